@@ -1,0 +1,108 @@
+"""One thread with a small loop of its own for each bus, and the crossing to the main loop.
+
+Drivers may block there and nowhere else. What they bring crosses in batches: a wake-up of the
+main loop for each batch, not for each sweep.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+QUEUE: Final = 20_000  # items that may wait for a main loop that is busy; beyond, the oldest go
+
+
+class Crossing(Generic[T]):
+    """Carries items from a bus's thread to the main loop. Bounded; what falls out is counted."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Sequence[T]], None]
+    ) -> None:
+        self._loop, self._deliver = loop, deliver
+        self._items: deque[T] = deque()
+        self._lock = threading.Lock()
+        self._woken = False
+        self.dropped = 0
+
+    def put(self, items: Sequence[T]) -> None:
+        """From the bus's thread. Returns at once."""
+        with self._lock:
+            self._items.extend(items)
+            while len(self._items) > QUEUE:
+                self._items.popleft()
+                self.dropped += 1
+            wake, self._woken = not self._woken, True
+        if wake:
+            try:
+                self._loop.call_soon_threadsafe(self._drain)
+            except RuntimeError:
+                return  # the main loop has ended: nobody is there to hear
+
+    def _drain(self) -> None:
+        with self._lock:
+            items = list(self._items)
+            self._items.clear()
+            self._woken = False
+        if items:
+            self._deliver(items)
+
+
+class BusThread:
+    """Runs `main()` on a loop in a thread of its own until `stop`."""
+
+    def __init__(self, name: str, main: Callable[[], Awaitable[None]]) -> None:
+        self.name = name
+        self._main = main
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ready = threading.Event()
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=f"bus-{name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        self._ready.wait()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def call(self, make: Callable[[], Awaitable[T]]) -> "Future[T]":
+        """Run a coroutine on the bus's loop; the future may be awaited with asyncio.wrap_future."""
+        assert self._loop is not None, "start() comes first"
+
+        async def run() -> T:
+            return await make()
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop)
+
+    def stop(self, timeout_s: float = 3.0) -> bool:
+        """Ask it to end. False when it hangs in a system call; then it is abandoned."""
+        if self._loop is not None and self._task is not None and self._thread.is_alive():
+            with contextlib.suppress(RuntimeError):  # its loop may have ended by itself just now
+                self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                asyncio.run(self._supervised())
+        except BaseException as error:  # noqa: BLE001  a fault of ours: the app ends the process
+            self.error = error
+        finally:
+            self._ready.set()
+
+    async def _supervised(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.ensure_future(self._wrap())
+        self._ready.set()
+        await self._task
+
+    async def _wrap(self) -> Any:
+        await self._main()

@@ -1,0 +1,180 @@
+"""The stage: what the open window has seen, appended to a file in tmpfs as it comes.
+
+A process that is killed leaves its stage behind, and the next one reads it back: kill -9 loses
+nothing that had arrived, and no flash is worn. A stage is a row of segments, one for each window.
+A new segment begins with what had already arrived for the next window; its header says how many
+such entries are a repetition, so that reading two segments in a row counts nothing twice.
+
+An entry is `length u32, crc32 u32, msgpack`. A torn tail ends the reading; it is never an error.
+"""
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgpack
+
+from edge.core import GOOD, Contact, Sweep, all_good, parse_quality
+
+FRAME: Final = struct.Struct("<II")
+LIMIT: Final = 1 << 20  # bytes of one entry; a longer one is damage
+BATCH: Final = 500  # items of one entry
+PREFIX: Final = "stage."
+SEGMENT_LIMIT: Final = 64 << 20  # bytes of one segment: a tmpfs is memory
+
+Entry = list[Contact] | list[Sweep] | int  # an int is a mark: the daemon listened until then
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What was read back from one file."""
+
+    number: int
+    start_ns: int  # of the window
+    end_ns: int  # of the window, as it was planned
+    entries: list[Entry]
+    torn: bool
+
+
+class Stage:
+    """Writes one segment after the other. Used from the main loop; a write costs microseconds."""
+
+    def __init__(self, folder: Path, boot: str) -> None:
+        self._folder, self._boot = folder, boot
+        self._fd = -1
+        self._size = 0
+        self.number = 0
+        self.sweeps = 0  # in this segment, so that raw rows can say how far they reach
+        self.overflow = 0  # entries that found the segment full
+
+    def rotate(
+        self, start_ns: int, end_ns: int, contacts: Sequence[Contact], sweeps: Sequence[Sweep]
+    ) -> int:
+        """Begin the segment of the window [start, end); carries over what came early for it."""
+        self.close()
+        self.number += 1
+        self._size = self.sweeps = 0
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        self._fd = os.open(self._path(self.number), flags, 0o600)
+        carried = sum(-(-len(batch) // BATCH) for batch in (contacts, sweeps))
+        self._append({"boot": self._boot, "window": [start_ns, end_ns], "carried": carried})
+        self.add_contacts(contacts)
+        self.add_sweeps(sweeps)
+        return self.number
+
+    def add_contacts(self, batch: Sequence[Contact]) -> None:
+        for part in _parts(batch):
+            self._append(["c", [[c.source, c.on, c.mono_ns, c.lost, c.initial] for c in part]])
+
+    def add_sweeps(self, batch: Sequence[Sweep]) -> None:
+        self.sweeps += len(batch)
+        for part in _parts(batch):
+            self._append(["s", [[s.source, s.mono_ns, s.values, _grades(s)] for s in part]])
+
+    def mark(self, until_ns: int) -> None:
+        """The daemon was listening until then."""
+        self._append(["m", until_ns])
+
+    def drop_before(self, number: int) -> None:
+        """Forget segments whose windows are in the outbox."""
+        for path in self._folder.glob(f"{PREFIX}*"):
+            if _number(path) < number:
+                path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _append(self, entry: Any) -> None:
+        if self._fd < 0 or self._size > SEGMENT_LIMIT:
+            self.overflow += 1
+            return
+        body: bytes = msgpack.packb(entry)
+        data = FRAME.pack(len(body), zlib.crc32(body)) + body
+        try:
+            self._size += os.write(self._fd, data)
+        except OSError:  # tmpfs is full: the window goes on in memory, a kill would lose it
+            self.overflow += 1
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{PREFIX}{number:08d}"
+
+
+def read_back(folder: Path, boot: str, since: int = 0) -> list[Segment]:
+    """The segments of this boot from number `since` on, oldest first, without repetitions.
+
+    Segments of another boot speak in another boot's time; they are left out as well.
+    """
+    found: list[Segment] = []
+    for path in sorted(folder.glob(f"{PREFIX}*"), key=_number):
+        items = list(_entries(path.read_bytes()))
+        header = items[0] if items and isinstance(items[0], dict) else None
+        if header is None or header.get("boot") != boot or _number(path) < since:
+            continue
+        skip = int(header["carried"]) if found else 0
+        entries = [_decode(item) for item in items[1 + skip :] if item is not None]
+        start_ns, end_ns = header["window"]
+        found.append(Segment(_number(path), start_ns, end_ns, entries, items[-1] is None))
+    return found
+
+
+def clear(folder: Path) -> None:
+    """Remove all segments: they have been read, or belong to another boot."""
+    for path in folder.glob(f"{PREFIX}*"):
+        path.unlink(missing_ok=True)
+
+
+def _entries(data: bytes) -> Iterator[Any]:
+    """Entry by entry; a last None says that the tail was torn."""
+    at = 0
+    while at < len(data):
+        if at + FRAME.size > len(data):
+            yield None
+            return
+        length, crc = FRAME.unpack_from(data, at)
+        body = data[at + FRAME.size : at + FRAME.size + length]
+        if length > LIMIT or len(body) < length or zlib.crc32(body) != crc:
+            yield None
+            return
+        yield msgpack.unpackb(body)
+        at += FRAME.size + length
+
+
+def _decode(item: Any) -> Entry:
+    kind, content = item
+    if kind == "c":
+        return [Contact(*row) for row in content]
+    if kind == "m":
+        return int(content)
+    return [
+        Sweep(
+            source,
+            mono_ns,
+            tuple(values),
+            all_good(len(values))
+            if grades is None
+            else tuple(parse_quality(word) if word else GOOD for word in grades),
+        )
+        for source, mono_ns, values, grades in content
+    ]
+
+
+def _grades(sweep: Sweep) -> list[str] | None:
+    """None when all is good, which is the usual case and free; else a word each, "" for good."""
+    if sweep.qualities is all_good(len(sweep.qualities)):
+        return None
+    return ["" if quality is GOOD else str(quality) for quality in sweep.qualities]
+
+
+def _parts(batch: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (batch[at : at + BATCH] for at in range(0, len(batch), BATCH))
+
+
+def _number(path: Path) -> int:
+    digits = path.name.removeprefix(PREFIX)
+    return int(digits) if digits.isdecimal() else 0

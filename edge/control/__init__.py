@@ -1,0 +1,1 @@
+"""The socket through which every other process talks to the daemon."""

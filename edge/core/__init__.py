@@ -1,0 +1,30 @@
+"""The vocabulary of the gateway: plain types and protocols, no input or output."""
+
+from edge.core.crc import crc8, crc16_modbus
+from edge.core.edge import Bias, Contact, Edge, LineSpec
+from edge.core.errors import BusError, ConfigError, DataError
+from edge.core.point import Kind, Point, Quantity
+from edge.core.ports import Clock, Cut, I2cBus, Lined, ModbusBus, Polled, SerialBus
+from edge.core.quality import GOOD, Grade, Quality, Reason, bad, parse_quality, uncertain
+from edge.core.reading import (
+    Bad,
+    Doubt,
+    Reading,
+    Sample,
+    Stamp,
+    Sweep,
+    TimeQuality,
+    Value,
+    all_good,
+    failed,
+    sweep,
+)
+from edge.core.record import Body, Draft, Envelope, Key, Record, Stream
+
+__all__ = [
+    "GOOD", "Bad", "Bias", "Body", "BusError", "Clock", "ConfigError", "Contact", "Cut",
+    "DataError", "Doubt", "Draft", "Edge", "Envelope", "Grade", "I2cBus", "Key", "Kind", "LineSpec",
+    "Lined", "ModbusBus", "Point", "Polled", "Quality", "Quantity", "Reading", "Reason", "Record",
+    "Sample", "SerialBus", "Stamp", "Stream", "Sweep", "TimeQuality", "Value", "all_good", "bad",
+    "crc8", "crc16_modbus", "failed", "parse_quality", "sweep", "uncertain",
+]  # fmt: skip

@@ -1,0 +1,26 @@
+"""What may go wrong with a wire. Any other exception is a bug and stops the process.
+
+Each error carries the `Reason` that its points get, so nobody has to guess it from a text.
+"""
+
+from edge.core.quality import Reason
+
+
+class ConfigError(Exception):
+    """The configuration cannot work; do not retry."""
+
+
+class BusError(Exception):
+    """The wire did not answer; retry with back-off."""
+
+    def __init__(self, text: str, reason: Reason = Reason.SILENT) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class DataError(Exception):
+    """The device answered, but the answer cannot be right (CRC, length) or is a refusal (busy)."""
+
+    def __init__(self, text: str, reason: Reason = Reason.CRC) -> None:
+        super().__init__(text)
+        self.reason = reason

@@ -1,0 +1,66 @@
+"""What can be measured, and in which unit."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Quantity(Enum):
+    """A kind of value. Each has exactly one unit (SenML symbol) and a usual resolution."""
+
+    TEMPERATURE = ("temperature", "Cel", 0.01)
+    RELATIVE_HUMIDITY = ("relative_humidity", "%RH", 0.01)
+    PRESSURE = ("pressure", "Pa", 1.0)
+    MASS_CONCENTRATION = ("mass_concentration", "ug/m3", 0.1)
+    NUMBER_CONCENTRATION = ("number_concentration", "1/cm3", 0.01)
+    PARTICLE_SIZE = ("particle_size", "um", 0.001)
+    GAS_FRACTION = ("gas_fraction", "ppb", 1.0)
+    INDEX = ("index", "1", 0.1)
+    VOLTAGE = ("voltage", "V", 0.01)
+    CURRENT = ("current", "A", 0.001)
+    POWER = ("power", "W", 0.1)
+    APPARENT_POWER = ("apparent_power", "VA", 0.1)
+    REACTIVE_POWER = ("reactive_power", "var", 0.1)
+    POWER_FACTOR = ("power_factor", "/", 0.001)
+    ANGLE = ("angle", "deg", 0.1)
+    FREQUENCY = ("frequency", "Hz", 0.001)
+    ENERGY = ("energy", "kWh", 0.001)
+    REACTIVE_ENERGY = ("reactive_energy", "kvarh", 0.001)
+    APPARENT_ENERGY = ("apparent_energy", "kVAh", 0.001)
+    DISTORTION = ("distortion", "%", 0.01)
+    SPEED = ("speed", "km/h", 0.1)
+    LENGTH = ("length", "m", 0.1)
+    OCCUPANCY = ("occupancy", "/", 0.0001)
+    COUNT = ("count", "1", 1.0)
+    STATE = ("state", "1", 1.0)
+
+    def __init__(self, label: str, unit: str, resolution: float) -> None:
+        self.label = label
+        self.unit = unit
+        self.resolution = resolution
+
+
+class Kind(Enum):
+    """How a point may be summed up: a gauge by its mean, a total by its growth."""
+
+    GAUGE = "gauge"
+    TOTAL = "total"  # a register that only grows
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One measured value of a device: its key, its quantity and its plausible range.
+
+    `resolution` is the step of one count in summaries, in the quantity's unit.
+    """
+
+    key: str
+    quantity: Quantity
+    low: float = float("-inf")
+    high: float = float("inf")
+    resolution: float = 0.0  # 0: the quantity's usual one
+    kind: Kind = Kind.GAUGE
+
+    @property
+    def step(self) -> float:
+        """The resolution that counts: the point's own, or the quantity's."""
+        return self.resolution or self.quantity.resolution

@@ -1,0 +1,72 @@
+"""Records: what leaves the box. A draft has no number yet; the outbox gives it one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Stream(StrEnum):
+    """Kinds of records. Numbers run per stream."""
+
+    TRAFFIC = "traffic"
+    BAY = "bay"
+    AIR = "air"
+    ENERGY = "energy"
+    EVENT = "event"
+    REGISTER = "register"
+    HEALTH = "health"
+    MANIFEST = "manifest"
+    RAW = "raw"
+
+
+Body = Mapping[str, Any]  # JSON-like: str keys; numbers, text, booleans, None, lists and maps
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a window or an event has to say, before it has a number.
+
+    `from_ns` and `to_ns` are monotonic; for an event both are the moment it speaks of.
+    """
+
+    stream: Stream
+    source: str
+    from_ns: int
+    to_ns: int
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What names a record for ever, together with the gateway's id."""
+
+    epoch: int
+    stream: Stream
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What is known at sending, outside key and digest: wall times (Unix ns) and their quality."""
+
+    from_wall_ns: int
+    to_wall_ns: int
+    tq: str
+    late: bool = False  # sent from the backlog, not live
+    again: bool = False  # may have been sent before
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A numbered draft. `epoch` is one start of the daemon: start counter * 2**32 + 32 random bits.
+
+    The counter wraps at 2**21, so that an epoch stays below 2**53 and JavaScript can read it.
+    """
+
+    key: Key
+    source: str
+    boot: int
+    from_ns: int
+    to_ns: int
+    body: Body = field(hash=False)

@@ -1,0 +1,63 @@
+"""What a bus brings crosses to the main loop in batches, and a fault of ours is not hidden."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from edge.acquire import busthread
+from edge.acquire.busthread import BusThread, Crossing
+
+
+async def test_items_cross_in_order_and_in_batches() -> None:
+    got: list[Sequence[int]] = []
+    crossing: Crossing[int] = Crossing(asyncio.get_running_loop(), got.append)
+
+    async def main() -> None:
+        for i in range(1000):
+            crossing.put([i])
+        await asyncio.Event().wait()
+
+    thread = BusThread("x", main)
+    thread.start()
+    while sum(map(len, got)) < 1000:
+        await asyncio.sleep(0.001)
+    assert thread.stop()
+    assert [i for batch in got for i in batch] == list(range(1000))
+    assert len(got) < 1000
+
+
+async def test_a_busy_main_loop_costs_the_oldest_and_they_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(busthread, "QUEUE", 10)
+    got: list[Sequence[int]] = []
+    crossing: Crossing[int] = Crossing(asyncio.get_running_loop(), got.append)
+    for i in range(25):
+        crossing.put([i])
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert got == [list(range(15, 25))]
+    assert crossing.dropped == 15
+
+
+async def test_a_call_runs_on_the_bus_and_a_fault_is_kept() -> None:
+    go = asyncio.Event()
+
+    async def main() -> None:
+        while not go.is_set():
+            await asyncio.sleep(0.001)
+        raise ZeroDivisionError
+
+    thread = BusThread("x", main)
+    thread.start()
+
+    async def answer() -> int:
+        return 42
+
+    assert await asyncio.wrap_future(thread.call(answer)) == 42
+    go.set()
+    while thread.alive:
+        await asyncio.sleep(0.001)
+    assert isinstance(thread.error, ZeroDivisionError)
+    assert thread.stop()

@@ -1,0 +1,158 @@
+"""One owner a bus: devices in turn, a dead one costs its neighbours nothing."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from edge.acquire.poll import Device, Poller
+from edge.core import Bad, BusError, DataError, Point, Quantity, Reason, Sample, Sweep
+from tests.virtual import VirtualClock
+
+POINTS = (Point("power", Quantity.POWER), Point("voltage", Quantity.VOLTAGE))
+
+
+@dataclass
+class Meter:
+    """Answers after `takes_s`; `trouble` is raised instead of an answer."""
+
+    clock: VirtualClock
+    takes_s: float = 0.05
+    trouble: Exception | None = None
+    points: Sequence[Point] = POINTS
+    opened: int = 0
+    closed: int = 0
+    log: list[int] = field(default_factory=list)
+
+    async def open(self) -> None:
+        self.opened += 1
+
+    async def read(self) -> tuple[Sample, ...]:
+        self.log.append(self.clock.mono_ns)
+        await self.clock.sleep_until(self.clock.mono_ns + int(self.takes_s * 1e9))
+        if self.trouble:
+            raise self.trouble
+        return (1.0, 230.0)
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+@dataclass
+class Bench:
+    clock: VirtualClock
+    meters: dict[str, Meter]
+    sweeps: list[Sweep] = field(default_factory=list)
+    reports: list[tuple[str, Reason | None]] = field(default_factory=list)
+
+    def poller(self, every_s: float = 1.0) -> Poller:
+        return Poller(
+            [Device(name, meter, int(every_s * 1e9)) for name, meter in self.meters.items()],
+            self.clock,
+            self.sweeps.append,
+            lambda device, reason, text: self.reports.append((device, reason)),
+        )
+
+    def of(self, name: str) -> list[Sweep]:
+        return [sweep for sweep in self.sweeps if sweep.source == name]
+
+
+async def run(bench: Bench, seconds: float, poller: Poller | None = None) -> Poller:
+    poller = poller or bench.poller()
+    task = asyncio.create_task(poller.run())
+    await bench.clock.run(seconds)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return poller
+
+
+async def test_each_device_is_asked_once_a_period() -> None:
+    clock = VirtualClock()
+    bench = Bench(clock, {"a": Meter(clock), "b": Meter(clock)})
+    await run(bench, 9.9)
+    assert len(bench.of("a")) == len(bench.of("b")) == 10
+    assert [s.mono_ns for s in bench.of("a")][:2] == [
+        1_000_050_000_000,
+        1_001_050_000_000,
+    ]
+    assert all(meter.closed == 1 for meter in bench.meters.values())
+
+
+async def test_a_silent_device_costs_its_neighbours_nothing_after_its_first_time_outs() -> None:
+    clock = VirtualClock()
+    dead = Meter(clock, takes_s=0.5, trouble=BusError("no answer"))
+    bench = Bench(clock, {"dead": dead, "alive": Meter(clock)})
+    await run(bench, 599.9)
+    assert len(bench.of("alive")) == 600
+    assert len(dead.log) < 20  # 2, 4, 8 .. 60 s: growing and capped
+    waits = [b - a for a, b in zip(dead.log, dead.log[1:], strict=False)]
+    assert waits == sorted(waits)
+    assert 60 <= waits[-1] / 1e9 < 62
+    # its ticks are accounted for all the same
+    assert len(bench.of("dead")) == 600
+    assert {str(q) for s in bench.of("dead") for q in s.qualities} == {"bad:silent"}
+    assert bench.reports == [("dead", Reason.SILENT)]
+
+
+async def test_a_device_that_comes_back_is_opened_again_and_said_so_once() -> None:
+    clock = VirtualClock()
+    meter = Meter(clock, trouble=BusError("no answer"))
+    bench = Bench(clock, {"m": meter})
+    poller = bench.poller()
+    task = asyncio.create_task(poller.run())
+    await clock.run(20)
+    meter.trouble = None
+    await clock.run(20)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert bench.reports == [("m", Reason.SILENT), ("m", None)]
+    assert bench.of("m")[-1].values == (1.0, 230.0)
+    assert meter.opened >= 2
+
+
+async def test_a_damaged_answer_is_tried_again_at_the_next_tick() -> None:
+    clock = VirtualClock()
+    meter = Meter(clock, trouble=DataError("checksum"))
+    bench = Bench(clock, {"m": meter})
+    await run(bench, 9.9)
+    assert len(meter.log) == 10
+    assert {str(q) for s in bench.sweeps for q in s.qualities} == {"bad:crc"}
+
+
+async def test_ticks_that_the_bus_had_no_time_for_are_counted_not_caught_up() -> None:
+    clock = VirtualClock()
+    bench = Bench(clock, {"slow": Meter(clock, takes_s=2.5)})
+    poller = await run(bench, 30)
+    assert len(bench.of("slow")) == 12  # as fast as the wire goes
+    assert poller.devices["slow"].missed + 12 == 30
+
+
+async def test_a_command_goes_between_two_polls() -> None:
+    clock = VirtualClock()
+    bench = Bench(clock, {"m": Meter(clock)})
+    poller = bench.poller()
+    asked = asyncio.get_running_loop().create_future()
+
+    async def read_now() -> None:
+        asked.set_result(await poller.read("m"))
+
+    task = asyncio.create_task(poller.run())
+    await clock.run(0.5)
+    poller.command(read_now)
+    await clock.run(0.4)
+    assert asked.result().values == (1.0, 230.0)
+    await clock.run(1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_device_without_news_for_long_is_opened_again() -> None:
+    clock = VirtualClock()
+
+    class Blank(Meter):
+        async def read(self) -> tuple[Sample, ...]:
+            return (Bad(Reason.STALE), Bad(Reason.STALE))
+
+    meter = Blank(clock)
+    bench = Bench(clock, {"m": meter})
+    await run(bench, 9.9)
+    assert meter.opened == 4
