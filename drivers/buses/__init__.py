@@ -1,0 +1,1 @@
+"""How bytes move on a wire: the only place with hardware libraries."""

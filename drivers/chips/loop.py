@@ -1,0 +1,42 @@
+"""Inductive loop by contact closure: the output of a loop detector card on a GPIO line.
+
+The card closes its contact while a vehicle is over the loop (presence mode) or for 125 ms at its
+arrival (pulse mode); most cards switch to ground, so the line is low while occupied. Outputs are
+fail-safe: a card that lost power, its loop or its mind closes the contact and holds it, so a dead
+card looks like constant presence, never like an empty road. A card with normally open contacts
+goes silent instead; only its traffic can tell. The kernel must not debounce the line: that stamps
+edges late and in jiffies, 3 % of speed at 120 km/h; bounce is merged later, from its first edge.
+
+Source: NTCIP 1209, transportation sensor systems (output mode: pulse of 125 ms +- 25 ms, or
+presence; fail-safe mode of each output).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from edge.core import Bias, Contact, Edge, LineSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """One loop on one line. `active` is the level while occupied; `bias` the pull resistor.
+
+    A dry contact to ground wants `bias = "up"`; an opto-coupler module brings its own resistor.
+    """
+
+    line: str
+    active: Literal["low", "high"] = "low"
+    bias: Bias = "none"
+
+    @property
+    def lines(self) -> Sequence[LineSpec]:
+        return (LineSpec(self.line, self.bias),)
+
+    def contact(self, source: str, edge: Edge) -> Contact:
+        """What an edge means: `on` is occupied."""
+        on = edge.high is (self.active == "high")
+        return Contact(source, on, edge.mono_ns, edge.lost, edge.seqno == 0)
+
+
+DRIVER: Final = Loop

@@ -1,0 +1,1 @@
+"""The other side of the wire: devices that answer as the real ones do."""
