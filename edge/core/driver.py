@@ -25,8 +25,12 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class DriverSpec:
-    """One driver: `wiring` is i2c, serial, modbus or gpio; `options` are its further keys."""
+    """One driver: `wiring` is i2c, serial, modbus or gpio; `options` are its further keys.
+
+    `address` is that of an I2C device which has no option for it.
+    """
 
     name: str
     wiring: str
     options: Mapping[str, Option] = field(default_factory=dict)
+    address: int | None = None

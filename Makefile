@@ -1,0 +1,64 @@
+# `make demo` and `make test` are all that a newcomer needs; each makes its own environment and
+# installs what it needs. PYTHON=... chooses the interpreter, VENV=... the folder.
+
+VENV ?= .venv
+PY = $(VENV)/bin/python
+CODE = $(wildcard conftest.py docs drivers edge models tests)
+# mosquitto lives where only root looks
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.PHONY: help demo test check bench venv docs models lock wheel clean
+
+help:
+	@echo "make demo          a simulated intersection; SECONDS=60 ends it by itself"
+	@echo "make test          all tests; PYTEST='-k name' for some of them"
+	@echo "make check         format, lint, types, imports, generated documents"
+	@echo "make bench         ratios against peers, measured here"
+	@echo "make docs          write the documents that are made from code"
+	@echo "make models        train and export the models again"
+	@echo "make lock          resolve requirements/*.txt again; UPGRADE=1 for newer versions"
+	@echo "make wheel         dist/kerbstone-*.whl"
+	@echo "make clean         remove what these made"
+
+demo:
+	@.ci/venv $(VENV) demo
+	@PYTHONPATH=. $(PY) -m edge.cli.main demo $(if $(SECONDS),--seconds $(SECONDS))
+
+venv:
+	@.ci/venv $(VENV) dev
+
+test: venv
+	@.ci/tools
+	$(PY) -m pytest -m "not bench" $(PYTEST)
+
+check: venv
+	$(PY) -m ruff format --check $(CODE)
+	$(PY) -m ruff check $(CODE)
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+	PYTHONPATH=. $(PY) docs/generate.py --check
+
+bench: venv
+	@.ci/tools
+	$(PY) -m pytest -m bench -s -q $(PYTEST) tests/bench
+
+docs: venv
+	PYTHONPATH=. $(PY) docs/generate.py
+
+models:
+	@.ci/venv .venv-train train
+	@for script in models/*/train.py; do \
+	    module=$$(echo $${script%.py} | tr / .); echo "$$module"; \
+	    PYTHONPATH=. .venv-train/bin/python -m $$module || exit 1; \
+	done
+
+lock:
+	requirements/lock.sh
+
+wheel: venv
+	$(PY) -m hatchling build -t wheel
+
+clean:
+	rm -rf .venv .venv-other .venv-train dist build .mypy_cache .ruff_cache .pytest_cache \
+	    .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

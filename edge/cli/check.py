@@ -1,0 +1,160 @@
+"""`kerbstone check FILE`: everything that is wrong with a configuration, and what it will read."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import drivers
+from edge.config import (
+    Bus,
+    GpioBus,
+    I2cBus,
+    Lane,
+    ModbusTcpBus,
+    Problem,
+    Problems,
+    Site,
+    load,
+    warnings,
+)
+from edge.core import ConfigError
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser(
+        "check", help="say everything that is wrong with a configuration", description=__doc__
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="such as deploy/site.example.toml")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        site = load(args.file, drivers.catalogue())
+    except Problems as error:
+        return _refused(args, error.problems)
+    points, wrong = _points(site)
+    if wrong:
+        return _refused(args, wrong)
+    remarks = warnings(site)
+    if args.json:
+        print(json.dumps(_report(str(args.file), [], remarks, _facts(site, points)), indent=2))
+        return 0
+    for remark in remarks:
+        print(f"warning: {remark}", file=sys.stderr)
+    print("\n".join(_summary(site, points)))
+    print(f"{args.file} is in order" + (f"; {_count(remarks, 'warning')}" if remarks else ""))
+    return 0
+
+
+def _refused(args: argparse.Namespace, problems: Sequence[Problem]) -> int:
+    if args.json:
+        print(json.dumps(_report(str(args.file), problems, [], None), indent=2))
+        return 2
+    print(Problems(problems), file=sys.stderr)
+    print(f"{args.file} cannot be used: {_count(problems, 'error')}", file=sys.stderr)
+    return 2
+
+
+def _points(site: Site) -> tuple[dict[str, list[str]], list[Problem]]:
+    """Device -> its points. Building a device touches no wire; a driver may still refuse."""
+    points: dict[str, list[str]] = {}
+    wrong: list[Problem] = []
+    for name, device in site.devices.items():
+        try:
+            built = drivers.build(device.driver, None, device.options)
+        except ConfigError as error:
+            wrong.append(site.remark(("device", name), str(error)))
+            continue
+        points[name] = [point.key for point in getattr(built, "points", ())]
+    return points, wrong
+
+
+def _report(
+    file: str,
+    problems: Sequence[Problem],
+    remarks: list[Problem],
+    reads: dict[str, Any] | None,
+) -> dict[str, Any]:
+    def rows(found: Sequence[Problem]) -> list[dict[str, Any]]:
+        return [{"line": p.line, "key": p.key, "text": p.text} for p in found]
+
+    return {
+        "file": file,
+        "ok": not problems,
+        "errors": rows(problems),
+        "warnings": rows(remarks),
+        "reads": reads,
+    }
+
+
+def _facts(site: Site, points: dict[str, list[str]]) -> dict[str, Any]:
+    """What the summary says, for programs."""
+    return {
+        "site": site.place.id,
+        "gateway": site.place.gateway,
+        "period_s": site.place.period_s,
+        "broker": site.uplink.url,
+        "buses": {name: {"kind": bus.kind, "at": _at(bus)} for name, bus in site.buses.items()},
+        "devices": {
+            name: {"driver": device.driver, "bus": device.bus, "points": points[name]}
+            for name, device in site.devices.items()
+        },
+        "lanes": {
+            name: {"approach": lane.approach, "bus": lane.bus, "lines": _lines(lane)}
+            for name, lane in site.lanes.items()
+        },
+    }
+
+
+def _summary(site: Site, points: dict[str, list[str]]) -> Iterator[str]:
+    uplink = site.uplink
+    yield f"site    {site.place.id}, gateway {site.place.gateway}, zone {site.place.zone}"
+    yield f"uplink  {uplink.url}, MQTT {uplink.protocol}, {uplink.encoding}; a record every " + (
+        f"{site.place.period_s} s, forgotten when the {uplink.confirm} has confirmed it"
+    )
+    yield f"store   {site.store.dir}, at most {site.store.limit_mb} MB"
+    for name, bus in site.buses.items():
+        yield f"bus     {name}: {bus.kind} {_at(bus)}"
+        for device_name, device in site.devices_on(name).items():
+            options = "".join(f", {key} {value}" for key, value in device.options.items())
+            what = f"every {device.every_s:g} s, {_count(points[device_name], 'point')}"
+            what = what if points[device_name] else "pulses"
+            yield f"          {device_name}: {device.driver}{options}, {what}"
+        for lane_name, lane in site.lanes_on(name).items():
+            yield f"          {lane_name}: lane, approach {lane.approach}, {_loops(lane)}"
+    names = [name for name in ("congestion", "anomaly") if getattr(site.models, name)]
+    yield f"models  {', '.join(names) or 'none'}"
+    count = sum(map(len, points.values()))
+    yield (
+        f"reads   {_count(site.buses, 'bus', 'buses')}, {_count(site.devices, 'device')} with "
+        f"{_count(range(count), 'point')}, {_count(site.lanes, 'lane')}"
+    )
+
+
+def _at(bus: Bus) -> str:
+    match bus:
+        case GpioBus(chip=place) | I2cBus(path=place):
+            return place
+        case ModbusTcpBus():
+            return f"{bus.host}:{bus.port}"
+        case _:
+            return f"{bus.port} {bus.baud} 8{bus.parity}{bus.stop}"
+
+
+def _loops(lane: Lane) -> str:
+    lines = " and ".join(_lines(lane))
+    apart = f", {lane.spacing_m:g} m apart" if lane.spacing_m is not None else ""
+    return f"{lines}{apart}, {lane.mode}"
+
+
+def _lines(lane: Lane) -> list[str]:
+    return [lane.lead, lane.trail] if lane.trail else [lane.lead]
+
+
+def _count(items: Any, one: str, many: str = "") -> str:
+    return f"{len(items)} {one if len(items) == 1 else many or one + 's'}"

@@ -1,0 +1,30 @@
+"""The configuration of a site: one TOML file, read once, checked whole."""
+
+from edge.config.advice import warnings
+from edge.config.endpoint import Endpoint, endpoint
+from edge.config.loading import load
+from edge.config.model import (
+    Bus,
+    Device,
+    GpioBus,
+    I2cBus,
+    Lane,
+    ModbusRtuBus,
+    ModbusTcpBus,
+    Models,
+    Place,
+    Privacy,
+    SerialBus,
+    Store,
+    Streams,
+    Uplink,
+)
+from edge.config.problem import Problem, Problems
+from edge.config.secrets import password
+from edge.config.site import Site
+
+__all__ = [
+    "Bus", "Device", "Endpoint", "GpioBus", "I2cBus", "Lane", "ModbusRtuBus", "ModbusTcpBus",
+    "Models", "Place", "Privacy", "Problem", "Problems", "SerialBus", "Site", "Store", "Streams",
+    "Uplink", "endpoint", "load", "password", "warnings",
+]  # fmt: skip

@@ -1,0 +1,104 @@
+"""What works, and may still not be what was meant. `kerbstone check` shows it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import Final
+
+from edge.config.model import Bus, GpioBus, I2cBus, ModbusRtuBus, SerialBus
+from edge.config.problem import Problem
+from edge.config.site import Site
+
+SIMULATED: Final = "sim:"
+UNSTABLE: Final = ("/dev/ttyUSB", "/dev/ttyACM")
+
+
+def warnings(site: Site) -> list[Problem]:
+    """All remarks about a site, in the order of the file. Looks for the files it names."""
+    found = [*_uplink(site), *_streams(site), *_wires(site), *_lanes(site)]
+    return sorted(found, key=lambda problem: (problem.line, problem.key))
+
+
+def _uplink(site: Site) -> Iterator[Problem]:
+    uplink = site.uplink
+    if not site.written("uplink", "confirm"):
+        yield site.remark(
+            ("uplink", "confirm"),
+            'is not set, so "broker" counts: a record is forgotten when the broker has taken it, '
+            "and a broker that keeps it only in memory can still lose it. Write "
+            '"broker" or "platform"',
+        )
+    if uplink.protocol == "3.1.1":
+        yield site.remark(
+            ("uplink", "protocol"),
+            "in MQTT 3.1.1 a refused record looks like a success, and a payload does not say "
+            'how it is encoded; "5" does both',
+        )
+    if uplink.encoding == "json":
+        yield site.remark(
+            ("uplink", "encoding"), 'json takes more bytes than "msgpack"; it is meant for people'
+        )
+    broker = uplink.endpoint
+    if not broker.tls and not broker.local:
+        password = ", the password too" if uplink.password_file else ""
+        yield site.remark(
+            ("uplink", "url"), f"everything travels in the clear{password}; mqtts:// encrypts"
+        )
+    for key in ("ca", "cert", "key", "password_file"):
+        name = getattr(uplink, key)
+        if name and not os.access(name, os.R_OK):
+            yield site.remark(
+                ("uplink", key),
+                f"{name} is not there, or not readable for you; the gateway will need it",
+            )
+
+
+def _streams(site: Site) -> Iterator[Problem]:
+    if site.streams.raw:
+        yield site.remark(
+            ("streams", "raw"),
+            "every single reading is sent; this is for test rigs",
+        )
+    if site.models.dir and not FilePath(site.models.dir).is_dir():
+        yield site.remark(
+            ("models", "dir"), f"{site.models.dir} is not there; the published rules would judge"
+        )
+
+
+def _wires(site: Site) -> Iterator[Problem]:
+    if not site.devices and not site.lanes:
+        yield site.remark((), "nothing is read; add a table [device.NAME] or [lane.NAME]")
+    for name, bus in site.buses.items():
+        key, place = _place(bus)
+        if place.startswith(SIMULATED):
+            yield site.remark(("bus", name, key), "this bus is simulated; no wire is read")
+        if place.startswith(UNSTABLE):
+            yield site.remark(
+                ("bus", name, key),
+                f"{place} may be another adapter after a restart; "
+                "the names in /dev/serial/by-id or by-path stay",
+            )
+        if not site.devices_on(name) and not site.lanes_on(name):
+            yield site.remark(("bus", name), "nothing sits on this bus")
+
+
+def _place(bus: Bus) -> tuple[str, str]:
+    match bus:
+        case GpioBus():
+            return "chip", bus.chip
+        case I2cBus():
+            return "path", bus.path
+        case SerialBus() | ModbusRtuBus():
+            return "port", bus.port
+        case _:
+            return "host", bus.host
+
+
+def _lanes(site: Site) -> Iterator[Problem]:
+    for name, lane in site.lanes.items():
+        if lane.spacing_m is not None and lane.spacing_m < lane.loop_m:
+            yield site.remark(
+                ("lane", name, "spacing_m"),
+                f"the loops would overlap: {lane.spacing_m:g} m between front edges, and each is "
+                f"{lane.loop_m:g} m long",
+            )

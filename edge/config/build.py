@@ -1,0 +1,177 @@
+"""From what `tomllib` read to the tables of the model, with everything that is wrong on the way.
+
+Nothing stops at the first error: what is right is kept by its path, so that the checks which look
+at several values at once can run on the rest.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from edge.config.model import BUSES, SECTIONS, TABLES, Bus, Device, Lane
+from edge.config.positions import Path
+from edge.config.problem import near, shown
+from edge.config.rules import Rule, WrongError, of_model, of_option
+from edge.core.driver import DriverSpec
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+NAME: Final = of_model(SECTIONS["site"])["id"]  # names of buses, devices and lanes follow it
+VERSION_KEY: Final = "version"
+
+
+class Draft:
+    """A file on its way to being a `Site`: values that are right, and findings, both by path."""
+
+    def __init__(self, data: Mapping[str, Any], catalogue: Mapping[str, DriverSpec]) -> None:
+        self.data, self.catalogue = data, catalogue
+        self.values: dict[Path, Any] = {}
+        self.found: list[tuple[Path, str]] = []
+
+    def say(self, path: Path, text: str) -> None:
+        """Something is wrong with the value at `path`."""
+        self.found.append((path, text))
+
+    def get(self, *path: str) -> Any:
+        """The value at `path`, or its default; None when there is none or it is wrong."""
+        return self.values.get(path)
+
+    def names(self, table: str) -> list[str]:
+        """What stands below [bus], [device] or [lane], in the order of the file."""
+        inner = self.data.get(table)
+        return (
+            [n for n, v in inner.items() if isinstance(v, dict)] if isinstance(inner, dict) else []
+        )
+
+    def driver(self, device: str) -> DriverSpec | None:
+        """The driver of a device, if it is known."""
+        return self.catalogue.get(self.get("device", device, "driver"))
+
+    def bus_kind(self, bus: str) -> str | None:
+        """The kind of a bus, if it is there and right."""
+        kind = self.get("bus", bus, "kind")
+        return kind if isinstance(kind, str) else None
+
+
+def build(draft: Draft) -> dict[str, Any]:
+    """All tables by name. Whatever could not be built is missing or None, and `draft` says why."""
+    known = {VERSION_KEY, *SECTIONS, *TABLES}
+    for key in draft.data.keys() - known:
+        draft.say((key,), _unknown(key, known))
+    sections = {name: _section(draft, name, model) for name, model in SECTIONS.items()}
+    return {
+        **sections,
+        "bus": dict(_each(draft, "bus", _bus)),
+        "device": dict(_each(draft, "device", _device)),
+        "lane": dict(_each(draft, "lane", _lane)),
+    }
+
+
+def _section(draft: Draft, name: str, model: type[T]) -> T | None:
+    needed = [key for key, rule in of_model(model).items() if rule.required]
+    if needed and name not in draft.data:
+        draft.say((name,), f"is missing; a table [{name}] with {' and '.join(needed)} belongs here")
+        return None
+    return _table(draft, model, (name,), draft.data.get(name, {}))
+
+
+def _each(draft: Draft, table: str, make: Any) -> Iterator[tuple[str, Any]]:
+    inner = draft.data.get(table, {})
+    if not isinstance(inner, dict):
+        draft.say((table,), f"{shown(inner)} does not fit; tables [{table}.NAME] belong here")
+        return
+    for name, values in inner.items():
+        path = (table, name)
+        if not isinstance(values, dict):
+            draft.say(path, f"{shown(values)} does not fit; a table [{table}.NAME] belongs here")
+            continue
+        try:
+            NAME.check(name)
+        except WrongError as error:
+            draft.say(path, f"as a name, {error}")
+        yield name, make(draft, path, values)
+
+
+def _bus(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Bus | None:
+    kind = _kind(draft, path, values)
+    if kind is None:
+        return None
+    return _table(draft, BUSES[kind], path, values, extra=("kind",))
+
+
+def _kind(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> str | None:
+    rule = Rule("kind", str, choices=tuple(BUSES), required=True)
+    return _value(draft, rule, path, values)  # type: ignore[no-any-return]  # a str, by its rule
+
+
+def _device(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Device | None:
+    rules = {key: rule for key, rule in of_model(Device).items() if key != "options"}
+    driver = _value(draft, rules.pop("driver"), path, values)
+    spec = draft.catalogue.get(driver) if isinstance(driver, str) else None
+    if spec is None:
+        if driver is not None:
+            draft.say((*path, "driver"), f"no driver is called {shown(driver)}; "
+                      + near(driver, draft.catalogue))  # fmt: skip
+        plain = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
+        return Device(driver="", **plain)  # its options cannot be judged
+    if spec.wiring == "gpio":
+        del rules["every_s"]
+        if "every_s" in values:
+            draft.say((*path, "every_s"), f"{spec.name} speaks by itself; leave this out")
+    options = {key: of_option(key, option) for key, option in spec.options.items()}
+    known = {"driver", "every_s", *rules, *options}
+    for key in values.keys() - known:
+        draft.say((*path, key), _unknown(key, known))
+    plain = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
+    chosen = {key: _value(draft, rule, path, values) for key, rule in options.items()}
+    given = {key: value for key, value in chosen.items() if key in values}
+    return Device(driver=spec.name, options=given, **plain)
+
+
+def _lane(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Lane | None:
+    return _table(draft, Lane, path, values)
+
+
+def _table(
+    draft: Draft, model: type[T], path: Path, values: Any, extra: tuple[str, ...] = ()
+) -> T | None:
+    """One table of plain values. None when one that it cannot do without is missing or wrong."""
+    if not isinstance(values, dict):
+        draft.say(path, f"{shown(values)} does not fit; a table belongs here")
+        return None
+    rules = of_model(model)
+    for key in values.keys() - rules.keys() - set(extra):
+        draft.say((*path, key), _unknown(key, (*rules, *extra)))
+    built = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
+    if any(rule.required and built[key] is None for key, rule in rules.items()):
+        return None
+    return model(**built)
+
+
+def _value(draft: Draft, rule: Rule, path: Path, values: Mapping[str, Any]) -> Any:
+    """One value, or its default; None when it is wrong, or missing and needed."""
+    where = (*path, rule.key)
+    if rule.key not in values:
+        if rule.required:
+            draft.say(where, f"is missing; {rule.what} belongs here")
+            return None
+        if rule.default is not None:
+            draft.values[where] = rule.default
+        return rule.default
+    try:
+        draft.values[where] = rule.check(values[rule.key])
+    except WrongError as error:
+        draft.say(where, str(error))
+        return None
+    return draft.values[where]
+
+
+def _unknown(key: str, known: Any) -> str:
+    """What to say about a key nobody knows; often it only stands below the wrong header."""
+    text = near(key, known)
+    if not text.startswith("did you mean"):
+        home = [name for name, model in SECTIONS.items() if key in of_model(model)]
+        if home:
+            return f"unknown key here; it belongs to [{home[0]}]"
+    return f"unknown key; {text}"

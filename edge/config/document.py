@@ -1,0 +1,79 @@
+"""The reference of the configuration, written from the model. `make docs` puts it into docs/."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from edge.config.model import BUSES, SECTIONS, Device, Lane
+from edge.config.problem import shown
+from edge.config.rules import Rule, of_model, of_option
+from edge.core.driver import DriverSpec
+
+HEAD: Final = """\
+# Configuration
+
+One TOML file describes a site; `kerbstone check FILE` says everything that is wrong with it, with \
+the line and what would be right. A complete example with comments is \
+[deploy/site.example.toml](../deploy/site.example.toml).
+
+This page is made from the code by `make docs`; do not edit it.
+
+`version = 1`, before the first table, is the version of the file's format and may be left out.
+"""
+NAMED: Final = """\
+Names (of buses, devices and lanes) are 1 to 64 of a-z, 0-9, _ and -. Devices and lanes share one \
+set of names, since their records are told apart by it. A device or a lane refers to its bus by \
+name.
+"""
+
+
+def reference(catalogue: Mapping[str, DriverSpec]) -> str:
+    """The whole page."""
+    return "\n".join(_page(catalogue)) + "\n"
+
+
+def _page(catalogue: Mapping[str, DriverSpec]) -> Iterator[str]:
+    yield HEAD
+    for name, model in SECTIONS.items():
+        yield from _section(f"[{name}]", model)
+    yield "## Buses, devices, lanes\n"
+    yield NAMED
+    for kind, bus in BUSES.items():
+        yield from _section(f'[bus.NAME] with kind = "{kind}"', bus, 3)
+    yield from _section("[device.NAME]", Device, 3)
+    yield from _section("[lane.NAME]", Lane, 3)
+    yield "## Drivers and their options\n"
+    for spec in catalogue.values():
+        if spec.name != "loop":  # what a lane is made of; it is configured there
+            yield from _driver(spec)
+
+
+def _section(header: str, model: type[Any], level: int = 2) -> Iterator[str]:
+    yield f"{'#' * level} `{header}`\n"
+    yield f"{(model.__doc__ or '').strip()}\n"
+    yield from _table(rule for key, rule in of_model(model).items() if key != "options")
+
+
+def _driver(spec: DriverSpec) -> Iterator[str]:
+    yield f"### `{spec.name}` ({spec.wiring})\n"
+    rules = [of_option(key, option) for key, option in spec.options.items()]
+    if rules:
+        yield from _table(rules)
+    else:
+        yield "No options.\n"
+
+
+def _table(rules: Iterable[Rule]) -> Iterator[str]:
+    rows = list(rules)
+    texts = any(rule.text for rule in rows)
+    yield "| key | what it may be | default |" + (" meaning |" if texts else "")
+    yield "| --- | --- | --- |" + (" --- |" if texts else "")
+    for rule in rows:
+        cells = [f"`{rule.key}`", rule.what, _default(rule), *([rule.text] if texts else [])]
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    yield ""
+
+
+def _default(rule: Rule) -> str:
+    if rule.required:
+        return "needed"
+    return "none" if rule.default is None else f"`{shown(rule.default, rule.key)}`"

@@ -1,0 +1,47 @@
+"""Where the broker is: `mqtts://host:8883`, taken apart."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
+HOST_LIMIT: Final = 253  # characters of a name in the DNS (RFC 1035)
+LOCAL: Final = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A broker's address."""
+
+    host: str
+    port: int
+    tls: bool
+
+    @property
+    def local(self) -> bool:
+        """Nothing leaves this machine."""
+        return self.host in LOCAL
+
+
+def endpoint(url: str) -> Endpoint:
+    """Take a URL apart. Raises ValueError with a text for a person."""
+    scheme, found, _ = url.partition("://")
+    if not found:
+        raise ValueError(f'"{url}" has no scheme; write "mqtts://{url}", or "mqtt://..."')
+    if scheme not in PORTS:
+        raise ValueError(f'"{scheme}://" is not known; "mqtt://" or "mqtts://" (TLS) belongs here')
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("host or port cannot be read; a port is from 1 to 65535") from None
+    if "@" in parts.netloc:
+        raise ValueError("no user or password here; use username and password_file")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("nothing may come after the port; topics begin with prefix")
+    host = parts.hostname or ""
+    if not host or len(host) > HOST_LIMIT or any(c.isspace() for c in host):
+        raise ValueError("the name or address of the broker is missing or cannot be right")
+    if port == 0:
+        raise ValueError("0 is no port; a port is from 1 to 65535")
+    return Endpoint(host, port or PORTS[scheme], scheme == "mqtts")

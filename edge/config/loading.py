@@ -1,0 +1,106 @@
+"""Read a site.toml: either a `Site`, or everything that is wrong with the file at once."""
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from edge.config import checks, wires
+from edge.config.build import VERSION_KEY, Draft, build
+from edge.config.model import VERSION
+from edge.config.positions import positions
+from edge.config.problem import Problem, Problems, dotted, shown
+from edge.config.site import Site, line_of
+from edge.core.driver import DriverSpec
+
+FILE_LIMIT: Final = 128 * 1024  # bytes; a site with 64 lanes and 100 devices has 20 kB
+LINE_LIMIT: Final = 1000  # characters; the parser's time grows faster than a line does
+_PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+def load(path: Path | str, catalogue: Mapping[str, DriverSpec]) -> Site:
+    """Read and check a whole file; `catalogue` says what each driver wants.
+
+    Raises Problems, a ConfigError, with a list of all findings.
+    """
+    name = str(path)
+    text = _text(Path(path), name)
+    draft = Draft(_parse(text, name), catalogue)
+    lines = positions(text)
+    _version(draft)
+    tables: dict[str, Any] = {}
+    if not draft.found:  # what another version means by its keys is not ours to judge
+        tables = build(draft)
+        checks.check(draft)
+        wires.check(draft)
+    if draft.found:
+        raise Problems(
+            [Problem(name, line_of(lines, key), dotted(key), text) for key, text in draft.found]
+        )
+    return Site(
+        place=tables["site"],
+        store=tables["store"],
+        uplink=tables["uplink"],
+        streams=tables["streams"],
+        privacy=tables["privacy"],
+        models=tables["models"],
+        buses=tables["bus"],
+        devices=tables["device"],
+        lanes=tables["lane"],
+        file=name,
+        lines=lines,
+    )
+
+
+def _text(path: Path, name: str) -> str:
+    """The file's text, as long as it can be a configuration."""
+    try:
+        # without O_NONBLOCK a pipe by this name would keep us waiting for its writer
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123  Path.open takes no descriptor
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise _whole(name, "is not a file")
+            data = file.read(FILE_LIMIT + 1)
+    except OSError as error:
+        raise _whole(name, f"cannot be read: {error.strerror}") from error
+    if len(data) > FILE_LIMIT:
+        raise _whole(name, f"has more than {FILE_LIMIT // 1024} kB; this is no configuration")
+    try:
+        text = data.decode("utf-8-sig")  # some editors put a mark before the first line
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Problems([Problem(name, line, "file", "this line is not UTF-8 text")]) from error
+    for number, line_text in enumerate(text.split("\n"), 1):
+        if len(line_text) > LINE_LIMIT:
+            told = f"this line has more than {LINE_LIMIT} characters; break it"
+            raise Problems([Problem(name, number, "file", told)])
+    return text
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = _PLACE.search(str(error))
+        line = int(found[1]) if found and found[1] else text.rstrip().count("\n") + 1
+        column = f" (column {found[2]})" if found and found[2] else ""
+        told = f"this is not TOML: {_PLACE.sub('', str(error))}{column}; the rest is not checked"
+        raise Problems([Problem(name, line, "file", told)]) from error
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits; a list in a list in a
+        raise _whole(name, "a number is too long or lists are nested too deeply") from error
+
+
+def _version(draft: Draft) -> None:
+    version = draft.data.get(VERSION_KEY, VERSION)
+    if type(version) is not int or version != VERSION:
+        draft.say(
+            (VERSION_KEY,),
+            f"this Kerbstone reads files of version {VERSION}, and this one says {shown(version)}; "
+            "update Kerbstone, or write the file for this one",
+        )
+
+
+def _whole(name: str, text: str) -> Problems:
+    return Problems([Problem(name, 0, "file", text)])

@@ -1,0 +1,78 @@
+"""What is wrong with a configuration: where it stands, and what would be right."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from edge.config.positions import Path
+from edge.core import ConfigError
+
+SHOWN: Final = 100  # problems printed in one text; a file with more is not a configuration
+LONGEST: Final = 60  # characters of a value repeated in a text
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding. `line` 0 means the file as a whole."""
+
+    file: str
+    line: int
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.key}: {self.text}"
+
+
+class Problems(ConfigError):  # noqa: N818  it is a list of findings, and reads as one
+    """Everything that is wrong with one file. `str()` gives one line for each problem."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda p: (p.line, p.key)))
+        lines = [str(problem) for problem in self.problems[:SHOWN]]
+        if len(self.problems) > SHOWN:
+            lines.append(f"and {len(self.problems) - SHOWN} more")
+        super().__init__("\n".join(lines))
+
+
+def dotted(path: Path) -> str:
+    """`device.hut_air.address`, as it is written in texts."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{printable(part)}" for part in path)
+    return "".join(parts).lstrip(".") or "file"
+
+
+def printable(text: str) -> str:
+    """Short enough, and without anything that moves a terminal's cursor."""
+    safe = "".join(c if c.isprintable() else "?" for c in text[: LONGEST + 1])
+    return f"{safe[:LONGEST]}..." if len(safe) > LONGEST else safe
+
+
+def shown(value: Any, key: str = "") -> str:
+    """A value as one would write it in the file. An `address` is written in hexadecimal."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() if key == "address" and 0 <= value < 0x10000:
+            return f"0x{value:02x}"
+        case int() if value.bit_length() > 64:
+            return "a number of more than 64 bits"
+        case str():
+            return f'"{printable(value)}"'
+        case dict():
+            return "a table"
+        case list():
+            return "a list"
+        case _:
+            return printable(str(value))
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown word: a suggestion, or what is known."""
+    words = sorted(known)
+    by_lower = {w.lower(): w for w in words}
+    found = difflib.get_close_matches(word[:LONGEST].lower(), by_lower, 1)
+    if found:
+        return f"did you mean {by_lower[found[0]]}?"
+    return f"known are {', '.join(words)}" if words else "there is none"

@@ -1,0 +1,71 @@
+"""A site as the daemon sees it: the checked content of one site.toml."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edge.config.model import (
+    Bus,
+    Device,
+    Lane,
+    Models,
+    Place,
+    Privacy,
+    Store,
+    Streams,
+    Uplink,
+)
+from edge.config.positions import Path
+from edge.config.problem import Problem, dotted
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Everything that was configured. Buses, devices and lanes are in the order of the file."""
+
+    place: Place
+    uplink: Uplink
+    store: Store = field(default_factory=Store)
+    streams: Streams = field(default_factory=Streams)
+    privacy: Privacy = field(default_factory=Privacy)
+    models: Models = field(default_factory=Models)
+    buses: Mapping[str, Bus] = field(default_factory=dict)
+    devices: Mapping[str, Device] = field(default_factory=dict)
+    lanes: Mapping[str, Lane] = field(default_factory=dict)
+    file: str = "site.toml"
+    lines: Mapping[Path, int] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def period_ns(self) -> int:
+        """Length of one record's window."""
+        return self.place.period_s * 1_000_000_000
+
+    @property
+    def approaches(self) -> dict[str, list[str]]:
+        """Approach -> its lanes."""
+        found: dict[str, list[str]] = {}
+        for name, lane in self.lanes.items():
+            found.setdefault(lane.approach, []).append(name)
+        return found
+
+    def devices_on(self, bus: str) -> dict[str, Device]:
+        """The devices that share one bus."""
+        return {name: device for name, device in self.devices.items() if device.bus == bus}
+
+    def lanes_on(self, bus: str) -> dict[str, Lane]:
+        """The lanes whose loops are wired to one GPIO bus."""
+        return {name: lane for name, lane in self.lanes.items() if lane.bus == bus}
+
+    def written(self, *path: str) -> bool:
+        """This key stands in the file; otherwise its value is the default."""
+        return path in self.lines
+
+    def remark(self, path: Path, text: str) -> Problem:
+        """Something to say about a key, with the line it stands on, or its table's."""
+        return Problem(self.file, line_of(self.lines, path), dotted(path), text)
+
+
+def line_of(lines: Mapping[Path, int], path: Path) -> int:
+    """The line of a path; of a key that is missing, that of its table; 0 for the file."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines[path] if path else 0

@@ -1,0 +1,155 @@
+"""Checks of the wiring: what sits on which bus, and that nothing is there twice."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from edge.config.build import Draft
+from edge.config.model import WIRINGS
+from edge.config.positions import Path
+from edge.config.problem import near, shown
+
+UNIQUE: Final = {"i2c": "address", "modbus": "unit"}  # the option that tells devices apart
+LOOP: Final = "loop"  # the driver of a lane's loops; it is never a device of its own
+PLACES: Final = {"gpio": ("chip",), "i2c": ("path",), "serial": ("port",), "modbus-rtu": ("port",)}
+
+
+def check(draft: Draft) -> None:
+    """All checks of this module."""
+    _one_owner(draft)
+    _names(draft)
+    for name in draft.names("device"):
+        driver = draft.driver(name)
+        if driver and driver.name == LOOP:
+            draft.say(("device", name, "driver"), "a loop belongs to a lane; write [lane.NAME]")
+        kinds = WIRINGS.get(driver.wiring, ()) if driver else ()
+        _bus(draft, ("device", name, "bus"), kinds, driver.name if driver else "")
+    for name in draft.names("lane"):
+        _bus(draft, ("lane", name, "bus"), WIRINGS["gpio"], "a lane")
+        _pair(draft, name)
+    _alone_on_its_port(draft)
+    _addresses(draft)
+    _lines(draft)
+
+
+def _one_owner(draft: Draft) -> None:
+    """A wire has one owner: two buses must not be the same port."""
+    seen: dict[tuple[str, Any], str] = {}
+    for name in draft.names("bus"):
+        kind = draft.bus_kind(name)
+        if kind is None:
+            continue
+        if kind == "modbus-tcp":
+            key, place = "host", (draft.get("bus", name, "host"), draft.get("bus", name, "port"))
+        else:
+            key = PLACES[kind][0]
+            place = draft.get("bus", name, key)
+        if place is None or None in (place if isinstance(place, tuple) else ()):
+            continue
+        other = seen.setdefault(("port" if key == "port" else kind, place), name)
+        if other != name:
+            draft.say(
+                ("bus", name, key),
+                f"is that of bus.{other} already; put the devices of one wire on one bus",
+            )
+
+
+def _names(draft: Draft) -> None:
+    for name in set(draft.names("device")) & set(draft.names("lane")):
+        draft.say(("lane", name), "a device has this name already; records are told apart by it")
+
+
+def _bus(draft: Draft, path: Path, kinds: tuple[str, ...], who: str) -> None:
+    bus = draft.values.get(path)
+    if bus is None:
+        return
+    known = draft.names("bus")
+    if bus not in known:
+        hint = near(bus, known) if known else f"add a table [bus.{bus}]"
+        draft.say(path, f"no bus is called {shown(bus)}; {hint}")
+        return
+    kind = draft.bus_kind(bus)
+    if kind and kinds and kind not in kinds:
+        wanted = " or ".join(kinds)
+        right = [name for name in known if draft.bus_kind(name) in kinds]
+        hint = f"; {' or '.join(right)} would fit" if right else ""
+        draft.say(path, f"{who} needs a bus of kind {wanted}, and {bus} is {kind}{hint}")
+
+
+def _pair(draft: Draft, lane: str) -> None:
+    """Two loops are two lines with a known distance."""
+    table = draft.data["lane"][lane]
+    lead, trail = draft.get("lane", lane, "lead"), draft.get("lane", lane, "trail")
+    if lead and trail and _line(lead) == _line(trail):
+        draft.say(("lane", lane, "trail"), f"{trail} is the line of lead; it is the second loop's")
+    if "trail" in table and "spacing_m" not in table:
+        draft.say(
+            ("lane", lane, "spacing_m"),
+            "is missing; two loops need the metres from the front edge of one to the other's",
+        )
+    if "spacing_m" in table and "trail" not in table:
+        draft.say(("lane", lane, "trail"), "is missing; spacing_m speaks of a second loop")
+
+
+def _alone_on_its_port(draft: Draft) -> None:
+    """A device that talks by itself cannot share a port."""
+    first: dict[str, str] = {}
+    for name, bus in _devices(draft, "serial"):
+        other = first.setdefault(bus, name)
+        if other != name:
+            draft.say(
+                ("device", name, "bus"),
+                f"device.{other} sits on {bus} already; a serial port carries one device",
+            )
+
+
+def _addresses(draft: Draft) -> None:
+    for wiring, option in UNIQUE.items():
+        seen: dict[tuple[str, Any], str] = {}
+        for name, bus in _devices(draft, wiring):
+            driver = draft.driver(name)
+            fixed = driver.address if driver and wiring == "i2c" else None
+            address = fixed if fixed is not None else draft.get("device", name, option)
+            if address is None:
+                continue
+            other = seen.setdefault((bus, address), name)
+            if other != name:
+                draft.say(
+                    ("device", name, "bus" if fixed is not None else option),
+                    f"device.{other} has {option} {shown(address, option)} on {bus} already",
+                )
+
+
+def _lines(draft: Draft) -> None:
+    """A GPIO line belongs to one contact."""
+    seen: dict[tuple[str, str], Path] = {}
+    for path, bus, line in _contacts(draft):
+        other = seen.setdefault((bus, _line(line)), path)
+        same_lane = other[:2] == path[:2]  # lead is trail: said already
+        if other != path and not same_lane:
+            owner = ".".join(map(str, other))
+            draft.say(path, f"{line} on {bus} is that of {owner} already")
+
+
+def _contacts(draft: Draft) -> Iterator[tuple[Path, str, str]]:
+    for name, bus in _devices(draft, "gpio"):
+        if line := draft.get("device", name, "line"):
+            yield ("device", name, "line"), bus, line
+    for name in draft.names("lane"):
+        bus = draft.get("lane", name, "bus")
+        for key in ("lead", "trail"):
+            line = draft.get("lane", name, key)
+            if bus and line:
+                yield ("lane", name, key), bus, line
+
+
+def _devices(draft: Draft, wiring: str) -> Iterator[tuple[str, str]]:
+    """Devices with drivers of this wiring, each with its bus."""
+    for name in draft.names("device"):
+        driver, bus = draft.driver(name), draft.get("device", name, "bus")
+        if driver and driver.wiring == wiring and bus:
+            yield name, bus
+
+
+def _line(text: str) -> str:
+    """Two ways to write one line: `17` is GPIO17."""
+    return f"GPIO{int(text)}" if text.isdecimal() and text.isascii() else text

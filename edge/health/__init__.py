@@ -1,0 +1,6 @@
+"""How the daemon fares, and who is told: systemd's notify protocol, and what feeds its watchdog."""
+
+from edge.health.notify import Notify
+from edge.health.progress import Progress
+
+__all__ = ["Notify", "Progress"]

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Writes requirements/*.txt: exact versions with hashes, for Python 3.11 to 3.13 on x86-64 and
+# aarch64 Linux, without the names of hosts. Needs uv (`pip install uv`); UV=... says which.
+# Versions stay as they are where they still fit; UPGRADE=1 takes the newest.
+set -eu
+cd "$(dirname "$0")/.."
+UV="${UV:-uv}"
+if ! command -v "$UV" >/dev/null; then
+    echo "uv is needed: pip install uv, or UV=/path/to/uv $0" >&2
+    exit 1
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# --python-version: what the lowest Python must be able to install; --universal adds the markers
+lock() {
+    out=$1
+    shift
+    "$UV" pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-emit-index-url --no-annotate --no-header --only-binary :all: \
+        pyproject.toml -o "$out" "$@"
+}
+
+# the widest set first; the others take their versions from it, so a package has one version
+if [ -z "${UPGRADE:-}" ]; then
+    cat requirements/dev.txt requirements/train.txt >"$work/widest.txt" 2>/dev/null || true
+fi
+lock "$work/widest.txt" --all-extras --group dev --group train
+for set in \
+    "runtime" \
+    "ml --extra ml" \
+    "web --extra web" \
+    "demo --extra ml --extra demo" \
+    "dev --all-extras --group dev" \
+    "train --extra ml --group train"; do
+    # shellcheck disable=SC2086  # a name and its options
+    set -- $set
+    name=$1
+    shift
+    lock "$work/$name.txt" -c "$work/widest.txt" "$@"
+    mv "$work/$name.txt" "requirements/$name.txt"
+    echo "requirements/$name.txt: $(grep -c == "requirements/$name.txt") packages"
+done

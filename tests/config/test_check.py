@@ -1,0 +1,63 @@
+"""`kerbstone check`, as a technician runs it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edge.cli.main import main
+
+EXAMPLE = Path(__file__).parents[2] / "deploy/site.example.toml"
+
+
+def test_a_good_file_is_told_what_will_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(EXAMPLE)]) == 0
+    out, err = capsys.readouterr()
+    assert "main_meter: sdm630, unit 1, every 1 s" in out
+    assert "north_1: lane, approach north, GPIO17 and GPIO27, 4 m apart, presence" in out
+    assert "heating: s0, line GPIO5, imp_per_kwh 1000, pulses" in out
+    assert "5 buses, 5 devices with" in out
+    assert err.count("warning: ") == 3
+    assert "is in order; 3 warnings" in out
+
+
+def test_a_bad_file_is_exit_2_and_everything_is_on_stderr(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "site.toml"
+    text = EXAMPLE.read_text(encoding="utf-8")
+    path.write_text(text.replace("unit = 1", "unit = 300").replace("spacing_m", "spacing"))
+    assert main(["check", str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("300 is not between 1 and 247") == 2
+    line = next(n for n, t in enumerate(text.split("\n"), 1) if t.startswith("spacing_m"))
+    assert f"{path}:{line}: lane.north_1.spacing: unknown key; did you mean spacing_m?" in err
+    assert err.rstrip().endswith("cannot be used: 4 errors")
+
+
+def test_what_a_driver_refuses_itself_is_an_error_with_a_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "site.toml"
+    text = EXAMPLE.read_text(encoding="utf-8")
+    path.write_text(text.replace("imp_per_kwh = 1000", "imp_per_kwh = 0"))
+    assert main(["check", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert ": device.heating" in err
+    assert "cannot be used: 1 error\n" in err
+
+
+def test_json_says_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["check", "--json", str(EXAMPLE)]) == 0
+    good = json.loads(capsys.readouterr().out)
+    assert good["ok"]
+    assert good["errors"] == []
+    assert len(good["warnings"]) == 3
+    assert "pm2_5" in good["reads"]["devices"]["hut_air"]["points"]
+    assert good["reads"]["lanes"]["north_1"]["lines"] == ["GPIO17", "GPIO27"]
+    assert main(["check", "--json", str(tmp_path / "none.toml")]) == 2
+    bad = json.loads(capsys.readouterr().out)
+    assert not bad["ok"]
+    assert bad["reads"] is None
+    assert bad["errors"][0]["text"].startswith("cannot be read: No such file")

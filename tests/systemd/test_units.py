@@ -1,0 +1,132 @@
+"""The unit and its companions, judged by systemd's own tools in a staged root."""
+
+import configparser
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edge.config import Store
+
+ROOT = Path(__file__).parents[2]
+UNITS = ROOT / "systemd"
+SERVICE = UNITS / "kerbstone.service"
+SYSTEM = Path("usr/lib/systemd/system")
+ANALYZE = "systemd-analyze"
+
+
+def tool(name: str, package: str) -> str:
+    """The path of a program, which may be outside of a user's PATH."""
+    found = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    if found is None:
+        pytest.skip(f"{name} is not here; apt install {package}")
+    return found
+
+
+def run(*command: str | Path) -> tuple[int, str]:
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Path:
+    """A root with the system's own targets, our unit as it is, and a program where it says."""
+    units = tmp_path / SYSTEM
+    units.mkdir(parents=True)
+    host = Path("/") / SYSTEM
+    for kind in ("target", "slice", "mount"):
+        for unit in host.glob(f"*.{kind}"):
+            (units / unit.name).write_bytes(unit.read_bytes())
+    shutil.copy(SERVICE, units)
+    program = tmp_path / "opt/kerbstone/venv/bin/kerbstone"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    return tmp_path
+
+
+def verify(stage: Path) -> tuple[int, str]:
+    program = tool(ANALYZE, "systemd")
+    return run(program, "verify", "--man=no", f"--root={stage}", SERVICE.name)
+
+
+def test_the_service_is_clean(stage: Path) -> None:
+    assert verify(stage) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("WatchdogSec=", "WatchdogSek=", "Unknown key"),
+        ("venv/bin/kerbstone", "venv/bin/kerbston", "not executable"),
+    ],
+)
+def test_a_broken_service_would_be_found(stage: Path, old: str, new: str, told: str) -> None:
+    unit = stage / SYSTEM / SERVICE.name
+    unit.write_text(unit.read_text().replace(old, new))
+    _, text = verify(stage)  # an unknown key is told, but does not change the code
+    assert told in text
+
+
+def test_its_exposure_is_at_most_2() -> None:
+    code, text = run(
+        tool(ANALYZE, "systemd"), "security", "--offline=true", "--threshold=20", SERVICE
+    )
+    assert code == 0, text[-200:]
+    code, _ = run(tool(ANALYZE, "systemd"), "security", "--offline=true", "--threshold=5", SERVICE)
+    assert code != 0, "a threshold that is never reached would prove nothing"
+
+
+def test_the_user_and_its_groups_are_made() -> None:
+    code, text = run(tool("systemd-sysusers", "systemd"), "--dry-run", UNITS / "kerbstone.sysusers")
+    assert code == 0, text
+
+
+def test_the_folders_are_made(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\nkerbstone:x:999:999::/:/bin/sh\n")
+    (tmp_path / "etc/group").write_text("root:x:0:\nkerbstone:x:999:\n")
+    program = tool("systemd-tmpfiles", "systemd")
+    code, text = run(
+        program, "--dry-run", "--create", f"--root={tmp_path}", UNITS / "kerbstone.tmpfiles"
+    )
+    assert code == 0, text
+    for folder in ("/etc/kerbstone", "/run/kerbstone"):
+        assert f"{tmp_path}{folder}" in text
+
+
+def test_the_udev_rules_are_well_formed(tmp_path: Path) -> None:
+    program = tool("udevadm", "udev")
+    code, text = run(program, "verify", "--resolve-names=never", UNITS / "60-kerbstone.rules")
+    assert code == 0, text
+    broken = tmp_path / "60-broken.rules"
+    broken.write_text('SUBSYSTEM=="gpio", GROOP="gpio"\n')
+    assert run(program, "verify", "--resolve-names=never", broken)[0] != 0
+
+
+def service() -> dict[str, str]:
+    """The [Service] section; of a key that stands there twice, the last line."""
+    parser = configparser.RawConfigParser(strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # as configparser documents it
+    parser.read(SERVICE)
+    return dict(parser["Service"])
+
+
+def test_the_unit_agrees_with_the_defaults_of_the_configuration() -> None:
+    unit, store = service(), Store()
+    assert store.dir == f"/var/lib/{unit['StateDirectory']}"
+    assert store.run_dir == f"/run/{unit['RuntimeDirectory']}"
+    assert unit["ExecStart"].split()[1:] == ["run", "/etc/kerbstone/site.toml"]
+
+
+def test_the_stage_survives_and_a_wrong_configuration_is_not_tried_again() -> None:
+    unit = service()
+    assert unit["RuntimeDirectoryPreserve"] == "yes"
+    assert unit["RestartPreventExitStatus"] == "2"
+    assert unit["Type"] == "notify"
+    assert unit["MemoryHigh"] == "160M"
+    assert unit["MemoryMax"] == "200M"
