@@ -1,0 +1,101 @@
+"""Finding a driver by its name: a module in `chips`, or a table in `meters`.
+
+There is nothing to register. The name in a configuration is the name of the file. Third parties
+add drivers through the entry-point group `kerbstone.drivers` (a module shaped like a chip's).
+"""
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+
+from drivers.meters.register_map import ModbusDevice, load, tables
+from edge.core import ConfigError, I2cBus, Lined, ModbusBus, Polled, Sample, SerialBus
+from edge.core.driver import REQUIRED, DriverSpec, Option
+
+HERE: Final = Path(__file__).parent
+GROUP: Final = "kerbstone.drivers"
+WIRING: Final[dict[object, str]] = {I2cBus: "i2c", SerialBus: "serial", ModbusBus: "modbus"}
+
+
+def names() -> list[str]:
+    """All drivers that ship with the gateway."""
+    chips = (path.stem for path in (HERE / "chips").glob("[!_]*.py"))
+    return sorted({*chips, *tables()})
+
+
+def chip(name: str) -> ModuleType:
+    """Import one chip driver, and only that one. Raises ConfigError for a name nobody has."""
+    if (HERE / "chips" / f"{name}.py").exists() and not name.startswith("_"):
+        return import_module(f"drivers.chips.{name}")
+    for entry in entry_points(group=GROUP, name=name):
+        module = entry.load()
+        if isinstance(module, ModuleType):
+            return module
+    raise ConfigError(f"no driver is called {name!r}; known are {', '.join(names())}")
+
+
+@cache
+def spec(name: str) -> DriverSpec:
+    """What a configuration may say to a driver: its wiring and its options."""
+    if name in tables():
+        return DriverSpec(name, "modbus", {"unit": Option(int, low=1, high=247)})
+    module = chip(name)
+    hints = get_type_hints(module.DRIVER, include_extras=True)
+    fields = [field for field in dataclasses.fields(module.DRIVER) if field.init]
+    bus = hints[fields[0].name]
+    wiring = next((word for kind, word in WIRING.items() if kind is bus), "gpio")
+    options = fields if wiring == "gpio" else fields[1:]
+    return DriverSpec(
+        name,
+        wiring,
+        {field.name: _option(hints[field.name], field) for field in options},
+        getattr(module, "ADDRESS", None),
+    )
+
+
+def catalogue() -> Mapping[str, DriverSpec]:
+    """Every driver that a configuration may name."""
+    others = {entry.name for entry in entry_points(group=GROUP)}
+    return {name: spec(name) for name in sorted({*names(), *others})}
+
+
+def build(name: str, bus: Any, options: Mapping[str, Any]) -> Polled | Lined:
+    """One device. Touches no wire. `bus` is ignored by drivers on GPIO lines."""
+    if name in tables():
+        return ModbusDevice(bus, load(name), **options)
+    driver = chip(name).DRIVER
+    device = driver(**options) if spec(name).wiring == "gpio" else driver(bus, **options)
+    return typing.cast("Polled | Lined", device)
+
+
+def explain(name: str, frames: list[bytes]) -> dict[str, tuple[Sample, str]]:
+    """What recorded frames mean: point -> (sample, unit). Raises DataError for a damaged frame."""
+    if name in tables():
+        table = load(name)
+        samples = import_module("drivers.meters.register_map").explain(table, frames)
+        units = {r.point.key: r.point.quantity.unit for r in table.registers}
+    else:
+        module = chip(name)
+        if not hasattr(module, "explain"):
+            raise ConfigError(f"{name} sits on a GPIO line and has no frames to decode")
+        samples = module.explain(frames)
+        units = {point.key: point.quantity.unit for point in module.DRIVER.points}
+    return {key: (sample, units[key]) for key, sample in samples.items()}
+
+
+def _option(hint: Any, field: dataclasses.Field[Any]) -> Option:
+    """A dataclass field as an option. `Annotated[int, Range(a, b)]` gives the bounds."""
+    default = REQUIRED if field.default is dataclasses.MISSING else field.default
+    low = high = None
+    if get_origin(hint) is typing.Annotated:
+        hint, bounds = get_args(hint)[:2]
+        low, high = bounds
+    if get_origin(hint) is Literal:
+        return Option(str, default=default, choices=get_args(hint))
+    return Option(hint, default=default, low=low, high=high)

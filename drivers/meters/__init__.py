@@ -1,0 +1,1 @@
+"""Modbus meters: one flat table each, and one interpreter for all of them."""

@@ -1,0 +1,81 @@
+"""Explains recorded Modbus conversations: pairs of request and answer, with their check sums."""
+
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+from drivers.meters.block import block
+from drivers.meters.table import RegisterMap
+from edge.core import Bad, DataError, Reason, Sample, crc16_modbus
+
+REASONS: Final = {
+    2: Reason.ADDRESS,
+    5: Reason.BUSY,
+    6: Reason.BUSY,
+    10: Reason.SILENT,
+    11: Reason.SILENT,
+}
+
+
+def explain(table: RegisterMap, frames: Sequence[bytes]) -> dict[str, Sample]:
+    """What the frames say: point -> sample, for the points that were asked for, in the map's order.
+
+    Frames are whole: of a serial line with their CRC, or of TCP with their header. Later answers
+    go before earlier ones. Raises DataError that names what is wrong with which frame.
+    """
+    if not frames or len(frames) % 2:
+        raise DataError(f"{len(frames)} frames: a request and its answer belong together")
+    samples: dict[str, Sample] = {}
+    for at in range(0, len(frames), 2):
+        number, asked = _open(frames[at], at)
+        again, told = _open(frames[at + 1], at + 1)
+        if number != again:
+            raise DataError(f"frame {at + 2} answers transaction {again}, not {number}")
+        samples |= _pair(table, asked, told, at)
+    keys = [register.point.key for register in table.registers]
+    return {key: samples[key] for key in keys if key in samples}
+
+
+def _open(frame: bytes, at: int) -> tuple[int, bytes]:
+    """Unit and PDU out of a frame, and the transaction number (-1 on a serial line)."""
+    if len(frame) >= 4 and crc16_modbus(frame[:-2]) == int.from_bytes(frame[-2:], "little"):
+        return -1, frame[:-2]
+    if len(frame) >= 9 and frame[2:6] == struct.pack(">HH", 0, len(frame) - 6):
+        return int.from_bytes(frame[:2], "big"), frame[6:]
+    raise DataError(f"frame {at + 1} is damaged: its CRC does not match: {frame.hex(' ')}")
+
+
+def _pair(table: RegisterMap, asked: bytes, told: bytes, at: int) -> dict[str, Sample]:
+    if len(asked) != 6 or asked[1] != table.function:
+        raise DataError(
+            f"frame {at + 1} is no request that {table.name} is asked"
+            f" (function {table.function}, 6 bytes and CRC)"
+        )
+    unit, function, address, count = struct.unpack(">BBHH", asked)
+    places = sorted(
+        (
+            place
+            for place, register in enumerate(table.registers)
+            if address <= register.address and register.address + register.words <= address + count
+        ),
+        key=lambda place: table.registers[place].address,
+    )
+    if not places:
+        raise DataError(
+            f"frame {at + 1} asks for {count} registers from {address:#06x}:"
+            f" {table.name} has no point there",
+            Reason.ADDRESS,
+        )
+    keys = [table.registers[place].point.key for place in places]
+    if told[0] != unit:
+        raise DataError(f"frame {at + 2} is from unit {told[0]}, unit {unit} was asked")
+    if told[1] == function | 0x80 and len(told) == 3:
+        refused: Sample = Bad(REASONS.get(told[2], Reason.FAULT))
+        return dict.fromkeys(keys, refused)
+    if told[1] != function or len(told) != 3 + 2 * count or told[2] != 2 * count:
+        raise DataError(
+            f"frame {at + 2} does not answer frame {at + 1}: {count} registers were asked"
+        )
+    one = block(table, places)
+    skip = 3 + 2 * (one.address - address)
+    return dict(zip(keys, one.decode(told[skip : skip + 2 * one.count]), strict=True))

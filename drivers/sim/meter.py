@@ -1,0 +1,100 @@
+"""Simulated energy meters on a pseudo-terminal or at a TCP endpoint; also a program of its own.
+
+    python -m drivers.sim.meter --table sdm630 --pty --link /tmp/meters --baud 9600
+    python -m drivers.sim.meter --table sdm120 --tcp 127.0.0.1:5020 --units 1-10
+
+It prints one line of JSON when it is ready (`pty` or `host` and `port`), and at SIGTERM one more
+with what each unit's registers hold.
+"""
+
+import argparse
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import get_args
+
+from drivers.sim.meter_line import MeterLine
+from drivers.sim.meter_load import Load
+from drivers.sim.meter_slave import Fault, Kind, Slave
+from drivers.sim.meter_tcp import MeterTcp
+
+__all__ = ["Fault", "Load", "MeterLine", "MeterTcp", "Slave", "main"]
+
+
+def units(text: str) -> list[int]:
+    """`1,3-5` as [1, 3, 4, 5]."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def fault(text: str) -> tuple[int, Fault]:
+    """`UNIT:KIND`, as in `3:silent`."""
+    unit, _, kind = text.partition(":")
+    kinds: dict[str, Kind] = {known: known for known in get_args(Kind)}
+    if kind not in kinds:
+        raise argparse.ArgumentTypeError(f"{kind!r} is no fault; known are {', '.join(kinds)}")
+    return int(unit), Fault(kinds[kind])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m drivers.sim.meter", description=__doc__)
+    parser.add_argument("--table", default="sdm630", help="name of a table in drivers/meters")
+    parser.add_argument("--units", type=units, default=[1], help="such as 1 or 1,3-5")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--pty", action="store_true", help="a pseudo-terminal with true wire time")
+    where.add_argument("--tcp", metavar="HOST:PORT", help="a Modbus TCP endpoint")
+    parser.add_argument("--link", type=Path, help="another name for the pseudo-terminal")
+    parser.add_argument("--baud", type=int, default=9600)
+    parser.add_argument("--parity", choices=("N", "E", "O"), default="N")
+    parser.add_argument("--stop", type=int, choices=(1, 2), default=1)
+    parser.add_argument("--turnaround", type=float, default=None, metavar="SECONDS")
+    parser.add_argument("--values", type=Path, help="JSON: fixed values per point, not a load")
+    parser.add_argument("--kwh", type=float, default=0.0, help="what energy_import begins with")
+    parser.add_argument("--fault", type=fault, action="append", default=[], metavar="UNIT:KIND")
+    options = parser.parse_args(arguments)
+
+    slaves = {unit: _slave(options, unit) for unit in options.units}
+    for unit, trouble in options.fault:
+        slaves[unit].fault = trouble
+    stop = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # the threads inherit it: sigwait gets them
+    server = _server(options, slaves)
+    if isinstance(server, MeterLine):
+        _say({"pty": server.path, "link": str(options.link) if options.link else None})
+    else:
+        _say({"host": server.host, "port": server.port})
+    signal.sigwait(stop)
+    server.stop()
+    _say({"held": {unit: slave.held() for unit, slave in slaves.items()}})
+    return 0
+
+
+def _slave(options: argparse.Namespace, unit: int) -> Slave:
+    if options.values:
+        return Slave(options.table, json.loads(options.values.read_text("utf-8")), serial=unit)
+    probe = Slave(options.table, {})
+    load = Load(phases=3 if "voltage_l2" in probe.table["points"] else 1)
+    load.reset(options.kwh)
+    return Slave(options.table, load.values, serial=unit)
+
+
+def _server(options: argparse.Namespace, slaves: dict[int, Slave]) -> MeterLine | MeterTcp:
+    if options.tcp:
+        host, _, port = options.tcp.rpartition(":")
+        return MeterTcp(slaves, host, int(port), options.turnaround or 0.0).start()
+    turnaround_s = 0.005 if options.turnaround is None else options.turnaround
+    line = MeterLine(slaves, options.baud, options.parity, options.stop, turnaround_s, options.link)
+    return line.start()
+
+
+def _say(what: dict[str, object]) -> None:
+    print(json.dumps(what), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

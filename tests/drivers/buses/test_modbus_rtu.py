@@ -1,0 +1,295 @@
+"""The master of a serial line against the simulated line, which keeps the time of a wire."""
+
+import os
+import select
+import struct
+import threading
+import time
+import tty
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from drivers.buses.modbus import ModbusRtu
+from drivers.buses.modbus.frame import seal
+from drivers.buses.serial_port import SerialPort
+from drivers.sim.meter import Fault, MeterLine, Slave
+from drivers.sim.meter_line import frame
+from drivers.sim.meter_slave import Reply
+from edge.core import BusError, DataError, Reason
+
+VOLTS = {1: 230.5, 2: 111.25, 3: 50.0}
+BAUD = 38_400
+
+
+def slaves() -> dict[int, Slave]:
+    return {u: Slave("sdm120", {"voltage_l1": v, "frequency": v / 2}) for u, v in VOLTS.items()}
+
+
+@pytest.fixture
+def line() -> Iterator[MeterLine]:
+    started = MeterLine(slaves(), baud=BAUD).start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def bus(line: MeterLine) -> Iterator[ModbusRtu]:
+    master = ModbusRtu(SerialPort(line.path, BAUD), timeout_s=0.15)
+    yield master
+    master.close()
+
+
+def volts(data: bytes) -> float:
+    return float(struct.unpack(">f", data)[0])
+
+
+async def voltage(bus: ModbusRtu, unit: int) -> float:
+    return volts(await bus.read_registers(unit, 4, 0, 2))
+
+
+async def test_units_answer_in_turn(bus: ModbusRtu) -> None:
+    assert [await voltage(bus, unit) for unit in (1, 2, 3, 1)] == [230.5, 111.25, 50.0, 230.5]
+
+
+@pytest.mark.parametrize(
+    ("baud", "parity", "stop"), [(9600, "N", 1), (19_200, "E", 1), (57_600, "N", 2)]
+)
+async def test_the_silence_between_frames_is_kept_and_nothing_beyond(
+    baud: int, parity: str, stop: int
+) -> None:
+    line = MeterLine(slaves(), baud=baud, parity=parity, stop=stop).start()
+    bus = ModbusRtu(SerialPort(line.path, baud, parity, stop))
+    for _ in range(4):
+        for unit in VOLTS:
+            await bus.read_registers(unit, 4, 0, 2)
+    bus.close()
+    line.stop()
+    bits = 9 + (parity != "N") + stop
+    silence_ns = 1_750_000 if baud > 19_200 else 3.5 * bits / baud * 1e9
+    gaps = sorted(line.gaps_ns)
+    assert (line.requests, line.early, line.damaged, line.collisions) == (12, 0, 0, 0)
+    assert gaps[0] >= silence_ns - 2  # whole nanoseconds
+    # the usual one; a busy machine may hold up some. No timed promise, only no other order of size
+    assert gaps[len(gaps) // 2] < silence_ns + 3_000_000
+
+
+def test_the_simulated_line_does_not_hear_who_keeps_no_silence() -> None:
+    line = MeterLine(slaves(), baud=1200).start()
+    port = SerialPort(line.path, 1200)
+    port.open()
+    asked = seal(bytes.fromhex("0104 0000 0002"))
+    port.write(asked)
+    got = b""
+    while len(got) < 9:
+        got += port.read(time.monotonic_ns() + 10**9)
+    port.write(asked)  # at once, and not after 29 ms
+    assert port.read(time.monotonic_ns() + 200_000_000) == b""
+    port.close()
+    line.stop()
+    assert (line.requests, line.early) == (1, 1)
+
+
+async def test_a_silent_unit_costs_one_time_out_and_then_less(bus: ModbusRtu) -> None:
+    took = []
+    for _ in range(2):
+        start = time.monotonic()
+        with pytest.raises(BusError, match="unit 9: no answer within") as caught:
+            await voltage(bus, 9)
+        took.append(time.monotonic() - start)
+        bus._owed.clear()
+        assert caught.value.reason is Reason.SILENT
+    assert took[0] >= 0.15
+    assert 0.1 <= took[1] < took[0]
+    assert await voltage(bus, 1) == 230.5
+
+
+@pytest.mark.parametrize("kind", ["crc", "cut"])
+async def test_a_damaged_answer_is_a_data_error_and_the_next_one_counts(
+    line: MeterLine, bus: ModbusRtu, kind: str
+) -> None:
+    line.slaves[1].fault = Fault(kind, times=1)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="unit 1: damaged answer") as caught:
+        await voltage(bus, 1)
+    assert caught.value.reason is Reason.CRC
+    assert await voltage(bus, 1) == 230.5
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(6, Reason.BUSY), (2, Reason.ADDRESS), (4, Reason.FAULT)]
+)
+async def test_a_refusal_is_a_data_error_with_its_reason(
+    line: MeterLine, bus: ModbusRtu, code: int, reason: Reason
+) -> None:
+    line.slaves[1].fault = Fault("exception", times=1, code=code)
+    with pytest.raises(DataError) as caught:
+        await voltage(bus, 1)
+    assert caught.value.reason is reason
+    assert await voltage(bus, 1) == 230.5
+
+
+async def test_garbage_before_the_answer_is_passed_over(line: MeterLine, bus: ModbusRtu) -> None:
+    line.slaves[1].fault = Fault("noise", noise=b"\x00\xff\x01\x04\x10")
+    assert await voltage(bus, 1) == 230.5
+    foreign = frame(Reply(2, bytes.fromhex("04 04 42000000")))
+    line.slaves[1].fault = Fault("noise", noise=foreign)
+    assert await voltage(bus, 1) == 230.5
+
+
+async def test_a_foreign_answer_is_silence_of_ours(line: MeterLine, bus: ModbusRtu) -> None:
+    line.slaves[1].fault = Fault("foreign", times=1)
+    with pytest.raises(BusError, match=r"units \[2\] spoke instead"):
+        await voltage(bus, 1)
+    assert await voltage(bus, 2) == 111.25
+
+
+async def test_a_late_answer_is_not_taken_for_that_of_a_neighbour(
+    line: MeterLine, bus: ModbusRtu
+) -> None:
+    line.slaves[1].fault = Fault("late", times=1, seconds=0.2)
+    with pytest.raises(BusError):
+        await voltage(bus, 1)
+    for unit in (2, 3, 2):
+        try:
+            assert await voltage(bus, unit) == VOLTS[unit]
+        except (BusError, DataError):
+            assert line.collisions or line.early  # it spoke into the request, as on a real line
+    assert await voltage(bus, 1) == 230.5
+
+
+async def test_a_unit_that_is_always_late_never_shifts_the_dialogue(
+    line: MeterLine, bus: ModbusRtu
+) -> None:
+    """The same length, the same unit, another register: only time tells the answers apart."""
+    line.slaves[1].fault = Fault("late", seconds=0.2)
+    for _ in range(2):
+        for address, want in ((0, 230.5), (0x46, 115.25)):
+            try:
+                assert volts(await bus.read_registers(1, 4, address, 2)) == want
+            except BusError:
+                continue
+    line.slaves[1].fault = None
+    assert volts(await bus.read_registers(1, 4, 0x46, 2)) == 115.25
+
+
+async def test_a_burst_out_of_the_blue_is_drained(line: MeterLine, bus: ModbusRtu) -> None:
+    assert await voltage(bus, 1) == 230.5
+    line.say(frame(Reply(1, bytes.fromhex("04 04 44000000"))))  # looks just like an answer
+    time.sleep(0.05)
+    assert await voltage(bus, 1) == 230.5
+
+
+async def test_a_port_that_is_not_there_is_a_bus_error(line: MeterLine) -> None:
+    link = line.path + "-gone"
+    bus = ModbusRtu(SerialPort(link, BAUD))
+    with pytest.raises(BusError, match="is not there"):
+        await voltage(bus, 1)
+
+
+# --- bytes that no simulator of ours would send -------------------------------------------------
+
+
+class Answering:
+    """A pseudo-terminal whose other end answers each request with prepared bytes, at once."""
+
+    def __init__(self) -> None:
+        self.master, self.slave = os.openpty()
+        tty.setraw(self.slave)
+        self.answer = b""
+        self._end = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._end:
+            if select.select([self.master], [], [], 0.05)[0]:
+                os.read(self.master, 256)
+                if self.answer:
+                    os.write(self.master, self.answer)
+
+    def close(self) -> None:
+        self._end = True
+        self._thread.join()
+        os.close(self.slave)
+        os.close(self.master)
+
+
+@pytest.fixture(scope="module")
+def peer() -> Iterator[tuple[Answering, Callable[[], ModbusRtu]]]:
+    far = Answering()
+    port = SerialPort(os.ttyname(far.slave), 115_200)
+    yield far, lambda: ModbusRtu(port, timeout_s=0.01)
+    port.close()
+    far.close()
+
+
+GOOD = seal(bytes.fromhex("010404 43668000"))
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.one_of(
+        st.binary(max_size=64),
+        st.tuples(st.integers(0, 8 * len(GOOD) - 1), st.binary(max_size=6)).map(
+            lambda t: t[1] + (int.from_bytes(GOOD, "big") ^ 1 << t[0]).to_bytes(len(GOOD), "big")
+        ),
+        st.integers(0, len(GOOD) - 1).map(lambda n: GOOD[:n]),
+        st.binary(min_size=1, max_size=9).map(seal),
+    )
+)
+async def test_whatever_comes_is_a_value_with_its_check_sum_or_one_of_two_errors(
+    peer: tuple[Answering, Callable[[], ModbusRtu]], answer: bytes
+) -> None:
+    far, make = peer
+    far.answer = answer
+    try:
+        data = await make().read_registers(1, 4, 0, 2)
+    except (BusError, DataError):
+        return
+    assert seal(b"\x01\x04\x04" + data) in answer
+
+
+async def test_an_adapter_that_hears_itself_does_not_hide_silence(
+    peer: tuple[Answering, Callable[[], ModbusRtu]],
+) -> None:
+    far, make = peer
+    far.answer = seal(bytes.fromhex("0104 0000 0002"))
+    with pytest.raises(BusError):
+        await make().read_registers(1, 4, 0, 2)
+    far.answer += GOOD
+    assert volts(await make().read_registers(1, 4, 0, 2)) == 230.5
+
+
+async def test_noise_alone_says_what_to_look_at(
+    peer: tuple[Answering, Callable[[], ModbusRtu]],
+) -> None:
+    far, make = peer
+    far.answer = b"\xf0\x7e\x00"
+    with pytest.raises(BusError, match=r"only noise.*wrong baud rate") as caught:
+        await make().read_registers(1, 4, 0, 2)
+    assert caught.value.reason is Reason.CRC
+
+
+async def test_a_line_that_is_never_quiet_is_a_bus_error() -> None:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    end = threading.Event()
+
+    def talk() -> None:
+        while not end.wait(0.0005):
+            os.write(master, b"\x55\xaa")
+
+    talker = threading.Thread(target=talk, daemon=True)
+    talker.start()
+    bus = ModbusRtu(SerialPort(os.ttyname(slave), 300))  # 117 ms of silence are never to be had
+    with pytest.raises(BusError, match="never quiet"):
+        await bus.read_registers(1, 4, 0, 2)
+    end.set()
+    talker.join()
+    bus.close()
+    os.close(slave)
+    os.close(master)

@@ -1,0 +1,132 @@
+import math
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.meters.block import REQUEST_COST, block, plan, runs
+from drivers.meters.register_map import Register, RegisterMap, load, parse
+from edge.core import Bad, DataError, Point, Quantity, Reason
+
+
+def table(
+    addresses: list[int], limit: int = 80, words: str = "big", kind: str = "f32"
+) -> RegisterMap:
+    registers = tuple(
+        Register(Point(f"p{at}", Quantity.VOLTAGE, -1e6, 1e6), at, kind) for at in addresses
+    )
+    return RegisterMap("t", "m", "m", 4, words, limit, registers)
+
+
+def spans(found: RegisterMap) -> list[tuple[int, int]]:
+    return [(one.address, one.count) for one in plan(found)]
+
+
+def test_neighbours_are_one_request() -> None:
+    assert spans(table([0, 2, 4])) == [(0, 6)]
+
+
+def test_a_gap_is_read_along_while_it_is_cheaper_than_a_request() -> None:
+    cheap = int(REQUEST_COST)
+    assert spans(table([0, 2 + cheap])) == [(0, 4 + cheap)]
+    assert spans(table([0, 3 + cheap])) == [(0, 2), (3 + cheap, 2)]
+
+
+def test_the_limit_cuts_where_a_gap_is() -> None:
+    # 0..9, a hole of two, 12..19: filling up to the limit of 16 would read the hole
+    assert spans(table([0, 2, 4, 6, 8, 12, 14, 16, 18], limit=16)) == [(0, 10), (12, 8)]
+
+
+def test_no_value_is_cut_by_the_limit() -> None:
+    found = plan(table([0, 2, 4, 6, 8], limit=5))
+    assert all(one.count <= 5 for one in found)
+    assert [one.count % 2 for one in found] == [0] * len(found)
+
+
+def test_the_meters_are_read_in_few_requests() -> None:
+    assert spans(load("sdm120")) == [(0x00, 38), (0x46, 18), (0x156, 4)]
+    assert spans(load("sdm630")) == [(0, 44), (0x2E, 36), (0xC8, 8), (0xE0, 16), (0x156, 40)]
+
+
+def cost(found: list[tuple[int, int]]) -> float:
+    return sum(REQUEST_COST + count for _, count in found)
+
+
+@given(st.sets(st.integers(0, 120), min_size=1, max_size=8), st.integers(2, 30))
+def test_a_plan_has_every_point_once_and_no_cut_is_cheaper(places: set[int], limit: int) -> None:
+    addresses = sorted(2 * at for at in places)
+    chosen = plan(table(addresses, limit))
+    assert [place for one in chosen for place in one.places] == list(range(len(addresses)))
+    assert all(one.count <= limit for one in chosen)
+    best = math.inf  # by trying all ways to cut
+    for cuts in range(1 << (len(addresses) - 1)):
+        groups, group = [], [addresses[0]]
+        for i, at in enumerate(addresses[1:]):
+            if cuts >> i & 1:
+                groups.append(group)
+                group = []
+            group.append(at)
+        groups.append(group)
+        ways = [(group[0], group[-1] + 2 - group[0]) for group in groups]
+        if all(count <= limit for _, count in ways):
+            best = min(best, cost(ways))
+    assert cost([(one.address, one.count) for one in chosen]) == pytest.approx(best)
+
+
+@pytest.mark.parametrize("words", ["big", "little"])
+def test_all_types_in_both_word_orders(words: str) -> None:
+    kinds = {"u16": 65535, "i16": -2, "u32": 4_000_000_000, "i32": -70_000, "u64": 1 << 60,
+             "i64": -(1 << 40), "f32": 1.5, "f64": math.pi}  # fmt: skip
+    registers, data, at = [], b"", 100
+    for kind, value in kinds.items():
+        registers.append(Register(Point(kind, Quantity.COUNT), at, kind))
+        coded = struct.pack(">" + "HhIiQqfd"[list(kinds).index(kind)], value)
+        if words == "little":
+            coded = b"".join(coded[i : i + 2] for i in reversed(range(0, len(coded), 2)))
+        data += coded + b"\xff\xff"  # a register between them that nobody asks for
+        at += len(coded) // 2 + 1
+    found = plan(RegisterMap("t", "m", "m", 3, words, 125, tuple(registers)))
+    assert len(found) == 1
+    assert found[0].decode(data[: 2 * found[0].count]) == tuple(kinds.values())
+
+
+def test_a_scale_gives_the_decimal_number_that_was_meant() -> None:
+    text = """
+    maker = "A"
+    model = "B"
+    function = 3
+    words = "big"
+    max_registers = 10
+    points.u = { address = 0, type = "u16", quantity = "voltage", low = 0, high = 300, scale = 0.1 }
+    """
+    one = plan(parse(text, Path("x.toml")))[0]
+    assert one.decode((2301).to_bytes(2, "big")) == (230.1,)
+    assert one.decode((3001).to_bytes(2, "big")) == (Bad(Reason.RANGE),)
+
+
+@pytest.mark.parametrize("wild", [math.nan, math.inf, -math.inf, 3e38, -1e7])
+def test_what_is_no_measurement_is_bad_and_its_neighbours_count(wild: float) -> None:
+    one = plan(table([0, 2, 4]))[0]
+    assert one.decode(struct.pack(">fff", 1, wild, 3)) == (1, Bad(Reason.RANGE), 3)
+
+
+def test_infinity_is_bad_without_any_range() -> None:
+    found = RegisterMap(
+        "t", "m", "m", 4, "big", 9, (Register(Point("p", Quantity.ANGLE), 0, "f32"),)
+    )
+    assert plan(found)[0].decode(struct.pack(">f", math.inf)) == (Bad(Reason.RANGE),)
+
+
+@pytest.mark.parametrize("length", [0, 2, 11, 13, 14])
+def test_a_wrong_length_is_a_data_error(length: int) -> None:
+    with pytest.raises(DataError):
+        plan(table([0, 2, 4]))[0].decode(bytes(length))
+
+
+def test_runs_ask_for_nothing_in_between() -> None:
+    found = table([0, 2, 6, 8, 10], limit=4)
+    assert [(one.address, one.count) for one in runs(found, range(5))] == [(0, 4), (6, 4), (10, 2)]
+    assert all(one.dense for one in runs(found, range(5)))
+    assert not block(found, [0, 2]).dense

@@ -1,0 +1,150 @@
+"""Every point of the shipped tables over real ports: our simulator and pymodbus's server."""
+
+import struct
+from collections.abc import Iterator
+
+import pytest
+from pymodbus.framer import FramerType
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+from drivers.buses.modbus import ModbusRtu, ModbusTcp
+from drivers.buses.serial_port import SerialPort
+from drivers.meters.register_map import ModbusDevice, RegisterMap, load
+from drivers.sim.meter import Load, MeterLine, MeterTcp, Slave
+from edge.core import Bad, ModbusBus, Reason
+from tests.drivers.meters.ptypair import PtyPair
+from tests.drivers.meters.pymodbus_peer import Peer, device
+
+NAMES = ("sdm120", "sdm630")
+
+
+def numbers(table: RegisterMap) -> dict[str, float]:
+    """A value per point, each another one, within its range and no round binary number."""
+    found = {}
+    for i, register in enumerate(table.registers):
+        low, high = register.point.low, register.point.high
+        found[register.point.key] = low + (high - low) * (0.1 + 0.7 * i / len(table.registers))
+    return found
+
+
+def as_float32(value: float) -> float:
+    """The wire's resolution."""
+    return float(struct.unpack(">f", struct.pack(">f", value))[0])
+
+
+async def check(bus: ModbusBus, table: RegisterMap, unit: int, held: dict[str, float]) -> None:
+    meter = ModbusDevice(bus, table, unit)
+    await meter.open()
+    got = dict(zip((p.key for p in meter.points), await meter.read(), strict=True))
+    assert got == {key: as_float32(value) for key, value in held.items()}
+
+
+@pytest.fixture
+def pair() -> Iterator[PtyPair]:
+    ptys = PtyPair()
+    yield ptys
+    ptys.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_point_from_our_simulator_on_a_line(name: str) -> None:
+    table = load(name)
+    held = numbers(table)
+    line = MeterLine({7: Slave(name, held)}, baud=38_400).start()
+    bus = ModbusRtu(SerialPort(line.path, 38_400))
+    await check(bus, table, 7, held)
+    bus.close()
+    line.stop()
+    assert (line.damaged, line.early, line.collisions) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_point_from_our_simulator_over_tcp(name: str) -> None:
+    table = load(name)
+    held = numbers(table)
+    server = MeterTcp({1: Slave(name, {}), 7: Slave(name, held)}).start()
+    bus = ModbusTcp(server.host, server.port)
+    await check(bus, table, 7, held)
+    bus.close()
+    server.stop()
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_point_from_pymodbus_over_tcp(name: str) -> None:
+    table = load(name)
+    held = numbers(table)
+    with Peer(lambda: ModbusTcpServer(device(table, held, 7), address=("127.0.0.1", 0))) as peer:
+        bus = ModbusTcp("127.0.0.1", peer.port)
+        await check(bus, table, 7, held)
+        bus.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_point_from_pymodbus_on_a_line(name: str, pair: PtyPair) -> None:
+    table = load(name)
+    held = numbers(table)
+
+    def make() -> ModbusSerialServer:
+        return ModbusSerialServer(
+            device(table, held, 7), framer=FramerType.RTU, port=pair.b, baudrate=19_200
+        )
+
+    with Peer(make):
+        bus = ModbusRtu(SerialPort(pair.a, 19_200))
+        await check(bus, table, 7, held)
+        bus.close()
+
+
+async def test_pymodbus_refusing_registers_between_points_costs_no_point() -> None:
+    table = load("sdm120")
+    held = numbers(table)
+
+    def make() -> ModbusTcpServer:
+        blocks = [
+            SimData(r.address, values=held[r.point.key], datatype=DataType.FLOAT32)
+            for r in table.registers
+            if "demand" not in r.point.key
+        ]
+        return ModbusTcpServer(SimDevice(1, blocks), address=("127.0.0.1", 0))
+
+    with Peer(make) as peer:
+        bus = ModbusTcp("127.0.0.1", peer.port)
+        meter = ModbusDevice(bus, table, 1)
+        want = tuple(
+            Bad(Reason.ADDRESS) if "demand" in key else as_float32(value)
+            for key, value in held.items()
+        )
+        assert await meter.read() == want
+        assert await meter.read() == want
+        bus.close()
+
+
+async def test_what_the_simulated_load_tells_fits_together() -> None:
+    now_s = [0.0]
+    load_630 = Load(3, amps=lambda t: (5.0, -2.0, 0.5 + t / 3600), clock=lambda: now_s[0])
+    server = MeterTcp({1: Slave("sdm630", load_630.values)}).start()
+    bus = ModbusTcp(server.host, server.port)
+    meter = ModbusDevice(bus, load("sdm630"), 1)
+    await meter.read()
+    now_s[0] = 3600.0
+    samples = await meter.read()
+    got: dict[str, float] = {}
+    for point, sample in zip(meter.points, samples, strict=True):
+        assert isinstance(sample, float), point.key
+        got[point.key] = sample
+    bus.close()
+    server.stop()
+    for phase in ("l1", "l2", "l3"):
+        watts = got[f"voltage_{phase}"] * got[f"current_{phase}"] * got[f"power_factor_{phase}"]
+        assert got[f"power_{phase}"] == pytest.approx(watts, rel=1e-5)
+        square = got[f"power_{phase}"] ** 2 + got[f"reactive_power_{phase}"] ** 2
+        assert got[f"apparent_power_{phase}"] ** 2 == pytest.approx(square, rel=1e-5)
+        both = got[f"energy_import_{phase}"] + got[f"energy_export_{phase}"]
+        assert got[f"energy_total_{phase}"] == pytest.approx(both, rel=1e-5)
+    assert got["power"] == pytest.approx(sum(got[f"power_l{n}"] for n in (1, 2, 3)), rel=1e-5)
+    # an hour: 5 A, 2 A out, and on the average 1 A
+    assert got["energy_import_l1"] == pytest.approx(230.4 * 5 * 0.95 / 1000, rel=1e-4)
+    assert got["energy_export_l2"] == pytest.approx(229.1 * 2 * 0.95 / 1000, rel=1e-4)
+    assert got["energy_import_l3"] == pytest.approx(231.7 * 1 * 0.95 / 1000, rel=1e-4)
+    assert got["energy_import_l2"] == 0
