@@ -1,0 +1,151 @@
+"""The window of a polled device: a summary per point, and how much of it was watched.
+
+A sweep that was due and never came (one is forgiven: a poll may fall on either side of the border)
+counts as `bad:stale` on every point.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any, Final, Protocol
+
+from edge.core.point import Kind, Quantity
+from edge.core.quality import Quality
+from edge.core.reading import Sweep, Value, all_good
+from edge.core.record import Draft
+from edge.process.events import meter
+from edge.process.gauge import Gauge
+from edge.process.setup import DeviceSetup
+from edge.process.total import Total
+
+POWERS: Final = (Quantity.POWER, Quantity.APPARENT_POWER, Quantity.REACTIVE_POWER)
+MAX_POWER_W: Final = 1_000_000.0
+"""No cabinet at a roadside draws a megawatt; energy that came faster did not come."""
+
+
+class Summary(Protocol):
+    """What a gauge and a total have in common."""
+
+    def good(self, values: Sequence[Value | None], times: Sequence[int]) -> None: ...
+    def other(self, value: Value | None, quality: Quality, at_ns: int, *, late: bool) -> None: ...
+    def missing(self, count: int) -> None: ...
+    def body(self) -> dict[str, Any]: ...
+
+
+class Device:
+    """The state of one device: of its totals, between windows; of all points, within one."""
+
+    def __init__(self, setup: DeviceSetup) -> None:
+        self.setup = setup
+        power = setup.max_power_w or _max_power_w(setup)
+        self._every_ns = max(1, round(setup.every_s * 1e9))
+        self._good = all_good(len(setup.points))
+        self._gauges: list[Gauge] = []
+        self._totals: dict[str, Total] = {}
+        self._points: list[Summary] = []
+        for point in setup.points:
+            if point.kind is Kind.TOTAL:
+                self._totals[point.key] = total = Total(point, power)
+                self._points.append(total)
+            else:
+                self._gauges.append(gauge := Gauge(point))
+                self._points.append(gauge)
+        self._heard = 0
+
+    def begin(self) -> None:
+        """A first window: totals stay, moments are forgotten."""
+        for total in self._totals.values():
+            total.forget_time()
+        self._next()
+
+    def fits(self, sweep: Sweep) -> bool:
+        """Has this sweep a value and a quality for each point?"""
+        return len(sweep.values) == len(sweep.qualities) == len(self._points)
+
+    def fold(self, sweeps: Sequence[Sweep], start_ns: int) -> None:
+        """Take sweeps in the order in which they came; runs of good ones go by columns."""
+        good, values, times = self._good, [], []
+        for sweep in sweeps:
+            at, qualities = sweep.mono_ns, sweep.qualities
+            if at >= start_ns and (qualities is good or qualities == good):
+                values.append(sweep.values)
+                times.append(at)
+                continue
+            self._columns(values, times)
+            values, times = [], []
+            late = at < start_ns
+            self._heard += not late
+            for point, value, quality in zip(self._points, sweep.values, qualities, strict=True):
+                point.other(value, quality, at, late=late)
+        self._columns(values, times)
+
+    def close(
+        self, start_ns: int, end_ns: int, deaf_ns: int, marks: Sequence[str]
+    ) -> tuple[Draft, list[Draft]]:
+        """The window's record and its events; the next window begins."""
+        covered_ns = end_ns - start_ns - deaf_ns
+        missing = covered_ns // self._every_ns - self._heard
+        if missing > 1:
+            for point in self._points:
+                point.missing(missing)
+        body: dict[str, Any] = {
+            "covered_s": covered_ns // 1000 / 1e6,
+            "points": {
+                point.key: summary.body()
+                for point, summary in zip(self.setup.points, self._points, strict=True)
+            },
+        }
+        if marks:
+            body["quality"] = {mark: marks.count(mark) for mark in sorted(set(marks))}
+        events = self._events()
+        self._next()
+        return Draft(self.setup.stream, self.setup.name, start_ns, end_ns, body), events
+
+    def state(self) -> dict[str, Any]:
+        """For a snapshot: the totals, each with what its numbers mean."""
+        return {key: [_meaning(total), *total.state()] for key, total in self._totals.items()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Back from `state`. A register that is new, or counts in other steps, starts fresh."""
+        for key, total in self._totals.items():
+            told = state.get(key)
+            if told is not None and told[0] == _meaning(total):
+                total.load(told[1:])
+
+    def _columns(self, values: list[tuple[Value | None, ...]], times: list[int]) -> None:
+        if not values:
+            return
+        self._heard += len(values)
+        for point, column in zip(self._points, zip(*values, strict=True), strict=True):
+            point.good(column, times)
+
+    def _events(self) -> list[Draft]:
+        units = {point.key: point.quantity.unit for point in self.setup.points}
+        return [
+            meter(
+                self.setup.name,
+                jump.at_ns,
+                key,
+                units[key],
+                total.step.value(jump.before),
+                total.step.value(jump.after),
+                "reset" if jump.reset else "swap",
+            )
+            for key, total in self._totals.items()
+            for jump in total.jumps
+        ]
+
+    def _next(self) -> None:
+        self._heard = 0
+        for gauge in self._gauges:
+            gauge.clear()
+        for total in self._totals.values():
+            total.next()
+
+
+def _max_power_w(setup: DeviceSetup) -> float:
+    highs = [point.high for point in setup.points if point.quantity in POWERS]
+    return sum(high for high in highs if isfinite(high) and high > 0) or MAX_POWER_W
+
+
+def _meaning(total: Total) -> str:
+    return f"{total.step.num}/{total.step.den}"

@@ -1,0 +1,187 @@
+"""From sweeps and contacts to drafts of records: one window after the other, all sources at once.
+
+Time is event time. Input is kept until the window's end is known; what lies beyond it waits for the
+next one, so the result does not depend on how the input was cut into batches. All drafts come from
+`close`: an event that went out before its window would go out again when the stage is read back
+after a kill. What is kept is bounded: a source that brings more than fits has the older half of it
+counted in the window that is open.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from edge.core.edge import Contact
+from edge.core.quality import Reason, uncertain
+from edge.core.reading import Sweep
+from edge.core.record import Draft
+from edge.process.setup import DeviceSetup, LaneSetup, PulseSetup, Setup
+from edge.process.snapshot import load, save
+from edge.process.sources import Sources
+from edge.process.tally import word
+
+__all__ = ["DeviceSetup", "Engine", "LaneSetup", "PulseSetup", "Setup"]
+
+CONTACTS_KEPT: Final = 1024  # a line; half a second of the fastest line that is not closed
+SWEEPS_KEPT: Final = (32, 512)
+KEEP_S: Final = 30.0
+
+
+class Engine:
+    """All windows of a site. Not for more than one thread."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.strangers = 0  # contacts and sweeps that belong to nobody here
+        self.dropped: tuple[str, ...] = ()  # sources of the last restore that fit nobody here
+        self._start: int | None = None
+        self._marks: list[str] = []
+        self._gaps: list[tuple[int, int]] = []
+        self._sources = Sources(setup)
+        self._contacts: dict[str, list[Contact]] = {name: [] for name in self._sources.lines}
+        self._sweeps: dict[str, list[Sweep]] = {name: [] for name in self._sources.devices}
+        self._keep = {
+            each.name: min(max(round(KEEP_S / each.every_s), SWEEPS_KEPT[0]), SWEEPS_KEPT[1])
+            for each in setup.devices
+        }
+        self._saved = save(0, (), self._sources)
+
+    def start(self, at_ns: int) -> None:
+        """The first window begins, after a start or a gap: nothing is known before it.
+
+        Totals stay. An open window is not kept: close it first. Raises nothing.
+        """
+        self._sources.begin(at_ns)
+        self._marks, self._gaps = [], []
+        self._start = at_ns
+        self._saved = save(at_ns, (), self._sources)
+
+    def contacts(self, batch: Sequence[Contact]) -> list[Draft]:
+        """Take changes of lines, in order within each source.
+
+        Gives the drafts that cannot wait for the window; today there are none.
+        """
+        boxes = self._contacts
+        for contact in batch:
+            box = boxes.get(contact.source)
+            if box is None:
+                self.strangers += 1
+                continue
+            box.append(contact)
+            if len(box) >= 2 * CONTACTS_KEPT:
+                source = contact.source
+                self._sources.lines[source].fold(source, box[:CONTACTS_KEPT], self._start or 0)
+                del box[:CONTACTS_KEPT]
+        return []
+
+    def sweeps(self, batch: Sequence[Sweep]) -> list[Draft]:
+        """Take answers of devices, in order within each source. Gives drafts as `contacts` does."""
+        for sweep in batch:
+            device = self._sources.devices.get(sweep.source)
+            if device is None or not device.fits(sweep):
+                self.strangers += 1
+                continue
+            box, keep = self._sweeps[sweep.source], self._keep[sweep.source]
+            box.append(sweep)
+            if len(box) >= 2 * keep:
+                device.fold(box[:keep], self._start or 0)
+                del box[:keep]
+        return []
+
+    def close(self, end_ns: int, *, partial: bool = False) -> list[Draft]:
+        """All records of the window that began at the last close or start, then its events.
+
+        The next window begins at `end_ns`. Nothing comes of a window without length. Raises
+        ValueError when there was no start, or the window would end before it began.
+        """
+        start = self._start
+        if start is None or end_ns < start:
+            raise ValueError(f"no window from {start} to {end_ns}")
+        if end_ns == start:
+            return []
+        self._fold(start, end_ns)
+        sources, marks, deaf = self._sources, self._marks, self._deaf_ns(start, end_ns)
+        closed = [
+            *(each.close(start, end_ns, marks) for each in sources.lanes.values()),
+            *(each.close(start, end_ns, deaf, marks) for each in sources.devices.values()),
+            *(each.close(start, end_ns, marks) for each in sources.pulses.values()),
+        ]
+        records = [record for record, _ in closed]
+        if partial:
+            records = [
+                Draft(each.stream, each.source, start, end_ns, {**each.body, "partial": True})
+                for each in records
+            ]
+        events = [event for _, told in closed for event in told]
+        events.sort(key=lambda event: (event.from_ns, event.source))
+        self._marks = []
+        self._gaps = [gap for gap in self._gaps if gap[1] > end_ns]
+        self._start = end_ns
+        self._saved = save(end_ns, self._gaps, sources)
+        return records + events
+
+    def mark(self, reason: Reason) -> None:
+        """The open window is uncertain as a whole: it straddles a step of the clock."""
+        self._marks.append(word(uncertain(reason)))
+
+    def lost(self, from_ns: int, to_ns: int) -> None:
+        """Nobody listened in between: vehicles and levels are forgotten, totals stay.
+
+        A line counts as watched again from its next contact on. Raises ValueError if to < from.
+        """
+        if to_ns < from_ns:
+            raise ValueError(f"a gap from {from_ns} to {to_ns}")
+        self._gaps.append((from_ns, to_ns))
+        for owner in self._sources.lined:
+            owner.deafen(from_ns)
+
+    def closed(self, source: str, at_ns: int) -> None:
+        """One line is not watched any more from here on (closed for chatter, unplugged)."""
+        if source in self._sources.lines:
+            self._sources.lines[source].deafen(at_ns, source)
+
+    def pending(self) -> tuple[list[Contact], list[Sweep]]:
+        """What was taken and is in no window yet; after a close, what lies beyond it."""
+        return (
+            [contact for box in self._contacts.values() for contact in box],
+            [sweep for box in self._sweeps.values() for sweep in box],
+        )
+
+    def snapshot(self) -> dict[str, Any]:
+        """The state as of the last close, start or restore: maps, lists, integers and text."""
+        return self._saved
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where a snapshot ended; its window's end is the start of the open one.
+
+        Sources that are new begin without a past; those that are gone or have changed are in
+        `dropped`. Raises ValueError, and leaves the engine as it is, when the state is of another
+        version, damaged, or of another site altogether.
+        """
+        sources = Sources(self.setup)
+        self._start, self._gaps, self.dropped = load(state, sources)
+        self._sources, self._marks = sources, []
+        self._saved = save(self._start, self._gaps, sources)
+
+    def _fold(self, start_ns: int, end_ns: int) -> None:
+        for source, box in self._contacts.items():
+            if box:
+                self._sources.lines[source].fold(
+                    source, [each for each in box if each.mono_ns < end_ns], start_ns
+                )
+                box[:] = [each for each in box if each.mono_ns >= end_ns]
+        for name, sweeps in self._sweeps.items():
+            if sweeps:
+                self._sources.devices[name].fold(
+                    [s for s in sweeps if s.mono_ns < end_ns], start_ns
+                )
+                sweeps[:] = [s for s in sweeps if s.mono_ns >= end_ns]
+
+    def _deaf_ns(self, start_ns: int, end_ns: int) -> int:
+        """How much of the window lies in gaps; gaps may overlap."""
+        deaf, reached = 0, start_ns
+        for begin, end in sorted(self._gaps):
+            begin, end = max(begin, reached), min(end, end_ns)
+            if begin < end:
+                deaf += end - begin
+                reached = end
+        return deaf

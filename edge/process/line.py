@@ -1,0 +1,167 @@
+"""From the contacts of one line to clean changes: bounce is merged backward, losses are told.
+
+A contact that chatters is one change, stamped at its first edge. Kernel debounce would stamp it
+late and in jiffies. At the end of a window a run that has not settled counts as what its level
+says; what follows is a run of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from edge.core.edge import Contact
+
+
+class Change(IntEnum):
+    """What happened on a line."""
+
+    FALL = 0
+    RISE = 1
+    SEEN_OFF = 2  # watching begins; free
+    SEEN_ON = 3  # watching begins; occupied since nobody knows when
+    LOST = 4  # edges are missing between `since_ns` and here; free right before the next change
+    DEAF = 5  # watching ends
+
+
+class Event(NamedTuple):
+    """A change at a moment. `lost` edges (of them `rises` upward) are missing since `since_ns`."""
+
+    at_ns: int
+    what: Change
+    since_ns: int = 0
+    lost: int = 0
+    rises: int = 0
+
+
+class Line:
+    """The state of one line. `events` is what came out and was not taken yet."""
+
+    __slots__ = ("_bounce", "_deaf", "_first", "_last", "_level", "_raw", "_run", "events", "late")
+
+    def __init__(self, bounce_ns: int) -> None:
+        self._bounce = bounce_ns
+        self._level: bool | None = None  # as told by `events`; None: nobody knows
+        self._raw = False  # the level after the last edge
+        self._run = False  # the last edge may still be part of a bounce
+        self._first = 0  # the first edge of the run
+        self._last = 0  # the last edge of all
+        self._deaf: list[int] = []  # moments at which watching ends, not reached yet
+        self.events: list[Event] = []
+        self.late = 0  # contacts older than the open window
+
+    def fold(self, contacts: Sequence[Contact], start_ns: int) -> None:
+        """Take contacts in the order in which they came."""
+        bounce = self._bounce
+        for contact in contacts:
+            at, on = contact.mono_ns, contact.on
+            if at < start_ns and not contact.initial:
+                self.late += 1
+            if self._deaf and self._deaf[0] <= at:
+                self._pass_deaf(at)
+            if contact.initial:
+                self._begin(at, on)
+                continue
+            if self._level is None:
+                # The direction of an edge tells what was before it, not since when.
+                self.events.append(Event(at, Change.SEEN_OFF))
+                if contact.lost:
+                    lost = contact.lost
+                    self.events.append(Event(at, Change.LOST, at, lost, lost // 2))
+                self._level, self._run, self._first = False, True, at
+            elif contact.lost or on is self._raw:
+                if at <= self._last and not contact.lost:
+                    continue  # told before, or part of the level found at opening
+                self._resync(max(at, self._last), contact.lost or 1)
+            elif self._run:
+                if at - self._last >= bounce:
+                    if self._raw is not self._level:
+                        self._tell()
+                    self._first = at
+            else:
+                self._run, self._first = True, max(at, self._last)  # time does not run backward
+            self._last, self._raw = max(at, self._last), on
+
+    def border(self, end_ns: int) -> None:
+        """A window ends: what is known by now is told."""
+        if self._deaf and self._deaf[0] < end_ns:
+            self._pass_deaf(end_ns - 1)
+        if self._run and self._first < end_ns:
+            if self._raw is not self._level:
+                self._tell()
+            self._run = False
+
+    def deafen(self, at_ns: int) -> None:
+        """From this moment on nobody watched; the next contact tells that somebody does again."""
+        self._deaf.append(at_ns)
+        self._deaf.sort()
+
+    def forget(self) -> None:
+        """Nothing is known, as at a start."""
+        self._level, self._run = None, False
+        self._deaf.clear()
+        self.events.clear()
+
+    def take(self, end_ns: int) -> list[Event]:
+        """The events before `end_ns`, which are then gone."""
+        if not self.events or self.events[-1].at_ns < end_ns:
+            taken, self.events = self.events, []
+        else:
+            taken = [event for event in self.events if event.at_ns < end_ns]
+            self.events = [event for event in self.events if event.at_ns >= end_ns]
+        return taken
+
+    def state(self) -> dict[str, Any]:
+        """All of it, for a snapshot."""
+        return {
+            "level": self._level,
+            "raw": self._raw,
+            "run": self._run,
+            "first": self._first,
+            "last": self._last,
+            "deaf": list(self._deaf),
+            "events": [list(event) for event in self.events],
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Back from `state`."""
+        self._level = state["level"]
+        self._raw, self._run = bool(state["raw"]), bool(state["run"])
+        self._first, self._last = int(state["first"]), int(state["last"])
+        self._deaf = [int(at) for at in state["deaf"]]
+        self.events = [
+            Event(at, Change(what), since, lost, rises)
+            for at, what, since, lost, rises in state["events"]
+        ]
+
+    def _tell(self) -> None:
+        """The run came to another level: that is a change, at the run's first edge."""
+        self._level = self._raw
+        self.events.append(Event(self._first, Change.RISE if self._raw else Change.FALL))
+
+    def _begin(self, at: int, on: bool) -> None:
+        if self._level is not None:
+            # Opened again, and nobody said when it was closed: after the last edge.
+            self._end(self._last)
+        self.events.append(Event(at, Change.SEEN_ON if on else Change.SEEN_OFF))
+        self._level = self._raw = on
+        self._run, self._last = False, at
+
+    def _resync(self, at: int, lost: int) -> None:
+        if self._raw is not self._level:
+            self._tell()
+        # The edges alternate, so the level before them says how many of the lost went up.
+        rises = lost // 2 if self._raw else (lost + 1) // 2
+        self.events.append(Event(at, Change.LOST, self._last, lost, rises))
+        self._level, self._run, self._first = False, True, at
+
+    def _end(self, at: int) -> None:
+        if self._raw is not self._level:
+            self._tell()
+        self.events.append(Event(at, Change.DEAF))
+        self._level, self._run = None, False
+
+    def _pass_deaf(self, upto: int) -> None:
+        while self._deaf and self._deaf[0] <= upto:
+            at = self._deaf.pop(0)
+            if self._level is not None:
+                self._end(at)

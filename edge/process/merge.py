@@ -1,0 +1,89 @@
+"""Two records of one source as one, for an outbox that has to thin what it could not send.
+
+Sums are integers, and all else is derived from them, so merging is associative bit for bit:
+(a + b) + c equals a + (b + c), byte by byte. The order is that of time.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from edge.process.gauge import merged_gauge
+from edge.process.tally import added
+from edge.process.total import merged_total
+from edge.process.traffic.histogram import LENGTH, SPEED, TIME, merged
+
+HISTOGRAMS: Final = {"speed": SPEED, "length": LENGTH, "headway": TIME, "gap": TIME}
+HEALTH: Final = ("ok", "no_activity", "trail_stuck_on", "unobserved", "chatter", "stuck_on")
+
+
+def merge(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+    """The bodies of two traffic, air or energy records as one, the earlier first.
+
+    A null part does not count, it does not spread. Raises ValueError when they do not belong
+    together (other lane, other points, other steps).
+    """
+    if "lane" in a and "lane" in b:
+        return _merge_lanes(a, b)
+    if "points" in a and "points" in b:
+        return _merge_devices(a, b)
+    raise ValueError("these two are no summaries of one source")
+
+
+def _merge_lanes(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+    if (a["lane"], a["approach"]) != (b["lane"], b["approach"]):
+        raise ValueError("two lanes cannot be one")
+    covered, void = _us(a, b, "covered_s"), _us(a, b, "void_s")
+    on_us, known = _sum(a["on_us"], b["on_us"]), covered - void
+    body: dict[str, Any] = {
+        "lane": a["lane"],
+        "approach": a["approach"],
+        "covered_s": covered / 1e6,
+        "volume": _sum(a["volume"], b["volume"]),
+        "occupancy": round(on_us / known, 4) if on_us is not None and known > 0 else None,
+        "on_us": on_us,
+    }
+    for key, bins in HISTOGRAMS.items():
+        one, two = a[key], b[key]
+        body[key] = merged(bins, one, two) if one and two else _copy(one or two)
+    body["quality"] = added(a["quality"], b["quality"])
+    body["health"] = max(a["health"], b["health"], key=HEALTH.index)
+    if void:
+        body["void_s"] = void / 1e6
+    return body | _rare(a, b)
+
+
+def _merge_devices(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+    if a["points"].keys() != b["points"].keys():
+        raise ValueError("two devices cannot be one")
+    points: dict[str, Any] = {}
+    for key, one in a["points"].items():
+        two = b["points"][key]
+        if ("delta" in one) is not ("delta" in two):
+            raise ValueError(f"{key} is a gauge here and a total there")
+        points[key] = merged_total(one, two) if "delta" in one else merged_gauge(one, two)
+    body: dict[str, Any] = {"covered_s": _us(a, b, "covered_s") / 1e6, "points": points}
+    marks = added(a.get("quality", {}), b.get("quality", {}))
+    if marks:
+        body["quality"] = marks
+    return body | _rare(a, b)
+
+
+def _rare(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys that stand in a record only when there is something to tell."""
+    counts = {key: a.get(key, 0) + b.get(key, 0) for key in ("breakups", "wrong_way", "lost_edges")}
+    told: dict[str, Any] = {key: value for key, value in counts.items() if value}
+    if a.get("partial") or b.get("partial"):
+        told["partial"] = True
+    return told
+
+
+def _us(a: Mapping[str, Any], b: Mapping[str, Any], key: str) -> int:
+    return sum(round(float(each.get(key, 0.0)) * 1e6) for each in (a, b))
+
+
+def _sum(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else a + b
+
+
+def _copy(body: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if body is None else dict(body)

@@ -1,0 +1,148 @@
+"""The window of an S0 output (EN 62053-31): pulses are energy, the time between them is power.
+
+Power is sampled every second: what the last interval says, capped by what the time since the last
+pulse still allows (3.6e6 / (k * elapsed)), so that a load that goes away fades. Pulses among edges
+that were lost are known by number, since edges alternate: they count, as uncertain.
+"""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any, Final
+
+from edge.core.edge import Contact
+from edge.core.point import Point, Quantity
+from edge.core.record import Draft, Stream
+from edge.process import tally
+from edge.process.events import sensor_fault
+from edge.process.gauge import Gauge
+from edge.process.line import Change, Event, Line
+from edge.process.loop import Loop
+from edge.process.setup import PulseSetup
+from edge.process.step import step_of
+from edge.process.total import NS_W_PER_KWH, total_body
+
+SAMPLE_NS: Final = 1_000_000_000
+MAX_PULSE_NS: Final = 300_000_000_000  # a contact closed for longer is welded
+POWER: Final = Point("power", Quantity.POWER)
+
+
+class Pulses:
+    """The state of one pulse meter. `total` counts all pulses ever."""
+
+    def __init__(self, setup: PulseSetup) -> None:
+        self.setup = setup
+        self.lines = {setup.name: Line(round(setup.bounce_ms * 1e6))}
+        self._line = self.lines[setup.name]
+        self._loop = Loop(MAX_PULSE_NS)
+        self._step = step_of(1 / Fraction(str(setup.imp_per_kwh)))
+        self._power_ns = NS_W_PER_KWH / setup.imp_per_kwh  # W for an interval of a nanosecond
+        self._power = Gauge(POWER)
+        self.total = 0
+        self._last: int | None = None  # the last pulse
+        self._interval: int | None = None  # the one before it
+        self._quality: tally.Tally = {}
+        self._first = 0
+        self._lost = 0
+
+    def begin(self, at_ns: int) -> None:
+        """A first window: the count stays, all else is unknown."""
+        self._line.forget()
+        self._loop.begin(at_ns)
+        self._last = self._interval = None
+        self._next()
+
+    def fold(self, source: str, contacts: Sequence[Contact], start_ns: int) -> None:
+        """Take contacts in the order in which they came."""
+        self.lines[source].fold(contacts, start_ns)
+
+    def deafen(self, at_ns: int, source: str | None = None) -> None:
+        """From this moment on nobody watched."""
+        if source in (None, self.setup.name):
+            self._line.deafen(at_ns)
+
+    def close(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> tuple[Draft, list[Draft]]:
+        """The window's record and its events; the next window begins."""
+        self._line.border(end_ns)
+        due = start_ns + SAMPLE_NS
+        for event in self._line.take(end_ns):
+            due = self._sample(due, event.at_ns)
+            self._on(event)
+        self._sample(due, end_ns + 1)
+        self._loop.border(end_ns)
+        tally.count(self._quality, tally.GAP, self._line.late)
+        body = self._body(min(self._loop.seen_ns, end_ns - start_ns) // 1000)
+        if marks:
+            body["quality"] = {mark: marks.count(mark) for mark in sorted(set(marks))}
+        if self._lost:
+            body["lost_edges"] = self._lost
+        name = self.setup.name
+        events = [sensor_fault(name, at, "stuck_on", on) for at, on in self._loop.faults]
+        self._loop.next(end_ns)
+        self._next()
+        return Draft(Stream.ENERGY, name, start_ns, end_ns, body), events
+
+    def state(self) -> dict[str, Any]:
+        """For a snapshot, right after a close."""
+        return {
+            "step": [self._step.num, self._step.den],
+            "line": self._line.state(),
+            "loop": self._loop.state(),
+            "total": self.total,
+            "last": self._last,
+            "interval": self._interval,
+        }
+
+    def load(self, state: Mapping[str, Any], start_ns: int) -> None:
+        """Back from `state`, at the start of a window. Another constant counts from zero."""
+        self._line.load(state["line"])
+        self._loop.load(state["loop"], start_ns)
+        self._last = None if state["last"] is None else int(state["last"])
+        self._interval = None if state["interval"] is None else int(state["interval"])
+        same = list(state["step"]) == [self._step.num, self._step.den]
+        self.total = int(state["total"]) if same else 0
+        self._next()
+
+    def _next(self) -> None:
+        self._first, self._lost, self._quality = self.total, 0, {}
+        self._line.late = 0
+        self._power.clear()
+
+    def _on(self, event: Event) -> None:
+        self._loop.apply(event)
+        if event.what is Change.RISE:
+            self._pulse(event.at_ns)
+        elif event.what is Change.LOST:
+            self._lost += event.lost
+            self.total += event.rises
+            tally.count(self._quality, tally.GAP, event.rises)
+            self._last = self._interval = None
+        elif event.what is Change.DEAF:
+            self._last = self._interval = None
+
+    def _pulse(self, at: int) -> None:
+        self.total += 1
+        tally.count(self._quality, tally.GOOD_WORD)
+        if self._last is not None and at > self._last:
+            self._interval = at - self._last
+        self._last = at
+
+    def _sample(self, due: int, until: int) -> int:
+        """Power at each full second before `until`, from `due` on; gives the next one due."""
+        while due < until:
+            if self._last is not None and self._interval is not None:
+                elapsed = max(self._interval, due - self._last)
+                self._power.good((self._power_ns / elapsed,))
+            due += SAMPLE_NS
+        return due
+
+    def _body(self, covered_us: int) -> dict[str, Any]:
+        seen = covered_us > 0 or self.total > self._first
+        counts = (self._first, self.total, self.total - self._first) if seen else (None,) * 3
+        energy = total_body(self._step, self._step.value(1), *counts)
+        energy["quality"] = tally.added(self._quality, {})
+        if not seen:
+            energy["quality"] = {tally.BAD_GAP: 1}
+        return {
+            "covered_s": covered_us / 1e6,
+            "points": {"energy_import": energy, "power": self._power.body()},
+        }

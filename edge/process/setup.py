@@ -1,0 +1,114 @@
+"""What the engine must know about a site: lanes, polled devices, pulse meters."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from edge.core.point import Point
+from edge.core.record import Stream
+
+MIN_SPACING_M: Final = 1.8288
+"""Six feet: below it a loop pair gives no speed (MnDOT IRIS, DetectionEvent)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSetup:
+    """One lane: a loop, or a pair of loops when `spacing_m` is given.
+
+    `spacing_m` runs from leading edge to leading edge, `loop_m` is the length of a loop along the
+    lane. Contacts come as `{name}.lead` and `{name}.trail`. Raises ValueError for what cannot work.
+    """
+
+    name: str
+    approach: str
+    spacing_m: float | None = None
+    loop_m: float = 2.0
+    mode: Literal["presence", "pulse"] = "presence"
+    max_presence_s: float = 300.0
+    bounce_ms: float = 15.0  # chatter shorter than this is one edge: its first
+    merge_ms: float = 60.0  # a vehicle that breaks up for less than this is one vehicle
+    # By how much the on-times of a pair may differ. MnDOT IRIS takes 0.1, on freeways; vehicles
+    # that brake towards a queue need more: without them the speed of a jam comes out too high.
+    tolerance: float = 0.2
+    no_activity_s: float = 0.0  # 0: a silent loop is no fault (an empty road is silent, too)
+
+    def __post_init__(self) -> None:
+        if self.spacing_m is not None and not MIN_SPACING_M <= self.spacing_m <= 100:
+            raise ValueError(f"lane {self.name}: spacing_m must be {MIN_SPACING_M} to 100")
+        if not 0.3 <= self.loop_m <= 50:
+            raise ValueError(f"lane {self.name}: loop_m must be 0.3 to 50")
+        if not 1 <= self.bounce_ms <= 100 or not self.bounce_ms <= self.merge_ms <= 1000:
+            raise ValueError(f"lane {self.name}: 1 <= bounce_ms <= 100, bounce_ms <= merge_ms")
+        if not 1 <= self.max_presence_s <= 86_400 or self.no_activity_s < 0:
+            raise ValueError(f"lane {self.name}: max_presence_s 1 to 86400, no_activity_s >= 0")
+        if not 0 < self.tolerance < 1:
+            raise ValueError(f"lane {self.name}: tolerance must be between 0 and 1")
+
+    @property
+    def paired(self) -> bool:
+        """Can this lane tell speeds?"""
+        return self.spacing_m is not None and self.mode == "presence"
+
+    @property
+    def lead(self) -> str:
+        """The source of the first loop's contacts."""
+        return f"{self.name}.lead"
+
+    @property
+    def trail(self) -> str:
+        """The source of the second loop's contacts."""
+        return f"{self.name}.trail"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSetup:
+    """One polled device. `every_s` is how often it is asked; `max_power_w` bounds its registers.
+
+    Without `max_power_w` the sum of the upper limits of its power points is taken, or 1 MW.
+    """
+
+    name: str
+    stream: Stream
+    points: tuple[Point, ...]
+    every_s: float
+    max_power_w: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.stream not in (Stream.AIR, Stream.ENERGY):
+            raise ValueError(f"device {self.name}: stream must be air or energy")
+        if not 0 < self.every_s <= 86_400:
+            raise ValueError(f"device {self.name}: every_s must be above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class PulseSetup:
+    """One S0 output (EN 62053-31): so many impulses are a kilowatt-hour."""
+
+    name: str
+    imp_per_kwh: float
+    bounce_ms: float = 15.0  # a pulse is at least 30 ms long
+
+    def __post_init__(self) -> None:
+        if not 0 < self.imp_per_kwh <= 1e6 or not 1 <= self.bounce_ms < 30:
+            raise ValueError(f"meter {self.name}: imp_per_kwh above 0, bounce_ms 1 to 30")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Everything that is turned into records. Names are unique over all kinds."""
+
+    lanes: tuple[LaneSetup, ...] = ()
+    devices: tuple[DeviceSetup, ...] = ()
+    pulses: tuple[PulseSetup, ...] = ()
+    period_ns: int = 60_000_000_000
+
+    def __post_init__(self) -> None:
+        names = list(self.names())
+        if len(set(names)) != len(names):
+            raise ValueError("two sources have the same name")
+
+    def names(self) -> Iterator[str]:
+        """All sources of records."""
+        yield from (lane.name for lane in self.lanes)
+        yield from (device.name for device in self.devices)
+        yield from (meter.name for meter in self.pulses)

@@ -1,0 +1,74 @@
+"""The engine's state between two windows, as maps and lists that any encoding carries."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from edge.process.sources import Sources
+from edge.process.traffic.lane import Lane
+
+VERSION: Final = 1
+KINDS: Final = ("lanes", "devices", "pulses")
+
+
+class Loaded(NamedTuple):
+    """What a snapshot says besides the sources' states."""
+
+    at_ns: int
+    gaps: list[tuple[int, int]]
+    dropped: tuple[str, ...]  # names that fit nobody
+
+
+def save(at_ns: int, gaps: Sequence[tuple[int, int]], sources: Sources) -> dict[str, Any]:
+    """All that the next window needs to know of the ones before."""
+    return {
+        "version": VERSION,
+        "at": at_ns,
+        "gaps": [list(gap) for gap in gaps],
+        "lanes": {name: [_print(each), each.state()] for name, each in sources.lanes.items()},
+        "devices": {name: each.state() for name, each in sources.devices.items()},
+        "pulses": {name: each.state() for name, each in sources.pulses.items()},
+    }
+
+
+def load(state: Mapping[str, Any], sources: Sources) -> Loaded:
+    """Fill fresh sources from a state.
+
+    Raises ValueError for another version, a damaged state, or one in which nothing fits.
+    """
+    if not isinstance(state, Mapping) or state.get("version") != VERSION:
+        raise ValueError("this state is of another version")
+    try:
+        at = int(state["at"])
+        gaps = [(int(begin), int(end)) for begin, end in state["gaps"]]
+        fits = _fill(state, at, sources)
+        told = [name for kind in KINDS for name in state[kind]]
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        raise ValueError(f"this state is damaged: {error!r}") from error
+    if told and not fits:
+        raise ValueError("this state is of another site: nothing in it is known here")
+    return Loaded(at, gaps, tuple(name for name in told if name not in fits))
+
+
+def _fill(state: Mapping[str, Any], at_ns: int, sources: Sources) -> set[str]:
+    sources.begin(at_ns)
+    fits: set[str] = set()
+    for name, lane in sources.lanes.items():
+        told = state["lanes"].get(name)
+        if told is not None and told[0] == _print(lane):
+            lane.load(told[1], at_ns)
+            fits.add(name)
+    for name, device in sources.devices.items():
+        if name in state["devices"]:
+            device.load(state["devices"][name])
+            fits.add(name)
+    for name, meter in sources.pulses.items():
+        if name in state["pulses"]:
+            meter.load(state["pulses"][name], at_ns)
+            fits.add(name)
+    return fits
+
+
+def _print(lane: Lane) -> str:
+    """A lane with another geometry is another lane."""
+    return hashlib.sha256(repr(lane.setup).encode()).hexdigest()[:16]

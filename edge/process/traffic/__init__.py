@@ -1,0 +1,1 @@
+"""From the contacts of loops to what a lane says about a window."""

@@ -1,0 +1,91 @@
+"""Too many vehicles, or none: what a loop's rises tell about its health."""
+
+from collections import deque
+from typing import Any, Final
+
+CHATTER_RISES: Final = 37
+CHATTER_NS: Final = 30_000_000_000
+"""More than 37 in 30 s cannot pass a loop (MnDOT IRIS auto-fail)."""
+
+
+class Rate:
+    """Watches the rises of one loop. `chatter` and `silent` are the verdicts of now."""
+
+    __slots__ = (
+        "_active",
+        "_bad_until",
+        "_quiet_ns",
+        "_rises",
+        "chatter",
+        "faults",
+        "silent",
+        "was_chatter",
+    )
+
+    def __init__(self, no_activity_ns: int) -> None:
+        self._quiet_ns = no_activity_ns
+        self._rises: deque[int] = deque(maxlen=CHATTER_RISES)
+        self._active: int | None = None  # the last change, or when watching began
+        self._bad_until = 0
+        self.chatter = False
+        self.was_chatter = False  # at any time in the open window
+        self.silent = False
+        self.faults: list[tuple[int, str, bool]] = []  # (moment, fault, begins?)
+
+    def rise(self, at: int) -> None:
+        """The loop is occupied anew, debounced."""
+        self.tick(at)
+        rises = self._rises
+        if len(rises) == CHATTER_RISES and at - rises[0] < CHATTER_NS:
+            self._bad_until = at + CHATTER_NS
+            if not self.chatter:
+                self.chatter = self.was_chatter = True
+                self.faults.append((at, "chatter", True))
+        rises.append(at)
+        self.change(at)
+
+    def change(self, at: int) -> None:
+        """Something happened on the line."""
+        self._active = at
+        if self.silent:
+            self.silent = False
+            self.faults.append((at, "no_activity", False))
+
+    def begin(self, at_ns: int) -> None:
+        """A first window, perhaps of another clock."""
+        self.forget()
+        self._bad_until = at_ns + CHATTER_NS
+        self.next()
+
+    def forget(self) -> None:
+        """Nobody watched for a while."""
+        self._rises.clear()
+        self._active = None
+
+    def tick(self, now: int) -> None:
+        """Time has come so far."""
+        if self.chatter and now >= self._bad_until:
+            self.chatter = False
+            self.faults.append((self._bad_until, "chatter", False))
+        if self._quiet_ns and self._active is not None and not self.silent:
+            due = self._active + self._quiet_ns
+            if now >= due:
+                self.silent = True
+                self.faults.append((due, "no_activity", True))
+
+    def next(self) -> None:
+        """The next window begins."""
+        self.was_chatter = self.chatter
+        self.faults = []
+
+    def state(self) -> list[Any]:
+        """For a snapshot, between windows."""
+        return [list(self._rises), self._active, self._bad_until, self.chatter, self.silent]
+
+    def load(self, state: list[Any]) -> None:
+        """Back from `state`."""
+        rises, active, until, chatter, silent = state
+        self._rises = deque((int(at) for at in rises), maxlen=CHATTER_RISES)
+        self._active = None if active is None else int(active)
+        self._bad_until, self.chatter, self.silent = int(until), bool(chatter), bool(silent)
+        self.next()

@@ -1,0 +1,304 @@
+"""The engine: the same input gives the same bytes, however it is cut, saved and taken up again."""
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge.core.edge import Contact
+from edge.core.quality import Reason
+from edge.core.record import Draft, Stream
+from edge.process.engine import Engine
+from tests.process.build import (
+    AIR,
+    HEAT,
+    METER,
+    MINUTE,
+    MS,
+    PAIR,
+    SINGLE,
+    S,
+    body,
+    car,
+    engine,
+    found,
+    presences,
+    setup,
+    sweeps,
+)
+from tests.process.worlds import SITE, World, split, worlds
+
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def told(drafts: list[Draft]) -> str:
+    return json.dumps(
+        [[each.stream, each.source, each.from_ns, each.to_ns, each.body] for each in drafts]
+    )
+
+
+def feed(made: Engine, items: list[Any]) -> None:
+    contacts, swept = split(items)
+    assert made.contacts(contacts) == []
+    assert made.sweeps(swept) == []
+
+
+def run(
+    world: World,
+    chance: random.Random | None = None,
+    between: Callable[[Engine], Engine] = lambda made: made,
+) -> list[str]:
+    """All windows of a world. With `chance` in batches of any size and order, and ahead of time."""
+    made, out = Engine(SITE), []
+    made.start(0)
+    left = {name: list(items) for name, items in world.sources.items()}
+    for end in world.ends:
+        if chance is None:
+            for items in left.values():
+                due = [each for each in items if each.mono_ns < end]
+                feed(made, due)
+                del items[: len(due)]
+        else:
+            while any(items and items[0].mono_ns < end for items in left.values()):
+                items = left[chance.choice(list(left))]
+                size = chance.randint(0, 7)  # may reach beyond the window
+                feed(made, items[:size])
+                del items[:size]
+        made = between(made)
+        out.append(told(made.close(end)))
+    return out
+
+
+@SLOW
+@given(worlds(), st.randoms(use_true_random=False))
+def test_the_result_does_not_depend_on_batches(world: World, chance: random.Random) -> None:
+    assert run(world, chance) == run(world)
+
+
+def packed(state: dict[str, Any]) -> Any:
+    return msgpack.unpackb(msgpack.packb(state), strict_map_key=True)
+
+
+@SLOW
+@given(worlds(), st.randoms(use_true_random=False), st.sampled_from([msgpack, json]))
+def test_a_restored_engine_goes_on_to_the_bit(
+    world: World, chance: random.Random, way: Any
+) -> None:
+    """At any moment, with what was pending fed again: as after a kill, from state and stage."""
+    stage: list[Any] = []
+
+    def again(made: Engine) -> Engine:
+        contacts, swept = made.pending()
+        other = Engine(SITE)
+        state = made.snapshot()
+        other.restore(packed(state) if way is msgpack else json.loads(json.dumps(state)))
+        assert other.snapshot() == state
+        other.contacts(contacts)
+        other.sweeps(swept)
+        assert other.pending() == (contacts, swept)
+        stage.extend(contacts)
+        return other if chance.random() < 0.7 else made
+
+    assert run(world, chance, again) == run(world)
+
+
+@SLOW
+@given(worlds())
+def test_bodies_are_json_and_msgpack(world: World) -> None:
+    for text in run(world):
+        for _, _, begin, end, record in json.loads(text):
+            assert begin <= end
+            msgpack.packb(record)
+            assert "NaN" not in text
+            assert "Infinity" not in text
+
+
+@SLOW
+@given(worlds())
+def test_no_summary_claims_what_cannot_be(world: World) -> None:
+    for text, begin, end in zip(run(world), [0, *world.ends], world.ends, strict=False):
+        for stream, _, start, stop, record in json.loads(text):
+            if stream == Stream.EVENT:
+                continue
+            assert (start, stop) == (begin, end)
+            assert 0 <= record["covered_s"] <= (end - begin) / 1e9
+            if stream == Stream.TRAFFIC and record["occupancy"] is not None:
+                assert 0 <= record["occupancy"] <= 1
+                assert 0 <= record["on_us"] <= round(record["covered_s"] * 1e6)
+                assert record["volume"] >= 0
+                assert record["gap"]["n"] <= record["volume"]
+
+
+@SLOW
+@given(worlds())
+def test_a_window_more_changes_no_sum(world: World) -> None:
+    """Vehicles, speeds and pulses belong to one window each, wherever the borders are."""
+
+    def sums(ends: list[int]) -> tuple[int, ...]:
+        records = [
+            record
+            for text in run(World(quiet, ends))
+            for stream, _, _, _, record in json.loads(text)
+            if stream in (Stream.TRAFFIC, Stream.ENERGY)
+        ]
+        return (
+            sum(each.get("volume") or 0 for each in records),
+            sum((each.get("speed") or {"n": 0})["n"] for each in records),
+            sum(each.get("on_us") or 0 for each in records) // 100,
+            sum(
+                round((each["points"]["energy_import"]["delta"] or 0) * 1000)
+                for each in records
+                if "points" in each
+            ),
+        )
+
+    # Edges that keep clear of the borders by more than a bounce, and no faults that void a window.
+    quiet = {
+        name: [each for each in items if isinstance(each, Contact) and not each.lost]
+        for name, items in world.sources.items()
+    }
+    quiet = {name: spaced(items) for name, items in quiet.items()}
+    last = world.ends[-1] // (100 * MS) * 100 * MS + 50 * MS
+    middle = [end // (100 * MS) * 100 * MS + 50 * MS for end in world.ends[:-1]]
+    one = sums([last])
+    more = sums([*sorted({*middle} - {last}), last])
+    assert one[:2] == more[:2]
+    assert one[3] == more[3]
+    assert abs(one[2] - more[2]) <= 1
+
+
+def spaced(items: list[Contact]) -> list[Contact]:
+    """Alternating edges on a grid of 100 ms, none stays for minutes."""
+    if not items:
+        return []
+    source, at = items[0].source, 0
+    made = [Contact(source, False, 0, initial=True)]
+    for index, each in enumerate(items):
+        at = max(at + 100 * MS, min(each.mono_ns // (100 * MS) * 100 * MS, at + 200 * S))
+        made.append(Contact(source, index % 2 == 0, at))
+    return made
+
+
+def test_what_is_pending_is_not_in_the_snapshot() -> None:
+    made = engine(SINGLE, AIR)
+    made.contacts([*found("east_1.lead"), *presences("east_1.lead", (59, 59.5), (61, 61.5))])
+    made.sweeps(sweeps("hut_air", [(59, (1.0, 2.0)), (61, (1.0, 2.0))]))
+    assert body(made.close(MINUTE), "east_1")["volume"] == 1
+    contacts, swept = made.pending()
+    assert [each.mono_ns for each in contacts] == [61 * S, 61_500 * MS]
+    assert [each.mono_ns for each in swept] == [61 * S]
+    again = Engine(made.setup)
+    again.restore(made.snapshot())
+    assert body(again.close(2 * MINUTE), "east_1")["volume"] == 0
+
+
+def test_what_is_kept_is_bounded_and_nothing_is_lost_of_it() -> None:
+    made = engine(SINGLE, AIR)
+    flood = presences("east_1.lead", *((i * 0.9, i * 0.9 + 0.3) for i in range(10_000)))
+    made.contacts(found("east_1.lead"))
+    made.sweeps(sweeps("hut_air", ((i, (1.0, 2.0)) for i in range(10_000))))
+    made.contacts(flood)
+    contacts, swept = made.pending()
+    assert len(contacts) <= 2048
+    assert len(swept) <= 64
+    drafts = made.close(10_000 * S)
+    assert body(drafts, "hut_air")["points"]["pm2_5"]["n"] == 10_000
+    assert body(drafts, "east_1")["headway"]["n"] == 9_999
+
+
+def test_a_mark_stands_in_every_record_of_its_window() -> None:
+    made = engine(PAIR, AIR, HEAT)
+    made.contacts(found("north_1.lead"))
+    made.mark(Reason.CLOCK)
+    marked, clean = made.close(MINUTE), made.close(2 * MINUTE)
+    assert all(each.body["quality"]["uncertain:clock"] == 1 for each in marked)
+    assert not any("uncertain:clock" in each.body.get("quality", {}) for each in clean)
+
+
+def test_a_window_closed_short_says_so() -> None:
+    made = engine(PAIR, AIR, METER, HEAT)
+    assert all(each.body["partial"] is True for each in made.close(7 * S, partial=True))
+    assert not any("partial" in each.body for each in made.close(MINUTE))
+
+
+def test_windows_do_not_run_backward() -> None:
+    made = Engine(setup(SINGLE))
+    with pytest.raises(ValueError, match="no window"):
+        made.close(S)
+    made.start(5 * S)
+    assert made.close(5 * S) == []
+    with pytest.raises(ValueError, match="no window"):
+        made.close(4 * S)
+    with pytest.raises(ValueError, match="gap"):
+        made.lost(5, 4)
+
+
+def test_contacts_of_nobody_are_counted() -> None:
+    made = engine(SINGLE)
+    made.contacts([Contact("door", True, 0), Contact("east_1.trail", True, 0)])
+    assert made.strangers == 2
+
+
+def test_a_fault_goes_on_over_a_restart() -> None:
+    made = engine(SINGLE)
+    rises = [(40 + i * 0.6, 40.2 + i * 0.6) for i in range(45)]
+    made.contacts([*found("east_1.lead"), *presences("east_1.lead", *rises)])
+    made.close(MINUTE)  # 34 of them: no fault yet
+    contacts, _ = made.pending()
+    again = Engine(made.setup)
+    again.restore(packed(made.snapshot()))
+    again.contacts(contacts)
+    for each in (made, again):
+        drafts = each.close(2 * MINUTE)
+        assert body(drafts, "east_1")["health"] == "chatter"
+        assert [draft.from_ns for draft in drafts[1:2]] == [round((40 + 37 * 0.6) * 1e6) * 1000]
+
+
+def saved() -> dict[str, Any]:
+    made = engine(PAIR, METER, HEAT)
+    made.contacts([*found("north_1.lead", "north_1.trail", "heat"), *car("north_1", 59.9, 50)])
+    made.sweeps(sweeps("main_meter", [(0, (1.0, 5.0))]))
+    made.close(MINUTE)
+    return made.snapshot()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda state: {},
+        lambda state: [],
+        lambda state: {**state, "version": 2},
+        lambda state: {key: value for key, value in state.items() if key != "lanes"},
+        lambda state: {**state, "lanes": [1]},
+        lambda state: {**state, "at": "now"},
+        lambda state: {**state, "devices": {"main_meter": {"energy_import": ["1/1000", 1]}}},
+        lambda state: {**state, "pulses": {"heat": {}}},
+    ],
+)
+def test_a_damaged_state_is_refused_and_changes_nothing(damage: Any) -> None:
+    made = engine(PAIR, METER, HEAT, start_ns=7)
+    before = made.snapshot()
+    with pytest.raises(ValueError, match="this state is"):
+        made.restore(damage(saved()))
+    assert made.snapshot() == before
+    assert made.close(MINUTE)[0].from_ns == 7
+
+
+def test_the_state_of_another_site_is_refused() -> None:
+    with pytest.raises(ValueError, match="another site"):
+        Engine(setup(AIR)).restore(saved())
+
+
+def test_what_fits_is_taken_when_the_site_has_changed() -> None:
+    made = Engine(setup(SINGLE, METER))
+    made.restore(saved())
+    assert made.dropped == ("north_1", "heat")
+    made.sweeps(sweeps("main_meter", [(61, (1.0, 5.002))]))
+    drafts = made.close(2 * MINUTE)
+    assert body(drafts, "main_meter")["points"]["energy_import"]["delta"] == 0.002
+    assert body(drafts, "east_1")["health"] == "unobserved"

@@ -1,0 +1,60 @@
+"""Histograms: means by definition, percentiles within a bin, merging bit for bit."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.process.traffic.histogram import SPEED, TIME, Bins, Histogram, merged
+
+
+def made(values: list[int], bins: Bins = SPEED) -> Histogram:
+    histogram = Histogram(bins)
+    for value in values:
+        histogram.add(value, 36_000_000_000 // value if value else 0)
+    return histogram
+
+
+def test_time_mean_and_space_mean_differ() -> None:
+    told = made([500, 800, 1000]).body()  # space-mean-speed: 50, 80, 100 km/h
+    assert told["mean"] == 76.67
+    assert told["harmonic"] == 70.59
+    assert (told["n"], told["first"], told["counts"]) == (3, 10, [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1])
+
+
+def test_an_empty_histogram_has_no_numbers() -> None:
+    told = made([]).body()
+    assert (told["n"], told["counts"], told["sum"]) == (0, [], 0)
+    assert told["mean"] is told["harmonic"] is told["p15"] is told["p85"] is None
+
+
+def test_percentiles_are_interpolated_within_a_bin() -> None:
+    told = made([520] * 10).body()  # all in 50..55
+    assert (told["p15"], told["p50"], told["p85"]) == (50.75, 52.5, 54.25)
+
+
+def test_what_is_beyond_the_last_bin_is_counted_there() -> None:
+    told = made([400, 7_200_000], TIME).body()  # 0.4 s, and two hours at night
+    assert told["counts"][-1] == 1
+    assert told["first"] + len(told["counts"]) - 1 == told["bins"] == 60
+    assert told["p85"] == 30
+    assert told["sum"] == 7_200_400
+
+
+def test_another_scale_does_not_merge() -> None:
+    with pytest.raises(ValueError, match="not a histogram"):
+        merged(SPEED, made([500]).body(), made([500], TIME).body())
+
+
+VALUES = st.lists(st.integers(1, 2500), max_size=20)
+
+
+@given(VALUES, VALUES, VALUES)
+def test_merging_is_associative_and_equals_one_histogram(
+    a: list[int], b: list[int], c: list[int]
+) -> None:
+    one, two, three = (made(each).body() for each in (a, b, c))
+    left = merged(SPEED, merged(SPEED, one, two), three)
+    right = merged(SPEED, one, merged(SPEED, two, three))
+    assert json.dumps(left) == json.dumps(right) == json.dumps(made(a + b + c).body())

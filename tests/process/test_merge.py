@@ -1,0 +1,144 @@
+"""Merging records: associative bit for bit, and equal to one longer window where that is known."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.core.quality import Reason
+from edge.core.reading import Bad, Doubt
+from edge.process.engine import Engine
+from edge.process.merge import merge
+from tests.process.build import (
+    AIR,
+    HEAT,
+    METER,
+    MINUTE,
+    PAIR,
+    S,
+    body,
+    car,
+    engine,
+    found,
+    presences,
+    sweeps,
+)
+from tests.process.test_engine import SLOW, run
+from tests.process.worlds import World, worlds
+
+
+def bodies(world: World) -> dict[str, list[dict[str, Any]]]:
+    """Per source the records of three windows at least."""
+    last = world.ends[-1]
+    ends = sorted({*world.ends, last // 3 + 1, last // 2 + 2})
+    told: dict[str, list[dict[str, Any]]] = {}
+    for text in run(World(world.sources, ends)):
+        for stream, source, _, _, record in json.loads(text):
+            if stream != "event":
+                told.setdefault(source, []).append(record)
+    return told
+
+
+@SLOW
+@given(worlds())
+def test_merging_is_associative_to_the_bit(world: World) -> None:
+    for records in bodies(world).values():
+        for a, b, c in zip(records, records[1:], records[2:], strict=False):
+            left, right = merge(merge(a, b), c), merge(a, merge(b, c))
+            assert json.dumps(left) == json.dumps(right)
+
+
+def windows(made: Engine, feed: Any, *ends: int) -> list[dict[str, Any]]:
+    feed(made)
+    return [dict(body(made.close(end), made_name(made))) for end in ends]
+
+
+def made_name(made: Engine) -> str:
+    (name,) = made.setup.names()
+    return name
+
+
+def both(part: Any, feed: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two windows merged, and one window of both."""
+    first, second = windows(engine(part), feed, MINUTE, 2 * MINUTE)
+    (whole,) = windows(engine(part), feed, 2 * MINUTE)
+    return merge(first, second), whole
+
+
+VALUES = st.lists(st.floats(0, 999), min_size=32, max_size=60)
+
+
+@given(VALUES)
+def test_two_windows_of_a_gauge_are_one(values: list[float]) -> None:
+    rows = [(i * 2, (v, Bad(Reason.CRC) if i % 3 else 20.0)) for i, v in enumerate(values)]
+    merged, whole = both(AIR, lambda made: made.sweeps(sweeps("hut_air", rows)))
+    for told in (merged, whole):
+        for point in told["points"].values():
+            point["quality"].pop("bad:stale", None)  # each window forgives one sweep
+    assert merged == whole
+
+
+@given(st.lists(st.integers(0, 200), min_size=32, max_size=60))
+def test_two_windows_of_a_register_are_one(steps: list[int]) -> None:
+    rows = [(i * 2, (100.0, 5 + sum(steps[:i]) / 1000)) for i in range(len(steps))]
+    merged, whole = both(METER, lambda made: made.sweeps(sweeps("main_meter", rows)))
+    assert merged["points"]["energy_import"] | {"quality": 0} == whole["points"][
+        "energy_import"
+    ] | {"quality": 0}
+
+
+def test_good_values_outweigh_uncertain_ones_over_windows_too() -> None:
+    made = engine(AIR)
+    made.sweeps(sweeps("hut_air", [(1, (10.0, 20.0)), (61, (Doubt(90.0, Reason.WARMUP), 20.0))]))
+    good, doubtful = (dict(body(made.close(i * MINUTE), "hut_air")) for i in (1, 2))
+    for merged in (merge(good, doubtful), merge(doubtful, good)):
+        told = merged["points"]["pm2_5"]
+        assert (told["n"], told["mean"], told["max"]) == (1, 10.0, 10.0)
+        assert told["quality"] == {"bad:stale": 118, "good": 1, "uncertain:warmup": 1}
+        assert "grade" not in told
+    assert merge(doubtful, doubtful)["points"]["pm2_5"]["grade"] == "uncertain"
+
+
+def test_two_windows_of_a_lane_are_one() -> None:
+    def traffic(made: Engine) -> None:
+        made.contacts(found("north_1.lead", "north_1.trail"))
+        for i in range(20):
+            made.contacts(car("north_1", 1 + i * 5.7, 30 + i * 3, 4 + i % 3))
+
+    merged, whole = both(PAIR, traffic)
+    assert merged == whole
+    assert whole["volume"] == 20
+
+
+def test_two_windows_of_a_pulse_meter_are_one() -> None:
+    def load(made: Engine) -> None:
+        pulses = presences("heat", *((i * 2.5, i * 2.5 + 0.05) for i in range(40)))
+        made.contacts([*found("heat"), *pulses])
+
+    merged, whole = both(HEAT, load)
+    assert merged == whole
+
+
+def test_a_void_window_takes_nothing_from_its_neighbour() -> None:
+    made = engine(PAIR)
+    made.contacts([*found("north_1.lead", "north_1.trail"), *car("north_1", 10, 50)])
+    good = dict(body(made.close(MINUTE), "north_1"))
+    void = {
+        **good, "volume": None, "occupancy": None, "on_us": None, "void_s": 60.0,
+        "speed": None, "length": None, "headway": None, "gap": None,
+        "quality": {"bad:stuck": 1}, "health": "stuck_on",
+    }  # fmt: skip
+    for told in (merge(good, void), merge(void, good)):
+        assert (told["volume"], told["occupancy"]) == (1, good["occupancy"])
+        assert (told["covered_s"], told["void_s"], told["health"]) == (120, 60, "stuck_on")
+        assert told["quality"] == {"bad:stuck": 1, "good": 1}
+        assert told["speed"] == good["speed"]
+
+
+def test_what_does_not_belong_together_is_refused() -> None:
+    lane, air, meter = (dict(body(engine(part).close(S), part.name)) for part in (PAIR, AIR, METER))
+    for a, b in ((lane, air), (air, meter), (lane, {**lane, "lane": "other"})):
+        with pytest.raises(ValueError):
+            merge(a, b)
