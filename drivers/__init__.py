@@ -50,13 +50,10 @@ def spec(name: str) -> DriverSpec:
     fields = [field for field in dataclasses.fields(module.DRIVER) if field.init]
     bus = hints[fields[0].name]
     wiring = next((word for kind, word in WIRING.items() if kind is bus), "gpio")
-    options = fields if wiring == "gpio" else fields[1:]
-    return DriverSpec(
-        name,
-        wiring,
-        {field.name: _option(hints[field.name], field) for field in options},
-        getattr(module, "ADDRESS", None),
-    )
+    chosen = fields if wiring == "gpio" else fields[1:]
+    options = {field.name: _option(hints[field.name], field) for field in chosen}
+    fixed = None if "address" in options else getattr(module.DRIVER, "address", None)
+    return DriverSpec(name, wiring, options, fixed)
 
 
 def catalogue() -> Mapping[str, DriverSpec]:

@@ -16,7 +16,7 @@ from edge.core import BusError, Clock, DataError, Polled, Reason, Sweep, failed,
 
 RETRY_FIRST_S: Final = 2.0
 RETRY_CAP_S: Final = 60.0
-REOPEN_AFTER: Final = 3  # sweeps without news before the device is opened again
+REOPEN_AFTER_NS: Final = 15_000_000_000  # of no news at all; a fan cleans itself for 10 s
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Device:
     reads: int = 0
     errors: int = 0
     missed: int = 0  # ticks that passed while the bus was busy
-    stale: int = field(default=0, repr=False)
+    news_ns: int = field(default=0, repr=False)  # when it last had a value, or was opened
 
 
 class Report(Protocol):
@@ -116,22 +116,17 @@ class Poller:
         try:
             if not device.open:
                 await device.polled.open()
-                device.open = True
+                device.open, device.news_ns = True, self._clock.now().mono_ns
             samples = await device.polled.read()
         except (BusError, DataError) as error:
             return await self._failed(device, error)
         device.reads += 1
         # the moment of the answer: before it, a value cannot have been true yet
         result = sweep(device.name, self._clock.now().mono_ns, samples)
-        if all(value is None for value in result.values):
-            device.stale += 1
-            if (
-                device.stale >= REOPEN_AFTER
-            ):  # it answers, and has nothing: it lost power and its mode
-                device.stale = 0
-                await self._close(device)
-        else:
-            device.stale = 0
+        if any(value is not None for value in result.values):
+            device.news_ns = result.mono_ns
+        elif result.mono_ns - device.news_ns >= REOPEN_AFTER_NS:
+            await self._close(device)  # it answers, and has nothing: it lost power and its mode
         if device.reason is not None:
             device.reason, device.text, device.failures = None, "", 0
             self._report(device.name, None, "answers again")

@@ -26,7 +26,9 @@ BATCH: Final = 500  # items of one entry
 PREFIX: Final = "stage."
 SEGMENT_LIMIT: Final = 64 << 20  # bytes of one segment: a tmpfs is memory
 
-Entry = list[Contact] | list[Sweep] | int  # an int is a mark: the daemon listened until then
+Entry = list[Contact] | list[Sweep] | tuple[int, int] | tuple[str, int] | int
+"""(from, to) is a gap in which nobody listened, (source, at) a line that is not watched any more,
+a number a mark: somebody listened until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +77,22 @@ class Stage:
         for part in _parts(batch):
             self._append(["s", [[s.source, s.mono_ns, s.values, _grades(s)] for s in part]])
 
+    def gap(self, from_ns: int, to_ns: int) -> None:
+        """Nobody was listening in between."""
+        self._append(["g", from_ns, to_ns])
+
+    def unwatched(self, source: str, at_ns: int) -> None:
+        """This line is closed from here on."""
+        self._append(["x", source, at_ns])
+
     def mark(self, until_ns: int) -> None:
         """The daemon was listening until then."""
         self._append(["m", until_ns])
 
-    def drop_before(self, number: int) -> None:
-        """Forget segments whose windows are in the outbox."""
+    def drop_others(self) -> None:
+        """Forget every other segment: its window is in the outbox, or its boot is over."""
         for path in self._folder.glob(f"{PREFIX}*"):
-            if _number(path) < number:
+            if path != self._path(self.number):
                 path.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -123,12 +133,6 @@ def read_back(folder: Path, boot: str, since: int = 0) -> list[Segment]:
     return found
 
 
-def clear(folder: Path) -> None:
-    """Remove all segments: they have been read, or belong to another boot."""
-    for path in folder.glob(f"{PREFIX}*"):
-        path.unlink(missing_ok=True)
-
-
 def _entries(data: bytes) -> Iterator[Any]:
     """Entry by entry; a last None says that the tail was torn."""
     at = 0
@@ -146,11 +150,15 @@ def _entries(data: bytes) -> Iterator[Any]:
 
 
 def _decode(item: Any) -> Entry:
-    kind, content = item
+    kind, content, *rest = item
     if kind == "c":
         return [Contact(*row) for row in content]
     if kind == "m":
         return int(content)
+    if kind == "g":
+        return int(content), int(rest[0])
+    if kind == "x":
+        return str(content), int(rest[0])
     return [
         Sweep(
             source,

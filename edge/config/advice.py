@@ -25,8 +25,8 @@ def _uplink(site: Site) -> Iterator[Problem]:
         yield site.remark(
             ("uplink", "confirm"),
             'is not set, so "broker" counts: a record is forgotten when the broker has taken it, '
-            "and a broker that keeps it only in memory can still lose it. Write "
-            '"broker" or "platform"',
+            'and a broker that keeps it only in memory can still lose it. Write confirm = "broker" '
+            "to say that you know",
         )
     if uplink.protocol == "3.1.1":
         yield site.remark(

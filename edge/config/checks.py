@@ -63,6 +63,11 @@ def _uplink(draft: Draft) -> None:
             _tls(draft, endpoint(url))
         except ValueError as error:
             draft.say(("uplink", "url"), str(error))
+    if draft.get("uplink", "confirm") == "platform":
+        draft.say(
+            ("uplink", "confirm"),
+            '"platform" waits for receipts, which this version does not read yet; write "broker"',
+        )
     _together(draft, "cert", "key", "the certificate and its key go together")
     if draft.get("uplink", "password_file") and not draft.get("uplink", "username"):
         draft.say(("uplink", "username"), "is missing; a password needs a user")

@@ -92,7 +92,7 @@ class Uplink(Struct, frozen=True, kw_only=True):
         Literal["broker", "platform"],
         Meta(
             description="Who must confirm a record before it is forgotten: the broker (it has "
-            "taken it) or the platform (a receipt says that it is stored)."
+            "taken it) or the platform (a receipt says that it is stored; not in this version)."
         ),
     ] = "broker"
     encoding: Annotated[

@@ -154,5 +154,5 @@ async def test_a_device_without_news_for_long_is_opened_again() -> None:
 
     meter = Blank(clock)
     bench = Bench(clock, {"m": meter})
-    await run(bench, 9.9)
-    assert meter.opened == 4
+    await run(bench, 59.9)
+    assert meter.opened == 4  # at once, and after each 15 s of nothing

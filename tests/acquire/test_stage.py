@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.acquire import stage as staging
-from edge.acquire.stage import Stage, clear, read_back
+from edge.acquire.stage import Stage, read_back
 from edge.core import Bad, Contact, Doubt, Reason, failed, sweep
 
 CONTACTS = [Contact("a.lead", True, 5, 0, True), Contact("a.lead", False, 9, 3)]
@@ -23,9 +23,11 @@ def test_what_was_staged_comes_back(tmp_path: Path) -> None:
     stage.rotate(0, 60, [], [])
     stage.add_contacts(CONTACTS)
     stage.add_sweeps(SWEEPS)
+    stage.gap(3, 4)
+    stage.unwatched("a.lead", 10)
     stage.mark(11)
     [segment] = read_back(tmp_path, "boot")
-    assert segment.entries == [CONTACTS, SWEEPS, 11]
+    assert segment.entries == [CONTACTS, SWEEPS, (3, 4), ("a.lead", 10), 11]
     assert not segment.torn
 
 
@@ -40,16 +42,19 @@ def test_what_was_early_is_read_once(tmp_path: Path) -> None:
     # the window before is in the outbox: now the repetition is the only copy
     [only] = read_back(tmp_path, "boot", since=second)
     assert only.entries == [CONTACTS[1:], SWEEPS[1:], 12]
-    stage.drop_before(second)
+    stage.drop_others()
     assert read_back(tmp_path, "boot", since=first) == [only]
 
 
 def test_another_boot_speaks_in_another_time(tmp_path: Path) -> None:
     stage = Stage(tmp_path, "boot 1")
     stage.rotate(0, 60, CONTACTS, [])
+    stage.rotate(60, 120, CONTACTS, [])
     assert read_back(tmp_path, "boot 2") == []
-    clear(tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    newer = Stage(tmp_path, "boot 2")
+    newer.rotate(0, 60, [], [])
+    newer.drop_others()
+    assert [path.name for path in tmp_path.iterdir()] == ["stage.00000001"]
 
 
 @given(cut=st.integers(0, 400), flip=st.integers(0, 400))

@@ -1,0 +1,227 @@
+"""The SEN55's driver against the simulated module: starting, settling, faults, coming back."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from drivers.chips.sen55 import DRIVER, POINTS, Sen55, decode
+from drivers.sim import sen55 as sim
+from edge.core import Bad, BusError, Doubt, Polled, Reason, Sample
+from tests.drivers.simbus import Now, SimI2c
+
+VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
+VALUES = {
+    "pm1_0": 5.2,
+    "pm2_5": 9.5,
+    "pm4_0": 12.6,
+    "pm10": 13.3,
+    "humidity": 45.53,
+    "temperature": -3.205,
+    "voc_index": 103.0,
+    "nox_index": 1.0,
+}
+KEYS = [point.key for point in POINTS]
+MASS = KEYS[:4]
+
+
+class Rig:
+    """A driver, its bus, its module; `poll` is one read a second."""
+
+    def __init__(self, settle_reads: int = 30, **options: object) -> None:
+        self.now = Now()
+        self.chip = sim.Sen55(VALUES, clock=self.now, powered_s=3600, **options)  # type: ignore[arg-type]
+        self.bus = SimI2c(self.now, {0x69: self.chip})
+        self.driver = Sen55(self.bus, settle_reads)
+        self.due = self.now.s
+
+    async def poll(self, times: int = 1) -> dict[str, Sample]:
+        found: tuple[Sample, ...] = ()
+        for _ in range(times):
+            self.due = max(self.due + 1.0, self.now.s)
+            self.now.s = self.due
+            found = await self.driver.read()
+        return dict(zip(KEYS, found, strict=True))
+
+    async def reopen(self) -> None:
+        """As the poller does after silence."""
+        await self.driver.close()
+        await self.driver.open()
+
+
+async def test_values_are_those_of_the_module_to_the_wires_resolution() -> None:
+    rig = Rig(settle_reads=0)
+    device: Polled = rig.driver
+    await device.open()
+    found = await rig.poll()
+    assert found == pytest.approx(VALUES, abs=1e-9)
+    assert DRIVER is Sen55
+
+
+async def test_particles_are_in_doubt_for_thirty_samples_and_the_rest_is_not() -> None:
+    rig = Rig()
+    await rig.driver.open()
+    for _ in range(30):
+        found = await rig.poll()
+        assert found["pm2_5"] == Doubt(9.5, Reason.WARMUP)
+        assert found["temperature"] == -3.205
+    assert (await rig.poll())["pm2_5"] == 9.5
+
+
+async def test_before_the_first_sample_nothing_is_there_and_later_it_is_stale() -> None:
+    rig = Rig()
+    await rig.driver.open()
+    assert set(await rig.driver.read()) == {Bad(Reason.WARMUP)}
+    await rig.poll()
+    assert set(await rig.driver.read()) == {Bad(Reason.STALE)}  # long before a second is over
+
+
+async def test_after_power_on_the_indices_still_learn() -> None:
+    rig = Rig()
+    rig.chip.power(False)
+    rig.chip.power(True)
+    rig.now.s += 0.2
+    await rig.driver.open()
+    found = await rig.poll(5)
+    assert found["voc_index"] == found["nox_index"] == Bad(Reason.WARMUP)
+    found = await rig.poll(41)
+    assert found["voc_index"] == 103.0
+    assert found["nox_index"] == 1.0
+
+
+async def test_a_poll_a_second_misses_nothing_while_the_clocks_drift() -> None:
+    rig = Rig(settle_reads=0)
+    await rig.driver.open()
+    await rig.poll()
+    stale = 0
+    for i in range(300):
+        rig.now.s = rig.due = 1003.0 + 0.9995 * i  # ours is fast: its samples come later and later
+        stale += (await rig.driver.read())[0] == Bad(Reason.STALE)
+    assert stale <= 1  # it made one sample less than we asked for
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+async def test_a_module_that_lost_power_is_started_again_by_open(lenient: bool) -> None:
+    rig = Rig(settle_reads=2, lenient=lenient)
+    await rig.driver.open()
+    assert (await rig.poll(3))["pm10"] == 13.3
+    rig.chip.power(False)
+    with pytest.raises(BusError):
+        await rig.poll()
+    rig.chip.power(True)
+    rig.now.s += 2
+    await rig.reopen()
+    assert (await rig.poll(2))["pm10"] == Doubt(13.3, Reason.WARMUP)
+
+
+async def test_a_module_that_forgot_its_mode_unseen_is_stale_until_it_is_opened_again() -> None:
+    rig = Rig(lenient=True)
+    await rig.driver.open()
+    await rig.poll(3)
+    rig.chip.power(False)
+    rig.chip.power(True)
+    assert set((await rig.poll()).values()) == {Bad(Reason.STALE)}
+    await rig.reopen()
+    assert isinstance((await rig.poll(2))["pm1_0"], Doubt)
+
+
+async def test_a_disturbance_does_not_make_it_warm_up_again() -> None:
+    rig = Rig(settle_reads=5)
+    await rig.driver.open()
+    await rig.poll(6)
+    rig.chip.nacks = 1
+    with pytest.raises(BusError):
+        await rig.poll()
+    rig.bus.commands()
+    await rig.reopen()
+    assert rig.bus.commands() == ["0021", "0202"]  # no stop; it refused the start, and answered
+    assert (await rig.poll())["pm2_5"] == 9.5
+
+
+async def test_a_module_that_measures_already_is_taken_over() -> None:
+    rig = Rig()
+    await rig.driver.open()
+    await rig.poll()
+    other = Sen55(rig.bus, settle_reads=0)
+    await other.open()
+    rig.now.s += 1
+    assert (await other.read())[1] == 9.5
+
+
+async def test_closing_stops_it_and_opening_right_after_works() -> None:
+    rig = Rig(settle_reads=0)
+    await rig.driver.open()
+    await rig.poll(2)
+    assert rig.chip.measuring
+    await rig.driver.close()
+    assert not rig.chip.measuring
+    await rig.driver.close()
+    await rig.driver.open()
+    assert (await rig.poll(2))["pm2_5"] == 9.5
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+async def test_who_polls_in_haste_and_reopens_when_nothing_comes_still_gets_values(
+    lenient: bool,
+) -> None:
+    rig = Rig(lenient=lenient)
+    found = []
+    for i in range(40):
+        if i % 3 == 0:
+            await rig.reopen()
+        rig.now.s += 0.2
+        found.append((await rig.driver.read())[1])
+        if isinstance(found[-1], Doubt):
+            break
+    assert found[-1] == Doubt(9.5, Reason.WARMUP)
+
+
+async def test_a_fan_that_stands_still_spoils_the_particles_until_it_turns_again() -> None:
+    rig = Rig(settle_reads=0)
+    await rig.driver.open()
+    await rig.poll(2)
+    rig.chip.errors.add(4)
+    found = await rig.poll(10)
+    assert [found[key] for key in MASS] == [Bad(Reason.FAULT)] * 4
+    assert found["humidity"] == 45.53
+    assert (await rig.poll(10))["pm2_5"] == Bad(Reason.FAULT)  # cleared, and found again
+    rig.chip.errors.clear()
+    assert (await rig.poll(20))["pm2_5"] == 9.5
+
+
+async def test_a_part_that_gives_nothing_any_more_is_asked_why_at_once() -> None:
+    rig = Rig(settle_reads=0)
+    await rig.driver.open()
+    await rig.poll(2)
+    rig.chip.values = {k: v for k, v in VALUES.items() if k not in ("humidity", "temperature")}
+    assert (await rig.poll())["humidity"] == Bad(Reason.STALE)
+    rig.chip.errors.add(6)
+    found = await rig.poll()
+    assert found["humidity"] == found["temperature"] == Bad(Reason.FAULT)
+    assert found["voc_index"] == Doubt(103.0, Reason.FAULT)  # it is corrected with the humidity
+    assert found["pm2_5"] == 9.5
+
+
+async def test_a_flipped_bit_spoils_one_point_only() -> None:
+    rig = Rig(settle_reads=0)
+    await rig.driver.open()
+    await rig.poll()
+    answers = iter([b for b in (0, 1)])
+    # the answer to data-ready is whole, the measured values are not
+    rig.chip.damage = lambda answer: answer if next(answers) == 0 else sim.flip(30)(answer)
+    found = await rig.poll()
+    assert found["pm2_5"] == Bad(Reason.CRC)
+    assert {k: v for k, v in found.items() if k != "pm2_5"} == pytest.approx(
+        {k: v for k, v in VALUES.items() if k != "pm2_5"}
+    )
+
+
+@pytest.mark.parametrize("vector", ["sen55-read", "sen55-read-negative-temp", "sen55-read-unknown"])
+def test_decode_agrees_with_the_collected_vectors(vector: str) -> None:
+    if not VECTORS.exists():
+        pytest.skip("the collected vectors are not here")
+    found = next(v for v in json.loads(VECTORS.read_text())["vectors"] if v["id"] == vector)
+    told = dict(zip(KEYS, decode(bytes.fromhex(found["raw_hex"])), strict=True))
+    for name, want in found["decoded"].items():
+        key = next(k for k in KEYS if name.startswith(k))
+        assert told[key] == (Bad(Reason.WARMUP) if want is None else want)

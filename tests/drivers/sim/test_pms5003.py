@@ -1,0 +1,122 @@
+"""The simulated PMS5003 on its pseudo-terminal, read by the real port and driver."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from drivers.buses.serial_port import SerialPort
+from drivers.chips.pms5003 import Pms5003 as Driver
+from drivers.sim.pms5003 import Pms5003
+from edge.core import Bad, BusError, DataError, Doubt, Reason
+
+VALUES = {
+    "pm1_0": 5,
+    "pm2_5": 8,
+    "pm10": 11,
+    "n0_3": 12.3,
+    "n0_5": 4.1,
+    "n1_0": 0.72,
+    "n2_5": 0.09,
+    "n5_0": 0.03,
+    "n10": 0.01,
+}
+SETTLED = tuple(float(value) for value in VALUES.values())
+
+
+@pytest.fixture
+def sensor() -> Iterator[Pms5003]:
+    with Pms5003(VALUES, every_s=0.05, zeros=0) as made:
+        yield made
+
+
+@pytest.fixture
+def port(sensor: Pms5003) -> Iterator[SerialPort]:
+    made = SerialPort(sensor.port)
+    yield made
+    made.close()
+
+
+async def test_what_it_holds_is_what_is_read(sensor: Pms5003, port: SerialPort) -> None:
+    device = Driver(port, settle_reads=0)
+    await device.open()
+    assert await device.read() == pytest.approx(SETTLED)
+    sensor.bias["pm2_5"] = 90
+    await asyncio.sleep(0.1)
+    assert (await device.read())[1] == 98
+    sensor.error = 3
+    await asyncio.sleep(0.1)
+    assert (await device.read())[1] == Doubt(98, Reason.FAULT)
+
+
+async def test_after_power_on_it_sends_zeros(sensor: Pms5003, port: SerialPort) -> None:
+    device = Driver(port, settle_reads=0)
+    assert (await device.read())[0] == 5
+    sensor.zeros = 1000
+    sensor.power_cycle()
+    await asyncio.sleep(0.15)
+    assert set(await device.read()) == {Bad(Reason.WARMUP)}
+
+
+async def test_spoiled_frames_are_skipped_or_refused_and_the_next_is_read(
+    sensor: Pms5003, port: SerialPort
+) -> None:
+    device = Driver(port, settle_reads=0)
+    await device.read()
+    sensor.faults.extend(["half", "garbage", "sum", "garbage", "half"])
+    good, reasons = 0, []
+    for _ in range(12):
+        try:
+            assert await device.read() == pytest.approx(SETTLED)
+            good += 1
+        except DataError as error:
+            reasons.append(error.reason)
+    assert not sensor.faults
+    assert len(reasons) <= 2
+    assert set(reasons) <= {Reason.CRC}
+    assert good >= 10
+
+
+async def test_silence_is_a_bus_error_and_it_comes_back(
+    sensor: Pms5003, port: SerialPort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.chips.pms5003.SILENT_S", 0.2)
+    device = Driver(port, settle_reads=0)
+    await device.read()
+    sensor.silent = True
+    await asyncio.sleep(0.1)
+    port.drain()  # a frame may still have been on its way
+    with pytest.raises(BusError):
+        await device.read()
+    sensor.silent = False
+    assert await device.read() == pytest.approx(SETTLED)
+
+
+def test_it_obeys_its_commands(sensor: Pms5003) -> None:
+    fd = os.open(sensor.port, os.O_RDWR | os.O_NOCTTY)
+    try:
+        os.write(fd, bytes.fromhex("424de100000170"))  # passive: speaks when asked
+        assert _until(fd, bytes.fromhex("424d0004e1000174"[:12]))
+        os.write(fd, b"\x00" + bytes.fromhex("424de200000171"))
+        assert _until(fd, b"\x42\x4d\x00\x1c")
+        os.write(fd, bytes.fromhex("424de400000173"))  # sleep
+        assert _until(fd, bytes.fromhex("424d0004e400"))
+        assert sensor.asleep
+        os.write(fd, bytes.fromhex("424de400010174"))
+        assert _until(fd, bytes.fromhex("424d0004e401"))
+        assert not sensor.asleep
+    finally:
+        os.close(fd)
+
+
+def _until(fd: int, wanted: bytes) -> bool:
+    """Read until these bytes came; a second at most."""
+    import select
+
+    seen = b""
+    while wanted not in seen:
+        if not select.select([fd], [], [], 1.0)[0]:
+            return False
+        seen += os.read(fd, 256)
+    return True
