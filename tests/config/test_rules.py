@@ -36,7 +36,7 @@ port = "/dev/ttyS1"
         ("mqtt://localhost", "mqtt://:1883", "the name or address of the broker is missing"),
         ("mqtt://localhost", "mqtt://localhost:0", "0 is no port"),
         ("mqtt://localhost", "mqtt://a b", "is missing or cannot be right"),
-        ("[uplink]", '[uplink]\nconfirm = "platform"', "which this version does not read yet"),
+        ('confirm = "broker"', 'confirm = "platform"', "which this version does not read yet"),
         ("[uplink]", "[uplink]\nprotocol = 5", '5 does not fit; one of "5", "3.1.1" belongs here'),
         ("[uplink]", "[uplink]\nprefix = 'a/+/b'", '"a/+/b" is not words with / between them'),
         ("[uplink]", "[uplink]\nprefix = '/a'", '"/a" is not words'),

@@ -1,0 +1,177 @@
+"""`kerbstone subscribe`: show, and check, what a broker gets from gateways."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import secrets
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from edge.acquire.clock import SystemClock
+from edge.core import ConfigError
+from edge.platform.check import Auditor, Report
+from edge.platform.filters import refusal, subscriptions
+from edge.platform.lines import line
+from edge.platform.subscribe import Arrived, Source, UnreachableError, listen, source_of
+from edge.uplink.wire import Message, WireError, decode
+
+FILTER: Final = "kerbstone/v1/#"
+CHECK: Final = "kerbstone/v1/+/+/up/#"
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser(
+        "subscribe", help="show, and check, what a broker gets from gateways", description=__doc__
+    )
+    add = parser.add_argument
+    add("--broker", required=True, metavar="URL", help="mqtt://HOST:PORT or mqtts://HOST:PORT")
+    add("--filter", metavar="F", help=f"topic filter (default {FILTER}; with --check {CHECK})")
+    add("--check", action="store_true", help="prove completeness; exit 1 when something is wrong")
+    add("--json", action="store_true", help="one decoded message a line, whatever its encoding")
+    add("--for", dest="for_s", type=float, metavar="SECONDS", help="end after this time")
+    add("--idle", dest="idle_s", type=float, metavar="SECONDS", help="end when nothing comes")
+    add("--ca", type=Path, metavar="FILE", help="the authority that signed the broker's key")
+    add("--cert", type=Path, metavar="FILE", help="client certificate")
+    add("--key", type=Path, metavar="FILE", help="its key")
+    add("--username", metavar="NAME")
+    add("--password-file", type=Path, metavar="FILE")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    chosen = args.filter or (CHECK if args.check else FILTER)
+    why = refusal(chosen) if args.check else None
+    if why is not None:
+        return _say(f"{chosen} cannot be checked: {why}", 2)
+    try:
+        source = source_of(
+            args.broker,
+            f"kerbstone-subscribe-{secrets.token_hex(4)}",
+            ca=args.ca,
+            cert=args.cert,
+            key=args.key,
+            username=args.username,
+            password_file=args.password_file,
+        )
+    except ConfigError as error:
+        return _say(str(error), 2)
+    listener = _Listener(args, Auditor() if args.check else None)
+    try:
+        asyncio.run(listener.run(source, subscriptions(chosen, check=args.check)))
+    except UnreachableError as error:
+        return _say(f"{args.broker} cannot be reached: {error}", 3)
+    return listener.verdict()
+
+
+class _Listener:
+    """Prints what comes, and feeds the auditor."""
+
+    def __init__(self, args: argparse.Namespace, auditor: Auditor | None) -> None:
+        self._json, self._auditor = args.json, auditor
+        self._for_s, self._idle_s = args.for_s, args.idle_s
+
+    async def run(self, source: Source, filters: list[str]) -> None:
+        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        stopped = asyncio.Event()
+
+        def stop() -> None:
+            stopped.set()
+            if task is not None:
+                task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+        try:
+            async with asyncio.timeout(self._for_s):
+                await self._listen(source, filters)
+        except TimeoutError:
+            pass
+        except asyncio.CancelledError:
+            if not stopped.is_set():
+                raise
+
+    async def _listen(self, source: Source, filters: list[str]) -> None:
+        auditor = self._auditor
+        messages = listen(
+            source,
+            filters,
+            SystemClock(),
+            on_ready=lambda: self._note(f"listening to {', '.join(filters)}"),
+            on_loss=self._lost,
+            on_overrun=auditor.lost if auditor else lambda _count: None,
+        )
+        async with contextlib.aclosing(messages):
+            while True:
+                try:
+                    async with asyncio.timeout(self._idle_s):
+                        arrived = await anext(messages)
+                except TimeoutError:
+                    return
+                self._take(arrived)
+
+    def _take(self, arrived: Arrived) -> None:
+        try:
+            messages = decode(arrived.topic, arrived.payload, arrived.content_type)
+        except WireError as error:
+            if self._auditor is not None:
+                self._auditor.undecodable(arrived.topic, str(error))
+            print(f"{arrived.topic}: {error}", file=sys.stderr)
+            return
+        for message in messages:
+            if self._auditor is not None:
+                self._auditor.take(message)
+            self._print(arrived.topic, message)
+
+    def _print(self, topic: str, message: Message) -> None:
+        if self._json:
+            shown: dict[str, Any] = {"topic": topic, "kind": message.kind, **message.data}
+            print(json.dumps(shown, ensure_ascii=False, default=bytes.hex), flush=True)
+        elif self._auditor is None:
+            print(line(message), flush=True)
+
+    def _lost(self, why: str) -> None:
+        if self._auditor is not None:
+            self._auditor.reconnected()
+        self._note(f"connection lost ({why}), trying again")
+
+    def _note(self, text: str) -> None:
+        print(f"kerbstone subscribe: {text}", file=sys.stderr, flush=True)
+
+    def verdict(self) -> int:
+        """Say what was found; the exit code."""
+        if self._auditor is None:
+            return 0
+        report = self._auditor.report()
+        out = sys.stderr if self._json else sys.stdout
+        for text in _sentences(report):
+            print(text, file=out)
+        if self._json:
+            print(json.dumps(_summary(report), ensure_ascii=False), flush=True)
+        return 0 if report.clean else 1
+
+
+def _sentences(report: Report) -> list[str]:
+    found = [f"note: {note}" for note in report.notes]
+    found += [f"{finding.kind}: {finding.text}" for finding in report.findings]
+    state = "complete" if report.clean else f"{len(report.findings)} findings"
+    return [*found, f"{report.records} records: {state}"]
+
+
+def _summary(report: Report) -> dict[str, Any]:
+    """The last line with --json: it has `check` and no topic."""
+    findings = [{"kind": finding.kind, "text": finding.text} for finding in report.findings]
+    return {
+        "check": "clean" if report.clean else "findings",
+        "records": report.records,
+        "findings": findings,
+        "notes": report.notes,
+    }
+
+
+def _say(text: str, code: int) -> int:
+    print(f"kerbstone subscribe: {text}", file=sys.stderr)
+    return code

@@ -1,0 +1,157 @@
+"""Listening to a broker until told to stop, over lost connections."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edge.core import Clock, ConfigError
+
+SCHEMES: Final = {"mqtt": 1883, "mqtts": 8883}
+QUEUE: Final = 100_000  # messages; more are counted and thrown away
+RETRY_NS: Final = 200_000_000
+FAILURE: Final = 0x80  # SUBACK codes from here on are refusals
+SESSION_S: Final = 3600  # the broker keeps what comes while we are away
+
+
+class UnreachableError(Exception):
+    """There was never a connection: wrong address, wrong key, no broker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The broker to listen to."""
+
+    host: str
+    port: int
+    client_id: str
+    tls: ssl.SSLContext | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message as it came."""
+
+    topic: str
+    payload: bytes
+    content_type: str | None
+    retained: bool
+
+
+def source_of(
+    url: str,
+    client_id: str,
+    *,
+    ca: Path | None = None,
+    cert: Path | None = None,
+    key: Path | None = None,
+    username: str | None = None,
+    password_file: Path | None = None,
+) -> Source:
+    """From the words of a command line. Raises ConfigError."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError(f"{url}: {error}") from None
+    if parts.scheme not in SCHEMES or not parts.hostname:
+        raise ConfigError(f"{url}: write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS")
+    if parts.password is not None:
+        raise ConfigError("no password in the URL: use --username and --password-file")
+    try:
+        password = password_file.read_text("utf-8").rstrip("\r\n") if password_file else None
+        context = None
+        if parts.scheme == "mqtts":
+            context = ssl.create_default_context(cafile=ca)
+            if cert is not None:
+                context.load_cert_chain(cert, key)
+    except (OSError, UnicodeDecodeError) as error:  # ssl.SSLError is an OSError
+        raise ConfigError(f"{error}") from None
+    user = username or parts.username
+    return Source(parts.hostname, port or SCHEMES[parts.scheme], client_id, context, user, password)
+
+
+async def listen(
+    source: Source,
+    filters: Sequence[str],
+    clock: Clock,
+    *,
+    on_ready: Callable[[], None] = lambda: None,
+    on_loss: Callable[[str], None] = lambda _why: None,
+    on_overrun: Callable[[int], None] = lambda _count: None,
+) -> AsyncGenerator[Arrived, None]:
+    """Messages, for ever. Raises UnreachableError when the first connection fails.
+
+    `on_ready` is called after each subscription, `on_loss` after each connection that was lost,
+    `on_overrun` when messages had to be thrown away.
+    """
+    lost = 0
+    reached = False
+
+    class Bounded(asyncio.Queue[aiomqtt.Message]):
+        def put_nowait(self, item: aiomqtt.Message) -> None:
+            nonlocal lost
+            if self.qsize() >= QUEUE:
+                lost += 1
+                return
+            super().put_nowait(item)
+
+    while True:
+        try:
+            async with aiomqtt.Client(
+                source.host,
+                source.port,
+                identifier=source.client_id,
+                username=source.username,
+                password=source.password,
+                tls_context=source.tls,
+                protocol=aiomqtt.ProtocolVersion.V5,
+                # mosquitto 2.0 does not keep a session on disk that began with a clean start
+                clean_start=False,
+                properties=_session(),
+                queue_type=Bounded,
+            ) as client:
+                granted = await client.subscribe([(name, 1) for name in filters])
+                refused = [code for code in granted if _value(code) >= FAILURE]
+                if refused:
+                    raise UnreachableError(f"the broker refuses the subscription: {refused[0]}")
+                reached = True
+                on_ready()
+                async for message in client.messages:
+                    if lost:
+                        on_overrun(lost)
+                        lost = 0
+                    yield _arrived(message)
+        except (aiomqtt.MqttError, OSError) as error:
+            if not reached:
+                raise UnreachableError(f"{source.host}:{source.port}: {error}") from error
+            on_loss(str(error))
+            await clock.sleep_until(clock.now().mono_ns + RETRY_NS)
+
+
+def _session() -> Properties:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = SESSION_S
+    return properties
+
+
+def _value(code: object) -> int:
+    """A SUBACK code: a plain number with MQTT 3.1.1, an object with MQTT 5."""
+    value = getattr(code, "value", code)
+    return value if isinstance(value, int) else FAILURE
+
+
+def _arrived(message: aiomqtt.Message) -> Arrived:
+    payload: Any = message.payload
+    content_type = getattr(message.properties, "ContentType", None)
+    data = payload if isinstance(payload, bytes) else b""
+    return Arrived(str(message.topic), data, content_type, bool(message.retain))

@@ -1,0 +1,114 @@
+"""Which rows were sent and which confirmed, at once and in tmpfs: a kill between a PUBACK and the
+next commit then sends nothing twice.
+
+Eight bytes an entry: the row, with the highest bit but one set when it is confirmed. The first
+eight bytes name the database. A torn tail is ignored.
+"""
+
+import os
+import struct
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Final
+
+NAME: Final = "uplink.journal"
+CONFIRMED: Final = 1 << 62
+COMPACT: Final = 1 << 16  # bytes; then it is written anew, with what is still open
+OPEN_LIMIT: Final = 20_000  # rows sent and not confirmed that are remembered
+READ_LIMIT: Final = 16 << 20
+
+
+class Journal:
+    """The log of one database in one folder. `folder` None: nothing is written (no tmpfs)."""
+
+    def __init__(self, folder: Path | None, token: int) -> None:
+        self._path = None if folder is None else folder / NAME
+        self._token = token
+        self._fd = -1
+        self._size = 0
+        self._open: dict[int, None] = {}  # sent, not confirmed; in order
+        self.found = False  # a log of this database was there
+        self.was_sent: frozenset[int] = frozenset()
+        self.was_confirmed: frozenset[int] = frozenset()
+        self.trouble: str | None = None
+        if self._path is not None:
+            self._read(self._path)
+            self._rewrite()
+
+    def sent(self, rows: Collection[int]) -> None:
+        """These rows are about to be handed to the network."""
+        self._open.update(dict.fromkeys(rows))
+        while len(self._open) > OPEN_LIMIT:
+            del self._open[next(iter(self._open))]
+        self._append(rows)
+
+    def confirmed(self, rows: Collection[int]) -> None:
+        """These rows are confirmed; the database does not know yet."""
+        for row in rows:
+            self._open.pop(row, None)
+        self._append([row | CONFIRMED for row in rows])
+
+    def settled(self, waiting: Iterable[int]) -> None:
+        """The database has deleted what was confirmed, except `waiting`."""
+        if self._size > COMPACT:
+            self._rewrite(waiting)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _read(self, path: Path) -> None:
+        try:
+            with path.open("rb") as file:
+                data = file.read(READ_LIMIT)
+        except OSError:
+            return
+        words = struct.unpack(f"<{len(data) // 8}Q", data[: len(data) // 8 * 8])
+        if not words or words[0] != self._token:
+            return
+        self.found = True
+        self.was_confirmed = frozenset(word ^ CONFIRMED for word in words[1:] if word & CONFIRMED)
+        self.was_sent = frozenset(words[1:]) - self.was_confirmed
+        self._open = dict.fromkeys(
+            word for word in words[1:] if not word & CONFIRMED and word not in self.was_confirmed
+        )
+
+    def _rewrite(self, waiting: Iterable[int] | None = None) -> None:
+        path = self._path
+        if path is None:
+            return
+        keep = self.was_confirmed if waiting is None else waiting
+        words = [self._token, *self._open, *(row | CONFIRMED for row in keep)]
+        data = struct.pack(f"<{len(words)}Q", *words)
+        self.close()
+        try:
+            new = path.with_suffix(".new")
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+            self._fd = os.open(new, flags, 0o600)
+            self._write(data)
+            new.replace(path)
+            self._size = len(data)
+        except OSError as error:
+            self._failed(error)
+
+    def _append(self, words: Collection[int]) -> None:
+        if self._fd < 0 or not words:
+            return
+        try:
+            self._write(struct.pack(f"<{len(words)}Q", *words))
+            self._size += 8 * len(words)
+        except OSError as error:
+            self._failed(error)
+
+    def _write(self, data: bytes) -> None:
+        written = os.write(self._fd, data)
+        if written != len(data):  # a full tmpfs: the entries behind would be out of step
+            raise OSError(28, "no space left for the journal")
+
+    def _failed(self, error: OSError) -> None:
+        # without the journal a kill sends some rows twice, marked as such: no reason to stop
+        self.trouble = f"{self._path}: {error.strerror}"
+        self.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)

@@ -1,0 +1,80 @@
+"""Where the outbox lies: opening it whatever is found there, within a limit of bytes."""
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from edge.store.disk import NAME, PAGE, BusyError, Disk, ForeignError
+from edge.store.files import quarantine, quarantined
+from edge.store.rows import Opened
+
+SMALLEST: Final = 1 << 20  # bytes
+
+BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+class Place:
+    """A folder and the bytes that may be used in it: database, its log and the quarantine."""
+
+    def __init__(self, folder: Path, limit_bytes: int) -> None:
+        self.folder = folder
+        self.limit_bytes = max(limit_bytes, SMALLEST)
+
+    def open(self) -> tuple[Disk | None, Opened]:
+        """The database, or None when the disk does not work. Raises BusyError."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return self.connect(), Opened()
+        except (sqlite3.Error, ForeignError, OSError, ValueError) as error:
+            if not failed_for_good(error):
+                return None, Opened(ram=f"The outbox goes on in memory: {explain(error)}.")
+            why = explain(error)
+        try:
+            moved = self.move_away()
+            return self.connect(), Opened(
+                damage=f"The outbox could not be read and was put aside: {why}.", quarantined=moved
+            )
+        except (sqlite3.Error, ForeignError, OSError) as error:
+            return None, Opened(
+                damage=f"The outbox could not be read: {why}.",
+                ram=f"The outbox goes on in memory: {explain(error)}.",
+            )
+
+    def connect(self, *, whole: bool = False) -> Disk:
+        """Raises BusyError, ForeignError, sqlite3.Error, IsADirectoryError."""
+        if (self.folder / NAME).is_dir():
+            raise IsADirectoryError(21, "a folder is where the database should be")
+        wal = min(max(self.limit_bytes // 8, 512 << 10), 4 << 20)
+        _, taken = quarantined(self.folder)
+        try:
+            return Disk(self.folder, self.limit_bytes - wal - taken, wal, whole=whole)
+        except sqlite3.Error as error:
+            if _code(error) in BUSY:
+                raise BusyError(f"{self.folder / NAME} is open in another process") from error
+            raise
+
+    def move_away(self) -> Path:
+        """Into quarantine, which may take at most half of the limit. Raises OSError."""
+        return quarantine(self.folder, NAME, self.limit_bytes // 2 // PAGE * PAGE)
+
+
+def failed_for_good(error: Exception) -> bool:
+    """Whether the file itself is wrong. A disk that does not answer is another matter."""
+    if isinstance(error, sqlite3.Error):
+        # without a code it is a complaint about the schema or about what a column holds
+        code = _code(error)
+        return code in DAMAGE or code in (None, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
+    return isinstance(error, (ForeignError, ValueError, IsADirectoryError))
+
+
+def explain(error: Exception) -> str:
+    """The error in a few words."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or error.__class__.__name__
+
+
+def _code(error: sqlite3.Error) -> int | None:
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF

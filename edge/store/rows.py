@@ -1,0 +1,152 @@
+"""What the store keeps and tells, as plain values; and how a record becomes bytes and back."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgpack
+
+from edge.core import Draft, Key, Record, Stream, TimeQuality
+
+MAX_BODY: Final = 900_000  # bytes; the wire takes 1 MiB
+
+# What is dropped first when there is no room: the lowest number.
+CLASSES: Final[Mapping[str, int]] = {
+    Stream.RAW: 0,
+    Stream.HEALTH: 1,
+    Stream.TRAFFIC: 2,
+    Stream.BAY: 2,
+    Stream.AIR: 2,
+    Stream.ENERGY: 2,
+    Stream.MANIFEST: 3,
+    Stream.EVENT: 4,
+    Stream.REGISTER: 4,
+}
+
+TRUST: Final[Mapping[str, int]] = {"none": 0, "floor": 1, "rtc": 2, "ntp": 3, "nts": 4}
+
+
+class DamagedError(ValueError):
+    """A row is not what was written."""
+
+
+class Mark(NamedTuple):
+    """One moment on both clocks: the clock map of a boot is made of these."""
+
+    mono_ns: int
+    wall_ns: int
+    tq: TimeQuality
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record on disk. `row` is its place in age, for ever; `again`: it may have been sent."""
+
+    row: int
+    record: Record
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """The last start that numbered anything: its epoch, its boot, its last number per stream."""
+
+    epoch: int
+    boot: int
+    last: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """This start of the daemon. `unclean`: the former one ended without a goodbye."""
+
+    epoch: int
+    boot: int
+    same_boot: bool
+    former: Former | None
+    unclean: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was found at opening. `damage` and `ram` are sentences for people, or None."""
+
+    damage: str | None = None
+    quarantined: Path | None = None
+    ram: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How full the outbox is. `streams` counts rows; `size` is the bytes of all its files."""
+
+    rows: int = 0
+    streams: Mapping[str, int] = field(default_factory=dict)
+    size: int = 0
+    limit: int = 0
+    oldest: tuple[int, int] | None = None  # boot and monotonic ns of the oldest row
+    dropped: int = 0
+    damaged: int = 0
+    dead: int = 0
+    quarantined: int = 0
+    ram: str | None = None  # why nothing is written to disk
+
+
+class Row(NamedTuple):
+    """A record in the form in which it lies in its table."""
+
+    id: int
+    level: int  # the class of `CLASSES`
+    epoch: int
+    stream: str
+    seq: int
+    source: str
+    boot: int
+    from_ns: int
+    to_ns: int
+    body: bytes
+    crc: int
+
+
+def pack(draft: Draft) -> bytes:
+    """A draft's body as bytes. Raises ValueError or TypeError for what MessagePack cannot say."""
+    packed: bytes = msgpack.packb(draft.body)
+    return packed
+
+
+def row_of(row: int, key: Key, draft: Draft, boot: int, body: bytes) -> Row:
+    """Number a draft."""
+    stream, source, start, end = str(key.stream), draft.source, draft.from_ns, draft.to_ns
+    crc = checksum(key.epoch, stream, key.seq, source, boot, start, end, body)
+    level = CLASSES[stream]
+    return Row(row, level, key.epoch, stream, key.seq, source, boot, start, end, body, crc)
+
+
+def record_of(row: Row) -> Record:
+    """Back from a row. Raises DamagedError."""
+    if checksum(*row[2:10]) != row.crc:
+        raise DamagedError(f"checksum of row {row.id}")
+    try:
+        key = Key(row.epoch, Stream(row.stream), row.seq)
+        body = msgpack.unpackb(row.body, strict_map_key=False)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise DamagedError(f"row {row.id}: {error}") from error
+    return Record(key, row.source, row.boot, row.from_ns, row.to_ns, body)
+
+
+def readable(row: Row) -> Record | None:
+    """The record of a row, or None when it is damaged."""
+    try:
+        return record_of(row)
+    except DamagedError:
+        return None
+
+
+def checksum(*fields: Any) -> int:
+    """CRC-32 over all fields, the last one being bytes."""
+    *head, body = fields
+    if body.__class__ is not bytes:
+        return -1  # the file was changed by someone else, or is damaged
+    return zlib.crc32(body, zlib.crc32(repr(head).encode("utf-8", "surrogatepass")))

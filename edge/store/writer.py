@@ -1,0 +1,156 @@
+"""The outbox for the event loop: one thread does all of its work, commits that meet go together."""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from edge.core import Draft
+from edge.store.outbox import NO_STATES, Outbox, States
+from edge.store.rows import Counts, Epoch, Mark, Stored
+
+T = TypeVar("T")
+
+WAITING: Final = 64  # calls in the thread or before it; who comes later waits in the loop
+FLUSH: Final = 2000  # confirmed rows that are not committed yet; then they are, without a period
+
+
+@dataclass(slots=True)
+class _Part:
+    """What one caller wants committed."""
+
+    drafts: Sequence[Draft]
+    states: States
+    clock: Mark | None
+    done: bool = False  # written by the thread, read by it and, after it, by the loop
+
+
+class Writer:
+    """Made by `start`. All methods belong to the event loop's thread."""
+
+    def __init__(self, pool: ThreadPoolExecutor, outbox: Outbox) -> None:
+        self._pool, self._outbox = pool, outbox
+        self._loop = asyncio.get_running_loop()
+        self.opened = outbox.opened
+        self.epoch: Epoch
+        self._calls = asyncio.Semaphore(WAITING)
+        self._writing = asyncio.Lock()
+        self._waiting: list[_Part] = []
+        self._confirmed: set[int] = set()  # and not yet committed
+        self._flush: asyncio.Task[None] | None = None
+        self.on_rows: Callable[[list[Stored]], None] = lambda rows: None  # of a flush; set by app
+
+    @classmethod
+    async def start(
+        cls, folder: Path, *, limit_bytes: int, boot_id: str, run_dir: Path | None = None
+    ) -> "Writer":
+        """Open the outbox in its own thread and begin an epoch. Raises BusyError."""
+        pool = ThreadPoolExecutor(1, thread_name_prefix="outbox")
+        loop = asyncio.get_running_loop()
+        opening = partial(
+            Outbox.open, folder, limit_bytes=limit_bytes, boot_id=boot_id, run_dir=run_dir
+        )
+        try:
+            outbox = await loop.run_in_executor(pool, opening)
+            writer = cls(pool, outbox)
+            writer.epoch = await loop.run_in_executor(pool, outbox.begin)
+        except BaseException:
+            pool.shutdown(wait=False)
+            raise
+        return writer
+
+    # -- what the parts of the daemon ask for ------------------------------------------------------
+
+    async def commit(
+        self, drafts: Sequence[Draft], states: States = NO_STATES, clock: Mark | None = None
+    ) -> list[Stored]:
+        """Number and keep drafts and states, and forget what was confirmed. Durable on return.
+
+        Commits that meet share a transaction; the first of them gets all rows, the others none:
+        pass on what comes back, and each row is offered once. Raises ValueError or TypeError for
+        a body that MessagePack cannot say.
+        """
+        part = _Part(drafts, states, clock)
+        self._waiting.append(part)
+        async with self._writing:
+            if part.done:
+                return []
+            group, self._waiting = self._waiting, []
+            if part not in group:  # the commit it was to ride in has failed
+                group.insert(0, part)
+            confirmed = frozenset(self._confirmed)
+            stored = await self._call(partial(_commit, group=group, confirmed=confirmed))
+            self._confirmed -= confirmed
+            self._outbox.journal.settled(self._confirmed)
+            return stored
+
+    async def pending(self, after_row: int = 0, limit: int = 200) -> list[Stored]:
+        """Rows not confirmed yet, the oldest first; empty at the end."""
+        while True:
+            rows = await self._call(partial(Outbox.pending, after_row=after_row, limit=limit))
+            left = [stored for stored in rows if stored.row not in self._confirmed]
+            if left or not rows:
+                return left
+            after_row = rows[-1].row
+
+    async def state(self, owner: str) -> tuple[int, bytes] | None:
+        """What `owner` kept last: version and bytes."""
+        return await self._call(partial(Outbox.state, owner=owner))
+
+    async def marks(self, boot: int) -> list[Mark]:
+        """The clock map of a boot, the mark that is trusted most first."""
+        return await self._call(partial(Outbox.marks, boot=boot))
+
+    async def dead(self, row: int, why: str) -> None:
+        """Give up a row that the broker refuses."""
+        await self._call(partial(Outbox.dead, row=row, why=why))
+
+    async def counts(self) -> Counts:
+        """How full the outbox is."""
+        return await self._call(Outbox.counts)
+
+    def sent(self, rows: Collection[int]) -> None:
+        """These rows are about to be handed to the network."""
+        self._outbox.journal.sent(rows)
+
+    def confirm(self, rows: Collection[int]) -> None:
+        """These rows are confirmed: remembered at once, deleted with the next commit."""
+        self._outbox.journal.confirmed(rows)
+        self._confirmed.update(rows)
+        if len(self._confirmed) >= FLUSH and (self._flush is None or self._flush.done()):
+            self._flush = self._loop.create_task(self._flushed())
+
+    async def _flushed(self) -> None:
+        """A commit nobody asked for may take others' drafts with it: their rows are passed on."""
+        self.on_rows(await self.commit(()))
+
+    async def close(self) -> None:
+        """Commit what is confirmed, say goodbye, end the thread."""
+        if self._confirmed:
+            await self.commit(())
+        await self._call(Outbox.close)
+        self._pool.shutdown()
+
+    async def _call(self, function: Callable[[Outbox], T]) -> T:
+        async with self._calls:
+            # shielded: the thread goes on when the caller is cancelled, and its answer is dropped
+            return await asyncio.shield(
+                self._loop.run_in_executor(self._pool, function, self._outbox)
+            )
+
+
+def _commit(outbox: Outbox, *, group: list[_Part], confirmed: frozenset[int]) -> list[Stored]:
+    """In the thread: several callers' wishes in one transaction."""
+    parts = [part for part in group if not part.done]
+    states: dict[str, tuple[int, bytes]] = {}
+    for part in parts:
+        states.update(part.states)
+    drafts = [draft for part in parts for draft in part.drafts]
+    clock = max((part.clock for part in parts if part.clock), default=None)
+    stored = outbox.commit(drafts, states, confirmed, clock)
+    for part in parts:
+        part.done = True
+    return stored

@@ -1,0 +1,106 @@
+"""Where the broker is and how to be let in: read once at the start, secrets never shown."""
+
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from edge.core import ConfigError
+
+Protocol = Literal["5", "3.1.1"]
+
+SCHEMES: Final = {"mqtt": 1883, "mqtts": 8883}
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """One broker. `tls` None is a plain connection."""
+
+    host: str
+    port: int
+    client_id: str
+    tls: ssl.SSLContext | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    keepalive_s: int = 30
+    window: int = 200  # messages that may be unanswered at one time
+    protocol: Protocol = "5"
+    connect_s: float = 10.0  # for name look-up, TCP, TLS and CONNACK together
+    answer_s: float = 20.0  # the oldest unanswered message; then the link counts as dead
+
+    def __str__(self) -> str:
+        return f"mqtt{'s' if self.tls else ''}://{self.host}:{self.port}"
+
+
+def broker_of(
+    url: str,
+    client_id: str,
+    *,
+    ca: Path | None = None,
+    cert: Path | None = None,
+    key: Path | None = None,
+    username: str | None = None,
+    password_file: Path | None = None,
+    keepalive_s: int = 30,
+    window: int = 200,
+    protocol: Protocol = "5",
+) -> Broker:
+    """A broker from the words of a configuration. Reads the named files. Raises ConfigError."""
+    host, port, secure = _parts(url)
+    if not secure and (ca or cert or key):
+        raise ConfigError(f"uplink.url: certificates need mqtts://, not {url.split(':', 1)[0]}://")
+    password = None
+    if password_file is not None:
+        if username is None:
+            raise ConfigError("uplink.password_file needs uplink.username")
+        try:
+            password = password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8"
+            raise ConfigError(f"uplink.password_file: {password_file}: {reason}") from None
+    return Broker(
+        host,
+        port,
+        client_id,
+        tls=_context(ca, cert, key) if secure else None,
+        username=username,
+        password=password,
+        keepalive_s=keepalive_s,
+        window=window,
+        protocol=protocol,
+    )
+
+
+def _parts(url: str) -> tuple[str, int, bool]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError(f"uplink.url: {error}") from None
+    if parts.scheme not in SCHEMES or not parts.hostname:
+        raise ConfigError("uplink.url: write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError("uplink.url: no user in it: use uplink.username and uplink.password_file")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ConfigError("uplink.url: nothing may follow the port")
+    return parts.hostname, port or SCHEMES[parts.scheme], parts.scheme == "mqtts"
+
+
+def _context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"uplink.ca: {ca}: {_why(error)}") from None
+    if key is not None and cert is None:
+        raise ConfigError("uplink.key needs uplink.cert")
+    if cert is not None:
+        try:
+            context.load_cert_chain(cert, key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"uplink.cert: {cert}, {key or cert}: {_why(error)}") from None
+    return context
+
+
+def _why(error: OSError) -> str:
+    return getattr(error, "reason", None) or error.strerror or str(error)

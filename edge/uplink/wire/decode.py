@@ -1,0 +1,128 @@
+"""From a topic and a payload back to what a gateway said. Every byte is hostile until then."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from edge.uplink.wire.batches import raw_sweeps
+from edge.uplink.wire.records import JSON, MSGPACK, RAW
+from edge.uplink.wire.strict import MAX_PAYLOAD, WireError, load_json, load_msgpack
+from edge.uplink.wire.topics import Topic, identifier, parse_topic
+
+MAX_NUMBER: Final = 1 << 53  # JavaScript's whole numbers end there
+QUALITIES_OF_TIME: Final = frozenset({"none", "floor", "rtc", "ntp", "nts"})
+JSON_TYPES: Final = frozenset({JSON, "application/json"})
+FLAGS: Final = ("late", "again")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One decoded message. `data` is the map as it was sent; of a batch it is the readable form.
+
+    `kind` is record, last, status or meta. For records and `last`, the header has been checked:
+    epoch, stream, seq, boot, mono are there and are whole numbers.
+    """
+
+    topic: Topic
+    data: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        return self.topic.kind
+
+    @property
+    def key(self) -> tuple[str, int, str, int]:
+        """What names a record for ever: gateway, epoch, stream, number."""
+        data = self.data
+        return self.topic.gw, data["epoch"], data["stream"], data["seq"]
+
+
+def decode(topic: str, payload: bytes, content_type: str | None = None) -> list[Message]:
+    """What a message says. Without a content type (MQTT 3.1.1) the payload tells what it is.
+
+    Raises WireError, and nothing else, whatever the bytes are.
+    """
+    place = parse_topic(topic)
+    if len(payload) > MAX_PAYLOAD:
+        raise WireError(f"{len(payload)} bytes; {MAX_PAYLOAD} are allowed")
+    data = _load(payload, content_type)
+    if data.__class__ is not dict:
+        raise WireError("the payload is no map")
+    if data.get("gw") != place.gw:
+        raise WireError(f"gw is {data.get('gw')!r:.40}, the topic says {place.gw}")
+    version = data.get("v")
+    if version.__class__ is not int or version != 1:
+        raise WireError(f"v is {version!r:.20}; this program reads 1")
+    if place.kind in ("record", "last"):
+        _header(data, place)
+        if data["stream"] == "raw":
+            data = _readable(data)
+    return [Message(place, data)]
+
+
+def _load(payload: bytes, content_type: str | None) -> Any:
+    looks_like_json = payload[:1] == b"{"
+    match content_type:
+        case None | "":
+            return load_json(payload) if looks_like_json else load_msgpack(payload)
+        case kind if kind in JSON_TYPES:
+            return load_json(payload)
+        case kind if kind in (MSGPACK, RAW):
+            return load_msgpack(payload)
+    raise WireError(f"unknown content type {content_type!r:.80}")
+
+
+def _header(data: dict[str, Any], place: Topic) -> None:
+    for name, low in (("epoch", 0), ("seq", 1), ("boot", 0)):
+        _number(data.get(name), name, low)
+    stream = data.get("stream")
+    if stream.__class__ is not str:
+        raise WireError("stream is missing")
+    if place.kind == "record" and stream != place.stream:
+        raise WireError(f"stream is {stream!r:.40}, the topic says {place.stream}")
+    source = data.get("source", "")
+    if source.__class__ is not str or source != place.source:
+        raise WireError(f"source is {source!r:.40}, the topic says {place.source!r}")
+    identifier(stream)
+    match data.get("mono"):
+        case [start, end]:
+            _number(start, "mono[0]")
+            _number(end, "mono[1]")
+            if end < start:
+                raise WireError("mono ends before it begins")
+        case _:
+            raise WireError("mono is no pair")
+    for name in ("from", "to"):
+        if data.get(name).__class__ is not str:
+            raise WireError(f"{name} is missing")
+    tq = data.get("tq")
+    if tq.__class__ is not str or tq not in QUALITIES_OF_TIME:
+        raise WireError(f"tq is {tq!r:.20}")
+    for name in FLAGS:
+        if data.get(name, True) is not True:
+            raise WireError(f"{name} is there, and not true")
+
+
+def _number(value: Any, name: str, low: int = 0) -> None:
+    if value.__class__ is not int or not low <= value < MAX_NUMBER:
+        raise WireError(f"{name} is {value!r:.30}, not a whole number from {low}")
+
+
+def _readable(data: dict[str, Any]) -> dict[str, Any]:
+    """A batch with its sweeps as lists, as JSON can show them."""
+    points, sweeps = raw_sweeps(data)
+    shown = {name: value for name, value in data.items() if name != "tables"}
+    shown["points"] = {source: list(keys) for source, keys in points.items()}
+    shown["sweeps"] = [
+        {
+            "source": sweep.source,
+            "mono": sweep.mono_ns // 1000,
+            "values": list(sweep.values),
+            "quality": {
+                points[sweep.source][number]: str(quality)
+                for number, quality in enumerate(sweep.qualities)
+                if quality.reason is not None
+            },
+        }
+        for sweep in sweeps
+    ]
+    return shown

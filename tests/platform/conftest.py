@@ -1,0 +1,3 @@
+from tests.uplink.conftest import mosquitto
+
+__all__ = ["mosquitto"]

@@ -1,0 +1,269 @@
+"""The auditor finds what is missing, twice or contradictory, and nothing else."""
+
+from collections.abc import Iterator
+from itertools import pairwise, permutations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.core import Draft, Envelope, Key, Record, Stream
+from edge.platform.check import Auditor, Report
+from edge.platform.filters import refusal, subscriptions
+from edge.platform.numbers import Numbers, size, without
+from edge.platform.timeline import Timeline, uncovered
+from edge.store.drops import Drop, Drops
+from edge.uplink.wire import Message, Topics, decode, encode
+
+S = 1_000_000_000
+GW = "gw-0001"
+E1, E2 = (1 << 32) + 7, (2 << 32) + 9
+TOPICS = Topics("kerbstone/v1", "stadt", GW)
+
+
+def message(
+    seq: int,
+    *,
+    stream: Stream = Stream.AIR,
+    source: str = "hut",
+    epoch: int = E1,
+    boot: int = 1,
+    at: tuple[int, int] | None = None,
+    body: dict[str, Any] | None = None,
+    **envelope: Any,
+) -> Message:
+    start, end = at or ((seq - 1) * 60, seq * 60)
+    record = Record(
+        Key(epoch, stream, seq),
+        source,
+        boot,
+        start * S,
+        end * S,
+        {"x": 1} if body is None else body,
+    )
+    sealed = Envelope(S, S, "ntp", **envelope)
+    payload = encode(record, sealed, GW, "msgpack")
+    (found,) = decode(TOPICS.record(stream, source), payload.data, payload.content_type)
+    return found
+
+
+def gap(seq: int, start: int, end: int, **more: Any) -> Message:
+    epoch, boot = more.pop("epoch", E1), more.pop("boot", 1)
+    body = {
+        "event": "gap", "sources": ["*"], "reason": "restart",
+        "gap": [start * 1_000_000, end * 1_000_000], "boot_before": boot, "text": "", **more,
+    }  # fmt: skip
+    return message(
+        seq, stream=Stream.EVENT, source="gateway", epoch=epoch, boot=boot, at=(end, end), body=body
+    )
+
+
+def drop(seq: int, drops: Drops) -> Message:
+    """The event as the outbox itself makes it."""
+    (draft,) = drops.drafts(999 * S)
+    assert isinstance(draft, Draft)
+    return message(seq, stream=Stream.EVENT, source="outbox", at=(999, 999), body=dict(draft.body))
+
+
+def audit(*messages: Message) -> Report:
+    auditor = Auditor()
+    for one in messages:
+        auditor.take(one)
+    return auditor.report()
+
+
+def kinds(*messages: Message) -> list[str]:
+    return [finding.kind for finding in audit(*messages).findings]
+
+
+def test_a_complete_stream_is_clean_in_any_order() -> None:
+    for order in permutations([message(n) for n in range(1, 6)]):
+        report = audit(*order)
+        assert report.clean
+        assert report.records == 5
+        assert report.notes == []
+
+
+def test_missing_numbers_are_a_finding_and_not_also_a_hole() -> None:
+    assert kinds(message(1), message(2), message(5)) == ["missing"]
+    assert "3-4" in audit(message(1), message(2), message(5)).findings[0].text
+
+
+def test_joining_in_the_middle_is_said_and_is_no_finding() -> None:
+    report = audit(message(7), message(8))
+    assert report.clean
+    assert report.notes == [f"{GW} {E1}/air: joined at number 7"]
+
+
+def test_a_later_epoch_has_to_be_there_from_its_first_number() -> None:
+    later = [message(n, epoch=E2, at=(n * 60, n * 60 + 60)) for n in (2, 3)]
+    told = gap(1, 60, 120, epoch=E2, former={"epoch": E1, "last": {"air": 1}})
+    assert kinds(message(1), told, *later) == ["missing"]
+
+
+def test_time_is_whole_or_a_gap_event_names_the_hole() -> None:
+    first, after = message(1), message(2, at=(100, 160))
+    assert kinds(first, after) == ["hole"]
+    assert "40.000 s" in audit(first, after).findings[0].text
+    assert audit(first, gap(1, 60, 100), after).clean
+    assert audit(first, after, gap(1, 60, 100)).clean, "events may come later"
+    assert kinds(first, gap(1, 60, 90), after) == ["hole"]
+    assert audit(first, gap(1, 60, 80), gap(2, 75, 100), after).clean
+    assert audit(first, gap(1, 60, 100, sources=["hut"]), after).clean
+    assert kinds(first, gap(1, 60, 100, sources=["other"]), after) == ["hole"]
+
+
+def test_sources_of_one_stream_share_numbers_but_not_time() -> None:
+    assert audit(message(1), message(2, source="b", at=(0, 60)), message(3, at=(60, 120))).clean
+
+
+def test_overlaps_are_found() -> None:
+    assert kinds(message(1), message(2, at=(30, 90))) == ["overlap"]
+    assert kinds(message(2), message(1, at=(30, 90))) == ["overlap"]
+
+
+def test_the_same_again_must_be_marked() -> None:
+    assert kinds(message(1), message(1)) == ["duplicate"]
+    assert audit(message(1), message(1, again=True)).clean
+    assert audit(message(1, again=True), message(1)).clean
+    assert audit(message(1), message(1, again=True, late=True)).clean
+
+
+def test_two_contents_under_one_number_are_a_conflict_whatever_the_marks() -> None:
+    assert kinds(message(1), message(1, body={"x": 2}, again=True)) == ["conflict"]
+    assert kinds(message(1), message(1, boot=2, again=True)) == ["conflict"]
+
+
+def test_what_the_broker_repeats_after_our_own_loss_is_no_finding() -> None:
+    auditor = Auditor()
+    auditor.take(message(1))
+    auditor.reconnected()
+    auditor.take(message(1))
+    report = auditor.report()
+    assert report.clean
+    assert report.notes
+
+
+def test_declared_losses_are_accounted_for() -> None:
+    lost = Drops({(E1, "air", "full"): Drop(2, 4, 3)})
+    assert audit(message(1), message(5), drop(1, lost)).clean
+    few = Drops({(E1, "air", "full"): Drop(2, 4, 2)})
+    assert kinds(message(1), message(5), drop(1, few)) == ["missing"]
+    # a row that was in flight when it was dropped may have arrived all the same
+    assert audit(message(1), message(2), message(5), drop(1, lost)).clean
+    elsewhere = Drops({(E1, "energy", "full"): Drop(2, 4, 3)})
+    assert kinds(message(1), message(5), drop(1, elsewhere)) == ["missing"]
+
+
+def test_a_lost_database_accounts_for_all_before_it() -> None:
+    lost = Drops({(E1, "*", "damage"): Drop(1, None, None)})
+    assert audit(message(1), message(5), drop(1, lost)).clean
+
+
+def test_the_tail_of_the_former_epoch_is_checked() -> None:
+    start = gap(1, 120, 180, epoch=E2, former={"epoch": E1, "last": {"air": 2}})
+    new = message(1, epoch=E2, at=(180, 240))
+    assert audit(message(1), message(2), start, new).clean
+    assert kinds(message(1), start, new) == ["missing"]
+    assert kinds(message(1), message(2), message(3), start, new)[0] == "damage"
+    more = gap(1, 120, 180, epoch=E2, former={"epoch": E1, "last": {"air": 2, "energy": 4}})
+    assert audit(message(1), message(2), more, new).clean, "before we came, perhaps"
+
+
+def test_an_epoch_that_never_came_is_missed() -> None:
+    third = (3 << 32) + 1
+    start = gap(1, 60, 300, epoch=third, former={"epoch": E2, "last": {"air": 3}})
+    assert kinds(message(1), start, message(1, epoch=third, at=(300, 360))) == ["missing"]
+
+
+def test_boots_are_joined_by_a_gap_event() -> None:
+    old, new = message(1), message(1, epoch=E2, boot=2, at=(5, 65))
+    assert kinds(old, new) == ["hole"]
+    told = gap(1, 0, 5, epoch=E2, boot=2, boot_before=1, reason="power")
+    assert audit(old, told, new).clean
+    too_short = gap(1, 0, 3, epoch=E2, boot=2, boot_before=1, reason="power")
+    assert kinds(old, too_short, new) == ["hole"]
+
+
+def test_other_gateways_do_not_count() -> None:
+    auditor = Auditor()
+    auditor.take(message(1))
+    auditor.undecodable("a/b", "broken")
+    assert [finding.kind for finding in auditor.report().findings] == ["undecodable"]
+
+
+@pytest.mark.parametrize(
+    "topic_filter",
+    ["kerbstone/v1/+/+/up/#", "kerbstone/v1/#", "#", "kerbstone/v1/s/gw/up/air/#", "a/up/+/#"],
+)
+def test_filters_that_bring_all_sources_can_be_checked(topic_filter: str) -> None:
+    assert refusal(topic_filter) is None
+
+
+@pytest.mark.parametrize(
+    "topic_filter",
+    [
+        "kerbstone/v1/+/+/up/air/hut",
+        "kerbstone/v1/+/+/up/air/+",
+        "kerbstone/v1/+/+/up/+/hut",
+        "kerbstone/v1/+/+/up",
+        "kerbstone/v1/+/+/+/air/#",
+        "kerbstone/v1/+/+/up/last/#",
+        "kerbstone/v1/+/+/up/aire/#",
+        "$share/a/kerbstone/v1/#",
+        "kerbstone/v1/+",
+    ],
+)
+def test_the_others_are_refused_with_a_reason(topic_filter: str) -> None:
+    assert refusal(topic_filter)
+
+
+def test_a_check_of_one_stream_listens_to_the_events_too() -> None:
+    assert subscriptions("k/s/g/up/air/#", check=True) == ["k/s/g/up/air/#", "k/s/g/up/event/#"]
+    assert subscriptions("k/s/g/up/air/#", check=False) == ["k/s/g/up/air/#"]
+    assert subscriptions("k/s/g/up/#", check=True) == ["k/s/g/up/#"]
+
+
+@given(st.lists(st.integers(1, 60)))
+def test_numbers_are_a_set(values: list[int]) -> None:
+    numbers, truth = Numbers(), set[int]()
+    for value in values:
+        assert numbers.add(value) == (value not in truth)
+        truth.add(value)
+    missing = {n for a, b in numbers.missing(5, 40) for n in range(a, b + 1)}
+    assert missing == set(range(5, 41)) - truth
+    if truth:
+        assert (numbers.first, numbers.last) == (min(truth), max(truth))
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 9))), st.lists(st.integers(0, 40)))
+def test_ranges_are_taken_away(taken: list[tuple[int, int]], base: list[int]) -> None:
+    ranges = [(n, n) for n in sorted(set(base))]
+    cuts = [(a, a + n) for a, n in taken]
+    left = set(base) - {n for a, b in cuts for n in range(a, b + 1)}
+    found = without(ranges, cuts)
+    assert {n for a, b in found for n in range(a, b + 1)} == left
+    assert size(found) == len(left)
+
+
+def stretches(order: list[int]) -> Iterator[tuple[int, int]]:
+    for n in order:
+        yield n * 10, n * 10 + 10
+
+
+@given(st.permutations(list(range(8))), st.sets(st.integers(0, 7)))
+def test_a_timeline_does_not_care_for_order(order: list[int], absent: set[int]) -> None:
+    timeline = Timeline()
+    for start, end in stretches([n for n in order if n not in absent]):
+        assert timeline.add(start, end, (1, start))
+    present = sorted(set(range(8)) - absent)
+    holes = [(a * 10 + 10, b * 10) for a, b in pairwise(present) if b > a + 1]
+    assert [(left.to_us, right.from_us) for left, right in timeline.holes()] == holes
+    for start, _ in stretches(present):
+        assert not timeline.add(start + 3, start + 5, (1, 99))
+
+
+def test_rounding_of_a_gap_is_forgiven() -> None:
+    assert uncovered(1_000_000, 2_000_000, [(1_000_400, 1_999_700)]) == 0
+    assert uncovered(1_000_000, 2_000_000, [(1_100_000, 2_000_000)]) == 100_000

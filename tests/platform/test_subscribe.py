@@ -1,0 +1,142 @@
+"""`kerbstone subscribe` as a process, against mosquitto."""
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.core import Draft, Point, Quantity, Stream, Sweep, all_good
+from edge.uplink.wire import raw_body
+from tests.uplink.bench import GW, Box, S, box, drafts, until
+from tests.uplink.broker import Mosquitto, free_port
+
+Make = Callable[..., Mosquitto]
+ROOT = Path(__file__).parents[2]
+MAIN = [sys.executable, "-m", "edge.cli.main", "subscribe", "--broker"]
+
+
+@contextlib.contextmanager
+def subscriber(broker: Mosquitto, *options: str) -> Iterator[subprocess.Popen[str]]:
+    before = broker.log.count("Sending SUBACK")
+    process = subprocess.Popen(
+        [*MAIN, broker.url, *options],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    try:
+        end = time.monotonic() + 10
+        while broker.log.count("Sending SUBACK") == before:
+            assert time.monotonic() < end
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+@contextlib.asynccontextmanager
+async def gateway(folder: Path, broker: Mosquitto) -> AsyncIterator[Box]:
+    async with box(folder, broker.url, "msgpack") as made:
+        made.connect()
+        await until(lambda: made.sender.connected)
+        yield made
+
+
+async def end_of(process: subprocess.Popen[str]) -> tuple[int, list[str], str]:
+    out, err = await asyncio.to_thread(process.communicate, timeout=15)
+    return process.returncode, out.splitlines(), err
+
+
+async def test_every_encoding_comes_out_as_json(mosquitto: Make, tmp_path: Path) -> None:
+    broker = mosquitto()
+    point = Point("u", Quantity.VOLTAGE)
+    body = raw_body({"m": [point]}, [Sweep("m", S, (230.5,), all_good(1))])
+    raw = Draft(Stream.RAW, "", 0, S, body)
+    event = Draft(Stream.EVENT, "gateway", S, S, {"event": "clock", "text": "It is late."})
+    with subscriber(broker, "--json", "--idle", "1.5") as process:
+        async with gateway(tmp_path, broker) as made:
+            await made.commit([*drafts(0, 1), raw, event])
+            await until(lambda: made.sender.counts.confirmed == 3)
+        code, lines, _ = await end_of(process)
+    assert code == 0
+    records = {r["stream"]: r for r in map(json.loads, lines) if r["kind"] == "record"}
+    assert set(records) == {"air", "raw", "event"}
+    assert records["raw"]["sweeps"][0]["values"] == [230.5]
+    assert records["air"]["topic"] == f"kerbstone/v1/stadtmitte/{GW}/up/air/hut_air"
+    assert records["event"]["text"] == "It is late."
+
+
+async def test_a_clean_stream_is_clean_and_a_gap_is_found(mosquitto: Make, tmp_path: Path) -> None:
+    broker = mosquitto()
+    with subscriber(broker, "--check", "--idle", "1.5") as process:
+        async with gateway(tmp_path / "a", broker) as made:
+            await made.commit(drafts(0, 10))
+            await until(lambda: made.sender.counts.confirmed == 10)
+        code, lines, err = await end_of(process)
+    assert (code, lines[-1]) == (0, "10 records: complete"), (lines, err)
+
+    with subscriber(broker, "--check", "--json", "--idle", "1.5") as process:
+        async with box(tmp_path / "b", broker.url) as made:
+            await made.writer.commit(drafts(0, 5))
+            made.writer.confirm([stored.row for stored in await made.writer.pending(0, 5)][2:4])
+            made.connect()
+            await until(lambda: made.sender.counts.confirmed == 3)
+        code, lines, err = await end_of(process)
+    verdict = json.loads(lines[-1])
+    assert (code, verdict["check"]) == (1, "findings"), (lines, err)
+    assert [finding["kind"] for finding in verdict["findings"]] == ["missing"]
+    assert "missing" in err
+
+
+async def test_a_check_survives_a_broker_that_is_killed(mosquitto: Make, tmp_path: Path) -> None:
+    broker = mosquitto(
+        f"allow_anonymous true\npersistence true\npersistence_location {tmp_path}/\n"
+        "autosave_interval 1\nautosave_on_changes true\n"
+    )
+    with subscriber(broker, "--check", "--idle", "3") as process:
+        async with gateway(tmp_path, broker) as made:
+            await made.commit(drafts(0, 10))
+            await until(lambda: made.sender.counts.confirmed == 10)
+            broker.kill()
+            await made.commit(drafts(10, 10))
+            broker.start()
+            await until(lambda: made.sender.counts.confirmed == 20)
+            await made.commit(drafts(20, 1))
+            await until(lambda: made.sender.counts.confirmed == 21)
+        code, lines, err = await end_of(process)
+    assert (code, lines[-1]) == (0, "21 records: complete"), (lines, err)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (["--check", "--filter", "kerbstone/v1/+/+/up/air/hut"], 2, "/up/air/#"),
+        (["--cert", "/no/such/file"], 3, "cannot be reached"),
+    ],
+)
+def test_wrong_use_and_no_broker(options: list[str], code: int, says: str) -> None:
+    url = f"mqtt://127.0.0.1:{free_port()}"
+    done = subprocess.run(
+        [*MAIN, url, *options], capture_output=True, text=True, cwd=ROOT, check=False, timeout=20
+    )
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_a_subscription_that_is_refused_is_not_silence(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto("allow_anonymous false\n")
+    done = await asyncio.to_thread(
+        subprocess.run, [*MAIN, broker.url], capture_output=True, text=True, cwd=ROOT, timeout=20
+    )
+    assert done.returncode == 3
+    assert "Not authorized" in done.stderr

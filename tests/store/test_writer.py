@@ -1,0 +1,100 @@
+"""The outbox for the loop: commits that meet go together, confirmations ride along."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from edge.core import Draft, Stream
+from edge.store import BusyError, Outbox, Writer, writer
+from tests.store.test_outbox import LIMIT, MARK, drafts
+
+
+async def start(folder: Path) -> Writer:
+    return await Writer.start(folder / "outbox", limit_bytes=LIMIT, boot_id="b1", run_dir=folder)
+
+
+async def test_commits_that_meet_share_a_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+    original = Outbox.commit
+
+    def counted(self: Outbox, *args: object) -> object:
+        nonlocal calls
+        calls += 1
+        return original(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Outbox, "commit", counted)
+    made = await start(tmp_path)
+    results = await asyncio.gather(*(made.commit(drafts(1), {}, MARK) for _ in range(50)))
+    assert calls <= 3
+    rows = [stored for result in results for stored in result]
+    assert sorted(stored.record.key.seq for stored in rows) == list(range(1, 51))
+    assert [stored.row for stored in await made.pending(0, 100)] == [s.row for s in rows]
+    await made.close()
+
+
+async def test_a_bad_draft_harms_only_its_own_caller(tmp_path: Path) -> None:
+    made = await start(tmp_path)
+    bad = Draft(Stream.AIR, "a", 0, 1, {"x": object()})
+    results = await asyncio.gather(
+        made.commit([bad]), made.commit(drafts(2)), made.commit(drafts(3)), return_exceptions=True
+    )
+    assert isinstance(results[0], TypeError)
+    assert sum(len(r) for r in results if isinstance(r, list)) == 5
+    assert len(await made.pending()) == 5
+    await made.close()
+
+
+async def test_a_caller_that_is_cancelled_leaves_nothing_half_done(tmp_path: Path) -> None:
+    made = await start(tmp_path)
+    tasks = [asyncio.create_task(made.commit(drafts(1))) for _ in range(5)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(results[0], asyncio.CancelledError)
+    # its draft may be in or not; those of the others are there exactly once
+    seqs = [stored.record.key.seq for stored in await made.pending()]
+    assert seqs == list(range(1, len(seqs) + 1))
+    assert len(seqs) in (4, 5)
+    await made.close()
+
+
+async def test_confirmed_rows_are_not_pending_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "FLUSH", 30)
+    made = await start(tmp_path)
+    rows = [stored.row for stored in await made.commit(drafts(100))]
+    made.confirm(rows[:20])
+    assert [stored.row for stored in await made.pending(0, 10)] == rows[20:30]
+    assert (await made.counts()).rows == 100, "they go with the next commit"
+    made.confirm(rows[20:40])  # or by themselves, when they are many
+    assert made._flush is not None
+    await made._flush
+    assert (await made.counts()).rows == 60
+    made.confirm(rows[40:])
+    await made.close()
+    made = await start(tmp_path)
+    assert await made.pending() == []
+    assert not made.epoch.unclean
+    await made.close()
+
+
+async def test_a_second_daemon_is_turned_away(tmp_path: Path) -> None:
+    made = await start(tmp_path)
+    with pytest.raises(BusyError):
+        await start(tmp_path)
+    await made.close()
+
+
+async def test_dead_rows_are_declared(tmp_path: Path) -> None:
+    made = await start(tmp_path)
+    first, second = await made.commit(drafts(2))
+    await made.dead(first.row, "nobody wants it")
+    made.confirm([second.row])
+    (declared,) = await made.commit([], {}, MARK)
+    assert declared.record.body["reason"] == "refused"
+    assert declared.record.body["range"] == [1, 1]
+    await made.close()

@@ -1,0 +1,106 @@
+"""A sender with a real outbox behind it, for tests."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from edge.core import Draft, Stamp, Stream
+from edge.store import Mark, Stored, Writer
+from edge.uplink.broker import Broker, broker_of
+from edge.uplink.sender import Sender
+from edge.uplink.wire import Topics
+
+GW = "gw-0001"
+S = 1_000_000_000
+
+
+class RealClock:
+    """Real brokers need real time."""
+
+    def now(self) -> Stamp:
+        return Stamp(time.monotonic_ns(), time.time_ns(), "ntp")
+
+    async def sleep_until(self, mono_ns: int) -> None:
+        await asyncio.sleep(max(0.0, (mono_ns - time.monotonic_ns()) / 1e9))
+
+
+def drafts(first: int, count: int, stream: Stream = Stream.AIR) -> list[Draft]:
+    return [
+        Draft(stream, "hut_air", number * S, (number + 1) * S, {"covered_s": 1.0, "n": number})
+        for number in range(first, first + count)
+    ]
+
+
+class Box:
+    """What `edge.app` joins: an outbox, and a sender that is fed with its commits."""
+
+    def __init__(self, writer: Writer, sender: Sender, clock: RealClock) -> None:
+        self.writer, self.sender, self.clock = writer, sender, clock
+        self.alarms: list[tuple[str, str]] = []
+        self.task: asyncio.Task[None] | None = None
+
+    def connect(self) -> None:
+        self.task = asyncio.create_task(self.sender.run())
+
+    async def disconnect(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.task
+
+    async def commit(self, made: list[Draft]) -> list[Stored]:
+        now = self.clock.now()
+        stored = await self.writer.commit(made, {}, Mark(now.mono_ns, now.wall_ns, now.tq))
+        self.sender.offer(stored)
+        return stored
+
+
+@contextlib.asynccontextmanager
+async def box(
+    folder: Path, broker: Broker | str, encoding: Any = "json", **options: Any
+) -> AsyncIterator[Box]:
+    writer = await Writer.start(folder / "outbox", limit_bytes=8 << 20, boot_id="b", run_dir=folder)
+    clock = RealClock()
+    alarms: list[tuple[str, str]] = []
+    if isinstance(broker, str):
+        broker = broker_of(broker, GW)
+    sender = Sender(
+        broker,
+        Topics("kerbstone/v1", "stadtmitte", GW),
+        GW,
+        encoding,
+        writer,
+        clock,
+        boot=writer.epoch.boot,
+        status=lambda: {"epoch": writer.epoch.epoch},
+        meta=lambda: {"devices": {}},
+        alarm=lambda kind, text: alarms.append((kind, text)),
+        **options,
+    )
+    made = Box(writer, sender, clock)
+    made.alarms = alarms
+    try:
+        yield made
+    finally:
+        await made.disconnect()
+        await writer.close()
+
+
+async def until(condition: Callable[[], bool], seconds: float = 8.0) -> None:
+    """Wait for what another process does; fails with what was awaited."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+def numbers(lines: list[str], stream: str = "air") -> Iterator[int]:
+    import json
+
+    for line in lines:
+        topic, _, payload = line.partition(" ")
+        if f"/up/{stream}/" in topic:
+            yield json.loads(payload)["seq"]

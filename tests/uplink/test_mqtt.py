@@ -1,0 +1,256 @@
+"""One connection: windows, limits, TLS, and peers that say nothing."""
+
+import asyncio
+import signal
+import ssl
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.core import ConfigError
+from edge.uplink.broker import Broker, broker_of
+from edge.uplink.mqtt import Answer, Connection, LostError, RefusedError
+from tests.uplink.bench import until
+from tests.uplink.broker import Mosquitto
+from tests.uplink.certs import Authority
+
+Make = Callable[..., Mosquitto]
+TYPE = "application/json"
+
+
+class Caller:
+    """Keeps the answers."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[Hashable, Answer]] = []
+        self.lost: list[LostError] = []
+
+    async def open(self, broker: Broker) -> Connection:
+        return await Connection.open(
+            broker,
+            will=None,
+            on_answer=lambda token, answer: self.answers.append((token, answer)),
+            on_lost=self.lost.append,
+        )
+
+
+async def test_the_window_is_what_the_broker_announces(mosquitto: Make) -> None:
+    broker = mosquitto("allow_anonymous true\nmax_inflight_messages 7\nmax_packet_size 500\n")
+    caller = Caller()
+    link = await caller.open(broker_of(broker.url, "a"))
+    assert link.session.window == 7
+    assert link.session.max_packet == 500
+    broker.send(signal.SIGSTOP)
+    sent = 0
+    while link.room:
+        assert link.publish(sent, "t", b"x", TYPE) is None
+        sent += 1
+    assert sent == 7
+    broker.send(signal.SIGCONT)
+    await until(lambda: len(caller.answers) == 7)
+    assert {answer for _, answer in caller.answers} == {16}
+    large = link.publish("large", "t", bytes(600), TYPE)
+    assert isinstance(large, RefusedError)
+    assert large.code == 149
+    await link.close()
+    assert link.room == 0
+    assert caller.lost == []
+
+
+async def test_a_refusal_belongs_to_its_own_message(mosquitto: Make, tmp_path: Path) -> None:
+    acl = tmp_path / "acl"
+    acl.write_text("topic write ok/#\n")
+    broker = mosquitto(f"allow_anonymous true\nacl_file {acl}\n")
+    caller = Caller()
+    link = await caller.open(broker_of(broker.url, "a"))
+    for token, topic in enumerate(["ok/1", "denied/1", "ok/2"]):
+        link.publish(token, topic, b"x", TYPE)
+    await until(lambda: len(caller.answers) == 3)
+    found = dict(caller.answers)
+    assert (found[0], found[2]) == (16, 16)
+    assert isinstance(found[1], RefusedError)
+    assert found[1].code == 135
+    await link.close()
+
+
+async def test_what_is_unanswered_is_lost_with_the_connection(mosquitto: Make) -> None:
+    broker = mosquitto()
+    caller = Caller()
+    link = await caller.open(broker_of(broker.url, "a"))
+    broker.send(signal.SIGSTOP)
+    for token in range(10):
+        link.publish(token, "t", b"x", TYPE)
+    await asyncio.sleep(0.05)
+    broker.kill()
+    await until(lambda: len(caller.answers) == 10)
+    assert all(isinstance(answer, LostError) for _, answer in caller.answers)
+    assert len(caller.lost) == 1
+    assert isinstance(link.publish(11, "t", b"x", TYPE), LostError)
+    await link.close()
+
+
+async def test_a_broker_that_stops_answering_is_noticed(mosquitto: Make) -> None:
+    broker = mosquitto()
+    caller = Caller()
+    link = await caller.open(replace(broker_of(broker.url, "a"), answer_s=0.5))
+    broker.send(signal.SIGSTOP)
+    link.publish("x", "t", b"x", TYPE)
+    await until(lambda: bool(caller.lost), 4)
+    assert "no answer" in str(caller.lost[0])
+    assert isinstance(caller.answers[0][1], LostError)
+    await link.close()
+
+
+async def test_no_broker_and_no_entry_are_told_apart(mosquitto: Make) -> None:
+    broker = mosquitto("allow_anonymous false\n")
+    with pytest.raises(RefusedError) as refused:
+        await Caller().open(broker_of(broker.url, "a"))
+    assert refused.value.code == 135
+    broker.kill()
+    with pytest.raises(OSError, match="refused"):
+        await Caller().open(broker_of(broker.url, "a"))
+
+
+async def mute(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        await asyncio.sleep(5)
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("scheme", ["mqtt", "mqtts"])
+async def test_a_silent_listener_does_not_stop_the_loop(scheme: str) -> None:
+    server = await asyncio.start_server(mute, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    broker = replace(broker_of(f"{scheme}://127.0.0.1:{port}", "a"), connect_s=0.4)
+    steps: list[float] = []
+
+    async def heartbeat() -> None:
+        while True:
+            steps.append(time.monotonic())
+            await asyncio.sleep(0.01)
+
+    beat = asyncio.create_task(heartbeat())
+    start = time.monotonic()
+    with pytest.raises(OSError):  # TimeoutError is one
+        await Caller().open(broker)
+    took = time.monotonic() - start
+    beat.cancel()
+    server.close()
+    assert took < 2.0
+    pauses = [b - a for a, b in pairwise(steps)]
+    assert max(pauses) < 0.3, "the loop stood still"
+    assert len(steps) > 10
+
+
+async def test_garbage_from_the_broker_ends_the_connection(mosquitto: Make) -> None:
+    async def hostile(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(bytes.fromhex("20 09 00 00 06 22 00 0a 21 00 14"))  # CONNACK, window 20
+        await writer.drain()
+        await reader.read(100)
+        writer.write(bytes.fromhex("40 02 00") + bytes.fromhex("ff") * 30)
+        await writer.drain()
+        await asyncio.sleep(1)
+        writer.close()
+
+    server = await asyncio.start_server(hostile, "127.0.0.1", 0)
+    caller = Caller()
+    link = await caller.open(
+        broker_of(f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}", "a")
+    )
+    assert link.session.window == 20
+    link.publish("x", "t", b"x", TYPE)
+    await until(lambda: bool(caller.lost), 4)
+    assert len(caller.answers) == 1
+    await link.close()
+    server.close()
+
+
+@pytest.fixture
+def secure(mosquitto: Make, tmp_path: Path) -> tuple[Mosquitto, Authority]:
+    authority = Authority(tmp_path)
+    cert, key = authority.issue("server")
+    broker = mosquitto(
+        f"cafile {authority.path}\ncertfile {cert}\nkeyfile {key}\nrequire_certificate true\n"
+        "use_identity_as_username true\n"
+    )
+    return broker, authority
+
+
+async def test_tls_with_a_client_certificate(secure: tuple[Mosquitto, Authority]) -> None:
+    broker, authority = secure
+    cert, key = authority.issue("gw-0001")
+    url = broker.url.replace("mqtt:", "mqtts:")
+    caller = Caller()
+    link = await caller.open(broker_of(url, "a", ca=authority.path, cert=cert, key=key))
+    for token in range(200):
+        if not link.room:
+            await until(lambda: link.room > 0)
+        link.publish(token, "t", bytes(300), TYPE)
+    await until(lambda: len(caller.answers) == 200)
+    assert {answer for _, answer in caller.answers} == {16}
+    await link.close()
+
+
+async def test_wrong_certificates_are_errors(
+    secure: tuple[Mosquitto, Authority], tmp_path: Path
+) -> None:
+    broker, authority = secure
+    url = broker.url.replace("mqtt:", "mqtts:")
+    other = Authority(tmp_path, "other")
+    cert, key = other.issue("evil")
+    with pytest.raises(OSError):
+        await Caller().open(broker_of(url, "a", ca=authority.path, cert=cert, key=key))
+    with pytest.raises(OSError):
+        await Caller().open(broker_of(url, "a", ca=authority.path))
+    good = authority.issue("gw")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await Caller().open(broker_of(url, "a", ca=other.path, cert=good[0], key=good[1]))
+
+
+async def test_a_password_is_read_from_its_file_and_never_shown(
+    mosquitto: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import subprocess
+
+    secret = tmp_path / "password"
+    secret.write_text("s3cret-word\n")
+    known = tmp_path / "known"
+    subprocess.run(
+        ["mosquitto_passwd", "-b", "-c", str(known), "gw", "s3cret-word"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    broker = mosquitto(f"allow_anonymous false\npassword_file {known}\n")
+    caplog.set_level(0)
+    chosen = broker_of(broker.url, "a", username="gw", password_file=secret)
+    link = await Caller().open(chosen)
+    await link.close()
+    assert "s3cret" not in repr(chosen) + str(chosen) + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "says"),
+    [
+        ("http://x", {}, "mqtt://"),
+        ("mqtt://", {}, "mqtt://"),
+        ("mqtt://h:99999", {}, "[Pp]ort"),
+        ("mqtt://u:p@h", {}, "username"),
+        ("mqtt://h/topic", {}, "follow"),
+        ("mqtt://h", {"ca": Path("x")}, "mqtts"),
+        ("mqtts://h", {"ca": Path("/no/such")}, "/no/such"),
+        ("mqtts://h", {"key": Path("/no/such")}, "uplink.cert"),
+        ("mqtt://h", {"password_file": Path("/no/such")}, "username"),
+        ("mqtt://h", {"username": "a", "password_file": Path("/no/such")}, "/no/such"),
+    ],
+)
+def test_a_broker_that_cannot_work_is_a_configuration_error(
+    url: str, options: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        broker_of(url, "a", **options)

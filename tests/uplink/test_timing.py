@@ -1,0 +1,143 @@
+"""When to connect again, which time to write on a record, and in which order rows go."""
+
+import random
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from edge.core import Key, Record, Stream
+from edge.store import Mark, Stored
+from edge.uplink.envelope import best_mark, envelope
+from edge.uplink.feed import FRESH_NS, LIVE, Feed
+from edge.uplink.retry import LONGEST_S, REFUSED_S, Backoff
+
+S = 1_000_000_000
+
+
+def test_waiting_grows_and_is_spread() -> None:
+    """Full jitter: the first within 1 s, none above 30 s, and the whole range is used."""
+    firsts, laters = [], []
+    for seed in range(300):
+        backoff = Backoff(random.Random(seed))
+        waits = [backoff.wait_s() for _ in range(10)]
+        firsts.append(waits[0])
+        laters.append(waits[-1])
+        assert all(wait <= min(LONGEST_S, 2.0**n) for n, wait in enumerate(waits))
+    assert max(firsts) <= 1.0
+    assert min(laters) < 2.0
+    assert max(laters) > 28.0
+
+
+def test_only_a_broker_that_says_so_is_left_alone_for_long() -> None:
+    backoff = Backoff(random.Random(1))
+    assert [backoff.wait_s(code) for code in (0x88, 0x89, 0x97, 0x9F)] == [REFUSED_S] * 4
+    assert backoff.wait_s(0x87) <= 1.0
+    for _ in range(8):
+        backoff.wait_s()
+    backoff.connected()
+    assert backoff.wait_s() <= 1.0
+
+
+def test_a_record_is_dated_by_the_mark_that_is_trusted_most() -> None:
+    unsynced, synced = Mark(10 * S, 0, "none"), Mark(60 * S, 1_000_060 * S, "ntp")
+    lost = Mark(900 * S, 1_000_905 * S, "rtc")
+    marks = [lost, unsynced, synced]
+    # from before the synchronisation: dated by what came later
+    assert envelope(marks, 5 * S, 9 * S).from_wall_ns == 1_000_005 * S
+    assert envelope(marks, 5 * S, 9 * S).tq == "ntp"
+    # from after trust was lost: it says so
+    assert best_mark(marks, 950 * S) == lost
+    assert envelope(marks, 940 * S, 950 * S).tq == "rtc"
+    assert envelope(marks, 940 * S, 950 * S).to_wall_ns == 1_000_955 * S
+
+
+def test_a_boot_that_never_knew_the_time_says_so() -> None:
+    sealed = envelope([], 100 * S, 160 * S, late=True, again=True)
+    assert (sealed.tq, sealed.from_wall_ns, sealed.to_wall_ns) == ("none", 0, 60 * S)
+    assert (sealed.late, sealed.again) == (True, True)
+
+
+def row(number: int) -> Stored:
+    return Stored(number, Record(Key(1, Stream.AIR, number), "a", 1, 0, 1, {}))
+
+
+class Rows:
+    """A store that holds these rows."""
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self.rows = [row(number) for number in numbers]
+
+    async def pending(self, after_row: int = 0, limit: int = 200) -> list[Stored]:
+        return [stored for stored in self.rows if stored.row > after_row][:limit]
+
+    async def marks(self, boot: int) -> list[Mark]:
+        return []
+
+    async def dead(self, row: int, why: str) -> None: ...
+    def sent(self, rows: Collection[int]) -> None: ...
+    def confirm(self, rows: Collection[int]) -> None: ...
+
+
+def feed(numbers: Sequence[int], per_s: float = 1e6, flying: Collection[int] = ()) -> Feed:
+    made = Feed(Rows(numbers), per_s, lambda number, _stream: number in flying)
+    made.refill(S)
+    return made
+
+
+async def drained(made: Feed) -> list[int]:
+    found: list[int] = []
+    while True:
+        item: Any = made.late()
+        if item is not None:
+            found.append(item.row)
+        elif made.wants_page:
+            await made.turn_page()
+        else:
+            return found
+
+
+async def test_the_backlog_leaves_out_what_is_live_or_in_flight() -> None:
+    made = feed([1, 2, 3, 4, 5], flying={2})
+    made.offer([row(4), row(5)], S)
+    assert await drained(made) == [1, 3]
+    assert [item.row for item in iter(made.live, None)] == [4, 5]
+    made.rewind(3)
+    assert await drained(made) == [4, 5]
+
+
+async def test_what_was_confirmed_after_its_page_was_read_is_not_sent_again() -> None:
+    made = feed([1, 2, 3])
+    await made.turn_page()
+    made.confirmed([2])
+    assert await drained(made) == [1, 3]
+
+
+async def test_the_backlog_keeps_to_its_rate() -> None:
+    made = feed(range(1, 1000), per_s=100.0)
+    await made.turn_page()
+    burst = len(await drained(made))
+    assert burst == 20
+    assert made.wait_s() is not None
+    made.refill(2 * S)
+    assert len(await drained(made)) == 20, "what was not used is not saved up"
+    made.refill(2 * S + S // 10)
+    assert len(await drained(made)) == 10
+
+
+async def test_old_live_rows_go_through_the_backlog() -> None:
+    made = feed([1, 2])
+    made.offer([row(1)], S)
+    made.offer([row(2)], S + FRESH_NS)
+    made.restart(S + FRESH_NS + 1)
+    assert [item.row for item in iter(made.live, None)] == [2]
+    made.offer([row(2)], S + FRESH_NS)
+    assert await drained(made) == [1]
+
+
+async def test_live_rows_are_bounded() -> None:
+    numbers = range(1, LIVE + 11)
+    made = feed(numbers)
+    await drained(made)
+    made.offer([row(number) for number in numbers], S)
+    assert made.behind
+    assert await drained(made) == list(range(1, 11))
+    assert len(list(iter(made.live, None))) == LIVE
