@@ -1,0 +1,106 @@
+"""`kerbstone score SERIES.csv`: how odd each value of a recorded series is, one pass."""
+
+import argparse
+import csv
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, TextIO
+
+from edge.infer.manifest import ModelError
+from edge.infer.scorer import Scorer
+
+HEADER: Final = ["timestamp", "value"]
+SHOWN: Final = 20  # errors in full; the rest is counted
+MISSING: Final = {"", "nan", "null", "none"}
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser(
+        "score",
+        help="score a series for anomalies",
+        description=__doc__,
+        epilog="Prints timestamp,value,state,onset; state and onset are 0..1. An empty value or "
+        "NaN is missing. A line that cannot be read is told on stderr and left out.",
+    )
+    parser.add_argument("series", metavar="SERIES.csv", help="timestamp,value; - reads stdin")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.series == "-":
+        return _score("stdin", sys.stdin)
+    try:
+        with Path(args.series).open(encoding="utf-8", newline="") as file:
+            return _score(args.series, file)
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"kerbstone score: {args.series}: {error}", file=sys.stderr)
+        return 2
+
+
+def _score(name: str, file: TextIO) -> int:
+    reader = csv.reader(file)
+    header = [cell.strip() for cell in next(reader, [])]
+    if header != HEADER:
+        print(
+            f"kerbstone score: {name}: the first line must be timestamp,value, "
+            f"not {','.join(header)!r}",
+            file=sys.stderr,
+        )
+        return 2
+    scorer = Scorer()
+    if scorer.why:
+        print(f"kerbstone score: {scorer.why}; the {scorer.by} scores", file=sys.stderr)
+    wrong = 0
+    sys.stdout.write("timestamp,value,state,onset\n")
+    try:
+        for line, stamp, text, value in _rows(reader):
+            if value is None and text.lower() not in MISSING:
+                wrong += 1
+                if wrong <= SHOWN:
+                    print(f"kerbstone score: {name}:{line}: {text}", file=sys.stderr)
+                continue
+            state, onset = scorer.step(value)
+            sys.stdout.write(f"{stamp},{text},{state:.3f},{onset:.3f}\n")
+    except csv.Error as error:
+        print(f"kerbstone score: {name}:{reader.line_num}: {error}", file=sys.stderr)
+        return 1
+    except ModelError as error:
+        print(f"kerbstone score: {error}", file=sys.stderr)
+        return 1
+    if wrong > SHOWN:
+        print(f"kerbstone score: and {wrong - SHOWN} more", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _rows(reader: "Iterator[list[str]]") -> Iterator[tuple[int, str, str, float | None]]:
+    """(line, timestamp, value as written, value); no value: missing, or the text says why not."""
+    line = 1
+    for cells in reader:
+        line = getattr(reader, "line_num", line + 1)
+        if not cells:
+            continue
+        if len(cells) != 2:
+            yield line, "", f"two cells are needed, not {len(cells)}", None
+            continue
+        stamp, text = cells[0].strip(), cells[1].strip()
+        if text.lower() in MISSING:
+            yield line, _quoted(stamp), text, None
+            continue
+        try:
+            value = float(text)
+        except ValueError:
+            yield line, stamp, f"{text!r} is not a number", None
+            continue
+        if not math.isfinite(value):
+            yield line, stamp, f"{text!r} is not a finite number", None
+            continue
+        yield line, _quoted(stamp), text, value
+
+
+def _quoted(stamp: str) -> str:
+    """The timestamp as a cell of our output."""
+    if any(char in stamp for char in ',"\n\r'):
+        return '"' + stamp.replace('"', '""') + '"'
+    return stamp

@@ -1,0 +1,60 @@
+"""Scores one series sample by sample, with the model or its rule; for recorded series."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from edge.infer.features import LARGEST
+from edge.infer.manifest import ModelError
+from edge.infer.rules import ROBUST_Z, RobustZRule
+from edge.infer.session import Session
+from models import BUNDLES
+
+
+class Scorer:
+    """What a sample scores depends on it and on those before it, never on a later one.
+
+    `by` says who scores; `why` says why it is not the model, and is empty otherwise.
+    """
+
+    def __init__(self, bundles: Path | None = None) -> None:
+        folder = (BUNDLES if bundles is None else bundles) / "anomaly"
+        self._rule = RobustZRule()
+        self._level = 0.0
+        self._feed: dict[str, Any] | None = None
+        self.why = ""
+        try:
+            self._session: Session | None = Session(folder)
+        except ModelError as error:
+            self._session, self.by, self.why = None, ROBUST_Z, str(error)
+        else:
+            self.by = self._session.manifest.by
+
+    def step(self, value: float | None) -> tuple[float, float]:
+        """(state, onset), both 0..1, of the next sample; None for a missing one.
+
+        Raises ModelError when the model answers what cannot be.
+        """
+        if value is None or not math.isfinite(value):
+            return self._level, 0.0
+        value = max(-LARGEST, min(LARGEST, value))
+        if self._session is None:
+            odd = self._rule.step(value)
+            assert odd is not None
+            self._level = odd.level
+            return odd.level, odd.onset
+        if self._feed is None:  # the first value is where the state begins, not a step
+            self._feed = {
+                "x": self._session.column([value]),
+                "present": self._session.column([1.0]),
+                "quantum": self._session.column([0.0]),
+                "state": self._session.started([value]),
+            }
+            return 0.0, 0.0
+        self._feed["x"][0, 0] = value
+        onset, level, _oddity, state = self._session.run(self._feed)
+        self._feed["state"] = state
+        self._level = level.item()
+        return self._level, onset.item()

@@ -1,0 +1,1 @@
+"""Is an approach congested: occupancy tuned per loop position, as a graph with state in and out."""

@@ -1,0 +1,76 @@
+"""The demo's trace: sound, small, and its jam is flagged when it begins and not before."""
+
+import gzip
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+import edge.demo
+from edge.core import Contact
+from edge.infer.judge import Judge, JudgeSetup, LaneSite
+from edge.process.engine import Engine
+from edge.process.setup import LaneSetup, Setup
+
+HERE = Path(edge.demo.__file__).parent
+NS = 1_000_000_000
+
+
+def _edges() -> list[tuple[int, str, bool]]:
+    rows = gzip.decompress((HERE / "trace.csv.gz").read_bytes()).decode().splitlines()
+    assert rows[0] == "t_ms,line,level"
+    cells = [row.split(",") for row in rows[1:]]
+    return [(round(float(t) * 1e6), line, level == "1") for t, line, level in cells]
+
+
+def _truth() -> dict[str, float]:
+    truth: dict[str, float] = json.loads((HERE / "trace.json").read_text())
+    return truth
+
+
+def test_levels_alternate_on_every_line_and_time_moves_forward() -> None:
+    assert (HERE / "trace.csv.gz").stat().st_size <= 40_000
+    lines: dict[str, list[bool]] = defaultdict(list)
+    before = 0
+    for at_ns, line, level in _edges():
+        assert at_ns >= before
+        before = at_ns
+        lines[line].append(level)
+    assert set(lines) == {f"north_{i}_{role}" for i in (1, 2) for role in ("lead", "trail")}
+    for levels in lines.values():
+        assert levels == [i % 2 == 0 for i in range(len(levels))]
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+@pytest.mark.parametrize("period_s", [5, 60])
+def test_the_jam_is_flagged_at_its_onset_and_not_before(loaded: bool, period_s: int) -> None:
+    lanes, onset_s = ("north_1", "north_2"), _truth()["onset_s"]
+    engine = Engine(
+        Setup(
+            lanes=tuple(LaneSetup(n, "north", spacing_m=4.0) for n in lanes),
+            devices=(),
+            pulses=(),
+            period_ns=period_s * NS,
+        )
+    )
+    judge = Judge(
+        JudgeSetup(lanes=tuple(LaneSite(n, "north", "mid") for n in lanes), period_ns=period_s * NS)
+    )
+    if loaded:
+        judge.load()
+    edges, taken, flags = _edges(), 0, []
+    engine.start(0)
+    for end_s in range(period_s, 3001, period_s):
+        batch = []
+        while taken < len(edges) and edges[taken][0] < end_s * NS:
+            at_ns, line, level = edges[taken]
+            lane, role = line.rsplit("_", 1)
+            batch.append(Contact(f"{lane}.{role}", level, at_ns))
+            taken += 1
+        engine.contacts(batch)
+        verdict = judge.judge(end_s * NS, engine.close(end_s * NS))
+        flags += [(end_s, e.body["state"]) for e in verdict.events]
+    assert [state for _, state in flags] == ["on", "off"]
+    assert onset_s - 20 <= flags[0][0] <= onset_s + (40 if period_s == 5 else 90)
+    assert flags[1][0] > _truth()["end_s"]

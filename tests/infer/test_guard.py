@@ -1,0 +1,147 @@
+"""When the rule answers, and when the model is asked again."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge.infer.approaches import Approaches
+from edge.infer.features import LaneSite
+from edge.infer.guard import Guard
+from edge.infer.manifest import ModelError
+from edge.infer.rules import Occupancy
+from edge.infer.session import Session
+from models import BUNDLES
+
+SECOND = 1_000_000_000
+SEEN = {"north": {"mid": Occupancy(0.5, 0.6, 0.4)}}
+LANES = (LaneSite("north_1", "north", "mid"),)
+
+
+class Stopwatch:
+    """A timer whose runs take as long as the test says."""
+
+    def __init__(self) -> None:
+        self.run_ms = 0.0
+        self._now = 0
+        self._calls = itertools.count()
+
+    def __call__(self) -> int:
+        if next(self._calls) % 2:
+            self._now += int(self.run_ms * 1e6)
+        return self._now
+
+
+def _guarded(
+    folder: Path, open_session: Callable[[Path], Session], hurry: bool = True
+) -> Approaches:
+    guard = Guard("congestion", folder, hurry=hurry, open_session=open_session)
+    return Approaches(LANES, guard)
+
+
+def _by(judge: Approaches, at_s: int) -> str:
+    return judge.step(at_s * SECOND, 5.0, SEEN)[0].by
+
+
+def test_a_late_answer_is_not_taken_and_the_model_is_asked_again_after_a_pause() -> None:
+    watch = Stopwatch()
+    judge = _guarded(BUNDLES / "congestion", lambda folder: Session(folder, watch))
+    assert judge.guard.load()
+    assert _by(judge, 5) == "model congestion 1.0.0"
+    watch.run_ms = 80.0
+    assert _by(judge, 10) == "rule occupancy"
+    assert judge.guard.why == "late: 80 ms"
+    watch.run_ms = 1.0
+    assert [_by(judge, at) for at in (15, 60, 69)] == ["rule occupancy"] * 3
+    assert _by(judge, 70) == "model congestion 1.0.0"
+    assert judge.guard.why == ""
+
+
+def test_in_a_replay_no_answer_is_late() -> None:
+    watch = Stopwatch()
+    judge = _guarded(BUNDLES / "congestion", lambda folder: Session(folder, watch), hurry=False)
+    assert judge.guard.load()
+    watch.run_ms = 80.0
+    assert _by(judge, 5) == "model congestion 1.0.0"
+
+
+def test_pauses_grow_while_the_model_keeps_failing(tmp_path: Path) -> None:
+    asked: list[int] = []
+    now_s = 0
+
+    def broken(folder: Path) -> Session:
+        asked.append(now_s)
+        raise ModelError("broken")
+
+    judge = _guarded(tmp_path, broken)
+    assert not judge.guard.load()
+    for now_s in range(5, 1000, 5):
+        assert _by(judge, now_s) == "rule occupancy"
+    assert asked == [0, 60, 180, 420, 900]
+
+
+def test_nobody_asks_for_a_model_that_was_never_to_be_loaded(tmp_path: Path) -> None:
+    def opened(folder: Path) -> Session:
+        raise AssertionError
+
+    judge = _guarded(tmp_path, opened)
+    assert _by(judge, 5) == "rule occupancy"
+
+
+def test_a_failure_is_logged_once_and_so_is_the_recovery(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    doors = iter([None, None, None, BUNDLES / "congestion"])
+
+    def opened(folder: Path) -> Session:
+        door = next(doors)
+        if door is None:
+            raise ModelError("not there")
+        return Session(door)
+
+    judge = _guarded(tmp_path, opened)
+    judge.guard.load()
+    for now_s in range(5, 1000, 5):
+        judge.step(now_s * SECOND, 5.0, SEEN)
+    assert [r.getMessage() for r in caplog.records] == [
+        "model congestion: not there; its rule answers",
+        "model congestion: answers again",
+    ]
+    assert judge.guard.status()["answers"] == "model"
+
+
+def test_a_model_that_comes_late_knows_what_was_before_it() -> None:
+    early = _guarded(BUNDLES / "congestion", Session)
+    late = _guarded(BUNDLES / "congestion", Session)
+    early.guard.load()
+    for at in range(5, 300, 5):
+        early.step(at * SECOND, 5.0, SEEN)
+        late.step(at * SECOND, 5.0, SEEN)
+    late.guard.load()
+    one, two = early.step(300 * SECOND, 5.0, SEEN)[0], late.step(300 * SECOND, 5.0, SEEN)[0]
+    assert (one.p, one.by) == (two.p, two.by)
+
+
+def test_an_answer_that_is_not_a_number_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = _guarded(BUNDLES / "congestion", Session)
+    judge.guard.load()
+    session = judge.guard.session
+    assert session is not None
+    real = session._session
+
+    class Spoilt:
+        def run(self, names: list[str], feed: object) -> list[object]:
+            answer = real.run(names, feed)
+            answer[0][:] = float("nan")
+            return list(answer)
+
+    assert _by(judge, 5) == "model congestion 1.0.0"
+    monkeypatch.setattr(session, "_session", Spoilt())
+    verdict = judge.step(10 * SECOND, 5.0, SEEN)[0]
+    assert verdict.by == "rule occupancy"
+    assert verdict.p is not None
+    assert judge.guard.why == "p is not a number"
+    monkeypatch.setattr(session, "_session", real)
+    assert _by(judge, 75) == "model congestion 1.0.0"
