@@ -1,0 +1,48 @@
+"""From what came in to what goes out: engine and judge, joined. Opens nothing, so that the
+daemon, `replay` and the demo's warm-up run the very same code."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edge.core import Contact, Draft, Sweep
+from edge.infer.judge import Judge
+from edge.process.engine import Engine
+
+
+class Pipeline:
+    """Feeds windows, closes them, lets the models judge them."""
+
+    def __init__(self, engine: Engine, judge: Judge) -> None:
+        self.engine, self.judge = engine, judge
+        self._loaded = False
+
+    def load(self) -> None:
+        """Load the models, once; until then their rules answer."""
+        if not self._loaded:
+            self._loaded = True
+            self.judge.load()
+
+    @property
+    def period_ns(self) -> int:
+        return self.engine.setup.period_ns
+
+    def contacts(self, batch: Sequence[Contact]) -> list[Draft]:
+        """Events that cannot wait for the window's end; usually none."""
+        return self.engine.contacts(batch)
+
+    def sweeps(self, batch: Sequence[Sweep]) -> list[Draft]:
+        """Events that cannot wait for the window's end; usually none."""
+        return self.engine.sweeps(batch)
+
+    def close(self, end_ns: int, *, partial: bool = False) -> list[Draft]:
+        """All records of the window that ends at `end_ns`, then the flags they raise."""
+        verdict = self.judge.judge(end_ns, self.engine.close(end_ns, partial=partial))
+        return [*verdict.drafts, *verdict.events]
+
+    def lost(self, from_ns: int, to_ns: int) -> None:
+        """Nobody listened in between."""
+        self.engine.lost(from_ns, to_ns)
+        self.judge.missing(from_ns, to_ns)
+
+    def snapshot(self) -> Mapping[str, Any]:
+        return self.engine.snapshot()

@@ -1,0 +1,92 @@
+"""What the daemon tells the city about itself, and the sender that tells it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.core import Quantity
+from edge.uplink.broker import broker_of
+from edge.uplink.sender import Sender
+from edge.uplink.wire import Topics
+
+if TYPE_CHECKING:
+    from edge.app.daemon import Daemon
+
+
+def sender_for(daemon: "Daemon") -> Sender:
+    """The link to the site's broker. Touches no network yet."""
+    site, uplink = daemon.site, daemon.site.uplink
+    broker = broker_of(
+        uplink.url,
+        site.place.gateway,
+        ca=_path(uplink.ca),
+        cert=_path(uplink.cert),
+        key=_path(uplink.key),
+        username=uplink.username,
+        password_file=_path(uplink.password_file),
+        keepalive_s=uplink.keepalive_s,
+        window=uplink.window,
+        protocol=uplink.protocol,
+    )
+    return Sender(
+        broker,
+        Topics(uplink.prefix, site.place.id, site.place.gateway),
+        site.place.gateway,
+        uplink.encoding,
+        daemon.writer,
+        daemon.clock,
+        boot=daemon.epoch.boot,
+        status=daemon.status,
+        meta=lambda: meta(daemon),
+        alarm=daemon.alarm,
+    )
+
+
+def meta(daemon: "Daemon") -> Mapping[str, Any]:
+    """Retained: what each number means. Points with units and ranges, lanes, models."""
+    site = daemon.site
+    devices = {
+        d.name: {
+            "driver": site.devices[d.name].driver,
+            "stream": str(d.stream),
+            "every_s": d.every_s,
+            "points": {p.key: _point(p) for p in d.polled.points},
+        }
+        for group in daemon.wiring.polled.values()
+        for d in group
+    }
+    lanes = {
+        name: {
+            "approach": lane.approach,
+            "position": lane.position,
+            "mode": lane.mode,
+            "loops": 2 if lane.trail else 1,
+            "spacing_m": lane.spacing_m if lane.trail else None,
+            "loop_m": lane.loop_m,
+        }
+        for name, lane in site.lanes.items()
+    }
+    return {
+        "site": site.place.id,
+        "zone": site.place.zone,
+        "period_s": site.period_ns / 1e9,
+        "units": {q.label: q.unit for q in Quantity},
+        "devices": devices,
+        "lanes": lanes,
+        "models": daemon.pipeline.judge.status(),
+    }
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def _point(point: Any) -> dict[str, Any]:
+    finite = {k: v for k, v in (("low", point.low), ("high", point.high)) if abs(v) < float("inf")}
+    return {
+        "quantity": point.quantity.label,
+        "unit": point.quantity.unit,
+        "step": point.step,
+        "kind": point.kind.value,
+        **finite,
+    }

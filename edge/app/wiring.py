@@ -1,0 +1,133 @@
+"""From a site's configuration to buses, devices, and the set-up of engine and judge."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, cast
+
+import drivers
+from edge.app import busmakers
+from edge.app.pipeline import Pipeline
+from edge.config import Site
+from edge.core import Contact, Edge, Lined, LineSpec, Point, Polled, Quantity, Stream
+from edge.infer.judge import Judge, JudgeSetup, LaneSite
+from edge.process.engine import Engine
+from edge.process.setup import DeviceSetup, LaneSetup, PulseSetup, Setup
+
+ENERGY: Final = {Quantity.ENERGY, Quantity.POWER, Quantity.APPARENT_POWER}
+
+
+@dataclass(frozen=True, slots=True)
+class PolledDevice:
+    """A device that is asked: its place in the site, and its driver on its bus."""
+
+    name: str
+    polled: Polled
+    every_s: float
+    stream: Stream
+
+
+@dataclass(slots=True)
+class Wiring:
+    """What hangs on which bus. Building it touches no wire."""
+
+    site: Site
+    buses: dict[str, Any] = field(default_factory=dict)
+    polled: dict[str, list[PolledDevice]] = field(default_factory=dict)  # by bus
+    lines: dict[str, list[LineSpec]] = field(default_factory=dict)  # by bus
+    lined: dict[str, tuple[str, Lined]] = field(default_factory=dict)  # by line: source, driver
+
+    @classmethod
+    def of(cls, site: Site) -> "Wiring":
+        wiring = cls(site)
+        for name, bus in site.buses.items():
+            wiring.buses[name] = busmakers.make(bus)
+        for name, device in site.devices.items():
+            spec = drivers.spec(device.driver)
+            built = drivers.build(device.driver, wiring.buses[device.bus], device.options)
+            if spec.wiring == "gpio":
+                wiring._hang(device.bus, name, cast("Lined", built))
+            else:
+                asked = cast("Polled", built)
+                stream = Stream.ENERGY if _measures_energy(asked.points) else Stream.AIR
+                wiring.polled.setdefault(device.bus, []).append(
+                    PolledDevice(name, asked, device.every_s, stream)
+                )
+        for name, lane in site.lanes.items():
+            options = {"active": lane.active, "bias": lane.bias}
+            for role in ("lead", "trail"):
+                if line := getattr(lane, role):
+                    loop = drivers.build("loop", None, {"line": line, **options})
+                    wiring._hang(lane.bus, f"{name}.{role}", cast("Lined", loop))
+        return wiring
+
+    def contact(self, edge: Edge) -> Contact | None:
+        """An edge as its device means it; None for a line that nobody claims."""
+        found = self.lined.get(edge.line)
+        return None if found is None else found[1].contact(found[0], edge)
+
+    def points(self) -> Mapping[str, Sequence[Point]]:
+        """Points of every polled device, in the order of its sweeps."""
+        return {d.name: d.polled.points for group in self.polled.values() for d in group}
+
+    def pipeline(self, *, replayed: bool = False) -> Pipeline:
+        """Engine and judge. `replayed` leaves out what recorded edges cannot speak of."""
+        setup = self.setup(replayed)
+        folder = self.site.models.dir
+        return Pipeline(
+            Engine(setup), Judge(self._judged(setup, replayed), Path(folder) if folder else None)
+        )
+
+    def close(self) -> None:
+        """Give the buses back. Always safe."""
+        for bus in self.buses.values():
+            if not isinstance(bus, str):  # the name of a GPIO chip: its listener closes it
+                bus.close()
+
+    def _hang(self, bus: str, source: str, device: Lined) -> None:
+        for spec in device.lines:
+            self.lines.setdefault(bus, []).append(spec)
+            self.lined[spec.line] = (source, device)
+
+    def setup(self, replayed: bool = False) -> Setup:
+        """What the engine must know. `replayed` leaves out what recorded edges cannot tell."""
+        site = self.site
+        devices = [] if replayed else [d for group in self.polled.values() for d in group]
+        return Setup(
+            lanes=tuple(
+                LaneSetup(
+                    name=name,
+                    approach=lane.approach,
+                    spacing_m=lane.spacing_m if lane.trail else None,
+                    loop_m=lane.loop_m,
+                    mode=lane.mode,
+                    max_presence_s=lane.max_presence_s,
+                )
+                for name, lane in site.lanes.items()
+            ),
+            devices=tuple(
+                DeviceSetup(d.name, d.stream, tuple(d.polled.points), d.every_s) for d in devices
+            ),
+            pulses=tuple(
+                PulseSetup(name, float(device.options.get("imp_per_kwh", 1000)))
+                for name, device in site.devices.items()
+                if device.driver == "s0"
+            ),
+            period_ns=site.period_ns,
+        )
+
+    def _judged(self, setup: Setup, replayed: bool) -> JudgeSetup:
+        return JudgeSetup(
+            lanes=tuple(
+                LaneSite(name, lane.approach, lane.position)
+                for name, lane in self.site.lanes.items()
+            ),
+            congestion=self.site.models.congestion,
+            anomaly=self.site.models.anomaly,
+            period_ns=setup.period_ns,
+            hurry=not replayed,  # a replay gives the same bytes, however busy the machine is
+        )
+
+
+def _measures_energy(points: Sequence[Point]) -> bool:
+    return any(point.quantity in ENERGY for point in points)

@@ -1,0 +1,24 @@
+"""`kerbstone demo [--seconds N]`: a simulated intersection, a broker and a subscriber, here."""
+
+import argparse
+import logging
+import sys
+
+from edge.core import ConfigError
+from edge.demo.broker import NoBrokerError
+from edge.demo.run import demo, new_screen
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser("demo", help="a simulated intersection", description=__doc__)
+    parser.add_argument("--seconds", type=float, metavar="N", help="end by itself; default never")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        return demo(args.seconds, new_screen())
+    except (NoBrokerError, ConfigError) as error:
+        print(f"kerbstone demo: {error}", file=sys.stderr)
+        return 2

@@ -1,0 +1,56 @@
+"""`kerbstone VERB ...`. Exit codes: 0 fine, 1 a finding, 2 wrong use, 3 not reachable."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+VERBS: Final = {
+    "run": "read the wires of a site and publish what they say",
+    "demo": "a simulated intersection, a broker and a subscriber, all on this machine",
+    "check": "say everything that is wrong with a configuration",
+    "read": "ask one device now",
+    "replay": "run recorded edges through the same code, as fast as it goes",
+    "score": "score a series for anomalies",
+    "decode": "say what recorded frames mean",
+    "subscribe": "show, and check, what a broker gets from gateways",
+    "outbox": "what waits for the platform",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb. Only that verb's module is imported: a command starts as fast as it can."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = argparse.ArgumentParser(prog="kerbstone", description=__doc__)
+    parser.add_argument("--version", action="version", version=_version())
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    wanted = next((word for word in arguments if not word.startswith("-")), None)
+    for verb, text in VERBS.items():
+        if wanted == verb:
+            import_module(f"edge.cli.{verb}").register(verbs)
+        else:
+            verbs.add_parser(verb, help=text)
+    args = parser.parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # the reader of our pipe has gone (`| head`): say nothing more, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"kerbstone {version('kerbstone')}"
+    except PackageNotFoundError:
+        return "kerbstone (not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""`kerbstone read DEVICE --config FILE`: ask one device now, through the daemon when it runs."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import drivers
+from edge.app import standalone
+from edge.config import load
+from edge.control.protocol import VerbError, ask
+from edge.core import BusError, ConfigError
+
+SITE: Final = Path("/etc/kerbstone/site.toml")
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser("read", help="ask one device now", description=__doc__)
+    parser.add_argument("device", help="its name in the configuration")
+    parser.add_argument("--config", type=Path, default=SITE, metavar="FILE")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        site = load(args.config, drivers.catalogue())
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    try:
+        answer = ask(Path(site.store.run_dir), "read", device=args.device)
+        through = "the daemon" if answer is not None else "the bus itself, no daemon runs"
+        readings = answer["readings"] if answer else standalone.read(site, args.device)
+    except VerbError as error:
+        print(f"kerbstone read: {error}", file=sys.stderr)
+        return 2
+    except BusError as error:
+        print(f"kerbstone read: {args.device} does not answer: {error}", file=sys.stderr)
+        return 3
+    if args.json:
+        print(json.dumps({"device": args.device, "through": through, "readings": readings}))
+    else:
+        print(f"{args.device}, through {through}")
+        print("\n".join(_line(r) for r in readings))
+    if all(r["value"] is None for r in readings):
+        return 3 if any(r["quality"] == "bad:silent" for r in readings) else 1
+    return 0
+
+
+def _line(reading: dict[str, Any]) -> str:
+    value = "-" if reading["value"] is None else f"{reading['value']:.6g}"
+    quality = "" if reading["quality"] == "good" else f"  {reading['quality']}"
+    return f"  {reading['point']:<24}{value:>12} {reading['unit']:<6}{quality}"

@@ -1,0 +1,69 @@
+"""`kerbstone replay --config FILE --edges CSV`: recorded edges, the same code, no wires."""
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import drivers
+from edge.app import wiring
+from edge.app.replaying import Replay, levels, open_edges, rows
+from edge.config import load
+from edge.core import ConfigError, Envelope
+from edge.uplink import wire
+
+GATEWAY = "replay"
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser("replay", help="run recorded edges through", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--edges", type=Path, required=True, metavar="CSV", help="t_ms,line,level; may be gzip"
+    )
+    parser.add_argument(
+        "--start", default="1970-01-01T00:00:00Z", metavar="ISO8601", help="wall time of t_ms = 0"
+    )
+    parser.add_argument("--json", action="store_true", help="as it always is: a record a line")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        site = load(args.config, drivers.catalogue())
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    try:
+        start_ns = _wall_ns(args.start)
+    except ValueError:
+        print(f"kerbstone replay: {args.start!r} is no ISO 8601 time", file=sys.stderr)
+        return 2
+    errors: list[str] = []
+    parts = wiring.Wiring.of(site)
+    pipeline = parts.pipeline(replayed=True)
+    pipeline.load()
+    replay = Replay(pipeline, parts, site.period_ns, errors)
+    try:
+        with open_edges(args.edges) as file:
+            before = levels(rows(file))
+        with open_edges(args.edges) as file:
+            for record in replay.run(rows(file), before):
+                envelope = Envelope(start_ns + record.from_ns, start_ns + record.to_ns, "none")
+                line = wire.encode(record, envelope, GATEWAY, "json").data
+                sys.stdout.write(line.decode() + "\n")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        print(f"kerbstone replay: {args.edges}: {error}", file=sys.stderr)
+        return 2
+    for text in errors[:20]:
+        print(f"kerbstone replay: {args.edges}: {text}", file=sys.stderr)
+    if len(errors) > 20:
+        print(f"kerbstone replay: and {len(errors) - 20} more", file=sys.stderr)
+    return 1 if errors else 0
+
+
+def _wall_ns(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000

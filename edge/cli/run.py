@@ -1,0 +1,50 @@
+"""`kerbstone run [FILE]`: read the wires of a site and publish, until told to stop."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import drivers
+from edge.acquire.clock import SystemClock
+from edge.app.daemon import BusyError, Daemon
+from edge.cli.read import SITE
+from edge.config import load, warnings
+from edge.core import ConfigError
+from edge.store import BusyError as StoreBusyError
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser("run", help="read the wires of a site", description=__doc__)
+    parser.add_argument("config", type=Path, nargs="?", default=SITE, metavar="FILE")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more in the log")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    logging.basicConfig(
+        level=logging.INFO if args.verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",  # the journal has the time
+    )
+    try:
+        site = load(args.config, drivers.catalogue())
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for warning in warnings(site):
+        logging.getLogger("kerbstone").warning("%s", warning)
+    try:
+        asyncio.run(_run(Daemon(site, SystemClock())))
+    except (BusyError, StoreBusyError) as error:
+        print(f"kerbstone run: {error}", file=sys.stderr)
+        return 3
+    return 0
+
+
+async def _run(daemon: Daemon) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, daemon.stop)
+    await daemon.run()

@@ -1,0 +1,122 @@
+"""Kill -9 of the daemon and a broker that is away: every vehicle and every kWh is accounted for.
+
+`OUTAGE_S` is how long the broker is away: some seconds here, a minute in `make outage`.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.sim.meter import Load, MeterLine, Slave
+from tests.system.site import LOOPS, METER, Records, Site, Street, gaps
+from tests.uplink.broker import Mosquitto
+
+OUTAGE_S = float(os.environ.get("OUTAGE_S", "6"))
+SETTLE_S = 0.3  # a vehicle whose rise is this near to a gap's border may be on either side
+
+
+def kwh(records: list[dict[str, Any]]) -> float:
+    """What the deltas of all records add up to."""
+    steps = [r["points"]["energy_import"] for r in records]
+    return float(sum(round(p["delta"] / p["step"]) * p["step"] for p in steps if p["delta"]))
+
+
+@pytest.mark.parametrize("encoding", ["msgpack", "json"])
+def test_nothing_is_lost_but_what_a_gap_names(
+    tmp_path: Path, broker: Mosquitto, site: Callable[..., Site], encoding: str
+) -> None:
+    if encoding == "json" and OUTAGE_S < 60:
+        pytest.skip("one encoding is enough here; `make outage` runs both")
+    load = Load(amps=lambda _: (200.0, 210.0, 190.0))  # enough for whole steps in a period
+    load.reset(1000.0)
+    line = MeterLine({1: Slave("sdm630", load.values)}, baud=38_400).start()
+    with Street(tmp_path) as street:
+        records = Records(broker, tmp_path, "--check", "--filter", "kerbstone/v1/test/gw-1/up/#")
+        one = site(LOOPS, METER, meter=line.path, encoding=encoding)
+        one.start()
+        street.drive(every_s=0.9)
+        records.wait(lambda r: len(r.of("traffic")) >= 2)
+
+        one.kill()  # while the broker is there
+        time.sleep(0.5)
+        one.start()
+        records.wait(lambda r: len(list(gaps(r.all()))) == 1)
+
+        broker.stop()  # the broker goes away
+        time.sleep(OUTAGE_S / 2)
+        one.kill()  # and the daemon is killed while it has a backlog
+        time.sleep(0.3)
+        one.start()
+        time.sleep(OUTAGE_S / 2)
+        broker.start()
+
+        records.wait(lambda r: len(list(gaps(r.all()))) == 2, 60)
+        street.end()
+        end_ns = time.monotonic_ns()
+        records.wait(lambda r: last_ns(r) > end_ns, 60)
+        assert one.stop() == 0, one.log.read_text()
+        found = list(records.all())
+        code, said = records.stop()
+
+    assert code == 0, said
+    assert len([r for r in found if r.get("again")]) == len(repeated(found)), "a silent repeat"
+    check_vehicles(found, street)
+    check_energy(found, load, line)
+    line.stop()
+
+
+def repeated(records: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    seen, twice = set(), []
+    for r in records:
+        if r["kind"] == "record":
+            key = (r["epoch"], r["stream"], r["seq"])
+            if key in seen:
+                twice.append(key)
+            seen.add(key)
+    return twice
+
+
+def last_ns(records: Records) -> int:
+    return max((r["mono"][1] * 1000 for r in records.of("traffic")), default=0)
+
+
+def is_of(record: dict[str, Any], stream: str) -> bool:
+    """A numbered record: not the retained copy of the last one."""
+    return record["kind"] == "record" and record["stream"] == stream
+
+
+def once(records: list[dict[str, Any]], stream: str) -> list[dict[str, Any]]:
+    """Each number once, as a platform would store it."""
+    return list({(r["epoch"], r["seq"]): r for r in records if is_of(r, stream)}.values())
+
+
+def check_vehicles(records: list[dict[str, Any]], street: Street) -> None:
+    counted = sum(r["volume"] for r in once(records, "traffic"))
+    holes = list(gaps(records))
+    border = int(SETTLE_S * 1e9)
+    first_ns = min(r["mono"][0] * 1000 for r in once(records, "traffic"))
+    rises = [t.lead_on_ns for t in street.passed if t.lead_on_ns >= first_ns]
+    certain = [t for t in rises if not any(a - border <= t <= b + border for a, b in holes)]
+    unsure = [t for t in rises if any(a - border <= t <= b + border for a, b in holes)]
+    assert len(certain) > 5
+    assert len(certain) <= counted <= len(certain) + len(unsure), (holes, counted, len(rises))
+    # what the gaps name is short: the time from the kill to the next listening, not more
+    assert all(b - a < 5e9 for a, b in holes)
+
+
+def check_energy(records: list[dict[str, Any]], load: Load, line: MeterLine) -> None:
+    energy = once(records, "energy")
+    energy.sort(key=lambda r: r["mono"])
+    points = [r["points"]["energy_import"] for r in energy]
+    first = next(p["first"] for p in points if p["first"] is not None)
+    last = next(p["last"] for p in reversed(points) if p["last"] is not None)
+    assert kwh(energy) == pytest.approx(last - first, abs=1e-6)
+    # 131 kW are 0.036 kWh a second: both ends are what the meter held within two seconds
+    assert 1000.0 <= first < 1000.1
+    held = load.values()["energy_import"]
+    assert held - 0.4 < last <= held + 0.001
+    assert last - first > 0.3
