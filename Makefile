@@ -7,11 +7,12 @@ CODE = $(wildcard conftest.py docs drivers edge models tests)
 # mosquitto lives where only root looks
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test check bench venv docs models lock wheel clean
+.PHONY: help demo test outage check bench venv docs models lock wheel clean
 
 help:
 	@echo "make demo          a simulated intersection; SECONDS=60 ends it by itself"
 	@echo "make test          all tests; PYTEST='-k name' for some of them"
+	@echo "make outage        kill -9 and a broker that is away for a minute, with real processes"
 	@echo "make check         format, lint, types, imports, generated documents"
 	@echo "make bench         ratios against peers, measured here"
 	@echo "make docs          write the documents that are made from code"
@@ -30,6 +31,10 @@ venv:
 test: venv
 	@.ci/tools
 	$(PY) -m pytest -m "not bench" $(PYTEST)
+
+outage: venv
+	@.ci/tools
+	OUTAGE_S=60 $(PY) -m pytest tests/system/test_outage.py $(PYTEST)
 
 check: venv
 	$(PY) -m ruff format --check $(CODE)

@@ -10,7 +10,10 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, Final, Generic, TypeVar
+
+from edge.core import Edge
 
 T = TypeVar("T")
 
@@ -28,13 +31,14 @@ class Crossing(Generic[T]):
         self._lock = threading.Lock()
         self._woken = False
         self.dropped = 0
+        self.error: BaseException | None = None
 
     def put(self, items: Sequence[T]) -> None:
         """From the bus's thread. Returns at once."""
         with self._lock:
             self._items.extend(items)
             while len(self._items) > QUEUE:
-                self._items.popleft()
+                self._drop(self._items.popleft())
                 self.dropped += 1
             wake, self._woken = not self._woken, True
         if wake:
@@ -45,11 +49,44 @@ class Crossing(Generic[T]):
 
     def _drain(self) -> None:
         with self._lock:
-            items = list(self._items)
+            items = self._mended(list(self._items))
             self._items.clear()
             self._woken = False
-        if items:
-            self._deliver(items)
+        if items and self.error is None:
+            try:
+                self._deliver(items)
+            except BaseException as error:  # noqa: BLE001  a fault of ours: the app ends with it
+                self.error = error
+
+    def _drop(self, item: T) -> None:
+        """The oldest did not fit any more."""
+
+    def _mended(self, items: list[T]) -> list[T]:
+        """What is delivered in place of `items`, when something before them was dropped."""
+        return items
+
+
+class EdgeCrossing(Crossing[Edge]):
+    """Edges that fall out are told as lost with the next edge of their line, as the kernel does."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Sequence[Edge]], None]
+    ) -> None:
+        super().__init__(loop, deliver)
+        self._lost: dict[str, int] = {}
+
+    def _drop(self, item: Edge) -> None:
+        self._lost[item.line] = self._lost.get(item.line, 0) + item.lost + 1
+
+    def _mended(self, items: list[Edge]) -> list[Edge]:
+        if not self._lost:
+            return items
+        return [
+            replace(edge, lost=edge.lost + self._lost.pop(edge.line))
+            if edge.line in self._lost
+            else edge
+            for edge in items
+        ]
 
 
 class BusThread:

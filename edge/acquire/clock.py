@@ -5,7 +5,6 @@ Source: adjtimex(2). Reading needs no privilege (`modes` = 0).
 
 import asyncio
 import ctypes
-import os
 import time
 from pathlib import Path
 from typing import Final
@@ -41,7 +40,7 @@ class SystemClock:
 
     def __init__(self, floor_ns: int = 0) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self._floor_ns = floor_ns
+        self.floor_ns = floor_ns
         self._checked_ns = -RECHECK_NS
         self._tq: TimeQuality = "none"
         self._offset_ns = 0
@@ -59,7 +58,7 @@ class SystemClock:
         await asyncio.sleep(max(0.0, (mono_ns - time.monotonic_ns()) / 1e9))
 
     def _quality(self, wall_ns: int) -> TimeQuality:
-        if wall_ns < self._floor_ns:
+        if wall_ns < self.floor_ns:
             return "none"
         timex = Timex()
         state = self._libc.adjtimex(ctypes.byref(timex))
@@ -67,15 +66,9 @@ class SystemClock:
             return "ntp"
         if RTC.exists():
             return "rtc"
-        return "floor" if self._floor_ns else "none"
+        return "floor" if self.floor_ns else "none"
 
 
 def boot_id() -> str:
     """Names this boot of the machine; the same for every process until the next one."""
     return BOOT_ID.read_text(encoding="ascii").strip()
-
-
-def start_of_process_ns() -> int:
-    """When this process began, on CLOCK_MONOTONIC. Source: proc(5), field 22 of /proc/self/stat."""
-    fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return int(fields[19]) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")

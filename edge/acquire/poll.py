@@ -16,6 +16,8 @@ from edge.core import BusError, Clock, DataError, Polled, Reason, Sweep, failed,
 
 RETRY_FIRST_S: Final = 2.0
 RETRY_CAP_S: Final = 60.0
+BREATH_NS: Final = 50_000_000  # at least so often the loop turns, however late the polls are
+FRESH_NS: Final = 3_000_000_000  # for a person
 REOPEN_AFTER_NS: Final = 15_000_000_000  # of no news at all; a fan cleans itself for 10 s
 
 
@@ -35,6 +37,7 @@ class Device:
     errors: int = 0
     missed: int = 0  # ticks that passed while the bus was busy
     news_ns: int = field(default=0, repr=False)  # when it last had a value, or was opened
+    latest: Sweep | None = field(default=None, repr=False)  # the last that had a value
 
 
 class Report(Protocol):
@@ -72,6 +75,7 @@ class Poller:
         # devices with one period start together and then follow each other as fast as the wire goes
         due = [(start_ns, i, d) for i, d in enumerate(self.devices.values())]
         heapq.heapify(due)
+        breath_ns = start_ns
         try:
             while True:
                 await self._serve_commands()
@@ -80,7 +84,11 @@ class Poller:
                 if not due or due[0][0] > now_ns:
                     until_ns = min(due[0][0] if due else now_ns + 100_000_000, now_ns + 100_000_000)
                     await self._clock.sleep_until(until_ns)
+                    breath_ns = until_ns
                     continue
+                if now_ns - breath_ns >= BREATH_NS:  # a bus blocks: who calls would wait for ever
+                    await self._clock.sleep_until(now_ns)
+                    breath_ns = now_ns
                 at_ns, order, device = heapq.heappop(due)
                 await self._tick(device)
                 next_ns = at_ns + device.every_ns
@@ -94,8 +102,17 @@ class Poller:
                 await self._close(device)
 
     async def read(self, name: str) -> Sweep:
-        """One extra reading now, for a person; the schedule goes on as it was."""
-        return await self._read(self.devices[name])
+        """One extra reading now, for a person; the schedule goes on as it was.
+
+        A sensor that measures once a second has nothing new for whoever asks in between: then it
+        is what it told the poll a moment ago.
+        """
+        device = self.devices[name]
+        result, latest = await self._read(device), device.latest
+        if latest is None or any(value is not None for value in result.values):
+            return result
+        fresh = result.mono_ns - latest.mono_ns <= max(2 * device.every_ns, FRESH_NS)
+        return latest if fresh and device.reason is None else result
 
     async def _serve_commands(self) -> None:
         while self._commands:
@@ -124,7 +141,7 @@ class Poller:
         # the moment of the answer: before it, a value cannot have been true yet
         result = sweep(device.name, self._clock.now().mono_ns, samples)
         if any(value is not None for value in result.values):
-            device.news_ns = result.mono_ns
+            device.news_ns, device.latest = result.mono_ns, result
         elif result.mono_ns - device.news_ns >= REOPEN_AFTER_NS:
             await self._close(device)  # it answers, and has nothing: it lost power and its mode
         if device.reason is not None:

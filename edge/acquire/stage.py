@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import msgpack
 
@@ -23,23 +23,45 @@ from edge.core import GOOD, Contact, Sweep, all_good, parse_quality
 FRAME: Final = struct.Struct("<II")
 LIMIT: Final = 1 << 20  # bytes of one entry; a longer one is damage
 BATCH: Final = 500  # items of one entry
+VERSION: Final = 1  # of what is in an entry
 PREFIX: Final = "stage."
-SEGMENT_LIMIT: Final = 64 << 20  # bytes of one segment: a tmpfs is memory
+ASIDE: Final = "aside."
+SEGMENT_LIMIT: Final = 16 << 20  # bytes of one segment: a tmpfs is memory
 
 Entry = list[Contact] | list[Sweep] | tuple[int, int] | tuple[str, int] | int
 """(from, to) is a gap in which nobody listened, (source, at) a line that is not watched any more,
 a number a mark: somebody listened until then."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Segment:
-    """What was read back from one file."""
+    """One file that was left behind. `read` goes through it entry by entry.
+
+    `carried` entries at its beginning repeat the end of the segment before it.
+    """
 
     number: int
     start_ns: int  # of the window
     end_ns: int  # of the window, as it was planned
-    entries: list[Entry]
-    torn: bool
+    path: Path
+    carried: int
+    at: int  # bytes up to here are whole; grows while it is read
+    count: int = 0  # entries that were read
+
+    @property
+    def begun(self) -> bool:
+        """All that it repeats is in it: the kill did not come while it was begun."""
+        return self.count >= self.carried
+
+    def read(self, skip_carried: bool) -> Iterator[Entry]:
+        """Its entries up to its end, or to a torn tail. Memory: one entry at a time."""
+        with self.path.open("rb") as file:
+            file.seek(self.at)
+            for item, end in _entries(file, self.at):
+                self.at = end
+                self.count += 1
+                if not (skip_carried and self.count <= self.carried):
+                    yield _decode(item)
 
 
 class Stage:
@@ -56,17 +78,25 @@ class Stage:
     def rotate(
         self, start_ns: int, end_ns: int, contacts: Sequence[Contact], sweeps: Sequence[Sweep]
     ) -> int:
-        """Begin the segment of the window [start, end); carries over what came early for it."""
+        """Begin the segment of the window [start, end); it carries over what came early for it."""
         self.close()
         self.number += 1
         self._size = self.sweeps = 0
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(self._path(self.number), flags, 0o600)
         carried = sum(-(-len(batch) // BATCH) for batch in (contacts, sweeps))
-        self._append({"boot": self._boot, "window": [start_ns, end_ns], "carried": carried})
+        window = [start_ns, end_ns]
+        self._append({"v": VERSION, "boot": self._boot, "window": window, "carried": carried})
         self.add_contacts(contacts)
         self.add_sweeps(sweeps)
         return self.number
+
+    def resume(self, segment: Segment, sweeps: int) -> None:
+        """Go on in a segment that has just been read, behind its last whole entry."""
+        self.close()
+        self.number, self.sweeps, self._size = segment.number, sweeps, segment.at
+        os.truncate(segment.path, segment.at)
+        self._fd = os.open(segment.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
     def add_contacts(self, batch: Sequence[Contact]) -> None:
         for part in _parts(batch):
@@ -95,6 +125,13 @@ class Stage:
             if path != self._path(self.number):
                 path.unlink(missing_ok=True)
 
+    def set_aside(self, segments: Sequence[Segment]) -> None:
+        """Keep what could not be read back, for people; the next that is set aside replaces it."""
+        for old in self._folder.glob(f"{ASIDE}*"):
+            old.unlink(missing_ok=True)
+        for segment in segments:
+            segment.path.rename(self._folder / f"{ASIDE}{segment.path.name}")
+
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
@@ -115,38 +152,36 @@ class Stage:
         return self._folder / f"{PREFIX}{number:08d}"
 
 
-def read_back(folder: Path, boot: str, since: int = 0) -> list[Segment]:
-    """The segments of this boot from number `since` on, oldest first, without repetitions.
+def left_behind(folder: Path, boot: str, since: int = 0) -> list[Segment]:
+    """The segments of this boot and this version from number `since` on, oldest first.
 
-    Segments of another boot speak in another boot's time; they are left out as well.
+    Those of another boot speak in another boot's time. When the first is not number `since`, what
+    the outbox refers to is gone.
     """
-    found: list[Segment] = []
+    found = []
     for path in sorted(folder.glob(f"{PREFIX}*"), key=_number):
-        items = list(_entries(path.read_bytes()))
-        header = items[0] if items and isinstance(items[0], dict) else None
-        if header is None or header.get("boot") != boot or _number(path) < since:
+        with path.open("rb") as file:
+            header, at = next(_entries(file, 0), (None, 0))
+        if not isinstance(header, dict) or header.get("v") != VERSION:
             continue
-        skip = int(header["carried"]) if found else 0
-        entries = [_decode(item) for item in items[1 + skip :] if item is not None]
-        start_ns, end_ns = header["window"]
-        found.append(Segment(_number(path), start_ns, end_ns, entries, items[-1] is None))
+        if header.get("boot") == boot and _number(path) >= since:
+            start_ns, end_ns = header["window"]
+            carried = int(header["carried"])
+            found.append(Segment(_number(path), start_ns, end_ns, path, carried, at))
     return found
 
 
-def _entries(data: bytes) -> Iterator[Any]:
-    """Entry by entry; a last None says that the tail was torn."""
-    at = 0
-    while at < len(data):
-        if at + FRAME.size > len(data):
-            yield None
+def _entries(file: BinaryIO, at: int) -> Iterator[tuple[Any, int]]:
+    """Entry by entry, each with the offset of its end; stops at the first that is not whole."""
+    while len(frame := file.read(FRAME.size)) == FRAME.size:
+        length, crc = FRAME.unpack(frame)
+        if length > LIMIT:
             return
-        length, crc = FRAME.unpack_from(data, at)
-        body = data[at + FRAME.size : at + FRAME.size + length]
-        if length > LIMIT or len(body) < length or zlib.crc32(body) != crc:
-            yield None
+        body = file.read(length)
+        if len(body) < length or zlib.crc32(body) != crc:
             return
-        yield msgpack.unpackb(body)
         at += FRAME.size + length
+        yield msgpack.unpackb(body), at
 
 
 def _decode(item: Any) -> Entry:

@@ -3,19 +3,20 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from typing import Final, Protocol
 
 from drivers.buses.gpio.bus import GpioBus
 from drivers.buses.gpio.line import LineState
-from edge.acquire.busthread import BusThread, Crossing
+from edge.acquire.busthread import BusThread, Crossing, EdgeCrossing
 from edge.acquire.poll import Device, Poller
-from edge.app.wiring import Wiring
+from edge.app.wiring import PolledDevice, Wiring
 from edge.core import Clock, Edge, Reason, Sweep
 from edge.health.progress import Progress
 
-BEAT_NS: Final = 1_000_000_000
+BEAT_NS: Final = 250_000_000  # a kill is known to within this
+FOREVER_NS: Final = 1 << 63
 SILENCE_S: Final = 90.0  # a poll of a silent device with the longest time-out allowed, and some
 LOG = logging.getLogger("kerbstone.bus")
 
@@ -33,23 +34,20 @@ class Buses:
     """Starts and stops the threads. What they bring arrives in the main loop, in batches."""
 
     def __init__(
-        self,
-        wiring: Wiring,
-        clock: Clock,
-        taker: Taker,
-        progress: Progress,
+        self, wiring: Wiring, clock: Clock, taker: Taker, progress: Progress, broken: Container[str]
     ) -> None:
         loop = asyncio.get_running_loop()
         self._loop, self._clock, self._wiring = loop, clock, wiring
-        self._edges: Crossing[Edge] = Crossing(loop, taker.edges)
+        self._edges = EdgeCrossing(loop, taker.edges)
         self._sweeps: Crossing[Sweep] = Crossing(loop, taker.sweeps)
-        self._taker = taker
-        self._progress = progress
+        self._taker, self._progress = taker, progress
+        self._heard: dict[str, int] = {}  # when each GPIO bus last proved that it listens
+        self._error: BaseException | None = None
         self.pollers: dict[str, Poller] = {}
         self.threads: dict[str, BusThread] = {}
         for bus, devices in wiring.polled.items():
             self.pollers[bus] = Poller(
-                [Device(d.name, d.polled, int(d.every_s * 1e9)) for d in devices],
+                [_device(d, d.name in broken) for d in devices],
                 clock,
                 lambda sweep: self._sweeps.put((sweep,)),
                 self._report,
@@ -74,8 +72,14 @@ class Buses:
                 LOG.error("bus %s hangs in a system call and is left behind", name)
 
     def error(self) -> BaseException | None:
-        """The first fault of ours that ended a thread."""
-        return next((t.error for t in self.threads.values() if t.error is not None), None)
+        """The first fault of ours, in a thread or in what takes what it brings."""
+        threads = (thread.error for thread in self.threads.values())
+        errors = (self._error, self._edges.error, self._sweeps.error, *threads)
+        return next((error for error in errors if error is not None), None)
+
+    def heard_ns(self) -> int:
+        """Until when all GPIO buses have proved to listen; without one nothing limits it."""
+        return min(self._heard.values(), default=FOREVER_NS)
 
     @property
     def dropped(self) -> int:
@@ -93,7 +97,9 @@ class Buses:
             done: asyncio.Future[Sweep] = asyncio.get_running_loop().create_future()
 
             async def command() -> None:
-                done.set_result(await poller.read(name))
+                found = await poller.read(name)
+                if not done.done():  # whoever asked may have gone
+                    done.set_result(found)
 
             poller.command(command)
             return await done
@@ -112,13 +118,15 @@ class Buses:
             self._wiring.buses[bus].close()
 
     async def _listen(self, gpio: GpioBus, owner: str) -> None:
-        """Listen, and show once a second that the loop turns: silent lines are no hung thread."""
+        """Listen, and show that the loop turns: silent lines are no hung thread."""
         beat = self._beat(owner)
+        self._heard[owner] = self._clock.now().mono_ns
         listening = asyncio.create_task(gpio.run())
         try:
             while not listening.done():
                 beat()
-                await self._clock.sleep_until(self._clock.now().mono_ns + BEAT_NS)
+                now_ns = self._heard[owner] = self._clock.now().mono_ns
+                await self._clock.sleep_until(now_ns + BEAT_NS)
             listening.result()
         finally:
             listening.cancel()
@@ -132,4 +140,17 @@ class Buses:
 
     def _to_main(self, call: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the main loop has ended: nobody is there to hear
-            self._loop.call_soon_threadsafe(call, *arguments)
+            self._loop.call_soon_threadsafe(self._guarded, partial(call, *arguments))
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001  a fault of ours: the app ends with it
+            self._error = self._error or error
+
+
+def _device(device: PolledDevice, broken: bool) -> Device:
+    """A device that was broken when the former process ended says so when it answers again."""
+    found = Device(device.name, device.polled, int(device.every_s * 1e9))
+    found.reason = Reason.SILENT if broken else None
+    return found

@@ -1,48 +1,48 @@
 """The daemon: joins the parts, lets time pass, and ends cleanly.
 
 The order matters. At a start: the outbox opens, the former stage is read back, only then the wires.
-At a window's end: the next segment of the stage begins, records and states are committed together,
-only then the former segment goes. At a stop: the wires, the open window, the link, the outbox.
+At a stop: the wires, the open window, the link, the outbox.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import msgpack
-
-from edge.acquire.clock import boot_id
-from edge.acquire.stage import Stage, read_back
+from edge.acquire.clock import SystemClock, boot_id
+from edge.acquire.stage import Stage
 from edge.app.buses import Buses
+from edge.app.intake import Intake
+from edge.app.ledger import Ledger
 from edge.app.pipeline import Pipeline
-from edge.app.recover import Before, recover
-from edge.app.uplinks import sender_for
+from edge.app.uplinks import broker_for, sender_for
 from edge.app.verbs import status, verbs
-from edge.app.windows import GRACE_NS, Windows
+from edge.app.windows import GRACE_NS, SYNCED
 from edge.app.wiring import Wiring
 from edge.config import Site
 from edge.control.locks import BusLock
 from edge.control.protocol import ControlServer
-from edge.core import Clock, Contact, Draft, Edge, Point, Reason, Stamp, Stream, Sweep
+from edge.core import Clock, Stamp
 from edge.health.notify import Notify
 from edge.health.progress import Progress
-from edge.store import Mark, Writer
-from edge.uplink.wire import raw_body
+from edge.store import Epoch, Writer
+from edge.uplink.sender import Sender
 
 LOG = logging.getLogger("kerbstone")
 
 TICK_NS: Final = 500_000_000
-MODEL_STATE_NS: Final = 900_000_000_000  # models' state is worth one write in 15 min
-STATE_VERSION: Final = 1
+ALIVE_S: Final = 5.0  # how often systemd hears that work is done, or oftener if it wants to
 DRAIN_S: Final = 3.0  # at a stop, for the last records; what is left waits on the card
-WRITER_SILENCE: Final = 2  # periods without a commit
-RAW_VALUES: Final = 40_000  # of one batch: within what a record may weigh and a platform unpacks
+SENDER_SILENCE_S: Final = 120.0
+LEDGER_SILENCE: Final = 2  # periods without a commit, and a minute
 
 
 class BusyError(Exception):
     """Another process works on the buses of this site."""
+
+
+class FolderError(Exception):
+    """A folder of the site cannot be made or written."""
 
 
 class Daemon:
@@ -51,34 +51,33 @@ class Daemon:
     def __init__(self, site: Site, clock: Clock) -> None:
         self.site, self.clock = site, clock
         self.wiring = Wiring.of(site)
+        self.broker = broker_for(site)
         self.pipeline: Pipeline = self.wiring.pipeline()
-        self.progress = Progress()
-        self.notify = Notify()
+        self.progress, self.notify = Progress(), Notify()
         self.boot_id = boot_id()
         self.stage = Stage(Path(site.store.run_dir), self.boot_id)
-        self.writer: Writer  # from the moment that `_open` says so
-        self._open = False
-        self.problems: dict[str, str] = {}  # what is broken now, by device or line
+        self.intake = Intake(self.wiring, self.pipeline, self.stage, clock)
         self.started_ns = clock.now().mono_ns
-        self.unclaimed = 0
-        self._urgent: list[Draft] = []
-        self._raw: list[Sweep] = []
-        self._stop = asyncio.Event()
-        self._wake = asyncio.Event()  # something cannot wait for the next tick
-        self._committing = asyncio.Lock()
-        self._models_saved_ns = self.started_ns
+        # from `run` on
+        self.writer: Writer
+        self.epoch: Epoch
+        self.ledger: Ledger
+        self.sender: Sender
+        self.buses: Buses
+        self._stopping = False
+        self._alive_ns = 0
         self._loading: asyncio.Future[None] | None = None
         self._locks: list[BusLock] = []
 
     # -- life ------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        self._stop.set()
-        self._wake.set()
+        self._stopping = True
+        self.intake.wake.set()
 
     async def run(self) -> None:
-        """Until `stop`. Raises BusyError, and whatever fault of ours ended a part."""
-        self._take_locks()
+        """Until `stop`. Raises BusyError, FolderError, and whatever fault of ours ended a part."""
+        self._prepare()
         try:
             store = self.site.store
             self.writer = await Writer.start(
@@ -87,280 +86,158 @@ class Daemon:
                 boot_id=self.boot_id,
                 run_dir=Path(store.run_dir),
             )
-            self._open = True
-            self.epoch = self.writer.epoch
-            self.sender = sender_for(self)
-            self.writer.on_rows = self.sender.offer
-            self.buses = Buses(self.wiring, self.clock, self, self.progress)
-            await self._recover()
-            self.buses.start()
-            control = ControlServer(Path(self.site.store.run_dir), verbs(self))
-            await control.start()
-            sending = asyncio.create_task(self.sender.run(), name="sender")
-            self.notify.ready(self._summary())
             try:
-                await self._live(sending)
+                await self._with_outbox()
             finally:
-                self.notify.stopping("sending what is left")
-                await control.close()
-                await self.buses.stop()
-                await self._close_window(self._now(), partial=True, last=True)
-                await self.sender.drain(DRAIN_S)
-                sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
-        finally:
-            if self._open:
                 await self.writer.close()
+        finally:
             self.stage.close()
+            self.notify.close()
             for lock in self._locks:
                 lock.release()
 
-    def _now(self) -> int:
-        return self.clock.now().mono_ns
+    async def _with_outbox(self) -> None:
+        self.epoch = self.writer.epoch
+        await self._know_the_past()
+        self.sender = sender_for(self)
+        self.ledger = Ledger(
+            self.wiring, self.pipeline, self.intake, self.stage, self.writer, self.clock,
+            self.boot_id,
+        )  # fmt: skip
+        self.ledger.offer = self.writer.on_rows = self._committed
+        self._expect("ledger", LEDGER_SILENCE * self.site.period_ns / 1e9 + 60)
+        await self.ledger.recover()
+        self.buses = Buses(
+            self.wiring, self.clock, self.intake, self.progress, self.intake.problems
+        )
+        self.buses.start()
+        control = ControlServer(Path(self.site.store.run_dir), verbs(self))
+        await control.start()
+        self._expect("sender", SENDER_SILENCE_S)
+        sending = asyncio.create_task(self.sender.run(), name="sender")
+        self.intake.changed = self.sender.publish_status
+        self.notify.ready(self._summary())
+        try:
+            await self._live(sending)
+        finally:
+            self.notify.stopping("sending what is left")
+            self.intake.changed = lambda: None
+            await control.close()
+            await self.buses.stop()
+            await self.ledger.close(self.clock.now().mono_ns, partial=True, last=True)
+            await self.sender.drain(DRAIN_S)
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
 
-    def _summary(self) -> str:
-        return f"{len(self.wiring.points())} devices, {len(self.site.lanes)} lanes"
+    async def _know_the_past(self) -> None:
+        """A wall clock that lies before what a former boot knew for certain is wrong."""
+        former = self.epoch.former
+        if former is not None and isinstance(self.clock, SystemClock):
+            marks = await self.writer.marks(former.boot)
+            known = (mark.wall_ns for mark in marks if mark.tq in SYNCED)
+            self.clock.floor_ns = max(known, default=0)
 
-    def _take_locks(self) -> None:
-        for bus in self.wiring.buses:
-            lock = BusLock(Path(self.site.store.run_dir), bus)
-            if not lock.take():
+    def _prepare(self) -> None:
+        """Folders and locks. The daemon owns every bus of its site, or none."""
+        for key in ("dir", "run_dir"):
+            folder = Path(getattr(self.site.store, key))
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                locks = [BusLock(folder, bus) for bus in self.wiring.buses]
+                taken = [lock.take() for lock in locks] if key == "run_dir" else []
+            except OSError as error:
+                raise FolderError(
+                    f"store.{key} = {folder}: {error.strerror}; run as the user kerbstone or as "
+                    f"root, or set store.{key} to a folder of yours"
+                ) from error
+            self._locks += [lock for lock, mine in zip(locks, taken, strict=False) if mine]
+            if not all(taken):
+                busy = list(self.wiring.buses)[taken.index(False)]
+                for lock in self._locks:
+                    lock.release()
                 raise BusyError(
-                    f"bus {bus} is in use by another process: a daemon that runs already, or a "
+                    f"bus {busy} is in use by another process: a daemon that runs already, or a "
                     "`kerbstone read`; stop it first (systemctl stop kerbstone)"
                 )
-            self._locks.append(lock)
 
     async def _live(self, sending: "asyncio.Task[None]") -> None:
         """Tick by tick: end windows, keep the stage marked, feed the watchdog."""
-        self.progress.expect("writer", WRITER_SILENCE * self.site.period_ns / 1e9 + 60, self._now())
-        while not self._stop.is_set():
+        while not self._stopping:
             now = self.clock.now()
-            self.stage.mark(now.mono_ns - GRACE_NS)
-            if (error := self.buses.error()) is not None:
-                raise error
-            for part in (sending, self._loading):
-                if part is not None and part.done():
-                    part.result()  # a fault of ours is not hidden
-            why = self.windows.cut(now)
-            if why is not None:
-                await self._cut(now, why)
-            elif now.mono_ns >= self.windows.end_ns + GRACE_NS:
-                await self._close_window(self.windows.end_ns)
-            await self._commit_between(now)
-            healthy, reason = self.progress.healthy(now.mono_ns)
-            if healthy:
-                self.notify.alive()
-            else:
-                LOG.error("the watchdog is not fed: %s", reason)
-            wake_ns = min(now.mono_ns + TICK_NS, self.windows.end_ns + GRACE_NS)
-            await self._sleep(wake_ns)
+            self.stage.mark(min(now.mono_ns - GRACE_NS, self.buses.heard_ns()))
+            self._load_models()
+            self._raise_faults(sending)
+            self._say_troubles()
+            await self.ledger.tick(now)
+            self._feed_watchdog(now)
+            await self._sleep(min(now.mono_ns + TICK_NS, self.ledger.next_ns))
 
     async def _sleep(self, until_ns: int) -> None:
         """Until then, or until somebody asks to stop, or something urgent came in."""
         sleeping = asyncio.create_task(self.clock.sleep_until(until_ns))
-        waking = asyncio.create_task(self._wake.wait())
+        waking = asyncio.create_task(self.intake.wake.wait())
         await asyncio.wait((sleeping, waking), return_when=asyncio.FIRST_COMPLETED)
         sleeping.cancel()
         waking.cancel()
-        self._wake.clear()
+        self.intake.wake.clear()
 
-    # -- what comes in ---------------------------------------------------------------------------
-
-    def edges(self, batch: Sequence[Edge]) -> None:
-        contacts: list[Contact] = []
-        for edge in batch:
-            contact = self.wiring.contact(edge)
-            if contact is None:
-                self.unclaimed += 1
-            else:
-                contacts.append(contact)
-        self.stage.add_contacts(contacts)
-        self._hurry(self.pipeline.contacts(contacts))
-        self._heard()
-
-    def sweeps(self, batch: Sequence[Sweep]) -> None:
-        self.stage.add_sweeps(batch)
-        if self.site.streams.raw:
-            self._raw += batch
-            if self.site.streams.raw_commit_s == 0:
-                self._wake.set()
-        self._hurry(self.pipeline.sweeps(batch))
-        self._heard()
-
-    def _heard(self) -> None:
-        """Models load after the first news: the first value is not late."""
-        if self._loading is None:
+    def _load_models(self) -> None:
+        """After the first news, so that the first value is not late; off the loop."""
+        if self.intake.heard and self._loading is None:
             loop = asyncio.get_running_loop()
             self._loading = loop.run_in_executor(None, self.pipeline.load)
+            self._loading.add_done_callback(lambda _: self.sender.publish_meta())
 
-    def _hurry(self, drafts: Sequence[Draft]) -> None:
-        """These do not wait for the window's end, nor for the next tick."""
-        if drafts:
-            self._urgent += drafts
-            self._wake.set()
+    def _raise_faults(self, sending: "asyncio.Task[None]") -> None:
+        """A fault of ours in any part ends the process; systemd starts it again."""
+        if (error := self.buses.error()) is not None:
+            raise error
+        for part in (sending, self._loading):
+            if part is not None and part.done():
+                part.result()
 
-    def fault(self, device: str, reason: Reason | None, text: str) -> None:
-        """A device fails, or answers again."""
-        self._trouble(device, device, reason, text)
+    def _say_troubles(self) -> None:
+        """What is counted in the status is worth an event the first time."""
+        if self.buses.dropped:
+            text = "the main loop is too busy: something that came in was dropped, and is marked"
+            self.intake.once("overload", text)
+        if self.stage.overflow:
+            text = "the stage is full: a kill would lose what is not in it"
+            self.intake.once("stage", text)
+        if self.writer.trouble is not None:
+            self.intake.once("journal", self.writer.trouble)
 
-    def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None:
-        """A line is closed, or open (again): what is known of its loop ends there."""
-        source, _ = self.wiring.lined[line]
-        if reason is not None:
-            self.stage.unwatched(source, at_ns)
-            self.pipeline.engine.closed(source, at_ns)
-        self._trouble(f"line {line}", source.partition(".")[0], reason, text)
+    def _summary(self) -> str:
+        """One line for `systemctl status`."""
+        link = "connected" if self.sender.connected else "not connected"
+        broken = f"; broken: {', '.join(self.intake.problems)}" if self.intake.problems else ""
+        devices, lanes = len(self.wiring.points()), len(self.site.lanes)
+        return f"{devices} devices, {lanes} lanes, {link}{broken}"
 
-    def _trouble(self, what: str, source: str, reason: Reason | None, text: str) -> None:
-        """An event and a line in the log, once; what was never broken is not said to work again."""
-        if reason is None and self.problems.pop(what, None) is None:
-            return
-        (LOG.info if reason is None else LOG.warning)("%s: %s", what, text)
-        now_ns = self._now()
-        body = {"event": "sensor_fault", "state": "off", "text": f"{what}: {text}"}
-        if reason is not None:
-            self.problems[what] = text
-            body |= {"state": "on", "reason": str(reason)}
-        self._hurry([Draft(Stream.EVENT, source, now_ns, now_ns, body)])
-
-    def alarm(self, kind: str, text: str) -> None:
-        """The link has something to say that a person should hear."""
-        LOG.warning("%s", text)
-        now_ns = self._now()
-        body = {"event": kind, "text": text}
-        self._hurry([Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)])
+    # -- for the parts ---------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
         return status(self)
 
-    # -- what goes out ---------------------------------------------------------------------------
+    def _committed(self, rows: Any) -> None:
+        self.progress.done("ledger", self.clock.now().mono_ns)
+        self.sender.offer(rows)
 
-    async def _recover(self) -> None:
-        """Read back what the former process had seen; commit what it could not."""
-        now = self.clock.now()
-        folder = Path(self.site.store.run_dir)
-        self.windows = Windows(self.site.period_ns, now)
-        before = await self._restore()
-        since = before.segment if before is not None else 0
-        segments = read_back(folder, self.boot_id, since)
-        found = recover(
-            self.pipeline, before, self.epoch.boot, segments, now.mono_ns, self.windows.end_ns,
-            self._former(),
-        )  # fmt: skip
-        self.windows.end_ns = found.end_ns
-        self.stage.number = max((s.number for s in segments), default=since)
-        self._urgent += found.drafts
-        self._raw += found.sweeps if self.site.streams.raw else []
-        await self._begin_segment(found.start_ns)
-        for gap in found.gaps:
-            self.stage.gap(*gap)
+    def beat(self, owner: str) -> None:
+        """This part has done a piece of work."""
+        self.progress.done(owner, self.clock.now().mono_ns)
 
-    def _former(self) -> dict[str, Any] | None:
-        former = self.epoch.former
-        return None if former is None else {"epoch": former.epoch, "last": dict(former.last)}
+    def _expect(self, owner: str, silence_s: float) -> None:
+        self.progress.expect(owner, silence_s, self.clock.now().mono_ns)
 
-    async def _restore(self) -> Before | None:
-        """States of the former process, as of its last committed window."""
-        states = {owner: await self.writer.state(owner) for owner in ("app", "engine", "judge")}
-        if states["app"] is None or states["engine"] is None:
-            return None
-        try:
-            before = Before.parse(msgpack.unpackb(states["app"][1]))
-            self.pipeline.engine.restore(msgpack.unpackb(states["engine"][1]))
-        except (KeyError, TypeError, ValueError) as error:
-            LOG.warning("the former state is of no use (%s): starting afresh", error)
-            return None
-        if states["judge"] is not None:
-            self.pipeline.judge.restore(msgpack.unpackb(states["judge"][1]))
-        return before
-
-    async def _cut(self, now: Stamp, why: str) -> None:
-        """Time became known, or jumped: the open window ends here, and says so."""
-        if why == "step":
-            self.pipeline.engine.mark(Reason.CLOCK)
-        text = {
-            "synchronised": "The clock is synchronised now: windows follow the wall.",
-            "step": "The clock was set while it was trusted: the window around it is marked.",
-        }[why]
-        self._urgent.append(
-            Draft(
-                Stream.EVENT, "gateway", now.mono_ns, now.mono_ns,
-                {"event": "clock", "reason": why, "text": text},
-            )
-        )  # fmt: skip
-        await self._close_window(now.mono_ns, partial=True)
-
-    async def _close_window(
-        self, end_ns: int, *, partial: bool = False, last: bool = False
-    ) -> None:
-        now = self.clock.now()
-        drafts = self.pipeline.close(end_ns, partial=partial)
-        at = Stamp(end_ns, now.wall_ns - (now.mono_ns - end_ns), now.tq)
-        self.windows.opened(at)
-        save_models = last or now.mono_ns - self._models_saved_ns >= MODEL_STATE_NS
-        if save_models:
-            self._models_saved_ns = now.mono_ns
-        await self._begin_segment(end_ns, drafts, save_models)
-
-    async def _begin_segment(
-        self, start_ns: int, drafts: Sequence[Draft] = (), save_models: bool = False
-    ) -> None:
-        """Commit what the window before gave, together with the state as of its end."""
-        contacts, sweeps = self.pipeline.engine.pending()
-        segment = self.stage.rotate(start_ns, self.windows.end_ns, contacts, sweeps)
-        states = {"engine": self.pipeline.snapshot()}
-        if save_models:
-            states["judge"] = self.pipeline.judge.snapshot()
-        early = len(sweeps)
-        await self._commit(drafts, states, segment, start_ns, early)
-        self.stage.drop_others()
-
-    async def _commit_between(self, now: Stamp) -> None:
-        """Events at once; raw sweeps when they are due."""
-        due = self._raw and now.mono_ns >= self._raw_due_ns()
-        if self._urgent or due:
-            await self._commit((), {}, self.stage.number, self.window_start_ns, 0)
-
-    def _raw_due_ns(self) -> int:
-        return self._raw[0].mono_ns + int(self.site.streams.raw_commit_s * 1e9)
-
-    async def _commit(
-        self,
-        drafts: Sequence[Draft],
-        states: Mapping[str, Any],
-        segment: int,
-        start_ns: int,
-        early: int,
-    ) -> None:
-        async with self._committing:
-            urgent, self._urgent = self._urgent, []
-            raw, self._raw = self._raw, []
-            self.window_start_ns = start_ns
-            before = Before(self.epoch.boot, segment, start_ns, (segment, self.stage.sweeps))
-            packed = {
-                owner: (STATE_VERSION, msgpack.packb(state))
-                for owner, state in {**states, "app": before.packed()}.items()
-            }
-            rows = [*urgent, *drafts, *self._raw_drafts(raw)]
-            now = self.clock.now()
-            mark = Mark(now.mono_ns, now.wall_ns, now.tq)
-            self.sender.offer(await self.writer.commit(rows, packed, clock=mark))
-            self.progress.done("writer", self._now())
-
-    def _raw_drafts(self, raw: Sequence[Sweep]) -> list[Draft]:
-        points, drafts = self.wiring.points(), []
-        part: list[Sweep] = []
-        values = 0
-        for sweep in raw:
-            part.append(sweep)
-            values += len(sweep.values)
-            if values >= RAW_VALUES:
-                drafts.append(_raw_draft(points, part))
-                part, values = [], 0
-        return [*drafts, _raw_draft(points, part)] if part else drafts
-
-
-def _raw_draft(points: Mapping[str, Sequence[Point]], sweeps: Sequence[Sweep]) -> Draft:
-    times = [sweep.mono_ns for sweep in sweeps]
-    return Draft(Stream.RAW, "", min(times), max(times), raw_body(points, sweeps))
+    def _feed_watchdog(self, now: Stamp) -> None:
+        due_s = min(self.notify.watchdog_s or ALIVE_S, ALIVE_S)
+        if now.mono_ns - self._alive_ns < due_s * 1e9:
+            return
+        self._alive_ns = now.mono_ns
+        healthy, why = self.progress.healthy(now.mono_ns)
+        if healthy:
+            self.notify.alive()
+            self.notify.status(self._summary())
+        else:
+            LOG.error("the watchdog is not fed: %s", why)

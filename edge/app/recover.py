@@ -15,42 +15,66 @@ from edge.core import Contact, Draft, Stream, Sweep
 
 ALL: Final = ["*"]
 LONGEST: Final = 1.5  # periods: a window that would be longer begins anew
+TEXTS: Final = {
+    "start": "This gateway starts for the first time: there is nothing before.",
+    "lost": "What this gateway knew of the time before is gone with its outbox.",
+    "restart": "The daemon was not running in between.",
+    "power": "The box was off in between: the window that was open is lost, with what had not "
+    "been committed. Totals go on from the registers.",
+    "stage": "The daemon was not running in between, and what it had seen of the window that was "
+    "open cannot be read back. Totals go on from the registers.",
+}
+
+REASONS: Final = {"lost": "restart", "stage": "restart"}
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What the outbox keeps of the former process; `start_ns` is where its open window began."""
+    """What the outbox keeps of the former process; `start_ns` is where its open window began.
+
+    `raw` are the segment and the number of its sweeps that are in the outbox as raw records;
+    `problems` what was broken, and said so, by device or line.
+    """
 
     boot: int
     segment: int
     start_ns: int
-    raw: tuple[int, int] = (0, 0)  # segment, and sweeps of it that are in the outbox as raw
+    raw: tuple[int, int] = (0, 0)
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, state: Mapping[str, Any]) -> "Before":
         """Raises KeyError, TypeError or ValueError for a state that is not one."""
         segment, count = state["raw"]
-        numbers = [int(state["boot"]), int(state["segment"]), int(state["start_ns"])]
-        return cls(numbers[0], numbers[1], numbers[2], (int(segment), int(count)))
+        boot, number, start_ns = (int(state[key]) for key in ("boot", "segment", "start_ns"))
+        return cls(boot, number, start_ns, (int(segment), int(count)), dict(state["problems"]))
 
     def packed(self) -> dict[str, Any]:
+        """For the outbox."""
         return {
             "boot": self.boot,
             "segment": self.segment,
             "start_ns": self.start_ns,
             "raw": list(self.raw),
+            "problems": dict(self.problems),
         }
 
 
 @dataclass(slots=True)
 class Recovered:
-    """Where the daemon goes on: its open window [start, end), records to commit, raw sweeps too."""
+    """Where the daemon goes on: its open window [start, end), records to commit, raw sweeps too.
+
+    `segment` is the one to go on with, `count` the sweeps that are in it; None begins a new one.
+    `gap` is to be staged once the records are committed.
+    """
 
     start_ns: int
     end_ns: int
     drafts: list[Draft] = field(default_factory=list)
-    gaps: list[tuple[int, int]] = field(default_factory=list)  # that reach into the open window
     sweeps: list[Sweep] = field(default_factory=list)
+    segment: Segment | None = None
+    count: int = 0
+    gap: tuple[int, int] | None = None
 
 
 def recover(
@@ -61,54 +85,66 @@ def recover(
     now_ns: int,
     end_ns: int,
     former: Mapping[str, Any] | None,
+    damaged: bool = False,
 ) -> Recovered:
-    """Bring the pipeline to the present moment.
+    """Bring the pipeline to the present moment. `damaged`: the outbox was not as it was left.
 
     Its state as of the last committed window is already restored. `end_ns` is where a window that
     is open now ends by the clock; `former` names the former epoch and its last numbers.
     """
+    if before is None:
+        why = "lost" if damaged else "start"
+        return _anew(pipeline, _gap(why, None, now_ns, former), now_ns, end_ns)
+    if before.boot != boot:
+        return _anew(pipeline, _gap("power", before, now_ns, former), now_ns, end_ns)
+    if not segments or segments[0].number != before.segment:
+        return _anew(pipeline, _gap("stage", before, now_ns, former), now_ns, end_ns)
     result = Recovered(now_ns, end_ns)
-    if before is None or before.boot != boot:
-        pipeline.engine.start(now_ns)
-        reason, since = ("start", None) if before is None else ("power", before)
-        result.drafts.append(_gap(reason, since, now_ns, former))
-        return result
-    alive_ns = planned_ns = before.start_ns
+    alive_ns = before.start_ns
     for i, segment in enumerate(segments):
         if i:  # the window before had ended, but its commit had not come
             result.drafts += pipeline.close(segment.start_ns)
-        count = 0
-        for entry in segment.entries:
-            alive_ns = max(alive_ns, _feed(pipeline, entry, result))
-            if isinstance(entry, list) and entry and isinstance(entry[0], Sweep):
-                result.sweeps += _uncommitted(entry, segment.number, count, before.raw)
-                count += len(entry)
-        result.start_ns, planned_ns = segment.start_ns, segment.end_ns
-    result.gaps.append((alive_ns, max(alive_ns, now_ns)))
-    pipeline.lost(*result.gaps[-1])
+        result.segment, result.count = segment, 0
+        for entry in segment.read(skip_carried=bool(i)):
+            alive_ns = max(alive_ns, _feed(pipeline, entry, result, before.raw))
     result.drafts.append(_gap("restart", replace(before, start_ns=alive_ns), now_ns, former))
-    if planned_ns > now_ns:  # back before the window's end: it goes on
-        result.end_ns = planned_ns
-    elif segments:
-        result.drafts += pipeline.close(planned_ns)
-        result.start_ns = planned_ns
-    if not segments or result.end_ns - result.start_ns > LONGEST * pipeline.period_ns:
-        if segments and alive_ns > result.start_ns:  # the next window had begun
+    return _go_on(pipeline, result, alive_ns, now_ns)
+
+
+def _anew(pipeline: Pipeline, gap: Draft, now_ns: int, end_ns: int) -> Recovered:
+    pipeline.engine.start(now_ns)
+    return Recovered(now_ns, end_ns, [gap])
+
+
+def _go_on(pipeline: Pipeline, result: Recovered, alive_ns: int, now_ns: int) -> Recovered:
+    """All has been read back; nobody listened from `alive_ns` until now."""
+    assert result.segment is not None, "there was a stage"
+    planned_ns = result.segment.end_ns
+    result.gap = (alive_ns, max(alive_ns, now_ns))
+    pipeline.lost(*result.gap)
+    if planned_ns > now_ns:  # back before the window's end: it goes on, in its segment
+        result.start_ns, result.end_ns = result.segment.start_ns, planned_ns
+        if not result.segment.begun:
+            result.segment = None  # killed in its first entries: the next holds what is pending
+        return result
+    result.segment = None
+    result.drafts += pipeline.close(planned_ns)
+    result.start_ns = planned_ns
+    if result.end_ns - planned_ns > LONGEST * pipeline.period_ns:
+        if alive_ns > planned_ns:  # the next window had begun
             result.drafts += pipeline.close(alive_ns + 1, partial=True)
         pipeline.engine.start(now_ns)  # whole windows have passed: they are in the gap
-        result.start_ns = now_ns
-    result.gaps = [gap for gap in result.gaps if gap[1] > result.start_ns]
+        result.start_ns, result.gap = now_ns, None
     return result
 
 
-def _feed(pipeline: Pipeline, entry: Any, result: Recovered) -> int:
+def _feed(pipeline: Pipeline, entry: Any, result: Recovered, raw: tuple[int, int]) -> int:
     """Feed one entry of a stage; returns the last moment that it proves somebody listened."""
     match entry:
         case int(until_ns):
             return until_ns
         case (int(from_ns), int(to_ns)):
             pipeline.lost(from_ns, to_ns)
-            result.gaps.append((from_ns, to_ns))
             return to_ns
         case (str(source), int(at_ns)):
             pipeline.engine.closed(source, at_ns)
@@ -117,39 +153,35 @@ def _feed(pipeline: Pipeline, entry: Any, result: Recovered) -> int:
             result.drafts += pipeline.contacts(entry)
         case [Sweep(), *_]:
             result.drafts += pipeline.sweeps(entry)
+            result.sweeps += _uncommitted(entry, result, raw)
+            result.count += len(entry)
+            return 0  # an edge that is older may have been under way, on another bus
         case _:
             return 0
     return int(max(item.mono_ns for item in entry))
 
 
-def _uncommitted(
-    entry: Sequence[Any], segment: int, count: int, raw: tuple[int, int]
-) -> Sequence[Sweep]:
+def _uncommitted(entry: Sequence[Sweep], at: Recovered, raw: tuple[int, int]) -> Sequence[Sweep]:
     """The sweeps of an entry that no raw record holds yet."""
-    if segment < raw[0]:
+    assert at.segment is not None, "an entry is read from a segment"
+    if at.segment.number < raw[0]:
         return []
-    skip = raw[1] - count if segment == raw[0] else 0
+    skip = raw[1] - at.count if at.segment.number == raw[0] else 0
     return entry[max(0, skip) :]
 
 
-def _gap(reason: str, since: Before | None, to_ns: int, former: Mapping[str, Any] | None) -> Draft:
+def _gap(why: str, since: Before | None, to_ns: int, former: Mapping[str, Any] | None) -> Draft:
     """The event that names a hole in time: what every record after a start refers to.
 
     The hole begins at `since.start_ns`, in the time of the boot that is named with it.
     """
-    texts = {
-        "start": "This gateway starts for the first time: there is nothing before.",
-        "restart": "The daemon was not running in between.",
-        "power": "The box was off in between: the window that was open is lost, with what had "
-        "not been committed. Totals go on from the registers.",
-    }
     body: dict[str, Any] = {
         "event": "gap",
-        "reason": reason,
+        "reason": REASONS.get(why, why),
         "sources": ALL,
         "gap": [None if since is None else since.start_ns // 1000, to_ns // 1000],
         "boot_before": None if since is None else since.boot,
-        "text": texts[reason],
+        "text": TEXTS[why],
     }
     if former is not None:
         body["former"] = dict(former)

@@ -1,19 +1,21 @@
 """Recorded edges through the same code as live, on a virtual clock, as fast as it goes."""
 
-import csv
 import gzip
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Final, TextIO
 
 from edge.app.pipeline import Pipeline
 from edge.app.wiring import Wiring
 from edge.core import Contact, Draft, Edge, Key, Record, Stream
 
-HEADER = ["t_ms", "line", "level"]
-BATCH = 512  # edges handed over at once; the result does not depend on it
+HEADER: Final = ["t_ms", "line", "level"]
+SHOWN: Final = 20  # errors in full; the rest is counted
+LONGEST: Final = 1000  # characters of one line
+FARTHEST_NS: Final = 366 * 86_400 * 1_000_000_000  # a year of windows is half a million records
+BATCH: Final = 512  # edges handed over at once; the result does not depend on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,31 +28,45 @@ class Row:
 
 
 def rows(file: TextIO) -> Iterator[Row]:
-    """Read `t_ms,line,level`; `t_ms` may have decimals, of which microseconds are kept."""
-    reader = csv.reader(file)
-    header = next(reader, [])
-    if [cell.strip() for cell in header] != HEADER:
-        yield Row(1, None, f"the first line must be {','.join(HEADER)}, not {','.join(header)!r}")
+    """Read `t_ms,line,level`; `t_ms` may have decimals, of which microseconds are kept.
+
+    No cell needs quotes, so there are none: a stray one spoils its own row only.
+    """
+    header = file.readline(LONGEST).strip()
+    if [cell.strip() for cell in header.split(",")] != HEADER:
+        yield Row(1, None, f"the first line must be {','.join(HEADER)}, not {header[:80]!r}")
         return
-    before_ns = -1
-    for cells in reader:
-        number = reader.line_num
-        if not cells:
+    before_ns = 0
+    for number, text in enumerate(_lines(file), 2):
+        cells = [cell.strip() for cell in text.split(",")]
+        if cells == [""]:
             continue
         try:
-            t_ms, line, level = (cell.strip() for cell in cells)
+            t_ms, line, level = cells
             mono_ns = round(float(t_ms) * 1000) * 1000
             high = {"0": False, "1": True}[level]
         except KeyError:
-            yield Row(number, None, f"level is 0 or 1, not {cells[2]!r}")
+            yield Row(number, None, f"level is 0 or 1, not {cells[2][:80]!r}")
+            continue
         except (ValueError, OverflowError):
-            yield Row(number, None, f"three cells are needed, a number first, not {cells!r}")
+            yield Row(number, None, f"three cells, a number first, are needed: {text[:80]!r}")
+            continue
+        if not 0 <= mono_ns <= FARTHEST_NS:
+            yield Row(number, None, f"t_ms {t_ms[:30]} is not between 0 and a year")
+        elif mono_ns < before_ns:
+            yield Row(number, None, f"t_ms {t_ms[:30]} lies before the line above: sort by t_ms")
         else:
-            if mono_ns < max(before_ns, 0):
-                yield Row(number, None, f"t_ms {t_ms} lies before the line above: sort by t_ms")
-                continue
             before_ns = mono_ns
             yield Row(number, Edge(line, high, mono_ns, number))
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """Line by line; of one that is too long the beginning, which is no row then."""
+    while text := file.readline(LONGEST):
+        rest = text
+        while rest and not rest.endswith("\n"):
+            rest = file.readline(LONGEST)
+        yield text
 
 
 def levels(source: Iterator[Row]) -> dict[str, bool]:
@@ -79,7 +95,8 @@ class Replay:
     pipeline: Pipeline
     wiring: Wiring
     period_ns: int
-    errors: list[str]
+    errors: list[str] = field(default_factory=list)  # the first ones, for people
+    wrong: int = 0  # rows that were left out
 
     def run(self, source: Iterator[Row], levels: Mapping[str, bool]) -> Iterator[Record]:
         """`levels` are those before the first edge, as the kernel tells them at opening."""
@@ -105,15 +122,18 @@ class Replay:
 
     def _contact(self, row: Row) -> Contact | None:
         if row.edge is None:
-            self.errors.append(f"line {row.number}: {row.error}")
+            self._refuse(row, row.error)
             return None
         contact = self.wiring.contact(row.edge)
         if contact is None:
             known = ", ".join(sorted(self.wiring.lined))
-            self.errors.append(
-                f"line {row.number}: {row.edge.line!r} is no line of the site ({known})"
-            )
+            self._refuse(row, f"{row.edge.line[:80]!r} is no line of the site ({known})")
         return contact
+
+    def _refuse(self, row: Row, text: str) -> None:
+        self.wrong += 1
+        if len(self.errors) < SHOWN:
+            self.errors.append(f"line {row.number}: {text}")
 
     @staticmethod
     def _numbered(drafts: list[Draft], numbers: dict[Stream, int]) -> Iterator[Record]:

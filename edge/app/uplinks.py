@@ -1,11 +1,13 @@
 """What the daemon tells the city about itself, and the sender that tells it."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge.config import Site, password
 from edge.core import Quantity
-from edge.uplink.broker import broker_of
+from edge.uplink.broker import Broker, broker_of
 from edge.uplink.sender import Sender
 from edge.uplink.wire import Topics
 
@@ -13,32 +15,38 @@ if TYPE_CHECKING:
     from edge.app.daemon import Daemon
 
 
-def sender_for(daemon: "Daemon") -> Sender:
-    """The link to the site's broker. Touches no network yet."""
-    site, uplink = daemon.site, daemon.site.uplink
-    broker = broker_of(
+def broker_for(site: Site) -> Broker:
+    """The site's broker. Reads the files that are named. Raises ConfigError."""
+    uplink = site.uplink
+    return broker_of(
         uplink.url,
         site.place.gateway,
         ca=_path(uplink.ca),
         cert=_path(uplink.cert),
         key=_path(uplink.key),
         username=uplink.username,
-        password_file=_path(uplink.password_file),
+        password=password(uplink),
         keepalive_s=uplink.keepalive_s,
         window=uplink.window,
         protocol=uplink.protocol,
     )
+
+
+def sender_for(daemon: "Daemon") -> Sender:
+    """The link to the site's broker. Touches no network yet."""
+    site = daemon.site
     return Sender(
-        broker,
-        Topics(uplink.prefix, site.place.id, site.place.gateway),
+        daemon.broker,
+        Topics(site.uplink.prefix, site.place.id, site.place.gateway),
         site.place.gateway,
-        uplink.encoding,
+        site.uplink.encoding,
         daemon.writer,
         daemon.clock,
         boot=daemon.epoch.boot,
         status=daemon.status,
         meta=lambda: meta(daemon),
-        alarm=daemon.alarm,
+        alarm=daemon.intake.alarm,
+        beat=partial(daemon.beat, "sender"),
     )
 
 

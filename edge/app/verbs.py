@@ -58,7 +58,7 @@ def status(daemon: "Daemon") -> dict[str, Any]:
         "boot": daemon.epoch.boot,
         "epoch": daemon.epoch.epoch,
         "tq": now.tq,
-        "problems": dict(daemon.problems),
+        "problems": dict(daemon.intake.problems),
         "devices": {
             device.name: {
                 "reads": device.reads,
@@ -70,7 +70,8 @@ def status(daemon: "Daemon") -> dict[str, Any]:
             for device in poller.devices.values()
         },
         "dropped": daemon.buses.dropped,
-        "unclaimed_edges": daemon.unclaimed,
+        "unclaimed_edges": daemon.intake.unclaimed,
+        "strangers": daemon.pipeline.engine.strangers,
         "stage_overflow": daemon.stage.overflow,
         "models": daemon.pipeline.judge.status(),
         "rss_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import drivers
+from edge.app.uplinks import broker_for
 from edge.config import (
     Bus,
     GpioBus,
@@ -38,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
     except Problems as error:
         return _refused(args, error.problems)
     points, wrong = _points(site)
+    wrong += _uplink(site)
     if wrong:
         return _refused(args, wrong)
     remarks = warnings(site)
@@ -72,6 +75,20 @@ def _points(site: Site) -> tuple[dict[str, list[str]], list[Problem]]:
             continue
         points[name] = [point.key for point in getattr(built, "points", ())]
     return points, wrong
+
+
+def _uplink(site: Site) -> list[Problem]:
+    """Files of the uplink that are here must be of use; one that is not here is a warning."""
+    uplink = site.uplink
+    named = (uplink.ca, uplink.cert, uplink.key, uplink.password_file)
+    if not all(os.access(name, os.R_OK) for name in named if name):
+        return []
+    try:
+        broker_for(site)
+    except ConfigError as error:
+        key, _, text = str(error).removeprefix("uplink.").partition(": ")
+        return [site.remark(("uplink", key), text or key)]
+    return []
 
 
 def _report(

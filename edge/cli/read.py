@@ -36,6 +36,9 @@ def run(args: argparse.Namespace) -> int:
     except VerbError as error:
         print(f"kerbstone read: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"kerbstone read: {error}; use sudo, or join the group kerbstone", file=sys.stderr)
+        return 3
     except BusError as error:
         print(f"kerbstone read: {args.device} does not answer: {error}", file=sys.stderr)
         return 3

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,11 +40,10 @@ def run(args: argparse.Namespace) -> int:
     except ValueError:
         print(f"kerbstone replay: {args.start!r} is no ISO 8601 time", file=sys.stderr)
         return 2
-    errors: list[str] = []
     parts = wiring.Wiring.of(site)
     pipeline = parts.pipeline(replayed=True)
     pipeline.load()
-    replay = Replay(pipeline, parts, site.period_ns, errors)
+    replay = Replay(pipeline, parts, site.period_ns)
     try:
         with open_edges(args.edges) as file:
             before = levels(rows(file))
@@ -52,14 +52,17 @@ def run(args: argparse.Namespace) -> int:
                 envelope = Envelope(start_ns + record.from_ns, start_ns + record.to_ns, "none")
                 line = wire.encode(record, envelope, GATEWAY, "json").data
                 sys.stdout.write(line.decode() + "\n")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except BrokenPipeError:
+        raise  # whoever reads us has seen enough: that is no fault of the file
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         print(f"kerbstone replay: {args.edges}: {error}", file=sys.stderr)
         return 2
-    for text in errors[:20]:
+    for text in replay.errors:
         print(f"kerbstone replay: {args.edges}: {text}", file=sys.stderr)
-    if len(errors) > 20:
-        print(f"kerbstone replay: and {len(errors) - 20} more", file=sys.stderr)
-    return 1 if errors else 0
+    if replay.wrong > len(replay.errors):
+        more = replay.wrong - len(replay.errors)
+        print(f"kerbstone replay: and {more} more", file=sys.stderr)
+    return 1 if replay.wrong else 0
 
 
 def _wall_ns(text: str) -> int:

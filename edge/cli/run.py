@@ -9,7 +9,7 @@ from pathlib import Path
 
 import drivers
 from edge.acquire.clock import SystemClock
-from edge.app.daemon import BusyError, Daemon
+from edge.app.daemon import BusyError, Daemon, FolderError
 from edge.cli.read import SITE
 from edge.config import load, warnings
 from edge.core import ConfigError
@@ -37,7 +37,10 @@ def run(args: argparse.Namespace) -> int:
         logging.getLogger("kerbstone").warning("%s", warning)
     try:
         asyncio.run(_run(Daemon(site, SystemClock())))
-    except (BusyError, StoreBusyError) as error:
+    except ConfigError as error:  # a file that it names cannot be used
+        print(f"kerbstone run: {error}", file=sys.stderr)
+        return 2
+    except (BusyError, FolderError, StoreBusyError) as error:
         print(f"kerbstone run: {error}", file=sys.stderr)
         return 3
     return 0

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import json
 import math
 import sys
 from collections.abc import Iterator
@@ -25,21 +26,22 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "NaN is missing. A line that cannot be read is told on stderr and left out.",
     )
     parser.add_argument("series", metavar="SERIES.csv", help="timestamp,value; - reads stdin")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.series == "-":
-        return _score("stdin", sys.stdin)
+        return _score("stdin", sys.stdin, args.json)
     try:
         with Path(args.series).open(encoding="utf-8", newline="") as file:
-            return _score(args.series, file)
+            return _score(args.series, file, args.json)
     except (OSError, UnicodeDecodeError) as error:
         print(f"kerbstone score: {args.series}: {error}", file=sys.stderr)
         return 2
 
 
-def _score(name: str, file: TextIO) -> int:
+def _score(name: str, file: TextIO, as_json: bool) -> int:
     reader = csv.reader(file)
     header = [cell.strip() for cell in next(reader, [])]
     if header != HEADER:
@@ -53,7 +55,8 @@ def _score(name: str, file: TextIO) -> int:
     if scorer.why:
         print(f"kerbstone score: {scorer.why}; the {scorer.by} scores", file=sys.stderr)
     wrong = 0
-    sys.stdout.write("timestamp,value,state,onset\n")
+    if not as_json:
+        sys.stdout.write("timestamp,value,state,onset\n")
     try:
         for line, stamp, text, value in _rows(reader):
             if value is None and text.lower() not in MISSING:
@@ -62,7 +65,11 @@ def _score(name: str, file: TextIO) -> int:
                     print(f"kerbstone score: {name}:{line}: {text}", file=sys.stderr)
                 continue
             state, onset = scorer.step(value)
-            sys.stdout.write(f"{stamp},{text},{state:.3f},{onset:.3f}\n")
+            if as_json:
+                row = {"timestamp": stamp, "value": value, "state": state, "onset": onset}
+                sys.stdout.write(json.dumps(row) + "\n")
+            else:
+                sys.stdout.write(f"{_quoted(stamp)},{text},{state:.3f},{onset:.3f}\n")
     except csv.Error as error:
         print(f"kerbstone score: {name}:{reader.line_num}: {error}", file=sys.stderr)
         return 1
@@ -86,7 +93,7 @@ def _rows(reader: "Iterator[list[str]]") -> Iterator[tuple[int, str, str, float 
             continue
         stamp, text = cells[0].strip(), cells[1].strip()
         if text.lower() in MISSING:
-            yield line, _quoted(stamp), text, None
+            yield line, stamp, text, None
             continue
         try:
             value = float(text)
@@ -96,7 +103,7 @@ def _rows(reader: "Iterator[list[str]]") -> Iterator[tuple[int, str, str, float 
         if not math.isfinite(value):
             yield line, stamp, f"{text!r} is not a finite number", None
             continue
-        yield line, _quoted(stamp), text, value
+        yield line, stamp, text, value
 
 
 def _quoted(stamp: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.acquire.clock import SystemClock
+from edge.config import read_password
 from edge.core import ConfigError
 from edge.platform.check import Auditor, Report
 from edge.platform.filters import refusal, subscriptions
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
             cert=args.cert,
             key=args.key,
             username=args.username,
-            password_file=args.password_file,
+            password=read_password(args.password_file) if args.password_file else None,
         )
     except ConfigError as error:
         return _say(str(error), 2)

@@ -1,7 +1,6 @@
 """The configuration of a site: one TOML file, read once, checked whole."""
 
 from edge.config.advice import warnings
-from edge.config.endpoint import Endpoint, endpoint
 from edge.config.loading import load
 from edge.config.model import (
     Bus,
@@ -20,11 +19,11 @@ from edge.config.model import (
     Uplink,
 )
 from edge.config.problem import Problem, Problems
-from edge.config.secrets import password
+from edge.config.secrets import password, read_password
 from edge.config.site import Site
 
 __all__ = [
-    "Bus", "Device", "Endpoint", "GpioBus", "I2cBus", "Lane", "ModbusRtuBus", "ModbusTcpBus",
+    "Bus", "Device", "GpioBus", "I2cBus", "Lane", "ModbusRtuBus", "ModbusTcpBus",
     "Models", "Place", "Privacy", "Problem", "Problems", "SerialBus", "Site", "Store", "Streams",
-    "Uplink", "endpoint", "load", "password", "warnings",
+    "Uplink", "load", "password", "read_password", "warnings",
 ]  # fmt: skip

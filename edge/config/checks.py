@@ -5,8 +5,8 @@ from pathlib import Path as FilePath
 from typing import Final
 
 from edge.config.build import Draft
-from edge.config.endpoint import Endpoint, endpoint
 from edge.config.problem import near
+from edge.core import Endpoint, endpoint
 
 HOUR_S: Final = 3600
 OTHERS: Final = 0o007  # the part of a file's mode that is for everybody

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from msgspec import Meta, Struct, field
 
-from edge.config.endpoint import Endpoint, endpoint
+from edge.core import Endpoint, endpoint
 
 VERSION: Final = 1  # of the file's format; a file of another version is refused
 

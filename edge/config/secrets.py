@@ -11,17 +11,20 @@ LIMIT: Final = 1024  # bytes
 
 def password(uplink: Uplink) -> str | None:
     """The password, or None when none was configured. Raises ConfigError."""
-    if uplink.password_file is None:
-        return None
+    return None if uplink.password_file is None else read_password(Path(uplink.password_file))
+
+
+def read_password(path: Path) -> str:
+    """The one line of this file. Raises ConfigError."""
     try:
-        with Path(uplink.password_file).open("rb") as file:
+        with path.open("rb") as file:
             data = file.read(LIMIT + 1)
     except OSError as error:
-        raise ConfigError(f"{uplink.password_file}: cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     text = data.removesuffix(b"\n").removesuffix(b"\r")
     if not text or len(data) > LIMIT or b"\n" in text or b"\0" in text:
-        raise ConfigError(f"{uplink.password_file}: one line with the password belongs in it")
+        raise ConfigError(f"{path}: one line with the password belongs in it")
     try:
         return text.decode()
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{uplink.password_file}: the password is not UTF-8 text") from error
+        raise ConfigError(f"{path}: the password is not UTF-8 text") from error

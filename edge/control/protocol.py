@@ -15,6 +15,7 @@ from typing import Any, Final
 VERSION: Final = 1
 LINE: Final = 64 * 1024
 CLIENTS: Final = 8
+IDLE_S: Final = 60.0  # a client that says nothing gives its place to another
 NAME: Final = "control.sock"
 
 Verb = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
@@ -54,11 +55,11 @@ class ControlServer:
             if self._clients > CLIENTS:
                 writer.write(_line({"ok": False, "error": "too many clients; try again later"}))
                 return
-            while line := await reader.readline():
+            while line := await asyncio.wait_for(reader.readline(), IDLE_S):
                 writer.write(_line(await self._answer(line)))
                 await writer.drain()
-        except (ConnectionError, ValueError):
-            pass  # it went away, or its line had no end
+        except (ConnectionError, ValueError, TimeoutError):
+            pass  # it went away, its line had no end, or it has nothing to say
         finally:
             self._clients -= 1
             writer.close()

@@ -2,6 +2,7 @@
 
 from edge.core.crc import crc8, crc16_modbus
 from edge.core.edge import Bias, Contact, Edge, LineSpec
+from edge.core.endpoint import Endpoint, endpoint
 from edge.core.errors import BusError, ConfigError, DataError
 from edge.core.point import Kind, Point, Quantity
 from edge.core.ports import Clock, Cut, I2cBus, Lined, ModbusBus, Polled, SerialBus
@@ -23,8 +24,8 @@ from edge.core.record import Body, Draft, Envelope, Key, Record, Stream
 
 __all__ = [
     "GOOD", "Bad", "Bias", "Body", "BusError", "Clock", "ConfigError", "Contact", "Cut",
-    "DataError", "Doubt", "Draft", "Edge", "Envelope", "Grade", "I2cBus", "Key", "Kind", "LineSpec",
-    "Lined", "ModbusBus", "Point", "Polled", "Quality", "Quantity", "Reading", "Reason", "Record",
-    "Sample", "SerialBus", "Stamp", "Stream", "Sweep", "TimeQuality", "Value", "all_good", "bad",
-    "crc8", "crc16_modbus", "failed", "parse_quality", "sweep", "uncertain",
+    "DataError", "Doubt", "Draft", "Edge", "Endpoint", "Envelope", "Grade", "I2cBus", "Key", "Kind",
+    "LineSpec", "Lined", "ModbusBus", "Point", "Polled", "Quality", "Quantity", "Reading", "Reason",
+    "Record", "Sample", "SerialBus", "Stamp", "Stream", "Sweep", "TimeQuality", "Value", "all_good",
+    "bad", "crc8", "crc16_modbus", "endpoint", "failed", "parse_quality", "sweep", "uncertain",
 ]  # fmt: skip

@@ -19,7 +19,12 @@ from edge.demo.warm import WARM_S, warm
 from edge.platform.subscribe import listen, source_of
 from edge.uplink.wire import WireError, decode
 
-CONFIG: Final = Path(__file__).parents[2] / "deploy" / "demo.toml"
+HERE: Final = Path(__file__).parent
+# in a wheel it lies beside this file, in a checkout in deploy/
+CONFIG: Final = next(
+    (p for p in (HERE / "demo.toml", HERE.parents[1] / "deploy" / "demo.toml") if p.exists()),
+    HERE / "demo.toml",
+)
 TOPICS: Final = "kerbstone/v1/#"
 DRAIN_S: Final = 3.0
 

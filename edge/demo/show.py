@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
 
-from edge.platform.lines import line
+from edge.platform.lines import line, told
 from edge.uplink.wire import Message
 
 CLEAR: Final = "\x1b[H\x1b[J"
 BOLD, RED, DIM, PLAIN = "\x1b[1m", "\x1b[1;31m", "\x1b[2m", "\x1b[0m"
 FLAGS_SHOWN: Final = 8
+ON: Final = "!"  # before a flag that was raised; behind the time of day
 AIR: Final = ("pm2_5", "pm10", "temperature", "humidity", "voc_index", "nox_index")
 ENERGY: Final = ("power", "voltage_l1", "current_l1", "frequency", "energy_import")
 EVENTS: Final = ("congestion", "anomaly", "sensor_fault")
@@ -53,8 +54,8 @@ class Board:
                     out += ["", f"{stream.upper()}  {name}", self._points(data["points"], keys)]
         out += ["", f"FLAGS ({len(self.flags)})   {self.records} records received"]
         for when, data in self.flags[-FLAGS_SHOWN:]:
-            state = data.get("state", "")
-            out.append(f"  {when[11:19]} {data['event']} {state}: {data.get('text', '')}")
+            mark = ON if data.get("state") == "on" else " "
+            out.append(f"  {when[11:19]} {mark} {told(data)}")
         return [*out, "", *self.notes]
 
     def _lane(self, name: str, data: Mapping[str, Any]) -> str:
@@ -114,7 +115,7 @@ def _cell(value: Any, form: str, width: int) -> str:
 
 
 def _coloured(row: str) -> str:
-    if " on: " in row:
+    if row[10:13] == f" {ON} ":
         return f"{RED}{row}{PLAIN}"
     if row[:4].isupper():
         return f"{BOLD}{row}{PLAIN}"

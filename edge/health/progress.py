@@ -33,10 +33,6 @@ class Progress:
         if found is not None:
             found.done_ns = max(found.done_ns, now_ns)
 
-    def forget(self, owner: str) -> None:
-        """It has ended on purpose, or was abandoned and has a successor."""
-        self._owners.pop(owner, None)
-
     def healthy(self, now_ns: int) -> tuple[bool, str]:
         """Whether all owners make progress; if not, which do not, and since when."""
         late = [
@@ -45,7 +41,3 @@ class Progress:
             if now_ns - owner.done_ns > owner.silence_ns
         ]
         return not late, "; ".join(late)
-
-    def next_late_ns(self) -> int | None:
-        """The moment at which the first owner would be late if nothing more happened."""
-        return min((o.done_ns + o.silence_ns for o in list(self._owners.values())), default=None)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from edge.infer.features import LaneSite
 from edge.infer.flags import Flag, Turn
 from edge.infer.guard import Guard
+from edge.infer.kept import LONG_S, KeptApproach, numbers
 from edge.infer.manifest import ModelError
-from edge.infer.rules import OCCUPANCY, POSITIONS, Occupancy, OccupancyRule
+from edge.infer.rules import OCCUPANCY, POSITIONS, STALE_S, Occupancy, OccupancyRule
 
 if TYPE_CHECKING:
     from edge.infer.session import Session, Tensor
@@ -36,7 +37,11 @@ class ApproachVerdict:
 
 
 class Approaches:
-    """State and flags of all approaches. Rule and model see every window; one of them speaks."""
+    """State and flags of all approaches. Rule and model see every window; one of them speaks.
+
+    A flag that is up when the model begins anew is the rule's until it is down, or the model sees
+    the congestion too: a model that has just begun would call every jam over.
+    """
 
     def __init__(self, lanes: Iterable[LaneSite], guard: Guard) -> None:
         self.names = tuple(sorted({lane.approach for lane in lanes}))
@@ -46,7 +51,8 @@ class Approaches:
         on, off = (known.on, known.off) if known else (ON, OFF)
         self._flags = {name: Flag(on, off, QUIET_S) for name in self.names}
         self._state: Tensor | None = None
-        self._saved: bytes | None = None
+        self._saved: dict[str, bytes] = {}  # rows of the state that waits for the model
+        self._ruled: set[str] = set()  # approaches of whose flag the model knows nothing
         self._behind: deque[tuple[Seen, float]] = deque(maxlen=KEPT)
 
     def step(self, now_ns: int, dt_s: float, seen: Seen) -> list[ApproachVerdict]:
@@ -56,18 +62,27 @@ class Approaches:
         ruled = [self._rules[name].step(seen.get(name, {}), dt_s) for name in self.names]
         self._behind.append((seen, dt_s))
         modelled = self._model(now_ns) if self.guard.ready(now_ns) else None
-        if modelled is not None and self.guard.manifest is not None:
-            chances, by = modelled, self.guard.manifest.by
-        else:
-            chances, by = ruled, OCCUPANCY
-        return [self._told(name, p, dt_s, by) for name, p in zip(self.names, chances, strict=True)]
+        model = self.guard.manifest.by if self.guard.manifest else ""
+        verdicts = []
+        for i, (name, p) in enumerate(zip(self.names, ruled, strict=True)):
+            if modelled is None or self._is_ruled(name, modelled[i]):
+                verdicts.append(self._told(name, p, dt_s, OCCUPANCY))
+            else:
+                verdicts.append(self._told(name, modelled[i], dt_s, model))
+        return verdicts
+
+    def _is_ruled(self, name: str, p: float | None) -> bool:
+        if p is not None and p >= self._flags[name].on:
+            self._ruled.discard(name)
+        return name in self._ruled
 
     def _told(self, name: str, p: float | None, dt_s: float, by: str) -> ApproachVerdict:
         flag = self._flags[name]
-        if p is None:
-            return ApproachVerdict(name, None, flag.drop(), by)
-        p = round(p, 3)
-        return ApproachVerdict(name, p, flag.step(p, p, dt_s), by)
+        p = None if p is None else round(p, 3)
+        turn = flag.drop() if p is None else flag.step(p, p, dt_s)
+        if not flag.raised:
+            self._ruled.discard(name)
+        return ApproachVerdict(name, p, turn, by)
 
     def _model(self, now_ns: int) -> list[float | None] | None:
         """What the model says, after it has caught up; None if it cannot be trusted now."""
@@ -93,15 +108,15 @@ class Approaches:
         ]
 
     def _first(self, session: Session) -> Tensor:
-        fresh = session.started([0.0] * len(self.names))
-        saved, self._saved = self._saved, None
-        if saved is None:
-            return fresh
-        try:
-            state = session.revived(saved)
-        except ModelError:
-            return fresh
-        return state if len(state) == len(fresh) else fresh
+        state = session.started([0.0] * len(self.names))
+        saved, self._saved = self._saved, {}
+        for i, name in enumerate(self.names):
+            try:
+                state[i] = session.row(saved[name])
+            except (KeyError, ModelError):
+                if self._flags[name].raised:
+                    self._ruled.add(name)
+        return state
 
     def _feed(self, session: Session, seen: Seen, dt_s: float) -> dict[str, Tensor]:
         x, present = [], []
@@ -125,19 +140,22 @@ class Approaches:
     def missing(self, now_ns: int, gap_s: float) -> None:
         """Nobody watched for `gap_s`: one step without a loop, which may end what was known."""
         for name in self.names:
-            self._rules[name].step({}, gap_s)
+            if self._rules[name].step({}, gap_s) is None:
+                self._flags[name].hold(STALE_S)  # it takes as long to know again
         self._behind.append(({}, gap_s))
 
     def snapshot(self) -> dict[str, Any]:
         """State as of the last window, JSON-like."""
-        state = self._state
+        rows = self._rows()
+        whole = b"".join(rows[name] for name in self.names) if len(rows) == len(self.names) else b""
+        kept = self.kept()
         return {
             "model": self.guard.sha256,
             "names": list(self.names),
-            "state": "" if state is None else base64.b64encode(state.tobytes()).decode(),
-            "smooth": [list(self._rules[name].smooth) for name in self.names],
-            "age_s": [[min(a, 1e6) for a in self._rules[name].age_s] for name in self.names],
-            "raised": [self._flags[name].raised for name in self.names],
+            "state": base64.b64encode(whole).decode(),
+            "smooth": [list(kept[name].smooth) for name in self.names],
+            "age_s": [list(kept[name].age_s) for name in self.names],
+            "raised": [kept[name].raised for name in self.names],
         }
 
     def restore(self, saved: Mapping[str, Any]) -> bool:
@@ -145,16 +163,53 @@ class Approaches:
 
         Raises KeyError, TypeError or ValueError for what is not a snapshot.
         """
-        names = list(saved["names"])
-        for i, name in enumerate(names):
-            if name in self._rules:
-                self._rules[name].smooth = [float(v) for v in saved["smooth"][i]]
-                self._rules[name].age_s = [float(v) for v in saved["age_s"][i]]
-                self._flags[name].raised = bool(saved["raised"][i])
-        if not saved["state"]:
-            return True
-        if saved["model"] != self.guard.sha256 or names != list(self.names):
-            return False
-        self._saved = base64.b64decode(saved["state"], validate=True)
+        names = [str(name) for name in saved["names"]]
+        data = base64.b64decode(saved["state"], validate=True)
+        size = len(data) // max(1, len(names))
+        told = {
+            name: KeptApproach(
+                bool(saved["raised"][i]), 0.0, 0.0,
+                numbers(saved["smooth"][i], 0.0, 1.0), numbers(saved["age_s"][i], 0.0, LONG_S),
+                data[i * size : (i + 1) * size],
+            )
+            for i, name in enumerate(names)
+        }  # fmt: skip
+        return self.take(told, str(saved["model"])) or not data
+
+    def kept(self) -> dict[str, KeptApproach]:
+        """Each approach as of the last window."""
+        rows = {} if self._behind else self._rows()
+        out = {}
+        for name in self.names:
+            rule, flag = self._rules[name], self._flags[name]
+            known = b"" if name in self._ruled else rows.get(name, b"")
+            out[name] = KeptApproach(
+                flag.raised, flag.low_s, flag.hold_s, tuple(rule.smooth),
+                tuple(min(age_s, LONG_S) for age_s in rule.age_s), known,
+            )  # fmt: skip
+        return out
+
+    def take(self, kept: Mapping[str, KeptApproach], model: str) -> bool:
+        """Go on with what was kept; False when its rows are of another model, and not taken."""
+        same = model == self.guard.sha256
+        for name in self.names:
+            self._saved.pop(name, None)
+            one = kept.get(name)
+            if one is None:
+                self._flags[name].put(False)
+                continue
+            self._flags[name].put(one.raised, one.low_s, one.hold_s)
+            self._rules[name].smooth = list(one.smooth)
+            self._rules[name].age_s = list(one.age_s)
+            if same and one.row:
+                self._saved[name] = one.row
         self._state = None
-        return True
+        self._ruled.clear()
+        self._behind.clear()
+        return same
+
+    def _rows(self) -> dict[str, bytes]:
+        state = self._state
+        if state is None:
+            return dict(self._saved)
+        return {name: state[i].tobytes() for i, name in enumerate(self.names)}

@@ -20,21 +20,37 @@ class Flag:
     quiet_s: float = 0.0
     raised: bool = False
     low_s: float = 0.0
+    hold_s: float = 0.0  # so long a low level proves nothing: who gives it has just begun to watch
 
     def step(self, up: float, down: float, dt_s: float) -> Turn | None:
         """`up` raises the flag, `down` clears it (for most flags the same number)."""
         if not self.raised:
             if up >= self.on:
-                self.raised, self.low_s = True, 0.0
+                self.put(True)
                 return "on"
             return None
-        self.low_s = self.low_s + dt_s if down <= self.off else 0.0
+        if down > self.off:
+            self.low_s = self.hold_s = 0.0
+        elif self.hold_s > 0.0:
+            self.hold_s = max(0.0, self.hold_s - dt_s)
+        else:
+            self.low_s += dt_s
         if self.low_s > 0.0 and self.low_s >= self.quiet_s:
-            self.raised = False
+            self.put(False)
             return "off"
         return None
 
     def drop(self) -> Turn | None:
         """Nothing is known any more: a flag that was raised goes off."""
-        was, self.raised = self.raised, False
+        was = self.raised
+        self.put(False)
         return "off" if was else None
+
+    def put(self, raised: bool, low_s: float = 0.0, hold_s: float = 0.0) -> None:
+        """Say how it is, without a turn."""
+        self.raised, self.low_s, self.hold_s = raised, low_s, hold_s
+
+    def hold(self, for_s: float) -> None:
+        """Whoever judges now does not know what raised it: no low level counts for so long."""
+        if self.raised:
+            self.low_s, self.hold_s = 0.0, for_s

@@ -41,7 +41,7 @@ class Guard:
         self._hurry = hurry
         self._open = open_session
         self._asked_for = False
-        self._retry_ns = 0
+        self._retry_ns: int | None = 0  # None: a pause that begins when `ready` is asked next
         self._pause_s = FIRST_PAUSE_S
         self.manifest: Manifest | None
         try:
@@ -49,24 +49,34 @@ class Guard:
         except ModelError as error:
             self.manifest, self.why = None, str(error)
 
-    def load(self, now_ns: int = 0) -> bool:
-        """Load and prove the model; False, with `why`, when the rule has to go on answering."""
+    def load(self, now_ns: int | None = None) -> bool:
+        """Load and prove the model; False, with `why`, when the rule has to go on answering.
+
+        The first load may run in a thread of its own while `ready` is asked in another: until it
+        is done the answer there is no, so nothing is loaded twice, and what `ready` leads to is
+        whole. Without `now_ns` the pause after a failure begins when `ready` is asked next.
+        """
         try:
             session = self._open(self._folder)
         except ModelError as error:
             self.session = None
             self.failed(now_ns, str(error))
             return False
+        else:
+            self._well()
+            self.manifest, self.session = session.manifest, session
+            return True
         finally:
-            # only now may `ready` try again by itself: the first load runs in a thread of its own
-            self._asked_for = True
-        self.manifest, self.session = session.manifest, session
-        self._well()
-        return True
+            self._asked_for = True  # last of all: from here on `ready` may say yes, or load
 
     def ready(self, now_ns: int) -> bool:
         """May the model be asked now? After a pause it is, and what is not loaded is loaded."""
-        if now_ns < self._retry_ns or not self._asked_for:
+        if not self._asked_for:
+            return False
+        if self._retry_ns is None:
+            self._pause(now_ns)
+            return False
+        if now_ns < self._retry_ns:
             return False
         return self.session is not None or self.load(now_ns)
 
@@ -84,12 +94,17 @@ class Guard:
         self._well()
         return answer, True
 
-    def failed(self, now_ns: int, why: str) -> None:
+    def failed(self, now_ns: int | None, why: str) -> None:
         """Leave the model alone for a while, each time longer."""
         if not self.failures:
             log.warning("model %s: %s; its rule answers", self.name, why)
         self.failures += 1
         self.why = why
+        self._retry_ns = None
+        if now_ns is not None:
+            self._pause(now_ns)
+
+    def _pause(self, now_ns: int) -> None:
         self._retry_ns = now_ns + int(self._pause_s * 1e9)
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 

@@ -13,19 +13,22 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edge.core import Draft, Stream
+from edge.infer import events as say
 from edge.infer.approaches import Approaches, ApproachVerdict
-from edge.infer.cause import SAYS
-from edge.infer.features import SERIES, LaneSite, approaches, readings
+from edge.infer.features import SERIES, Key, LaneSite, approaches, readings
 from edge.infer.guard import Guard
+from edge.infer.kept import Kept, KeptApproach, KeptSeries
 from edge.infer.series import SHOWN, SeriesJudge, SeriesVerdict
 from models import BUNDLES
 
 __all__ = ["Judge", "JudgeSetup", "LaneSite", "Verdict"]
 
 log = logging.getLogger(__name__)
+
+WHOLE: Final = 0.9  # periods: a shorter window is a missing step for the series
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,10 @@ class Judge:
             self._approaches = Approaches(setup.lanes, guard)
         if setup.anomaly:
             guard = Guard("anomaly", folder / "anomaly", hurry=setup.hurry)
-            self._series = SeriesJudge(guard)
+            self._series = SeriesJudge(guard, setup.period_ns / 1e9)
+        # flags that were up, of approaches that are gone, and of series that may be
+        self._gone: dict[str, KeptApproach] = {}
+        self._sought: dict[Key, KeptSeries] = {}
 
     def load(self) -> None:
         """Load and prove the models (0.1 to 0.5 s). Until then, and without them, rules answer."""
@@ -75,18 +81,21 @@ class Judge:
 
     def judge(self, end_ns: int, drafts: Sequence[Draft]) -> Verdict:
         """Judge the window that ends at `end_ns`. Never raises for what a model does."""
-        out, events = list(drafts), []
+        out, events = list(drafts), self._given_up(end_ns, drafts)
         dt_s = self._length_s(end_ns, drafts)
         if self._approaches is not None:
             seen = approaches(out, self._lanes)
             told = self._approaches.step(end_ns, dt_s, seen)
             self._note_approaches(out, {v.approach: v for v in told})
-            events += [_congestion(end_ns, v) for v in told if v.turn]
+            events += [say.congestion(end_ns, v) for v in told if v.turn]
         if self._series is not None:
             period_s = self._setup.period_ns / 1e9
-            verdicts = self._series.step(end_ns, dt_s, readings(out, period_s))
+            # a window cut short scatters more than whole ones do, and would raise what is no fault
+            whole = dt_s >= WHOLE * period_s
+            now = readings(out, period_s) if whole else {}
+            verdicts = self._series.step(end_ns, dt_s, now)
             _note_series(out, verdicts)
-            events += [_anomaly(end_ns, v) for v in verdicts if v.turn]
+            events += [say.anomaly(end_ns, v) for v in verdicts if v.turn]
         return Verdict(out, events)
 
     def missing(self, from_ns: int, to_ns: int) -> None:
@@ -127,6 +136,57 @@ class Judge:
                 whole = False
         return whole
 
+    def flags(self) -> dict[str, Any]:
+        """What is to be kept with every window: approaches, and series whose flag is up.
+
+        For msgpack. Some 150 bytes for an approach, 600 for a series whose flag is up.
+        """
+        series = self._series.kept() if self._series else {}
+        kept = Kept(
+            self._models(),
+            {**self._gone, **(self._approaches.kept() if self._approaches else {})},
+            {**self._sought, **series},
+        )
+        return kept.packed()
+
+    def restore_flags(self, state: Mapping[str, Any]) -> None:
+        """Know again which flags are up, as of `flags`; after `restore`, which may be older.
+
+        What is up goes off once, when it is over. A flag whose approach or series is not in the
+        configuration any more goes off with the next window, and its text says why. Raises
+        nothing: of a state that is damaged a line in the log is all that is left.
+        """
+        try:
+            kept = Kept.parse(state)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            log.warning("the flags that were up are damaged (%r): as in the older state", error)
+            return
+        names: tuple[str, ...] = ()
+        if self._approaches is not None:
+            self._approaches.take(kept.approaches, kept.models[0])
+            names = self._approaches.names
+        if self._series is not None:
+            self._series.take(kept.series, kept.models[1])
+        up = {name: one for name, one in kept.approaches.items() if one.raised}
+        self._gone = {name: one for name, one in up.items() if name not in names}
+        self._sought = dict(kept.series)
+
+    def _models(self) -> tuple[str, str]:
+        parts = (self._approaches, self._series)
+        congestion, anomaly = (part.guard.sha256 if part else "" for part in parts)
+        return congestion, anomaly
+
+    def _given_up(self, end_ns: int, drafts: Sequence[Draft]) -> list[Draft]:
+        """A window has a record of every device, with all its points: what it lacks is gone."""
+        if not (self._gone or self._sought) or all(d.stream is Stream.EVENT for d in drafts):
+            return []
+        here = readings(drafts, 1.0) if self._series else {}
+        lost = [key for key in self._sought if not (self._series and self._series.seek(key, here))]
+        events = [say.unwatched_approach(end_ns, name) for name in self._gone]
+        events += [say.unwatched_series(end_ns, key) for key in lost]
+        self._gone, self._sought = {}, {}
+        return events
+
     def status(self) -> dict[str, Any]:
         """For people and for the retained description: which model answers, and if not, why."""
         return {
@@ -162,40 +222,3 @@ def _note_series(out: list[Draft], verdicts: Sequence[SeriesVerdict]) -> None:
 def _with(draft: Draft, more: Mapping[str, Any]) -> Draft:
     body = {**draft.body, **more}
     return Draft(draft.stream, draft.source, draft.from_ns, draft.to_ns, body)
-
-
-def _congestion(end_ns: int, v: ApproachVerdict) -> Draft:
-    if v.turn == "on":
-        text = f"Congestion on {v.approach}: p {v.p:.2f}, says the {v.by}."
-    elif v.p is None:
-        text = f"Congestion on {v.approach} is not known any more: no healthy loop."
-    else:
-        text = f"Traffic on {v.approach} moves again, says the {v.by}."
-    body = {
-        "event": "congestion",
-        "state": v.turn,
-        "approach": v.approach,
-        "p": v.p,
-        "by": v.by,
-        "text": text,
-    }
-    return Draft(Stream.EVENT, v.approach, end_ns, end_ns, body)
-
-
-def _anomaly(end_ns: int, v: SeriesVerdict) -> Draft:
-    (source, point), odd = v.key, v.odd
-    if v.turn == "on":
-        text = f"{point} of {source} {SAYS[odd.cause or 'spike']}, says the {v.by}."
-    else:
-        text = f"{point} of {source} behaves as usual again, says the {v.by}."
-    body = {
-        "event": "anomaly",
-        "state": v.turn,
-        "point": point,
-        "score": odd.level,
-        "onset": odd.onset,
-        "cause": odd.cause if v.turn == "on" else None,
-        "by": v.by,
-        "text": text,
-    }
-    return Draft(Stream.EVENT, source, end_ns, end_ns, body)

@@ -8,7 +8,7 @@ deviations from the mean of the series, or repeated exactly for far longer than 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -97,6 +97,20 @@ class RobustZRule:
         self.count = self.same = 0  # samples, and those equal to the one before
         self.last = self.mean = self.scale = self.level = 0.0
         self.run, self.longest = 0, 2.0
+
+    def kept(self) -> tuple[float, ...]:
+        """All that it remembers."""
+        return tuple(float(getattr(self, name)) for name in self.__slots__)
+
+    @classmethod
+    def revived(cls, kept: Sequence[float]) -> RobustZRule:
+        """Back from `kept`. Raises ValueError for numbers that it cannot have kept."""
+        rule = cls()
+        for name, value in zip(cls.__slots__, kept, strict=True):
+            setattr(rule, name, value)
+        if rule.count < 1 or min(rule.longest, rule.scale, rule.run, rule.same, rule.level) < 0:
+            raise ValueError(f"no rule remembers {list(kept)}")
+        return rule
 
     def step(self, value: float | None, quantum: float = 0.0) -> Odd | None:
         """Judge one sample; None for a missing one, which changes nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ from edge.infer.cause import cause
 from edge.infer.features import Key, Reading
 from edge.infer.flags import Flag, Turn
 from edge.infer.guard import Guard
+from edge.infer.kept import KeptSeries
 from edge.infer.manifest import ModelError
-from edge.infer.rules import ROBUST_Z, Odd, RobustZRule
+from edge.infer.rules import ROBUST_Z, WARM, Odd, RobustZRule
 
 if TYPE_CHECKING:
     from edge.infer.session import Session, Tensor
+
+log = logging.getLogger(__name__)
 
 MOST: Final = 512  # series; a box with more has a configuration that nobody meant
 KEPT: Final = 120  # windows that whoever did not watch catches up with
@@ -37,10 +41,15 @@ class SeriesVerdict:
 
 
 class SeriesJudge:
-    """State and flags of all series. They are known from the windows, in order of appearance."""
+    """State and flags of all series. They are known from the windows, in order of appearance.
 
-    def __init__(self, guard: Guard) -> None:
+    Model or rule, whoever begins anew while a flag is up has no say in its end before it knows
+    the series: for as many windows as it takes before a first onset.
+    """
+
+    def __init__(self, guard: Guard, period_s: float) -> None:
         self.guard = guard
+        self._warm_s = WARM * period_s
         self.dropped = 0  # series beyond MOST
         known = guard.manifest
         self._thresholds = (known.on, known.off) if known else (ON, OFF)
@@ -55,7 +64,10 @@ class SeriesJudge:
         self._past: deque[Mapping[Key, Reading]] = deque(maxlen=KEPT)
         self._state: Tensor | None = None
         self._begun: list[bool] = []  # rows of the state that hold a first value
-        self._saved: tuple[list[Key], bytes, list[bool]] | None = None
+        # until model or rule speaks for the first time: what each remembers, and for how long that
+        # is too little to end a flag
+        self._rows: dict[Key, tuple[bytes, bool, float]] = {}
+        self._memory: dict[Key, tuple[RobustZRule, float]] = {}
 
     def step(self, now_ns: int, dt_s: float, now: Mapping[Key, Reading]) -> list[SeriesVerdict]:
         """Judge one window that ends at `now_ns`; tells of the series that are odd, or were."""
@@ -67,7 +79,7 @@ class SeriesJudge:
         told = self._model(now_ns) if self.guard.ready(now_ns) else None
         if told is not None and self.guard.manifest is not None:
             by = self.guard.manifest.by
-            self._rules = {}
+            self._rules, self._memory = {}, {}
         else:
             told, by = self._rule(), ROBUST_Z
         return [
@@ -102,6 +114,13 @@ class SeriesJudge:
     def _rule(self) -> dict[int, Odd]:
         if not self._rules:
             self._rule_saw = self._windows - len(self._past)  # all that is left: warm up with it
+            if len(self._past) < WARM:
+                for flag in self._flags:
+                    flag.hold(self._warm_s)
+            for key, (rule, hold_s) in self._memory.items():
+                self._rules[key] = rule
+                self._flags[self._places[key]].hold(hold_s)
+            self._memory = {}
         told: dict[int, Odd] = {}
         for window in self._unseen(self._rule_saw):
             told = {}
@@ -167,25 +186,21 @@ class SeriesJudge:
     def _grow(self, session: Session, count: int) -> None:
         if self._state is None:
             self._state, self._begun = session.started([0.0] * count), [False] * count
-            self._revive(session)
+            self._revive(session, self._state)
         elif len(self._state) < count:
             more = count - len(self._state)
             self._state = session.joined(self._state, session.started([0.0] * more))
             self._begun += [False] * more
 
-    def _revive(self, session: Session) -> None:
-        saved, self._saved = self._saved, None
-        if saved is None or self._state is None:
-            return
-        keys, data, begun = saved
-        try:
-            rows = session.revived(data)
-        except ModelError:
-            return
-        for key, row, known in zip(keys, rows, begun, strict=False):
-            place = self._places.get(key)
-            if place is not None and place < len(self._state):
-                self._state[place], self._begun[place] = row, known
+    def _revive(self, session: Session, state: Tensor) -> None:
+        rows, self._rows = self._rows, {}
+        for place, key in enumerate(self._keys[: len(state)]):
+            row, begun, hold_s = rows.get(key, (b"", False, self._warm_s))
+            try:
+                state[place], self._begun[place] = session.row(row), begun
+            except ModelError:
+                hold_s = self._warm_s
+            self._flags[place].hold(hold_s)
 
     def missing(self, steps: int) -> None:
         """Nobody watched for so many windows: samples that are missing."""
@@ -196,13 +211,18 @@ class SeriesJudge:
 
     def snapshot(self) -> dict[str, Any]:
         """State as of the last window, JSON-like. The rule starts anew after a restart."""
-        state = self._state
+        state, keys, begun = self._state, list(self._places), self._begun
+        data = b"" if state is None else state.tobytes()
+        if state is None:
+            keys.sort(key=lambda key: key not in self._rows)  # rows belong to the first ones
+            waiting = [self._rows[key] for key in keys if key in self._rows]
+            data, begun = b"".join(row for row, _, _ in waiting), [was for _, was, _ in waiting]
         return {
             "model": self.guard.sha256,
-            "keys": [list(key) for key in self._places],
-            "state": "" if state is None else base64.b64encode(state.tobytes()).decode(),
-            "begun": list(self._begun),
-            "raised": [flag.raised for flag in self._flags],
+            "keys": [list(key) for key in keys],
+            "state": base64.b64encode(data).decode(),
+            "begun": list(begun),
+            "raised": [self._flags[self._places[key]].raised for key in keys],
         }
 
     def restore(self, saved: Mapping[str, Any]) -> bool:
@@ -211,14 +231,68 @@ class SeriesJudge:
         Raises KeyError, TypeError or ValueError for what is not a snapshot.
         """
         keys = [(str(source), str(point)) for source, point in saved["keys"]][:MOST]
+        raised, begun = [bool(v) for v in saved["raised"]], [bool(v) for v in saved["begun"]]
+        data = base64.b64decode(saved["state"], validate=True)
         self._meet(dict.fromkeys(keys, NOTHING))
-        for key, raised in zip(keys, saved["raised"], strict=False):
-            self._flags[self._places[key]].raised = bool(raised)
-        if not saved["state"]:
+        for key, up in zip(keys, raised, strict=False):
+            self._flags[self._places[key]].put(up)
+        if not data:
             return True
         if saved["model"] != self.guard.sha256:
             return False
-        data = base64.b64decode(saved["state"], validate=True)
-        self._saved = (keys, data, [bool(v) for v in saved["begun"]])
+        size = len(data) // max(1, len(begun))
+        self._rows = {
+            key: (data[i * size : (i + 1) * size], was, 0.0)
+            for i, (key, was) in enumerate(zip(keys, begun, strict=False))
+        }
         self._state = None
         return True
+
+    def kept(self) -> dict[Key, KeptSeries]:
+        """The series whose flag is up, as of the last window."""
+        out = {}
+        for key, place in self._places.items():
+            flag, row = self._flags[place], b""
+            if not flag.raised:
+                continue
+            rule, hold_s = self._memory.get(key, (self._rules.get(key), flag.hold_s))
+            if self._model_saw == self._windows:
+                if self._state is None:
+                    row, _, hold_s = self._rows.get(key, (b"", False, hold_s))
+                elif place < len(self._state):
+                    row = self._state[place].tobytes()
+            out[key] = KeptSeries(self._since[place], hold_s, row, rule.kept() if rule else ())
+        return out
+
+    def take(self, kept: Mapping[Key, KeptSeries], model: str) -> None:
+        """Raise the flags that were kept, and no other."""
+        for flag in self._flags:
+            flag.put(False)
+        self._meet(dict.fromkeys(kept, NOTHING))
+        self._past.clear()
+        self._model_saw = self._rule_saw = self._windows
+        self._state, self._rules, self._memory = None, {}, {}
+        for key, one in kept.items():
+            if key not in self._places:
+                continue
+            place = self._places[key]
+            self._flags[place].put(True, hold_s=self._warm_s)
+            self._since[place] = one.samples
+            if one.row and model == self.guard.sha256:
+                self._rows[key] = (one.row, True, one.hold_s)
+            elif key in self._rows:  # older than the flag
+                self._rows[key] = (*self._rows[key][:2], self._warm_s)
+            if one.rule:
+                try:
+                    self._memory[key] = (RobustZRule.revived(one.rule), one.hold_s)
+                except ValueError as error:
+                    log.warning("%s of %s: %s", key[1], key[0], error)
+
+    def seek(self, key: Key, here: Mapping[Key, Reading]) -> bool:
+        """Is this series still watched? Its flag goes down when it is not."""
+        place = self._places.get(key)
+        if place is not None and key not in here:
+            self._flags[place].put(False)
+            self._rows.pop(key, None)
+            self._memory.pop(key, None)
+        return place is not None and key in here

@@ -94,6 +94,14 @@ class Session:
             raise ModelError("a state holds what is not a number")
         return rows.astype(self._numpy.float32)
 
+    def row(self, data: bytes) -> Tensor:
+        """One row of a state. Raises ModelError if these are not the bytes of one."""
+        rows = self.revived(data)
+        if len(rows) != 1:
+            raise ModelError(f"a state of {len(rows)} rows is not one row")
+        row: Tensor = rows[0]
+        return row
+
     def run(self, feed: Mapping[str, Tensor]) -> list[Tensor]:
         """All outputs, in the manifest's order. Raises ModelError for an answer that cannot be."""
         rows = len(next(iter(feed.values())))

@@ -14,7 +14,7 @@ def refusal(topic_filter: str) -> str | None:
     if levels[0] == "$share":
         return "a shared subscription brings each subscriber only a part of the numbers"
     if "up" not in levels:
-        if levels[-1] == "#" and not STREAMS.intersection(levels):
+        if levels[-1] == "#" and not (STREAMS | {"down"}).intersection(levels):
             return None
         return "it does not name what is checked; end it with /up/#"
     tail = levels[len(levels) - levels[::-1].index("up") :]

@@ -17,10 +17,20 @@ def line(message: Message) -> str:
     return f"{data['to']} {name}{last}: {_words(data['stream'], data)}{marks}"
 
 
+def told(data: Mapping[str, Any]) -> str:
+    """What an event says; its kind and state stand before a text that does not name the kind."""
+    kind, text = str(data.get("event", "")), str(data.get("text", ""))
+    # who says it ("the model congestion 1.0.0") does not count as saying it
+    if kind.replace("_", " ") in text.replace(str(data.get("by")), "").lower():
+        return text
+    head = f"{kind} {data.get('state') or ''}".rstrip()
+    return f"{head}: {text}" if text else head
+
+
 def _words(stream: str, data: Mapping[str, Any]) -> str:
     match data:
-        case {"event": str(event)}:
-            return f"{event} {data.get('state', '')} {data.get('text', '')}".replace("  ", " ")
+        case {"event": str()}:
+            return told(data)
         case {"volume": volume, "occupancy": occupancy}:
             share = "-" if not isinstance(occupancy, (int, float)) else f"{occupancy:.1%}"
             speed = data.get("speed")

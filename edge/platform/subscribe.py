@@ -6,15 +6,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.core import Clock, ConfigError
+from edge.core import Clock, ConfigError, endpoint
 
-SCHEMES: Final = {"mqtt": 1883, "mqtts": 8883}
 QUEUE: Final = 100_000  # messages; more are counted and thrown away
 RETRY_NS: Final = 200_000_000
 FAILURE: Final = 0x80  # SUBACK codes from here on are refusals
@@ -55,29 +53,24 @@ def source_of(
     cert: Path | None = None,
     key: Path | None = None,
     username: str | None = None,
-    password_file: Path | None = None,
+    password: str | None = None,
 ) -> Source:
     """From the words of a command line. Raises ConfigError."""
     try:
-        parts = urlsplit(url)
-        port = parts.port
+        place = endpoint(url)
     except ValueError as error:
-        raise ConfigError(f"{url}: {error}") from None
-    if parts.scheme not in SCHEMES or not parts.hostname:
-        raise ConfigError(f"{url}: write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS")
-    if parts.password is not None:
-        raise ConfigError("no password in the URL: use --username and --password-file")
-    try:
-        password = password_file.read_text("utf-8").rstrip("\r\n") if password_file else None
-        context = None
-        if parts.scheme == "mqtts":
+        raise ConfigError(f"{error} (--broker mqtts://HOST:PORT)") from None
+    if password is not None and username is None:
+        raise ConfigError("--password-file needs --username")
+    context = None
+    if place.tls:
+        try:
             context = ssl.create_default_context(cafile=ca)
             if cert is not None:
                 context.load_cert_chain(cert, key)
-    except (OSError, UnicodeDecodeError) as error:  # ssl.SSLError is an OSError
-        raise ConfigError(f"{error}") from None
-    user = username or parts.username
-    return Source(parts.hostname, port or SCHEMES[parts.scheme], client_id, context, user, password)
+        except OSError as error:  # ssl.SSLError is one
+            raise ConfigError(f"{error}") from None
+    return Source(place.host, place.port, client_id, context, username, password)
 
 
 async def listen(

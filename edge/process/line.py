@@ -56,8 +56,8 @@ class Line:
             at, on = contact.mono_ns, contact.on
             if at < start_ns and not contact.initial:
                 self.late += 1
-            if self._deaf and self._deaf[0] <= at:
-                self._pass_deaf(at)
+            if self._deaf and self._deaf[0] < at:  # a contact of that very moment was still heard
+                self._pass_deaf(at - 1)
             if contact.initial:
                 self._begin(at, on)
                 continue

@@ -5,6 +5,7 @@ Eight bytes an entry: the row, with the highest bit but one set when it is confi
 eight bytes name the database. A torn tail is ignored.
 """
 
+import contextlib
 import os
 import struct
 from collections.abc import Collection, Iterable
@@ -30,7 +31,7 @@ class Journal:
         self.found = False  # a log of this database was there
         self.was_sent: frozenset[int] = frozenset()
         self.was_confirmed: frozenset[int] = frozenset()
-        self.trouble: str | None = None
+        self.trouble: str | None = None  # a sentence for people, while it cannot be written
         if self._path is not None:
             self._read(self._path)
             self._rewrite()
@@ -50,8 +51,8 @@ class Journal:
 
     def settled(self, waiting: Iterable[int]) -> None:
         """The database has deleted what was confirmed, except `waiting`."""
-        if self._size > COMPACT:
-            self._rewrite(waiting)
+        if self._size > COMPACT or self.trouble is not None:
+            self._rewrite(waiting)  # whole: what could not be appended is in it
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -88,7 +89,7 @@ class Journal:
             self._fd = os.open(new, flags, 0o600)
             self._write(data)
             new.replace(path)
-            self._size = len(data)
+            self._size, self.trouble = len(data), None
         except OSError as error:
             self._failed(error)
 
@@ -108,7 +109,11 @@ class Journal:
 
     def _failed(self, error: OSError) -> None:
         # without the journal a kill sends some rows twice, marked as such: no reason to stop
-        self.trouble = f"{self._path}: {error.strerror}"
+        self.trouble = (
+            f"{self._path} cannot be written: {error.strerror}. "
+            "If this process is killed now, some records are sent twice, and say so."
+        )
         self.close()
         if self._path is not None:
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # one that is not there, or a folder that is none
+                self._path.unlink()

@@ -1,6 +1,7 @@
 """The outbox for the event loop: one thread does all of its work, commits that meet go together."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -61,6 +62,11 @@ class Writer:
             pool.shutdown(wait=False)
             raise
         return writer
+
+    @property
+    def trouble(self) -> str | None:
+        """A sentence for people while the journal of sent rows cannot be written, else None."""
+        return self._outbox.journal.trouble
 
     # -- what the parts of the daemon ask for ------------------------------------------------------
 
@@ -125,7 +131,8 @@ class Writer:
 
     async def _flushed(self) -> None:
         """A commit nobody asked for may take others' drafts with it: their rows are passed on."""
-        self.on_rows(await self.commit(()))
+        with contextlib.suppress(ValueError, TypeError):  # of another's draft: it hears of it
+            self.on_rows(await self.commit(()))
 
     async def close(self) -> None:
         """Commit what is confirmed, say goodbye, end the thread."""

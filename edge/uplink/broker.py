@@ -1,16 +1,13 @@
-"""Where the broker is and how to be let in: read once at the start, secrets never shown."""
+"""Where the broker is and how to be let in: put together once, secrets never shown."""
 
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
-from edge.core import ConfigError
+from edge.core import ConfigError, endpoint
 
 Protocol = Literal["5", "3.1.1"]
-
-SCHEMES: Final = {"mqtt": 1883, "mqtts": 8883}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,50 +38,31 @@ def broker_of(
     cert: Path | None = None,
     key: Path | None = None,
     username: str | None = None,
-    password_file: Path | None = None,
+    password: str | None = None,
     keepalive_s: int = 30,
     window: int = 200,
     protocol: Protocol = "5",
 ) -> Broker:
-    """A broker from the words of a configuration. Reads the named files. Raises ConfigError."""
-    host, port, secure = _parts(url)
-    if not secure and (ca or cert or key):
-        raise ConfigError(f"uplink.url: certificates need mqtts://, not {url.split(':', 1)[0]}://")
-    password = None
-    if password_file is not None:
-        if username is None:
-            raise ConfigError("uplink.password_file needs uplink.username")
-        try:
-            password = password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8"
-            raise ConfigError(f"uplink.password_file: {password_file}: {reason}") from None
+    """A broker from the words of a configuration. Reads the certificates. Raises ConfigError."""
+    try:
+        place = endpoint(url)
+    except ValueError as error:
+        raise ConfigError(f"uplink.url: {error}") from None
+    if not place.tls and (ca or cert or key):
+        raise ConfigError("uplink.url: certificates need mqtts://, not mqtt://")
+    if password is not None and username is None:
+        raise ConfigError("uplink.password_file needs uplink.username")
     return Broker(
-        host,
-        port,
+        place.host,
+        place.port,
         client_id,
-        tls=_context(ca, cert, key) if secure else None,
+        tls=_context(ca, cert, key) if place.tls else None,
         username=username,
         password=password,
         keepalive_s=keepalive_s,
         window=window,
         protocol=protocol,
     )
-
-
-def _parts(url: str) -> tuple[str, int, bool]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ConfigError(f"uplink.url: {error}") from None
-    if parts.scheme not in SCHEMES or not parts.hostname:
-        raise ConfigError("uplink.url: write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS")
-    if parts.username is not None or parts.password is not None:
-        raise ConfigError("uplink.url: no user in it: use uplink.username and uplink.password_file")
-    if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ConfigError("uplink.url: nothing may follow the port")
-    return parts.hostname, port or SCHEMES[parts.scheme], parts.scheme == "mqtts"
 
 
 def _context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext:

@@ -9,11 +9,13 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from edge.core import Clock, Stream
+from edge.core import Clock
 from edge.uplink.broker import Broker
+from edge.uplink.complaints import Alarm, Complaints
 from edge.uplink.envelope import Mark, best_mark, envelope
 from edge.uplink.feed import Backlog, Feed, Item, Row
 from edge.uplink.mqtt import TOO_LARGE, Answer, Connection, LostError, RefusedError, Will
+from edge.uplink.retained import LAST, Retained
 from edge.uplink.retry import Backoff
 from edge.uplink.wire import JSON, Topics, WireError, encode, encode_json
 from edge.uplink.wire.records import as_map
@@ -24,16 +26,15 @@ NOBODY: Final = 16  # success, but nobody has subscribed
 DENIED: Final = 135
 QUOTA: Final = 151
 REFUSALS: Final = 5  # then a row is dead
+COUNTED: Final = 5000  # rows whose refusals are counted: more than two windows, or none gets to 5
 DENIED_NS: Final = 300_000_000_000  # a stream that is denied is tried again after this time
 QUOTA_NS: Final = 10_000_000_000
 STEADY_NS: Final = 5_000_000_000  # a connection that held so long was a good one
 DRAIN_NS: Final = 20_000_000
-REMEMBERED: Final = 1000  # rows whose refusals are counted, sources whose last record is known
+IDLE_S: Final = 10.0  # the longest turn without anything to do: who watches sees that we live
+SLICE_NS: Final = 30_000_000_000  # the same between two connections
+REMEMBERED: Final = 1000  # rows that were lost on the way
 BOOTS: Final = 16  # boots whose clock map is kept
-LAST: Final = frozenset({Stream.TRAFFIC, Stream.BAY, Stream.AIR, Stream.ENERGY, Stream.REGISTER})
-
-Alarm = Callable[[str, str], None]
-"""Called with a kind (denied, refused, taken_over, nobody, old_protocol) and a sentence."""
 
 
 @dataclass(slots=True)
@@ -72,13 +73,15 @@ class Sender:
         status: Callable[[], Mapping[str, Any]],
         meta: Callable[[], Mapping[str, Any]],
         alarm: Alarm,
+        beat: Callable[[], None] = lambda: None,
         backlog_per_s: float = 500.0,
         rng: random.Random | None = None,
     ) -> None:
         self._broker, self._topics, self._gw = broker, topics, gw
         self._encoding = encoding
         self._backlog, self._clock, self._boot = backlog, clock, boot
-        self._status, self._meta, self._alarm = status, meta, alarm
+        self._status, self._meta, self._beat = status, meta, beat
+        self._complaints = Complaints(alarm)
         self._backoff = Backoff(rng or random.Random())
         self._feed = Feed(backlog, backlog_per_s, self._skips)
         self._link: Connection | None = None
@@ -89,15 +92,13 @@ class Sender:
         self._lost_rows: dict[int, None] = {}  # sent, and the connection ended: `again`
         self._refusals: dict[int, int] = {}
         self._denied: dict[str, int] = {}  # stream -> when it may be tried again
-        self._paused_ns = 0
+        self._paused_ns = 0  # until then nothing is sent; 0: go on
         self._marks: dict[int, Sequence[Mark]] = {}
-        self._last: dict[str, tuple[int, int]] = {}  # source -> epoch and end of what is retained
-        self._retained: dict[str, Mapping[str, Any]] = {}  # topic -> what is to be published
+        self._retained = Retained(topics, self._retained_failed)
         self.counts = Counters()
         if broker.protocol != "5":
             text = "MQTT 3.1.1: a publish that the broker refuses looks like a success"
-            LOG.warning("%s", text)
-            alarm("old_protocol", text)
+            self._complain("old_protocol", "", text)
 
     # -- what the daemon calls ---------------------------------------------------------------------
 
@@ -122,12 +123,12 @@ class Sender:
 
     def publish_status(self) -> None:
         """The status has changed: publish it, retained."""
-        self._retained[self._topics.status] = self._birth()
+        self._retained.put(self._topics.status, self._birth())
         self._wake.set()
 
     def publish_meta(self) -> None:
         """The description of points and devices has changed: publish it, retained."""
-        self._retained[self._topics.meta] = {"v": 1, "gw": self._gw, **self._meta()}
+        self._retained.put(self._topics.meta, {"v": 1, "gw": self._gw, **self._meta()})
         self._wake.set()
 
     async def run(self) -> None:
@@ -144,8 +145,7 @@ class Sender:
             except OSError as error:  # LostError, TimeoutError and ssl.SSLError are among them
                 wait_s = self._failed(error, said, None)
                 said = True
-            now_ns = self._clock.now().mono_ns
-            await self._clock.sleep_until(now_ns + int((wait_s or self._backoff.wait_s()) * 1e9))
+            await self._rest(wait_s or self._backoff.wait_s())
 
     # -- one connection ----------------------------------------------------------------------------
 
@@ -155,7 +155,17 @@ class Sender:
         LOG.log(logging.DEBUG if said else logging.WARNING, "%s: %s", self._broker, error)
         return self._backoff.wait_s(code)
 
+    async def _rest(self, seconds: float) -> None:
+        """Between two connections."""
+        now_ns = self._clock.now().mono_ns
+        until_ns = now_ns + int(seconds * 1e9)
+        while now_ns < until_ns:
+            self._beat()
+            await self._clock.sleep_until(min(until_ns, now_ns + SLICE_NS))
+            now_ns = self._clock.now().mono_ns
+
     async def _one_connection(self) -> None:
+        self._beat()
         self._lost = None
         will = Will(self._topics.status, encode_json(self._offline("lost")), JSON)
         link = await Connection.open(
@@ -166,11 +176,12 @@ class Sender:
         self.counts.connections += 1
         since_ns = self._clock.now().mono_ns
         self._denied.clear()
+        self._complaints.connected(since_ns)
         self._paused_ns = 0
         self._retained.clear()
         self.publish_status()
         self.publish_meta()
-        self._feed.restart(self._clock.now().mono_ns)
+        self._feed.restart(since_ns)
         try:
             await self._send(link)
         finally:
@@ -185,26 +196,27 @@ class Sender:
 
     async def _send(self, link: Connection) -> None:
         while self._lost is None:
+            self._beat()
             self._wake.clear()
             await self._settle()
             now_ns = self._clock.now().mono_ns
             self._feed.refill(now_ns)
-            self._publish_retained(link)
+            self._retained.publish(link)
             wait_s: float | None = None
             if now_ns >= self._paused_ns:
+                self._paused_ns = 0
                 await self._fill(link)
                 wait_s = self._feed.wait_s() if link.room else None
             else:
                 wait_s = (self._paused_ns - now_ns) / 1e9
-            if self._denied:
-                self._retry_denied(now_ns)
-                wait_s = min(wait_s or 10.0, 10.0)
-            await self._woken(wait_s)
+            self._retry_denied(now_ns)
+            await self._woken(IDLE_S if wait_s is None else min(wait_s, IDLE_S))
         LOG.warning("%s: %s", self._broker, self._lost)
         if "taken over" in str(self._lost).lower():
-            self._alarm("taken_over", "Another client has connected under this gateway's name.")
+            text = "Another client has connected under this gateway's name."
+            self._complain("taken_over", "", text)
 
-    async def _woken(self, wait_s: float | None) -> None:
+    async def _woken(self, wait_s: float) -> None:
         if self._wake.is_set():
             return
         try:
@@ -215,7 +227,7 @@ class Sender:
 
     async def _fill(self, link: Connection) -> None:
         """Fill the window: live first; the backlog leaves a quarter of it to live rows."""
-        while link.room and self._lost is None:
+        while link.room and self._lost is None and not self._paused_ns:
             items: list[Item] = []
             share = max(1, link.session.window * 3 // 4)
             while len(items) < link.room:
@@ -249,7 +261,7 @@ class Sender:
                 payload = encode(record, sealed, self._gw, self._encoding)
             except WireError as error:
                 self._flying.pop(item.row, None)
-                await self._bury(item.row, str(error))
+                await self._bury(item.row, key.stream, str(error))
                 continue
             token = _Sent(item.row, key.stream)
             answer = link.publish(token, topic, payload.data, payload.content_type)
@@ -257,7 +269,7 @@ class Sender:
             if answer is not None:
                 self._answers.append((token, answer))
             elif not item.late and key.stream in LAST:
-                self._note_last(item, as_map(record, sealed, self._gw))
+                self._retained.put_last(record, as_map(record, sealed, self._gw))
 
     # -- answers -----------------------------------------------------------------------------------
 
@@ -275,7 +287,7 @@ class Sender:
         while self._answers:
             token, answer = self._answers.popleft()
             if not isinstance(token, _Sent):
-                self._retained_answer(token, answer)
+                self._retained.answered(token, answer)
                 continue
             self._flying.pop(token.row, None)
             if isinstance(answer, int):
@@ -301,28 +313,30 @@ class Sender:
         self.counts.refused += 1
         now_ns = self._clock.now().mono_ns
         if error.code == DENIED:
-            if token.stream not in self._denied:
-                text = f"The broker does not allow {self._topics.up}/{token.stream}: {error}"
-                LOG.warning("%s", text)
-                self._alarm("denied", text)
+            text = f"The broker does not allow {self._topics.up}/{token.stream}: {error}"
+            self._complain("denied", token.stream, text)
             self._denied[token.stream] = now_ns + DENIED_NS
         elif error.code == QUOTA:
+            self._complain("quota", "", f"The broker takes no more for now: {error}")
             self._paused_ns = now_ns + QUOTA_NS
         else:
             refusals = self._refusals[token.row] = self._refusals.get(token.row, 0) + 1
             if refusals >= REFUSALS or error.code == TOO_LARGE:
-                await self._bury(token.row, str(error))
+                await self._bury(token.row, token.stream, str(error))
                 return
-            while len(self._refusals) > REMEMBERED:
+            while len(self._refusals) > COUNTED:
                 del self._refusals[next(iter(self._refusals))]
         self._feed.rewind(token.row - 1)
 
-    async def _bury(self, row: int, why: str) -> None:
+    async def _bury(self, row: int, stream: str, why: str) -> None:
         self.counts.dead += 1
         self._refusals.pop(row, None)
-        LOG.error("row %d is given up: %s", row, why)
-        self._alarm("refused", f"A record was given up: {why}")
+        self._complain("refused", stream, f"A record of {stream} was given up: {why}")
         await self._backlog.dead(row, why)
+        self._feed.confirmed((row,))  # the page may hold it, too
+
+    def _complain(self, kind: str, stream: str, text: str) -> None:
+        self._complaints.say(kind, stream, text, self._clock.now().mono_ns)
 
     def _skips(self, row: int, stream: str) -> bool:
         return row in self._flying or stream in self._denied
@@ -335,29 +349,8 @@ class Sender:
 
     # -- retained messages -------------------------------------------------------------------------
 
-    def _note_last(self, item: Item, data: Mapping[str, Any]) -> None:
-        source, place = item.record.source, (item.record.key.epoch, item.record.to_ns)
-        known = source in self._last or len(self._last) < REMEMBERED
-        if known and self._last.get(source, (0, 0)) < place:
-            self._last[source] = place
-            self._retained[self._topics.last(source)] = data
-
-    def _publish_retained(self, link: Connection) -> None:
-        while self._retained and link.room:
-            topic, data = next(iter(self._retained.items()))
-            del self._retained[topic]
-            try:
-                payload = encode_json(data)
-            except WireError as error:
-                LOG.error("%s: %s", topic, error)
-                continue
-            answer = link.publish(topic, topic, payload, JSON, retain=True)
-            if answer is not None:
-                self._retained_answer(topic, answer)
-
-    def _retained_answer(self, topic: Hashable, answer: Answer) -> None:
-        if isinstance(answer, RefusedError):
-            LOG.warning("%s: %s", topic, answer)
+    def _retained_failed(self, what: str, text: str) -> None:
+        self._complaints.log(what, text, self._clock.now().mono_ns)
 
     def _birth(self) -> dict[str, Any]:
         return {"v": 1, "gw": self._gw, "state": "online", "boot": self._boot, **self._status()}

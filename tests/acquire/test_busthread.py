@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from edge.acquire import busthread
-from edge.acquire.busthread import BusThread, Crossing
+from edge.acquire.busthread import BusThread, Crossing, EdgeCrossing
+from edge.core import Edge
 
 
 async def test_items_cross_in_order_and_in_batches() -> None:
@@ -39,6 +40,35 @@ async def test_a_busy_main_loop_costs_the_oldest_and_they_are_counted(
     await asyncio.sleep(0)
     assert got == [list(range(15, 25))]
     assert crossing.dropped == 15
+
+
+async def test_edges_that_fall_out_are_lost_edges_of_their_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(busthread, "QUEUE", 4)
+    got: list[Edge] = []
+    crossing = EdgeCrossing(asyncio.get_running_loop(), got.extend)
+    for i in range(6):
+        crossing.put([Edge("a", bool(i % 2), i, i + 1), Edge("b", True, i, i + 1, lost=2)])
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [(e.line, e.seqno, e.lost) for e in got] == [
+        ("a", 5, 4),
+        ("b", 5, 4 * 3 + 2),
+        ("a", 6, 0),
+        ("b", 6, 2),
+    ]
+
+
+async def test_what_the_main_loop_cannot_take_is_a_fault_of_ours() -> None:
+    def deliver(items: Sequence[int]) -> None:
+        raise ZeroDivisionError
+
+    crossing: Crossing[int] = Crossing(asyncio.get_running_loop(), deliver)
+    crossing.put([1])
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert isinstance(crossing.error, ZeroDivisionError)
 
 
 async def test_a_call_runs_on_the_bus_and_a_fault_is_kept() -> None:

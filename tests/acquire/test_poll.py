@@ -1,9 +1,12 @@
 """One owner a bus: devices in turn, a dead one costs its neighbours nothing."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from edge.acquire.busthread import BusThread
+from edge.acquire.clock import SystemClock
 from edge.acquire.poll import Device, Poller
 from edge.core import Bad, BusError, DataError, Point, Quantity, Reason, Sample, Sweep
 from tests.virtual import VirtualClock
@@ -156,3 +159,31 @@ async def test_a_device_without_news_for_long_is_opened_again() -> None:
     bench = Bench(clock, {"m": meter})
     await run(bench, 59.9)
     assert meter.opened == 4  # at once, and after each 15 s of nothing
+
+
+class Blocking:
+    """A device as it is on a real wire: its bus blocks, and the loop turns for nobody."""
+
+    points: Sequence[Point] = POINTS
+
+    async def open(self) -> None: ...
+
+    async def read(self) -> tuple[Sample, ...]:
+        time.sleep(0.002)
+        return (1.0, 230.0)
+
+    async def close(self) -> None: ...
+
+
+async def test_a_bus_that_is_always_behind_still_hears_commands_and_its_end() -> None:
+    device = Device("a", Blocking(), every_ns=1_000_000)  # twice as often as the wire allows
+    poller = Poller([device], SystemClock(), lambda _: None, lambda *_: None)
+    thread = BusThread("x", poller.run)
+    thread.start()
+
+    async def answer() -> int:
+        return 42
+
+    async with asyncio.timeout(5):
+        assert await asyncio.wrap_future(thread.call(answer)) == 42
+    assert thread.stop()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.acquire import stage as staging
-from edge.acquire.stage import Stage, read_back
+from edge.acquire.stage import Entry, Stage, left_behind
 from edge.core import Bad, Contact, Doubt, Reason, failed, sweep
 
 CONTACTS = [Contact("a.lead", True, 5, 0, True), Contact("a.lead", False, 9, 3)]
@@ -18,6 +18,11 @@ SWEEPS = [
 ]
 
 
+def read(folder: Path, boot: str, since: int = 0) -> list[list[Entry]]:
+    """Entries of each segment, repetitions left out."""
+    return [list(s.read(bool(i))) for i, s in enumerate(left_behind(folder, boot, since))]
+
+
 def test_what_was_staged_comes_back(tmp_path: Path) -> None:
     stage = Stage(tmp_path, "boot")
     stage.rotate(0, 60, [], [])
@@ -26,9 +31,7 @@ def test_what_was_staged_comes_back(tmp_path: Path) -> None:
     stage.gap(3, 4)
     stage.unwatched("a.lead", 10)
     stage.mark(11)
-    [segment] = read_back(tmp_path, "boot")
-    assert segment.entries == [CONTACTS, SWEEPS, (3, 4), ("a.lead", 10), 11]
-    assert not segment.torn
+    assert read(tmp_path, "boot") == [[CONTACTS, SWEEPS, (3, 4), ("a.lead", 10), 11]]
 
 
 def test_what_was_early_is_read_once(tmp_path: Path) -> None:
@@ -37,20 +40,45 @@ def test_what_was_early_is_read_once(tmp_path: Path) -> None:
     stage.add_contacts(CONTACTS)
     second = stage.rotate(8, 60, CONTACTS[1:], SWEEPS[1:])
     stage.mark(12)
-    both = read_back(tmp_path, "boot", since=first)
-    assert [entry for s in both for entry in s.entries] == [CONTACTS, 12]
+    assert read(tmp_path, "boot", first) == [[CONTACTS], [12]]
     # the window before is in the outbox: now the repetition is the only copy
-    [only] = read_back(tmp_path, "boot", since=second)
-    assert only.entries == [CONTACTS[1:], SWEEPS[1:], 12]
+    assert read(tmp_path, "boot", second) == [[CONTACTS[1:], SWEEPS[1:], 12]]
     stage.drop_others()
-    assert read_back(tmp_path, "boot", since=first) == [only]
+    [only] = left_behind(tmp_path, "boot", first)
+    assert (only.number, only.start_ns, only.end_ns) == (second, 8, 60)
+
+
+def test_a_segment_can_be_gone_on_with_behind_its_last_whole_entry(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, "boot")
+    stage.rotate(0, 60, [], [])
+    stage.gap(1, 2)
+    stage.add_sweeps(SWEEPS)
+    stage.mark(5)
+    [path] = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-2])  # the mark was torn by the kill
+    [segment] = left_behind(tmp_path, "boot")
+    assert list(segment.read(False)) == [(1, 2), SWEEPS]
+    after = Stage(tmp_path, "boot")
+    after.resume(segment, sweeps=3)
+    after.add_contacts(CONTACTS)
+    assert (after.number, after.sweeps) == (1, 3)
+    assert read(tmp_path, "boot") == [[(1, 2), SWEEPS, CONTACTS]]
+
+
+def test_a_stage_of_another_version_is_not_guessed_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "VERSION", 9)
+    Stage(tmp_path, "boot").rotate(0, 60, [], [])
+    monkeypatch.undo()
+    assert left_behind(tmp_path, "boot") == []
 
 
 def test_another_boot_speaks_in_another_time(tmp_path: Path) -> None:
     stage = Stage(tmp_path, "boot 1")
     stage.rotate(0, 60, CONTACTS, [])
     stage.rotate(60, 120, CONTACTS, [])
-    assert read_back(tmp_path, "boot 2") == []
+    assert left_behind(tmp_path, "boot 2") == []
     newer = Stage(tmp_path, "boot 2")
     newer.rotate(0, 60, [], [])
     newer.drop_others()
@@ -69,14 +97,23 @@ def test_damage_ends_the_reading_and_is_no_error(
         stage.add_contacts([Contact("a", bool(i % 2), i)])
     [path] = folder.iterdir()
     data = bytearray(path.read_bytes())
-    whole = [entry for s in read_back(folder, "boot") for entry in s.entries]
+    whole = [entry for entries in read(folder, "boot") for entry in entries]
     if flip < len(data):
         data[flip] ^= 0x20
     path.write_bytes(bytes(data[: max(0, len(data) - cut)]))
-    found = [entry for s in read_back(folder, "boot") for entry in s.entries]
+    found = [entry for entries in read(folder, "boot") for entry in entries]
     assert found == whole[: len(found)]
     if cut or flip < len(data):
         assert len(found) < len(whole) or (not cut and flip >= len(data))
+
+
+def test_what_cannot_be_read_back_is_kept_for_people(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, "boot")
+    for start in (0, 60):
+        stage.rotate(start, start + 60, CONTACTS, [])
+        stage.set_aside(left_behind(tmp_path, "boot"))
+        assert left_behind(tmp_path, "boot") == []
+    assert [path.name for path in tmp_path.iterdir()] == ["aside.stage.00000002"]
 
 
 def test_a_large_batch_is_cut_into_entries(tmp_path: Path) -> None:
@@ -85,9 +122,9 @@ def test_a_large_batch_is_cut_into_entries(tmp_path: Path) -> None:
     stage.rotate(0, 60, many, [])
     stage.mark(1)
     stage.rotate(1, 60, many, [])
-    first, second = read_back(tmp_path, "boot")
-    assert [c for e in first.entries if isinstance(e, list) for c in e] == many
-    assert second.entries == []
+    first, second = read(tmp_path, "boot")
+    assert [c for e in first if isinstance(e, list) for c in e] == many
+    assert second == []
 
 
 def test_a_full_stage_is_counted_and_harms_nobody(

@@ -75,7 +75,7 @@ def test_pauses_grow_while_the_model_keeps_failing(tmp_path: Path) -> None:
         raise ModelError("broken")
 
     judge = _guarded(tmp_path, broken)
-    assert not judge.guard.load()
+    assert not judge.guard.load(0)
     for now_s in range(5, 1000, 5):
         assert _by(judge, now_s) == "rule occupancy"
     assert asked == [0, 60, 180, 420, 900]

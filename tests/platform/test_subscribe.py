@@ -140,3 +140,26 @@ async def test_a_subscription_that_is_refused_is_not_silence(
     )
     assert done.returncode == 3
     assert "Not authorized" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "says"),
+    [
+        ("two\nlines\n", ["--username", "x"], "one line with the password"),
+        ("x" * 2000, ["--username", "x"], "one line with the password"),
+        ("hush\n", [], "--username"),
+    ],
+)
+def test_a_password_that_cannot_work_is_wrong_use(
+    tmp_path: Path, content: str, options: list[str], says: str
+) -> None:
+    """Read by the gateway's own reader, with the same checks."""
+    secret = tmp_path / "secret"
+    secret.write_text(content)
+    done = subprocess.run(
+        [*MAIN, f"mqtt://127.0.0.1:{free_port()}", "--password-file", str(secret), *options],
+        capture_output=True, text=True, cwd=ROOT, check=False, timeout=20,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "hush" not in done.stderr

@@ -129,7 +129,7 @@ def test_flipped_bits_never_stop_it_and_never_change_a_record(tmp_path: Path) ->
     """Each byte that is flipped is either harmless, or known as damage."""
     path = used(tmp_path)
     good = path.read_bytes()
-    truth = {n: {"n": n, "text": "x" * 400} for n in range(200)}
+    truth = {draft.body["n"]: draft.body for draft in drafts(200, size=400)}
     rng = random.Random(4)
     lost = 0
     for _ in range(40):

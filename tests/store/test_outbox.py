@@ -1,5 +1,7 @@
 """The outbox: numbers without gaps, nothing lost that was committed, bounded in bytes."""
 
+import base64
+import random
 from pathlib import Path
 
 import pytest
@@ -20,9 +22,14 @@ def opened(
 
 def drafts(count: int, stream: Stream = Stream.AIR, size: int = 10, at: int = 0) -> list[Draft]:
     return [
-        Draft(stream, f"s{n % 3}", (at + n) * S, (at + n + 1) * S, {"n": n, "text": "x" * size})
+        Draft(stream, f"s{n % 3}", (at + n) * S, (at + n + 1) * S, {"n": n, "text": text(n, size)})
         for n in range(count)
     ]
+
+
+def text(seed: int, size: int) -> str:
+    """Of so many characters that do not shrink much when they are compressed."""
+    return base64.b85encode(random.Random(seed).randbytes(size))[:size].decode()
 
 
 def everything(outbox: Outbox) -> list[Stored]:
@@ -47,7 +54,7 @@ def test_numbers_run_per_stream_and_start_at_one(tmp_path: Path) -> None:
     assert [stored.record.key.seq for stored in first] == [1, 2, 1, 2, 3]
     assert second[0].record.key.seq == 3
     assert {stored.record.key.epoch for stored in first} == {epoch.epoch}
-    assert first[0].record.body == {"n": 0, "text": "x" * 10}
+    assert first[0].record.body == drafts(1)[0].body
     assert everything(outbox) == [*first, *second]
     outbox.close()
 
@@ -255,3 +262,39 @@ def test_nothing_is_left_open(tmp_path: Path) -> None:
         outbox.commit(drafts(3))
         outbox.close()
     assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_a_database_with_larger_pages_stays_within_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made by an earlier version: a database keeps its size of page for ever."""
+    limit = 2 << 20
+    with monkeypatch.context() as earlier:
+        earlier.setattr("edge.store.disk.PAGE", 4096)
+        outbox = opened(tmp_path, limit=limit)
+        outbox.begin()
+        outbox.commit(drafts(10), clock=MARK)
+        outbox.close()
+    outbox = opened(tmp_path, limit=limit)
+    outbox.begin()
+    assert outbox._disk is not None
+    assert outbox._disk.one("PRAGMA page_size") == 4096
+    free = outbox._disk.room()
+    assert free < limit
+    for turn in range(40):
+        outbox.commit(drafts(100, size=1000, at=turn * 100), clock=MARK)
+        assert outbox.counts().size <= limit
+    assert outbox.counts().dropped > 0, "it was full"
+    outbox.close()
+
+
+def test_refused_events_do_not_push_out_what_was_measured(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.begin()
+    for stream, count in ((Stream.AIR, 20), (Stream.EVENT, 150), (Stream.TRAFFIC, 1)):
+        for stored in outbox.commit(drafts(count, stream)):
+            outbox.dead(stored.row, "nobody wants it")
+    assert outbox._disk is not None
+    found = outbox._disk._db.execute("SELECT stream, count(*) FROM dead GROUP BY stream")
+    assert dict(found.fetchall()) == {"air": 20, "event": 79, "traffic": 1}
+    outbox.close()

@@ -98,3 +98,70 @@ async def test_dead_rows_are_declared(tmp_path: Path) -> None:
     assert declared.record.body["reason"] == "refused"
     assert declared.record.body["range"] == [1, 1]
     await made.close()
+
+
+async def test_a_flush_passes_on_the_rows_that_rode_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "FLUSH", 2)
+    made = await start(tmp_path)
+    passed_on: list[int] = []
+    made.on_rows = lambda rows: passed_on.extend(stored.record.key.seq for stored in rows)
+    rows = [stored.row for stored in await made.commit(drafts(3))]
+    first = asyncio.create_task(made.commit(drafts(1)))
+    await asyncio.sleep(0)  # it is in the thread: the two that come now wait, and go together
+    made.confirm(rows)
+    await asyncio.sleep(0)
+    second = asyncio.create_task(made.commit(drafts(2)))
+    assert [stored.record.key.seq for stored in await first] == [4]
+    assert await second == []
+    assert made._flush is not None
+    await made._flush
+    assert passed_on == [5, 6], "each row is given to somebody, once"
+    assert [stored.record.key.seq for stored in await made.pending()] == [4, 5, 6]
+    await made.close()
+
+
+async def test_a_bad_draft_that_rides_with_a_flush_is_its_callers_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "FLUSH", 2)
+    made = await start(tmp_path)
+    rows = [stored.row for stored in await made.commit(drafts(3))]
+    first = asyncio.create_task(made.commit(drafts(1)))
+    await asyncio.sleep(0)
+    made.confirm(rows)
+    await asyncio.sleep(0)
+    second = asyncio.create_task(made.commit([Draft(Stream.AIR, "a", 0, 1, {"x": object()})]))
+    await first
+    with pytest.raises(TypeError):
+        await second
+    assert made._flush is not None
+    await made._flush
+    await made.commit(())
+    assert (await made.counts()).rows == 1
+    await made.close()
+
+
+async def test_a_journal_that_cannot_be_written_is_said_until_it_can(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.write_text("a file where the folder should be")
+    made = await Writer.start(tmp_path / "outbox", limit_bytes=LIMIT, boot_id="b1", run_dir=run)
+    rows = [stored.row for stored in await made.commit(drafts(4))]
+    assert made.trouble is not None
+    assert "uplink.journal cannot be written" in made.trouble
+    made.sent(rows[:3])
+    made.confirm(rows[:1])
+    run.unlink()
+    run.mkdir()
+    await made.commit(())  # tried again with each commit
+    assert made.trouble is None
+    made.confirm(rows[1:2])
+    assert made._outbox._disk is not None
+    made._pool.submit(made._outbox._disk.close).result()  # as after a kill: no goodbye
+    made._pool.shutdown()
+    made = await Writer.start(tmp_path / "outbox", limit_bytes=LIMIT, boot_id="b1", run_dir=run)
+    assert made.trouble is None
+    # what was sent while the journal was away is known, and so is what was confirmed later
+    assert [(s.row, s.again) for s in await made.pending()] == [(rows[2], True), (rows[3], False)]
+    await made.close()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -103,6 +103,18 @@ class Site:
         self._daemon.send_signal(signal.SIGTERM)
         return self._daemon.wait(15)
 
+    def ended(self, timeout_s: float = 10.0) -> int:
+        """The exit code of a daemon that ends by itself."""
+        assert self._daemon is not None
+        return self._daemon.wait(timeout_s)
+
+    @property
+    def memory_kib(self) -> int:
+        """What the daemon has in memory now (VmRSS)."""
+        assert self._daemon is not None
+        status = Path(f"/proc/{self._daemon.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0])
+
     def close(self) -> None:
         if self._daemon is not None and self._daemon.poll() is None:
             self._daemon.kill()
@@ -189,8 +201,8 @@ class Tail:
 class Street:
     """Loops and air behind simulated wires, and how many vehicles have passed."""
 
-    def __init__(self, folder: Path, air: Chip | None = None) -> None:
-        self.chip = SimChip(LINES, folder / "gpio.sock")
+    def __init__(self, folder: Path, air: Chip | None = None, lines: Sequence[str] = LINES) -> None:
+        self.chip = SimChip(lines, folder / "gpio.sock")
         self.i2c = None if air is None else I2cServer(I2cKernel({0x69: air}), folder / "i2c.sock")
         self.passed: list[Truth] = []
         self.start_ns = 0

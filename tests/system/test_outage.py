@@ -10,12 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymodbus.framer import FramerType
+from pymodbus.server import ModbusSerialServer
 
-from drivers.sim.meter import Load, MeterLine, Slave
-from tests.system.site import LOOPS, METER, Records, Site, Street, gaps
+from drivers.meters.register_map import load as load_table
+from drivers.sim.meter import Load
+from drivers.sim.sen55 import Sen55
+from tests.drivers.meters.ptypair import PtyPair
+from tests.drivers.meters.pymodbus_peer import Peer, living
+from tests.system.site import AIR, LOOPS, METER, Records, Site, Street, gaps
 from tests.uplink.broker import Mosquitto
 
 OUTAGE_S = float(os.environ.get("OUTAGE_S", "6"))
+TABLE = load_table("sdm630")
+AIR_HELD = {
+    "pm1_0": 5.2, "pm2_5": 9.5, "pm4_0": 12.6, "pm10": 13.3, "humidity": 45.5,
+    "temperature": 23.5, "voc_index": 100.0, "nox_index": 1.0,
+}  # fmt: skip
 SETTLE_S = 0.3  # a vehicle whose rise is this near to a gap's border may be on either side
 
 
@@ -33,10 +44,14 @@ def test_nothing_is_lost_but_what_a_gap_names(
         pytest.skip("one encoding is enough here; `make outage` runs both")
     load = Load(amps=lambda _: (200.0, 210.0, 190.0))  # enough for whole steps in a period
     load.reset(1000.0)
-    line = MeterLine({1: Slave("sdm630", load.values)}, baud=38_400).start()
-    with Street(tmp_path) as street:
+    ptys = PtyPair()
+    server = lambda: ModbusSerialServer(  # noqa: E731
+        living(TABLE, load.values, 1), framer=FramerType.RTU, port=ptys.a, baudrate=38_400
+    )
+    sensor = Sen55(AIR_HELD, powered_s=86_400)
+    with Peer(server), Street(tmp_path, sensor) as street:
         records = Records(broker, tmp_path, "--check", "--filter", "kerbstone/v1/test/gw-1/up/#")
-        one = site(LOOPS, METER, meter=line.path, encoding=encoding)
+        one = site(LOOPS, AIR, METER, meter=ptys.b, encoding=encoding)
         one.start()
         street.drive(every_s=0.9)
         records.wait(lambda r: len(r.of("traffic")) >= 2)
@@ -65,8 +80,9 @@ def test_nothing_is_lost_but_what_a_gap_names(
     assert code == 0, said
     assert len([r for r in found if r.get("again")]) == len(repeated(found)), "a silent repeat"
     check_vehicles(found, street)
-    check_energy(found, load, line)
-    line.stop()
+    check_energy(found, load)
+    check_air(found)
+    ptys.close()
 
 
 def repeated(records: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
@@ -86,7 +102,7 @@ def last_ns(records: Records) -> int:
 
 def is_of(record: dict[str, Any], stream: str) -> bool:
     """A numbered record: not the retained copy of the last one."""
-    return record["kind"] == "record" and record["stream"] == stream
+    return bool(record["kind"] == "record" and record["stream"] == stream)
 
 
 def once(records: list[dict[str, Any]], stream: str) -> list[dict[str, Any]]:
@@ -108,7 +124,7 @@ def check_vehicles(records: list[dict[str, Any]], street: Street) -> None:
     assert all(b - a < 5e9 for a, b in holes)
 
 
-def check_energy(records: list[dict[str, Any]], load: Load, line: MeterLine) -> None:
+def check_energy(records: list[dict[str, Any]], load: Load) -> None:
     energy = once(records, "energy")
     energy.sort(key=lambda r: r["mono"])
     points = [r["points"]["energy_import"] for r in energy]
@@ -120,3 +136,10 @@ def check_energy(records: list[dict[str, Any]], load: Load, line: MeterLine) -> 
     held = load.values()["energy_import"]
     assert held - 0.4 < last <= held + 0.001
     assert last - first > 0.3
+
+
+def check_air(records: list[dict[str, Any]]) -> None:
+    """Every window of the sensor is there, and what it says is what the sensor held."""
+    means = [r["points"]["pm2_5"]["mean"] for r in once(records, "air")]
+    assert len(means) >= len(once(records, "energy")) - 2
+    assert {mean for mean in means if mean is not None} == {9.5}

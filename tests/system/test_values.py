@@ -62,6 +62,8 @@ def test_every_point_arrives_as_the_devices_held_it(
         check_points(got[energy], held)
         check_points(got[air], AIR_HELD)
         check_traffic(got[lane])
+        meta = Tail(broker, "kerbstone/v1/test/gw-1/up/meta", tmp_path).wait({"meta"})["meta"]
+        assert {m["answers"] for m in meta["models"].values()} == {"model"}, meta["models"]
         assert one.stop() == 0, one.log.read_text()
     ptys.close()
 

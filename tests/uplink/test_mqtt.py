@@ -214,13 +214,11 @@ async def test_wrong_certificates_are_errors(
         await Caller().open(broker_of(url, "a", ca=other.path, cert=good[0], key=good[1]))
 
 
-async def test_a_password_is_read_from_its_file_and_never_shown(
+async def test_a_password_opens_the_door_and_is_never_shown(
     mosquitto: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     import subprocess
 
-    secret = tmp_path / "password"
-    secret.write_text("s3cret-word\n")
     known = tmp_path / "known"
     subprocess.run(
         ["mosquitto_passwd", "-b", "-c", str(known), "gw", "s3cret-word"],
@@ -228,7 +226,7 @@ async def test_a_password_is_read_from_its_file_and_never_shown(
     )  # fmt: skip
     broker = mosquitto(f"allow_anonymous false\npassword_file {known}\n")
     caplog.set_level(0)
-    chosen = broker_of(broker.url, "a", username="gw", password_file=secret)
+    chosen = broker_of(broker.url, "a", username="gw", password="s3cret-word")
     link = await Caller().open(chosen)
     await link.close()
     assert "s3cret" not in repr(chosen) + str(chosen) + caplog.text
@@ -238,15 +236,14 @@ async def test_a_password_is_read_from_its_file_and_never_shown(
     ("url", "options", "says"),
     [
         ("http://x", {}, "mqtt://"),
-        ("mqtt://", {}, "mqtt://"),
+        ("mqtt://", {}, "uplink.url: the name or address of the broker is missing"),
         ("mqtt://h:99999", {}, "[Pp]ort"),
         ("mqtt://u:p@h", {}, "username"),
-        ("mqtt://h/topic", {}, "follow"),
+        ("mqtt://h/topic", {}, "after the port"),
         ("mqtt://h", {"ca": Path("x")}, "mqtts"),
         ("mqtts://h", {"ca": Path("/no/such")}, "/no/such"),
         ("mqtts://h", {"key": Path("/no/such")}, "uplink.cert"),
-        ("mqtt://h", {"password_file": Path("/no/such")}, "username"),
-        ("mqtt://h", {"username": "a", "password_file": Path("/no/such")}, "/no/such"),
+        ("mqtt://h", {"password": "x"}, "uplink.username"),
     ],
 )
 def test_a_broker_that_cannot_work_is_a_configuration_error(

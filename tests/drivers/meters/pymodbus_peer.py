@@ -17,14 +17,32 @@ logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # it reports what the 
 
 def device(table: RegisterMap, values: dict[str, float], unit: int) -> SimDevice:
     """The registers of a table (32-bit floats, high word first), zero between them."""
+    words = image(table, values)
+    first, last = min(words), max(words)
+    block = [words.get(at, 0) for at in range(first, last + 1)]
+    return SimDevice(unit, [SimData(first, values=block, datatype=DataType.REGISTERS)])
+
+
+def living(table: RegisterMap, values: Callable[[], dict[str, float]], unit: int) -> SimDevice:
+    """The same with values that change: they are looked up at each request."""
+
+    async def refresh(
+        _function: int, first: int, _at: int, _count: int, registers: list[int], _set: object
+    ) -> None:
+        for address, word in image(table, values()).items():
+            registers[address - first] = word
+
+    still = device(table, values(), unit)
+    return SimDevice(unit, still.simdata, action=refresh)
+
+
+def image(table: RegisterMap, values: dict[str, float]) -> dict[int, int]:
+    """Address -> word."""
     words: dict[int, int] = {}
     for register in table.registers:
         pair = struct.unpack(">HH", struct.pack(">f", values[register.point.key]))
         words[register.address], words[register.address + 1] = pair
-    first, last = min(words), max(words)
-    image = [words.get(at, 0) for at in range(first, last + 1)]
-    block = [SimData(first, values=image, datatype=DataType.REGISTERS)]
-    return SimDevice(unit, block)
+    return words
 
 
 class Peer:

@@ -1,4 +1,4 @@
-"""Where the broker is: `mqtts://host:8883`, taken apart."""
+"""Where a broker is: `mqtts://host:8883`, taken apart. The one reader of such a URL."""
 
 from dataclasses import dataclass
 from typing import Final

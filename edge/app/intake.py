@@ -1,0 +1,103 @@
+"""What comes in: edges and sweeps go to the stage and the pipeline, troubles become events."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from edge.acquire.stage import Stage
+from edge.app.pipeline import Pipeline
+from edge.app.wiring import Wiring
+from edge.core import Clock, Contact, Draft, Edge, Reason, Stream, Sweep
+
+LOG = logging.getLogger("kerbstone")
+
+UNCLAIMED = "an edge of a line that nobody claims came in; it is counted in the status"
+
+
+class Intake:
+    """Takes what the buses bring, in the main loop. Nothing here waits."""
+
+    def __init__(self, wiring: Wiring, pipeline: Pipeline, stage: Stage, clock: Clock) -> None:
+        self._wiring, self._pipeline = wiring, pipeline
+        self._stage, self._clock = stage, clock
+        streams = wiring.site.streams
+        self._keep_raw, self._raw_at_once = streams.raw, streams.raw_commit_s == 0
+        self.urgent: list[Draft] = []  # does not wait for the window's end
+        self.raw: list[Sweep] = []  # not committed yet
+        self.problems: dict[str, str] = {}  # what is broken now, by device or line
+        self.unclaimed = 0
+        self.heard = False  # something has come in
+        self.wake = asyncio.Event()  # something cannot wait for the next tick
+        self.changed: Callable[[], None] = lambda: None  # the problems are others now
+        self._told: set[str] = set()
+
+    def edges(self, batch: Sequence[Edge]) -> None:
+        contacts: list[Contact] = []
+        for edge in batch:
+            contact = self._wiring.contact(edge)
+            if contact is None:
+                self.unclaimed += 1
+                self.once("unclaimed", UNCLAIMED)
+            else:
+                contacts.append(contact)
+        self._stage.add_contacts(contacts)
+        self._hurry(self._pipeline.contacts(contacts))
+        self._hear()
+
+    def sweeps(self, batch: Sequence[Sweep]) -> None:
+        self._stage.add_sweeps(batch)
+        if self._keep_raw:
+            self.raw += batch
+            if self._raw_at_once:
+                self.wake.set()
+        self._hurry(self._pipeline.sweeps(batch))
+        self._hear()
+
+    def fault(self, device: str, reason: Reason | None, text: str) -> None:
+        """A device fails, or answers again."""
+        self._trouble(device, device, reason, text)
+
+    def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None:
+        """A line is closed, or open (again): what is known of its loop ends there."""
+        source, _ = self._wiring.lined[line]
+        if reason is not None:
+            self._stage.unwatched(source, at_ns)
+            self._pipeline.engine.closed(source, at_ns)
+        self._trouble(f"line {line}", source.partition(".")[0], reason, text)
+
+    def alarm(self, kind: str, text: str) -> None:
+        """Something about the box itself that a person should hear."""
+        LOG.warning("%s", text)
+        now_ns = self._clock.now().mono_ns
+        body = {"event": kind, "text": text}
+        self._hurry([Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)])
+
+    def once(self, kind: str, text: str) -> None:
+        """An alarm the first time; the hours after are silent, and counted in the status."""
+        if kind not in self._told:
+            self._told.add(kind)
+            self.alarm(kind, text)
+
+    def _trouble(self, what: str, source: str, reason: Reason | None, text: str) -> None:
+        """An event and a line in the log, once; what was never broken is not said to work again."""
+        if reason is None and self.problems.pop(what, None) is None:
+            return
+        (LOG.info if reason is None else LOG.warning)("%s: %s", what, text)
+        now_ns = self._clock.now().mono_ns
+        body = {"event": "sensor_fault", "state": "off", "text": f"{what}: {text}"}
+        if reason is not None:
+            self.problems[what] = text
+            body |= {"state": "on", "reason": str(reason)}
+        self._hurry([Draft(Stream.EVENT, source, now_ns, now_ns, body)])
+        self.changed()
+
+    def _hurry(self, drafts: Sequence[Draft]) -> None:
+        """These do not wait for the window's end, nor for the next tick."""
+        if drafts:
+            self.urgent += drafts
+            self.wake.set()
+
+    def _hear(self) -> None:
+        if not self.heard:
+            self.heard = True
+            self.wake.set()

@@ -1,0 +1,214 @@
+"""What goes out: windows end, and their records are committed with the state as of their end.
+
+The order matters. At a window's end the next segment of the stage begins, then records and states
+are committed together, and only then the former segment goes. Whenever the process is killed, the
+state in the outbox names the segment from which the rest can be read back.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgpack
+
+from edge.acquire.stage import Stage, left_behind
+from edge.app.intake import Intake
+from edge.app.pipeline import Pipeline
+from edge.app.recover import Before, Recovered, recover
+from edge.app.windows import GRACE_NS, Windows
+from edge.app.wiring import Wiring
+from edge.core import Clock, Draft, Point, Reason, Stamp, Stream, Sweep
+from edge.store import Epoch, Mark, Stored, Writer
+from edge.uplink.wire import raw_body
+
+LOG = logging.getLogger("kerbstone")
+
+MODEL_STATE_NS: Final = 900_000_000_000  # models' state is worth one write in 15 min
+RAW_VALUES: Final = 100_000  # of one raw record
+STATE_VERSION: Final = 1
+OWNERS: Final = ("app", "engine", "flags", "judge")
+RECOVERING: Final = "recovering"  # a file: a start is at it, or has died of it
+CUTS: Final = {
+    "synchronised": "The clock is synchronised now: windows follow the wall.",
+    "step": "The clock was set while it was trusted: the window around it is marked.",
+}
+
+
+class Ledger:
+    """The open window, and every commit. Belongs to the main loop."""
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        pipeline: Pipeline,
+        intake: Intake,
+        stage: Stage,
+        writer: Writer,
+        clock: Clock,
+        boot_id: str,
+    ) -> None:
+        self._site, self._points = wiring.site, wiring.points()
+        self._pipeline, self._intake, self._stage = pipeline, intake, stage
+        self._writer, self._clock, self._boot_id = writer, clock, boot_id
+        self._epoch: Epoch = writer.epoch
+        self._windows = Windows(self._site.period_ns, clock.now())
+        self._start_ns = clock.now().mono_ns  # of the open window
+        self._saved_ns = self._start_ns  # when the models' state was written
+        self._committing = asyncio.Lock()
+        self.offer: Any = lambda rows: None  # takes the rows of each commit; set by the daemon
+
+    @property
+    def next_ns(self) -> int:
+        """When the open window can be closed."""
+        return self._windows.end_ns + GRACE_NS
+
+    async def tick(self, now: Stamp) -> None:
+        """Close the window when its time has come, or time itself has jumped; else what hurries."""
+        why = self._windows.cut(now)
+        if why is not None:
+            await self._cut(now, why)
+        elif now.mono_ns >= self.next_ns:
+            await self.close(self._windows.end_ns)
+        elif self._intake.urgent or self._raw_is_due(now):
+            await self._commit((), {})
+
+    async def close(self, end_ns: int, *, partial: bool = False, last: bool = False) -> None:
+        """The window ends: its records, and the state as of its end."""
+        now = self._clock.now()
+        self._stage.mark(end_ns)  # it was listened to up to its end, whatever becomes of us now
+        drafts = self._pipeline.close(end_ns, partial=partial)
+        self._windows.opened(Stamp(end_ns, now.wall_ns - (now.mono_ns - end_ns), now.tq))
+        states: dict[str, Any] = {}
+        if last or now.mono_ns - self._saved_ns >= MODEL_STATE_NS:
+            self._saved_ns = now.mono_ns
+            states["judge"] = self._pipeline.judge.snapshot()
+        await self._begin(end_ns, drafts, states)
+
+    # -- after a start ---------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """Read back what the former process had seen; commit what it could not."""
+        now, folder = self._clock.now(), Path(self._site.store.run_dir)
+        before = await self._restore()
+        segments = left_behind(folder, self._boot_id, before.segment if before else 0)
+        attempt = folder / RECOVERING
+        if attempt.exists() and segments:
+            LOG.error("a start has died while it read the stage back: it is set aside")
+            self._stage.set_aside(segments)
+            segments = []
+        attempt.touch()
+        self._stage.number = max(
+            (s.number for s in segments), default=before.segment if before else 0
+        )
+        found = recover(
+            self._pipeline, before, self._epoch.boot, segments, now.mono_ns, self._windows.end_ns,
+            self._former(), self._writer.opened.damage is not None,
+        )  # fmt: skip
+        await self._go_on(found)
+        attempt.unlink()
+
+    async def _go_on(self, found: Recovered) -> None:
+        self._windows.end_ns = found.end_ns
+        self._intake.raw += found.sweeps if self._site.streams.raw else []
+        if found.segment is None:
+            await self._begin(found.start_ns, found.drafts, {})
+        else:
+            self._start_ns = found.start_ns
+            self._stage.resume(found.segment, found.count)
+            await self._commit(found.drafts, self._as_of_the_end())
+            self._stage.drop_others()
+        if found.gap is not None:
+            self._stage.gap(*found.gap)
+
+    async def _restore(self) -> Before | None:
+        """States of the former process, as of its last committed window."""
+        kept = {owner: await self._writer.state(owner) for owner in OWNERS}
+        states = {owner: msgpack.unpackb(state[1]) for owner, state in kept.items() if state}
+        if "judge" in states:
+            self._pipeline.judge.restore(states["judge"])
+        if "flags" in states:  # whatever becomes of the rest: what was raised has to come down
+            self._pipeline.judge.restore_flags(states["flags"])
+        if not states.keys() >= {"app", "engine"}:
+            return None
+        try:
+            before = Before.parse(states["app"])
+            self._pipeline.engine.restore(states["engine"])
+        except (KeyError, TypeError, ValueError) as error:
+            LOG.warning("the former state is of no use (%s): starting afresh", error)
+            return None
+        self._intake.problems.update(before.problems)
+        return before
+
+    def _former(self) -> dict[str, Any] | None:
+        former = self._epoch.former
+        return None if former is None else {"epoch": former.epoch, "last": dict(former.last)}
+
+    # -- commits ---------------------------------------------------------------------------------
+
+    async def _cut(self, now: Stamp, why: str) -> None:
+        """Time became known, or jumped: the open window ends here, and says so."""
+        if why == "step":
+            self._pipeline.engine.mark(Reason.CLOCK)
+        body = {"event": "clock", "reason": why, "text": CUTS[why]}
+        at_ns = now.mono_ns
+        self._intake.urgent.append(Draft(Stream.EVENT, "gateway", at_ns, at_ns, body))
+        await self.close(at_ns, partial=True)
+
+    async def _begin(
+        self, start_ns: int, drafts: Sequence[Draft], states: Mapping[str, Any]
+    ) -> None:
+        """The next window begins: its segment, then the commit, then the former segment goes."""
+        self._stage.rotate(start_ns, self._windows.end_ns, *self._pipeline.engine.pending())
+        self._start_ns = start_ns
+        await self._commit(drafts, {**states, **self._as_of_the_end()})
+        self._stage.drop_others()
+
+    def _as_of_the_end(self) -> dict[str, Any]:
+        """State that belongs to the drafts of a close: taken before anything else can happen."""
+        return {"engine": self._pipeline.snapshot(), "flags": self._pipeline.judge.flags()}
+
+    def _raw_is_due(self, now: Stamp) -> bool:
+        raw = self._intake.raw
+        due_s = self._site.streams.raw_commit_s
+        return bool(raw) and now.mono_ns >= raw[0].mono_ns + int(due_s * 1e9)
+
+    async def _commit(self, drafts: Sequence[Draft], states: Mapping[str, Any]) -> None:
+        async with self._committing:
+            intake = self._intake
+            urgent, intake.urgent = intake.urgent, []
+            raw, intake.raw = intake.raw, []
+            segment = self._stage.number
+            before = Before(
+                self._epoch.boot, segment, self._start_ns, (segment, self._stage.sweeps),
+                intake.problems,
+            )  # fmt: skip
+            packed = {
+                owner: (STATE_VERSION, msgpack.packb(state))
+                for owner, state in {**states, "app": before.packed()}.items()
+            }
+            rows = [*urgent, *drafts, *_raw_drafts(self._points, raw)]
+            now = self._clock.now()
+            mark = Mark(now.mono_ns, now.wall_ns, now.tq)
+            stored: list[Stored] = await self._writer.commit(rows, packed, clock=mark)
+            self.offer(stored)
+
+
+def _raw_drafts(points: Mapping[str, Sequence[Point]], raw: Sequence[Sweep]) -> list[Draft]:
+    """All of it, in batches that a record can hold."""
+    drafts: list[Draft] = []
+    part: list[Sweep] = []
+    values = 0
+    for sweep in raw:
+        part.append(sweep)
+        values += len(sweep.values) + 2  # its time and its source are columns too
+        if values >= RAW_VALUES:
+            drafts.append(_raw_draft(points, part))
+            part, values = [], 0
+    return [*drafts, _raw_draft(points, part)] if part else drafts
+
+
+def _raw_draft(points: Mapping[str, Sequence[Point]], sweeps: Sequence[Sweep]) -> Draft:
+    times = [sweep.mono_ns for sweep in sweeps]
+    return Draft(Stream.RAW, "", min(times), max(times), raw_body(points, sweeps))

@@ -1,0 +1,74 @@
+"""The events that come of judging: a flag goes on or off, and one sentence says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge.core import Draft, Stream
+from edge.infer.approaches import ApproachVerdict
+from edge.infer.cause import SAYS
+from edge.infer.features import Key
+from edge.infer.series import SeriesVerdict
+
+
+def congestion(end_ns: int, v: ApproachVerdict) -> Draft:
+    """The flag of an approach has turned."""
+    if v.turn == "on":
+        text = f"Congestion on {v.approach}: p {v.p:.2f}, says the {v.by}."
+    elif v.p is None:
+        text = f"Congestion on {v.approach} is not known any more: no healthy loop."
+    else:
+        text = f"Traffic on {v.approach} moves again, says the {v.by}."
+    body = {
+        "event": "congestion",
+        "state": v.turn,
+        "approach": v.approach,
+        "p": v.p,
+        "by": v.by,
+        "text": text,
+    }
+    return Draft(Stream.EVENT, v.approach, end_ns, end_ns, body)
+
+
+def anomaly(end_ns: int, v: SeriesVerdict) -> Draft:
+    """The flag of a series has turned."""
+    (source, point), odd = v.key, v.odd
+    if v.turn == "on":
+        text = f"{point} of {source} {SAYS[odd.cause or 'spike']}, says the {v.by}."
+    else:
+        text = f"{point} of {source} behaves as usual again, says the {v.by}."
+    body = {
+        "event": "anomaly",
+        "state": v.turn,
+        "point": point,
+        "score": odd.level,
+        "onset": odd.onset,
+        "cause": odd.cause if v.turn == "on" else None,
+        "by": v.by,
+        "text": text,
+    }
+    return Draft(Stream.EVENT, source, end_ns, end_ns, body)
+
+
+def unwatched_approach(end_ns: int, approach: str) -> Draft:
+    """A flag was up when the configuration gave up its approach: nobody else would clear it."""
+    body: dict[str, Any] = {
+        "event": "congestion",
+        "state": "off",
+        "approach": approach,
+        "p": None,
+        "text": f"Congestion on {approach} is not watched any more.",
+    }
+    return Draft(Stream.EVENT, approach, end_ns, end_ns, body)
+
+
+def unwatched_series(end_ns: int, key: Key) -> Draft:
+    """A flag was up when the configuration gave up its series: nobody else would clear it."""
+    source, point = key
+    body: dict[str, Any] = {
+        "event": "anomaly",
+        "state": "off",
+        "point": point,
+        "text": f"{point} of {source} is not watched any more.",
+    }
+    return Draft(Stream.EVENT, source, end_ns, end_ns, body)

@@ -1,0 +1,101 @@
+"""A model loads in a thread of its own while windows are judged."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from edge.infer.approaches import Approaches
+from edge.infer.features import LaneSite
+from edge.infer.guard import Guard
+from edge.infer.manifest import ModelError
+from edge.infer.rules import Occupancy
+from edge.infer.session import Session
+from models import BUNDLES
+
+FOLDER = BUNDLES / "congestion"
+SECOND = 1_000_000_000
+SEEN = {"north": {"mid": Occupancy(0.5, 0.6, 0.4)}}
+LANES = (LaneSite("north_1", "north", "mid"),)
+
+
+def test_windows_are_judged_by_the_rule_while_a_slow_model_loads() -> None:
+    opened: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(folder: Path) -> Session:
+        opened.append(threading.current_thread().name)
+        begun.set()
+        assert go_on.wait(10)
+        return Session(folder)
+
+    late = Approaches(LANES, Guard("congestion", FOLDER, open_session=slow))
+    early = Approaches(LANES, Guard("congestion", FOLDER))
+    assert early.guard.load()
+    loading = threading.Thread(target=late.guard.load, name="loading")
+    loading.start()
+    try:
+        assert begun.wait(10)
+        for at in range(5, 300, 5):
+            early.step(at * SECOND, 5.0, SEEN)
+            assert late.step(at * SECOND, 5.0, SEEN)[0].by == "rule occupancy"
+    finally:
+        go_on.set()
+        loading.join(10)
+    one, two = early.step(300 * SECOND, 5.0, SEEN)[0], late.step(300 * SECOND, 5.0, SEEN)[0]
+    assert one.by == two.by == "model congestion 1.0.0"
+    assert one.p == two.p  # it caught up with the windows of before
+    assert opened == ["loading"]
+
+
+class Interleaved(Guard):
+    """Another thread gets its turn after every attribute that a load sets."""
+
+    turns = 0
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if self.__dict__.get("loading"):
+            object.__setattr__(self, "loading", False)
+            object.__setattr__(self, "turns", self.turns + 1)
+            self.turn()
+            object.__setattr__(self, "loading", True)
+
+    def turn(self) -> None:
+        if self.ready(1_000 * SECOND):
+            assert self.session is not None
+            assert self.manifest is not None
+            self.failed(1_000 * SECOND, "late: 80 ms")
+
+
+def test_whatever_moment_a_window_ends_in_the_model_loads_once_and_no_failure_is_lost() -> None:
+    opened: list[Path] = []
+
+    def counted(folder: Path) -> Session:
+        opened.append(folder)
+        return Session(folder)
+
+    guard = Interleaved("congestion", FOLDER, open_session=counted)
+    object.__setattr__(guard, "loading", True)
+    assert guard.load()
+    object.__setattr__(guard, "loading", False)
+    assert guard.turns >= 3
+    assert len(opened) == 1
+    assert guard.failures == 1  # told by the turn after the last step of the load
+    assert guard.why == "late: 80 ms"
+
+
+def test_a_load_that_failed_in_its_thread_is_not_tried_again_at_once() -> None:
+    opened: list[Path] = []
+
+    def broken(folder: Path) -> Session:
+        opened.append(folder)
+        raise ModelError("broken")
+
+    guard = Guard("congestion", FOLDER, open_session=broken)
+    up_for_days = 500_000 * SECOND
+    assert not guard.ready(up_for_days)
+    assert not guard.load()
+    assert not guard.ready(up_for_days + 5 * SECOND)
+    assert len(opened) == 1
+    guard.ready(up_for_days + 65 * SECOND)
+    assert len(opened) == 2

@@ -1,0 +1,73 @@
+"""A scene: no broker at the start, then one that does not let us in, then all is well."""
+
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.system.found import ALL, end_us
+from tests.system.site import LOOPS, Records, Site, Street
+from tests.uplink.broker import Mosquitto
+
+
+def passwd(broker: Mosquitto, gateway: str) -> str:
+    """A password file with the gateway's and the city's passwords; its path."""
+    broker.folder.mkdir(parents=True, exist_ok=True)
+    path = broker.folder / "passwd"
+    path.unlink(missing_ok=True)
+    for name, word in (("gw", gateway), ("city", "city")):
+        command = ["mosquitto_passwd", "-b", *([] if path.exists() else ["-c"])]
+        subprocess.run([*command, str(path), name, word], check=True, capture_output=True)
+    return str(path)
+
+
+@dataclass
+class Closed:
+    found: list[dict[str, Any]]
+    passed: int
+    waiting: str
+    came_us: int
+    code: int
+    check: tuple[int, str]
+    log: str
+
+
+def shut_out(folder: Path) -> Closed:
+    """Nobody is there, then somebody who does not know us, then all is well."""
+    broker = Mosquitto(
+        folder / "broker", f"allow_anonymous false\npassword_file {folder}/broker/passwd\n"
+    )
+    passwd(broker, "another")
+    for name, word in (("gw", "right"), ("city", "city")):
+        (folder / name).write_text(f"{word}\n")
+        (folder / name).chmod(0o600)
+    login = f'username = "gw"\npassword_file = "{folder}/gw"\n'
+    site = Site(folder, broker, login, LOOPS, period_s=1)
+    city = ("--username", "city", "--password-file", str(folder / "city"))
+    try:
+        with Street(folder) as street:
+            site.start()
+            street.drive(every_s=0.45)
+            time.sleep(6.0)
+            broker.start()
+            records = Records(broker, folder, *ALL, *city)
+            time.sleep(5.0)
+            waiting = site.ask("outbox").stdout
+            assert not records.of("traffic")
+            passwd(broker, "right")
+            broker.send(signal.SIGHUP)
+            records.wait(lambda r: r.of("traffic"), 40)
+            came_us = time.monotonic_ns() // 1000
+            street.end()
+            ended_us = time.monotonic_ns() // 1000
+            records.wait(lambda r: max(map(end_us, r.of("traffic"))) > ended_us)
+            code = site.stop()
+            found = list(records.all())
+            check = records.stop()
+            log, passed = site.log.read_text(), len(street.passed)
+        return Closed(found, passed, waiting, came_us, code, check, log)
+    finally:
+        site.close()
+        broker.kill()

@@ -1,0 +1,201 @@
+"""What a broker refuses: told once, never in a circle, and nobody else waits for it."""
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge.core import Draft, Stream
+from edge.uplink import sender as module
+from edge.uplink.broker import broker_of
+from tests.uplink.bench import GW, Box, S, box, drafts, until
+from tests.uplink.broker import Mosquitto
+from tests.uplink.raw import REFUSE_ALL, raw_broker
+
+Make = Callable[..., Mosquitto]
+UP = f"kerbstone/v1/stadtmitte/{GW}/up"
+
+
+def large(count: int, stream: Stream = Stream.AIR) -> list[Draft]:
+    return [Draft(stream, "big", n, n, {"text": "x" * 400, "n": n}) for n in range(count)]
+
+
+def as_events(made: Box) -> None:
+    """As the daemon does it: each alarm is committed at once, as an event."""
+    tasks: set[asyncio.Task[object]] = set()
+
+    def alarm(kind: str, text: str) -> None:
+        made.alarms.append((kind, text))
+        body = {"event": kind, "text": text}
+        task = asyncio.create_task(made.commit([Draft(Stream.EVENT, "gateway", S, S, body)]))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    made.sender._complaints._alarm = alarm
+
+
+async def test_a_refused_alarm_raises_no_alarm(
+    mosquitto: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing passes, not even the event that says so: it ends there."""
+    broker = mosquitto("allow_anonymous true\nmax_packet_size 300\n")
+    caplog.set_level(logging.WARNING)
+    async with box(tmp_path, broker.url) as gateway:
+        as_events(gateway)
+        gateway.connect()
+        await until(lambda: gateway.sender.connected)
+        stored = await gateway.commit([*large(30), *large(30, Stream.ENERGY)])
+        await until(lambda: gateway.sender.counts.dead >= 62)
+        for _ in range(30):  # time for a circle to turn
+            await gateway.commit([])
+            await asyncio.sleep(0.01)
+        assert gateway.sender.counts.dead == 62, "sixty records and two alarms"
+        assert sorted(text.split()[3] for _, text in gateway.alarms) == ["air", "energy"]
+        counts = await gateway.writer.counts()
+        assert (counts.rows, counts.dead) == (0, 62)
+    assert len(stored) == 60
+    assert Counter(r.name for r in caplog.records)["kerbstone.uplink"] <= 8
+
+
+async def test_a_row_is_given_up_once(mosquitto: Make, tmp_path: Path) -> None:
+    """Committed before there is a connection: live, and at the same time part of the backlog."""
+    broker = mosquitto("allow_anonymous true\nmax_packet_size 300\n")
+    async with box(tmp_path, broker.url) as gateway:
+        gateway.connect()
+        await gateway.commit(large(20))
+        await until(lambda: gateway.sender.counts.dead >= 20)
+        await asyncio.sleep(0.1)
+        assert gateway.sender.counts.dead == 20
+        assert (await gateway.writer.counts()).dead == 20
+
+
+async def test_a_denied_event_stream_is_in_the_log_only(
+    mosquitto: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    acl = tmp_path / "acl"
+    acl.write_text(f"topic write {UP}/air/#\ntopic write {UP}/status\n")
+    broker = mosquitto(f"allow_anonymous true\nacl_file {acl}\n")
+    async with box(tmp_path, broker.url) as gateway:
+        as_events(gateway)
+        gateway.connect()
+        await gateway.commit([*drafts(0, 3), *drafts(0, 3, Stream.EVENT)])
+        await until(lambda: gateway.sender.counts.confirmed == 3)
+        await until(lambda: gateway.sender.counts.refused >= 3)
+        await gateway.commit(drafts(3, 1))
+        await until(lambda: gateway.sender.counts.confirmed == 4)
+        assert gateway.alarms == []
+        assert {str(s.record.key.stream) for s in await gateway.writer.pending()} == {"event"}
+    assert caplog.text.count(f"does not allow {UP}/event") == 1
+    assert caplog.text.count(f"{UP}/last/hut_air") == 1, "refused with each record, said once"
+
+
+async def test_a_new_connection_may_say_it_again_but_not_soon(
+    mosquitto: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = mosquitto("allow_anonymous true\nmax_packet_size 300\n")
+    async with box(tmp_path, broker.url) as gateway:
+        gateway.connect()
+        for turn, alarms in ((1, 1), (2, 1), (3, 2)):
+            await until(lambda turn=turn: gateway.sender.counts.connections == turn)  # type: ignore[misc]
+            await gateway.commit(large(2))
+            await until(lambda turn=turn: gateway.sender.counts.dead == 2 * turn)  # type: ignore[misc]
+            assert len(gateway.alarms) == alarms
+            if turn == 2:
+                monkeypatch.setattr("edge.uplink.complaints.QUIET_NS", 0)
+            broker.kill()
+            broker.start()
+
+
+async def test_a_quota_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """151: nothing is tried before the pause is over, and nothing is given up."""
+    monkeypatch.setattr(module, "QUOTA_NS", S // 2)
+    async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
+        broker.answer = lambda topic, _: 151 if "/air/" in topic else 0
+        gateway.connect()
+        await gateway.commit(drafts(0, 4))
+        await until(lambda: gateway.sender.counts.refused == 4)
+        await gateway.commit(drafts(4, 1))
+        await asyncio.sleep(0.25)
+        assert len(broker.records()) == 4, "the pause holds for what is new, too"
+        for _ in range(7 * 5):  # more often than a row may be refused otherwise
+            before = gateway.sender.counts.refused
+            await until(lambda before=before: gateway.sender.counts.refused > before)  # type: ignore[misc]
+        broker.answer = lambda _topic, _payload: 0
+        await until(lambda: gateway.sender.counts.confirmed == 5)
+        assert gateway.sender.counts.dead == 0
+        assert [kind for kind, _ in gateway.alarms] == ["quota"]
+        assert max(Counter(broker.records()).values()) > module.REFUSALS
+
+
+async def test_a_poison_record_is_given_up_and_the_others_arrive(tmp_path: Path) -> None:
+    async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
+        broker.answer = lambda _, payload: REFUSE_ALL if b'"n":2' in payload else 0
+        gateway.connect()
+        await gateway.commit(drafts(0, 5))
+        await until(lambda: gateway.sender.counts.dead == 1)
+        await until(lambda: gateway.sender.counts.confirmed == 4)
+        seen = Counter(json.loads(payload)["n"] for payload in broker.records())
+        assert seen == {0: 1, 1: 1, 2: module.REFUSALS, 3: 1, 4: 1}
+        assert gateway.sender._refusals == {}
+
+
+async def test_the_widest_window_of_refusals_comes_to_an_end(tmp_path: Path) -> None:
+    """More rows are refused at one time than were once counted: each still gets to its end."""
+    async with raw_broker() as broker:
+        wide = replace(broker_of(broker.url, GW), window=2000)
+        async with box(tmp_path, wide, backlog_per_s=1e6) as gateway:
+            broker.answer = lambda topic, _: REFUSE_ALL if "/air/" in topic else 0
+            await gateway.writer.commit(drafts(0, 1600))
+            gateway.connect()
+            await until(lambda: gateway.sender.counts.dead == 1600, 20)
+            assert gateway.sender.counts.refused == 1600 * module.REFUSALS
+            assert len(gateway.sender._refusals) <= module.COUNTED
+            assert [kind for kind, _ in gateway.alarms] == ["refused"]
+
+
+async def test_retained_messages_do_not_hold_up_records(tmp_path: Path) -> None:
+    """With room for one message, a thousand sources with a `last` each: both go on."""
+    async with raw_broker() as broker:
+        narrow = replace(broker_of(broker.url, GW), window=1)
+        async with box(tmp_path, narrow) as gateway:
+            gateway.connect()
+            await until(lambda: gateway.sender.connected)
+            made = [Draft(Stream.AIR, f"s{n}", 0, S, {"n": n}) for n in range(300)]
+            await gateway.commit(made)
+            await until(lambda: gateway.sender.counts.confirmed == 300)
+            kinds = ["last" if "/up/last/" in topic else "air" for topic, _ in broker.published]
+            assert kinds[2:].index("last") == 1, "a `last` follows its record"
+            longest = max(map(len, "".join(kind[0] for kind in kinds[2:]).split("a")))
+            assert longest <= 1
+
+
+async def test_a_status_that_cannot_be_written_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
+        gateway.sender._status = lambda: {"load": float("nan")}
+        gateway.connect()
+        await gateway.commit(drafts(0, 3))
+        await until(lambda: gateway.sender.counts.confirmed == 3)
+        gateway.sender.publish_status()
+        await gateway.commit(drafts(3, 3))
+        await until(lambda: gateway.sender.counts.confirmed == 6)
+        topics = {topic for topic, _ in broker.published}
+        assert f"{UP}/meta" in topics
+        assert f"{UP}/status" not in topics
+    assert caplog.text.count("cannot be written") == 1
+
+
+async def test_a_record_that_cannot_be_written_is_given_up(tmp_path: Path) -> None:
+    async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
+        bad = Draft(Stream.EVENT, "gateway", S, S, {"event": "x", "value": float("inf")})
+        gateway.connect()
+        await gateway.commit([bad, *drafts(0, 1)])
+        await until(lambda: gateway.sender.counts.dead == 1)
+        await until(lambda: gateway.sender.counts.confirmed == 1)
+        assert gateway.alarms == []
