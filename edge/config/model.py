@@ -166,7 +166,7 @@ class Streams(Struct, frozen=True, kw_only=True):
             description="Seconds of readings in one batch of `raw`. 0 commits at once: the "
             "shortest delay, and a write to the card for each batch.",
         ),
-    ] = 5.0
+    ] = 10.0
 
 
 class Privacy(Struct, frozen=True, kw_only=True):

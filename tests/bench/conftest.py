@@ -1,0 +1,33 @@
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bench.program import COMPILED, ROOT, environment
+from tests.bench.report import Report
+from tests.bench.rig import forget_folders
+from tests.uplink.broker import BINARY
+
+
+def warm_up() -> None:
+    """Compile what will be imported: whoever does that first would need more time and memory."""
+    # neither goes on with these arguments, but by then all is imported
+    start = "import runpy, sys; sys.argv[1:] = ['run', '--help']; runpy.run_module"
+    for module in ("tests.bench.launch", "tests.bench.script"):
+        command = [sys.executable, "-c", f"{start}({module!r}, run_name='__main__')"]
+        subprocess.run(command, cwd=ROOT, env=environment(), check=False, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def report() -> Iterator[Report]:
+    if not Path(BINARY).exists():
+        pytest.skip("mosquitto is not installed: apt-get install mosquitto")
+    warm_up()
+    made = Report()
+    yield made
+    print("\n\n" + made.text())
+    forget_folders()
+    shutil.rmtree(COMPILED, ignore_errors=True)

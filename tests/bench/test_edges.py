@@ -1,0 +1,115 @@
+"""Edges of many loops at once: what one costs on its way from the chip into the window."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from drivers.sim.gpio import SimChip
+from edge.acquire.clock import boot_id
+from edge.acquire.stage import left_behind
+from edge.core import Contact
+from tests.bench.program import Program, bare_rss_mib, quiet_broker
+from tests.bench.report import Report
+from tests.bench.rig import LONG_S, clear_of_long_windows, write_site
+
+pytestmark = pytest.mark.bench
+
+LINES = 16
+PER_S = 500  # edges of one line; above 2,000 it is closed for chatter
+SECONDS = 5.0
+BEAT_S = 0.01  # edges wait so long in the chip, as in a busy kernel
+
+LOOPS = '[bus.loops]\nkind = "gpio"\nchip = "sim:{path}"\n'
+LANE = """
+[lane.lane_{number}]
+approach = "north"
+bus = "loops"
+lead = "loop{number}"
+active = "high"
+bias = "none"
+"""
+
+
+def names() -> list[str]:
+    return [f"loop{number}" for number in range(LINES)]
+
+
+@contextmanager
+def chip(folder: Path) -> Iterator[SimChip]:
+    folder.mkdir()
+    with SimChip(names(), folder / "chip.sock") as made:
+        yield made
+
+
+def drive(one: SimChip, reader: Program) -> tuple[float, int]:
+    """Seconds of CPU that the reader took, and how many edges there were."""
+    requested = one.wait_requested(names(), 20)
+    reader.alive()
+    assert requested
+    time.sleep(1.0)  # it has started
+    before_s = reader.cpu_s()
+    begin_ns = last_ns = time.monotonic_ns()
+    step_ns = 1_000_000_000 // PER_S
+    high, count = True, 0
+    while last_ns - begin_ns < SECONDS * 1e9:
+        time.sleep(BEAT_S)
+        now_ns = time.monotonic_ns()
+        while last_ns + step_ns <= now_ns:
+            last_ns += step_ns
+            for line in range(LINES):
+                one.drive(line, high, last_ns)
+            high, count = not high, count + LINES
+    assert one.wait_read()
+    time.sleep(0.3)
+    return reader.cpu_s() - before_s, count
+
+
+def bare(folder: Path) -> tuple[float, int]:
+    with chip(folder) as one:
+        arguments = ("tests.bench.edges", folder / "chip.sock", LINES)
+        with Program(folder / "bare.log", *arguments) as reader:
+            cpu_s, count = drive(one, reader)
+            reader.send(signal.SIGTERM)
+            assert reader.said()["edges"] == count
+    return cpu_s, count
+
+
+class Ours(NamedTuple):
+    cpu_s: float
+    edges: int
+    lost: int
+    rss_mib: float
+
+
+def ours(folder: Path) -> Ours:
+    clear_of_long_windows(SECONDS + 10)
+    with chip(folder) as one, quiet_broker(folder) as broker:
+        lanes = [LANE.format(number=number) for number in range(LINES)]
+        loops = LOOPS.format(path=folder / "chip.sock")
+        site, run = write_site(folder, broker.port, loops, *lanes, period_s=LONG_S, models="true")
+        with Program(folder / "ours.log", "edge.cli.main", "run", site) as daemon:
+            cpu_s, count = drive(one, daemon)
+            rss_mib = daemon.rss_mib()
+    entries = [e for segment in left_behind(run, boot_id()) for e in segment.read(True)]
+    contacts = [c for entry in entries if isinstance(entry, list) for c in entry]
+    staged = sum(isinstance(c, Contact) and not c.initial for c in contacts)
+    lost = sum(c.lost for c in contacts if isinstance(c, Contact))
+    assert staged + lost == count
+    return Ours(cpu_s, count, lost, rss_mib)
+
+
+def test_cpu_of_an_edge(tmp_path: Path, report: Report) -> None:
+    run = ours(tmp_path / "ours")
+    bare_s, bare_count = bare(tmp_path / "bare")
+    how = f"{LINES} lines x {PER_S}/s, {run.edges:,} edges, {run.lost} of them lost and declared"
+    us, bare_us = 1e6 * run.cpu_s / run.edges, 1e6 * bare_s / bare_count
+    report.add("CPU of an edge, chip to window", us, bare_us, "us", "read and counted only", how)
+    how = f"{LINES} lanes, congestion and anomaly"
+    report.add(
+        "memory (RSS), both models", run.rss_mib, bare_rss_mib(), "MiB", "python, asyncio", how
+    )
