@@ -6,12 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-import drivers
-from edge.cli.read import SITE
-from edge.config import load
+from edge.cli.site import SITE, site_of
 from edge.control.protocol import VerbError, ask
-from edge.core import ConfigError
-from edge.store import look
+from edge.store import BusyError, look
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,22 +19,20 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    try:
-        site = load(args.config, drivers.catalogue())
-        counts = ask(Path(site.store.run_dir), "outbox")
-    except ConfigError as error:
-        print(error, file=sys.stderr)
+    site = site_of(args.config)
+    if site is None:
         return 2
-    except VerbError as error:
+    try:
+        counts = ask(Path(site.store.run_dir), "outbox")
+        if counts is None:
+            limit_bytes = site.store.limit_mb << 20
+            counts = dataclasses.asdict(look(Path(site.store.dir), limit_bytes=limit_bytes))
+    except (VerbError, BusyError, OSError, ValueError) as error:
         print(f"kerbstone outbox: {error}", file=sys.stderr)
         return 3
-    if counts is None:
-        counts = dataclasses.asdict(
-            look(Path(site.store.dir), limit_bytes=site.store.limit_mb << 20)
-        )
     if args.json:
         print(json.dumps(counts))
-    else:
-        for key, value in counts.items():
-            print(f"  {key:<20}{value}")
+        return 0
+    for key, value in counts.items():
+        print(f"  {key:<12} {'-' if value in (None, {}) else value}")
     return 0

@@ -4,15 +4,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import drivers
 from edge.app import standalone
-from edge.config import load
+from edge.cli.site import SITE, site_of
 from edge.control.protocol import VerbError, ask
-from edge.core import BusError, ConfigError
-
-SITE: Final = Path("/etc/kerbstone/site.toml")
+from edge.core import BusError
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -24,10 +21,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    try:
-        site = load(args.config, drivers.catalogue())
-    except ConfigError as error:
-        print(error, file=sys.stderr)
+    site = site_of(args.config)
+    if site is None:
         return 2
     try:
         answer = ask(Path(site.store.run_dir), "read", device=args.device)

@@ -6,11 +6,10 @@ import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-import drivers
 from edge.app import wiring
 from edge.app.replaying import Replay, levels, open_edges, rows
-from edge.config import load
-from edge.core import ConfigError, Envelope
+from edge.cli.site import site_of
+from edge.core import Envelope
 from edge.uplink import wire
 
 GATEWAY = "replay"
@@ -30,10 +29,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    try:
-        site = load(args.config, drivers.catalogue())
-    except ConfigError as error:
-        print(error, file=sys.stderr)
+    site = site_of(args.config)
+    if site is None:
         return 2
     try:
         start_ns = _wall_ns(args.start)

@@ -7,11 +7,10 @@ import signal
 import sys
 from pathlib import Path
 
-import drivers
 from edge.acquire.clock import SystemClock
 from edge.app.daemon import BusyError, Daemon, FolderError
-from edge.cli.read import SITE
-from edge.config import load, warnings
+from edge.cli.site import SITE, site_of
+from edge.config import warnings
 from edge.core import ConfigError
 from edge.store import BusyError as StoreBusyError
 
@@ -28,10 +27,8 @@ def run(args: argparse.Namespace) -> int:
         level=logging.INFO if args.verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",  # the journal has the time
     )
-    try:
-        site = load(args.config, drivers.catalogue())
-    except ConfigError as error:
-        print(error, file=sys.stderr)
+    site = site_of(args.config)
+    if site is None:
         return 2
     for warning in warnings(site):
         logging.getLogger("kerbstone").warning("%s", warning)

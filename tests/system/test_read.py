@@ -43,6 +43,9 @@ def test_read_goes_through_the_daemon(
         values = {r["point"]: r for r in told["readings"]}
         assert values["voltage_l1"]["value"] == 231.5
         assert values["voltage_l1"]["unit"] == "V"
+    waiting = one.ask("outbox")
+    assert waiting.returncode == 0, waiting.stderr
+    assert json.loads(waiting.stdout)["limit"] == 16 << 20
     # nobody spoke while another spoke: no request was cut, no two overlapped
     assert (line.damaged, line.early, line.collisions) == (0, 0, 0)
     assert one.stop() == 0

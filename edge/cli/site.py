@@ -1,0 +1,20 @@
+"""The configuration that a verb works on."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import drivers
+from edge.config import Site, load
+from edge.core import ConfigError
+
+SITE: Final = Path("/etc/kerbstone/site.toml")
+
+
+def site_of(file: Path) -> Site | None:
+    """The site; or None, when everything that is wrong with the file has been said (exit 2)."""
+    try:
+        return load(file, drivers.catalogue())
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return None
