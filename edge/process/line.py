@@ -3,13 +3,23 @@
 A contact that chatters is one change, stamped at its first edge. Kernel debounce would stamp it
 late and in jiffies. At the end of a window a run that has not settled counts as what its level
 says; what follows is a run of its own.
+
+A line on which far more edges bounce than a contact can explain is `flooded`: what it does not say
+is then no silence.
 """
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from edge.core.edge import Contact
+
+NOISE_NS: Final = 300_000_000
+PATIENCE_NS: Final = 30_000_000_000
+BOUNCES: Final = 20
+"""Of a hundred edges in 30 s that were taken for bounce, twenty are granted to each change that
+was told: a relay closes with ten or so, and no more than 37 vehicles pass in that time."""
+JOIN_NS: Final = 1_000_000_000  # noise with shorter pauses is one span
 
 
 class Change(IntEnum):
@@ -36,7 +46,20 @@ class Event(NamedTuple):
 class Line:
     """The state of one line. `events` is what came out and was not taken yet."""
 
-    __slots__ = ("_bounce", "_deaf", "_first", "_last", "_level", "_raw", "_run", "events", "late")
+    __slots__ = (
+        "_bounce",
+        "_deaf",
+        "_debt",
+        "_first",
+        "_last",
+        "_level",
+        "_noise",
+        "_raw",
+        "_run",
+        "events",
+        "flooded",
+        "late",
+    )
 
     def __init__(self, bounce_ns: int) -> None:
         self._bounce = bounce_ns
@@ -46,8 +69,11 @@ class Line:
         self._first = 0  # the first edge of the run
         self._last = 0  # the last edge of all
         self._deaf: list[int] = []  # moments at which watching ends, not reached yet
+        self._debt = 0  # each bounce moves it on by NOISE_NS; too far ahead of the time is noise
+        self._noise: list[tuple[int, int]] = []  # spans of it that no window has taken yet
         self.events: list[Event] = []
         self.late = 0  # contacts older than the open window
+        self.flooded = False  # there was noise in the window that ended last
 
     def fold(self, contacts: Sequence[Contact], start_ns: int) -> None:
         """Take contacts in the order in which they came."""
@@ -77,6 +103,8 @@ class Line:
                     if self._raw is not self._level:
                         self._tell()
                     self._first = at
+                else:
+                    self._bounced(max(at, self._last))
             else:
                 self._run, self._first = True, max(at, self._last)  # time does not run backward
             self._last, self._raw = max(at, self._last), on
@@ -89,6 +117,8 @@ class Line:
             if self._raw is not self._level:
                 self._tell()
             self._run = False
+        self.flooded = bool(self._noise) and self._noise[0][0] < end_ns
+        self._noise = [(max(a, end_ns), b) for a, b in self._noise if b >= end_ns]
 
     def deafen(self, at_ns: int) -> None:
         """From this moment on nobody watched; the next contact tells that somebody does again."""
@@ -97,8 +127,9 @@ class Line:
 
     def forget(self) -> None:
         """Nothing is known, as at a start."""
-        self._level, self._run = None, False
+        self._level, self._run, self._debt = None, False, 0
         self._deaf.clear()
+        self._noise.clear()
         self.events.clear()
 
     def take(self, end_ns: int) -> list[Event]:
@@ -119,6 +150,8 @@ class Line:
             "first": self._first,
             "last": self._last,
             "deaf": list(self._deaf),
+            "debt": self._debt,
+            "noise": [list(span) for span in self._noise],
             "events": [list(event) for event in self.events],
         }
 
@@ -128,6 +161,8 @@ class Line:
         self._raw, self._run = bool(state["raw"]), bool(state["run"])
         self._first, self._last = int(state["first"]), int(state["last"])
         self._deaf = [int(at) for at in state["deaf"]]
+        self._debt = int(state["debt"])
+        self._noise = [(int(begin), int(end)) for begin, end in state["noise"]]
         self.events = [
             Event(at, Change(what), since, lost, rises)
             for at, what, since, lost, rises in state["events"]
@@ -136,7 +171,19 @@ class Line:
     def _tell(self) -> None:
         """The run came to another level: that is a change, at the run's first edge."""
         self._level = self._raw
+        self._debt -= BOUNCES * NOISE_NS
         self.events.append(Event(self._first, Change.RISE if self._raw else Change.FALL))
+
+    def _bounced(self, at: int) -> None:
+        """An edge that is taken for bounce: it says nothing. Too many of them are noise."""
+        # no more debt than just too much, so that it is forgiven in time, too
+        self._debt = min(max(self._debt, at) + NOISE_NS, at + PATIENCE_NS + NOISE_NS)
+        if self._debt - at <= PATIENCE_NS:
+            return
+        if self._noise and at - self._noise[-1][1] < JOIN_NS:
+            self._noise[-1] = (self._noise[-1][0], at)
+        else:
+            self._noise.append((at, at))
 
     def _begin(self, at: int, on: bool) -> None:
         if self._level is not None:
@@ -158,7 +205,7 @@ class Line:
         if self._raw is not self._level:
             self._tell()
         self.events.append(Event(at, Change.DEAF))
-        self._level, self._run = None, False
+        self._level, self._run, self._debt = None, False, 0
 
     def _pass_deaf(self, upto: int) -> None:
         while self._deaf and self._deaf[0] <= upto:

@@ -93,6 +93,7 @@ class Disk:
         # a lower limit than its size is ignored by SQLite, so a large file is never refused
         one(f"PRAGMA max_page_count = {self._max_pages}")
         self.token = int(one("SELECT value FROM meta WHERE key = 'token'"))
+        self.used = bool(one("SELECT value FROM meta WHERE key = 'starts'"))  # by a daemon, ever
 
     def _create(self) -> None:
         with self.transaction():

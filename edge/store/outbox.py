@@ -85,15 +85,15 @@ class Outbox:
             keep_ledger(folder, start)
         except OSError as error:
             self._said.append((True, f"The ledger of starts cannot be written: {error.strerror}."))
-        if self._disk is not None:
-            try:
-                keep(self._disk, start, self.journal.was_confirmed)
-            except sqlite3.Error as error:
-                self._fall(error)
         if self.opened.damage:
             self._said.append((True, self.opened.damage))
             if start.before:
                 self._drops[start.before, "*", "damage"] = Drop(1, None, None)
+        if self._disk is not None:
+            try:
+                keep(self._disk, start, self.journal.was_confirmed, self._drops)
+            except sqlite3.Error as error:
+                self._fall(error)
         if self.opened.ram:
             self._said.append((True, self.opened.ram))
         return Epoch(start.epoch, start.boot, start.same_boot, start.former, start.unclean)

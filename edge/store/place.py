@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.store.disk import NAME, PAGE, BusyError, Disk, ForeignError
-from edge.store.files import quarantine, quarantined
+from edge.store.files import quarantine, quarantined, read_ledger
 from edge.store.rows import Opened
 
 SMALLEST: Final = 1 << 20  # bytes
@@ -25,7 +25,8 @@ class Place:
         """The database, or None when the disk does not work. Raises BusyError."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            return self.connect(), Opened()
+            disk = self.connect()
+            return disk, Opened(damage=None if disk.used else self._missing())
         except (sqlite3.Error, ForeignError, OSError, ValueError) as error:
             if not failed_for_good(error):
                 return None, Opened(ram=f"The outbox goes on in memory: {explain(error)}.")
@@ -40,6 +41,12 @@ class Place:
                 damage=f"The outbox could not be read: {why}.",
                 ram=f"The outbox goes on in memory: {explain(error)}.",
             )
+
+    def _missing(self) -> str | None:
+        """Of a new database: whether there must have been another one."""
+        if read_ledger(self.folder).starts == 0:
+            return None  # the first start of all
+        return "The outbox was missing: there were starts before, and nothing of them is left."
 
     def connect(self, *, whole: bool = False) -> Disk:
         """Raises BusyError, ForeignError, sqlite3.Error, IsADirectoryError."""

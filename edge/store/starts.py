@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.store.disk import Disk
+from edge.store.drops import Drops
 from edge.store.files import Ledger, read_ledger, write_ledger
 from edge.store.rows import Former
 
@@ -53,10 +54,14 @@ def keep_ledger(folder: Path, start: Start) -> None:
     write_ledger(folder, Ledger(start.number, start.boot, start.boot_id, start.epoch))
 
 
-def keep(disk: Disk, start: Start, confirmed: Iterable[int]) -> None:
-    """Write the start down, and what the last process could not. Raises sqlite3.Error."""
+def keep(disk: Disk, start: Start, confirmed: Iterable[int], drops: Drops) -> None:
+    """Write the start down, what is known to be lost, and what the last process could not.
+
+    Raises sqlite3.Error.
+    """
     with disk.transaction():
         note(disk, start)
+        disk.set_drops(drops)
         disk.delete(confirmed)
         if start.former is not None:
             disk.forget_before(start.former.epoch)

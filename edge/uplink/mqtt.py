@@ -30,7 +30,7 @@ LOG: Final = logging.getLogger("kerbstone.mqtt")
 
 TICK_S: Final = 1.0  # how often keep-alive and unanswered messages are looked at
 TOO_LARGE: Final = 149
-GOODBYE_S: Final = 2.0
+GOODBYE_S: Final = 5.0
 FLYING: Final = 4 << 20  # bytes that may be unanswered at one time
 HEADER: Final = 16  # bytes of a PUBLISH besides topic, payload and content type, at most
 MALFORMED: Final = (ValueError, TypeError, LookupError, struct.error, MQTTException)

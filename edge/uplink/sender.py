@@ -35,6 +35,7 @@ IDLE_S: Final = 10.0  # the longest turn without anything to do: who watches see
 SLICE_NS: Final = 30_000_000_000  # the same between two connections
 REMEMBERED: Final = 1000  # rows that were lost on the way
 BOOTS: Final = 16  # boots whose clock map is kept
+CAUSES: Final = 8  # different failures to connect that are said, before one succeeds
 
 
 @dataclass(slots=True)
@@ -133,26 +134,28 @@ class Sender:
 
     async def run(self) -> None:
         """Connect, send, connect again; ends only by cancellation, with a goodbye."""
-        said = False
+        said: set[str] = set()
         while True:
             wait_s = 0.0
             try:
                 await self._one_connection()
-                said = False
+                said.clear()
             except RefusedError as error:
                 wait_s = self._failed(error, said, error.code)
-                said = True
             except OSError as error:  # LostError, TimeoutError and ssl.SSLError are among them
                 wait_s = self._failed(error, said, None)
-                said = True
             await self._rest(wait_s or self._backoff.wait_s())
 
     # -- one connection ----------------------------------------------------------------------------
 
-    def _failed(self, error: Exception, said: bool, code: int | None) -> float:
+    def _failed(self, error: Exception, said: set[str], code: int | None) -> float:
         self.counts.failures += 1
-        # the first failure is told, the hours between are not
-        LOG.log(logging.DEBUG if said else logging.WARNING, "%s: %s", self._broker, error)
+        # each cause is told once, the hours between are not
+        cause = str(error)
+        new = cause not in said and len(said) < CAUSES
+        if new:
+            said.add(cause)
+        LOG.log(logging.WARNING if new else logging.DEBUG, "%s: %s", self._broker, cause)
         return self._backoff.wait_s(code)
 
     async def _rest(self, seconds: float) -> None:

@@ -164,6 +164,36 @@ def test_thirty_seven_in_thirty_seconds_are_believed() -> None:
     assert (told["volume"], told["health"]) == (37, "ok")
 
 
+def rage(source: str, at_s: float, edges: int, per_s: int = 5000) -> list[Contact]:
+    return [Contact(source, n % 2 == 0, round((at_s + n / per_s) * S)) for n in range(edges)]
+
+
+@pytest.mark.parametrize("batch", [100_000, 1000, 7])
+def test_a_flood_is_no_empty_road(batch: int) -> None:
+    """5,000 edges a second until the line is closed; opened again, it counts again."""
+    made = engine(SINGLE)
+    flood = [
+        *found("east_1.lead"),
+        *presences("east_1.lead", (5, 6)),
+        *rage("east_1.lead", 59, 9000),
+    ]
+    for begin in range(0, len(flood), batch):
+        made.contacts(flood[begin : begin + batch])
+    made.closed("east_1.lead", flood[-1].mono_ns)
+    first = made.close(MINUTE)
+    made.contacts([*found("east_1.lead", at_s=63), *presences("east_1.lead", (70, 71))])
+    second, third = made.close(2 * MINUTE), made.close(3 * MINUTE)
+    for drafts in (first, second):
+        told = body(drafts, "east_1")
+        assert told["health"] == "chatter"
+        assert told["quality"] == {"bad:fault": 1}
+        for key in ("volume", "occupancy", "on_us", "headway", "gap"):
+            assert told[key] is None
+        assert told["void_s"] == told["covered_s"] > 0
+    told = body(third, "east_1")
+    assert (told["health"], told["volume"], told["occupancy"]) == ("ok", 0, 0)
+
+
 def test_silence_is_a_fault_only_where_the_site_says_so() -> None:
     made = engine(replace(SINGLE, no_activity_s=90))
     made.contacts(found("east_1.lead"))

@@ -137,6 +137,82 @@ def test_after_a_gap_the_level_is_found_again() -> None:
     ]  # fmt: skip
 
 
+def shaken(line: Line, edges: int, step_ms: float, from_ms: float = 100) -> None:
+    """So many edges, one right after the other."""
+    steps = [round((from_ms + n * step_ms) * MS) for n in range(edges)]
+    line.fold([Contact("x", n % 2 == 0, at) for n, at in enumerate(steps)], 0)
+
+
+def watched() -> Line:
+    line = Line(15 * MS)
+    line.fold([Contact("x", False, 0, initial=True)], 0)
+    return line
+
+
+@pytest.mark.parametrize(("edges", "flooded"), [(100, False), (102, True)])
+def test_more_bounce_than_a_contact_can_explain_is_a_flood(edges: int, flooded: bool) -> None:
+    line = watched()
+    shaken(line, edges, 0.2)
+    line.border(1000 * MS)
+    assert told(line, 1000) == [("SEEN_OFF", 0)], "all of it is swallowed"
+    assert line.flooded is flooded
+    line.border(2000 * MS)
+    assert not line.flooded, "it was in the window before"
+
+
+def test_spikes_without_end_are_a_flood_too() -> None:
+    line = watched()
+    for n in range(300):  # 2 ms long, ten a second
+        shaken(line, 2, 2, 100 + n * 100)
+    line.border(31_000 * MS)
+    assert told(line, 31_000) == [("SEEN_OFF", 0)]
+    assert line.flooded
+
+
+def test_a_spike_now_and_then_is_none() -> None:
+    line = watched()
+    for n in range(300):  # a night of them, in one window
+        shaken(line, 2, 2, 100 + n * 5000)
+    line.border(1_501_000 * MS)
+    assert not line.flooded
+
+
+def test_bad_contacts_under_the_densest_traffic_are_no_flood() -> None:
+    """37 vehicles in 30 s, and each change bounces twenty times."""
+    line = watched()
+    for n in range(74):
+        for at in range(21):
+            on = (n + at) % 2 == 0
+            line.fold([Contact("x", on, round((100 + n * 400 + at * 0.5) * MS))], 0)
+    line.border(31_000 * MS)
+    assert len(told(line, 31_000)) == 75
+    assert not line.flooded
+
+
+def test_a_flood_that_was_played_beyond_the_border_stands_in_its_own_windows() -> None:
+    line, again = watched(), Line(15 * MS)
+    shaken(line, 4000, 0.2, from_ms=1900)  # until 2.7 s
+    flooded = []
+    for second in range(1, 5):
+        line.border(second * 1000 * MS)
+        flooded.append(line.flooded)
+        again.load(line.state())
+        line = again
+    assert flooded == [False, True, True, False]
+
+
+def test_a_line_that_is_opened_again_begins_without_a_past() -> None:
+    line = watched()
+    shaken(line, 1000, 0.2)
+    line.deafen(400 * MS)
+    line.border(1000 * MS)
+    assert line.flooded
+    line.fold([Contact("x", False, 1500 * MS, initial=True)], 1000 * MS)
+    shaken(line, 20, 0.2, from_ms=1600)
+    line.border(2000 * MS)
+    assert not line.flooded
+
+
 EDGES = st.lists(
     st.tuples(st.integers(0, 40), st.booleans(), st.sampled_from([0, 0, 0, 0, 1, 2, 5])),
     max_size=60,

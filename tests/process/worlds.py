@@ -26,7 +26,7 @@ class World:
 
 @st.composite
 def contacts(draw: st.DrawFn, source: str) -> list[Contact]:
-    """Anything a line may do: alternate, repeat itself, bounce, lose edges, be opened anew."""
+    """Anything a line may do: alternate, repeat itself, bounce, lose edges, open anew, rage."""
     at = draw(st.integers(0, 2000)) * MS
     made = [Contact(source, draw(st.booleans()), at, initial=True)] if draw(st.booleans()) else []
     on = False
@@ -35,6 +35,9 @@ def contacts(draw: st.DrawFn, source: str) -> list[Contact]:
         at += wait * MS
         on = on if odd == 0 else not on
         made.append(Contact(source, on, at, lost=odd if odd in (1, 2) else 0, initial=odd == 3))
+        for _ in range(130 if odd == 4 else 0):
+            on, at = not on, at + MS
+            made.append(Contact(source, on, at))
     return made
 
 

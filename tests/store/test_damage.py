@@ -14,6 +14,8 @@ import pytest
 from edge.core import Stream
 from edge.store import Mark, Outbox
 from edge.store.disk import Disk
+from edge.store.files import read_ledger
+from edge.store.place import Place
 from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 
 
@@ -107,12 +109,55 @@ def test_a_damaged_file_goes_to_quarantine(tmp_path: Path, damage: Callable[[Pat
     outbox.close()
 
 
-def test_a_removed_file_is_a_new_outbox_with_another_epoch(tmp_path: Path) -> None:
-    path = used(tmp_path)
-    path.unlink()
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+@pytest.mark.parametrize("loss", [Path.unlink, empty])
+def test_a_file_that_is_gone_is_declared_as_lost(
+    tmp_path: Path, loss: Callable[[Path], None]
+) -> None:
+    """A new outbox with another epoch; the ledger knows that it is not the first one."""
+    loss(used(tmp_path))
+    former = read_ledger(tmp_path / "outbox").epoch
+    outbox = opened(tmp_path)
+    assert (outbox.opened.ram, outbox.opened.quarantined) == (None, None)
+    assert outbox.begin().epoch >> 32 == 2
+    made = outbox.commit(drafts(1), clock=MARK)
+    storage = made[1].record.body
+    assert (storage["event"], storage["state"]) == ("storage", "on")
+    assert "missing" in storage["text"]
+    kill(outbox)  # before any broker has heard of it
+
+    outbox = opened(tmp_path)
+    assert outbox.opened.damage is None, "said once"
+    outbox.begin()
+    (declared,) = outbox.commit([], confirmed=[made[0].row], clock=MARK)
+    told = declared.record.body
+    assert (told["event"], told["reason"], told["count"]) == ("drop", "damage", None)
+    assert (told["epoch_of"], told["stream_of"]) == (former, "*")
+    outbox.close()
+    outbox = opened(tmp_path)
+    outbox.begin()
+    assert outbox.commit([], confirmed=[declared.row], clock=MARK) == [], "declared once"
+    outbox.close()
+
+
+def test_a_new_file_that_no_start_has_seen_is_not_the_old_one(tmp_path: Path) -> None:
+    """Somebody looked into the empty file, or the start was killed at once."""
+    empty(used(tmp_path))
+    Place(tmp_path / "outbox", LIMIT).open()[0].close()  # type: ignore[union-attr]
+    outbox = opened(tmp_path)
+    assert outbox.opened.damage is not None
+    outbox.close()
+
+
+def test_the_first_start_of_all_is_silent(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     assert outbox.opened == type(outbox.opened)()
-    assert outbox.begin().epoch >> 32 == 2
+    outbox.begin()
+    (made,) = outbox.commit(drafts(1), clock=MARK)
+    assert outbox.commit([], confirmed=[made.row], clock=MARK) == []
     outbox.close()
 
 

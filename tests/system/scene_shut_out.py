@@ -12,6 +12,15 @@ from tests.system.site import LOOPS, Records, Site, Street
 from tests.uplink.broker import Mosquitto
 
 
+def refused_by(broker: Mosquitto, timeout_s: float) -> None:
+    """Wait until the broker has turned the gateway away, and it has had time to say so."""
+    end = time.monotonic() + timeout_s
+    while "not authorised" not in broker.log:
+        assert time.monotonic() < end, broker.log[-2000:]
+        time.sleep(0.05)
+    time.sleep(0.5)
+
+
 def passwd(broker: Mosquitto, gateway: str) -> str:
     """A password file with the gateway's and the city's passwords; its path."""
     broker.folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +62,7 @@ def shut_out(folder: Path) -> Closed:
             time.sleep(6.0)
             broker.start()
             records = Records(broker, folder, *ALL, *city)
-            time.sleep(5.0)
+            refused_by(broker, 30.0)  # the pauses between its attempts have grown
             waiting = site.ask("outbox").stdout
             assert not records.of("traffic")
             passwd(broker, "right")

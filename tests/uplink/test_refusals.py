@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from edge.uplink import sender as module
 from edge.uplink.broker import broker_of
 from tests.uplink.bench import GW, Box, S, box, drafts, until
 from tests.uplink.broker import Mosquitto
-from tests.uplink.raw import REFUSE_ALL, raw_broker
+from tests.uplink.raw import REFUSE_ALL, RawBroker, raw_broker
 
 Make = Callable[..., Mosquitto]
 UP = f"kerbstone/v1/stadtmitte/{GW}/up"
@@ -199,3 +200,54 @@ async def test_a_record_that_cannot_be_written_is_given_up(tmp_path: Path) -> No
         await until(lambda: gateway.sender.counts.dead == 1)
         await until(lambda: gateway.sender.counts.confirmed == 1)
         assert gateway.alarms == []
+
+
+async def test_each_cause_is_said_once_until_a_connection_succeeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody is there, then somebody who does not know us, then nobody again: two lines."""
+    monkeypatch.setattr("edge.uplink.retry.LONGEST_S", 0.01)
+    caplog.set_level(logging.WARNING)
+    broker = RawBroker()
+    broker.connack = 0x86  # bad user name or password
+    server = await asyncio.start_server(broker.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    async with box(tmp_path, f"mqtt://127.0.0.1:{port}") as gateway:
+        counts = gateway.sender.counts
+
+        async def failed(more: int) -> None:
+            before = counts.failures
+            await until(lambda: counts.failures >= before + more)
+
+        gateway.connect()
+        await failed(3)
+        server = await asyncio.start_server(broker.serve, "127.0.0.1", port)
+        await until(lambda: broker.connects >= 3)
+        server.close()
+        await failed(3)
+        assert (caplog.text.count("refused"), caplog.text.count("(134)")) == (1, 1)
+        assert len(caplog.records) == 2
+
+        broker.connack = 0
+        server = await asyncio.start_server(broker.serve, "127.0.0.1", port)
+        await until(lambda: gateway.sender.connected)
+        broker.connack = 0x86
+        link = gateway.sender._link
+        assert link is not None
+        sock: Any = link._client.socket()
+        sock.shutdown(2)
+        await failed(2)
+        assert caplog.text.count("(134)") == 2, "a new trouble is said anew"
+        server.close()
+
+
+async def test_causes_without_end_do_not_fill_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    said: set[str] = set()
+    async with box(tmp_path, "mqtt://127.0.0.1:1") as gateway:
+        for n in range(100):
+            gateway.sender._failed(OSError(f"trouble {n}"), said, None)
+    assert len(caplog.records) == len(said) == module.CAUSES

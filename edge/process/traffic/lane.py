@@ -209,7 +209,7 @@ class Lane:
         lead, others = self._lead, self._loops[1:]
         if lead.was_stuck:
             return "stuck_on"
-        if self._rate.was_chatter:
+        if self._rate.was_chatter or self.lines[self.setup.lead].flooded:
             return "chatter"
         if lead.seen_ns < 1000:
             return "unobserved"
