@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 8
+SECONDS = 6
 MINUTE = float(os.environ.get("DEMO_S", "0"))
 
 

@@ -21,7 +21,7 @@ from tests.drivers.meters.pymodbus_peer import Peer, living
 from tests.system.site import AIR, LOOPS, METER, Records, Site, Street, gaps
 from tests.uplink.broker import Mosquitto
 
-OUTAGE_S = float(os.environ.get("OUTAGE_S", "6"))
+OUTAGE_S = float(os.environ.get("OUTAGE_S", "4"))
 TABLE = load_table("sdm630")
 AIR_HELD = {
     "pm1_0": 5.2, "pm2_5": 9.5, "pm4_0": 12.6, "pm10": 13.3, "humidity": 45.5,
