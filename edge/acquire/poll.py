@@ -117,6 +117,7 @@ class Poller:
     async def _serve_commands(self) -> None:
         while self._commands:
             await self._commands.popleft()()
+            self._progress()
 
     async def _tick(self, device: Device) -> None:
         now_ns = self._clock.now().mono_ns

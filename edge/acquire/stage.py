@@ -8,6 +8,7 @@ such entries are a repetition, so that reading two segments in a row counts noth
 An entry is `length u32, crc32 u32, msgpack`. A torn tail ends the reading; it is never an error.
 """
 
+import contextlib
 import os
 import struct
 import zlib
@@ -53,15 +54,17 @@ class Segment:
         """All that it repeats is in it: the kill did not come while it was begun."""
         return self.count >= self.carried
 
-    def read(self, skip_carried: bool) -> Iterator[Entry]:
-        """Its entries up to its end, or to a torn tail. Memory: one entry at a time."""
+    def read(self) -> Iterator[tuple[Entry, bool]]:
+        """Its entries up to its end, or to a torn tail, and whether each is a repetition.
+
+        Memory: one entry at a time.
+        """
         with self.path.open("rb") as file:
             file.seek(self.at)
             for item, end in _entries(file, self.at):
                 self.at = end
                 self.count += 1
-                if not (skip_carried and self.count <= self.carried):
-                    yield _decode(item)
+                yield _decode(item), self.count <= self.carried
 
 
 class Stage:
@@ -71,6 +74,7 @@ class Stage:
         self._folder, self._boot = folder, boot
         self._fd = -1
         self._size = 0
+        self._full = False
         self.number = 0
         self.sweeps = 0  # in this segment, so that raw rows can say how far they reach
         self.overflow = 0  # entries that found the segment full
@@ -82,6 +86,7 @@ class Stage:
         self.close()
         self.number += 1
         self._size = self.sweeps = 0
+        self._full = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(self._path(self.number), flags, 0o600)
         carried = sum(-(-len(batch) // BATCH) for batch in (contacts, sweeps))
@@ -95,6 +100,7 @@ class Stage:
         """Go on in a segment that has just been read, behind its last whole entry."""
         self.close()
         self.number, self.sweeps, self._size = segment.number, sweeps, segment.at
+        self._full = False
         os.truncate(segment.path, segment.at)
         self._fd = os.open(segment.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
@@ -138,15 +144,24 @@ class Stage:
             self._fd = -1
 
     def _append(self, entry: Any) -> None:
-        if self._fd < 0 or self._size > SEGMENT_LIMIT:
+        if self._fd < 0 or self._full or self._size > SEGMENT_LIMIT:
             self.overflow += 1
             return
         body: bytes = msgpack.packb(entry)
         data = FRAME.pack(len(body), zlib.crc32(body)) + body
         try:
-            self._size += os.write(self._fd, data)
-        except OSError:  # tmpfs is full: the window goes on in memory, a kill would lose it
-            self.overflow += 1
+            written = os.write(self._fd, data)
+        except OSError:
+            written = 0
+        if written == len(data):
+            self._size += written
+            return
+        # tmpfs is full: the window goes on in memory. Nothing more is written to this segment, not
+        # even a mark: what a kill would lose has to lie in the gap that begins at the last one.
+        self.overflow += 1
+        self._full = True
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._fd, self._size)
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{PREFIX}{number:08d}"

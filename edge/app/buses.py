@@ -56,6 +56,7 @@ class Buses:
             self.threads[bus] = BusThread(bus, partial(self._poll, bus))
         for bus, lines in wiring.lines.items():
             gpio = GpioBus(wiring.buses[bus], lines, self._edges.put, self._line)
+            self._heard[f"bus-{bus}"] = clock.now().mono_ns
             self.threads[bus] = BusThread(bus, partial(self._listen, gpio, f"bus-{bus}"))
 
     def start(self) -> None:
@@ -120,7 +121,6 @@ class Buses:
     async def _listen(self, gpio: GpioBus, owner: str) -> None:
         """Listen, and show that the loop turns: silent lines are no hung thread."""
         beat = self._beat(owner)
-        self._heard[owner] = self._clock.now().mono_ns
         listening = asyncio.create_task(gpio.run())
         try:
             while not listening.done():

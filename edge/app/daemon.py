@@ -6,6 +6,7 @@ At a stop: the wires, the open window, the link, the outbox.
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from edge.app.windows import GRACE_NS, SYNCED
 from edge.app.wiring import Wiring
 from edge.config import Site
 from edge.control.locks import BusLock
-from edge.control.protocol import ControlServer
+from edge.control.protocol import NAME, ControlServer
 from edge.core import Clock, Stamp
 from edge.health.notify import Notify
 from edge.health.progress import Progress
@@ -30,6 +31,7 @@ from edge.uplink.sender import Sender
 
 LOG = logging.getLogger("kerbstone")
 
+SOCKET_PATH: Final = 107  # bytes, of sockaddr_un
 TICK_NS: Final = 500_000_000
 ALIVE_S: Final = 5.0  # how often systemd hears that work is done, or oftener if it wants to
 DRAIN_S: Final = 3.0  # at a stop, for the last records; what is left waits on the card
@@ -110,14 +112,14 @@ class Daemon:
         self.buses = Buses(
             self.wiring, self.clock, self.intake, self.progress, self.intake.problems
         )
-        self.buses.start()
         control = ControlServer(Path(self.site.store.run_dir), verbs(self))
         await control.start()
         self._expect("sender", SENDER_SILENCE_S)
         sending = asyncio.create_task(self.sender.run(), name="sender")
         self.intake.changed = self.sender.publish_status
-        self.notify.ready(self._summary())
         try:
+            self.buses.start()
+            self.notify.ready(self._summary())
             await self._live(sending)
         finally:
             self.notify.stopping("sending what is left")
@@ -139,6 +141,9 @@ class Daemon:
 
     def _prepare(self) -> None:
         """Folders and locks. The daemon owns every bus of its site, or none."""
+        socket_path = Path(self.site.store.run_dir, NAME)
+        if len(os.fsencode(socket_path)) > SOCKET_PATH:
+            raise FolderError(f"store.run_dir: {socket_path} is too long for a socket; shorten it")
         for key in ("dir", "run_dir"):
             folder = Path(getattr(self.site.store, key))
             try:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from edge.acquire.stage import Stage
 from edge.app.pipeline import Pipeline
+from edge.app.recover import opening
 from edge.app.wiring import Wiring
 from edge.core import Clock, Contact, Draft, Edge, Reason, Stream, Sweep
 
@@ -28,10 +29,13 @@ class Intake:
         self.unclaimed = 0
         self.heard = False  # something has come in
         self.wake = asyncio.Event()  # something cannot wait for the next tick
+        self.starting: tuple[int, int] | None = None  # boot, and since when no line was open
         self.changed: Callable[[], None] = lambda: None  # the problems are others now
         self._told: set[str] = set()
 
     def edges(self, batch: Sequence[Edge]) -> None:
+        if self.starting is not None:
+            self._open(batch)
         contacts: list[Contact] = []
         for edge in batch:
             contact = self._wiring.contact(edge)
@@ -65,6 +69,11 @@ class Intake:
             self._pipeline.engine.closed(source, at_ns)
         self._trouble(f"line {line}", source.partition(".")[0], reason, text)
 
+    def forget(self, what: str) -> None:
+        """The configuration has no such device or line any more: its trouble is over."""
+        if what in self.problems:
+            self._trouble(what, what.split(" ")[-1], None, "is not configured any more")
+
     def alarm(self, kind: str, text: str) -> None:
         """Something about the box itself that a person should hear."""
         LOG.warning("%s", text)
@@ -78,10 +87,20 @@ class Intake:
             self._told.add(kind)
             self.alarm(kind, text)
 
+    def _open(self, batch: Sequence[Edge]) -> None:
+        """The first levels are found: from here on somebody listens."""
+        opened = [edge.mono_ns for edge in batch if edge.seqno == 0]
+        if opened and self.starting is not None:
+            (boot, since_ns), self.starting = self.starting, None
+            if max(opened) > since_ns:
+                self._hurry([opening(boot, since_ns, max(opened))])
+
     def _trouble(self, what: str, source: str, reason: Reason | None, text: str) -> None:
         """An event and a line in the log, once; what was never broken is not said to work again."""
         if reason is None and self.problems.pop(what, None) is None:
             return
+        if reason is not None and self.problems.get(what) == text:
+            return  # told by the process before this one
         (LOG.info if reason is None else LOG.warning)("%s: %s", what, text)
         now_ns = self._clock.now().mono_ns
         body = {"event": "sensor_fault", "state": "off", "text": f"{what}: {text}"}

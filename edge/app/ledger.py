@@ -30,6 +30,7 @@ RAW_VALUES: Final = 100_000  # of one raw record
 STATE_VERSION: Final = 1
 OWNERS: Final = ("app", "engine", "flags", "judge")
 RECOVERING: Final = "recovering"  # a file: a start is at it, or has died of it
+ATTEMPTS: Final = 3  # at reading a stage back; then it is set aside
 CUTS: Final = {
     "synchronised": "The clock is synchronised now: windows follow the wall.",
     "step": "The clock was set while it was trusted: the window around it is marked.",
@@ -56,6 +57,8 @@ class Ledger:
         self._windows = Windows(self._site.period_ns, clock.now())
         self._start_ns = clock.now().mono_ns  # of the open window
         self._saved_ns = self._start_ns  # when the models' state was written
+        self._known = {*self._points, *(f"line {line}" for line in wiring.lined)}
+        self._fits = True  # the former process's counting, to the configuration as it is
         self._committing = asyncio.Lock()
         self.offer: Any = lambda rows: None  # takes the rows of each commit; set by the daemon
 
@@ -93,21 +96,28 @@ class Ledger:
         now, folder = self._clock.now(), Path(self._site.store.run_dir)
         before = await self._restore()
         segments = left_behind(folder, self._boot_id, before.segment if before else 0)
-        attempt = folder / RECOVERING
-        if attempt.exists() and segments:
-            LOG.error("a start has died while it read the stage back: it is set aside")
+        if self._attempt(folder) > ATTEMPTS and segments:
+            LOG.error("starts have died while they read the stage back: it is set aside")
             self._stage.set_aside(segments)
             segments = []
-        attempt.touch()
         self._stage.number = max(
             (s.number for s in segments), default=before.segment if before else 0
         )
         found = recover(
             self._pipeline, before, self._epoch.boot, segments, now.mono_ns, self._windows.end_ns,
-            self._former(), self._writer.opened.damage is not None,
+            self._former(), self._writer.opened.damage is not None, self._fits,
         )  # fmt: skip
+        (folder / RECOVERING).unlink()
         await self._go_on(found)
-        attempt.unlink()
+        self._intake.starting = (self._epoch.boot, now.mono_ns)
+
+    @staticmethod
+    def _attempt(folder: Path) -> int:
+        """Which attempt at this stage it is; a file counts them, and goes when it is read."""
+        file = folder / RECOVERING
+        with file.open("ab") as counted:
+            counted.write(b".")
+        return file.stat().st_size
 
     async def _go_on(self, found: Recovered) -> None:
         self._windows.end_ns = found.end_ns
@@ -125,7 +135,11 @@ class Ledger:
     async def _restore(self) -> Before | None:
         """States of the former process, as of its last committed window."""
         kept = {owner: await self._writer.state(owner) for owner in OWNERS}
-        states = {owner: msgpack.unpackb(state[1]) for owner, state in kept.items() if state}
+        states = {
+            owner: msgpack.unpackb(state[1])
+            for owner, state in kept.items()
+            if state is not None and state[0] == STATE_VERSION
+        }
         if "judge" in states:
             self._pipeline.judge.restore(states["judge"])
         if "flags" in states:  # whatever becomes of the rest: what was raised has to come down
@@ -134,11 +148,17 @@ class Ledger:
             return None
         try:
             before = Before.parse(states["app"])
-            self._pipeline.engine.restore(states["engine"])
         except (KeyError, TypeError, ValueError) as error:
             LOG.warning("the former state is of no use (%s): starting afresh", error)
             return None
+        try:
+            self._pipeline.engine.restore(states["engine"])
+        except ValueError as error:
+            LOG.warning("what the former process had counted does not fit: %s", error)
+            self._fits = False
         self._intake.problems.update(before.problems)
+        for what in before.problems.keys() - self._known:
+            self._intake.forget(what)
         return before
 
     def _former(self) -> dict[str, Any] | None:

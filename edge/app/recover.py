@@ -17,6 +17,9 @@ ALL: Final = ["*"]
 LONGEST: Final = 1.5  # periods: a window that would be longer begins anew
 TEXTS: Final = {
     "start": "This gateway starts for the first time: there is nothing before.",
+    "other": "The daemon was not running in between, and what it had seen does not fit the "
+    "configuration as it is now. Totals begin anew.",
+    "opening": "The daemon was starting in between: its lines were not open yet.",
     "lost": "What this gateway knew of the time before is gone with its outbox.",
     "restart": "The daemon was not running in between.",
     "power": "The box was off in between: the window that was open is lost, with what had not "
@@ -25,7 +28,7 @@ TEXTS: Final = {
     "open cannot be read back. Totals go on from the registers.",
 }
 
-REASONS: Final = {"lost": "restart", "stage": "restart"}
+REASONS: Final = dict.fromkeys(("lost", "opening", "other", "stage"), "restart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +89,37 @@ def recover(
     end_ns: int,
     former: Mapping[str, Any] | None,
     damaged: bool = False,
+    fits: bool = True,
 ) -> Recovered:
     """Bring the pipeline to the present moment. `damaged`: the outbox was not as it was left.
 
-    Its state as of the last committed window is already restored. `end_ns` is where a window that
-    is open now ends by the clock; `former` names the former epoch and its last numbers.
+    Its state as of the last committed window is already restored, if it `fits`. `end_ns` is where
+    a window that is open now ends by the clock; `former` names the former epoch and its last
+    numbers.
     """
     if before is None:
         why = "lost" if damaged else "start"
         return _anew(pipeline, _gap(why, None, now_ns, former), now_ns, end_ns)
     if before.boot != boot:
         return _anew(pipeline, _gap("power", before, now_ns, former), now_ns, end_ns)
+    if not fits:
+        return _anew(pipeline, _gap("other", before, now_ns, former), now_ns, end_ns)
     if not segments or segments[0].number != before.segment:
         return _anew(pipeline, _gap("stage", before, now_ns, former), now_ns, end_ns)
     result = Recovered(now_ns, end_ns)
     alive_ns = before.start_ns
     for i, segment in enumerate(segments):
         if i:  # the window before had ended, but its commit had not come
+            if alive_ns < segment.start_ns:  # a start that was killed had closed it, in a gap
+                pipeline.lost(alive_ns, segment.start_ns)
             result.drafts += pipeline.close(segment.start_ns)
         result.segment, result.count = segment, 0
-        for entry in segment.read(skip_carried=bool(i)):
-            alive_ns = max(alive_ns, _feed(pipeline, entry, result, before.raw))
+        for entry, repeated in segment.read():
+            if repeated and i:  # it came with the segment before
+                result.count += _sweeps(entry)
+            else:
+                alive_ns = max(alive_ns, _feed(pipeline, entry, result, before.raw))
+                result.count += _sweeps(entry)
     result.drafts.append(_gap("restart", replace(before, start_ns=alive_ns), now_ns, former))
     return _go_on(pipeline, result, alive_ns, now_ns)
 
@@ -154,11 +167,14 @@ def _feed(pipeline: Pipeline, entry: Any, result: Recovered, raw: tuple[int, int
         case [Sweep(), *_]:
             result.drafts += pipeline.sweeps(entry)
             result.sweeps += _uncommitted(entry, result, raw)
-            result.count += len(entry)
             return 0  # an edge that is older may have been under way, on another bus
         case _:
             return 0
     return int(max(item.mono_ns for item in entry))
+
+
+def _sweeps(entry: Any) -> int:
+    return len(entry) if isinstance(entry, list) and isinstance(entry[0], Sweep) else 0
 
 
 def _uncommitted(entry: Sequence[Sweep], at: Recovered, raw: tuple[int, int]) -> Sequence[Sweep]:
@@ -168,6 +184,11 @@ def _uncommitted(entry: Sequence[Sweep], at: Recovered, raw: tuple[int, int]) ->
         return []
     skip = raw[1] - at.count if at.segment.number == raw[0] else 0
     return entry[max(0, skip) :]
+
+
+def opening(boot: int, from_ns: int, to_ns: int) -> Draft:
+    """What passed while this start read the stage back and opened its lines was seen by nobody."""
+    return _gap("opening", Before(boot, 0, from_ns), to_ns, None)
 
 
 def _gap(why: str, since: Before | None, to_ns: int, former: Mapping[str, Any] | None) -> Draft:

@@ -1,5 +1,6 @@
 """A lock for each bus, so that a second master on a line never exists."""
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -17,6 +18,8 @@ class BusLock:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         # read-only is enough for flock: a file left behind by root locks nobody out
         fd = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with contextlib.suppress(PermissionError):  # somebody else's file: its mode is theirs
+            os.fchmod(fd, 0o640)  # whatever the umask: the group may work on a bus, too
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,5 +1,7 @@
 """The stage keeps what came in, whatever happens to the process."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,10 @@ SWEEPS = [
 
 def read(folder: Path, boot: str, since: int = 0) -> list[list[Entry]]:
     """Entries of each segment, repetitions left out."""
-    return [list(s.read(bool(i))) for i, s in enumerate(left_behind(folder, boot, since))]
+    return [
+        [entry for entry, repeated in segment.read() if not (repeated and i)]
+        for i, segment in enumerate(left_behind(folder, boot, since))
+    ]
 
 
 def test_what_was_staged_comes_back(tmp_path: Path) -> None:
@@ -57,7 +62,7 @@ def test_a_segment_can_be_gone_on_with_behind_its_last_whole_entry(tmp_path: Pat
     [path] = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-2])  # the mark was torn by the kill
     [segment] = left_behind(tmp_path, "boot")
-    assert list(segment.read(False)) == [(1, 2), SWEEPS]
+    assert [entry for entry, _ in segment.read()] == [(1, 2), SWEEPS]
     after = Stage(tmp_path, "boot")
     after.resume(segment, sweeps=3)
     after.add_contacts(CONTACTS)
@@ -114,6 +119,33 @@ def test_what_cannot_be_read_back_is_kept_for_people(tmp_path: Path) -> None:
         stage.set_aside(left_behind(tmp_path, "boot"))
         assert left_behind(tmp_path, "boot") == []
     assert [path.name for path in tmp_path.iterdir()] == ["aside.stage.00000002"]
+
+
+@pytest.mark.parametrize("written", [0, 5])
+def test_after_a_write_that_failed_nothing_claims_to_have_listened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    stage = Stage(tmp_path, "boot")
+    stage.rotate(0, 60, [], [])
+    stage.add_contacts(CONTACTS[:1])
+    stage.mark(10)
+    write = os.write
+
+    def full(fd: int, data: bytes) -> int:
+        """A tmpfs with room for a few bytes more, or none."""
+        if not written:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(fd, data[:written])
+
+    monkeypatch.setattr(os, "write", full)
+    stage.add_contacts(CONTACTS[1:])
+    monkeypatch.undo()  # there is room again
+    stage.mark(50)
+    assert stage.overflow == 2
+    assert read(tmp_path, "boot") == [[CONTACTS[:1], 10]]
+    stage.rotate(60, 120, [], [])
+    stage.mark(70)
+    assert read(tmp_path, "boot", 2) == [[70]]
 
 
 def test_a_large_batch_is_cut_into_entries(tmp_path: Path) -> None:
