@@ -64,6 +64,6 @@ wheel: venv
 	$(PY) -m hatchling build -t wheel
 
 clean:
-	rm -rf .venv .venv-other .venv-train dist build .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf .venv .venv-other .venv-train .venv-node dist build .mypy_cache .ruff_cache .pytest_cache \
 	    .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

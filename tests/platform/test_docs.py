@@ -17,6 +17,8 @@ from tests.uplink.broker import Mosquitto
 Make = Callable[..., Mosquitto]
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "subscribe.md").read_text(encoding="utf-8")
+# `make test` puts npm's mqtt and @msgpack/msgpack there when Node is on this machine
+NODE_PATH = os.environ.get("NODE_PATH") or str(ROOT / ".venv-node" / "node_modules")
 TOPIC = f"kerbstone/v1/stadtmitte/{GW}/up/air/hut_air"
 
 
@@ -30,7 +32,12 @@ def example(language: str) -> str:
 def start(
     broker: Mosquitto, command: list[str], folder: Path | None = None
 ) -> subprocess.Popen[str]:
-    environment = {**os.environ, "BROKER": "127.0.0.1", "PORT": str(broker.port)}
+    environment = {
+        **os.environ,
+        "NODE_PATH": NODE_PATH,
+        "BROKER": "127.0.0.1",
+        "PORT": str(broker.port),
+    }
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
         cwd=folder or ROOT,
@@ -80,13 +87,13 @@ async def test_the_mosquitto_sub_example(mosquitto: Make, tmp_path: Path) -> Non
 
 async def test_the_node_example(mosquitto: Make, tmp_path: Path) -> None:
     node = shutil.which("node")
-    modules = os.environ.get("NODE_PATH", "")
     wanted = "require('mqtt');require('@msgpack/msgpack')"
     if node is None:
         pytest.skip("node is not installed")
-    found = subprocess.run([node, "-e", wanted], capture_output=True, check=False)
+    paths = {**os.environ, "NODE_PATH": NODE_PATH}
+    found = subprocess.run([node, "-e", wanted], env=paths, capture_output=True, check=False)
     if found.returncode:
-        pytest.skip(f"npm packages mqtt and @msgpack/msgpack are not in NODE_PATH={modules!r}")
+        pytest.skip(f"npm packages mqtt and @msgpack/msgpack are not in NODE_PATH={NODE_PATH!r}")
     broker = mosquitto()
     process = start(broker, [node, "-e", example("js")])
     async with box(tmp_path, broker.url, "msgpack") as made:

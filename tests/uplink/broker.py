@@ -95,6 +95,11 @@ class Listener:
         for line in self._process.stdout:
             self._lines.append(line.rstrip("\n"))
 
+    @property
+    def seen(self) -> int:
+        """Lines so far."""
+        return len(self._lines)
+
     def stop(self, count: int = 1) -> list[str]:
         """All lines: waits for `count` of them, and a moment more for what should not come."""
         end = time.monotonic() + 5

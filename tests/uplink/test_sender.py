@@ -66,6 +66,7 @@ async def test_a_killed_gateway_is_reported_by_its_will(mosquitto: Make, tmp_pat
         sock: Any = link._client.socket()
         sock.shutdown(2)
         await until(lambda: gateway.sender.counts.connections == 2)
+        await until(lambda: listener.seen >= 3)  # its birth has gone out, too
     states = [json.loads(line.partition(" ")[2]) for line in listener.stop(4)]
     assert [(s["state"], s.get("why")) for s in states] == [
         ("online", None), ("offline", "lost"), ("online", None), ("offline", "stopped"),
