@@ -95,7 +95,8 @@ def ours(folder: Path) -> Ours:
         with Program(folder / "ours.log", "edge.cli.main", "run", site) as daemon:
             cpu_s, count = drive(one, daemon)
             rss_mib = daemon.rss_mib()
-    entries = [e for segment in left_behind(run, boot_id()) for e in segment.read(True)]
+    read = [pair for segment in left_behind(run, boot_id()) for pair in segment.read()]
+    entries = [entry for entry, repeated in read if not repeated]
     contacts = [c for entry in entries if isinstance(entry, list) for c in entry]
     staged = sum(isinstance(c, Contact) and not c.initial for c in contacts)
     lost = sum(c.lost for c in contacts if isinstance(c, Contact))
