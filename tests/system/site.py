@@ -133,6 +133,7 @@ class Records:
 
     def __init__(self, broker: Mosquitto, folder: Path, *options: str) -> None:
         self._out = (folder / "records").open("w+")
+        before = broker.log.count("Sending SUBACK")
         command = [*KERBSTONE, "subscribe", "--broker", broker.url, "--json", *options]
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdout=self._out, stderr=subprocess.PIPE, text=True
@@ -140,6 +141,11 @@ class Records:
         self._lines: list[dict[str, Any]] = []
         self._rest = ""
         self._reader = (folder / "records").open()
+        end = time.monotonic() + 15
+        while broker.log.count("Sending SUBACK") <= before:  # what comes before is not for it
+            assert self._process.poll() is None, self._process.communicate()[1]
+            assert time.monotonic() < end, "kerbstone subscribe has not subscribed"
+            time.sleep(0.02)
 
     def all(self) -> list[dict[str, Any]]:
         """Everything so far."""
