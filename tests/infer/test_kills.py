@@ -166,7 +166,7 @@ def test_killed_at_any_window_a_flag_that_is_up_goes_off_when_it_would_have(
     street: Gateway, age: int | None
 ) -> None:
     expected = _by_key(street.log)
-    for k in range(1, CALM, 2):
+    for k in range(1, CALM, 3):
         gateway = street.at(k)
         before = len(gateway.log)
         gateway.kill(age)
@@ -185,7 +185,7 @@ def test_killed_at_any_window_a_flag_that_is_up_goes_off_when_it_would_have(
 def test_killed_at_any_window_with_another_model_no_flag_goes_off_too_early(
     street: Gateway, age: int | None
 ) -> None:
-    for k in range(1, CALM, 2):
+    for k in range(1, CALM, 3):
         gateway = street.at(k)
         before = len(gateway.log)
         gateway.kill(age, _another_model)
