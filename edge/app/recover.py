@@ -115,11 +115,9 @@ def recover(
             result.drafts += pipeline.close(segment.start_ns)
         result.segment, result.count = segment, 0
         for entry, repeated in segment.read():
-            if repeated and i:  # it came with the segment before
-                result.count += _sweeps(entry)
-            else:
+            if not (repeated and i):  # else it came with the segment before
                 alive_ns = max(alive_ns, _feed(pipeline, entry, result, before.raw))
-                result.count += _sweeps(entry)
+            result.count += _sweeps(entry)
     result.drafts.append(_gap("restart", replace(before, start_ns=alive_ns), now_ns, former))
     return _go_on(pipeline, result, alive_ns, now_ns)
 

@@ -9,7 +9,7 @@ from edge.platform.lines import line, told
 from edge.uplink.wire import Message
 
 CLEAR: Final = "\x1b[H\x1b[J"
-BOLD, RED, DIM, PLAIN = "\x1b[1m", "\x1b[1;31m", "\x1b[2m", "\x1b[0m"
+BOLD, RED, PLAIN = "\x1b[1m", "\x1b[1;31m", "\x1b[0m"
 FLAGS_SHOWN: Final = 8
 ON: Final = "!"  # before a flag that was raised; behind the time of day
 AIR: Final = ("pm2_5", "pm10", "temperature", "humidity", "voc_index", "nox_index")

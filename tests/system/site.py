@@ -1,7 +1,6 @@
 """A whole site for one test: wires, a broker, and `kerbstone run` as a process of its own."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -102,11 +101,6 @@ class Site:
         assert self._daemon is not None
         self._daemon.send_signal(signal.SIGTERM)
         return self._daemon.wait(15)
-
-    def ended(self, timeout_s: float = 10.0) -> int:
-        """The exit code of a daemon that ends by itself."""
-        assert self._daemon is not None
-        return self._daemon.wait(timeout_s)
 
     @property
     def memory_kib(self) -> int:
@@ -267,7 +261,3 @@ def gaps(records: list[dict[str, Any]]) -> Iterator[tuple[int, int]]:
             continue
         if record["gap"][0] is not None:
             yield record["gap"][0] * 1000, record["gap"][1] * 1000
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
