@@ -7,12 +7,14 @@ CODE = $(wildcard conftest.py docs drivers edge models tests)
 # mosquitto lives where only root looks
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test outage check bench venv docs models lock wheel clean
+.PHONY: help demo test outage check fuzz bench venv docs models lock wheel clean
 
 help:
 	@echo "make demo          a simulated intersection; SECONDS=60 ends it by itself"
 	@echo "make test          all tests; PYTEST='-k name' for some of them"
 	@echo "make outage        kill -9 and a broker that is away for a minute, with real processes"
+	@echo "make fuzz          a million injured frames for each decoder; FRAMES=, GUIDED=, DECODER="
+	@echo "make kernel-test   the buses and drivers on a real kernel, in QEMU; makes its guest once"
 	@echo "make check         format, lint, types, imports, generated documents"
 	@echo "make bench         ratios against peers, measured here"
 	@echo "make docs          write the documents that are made from code"
@@ -30,11 +32,15 @@ venv:
 
 test: venv
 	@.ci/tools
-	$(PY) -m pytest -m "not bench" $(PYTEST)
+	$(PY) -m pytest -n auto --dist loadfile -m "not bench and not kernel" $(PYTEST)
 
 outage: venv
 	@.ci/tools
 	OUTAGE_S=60 $(PY) -m pytest tests/system/test_outage.py $(PYTEST)
+
+kernel-test: venv
+	@.ci/tools
+	$(PY) -m pytest -m kernel -s -rs $(PYTEST) tests/kernel
 
 check: venv
 	$(PY) -m ruff format --check $(CODE)
@@ -42,6 +48,14 @@ check: venv
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 	PYTHONPATH=. $(PY) docs/generate.py --check
+
+# GUIDED: so many runs each of atheris, which is installed where it has a wheel
+FRAMES ?= 1000000
+GUIDED ?= 100000
+fuzz:
+	@.ci/venv .venv-fuzz fuzz
+	PYTHONPATH=. .venv-fuzz/bin/python -m tests.fuzz.run --frames $(FRAMES) $(DECODER)
+	PYTHONPATH=. .venv-fuzz/bin/python -m tests.fuzz.guided --runs $(GUIDED) $(DECODER)
 
 bench: venv
 	@.ci/tools
@@ -64,6 +78,6 @@ wheel: venv
 	$(PY) -m hatchling build -t wheel
 
 clean:
-	rm -rf .venv .venv-other .venv-train .venv-node dist build .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf .venv .venv-other .venv-train .venv-fuzz .venv-node dist build .mypy_cache .ruff_cache .pytest_cache \
 	    .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

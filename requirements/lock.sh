@@ -18,6 +18,7 @@ lock() {
     shift
     "$UV" pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-annotate --no-header --only-binary :all: \
+        --override requirements/overrides \
         pyproject.toml -o "$out" "$@"
 }
 
@@ -25,13 +26,17 @@ lock() {
 if [ -z "${UPGRADE:-}" ]; then
     cat requirements/dev.txt requirements/train.txt >"$work/widest.txt" 2>/dev/null || true
 fi
-lock "$work/widest.txt" --all-extras --group dev --group train
+everything="--extra ml --extra web --extra demo --extra dlms"
+# shellcheck disable=SC2086  # several options
+lock "$work/widest.txt" $everything --group dev --group train --group fuzz
 for set in \
     "runtime" \
     "ml --extra ml" \
     "web --extra web" \
     "demo --extra ml --extra demo" \
-    "dev --all-extras --group dev" \
+    "dlms --extra dlms" \
+    "dev $everything --group dev" \
+    "fuzz $everything --group dev --group fuzz" \
     "train --extra ml --group train"; do
     # shellcheck disable=SC2086  # a name and its options
     set -- $set
@@ -41,3 +46,8 @@ for set in \
     mv "$work/$name.txt" "requirements/$name.txt"
     echo "requirements/$name.txt: $(grep -c == "requirements/$name.txt") packages"
 done
+
+# the gas index algorithm has no wheel: it is compiled where it is installed (.ci/venv)
+sed -n 's/^air = \["\([^"]*\)"\].*/\1/p' pyproject.toml | "$UV" pip compile --no-config --quiet \
+    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+    --no-header - -o requirements/air.txt

@@ -27,7 +27,8 @@ def test_a_lock_is_pins_with_hashes_and_nothing_else(lock: Path) -> None:
 
 
 def test_there_is_a_lock_for_each_purpose() -> None:
-    assert [path.stem for path in LOCKS] == ["demo", "dev", "ml", "runtime", "train", "web"]
+    purposes = ["air", "demo", "dev", "dlms", "fuzz", "ml", "runtime", "train", "web"]
+    assert [path.stem for path in LOCKS] == purposes
 
 
 def test_one_package_has_one_version_in_all_locks() -> None:
@@ -50,7 +51,10 @@ def test_what_the_project_needs_is_locked() -> None:
         "ml": project["project"]["optional-dependencies"]["ml"],
         "web": project["project"]["optional-dependencies"]["web"],
         "demo": project["project"]["optional-dependencies"]["demo"],
+        "dlms": project["project"]["optional-dependencies"]["dlms"],
+        "air": project["project"]["optional-dependencies"]["air"],
         "dev": project["dependency-groups"]["dev"],
+        "fuzz": project["dependency-groups"]["fuzz"],
         "train": project["dependency-groups"]["train"],
     }
     for name, needs in wanted.items():

@@ -123,6 +123,7 @@ async def test_a_quota_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
         await gateway.commit(drafts(4, 1))
         await asyncio.sleep(0.25)
         assert len(broker.records()) == 4, "the pause holds for what is new, too"
+        monkeypatch.setattr(module, "QUOTA_NS", S // 20)
         for _ in range(7 * 5):  # more often than a row may be refused otherwise
             before = gateway.sender.counts.refused
             await until(lambda before=before: gateway.sender.counts.refused > before)  # type: ignore[misc]
