@@ -6,7 +6,7 @@ add drivers through the entry-point group `kerbstone.drivers` (a module shaped l
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -14,11 +14,23 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-from drivers.meters.register_map import ModbusDevice, load, tables
-from edge.core import ConfigError, I2cBus, Lined, ModbusBus, Polled, Sample, SerialBus
-from edge.core.driver import REQUIRED, DriverSpec, Option
+from drivers.choice import chosen
+from drivers.meters.register_map import ModbusDevice, load, options, tables
+from edge.core import (
+    ConfigError,
+    DataError,
+    I2cBus,
+    Lined,
+    ModbusBus,
+    Polled,
+    Reason,
+    Sample,
+    SerialBus,
+)
+from edge.core.driver import FACTORY, REQUIRED, DriverSpec, Option, SerialLine
 
 HERE: Final = Path(__file__).parent
+PACE: Final = ("every_s", "slowest_s")  # class variables of a driver
 GROUP: Final = "kerbstone.drivers"
 WIRING: Final[dict[object, str]] = {I2cBus: "i2c", SerialBus: "serial", ModbusBus: "modbus"}
 
@@ -44,16 +56,25 @@ def chip(name: str) -> ModuleType:
 def spec(name: str) -> DriverSpec:
     """What a configuration may say to a driver: its wiring and its options."""
     if name in tables():
-        return DriverSpec(name, "modbus", {"unit": Option(int, low=1, high=247)})
+        try:
+            table = load(name)
+        except ConfigError:  # somebody's own; `build` says what is wrong, and the others are read
+            return DriverSpec(name, "modbus", options(None))
+        line = SerialLine.parse(table.line) if table.line else FACTORY
+        keys = tuple(register.point.key for register in table.registers)
+        return DriverSpec(name, "modbus", options(table), line=line, points=keys)
     module = chip(name)
     hints = get_type_hints(module.DRIVER, include_extras=True)
     fields = [field for field in dataclasses.fields(module.DRIVER) if field.init]
     bus = hints[fields[0].name]
     wiring = next((word for kind, word in WIRING.items() if kind is bus), "gpio")
-    chosen = fields if wiring == "gpio" else fields[1:]
-    options = {field.name: _option(hints[field.name], field) for field in chosen}
-    fixed = None if "address" in options else getattr(module.DRIVER, "address", None)
-    return DriverSpec(name, wiring, options, fixed)
+    those = fields if wiring == "gpio" else fields[1:]
+    told = {field.name: _option(hints[field.name], field) for field in those}
+    fixed = None if "address" in told else getattr(module.DRIVER, "address", None)
+    factory = getattr(module.DRIVER, "line", "") if wiring == "serial" else ""
+    line = SerialLine.parse(factory) if factory else FACTORY
+    pace = {key: getattr(module.DRIVER, key) for key in PACE if hasattr(module.DRIVER, key)}
+    return DriverSpec(name, wiring, told, fixed, line, _keys(module.DRIVER), **pace)
 
 
 def catalogue() -> Mapping[str, DriverSpec]:
@@ -62,13 +83,22 @@ def catalogue() -> Mapping[str, DriverSpec]:
     return {name: spec(name) for name in sorted({*names(), *others})}
 
 
-def build(name: str, bus: Any, options: Mapping[str, Any]) -> Polled | Lined:
-    """One device. Touches no wire. `bus` is ignored by drivers on GPIO lines."""
+def build(
+    name: str, bus: Any, settings: Mapping[str, Any], points: Sequence[str] = ()
+) -> Polled | Lined:
+    """One device, with `settings` for its options. Touches no wire; on GPIO lines `bus` is unused.
+
+    `points` are the keys of those that are wanted; none means all. Raises ConfigError for a key
+    that the device has not.
+    """
     if name in tables():
-        return ModbusDevice(bus, load(name), **options)
+        table = load(name)
+        return ModbusDevice(bus, table.only(points) if points else table, **settings)
     driver = chip(name).DRIVER
-    device = driver(**options) if spec(name).wiring == "gpio" else driver(bus, **options)
-    return typing.cast("Polled | Lined", device)
+    if spec(name).wiring == "gpio":
+        return typing.cast("Lined", driver(**settings))
+    device = typing.cast("Polled", driver(bus, **settings))
+    return chosen(device, points) if points else device
 
 
 def explain(name: str, frames: list[bytes]) -> dict[str, tuple[Sample, str]]:
@@ -83,7 +113,14 @@ def explain(name: str, frames: list[bytes]) -> dict[str, tuple[Sample, str]]:
             raise ConfigError(f"{name} sits on a GPIO line and has no frames to decode")
         samples = module.explain(frames)
         units = {point.key: point.quantity.unit for point in module.DRIVER.points}
+    if not samples:
+        raise DataError("no measured values are among the frames", Reason.SILENT)
     return {key: (sample, units[key]) for key, sample in samples.items()}
+
+
+def _keys(driver: Any) -> tuple[str, ...]:
+    points = getattr(driver, "points", ())
+    return tuple(p.key for p in points) if isinstance(points, tuple) else ()
 
 
 def _option(hint: Any, field: dataclasses.Field[Any]) -> Option:

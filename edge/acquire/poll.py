@@ -1,21 +1,41 @@
 """Ask the devices of one bus in turn: the one owner of that bus.
 
 A device that fails gets a retry time of its own, growing and capped, so its neighbours do not
-wait for it. While it rests, its ticks are still accounted for: each gives a sweep that says why
-there is no value.
+wait for it: all retries together get a small part of the bus's time. While it rests, its ticks
+are still accounted for: each gives a sweep that says why there is no value.
 """
 
 import contextlib
 import heapq
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from edge.core import BusError, Clock, DataError, Polled, Reason, Sweep, failed, sweep
+from edge.core import (
+    Bad,
+    BusError,
+    Clock,
+    Condition,
+    DataError,
+    Doubt,
+    Keeping,
+    Polled,
+    Reason,
+    Sample,
+    Sweep,
+    Telling,
+    failed,
+    sweep,
+)
 
 RETRY_FIRST_S: Final = 2.0
 RETRY_CAP_S: Final = 60.0
+RETRY_CHEAP_CAP_S: Final = 5.0  # of a retry that costs nothing: an adapter that is not there
+CHEAP_S: Final = 0.01
+RETRY_PART: Final = 80  # of the bus's time, one part in so many is for those that do not answer
+SLOW_S: Final = 0.25  # damage that took so long to see costs as much as silence
+DAMAGED_IN_A_ROW: Final = 3  # and then it is treated as such
 BREATH_NS: Final = 50_000_000  # at least so often the loop turns, however late the polls are
 FRESH_NS: Final = 3_000_000_000  # for a person
 REOPEN_AFTER_NS: Final = 15_000_000_000  # of no news at all; a fan cleans itself for 10 s
@@ -30,7 +50,7 @@ class Device:
     every_ns: int
     open: bool = False
     reason: Reason | None = None  # why the last attempt failed
-    text: str = ""
+    text: str = ""  # what is wrong with it, as of the last attempt
     failures: int = 0
     rest_until_ns: int = 0
     reads: int = 0
@@ -38,12 +58,27 @@ class Device:
     missed: int = 0  # ticks that passed while the bus was busy
     news_ns: int = field(default=0, repr=False)  # when it last had a value, or was opened
     latest: Sweep | None = field(default=None, repr=False)  # the last that had a value
+    identity: str = ""  # its serial number, as it was last told
+    health: Mapping[Condition, str] = field(default_factory=dict)  # what it last said of itself
+    kept: bytes = b""  # what its algorithm has learnt
+    telling: Telling | None = field(init=False, repr=False)
+    keeping: Keeping | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.telling = self.polled if isinstance(self.polled, Telling) else None
+        self.keeping = self.polled if isinstance(self.polled, Keeping) else None
 
 
 class Report(Protocol):
     """Hears of the first failure of a device and of its recovery, not of the hours between."""
 
     def __call__(self, device: str, reason: Reason | None, text: str) -> None: ...
+
+
+class Hear(Protocol):
+    """Hears what a device says of itself, each time that it is something else."""
+
+    def __call__(self, device: str, identity: str, health: Mapping[Condition, str]) -> None: ...
 
 
 Command = Callable[[], Awaitable[Any]]
@@ -59,10 +94,11 @@ class Poller:
         deliver: Callable[[Sweep], None],
         report: Report,
         progress: Callable[[], None] = lambda: None,
+        hear: Hear = lambda device, identity, health: None,
     ) -> None:
         self.devices = {device.name: device for device in devices}
         self._clock, self._deliver = clock, deliver
-        self._report, self._progress = report, progress
+        self._report, self._progress, self._hear = report, progress, hear
         self._commands: deque[Command] = deque()
 
     def command(self, command: Command) -> None:
@@ -131,14 +167,19 @@ class Poller:
         self._deliver(await self._read(device))
 
     async def _read(self, device: Device) -> Sweep:
+        begin_ns = self._clock.now().mono_ns
         try:
             if not device.open:
                 await device.polled.open()
                 device.open, device.news_ns = True, self._clock.now().mono_ns
             samples = await device.polled.read()
         except (BusError, DataError) as error:
-            return await self._failed(device, error)
+            return await self._failed(device, error, begin_ns)
         device.reads += 1
+        if device.keeping is not None:
+            device.kept = device.keeping.kept()
+        if device.telling is not None and self._swapped(device, device.telling):
+            samples = tuple(_after_a_gap(sample) for sample in samples)
         # the moment of the answer: before it, a value cannot have been true yet
         result = sweep(device.name, self._clock.now().mono_ns, samples)
         if any(value is not None for value in result.values):
@@ -150,20 +191,50 @@ class Poller:
             self._report(device.name, None, "answers again")
         return result
 
-    async def _failed(self, device: Device, error: BusError | DataError) -> Sweep:
+    def _swapped(self, device: Device, telling: Telling) -> bool:
+        """Pass on what it says of itself; whether it is another one than before."""
+        before, identity, health = device.identity, telling.identity, telling.health
+        identity = identity or before  # it has not told yet
+        if identity != before or health != device.health:
+            device.identity, device.health = identity, dict(health)
+            self._hear(device.name, identity, device.health)
+        return before not in ("", identity)
+
+    async def _failed(self, device: Device, error: BusError | DataError, begin_ns: int) -> Sweep:
         now_ns = self._clock.now().mono_ns
         device.errors += 1
         device.failures += 1
-        if isinstance(error, BusError):  # a damaged answer is worth an immediate next try
-            rest_s = min(RETRY_CAP_S, RETRY_FIRST_S * 2 ** (device.failures - 1))
-            device.rest_until_ns = now_ns + int(rest_s * 1e9)
+        took_s = (now_ns - begin_ns) / 1e9
+        # a damaged answer is worth an immediate next try
+        hopeless = device.failures >= DAMAGED_IN_A_ROW and took_s >= SLOW_S
+        if isinstance(error, BusError) or hopeless:
+            device.rest_until_ns = now_ns + int(self._rest_s(device, took_s) * 1e9)
             await self._close(device)
-        if device.reason != error.reason:
-            device.reason, device.text = error.reason, str(error)
-            self._report(device.name, error.reason, str(error))
+        before, device.reason, device.text = device.reason, error.reason, str(error)
+        if before != error.reason:
+            self._report(device.name, error.reason, device.text)
         return failed(device.name, now_ns, len(device.polled.points), error.reason)
+
+    def _rest_s(self, device: Device, took_s: float) -> float:
+        """Until the next try: growing, and so long that all the dead together are a small part."""
+        # no float holds 2 to the power of what fails for days
+        rest_s = RETRY_FIRST_S * 2.0 ** min(device.failures - 1, 10)
+        dead = sum(other.failures > 0 for other in self.devices.values())
+        if device.failures > 1 and dead < len(self.devices):  # there are neighbours to be spared
+            rest_s = max(rest_s, took_s * dead * RETRY_PART)
+        return min(RETRY_CAP_S if took_s >= CHEAP_S else RETRY_CHEAP_CAP_S, rest_s)
 
     async def _close(self, device: Device) -> None:
         device.open = False
         with contextlib.suppress(BusError, DataError):  # gone already: no goodbye is needed
             await device.polled.close()
+
+
+def _after_a_gap(sample: Sample) -> Sample:
+    """The first value of another device: a register of its goes on from nothing that we know."""
+    match sample:
+        case Bad():
+            return sample
+        case Doubt(value, _):
+            return Doubt(value, Reason.GAP)
+    return Doubt(sample, Reason.GAP)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -11,8 +11,9 @@ from drivers.buses.gpio.bus import GpioBus
 from drivers.buses.gpio.line import LineState
 from edge.acquire.busthread import BusThread, Crossing, EdgeCrossing
 from edge.acquire.poll import Device, Poller
+from edge.app.told import Told
 from edge.app.wiring import PolledDevice, Wiring
-from edge.core import Clock, Edge, Reason, Sweep
+from edge.core import Clock, Condition, Edge, Reason, Sweep
 from edge.health.progress import Progress
 
 BEAT_NS: Final = 250_000_000  # a kill is known to within this
@@ -27,6 +28,7 @@ class Taker(Protocol):
     def edges(self, batch: Sequence[Edge]) -> None: ...
     def sweeps(self, batch: Sequence[Sweep]) -> None: ...
     def fault(self, device: str, reason: Reason | None, text: str) -> None: ...
+    def told(self, device: str, identity: str, health: Mapping[Condition, str]) -> None: ...
     def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None: ...
 
 
@@ -34,7 +36,13 @@ class Buses:
     """Starts and stops the threads. What they bring arrives in the main loop, in batches."""
 
     def __init__(
-        self, wiring: Wiring, clock: Clock, taker: Taker, progress: Progress, broken: Container[str]
+        self,
+        wiring: Wiring,
+        clock: Clock,
+        taker: Taker,
+        progress: Progress,
+        broken: Container[str],
+        told: Mapping[str, Told],
     ) -> None:
         loop = asyncio.get_running_loop()
         self._loop, self._clock, self._wiring = loop, clock, wiring
@@ -47,11 +55,12 @@ class Buses:
         self.threads: dict[str, BusThread] = {}
         for bus, devices in wiring.polled.items():
             self.pollers[bus] = Poller(
-                [_device(d, d.name in broken) for d in devices],
+                [_device(d, d.name in broken, told.get(d.name, Told())) for d in devices],
                 clock,
                 lambda sweep: self._sweeps.put((sweep,)),
                 self._report,
                 self._beat(f"bus-{bus}"),
+                self._hear,
             )
             self.threads[bus] = BusThread(bus, partial(self._poll, bus))
         for bus, lines in wiring.lines.items():
@@ -81,6 +90,11 @@ class Buses:
     def heard_ns(self) -> int:
         """Until when all GPIO buses have proved to listen; without one nothing limits it."""
         return min(self._heard.values(), default=FOREVER_NS)
+
+    def kept(self) -> dict[str, bytes]:
+        """What the algorithms of devices have learnt, for the next start."""
+        devices = (d for poller in self.pollers.values() for d in poller.devices.values())
+        return {device.name: device.kept for device in devices if device.kept}
 
     @property
     def dropped(self) -> int:
@@ -135,6 +149,9 @@ class Buses:
     def _report(self, device: str, reason: Reason | None, text: str) -> None:
         self._to_main(self._taker.fault, device, reason, text)
 
+    def _hear(self, device: str, identity: str, health: Mapping[Condition, str]) -> None:
+        self._to_main(self._taker.told, device, identity, health)
+
     def _line(self, state: LineState) -> None:
         self._to_main(self._taker.line, state.line, state.reason, state.text, state.mono_ns)
 
@@ -149,8 +166,9 @@ class Buses:
             self._error = self._error or error
 
 
-def _device(device: PolledDevice, broken: bool) -> Device:
+def _device(device: PolledDevice, broken: bool, told: Told) -> Device:
     """A device that was broken when the former process ended says so when it answers again."""
     found = Device(device.name, device.polled, int(device.every_s * 1e9))
+    found.identity, found.health = told.identity, told.health
     found.reason = Reason.SILENT if broken else None
     return found

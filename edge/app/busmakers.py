@@ -17,7 +17,8 @@ def make(bus: Bus) -> Any:
         case I2cBus():
             return SmbusI2c(bus.path)
         case SerialBus():
-            return SerialPort(bus.port, bus.baud, bus.parity, bus.stop)
+            line = bus.line()
+            return SerialPort(bus.port, line.baud, line.parity, line.stop, line.bits)
         case ModbusRtuBus():
             port = SerialPort(bus.port, bus.baud, bus.parity, bus.stop)
             return ModbusRtu(port, bus.timeout_s)

@@ -110,20 +110,23 @@ class Daemon:
         self._expect("ledger", LEDGER_SILENCE * self.site.period_ns / 1e9 + 60)
         await self.ledger.recover()
         self.buses = Buses(
-            self.wiring, self.clock, self.intake, self.progress, self.intake.problems
-        )
+            self.wiring, self.clock, self.intake, self.progress, self.intake.problems,
+            self.intake.devices,
+        )  # fmt: skip
+        self.ledger.kept = self.buses.kept
         control = ControlServer(Path(self.site.store.run_dir), verbs(self))
         await control.start()
         self._expect("sender", SENDER_SILENCE_S)
         sending = asyncio.create_task(self.sender.run(), name="sender")
         self.intake.changed = self.sender.publish_status
+        self.intake.described = self.sender.publish_meta
         try:
             self.buses.start()
             self.notify.ready(self._summary())
             await self._live(sending)
         finally:
             self.notify.stopping("sending what is left")
-            self.intake.changed = lambda: None
+            self.intake.changed = self.intake.described = lambda: None
             await control.close()
             await self.buses.stop()
             await self.ledger.close(self.clock.now().mono_ns, partial=True, last=True)

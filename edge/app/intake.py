@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from edge.acquire.stage import Stage
 from edge.app.pipeline import Pipeline
 from edge.app.recover import opening
+from edge.app.told import Told, changes
 from edge.app.wiring import Wiring
-from edge.core import Clock, Contact, Draft, Edge, Reason, Stream, Sweep
+from edge.core import Clock, Condition, Contact, Draft, Edge, Reason, Stream, Sweep
 
 LOG = logging.getLogger("kerbstone")
 
@@ -26,11 +28,13 @@ class Intake:
         self.urgent: list[Draft] = []  # does not wait for the window's end
         self.raw: list[Sweep] = []  # not committed yet
         self.problems: dict[str, str] = {}  # what is broken now, by device or line
+        self.devices: dict[str, Told] = {}  # what each has said of itself
         self.unclaimed = 0
         self.heard = False  # something has come in
         self.wake = asyncio.Event()  # something cannot wait for the next tick
         self.starting: tuple[int, int] | None = None  # boot, and since when no line was open
         self.changed: Callable[[], None] = lambda: None  # the problems are others now
+        self.described: Callable[[], None] = lambda: None  # a device is another one now
         self._told: set[str] = set()
 
     def edges(self, batch: Sequence[Edge]) -> None:
@@ -61,6 +65,18 @@ class Intake:
         """A device fails, or answers again."""
         self._trouble(device, device, reason, text)
 
+    def told(self, device: str, identity: str, health: Mapping[Condition, str]) -> None:
+        """A device says something else of itself than before."""
+        before, now = self.devices.get(device, Told()), Told(identity, health)
+        self.devices[device] = now
+        events = list(changes(device, before, now, self._clock.now().mono_ns))
+        for draft in events:
+            LOG.warning("%s", draft.body["text"])
+        self._hurry(events)
+        self.changed()
+        if identity != before.identity:
+            self.described()
+
     def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None:
         """A line is closed, or open (again): what is known of its loop ends there."""
         source, _ = self._wiring.lined[line]
@@ -80,6 +96,15 @@ class Intake:
         now_ns = self._clock.now().mono_ns
         body = {"event": kind, "text": text}
         self._hurry([Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)])
+
+    def with_health(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """Summaries of devices that say something of themselves tell it, too."""
+        return [
+            replace(draft, body={**draft.body, "health": sorted(told.health)})
+            if "points" in draft.body and (told := self.devices.get(draft.source, Told())).health
+            else draft
+            for draft in drafts
+        ]
 
     def once(self, kind: str, text: str) -> None:
         """An alarm the first time; the hours after are silent, and counted in the status."""

@@ -7,14 +7,16 @@ state in the outbox names the segment from which the rest can be read back.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgpack
 
 from edge.acquire.stage import Stage, left_behind
+from edge.app.calibrating import expired
 from edge.app.intake import Intake
+from edge.app.learnt import Learnt
 from edge.app.pipeline import Pipeline
 from edge.app.recover import Before, Recovered, recover
 from edge.app.windows import GRACE_NS, Windows
@@ -28,7 +30,7 @@ LOG = logging.getLogger("kerbstone")
 MODEL_STATE_NS: Final = 900_000_000_000  # models' state is worth one write in 15 min
 RAW_VALUES: Final = 100_000  # of one raw record
 STATE_VERSION: Final = 1
-OWNERS: Final = ("app", "engine", "flags", "judge")
+OWNERS: Final = ("app", "drivers", "engine", "flags", "judge")
 RECOVERING: Final = "recovering"  # a file: a start is at it, or has died of it
 ATTEMPTS: Final = 3  # at reading a stage back; then it is set aside
 CUTS: Final = {
@@ -61,6 +63,8 @@ class Ledger:
         self._fits = True  # the former process's counting, to the configuration as it is
         self._committing = asyncio.Lock()
         self.offer: Any = lambda rows: None  # takes the rows of each commit; set by the daemon
+        self.kept: Callable[[], Mapping[str, bytes]] = dict  # what devices have learnt; as above
+        self._polled = {d.name: d.polled for group in wiring.polled.values() for d in group}
 
     @property
     def next_ns(self) -> int:
@@ -81,12 +85,15 @@ class Ledger:
         """The window ends: its records, and the state as of its end."""
         now = self._clock.now()
         self._stage.mark(end_ns)  # it was listened to up to its end, whatever becomes of us now
-        drafts = self._pipeline.close(end_ns, partial=partial)
+        self._pipeline.engine.expired(expired(self._site, now))
+        drafts = self._intake.with_health(self._pipeline.close(end_ns, partial=partial))
         self._windows.opened(Stamp(end_ns, now.wall_ns - (now.mono_ns - end_ns), now.tq))
         states: dict[str, Any] = {}
         if last or now.mono_ns - self._saved_ns >= MODEL_STATE_NS:
             self._saved_ns = now.mono_ns
             states["judge"] = self._pipeline.judge.snapshot()
+        if kept := self.kept():
+            states["drivers"] = Learnt(self._epoch.boot, now, kept).packed()
         await self._begin(end_ns, drafts, states)
 
     # -- after a start ---------------------------------------------------------------------------
@@ -95,6 +102,7 @@ class Ledger:
         """Read back what the former process had seen; commit what it could not."""
         now, folder = self._clock.now(), Path(self._site.store.run_dir)
         before = await self._restore()
+        self._pipeline.engine.expired(expired(self._site, now))
         segments = left_behind(folder, self._boot_id, before.segment if before else 0)
         if self._attempt(folder) > ATTEMPTS and segments:
             LOG.error("starts have died while they read the stage back: it is set aside")
@@ -144,6 +152,9 @@ class Ledger:
             self._pipeline.judge.restore(states["judge"])
         if "flags" in states:  # whatever becomes of the rest: what was raised has to come down
             self._pipeline.judge.restore_flags(states["flags"])
+        if "drivers" in states:
+            learnt = Learnt.parse(states["drivers"])
+            learnt.give_back(self._polled, self._epoch.boot, self._clock.now())
         if not states.keys() >= {"app", "engine"}:
             return None
         try:
@@ -157,6 +168,9 @@ class Ledger:
             LOG.warning("what the former process had counted does not fit: %s", error)
             self._fits = False
         self._intake.problems.update(before.problems)
+        self._intake.devices.update(
+            {name: told for name, told in before.told.items() if name in self._points}
+        )
         for what in before.problems.keys() - self._known:
             self._intake.forget(what)
         return before
@@ -202,7 +216,7 @@ class Ledger:
             segment = self._stage.number
             before = Before(
                 self._epoch.boot, segment, self._start_ns, (segment, self._stage.sweeps),
-                intake.problems,
+                intake.problems, intake.devices, self._pipeline.engine.plain.state(),
             )  # fmt: skip
             packed = {
                 owner: (STATE_VERSION, msgpack.packb(state))

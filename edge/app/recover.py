@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from edge.acquire.stage import Segment
 from edge.app.pipeline import Pipeline
+from edge.app.told import Told
 from edge.core import Contact, Draft, Stream, Sweep
 
 ALL: Final = ["*"]
@@ -36,7 +37,8 @@ class Before:
     """What the outbox keeps of the former process; `start_ns` is where its open window began.
 
     `raw` are the segment and the number of its sweeps that are in the outbox as raw records;
-    `problems` what was broken, and said so, by device or line.
+    `problems` what was broken, and said so, by device or line; `told` what each device has said of
+    itself; `contacts` how plain contacts stood, and what was told of them.
     """
 
     boot: int
@@ -44,13 +46,18 @@ class Before:
     start_ns: int
     raw: tuple[int, int] = (0, 0)
     problems: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, Told] = field(default_factory=dict)
+    contacts: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, state: Mapping[str, Any]) -> "Before":
         """Raises KeyError, TypeError or ValueError for a state that is not one."""
         segment, count = state["raw"]
         boot, number, start_ns = (int(state[key]) for key in ("boot", "segment", "start_ns"))
-        return cls(boot, number, start_ns, (int(segment), int(count)), dict(state["problems"]))
+        told = {name: Told.parse(each) for name, each in dict(state.get("told", {})).items()}
+        problems = dict(state["problems"])
+        contacts = dict(state.get("contacts", {}))
+        return cls(boot, number, start_ns, (int(segment), int(count)), problems, told, contacts)
 
     def packed(self) -> dict[str, Any]:
         """For the outbox."""
@@ -60,6 +67,8 @@ class Before:
             "start_ns": self.start_ns,
             "raw": list(self.raw),
             "problems": dict(self.problems),
+            "told": {name: each.packed() for name, each in self.told.items()},
+            "contacts": dict(self.contacts),
         }
 
 
@@ -100,6 +109,7 @@ def recover(
     if before is None:
         why = "lost" if damaged else "start"
         return _anew(pipeline, _gap(why, None, now_ns, former), now_ns, end_ns)
+    pipeline.engine.plain.load(before.contacts, before.boot == boot)
     if before.boot != boot:
         return _anew(pipeline, _gap("power", before, now_ns, former), now_ns, end_ns)
     if not fits:

@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge.app.calibrating import record
+from edge.app.told import Told
 from edge.config import Site, password
 from edge.core import Quantity
 from edge.uplink.broker import Broker, broker_of
@@ -58,7 +60,8 @@ def meta(daemon: "Daemon") -> Mapping[str, Any]:
             "driver": site.devices[d.name].driver,
             "stream": str(d.stream),
             "every_s": d.every_s,
-            "points": {p.key: _point(p) for p in d.polled.points},
+            "points": _points(daemon, d.name),
+            **_serial(daemon.intake.devices.get(d.name)),
         }
         for group in daemon.wiring.polled.values()
         for d in group
@@ -83,6 +86,20 @@ def meta(daemon: "Daemon") -> Mapping[str, Any]:
         "lanes": lanes,
         "models": daemon.pipeline.judge.status(),
     }
+
+
+def _points(daemon: "Daemon", device: str) -> dict[str, dict[str, Any]]:
+    """What is published of a device, each point with the record of its calibration, if any."""
+    calibrations = record(daemon.site, device)
+    return {
+        point.key: _point(point)
+        | ({"calibration": calibrations[point.key]} if point.key in calibrations else {})
+        for point in daemon.pipeline.engine.points(device)
+    }
+
+
+def _serial(told: Told | None) -> dict[str, str]:
+    return {"serial": told.identity} if told is not None and told.identity else {}
 
 
 def _path(text: str | None) -> Path | None:

@@ -65,6 +65,13 @@ def status(daemon: "Daemon") -> dict[str, Any]:
                 "errors": device.errors,
                 "missed": device.missed,
                 "state": "ok" if device.reason is None else str(device.reason),
+                **({"text": device.text} if device.text else {}),
+                **({"serial": device.identity} if device.identity else {}),
+                **(
+                    {"health": {str(k): v for k, v in device.health.items()}}
+                    if device.health
+                    else {}
+                ),
             }
             for poller in daemon.buses.pollers.values()
             for device in poller.devices.values()

@@ -7,14 +7,16 @@ from typing import Any, Final, cast
 
 import drivers
 from edge.app import busmakers
+from edge.app.calibrating import cells, corrections
 from edge.app.pipeline import Pipeline
 from edge.config import Site
 from edge.core import Contact, Edge, Lined, LineSpec, Point, Polled, Quantity, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import Engine
-from edge.process.setup import DeviceSetup, LaneSetup, PulseSetup, Setup
+from edge.process.setup import ContactSetup, DeviceSetup, LaneSetup, PulseSetup, Setup
 
 ENERGY: Final = {Quantity.ENERGY, Quantity.POWER, Quantity.APPARENT_POWER}
+ROAD: Final = {Quantity.COUNT, Quantity.DURATION, Quantity.STATE}  # all that a loop card counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,14 @@ class Wiring:
             wiring.buses[name] = busmakers.make(bus)
         for name, device in site.devices.items():
             spec = drivers.spec(device.driver)
-            built = drivers.build(device.driver, wiring.buses[device.bus], device.options)
+            built = drivers.build(
+                device.driver, wiring.buses[device.bus], device.options, device.points or ()
+            )
             if spec.wiring == "gpio":
                 wiring._hang(device.bus, name, cast("Lined", built))
             else:
                 asked = cast("Polled", built)
-                stream = Stream.ENERGY if _measures_energy(asked.points) else Stream.AIR
+                stream = _stream(asked.points)
                 wiring.polled.setdefault(device.bus, []).append(
                     PolledDevice(name, asked, device.every_s, stream)
                 )
@@ -101,17 +105,31 @@ class Wiring:
                     spacing_m=lane.spacing_m if lane.trail else None,
                     loop_m=lane.loop_m,
                     mode=lane.mode,
+                    kind=lane.kind,
                     max_presence_s=lane.max_presence_s,
                 )
                 for name, lane in site.lanes.items()
             ),
             devices=tuple(
-                DeviceSetup(d.name, d.stream, tuple(d.polled.points), d.every_s) for d in devices
+                DeviceSetup(
+                    d.name,
+                    d.stream,
+                    tuple(d.polled.points),
+                    d.every_s,
+                    corrections=corrections(site, d.name),
+                    cells=cells(site, d.name),
+                )
+                for d in devices
             ),
             pulses=tuple(
                 PulseSetup(name, float(device.options.get("imp_per_kwh", 1000)))
                 for name, device in site.devices.items()
                 if device.driver == "s0"
+            ),
+            contacts=tuple(
+                ContactSetup(name, device.options.get("event", "contact"))
+                for name, device in site.devices.items()
+                if device.driver == "contact"
             ),
             period_ns=site.period_ns,
         )
@@ -121,6 +139,7 @@ class Wiring:
             lanes=tuple(
                 LaneSite(name, lane.approach, lane.position)
                 for name, lane in self.site.lanes.items()
+                if lane.kind == "vehicle"  # what is judged is the congestion of vehicles
             ),
             congestion=self.site.models.congestion,
             anomaly=self.site.models.anomaly,
@@ -129,5 +148,9 @@ class Wiring:
         )
 
 
-def _measures_energy(points: Sequence[Point]) -> bool:
-    return any(point.quantity in ENERGY for point in points)
+def _stream(points: Sequence[Point]) -> Stream:
+    if any(point.quantity in ENERGY for point in points):
+        return Stream.ENERGY
+    if all(point.quantity in ROAD for point in points):
+        return Stream.TRAFFIC
+    return Stream.AIR

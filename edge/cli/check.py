@@ -15,9 +15,11 @@ from edge.config import (
     GpioBus,
     I2cBus,
     Lane,
+    ModbusRtuBus,
     ModbusTcpBus,
     Problem,
     Problems,
+    SerialBus,
     Site,
     load,
     warnings,
@@ -159,7 +161,9 @@ def _at(bus: Bus) -> str:
             return place
         case ModbusTcpBus():
             return f"{bus.host}:{bus.port}"
-        case _:
+        case SerialBus():
+            return f"{bus.port} {bus.line()}"
+        case ModbusRtuBus():
             return f"{bus.port} {bus.baud} 8{bus.parity}{bus.stop}"
 
 

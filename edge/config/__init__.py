@@ -4,6 +4,8 @@ from edge.config.advice import warnings
 from edge.config.loading import load
 from edge.config.model import (
     Bus,
+    Calibration,
+    Cell,
     Device,
     GpioBus,
     I2cBus,
@@ -23,7 +25,7 @@ from edge.config.secrets import password, read_password
 from edge.config.site import Site
 
 __all__ = [
-    "Bus", "Device", "GpioBus", "I2cBus", "Lane", "ModbusRtuBus", "ModbusTcpBus",
-    "Models", "Place", "Privacy", "Problem", "Problems", "SerialBus", "Site", "Store", "Streams",
-    "Uplink", "load", "password", "read_password", "warnings",
+    "Bus", "Calibration", "Cell", "Device", "GpioBus", "I2cBus", "Lane", "ModbusRtuBus",
+    "ModbusTcpBus", "Models", "Place", "Privacy", "Problem", "Problems", "SerialBus", "Site",
+    "Store", "Streams", "Uplink", "load", "password", "read_password", "warnings",
 ]  # fmt: skip

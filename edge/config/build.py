@@ -5,11 +5,12 @@ at several values at once can run on the rest.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from edge.config.model import BUSES, SECTIONS, TABLES, Bus, Device, Lane
+from edge.config.model import BUSES, SECTIONS, TABLES, Bus, Calibration, Cell, Device, Lane
 from edge.config.positions import Path
 from edge.config.problem import near, shown
 from edge.config.rules import Rule, WrongError, of_model, of_option
@@ -65,6 +66,8 @@ def build(draft: Draft) -> dict[str, Any]:
         "bus": dict(_each(draft, "bus", _bus)),
         "device": dict(_each(draft, "device", _device)),
         "lane": dict(_each(draft, "lane", _lane)),
+        "calibration": dict(_each(draft, "calibration", _calibration)),
+        "cell": dict(_each(draft, "cell", _cell)),
     }
 
 
@@ -116,11 +119,17 @@ def _device(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Devi
         plain = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
         return Device(driver="", **plain)  # its options cannot be judged
     if spec.wiring == "gpio":
-        del rules["every_s"]
-        if "every_s" in values:
-            draft.say((*path, "every_s"), f"{spec.name} speaks by itself; leave this out")
+        for key in ("every_s", "points"):
+            del rules[key]
+            if key in values:
+                draft.say((*path, key), f"{spec.name} speaks by itself; leave this out")
+    else:
+        pace = replace(rules["every_s"], default=spec.every_s, high=spec.slowest_s)
+        rules["every_s"] = pace
+        if spec.points:
+            rules["points"] = replace(rules["points"], choices=spec.points)
     options = {key: of_option(key, option) for key, option in spec.options.items()}
-    known = {"driver", "every_s", *rules, *options}
+    known = {"driver", "every_s", "points", *rules, *options}
     for key in values.keys() - known:
         draft.say((*path, key), _unknown(key, known))
     plain = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
@@ -131,6 +140,14 @@ def _device(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Devi
 
 def _lane(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Lane | None:
     return _table(draft, Lane, path, values)
+
+
+def _calibration(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Calibration | None:
+    return _table(draft, Calibration, path, values)
+
+
+def _cell(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Cell | None:
+    return _table(draft, Cell, path, values)
 
 
 def _table(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from edge.config.model import BUSES, SECTIONS, Device, Lane
+from edge.config.model import BUSES, SECTIONS, Calibration, Cell, Device, Lane
 from edge.config.problem import shown
 from edge.config.rules import Rule, of_model, of_option
 from edge.core.driver import DriverSpec
@@ -41,6 +41,8 @@ def _page(catalogue: Mapping[str, DriverSpec]) -> Iterator[str]:
         yield from _section(f'[bus.NAME] with kind = "{kind}"', bus, 3)
     yield from _section("[device.NAME]", Device, 3)
     yield from _section("[lane.NAME]", Lane, 3)
+    yield from _section("[calibration.NAME]", Calibration, 3)
+    yield from _section("[cell.NAME]", Cell, 3)
     yield "## Drivers and their options\n"
     for spec in catalogue.values():
         if spec.name != "loop":  # what a lane is made of; it is configured there

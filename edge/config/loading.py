@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from edge.config import checks, wires
+from edge.config import calibrations, checks, wires
 from edge.config.build import VERSION_KEY, Draft, build
 from edge.config.model import VERSION
 from edge.config.positions import positions
@@ -36,6 +36,7 @@ def load(path: Path | str, catalogue: Mapping[str, DriverSpec]) -> Site:
         tables = build(draft)
         checks.check(draft)
         wires.check(draft)
+        calibrations.check(draft)
     if draft.found:
         raise Problems(
             [Problem(name, line_of(lines, key), dotted(key), text) for key, text in draft.found]
@@ -47,9 +48,11 @@ def load(path: Path | str, catalogue: Mapping[str, DriverSpec]) -> Site:
         streams=tables["streams"],
         privacy=tables["privacy"],
         models=tables["models"],
-        buses=tables["bus"],
+        buses=wires.settled(draft, tables["bus"]),
         devices=tables["device"],
         lanes=tables["lane"],
+        calibrations=tables["calibration"],
+        cells=tables["cell"],
         file=name,
         lines=lines,
     )

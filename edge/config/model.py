@@ -3,11 +3,13 @@
 The reference in docs/configuration.md is generated from here.
 """
 
+import datetime
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from msgspec import Meta, Struct, field
 
 from edge.core import Endpoint, endpoint
+from edge.core.driver import FACTORY, SerialLine
 
 VERSION: Final = 1  # of the file's format; a file of another version is refused
 
@@ -36,9 +38,13 @@ Line = Annotated[
         extra={"form": 'a GPIO line: "GPIO17", an offset in quotes, or a name'},
     ),
 ]
-Baud = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
+Baud = Literal[300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 Parity = Literal["N", "E", "O"]
+Bits = Literal[7, 8]
 Stop = Literal[1, 2]
+Millivolt = Annotated[
+    float, Meta(ge=-2000.0, le=2000.0, description="From the certificate, in mV.")
+]
 Timeout = Annotated[
     float, Meta(ge=0.05, le=30.0, description="Seconds to wait for an answer before giving up.")
 ]
@@ -205,13 +211,26 @@ class I2cBus(Struct, frozen=True, kw_only=True):
 
 
 class SerialBus(Struct, frozen=True, kw_only=True):
-    """A serial port with one device that talks in frames."""
+    """A serial port with a device that talks in frames, or with several that have addresses.
+
+    What is left out is as its device leaves the factory.
+    """
 
     kind: ClassVar[str] = "serial"
     port: Annotated[Port, Meta(description="The port.")]
-    baud: Annotated[Baud, Meta(description="Bits per second.")] = 9600
-    parity: Annotated[Parity, Meta(description="None, even or odd.")] = "N"
-    stop: Annotated[Stop, Meta(description="Stop bits.")] = 1
+    baud: Annotated[Baud, Meta(description="Bits per second.")] | None = None
+    parity: Annotated[Parity, Meta(description="None, even or odd.")] | None = None
+    bits: Annotated[Bits, Meta(description="Data bits.")] | None = None
+    stop: Annotated[Stop, Meta(description="Stop bits.")] | None = None
+
+    def line(self, factory: SerialLine = FACTORY) -> SerialLine:
+        """How the port is set, where its device leaves the factory like this."""
+        return SerialLine(
+            self.baud or factory.baud,
+            self.bits or factory.bits,
+            self.parity or factory.parity,
+            self.stop or factory.stop,
+        )
 
 
 class ModbusRtuBus(Struct, frozen=True, kw_only=True):
@@ -260,11 +279,21 @@ class Device(Struct, frozen=True, kw_only=True):
             description="Seconds between two readings. Not for devices on GPIO lines.",
         ),
     ] = 1.0
+    points: (
+        Annotated[
+            tuple[str, ...],
+            Meta(
+                description="Which of its points are read; without this, all. Not for devices on "
+                "GPIO lines."
+            ),
+        ]
+        | None
+    ) = None
     options: dict[str, Any] = field(default_factory=dict)
 
 
 class Lane(Struct, frozen=True, kw_only=True):
-    """A lane with one loop, or with a pair of loops that gives speed and length as well."""
+    """A lane or a cycle track with one loop, or with a pair that gives speed and length as well."""
 
     approach: Annotated[
         Name, Meta(description="The approach it belongs to; lanes of one are judged together.")
@@ -293,6 +322,14 @@ class Lane(Struct, frozen=True, kw_only=True):
         Literal["presence", "pulse"],
         Meta(description="The loop card's output: closed while occupied, or a short pulse."),
     ] = "presence"
+    kind: Annotated[
+        Literal["vehicle", "bicycle"],
+        Meta(
+            description="What its loops are made for. Bicycles are slower and shorter, their loops "
+            "lie closer together (0.5 m at least, vehicles 1.83 m), and they are not judged for "
+            "congestion. A pair tells the wrong way as long as a bicycle covers both loops."
+        ),
+    ] = "vehicle"
     active: Annotated[
         Literal["low", "high"],
         Meta(description="The level of the line while the contact is closed."),
@@ -314,6 +351,122 @@ class Lane(Struct, frozen=True, kw_only=True):
     ] = 300.0
 
 
+Where = Annotated[
+    str,
+    Meta(
+        pattern=r"[a-z0-9_-]{1,64}\.[a-z][a-z0-9_]*",
+        extra={"form": 'a device and a point of it, such as "hut_air.humidity"'},
+    ),
+]
+Note = Annotated[str, Meta(pattern=r".{1,120}", extra={"form": "1 to 120 characters"})]
+
+
+class Certificate(Struct, frozen=True, kw_only=True):
+    """Who calibrated what, when, and until when it counts."""
+
+    by: Annotated[Note, Meta(description="Who calibrated it.")]
+    on: Annotated[datetime.date, Meta(description="When.")]
+    certificate: Annotated[Note, Meta(description="The certificate's number.")] | None = None
+    until: (
+        Annotated[
+            datetime.date,
+            Meta(
+                description="The last day (UTC) on which it counts. Later, values are "
+                "`uncertain:calibration`."
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Calibration(Certificate, frozen=True, kw_only=True):
+    """A correction of one point: for humidity, then by offset and gain or by a polynomial.
+
+    corrected = offset + gain * measured, where `measured` is divided by the growth of particles in
+    humid air (kappa-Koehler) before, if `kappa` is given.
+    """
+
+    device: Annotated[str, Meta(description="The device.")]
+    point: Annotated[str, Meta(description="Its point.")]
+    offset: (
+        Annotated[float, Meta(ge=-1e6, le=1e6, description="Added last, in the unit of the point.")]
+        | None
+    ) = None
+    gain: (
+        Annotated[float, Meta(ge=-1e6, le=1e6, description="What is measured is times this.")]
+        | None
+    ) = None
+    polynomial: (
+        Annotated[
+            tuple[float, ...],
+            Meta(description="In place of offset and gain: c0, c1, c2 ... of c0 + c1 x + c2 x^2."),
+        ]
+        | None
+    ) = None
+    kappa: (
+        Annotated[
+            float,
+            Meta(
+                ge=0.01,
+                le=1.5,
+                description="How hygroscopic the particles are; in cities 0.3 to 0.4.",
+            ),
+        ]
+        | None
+    ) = None
+    humidity: (
+        Annotated[Where, Meta(description="Where the humidity is measured. kappa needs it.")] | None
+    ) = None
+    publish: Annotated[
+        Literal["corrected", "both"],
+        Meta(
+            description="`both` sends the measured value as well, as a point that ends with _raw."
+        ),
+    ] = "corrected"
+
+
+class Cell(Certificate, frozen=True, kw_only=True):
+    """An Alphasense gas cell on an ADC: its two voltages become a new point in ppb (AAN 803).
+
+    The name of the table is the key of the new point. All numbers are on the cell's certificate.
+    """
+
+    device: Annotated[str, Meta(description="The device that measures the voltages.")]
+    type: Annotated[
+        Literal[
+            "CO-A4", "CO-B4", "H2S-A4", "H2S-B4", "NO-A4", "NO-B4", "NO2-A43F", "NO2-B43F",
+            "OX-A431", "OX-B431", "SO2-A4", "SO2-B4",
+        ],
+        Meta(description="The type of the cell."),
+    ]  # fmt: skip
+    working: Annotated[str, Meta(description="The point that is the working electrode's voltage.")]
+    auxiliary: Annotated[
+        str, Meta(description="The point that is the auxiliary electrode's voltage.")
+    ]
+    we_electronic_mv: Millivolt
+    ae_electronic_mv: Millivolt
+    we_zero_mv: Millivolt
+    ae_zero_mv: Millivolt
+    sensitivity_mv_ppb: Annotated[
+        float, Meta(ge=0.001, le=100.0, description="Millivolts for one ppb of its gas.")
+    ]
+    algorithm: Annotated[
+        int, Meta(ge=0, le=4, description="Of the application note; 0 is the one it prefers.")
+    ] = 0
+    temperature: Annotated[Where, Meta(description="Where the temperature is measured.")]
+    no2: (
+        Annotated[Where, Meta(description="For an OX cell, which sees NO2 too: where it is.")]
+        | None
+    ) = None
+    no2_mv_ppb: (
+        Annotated[
+            float,
+            Meta(ge=0.001, le=100.0, description="Millivolts for one ppb of NO2. no2 needs it."),
+        ]
+        | None
+    ) = None
+
+
 SECTIONS: Final[dict[str, type[Struct]]] = {
     "site": Place,
     "store": Store,
@@ -322,7 +475,7 @@ SECTIONS: Final[dict[str, type[Struct]]] = {
     "privacy": Privacy,
     "models": Models,
 }
-TABLES: Final = ("bus", "device", "lane")  # tables of named tables
+TABLES: Final = ("bus", "device", "lane", "calibration", "cell")  # tables of named tables
 WIRINGS: Final[dict[str, tuple[str, ...]]] = {
     "i2c": ("i2c",),
     "serial": ("serial",),

@@ -3,10 +3,11 @@
 msgspec keeps the bounds; the texts are ours, since they are read by a person at the roadside.
 """
 
+import datetime
 import math
 import re
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
@@ -19,8 +20,12 @@ WORDS: Final[dict[type, str]] = {
     int: "a whole number",
     float: "a number",
     str: "text in quotes",
+    datetime.date: "a date such as 2027-03-31, without quotes",
 }
+LISTS: Final[dict[type, str]] = {str: "a list of texts in quotes", float: "a list of numbers"}
 TEXT_LIMIT: Final = 512  # characters of any text; a path has fewer
+MANY: Final = 24  # choices that are not all told any more
+LIST_LIMIT: Final = 128  # items of any list
 
 
 class WrongError(Exception):
@@ -29,7 +34,10 @@ class WrongError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One value: type, bounds, choices. `form` is what `pattern` means, in words."""
+    """One value: type, bounds, choices. `form` is what `pattern` means, in words.
+
+    With `listed` it is a list of such values.
+    """
 
     key: str
     type: type
@@ -41,12 +49,17 @@ class Rule:
     default: Any = None
     required: bool = False
     text: str = ""
+    listed: bool = False
 
     @property
     def what(self) -> str:
         """What belongs here, as the middle of a sentence: `a whole number from 1 to 247`."""
+        if len(self.choices) > MANY:
+            return f"one of the {len(self.choices)} that there are"
         if self.choices:
             return "one of " + ", ".join(shown(c, self.key) for c in self.choices)
+        if self.listed:
+            return LISTS[self.type]
         if self.form:
             return self.form
         words = WORDS.get(self.type, "a value")
@@ -62,6 +75,8 @@ class Rule:
 
     def check(self, value: Any) -> Any:
         """The value as the model keeps it. Raises WrongError."""
+        if self.listed:
+            return self._each(value)
         value = self._typed(value)
         if self.choices and value not in self.choices:
             raise WrongError(f"{shown(value, self.key)} is not {self.what}{self._hint(value)}")
@@ -70,6 +85,19 @@ class Rule:
         if isinstance(value, int | float) and not self._within(value):
             raise WrongError(f"{shown(value, self.key)} is not {self._between()}")
         return float(value) if self.type is float else value
+
+    def _each(self, value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            words = LISTS[self.type]
+            raise WrongError(f"{shown(value, self.key)} does not fit; {words} belongs here")
+        if not value or len(value) > LIST_LIMIT:
+            raise WrongError(f"a list of 1 to {LIST_LIMIT} belongs here")
+        one = replace(self, listed=False)
+        found = tuple(one.check(item) for item in value)
+        twice = [item for item in found if found.count(item) > 1]
+        if twice and self.type is str:
+            raise WrongError(f"{shown(twice[0])} is in it twice")
+        return found
 
     def _typed(self, value: Any) -> Any:
         fits = isinstance(value, int | float) if self.type is float else type(value) is self.type
@@ -103,6 +131,7 @@ class Rule:
 def of_option(key: str, option: Option) -> Rule:
     """The rule for an option of a driver."""
     kind, _ = _without_none(option.type)
+    kind, listed = _item(kind)
     return Rule(
         key,
         kind if isinstance(kind, type) else str,
@@ -112,6 +141,7 @@ def of_option(key: str, option: Option) -> Rule:
         default=None if option.required else option.default,
         required=option.required,
         text=option.text,
+        listed=listed,
     )
 
 
@@ -134,6 +164,7 @@ def _of_field(field: msgspec.structs.FieldInfo) -> Rule:
     if get_origin(hint) is Literal:
         choices = get_args(hint)
         hint = type(choices[0])
+    hint, listed = _item(hint)
     default = None if field.required else field.default
     return Rule(
         field.encode_name,
@@ -146,7 +177,13 @@ def _of_field(field: msgspec.structs.FieldInfo) -> Rule:
         default,
         field.required,
         text,
+        listed,
     )
+
+
+def _item(hint: Any) -> tuple[Any, bool]:
+    """What a list is of; `tuple[str, ...]` is one."""
+    return (get_args(hint)[0], True) if get_origin(hint) is tuple else (hint, False)
 
 
 def _without_meta(hint: Any) -> tuple[Any, list[msgspec.Meta]]:

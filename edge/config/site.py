@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from edge.config.model import (
     Bus,
+    Calibration,
+    Cell,
     Device,
     Lane,
     Models,
@@ -31,6 +33,8 @@ class Site:
     buses: Mapping[str, Bus] = field(default_factory=dict)
     devices: Mapping[str, Device] = field(default_factory=dict)
     lanes: Mapping[str, Lane] = field(default_factory=dict)
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    cells: Mapping[str, Cell] = field(default_factory=dict)
     file: str = "site.toml"
     lines: Mapping[Path, int] = field(default_factory=dict, repr=False, compare=False)
 

@@ -1,14 +1,22 @@
 """Checks of the wiring: what sits on which bus, and that nothing is there twice."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from edge.config.build import Draft
-from edge.config.model import WIRINGS
+from edge.config.model import WIRINGS, Bus, SerialBus
 from edge.config.positions import Path
 from edge.config.problem import near, shown
+from edge.core.driver import FACTORY, DriverSpec, SerialLine
 
-UNIQUE: Final = {"i2c": "address", "modbus": "unit"}  # the option that tells devices apart
+UNIQUE: Final = {
+    "i2c": "address",
+    "modbus": "unit",
+    "serial": "address",
+}  # the option that tells devices apart
+LEAST_SPACING_M: Final = 1.83  # six feet, of a pair of loops for vehicles (MnDOT IRIS)
 LOOP: Final = "loop"  # the driver of a lane's loops; it is never a device of its own
 PLACES: Final = {"gpio": ("chip",), "i2c": ("path",), "serial": ("port",), "modbus-rtu": ("port",)}
 
@@ -88,30 +96,57 @@ def _pair(draft: Draft, lane: str) -> None:
         )
     if "spacing_m" in table and "trail" not in table:
         draft.say(("lane", lane, "trail"), "is missing; spacing_m speaks of a second loop")
+    bicycles, spacing_m = draft.get("lane", lane, "kind") == "bicycle", table.get("spacing_m")
+    if bicycles and "trail" in table and "loop_m" not in table:
+        draft.say(
+            ("lane", lane, "loop_m"),
+            "is missing; loops for bicycles have no usual length, and lengths need it",
+        )
+    if not bicycles and isinstance(spacing_m, int | float) and 0.5 <= spacing_m < LEAST_SPACING_M:
+        draft.say(
+            ("lane", lane, "spacing_m"),
+            f"{spacing_m:g} m give no speed of a vehicle; {LEAST_SPACING_M:g} m do "
+            '(loops for bicycles want kind = "bicycle")',
+        )
 
 
 def _alone_on_its_port(draft: Draft) -> None:
-    """A device that talks by itself cannot share a port."""
-    first: dict[str, str] = {}
+    """A device that talks by itself cannot share a port, nor those that want another speed."""
+    first: dict[str, tuple[str, DriverSpec]] = {}
     for name, bus in _devices(draft, "serial"):
-        other = first.setdefault(bus, name)
-        if other != name:
+        driver = draft.driver(name)
+        if driver is None:
+            continue
+        other, before = first.setdefault(bus, (name, driver))
+        if other == name:
+            continue
+        if not (driver.shared and before.shared):
+            one = before if driver.shared else driver
             draft.say(
                 ("device", name, "bus"),
-                f"device.{other} sits on {bus} already; a serial port carries one device",
+                f"device.{other} sits on {bus} already; {one.name} has no address, and needs a "
+                "serial port of its own",
+            )
+        elif driver.line != before.line and draft.get("bus", bus, "baud") is None:
+            draft.say(
+                ("device", name, "bus"),
+                f"{driver.name} leaves the factory with {driver.line}, and {before.name} with "
+                f"{before.line}; set both alike, and write baud, parity, bits and stop for {bus}",
             )
 
 
 def _addresses(draft: Draft) -> None:
     for wiring, option in UNIQUE.items():
-        seen: dict[tuple[str, Any], str] = {}
+        seen: dict[tuple[str, str, Any], str] = {}
         for name, bus in _devices(draft, wiring):
             driver = draft.driver(name)
+            # on a serial line each protocol has addresses of its own
+            kind = driver.name if driver and wiring == "serial" else ""
             fixed = driver.address if driver and wiring == "i2c" else None
             address = fixed if fixed is not None else draft.get("device", name, option)
             if address is None:
                 continue
-            other = seen.setdefault((bus, address), name)
+            other = seen.setdefault((bus, kind, address), name)
             if other != name:
                 draft.say(
                     ("device", name, "bus" if fixed is not None else option),
@@ -153,3 +188,17 @@ def _devices(draft: Draft, wiring: str) -> Iterator[tuple[str, str]]:
 def _line(text: str) -> str:
     """Two ways to write one line: `17` is GPIO17."""
     return f"GPIO{int(text)}" if text.isdecimal() and text.isascii() else text
+
+
+def settled(draft: Draft, buses: Mapping[str, Bus]) -> dict[str, Bus]:
+    """The buses, each serial one set as its device wants it where the file says nothing."""
+    wanted = {bus: driver.line for name, bus in reversed(list(_devices(draft, "serial")))
+              if (driver := draft.driver(name))}  # fmt: skip
+    return {name: _settled(bus, wanted.get(name, FACTORY)) for name, bus in buses.items()}
+
+
+def _settled(bus: Bus, factory: SerialLine) -> Bus:
+    if not isinstance(bus, SerialBus):
+        return bus
+    line = bus.line(factory)
+    return replace(bus, baud=line.baud, bits=line.bits, parity=line.parity, stop=line.stop)

@@ -1,11 +1,22 @@
 """The vocabulary of the gateway: plain types and protocols, no input or output."""
 
+from edge.core.condition import Condition
 from edge.core.crc import crc8, crc16_modbus
 from edge.core.edge import Bias, Contact, Edge, LineSpec
 from edge.core.endpoint import Endpoint, endpoint
 from edge.core.errors import BusError, ConfigError, DataError
 from edge.core.point import Kind, Point, Quantity
-from edge.core.ports import Clock, Cut, I2cBus, Lined, ModbusBus, Polled, SerialBus
+from edge.core.ports import (
+    Clock,
+    Cut,
+    I2cBus,
+    Keeping,
+    Lined,
+    ModbusBus,
+    Polled,
+    SerialBus,
+    Telling,
+)
 from edge.core.quality import GOOD, Grade, Quality, Reason, bad, parse_quality, uncertain
 from edge.core.reading import (
     Bad,
@@ -23,9 +34,52 @@ from edge.core.reading import (
 from edge.core.record import Body, Draft, Envelope, Key, Record, Stream
 
 __all__ = [
-    "GOOD", "Bad", "Bias", "Body", "BusError", "Clock", "ConfigError", "Contact", "Cut",
-    "DataError", "Doubt", "Draft", "Edge", "Endpoint", "Envelope", "Grade", "I2cBus", "Key", "Kind",
-    "LineSpec", "Lined", "ModbusBus", "Point", "Polled", "Quality", "Quantity", "Reading", "Reason",
-    "Record", "Sample", "SerialBus", "Stamp", "Stream", "Sweep", "TimeQuality", "Value", "all_good",
-    "bad", "crc8", "crc16_modbus", "endpoint", "failed", "parse_quality", "sweep", "uncertain",
+    "GOOD",
+    "Bad",
+    "Bias",
+    "Body",
+    "BusError",
+    "Clock",
+    "Condition",
+    "ConfigError",
+    "Contact",
+    "Cut",
+    "DataError",
+    "Doubt",
+    "Draft",
+    "Edge",
+    "Endpoint",
+    "Envelope",
+    "Grade",
+    "I2cBus",
+    "Keeping",
+    "Key",
+    "Kind",
+    "LineSpec",
+    "Lined",
+    "ModbusBus",
+    "Point",
+    "Polled",
+    "Quality",
+    "Quantity",
+    "Reading",
+    "Reason",
+    "Record",
+    "Sample",
+    "SerialBus",
+    "Stamp",
+    "Stream",
+    "Sweep",
+    "Telling",
+    "TimeQuality",
+    "Value",
+    "all_good",
+    "bad",
+    "crc8",
+    "crc16_modbus",
+    "endpoint",
+    "failed",
+    "parse_quality",
+    "sweep",
+    "uncertain",
 ]  # fmt: skip

@@ -1,8 +1,9 @@
 """What drivers and the daemon ask of the outside world. Implementations live elsewhere."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
+from edge.core.condition import Condition
 from edge.core.edge import Contact, Edge, LineSpec
 from edge.core.point import Point
 from edge.core.reading import Sample, Stamp
@@ -31,15 +32,19 @@ class I2cBus(Protocol):
 
 
 class SerialBus(Protocol):
-    """One serial port with a device that talks in frames.
+    """One serial port with a device that talks in frames, or several that are asked by address.
 
     `frame` writes (nothing for a device that talks by itself), then reads until `cut` finds a
     frame; `newest` drains what has piled up and gives the last one. Raises BusError on silence.
+    `speed` changes the bits per second for the frames that follow, once all that was written has
+    left; 0 goes back to those of the configuration. `send` writes what nothing answers.
     """
 
     async def frame(
         self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
     ) -> bytes: ...
+    async def send(self, data: bytes) -> None: ...
+    async def speed(self, baud: int = 0) -> None: ...
 
 
 class ModbusBus(Protocol):
@@ -65,6 +70,33 @@ class Polled(Protocol):
     async def open(self) -> None: ...
     async def read(self) -> tuple[Sample, ...]: ...
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A polled device that says more of itself than values. Neither property touches the wire.
+
+    `identity` is its serial number, "" while unknown: another one later is a swapped device.
+    `health` names what is wrong or going on now, each with a sentence for a person; empty is fine.
+    """
+
+    @property
+    def identity(self) -> str: ...
+    @property
+    def health(self) -> Mapping[Condition, str]: ...
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A polled device whose algorithm learns for hours, and should not start anew each time.
+
+    `kept` is asked after each read and gives b"" when there is nothing worth keeping; at most 4
+    KiB. `restore` comes before `open`, with what was kept so long ago (-1: nobody knows how long);
+    it ignores what it cannot use.
+    """
+
+    def kept(self) -> bytes: ...
+    def restore(self, kept: bytes, age_s: float) -> None: ...
 
 
 class Lined(Protocol):

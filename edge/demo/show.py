@@ -35,7 +35,7 @@ class Board:
         data = message.data
         self.records += 1
         self.latest[data["source"]] = data
-        if data["stream"] == "traffic" and data["volume"] is not None:
+        if data["stream"] == "traffic" and data.get("volume") is not None:
             self.vehicles[data["source"]] = self.vehicles.get(data["source"], 0) + data["volume"]
         if data["stream"] == "event" and data["event"] in EVENTS:
             self.flags.append((data["to"], data))
@@ -46,7 +46,7 @@ class Board:
         out.append(f"{'LANE':<12}{'vehicles':>9}{'in all':>8}{'occupied':>10}{'km/h':>8}"
                    f"{'length m':>10}{'congested':>11}")  # fmt: skip
         for name, data in sorted(self.latest.items()):
-            if data["stream"] == "traffic":
+            if data["stream"] == "traffic" and "volume" in data:
                 out.append(self._lane(name, data))
         for stream, keys in (("air", AIR), ("energy", ENERGY)):
             for name, data in sorted(self.latest.items()):

@@ -4,7 +4,7 @@ A sweep that was due and never came (one is forgiven: a poll may fall on either 
 counts as `bad:stale` on every point.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 from typing import Any, Final, Protocol
 
@@ -12,6 +12,7 @@ from edge.core.point import Kind, Quantity
 from edge.core.quality import Quality
 from edge.core.reading import Sweep, Value, all_good
 from edge.core.record import Draft
+from edge.process.calibration import Calibrator, Inputs
 from edge.process.events import meter
 from edge.process.gauge import Gauge
 from edge.process.setup import DeviceSetup
@@ -34,15 +35,22 @@ class Summary(Protocol):
 class Device:
     """The state of one device: of its totals, between windows; of all points, within one."""
 
-    def __init__(self, setup: DeviceSetup) -> None:
-        self.setup = setup
+    def __init__(self, setup: DeviceSetup, inputs: Inputs) -> None:
+        self.setup, self._inputs = setup, inputs
+        self.expired: Collection[str] = ()  # keys of points whose calibration is out of date
+        self._calibrator = (
+            Calibrator(setup.points, setup.corrections, setup.cells)
+            if setup.corrections or setup.cells
+            else None
+        )
+        self.points = self._calibrator.points if self._calibrator else setup.points
         power = setup.max_power_w or _max_power_w(setup)
         self._every_ns = max(1, round(setup.every_s * 1e9))
-        self._good = all_good(len(setup.points))
+        self._good = all_good(len(self.points))
         self._gauges: list[Gauge] = []
         self._totals: dict[str, Total] = {}
         self._points: list[Summary] = []
-        for point in setup.points:
+        for point in self.points:
             if point.kind is Kind.TOTAL:
                 self._totals[point.key] = total = Total(point, power)
                 self._points.append(total)
@@ -59,12 +67,16 @@ class Device:
 
     def fits(self, sweep: Sweep) -> bool:
         """Has this sweep a value and a quality for each point?"""
-        return len(sweep.values) == len(sweep.qualities) == len(self._points)
+        return len(sweep.values) == len(sweep.qualities) == len(self.setup.points)
 
     def fold(self, sweeps: Sequence[Sweep], start_ns: int) -> None:
         """Take sweeps in the order in which they came; runs of good ones go by columns."""
         good, values, times = self._good, [], []
-        for sweep in sweeps:
+        calibrator = self._calibrator
+        for measured in sweeps:
+            sweep = (
+                calibrator.apply(measured, self._inputs, self.expired) if calibrator else measured
+            )
             at, qualities = sweep.mono_ns, sweep.qualities
             if at >= start_ns and (qualities is good or qualities == good):
                 values.append(sweep.values)
@@ -91,7 +103,7 @@ class Device:
             "covered_s": covered_ns // 1000 / 1e6,
             "points": {
                 point.key: summary.body()
-                for point, summary in zip(self.setup.points, self._points, strict=True)
+                for point, summary in zip(self.points, self._points, strict=True)
             },
         }
         if marks:
@@ -119,7 +131,7 @@ class Device:
             point.good(column, times)
 
     def _events(self) -> list[Draft]:
-        units = {point.key: point.quantity.unit for point in self.setup.points}
+        units = {point.key: point.quantity.unit for point in self.points}
         return [
             meter(
                 self.setup.name,

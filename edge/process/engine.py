@@ -7,13 +7,15 @@ after a kill. What is kept is bounded: a source that brings more than fits has t
 counted in the window that is open.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from edge.core.edge import Contact
+from edge.core.point import Point
 from edge.core.quality import Reason, uncertain
 from edge.core.reading import Sweep
 from edge.core.record import Draft
+from edge.process.contacts import Contacts
 from edge.process.setup import DeviceSetup, LaneSetup, PulseSetup, Setup
 from edge.process.snapshot import load, save
 from edge.process.sources import Sources
@@ -33,6 +35,7 @@ class Engine:
         self.setup = setup
         self.strangers = 0  # contacts and sweeps that belong to nobody here
         self.dropped: tuple[str, ...] = ()  # sources of the last restore that fit nobody here
+        self.plain = Contacts(setup.contacts)
         self._start: int | None = None
         self._marks: list[str] = []
         self._gaps: list[tuple[int, int]] = []
@@ -58,28 +61,32 @@ class Engine:
     def contacts(self, batch: Sequence[Contact]) -> list[Draft]:
         """Take changes of lines, in order within each source.
 
-        Gives the drafts that cannot wait for the window; today there are none.
+        Gives the drafts that cannot wait for the window: those of plain contacts.
         """
-        boxes = self._contacts
+        boxes, urgent = self._contacts, []
         for contact in batch:
             box = boxes.get(contact.source)
             if box is None:
-                self.strangers += 1
+                if contact.source not in self.plain:
+                    self.strangers += 1
+                elif (draft := self.plain.take(contact)) is not None:
+                    urgent.append(draft)
                 continue
             box.append(contact)
             if len(box) >= 2 * CONTACTS_KEPT:
                 source = contact.source
                 self._sources.lines[source].fold(source, box[:CONTACTS_KEPT], self._start or 0)
                 del box[:CONTACTS_KEPT]
-        return []
+        return urgent
 
     def sweeps(self, batch: Sequence[Sweep]) -> list[Draft]:
-        """Take answers of devices, in order within each source. Gives drafts as `contacts` does."""
+        """Take answers of devices, in order within each source. None of them is urgent today."""
         for sweep in batch:
             device = self._sources.devices.get(sweep.source)
             if device is None or not device.fits(sweep):
                 self.strangers += 1
                 continue
+            self._sources.inputs.take(sweep)
             box, keep = self._sweeps[sweep.source], self._keep[sweep.source]
             box.append(sweep)
             if len(box) >= 2 * keep:
@@ -117,11 +124,21 @@ class Engine:
         self._gaps = [gap for gap in self._gaps if gap[1] > end_ns]
         self._start = end_ns
         self._saved = save(end_ns, self._gaps, sources)
+        sources.inputs.forget(end_ns)
         return records + events
 
     def mark(self, reason: Reason) -> None:
         """The open window is uncertain as a whole: it straddles a step of the clock."""
         self._marks.append(word(uncertain(reason)))
+
+    def expired(self, points: Mapping[str, Collection[str]]) -> None:
+        """Device -> keys of its points whose calibration is out of date, from here on."""
+        for name, device in self._sources.devices.items():
+            device.expired = points.get(name, ())
+
+    def points(self, device: str) -> tuple[Point, ...]:
+        """The points that are published of a device: corrected ones, raw ones, those of cells."""
+        return self._sources.devices[device].points
 
     def lost(self, from_ns: int, to_ns: int) -> None:
         """Nobody listened in between: vehicles and levels are forgotten, totals stay.

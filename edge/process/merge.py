@@ -30,7 +30,7 @@ def merge(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _merge_lanes(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
-    if (a["lane"], a["approach"]) != (b["lane"], b["approach"]):
+    if any(a.get(key) != b.get(key) for key in ("lane", "approach", "kind")):
         raise ValueError("two lanes cannot be one")
     covered, void = _us(a, b, "covered_s"), _us(a, b, "void_s")
     on_us, known = _sum(a["on_us"], b["on_us"]), covered - void
@@ -47,6 +47,8 @@ def _merge_lanes(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
         body[key] = merged(bins, one, two) if one and two else _copy(one or two)
     body["quality"] = added(a["quality"], b["quality"])
     body["health"] = max(a["health"], b["health"], key=HEALTH.index)
+    if "kind" in a:
+        body["kind"] = a["kind"]
     if void:
         body["void_s"] = void / 1e6
     return body | _rare(a, b)
@@ -65,6 +67,9 @@ def _merge_devices(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]
     marks = added(a.get("quality", {}), b.get("quality", {}))
     if marks:
         body["quality"] = marks
+    health = sorted({*a.get("health", ()), *b.get("health", ())})
+    if health:
+        body["health"] = health
     return body | _rare(a, b)
 
 

@@ -1,14 +1,17 @@
 """What the engine must know about a site: lanes, polled devices, pulse meters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from edge.core.point import Point
 from edge.core.record import Stream
+from edge.process.calibration import Correction, GasCell, Input
+from edge.process.traffic.passage import Kind
 
-MIN_SPACING_M: Final = 1.8288
-"""Six feet: below it a loop pair gives no speed (MnDOT IRIS, DetectionEvent)."""
+MIN_SPACING_M: Final[Mapping[Kind, float]] = {"vehicle": 1.8288, "bicycle": 0.5}
+"""Six feet: below it a loop pair gives no speed (MnDOT IRIS, DetectionEvent). Loops for bicycles
+lie closer, and bicycles are slower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,8 @@ class LaneSetup:
     """One lane: a loop, or a pair of loops when `spacing_m` is given.
 
     `spacing_m` runs from leading edge to leading edge, `loop_m` is the length of a loop along the
-    lane. Contacts come as `{name}.lead` and `{name}.trail`. Raises ValueError for what cannot work.
+    lane. Contacts come as `{name}.lead` and `{name}.trail`. What is no bicycle, by its speed or its
+    length, counts on a lane of that kind, and has no speed. Raises ValueError for what cannot work.
     """
 
     name: str
@@ -24,6 +28,7 @@ class LaneSetup:
     spacing_m: float | None = None
     loop_m: float = 2.0
     mode: Literal["presence", "pulse"] = "presence"
+    kind: Kind = "vehicle"
     max_presence_s: float = 300.0
     bounce_ms: float = 15.0  # chatter shorter than this is one edge: its first
     merge_ms: float = 60.0  # a vehicle that breaks up for less than this is one vehicle
@@ -33,10 +38,11 @@ class LaneSetup:
     no_activity_s: float = 0.0  # 0: a silent loop is no fault (an empty road is silent, too)
 
     def __post_init__(self) -> None:
-        if self.spacing_m is not None and not MIN_SPACING_M <= self.spacing_m <= 100:
-            raise ValueError(f"lane {self.name}: spacing_m must be {MIN_SPACING_M} to 100")
-        if not 0.3 <= self.loop_m <= 50:
-            raise ValueError(f"lane {self.name}: loop_m must be 0.3 to 50")
+        least = MIN_SPACING_M[self.kind]
+        if self.spacing_m is not None and not least <= self.spacing_m <= 100:
+            raise ValueError(f"lane {self.name}: spacing_m must be {least} to 100")
+        if not 0.2 <= self.loop_m <= 50:
+            raise ValueError(f"lane {self.name}: loop_m must be 0.2 to 50")
         if not 1 <= self.bounce_ms <= 100 or not self.bounce_ms <= self.merge_ms <= 1000:
             raise ValueError(f"lane {self.name}: 1 <= bounce_ms <= 100, bounce_ms <= merge_ms")
         if not 1 <= self.max_presence_s <= 86_400 or self.no_activity_s < 0:
@@ -64,6 +70,7 @@ class LaneSetup:
 class DeviceSetup:
     """One polled device. `every_s` is how often it is asked; `max_power_w` bounds its registers.
 
+    `points` are those that it measures; `corrections` and `cells` say what is made of them.
     Without `max_power_w` the sum of the upper limits of its power points is taken, or 1 MW.
     """
 
@@ -72,10 +79,20 @@ class DeviceSetup:
     points: tuple[Point, ...]
     every_s: float
     max_power_w: float | None = None
+    corrections: tuple[Correction, ...] = ()
+    cells: tuple[GasCell, ...] = ()
+
+    @property
+    def inputs(self) -> Iterator[Input]:
+        """Points, often of other devices, that its own are corrected with."""
+        yield from (each.humidity for each in self.corrections if each.humidity is not None)
+        yield from (each.temperature for each in self.cells)
+        made = {Input(self.name, each.point) for each in self.cells}
+        yield from (each.no2 for each in self.cells if each.no2 and each.no2 not in made)
 
     def __post_init__(self) -> None:
-        if self.stream not in (Stream.AIR, Stream.ENERGY):
-            raise ValueError(f"device {self.name}: stream must be air or energy")
+        if self.stream not in (Stream.AIR, Stream.ENERGY, Stream.TRAFFIC):
+            raise ValueError(f"device {self.name}: stream must be air, energy or traffic")
         if not 0 < self.every_s <= 86_400:
             raise ValueError(f"device {self.name}: every_s must be above 0")
 
@@ -94,12 +111,21 @@ class PulseSetup:
 
 
 @dataclass(frozen=True, slots=True)
+class ContactSetup:
+    """A plain contact; `kind` is what its events are called."""
+
+    name: str
+    kind: Literal["door", "tamper", "plug", "contact"] = "contact"
+
+
+@dataclass(frozen=True, slots=True)
 class Setup:
     """Everything that is turned into records. Names are unique over all kinds."""
 
     lanes: tuple[LaneSetup, ...] = ()
     devices: tuple[DeviceSetup, ...] = ()
     pulses: tuple[PulseSetup, ...] = ()
+    contacts: tuple[ContactSetup, ...] = ()
     period_ns: int = 60_000_000_000
 
     def __post_init__(self) -> None:
@@ -112,3 +138,4 @@ class Setup:
         yield from (lane.name for lane in self.lanes)
         yield from (device.name for device in self.devices)
         yield from (meter.name for meter in self.pulses)
+        yield from (contact.name for contact in self.contacts)

@@ -28,6 +28,7 @@ def save(at_ns: int, gaps: Sequence[tuple[int, int]], sources: Sources) -> dict[
         "lanes": {name: [_print(each), each.state()] for name, each in sources.lanes.items()},
         "devices": {name: each.state() for name, each in sources.devices.items()},
         "pulses": {name: each.state() for name, each in sources.pulses.items()},
+        "inputs": sources.inputs.state(at_ns),
     }
 
 
@@ -62,6 +63,7 @@ def _fill(state: Mapping[str, Any], at_ns: int, sources: Sources) -> set[str]:
         if name in state["devices"]:
             device.load(state["devices"][name])
             fits.add(name)
+    sources.inputs.load(state.get("inputs", ()))
     for name, meter in sources.pulses.items():
         if name in state["pulses"]:
             meter.load(state["pulses"][name], at_ns)

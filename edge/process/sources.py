@@ -1,5 +1,6 @@
 """All sources of a site, each with its state."""
 
+from edge.process.calibration import Inputs
 from edge.process.device import Device
 from edge.process.pulses import Pulses
 from edge.process.setup import Setup
@@ -11,7 +12,11 @@ class Sources:
 
     def __init__(self, setup: Setup) -> None:
         self.lanes = {each.name: Lane(each) for each in setup.lanes}
-        self.devices = {each.name: Device(each) for each in setup.devices}
+        self.inputs = Inputs(
+            (one for each in setup.devices for one in each.inputs),
+            {each.name: each.points for each in setup.devices},
+        )
+        self.devices = {each.name: Device(each, self.inputs) for each in setup.devices}
         self.pulses = {each.name: Pulses(each) for each in setup.pulses}
         self.lined: tuple[Lane | Pulses, ...] = (*self.lanes.values(), *self.pulses.values())
         self.lines: dict[str, Lane | Pulses] = {
@@ -22,5 +27,6 @@ class Sources:
         """First windows, with nothing known but totals."""
         for owner in self.lined:
             owner.begin(at_ns)
+        self.inputs.clear()
         for device in self.devices.values():
             device.begin()

@@ -4,19 +4,21 @@ Growth is counted from the last good value before the window, so the growth of a
 to what the register did, over gaps and restarts. A register that goes back, or forward further
 than the line can carry, is not believed until its next value agrees with it; then it was reset or
 swapped: an event, and the step between the two registers is not counted. A single wild value that
-the next one does not confirm is counted as uncertain and changes nothing.
+the next one does not confirm is counted as uncertain and changes nothing. A value that is uncertain
+because of a gap is the first of another meter, which has told so: the register goes on from there.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from edge.core.point import Point, Quantity
-from edge.core.quality import GOOD, Quality
+from edge.core.quality import GOOD, Quality, Reason, uncertain
 from edge.core.reading import Value
 from edge.process import tally
 from edge.process.step import Step, step_of
 
 ENERGIES: Final = (Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.APPARENT_ENERGY)
+ANOTHER: Final = uncertain(Reason.GAP)
 LIMIT: Final = 2**53
 UNKNOWN_NS: Final = 31 * 86_400_000_000_000
 """How long a gap of unknown length is taken to be, when growth is checked."""
@@ -75,8 +77,10 @@ class Total:
         """One value of any quality. Only good ones move the register; a late one does, too."""
         if quality == GOOD:
             self._take(value, at_ns, tally.GAP if late else tally.GOOD_WORD)
-        else:
-            tally.count(self._quality, tally.word(quality))
+            return
+        tally.count(self._quality, tally.word(quality))
+        if quality == ANOTHER and (steps := self.step.whole(value)) is not None:
+            self._last, self._changed, self._suspect = steps, at_ns, None
 
     def missing(self, count: int) -> None:
         """So many values were expected and nothing was heard of them."""

@@ -2,13 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import pytest
 
 from edge.acquire.busthread import BusThread
 from edge.acquire.clock import SystemClock
 from edge.acquire.poll import Device, Poller
-from edge.core import Bad, BusError, DataError, Point, Quantity, Reason, Sample, Sweep
+from edge.core import (
+    Bad,
+    BusError,
+    Condition,
+    DataError,
+    Point,
+    Quantity,
+    Reason,
+    Sample,
+    Sweep,
+    uncertain,
+)
 from tests.virtual import VirtualClock
 
 POINTS = (Point("power", Quantity.POWER), Point("voltage", Quantity.VOLTAGE))
@@ -187,3 +200,79 @@ async def test_a_bus_that_is_always_behind_still_hears_commands_and_its_end() ->
     async with asyncio.timeout(5):
         assert await asyncio.wrap_future(thread.call(answer)) == 42
     assert thread.stop()
+
+
+@dataclass
+class Known(Meter):
+    """A meter that tells its serial number and how it is, and has learnt something."""
+
+    identity: str = "1001"
+    health: dict[Condition, str] = field(default_factory=dict)
+    learnt: int = 0
+
+    def kept(self) -> bytes:
+        self.learnt += 1
+        return bytes([self.learnt])
+
+    def restore(self, kept: bytes, age_s: float) -> None:
+        self.learnt = kept[0]
+
+
+@dataclass
+class Ears:
+    heard: list[tuple[str, str, dict[Condition, str]]] = field(default_factory=list)
+
+    def __call__(self, device: str, identity: str, health: Mapping[Condition, str]) -> None:
+        self.heard.append((device, identity, dict(health)))
+
+
+async def test_what_a_device_says_of_itself_is_heard_when_it_changes() -> None:
+    clock, ears = VirtualClock(), Ears()
+    meter = Known(clock)
+    device = Device("a", meter, 1_000_000_000)
+    poller = Poller([device], clock, lambda _: None, lambda *_: None, hear=ears)
+    task = asyncio.create_task(poller.run())
+    await clock.run(2.5)
+    meter.health = {Condition.FAN: "the fan stands still"}
+    await clock.run(2.5)
+    meter.health = {}
+    await clock.run(2.5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    said = {Condition.FAN: "the fan stands still"}
+    assert ears.heard == [("a", "1001", {}), ("a", "1001", said), ("a", "1001", {})]
+    assert device.kept == bytes([meter.learnt])
+
+
+@pytest.mark.parametrize("known", ["", "1001"])
+async def test_the_first_values_of_another_device_come_after_a_gap(known: str) -> None:
+    """Whether it was swapped while we looked, or while the box was off."""
+    clock, ears = VirtualClock(), Ears()
+    meter = Known(clock, identity="2002" if known else "1001")
+    device = Device("a", meter, 1_000_000_000, identity=known)
+    found: list[Sweep] = []
+    poller = Poller([device], clock, found.append, lambda *_: None, hear=ears)
+    task = asyncio.create_task(poller.run())
+    await clock.run(1.5)
+    meter.identity = "2002"
+    await clock.run(2.0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    after = [i for i, s in enumerate(found) if uncertain(Reason.GAP) in s.qualities]
+    assert after == [0 if known else 2]
+    assert found[after[0]].values == (1.0, 230.0)
+    assert [identity for _, identity, _ in ears.heard][-1] == "2002"
+
+
+async def test_a_device_that_forgets_its_number_is_not_another_one() -> None:
+    clock, ears = VirtualClock(), Ears()
+    meter = Known(clock, identity="")
+    device = Device("a", meter, 1_000_000_000, identity="1001")
+    found: list[Sweep] = []
+    poller = Poller([device], clock, found.append, lambda *_: None, hear=ears)
+    task = asyncio.create_task(poller.run())
+    await clock.run(1.5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not ears.heard
+    assert all(uncertain(Reason.GAP) not in sweep.qualities for sweep in found)

@@ -6,16 +6,31 @@ from pathlib import Path
 import pytest
 
 from edge.config import Problems, Site, load
-from edge.core.driver import DriverSpec, Option
+from edge.core.driver import DriverSpec, Option, SerialLine
 
+EVEN = SerialLine(2400, 8, "E", 1)
 CATALOGUE: Mapping[str, DriverSpec] = {
     spec.name: spec
     for spec in (
-        DriverSpec("sen55", "i2c", {"settle_reads": Option(int, 30, 0, 600)}, address=0x69),
+        DriverSpec(
+            "sen55",
+            "i2c",
+            {"settle_reads": Option(int, 30, 0, 600)},
+            address=0x69,
+            points=("pm2_5", "humidity", "temperature"),
+        ),
+        DriverSpec("adc", "i2c", {"address": Option(int, 0x48)}, points=("a", "b", "c", "d")),
         DriverSpec("sps30", "i2c", {}, address=0x69),
         DriverSpec("sht3x", "i2c", {"address": Option(int, 0x44, 0x44, 0x45)}),
         DriverSpec("pms5003", "serial"),
-        DriverSpec("sdm120", "modbus", {"unit": Option(int, low=1, high=247)}),
+        DriverSpec("mbus", "serial", {"address": Option(int, 0, 0, 250)}, line=EVEN),
+        DriverSpec("canoga", "serial", {"address": Option(int, 0, 0, 15)}),
+        DriverSpec(
+            "sdm120",
+            "modbus",
+            {"unit": Option(int, low=1, high=247)},
+            points=("voltage_l1", "power", "energy_import"),
+        ),
         DriverSpec("sdm630", "modbus", {"unit": Option(int, low=1, high=247)}),
         DriverSpec("loop", "gpio", {"line": Option(str)}),
         DriverSpec(

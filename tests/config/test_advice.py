@@ -45,8 +45,8 @@ def test_a_site_with_nothing_odd_has_no_remarks(read: Read) -> None:
         ("[bus.loops]", "[bus.i]\nkind = 'i2c'\n[bus.loops]", "9: bus.i: nothing sits on this bus"),
         (
             'lead = "GPIO17"',
-            "lead = 'A'\ntrail = 'B'\nspacing_m = 1.5",
-            "17: lane.north_1.spacing_m: the loops would overlap: 1.5 m",
+            "lead = 'A'\ntrail = 'B'\nspacing_m = 1.9",
+            "17: lane.north_1.spacing_m: the loops would overlap: 1.9 m",
         ),
     ],
 )

@@ -16,7 +16,7 @@ def test_a_good_file_is_told_what_will_be_read(capsys: pytest.CaptureFixture[str
     assert "main_meter: sdm630, unit 1, every 1 s" in out
     assert "north_1: lane, approach north, GPIO17 and GPIO27, 4 m apart, presence" in out
     assert "heating: s0, line GPIO5, imp_per_kwh 1000, pulses" in out
-    assert "5 buses, 5 devices with" in out
+    assert "5 buses, 6 devices with" in out
     assert err.count("warning: ") == 3
     assert "is in order; 3 warnings" in out
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.config import SerialBus
+from edge.core.driver import SerialLine
 from tests.config.conftest import RIGHT, Read, Wrong
 
 BUSES = """
@@ -60,6 +62,16 @@ port = "/dev/ttyS1"
             'lead = "GPIO17"',
             'lead = "GPIO17"\nspacing_m = 4.0',
             "lane.north_1.trail: is missing; spacing_m speaks of a second loop",
+        ),
+        (
+            'lead = "GPIO17"',
+            'lead = "GPIO17"\ntrail = "GPIO18"\nspacing_m = 1.5\nloop_m = 1.0',
+            "lane.north_1.spacing_m: 1.5 m give no speed of a vehicle; 1.83 m do",
+        ),
+        (
+            'lead = "GPIO17"',
+            'lead = "GPIO17"\ntrail = "GPIO18"\nspacing_m = 1.5\nkind = "bicycle"',
+            "lane.north_1.loop_m: is missing; loops for bicycles have no usual length",
         ),
     ],
 )
@@ -123,7 +135,20 @@ def test_a_device_is_wrong(wrong: Wrong, device: str, told: str) -> None:
         ),
         (
             "a = {driver='pms5003', bus='dust'}\nb = {driver='pms5003', bus='dust'}",
-            "device.a sits on dust already; a serial port carries one device",
+            "device.a sits on dust already; pms5003 has no address",
+        ),
+        (
+            "a = {driver='mbus', bus='dust'}\nb = {driver='pms5003', bus='dust'}",
+            "device.a sits on dust already; pms5003 has no address",
+        ),
+        (
+            "a = {driver='mbus', bus='dust', address=3}\n"
+            "b = {driver='mbus', bus='dust', address=3}",
+            "device.b.address: device.a has address 0x03 on dust already",
+        ),
+        (
+            "a = {driver='mbus', bus='dust'}\nb = {driver='canoga', bus='dust'}",
+            "canoga leaves the factory with 9600 8N1, and mbus with 2400 8E1; set both alike",
         ),
         (
             "a = {driver='s0', bus='loops', line='4'}\n"
@@ -136,6 +161,49 @@ def test_a_device_is_wrong(wrong: Wrong, device: str, told: str) -> None:
 def test_two_cannot_be_at_one_place(wrong: Wrong, devices: str, told: str) -> None:
     (problem,) = wrong(f"{BUSES}\n[device]\n{devices}\n{RIGHT}")
     assert told in problem
+
+
+def test_a_serial_port_is_set_as_its_device_leaves_the_factory(read: Read) -> None:
+    lines = {
+        "": SerialLine(2400, 8, "E", 1),
+        "baud = 9600": SerialLine(9600, 8, "E", 1),
+        "bits = 7\nparity = 'O'\nstop = 2": SerialLine(2400, 7, "O", 2),
+    }
+    for said, line in lines.items():
+        bus = f"[bus.heat]\nkind = 'serial'\nport = '/dev/ttyAMA0'\n{said}\n"
+        devices = "".join(
+            f"[device.{name}]\ndriver = 'mbus'\nbus = 'heat'\naddress = {place}\n"
+            for place, name in enumerate("abc")
+        )
+        found = read(f"{RIGHT}{bus}{devices}").buses["heat"]
+        assert isinstance(found, SerialBus)
+        assert found.line() == line
+        assert (found.baud, found.bits) == (line.baud, line.bits)
+
+
+@pytest.mark.parametrize(
+    ("points", "told"),
+    [
+        ("['voltage_l2']", "did you mean voltage_l1?"),
+        ("[]", "a list of 1 to 128 belongs here"),
+        ("['power', 'power']", "is in it twice"),
+        ("'power'", "a list of texts in quotes belongs here"),
+        ("[1]", "1 does not fit; one of"),
+    ],
+)
+def test_points_are_those_of_the_driver(wrong: Wrong, points: str, told: str) -> None:
+    device = f"a = {{driver='sdm120', bus='meters', unit=3, points={points}}}"
+    (problem,) = wrong(f"{BUSES}\n[device]\n{device}\n{RIGHT}")
+    assert "device.a.points: " in problem
+    assert told in problem
+
+
+def test_some_points_are_enough(read: Read) -> None:
+    device = "a = {driver='sdm120', bus='meters', unit=3, points=['power', 'voltage_l1']}"
+    assert read(f"{BUSES}\n[device]\n{device}\n{RIGHT}").devices["a"].points == (
+        "power",
+        "voltage_l1",
+    )
 
 
 def test_different_places_are_fine(read: Read) -> None:

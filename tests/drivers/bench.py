@@ -4,6 +4,8 @@ What a case holds depends on the wiring; `options` are the driver's options, `ex
 and values: 9.5, "bad:crc", or { value = 9.5, uncertain = "warmup" }.
 - I2C: script = [{ to = 0x69, write = "0202", reply = "0001b0" }, ...]
 - a serial device that talks by itself: frames = ["424d...", ...]
+- a serial device that is asked: dialogue = [{ write = "7e0000...", reply = "7e00..." }, ...]; what
+  has no answer (`send`) has reply = ""
 - a meter: frames = [request, answer, ...], whole RTU frames of unit 1
 - a GPIO line: edges = [[high, mono_ns, seqno, lost], ...], contacts = [[on, mono_ns, lost,
   initial], ...]; seqno 0 is the level found at opening
@@ -40,13 +42,17 @@ Case = dict[str, Any]
 
 @dataclass
 class I2cWire:
-    """Answers each transfer by what is written in it; anything else is silence."""
+    """Answers each transfer by what is written in it; anything else is silence.
+
+    What stands more than once in the script is answered in its order, and from the start again.
+    """
 
     asked: list[tuple[int, bytes]]
     replies: list[bytes]
     used: list[int] = field(default_factory=list)
     dead: bool = False
     lengths: list[int] = field(init=False)
+    last: int = -1  # where in the script it is
 
     def __post_init__(self) -> None:
         self.lengths = [len(reply) for reply in self.replies]
@@ -56,7 +62,9 @@ class I2cWire:
     ) -> bytes:
         if self.dead or (address, write) not in self.asked:
             raise BusError(f"nobody answers at 0x{address:02x} to {write.hex()}")
-        place = self.asked.index((address, write))
+        count = len(self.asked)
+        turns = ((self.last + step) % count for step in range(1, count + 1))
+        place = self.last = next(turn for turn in turns if self.asked[turn] == (address, write))
         self.used.append(place)
         assert read == self.lengths[place], "the driver asks for another length than was recorded"
         return self.replies[place]
@@ -78,25 +86,69 @@ class SerialWire:
         self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
     ) -> bytes:
         assert timeout_s > 0
+        assert not write, "this device talks by itself; record a dialogue for one that is asked"
         self.used += range(len(self.replies))
-        waiting, found = b"" if self.dead else b"".join(self.replies), b""
-        if not waiting:
-            raise BusError("nothing came")
-        while waiting:
-            frame, done = cut(waiting)
-            assert 0 <= done <= len(waiting)
-            found = frame or found
-            if frame and not newest:
-                break
-            if not done:
-                break
-            waiting = waiting[done:]
-        if not found:
-            raise DataError("bytes came, and no frame among them")
-        return found
+        return _cut_out(cut, b"" if self.dead else b"".join(self.replies), newest)
+
+    async def send(self, data: bytes) -> None:
+        raise AssertionError("this device talks by itself; record a dialogue for one that is asked")
+
+    async def speed(self, baud: int = 0) -> None:
+        assert baud >= 0
 
     def frames(self) -> list[bytes]:
         return list(self.replies)
+
+
+@dataclass
+class DialogueWire:
+    """A serial device that is asked: each question that was recorded has its answer."""
+
+    asked: list[bytes]
+    replies: list[bytes]
+    used: list[int] = field(default_factory=list)
+    dead: bool = False
+
+    async def frame(
+        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+    ) -> bytes:
+        assert timeout_s > 0
+        if self.dead or write not in self.asked:
+            raise BusError(f"nothing came after {write.hex() or 'nothing'}")
+        place = self.asked.index(write)
+        self.used.append(place)
+        return _cut_out(cut, self.replies[place], newest)
+
+    async def send(self, data: bytes) -> None:
+        if self.dead:
+            raise BusError("the line is gone")
+        assert data in self.asked, f"{data.hex()} was not recorded"
+
+    async def speed(self, baud: int = 0) -> None:
+        assert baud >= 0
+
+    def frames(self) -> list[bytes]:
+        pairs = zip(self.asked, self.replies, strict=True)
+        return [frame for pair in pairs for frame in pair if frame]
+
+
+def _cut_out(cut: Cut, waiting: bytes, newest: bool) -> bytes:
+    """The first frame, or the last, of what is waiting."""
+    found = b""
+    if not waiting:
+        raise BusError("nothing came")
+    while waiting:
+        frame, done = cut(waiting)
+        assert 0 <= done <= len(waiting)
+        found = frame or found
+        if frame and not newest:
+            break
+        if not done:
+            break
+        waiting = waiting[done:]
+    if not found:
+        raise DataError("bytes came, and no frame among them")
+    return found
 
 
 @dataclass
@@ -171,12 +223,17 @@ def build_lined(name: str, case: Case) -> Lined:
     return cast(Lined, device)
 
 
-def _wire(wiring: str, case: Case) -> I2cWire | SerialWire | ModbusWire:
+def _wire(wiring: str, case: Case) -> I2cWire | SerialWire | DialogueWire | ModbusWire:
     if wiring == "i2c":
         script = [(s["to"], bytes.fromhex(s["write"])) for s in case.get("script", [])]
-        assert len(script) == len(set(script)), "each command once: the wire looks answers up by it"
         return I2cWire(script, [bytes.fromhex(s["reply"]) for s in case.get("script", [])])
     frames = [bytes.fromhex(text) for text in case.get("frames", [])]
+    if "dialogue" in case:
+        said = [(bytes.fromhex(d["write"]), bytes.fromhex(d["reply"])) for d in case["dialogue"]]
+        assert len({write for write, _ in said}) == len(said), "each question once"
+        return DialogueWire([write for write, _ in said], [reply for _, reply in said])
+    if wiring == "serial" and not frames:
+        return DialogueWire([], [])  # nobody is there, whoever waits and whoever asks
     if wiring == "serial":
         return SerialWire(frames)
     assert wiring == "modbus"

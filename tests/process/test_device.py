@@ -129,7 +129,7 @@ def test_a_sweep_of_another_shape_or_name_is_counted_and_left() -> None:
 
 
 def test_setups_that_cannot_work_are_refused() -> None:
-    with pytest.raises(ValueError, match="air or energy"):
-        DeviceSetup("x", Stream.TRAFFIC, (PM25,), 1.0)
+    with pytest.raises(ValueError, match="air, energy or traffic"):
+        DeviceSetup("x", Stream.EVENT, (PM25,), 1.0)
     with pytest.raises(ValueError, match="every_s"):
         DeviceSetup("x", Stream.AIR, (PM25,), 0.0)

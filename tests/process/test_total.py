@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge.core.point import Kind, Point, Quantity
 from edge.core.quality import Reason
-from edge.core.reading import Bad
+from edge.core.reading import Bad, Doubt
 from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine
 from tests.process.build import METER, MINUTE, S, body, engine, events, sweeps
@@ -162,6 +162,25 @@ def test_what_cannot_be_is_not_a_register(wild: float | str) -> None:
     assert energy(drafts)["quality"] == {"bad:range": 1, "good": 2}
     assert energy(drafts)["delta"] == 0.001
     assert not events(drafts)
+
+
+def test_a_meter_that_says_it_is_another_one_goes_on_from_where_it_stands() -> None:
+    """Even where its register is one that the former could have reached: energy never jumps."""
+    made = engine(METER)
+    feed(made, (0, 500.0), (1, 500.001))
+    doubt = Reason.GAP
+    made.sweeps(sweeps(NAME, [(2, (Doubt(100.0, doubt), Doubt(500.002, doubt)))]))
+    feed(made, (3, 500.003), (4, 500.004))
+    drafts = made.close(5 * S)
+    assert not events(drafts)
+    told = energy(drafts)
+    assert told["delta"] == 0.003, "of the former one 0.001, of the new one 0.002"
+    assert told["quality"] == {"good": 4, "uncertain:gap": 1}
+    made.sweeps(sweeps(NAME, [(6, (Doubt(100.0, doubt), Doubt(3.0, doubt)))]))
+    feed(made, (7, 3.0), (8, 3.001))
+    drafts = made.close(10 * S)
+    assert not events(drafts), "the swap has an event of its own"
+    assert energy(drafts)["delta"] == 0.001
 
 
 def test_other_counters_may_grow_as_they_like() -> None:

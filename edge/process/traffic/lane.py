@@ -16,7 +16,7 @@ from edge.process.line import Change, Event, Line
 from edge.process.loop import Loop
 from edge.process.setup import LaneSetup
 from edge.process.traffic.pairing import Pairing, Presence
-from edge.process.traffic.passage import Trap
+from edge.process.traffic.passage import LIMITS, Trap
 from edge.process.traffic.rate import Rate
 from edge.process.traffic.window import Window
 
@@ -42,9 +42,10 @@ class Lane:
                 round(setup.spacing_m * 1000),
                 round(setup.loop_m * 1000),
                 round(setup.tolerance * 1000),
+                LIMITS[setup.kind],
             )
             self._pairing = Pairing(trap, self._merge)
-        self._rate = Rate(round(setup.no_activity_s * 1e9))
+        self._rate = Rate(round(setup.no_activity_s * 1e9), setup.kind)
         self._last: Presence | None = None  # the newest vehicle on the lead loop
         self._window = Window()
 

@@ -1,17 +1,31 @@
 """One vehicle over a pair of loops: its speed and length, if they can be believed.
 
 Source: MnDOT IRIS DetectionEvent (mean of leading and trailing elapsed time, acceptance limits).
+No public source has such limits for bicycles: those here are wide, after what can be ridden.
 All arithmetic is in whole nanoseconds and millimetres.
 """
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
 
 MIN_ON_NS: Final = 20_000_000
 MIN_ELAPSED_NS_PER_MM: Final = 16_404  # 5 ms a foot
 SLACK_NS: Final = 20_000_000  # loop cards scan: their on-times jitter by 10 ms each
-MIN_SPACING_MM: Final = 1829  # six feet
-SPEEDS: Final = (50, 2000)  # 0.1 km/h
-LENGTHS_MM: Final = (500, 30_000)
+
+Kind = Literal["vehicle", "bicycle"]
+
+
+class Limits(NamedTuple):
+    """What can be believed of one kind: speeds in 0.1 km/h, lengths and least spacing in mm."""
+
+    speeds: tuple[int, int]
+    lengths_mm: tuple[int, int]
+    spacing_mm: int
+
+
+VEHICLES: Final = Limits(speeds=(50, 2000), lengths_mm=(500, 30_000), spacing_mm=1829)  # six feet
+BICYCLES: Final = Limits(speeds=(30, 600), lengths_mm=(500, 4000), spacing_mm=500)
+LIMITS: Final[Mapping[Kind, Limits]] = {"vehicle": VEHICLES, "bicycle": BICYCLES}
 
 
 class Passage(NamedTuple):
@@ -28,18 +42,20 @@ class Trap(NamedTuple):
     spacing_mm: int
     loop_mm: int
     tolerance_permille: int = 200
+    limits: Limits = VEHICLES
 
     @property
     def max_elapsed_ns(self) -> int:
         """Twice what the slowest speed needs: one edge may be late when the other is early."""
-        return self.spacing_mm * 72_000_000 // SPEEDS[0]
+        return self.spacing_mm * 72_000_000 // self.limits.speeds[0]
 
 
 def passage(trap: Trap, on1: int, off1: int, on2: int, off2: int) -> Passage | None:
     """What the four edges (ns) say, or None when no single vehicle can have made them."""
+    limits = trap.limits
     first, second = off1 - on1, off2 - on2
     leading, trailing = on2 - on1, off2 - off1
-    if trap.spacing_mm < MIN_SPACING_MM or min(first, second) < MIN_ON_NS:
+    if trap.spacing_mm < limits.spacing_mm or min(first, second) < MIN_ON_NS:
         return None
     if min(leading, trailing) < trap.spacing_mm * MIN_ELAPSED_NS_PER_MM:
         return None
@@ -49,7 +65,9 @@ def passage(trap: Trap, on1: int, off1: int, on2: int, off2: int) -> Passage | N
     elapsed = leading + trailing  # twice the mean
     speed = _divide(trap.spacing_mm * 72_000_000, elapsed)
     length_mm = _divide(trap.spacing_mm * (first + second), elapsed) - trap.loop_mm
-    if not SPEEDS[0] <= speed <= SPEEDS[1] or not LENGTHS_MM[0] <= length_mm <= LENGTHS_MM[1]:
+    if not limits.speeds[0] <= speed <= limits.speeds[1]:
+        return None
+    if not limits.lengths_mm[0] <= length_mm <= limits.lengths_mm[1]:
         return None
     return Passage(speed, _divide(length_mm, 10), _divide(elapsed * 500, trap.spacing_mm))
 

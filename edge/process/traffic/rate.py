@@ -1,11 +1,15 @@
 """Too many vehicles, or none: what a loop's rises tell about its health."""
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Final
 
-CHATTER_RISES: Final = 37
+from edge.process.traffic.passage import Kind
+
 CHATTER_NS: Final = 30_000_000_000
-"""More than 37 in 30 s cannot pass a loop (MnDOT IRIS auto-fail)."""
+CHATTER_RISES: Final[Mapping[Kind, int]] = {"vehicle": 37, "bicycle": 90}
+"""More than 37 vehicles in 30 s cannot pass a loop (MnDOT IRIS auto-fail). Bicycles ride side by
+side, and a short loop may see each of their wheels; no public source has a number for them."""
 
 
 class Rate:
@@ -14,6 +18,7 @@ class Rate:
     __slots__ = (
         "_active",
         "_bad_until",
+        "_most",
         "_quiet_ns",
         "_rises",
         "chatter",
@@ -22,9 +27,10 @@ class Rate:
         "was_chatter",
     )
 
-    def __init__(self, no_activity_ns: int) -> None:
+    def __init__(self, no_activity_ns: int, kind: Kind = "vehicle") -> None:
         self._quiet_ns = no_activity_ns
-        self._rises: deque[int] = deque(maxlen=CHATTER_RISES)
+        self._most = CHATTER_RISES[kind]
+        self._rises: deque[int] = deque(maxlen=self._most)
         self._active: int | None = None  # the last change, or when watching began
         self._bad_until = 0
         self.chatter = False
@@ -36,7 +42,7 @@ class Rate:
         """The loop is occupied anew, debounced."""
         self.tick(at)
         rises = self._rises
-        if len(rises) == CHATTER_RISES and at - rises[0] < CHATTER_NS:
+        if len(rises) == self._most and at - rises[0] < CHATTER_NS:
             self._bad_until = at + CHATTER_NS
             if not self.chatter:
                 self.chatter = self.was_chatter = True
@@ -85,7 +91,7 @@ class Rate:
     def load(self, state: list[Any]) -> None:
         """Back from `state`."""
         rises, active, until, chatter, silent = state
-        self._rises = deque((int(at) for at in rises), maxlen=CHATTER_RISES)
+        self._rises = deque((int(at) for at in rises), maxlen=self._most)
         self._active = None if active is None else int(active)
         self._bad_until, self.chatter, self.silent = int(until), bool(chatter), bool(silent)
         self.next()

@@ -60,6 +60,8 @@ class Window:
             "quality": self._quality(setup, health, marks),
             "health": health,
         }
+        if setup.kind != "vehicle":
+            body["kind"] = setup.kind
         optional = {
             "void_s": covered_us / 1e6 if not known else 0,
             "breakups": self.breakups if presence else 0,

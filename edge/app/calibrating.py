@@ -1,0 +1,80 @@
+"""From the calibrations of a configuration to what the engine does with them."""
+
+import datetime
+from collections.abc import Iterator, Mapping
+
+from edge.app.windows import SYNCED
+from edge.config import Calibration, Cell, Site
+from edge.core import Stamp
+from edge.process.aan803 import Cell as Certified
+from edge.process.calibration import Correction, GasCell, Input
+
+
+def corrections(site: Site, device: str) -> tuple[Correction, ...]:
+    """What is corrected of a device."""
+    return tuple(_correction(c) for c in site.calibrations.values() if c.device == device)
+
+
+def cells(site: Site, device: str) -> tuple[GasCell, ...]:
+    """The gas cells whose voltages a device measures. Raises ConfigError for one that cannot be."""
+    return tuple(_cell(key, c) for key, c in site.cells.items() if c.device == device)
+
+
+def expired(site: Site, now: Stamp) -> dict[str, set[str]]:
+    """Device -> points whose calibration is out of date; none while the clock may be wrong."""
+    found: dict[str, set[str]] = {}
+    if now.tq not in SYNCED:
+        return found
+    today = datetime.datetime.fromtimestamp(now.wall_ns / 1e9, datetime.UTC).date()
+    for point, certificate in _certified(site):
+        if certificate.until is not None and certificate.until < today:
+            found.setdefault(certificate.device, set()).add(point)
+    return found
+
+
+def record(site: Site, device: str) -> Mapping[str, Mapping[str, object]]:
+    """Point -> who calibrated it, when, until when, and how: for the description of the gateway."""
+    return {point: _told(c) for point, c in _certified(site) if c.device == device}
+
+
+def _certified(site: Site) -> Iterator[tuple[str, Calibration | Cell]]:
+    yield from ((c.point, c) for c in site.calibrations.values())
+    yield from site.cells.items()
+
+
+def _told(certificate: Calibration | Cell) -> dict[str, object]:
+    keys = (key for key in certificate.__struct_fields__ if key not in ("device", "point"))
+    told = {key: getattr(certificate, key) for key in keys}
+    return {
+        key: str(value) if isinstance(value, datetime.date) else value
+        for key, value in told.items()
+        if value is not None
+    }
+
+
+def _correction(c: Calibration) -> Correction:
+    offset = 0.0 if c.offset is None else c.offset
+    gain = 1.0 if c.gain is None else c.gain
+    return Correction(
+        c.point, c.polynomial or (offset, gain), c.kappa or 0.0, _input(c.humidity),
+        c.publish == "both",
+    )  # fmt: skip
+
+
+def _cell(point: str, c: Cell) -> GasCell:
+    certified = Certified(
+        c.type, c.we_electronic_mv, c.ae_electronic_mv, c.we_zero_mv, c.ae_zero_mv,
+        c.sensitivity_mv_ppb, c.algorithm,
+    )  # fmt: skip
+    device, _, key = c.temperature.partition(".")
+    return GasCell(
+        point, certified, c.working, c.auxiliary, Input(device, key), _input(c.no2),
+        c.no2_mv_ppb or 0.0,
+    )  # fmt: skip
+
+
+def _input(told: str | None) -> Input | None:
+    if told is None:
+        return None
+    device, _, point = told.partition(".")
+    return Input(device, point)

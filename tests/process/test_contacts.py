@@ -1,0 +1,84 @@
+"""Plain contacts: an event for each change, once, whatever is killed in between."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.core.edge import Contact
+from edge.core.record import Draft
+from edge.process.contacts import FLICKER, FLICKER_NS, Contacts
+from edge.process.engine import Engine, Setup
+from edge.process.setup import ContactSetup
+from tests.process.build import S
+
+DOOR = ContactSetup("cabinet", "door")
+
+
+def told(contacts: Contacts, *seen: tuple[float, bool], initial: bool = False) -> list[str]:
+    drafts = (
+        contacts.take(Contact("cabinet", on, round(at * S), initial=initial)) for at, on in seen
+    )
+    return [f"{d.from_ns / S:g} {d.body['state']}" for d in drafts if d is not None]
+
+
+def test_each_change_is_told_at_its_moment() -> None:
+    made = Contacts([DOOR])
+    assert told(made, (1, False), initial=True) == []
+    assert told(made, (5, True), (9.5, False), (9.6, False)) == ["5 on", "9.5 off"]
+
+
+def test_how_it_is_found_is_told_when_it_matters() -> None:
+    assert told(Contacts([DOOR]), (1, True), initial=True) == ["1 on"]
+    made = Contacts([DOOR])
+    made.load({"cabinet": [True, 77 * S]}, same_boot=False)
+    assert told(made, (1, True), initial=True) == []
+    assert told(made, (2, False), initial=True) == ["2 off"], "it was shut while the box was off"
+
+
+def test_the_words_are_those_of_its_kind() -> None:
+    made = Contacts([ContactSetup("charger", "plug")])
+    draft = made.take(Contact("charger", True, S, lost=2))
+    assert isinstance(draft, Draft)
+    assert draft.body == {
+        "event": "plug", "state": "on", "text": "charger: the plug is in", "lost_edges": 2,
+    }  # fmt: skip
+
+
+def test_one_that_flickers_is_told_once_and_again_when_it_rests() -> None:
+    made = Contacts([DOOR])
+    many = [(1 + i / 10, i % 2 == 0) for i in range(200)]
+    found = told(made, *many)
+    assert len(found) == FLICKER
+    assert found[-1].endswith("flicker")
+    later = many[-1][0] + FLICKER_NS / S + 1
+    assert told(made, (later, True)) == [f"{later:g} on"]
+
+
+@given(
+    st.lists(st.booleans(), min_size=1, max_size=15),
+    st.lists(st.tuples(st.integers(0, 14), st.integers(0, 14)), max_size=6),
+)
+def test_killed_anywhere_each_change_is_told_once(
+    levels: list[bool], kills: list[tuple[int, int]]
+) -> None:
+    """What was told is kept with what tells it; the stage is read back from anywhere before."""
+    contacts = [Contact("cabinet", on, (i + 1) * S) for i, on in enumerate(levels)]
+    plain = Engine(Setup(contacts=(DOOR,)))
+    plain.start(0)
+    want = plain.contacts(contacts)
+    made, found, at = Engine(Setup(contacts=(DOOR,))), [], 0
+    made.start(0)
+    kept: dict[str, Any] = {}
+    for kill, back in [*sorted(kills), (len(levels), 0)]:
+        kill = min(kill, len(levels))
+        for contact in contacts[at:kill]:
+            found += made.contacts([contact])
+            kept = made.plain.state()  # committed with it
+        at = max(0, min(at, kill) - back)
+        made = Engine(Setup(contacts=(DOOR,)))
+        made.start(0)
+        made.plain.load(kept, same_boot=True)
+    for contact in contacts[at:]:
+        found += made.contacts([contact])
+    assert found == want
