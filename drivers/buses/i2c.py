@@ -5,19 +5,32 @@ It blocks in the kernel for as long as a transfer takes, and therefore belongs t
 
 import asyncio
 import errno
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 import smbus2.smbus2
 from smbus2 import I2cFunc, SMBus, i2c_msg
 
+from drivers.buses.finding import Finding, fault
+from drivers.buses.host import holder, node
 from drivers.buses.i2c_remote import SIM, RemoteSMBus
-from edge.core import BusError, Reason
+from drivers.buses.i2c_trouble import (
+    NACKS,
+    host_facts,
+    of_host,
+    of_walk,
+    opening_trouble,
+    reason,
+    transfer_trouble,
+)
+from edge.core import BusError
 
 I2C_RETRIES: Final = 0x0701  # of i2c-dev; smbus2 has no names for these two
 I2C_TIMEOUT: Final = 0x0702
 TIMEOUT_10MS: Final = 25  # a stuck bus costs 0.25 s a transfer, twice that where both parts wait
 RETRIES: Final = 1  # after a lost arbitration, in the kernel
+ADDRESSES: Final = range(0x08, 0x78)  # the others are reserved
 
 # who does not answer, and what a busy or stuck line says; the descriptor is as good as it was
 DEVICE_ERRORS: Final = frozenset(
@@ -34,6 +47,7 @@ class SmbusI2c:
     def __init__(self, path: str) -> None:
         self.path = path
         self._bus: SMBus | None = None
+        self._heard: set[int] = set()  # who has ever answered
 
     async def transfer(
         self, address: int, write: bytes = b"", read: int = 0, wait_s: float = 0.0
@@ -53,6 +67,45 @@ class SmbusI2c:
             self._send(address, answer)
         return b"".join(bytes(message) for message in answer)
 
+    async def probe(self, address: int) -> bool:
+        """Whether somebody acknowledges at this address. It reads one byte and writes nothing.
+
+        A chip that acknowledges no read before a command (Sensirion's do not) is not seen: it
+        has to be asked in its own language. Raises BusError when it is the bus that fails.
+        """
+        if address not in ADDRESSES:
+            raise ValueError(f"0x{address:02x} is reserved: 0x08 to 0x77 are addresses of devices")
+        try:
+            self._send(address, [i2c_msg.read(address, 1)])
+        except BusError as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno in NACKS and self._bus is not None:
+                return False
+            raise
+        return True
+
+    async def diagnose(self, silent: Mapping[str, Sequence[int]]) -> list[Finding]:
+        """What is wrong with this bus, or keeps the `silent` devices from answering their drivers.
+
+        Each is a name with its address first, then the others that its kind can have. It writes
+        nothing, and stops where the bus is stuck.
+        """
+        said: list[Finding] = []
+        if not self.path.startswith(SIM):
+            found = node(self.path)
+            said = of_host(found, *host_facts(), holder(found.path))
+            if any(one.severity == "fault" for one in said):
+                return said
+        heard = self._heard.difference(first for first, *_ in silent.values())
+        try:
+            for address in ADDRESSES:
+                if address not in heard and await self.probe(address):
+                    heard.add(address)
+                await asyncio.sleep(0)
+        except BusError as error:
+            return [*said, fault(str(error))]
+        return said + of_walk(self.path, heard, silent)
+
     def close(self) -> None:
         """Give the bus back. Always safe; the next transfer opens it again."""
         opened, self._bus = self._bus, None
@@ -70,7 +123,9 @@ class SmbusI2c:
             code = error.errno or errno.EIO
             if code not in DEVICE_ERRORS:
                 self.close()
-            raise BusError(transfer_trouble(self.path, address, error), reason(code)) from error
+            text = transfer_trouble(self.path, address, error, self._heard)
+            raise BusError(text, reason(code)) from error
+        self._heard.add(address)
 
     def _opened(self) -> SMBus:
         if self._bus is not None:
@@ -102,56 +157,3 @@ def _set_limits(bus: SMBus) -> None:
             if error.errno not in (errno.ENOTTY, errno.EINVAL, errno.EOPNOTSUPP):
                 raise
             # an adapter that has no such limit is used as it is
-
-
-def reason(code: int | None) -> Reason:
-    """What an error number of the kernel means for the points."""
-    return Reason.BUSY if code in (errno.EBUSY, errno.EAGAIN) else Reason.SILENT
-
-
-def opening_trouble(path: str, error: OSError) -> str:
-    """Why a bus could not be opened, and what to do."""
-    if path.startswith(SIM):
-        return f"{path}: no simulator there ({error.strerror or error}); start it first"
-    match error.errno:
-        case errno.ENOENT | errno.ENODEV | errno.ENXIO:
-            return (
-                f"{path} is not there: enable I2C (raspi-config, or dtparam=i2c_arm=on in"
-                " config.txt) and load i2c-dev; ls /dev/i2c-* shows the buses"
-            )
-        case errno.EACCES | errno.EPERM:
-            return (
-                f"no permission for {path}: add the user to the group i2c"
-                " (usermod -aG i2c USER) and start again"
-            )
-        case errno.EBUSY:
-            return f"{path} is held by another program: end it"
-        case errno.ENOTTY:
-            return f"{path} is no I2C bus"
-    return f"{path} cannot be opened: {error.strerror or error}"
-
-
-def transfer_trouble(path: str, address: int, error: OSError) -> str:
-    """Why a transfer failed, and what to do."""
-    match error.errno:
-        case errno.ENXIO | errno.EREMOTEIO:
-            return (
-                f"nobody answers at 0x{address:02x} on {path}: check wiring, supply and address"
-                " (i2cdetect -y shows who is there)"
-            )
-        case errno.ETIMEDOUT:
-            return (
-                f"{path} is stuck: a device holds SCL or SDA low, or pull-ups are missing;"
-                " switch the sensors off and on"
-            )
-        case errno.EAGAIN:
-            return f"{path}: another master spoke at the same time, or noise on SDA"
-        case errno.EBUSY:
-            return f"{path} is busy: a kernel driver or another program uses 0x{address:02x}"
-        case errno.EIO:
-            return f"{path}: the transfer with 0x{address:02x} broke off: check wiring and length"
-        case errno.EINVAL | errno.EOPNOTSUPP:
-            return f"{path}: the adapter refuses this kind of transfer with 0x{address:02x}"
-        case errno.ENODEV | errno.EBADF | errno.ESHUTDOWN | errno.EPIPE | errno.ECONNRESET:
-            return f"{path} is gone: its adapter was unplugged or its driver removed"
-    return f"{path}: transfer with 0x{address:02x} failed: {error.strerror or error}"

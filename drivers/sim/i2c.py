@@ -183,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m drivers.sim.i2c", description=__doc__)
     parser.add_argument("--socket", required=True, help="where a sim: path will find it")
-    parser.add_argument("chip", help="sen55 or sps30")
+    parser.add_argument("chip", help="sen55, sht4x, bme280 or another of drivers/sim")
     parser.add_argument("values", nargs="*", metavar="point=value")
     args = parser.parse_args(arguments)
     pairs = [text.partition("=") for text in args.values]

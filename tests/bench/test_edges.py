@@ -1,5 +1,6 @@
 """Edges of many loops at once: what one costs on its way from the chip into the window."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -22,6 +23,10 @@ pytestmark = pytest.mark.bench
 LINES = 16
 PER_S = 500  # edges of one line; above 2,000 it is closed for chatter
 SECONDS = 5.0
+BURST_PER_S = 5_000
+BURST_S = 0.7  # beyond a second it is a storm
+BURST_PAUSE_S = 1.5
+BURSTS = 5
 BEAT_S = 0.01  # edges wait so long in the chip, as in a busy kernel
 
 LOOPS = '[bus.loops]\nkind = "gpio"\nchip = "sim:{path}"\n'
@@ -86,6 +91,15 @@ class Ours(NamedTuple):
     rss_mib: float
 
 
+def staged(run: Path) -> tuple[int, int]:
+    """Edges that a daemon has in its stage, and those that it says it has lost."""
+    read = [pair for segment in left_behind(run, boot_id()) for pair in segment.read()]
+    entries = [entry for entry, repeated in read if not repeated]
+    contacts = [c for entry in entries if isinstance(entry, list) for c in entry]
+    came = sum(isinstance(c, Contact) and not c.initial for c in contacts)
+    return came, sum(c.lost for c in contacts if isinstance(c, Contact))
+
+
 def ours(folder: Path) -> Ours:
     clear_of_long_windows(SECONDS + 10)
     with chip(folder) as one, quiet_broker(folder) as broker:
@@ -95,13 +109,45 @@ def ours(folder: Path) -> Ours:
         with Program(folder / "ours.log", "edge.cli.main", "run", site) as daemon:
             cpu_s, count = drive(one, daemon)
             rss_mib = daemon.rss_mib()
-    read = [pair for segment in left_behind(run, boot_id()) for pair in segment.read()]
-    entries = [entry for entry, repeated in read if not repeated]
-    contacts = [c for entry in entries if isinstance(entry, list) for c in entry]
-    staged = sum(isinstance(c, Contact) and not c.initial for c in contacts)
-    lost = sum(c.lost for c in contacts if isinstance(c, Contact))
-    assert staged + lost == count
+    came, lost = staged(run)
+    assert came + lost == count
     return Ours(cpu_s, count, lost, rss_mib)
+
+
+def burst(one: SimChip, reader: Program) -> int:
+    """So many edges on one line; between the bursts it is quiet, as a storming line never is."""
+    assert one.wait_requested(["loop0"], 20)
+    reader.alive()
+    time.sleep(1.0)  # it has started
+    step_ns, count = 1_000_000_000 // BURST_PER_S, 0
+    for _ in range(BURSTS):
+        last_ns = begin_ns = time.monotonic_ns()
+        while last_ns - begin_ns < BURST_S * 1e9:
+            time.sleep(BEAT_S)
+            now_ns = time.monotonic_ns()
+            while last_ns + step_ns <= now_ns:
+                last_ns += step_ns
+                one.drive("loop0", count % 2 == 0, last_ns)
+                count += 1
+        time.sleep(BURST_PAUSE_S)
+    assert one.wait_read()
+    time.sleep(0.3)
+    return count
+
+
+def test_a_burst_of_5_khz_through_the_queue(tmp_path: Path, report: Report) -> None:
+    """Chip, kernel's buffer of 1,024, bus thread, crossing to the main loop, stage on disk."""
+    clear_of_long_windows(BURSTS * (BURST_S + BURST_PAUSE_S) + 10)
+    with chip(tmp_path / "wire") as one, quiet_broker(tmp_path) as broker:
+        loops = LOOPS.format(path=tmp_path / "wire" / "chip.sock")
+        lane = LANE.format(number=0)
+        site, run = write_site(tmp_path, broker.port, loops, lane, period_s=LONG_S)
+        with Program(tmp_path / "ours.log", "edge.cli.main", "run", site) as daemon:
+            count = burst(one, daemon)
+    came, lost = staged(run)
+    assert (came, lost) == (count, 0)
+    how = f"{BURSTS} bursts of {BURST_S} s on one line, {lost} lost; load {os.getloadavg()[0]:.1f}"
+    report.add(f"edges of bursts of {BURST_PER_S:,}/s in the stage", came, count, "", "made", how)
 
 
 def test_cpu_of_an_edge(tmp_path: Path, report: Report) -> None:

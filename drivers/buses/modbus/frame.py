@@ -70,6 +70,7 @@ class Scan:
     expects: int = 0  # bytes still missing of what looks like our answer; 0: nothing does
     spoilt: bool = False  # what looks like our answer is all there, and its check sum is wrong
     loose: int = 0  # bytes that belong to no whole frame
+    end: int = 0  # where our answer ends; what follows it is somebody else's
 
     @property
     def done(self) -> bool:
@@ -88,10 +89,10 @@ def scan(line: bytes, unit: int, function: int, count: int) -> Scan:
         if length and at + length <= end and _sound(line, at, length):
             kind = line[at + 1]
             if line[at] == unit and kind == function and length == OVERHEAD + 2 * count:
-                found.data = line[at + 3 : at + length - 2]
+                found.data, found.end = line[at + 3 : at + length - 2], at + length
                 return found
             if line[at] == unit and kind == function | EXCEPTION:
-                found.code = line[at + 2]
+                found.code, found.end = line[at + 2], at + length
                 return found
             found.strangers.append(line[at])
             at += length

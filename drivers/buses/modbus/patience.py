@@ -34,6 +34,10 @@ class Patience:
         if self._silent:
             self._silent.pop(unit, None)
 
+    def heard(self) -> set[int]:
+        """Who has ever answered."""
+        return set(self._learned_s)
+
     def silent(self, unit: int) -> None:
         """It did not answer."""
         self._silent[unit] = self._silent.get(unit, 0) + 1

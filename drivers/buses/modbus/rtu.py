@@ -5,8 +5,12 @@ a tenth of its time. Source: Modbus over serial line V1.02, section 2.5.1.
 """
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from drivers.buses.finding import Finding
+from drivers.buses.modbus import trouble
+from drivers.buses.modbus.diagnose import Ask, diagnose
 from drivers.buses.modbus.frame import (
     EXCEPTION_LENGTH,
     OVERHEAD,
@@ -18,6 +22,7 @@ from drivers.buses.modbus.frame import (
     seal,
 )
 from drivers.buses.modbus.patience import Patience
+from drivers.buses.modbus.trouble import Known
 from drivers.buses.serial_port import SerialPort
 from edge.core import BusError, DataError, Reason
 
@@ -48,6 +53,7 @@ class ModbusRtu:
         self._last_ns = 0  # when the line was last heard, or will have been used by us
         self._owed: dict[int, int] = {}  # unit -> until when its late answer may come
         self._requests: dict[tuple[int, int, int, int], bytes] = {}
+        self.known = Known()
 
     async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
         """2 * count bytes, as on the wire. Raises BusError on silence, DataError for the rest."""
@@ -59,6 +65,21 @@ class ModbusRtu:
                 self._requests.clear()
             self._requests[key] = sealed
         return self._ask(sealed, unit, function, count)
+
+    async def diagnose(
+        self,
+        asks: Mapping[str, Ask],
+        listen_s: float = 0.5,
+        search: Sequence[str] = (),
+        addresses: Sequence[int] = (),
+    ) -> list[Finding]:
+        """What is wrong with this line, or with the devices on it.
+
+        `asks` says for each what it is asked: unit, function, address, count. Where nobody answers
+        they are asked at each of the settings in `search`, such as "2400 8E1"; where only some do,
+        the others at these `addresses`. It writes no register. The port is closed afterwards.
+        """
+        return await diagnose(self, asks, listen_s, search, addresses)
 
     def close(self) -> None:
         """Give the port back. Always safe; the next read opens it again."""
@@ -73,26 +94,43 @@ class ModbusRtu:
         sent_ns = self._last_ns = port.write(sealed)
         wait_s = self.patience.wait_s(unit)
         first_ns, found, line = self._listen(sealed, sent_ns + int(wait_s * 1e9), count)
-        for stranger in found.strangers:
-            self._owed.pop(stranger, None)
+        if found.strangers:
+            self.known.stray(found.strangers)
+            for stranger in found.strangers:
+                self._owed.pop(stranger, None)
+        self.known.judge()
         if found.done:
             self.patience.answered(unit, max(0, first_ns - sent_ns) / 1e9)
+            self.known.good(unit)
+            if found.end < len(line):
+                self.known.stray(scan(line[found.end :], -1, 0, 0).strangers)
+            if self.known.twins(unit):
+                raise DataError(trouble.twins(unit))
         if found.data is not None:
             return found.data
         if found.code is not None:
             raise refusal(unit, found.code)
         if found.loose == OVERHEAD + 2 * count or begins(line, unit, function):
-            raise DataError(f"unit {unit}: damaged answer, {len(line)} bytes: {_hex(line)}")
+            raise self._damaged(unit, line)
         self._owed[unit] = time.monotonic_ns() + int(self.patience.timeout_s * 1e9)
         self.patience.silent(unit)
+        raise self._silent(unit, wait_s, found, line)
+
+    def _damaged(self, unit: int, line: bytes) -> DataError:
+        port, times = self.port, self.known.hurt(unit)
+        why = trouble.damaged(unit, times, port.port, port.settings, port.counted(), self.known)
+        text = f"unit {unit}: damaged answer, {len(line)} bytes: {_hex(line)}"
+        return DataError(f"{text}; {why}" if why else text)
+
+    def _silent(self, unit: int, wait_s: float, found: Scan, line: bytes) -> BusError:
+        port, text = self.port, f"unit {unit}: no answer within {wait_s:g} s"
         if found.loose:
-            raise BusError(
-                f"unit {unit}: no answer within {wait_s:g} s, only noise ({_hex(line)}); wrong baud"
-                " rate or parity, A and B swapped, or no termination",
-                Reason.CRC,
-            )
-        others = f"; units {sorted(set(found.strangers))} spoke instead" if found.strangers else ""
-        raise BusError(f"unit {unit}: no answer within {wait_s:g} s{others}")
+            why = trouble.noise(port.port, port.settings, port.counted())
+            return BusError(f"{text}, only noise ({_hex(line)}); {why}", Reason.CRC)
+        if found.strangers:
+            return BusError(f"{text}; units {sorted(set(found.strangers))} spoke instead")
+        why = port.console() or trouble.no_answer(unit, port.settings, self.known)
+        return BusError(f"{text}: {why}")
 
     def _listen(self, sealed: bytes, first_end_ns: int, count: int) -> tuple[int, Scan, bytes]:
         """Read until the answer is whole or time is over. Gives also when its first byte came.
@@ -136,21 +174,25 @@ class ModbusRtu:
     def _quiet(self) -> None:
         """Wait for 3.5 characters of silence; what comes meanwhile is nobody's."""
         give_up_ns = time.monotonic_ns() + BABBLE_NS
+        stray = b""
         while True:
             free_ns = self._last_ns + self.silence_ns
             heard = self.port.read(free_ns)
             now_ns = time.monotonic_ns()
             if not heard:
                 if now_ns >= free_ns:
-                    return
+                    break
                 continue
             self._last_ns = now_ns
+            stray = (stray + heard)[-LIMIT:]
             if now_ns > give_up_ns:
                 raise BusError(
                     f"{self.port.port} is never quiet: another master, or a device that talks"
-                    " by itself, is on this line",
+                    " by itself, is on this line; disconnect it",
                     Reason.BUSY,
                 )
+        if stray:
+            self.known.stray(scan(stray, -1, 0, 0).strangers)
 
     def _settle(self, unit: int) -> None:
         """Let pass what this unit still owes, so that it is never taken for the next answer."""

@@ -13,6 +13,7 @@ from typing import Final
 
 from drivers.buses.modbus.frame import EXCEPTION, refusal, request
 from drivers.buses.modbus.patience import Patience
+from drivers.buses.modbus.trouble import no_answer_behind
 from edge.core import BusError, DataError
 
 HEADER: Final = 7  # transaction, protocol, length, unit
@@ -158,7 +159,9 @@ class ModbusTcp:
         self._deaf += 1
         if self._deaf >= DEAF:
             self._drop()
-        return BusError(f"unit {unit} at {self.host}:{self.port}: no answer within {wait_s:g} s")
+        why = no_answer_behind(unit, self.patience.heard())
+        text = f"unit {unit} at {self.host}:{self.port}: no answer within {wait_s:g} s"
+        return BusError(f"{text}: {why}")
 
     # --- the connection -----------------------------------------------------------------------
 

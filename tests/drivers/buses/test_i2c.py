@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -17,44 +16,14 @@ import smbus2
 from smbus2 import SMBus, i2c_msg
 
 from drivers.buses import i2c_remote
-from drivers.buses.i2c import SmbusI2c, opening_trouble, transfer_trouble
+from drivers.buses.i2c import SmbusI2c
 from drivers.buses.i2c_remote import RemoteSMBus
+from drivers.buses.i2c_trouble import opening_trouble, transfer_trouble
 from drivers.chips.sen55 import Sen55
-from drivers.sim.i2c import I2cKernel, Message
 from drivers.sim.i2c_ioctl import Ioctl
 from drivers.sim.i2c_server import I2cServer
 from edge.core import BusError, I2cBus, Reason
-
-
-@dataclass
-class Registers:
-    """A chip with a pointer and memory behind it, as most are."""
-
-    memory: bytearray = field(default_factory=lambda: bytearray(range(64)))
-    pointer: int = 0
-
-    def write(self, data: bytes) -> None:
-        if data:
-            self.pointer = data[0]
-            self.memory[self.pointer : self.pointer + len(data) - 1] = data[1:]
-
-    def read(self, count: int) -> bytes:
-        return bytes(self.memory[self.pointer : self.pointer + count])
-
-
-@dataclass
-class Kernel(I2cKernel):
-    """Remembers what was one transfer, and when."""
-
-    transfers: list[tuple[float, str]] = field(default_factory=list)
-
-    def transfer(self, messages: list[Message]) -> tuple[int, bytes]:  # type: ignore[override]
-        shape = "".join("r" if message.reads else "w" for message in messages)
-        self.transfers.append((time.monotonic(), shape))
-        return super().transfer(messages)
-
-    def shapes(self) -> list[str]:
-        return [shape for _, shape in self.transfers]
+from tests.drivers.buses.i2c_kernel import Kernel, Registers
 
 
 @pytest.fixture
@@ -179,6 +148,19 @@ def test_every_error_names_the_bus() -> None:
         error = OSError(code, os.strerror(code))
         assert "/dev/i2c-1" in transfer_trouble("/dev/i2c-1", 0x69, error)
         assert "/dev/i2c-1" in opening_trouble("/dev/i2c-1", error)
+
+
+async def test_who_does_not_answer_is_told_with_where_to_look_first(
+    kernel: Kernel, bus: SmbusI2c
+) -> None:
+    with pytest.raises(BusError, match="nobody on this bus has answered yet; check wiring"):
+        await bus.transfer(0x69, read=1)
+    await bus.transfer(0x20, read=1)
+    with pytest.raises(BusError, match="0x20 on the same wires does; check its address"):
+        await bus.transfer(0x69, read=1)
+    kernel.chips = {}
+    with pytest.raises(BusError, match="it did before; check its plug"):
+        await bus.transfer(0x20, read=1)
 
 
 def test_closing_is_always_safe(tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ def test_what_cannot_be_asked_is_a_value_error(asked: tuple[int, int, int, int])
     ],
 )
 def test_the_answer_is_found_in_what_the_line_brought(line: bytes) -> None:
-    assert scan(line, 1, 4, 2).data == PAYLOAD
+    found = scan(line, 1, 4, 2)
+    assert found.data == PAYLOAD
+    assert line[: found.end].endswith(ANSWER)  # whoever speaks behind it was not asked
 
 
 def test_an_exception_is_found() -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 import tty
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -186,6 +187,26 @@ async def test_a_port_that_is_not_there_is_a_bus_error(line: MeterLine) -> None:
     bus = ModbusRtu(SerialPort(link, BAUD))
     with pytest.raises(BusError, match="is not there"):
         await voltage(bus, 1)
+
+
+async def test_an_adapter_that_was_pulled_is_found_by_its_name_again(tmp_path: Path) -> None:
+    """/dev/serial/by-id leads to another node after it: ttyUSB0 was still held, ttyUSB1 it is."""
+    name = tmp_path / "usb-FTDI_USB-RS485_A50285BI-if00-port0"
+    first = MeterLine(slaves(), baud=BAUD, link=name).start()
+    bus = ModbusRtu(SerialPort(str(name), BAUD), timeout_s=0.15)
+    assert await voltage(bus, 1) == 230.5
+    held = os.open(first.path, os.O_RDWR | os.O_NOCTTY)  # somebody keeps the old number
+    first.stop()
+    with pytest.raises(BusError, match="vanished"):
+        await voltage(bus, 1)
+    with pytest.raises(BusError, match="is not there: plug the adapter in"):
+        await voltage(bus, 1)
+    second = MeterLine(slaves(), baud=BAUD, link=name).start()
+    assert second.path != first.path
+    assert await voltage(bus, 2) == 111.25
+    bus.close()
+    second.stop()
+    os.close(held)
 
 
 # --- bytes that no simulator of ours would send -------------------------------------------------

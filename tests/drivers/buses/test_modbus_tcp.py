@@ -79,11 +79,11 @@ async def test_a_refusal_is_the_error_it_means(
 
 
 async def test_a_late_answer_is_passed_over(server: MeterTcp, bus: ModbusTcp) -> None:
-    server.slaves[1].fault = Fault("late", times=1, seconds=0.2)
+    server.slaves[1].fault = Fault("late", times=1, seconds=0.4)
     with pytest.raises(BusError):
         await read(bus, 1)
     assert await read(bus, 1, 0x46) == 115.25  # perhaps before the late one, perhaps behind it
-    time.sleep(0.1)
+    time.sleep(0.3)
     for _ in range(3):
         assert await read(bus, 1, 0x46) == 115.25
         assert await read(bus, 2) == 111.25

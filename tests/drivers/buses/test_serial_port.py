@@ -8,45 +8,20 @@ import sys
 import termios
 import threading
 import time
-import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import serial
 
-from drivers.buses import serial_port
-from drivers.buses.serial_port import LIMIT, SerialPort
-from edge.core import BusError, DataError, SerialBus
+from drivers.buses import serial_wire
+from drivers.buses.serial_port import SerialPort
+from drivers.buses.serial_wire import LIMIT
+from edge.core import BusError, DataError, Reason, SerialBus
+from tests.drivers.buses.far import Far
 
 TIOCGEXCL = 0x80045440  # asks the kernel whether a terminal is exclusive
-
-
-class Far:
-    """The other end of a pseudo-terminal."""
-
-    def __init__(self) -> None:
-        self.master, self.slave = os.openpty()
-        tty.setraw(self.slave)
-        os.set_blocking(self.master, False)
-        self.path = os.ttyname(self.slave)
-
-    def say(self, data: bytes) -> None:
-        os.write(self.master, data)
-
-    def say_later(self, data: bytes, after_s: float) -> None:
-        threading.Timer(after_s, self.say, (data,)).start()
-
-    def heard(self) -> bytes:
-        with suppress(BlockingIOError):
-            return os.read(self.master, 1024)
-        return b""
-
-    def close(self) -> None:
-        for fd in (self.master, self.slave):
-            with suppress(OSError):
-                os.close(fd)
 
 
 @pytest.fixture
@@ -78,13 +53,50 @@ def test_it_is_a_serial_bus_and_building_it_opens_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("baud", "parity", "stop", "bits"),
-    [(9600, "N", 1, 10), (19_200, "E", 1, 11), (2400, "N", 2, 11)],
+    ("text", "bits"),
+    [("9600 8N1", 10), ("19200 8E1", 11), ("2400 8N2", 11), ("300 7E1", 10), ("9600 8O2", 12)],
 )
-def test_a_character_lasts_as_long_as_its_bits(
-    baud: int, parity: str, stop: int, bits: int
+def test_a_character_lasts_as_long_as_its_bits(text: str, bits: int) -> None:
+    port = SerialPort.at("x", text)
+    assert port.char_ns == bits * 1_000_000_000 // port.baud
+    assert port.settings == text
+
+
+@pytest.mark.parametrize("text", ["9600", "9600 9N1", "9600 8M1", "fast 8N1", "9600 8N", ""])
+def test_settings_that_are_none_are_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"like 9600 8N1|invalid literal"):
+        SerialPort.at("x", text)
+
+
+@pytest.mark.parametrize("text", ["9600 8N1", "19200 8E1", "2400 8N2", "300 7E1", "1200 7O2"])
+def test_a_real_port_is_set_as_its_settings_say(
+    far: Far, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    assert SerialPort("x", baud, parity, stop).char_ns == bits * 1_000_000_000 // baud
+    """What pyserial is told; that a pseudo-terminal cannot be told it is why it is not there."""
+    told: dict[str, object] = {}
+    real = serial.Serial
+
+    def opened(path: str, baud: int, **settings: object) -> serial.Serial:
+        told.update(settings, baud=baud)
+        return real(path, baud, timeout=0)
+
+    monkeypatch.setattr(serial_wire, "is_pty", lambda path: False)
+    monkeypatch.setattr(serial, "Serial", opened)
+    port = SerialPort.at(far.path, text)
+    port.open()
+    port.close()
+    assert told["exclusive"] is True
+    found = f"{told['baud']} {told['bytesize']}{told['parity']}{told['stopbits']}"
+    assert found == text
+
+
+def test_an_adapter_that_can_is_told_to_hold_no_byte_back(
+    port: SerialPort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+    monkeypatch.setattr(serial.Serial, "set_low_latency_mode", lambda _, on: told.append(on))
+    port.open()
+    assert told == [True]
 
 
 async def test_a_frame_is_cut_out_of_what_comes(far: Far, port: SerialPort) -> None:
@@ -174,6 +186,84 @@ async def test_waiting_lets_the_loop_of_the_bus_run(far: Far, port: SerialPort) 
         await waiting
 
 
+async def test_what_nothing_answers_is_sent_once_the_line_is_free(far: Far) -> None:
+    port = SerialPort(far.path, 300)  # 33 ms for a character
+    start = time.monotonic()
+    await port.send(b"ab")
+    await port.send(b"c")
+    assert time.monotonic() - start >= (2 + 3.5) / 30
+    time.sleep(0.02)  # the kernel passes it on in its own time
+    assert far.heard() == b"abc"
+    port.close()
+
+
+async def test_the_speed_changes_when_all_has_left_and_back(far: Far) -> None:
+    port = SerialPort(far.path, 300)
+    await port.speed(300)  # as it is
+    start = time.monotonic()
+    await port.send(b"/?!\r\n")
+    await port.speed(9600)
+    assert time.monotonic() - start >= 5 / 30
+    assert termios.tcgetattr(far.slave)[4] == termios.B9600
+    assert port.char_ns == 10_000_000_000 // 9600
+    await port.speed()
+    assert termios.tcgetattr(far.slave)[4] == termios.B300
+    await port.speed(4800)
+    port.close()
+    port.open()
+    assert termios.tcgetattr(far.slave)[4] == termios.B300
+    with pytest.raises(BusError, match="does not change to -1 baud"):
+        await port.speed(-1)
+    port.close()
+
+
+def addressed(unit: int) -> Callable[[bytes], tuple[bytes | None, int]]:
+    def of_unit(data: bytes) -> tuple[bytes | None, int]:
+        frame, done = cut(data)
+        return (frame if frame is not None and frame[1] == 0x30 + unit else None), done
+
+    return of_unit
+
+
+async def test_several_devices_are_asked_by_address_on_one_line(far: Far, port: SerialPort) -> None:
+    """One of them is dead, one answers so late that its neighbour is being asked already."""
+    last = bytearray(b"?")
+
+    def reply(asked: bytes) -> bytes:
+        late, last[:] = bytes(last), asked[:1]
+        before = b"<2 late>" if late == b"2" and asked[:1] != b"2" else b""
+        return before + (b"<" + asked + b" here>" if asked[:1] in b"13" else b"")
+
+    far.answer(reply)
+    for unit, want in [(1, b"<1 here>"), (2, b""), (3, b"<3 here>"), (1, b"<1 here>"), (2, b"")]:
+        asked = port.frame(addressed(unit), 0.08, write=b"%d" % unit)
+        if want:
+            assert await asked == want
+        else:
+            with pytest.raises(BusError, match="has the device its supply and this address"):
+                await asked
+
+
+async def test_a_late_answer_that_has_begun_is_heard_to_its_end(far: Far, port: SerialPort) -> None:
+    with pytest.raises(BusError):
+        await port.frame(cut, 0.03, write=b"1")
+    far.say(b"<la")
+    far.say_later(b"te>", 0.012)
+    threading.Timer(0.05, far.answer, (lambda asked: b"<good>",)).start()
+    assert await port.frame(cut, 1.0, write=b"2") == b"<good>"
+
+
+async def test_a_line_that_is_never_quiet_is_not_asked(far: Far) -> None:
+    port = SerialPort(far.path, 300)  # 117 ms of silence are never to be had
+    port.open()
+    far.say(b"\x55")
+    far.keep_saying(lambda: b"\x55\xaa")
+    with pytest.raises(BusError, match=r"never quiet.*disconnect it") as caught:
+        await port.frame(cut, 1.0, write=b"?")
+    assert caught.value.reason is Reason.BUSY
+    port.close()
+
+
 def test_not_there_says_where_to_look(tmp_path: Path) -> None:
     with pytest.raises(BusError, match="is not there: plug the adapter in; /dev/serial/by-id"):
         SerialPort(str(tmp_path / "ttyUSB0")).open()
@@ -216,7 +306,7 @@ def test_a_real_port_is_marked_exclusive_for_everybody(
     def exclusive() -> bool:
         return bool(struct.unpack("i", fcntl.ioctl(far.slave, TIOCGEXCL, bytes(4)))[0])
 
-    monkeypatch.setattr(serial_port, "is_pty", lambda path: False)
+    monkeypatch.setattr(serial_wire, "is_pty", lambda path: False)
     port.open()
     assert exclusive()
     port.close()

@@ -1,0 +1,150 @@
+"""What is wrong with an I2C bus, from what was observed: sentences with a remedy. No wire here.
+
+Source: Linux Documentation/i2c/fault-codes.rst; i2c-dev of the kernel for what it refuses.
+"""
+
+import errno
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Final
+
+from drivers.buses.finding import Finding, fault, note
+from drivers.buses.host import Node, Process, board_config
+from edge.core import Reason
+
+SIM: Final = "sim:"  # before the path of a simulator's socket
+NACKS: Final = frozenset({errno.ENXIO, errno.EREMOTEIO})  # nobody acknowledged
+ENABLED: Final = ("dtparam=i2c_arm=on", "dtparam=i2c=on", "dtoverlay=i2c")
+
+
+def reason(code: int | None) -> Reason:
+    """What an error number of the kernel means for the points."""
+    return Reason.BUSY if code in (errno.EBUSY, errno.EAGAIN) else Reason.SILENT
+
+
+def opening_trouble(path: str, error: OSError) -> str:
+    """Why a bus could not be opened, and what to do."""
+    if path.startswith(SIM):
+        return f"{path}: no simulator there ({error.strerror or error}); start it first"
+    match error.errno:
+        case errno.ENOENT | errno.ENODEV | errno.ENXIO:
+            return (
+                f"{path} is not there: enable I2C (raspi-config, or dtparam=i2c_arm=on in"
+                " config.txt) and load i2c-dev; ls /dev/i2c-* shows the buses"
+            )
+        case errno.EACCES | errno.EPERM:
+            return (
+                f"no permission for {path}: add the user to the group i2c"
+                " (usermod -aG i2c USER) and start again"
+            )
+        case errno.EBUSY:
+            return f"{path} is held by another program: end it"
+        case errno.ENOTTY:
+            return f"{path} is no I2C bus"
+    return f"{path} cannot be opened: {error.strerror or error}"
+
+
+def transfer_trouble(
+    path: str, address: int, error: OSError, heard: Collection[int] | None = None
+) -> str:
+    """Why a transfer failed, and what to do. `heard` are the addresses that have answered."""
+    match error.errno:
+        case errno.ENXIO | errno.EREMOTEIO:
+            return f"nobody answers at 0x{address:02x} on {path}: {_where(address, heard)}"
+        case errno.ETIMEDOUT:
+            return (
+                f"{path} is stuck: a device holds SCL or SDA low, or pull-ups are missing;"
+                " switch the sensors off and on"
+            )
+        case errno.EAGAIN:
+            return f"{path}: another master spoke at the same time, or noise on SDA"
+        case errno.EBUSY:
+            return f"{path} is busy: a kernel driver or another program uses 0x{address:02x}"
+        case errno.EIO:
+            return f"{path}: the transfer with 0x{address:02x} broke off: check wiring and length"
+        case errno.EINVAL | errno.EOPNOTSUPP:
+            return f"{path}: the adapter refuses this kind of transfer with 0x{address:02x}"
+        case errno.ENODEV | errno.EBADF | errno.ESHUTDOWN | errno.EPIPE | errno.ECONNRESET:
+            return f"{path} is gone: its adapter was unplugged or its driver removed"
+    return f"{path}: transfer with 0x{address:02x} failed: {error.strerror or error}"
+
+
+def _where(address: int, heard: Collection[int] | None) -> str:
+    """Where to look first when somebody does not acknowledge."""
+    if heard is None:
+        return "check wiring, supply and address (i2cdetect -y shows who is there)"
+    if address in heard:
+        return "it did before; check its plug, its wiring and its supply"
+    if heard:
+        return f"{addresses(heard)} on the same wires does; check its address, wiring and supply"
+    return (
+        "nobody on this bus has answered yet; check wiring (SDA and SCL swapped?), supply,"
+        " pull-ups and address"
+    )
+
+
+def addresses(found: Collection[int]) -> str:
+    """As people write them: 0x44, 0x69."""
+    return ", ".join(f"0x{address:02x}" for address in sorted(found))
+
+
+# --- before and after a walk over the addresses ---------------------------------------------------
+
+
+def of_host(
+    found: Node, present: Sequence[str], config: tuple[str, str] | None, holder: Process | None
+) -> list[Finding]:
+    """What the machine says of a bus before it is opened. `present` are those that there are."""
+    if not found.present:
+        listed = ", ".join(present) or "none"
+        remedy = f"load i2c-dev (modprobe i2c-dev), or name one of those that are there ({listed})"
+        if config is not None and not _enabled(config[1]):
+            remedy = f"write dtparam=i2c_arm=on into {config[0]} and restart"
+        return [fault(f"{found.name} is not there", remedy)]
+    if not found.usable:
+        text = f"no permission for {found.name}, which belongs to the group {found.group}"
+        remedy = f"add the user to it (usermod -aG {found.group} USER) and start again"
+        return [fault(text, remedy)]
+    if holder is not None:  # transfers of two programs do not mix, their conversations do
+        text = f"{holder} has {found.name} open, too"
+        return [Finding("warning", text, "end it, unless it speaks with other devices only")]
+    return []
+
+
+def _enabled(config: str) -> bool:
+    return any(line.strip().startswith(ENABLED) for line in config.splitlines())
+
+
+def of_walk(
+    path: str, heard: AbstractSet[int], silent: Mapping[str, Sequence[int]]
+) -> list[Finding]:
+    """Who answered the walk, and what that means for the devices that are `silent`.
+
+    Each of them is a name with its address first, then the others that its kind can have.
+    """
+    said = []
+    for name, (address, *others) in silent.items():
+        if address in heard:
+            text = f"{name}: somebody is at 0x{address:02x} on {path}, and does not answer as it"
+            remedy = "is it another kind of chip, or was it just switched on?"
+            said.append(fault(f"{text} should", remedy))
+            continue
+        elsewhere = sorted(heard & set(others))
+        if elsewhere:
+            text = f"{name}: nobody answers at 0x{address:02x} on {path}, but somebody at"
+            remedy = f"set address = 0x{elsewhere[0]:02x}, or its address pin to the other level"
+            said.append(fault(f"{text} {addresses(elsewhere)}, where its kind can be", remedy))
+        else:
+            text = f"{name}: nobody answers at 0x{address:02x} on {path}"
+            said.append(fault(text, _where(address, heard)))
+    if heard:
+        said.append(note(f"{path}: {addresses(heard)} answer"))
+    elif not silent:
+        said.append(note(f"{path}: nobody answers a bare read", "some sensors never do"))
+    return said
+
+
+def host_facts() -> tuple[list[str], tuple[str, str] | None]:
+    """The buses that there are, and a Raspberry Pi's settings."""
+    return sorted(str(path) for path in Path("/dev").glob("i2c-*")), board_config()

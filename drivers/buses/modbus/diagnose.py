@@ -1,0 +1,106 @@
+"""Asks the units of a line that does not work, and says what is wrong. It reads, and never writes.
+
+Each device is asked for registers that its own kind has: (unit, function, address, count).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from drivers.buses.finding import Finding, fault, note
+from drivers.buses.serial_port import SerialPort
+from drivers.buses.serial_trouble import other_settings
+from edge.core import BusError, DataError
+
+if TYPE_CHECKING:
+    from drivers.buses.modbus.rtu import ModbusRtu
+
+Ask = tuple[int, int, int, int]
+ROUNDS: Final = 4  # two devices with one address show it twice, and a damaged answer three times
+
+
+async def diagnose(
+    bus: "ModbusRtu",
+    asks: Mapping[str, Ask],
+    listen_s: float,
+    search: Sequence[str],
+    addresses: Sequence[int],
+) -> list[Finding]:
+    """As `ModbusRtu.diagnose` says."""
+    said = await bus.port.diagnose(None, listen_s)
+    if any(found.severity == "fault" for found in said):
+        return said
+    bus.known.answered.clear()
+    try:
+        troubles = {name: await _trouble(bus, ask) for name, ask in asks.items()}
+        if not bus.known.answered:
+            if found := await _search(bus, asks, search):
+                return [*said, found]
+        elif addresses:
+            known = {ask[0] for ask in asks.values()}
+            for name, ask in asks.items():
+                if ask[0] not in bus.known.answered:
+                    unit = await _elsewhere(bus, ask, [u for u in addresses if u not in known])
+                    troubles[name] = _another(name, ask[0], unit) or troubles[name]
+    finally:
+        bus.close()
+    for name, trouble in troubles.items():
+        said.append(fault(f"{name}: {trouble}") if trouble else note(f"{name} answers"))
+    return said
+
+
+async def _trouble(bus: "ModbusRtu", ask: Ask) -> str:
+    """What is wrong with a device after some questions; "" when its last answer was sound."""
+    text = ""
+    for _ in range(ROUNDS):
+        try:
+            await bus.read_registers(*ask)
+        except DataError as error:
+            text = str(error)
+        except BusError as error:
+            return str(error)
+        else:
+            text = ""
+    return text
+
+
+async def _search(
+    bus: "ModbusRtu", asks: Mapping[str, Ask], search: Sequence[str]
+) -> Finding | None:
+    """Ask once at each of these settings."""
+    port = bus.port
+    bus.close()
+    for settings in search:
+        other = type(bus)(SerialPort.at(port.port, settings), bus.patience.timeout_s)
+        try:
+            for ask in asks.values():
+                if await _speaks(other, ask):
+                    return other_settings(port.port, port.settings, settings)
+        finally:
+            other.close()
+    return None
+
+
+async def _elsewhere(bus: "ModbusRtu", ask: Ask, addresses: Sequence[int]) -> int:
+    """The first of these units that answers the same question; 0: none."""
+    for unit in addresses:
+        if await _speaks(bus, (unit, *ask[1:])):
+            return unit
+    return 0
+
+
+async def _speaks(bus: "ModbusRtu", ask: Ask) -> bool:
+    """A refusal is an answer, too."""
+    try:
+        await bus.read_registers(*ask)
+    except (BusError, DataError):
+        return ask[0] in bus.known.answered
+    return True
+
+
+def _another(name: str, unit: int, found: int) -> str:
+    if not found:
+        return ""
+    return (
+        f"nobody answers as unit {unit}, but somebody as unit {found}, and none of the devices is"
+        f" called so: set unit = {found} for {name}, or give the meter the address {unit}"
+    )

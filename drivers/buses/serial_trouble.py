@@ -1,0 +1,230 @@
+"""What is wrong with a serial port, from what was observed: sentences with a remedy. No wire here.
+
+Source: tty_ioctl(4) TIOCGICOUNT; Linux include/uapi/linux/serial.h; Modbus over serial line V1.02.
+"""
+
+import errno
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from drivers.buses.finding import Finding, fault, note, warning
+from drivers.buses.host import Node, Process
+
+COUNTERS: Final = struct.Struct("=20i")  # struct serial_icounter_struct
+ENOUGH: Final = 8  # bytes below which nothing is concluded from them
+MOST: Final = 0.8  # of the bytes
+CONSOLE_REMEDY: Final = (
+    "take the login console off: raspi-config, Interface Options, Serial Port (login shell: no,"
+    " hardware: yes), or remove console= from cmdline.txt and disable serial-getty@{tty}; restart"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What the UART has counted since it was opened first: events, not bytes lost."""
+
+    received: int = 0
+    framing: int = 0
+    overrun: int = 0
+    parity: int = 0
+    breaks: int = 0
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Counters":
+        """From what TIOCGICOUNT gives."""
+        found = COUNTERS.unpack(data)
+        return cls(found[4], found[6], found[7] + found[10], found[8], found[9])
+
+    def since(self, before: "Counters") -> "Counters":
+        """What was added since then."""
+        return Counters(
+            self.received - before.received,
+            self.framing - before.framing,
+            self.overrun - before.overrun,
+            self.parity - before.parity,
+            self.breaks - before.breaks,
+        )
+
+
+# --- opening it -----------------------------------------------------------------------------------
+
+
+def not_opened(port: str, settings: str, error: Exception, group: str = "dialout") -> Finding:
+    """Why a port does not open."""
+    code = getattr(error, "errno", None)
+    if code in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        return fault(f"{port} is not there", "plug the adapter in; /dev/serial/by-id has its name")
+    if code in (errno.EACCES, errno.EPERM):
+        return fault(
+            f"no permission for {port}",
+            f"add the user to the group {group} (usermod -aG {group} USER) and start again",
+        )
+    if code in (errno.EBUSY, errno.EAGAIN):
+        return fault(
+            f"{port} is in use by another program",
+            "end it, a line has one master (on a Raspberry Pi the login console may hold it)",
+        )
+    return fault(f"{port} cannot be opened at {settings}: {error}")
+
+
+def of_host(
+    found: Node,
+    kernel_consoles: Sequence[str] = (),
+    login: Process | None = None,
+    holder: Process | None = None,
+    present: Sequence[str] = (),
+) -> list[Finding]:
+    """What the machine says before anything is opened. `present` are the ports that there are."""
+    if not found.present:
+        listed = ", ".join(present) or "none"
+        remedy = f"plug the adapter in, or name one of those that are there ({listed})"
+        return [fault(f"{found.name} is not there", remedy)]
+    said = []
+    tty = found.path.removeprefix("/dev/")
+    if tty in kernel_consoles:
+        said.append(_kernel_talks(found.name, tty))
+    if login is not None:
+        text = f"{login} uses {found.name} as its terminal: what a device says is taken as typed"
+        said.append(fault(text, CONSOLE_REMEDY.format(tty=tty)))
+    elif holder is not None:
+        text = f"{holder} has {found.name} open"
+        said.append(fault(text, "end it, a line has one master"))
+    if not found.usable:
+        text = f"no permission for {found.name}, which belongs to the group {found.group}"
+        remedy = f"add the user to it (usermod -aG {found.group} USER) and start again"
+        said.append(fault(text, remedy))
+    return said
+
+
+def of_console(found: Node, kernel_consoles: Sequence[str]) -> str:
+    """Says it when the kernel writes its messages to this port; "" when it does not."""
+    tty = found.path.removeprefix("/dev/")
+    return str(_kernel_talks(found.name, tty)) if tty in kernel_consoles else ""
+
+
+def _kernel_talks(name: str, tty: str) -> Finding:
+    text = f"the kernel writes its messages to {name} (console={tty})"
+    return fault(text, CONSOLE_REMEDY.format(tty=tty))
+
+
+# --- what came ------------------------------------------------------------------------------------
+
+
+def of_counters(port: str, settings: str, found: Counters) -> list[Finding]:
+    """What the UART itself says about the bytes of the last seconds."""
+    said = []
+    if found.breaks > max(2, found.received // 10):
+        said.append(
+            fault(
+                f"{port}: the line is held low ({found.breaks} breaks)",
+                "A and B are swapped, shorted, or the adapter has no bias resistors: swap A and B",
+            )
+        )
+    elif found.framing and found.framing >= found.received // 20:
+        said.append(
+            fault(
+                f"{port}: {found.framing} of {found.received} bytes have no stop bit at {settings}",
+                "the device has another baud rate, or two stop bits or parity where we have none"
+                " (9600, 19200 and 2400 are the usual rates); else A and B are swapped",
+            )
+        )
+    elif found.parity:
+        said.append(
+            fault(
+                f"{port}: {found.parity} of {found.received} bytes have the wrong parity"
+                f" at {settings}",
+                "the baud rate is right, the parity is not: try the others of N, E and O",
+            )
+        )
+    if found.overrun:
+        text = f"{port}: {found.overrun} bytes were lost before this program could read them"
+        said.append(warning(text, "the machine is overloaded, or its UART has no FIFO"))
+    return said
+
+
+def of_bytes(port: str, settings: str, heard: bytes) -> list[Finding]:
+    """What bytes in which no frame was found look like."""
+    if len(heard) < ENOUGH:
+        return []
+    share = _share(heard, b"\x00")
+    if share >= MOST:
+        return [
+            fault(
+                f"{port}: {share:.0%} of what comes are zeros: the line is held low",
+                "A and B are swapped, shorted, or the device has no supply: swap A and B",
+            )
+        ]
+    seven = seven_bits(heard)
+    if seven and f"7{seven}" not in settings:
+        return [
+            fault(
+                f"{port}: what comes at {settings} is text of seven bits with parity {seven}",
+                f"the device speaks 7{seven}1: set bits = 7 and parity = {seven!r}",
+            )
+        ]
+    return [
+        fault(
+            f"{port}: {len(heard)} bytes came at {settings}, and no frame is in them"
+            f" ({heard[:12].hex(' ')} ...)",
+            "wrong baud rate or parity, A and B swapped, or another kind of device",
+        )
+    ]
+
+
+def silent(port: str, settings: str, listen_s: float, asked: bool = False) -> Finding:
+    """Nothing came from a device that was asked, or that should talk by itself."""
+    text = f"{port}: nothing came within {listen_s:g} s at {settings}"
+    if asked:
+        remedy = (
+            "has the device its supply and this address, are baud rate and parity its own,"
+            " are A and B (or TX and RX) not swapped"
+        )
+    else:
+        remedy = "has the device its supply, is its TX on our RX, is it one that waits to be asked"
+    return warning(text, remedy)
+
+
+def damaged(port: str, settings: str, heard: bytes, count: int, counted: Counters) -> str:
+    """Why no frame is among the `count` bytes that came; `heard` are some of them."""
+    found = of_counters(port, settings, counted) or of_bytes(port, settings, heard)
+    if found:
+        return str(found[0])
+    return f"{port}: {count} bytes came, and no whole frame among them; is {settings} right?"
+
+
+def unasked(port: str, heard: bytes) -> Finding:
+    """Bytes came while everybody on the line should wait to be asked."""
+    return warning(
+        f"{port}: {len(heard)} bytes came that nobody asked for ({heard[:12].hex(' ')})",
+        "another master, or a device that talks by itself, is on this line: disconnect it",
+    )
+
+
+def seven_bits(heard: bytes) -> str:
+    """E or O when all of it is text of seven bits with that parity in the eighth; "" when not.
+
+    Pure ASCII is not told apart from 8N1: it has no parity bit to be seen.
+    """
+    plain = bytes(byte & 0x7F for byte in heard)
+    text = sum(0x20 <= byte < 0x7F or byte in b"\r\n\t\x02\x03" for byte in plain)
+    if text < MOST * len(heard) or not any(byte & 0x80 for byte in heard):
+        return ""
+    odd = sum(byte.bit_count() & 1 for byte in heard)
+    return "E" if odd == 0 else "O" if odd == len(heard) else ""
+
+
+def other_settings(port: str, settings: str, found: str) -> Finding:
+    """It was understood at other settings than those of the configuration."""
+    text = f"{port}: the device speaks {found}, and the configuration says {settings}"
+    return fault(text, f"set {found} in the configuration (or {settings} in the device)")
+
+
+def speaks(port: str, settings: str, count: int) -> Finding:
+    """All is well."""
+    return note(f"{port}: {count} whole frames came at {settings}")
+
+
+def _share(data: bytes, of: bytes) -> float:
+    return sum(byte in of for byte in data) / len(data)

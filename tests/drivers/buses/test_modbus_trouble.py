@@ -1,0 +1,233 @@
+"""A line with something wrong on it: what the errors of readings and a diagnosis say."""
+
+import struct
+import termios
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from drivers.buses import serial_wire
+from drivers.buses.modbus import ModbusRtu, ModbusTcp
+from drivers.buses.modbus.frame import seal
+from drivers.buses.modbus.trouble import Known, damaged, no_answer, noise
+from drivers.buses.serial_port import SerialPort
+from drivers.buses.serial_trouble import Counters
+from drivers.sim.meter import Fault, MeterLine, MeterTcp, Slave
+from edge.core import BusError, DataError, Reason
+from tests.drivers.buses.far import Far
+
+BAUD = 38_400
+LISTEN_S = 0.02
+
+
+def asks(*units: int) -> dict[str, tuple[int, int, int, int]]:
+    return {f"m{unit}": (unit, 4, 0, 2) for unit in units}
+
+
+@pytest.fixture
+def line() -> Iterator[MeterLine]:
+    slaves = {u: Slave("sdm120", {"voltage_l1": 230.5, "frequency": 50}) for u in (1, 2, 3)}
+    started = MeterLine(slaves, baud=BAUD).start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def bus(line: MeterLine) -> Iterator[ModbusRtu]:
+    master = ModbusRtu(SerialPort(line.path, BAUD), timeout_s=0.1)
+    yield master
+    master.close()
+
+
+@pytest.fixture
+def far() -> Iterator[Far]:
+    end = Far()
+    yield end
+    end.close()
+
+
+async def trouble(bus: ModbusRtu, unit: int) -> str:
+    with pytest.raises((BusError, DataError)) as caught:
+        await bus.read_registers(unit, 4, 0, 2)
+    return str(caught.value)
+
+
+# --- what a failed reading says -------------------------------------------------------------------
+
+
+async def test_silence_says_what_the_neighbours_prove(line: MeterLine, bus: ModbusRtu) -> None:
+    assert "nobody on this line has answered so far; are A and B swapped" in await trouble(bus, 9)
+    await bus.read_registers(1, 4, 0, 2)
+    assert "unit 1 on this line can be heard; is this its address" in await trouble(bus, 8)
+    await bus.read_registers(2, 4, 0, 2)
+    assert "units 1, 2 on this line can be heard" in await trouble(bus, 7)
+    line.slaves[1].fault = Fault("silent")
+    assert "it has answered before; has it lost its supply" in await trouble(bus, 1)
+
+
+async def test_the_kernel_s_console_is_said_first(
+    line: MeterLine, bus: ModbusRtu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = line.path.removeprefix("/dev/")
+    monkeypatch.setattr(serial_wire, "consoles", lambda cmdline: [console])
+    assert "the kernel writes its messages" in await trouble(bus, 9)
+
+
+async def test_damage_that_stays_is_no_accident(line: MeterLine, bus: ModbusRtu) -> None:
+    await bus.read_registers(1, 4, 0, 2)
+    line.slaves[2].fault = Fault("crc")
+    said = [await trouble(bus, 2) for _ in range(3)]
+    assert not any("in a row" in text for text in said[:2])
+    assert "3 in a row, while unit 1 can be understood: two devices have the address 2" in said[2]
+    line.slaves[2].fault = None
+    await bus.read_registers(2, 4, 0, 2)
+    line.slaves[2].fault = Fault("crc", times=1)
+    assert "in a row" not in await trouble(bus, 2)
+
+
+def answer(volts: float, unit: int = 5) -> bytes:
+    return seal(bytes((unit, 4, 4)) + struct.pack(">f", volts))
+
+
+def twins(far: Far, units: set[int], after_s: float) -> Callable[[bytes], bytes]:
+    """Two meters with one address: the slower one speaks after the other."""
+
+    def both(asked: bytes) -> bytes:
+        first, second = answer(230.0, asked[0]), answer(111.0, asked[0])
+        if asked[0] not in units:
+            return first
+        if after_s:
+            far.say_later(second, after_s)
+        return first if after_s else first + second
+
+    return both
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.004])
+async def test_two_meters_with_one_address_give_no_value_and_are_said(
+    far: Far, after_s: float
+) -> None:
+    """The second answer comes at once, or while the neighbour is being asked."""
+    both = {5}
+    far.answer(twins(far, both, after_s), pause_s=0.008)
+    bus = ModbusRtu(SerialPort(far.path, 115_200), timeout_s=0.1)
+
+    async def asked(unit: int) -> bytes:
+        return await bus.read_registers(unit, 4, 0, 2)
+
+    for _ in range(2):  # one second answer proves nothing: it may be a late one
+        assert await asked(5) == struct.pack(">f", 230.0)
+        assert await asked(6) == struct.pack(">f", 230.0)
+    with pytest.raises(DataError, match=r"two devices answer as unit 5.*another address") as caught:
+        await asked(5)
+    assert caught.value.reason is Reason.CRC
+    assert await asked(6) == struct.pack(">f", 230.0)
+    both.clear()  # one of them has another address now
+    with pytest.raises(DataError):
+        await asked(5)
+    assert await asked(6) == struct.pack(">f", 230.0)
+    assert await asked(5) == struct.pack(">f", 230.0)
+    bus.close()
+
+
+def test_the_sentences_follow_what_the_uart_counted() -> None:
+    at = ("/dev/ttyUSB0", "9600 8N1")
+    assert "the parity is not" in noise(*at, Counters(10, parity=5))
+    assert "another baud rate" in noise(*at, Counters(10, framing=5))
+    assert "wrong baud rate or parity (it is 9600 8N1 here)" in noise(*at, Counters(10))
+    assert "the parity is not" in damaged(5, 1, *at, Counters(10, parity=5), Known())
+    assert "no termination" in damaged(5, 3, *at, Counters(10), Known())
+
+
+def test_many_neighbours_are_not_all_named() -> None:
+    assert "units 1, 2, 3, 4, 5, 6, 7, 8 ... on" in no_answer(
+        99, "9600 8N1", Known(answered=set(range(1, 40)))
+    )
+
+
+async def test_silence_behind_a_converter_says_what_the_neighbours_prove() -> None:
+    units = {u: Slave("sdm120", {"voltage_l1": 230.5, "frequency": 50}) for u in (1, 2)}
+    server = MeterTcp(units).start()
+    bus = ModbusTcp(server.host, server.port, timeout_s=0.1)
+
+    async def why(unit: int) -> str:
+        with pytest.raises(BusError) as caught:
+            await bus.read_registers(unit, 4, 0, 2)
+        return str(caught.value)
+
+    units[2].fault = Fault("silent")
+    assert "the connection stands, but no unit behind it has answered so far" in await why(2)
+    await bus.read_registers(1, 4, 0, 2)
+    assert "unit 1 there can be heard; is this its address" in await why(2)
+    units[1].fault = Fault("silent")
+    assert "it has answered before" in await why(1)
+    bus.close()
+    server.stop()
+
+
+# --- a diagnosis ----------------------------------------------------------------------------------
+
+
+async def said(bus: ModbusRtu, *units: int, **more: tuple[str, ...] | tuple[int, ...]) -> str:
+    found = await bus.diagnose(asks(*units), LISTEN_S, **more)  # type: ignore[arg-type]
+    assert not bus.port.is_open
+    return "\n".join(f"{one.severity}: {one}" for one in found)
+
+
+async def test_a_line_that_is_well_is_a_note_for_each(line: MeterLine, bus: ModbusRtu) -> None:
+    assert await said(bus, 1, 2) == "note: m1 answers\nnote: m2 answers"
+    assert line.damaged == line.early == 0
+
+
+async def test_a_wrong_address_is_found_where_the_meter_is(bus: ModbusRtu) -> None:
+    text = await said(bus, 1, 5, addresses=(1, 4, 3, 2))
+    assert "note: m1 answers" in text
+    assert "nobody answers as unit 5, but somebody as unit 3" in text
+    assert "set unit = 3 for m5, or give the meter the address 5" in text
+    assert "is this its address" in await said(bus, 1, 5, addresses=(9,))
+
+
+async def test_wrong_settings_are_found_by_asking_at_others(far: Far) -> None:
+    """A meter at 2400 baud does not understand another speed, and keeps silent."""
+
+    def reply(asked: bytes) -> bytes:
+        right = termios.tcgetattr(far.slave)[4] == termios.B2400
+        return answer(230.0, asked[0]) if right else b""
+
+    far.answer(reply)
+    bus = ModbusRtu(SerialPort(far.path, 9600), timeout_s=0.05)
+    text = await said(bus, 5, search=("19200 8N1", "2400 8E1"))
+    assert "the device speaks 2400 8E1, and the configuration says 9600 8N1" in text
+
+
+async def test_swapped_wires_are_guessed_when_nobody_says_anything(far: Far) -> None:
+    bus = ModbusRtu(SerialPort(far.path, 9600), timeout_s=0.03)
+    text = await said(bus, 5, 6, search=("2400 8N1",))
+    assert text.count("fault: ") == 2
+    assert "are A and B swapped" in text
+
+
+async def test_swapped_wires_that_hold_the_line_low_are_heard(far: Far) -> None:
+    far.answer(lambda asked: bytes(len(asked)))
+    bus = ModbusRtu(SerialPort(far.path, 9600), timeout_s=0.03)
+    text = await said(bus, 5)
+    assert "only noise (00 00 00 00" in text
+    assert "A and B swapped" in text
+
+
+async def test_two_meters_with_one_address_are_found(far: Far) -> None:
+    far.answer(twins(far, {5}, 0.0))
+    bus = ModbusRtu(SerialPort(far.path, 115_200), timeout_s=0.1)
+    assert "two devices answer as unit 5" in await said(bus, 5)
+
+
+async def test_another_master_is_heard_before_anybody_is_asked(far: Far) -> None:
+    far.keep_saying(lambda: seal(bytes.fromhex("010400000002")), 0.005)
+    bus = ModbusRtu(SerialPort(far.path, 300), timeout_s=0.03)
+    assert "nobody asked for" in await said(bus, 5)
+
+
+async def test_a_port_that_is_not_there_is_all_that_is_said() -> None:
+    bus = ModbusRtu(SerialPort("/dev/serial/by-id/usb-none"))
+    [found] = await bus.diagnose(asks(1))
+    assert "is not there: plug the adapter in" in str(found)

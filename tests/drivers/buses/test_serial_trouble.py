@@ -1,0 +1,186 @@
+"""What is concluded from what was observed on a port: each situation has its sentence."""
+
+import errno
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers.buses.host import (
+    Node,
+    Process,
+    board_config,
+    consoles,
+    holder,
+    names,
+    node,
+    on_terminal,
+)
+from drivers.buses.serial_trouble import (
+    COUNTERS,
+    Counters,
+    damaged,
+    not_opened,
+    of_bytes,
+    of_console,
+    of_counters,
+    of_host,
+    seven_bits,
+    silent,
+)
+
+AT = ("/dev/ttyUSB0", "9600 8N1")
+PORT = Node("/dev/ttyUSB0", "/dev/ttyUSB0", True, usable=True, group="dialout")
+SERIAL0 = Node("/dev/serial0", "/dev/ttyAMA0", True, usable=True, group="dialout")
+
+
+@pytest.mark.parametrize(
+    ("counted", "says"),
+    [
+        (Counters(100, framing=40), "have no stop bit at 9600 8N1: the device has another baud"),
+        (Counters(0, framing=3), "have no stop bit"),
+        (Counters(100, parity=50), "the baud rate is right, the parity is not"),
+        (Counters(10, framing=5, breaks=30), "the line is held low (30 breaks): A and B"),
+        (Counters(100, overrun=4), "lost before this program could read them"),
+    ],
+)
+def test_what_the_uart_counts_says_which_setting_is_wrong(counted: Counters, says: str) -> None:
+    [found] = of_counters(*AT, counted)
+    assert says in str(found)
+    assert found.remedy
+
+
+def test_a_good_line_has_nothing_to_say() -> None:
+    assert of_counters(*AT, Counters(1000, framing=3)) == []
+    assert of_counters(*AT, Counters()) == []
+
+
+def test_the_kernel_s_counters_are_read_in_its_order() -> None:
+    """struct serial_icounter_struct: cts dsr rng dcd rx tx frame overrun parity brk buf_overrun."""
+    data = struct.pack("=20i", *range(1, 12), *[0] * 9)
+    assert len(data) == COUNTERS.size == 80
+    assert Counters.parse(data) == Counters(5, 7, 8 + 11, 9, 10)
+    assert Counters(9, 8, 7, 6, 5).since(Counters(1, 1, 1, 1, 1)) == Counters(8, 7, 6, 5, 4)
+
+
+def even(text: bytes) -> bytes:
+    return bytes(byte | (byte.bit_count() & 1) << 7 for byte in text)
+
+
+@pytest.mark.parametrize(
+    ("heard", "says"),
+    [
+        (bytes(40), "100% of what comes are zeros: the line is held low: A and B"),
+        (even(b"/ELS5\\@V10.04\r\n"), "seven bits with parity E: the device speaks 7E1"),
+        (bytes(byte ^ 0x80 for byte in even(b"1-0:1.8.0(0001)")), "with parity O"),
+        (bytes.fromhex("f07e00f8e07f01c03f80"), "no frame is in them (f0 7e 00"),
+    ],
+)
+def test_what_bytes_without_a_frame_look_like(heard: bytes, says: str) -> None:
+    [found] = of_bytes(*AT, heard)
+    assert says in str(found)
+    assert damaged(*AT, heard, len(heard), Counters()) == str(found)
+    assert "parity is not" in damaged(*AT, heard, len(heard), Counters(10, parity=9))
+
+
+def test_few_bytes_prove_nothing() -> None:
+    assert of_bytes(*AT, bytes(7)) == []
+    assert damaged(*AT, b"abc", 3, Counters()).endswith(
+        "whole frame among them; is 9600 8N1 right?"
+    )
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300))
+def test_whatever_comes_gets_at_most_one_sentence(heard: bytes) -> None:
+    assert len(of_bytes(*AT, heard)) == (len(heard) >= 8)
+    assert seven_bits(heard) in ("", "E", "O")
+
+
+def test_silence_says_something_else_to_who_asks_than_to_who_listens() -> None:
+    assert "are A and B (or TX and RX) not swapped" in str(silent(*AT, 1.0, asked=True))
+    assert "is its TX on our RX" in str(silent(*AT, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (errno.ENOENT, "plug the adapter in; /dev/serial/by-id has its name"),
+        (errno.EACCES, "usermod -aG uucp USER"),
+        (errno.EBUSY, "a line has one master"),
+    ],
+)
+def test_a_port_that_does_not_open_has_a_remedy(code: int, remedy: str) -> None:
+    assert remedy in not_opened(*AT, OSError(code, "no"), "uucp").remedy
+
+
+# --- what the machine says ------------------------------------------------------------------------
+
+
+def test_a_console_on_the_port_is_said_by_its_real_name() -> None:
+    asked = consoles("console=ttyAMA0,115200 console=tty1 consoleblank=0")
+    assert asked == ["ttyAMA0", "tty1"]
+    [found] = of_host(SERIAL0, asked)
+    assert "kernel writes its messages to /dev/serial0 (console=ttyAMA0)" in found.sentence
+    assert "serial-getty@ttyAMA0" in found.remedy
+    assert of_console(SERIAL0, asked) == str(found)
+    assert of_console(PORT, asked) == ""
+
+
+def test_a_login_a_foreign_program_and_a_missing_group_are_said() -> None:
+    [found] = of_host(SERIAL0, (), Process(412, "agetty"), Process(412, "agetty"))
+    assert "agetty (process 412) uses /dev/serial0 as its terminal" in found.sentence
+    assert "raspi-config" in found.remedy
+    [found] = of_host(PORT, (), None, Process(9, "minicom"))
+    assert str(found) == (
+        "minicom (process 9) has /dev/ttyUSB0 open: end it, a line has one master"
+    )
+    locked = Node("/dev/ttyUSB0", "/dev/ttyUSB0", True, usable=False, group="dialout")
+    [found] = of_host(locked)
+    assert "usermod -aG dialout USER" in found.remedy
+    [found] = of_host(Node("/dev/ttyUSB7", "/dev/ttyUSB7", False), present=["/dev/serial/by-id/a"])
+    assert "name one of those that are there (/dev/serial/by-id/a)" in found.remedy
+    assert of_host(PORT) == []
+
+
+def proc(folder: Path, pid: int, name: str, terminal: int = 0, opened: str = "") -> None:
+    one = folder / str(pid)
+    (one / "fd").mkdir(parents=True)
+    (one / "comm").write_text(name + "\n")
+    (one / "stat").write_text(f"{pid} ({name}) S 1 {pid} {pid} {terminal} -1 4194560 0 0\n")
+    if opened:
+        (one / "fd" / "3").symlink_to(opened)
+
+
+def test_processes_are_found_where_proc_has_them(tmp_path: Path) -> None:
+    proc(tmp_path, 1, "init")
+    proc(tmp_path, 40, "a ) (b", terminal=0x0440)
+    proc(tmp_path, 41, "minicom", opened="/dev/ttyUSB0")
+    (tmp_path / "self").mkdir()
+    (tmp_path / "42").mkdir()  # ended meanwhile: nothing in it
+    assert on_terminal(0x0440, tmp_path) == Process(40, "a ) (b")
+    assert on_terminal(0x0441, tmp_path) is None
+    assert on_terminal(0, tmp_path) is None
+    assert holder("/dev/ttyUSB0", tmp_path) == Process(41, "minicom")
+    assert holder("/dev/ttyUSB1", tmp_path) is None
+    assert holder("/dev/ttyUSB1", tmp_path / "none") is None
+
+
+def test_a_node_is_looked_at_through_its_links(tmp_path: Path) -> None:
+    (tmp_path / "by-id").symlink_to("/dev/null")
+    found = node(str(tmp_path / "by-id"))
+    assert (found.path, found.present, found.number) == ("/dev/null", True, 0x0103)
+    assert not node(str(tmp_path / "none")).present
+    assert names(str(tmp_path)) == [str(tmp_path / "by-id")]
+    assert names(str(tmp_path / "none")) == []
+
+
+def test_the_newer_place_of_the_board_s_settings_goes_first(tmp_path: Path) -> None:
+    assert board_config(tmp_path) is None
+    (tmp_path / "boot/firmware").mkdir(parents=True)
+    (tmp_path / "boot/config.txt").write_text("old")
+    assert board_config(tmp_path) == ("/boot/config.txt", "old")
+    (tmp_path / "boot/firmware/config.txt").write_text("new")
+    assert board_config(tmp_path) == ("/boot/firmware/config.txt", "new")
