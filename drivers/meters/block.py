@@ -1,15 +1,17 @@
 """Which registers are asked for together, and how a block of them becomes values."""
 
+import math
 import struct
 import sys
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from operator import le
 from typing import Final
 
-from drivers.meters.table import Register, RegisterMap
-from edge.core import Bad, DataError, Reason, Sample
+from drivers.meters.registers import Register, RegisterMap
+from edge.core import Bad, DataError, Quantity, Reason, Sample
 
 FORMATS: Final = {
     "u16": "H", "i16": "h", "u32": "I", "i32": "i",
@@ -23,8 +25,11 @@ REQUEST_COST: Final = (8 + 5 + 3.5 + 4.8) / 2
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Registers that one request brings. `places` are the points' places in the map."""
+    """Registers that one request brings. `places` are the places of what is in them in the map's
+    cells.
+    """
 
+    function: int
     address: int
     count: int
     places: tuple[int, ...]
@@ -34,6 +39,8 @@ class Block:
     scales: tuple[float, ...] | None  # None: every scale is 1
     lows: tuple[float, ...]
     highs: tuple[float, ...]
+    gone: tuple[frozenset[float], ...]  # values that mean: this device has not got it
+    nan_is_gone: bool
 
     def decode(self, data: bytes) -> tuple[Sample, ...]:
         """One sample per place. Raises DataError when `data` has not the length asked for."""
@@ -52,33 +59,40 @@ class Block:
         if all(map(le, self.lows, values)) and all(map(le, values, self.highs)):
             return values
         return tuple(
-            value if low <= value <= high else Bad(Reason.RANGE)
-            for low, value, high in zip(self.lows, values, self.highs, strict=True)
+            value if low <= value <= high else self._why_not(value, gone)
+            for low, value, high, gone in zip(self.lows, values, self.highs, self.gone, strict=True)
         )
+
+    def _why_not(self, value: float, gone: frozenset[float]) -> Bad:
+        missing = self.nan_is_gone if value != value else value in gone
+        return Bad(Reason.ADDRESS if missing else Reason.RANGE)
 
 
 def _scaled(value: float, scale: float) -> float:
     """A tenth is no binary number: rounded to 12 digits, 2301 tenths are 230.1 and not nearly."""
-    return value if scale == 1 else float(f"{value * scale:.12g}")
+    return value if scale == 1 else float(f"{value * scale:.12g}") + 0.0  # and no minus zero
 
 
 def block(table: RegisterMap, places: Sequence[int]) -> Block:
-    """One request for these points, which follow each other in address."""
-    chosen = [table.registers[place] for place in places]
-    address, end = chosen[0].address, chosen[-1].address + chosen[-1].words
+    """One request for these cells, which follow each other in address."""
+    cells = table.cells
+    chosen = [cells[place] for place in places]
+    address, end = chosen[0].address, chosen[-1].end
     parts, at = [], address
     for register in chosen:
         gap = register.address - at
         parts.append((f"{2 * gap}x" if gap else "", FORMATS[register.type]))
-        at = register.address + register.words
+        at = register.end
     little = table.words == "little"
     if little:
         code = "".join(kind + gap for gap, kind in reversed(parts))
     else:
         code = "".join(gap + kind for gap, kind in parts)
     scales = tuple(register.scale for register in chosen)
-    top = sys.float_info.max
+    gone = tuple(_gone(register, table.absent) for register in chosen)
+    bounds = [_bounds(register, one) for register, one in zip(chosen, gone, strict=True)]
     return Block(
+        table.asks(chosen[0]),
         address,
         end - address,
         tuple(places),
@@ -86,26 +100,72 @@ def block(table: RegisterMap, places: Sequence[int]) -> Block:
         little,
         struct.Struct(">" + code),
         None if all(scale == 1 for scale in scales) else scales,
-        tuple(max(register.point.low, -top) for register in chosen),
-        tuple(min(register.point.high, top) for register in chosen),
+        tuple(low for low, _ in bounds),
+        tuple(high for _, high in bounds),
+        gone,
+        "nan" in table.absent,
     )
 
 
-def plan(table: RegisterMap) -> list[Block]:
-    """The cheapest set of requests for all points that the meter's limit allows.
+def _gone(register: Register, absent: Sequence[str]) -> frozenset[float]:
+    """The values at the ends of its type, where these stand for none at all."""
+    if register.type[0] == "f":
+        return frozenset()
+    bits, signed = 16 * register.words, register.type[0] == "i"
+    ends = {
+        "largest": 2 ** (bits - signed) - 1,
+        "smallest": -(2 ** (bits - 1)) if signed else 0,
+    }
+    return frozenset(_scaled(ends[word], register.scale) for word in absent if word in ends)
 
-    A gap is read along where it costs less of the wire than another request. Every way to cut
-    is weighed, from the last point to the first.
+
+def _bounds(register: Register, gone: frozenset[float]) -> tuple[float, float]:
+    """Between which a value is one: finite, in its range, and not one that stands for none.
+
+    The largest value of an integer says that the register is full, and not what is measured.
     """
-    order = sorted(range(len(table.registers)), key=lambda place: table.registers[place].address)
+    top = sys.float_info.max
+    if register.type[0] != "f" and register.point.quantity is not Quantity.STATE:
+        gone = gone | _gone(register, ("largest",))
+    low = max(register.point.low, register.low, -top)
+    high = min(register.point.high, register.high, top)
+    for value in gone:
+        if value > 0:
+            high = min(high, math.nextafter(value, -math.inf))
+        elif value < 0:
+            low = max(low, math.nextafter(value, math.inf))
+    return low, high
+
+
+def plan(table: RegisterMap) -> list[Block]:
+    """The cheapest set of requests for all cells that the meter's limits allow.
+
+    A gap is read along where it costs less of the wire than another request, and is not longer
+    than the meter likes. Every way to cut is weighed, from the last cell to the first.
+    """
+    cells = table.cells
+    order = sorted(range(len(cells)), key=lambda at: (table.asks(cells[at]), cells[at].address))
+    return [
+        one
+        for _, places in groupby(order, key=lambda at: table.asks(cells[at]))
+        for one in _cut(table, list(places))
+    ]
+
+
+def _cut(table: RegisterMap, order: list[int]) -> list[Block]:
+    """The same for cells of one function, in the order of their addresses."""
+    cells = table.cells
+    gap = table.gap if table.gap is not None else table.max_registers
     best: list[tuple[float, int]] = [(0.0, 0)] * (len(order) + 1)  # cost from here on, and the cut
     for first in range(len(order) - 1, -1, -1):
-        start = table.registers[order[first]].address
+        start = before = cells[order[first]].address
         options = []
         for last in range(first, len(order)):
-            span = _end(table.registers[order[last]]) - start
-            if span > table.max_registers:
+            cell = cells[order[last]]
+            span = cell.end - start
+            if span > table.max_registers or cell.address - before > gap:
                 break
+            before = cell.end
             options.append((REQUEST_COST + span + best[last + 1][0], last + 1))
         best[first] = min(options)
     blocks, at = [], 0
@@ -117,19 +177,15 @@ def plan(table: RegisterMap) -> list[Block]:
 
 
 def runs(table: RegisterMap, places: Sequence[int]) -> list[Block]:
-    """Requests for these points that ask for nothing between them. `places` go up in address."""
+    """Requests for these cells that ask for nothing between them. `places` go up in address."""
+    cells = table.cells
     found: list[list[int]] = []
     for place in places:
-        register = table.registers[place]
+        cell = cells[place]
         if found:
-            first, last = table.registers[found[-1][0]], table.registers[found[-1][-1]]
-            joins = _end(last) == register.address
-            if joins and _end(register) - first.address <= table.max_registers:
+            first, last = cells[found[-1][0]], cells[found[-1][-1]]
+            if last.end == cell.address and cell.end - first.address <= table.max_registers:
                 found[-1].append(place)
                 continue
         found.append([place])
     return [block(table, run) for run in found]
-
-
-def _end(register: Register) -> int:
-    return register.address + register.words

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from drivers.meters.block import block
-from drivers.meters.table import RegisterMap
+from drivers.meters.registers import RegisterMap
+from drivers.meters.settle import points
 from edge.core import Bad, DataError, Reason, Sample, crc16_modbus
 
 REASONS: Final = {
@@ -25,15 +26,16 @@ def explain(table: RegisterMap, frames: Sequence[bytes]) -> dict[str, Sample]:
     """
     if not frames or len(frames) % 2:
         raise DataError(f"{len(frames)} frames: a request and its answer belong together")
-    samples: dict[str, Sample] = {}
+    cells: list[Sample | None] = [None] * len(table.cells)
     for at in range(0, len(frames), 2):
         number, asked = _open(frames[at], at)
         again, told = _open(frames[at + 1], at + 1)
         if number != again:
             raise DataError(f"frame {at + 2} answers transaction {again}, not {number}")
-        samples |= _pair(table, asked, told, at)
-    keys = [register.point.key for register in table.registers]
-    return {key: samples[key] for key in keys if key in samples}
+        for place, sample in _pair(table, asked, told, at).items():
+            cells[place] = sample
+    told_points = zip(table.registers, points(table, cells), strict=True)
+    return {register.point.key: sample for register, sample in told_points if sample is not None}
 
 
 def _open(frame: bytes, at: int) -> tuple[int, bytes]:
@@ -45,37 +47,43 @@ def _open(frame: bytes, at: int) -> tuple[int, bytes]:
     raise DataError(f"frame {at + 1} is damaged: its CRC does not match: {frame.hex(' ')}")
 
 
-def _pair(table: RegisterMap, asked: bytes, told: bytes, at: int) -> dict[str, Sample]:
-    if len(asked) != 6 or asked[1] != table.function:
+def _pair(table: RegisterMap, asked: bytes, told: bytes, at: int) -> dict[int, Sample]:
+    cells, who = table.cells, table.identity
+    functions = {table.asks(cell) for cell in cells} | ({who.function} if who else set())
+    if len(asked) != 6 or asked[1] not in functions:
         raise DataError(
             f"frame {at + 1} is no request that {table.name} is asked"
-            f" (function {table.function}, 6 bytes and CRC)"
+            f" (function {' or '.join(map(str, sorted(functions)))}, 6 bytes and CRC)"
         )
     unit, function, address, count = struct.unpack(">BBHH", asked)
     places = sorted(
         (
             place
-            for place, register in enumerate(table.registers)
-            if address <= register.address and register.address + register.words <= address + count
+            for place, cell in enumerate(cells)
+            if table.asks(cell) == function
+            and address <= cell.address
+            and cell.end <= address + count
         ),
-        key=lambda place: table.registers[place].address,
+        key=lambda place: cells[place].address,
     )
-    if not places:
+    serial = who is not None and (who.function, who.address) == (function, address)
+    if not places and not serial:
         raise DataError(
             f"frame {at + 1} asks for {count} registers from {address:#06x}:"
             f" {table.name} has no point there",
             Reason.ADDRESS,
         )
-    keys = [table.registers[place].point.key for place in places]
     if told[0] != unit:
         raise DataError(f"frame {at + 2} is from unit {told[0]}, unit {unit} was asked")
     if told[1] == function | 0x80 and len(told) == 3:
         refused: Sample = Bad(REASONS.get(told[2], Reason.FAULT))
-        return dict.fromkeys(keys, refused)
+        return dict.fromkeys(places, refused)
     if told[1] != function or len(told) != 3 + 2 * count or told[2] != 2 * count:
         raise DataError(
             f"frame {at + 2} does not answer frame {at + 1}: {count} registers were asked"
         )
+    if not places:
+        return {}
     one = block(table, places)
     skip = 3 + 2 * (one.address - address)
-    return dict(zip(keys, one.decode(told[skip : skip + 2 * one.count]), strict=True))
+    return dict(zip(places, one.decode(told[skip : skip + 2 * one.count]), strict=True))

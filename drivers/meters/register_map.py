@@ -1,50 +1,105 @@
 """Any Modbus device that can be told as a table of registers.
 
 The table is a TOML file beside this module; adding a meter needs no Python. `table` reads it,
-`block` plans the requests, `conversation` explains recorded ones; here is the device itself.
+`block` plans the requests, `settle` applies ratios, `conversation` explains recorded requests;
+here is the device itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
+from drivers.meters import settle
 from drivers.meters.block import Block, block, plan, runs
 from drivers.meters.conversation import explain
-from drivers.meters.table import Register, RegisterMap, load, parse, tables
-from edge.core import Bad, BusError, DataError, ModbusBus, Point, Reason, Sample
+from drivers.meters.registers import POSITIVE, Register, RegisterMap
+from drivers.meters.table import MAX_AMPS, load, parse, tables
+from edge.core import Bad, BusError, Condition, DataError, ModbusBus, Point, Reason, Sample
+from edge.core.driver import Option
 
-__all__ = ["ModbusDevice", "Register", "RegisterMap", "explain", "load", "parse", "tables"]
+__all__ = [
+    "ModbusDevice", "Register", "RegisterMap", "explain", "load", "options", "parse", "tables",
+]  # fmt: skip
+
+AGAIN: Final = 100  # readings after which the serial number is asked for again
+TRIES: Final = 3  # readings in a row in which it may be busy or damaged
+
+
+def options(table: RegisterMap | None) -> dict[str, Option]:
+    """What a configuration may say to this meter beside its bus.
+
+    None is a table with mistakes: what any may be told, for it is the table that is wrong.
+    """
+    found = {"unit": Option(int, low=1, high=247, text="its address on the bus")}
+    if table is None or table.amps:
+        found["amps"] = Option(
+            float,
+            float(table.amps) if table else 1.0,
+            low=1,
+            high=MAX_AMPS,
+            text="the rated current, of current transformers the primary one: the ranges of"
+            " currents, powers and energies follow it, values do not",
+        )
+    found["positive"] = Option(
+        str,
+        "import",
+        choices=POSITIVE,
+        text='which way the meter counts as positive; with "export" power and reactive power'
+        " change their sign, so that import is positive everywhere",
+    )
+    return found
 
 
 @dataclass(slots=True)
 class ModbusDevice:
-    """A `Polled` device that interprets a register map. `unit` is its address on the bus.
+    """A `Polled` and `Telling` device that interprets a register map; `unit` is its address.
 
     A block that fails is bad for its own points, as long as another block answers. Registers
-    that the device does not have are found once, and left alone until it is opened again.
+    that the device does not have are found once, and left alone until it is opened again. Its
+    serial number is asked for with the first reading that it answers, so that a silent device
+    costs the line no second time-out. `amps` 0 is what the table says.
     """
 
     bus: ModbusBus
     map: RegisterMap
     unit: int = 1
+    amps: float = 0.0
+    positive: str = "import"
     points: Sequence[Point] = field(init=False)
+    identity: str = field(init=False, default="")
+    health: Mapping[Condition, str] = field(init=False, default_factory=dict)
+    _cells: int = field(init=False, repr=False)
+    _plain: bool = field(init=False, repr=False)  # neither ratios nor conditions
     _blocks: list[Block] = field(init=False, repr=False)
     _refused: set[int] = field(init=False, repr=False, default_factory=set)
     # it has refused everything: until it answers something, no block is taken apart again
     _stranger: bool = field(init=False, repr=False, default=False)
+    _until_asked: int = field(init=False, repr=False, default=0)  # readings; -1: never again
+    _tries: int = field(init=False, repr=False, default=0)
 
     def __post_init__(self) -> None:
-        self.points = tuple(register.point for register in self.map.registers)
-        self._blocks = plan(self.map)
+        table = self.map.rated(self.amps) if self.amps else self.map
+        self.map = table = table.counting(self.positive)
+        self.points = tuple(register.point for register in table.registers)
+        self._cells = len(table.cells)
+        self._plain = not table.ratios and not table.signs
+        self._fresh()
 
-    async def open(self) -> None:
-        """Nothing on the wire; what an earlier device refused is asked for again."""
+    def _fresh(self) -> None:
+        """Nothing is known of what is on the wire."""
         self._blocks = plan(self.map)
         self._refused.clear()
         self._stranger = False
+        self._until_asked, self._tries = 0 if self.map.identity else -1, 0
+
+    async def open(self) -> None:
+        """Nothing on the wire; what an earlier device refused is asked for again."""
+        self._fresh()
+        self.identity, self.health = "", {}
 
     async def read(self) -> tuple[Sample, ...]:
         """All points. Raises BusError when nobody is there, DataError when nothing was usable."""
-        samples: list[Sample] = [Bad(Reason.SILENT)] * len(self.points)
+        samples: list[Sample] = [Bad(Reason.SILENT)] * self._cells
         for place in self._refused:
             samples[place] = Bad(Reason.ADDRESS)
         answered = False
@@ -67,17 +122,42 @@ class ModbusDevice:
                 samples[place] = sample
         if answered:
             self._stranger = False
+            if self._until_asked >= 0 and not isinstance(error, BusError):
+                await self._identify()
         elif error is not None:
-            if (
-                not self._blocks
-            ):  # it refused all: another kind of meter, or one that will be changed
-                await self.open()
+            if not self._blocks:  # it refused all: another kind of meter, or one to be changed
+                self._fresh()
                 self._stranger = True
             raise error
-        return tuple(samples)
+        return tuple(samples) if self._plain else self._settled(samples)
 
     async def close(self) -> None:
         """Nothing to release: the bus belongs to all."""
+
+    def _settled(self, samples: list[Sample]) -> tuple[Sample, ...]:
+        self.health = settle.conditions(self.map, samples)
+        found = settle.points(self.map, samples)
+        return tuple(sample for sample in found if sample is not None)
+
+    async def _identify(self) -> None:
+        """Ask for the serial number, if it is time to. Without it the meter is as good."""
+        where = self.map.identity
+        if where is None or self._until_asked > 0:
+            self._until_asked -= 1
+            return
+        try:
+            data = await self.bus.read_registers(
+                self.unit, where.function, where.address, where.words
+            )
+        except BusError:
+            self._until_asked = -1  # it answers all but this: that would be a time-out each time
+        except DataError as error:
+            self._tries += 1
+            again = error.reason in (Reason.BUSY, Reason.CRC) and self._tries < TRIES
+            self._until_asked = 0 if again else -1
+        else:
+            self.identity = settle.serial(where, self.map.words, data)
+            self._until_asked, self._tries = AGAIN - 1, 0
 
     async def _block(self, one: Block) -> tuple[Sample, ...]:
         try:
@@ -89,7 +169,7 @@ class ModbusDevice:
         return one.decode(data)
 
     async def _ask(self, one: Block) -> bytes:
-        return await self.bus.read_registers(self.unit, self.map.function, one.address, one.count)
+        return await self.bus.read_registers(self.unit, one.function, one.address, one.count)
 
     async def _split(self, one: Block, error: DataError) -> tuple[Sample, ...]:
         """Ask for each point of a refused block alone, and remember which ones are there."""

@@ -1,62 +1,44 @@
-"""Reads a register map from its table, and says of each mistake what would be right."""
+"""Reads a register map from its table, and says of each mistake where it is and what is right.
 
-import math
+Tables of one's own are in /etc/kerbstone/meters, or where KERBSTONE_METERS points to.
+"""
+
+import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeVar
 
-from edge.core import ConfigError, Kind, Point, Quantity
+from drivers.meters.fields import choices, is_int, strangers
+from drivers.meters.lines import line_of, lines
+from drivers.meters.registers import Register, RegisterMap
+from drivers.meters.rows import FUNCTIONS, identity_row, point_row, ratio_row, sign_row
+from edge.core import ConfigError
 
 HERE: Final = Path(__file__).parent
-SITE: Final = Path("/etc/kerbstone/meters")  # tables of one's own; they go before ours
+VARIABLE: Final = "KERBSTONE_METERS"
+SITE: Final = Path(os.environ.get(VARIABLE) or "/etc/kerbstone/meters")  # these go before ours
+FILE_LIMIT: Final = 128 * 1024  # bytes; our longest has 12 kB
+NAMES: Final = "[!._]*.toml"
+PLACE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
-WORDS: Final = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2, "u64": 4, "i64": 4, "f64": 4}
-QUANTITIES: Final = {quantity.label: quantity for quantity in Quantity}
-KINDS: Final = {kind.value: kind for kind in Kind}
-TOTALS: Final = (Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.APPARENT_ENERGY)
-HEAD_KEYS: Final = ("maker", "model", "function", "words", "max_registers", "points")
-ROW_KEYS: Final = (
-    "address", "type", "quantity", "low", "high", "scale", "kind", "resolution",
+HEAD_KEYS: Final = (
+    "maker", "model", "function", "words", "max_registers", "gap", "line", "amps", "absent",
+    "identity", "ratios", "conditions", "points",
 )  # fmt: skip
+ABSENT: Final = ("largest", "smallest", "nan")
 MAX_REGISTERS: Final = 125  # by the protocol
+MAX_AMPS: Final = 100_000
 
-
-@dataclass(frozen=True, slots=True)
-class Register:
-    """Where a point lives and how it is told: raw value of `type`, times `scale`."""
-
-    point: Point
-    address: int
-    type: str
-    scale: float = 1.0
-
-    @property
-    def words(self) -> int:
-        """Registers of 16 bits that it takes."""
-        return WORDS[self.type]
-
-
-@dataclass(frozen=True, slots=True)
-class RegisterMap:
-    """A whole device, as read from its file. `words` is the order inside long values."""
-
-    name: str
-    maker: str
-    model: str
-    function: int
-    words: str
-    max_registers: int
-    registers: tuple[Register, ...]
+Row = TypeVar("Row")
 
 
 def tables() -> dict[str, Path]:
-    """Every table that there is: driver name -> file."""
-    return {path.stem: path for place in (HERE, SITE) for path in sorted(place.glob("*.toml"))}
+    """Every table that there is: driver name -> file. Nothing is read."""
+    return {path.stem: path for place in (HERE, SITE) for path in sorted(place.glob(NAMES))}
 
 
 def load(name: str) -> RegisterMap:
@@ -64,42 +46,56 @@ def load(name: str) -> RegisterMap:
     found = tables()
     if name not in found:
         raise ConfigError(f"no meter is called {name!r}; known are {', '.join(sorted(found))}")
+    return parse(_text(found[name]), found[name])
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():  # a pipe would keep us waiting for its writer
+        raise ConfigError(f"{path} is not a file; remove it, or put a table there")
     try:
-        text = found[name].read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{found[name]} cannot be read: {error}") from error
-    return parse(text, found[name])
+        with path.open("rb") as file:
+            data = file.read(FILE_LIMIT + 1)
+        if len(data) > FILE_LIMIT:
+            raise ConfigError(f"{path} has more than {FILE_LIMIT // 1024} kB; this is no table")
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: this line is not UTF-8 text") from error
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}; the gateway's user must be allowed to"
+        ) from error
 
 
+@lru_cache(maxsize=64)
 def parse(text: str, path: Path) -> RegisterMap:
     """A table from its text; `path` names it in errors. Raises ConfigError with all mistakes."""
-    try:
-        doc = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
+    doc = _document(text, path)
     wrong: list[str] = []
     _head(doc, wrong)
-    registers: list[Register] = []
-    rows = doc.get("points")
-    if not isinstance(rows, dict) or not rows:
+    identity = None
+    if "identity" in doc:
+        bad: list[str] = []
+        identity = identity_row(doc["identity"], doc.get("function"), bad)
+        wrong += [f"identity: {mistake}" for mistake in bad]
+    ratios = _rows(doc, "ratios", ratio_row, wrong)
+    signs = _rows(doc, "conditions", sign_row, wrong)
+    if not isinstance(doc.get("points"), dict) or not doc["points"]:
         wrong.append("[points] is missing: one row per value, key = { address = ..., ... }")
-        rows = {}
-    for key, row in rows.items():
-        mistakes: list[str] = []
-        register = _register(key, row, mistakes)
-        if register is not None:
-            registers.append(register)
-        wrong += [f"point {key}: {mistake}" for mistake in mistakes]
-    wrong += _overlaps(registers)
+    points = _rows(doc, "points", lambda key, row, bad: point_row(key, row, ratios, bad), wrong)
+    cells = {f"points.{key}": register for key, register in points.items()}
+    cells |= {f"ratios.{key}": register for key, register in ratios.items()}
+    cells |= {f"conditions.{key}": sign.register for key, sign in signs.items()}
+    wrong += _overlaps(cells, doc.get("function"))
     limit = doc.get("max_registers")
     if isinstance(limit, int):
         wrong += [
-            f"point {r.point.key}: needs {r.words} registers, max_registers allows {limit}"
-            for r in registers
-            if r.words > limit
+            f"{key}: needs {cell.words} registers, max_registers allows {limit}"
+            for key, cell in cells.items()
+            if cell.words > limit
         ]
     if wrong:
-        raise ConfigError("\n".join(f"{path}: {mistake}" for mistake in wrong))
+        raise ConfigError("\n".join(_placed(text, path, wrong)))
     return RegisterMap(
         path.stem,
         doc["maker"],
@@ -107,104 +103,99 @@ def parse(text: str, path: Path) -> RegisterMap:
         doc["function"],
         doc["words"],
         doc["max_registers"],
-        tuple(registers),
+        tuple(points.values()),
+        line=doc.get("line", ""),
+        gap=doc.get("gap"),
+        absent=tuple(doc.get("absent", ())),
+        amps=doc.get("amps", 0.0),
+        identity=identity,
+        ratios=ratios,
+        signs=tuple(signs.values()),
     )
 
 
+def _document(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = PLACE.search(str(error))
+        line = found[1] if found and found[1] else text.rstrip().count("\n") + 1
+        told = PLACE.sub("", str(error))
+        raise ConfigError(f"{path}:{line}: this is not TOML: {told}") from error
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits; a list in a list in a
+        raise ConfigError(f"{path}: a number is too long or lists are nested too deeply") from error
+
+
+def _rows(
+    doc: Mapping[str, Any],
+    section: str,
+    read: Callable[[str, Any, list[str]], Row | None],
+    wrong: list[str],
+) -> dict[str, Row]:
+    rows = doc.get(section, {})
+    if not isinstance(rows, dict):
+        wrong.append(f"[{section}] must be a section of rows")
+        return {}
+    found: dict[str, Row] = {}
+    for key, row in rows.items():
+        mistakes: list[str] = []
+        one = read(key, row, mistakes)
+        if one is not None:
+            found[key] = one
+        wrong += [f"{section}.{key}: {mistake}" for mistake in mistakes]
+    return found
+
+
 def _head(doc: Mapping[str, Any], wrong: list[str]) -> None:
-    wrong += _strangers(doc, HEAD_KEYS)
+    wrong += strangers(doc, HEAD_KEYS)
     for key in ("maker", "model"):
         if not isinstance(doc.get(key), str) or not doc[key]:
             wrong.append(f'{key} must be a name, as in {key} = "Eastron"')
-    if doc.get("function") not in (3, 4):
+    if doc.get("function") not in FUNCTIONS:
         wrong.append("function must be 3 (holding registers) or 4 (input registers)")
     if doc.get("words") not in ("big", "little"):
         wrong.append('words must be "big" (high word first) or "little" (low word first)')
     limit = doc.get("max_registers")
-    if not _is_int(limit) or not 1 <= limit <= MAX_REGISTERS:
+    if not is_int(limit) or not 1 <= limit <= MAX_REGISTERS:
         wrong.append(
             f"max_registers must be 1..{MAX_REGISTERS}: what the meter gives in one answer"
         )
+    gap = doc.get("gap", 0)
+    if not is_int(gap) or not 0 <= gap <= MAX_REGISTERS:
+        wrong.append(
+            f"gap must be 0..{MAX_REGISTERS}: registers without a point that may be read along"
+        )
+    line = doc.get("line", "9600 8N1")
+    if not isinstance(line, str) or not re.fullmatch(r"\d{3,6} 8[NEO][12]", line):
+        wrong.append('line must be how the meter leaves the factory, as in line = "9600 8N1"')
+    amps = doc.get("amps", 1)
+    if not (is_int(amps) or isinstance(amps, float)) or not 0 < amps <= MAX_AMPS:
+        wrong.append("amps must be a number above 0: the largest current the ranges were made for")
+    choices(doc, "absent", ABSENT, wrong)
 
 
-def _register(key: str, row: Any, wrong: list[str]) -> Register | None:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", key):
-        wrong.append("a key is lower case letters, digits and _, and begins with a letter")
-    if not isinstance(row, dict):
-        wrong.append('must be a row: { address = 0x0000, type = "f32", quantity = "voltage", ... }')
-        return None
-    wrong += _strangers(row, ROW_KEYS)
-    kind = _choice(row, "type", WORDS, wrong)
-    quantity = _choice(row, "quantity", QUANTITIES, wrong)
-    address = row.get("address")
-    words = WORDS[kind] if kind else 1
-    if not _is_int(address) or not 0 <= address <= 0x10000 - words:
-        wrong.append(f"address must be 0..{0x10000 - words:#06x}, as it goes over the wire")
-    low, high = (_number(row, name, wrong, required=True) for name in ("low", "high"))
-    if low is not None and high is not None and not low < high:
-        wrong.append(f"low must be below high, not {low:g} and {high:g}")
-    scale = _number(row, "scale", wrong) if "scale" in row else 1.0
-    if scale == 0:
-        wrong.append("scale must not be 0: value = register * scale")
-    resolution = _number(row, "resolution", wrong) if "resolution" in row else 0.0
-    if "resolution" in row and resolution is not None and resolution <= 0:
-        wrong.append("resolution must be above 0, in the unit of the quantity")
-    is_total = quantity is not None and QUANTITIES[quantity] in TOTALS
-    if is_total and "kind" not in row:
-        wrong.append('kind is missing: "total" for a register that only grows, else "gauge"')
-    grows = _choice(row, "kind", KINDS, wrong) if "kind" in row else "gauge"
-    if wrong or kind is None or quantity is None or grows is None or low is None or high is None:
-        return None
-    point = Point(key, QUANTITIES[quantity], low, high, resolution or 0.0, KINDS[grows])
-    return Register(point, row["address"], kind, scale or 1.0)
+def _overlaps(cells: Mapping[str, Register], function: Any) -> list[str]:
+    def place(key: str) -> tuple[int, int]:
+        return cells[key].function or function or 0, cells[key].address
 
-
-def _choice(
-    row: Mapping[str, Any], name: str, known: Mapping[str, Any], wrong: list[str]
-) -> str | None:
-    value = row.get(name)
-    if isinstance(value, str) and value in known:
-        return value
-    hint = get_close_matches(str(value), known, 1)
-    meant = f"; did you mean {hint[0]!r}?" if hint else ""
-    said = f"not {value!r}" if name in row else "and is missing"
-    wrong.append(f"{name} must be one of {', '.join(known)}, {said}{meant}")
-    return None
-
-
-def _number(
-    row: Mapping[str, Any], name: str, wrong: list[str], required: bool = False
-) -> float | None:
-    value = row.get(name)
-    if (_is_int(value) or isinstance(value, float)) and math.isfinite(value):
-        return value
-    if name in row or required:
-        why = "" if name in row else ", and is missing"
-        wrong.append(f"{name} must be a finite number in the unit of the quantity{why}")
-    return None
-
-
-def _is_int(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _strangers(row: Mapping[str, Any], known: Iterable[str]) -> list[str]:
     wrong = []
-    for key in row:
-        if key not in known:
-            hint = get_close_matches(key, known, 1)
-            meant = f"; did you mean {hint[0]!r}?" if hint else f"; known are {', '.join(known)}"
-            wrong.append(f"{key} is not known here{meant}")
-    return wrong
-
-
-def _overlaps(registers: list[Register]) -> list[str]:
-    wrong = []
-    by_address = sorted(registers, key=lambda register: register.address)
-    for one, other in pairwise(by_address):
-        if one.address + one.words > other.address:
+    for key, other in pairwise(sorted(cells, key=place)):
+        one, two = cells[key], cells[other]
+        if place(key)[0] == place(other)[0] and one.end > two.address:
             wrong.append(
-                f"point {other.point.key}: its address {other.address:#06x} lies inside"
-                f" {one.point.key} ({one.type} at {one.address:#06x})"
+                f"{other}: its address {two.address:#06x} lies inside"
+                f" {key} ({one.type} at {one.address:#06x})"
             )
     return wrong
+
+
+def _placed(text: str, path: Path, wrong: list[str]) -> list[str]:
+    """Each mistake behind file and line. It begins with its key, or with its row and a key."""
+    found = lines(text)
+    placed = []
+    for mistake in wrong:
+        row, colon, rest = mistake.partition(": ")
+        key = (*row.split("."), rest.partition(" ")[0]) if colon else (mistake.partition(" ")[0],)
+        line = line_of(found, key)
+        placed.append((line, f"{path}:{line}: {mistake}" if line else f"{path}: {mistake}"))
+    return [mistake for _, mistake in sorted(placed, key=lambda one: one[0])]

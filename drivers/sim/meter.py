@@ -2,6 +2,7 @@
 
     python -m drivers.sim.meter --table sdm630 --pty --link /tmp/meters --baud 9600
     python -m drivers.sim.meter --table sdm120 --tcp 127.0.0.1:5020 --units 1-10
+    python -m drivers.sim.meter --table sunspec --model 213 --tcp 127.0.0.1:5020
 
 It prints one line of JSON when it is ready (`pty` or `host` and `port`), and at SIGTERM one more
 with what each unit's registers hold.
@@ -16,10 +17,12 @@ from typing import get_args
 
 from drivers.sim.meter_line import MeterLine
 from drivers.sim.meter_load import Load
-from drivers.sim.meter_slave import Fault, Kind, Slave
+from drivers.sim.meter_slave import FAULTS, Fault, Kind, Slave, Values
 from drivers.sim.meter_tcp import MeterTcp
+from drivers.sim.meter_unit import Unit
+from drivers.sim.sunspec import SunSpec
 
-__all__ = ["Fault", "Load", "MeterLine", "MeterTcp", "Slave", "main"]
+__all__ = ["FAULTS", "Fault", "Load", "MeterLine", "MeterTcp", "Slave", "SunSpec", "Unit", "main"]
 
 
 def units(text: str) -> list[int]:
@@ -43,7 +46,8 @@ def fault(text: str) -> tuple[int, Fault]:
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m drivers.sim.meter", description=__doc__)
-    parser.add_argument("--table", default="sdm630", help="name of a table in drivers/meters")
+    parser.add_argument("--table", default="sdm630", help="a driver, or sunspec")
+    parser.add_argument("--model", type=int, default=203, help="of sunspec: 201..204, 211..214")
     parser.add_argument("--units", type=units, default=[1], help="such as 1 or 1,3-5")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--pty", action="store_true", help="a pseudo-terminal with true wire time")
@@ -58,9 +62,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--fault", type=fault, action="append", default=[], metavar="UNIT:KIND")
     options = parser.parse_args(arguments)
 
-    slaves = {unit: _slave(options, unit) for unit in options.units}
-    for unit, trouble in options.fault:
-        slaves[unit].fault = trouble
+    slaves = {number: _unit(options, number) for number in options.units}
+    for number, trouble in options.fault:
+        slaves[number].fault = trouble
     stop = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # the threads inherit it: sigwait gets them
     server = _server(options, slaves)
@@ -74,16 +78,25 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _slave(options: argparse.Namespace, unit: int) -> Slave:
+def _unit(options: argparse.Namespace, number: int) -> Unit:
     if options.values:
-        return Slave(options.table, json.loads(options.values.read_text("utf-8")), serial=unit)
-    probe = Slave(options.table, {})
-    load = Load(phases=3 if "voltage_l2" in probe.table["points"] else 1)
+        values = json.loads(options.values.read_text("utf-8"))
+        return _device(options, values, number)
+    phases = 3
+    if options.table != "sunspec":
+        phases = 3 if "voltage_l2" in Slave(options.table, {}).table["points"] else 1
+    load = Load(phases)
     load.reset(options.kwh)
-    return Slave(options.table, load.values, serial=unit)
+    return _device(options, load.values, number)
 
 
-def _server(options: argparse.Namespace, slaves: dict[int, Slave]) -> MeterLine | MeterTcp:
+def _device(options: argparse.Namespace, values: Values, number: int) -> Unit:
+    if options.table == "sunspec":
+        return SunSpec(values, options.model, serial=str(number))
+    return Slave(options.table, values, serial=number)
+
+
+def _server(options: argparse.Namespace, slaves: dict[int, Unit]) -> MeterLine | MeterTcp:
     if options.tcp:
         host, _, port = options.tcp.rpartition(":")
         return MeterTcp(slaves, host, int(port), options.turnaround or 0.0).start()

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from drivers.sim.meter_slave import Reply, Slave
+from drivers.sim.meter_unit import Reply, Unit
 
 STEP_NS: Final = 1_000_000  # bytes that are due within a millisecond leave together
 POLL_S: Final = 5.0
@@ -45,7 +45,7 @@ class MeterLine:
 
     def __init__(
         self,
-        slaves: Mapping[int, Slave],
+        slaves: Mapping[int, Unit],
         baud: int = 9600,
         parity: str = "N",
         stop: int = 1,

@@ -30,7 +30,7 @@ class Load:
     """A load behind a meter of one or three phases.
 
     `amps` gives the currents at a time (s since the start), negative ones flow out. `values()`
-    brings everything up to the clock's time and tells all points that Eastron meters have.
+    brings everything up to the clock's time and tells all points that meters with tables have.
     """
 
     def __init__(
@@ -123,6 +123,8 @@ class Load:
             out[name] = sum(self.totals[name])
         for name in ("energy", "reactive_energy"):
             out[f"{name}_total"] = out[f"{name}_import"] + out[f"{name}_export"]
+        out["energy_import_partial"] = out["energy_import_fine"] = out["energy_import"]
+        out["apparent_power_demand"] = self._demand_w / self.power_factor
         if self.phases == 3:
             out |= self._between(now)
         return out
@@ -142,5 +144,5 @@ class Load:
         out["current_sum"] = sum(amps)
         neutral = math.fsum(i * i for i in amps) - amps[0] * amps[1]
         neutral -= amps[1] * amps[2] + amps[2] * amps[0]
-        out["current_n"] = math.sqrt(max(0.0, neutral))
+        out["current_n"] = out["current_vector_sum"] = math.sqrt(max(0.0, neutral))
         return out

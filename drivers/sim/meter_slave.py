@@ -1,155 +1,123 @@
-"""One simulated Modbus unit: its registers, and how it answers. With an encoder of its own.
+"""One simulated meter: the registers of a table, and what they hold. With an encoder of its own.
 
 It reads the same tables as the driver, and shares no code with it: a mistake on one side must
 not be hidden by the same one on the other.
 """
 
 import math
+import os
 import struct
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from drivers.sim.meter_unit import FAULTS, Fault, Image, Kind, Reply, Unit, Values, put
+
+__all__ = ["FAULTS", "Fault", "Kind", "Reply", "Slave", "Values"]
+
 TABLES: Final = Path(__file__).parent.parent / "meters"
-SERIAL_ADDRESS: Final = 0xFC00  # holding registers of Eastron's serial number, 32 bits
+SITE: Final = Path(os.environ.get("KERBSTONE_METERS") or "/etc/kerbstone/meters")
 PACK: Final = {
     "u16": "H", "i16": "h", "u32": "L", "i32": "l",
     "u64": "Q", "i64": "q", "f32": "f", "f64": "d",
 }  # fmt: skip
 
-Values = Mapping[str, float] | Callable[[], Mapping[str, float]]
-Kind = Literal["silent", "crc", "exception", "noise", "late", "foreign", "cut"]
 
+class Slave(Unit):
+    """A meter as its table (a name, a file, or a parsed document) tells it; `values` per point.
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """How a unit misbehaves, for so many answers (None: until told otherwise)."""
-
-    kind: Kind
-    times: int | None = None
-    code: int = 4  # of an exception
-    seconds: float = 1.0  # of a late answer, beyond its turnaround
-    noise: bytes = b"\x00\xff\x81"  # before the answer
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What goes back, before check sum or header. `unit` may be a foreign one."""
-
-    unit: int
-    pdu: bytes
-    before: bytes = b""
-    spoilt: bool = False
-    cut: bool = False
-    late_s: float = 0.0
-
-
-class Slave:
-    """A meter as its table (a name, or a parsed document) tells it, holding `values` per point.
-
-    `gaps` says what registers between the points are: "zero", as Eastron's are, or "refuse".
+    A value is what is in the network, in the unit of its quantity: the meter divides by its
+    ratios, which are among the values by their names ("ct": 40; 1 without). None is a value that
+    this meter has not: what its table calls absent, or else a zero. A condition is raised by its
+    name ("phases": -1 is what the register then holds). `gaps` says what registers between the
+    points are: "zero", as Eastron's are, or "refuse".
     """
 
     def __init__(
         self,
-        table: str | Mapping[str, Any],
+        table: str | Path | Mapping[str, Any],
         values: Values,
         serial: int = 12_345_678,
         gaps: Literal["zero", "refuse"] = "zero",
     ) -> None:
         if isinstance(table, str):
-            table = tomllib.loads((TABLES / f"{table}.toml").read_text(encoding="utf-8"))
-        self.table, self.values, self.serial, self.gaps = table, values, serial, gaps
-        self.fault: Fault | None = None
-        self.missing: set[str] = set()  # points that this device does not have
-        self.requests = 0
+            own = SITE / f"{table}.toml"
+            table = own if own.exists() else TABLES / own.name
+        if isinstance(table, Path):
+            table = tomllib.loads(table.read_text(encoding="utf-8"))
+        super().__init__(table["max_registers"], gaps)
+        self.table, self.values, self.serial = table, values, serial
+        self.missing: set[str] = set()  # points that this device refuses
 
     def swap(self, serial: int) -> None:
         """Another meter of the same type; its registers are what `values` gives from now on."""
         self.serial = serial
 
     def held(self) -> dict[str, float]:
-        """What the registers hold now, per point, before encoding."""
-        now = self.values() if callable(self.values) else self.values
-        return {key: float(now.get(key, 0.0)) for key in self.table["points"]}
+        """What the registers stand for now, per point; a value that is absent is 0."""
+        now = self._now()
+        return {key: float(now.get(key) or 0.0) for key in self.table["points"]}
 
-    def answer(self, unit: int, pdu: bytes) -> Reply | None:
-        """The reply to a request for this unit; None: it stays silent."""
-        self.requests += 1
-        fault = self._misbehave()
-        if fault is not None and fault.kind == "silent":
-            return None
-        told = self._read(pdu)
-        if fault is None:
-            return Reply(unit, told)
-        match fault.kind:
-            case "exception":
-                return Reply(unit, bytes((pdu[0] | 0x80, fault.code)))
-            case "noise":
-                return Reply(unit, told, before=fault.noise)
-            case "late":
-                return Reply(unit, told, late_s=fault.seconds)
-            case "foreign":
-                return Reply(unit % 247 + 1, told)
-            case "crc":
-                return Reply(unit, told, spoilt=True)
-            case _:
-                return Reply(unit, told, cut=True)
-
-    def _misbehave(self) -> Fault | None:
-        fault = self.fault
-        if fault is not None and fault.times is not None:
-            left = fault.times - 1
-            self.fault = (
-                Fault(fault.kind, left, fault.code, fault.seconds, fault.noise) if left else None
-            )
-        return fault
-
-    def _read(self, pdu: bytes) -> bytes:
-        function = pdu[0]
-        if function not in (3, 4) or len(pdu) != 5:
-            return bytes((function | 0x80, 1))
-        address, count = int.from_bytes(pdu[1:3], "big"), int.from_bytes(pdu[3:5], "big")
-        if not 1 <= count <= self.table["max_registers"]:
-            return bytes((function | 0x80, 3))
-        image = self._image(function)
-        hole = self._hole(image, address, address + count)
-        words = b"".join(
-            image[at][1] if at in image else hole for at in range(address, address + count)
-        )
-        ends = (image.get(address, (0, b""))[0], image.get(address + count, (0, b""))[0])
-        if len(words) != 2 * count or any(ends):  # a hole, or a value cut in two
-            return bytes((function | 0x80, 2))
-        return bytes((function, 2 * count)) + words
-
-    def _hole(self, image: Mapping[int, tuple[int, bytes]], first: int, end: int) -> bytes:
-        """What a register without a point holds; b"" when there is none to be read."""
-        inside = bool(image) and min(image) <= first and end <= max(image) + 1
-        return b"\0\0" if self.gaps == "zero" and inside else b""
-
-    def _image(self, function: int) -> dict[int, tuple[int, bytes]]:
-        """Register -> (its place inside its value, its two bytes)."""
+    def image(self, function: int) -> Image:
+        """Registers that hold points, ratios, conditions and the serial number."""
         image: dict[int, tuple[int, bytes]] = {}
-        if function == 3:
-            self._put(image, SERIAL_ADDRESS, struct.pack(">L", self.serial))
-        if function != self.table["function"]:
-            return image
-        now = self.held()
+        now = self._now()
+        ratios = self.table.get("ratios", {})
         for key, row in self.table["points"].items():
-            if key in self.missing:
-                continue
-            raw: float = now[key] / row.get("scale", 1)
-            if row["type"][0] != "f":
-                raw = math.floor(raw + 0.5)
-            coded = struct.pack(">" + PACK[row["type"]], raw)
-            if self.table["words"] == "little":
-                coded = b"".join(coded[i : i + 2] for i in range(len(coded) - 2, -1, -2))
-            self._put(image, row["address"], coded)
+            if key not in self.missing and self._reads(row, function):
+                put(image, row["address"], self._coded(row, now.get(key, 0.0), now))
+        for key, row in ratios.items():
+            if key not in self.missing and self._reads(row, function):
+                put(image, row["address"], self._coded(row, now.get(key, 1.0), now))
+        for key, row in self.table.get("conditions", {}).items():
+            if self._reads(row, function):
+                put(image, row["address"], self._coded(row, now.get(key, row["normal"]), now))
+        who = self.table.get("identity")
+        if who is not None and self._reads(who, function):
+            put(image, who["address"], self._serial(who))
         return image
 
-    @staticmethod
-    def _put(image: dict[int, tuple[int, bytes]], address: int, coded: bytes) -> None:
-        for i in range(0, len(coded), 2):
-            image[address + i // 2] = (i // 2, coded[i : i + 2])
+    def _now(self) -> Mapping[str, float | None]:
+        return self.values() if callable(self.values) else self.values
+
+    def _reads(self, row: Mapping[str, Any], function: int) -> bool:
+        return bool(row.get("function", self.table["function"]) == function)
+
+    def _coded(
+        self, row: Mapping[str, Any], value: float | None, now: Mapping[str, float | None]
+    ) -> bytes:
+        kind = row["type"]
+        if value is None:
+            return self._ordered(self._absent(kind))
+        raw: float = value / row.get("scale", 1)
+        for ratio in row.get("times", ()):
+            raw /= now.get(ratio) or 1.0
+        if kind[0] != "f":
+            bits = 8 * struct.calcsize(">" + PACK[kind])
+            low, high = (
+                (0, 2**bits - 1) if kind[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+            )
+            raw = min(max(math.floor(raw + 0.5), low), high)  # it cannot show more
+        return self._ordered(struct.pack(">" + PACK[kind], raw))
+
+    def _absent(self, kind: str) -> bytes:
+        """What stands for no value: all ones, 0x7F and ones, 0x80 and zeros, or a quiet NaN."""
+        size, words = struct.calcsize(">" + PACK[kind]), self.table.get("absent", ())
+        if kind[0] == "f":
+            return struct.pack(">" + PACK[kind], math.nan if "nan" in words else 0.0)
+        if "largest" in words:
+            return (b"\xff" if kind[0] == "u" else b"\x7f") + b"\xff" * (size - 1)
+        if "smallest" in words:
+            return (b"\x00" if kind[0] == "u" else b"\x80") + b"\x00" * (size - 1)
+        return bytes(size)
+
+    def _ordered(self, coded: bytes) -> bytes:
+        if self.table["words"] == "little":
+            return b"".join(coded[i : i + 2] for i in range(len(coded) - 2, -1, -2))
+        return coded
+
+    def _serial(self, who: Mapping[str, Any]) -> bytes:
+        if who["type"] == "text":
+            return str(self.serial).encode("ascii").ljust(2 * who["length"], b"\0")
+        return self._ordered(struct.pack(">" + PACK[who["type"]], self.serial))

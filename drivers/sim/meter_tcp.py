@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from drivers.sim.meter_slave import Reply, Slave
+from drivers.sim.meter_unit import Reply, Unit
 
 POLL_S: Final = 0.1
 
@@ -22,7 +22,7 @@ class MeterTcp:
 
     def __init__(
         self,
-        slaves: Mapping[int, Slave],
+        slaves: Mapping[int, Unit],
         host: str = "127.0.0.1",
         port: int = 0,
         turnaround_s: float = 0.0,

@@ -1,8 +1,12 @@
 """A Modbus bus without a wire: registers in memory, and the faults that a device can show."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edge.core import BusError, DataError, Reason
+from drivers.buses.modbus.frame import refusal, request
+from drivers.meters.register_map import ModbusDevice, load
+from drivers.sim.meter import Slave, Unit
+from edge.core import BusError, DataError, Reason, Sample
 
 
 @dataclass
@@ -28,3 +32,38 @@ class FakeModbus:
         if any(at not in self.words for at in wanted):
             raise DataError("no such register", Reason.ADDRESS)
         return b"".join(self.words[at] for at in wanted)
+
+
+@dataclass
+class SimBus:
+    """A bus without a wire to simulated units; `log` says what they were asked."""
+
+    units: dict[int, Unit]
+    log: list[tuple[int, int]] = field(default_factory=list)
+
+    async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
+        self.log.append((address, count))
+        asked = request(unit, function, address, count)
+        reply = self.units[unit].answer(unit, asked[1:]) if unit in self.units else None
+        if reply is None:
+            raise BusError(f"unit {unit}: no answer")
+        if reply.spoilt:
+            raise DataError("damaged")
+        if reply.pdu[0] != function:
+            raise refusal(unit, reply.pdu[1])
+        return reply.pdu[2:]
+
+
+async def told(meter: ModbusDevice) -> dict[str, Sample]:
+    return dict(zip((point.key for point in meter.points), await meter.read(), strict=True))
+
+
+def on_a_bus(slave: Slave, **more: object) -> tuple[ModbusDevice, SimBus]:
+    bus = SimBus({1: slave})
+    return ModbusDevice(bus, load(str(slave.table["name"])), 1, **more), bus  # type: ignore[arg-type]
+
+
+def slave(name: str, values: Mapping[str, float | None], **more: object) -> Slave:
+    found = Slave(name, values, **more)  # type: ignore[arg-type]
+    found.table = {**found.table, "name": name}
+    return found

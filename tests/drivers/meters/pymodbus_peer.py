@@ -1,22 +1,93 @@
-"""pymodbus's server as a meter: an independent opinion of what is right on the wire."""
+"""pymodbus's server as a meter: an independent opinion of what is right on the wire.
+
+What is in the registers is packed by pymodbus's own encoders, from a list of rows: where a value
+is, of which type, in which order its words are.
+"""
 
 import asyncio
 import logging
-import struct
 import threading
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from pymodbus.client.mixin import ModbusClientMixin
+from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.meters.register_map import RegisterMap
 
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # it reports what the tests provoke
+KINDS: Mapping[str, ModbusClientMixin.DATATYPE] = {
+    "u16": ModbusClientMixin.DATATYPE.UINT16,
+    "i16": ModbusClientMixin.DATATYPE.INT16,
+    "u32": ModbusClientMixin.DATATYPE.UINT32,
+    "i32": ModbusClientMixin.DATATYPE.INT32,
+    "f32": ModbusClientMixin.DATATYPE.FLOAT32,
+    "u64": ModbusClientMixin.DATATYPE.UINT64,
+    "i64": ModbusClientMixin.DATATYPE.INT64,
+    "f64": ModbusClientMixin.DATATYPE.FLOAT64,
+    "text": ModbusClientMixin.DATATYPE.STRING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A value in registers: `raw` is what is packed, a text or a number."""
+
+    address: int
+    type: str
+    function: int
+    raw: float | str
+
+
+def encoded(row: Row, words: Literal["big", "little"]) -> list[int]:
+    """Its registers, packed by pymodbus."""
+    raw = row.raw if row.type[0] in "ft" else int(row.raw)
+    order = "big" if row.type == "text" else words
+    return ModbusClientMixin.convert_to_registers(raw, KINDS[row.type], order)
+
+
+def strict(
+    unit: int, rows: Iterable[Row], words: Literal["big", "little"], limit: int = 125
+) -> SimDevice:
+    """A meter with these rows and zeros between them, each function with registers of its own.
+
+    It refuses to give more than `limit` registers at once.
+    """
+    holding: dict[int, int] = {}
+    inputs: dict[int, int] = {}
+    for row in rows:
+        for at, word in enumerate(encoded(row, words), row.address):
+            (holding if row.function == 3 else inputs)[at] = word
+
+    async def limited(
+        _function: int, _first: int, _at: int, count: int, _registers: list[int], _set: object
+    ) -> ExcCodes | None:
+        return ExcCodes.ILLEGAL_VALUE if count > limit else None
+
+    bits = [SimData(0, values=False, datatype=DataType.BITS)]
+    blocks = (bits, bits, _blocks(holding), _blocks(inputs))
+    return SimDevice(unit, blocks, action=limited)
+
+
+def _blocks(words: Mapping[int, int]) -> list[SimData]:
+    """Zeros between values up to a page away: what lies further is refused."""
+    found: list[SimData] = []
+    start = end = min(words, default=0)
+    block: list[int] = []
+    for at in sorted(words or {0: 0}):
+        if at - end > 256:
+            found.append(SimData(start, values=block, datatype=DataType.REGISTERS))
+            start, block = at, []
+        block = [*block, *[0] * (at - start - len(block)), words.get(at, 0)]
+        end = at + 1
+    return [*found, SimData(start, values=block, datatype=DataType.REGISTERS)]
 
 
 def device(table: RegisterMap, values: dict[str, float], unit: int) -> SimDevice:
-    """The registers of a table (32-bit floats, high word first), zero between them."""
+    """The registers of a table with these values, zero between them."""
     words = image(table, values)
     first, last = min(words), max(words)
     block = [words.get(at, 0) for at in range(first, last + 1)]
@@ -39,9 +110,10 @@ def living(table: RegisterMap, values: Callable[[], dict[str, float]], unit: int
 def image(table: RegisterMap, values: dict[str, float]) -> dict[int, int]:
     """Address -> word."""
     words: dict[int, int] = {}
-    for register in table.registers:
-        pair = struct.unpack(">HH", struct.pack(">f", values[register.point.key]))
-        words[register.address], words[register.address + 1] = pair
+    order: Literal["big", "little"] = "little" if table.words == "little" else "big"
+    for one in table.registers:
+        row = Row(one.address, one.type, table.asks(one), values[one.point.key] / one.scale)
+        words |= dict(enumerate(encoded(row, order), one.address))
     return words
 
 

@@ -10,6 +10,7 @@ import pytest
 from drivers.buses.modbus import ModbusRtu, ModbusTcp
 from drivers.buses.modbus.frame import seal
 from drivers.buses.serial_port import SerialPort
+from drivers.chips.sunspec import SunSpec
 from drivers.meters.register_map import ModbusDevice, load
 from drivers.sim.meter import Load, Slave
 from drivers.sim.meter_line import checksum
@@ -88,6 +89,23 @@ async def test_as_a_program_at_an_endpoint() -> None:
         meter = ModbusDevice(bus, load("sdm630"), 1)
         got = dict(zip((p.key for p in meter.points), await meter.read(), strict=True))
         assert got["energy_import"] == pytest.approx(50, abs=0.1)
+        bus.close()
+        sim.send_signal(signal.SIGTERM)
+        assert sim.wait(5) == 0
+
+
+async def test_as_a_program_with_the_models_of_sunspec() -> None:
+    command = [sys.executable, "-m", "drivers.sim.meter", "--tcp", "127.0.0.1:0"]
+    command += ["--table", "sunspec", "--model", "213", "--units", "9", "--kwh", "50"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as sim:
+        assert sim.stdout is not None
+        ready = json.loads(sim.stdout.readline())
+        bus = ModbusTcp(ready["host"], ready["port"])
+        meter = SunSpec(bus, 9)
+        await meter.open()
+        got = dict(zip((p.key for p in meter.points), await meter.read(), strict=True))
+        assert got["energy_import"] == pytest.approx(50, abs=0.1)
+        assert meter.identity == "9"
         bus.close()
         sim.send_signal(signal.SIGTERM)
         assert sim.wait(5) == 0

@@ -1,10 +1,18 @@
-import tomllib
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from drivers.meters import table as reader
 from drivers.meters.register_map import load, parse, tables
+from drivers.meters.registers import RegisterMap
+from drivers.meters.rows import POINT_KEYS
+from drivers.sim.meter import Slave
 from edge.core import ConfigError, Kind, Quantity
+
+NAMES = sorted(path.stem for path in reader.HERE.glob("*.toml"))
 
 GOOD = """
 maker = "Acme"
@@ -48,7 +56,7 @@ def test_a_table_gives_points_with_their_kind_and_resolution() -> None:
         ('quantity = "voltage"', 'quantity = "volt"', "did you mean 'voltage'?"),
         ("address = 0,", "", "voltage: address must be 0..0xfffe"),
         ("address = 0,", "address = 65535,", "voltage: address must be 0..0xfffe"),
-        ("address = 10", "address = 1", "energy: its address 0x0001 lies inside voltage"),
+        ("address = 10", "address = 1", "energy: its address 0x0001 lies inside points.voltage"),
         ("low = 0, high = 300", "low = 300, high = 0", "voltage: low must be below high"),
         ("low = 0, high = 300", "high = 300", "low must be a finite number in the unit"),
         ("high = 300", "high = inf", "voltage: high must be a finite number"),
@@ -86,30 +94,115 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert len(str(caught.value).splitlines()) == 2
 
 
+MINE = """
+maker = "Acme"
+model = "M1"
+function = 3
+words = "big"
+max_registers = 10
+
+[points]
+voltage_l1 = { address = 0, type = "u16", quantity = "voltage", low = 0, high = 300, scale = 0.1 }
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the tables of one's own are."""
+    monkeypatch.setattr(reader, "SITE", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "key"),
+    [
+        ('type = "i32"', 'type = "i33"', 8, "points.voltage: type"),
+        ("function = 3", "function = 6", 4, "function"),
+        ('quantity = "energy"', 'quantity = "energie"', 12, "points.energy: quantity"),
+        ('kind = "total"', "", 9, "points.energy: kind"),  # the row's, for what is not there
+        ("address = 10", "address = 1", 9, "points.energy: its address"),
+        ("[points]", "[points]\n\n# more\n", 11, "points.voltage: scael"),
+        ("high = 1e9", 'times = ["ct"]\nhigh = 1e9', 14, "points.energy: times"),
+        ("high = 1e9", "high = 1e", 14, "this is not TOML"),
+        ('"total"', '"total', 15, "this is not TOML"),
+    ],
+)
+def test_a_mistake_names_the_line(old: str, new: str, line: int, key: str) -> None:
+    text = GOOD.replace(old, new)
+    if "scael" in key:
+        text = text.replace("scale", "scael")
+    with pytest.raises(ConfigError) as caught:
+        parse(text, HERE)
+    assert str(caught.value).startswith(f"{HERE}:{line}: {key}")
+
+
+@given(st.text(max_size=60), st.integers(0, len(GOOD)), st.integers(0, 40))
+def test_no_text_is_anything_but_a_table_or_an_error(more: str, at: int, cut: int) -> None:
+    for text in (more, GOOD[:at] + more + GOOD[at + cut :]):
+        try:
+            assert isinstance(parse(text, HERE), RegisterMap)
+        except ConfigError as error:
+            assert str(HERE) in str(error)  # noqa: PT017  either is right
+
+
+def test_depths_and_numbers_that_stop_a_parser_are_errors() -> None:
+    for text in ("x = " + "[" * 5000, "x = " + "9" * 5000):
+        with pytest.raises(ConfigError, match="nested too deeply"):
+            parse(text, HERE)
+
+
 def test_an_unknown_meter_is_a_config_error_that_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"'sdm999'.*sdm120, sdm630"):
+    with pytest.raises(ConfigError, match=r"'sdm999'.*sdm120, sdm230, sdm630"):
         load("sdm999")
 
 
-def test_every_table_that_ships_loads_and_marks_its_energies_as_totals() -> None:
-    assert {"sdm120", "sdm630"} <= set(tables())
-    for name in ("sdm120", "sdm630"):
-        table = load(name)
-        assert table.name == name
-        for register in table.registers:
-            energy = "energy" in register.point.key
-            assert (register.point.kind is Kind.TOTAL) == energy
+def test_a_table_of_ones_own_is_a_driver_and_goes_before_ours(own: Path) -> None:
+    (own / "acme.toml").write_text(MINE, encoding="utf-8")
+    (own / "sdm120.toml").write_text("\ufeff" + MINE.replace("\n", "\r\n"), encoding="utf-8")
+    (own / "._acme.toml").write_bytes(b"\x00\x05\x16\x07")  # what other systems leave behind
+    assert set(tables()) == {*NAMES, "acme"}
+    assert load("acme").maker == load("sdm120").maker == "Acme"
+    assert load("sdm630").maker == "Eastron"
 
 
-def test_addresses_agree_with_the_collected_facts() -> None:
-    facts = Path(__file__).parents[3] / "../shared/facts/meters"
-    if not facts.is_dir():
-        pytest.skip("the collection of facts is not beside this checkout")
-    for name, file in (("sdm120", "eastron-sdm120"), ("sdm630", "eastron-sdm630-v2")):
-        doc = tomllib.loads((facts / f"{file}.toml").read_text("utf-8"))
-        table = load(name)
-        told = {row["address"]: row["unit"] for row in doc["register"]}
-        units = {r.address: r.point.quantity.unit for r in table.registers}
-        assert units == {at: "/" if unit == "1" else unit for at, unit in told.items()}
-        assert table.max_registers == doc["modbus"]["max_registers_per_request"]
-        assert [table.function] == doc["modbus"]["read_functions"]
+def test_the_simulator_finds_a_table_of_ones_own(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.sim.meter_slave.SITE", own)
+    (own / "acme.toml").write_text(MINE, encoding="utf-8")
+    slaves = [Slave(name, {"voltage_l1": 230.1}) for name in ("acme", own / "acme.toml")]
+    replies = [slave.answer(1, bytes.fromhex("0300000001")) for slave in slaves]
+    assert [reply.pdu.hex() for reply in replies if reply] == ["030208fd"] * 2
+    assert Slave("sdm120", {}).table["maker"] == "Eastron"
+
+
+def test_a_broken_table_of_ones_own_harms_no_other(own: Path) -> None:
+    (own / "acme.toml").write_text(MINE.replace('"u16"', '"u61"'), encoding="utf-8")
+    (own / "blob.toml").write_bytes(b"maker = 1\nmodel = \xff\xfe")
+    (own / "huge.toml").write_bytes(b"#" * (reader.FILE_LIMIT + 1))
+    (own / "folder.toml").mkdir()
+    (own / "gone.toml").symlink_to(own / "nowhere")
+    os.mkfifo(own / "pipe.toml")
+    assert set(tables()) > {"acme", "blob", "huge", "folder", "gone", "pipe"}
+    for name, says in {
+        "acme": "acme.toml:9: points.voltage_l1: type must be one of u16",
+        "blob": "blob.toml:2: this line is not UTF-8 text",
+        "huge": "huge.toml has more than 128 kB",
+        "folder": "folder.toml is not a file",
+        "gone": "gone.toml is not a file",
+        "pipe": "pipe.toml is not a file",
+    }.items():
+        with pytest.raises(ConfigError, match=says):
+            load(name)
+    assert load("sdm630").registers
+
+
+def test_the_example_of_the_documentation_is_a_table(own: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs/meters.md").read_text(encoding="utf-8")
+    (own / "acme_m3.toml").write_text(page.split("```toml\n")[1].split("```")[0], encoding="utf-8")
+    table = load("acme_m3")
+    assert [register.point.key for register in table.registers] == [
+        "voltage_l1", "power", "energy_import",
+    ]  # fmt: skip
+    assert table.registers[1].times == ("ct",)
+    assert all(f"`{key}`" in page for key in POINT_KEYS)

@@ -1,0 +1,152 @@
+"""Any meter with SunSpec models 201..204 (integers) or 211..214 (floats), Modbus RTU or TCP.
+
+Source: the SunSpec Alliance's model definitions (sunspec/models, JSON): common model 1, meters
+201..204 and 211..214; sunspec/pysunspec2 for where to look.
+
+The device is searched: "SunS" at register 40000, 50000 or 0, then one model after another. Which
+points there are is the same for all meters; what a model or a device lacks is bad:address. Ranges
+are wide, for SunSpec is for meters of any size. Power is positive for import in SunSpec; makers of
+inverters ship both ways: see `positive`. The power factor of an integer model is a percentage, as
+the definition says. 0 in a counter that is optional means that it is not there.
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Final, Literal
+
+from drivers.chips._sunspec import FLOWS, POINTS, Place, decode, events, walk
+from edge.core import (
+    Condition,
+    DataError,
+    ModbusBus,
+    Point,
+    Polled,
+    Reason,
+    Sample,
+    crc16_modbus,
+)
+
+FUNCTION: Final = 3
+
+
+@dataclass(slots=True)
+class SunSpec:
+    """One meter. `meter` counts those of its device from 1; an inverter may pass on several.
+
+    `positive` is which way the device counts as positive: with "export" power, reactive power and
+    current change their sign, so that import is positive. Energies are named by what they count.
+    """
+
+    points: ClassVar[Sequence[Point]] = POINTS
+    bus: ModbusBus
+    unit: Annotated[int, (1, 247)]
+    meter: Annotated[int, (1, 16)] = 1
+    positive: Literal["import", "export"] = "import"
+    identity: str = field(init=False, default="")
+    health: Mapping[Condition, str] = field(init=False, default_factory=dict)
+    _place: Place | None = field(init=False, repr=False, default=None)
+
+    async def open(self) -> None:
+        """Search the meter. Raises BusError on silence, DataError when there is none."""
+        await self._search()
+
+    async def _search(self) -> Place:
+        self._place, self.identity, self.health = None, "", {}
+        path = walk(self.meter)
+        address, count = next(path)
+        while True:
+            try:
+                address, count = path.send(await self._ask(address, count))
+            except StopIteration as end:
+                place: Place = end.value
+                self._place, self.identity = place, place.serial
+                return place
+
+    async def read(self) -> tuple[Sample, ...]:
+        """All points, in one request. Raises BusError on silence, DataError for the rest."""
+        place = self._place or await self._search()
+        try:
+            block = await self.bus.read_registers(self.unit, FUNCTION, *place.block)
+            samples = decode(place.model, block)
+        except DataError as error:
+            if error.reason is Reason.ADDRESS:
+                self._place = None  # another device: search again
+            raise
+        self.health = events(block)
+        if self.positive == "import":
+            return samples
+        return tuple(
+            -sample + 0.0 if point.quantity in FLOWS and isinstance(sample, float) else sample
+            for point, sample in zip(self.points, samples, strict=True)
+        )
+
+    async def close(self) -> None:
+        """Nothing to release: the bus belongs to all."""
+
+    async def _ask(self, address: int, count: int) -> bytes | None:
+        """Registers, or None where the device has none. Raises BusError on silence."""
+        try:
+            data = await self.bus.read_registers(self.unit, FUNCTION, address, count)
+        except DataError as error:
+            if error.reason in (Reason.CRC, Reason.BUSY):
+                raise
+            return None
+        return data if len(data) == 2 * count else None
+
+
+DRIVER: Final[type[Polled]] = SunSpec
+
+
+def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
+    """What the frames say of the first meter in them: requests and answers, the search included.
+
+    Frames are whole: of a serial line with their CRC, or of TCP with their header. Raises
+    DataError that names what is wrong.
+    """
+    image = _image(frames)
+
+    def ask(address: int, count: int) -> bytes | None:
+        words = [image.get(at, b"") for at in range(address, address + count)]
+        return b"".join(words) if all(words) else None
+
+    path = walk(1)
+    address, count = next(path)
+    while True:
+        try:
+            address, count = path.send(ask(address, count))
+        except StopIteration as end:
+            place: Place = end.value
+            break
+    block = ask(*place.block)
+    if block is None:
+        raise DataError(f"the values of model {place.model} are not among the frames")
+    keys = (point.key for point in POINTS)
+    return dict(zip(keys, decode(place.model, block), strict=True))
+
+
+def _image(frames: Sequence[bytes]) -> dict[int, bytes]:
+    """Register -> its two bytes, from all pairs of request and answer."""
+    if not frames or len(frames) % 2:
+        raise DataError(f"{len(frames)} frames: a request and its answer belong together")
+    image: dict[int, bytes] = {}
+    for at in range(0, len(frames), 2):
+        asked, told = (_body(frames[place], place) for place in (at, at + 1))
+        if len(asked) != 6 or asked[1] != FUNCTION or asked[0] != told[0]:
+            raise DataError(f"frame {at + 1} is no read of registers, or frame {at + 2} no answer")
+        address, count = struct.unpack(">HH", asked[2:])
+        if told[1] == FUNCTION | 0x80:
+            continue
+        if told[1] != FUNCTION or len(told) != 3 + 2 * count or told[2] != 2 * count:
+            raise DataError(f"frame {at + 2} does not answer frame {at + 1}")
+        for i in range(count):
+            image[address + i] = told[3 + 2 * i : 5 + 2 * i]
+    return image
+
+
+def _body(frame: bytes, at: int) -> bytes:
+    if len(frame) >= 4 and crc16_modbus(frame[:-2]) == int.from_bytes(frame[-2:], "little"):
+        return frame[:-2]
+    if len(frame) >= 9 and frame[2:6] == struct.pack(">HH", 0, len(frame) - 6):
+        return frame[6:]
+    raise DataError(f"frame {at + 1} is damaged: its CRC does not match: {frame.hex(' ')}")

@@ -1,0 +1,56 @@
+"""From what the registers hold to what the device says: ratios applied, conditions told."""
+
+from collections.abc import Mapping, Sequence
+
+from drivers.meters.registers import Identity, RegisterMap
+from edge.core import Bad, Condition, Doubt, Reason, Sample
+
+
+def points(table: RegisterMap, cells: Sequence[Sample | None]) -> list[Sample | None]:
+    """The points among what the cells gave. None is what nobody asked for.
+
+    A point whose ratio is bad is bad for the same reason. One whose ratio was not asked for is
+    what the meter's own terminals have, and in doubt: calibration.
+    """
+    found = list(cells[: len(table.registers)])
+    if not table.ratios:
+        return found
+    at = len(found)
+    ratios = dict(zip(table.ratios, cells[at : at + len(table.ratios)], strict=True))
+    for place, register in enumerate(table.registers):
+        if register.times:
+            found[place] = _times(found[place], [ratios[name] for name in register.times])
+    return found
+
+
+def _times(sample: Sample | None, ratios: list[Sample | None]) -> Sample | None:
+    if not isinstance(sample, int | float):
+        return sample
+    product = 1.0
+    for ratio in ratios:
+        if isinstance(ratio, Bad):
+            return ratio
+        if isinstance(ratio, int | float):
+            product *= ratio
+    value = float(f"{sample * product:.12g}")
+    return Doubt(value, Reason.CALIBRATION) if None in ratios else value
+
+
+def conditions(table: RegisterMap, cells: Sequence[Sample | None]) -> Mapping[Condition, str]:
+    """What is wrong, in sentences. A sign that could not be read says nothing."""
+    told = zip(table.signs, cells[len(cells) - len(table.signs) :], strict=True)
+    return {
+        sign.condition: sign.says
+        for sign, sample in told
+        if isinstance(sample, int | float) and sample != sign.normal
+    }
+
+
+def serial(where: Identity, order: str, data: bytes) -> str:
+    """A serial number from its registers; "" for one that was never written."""
+    if where.type == "text":
+        text = data.replace(b"\0", b"").decode("ascii", "replace").strip()
+        return text if text.isprintable() and "\ufffd" not in text else ""
+    words = [data[at : at + 2] for at in range(0, len(data), 2)]
+    number = int.from_bytes(b"".join(words if order == "big" else reversed(words)), "big")
+    return "" if number in (0, 2 ** (8 * len(data)) - 1) else str(number)

@@ -1,0 +1,185 @@
+"""Every register table against pymodbus's simulator: what it has packed is what we read.
+
+All meters are at one server, each a unit: it keeps the functions apart, and refuses what is more
+than the meter's own limit. Once its registers are made from our tables, once from the collection
+of facts, so that a wrong row of ours does not prove itself.
+"""
+
+import struct
+import tomllib
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+from pymodbus.framer import FramerType
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer
+from pymodbus.simulator import SimDevice
+
+from drivers.buses.modbus import ModbusRtu, ModbusTcp
+from drivers.buses.serial_port import SerialPort
+from drivers.meters.block import plan
+from drivers.meters.register_map import ModbusDevice, load
+from drivers.meters.table import HERE
+from edge.core import ModbusBus
+from tests.drivers.meters.facts import FACTS, FILES, TYPES, WORDS, facts
+from tests.drivers.meters.ptypair import PtyPair
+from tests.drivers.meters.pymodbus_peer import Peer, Row, strict
+
+NAMES = sorted(path.stem for path in HERE.glob("*.toml"))
+UNITS = {name: unit for unit, name in enumerate(NAMES, 1)}
+RATIOS = {"pt": 2, "ct": 40}
+SERIAL, TEXT = 20_261_125, "KR0680001A0PJ"
+Held = dict[tuple[int, int], float]  # (function, address) -> value in our unit
+
+
+def raw(place: int, type_: str, scale: float, low: float, high: float) -> float:
+    """A value for a register, each another one, within its range, and of its type."""
+    value = low + (high - low) * (0.15 + 0.7 * (place * 0.38 % 1))
+    if type_ == "f32":
+        return float(struct.unpack(">f", struct.pack(">f", value / scale))[0])
+    return round(value / scale)
+
+
+def of_table(name: str) -> tuple[SimDevice, Held]:
+    """A meter as its file tells it, read with nothing of ours, and what it holds."""
+    doc: dict[str, Any] = tomllib.loads((HERE / f"{name}.toml").read_text("utf-8"))
+    rows, held = [], {}
+    for place, row in enumerate(doc["points"].values()):
+        function, scale = row.get("function", doc["function"]), row.get("scale", 1)
+        number = raw(place, row["type"], scale, row["low"], row["high"])
+        rows.append(Row(row["address"], row["type"], function, number))
+        held[function, row["address"]] = number * scale
+        for ratio in row.get("times", ()):
+            held[function, row["address"]] *= RATIOS[ratio]
+    for key, row in doc.get("ratios", {}).items():
+        rows.append(Row(row["address"], row["type"], doc["function"], RATIOS[key]))
+    for row in doc.get("conditions", {}).values():
+        rows.append(Row(row["address"], row["type"], doc["function"], row["normal"]))
+    if who := doc.get("identity"):
+        number_ = TEXT.ljust(2 * who["length"], "\0") if who["type"] == "text" else SERIAL
+        function = who.get("function", doc["function"])
+        rows.append(Row(who["address"], who["type"], function, number_))
+    return strict(UNITS[name], rows, doc["words"], doc["max_registers"]), held
+
+
+def of_facts(name: str) -> tuple[SimDevice, Held]:
+    """A meter as the facts tell it, and what it holds; values that suit our ranges."""
+    doc, ours = facts(name), {r.address: r for r in load(name).registers}
+    rows, held = [], {}
+    words: Literal["big", "little"] = (
+        "big" if WORDS[doc["modbus"]["word_order"]] == "big" else "little"
+    )
+    for place, row in enumerate(doc["register"]):
+        mine = ours.get(row["address"])
+        low, high = (mine.point.low, mine.point.high) if mine else (0, 0)
+        ratios = row.get("ratio", "").split("*") if row.get("ratio") else []
+        if mine and ratios:
+            low, high = mine.low, mine.high
+        number = raw(place, TYPES[row["type"]], row["scale"], low, high)
+        for function in doc["modbus"]["read_functions"]:
+            rows.append(Row(row["address"], TYPES[row["type"]], function, number))
+        value = number * row["scale"]
+        for ratio in ratios:
+            value *= RATIOS[ratio]
+        if mine:
+            held[doc["modbus"]["read_functions"][0], row["address"]] = value
+    for row in doc.get("config_register", ()):
+        if row["quantity"] in ("pt_ratio", "ct_ratio"):
+            rows.append(Row(row["address"], "u16", 3, RATIOS[row["quantity"][:2]]))
+        elif row["quantity"] == "serial_number":
+            rows.append(Row(row["address"], "u32", 3, SERIAL))
+    return strict(UNITS[name], rows, words, doc["modbus"]["max_registers_per_request"]), held
+
+
+METERS = {name: of_table(name) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[int]:
+    devices = [meter for meter, _ in METERS.values()]
+    with Peer(lambda: ModbusTcpServer(devices, address=("127.0.0.1", 0))) as peer:
+        yield peer.port
+
+
+@pytest.fixture(scope="module")
+def line() -> Iterator[str]:
+    devices = [meter for meter, _ in METERS.values()]
+    ptys = PtyPair()
+    make = lambda: ModbusSerialServer(  # noqa: E731
+        devices, framer=FramerType.RTU, port=ptys.b, baudrate=115_200
+    )
+    with Peer(make):
+        yield ptys.a
+    ptys.close()
+
+
+@pytest.fixture(scope="module")
+def others() -> Iterator[tuple[int, dict[str, Held]]]:
+    if not FACTS.is_dir():
+        pytest.skip("the collection of facts is not beside this checkout")
+    meters = {name: of_facts(name) for name in NAMES}
+    devices = [meter for meter, _ in meters.values()]
+    with Peer(lambda: ModbusTcpServer(devices, address=("127.0.0.1", 0))) as peer:
+        yield peer.port, {name: held for name, (_, held) in meters.items()}
+
+
+async def read(bus: ModbusBus, name: str) -> tuple[Held, ModbusDevice]:
+    meter = ModbusDevice(bus, load(name), UNITS[name])
+    await meter.open()
+    table, found = meter.map, await meter.read()
+    places = ((table.asks(register), register.address) for register in table.registers)
+    return dict(zip(places, found, strict=True)), meter  # type: ignore[arg-type]
+
+
+def serial(meter: ModbusDevice) -> str:
+    who = meter.map.identity
+    return "" if who is None else TEXT if who.type == "text" else str(SERIAL)
+
+
+def test_every_meter_of_the_collection_has_a_table_and_every_table_is_tried() -> None:
+    assert set(NAMES) == set(FILES)
+    if FACTS.is_dir():
+        meters = {path.stem for path in (FACTS / "meters").glob("*.toml")}
+        assert meters - set(FILES.values()) == {"sunspec-meter-int", "sunspec-meter-float"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_point_from_pymodbus_over_tcp(endpoint: int, name: str) -> None:
+    bus = ModbusTcp("127.0.0.1", endpoint)
+    found, meter = await read(bus, name)
+    bus.close()
+    assert found == pytest.approx(METERS[name][1], rel=1e-9)
+    assert meter.identity == serial(meter)
+    assert not meter.health
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_point_from_pymodbus_on_a_line(line: str, name: str) -> None:
+    bus = ModbusRtu(SerialPort(line, 115_200))
+    found, meter = await read(bus, name)
+    bus.close()
+    assert found == pytest.approx(METERS[name][1], rel=1e-9)
+    assert meter.identity == serial(meter)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_point_of_the_collected_facts(
+    others: tuple[int, dict[str, Held]], name: str
+) -> None:
+    port, held = others
+    bus = ModbusTcp("127.0.0.1", port)
+    found, _ = await read(bus, name)
+    bus.close()
+    assert {at: found[at] for at in held[name]} == pytest.approx(held[name], rel=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_request_is_longer_than_the_meter_likes_nor_cuts_a_value(name: str) -> None:
+    table = load(name)
+    blocks = plan(table)
+    assert sorted(place for one in blocks for place in one.places) == list(range(len(table.cells)))
+    for one in blocks:
+        assert one.count <= table.max_registers
+        for place in one.places:
+            cell = table.cells[place]
+            assert one.address <= cell.address < cell.end <= one.address + one.count

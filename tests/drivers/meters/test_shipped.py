@@ -1,0 +1,62 @@
+"""The tables that ship: each in order, and none against the collected facts."""
+
+import pytest
+
+from drivers.meters import table as reader
+from drivers.meters.register_map import load
+from drivers.meters.registers import ENERGIES
+from edge.core import Kind, Quantity
+from tests.drivers.meters.facts import CORRECTED, FILES, TYPES, WORDS, facts
+
+NAMES = sorted(path.stem for path in reader.HERE.glob("*.toml"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_table_that_ships_is_well_formed(name: str) -> None:
+    table = load(name)
+    assert table.name == name
+    assert table.amps >= 0
+    for register in table.registers:
+        point = register.point
+        assert (point.kind is Kind.TOTAL) == (point.quantity in ENERGIES) == ("energy" in point.key)
+        assert point.high < 1e18
+        if register.type[0] != "f" and not register.times:  # a step is what the register can tell
+            assert point.step >= 0.999 * register.scale
+        if register.type[0] == "u":
+            assert point.low >= 0
+    power = next(r.point for r in table.registers if r.point.quantity is Quantity.POWER)
+    assert power.high > 0
+    volts = [r.point for r in table.registers if r.point.key.startswith("voltage_l1")]
+    assert volts
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_agrees_with_the_collected_facts(name: str) -> None:
+    doc, table = facts(name), load(name)
+    cells = {cell.address: cell for cell in table.cells}
+    signs = {sign.register.address for sign in table.signs}
+    modbus = doc["modbus"]
+    assert table.function == modbus["read_functions"][0]
+    assert table.words == WORDS[modbus["word_order"]]
+    assert table.max_registers == modbus["max_registers_per_request"]
+    serial = doc["serial"]
+    if serial.get("baud"):
+        assert table.line == f"{serial['baud']} 8{serial['parity']}{serial['stop']}"
+    for row in doc["register"]:
+        cell = cells[row["address"]]
+        assert cell.type == TYPES[row["type"]]
+        assert cell.scale == row["scale"]
+        assert cell.words == row["words"]
+        ratios = tuple(row["ratio"].split("*")) if "ratio" in row else ()
+        assert cell.times == ratios
+        if row["address"] not in signs and (name, row["address"]) not in CORRECTED:
+            unit = cell.point.quantity.unit
+            assert {"/": "1"}.get(unit, unit) == row["unit"]
+    stated = {row["address"] for row in (*doc["register"], *doc.get("config_register", ()))}
+    more = {hex(at) for at in set(cells) - stated}
+    assert more == ({"0x38"} if name == "em24" else set())
+    own = {row["address"] for row in doc.get("config_register", ()) if "serial" in row["quantity"]}
+    if own:
+        assert table.identity is not None
+        assert {table.identity.address} == own
+    assert set(FILES) == set(NAMES)
