@@ -8,23 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from drivers.chips._sensirion import Flag, ParticleModule, Profile, words
-from drivers.chips._sensirion import explain as explain_with
-from edge.core import Bad, Point, Quantity, Reason, Sample
-
-MASS: Final = ("pm1_0", "pm2_5", "pm4_0", "pm10")
-AIR: Final = ("humidity", "temperature")
-GAS: Final = ("voc_index", "nox_index")
-SCALES: Final = (10, 10, 10, 10, 100, 200, 10, 10)  # counts in one unit, in the order on the wire
-UNKNOWN: Final = {False: 0xFFFF, True: 0x7FFF}  # signed?
-
-POINTS: Final = (
-    *(Point(key, Quantity.MASS_CONCENTRATION, low=0, high=1000) for key in MASS),
-    Point("humidity", Quantity.RELATIVE_HUMIDITY, low=0, high=100),
-    # measured by what may be stored at these temperatures, and is specified for -10 to 50
-    Point("temperature", Quantity.TEMPERATURE, low=-40, high=70, resolution=0.005),
-    *(Point(key, Quantity.INDEX, low=1, high=500) for key in GAS),
-)
+from drivers.chips._sensirion_air import AIR, GAS, MASS, POINTS, STATE, AirModule, decode_words
+from drivers.chips._sensirion_profile import Flag, Profile
+from drivers.chips._sensirion_profile import explain as explain_with
+from edge.core import Condition, Point, Reason, Sample
 
 
 def decode(frame: bytes, unknown: Reason = Reason.WARMUP) -> tuple[Sample, ...]:
@@ -32,33 +19,18 @@ def decode(frame: bytes, unknown: Reason = Reason.WARMUP) -> tuple[Sample, ...]:
 
     A damaged word spoils its own point only. Raises DataError for another length.
     """
-    return tuple(
-        _sample(point, scale, word, unknown)
-        for point, scale, word in zip(POINTS, SCALES, words(frame, len(POINTS)), strict=True)
-    )
-
-
-def _sample(point: Point, scale: int, word: bytes | None, unknown: Reason) -> Sample:
-    if word is None:
-        return Bad(Reason.CRC)
-    signed = point.key not in MASS
-    count = int.from_bytes(word, signed=signed)
-    if count == UNKNOWN[signed]:
-        return Bad(unknown)
-    if count == 0 and point.key in GAS:  # no index yet: its algorithm learns for 45 s
-        return Bad(Reason.WARMUP)
-    value = count / scale
-    return value if point.low <= value <= point.high else Bad(Reason.RANGE)
+    return decode_words(POINTS, frame, unknown)
 
 
 @dataclass(slots=True)
-class Sen55(ParticleModule):
+class Sen55(AirModule):
     """One module. `settle_reads` fresh samples after a start are uncertain for the particles."""
 
     points: ClassVar[Sequence[Point]] = POINTS
+    address: ClassVar[int] = 0x69  # that of an SPS30 too: only one of them fits on a bus
     profile: ClassVar[Profile] = Profile(
         points=POINTS,
-        start=b"\x00\x21",
+        start=(b"\x00\x21",),
         start_s=0.05,
         stop_s=0.16,
         wait_s=0.02,
@@ -67,14 +39,30 @@ class Sen55(ParticleModule):
         decode=decode,
         settling=frozenset(MASS),
         flags=(
-            Flag(4, frozenset(MASS)),  # the fan stands still
-            Flag(5, frozenset(MASS)),  # laser current out of range
-            Flag(6, frozenset(AIR)),  # the humidity sensor does not answer
-            Flag(6, frozenset(GAS), usable=True),  # which the indices are corrected with
-            Flag(7, frozenset(GAS)),
-            Flag(19, frozenset(MASS), usable=True, reason=Reason.STALE),  # the fan cleans itself
-            Flag(21, frozenset(MASS), usable=True),  # fan too slow or too fast
+            Flag(4, frozenset(MASS), Condition.FAN, "the fan stands still"),
+            Flag(5, frozenset(MASS), Condition.LASER, "the laser's current is out of range"),
+            Flag(6, frozenset(AIR), Condition.SENSOR, "the humidity sensor does not answer"),
+            # which the indices are corrected with
+            Flag(6, frozenset(GAS), Condition.SENSOR, "", usable=True),
+            Flag(7, frozenset(GAS), Condition.SENSOR, "the gas sensor does not work"),
+            Flag(
+                19,
+                frozenset(MASS),
+                Condition.CLEANING,
+                "the fan cleans itself: nothing new for about ten seconds",
+                usable=True,
+                reason=Reason.STALE,
+            ),
+            Flag(
+                21,
+                frozenset(MASS),
+                Condition.FAN,
+                "the fan turns too slowly or too fast: check supply and inlet",
+                usable=True,
+            ),
         ),
+        writes=frozenset({STATE}),
+        asks=frozenset({STATE}),
     )
 
 

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from drivers.chips._sensirion import Flag, ParticleModule, Profile, words
-from drivers.chips._sensirion import explain as explain_with
-from edge.core import Bad, Point, Quantity, Reason, Sample
+from drivers.chips._sensirion import within, words
+from drivers.chips._sensirion_module import ParticleModule
+from drivers.chips._sensirion_profile import Flag, Profile
+from drivers.chips._sensirion_profile import explain as explain_with
+from edge.core import Bad, Condition, Point, Quantity, Reason, Sample
 
 MASS: Final = ("pm1_0", "pm2_5", "pm4_0", "pm10")
 NUMBER: Final = ("nc0_5", "nc1_0", "nc2_5", "nc4_0", "nc10")  # from 0.3 um up to this size
@@ -41,7 +43,7 @@ def _sample(point: Point, high: bytes | None, low: bytes | None) -> Sample:
     if high is None or low is None:
         return Bad(Reason.CRC)
     value: float = struct.unpack(">f", high + low)[0]
-    return value if point.low <= value <= point.high else Bad(Reason.RANGE)
+    return within(point, value)
 
 
 @dataclass(slots=True)
@@ -49,9 +51,10 @@ class Sps30(ParticleModule):
     """One module, its SEL pin low. `settle_reads` fresh samples after a start are uncertain."""
 
     points: ClassVar[Sequence[Point]] = POINTS
+    address: ClassVar[int] = 0x69  # that of a SEN55 too: only one of them fits on a bus
     profile: ClassVar[Profile] = Profile(
         points=POINTS,
-        start=b"\x00\x10\x03\x00\xac",  # 0x0300: floats
+        start=(b"\x00\x10\x03\x00\xac",),  # 0x0300: floats
         start_s=0.02,
         stop_s=0.02,
         wait_s=0.005,
@@ -60,9 +63,15 @@ class Sps30(ParticleModule):
         decode=decode,
         settling=KEYS,
         flags=(
-            Flag(4, KEYS),  # the fan stands still
-            Flag(5, KEYS),  # laser current out of range
-            Flag(21, KEYS, usable=True),  # fan too slow or too fast
+            Flag(4, KEYS, Condition.FAN, "the fan stands still"),
+            Flag(5, KEYS, Condition.LASER, "the laser's current is out of range"),
+            Flag(
+                21,
+                KEYS,
+                Condition.FAN,
+                "the fan turns too slowly or too fast: check supply and inlet",
+                usable=True,
+            ),
         ),
     )
 

@@ -1,8 +1,7 @@
-"""What simulated Sensirion modules share: commands with their delays, words, samples, faults.
+"""What simulated Sensirion devices share: supply, commands with their delays, words, faults.
 
-Source: Sensirion SEN5x and SPS30 datasheets, I2C commands and timing. They do not say how a
-command in the wrong state is refused on the wire: here it is not acknowledged, or, with
-`lenient`, acknowledged and ignored. A driver has to live with both.
+Source: Sensirion datasheets, I2C communication and timing. They do not say how a command in the
+wrong state is refused on the wire: here it is not acknowledged.
 """
 
 import time
@@ -15,68 +14,78 @@ from edge.core import crc8
 
 Values = Mapping[str, float] | Callable[[float], Mapping[str, float]]
 """What there is to measure: fixed, or a function of the clock's seconds. A point that is missing
-is unknown to the module."""
+is unknown to the device."""
 
-READY, STOP, STATUS, CLEAR = 0x0202, 0x0104, 0xD206, 0xD210
-CLEAN, SERIAL, RESET = 0x5607, 0xD033, 0xD304
-FAN, LASER = 4, 5  # bits of the status register
-BOOT_S: Final = 0.1
-CLEANING_S: Final = 10.0
-SAMPLE_S: Final = 1.0
+FLAKY: Final = 5  # each so many-th transfer is not acknowledged
+LATE: Final = 3  # so many times as slow
+SPOILT_BIT: Final = 3
+
+FAULTS: Final = ("silent", "crc", "flaky", "late", "stuck")
 
 
 @dataclass
 class Sensirion:
-    """One module. Faults are plain attributes, to be set at any time.
+    """One device. Faults are plain attributes, to be set at any time; `fault` sets one by name.
 
     `nacks` further transfers are refused; `damage` goes over every answer (`flip` makes one);
-    `stuck` points keep their value; `bias` is added to a point; `errors` are status bits that
-    are found set once a second; `power(False)` takes the supply away. `powered_s` is how long it
-    had supply before.
+    `flaky` refuses each so many-th transfer; `slow` stretches every delay; `stuck` points keep
+    their value; `bias` is added to a point; `power(False)` takes the supply away. `powered_s` is
+    how long it had supply before.
     """
 
-    ADDRESS: ClassVar[int] = 0x69
-    START: ClassVar[bytes] = b""  # command and arguments
-    READ: ClassVar[int] = 0
+    ADDRESS: ClassVar[int]
     DELAYS: ClassVar[Mapping[int, float]] = {}  # by command, seconds
     DELAY_S: ClassVar[float] = 0.02  # of all others
-    STICKY: ClassVar[frozenset[int]] = frozenset({FAN})  # stay until they are cleared
+    BOOT_S: ClassVar[float] = 0.1
+    FAULTS: ClassVar[tuple[str, ...]] = FAULTS
 
     values: Values
     clock: Callable[[], float] = time.monotonic
-    lenient: bool = False
     powered_s: float = 0.0
     nacks: int = 0
     damage: Callable[[bytes], bytes] | None = None
+    flaky: int = 0
+    slow: float = 1.0
     stuck: set[str] = field(default_factory=set)
     bias: dict[str, float] = field(default_factory=dict)
-    errors: set[int] = field(default_factory=set)
+    fault: str = ""
 
     def __post_init__(self) -> None:
         self._on = True
         self._powered_at = self.clock() - self.powered_s
-        self._latched: set[int] = set()
         self._kept: dict[str, float] = {}
-        self._started_at: float | None = None
-        self._new = False
-        self._idle(self.clock() if self.powered_s == 0 else self.clock() - BOOT_S)
-
-    @property
-    def measuring(self) -> bool:
-        """Whether it is started, for tests."""
-        return self._started_at is not None
+        self._transfers = 0
+        self._answer = b""
+        self._busy_until = self._powered_at + self.BOOT_S
+        self._forget(self.clock())
+        if self.fault:
+            self.misbehave(self.fault)
 
     def power(self, on: bool) -> None:
-        """Take the supply away, or give it back: then it is idle, and has forgotten everything."""
+        """Take the supply away, or give it back: then it boots, and has forgotten everything."""
         self._on = on
         if on:
-            self._powered_at = self.clock()
-            self._latched.clear()
-            self._idle(self.clock())
+            now = self.clock()
+            self._powered_at, self._answer = now, b""
+            self._busy_until = now + self.BOOT_S
+            self._forget(now)
 
-    def encode(self, sample: Mapping[str, float]) -> bytes:
-        """The words of the answer to READ, without checksums."""
-        raise NotImplementedError
+    def misbehave(self, fault: str) -> None:
+        """One of `FAULTS`, until told otherwise. Raises ValueError for another."""
+        if fault not in self.FAULTS:
+            known = ", ".join(self.FAULTS)
+            raise ValueError(f"{fault!r} is no fault of {type(self).__name__}: {known}")
+        match fault:
+            case "silent":
+                self._on = False
+            case "crc":
+                self.damage = flip(SPOILT_BIT)
+            case "flaky":
+                self.flaky = FLAKY
+            case "late":
+                self.slow = LATE
+            case "stuck":
+                self.stuck = set(self._measured(self.clock()))
 
     # --- what the bus does --------------------------------------------------------------------
 
@@ -85,16 +94,11 @@ class Sensirion:
         now = self._listen()
         if not data:
             return  # its address alone, as a scan sends it
-        if not _is_command(data):
-            raise Nack
-        command = int.from_bytes(data[:2])
+        command = self._command(data)
         self._answer = b""
         if not self._does(command, data, now):
-            if not self.lenient:
-                raise Nack
-            if command == READY:
-                self._answer = worded(b"\0\0")
-        self._busy_until = now + self.DELAYS.get(command, self.DELAY_S)
+            self._refuse(command)
+        self._busy_until = now + self.slow * self.DELAYS.get(command, self.DELAY_S)
 
     def read(self, count: int) -> bytes:
         """The answer to the last command, once. Raises Nack before its time and without one."""
@@ -106,11 +110,31 @@ class Sensirion:
             raise Nack
         return self.damage(answer) if self.damage else answer
 
-    # --- what it does -------------------------------------------------------------------------
+    # --- what each device does in its own way --------------------------------------------------
+
+    def _command(self, data: bytes) -> int:
+        """The command of 16 bits. Raises Nack when its arguments lack their checksums."""
+        arguments = [data[i : i + 3] for i in range(2, len(data), 3)]
+        if len(data) < 2 or not all(len(a) == 3 and crc8(a[:2]) == a[2] for a in arguments):
+            raise Nack
+        return int.from_bytes(data[:2])
+
+    def _does(self, command: int, data: bytes, now: float) -> bool:
+        """Do it. False for what it does not know or does not do in this state."""
+        raise NotImplementedError
+
+    def _refuse(self, command: int) -> None:
+        raise Nack
+
+    def _forget(self, now: float) -> None:
+        """It was without supply."""
+
+    # --- for all of them -----------------------------------------------------------------------
 
     def _listen(self) -> float:
         now = self.clock()
-        if not self._on:
+        self._transfers += 1
+        if not self._on or (self.flaky and self._transfers % self.flaky == 0):
             raise Nack
         if self.nacks > 0:
             self.nacks -= 1
@@ -119,64 +143,12 @@ class Sensirion:
             raise Nack
         return now
 
-    def _does(self, command: int, data: bytes, now: float) -> bool:
-        """Do it. False for what it does not know or does not do in this state."""
-        measuring = self._started_at is not None
-        self._catch_up(now)
-        match command:
-            case _ if data == self.START and not measuring:
-                self._started_at, self._index = now, 0
-            case _ if command == STOP and measuring:
-                self._idle(now)
-            case _ if command == READY and measuring:
-                self._answer = worded(bytes([0, self._new]))
-            case _ if command == self.READ and measuring:
-                self._new = False
-                self._answer = worded(self.encode(self._sample))
-            case _ if command == CLEAN and measuring:
-                self._clean_until = now + CLEANING_S
-            case _ if command == STATUS:
-                self._answer = worded(self._status().to_bytes(4))
-            case _ if command == CLEAR:
-                self._latched.clear()
-            case _ if command == SERIAL:
-                self._answer = worded(b"SIMULATED".ljust(32, b"\0"))
-            case _ if command == RESET:
-                self._idle(now)
-            case _:
-                return False
-        return True
-
-    def _idle(self, now: float) -> None:
-        self._started_at = None
-        self._index = 0
-        self._sample: Mapping[str, float] = {}
-        self._new = False
-        self._answer = b""
-        self._clean_until = now
-        self._busy_until = now + BOOT_S
-
-    def _catch_up(self, now: float) -> None:
-        if self._started_at is None:
-            return
-        index = int((now - self._started_at) / SAMPLE_S)
-        if index <= self._index:
-            return
-        self._index = index
-        self._latched |= self.errors & self.STICKY
-        if now < self._clean_until:
-            return  # it brings nothing new while the fan blows itself free
-        self._sample = self._take(self._started_at + index * SAMPLE_S)
-        self._new = True
-
-    def _take(self, at: float) -> Mapping[str, float]:
+    def _measured(self, at: float) -> dict[str, float]:
+        """What it measures at this moment, with `bias` and `stuck`."""
         found = self.values(at) if callable(self.values) else self.values
         sample = {key: value + self.bias.get(key, 0.0) for key, value in found.items()}
         self._kept = {key: self._kept.get(key, sample[key]) for key in self.stuck & sample.keys()}
         return sample | self._kept
-
-    def _status(self) -> int:
-        return sum(1 << bit for bit in self._latched | self.errors)
 
 
 def worded(data: bytes) -> bytes:
@@ -186,10 +158,14 @@ def worded(data: bytes) -> bytes:
     )
 
 
-def _is_command(data: bytes) -> bool:
-    """A command, and arguments with right checksums."""
-    arguments = [data[i : i + 3] for i in range(2, len(data), 3)]
-    return len(data) >= 2 and all(len(a) == 3 and crc8(a[:2]) == a[2] for a in arguments)
+def ticks(value: float, low: float, span: float) -> bytes:
+    """A word of which 0 means `low` and 65535 means `low + span`, clamped."""
+    return max(0, min(0xFFFF, round((value - low) * 65535 / span))).to_bytes(2)
+
+
+def arguments(data: bytes) -> bytes:
+    """What a command carries, without the checksums."""
+    return b"".join(data[i : i + 2] for i in range(2, len(data), 3))
 
 
 def flip(bit: int) -> Callable[[bytes], bytes]:

@@ -1,55 +1,31 @@
 """A simulated SEN55: the other side of the I2C wire of `drivers/chips/sen55.py`.
 
-Source: Sensirion SEN5x datasheet; VOC index 0 in the first 45 s: Sensirion gas index algorithm.
+It answers start, stop, data-ready, measured values, status (and its clearing), serial number, fan
+cleaning, reset and the state of its VOC algorithm, which it loses with each start.
+
+Source: Sensirion SEN5x datasheet.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from drivers.sim._sensirion import RESET, STOP, Sensirion, Values, flip
+from drivers.sim._sensirion import Values, flip
+from drivers.sim._sensirion_air import AirModule
+from drivers.sim._sensirion_module import FAULTS, RESET, STOP
 
-__all__ = ["CHIP", "Sen55", "Values", "flip"]
-
-LAYOUT: Final = (  # point, counts in one unit, signed
-    ("pm1_0", 10, False),
-    ("pm2_5", 10, False),
-    ("pm4_0", 10, False),
-    ("pm10", 10, False),
-    ("humidity", 100, True),
-    ("temperature", 200, True),
-    ("voc_index", 10, True),
-    ("nox_index", 10, True),
-)
-NOX_S: Final = 10.5  # unknown for so long after power-on
-VOC_S: Final = 45.0
+__all__ = ["CHIP", "FAULTS", "Sen55", "Values", "flip"]
 
 
 @dataclass
-class Sen55(Sensirion):
-    """One module at 0x69; see `Sensirion` for its faults."""
+class Sen55(AirModule):
+    """One module at 0x69; see `Module` for its faults."""
 
-    START: ClassVar[bytes] = b"\x00\x21"
+    ADDRESS: ClassVar[int] = 0x69
+    PRODUCT: ClassVar[Mapping[int, bytes]] = {0xD014: b"SEN55".ljust(32, b"\0")}
     READ: ClassVar[int] = 0x03C4
     DELAYS: ClassVar[Mapping[int, float]] = {0x0021: 0.05, STOP: 0.16, RESET: 0.1}
-    DELAY_S: ClassVar[float] = 0.02
-
-    def encode(self, sample: Mapping[str, float]) -> bytes:
-        """Counts, clamped below the words that mean unknown."""
-        powered_s = self.clock() - self._powered_at
-        early = {"nox_index"} if powered_s < NOX_S else set()
-        words = []
-        for key, scale, signed in LAYOUT:
-            limit = 0x7FFF if signed else 0xFFFF
-            value = sample.get(key)
-            if value is None or key in early:
-                count = limit
-            elif key == "voc_index" and powered_s < VOC_S:
-                count = 0
-            else:
-                count = max(-limit if signed else 0, min(limit - 1, round(value * scale)))
-            words.append(count.to_bytes(2, signed=signed))
-        return b"".join(words)
+    CLEANING: ClassVar[int | None] = 19
 
 
 CHIP: Final = Sen55

@@ -1,5 +1,8 @@
 """A simulated SPS30: the other side of the I2C wire of `drivers/chips/sps30.py`.
 
+It answers start, stop, data-ready, measured values as floats, status (and its clearing) from
+firmware 2.2 on, serial number, fan cleaning and reset.
+
 Source: Sensirion SPS30 datasheet, I2C commands, float output.
 """
 
@@ -8,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from drivers.sim._sensirion import RESET, STATUS, STOP, Sensirion, Values, flip
+from drivers.sim._sensirion import Values, flip
+from drivers.sim._sensirion_module import FAULTS, RESET, STATUS, STOP, Module
 
-__all__ = ["CHIP", "Sps30", "Values", "flip"]
+__all__ = ["CHIP", "FAULTS", "Sps30", "Values", "flip"]
 
 KEYS: Final = (
     *("pm1_0", "pm2_5", "pm4_0", "pm10"),
@@ -20,9 +24,11 @@ KEYS: Final = (
 
 
 @dataclass
-class Sps30(Sensirion):
-    """One module at 0x69; see `Sensirion` for its faults. `firmware` before 2.2 has no status."""
+class Sps30(Module):
+    """One module at 0x69; see `Module` for its faults. `firmware` before 2.2 has no status."""
 
+    ADDRESS: ClassVar[int] = 0x69
+    PRODUCT: ClassVar[Mapping[int, bytes]] = {0xD002: b"00080000"}
     START: ClassVar[bytes] = b"\x00\x10\x03\x00\xac"
     READ: ClassVar[int] = 0x0300
     DELAYS: ClassVar[Mapping[int, float]] = {0x0010: 0.02, STOP: 0.02, RESET: 0.1}

@@ -5,9 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from drivers.chips.sen55 import DRIVER, POINTS, Sen55, decode
+from drivers.chips._kept import pack
+from drivers.chips.sen55 import DRIVER, Sen55, decode
 from drivers.sim import sen55 as sim
-from edge.core import Bad, BusError, Doubt, Polled, Reason, Sample
+from edge.core import (
+    Bad,
+    BusError,
+    Condition,
+    Doubt,
+    Keeping,
+    Polled,
+    Reason,
+    Sample,
+    Telling,
+)
 from tests.drivers.simbus import Now, SimI2c
 
 VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
@@ -21,7 +32,7 @@ VALUES = {
     "voc_index": 103.0,
     "nox_index": 1.0,
 }
-KEYS = [point.key for point in POINTS]
+KEYS = [point.key for point in Sen55.points]
 MASS = KEYS[:4]
 
 
@@ -134,7 +145,11 @@ async def test_a_disturbance_does_not_make_it_warm_up_again() -> None:
         await rig.poll()
     rig.bus.commands()
     await rig.reopen()
-    assert rig.bus.commands() == ["0021", "0202"]  # no stop; it refused the start, and answered
+    assert rig.bus.commands() == [
+        "0021",
+        "0202",
+        "d033",
+    ]  # no stop; it refused the start, and answered
     assert (await rig.poll())["pm2_5"] == 9.5
 
 
@@ -214,6 +229,75 @@ async def test_a_flipped_bit_spoils_one_point_only() -> None:
     assert {k: v for k, v in found.items() if k != "pm2_5"} == pytest.approx(
         {k: v for k, v in VALUES.items() if k != "pm2_5"}
     )
+
+
+async def test_the_fan_cleans_itself_and_says_so() -> None:
+    rig = Rig(settle_reads=0)
+    await rig.driver.open()
+    await rig.poll(2)
+    await rig.bus.transfer(0x69, b"\x56\x07", wait_s=0.02)
+    found = await rig.poll(2)
+    assert set(found.values()) == {Bad(Reason.STALE)}
+    assert "cleans itself" in rig.driver.health[Condition.CLEANING]
+    assert (await rig.poll(30))["pm2_5"] == 9.5
+    assert rig.driver.health == {}
+
+
+async def test_status_words_and_warm_up_become_health() -> None:
+    rig = Rig(settle_reads=3)
+    told: Telling = rig.driver
+    assert told.health == {}
+    await rig.driver.open()
+    assert told.identity == "SIMULATED"
+    await rig.poll(2)
+    assert set(told.health) == {Condition.WARMUP}
+    rig.chip.errors |= {4, 5, 21}
+    await rig.poll(12)
+    assert set(told.health) == {Condition.FAN, Condition.LASER}
+    assert "stands still" in told.health[Condition.FAN]
+    assert "too slowly" in told.health[Condition.FAN]
+    rig.chip.errors.clear()
+    await rig.poll(20)
+    assert told.health == {}
+
+
+async def test_the_state_of_the_voc_algorithm_survives_a_restart() -> None:
+    rig = Rig()
+    keeping: Keeping = rig.driver
+    await rig.driver.open()
+    await rig.poll(60)
+    assert keeping.kept() == b""  # not worth it yet
+    await rig.poll(3 * 3600)
+    kept = keeping.kept()
+    await rig.driver.close()
+
+    rig.driver = Sen55(rig.bus)
+    rig.driver.restore(kept, 599.0)
+    await rig.driver.open()
+    assert rig.chip.learnt_s > 10_000
+    await rig.poll(61)
+    assert rig.driver.kept()  # at once: it has learnt before
+    await rig.driver.close()
+
+    rig.driver = Sen55(rig.bus)  # without it all begins anew
+    await rig.driver.open()
+    assert rig.chip.learnt_s < 1
+
+
+@pytest.mark.parametrize(
+    ("age_s", "serial", "spoil"),
+    [(601.0, "SIMULATED", b""), (-1.0, "SIMULATED", b""), (5.0, "ANOTHER", b""),
+     (5.0, "SIMULATED", b"more")],
+)  # fmt: skip
+async def test_a_state_that_is_old_or_of_another_module_is_not_used(
+    age_s: float, serial: str, spoil: bytes
+) -> None:
+    rig = Rig(serial=serial)
+    rig.driver.restore(pack("SIMULATED", (12_000).to_bytes(8)) + spoil, age_s)
+    await rig.driver.open()
+    await rig.poll(61)
+    assert rig.chip.learnt_s < 100
+    assert rig.driver.kept() == b""
 
 
 @pytest.mark.parametrize("vector", ["sen55-read", "sen55-read-negative-temp", "sen55-read-unknown"])

@@ -1,0 +1,122 @@
+"""What Sensirion's modules say and what it means: status register, judgement, recordings.
+
+Source: as in `_sensirion_module`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from drivers.chips._sensirion import Serial, exchanges, text, whole
+from edge.core import Bad, Condition, DataError, Doubt, Point, Reason, Sample
+
+STOP: Final = b"\x01\x04"
+READY: Final = b"\x02\x02"
+STATUS: Final = b"\xd2\x06"
+CLEAR: Final = b"\xd2\x10"  # the fan's error bit stays set until it is cleared
+SERIAL: Final = Serial(b"\xd0\x33", 16, 0.05, text)
+
+
+Decode = Callable[[bytes, Reason], tuple[Sample, ...]]
+"""Makes samples of the answer to `read`; the reason is for what the module calls unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A bit of the status register, what it says of the module, and the points that it spoils."""
+
+    bit: int
+    keys: frozenset[str]
+    condition: Condition
+    text: str  # "" where another flag of this bit has it
+    usable: bool = False  # the value stays, in doubt
+    reason: Reason = Reason.FAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """All in which one module differs from the others."""
+
+    points: tuple[Point, ...]
+    start: tuple[bytes, ...]  # one for each mode
+    start_s: float
+    stop_s: float
+    wait_s: float  # from any other command to its answer
+    read: bytes
+    read_bytes: int
+    decode: Decode
+    settling: frozenset[str] = frozenset()  # keys of the points that need to settle
+    flags: tuple[Flag, ...] = ()  # none: it has no status register
+    stop: bytes = STOP
+    ready: bytes = READY
+    ready_mask: int = 0x00FF
+    serial: Serial = SERIAL
+    writes: frozenset[bytes] = frozenset()  # further commands, which carry arguments
+    asks: frozenset[bytes] = frozenset()  # further commands, which have an answer
+
+
+def is_ready(profile: Profile, frame: bytes) -> bool:
+    """The answer to the question for news. Raises DataError when it is damaged."""
+    return bool(int.from_bytes(whole(frame, 1)) & profile.ready_mask)
+
+
+def status(frame: bytes) -> int:
+    """The 32 bits of the status register. Raises DataError when they are damaged."""
+    return int.from_bytes(whole(frame, 2))
+
+
+def judged(
+    profile: Profile, samples: Sequence[Sample], register: int, settled: bool
+) -> tuple[Sample, ...]:
+    """Samples with what the status register and the time since the start say of them."""
+    raised = [flag for flag in profile.flags if register >> flag.bit & 1]
+    if settled and not raised:
+        return tuple(samples)
+    return tuple(
+        _judge(point.key, sample, raised, settled or point.key not in profile.settling)
+        for point, sample in zip(profile.points, samples, strict=True)
+    )
+
+
+def _judge(key: str, sample: Sample, raised: Sequence[Flag], settled: bool) -> Sample:
+    mine = [flag for flag in raised if key in flag.keys]
+    for flag in mine:
+        if not flag.usable:
+            return Bad(flag.reason)
+    if isinstance(sample, Bad | Doubt):
+        return sample
+    if mine:
+        return Doubt(sample, mine[0].reason)
+    return sample if settled else Doubt(sample, Reason.WARMUP)
+
+
+def explain(profile: Profile, frames: Sequence[bytes]) -> dict[str, Sample]:
+    """What a recorded conversation means, as of a module that has settled.
+
+    `frames` are commands, each followed by its answer unless the module answers nothing to it.
+    Raises DataError for a damaged or foreign frame, and when no values were read.
+    """
+
+    def answers(command: bytes) -> bool | None:
+        if command in (profile.stop, CLEAR, *profile.start) or (
+            len(command) > 2 and command[:2] in profile.writes
+        ):
+            return False
+        asked = (profile.ready, STATUS, profile.read, profile.serial.command, *profile.asks)
+        return True if command in asked else None
+
+    samples: tuple[Sample, ...] | None = None
+    register = 0
+    for command, answer in exchanges(frames, answers):
+        if command == STATUS:
+            register = status(answer)
+        elif command == profile.read:
+            samples = profile.decode(answer, Reason.WARMUP)
+        elif command == profile.serial.command:
+            whole(answer, profile.serial.words)
+        elif command == profile.ready and not is_ready(profile, answer):
+            samples = (Bad(Reason.STALE),) * len(profile.points)
+    if samples is None:
+        raise DataError("no measured values among the frames", Reason.SILENT)
+    told = judged(profile, samples, register, settled=True)
+    return {point.key: sample for point, sample in zip(profile.points, told, strict=True)}

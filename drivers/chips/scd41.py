@@ -1,0 +1,101 @@
+"""Sensirion SCD41 (also SCD40, SCD43): CO2, temperature and humidity, I2C.
+
+Source: Sensirion SCD4x datasheet (commands, timing, conversion); drivers
+Sensirion/embedded-i2c-scd4x and Sensirion/python-i2c-scd4x; ESPHome scd4x.
+
+While it measures it takes nothing but the questions for news and for values, and the stop. Its
+automatic self-calibration is left as it is, its self-test (10 s, not for a site) is never started,
+and nothing is written to its EEPROM. It has no status register.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Final, Literal
+
+from drivers.chips._sensirion import Serial, celsius, command, number, samples
+from drivers.chips._sensirion_module import Module
+from drivers.chips._sensirion_profile import Profile
+from drivers.chips._sensirion_profile import explain as explain_with
+from edge.core import BusError, Point, Quantity, Reason, Sample
+
+START: Final = (b"\x21\xb1", b"\x21\xac")  # a sample each 5 s, each 30 s
+ALTITUDE: Final = 0x2427
+
+POINTS: Final = (  # in the order on the wire
+    # what it can tell; it is specified from 400 to 5000
+    Point("co2", Quantity.CARBON_DIOXIDE, low=0, high=40000),
+    # what it may be stored at; it is specified from -10 to 60
+    Point("temperature", Quantity.TEMPERATURE, low=-40, high=70),
+    Point("humidity", Quantity.RELATIVE_HUMIDITY, low=0, high=100),
+)
+
+
+def decode(frame: bytes, unknown: Reason = Reason.WARMUP) -> tuple[Sample, ...]:
+    """The 9 bytes of measured values. It has no word for what it does not know.
+
+    A damaged word spoils its own point only. Raises DataError for another length.
+    """
+    return samples(POINTS, (int.from_bytes, celsius, _percent), frame)
+
+
+def _percent(word: bytes) -> float:
+    return 100 * int.from_bytes(word) / 65535
+
+
+@dataclass(slots=True)
+class Scd41(Module):
+    """One sensor. In normal `mode` it has a sample each 5 s, in low_power each 30 s.
+
+    Poll it as often as that: in between it has nothing new, which is bad:stale. `altitude_m` above
+    the sea is what CO2 is corrected for; 0 leaves what the sensor has.
+    """
+
+    points: ClassVar[Sequence[Point]] = POINTS
+    address: ClassVar[int] = 0x62
+    every_s: ClassVar[float] = 5.0
+    profile: ClassVar[Profile] = Profile(
+        points=POINTS,
+        start=START,
+        start_s=0.001,
+        stop_s=0.5,
+        wait_s=0.001,
+        read=b"\xec\x05",
+        read_bytes=9,
+        decode=decode,
+        stop=b"\x3f\x86",
+        ready=b"\xe4\xb8",
+        ready_mask=0x07FF,
+        serial=Serial(b"\x36\x82", 3, 0.001, number),
+        writes=frozenset({ALTITUDE.to_bytes(2)}),
+    )
+
+    mode: Literal["normal", "low_power"] = "normal"
+    altitude_m: Annotated[int, (0, 3000)] = 0
+    _met: bool = field(default=False, init=False, repr=False)
+
+    async def _come_to_rest(self) -> None:
+        """Who finds it measuring knows neither its serial number nor its mode: it starts anew."""
+        if not self._met:
+            with suppress(BusError):  # who is not there refuses the start, too
+                await self._say(self.profile.stop, self.profile.stop_s)
+
+    def _named_first(self) -> bool:
+        return True
+
+    def _settings(self) -> Sequence[bytes]:
+        return (command(ALTITUDE, self.altitude_m),) if self.altitude_m else ()
+
+    def _start(self) -> bytes:
+        return START[self.mode == "low_power"]
+
+    def _began(self) -> None:
+        self._met = True
+
+
+def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
+    """What a recorded conversation means: commands, each followed by its answer, if any."""
+    return explain_with(Scd41.profile, frames)
+
+
+DRIVER: Final = Scd41

@@ -1,0 +1,100 @@
+"""Sensirion SHT40, SHT41, SHT43, SHT45: air temperature and relative humidity, I2C.
+
+Source: Sensirion SHT4x datasheet (commands, timing, conversion); drivers
+Sensirion/embedded-i2c-sht4x and Sensirion/python-i2c-sht4x; ESPHome sht4x. Its heater is never
+switched on here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Final, Literal
+
+from drivers.chips._sensirion import (
+    Serial,
+    celsius,
+    exchanges,
+    number,
+    samples,
+    serial_number,
+    whole,
+)
+from edge.core import Condition, DataError, I2cBus, Point, Quantity, Reason, Sample
+
+MEASURE: Final = {"high": (b"\xfd", 0.01), "medium": (b"\xf6", 0.005), "low": (b"\xe0", 0.002)}
+SERIAL: Final = Serial(b"\x89", 2, 0.01, number)
+
+POINTS: Final = (  # in the order on the wire
+    Point("temperature", Quantity.TEMPERATURE, low=-40, high=125),
+    Point("humidity", Quantity.RELATIVE_HUMIDITY, low=0, high=100),
+)
+
+
+def decode(frame: bytes) -> tuple[Sample, ...]:
+    """The 6 bytes of a measurement. Humidity just outside 0 to 100 %RH is cut to that.
+
+    A damaged word spoils its own point only. Raises DataError for another length.
+    """
+    return samples(POINTS, (celsius, _percent), frame)
+
+
+def _percent(word: bytes) -> float:
+    return min(100.0, max(0.0, -6 + 125 * int.from_bytes(word) / 65535))
+
+
+@dataclass(slots=True)
+class Sht4x:
+    """One sensor. Its order number says which `address` it has: 0x44, 0x45 or 0x46.
+
+    A reading takes 10, 5 or 2 ms, by `precision`.
+    """
+
+    points: ClassVar[Sequence[Point]] = POINTS
+
+    bus: I2cBus
+    address: Annotated[int, (0x44, 0x46)] = 0x44
+    precision: Literal["high", "medium", "low"] = "high"
+    _identity: str = field(default="", init=False, repr=False)
+
+    async def open(self) -> None:
+        """Ask for its serial number: it measures when it is asked, and needs no start."""
+        self._identity = await serial_number(self.bus, self.address, SERIAL) or self._identity
+
+    async def read(self) -> tuple[Sample, ...]:
+        """Measure. Raises BusError, and DataError for an answer of another length."""
+        measure, wait_s = MEASURE[self.precision]
+        return decode(await self.bus.transfer(self.address, measure, read=6, wait_s=wait_s))
+
+    async def close(self) -> None:
+        """Nothing to stop: it sleeps by itself."""
+
+    @property
+    def identity(self) -> str:
+        """Its serial number; "" until it told it."""
+        return self._identity
+
+    @property
+    def health(self) -> Mapping[Condition, str]:
+        """It says nothing of itself."""
+        return {}
+
+
+def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
+    """What a recorded conversation means: commands, each followed by its answer.
+
+    Raises DataError for a damaged or foreign frame, and when no values were read.
+    """
+    measures = {measure for measure, _ in MEASURE.values()}
+    told: tuple[Sample, ...] = ()
+    for command, answer in exchanges(
+        frames, lambda command: command in measures or command == SERIAL.command or None
+    ):
+        if command in measures:
+            told = decode(answer)
+        else:
+            whole(answer, SERIAL.words)
+    if not told:
+        raise DataError("no measured values among the frames", Reason.SILENT)
+    return {point.key: sample for point, sample in zip(POINTS, told, strict=True)}
+
+
+DRIVER: Final = Sht4x

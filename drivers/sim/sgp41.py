@@ -1,0 +1,76 @@
+"""A simulated SGP41: the other side of the I2C wire of `drivers/chips/sgp41.py`.
+
+It answers conditioning, measurement of raw signals, heater off and serial number. Conditioned for
+more than ten seconds at a stretch it is `damaged`, and then tells no NOx any more. It is given the
+raw ticks; the indices are the driver's.
+
+Source: Sensirion SGP41 datasheet; Sensirion/embedded-i2c-sgp41.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+from drivers.sim._sensirion import FAULTS, Sensirion, Values, arguments, flip, worded
+
+__all__ = ["CHIP", "FAULTS", "Sgp41", "Values", "flip"]
+
+CONDITION, MEASURE, HEATER_OFF, SERIAL = 0x2612, 0x2619, 0x3615, 0x3682
+BEARS_S: Final = 10.0
+CLEAN_AIR: Final = {"voc_ticks": 30000.0, "nox_ticks": 16000.0}
+
+
+@dataclass
+class Sgp41(Sensirion):
+    """One sensor at 0x59; see `Sensirion` for its faults. `told` is the air it was told last."""
+
+    ADDRESS: ClassVar[int] = 0x59
+    DELAYS: ClassVar[Mapping[int, float]] = {CONDITION: 0.05, MEASURE: 0.05}
+    DELAY_S: ClassVar[float] = 0.001
+    BOOT_S: ClassVar[float] = 0.001
+
+    serial: int = 0x0000_0123_4567
+    hot: bool = False
+    damaged: bool = False
+    told: tuple[float, float] = (0.0, 0.0)
+    _conditioned_at: float | None = field(default=None, init=False, repr=False)
+
+    def encode(self, sample: Mapping[str, float]) -> bytes:
+        """The two words of a measurement."""
+        voc, nox = (round({**CLEAN_AIR, **sample}[key]) for key in CLEAN_AIR)
+        if self.damaged:
+            nox = 0xFFFF
+        return b"".join(max(0, min(0xFFFF, count)).to_bytes(2) for count in (voc, nox))
+
+    def _does(self, command: int, data: bytes, now: float) -> bool:
+        self._wear(now)
+        given = arguments(data)
+        if command in (CONDITION, MEASURE) and len(given) == 4:
+            humidity, temperature = int.from_bytes(given[:2]), int.from_bytes(given[2:])
+            self.told = (humidity * 100 / 65535, temperature * 175 / 65535 - 45)
+            self.hot = True
+            values = self.encode(self._measured(now))
+            self._answer = worded(values[:2] if command == CONDITION else values)
+            if command == MEASURE:
+                self._conditioned_at = None
+            elif self._conditioned_at is None:
+                self._conditioned_at = now
+        elif command == HEATER_OFF:
+            self._forget(now)
+        elif command == SERIAL and not self.hot:
+            self._answer = worded(self.serial.to_bytes(6))
+        else:
+            return False
+        return True
+
+    def _wear(self, now: float) -> None:
+        since = self._conditioned_at
+        if since is not None and now - since > BEARS_S:
+            self.damaged = True
+
+    def _forget(self, now: float) -> None:
+        self.hot = False
+        self._conditioned_at = None
+
+
+CHIP: Final = Sgp41
