@@ -7,6 +7,9 @@ card looks like constant presence, never like an empty road. A card with normall
 goes silent instead; only its traffic can tell. The kernel must not debounce the line: that stamps
 edges late and in jiffies, 3 % of speed at 120 km/h; bounce is merged later, from its first edge.
 
+A loop for bicycles is a loop: shorter, and on a card set to a higher sensitivity, which is all that
+the wire knows of it. That its lane is one of bicycles (`kind`) is for the processing.
+
 Source: NTCIP 1209, transportation sensor systems (output mode: pulse of 125 ms +- 25 ms, or
 presence; fail-safe mode of each output).
 """

@@ -81,7 +81,7 @@ async def test_spoiled_frames_are_skipped_or_refused_and_the_next_is_read(
 async def test_silence_is_a_bus_error_and_it_comes_back(
     sensor: Pms5003, port: SerialPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.chips.pms5003.SILENT_S", 0.2)
+    monkeypatch.setattr("drivers.chips._plantower.SILENT_S", 0.2)
     device = Driver(port, settle_reads=0)
     await device.read()
     sensor.silent = True

@@ -1,0 +1,49 @@
+"""A plain contact on a GPIO line: door, tamper switch, charger plug.
+
+It changes seldom and its moment matters little, so the kernel debounces the line: an edge is
+stamped when the contact has been at rest for `debounce_ms`, and a shorter flicker is no change.
+
+Source: Linux kernel documentation, GPIO character device userspace API v2 (line attribute for the
+debounce period).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from edge.core import Bias, ConfigError, Contact, Edge, LineSpec
+
+LONGEST_MS: Final = 999
+
+
+@dataclass(frozen=True, slots=True)
+class PlainContact:
+    """One contact on one line. `event` is what its changes are called.
+
+    `active` is the level that means on: door open, cover off, plug in, contact closed. A contact to
+    ground with `bias = "up"` is low while closed; a reed switch that a shut door keeps closed
+    therefore wants `active = "high"`, and then a cut cable says "open", too. `debounce_ms` is 0 to
+    999. Raises ConfigError for values outside.
+    """
+
+    line: str
+    active: Literal["low", "high"] = "low"
+    bias: Bias = "up"
+    debounce_ms: Annotated[int, (0, LONGEST_MS)] = 50
+    event: Literal["door", "tamper", "plug", "contact"] = "contact"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.debounce_ms <= LONGEST_MS:
+            raise ConfigError(f"debounce_ms = {self.debounce_ms}: it is 0 to {LONGEST_MS}")
+
+    @property
+    def lines(self) -> Sequence[LineSpec]:
+        return (LineSpec(self.line, self.bias, self.debounce_ms / 1000),)
+
+    def contact(self, source: str, edge: Edge) -> Contact:
+        """What an edge means: `on` as above; `initial` is how it was found, not a change."""
+        on = edge.high is (self.active == "high")
+        return Contact(source, on, edge.mono_ns, edge.lost, edge.seqno == 0)
+
+
+DRIVER: Final = PlainContact

@@ -1,0 +1,128 @@
+"""Winsen MH-Z19B (also MH-Z19C, MH-Z19): carbon dioxide, UART, speaks when it is asked.
+
+Source: Winsen MH-Z19B manual, serial port protocol (read, self-calibration, 3 min of preheating);
+drivers avaldebe/PyPMS, ESPHome mhz19. From one source each: that the fifth byte is the inner
+temperature (ESPHome; the manual has it as reserved), and that an answer of zeros is a sensor that
+still starts (PyPMS).
+
+It calibrates itself each day to the lowest value it saw, taken for 400 ppm, unless told otherwise:
+fine outdoors, wrong where air never is fresh. It forgets what it was told with its supply.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Final, Literal
+
+from drivers.chips._winsen import COMMAND, READ, answer, command, cut, is_whole
+from edge.core import (
+    Bad,
+    BusError,
+    Condition,
+    DataError,
+    Doubt,
+    Point,
+    Quantity,
+    Reason,
+    Sample,
+    SerialBus,
+)
+
+SELF_CALIBRATION: Final = 0x79
+ON, OFF = 0xA0, 0x00
+ANSWER_S: Final = 1.0
+SETTLE_READS: Final = 180  # it needs 3 min to heat up
+ZERO_CEL: Final = 40  # of the inner temperature, in counts
+
+POINTS: Final = (
+    Point("co2", Quantity.CARBON_DIOXIDE, low=0, high=10_000),
+    # warmer than the air around it
+    Point("inner_temperature", Quantity.TEMPERATURE, low=-30, high=85, resolution=1),
+)
+
+
+@dataclass(slots=True)
+class Mhz19:
+    """One sensor, alone on its port.
+
+    The first `settle_reads` readings after an opening or a silence are uncertain (warmup); they are
+    counted, not timed: at a poll a second they are three minutes, for a slower poll say fewer.
+    `self_calibration` "keep" leaves the sensor as it is.
+    """
+
+    points: ClassVar[Sequence[Point]] = POINTS
+    bus: SerialBus
+    settle_reads: Annotated[int, (0, 3600)] = SETTLE_READS
+    self_calibration: Literal["keep", "on", "off"] = "keep"
+    _reads: int = field(default=0, init=False, repr=False)
+
+    @property
+    def identity(self) -> str:
+        """It has no serial number to tell."""
+        return ""
+
+    @property
+    def health(self) -> Mapping[Condition, str]:
+        """Whether it warms up."""
+        if self._reads > self.settle_reads:
+            return {}
+        return {Condition.WARMUP: "it was started and has not settled yet"}
+
+    async def open(self) -> None:
+        """Begin to count, and say what was configured. Raises BusError when the port is gone."""
+        self._reads = 0
+        if self.self_calibration != "keep":
+            wanted = ON if self.self_calibration == "on" else OFF
+            # some models confirm it and some do not; an answer is passed over by the next question
+            await self.bus.send(command(SELF_CALIBRATION, wanted))
+
+    async def read(self) -> tuple[Sample, ...]:
+        """Ask. Raises BusError on silence, DataError for a damaged answer."""
+        try:
+            frame = await self.bus.frame(cut(READ), ANSWER_S, write=command(READ))
+        except BusError:
+            self._reads = 0  # it may have lost power
+            raise
+        samples = decode(frame)
+        if samples[0] == Bad(Reason.WARMUP):
+            self._reads = 0
+            return samples
+        self._reads += 1
+        co2, inner = samples
+        if self._reads > self.settle_reads or isinstance(co2, Bad | Doubt):
+            return samples
+        return Doubt(co2, Reason.WARMUP), inner
+
+    async def close(self) -> None:
+        """Nothing to release."""
+
+
+def decode(frame: bytes) -> tuple[Sample, ...]:
+    """One answer. Raises DataError when it is damaged. One of zeros is bad:warmup."""
+    held = answer(frame, READ)
+    if not any(held):
+        return (Bad(Reason.WARMUP),) * len(POINTS)
+    values = (float(int.from_bytes(held[:2])), float(held[2] - ZERO_CEL))
+    return tuple(
+        value if point.low <= value <= point.high else Bad(Reason.RANGE)
+        for point, value in zip(POINTS, values, strict=True)
+    )
+
+
+def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
+    """What the last answer among these frames means, for a sensor that has settled.
+
+    Commands and what confirms them may be among them. Raises DataError for a damaged frame, and
+    when there is no value.
+    """
+    samples: tuple[Sample, ...] = ()
+    for frame in frames:
+        if frame[:2] == bytes((0xFF, READ)):
+            samples = decode(frame)
+        elif not is_whole(frame) or frame[:2] not in (COMMAND, bytes((0xFF, SELF_CALIBRATION))):
+            raise DataError(f"no frame of an MH-Z19: {frame[:16].hex() or 'nothing'}")
+    if not samples:
+        raise DataError("no values among the frames", Reason.SILENT)
+    return {point.key: sample for point, sample in zip(POINTS, samples, strict=True)}
+
+
+DRIVER: Final = Mhz19

@@ -1,0 +1,186 @@
+"""Sensirion SPS30 on its UART: mass and number of particles and their typical size.
+
+Source: Sensirion SPS30 datasheet, UART interface (SHDLC); drivers Sensirion/embedded-uart-sps and
+avaldebe/PyPMS; Sensirion/python-uart-sps30 for the device status register, which modules with a
+firmware before 2.2 do not have. The SEL pin stays open. That a module asleep needs a byte 0xFF
+before the command to wake is from Sensirion's drivers. The laser lives more than ten years of
+continuous work, says the datasheet; it stands still while the driver is closed.
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Final
+
+from drivers.chips._sensirion import text, within
+from drivers.chips._sensirion_module import ASKS, ASKS_S, SETTLE_READS, STATUS_EVERY
+from drivers.chips._sensirion_profile import judged
+from drivers.chips._shdlc import NOT_ALLOWED, Answer, answer, asked, cut, request
+from drivers.chips.sps30 import POINTS, Sps30
+from edge.core import Bad, BusError, Condition, DataError, Point, Reason, Sample, SerialBus
+
+START, STOP, READ, WAKE, INFO, STATUS = 0x00, 0x01, 0x03, 0x11, 0xD0, 0xD2
+FLOATS: Final = b"\x01\x03"
+SERIAL: Final = b"\x03"
+CLEAR: Final = b"\x01"  # the register speaks of what comes after it was read
+PULSE: Final = b"\xff"
+ANSWER_S: Final = 0.2  # it answers within 20 ms
+
+
+def decode(frame: bytes) -> tuple[Sample, ...]:
+    """An answer with ten floats. Raises DataError for a damaged one, or one with an error.
+
+    Without data it has nothing new: bad:stale. What is no number, or none it can measure, is
+    bad:range.
+    """
+    told = answer(frame)
+    if told.error:
+        raise DataError(f"it refuses to tell its values (error 0x{told.error:02x})", Reason.FAULT)
+    if not told.data:
+        return (Bad(Reason.STALE),) * len(POINTS)
+    if len(told.data) != 4 * len(POINTS):
+        raise DataError(f"{len(told.data)} bytes are not ten floats")
+    return tuple(
+        within(point, value)
+        for point, value in zip(POINTS, struct.unpack(">10f", told.data), strict=True)
+    )
+
+
+@dataclass(slots=True)
+class Sps30Uart:
+    """One module, its SEL pin open. `settle_reads` fresh samples after a start are uncertain."""
+
+    line: ClassVar[str] = "115200 8N1"
+    points: ClassVar[Sequence[Point]] = POINTS
+
+    bus: SerialBus
+    settle_reads: Annotated[int, (0, 3600)] = SETTLE_READS
+    _identity: str = field(default="", init=False, repr=False)
+    _running: bool = field(default=False, init=False, repr=False)
+    _fresh: int = field(default=0, init=False, repr=False)  # samples since the start
+    _register: int = field(default=0, init=False, repr=False)
+    _status_due: bool = field(default=True, init=False, repr=False)
+
+    @property
+    def identity(self) -> str:
+        """Its serial number."""
+        return self._identity
+
+    @property
+    def health(self) -> Mapping[Condition, str]:
+        """What its status register says of fan and laser, and whether it warms up."""
+        found: dict[Condition, str] = {}
+        for flag in Sps30.profile.flags:
+            if self._register >> flag.bit & 1:
+                found.setdefault(flag.condition, flag.text)
+        if self._running and self._fresh <= self.settle_reads:
+            found[Condition.WARMUP] = "it was started and has not settled yet"
+        return found
+
+    async def open(self) -> None:
+        """Start measuring. Raises BusError when the module is not there."""
+        try:
+            await self._start()
+        except BusError:  # it may be asleep
+            await self._ask(WAKE, before=PULSE)
+            await self._start()
+        with suppress(BusError, DataError):
+            told = await self._ask(INFO, SERIAL)
+            if not told.error:
+                self._identity = text(told.data)
+        self._status_due = True
+
+    async def read(self) -> tuple[Sample, ...]:
+        """One sample a point. Raises BusError, and DataError for an answer that cannot be."""
+        try:
+            return await self._read()
+        except BusError:
+            self._running = False  # let it measure: if it only was disturbed, it stays settled
+            raise
+
+    async def close(self) -> None:
+        """Stop measuring, which spares fan and laser. Always safe.
+
+        Before its first sample it is left running: who polls faster than it measures, and opens
+        anew when nothing comes, would never see one.
+        """
+        running, self._running = self._running, False
+        if running and self._fresh:
+            with suppress(BusError, DataError):  # it may be gone, and measures no more than we do
+                await self._ask(STOP)
+
+    async def _start(self) -> None:
+        told = await self._ask(START, FLOATS)
+        if told.error not in (0, NOT_ALLOWED):  # which it is while it measures
+            raise DataError(f"it does not start (error 0x{told.error:02x})", Reason.FAULT)
+        if not told.error:
+            self._fresh = 0
+        self._running = True
+
+    async def _read(self) -> tuple[Sample, ...]:
+        frame, told = await self._news()
+        if told.error == NOT_ALLOWED:  # it has lost power, and its mode with it
+            self._fresh = 0
+            await self._start()
+            return (Bad(Reason.WARMUP),) * len(POINTS)
+        samples = decode(frame)
+        if not told.data:
+            nothing = Bad(Reason.STALE if self._fresh else Reason.WARMUP)
+            return (nothing,) * len(POINTS)
+        if told.flagged or self._status_due or self._fresh % STATUS_EVERY == 0:
+            await self._ask_status()
+        settled = self._fresh >= self.settle_reads
+        self._fresh += 1
+        return judged(Sps30.profile, samples, self._register, settled)
+
+    async def _news(self) -> tuple[bytes, Answer]:
+        """Its answer; our second and its own drift, so what is not there yet comes in a moment."""
+        frame = b""
+        for ask in range(ASKS):
+            if ask:
+                await self._wait()
+            frame = await self.bus.frame(cut(READ), ANSWER_S, write=request(READ))
+            told = answer(frame)
+            if told.data or told.error:
+                break
+        return frame, told
+
+    async def _wait(self) -> None:
+        with suppress(BusError, DataError):  # nothing is what we wait for
+            await self.bus.frame(cut(READ), ASKS_S)
+
+    async def _ask_status(self) -> None:
+        self._status_due = False
+        told = await self._ask(STATUS, CLEAR)
+        if not told.error and len(told.data) >= 4:  # an old firmware does not know the command
+            self._register = int.from_bytes(told.data[:4])
+
+    async def _ask(self, command: int, data: bytes = b"", before: bytes = b"") -> Answer:
+        said = before + request(command, data)
+        return answer(await self.bus.frame(cut(command), ANSWER_S, write=said))
+
+
+def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
+    """What a recorded conversation means, as of a module that has settled.
+
+    Requests and answers, or answers alone. Raises DataError for a damaged frame, and when no
+    values were read.
+    """
+    samples: tuple[Sample, ...] = ()
+    register = 0
+    for frame in frames:
+        if asked(frame.removeprefix(PULSE)) is not None:
+            continue
+        told = answer(frame)
+        if told.command == READ:
+            samples = decode(frame)
+        elif told.command == STATUS and len(told.data) >= 4:
+            register = int.from_bytes(told.data[:4])
+    if not samples:
+        raise DataError("no measured values among the frames", Reason.SILENT)
+    told_of = judged(Sps30.profile, samples, register, settled=True)
+    return {point.key: sample for point, sample in zip(POINTS, told_of, strict=True)}
+
+
+DRIVER: Final = Sps30Uart

@@ -1,0 +1,153 @@
+"""Winsen ZH03B (also ZH03A): particulate matter, UART, talks by itself or when it is asked.
+
+Source: Winsen ZH03B manual, serial port protocol; drivers avaldebe/PyPMS, ShaggyDog18/SD_ZH03B,
+Bjk8kds/esphome-zh03b-sensor. Sources differ about the order of the three values in an answer: three
+of them say PM2.5, PM10, PM1, one PM1, PM10, PM2.5. About the frames that it sends by itself, which
+are laid out as those of a Plantower PMS3003, they agree: so `mode = "upload"` is the safer one.
+That it needs 45 s to settle is from a single driver for its sister ZH06.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Final, Literal
+
+from drivers.chips._plantower import START, Layout, masses
+from drivers.chips._winsen import COMMAND, READ, answer, command, cut, is_whole
+from edge.core import (
+    Bad,
+    BusError,
+    Condition,
+    DataError,
+    Doubt,
+    Point,
+    Reason,
+    Sample,
+    SerialBus,
+)
+
+MODE, REST = 0x78, 0xA7  # commands
+UPLOAD: Final = command(MODE, 0x40)
+ASKED: Final = command(MODE, 0x41)
+WAKE: Final = command(REST, 0)
+SLEEP: Final = command(REST, 1)
+ASK: Final = command(READ)
+
+UPLOAD_S: Final = 3.0  # a frame comes each second
+ANSWER_S: Final = 1.0
+SETTLE_READS: Final = 45
+
+LAYOUT: Final = Layout(masses(), size=24, errors=False)
+POINTS: Final = LAYOUT.points
+ORDER: Final = (2, 0, 1)  # where PM1, PM2.5 and PM10 stand in an answer
+
+
+@dataclass(slots=True)
+class Zh03b:
+    """One sensor, alone on its port.
+
+    `mode` "upload" listens to a frame a second; "asked" keeps it quiet and asks for each value.
+    The first `settle_reads` readings after a start, and after frames of zeros, which a sensor sends
+    while it starts, are uncertain (warmup). It is put to sleep when it is closed.
+    """
+
+    points: ClassVar[Sequence[Point]] = POINTS
+    bus: SerialBus
+    mode: Literal["upload", "asked"] = "upload"
+    settle_reads: Annotated[int, (0, 3600)] = SETTLE_READS
+    _reads: int = field(default=0, init=False, repr=False)
+    _set: bool = field(default=False, init=False, repr=False)  # it was told the mode
+
+    @property
+    def identity(self) -> str:
+        """It has no serial number to tell."""
+        return ""
+
+    @property
+    def health(self) -> Mapping[Condition, str]:
+        """Whether it warms up."""
+        if self._reads > self.settle_reads:
+            return {}
+        return {Condition.WARMUP: "it was started and has not settled yet"}
+
+    async def open(self) -> None:
+        """Wake it, and set its mode. Raises BusError when it should talk now and is silent."""
+        self._reads = 0
+        self._set = False
+        with suppress(BusError, DataError):  # one that is awake may say other things, or nothing
+            await self.bus.frame(cut(REST), ANSWER_S, write=WAKE)
+        await self._tell_mode()
+
+    async def read(self) -> tuple[Sample, ...]:
+        """The newest frame, or an answer. Raises BusError on silence, DataError for damage."""
+        try:
+            samples = await self._read()
+        except (BusError, DataError) as error:
+            # it may have lost power, and then talks as it does from the factory
+            self._set = False
+            if isinstance(error, BusError):
+                self._reads = 0
+            raise
+        if Bad(Reason.WARMUP) in samples:
+            self._reads = 0
+            return samples
+        self._reads += 1
+        if self._reads > self.settle_reads:
+            return samples
+        return tuple(s if isinstance(s, Bad | Doubt) else Doubt(s, Reason.WARMUP) for s in samples)
+
+    async def close(self) -> None:
+        """Let fan and laser stand still. Always safe."""
+        working, self._reads = self._reads, 0
+        self._set = False
+        if working:
+            with suppress(BusError):
+                await self.bus.send(SLEEP)
+
+    async def _read(self) -> tuple[Sample, ...]:
+        if not self._set:
+            await self._tell_mode()
+        if self.mode == "asked":
+            return decode(await self.bus.frame(cut(READ), ANSWER_S, write=ASK))
+        return LAYOUT.decode(await self.bus.frame(LAYOUT.cut, UPLOAD_S, newest=True))
+
+    async def _tell_mode(self) -> None:
+        if self.mode == "asked":
+            await self.bus.send(ASKED)
+        else:
+            await self.bus.frame(LAYOUT.cut, UPLOAD_S, write=UPLOAD)
+        self._set = True
+
+
+def decode(frame: bytes) -> tuple[Sample, ...]:
+    """One answer of 9 bytes. Raises DataError when it is damaged. Zeros are bad:warmup."""
+    held = answer(frame, READ)
+    if not any(held):
+        return (Bad(Reason.WARMUP),) * len(POINTS)
+    counts = [int.from_bytes(held[2 * at : 2 * at + 2]) for at in ORDER]
+    return tuple(
+        float(count) if count <= point.high else Bad(Reason.RANGE)
+        for point, count in zip(POINTS, counts, strict=True)
+    )
+
+
+def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
+    """What the last values among these frames mean, for a sensor that has settled.
+
+    Frames that it sent by itself, answers, commands and what confirms them may be among them.
+    Raises DataError for a damaged frame, and when there are no values.
+    """
+    samples: tuple[Sample, ...] = ()
+    for frame in frames:
+        if frame[:2] == START:
+            samples = LAYOUT.decode(frame)
+        elif frame[:2] == bytes((0xFF, READ)):
+            samples = decode(frame)
+        elif not is_whole(frame) or frame[:2] not in (COMMAND, bytes((0xFF, REST))):
+            raise DataError(f"no frame of a ZH03B: {frame[:24].hex() or 'nothing'}")
+    if not samples:
+        raise DataError("no values among the frames", Reason.SILENT)
+    return {point.key: sample for point, sample in zip(POINTS, samples, strict=True)}
+
+
+DRIVER: Final = Zh03b
