@@ -1,0 +1,188 @@
+"""Electricity meters that speak DLMS/COSEM over HDLC, on RS-485 or an optical head.
+
+Source: IEC 62056-46, -53, -61, -62 (DLMS UA Green Book and Blue Book); PyPI dlms-cosem 25.1.0.
+From general knowledge only: which of the two serial numbers a maker fills in, and that the error
+register 0-0:97.97.0 is zero on a meter that is well.
+
+Logical names, client with or without a password (low-level security); meters that encrypt are
+refused by name. The sign-on of optical mode E is not done: a meter on an optical head must be set
+to begin with HDLC. 9600 8N1 is usual, some meters have 2400 or 19200.
+
+Each reading is a conversation of its own, from SNRM to DISC, and asks who the meter is before it
+trusts what it knows of it: a register is a number, and its exponent and unit are asked for once.
+What the meter does not have is asked for once, and again when it is opened.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Final, Literal
+
+from drivers.chips import _cosem as cosem
+from drivers.chips import _hdlc as hdlc
+from drivers.chips._cosem import DATA, REGISTER, SCALER_UNIT, VALUE, Attribute
+from drivers.chips._dlms_talk import Talk
+from drivers.chips._dlms_told import CODES, ERRORS, NAMES, POINTS, Told
+from edge.core import BusError, Condition, ConfigError, DataError, Point, Reason, Sample, SerialBus
+
+LONGEST_S: Final = 60.0  # of one reading; the line has other meters
+LONGEST: Final = 4096  # bytes of an answer in a recording
+
+
+@dataclass(slots=True)
+class Dlms:
+    """One meter. `address` is its physical address, often the last digits of its number plus 16
+    or 1000; 0 where it has none. `logical` is nearly always 1, `client` 16 for whoever may read
+    without a password. `width` is for meters that want four bytes of address for small numbers.
+    """
+
+    line: ClassVar[str] = "9600 8N1"
+    every_s: ClassVar[float] = 15.0  # a reading takes seconds
+    points: ClassVar[Sequence[Point]] = POINTS
+    bus: SerialBus
+    address: Annotated[int, (0, 16383)] = 0
+    logical: Annotated[int, (1, 16383)] = 1
+    client: Annotated[int, (1, 127)] = 16
+    password: str = ""
+    width: Literal["fitting", "four"] = "fitting"
+    timeout_s: Annotated[float, (0.2, 10.0)] = 2.0
+    identity: str = field(default="", init=False)
+    health: Mapping[Condition, str] = field(default_factory=dict, init=False)
+    _talk: Talk = field(init=False, repr=False)
+    _told: Told = field(init=False, repr=False)
+    _names: list[Attribute] = field(init=False, repr=False)
+    _errors: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        cosem.present()
+        if not (self.password.isascii() and len(self.password) <= 64):
+            raise ConfigError("password cannot be right: at most 64 plain characters belong here")
+        server = hdlc.server_address(self.logical, self.address, self.width == "four")
+        self._talk = Talk(self.bus, hdlc.client_address(self.client), server, self.timeout_s)
+        self._forget()
+
+    async def open(self) -> None:
+        """Nothing on the line: each reading begins anew."""
+        self._forget()
+        self.identity = ""
+
+    async def read(self) -> tuple[Sample, ...]:
+        """All points. Raises BusError when nobody is there, DataError when nothing was usable."""
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                await self._talk.connect(self.password)
+                await self._recognise()
+                await self._values()
+                found = self._told.samples()
+                if not self._told.broken:
+                    await self._look_after()
+        except TimeoutError as late:
+            raise BusError(f"one reading took more than {LONGEST_S:g} s") from late
+        finally:
+            await self._talk.disconnect()
+        return tuple(found[point.key] for point in self.points)
+
+    async def close(self) -> None:
+        """Nothing to release: the line belongs to all, and no conversation is left open."""
+
+    def _forget(self) -> None:
+        """What is known of a meter, and might be of another one."""
+        self._told = Told()
+        self._names = [Attribute(DATA, obis) for obis in NAMES]
+        self._errors = True
+
+    async def _recognise(self) -> None:
+        """Its serial number. Another meter has other exponents."""
+        for name in tuple(self._names):
+            try:
+                told = cosem.text(await self._talk.get(name))
+            except DataError as damage:
+                if damage.reason is Reason.CRC:
+                    raise
+                if damage.reason is Reason.ADDRESS:
+                    self._names.remove(name)
+                continue
+            if told and told != self.identity:
+                if self.identity:
+                    self._forget()
+                self.identity = told
+            if told:
+                return
+
+    async def _values(self) -> None:
+        """Ask for every code; a silence ends it, with what there is. Raises what came first."""
+        told = self._told
+        error: BusError | DataError | None = None
+        told.begin()
+        while (obis := told.next()) is not None:
+            try:
+                told.value(obis, await self._talk.get(Attribute(REGISTER, obis, VALUE)))
+                if obis not in told.scales:
+                    scale = await self._talk.get(Attribute(REGISTER, obis, SCALER_UNIT))
+                    told.scale(obis, scale)
+            except BusError as silence:
+                error = error or silence
+                told.stop(silence.reason)
+            except DataError as damage:
+                error = error or damage
+                told.refuse(obis, damage.reason)
+                if damage.reason is Reason.CRC:  # twice: the two sides have lost each other
+                    told.stop(damage.reason)
+        if not told.values:
+            raise error or DataError("the meter has nothing to say", Reason.ADDRESS)
+
+    async def _look_after(self) -> None:
+        """Its error register; a meter without one is not asked again."""
+        if not self._errors:
+            return
+        try:
+            register = cosem.text(await self._talk.get(Attribute(DATA, ERRORS)))
+        except BusError:
+            return
+        except DataError as damage:
+            self._errors = damage.reason is not Reason.ADDRESS
+            return
+        wrong = register.strip("0") != ""
+        sentence = f"its error register holds {register}: look it up in the meter's manual"
+        self.health = {Condition.DEVICE: sentence} if wrong else {}
+
+
+def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
+    """What a recorded conversation means, of both sides; a value counts once its exponent is known.
+
+    Raises DataError for a damaged frame, for a refused association, and when nothing is in them.
+    """
+    told, parts = Told(), {b"": b""}
+    asked: Attribute | None = None
+    block = b""
+    for data in frames:
+        frame = hdlc.decode(data)
+        if not frame.numbered:
+            continue
+        whole = parts.pop(frame.source, b"") + frame.information
+        if frame.more:
+            parts = {frame.source: whole[: LONGEST + 1]}
+            continue
+        apdu = whole[3:]
+        if whole[:3] == cosem.ASK:
+            asked = cosem.asked(apdu) or (asked if apdu[:2] == b"\xc0\x02" else None)
+        elif whole[:3] != cosem.TELL:
+            raise DataError(f"no words of DLMS: {whole[:64].hex()}")
+        elif apdu[:1] == bytes((cosem.AARE,)):
+            cosem.accepted(apdu)
+        elif asked is not None and asked.kind == REGISTER and asked.obis in CODES:
+            try:
+                answer = cosem.answered(apdu)
+                block = (block + answer.data)[: LONGEST + 1]
+                if answer.more:
+                    continue
+                told.take(asked, block)
+            except DataError as damage:
+                told.refuse(asked.obis, damage.reason)
+            block = b""
+    if not frames:
+        raise DataError("no frame of a meter", Reason.SILENT)
+    return told.samples(asked_only=True)
+
+
+DRIVER: Final = Dlms

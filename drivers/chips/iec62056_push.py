@@ -1,0 +1,101 @@
+"""Energy meters after IEC 62056-21 mode D: they send their telegram by themselves.
+
+Source: IEC 62056-21:2002, protocol mode D; status byte and codes of the EasyMeter Q3D as in its
+manual (Voltcraft VSM 102, single source); volkszaehler/vzlogger (MeterD0).
+
+There is no checksum. A telegram with one line that is none gives nothing, and so does a wrong
+parity, but only where the parity is to be seen: therefore the port is set to 8N1, which for 7 bits
+and even parity is the same ten bits on the wire. A digit that is lost whole cannot be noticed. The
+standard has 2400 baud (unverified here); meters such as the EasyMeter Q3D send at 9600.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+from drivers.chips._iec62056 import fault
+from drivers.chips._obis import LETTERS, Obis, points, samples, serial
+from drivers.chips._telegram import Entry, checked, cut, entries, readings, texts
+from edge.core import Condition, DataError, Point, Reason, Sample, SerialBus
+
+SILENT_S: Final = 12.0  # a telegram takes 3 s at 2400 baud; the slowest meters begin one every 5 s
+STATUS: Final = Obis(1, 0, 96, 5, 5)
+ERRORS: Final = Obis(0, 0, LETTERS["F"], LETTERS["F"], 0)  # F.F
+
+POINTS: Final = points(
+    "energy_import", "energy_import_t1", "energy_import_t2",
+    "energy_export", "energy_export_t1", "energy_export_t2",
+    "power", "power_l1", "power_l2", "power_l3",
+    "voltage_l1", "voltage_l2", "voltage_l3", "current_l1", "current_l2", "current_l3",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Iec62056Push:
+    """One meter. What it does not tell is bad:address."""
+
+    points: ClassVar[Sequence[Point]] = POINTS
+    line: ClassVar[str] = "2400 8N1"
+    bus: SerialBus
+    _identity: str = field(default="", init=False, repr=False)
+    _health: dict[Condition, str] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def identity(self) -> str:
+        return self._identity
+
+    @property
+    def health(self) -> Mapping[Condition, str]:
+        return self._health
+
+    async def open(self) -> None:
+        """Nothing to do: it talks by itself."""
+
+    async def read(self) -> tuple[Sample, ...]:
+        """The newest telegram. Raises BusError on silence, DataError for a damaged one."""
+        found = telegram(await self.bus.frame(cut, SILENT_S, newest=True))
+        told = texts(found)
+        self._identity = serial(told) or self._identity
+        self._health = conditions(told)
+        return samples(POINTS, readings(found))
+
+    async def close(self) -> None:
+        """Nothing to release: it goes on talking."""
+
+
+def telegram(frame: bytes) -> list[Entry]:
+    """The data sets of a telegram. Raises DataError when one line of it is damaged."""
+    head, _, rest = checked(frame).partition(b"\r\n")
+    if not head.startswith(b"/") or not rest.endswith(b"\r\n!\r\n"):
+        raise DataError(f"no telegram: {frame[:40].hex() or 'nothing'}")
+    found = entries(rest[:-5].decode("ascii"), strict=True)
+    if not found:
+        raise DataError("a telegram without values")
+    return found
+
+
+def conditions(told: Mapping[Obis, str]) -> dict[Condition, str]:
+    """What the status byte 96.5.5 and the error register F.F say."""
+    found: dict[Condition, str] = {}
+    word = told.get(STATUS, "")
+    if len(word) == 2 and all(digit in "0123456789ABCDEFabcdef" for digit in word):
+        bits = int(word, 16)
+        missing = [f"L{phase}" for phase, bit in ((1, 5), (2, 4), (3, 3)) if bits >> bit & 1]
+        if missing:
+            found[Condition.POWER] = f"no voltage on {', '.join(missing)}"
+        if bits & 1:
+            found[Condition.DEVICE] = f"the meter reports an error (status {word})"
+    if error := fault(told.get(ERRORS, "")):
+        found[Condition.DEVICE] = f"the error register F.F holds {error}: look it up in the manual"
+    return found
+
+
+def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
+    """What the last of these telegrams means. Raises DataError for a damaged one, and for none."""
+    if not frames:
+        raise DataError("no telegram", Reason.SILENT)
+    found = [telegram(frame) for frame in frames][-1]
+    return {p.key: s for p, s in zip(POINTS, samples(POINTS, readings(found)), strict=True)}
+
+
+DRIVER: Final = Iec62056Push

@@ -1,0 +1,140 @@
+"""German smart meters that send SML by themselves through their optical port (EDL21, eHZ, mME).
+
+Source: SML 1.04 (BSI TR-03109-1, annex IV b); OBIS codes and status word after FNN Lastenheft
+EDL, as in the manual of the Sagemcom Smarty BZ; volkszaehler/libsml for the fault of the DZG DVS74.
+
+Power, phases and digits below one kWh are hidden until the customer's PIN is entered at the meter:
+until then those points are bad:address. Meters differ in what they send besides.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import ClassVar, Final, Literal
+
+from drivers.chips._obis import Reading, from_bytes, points, samples, serial
+from drivers.chips._sml import Entry, Number, Values, cut, decode
+from edge.core import Condition, DataError, Point, Reason, Sample, SerialBus
+
+SILENT_S: Final = 12.0  # most send every one to four seconds
+SCALERS: Final = range(-9, 10)  # powers of ten that a value may have
+POWER: Final = bytes.fromhex("0100100700ff")
+DZG: Final = bytes.fromhex("0a01") + b"DZG"
+DVS74: Final = (range(42_000_000, 49_000_000), range(55_000_000, 59_000_000))
+
+FIXED, FIXED_MASK = 0x04, 0xFF  # by these bits a status word is one after FNN
+STATUS: Final = (  # bit, condition, what a person should know
+    (9, Condition.TAMPER, "the meter notices a magnet"),  # from memory of the FNN text
+    (10, Condition.TAMPER, "the terminal cover is or was open"),
+    (15, Condition.PHASES, "the phases do not follow as L1, L2, L3"),
+    (17, Condition.DEVICE, "the meter reports a fatal error"),  # from memory of the FNN text
+)
+
+POINTS: Final = points(
+    "energy_import", "energy_import_t1", "energy_import_t2",
+    "energy_export", "energy_export_t1", "energy_export_t2",
+    "power", "power_l1", "power_l2", "power_l3",
+    "voltage_l1", "voltage_l2", "voltage_l3", "current_l1", "current_l2", "current_l3",
+    "frequency", "voltage_angle_l2", "voltage_angle_l3",
+    "phase_angle_l1", "phase_angle_l2", "phase_angle_l3",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Sml:
+    """One meter. What it does not tell is bad:address.
+
+    `dvs74` "auto" puts right the sign of the power of DZG DVS74 meters: those with certain serial
+    numbers send positive values in a signed number that is too small, so that they look negative.
+    """
+
+    points: ClassVar[Sequence[Point]] = POINTS
+    line: ClassVar[str] = "9600 8N1"
+    bus: SerialBus
+    dvs74: Literal["auto", "off"] = "auto"
+    _identity: str = field(default="", init=False, repr=False)
+    _health: dict[Condition, str] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def identity(self) -> str:
+        return self._identity
+
+    @property
+    def health(self) -> Mapping[Condition, str]:
+        return self._health
+
+    async def open(self) -> None:
+        """Nothing to do: it talks by itself."""
+
+    async def read(self) -> tuple[Sample, ...]:
+        """The newest frame. Raises BusError on silence, DataError for a damaged one."""
+        values = decode(await self.bus.frame(cut, SILENT_S, newest=True))
+        found = readings(values, self.dvs74 == "auto")
+        self._identity = identity(values) or self._identity
+        self._health = conditions(values.entries)
+        return samples(POINTS, found)
+
+    async def close(self) -> None:
+        """Nothing to release: it goes on talking."""
+
+
+def readings(values: Values, mend: bool = True) -> list[Reading]:
+    """The numbers among the values. Raises DataError when there are none."""
+    mend = mend and any(_is_dvs74(e.value) for e in values.entries)
+    found = []
+    for entry in values.entries:
+        code = from_bytes(entry.name)
+        if code is not None and isinstance(entry.value, Number):
+            number = entry.value.value
+            if mend and entry.name == POWER and entry.value.size <= 3 and number < 0:
+                number += 1 << 8 * entry.value.size
+            exact = Decimal(number).scaleb(entry.scaler) if entry.scaler in SCALERS else None
+            found.append(Reading(code, exact, entry.unit))
+    if not found:
+        raise DataError("a frame without values", Reason.STALE)
+    return found
+
+
+def _is_dvs74(value: object) -> bool:
+    """Whether this is the number of a meter whose power has the wrong sign."""
+    if not isinstance(value, bytes) or len(value) != 10 or not value.startswith(DZG):
+        return False
+    return any(int.from_bytes(value[5:]) in batch for batch in DVS74)
+
+
+def identity(values: Values) -> str:
+    """The serial number: from the list, or the id of the server."""
+    texts = {
+        code: named(entry.value)
+        for entry in values.entries
+        if isinstance(entry.value, bytes) and (code := from_bytes(entry.name)) is not None
+    }
+    return serial(texts) or named(values.server)
+
+
+def named(raw: bytes) -> str:
+    """A server id as it stands on the plate (DIN 43863-5): 1EMH0012345678; others in hex."""
+    if len(raw) == 10 and raw[0] in (9, 10) and raw[2:5].isalpha():
+        return f"{raw[1]:X}{raw[2:5].decode('ascii')}{raw[5]:02X}{int.from_bytes(raw[6:]):08d}"
+    return raw.decode("ascii") if raw.isascii() and raw.isalnum() else raw.hex()
+
+
+def conditions(entries: Iterable[Entry]) -> dict[Condition, str]:
+    """What the status words say, where they are those after FNN."""
+    words = [e.status for e in entries if e.status and e.status & FIXED_MASK == FIXED]
+    found: dict[Condition, str] = {}
+    for bit, condition, text in STATUS:
+        if any(word >> bit & 1 for word in words):
+            found[condition] = f"{found[condition]}; {text}" if condition in found else text
+    return found
+
+
+def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
+    """What the last of these frames means. Raises DataError for a damaged one, and for none."""
+    if not frames:
+        raise DataError("no frame", Reason.SILENT)
+    found = [decode(frame) for frame in frames][-1]
+    return {p.key: s for p, s in zip(POINTS, samples(POINTS, readings(found)), strict=True)}
+
+
+DRIVER: Final = Sml

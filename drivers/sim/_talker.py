@@ -1,0 +1,105 @@
+"""A simulated serial device that talks by itself, on a pseudo-terminal or another open port."""
+
+import os
+import select
+import threading
+import time
+import tty
+from collections import deque
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+
+class Talker:
+    """What such devices have in common: a port, a thread, and faults. A context manager.
+
+    `speak` of the device gives what it says each `every_s`; `hear` gets all that came, answers
+    through `say`, and gives what is left of it. `fault` is how it misbehaves until told otherwise,
+    what is put into `faults` spoils one frame each. `silent` says nothing at all.
+    """
+
+    faults_known: tuple[str, ...] = ()
+
+    def __init__(self, every_s: float, fault: str = "") -> None:
+        if fault and fault not in self.faults_known:
+            known = ", ".join(self.faults_known)
+            raise ValueError(f"{fault!r} is no fault of {type(self).__name__}: {known}")
+        self.every_s, self.fault = every_s, fault
+        self.faults: deque[str] = deque()
+        self.silent = fault == "silent"
+        self.port = ""
+        self._fd = -1
+        self._own: list[int] = []
+        self._wake = (-1, -1)
+        self._thread: threading.Thread | None = None
+
+    def speak(self) -> bytes:
+        """What it says by itself now; b"" for nothing."""
+        raise NotImplementedError
+
+    def hear(self, heard: bytes) -> bytes:
+        """Do what was asked for; returns what is not a whole command yet."""
+        raise NotImplementedError
+
+    def due(self) -> str:
+        """The fault that the next frame has."""
+        return self.faults.popleft() if self.faults else self.fault
+
+    def start(self, fd: int = -1) -> None:
+        """Talk: on an open port, or on a new pseudo-terminal that `port` names."""
+        self._fd, self._own = fd, []
+        if fd < 0:
+            self._fd, slave = os.openpty()  # the slave stays open: no hang-up between users
+            tty.setraw(slave)
+            self.port = os.ttyname(slave)
+            self._own = [self._fd, slave]
+        os.set_blocking(self._fd, False)
+        self._wake = os.pipe()
+        self._thread = threading.Thread(target=self._talk, name="sim-talker", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Fall silent and give back what was opened here. Always safe."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        os.write(self._wake[1], b".")
+        thread.join(5)
+        for fd in (*self._own, *self._wake):
+            os.close(fd)
+
+    def say(self, data: bytes) -> None:
+        """Put bytes on the wire. What nobody reads is lost, as on a UART."""
+        with suppress(BlockingIOError):
+            os.write(self._fd, data)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _talk(self) -> None:
+        due = time.monotonic()
+        heard = b""
+        while True:
+            rest_s = max(0.0, due - time.monotonic())
+            ready, _, _ = select.select([self._fd, self._wake[0]], [], [], rest_s)
+            if self._wake[0] in ready:
+                return
+            if self._fd in ready:
+                try:
+                    heard = self.hear(heard + os.read(self._fd, 256))
+                except OSError:  # the other end hung up; it may come back
+                    time.sleep(0.01)
+            if time.monotonic() >= due:
+                due += self.every_s
+                if not self.silent and (data := self.speak()):
+                    self.say(data)

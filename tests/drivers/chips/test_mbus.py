@@ -1,0 +1,302 @@
+"""M-Bus: telegrams found in rubbish, records taken apart, meters asked in the right order."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.chips import _mbus_link as link
+from drivers.chips._mbus_records import meaning, records
+from drivers.chips.mbus import DRIVER, Mbus, explain, telegram
+from drivers.sim.mbus import ELECTRICITY, HEAT, framed
+from drivers.sim.mbus import Mbus as Meter
+from edge.core import (
+    Bad,
+    BusError,
+    Condition,
+    ConfigError,
+    Cut,
+    DataError,
+    Doubt,
+    Reason,
+    Sample,
+    Telling,
+)
+
+VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
+HEAD = bytes.fromhex("78563412 422e 01 02 2a 00 0000")
+GOOD = framed(8, 1, 0x72, HEAD + bytes.fromhex("0c0356341200"))
+
+
+class Wired:
+    """A line without a port: what is written is heard at once, answers are cut as a port does."""
+
+    def __init__(self, *meters: Meter) -> None:
+        self.meters = meters
+        self.written: list[bytes] = []
+
+    async def frame(
+        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+    ) -> bytes:
+        self.written.append(write)
+        said = b"".join(data for meter in self.meters for _, data in meter.hear(write)[1])
+        if not said:
+            raise BusError("silence")
+        while said:
+            found, done = cut(said)
+            if found is not None:
+                return found
+            if not done:
+                break
+            said = said[done:]
+        raise DataError("no frame")
+
+    async def send(self, data: bytes) -> None:
+        raise AssertionError("nothing is only sent")
+
+    async def speed(self, baud: int = 0) -> None:
+        raise AssertionError("the speed stays")
+
+
+def named(samples: tuple[Sample, ...]) -> dict[str, Sample]:
+    return {
+        point.key: sample
+        for point, sample in zip(DRIVER.points, samples, strict=True)
+        if sample != Bad(Reason.ADDRESS)
+    }
+
+
+@given(st.binary(max_size=120), st.integers(1, 40))
+def test_whatever_comes_before_it_an_answer_is_found(rubbish: bytes, step: int) -> None:
+    stream = rubbish + bytes(300) + GOOD  # half a telegram waits for up to 261 bytes
+    buffer, found = b"", []
+    for at in range(0, len(stream), step):
+        buffer += stream[at : at + step]
+        while buffer:
+            one, done = link.answer_of(1)(buffer)
+            assert 0 <= done <= len(buffer)
+            buffer = buffer[done:]
+            if one is None and not done:
+                break
+            if one is not None:
+                found.append(one)
+    assert GOOD in found
+    assert len(buffer) <= 261
+
+
+@given(st.binary(max_size=260))
+def test_hostile_bytes_are_a_data_error_or_samples(data: bytes) -> None:
+    for frames in ([data], [GOOD, data]):
+        try:
+            found = explain(frames)
+        except DataError:
+            continue
+        assert set(found) <= {point.key for point in DRIVER.points}
+
+
+@given(st.binary(max_size=230), st.integers(0, 15), st.integers(0, 255))
+def test_whatever_a_sound_telegram_says_stays_within_the_ranges(
+    body: bytes, medium: int, status: int
+) -> None:
+    head = HEAD[:7] + bytes((medium, 0, status, 0, 0))
+    try:
+        found = explain([framed(8, 1, 0x72, head + body)])
+    except DataError:
+        return
+    for point in DRIVER.points:
+        sample = found.get(point.key, Bad(Reason.SILENT))
+        value = sample.value if isinstance(sample, Doubt) else sample
+        assert isinstance(value, Bad) or point.low <= float(value) <= point.high
+
+
+def test_every_flipped_bit_is_noticed() -> None:
+    for bit in range(8 * len(GOOD)):
+        wrong = bytearray(GOOD)
+        wrong[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(DataError):
+            explain([bytes(wrong)])
+
+
+def test_echoes_and_telegrams_of_others_are_passed_over() -> None:
+    noise = link.short(0x7B, 1) + framed(8, 2, 0x72, HEAD) + framed(0x53, 1, 0x52, bytes(8))
+    assert link.answer_of(1)(noise + GOOD) == (GOOD, len(noise + GOOD))
+    assert link.answer_of(1)(noise)[0] is None
+    assert link.answer_of(link.SELECTED)(GOOD) == (GOOD, len(GOOD))
+
+
+@pytest.mark.parametrize(
+    ("hexes", "storage", "tariff", "subunit", "value"),
+    [
+        ("0c 03 78563412", 0, 0, 0, 12345678),
+        ("0c 03 785634f2", 0, 0, 0, -2345678),
+        ("cc 01 03 00000000", 3, 0, 0, 0),
+        ("8c b1 62 03 01000000", 66, 11, 2, 1),
+        ("04 03 ffffffff", 0, 0, 0, -1),
+        ("04 03 00000080", 0, 0, 0, None),
+        ("06 03 010000000000", 0, 0, 0, 1),
+        ("07 03 0100000000000080", 0, 0, 0, 1 - 2**63),
+        ("05 2b 0000803f", 0, 0, 0, 1.0),
+        ("05 2b 0000807f", 0, 0, 0, None),
+        ("0d fd0c c2 1234", 0, 0, 0, None),
+        ("00 03", 0, 0, 0, None),
+        ("02 fc 03 414243 74 0700", 0, 0, 0, 7),
+    ],
+)
+def test_records_are_taken_apart(
+    hexes: str, storage: int, tariff: int, subunit: int, value: float | None
+) -> None:
+    found, more = records(b"\x2f" + bytes.fromhex(hexes) + b"\x01\x5b\x07\x1f\x99")
+    assert more
+    assert len(found) == 2
+    assert (found[1].vif, found[1].value) == ((0x5B,), 7)
+    first = found[0]
+    assert (first.storage, first.tariff, first.subunit) == (storage, tariff, subunit)
+    assert first.value == value
+
+
+@pytest.mark.parametrize("hexes", ["0c03785634", "8c", "0c", "0cfd", "3f", "0dfd0cfb", "0dfd0c",
+                                   "84" + "80" * 10 + "0003", "04" + "ff" * 12])  # fmt: skip
+def test_torn_records_are_a_data_error(hexes: str) -> None:
+    with pytest.raises(DataError):
+        records(bytes.fromhex(hexes))
+
+
+@pytest.mark.parametrize(
+    ("vif", "stem", "want"),
+    [
+        ("00", "energy", 1e-6), ("07", "energy", 10), ("08", "energy", 1 / 3.6e6),
+        ("0e", "energy", 1e6 / 3.6e6), ("16", "volume", 1), ("2b", "power", 1),
+        ("2e", "power", 1000), ("33", "power", 1000 / 3600), ("3b", "volume_flow", 1e-3),
+        ("40", "volume_flow", 60e-7), ("48", "volume_flow", 3600e-9),
+        ("5b", "temperature_flow", 1), ("5d", "temperature_return", 0.01),
+        ("61", "temperature_difference", 0.01), ("fd48", "voltage", 0.1), ("fd59", "current", 1e-3),
+        ("fb00", "energy", 100), ("fb09", "energy", 1e9 / 3.6e6), ("fb14", "reactive_power", 1),
+        ("fb2c", "frequency", 1e-3), ("ab74", "power", 0.01), ("ab7d", "power", 1000),
+        ("ab00", "power", 1),
+    ],
+)  # fmt: skip
+def test_units_are_what_the_standard_says(vif: str, stem: str, want: float) -> None:
+    told = meaning(tuple(bytes.fromhex(vif)))
+    assert told is not None
+    assert told.stem == stem
+    assert float(told.factor) == pytest.approx(want)
+
+
+@pytest.mark.parametrize("vif", ["6d", "78", "7f", "ff01", "fd3a", "ab22", "abff04", "abff", "fd"])
+def test_other_units_and_qualified_ones_are_left_alone(vif: str) -> None:
+    assert meaning(tuple(bytes.fromhex(vif))) is None
+
+
+async def test_all_telegrams_of_a_meter_are_read_and_each_reading_begins_anew() -> None:
+    values = {"energy_import": 12.5, "power": -30.0, "voltage_l2": 230.0, "frequency": 50.0}
+    line = Wired(Meter(values, 7, per_telegram=2))
+    device = Mbus(line, 7)
+    await device.open()
+    for _ in range(2):
+        line.written.clear()
+        assert named(await device.read()) == values
+        asked = [link.short(c, 7) for c in (0x40, 0x7B, 0x5B, 0x7B, 0x5B)]
+        assert line.written == asked
+    assert device.identity == "KRB 12345678"
+    assert isinstance(device, Telling)
+
+
+async def test_a_meter_is_found_by_its_number_among_others() -> None:
+    heat = {"energy": 1527.0, "volume_flow": -1.25, "temperature_flow": 85.4}
+    line = Wired(Meter({"power": 1.0}, 3, "11111111"), Meter(heat, 3, "00000022", "ABC", HEAT))
+    device = Mbus(line, secondary="00000022")
+    await device.open()
+    assert named(await device.read()) == heat
+    assert device.identity == "ABC 00000022"
+    by_wildcard = Mbus(line, secondary="111fffff")
+    assert named(await by_wildcard.read()) == {"power": 1.0}
+    with pytest.raises(BusError):
+        await Mbus(line, secondary="33333333").read()
+
+
+def test_a_number_has_eight_digits() -> None:
+    for wrong in ("1", "123456789", "1234567g"):
+        with pytest.raises(ConfigError, match="8 digits"):
+            Mbus(Wired(), secondary=wrong)
+
+
+async def test_the_status_byte_becomes_health() -> None:
+    meter = Meter({"power": 5.0}, 1)
+    device = Mbus(Wired(meter), 1)
+    await device.read()
+    assert device.health == {}
+    meter.status, meter.flags = 0x14, 0x0203
+    assert named(await device.read()) == {"power": 5.0}
+    assert set(device.health) == {Condition.BATTERY, Condition.DEVICE}
+    assert "203" in device.health[Condition.DEVICE]
+    meter.status, meter.flags = 0x08, 0
+    assert named(await device.read()) == {"power": Doubt(5.0, Reason.FAULT)}
+    assert "permanent" in device.health[Condition.DEVICE]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("crc", Reason.CRC), ("cut", Reason.CRC), ("torn", Reason.CRC), ("no_data", Reason.CRC),
+        ("foreign", Reason.CRC), ("error", Reason.BUSY), ("encrypted", Reason.FAULT),
+        ("fixed", Reason.FAULT),
+    ],
+)  # fmt: skip
+async def test_what_is_wrong_with_a_telegram_is_said(fault: str, reason: Reason) -> None:
+    device = Mbus(Wired(Meter({"power": 5.0}, 1, fault=fault)), 1)
+    with pytest.raises(DataError) as caught:
+        await device.read()
+    assert caught.value.reason is reason
+
+
+async def test_telegrams_without_end_come_to_an_end() -> None:
+    line = Wired(Meter({"power": 5.0}, 1, fault="endless"))
+    assert named(await Mbus(line, 1).read()) == {"power": 5.0}
+    assert len(line.written) == 1 + 8
+
+
+async def test_two_meters_that_answer_one_after_the_other_are_noticed() -> None:
+    class Swapped(Meter):
+        def _told(self, fault: str) -> bytes:
+            self.number = f"{int(self.number) + 1:08d}"
+            return super()._told(fault)
+
+    device = Mbus(Wired(Swapped({"power": 5.0, "voltage": 1.0}, 1, per_telegram=1)), 1)
+    with pytest.raises(DataError, match="same address"):
+        await device.read()
+
+
+def _vectors() -> list[dict[str, Any]]:
+    if not VECTORS.exists():
+        pytest.skip("the collected vectors are not here")
+    everything: list[dict[str, Any]] = json.loads(VECTORS.read_text())["vectors"]
+    return [v for v in everything if v["id"].startswith("mbus-")]
+
+
+def test_documented_telegrams_mean_what_others_made_of_them() -> None:
+    want = {
+        "mbus-emu_emu-professional-375-m-bus": ("EMU 00032629", {
+            "energy_import_t1": 1.364, "energy_import_t2": 0.0, "power": -2.0, "voltage_l1": 225.7,
+            "current_l1": -0.066}),
+        "mbus-eastron_sdm630": ("PAD 21346578", {
+            "voltage": 1234.56, "current": 123.456, "power": 12345.6}),
+        "mbus-electricity-meter-1": ("SBC 0500023E", {
+            "energy_import_t1": 12.52, "energy_import_t2": 17744.33, "voltage_l1": 237.0,
+            "current_l3": 6.9, "power": 3200.0}),
+    }  # fmt: skip
+    telegrams = {v["id"]: bytes.fromhex(v["raw_hex"]) for v in _vectors()}
+    for name, (identity, values) in want.items():
+        assert link.answer_of(link.SELECTED)(telegrams[name])[0] == telegrams[name]
+        found = explain([telegrams[name]])
+        assert {key: found[key] for key in values} == pytest.approx(values)
+        told = telegram(telegrams[name])
+        assert (told.identity, told.medium, told.more) == (identity, ELECTRICITY, False)
+
+
+def test_documented_requests_are_what_is_sent() -> None:
+    sent = {link.short(0x40, 1).hex(), link.short(0x5B, 1).hex(), link.ACK.hex()}
+    told = {v["raw_hex"] for v in _vectors() if len(v["raw_hex"]) <= 10}
+    assert told == sent

@@ -1,0 +1,146 @@
+"""SML meters: values with their unit and power of ten, who the meter is and how it is."""
+
+import pytest
+
+from drivers.chips.sml import DRIVER, Sml, explain
+from drivers.sim.sml import FAULTS, NOTHING, WH, framed, listed, message, octets, signed, unsigned
+from drivers.sim.sml import Sml as Meter
+from edge.core import Bad, BusError, Condition, DataError, Reason, Sample, Telling
+from tests.drivers.bench import SerialWire
+from tests.drivers.chips.sml_frames import ENERGY, POWER, SERVER, answer, entry
+
+ADDRESS, RANGE = Bad(Reason.ADDRESS), Bad(Reason.RANGE)
+VALUES = {"energy_import": 1234.5678, "energy_export": 0.5, "power": -613.25, "frequency": 50.0}
+DZG = "0a01445a47000282225e"
+
+
+def told(samples: tuple[Sample, ...]) -> dict[str, Sample]:
+    found = zip([p.key for p in DRIVER.points], samples, strict=True)
+    return {key: sample for key, sample in found if sample != ADDRESS}
+
+
+# --- values -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "unit", "scaler", "want"),
+    [
+        (ENERGY, unsigned(12345, 4), unsigned(30, 1), signed(-1, 1), 1.2345),
+        (ENERGY, unsigned(12345, 4), unsigned(30, 1), NOTHING, 12.345),
+        (ENERGY, unsigned(12345, 8), unsigned(30, 2), signed(3, 1), 12345.0),
+        (ENERGY, signed(5, 1), unsigned(30, 1), signed(-9, 1), 5e-12),
+        (ENERGY, signed(5, 1), unsigned(30, 1), signed(-10, 1), RANGE),
+        (ENERGY, signed(-5, 1), unsigned(30, 1), NOTHING, RANGE),
+        (ENERGY, unsigned(2**64 - 1, 8), unsigned(30, 1), NOTHING, RANGE),
+        (ENERGY, unsigned(5, 1), unsigned(27, 1), NOTHING, RANGE),
+        (ENERGY, unsigned(5, 1), unsigned(32, 1), NOTHING, RANGE),
+        (ENERGY, unsigned(5, 1), unsigned(255, 1), NOTHING, RANGE),
+        (ENERGY, unsigned(5, 1), NOTHING, NOTHING, RANGE),
+        (ENERGY, NOTHING, unsigned(30, 1), NOTHING, ADDRESS),
+        (ENERGY, octets(b"5"), unsigned(30, 1), NOTHING, ADDRESS),
+        ("010001080063", unsigned(5, 1), unsigned(30, 1), NOTHING, ADDRESS),  # of the past
+        ("0100010800", unsigned(5, 1), unsigned(30, 1), NOTHING, ADDRESS),
+    ],
+)
+def test_a_number_comes_in_its_unit_or_not_at_all(
+    code: str, value: bytes, unit: bytes, scaler: bytes, want: Sample
+) -> None:
+    other = entry(POWER, signed(1, 1), unsigned(27, 1))
+    frame = framed(answer(entry(code, value, unit, scaler), other))
+    assert explain([frame])["energy_import"] == want
+
+
+@pytest.mark.parametrize("wrong", [octets(b"\x01"), b"\x42\x01", listed(NOTHING)])
+def test_a_unit_or_a_power_of_ten_that_is_no_number_spoils_the_list(wrong: bytes) -> None:
+    for told in ((wrong, NOTHING), (unsigned(WH, 1), wrong)):
+        with pytest.raises(DataError):
+            explain([framed(answer(entry(ENERGY, unsigned(5, 1), *told)))])
+
+
+def test_a_frame_without_numbers_is_stale() -> None:
+    for entries in ((), (entry(ENERGY, NOTHING),)):
+        with pytest.raises(DataError) as caught:
+            explain([framed(answer(*entries))])
+        assert caught.value.reason is Reason.STALE
+
+
+async def test_several_lists_in_one_frame_belong_together() -> None:
+    power = entry(POWER, signed(-7, 1), unsigned(27, 1))
+    first = answer(entry(ENERGY, unsigned(5000, 4)))
+    second = answer(entry(ENERGY, unsigned(9, 1)), power, server=b"OTHER")
+    other = message(9, 0xFF01, listed(NOTHING))
+    device = Sml(SerialWire([framed(first + other + second)]))
+    assert told(await device.read()) == {"energy_import": 5.0, "power": -7.0}
+    assert device.identity == "1KST0003160491"
+
+
+# --- the device ---------------------------------------------------------------------------------
+
+
+async def test_the_newest_frame_counts_and_says_who_sent_it() -> None:
+    device = Sml(SerialWire([Meter(VALUES).frame()]))
+    assert told(await device.read()) == pytest.approx(VALUES)
+    assert isinstance(device, Telling)
+    assert device.identity == "1KST0003160491"
+    assert device.health == {}
+    swapped = Meter({"energy_import": 3.0}, server="0a01445a470000000042").frame()
+    device.bus = SerialWire([Meter(VALUES).frame(), swapped, Meter(VALUES).frame()[:50]])
+    assert told(await device.read()) == {"energy_import": 3.0}
+    assert device.identity == "1DZG0000000066"
+
+
+@pytest.mark.parametrize(
+    ("server", "want"), [(b"ABC123", "ABC123"), (b"\x01\x02", "0102"), (SERVER, "1KST0003160491")]
+)
+async def test_without_a_number_among_the_values_the_server_is_known(
+    server: bytes, want: str
+) -> None:
+    device = Sml(SerialWire([framed(answer(entry(ENERGY, unsigned(5, 1)), server=server))]))
+    await device.read()
+    assert device.identity == want
+
+
+async def test_what_the_pin_hides_is_not_there() -> None:
+    device = Sml(SerialWire([Meter(VALUES, pin=False).frame()]))
+    assert told(await device.read()) == {"energy_import": 1234.0, "energy_export": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("status", "want"),
+    [
+        (0x1C0104, {}),
+        (0x1C0104 | 1 << 9, {Condition.TAMPER: "magnet"}),
+        (0x1C0104 | 1 << 9 | 1 << 10, {Condition.TAMPER: "magnet; the terminal cover"}),
+        (0x1C0104 | 1 << 15 | 1 << 17, {Condition.PHASES: "L1", Condition.DEVICE: "fatal"}),
+        (0x020200, {}),  # a status word of another kind
+    ],
+)
+async def test_status_words_become_health(status: int, want: dict[Condition, str]) -> None:
+    device = Sml(SerialWire([Meter(VALUES, status=status).frame()]))
+    await device.read()
+    assert device.health.keys() == want.keys()
+    for condition, text in want.items():
+        assert text.split("; ")[0] in device.health[condition]
+        assert device.health[condition].count(";") == text.count(";")
+
+
+async def test_the_wrong_sign_of_a_dvs74_is_put_right_and_that_of_others_kept() -> None:
+    for watts, looks in ((356.24, -299.12), (1.0, 1.0), (100_000.0, -67772.16), (-50.0, -50.0)):
+        wrong = Meter(VALUES | {"power": watts}, server=DZG, small_signed=True).frame()
+        assert explain([wrong])["power"] == watts
+        plain = Sml(SerialWire([wrong]), dvs74="off")
+        assert told(await plain.read())["power"] == pytest.approx(looks)
+        other = Meter(VALUES | {"power": watts}, small_signed=True).frame()
+        assert explain([other])["power"] == pytest.approx(looks)
+
+
+@pytest.mark.parametrize("fault", [f for f in FAULTS if f != "silent"])
+async def test_a_spoilt_frame_gives_nothing(fault: str) -> None:
+    device = Sml(SerialWire([Meter(VALUES, fault=fault).speak()]))
+    if fault == "noise":
+        assert told(await device.read()) == pytest.approx(VALUES)
+        return
+    with pytest.raises(DataError):
+        await device.read()
+    with pytest.raises(BusError):
+        await Sml(SerialWire([])).read()
