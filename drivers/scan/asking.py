@@ -1,0 +1,240 @@
+"""Who answers on a serial port that is quiet: the questions that devices answer to anybody.
+
+Each asks for a serial number, an address or a value that is there: no setting is written, no
+measurement started, no password used. Source: the drivers'; for M-Bus, EN 13757-2 (254 is
+everybody's address; SND_NKE resets the counter of telegrams of a meter, not the meter).
+A ZH03B that waits to be asked answers the same question as an MH-Z19: less than 300 ppm of CO2 is
+nowhere to be found, so that is taken for dust.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from drivers.chips import (
+    _canoga,
+    _dlt645,
+    _hdlc,
+    _iec62056,
+    _mbus_link,
+    _shdlc,
+    _winsen,
+    mbus,
+    sds011,
+)
+from drivers.chips._sensirion import text
+from drivers.chips._telegram import coded
+from drivers.scan.found import Found, SerialLine, Tick
+from edge.core import BusError, Cut, DataError, Reason
+
+LEAST_PPM: Final = 300
+EVERYBODY: Final = 254
+PUBLIC: Final = 16  # the client of DLMS that may read without a password
+PRIMARY: Final = range(251)
+MBUS_BITS: Final = 5 * 11 + 330 + 11  # a question, the longest pause before an answer, and that
+MBUS_S: Final = 0.1  # beyond it
+DLT645_BITS: Final = 16 * 11 + 22 * 11
+DLT645_S: Final = 0.55  # it may think for 0.5 s
+TELEGRAM_BITS: Final = 261 * 11
+SHDLC_INFO, SHDLC_SERIAL = 0xD0, b"\x03"
+
+
+@dataclass(slots=True)
+class Ear:
+    """A cut that does not hear the echo of what was said, as some adapters give it back."""
+
+    inner: Cut
+    said: bytes
+    heard: bool = False  # something beside the echo
+    _begun: bool = False
+
+    def cut(self, data: bytes) -> tuple[bytes | None, int]:
+        skip = 0
+        if not self._begun:
+            if len(data) < len(self.said) and self.said.startswith(data):
+                return None, 0  # that may become an echo
+            self._begun = True
+            skip = len(self.said) if data.startswith(self.said) else 0
+        rest = data[skip:]
+        self.heard = self.heard or bool(rest)
+        found, done = self.inner(rest)
+        return found, skip + done
+
+
+@dataclass(slots=True)
+class Asker:
+    """One port at certain settings. `patience` stretches or shortens every wait."""
+
+    bus: SerialLine
+    line: str
+    patience: float
+    tick: Tick
+    heard: int = 0  # answers in which nothing was understood
+
+    async def frame(self, cut: Cut, answer_s: float, write: bytes) -> bytes | None:
+        """The answer, or None. Raises BusError when the port is of no use."""
+        ear = Ear(cut, write)
+        try:
+            return await self.bus.frame(ear.cut, answer_s * self.patience, write)
+        except DataError:
+            self.heard += ear.heard
+            return None
+        except BusError as error:
+            if error.__cause__ is not None:
+                raise  # not silence: the port has gone
+            self.heard += error.reason is Reason.BUSY  # somebody talks all the time
+            return None
+
+    def on_the_wire_s(self, bits: int) -> float:
+        """How long so many bits take."""
+        return bits / int(self.line.split()[0])
+
+
+Question = Callable[[Asker], Awaitable[list[Found]]]
+
+
+async def _winsen_sensor(asker: Asker) -> list[Found]:
+    cut, question = _winsen.cut(_winsen.READ), _winsen.command(_winsen.READ)
+    frame = await asker.frame(cut, 0.5, question)
+    if frame is None or not _winsen.is_whole(frame):
+        return []
+    first = int.from_bytes(_winsen.answer(frame, _winsen.READ)[:2])
+    if first >= LEAST_PPM or not any(frame[2:-1]):
+        return [Found("mhz19", "an MH-Z19 (carbon dioxide)", also=("zh03b",), line=asker.line)]
+    what = "a ZH03B that waits to be asked"
+    return [Found("zh03b", what, {"mode": "asked"}, also=("mhz19",), line=asker.line)]
+
+
+async def _sds011(asker: Asker) -> list[Found]:
+    frame = await asker.frame(sds011.cut(sds011.VALUES), 1.2, sds011.command(sds011.QUERY))
+    if frame is None:
+        return []
+    serial = frame[6:8].hex()
+    what = f"an SDS011 that waits to be asked, number {serial}"
+    return [Found("sds011", what, {}, serial, line=asker.line)]
+
+
+async def _canoga_card(asker: Asker) -> list[Found]:
+    cut = _canoga.cut_text(_canoga.SERIAL, _canoga.ANYBODY)
+    frame = await asker.frame(cut, 0.3, _canoga.request(_canoga.ANYBODY, _canoga.SERIAL))
+    if frame is None:
+        return []
+    serial, address = _canoga.text(frame, _canoga.SERIAL), frame[3]
+    what = f"a Canoga loop card, serial number {serial}, address {address}"
+    return [Found("canoga", what, {"address": address}, serial, line=asker.line)]
+
+
+async def _sps30(asker: Asker) -> list[Found]:
+    question = _shdlc.request(SHDLC_INFO, SHDLC_SERIAL)
+    frame = await asker.frame(_shdlc.cut(SHDLC_INFO), 0.25, question)
+    if frame is None:
+        return []
+    told = _shdlc.answer(frame)
+    serial = "" if told.error else text(told.data)
+    what = f"an SPS30 on its UART, serial number {serial or 'unknown'}"
+    return [Found("sps30_uart", what, {}, serial, line=asker.line)]
+
+
+async def _dlt645_meter(asker: Asker) -> list[Found]:
+    question = _dlt645.frame(_dlt645.WILDCARD, _dlt645.READ_ADDRESS)
+    wait_s = DLT645_S + asker.on_the_wire_s(DLT645_BITS)
+    frame = await asker.frame(_dlt645.answer_to(question), wait_s, _dlt645.WAKE + question)
+    if frame is None:
+        return []
+    try:
+        said = _dlt645.parse(frame)
+    except DataError:
+        asker.heard += 1
+        return []
+    if not (said.address.isascii() and said.address.isdecimal()):
+        return []
+    what = f"a meter that speaks DL/T 645, address {said.address}"
+    return [Found("dlt645", what, {"address": said.address}, said.address, line=asker.line)]
+
+
+async def _dlms_meter(asker: Asker) -> list[Found]:
+    """One that has no physical address: the link is set up, and let go at once."""
+    client, server = _hdlc.client_address(PUBLIC), _hdlc.server_address(1, 0)
+    cut = _hdlc.answer(client, server, lambda frame: not frame.numbered)
+    frame = await asker.frame(cut, 0.5, _hdlc.encode(_hdlc.Frame(server, client, _hdlc.SNRM)))
+    if frame is None:
+        return []
+    try:
+        told = _hdlc.decode(frame)
+    except DataError:
+        asker.heard += 1
+        return []
+    if told.control | _hdlc.FINAL == _hdlc.UA:
+        await asker.frame(cut, 0.5, _hdlc.encode(_hdlc.Frame(server, client, _hdlc.DISC)))
+    return [Found("dlms", "a meter that speaks DLMS on HDLC", line=asker.line)]
+
+
+async def _mbus_meters(asker: Asker) -> list[Found]:
+    reset = _mbus_link.short(_mbus_link.SND_NKE, EVERYBODY)
+    before, wait_s = asker.heard, MBUS_S + asker.on_the_wire_s(MBUS_BITS)
+    somebody = await asker.frame(_mbus_link.ack, wait_s, reset)
+    if somebody is None and asker.heard == before:
+        return []
+    one = await _mbus_telegram(asker, EVERYBODY)
+    if one is not None:
+        return [one]
+    # several at once answer in each other's words: each alone, then
+    found = []
+    for address in PRIMARY:
+        asker.tick(f"M-Bus address {address}", wait_s * asker.patience)
+        reset = _mbus_link.short(_mbus_link.SND_NKE, address)
+        if await asker.frame(_mbus_link.ack, wait_s, reset) is not None:
+            meter = await _mbus_telegram(asker, address)
+            found += [meter] if meter is not None else []
+    return found
+
+
+async def _mbus_telegram(asker: Asker, address: int) -> Found | None:
+    request = _mbus_link.short(_mbus_link.REQ_UD2 | _mbus_link.FCB, address)
+    target = _mbus_link.SELECTED if address == EVERYBODY else address
+    wait_s = MBUS_S + asker.on_the_wire_s(MBUS_BITS + TELEGRAM_BITS)
+    frame = await asker.frame(_mbus_link.answer_of(target), wait_s, request)
+    if frame is None:
+        return None
+    try:
+        told = mbus.telegram(frame)
+        sender = _mbus_link.inside(frame)[1]
+    except DataError:
+        asker.heard += 1
+        return None
+    number = told.identity.rpartition(" ")[2]
+    what = f"a meter on M-Bus, {told.identity}, address {sender}"
+    # one that has never been given an address has 0, as all others fresh from the factory
+    options = {"secondary": number} if sender == 0 else {"address": sender}
+    return Found("mbus", what, options, number, line=asker.line)
+
+
+async def _iec62056_meter(asker: Asker) -> list[Found]:
+    frame = await asker.frame(_iec62056.cut_ident, 3.0, coded(_iec62056.sign_on()))
+    if frame is None:
+        return []
+    try:
+        told = _iec62056.ident(frame)
+    except DataError:
+        asker.heard += 1
+        return []
+    what = f"a meter of IEC 62056-21, {told.maker} {told.text.strip()}".rstrip()
+    return [Found("iec62056", what, line=asker.line)]
+
+
+# what is asked at which settings, and how long that takes at most (seconds)
+QUESTIONS: Final[tuple[tuple[str, Question, tuple[str, ...], float], ...]] = (
+    ("Winsen", _winsen_sensor, ("9600 8N1",), 0.5),
+    ("Canoga", _canoga_card, ("9600 8N1",), 0.3),
+    ("SDS011", _sds011, ("9600 8N1",), 1.2),
+    ("SPS30", _sps30, ("115200 8N1",), 0.3),
+    ("DL/T 645", _dlt645_meter, ("2400 8E1", "9600 8E1", "1200 8E1", "4800 8E1"), 0.9),
+    ("DLMS", _dlms_meter, ("9600 8N1", "2400 8N1"), 0.6),
+    ("M-Bus", _mbus_meters, ("2400 8E1", "9600 8E1", "300 8E1"), 0.8),
+    ("IEC 62056-21", _iec62056_meter, ("300 7E1",), 3.2),
+)
+
+
+def estimate_s() -> float:
+    """At most, on a line where nobody answers."""
+    return sum(len(lines) * seconds for _, _, lines, seconds in QUESTIONS)

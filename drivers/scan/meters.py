@@ -1,0 +1,207 @@
+"""Which units are on a Modbus line or behind an endpoint, and which register map each of them fits.
+
+A unit that answers anything, a refusal included, is there. SunSpec is searched as its driver does.
+A table fits when voltage and frequency are what a mains has; of several, that one counts whose
+model stands in the meter's own registers, else the one with the most values that are not nothing.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from drivers.chips.sunspec import SunSpec
+from drivers.meters.block import block
+from drivers.meters.register_map import ModbusDevice, tables
+from drivers.meters.registers import RegisterMap
+from drivers.meters.table import load
+from drivers.scan.found import Findings, Found, ModbusLine, Pace, Tick
+from drivers.scan.marks import MARKS
+from edge.core import Bad, BusError, ConfigError, DataError, Quantity, Reason, Sample
+
+STEP_S: Final = 0.03  # a question on the wire
+IDENTIFY_S: Final = 6.0  # a unit that is there
+SILENCES: Final = 3  # of a unit that is there, after which it is left alone
+VOLTS: Final = (80.0, 500.0)
+HERTZ: Final = (45.0, 65.0)
+NEAR: Final = 3  # values by which one map must be better than another to be told apart from it
+
+
+def estimate_s(pace: Pace) -> float:
+    """At most, on a line where nobody answers."""
+    return len(pace.units) * (pace.answer_s + STEP_S)
+
+
+async def scan(bus: ModbusLine, line: str, pace: Pace, out: Findings, tick: Tick) -> bool:
+    """Ask every unit: whether any is there. Raises StoppedError, BusError when the bus is gone."""
+    somebody = False
+    for unit in pace.units:
+        tick(f"unit {unit}", pace.answer_s + STEP_S)
+        there = await _there(bus, unit, line, out)
+        somebody |= there is not Answer.NONE
+        if there is not Answer.SOUND:
+            continue
+        tick(f"unit {unit} answers", IDENTIFY_S)
+        found = await identify(bus, unit)
+        if found is not None:
+            out.devices.append(Found(found.driver, found.what, {"unit": unit}, found.serial,
+                                     found.also, line))  # fmt: skip
+        else:
+            out.unknown.append(
+                f"unit {unit} answers{_at(line)}, and no meter that this program knows has its"
+                " registers: a table for it can be put into /etc/kerbstone/meters"
+            )
+    return somebody
+
+
+class Answer(Enum):
+    """What a unit makes of a question."""
+
+    NONE = "none"
+    SOUND = "sound"
+    DAMAGED = "damaged"
+
+
+async def _there(bus: ModbusLine, unit: int, line: str, out: Findings) -> Answer:
+    try:
+        await bus.read_registers(unit, 3, 0, 1)
+    except DataError as error:
+        if error.reason is not Reason.CRC:
+            return Answer.SOUND  # it refuses, so it is there
+        out.unknown.append(
+            f"unit {unit}{_at(line)}: {error}; two devices with one address, or a bad line"
+        )
+        return Answer.DAMAGED
+    except BusError as error:
+        if error.reason is Reason.CRC:
+            out.heard.setdefault(line, b"")
+        elif error.__cause__ is not None:
+            raise
+        return Answer.NONE
+    return Answer.SOUND
+
+
+def _at(line: str) -> str:
+    return f" at {line}" if line else ""
+
+
+@dataclass(slots=True)
+class Registers:
+    """A unit as a bus of its own, on which nothing is asked twice: values, and refusals, stay.
+
+    One that falls silent is left alone after a while.
+    """
+
+    bus: ModbusLine
+    silences: int = 0
+    known: dict[tuple[int, int, int], bytes | DataError] = field(default_factory=dict)
+
+    async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
+        """As a bus does. A damaged or busy answer is asked for once more."""
+        key = (function, address, count)
+        told = self.known.get(key)
+        if told is None:
+            told = await self._asked(unit, key)
+            if isinstance(told, DataError) and told.reason in (Reason.CRC, Reason.BUSY):
+                told = await self._asked(unit, key)
+            self.known[key] = told
+        if isinstance(told, DataError):
+            raise told
+        return told
+
+    async def _asked(self, unit: int, key: tuple[int, int, int]) -> bytes | DataError:
+        if self.silences >= SILENCES:
+            raise BusError(f"unit {unit} has fallen silent")
+        try:
+            return await self.bus.read_registers(unit, *key)
+        except DataError as error:
+            return error
+        except BusError:
+            self.silences += 1
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A map that fits. `worth` counts its values, less those that are nothing or refused."""
+
+    table: RegisterMap
+    worth: int
+    serial: str
+    marked: bool
+
+
+async def identify(bus: ModbusLine, unit: int) -> Found | None:
+    """What the unit is; None when it is nothing that has a driver."""
+    registers = Registers(bus)
+    sunspec = SunSpec(registers, unit)
+    try:
+        await sunspec.open()
+    except (BusError, DataError):
+        pass
+    else:
+        known = f", serial number {sunspec.identity}" if sunspec.identity else ""
+        return Found("sunspec", f"a SunSpec meter, unit {unit}{known}", serial=sunspec.identity)
+    found = [
+        await _candidate(table, registers, unit)
+        for table in _tables()
+        if await _fits(table, registers, unit)
+    ]
+    found.sort(key=lambda one: (not one.marked, -one.worth))
+    if not found:
+        return None
+    best, *others = found
+    also = tuple(
+        one.table.name for one in others if not best.marked and best.worth - one.worth < NEAR
+    )
+    what = f"{best.table.maker} {best.table.model}, unit {unit}"
+    what += f", serial number {best.serial}" if best.serial else ""
+    if also:
+        what += f"; {', '.join(also)} would fit too: see what is printed on it"
+    return Found(best.table.name, what, serial=best.serial, also=also)
+
+
+def _tables() -> list[RegisterMap]:
+    found = []
+    for name in sorted(tables()):
+        try:
+            found.append(load(name))
+        except ConfigError:
+            continue  # one of the user's own, and wrong: `check` tells
+    return found
+
+
+async def _fits(table: RegisterMap, registers: Registers, unit: int) -> bool:
+    """Whether its first voltage and its frequency are those of a mains."""
+    looked = 0
+    for quantity, (low, high) in ((Quantity.VOLTAGE, VOLTS), (Quantity.FREQUENCY, HERTZ)):
+        place = next((n for n, r in enumerate(table.registers) if r.point.quantity is quantity), -1)
+        if place < 0:
+            continue
+        one = block(table, [place])
+        try:
+            data = await registers.read_registers(unit, one.function, one.address, one.count)
+            value = one.decode(data)[0]
+        except (BusError, DataError):
+            return False
+        if not isinstance(value, int | float) or not low <= value <= high:
+            return False
+        looked += 1
+    return looked > 0
+
+
+async def _candidate(table: RegisterMap, registers: Registers, unit: int) -> Candidate:
+    """Read all of it once; a unit that does not let itself be read fits all the same."""
+    mark, marked = MARKS.get(table.name), False
+    if mark is not None:
+        with suppress(BusError, DataError):
+            marked = mark.fits(await registers.read_registers(unit, 3, mark.address, mark.words))
+    device = ModbusDevice(registers, table, unit)
+    worth = -len(table.registers)
+    with suppress(BusError, DataError):
+        worth = sum(1 if _is_something(sample) else -1 for sample in await device.read())
+    return Candidate(table, worth, device.identity, marked)
+
+
+def _is_something(sample: Sample) -> bool:
+    return not isinstance(sample, Bad) and sample != 0

@@ -1,0 +1,111 @@
+"""Who talks by itself on a serial port: every driver's own way of finding a frame, on what comes.
+
+Source: the drivers'. A PMS5003, a PMS7003 and a PMS5003T look the same on the wire. A ZH03B and a
+PMS3003 do too, but for the three words for indoor air, which a ZH03B leaves empty.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
+
+from drivers.chips import _sml, _telegram, pms3003, pms5003, sds011, zh03b
+from drivers.scan.found import Found, SerialLine
+from edge.core import Bad, BusError, Cut, DataError
+
+LINES: Final = ("9600 8N1", "115200 8N1", "2400 8N1")
+OVER_S: Final = 0.2  # that listening may take longer
+TALKERS: Final[tuple[tuple[str, Cut], ...]] = (
+    ("pms5003", pms5003.LAYOUT.cut),
+    ("zh03b", zh03b.LAYOUT.cut),
+    ("pms3003", pms3003.LAYOUT.cut),
+    ("sds011", sds011.cut(sds011.VALUES)),
+    ("sml", _sml.cut),
+    ("dsmr", _telegram.cut),
+    ("iec62056_push", _telegram.cut),
+)
+NAMES: Final = {
+    "pms5003": "a Plantower sensor with frames of 32 bytes",
+    "pms3003": "a Plantower PMS3003",
+    "zh03b": "a Winsen ZH03B",
+    "sds011": "a Nova SDS011",
+    "sml": "a smart meter that sends SML",
+    "dsmr": "a smart meter with a P1 port",
+    "iec62056_push": "a meter of IEC 62056-21 mode D",
+}
+ALSO: Final = {"pms5003": ("pms7003", "pms5003t")}
+OPTIONS: Final[dict[str, dict[str, Any]]] = {"sds011": {"mode": "active"}}  # leaves it as it is
+P1_ONLY: Final = (b"1-3:0.2.8", b"0-0:96.1.1(", b"0-0:96.14.0")  # lines of a P1 telegram
+INDOOR: Final = slice(4, 10)  # of a frame of 24 bytes
+
+
+@dataclass(slots=True)
+class Ear:
+    """Listens with all drivers at once. As a `Cut` it gives the first frame with values.
+
+    `found` is the driver and that frame; a frame without values, as a sensor sends while it starts,
+    is kept there too, for as long as nothing better comes.
+    """
+
+    found: tuple[str, bytes] | None = None
+    heard: bytes = b""
+
+    def cut(self, data: bytes) -> tuple[bytes | None, int]:
+        self.heard = data
+        told = [(good, driver, frame) for driver, cut in TALKERS
+                for good, frame in _frames(driver, cut, data)]  # fmt: skip
+        if not told:
+            return None, 0
+        good, driver, frame = max(told, key=lambda one: one[0])
+        self.found = (driver, frame)
+        return (frame, len(data)) if good else (None, 0)
+
+
+def _frames(driver: str, cut: Cut, data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The frames of this driver, each with the number of its values; ends at one that has some."""
+    at = 0
+    while at < len(data):
+        frame, done = cut(data[at:])
+        if frame is not None and (good := _good(driver, frame)) >= 0:
+            yield good, frame
+            if good:
+                return
+        if done <= 0:
+            return
+        at += done
+
+
+def _good(driver: str, frame: bytes) -> int:
+    """How many values it has for this driver; -1 when it is none of its frames."""
+    try:
+        found = import_module(f"drivers.chips.{driver}").explain([frame])
+    except DataError:
+        return -1
+    if driver in ("zh03b", "pms3003") and any(frame[INDOOR]) is (driver == "zh03b"):
+        return -1
+    if driver in ("dsmr", "iec62056_push"):
+        plain = bytes(byte & 0x7F for byte in frame)
+        p1 = plain[-7:-6] == b"!" or any(line in plain for line in P1_ONLY)
+        if p1 is (driver == "iec62056_push"):
+            return -1
+    return sum(not isinstance(sample, Bad) for sample in found.values())
+
+
+async def listen(bus: SerialLine, line: str, listen_s: float) -> tuple[Found | None, bytes]:
+    """Who talks at these settings; else what came. Raises BusError when the port is of no use."""
+    ear = Ear()
+    try:
+        await bus.frame(ear.cut, listen_s)
+    except DataError:
+        pass  # bytes came; maybe even a frame, without values
+    except BusError as error:
+        if error.__cause__ is not None:
+            raise  # the port has gone
+    if ear.found is None:
+        return None, ear.heard
+    driver, frame = ear.found
+    serial = frame[6:8].hex() if driver == "sds011" else ""
+    also = ALSO.get(driver, ())
+    same = f"; {', '.join(also)} look the same here: see what is printed on it" if also else ""
+    what = f"{NAMES[driver]} that talks by itself at {line}{same}"
+    return Found(driver, what, OPTIONS.get(driver, {}), serial, also, line), b""

@@ -1,0 +1,225 @@
+"""Runs one simulated device alone: the counterpart of any driver, on any wire that it fits.
+
+What there is to know of a driver (wiring, points, table) is handed in: simulators do not see them.
+"""
+
+import contextlib
+import inspect
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from drivers.sim.contacts import PATTERNS, Contacts
+from drivers.sim.i2c import I2cKernel
+from drivers.sim.i2c_server import I2cServer
+from drivers.sim.meter_load import Load
+from drivers.sim.meter_slave import Slave
+from drivers.sim.meter_tcp import MeterTcp
+from drivers.sim.meter_unit import FAULTS, Fault, Kind, Unit
+from drivers.sim.port import opened
+from drivers.sim.rtu import Rtu
+from drivers.sim.sunspec import SunSpec
+from drivers.sim.typical import typical
+from edge.core import Point
+from edge.core.driver import SerialLine
+
+FITS: Final = {  # wiring -> where its counterpart may be
+    "i2c": ("i2c",),
+    "serial": ("pty", "port"),
+    "modbus": ("pty", "port", "tcp"),
+    "gpio": ("gpio",),
+}
+WORDS: Final = {
+    "i2c": "i2c (a simulated bus), or i2c:/PATH for a socket of that name",
+    "pty": "pty (a pseudo-terminal)",
+    "port": "a serial port such as /dev/ttyUSB0",
+    "tcp": "tcp (a free port of this machine), or tcp:HOST:PORT",
+    "gpio": "gpio (a simulated chip), or gpio:/PATH for a socket of that name",
+}
+KINDS: Final[dict[str, Kind]] = {kind: kind for kind in FAULTS}
+KWH: Final = 1234.5
+WARM_S: Final = 600.0
+MORE: Final[dict[str, dict[str, Any]]] = {"canoga": {"every_s": 5.0}}  # vehicles come by themselves
+ELSEWHERE: Final = {  # points that other meters of the driver have: heat, beside electricity
+    "mbus": ("energy", "volume", "volume_flow", "temperature_flow", "temperature_return",
+             "temperature_difference"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One device: whose counterpart it is, what it measures, how it misbehaves, who it is.
+
+    `table` is the document of a meter that is told as one. `values` go before the typical ones.
+    """
+
+    driver: str
+    wiring: str
+    points: Sequence[Point]
+    line: SerialLine
+    values: Mapping[str, float] = field(default_factory=dict)
+    fault: str = ""
+    address: str = ""
+    table: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where it is: keys of a `[bus]` in a configuration, and those of its `[device]`."""
+
+    bus: Mapping[str, Any]
+    options: Mapping[str, Any]
+
+
+def faults(driver: str, wiring: str, table: bool) -> tuple[str, ...]:
+    """How the counterpart of a driver can misbehave."""
+    if table or wiring == "modbus":
+        return FAULTS
+    if wiring == "gpio":
+        return ()
+    return tuple(import_module(f"drivers.sim.{driver}").FAULTS)
+
+
+def place(on: str, wiring: str) -> tuple[str, str]:
+    """`tcp:127.0.0.1:5020` as ("tcp", "127.0.0.1:5020"). Raises ValueError for what cannot be."""
+    kind, _, rest = ("port", "", on) if on.startswith("/") else on.partition(":")
+    if kind == "port" and rest.startswith(("/dev/i2c-", "/dev/gpiochip")):
+        raise ValueError(f"{rest}: on a real bus of this kind no computer can play the device")
+    if kind not in FITS[wiring] or (kind == "pty" and rest):
+        fitting = "; ".join(WORDS[kind] for kind in FITS[wiring])
+        raise ValueError(f"--on {on} does not fit a device wired by {wiring}: use {fitting}")
+    return kind, rest
+
+
+@contextlib.contextmanager
+def running(wish: Wish, on: str) -> Iterator[Running]:
+    """The device, until the end of the block. Raises ValueError for a wish that cannot be met,
+    OSError for a place that cannot be had.
+    """
+    known = faults(wish.driver, wish.wiring, wish.table is not None)
+    if wish.fault and wish.fault not in known:
+        told = f"known are {', '.join(known)}" if known else "it has none"
+        raise ValueError(f"{wish.fault!r} is no fault of the simulated {wish.driver}; {told}")
+    _known_points(wish)
+    kind, rest = place(on, wish.wiring)
+    make = {"i2c": _i2c, "serial": _serial, "modbus": _modbus, "gpio": _gpio}[wish.wiring]
+    with make(wish, kind, rest) as found:
+        yield found
+
+
+def measured(wish: Wish) -> dict[str, float]:
+    """What it measures, as far as that does not change."""
+    found = typical(wish.points)
+    for key in ELSEWHERE.get(wish.driver, ()):
+        found.pop(key, None)
+    return {**found, **wish.values}
+
+
+def _known_points(wish: Wish) -> None:
+    keys = [point.key for point in wish.points]
+    if wish.table is not None:
+        keys += [*wish.table.get("ratios", {}), *wish.table.get("conditions", {})]
+    for key in wish.values:
+        if key not in keys:
+            raise ValueError(f"{wish.driver} has no point {key!r}; there are {', '.join(keys)}")
+
+
+@contextlib.contextmanager
+def _i2c(wish: Wish, kind: str, rest: str) -> Iterator[Running]:
+    module: Any = import_module(f"drivers.sim.{wish.driver}")
+    chip = module.CHIP(measured(wish), fault=wish.fault, **_more(wish.driver, module.CHIP))
+    address = _whole(wish.address) if wish.address else int(module.CHIP.ADDRESS)
+    if not 0x08 <= address <= 0x77:
+        raise ValueError(f"--address 0x{address:02x}: an I2C address is 0x08 to 0x77")
+    path = _socket(rest, wish.driver)
+    with I2cServer(I2cKernel({address: chip}), path):
+        yield Running({"kind": "i2c", "path": f"sim:{path}"}, {"address": address})
+
+
+@contextlib.contextmanager
+def _serial(wish: Wish, kind: str, rest: str) -> Iterator[Running]:
+    make: Any = import_module(f"drivers.sim.{wish.driver}").DEVICE
+    more, options = _more(wish.driver, make), {}
+    parameters = inspect.signature(make).parameters
+    if "address" in parameters:
+        default = parameters["address"].default
+        given = wish.address or default
+        options["address"] = more["address"] = _whole(given) if type(default) is int else str(given)
+    elif wish.address:
+        raise ValueError(f"{wish.driver} has no address")
+    with _on_port(make(measured(wish), fault=wish.fault, **more), kind, rest, wish.line) as port:
+        yield Running({"kind": "serial", "port": port}, options)
+
+
+@contextlib.contextmanager
+def _modbus(wish: Wish, kind: str, rest: str) -> Iterator[Running]:
+    number = _whole(wish.address) if wish.address else 1
+    if not 1 <= number <= 247:
+        raise ValueError(f"--address {number}: a Modbus unit is 1 to 247")
+    units = {number: _unit(wish)}
+    if kind == "tcp":
+        host, _, port = (rest or "127.0.0.1:0").rpartition(":")
+        if not port.isdecimal() or not host:
+            raise ValueError(f"--on tcp:{rest}: write tcp:HOST:PORT")
+        server = MeterTcp(units, host, int(port)).start()
+        try:
+            bus = {"kind": "modbus-tcp", "host": server.host, "port": server.port}
+            yield Running(bus, {"unit": number})
+        finally:
+            server.stop()
+        return
+    with _on_port(Rtu(units, wish.line.baud), kind, rest, wish.line) as path:
+        line = wish.line
+        bus = {"kind": "modbus-rtu", "port": path, "baud": line.baud, "parity": line.parity}
+        yield Running({**bus, "stop": line.stop}, {"unit": number})
+
+
+def _unit(wish: Wish) -> Unit:
+    fixed = measured(wish)
+    phases = 3 if any(point.key.endswith("_l2") for point in wish.points) else 1
+    load = Load(phases)
+    load.reset(KWH)
+
+    def values() -> dict[str, float | None]:
+        return {**fixed, **load.values(), **wish.values}
+
+    made = SunSpec(values) if wish.table is None else Slave(wish.table, values)
+    if wish.fault:
+        made.fault = Fault(KINDS[wish.fault])
+    return made
+
+
+@contextlib.contextmanager
+def _gpio(wish: Wish, kind: str, rest: str) -> Iterator[Running]:
+    path, line = _socket(rest, wish.driver), wish.address or "GPIO17"
+    with Contacts(path, line, *PATTERNS.get(wish.driver, PATTERNS["contact"])):
+        yield Running({"kind": "gpio", "chip": f"sim:{path}"}, {"line": line})
+
+
+@contextlib.contextmanager
+def _on_port(device: Any, kind: str, path: str, line: SerialLine) -> Iterator[str]:
+    with contextlib.ExitStack() as stack:
+        fd = stack.enter_context(opened(path, line)) if kind == "port" else -1
+        device.start(fd)
+        stack.callback(device.stop)
+        yield path or device.port
+
+
+def _more(driver: str, make: Any) -> dict[str, Any]:
+    """It has had its supply for a while, as far as that matters to it."""
+    warm = {"powered_s": WARM_S} if "powered_s" in inspect.signature(make).parameters else {}
+    return {**warm, **MORE.get(driver, {})}
+
+
+def _socket(given: str, driver: str) -> Path:
+    return Path(given or f"{tempfile.gettempdir()}/kerbstone-sim-{driver}.sock")
+
+
+def _whole(text: str | int) -> int:
+    try:
+        return int(str(text), 0)
+    except ValueError as error:
+        raise ValueError(f"--address {text}: write a number such as 1 or 0x76") from error

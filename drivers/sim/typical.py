@@ -1,0 +1,46 @@
+"""What a simulated device measures when nobody says otherwise: one plausible value a quantity."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from edge.core import Point, Quantity
+
+VALUES: Final[Mapping[Quantity, float]] = {
+    Quantity.TEMPERATURE: 21.5,
+    Quantity.RELATIVE_HUMIDITY: 48.0,
+    Quantity.PRESSURE: 101_300.0,
+    Quantity.MASS_CONCENTRATION: 12.0,
+    Quantity.NUMBER_CONCENTRATION: 80.0,
+    Quantity.PARTICLE_SIZE: 0.6,
+    Quantity.GAS_FRACTION: 20.0,
+    Quantity.CARBON_DIOXIDE: 620.0,
+    Quantity.RESISTANCE: 52_000.0,
+    Quantity.INDEX: 100.0,
+    Quantity.VOLTAGE: 230.0,
+    Quantity.CURRENT: 4.0,
+    Quantity.POWER: 880.0,
+    Quantity.APPARENT_POWER: 920.0,
+    Quantity.REACTIVE_POWER: 270.0,
+    Quantity.POWER_FACTOR: 0.95,
+    Quantity.ANGLE: 18.0,
+    Quantity.FREQUENCY: 50.0,
+    Quantity.ENERGY: 1234.5,
+    Quantity.REACTIVE_ENERGY: 321.0,
+    Quantity.APPARENT_ENERGY: 1300.0,
+    Quantity.VOLUME: 87.5,
+    Quantity.VOLUME_FLOW: 0.4,
+    Quantity.DISTORTION: 1.5,
+}  # counts and states are none of ours to invent
+ELECTRODE_V: Final = 0.3  # of a gas cell, on a converter that bears no mains
+
+
+def typical(points: Iterable[Point]) -> dict[str, float]:
+    """Point -> a value within its range; nothing for what cannot be guessed."""
+    found = {}
+    for point in points:
+        value = VALUES.get(point.quantity)
+        if value is not None and not point.low <= value <= point.high:
+            value = ELECTRODE_V if point.quantity is Quantity.VOLTAGE else None
+        if value is not None:
+            found[point.key] = value
+    return found

@@ -1,0 +1,88 @@
+"""Tables of a configuration for what was found or simulated, ready for a site file."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import drivers
+from edge.core.driver import DriverSpec, SerialLine
+
+BUSES: Final = {
+    "i2c": "i2c",
+    "serial": "serial",
+    "modbus-rtu": "meters",
+    "modbus-tcp": "network",
+    "gpio": "contacts",
+}  # how a bus of this kind is called
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device by its driver; what its options are where they differ from the default."""
+
+    driver: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bus:
+    """A bus by its keys, with what sits on it. `line` is how its serial port is set."""
+
+    keys: Mapping[str, Any]
+    devices: Sequence[Device]
+    line: SerialLine | None = None
+
+
+def tables(buses: Iterable[Bus], taken: Iterable[str] = ()) -> str:
+    """TOML. Names that are `taken` are not given again."""
+    used = set(taken)
+    return "\n".join(line for bus in buses for line in _bus(bus, used))
+
+
+def _bus(bus: Bus, used: set[str]) -> Iterator[str]:
+    kind = bus.keys["kind"]
+    name = _name(BUSES[kind], used)
+    yield f"[bus.{name}]"
+    for key, value in {**bus.keys, **_line(bus, kind)}.items():
+        yield f"{key} = {_value(value)}"
+    yield ""
+    for device in bus.devices:
+        if device.remark:
+            yield f"# {' '.join(device.remark.split())}"
+        yield f"[device.{_name(device.driver, used)}]"
+        yield f'driver = "{device.driver}"'
+        yield f'bus = "{name}"'
+        spec = drivers.spec(device.driver)
+        for key, value in device.options.items():
+            option = spec.options.get(key)
+            if option is not None and (option.required or value != option.default):
+                address = key == "address" and spec.wiring == "i2c"
+                yield f"{key} = {f'0x{value:02x}' if address else _value(value)}"
+        yield ""
+
+
+def _line(bus: Bus, kind: str) -> dict[str, Any]:
+    """How a port is set, unless that is what its only device has from the factory."""
+    line = bus.line
+    if line is None:
+        return {}
+    found = {"baud": line.baud, "parity": line.parity, "stop": line.stop}
+    if kind == "modbus-rtu":
+        return found
+    specs: list[DriverSpec] = [drivers.spec(device.driver) for device in bus.devices]
+    return {} if all(spec.line == line for spec in specs) else {**found, "bits": line.bits}
+
+
+def _name(wanted: str, used: set[str]) -> str:
+    name, number = wanted, 1
+    while name in used:
+        number += 1
+        name = f"{wanted}_{number}"
+    used.add(name)
+    return name
+
+
+def _value(value: Any) -> str:
+    return json.dumps(value)

@@ -1,0 +1,231 @@
+"""`kerbstone scan`: every wire at once, a thread each, and none that somebody else works on."""
+
+import asyncio
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import drivers
+from drivers.buses.i2c import SmbusI2c
+from drivers.buses.modbus.rtu import ModbusRtu
+from drivers.buses.modbus.tcp import ModbusTcp
+from drivers.buses.serial_diagnose import look
+from drivers.buses.serial_port import SerialPort
+from drivers.buses.serial_trouble import of_bytes
+from drivers.scan import i2c, meters, port
+from drivers.scan.found import Findings, Pace, StoppedError
+from edge.app import paste
+from edge.app.places import endpoint, owner, reach, taken
+from edge.config import Site
+from edge.control.locks import BusLock
+from edge.core import BusError
+from edge.core.driver import SerialLine
+
+PTY: Final = "/dev/pts/"  # whoever simulates a device holds its other end, too
+LOOK_S: Final = 0.1  # between two looks at how far it is
+JOIN_S: Final = 4.0  # for a step to end when somebody has seen enough
+
+
+@dataclass(slots=True)
+class Job:
+    """One wire: `place` as it is named, what was found so far, and how far the search is.
+
+    `refused` says why it was not searched, or not to its end.
+    """
+
+    place: str
+    kind: str  # i2c, serial or modbus-tcp
+    estimate_s: float
+    findings: Findings = field(default_factory=Findings)
+    refused: str = ""
+    step: str = ""
+    finished: bool = False
+    _done_s: float = 0.0
+    _step_s: float = 0.0
+    _since_s: float = 0.0
+
+    def begin(self, step: str, seconds: float) -> None:
+        """The next step, which takes so long at most."""
+        self._done_s += self._step_s
+        self.step, self._step_s, self._since_s = step, seconds, time.monotonic()
+
+    @property
+    def done_s(self) -> float:
+        """How much of the estimate is over."""
+        if self.finished:
+            return self.estimate_s
+        in_step_s = min(self._step_s, time.monotonic() - self._since_s)
+        return min(self.estimate_s, self._done_s + in_step_s)
+
+    def bus(self) -> paste.Bus | None:
+        """What a configuration would say; None when nobody was found."""
+        found = self.findings.devices
+        if not found:
+            return None
+        devices = [paste.Device(one.driver, one.options, one.what) for one in found]
+        if self.kind == "i2c":
+            return paste.Bus({"kind": "i2c", "path": self.place}, devices)
+        if self.kind == "modbus-tcp":
+            host, tcp_port = endpoint(self.place)
+            return paste.Bus({"kind": self.kind, "host": host, "port": tcp_port}, devices)
+        modbus = drivers.spec(found[0].driver).wiring == "modbus"
+        kind = "modbus-rtu" if modbus else "serial"
+        line = SerialLine.parse(found[0].line)
+        return paste.Bus({"kind": kind, "port": self.place}, devices, line)
+
+
+def job(place: str, pace: Pace) -> Job:
+    """A place by its name: /dev/i2c-1, sim:/path, tcp:HOST:PORT or a port. Raises ValueError."""
+    if place.startswith(("/dev/i2c-", "sim:/")):
+        return Job(place, "i2c", i2c.estimate_s())
+    if place.startswith("tcp:"):
+        endpoint(place)
+        return Job(place, "modbus-tcp", meters.estimate_s(pace))
+    if place.startswith("/"):
+        return Job(place, "serial", port.estimate_s(pace))
+    raise ValueError(
+        f"{place!r} is no place: name an I2C bus (/dev/i2c-1), a serial port (/dev/ttyUSB0), or"
+        " tcp:HOST:PORT"
+    )
+
+
+class Scan:
+    """Searches all jobs, until they are finished or `stop`. What is found is in the jobs.
+
+    `site` says which bus is whose; `running` whether its daemon runs and works on them.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Job], pace: Pace, site: Site | None = None, running: bool = False
+    ) -> None:
+        self.jobs = jobs
+        self.error: BaseException | None = None
+        self._pace, self._site, self._running = pace, site, running
+        self._stop = threading.Event()
+
+    def run(self, watch: Callable[[], None]) -> bool:
+        """Search; `watch` is called now and then. False when Ctrl-C ended it before its time."""
+        threads = [
+            threading.Thread(target=self._search, args=(one,), name=one.place, daemon=True)
+            for one in self.jobs
+        ]
+        whole = True
+        try:
+            for thread in threads:
+                thread.start()
+            while any(thread.is_alive() for thread in threads):
+                threads[0].join(LOOK_S) if threads[0].is_alive() else time.sleep(LOOK_S)
+                watch()
+        except KeyboardInterrupt:
+            whole = False
+            self.stop()
+            until_s = time.monotonic() + JOIN_S
+            for thread in threads:
+                thread.join(max(0.0, until_s - time.monotonic()))
+        if self.error is not None:
+            raise self.error
+        return whole
+
+    def stop(self) -> None:
+        """End soon; what was found stays."""
+        self._stop.set()
+
+    @property
+    def share(self) -> float:
+        """How much of it is over, 0 to 1."""
+        total_s = sum(one.estimate_s for one in self.jobs)
+        return sum(one.done_s for one in self.jobs) / total_s if total_s else 1.0
+
+    @property
+    def left_s(self) -> float:
+        """How long it takes at most from now on."""
+        return max((one.estimate_s - one.done_s for one in self.jobs), default=0.0)
+
+    def _search(self, one: Job) -> None:
+        try:
+            with self._alone(one):
+                if not one.refused:
+                    asyncio.run(self._searched(one))
+        except StoppedError:
+            one.refused = "ended before it was searched to the end"
+        except BusError as error:
+            one.refused = str(error)
+        except BaseException as error:  # noqa: BLE001  a fault of ours: the command ends with it
+            self.error = error
+        finally:
+            one.finished = True
+
+    async def _searched(self, one: Job) -> None:
+        def tick(step: str, seconds: float) -> None:
+            if self._stop.is_set():
+                raise StoppedError
+            one.begin(step, seconds)
+
+        if one.kind == "i2c":
+            bus = SmbusI2c(one.place)
+            try:
+                await i2c.scan(bus, one.findings, tick, taken(one.place))
+            finally:
+                bus.close()
+        elif one.kind == "modbus-tcp":
+            host, tcp_port = endpoint(one.place)
+            reach(host, tcp_port)
+            line = ModbusTcp(host, tcp_port, self._pace.answer_s)
+            try:
+                await meters.scan(line, "", self._pace, one.findings, tick)
+            finally:
+                line.close()
+        else:
+            await port.scan(
+                lambda line: SerialPort.at(one.place, line),
+                lambda line, answer_s: ModbusRtu(SerialPort.at(one.place, line), answer_s),
+                self._pace,
+                one.findings,
+                tick,
+            )
+            one.findings.unknown += misheard(one)
+
+    @contextlib.contextmanager
+    def _alone(self, one: Job) -> Iterator[None]:
+        """The place's lock, if it is a bus of the site. Says in `refused` who has it instead."""
+        bus = owner(self._site, one.kind, one.place)
+        if bus and self._running:
+            one.refused = (
+                f"the running daemon works on it (bus {bus}): stop it first"
+                " (systemctl stop kerbstone), or ask it (kerbstone read)"
+            )
+        elif one.kind == "serial" and not os.path.realpath(one.place).startswith(PTY):
+            found = [str(said) for said in look(one.place) if said.severity == "fault"]
+            one.refused = "; ".join(found)
+        lock = None
+        if bus and self._site is not None and not one.refused:
+            lock = BusLock(Path(self._site.store.run_dir), bus)
+            try:
+                if not lock.take():
+                    one.refused = f"another process works on it (bus {bus}): try again later"
+            except OSError:
+                lock = None  # a folder that is not ours: then no command of ours is there either
+        try:
+            yield
+        finally:
+            if lock is not None:
+                lock.release()
+
+
+def misheard(one: Job) -> list[str]:
+    """What came on a port and could not be understood; nothing when somebody was found there."""
+    if one.findings.devices or not one.findings.heard:
+        return []
+    line, heard = max(one.findings.heard.items(), key=lambda item: len(item[1]))
+    if heard:
+        return [str(said) for said in of_bytes(one.place, line, heard)]
+    tried = ", ".join(one.findings.heard)
+    return [
+        f"{one.place}: bytes came at {tried}, and no frame was in them: wrong baud rate or parity,"
+        " A and B swapped, or another kind of device"
+    ]

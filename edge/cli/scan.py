@@ -1,0 +1,188 @@
+"""`kerbstone scan [PLACE ...]`: find out what is on the wires, and print it as a configuration.
+
+Chips are known by their id or serial number, meters by their registers, others by how they speak.
+Nothing is written to any device. Ctrl-C ends it and prints what was found so far.
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import drivers
+from drivers.scan.found import Pace, factory_lines
+from edge.app import paste
+from edge.app.places import everywhere
+from edge.app.scanning import Job, Scan, job
+from edge.cli.site import SITE
+from edge.config import Site, load
+from edge.control.protocol import VerbError, ask
+from edge.core import ConfigError
+
+BAR: Final = 24
+UNITS_MAX: Final = 247
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser(
+        "scan", help="find out what is on the wires", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add = parser.add_argument
+    add(
+        "places", nargs="*", metavar="PLACE",
+        help="/dev/i2c-1, /dev/ttyUSB0, tcp:HOST:PORT; default: every /dev/i2c-* and every adapter "
+        "in /dev/serial/by-id",
+    )  # fmt: skip
+    add("--units", default="1-16", metavar="1-247", help="Modbus units to ask (default 1-16)")
+    add("--baud", metavar="9600,19200", help="Modbus: only these rates; default: the usual ones")
+    add("--parity", default="N,E", metavar="N,E,O", help="with --baud: these parities")
+    add("--listen", type=float, default=3.0, metavar="SECONDS", help="for those who talk (3)")
+    add("--timeout", type=float, default=0.3, metavar="SECONDS", help="for a Modbus answer (0.3)")
+    add("--config", type=Path, default=SITE, metavar="FILE", help="to know which bus is in use")
+    add("--json", action="store_true", help="one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        pace = Pace(
+            listen_s=_within(args.listen, 0.05, 60.0, "--listen"),
+            answer_s=_within(args.timeout, 0.01, 10.0, "--timeout"),
+            units=units(args.units),
+            lines=lines(args.baud, args.parity),
+        )
+        jobs = [job(place, pace) for place in dict.fromkeys(args.places or everywhere())]
+    except ValueError as error:
+        print(f"kerbstone scan: {error}", file=sys.stderr)
+        return 2
+    if not jobs:
+        print(
+            "kerbstone scan: there is no /dev/i2c-*, and nothing in /dev/serial/by-id: plug an "
+            "adapter in, or name a port",
+            file=sys.stderr,
+        )
+        return 3
+    return scan(args, jobs, pace)
+
+
+def scan(args: argparse.Namespace, jobs: list[Job], pace: Pace) -> int:
+    """Search, show how far it is, tell what was found."""
+    site, running = _site(args.config)
+    found = Scan(jobs, pace, site, running)
+    terminal = sys.stderr.isatty()
+    whole = found.run(lambda: _show(found) if terminal else None)
+    if terminal:
+        print("\r\x1b[K", end="", file=sys.stderr)
+    used = [*site.buses, *site.devices, *site.lanes] if site is not None else []
+    text = paste.tables([bus for one in jobs if (bus := one.bus()) is not None], used)
+    if args.json:
+        places = [_facts(one) for one in jobs]
+        print(json.dumps({"places": places, "whole": whole, "toml": text}, indent=2))
+    else:
+        print("\n".join(line for one in jobs for line in _told(one)))
+        print(f"\n{text}" if text else "\n# nobody was found")
+    if not whole:
+        print("kerbstone scan: ended early; this is what was found so far", file=sys.stderr)
+        return 130
+    if all(one.refused for one in jobs):
+        return 3
+    known = any(one.findings.devices for one in jobs)
+    return 0 if known and not any(one.findings.unknown or one.refused for one in jobs) else 1
+
+
+def units(text: str) -> tuple[int, ...]:
+    """`1-3,7` as (1, 2, 3, 7). Raises ValueError."""
+    found: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not 1 <= first <= last <= UNITS_MAX:
+            raise ValueError(f"--units {text}: write it as 1-16 or 1,5,7; a unit is 1 to 247")
+        found += range(first, last + 1)
+    return tuple(dict.fromkeys(found))
+
+
+def lines(baud: str | None, parity: str) -> tuple[str, ...]:
+    """The settings at which meters are looked for. Raises ValueError."""
+    if baud is None:
+        return factory_lines()
+    rates, parities = baud.split(","), parity.upper().split(",")
+    if not all(rate.isdecimal() and 300 <= int(rate) <= 115_200 for rate in rates):
+        raise ValueError(f"--baud {baud}: write it as 9600 or 9600,19200")
+    if not set(parities) <= {"N", "E", "O"}:
+        raise ValueError(f"--parity {parity}: write it as N, E or O, or several as N,E")
+    return tuple(f"{rate} 8{letter}1" for rate in rates for letter in parities)
+
+
+def _within(value: float, low: float, high: float, name: str) -> float:
+    if not low <= value <= high:
+        raise ValueError(f"{name} {value:g}: it is {low:g} to {high:g} seconds")
+    return value
+
+
+def _site(file: Path) -> tuple[Site | None, bool]:
+    """The site, if there is one, and whether its daemon runs."""
+    if not file.exists():
+        return None, False
+    try:
+        site = load(file, drivers.catalogue())
+    except ConfigError:
+        print(f"kerbstone scan: {file} is not in order (kerbstone check tells why): a bus that "
+              "the daemon works on is not known", file=sys.stderr)  # fmt: skip
+        return None, False
+    try:
+        return site, ask(Path(site.store.run_dir), "status") is not None
+    except VerbError:
+        return site, True  # there is somebody, even if he has no answer
+    except OSError:
+        return site, False
+
+
+def _show(found: Scan) -> None:
+    full = round(BAR * found.share)
+    busy = next((one for one in found.jobs if not one.finished), None)
+    step = f"{Path(busy.place).name} {busy.step}"[:40] if busy is not None else ""
+    print(
+        f"\r[{'#' * full}{'.' * (BAR - full)}] {found.share:4.0%}, at most {found.left_s:.0f} s "
+        f"more  {step}\x1b[K",
+        end="",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _told(one: Job) -> list[str]:
+    """Comments for a person, in front of the tables."""
+    out = [f"# {one.place}"]
+    out += [f"#   {device.driver}: {device.what}" for device in one.findings.devices]
+    out += [f"#   unknown: {text}" for text in one.findings.unknown]
+    out += [f"#   note: {text}" for text in one.findings.notes]
+    if one.refused:
+        out.append(f"#   not searched: {one.refused}")
+    elif len(out) == 1:
+        out.append("#   nobody answers or talks")
+    return [" ".join(line.splitlines()) for line in out]
+
+
+def _facts(one: Job) -> dict[str, Any]:
+    return {
+        "place": one.place,
+        "kind": one.kind,
+        "devices": [
+            {
+                "driver": device.driver,
+                "what": device.what,
+                "options": dict(device.options),
+                "serial": device.serial,
+                "also": list(device.also),
+                "line": device.line,
+            }
+            for device in one.findings.devices
+        ],
+        "unknown": one.findings.unknown,
+        "notes": one.findings.notes,
+        "refused": one.refused,
+    }

@@ -1,0 +1,222 @@
+"""`kerbstone scan`: a site's worth of simulated devices is found and told in order."""
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drivers.scan.found import Pace
+from drivers.sim.i2c import I2cKernel
+from edge.app import places, scanning
+from edge.app.scanning import Scan, job
+from edge.control.locks import BusLock
+from tests.cli.conftest import Command
+from tests.drivers.scan import played
+
+MODBUS = ("--timeout", "0.1", "--units", "1,5,7,9")
+HEAD = """
+[site]
+id = "s"
+gateway = "g"
+[uplink]
+url = "mqtt://localhost"
+confirm = "broker"
+"""
+
+
+@pytest.fixture
+def air(tmp_path: Path) -> Iterator[tuple[I2cKernel, str]]:
+    with played.air(tmp_path) as made:
+        yield made
+
+
+def test_chips_are_known_by_id_number_or_registers(
+    kerbstone: Command, air: tuple[I2cKernel, str], tmp_path: Path
+) -> None:
+    said = kerbstone("scan", air[1], "--json")
+    assert said.code == 1  # for there is something that nobody knows
+    told = json.loads(said.out)
+    (place,) = told["places"]
+    assert [device["driver"] for device in place["devices"]] == [
+        "sht4x", "ads1115", "sgp41", "scd41", "sps30", "sen66", "bme280", "bme688"
+    ]  # fmt: skip
+    assert place["devices"][0]["serial"] == str(0xCAFE)
+    assert place["unknown"] == ["0x50: something answers, and is no chip that this program knows"]
+    assert "address = 0x77" in told["toml"]
+    _accepted(kerbstone, told["toml"], tmp_path)
+    assert all(len(data) <= 2 for _, kind, data in air[0].log if kind == "w"), "questions only"
+
+
+def test_a_site_is_found_on_all_its_ports_at_once(
+    kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who talk, those who are asked, and a line of meters; all of it in one file."""
+    monkeypatch.setattr(scanning, "LOOK_S", 0.01)
+    _hurry(monkeypatch)
+    with contextlib.ExitStack() as stack:
+        names = ("pms5003", "sml", "mhz19", "dlt645")
+        places = {name: stack.enter_context(played.on_a_port(name)) for name in names}
+        places["line"] = stack.enter_context(
+            played.on_a_line({1: "sdm630", 5: "em340", 9: "pzem004t"})
+        )
+        said = kerbstone("scan", *places.values(), "--json", "--listen", "0.3", *MODBUS)
+    told = json.loads(said.out)
+    found = {
+        one["place"]: [device["driver"] for device in one["devices"]] for one in told["places"]
+    }
+    assert found == {
+        **{places[name]: [name] for name in names},
+        places["line"]: ["sdm630", "em340", "pzem004t"],
+    }
+    assert said.code == 0
+    _accepted(kerbstone, told["toml"], tmp_path)
+
+
+def test_a_stuck_bus_ends_it_at_once(air: tuple[I2cKernel, str], kerbstone: Command) -> None:
+    air[0].fault = errno.ETIMEDOUT
+    said = kerbstone("scan", air[1])
+    assert said.code == 3
+    assert "is stuck" in said.out
+
+
+def test_noise_is_told_as_what_it_is(kerbstone: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    _hurry(monkeypatch)
+    ours, theirs = os.openpty()
+    end = threading.Event()
+
+    def talk() -> None:
+        while not end.wait(0.01):
+            os.write(ours, b"\x9c\x03\xf1\x66\x81")
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    said = kerbstone(
+        "scan", os.ttyname(theirs), "--listen", "0.3", "--units", "1", "--baud", "9600"
+    )
+    end.set()
+    thread.join()
+    assert said.code == 1
+    assert "A and B swapped" in said.out
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_a_bus_of_the_running_daemon_is_left_to_it(
+    kerbstone: Command, air: tuple[I2cKernel, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(
+        f'{HEAD}[store]\nrun_dir = "{tmp_path}"\n[bus.hut]\nkind = "i2c"\npath = "{air[1]}"\n'
+        '[device.sht4x]\ndriver = "sht4x"\nbus = "hut"\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setattr("edge.cli.scan.ask", lambda *_: {"uptime_s": 1})
+    said = kerbstone("scan", air[1], "--config", file)
+    assert said.code == 3
+    assert "the running daemon works on it (bus hut)" in said.out
+    assert not air[0].log
+    monkeypatch.setattr("edge.cli.scan.ask", lambda *_: None)
+    lock = BusLock(tmp_path, "hut")
+    assert lock.take()
+    assert (
+        "another process works on it (bus hut)" in kerbstone("scan", air[1], "--config", file).out
+    )
+    lock.release()
+    said = kerbstone("scan", air[1], "--config", file)
+    assert "[bus.i2c]" in said.out
+    assert "[device.sht4x_2]" in said.out  # the site has one of this name
+
+
+def test_ctrl_c_gives_what_was_found_so_far(air: tuple[I2cKernel, str]) -> None:
+    ours, theirs = os.openpty()  # a port where nobody is: that takes long
+    command = [sys.executable, "-m", "edge.cli.main", "scan", air[1], os.ttyname(theirs)]
+    command += ["--listen", "0.1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while not air[0].log or air[0].log[-1][0] < 0x77:
+            time.sleep(0.01)
+        os.read(ours, 1)  # the port is asked already
+        time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=15)
+    assert process.returncode == 130
+    assert b"[device.bme280]" in out
+    assert b"ended before it was searched to the end" in out
+    assert b"found so far" in error
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_progress_runs_from_none_to_all() -> None:
+    found = Scan([job("/dev/ttyX", Pace()), job("tcp:a:1", Pace())], Pace())
+    assert found.share == 0.0
+    assert 20 < found.left_s < 120  # a minute or so
+    found.jobs[0].begin("a", 0.0)
+    found.jobs[0].finished = found.jobs[1].finished = True
+    assert found.share == 1.0
+    assert found.left_s == 0.0
+
+
+def test_a_terminal_sees_how_far_it_is(
+    kerbstone: Command, air: tuple[I2cKernel, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "LOOK_S", 0.01)
+    assert "%" not in kerbstone("scan", air[1]).err
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    said = kerbstone("scan", air[1])
+    assert "%, at most" in said.err
+    assert said.err.endswith("\r\x1b[K")
+
+
+def test_addresses_of_the_kernel_are_known(tmp_path: Path) -> None:
+    for name in ("1-0068", "1-0069", "2-0040"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "1-0068" / "driver").mkdir()
+    assert list(places.taken("/dev/i2c-1", tmp_path)) == [0x68]
+    assert not places.taken("sim:/x", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ttyUSB0",), ("tcp:",), ("tcp:a:0",), ("/dev/x", "--units", "0-3"),
+        ("/dev/x", "--units", "9-3"), ("/dev/x", "--baud", "fast"),
+        ("/dev/x", "--baud", "9600", "--parity", "Q"), ("/dev/x", "--listen", "900"),
+    ],
+)  # fmt: skip
+def test_wrong_use_is_said(kerbstone: Command, words: tuple[str, ...]) -> None:
+    said = kerbstone("scan", *words)
+    assert said.code == 2
+    assert said.err.startswith("kerbstone scan: ")
+
+
+def test_a_port_that_is_not_there_is_not_reachable(kerbstone: Command) -> None:
+    said = kerbstone("scan", "/dev/ttyNOTHERE")
+    assert said.code == 3
+    assert "is not there" in said.out
+
+
+def test_an_endpoint_where_nobody_listens_is_not_reachable(kerbstone: Command) -> None:
+    said = kerbstone("scan", "tcp:127.0.0.1:1")
+    assert said.code == 3
+    assert "cannot be reached" in said.out
+
+
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulated devices answer at once; nobody needs to be waited for as on a wire."""
+    monkeypatch.setattr("edge.cli.scan.Pace", lambda **keys: Pace(**keys, patience=0.2))
+
+
+def _accepted(kerbstone: Command, toml: str, folder: Path) -> None:
+    file = folder / "found.toml"
+    file.write_text(HEAD + toml, encoding="utf-8")
+    said = kerbstone("check", file)
+    assert said.code == 0, said.err + toml

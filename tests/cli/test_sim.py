@@ -1,0 +1,188 @@
+"""`kerbstone sim`: every driver's counterpart runs alone, and the real driver reads it."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import drivers
+from drivers.buses.i2c import SmbusI2c
+from drivers.buses.modbus.rtu import ModbusRtu
+from drivers.buses.modbus.tcp import ModbusTcp
+from drivers.buses.serial_port import SerialPort
+from drivers.meters.register_map import tables
+from drivers.sim import alone
+from edge.cli.sim import wished
+from edge.core import Bad, Doubt, Reason, Sample
+from tests.cli.conftest import Command
+
+POLLED = [name for name in drivers.names() if drivers.spec(name).wiring != "gpio"]
+FAST = 115_200  # a pseudo-terminal has no speed; what a port waits between frames goes by it
+SLOW = ("iec62056",)  # it looks at the speed that the other side has set
+UNTOLD = ("canoga", "sgp41")  # what it measures is not what the driver makes of it
+READS = 12
+NOT_YET = {Reason.WARMUP, Reason.STALE}
+CALM = NOT_YET | {Reason.ADDRESS}  # no fault: not yet, or not in this device
+
+
+@pytest.fixture(autouse=True)
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulated devices that would take minutes see their time fly."""
+    for names, more in (
+        (("scd41", "mhz19", "sps30_uart", "sen55", "sen66", "sps30"), {"clock": _flying}),
+        (("pms3003", "pms5003", "pms5003t", "pms7003"), {"every_s": 0.02}),
+        (("sml", "dsmr", "iec62056_push"), {"every_s": 0.02}),
+        (("sds011", "zh03b"), {"every_s": 0.1}),
+        (("iec62056",), {"reaction_s": 0.0}),
+    ):
+        for name in names:
+            monkeypatch.setitem(alone.MORE, name, more)
+
+
+def _flying() -> float:
+    return 30.0 * time.monotonic()
+
+
+@pytest.mark.parametrize("name", POLLED)
+async def test_every_driver_reads_its_counterpart(name: str, tmp_path: Path) -> None:
+    spec = drivers.spec(name)
+    wish = wished(spec, {})
+    on = {"i2c": f"i2c:{tmp_path}/bus", "serial": "pty", "modbus": "pty"}[spec.wiring]
+    with alone.running(wish, on) as found:
+        bus = _bus(found.bus, name)
+        try:
+            options = {k: v for k, v in found.options.items() if k in spec.options}
+            device: Any = drivers.build(name, bus, options)
+            samples = await _settled(device)
+        finally:
+            bus.close()
+    wrong = {
+        p.key: s
+        for p, s in zip(device.points, samples, strict=True)
+        if isinstance(s, Bad) and s.reason not in CALM
+    }
+    assert not wrong
+    good = {
+        p.key: s.value if isinstance(s, Doubt) else s
+        for p, s in zip(device.points, samples, strict=True)
+        if not isinstance(s, Bad)
+    }
+    told = alone.measured(wish)
+    same = [k for k in good if k in told and good[k] == pytest.approx(told[k], rel=0.02, abs=0.6)]
+    assert same or name in UNTOLD
+    assert len(good) >= len(device.points) / 3
+
+
+async def test_a_meter_is_read_over_tcp() -> None:
+    wish = wished(drivers.spec("sdm630"), {"voltage_l1": 241.0}, address="7")
+    with alone.running(wish, "tcp") as found:
+        bus = _bus(found.bus, "sdm630")
+        device: Any = drivers.build("sdm630", bus, dict(found.options))
+        samples = await device.read()
+        bus.close()
+    keys = [p.key for p in device.points]
+    assert samples[keys.index("voltage_l1")] == pytest.approx(241.0)
+
+
+def test_it_runs_on_a_port_until_it_is_told_to_end(tmp_path: Path) -> None:
+    """On one end of a cable, here a pair of pseudo-terminals, as on a real adapter."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "edge.cli.main", "sim", "mhz19"]
+    command += ["--on", os.ttyname(theirs), "--value", "co2=700", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        assert told["at"] == os.ttyname(theirs)
+        os.write(ours, bytes.fromhex("ff0186000000000079"))
+        answer = b""
+        while len(answer) < 9:
+            answer += os.read(ours, 9)
+        assert answer[:2] == b"\xff\x86"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_it_lists_its_faults_and_refuses_others(kerbstone: Command) -> None:
+    assert "first_byte" in kerbstone("sim", "canoga", "--faults").lines
+    said = kerbstone("sim", "sht4x", "--on", "i2c", "--fault", "crcc")
+    assert said.code == 2
+    assert "known are silent, crc" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("nothing", "--on", "pty"), "no driver is called 'nothing'"),
+        (("sht4x",), "say where with --on: i2c"),
+        (("sht4x", "--on", "pty"), "does not fit a device wired by i2c"),
+        (("sht4x", "--on", "/dev/i2c-1"), "no computer can play the device"),
+        (("sdm120", "--on", "tcp:x"), "write tcp:HOST:PORT"),
+        (("sdm120", "--on", "pty", "--value", "voltage=3"), "has no point 'voltage'"),
+        (("sdm120", "--on", "pty", "--value", "voltage_l1"), "write it as"),
+        (("sdm120", "--on", "pty", "--address", "248"), "a Modbus unit is 1 to 247"),
+        (("sdm120", "--on", "pty", "--line", "fast"), "is not like 9600 8N1"),
+        (("mhz19", "--on", "pty", "--address", "2"), "mhz19 has no address"),
+    ],
+)
+def test_wrong_wishes_say_what_would_be_right(
+    kerbstone: Command, words: tuple[str, ...], text: str
+) -> None:
+    said = kerbstone("sim", *words)
+    assert said.code == 2
+    assert text in said.err
+
+
+def test_a_port_that_is_not_there_is_not_reachable(kerbstone: Command) -> None:
+    assert kerbstone("sim", "mhz19", "--on", "/dev/ttyNOTHERE").code == 3
+
+
+@pytest.mark.parametrize("name", ["loop", "s0", "contact"])
+def test_contacts_are_played_on_a_simulated_chip(name: str, tmp_path: Path) -> None:
+    with alone.running(wished(drivers.spec(name), {}), f"gpio:{tmp_path}/chip") as found:
+        assert found.bus == {"kind": "gpio", "chip": f"sim:{tmp_path}/chip"}
+        assert Path(f"{tmp_path}/chip").exists()
+
+
+@pytest.mark.parametrize("name", POLLED)
+def test_every_counterpart_runs_with_every_fault_that_it_names(name: str, tmp_path: Path) -> None:
+    spec = drivers.spec(name)
+    known = alone.faults(name, spec.wiring, name in tables())
+    assert "silent" in known
+    for fault in known:
+        on = f"i2c:{tmp_path}/bus" if spec.wiring == "i2c" else "pty"
+        with alone.running(wished(spec, {}, fault), on):
+            pass
+
+
+def _bus(keys: Any, name: str) -> Any:
+    match keys["kind"]:
+        case "i2c":
+            return SmbusI2c(keys["path"])
+        case "modbus-tcp":
+            return ModbusTcp(keys["host"], keys["port"])
+        case "modbus-rtu":
+            return ModbusRtu(SerialPort(keys["port"], FAST))
+    baud = 300 if name in SLOW else FAST
+    return SerialPort(keys["port"], baud)
+
+
+async def _settled(device: Any) -> tuple[Sample, ...]:
+    """Read until it has something to tell."""
+    await device.open()
+    samples: tuple[Sample, ...] = ()
+    for _ in range(READS):
+        samples = await device.read()
+        if not any(isinstance(s, Bad) and s.reason in NOT_YET for s in samples):
+            break
+        await asyncio.sleep(0.05)
+    await device.close()
+    return samples

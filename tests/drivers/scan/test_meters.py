@@ -1,0 +1,78 @@
+"""Scanning Modbus units: each table's meter is known, others are told, collisions are seen."""
+
+from typing import Any
+
+import pytest
+
+import drivers
+from drivers.buses.modbus.rtu import ModbusRtu
+from drivers.buses.modbus.tcp import ModbusTcp
+from drivers.buses.serial_port import SerialPort
+from drivers.scan import meters
+from drivers.scan.found import Findings, Pace
+from drivers.sim import alone
+from drivers.sim.meter_slave import Fault, Slave
+from drivers.sim.meter_tcp import MeterTcp
+from drivers.sim.rtu import Rtu
+from drivers.sim.typical import typical
+from edge.cli.sim import wished
+from tests.drivers.scan.played import no_tick
+
+TABLES = sorted(name for name in drivers.names() if drivers.spec(name).wiring == "modbus")
+TWINS = {"umg96rm": "janitza_b23", "em24_e1": "em340", "sdm230": "sdm120"}  # the same registers
+
+
+@pytest.mark.parametrize("name", TABLES)
+async def test_a_meter_is_known_by_its_registers(name: str) -> None:
+    with alone.running(wished(drivers.spec(name), {}), "tcp") as found:
+        bus = ModbusTcp(found.bus["host"], found.bus["port"], 1.0)
+        told = await meters.identify(bus, 1)
+        bus.close()
+    assert told is not None
+    assert name in (told.driver, *told.also)
+    assert told.driver in (name, TWINS.get(name)), told
+
+
+async def test_a_model_that_stands_in_its_registers_is_not_doubted() -> None:
+    points = drivers.build("em24_e1", None, {"unit": 1}).points  # type: ignore[union-attr]
+    slave = Slave("em24_e1", typical(points))
+    plain = slave.image
+
+    def image(function: int) -> Any:
+        return {**plain(function), 0x000B: (0, (1650).to_bytes(2))}
+
+    slave.image = image  # type: ignore[method-assign]
+    server = MeterTcp({1: slave}).start()
+    bus = ModbusTcp(server.host, server.port, 1.0)
+    told = await meters.identify(bus, 1)
+    bus.close()
+    server.stop()
+    assert told is not None
+    assert (told.driver, told.also) == ("em24_e1", ())
+
+
+async def test_a_unit_that_no_table_fits_is_told_and_a_damaged_answer_too() -> None:
+    rows = {key: {"address": at, "type": "u16"} for key, at in (("level", 0), ("other", 9))}
+    table = {"function": 3, "words": "big", "max_registers": 10, "points": rows}
+    units = {number: Slave(table, {"level": 5.0}) for number in (2, 3)}
+    units[2].fault = Fault("crc")
+    findings = Findings()
+    with Rtu(units) as line:
+        bus = ModbusRtu(SerialPort(line.port, 115_200), 0.1)
+        pace = Pace(units=(1, 2, 3))
+        assert await meters.scan(bus, "9600 8N1", pace, findings, no_tick)
+        bus.close()
+    damaged, stranger = findings.unknown
+    assert "two devices with one address" in damaged
+    assert stranger.startswith("unit 3 answers at 9600 8N1, and no meter that this program knows")
+    assert not findings.devices
+
+
+async def test_a_unit_that_falls_silent_is_left_alone() -> None:
+    slave = Slave("sdm120", {"voltage_l1": 230.0, "frequency": 50.0})
+    slave.fault = Fault("silent")
+    with Rtu({1: slave}) as line:
+        bus = ModbusRtu(SerialPort(line.port, 115_200), 0.02)
+        assert await meters.identify(bus, 1) is None
+        assert line.asked <= meters.SILENCES
+        bus.close()

@@ -1,0 +1,147 @@
+"""Scanning a serial port: those who talk, those who are asked, and what an echo is not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import drivers
+from drivers.buses.serial_port import SerialPort
+from drivers.scan import asking, talking
+from drivers.sim._asked import Asked, Line, Said
+from drivers.sim.mbus import Mbus
+from drivers.sim.sds011 import Sds011
+from drivers.sim.zh03b import Zh03b
+from edge.core import Cut, DataError
+from tests.drivers.scan.played import TALKERS, no_tick, on_a_port
+
+ASKED = {
+    "mhz19": "Winsen", "sps30_uart": "SPS30", "canoga": "Canoga", "dlt645": "DL/T 645",
+    "mbus": "M-Bus", "dlms": "DLMS", "iec62056": "IEC 62056-21",
+}  # fmt: skip
+
+
+class Mirror(Asked):
+    """An adapter that hears itself, on a line where nobody is."""
+
+    def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
+        return b"", [(0.0, heard)]
+
+
+@pytest.mark.parametrize("name", TALKERS)
+async def test_those_who_talk_are_known_by_their_frames(name: str) -> None:
+    with on_a_port(name) as place:
+        port = SerialPort.at(place, "9600 8N1")
+        found, heard = await talking.listen(port, "9600 8N1", 2.0)
+        port.close()
+    assert found is not None, heard
+    assert found.driver == TALKERS[name]
+    assert name == found.driver or name in found.also
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_those_who_are_asked_are_known_by_their_answer(name: str) -> None:
+    question, line = _question(ASKED[name])
+    with on_a_port(name) as place:
+        port = SerialPort.at(place, line)
+        (found,) = await question(asking.Asker(port, line, 1.0, no_tick))
+        port.close()
+    assert found.driver == name
+    assert not set(found.options) - set(drivers.spec(name).options)
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_an_echo_is_nobody(name: str) -> None:
+    question, line = _question(ASKED[name])
+    with Mirror() as adapter:
+        port = SerialPort.at(adapter.port, line)
+        asker = asking.Asker(port, line, 0.2, no_tick)
+        assert await question(asker) == []
+        assert not asker.heard
+        port.close()
+
+
+async def test_an_sds011_that_was_told_to_wait_is_asked() -> None:
+    with Sds011({"pm2_5": 7.0, "pm10": 9.0}, zeros=0) as device:
+        device.query = True
+        port = SerialPort(device.port, 115_200)
+        (found,) = await asking._sds011(asking.Asker(port, "9600 8N1", 1.0, no_tick))
+        port.close()
+        assert not device.writes
+    assert (found.driver, found.serial) == ("sds011", "58d9")
+
+
+async def test_a_zh03b_that_waits_is_no_mhz19() -> None:
+    with Zh03b({"pm1_0": 3.0, "pm2_5": 7.0, "pm10": 9.0}, zeros=0) as device:
+        device.asked = True
+        port = SerialPort(device.port, 115_200)
+        (found,) = await asking._winsen_sensor(asking.Asker(port, "9600 8N1", 1.0, no_tick))
+        port.close()
+    assert (found.driver, dict(found.options)) == ("zh03b", {"mode": "asked"})
+
+
+async def test_several_meters_on_m_bus_are_asked_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asking, "PRIMARY", range(6))
+    one, two = (Mbus({"energy_import": 5.0}, n, f"1000000{n}", turnaround_s=0.0) for n in (2, 5))
+    with Line([one, two]) as line:
+        port = SerialPort(line.port, 115_200)
+        asker = asking.Asker(port, "115200 8N1", 3.0, no_tick)
+        found = await asking._mbus_meters(asker)
+        port.close()
+    told = sorted(device.options.get("address", 0) for device in found)
+    assert told in ([2, 5], [2], [5])  # two answers in one are the first of them, at worst
+
+
+def test_what_was_heard_beside_an_echo_is_heard() -> None:
+    ear = asking.Ear(lambda data: (data, len(data)) if data else (None, 0), b"question")
+    assert ear.cut(b"ques") == (None, 0)
+    assert ear.cut(b"question") == (None, 8)
+    assert not ear.heard
+    assert ear.cut(b"answer") == (b"answer", 6)
+    assert ear.heard
+    other = asking.Ear(lambda data: (None, 0), b"question")
+    assert other.cut(b"quiet") == (None, 0)
+    assert other.heard
+
+
+class Noise:
+    """A port on which these bytes come, whatever is asked."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    async def frame(
+        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+    ) -> bytes:
+        rest = self.data
+        while rest:
+            found, done = cut(rest)
+            if found is not None:
+                return found
+            if done <= 0:
+                break
+            rest = rest[done:]
+        raise DataError("no frame")
+
+    async def send(self, data: bytes) -> None: ...
+    async def speed(self, baud: int = 0) -> None: ...
+    def close(self) -> None: ...
+
+
+HEADS = [b"", b"\xff\x86", b"\xaa\xc0", b"<14\xffa", b"\x7e\x00\xd0", b"\x68", b"\xe5h", b"BM\x00",
+         b"/KST5", b"\x1b\x1b\x1b\x1b\x01\x01\x01\x01", b"\x7e\xa0"]  # fmt: skip
+
+
+@given(st.sampled_from(HEADS), st.binary(max_size=300))
+async def test_nothing_that_comes_is_too_much(head: bytes, tail: bytes) -> None:
+    noise = Noise(head + tail)
+    found, _ = await talking.listen(noise, "9600 8N1", 1.0)
+    assert found is None or found.driver in drivers.names()
+    for _, question, lines, _ in asking.QUESTIONS:
+        for one in await question(asking.Asker(noise, lines[0], 1.0, no_tick)):
+            assert one.driver in drivers.names()
+
+
+def _question(label: str) -> tuple[asking.Question, str]:
+    return next((ask, lines[0]) for known, ask, lines, _ in asking.QUESTIONS if known == label)
