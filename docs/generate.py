@@ -9,26 +9,28 @@ from pathlib import Path
 from typing import Final
 
 import drivers
+from docs.catalogue import catalogue
 from edge.config.document import reference
 
-HERE: Final = Path(__file__).parent
+ROOT: Final = Path(__file__).parents[1]
 DOCUMENTS: Final[dict[str, Callable[[], str]]] = {
-    "configuration.md": lambda: reference(drivers.catalogue()),
+    "docs/configuration.md": lambda: reference(drivers.catalogue()),
+    "drivers/README.md": catalogue,
 }
 
 
 def main(arguments: list[str]) -> int:
     stale = []
     for name, write in DOCUMENTS.items():
-        path, text = HERE / name, write()
+        path, text = ROOT / name, write()
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         stale.append(name)
         if "--check" not in arguments:
             path.write_text(text, encoding="utf-8")
-            print(f"docs/{name}: written")
+            print(f"{name}: written")
     if stale and "--check" in arguments:
-        print(f"stale: {', '.join(f'docs/{name}' for name in stale)}; run `make docs`")
+        print(f"stale: {', '.join(stale)}; run `make docs`")
         return 1
     return 0
 
