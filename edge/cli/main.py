@@ -15,6 +15,7 @@ VERBS: Final = {
     "replay": "run recorded edges through the same code, as fast as it goes",
     "score": "score a series for anomalies",
     "decode": "say what recorded frames mean",
+    "doctor": "say what is wrong with a bus or a device, and what to do",
     "scan": "find out what is on the wires, and print it as a configuration",
     "sim": "play a device, alone, on a simulated wire or a real adapter",
     "subscribe": "show, and check, what a broker gets from gateways",

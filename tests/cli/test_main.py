@@ -10,8 +10,21 @@ import pytest
 from tests.cli.conftest import Command, MakeSite
 
 ROOT = Path(__file__).parents[2]
-VERBS = ("run", "demo", "check", "read", "replay", "score", "decode", "subscribe", "outbox")
-PRINTS_RESULTS = ("check", "read", "replay", "score", "decode", "subscribe", "outbox")
+VERBS = (
+    "run", "demo", "check", "read", "scan", "doctor", "sim", "decode", "replay", "score",
+    "subscribe", "outbox",
+)  # fmt: skip
+PRINTS_RESULTS = (
+    "check",
+    "read",
+    "scan",
+    "doctor",
+    "replay",
+    "score",
+    "decode",
+    "subscribe",
+    "outbox",
+)
 
 
 def test_help_names_every_verb(kerbstone: Command) -> None:

@@ -40,7 +40,7 @@ def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
         (("pms3003", "pms5003", "pms5003t", "pms7003"), {"every_s": 0.02}),
         (("sml", "dsmr", "iec62056_push"), {"every_s": 0.02}),
         (("sds011", "zh03b"), {"every_s": 0.1}),
-        (("iec62056",), {"reaction_s": 0.0}),
+        (("iec62056",), {"reaction_s": 0.0, "follows_s": 20.0}),
     ):
         for name in names:
             monkeypatch.setitem(alone.MORE, name, more)

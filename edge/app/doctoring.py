@@ -1,0 +1,122 @@
+"""`kerbstone doctor`: what is wrong with each bus and each device, from the wires themselves or,
+while the daemon works on them, from what it knows and what can be looked at beside it.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from drivers.scan.found import StoppedError
+from edge.app.examining import examine
+from edge.app.verdict import Exam, Said
+from edge.config import Device, Lane, Site
+from edge.control.locks import BusLock
+
+LIMIT_S: Final = 240.0  # of all of it; then what was found so far is told
+EARLY: Final = "ended early"  # by Ctrl-C
+LOOK_S: Final = 0.1  # between two looks at how far it is
+JOIN_S: Final = 2.0  # for a step to end when somebody has seen enough
+
+
+def exams(site: Site, words: Sequence[str]) -> list[Exam]:
+    """The buses that these names mean, each with its devices and lanes; all without a name.
+
+    Raises ValueError for a name that the configuration has not.
+    """
+    things: dict[str, Device | Lane] = {**site.devices, **site.lanes}
+    for word in words:
+        if word not in site.buses and word not in things:
+            known = ", ".join([*site.buses, *things]) or "none"
+            raise ValueError(f"no bus, device or lane is called {word!r}; there are {known}")
+    found = []
+    for bus in site.buses:
+        names = [
+            name
+            for name, thing in things.items()
+            if thing.bus == bus and (not words or bus in words or name in words)
+        ]
+        if not words or bus in words or names:
+            found.append(Exam(site, bus, tuple(names)))
+    return found
+
+
+class Doctor:
+    """Looks at all buses at once, a thread each; what it finds is in the exams."""
+
+    def __init__(self, exams: Sequence[Exam], limit_s: float = LIMIT_S) -> None:
+        self.exams = exams
+        self.error: BaseException | None = None
+        self._limit_s = limit_s
+        self._stop = threading.Event()
+        self._start_s = time.monotonic()
+
+    def run(self, watch: Callable[[], None]) -> str:
+        """Look; `watch` is called now and then. Says why it ended before its time, "" if not."""
+        threads = [
+            threading.Thread(target=self._look, args=(one,), name=one.bus, daemon=True)
+            for one in self.exams
+        ]
+        why = ""
+        try:
+            for thread in threads:
+                thread.start()
+            while busy := [thread for thread in threads if thread.is_alive()]:
+                if self.took_s > self._limit_s:
+                    why = f"ended after {self._limit_s:g} s"
+                    break
+                busy[0].join(LOOK_S)
+                watch()
+        except KeyboardInterrupt:
+            why = EARLY
+        if why:
+            self._stop.set()
+            until_s = time.monotonic() + JOIN_S
+            for thread in threads:
+                thread.join(max(0.0, until_s - time.monotonic()))
+        if self.error is not None:
+            raise self.error
+        return why
+
+    @property
+    def took_s(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self._start_s
+
+    def told(self) -> list[Said]:
+        """All that was found so far."""
+        return [said for one in self.exams for said in one.told()]
+
+    def _look(self, one: Exam) -> None:
+        def tick(step: str) -> None:
+            if self._stop.is_set():
+                raise StoppedError
+            one.step = step
+
+        try:
+            with _alone(one):
+                if not one.refused:
+                    asyncio.run(examine(one, tick))
+            one.finished = True
+        except StoppedError:
+            pass
+        except BaseException as error:  # noqa: BLE001  a fault of ours: the command ends with it
+            self.error = error
+
+
+@contextlib.contextmanager
+def _alone(one: Exam) -> Iterator[None]:
+    """The bus's lock. Says in `refused` why it cannot be had."""
+    lock = BusLock(Path(one.site.store.run_dir), one.bus)
+    try:
+        if not lock.take():
+            one.refused = "another process works on it; try again when it has ended"
+    except OSError as error:
+        one.refused = f"it cannot be taken ({error}); use sudo, or join the group kerbstone"
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,126 @@
+"""`kerbstone doctor [DEVICE|BUS ...]`: what is wrong with each bus and device, and what to do.
+
+While the gateway runs, it is asked, and no wire is touched. Otherwise each device is read once, and
+where that fails it is found out why. Ctrl-C ends it and prints what was found so far.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edge.app.bedside import visit
+from edge.app.doctoring import EARLY, Doctor, exams
+from edge.app.verdict import Exam, Said
+from edge.cli.site import SITE, site_of
+from edge.control.protocol import VerbError, ask
+from edge.core import ConfigError
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser(
+        "doctor", help="say what is wrong with a bus or a device, and what to do",
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add = parser.add_argument
+    add("names", nargs="*", metavar="DEVICE|BUS", help="as in the configuration; default: all")
+    add("--config", type=Path, default=SITE, metavar="FILE")
+    add("--json", action="store_true", help="one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    site = site_of(args.config)
+    if site is None:
+        return 2
+    try:
+        looked = exams(site, args.names)
+    except ValueError as error:
+        print(f"kerbstone doctor: {error}", file=sys.stderr)
+        return 2
+    why = ""
+    try:
+        status = ask(Path(site.store.run_dir), "status")
+        if status is not None:
+            said = visit(looked, status)
+            said = [] if args.names else said  # what is wrong with the gateway was not asked
+        else:
+            doctor, terminal = Doctor(looked), sys.stderr.isatty()
+            why = doctor.run(lambda: _show(doctor) if terminal else None)
+            said = []
+            if terminal:
+                print("\r\x1b[K", end="", file=sys.stderr)
+    except ConfigError as error:
+        print(f"kerbstone doctor: {args.config}: {error}", file=sys.stderr)
+        return 2
+    except (VerbError, OSError) as error:
+        print(f"kerbstone doctor: {error}", file=sys.stderr)
+        return 3
+    through = "the wires, no daemon runs" if status is None else "the daemon, no wire was touched"
+    if args.json:
+        print(json.dumps(_report(looked, said, through, why), indent=2))
+    else:
+        print(f"through {through}")
+        print("\n".join(_lines(looked, said, args.config.name)))
+    if why:
+        print(f"kerbstone doctor: {why}; this is what was found so far", file=sys.stderr)
+    everything = [*said, *(one for exam in looked for one in exam.told())]
+    if why == EARLY:
+        return 130
+    if any(one.finding.severity == "fault" for one in everything):
+        return 1
+    return 3 if why or any(exam.refused for exam in looked) else 0
+
+
+def _show(doctor: Doctor) -> None:
+    busy = [one for one in doctor.exams if not one.finished]
+    step = f"{busy[0].bus}: {busy[0].step}"[:60] if busy else ""
+    done = len(doctor.exams) - len(busy)
+    text = f"{done} of {len(doctor.exams)} buses, {doctor.took_s:.0f} s  {step}"
+    print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _lines(looked: Sequence[Exam], said: Sequence[Said], file: str) -> list[str]:
+    """A line for each finding, its remedy under it, and one for all that is fine."""
+    out = [line for one in said for line in _line(one, "gateway")]
+    for exam in looked:
+        told = list(exam.told())
+        for name in ("", *exam.names):
+            who = f"{exam.bus}/{name}" if name else exam.bus
+            mine = [one for one in told if one.device == name]
+            if exam.is_fine(name):
+                out.append(f"{'fine':<9}{who}")
+            for one in mine:
+                out += _line(one, f"{who} ({file}:{one.line})")
+    return out
+
+
+def _line(one: Said, who: str) -> list[str]:
+    found = one.finding
+    out = [f"{found.severity:<9}{who}: {' '.join(found.sentence.split())}"]
+    if found.remedy:
+        out.append(f"{'':<9}{' '.join(found.remedy.split())}")
+    return out
+
+
+def _report(looked: Sequence[Exam], said: Sequence[Said], through: str, why: str) -> dict[str, Any]:
+    everything = [*said, *(one for exam in looked for one in exam.told())]
+    return {
+        "through": through,
+        "whole": not why,
+        "fine": [name for exam in looked for name in exam.names if exam.is_fine(name)],
+        "not_reached": [exam.bus for exam in looked if exam.refused],
+        "findings": [
+            {
+                "bus": one.bus,
+                "device": one.device,
+                "severity": one.finding.severity,
+                "sentence": one.finding.sentence,
+                "remedy": one.finding.remedy,
+                "line": one.line,
+            }
+            for one in everything
+        ],
+    }
