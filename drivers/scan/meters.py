@@ -17,13 +17,24 @@ from drivers.meters.registers import RegisterMap
 from drivers.meters.table import load
 from drivers.scan.found import Findings, Found, ModbusLine, Pace, Tick
 from drivers.scan.marks import MARKS
-from edge.core import Bad, BusError, ConfigError, DataError, Quantity, Reason, Sample
+from edge.core import (
+    Bad,
+    BusError,
+    ConfigError,
+    DataError,
+    Doubt,
+    Point,
+    Quantity,
+    Reason,
+    Sample,
+)
 
 STEP_S: Final = 0.03  # a question on the wire
 IDENTIFY_S: Final = 6.0  # a unit that is there
 SILENCES: Final = 3  # of a unit that is there, after which it is left alone
 VOLTS: Final = (80.0, 500.0)
 HERTZ: Final = (45.0, 65.0)
+PHASE: Final = 40  # values that a phase is worth: more than a map has of one that is idle
 NEAR: Final = 3  # values by which one map must be better than another to be told apart from it
 
 
@@ -199,9 +210,14 @@ async def _candidate(table: RegisterMap, registers: Registers, unit: int) -> Can
     device = ModbusDevice(registers, table, unit)
     worth = -len(table.registers)
     with suppress(BusError, DataError):
-        worth = sum(1 if _is_something(sample) else -1 for sample in await device.read())
+        worth = sum(map(_worth, device.points, await device.read()))
     return Candidate(table, worth, device.identity, marked)
 
 
-def _is_something(sample: Sample) -> bool:
-    return not isinstance(sample, Bad) and sample != 0
+def _worth(point: Point, sample: Sample) -> int:
+    """A mains voltage says most: who has three of them has three phases, whatever is switched on."""
+    if isinstance(sample, Bad | Doubt) or not sample:
+        return -1
+    if point.quantity is Quantity.VOLTAGE and VOLTS[0] <= float(sample) <= VOLTS[1]:
+        return PHASE
+    return 1

@@ -76,3 +76,14 @@ async def test_a_unit_that_falls_silent_is_left_alone() -> None:
         assert await meters.identify(bus, 1) is None
         assert line.asked <= meters.SILENCES
         bus.close()
+
+
+async def test_three_phases_with_hardly_a_load_are_three_phases() -> None:
+    idle = {f"voltage_l{phase}": 230.0 for phase in (1, 2, 3)}
+    slave = Slave("sdm630", {**idle, "frequency": 50.0, "current_l1": 0.4, "power": 90.0})
+    with Rtu({1: slave}) as line:
+        bus = ModbusRtu(SerialPort(line.port, 115_200), 0.2)
+        found = await meters.identify(bus, 1)
+        bus.close()
+    assert found is not None
+    assert found.driver == "sdm630"

@@ -1,0 +1,49 @@
+"""One guest for all tests of this folder, with a meter at its ttyS1 and one behind a USB adapter.
+
+`make kernel-test` shows what is made and how long it takes; the tests are no part of `make test`.
+"""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from drivers.sim.meter import MeterLine, Slave
+from tests.kernel.build import Built, build
+from tests.kernel.held import METER, USB_METER
+from tests.kernel.machine import Machine
+from tests.kernel.offer import Unavailable
+
+
+@pytest.fixture(scope="session")
+def built() -> Built:
+    try:
+        return build()
+    except Unavailable as reason:
+        pytest.skip(f"there is no guest to boot: {reason}")
+
+
+@pytest.fixture(scope="session")
+def line() -> Iterator[MeterLine]:
+    """What the guest has at ttyS1: 9600 8E1, one meter."""
+    one = MeterLine({1: Slave("sdm630", METER)}, 9600, "E", 1).start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="session")
+def usb() -> Iterator[MeterLine]:
+    """What is behind the USB adapter: 9600 8N2, another meter."""
+    one = MeterLine({1: Slave("sdm630", USB_METER)}, 9600, "N", 2).start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="session")
+def machine(built: Built, line: MeterLine, usb: MeterLine) -> Iterator[Machine]:
+    began = time.monotonic()
+    one = Machine(built, line.path, usb.path)
+    print(f"it booted in {one.boot_s:.0f} s", flush=True)
+    yield one
+    one.close()
+    print(f"\nit ran for {(time.monotonic() - began) / 60:.1f} min")

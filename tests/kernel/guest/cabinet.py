@@ -1,0 +1,156 @@
+"""A whole cabinet: loops, a pulse output, air, a meter, and `kerbstone run` beside them.
+
+    python3 -m tests.kernel.guest.cabinet BROKER_URL
+
+Vehicles pass and pulses come for a while; then the daemon is stopped as systemd stops it. Prints
+what was true as JSON.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import gpiod
+
+from drivers.sim.loops import LoopPair, Passage, Row, play
+from tests.kernel.guest.air import BUS
+from tests.kernel.guest.answers import HELD, Answers, adapter
+from tests.kernel.guest.bank import Bank
+
+LINES = ("lead", "trail", "heat")
+AIR = {"hut_air": "sen55", "mast_air": "sht4x"}
+VEHICLES, EVERY_S, SPACING_M = 14, 1.5, 4.0
+PULSES, PULSE_S = 20, 0.1
+PERIOD_S = 5
+START_S = 120.0
+
+SITE = """
+[site]
+id = "kernel"
+gateway = "gw-1"
+period_s = {period_s}
+[store]
+dir = "/tmp/store"
+run_dir = "/tmp/run"
+limit_mb = 16
+[uplink]
+url = "{url}"
+confirm = "broker"
+encoding = "json"
+[models]
+congestion = false
+anomaly = false
+[bus.loops]
+kind = "gpio"
+chip = "{chip}"
+[lane.north_1]
+approach = "north"
+bus = "loops"
+lead = "lead"
+trail = "trail"
+spacing_m = {spacing_m}
+active = "high"
+bias = "none"
+[device.heat]
+driver = "s0"
+bus = "loops"
+line = "heat"
+imp_per_kwh = 1000
+[bus.air]
+kind = "i2c"
+path = "{i2c}"
+[device.hut_air]
+driver = "sen55"
+bus = "air"
+every_s = 1.0
+settle_reads = 1
+[device.mast_air]
+driver = "sht4x"
+bus = "air"
+every_s = 1.0
+[bus.meters]
+kind = "modbus-rtu"
+port = "/dev/ttyS1"
+baud = 9600
+parity = "E"
+timeout_s = 1.0
+[device.main_meter]
+driver = "sdm630"
+bus = "meters"
+unit = 1
+every_s = 1.0
+"""
+
+
+def wait_for_lines(chip: str) -> None:
+    """Until somebody listens to all of them. Raises TimeoutError."""
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        with gpiod.Chip(chip) as bank:
+            if all(bank.get_line_info(line).used for line in LINES):
+                return
+        time.sleep(0.2)
+    raise TimeoutError("the daemon has not taken its lines")
+
+
+def street(bank: Bank) -> None:
+    """Vehicles and pulses, in real time."""
+    pair = LoopPair(bank, "lead", "trail", SPACING_M, 2.0, "high")
+    _, rows = pair.plan([Passage(1 + EVERY_S * i, 50.0, 4.5) for i in range(VEHICLES)])
+    for number in range(PULSES):
+        at_ns = int((0.6 + number) * 1e9)
+        active = False  # an open collector pulls the line down
+        rows.append(Row(at_ns, "heat", active))
+        rows.append(Row(at_ns + int(PULSE_S * 1e9), "heat", not active))
+    play(bank, sorted(rows), time.monotonic_ns(), "real")
+
+
+def speed_kmh(bank: Bank) -> float:
+    """The mean speed as it was played: the one who plays is late where the machine is busy."""
+    lead, trail = (
+        [at_ns for line, level, at_ns in bank.driven if line == loop and level]
+        for loop in ("lead", "trail")
+    )
+    times = [(off - on) / 1e9 for on, off in zip(lead, trail, strict=True)]
+    return sum(SPACING_M * 3.6 / time_s for time_s in times) / len(times)
+
+
+def main(url: str) -> None:
+    """From the wires to the end of the daemon."""
+    bank = Bank(LINES)
+    bank.pull("heat", True)
+    site, log = Path("/tmp/site.toml"), Path("/tmp/daemon.log")
+    Path("/tmp/run").mkdir(exist_ok=True)
+    words = {"url": url, "chip": bank.path, "i2c": adapter(BUS)}
+    site.write_text(SITE.format(**words, period_s=PERIOD_S, spacing_m=SPACING_M))
+    with Answers(*AIR.values()), log.open("w") as said:
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "edge.cli.main", "run", "-v", str(site)],
+            stdout=said, stderr=said,
+        )  # fmt: skip
+        try:
+            wait_for_lines(bank.path)
+            street(bank)
+            time.sleep(2 * PERIOD_S)  # the last window ends, and is confirmed
+            daemon.send_signal(signal.SIGTERM)
+            code = daemon.wait(60)
+        finally:
+            daemon.kill()
+            daemon.wait()
+            print(log.read_text(), flush=True)
+    bank.close()
+    told = {
+        "exit": code,
+        "vehicles": VEHICLES,
+        "speed_kmh": speed_kmh(bank),
+        "pulses": PULSES,
+        "air": {device: HELD[chip] for device, chip in AIR.items()},
+    }
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
