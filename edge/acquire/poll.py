@@ -10,15 +10,15 @@ import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
+from edge.acquire.another import UNTOLD, after_a_gap, held
 from edge.core import (
     Bad,
     BusError,
     Clock,
     Condition,
     DataError,
-    Doubt,
     Keeping,
     Polled,
     Reason,
@@ -31,14 +31,20 @@ from edge.core import (
 
 RETRY_FIRST_S: Final = 2.0
 RETRY_CAP_S: Final = 60.0
+RETRY_LONGEST_S: Final = 900.0  # where a shorter one would cost the neighbours more than their part
 RETRY_CHEAP_CAP_S: Final = 5.0  # of a retry that costs nothing: an adapter that is not there
 CHEAP_S: Final = 0.01
 RETRY_PART: Final = 80  # of the bus's time, one part in so many is for those that do not answer
 SLOW_S: Final = 0.25  # damage that took so long to see costs as much as silence
 DAMAGED_IN_A_ROW: Final = 3  # and then it is treated as such
+PAUSE_NS: Final = 100_000_000  # after an interrupted answer: who is busy with it refuses to stop
 BREATH_NS: Final = 50_000_000  # at least so often the loop turns, however late the polls are
 FRESH_NS: Final = 3_000_000_000  # for a person
+WARMING: Final = Bad(Reason.WARMUP)
 REOPEN_AFTER_NS: Final = 15_000_000_000  # of no news at all; a fan cleans itself for 10 s
+REOPEN_PACES: Final = 3  # and so many times its own period
+OCCUPIED: Final = frozenset({Condition.CLEANING, Condition.SELF_TEST})
+OCCUPIED_TIMES: Final = 4  # so much longer then: who has lost its supply may look the same
 
 
 @dataclass(slots=True)
@@ -59,6 +65,8 @@ class Device:
     news_ns: int = field(default=0, repr=False)  # when it last had a value, or was opened
     latest: Sweep | None = field(default=None, repr=False)  # the last that had a value
     identity: str = ""  # its serial number, as it was last told
+    untold: int = field(default=0, repr=False)  # readings for which it may still be another one
+    another: bool = field(default=False, repr=False)  # it is, and no sweep has said so yet
     health: Mapping[Condition, str] = field(default_factory=dict)  # what it last said of itself
     kept: bytes = b""  # what its algorithm has learnt
     telling: Telling | None = field(init=False, repr=False)
@@ -67,6 +75,14 @@ class Device:
     def __post_init__(self) -> None:
         self.telling = self.polled if isinstance(self.polled, Telling) else None
         self.keeping = self.polled if isinstance(self.polled, Keeping) else None
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A device that knows how often it has something new (seconds)."""
+
+    @property
+    def pace_s(self) -> float: ...
 
 
 class Report(Protocol):
@@ -112,9 +128,12 @@ class Poller:
         due = [(start_ns, i, d) for i, d in enumerate(self.devices.values())]
         heapq.heapify(due)
         breath_ns = start_ns
+        asking = False
         try:
             while True:
+                asking = bool(self._commands)
                 await self._serve_commands()
+                asking = False
                 self._progress()
                 now_ns = self._clock.now().mono_ns
                 if not due or due[0][0] > now_ns:
@@ -126,7 +145,9 @@ class Poller:
                     await self._clock.sleep_until(now_ns)
                     breath_ns = now_ns
                 at_ns, order, device = heapq.heappop(due)
+                asking = True
                 await self._tick(device)
+                asking = False
                 next_ns = at_ns + device.every_ns
                 late = (self._clock.now().mono_ns - next_ns) // device.every_ns
                 if late > 0:
@@ -134,6 +155,8 @@ class Poller:
                     next_ns += late * device.every_ns
                 heapq.heappush(due, (next_ns, order, device))
         finally:
+            if asking:
+                await self._clock.sleep_until(self._clock.now().mono_ns + PAUSE_NS)
             for device in self.devices.values():
                 await self._close(device)
 
@@ -165,6 +188,8 @@ class Poller:
             )
             return
         self._deliver(await self._read(device))
+        if device.reason is None:
+            device.another = False
 
     async def _read(self, device: Device) -> Sweep:
         begin_ns = self._clock.now().mono_ns
@@ -172,33 +197,43 @@ class Poller:
             if not device.open:
                 await device.polled.open()
                 device.open, device.news_ns = True, self._clock.now().mono_ns
+                device.untold = UNTOLD if device.identity else 0
             samples = await device.polled.read()
         except (BusError, DataError) as error:
             return await self._failed(device, error, begin_ns)
         device.reads += 1
         if device.keeping is not None:
             device.kept = device.keeping.kept()
-        if device.telling is not None and self._swapped(device, device.telling):
-            samples = tuple(_after_a_gap(sample) for sample in samples)
+        if device.telling is not None:
+            samples = self._told(device, device.telling, samples)
         # the moment of the answer: before it, a value cannot have been true yet
         result = sweep(device.name, self._clock.now().mono_ns, samples)
         if any(value is not None for value in result.values):
             device.news_ns, device.latest = result.mono_ns, result
-        elif result.mono_ns - device.news_ns >= REOPEN_AFTER_NS:
+        elif result.mono_ns - device.news_ns >= _patience_ns(device):
             await self._close(device)  # it answers, and has nothing: it lost power and its mode
         if device.reason is not None:
-            device.reason, device.text, device.failures = None, "", 0
+            device.reason, device.text, device.failures, device.rest_until_ns = None, "", 0, 0
             self._report(device.name, None, "answers again")
         return result
 
-    def _swapped(self, device: Device, telling: Telling) -> bool:
-        """Pass on what it says of itself; whether it is another one than before."""
+    def _told(
+        self, device: Device, telling: Telling, samples: tuple[Sample, ...]
+    ) -> tuple[Sample, ...]:
+        """Pass on what it says of itself; what its values are worth if it may be another one."""
         before, identity, health = device.identity, telling.identity, telling.health
         identity = identity or before  # it has not told yet
+        if all(sample == WARMING for sample in samples):
+            # just started, and not asked how it is: what was wrong before is not over
+            health = {**device.health, **health}
         if identity != before or health != device.health:
             device.identity, device.health = identity, dict(health)
             self._hear(device.name, identity, device.health)
-        return before not in ("", identity)
+        device.another |= before not in ("", identity)
+        device.untold = 0 if telling.identity else max(0, device.untold - 1)
+        if device.another:
+            return after_a_gap(device.polled.points, samples)
+        return held(device.polled.points, samples) if device.untold else samples
 
     async def _failed(self, device: Device, error: BusError | DataError, begin_ns: int) -> Sweep:
         now_ns = self._clock.now().mono_ns
@@ -218,11 +253,15 @@ class Poller:
     def _rest_s(self, device: Device, took_s: float) -> float:
         """Until the next try: growing, and so long that all the dead together are a small part."""
         # no float holds 2 to the power of what fails for days
-        rest_s = RETRY_FIRST_S * 2.0 ** min(device.failures - 1, 10)
+        grown_s = RETRY_FIRST_S * 2.0 ** min(device.failures - 1, 10)
         dead = sum(other.failures > 0 for other in self.devices.values())
+        share_s = 0.0
         if device.failures > 1 and dead < len(self.devices):  # there are neighbours to be spared
-            rest_s = max(rest_s, took_s * dead * RETRY_PART)
-        return min(RETRY_CAP_S if took_s >= CHEAP_S else RETRY_CHEAP_CAP_S, rest_s)
+            share_s = took_s * dead * RETRY_PART
+        cap_s = RETRY_CAP_S if took_s >= CHEAP_S else RETRY_CHEAP_CAP_S
+        # beyond it step by step: all may have been away for a moment, and are back
+        cap_s = min(max(cap_s, min(share_s, grown_s)), RETRY_LONGEST_S)
+        return min(cap_s, max(share_s, grown_s))
 
     async def _close(self, device: Device) -> None:
         device.open = False
@@ -230,11 +269,9 @@ class Poller:
             await device.polled.close()
 
 
-def _after_a_gap(sample: Sample) -> Sample:
-    """The first value of another device: a register of its goes on from nothing that we know."""
-    match sample:
-        case Bad():
-            return sample
-        case Doubt(value, _):
-            return Doubt(value, Reason.GAP)
-    return Doubt(sample, Reason.GAP)
+def _patience_ns(device: Device) -> int:
+    """How long it may answer without news. One poll without any is none to act on."""
+    pace_s = device.polled.pace_s if isinstance(device.polled, Paced) else 0.0
+    own_ns = max(int(REOPEN_PACES * pace_s * 1e9), 3 * device.every_ns // 2)
+    occupied = not OCCUPIED.isdisjoint(device.health)
+    return max(REOPEN_AFTER_NS, own_ns) * (OCCUPIED_TIMES if occupied else 1)

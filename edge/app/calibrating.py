@@ -1,13 +1,41 @@
 """From the calibrations of a configuration to what the engine does with them."""
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
-from edge.app.windows import SYNCED
-from edge.config import Calibration, Cell, Site
-from edge.core import Stamp
+from edge.config import Calibration, Cell, Problem, Site, misfits
+from edge.core import ConfigError, Point, Stamp
 from edge.process.aan803 import Cell as Certified
-from edge.process.calibration import Correction, GasCell, Input
+from edge.process.calibration import MAX_AGE_NS, Correction, GasCell, Input
+
+SOON: Final = datetime.timedelta(days=30)  # a laboratory wants to be asked in time
+
+
+def problems(site: Site, points: Mapping[str, Sequence[Point]]) -> list[Problem]:
+    """Why the engine could not do what is configured; `points` are those of polled devices."""
+    found = misfits(site, points, MAX_AGE_NS / 1e9)
+    for key, cell in site.cells.items():
+        try:
+            _cell(key, cell)
+        except ConfigError as error:
+            found.append(site.remark(("cell", key, "algorithm"), str(error)))
+    return found
+
+
+def expiring(site: Site, now: Stamp) -> list[Problem]:
+    """Certificates that are out of date, or soon will be; the wall clock is taken as it is."""
+    found, today = [], _day(now)
+    named = [(("calibration", name), c.until) for name, c in site.calibrations.items()]
+    named += [(("cell", name), c.until) for name, c in site.cells.items()]
+    for path, until in named:
+        if until is None or until - today > SOON:
+            continue
+        told = f"{until} is the last day on which it counts"
+        if until < today:
+            told = f"{until} has passed: its values are uncertain:calibration"
+        found.append(site.remark((*path, "until"), f"{told}; have it calibrated again"))
+    return found
 
 
 def corrections(site: Site, device: str) -> tuple[Correction, ...]:
@@ -21,11 +49,14 @@ def cells(site: Site, device: str) -> tuple[GasCell, ...]:
 
 
 def expired(site: Site, now: Stamp) -> dict[str, set[str]]:
-    """Device -> points whose calibration is out of date; none while the clock may be wrong."""
+    """Device -> points whose calibration is out of date.
+
+    A clock that may be slow is enough: what is over for it is over. One that knows nothing is not.
+    """
     found: dict[str, set[str]] = {}
-    if now.tq not in SYNCED:
+    if now.tq == "none":
         return found
-    today = datetime.datetime.fromtimestamp(now.wall_ns / 1e9, datetime.UTC).date()
+    today = _day(now)
     for point, certificate in _certified(site):
         if certificate.until is not None and certificate.until < today:
             found.setdefault(certificate.device, set()).add(point)
@@ -35,6 +66,10 @@ def expired(site: Site, now: Stamp) -> dict[str, set[str]]:
 def record(site: Site, device: str) -> Mapping[str, Mapping[str, object]]:
     """Point -> who calibrated it, when, until when, and how: for the description of the gateway."""
     return {point: _told(c) for point, c in _certified(site) if c.device == device}
+
+
+def _day(now: Stamp) -> datetime.date:
+    return datetime.datetime.fromtimestamp(now.wall_ns / 1e9, datetime.UTC).date()
 
 
 def _certified(site: Site) -> Iterator[tuple[str, Calibration | Cell]]:

@@ -51,7 +51,9 @@ class Doctor:
         self.exams = exams
         self.error: BaseException | None = None
         self._limit_s = limit_s
-        self._stop = threading.Event()
+        self._stop, self._ended = threading.Event(), threading.Event()
+        self._open = len(exams)
+        self._lock = threading.Lock()
         self._start_s = time.monotonic()
 
     def run(self, watch: Callable[[], None]) -> str:
@@ -64,19 +66,18 @@ class Doctor:
         try:
             for thread in threads:
                 thread.start()
-            while busy := [thread for thread in threads if thread.is_alive()]:
+            # never with join: Python 3.11 takes a thread for ended whose join was interrupted
+            while threads and not self._ended.wait(LOOK_S):
+                watch()
                 if self.took_s > self._limit_s:
                     why = f"ended after {self._limit_s:g} s"
                     break
-                busy[0].join(LOOK_S)
-                watch()
         except KeyboardInterrupt:
             why = EARLY
         if why:
             self._stop.set()
-            until_s = time.monotonic() + JOIN_S
-            for thread in threads:
-                thread.join(max(0.0, until_s - time.monotonic()))
+            with contextlib.suppress(KeyboardInterrupt):  # he cannot wait for the step to end
+                self._ended.wait(JOIN_S)
         if self.error is not None:
             raise self.error
         return why
@@ -105,6 +106,10 @@ class Doctor:
             pass
         except BaseException as error:  # noqa: BLE001  a fault of ours: the command ends with it
             self.error = error
+        with self._lock:
+            self._open -= 1
+            if not self._open:
+                self._ended.set()
 
 
 @contextlib.contextmanager

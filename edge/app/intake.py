@@ -8,7 +8,7 @@ from dataclasses import replace
 from edge.acquire.stage import Stage
 from edge.app.pipeline import Pipeline
 from edge.app.recover import opening
-from edge.app.told import Told, changes
+from edge.app.told import Told, Voice
 from edge.app.wiring import Wiring
 from edge.core import Clock, Condition, Contact, Draft, Edge, Reason, Stream, Sweep
 
@@ -28,7 +28,8 @@ class Intake:
         self.urgent: list[Draft] = []  # does not wait for the window's end
         self.raw: list[Sweep] = []  # not committed yet
         self.problems: dict[str, str] = {}  # what is broken now, by device or line
-        self.devices: dict[str, Told] = {}  # what each has said of itself
+        self.voices: dict[str, Voice] = {}  # what each device has said of itself
+        self.others: dict[str, bool] = {}  # devices that were swapped; whether a window ended since
         self.unclaimed = 0
         self.heard = False  # something has come in
         self.wake = asyncio.Event()  # something cannot wait for the next tick
@@ -67,15 +68,39 @@ class Intake:
 
     def told(self, device: str, identity: str, health: Mapping[Condition, str]) -> None:
         """A device says something else of itself than before."""
-        before, now = self.devices.get(device, Told()), Told(identity, health)
-        self.devices[device] = now
-        events = list(changes(device, before, now, self._clock.now().mono_ns))
-        for draft in events:
-            LOG.warning("%s", draft.body["text"])
-        self._hurry(events)
-        self.changed()
-        if identity != before.identity:
-            self.described()
+        voice = self.voices.setdefault(device, Voice(device))
+        if voice.now.identity not in ("", identity):
+            self.others[device] = False
+        before = voice.said
+        events = voice.say(Told(identity, health), self._clock.now().mono_ns)
+        self._heard(events, voice.said.identity != before.identity)
+
+    def settle(self) -> None:
+        """A window ends: devices that have said too much may have come to rest.
+
+        What was swapped in a window that has ended is known to its totals; but a swap may have
+        come between the window's end and its close, so it waits for one more.
+        """
+        self.others = {name: True for name, ended in self.others.items() if not ended}
+        now_ns = self._clock.now().mono_ns
+        for voice in self.voices.values():
+            before = voice.said
+            if events := voice.settle(now_ns):
+                self._heard(events, voice.said.identity != before.identity)
+
+    @property
+    def devices(self) -> dict[str, Told]:
+        """What each device is now, in its own words."""
+        return {name: voice.now for name, voice in self.voices.items()}
+
+    def remember(self, now: Mapping[str, Told], said: Mapping[str, Told]) -> None:
+        """What devices had told the process before; `said` is what of it was held back."""
+        for name, told in now.items():
+            self.voices[name] = Voice(name, said.get(name, told), told, name in said)
+
+    def held(self) -> dict[str, Told]:
+        """What the platform knows of devices that are something else by now."""
+        return {name: voice.said for name, voice in self.voices.items() if voice.held}
 
     def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None:
         """A line is closed, or open (again): what is known of its loop ends there."""
@@ -101,7 +126,7 @@ class Intake:
         """Summaries of devices that say something of themselves tell it, too."""
         return [
             replace(draft, body={**draft.body, "health": sorted(told.health)})
-            if "points" in draft.body and (told := self.devices.get(draft.source, Told())).health
+            if "points" in draft.body and (told := self._now(draft.source)).health
             else draft
             for draft in drafts
         ]
@@ -134,6 +159,20 @@ class Intake:
             body |= {"state": "on", "reason": str(reason)}
         self._hurry([Draft(Stream.EVENT, source, now_ns, now_ns, body)])
         self.changed()
+
+    def _now(self, device: str) -> Told:
+        voice = self.voices.get(device)
+        return Told() if voice is None else voice.now
+
+    def _heard(self, events: Sequence[Draft], another: bool) -> None:
+        """A device has told the platform something of itself."""
+        for draft in events:
+            LOG.warning("%s", draft.body["text"])
+        self._hurry(events)
+        if events or another:
+            self.changed()
+        if another:
+            self.described()
 
     def _hurry(self, drafts: Sequence[Draft]) -> None:
         """These do not wait for the window's end, nor for the next tick."""

@@ -10,22 +10,11 @@ from edge.core import Keeping, Stamp
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """What each device had learnt at one moment of one boot."""
+    """What one device had learnt at one moment of one boot."""
 
     boot: int
     at: Stamp
-    kept: Mapping[str, bytes]
-
-    @classmethod
-    def parse(cls, state: Mapping[str, Any]) -> "Learnt":
-        """Back from `packed`, of this very version."""
-        mono_ns, wall_ns, tq = state["at"]
-        return cls(state["boot"], Stamp(mono_ns, wall_ns, tq), state["kept"])
-
-    def packed(self) -> dict[str, Any]:
-        """For the outbox."""
-        at = [self.at.mono_ns, self.at.wall_ns, self.at.tq]
-        return {"boot": self.boot, "at": at, "kept": dict(self.kept)}
+    kept: bytes
 
     def age_s(self, boot: int, now: Stamp) -> float:
         """How long ago that was; -1 when neither clock knows."""
@@ -35,9 +24,42 @@ class Learnt:
             return max(0, now.wall_ns - self.at.wall_ns) / 1e9
         return -1.0
 
-    def give_back(self, devices: Mapping[str, Any], boot: int, now: Stamp) -> None:
-        """To each device that is still there and can use it. Before it is opened."""
-        for name, kept in self.kept.items():
-            device = devices.get(name)
-            if isinstance(device, Keeping):
-                device.restore(kept, self.age_s(boot, now))
+
+class Lessons:
+    """What all devices have learnt. One that is silent keeps what it had, and its age."""
+
+    def __init__(self, devices: Mapping[str, Any]) -> None:
+        self._devices = {n: each for n, each in devices.items() if isinstance(each, Keeping)}
+        self._learnt: dict[str, Learnt] = {}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Back from `packed`; of devices that are not there any more nothing is kept.
+
+        Raises KeyError, TypeError or ValueError for a state that is not one.
+        """
+        found: dict[str, Learnt] = {}
+        for name, (boot, mono_ns, wall_ns, tq, kept) in dict(state["learnt"]).items():
+            if name in self._devices:
+                found[name] = Learnt(int(boot), Stamp(int(mono_ns), int(wall_ns), tq), bytes(kept))
+        self._learnt = found
+
+    def packed(self) -> dict[str, Any]:
+        """For the outbox."""
+        return {
+            "learnt": {
+                name: [one.boot, one.at.mono_ns, one.at.wall_ns, one.at.tq, one.kept]
+                for name, one in self._learnt.items()
+            }
+        }
+
+    def take(self, kept: Mapping[str, bytes], boot: int, now: Stamp) -> None:
+        """What devices have learnt by now. What is the same as before was not learnt now."""
+        for name, each in kept.items():
+            before = self._learnt.get(name)
+            if each and (before is None or before.kept != each):
+                self._learnt[name] = Learnt(boot, now, each)
+
+    def give_back(self, boot: int, now: Stamp) -> None:
+        """To each device what it had learnt. Before it is opened."""
+        for name, one in self._learnt.items():
+            self._devices[name].restore(one.kept, one.age_s(boot, now))

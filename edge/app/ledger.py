@@ -16,19 +16,18 @@ import msgpack
 from edge.acquire.stage import Stage, left_behind
 from edge.app.calibrating import expired
 from edge.app.intake import Intake
-from edge.app.learnt import Learnt
+from edge.app.learnt import Lessons
 from edge.app.pipeline import Pipeline
+from edge.app.rawdrafts import raw_drafts
 from edge.app.recover import Before, Recovered, recover
 from edge.app.windows import GRACE_NS, Windows
 from edge.app.wiring import Wiring
-from edge.core import Clock, Draft, Point, Reason, Stamp, Stream, Sweep
+from edge.core import Clock, Draft, Reason, Stamp, Stream
 from edge.store import Epoch, Mark, Stored, Writer
-from edge.uplink.wire import raw_body
 
 LOG = logging.getLogger("kerbstone")
 
 MODEL_STATE_NS: Final = 900_000_000_000  # models' state is worth one write in 15 min
-RAW_VALUES: Final = 100_000  # of one raw record
 STATE_VERSION: Final = 1
 OWNERS: Final = ("app", "drivers", "engine", "flags", "judge")
 RECOVERING: Final = "recovering"  # a file: a start is at it, or has died of it
@@ -64,7 +63,8 @@ class Ledger:
         self._committing = asyncio.Lock()
         self.offer: Any = lambda rows: None  # takes the rows of each commit; set by the daemon
         self.kept: Callable[[], Mapping[str, bytes]] = dict  # what devices have learnt; as above
-        self._polled = {d.name: d.polled for group in wiring.polled.values() for d in group}
+        polled = (device for group in wiring.polled.values() for device in group)
+        self._lessons = Lessons({device.name: device.polled for device in polled})
 
     @property
     def next_ns(self) -> int:
@@ -87,13 +87,14 @@ class Ledger:
         self._stage.mark(end_ns)  # it was listened to up to its end, whatever becomes of us now
         self._pipeline.engine.expired(expired(self._site, now))
         drafts = self._intake.with_health(self._pipeline.close(end_ns, partial=partial))
+        self._intake.settle()
         self._windows.opened(Stamp(end_ns, now.wall_ns - (now.mono_ns - end_ns), now.tq))
         states: dict[str, Any] = {}
         if last or now.mono_ns - self._saved_ns >= MODEL_STATE_NS:
             self._saved_ns = now.mono_ns
             states["judge"] = self._pipeline.judge.snapshot()
-        if kept := self.kept():
-            states["drivers"] = Learnt(self._epoch.boot, now, kept).packed()
+            self._lessons.take(self.kept(), self._epoch.boot, now)
+            states["drivers"] = self._lessons.packed()
         await self._begin(end_ns, drafts, states)
 
     # -- after a start ---------------------------------------------------------------------------
@@ -116,6 +117,7 @@ class Ledger:
             self._former(), self._writer.opened.damage is not None, self._fits,
         )  # fmt: skip
         (folder / RECOVERING).unlink()
+        found.drafts = self._intake.with_health(found.drafts)
         await self._go_on(found)
         self._intake.starting = (self._epoch.boot, now.mono_ns)
 
@@ -153,8 +155,11 @@ class Ledger:
         if "flags" in states:  # whatever becomes of the rest: what was raised has to come down
             self._pipeline.judge.restore_flags(states["flags"])
         if "drivers" in states:
-            learnt = Learnt.parse(states["drivers"])
-            learnt.give_back(self._polled, self._epoch.boot, self._clock.now())
+            try:
+                self._lessons.load(states["drivers"])
+            except (KeyError, TypeError, ValueError) as error:
+                LOG.warning("what devices had learnt cannot be read: %r", error)
+            self._lessons.give_back(self._epoch.boot, self._clock.now())
         if not states.keys() >= {"app", "engine"}:
             return None
         try:
@@ -168,9 +173,11 @@ class Ledger:
             LOG.warning("what the former process had counted does not fit: %s", error)
             self._fits = False
         self._intake.problems.update(before.problems)
-        self._intake.devices.update(
-            {name: told for name, told in before.told.items() if name in self._points}
+        self._intake.remember(
+            {name: told for name, told in before.told.items() if name in self._points}, before.held
         )
+        if before.boot == self._epoch.boot:  # else they are forgotten with the stage
+            self._intake.others = dict.fromkeys(before.others, False)
         for what in before.problems.keys() - self._known:
             self._intake.forget(what)
         return before
@@ -216,33 +223,15 @@ class Ledger:
             segment = self._stage.number
             before = Before(
                 self._epoch.boot, segment, self._start_ns, (segment, self._stage.sweeps),
-                intake.problems, intake.devices, self._pipeline.engine.plain.state(),
+                intake.problems, intake.devices, self._pipeline.engine.plain.state(), intake.held(),
+                tuple(intake.others),
             )  # fmt: skip
             packed = {
                 owner: (STATE_VERSION, msgpack.packb(state))
                 for owner, state in {**states, "app": before.packed()}.items()
             }
-            rows = [*urgent, *drafts, *_raw_drafts(self._points, raw)]
+            rows = [*urgent, *drafts, *raw_drafts(self._points, raw)]
             now = self._clock.now()
             mark = Mark(now.mono_ns, now.wall_ns, now.tq)
             stored: list[Stored] = await self._writer.commit(rows, packed, clock=mark)
             self.offer(stored)
-
-
-def _raw_drafts(points: Mapping[str, Sequence[Point]], raw: Sequence[Sweep]) -> list[Draft]:
-    """All of it, in batches that a record can hold."""
-    drafts: list[Draft] = []
-    part: list[Sweep] = []
-    values = 0
-    for sweep in raw:
-        part.append(sweep)
-        values += len(sweep.values) + 2  # its time and its source are columns too
-        if values >= RAW_VALUES:
-            drafts.append(_raw_draft(points, part))
-            part, values = [], 0
-    return [*drafts, _raw_draft(points, part)] if part else drafts
-
-
-def _raw_draft(points: Mapping[str, Sequence[Point]], sweeps: Sequence[Sweep]) -> Draft:
-    times = [sweep.mono_ns for sweep in sweeps]
-    return Draft(Stream.RAW, "", min(times), max(times), raw_body(points, sweeps))

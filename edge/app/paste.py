@@ -51,6 +51,13 @@ def _bus(bus: Bus, used: set[str]) -> Iterator[str]:
     for device in bus.devices:
         if device.remark:
             yield f"# {' '.join(device.remark.split())}"
+        if device.driver == "loop":  # it is never a device of its own
+            yield f"[lane.{_name(device.driver, used)}]"
+            yield 'approach = "north"'
+            yield f'bus = "{name}"'
+            yield f"lead = {_value(device.options['line'])}"
+            yield ""
+            continue
         yield f"[device.{_name(device.driver, used)}]"
         yield f'driver = "{device.driver}"'
         yield f'bus = "{name}"'

@@ -4,16 +4,25 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from drivers.buses.host import names
-from edge.config import Site
+from edge.config import ModbusTcpBus, Site
 from edge.core import BusError
 
 TCP_PORT: Final = 502
 CONNECT_S: Final = 2.0
 KERNEL: Final = Path("/sys/bus/i2c/devices")
+
+
+@dataclass(frozen=True, slots=True)
+class AtWork:
+    """What running daemons work on: bus -> its place. `untold` is set when one does not tell."""
+
+    buses: Mapping[str, str] = field(default_factory=dict)
+    untold: bool = False
 
 
 def everywhere() -> list[str]:
@@ -40,18 +49,27 @@ def reach(host: str, port: int) -> None:
         raise BusError(f"{host}:{port} cannot be reached ({why}): is it switched on?") from error
 
 
-def owner(site: Site | None, kind: str, where: str) -> str:
-    """The bus of the site that is this place; "" when none is."""
-    if site is None:
-        return ""
-    for name, bus in site.buses.items():
-        place = getattr(bus, "path", None) if kind == "i2c" else getattr(bus, "port", None)
-        if kind == "modbus-tcp":
-            if (getattr(bus, "host", None), place) == endpoint(where):
-                return name
-        elif isinstance(place, str) and os.path.realpath(place) == os.path.realpath(where):
-            return name
-    return ""
+def of_site(site: Site) -> dict[str, str]:
+    """Bus -> its place."""
+    return {name: _of_bus(bus) for name, bus in site.buses.items()}
+
+
+def _of_bus(bus: object) -> str:
+    if isinstance(bus, ModbusTcpBus):
+        return f"tcp:{bus.host}:{bus.port}"
+    return next(str(getattr(bus, key)) for key in ("path", "port", "chip") if hasattr(bus, key))
+
+
+def owner(buses: Mapping[str, str], where: str) -> str:
+    """The bus that is this place, of those whose places are given; "" when none is."""
+    return next((name for name, place in buses.items() if _plain(place) == _plain(where)), "")
+
+
+def _plain(place: str) -> str:
+    if place.startswith("tcp:"):
+        host, _, number = place.removeprefix("tcp:").partition(":")
+        return f"tcp:{host.lower()}:{number or TCP_PORT}"
+    return os.path.realpath(place)
 
 
 def taken(bus: str, kernel: Path = KERNEL) -> Mapping[int, str]:

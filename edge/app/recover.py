@@ -38,7 +38,9 @@ class Before:
 
     `raw` are the segment and the number of its sweeps that are in the outbox as raw records;
     `problems` what was broken, and said so, by device or line; `told` what each device has said of
-    itself; `contacts` how plain contacts stood, and what was told of them.
+    itself, and `held` what the platform was told of those that said too much; `contacts` how plain
+    contacts stood, and what was told of them; `others` are devices that were swapped, which the
+    totals of the last committed window do not know yet.
     """
 
     boot: int
@@ -48,16 +50,23 @@ class Before:
     problems: Mapping[str, str] = field(default_factory=dict)
     told: Mapping[str, Told] = field(default_factory=dict)
     contacts: Mapping[str, Any] = field(default_factory=dict)
+    held: Mapping[str, Told] = field(default_factory=dict)
+    others: Sequence[str] = ()
 
     @classmethod
     def parse(cls, state: Mapping[str, Any]) -> "Before":
         """Raises KeyError, TypeError or ValueError for a state that is not one."""
         segment, count = state["raw"]
         boot, number, start_ns = (int(state[key]) for key in ("boot", "segment", "start_ns"))
-        told = {name: Told.parse(each) for name, each in dict(state.get("told", {})).items()}
+        told, held = (
+            {name: Told.parse(each) for name, each in dict(state.get(key, {})).items()}
+            for key in ("told", "held")
+        )
         problems = dict(state["problems"])
         contacts = dict(state.get("contacts", {}))
-        return cls(boot, number, start_ns, (int(segment), int(count)), problems, told, contacts)
+        others = tuple(map(str, state.get("others", ())))
+        raw = int(segment), int(count)
+        return cls(boot, number, start_ns, raw, problems, told, contacts, held, others)
 
     def packed(self) -> dict[str, Any]:
         """For the outbox."""
@@ -69,6 +78,8 @@ class Before:
             "problems": dict(self.problems),
             "told": {name: each.packed() for name, each in self.told.items()},
             "contacts": dict(self.contacts),
+            "held": {name: each.packed() for name, each in self.held.items()},
+            "others": list(self.others),
         }
 
 
@@ -111,10 +122,12 @@ def recover(
         return _anew(pipeline, _gap(why, None, now_ns, former), now_ns, end_ns)
     pipeline.engine.plain.load(before.contacts, before.boot == boot)
     if before.boot != boot:
+        pipeline.engine.another(before.others)
         return _anew(pipeline, _gap("power", before, now_ns, former), now_ns, end_ns)
     if not fits:
         return _anew(pipeline, _gap("other", before, now_ns, former), now_ns, end_ns)
     if not segments or segments[0].number != before.segment:
+        pipeline.engine.another(before.others)
         return _anew(pipeline, _gap("stage", before, now_ns, former), now_ns, end_ns)
     result = Recovered(now_ns, end_ns)
     alive_ns = before.start_ns

@@ -20,22 +20,24 @@ from drivers.buses.serial_trouble import of_bytes
 from drivers.scan import i2c, meters, port
 from drivers.scan.found import Findings, Pace, StoppedError
 from edge.app import paste
-from edge.app.places import endpoint, owner, reach, taken
+from edge.app.places import AtWork, endpoint, of_site, owner, reach, taken
 from edge.config import Site
 from edge.control.locks import BusLock
 from edge.core import BusError
 from edge.core.driver import SerialLine
 
+NOBODY_AT_WORK: Final = AtWork()
 PTY: Final = "/dev/pts/"  # whoever simulates a device holds its other end, too
 LOOK_S: Final = 0.1  # between two looks at how far it is
 JOIN_S: Final = 4.0  # for a step to end when somebody has seen enough
+STOP: Final = "stop it first (systemctl stop kerbstone)"
 
 
 @dataclass(slots=True)
 class Job:
     """One wire: `place` as it is named, what was found so far, and how far the search is.
 
-    `refused` says why it was not searched, or not to its end.
+    `refused` says why it was not searched; `whole` whether it was searched to its end.
     """
 
     place: str
@@ -45,14 +47,18 @@ class Job:
     refused: str = ""
     step: str = ""
     finished: bool = False
+    whole: bool = True
     _done_s: float = 0.0
     _step_s: float = 0.0
     _since_s: float = 0.0
 
-    def begin(self, step: str, seconds: float) -> None:
-        """The next step, which takes so long at most."""
-        self._done_s += self._step_s
-        self.step, self._step_s, self._since_s = step, seconds, time.monotonic()
+    def begin(self, step: str, seconds: float, more_s: float = 0.0) -> None:
+        """The next step, which takes so long at most, and `more_s` of it beyond the estimate."""
+        now_s = time.monotonic()
+        over_s = max(0.0, now_s - self._since_s - self._step_s) if self.step else 0.0
+        self.estimate_s += more_s + over_s
+        self._done_s += self._step_s + over_s
+        self.step, self._step_s, self._since_s = step, seconds, now_s
 
     @property
     def done_s(self) -> float:
@@ -97,16 +103,20 @@ def job(place: str, pace: Pace) -> Job:
 class Scan:
     """Searches all jobs, until they are finished or `stop`. What is found is in the jobs.
 
-    `site` says which bus is whose; `running` whether its daemon runs and works on them.
+    `site` says which bus is called how, and `at_work` on which of them a daemon works.
     """
 
     def __init__(
-        self, jobs: Sequence[Job], pace: Pace, site: Site | None = None, running: bool = False
+        self,
+        jobs: Sequence[Job],
+        pace: Pace,
+        site: Site | None = None,
+        at_work: AtWork = NOBODY_AT_WORK,
     ) -> None:
         self.jobs = jobs
         self.error: BaseException | None = None
-        self._pace, self._site, self._running = pace, site, running
-        self._stop = threading.Event()
+        self._pace, self._site, self._at_work = pace, site, at_work
+        self._stop, self._ended = threading.Event(), threading.Event()
 
     def run(self, watch: Callable[[], None]) -> bool:
         """Search; `watch` is called now and then. False when Ctrl-C ended it before its time."""
@@ -118,15 +128,16 @@ class Scan:
         try:
             for thread in threads:
                 thread.start()
-            while any(thread.is_alive() for thread in threads):
-                threads[0].join(LOOK_S) if threads[0].is_alive() else time.sleep(LOOK_S)
+            # never with join: Python 3.11 takes a thread for ended whose join was interrupted
+            while not self._ended.wait(LOOK_S):
                 watch()
         except KeyboardInterrupt:
             whole = False
             self.stop()
-            until_s = time.monotonic() + JOIN_S
-            for thread in threads:
-                thread.join(max(0.0, until_s - time.monotonic()))
+            with contextlib.suppress(KeyboardInterrupt):  # he cannot wait for the step to end
+                self._ended.wait(JOIN_S)
+            for one in self.jobs:
+                one.whole = one.whole and one.finished
         if self.error is not None:
             raise self.error
         return whole
@@ -152,19 +163,21 @@ class Scan:
                 if not one.refused:
                     asyncio.run(self._searched(one))
         except StoppedError:
-            one.refused = "ended before it was searched to the end"
+            one.whole = False
         except BusError as error:
             one.refused = str(error)
         except BaseException as error:  # noqa: BLE001  a fault of ours: the command ends with it
             self.error = error
         finally:
             one.finished = True
+            if all(each.finished for each in self.jobs):
+                self._ended.set()
 
     async def _searched(self, one: Job) -> None:
-        def tick(step: str, seconds: float) -> None:
+        def tick(step: str, seconds: float, more_s: float = 0.0) -> None:
             if self._stop.is_set():
                 raise StoppedError
-            one.begin(step, seconds)
+            one.begin(step, seconds, more_s)
 
         if one.kind == "i2c":
             bus = SmbusI2c(one.place)
@@ -193,11 +206,15 @@ class Scan:
     @contextlib.contextmanager
     def _alone(self, one: Job) -> Iterator[None]:
         """The place's lock, if it is a bus of the site. Says in `refused` who has it instead."""
-        bus = owner(self._site, one.kind, one.place)
-        if bus and self._running:
+        bus = owner(of_site(self._site), one.place) if self._site is not None else ""
+        if known := owner(self._at_work.buses, one.place):
             one.refused = (
-                f"the running daemon works on it (bus {bus}): stop it first"
-                " (systemctl stop kerbstone), or ask it (kerbstone read)"
+                f"the running daemon works on it (bus {known}): {STOP}, or ask it (kerbstone read)"
+            )
+        elif one.kind == "i2c" and self._at_work.untold:  # nothing else keeps two masters apart
+            one.refused = (
+                f"a daemon runs that does not tell whether it works on it: {STOP}, or name its"
+                " site file (--config)"
             )
         elif one.kind == "serial" and not os.path.realpath(one.place).startswith(PTY):
             found = [str(said) for said in look(one.place) if said.severity == "fault"]

@@ -1,10 +1,25 @@
-"""What devices say of themselves beside their values, and the events that come of it."""
+"""What devices say of themselves beside their values, and the events that come of it.
 
+A bit that flaps, or two meters at one address, would be an event with each reading. So a device
+that has made LIMIT events within an hour is said to flicker; then nothing is told until it has said
+the same for QUIET, and then how it is. All in all no device makes more than MOST events in an hour;
+the last state is always told, if need be when that hour is over.
+"""
+
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from edge.core import Condition, Draft, Stream
+
+LIMIT: Final = 20
+MOST: Final = 2 * LIMIT  # more than all conditions at once
+WITHIN_NS: Final = 3_600_000_000_000
+QUIET_NS: Final = 60_000_000_000
+WORDS: Final[Mapping[str, Condition]] = {str(word): word for word in Condition}
+MUCH: Final = "says now this, now that of itself; it is told again when it has come to rest"
+REST: Final = "has come to rest, as it was told last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +31,14 @@ class Told:
 
     @classmethod
     def parse(cls, state: Mapping[str, Any]) -> "Told":
-        """Raises KeyError, TypeError or ValueError for a state that is not one."""
-        health = {Condition(word): str(text) for word, text in dict(state["health"]).items()}
+        """Raises KeyError, TypeError or ValueError for a state that is not one.
+
+        A condition that only a later version knows is left out: the rest of the state is worth
+        more than it.
+        """
+        health = {
+            WORDS[word]: str(text) for word, text in dict(state["health"]).items() if word in WORDS
+        }
         return cls(str(state["identity"]), health)
 
     def packed(self) -> dict[str, Any]:
@@ -26,6 +47,53 @@ class Told:
             "identity": self.identity,
             "health": {str(word): text for word, text in self.health.items()},
         }
+
+
+@dataclass(slots=True)
+class Voice:
+    """One device, as it speaks to the platform: `said` of itself there, and what it is `now`."""
+
+    device: str
+    said: Told = field(default_factory=Told)
+    now: Told = field(default_factory=Told)
+    held: bool = False  # it has said too much
+    changed_ns: int = 0
+    at: deque[int] = field(default_factory=lambda: deque(maxlen=MOST))  # of its events
+
+    def say(self, now: Told, at_ns: int) -> list[Draft]:
+        """The events of a change."""
+        self.now, self.changed_ns = now, at_ns
+        if self.held:
+            return []
+        drafts = list(changes(self.device, self.said, now, at_ns))
+        made = self._made(at_ns)
+        if not drafts or made + len(drafts) < LIMIT:
+            self.said = now
+            return self._out(drafts, at_ns)
+        self.held = True
+        return self._out([self._flicker("flicker", MUCH, at_ns)] if made < MOST else [], at_ns)
+
+    def settle(self, at_ns: int) -> list[Draft]:
+        """The events of one that has come to rest, once there is room for them."""
+        if not self.held or at_ns - self.changed_ns <= QUIET_NS:
+            return []
+        drafts = list(changes(self.device, self.said, self.now, at_ns))
+        drafts = drafts or [self._flicker("rest", REST, at_ns)]
+        if self._made(at_ns) + len(drafts) > MOST:
+            return []
+        self.held, self.said = False, self.now
+        return self._out(drafts, at_ns)
+
+    def _flicker(self, state: str, text: str, at_ns: int) -> Draft:
+        body = {"event": "health", "state": state, "text": f"{self.device}: {text}"}
+        return _event(self.device, at_ns, body)
+
+    def _made(self, at_ns: int) -> int:
+        return sum(at_ns - at < WITHIN_NS for at in self.at)
+
+    def _out(self, drafts: list[Draft], at_ns: int) -> list[Draft]:
+        self.at.extend(at_ns for _ in drafts)
+        return drafts
 
 
 def changes(device: str, before: Told, now: Told, at_ns: int) -> Iterator[Draft]:

@@ -5,6 +5,7 @@ import resource
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from edge.app.places import of_site
 from edge.control.protocol import Verb, VerbError
 from edge.core import Point, Sweep
 
@@ -16,7 +17,7 @@ def verbs(daemon: "Daemon") -> Mapping[str, Verb]:
     """Verb -> what answers it."""
 
     async def status(request: Mapping[str, Any]) -> Mapping[str, Any]:
-        return daemon.status()
+        return {**daemon.status(), "buses": of_site(daemon.site)}  # what `scan` leaves alone
 
     async def read(request: Mapping[str, Any]) -> Mapping[str, Any]:
         name = str(request.get("device"))

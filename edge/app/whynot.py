@@ -79,10 +79,12 @@ async def i2c(exam: Exam, bus: SmbusI2c, tick: Tick) -> None:
     if not wrong:
         return
     there = {at[name][0]: name for name in exam.answers if at[name]}
+
+    def at_each(step: str, seconds: float, more_s: float = 0.0) -> None:
+        tick(f"who is at {step}")
+
     found = Findings()  # many a sensor answers its own questions only
-    await i2c_scan.scan(
-        bus, found, lambda step, _: tick(f"who is at {step}"), {**taken(bus.path), **there}
-    )
+    await i2c_scan.scan(bus, found, at_each, {**taken(bus.path), **there})
     who = {(addresses(f.driver, f.options) or (0,))[0]: f for f in found.devices}
     quiet = {}
     for name in wrong:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import drivers
-from edge.app import busmakers
-from edge.app.calibrating import cells, corrections
+from edge.app import busmakers, calibrating
 from edge.app.pipeline import Pipeline
-from edge.config import Site
-from edge.core import Contact, Edge, Lined, LineSpec, Point, Polled, Quantity, Stream
+from edge.config import Problems, Site
+from edge.core import ConfigError, Contact, Edge, Lined, LineSpec, Point, Polled, Quantity, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import Engine
 from edge.process.setup import ContactSetup, DeviceSetup, LaneSetup, PulseSetup, Setup
@@ -75,11 +74,20 @@ class Wiring:
         return {d.name: d.polled.points for group in self.polled.values() for d in group}
 
     def pipeline(self, *, replayed: bool = False) -> Pipeline:
-        """Engine and judge. `replayed` leaves out what recorded edges cannot speak of."""
-        setup = self.setup(replayed)
+        """Engine and judge. `replayed` leaves out what recorded edges cannot speak of.
+
+        Raises ConfigError, often Problems, for what cannot be made of this site.
+        """
+        if not replayed and (wrong := calibrating.problems(self.site, self.points())):
+            raise Problems(wrong)
+        try:
+            setup = self.setup(replayed)
+            engine = Engine(setup)
+        except ValueError as error:
+            raise ConfigError(f"{self.site.file}: {error}") from error
         folder = self.site.models.dir
         return Pipeline(
-            Engine(setup), Judge(self._judged(setup, replayed), Path(folder) if folder else None)
+            engine, Judge(self._judged(setup, replayed), Path(folder) if folder else None)
         )
 
     def close(self) -> None:
@@ -116,8 +124,8 @@ class Wiring:
                     d.stream,
                     tuple(d.polled.points),
                     d.every_s,
-                    corrections=corrections(site, d.name),
-                    cells=cells(site, d.name),
+                    corrections=calibrating.corrections(site, d.name),
+                    cells=calibrating.cells(site, d.name),
                 )
                 for d in devices
             ),

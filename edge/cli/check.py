@@ -5,11 +5,15 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import drivers
+from edge.acquire.clock import SystemClock
+from edge.app.calibrating import expiring
 from edge.app.uplinks import broker_for
+from edge.app.wiring import Wiring
 from edge.config import (
     Bus,
     GpioBus,
@@ -43,9 +47,12 @@ def run(args: argparse.Namespace) -> int:
         return _refused(args, error.problems)
     points, wrong = _points(site)
     wrong += _uplink(site)
+    wrong += [] if wrong else _joined(site)
     if wrong:
         return _refused(args, wrong)
-    remarks = warnings(site)
+    remarks = sorted(
+        [*warnings(site), *expiring(site, SystemClock().now())], key=lambda p: (p.line, p.key)
+    )
     if args.json:
         print(json.dumps(_report(str(args.file), [], remarks, _facts(site, points)), indent=2))
         return 0
@@ -71,7 +78,7 @@ def _points(site: Site) -> tuple[dict[str, list[str]], list[Problem]]:
     wrong: list[Problem] = []
     for name, device in site.devices.items():
         try:
-            built = drivers.build(device.driver, None, device.options)
+            built = drivers.build(device.driver, None, device.options, device.points or ())
         except ConfigError as error:
             wrong.append(site.remark(("device", name), str(error)))
             continue
@@ -90,6 +97,18 @@ def _uplink(site: Site) -> list[Problem]:
     except ConfigError as error:
         key, _, text = str(error).removeprefix("uplink.").partition(": ")
         return [site.remark(("uplink", key), text or key)]
+    return []
+
+
+def _joined(site: Site) -> list[Problem]:
+    """What the daemon would find when it joins its parts: they are, and no wire is touched."""
+    try:
+        with closing(Wiring.of(site)) as wiring:
+            wiring.pipeline()
+    except Problems as error:
+        return list(error.problems)
+    except ConfigError as error:
+        return [site.remark((), str(error))]
     return []
 
 

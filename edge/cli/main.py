@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
+from edge.core import ConfigError
+
 VERBS: Final = {
     "run": "read the wires of a site and publish what they say",
     "demo": "a simulated intersection, a broker and a subscriber, all on this machine",
@@ -38,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         return int(args.run(args))
+    except ConfigError as error:  # what only shows when devices are built
+        print(f"kerbstone {args.verb}: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

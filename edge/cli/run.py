@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 from edge.acquire.clock import SystemClock
+from edge.app.calibrating import expiring
 from edge.app.daemon import BusyError, Daemon, FolderError
 from edge.cli.site import SITE, site_of
-from edge.config import warnings
+from edge.config import Problems, warnings
 from edge.core import ConfigError
 from edge.store import BusyError as StoreBusyError
 
@@ -30,10 +31,14 @@ def run(args: argparse.Namespace) -> int:
     site = site_of(args.config)
     if site is None:
         return 2
-    for warning in warnings(site):
+    clock = SystemClock()
+    for warning in (*warnings(site), *expiring(site, clock.now())):
         logging.getLogger("kerbstone").warning("%s", warning)
     try:
-        asyncio.run(_run(Daemon(site, SystemClock())))
+        asyncio.run(_run(Daemon(site, clock)))
+    except Problems as error:  # what only shows when devices are built
+        print(error, file=sys.stderr)
+        return 2
     except ConfigError as error:  # a file that it names cannot be used
         print(f"kerbstone run: {error}", file=sys.stderr)
         return 2

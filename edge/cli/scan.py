@@ -1,27 +1,31 @@
 """`kerbstone scan [PLACE ...]`: find out what is on the wires, and print it as a configuration.
 
 Chips are known by their id or serial number, meters by their registers, others by how they speak.
-Nothing is written to any device. Ctrl-C ends it and prints what was found so far.
+No setting of a device is written; what a question can do to a stranger tells docs/scan.md.
+Ctrl-C ends it and prints what was found so far.
 """
 
 import argparse
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any, Final
 
 import drivers
 from drivers.scan.found import Pace, factory_lines
-from edge.app import paste
-from edge.app.places import everywhere
+from edge.app import paste, places
+from edge.app.places import AtWork
 from edge.app.scanning import Job, Scan, job
 from edge.cli.site import SITE
-from edge.config import Site, load
+from edge.config import Site, Store, load
 from edge.control.protocol import VerbError, ask
 from edge.core import ConfigError
+from edge.core.driver import SerialLine
 
 BAR: Final = 24
+RUN_DIR: Final = Path(Store().run_dir)
 UNITS_MAX: Final = 247
 
 
@@ -54,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
             units=units(args.units),
             lines=lines(args.baud, args.parity),
         )
-        jobs = [job(place, pace) for place in dict.fromkeys(args.places or everywhere())]
+        jobs = [job(place, pace) for place in dict.fromkeys(args.places or places.everywhere())]
     except ValueError as error:
         print(f"kerbstone scan: {error}", file=sys.stderr)
         return 2
@@ -70,8 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
 def scan(args: argparse.Namespace, jobs: list[Job], pace: Pace) -> int:
     """Search, show how far it is, tell what was found."""
-    site, running = _site(args.config)
-    found = Scan(jobs, pace, site, running)
+    site, at_work = _site(args.config)
+    found = Scan(jobs, pace, site, at_work)
     terminal = sys.stderr.isatty()
     whole = found.run(lambda: _show(found) if terminal else None)
     if terminal:
@@ -79,8 +83,8 @@ def scan(args: argparse.Namespace, jobs: list[Job], pace: Pace) -> int:
     used = [*site.buses, *site.devices, *site.lanes] if site is not None else []
     text = paste.tables([bus for one in jobs if (bus := one.bus()) is not None], used)
     if args.json:
-        places = [_facts(one) for one in jobs]
-        print(json.dumps({"places": places, "whole": whole, "toml": text}, indent=2))
+        facts = [_facts(one) for one in jobs]
+        print(json.dumps({"places": facts, "whole": whole, "toml": text}, indent=2))
     else:
         print("\n".join(line for one in jobs for line in _told(one)))
         print(f"\n{text}" if text else "\n# nobody was found")
@@ -110,11 +114,13 @@ def lines(baud: str | None, parity: str) -> tuple[str, ...]:
     if baud is None:
         return factory_lines()
     rates, parities = baud.split(","), parity.upper().split(",")
-    if not all(rate.isdecimal() and 300 <= int(rate) <= 115_200 for rate in rates):
-        raise ValueError(f"--baud {baud}: write it as 9600 or 9600,19200")
     if not set(parities) <= {"N", "E", "O"}:
         raise ValueError(f"--parity {parity}: write it as N, E or O, or several as N,E")
-    return tuple(f"{rate} 8{letter}1" for rate in rates for letter in parities)
+    try:
+        found = [SerialLine.parse(f"{rate} 8{letter}1") for rate in rates for letter in parities]
+    except ValueError as error:
+        raise ValueError(f"--baud {baud}: write it as 9600 or 9600,19200: {error}") from error
+    return tuple(map(str, found))
 
 
 def _within(value: float, low: float, high: float, name: str) -> float:
@@ -123,22 +129,51 @@ def _within(value: float, low: float, high: float, name: str) -> float:
     return value
 
 
-def _site(file: Path) -> tuple[Site | None, bool]:
-    """The site, if there is one, and whether its daemon runs."""
-    if not file.exists():
-        return None, False
+def _site(file: Path) -> tuple[Site | None, AtWork]:
+    """The site, if there is one in order, and what running daemons work on."""
+    site, folder = None, RUN_DIR
+    if file.exists():
+        try:
+            site = load(file, drivers.catalogue())
+            folder = Path(site.store.run_dir)
+        except ConfigError:
+            print(f"kerbstone scan: {file} is not in order (kerbstone check tells why): a bus that "
+                  "it names is not known", file=sys.stderr)  # fmt: skip
+            folder = _run_dir(file)
+    buses: dict[str, str] = {}
+    untold = False
+    for place in dict.fromkeys((folder, RUN_DIR)):
+        told = _daemon(place)
+        if told.untold and site is not None and place == folder:
+            told = AtWork(places.of_site(site))
+        buses.update(told.buses)
+        untold |= told.untold
+    return site, AtWork(buses, untold)
+
+
+def _daemon(folder: Path) -> AtWork:
+    """What the daemon works on that has its socket here, if one runs."""
     try:
-        site = load(file, drivers.catalogue())
-    except ConfigError:
-        print(f"kerbstone scan: {file} is not in order (kerbstone check tells why): a bus that "
-              "the daemon works on is not known", file=sys.stderr)  # fmt: skip
-        return None, False
-    try:
-        return site, ask(Path(site.store.run_dir), "status") is not None
+        status = ask(folder, "status")
     except VerbError:
-        return site, True  # there is somebody, even if he has no answer
+        return AtWork(untold=True)  # there is somebody, even if he has no answer
     except OSError:
-        return site, False
+        return AtWork()
+    if status is None:
+        return AtWork()
+    buses = status.get("buses")
+    if not isinstance(buses, dict):
+        return AtWork(untold=True)
+    return AtWork({str(name): str(place) for name, place in buses.items()})
+
+
+def _run_dir(file: Path) -> Path:
+    """Where the daemon of a site file in disorder has its socket, as far as that can be seen."""
+    try:
+        found = tomllib.loads(file.read_text(encoding="utf-8"))["store"]["run_dir"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return RUN_DIR
+    return Path(found) if isinstance(found, str) else RUN_DIR
 
 
 def _show(found: Scan) -> None:
@@ -162,6 +197,8 @@ def _told(one: Job) -> list[str]:
     out += [f"#   note: {text}" for text in one.findings.notes]
     if one.refused:
         out.append(f"#   not searched: {one.refused}")
+    elif not one.whole:
+        out.append("#   not searched to the end")
     elif len(out) == 1:
         out.append("#   nobody answers or talks")
     return [" ".join(line.splitlines()) for line in out]
@@ -185,4 +222,5 @@ def _facts(one: Job) -> dict[str, Any]:
         "unknown": one.findings.unknown,
         "notes": one.findings.notes,
         "refused": one.refused,
+        "whole": one.whole,
     }

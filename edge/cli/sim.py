@@ -1,7 +1,9 @@
 """`kerbstone sim DRIVER --on PORT|pty|i2c|tcp`: play a device, alone, until you stop it."""
 
 import argparse
+import errno
 import json
+import math
 import signal
 import sys
 import threading
@@ -12,10 +14,12 @@ from typing import Any, Final
 import drivers
 from drivers.meters.register_map import tables
 from drivers.sim import alone
+from drivers.sim.where import FITS, WORDS, whole
 from edge.app import paste
 from edge.core import ConfigError
 from edge.core.driver import DriverSpec, SerialLine
 
+IN_USE: Final = ": end the one that has it, or take another"
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -29,7 +33,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     add = parser.add_argument
     add("driver", help=f"one of {', '.join(drivers.names())}")
-    add("--on", metavar="PLACE", help="; ".join(alone.WORDS.values()))
+    add("--on", metavar="PLACE", help="; ".join(WORDS.values()))
     add("--fault", default="", metavar="NAME", help="misbehave so (see --faults)")
     add("--faults", action="store_true", help="list the faults it knows, and end")
     add(
@@ -48,13 +52,21 @@ def run(args: argparse.Namespace) -> int:
         if args.faults:
             return _list(args, alone.faults(spec.name, spec.wiring, spec.name in tables()))
         if not args.on:
-            fitting = "; ".join(alone.WORDS[kind] for kind in alone.FITS[spec.wiring])
+            fitting = "; ".join(WORDS[kind] for kind in FITS[spec.wiring])
             raise ValueError(f"say where with --on: {fitting}")
         wish = wished(spec, _values(args.value), args.fault, args.address, args.line)
     except (ValueError, ConfigError) as error:
         print(f"kerbstone sim: {error}", file=sys.stderr)
         return 2
     end = threading.Event()
+    fallen: list[str] = []
+
+    def fell(what: threading.ExceptHookArgs) -> None:
+        """A thread of the device has ended: nobody would hear any more from it."""
+        fallen.append(f"{what.exc_type.__name__}: {what.exc_value}")
+        end.set()
+
+    hook, threading.excepthook = threading.excepthook, fell
     before = {number: signal.signal(number, lambda *_: end.set()) for number in SIGNALS}
     try:
         with alone.running(wish, args.on) as found:
@@ -65,11 +77,16 @@ def run(args: argparse.Namespace) -> int:
         print(f"kerbstone sim: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"kerbstone sim: {args.on}: {error.strerror or error}", file=sys.stderr)
+        why = IN_USE if error.errno in (errno.EADDRINUSE, errno.EWOULDBLOCK) else ""
+        print(f"kerbstone sim: {args.on}: {error.strerror or error}{why}", file=sys.stderr)
         return 3
     finally:
+        threading.excepthook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
+    if fallen:
+        print(f"kerbstone sim: the simulated {spec.name} has failed: {fallen[0]}", file=sys.stderr)
+        return 3
     return 0
 
 
@@ -80,20 +97,42 @@ def wished(
     address: str = "",
     line: str | None = None,
 ) -> alone.Wish:
-    """What `alone` must know of a driver. Raises ConfigError, and ValueError for the line."""
+    """What `alone` must know of a driver. Raises ConfigError, ValueError for line and address."""
     table = None
     found = tables()
     if spec.name in found:
         table = tomllib.loads(found[spec.name].read_text(encoding="utf-8"))
     required = {key: int(o.low or 1) for key, o in spec.options.items() if o.required}
-    built = None if spec.wiring == "gpio" else drivers.build(spec.name, None, required)
+    options = {**required, **_address(spec, address)}
+    built = None if spec.wiring == "gpio" else drivers.build(spec.name, None, options)
     points = getattr(built, "points", ())
     told = line or (str(table.get("line", "")) if table else "")
     try:
         chosen = SerialLine.parse(told) if told else spec.line
     except ValueError as error:
-        raise ValueError(f"--line {told!r} is not like 9600 8N1") from error
+        raise ValueError(f"--line {error}") from error
+    if spec.wiring == "modbus" and chosen.bits != 8:
+        raise ValueError(f"--line {told!r}: Modbus has 8 bits")
     return alone.Wish(spec.name, spec.wiring, tuple(points), chosen, values, fault, address, table)
+
+
+def _address(spec: DriverSpec, given: str) -> dict[str, Any]:
+    """The option that it is in a configuration. Raises ValueError for one that no device has."""
+    option = spec.options.get("address")
+    if not given or spec.wiring not in ("i2c", "serial") or (option is None and not spec.address):
+        return {}  # `alone` knows the others
+    if option is not None and option.type is str:
+        return {"address": given}
+    number, form = whole(given), "#x" if spec.wiring == "i2c" else "d"
+    if option is None:
+        if number != spec.address:
+            raise ValueError(f"--address {given}: {spec.name} is always at {spec.address:{form}}")
+        return {}
+    low, high = int(option.low or 0), int(option.high or 0)
+    if not low <= number <= high:
+        span = f"{low:{form}} to {high:{form}}"
+        raise ValueError(f"--address {given}: {spec.name} has {span}")
+    return {"address": number}
 
 
 def _values(texts: list[str]) -> dict[str, float]:
@@ -104,6 +143,8 @@ def _values(texts: list[str]) -> dict[str, float]:
             found[key] = float(number)
         except ValueError as error:
             raise ValueError(f"--value {text}: write it as temperature=21.5") from error
+        if not math.isfinite(found[key]):
+            raise ValueError(f"--value {text}: a device measures a finite number")
     return found
 
 
@@ -115,14 +156,19 @@ def _list(args: argparse.Namespace, faults: tuple[str, ...]) -> int:
     return 0
 
 
+def toml(spec: DriverSpec, found: alone.Running, line: SerialLine) -> str:
+    """The tables for the gateway's site file."""
+    set_ = line if found.bus["kind"] == "serial" else None
+    return paste.tables([paste.Bus(found.bus, [paste.Device(spec.name, found.options)], set_)])
+
+
 def _say(
     args: argparse.Namespace, spec: DriverSpec, found: alone.Running, line: SerialLine
 ) -> None:
     where = found.bus.get("port") if "host" not in found.bus else None
     where = where or found.bus.get("path") or found.bus.get("chip")
     where = where or f"{found.bus['host']}:{found.bus['port']}"
-    set_ = line if found.bus["kind"] == "serial" else None
-    text = paste.tables([paste.Bus(found.bus, [paste.Device(spec.name, found.options)], set_)])
+    text = toml(spec, found, line)
     if args.json:
         told: dict[str, Any] = {"driver": spec.name, "at": where, "bus": dict(found.bus)}
         print(json.dumps({**told, "options": dict(found.options), "toml": text}), flush=True)

@@ -1,6 +1,7 @@
 """The configuration of a site: one TOML file, read once, checked whole."""
 
 from edge.config.advice import warnings
+from edge.config.fitting import misfits
 from edge.config.loading import load
 from edge.config.model import (
     Bus,
@@ -27,5 +28,5 @@ from edge.config.site import Site
 __all__ = [
     "Bus", "Calibration", "Cell", "Device", "GpioBus", "I2cBus", "Lane", "ModbusRtuBus",
     "ModbusTcpBus", "Models", "Place", "Privacy", "Problem", "Problems", "SerialBus", "Site",
-    "Store", "Streams", "Uplink", "load", "password", "read_password", "warnings",
+    "Store", "Streams", "Uplink", "load", "misfits", "password", "read_password", "warnings",
 ]  # fmt: skip

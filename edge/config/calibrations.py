@@ -22,8 +22,8 @@ def check(draft: Draft) -> None:
         path = ("cell", name)
         for key in ("working", "auxiliary"):
             _point(draft, path, key)
-        for key in ("temperature", "no2"):
-            _where(draft, (*path, key))
+        _where(draft, (*path, "temperature"))
+        _no2(draft, name)
         _cell(draft, name)
         _dates(draft, path)
 
@@ -72,8 +72,6 @@ def _polled(draft: Draft, path: Path, device: str) -> bool:
 
 def _has(draft: Draft, path: Path, device: str, point: str) -> None:
     driver = draft.driver(device)
-    if path[-1] == "no2" and draft.get("cell", point, "device") == device:
-        return  # another cell makes it
     chosen = draft.get("device", device, "points")
     points = chosen or (driver.points if driver else ())
     if points and point not in points:
@@ -94,12 +92,41 @@ def _how(draft: Draft, name: str) -> None:
                 ("calibration", name, "polynomial"),
                 f"has more than {POLYNOMIAL_LIMIT} coefficients",
             )
+        if not any((draft.get("calibration", name, "polynomial") or (0.0, 1.0))[1:]):
+            draft.say(
+                ("calibration", name, "polynomial"),
+                "makes every value the same; c1, or one after it, must not be 0",
+            )
     elif not {"offset", "gain", "kappa"} & table.keys():
         draft.say(
             ("calibration", name),
             "says nothing of what to do; offset, gain, polynomial or kappa belongs here",
         )
+    if draft.get("calibration", name, "gain") == 0:
+        draft.say(
+            ("calibration", name, "gain"), "0 makes every value the same; 1.0 leaves it as it is"
+        )
     _together(draft, ("calibration", name), "kappa", "humidity")
+
+
+def _no2(draft: Draft, name: str) -> None:
+    """A cell for ozone is told of NO2 by a cell beside it, or by a device that measures it."""
+    path = ("cell", name, "no2")
+    device, _, point = (draft.get(*path) or "").partition(".")
+    if not point or device != draft.get("cell", point, "device"):
+        _where(draft, path)
+        return
+    kind = draft.get("cell", point, "type")
+    if point == name:
+        draft.say(path, "is this cell itself; a cell of the types NO2-A43F or NO2-B43F is needed")
+    elif kind is not None and not kind.startswith("NO2-"):
+        draft.say(path, f"cell.{point} is of the type {kind}; NO2-A43F or NO2-B43F is needed")
+    elif device != draft.get("cell", name, "device"):
+        draft.say(
+            path,
+            f"cell.{point} hangs on another device; wire both cells to one, "
+            "so that they are read at the same moment",
+        )
 
 
 def _cell(draft: Draft, name: str) -> None:
@@ -108,6 +135,9 @@ def _cell(draft: Draft, name: str) -> None:
     if kind is not None and draft.get(*path, "no2") is not None and not kind.startswith("OX-"):
         draft.say((*path, "no2"), f"is for cells of the types OX-A431 and OX-B431, not {kind}")
     _together(draft, path, "no2", "no2_mv_ppb")
+    working = draft.get(*path, "working")
+    if working is not None and working == draft.get(*path, "auxiliary"):
+        draft.say((*path, "auxiliary"), f"{working} is the working electrode's; each has its own")
     device = draft.get(*path, "device")
     driver = draft.driver(device) if device else None
     if driver is not None and name in driver.points:

@@ -4,7 +4,7 @@ from edge.core.condition import Condition
 from edge.core.crc import crc8, crc16_modbus
 from edge.core.edge import Bias, Contact, Edge, LineSpec
 from edge.core.endpoint import Endpoint, endpoint
-from edge.core.errors import BusError, ConfigError, DataError
+from edge.core.errors import BusError, ConfigError, DataError, LengthError
 from edge.core.point import Kind, Point, Quantity
 from edge.core.ports import (
     Clock,
@@ -55,6 +55,7 @@ __all__ = [
     "Keeping",
     "Key",
     "Kind",
+    "LengthError",
     "LineSpec",
     "Lined",
     "ModbusBus",

@@ -22,9 +22,11 @@ def _crc16_row(byte: int) -> int:
 _CRC16: Final = tuple(_crc16_row(byte) for byte in range(256))
 
 
-def crc16_modbus(data: bytes) -> int:
-    """CRC-16/MODBUS; of b"123456789" it is 0x4B37. On the wire the low byte comes first."""
-    crc = 0xFFFF
+def crc16_modbus(data: bytes, crc: int = 0xFFFF) -> int:
+    """CRC-16/MODBUS; of b"123456789" it is 0x4B37. On the wire the low byte comes first.
+
+    Begun with 0 it is CRC-16/ARC, of the same bytes 0xBB3D.
+    """
     for byte in data:
         crc = (crc >> 8) ^ _CRC16[(crc ^ byte) & 0xFF]
     return crc

@@ -1,9 +1,11 @@
 """What a configuration may say to a driver. Made by `drivers`, asked by `config`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+BAUDS: Final = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 REQUIRED: Final = object()  # the option has no default
 
 
@@ -18,10 +20,16 @@ class SerialLine:
 
     @classmethod
     def parse(cls, text: str) -> "SerialLine":
-        """From how people write it. Raises ValueError."""
-        baud, frame = text.split()
-        bits, parity, stop = tuple(frame)
-        return cls(int(baud), int(bits), parity, int(stop))
+        """From how people write it. Raises ValueError with a sentence for what no port can be."""
+        found = re.fullmatch(r"([0-9]{1,7}) ([0-9])([A-Z])([0-9])", text)
+        if found is None:
+            raise ValueError(f"{text!r} is not like 9600 8N1")
+        made = cls(int(found[1]), int(found[2]), found[3], int(found[4]))
+        if made.baud not in BAUDS:
+            raise ValueError(f"{text!r}: a port has {', '.join(map(str, BAUDS))} baud")
+        if made.bits not in (7, 8) or made.parity not in ("N", "E", "O") or made.stop not in (1, 2):
+            raise ValueError(f"{text!r}: 7 or 8 bits, parity N, E or O, 1 or 2 stop bits")
+        return made
 
     def __str__(self) -> str:
         return f"{self.baud} {self.bits}{self.parity}{self.stop}"

@@ -24,3 +24,10 @@ class DataError(Exception):
     def __init__(self, text: str, reason: Reason = Reason.CRC) -> None:
         super().__init__(text)
         self.reason = reason
+
+
+class LengthError(DataError):
+    """It does not tell so much at once; ask for less."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, Reason.FAULT)

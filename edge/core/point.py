@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 
 class Quantity(Enum):
@@ -42,6 +43,9 @@ class Quantity(Enum):
         self.label = label
         self.unit = unit
         self.resolution = resolution
+
+
+FLOWS: Final = (Quantity.CURRENT, Quantity.POWER, Quantity.REACTIVE_POWER)  # have a direction
 
 
 class Kind(Enum):

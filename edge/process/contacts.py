@@ -2,11 +2,12 @@
 
 An event that goes out before its window must not go out again when the stage is read back after a
 kill. So the moment of the last one that was told is kept, in the commit that tells it: what is not
-later is a repetition. A contact that flickers is told once, and again when it has come to rest.
+later is a repetition. A contact that flickers is told once, and again when it has come to rest: at
+its next change, or at the end of the window in which it rests.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -34,11 +35,13 @@ class State:
     told_ns: int = -1  # of the last event, in the time of this boot
     flickers: bool = False
     changes: deque[int] = field(default_factory=lambda: deque(maxlen=FLICKER))
+    seen_ns: int = -1  # of the last contact in this boot
 
     def take(self, contact: Contact) -> Draft | None:
         """The event that a contact makes, if any."""
-        if contact.mono_ns <= self.told_ns:
-            return None  # told by the process before this one
+        if contact.mono_ns <= max(self.told_ns, self.changes[-1] if self.changes else -1):
+            return None  # told, or held back, by the process before this one
+        self.seen_ns = contact.mono_ns
         if contact.on is self.on or (contact.initial and self.on is None and not contact.on):
             self.on = contact.on
             return None
@@ -48,14 +51,31 @@ class State:
         if len(self.changes) == FLICKER and not rests:
             if self.flickers:
                 return None
-            self.flickers = True
+            self.flickers, self.told_ns = True, contact.mono_ns
             return self._event(contact, "flickers: look at the switch and at its cable", "flicker")
-        self.flickers = False
+        self.flickers, self.told_ns = False, contact.mono_ns
         text = TEXTS[self.setup.kind][0 if contact.on else 1]
         return self._event(contact, f"{text} (found so at the start)" if contact.initial else text)
 
+    def settle(self, end_ns: int) -> Draft | None:
+        """How a contact that flickered has come to rest, if it has by then."""
+        if not self.flickers or self.seen_ns < 0 or end_ns - self.seen_ns <= FLICKER_NS:
+            return None
+        self.flickers = False
+        on = bool(self.on)
+        text = f"{TEXTS[self.setup.kind][0 if on else 1]} (it has come to rest)"
+        return self._event(Contact(self.setup.name, on, end_ns), text)
+
+    def load(self, state: Sequence[Any], same_boot: bool) -> None:
+        """Back from `state`, or from the shorter one of the version before."""
+        on, told_ns, *storm = state
+        self.on, self.flickers = bool(on), bool(storm and storm[0])
+        if same_boot:
+            self.told_ns = int(told_ns)
+            self.changes.extend(int(each) for each in (storm[1] if storm else ()))
+            self.seen_ns = max(self.told_ns, *self.changes, -1)
+
     def _event(self, contact: Contact, text: str, state: str = "") -> Draft:
-        self.told_ns = contact.mono_ns
         body: dict[str, Any] = {
             "event": self.setup.kind,
             "state": state or ("on" if contact.on else "off"),
@@ -79,16 +99,21 @@ class Contacts:
         """The event that it makes, if any."""
         return self._states[contact.source].take(contact)
 
+    def settle(self, end_ns: int) -> list[Draft]:
+        """A window ends: how those that flickered have come to rest."""
+        found = (state.settle(end_ns) for state in self._states.values())
+        return [draft for draft in found if draft is not None]
+
     def state(self) -> dict[str, list[Any]]:
-        """Of each contact that was seen: its level, and the moment that was last told."""
+        """Of each contact that was seen: its level, what was told of it and what was held back."""
         return {
-            name: [state.on, state.told_ns]
+            name: [state.on, state.told_ns, state.flickers, list(state.changes)]
             for name, state in self._states.items()
             if state.on is not None
         }
 
     def load(self, state: Mapping[str, Any], same_boot: bool) -> None:
         """Back from `state`. In another boot time began anew."""
-        for name, (on, told_ns) in state.items():
+        for name, each in state.items():
             if (mine := self._states.get(name)) is not None:
-                mine.on, mine.told_ns = bool(on), int(told_ns) if same_boot else -1
+                mine.load(each, same_boot)

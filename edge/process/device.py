@@ -19,6 +19,7 @@ from edge.process.setup import DeviceSetup
 from edge.process.total import Total
 
 POWERS: Final = (Quantity.POWER, Quantity.APPARENT_POWER, Quantity.REACTIVE_POWER)
+AS_IT_IS: Final = (0.0, 1.0, 0.0)  # a correction that changes nothing: polynomial and kappa
 MAX_POWER_W: Final = 1_000_000.0
 """No cabinet at a roadside draws a megawatt; energy that came faster did not come."""
 
@@ -64,6 +65,11 @@ class Device:
         for total in self._totals.values():
             total.forget_time()
         self._next()
+
+    def another(self) -> None:
+        """It is another device: its registers go on from what they say next."""
+        for total in self._totals.values():
+            total.another()
 
     def fits(self, sweep: Sweep) -> bool:
         """Has this sweep a value and a quality for each point?"""
@@ -114,13 +120,16 @@ class Device:
 
     def state(self) -> dict[str, Any]:
         """For a snapshot: the totals, each with what its numbers mean."""
-        return {key: [_meaning(total), *total.state()] for key, total in self._totals.items()}
+        return {key: [self._meaning(key), *total.state()] for key, total in self._totals.items()}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Back from `state`. A register that is new, or counts in other steps, starts fresh."""
+        """Back from `state`.
+
+        A register that is new, counts in other steps or is corrected otherwise starts fresh.
+        """
         for key, total in self._totals.items():
             told = state.get(key)
-            if told is not None and told[0] == _meaning(total):
+            if told is not None and told[0] == self._meaning(key):
                 total.load(told[1:])
 
     def _columns(self, values: list[tuple[Value | None, ...]], times: list[int]) -> None:
@@ -146,6 +155,15 @@ class Device:
             for jump in total.jumps
         ]
 
+    def _meaning(self, key: str) -> str:
+        """In what its numbers count: the growth from one kind to another was not consumed."""
+        step = self._totals[key].step
+        said = [f"{step.num}/{step.den}"]
+        for one in self.setup.corrections:
+            if one.point == key and (*one.polynomial, one.kappa) != AS_IT_IS:
+                said += map(repr, (*one.polynomial, one.kappa))
+        return " ".join(said)
+
     def _next(self) -> None:
         self._heard = 0
         for gauge in self._gauges:
@@ -157,7 +175,3 @@ class Device:
 def _max_power_w(setup: DeviceSetup) -> float:
     highs = [point.high for point in setup.points if point.quantity in POWERS]
     return sum(high for high in highs if isfinite(high) and high > 0) or MAX_POWER_W
-
-
-def _meaning(total: Total) -> str:
-    return f"{total.step.num}/{total.step.den}"

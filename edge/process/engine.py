@@ -7,7 +7,7 @@ after a kill. What is kept is bounded: a source that brings more than fits has t
 counted in the window that is open.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from edge.core.edge import Contact
@@ -118,7 +118,7 @@ class Engine:
                 Draft(each.stream, each.source, start, end_ns, {**each.body, "partial": True})
                 for each in records
             ]
-        events = [event for _, told in closed for event in told]
+        events = [event for _, told in closed for event in told] + self.plain.settle(end_ns)
         events.sort(key=lambda event: (event.from_ns, event.source))
         self._marks = []
         self._gaps = [gap for gap in self._gaps if gap[1] > end_ns]
@@ -133,8 +133,15 @@ class Engine:
 
     def expired(self, points: Mapping[str, Collection[str]]) -> None:
         """Device -> keys of its points whose calibration is out of date, from here on."""
+        self._sources.inputs.expired = points
         for name, device in self._sources.devices.items():
             device.expired = points.get(name, ())
+
+    def another(self, devices: Iterable[str]) -> None:
+        """These were swapped, and what said so is lost: their registers begin anew."""
+        for name in devices:
+            if name in self._sources.devices:
+                self._sources.devices[name].another()
 
     def points(self, device: str) -> tuple[Point, ...]:
         """The points that are published of a device: corrected ones, raw ones, those of cells."""

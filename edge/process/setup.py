@@ -95,6 +95,10 @@ class DeviceSetup:
             raise ValueError(f"device {self.name}: stream must be air, energy or traffic")
         if not 0 < self.every_s <= 86_400:
             raise ValueError(f"device {self.name}: every_s must be above 0")
+        blind = {Input(self.name, each.point) for each in self.cells if each.no2 is not None}
+        for cell in self.cells:
+            if cell.no2 in blind:
+                raise ValueError(f"cell {cell.point}: {cell.no2.point} needs NO2 itself")
 
 
 @dataclass(frozen=True, slots=True)

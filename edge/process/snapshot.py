@@ -72,5 +72,7 @@ def _fill(state: Mapping[str, Any], at_ns: int, sources: Sources) -> set[str]:
 
 
 def _print(lane: Lane) -> str:
-    """A lane with another geometry is another lane."""
-    return hashlib.sha256(repr(lane.setup).encode()).hexdigest()[:16]
+    """A lane with another geometry is another lane; with other limits it is not."""
+    setup = lane.setup
+    said = (setup.kind, setup.mode, setup.spacing_m, setup.loop_m)
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]

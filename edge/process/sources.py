@@ -15,6 +15,7 @@ class Sources:
         self.inputs = Inputs(
             (one for each in setup.devices for one in each.inputs),
             {each.name: each.points for each in setup.devices},
+            {each.name: each.corrections for each in setup.devices},
         )
         self.devices = {each.name: Device(each, self.inputs) for each in setup.devices}
         self.pulses = {each.name: Pulses(each) for each in setup.pulses}

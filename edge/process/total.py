@@ -5,20 +5,23 @@ to what the register did, over gaps and restarts. A register that goes back, or 
 than the line can carry, is not believed until its next value agrees with it; then it was reset or
 swapped: an event, and the step between the two registers is not counted. A single wild value that
 the next one does not confirm is counted as uncertain and changes nothing. A value that is uncertain
-because of a gap is the first of another meter, which has told so: the register goes on from there.
+or bad because of a gap is the first of another meter, which has told so: the register goes on from
+there, or from its first value that is good. A value whose calibration has expired counts, and is
+marked.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from edge.core.point import Point, Quantity
-from edge.core.quality import GOOD, Quality, Reason, uncertain
+from edge.core.quality import GOOD, Quality, Reason, bad, uncertain
 from edge.core.reading import Value
 from edge.process import tally
 from edge.process.step import Step, step_of
 
 ENERGIES: Final = (Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.APPARENT_ENERGY)
-ANOTHER: Final = uncertain(Reason.GAP)
+ANOTHER: Final = (uncertain(Reason.GAP), bad(Reason.GAP))
+EXPIRED: Final = uncertain(Reason.CALIBRATION)
 LIMIT: Final = 2**53
 UNKNOWN_NS: Final = 31 * 86_400_000_000_000
 """How long a gap of unknown length is taken to be, when growth is checked."""
@@ -39,7 +42,7 @@ class Total:
 
     __slots__ = (
         "_changed", "_first", "_grown", "_high", "_last", "_low", "_n", "_quality", "_rate",
-        "_suspect", "_unit", "jumps", "step",
+        "_shown", "_sure", "_suspect", "_unit", "jumps", "step",
     )  # fmt: skip
 
     def __init__(self, point: Point, max_power_w: float) -> None:
@@ -50,6 +53,7 @@ class Total:
         energy = point.quantity in ENERGIES
         self._rate = max_power_w / NS_W_PER_KWH * self.step.scale if energy else None
         self._last: int | None = None
+        self._sure = True  # is it, or only what another meter said first
         # A coarse register stands still for long, then jumps: growth is measured against the time
         # since it last changed, not since it was last read.
         self._changed: int | None = None
@@ -60,6 +64,7 @@ class Total:
     def next(self) -> None:
         """The next window begins."""
         self._first: int | None = None
+        self._shown: int | None = None  # the last that counts
         self._n = self._grown = 0
         self._quality: tally.Tally = {}
         self.jumps = []
@@ -74,13 +79,19 @@ class Total:
             self._take(value, at, tally.GOOD_WORD)
 
     def other(self, value: Value | None, quality: Quality, at_ns: int, *, late: bool) -> None:
-        """One value of any quality. Only good ones move the register; a late one does, too."""
-        if quality == GOOD:
-            self._take(value, at_ns, tally.GAP if late else tally.GOOD_WORD)
+        """One value of any quality. Good ones move the register, late and expired ones, too."""
+        if quality in (GOOD, EXPIRED):
+            self._take(value, at_ns, tally.GAP if late else tally.word(quality))
             return
         tally.count(self._quality, tally.word(quality))
-        if quality == ANOTHER and (steps := self.step.whole(value)) is not None:
-            self._last, self._changed, self._suspect = steps, at_ns, None
+        if quality in ANOTHER:
+            self.another()
+            self._last, self._changed = self._possible(value), at_ns
+
+    def another(self) -> None:
+        """It is the register of another meter: where it stands is not known yet."""
+        self._last = self._changed = self._suspect = None
+        self._sure = False
 
     def missing(self, count: int) -> None:
         """So many values were expected and nothing was heard of them."""
@@ -92,7 +103,7 @@ class Total:
             self.step,
             self._unit,
             self._first,
-            self._last if self._n else None,
+            self._shown,
             self._grown if self._n else None,
         )
         told["quality"] = tally.added(self._quality, {})
@@ -100,19 +111,21 @@ class Total:
 
     def state(self) -> list[Any]:
         """For a snapshot, between windows."""
-        return [self._last, self._changed, None if self._suspect is None else list(self._suspect)]
+        suspect = None if self._suspect is None else list(self._suspect)
+        return [self._last, self._changed, suspect, self._sure]
 
     def load(self, state: Sequence[Any]) -> None:
-        """Back from `state`."""
-        last, changed, suspect = state
+        """Back from `state`, or from that of the version before, which was always sure."""
+        last, changed, suspect, *sure = state
         self._last = None if last is None else int(last)
         self._changed = None if changed is None else int(changed)
         self._suspect = None if suspect is None else (int(suspect[0]), int(suspect[1]))
+        self._sure = all(sure)
         self.next()
 
     def _take(self, value: Value | None, at: int, name: str) -> None:
-        steps = self.step.whole(value)
-        if steps is None or not self._low <= steps <= self._high:
+        steps = self._possible(value)
+        if steps is None:
             tally.count(self._quality, tally.BAD_RANGE)
             return
         last = self._last
@@ -123,6 +136,8 @@ class Total:
                 self._grown += steps - last
                 self._last, self._changed = steps, at
             self._suspect = None
+        elif not self._sure:  # another meter, which said something before it knew
+            self._last, self._changed = steps, at
         else:
             suspect = self._suspect
             if suspect is None or not self._follows(suspect[0], steps, suspect[1], at):
@@ -133,10 +148,16 @@ class Total:
             self._grown += max(0, steps - suspect[0])
             self._last, self._changed = max(steps, suspect[0]), at
             self._suspect = None
+        self._shown, self._sure = self._last, True
         if self._first is None:
             self._first = self._last
         self._n += 1
         tally.count(self._quality, name)
+
+    def _possible(self, value: Value | None) -> int | None:
+        """In steps, if a register can say so."""
+        steps = self.step.whole(value)
+        return steps if steps is not None and self._low <= steps <= self._high else None
 
     def _swap(self, before: int, after: int, at: int) -> None:
         # Begun again is what a reset looks like: hardly anything, or what can have come since.

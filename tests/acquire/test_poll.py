@@ -33,6 +33,7 @@ class Meter:
 
     clock: VirtualClock
     takes_s: float = 0.05
+    samples: tuple[Sample, ...] = (1.0, 230.0)
     trouble: Exception | None = None
     points: Sequence[Point] = POINTS
     opened: int = 0
@@ -47,7 +48,7 @@ class Meter:
         await self.clock.sleep_until(self.clock.mono_ns + int(self.takes_s * 1e9))
         if self.trouble:
             raise self.trouble
-        return (1.0, 230.0)
+        return self.samples
 
     async def close(self) -> None:
         self.closed += 1
@@ -77,6 +78,7 @@ async def run(bench: Bench, seconds: float, poller: Poller | None = None) -> Pol
     task = asyncio.create_task(poller.run())
     await bench.clock.run(seconds)
     task.cancel()
+    await bench.clock.run(0.2)  # it closes its devices
     await asyncio.gather(task, return_exceptions=True)
     return poller
 
@@ -119,6 +121,7 @@ async def test_a_device_that_comes_back_is_opened_again_and_said_so_once() -> No
     meter.trouble = None
     await clock.run(20)
     task.cancel()
+    await clock.run(0.2)  # it closes its devices
     await asyncio.gather(task, return_exceptions=True)
     assert bench.reports == [("m", Reason.SILENT), ("m", None)]
     assert bench.of("m")[-1].values == (1.0, 230.0)
@@ -158,6 +161,7 @@ async def test_a_command_goes_between_two_polls() -> None:
     assert asked.result().values == (1.0, 230.0)
     await clock.run(1)
     task.cancel()
+    await clock.run(0.2)  # it closes its devices
     await asyncio.gather(task, return_exceptions=True)
 
 
@@ -197,9 +201,38 @@ async def test_a_bus_that_is_always_behind_still_hears_commands_and_its_end() ->
     async def answer() -> int:
         return 42
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await asyncio.wrap_future(thread.call(answer)) == 42
     assert thread.stop()
+
+
+async def test_a_device_that_is_interrupted_is_free_again_when_it_is_closed() -> None:
+    """A sensor that is asked something refuses to stop until its answer is ready."""
+
+    @dataclass
+    class Busy(Meter):
+        free_s: float = 0.0
+        refused: bool = False
+
+        async def read(self) -> tuple[Sample, ...]:
+            self.free_s = time.monotonic() + 0.05
+            await asyncio.sleep(0.05)
+            return self.samples
+
+        async def close(self) -> None:
+            self.closed += 1
+            self.refused = time.monotonic() < self.free_s
+
+    sensor = Busy(VirtualClock())
+    poller = Poller(
+        [Device("a", sensor, 1_000_000)], SystemClock(), lambda _: None, lambda *_: None
+    )
+    task = asyncio.create_task(poller.run())
+    while not sensor.free_s:
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert (sensor.closed, sensor.refused) == (1, False)
 
 
 @dataclass
@@ -238,10 +271,29 @@ async def test_what_a_device_says_of_itself_is_heard_when_it_changes() -> None:
     meter.health = {}
     await clock.run(2.5)
     task.cancel()
+    await clock.run(0.2)  # it closes its devices
     await asyncio.gather(task, return_exceptions=True)
     said = {Condition.FAN: "the fan stands still"}
     assert ears.heard == [("a", "1001", {}), ("a", "1001", said), ("a", "1001", {})]
     assert device.kept == bytes([meter.learnt])
+
+
+async def test_what_was_wrong_is_not_over_before_the_device_has_been_asked() -> None:
+    """After a start it warms up, and the status of its fan is not known yet."""
+    clock, ears = VirtualClock(), Ears()
+    meter, said = Known(clock), {Condition.FAN: "the fan stands still"}
+    device = Device("a", meter, 1_000_000_000, identity="1001", health=said)
+    poller = Poller([device], clock, lambda _: None, lambda *_: None, hear=ears)
+    meter.samples = (Bad(Reason.WARMUP),) * 2
+    task = asyncio.create_task(poller.run())
+    await clock.run(2.5)
+    assert ears.heard == []
+    meter.samples = (1.0, 230.0)
+    await clock.run(1.0)
+    task.cancel()
+    await clock.run(0.2)  # it closes its devices
+    await asyncio.gather(task, return_exceptions=True)
+    assert ears.heard == [("a", "1001", {})]
 
 
 @pytest.mark.parametrize("known", ["", "1001"])
@@ -257,6 +309,7 @@ async def test_the_first_values_of_another_device_come_after_a_gap(known: str) -
     meter.identity = "2002"
     await clock.run(2.0)
     task.cancel()
+    await clock.run(0.2)  # it closes its devices
     await asyncio.gather(task, return_exceptions=True)
     after = [i for i, s in enumerate(found) if uncertain(Reason.GAP) in s.qualities]
     assert after == [0 if known else 2]
@@ -273,6 +326,7 @@ async def test_a_device_that_forgets_its_number_is_not_another_one() -> None:
     task = asyncio.create_task(poller.run())
     await clock.run(1.5)
     task.cancel()
+    await clock.run(0.2)  # it closes its devices
     await asyncio.gather(task, return_exceptions=True)
     assert not ears.heard
     assert all(uncertain(Reason.GAP) not in sweep.qualities for sweep in found)

@@ -46,6 +46,7 @@ async def polled(clock: VirtualClock, seconds: float, **meters: Meter) -> list[S
     task = asyncio.create_task(poller.run())
     await clock.run(seconds)
     task.cancel()
+    await clock.run(0.2)  # it closes its devices
     await asyncio.gather(task, return_exceptions=True)
     return sweeps
 
@@ -130,6 +131,7 @@ async def test_what_is_wrong_is_known_as_of_the_last_attempt_and_reported_once()
     task = asyncio.create_task(poller.run())
     await clock.run(10)
     task.cancel()
+    await clock.run(0.2)  # it closes its devices
     await asyncio.gather(task, return_exceptions=True)
     assert reports == [("meter", Reason.SILENT, "nobody so far")]
     assert device.text == "units 2, 3 can be heard"

@@ -1,10 +1,15 @@
-"""What devices say of themselves: events, and what they have learnt over a restart."""
+"""What devices say of themselves: events, and not too many."""
 
+from itertools import pairwise
 from typing import Any
 
-from edge.app.learnt import Learnt
-from edge.app.told import Told, changes
-from edge.core import Condition, Stamp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.app.recover import Before
+from edge.app.told import LIMIT, MOST, QUIET_NS, WITHIN_NS, Told, Voice, changes
+from edge.core import Condition, Draft
+from tests.process.build import S
 
 FAN = {Condition.FAN: "the fan stands still"}
 
@@ -32,32 +37,79 @@ def test_it_survives_a_restart() -> None:
     assert Told.parse(Told("1", FAN).packed()) == Told("1", FAN)
 
 
-class Nose:
-    def __init__(self) -> None:
-        self.given: list[tuple[bytes, float]] = []
-
-    def kept(self) -> bytes:
-        return b"x"
-
-    def restore(self, kept: bytes, age_s: float) -> None:
-        self.given.append((kept, age_s))
+def test_a_condition_of_a_later_version_costs_nothing_but_itself() -> None:
+    state = Told("1", FAN).packed()
+    state["health"] |= {"hovering": "it flies"}
+    assert Told.parse(state) == Told("1", FAN)
+    before = Before(1, 2, 3).packed() | {"told": {"hut": state}}
+    assert Before.parse(before).told["hut"] == Told("1", FAN)
 
 
-S = 1_000_000_000
+def spoken(voice: Voice, *said: tuple[int, Told]) -> list[Draft]:
+    """A word a second, and a window each minute; then an hour of silence."""
+    found, words = list[Draft](), dict(said)
+    for second in range(max(words) + 3700):
+        if second in words:
+            found += voice.say(words[second], second * S)
+        if second % 60 == 59:
+            found += voice.settle(second * S)
+    return found
 
 
-def age_s(boot: int, now: Stamp, tq: Any = "ntp") -> float:
-    learnt = Learnt.parse(Learnt(4, Stamp(100 * S, 5000 * S, tq), {"nose": b"k", "gone": b"k"})
-                          .packed())  # fmt: skip
-    nose = Nose()
-    learnt.give_back({"nose": nose, "deaf": object()}, boot, now)
-    ((kept, age),) = nose.given
-    assert kept == b"k"
-    return age
+def test_a_bit_that_flaps_is_told_so_often_and_then_as_it_rests() -> None:
+    flapping = [(i, Told("1", FAN if i % 2 == 0 else {})) for i in range(3601)]  # it ends broken
+    found = [draft.body["state"] for draft in spoken(Voice("hut", Told("1")), *flapping)]
+    assert found == ["on", "off"] * ((LIMIT - 2) // 2) + ["on", "flicker", "rest"]
+    flapping.append((3601, Told("1")))
+    found = [draft.body["state"] for draft in spoken(Voice("hut", Told("1")), *flapping)]
+    assert found[-2:] == ["flicker", "off"]
 
 
-def test_how_old_it_is_is_told_by_the_clock_that_can() -> None:
-    assert age_s(4, Stamp(160 * S, 9 * S, "none")) == 60.0
-    assert age_s(5, Stamp(3 * S, 5300 * S, "ntp")) == 300.0
-    assert age_s(5, Stamp(3 * S, 5300 * S, "floor")) == -1.0
-    assert age_s(5, Stamp(3 * S, 5300 * S, "ntp"), "rtc") == -1.0
+def test_two_meters_at_one_address_are_told_so_often() -> None:
+    found = spoken(Voice("m", Told("1")), *((i, Told("12"[i % 2])) for i in range(3600)))
+    assert len(found) == LIMIT + 1
+    assert [draft.body["event"] for draft in found] == ["swap"] * (LIMIT - 1) + ["health"] * 2
+    assert [draft.body["state"] for draft in found[-2:]] == ["flicker", "rest"]
+
+
+def test_the_device_beside_it_is_told_at_once() -> None:
+    voices = [Voice("a", Told("1")), Voice("b", Told("1"))]
+    for i in range(100):
+        voices[0].say(Told("1", FAN if i % 2 == 0 else {}), i * S)
+    assert len(voices[1].say(Told("1", FAN), 100 * S)) == 1
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([1, 61, 400, 4000]),
+            st.sampled_from("12"),
+            st.sets(st.sampled_from(list(Condition)), max_size=18),
+        ),
+        max_size=60,
+    )
+)
+def test_events_are_bounded_and_the_last_state_is_always_told(
+    words: list[tuple[int, str, set[Condition]]],
+) -> None:
+    voice, at_s, told, found = Voice("m", Told("1")), 0, Told("1"), list[Draft]()
+    for wait_s, identity, health in words:
+        at_s += wait_s
+        found += voice.settle(at_s * S)
+        told = Told(identity, dict.fromkeys(health, "x"))
+        found += voice.say(told, at_s * S)
+    found += voice.settle(at_s * S + WITHIN_NS + QUIET_NS)
+    assert (voice.said, voice.held) == (told, False)
+    times = [draft.from_ns for draft in found]
+    assert all(b - a >= WITHIN_NS for a, b in zip(times, times[MOST:], strict=False))
+    assert all(a <= b for a, b in pairwise(times))
+    known = {"swap": "1", "health": set[str]()}
+    for draft in found:  # what the platform makes of it
+        match draft.body:
+            case {"event": "swap", "after": after}:
+                known["swap"] = after
+            case {"state": "on", "condition": word}:
+                known["health"] = {*known["health"], word}
+            case {"state": "off", "condition": word}:
+                known["health"] = {*known["health"]} - {word}
+    assert known == {"swap": told.identity, "health": {str(word) for word in told.health}}

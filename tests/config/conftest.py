@@ -1,11 +1,14 @@
 """A small catalogue of drivers, and a file that is right, to be broken in one place."""
 
+import datetime
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
+from edge.cli import check
 from edge.config import Problems, Site, load
+from edge.core import Stamp
 from edge.core.driver import DriverSpec, Option, SerialLine
 
 EVEN = SerialLine(2400, 8, "E", 1)
@@ -78,6 +81,24 @@ def read(tmp_path: Path) -> Read:
         return load(path, CATALOGUE)
 
     return load_text
+
+
+@pytest.fixture
+def on_day(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """`check` runs on this day: certificates end."""
+
+    class Clock:
+        def now(self) -> Stamp:
+            return Stamp(0, self.wall_ns, "ntp")
+
+        wall_ns = 0
+
+    def run_on(day: str) -> None:
+        noon = datetime.datetime.fromisoformat(f"{day}T12:00:00+00:00")
+        Clock.wall_ns = int(noon.timestamp()) * 1_000_000_000
+        monkeypatch.setattr(check, "SystemClock", Clock)
+
+    return run_on
 
 
 @pytest.fixture

@@ -80,7 +80,10 @@ def test_what_is_configured_is_what_the_engine_does(read: Read) -> None:
     [
         ("2027-03-01", "ntp", {}),
         ("2027-03-02", "ntp", {"hut": {"pm2_5"}}),
-        ("2037-03-02", "floor", {}),
+        ("2027-03-02", "rtc", {"hut": {"pm2_5"}}),
+        ("2027-03-02", "floor", {"hut": {"pm2_5"}}),  # the clock may be slow: it is later still
+        ("2027-03-01", "floor", {}),
+        ("2037-03-02", "none", {}),
         ("1970-01-01", "none", {}),
     ],
 )
@@ -112,6 +115,13 @@ def test_it_counts_up_to_its_last_day_if_the_day_is_known(
         ('"OX-B431"', '"NO-B4"', "is for cells of the types OX-A431 and OX-B431, not NO-B4"),
         ('"OX-B431"', '"OX-B43"', "did you mean OX-B431?"),
         ('working = "a"', 'working = "e"', 'gas has no point "e"'),
+        ('auxiliary = "b"', 'auxiliary = "a"', "auxiliary: a is the working electrode's"),
+        ("gain = 1.08", "gain = 0", "calibration.pm.gain: 0 makes every value the same"),
+        ("offset = -0.4\ngain = 1.08", "polynomial = [5.0]", "polynomial: makes every value the"),
+        ("offset = -0.4\ngain = 1.08", "polynomial = [5.0, 0.0]", "makes every value the same"),
+        ('no2 = "gas.no2"', 'no2 = "gas.o3"', "cell.o3.no2: is this cell itself; a cell of the"),
+        ('no2 = "gas.no2"', 'no2 = "hut.no2"', 'cell.o3.no2: hut has no point "no2"'),
+        ("NO2-B43F", "NO-B4", "cell.o3.no2: cell.no2 is of the type NO-B4; NO2-A43F or NO2-B43F"),
     ],
 )  # fmt: skip
 def test_one_thing_is_wrong(wrong: Wrong, old: str, new: str, told: str) -> None:
@@ -123,6 +133,14 @@ def test_one_thing_is_wrong(wrong: Wrong, old: str, new: str, told: str) -> None
         return
     assert len(problems) == 1, problems
     assert told in problems[0]
+
+
+def test_cells_that_need_each_other_hang_on_one_device(wrong: Wrong) -> None:
+    other = '[device.gas2]\ndriver = "adc"\nbus = "air"\naddress = 0x49\n'
+    (problem,) = wrong(
+        RIGHT + BUSES + other + NO2 + OX.replace('device = "gas"', 'device = "gas2"')
+    )
+    assert "cell.o3.no2: cell.no2 hangs on another device; wire both cells to one" in problem
 
 
 def test_a_calibration_that_does_nothing_is_an_error(wrong: Wrong) -> None:

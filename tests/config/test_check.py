@@ -1,6 +1,7 @@
 """`kerbstone check`, as a technician runs it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,12 @@ import pytest
 from edge.cli.main import main
 
 EXAMPLE = Path(__file__).parents[2] / "deploy/site.example.toml"
+
+
+@pytest.fixture(autouse=True)
+def today(on_day: Callable[[str], None]) -> None:
+    """The example's certificates end, and then there are more warnings."""
+    on_day("2026-06-01")
 
 
 def test_a_good_file_is_told_what_will_be_read(capsys: pytest.CaptureFixture[str]) -> None:

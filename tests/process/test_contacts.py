@@ -55,6 +55,53 @@ def test_one_that_flickers_is_told_once_and_again_when_it_rests() -> None:
     assert told(made, (later, True)) == [f"{later:g} on"]
 
 
+def test_one_that_flickered_is_told_as_it_rests_when_a_window_closes() -> None:
+    made = Engine(Setup(contacts=(DOOR,)))
+    made.start(0)
+    storm = [Contact("cabinet", i % 2 == 0, S + i * S // 10) for i in range(41)]  # ends open
+    assert made.contacts(storm)[-1].body["state"] == "flicker"
+    last_ns = storm[-1].mono_ns
+    assert made.close(last_ns + FLICKER_NS) == []
+    (rests,) = made.close(last_ns + FLICKER_NS + S)
+    assert (rests.body["state"], rests.from_ns) == ("on", last_ns + FLICKER_NS + S)
+    assert rests.body["text"] == "cabinet: the door is open (it has come to rest)"
+    assert made.close(last_ns + 9 * FLICKER_NS) == []
+    (shut,) = made.contacts([Contact("cabinet", False, last_ns + 9 * FLICKER_NS)])
+    assert shut.body["state"] == "off"
+
+
+def test_one_that_flickered_when_the_power_was_cut_is_told_as_it_rests() -> None:
+    made = Contacts([DOOR])
+    told(made, *[(1 + i / 10, i % 2 == 0) for i in range(41)])
+    again = Contacts([DOOR])
+    again.load(made.state(), same_boot=False)
+    assert told(again, (3, True), initial=True) == []
+    (rests,) = again.settle(3 * S + FLICKER_NS + 1)
+    assert rests.body["state"] == "on"
+
+
+def test_a_state_of_the_version_before_is_read() -> None:
+    made = Contacts([DOOR])
+    made.load({"cabinet": [True, 5 * S]}, same_boot=True)
+    assert told(made, (5, False), (6, False)) == ["6 off"]
+
+
+@given(st.integers(0, 70), st.integers(0, 70), st.integers(1, 9))
+def test_killed_in_a_storm_what_was_held_back_stays_so(kill: int, back: int, tenths: int) -> None:
+    contacts = [Contact("cabinet", i % 2 == 0, (i + 1) * S * tenths // 10) for i in range(70)]
+    plain = Contacts([DOOR])
+    want = [plain.take(contact) for contact in contacts]
+    made = Contacts([DOOR])
+    found = [made.take(contact) for contact in contacts[:kill]]
+    again = Contacts([DOOR])
+    again.load(made.state(), same_boot=True)
+    at = max(0, kill - back)
+    found += [again.take(contact) for contact in contacts[at:]]
+    assert [each for each in found if each] == [each for each in want if each]
+    end_ns = contacts[-1].mono_ns + FLICKER_NS + 1
+    assert again.settle(end_ns) == plain.settle(end_ns)
+
+
 @given(
     st.lists(st.booleans(), min_size=1, max_size=15),
     st.lists(st.tuples(st.integers(0, 14), st.integers(0, 14)), max_size=6),

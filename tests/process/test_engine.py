@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -317,3 +318,25 @@ def test_what_fits_is_taken_when_the_site_has_changed() -> None:
     drafts = made.close(2 * MINUTE)
     assert body(drafts, "main_meter")["points"]["energy_import"]["delta"] == 0.002
     assert body(drafts, "east_1")["health"] == "unobserved"
+
+
+@pytest.mark.parametrize(
+    ("change", "dropped"),
+    [
+        ({}, ()),
+        ({"tolerance": 0.1, "bounce_ms": 5.0, "no_activity_s": 600.0}, ()),
+        ({"approach": "south"}, ()),
+        ({"spacing_m": 5.0}, ("north_1",)),
+        ({"loop_m": 1.0}, ("north_1",)),
+        ({"mode": "pulse"}, ("north_1",)),
+        ({"kind": "bicycle"}, ("north_1",)),
+    ],
+)
+def test_a_lane_goes_on_unless_its_geometry_is_another(
+    change: dict[str, Any], dropped: tuple[str, ...]
+) -> None:
+    made = engine(PAIR, SINGLE)
+    made.close(MINUTE)
+    again = Engine(setup(replace(PAIR, **change), SINGLE))
+    again.restore(made.snapshot())
+    assert again.dropped == dropped

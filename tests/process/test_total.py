@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from edge.core.point import Kind, Point, Quantity
 from edge.core.quality import Reason
-from edge.core.reading import Bad, Doubt
+from edge.core.reading import Bad
 from edge.core.record import Draft, Stream
+from edge.process.calibration import Correction
 from edge.process.engine import DeviceSetup, Engine
 from tests.process.build import METER, MINUTE, S, body, engine, events, sweeps
 
@@ -164,23 +165,32 @@ def test_what_cannot_be_is_not_a_register(wild: float | str) -> None:
     assert not events(drafts)
 
 
-def test_a_meter_that_says_it_is_another_one_goes_on_from_where_it_stands() -> None:
-    """Even where its register is one that the former could have reached: energy never jumps."""
-    made = engine(METER)
-    feed(made, (0, 500.0), (1, 500.001))
-    doubt = Reason.GAP
-    made.sweeps(sweeps(NAME, [(2, (Doubt(100.0, doubt), Doubt(500.002, doubt)))]))
-    feed(made, (3, 500.003), (4, 500.004))
-    drafts = made.close(5 * S)
-    assert not events(drafts)
-    told = energy(drafts)
-    assert told["delta"] == 0.003, "of the former one 0.001, of the new one 0.002"
-    assert told["quality"] == {"good": 4, "uncertain:gap": 1}
-    made.sweeps(sweeps(NAME, [(6, (Doubt(100.0, doubt), Doubt(3.0, doubt)))]))
-    feed(made, (7, 3.0), (8, 3.001))
-    drafts = made.close(10 * S)
-    assert not events(drafts), "the swap has an event of its own"
-    assert energy(drafts)["delta"] == 0.001
+def test_a_register_whose_calibration_has_expired_is_billed_all_the_same() -> None:
+    made = engine(replace(METER, corrections=(Correction("energy_import", (0.0, 2.0)),)))
+    made.expired({NAME: {"energy_import"}})
+    feed(made, (0, 100.0), (1, 100.001))
+    told = energy(made.close(2 * S))
+    assert (told["first"], told["last"], told["delta"]) == (200.0, 200.002, 0.002)
+    assert told["quality"] == {"uncertain:calibration": 2}
+    made.expired({})
+    feed(made, (2, 100.002))
+    assert energy(made.close(3 * S))["delta"] == 0.002, "only what came since"
+
+
+def test_a_register_that_is_corrected_otherwise_starts_fresh() -> None:
+    """What the correction adds to it was not consumed."""
+    made, found = engine(METER), []
+    feed(made, (0, 500.0))
+    made.close(S)
+    for second, gain in enumerate((1.0, 1.02, 1.02), 1):
+        correction = Correction("energy_import", (0.0, gain))
+        setup = replace(METER, corrections=(correction,))
+        again = Engine(replace(made.setup, devices=(setup,)))
+        again.restore(made.snapshot())
+        feed(again, (second + 0.5, 500.0 + second))
+        found.append(energy(again.close((second + 1) * S))["delta"])
+        made = again
+    assert found == [1.0, 0.0, 1.02], "as before, otherwise, as before"
 
 
 def test_other_counters_may_grow_as_they_like() -> None:

@@ -2,6 +2,6 @@
 
 from edge.process.calibration.correction import Correction, GasCell, Input
 from edge.process.calibration.device import Calibrator
-from edge.process.calibration.inputs import Inputs
+from edge.process.calibration.inputs import MAX_AGE_NS, Inputs
 
-__all__ = ["Calibrator", "Correction", "GasCell", "Input", "Inputs"]
+__all__ = ["MAX_AGE_NS", "Calibrator", "Correction", "GasCell", "Input", "Inputs"]

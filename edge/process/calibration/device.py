@@ -1,12 +1,12 @@
 """One device's sweeps, as they are published: corrected, with new points, and raw ones beside."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from math import isfinite
 
 from edge.core.point import Point
 from edge.core.quality import GOOD, Grade, Quality, Reason, bad, uncertain
-from edge.core.reading import Sweep
+from edge.core.reading import Sweep, Value
 from edge.process.calibration.correction import (
     FOG,
     RAW,
@@ -26,7 +26,8 @@ class Calibrator:
     """Corrects what one device measured. Its `points` are those that are published.
 
     A correction whose input is not known leaves the measured value, uncertain (calibration); so is
-    every value of one that has expired. Raises ValueError for points that the device has not.
+    every value of one that has expired, and what is made with it. A cell takes the voltages as they
+    are corrected. Raises ValueError for points that the device has not.
     """
 
     def __init__(
@@ -62,16 +63,20 @@ class Calibrator:
                 place, correction, sweep, inputs, correction.point in expired
             )
         gases: dict[Input, float] = {}  # what the cells before this one have found
+        doubtful: set[Input] = set()  # those of them that are out of date
         for working, auxiliary, cell in self._cells:
+            volts = (values[working], qualities[working]), (values[auxiliary], qualities[auxiliary])
             no2 = None
             if cell.no2 is not None:
                 no2 = gases.get(cell.no2)
                 no2 = inputs.at(cell.no2, sweep.mono_ns) if no2 is None else no2
-            value, quality = self._gas(working, auxiliary, cell, sweep, inputs, no2)
-            if cell.point in expired and quality is GOOD:
-                quality = UNCALIBRATED
-            if value is not None and quality is GOOD:
-                gases[Input(sweep.source, cell.point)] = float(value)
+            value, quality = _gas(volts, cell, inputs, sweep.mono_ns, no2)
+            if cell.point in expired or cell.no2 in doubtful:
+                quality = _worse(quality, UNCALIBRATED)
+            if value is not None and quality in (GOOD, UNCALIBRATED):
+                gases[made := Input(sweep.source, cell.point)] = value
+                if quality is UNCALIBRATED:
+                    doubtful.add(made)
             values.append(value)
             qualities.append(quality)
         return Sweep(sweep.source, sweep.mono_ns, tuple(values), tuple(qualities))
@@ -83,9 +88,10 @@ class Calibrator:
         if value is None:
             return None, quality
         if isinstance(value, bool | str):
-            return None, bad(Reason.RANGE)
+            return None, _unusable(quality)
         if correction.humidity is not None:
             humidity = inputs.at(correction.humidity, sweep.mono_ns)
+            expired = expired or inputs.outdated(correction.humidity)
             if humidity is None:
                 return value, _worse(quality, UNCALIBRATED)
             value = value / growth(correction.kappa, humidity)
@@ -94,33 +100,40 @@ class Calibrator:
         value = polynomial(correction.polynomial, value)
         point = self._measured[place]
         if not isfinite(value) or not point.low <= value <= point.high:
-            return None, bad(Reason.RANGE)
+            return None, _unusable(quality)
         return value, _worse(quality, UNCALIBRATED) if expired else quality
 
-    def _gas(
-        self,
-        working: int,
-        auxiliary: int,
-        cell: GasCell,
-        sweep: Sweep,
-        inputs: Inputs,
-        no2: float | None,
-    ) -> Told:
-        volts: list[float] = []
-        quality = GOOD
-        for place in (working, auxiliary):
-            value, told = sweep.values[place], sweep.qualities[place]
-            if isinstance(value, bool | str) or value is None:
-                return None, told if told.grade is Grade.BAD else bad(Reason.FAULT)
-            volts.append(value)
-            quality = _worse(quality, told)
-        temperature = inputs.at(cell.temperature, sweep.mono_ns)
-        if temperature is None or (cell.no2 is not None and no2 is None):
-            return None, bad(Reason.CALIBRATION)  # without it the number would mean nothing
-        ppb = cell.ppb(volts[0], volts[1], temperature, no2)
-        if not isfinite(ppb) or not cell.published.low <= ppb <= cell.published.high:
-            return None, bad(Reason.RANGE)
-        return ppb, quality
+
+def _gas(
+    volts: Iterable[tuple[Value | None, Quality]],
+    cell: GasCell,
+    inputs: Inputs,
+    at_ns: int,
+    no2: float | None,
+) -> Told:
+    """What a cell finds: of the working and the auxiliary electrode, in this order."""
+    found: list[float] = []
+    quality = GOOD
+    for value, told in volts:
+        if isinstance(value, bool | str) or value is None:
+            return None, told if told.grade is Grade.BAD else bad(Reason.FAULT)
+        found.append(value)
+        quality = _worse(quality, told)
+    temperature = inputs.at(cell.temperature, at_ns)
+    if temperature is None or (cell.no2 is not None and no2 is None):
+        return None, bad(Reason.CALIBRATION)  # without it the number would mean nothing
+    working, auxiliary = found
+    ppb = cell.ppb(working, auxiliary, temperature, no2)
+    if not isfinite(ppb) or not cell.published.low <= ppb <= cell.published.high:
+        return None, bad(Reason.RANGE)
+    if any(inputs.outdated(one) for one in (cell.temperature, cell.no2) if one is not None):
+        quality = _worse(quality, UNCALIBRATED)
+    return ppb, quality
+
+
+def _unusable(quality: Quality) -> Quality:
+    """Out of range; but that it was another device's first value has to be known further on."""
+    return bad(Reason.GAP if quality == uncertain(Reason.GAP) else Reason.RANGE)
 
 
 def _worse(one: Quality, other: Quality) -> Quality:

@@ -1,34 +1,74 @@
 """What other points are corrected with: the recent past of humidity, temperature, NO2.
 
 Values are looked up by their time, so that the result does not depend on the order in which buses
-are heard; what is older than MAX_AGE is not known any more.
+are heard; what is older than MAX_AGE is not known any more. Measured values are kept, and corrected
+by their own calibrations as they are looked up: so does a state of another configuration no harm.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from edge.core.point import Point
 from edge.core.quality import Grade
 from edge.core.reading import Sweep
-from edge.process.calibration.correction import Input
+from edge.process.calibration.correction import Correction, Input, polynomial
 
 MAX_AGE_NS: Final = 300_000_000_000
 STEP_NS: Final = 450_000_000  # closer together than this, only the first is kept
 LIMIT: Final = 4096  # values of one input; at two a second half an hour
 
 
-class Inputs:
-    """Good values of the points that are asked for, of the open window and the last before it."""
+@dataclass(slots=True)
+class Past:
+    """What one point has measured, and how that is corrected."""
 
-    def __init__(self, wanted: Iterable[Input], points: Mapping[str, Sequence[Point]]) -> None:
-        self._past: dict[Input, tuple[list[int], list[float]]] = {}
+    point: Point
+    curve: tuple[float, ...] | None = None
+    times: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+    def corrected(self, measured: float) -> float | None:
+        """As it is published; None for what is not."""
+        if self.curve is None:
+            return measured
+        value = polynomial(self.curve, measured)
+        return value if self.point.low <= value <= self.point.high else None
+
+    def place(self, at_ns: int) -> int:
+        """Where the last value at this moment stands; -1 when there is none."""
+        return bisect_right(self.times, at_ns) - 1
+
+
+class Inputs:
+    """Good values of the points that are asked for, of the open window and the last before it.
+
+    Raises ValueError for a point that nobody measures, and for one that is corrected for humidity
+    itself: that would go round in circles.
+    """
+
+    def __init__(
+        self,
+        wanted: Iterable[Input],
+        points: Mapping[str, Sequence[Point]],
+        corrections: Mapping[str, Sequence[Correction]] | None = None,
+    ) -> None:
+        self._past: dict[Input, Past] = {}
         self._places: dict[str, list[tuple[int, Input]]] = {}
+        self.expired: Mapping[str, Collection[str]] = {}  # device -> points out of date
         for one in sorted(set(wanted), key=lambda i: (i.device, i.point)):
-            keys = [point.key for point in points.get(one.device, ())]
+            measured = points.get(one.device, ())
+            keys = [point.key for point in measured]
             if one.point not in keys:
                 raise ValueError(f"no device measures {one.device}.{one.point}")
-            self._past[one] = ([], [])
+            past = Past(measured[keys.index(one.point)])
+            for each in (corrections or {}).get(one.device, ()):
+                if each.point == one.point and each.humidity is not None:
+                    raise ValueError(f"{one.device}.{one.point} is corrected for humidity itself")
+                if each.point == one.point:
+                    past.curve = each.polynomial
+            self._past[one] = past
             self._places.setdefault(one.device, []).append((keys.index(one.point), one))
 
     def take(self, sweep: Sweep) -> None:
@@ -39,35 +79,39 @@ class Inputs:
                 self._add(one, sweep.mono_ns, float(value))
 
     def at(self, one: Input, at_ns: int) -> float | None:
-        """The last value at this moment, if it is young enough."""
-        if one not in self._past:  # another cell makes it, and has nothing now
+        """The last value at this moment, corrected, if it is young enough."""
+        past = self._past.get(one)
+        if past is None:  # another cell makes it, and has nothing now
             return None
-        times, values = self._past[one]
-        place = bisect_right(times, at_ns) - 1
-        if place < 0 or at_ns - times[place] > MAX_AGE_NS:
+        place = past.place(at_ns)
+        if place < 0 or at_ns - past.times[place] > MAX_AGE_NS:
             return None
-        return values[place]
+        return past.corrected(past.values[place])
+
+    def outdated(self, one: Input) -> bool:
+        """Is its own calibration out of date?"""
+        return one.point in self.expired.get(one.device, ())
 
     def forget(self, before_ns: int) -> None:
         """A window ended: of what was before, the last value is enough."""
-        for times, values in self._past.values():
-            place = bisect_right(times, before_ns) - 1
+        for past in self._past.values():
+            place = past.place(before_ns)
             if place > 0:
-                del times[:place], values[:place]
+                del past.times[:place], past.values[:place]
 
     def clear(self) -> None:
         """The clock began anew."""
-        for times, values in self._past.values():
-            times.clear()
-            values.clear()
+        for past in self._past.values():
+            past.times.clear()
+            past.values.clear()
 
     def state(self, at_ns: int) -> list[list[Any]]:
         """For a snapshot: the last values up to a window's end."""
         found = []
-        for one, (times, values) in self._past.items():
-            place = bisect_right(times, at_ns) - 1
+        for one, past in self._past.items():
+            place = past.place(at_ns)
             if place >= 0:
-                found.append([one.device, one.point, times[place], values[place]])
+                found.append([one.device, one.point, past.times[place], past.values[place]])
         return found
 
     def load(self, state: Iterable[Sequence[Any]]) -> None:
@@ -77,11 +121,13 @@ class Inputs:
                 self._add(one, int(at_ns), float(value))
 
     def _add(self, one: Input, at_ns: int, value: float) -> None:
-        times, values = self._past[one]
-        place = bisect_right(times, at_ns)
-        if place and at_ns - times[place - 1] < STEP_NS:
+        past = self._past[one]
+        if past.corrected(value) is None:
             return
-        times.insert(place, at_ns)
-        values.insert(place, value)
-        if len(times) > LIMIT:
-            del times[0], values[0]
+        place = past.place(at_ns) + 1
+        if place and at_ns - past.times[place - 1] < STEP_NS:
+            return
+        past.times.insert(place, at_ns)
+        past.values.insert(place, value)
+        if len(past.times) > LIMIT:
+            del past.times[0], past.values[0]

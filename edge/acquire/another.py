@@ -1,0 +1,47 @@
+"""What becomes of the registers of a device that is another one than before, or may be one.
+
+A total counts growth from one good value to the next. So a value of another device must say that
+something before it was lost, and one of a device that has not told yet who it is must wait: its
+growth is not lost by that, it is counted with the next good value.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from edge.core import Bad, Doubt, Kind, Point, Reason, Sample
+
+UNTOLD: Final = 5  # readings after a start: a number that the last does not bring is given up
+
+
+def after_a_gap(points: Sequence[Point], samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """The first values of another device. A register without one says so, too: bad for the gap."""
+    return tuple(
+        _gap(point.kind is Kind.TOTAL, sample)
+        for point, sample in zip(points, samples, strict=True)
+    )
+
+
+def held(points: Sequence[Point], samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Values of a device whose number is not known yet: its registers may be another one's."""
+    return tuple(
+        _held(sample) if point.kind is Kind.TOTAL else sample
+        for point, sample in zip(points, samples, strict=True)
+    )
+
+
+def _gap(register: bool, sample: Sample) -> Sample:
+    match sample:
+        case Bad():
+            return Bad(Reason.GAP) if register else sample
+        case Doubt(value, _):
+            return Doubt(value, Reason.GAP)
+    return Doubt(sample, Reason.GAP)
+
+
+def _held(sample: Sample) -> Sample:
+    match sample:
+        case Bad():
+            return sample
+        case Doubt(value, _):
+            return Doubt(value, Reason.WARMUP)
+    return Doubt(sample, Reason.WARMUP)

@@ -1,0 +1,88 @@
+"""Retries over hours: the dead take their part of the line and no more, however slow they are."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+
+from edge.acquire.poll import RETRY_LONGEST_S, RETRY_PART, Device, Poller
+from edge.core import BusError, Sweep
+from tests.acquire.test_poll_share import Meter, S
+from tests.virtual import VirtualClock
+
+
+class Jumping(VirtualClock):
+    """One who sleeps alone is awake at once: hours pass in a second."""
+
+    async def sleep_until(self, mono_ns: int) -> None:
+        self.mono_ns = max(self.mono_ns, mono_ns)
+        await asyncio.sleep(0)
+
+
+@dataclass
+class Run:
+    """A poller, and what it delivered."""
+
+    poller: Poller
+    clock: Jumping
+    sweeps: list[Sweep]
+
+    @classmethod
+    def of(cls, clock: Jumping, every_s: float, **meters: Meter) -> "Run":
+        sweeps: list[Sweep] = []
+        devices = [Device(name, meter, int(every_s * S)) for name, meter in meters.items()]
+        return cls(Poller(devices, clock, sweeps.append, lambda *_: None), clock, sweeps)
+
+    async def __call__(self, seconds: float) -> None:
+        task = asyncio.create_task(self.poller.run())
+        end_ns = self.clock.mono_ns + int(seconds * S)
+        while self.clock.mono_ns < end_ns:
+            await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def dead(clock: Jumping, takes_s: float) -> Meter:
+    return Meter(clock, takes_s, BusError("no answer"))
+
+
+@pytest.mark.parametrize("count", [1, 7])
+async def test_the_dead_whose_time_outs_are_long_take_their_part_and_no_more(count: int) -> None:
+    clock = Jumping()
+    corpses = {f"dead{i}": dead(clock, takes_s=2.0) for i in range(count)}
+    run = Run.of(clock, 15.0, **corpses, alive=Meter(clock, 0.1))
+    await run(3600)
+    for corpse in corpses.values():
+        corpse.log.clear()
+    await run(7200)
+    asked = [len(corpse.log) for corpse in corpses.values()]
+    assert min(asked) >= 7  # nearly four times an hour
+    # all together: one part in eighty, or what a quarter of an hour allows
+    assert sum(asked) * 2.0 <= 1.2 * 7200 * max(1 / RETRY_PART, 2.0 * count / RETRY_LONGEST_S)
+
+
+async def test_the_longest_rest_is_a_quarter_of_an_hour_and_grows_step_by_step() -> None:
+    """A line that was cut for a minute is not blind for a quarter of an hour."""
+    clock = Jumping()
+    corpse = dead(clock, takes_s=20.0)
+    await Run.of(clock, 10.0, dead=corpse, alive=Meter(clock, 0.1))(2 * 3600)
+    rests_s = [(b - a) / S - 20 for a, b in pairwise(corpse.log)]
+    assert all(b <= max(2.1 * a, 71) for a, b in pairwise(rests_s))
+    assert 890 <= rests_s[-1] <= 911
+
+
+async def test_who_is_read_for_a_person_and_answers_need_not_wait_any_longer() -> None:
+    clock = Jumping()
+    meter = dead(clock, takes_s=2.0)
+    run = Run.of(clock, 1.0, meter=meter, alive=Meter(clock, 0.1))
+    await run(600)
+    meter.trouble = None
+    assert (await run.poller.read("meter")).values == (1.0,)
+    run.sweeps.clear()
+    await run(10)
+    told = [sweep.values for sweep in run.sweeps if sweep.source == "meter"]
+    assert told
+    assert set(told) == {(1.0,)}
