@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from drivers.buses.echo import Echo
 from drivers.buses.finding import Finding
 from drivers.buses.serial_diagnose import diagnose
 from drivers.buses.serial_trouble import damaged, silent
@@ -20,6 +21,7 @@ SLICE_NS: Final = 100_000_000  # `frame` lets its loop run this often while it w
 IDLE_CHARS: Final = 3.5  # before a question: a device may need as long to let go of the line
 SETTLE_NS: Final = 20_000_000  # a late answer is over: USB adapters hold bytes back for 16 ms
 BABBLE_NS: Final = 500_000_000  # who is not quiet for so long will not be
+FULL: Final = 3072  # bytes that wait: the kernel keeps 4095, and a USB adapter stops at 3968
 
 
 class SerialPort(SerialWire):
@@ -32,11 +34,15 @@ class SerialPort(SerialWire):
 
         What was said before the question cannot be its answer: it is thrown away, and a late
         answer that has begun is heard to its end first. One that begins later still is for `cut`
-        to tell by its address. Raises BusError on silence, DataError when bytes came but no frame
+        to tell by its address. Where an adapter hears itself, the question is not heard. What
+        waits is as new as the last call, or newer; where so much waits that the newest of it was
+        lost, it is thrown away. Raises BusError on silence, DataError when bytes came but no frame
         among them.
         """
         self.open()
-        sent_ns = 0
+        sent_ns, echo = 0, Echo(write, self.bits)
+        if newest:
+            await self._catch_up()
         if write:
             await self._quiet()
             self._settled = False
@@ -51,7 +57,9 @@ class SerialPort(SerialWire):
                     return found
                 last = found
             now_ns = time.monotonic_ns()
-            chunk = self.read(now_ns if last else min(until_ns, now_ns + SLICE_NS))
+            chunk = echo.without(self.read(now_ns if last else min(until_ns, now_ns + SLICE_NS)))
+            if not chunk and now_ns >= until_ns:
+                chunk = echo.release()
             seen += len(chunk)
             sample += chunk[: SAMPLE - len(sample)]
             self._keep(chunk)
@@ -116,6 +124,14 @@ class SerialPort(SerialWire):
             if self.read(min(free_ns, now_ns + SLICE_NS)):
                 self._settled = False
             await asyncio.sleep(0)
+
+    async def _catch_up(self) -> None:
+        """Take what waits; if that is so much that later bytes found no room, throw it all away."""
+        chunk, give_up_ns = self.read(0), time.monotonic_ns() + BABBLE_NS
+        self._keep(chunk)
+        while len(chunk) >= FULL and time.monotonic_ns() < give_up_ns:
+            await asyncio.sleep(SETTLE_NS / 1e9)  # the kernel holds more behind what it shows
+            chunk = self.drain()
 
     def _keep(self, chunk: bytes) -> None:
         self._buffer += chunk

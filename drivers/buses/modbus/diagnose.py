@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from drivers.buses.finding import Finding, fault, note
-from drivers.buses.serial_port import SerialPort
 from drivers.buses.serial_trouble import other_settings
 from edge.core import BusError, DataError
 
@@ -70,7 +69,7 @@ async def _search(
     port = bus.port
     bus.close()
     for settings in search:
-        other = type(bus)(SerialPort.at(port.port, settings), bus.patience.timeout_s)
+        other = type(bus)(port.at(port.port, settings), bus.patience.timeout_s)
         try:
             for ask in asks.values():
                 if await _speaks(other, ask):

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Final
 
-from edge.core import BusError, DataError, Reason, crc16_modbus
+from edge.core import BusError, DataError, LengthError, Reason, crc16_modbus
 
 FUNCTIONS: Final = (3, 4)  # read holding registers, read input registers
 MAX_COUNT: Final = 125  # registers in one answer
@@ -57,6 +57,8 @@ def refusal(unit: int, code: int) -> BusError | DataError:
         return BusError(text)
     if code in (5, 6):
         return DataError(text, Reason.BUSY)
+    if code == 3:
+        return LengthError(text)
     return DataError(text, Reason.ADDRESS if code == 2 else Reason.FAULT)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from drivers.buses.echo import Echo
 from drivers.buses.finding import Finding
 from drivers.buses.modbus import trouble
 from drivers.buses.modbus.diagnose import Ask, diagnose
@@ -112,7 +113,7 @@ class ModbusRtu:
             raise refusal(unit, found.code)
         if found.loose == OVERHEAD + 2 * count or begins(line, unit, function):
             raise self._damaged(unit, line)
-        self._owed[unit] = time.monotonic_ns() + int(self.patience.timeout_s * 1e9)
+        self._owed[unit] = sent_ns + int(2 * self.patience.timeout_s * 1e9)
         self.patience.silent(unit)
         raise self._silent(unit, wait_s, found, line)
 
@@ -139,15 +140,14 @@ class ModbusRtu:
         """
         port, unit, function = self.port, sealed[0], sealed[1]
         hard_ns = first_end_ns + (OVERHEAD + 2 * count) * port.char_ns + self._torn_ns
-        line = bytearray()
+        line, echo = bytearray(), Echo(sealed)
         found = Scan()
         first_ns, until_ns, whole = 0, first_end_ns, EXCEPTION_LENGTH
         while chunk := port.read(until_ns):
             now_ns = self._last_ns = time.monotonic_ns()
-            first_ns = first_ns or now_ns
-            line += chunk
-            if line.startswith(sealed):  # an adapter that hears itself
-                del line[: len(sealed)]
+            if heard := echo.without(chunk):
+                first_ns = first_ns or now_ns
+                line += heard
             if len(line) > LIMIT or now_ns > hard_ns:
                 break
             until_ns = max(first_end_ns, now_ns + self._torn_ns)
@@ -162,6 +162,7 @@ class ModbusRtu:
                 until_ns = now_ns + (whole - len(line)) * port.char_ns + self._torn_ns
             self._doze(now_ns + (whole - len(line) - 1) * port.char_ns)
             until_ns = min(until_ns, hard_ns)
+        line += echo.release()
         if not found.done:
             found = scan(bytes(line), unit, function, count)
         return first_ns, found, bytes(line)

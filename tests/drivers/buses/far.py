@@ -17,6 +17,7 @@ class Far:
         self.path = os.ttyname(self.slave)
         self._end = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._taken = 0  # bytes that `answer` has answered
 
     def say(self, data: bytes) -> None:
         with suppress(BlockingIOError):
@@ -46,8 +47,13 @@ class Far:
             while not self._end.wait(pause_s):
                 if asked := self.heard():
                     self.say(make(asked))
+                    self._taken += len(asked)
 
         self._start(run)
+
+    def settled(self, count: int) -> bool:
+        """Whether `answer` has answered so many bytes; who answers nothing is always settled."""
+        return self._taken >= count or not self._threads
 
     def close(self) -> None:
         self._end.set()

@@ -65,7 +65,7 @@ class Process:
         for line in self.process.stdout:
             self._said.put(json.loads(line))
 
-    def until(self, check: Any, timeout_s: float = 15.0) -> None:
+    def until(self, check: Any, timeout_s: float = 60.0) -> None:
         end = time.monotonic() + timeout_s
         while not check():
             said = self._said.get(timeout=max(0.01, end - time.monotonic()))
@@ -82,8 +82,8 @@ class Process:
 
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:
         self.process.send_signal(how)
-        self.process.wait(10)
-        self._reader.join(10)
+        self.process.wait(60)
+        self._reader.join(60)
         assert self.process.stdout is not None
         self.process.stdout.close()
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from drivers.buses.i2c_trouble import opening_trouble, transfer_trouble
 from drivers.chips.sen55 import Sen55
 from drivers.sim.i2c_ioctl import Ioctl
 from drivers.sim.i2c_server import I2cServer
-from edge.core import BusError, I2cBus, Reason
+from edge.core import Bad, BusError, I2cBus, Reason, Sample
 from tests.drivers.buses.i2c_kernel import Kernel, Registers
 
 
@@ -59,7 +59,7 @@ async def test_with_a_wait_they_are_two_and_the_loop_goes_on_meanwhile(
     async def beat() -> None:
         nonlocal beats
         while True:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0)
             beats += 1
 
     other = asyncio.create_task(beat())
@@ -192,7 +192,7 @@ async def test_a_simulated_path_behaves_as_the_kernel(kernel: Kernel, served: I2
     start = time.monotonic()
     with pytest.raises(BusError, match="stuck"):
         await bus.transfer(0x20, b"\x00")
-    assert 0.25 <= time.monotonic() - start < 0.5
+    assert time.monotonic() - start >= 0.25  # not more: see the stuck bus above
     kernel.fault = 0
     assert await bus.transfer(0x20, b"\x01", read=1) == b"\x01"
     bus.close()
@@ -274,7 +274,7 @@ async def test_a_simulator_that_talks_nonsense_or_not_at_all_is_a_bus_error(
         before = _open_files()
         with pytest.raises(BusError):
             await SmbusI2c(f"sim:{tmp_path}/odd.sock").transfer(0x20, read=1)
-        thread.join(5)
+        thread.join(60)
         assert _open_files() <= before
 
 
@@ -318,8 +318,12 @@ async def test_a_module_in_another_process_is_read_by_the_real_driver(tmp_path: 
             with pytest.raises(BusError, match="nobody answers"):  # idle, it refuses to be read
                 await bus.transfer(0x69, b"\x02\x02", read=3, wait_s=0.02)
             await driver.open()
-            await asyncio.sleep(1.0)
-            found = await driver.read()
+            found: Sequence[Sample] = ()
+            end = time.monotonic() + 20
+            while not found or isinstance(found[0], Bad):  # its first values take a second
+                assert time.monotonic() < end
+                await asyncio.sleep(0.25)
+                found = await driver.read()
             assert found[:4] == (5.2, 9.5, 12.6, 13.3)
             assert found[5] == -3.5
             await driver.close()

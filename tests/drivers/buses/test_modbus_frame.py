@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from drivers.buses.modbus.frame import refusal, request, scan, seal
 from drivers.buses.modbus.patience import Patience
-from edge.core import BusError, DataError, Reason, crc16_modbus
+from edge.core import BusError, DataError, LengthError, Reason, crc16_modbus
 
 ANSWER = bytes.fromhex("010404 43663334 1b38")  # vendor's example: 230.2 V
 PAYLOAD = ANSWER[3:-2]
@@ -104,7 +104,7 @@ def test_the_answer_is_found_behind_noise_that_holds_no_frame(noise: bytes, data
     [
         (1, DataError, Reason.FAULT),
         (2, DataError, Reason.ADDRESS),
-        (3, DataError, Reason.FAULT),
+        (3, LengthError, Reason.FAULT),
         (4, DataError, Reason.FAULT),
         (5, DataError, Reason.BUSY),
         (6, DataError, Reason.BUSY),

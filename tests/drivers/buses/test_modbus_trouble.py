@@ -2,19 +2,22 @@
 
 import struct
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from drivers.buses import serial_wire
-from drivers.buses.modbus import ModbusRtu, ModbusTcp
+from drivers.buses.modbus import ModbusRtu, ModbusTcp, rtu
 from drivers.buses.modbus.frame import seal
 from drivers.buses.modbus.trouble import Known, damaged, no_answer, noise
 from drivers.buses.serial_port import SerialPort
 from drivers.buses.serial_trouble import Counters
 from drivers.sim.meter import Fault, MeterLine, MeterTcp, Slave
+from drivers.sim.meter_line import WHOLE_S
 from edge.core import BusError, DataError, Reason
 from tests.drivers.buses.far import Far
+from tests.drivers.buses.virtual_wire import TURNAROUND_NS, VirtualWire
+from tests.drivers.waiting import Hearing, waiting
 
 BAUD = 38_400
 LISTEN_S = 0.02
@@ -27,14 +30,14 @@ def asks(*units: int) -> dict[str, tuple[int, int, int, int]]:
 @pytest.fixture
 def line() -> Iterator[MeterLine]:
     slaves = {u: Slave("sdm120", {"voltage_l1": 230.5, "frequency": 50}) for u in (1, 2, 3)}
-    started = MeterLine(slaves, baud=BAUD).start()
+    started = MeterLine(slaves, baud=BAUD, step_s=WHOLE_S).start()
     yield started
     started.stop()
 
 
 @pytest.fixture
 def bus(line: MeterLine) -> Iterator[ModbusRtu]:
-    master = ModbusRtu(SerialPort(line.path, BAUD), timeout_s=0.1)
+    master = ModbusRtu(waiting(line)(line.path, BAUD), timeout_s=0.05)
     yield master
     master.close()
 
@@ -89,28 +92,34 @@ def answer(volts: float, unit: int = 5) -> bytes:
     return seal(bytes((unit, 4, 4)) + struct.pack(">f", volts))
 
 
-def twins(far: Far, units: set[int], after_s: float) -> Callable[[bytes], bytes]:
-    """Two meters with one address: the slower one speaks after the other."""
-
-    def both(asked: bytes) -> bytes:
-        first, second = answer(230.0, asked[0]), answer(111.0, asked[0])
-        if asked[0] not in units:
-            return first
-        if after_s:
-            far.say_later(second, after_s)
-        return first if after_s else first + second
-
-    return both
+def twins(asked: bytes) -> bytes:
+    """Two meters with one address, that speak at once."""
+    return answer(230.0, asked[0]) + answer(111.0, asked[0])
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.004])
+class Twins(VirtualWire):
+    """Unit 5 is two of them, one `after_s` slower than the other; the wires are one each way."""
+
+    def __init__(self, after_s: float) -> None:
+        units = {unit: Slave("sdm120", {"voltage_l1": 230.0}) for unit in (5, 6)}
+        super().__init__(units, 115_200)
+        self.after_ns, self.both_ways, self.two = int(after_s * 1e9), True, True
+
+    def write(self, data: bytes) -> int:
+        end_ns = super().write(data)
+        if data[0] == 5 and self.two:
+            self.say(end_ns + TURNAROUND_NS + 9 * self.char_ns + self.after_ns, answer(111.0))
+        return end_ns
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.001, 0.004])
 async def test_two_meters_with_one_address_give_no_value_and_are_said(
-    far: Far, after_s: float
+    after_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second answer comes at once, or while the neighbour is being asked."""
-    both = {5}
-    far.answer(twins(far, both, after_s), pause_s=0.008)
-    bus = ModbusRtu(SerialPort(far.path, 115_200), timeout_s=0.1)
+    wire = Twins(after_s)
+    monkeypatch.setattr(rtu, "time", wire)
+    bus = ModbusRtu(wire, timeout_s=0.1)
 
     async def asked(unit: int) -> bytes:
         return await bus.read_registers(unit, 4, 0, 2)
@@ -122,12 +131,11 @@ async def test_two_meters_with_one_address_give_no_value_and_are_said(
         await asked(5)
     assert caught.value.reason is Reason.CRC
     assert await asked(6) == struct.pack(">f", 230.0)
-    both.clear()  # one of them has another address now
+    wire.two = False  # one of them has another address now
     with pytest.raises(DataError):
         await asked(5)
     assert await asked(6) == struct.pack(">f", 230.0)
     assert await asked(5) == struct.pack(">f", 230.0)
-    bus.close()
 
 
 def test_the_sentences_follow_what_the_uart_counted() -> None:
@@ -148,11 +156,13 @@ def test_many_neighbours_are_not_all_named() -> None:
 async def test_silence_behind_a_converter_says_what_the_neighbours_prove() -> None:
     units = {u: Slave("sdm120", {"voltage_l1": 230.5, "frequency": 50}) for u in (1, 2)}
     server = MeterTcp(units).start()
-    bus = ModbusTcp(server.host, server.port, timeout_s=0.1)
+    bus = ModbusTcp(server.host, server.port)
 
     async def why(unit: int) -> str:
+        bus.patience.timeout_s = 0.05
         with pytest.raises(BusError) as caught:
             await bus.read_registers(unit, 4, 0, 2)
+        bus.patience.timeout_s = 20.0
         return str(caught.value)
 
     units[2].fault = Fault("silent")
@@ -195,13 +205,13 @@ async def test_wrong_settings_are_found_by_asking_at_others(far: Far) -> None:
         return answer(230.0, asked[0]) if right else b""
 
     far.answer(reply)
-    bus = ModbusRtu(SerialPort(far.path, 9600), timeout_s=0.05)
+    bus = ModbusRtu(waiting(far)(far.path, 9600), timeout_s=0.05)
     text = await said(bus, 5, search=("19200 8N1", "2400 8E1"))
     assert "the device speaks 2400 8E1, and the configuration says 9600 8N1" in text
 
 
 async def test_swapped_wires_are_guessed_when_nobody_says_anything(far: Far) -> None:
-    bus = ModbusRtu(SerialPort(far.path, 9600), timeout_s=0.03)
+    bus = ModbusRtu(waiting(far)(far.path, 9600), timeout_s=0.03)
     text = await said(bus, 5, 6, search=("2400 8N1",))
     assert text.count("fault: ") == 2
     assert "are A and B swapped" in text
@@ -209,21 +219,21 @@ async def test_swapped_wires_are_guessed_when_nobody_says_anything(far: Far) -> 
 
 async def test_swapped_wires_that_hold_the_line_low_are_heard(far: Far) -> None:
     far.answer(lambda asked: bytes(len(asked)))
-    bus = ModbusRtu(SerialPort(far.path, 9600), timeout_s=0.03)
+    bus = ModbusRtu(waiting(far)(far.path, 9600), timeout_s=0.03)
     text = await said(bus, 5)
     assert "only noise (00 00 00 00" in text
     assert "A and B swapped" in text
 
 
 async def test_two_meters_with_one_address_are_found(far: Far) -> None:
-    far.answer(twins(far, {5}, 0.0))
-    bus = ModbusRtu(SerialPort(far.path, 115_200), timeout_s=0.1)
+    far.answer(twins)
+    bus = ModbusRtu(waiting(far)(far.path, 115_200), timeout_s=0.1)
     assert "two devices answer as unit 5" in await said(bus, 5)
 
 
 async def test_another_master_is_heard_before_anybody_is_asked(far: Far) -> None:
     far.keep_saying(lambda: seal(bytes.fromhex("010400000002")), 0.005)
-    bus = ModbusRtu(SerialPort(far.path, 300), timeout_s=0.03)
+    bus = ModbusRtu(Hearing(far.path, 300), timeout_s=0.03)
     assert "nobody asked for" in await said(bus, 5)
 
 

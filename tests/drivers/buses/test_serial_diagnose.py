@@ -4,6 +4,7 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from drivers.buses.serial_port import SerialPort
 from drivers.buses.serial_trouble import Counters
 from edge.core import BusError, DataError
 from tests.drivers.buses.far import Far
+from tests.drivers.waiting import Hearing
 
 LISTEN_S = 0.08
 
@@ -30,6 +32,12 @@ def port(far: Far) -> SerialPort:
     return SerialPort(far.path)
 
 
+@pytest.fixture
+def hearing(far: Far) -> Hearing:
+    """Where the far end keeps talking."""
+    return Hearing(far.path)
+
+
 def cut(data: bytes) -> tuple[bytes | None, int]:
     """Frames are `<...>`."""
     start, end = data.find(b"<"), data.find(b">")
@@ -42,10 +50,10 @@ async def said(port: SerialPort, *search: str, talks: bool = True) -> str:
     return "\n".join(f"{one.severity}: {one}" for one in found)
 
 
-async def test_a_device_that_is_understood_is_a_note(far: Far, port: SerialPort) -> None:
+async def test_a_device_that_is_understood_is_a_note(far: Far, hearing: Hearing) -> None:
     far.keep_saying(lambda: b"<pm 3>", 0.01)
-    assert (await said(port)).startswith("note: ")
-    assert "whole frames came at 9600 8N1" in await said(port)
+    assert (await said(hearing)).startswith("note: ")
+    assert "whole frames came at 9600 8N1" in await said(hearing)
     assert far.heard() == b""  # it writes nothing
 
 
@@ -54,20 +62,20 @@ async def test_silence_of_a_talker_is_said_and_of_those_who_wait_is_not(port: Se
     assert await said(port, talks=False) == ""
 
 
-async def test_a_second_master_is_heard(far: Far, port: SerialPort) -> None:
+async def test_a_second_master_is_heard(far: Far, hearing: Hearing) -> None:
     far.keep_saying(lambda: bytes.fromhex("0104000000 02 71cb"), 0.02)
-    text = await said(port, talks=False)
+    text = await said(hearing, talks=False)
     assert "nobody asked for (01 04 00 00 00 02 71 cb" in text
     assert "another master" in text
 
 
-async def test_a_line_held_low_is_swapped_wires(far: Far, port: SerialPort) -> None:
+async def test_a_line_held_low_is_swapped_wires(far: Far, hearing: Hearing) -> None:
     far.keep_saying(lambda: bytes(4))
-    assert "are zeros: the line is held low: A and B are swapped" in await said(port)
+    assert "are zeros: the line is held low: A and B are swapped" in await said(hearing)
 
 
 async def test_the_right_settings_are_found_by_listening_at_others(
-    far: Far, port: SerialPort
+    far: Far, hearing: Hearing
 ) -> None:
     """The far end speaks 2400 baud: it is garbage to who listens at another speed."""
 
@@ -76,20 +84,20 @@ async def test_the_right_settings_are_found_by_listening_at_others(
         return b"<pm 3>" if right else bytes.fromhex("f0 7e 80 f8")
 
     far.keep_saying(speak, 0.005)
-    text = await said(port, "4800 8N1", "2400 8E1", "1200 8N1")
+    text = await said(hearing, "4800 8N1", "2400 8E1", "1200 8N1")
     assert "the device speaks 2400 8E1, and the configuration says 9600 8N1" in text
     assert far.heard() == b""
 
 
 async def test_what_the_uart_counted_goes_before_what_the_bytes_look_like(
-    far: Far, port: SerialPort, monkeypatch: pytest.MonkeyPatch
+    far: Far, hearing: Hearing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pseudo-terminal has no stop bits: the counters are another UART's."""
     at_open, before, after = Counters(), Counters(1000, framing=10), Counters(1100, framing=70)
     counts = iter((at_open, before, after))
     monkeypatch.setattr(SerialPort, "counters", lambda self: next(counts))
     far.keep_saying(lambda: b"\xf8\x00")
-    assert "60 of 100 bytes have no stop bit at 9600 8N1" in await said(port)
+    assert "60 of 100 bytes have no stop bit at 9600 8N1" in await said(hearing)
 
 
 async def test_the_error_of_a_reading_tells_what_the_uart_counted(
@@ -101,7 +109,7 @@ async def test_the_error_of_a_reading_tells_what_the_uart_counted(
     seen += [1] * 9
     far.say(b"\x81" * 9)
     with pytest.raises(DataError, match="9 of 0 bytes have the wrong parity"):
-        await port.frame(cut, 0.05)
+        await port.frame(cut, 0.5)
     port.close()
 
 
@@ -152,8 +160,17 @@ async def test_a_port_that_is_not_there_says_which_are(
     assert "/dev/serial/by-id/usb-FTDI-if00" in text
 
 
-async def test_a_port_that_goes_while_it_is_listened_to_is_said(far: Far, port: SerialPort) -> None:
+async def test_a_port_that_goes_while_it_is_listened_to_is_said(far: Far, hearing: Hearing) -> None:
     far.say(b"<")
-    threading.Timer(LISTEN_S / 2, far.hang_up).start()
-    assert "vanished" in await said(port)
-    port.close()
+
+    def pull() -> None:
+        while not hearing.is_open:
+            time.sleep(0.001)
+        time.sleep(LISTEN_S / 2)
+        far.hang_up()
+
+    puller = threading.Thread(target=pull)
+    puller.start()
+    assert "vanished" in await said(hearing)
+    puller.join()
+    hearing.close()
