@@ -7,6 +7,7 @@ Source: the SunSpec Alliance's model definitions (sunspec/models, JSON): common 
 import struct
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from edge.core import Bad, Condition, DataError, Kind, Point, Quantity, Reason, Sample
@@ -46,7 +47,7 @@ def _phased(*names: str) -> tuple[str, ...]:
 
 GROUPS: Final = (
     Group(Quantity.CURRENT, ("current_sum", *_phased("current")[1:]), -5e3, 5e3),
-    Group(Quantity.VOLTAGE, tuple("voltage" + line for line in LINES), 0, 1e3),
+    Group(Quantity.VOLTAGE, tuple("voltage" + line for line in LINES), 0, 1e5),
     Group(Quantity.FREQUENCY, ("frequency",), 40, 70),
     Group(Quantity.POWER, _phased("power"), -5e6, 5e6),
     Group(Quantity.APPARENT_POWER, _phased("apparent_power"), -5e6, 5e6),
@@ -73,7 +74,6 @@ POINTS: Final = tuple(
     for group in GROUPS
     for key in group.keys
 )
-FLOWS: Final = (Quantity.CURRENT, Quantity.POWER, Quantity.REACTIVE_POWER)  # have a direction
 MANDATORY: Final = ("energy_export", "energy_import")  # 0 in them is 0 kWh
 LENGTHS: Final = {**dict.fromkeys(INTEGERS, 105), **dict.fromkeys(FLOATS, 124)}
 NO_INT16: Final = -0x8000
@@ -100,6 +100,34 @@ class Place:
     def block(self) -> tuple[int, int]:
         """Address and count of its length and all its values: one request."""
         return self.address + 1, 1 + LENGTHS[self.model]
+
+    @property
+    def cuts(self) -> tuple[int, ...]:
+        """Where this block may be cut, for a device that does not give so much at once."""
+        return tuple(self.address + 1 + part.at for part in parts(self.model))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is read in one request or not at all, from its place behind the head of a model: a value
+    of floats, or integers with their scale factor; the last one are the events, with no point.
+    """
+
+    at: int
+    points: slice
+
+
+@cache
+def parts(model: int) -> tuple[Part, ...]:
+    """All of a model, in their order."""
+    found, at, place = [], 1, 0  # its length comes first
+    for group in GROUPS:
+        count = len(group.keys)
+        size = 2 if model in FLOATS else group.words * count + 1
+        for points in (1,) * count if model in FLOATS else (count,):
+            found.append(Part(at, slice(place, place + points)))
+            at, place = at + size, place + points
+    return (*found, Part(at, slice(place, place)))
 
 
 def walk(meter: int) -> Generator[tuple[int, int], bytes | None, Place]:

@@ -8,6 +8,9 @@ points there are is the same for all meters; what a model or a device lacks is b
 are wide, for SunSpec is for meters of any size. Power is positive for import in SunSpec; makers of
 inverters ship both ways: see `positive`. The power factor of an integer model is a percentage, as
 the definition says. 0 in a counter that is optional means that it is not there.
+
+A model is read in one request. A device that does not give so much at once is asked for less until
+it answers: values of 32 bits are not cut in two, nor read without their scale factor.
 """
 
 import struct
@@ -15,10 +18,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final, Literal
 
-from drivers.chips._sunspec import FLOWS, POINTS, Place, decode, events, walk
+from drivers.chips._sunspec import POINTS, Place, decode, events, parts, walk
 from edge.core import (
+    Bad,
     Condition,
     DataError,
+    LengthError,
     ModbusBus,
     Point,
     Polled,
@@ -26,8 +31,11 @@ from edge.core import (
     Sample,
     crc16_modbus,
 )
+from edge.core.point import FLOWS
 
 FUNCTION: Final = 3
+MAX_COUNT: Final = 125
+MARK_COUNT: Final = 2  # of a mark or the head of a model
 
 
 @dataclass(slots=True)
@@ -46,13 +54,14 @@ class SunSpec:
     identity: str = field(init=False, default="")
     health: Mapping[Condition, str] = field(init=False, default_factory=dict)
     _place: Place | None = field(init=False, repr=False, default=None)
+    _most: int = field(init=False, repr=False, default=MAX_COUNT)  # registers that it gives at once
 
     async def open(self) -> None:
         """Search the meter. Raises BusError on silence, DataError when there is none."""
         await self._search()
 
     async def _search(self) -> Place:
-        self._place, self.identity, self.health = None, "", {}
+        self._place, self._most, self.identity, self.health = None, MAX_COUNT, "", {}
         path = walk(self.meter)
         address, count = next(path)
         while True:
@@ -64,15 +73,24 @@ class SunSpec:
                 return place
 
     async def read(self) -> tuple[Sample, ...]:
-        """All points, in one request. Raises BusError on silence, DataError for the rest."""
+        """All points. Raises BusError on silence, DataError for the rest."""
         place = self._place or await self._search()
+        lost: set[int] = set()
         try:
-            block = await self.bus.read_registers(self.unit, FUNCTION, *place.block)
+            block = await self._fetch(*place.block, place.cuts, lost)
             samples = decode(place.model, block)
         except DataError as error:
             if error.reason is Reason.ADDRESS:
                 self._place = None  # another device: search again
             raise
+        if len(lost) == len(place.cuts):
+            self._place = None
+            raise DataError("however little is asked for, it calls it too much", Reason.FAULT)
+        for part, at in zip(parts(place.model), place.cuts, strict=True) if lost else ():
+            if at in lost:
+                count = len(samples[part.points])
+                filled = (Bad(Reason.FAULT),) * count
+                samples = (*samples[: part.points.start], *filled, *samples[part.points.stop :])
         self.health = events(block)
         if self.positive == "import":
             return samples
@@ -86,13 +104,40 @@ class SunSpec:
 
     async def _ask(self, address: int, count: int) -> bytes | None:
         """Registers, or None where the device has none. Raises BusError on silence."""
+        # a device may say this of a register that it has not: too long can only be what is long
+        cuts = range(address + 1, address + count) if count > MARK_COUNT else ()
         try:
-            data = await self.bus.read_registers(self.unit, FUNCTION, address, count)
+            data = await self._fetch(address, count, cuts, set())
         except DataError as error:
             if error.reason in (Reason.CRC, Reason.BUSY):
                 raise
             return None
         return data if len(data) == 2 * count else None
+
+    async def _fetch(self, address: int, count: int, cuts: Sequence[int], lost: set[int]) -> bytes:
+        """Registers, in as many requests as the device wants, cut nowhere but at these addresses.
+
+        What is too long even so is zeros, and `lost` has where it begins.
+        """
+        data, rest = b"", [(address, address + count)]
+        while rest:
+            begin, end = rest.pop()
+            size, inside = end - begin, [at for at in cuts if begin < at < end]
+            if size <= self._most or not inside:
+                try:
+                    data += await self.bus.read_registers(self.unit, FUNCTION, begin, size)
+                    continue
+                except LengthError:
+                    if not cuts:
+                        raise
+                    if not inside:
+                        lost.add(begin)
+                        data += bytes(2 * size)
+                        continue
+                    self._most = min(self._most, size - 1)
+            middle = min(inside, key=lambda at: abs(2 * at - begin - end))
+            rest += [(middle, end), (begin, middle)]
+        return data
 
 
 DRIVER: Final[type[Polled]] = SunSpec

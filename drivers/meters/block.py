@@ -4,7 +4,7 @@ import math
 import struct
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import le
@@ -22,6 +22,9 @@ FORMATS: Final = {
 # the answer, 3.5 of silence, and a turnaround of 5 ms, which is 4.8 characters at 9600 baud.
 REQUEST_COST: Final = (8 + 5 + 3.5 + 4.8) / 2
 
+Hole = tuple[int, int, int]
+"""A function, and from which register to which (not included) it refuses to read along."""
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -33,7 +36,6 @@ class Block:
     address: int
     count: int
     places: tuple[int, ...]
-    dense: bool  # no register in it that no point asked for
     little: bool
     layout: struct.Struct
     scales: tuple[float, ...] | None  # None: every scale is 1
@@ -41,6 +43,11 @@ class Block:
     highs: tuple[float, ...]
     gone: tuple[frozenset[float], ...]  # values that mean: this device has not got it
     nan_is_gone: bool
+
+    @property
+    def end(self) -> int:
+        """The register behind it."""
+        return self.address + self.count
 
     def decode(self, data: bytes) -> tuple[Sample, ...]:
         """One sample per place. Raises DataError when `data` has not the length asked for."""
@@ -96,7 +103,6 @@ def block(table: RegisterMap, places: Sequence[int]) -> Block:
         address,
         end - address,
         tuple(places),
-        sum(register.words for register in chosen) == end - address,
         little,
         struct.Struct(">" + code),
         None if all(scale == 1 for scale in scales) else scales,
@@ -137,35 +143,55 @@ def _bounds(register: Register, gone: frozenset[float]) -> tuple[float, float]:
     return low, high
 
 
-def plan(table: RegisterMap) -> list[Block]:
+def plan(
+    table: RegisterMap,
+    limit: int | None = None,
+    holes: Collection[Hole] = (),
+    without: Collection[int] = (),
+) -> list[Block]:
     """The cheapest set of requests for all cells that the meter's limits allow.
 
     A gap is read along where it costs less of the wire than another request, and is not longer
-    than the meter likes. Every way to cut is weighed, from the last cell to the first.
+    than the meter likes. Every way to cut is weighed, from the last cell to the first. `limit` is
+    at most so many registers at once, for more than one cell; the cells `without` are left out,
+    and nothing is read across them or across one of the `holes`.
     """
     cells = table.cells
     order = sorted(range(len(cells)), key=lambda at: (table.asks(cells[at]), cells[at].address))
+    gone = [cells[place] for place in without]
+    barred = [*holes, *((table.asks(cell), cell.address, cell.end) for cell in gone)]
+    longest = table.max_registers if limit is None else limit
     return [
         one
-        for _, places in groupby(order, key=lambda at: table.asks(cells[at]))
-        for one in _cut(table, list(places))
+        for function, places in groupby(order, key=lambda at: table.asks(cells[at]))
+        for one in _cut(
+            table,
+            [place for place in places if place not in without],
+            longest,
+            [(start, end) for asked, start, end in barred if asked == function],
+        )
     ]
 
 
-def _cut(table: RegisterMap, order: list[int]) -> list[Block]:
+def _cut(
+    table: RegisterMap, order: list[int], limit: int, barred: list[tuple[int, int]]
+) -> list[Block]:
     """The same for cells of one function, in the order of their addresses."""
-    cells = table.cells
+    cells = [table.cells[place] for place in order]
     gap = table.gap if table.gap is not None else table.max_registers
+    ends = [0, *(cell.end for cell in cells)]
+    apart = [
+        cell.address - end > gap or any(end <= a and b <= cell.address for a, b in barred)
+        for end, cell in zip(ends, cells, strict=False)
+    ]
     best: list[tuple[float, int]] = [(0.0, 0)] * (len(order) + 1)  # cost from here on, and the cut
     for first in range(len(order) - 1, -1, -1):
-        start = before = cells[order[first]].address
+        start = cells[first].address
         options = []
         for last in range(first, len(order)):
-            cell = cells[order[last]]
-            span = cell.end - start
-            if span > table.max_registers or cell.address - before > gap:
+            span = cells[last].end - start
+            if last > first and (span > limit or apart[last]):
                 break
-            before = cell.end
             options.append((REQUEST_COST + span + best[last + 1][0], last + 1))
         best[first] = min(options)
     blocks, at = [], 0
@@ -174,18 +200,3 @@ def _cut(table: RegisterMap, order: list[int]) -> list[Block]:
         blocks.append(block(table, order[at:cut]))
         at = cut
     return blocks
-
-
-def runs(table: RegisterMap, places: Sequence[int]) -> list[Block]:
-    """Requests for these cells that ask for nothing between them. `places` go up in address."""
-    cells = table.cells
-    found: list[list[int]] = []
-    for place in places:
-        cell = cells[place]
-        if found:
-            first, last = cells[found[-1][0]], cells[found[-1][-1]]
-            if last.end == cell.address and cell.end - first.address <= table.max_registers:
-                found[-1].append(place)
-                continue
-        found.append([place])
-    return [block(table, run) for run in found]

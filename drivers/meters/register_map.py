@@ -1,8 +1,8 @@
 """Any Modbus device that can be told as a table of registers.
 
 The table is a TOML file beside this module; adding a meter needs no Python. `table` reads it,
-`block` plans the requests, `settle` applies ratios, `conversation` explains recorded requests;
-here is the device itself.
+`block` plans the requests, `known` what is left of them, `settle` applies ratios, `conversation`
+explains recorded requests; here is the device itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,22 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from drivers.meters import settle
-from drivers.meters.block import Block, block, plan, runs
+from drivers.meters.block import Block, block
 from drivers.meters.conversation import explain
+from drivers.meters.known import Known
 from drivers.meters.registers import POSITIVE, Register, RegisterMap
 from drivers.meters.table import MAX_AMPS, load, parse, tables
-from edge.core import Bad, BusError, Condition, DataError, ModbusBus, Point, Reason, Sample
+from edge.core import (
+    Bad,
+    BusError,
+    Condition,
+    DataError,
+    LengthError,
+    ModbusBus,
+    Point,
+    Reason,
+    Sample,
+)
 from edge.core.driver import Option
 
 __all__ = [
@@ -22,7 +33,7 @@ __all__ = [
 ]  # fmt: skip
 
 AGAIN: Final = 100  # readings after which the serial number is asked for again
-TRIES: Final = 3  # readings in a row in which it may be busy or damaged
+TRIES: Final = 3  # readings in a row in which it may be busy or damaged; then it has time
 
 
 def options(table: RegisterMap | None) -> dict[str, Option]:
@@ -54,8 +65,9 @@ def options(table: RegisterMap | None) -> dict[str, Option]:
 class ModbusDevice:
     """A `Polled` and `Telling` device that interprets a register map; `unit` is its address.
 
-    A block that fails is bad for its own points, as long as another block answers. Registers
-    that the device does not have are found once, and left alone until it is opened again. Its
+    A block that fails is bad for its own points, as long as another block answers. One that is
+    refused is halved: registers that the device does not have, and how many it gives at once, are
+    found out, and remembered until it is opened again. Its
     serial number is asked for with the first reading that it answers, so that a silent device
     costs the line no second time-out. `amps` 0 is what the table says.
     """
@@ -71,7 +83,7 @@ class ModbusDevice:
     _cells: int = field(init=False, repr=False)
     _plain: bool = field(init=False, repr=False)  # neither ratios nor conditions
     _blocks: list[Block] = field(init=False, repr=False)
-    _refused: set[int] = field(init=False, repr=False, default_factory=set)
+    _known: Known = field(init=False, repr=False)
     # it has refused everything: until it answers something, no block is taken apart again
     _stranger: bool = field(init=False, repr=False, default=False)
     _until_asked: int = field(init=False, repr=False, default=0)  # readings; -1: never again
@@ -87,8 +99,8 @@ class ModbusDevice:
 
     def _fresh(self) -> None:
         """Nothing is known of what is on the wire."""
-        self._blocks = plan(self.map)
-        self._refused.clear()
+        self._known = Known(self.map)
+        self._blocks = self._known.plan()
         self._stranger = False
         self._until_asked, self._tries = 0 if self.map.identity else -1, 0
 
@@ -100,11 +112,11 @@ class ModbusDevice:
     async def read(self) -> tuple[Sample, ...]:
         """All points. Raises BusError when nobody is there, DataError when nothing was usable."""
         samples: list[Sample] = [Bad(Reason.SILENT)] * self._cells
-        for place in self._refused:
-            samples[place] = Bad(Reason.ADDRESS)
-        answered = False
+        for place, reason in self._known.refused.items():
+            samples[place] = Bad(reason)
+        answered, refusals = False, self._known.refusals
         error: BusError | DataError | None = None
-        for one in tuple(self._blocks):
+        for one in self._blocks:
             try:
                 got = await self._block(one)
             except BusError as silence:
@@ -120,6 +132,9 @@ class ModbusDevice:
                 answered = True
             for place, sample in zip(one.places, got, strict=True):
                 samples[place] = sample
+        sound = error is None and self._known.refusals == refusals
+        if self._known.settle(sound):
+            self._blocks = self._known.plan()
         if answered:
             self._stranger = False
             if self._until_asked >= 0 and not isinstance(error, BusError):
@@ -153,46 +168,48 @@ class ModbusDevice:
             self._until_asked = -1  # it answers all but this: that would be a time-out each time
         except DataError as error:
             self._tries += 1
-            again = error.reason in (Reason.BUSY, Reason.CRC) and self._tries < TRIES
-            self._until_asked = 0 if again else -1
+            if error.reason not in (Reason.BUSY, Reason.CRC):
+                self._until_asked = -1  # it has none
+            elif self._tries >= TRIES:
+                self._until_asked, self._tries = AGAIN - 1, 0
         else:
             self.identity = settle.serial(where, self.map.words, data)
             self._until_asked, self._tries = AGAIN - 1, 0
 
-    async def _block(self, one: Block) -> tuple[Sample, ...]:
+    async def _block(self, one: Block) -> Sequence[Sample]:
+        """Its samples. Raises DataError when there is not one answer in it."""
+        known = self._known
         try:
-            data = await self._ask(one)
+            data = await self.bus.read_registers(self.unit, one.function, one.address, one.count)
         except DataError as error:
-            if error.reason is not Reason.ADDRESS or self._stranger:
+            known.refusals += 1
+            too_long = isinstance(error, LengthError)
+            if self._stranger or not (too_long or error.reason is Reason.ADDRESS):
                 raise
-            return await self._split(one, error)
-        return one.decode(data)
+            if len(one.places) == 1:
+                known.gone(one, error.reason)
+                raise
+            if too_long:
+                known.limited(one)
+            return await self._halves(one, too_long)
+        samples = one.decode(data)
+        known.answered(one)
+        return samples
 
-    async def _ask(self, one: Block) -> bytes:
-        return await self.bus.read_registers(self.unit, one.function, one.address, one.count)
-
-    async def _split(self, one: Block, error: DataError) -> tuple[Sample, ...]:
-        """Ask for each point of a refused block alone, and remember which ones are there."""
+    async def _halves(self, one: Block, too_long: bool) -> Sequence[Sample]:
+        """A block that was refused, by two requests, and where one of them is refused by more."""
+        half, refusals = len(one.places) // 2, self._known.refusals
+        left, right = (block(self.map, at) for at in (one.places[:half], one.places[half:]))
         samples: list[Sample] = []
-        refused: list[int] = []
-        for place in one.places:
+        errors: list[DataError] = []
+        for part in (left, right):
             try:
-                if len(one.places) == 1:  # it has just been asked alone
-                    raise error
-                alone = block(self.map, [place])
-                samples += alone.decode(await self._ask(alone))
-            except DataError as damage:
-                samples.append(Bad(damage.reason))
-                if damage.reason is Reason.ADDRESS:
-                    refused.append(place)
-        there = [place for place in one.places if place not in refused]
-        self._refused.update(refused)
-        if refused or not one.dense:
-            parts = runs(self.map, there)
-        else:  # the device takes exception to the length, not to a register
-            parts = [block(self.map, [place]) for place in there]
-        at = self._blocks.index(one)
-        self._blocks[at : at + 1] = parts
-        if not there:
-            raise error
-        return tuple(samples)
+                samples += await self._block(part)
+            except DataError as error:
+                errors.append(error)
+                samples += [Bad(error.reason)] * len(part.places)
+        if len(errors) == 2:
+            raise errors[0]
+        if not errors and self._known.refusals == refusals:
+            self._known.parted(left, right, too_long)
+        return samples

@@ -7,10 +7,10 @@ from math import inf, prod
 from typing import Final
 
 from edge.core import Condition, ConfigError, Point, Quantity
+from edge.core.point import FLOWS
 
 WORDS: Final = {"u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2, "u64": 4, "i64": 4, "f64": 4}
 ENERGIES: Final = (Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.APPARENT_ENERGY)
-FLOWS: Final = (Quantity.CURRENT, Quantity.POWER, Quantity.REACTIVE_POWER)  # have a direction
 RATED: Final = (*FLOWS, Quantity.APPARENT_POWER)  # as large as the currents allow
 POSITIVE: Final = ("import", "export")
 

@@ -17,6 +17,7 @@ from drivers.meters.lines import line_of, lines
 from drivers.meters.registers import Register, RegisterMap
 from drivers.meters.rows import FUNCTIONS, identity_row, point_row, ratio_row, sign_row
 from edge.core import ConfigError
+from edge.core.driver import SerialLine
 
 HERE: Final = Path(__file__).parent
 VARIABLE: Final = "KERBSTONE_METERS"
@@ -166,12 +167,19 @@ def _head(doc: Mapping[str, Any], wrong: list[str]) -> None:
             f"gap must be 0..{MAX_REGISTERS}: registers without a point that may be read along"
         )
     line = doc.get("line", "9600 8N1")
-    if not isinstance(line, str) or not re.fullmatch(r"\d{3,6} 8[NEO][12]", line):
+    if not isinstance(line, str) or not _settable(line):
         wrong.append('line must be how the meter leaves the factory, as in line = "9600 8N1"')
     amps = doc.get("amps", 1)
     if not (is_int(amps) or isinstance(amps, float)) or not 0 < amps <= MAX_AMPS:
         wrong.append("amps must be a number above 0: the largest current the ranges were made for")
     choices(doc, "absent", ABSENT, wrong)
+
+
+def _settable(line: str) -> bool:
+    try:
+        return SerialLine.parse(line).bits == 8
+    except ValueError:
+        return False
 
 
 def _overlaps(cells: Mapping[str, Register], function: Any) -> list[str]:

@@ -16,7 +16,8 @@ from drivers.buses.serial_port import SerialPort
 from drivers.meters.register_map import ModbusDevice, parse
 from edge.acquire.clock import SystemClock
 from edge.acquire.poll import Device, Poller
-from edge.core import Sweep
+from edge.core import Polled, Sweep
+from tests.bench.dead import Timed
 from tests.bench.meter_bus import TABLE, TURNAROUND_S, UNITS
 from tests.bench.program import Program
 
@@ -78,6 +79,7 @@ class Used:
 
     answers: list[int] = field(default_factory=list)
     cpu_s: list[float] = field(default_factory=list)
+    silences_s: list[float] = field(default_factory=list)  # how long each took
 
     def came(self) -> None:
         """An answer, now."""
@@ -97,12 +99,14 @@ class Used:
         return [turns * wire.turn_s * 1e9 / (end - begin) for begin, end in pairwise(marks)]
 
 
-def ours(wire: Wire, port: str, seconds: float) -> Used:
-    """The poller of one bus, asked to go as fast as the line does."""
+def ours(wire: Wire, port: str, seconds: float, silent: Sequence[int] = ()) -> Used:
+    """The poller of one bus, asked to go as fast as the line does. Who is `silent` is timed."""
     table = parse(TABLE.read_text("utf-8"), TABLE)
     bus = ModbusRtu(SerialPort(port, wire.baud), TIMEOUT_S)
-    devices = [Device(f"m{u}", ModbusDevice(bus, table, u), every_ns=1_000_000) for u in UNITS]
     used = Used()
+    meters: dict[int, Polled] = {unit: ModbusDevice(bus, table, unit) for unit in UNITS}
+    meters |= {unit: Timed(meters[unit], used.silences_s) for unit in silent}
+    devices = [Device(f"m{unit}", meter, every_ns=1_000_000) for unit, meter in meters.items()]
 
     def take(sweep: Sweep) -> None:
         if any(value is not None for value in sweep.values):

@@ -1,11 +1,13 @@
 """How well a serial line is used: eight meters of 20 floats, none, one and seven of them silent."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
 import pytest
 
+from tests.bench.dead import HOUR_S, hour, split
 from tests.bench.meter_bus import UNITS
 from tests.bench.report import Report
 from tests.bench.rtu import TIMEOUT_S, VALUES, Used, Wire, line, ours, script
@@ -48,15 +50,25 @@ def test_use_of_the_line_with_silent_meters(tmp_path: Path, report: Report, sile
     wire = Wire(9600)
     # the first time-outs, and 2 s later the second ones; both are over before it is measured
     first_s = 2 * silent * (TIMEOUT_S + 0.02) + 2.5
-    with line(tmp_path, wire, tuple(UNITS)[-silent:]) as one:
-        used = ours(wire, one.port, first_s + SILENT_S)
-    rate = _rate(used)
+    dead = tuple(UNITS)[-silent:]
+    with line(tmp_path, wire, dead) as one:
+        used = ours(wire, one.port, first_s + SILENT_S, dead)
     what = f"RTU 9600, {silent} of 8 silent: answers of the others"
+    turns = _turns(used)
+    limit = "ceiling: all that the line can carry"
     how = f"{SILENT_S:.0f} s after two time-outs of each; {load()}"
-    report.add(what, rate, 1 / wire.turn_s, "/s", "ceiling: all that the line can carry", how)
+    report.add(what, len(turns) / SILENT_S, 1 / wire.turn_s, "/s", limit, how)
+    # that window may have no retry in it, or more than its share
+    costs, turn_s = split(used.silences_s, TIMEOUT_S), median(turns)
+    long = hour(UNITS, dead, TIMEOUT_S, turn_s, costs)
+    how = (
+        f"{long.retries} retries an hour by the poller's schedule, {1000 * costs[True]:.0f} ms or"
+        f" {1000 * costs[False]:.0f} ms as measured: {100 * long.lost_s / HOUR_S:.2f} % of the time"
+    )
+    report.add(f"{what}, long run", long.answers / HOUR_S, 1 / wire.turn_s, "/s", limit, how)
 
 
-def _rate(used: Used) -> float:
-    """Answers a second in the last SILENT_S."""
+def _turns(used: Used) -> list[float]:
+    """What each answer in the last SILENT_S took (s)."""
     begin_ns = used.answers[-1] - int(SILENT_S * 1e9)
-    return sum(at_ns > begin_ns for at_ns in used.answers) / SILENT_S
+    return [(at - before) / 1e9 for before, at in pairwise(used.answers) if at > begin_ns]

@@ -30,6 +30,7 @@ KINDS: Mapping[str, ModbusClientMixin.DATATYPE] = {
     "f64": ModbusClientMixin.DATATYPE.FLOAT64,
     "text": ModbusClientMixin.DATATYPE.STRING,
 }
+Gaps = Literal["zero", "refuse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,16 @@ def encoded(row: Row, words: Literal["big", "little"]) -> list[int]:
 
 
 def strict(
-    unit: int, rows: Iterable[Row], words: Literal["big", "little"], limit: int = 125
+    unit: int,
+    rows: Iterable[Row],
+    words: Literal["big", "little"],
+    limit: int = 125,
+    gaps: Gaps = "zero",
 ) -> SimDevice:
-    """A meter with these rows and zeros between them, each function with registers of its own.
+    """A meter with these rows, each function with registers of its own.
 
-    It refuses to give more than `limit` registers at once.
+    Between them are zeros, or nothing that it would give: see `gaps`. Nor does it give more than
+    `limit` registers at once.
     """
     holding: dict[int, int] = {}
     inputs: dict[int, int] = {}
@@ -68,17 +74,18 @@ def strict(
         return ExcCodes.ILLEGAL_VALUE if count > limit else None
 
     bits = [SimData(0, values=False, datatype=DataType.BITS)]
-    blocks = (bits, bits, _blocks(holding), _blocks(inputs))
+    near = 256 if gaps == "zero" else 0
+    blocks = (bits, bits, _blocks(holding, near), _blocks(inputs, near))
     return SimDevice(unit, blocks, action=limited)
 
 
-def _blocks(words: Mapping[int, int]) -> list[SimData]:
-    """Zeros between values up to a page away: what lies further is refused."""
+def _blocks(words: Mapping[int, int], near: int) -> list[SimData]:
+    """Zeros between values that are so near to each other: what lies further is refused."""
     found: list[SimData] = []
     start = end = min(words, default=0)
     block: list[int] = []
     for at in sorted(words or {0: 0}):
-        if at - end > 256:
+        if at - end > near:
             found.append(SimData(start, values=block, datatype=DataType.REGISTERS))
             start, block = at, []
         block = [*block, *[0] * (at - start - len(block)), words.get(at, 0)]
@@ -134,7 +141,7 @@ class Peer:
         self._call(self._server.shutdown)
         self._call(lambda: asyncio.sleep(0))
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(60)
         self._loop.close()
 
     @property

@@ -1,12 +1,13 @@
 import math
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.meters.block import REQUEST_COST, block, plan, runs
+from drivers.meters.block import REQUEST_COST, plan
 from drivers.meters.register_map import Register, RegisterMap, load, parse
 from edge.core import Bad, DataError, Point, Quantity, Reason
 
@@ -125,8 +126,18 @@ def test_a_wrong_length_is_a_data_error(length: int) -> None:
         plan(table([0, 2, 4]))[0].decode(bytes(length))
 
 
-def test_runs_ask_for_nothing_in_between() -> None:
-    found = table([0, 2, 6, 8, 10], limit=4)
-    assert [(one.address, one.count) for one in runs(found, range(5))] == [(0, 4), (6, 4), (10, 2)]
-    assert all(one.dense for one in runs(found, range(5)))
-    assert not block(found, [0, 2]).dense
+def test_what_is_refused_is_left_out_and_nothing_is_read_across_it() -> None:
+    found = table([0, 2, 6, 8, 10, 14])
+
+    def spans(**known: Any) -> list[tuple[int, int]]:
+        return [(one.address, one.end) for one in plan(found, **known)]
+
+    assert spans() == [(0, 16)]
+    assert spans(holes=[(4, 4, 6)]) == [(0, 4), (6, 16)]
+    assert spans(holes=[(3, 4, 6)]) == [(0, 16)]  # of another function
+    assert spans(holes=[(4, 8, 8)]) == [(0, 8), (8, 16)]  # two that cannot be read together
+    assert spans(without=[3]) == [(0, 8), (10, 16)]
+    assert spans(without=[0, 5]) == [(2, 12)]
+    assert spans(without=range(6)) == []
+    assert spans(limit=10) == [(0, 4), (6, 16)]
+    assert spans(limit=1) == [(at, at + 2) for at in (0, 2, 6, 8, 10, 14)]

@@ -3,7 +3,7 @@ import struct
 import pytest
 
 from drivers.meters.register_map import ModbusDevice, Register, RegisterMap
-from edge.core import Bad, BusError, DataError, Point, Polled, Quantity, Reason
+from edge.core import Bad, BusError, DataError, LengthError, Point, Polled, Quantity, Reason
 from tests.drivers.meters.fake import FakeModbus
 
 # two blocks: 0..9 with a hole at 4, and 100..103
@@ -84,7 +84,7 @@ async def test_a_refused_register_is_found_once_and_then_left_alone() -> None:
     device = ModbusDevice(bus, TABLE, 1)
     want = (0.5, 2.5, Bad(Reason.ADDRESS), 8.5, 100.5, 102.5)
     assert await device.read() == want
-    assert bus.log == [FIRST, (0, 2), (2, 2), (6, 2), (8, 2), SECOND]
+    assert bus.log == [FIRST, (0, 4), (6, 4), (6, 2), (8, 2), SECOND]
     bus.log.clear()
     assert await device.read() == want
     assert bus.log == [(0, 4), (8, 2), SECOND]
@@ -100,9 +100,12 @@ async def test_a_refused_hole_costs_no_point() -> None:
     assert bus.log == [(0, 4), (6, 4), SECOND]
 
 
-async def test_a_device_that_refuses_the_length_is_asked_one_by_one() -> None:
+@pytest.mark.parametrize("says", [DataError("no", Reason.ADDRESS), LengthError("no")])
+async def test_a_device_that_refuses_two_points_together_is_asked_for_each(
+    says: DataError,
+) -> None:
     bus = full()
-    bus.errors[SECOND] = DataError("no", Reason.ADDRESS)
+    bus.errors[SECOND] = says
     device = ModbusDevice(bus, TABLE, 1)
     assert await device.read() == VALUES
     bus.log.clear()
@@ -137,7 +140,7 @@ async def test_a_device_that_refuses_all_is_not_taken_apart_each_time_and_may_co
 async def test_silence_in_the_middle_of_taking_apart_is_silence() -> None:
     bus = full()
     del bus.words[6]
-    bus.errors[2, 2] = BusError("no answer")
+    bus.errors[8, 2] = BusError("no answer")
     device = ModbusDevice(bus, TABLE, 1)
     with pytest.raises(BusError):
         await device.read()

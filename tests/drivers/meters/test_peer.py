@@ -1,13 +1,15 @@
 """Every register table against pymodbus's simulator: what it has packed is what we read.
 
 All meters are at one server, each a unit: it keeps the functions apart, and refuses what is more
-than the meter's own limit. Once its registers are made from our tables, once from the collection
-of facts, so that a wrong row of ours does not prove itself.
+than the meter's own limit. Each is there twice: once with zeros between its values, once with
+nothing there, which makes it refuse every request across a gap. Once its registers are made from
+our tables, once from the collection of facts, so that a wrong row of ours does not prove itself.
 """
 
 import struct
 import tomllib
 from collections.abc import Iterator
+from itertools import product
 from typing import Any, Literal
 
 import pytest
@@ -23,10 +25,12 @@ from drivers.meters.table import HERE
 from edge.core import ModbusBus
 from tests.drivers.meters.facts import FACTS, FILES, TYPES, WORDS, facts
 from tests.drivers.meters.ptypair import PtyPair
-from tests.drivers.meters.pymodbus_peer import Peer, Row, strict
+from tests.drivers.meters.pymodbus_peer import Gaps, Peer, Row, strict
 
 NAMES = sorted(path.stem for path in HERE.glob("*.toml"))
-UNITS = {name: unit for unit, name in enumerate(NAMES, 1)}
+GAPS: tuple[Gaps, ...] = ("zero", "refuse")
+KINDS = list(product(NAMES, GAPS))
+UNITS = {kind: unit for unit, kind in enumerate(KINDS, 1)}
 RATIOS = {"pt": 2, "ct": 40}
 SERIAL, TEXT = 20_261_125, "KR0680001A0PJ"
 Held = dict[tuple[int, int], float]  # (function, address) -> value in our unit
@@ -40,7 +44,7 @@ def raw(place: int, type_: str, scale: float, low: float, high: float) -> float:
     return round(value / scale)
 
 
-def of_table(name: str) -> tuple[SimDevice, Held]:
+def of_table(name: str, gaps: Gaps) -> tuple[SimDevice, Held]:
     """A meter as its file tells it, read with nothing of ours, and what it holds."""
     doc: dict[str, Any] = tomllib.loads((HERE / f"{name}.toml").read_text("utf-8"))
     rows, held = [], {}
@@ -59,10 +63,11 @@ def of_table(name: str) -> tuple[SimDevice, Held]:
         number_ = TEXT.ljust(2 * who["length"], "\0") if who["type"] == "text" else SERIAL
         function = who.get("function", doc["function"])
         rows.append(Row(who["address"], who["type"], function, number_))
-    return strict(UNITS[name], rows, doc["words"], doc["max_registers"]), held
+    unit = UNITS[name, gaps]
+    return strict(unit, rows, doc["words"], doc["max_registers"], gaps), held
 
 
-def of_facts(name: str) -> tuple[SimDevice, Held]:
+def of_facts(name: str, gaps: Gaps) -> tuple[SimDevice, Held]:
     """A meter as the facts tell it, and what it holds; values that suit our ranges."""
     doc, ours = facts(name), {r.address: r for r in load(name).registers}
     rows, held = [], {}
@@ -88,10 +93,11 @@ def of_facts(name: str) -> tuple[SimDevice, Held]:
             rows.append(Row(row["address"], "u16", 3, RATIOS[row["quantity"][:2]]))
         elif row["quantity"] == "serial_number":
             rows.append(Row(row["address"], "u32", 3, SERIAL))
-    return strict(UNITS[name], rows, words, doc["modbus"]["max_registers_per_request"]), held
+    limit = doc["modbus"]["max_registers_per_request"]
+    return strict(UNITS[name, gaps], rows, words, limit, gaps), held
 
 
-METERS = {name: of_table(name) for name in NAMES}
+METERS = {kind: of_table(*kind) for kind in KINDS}
 
 
 @pytest.fixture(scope="module")
@@ -114,19 +120,21 @@ def line() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def others() -> Iterator[tuple[int, dict[str, Held]]]:
+def others() -> Iterator[tuple[int, dict[tuple[str, Gaps], Held]]]:
     if not FACTS.is_dir():
         pytest.skip("the collection of facts is not beside this checkout")
-    meters = {name: of_facts(name) for name in NAMES}
+    meters = {kind: of_facts(*kind) for kind in KINDS}
     devices = [meter for meter, _ in meters.values()]
     with Peer(lambda: ModbusTcpServer(devices, address=("127.0.0.1", 0))) as peer:
-        yield peer.port, {name: held for name, (_, held) in meters.items()}
+        yield peer.port, {kind: held for kind, (_, held) in meters.items()}
 
 
-async def read(bus: ModbusBus, name: str) -> tuple[Held, ModbusDevice]:
-    meter = ModbusDevice(bus, load(name), UNITS[name])
+async def read(bus: ModbusBus, name: str, gaps: Gaps) -> tuple[Held, ModbusDevice]:
+    """What it tells, and tells again when it is known where its gaps are."""
+    meter = ModbusDevice(bus, load(name), UNITS[name, gaps])
     await meter.open()
     table, found = meter.map, await meter.read()
+    assert await meter.read() == found
     places = ((table.asks(register), register.address) for register in table.registers)
     return dict(zip(places, found, strict=True)), meter  # type: ignore[arg-type]
 
@@ -143,34 +151,34 @@ def test_every_meter_of_the_collection_has_a_table_and_every_table_is_tried() ->
         assert meters - set(FILES.values()) == {"sunspec-meter-int", "sunspec-meter-float"}
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_every_point_from_pymodbus_over_tcp(endpoint: int, name: str) -> None:
-    bus = ModbusTcp("127.0.0.1", endpoint)
-    found, meter = await read(bus, name)
+@pytest.mark.parametrize(("name", "gaps"), KINDS)
+async def test_every_point_from_pymodbus_over_tcp(endpoint: int, name: str, gaps: Gaps) -> None:
+    bus = ModbusTcp("127.0.0.1", endpoint, timeout_s=20.0)
+    found, meter = await read(bus, name, gaps)
     bus.close()
-    assert found == pytest.approx(METERS[name][1], rel=1e-9)
+    assert found == pytest.approx(METERS[name, gaps][1], rel=1e-9)
     assert meter.identity == serial(meter)
     assert not meter.health
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_every_point_from_pymodbus_on_a_line(line: str, name: str) -> None:
-    bus = ModbusRtu(SerialPort(line, 115_200))
-    found, meter = await read(bus, name)
+@pytest.mark.parametrize(("name", "gaps"), KINDS)
+async def test_every_point_from_pymodbus_on_a_line(line: str, name: str, gaps: Gaps) -> None:
+    bus = ModbusRtu(SerialPort(line, 115_200), timeout_s=5.0)
+    found, meter = await read(bus, name, gaps)
     bus.close()
-    assert found == pytest.approx(METERS[name][1], rel=1e-9)
+    assert found == pytest.approx(METERS[name, gaps][1], rel=1e-9)
     assert meter.identity == serial(meter)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "gaps"), KINDS)
 async def test_every_point_of_the_collected_facts(
-    others: tuple[int, dict[str, Held]], name: str
+    others: tuple[int, dict[tuple[str, Gaps], Held]], name: str, gaps: Gaps
 ) -> None:
     port, held = others
-    bus = ModbusTcp("127.0.0.1", port)
-    found, _ = await read(bus, name)
+    bus = ModbusTcp("127.0.0.1", port, timeout_s=20.0)
+    found, _ = await read(bus, name, gaps)
     bus.close()
-    assert {at: found[at] for at in held[name]} == pytest.approx(held[name], rel=1e-9)
+    assert {at: found[at] for at in held[name, gaps]} == pytest.approx(held[name, gaps], rel=1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,8 +2,9 @@
 
 import pytest
 
+import drivers
 from drivers.meters import table as reader
-from drivers.meters.register_map import load
+from drivers.meters.register_map import ModbusDevice, load
 from drivers.meters.registers import ENERGIES
 from edge.core import Kind, Quantity
 from tests.drivers.meters.facts import CORRECTED, FILES, TYPES, WORDS, facts
@@ -60,3 +61,17 @@ def test_a_table_agrees_with_the_collected_facts(name: str) -> None:
         assert table.identity is not None
         assert {table.identity.address} == own
     assert set(FILES) == set(NAMES)
+
+
+async def test_a_little_above_its_rating_a_value_still_counts() -> None:
+    amps, watts = divmod(105_000, 1 << 16), divmod(284_760, 1 << 16)
+    words = [2712, *amps[::-1], *watts[::-1], 0, 0, 500, 100, 0]  # all ten of a PZEM-004T
+
+    class Wire:
+        async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
+            return b"".join(word.to_bytes(2) for word in words[address : address + count])
+
+    device = drivers.build("pzem004t", Wire(), {"unit": 1})
+    assert isinstance(device, ModbusDevice)
+    found = dict(zip([p.key for p in device.points], await device.read(), strict=True))
+    assert (found["voltage_l1"], found["current_l1"], found["power"]) == (271.2, 105.0, 28_476.0)

@@ -125,6 +125,8 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("high = 1e9", 'times = ["ct"]\nhigh = 1e9', 14, "points.energy: times"),
         ("high = 1e9", "high = 1e", 14, "this is not TOML"),
         ('"total"', '"total', 15, "this is not TOML"),
+        ("function = 3", 'function = 3\nline = "9601 8N1"', 5, "line must be how"),
+        ("function = 3", 'function = 3\nline = "9600 7E1"', 5, "line must be how"),
     ],
 )
 def test_a_mistake_names_the_line(old: str, new: str, line: int, key: str) -> None:

@@ -1,18 +1,20 @@
 """Every point of the shipped tables over real ports, from our simulator; `test_peer` has others."""
 
 import struct
+from typing import Literal
 
 import pytest
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.buses.modbus import ModbusRtu, ModbusTcp
-from drivers.buses.serial_port import SerialPort
 from drivers.meters.register_map import ModbusDevice, RegisterMap, load
 from drivers.meters.table import HERE
 from drivers.sim.meter import Load, MeterLine, MeterTcp, Slave
+from drivers.sim.meter_line import WHOLE_S
 from edge.core import Bad, ModbusBus, Reason
 from tests.drivers.meters.pymodbus_peer import Peer
+from tests.drivers.waiting import waiting
 
 NAMES = sorted(path.stem for path in HERE.glob("*.toml"))
 
@@ -47,20 +49,23 @@ async def check(bus: ModbusBus, table: RegisterMap, unit: int, held: dict[str, f
 async def test_every_point_from_our_simulator_on_a_line(name: str) -> None:
     table = load(name)
     held = numbers(table)
-    line = MeterLine({7: Slave(name, held)}, baud=38_400).start()
-    bus = ModbusRtu(SerialPort(line.path, 38_400))
+    line = MeterLine({7: Slave(name, held)}, baud=38_400, step_s=WHOLE_S).start()
+    bus = ModbusRtu(waiting(line)(line.path, 38_400))
     await check(bus, table, 7, held)
     bus.close()
     line.stop()
     assert (line.damaged, line.early, line.collisions) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("gaps", ["zero", "refuse"])
 @pytest.mark.parametrize("name", NAMES)
-async def test_every_point_from_our_simulator_over_tcp(name: str) -> None:
+async def test_every_point_from_our_simulator_over_tcp(
+    name: str, gaps: Literal["zero", "refuse"]
+) -> None:
     table = load(name)
     held = numbers(table)
-    server = MeterTcp({1: Slave(name, {}), 7: Slave(name, held)}).start()
-    bus = ModbusTcp(server.host, server.port)
+    server = MeterTcp({1: Slave(name, {}), 7: Slave(name, held, gaps=gaps)}).start()
+    bus = ModbusTcp(server.host, server.port, timeout_s=20.0)
     await check(bus, table, 7, held)
     bus.close()
     server.stop()
@@ -79,7 +84,7 @@ async def test_pymodbus_refusing_registers_between_points_costs_no_point() -> No
         return ModbusTcpServer(SimDevice(1, blocks), address=("127.0.0.1", 0))
 
     with Peer(make) as peer:
-        bus = ModbusTcp("127.0.0.1", peer.port)
+        bus = ModbusTcp("127.0.0.1", peer.port, timeout_s=20.0)
         meter = ModbusDevice(bus, table, 1)
         want = tuple(
             Bad(Reason.ADDRESS) if "demand" in key else as_float32(value)
@@ -103,7 +108,7 @@ async def test_what_the_simulated_load_tells_fits_together() -> None:
     now_s = [0.0]
     load_630 = Load(3, amps=lambda t: (5.0, -2.0, 0.5 + t / 3600), clock=lambda: now_s[0])
     server = MeterTcp({1: Slave("sdm630", load_630.values)}).start()
-    bus = ModbusTcp(server.host, server.port)
+    bus = ModbusTcp(server.host, server.port, timeout_s=20.0)
     meter = ModbusDevice(bus, load("sdm630"), 1)
     await meter.read()
     now_s[0] = 3600.0
