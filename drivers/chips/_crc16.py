@@ -5,36 +5,34 @@ Source: catalogue of parametrised CRC algorithms (reveng); check values are of b
 
 from typing import Final
 
-
-def _table(poly: int) -> tuple[int, ...]:
-    rows = []
-    for row in range(256):
-        for _ in range(8):
-            row = row >> 1 ^ poly if row & 1 else row >> 1
-        rows.append(row)
-    return tuple(rows)
+from edge.core import crc16_modbus
 
 
-_ARC: Final = _table(0xA001)
-_CCITT: Final = _table(0x8408)
+def _row(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ 0x8408 if byte & 1 else byte >> 1
+    return byte
 
 
-def _run(table: tuple[int, ...], crc: int, data: bytes) -> int:
+_CCITT: Final = tuple(_row(byte) for byte in range(256))
+
+
+def _ccitt(crc: int, data: bytes) -> int:
     for byte in data:
-        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
+        crc = crc >> 8 ^ _CCITT[(crc ^ byte) & 0xFF]
     return crc
 
 
 def arc(data: bytes) -> int:
     """CRC-16/ARC, check value 0xBB3D."""
-    return _run(_ARC, 0, data)
+    return crc16_modbus(data, 0)
 
 
 def x25(data: bytes) -> int:
     """CRC-16/X-25 (also IBM-SDLC), check value 0x906E."""
-    return _run(_CCITT, 0xFFFF, data) ^ 0xFFFF
+    return _ccitt(0xFFFF, data) ^ 0xFFFF
 
 
 def kermit(data: bytes) -> int:
     """CRC-16/Kermit, check value 0x2189."""
-    return _run(_CCITT, 0, data)
+    return _ccitt(0, data)

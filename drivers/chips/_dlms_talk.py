@@ -36,12 +36,13 @@ class Talk:
     async def connect(self, password: str) -> None:
         """SNRM and AARQ. Raises BusError on silence, DataError when it does not let us in."""
         self._sent, self._heard, self._room = 0, 0, hdlc.ROOM
-        self._open = True
+        self._open = False
         snrm = Frame(self.server, self.client, hdlc.SNRM)
         try:
             frame = await self._say(snrm, _unnumbered)
         except DataError:  # it does no harm twice
             frame = await self._say(snrm, _unnumbered)
+        self._open = True
         if frame.control | hdlc.FINAL != hdlc.UA:
             raise DataError("the meter refuses to be connected", Reason.BUSY)
         self._room = hdlc.room(frame.information)

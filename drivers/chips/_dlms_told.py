@@ -8,7 +8,8 @@ from typing import Final
 
 from drivers.chips import _cosem as cosem
 from drivers.chips._cosem import SCALER_UNIT, Attribute
-from drivers.chips._obis import Meaning, Obis, Reading, meaning, points, samples
+from drivers.chips._obis import Obis
+from drivers.chips._obis_values import Meaning, Reading, meaning, points, samples
 from edge.core import Bad, Reason, Sample
 
 NAMES: Final = (Obis(0, 0, 96, 1, 0), Obis(0, 0, 42, 0, 0))  # of the maker; logical device name
@@ -94,6 +95,13 @@ class Told:
         left = {CODES[obis].key for obis in self.plan if obis not in self._complete()}
         self.spoilt |= {key: reason for key in left if key not in self.spoilt}
         self._waiting = []
+
+    def postpone(self) -> None:
+        """The time is over: what was not asked for comes first the next time, or nearly so."""
+        done = [obis for obis in self.plan if obis in self._complete()]
+        left = [obis for obis in self.plan if obis not in done]
+        self.stop(Reason.BUSY)
+        self.plan = done[:1] + left + done[1:]
 
     def samples(self, asked_only: bool = False) -> dict[str, Sample]:
         """One sample per point, or only of what was asked for."""

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from drivers.chips._crc16 import x25
+from drivers.chips._stream import only
 from edge.core import Cut, DataError
 
 FLAG, FORMAT, SEGMENTED = 0x7E, 0xA0, 0x08
@@ -124,21 +125,14 @@ def answer(client: bytes, server: bytes, fits: Callable[[Frame], bool]) -> Cut:
     The others are echoes of our own words, frames of other meters, and repetitions.
     """
 
-    def mine(data: bytes) -> tuple[bytes | None, int]:
-        done = 0
-        while True:
-            found, used = find(data[done:])
-            done += used
-            if found is None:
-                return None, done
-            try:
-                frame = decode(found)
-            except DataError:
-                return found, done
-            if (frame.target, frame.source) == (client, server) and fits(frame):
-                return found, done
+    def mine(found: bytes) -> bool:
+        try:
+            frame = decode(found)
+        except DataError:
+            return True
+        return (frame.target, frame.source) == (client, server) and fits(frame)
 
-    return mine
+    return only(find, mine)
 
 
 def client_address(number: int) -> bytes:

@@ -6,6 +6,7 @@ them.
 
 from typing import Final
 
+from drivers.chips._stream import only
 from edge.core import Cut, DataError
 
 ACK: Final = b"\xe5"
@@ -61,16 +62,7 @@ def ack(data: bytes) -> tuple[bytes | None, int]:
 
 def answer_of(address: int) -> Cut:
     """A cut that finds the telegram of this meter, or a damaged one; those of others it skips."""
-
-    def mine(data: bytes) -> tuple[bytes | None, int]:
-        done = 0
-        while True:
-            found, used = _cut(data[done:])
-            done += used
-            if found is None or _belongs(found, address):
-                return found, done
-
-    return mine
+    return only(_cut, lambda found: _belongs(found, address))
 
 
 def _cut(data: bytes) -> tuple[bytes | None, int]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final
 
-from drivers.chips._stream import begun
+from drivers.chips._stream import sized
 from edge.core import (
     Bad,
     BusError,
@@ -82,24 +82,8 @@ class Layout:
         return START + (self.size - 4).to_bytes(2)
 
     def cut(self, data: bytes) -> tuple[bytes | None, int]:
-        """Find the next frame: (frame or None, bytes that are done with).
-
-        A frame with a wrong sum is given too, so that the damage is seen, unless another begins
-        inside it: then the first was only half. Leaves less than a frame to wait.
-        """
-        start = data.find(self.head)
-        if start < 0:
-            return None, len(data) - begun(data, self.head)
-        if len(data) - start < self.size:
-            return None, start
-        frame = data[start : start + self.size]
-        if not _sum_is_right(frame):
-            inner = frame.find(self.head, 1)
-            if inner < 0 and (some := begun(frame, self.head)):
-                inner = self.size - some
-            if inner > 0:
-                return None, start + inner
-        return frame, start + self.size
+        """Find the next frame: (frame or None, bytes that are done with)."""
+        return sized(self.head, self.size, _sum_is_right)(data)
 
     def error(self, frame: bytes) -> int:
         """The error code of a whole frame, 0 where there is none."""

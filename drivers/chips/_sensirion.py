@@ -75,16 +75,20 @@ def whole(frame: bytes, count: int) -> bytes:
 
 
 def samples(
-    points: Sequence[Point], formulas: Sequence[Callable[[bytes], float]], frame: bytes
+    points: Sequence[Point], formulas: Sequence[Callable[[bytes], float | None]], frame: bytes
 ) -> tuple[Sample, ...]:
-    """One word a point, each by its own formula. A damaged word spoils its own point only.
+    """One word a point, each by its own formula, which gives None for "not known yet".
 
-    Raises DataError for another length.
+    A damaged word spoils its own point only. Raises DataError for another length.
     """
     return tuple(
-        Bad(Reason.CRC) if word is None else within(point, formula(word))
+        Bad(Reason.CRC) if word is None else _told(point, formula(word))
         for point, formula, word in zip(points, formulas, words(frame, len(points)), strict=True)
     )
+
+
+def _told(point: Point, value: float | None) -> Sample:
+    return Bad(Reason.WARMUP) if value is None else within(point, value)
 
 
 def within(point: Point, value: float) -> Sample:

@@ -19,6 +19,7 @@ GAS: Final = ("voc_index", "nox_index")
 # counts in one unit
 SCALES: Final = {**dict.fromkeys(MASS, 10), "humidity": 100, "temperature": 200, "co2": 1,
                  **dict.fromkeys(GAS, 10)}  # fmt: skip
+NEVER_ZERO: Final = frozenset({*GAS, "co2"})
 SIGNED: Final = frozenset({*AIR, *GAS})
 UNKNOWN: Final = {False: 0xFFFF, True: 0x7FFF}  # signed?
 
@@ -51,7 +52,7 @@ def _sample(point: Point, word: bytes | None, unknown: Reason) -> Sample:
     count = int.from_bytes(word, signed=signed)
     if count == UNKNOWN[signed]:
         return Bad(unknown)
-    if count == 0 and point.key in GAS:  # no index yet: its algorithm learns for 45 s
+    if count == 0 and point.key in NEVER_ZERO:  # no index yet: its algorithm learns for 45 s
         return Bad(Reason.WARMUP)
     return within(point, count / SCALES[point.key])
 
@@ -71,12 +72,14 @@ class AirModule(ParticleModule):
 
     def kept(self) -> bytes:
         """The state of its VOC algorithm; b"" before it is worth keeping."""
-        worthy = self._skilled or self._fresh >= LEARNT_READS
-        return pack(self._identity, self._state) if worthy and self._state else b""
+        return pack(self._identity, self._state) if self._is_learnt() and self._state else b""
 
     def restore(self, kept: bytes, age_s: float) -> None:
         """Take back what `kept` gave `age_s` seconds ago; ignored when it is too old."""
         self._given = kept if is_young(age_s) else b""
+
+    def _is_learnt(self) -> bool:
+        return self._skilled or self._fresh >= LEARNT_READS
 
     def _named_first(self) -> bool:
         return bool(self._given)

@@ -11,8 +11,18 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final
 
 from drivers.chips._sensirion import serial_number
-from drivers.chips._sensirion_profile import CLEAR, STATUS, Profile, is_ready, judged, status
-from edge.core import Bad, BusError, Condition, I2cBus, Reason, Sample
+from drivers.chips._sensirion_profile import (
+    CLEAR,
+    STATUS,
+    ZERO_READS,
+    Profile,
+    Silence,
+    awake,
+    is_ready,
+    judged,
+    status,
+)
+from edge.core import Bad, BusError, Condition, DataError, I2cBus, Reason, Sample
 
 SETTLE_READS: Final = 30  # all need up to 30 s at low concentrations, and bring a value a second
 STATUS_EVERY: Final = 10  # samples; a fan does not break more often than that
@@ -37,8 +47,10 @@ class Module:
     _identity: str = field(default="", init=False, repr=False)
     _running: bool = field(default=False, init=False, repr=False)
     _fresh: int = field(default=0, init=False, repr=False)  # samples since the start
+    _silence: Silence = field(default_factory=Silence, init=False, repr=False)
     _status: int = field(default=0, init=False, repr=False)
     _status_due: bool = field(default=True, init=False, repr=False)
+    _status_known: bool = field(default=False, init=False, repr=False)  # since it was opened
     _unset: bool = field(default=False, init=False, repr=False)  # it did not take its settings
 
     async def open(self) -> None:
@@ -55,9 +67,9 @@ class Module:
             # it refuses a start while it measures; if it is that, it answers this
             await self._ready()
         else:
-            self._fresh, self._unset = 0, not all(taken)
+            self._fresh, self._silence, self._unset = 0, Silence(), not all(taken)
             self._began()
-        self._status_due = True
+        self._status_due, self._status_known = True, False
         self._running = True
         if not named:
             await self._name()  # after the start, so that it measures in step with the polls
@@ -99,7 +111,7 @@ class Module:
             found[Condition.SETTINGS] = "it did not take its settings and measures without them"
         if self._running and self._fresh <= self._settles_after():
             found[Condition.WARMUP] = "it was started and has not settled yet"
-        return found
+        return {**found, **self._doing()}
 
     # --- what a module may do in its own way ---------------------------------------------------
 
@@ -130,11 +142,16 @@ class Module:
     async def _learn(self) -> None:
         """After each fresh sample."""
 
+    def _doing(self) -> Mapping[Condition, str]:
+        """What goes on in it of which its status register does not speak."""
+        return {}
+
     # --- one reading ---------------------------------------------------------------------------
 
     async def _read(self) -> tuple[Sample, ...]:
         profile = self.profile
         if not await self._has_news():
+            self._silence.reads += 1
             if self._fresh:
                 await self._ask_status()  # its fan may be cleaning itself
             nothing = Bad(Reason.STALE if self._fresh else Reason.WARMUP)
@@ -146,11 +163,14 @@ class Module:
             await self._ask(profile.read, profile.read_bytes),
             Reason.STALE if settled else Reason.WARMUP,
         )
+        if self._fresh < max(self._settles_after(), ZERO_READS):
+            samples = awake(profile.points, profile.settling, samples)
         self._fresh += 1
+        self._silence.broken()
         await self._learn()
         told = judged(profile, samples, self._status, settled)
         # a part that gives nothing any more may have said why
-        self._status_due = Bad(Reason.STALE) in told
+        self._status_due |= Bad(Reason.STALE) in told
         return told
 
     async def _name(self) -> None:
@@ -167,10 +187,22 @@ class Module:
         return is_ready(self.profile, await self._ask(self.profile.ready, 3, wait_s))
 
     async def _ask_status(self) -> None:
+        """What it says of itself. A damaged answer costs no values, and is asked for again.
+
+        Raises DataError for one all the same while nothing is known: they may be worth nothing.
+        """
+        self._status_due = False
         if not self.profile.flags:
             return
         with suppress(BusError):  # an SPS30 with firmware before 2.2 has no such register
-            self._status = status(await self._ask(STATUS, 6))
+            try:
+                self._status = status(await self._ask(STATUS, 6))
+            except DataError:
+                self._status_due = True
+                if not self._status_known:
+                    raise
+                return
+            self._status_known = True
             if any(self._status >> flag.bit & 1 for flag in self.profile.flags):
                 # so that the next answer speaks of what comes, not of what was
                 await self._say(CLEAR, self.profile.wait_s)

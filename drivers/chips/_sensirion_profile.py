@@ -14,7 +14,11 @@ STOP: Final = b"\x01\x04"
 READY: Final = b"\x02\x02"
 STATUS: Final = b"\xd2\x06"
 CLEAR: Final = b"\xd2\x10"  # the fan's error bit stays set until it is cleared
+CLEAN: Final = b"\x56\x07"  # the fan blows itself free
 SERIAL: Final = Serial(b"\xd0\x33", 16, 0.05, text)
+ZERO_READS: Final = 5  # however soon a module counts as settled: at first zeros are no clean air
+QUIET_READS: Final = 2  # more than usual
+SAID_CLEANING: Final = "nothing new: its fan may be cleaning itself, for ten seconds of each week"
 
 
 Decode = Callable[[bytes, Reason], tuple[Sample, ...]]
@@ -55,6 +59,25 @@ class Profile:
     asks: frozenset[bytes] = frozenset()  # further commands, which have an answer
 
 
+@dataclass(slots=True)
+class Silence:
+    """How many reads in a row brought nothing new, and how many do so between two samples.
+
+    Who polls faster than the module measures has some always, and more is what tells.
+    """
+
+    reads: int = 0
+    usual: int = 0
+
+    def broken(self) -> None:
+        """There was a sample."""
+        self.usual, self.reads = self.reads, 0
+
+    @property
+    def is_long(self) -> bool:
+        return self.reads > self.usual + QUIET_READS
+
+
 def is_ready(profile: Profile, frame: bytes) -> bool:
     """The answer to the question for news. Raises DataError when it is damaged."""
     return bool(int.from_bytes(whole(frame, 1)) & profile.ready_mask)
@@ -63,6 +86,23 @@ def is_ready(profile: Profile, frame: bytes) -> bool:
 def status(frame: bytes) -> int:
     """The 32 bits of the status register. Raises DataError when they are damaged."""
     return int.from_bytes(whole(frame, 2))
+
+
+def awake(
+    points: Sequence[Point], keys: frozenset[str], samples: Sequence[Sample]
+) -> tuple[Sample, ...]:
+    """Samples, of which those of `keys` are bad:warmup when all their numbers are zero.
+
+    So a module sends them that has not seen any air yet.
+    """
+    seen = [s for p, s in zip(points, samples, strict=True) if p.key in keys]
+    numbers = [sample for sample in seen if not isinstance(sample, Bad)]
+    if any(numbers) or not numbers:
+        return tuple(samples)
+    return tuple(
+        Bad(Reason.WARMUP) if p.key in keys and not isinstance(s, Bad) else s
+        for p, s in zip(points, samples, strict=True)
+    )
 
 
 def judged(
@@ -98,7 +138,7 @@ def explain(profile: Profile, frames: Sequence[bytes]) -> dict[str, Sample]:
     """
 
     def answers(command: bytes) -> bool | None:
-        if command in (profile.stop, CLEAR, *profile.start) or (
+        if command in (profile.stop, CLEAR, CLEAN, *profile.start) or (
             len(command) > 2 and command[:2] in profile.writes
         ):
             return False

@@ -14,7 +14,8 @@ from functools import reduce
 from operator import xor
 from typing import Final, NamedTuple
 
-from drivers.chips._obis import Obis, Reading, parse
+from drivers.chips._obis import Obis, parse
+from drivers.chips._obis_values import Reading
 from edge.core import DataError
 
 STX, ETX, SOH, ACK = b"\x02", b"\x03", b"\x01", b"\x06"

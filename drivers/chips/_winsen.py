@@ -5,10 +5,11 @@ A command is 0xff, 0x01, its code, five bytes and the sum; an answer is 0xff, th
 command, six bytes and the sum.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
-from drivers.chips._stream import begun
-from edge.core import Cut, DataError
+from drivers.chips._stream import sized
+from edge.core import Condition, Cut, DataError
 
 SIZE: Final = 9
 COMMAND: Final = b"\xff\x01"
@@ -41,25 +42,12 @@ def answer(frame: bytes, code: int) -> bytes:
 
 
 def cut(code: int) -> Cut:
-    """Finds the answers to one command among whatever else comes.
+    """Finds the answers to one command among whatever else comes."""
+    return sized(bytes((0xFF, code)), SIZE, is_whole)
 
-    One with a wrong sum is given too, so that the damage is seen, unless another begins inside it.
-    """
-    head = bytes((0xFF, code))
 
-    def found(data: bytes) -> tuple[bytes | None, int]:
-        start = data.find(head)
-        if start < 0:
-            return None, len(data) - begun(data, head)
-        if len(data) - start < SIZE:
-            return None, start
-        frame = data[start : start + SIZE]
-        if not is_whole(frame):
-            inner = frame.find(head, 1)
-            if inner < 0 and (some := begun(frame, head)):
-                inner = SIZE - some
-            if inner > 0:
-                return None, start + inner
-        return frame, start + SIZE
-
-    return found
+def warming(reads: int, settle_reads: int) -> Mapping[Condition, str]:
+    """What there is to say of a sensor that says nothing of itself: whether it warms up."""
+    if reads > settle_reads:
+        return {}
+    return {Condition.WARMUP: "it was started and has not settled yet"}

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
+from drivers.chips._line import contact
 from edge.core import Bias, ConfigError, Contact, Edge, LineSpec
 
 LONGEST_MS: Final = 999
@@ -42,8 +43,7 @@ class PlainContact:
 
     def contact(self, source: str, edge: Edge) -> Contact:
         """What an edge means: `on` as above; `initial` is how it was found, not a change."""
-        on = edge.high is (self.active == "high")
-        return Contact(source, on, edge.mono_ns, edge.lost, edge.seqno == 0)
+        return contact(source, edge, self.active)
 
 
 DRIVER: Final = PlainContact

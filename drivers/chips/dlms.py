@@ -10,7 +10,8 @@ to begin with HDLC. 9600 8N1 is usual, some meters have 2400 or 19200.
 
 Each reading is a conversation of its own, from SNRM to DISC, and asks who the meter is before it
 trusts what it knows of it: a register is a number, and its exponent and unit are asked for once.
-What the meter does not have is asked for once, and again when it is opened.
+What the meter does not have is asked for once, and again when it is opened. What a slow one has not
+told in time is bad:busy, and asked for first the next time.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from drivers.chips._dlms_talk import Talk
 from drivers.chips._dlms_told import CODES, ERRORS, NAMES, POINTS, Told
 from edge.core import BusError, Condition, ConfigError, DataError, Point, Reason, Sample, SerialBus
 
-LONGEST_S: Final = 60.0  # of one reading; the line has other meters
+TIMEOUTS: Final = 10  # the longest reading; the line has other meters
 LONGEST: Final = 4096  # bytes of an answer in a recording
 
 
@@ -68,18 +69,22 @@ class Dlms:
 
     async def read(self) -> tuple[Sample, ...]:
         """All points. Raises BusError when nobody is there, DataError when nothing was usable."""
+        self._told.begin()
+        longest_s = TIMEOUTS * self.timeout_s
         try:
-            async with asyncio.timeout(LONGEST_S):
+            async with asyncio.timeout(longest_s):
                 await self._talk.connect(self.password)
                 await self._recognise()
                 await self._values()
-                found = self._told.samples()
                 if not self._told.broken:
                     await self._look_after()
         except TimeoutError as late:
-            raise BusError(f"one reading took more than {LONGEST_S:g} s") from late
+            if not self._told.values:
+                raise BusError(f"no value within {longest_s:g} s") from late
+            self._told.postpone()
         finally:
             await self._talk.disconnect()
+        found = self._told.samples()
         return tuple(found[point.key] for point in self.points)
 
     async def close(self) -> None:
@@ -113,7 +118,6 @@ class Dlms:
         """Ask for every code; a silence ends it, with what there is. Raises what came first."""
         told = self._told
         error: BusError | DataError | None = None
-        told.begin()
         while (obis := told.next()) is not None:
             try:
                 told.value(obis, await self._talk.get(Attribute(REGISTER, obis, VALUE)))

@@ -10,11 +10,14 @@ tells them).
 minus export, as the meter was set up: it may fall, and is therefore no total.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from drivers.chips import _dlt645 as wire
+from drivers.chips import _dlt645_items as items
 from edge.core import (
     Bad,
     BusError,
@@ -29,6 +32,8 @@ from edge.core import (
 
 # a meter answers within 500 ms; the longest answer takes one second at 2400 bits/s
 ANSWER_S: Final = 2.0
+PROBE_S: Final = 1.0  # a short answer
+LONGEST_S: Final = 20.0  # of one reading; the line has other meters
 FRAMES_AT_MOST: Final = 8  # of one answer; each has up to 200 bytes
 
 
@@ -37,12 +42,13 @@ class Dlt645:
     """One meter. `address` is the 12 digits on its plate; without it, it is alone on the line.
 
     Values are asked for in blocks, as far as the meter has them, and one by one where it refuses.
-    What it does not have is asked for once, and again when it is opened.
+    What it does not have is asked for once, and again when it is opened. What a slow one has not
+    told in time is bad:busy, and asked for first the next time.
     """
 
     line: ClassVar[str] = "2400 8E1"
     every_s: ClassVar[float] = 15.0  # a reading takes seconds
-    points: ClassVar[Sequence[Point]] = wire.POINTS
+    points: ClassVar[Sequence[Point]] = items.POINTS
     bus: SerialBus
     address: str = ""
     identity: str = field(default="", init=False)
@@ -50,6 +56,7 @@ class Dlt645:
     _target: str = field(default=wire.WILDCARD, init=False, repr=False)
     _plan: list[int] = field(init=False, repr=False)
     _status: list[int] = field(init=False, repr=False)
+    _named: bool = field(default=False, init=False, repr=False)  # its number was asked for
 
     def __post_init__(self) -> None:
         if self.address and not (len(self.address) == 12 and _digits(self.address)):
@@ -60,70 +67,93 @@ class Dlt645:
         self._forget()
 
     async def open(self) -> None:
-        """Learn the address of a meter that is alone, and the meter's number."""
+        """Learn the address of a meter that is alone; `read` tells whether it is there at all."""
         self._forget()
-        try:
-            if not self.address:
+        if not self.address:
+            with suppress(BusError, DataError):  # some do not tell it
                 self._target = await self._own_address()
-            self.identity = await self._number()
-        except (BusError, DataError):
-            return  # some meters have neither; whether it is there at all, read will tell
 
     async def read(self) -> tuple[Sample, ...]:
         """All points. Raises BusError when nobody is there, DataError when nothing was usable."""
-        found: dict[str, Sample] = {point.key: Bad(Reason.ADDRESS) for point in self.points}
-        answered = False
+        found: dict[str, Sample] = {}
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                await self._values(found)
+                if Bad(Reason.SILENT) not in found.values():
+                    await self._name()
+                    await self._look_after()
+        except TimeoutError as late:
+            if all(isinstance(sample, Bad) for sample in found.values()):
+                raise BusError(f"no value within {LONGEST_S:g} s") from late
+            self._postpone(found)
+        return tuple(found.get(point.key, Bad(Reason.ADDRESS)) for point in self.points)
+
+    async def _values(self, found: dict[str, Sample]) -> None:
+        """Put all values into `found`. Raises what came first when there is none."""
+        heard = answered = False
         error: BusError | DataError | None = None
         waiting = list(self._plan)
         while waiting:
             di = waiting.pop(0)
-            item = wire.item_of(di)
-            assert item is not None
-            keys = [p.key for p in item.points] if di == item.block else [_key(item, di)]
             try:
-                found |= wire.values(item, di, await self._ask(di))
+                data = await self._ask(di)
+                heard = True
+                found |= items.values(_item(di), di, data)
                 answered = True
             except BusError:
                 if not answered:
                     raise  # it will not answer the rest either: the line belongs to its neighbours
-                waiting.insert(0, di)
-                break
+                found |= {key: Bad(Reason.SILENT) for one in (di, *waiting) for key in _keys(one)}
+                return
             except DataError as damage:
-                error = error or damage
-                found |= {key: Bad(damage.reason) for key in keys}
+                if not heard and damage.reason is Reason.CRC:
+                    raise  # nor here: this may be noise, or another line's settings
+                heard, error = True, error or damage
+                found |= {key: Bad(damage.reason) for key in _keys(di)}
                 if damage.reason is Reason.ADDRESS:
-                    parts = list(item.singles) if di not in item.singles else []
+                    parts = [part for part in _item(di).singles if di not in _item(di).singles]
                     at = self._plan.index(di)
                     self._plan[at : at + 1] = parts
                     waiting[:0] = parts
-        for di in waiting:
-            item = wire.item_of(di)
-            assert item is not None
-            keys = [p.key for p in item.points] if di == item.block else [_key(item, di)]
-            found |= {key: Bad(Reason.SILENT) for key in keys}
         if not answered:
             if not self._plan:  # it refused all: another kind of meter, or one that will be changed
-                self._plan = [item.block for item in wire.ITEMS]
+                self._plan = [item.block for item in items.ITEMS]
             raise error or DataError("the meter has nothing to say", Reason.ADDRESS)
-        if not waiting:
-            await self._look_after()
-        return tuple(found[point.key] for point in self.points)
+
+    def _postpone(self, found: dict[str, Sample]) -> None:
+        """The time is over: what was not asked for comes first the next time, or nearly so."""
+        left = [di for di in self._plan if not found.keys() >= set(_keys(di))]
+        done = [di for di in self._plan if di not in left]
+        self._plan = done[:1] + left + done[1:]
+        found |= {key: Bad(Reason.BUSY) for di in left for key in _keys(di)}
 
     async def close(self) -> None:
         """Nothing to release: the line belongs to all."""
 
     def _forget(self) -> None:
-        self._plan = [item.block for item in wire.ITEMS]
-        self._status = [wire.STATUS_BLOCK]
-        self.identity = ""
+        self._plan = [item.block for item in items.ITEMS]
+        self._status = [items.STATUS_BLOCK]
+        self.identity, self._named = "", False
         self._target = self.address or wire.WILDCARD
+
+    async def _name(self) -> None:
+        """The meter's number; one that is silent about it is not asked again."""
+        if self._named:
+            return
+        self._named = True
+        try:
+            self.identity = await self._number()
+        except BusError:
+            return
+        except DataError as damage:
+            self._named = damage.reason is not Reason.CRC
 
     async def _look_after(self) -> None:
         """The status words; a meter without them is not asked again."""
         words: dict[int, int] = {}
         for di in tuple(self._status):
             try:
-                words |= wire.words_of(di, await self._ask(di))
+                words |= items.words_of(di, await self._ask(di))
             except BusError:
                 self._status = []
                 return
@@ -131,10 +161,10 @@ class Dlt645:
                 if damage.reason is not Reason.ADDRESS:
                     return  # what it said before still stands
                 self._status.remove(di)
-                if di == wire.STATUS_BLOCK:
-                    self._status = list(wire.STATUS_WORDS)
+                if di == items.STATUS_BLOCK:
+                    self._status = list(items.STATUS_WORDS)
                     return  # next time
-        self.health = wire.conditions(words)
+        self.health = items.conditions(words)
 
     async def _ask(self, di: int) -> bytes:
         """The data behind an identifier, of all frames. Raises BusError, DataError."""
@@ -150,16 +180,19 @@ class Dlt645:
             data += said.data[4:-1]
         raise DataError(f"more than {FRAMES_AT_MOST} frames for {di:08x}")
 
-    async def _exchange(self, control: int, data: bytes) -> wire.Frame:
+    async def _exchange(
+        self, control: int, data: bytes, answer_s: float | None = None
+    ) -> wire.Frame:
         request = wire.frame(self._target, control, data)
-        answer = await self.bus.frame(wire.answer_to(request), ANSWER_S, wire.WAKE + request)
+        answer_s = ANSWER_S if answer_s is None else answer_s
+        answer = await self.bus.frame(wire.answer_to(request), answer_s, wire.WAKE + request)
         said = wire.parse(answer)
         if said.control & wire.REFUSED:
             raise wire.refusal(said)
         return said
 
     async def _own_address(self) -> str:
-        said = await self._exchange(wire.READ_ADDRESS, b"")
+        said = await self._exchange(wire.READ_ADDRESS, b"", PROBE_S)
         if len(said.data) != 6 or not _digits(said.address):
             raise DataError(f"{said.data.hex()} is no address")
         return said.address
@@ -167,11 +200,11 @@ class Dlt645:
     async def _number(self) -> str:
         """The number of the meter, or its address where it has none of its own."""
         try:
-            told = await self._ask(wire.NUMBER)
+            told = await self._ask(items.NUMBER)
         except DataError as damage:
             if damage.reason is not Reason.ADDRESS:
                 raise
-            told = await self._ask(wire.ADDRESS)
+            told = await self._ask(items.ADDRESS)
         digits = told[::-1].hex()
         return digits if _digits(digits) else ""
 
@@ -180,8 +213,18 @@ def _digits(text: str) -> bool:
     return text.isascii() and text.isdecimal()
 
 
-def _key(item: wire.Item, di: int) -> str:
-    return item.points[item.singles.index(di)].key
+def _item(di: int) -> items.Item:
+    item = items.item_of(di)
+    assert item is not None, "it is in no plan"
+    return item
+
+
+def _keys(di: int) -> list[str]:
+    """The points that an identifier tells."""
+    item = _item(di)
+    if di == item.block:
+        return [point.key for point in item.points]
+    return [item.points[item.singles.index(di)].key]
 
 
 def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
@@ -203,11 +246,9 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
         if said.control & wire.REFUSED:
             if asked is None:
                 raise wire.refusal(said)  # of what, nobody knows
-            item = wire.item_of(asked)
+            item = items.item_of(asked)
             if item is not None:
-                points = item.points if asked == item.block else ()
-                keys = [p.key for p in points] or [_key(item, asked)]
-                found |= {key: Bad(wire.refusal(said).reason) for key in keys}
+                found |= {key: Bad(wire.refusal(said).reason) for key in _keys(asked)}
             continue
         if code not in (wire.READ, wire.MORE) or len(said.data) < 4:
             continue
@@ -216,9 +257,9 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
         if said.control & wire.FOLLOWS:
             parts[di] = data[: wire.LONGEST * FRAMES_AT_MOST]
             continue
-        item = wire.item_of(di)
+        item = items.item_of(di)
         if item is not None:
-            found |= wire.values(item, di, data)
+            found |= items.values(item, di, data)
     if not useful:
         raise DataError("no frame of a meter", Reason.SILENT)
     return found

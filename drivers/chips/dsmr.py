@@ -20,7 +20,8 @@ from decimal import Decimal
 from typing import ClassVar, Final, NamedTuple
 
 from drivers.chips._crc16 import arc
-from drivers.chips._obis import Obis, Reading, convert, parse, points, samples, serial, within
+from drivers.chips._obis import Obis, parse, serial
+from drivers.chips._obis_values import Reading, convert, points, samples, within
 from drivers.chips._telegram import Entry, amount, checked, cut, entries, number, readings, texts
 from edge.core import Bad, Condition, DataError, Kind, Point, Quantity, Reason, Sample, SerialBus
 

@@ -7,7 +7,9 @@ The dialogue begins at 300 baud and goes on at the meter's own speed, so one rea
 three seconds to a minute: `every_s = 60` or more. Characters have 7 bits and even parity. They
 are sent with the parity bit in them, which a port set to 7E1 drops and makes anew; so a port set
 to 8N1 works too, and then their parity is checked here. What the error register F.F means is the
-maker's; that it is not zero is reported. Password and programming mode are not used.
+maker's; that it is not zero is reported. Power without a unit, which could be W or kW, is
+bad:range; energy without one is in kWh, as on all displays. Password and programming mode are not
+used.
 """
 
 import asyncio
@@ -28,7 +30,8 @@ from drivers.chips._iec62056 import (
     readout,
     sign_on,
 )
-from drivers.chips._obis import LETTERS, Obis, points, samples, serial
+from drivers.chips._obis import LETTERS, Obis, serial
+from drivers.chips._obis_values import points, samples
 from drivers.chips._telegram import ACK, SOH, STX, Entry, coded, readings, seven, texts
 from edge.core import (
     BusError,

@@ -1,7 +1,8 @@
 """Energy meters after IEC 62056-21 mode D: they send their telegram by themselves.
 
 Source: IEC 62056-21:2002, protocol mode D; status byte and codes of the EasyMeter Q3D as in its
-manual (Voltcraft VSM 102, single source); volkszaehler/vzlogger (MeterD0).
+manual (Voltcraft VSM 102, single source); volkszaehler/vzlogger (MeterD0). Power without a unit
+is bad:range, as in `iec62056`.
 
 There is no checksum. A telegram with one line that is none gives nothing, and so does a wrong
 parity, but only where the parity is to be seen: therefore the port is set to 8N1, which for 7 bits
@@ -14,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from drivers.chips._iec62056 import fault
-from drivers.chips._obis import LETTERS, Obis, points, samples, serial
+from drivers.chips._obis import LETTERS, Obis, serial
+from drivers.chips._obis_values import points, samples
 from drivers.chips._telegram import Entry, checked, cut, entries, readings, texts
 from edge.core import Condition, DataError, Point, Reason, Sample, SerialBus
 

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from drivers.chips._line import contact
 from edge.core import Bias, Contact, Edge, LineSpec
 
 
@@ -38,8 +39,7 @@ class Loop:
 
     def contact(self, source: str, edge: Edge) -> Contact:
         """What an edge means: `on` is occupied."""
-        on = edge.high is (self.active == "high")
-        return Contact(source, on, edge.mono_ns, edge.lost, edge.seqno == 0)
+        return contact(source, edge, self.active)
 
 
 DRIVER: Final = Loop

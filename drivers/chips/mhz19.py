@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final, Literal
 
-from drivers.chips._winsen import COMMAND, READ, answer, command, cut, is_whole
+from drivers.chips._winsen import COMMAND, READ, answer, command, cut, is_whole, warming
 from edge.core import (
     Bad,
     BusError,
@@ -34,7 +34,7 @@ SETTLE_READS: Final = 180  # it needs 3 min to heat up
 ZERO_CEL: Final = 40  # of the inner temperature, in counts
 
 POINTS: Final = (
-    Point("co2", Quantity.CARBON_DIOXIDE, low=0, high=10_000),
+    Point("co2", Quantity.CARBON_DIOXIDE, low=250, high=10_000),  # no air on earth has less
     # warmer than the air around it
     Point("inner_temperature", Quantity.TEMPERATURE, low=-30, high=85, resolution=1),
 )
@@ -63,9 +63,7 @@ class Mhz19:
     @property
     def health(self) -> Mapping[Condition, str]:
         """Whether it warms up."""
-        if self._reads > self.settle_reads:
-            return {}
-        return {Condition.WARMUP: "it was started and has not settled yet"}
+        return warming(self._reads, self.settle_reads)
 
     async def open(self) -> None:
         """Begin to count, and say what was configured. Raises BusError when the port is gone."""
@@ -97,15 +95,16 @@ class Mhz19:
 
 
 def decode(frame: bytes) -> tuple[Sample, ...]:
-    """One answer. Raises DataError when it is damaged. One of zeros is bad:warmup."""
+    """One answer. Raises DataError when it is damaged. One of zeros, or 0 ppm, is bad:warmup."""
     held = answer(frame, READ)
     if not any(held):
         return (Bad(Reason.WARMUP),) * len(POINTS)
     values = (float(int.from_bytes(held[:2])), float(held[2] - ZERO_CEL))
-    return tuple(
+    co2, inner = (
         value if point.low <= value <= point.high else Bad(Reason.RANGE)
         for point, value in zip(POINTS, values, strict=True)
     )
+    return co2 if values[0] else Bad(Reason.WARMUP), inner
 
 
 def explain(frames: Sequence[bytes]) -> dict[str, Sample]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
+from drivers.chips._line import contact
 from edge.core import Bias, ConfigError, Contact, Edge, LineSpec
 
 SHORTEST_PULSE_S: Final = 0.030
@@ -47,8 +48,7 @@ class S0:
 
     def contact(self, source: str, edge: Edge) -> Contact:
         """What an edge means: `on`, and not `initial`, is one pulse; off is its end."""
-        on = edge.high is (self.active == "high")
-        return Contact(source, on, edge.mono_ns, edge.lost, edge.seqno == 0)
+        return contact(source, edge, self.active)
 
 
 DRIVER: Final = S0

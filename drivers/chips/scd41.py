@@ -5,7 +5,8 @@ Sensirion/embedded-i2c-scd4x and Sensirion/python-i2c-scd4x; ESPHome scd4x.
 
 While it measures it takes nothing but the questions for news and for values, and the stop. Its
 automatic self-calibration is left as it is, its self-test (10 s, not for a site) is never started,
-and nothing is written to its EEPROM. It has no status register.
+and nothing is written to its EEPROM. It has no status register. No air on earth has less than
+250 ppm of CO2; 0 is what it tells before it knows.
 """
 
 from collections.abc import Sequence
@@ -19,12 +20,13 @@ from drivers.chips._sensirion_profile import Profile
 from drivers.chips._sensirion_profile import explain as explain_with
 from edge.core import BusError, Point, Quantity, Reason, Sample
 
-START: Final = (b"\x21\xb1", b"\x21\xac")  # a sample each 5 s, each 30 s
+START: Final = (b"\x21\xb1", b"\x21\xac")
+PACES_S: Final = (5.0, 30.0)  # a sample each
 ALTITUDE: Final = 0x2427
 
 POINTS: Final = (  # in the order on the wire
-    # what it can tell; it is specified from 400 to 5000
-    Point("co2", Quantity.CARBON_DIOXIDE, low=0, high=40000),
+    # what it can tell; it is specified from 400 to 5000, and may be set wrong by some
+    Point("co2", Quantity.CARBON_DIOXIDE, low=250, high=40000),
     # what it may be stored at; it is specified from -10 to 60
     Point("temperature", Quantity.TEMPERATURE, low=-40, high=70),
     Point("humidity", Quantity.RELATIVE_HUMIDITY, low=0, high=100),
@@ -32,11 +34,15 @@ POINTS: Final = (  # in the order on the wire
 
 
 def decode(frame: bytes, unknown: Reason = Reason.WARMUP) -> tuple[Sample, ...]:
-    """The 9 bytes of measured values. It has no word for what it does not know.
+    """The 9 bytes of measured values. What it does not know is 0 ppm; for others it has no word.
 
     A damaged word spoils its own point only. Raises DataError for another length.
     """
-    return samples(POINTS, (int.from_bytes, celsius, _percent), frame)
+    return samples(POINTS, (_ppm, celsius, _percent), frame)
+
+
+def _ppm(word: bytes) -> int | None:
+    return int.from_bytes(word) or None
 
 
 def _percent(word: bytes) -> float:
@@ -73,6 +79,11 @@ class Scd41(Module):
     mode: Literal["normal", "low_power"] = "normal"
     altitude_m: Annotated[int, (0, 3000)] = 0
     _met: bool = field(default=False, init=False, repr=False)
+
+    @property
+    def pace_s(self) -> float:
+        """How often it has something new."""
+        return PACES_S[self.mode == "low_power"]
 
     async def _come_to_rest(self) -> None:
         """Who finds it measuring knows neither its serial number nor its mode: it starts anew."""

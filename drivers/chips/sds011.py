@@ -107,6 +107,7 @@ class Sds011:
     """
 
     points: ClassVar[Sequence[Point]] = POINTS
+    every_s: ClassVar[float] = 3.0
 
     bus: SerialBus
     mode: Literal["query", "active"] = "query"

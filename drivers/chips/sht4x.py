@@ -3,6 +3,10 @@
 Source: Sensirion SHT4x datasheet (commands, timing, conversion); drivers
 Sensirion/embedded-i2c-sht4x and Sensirion/python-i2c-sht4x; ESPHome sht4x. Its heater is never
 switched on here.
+
+Its formula gives -6 to 119 %RH, so that tolerance and drift at both ends are seen; the datasheet
+has what is outside 0 to 100 cut to that. Tolerance is a few percent: further outside, at the upper
+end, is a broken sensor, and the lowest word of all is none that is measured.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +26,7 @@ from edge.core import Condition, DataError, I2cBus, Point, Quantity, Reason, Sam
 
 MEASURE: Final = {"high": (b"\xfd", 0.01), "medium": (b"\xf6", 0.005), "low": (b"\xe0", 0.002)}
 SERIAL: Final = Serial(b"\x89", 2, 0.01, number)
+BEYOND: Final = 6  # %RH outside of what can be that are a matter of tolerance
 
 POINTS: Final = (  # in the order on the wire
     Point("temperature", Quantity.TEMPERATURE, low=-40, high=125),
@@ -30,7 +35,7 @@ POINTS: Final = (  # in the order on the wire
 
 
 def decode(frame: bytes) -> tuple[Sample, ...]:
-    """The 6 bytes of a measurement. Humidity just outside 0 to 100 %RH is cut to that.
+    """The 6 bytes of a measurement. Humidity less than 6 %RH outside 0 to 100 is cut to that.
 
     A damaged word spoils its own point only. Raises DataError for another length.
     """
@@ -38,7 +43,8 @@ def decode(frame: bytes) -> tuple[Sample, ...]:
 
 
 def _percent(word: bytes) -> float:
-    return min(100.0, max(0.0, -6 + 125 * int.from_bytes(word) / 65535))
+    told = -6 + 125 * int.from_bytes(word) / 65535
+    return min(100.0, max(0.0, told)) if -BEYOND < told < 100 + BEYOND else told
 
 
 @dataclass(slots=True)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar, Final, Literal
 
-from drivers.chips._obis import Reading, from_bytes, points, samples, serial
+from drivers.chips._obis import from_bytes, serial
+from drivers.chips._obis_values import Reading, points, samples
 from drivers.chips._sml import Entry, Number, Values, cut, decode
 from edge.core import Condition, DataError, Point, Reason, Sample, SerialBus
 
@@ -53,6 +54,7 @@ class Sml:
     bus: SerialBus
     dvs74: Literal["auto", "off"] = "auto"
     _identity: str = field(default="", init=False, repr=False)
+    _server: bytes = field(default=b"", init=False, repr=False)  # by which it is known again
     _health: dict[Condition, str] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -70,7 +72,9 @@ class Sml:
         """The newest frame. Raises BusError on silence, DataError for a damaged one."""
         values = decode(await self.bus.frame(cut, SILENT_S, newest=True))
         found = readings(values, self.dvs74 == "auto")
-        self._identity = identity(values) or self._identity
+        if not self._identity or values.server != self._server:
+            self._identity = identity(values) or self._identity
+            self._server = values.server
         self._health = conditions(values.entries)
         return samples(POINTS, found)
 

@@ -1,17 +1,21 @@
 """Sensirion SPS30: mass and number of particles and their typical size, I2C.
 
 Source: Sensirion SPS30 datasheet (measured values as floats, device status register,
-specifications); driver Sensirion/embedded-sps.
+specifications, automatic fan cleaning); driver Sensirion/embedded-sps.
+
+Each week of measuring its fan blows itself free for about ten seconds, in which it has nothing new.
+No bit says so: it is concluded from the silence. All zeros, the typical size too, are a module
+that has not seen any air yet.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from drivers.chips._sensirion import within, words
 from drivers.chips._sensirion_module import ParticleModule
-from drivers.chips._sensirion_profile import Flag, Profile
+from drivers.chips._sensirion_profile import SAID_CLEANING, Flag, Profile, awake
 from drivers.chips._sensirion_profile import explain as explain_with
 from edge.core import Bad, Condition, Point, Quantity, Reason, Sample
 
@@ -30,13 +34,14 @@ def decode(frame: bytes, unknown: Reason = Reason.WARMUP) -> tuple[Sample, ...]:
     """The 60 bytes of measured values: a float is two words, each with its checksum.
 
     A damaged word spoils its own point only. Raises DataError for another length. The module
-    has no word for "unknown"; what is no number is bad:range.
+    has no word for "unknown"; what is no number is bad:range, and all zeros are bad:warmup.
     """
     found = words(frame, 2 * len(POINTS))
-    return tuple(
+    samples = tuple(
         _sample(point, high, low)
         for point, high, low in zip(POINTS, found[::2], found[1::2], strict=True)
     )
+    return awake(POINTS, KEYS, samples)
 
 
 def _sample(point: Point, high: bytes | None, low: bytes | None) -> Sample:
@@ -74,6 +79,10 @@ class Sps30(ParticleModule):
             ),
         ),
     )
+
+    def _doing(self) -> Mapping[Condition, str]:
+        quiet = self._silence.is_long and not self._status
+        return {Condition.CLEANING: SAID_CLEANING} if quiet else {}
 
 
 def explain(frames: Sequence[bytes]) -> dict[str, Sample]:

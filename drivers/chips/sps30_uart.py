@@ -1,10 +1,13 @@
 """Sensirion SPS30 on its UART: mass and number of particles and their typical size.
 
 Source: Sensirion SPS30 datasheet, UART interface (SHDLC); drivers Sensirion/embedded-uart-sps and
-avaldebe/PyPMS; Sensirion/python-uart-sps30 for the device status register, which modules with a
-firmware before 2.2 do not have. The SEL pin stays open. That a module asleep needs a byte 0xFF
-before the command to wake is from Sensirion's drivers. The laser lives more than ten years of
-continuous work, says the datasheet; it stands still while the driver is closed.
+avaldebe/PyPMS. The SEL pin stays open. That a module asleep needs a byte 0xFF before the command to
+wake is from Sensirion's drivers. The laser lives more than ten years of continuous work, says the
+datasheet; it stands still while the driver is closed. Fan cleaning and zeros: as in `sps30`.
+
+Unverified: the command for the device status register (0xD2), from Sensirion/python-uart-sps30;
+others know it of the SEN44 only, and a firmware before 2.2 has no such register. A module that does
+not answer it is read without; its answers tell that there is an error, and then not which.
 """
 
 import struct
@@ -15,10 +18,20 @@ from typing import Annotated, ClassVar, Final
 
 from drivers.chips._sensirion import text, within
 from drivers.chips._sensirion_module import ASKS, ASKS_S, SETTLE_READS, STATUS_EVERY
-from drivers.chips._sensirion_profile import judged
+from drivers.chips._sensirion_profile import SAID_CLEANING, Silence, awake, judged
 from drivers.chips._shdlc import NOT_ALLOWED, Answer, answer, asked, cut, request
-from drivers.chips.sps30 import POINTS, Sps30
-from edge.core import Bad, BusError, Condition, DataError, Point, Reason, Sample, SerialBus
+from drivers.chips.sps30 import KEYS, POINTS, Sps30
+from edge.core import (
+    Bad,
+    BusError,
+    Condition,
+    DataError,
+    Doubt,
+    Point,
+    Reason,
+    Sample,
+    SerialBus,
+)
 
 START, STOP, READ, WAKE, INFO, STATUS = 0x00, 0x01, 0x03, 0x11, 0xD0, 0xD2
 FLOATS: Final = b"\x01\x03"
@@ -32,7 +45,7 @@ def decode(frame: bytes) -> tuple[Sample, ...]:
     """An answer with ten floats. Raises DataError for a damaged one, or one with an error.
 
     Without data it has nothing new: bad:stale. What is no number, or none it can measure, is
-    bad:range.
+    bad:range; all zeros are bad:warmup.
     """
     told = answer(frame)
     if told.error:
@@ -41,10 +54,8 @@ def decode(frame: bytes) -> tuple[Sample, ...]:
         return (Bad(Reason.STALE),) * len(POINTS)
     if len(told.data) != 4 * len(POINTS):
         raise DataError(f"{len(told.data)} bytes are not ten floats")
-    return tuple(
-        within(point, value)
-        for point, value in zip(POINTS, struct.unpack(">10f", told.data), strict=True)
-    )
+    values = struct.unpack(">10f", told.data)
+    return awake(POINTS, KEYS, [within(p, v) for p, v in zip(POINTS, values, strict=True)])
 
 
 @dataclass(slots=True)
@@ -59,7 +70,10 @@ class Sps30Uart:
     _identity: str = field(default="", init=False, repr=False)
     _running: bool = field(default=False, init=False, repr=False)
     _fresh: int = field(default=0, init=False, repr=False)  # samples since the start
+    _silence: Silence = field(default_factory=Silence, init=False, repr=False)
     _register: int = field(default=0, init=False, repr=False)
+    _register_answers: bool = field(default=True, init=False, repr=False)
+    _flagged: bool = field(default=False, init=False, repr=False)
     _status_due: bool = field(default=True, init=False, repr=False)
 
     @property
@@ -74,6 +88,10 @@ class Sps30Uart:
         for flag in Sps30.profile.flags:
             if self._register >> flag.bit & 1:
                 found.setdefault(flag.condition, flag.text)
+        if self._flagged and not self._register:
+            found[Condition.DEVICE] = "it reports an error, and does not tell which: fan or laser"
+        if self._silence.is_long and not found:
+            found[Condition.CLEANING] = SAID_CLEANING
         if self._running and self._fresh <= self.settle_reads:
             found[Condition.WARMUP] = "it was started and has not settled yet"
         return found
@@ -89,7 +107,7 @@ class Sps30Uart:
             told = await self._ask(INFO, SERIAL)
             if not told.error:
                 self._identity = text(told.data)
-        self._status_due = True
+        self._status_due = self._register_answers = True
 
     async def read(self) -> tuple[Sample, ...]:
         """One sample a point. Raises BusError, and DataError for an answer that cannot be."""
@@ -115,7 +133,7 @@ class Sps30Uart:
         if told.error not in (0, NOT_ALLOWED):  # which it is while it measures
             raise DataError(f"it does not start (error 0x{told.error:02x})", Reason.FAULT)
         if not told.error:
-            self._fresh = 0
+            self._fresh, self._silence = 0, Silence()
         self._running = True
 
     async def _read(self) -> tuple[Sample, ...]:
@@ -126,12 +144,17 @@ class Sps30Uart:
             return (Bad(Reason.WARMUP),) * len(POINTS)
         samples = decode(frame)
         if not told.data:
+            self._silence.reads += 1
             nothing = Bad(Reason.STALE if self._fresh else Reason.WARMUP)
             return (nothing,) * len(POINTS)
         if told.flagged or self._status_due or self._fresh % STATUS_EVERY == 0:
             await self._ask_status()
+        self._flagged = told.flagged
+        self._silence.broken()
         settled = self._fresh >= self.settle_reads
         self._fresh += 1
+        if self._flagged and not self._register:
+            samples = _doubted(samples)
         return judged(Sps30.profile, samples, self._register, settled)
 
     async def _news(self) -> tuple[bytes, Answer]:
@@ -152,13 +175,26 @@ class Sps30Uart:
 
     async def _ask_status(self) -> None:
         self._status_due = False
-        told = await self._ask(STATUS, CLEAR)
+        if not self._register_answers:
+            return
+        try:
+            told = await self._ask(STATUS, CLEAR)
+        except BusError:  # the values are here: it has no such command
+            self._register_answers, self._register = False, 0
+            return
+        except DataError:
+            self._status_due = True
+            return
         if not told.error and len(told.data) >= 4:  # an old firmware does not know the command
             self._register = int.from_bytes(told.data[:4])
 
     async def _ask(self, command: int, data: bytes = b"", before: bytes = b"") -> Answer:
         said = before + request(command, data)
         return answer(await self.bus.frame(cut(command), ANSWER_S, write=said))
+
+
+def _doubted(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    return tuple(s if isinstance(s, Bad | Doubt) else Doubt(s, Reason.FAULT) for s in samples)
 
 
 def explain(frames: Sequence[bytes]) -> dict[str, Sample]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final, Literal
 
 from drivers.chips._plantower import START, Layout, masses
-from drivers.chips._winsen import COMMAND, READ, answer, command, cut, is_whole
+from drivers.chips._winsen import COMMAND, READ, answer, command, cut, is_whole, warming
 from edge.core import (
     Bad,
     BusError,
@@ -66,9 +66,7 @@ class Zh03b:
     @property
     def health(self) -> Mapping[Condition, str]:
         """Whether it warms up."""
-        if self._reads > self.settle_reads:
-            return {}
-        return {Condition.WARMUP: "it was started and has not settled yet"}
+        return warming(self._reads, self.settle_reads)
 
     async def open(self) -> None:
         """Wake it, and set its mode. Raises BusError when it should talk now and is silent."""

@@ -64,6 +64,8 @@ def lines(values: Mapping[str, float], prefix: str = "") -> Iterator[str]:
 
 def _text(value: float, row: Row) -> str:
     number = f"{value:0{row.digits + 1 + row.decimals}.{row.decimals}f}"
+    if len(number.lstrip("-")) > row.digits + 1 + row.decimals:
+        raise OverflowError(f"{row.code} has {row.digits} digits before the point")
     return f"{number}*{row.unit}" if row.unit else number
 
 

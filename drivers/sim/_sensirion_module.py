@@ -21,7 +21,10 @@ FAULTS: Final = (*COMMON, "fan", "sensor")
 
 @dataclass
 class Module(Sensirion):
-    """One module. Beside the common faults, `errors` are status bits, found set once a second."""
+    """One module. Beside the common faults, `errors` are status bits, found set once a second.
+
+    In its first `zeros` samples after a start it has seen no particles.
+    """
 
     START: ClassVar[bytes] = b""  # command and arguments
     READ: ClassVar[int] = 0
@@ -32,10 +35,12 @@ class Module(Sensirion):
     BROKEN: ClassVar[int] = LASER  # the bit of the fault "sensor"
     FAULTS: ClassVar[tuple[str, ...]] = FAULTS
     PRODUCT: ClassVar[Mapping[int, bytes]] = {}  # question -> the name of its kind
+    PARTICLES: ClassVar[frozenset[str]] = frozenset({"pm1_0", "pm2_5", "pm4_0", "pm10"})
 
     lenient: bool = False
     errors: set[int] = field(default_factory=set)
     serial: str = "SIMULATED"
+    zeros: int = 0
     _latched: set[int] = field(default_factory=set, init=False, repr=False)
     _started_at: float | None = field(default=None, init=False, repr=False)
     _index: int = field(default=0, init=False, repr=False)  # of its latest sample
@@ -125,6 +130,8 @@ class Module(Sensirion):
             return  # it brings nothing new while the fan blows itself free
         at = self._started_at + self.FIRST_S + (index - 1) * self.SAMPLE_S
         self._sample = self._measured(at)
+        if index <= self.zeros:
+            self._sample = {k: 0.0 if k in self.PARTICLES else v for k, v in self._sample.items()}
         self._new = True
 
     def _status(self, now: float) -> int:

@@ -10,16 +10,20 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from drivers.sim._asked import FORGETS_S
+
 
 class Talker:
     """What such devices have in common: a port, a thread, and faults. A context manager.
 
     `speak` of the device gives what it says each `every_s`; `hear` gets all that came, answers
     through `say`, and gives what is left of it. `fault` is how it misbehaves until told otherwise,
-    what is put into `faults` spoils one frame each. `silent` says nothing at all.
+    what is put into `faults` spoils one frame each. `silent` says nothing at all. After a silence
+    of `forgets_s` a command that has begun is none any more.
     """
 
     faults_known: tuple[str, ...] = ()
+    forgets_s: float = FORGETS_S
 
     def __init__(self, every_s: float, fault: str = "") -> None:
         if fault and fault not in self.faults_known:
@@ -28,6 +32,7 @@ class Talker:
         self.every_s, self.fault = every_s, fault
         self.faults: deque[str] = deque()
         self.silent = fault == "silent"
+        self.heard = 0  # bytes, with what was said to them at once
         self.port = ""
         self._fd = -1
         self._own: list[int] = []
@@ -41,6 +46,10 @@ class Talker:
     def hear(self, heard: bytes) -> bytes:
         """Do what was asked for; returns what is not a whole command yet."""
         raise NotImplementedError
+
+    def tried(self) -> None:
+        """Tell all values once, to nobody. Raises what its encoder does when one does not fit."""
+        self.speak()
 
     def due(self) -> str:
         """The fault that the next frame has."""
@@ -69,6 +78,10 @@ class Talker:
         for fd in (*self._own, *self._wake):
             os.close(fd)
 
+    def settled(self, count: int) -> bool:
+        """Whether so many bytes were heard."""
+        return self.heard >= count
+
     def say(self, data: bytes) -> None:
         """Put bytes on the wire. What nobody reads is lost, as on a UART."""
         with suppress(BlockingIOError):
@@ -87,18 +100,28 @@ class Talker:
         self.stop()
 
     def _talk(self) -> None:
-        due = time.monotonic()
+        due = last = time.monotonic()
         heard = b""
         while True:
-            rest_s = max(0.0, due - time.monotonic())
+            until = min(due, last + self.forgets_s) if heard else due
+            rest_s = max(0.0, until - time.monotonic())
             ready, _, _ = select.select([self._fd, self._wake[0]], [], [], rest_s)
             if self._wake[0] in ready:
                 return
             if self._fd in ready:
                 try:
-                    heard = self.hear(heard + os.read(self._fd, 256))
+                    news = os.read(self._fd, 256)
+                    last = time.monotonic()
+                    heard = self.hear(heard + news)
+                    self.heard += len(news)
                 except OSError:  # the other end hung up; it may come back
                     time.sleep(0.01)
+            elif (
+                heard
+                and time.monotonic() >= last + self.forgets_s
+                and not select.select([self._fd], [], [], 0)[0]
+            ):
+                heard = b""
             if time.monotonic() >= due:
                 due += self.every_s
                 if not self.silent and (data := self.speak()):

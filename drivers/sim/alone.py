@@ -5,11 +5,11 @@ What there is to know of a driver (wiring, points, table) is handed in: simulato
 
 import contextlib
 import inspect
-import tempfile
+import re
+import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 from drivers.sim.contacts import PATTERNS, Contacts
@@ -20,25 +20,13 @@ from drivers.sim.meter_slave import Slave
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.meter_unit import FAULTS, Fault, Kind, Unit
 from drivers.sim.port import opened
-from drivers.sim.rtu import Rtu
+from drivers.sim.rtu import FUNCTIONS, Rtu
 from drivers.sim.sunspec import SunSpec
 from drivers.sim.typical import typical
+from drivers.sim.where import place, socket_path, whole
 from edge.core import Point
 from edge.core.driver import SerialLine
 
-FITS: Final = {  # wiring -> where its counterpart may be
-    "i2c": ("i2c",),
-    "serial": ("pty", "port"),
-    "modbus": ("pty", "port", "tcp"),
-    "gpio": ("gpio",),
-}
-WORDS: Final = {
-    "i2c": "i2c (a simulated bus), or i2c:/PATH for a socket of that name",
-    "pty": "pty (a pseudo-terminal)",
-    "port": "a serial port such as /dev/ttyUSB0",
-    "tcp": "tcp (a free port of this machine), or tcp:HOST:PORT",
-    "gpio": "gpio (a simulated chip), or gpio:/PATH for a socket of that name",
-}
 KINDS: Final[dict[str, Kind]] = {kind: kind for kind in FAULTS}
 KWH: Final = 1234.5
 WARM_S: Final = 600.0
@@ -83,31 +71,43 @@ def faults(driver: str, wiring: str, table: bool) -> tuple[str, ...]:
     return tuple(import_module(f"drivers.sim.{driver}").FAULTS)
 
 
-def place(on: str, wiring: str) -> tuple[str, str]:
-    """`tcp:127.0.0.1:5020` as ("tcp", "127.0.0.1:5020"). Raises ValueError for what cannot be."""
-    kind, _, rest = ("port", "", on) if on.startswith("/") else on.partition(":")
-    if kind == "port" and rest.startswith(("/dev/i2c-", "/dev/gpiochip")):
-        raise ValueError(f"{rest}: on a real bus of this kind no computer can play the device")
-    if kind not in FITS[wiring] or (kind == "pty" and rest):
-        fitting = "; ".join(WORDS[kind] for kind in FITS[wiring])
-        raise ValueError(f"--on {on} does not fit a device wired by {wiring}: use {fitting}")
-    return kind, rest
-
-
 @contextlib.contextmanager
 def running(wish: Wish, on: str) -> Iterator[Running]:
     """The device, until the end of the block. Raises ValueError for a wish that cannot be met,
     OSError for a place that cannot be had.
     """
+    kind, rest = check(wish, on)
+    make = {"i2c": _i2c, "serial": _serial, "modbus": _modbus, "gpio": _gpio}[wish.wiring]
+    with make(wish, kind, rest) as found:
+        yield found
+
+
+def check(wish: Wish, on: str) -> tuple[str, str]:
+    """What kind of place it is, and its name. Raises ValueError for a wish that cannot be met."""
     known = faults(wish.driver, wish.wiring, wish.table is not None)
     if wish.fault and wish.fault not in known:
         told = f"known are {', '.join(known)}" if known else "it has none"
         raise ValueError(f"{wish.fault!r} is no fault of the simulated {wish.driver}; {told}")
     _known_points(wish)
-    kind, rest = place(on, wish.wiring)
-    make = {"i2c": _i2c, "serial": _serial, "modbus": _modbus, "gpio": _gpio}[wish.wiring]
-    with make(wish, kind, rest) as found:
-        yield found
+    _told(wish)
+    return place(on, wish.wiring)
+
+
+def _told(wish: Wish) -> None:
+    """Each value that is wished for, told once to nobody."""
+    for key, value in wish.values.items():
+        try:
+            if wish.wiring == "serial":
+                make: Any = import_module(f"drivers.sim.{wish.driver}").DEVICE
+                others = measured(replace(wish, values={}))
+                make({**others, key: value}, **_more(wish.driver, make)).tried()
+            elif wish.wiring == "modbus":
+                unit = _unit(replace(wish, values={key: value}, fault=""))
+                for function in FUNCTIONS:
+                    unit.image(function)
+        except (ArithmeticError, ValueError, struct.error) as error:
+            text = f"--value {key}={value:g} cannot be told by {wish.driver}: {error}"
+            raise ValueError(text) from error
 
 
 def measured(wish: Wish) -> dict[str, float]:
@@ -131,10 +131,10 @@ def _known_points(wish: Wish) -> None:
 def _i2c(wish: Wish, kind: str, rest: str) -> Iterator[Running]:
     module: Any = import_module(f"drivers.sim.{wish.driver}")
     chip = module.CHIP(measured(wish), fault=wish.fault, **_more(wish.driver, module.CHIP))
-    address = _whole(wish.address) if wish.address else int(module.CHIP.ADDRESS)
+    address = whole(wish.address) if wish.address else int(module.CHIP.ADDRESS)
     if not 0x08 <= address <= 0x77:
         raise ValueError(f"--address 0x{address:02x}: an I2C address is 0x08 to 0x77")
-    path = _socket(rest, wish.driver)
+    path = socket_path(rest, wish.driver)
     with I2cServer(I2cKernel({address: chip}), path):
         yield Running({"kind": "i2c", "path": f"sim:{path}"}, {"address": address})
 
@@ -147,7 +147,7 @@ def _serial(wish: Wish, kind: str, rest: str) -> Iterator[Running]:
     if "address" in parameters:
         default = parameters["address"].default
         given = wish.address or default
-        options["address"] = more["address"] = _whole(given) if type(default) is int else str(given)
+        options["address"] = more["address"] = whole(given) if type(default) is int else str(given)
     elif wish.address:
         raise ValueError(f"{wish.driver} has no address")
     with _on_port(make(measured(wish), fault=wish.fault, **more), kind, rest, wish.line) as port:
@@ -156,14 +156,16 @@ def _serial(wish: Wish, kind: str, rest: str) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def _modbus(wish: Wish, kind: str, rest: str) -> Iterator[Running]:
-    number = _whole(wish.address) if wish.address else 1
+    number = whole(wish.address) if wish.address else 1
     if not 1 <= number <= 247:
         raise ValueError(f"--address {number}: a Modbus unit is 1 to 247")
     units = {number: _unit(wish)}
     if kind == "tcp":
         host, _, port = (rest or "127.0.0.1:0").rpartition(":")
-        if not port.isdecimal() or not host:
+        if not (port.isascii() and port.isdecimal() and host):
             raise ValueError(f"--on tcp:{rest}: write tcp:HOST:PORT")
+        if int(port) > 65535:
+            raise ValueError(f"--on tcp:{rest}: a TCP port is 1 to 65535; 0 takes a free one")
         server = MeterTcp(units, host, int(port)).start()
         try:
             bus = {"kind": "modbus-tcp", "host": server.host, "port": server.port}
@@ -194,7 +196,9 @@ def _unit(wish: Wish) -> Unit:
 
 @contextlib.contextmanager
 def _gpio(wish: Wish, kind: str, rest: str) -> Iterator[Running]:
-    path, line = _socket(rest, wish.driver), wish.address or "GPIO17"
+    path, line = socket_path(rest, wish.driver), wish.address or "GPIO17"
+    if line.isdecimal() or not re.fullmatch(r"[A-Za-z0-9_.:/-]{1,64}", line):
+        raise ValueError(f"--address {line}: write the name of a line, such as GPIO17")
     with Contacts(path, line, *PATTERNS.get(wish.driver, PATTERNS["contact"])):
         yield Running({"kind": "gpio", "chip": f"sim:{path}"}, {"line": line})
 
@@ -212,14 +216,3 @@ def _more(driver: str, make: Any) -> dict[str, Any]:
     """It has had its supply for a while, as far as that matters to it."""
     warm = {"powered_s": WARM_S} if "powered_s" in inspect.signature(make).parameters else {}
     return {**warm, **MORE.get(driver, {})}
-
-
-def _socket(given: str, driver: str) -> Path:
-    return Path(given or f"{tempfile.gettempdir()}/kerbstone-sim-{driver}.sock")
-
-
-def _whole(text: str | int) -> int:
-    try:
-        return int(str(text), 0)
-    except ValueError as error:
-        raise ValueError(f"--address {text}: write a number such as 1 or 0x76") from error

@@ -11,7 +11,7 @@ from typing import Final
 
 from drivers.sim._asked import NOISE, Asked, Said, Values
 from drivers.sim._dlms_line import FLAG, addressed, framed, heard, taken_apart, wrong_hcs
-from drivers.sim._dlms_registers import register
+from drivers.sim._dlms_registers import ROWS, register
 
 FAULTS: Final = (
     "silent", "crc", "hcs", "cut", "noise", "late", "foreign", "echo", "refused", "disconnected",
@@ -83,6 +83,10 @@ class Dlms(Asked):
             reply = self._answer(parts[2], parts[3], parts[4], fault)
             said += self._spoilt(reply, FLAG + body + FLAG, fault)
         return rest, said
+
+    def tried(self) -> None:
+        for name, *_ in (row for rows in ROWS.values() for row in rows):
+            register(self.values, bytes([1, 0, *map(int, name.split(".")), 255]), 2)
 
     def _spoilt(self, reply: bytes, question: bytes, fault: str) -> Iterator[Said]:
         match fault:

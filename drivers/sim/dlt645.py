@@ -12,6 +12,7 @@ from drivers.sim._asked import NOISE, Asked, Said, Values
 
 FAULTS: Final = ("silent", "crc", "cut", "noise", "late", "foreign", "echo", "refuse", "wrong_item")
 
+PAUSE_S: Final = 0.5  # between two bytes of one frame
 TURNAROUND_S: Final = 0.02  # the least that the standard asks for
 # data identifier -> (points in the order of its block, bytes of a value, steps in one unit)
 ROWS: Final[dict[str, tuple[tuple[str, ...], int, float]]] = {
@@ -46,7 +47,9 @@ def framed(address: str, control: int, data: bytes) -> bytes:
 def coded(value: float, size: int, steps: float) -> bytes:
     """Packed digits, the low ones first; a minus is the highest bit."""
     count = round(abs(value) * steps)
-    text = f"{count:0{2 * size}d}"[-2 * size :]
+    text = f"{count:0{2 * size}d}"
+    if len(text) > 2 * size or (value < 0 and text[0] > "7"):
+        raise OverflowError(f"it has {2 * size} digits")
     raw = bytearray(int(text[at : at + 2], 16) for at in range(2 * size - 2, -1, -2))
     if value < 0 and count:
         raw[-1] |= 0x80
@@ -61,6 +64,7 @@ class Dlt645(Asked):
     """
 
     faults_known = FAULTS
+    forgets_s = PAUSE_S
 
     def __init__(
         self,
@@ -98,6 +102,11 @@ class Dlt645(Asked):
             one, heard = heard[:size], heard[size:]
             if sum(one[:-2]) % 256 == one[-2]:
                 said += self._answer(one)
+
+    def tried(self) -> None:
+        for keys, size, steps in ROWS.values():
+            for key in self.values.keys() & set(keys):
+                coded(self.values[key], size, steps)
 
     def _answer(self, one: bytes) -> Iterator[Said]:
         target = one[1:7][::-1].hex()

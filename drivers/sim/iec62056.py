@@ -32,6 +32,7 @@ SPEEDS: Final = {
 }  # as termios numbers them
 TICK_S: Final = 0.005
 PATIENCE_S: Final = 1.5  # for an acknowledgement
+PAUSE_S: Final = 1.5  # between two characters of one message
 ACK_BYTES: Final = 6
 _CALL: Final = re.compile(rb"/\?([0-9A-Za-z ]{0,32})!\r\n")
 _ACK: Final = re.compile(rb"\x06([0-9])([0-9])([0-9])\r\n")
@@ -42,9 +43,12 @@ class Iec62056(Talker):
 
     `speed` is its baud character: 0 to 6 for mode C, A to F for mode B, anything else is mode A.
     It answers a call to everybody or to its number, after `reaction_s`. `more` are further lines.
+    `follows_s` is how much longer it waits on a pseudo-terminal until the other side has changed
+    its speed: none, as a real meter, or more than a busy machine may stop that one.
     """
 
     faults_known = FAULTS
+    forgets_s = PAUSE_S
 
     def __init__(
         self,
@@ -55,10 +59,13 @@ class Iec62056(Talker):
         maker: str = "KST",
         fault: str = "",
         more: tuple[str, ...] = (),
+        follows_s: float = 0.0,
     ) -> None:
         super().__init__(TICK_S, fault)
         self.values, self.serial, self.speed = dict(values), serial, speed
         self.reaction_s, self.maker, self.more = reaction_s, maker, more
+        self.follows_s = follows_s
+        self._slow = False  # it stays at its first speed
         self.calls = 0  # that were for it
         self.now = time.monotonic
         self.baud = BAUDS[0]  # at which it listens
@@ -80,6 +87,9 @@ class Iec62056(Talker):
             check ^= byte
         data = b"\x02" + text + bytes([check ^ (fault == "bcc")])
         return self._spoil(even(data), fault)
+
+    def tried(self) -> None:
+        self.block()
 
     def _spoil(self, data: bytes, fault: str) -> bytes:
         star = data.find(even(b"*"))  # a digit stands before it
@@ -118,6 +128,7 @@ class Iec62056(Talker):
 
     def _called(self, now: float) -> None:
         name = f"/{self.maker}{self.speed}SIM-3\r\n".encode("ascii")
+        self._slow = False
         self._due = [(now + self.reaction_s, BAUDS[0], even(name))]
         named = now + self.reaction_s + 10 * len(name) / BAUDS[0]  # when the last bit has left
         if self.speed.isdigit():
@@ -138,7 +149,8 @@ class Iec62056(Talker):
             return  # programming mode is not simulated
         offered = int(self.speed)
         baud = BAUDS[place] if place == offered and place < len(BAUDS) else BAUDS[0]
-        if "slow" in (self.fault, *self.faults):
+        self._slow = "slow" in (self.fault, *self.faults)
+        if self._slow:
             baud = BAUDS[0]
         # a pseudo-terminal has brought at once what takes its time on a wire
         heard = now + (10 * ACK_BYTES / BAUDS[0] if self._own else 0.0)
@@ -149,9 +161,11 @@ class Iec62056(Talker):
         if not self._due:
             self.set_speed(BAUDS[0])  # to be called again
             return b""
-        if self.now() < self._due[0][0]:
+        due, baud, data = self._due[0]
+        follows = not self._slow and self.now() < due + self.follows_s
+        if self.now() < due or (follows and self._own and self.line_speed() != baud):
             return b""
-        _, baud, data = self._due.pop(0)
+        self._due.pop(0)
         self.set_speed(baud)
         return data if self.line_speed() == baud else _garbled(data)
 

@@ -59,6 +59,8 @@ def record(key: str, value: float) -> bytes:
     if kind == "i":
         return start + count.to_bytes(size, "little", signed=True)
     text = f"{abs(count):0{2 * size}d}"
+    if len(text) > 2 * size or (count < 0 and text[0] != "0"):
+        raise OverflowError(f"it has {2 * size} digits, of which a minus takes one")
     if count < 0:
         text = "f" + text[1:]
     return start + bytes.fromhex(text)[::-1]
@@ -109,6 +111,10 @@ class Mbus(Asked):
                 if (one[1] + one[2]) % 256 == one[3] and one[4] == 0x16:
                     said += self._short(one[1], one[2])
             elif heard[0] == 0x68:
+                begun = bytes([0x68, *heard[1:2] * 2, 0x68])[: len(heard)]
+                if heard[:4] != begun or (len(heard) > 1 and heard[1] < 3):
+                    heard = heard[1:]
+                    continue
                 if len(heard) < 4 or len(heard) < heard[1] + 6:
                     break
                 one, heard = heard[: heard[1] + 6], heard[heard[1] + 6 :]
@@ -118,6 +124,10 @@ class Mbus(Asked):
             else:
                 heard = heard[1:]
         return heard, said
+
+    def tried(self) -> None:
+        for key, value in self.values.items():
+            record(key, value)
 
     def _mine(self, address: int) -> bool:
         return address in (self.address, 254) or (address == 253 and self.selected)

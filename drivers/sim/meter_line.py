@@ -2,7 +2,7 @@
 
 A pseudo-terminal passes bytes at once. Here a request ends when its last bit would have left
 the master, is understood after 3.5 characters of silence and only if as many came before it,
-and the answer leaves byte by byte as the baud rate lets it.
+and the answer leaves byte by byte as the baud rate lets it, or all of it when its last one is due.
 """
 
 import heapq
@@ -19,7 +19,8 @@ from typing import Final
 
 from drivers.sim.meter_unit import Reply, Unit
 
-STEP_NS: Final = 1_000_000  # bytes that are due within a millisecond leave together
+STEP_S: Final = 0.001  # bytes that are due within a millisecond leave together
+WHOLE_S: Final = 60.0
 POLL_S: Final = 5.0
 
 
@@ -39,6 +40,9 @@ def checksum(body: bytes) -> bytes:
 class MeterLine:
     """Units on one line. `path` is the port to open; `link` becomes another name for it.
 
+    Bytes that are due within `step_s` leave together: WHOLE_S keeps every answer in one piece, also
+    where a busy machine stops this thread for a while (adapters on USB hold bytes back as well).
+
     What it saw: `requests` understood, `damaged` ones, `early` ones (less than 3.5 characters of
     silence before them), `collisions` with an answer, and `gaps_ns`, the silences before them.
     """
@@ -51,12 +55,16 @@ class MeterLine:
         stop: int = 1,
         turnaround_s: float = 0.005,
         link: Path | None = None,
+        step_s: float = STEP_S,
     ) -> None:
         self.slaves = slaves
         self.char_ns = (9 + (parity != "N") + stop) * 1_000_000_000 // baud
         self.silence_ns = 1_750_000 if baud > 19_200 else 7 * self.char_ns // 2
         self._turnaround_ns = max(int(turnaround_s * 1e9), self.silence_ns)
+        self._step_ns = int(step_s * 1e9)
         self.requests = self.damaged = self.early = self.collisions = 0
+        self.heard = 0  # bytes, with their answer noted
+        self._owed: set[int] = set()  # the answers that are not late
         self.gaps_ns: deque[int] = deque(maxlen=10_000)
         self._free_ns = 0  # since when nothing is on the wire
         self._due: list[tuple[int, int, bytes]] = []
@@ -88,9 +96,13 @@ class MeterLine:
         for descriptor in (self._slave, self._master, *self._wake):
             os.close(descriptor)
 
+    def settled(self, count: int) -> bool:
+        """Whether so many bytes were heard, and all was said to them that is not late by fault."""
+        return self.heard >= count and not self._owed
+
     def say(self, data: bytes) -> None:
         """Put bytes on the line out of the blue, from no unit that was asked."""
-        heapq.heappush(self._due, (time.monotonic_ns(), self.requests, data))
+        heapq.heappush(self._due, (time.monotonic_ns(), -1, data))
         os.write(self._wake[1], b"!")
 
     def _run(self) -> None:
@@ -104,19 +116,25 @@ class MeterLine:
             if self._master in heard:
                 self._hear()
             elif self._due and self._due[0][0] <= time.monotonic_ns():
-                self._send(heapq.heappop(self._due)[2])
+                _, number, data = heapq.heappop(self._due)
+                self._send(data)
+                self._owed.discard(number)
 
     def _hear(self) -> None:
         """One request, to the silence that ends it."""
-        heard = b""
+        heard, count = b"", 0
         began_ns = time.monotonic_ns()
         end_ns = began_ns
         rest_s = 0.0
         while select.select([self._master], [], [], rest_s)[0]:
             more = os.read(self._master, 1024)
             end_ns = max(end_ns, time.monotonic_ns()) + len(more) * self.char_ns
-            heard = (heard + more)[:1024]
+            heard, count = (heard + more)[:1024], count + len(more)
             rest_s = max(0.0, (end_ns + self.silence_ns - time.monotonic_ns()) / 1e9)
+        self._judge(heard, began_ns, end_ns)
+        self.heard += count
+
+    def _judge(self, heard: bytes, began_ns: int, end_ns: int) -> None:
         gap_ns = began_ns - self._free_ns
         known, self._free_ns = self._free_ns > 0, end_ns
         if known:
@@ -131,6 +149,8 @@ class MeterLine:
         slave = self.slaves.get(heard[0])
         reply = slave.answer(heard[0], heard[1:-2]) if slave is not None else None
         if reply is not None:
+            if not reply.late_s:
+                self._owed.add(self.requests)
             at_ns = end_ns + self._turnaround_ns + int(reply.late_s * 1e9)
             heapq.heappush(self._due, (at_ns, self.requests, frame(reply)))
 
@@ -138,17 +158,18 @@ class MeterLine:
         start_ns = time.monotonic_ns()
         at = 0
         while at < len(data):
-            count = max(1, min(len(data) - at, STEP_NS // self.char_ns))
+            count = max(1, min(len(data) - at, self._step_ns // self.char_ns))
             wait_ns = start_ns + (at + count) * self.char_ns - time.monotonic_ns()
             if wait_ns > 0:
                 time.sleep(wait_ns / 1e9)
+            if at + count == len(data) and select.select([self._master], [], [], 0)[0]:
+                # somebody spoke into it, and nobody could hear him. (After the last byte he may.)
+                self.heard += len(os.read(self._master, 1024))
+                self.collisions += 1
             self._free_ns = time.monotonic_ns()
             with suppress(BlockingIOError):  # nobody reads: a wire does not wait for it
                 os.write(self._master, data[at : at + count])
             at += count
-        if select.select([self._master], [], [], 0)[0]:
-            os.read(self._master, 1024)  # somebody spoke into it, and nobody could hear him
-            self.collisions += 1
 
 
 def frame(reply: Reply) -> bytes:

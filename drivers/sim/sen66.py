@@ -8,7 +8,7 @@ Source: Sensirion SEN6x datasheet; Sensirion/embedded-i2c-sen66.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from drivers.sim._sensirion import Values, arguments, flip
@@ -22,7 +22,11 @@ ALTITUDE: Final = 0x6736
 
 @dataclass
 class Sen66(AirModule):
-    """One module at 0x6B; see `Module` for its faults. `altitude_m` is what it was told."""
+    """One module at 0x6B; see `Module` for its faults. `altitude_m` is what it was told.
+
+    `cleanings` are the moments when its fan was told to be cleaned, and `refuses_cleaning` is an
+    older one that cannot.
+    """
 
     ADDRESS: ClassVar[int] = 0x6B
     PRODUCT: ClassVar[Mapping[int, bytes]] = {0xD014: b"SEN66".ljust(32, b"\0")}
@@ -35,6 +39,8 @@ class Sen66(AirModule):
     KEEPS_STATE: ClassVar[bool] = True
 
     altitude_m: int = 0
+    refuses_cleaning: bool = False
+    cleanings: list[float] = field(default_factory=list)
 
     def _does(self, command: int, data: bytes, now: float) -> bool:
         if command != ALTITUDE:
@@ -48,7 +54,10 @@ class Sen66(AirModule):
         return super()._starts(data) and self.clock() >= self._clean_until
 
     def _may_clean(self) -> bool:
-        return not self.measuring
+        may = not self.measuring and not self.refuses_cleaning
+        if may:
+            self.cleanings.append(self.clock())
+        return may
 
     def _forget(self, now: float) -> None:
         self.altitude_m = 0

@@ -29,6 +29,7 @@ class Sps30(Module):
 
     ADDRESS: ClassVar[int] = 0x69
     PRODUCT: ClassVar[Mapping[int, bytes]] = {0xD002: b"00080000"}
+    PARTICLES: ClassVar[frozenset[str]] = frozenset(KEYS)
     START: ClassVar[bytes] = b"\x00\x10\x03\x00\xac"
     READ: ClassVar[int] = 0x0300
     DELAYS: ClassVar[Mapping[int, float]] = {0x0010: 0.02, STOP: 0.02, RESET: 0.1}

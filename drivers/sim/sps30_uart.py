@@ -34,6 +34,8 @@ ANSWER_S: Final = 0.002
 class Sps30Uart(Asked):
     """One module behind `port`. `firmware` before 2.2 has no status register.
 
+    Commands in `deaf` it does not even refuse. Its first `zeros` samples after a start are zeros.
+
     Faults: those of `FAULTS`; the last three are bits of its status register. `damage` spoils
     nothing else. `power_cycle` makes it idle. `measuring` and `asleep` are for tests.
     """
@@ -53,6 +55,9 @@ class Sps30Uart(Asked):
         self.serial, self.firmware = serial, firmware
         self.measuring = self.asleep = False
         self.interval_s = 604_800
+        self.deaf: set[int] = set()
+        self.zeros = 0
+        self._samples = 0  # since the start
         self._due_at = self._pulse_at = 0.0
         self._register = 0
 
@@ -73,10 +78,15 @@ class Sps30Uart(Asked):
                 said += self._answered(body)
         return heard if FLAG in heard else b"", said
 
+    def tried(self) -> None:
+        struct.pack(">10f", *(self.values.get(key, 0.0) for key in KEYS))
+
     def _answered(self, body: bytes) -> list[Said]:
         command, data = body[1], body[3:-1]
         if self.asleep and (command != WAKE or self.clock() - self._pulse_at > AWAKE_S):
             self._pulse_at = self.clock()  # the first of two commands to wake is a pulse, too
+            return []
+        if command in self.deaf:
             return []
         fault = self.due()
         if fault in BITS:
@@ -106,7 +116,7 @@ class Sps30Uart(Asked):
             case 0x00, b"\x01\x03":
                 if self.measuring:
                     return NOT_ALLOWED, b""
-                self.measuring, self._due_at = True, now + SAMPLE_S
+                self.measuring, self._due_at, self._samples = True, now + SAMPLE_S, 0
                 return 0, b""
             case 0x01, b"":
                 if not self.measuring:
@@ -152,8 +162,10 @@ class Sps30Uart(Asked):
             return NOT_ALLOWED, b""
         if now < self._due_at:
             return 0, b""
+        self._samples += int(1 + (now - self._due_at) // SAMPLE_S)
         self._due_at += SAMPLE_S * (1 + (now - self._due_at) // SAMPLE_S)
-        return 0, struct.pack(">10f", *(self.values.get(key, 0.0) for key in KEYS))
+        values = {} if self._samples <= self.zeros else self.values
+        return 0, struct.pack(">10f", *(values.get(key, 0.0) for key in KEYS))
 
 
 def _plain(stuffed: bytes) -> bytes:

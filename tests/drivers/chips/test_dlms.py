@@ -373,7 +373,7 @@ async def test_answers_without_end_come_to_an_end(monkeypatch: pytest.MonkeyPatc
         await asyncio.sleep(next(waits, 0.0))
         raise BusError("nothing yet")
 
-    monkeypatch.setattr(chip, "LONGEST_S", 0.01)
+    monkeypatch.setattr(chip, "TIMEOUTS", 0.005)
     monkeypatch.setattr(line, "frame", drips)
     with pytest.raises(BusError, match=r"0\.01 s"):
         await Dlms(line).read()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.chips import _dlt645 as wire
+from drivers.chips import _dlt645_items as items
 from drivers.chips.dlt645 import DRIVER, Dlt645, explain
 from drivers.sim.dlt645 import Dlt645 as Meter
 from drivers.sim.dlt645 import framed
@@ -83,7 +84,7 @@ def test_hostile_bytes_are_a_data_error_or_samples(data: bytes) -> None:
 
 
 @given(
-    st.sampled_from([di for item in wire.ITEMS for di in (item.block, *item.singles)]),
+    st.sampled_from([di for item in items.ITEMS for di in (item.block, *item.singles)]),
     st.sampled_from([0x91, 0xB1, 0x92, 0xB2, 0xD1, 0x11, 0x93]),
     st.binary(max_size=60),
 )
@@ -144,8 +145,8 @@ async def test_a_meter_that_is_alone_is_found_by_its_address() -> None:
     line = Wired(Meter({"energy_import": 7}, ADDRESS, number="000000000099"))
     device = Dlt645(line)
     await device.open()
-    assert device.identity == "000000000099"
     assert (await device.read())[0] == 7
+    assert device.identity == "000000000099"
     assert all(wire.parse(w).address == ADDRESS for w in line.written[1:])
 
 

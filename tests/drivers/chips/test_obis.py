@@ -7,18 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.chips._crc16 import arc, kermit, x25
-from drivers.chips._obis import (
-    POINTS,
-    Obis,
-    Reading,
-    convert,
-    from_bytes,
-    meaning,
-    parse,
-    points,
-    samples,
-    serial,
-)
+from drivers.chips._obis import Obis, from_bytes, parse, serial
+from drivers.chips._obis_values import POINTS, Reading, convert, meaning, points, samples
 from drivers.meters.register_map import load
 from edge.core import Bad, Kind, Quantity, Reason
 
@@ -89,7 +79,9 @@ def test_the_points_are_those_of_the_modbus_meters() -> None:
         ("energy_import", Decimal("0.0015"), "MWh", 1.5),
         ("energy_import", Decimal("1.5"), "", 1.5),
         ("power", Decimal("0.25"), "kW", 250.0),
-        ("power", Decimal("0.25"), "", 250.0),
+        ("power", Decimal("523"), "", None),  # meters show W or kW
+        ("reactive_power_l1", Decimal("0.1"), "", None),
+        ("voltage_l1", 63_500, "", 63_500.0),
         ("power", -613, 27, -613.0),
         ("current_l1", 850, "mA", 0.85),
         ("reactive_energy_import", 3, "kVArh", 3.0),
@@ -103,6 +95,11 @@ def test_a_value_is_converted_into_the_unit_of_its_point(
     key: str, value: Decimal | int | None, unit: str | int, want: float | None
 ) -> None:
     assert convert(Reading(IMPORT, value, unit), POINTS[key]) == want
+
+
+def test_primary_values_of_high_voltage_count() -> None:
+    told = [Reading(Obis(1, 0, 32, 7, 0), 63_500, "V"), Reading(Obis(1, 0, 52, 7, 0), 200, "kV")]
+    assert samples(points("voltage_l1", "voltage_l2"), told) == (63_500.0, RANGE)
 
 
 def _power(*readings: tuple[str, str]) -> object:

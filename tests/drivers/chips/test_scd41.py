@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from drivers.chips.scd41 import Scd41, decode, explain
 from drivers.sim import scd41 as sim
+from drivers.sim._sensirion import worded
 from edge.core import Bad, BusError, Condition, DataError, Reason, Sample
 from tests.drivers.simbus import Now, SimI2c
 
@@ -157,3 +158,13 @@ def test_the_collected_vectors() -> None:
     spell = Scd41.profile.serial.spell
     data = bytes.fromhex(number["raw_hex"])
     assert spell(data[0:2] + data[3:5] + data[6:8]) == number["decoded"]["serial"]
+
+
+@pytest.mark.parametrize(
+    ("ppm", "want"),
+    [(0, Bad(Reason.WARMUP)), (1, Bad(Reason.RANGE)), (249, Bad(Reason.RANGE)), (250, 250)],
+)
+def test_no_air_has_so_little_co2(ppm: int, want: object) -> None:
+    told = decode(worded(ppm.to_bytes(2) + b"\x66\x67\x5e\xb9"))
+    assert told[0] == want
+    assert told[1] == pytest.approx(25.0, abs=0.01)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import drivers
 from drivers.chips.sds011 import (
     COMMAND_SIZE,
     SIZE,
@@ -252,3 +253,7 @@ async def test_closing_never_fails_and_a_sensor_that_was_never_read_is_left_alon
     line.unplugged = True
     await device.close()
     await device.close()
+
+
+def test_it_is_not_asked_more_often_than_it_likes() -> None:
+    assert drivers.spec("sds011").every_s == 3.0

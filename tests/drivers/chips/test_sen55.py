@@ -309,3 +309,23 @@ def test_decode_agrees_with_the_collected_vectors(vector: str) -> None:
     for name, want in found["decoded"].items():
         key = next(k for k in KEYS if name.startswith(k))
         assert told[key] == (Bad(Reason.WARMUP) if want is None else want)
+
+
+async def test_zeros_after_a_start_are_no_clean_air_and_later_they_are() -> None:
+    rig = Rig(settle_reads=0, zeros=2)
+    await rig.driver.open()
+    for _ in range(2):
+        found = await rig.poll()
+        assert {found[key] for key in MASS} == {Bad(Reason.WARMUP)}
+        assert found["temperature"] == -3.205
+    assert (await rig.poll(8))["pm2_5"] == 9.5
+    rig.chip.values = VALUES | dict.fromkeys(MASS, 0.0)  # it has rained for a day
+    assert [(await rig.poll(2))[key] for key in MASS] == [0.0] * 4
+
+
+async def test_clean_air_is_not_bad_for_ever_after_a_start() -> None:
+    rig = Rig(settle_reads=8)
+    rig.chip.values = VALUES | dict.fromkeys(MASS, 0.0)
+    await rig.driver.open()
+    assert (await rig.poll(8))["pm2_5"] == Bad(Reason.WARMUP)
+    assert (await rig.poll())["pm2_5"] == 0.0

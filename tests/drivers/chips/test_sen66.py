@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from drivers.chips._kept import pack
-from drivers.chips.sen66 import Sen66, decode
+from drivers.chips.sen66 import WEEK_READS, Sen66, decode
 from drivers.sim import sen66 as sim
-from edge.core import Bad, Condition, Doubt, Reason, Sample
+from drivers.sim._sensirion import worded
+from edge.core import Bad, BusError, Condition, Doubt, Reason, Sample
 from tests.drivers.simbus import Now, SimI2c
 
 VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
@@ -22,11 +23,17 @@ VALUES = {
 class Rig:
     """A driver, its bus, its module; `poll` is one read a second."""
 
-    def __init__(self, settle_reads: int = 0, altitude_m: int = 0, powered_s: float = 3600) -> None:
+    def __init__(
+        self,
+        settle_reads: int = 0,
+        altitude_m: int = 0,
+        powered_s: float = 3600,
+        clean_reads: int = WEEK_READS,
+    ) -> None:
         self.now = Now()
         self.chip = sim.Sen66(VALUES, clock=self.now, powered_s=powered_s)
         self.bus = SimI2c(self.now, {0x6B: self.chip})
-        self.driver = Sen66(self.bus, settle_reads, altitude_m)
+        self.driver = Sen66(self.bus, settle_reads, altitude_m, clean_reads)
 
     async def poll(self, times: int = 1) -> dict[str, Sample]:
         found: tuple[Sample, ...] = ()
@@ -116,3 +123,123 @@ def test_decode_agrees_with_the_collected_vectors(vector: str) -> None:
         assert set(told) == {Bad(Reason.WARMUP)}
     else:
         assert told == tuple(found["decoded"].values())
+
+
+@pytest.mark.parametrize(
+    ("ppm", "want"),
+    [(0, Bad(Reason.WARMUP)), (1, Bad(Reason.RANGE)), (249, Bad(Reason.RANGE)), (250, 250)],
+)
+def test_no_air_has_so_little_co2(ppm: int, want: object) -> None:
+    assert decode(worded(b"\0\x10" * 8 + ppm.to_bytes(2)))[-1] == want
+
+
+# --- its fan -------------------------------------------------------------------------------------
+
+
+async def test_its_fan_is_cleaned_after_a_week_and_it_says_so_and_goes_on() -> None:
+    rig = Rig(clean_reads=100)
+    await rig.driver.open()
+    await rig.poll(100)
+    assert rig.driver.health == {}
+    began = rig.now.s
+    seen: list[Sample] = []
+    while rig.driver.health or not seen:
+        seen.append((await rig.poll())["co2"])
+        if rig.chip.measuring:
+            break
+        assert "cleaned" in rig.driver.health[Condition.CLEANING]
+    assert set(seen) == {Bad(Reason.STALE)}
+    assert rig.now.s - began > 10
+    assert [round(at - began) for at in rig.chip.cleanings] == [2]  # stopping takes a second
+    assert (await rig.poll(3))["co2"] == 431.0
+    await rig.poll(96)
+    assert len(rig.chip.cleanings) == 1
+    await rig.poll(3)
+    assert len(rig.chip.cleanings) == 2
+
+
+@pytest.mark.parametrize("pace_s", [0.05, 60.0])
+async def test_however_fast_it_is_polled_its_fan_has_ten_seconds(pace_s: float) -> None:
+    rig = Rig(clean_reads=3)
+    await rig.driver.open()
+    await rig.poll(3)
+    began = 0.0
+    while not rig.chip.cleanings or not rig.chip.measuring:
+        rig.now.s += pace_s
+        await rig.driver.read()
+        began = began or rig.now.s
+        if int(rig.now.s - began) % 16 == 15:  # as the poller does when nothing comes
+            await rig.driver.close()
+            await rig.driver.open()
+    assert rig.now.s - rig.chip.cleanings[0] > 10
+
+
+async def test_no_cleaning_where_none_is_wanted_or_taken() -> None:
+    rig = Rig(clean_reads=0)
+    await rig.driver.open()
+    await rig.poll(50)
+    assert rig.chip.cleanings == []
+    rig = Rig(clean_reads=3)
+    rig.chip.refuses_cleaning = True
+    await rig.driver.open()
+    await rig.poll(4)
+    assert rig.chip.measuring
+    assert Condition.CLEANING not in rig.driver.health
+    assert (await rig.poll(3))["co2"] == 431.0
+
+
+async def test_a_module_that_is_gone_while_its_fan_is_cleaned_is_silent() -> None:
+    rig = Rig(clean_reads=30)
+    await rig.driver.open()
+    await rig.poll(32)
+    assert Condition.CLEANING in rig.driver.health
+    rig.chip.power(False)
+    with pytest.raises(BusError):
+        await rig.poll()
+    await rig.driver.close()
+    with pytest.raises(BusError):
+        await rig.driver.open()
+    rig.chip.power(True)
+    rig.now.s += 2
+    await rig.driver.open()
+    await rig.poll(20)
+    assert (await rig.poll(3))["co2"] == 431.0
+
+
+async def test_its_dust_is_remembered_over_a_restart_however_long_it_was() -> None:
+    rig = Rig(clean_reads=2 * 3600)
+    await rig.driver.open()
+    await rig.poll(3600)
+    kept = rig.driver.kept()
+    assert kept
+    rig = Rig(clean_reads=2 * 3600)
+    rig.driver.restore(kept, 1e6)
+    await rig.driver.open()
+    await rig.poll(3600)
+    assert rig.chip.cleanings == []
+    await rig.poll()
+    assert len(rig.chip.cleanings) == 1
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [b"dust", b"dust \n", b"dust x\n", b"dust 99999\n", b"dust -1\nvoc 1\n", b"\n", b"\xff" * 99],
+)
+async def test_what_cannot_be_used_is_not(kept: bytes) -> None:
+    rig = Rig(clean_reads=3600)
+    rig.driver.restore(kept, 1.0)
+    await rig.driver.open()
+    await rig.poll(20)
+    assert rig.chip.cleanings == []
+
+
+async def test_what_it_has_learnt_is_worth_keeping_after_a_cleaning_too() -> None:
+    rig = Rig(clean_reads=200)
+    rig.driver.restore(b"dust 0\n" + pack("SIMULATED", (12_000).to_bytes(8)), 30.0)
+    await rig.driver.open()
+    await rig.poll(61)
+    assert rig.driver.kept()
+    await rig.poll(230)
+    assert len(rig.chip.cleanings) == 1
+    assert rig.chip.learnt_s > 12_000
+    assert rig.driver.kept()

@@ -13,6 +13,7 @@ from drivers.chips._gas_index import GasIndex
 from drivers.chips._kept import pack
 from drivers.chips.sgp41 import CONDITION, MEASURE, Sgp41, decode, request
 from drivers.sim import sgp41 as sim
+from drivers.sim.i2c import Nack
 from edge.core import Bad, BusError, Condition, ConfigError, DataError, Keeping, Reason, Sample
 from tests.drivers.simbus import Now, SimI2c
 
@@ -50,10 +51,10 @@ async def test_first_it_is_conditioned_then_ticks_come_and_after_45_s_indices() 
     seen = [await rig.poll() for _ in range(60)]
     assert all(voc == WARM for voc, *_ in seen[:45])
     assert isinstance(seen[46][0], int)
-    assert all(nox == WARM for _, nox, *_ in seen[:53])  # whose 45 s begin later
-    assert isinstance(seen[54][1], int)
-    assert [found[3] for found in seen[:8]] == [WARM] * 8
-    assert all(isinstance(found[3], int) for found in seen[8:])
+    assert all(nox == WARM for _, nox, *_ in seen[:55])  # whose 45 s begin later
+    assert isinstance(seen[56][1], int)
+    assert [found[3] for found in seen[:10]] == [WARM] * 10
+    assert all(isinstance(found[3], int) for found in seen[10:])
     assert all(isinstance(found[2], int) for found in seen)
     assert rig.driver.health == {}
     assert not rig.chip.damaged
@@ -204,3 +205,47 @@ def test_the_collected_vectors() -> None:
     assert request(MEASURE, 45, 10).hex() == found["sgp41-measure-compensated"]["raw_hex"]
     read = found["sgp41-read"]
     assert decode(bytes.fromhex(read["raw_hex"])) == tuple(read["decoded"].values())
+
+
+@pytest.mark.parametrize("pace_s", [0.6, 1.0, 4.2, 60.0])
+async def test_however_slow_a_neighbour_makes_the_polls_it_is_not_conditioned_for_long(
+    pace_s: float,
+) -> None:
+    rig = Rig()
+    await rig.driver.open()
+    for _ in range(30):
+        rig.now.s += pace_s
+        await rig.driver.read()
+        assert rig.chip._conditioned_at is None  # whatever comes now, or never comes
+    assert not rig.chip.damaged
+
+
+async def test_a_conditioning_that_gives_nothing_is_ended_all_the_same() -> None:
+    rig = Rig()
+    await rig.driver.open()
+    answers = iter(range(9))
+
+    def once(answer: bytes) -> bytes:
+        if not next(answers):
+            raise Nack
+        return answer
+
+    rig.chip.damage = once
+    with pytest.raises(BusError):
+        await rig.poll()
+    assert rig.chip.hot
+    assert rig.chip._conditioned_at is None
+
+
+@pytest.mark.parametrize(("failed", "told"), [(0, ""), (1, "0x1"), (3, "0x3"), (0xF0, "")])
+async def test_it_tests_itself_when_it_is_opened(failed: int, told: str) -> None:
+    rig = Rig()
+    rig.chip.failed = failed
+    await rig.driver.open()
+    assert told in rig.driver.health.get(Condition.SELF_TEST, "")
+    assert (Condition.SELF_TEST in rig.driver.health) == bool(told)
+    await rig.poll(60)
+    assert not rig.chip.damaged
+    rig.chip.failed = 0  # another one
+    await rig.driver.open()
+    assert Condition.SELF_TEST not in rig.driver.health

@@ -36,7 +36,10 @@ async def test_a_reading_is_what_there_is_and_takes_its_time(precision: str, wai
 async def test_frost_and_fog_are_cut_to_what_can_be() -> None:
     _, chip, bus = rig()
     driver = Sht4x(bus)
-    for told, want in ((-5.5, 0.0), (118.0, 100.0)):
+    for told, want in (
+        (-5.9, 0.0), (-5.5, 0.0), (105.9, 100.0), (106.1, Bad(Reason.RANGE)),
+        (119.0, Bad(Reason.RANGE)), (-6.0, Bad(Reason.RANGE)),
+    ):  # fmt: skip
         chip.values = {"temperature": 20.0, "humidity": told}
         assert (await driver.read())[1] == want
 

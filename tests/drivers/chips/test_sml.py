@@ -144,3 +144,25 @@ async def test_a_spoilt_frame_gives_nothing(fault: str) -> None:
         await device.read()
     with pytest.raises(BusError):
         await Sml(SerialWire([])).read()
+
+
+async def test_a_number_that_is_told_now_and_then_is_no_other_meter() -> None:
+    def frame(listed_as: bytes = b"", server: bytes = SERVER) -> bytes:
+        values = [entry(POWER, signed(1, 1), unsigned(27, 1))]
+        if listed_as:
+            values.append(entry("0100600100ff", octets(listed_as)))
+        return framed(answer(*values, server=server))
+
+    frames = [frame(b"1EMH0012345678"), frame(), frame(b"1EMH0012345678")]
+    for order in (frames, frames[1:]):  # whichever comes first
+        wire = SerialWire(list(order))
+        device = Sml(wire)
+        seen = set()
+        for one in order:
+            wire.replies[:] = [one]
+            await device.read()
+            seen.add(device.identity)
+        assert len(seen) == 1
+    wire.replies[:] = [frame(server=bytes.fromhex("0a01454d480000003039"))]
+    await device.read()
+    assert device.identity == "1EMH0000012345"

@@ -7,7 +7,7 @@ import pytest
 
 from drivers.chips.sps30 import POINTS, Sps30, decode
 from drivers.sim import sps30 as sim
-from edge.core import Bad, BusError, Doubt, Polled, Reason, Sample
+from edge.core import Bad, BusError, Condition, Doubt, Polled, Reason, Sample
 from tests.drivers.simbus import Now, SimI2c
 
 VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
@@ -73,7 +73,31 @@ async def test_nothing_new_comes_while_the_fan_cleans_itself() -> None:
         now.s += 1
         found.update(await driver.read())
     assert found == {Bad(Reason.STALE)}
+    assert "cleaning itself" in driver.health[Condition.CLEANING]
     now.s += 2
+    assert await driver.read() == tuple(VALUES.values())
+    assert driver.health == {}
+
+
+async def test_who_polls_too_fast_is_not_told_of_cleaning() -> None:
+    now, _, bus = rig()
+    driver = Sps30(bus, settle_reads=0)
+    await driver.open()
+    now.s += 0.9
+    for _ in range(60):
+        now.s += 0.2
+        await driver.read()
+        assert driver.health == {}
+
+
+async def test_zeros_after_a_start_are_no_clean_air() -> None:
+    now, _, bus = rig(zeros=2)
+    driver = Sps30(bus, settle_reads=0)
+    await driver.open()
+    for _ in range(2):
+        now.s += 1
+        assert await driver.read() == (Bad(Reason.WARMUP),) * 10
+    now.s += 1
     assert await driver.read() == tuple(VALUES.values())
 
 

@@ -214,3 +214,67 @@ async def test_each_fault_of_the_line_is_seen_and_it_recovers() -> None:
         await device.open()
     await device.close()
     await device.close()
+
+
+async def test_one_that_does_not_even_refuse_the_register_gives_values_and_is_asked_once() -> None:
+    now = Now()
+    device, module = wired(now, settle_reads=0)
+    module.deaf.add(chip.STATUS)
+    await device.open()
+    for _ in range(3 * STATUS_EVERY):
+        now.s += 1
+        assert await device.read() == SETTLED
+    line = device.bus
+    assert isinstance(line, SimSerial)
+    assert line.written.count(wire.request(chip.STATUS, chip.CLEAR)) == 1
+    module.faults.append("fan")  # of which its state byte speaks, and nothing else
+    now.s += 1
+    assert (await device.read())[1] == Doubt(8.25, Reason.FAULT)
+    assert set(device.health) == {Condition.DEVICE}
+
+
+async def test_a_damaged_register_costs_no_values_and_is_asked_for_again() -> None:
+    now = Now()
+    device, module = wired(now, settle_reads=0)
+    await device.open()
+    module.faults += ["", "sum"]
+    for left in (0, 0):
+        now.s += 1
+        assert await device.read() == SETTLED
+        assert len(module.faults) == left
+    line = device.bus
+    assert isinstance(line, SimSerial)
+    assert line.written.count(wire.request(chip.STATUS, chip.CLEAR)) == 2
+
+
+async def test_its_fan_cleaning_is_told_and_usual_silence_is_not() -> None:
+    now = Now()
+    device, _ = wired(now, settle_reads=0)
+    await device.open()
+    now.s += 0.9
+    for _ in range(60):  # it is polled too fast
+        now.s += 0.2
+        await device.read()
+        assert device.health == {}
+    await device.bus.frame(wire.cut(0x56), 0.2, write=wire.request(0x56))
+    told = set()
+    for _ in range(9):
+        now.s += 1
+        assert set(await device.read()) == {Bad(Reason.STALE)}
+        told |= set(device.health)
+    assert told == {Condition.CLEANING}
+    now.s += 2
+    assert await device.read() == SETTLED
+    assert device.health == {}
+
+
+async def test_zeros_after_a_start_are_no_clean_air() -> None:
+    now = Now()
+    device, module = wired(now, settle_reads=0)
+    module.zeros = 2
+    await device.open()
+    seen = []
+    for _ in range(3):
+        now.s += 1
+        seen.append(await device.read())
+    assert seen == [(Bad(Reason.WARMUP),) * 10] * 2 + [SETTLED]

@@ -130,6 +130,65 @@ async def test_a_device_without_the_mark_is_no_sunspec_device() -> None:
         await read(Device(HELD, base=30_000))
 
 
+# -- devices that give less at once ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [34, 50, 64, 100])
+@pytest.mark.parametrize("model", [203, 213])
+async def test_a_device_that_gives_less_at_once_is_read_in_pieces(model: int, limit: int) -> None:
+    held = Load(3).values() | HELD
+    device = Device(held, model, serial="SN-1", events=1 << 3)
+    want, _, _ = await read(device)
+    device.limit = limit
+    found, meter, bus = await read(device)
+    assert (found, meter.identity) == (want, "SN-1")
+    assert set(meter.health) == {Condition.POWER}
+    bus.log.clear()
+    assert by_key(await meter.read()) == want
+    assert len(bus.log) <= 2 * (126 // limit + 1)
+    assert all(count <= limit for _, count in bus.log)  # what was refused is remembered
+    device.limit = 125
+    await meter.open()
+    bus.log.clear()
+    await meter.read()
+    assert len(bus.log) == 1
+
+
+async def test_no_value_is_read_without_its_scale_factor_nor_cut_in_two() -> None:
+    device = Device(Load(3).values() | HELD, 203)
+    want, _, _ = await read(device)
+    device.limit = 20
+    for _ in range(2):
+        found, _, _ = await read(device)
+        for key, sample in found.items():
+            short = not key.startswith("reactive_energy")  # 16 of 32 bits and their scale factor
+            assert sample == (want[key] if short else Bad(Reason.FAULT)), key
+    device.model, device.limit = 213, 3
+    found, _, _ = await read(device)
+    device.limit = 125
+    assert found == (await read(device))[0]
+
+
+async def test_a_device_that_gives_nothing_of_its_meter_is_searched_again() -> None:
+    device = Device(HELD, 203)
+    _, meter, _ = await read(device)
+    device.limit = 1
+    with pytest.raises(DataError) as caught:
+        await meter.read()
+    assert caught.value.reason is Reason.FAULT
+    device.limit = 125
+    assert by_key(await meter.read())["power"] == -4321.0
+
+
+async def test_a_device_that_calls_everything_too_long_is_no_sunspec_device() -> None:
+    device = Device(HELD)
+    device.fault = Fault("exception", code=3)
+    bus = SimBus({1: device})
+    with pytest.raises(DataError, match="no mark"):
+        await SunSpec(bus, 1).open()
+    assert len(bus.log) == 3
+
+
 @pytest.mark.parametrize("length", [0, 1, 0xFFFF, 104])
 async def test_a_list_that_has_no_end_is_left(length: int) -> None:
     bus = FakeModbus()

@@ -54,6 +54,12 @@ def test_a_vector_by_hand() -> None:
     }
 
 
+def test_primary_values_of_high_voltage_count() -> None:
+    block = bytearray(BLOCK)
+    block[2 * 14 : 2 * 15] = struct.pack(">h", 1)  # the scale of voltages
+    assert by_key(_sunspec.decode(201, bytes(block)))["voltage_l1"] == 23_010.0
+
+
 @pytest.mark.parametrize("scale", [11, -11, 32_767, -32_767])
 def test_a_scale_that_cannot_be_is_no_value(scale: int) -> None:
     block = bytearray(BLOCK)

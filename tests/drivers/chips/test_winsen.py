@@ -223,3 +223,12 @@ def test_what_it_sends_by_itself_is_laid_out_as_a_plantower_frame() -> None:
     told = body + sum(body).to_bytes(2)
     assert tuple(zh03b.explain([told]).values()) == FOUND
     assert tuple(zh03b.explain([told, GOOD]).values()) == FOUND
+
+
+@pytest.mark.parametrize(
+    ("ppm", "want"),
+    [(0, Bad(Reason.WARMUP)), (249, Bad(Reason.RANGE)), (250, 250.0)],
+)
+def test_no_air_has_so_little_co2(ppm: int, want: object) -> None:
+    told = mhz19.decode(framed(bytes((0x86,)) + ppm.to_bytes(2) + b"\x40"))
+    assert told == (want, 24.0)

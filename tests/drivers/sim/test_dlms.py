@@ -1,6 +1,6 @@
 """The simulated DLMS/COSEM meter on its pseudo-terminal, and the library's client as its peer."""
 
-import asyncio
+import select
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +13,7 @@ from drivers.sim._dlms_line import framed, taken_apart
 from drivers.sim._dlms_registers import ROWS
 from drivers.sim.dlms import FAULTS, Dlms
 from edge.core import Bad, BusError, DataError, Reason, Sample
+from tests.drivers.waiting import waiting
 
 FAST = 115200  # what a port waits between frames goes by its speed; a pty has none
 VALUES = {
@@ -39,7 +40,7 @@ def meter() -> Iterator[Dlms]:
 
 @pytest.fixture
 def port(meter: Dlms) -> Iterator[SerialPort]:
-    made = SerialPort(meter.port, FAST)
+    made = waiting(meter)(meter.port, FAST)
     yield made
     made.close()
 
@@ -60,9 +61,9 @@ async def test_what_it_holds_is_what_is_read(meter: Dlms, port: SerialPort) -> N
 async def test_its_faults_are_seen_and_it_recovers() -> None:
     values = {"energy_import": 12.0, "frequency": 50.0}
     with Dlms(values, turnaround_s=0.0) as meter:
-        port = SerialPort(meter.port, FAST)
-        device = Driver(port, timeout_s=0.15)
-        meter.late_s = 0.2
+        port = waiting(meter)(meter.port, FAST)
+        device = Driver(port, timeout_s=0.05)
+        meter.late_s = 3600.0
         assert await told(device) == values
         healed = {"crc", "hcs", "cut", "noise", "echo", "not_ready", "foreign"}
         ignored = {"refused", "wrong_unit", "wrong_block"}  # these are not of an energy's value
@@ -73,7 +74,9 @@ async def test_its_faults_are_seen_and_it_recovers() -> None:
             except (BusError, DataError):
                 assert fault not in healed | ignored
             meter.faults.clear()
-            await asyncio.sleep(0.1 if fault == "late" else 0)
+            if fault == "late":
+                meter.hurry()
+                assert select.select([port._fd], [], [], 20.0)[0]
             assert await told(device) == values, fault
         meter.fault = "refused"
         with pytest.raises(DataError, match="refuses the association"):
@@ -90,7 +93,7 @@ async def test_two_on_one_line() -> None:
         Dlms({"power": 2.0}, 1000, password="12345678", serial="2", turnaround_s=0.0),
     ]
     with Line(meters) as line:
-        port = SerialPort(line.port, FAST)
+        port = waiting(line)(line.port, FAST)
         one, two = Driver(port, 17), Driver(port, 1000, password="12345678")
         for _ in range(2):
             assert await told(one) == {"power": 1.0}

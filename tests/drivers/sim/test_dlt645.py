@@ -1,6 +1,6 @@
 """The simulated DL/T 645 meter on its pseudo-terminal, and the package dlt645 as a peer of both."""
 
-import asyncio
+import select
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +13,7 @@ from drivers.sim._asked import Line
 from drivers.sim.dlt645 import FAULTS, Dlt645
 from edge.core import BusError, DataError
 from tests.drivers.meters.ptypair import PtyPair
+from tests.drivers.waiting import waiting
 
 FAST = 115200  # what a port waits between frames goes by its speed; a pty has none
 ADDRESS = "202311250042"
@@ -38,7 +39,7 @@ def meter() -> Iterator[Dlt645]:
 
 @pytest.fixture
 def port(meter: Dlt645) -> Iterator[SerialPort]:
-    made = SerialPort(meter.port, FAST, "E")
+    made = waiting(meter)(meter.port, FAST, "E")
     yield made
     made.close()
 
@@ -56,7 +57,7 @@ async def test_its_faults_are_seen_and_it_recovers(
     meter: Dlt645, port: SerialPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chip, "ANSWER_S", 0.05)
-    meter.late_s = 0.08
+    meter.late_s = 3600.0
     device = Driver(port, ADDRESS)
     await device.open()
     good = await device.read()
@@ -66,7 +67,9 @@ async def test_its_faults_are_seen_and_it_recovers(
         found = await device.read()
         assert found[0] == good[0]
         assert (found[1] == good[1]) is (fault in harmless), fault
-        await asyncio.sleep(0.05 if fault == "late" else 0)  # its answer comes between two reads
+        if fault == "late":  # its answer comes between two reads
+            meter.hurry()
+            assert select.select([port._fd], [], [], 20.0)[0]
         assert await device.read() == good
     meter.fault = "silent"
     with pytest.raises(BusError):
@@ -76,7 +79,7 @@ async def test_its_faults_are_seen_and_it_recovers(
 async def test_two_on_one_line(meter: Dlt645) -> None:
     other = Dlt645({"energy_import": 5}, "000000000007", turnaround_s=0.0)
     with Line([other, Dlt645(VALUES, ADDRESS, turnaround_s=0.0)]) as line:
-        port = SerialPort(line.port, FAST, "E")
+        port = waiting(line)(line.port, FAST, "E")
         for address, energy in ((ADDRESS, 1234.56), ("000000000007", 5.0)):
             device = Driver(port, address)
             await device.open()

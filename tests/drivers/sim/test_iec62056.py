@@ -9,6 +9,7 @@ from drivers.chips import iec62056 as chip
 from drivers.chips.iec62056 import Iec62056 as Driver
 from drivers.sim.iec62056 import Iec62056
 from edge.core import Bad, BusError, Condition, DataError, Reason
+from tests.drivers.waiting import waiting
 
 VALUES = {
     "energy_import": 1234.567,
@@ -22,20 +23,20 @@ VALUES = {
 
 @pytest.fixture(autouse=True)
 def _haste(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("SIGN_ON_S", 0.3), ("REACTION_S", 0.0), ("ACK_S", 0.0)):
+    for name, seconds in (("SIGN_ON_S", 20.0), ("REACTION_S", 0.0), ("ACK_S", 0.0)):
         monkeypatch.setattr(chip, name, seconds)
-    monkeypatch.setattr(chip, "SILENT_S", 0.6)
+    monkeypatch.setattr(chip, "SILENT_S", 20.0)
 
 
 @pytest.fixture
 def meter() -> Iterator[Iec62056]:
-    with Iec62056(VALUES, reaction_s=0.05) as made:
+    with Iec62056(VALUES, reaction_s=0.05, follows_s=20.0) as made:
         yield made
 
 
 @pytest.fixture
 def port(meter: Iec62056) -> Iterator[SerialPort]:
-    made = SerialPort(meter.port, 300)
+    made = waiting(meter)(meter.port, 300)
     yield made
     made.close()
 
@@ -58,20 +59,25 @@ async def test_it_is_read_at_its_own_speed_and_called_anew_at_300(
 
 
 async def test_a_meter_that_does_not_follow_is_noise_and_is_read_the_next_time(
-    meter: Iec62056, port: SerialPort
+    meter: Iec62056, port: SerialPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = Driver(port)
     meter.faults.append("slow")
+    monkeypatch.setattr(chip, "SILENT_S", 0.6)
     with pytest.raises((DataError, BusError)):
         await device.read()
     assert meter.line_speed() == 300
+    monkeypatch.setattr(chip, "SILENT_S", 20.0)
     meter.faults.clear()
     meter.faults.append("error")
     assert await told(device) == pytest.approx(VALUES)
     assert Condition.DEVICE in device.health
 
 
-async def test_it_hears_only_calls_that_are_for_it(meter: Iec62056, port: SerialPort) -> None:
+async def test_it_hears_only_calls_that_are_for_it(
+    meter: Iec62056, port: SerialPort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chip, "SIGN_ON_S", 0.3)
     with pytest.raises(BusError):
         await Driver(port, address="1").read()
     assert meter.calls == 0

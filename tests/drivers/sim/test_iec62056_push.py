@@ -8,7 +8,7 @@ from drivers.buses.serial_port import SerialPort
 from drivers.chips.iec62056_push import Iec62056Push as Driver
 from drivers.chips.iec62056_push import explain
 from drivers.sim.iec62056_push import FAULTS, Iec62056Push
-from edge.core import Bad, DataError, Reason
+from edge.core import Bad, DataError, Reason, Sample
 
 FAST = 115200  # a pty has no speed
 VALUES = {
@@ -25,22 +25,31 @@ VALUES = {
 
 
 async def test_what_it_holds_is_what_is_read_and_its_faults_are_seen() -> None:
-    with Iec62056Push(VALUES, every_s=0.02) as meter:
+    meter = Iec62056Push(VALUES)
+    meter.silent = True  # it talks when it is let
+    with meter:
         port = SerialPort(meter.port, FAST)
+        port.open()
         device = Driver(port)
+
+        async def told() -> dict[str, Sample]:
+            found = zip([p.key for p in device.points], await device.read(), strict=True)
+            return {key: s for key, s in found if s != Bad(Reason.ADDRESS)}
+
+        damaged = []
         for fault in ("", *(f for f in FAULTS if f != "silent")):
             meter.faults.extend([fault] if fault else [])
-            for _ in range(9):
-                try:
-                    found = zip([p.key for p in device.points], await device.read(), strict=True)
-                except DataError:
-                    assert fault in ("parity", "line")
-                    continue
-                told = {key: s for key, s in found if s != Bad(Reason.ADDRESS)}
-                assert told == pytest.approx(VALUES)
-                if not meter.faults:
-                    break
+            meter.say(meter.speak())
+            try:
+                if fault == "cut":
+                    meter.say(meter.speak())
+                assert await told() == pytest.approx(VALUES)
+            except DataError:
+                damaged.append(fault)
             assert not meter.faults
+            meter.say(meter.speak())
+            assert await told() == pytest.approx(VALUES), fault
+        assert damaged == ["parity", "line"]
         assert device.identity == meter.serial
         port.close()
 

@@ -17,6 +17,7 @@ from drivers.sim import sps30_uart as sim_sps30_uart
 from drivers.sim import zh03b as sim_zh03b
 from drivers.sim._asked import Line
 from edge.core import BusError, Sample
+from tests.drivers.waiting import waiting
 
 FAST = 115200  # what a port waits between frames goes by its speed; a pty has none
 TALKS = {"every_s": 0.03, "zeros": 0}
@@ -53,6 +54,7 @@ async def test_what_it_holds_is_what_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sim_sps30_uart, "SAMPLE_S", 0.05)
+    monkeypatch.setattr(chip, "ANSWER_S", 20.0, raising=False)
     with sim.DEVICE(values, **told) as device:
         port = SerialPort(device.port, FAST)
         try:
@@ -78,7 +80,7 @@ def test_a_fault_that_it_has_not_is_refused(sim: str) -> None:
 async def test_two_cards_on_one_line() -> None:
     cards = [sim_canoga.DEVICE({"ch1_volume": 10 * n}, address=n) for n in (1, 2)]
     with Line(cards) as line:
-        port = SerialPort(line.port, FAST)
+        port = waiting(line)(line.port, FAST)
         try:
             for n in (2, 1, 2):
                 assert (await canoga.DRIVER(port, address=n).read())[0] == 10 * n
