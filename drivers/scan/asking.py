@@ -30,35 +30,16 @@ from edge.core import BusError, Cut, DataError, Reason
 LEAST_PPM: Final = 300
 EVERYBODY: Final = 254
 PUBLIC: Final = 16  # the client of DLMS that may read without a password
+NOBODY: Final = 252  # on M-Bus: reserved
 PRIMARY: Final = range(251)
+SLOW: Final = 300  # baud, at which all addresses take six minutes: a noise is not worth them
+IDLE_BITS: Final = 4 * 11  # between two questions
 MBUS_BITS: Final = 5 * 11 + 330 + 11  # a question, the longest pause before an answer, and that
 MBUS_S: Final = 0.1  # beyond it
 DLT645_BITS: Final = 16 * 11 + 22 * 11
 DLT645_S: Final = 0.55  # it may think for 0.5 s
 TELEGRAM_BITS: Final = 261 * 11
 SHDLC_INFO, SHDLC_SERIAL = 0xD0, b"\x03"
-
-
-@dataclass(slots=True)
-class Ear:
-    """A cut that does not hear the echo of what was said, as some adapters give it back."""
-
-    inner: Cut
-    said: bytes
-    heard: bool = False  # something beside the echo
-    _begun: bool = False
-
-    def cut(self, data: bytes) -> tuple[bytes | None, int]:
-        skip = 0
-        if not self._begun:
-            if len(data) < len(self.said) and self.said.startswith(data):
-                return None, 0  # that may become an echo
-            self._begun = True
-            skip = len(self.said) if data.startswith(self.said) else 0
-        rest = data[skip:]
-        self.heard = self.heard or bool(rest)
-        found, done = self.inner(rest)
-        return found, skip + done
 
 
 @dataclass(slots=True)
@@ -73,11 +54,10 @@ class Asker:
 
     async def frame(self, cut: Cut, answer_s: float, write: bytes) -> bytes | None:
         """The answer, or None. Raises BusError when the port is of no use."""
-        ear = Ear(cut, write)
         try:
-            return await self.bus.frame(ear.cut, answer_s * self.patience, write)
+            return await self.bus.frame(cut, answer_s * self.patience, write)
         except DataError:
-            self.heard += ear.heard
+            self.heard += 1
             return None
         except BusError as error:
             if error.__cause__ is not None:
@@ -85,9 +65,13 @@ class Asker:
             self.heard += error.reason is Reason.BUSY  # somebody talks all the time
             return None
 
+    @property
+    def baud(self) -> int:
+        return int(self.line.split()[0])
+
     def on_the_wire_s(self, bits: int) -> float:
         """How long so many bits take."""
-        return bits / int(self.line.split()[0])
+        return bits / self.baud
 
 
 Question = Callable[[Asker], Awaitable[list[Found]]]
@@ -173,15 +157,21 @@ async def _mbus_meters(asker: Asker) -> list[Found]:
     reset = _mbus_link.short(_mbus_link.SND_NKE, EVERYBODY)
     before, wait_s = asker.heard, MBUS_S + asker.on_the_wire_s(MBUS_BITS)
     somebody = await asker.frame(_mbus_link.ack, wait_s, reset)
-    if somebody is None and asker.heard == before:
+    if somebody is None and (asker.heard == before or asker.baud <= SLOW):
         return []
     one = await _mbus_telegram(asker, EVERYBODY)
     if one is not None:
         return [one]
-    # several at once answer in each other's words: each alone, then
+    # several at once answer in each other's words; a noise answers even those who cannot be there
+    before = asker.heard
+    nobody = await asker.frame(_mbus_link.ack, wait_s, _mbus_link.short(_mbus_link.SND_NKE, NOBODY))
+    if nobody is not None or asker.heard > before:
+        return []
     found = []
-    for address in PRIMARY:
-        asker.tick(f"M-Bus address {address}", wait_s * asker.patience)
+    step_s = wait_s * asker.patience + asker.on_the_wire_s(IDLE_BITS)
+    for place, address in enumerate(PRIMARY):
+        more_s = 0.0 if place else step_s * len(PRIMARY)
+        asker.tick(f"M-Bus address {address}", step_s, more_s)
         reset = _mbus_link.short(_mbus_link.SND_NKE, address)
         if await asker.frame(_mbus_link.ack, wait_s, reset) is not None:
             meter = await _mbus_telegram(asker, address)
@@ -193,6 +183,8 @@ async def _mbus_telegram(asker: Asker, address: int) -> Found | None:
     request = _mbus_link.short(_mbus_link.REQ_UD2 | _mbus_link.FCB, address)
     target = _mbus_link.SELECTED if address == EVERYBODY else address
     wait_s = MBUS_S + asker.on_the_wire_s(MBUS_BITS + TELEGRAM_BITS)
+    step_s = wait_s * asker.patience
+    asker.tick(f"M-Bus address {address} answers", step_s, step_s)
     frame = await asker.frame(_mbus_link.answer_of(target), wait_s, request)
     if frame is None:
         return None

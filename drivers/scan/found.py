@@ -1,15 +1,12 @@
 """What a scan finds on one wire, what it cannot make out, and how fast it goes about it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from drivers.meters.register_map import tables
 from drivers.meters.table import load
 from edge.core import ConfigError, ModbusBus, SerialBus
-
-Tick = Callable[[str, float], None]
-"""Called before each step: what it does, and how long it may take (s). Raises StoppedError."""
 
 LINES: Final = (  # how Modbus lines are set, the usual ones first
     "9600 8N1", "19200 8E1", "9600 8E1", "19200 8N1", "2400 8N1", "4800 8N1", "38400 8N1",
@@ -19,6 +16,15 @@ LINES: Final = (  # how Modbus lines are set, the usual ones first
 
 class StoppedError(Exception):
     """Somebody has seen enough."""
+
+
+class Tick(Protocol):
+    """Called before each step: what it does, and how long it may take (s). Raises StoppedError.
+
+    `more_s` is how much longer the whole takes with it than `estimate_s` said.
+    """
+
+    def __call__(self, step: str, seconds: float, more_s: float = 0.0) -> None: ...
 
 
 class SerialLine(SerialBus, Protocol):

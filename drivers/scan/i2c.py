@@ -2,8 +2,12 @@
 
 Source: the datasheets that the drivers name; SEN5x and SEN6x: product name (0xD014); SPS30: product
 type (0xD002, "00080000"); BMP280, BME680 and BME688: chip id. An address that no driver has is
-asked for one byte, which is what `i2cdetect -r` does. No register is set; what is sent is the
-number of the register, or the question, that is to be read.
+asked for one byte, which is what `i2cdetect -r` does. What is sent is the number of the register,
+or the question, that is to be read: a chip that has registers sets none of them.
+
+A chip with one register takes what is sent for its content. A multiplexer such as the TCA9548A
+(SCPS207: 0x70 to 0x77) gives it back when it is read: then it gets what it had before. A PCF8591
+(0x48 to 0x4f) tells its control byte to nobody: it keeps what it was sent, and that is said.
 
 A question of 16 bits is a register and its content to a chip with registers of 8 bits. So whoever
 gives a byte unasked is asked nothing at addresses that LED drivers have, too: an SGP41 and an SCD4x
@@ -105,10 +109,25 @@ async def _number(bus: I2cBus, address: int, how: Serial) -> str | None:
         return None
 
 
-async def _bosch(bus: I2cBus, address: int) -> Found | str | None:
-    answer = await _bytes(bus, address, CHIP_ID, 1)
-    if answer is None:
+async def _put_back(bus: I2cBus, address: int, sent: bytes, before: bytes) -> str | None:
+    """Give a chip with one register what it had before. None when it is no such chip."""
+    if await _bytes(bus, address, b"", 1) != sent:
         return None
+    told = "it gives back what it is sent: a multiplexer such as a TCA9548A, or a port"
+    try:
+        await bus.transfer(address, before)
+    except BusError as error:
+        return f"{told}; it has 0x{sent.hex()} now instead of 0x{before.hex()} ({error})"
+    return f"{told}; it has 0x{before.hex()} again. What is behind it was not searched"
+
+
+async def _bosch(bus: I2cBus, address: int) -> Found | str | None:
+    before = await _bytes(bus, address, b"", 1)
+    answer = None if before is None else await _bytes(bus, address, CHIP_ID, 1)
+    if before is None or answer is None:
+        return None
+    if answer == CHIP_ID and (told := await _put_back(bus, address, CHIP_ID, before)):
+        return told
     if answer[0] in BOSCH:
         driver, name = BOSCH[answer[0]]
         options = {"address": address}
@@ -159,10 +178,20 @@ async def _module(bus: I2cBus, address: int) -> Found | str | None:
     return Found(driver, what, {}, serial or "")
 
 
-async def _ads1115(bus: I2cBus, address: int) -> Found | None:
-    limits = [await _bytes(bus, address, register, 2) for register in (LOW, HIGH)]
+async def _ads1115(bus: I2cBus, address: int) -> Found | str | None:
+    before = await _bytes(bus, address, b"", 1)
+    low = None if before is None else await _bytes(bus, address, LOW, 2)
+    if before is None or low is None:
+        return None
+    if low == LOW * 2 and (told := await _put_back(bus, address, LOW, before)):
+        return told
+    if low != THRESHOLDS[0] or await _bytes(bus, address, HIGH, 2) != THRESHOLDS[1]:
+        return (
+            "something answers, and is no ADS1115 as one comes from the factory; if it is a"
+            f" PCF8591, its control byte is 0x{LOW.hex()} now, until its program sets it again"
+        )
     config = await _bytes(bus, address, CONFIG, 2)
-    if config is None or tuple(limits) != THRESHOLDS:
+    if config is None:
         return None
     fresh = "as from power-on" if config == POWER_ON else f"set to {config.hex()}"
     what = f"ADS1115 at 0x{address:02x}, {fresh}; wired in pairs it is ads1115_pairs"

@@ -48,11 +48,11 @@ async def scan(bus: ModbusLine, line: str, pace: Pace, out: Findings, tick: Tick
     somebody = False
     for unit in pace.units:
         tick(f"unit {unit}", pace.answer_s + STEP_S)
-        there = await _there(bus, unit, line, out)
+        there = await _there(bus, unit, line, out, somebody)
         somebody |= there is not Answer.NONE
         if there is not Answer.SOUND:
             continue
-        tick(f"unit {unit} answers", IDENTIFY_S)
+        tick(f"unit {unit} answers", IDENTIFY_S, IDENTIFY_S)
         found = await identify(bus, unit)
         if found is not None:
             out.devices.append(Found(found.driver, found.what, {"unit": unit}, found.serial,
@@ -73,15 +73,19 @@ class Answer(Enum):
     DAMAGED = "damaged"
 
 
-async def _there(bus: ModbusLine, unit: int, line: str, out: Findings) -> Answer:
+async def _there(bus: ModbusLine, unit: int, line: str, out: Findings, somebody: bool) -> Answer:
     try:
         await bus.read_registers(unit, 3, 0, 1)
     except DataError as error:
         if error.reason is not Reason.CRC:
             return Answer.SOUND  # it refuses, so it is there
-        out.unknown.append(
-            f"unit {unit}{_at(line)}: {error}; two devices with one address, or a bad line"
-        )
+        if not line and not somebody:  # there are no collisions on TCP, and no noise
+            raise BusError(
+                f"what is there answers, and not in Modbus TCP ({error}): another service, or a"
+                " converter that passes the frames of its line on as they are"
+            ) from error
+        why = "; two devices with one address, or a bad line" if line else ""
+        out.unknown.append(f"unit {unit}{_at(line)}: {error}{why}")
         return Answer.DAMAGED
     except BusError as error:
         if error.reason is Reason.CRC:
@@ -215,7 +219,7 @@ async def _candidate(table: RegisterMap, registers: Registers, unit: int) -> Can
 
 
 def _worth(point: Point, sample: Sample) -> int:
-    """A mains voltage says most: who has three of them has three phases, whatever is switched on."""
+    """A mains voltage says most: who has three of them has three phases, idle or not."""
     if isinstance(sample, Bad | Doubt) or not sample:
         return -1
     if point.quantity is Quantity.VOLTAGE and VOLTS[0] <= float(sample) <= VOLTS[1]:

@@ -30,11 +30,21 @@ async def scan(
         return
     for line in pace.lines:
         bus = modbus(line, pace.answer_s)
+
         try:
-            if await meters.scan(bus, line, pace, out, lambda what, s: tick(f"{line} {what}", s)):  # noqa: B023
+            if await meters.scan(bus, line, pace, out, _at(line, tick)):
                 return
         finally:
             bus.close()
+
+
+def _at(line: str, tick: Tick) -> Tick:
+    """Tell the settings with each step."""
+
+    def told(step: str, seconds: float, more_s: float = 0.0) -> None:
+        tick(f"{line} {step}", seconds, more_s)
+
+    return told
 
 
 def estimate_s(pace: Pace) -> float:
@@ -47,8 +57,8 @@ def estimate_s(pace: Pace) -> float:
 
 
 async def _listen(serial: OpenSerial, pace: Pace, out: Findings, tick: Tick) -> Found | None:
-    for line in talking.LINES:
-        tick(f"{line} listening", pace.listen_s)
+    for place, line in enumerate(talking.LINES):
+        tick(f"{line} listening", pace.listen_s, pace.listen_s if place else 0.0)
         bus = serial(line)
         try:
             found, heard = await talking.listen(bus, line, pace.listen_s)

@@ -107,7 +107,7 @@ def test_a_minute_shows_everything(tmp_path: Path) -> None:
 def test_wrong_use_is_exit_2(words: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "edge.cli.main", "demo", *words],
-        cwd=ROOT, capture_output=True, text=True, timeout=20,
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 2
     assert "usage: kerbstone " in done.stderr

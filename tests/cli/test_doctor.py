@@ -416,7 +416,7 @@ def test_ctrl_c_gives_what_was_found_so_far(wired: Site, air: I2cKernel) -> None
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         out, error = process.communicate(timeout=15)
-    assert process.returncode == 130
+    assert process.returncode == 130, (out, error)
     assert "fine     hut/hut_air" in out
     assert "found so far" in error
     os.close(port)

@@ -9,17 +9,22 @@ import subprocess
 import sys
 import threading
 import time
+import tty
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import drivers
 from drivers.scan.found import Pace
 from drivers.sim.i2c import I2cKernel
 from edge.app import places, scanning
 from edge.app.scanning import Scan, job
+from edge.cli.scan import RUN_DIR
+from edge.config import load
 from edge.control.locks import BusLock
-from tests.cli.conftest import Command
+from edge.control.protocol import VerbError
+from tests.cli.conftest import Command, MakeSite
 from tests.drivers.scan import played
 
 MODBUS = ("--timeout", "0.1", "--units", "1,5,7,9")
@@ -119,11 +124,15 @@ def test_a_bus_of_the_running_daemon_is_left_to_it(
         '[device.sht4x]\ndriver = "sht4x"\nbus = "hut"\n',
         encoding="utf-8",
     )
-    monkeypatch.setattr("edge.cli.scan.ask", lambda *_: {"uptime_s": 1})
+    monkeypatch.setattr(
+        "edge.cli.scan.ask", lambda at, _: {"uptime_s": 1} if at == tmp_path else None
+    )
     said = kerbstone("scan", air[1], "--config", file)
     assert said.code == 3
     assert "the running daemon works on it (bus hut)" in said.out
     assert not air[0].log
+    other = f"sim:{tmp_path}/nothing"
+    assert "daemon" not in kerbstone("scan", other, "--config", file).out
     monkeypatch.setattr("edge.cli.scan.ask", lambda *_: None)
     lock = BusLock(tmp_path, "hut")
     assert lock.take()
@@ -136,6 +145,54 @@ def test_a_bus_of_the_running_daemon_is_left_to_it(
     assert "[device.sht4x_2]" in said.out  # the site has one of this name
 
 
+@pytest.mark.parametrize("file", ["none", "in disorder"])
+def test_without_its_site_file_a_daemon_is_asked_what_it_works_on(
+    kerbstone: Command,
+    air: tuple[I2cKernel, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+) -> None:
+    site = tmp_path / "site.toml"
+    if file == "in disorder":
+        site.write_text(f'[site]\nid = 7\n[store]\nrun_dir = "{tmp_path}"\n', encoding="utf-8")
+    asked: list[Path] = []
+    answers: list[object] = []
+
+    def ask(folder: Path, verb: str) -> object:
+        asked.append(folder)
+        if isinstance(answers[-1], Exception):
+            raise answers[-1]
+        return answers[-1]
+
+    monkeypatch.setattr("edge.cli.scan.ask", ask)
+    for answer in (
+        {"uptime_s": 1},  # an older one, which does not tell
+        VerbError("not open to you"),
+        {"buses": {"hut": air[1]}},
+    ):
+        answers.append(answer)
+        said = kerbstone("scan", air[1], "--config", site)
+        assert said.code == 3
+        assert "daemon" in said.out
+        assert not air[0].log
+    assert "(bus hut)" in said.out
+    assert {RUN_DIR, *([tmp_path] if file == "in disorder" else [])} == set(asked)
+    answers.append({"buses": {"hut": "/dev/i2c-7"}})
+    assert "[device.bme280]" in kerbstone("scan", air[1], "--config", site).out
+
+
+def test_the_daemon_tells_where_its_buses_are(site: MakeSite) -> None:
+    more = '[bus.net]\nkind = "modbus-tcp"\nhost = "10.0.0.7"\n[bus.hut]\nkind = "i2c"\n'
+    more += '[device.m]\ndriver = "sdm120"\nbus = "net"\nunit = 1\n'
+    more += '[device.a]\ndriver = "sht4x"\nbus = "hut"\n'
+    told = places.of_site(load(site(more=more), drivers.catalogue()))
+    assert told == {"loops": "/dev/gpiochip0", "net": "tcp:10.0.0.7:502", "hut": "/dev/i2c-1"}
+    assert places.owner(told, "tcp:10.0.0.7") == "net"
+    assert places.owner(told, "tcp:10.0.0.8") == ""
+    assert places.owner(told, "/dev/../dev/i2c-1") == "hut"
+
+
 def test_ctrl_c_gives_what_was_found_so_far(air: tuple[I2cKernel, str]) -> None:
     ours, theirs = os.openpty()  # a port where nobody is: that takes long
     command = [sys.executable, "-m", "edge.cli.main", "scan", air[1], os.ttyname(theirs)]
@@ -146,13 +203,51 @@ def test_ctrl_c_gives_what_was_found_so_far(air: tuple[I2cKernel, str]) -> None:
         os.read(ours, 1)  # the port is asked already
         time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        out, error = process.communicate(timeout=15)
+        out, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"[device.bme280]" in out
-    assert b"ended before it was searched to the end" in out
+    assert b"not searched to the end" in out
     assert b"found so far" in error
     os.close(ours)
     os.close(theirs)
+
+
+def test_ctrl_c_says_of_no_place_that_nobody_is_there() -> None:
+    """Python 3.11 takes a thread for ended whose wait was interrupted; the place is the first."""
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    command = [sys.executable, "-m", "edge.cli.main", "scan", os.ttyname(theirs), "--json"]
+    with subprocess.Popen(
+        [*command, "--listen", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        os.read(ours, 1)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    (place,) = json.loads(out)["places"]
+    assert (process.returncode, place["whole"], place["refused"]) == (130, False, "")
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_what_does_not_end_within_a_while_was_not_searched_to_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = threading.Event()
+
+    async def stuck(*_: object) -> None:
+        held.wait(20)
+
+    monkeypatch.setattr(scanning, "JOIN_S", 0.05)
+    monkeypatch.setattr(Scan, "_searched", stuck)
+    found = Scan([job("/dev/ttyX", Pace())], Pace())
+    monkeypatch.setattr(scanning, "look", lambda *_: [])
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    assert not found.run(interrupted)
+    assert not found.jobs[0].whole
+    held.set()
 
 
 def test_progress_runs_from_none_to_all() -> None:
@@ -163,6 +258,18 @@ def test_progress_runs_from_none_to_all() -> None:
     found.jobs[0].finished = found.jobs[1].finished = True
     assert found.share == 1.0
     assert found.left_s == 0.0
+
+
+def test_at_most_is_true_when_a_step_brings_others_or_takes_longer() -> None:
+    one = job("/dev/ttyX", Pace())
+    planned_s = one.estimate_s
+    one.begin("a", 1.0)
+    one.begin("251 addresses", 66.0, 66.0)
+    assert one.estimate_s == planned_s + 66.0
+    one._since_s -= 70.0
+    one.begin("b", 1.0)
+    assert one.estimate_s == pytest.approx(planned_s + 70.0, abs=0.1)
+    assert one.done_s == pytest.approx(71.0, abs=0.1)
 
 
 def test_a_terminal_sees_how_far_it_is(
@@ -190,6 +297,7 @@ def test_addresses_of_the_kernel_are_known(tmp_path: Path) -> None:
         ("ttyUSB0",), ("tcp:",), ("tcp:a:0",), ("/dev/x", "--units", "0-3"),
         ("/dev/x", "--units", "9-3"), ("/dev/x", "--baud", "fast"),
         ("/dev/x", "--baud", "9600", "--parity", "Q"), ("/dev/x", "--listen", "900"),
+        ("/dev/x", "--baud", "9601"),
     ],
 )  # fmt: skip
 def test_wrong_use_is_said(kerbstone: Command, words: tuple[str, ...]) -> None:

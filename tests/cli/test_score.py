@@ -116,7 +116,7 @@ def test_it_is_one_pass_and_reads_a_pipe() -> None:
     rows = "timestamp,value\n" + "".join(f"{row}\n" for row in series(30))
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "edge.cli.main", "score", "-"],
-        input=rows, cwd=ROOT, capture_output=True, text=True, timeout=30,
+        input=rows, cwd=ROOT, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 31

@@ -1,12 +1,14 @@
 """`kerbstone sim`: every driver's counterpart runs alone, and the real driver reads it."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,11 @@ from drivers.buses.i2c import SmbusI2c
 from drivers.buses.modbus.rtu import ModbusRtu
 from drivers.buses.modbus.tcp import ModbusTcp
 from drivers.buses.serial_port import SerialPort
+from drivers.chips import iec62056
 from drivers.meters.register_map import tables
 from drivers.sim import alone
-from edge.cli.sim import wished
+from drivers.sim.i2c import Nack
+from edge.cli.sim import toml, wished
 from edge.core import Bad, Doubt, Reason, Sample
 from tests.cli.conftest import Command
 
@@ -44,6 +48,12 @@ def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         for name in names:
             monkeypatch.setitem(alone.MORE, name, more)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulated meter must hear the acknowledgement before the speed of its port changes."""
+    monkeypatch.setattr(iec62056, "ACK_S", 1.5)
 
 
 def _flying() -> float:
@@ -106,7 +116,7 @@ def test_it_runs_on_a_port_until_it_is_told_to_end(tmp_path: Path) -> None:
             answer += os.read(ours, 9)
         assert answer[:2] == b"\xff\x86"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     os.close(ours)
     os.close(theirs)
 
@@ -131,6 +141,29 @@ def test_it_lists_its_faults_and_refuses_others(kerbstone: Command) -> None:
         (("sdm120", "--on", "pty", "--address", "248"), "a Modbus unit is 1 to 247"),
         (("sdm120", "--on", "pty", "--line", "fast"), "is not like 9600 8N1"),
         (("mhz19", "--on", "pty", "--address", "2"), "mhz19 has no address"),
+        (("sdm120", "--on", "pty", "--line", "9600 5N1"), "7 or 8 bits"),
+        (("sdm120", "--on", "pty", "--line", "9600 8X1"), "parity N, E or O"),
+        (("sdm120", "--on", "pty", "--line", "9600 8N3"), "1 or 2 stop bits"),
+        (("sdm120", "--on", "pty", "--line", "0 8N1"), "a port has 300, 600"),
+        (("sdm120", "--on", "pty", "--line", "9600 7E1"), "Modbus has 8 bits"),
+        (("sdm120", "--on", "tcp:0.0.0.0:99999"), "a TCP port is 1 to 65535"),
+        (("sdm120", "--on", "tcp:0.0.0.0:²"), "write tcp:HOST:PORT"),
+        (("pms5003", "--on", "pty", "--value", "pm2_5=nan"), "a finite number"),
+        (("pms5003", "--on", "pty", "--value", "pm2_5=inf"), "a finite number"),
+        (("mbus", "--on", "pty", "--value", "power=1e30"), "power=1e+30 cannot be told"),
+        (("sml", "--on", "pty", "--value", "energy_import=-5"), "cannot be told"),
+        (("sdm120", "--on", "pty", "--value", "voltage_l1=1e300"), "cannot be told"),
+        (("dlt645", "--on", "pty", "--value", "voltage_l1=5000"), "cannot be told"),
+        (("dlms", "--on", "pty", "--value", "voltage_l1=-1"), "cannot be told"),
+        (("iec62056", "--on", "pty", "--value", "voltage_l1=5000"), "cannot be told"),
+        (("dsmr", "--on", "pty", "--value", "voltage_l1=5000"), "cannot be told"),
+        (("canoga", "--on", "pty", "--address", "99"), "0 to 15 (slot) or 128"),
+        (("mbus", "--on", "pty", "--address", "300"), "mbus has 0 to 250"),
+        (("dlt645", "--on", "pty", "--address", "abc"), "the 12 digits"),
+        (("sht4x", "--on", "i2c", "--address", "0x50"), "sht4x has 0x44 to 0x46"),
+        (("sen66", "--on", "i2c", "--address", "0x50"), "sen66 is always at 0x6b"),
+        (("sen66", "--on", "i2c", "--address", "x"), "write a number"),
+        (("s0", "--on", "gpio", "--address", "17"), "such as GPIO17"),
     ],
 )
 def test_wrong_wishes_say_what_would_be_right(
@@ -143,6 +176,69 @@ def test_wrong_wishes_say_what_would_be_right(
 
 def test_a_port_that_is_not_there_is_not_reachable(kerbstone: Command) -> None:
     assert kerbstone("sim", "mhz19", "--on", "/dev/ttyNOTHERE").code == 3
+
+
+@pytest.mark.parametrize("name", POLLED)
+def test_what_it_cannot_tell_is_refused_and_nothing_else_falls(name: str, tmp_path: Path) -> None:
+    """Whatever is not refused at the start must not be the end of a thread later."""
+    spec = drivers.spec(name)
+    told = alone.measured(wished(spec, {}))
+    for key in list(told)[:3] + list(told)[-1:]:
+        for value in (1e300, -1e300, 1e9, -1.0, 0.0):
+            on = f"i2c:{tmp_path}/bus" if spec.wiring == "i2c" else "pty"
+            try:
+                wish = wished(spec, {key: value})
+                alone.check(wish, on)
+            except ValueError as error:
+                assert key in str(error)  # noqa: PT017
+                continue
+            if spec.wiring == "i2c":
+                chip = import_module(f"drivers.sim.{name}").CHIP(alone.measured(wish))
+                with contextlib.suppress(Nack):
+                    chip.read(2)
+
+
+def test_a_device_that_falls_ends_the_command(
+    kerbstone: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def speak(self: object) -> bytes:
+        raise RuntimeError("no more words")
+
+    monkeypatch.setattr("drivers.sim.pms5003.Pms5003.speak", speak)
+    said = kerbstone("sim", "pms5003", "--on", "pty")
+    assert said.code == 3
+    assert "the simulated pms5003 has failed: RuntimeError: no more words" in said.err
+
+
+@pytest.mark.parametrize("name", drivers.names())
+def test_what_it_prints_is_in_order(kerbstone: Command, tmp_path: Path, name: str) -> None:
+    spec = drivers.spec(name)
+    kind = {"modbus": "tcp", "serial": "pty", "gpio": f"gpio:{tmp_path}/x"}
+    wish = wished(spec, {})
+    with alone.running(wish, kind.get(spec.wiring, f"i2c:{tmp_path}/x")) as found:
+        text = toml(spec, found, wish.line)
+    site = tmp_path / "site.toml"
+    head = '[site]\nid = "s"\ngateway = "g"\n[uplink]\nurl = "mqtt://h"\nconfirm = "broker"\n'
+    site.write_text(head + text, encoding="utf-8")
+    checked = kerbstone("check", site)
+    assert checked.code == 0, checked.err
+
+
+def test_a_second_bus_has_a_name_of_its_own(
+    kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for wiring, name in (("i2c", "sht4x"), ("gpio", "s0")):
+        wish = wished(drivers.spec(name), {})
+        with alone.running(wish, wiring) as one, alone.running(wish, wiring) as other:
+            assert one.bus != other.bus
+        (tmp_path / f"kerbstone-sim-{name}.sock").touch()  # somebody's file is not ours to take
+        with alone.running(wish, wiring) as one:
+            assert one.bus == other.bus
+    with alone.running(wished(drivers.spec("sht4x"), {}), f"i2c:{tmp_path}/mine"):
+        said = kerbstone("sim", "sht4x", "--on", f"i2c:{tmp_path}/mine")
+    assert said.code == 3
+    assert "end the one that has it, or take another" in said.err
 
 
 @pytest.mark.parametrize("name", ["loop", "s0", "contact"])

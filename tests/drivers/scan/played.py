@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,16 @@ def on_a_port(name: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def device(name: str) -> Iterator[Any]:
+    """The counterpart of a serial driver itself, as fast as it goes, on a pseudo-terminal."""
+    make: Any = import_module(f"drivers.sim.{name}").DEVICE
+    wish = wished(drivers.spec(name), {})
+    more = {**alone._more(name, make), **SPEED.get(name, {})}
+    with make(alone.measured(wish), **more) as made:
+        yield made
+
+
+@contextlib.contextmanager
 def on_a_line(units: dict[int, str]) -> Iterator[str]:
     """Meters by their units."""
     slaves = {}
@@ -90,5 +101,5 @@ def on_a_line(units: dict[int, str]) -> Iterator[str]:
         yield line.port
 
 
-def no_tick(step: str, seconds: float) -> None:
+def no_tick(step: str, seconds: float, more_s: float = 0.0) -> None:
     """Nobody looks how far it is."""

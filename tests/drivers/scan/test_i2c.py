@@ -9,7 +9,7 @@ from drivers.buses.i2c import SmbusI2c
 from drivers.scan.found import Findings, StoppedError
 from drivers.scan.i2c import scan
 from drivers.sim.ads1115 import Ads1115
-from drivers.sim.i2c import Chip, I2cKernel
+from drivers.sim.i2c import Chip, I2cKernel, Nack
 from drivers.sim.scd41 import Scd41
 from drivers.sim.sps30 import Sps30
 from tests.drivers.scan import played
@@ -97,6 +97,64 @@ async def test_a_question_is_no_setting_for_a_stranger_at_the_address(
     assert [text[:4] for text in findings.unknown] == ["0x44", "0x59", "0x62", "0x76"]
 
 
+class OneRegister:
+    """A TCA9548A and its like: what is written is the register, and what is read is it, too."""
+
+    def __init__(self, held: int, deaf_after: int = 99) -> None:
+        self.held, self.writes, self.deaf_after = held, 0, deaf_after
+
+    def write(self, data: bytes) -> None:
+        self.writes += 1
+        if self.writes > self.deaf_after:
+            raise Nack
+        self.held = data[-1]
+
+    def read(self, count: int) -> bytes:
+        return bytes([self.held]) * count
+
+
+class Pcf8591:
+    """A control byte that cannot be read: what is read is the last conversion, then the next."""
+
+    def __init__(self) -> None:
+        self.control, self.before = 0x44, 0x80
+
+    def write(self, data: bytes) -> None:
+        self.control = data[0]
+
+    def read(self, count: int) -> bytes:
+        told = bytes([self.before, *[0x30 + (self.control & 3)] * count])[:count]
+        self.before = 0x30 + (self.control & 3)
+        return told
+
+
+async def test_a_switch_has_the_channels_that_it_had(air: tuple[I2cKernel, str]) -> None:
+    switch, other, deaf = OneRegister(0x01), OneRegister(0x44), OneRegister(0x02, deaf_after=1)
+    air[0].chips = {0x48: other, 0x76: switch, 0x77: deaf}
+    findings = Findings()
+    await scan(SmbusI2c(air[1]), findings, no_tick, {})
+    assert (switch.held, other.held) == (0x01, 0x44)
+    assert not findings.devices
+    at48, at76, at77 = findings.unknown
+    assert "0x48: it gives back what it is sent" in at48
+    assert "such as a TCA9548A" in at76
+    assert "has 0x01 again" in at76
+    assert "has 0xd0 now instead of 0x02" in at77
+
+
+async def test_a_control_byte_that_cannot_be_read_is_said_to_be_changed(
+    air: tuple[I2cKernel, str],
+) -> None:
+    chip = Pcf8591()
+    air[0].chips = {0x48: chip}
+    findings = Findings()
+    await scan(SmbusI2c(air[1]), findings, no_tick, {})
+    assert [data for _, kind, data in air[0].log if kind == "w"] == [b"\x02"]
+    (text,) = findings.unknown
+    assert "PCF8591" in text
+    assert "its control byte is 0x02 now" in text
+
+
 async def test_an_address_of_the_kernel_is_left_alone(air: tuple[I2cKernel, str]) -> None:
     chips: dict[int, Chip] = dict(air[0].chips)
     chips[0x68] = Clock()
@@ -107,7 +165,7 @@ async def test_an_address_of_the_kernel_is_left_alone(air: tuple[I2cKernel, str]
 
 
 async def test_a_stopped_scan_asks_nobody_any_more(air: tuple[I2cKernel, str]) -> None:
-    def tick(step: str, seconds: float) -> None:
+    def tick(step: str, seconds: float, more_s: float = 0.0) -> None:
         if step == "0x49":
             raise StoppedError
 

@@ -1,5 +1,8 @@
 """Scanning Modbus units: each table's meter is known, others are told, collisions are seen."""
 
+import contextlib
+import socket
+import threading
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.rtu import Rtu
 from drivers.sim.typical import typical
 from edge.cli.sim import wished
+from edge.core import BusError
 from tests.drivers.scan.played import no_tick
 
 TABLES = sorted(name for name in drivers.names() if drivers.spec(name).wiring == "modbus")
@@ -66,6 +70,50 @@ async def test_a_unit_that_no_table_fits_is_told_and_a_damaged_answer_too() -> N
     assert "two devices with one address" in damaged
     assert stranger.startswith("unit 3 answers at 9600 8N1, and no meter that this program knows")
     assert not findings.devices
+
+
+@pytest.mark.parametrize(
+    "said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x01\x03\x02\x00\x07\xf8\x46"]
+)
+async def test_a_server_that_is_no_modbus_ends_its_place_with_one_sentence(said: bytes) -> None:
+    questions = 0
+
+    def serve(listener: socket.socket) -> None:
+        nonlocal questions
+        with contextlib.suppress(OSError):
+            while True:
+                link, _ = listener.accept()
+                with link:
+                    while link.recv(64):
+                        questions += 1
+                        link.sendall(said)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        bus = ModbusTcp("127.0.0.1", listener.getsockname()[1], 0.3)
+        findings = Findings()
+        with pytest.raises(BusError, match="answers, and not in Modbus TCP"):
+            await meters.scan(bus, "", Pace(), findings, no_tick)
+        bus.close()
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert questions == 1
+    assert not findings.unknown
+
+
+async def test_one_damaged_answer_among_good_ones_does_not_end_a_converter() -> None:
+    slaves = {unit: Slave("sdm120", {"voltage_l1": 230.0, "frequency": 50.0}) for unit in (1, 2)}
+    slaves[2].fault = Fault("crc")
+    server = MeterTcp(slaves).start()
+    bus = ModbusTcp(server.host, server.port, 1.0)
+    findings = Findings()
+    assert await meters.scan(bus, "", Pace(units=(1, 2)), findings, no_tick)
+    bus.close()
+    server.stop()
+    (text,) = findings.unknown
+    assert text.startswith("unit 2: ")
+    assert "two devices" not in text
 
 
 async def test_a_unit_that_falls_silent_is_left_alone() -> None:

@@ -1,18 +1,22 @@
 """Scanning a serial port: those who talk, those who are asked, and what an echo is not."""
 
+import functools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import drivers
 from drivers.buses.serial_port import SerialPort
-from drivers.scan import asking, talking
+from drivers.scan import asking, port, talking
+from drivers.scan.found import Findings, ModbusLine, Pace
 from drivers.sim._asked import Asked, Line, Said
 from drivers.sim.mbus import Mbus
 from drivers.sim.sds011 import Sds011
 from drivers.sim.zh03b import Zh03b
-from edge.core import Cut, DataError
-from tests.drivers.scan.played import TALKERS, no_tick, on_a_port
+from edge.core import BusError, Cut, DataError
+from tests.drivers import waiting
+from tests.drivers.scan.played import TALKERS, device, no_tick, on_a_port
 
 ASKED = {
     "mhz19": "Winsen", "sps30_uart": "SPS30", "canoga": "Canoga", "dlt645": "DL/T 645",
@@ -47,6 +51,30 @@ async def test_those_who_are_asked_are_known_by_their_answer(name: str) -> None:
         port.close()
     assert found.driver == name
     assert not set(found.options) - set(drivers.spec(name).options)
+
+
+@pytest.mark.parametrize("name", [*TALKERS, *ASKED])
+async def test_every_device_is_found_whatever_it_was_asked_before(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole list, in its order, as fast as it goes: no question makes another device deaf."""
+    monkeypatch.setattr(waiting, "GRACE_NS", 50_000_000)
+    findings = Findings()
+    with device(name) as played:
+        made = waiting.waiting(played)
+
+        def no_modbus(line: str, answer_s: float) -> ModbusLine:
+            raise AssertionError("nobody was found")
+
+        serial = functools.partial(made.at, played.port)
+        listen_s = 2.0 if name in TALKERS else 0.02
+        await port.scan(serial, no_modbus, Pace(listen_s, 0.01, 0.01), findings, no_tick)
+    assert [found.driver for found in findings.devices] == [TALKERS.get(name, name)]
+
+
+def test_every_serial_driver_is_looked_for() -> None:
+    serial = {name for name in drivers.names() if drivers.spec(name).wiring == "serial"}
+    assert {*TALKERS, *ASKED} == serial
 
 
 @pytest.mark.parametrize("name", ASKED)
@@ -93,16 +121,64 @@ async def test_several_meters_on_m_bus_are_asked_one_by_one(
     assert told in ([2, 5], [2], [5])  # two answers in one are the first of them, at worst
 
 
-def test_what_was_heard_beside_an_echo_is_heard() -> None:
-    ear = asking.Ear(lambda data: (data, len(data)) if data else (None, 0), b"question")
-    assert ear.cut(b"ques") == (None, 0)
-    assert ear.cut(b"question") == (None, 8)
-    assert not ear.heard
-    assert ear.cut(b"answer") == (b"answer", 6)
-    assert ear.heard
-    other = asking.Ear(lambda data: (None, 0), b"question")
-    assert other.cut(b"quiet") == (None, 0)
-    assert other.heard
+class Babel(Asked):
+    """Answers whatever is asked with bytes that mean nothing, or only what `to` is in."""
+
+    def __init__(self, said: bytes, to: bytes = b"") -> None:
+        super().__init__()
+        self.said, self.to = said, to
+
+    def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
+        self.asked += 1
+        return b"", [(0.0, self.said)] if self.to in heard else []
+
+
+EVERYBODY_MBUS = b"\x10\x40\xfe"  # how a reset of everybody begins
+
+
+@pytest.mark.parametrize(
+    ("said", "to", "line", "questions"),
+    [
+        (b"\x12\x34", b"", "2400 8E1", 3),  # it answers even those that cannot be there
+        (b"\x12\xe5\x34", b"", "2400 8E1", 3),
+        (b"\x12\x34", EVERYBODY_MBUS, "300 8E1", 1),  # six minutes are too much for a noise
+        (b"\x12\x34", EVERYBODY_MBUS, "2400 8E1", 3 + 251),  # words of several at once
+        (b"\xe5", EVERYBODY_MBUS, "300 8E1", 3 + 251),  # and here they are sure to be there
+    ],
+)
+async def test_each_address_is_only_asked_when_somebody_may_be_there(
+    said: bytes, to: bytes, line: str, questions: int
+) -> None:
+    steps: list[tuple[float, float]] = []
+
+    def tick(step: str, seconds: float, more_s: float = 0.0) -> None:
+        steps.append((seconds, more_s))
+
+    noise = Babel(said, to)
+
+    class Direct:
+        """No port between them."""
+
+        async def frame(
+            self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+        ) -> bytes:
+            answers = noise.hear(write)[1]
+            if not answers:
+                raise BusError("silent")
+            found, _ = cut(answers[0][1])
+            if found is None:
+                raise DataError("no frame")
+            return found
+
+        async def send(self, data: bytes) -> None: ...
+        async def speed(self, baud: int = 0) -> None: ...
+        def close(self) -> None: ...
+
+    assert await asking._mbus_meters(asking.Asker(Direct(), line, 1.0, tick)) == []
+    assert noise.asked == questions
+    # all that was not in the estimate is added to it, before it is done
+    assert sum(more for _, more in steps) == pytest.approx(sum(seconds for seconds, _ in steps))
+    assert len(steps) in (0, 1, 1 + 251)
 
 
 class Noise:
