@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import drivers
+from drivers.buses.modbus.frame import refusal
 from edge.core import (
     Bad,
     BusError,
@@ -31,7 +32,6 @@ from edge.core import (
 )
 
 TRACES = Path(__file__).parent / "traces"
-REFUSALS = {2: Reason.ADDRESS, 5: Reason.BUSY, 6: Reason.BUSY}  # any other is a fault
 Case = dict[str, Any]
 
 
@@ -162,7 +162,7 @@ class ModbusWire:
     recorded: list[bytes]
     asked: list[bytes]
     replies: list[bytes]
-    refusals: dict[bytes, Reason]
+    refusals: dict[bytes, int]  # with the code of the exception
     used: list[int] = field(default_factory=list)
     dead: bool = False
 
@@ -171,7 +171,7 @@ class ModbusWire:
             raise BusError(f"unit {unit} does not answer")
         request = bytes([unit, function]) + address.to_bytes(2) + count.to_bytes(2)
         if request in self.refusals:
-            raise DataError("the device refuses", self.refusals[request])
+            raise refusal(unit, self.refusals[request])
         if request in self.asked:
             place = self.asked.index(request)
             self.used.append(place)
@@ -248,7 +248,7 @@ def _modbus(frames: list[bytes]) -> ModbusWire:
         assert len(request) == 8
         assert request[0] == answer[0] == 1, "traces are of unit 1"
         if answer[1] == request[1] | 0x80:
-            wire.refusals[request[:6]] = REFUSALS.get(answer[2], Reason.FAULT)
+            wire.refusals[request[:6]] = answer[2]
             continue
         assert answer[1] == request[1]
         assert answer[2] == len(answer) - 5 == 2 * int.from_bytes(request[4:6])

@@ -4,47 +4,17 @@ The vectors stay in the collection of facts; a new one there that nobody has loo
 Those of Modbus have a test of their own: `tests/drivers/meters/test_vectors.py`.
 """
 
-import ast
-from pathlib import Path
-
 import pytest
 
 import drivers
 from drivers.chips._gas_index import GasIndex
 from edge.core import Bad, DataError, Reason, crc8
 from tests.drivers import bench
+from tests.drivers.counted import CALCULATED
 from tests.drivers.heard import HEARD, Talk, Values
 from tests.drivers.sent import SAID, UNSAID, Run, written
 from tests.drivers.vectors import everything, frame, vector
 
-ROOT = Path(__file__).parents[2]
-
-# -- no measured values: given to the project's own functions in the tests that are named ----------
-
-CHIPS, PROCESS = "tests/drivers/chips/", "tests/process/"
-PASSAGE = PROCESS + "test_passage.py"
-CALCULATED = {  # vector -> file, test, and by which word it names the vector if not by all of it
-    **{f"aan803-no2a4-{name}": (PROCESS + "test_aan803.py", "the_collected_vectors", "aan803")
-       for name in ("alg1", *(f"nT-{t}" for t in ("-30", "-40", "25", "27.5", "50", "60")))},
-    "aan803-ox-minus-no2": (PROCESS + "test_aan803.py", "the_collected_vectors", "aan803"),
-    **{name: (CHIPS + "test_bme280.py", "the_collected_vectors", "") for name in (
-        "bme280-h4h5-packing", "bme280-pimoroni-calibration", "bmp280-datasheet-example",
-    )},
-    **{f"ads1115-conv-{name}": (CHIPS + "test_ads1115.py", "the_collected_vectors", "fsr_v")
-       for name in ("0b00-4.096", "8000-4.096", "ffff-0.256")},
-    "shdlc-byte-stuffing": (CHIPS + "test_sps30_uart.py", "frames_are_those_of_others", ""),
-    **{f"s0-{name}": (PROCESS + "test_pulses.py", "the_time_between_pulses_is_power", "")
-       for name in ("1000-3.6", "10000-0.36", "2000-1.8")},
-    **{f"trap-{name}": (PASSAGE, "a_vehicle_at_constant_speed", "")
-       for name in ("car-120", "car-50", "moto-50", "truck-80")},
-    **{f"speed-pair-{name}": (PASSAGE, "the_rules_of_iris", "")
-       for name in ("ok", "duration-mismatch", "spacing-too-small")},
-    "trap-accelerating": (PASSAGE, "leading_and_trailing_edges_are_averaged", ""),
-    "trap-wrong-way": (PASSAGE, "what_no_single_vehicle_can_have_done_is_no_passage", ""),
-    "interval-straddle": (PROCESS + "test_lane.py", "a_presence_is_split_at_the_border_and_the"
-                          "_vehicle_counts_where_it_rises", ""),
-    "space-mean-speed": (PROCESS + "test_histogram.py", "time_mean_and_space_mean_differ", ""),
-}  # fmt: skip
 HERE = {"sensirion-crc8-beef", "nox-index-constant", "voc-index-blackout"}  # at the end
 ABSENT = {
     "hpma115c0-captured": "no driver reads a Honeywell HPMA115C0",
@@ -137,16 +107,9 @@ async def test_what_is_never_sent_is_passed_over(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CALCULATED)
-def test_what_is_calculated_has_the_test_that_is_named(name: str) -> None:
-    path, test, word = CALCULATED[name]
-    text = (ROOT / path).read_text(encoding="utf-8")
-    (found,) = (
-        node
-        for node in ast.parse(text).body
-        if isinstance(node, ast.FunctionDef) and node.name == f"test_{test}"
-    )
-    first = min([found.lineno, *(each.lineno for each in found.decorator_list)])
-    assert (word or name) in "\n".join(text.splitlines()[first - 1 : found.end_lineno])
+def test_what_is_calculated_from_its_numbers_is_what_others_calculated(name: str) -> None:
+    known = vector(name)
+    CALCULATED[name](known.get("inputs", {}), known.get("expected") or known["decoded"])
 
 
 def test_the_checksum_of_sensirion() -> None:

@@ -17,40 +17,26 @@ except ImportError:
     print("atheris has no wheel for this machine: nothing was guided", file=sys.stderr)
     sys.exit(0)
 
-LENGTH = 2  # bytes in front of each frame
-
-
-def packed(frames: list[bytes]) -> bytes:
-    """A conversation as one input."""
-    return b"".join(len(frame).to_bytes(LENGTH) + frame for frame in frames)
-
-
-def unpacked(data: bytes) -> list[bytes]:
-    """Any bytes as a conversation."""
-    frames: list[bytes] = []
-    while data and len(frames) < 64:
-        size = int.from_bytes(data[:LENGTH])
-        frames.append(data[LENGTH : LENGTH + size])
-        data = data[LENGTH + size :]
-    return frames
-
 
 def fire(decoder: str, runs: int) -> None:
     """All runs for one decoder; ends the process. What is imported here is watched."""
     with atheris.instrument_imports(include=["drivers"]):
         import drivers
-        from tests.drivers import bench
-        from tests.fuzz.target import Target
+        from tests.fuzz.target import Target, packed, unpacked
 
         drivers.catalogue()  # imports all of them
     target = Target(decoder, Random(1))
-    name = target.attacks[0][0]
+
+    def explain(data: bytes) -> None:
+        """One byte says whose frames the rest is."""
+        if data:
+            target.explain(data[0], unpacked(data[1:]))
+
     with tempfile.TemporaryDirectory() as folder:
-        for number, case in enumerate(bench.cases(name)):
-            frames = bench.build(name, case)[1].frames()
-            (Path(folder) / str(number)).write_bytes(packed(frames))
+        for pick, frames in target.corpus():
+            (Path(folder) / str(pick)).write_bytes(bytes((pick,)) + packed(frames))
         options = [f"-runs={runs}", "-max_len=4096", "-print_final_stats=1", folder]
-        atheris.Setup([sys.argv[0], *options], lambda data: target.explain(unpacked(data)))
+        atheris.Setup([sys.argv[0], *options], explain)
         atheris.Fuzz()
 
 

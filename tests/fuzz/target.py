@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Iterator
 from random import Random
 from typing import Any, cast
 
@@ -13,6 +14,24 @@ from tests.fuzz.mutate import mutated
 from tests.fuzz.wires import Wire
 
 TABLES = "tables"  # one interpreter reads all tables of registers, so it is one decoder
+
+
+LENGTH = 2  # bytes in front of each frame of a packed conversation
+
+
+def packed(frames: list[bytes]) -> bytes:
+    """A conversation as one input."""
+    return b"".join(len(frame).to_bytes(LENGTH) + frame for frame in frames)
+
+
+def unpacked(data: bytes) -> list[bytes]:
+    """Any bytes as a conversation."""
+    frames: list[bytes] = []
+    while data and len(frames) < 64:
+        size = int.from_bytes(data[:LENGTH])
+        frames.append(data[LENGTH : LENGTH + size])
+        data = data[LENGTH + size :]
+    return frames
 
 
 def decoders() -> list[str]:
@@ -46,9 +65,14 @@ class Target:
         else:
             self._read(device)
 
-    def explain(self, frames: list[bytes]) -> None:
-        """These frames, for who has better ideas (atheris)."""
-        self._said(self.attacks[0][0], frames)
+    def corpus(self) -> Iterator[tuple[int, list[bytes]]]:
+        """What `explain` may begin with: each recorded conversation, and the number of it."""
+        for number, (_, frames, _) in enumerate(self.attacks):
+            yield number, frames
+
+    def explain(self, pick: int, frames: list[bytes]) -> None:
+        """These frames, for who has better ideas (atheris); `pick` is whose they are to be."""
+        self._said(self.attacks[pick % len(self.attacks)][0], frames)
 
     def _explain(self, name: str, frames: list[bytes]) -> None:
         injured = list(frames)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from random import Random
 
-from edge.core import BusError, Cut, DataError, Reason
+from edge.core import BusError, Cut, DataError, LengthError, Reason
 from tests.fuzz.mutate import mutated
 
 
@@ -56,4 +56,6 @@ class Wire:
     async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
         if self.random.random() < 0.05:
             raise DataError("refused", self.random.choice((Reason.ADDRESS, Reason.BUSY)))
+        if self.random.random() < 0.05:
+            raise LengthError("too many")
         return self.reply()[: 2 * count].ljust(2 * count, b"\x00")

@@ -25,7 +25,7 @@ def test_windows_are_judged_by_the_rule_while_a_slow_model_loads() -> None:
     def slow(folder: Path) -> Session:
         opened.append(threading.current_thread().name)
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return Session(folder)
 
     late = Approaches(LANES, Guard("congestion", FOLDER, open_session=slow))
@@ -34,13 +34,13 @@ def test_windows_are_judged_by_the_rule_while_a_slow_model_loads() -> None:
     loading = threading.Thread(target=late.guard.load, name="loading")
     loading.start()
     try:
-        assert begun.wait(10)
+        assert begun.wait(60)
         for at in range(5, 300, 5):
             early.step(at * SECOND, 5.0, SEEN)
             assert late.step(at * SECOND, 5.0, SEEN)[0].by == "rule occupancy"
     finally:
         go_on.set()
-        loading.join(10)
+        loading.join(60)
     one, two = early.step(300 * SECOND, 5.0, SEEN)[0], late.step(300 * SECOND, 5.0, SEEN)[0]
     assert one.by == two.by == "model congestion 1.0.0"
     assert one.p == two.p  # it caught up with the windows of before

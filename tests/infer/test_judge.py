@@ -300,7 +300,7 @@ def test_the_package_imports_where_numpy_and_onnxruntime_are_not_installed() -> 
         "print(judge.status()['anomaly']['answers'], judge.status()['anomaly']['why'])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30,
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60,
         cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert done.stdout.startswith("rule onnxruntime is not installed")

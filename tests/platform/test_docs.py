@@ -55,7 +55,7 @@ async def first_record(process: subprocess.Popen[str]) -> str:
     """The first line that is no retained one."""
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while line := await asyncio.to_thread(process.stdout.readline):
                 if TOPIC in line:
                     return line
@@ -79,7 +79,7 @@ async def test_the_mosquitto_sub_example(mosquitto: Make, tmp_path: Path) -> Non
     process = start(broker, ["sh", "-c", example("sh")])
     async with box(tmp_path, broker.url) as made:
         await published(made, broker)
-        out, errors = await asyncio.to_thread(process.communicate, timeout=15)
+        out, errors = await asyncio.to_thread(process.communicate, timeout=60)
     assert process.returncode == 0, errors
     assert out.startswith(f"kerbstone/v1/stadtmitte/{GW}/up/")
     assert out.rstrip().endswith("}")

@@ -389,7 +389,7 @@ def test_a_folder_that_may_not_be_written_means_memory(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "outbox")],
-        capture_output=True, text=True, cwd=root, check=False, timeout=20,
+        capture_output=True, text=True, cwd=root, check=False, timeout=60,
     )  # fmt: skip
     (tmp_path / "outbox").chmod(0o755)
     assert done.returncode == 0, done.stderr

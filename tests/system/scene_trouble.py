@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.sim.meter import Fault, MeterLine, Slave
+from drivers.sim.meter_line import WHOLE_S
 from drivers.sim.meter_slave import Kind
 from drivers.sim.pms5003 import Pms5003
 from drivers.sim.sen55 import Sen55
@@ -134,6 +135,7 @@ def put_through(folder: Path) -> Trouble:
             2: Slave("sdm120", {"voltage_l1": 229.25, "energy_import": 70.0}),
         },
         baud=38_400,
+        step_s=WHOLE_S,
     ).start()
     corrupt_models(folder / "models")
     lines = ("lead", "trail", "heat", "south", "west")

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 from drivers.sim.gpio import SimChip
 from drivers.sim.i2c import Chip, I2cKernel
@@ -73,6 +73,8 @@ every_s = 1.0
 class Site:
     """Its folder, its configuration, and the daemon that may be started and killed."""
 
+    command: ClassVar[tuple[str, ...]] = KERBSTONE
+
     def __init__(self, folder: Path, broker: Mosquitto, *parts: str, **words: Any) -> None:
         self.folder, self.broker = folder, broker
         values = {"dir": folder, "url": broker.url, "period_s": 2, "encoding": "json", **words}
@@ -87,20 +89,24 @@ class Site:
         log = self.log.open("a")
         self._logs.append(log)
         self._daemon = subprocess.Popen(
-            [*KERBSTONE, "run", "-v", str(self.config)], cwd=ROOT, stderr=log, stdout=log
+            [*self.command, "run", "-v", str(self.config)], cwd=ROOT, stderr=log, stdout=log
         )
 
     def kill(self) -> None:
         """-9: it cannot say goodbye."""
         assert self._daemon is not None
         self._daemon.kill()
-        self._daemon.wait(5)
+        self._daemon.wait(60)
 
     def stop(self) -> int:
         """SIGTERM, as systemd does it; returns the exit code."""
         assert self._daemon is not None
         self._daemon.send_signal(signal.SIGTERM)
-        return self._daemon.wait(15)
+        return self._daemon.wait(60)
+
+    @property
+    def running(self) -> bool:
+        return self._daemon is not None and self._daemon.poll() is None
 
     @property
     def memory_kib(self) -> int:
@@ -110,16 +116,16 @@ class Site:
         return int(status.partition("VmRSS:")[2].split()[0])
 
     def close(self) -> None:
-        if self._daemon is not None and self._daemon.poll() is None:
+        if self._daemon is not None and self.running:
             self._daemon.kill()
-            self._daemon.wait(5)
+            self._daemon.wait(60)
         for log in self._logs:
             log.close()
 
     def ask(self, verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`kerbstone VERB ... --config FILE --json` beside the daemon."""
         command = [*KERBSTONE, verb, *arguments, "--config", str(self.config), "--json"]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
 class Records:
@@ -135,7 +141,7 @@ class Records:
         self._lines: list[dict[str, Any]] = []
         self._rest = ""
         self._reader = (folder / "records").open()
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60
         while broker.log.count("Sending SUBACK") <= before:  # what comes before is not for it
             assert self._process.poll() is None, self._process.communicate()[1]
             assert time.monotonic() < end, "kerbstone subscribe has not subscribed"
@@ -150,7 +156,7 @@ class Records:
     def of(self, stream: str) -> list[dict[str, Any]]:
         return [r for r in self.all() if r["kind"] == "record" and r["stream"] == stream]
 
-    def wait(self, done: Callable[["Records"], Any], timeout_s: float = 30.0) -> None:
+    def wait(self, done: Callable[["Records"], Any], timeout_s: float = 90.0) -> None:
         """Until `done` is true. Fails with what had come by then."""
         end = time.monotonic() + timeout_s
         while not done(self):
@@ -161,7 +167,7 @@ class Records:
     def stop(self) -> tuple[int, str]:
         """SIGINT: exit code and what it said."""
         self._process.send_signal(signal.SIGINT)
-        _, said = self._process.communicate(timeout=20)
+        _, said = self._process.communicate(timeout=60)
         self._out.close()
         self._reader.close()
         return self._process.returncode, said
@@ -176,7 +182,7 @@ class Tail:
         command = [SUBSCRIBER, "-p", str(broker.port), "-V", "5", "-q", "1", "-t", topic]
         self._process = subprocess.Popen([*command, "-F", "%t %p"], stdout=self._out)
 
-    def wait(self, topics: set[str], timeout_s: float = 30.0) -> dict[str, dict[str, Any]]:
+    def wait(self, topics: set[str], timeout_s: float = 90.0) -> dict[str, dict[str, Any]]:
         """The last message of each topic (what follows `/up/`), once all `topics` have come."""
         end = time.monotonic() + timeout_s
         while True:
@@ -194,7 +200,7 @@ class Tail:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(5)
+        self._process.wait(60)
         self._out.close()
 
 

@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from drivers.sim.meter import Fault, MeterLine, Slave
+from drivers.sim.meter_line import WHOLE_S
 from tests.system.site import KERBSTONE, METER, ROOT, Site
 from tests.uplink.broker import Mosquitto
 
 
 @pytest.fixture
 def line() -> Iterator[MeterLine]:
-    one = MeterLine({1: Slave("sdm630", {"voltage_l1": 231.5})}, baud=38_400).start()
+    one = MeterLine(
+        {1: Slave("sdm630", {"voltage_l1": 231.5})}, baud=38_400, step_s=WHOLE_S
+    ).start()
     yield one
     one.stop()
 
@@ -72,14 +75,14 @@ def test_two_daemons_do_not_share_a_bus(
     one.start()
     wait_for(lambda: (one.folder / "run" / "control.sock").exists())
     second = subprocess.run(
-        [*KERBSTONE, "run", str(one.config)], cwd=ROOT, capture_output=True, text=True, timeout=20
+        [*KERBSTONE, "run", str(one.config)], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert second.returncode == 3
     assert "in use by another process" in second.stderr
     assert one.stop() == 0
 
 
-def wait_for(done: Callable[[], bool], timeout_s: float = 15.0) -> None:
+def wait_for(done: Callable[[], bool], timeout_s: float = 60.0) -> None:
     end = time.monotonic() + timeout_s
     while not done():
         assert time.monotonic() < end

@@ -27,7 +27,7 @@ def tool(name: str, package: str) -> str:
 
 def run(*command: str | Path) -> tuple[int, str]:
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL
+        command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
     )
     return done.returncode, done.stdout + done.stderr
 

@@ -89,7 +89,7 @@ async def box(
         await writer.close()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 8.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for what another process does; fails with what was awaited."""
     end = time.monotonic() + seconds
     while not condition():

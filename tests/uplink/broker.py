@@ -1,5 +1,6 @@
 """A mosquitto for one test: own port, own folder, ready when it answers."""
 
+import re
 import shutil
 import signal
 import socket
@@ -44,7 +45,7 @@ class Mosquitto:
         )
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen([BINARY, "-c", str(file)], stdout=quiet, stderr=quiet)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 0.2).close()
@@ -54,6 +55,17 @@ class Mosquitto:
                     raise RuntimeError(f"mosquitto did not start:\n{self.log}") from None
                 time.sleep(0.02)
 
+    def wait_for_acknowledgements(self) -> None:
+        """Until its subscribers have acknowledged all that it has sent them."""
+        end = time.monotonic() + 60
+        while True:
+            log = self.log
+            sent = len(re.findall(r"Sending PUBLISH to \S+ \(d0, q1", log))
+            if sent == log.count("Received PUBACK from"):
+                return
+            assert time.monotonic() < end, "a subscriber does not acknowledge"
+            time.sleep(0.02)
+
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
@@ -62,13 +74,13 @@ class Mosquitto:
         """As systemd stops it: it may write down what it holds."""
         self.send(signal.SIGTERM)
         assert self._process is not None
-        self._process.wait(10)
+        self._process.wait(60)
 
     def kill(self) -> None:
         """As a power cut: nothing is said to anybody."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
-            self._process.wait(5)
+            self._process.wait(60)
 
 
 class Listener:
@@ -85,7 +97,7 @@ class Listener:
         self._lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while broker.log.count("Sending SUBACK") <= before:
             assert time.monotonic() < end, "mosquitto_sub has not subscribed"
             time.sleep(0.01)
@@ -102,13 +114,13 @@ class Listener:
 
     def stop(self, count: int = 1) -> list[str]:
         """All lines: waits for `count` of them, and a moment more for what should not come."""
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while len(self._lines) < count and time.monotonic() < end:
             time.sleep(0.01)
         time.sleep(0.1)
         self._process.terminate()
-        self._process.wait(5)
-        self._reader.join(5)
+        self._process.wait(60)
+        self._reader.join(60)
         assert self._process.stdout is not None
         self._process.stdout.close()
         return self._lines
