@@ -1,5 +1,6 @@
 """The reference of the configuration, written from the model. `make docs` puts it into docs/."""
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -51,7 +52,7 @@ def _page(catalogue: Mapping[str, DriverSpec]) -> Iterator[str]:
 
 def _section(header: str, model: type[Any], level: int = 2) -> Iterator[str]:
     yield f"{'#' * level} `{header}`\n"
-    yield f"{(model.__doc__ or '').strip()}\n"
+    yield f"{inspect.cleandoc(model.__doc__ or '')}\n"  # 3.13 strips it itself
     yield from _table(rule for key, rule in of_model(model).items() if key != "options")
 
 

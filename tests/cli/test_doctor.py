@@ -405,7 +405,7 @@ def test_it_ends_in_time_with_what_it_has(
 def test_ctrl_c_gives_what_was_found_so_far(wired: Site, air: I2cKernel) -> None:
     air.chips = {0x44: sht4x()}
     port, end = os.openpty()  # a port where nobody is: that takes long
-    file = wired(AIR, METERS.replace("0.4", "5.0"), words=(os.ttyname(end),))
+    file = wired(AIR, METERS.replace("0.4", "30.0"), words=(os.ttyname(end),))
     command = [sys.executable, "-m", "edge.cli.main", "doctor", "--config", str(file)]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -415,8 +415,8 @@ def test_ctrl_c_gives_what_was_found_so_far(wired: Site, air: I2cKernel) -> None
             time.sleep(0.01)
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        out, error = process.communicate(timeout=15)
-    assert process.returncode == 130, (out, error)
+        out, error = process.communicate(timeout=25)
+    assert process.returncode == 130, f"\n{out}\n{error}"
     assert "fine     hut/hut_air" in out
     assert "found so far" in error
     os.close(port)
