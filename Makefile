@@ -40,7 +40,7 @@ outage: venv
 
 kernel-test: venv
 	@.ci/tools
-	$(PY) -m pytest -m kernel -s -rs $(PYTEST) tests/kernel
+	$(PY) -m pytest -m kernel --timeout 1800 -s -rs $(PYTEST) tests/kernel
 
 check: venv
 	$(PY) -m ruff format --check $(CODE)
@@ -59,7 +59,7 @@ fuzz:
 
 bench: venv
 	@.ci/tools
-	$(PY) -m pytest -m bench -s -q $(PYTEST) tests/bench
+	$(PY) -m pytest -m bench --timeout 1800 -s -q $(PYTEST) tests/bench
 
 docs: venv
 	PYTHONPATH=. $(PY) docs/generate.py
