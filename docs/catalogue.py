@@ -128,9 +128,10 @@ def _option(spec: DriverSpec, name: str, option: Option) -> str:
     else:
         said.append(kind)
     if not option.required:
-        said.append(
-            f"`{option.default}` if not said" if option.default != "" else "may be left out"
-        )
+        default = option.default
+        if not isinstance(default, str | bool):
+            default = show(default)
+        said.append(f"`{default}` if not said" if default != "" else "may be left out")
     return f"`{name}` ({', '.join(said)})"
 
 
