@@ -142,13 +142,15 @@ class GpiodPin(Pin):
 
     def _edges_wait(self) -> None:
         """Called when the request's descriptor is readable and gpiozero watches the line."""
-        if self._request is None:
+        request = self._request  # another thread may close the pin meanwhile
+        if request is None:
             return
         try:
-            events = self._request.read_edge_events(EVENT_BUFFER)
+            events = request.read_edge_events(EVENT_BUFFER)
         except OSError:
             # the chip is gone: nothing will come any more; the next use of the pin says so
-            self._factory.remove_reader(self._request.fd)
+            if self._request is request:
+                self._factory.remove_reader(request.fd)
             return
         for event in events:
             callback = self._get_when_changed()

@@ -266,6 +266,26 @@ def test_a_chip_that_goes_away_ends_quietly_and_says_so_when_used(tmp_path: Path
         device.close()
 
 
+def test_a_pin_may_be_closed_while_its_edges_are_read(
+    wires: tuple[SimChip, Chip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that reads finds the chip gone just as another one gives the line back."""
+    _, chip = wires
+    with GpiodFactory(chip) as factory:
+        pin = factory.pin(0)
+        pin.when_changed = lambda ticks, state: None
+        request = pin._request
+
+        def gone(most: int) -> None:
+            monkeypatch.undo()
+            pin.close()
+            raise OSError(errno.ENODEV, "the chip is gone")
+
+        monkeypatch.setattr(request, "read_edge_events", gone)
+        pin._edges_wait()
+        assert not pin.taken
+
+
 @pytest.mark.parametrize("make", [GpiodFactory, MockFactory])
 def test_the_same_device_code_runs_on_mock_pins(make: type, wires: tuple[SimChip, Chip]) -> None:
     sim, chip = wires
