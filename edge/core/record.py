@@ -55,6 +55,7 @@ class Envelope:
     tq: str
     late: bool = False  # sent from the backlog, not live
     again: bool = False  # may have been sent before
+    bounds_ns: tuple[int | None, int | None] | None = None  # when it can have been; None: unknown
 
 
 @dataclass(frozen=True, slots=True)

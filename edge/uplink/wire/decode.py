@@ -1,5 +1,6 @@
 """From a topic and a payload back to what a gateway said. Every byte is hostile until then."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,19 +12,25 @@ from edge.uplink.wire.topics import Topic, identifier, parse_topic
 MAX_NUMBER: Final = 1 << 53  # JavaScript's whole numbers end there
 QUALITIES_OF_TIME: Final = frozenset({"none", "floor", "rtc", "ntp", "nts"})
 JSON_TYPES: Final = frozenset({JSON, "application/json"})
+UNSURE: Final = ("none", "floor")  # only these are sent with bounds
+MOMENT: Final = re.compile(
+    r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"
+)
 FLAGS: Final = ("late", "again")
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One decoded message. `data` is the map as it was sent; of a batch it is the readable form.
+    """One decoded message. `sent` is the map as it was sent, `data` the same or, of a batch, its
+    readable form.
 
-    `kind` is record, last, status or meta. For records and `last`, the header has been checked:
-    epoch, stream, seq, boot, mono are there and are whole numbers.
+    `kind` is record, last, answer, status or meta. For records and `last`, the header has been
+    checked: epoch, stream, seq, boot, mono are there and are whole numbers.
     """
 
     topic: Topic
     data: dict[str, Any]
+    sent: dict[str, Any]
 
     @property
     def kind(self) -> str:
@@ -52,11 +59,12 @@ def decode(topic: str, payload: bytes, content_type: str | None = None) -> list[
     version = data.get("v")
     if version.__class__ is not int or version != 1:
         raise WireError(f"v is {version!r:.20}; this program reads 1")
+    shown = data
     if place.kind in ("record", "last"):
         _header(data, place)
         if data["stream"] == "raw":
-            data = _readable(data)
-    return [Message(place, data)]
+            shown = _readable(data)
+    return [Message(place, shown, data)]
 
 
 def _load(payload: bytes, content_type: str | None) -> Any:
@@ -97,9 +105,24 @@ def _header(data: dict[str, Any], place: Topic) -> None:
     tq = data.get("tq")
     if tq.__class__ is not str or tq not in QUALITIES_OF_TIME:
         raise WireError(f"tq is {tq!r:.20}")
+    if "bounds" in data:
+        _bounds(data["bounds"], tq)
     for name in FLAGS:
         if data.get(name, True) is not True:
             raise WireError(f"{name} is there, and not true")
+
+
+def _bounds(bounds: Any, tq: str) -> None:
+    """The earliest and the latest that the wall can have shown; null for an end nobody knows."""
+    if tq not in UNSURE:
+        raise WireError(f"bounds are there, and tq is {tq}")
+    if bounds.__class__ is not list or len(bounds) != 2 or bounds == [None, None]:
+        raise WireError("bounds are no pair with a time in it")
+    for end in bounds:
+        if end is not None and (end.__class__ is not str or not MOMENT.fullmatch(end)):
+            raise WireError(f"bounds hold {end!r:.40}, which is no time in UTC")
+    if None not in bounds and bounds[0] > bounds[1]:  # of one form: in order as texts
+        raise WireError("bounds end before they begin")
 
 
 def _number(value: Any, name: str, low: int = 0) -> None:

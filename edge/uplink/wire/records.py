@@ -19,8 +19,8 @@ MSGPACK: Final = "application/vnd.kerbstone.record+msgpack"
 RAW: Final = "application/vnd.kerbstone.raw+msgpack"
 
 HEADER: Final = frozenset(
-    {"v", "gw", "epoch", "stream", "seq", "source", "boot", "from", "to", "tq", "mono", "late",
-     "again"}
+    {"v", "gw", "epoch", "stream", "seq", "source", "boot", "from", "to", "tq", "bounds", "mono",
+     "late", "again"}
 )  # fmt: skip
 # a float64 in MessagePack whose exponent is all ones: infinite, or not a number
 NOT_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
@@ -80,6 +80,12 @@ def as_map(record: Record, envelope: Envelope, gw: str) -> dict[str, Any]:
     found["from"] = iso(envelope.from_wall_ns)
     found["to"] = iso(envelope.to_wall_ns)
     found["tq"] = str(envelope.tq)
+    if envelope.bounds_ns is not None:
+        low, high = envelope.bounds_ns
+        found["bounds"] = [
+            None if low is None else iso(low),
+            None if high is None else iso(high + 999_999),  # not cut to an earlier millisecond
+        ]
     found["mono"] = [record.from_ns // 1000, record.to_ns // 1000]
     if envelope.late:
         found["late"] = True

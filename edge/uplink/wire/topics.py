@@ -10,6 +10,7 @@ from edge.uplink.wire.strict import WireError
 IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}")
 STREAMS: Final = frozenset(str(stream) for stream in Stream)
 SINGLES: Final = frozenset({"status", "meta"})
+PAIRS: Final = frozenset({"last", "answer"})
 
 
 def identifier(text: str) -> str:
@@ -23,7 +24,10 @@ def identifier(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What a topic says. `kind` is record, last, status or meta; batches have no source."""
+    """What a topic says. `kind` is record, last, answer, status or meta; batches have no source.
+
+    Of an answer `source` is the verb.
+    """
 
     prefix: str
     site: str
@@ -40,6 +44,9 @@ class Topics:
         levels = [identifier(level) for level in prefix.split("/")]
         self.up = "/".join([*levels, identifier(site), identifier(gw), "up"])
         self.down = self.up.removesuffix("up") + "down"
+        self.receipt = f"{self.down}/receipt"
+        self.spread = f"{self.down}/spread"
+        self.commands = f"{self.down}/cmd/+"  # a filter
         self.status = f"{self.up}/status"
         self.meta = f"{self.up}/meta"
         self._known: dict[tuple[str, str], str] = {}
@@ -53,6 +60,15 @@ class Topics:
             if len(self._known) < 1000:
                 self._known[stream, source] = found
         return found
+
+    def answer(self, verb: str) -> str:
+        """Where the answer to a command goes."""
+        return f"{self.up}/answer/{identifier(verb)}"
+
+    def verb(self, topic: str) -> str | None:
+        """The verb of a command's topic, None for another topic."""
+        head, _, verb = topic.rpartition("/")
+        return verb if head == f"{self.down}/cmd" and IDENTIFIER.fullmatch(verb) else None
 
     def last(self, source: str) -> str:
         """The retained topic of a source's newest record."""
@@ -82,4 +98,4 @@ def _kind(rest: list[str]) -> str:
         return "record"
     if len(rest) == 1 and rest[0] in SINGLES:
         return rest[0]
-    return "last" if len(rest) == 2 and rest[0] == "last" else ""
+    return rest[0] if len(rest) == 2 and rest[0] in PAIRS else ""

@@ -1,0 +1,140 @@
+"""Events of the gateway itself: what was not seen, what is lost, and what gives it trouble."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from edge.uplink.wire.contract.event import Event
+from edge.uplink.wire.contract.health import CAUSE, BoardCondition, RebootCause
+from edge.uplink.wire.contract.terms import Count, Epoch, OnOff, Part, Seq, told
+from edge.uplink.wire.topics import STREAMS
+
+StreamName = Annotated[str, Meta(pattern=f"^({'|'.join(sorted(STREAMS))})$")]
+StreamOrAll = Annotated[str, Meta(pattern=rf"^(\*|{'|'.join(sorted(STREAMS))})$")]
+
+
+class Former(Part, kw_only=True):
+    """The epoch before, as far as the outbox knows it."""
+
+    epoch: Annotated[Epoch, told("The epoch.")]
+    last: Annotated[dict[StreamName, Count], told("The last number of each stream.")]
+
+
+class Gap(Event, tag="gap", kw_only=True):
+    """Nobody watched: what every record after a start refers to."""
+
+    reason: Annotated[
+        Literal["start", "restart", "power"],
+        told(
+            "start: nothing is known before. restart: the daemon did not run. power: the box was"
+            " off; the open window and what was not committed are lost."
+        ),
+    ]
+    sources: Annotated[list[str], told("Who is concerned; `*` is all.")]
+    gap: Annotated[
+        tuple[Count | None, Count],
+        told("From (in the time of `boot_before`; null: unknown) to (in that of `boot`).", "us"),
+    ]
+    boot_before: Annotated[Count | None, told("The boot in which the gap began.")]
+    former: Annotated[Former, told("The epoch before.")] | UnsetType = UNSET
+
+
+class ClockCut(Event, tag="clock", kw_only=True):
+    """The open window ended here, because time became known or jumped."""
+
+    reason: Annotated[
+        Literal["synchronised", "step"],
+        told("The clock is known now, or was set while it was trusted."),
+    ]
+
+
+class Drop(Event, tag="drop", kw_only=True):
+    """Numbers that will never be delivered."""
+
+    epoch_of: Annotated[Epoch, told("Their epoch.")]
+    stream_of: Annotated[StreamOrAll, told("Their stream; `*`: all of the epoch.")]
+    reason: Annotated[
+        Literal["full", "size", "refused", "damage", "memory"],
+        told(
+            "full: no room. size: too large to be sent. refused: by the broker, again and again."
+            " damage: not readable from the disk. memory: the disk failed and memory was full."
+        ),
+    ]
+    range: Annotated[
+        tuple[Seq, Seq | None],
+        told("First and last number; not all between need be lost. Last null: nobody knows."),
+    ]
+    count: Annotated[Count | None, told("How many; null: nobody knows.")]
+
+
+class Storage(Event, tag="storage", kw_only=True):
+    """The disk gives trouble (records are kept in memory), or works again."""
+
+    state: Annotated[OnOff, told("On or off.")]
+
+
+class Start(Event, tag="start", kw_only=True):
+    """Why the daemon was started, as far as the board tells."""
+
+    reason: Annotated[RebootCause, told(CAUSE)]
+
+
+class Board(Event, tag="board", kw_only=True):
+    """A condition of the box itself goes on or off; `text` says what to do."""
+
+    state: Annotated[OnOff, told("On or off.")]
+    condition: Annotated[BoardCondition, told("What it is.")]
+
+
+class Alarm(Event, kw_only=True):
+    """A trouble of the gateway itself that a person should hear, once."""
+
+
+class Denied(Alarm, tag="denied", kw_only=True):
+    """The broker does not allow a stream (reason code 135). It is tried again every 5 min."""
+
+
+class Refused(Alarm, tag="refused", kw_only=True):
+    """A record was given up, because the broker refused it again and again."""
+
+
+class Quota(Alarm, tag="quota", kw_only=True):
+    """The broker takes no more for now (reason code 151)."""
+
+
+class TakenOver(Alarm, tag="taken_over", kw_only=True):
+    """Another client has connected under this gateway's name (reason code 142): a theft?"""
+
+
+class OldProtocol(Alarm, tag="old_protocol", kw_only=True):
+    """The site uses MQTT 3.1.1, where a refused publish looks like a success."""
+
+
+class Unclaimed(Alarm, tag="unclaimed", kw_only=True):
+    """An edge of a line that nobody claims."""
+
+
+class Overload(Alarm, tag="overload", kw_only=True):
+    """The main loop was too busy: something that came in was dropped, and is marked."""
+
+
+class StageFull(Alarm, tag="stage", kw_only=True):
+    """The stage is full: a kill would lose what is not in it."""
+
+
+class Journal(Alarm, tag="journal", kw_only=True):
+    """What is lost cannot be written down: the journal of drops gives trouble."""
+
+
+class Bus(Alarm, tag="bus", kw_only=True):
+    """A bus hung: its thread was abandoned, or the gateway's process starts again."""
+
+
+class Configuration(Alarm, tag="configuration", kw_only=True):
+    """The configuration failed again and again: the last good one runs."""
+
+
+BOX_EVENTS: tuple[type[Event], ...] = (
+    Gap, ClockCut, Drop, Storage, Start, Board, Denied, Refused, Quota, TakenOver, OldProtocol,
+    Unclaimed, Overload, StageFull, Journal, Bus, Configuration,
+)  # fmt: skip

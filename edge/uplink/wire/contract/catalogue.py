@@ -1,0 +1,89 @@
+"""Every message, with its topic: what the broker sees, from the gateway's point of view.
+
+This table is what the AsyncAPI document, the schemas and the readable pages are made from. The
+streams `bay` and `register` are reserved: nothing is sent on them yet.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Any, Final, Literal
+
+from edge.uplink.wire.contract import down
+from edge.uplink.wire.contract.boxevent import BOX_EVENTS
+from edge.uplink.wire.contract.event import SITE_EVENTS, Event
+from edge.uplink.wire.contract.health import Health
+from edge.uplink.wire.contract.manifest import Manifest
+from edge.uplink.wire.contract.meta import Description
+from edge.uplink.wire.contract.points import Air, Energy, LoopCard
+from edge.uplink.wire.contract.raw import Raw
+from edge.uplink.wire.contract.status import Offline, Online
+from edge.uplink.wire.contract.traffic import Lane
+from edge.uplink.wire.records import JSON, MSGPACK, RAW
+
+EVENTS: Final[Mapping[str, type[Event]]] = {
+    str(each.__struct_config__.tag): each for each in (*SITE_EVENTS, *BOX_EVENTS)
+}
+"""The closed list of kinds."""
+BOTH: Final = (MSGPACK, JSON)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One kind of message. `types` are its forms; `address` follows PREFIX/SITE/GATEWAY/."""
+
+    name: str
+    title: str
+    address: str
+    types: tuple[type[Any], ...]
+    content_types: tuple[str, ...] = (JSON,)
+    direction: Literal["up", "down"] = "up"
+    retained: bool = False
+
+    @property
+    def topic(self) -> str:
+        """The whole topic, with a hole for each name."""
+        return f"{{prefix}}/{{site}}/{{gateway}}/{self.address}"
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Of all its forms, as they stand on the wire."""
+        return frozenset(name for each in self.types for name in each.__struct_encode_fields__)
+
+    @property
+    def type(self) -> Any:
+        """All its forms as one type."""
+        return reduce(or_, self.types)
+
+
+MESSAGES: Final = (
+    Declared("lane", "A lane, one period", "up/traffic/{source}", (Lane,), BOTH),
+    Declared("loop_card", "A loop card, one period", "up/traffic/{source}", (LoopCard,), BOTH),
+    Declared("air", "Air and weather, one period", "up/air/{source}", (Air,), BOTH),
+    Declared("energy", "A meter, one period", "up/energy/{source}", (Energy,), BOTH),
+    Declared("event", "An event", "up/event/{source}", tuple(EVENTS.values())),
+    Declared("health", "How the gateway fares", "up/health/{source}", (Health,), BOTH),
+    Declared("manifest", "What was handed over", "up/manifest/{source}", (Manifest,), BOTH),
+    Declared("raw", "Every reading, in batches", "up/raw", (Raw,), (RAW,)),
+    Declared("status", "Birth, status and will", "up/status", (Online, Offline), retained=True),
+    Declared("meta", "What each number means", "up/meta", (Description,), retained=True),
+    Declared("answer", "The answer to a command", "up/answer/{verb}", (down.Answer,)),
+    Declared("receipt", "What is stored", "down/receipt", (down.Receipt,), direction="down"),
+    Declared("resend", "Send again", "down/cmd/resend", (down.Resend,), direction="down"),
+    Declared("ask_status", "Tell the status", "down/cmd/status", (down.AskStatus,),
+             direction="down"),
+    Declared("spread", "Spread reconnections", "down/spread", (down.Spread,), direction="down",
+             retained=True),
+)  # fmt: skip
+LAST: Final = ("lane", "loop_card", "air", "energy")
+"""The newest record of a source is retained at `up/last/{source}` as well, as JSON."""
+BY_NAME: Final[Mapping[str, Declared]] = {each.name: each for each in MESSAGES}
+
+
+def declared(kind: str, data: Mapping[str, Any]) -> Declared:
+    """Which message a decoded one of this kind (`wire.Message.kind`) is. Raises LookupError."""
+    name = str(data["stream"]) if kind in ("record", "last") else kind
+    if name == "traffic":
+        name = "loop_card" if "points" in data else "lane"
+    return BY_NAME[name]

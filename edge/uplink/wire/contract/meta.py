@@ -1,0 +1,90 @@
+"""The retained description: what each number of a gateway means."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from edge.core import Quantity
+from edge.uplink.wire.contract.status import Models, Retained
+from edge.uplink.wire.contract.terms import Amount, Name, Part, told
+
+Day = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$", extra_json_schema={"format": "date"})]
+
+
+class Certificate(Part, kw_only=True):
+    """Who calibrated a point, when, until when, and how (as in site.toml)."""
+
+    by: Annotated[str, told("Who calibrated it.")]
+    on: Annotated[Day, told("When.")]
+    certificate: Annotated[str, told("Its number.")] | UnsetType = UNSET
+    until: Annotated[Day, told("The last day (UTC) on which it counts.")] | UnsetType = UNSET
+    offset: Annotated[float, told("Added last, in the point's unit.")] | UnsetType = UNSET
+    gain: Annotated[float, told("What is measured is times this.")] | UnsetType = UNSET
+    polynomial: Annotated[list[float], told("c0, c1, c2 ... in place of both.")] | UnsetType = UNSET
+    kappa: Annotated[float, told("How hygroscopic the particles are.")] | UnsetType = UNSET
+    humidity: Annotated[str, told("DEVICE.POINT of the humidity.")] | UnsetType = UNSET
+    publish: Annotated[Literal["corrected", "both"], told("What is published.")] | UnsetType = UNSET
+    type: Annotated[str, told("Of a gas cell: its type.")] | UnsetType = UNSET
+    working: Annotated[str, told("Point of the working electrode.")] | UnsetType = UNSET
+    auxiliary: Annotated[str, told("Point of the auxiliary electrode.")] | UnsetType = UNSET
+    we_electronic_mv: Annotated[float, told("Electronic zero.", "mV")] | UnsetType = UNSET
+    ae_electronic_mv: Annotated[float, told("Electronic zero.", "mV")] | UnsetType = UNSET
+    we_zero_mv: Annotated[float, told("Zero.", "mV")] | UnsetType = UNSET
+    ae_zero_mv: Annotated[float, told("Zero.", "mV")] | UnsetType = UNSET
+    sensitivity_mv_ppb: Annotated[float, told("Sensitivity.", "mV/ppb")] | UnsetType = UNSET
+    algorithm: Annotated[int, told("Of AAN 803; 0 is the preferred one.")] | UnsetType = UNSET
+    temperature: Annotated[str, told("DEVICE.POINT of the temperature.")] | UnsetType = UNSET
+    no2: Annotated[str, told("DEVICE.POINT of the NO2.")] | UnsetType = UNSET
+    no2_mv_ppb: Annotated[float, told("Sensitivity to NO2.", "mV/ppb")] | UnsetType = UNSET
+
+
+QuantityName = Annotated[str, Meta(extra_json_schema={"x-known": [q.label for q in Quantity]})]
+Unit = Annotated[str, Meta(extra_json_schema={"x-known": sorted({q.unit for q in Quantity})})]
+
+
+class PointMeta(Part, kw_only=True):
+    """A point: its quantity, unit and range."""
+
+    quantity: Annotated[QuantityName, told("What is measured.")]
+    unit: Annotated[Unit, told("SenML symbol (RFC 8428, RFC 8798) where there is one.")]
+    step: Annotated[Amount, told("Resolution of its summaries, in `unit`.")]
+    kind: Annotated[Literal["gauge", "total"], told("Summed up by its mean, or by its growth.")]
+    low: Annotated[float, told("Lowest plausible value, in `unit`.")] | UnsetType = UNSET
+    high: Annotated[float, told("Highest plausible value, in `unit`.")] | UnsetType = UNSET
+    calibration: Annotated[Certificate, told("Its calibration.")] | UnsetType = UNSET
+
+
+class DeviceMeta(Part, kw_only=True):
+    """A device that is polled."""
+
+    driver: Annotated[str, told("Name of its driver.")]
+    stream: Annotated[Literal["traffic", "air", "energy"], told("Where its records go.")]
+    every_s: Annotated[Amount, told("How often it is asked.", "s")]
+    points: Annotated[dict[str, PointMeta], told("Its points.")]
+    serial: Annotated[str, told("Its serial number, once told.")] | UnsetType = UNSET
+
+
+class LaneMeta(Part, kw_only=True):
+    """A lane with loops."""
+
+    approach: Annotated[Name, told("The approach.")]
+    position: Annotated[Literal["corridor", "advance", "mid", "stop"], told("Where its loops lie.")]
+    mode: Annotated[Literal["presence", "pulse"], told("NTCIP 1209: sensorZoneOutputMode.")]
+    loops: Annotated[Literal[1, 2], told("One loop, or a pair.")]
+    spacing_m: Annotated[
+        Amount | None,
+        told("Leading edge to leading edge. NTCIP 1209: sensorZonePairedZoneSpacing.", "m"),
+    ]
+    loop_m: Annotated[Amount, told("Length of a loop. NTCIP 1209: sensorZoneLength.", "m")]
+
+
+class Description(Retained, kw_only=True):
+    """What each number means: points with units and ranges, lanes, models."""
+
+    site: Annotated[Name, told("The site.")]
+    zone: Annotated[str, told("IANA time zone of the site. A day on the wire is a UTC day.")]
+    period_s: Annotated[Amount, told("Length of a window.", "s")]
+    units: Annotated[dict[QuantityName, Unit], told("One unit per quantity.")]
+    devices: Annotated[dict[str, DeviceMeta], told("Devices that are polled, by source.")]
+    lanes: Annotated[dict[str, LaneMeta], told("Lanes, by source.")]
+    models: Annotated[Models, told("Who judges; null: not asked for.")]

@@ -1,0 +1,135 @@
+"""Devices with points: air, energy, and loop cards that count by themselves."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, UnsetType, convert
+
+from edge.uplink.wire.contract.header import Summary
+from edge.uplink.wire.contract.terms import (
+    MAX_INT,
+    QUALITIES,
+    Amount,
+    Conditions,
+    Count,
+    Part,
+    Qualities,
+    Share,
+    told,
+)
+
+Steps64 = Annotated[int, Meta(ge=-MAX_INT - 1, le=MAX_INT)]
+METER = "Its unit stands in `meta`."
+
+
+class Gauge(Part, kw_only=True):
+    """A value that is summed up by its mean. Integers in `step` about an origin: merging is exact.
+
+    mean = (origin + sum / n) * step; variance = (sq / n - (sum / n)^2) * step^2.
+    """
+
+    mean: Annotated[float | None, told(f"Of the good values; null without any. {METER}")]
+    n: Annotated[Count, told("Number of values in mean, min, max and sums.")]
+    min: Annotated[float | None, told("Smallest.")]
+    max: Annotated[float | None, told("Largest.")]
+    sum: Annotated[Steps64, told("Sum of (value - origin), in steps.")]
+    sq: Annotated[
+        Annotated[int, Meta(ge=0, le=MAX_INT)] | None,
+        told("Sum of (value - origin)^2, in steps^2; null when it is beyond 64 bits."),
+    ]
+    origin: Annotated[Steps64, told("What the sums are about, in steps.")]
+    step: Annotated[Amount, told("The resolution, in the point's unit.")]
+    quality: Annotated[Qualities, told(QUALITIES)]
+    grade: (
+        Annotated[
+            Literal["uncertain"],
+            told("No value was good; mean, min, max and sums are of the uncertain ones."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class Total(Part, kw_only=True):
+    """A register that only grows. The growth of all windows adds up to what the register did."""
+
+    first: Annotated[float | None, told(f"First good value of the window. {METER}")]
+    last: Annotated[float | None, told("Last good value of the window.")]
+    delta: Annotated[
+        float | None,
+        told("Growth since the last good value before the window; null without a good value."),
+    ]
+    step: Annotated[Amount, told("The resolution, in the point's unit.")]
+    quality: Annotated[Qualities, told(QUALITIES)]
+
+
+class PointSummary:
+    """One of both: a Total has `delta`, a Gauge has not. (A dataclass would be looked into.)"""
+
+    def __init__(self, of: Gauge | Total) -> None:
+        self.of = of
+
+
+class Device(Summary, kw_only=True):
+    """One device that is polled, or counts pulses, in one period."""
+
+    points: Annotated[
+        dict[Annotated[str, Meta(min_length=1, max_length=64)], PointSummary],
+        told("Each point by its key: a Gauge or a Total. `meta` tells units and ranges."),
+    ]
+    quality: (
+        Annotated[Qualities, told("What is true of the window as a whole: uncertain:clock.")]
+        | UnsetType
+    ) = UNSET
+    health: (
+        Annotated[Conditions, told("What the device says of itself now, of the closed list.")]
+        | UnsetType
+    ) = UNSET
+
+
+class Judged(Device, kw_only=True):
+    """A device whose points are judged as series."""
+
+    anomaly: (
+        Annotated[
+            dict[str, Share],
+            told("Points that behave oddly, each with how much; only those above 0.05.", "/"),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class Air(Judged, kw_only=True):
+    """Air quality and weather: one device, one period."""
+
+    stream: Annotated[Literal["air"], told("The stream.")]
+
+
+class Energy(Judged, kw_only=True):
+    """Energy: one meter or pulse output, one period."""
+
+    stream: Annotated[Literal["energy"], told("The stream.")]
+    lost_edges: (
+        Annotated[Count, told("Of a pulse meter: edges that did not fit in the kernel's buffer.")]
+        | UnsetType
+    ) = UNSET
+
+
+class LoopCard(Device, kw_only=True):
+    """A loop card on a serial line, which counts by itself: its points, one period."""
+
+    stream: Annotated[Literal["traffic"], told("The stream.")]
+
+
+def point_hook(kind: type, value: Any) -> Any:
+    """For msgspec: which of the two a point is."""
+    if kind is not PointSummary:
+        raise NotImplementedError(f"no rule for {kind}")
+    if isinstance(value, dict) and "delta" in value:
+        return PointSummary(convert(value, Total))
+    return PointSummary(convert(value, Gauge))
+
+
+def point_schema(kind: type) -> dict[str, Any]:
+    """For msgspec: the same as a schema."""
+    if kind is not PointSummary:
+        raise NotImplementedError(f"no rule for {kind}")
+    return {"anyOf": [{"$ref": "#/$defs/Gauge"}, {"$ref": "#/$defs/Total"}]}

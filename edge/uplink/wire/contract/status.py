@@ -1,0 +1,92 @@
+"""The retained status: birth, will and goodbye, and how the gateway fares."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, UnsetType
+
+from edge.core import Condition
+from edge.core.reading import TimeQuality
+from edge.uplink.wire.contract.health import CAUSE, BoardCondition, RebootCause
+from edge.uplink.wire.contract.terms import Amount, Count, Epoch, Name, Part, told
+
+
+class Retained(Part, kw_only=True):
+    """What the retained messages of the gateway itself begin with."""
+
+    v: Annotated[Literal[1], told("Version of the wire format.")]
+    gw: Annotated[Name, told("The gateway.")]
+
+
+class Model(Part, kw_only=True):
+    """Which model answers, and if not, why."""
+
+    model: Annotated[str | None, told("Name and version; null: there is no bundle.")]
+    sha256: Annotated[str, told("First 12 digits of the model's digest; empty without one.")]
+    answers: Annotated[Literal["model", "rule"], told("Who answers now.")]
+    why: Annotated[str, told("Why the rule answers; empty when the model does.")]
+    ms: Annotated[Amount | None, told("What the last answer took.", "ms")]
+
+
+Models = dict[Literal["congestion", "anomaly"], Model | None]
+
+
+class DeviceStatus(Part, kw_only=True):
+    """A device that is polled."""
+
+    reads: Annotated[Count, told("Answers since the start.")]
+    errors: Annotated[Count, told("Failures since the start.")]
+    missed: Annotated[Count, told("Polls that were due and not made.")]
+    state: Annotated[str, told("ok, or a reason of the closed list.")]
+    text: Annotated[str, told("What fails, for people.")] | UnsetType = UNSET
+    serial: Annotated[str, told("Its serial number.")] | UnsetType = UNSET
+    health: (
+        Annotated[dict[Condition, str], told("What it says of itself, and a sentence each.")]
+        | UnsetType
+    ) = UNSET
+
+
+class Beginning(Part, kw_only=True):
+    """Why the daemon was started."""
+
+    cause: Annotated[RebootCause, told(CAUSE)]
+    text: Annotated[str, told("The same for people.")]
+
+
+class Box(Part, kw_only=True):
+    """How the box itself fares."""
+
+    model: Annotated[str | None, told("The board; null: it does not tell.")]
+    serial: Annotated[str | None, told("The board's serial number.")]
+    start: Annotated[Beginning, told("Why the daemon was started.")]
+    alarms: Annotated[
+        dict[BoardCondition, str],
+        told("Conditions of the box that are on, each with what to do."),
+    ]
+    health: Annotated[dict[str, Any], told("What a health record says, as of now.")]
+
+
+class Online(Retained, tag_field="state", tag="online", kw_only=True):
+    """The gateway is connected. Published at each connection, and when problems change."""
+
+    boot: Annotated[Count, told("Number of the boot.")]
+    epoch: Annotated[Epoch, told("The epoch that runs: commands have to name it.")]
+    tq: Annotated[TimeQuality, told("How far its wall clock can be trusted.")]
+    uptime_s: Annotated[Amount, told("Since the daemon's start.", "s")]
+    problems: Annotated[dict[str, str], told("What is broken now, by device or line.")]
+    box: Annotated[Box, told("How the box itself fares.")]
+    devices: Annotated[dict[str, DeviceStatus], told("Devices that are polled.")]
+    dropped: Annotated[Count, told("What came in and was dropped: the loop was too busy.")]
+    unclaimed_edges: Annotated[Count, told("Edges of lines that nobody claims.")]
+    strangers: Annotated[Count, told("Contacts and sweeps of unknown sources.")]
+    stage_overflow: Annotated[Count, told("Entries that the stage had no room for.")]
+    models: Annotated[Models, told("Who judges; null: not asked for.")]
+    rss_kib: Annotated[Count, told("Most memory that the daemon has taken.", "KiB")]
+
+
+class Offline(Retained, tag_field="state", tag="offline", kw_only=True):
+    """The gateway is not connected: its goodbye, or the broker's word (the will)."""
+
+    why: Annotated[
+        Literal["lost", "stopped"],
+        told("lost: the connection broke. stopped: the daemon was stopped."),
+    ]

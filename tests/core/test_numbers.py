@@ -1,0 +1,53 @@
+"""Steps say a set of numbers, and only one list of them says it."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.core.numbers import Numbers, stepped, steps
+
+
+@given(st.sets(st.integers(1, 2**53), max_size=60))
+def test_steps_are_the_set_and_grow(numbers: set[int]) -> None:
+    found = steps(numbers)
+    assert stepped(found) == sorted(numbers)
+
+
+@given(st.lists(st.integers(1, 200), max_size=60), st.randoms())
+def test_the_same_set_has_the_same_steps(numbers: list[int], rng: object) -> None:
+    shuffled = list(numbers)
+    rng.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert steps(shuffled) == steps(numbers)
+
+
+def test_a_quarter_of_one_of_three_sources_is_one_step() -> None:
+    assert steps(range(1, 44, 3)) == [[1, 43, 3]]
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, {}, [1], [[1, 2]], [[0, 1, 1]], [[2, 1, 1]], [[1, 4, 2]], [[1, 2, 0]],
+              [[1, 2.0, 1]], [[1, 10**12, 1]]]
+)  # fmt: skip
+def test_wrong_steps_are_refused(wrong: object) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        stepped(wrong)
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 12)), max_size=30))
+def test_ranges_hold_what_was_added(pairs: list[tuple[int, int]]) -> None:
+    numbers, truth = Numbers(), set[int]()
+    for first, more in pairs:
+        if more % 3:
+            numbers.add_range(first, first + more)
+            truth |= set(range(first, first + more + 1))
+        else:
+            assert numbers.add(first) is (first not in truth)
+            truth.add(first)
+    assert {n for n in range(100) if n in numbers} == truth
+    ranges = numbers.ranges()
+    assert all(a[1] + 1 < b[0] for a, b in pairwise(ranges)), "they do not touch"
+    numbers.coarsen(2)
+    assert len(numbers.ranges()) <= 2
+    assert all(n in numbers for n in truth), "coarser is more, never less"
