@@ -20,12 +20,15 @@ def merge(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     """The bodies of two traffic, air or energy records as one, the earlier first.
 
     A null part does not count, it does not spread. Raises ValueError when they do not belong
-    together (other lane, other points, other steps).
+    together (other lane, other points, other steps, or the form of another version).
     """
-    if "lane" in a and "lane" in b:
-        return _merge_lanes(a, b)
-    if "points" in a and "points" in b:
-        return _merge_devices(a, b)
+    try:
+        if "lane" in a and "lane" in b:
+            return _merge_lanes(a, b)
+        if "points" in a and "points" in b:
+            return _merge_devices(a, b)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"not the form that this version knows: {error!r:.100}") from error
     raise ValueError("these two are no summaries of one source")
 
 
@@ -79,6 +82,15 @@ def _rare(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {key: value for key, value in counts.items() if value}
     if a.get("partial") or b.get("partial"):
         told["partial"] = True
+    # what models said of them: of several minutes the worst stays
+    judged = [each["p_congested"] for each in (a, b) if each.get("p_congested") is not None]
+    if judged:
+        told["p_congested"] = max(judged)
+    odd = [each.get("anomaly", {}) for each in (a, b)]
+    if any(odd):
+        told["anomaly"] = {
+            key: max(each.get(key, 0) for each in odd) for key in sorted({*odd[0], *odd[1]})
+        }
     return told
 
 

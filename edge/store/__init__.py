@@ -1,6 +1,6 @@
 """The outbox: what must not be lost, and the owners' state. One thread, bounded in bytes."""
 
-from edge.store.disk import BusyError
+from edge.store.database import BusyError
 from edge.store.journal import Journal
 from edge.store.look import look
 from edge.store.outbox import Outbox

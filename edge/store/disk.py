@@ -1,196 +1,57 @@
-"""The database of the outbox: every statement of SQL. Raises sqlite3.Error, decides nothing."""
+"""The tables of the outbox: every statement on records, counters, states and losses.
 
-import contextlib
-import secrets
+Raises sqlite3.Error, decides nothing.
+"""
+
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from edge.store.database import Database
 from edge.store.drops import Drop, Drops
-from edge.store.rows import CLASSES, TRUST, Mark, Row, checksum
+from edge.store.rows import CLASSES, URGENT, Head, Row, checksum
 
-NAME: Final = "outbox.db"
-APPLICATION: Final = 0x4B524253  # "KRBS": not a database of somebody else
-VERSION: Final = 1
-PAGE: Final = 1024  # a commit touches nine pages or so: with 4096 it writes twice as much
-CHECKED_WHOLE: Final = 64 << 20  # bytes; larger databases are checked when they give trouble
 DEAD_LIMIT: Final = 100
 FETCH: Final = 1 << 20  # bytes of bodies read at one time
 
-SCHEMA: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE counter (epoch INTEGER, stream TEXT, boot INTEGER, next INTEGER,
-    PRIMARY KEY (epoch, stream)) WITHOUT ROWID;
-CREATE TABLE record (id INTEGER PRIMARY KEY, level INTEGER, epoch INTEGER, stream TEXT,
-    seq INTEGER, source TEXT, boot INTEGER, from_ns INTEGER, to_ns INTEGER, body BLOB, crc INTEGER);
-CREATE TABLE tally (stream TEXT PRIMARY KEY, rows INTEGER) WITHOUT ROWID;
-CREATE TABLE state (owner TEXT PRIMARY KEY, version INTEGER, data BLOB, crc INTEGER) WITHOUT ROWID;
-CREATE TABLE clock (boot INTEGER, which TEXT, mono_ns INTEGER, wall_ns INTEGER, tq TEXT,
-    PRIMARY KEY (boot, which)) WITHOUT ROWID;
-CREATE TABLE dropped (epoch INTEGER, stream TEXT, reason TEXT, first INTEGER, last INTEGER,
-    count INTEGER, PRIMARY KEY (epoch, stream, reason)) WITHOUT ROWID;
-CREATE TABLE dead (id INTEGER PRIMARY KEY, epoch INTEGER, stream TEXT, seq INTEGER, source TEXT,
-    body BLOB, why TEXT);
-"""
 
-
-class BusyError(Exception):
-    """Another process has this outbox open."""
-
-
-class ForeignError(Exception):
-    """The file is no outbox, or one of a newer version, or damaged."""
-
-
-class Disk:
-    """One open database. `max_bytes` bounds it, `wal_bytes` its write-ahead log."""
+class Disk(Database):
+    """One open database, with what its tables hold."""
 
     def __init__(
-        self, folder: Path, max_bytes: int, wal_bytes: int, *, whole: bool = False
+        self,
+        folder: Path,
+        max_bytes: int,
+        wal_bytes: int,
+        *,
+        whole: bool = False,
+        reading: bool = False,
     ) -> None:
-        self._path = folder / NAME
-        self._wal = folder / f"{NAME}-wal"
-        self._wal_bytes = wal_bytes
-        self._max_bytes = max_bytes
         self._low: dict[str, int] = {}  # no row of this stream has a smaller id
-        self._db = sqlite3.connect(self._path, timeout=0.5, isolation_level=None)
-        # a flipped bit in a text must end as a wrong checksum, not as an error of the whole query
-        self._db.text_factory = lambda data: data.decode("utf-8", "replace")
-        try:
-            self._prepare(whole)
-        except BaseException:
-            self.close()
-            raise
-
-    def _prepare(self, whole: bool) -> None:
-        one = self.one
-        # exclusive: no second writer, and no shared-memory file beside the database
-        one("PRAGMA locking_mode = EXCLUSIVE")
-        one(f"PRAGMA page_size = {PAGE}")
-        one("PRAGMA journal_mode = WAL")
-        one("PRAGMA synchronous = FULL")
-        # a database keeps the size of page that it was made with
-        self._page = int(one("PRAGMA page_size"))
-        self._max_pages = max(64, self._max_bytes // self._page)
-        one(f"PRAGMA wal_autocheckpoint = {max(16, self._wal_bytes // self._page // 2)}")
-        one(f"PRAGMA journal_size_limit = {self._wal_bytes}")
-        one("PRAGMA cache_size = -1024")
-        one("PRAGMA temp_store = MEMORY")
-        kind, version, pages = (
-            one(f"PRAGMA {name}") for name in ("application_id", "user_version", "page_count")
-        )
-        if kind == 0 and version == 0 and one("SELECT count(*) FROM sqlite_schema") == 0:
-            self._create()
-        elif kind != APPLICATION:
-            raise ForeignError("it is no outbox of Kerbstone")
-        elif version != VERSION:
-            raise ForeignError(f"it has version {version}; this program knows {VERSION}")
-        elif whole or pages * self._page <= CHECKED_WHOLE:
-            verdict = one("PRAGMA quick_check(1)")
-            if verdict != "ok":
-                raise ForeignError(f"it is damaged ({verdict!s:.200})")
-        # a lower limit than its size is ignored by SQLite, so a large file is never refused
-        one(f"PRAGMA max_page_count = {self._max_pages}")
-        self.token = int(one("SELECT value FROM meta WHERE key = 'token'"))
-        self.used = bool(one("SELECT value FROM meta WHERE key = 'starts'"))  # by a daemon, ever
-
-    def _create(self) -> None:
-        with self.transaction():
-            for statement in SCHEMA.split(";"):
-                self._db.execute(statement)
-            self._db.execute("INSERT INTO meta VALUES ('token', ?)", (secrets.randbits(62),))
-            # pragmas of the header take part in the transaction
-            self._db.execute(f"PRAGMA application_id = {APPLICATION}")
-            self._db.execute(f"PRAGMA user_version = {VERSION}")
-
-    def one(self, statement: str, values: Sequence[object] = ()) -> Any:
-        """The first column of the first row; no cursor stays open."""
-        rows = self._db.execute(statement, values).fetchall()
-        return rows[0][0] if rows else 0
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
-            raise
-        if self.wal_size() > self._wal_bytes:
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-    def close(self) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            self._db.close()
-
-    # -- room -----------------------------------------------------------------------------------
-
-    def wal_size(self) -> int:
-        try:
-            return self._wal.stat().st_size
-        except OSError:
-            return 0
-
-    def size(self) -> int:
-        """Bytes of database and log."""
-        try:
-            return self._path.stat().st_size + self.wal_size()
-        except OSError:
-            return self.wal_size()
-
-    def room(self) -> int:
-        """Bytes that can still be written; a reserve for declaring losses is left out."""
-        used = self.one("PRAGMA page_count") - self.one("PRAGMA freelist_count")
-        return int(self._max_pages - used - max(16, self._max_pages // 50)) * self._page
-
-    def oldest(self, streams: Collection[str], limit: int, need: int) -> list[Row]:
-        """At most `limit` of the oldest rows of these streams, as many as `need` bytes ask for."""
-        marks = ",".join("?" * len(streams))
-        low = min((self._low.get(stream, 0) for stream in streams), default=0)
-        rows = self._db.execute(
-            f"SELECT * FROM record WHERE id >= ? AND stream IN ({marks}) ORDER BY id LIMIT ?",
-            (low, *streams, limit),
-        )
-        found: list[Row] = []
-        for row in map(Row._make, rows.fetchall()):
-            found.append(row)
-            need -= 100 + (len(row.body) if isinstance(row.body, bytes) else 0)
-            if need <= 0:
-                break
-        if found:
-            self._low.update(dict.fromkeys(streams, found[0].id))
-        return found
+        super().__init__(folder, max_bytes, wal_bytes, whole=whole, reading=reading)
 
     # -- starts ---------------------------------------------------------------------------------
 
-    def meta(self, key: str, default: int | str = 0) -> int | str:
-        rows = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchall()
-        value: int | str = rows[0][0] if rows else default
-        return value
-
-    def set_meta(self, values: Mapping[str, int | str]) -> None:
-        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
-
     def former(self) -> tuple[int, int, dict[str, int]] | None:
         """Epoch, boot and last numbers of the latest start that numbered anything."""
-        rows = self._db.execute(
+        rows = self.rows(
             "SELECT epoch, boot, stream, next FROM counter"
             " WHERE epoch = (SELECT max(epoch) FROM counter)"
-        ).fetchall()
-        if not rows:
-            return None
-        return rows[0][0], rows[0][1], {stream: following - 1 for _, _, stream, following in rows}
-
-    def forget_before(self, epoch: int) -> None:
-        """Counters and clocks of starts that nothing refers to any more."""
-        self._db.execute("DELETE FROM counter WHERE epoch < ?", (epoch,))
-        self._db.execute(
-            "DELETE FROM clock WHERE boot < (SELECT min(boot) FROM record)"
-            " AND boot < (SELECT max(boot) FROM clock)"
         )
+        known = [row for row in rows if _whole(row[0], row[1], row[3])]
+        if not known:
+            return None
+        return known[0][0], known[0][1], {stream: next_ - 1 for _, _, stream, next_ in known}
+
+    def forget_counters(self, epoch: int) -> None:
+        """Of starts before this one: nothing refers to them any more."""
+        self.rows("DELETE FROM counter WHERE epoch < ?", (epoch,))
+
+    def oldest_boot(self) -> int | None:
+        """Of the oldest row: boots never go back, so no row is of an earlier one."""
+        found = self.rows("SELECT boot FROM record ORDER BY id LIMIT 1")
+        return found[0][0] if found and _whole(found[0][0]) else None
 
     # -- writing: all of these inside a transaction ------------------------------------------------
 
@@ -200,15 +61,15 @@ class Disk:
         """Move the counter rows; raises DatabaseError when one is not where it was left."""
         for stream, following in after.items():
             if stream not in before:
-                self._db.execute(
+                self.change(
                     "INSERT INTO counter VALUES (?, ?, ?, ?)", (epoch, stream, boot, following)
                 )
                 continue
-            moved = self._db.execute(
+            moved = self.change(
                 "UPDATE counter SET next = ? WHERE epoch = ? AND stream = ? AND next = ?",
                 (following, epoch, stream, before[stream]),
             )
-            if moved.rowcount != 1:
+            if moved != 1:
                 raise sqlite3.DatabaseError(f"the counter of {stream} is not where it was left")
 
     def set_counters(self, epoch: int, boot: int, following: Mapping[str, int]) -> None:
@@ -223,9 +84,7 @@ class Disk:
         """Rows that are there already stay as they are."""
         tally: dict[str, int] = {}
         for row in rows:
-            added = self._db.execute(
-                "INSERT OR IGNORE INTO record VALUES (?,?,?,?,?,?,?,?,?,?,?)", row
-            ).rowcount
+            added = self.change("INSERT OR IGNORE INTO record VALUES (?,?,?,?,?,?,?,?,?,?,?)", row)
             tally[row.stream] = tally.get(row.stream, 0) + added
         self._tally(tally)
 
@@ -233,11 +92,18 @@ class Disk:
         """Rows that are gone already are no error."""
         tally: dict[str, int] = {}
         for number in ids:
-            for (stream,) in self._db.execute(
+            for (stream,) in self.rows(
                 "DELETE FROM record WHERE id = ? RETURNING stream", (number,)
-            ).fetchall():
+            ):
                 tally[stream] = tally.get(stream, 0) - 1
         self._tally(tally)
+
+    def replace(self, row: Row) -> None:
+        """A row that stands for others now; those are deleted by themselves."""
+        self.change(
+            "UPDATE record SET from_ns = ?, body = ?, crc = ? WHERE id = ?",
+            (row.from_ns, row.body, row.crc, row.id),
+        )
 
     def _tally(self, change: Mapping[str, int]) -> None:
         self._db.executemany(
@@ -253,16 +119,6 @@ class Disk:
                 for owner, (version, data) in states.items()
             ],
         )
-
-    def set_mark(self, boot: int, mark: Mark) -> None:
-        """The latest mark of a boot, and the latest of those that are trusted most."""
-        values = (boot, mark.mono_ns, mark.wall_ns, mark.tq)
-        self._db.execute("INSERT OR REPLACE INTO clock VALUES (?, 'last', ?, ?, ?)", values)
-        best = self._db.execute(
-            "SELECT tq FROM clock WHERE boot = ? AND which = 'best'", (boot,)
-        ).fetchall()
-        if not best or TRUST[mark.tq] >= TRUST.get(best[0][0], 0):
-            self._db.execute("INSERT OR REPLACE INTO clock VALUES (?, 'best', ?, ?, ?)", values)
 
     def set_drops(self, drops: Drops) -> None:
         """The table of losses that no event has declared yet."""
@@ -287,10 +143,11 @@ class Disk:
 
     # -- reading: everything is fetched at once, no cursor stays open ------------------------------
 
-    def after(self, row: int, limit: int) -> list[Row]:
+    def after(self, row: int, limit: int, urgent: bool = False) -> list[Row]:
         """Rows in order of age, at least one, and then as many as FETCH bytes allow."""
+        only = f" AND level = {URGENT}" if urgent else ""
         cursor = self._db.execute(
-            "SELECT * FROM record WHERE id > ? ORDER BY id LIMIT ?", (row, limit)
+            f"SELECT * FROM record WHERE id > ?{only} ORDER BY id LIMIT ?", (row, limit)
         )
         found: list[Row] = []
         size = 0
@@ -304,32 +161,69 @@ class Disk:
             cursor.close()
         return found
 
+    def heads(self, after: int, last: int, limit: int) -> list[Head]:
+        """Of the rows behind `after`, up to `last`: all but their bodies."""
+        return [
+            Head._make(values)
+            for values in self.rows(
+                "SELECT id, level, epoch, stream, seq, source, boot, from_ns, to_ns FROM record"
+                " WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+                (after, last, limit),
+            )
+        ]
+
+    def oldest(self, streams: Collection[str], limit: int, need: int) -> list[Row]:
+        """At most `limit` of the oldest rows of these streams, as many as `need` bytes ask for."""
+        places = ",".join("?" * len(streams))
+        low = min((self._low.get(stream, 0) for stream in streams), default=0)
+        cursor = self._db.execute(
+            f"SELECT * FROM record WHERE id >= ? AND stream IN ({places}) ORDER BY id LIMIT ?",
+            (low, *streams, limit),
+        )
+        found: list[Row] = []
+        try:
+            for row in map(Row._make, cursor):
+                found.append(row)
+                need -= 100 + (len(row.body) if isinstance(row.body, bytes) else 0)
+                if need <= 0:
+                    break
+        finally:
+            cursor.close()
+        if found:
+            self._low.update(dict.fromkeys(streams, found[0].id))
+        return found
+
     def row(self, number: int) -> Row | None:
-        found = self._db.execute("SELECT * FROM record WHERE id = ?", (number,)).fetchall()
+        found = self.rows("SELECT * FROM record WHERE id = ?", (number,))
         return Row._make(found[0]) if found else None
 
     def state(self, owner: str) -> tuple[int, bytes, int] | None:
         """Version, bytes and checksum."""
-        found = self._db.execute(
-            "SELECT version, data, crc FROM state WHERE owner = ?", (owner,)
-        ).fetchall()
+        found = self.rows("SELECT version, data, crc FROM state WHERE owner = ?", (owner,))
         return found[0] if found else None
 
-    def marks(self, boot: int) -> list[Mark]:
-        """Best first, then the latest."""
-        found = self._db.execute(
-            "SELECT mono_ns, wall_ns, tq FROM clock WHERE boot = ? ORDER BY which", (boot,)
-        ).fetchall()
-        return [Mark(*values) for values in found if values[2] in TRUST]
-
     def drops(self) -> Drops:
-        found = self._db.execute("SELECT * FROM dropped").fetchall()
-        return Drops({(row[0], row[1], row[2]): Drop(row[3], row[4], row[5]) for row in found})
+        found = self.rows("SELECT * FROM dropped")
+        return Drops(
+            {
+                (epoch, stream, reason): Drop(first, last, count)
+                for epoch, stream, reason, first, last, count in found
+                if _whole(epoch, first)
+                and isinstance(stream, str)
+                and isinstance(reason, str)
+                and (last is count is None or _whole(last, count))
+            }
+        )
 
     def tally(self) -> dict[str, int]:
         """Rows of each stream."""
-        found = self._db.execute("SELECT stream, rows FROM tally WHERE rows > 0").fetchall()
-        return {stream: rows for stream, rows in found if stream in CLASSES}
+        found = self.rows("SELECT stream, rows FROM tally WHERE rows > 0")
+        return {stream: rows for stream, rows in found if stream in CLASSES and _whole(rows)}
 
     def dead(self) -> int:
         return int(self.one("SELECT count(*) FROM dead"))
+
+
+def _whole(*values: object) -> bool:
+    """Columns of a damaged page may hold anything, and these have no checksum."""
+    return all(isinstance(value, int) for value in values)

@@ -1,13 +1,16 @@
 """Files beside the database: the ledger of starts, and the quarantine for what cannot be read."""
 
+import contextlib
 import os
 import shutil
+import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 LEDGER: Final = "ledger"
+LEDGER_LIMIT: Final = 4096  # characters; more is damage
 QUARANTINE: Final = "quarantine"
 KEEP: Final = 2  # quarantined databases
 
@@ -22,10 +25,22 @@ class Ledger:
     epoch: int = 0  # of the latest start
 
 
+def is_file(path: Path) -> bool:
+    """A plain file, or a link to one: a pipe or a device would make the reader wait for ever."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
+
+
 def read_ledger(folder: Path) -> Ledger:
     """What the last start wrote; an empty ledger when it is missing or damaged."""
+    path = folder / LEDGER
     try:
-        text = (folder / LEDGER).read_text(encoding="ascii")
+        if not is_file(path):
+            return Ledger()
+        with path.open(encoding="ascii") as file:
+            text = file.read(LEDGER_LIMIT)
         line, _, crc = text.rstrip("\n").rpartition(" ")
         if zlib.crc32(line.encode()) != int(crc, 16):
             return Ledger()
@@ -39,6 +54,9 @@ def write_ledger(folder: Path, ledger: Ledger) -> None:
     """Replace the ledger so that a power cut leaves the old one or the new one. Raises OSError."""
     line = f"{ledger.starts} {ledger.boots} {ledger.epoch} {ledger.boot_id}"
     path = folder / f"{LEDGER}.new"
+    for each in (path, folder / LEDGER):
+        if os.path.lexists(each) and not is_file(each):
+            _put_aside(each, folder)
     with path.open("w", encoding="ascii") as file:
         file.write(f"{line} {zlib.crc32(line.encode()):08x}\n")
         file.flush()
@@ -52,25 +70,53 @@ def quarantine(folder: Path, database: str, limit_bytes: int) -> Path:
 
     One that is larger than `limit_bytes` is cut: bounded storage comes before evidence.
     """
-    home = folder / QUARANTINE
-    home.mkdir(exist_ok=True)
-    number = 1 + max((int(path.name) for path in _kept(home)), default=0)
-    place = home / f"{number:06}"
-    place.mkdir()
+    place = _next_place(folder)
     for name in (database, f"{database}-wal", f"{database}-shm", f"{database}-journal"):
         if os.path.lexists(folder / name):
             (folder / name).rename(place / name)
     _sync(folder)
+    home = place.parent
     for old in _kept(home)[:-KEEP]:
-        shutil.rmtree(old)
+        _remove(old)
     kept = _kept(home)
     while len(kept) > 1 and _bytes(home) > limit_bytes:
-        shutil.rmtree(kept.pop(0))
+        _remove(kept.pop(0))
     if _bytes(home) > limit_bytes:
         for path in place.iterdir():
-            if path.is_file() and path.stat().st_size > limit_bytes // 2:
+            if not path.is_symlink() and is_file(path) and path.stat().st_size > limit_bytes // 2:
                 os.truncate(path, limit_bytes // 2)
     return place
+
+
+def _next_place(folder: Path) -> Path:
+    """An empty folder in quarantine. What is in the way of it goes into it. Raises OSError."""
+    home = folder / QUARANTINE
+    aside = folder / f"{QUARANTINE}.aside"
+    if os.path.lexists(home) and not home.is_dir():
+        home.rename(aside)
+    home.mkdir(exist_ok=True)
+    number = 1 + max((int(path.name) for path in _kept(home)), default=0)
+    place = home / f"{number:06}"
+    place.mkdir()
+    if os.path.lexists(aside):
+        aside.rename(place / QUARANTINE)
+    return place
+
+
+def _put_aside(path: Path, folder: Path) -> None:
+    """Something that is no file where one should be: kept like a damaged database."""
+    path.rename(_next_place(folder) / path.name)
+    for old in _kept(folder / QUARANTINE)[:-KEEP]:
+        _remove(old)
+
+
+def _remove(path: Path) -> None:
+    """As far as it goes: what cannot be removed still counts."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def quarantined(folder: Path) -> tuple[int, int]:
@@ -87,7 +133,11 @@ def _kept(home: Path) -> list[Path]:
 
 
 def _bytes(home: Path) -> int:
-    return sum(path.lstat().st_size for path in home.rglob("*") if not path.is_dir())
+    try:
+        found = [path.lstat() for path in home.rglob("*")]
+    except OSError:  # somebody clears it up at this moment, or the disk does not answer
+        return 0
+    return sum(each.st_size for each in found if stat.S_ISREG(each.st_mode))
 
 
 def _sync(folder: Path) -> None:

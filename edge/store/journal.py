@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
+from edge.store.files import is_file
+
 NAME: Final = "uplink.journal"
 CONFIRMED: Final = 1 << 62
 COMPACT: Final = 1 << 16  # bytes; then it is written anew, with what is still open
@@ -61,6 +63,8 @@ class Journal:
 
     def _read(self, path: Path) -> None:
         try:
+            if not is_file(path):
+                return
             with path.open("rb") as file:
                 data = file.read(READ_LIMIT)
         except OSError:
@@ -85,6 +89,8 @@ class Journal:
         self.close()
         try:
             new = path.with_suffix(".new")
+            if os.path.lexists(new) and not is_file(new):
+                new.unlink()
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
             self._fd = os.open(new, flags, 0o600)
             self._write(data)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from edge.store.drops import Drops
-from edge.store.rows import CLASSES, Row
+from edge.store.rows import CLASSES, URGENT, Row
 
 WEIGHT = 300  # bytes that Python takes for a row besides its body
 GONE_LIMIT = 50_000  # ids of rows on disk to be deleted later
@@ -50,8 +50,12 @@ class Memory:
         if row is not None:
             self._size -= len(row.body) + WEIGHT
 
-    def after(self, number: int, limit: int) -> list[Row]:
-        found = (row for row in self.rows.values() if row.id > number)
+    def after(self, number: int, limit: int, urgent: bool = False) -> list[Row]:
+        found = (
+            row
+            for row in self.rows.values()
+            if row.id > number and (not urgent or row.level == URGENT)
+        )
         return [row for row, _ in zip(found, range(limit), strict=False)]
 
     def tally(self) -> dict[str, int]:

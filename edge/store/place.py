@@ -1,10 +1,13 @@
 """Where the outbox lies: opening it whatever is found there, within a limit of bytes."""
 
+import errno
 import sqlite3
+import stat
 from pathlib import Path
 from typing import Final
 
-from edge.store.disk import NAME, PAGE, BusyError, Disk, ForeignError
+from edge.store.database import NAME, PAGE, BusyError, ForeignError
+from edge.store.disk import Disk
 from edge.store.files import quarantine, quarantined, read_ledger
 from edge.store.rows import Opened
 
@@ -48,14 +51,14 @@ class Place:
             return None  # the first start of all
         return "The outbox was missing: there were starts before, and nothing of them is left."
 
-    def connect(self, *, whole: bool = False) -> Disk:
-        """Raises BusyError, ForeignError, sqlite3.Error, IsADirectoryError."""
-        if (self.folder / NAME).is_dir():
-            raise IsADirectoryError(21, "a folder is where the database should be")
+    def connect(self, *, whole: bool = False, reading: bool = False) -> Disk:
+        """`reading`: make nothing new. Raises BusyError, ForeignError, sqlite3.Error, OSError."""
+        fits(self.folder)
         wal = min(max(self.limit_bytes // 8, 512 << 10), 4 << 20)
         _, taken = quarantined(self.folder)
         try:
-            return Disk(self.folder, self.limit_bytes - wal - taken, wal, whole=whole)
+            room = self.limit_bytes - wal - taken
+            return Disk(self.folder, room, wal, whole=whole, reading=reading)
         except sqlite3.Error as error:
             if _code(error) in BUSY:
                 raise BusyError(f"{self.folder / NAME} is open in another process") from error
@@ -66,13 +69,36 @@ class Place:
         return quarantine(self.folder, NAME, self.limit_bytes // 2 // PAGE * PAGE)
 
 
+def fits(folder: Path) -> None:
+    """Whether SQLite may be let loose on what lies in the folder.
+
+    Raises ForeignError when something else is where a file should be, or a log lies there without
+    its database: SQLite would remove that. Raises OSError when the disk does not answer.
+    """
+    sizes: dict[str, int] = {}
+    for end in ("", "-wal", "-journal"):
+        try:
+            found = (folder / f"{NAME}{end}").stat()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise ForeignError(f"{NAME}{end} is a link to itself") from error
+        if not stat.S_ISREG(found.st_mode):
+            raise ForeignError(f"{NAME}{end} is no file")
+        sizes[end] = found.st_size
+    if sizes.get("-wal") and not sizes.get(""):
+        raise ForeignError("only its log is left")
+
+
 def failed_for_good(error: Exception) -> bool:
     """Whether the file itself is wrong. A disk that does not answer is another matter."""
     if isinstance(error, sqlite3.Error):
         # without a code it is a complaint about the schema or about what a column holds
         code = _code(error)
         return code in DAMAGE or code in (None, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
-    return isinstance(error, (ForeignError, ValueError, IsADirectoryError))
+    return isinstance(error, (ForeignError, ValueError))
 
 
 def explain(error: Exception) -> str:

@@ -1,44 +1,54 @@
-"""Making room: the oldest rows of the lowest class go first, a bounded number at a time."""
+"""Making room, a bounded number of rows at a time.
+
+First `raw` goes, then `health`; then summaries are thinned, and only then the oldest of them go;
+then manifests; then events and registers. A draft never pushes out a row of a higher class.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from edge.core import Draft
 from edge.store.disk import Disk
-from edge.store.rows import CLASSES, Row
+from edge.store.rate import row_bytes
+from edge.store.rows import CLASSES, SUMMARIES, Row
 
 VICTIMS: Final = 500  # rows that one transaction may drop
+SLACK: Final = 64 << 10  # bytes for pages that are not quite full, and for states
 
 Packed = tuple[Draft, bytes]
 Lose = Callable[[Sequence[Row]], None]
+"""Takes rows out and declares them."""
+Thin = Callable[[], bool]
+"""Merges some rows; whether another call may gain more."""
 
 
-def fit(disk: Disk, packed: Sequence[Packed], limit_bytes: int, lose: Lose) -> set[int]:
-    """Which drafts cannot be kept, by their places. `lose` takes older rows out and declares them.
-
-    A draft never pushes out a row of a higher class. Raises sqlite3.Error.
-    """
+def fit(disk: Disk, packed: Sequence[Packed], limit_bytes: int, lose: Lose, thin: Thin) -> set[int]:
+    """Which drafts cannot be kept, by their places. Raises sqlite3.Error."""
     order = sorted(range(len(packed)), key=lambda place: CLASSES[packed[place][0].stream])
-    need = (64 << 10) + sum(_size(body) for _, body in packed)
+    need = SLACK + sum(row_bytes(body) for _, body in packed)
     for cut, place in enumerate(order):
         highest = CLASSES[packed[order[-1]][0].stream]
-        if make_room(disk, need, highest, limit_bytes, lose):
+        if make_room(disk, need, highest, limit_bytes, lose, thin):
             return set(order[:cut])
-        need -= _size(packed[place][1])
+        need -= row_bytes(packed[place][1])
     return set(order)
 
 
-def _size(body: bytes) -> int:
-    return len(body) * 9 // 8 + 200
-
-
-def make_room(disk: Disk, need: int, highest: int, limit_bytes: int, lose: Lose) -> bool:
+def make_room(
+    disk: Disk, need: int, highest: int, limit_bytes: int, lose: Lose, thin: Thin
+) -> bool:
     """Whether `need` bytes are free in the end. Raises sqlite3.Error."""
     if disk.room() >= need:
         return True
     goal = need + limit_bytes // 100  # so that it is not again at the very next commit
+    present = disk.tally()
     for level in range(highest + 1):
         streams = [str(name) for name, rank in CLASSES.items() if rank == level]
+        if not any(present.get(stream) for stream in streams):
+            continue  # looking for the first of them would read the whole database
+        if level == SUMMARIES:
+            while disk.room() < goal and thin():
+                pass
         while (missing := goal - disk.room()) > 0:
             victims = disk.oldest(streams, VICTIMS, missing)
             if not victims:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgpack
 
 from edge.core import Draft, Key, Record, Stream, TimeQuality
+from edge.core.numbers import stepped
 
 MAX_BODY: Final = 900_000  # bytes; the wire takes 1 MiB
 LONG_BODY: Final = 512  # bytes; from there on it is worth compressing, to spare the card
@@ -26,6 +27,10 @@ CLASSES: Final[Mapping[str, int]] = {
     Stream.EVENT: 4,
     Stream.REGISTER: 4,
 }
+
+URGENT: Final = 4  # the class of events and registers
+SUMMARIES: Final = 2  # the class of what can merge
+INFINITE: Final = (1 << 63) - 1  # as a row: no row lies behind it
 
 TRUST: Final[Mapping[str, int]] = {"none": 0, "floor": 1, "rtc": 2, "ntp": 3, "nts": 4}
 
@@ -82,7 +87,8 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How full the outbox is. `streams` counts rows; `size` is the bytes of all its files."""
+    """How full the outbox is. `streams` counts rows; `size` is the bytes of database, log and
+    quarantine, which `limit` bounds. Sums are since the start."""
 
     rows: int = 0
     streams: Mapping[str, int] = field(default_factory=dict)
@@ -94,6 +100,15 @@ class Counts:
     dead: int = 0
     quarantined: int = 0
     ram: str | None = None  # why nothing is written to disk
+    commits: int = 0
+    bytes_in: int = 0  # of the bodies of all records that were taken
+    thinned: int = 0  # rows that were merged into others
+    wal: int = 0  # bytes of the log, as it is on disk
+    ballast: int = 0  # bytes set aside for a full disk, outside of `limit`
+    # seconds until there is no more room, at the rate of the last hour and with nothing leaving;
+    # with thinning; None: not known yet, or never
+    forecast_s: float | None = None
+    forecast_thinned_s: float | None = None
 
 
 class Row(NamedTuple):
@@ -110,6 +125,20 @@ class Row(NamedTuple):
     to_ns: int
     body: bytes
     crc: int
+
+
+class Head(NamedTuple):
+    """What a row is, without its body."""
+
+    id: int
+    level: int
+    epoch: int
+    stream: str
+    seq: int
+    source: str
+    boot: int
+    from_ns: int
+    to_ns: int
 
 
 def pack(draft: Draft) -> bytes:
@@ -151,6 +180,24 @@ def record_of(row: Row) -> Record:
     except (ValueError, zlib.error, msgpack.UnpackException) as error:
         raise DamagedError(f"row {row.id}: {error}") from error
     return Record(key, row.source, row.boot, row.from_ns, row.to_ns, body)
+
+
+def covered(record: Record) -> list[int]:
+    """The numbers that a record stands for, its own among them. Raises ValueError."""
+    covers = record.body.get("covers")
+    return [record.key.seq] if covers is None else stepped(covers)
+
+
+def numbers(row: Row) -> list[int]:
+    """As `covered`, as far as it can be read: a damaged row stands for its own number at least."""
+    if row.level != SUMMARIES:
+        return [row.seq]
+    try:
+        body = _unpack(row.body)
+        found = stepped(body["covers"]) if "covers" in body else []
+    except (ValueError, TypeError, zlib.error, msgpack.UnpackException):
+        found = []
+    return found if row.seq in found else [row.seq]
 
 
 def readable(row: Row) -> Record | None:

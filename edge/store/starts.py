@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge.store.clockmap import forget_before
 from edge.store.disk import Disk
 from edge.store.drops import Drops
 from edge.store.files import Ledger, read_ledger, write_ledger
-from edge.store.rows import Former
+from edge.store.rows import Former, Stored, readable
 
 WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays below 2**53
+
+HANDED: Final = 20_000  # rows that are read back before they go
+HANDED_BYTES: Final = 8 << 20  # of their bodies
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +35,15 @@ class Start:
 def plan(disk: Disk | None, folder: Path, boot_id: str) -> Start:
     """The next start. Database and ledger both count; the higher one is right.
 
-    Raises sqlite3.Error, and ValueError when the database holds what is no number.
+    Raises sqlite3.Error.
     """
     ledger = read_ledger(folder)
     starts, boots, known, clean, former = ledger.starts, ledger.boots, ledger.boot_id, 1, None
     if disk is not None:
-        starts = max(starts, int(disk.meta("starts")))
-        if int(disk.meta("boots")) > boots:
-            boots, known = int(disk.meta("boots")), str(disk.meta("boot_id", ""))
-        clean = int(disk.meta("clean", 1))
+        starts = max(starts, disk.word("starts", 0))
+        if disk.word("boots", 0) > boots:
+            boots, known = disk.word("boots", 0), str(disk.meta("boot_id", ""))
+        clean = disk.word("clean", 1)
         found = disk.former()
         former = None if found is None else Former(*found)
     number = (starts + 1) % WRAP
@@ -63,8 +67,32 @@ def keep(disk: Disk, start: Start, confirmed: Iterable[int], drops: Drops) -> No
         note(disk, start)
         disk.set_drops(drops)
         disk.delete(confirmed)
+        boots = [start.boot]
         if start.former is not None:
-            disk.forget_before(start.former.epoch)
+            disk.forget_counters(start.former.epoch)
+            boots.append(start.former.boot)
+        oldest = disk.oldest_boot()
+        if oldest is not None:
+            boots.append(oldest)
+        forget_before(disk, min(boots))
+
+
+def handed_over(disk: Disk, confirmed: Iterable[int]) -> list[Stored]:
+    """Rows that were confirmed and are still there: bounded, the oldest first.
+
+    Raises sqlite3.Error.
+    """
+    found: list[Stored] = []
+    size = 0
+    for number in sorted(confirmed)[-HANDED:]:
+        row = disk.row(number)
+        record = None if row is None else readable(row)
+        if row is not None and record is not None:
+            size += len(row.body)
+            if size > HANDED_BYTES:
+                break
+            found.append(Stored(row.id, record, again=True))
+    return found
 
 
 def note(disk: Disk, start: Start) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from edge.core import Draft
-from edge.store.outbox import NO_STATES, Outbox, States
+from edge.store.outbox import BALLAST, NO_STATES, Outbox, States
 from edge.store.rows import Counts, Epoch, Mark, Stored
+from edge.store.thin import Merge
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self.opened = outbox.opened
         self.epoch: Epoch
+        # confirmed before the last process was killed, and still there at this start
+        self.handed: list[Stored] = []
         self._calls = asyncio.Semaphore(WAITING)
         self._writing = asyncio.Lock()
         self._waiting: list[_Part] = []
@@ -46,18 +49,32 @@ class Writer:
 
     @classmethod
     async def start(
-        cls, folder: Path, *, limit_bytes: int, boot_id: str, run_dir: Path | None = None
+        cls,
+        folder: Path,
+        *,
+        limit_bytes: int,
+        boot_id: str,
+        run_dir: Path | None = None,
+        merge: Merge | None = None,
+        ballast_bytes: int = BALLAST,
     ) -> "Writer":
         """Open the outbox in its own thread and begin an epoch. Raises BusyError."""
         pool = ThreadPoolExecutor(1, thread_name_prefix="outbox")
         loop = asyncio.get_running_loop()
         opening = partial(
-            Outbox.open, folder, limit_bytes=limit_bytes, boot_id=boot_id, run_dir=run_dir
+            Outbox.open,
+            folder,
+            limit_bytes=limit_bytes,
+            boot_id=boot_id,
+            run_dir=run_dir,
+            merge=merge,
+            ballast_bytes=ballast_bytes,
         )
         try:
             outbox = await loop.run_in_executor(pool, opening)
             writer = cls(pool, outbox)
             writer.epoch = await loop.run_in_executor(pool, outbox.begin)
+            writer.handed = outbox.handed
         except BaseException:
             pool.shutdown(wait=False)
             raise
@@ -95,20 +112,59 @@ class Writer:
 
     async def pending(self, after_row: int = 0, limit: int = 200) -> list[Stored]:
         """Rows not confirmed yet, the oldest first; empty at the end."""
+        return await self._pending(after_row, limit, urgent=False)
+
+    async def urgent(self, after_row: int = 0, limit: int = 200) -> list[Stored]:
+        """As `pending`, but only events and registers."""
+        return await self._pending(after_row, limit, urgent=True)
+
+    async def _pending(self, after_row: int, limit: int, *, urgent: bool) -> list[Stored]:
         while True:
-            rows = await self._call(partial(Outbox.pending, after_row=after_row, limit=limit))
+            rows = await self._call(
+                partial(Outbox.pending, after_row=after_row, limit=limit, urgent=urgent)
+            )
             left = [stored for stored in rows if stored.row not in self._confirmed]
             if left or not rows:
                 return left
             after_row = rows[-1].row
+
+    async def find(
+        self, epoch: int, stream: str, first: int, last: int, limit: int = 200
+    ) -> list[Stored]:
+        """Rows not confirmed yet that stand for one of these numbers, the oldest first; also a
+        merged one that covers one of them. Commits go on meanwhile."""
+        found: list[Stored] = []
+        after: int | None = 0
+        while after is not None and len(found) < limit:
+            step = partial(
+                Outbox.find_some, epoch=epoch, stream=stream, first=first, last=last, after=after
+            )
+            rows, after = await self._call(step)
+            found += (stored for stored in rows if stored.row not in self._confirmed)
+        return found[:limit]
 
     async def state(self, owner: str) -> tuple[int, bytes] | None:
         """What `owner` kept last: version and bytes."""
         return await self._call(partial(Outbox.state, owner=owner))
 
     async def marks(self, boot: int) -> list[Mark]:
-        """The clock map of a boot, the mark that is trusted most first."""
+        """The clock map of a boot, at most 16 marks: the most trusted first, and among those the
+        latest first."""
         return await self._call(partial(Outbox.marks, boot=boot))
+
+    async def bounds(self, boot: int) -> tuple[int | None, int | None]:
+        """Wall times (Unix ns) between which a boot lies that never learnt the time; None where
+        nothing proves one."""
+        return await self._call(partial(Outbox.bounds, boot=boot))
+
+    async def linked(self) -> None:
+        """A connection is up: call it before the first row is handed over. Nothing merges then."""
+        await self._call(Outbox.linked)
+
+    def unlinked(self, row: int) -> None:
+        """The connection is down; it has taken rows up to `row` at most. What follows may merge."""
+        with contextlib.suppress(RuntimeError):  # the outbox is closed: nothing merges any more
+            self._pool.submit(self._outbox.unlinked, row)  # behind a `linked` that is under way
 
     async def dead(self, row: int, why: str) -> None:
         """Give up a row that the broker refuses."""

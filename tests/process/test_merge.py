@@ -1,6 +1,7 @@
 """Merging records: associative bit for bit, and equal to one longer window where that is known."""
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -41,10 +42,23 @@ def bodies(world: World) -> dict[str, list[dict[str, Any]]]:
     return told
 
 
+def judged(world: World, chance: random.Random) -> list[list[dict[str, Any]]]:
+    """With what models add to some records."""
+    told = list(bodies(world).values())
+    for record in (record for records in told for record in records):
+        if chance.random() < 0.5 and "lane" in record:
+            record["p_congested"] = chance.randrange(1000) / 1000
+        if chance.random() < 0.5:
+            record["anomaly"] = {
+                key: chance.randrange(1, 4) / 4 for key in chance.sample(("b", "a", "c"), 2)
+            }
+    return told
+
+
 @SLOW
-@given(worlds())
-def test_merging_is_associative_to_the_bit(world: World) -> None:
-    for records in bodies(world).values():
+@given(worlds(), st.randoms(use_true_random=False))
+def test_merging_is_associative_to_the_bit(world: World, chance: random.Random) -> None:
+    for records in judged(world, chance):
         for a, b, c in zip(records, records[1:], records[2:], strict=False):
             left, right = merge(merge(a, b), c), merge(a, merge(b, c))
             assert json.dumps(left) == json.dumps(right)
@@ -137,8 +151,29 @@ def test_a_void_window_takes_nothing_from_its_neighbour() -> None:
         assert told["speed"] == good["speed"]
 
 
+def test_what_models_said_of_the_worst_minute_stays() -> None:
+    lane, air = (dict(body(engine(part).close(S), part.name)) for part in (PAIR, AIR))
+    told = merge({**lane, "p_congested": 0.25}, {**lane, "p_congested": 0.75})
+    assert told["p_congested"] == merge(told, lane)["p_congested"] == 0.75
+    assert "p_congested" not in merge(lane, lane)
+    one, two = {"pm2_5": 0.5}, {"pm2_5": 0.25, "temperature": 0.75}
+    told = merge({**air, "anomaly": one}, {**air, "anomaly": two})
+    assert told["anomaly"] == {"pm2_5": 0.5, "temperature": 0.75}
+    assert "anomaly" not in merge(air, air)
+
+
 def test_what_does_not_belong_together_is_refused() -> None:
     lane, air, meter = (dict(body(engine(part).close(S), part.name)) for part in (PAIR, AIR, METER))
     for a, b in ((lane, air), (air, meter), (lane, {**lane, "lane": "other"})):
         with pytest.raises(ValueError):
             merge(a, b)
+
+
+def test_a_form_of_another_version_is_refused_and_not_guessed() -> None:
+    lane, air = (dict(body(engine(part).close(S), part.name)) for part in (PAIR, AIR))
+    for key in ("lane", "volume", "on_us", "speed", "quality", "health"):
+        with pytest.raises(ValueError):
+            merge({k: v for k, v in lane.items() if k != key}, lane)
+    for other in (7, None, {"pm2_5": 7}, {"pm2_5": {"n": 1}, "temperature": {}}):
+        with pytest.raises(ValueError):
+            merge(air, {**air, "points": other})

@@ -17,7 +17,9 @@ LIMIT = 8 << 20
 def opened(
     folder: Path, *, limit: int = LIMIT, boot: str = "b1", run: Path | None = None
 ) -> Outbox:
-    return Outbox.open(folder / "outbox", limit_bytes=limit, boot_id=boot, run_dir=run)
+    return Outbox.open(
+        folder / "outbox", limit_bytes=limit, boot_id=boot, run_dir=run, ballast_bytes=0
+    )
 
 
 def drafts(count: int, stream: Stream = Stream.AIR, size: int = 10, at: int = 0) -> list[Draft]:
@@ -270,7 +272,7 @@ def test_a_database_with_larger_pages_stays_within_the_limit(
     """Made by an earlier version: a database keeps its size of page for ever."""
     limit = 2 << 20
     with monkeypatch.context() as earlier:
-        earlier.setattr("edge.store.disk.PAGE", 4096)
+        earlier.setattr("edge.store.database.PAGE", 4096)
         outbox = opened(tmp_path, limit=limit)
         outbox.begin()
         outbox.commit(drafts(10), clock=MARK)

@@ -1,0 +1,203 @@
+"""The file of the outbox as a database: opened and checked, its transactions, its bounds.
+
+Raises sqlite3.Error, decides nothing. The statements on its tables are in `disk` and `clockmap`.
+"""
+
+import contextlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+NAME: Final = "outbox.db"
+APPLICATION: Final = 0x4B524253  # "KRBS": not a database of somebody else
+VERSION: Final = 1
+PAGE: Final = 1024  # a commit touches nine pages or so: with 4096 it writes twice as much
+CHECKED_WHOLE: Final = 64 << 20  # bytes; larger databases are checked when they give trouble
+
+SCHEMA: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE counter (epoch INTEGER, stream TEXT, boot INTEGER, next INTEGER,
+    PRIMARY KEY (epoch, stream)) WITHOUT ROWID;
+CREATE TABLE record (id INTEGER PRIMARY KEY, level INTEGER, epoch INTEGER, stream TEXT,
+    seq INTEGER, source TEXT, boot INTEGER, from_ns INTEGER, to_ns INTEGER, body BLOB, crc INTEGER);
+CREATE TABLE tally (stream TEXT PRIMARY KEY, rows INTEGER) WITHOUT ROWID;
+CREATE TABLE state (owner TEXT PRIMARY KEY, version INTEGER, data BLOB, crc INTEGER) WITHOUT ROWID;
+CREATE TABLE clock (boot INTEGER, which TEXT, mono_ns INTEGER, wall_ns INTEGER, tq TEXT,
+    PRIMARY KEY (boot, which)) WITHOUT ROWID;
+CREATE TABLE dropped (epoch INTEGER, stream TEXT, reason TEXT, first INTEGER, last INTEGER,
+    count INTEGER, PRIMARY KEY (epoch, stream, reason)) WITHOUT ROWID;
+CREATE TABLE dead (id INTEGER PRIMARY KEY, epoch INTEGER, stream TEXT, seq INTEGER, source TEXT,
+    body BLOB, why TEXT);
+"""
+
+
+# alarms are found among a week of minutes; events are rare, so it costs the card nothing else
+INDEX: Final = "CREATE INDEX IF NOT EXISTS urgent ON record (level) WHERE level = 4"
+
+
+class BusyError(Exception):
+    """Another process has this outbox open."""
+
+
+class ForeignError(Exception):
+    """The file is no outbox, or one of a newer version, or damaged."""
+
+
+class Database:
+    """One open database. `max_bytes` bounds it, `wal_bytes` its write-ahead log.
+
+    `whole`: check it however large it is. `reading`: an empty one is refused, nothing is made.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        max_bytes: int,
+        wal_bytes: int,
+        *,
+        whole: bool = False,
+        reading: bool = False,
+    ) -> None:
+        self._path = folder / NAME
+        self._wal = folder / f"{NAME}-wal"
+        self._wal_bytes = wal_bytes
+        self._max_bytes = max_bytes
+        # who only reads makes no log: without one nobody else has the file open
+        alone = reading and not self._wal.exists()
+        how = "?mode=ro&immutable=1" if alone else ""
+        name = f"file:{quote(os.fsencode(self._path.absolute()))}{how}"
+        self._db = sqlite3.connect(name, timeout=0.5, isolation_level=None, uri=True)
+        # a flipped bit in a text must end as a wrong checksum, not as an error of the whole query
+        self._db.text_factory = lambda data: data.decode("utf-8", "replace")
+        try:
+            self._prepare(whole, reading)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, whole: bool, reading: bool) -> None:
+        one = self.one
+        # exclusive: no second writer, and no shared-memory file beside the database
+        one("PRAGMA locking_mode = EXCLUSIVE")
+        one(f"PRAGMA page_size = {PAGE}")
+        if not reading:
+            one("PRAGMA journal_mode = WAL")
+        one("PRAGMA synchronous = FULL")
+        # a database keeps the size of page that it was made with
+        self._page = int(one("PRAGMA page_size"))
+        self._max_pages = max(64, self._max_bytes // self._page)
+        one(f"PRAGMA wal_autocheckpoint = {max(16, self._wal_bytes // self._page // 2)}")
+        one(f"PRAGMA journal_size_limit = {self._wal_bytes}")
+        one("PRAGMA cache_size = -1024")
+        one("PRAGMA temp_store = MEMORY")
+        kind, version, pages = (
+            one(f"PRAGMA {name}") for name in ("application_id", "user_version", "page_count")
+        )
+        if kind == 0 and version == 0 and one("SELECT count(*) FROM sqlite_schema") == 0:
+            if reading:
+                raise ForeignError("it is empty")
+            self._create()
+        elif kind != APPLICATION:
+            raise ForeignError("it is no outbox of Kerbstone")
+        elif version != VERSION:
+            raise ForeignError(f"it has version {version}; this program knows {VERSION}")
+        elif whole or pages * self._page <= CHECKED_WHOLE:
+            verdict = one("PRAGMA quick_check(1)")
+            if verdict != "ok":
+                raise ForeignError(f"it is damaged ({verdict!s:.200})")
+        # a lower limit than its size is ignored by SQLite, so a large file is never refused
+        one(f"PRAGMA max_page_count = {self._max_pages}")
+        self.token = self.word("token", 0)
+        self.used = self.word("starts", 0) > 0  # by a daemon, ever
+
+    def _create(self) -> None:
+        with self.transaction():
+            for statement in (*SCHEMA.split(";"), INDEX):
+                self._db.execute(statement)
+            self._db.execute("INSERT INTO meta VALUES ('token', ?)", (secrets.randbits(62),))
+            # pragmas of the header take part in the transaction
+            self._db.execute(f"PRAGMA application_id = {APPLICATION}")
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def one(self, statement: str, values: Sequence[object] = ()) -> Any:
+        """The first column of the first row; no cursor stays open."""
+        rows = self.rows(statement, values)
+        return rows[0][0] if rows else 0
+
+    def rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        """All that a query finds, or an insertion or deletion returns; no cursor stays open."""
+        return self._db.execute(statement, values).fetchall()
+
+    def change(self, statement: str, values: Sequence[object]) -> int:
+        """How many rows a statement has changed."""
+        return self._db.execute(statement, values).rowcount
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
+
+    def trim(self) -> None:
+        """After a transaction: keep the log within its bound. What is committed stays so."""
+        if self.wal_size() > self._wal_bytes:
+            self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def mend(self) -> None:
+        """Make the index anew: no check finds an entry of it that points to a wrong row."""
+        with contextlib.suppress(sqlite3.OperationalError):  # no room: then it stays as it is
+            self.rows("REINDEX")
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
+
+    # -- room -----------------------------------------------------------------------------------
+
+    def wal_size(self) -> int:
+        try:
+            return self._wal.stat().st_size
+        except OSError:
+            return 0
+
+    def size(self) -> int:
+        """Bytes of database and log."""
+        try:
+            return self._path.stat().st_size + self.wal_size()
+        except OSError:
+            return self.wal_size()
+
+    def used_bytes(self) -> int:
+        """Bytes of pages that hold something."""
+        pages = self.one("PRAGMA page_count") - self.one("PRAGMA freelist_count")
+        return int(pages) * self._page
+
+    def room(self) -> int:
+        """Bytes that can still be written; a reserve for declaring losses is left out."""
+        reserve = max(16, self._max_pages // 50)
+        return (self._max_pages - reserve) * self._page - self.used_bytes()
+
+    # -- words that belong to the whole -----------------------------------------------------------
+
+    def meta(self, key: str, default: int | str = 0) -> int | str:
+        rows = self.rows("SELECT value FROM meta WHERE key = ?", (key,))
+        value: int | str = rows[0][0] if rows else default
+        return value
+
+    def word(self, key: str, default: int) -> int:
+        """A number of `meta`; `default` also when the page is damaged and holds none."""
+        found = self.meta(key, default)
+        return found if isinstance(found, int) else default
+
+    def set_meta(self, values: Mapping[str, int | str]) -> None:
+        """Inside a transaction."""
+        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())

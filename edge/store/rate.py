@@ -1,0 +1,87 @@
+"""How fast the outbox fills, and how long its room lasts."""
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from edge.store.database import PAGE
+
+HOUR_NS: Final = 3_600_000_000_000
+SLOT_NS: Final = 60_000_000_000  # commits of a minute are one entry
+LEAST_NS: Final = 120_000_000_000  # a rate of less than that says nothing
+COLUMNS: Final = 65  # bytes of a row besides its body
+RATIO: Final = 15.0  # of summary bytes before and after thinning, until it is measured
+
+
+def row_bytes(body: bytes) -> int:
+    """What a row takes of the database, with the rest of its pages that stays empty.
+
+    As SQLite lays out a table of small pages: as many whole rows as fit, and of one that does not
+    fit a part, and pages of its own for the rest.
+    """
+    size, pages = len(body) + COLUMNS, 0
+    if size > PAGE - 35:
+        least = (PAGE - 12) * 32 // 255 - 23
+        here = least + (size - least) % (PAGE - 4)
+        if here > PAGE - 35:
+            here = least
+        pages = -(-(size - here) // (PAGE - 4))
+        size = here
+    return pages * PAGE + PAGE // ((PAGE - 8) // (size + 7))
+
+
+class Inflow(NamedTuple):
+    """Bytes that came within `over_ns`, and how many of them are summaries."""
+
+    over_ns: int
+    summaries: int
+    others: int
+    rows: int  # summaries
+
+
+class Rate:
+    """The bytes of the last hour, by the monotonic times of the commits. Bounded."""
+
+    def __init__(self) -> None:
+        # [first ns, last ns, summary bytes, other bytes, summaries] of some commits
+        self._slots: deque[list[int]] = deque()
+
+    def add(self, mono_ns: int, summary_bytes: int, other_bytes: int, summaries: int) -> None:
+        """One commit."""
+        slots = self._slots
+        if slots and mono_ns < slots[-1][1]:  # another clock: begin anew
+            slots.clear()
+        if not slots or mono_ns - slots[-1][0] >= SLOT_NS:
+            slots.append([mono_ns, mono_ns, 0, 0, 0])
+        slot = slots[-1]
+        slot[1] = mono_ns
+        slot[2] += summary_bytes
+        slot[3] += other_bytes
+        slot[4] += summaries
+        while len(slots) > 1 and mono_ns - slots[1][0] >= HOUR_NS:
+            slots.popleft()
+
+    def inflow(self) -> Inflow:
+        """What came after the first entry: that one says when the time begins."""
+        if not self._slots:
+            return Inflow(0, 0, 0, 0)
+        first, *rest = self._slots
+        over_ns = self._slots[-1][1] - first[1]
+        sums = [sum(slot[place] for slot in rest) for place in (2, 3, 4)]
+        return Inflow(over_ns, *sums)
+
+
+def forecast(room: int, inflow: Inflow) -> float | None:
+    """Seconds until `room` bytes are used up; None when nobody can say, or never."""
+    return _lasts(room, inflow.summaries + inflow.others, inflow.over_ns)
+
+
+def forecast_thinned(room: int, inflow: Inflow, waiting: int, ratio: float) -> float | None:
+    """As above, when `waiting` bytes of summaries, and those to come, shrink by `ratio`."""
+    gained = waiting * (1 - 1 / ratio)
+    return _lasts(room + gained, inflow.summaries / ratio + inflow.others, inflow.over_ns)
+
+
+def _lasts(room: float, came: float, over_ns: int) -> float | None:
+    if over_ns < LEAST_NS or came <= 0:
+        return None
+    return round(max(0.0, room) * over_ns / came / 1e9, 1)

@@ -1,0 +1,204 @@
+"""Whatever lies in the folder of the outbox or in that of its journal: it opens, takes records."""
+
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from edge.store import Outbox
+from tests.store.test_damage import used
+from tests.store.test_outbox import LIMIT, MARK, drafts, kill, opened
+
+
+@contextlib.contextmanager
+def within(seconds: int) -> Iterator[None]:
+    """What is wrong here is often that something never ends."""
+
+    def over(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@dataclass(frozen=True)
+class Life:
+    damage: str | None
+    ram: str | None
+    rows: int
+    made: int
+    quarantined: int
+    trouble: str | None
+
+
+def lived(tmp_path: Path) -> Life:
+    """A start, a commit, what the sender does, and a stop."""
+    run = tmp_path / "run"
+    run.mkdir(exist_ok=True)
+    with within(20):
+        outbox = Outbox.open(
+            tmp_path / "outbox", limit_bytes=LIMIT, boot_id="b1", run_dir=run, ballast_bytes=1 << 16
+        )
+        outbox.begin()
+        made = outbox.commit(drafts(1), clock=MARK)
+        outbox.journal.sent([made[0].row])
+        outbox.journal.confirmed([made[0].row])
+        counts = outbox.counts()
+        told = Life(
+            outbox.opened.damage, counts.ram, counts.rows, len(made), counts.quarantined,
+            outbox.journal.trouble,
+        )  # fmt: skip
+        outbox.close()
+    return told
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+    (path / "something").write_text("?")
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def zeros(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def full(path: Path) -> None:
+    path.symlink_to("/dev/full")
+
+
+def listener(path: Path) -> None:
+    where = socket.socket(socket.AF_UNIX)
+    home = Path.cwd()
+    os.chdir(path.parent)  # the name of a socket is short
+    where.bind(path.name)
+    os.chdir(home)
+    where.close()
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(bytes(range(256)) * 200)
+
+
+THINGS = [folder, pipe, loop, zeros, full, listener, garbage]
+Thing = Callable[[Path], None]
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_instead_of_the_database(tmp_path: Path, thing: Thing) -> None:
+    path = used(tmp_path)
+    path.unlink()
+    thing(path)
+    told = lived(tmp_path)
+    assert "could not be read" in str(told.damage)
+    assert (told.ram, told.made, told.quarantined) == (None, 2, 1)
+    assert os.path.lexists(tmp_path / "outbox" / "quarantine" / "000001" / "outbox.db")
+    assert lived(tmp_path).damage is None
+
+
+@pytest.mark.parametrize("thing", [*THINGS[:-1]])
+def test_instead_of_its_log(tmp_path: Path, thing: Thing) -> None:
+    used(tmp_path)
+    thing(tmp_path / "outbox" / "outbox.db-wal")
+    told = lived(tmp_path)
+    assert "outbox.db-wal is" in str(told.damage)
+    assert (told.ram, told.made, told.quarantined) == (None, 2, 1)
+
+
+def test_a_log_that_is_garbage_costs_nothing(tmp_path: Path) -> None:
+    used(tmp_path)
+    garbage(tmp_path / "outbox" / "outbox.db-wal")
+    told = lived(tmp_path)
+    assert (told.damage, told.ram, told.rows) == (None, None, 221)
+
+
+@pytest.mark.parametrize("left", [None, b""])
+def test_a_log_without_its_database_is_kept_for_people(tmp_path: Path, left: bytes | None) -> None:
+    outbox = opened(tmp_path)
+    outbox.begin()
+    outbox.commit(drafts(50))
+    log = (tmp_path / "outbox" / "outbox.db-wal").read_bytes()
+    kill(outbox)
+    (tmp_path / "outbox" / "outbox.db").unlink()
+    if left is not None:
+        (tmp_path / "outbox" / "outbox.db").write_bytes(left)
+    (tmp_path / "outbox" / "outbox.db-wal").write_bytes(log)
+    told = lived(tmp_path)
+    assert "only its log is left" in str(told.damage)
+    assert (told.ram, told.made, told.quarantined) == (None, 2, 1)
+    kept = tmp_path / "outbox" / "quarantine" / "000001" / "outbox.db-wal"
+    assert kept.read_bytes() == log
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_instead_of_the_ledger(tmp_path: Path, thing: Thing) -> None:
+    used(tmp_path)
+    for name in ("ledger", "ledger.new"):
+        (tmp_path / "outbox" / name).unlink(missing_ok=True)
+        thing(tmp_path / "outbox" / name)
+    told = lived(tmp_path)
+    assert (told.damage, told.ram, told.rows) == (None, None, 221)
+    assert (tmp_path / "outbox" / "ledger").is_file()
+    assert told.quarantined == (0 if thing is garbage else 2)
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_instead_of_the_quarantine(tmp_path: Path, thing: Thing) -> None:
+    path = used(tmp_path)
+    path.write_text("damaged")
+    thing(tmp_path / "outbox" / "quarantine")
+    told = lived(tmp_path)
+    assert told.damage is not None
+    assert (told.ram, told.quarantined) == (None, 1)
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_instead_of_the_journal(tmp_path: Path, thing: Thing) -> None:
+    used(tmp_path)
+    (tmp_path / "run").mkdir()
+    for name in ("uplink.journal", "uplink.new"):
+        thing(tmp_path / "run" / name)
+    told = lived(tmp_path)
+    assert (told.damage, told.ram, told.rows) == (None, None, 221)
+    assert (told.trouble is None) is (thing is not folder)
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_instead_of_the_folder(tmp_path: Path, thing: Thing) -> None:
+    thing(tmp_path / "outbox")
+    told = lived(tmp_path)
+    assert told.made >= 1
+    assert (told.ram is None) is (thing is folder), "there is no disk: memory"
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    (tmp_path / "outbox").symlink_to(tmp_path / "a" / "b")
+    told = lived(tmp_path)
+    assert told.made >= 1, "a link to nowhere: the disk is not mounted"
+    assert "memory" in str(told.ram)
+    (tmp_path / "outbox").unlink()
+    assert lived(tmp_path).ram is None
+
+
+def test_a_database_elsewhere_is_used_through_its_link(tmp_path: Path) -> None:
+    path = used(tmp_path)
+    path.rename(tmp_path / "elsewhere.db")
+    path.symlink_to(tmp_path / "elsewhere.db")
+    assert lived(tmp_path).rows == 221
+    assert path.is_symlink()
