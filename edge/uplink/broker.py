@@ -1,6 +1,7 @@
 """Where the broker is and how to be let in: put together once, secrets never shown."""
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,9 @@ class Broker:
     protocol: Protocol = "5"
     connect_s: float = 10.0  # for name look-up, TCP, TLS and CONNACK together
     answer_s: float = 20.0  # the oldest unanswered message; then the link counts as dead
+    floor_ns: Callable[[], int | None] | None = field(default=None, repr=False)
+    """The last time (Unix ns) that has certainly passed, while the wall clock lies before it and
+    cannot be trusted; else None. Then certificates are dated by it, and not by the wall clock."""
 
     def __str__(self) -> str:
         return f"mqtt{'s' if self.tls else ''}://{self.host}:{self.port}"
@@ -42,6 +46,7 @@ def broker_of(
     keepalive_s: int = 30,
     window: int = 200,
     protocol: Protocol = "5",
+    floor_ns: Callable[[], int | None] | None = None,
 ) -> Broker:
     """A broker from the words of a configuration. Reads the certificates. Raises ConfigError."""
     try:
@@ -62,6 +67,7 @@ def broker_of(
         keepalive_s=keepalive_s,
         window=window,
         protocol=protocol,
+        floor_ns=floor_ns,
     )
 
 

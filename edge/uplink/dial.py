@@ -1,101 +1,133 @@
-"""Name look-up, TCP and TLS in a thread of their own: all three block, and the loop must not.
+"""Name look-up, TCP and TLS, in threads: all three block, and the loop must not."""
 
-Not the loop's executor: a name server that is a black hole holds its thread for half a minute, and
-an executor's threads are waited for at the end of the process. At most two such threads live.
-"""
-
-import asyncio
 import contextlib
 import socket
 import ssl
 import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-import paho.mqtt.client as paho
-
+from edge.uplink.aside import Aside
 from edge.uplink.broker import Broker
+from edge.uplink.names import Address, Names
 
-MOST: Final = 2
-_hung = threading.BoundedSemaphore(MOST)
+NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the ssl module has no name for it
+YEARS_10_NS: Final = 3653 * 86_400 * 1_000_000_000
+LEAST_S: Final = 0.1  # for one address, however many there are
 
-
-class Handshake:
-    """A TLS context that holds on to the socket it made: paho leaves it open when TLS fails."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        self._sock: ssl.SSLSocket | None = None
-        self.check_hostname = context.check_hostname
-
-    def wrap_socket(self, sock: socket.socket, **options: Any) -> ssl.SSLSocket:
-        self._sock = self._context.wrap_socket(sock, **options)
-        return self._sock
-
-    def close(self) -> None:
-        if self._sock is not None:
-            with contextlib.suppress(OSError):
-                self._sock.close()
+_names: Final = Names()
+_dials: Final = Aside("dial", 2, "earlier connections still wait for TCP or TLS")
+_flags: Final = threading.Lock()
 
 
-async def dial(client: paho.Client, broker: Broker, handshake: Handshake | None) -> Any:
-    """The connected socket, on which paho has written CONNECT. Raises OSError.
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """An open socket, with TLS where the broker has it."""
 
-    When the caller gives up, the thread closes what it may still open, later.
+    sock: socket.socket
+    not_before_ns: int | None  # of the server's certificate, Unix time
+    address: Address
+
+
+async def dial(broker: Broker, names: Names = _names) -> Dialled:
+    """Raises OSError. When the caller gives up, the thread closes what it may still open, later."""
+    until_s = time.monotonic() + broker.connect_s
+    floor_ns = broker.floor_ns() if broker.floor_ns is not None else None
+    found = await names.find(broker.host, broker.port)
+    dialled = await _dials.run(lambda: _reach(broker, found, until_s, floor_ns), _discard)
+    names.worked(broker.host, broker.port, dialled.address, found)
+    return dialled
+
+
+def patience(sock: socket.socket, keepalive_s: float) -> None:
+    """The kernel gives a connection up when nothing it sent is acknowledged for so long.
+
+    It finds a dead link while data waits; where nothing waits, the keep-alive does.
     """
-    loop = asyncio.get_running_loop()
-    if not _hung.acquire(blocking=False):
-        raise OSError(11, "earlier connections still wait for the name server or for TLS")
-    opened: asyncio.Future[Any] = loop.create_future()
-    given_up = threading.Event()
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None and keepalive_s:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, option, int(1500 * keepalive_s))
 
-    def work() -> None:
-        error: OSError | ValueError | None = None
+
+def _reach(
+    broker: Broker, addresses: Sequence[Address], until_s: float, floor_ns: int | None
+) -> Dialled:
+    first: OSError | None = None
+    for number, address in enumerate(addresses):
+        # one that swallows everything leaves time for the others
+        share_s = (until_s - time.monotonic()) / (len(addresses) - number)
         try:
-            # no on_socket_* is set here: paho writes CONNECT itself, and the loop meets the
-            # socket only afterwards
-            client.connect_timeout = broker.connect_s
-            client.connect(broker.host, broker.port, broker.keepalive_s, clean_start=_clean(broker))
-        except (OSError, ValueError) as failed:
-            error = failed
-            if handshake is not None:
-                handshake.close()
-        finally:
-            _hung.release()
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(deliver, error)
-            return
-        _shut(client)
+            return _connect(broker, address, max(LEAST_S, share_s), floor_ns)
+        except OSError as error:
+            first = first or error
+    raise first or OSError(f"{broker.host} has no address")
 
-    def deliver(error: OSError | ValueError | None) -> None:
-        sock = client.socket()
-        if given_up.is_set() or opened.done():
-            _shut(client)
-        elif error is not None:
-            opened.set_exception(_as_os_error(error))
-        elif sock is None:
-            opened.set_exception(ConnectionError("the broker closed the connection at once"))
-        else:
-            opened.set_result(sock)
 
-    threading.Thread(target=work, name="dial", daemon=True).start()
+def _connect(broker: Broker, address: Address, within_s: float, floor_ns: int | None) -> Dialled:
+    until_s = time.monotonic() + within_s
+    family, place = address
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        return await opened
-    except asyncio.CancelledError:
-        given_up.set()
+        sock.settimeout(within_s)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        patience(sock, broker.keepalive_s)
+        sock.connect(place)
+        if broker.tls is None:
+            return Dialled(sock, None, address)
+        secure = _wrap(broker.tls, sock, broker.host, dated=floor_ns is None)
+        sock = secure
+        secure.settimeout(max(LEAST_S, until_s - time.monotonic()))
+        secure.do_handshake()
+        # mypy takes the answer for a bare dict; without verification it is an empty one
+        certificate: Any = secure.getpeercert()
+        not_before_ns = _dates(certificate, floor_ns) if certificate else None
+        return Dialled(secure, not_before_ns, address)
+    except BaseException:
+        sock.close()
         raise
 
 
-def _clean(broker: Broker) -> Any:
-    # with 3.1.1 it is said when the client is made
-    return True if broker.protocol == "5" else paho.MQTT_CLEAN_START_FIRST_ONLY
+def _wrap(context: ssl.SSLContext, sock: socket.socket, name: str, *, dated: bool) -> ssl.SSLSocket:
+    """Before the handshake. `dated` False: certificates are not compared with the wall clock.
+
+    A connection takes its flags from the context when it is made, so they need to stand there
+    for this moment only. Chain and name are verified in any case.
+    """
+    with _flags:
+        before = context.verify_flags
+        if not dated:
+            context.verify_flags = ssl.VerifyFlags(before | NO_CHECK_TIME)
+        try:
+            return context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
+        finally:
+            context.verify_flags = before
 
 
-def _as_os_error(error: OSError | ValueError) -> OSError:
-    return error if isinstance(error, OSError) else OSError(22, str(error))
+def _dates(certificate: dict[str, Any], floor_ns: int | None) -> int:
+    """When the certificate became valid (Unix ns). Raises SSLCertVerificationError.
+
+    With a floor, which has certainly passed, it must not have ended before it, and must not begin
+    so long after it that no honest box could have slept through that time.
+    """
+    begins, ends = certificate["notBefore"], certificate["notAfter"]
+    begins_ns = ssl.cert_time_to_seconds(begins) * 1_000_000_000
+    ends_ns = ssl.cert_time_to_seconds(ends) * 1_000_000_000
+    if floor_ns is not None:
+        text = ""
+        if ends_ns <= floor_ns:
+            text = f"the broker's certificate ended on {ends}, before the last known time"
+        elif begins_ns > floor_ns + YEARS_10_NS:
+            text = (
+                f"the broker's certificate begins on {begins}, 10 years after the last known time"
+            )
+        if text:
+            raise ssl.SSLCertVerificationError(1, text)
+    return begins_ns
 
 
-def _shut(client: paho.Client) -> None:
-    sock: Any = client.socket()
-    if sock is not None:
-        with contextlib.suppress(OSError):
-            sock.close()
+def _discard(dialled: Dialled) -> None:
+    with contextlib.suppress(OSError):
+        dialled.sock.close()

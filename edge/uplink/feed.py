@@ -1,38 +1,17 @@
-"""What to send next: live rows first, then the backlog from the oldest, at a bounded rate."""
+"""What to send next: alarms first, then what is live, then the backlog at a bounded rate."""
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
-from edge.core import Record
-from edge.uplink.envelope import Mark
+from edge.core import Record, Stream
+from edge.uplink.pages import Backlog, Pages, Row
 
 LIVE: Final = 1000  # rows kept as live; more than that go through the backlog
 FRESH_NS: Final = 10_000_000_000  # a row that waited longer is not live any more
-PAGE: Final = 200  # rows asked of the store at one time
 BURST: Final = 0.2  # seconds of the backlog's rate that may go at once
-
-
-class Row(Protocol):
-    """A stored record, as the outbox gives it."""
-
-    @property
-    def row(self) -> int: ...
-    @property
-    def record(self) -> Record: ...
-    @property
-    def again(self) -> bool: ...
-
-
-class Backlog(Protocol):
-    """What the sender asks of the store."""
-
-    async def pending(self, after_row: int = 0, limit: int = 200) -> Sequence[Row]: ...
-    async def marks(self, boot: int) -> Sequence[Mark]: ...
-    async def dead(self, row: int, why: str) -> None: ...
-    def sent(self, rows: Collection[int]) -> None: ...
-    def confirm(self, rows: Collection[int]) -> None: ...
+URGENT: Final = frozenset({str(Stream.EVENT), str(Stream.REGISTER)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +25,29 @@ class Item:
 
 
 class Feed:
-    """Holds at most LIVE live rows and one page of the backlog. `per_s` bounds the backlog."""
+    """Holds at most LIVE live rows and two pages of the backlog. `per_s` bounds the backlog.
+
+    `skip(row, stream)` says that a row is under way, or must not go now.
+    """
 
     def __init__(self, backlog: Backlog, per_s: float, skip: Callable[[int, str], bool]) -> None:
-        self._backlog, self._per_s, self._skip = backlog, per_s, skip
+        self._per_s, self._skip = per_s, skip
+        self._alarms: deque[tuple[int, Row]] = deque()
         self._live: deque[tuple[int, Row]] = deque()
         self._live_rows: set[int] = set()
-        self._page: deque[Row] = deque()
-        self._done: set[int] = set()  # confirmed since the page was asked for
-        self._after = 0
+        self._urgent, self._rest = Pages(backlog, urgent=True), Pages(backlog, urgent=False)
         self._tokens = per_s * BURST
         self._filled_ns = 0
-        self._turning = False
-        self.behind = True  # there may be rows in the store that are neither live nor in flight
 
     def offer(self, rows: Sequence[Row], now_ns: int) -> None:
         """New rows, right after their commit."""
         self._stale(now_ns)
         for row in rows:
-            self._live.append((now_ns, row))
+            queue = self._alarms if row.record.key.stream in URGENT else self._live
+            queue.append((now_ns, row))
             self._live_rows.add(row.row)
-        while len(self._live) > LIVE:
-            self._pass_over()
+        while len(self._live_rows) > LIVE:
+            self._pass_over(self._live or self._alarms)
 
     def restart(self, now_ns: int) -> None:
         """A new connection: everything unconfirmed is to be sent, the fresh ones as live."""
@@ -75,44 +55,39 @@ class Feed:
         self.rewind(0)
 
     def confirmed(self, rows: Collection[int]) -> None:
-        """These rows need not be sent any more, though the page may hold them."""
-        if self._page or self._turning:
-            self._done.update(rows)
+        """These rows need not be sent any more, though a page may hold them."""
+        self._urgent.confirmed(rows)
+        self._rest.confirmed(rows)
 
     def rewind(self, row: int) -> None:
         """Look at the backlog again from behind `row`."""
-        self.behind = True
-        self._after = min(self._after, row)
-        self._page.clear()
+        self._urgent.rewind(row)
+        self._rest.rewind(row)
+
+    def alarm(self) -> Item | None:
+        """The next event or register, live or not; None when there is none, or none is fetched."""
+        return self._of(self._alarms) or self._paged(self._urgent)
 
     def live(self) -> Item | None:
         """The next live row, or None."""
-        while self._live:
-            _, row = self._live.popleft()
-            self._live_rows.discard(row.row)
-            if not self._skip(row.row, row.record.key.stream):
-                return Item(row.row, row.record, late=False, again=row.again)
-        return None
+        return self._of(self._live)
 
     @property
     def fresh(self) -> bool:
         """Live rows are waiting."""
-        return bool(self._live)
+        return bool(self._live or self._alarms)
 
     def late(self) -> Item | None:
-        """The next row of the page, if the rate allows it."""
-        while self._page and self._tokens >= 1.0:
-            row = self._page.popleft()
-            self._after = row.row
-            known = row.row in self._live_rows or row.row in self._done
-            if not known and not self._skip(row.row, row.record.key.stream):
-                self._tokens -= 1.0
-                return Item(row.row, row.record, late=True, again=row.again)
-        return None
+        """The next row of the backlog, if the rate allows it."""
+        if self._tokens < 1.0:
+            return None
+        item = self._paged(self._rest)
+        self._tokens -= item is not None
+        return item
 
     def wait_s(self) -> float | None:
         """How long until the backlog may go on; None when it needs no waiting."""
-        if not self._page or self._tokens >= 1.0:
+        if not self._rest.filled or self._tokens >= 1.0:
             return None
         return (1.0 - self._tokens) / self._per_s
 
@@ -122,29 +97,35 @@ class Feed:
         self._filled_ns = now_ns
         self._tokens = min(max(1.0, self._per_s * BURST), self._tokens + passed_s * self._per_s)
 
-    @property
-    def wants_page(self) -> bool:
-        return self.behind and not self._page
+    async def turn_page(self, *, urgent_only: bool = False) -> bool:
+        """Fetch what is missing next, alarms before the rest; False when nothing is wanted."""
+        for pages in (self._urgent,) if urgent_only else (self._urgent, self._rest):
+            if pages.wanted:
+                await pages.turn()
+                return True
+        return False
 
-    async def turn_page(self) -> None:
-        """Fetch the next rows; at the end of the store the backlog rests until a `rewind`."""
-        after = self._after
-        self._done.clear()
-        self._turning = True
-        try:
-            rows = await self._backlog.pending(after, PAGE)
-        finally:
-            self._turning = False
-        if self._after != after:
-            return  # rewound meanwhile
-        self._page.extend(rows)
-        self.behind = bool(rows)
+    def _of(self, queue: "deque[tuple[int, Row]]") -> Item | None:
+        while queue:
+            _, row = queue.popleft()
+            self._live_rows.discard(row.row)
+            if not self._skip(row.row, row.record.key.stream):
+                return Item(row.row, row.record, late=False, again=row.again)
+        return None
+
+    def _paged(self, pages: Pages) -> Item | None:
+        while (row := pages.next()) is not None:
+            known = row.row in self._live_rows
+            if not known and not self._skip(row.row, row.record.key.stream):
+                return Item(row.row, row.record, late=True, again=row.again)
+        return None
 
     def _stale(self, now_ns: int) -> None:
-        while self._live and now_ns - self._live[0][0] > FRESH_NS:
-            self._pass_over()
+        for queue in (self._alarms, self._live):
+            while queue and now_ns - queue[0][0] > FRESH_NS:
+                self._pass_over(queue)
 
-    def _pass_over(self) -> None:
-        _, row = self._live.popleft()
+    def _pass_over(self, queue: "deque[tuple[int, Row]]") -> None:
+        _, row = queue.popleft()
         self._live_rows.discard(row.row)
         self.rewind(row.row - 1)

@@ -1,61 +1,61 @@
 """The sender: what is in the outbox goes to the broker, and is forgotten when that very row is
-confirmed."""
+confirmed, by the broker or by the platform."""
 
 import asyncio
 import logging
 import random
-from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from edge.core import Clock
+from edge.core import Clock, Record, Stamp
+from edge.uplink.awaiting import Awaiting
 from edge.uplink.broker import Broker
+from edge.uplink.brokers import Brokers
+from edge.uplink.commands import Commands
 from edge.uplink.complaints import Alarm, Complaints
-from edge.uplink.envelope import Mark, best_mark, envelope
-from edge.uplink.feed import Backlog, Feed, Item, Row
-from edge.uplink.mqtt import TOO_LARGE, Answer, Connection, LostError, RefusedError, Will
-from edge.uplink.retained import LAST, Retained
-from edge.uplink.retry import Backoff
-from edge.uplink.wire import JSON, Topics, WireError, encode, encode_json
+from edge.uplink.counters import Counters
+from edge.uplink.dating import Dating
+from edge.uplink.delivery import Delivery, Sent
+from edge.uplink.feed import Item
+from edge.uplink.inbound import Inbound
+from edge.uplink.mqtt import TAKEN_OVER, Answer, Connection, LostError, RefusedError
+from edge.uplink.pages import Backlog, Row
+from edge.uplink.presence import Presence
+from edge.uplink.resend import resend
+from edge.uplink.retained import LAST
+from edge.uplink.session import Inbound as Received
+from edge.uplink.wire import Command, Topics, WireError, encode
 from edge.uplink.wire.records import as_map
 
 LOG: Final = logging.getLogger("kerbstone.uplink")
 
-NOBODY: Final = 16  # success, but nobody has subscribed
-DENIED: Final = 135
-QUOTA: Final = 151
-REFUSALS: Final = 5  # then a row is dead
-COUNTED: Final = 5000  # rows whose refusals are counted: more than two windows, or none gets to 5
-DENIED_NS: Final = 300_000_000_000  # a stream that is denied is tried again after this time
-QUOTA_NS: Final = 10_000_000_000
-STEADY_NS: Final = 5_000_000_000  # a connection that held so long was a good one
 DRAIN_NS: Final = 20_000_000
 IDLE_S: Final = 10.0  # the longest turn without anything to do: who watches sees that we live
 SLICE_NS: Final = 30_000_000_000  # the same between two connections
-REMEMBERED: Final = 1000  # rows that were lost on the way
-BOOTS: Final = 16  # boots whose clock map is kept
 CAUSES: Final = 8  # different failures to connect that are said, before one succeeds
 
 
-@dataclass(slots=True)
-class Counters:
-    """What happened since the start. Retained messages are not counted as records."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How records are sent. `receipt_s` None: the broker's answer confirms."""
 
-    sent: int = 0
-    confirmed: int = 0
-    nobody: int = 0  # of the confirmed: no subscriber
-    refused: int = 0
-    dead: int = 0
-    lost: int = 0  # unanswered when a connection ended
-    connections: int = 0
-    failures: int = 0  # attempts to connect
+    encoding: Literal["json", "msgpack"] = "msgpack"
+    receipt_s: float | None = None
+    backlog_per_s: float = 500.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
-    row: int
-    stream: str
+class Hooks:
+    """What the sender asks of the daemon, and tells it. All are called in the loop."""
+
+    status: Callable[[], Mapping[str, Any]]
+    meta: Callable[[], Mapping[str, Any]]
+    alarm: Alarm
+    beat: Callable[[], None] = lambda: None
+    sealed: Callable[[Record], None] = field(default=lambda record: None)
+    passed: Callable[[int], None] = field(default=lambda wall_ns: None)
+    """Unix ns: a moment that has certainly passed, the server's certificate says so."""
 
 
 class Sender:
@@ -63,41 +63,52 @@ class Sender:
 
     def __init__(
         self,
-        broker: Broker,
+        brokers: Sequence[Broker],
         topics: Topics,
         gw: str,
-        encoding: Literal["json", "msgpack"],
         backlog: Backlog,
         clock: Clock,
         *,
         boot: int,
-        status: Callable[[], Mapping[str, Any]],
-        meta: Callable[[], Mapping[str, Any]],
-        alarm: Alarm,
-        beat: Callable[[], None] = lambda: None,
-        backlog_per_s: float = 500.0,
-        rng: random.Random | None = None,
+        epoch: int,
+        terms: Terms,
+        hooks: Hooks,
     ) -> None:
-        self._broker, self._topics, self._gw = broker, topics, gw
-        self._encoding = encoding
-        self._backlog, self._clock, self._boot = backlog, clock, boot
-        self._status, self._meta, self._beat = status, meta, beat
-        self._complaints = Complaints(alarm)
-        self._backoff = Backoff(rng or random.Random())
-        self._feed = Feed(backlog, backlog_per_s, self._skips)
+        self._topics, self._gw = topics, gw
+        self._backlog, self._clock = backlog, clock
+        self._terms, self._hooks = terms, hooks
+        self.counts = Counters()
+        self._complaints = Complaints(hooks.alarm)
+        rng = random.Random(f"{gw}:{epoch}")
+        self._brokers = Brokers(brokers, rng, clock.now().mono_ns)
+        waits_ns = None if terms.receipt_s is None else int(terms.receipt_s * 1e9)
+        self._delivery = Delivery(
+            backlog,
+            terms.backlog_per_s,
+            self._complaints,
+            self.counts,
+            topics.up,
+            None if waits_ns is None else Awaiting(waits_ns),
+            lambda item: hooks.sealed(item.record),
+        )
+        self._inbound = Inbound(
+            topics,
+            gw,
+            Commands(gw, epoch, {"resend": self._resend, "status": self._say_status}),
+            self.counts,
+            None if waits_ns is None else self._delivery.receipts,
+            self._spread,
+        )
+        self._dating = Dating(backlog, boot)
+        self._turn_s = min(IDLE_S, (terms.receipt_s or IDLE_S) / 2)  # sees what is overdue
+        self._presence = Presence(
+            topics, gw, boot, hooks.status, hooks.meta,
+            lambda what, text: self._complaints.log(what, text, clock.now().mono_ns),
+        )  # fmt: skip
         self._link: Connection | None = None
         self._lost: LostError | None = None
         self._wake = asyncio.Event()
-        self._answers: deque[tuple[Hashable, Answer]] = deque()
-        self._flying: dict[int, str] = {}  # row -> stream
-        self._lost_rows: dict[int, None] = {}  # sent, and the connection ended: `again`
-        self._refusals: dict[int, int] = {}
-        self._denied: dict[str, int] = {}  # stream -> when it may be tried again
-        self._paused_ns = 0  # until then nothing is sent; 0: go on
-        self._marks: dict[int, Sequence[Mark]] = {}
-        self._retained = Retained(topics, self._retained_failed)
-        self.counts = Counters()
-        if broker.protocol != "5":
+        if any(broker.protocol != "5" for broker in brokers):
             text = "MQTT 3.1.1: a publish that the broker refuses looks like a success"
             self._complain("old_protocol", "", text)
 
@@ -110,13 +121,17 @@ class Sender:
     def offer(self, rows: Sequence[Row]) -> None:
         """Rows just committed."""
         if rows:
-            self._feed.offer(rows, self._clock.now().mono_ns)
+            self._delivery.feed.offer(rows, self._clock.now().mono_ns)
             self._wake.set()
 
+    def see(self, now: Stamp) -> None:
+        """The clocks as they are: a step of the wall is known to dating at once."""
+        self._dating.see(now)
+
     async def drain(self, timeout_s: float) -> None:
-        """Wait until what is live has been sent and answered, or the time is over."""
+        """Wait until what is live has been sent and confirmed, or the time is over."""
         until_ns = self._clock.now().mono_ns + int(timeout_s * 1e9)
-        while self.connected and (self._feed.fresh or self._flying):
+        while self.connected and (self._delivery.feed.fresh or self._delivery.under_way):
             now_ns = self._clock.now().mono_ns
             if now_ns >= until_ns:
                 return
@@ -124,100 +139,122 @@ class Sender:
 
     def publish_status(self) -> None:
         """The status has changed: publish it, retained."""
-        self._retained.put(self._topics.status, self._birth())
+        self._presence.put_status()
         self._wake.set()
 
     def publish_meta(self) -> None:
         """The description of points and devices has changed: publish it, retained."""
-        self._retained.put(self._topics.meta, {"v": 1, "gw": self._gw, **self._meta()})
+        self._presence.put_meta()
         self._wake.set()
 
     async def run(self) -> None:
         """Connect, send, connect again; ends only by cancellation, with a goodbye."""
         said: set[str] = set()
         while True:
-            wait_s = 0.0
+            attempt = self._brokers.next
+            await self._rest_until(attempt.at_ns)
             try:
-                await self._one_connection()
+                await self._one_connection(attempt.broker)
                 said.clear()
+                self._brokers.ended(self._clock.now().mono_ns)
             except RefusedError as error:
-                wait_s = self._failed(error, said, error.code)
+                self._failed(attempt.broker, error, said, error.code)
             except OSError as error:  # LostError, TimeoutError and ssl.SSLError are among them
-                wait_s = self._failed(error, said, None)
-            await self._rest(wait_s or self._backoff.wait_s())
+                self._failed(attempt.broker, error, said, None)
 
     # -- one connection ----------------------------------------------------------------------------
 
-    def _failed(self, error: Exception, said: set[str], code: int | None) -> float:
+    def _failed(self, broker: Broker, error: Exception, said: set[str], code: int | None) -> None:
         self.counts.failures += 1
         # each cause is told once, the hours between are not
-        cause = str(error)
+        cause = f"{broker}: {error}"
         new = cause not in said and len(said) < CAUSES
         if new:
             said.add(cause)
-        LOG.log(logging.WARNING if new else logging.DEBUG, "%s: %s", self._broker, cause)
-        return self._backoff.wait_s(code)
+        LOG.log(logging.WARNING if new else logging.DEBUG, "%s", cause)
+        self._brokers.failed(self._clock.now().mono_ns, code)
 
-    async def _rest(self, seconds: float) -> None:
+    async def _rest_until(self, until_ns: int) -> None:
         """Between two connections."""
         now_ns = self._clock.now().mono_ns
-        until_ns = now_ns + int(seconds * 1e9)
         while now_ns < until_ns:
-            self._beat()
+            self._hooks.beat()
             await self._clock.sleep_until(min(until_ns, now_ns + SLICE_NS))
             now_ns = self._clock.now().mono_ns
 
-    async def _one_connection(self) -> None:
-        self._beat()
+    async def _one_connection(self, broker: Broker) -> None:
+        self._hooks.beat()
         self._lost = None
-        will = Will(self._topics.status, encode_json(self._offline("lost")), JSON)
         link = await Connection.open(
-            self._broker, will=will, on_answer=self._answered, on_lost=self._gone
+            broker,
+            will=self._presence.will,
+            on_answer=self._answered,
+            on_lost=self._gone,
+            subscribe=self._inbound.filters,
+            on_message=self._came,
         )
-        LOG.info("connected to %s, window %d", self._broker, link.session.window)
-        self._link = link
-        self.counts.connections += 1
-        since_ns = self._clock.now().mono_ns
-        self._denied.clear()
-        self._complaints.connected(since_ns)
-        self._paused_ns = 0
-        self._retained.clear()
-        self.publish_status()
-        self.publish_meta()
-        self._feed.restart(since_ns)
+        LOG.info("connected to %s, window %d", broker, link.session.window)
         try:
+            await self._connected(link)
             await self._send(link)
         finally:
             self._link = None
             if self._lost is None:
-                self._say_goodbye(link)
+                self._presence.goodbye(link)
             await link.close()
-            await self._settle()
-            # two clients of one name, or a broker that lets in and throws out: that is no success
-            if self._clock.now().mono_ns - since_ns > STEADY_NS:
-                self._backoff.connected()
+            await self._delivery.settle(self._clock.now().mono_ns)
+            self._backlog.unlinked(self._delivery.highest)
+
+    async def _connected(self, link: Connection) -> None:
+        """What is said and done at the begin of each connection."""
+        self._link = link
+        self.counts.connections += 1
+        now_ns = self._clock.now().mono_ns
+        self._brokers.connected(now_ns)
+        self._complaints.connected(now_ns)
+        for refused in link.unsubscribed:
+            self._complain(
+                "denied", refused, f"The broker does not let this gateway hear {refused}"
+            )
+        if link.session.not_before_ns is not None:
+            self._hooks.passed(link.session.not_before_ns)
+        self._presence.born()
+        self._delivery.connected(now_ns)
+        await self._backlog.linked()  # from here on rows may have been handed over
 
     async def _send(self, link: Connection) -> None:
-        while self._lost is None:
-            self._beat()
+        delivery = self._delivery
+        while self._lost is None and not self._returns():
+            self._hooks.beat()
             self._wake.clear()
-            await self._settle()
             now_ns = self._clock.now().mono_ns
-            self._feed.refill(now_ns)
-            self._retained.publish(link)
+            self._presence.reply(await self._inbound.work(now_ns))
+            await delivery.settle(now_ns)
+            delivery.look(now_ns)
+            delivery.feed.refill(now_ns)
+            self._presence.publish(link)
             wait_s: float | None = None
-            if now_ns >= self._paused_ns:
-                self._paused_ns = 0
+            if now_ns >= delivery.paused_ns:
+                delivery.paused_ns = 0
                 await self._fill(link)
-                wait_s = self._feed.wait_s() if link.room else None
+                wait_s = delivery.feed.wait_s() if link.room else None
             else:
-                wait_s = (self._paused_ns - now_ns) / 1e9
-            self._retry_denied(now_ns)
-            await self._woken(IDLE_S if wait_s is None else min(wait_s, IDLE_S))
-        LOG.warning("%s: %s", self._broker, self._lost)
-        if "taken over" in str(self._lost).lower():
-            text = "Another client has connected under this gateway's name."
+                wait_s = (delivery.paused_ns - now_ns) / 1e9
+            await self._woken(self._turn_s if wait_s is None else min(wait_s, self._turn_s))
+        if self._lost is None:
+            LOG.info("back to the first broker")
+            return
+        LOG.warning("%s", self._lost)
+        if self._lost.code == TAKEN_OVER:
+            text = (
+                "Another client has connected under this gateway's name: its card was copied, or "
+                "two boxes have one name. Revoke the certificate if nobody knows of it."
+            )
             self._complain("taken_over", "", text)
+
+    def _returns(self) -> bool:
+        """With another broker for long enough, and nothing is under way there."""
+        return self._brokers.return_due(self._clock.now().mono_ns) and not self._delivery.flying
 
     async def _woken(self, wait_s: float) -> None:
         if self._wake.is_set():
@@ -229,154 +266,79 @@ class Sender:
             pass
 
     async def _fill(self, link: Connection) -> None:
-        """Fill the window: live first; the backlog leaves a quarter of it to live rows."""
-        while link.room and self._lost is None and not self._paused_ns:
+        """Fill the window: alarms, live rows, then the backlog, which leaves a quarter to live."""
+        delivery = self._delivery
+        while link.room and self._lost is None and not delivery.paused_ns:
             items: list[Item] = []
-            share = max(1, link.session.window * 3 // 4)
+            share = max(1, link.limit * 3 // 4)
             while len(items) < link.room:
-                item = self._feed.live()
-                if item is None and link.unanswered + len(items) < share:
-                    item = self._feed.late()
+                item = delivery.feed.alarm() or delivery.feed.live()
+                if item is None and link.unanswered + len(items) < share and not delivery.stalled:
+                    item = delivery.feed.late()
                 if item is None:
                     break
                 items.append(item)
-                self._flying[item.row] = item.record.key.stream
+                delivery.choose(item)
             if items:
                 await self._publish(link, items)
-            elif self._feed.wants_page:
-                await self._feed.turn_page()
-            else:
+            elif not await delivery.feed.turn_page(urgent_only=delivery.stalled):
                 return
-            await self._settle()
+            await delivery.settle(self._clock.now().mono_ns)
 
     async def _publish(self, link: Connection, items: list[Item]) -> None:
-        marks = {boot: await self._marks_of(boot) for boot in {i.record.boot for i in items}}
+        delivery = self._delivery
+        self._dating.see(self._clock.now())
+        await self._dating.learn({item.record.boot for item in items})
         self._backlog.sent([item.row for item in items])
+        now_ns = self._clock.now().mono_ns
         for item in items:
-            record = item.record
-            again = item.again or item.row in self._lost_rows
-            sealed = envelope(
-                marks[record.boot], record.from_ns, record.to_ns, late=item.late, again=again
-            )
-            key = record.key
+            record, key = item.record, item.record.key
+            again = delivery.again(item)
+            sealed = self._dating.envelope(record, late=item.late, again=again)
             try:
                 topic = self._topics.record(key.stream, record.source)
-                payload = encode(record, sealed, self._gw, self._encoding)
+                payload = encode(record, sealed, self._gw, self._terms.encoding)
             except WireError as error:
-                self._flying.pop(item.row, None)
-                await self._bury(item.row, key.stream, str(error))
+                await delivery.unsendable(item, str(error), now_ns)
                 continue
-            token = _Sent(item.row, key.stream)
+            self.counts.again += again
+            token = delivery.hand(item, now_ns)
             answer = link.publish(token, topic, payload.data, payload.content_type)
-            self.counts.sent += 1
             if answer is not None:
-                self._answers.append((token, answer))
+                delivery.answered(token, answer)
             elif not item.late and key.stream in LAST:
-                self._retained.put_last(record, as_map(record, sealed, self._gw))
+                self._presence.put_last(record, as_map(record, sealed, self._gw))
 
     # -- answers -----------------------------------------------------------------------------------
 
     def _answered(self, token: Hashable, answer: Answer) -> None:
-        self._answers.append((token, answer))
+        if isinstance(token, Sent):
+            self._delivery.answered(token, answer)
+        else:
+            self._presence.answered(token, answer)
         self._wake.set()
+
+    def _came(self, message: Received) -> None:
+        self._inbound.put(message)
+        self._wake.set()
+
+    def _spread(self, seconds: float) -> None:
+        self._brokers.spread_s = seconds
 
     def _gone(self, error: LostError) -> None:
         self._lost = error
         self._wake.set()
 
-    async def _settle(self) -> None:
-        """Look at the answers that have come."""
-        confirmed: list[int] = []
-        while self._answers:
-            token, answer = self._answers.popleft()
-            if not isinstance(token, _Sent):
-                self._retained.answered(token, answer)
-                continue
-            self._flying.pop(token.row, None)
-            if isinstance(answer, int):
-                confirmed.append(token.row)
-                self.counts.nobody += answer == NOBODY
-            elif isinstance(answer, LostError):
-                self.counts.lost += 1
-                self._lost_rows[token.row] = None
-                self._feed.rewind(token.row - 1)
-            else:
-                await self._refused(token, answer)
-        if confirmed:
-            self.counts.confirmed += len(confirmed)
-            self._backlog.confirm(confirmed)
-            self._feed.confirmed(confirmed)
-            for row in confirmed:
-                self._lost_rows.pop(row, None)
-                self._refusals.pop(row, None)
-        while len(self._lost_rows) > REMEMBERED:
-            del self._lost_rows[next(iter(self._lost_rows))]
-
-    async def _refused(self, token: _Sent, error: RefusedError) -> None:
-        self.counts.refused += 1
-        now_ns = self._clock.now().mono_ns
-        if error.code == DENIED:
-            text = f"The broker does not allow {self._topics.up}/{token.stream}: {error}"
-            self._complain("denied", token.stream, text)
-            self._denied[token.stream] = now_ns + DENIED_NS
-        elif error.code == QUOTA:
-            self._complain("quota", "", f"The broker takes no more for now: {error}")
-            self._paused_ns = now_ns + QUOTA_NS
-        else:
-            refusals = self._refusals[token.row] = self._refusals.get(token.row, 0) + 1
-            if refusals >= REFUSALS or error.code == TOO_LARGE:
-                await self._bury(token.row, token.stream, str(error))
-                return
-            while len(self._refusals) > COUNTED:
-                del self._refusals[next(iter(self._refusals))]
-        self._feed.rewind(token.row - 1)
-
-    async def _bury(self, row: int, stream: str, why: str) -> None:
-        self.counts.dead += 1
-        self._refusals.pop(row, None)
-        self._complain("refused", stream, f"A record of {stream} was given up: {why}")
-        await self._backlog.dead(row, why)
-        self._feed.confirmed((row,))  # the page may hold it, too
-
     def _complain(self, kind: str, stream: str, text: str) -> None:
         self._complaints.say(kind, stream, text, self._clock.now().mono_ns)
 
-    def _skips(self, row: int, stream: str) -> bool:
-        return row in self._flying or stream in self._denied
+    # -- commands ----------------------------------------------------------------------------------
 
-    def _retry_denied(self, now_ns: int) -> None:
-        for stream, until in list(self._denied.items()):
-            if now_ns >= until:
-                del self._denied[stream]
-                self._feed.rewind(0)
+    async def _resend(self, command: Command) -> Mapping[str, Any]:
+        answer, rows = await resend(self._backlog, command)
+        self._delivery.repeat(rows)
+        return answer
 
-    # -- retained messages -------------------------------------------------------------------------
-
-    def _retained_failed(self, what: str, text: str) -> None:
-        self._complaints.log(what, text, self._clock.now().mono_ns)
-
-    def _birth(self) -> dict[str, Any]:
-        return {"v": 1, "gw": self._gw, "state": "online", "boot": self._boot, **self._status()}
-
-    def _offline(self, why: str) -> dict[str, Any]:
-        return {"v": 1, "gw": self._gw, "state": "offline", "why": why}
-
-    def _say_goodbye(self, link: Connection) -> None:
-        data = encode_json(self._offline("stopped"))
-        link.publish(self._topics.status, self._topics.status, data, JSON, retain=True)
-
-    # -- time --------------------------------------------------------------------------------------
-
-    async def _marks_of(self, boot: int) -> Sequence[Mark]:
-        """The clock map of a boot; of this one, with the clock as it is now."""
-        if boot not in self._marks:
-            while len(self._marks) >= BOOTS:
-                del self._marks[next(iter(self._marks))]
-            self._marks[boot] = await self._backlog.marks(boot)
-        if boot != self._boot:
-            return self._marks[boot]
-        now = self._clock.now()
-        found = [*self._marks[boot], now]
-        if best_mark(found, 0) is now:
-            self._marks[boot] = [now]
-        return found
+    async def _say_status(self, _command: Command) -> Mapping[str, Any]:
+        self.publish_status()
+        return {}

@@ -10,7 +10,7 @@ from typing import Any
 from edge.core import Draft, Stamp, Stream
 from edge.store import Mark, Stored, Writer
 from edge.uplink.broker import Broker, broker_of
-from edge.uplink.sender import Sender
+from edge.uplink.sender import Hooks, Sender, Terms
 from edge.uplink.wire import Topics
 
 GW = "gw-0001"
@@ -60,7 +60,12 @@ class Box:
 
 @contextlib.asynccontextmanager
 async def box(
-    folder: Path, broker: Broker | str, encoding: Any = "json", **options: Any
+    folder: Path,
+    broker: Broker | str,
+    encoding: Any = "json",
+    beat: Any = None,
+    sealed: Any = None,
+    **terms: Any,
 ) -> AsyncIterator[Box]:
     writer = await Writer.start(folder / "outbox", limit_bytes=8 << 20, boot_id="b", run_dir=folder)
     clock = RealClock()
@@ -68,17 +73,21 @@ async def box(
     if isinstance(broker, str):
         broker = broker_of(broker, GW)
     sender = Sender(
-        broker,
+        [broker] if isinstance(broker, Broker) else broker,
         Topics("kerbstone/v1", "stadtmitte", GW),
         GW,
-        encoding,
         writer,
         clock,
         boot=writer.epoch.boot,
-        status=lambda: {"epoch": writer.epoch.epoch},
-        meta=lambda: {"devices": {}},
-        alarm=lambda kind, text: alarms.append((kind, text)),
-        **options,
+        epoch=writer.epoch.epoch,
+        terms=Terms(encoding=encoding, **terms),
+        hooks=Hooks(
+            status=lambda: {"epoch": writer.epoch.epoch},
+            meta=lambda: {"devices": {}},
+            alarm=lambda kind, text: alarms.append((kind, text)),
+            beat=beat or (lambda: None),
+            sealed=sealed or (lambda record: None),
+        ),
     )
     made = Box(writer, sender, clock)
     made.alarms = alarms

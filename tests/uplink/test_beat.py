@@ -1,7 +1,6 @@
 """The watchdog hears from the sender, whatever the sender waits for."""
 
 import asyncio
-import random
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -10,8 +9,9 @@ import pytest
 
 from edge.uplink import sender as module
 from edge.uplink.broker import broker_of
+from edge.uplink.brokers import REFUSED_MORE_S
 from edge.uplink.retry import REFUSED_S
-from edge.uplink.sender import Sender
+from edge.uplink.sender import Hooks, Sender, Terms
 from edge.uplink.wire import Topics
 from tests.uplink.bench import GW, RealClock, box, drafts, until
 from tests.uplink.broker import Mosquitto
@@ -47,18 +47,20 @@ async def test_a_sender_that_is_kept_away_shows_that_it_lives() -> None:
     async with raw_broker() as broker:
         broker.connack = 0x88
         made = Sender(
-            broker_of(broker.url, GW),
+            [broker_of(broker.url, GW)],
             Topics("kerbstone/v1", "stadtmitte", GW),
             GW,
-            "json",
             Rows([]),
             clock,
             boot=1,
-            status=lambda: {},
-            meta=lambda: {},
-            alarm=lambda kind, text: None,
-            beat=lambda: beats.append(clock.mono_ns),
-            rng=random.Random(1),
+            epoch=1,
+            terms=Terms(encoding="json"),
+            hooks=Hooks(
+                status=dict,
+                meta=dict,
+                alarm=lambda kind, text: None,
+                beat=lambda: beats.append(clock.mono_ns),
+            ),
         )
         task = asyncio.create_task(made.run())
         await until(lambda: made.counts.failures == 1)
@@ -69,7 +71,7 @@ async def test_a_sender_that_is_kept_away_shows_that_it_lives() -> None:
         pauses = [(b - a) / 1e9 for a, b in pairwise(beats)]
         assert max(pauses) <= 30
         assert beats[-1] - start_ns == pytest.approx((REFUSED_S - 1) * 1e9)
-        await clock.run(2)
+        await clock.run(REFUSED_MORE_S + 1)
         await until(lambda: broker.connects == 2)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

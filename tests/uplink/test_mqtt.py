@@ -4,7 +4,7 @@ import asyncio
 import signal
 import ssl
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,30 +13,15 @@ from typing import Any
 import pytest
 
 from edge.core import ConfigError
-from edge.uplink.broker import Broker, broker_of
-from edge.uplink.mqtt import Answer, Connection, LostError, RefusedError
-from tests.uplink.bench import until
+from edge.uplink.broker import broker_of
+from edge.uplink.mqtt import LostError, RefusedError
 from tests.uplink.broker import Mosquitto
+from tests.uplink.caller import Caller
 from tests.uplink.certs import Authority
+from tests.uplink.waiting import until
 
 Make = Callable[..., Mosquitto]
 TYPE = "application/json"
-
-
-class Caller:
-    """Keeps the answers."""
-
-    def __init__(self) -> None:
-        self.answers: list[tuple[Hashable, Answer]] = []
-        self.lost: list[LostError] = []
-
-    async def open(self, broker: Broker) -> Connection:
-        return await Connection.open(
-            broker,
-            will=None,
-            on_answer=lambda token, answer: self.answers.append((token, answer)),
-            on_lost=self.lost.append,
-        )
 
 
 async def test_the_window_is_what_the_broker_announces(mosquitto: Make) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from edge.core import Draft, Stream
+from edge.uplink import delivery
 from edge.uplink import sender as module
 from edge.uplink.broker import broker_of
 from tests.uplink.bench import GW, Box, S, box, drafts, until
@@ -114,7 +115,7 @@ async def test_a_new_connection_may_say_it_again_but_not_soon(
 
 async def test_a_quota_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """151: nothing is tried before the pause is over, and nothing is given up."""
-    monkeypatch.setattr(module, "QUOTA_NS", S // 2)
+    monkeypatch.setattr(delivery, "QUOTA_NS", S // 2)
     async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
         broker.answer = lambda topic, _: 151 if "/air/" in topic else 0
         gateway.connect()
@@ -123,7 +124,7 @@ async def test_a_quota_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
         await gateway.commit(drafts(4, 1))
         await asyncio.sleep(0.25)
         assert len(broker.records()) == 4, "the pause holds for what is new, too"
-        monkeypatch.setattr(module, "QUOTA_NS", S // 20)
+        monkeypatch.setattr(delivery, "QUOTA_NS", S // 20)
         for _ in range(7 * 5):  # more often than a row may be refused otherwise
             before = gateway.sender.counts.refused
             await until(lambda before=before: gateway.sender.counts.refused > before)  # type: ignore[misc]
@@ -131,7 +132,7 @@ async def test_a_quota_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
         await until(lambda: gateway.sender.counts.confirmed == 5)
         assert gateway.sender.counts.dead == 0
         assert [kind for kind, _ in gateway.alarms] == ["quota"]
-        assert max(Counter(broker.records()).values()) > module.REFUSALS
+        assert max(Counter(broker.records()).values()) > delivery.REFUSALS
 
 
 async def test_a_poison_record_is_given_up_and_the_others_arrive(tmp_path: Path) -> None:
@@ -142,8 +143,8 @@ async def test_a_poison_record_is_given_up_and_the_others_arrive(tmp_path: Path)
         await until(lambda: gateway.sender.counts.dead == 1)
         await until(lambda: gateway.sender.counts.confirmed == 4)
         seen = Counter(json.loads(payload)["n"] for payload in broker.records())
-        assert seen == {0: 1, 1: 1, 2: module.REFUSALS, 3: 1, 4: 1}
-        assert gateway.sender._refusals == {}
+        assert seen == {0: 1, 1: 1, 2: delivery.REFUSALS, 3: 1, 4: 1}
+        assert gateway.sender._delivery._refusals == {}
 
 
 async def test_the_widest_window_of_refusals_comes_to_an_end(tmp_path: Path) -> None:
@@ -155,8 +156,8 @@ async def test_the_widest_window_of_refusals_comes_to_an_end(tmp_path: Path) -> 
             await gateway.writer.commit(drafts(0, 1600))
             gateway.connect()
             await until(lambda: gateway.sender.counts.dead == 1600, 20)
-            assert gateway.sender.counts.refused == 1600 * module.REFUSALS
-            assert len(gateway.sender._refusals) <= module.COUNTED
+            assert gateway.sender.counts.refused == 1600 * delivery.REFUSALS
+            assert len(gateway.sender._delivery._refusals) <= delivery.COUNTED
             assert [kind for kind, _ in gateway.alarms] == ["refused"]
 
 
@@ -180,7 +181,7 @@ async def test_a_status_that_cannot_be_written_is_left_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
-        gateway.sender._status = lambda: {"load": float("nan")}
+        gateway.sender._presence._status = lambda: {"load": float("nan")}
         gateway.connect()
         await gateway.commit(drafts(0, 3))
         await until(lambda: gateway.sender.counts.confirmed == 3)
@@ -207,7 +208,7 @@ async def test_each_cause_is_said_once_until_a_connection_succeeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody is there, then somebody who does not know us, then nobody again: two lines."""
-    monkeypatch.setattr("edge.uplink.retry.LONGEST_S", 0.01)
+    monkeypatch.setattr("edge.uplink.brokers.LONGEST_S", 0.01)
     caplog.set_level(logging.WARNING)
     broker = RawBroker()
     broker.connack = 0x86  # bad user name or password
@@ -249,6 +250,7 @@ async def test_causes_without_end_do_not_fill_the_log(
     caplog.set_level(logging.WARNING)
     said: set[str] = set()
     async with box(tmp_path, "mqtt://127.0.0.1:1") as gateway:
+        broker = gateway.sender._brokers.next.broker
         for n in range(100):
-            gateway.sender._failed(OSError(f"trouble {n}"), said, None)
+            gateway.sender._failed(broker, OSError(f"trouble {n}"), said, None)
     assert len(caplog.records) == len(said) == module.CAUSES

@@ -63,6 +63,7 @@ async def test_a_killed_gateway_is_reported_by_its_will(mosquitto: Make, tmp_pat
         await until(lambda: gateway.sender.connected)
         link = gateway.sender._link
         assert link is not None
+        await until(lambda: listener.seen >= 1)
         sock: Any = link._client.socket()
         sock.shutdown(2)
         await until(lambda: gateway.sender.counts.connections == 2)

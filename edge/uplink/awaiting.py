@@ -1,0 +1,103 @@
+"""Rows that were handed over and wait for the platform's receipt; and those that waited too long.
+
+Decision 12. Bounded: when more wait than LIMIT, nobody stores what is sent, and the oldest go back
+into the backlog, which stands still meanwhile.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from edge.core import Key
+from edge.uplink.wire import Receipt
+
+LIMIT: Final = 4000  # rows
+LONGEST_NS: Final = 3_600_000_000_000
+REMEMBERED: Final = 20_000  # rows whose patience is known
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    key: Key
+    due_ns: int
+
+
+class Awaiting:
+    """`patience_ns` is how long the first wait is; each further one is twice as long."""
+
+    def __init__(self, patience_ns: int) -> None:
+        self._patience_ns = patience_ns
+        self._rows: dict[int, _Waiting] = {}  # in the order of hand-over
+        self._numbers: dict[tuple[int, str], dict[int, int]] = {}  # seq -> row
+        self._patience: dict[int, int] = {}  # row -> of its next wait, if not the first
+        self._given_back: int | None = None  # the oldest row that had to make room
+        self.unknown = 0  # numbers of receipts that nothing waits for: doubled, late, or wrong
+
+    def __contains__(self, row: int) -> bool:
+        return row in self._rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def full(self, more: int = 0) -> bool:
+        """Whether there is no room, with so many more on their way."""
+        return len(self._rows) + more >= LIMIT
+
+    def handed(self, row: int, key: Key, now_ns: int) -> None:
+        """This row goes out now."""
+        while self.full():
+            oldest = next(iter(self._rows))
+            self.forget(oldest)
+            self._given_back = min(oldest, self._given_back or oldest)
+        wait_ns = self._patience.get(row, self._patience_ns)
+        self._rows[row] = _Waiting(key, now_ns + wait_ns)
+        self._numbers.setdefault((key.epoch, key.stream), {})[key.seq] = row
+
+    def forget(self, row: int) -> None:
+        """It is not waited for any more: refused, or to be sent again."""
+        found = self._rows.pop(row, None)
+        if found is not None:
+            place = found.key.epoch, str(found.key.stream)
+            numbers = self._numbers[place]
+            numbers.pop(found.key.seq, None)
+            if not numbers:
+                del self._numbers[place]
+
+    def receipt(self, receipt: Receipt) -> list[int]:
+        """The rows that it confirms."""
+        numbers = self._numbers.get((receipt.epoch, receipt.stream), {})
+        found: list[int] = []
+        for first, last in receipt.ranges:
+            # a range may be as long as it likes: what waits is short
+            named = (
+                [n for n in range(first, last + 1) if n in numbers]
+                if last - first < len(numbers)
+                else [n for n in numbers if first <= n <= last]
+            )
+            self.unknown += last - first + 1 - len(named)
+            found.extend(numbers[n] for n in named)
+            for n in named:
+                row = numbers[n]
+                self._patience.pop(row, None)
+                del numbers[n], self._rows[row]
+        if not numbers:
+            self._numbers.pop((receipt.epoch, receipt.stream), None)
+        return found
+
+    def overdue(self, now_ns: int) -> list[int]:
+        """Rows that have waited too long: they are to be sent again, and then wait longer."""
+        # those with a longer patience lie among the others: few enough to look at all
+        found = [row for row, waiting in self._rows.items() if waiting.due_ns <= now_ns]
+        for row in found:
+            wait_ns = self._patience.get(row, self._patience_ns)
+            self._patience[row] = min(2 * wait_ns, LONGEST_NS)
+            self.forget(row)
+        while len(self._patience) > REMEMBERED:
+            del self._patience[next(iter(self._patience))]
+        return found
+
+    def given_back(self) -> int | None:
+        """The oldest row that had to make room, once there is room again; else None."""
+        if self._given_back is None or len(self._rows) > LIMIT // 2:
+            return None
+        found, self._given_back = self._given_back, None
+        return found

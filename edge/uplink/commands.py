@@ -1,0 +1,82 @@
+"""Commands from the platform: which are obeyed, which are refused, and what was answered.
+
+Decision 14: a command names the epoch that runs, so that one that was recorded yesterday is refused
+without any clock; the same id again gets the same answer and does nothing.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from edge.uplink.wire import Command, WireError, decode_command
+
+REMEMBERED: Final = 256  # answers
+BURST: Final = 10  # commands at once; then one a second
+SECOND_NS: Final = 1_000_000_000
+
+Verb = Callable[[Command], Awaitable[Mapping[str, Any]]]
+"""What a verb does. Gives what the answer says; raises WireError with what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """For `up/answer/{verb}`."""
+
+    verb: str
+    data: Mapping[str, Any]
+
+
+class Commands:
+    """One gateway in one epoch. `refused` counts what got no answer."""
+
+    def __init__(self, gw: str, epoch: int, verbs: Mapping[str, Verb]) -> None:
+        self._gw, self._epoch, self._verbs = gw, epoch, verbs
+        self._answers: dict[tuple[str, str], Answer] = {}
+        self._tokens = float(BURST)
+        self._filled_ns: int | None = None
+        self.refused = 0
+
+    async def take(self, verb: str, payload: bytes, retained: bool, now_ns: int) -> Answer | None:
+        """The answer, or None when there is none: too many, retained, or nothing to answer to."""
+        if retained or not self._allowed(now_ns):
+            self.refused += 1
+            return None
+        try:
+            command = decode_command(verb, payload, self._gw)
+        except WireError:
+            self.refused += 1  # without an id nobody would know what the answer is to
+            raise
+        known = self._answers.get((verb, command.id))
+        if known is not None:
+            return known
+        answer = Answer(verb, {"id": command.id, "verb": verb, **await self._obey(command)})
+        if answer.data["ok"]:
+            self._answers[verb, command.id] = answer
+            while len(self._answers) > REMEMBERED:
+                del self._answers[next(iter(self._answers))]
+        return answer
+
+    async def _obey(self, command: Command) -> dict[str, Any]:
+        if command.epoch != self._epoch:
+            self.refused += 1
+            return _error(f"epoch {command.epoch} is over; {self._epoch} runs: the status says so")
+        act = self._verbs.get(command.verb)
+        if act is None:
+            return _error(f"unknown verb; known are {', '.join(self._verbs)}")
+        try:
+            return {"ok": True, **await act(command)}
+        except WireError as error:
+            return _error(str(error))
+
+    def _allowed(self, now_ns: int) -> bool:
+        passed_ns = 0 if self._filled_ns is None else now_ns - self._filled_ns
+        self._filled_ns = now_ns
+        self._tokens = min(float(BURST), self._tokens + passed_ns / SECOND_NS)
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+
+def _error(text: str) -> dict[str, Any]:
+    return {"ok": False, "error": text}

@@ -1,0 +1,44 @@
+"""The clock maps of the boots that are sent from: which wall time a record gets."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from edge.core import Envelope, Record, Stamp
+from edge.uplink.envelope import ClockMap, Known, Mark, envelope
+from edge.uplink.pages import Backlog
+
+BOOTS: Final = 16  # boots whose clock map is kept
+
+
+class Dating:
+    """Asks the store once for each boot; of the one that runs it is told the clock as well."""
+
+    def __init__(self, backlog: Backlog, boot: int) -> None:
+        self._backlog, self._boot = backlog, boot
+        self._boots: dict[int, tuple[Sequence[Mark], Known]] = {}
+        self._running = ClockMap()
+        self._stale = False  # this boot has become certain: it bounds those before it
+
+    def see(self, now: Stamp) -> None:
+        """What the clocks show; told often, so that a step is dated by when it was."""
+        self._stale |= self._running.see(now)
+
+    async def learn(self, boots: set[int]) -> None:
+        """Fetch what is not known yet."""
+        if self._stale:
+            self._stale = False
+            self._boots.clear()
+        for boot in boots - self._boots.keys():
+            while len(self._boots) >= BOOTS:
+                del self._boots[next(iter(self._boots))]
+            marks, known = await self._backlog.marks(boot), await self._backlog.bounds(boot)
+            if boot == self._boot:
+                self._running = ClockMap([*marks, *self._running.marks])
+            self._boots[boot] = marks, known
+
+    def envelope(self, record: Record, *, late: bool, again: bool) -> Envelope:
+        """Of a record whose boot has been learnt."""
+        marks, known = self._boots[record.boot]
+        if record.boot == self._boot:
+            marks = self._running.marks
+        return envelope(marks, record.from_ns, record.to_ns, late=late, again=again, known=known)

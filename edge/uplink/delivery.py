@@ -1,0 +1,210 @@
+"""What becomes of each row: handed over, answered, receipted, refused, sent again.
+
+Nothing here talks to the network; the sender asks what may go, and tells what came of it.
+"""
+
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from edge.core.numbers import Numbers
+from edge.uplink.awaiting import Awaiting
+from edge.uplink.complaints import Complaints
+from edge.uplink.counters import Counters
+from edge.uplink.feed import Feed, Item
+from edge.uplink.mqtt import TOO_LARGE, Answer, LostError, RefusedError
+from edge.uplink.pages import Backlog
+from edge.uplink.wire import Receipt
+
+NOBODY: Final = 16  # success, but nobody has subscribed
+DENIED: Final = 135
+QUOTA: Final = 151
+REFUSALS: Final = 5  # then a row is dead
+COUNTED: Final = 5000  # rows whose refusals are counted: more than two windows, or none gets to 5
+DENIED_NS: Final = 300_000_000_000  # a stream that is denied is tried again after this time
+QUOTA_NS: Final = 10_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The token of a record in the window."""
+
+    row: int
+    stream: str
+
+
+class Delivery:
+    """`awaiting` None: the broker's answer confirms; else the platform's receipt does."""
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        per_s: float,
+        complaints: Complaints,
+        counts: Counters,
+        up: str,
+        awaiting: Awaiting | None,
+        sealed: Callable[[Item], None],
+    ) -> None:
+        self.feed = Feed(backlog, per_s, self._skips)
+        self._backlog, self._complaints, self._counts = backlog, complaints, counts
+        self._up, self._awaiting, self._sealed = up, awaiting, sealed
+        self._answers: deque[tuple[Sent, Answer]] = deque()
+        self._flying: dict[int, str] = {}  # row -> stream
+        self._chosen = 0  # of these: not handed over yet
+        self._handed = Numbers()  # rows that were on their way in this process
+        self._refusals: dict[int, int] = {}
+        self._denied: dict[str, int] = {}  # stream -> when it may be tried again
+        self.paused_ns = 0  # until then nothing is sent; 0: go on
+        self.highest = 0  # the last row that was ever handed over
+
+    @property
+    def under_way(self) -> int:
+        """Rows that are not answered, or not receipted, yet."""
+        return len(self._flying) + (0 if self._awaiting is None else len(self._awaiting))
+
+    @property
+    def flying(self) -> bool:
+        """Something is not answered yet."""
+        return bool(self._flying)
+
+    @property
+    def stalled(self) -> bool:
+        """Nobody stores what is sent: more of the backlog would be in vain."""
+        return self._awaiting is not None and self._awaiting.full(self._chosen)
+
+    # -- towards the broker ------------------------------------------------------------------------
+
+    def choose(self, item: Item) -> None:
+        """It is going to be sent: nobody else takes it."""
+        self._flying[item.row] = item.record.key.stream
+        self._chosen += 1
+
+    def again(self, item: Item) -> bool:
+        """Whether it may have been sent before."""
+        return item.again or item.row in self._handed
+
+    def hand(self, item: Item, now_ns: int) -> Sent:
+        """It goes out now. Comes before the first byte: a receipt may be faster than a PUBACK."""
+        self._chosen -= 1
+        if self._awaiting is not None:
+            self._awaiting.handed(item.row, item.record.key, now_ns)
+        self._handed.add(item.row)
+        self.highest = max(self.highest, item.row)
+        self._sealed(item)
+        self._counts.sent += 1
+        self._counts.late += item.late
+        return Sent(item.row, item.record.key.stream)
+
+    def connected(self, now_ns: int) -> None:
+        """A new connection: nothing is denied any more."""
+        self._denied.clear()
+        self.paused_ns = 0
+        self.feed.restart(now_ns)
+
+    # -- answers -----------------------------------------------------------------------------------
+
+    def answered(self, token: Sent, answer: Answer) -> None:
+        """From paho's callback: looked at later."""
+        self._answers.append((token, answer))
+
+    async def settle(self, now_ns: int) -> None:
+        """Look at the answers that have come."""
+        confirmed: list[int] = []
+        while self._answers:
+            token, answer = self._answers.popleft()
+            self._flying.pop(token.row, None)
+            if isinstance(answer, int):
+                confirmed.append(token.row)
+                self._counts.nobody += answer == NOBODY
+                self._refusals.pop(token.row, None)
+            elif isinstance(answer, LostError):
+                self._counts.lost += 1
+                self._send_again((token.row,))
+            else:
+                await self._refused(token, answer, now_ns)
+        if confirmed and self._awaiting is None:
+            self._confirm(confirmed)
+
+    def receipts(self, receipts: Sequence[Receipt]) -> None:
+        """The platform has stored these."""
+        if self._awaiting is None:
+            return
+        rows = [row for receipt in receipts for row in self._awaiting.receipt(receipt)]
+        self._counts.receipts += 1
+        self._counts.unknown = self._awaiting.unknown
+        if rows:
+            self._confirm(rows)
+
+    def look(self, now_ns: int) -> None:
+        """Time has passed: what was not receipted goes again, what was denied is tried."""
+        if self._awaiting is not None:
+            overdue = self._awaiting.overdue(now_ns)
+            self._counts.overdue += len(overdue)
+            if overdue:
+                self.feed.rewind(min(overdue) - 1)
+            if (row := self._awaiting.given_back()) is not None:
+                self.feed.rewind(row - 1)
+        for stream, until in list(self._denied.items()):
+            if now_ns >= until:
+                del self._denied[stream]
+                self.feed.rewind(0)
+
+    def repeat(self, rows: Collection[int]) -> None:
+        """The platform asks for them again."""
+        if rows:
+            self._send_again(rows)
+
+    async def unsendable(self, item: Item, why: str, now_ns: int) -> None:
+        """A chosen item that cannot be written as a message."""
+        self._chosen -= 1
+        await self._bury(item.row, item.record.key.stream, why, now_ns)
+
+    async def _bury(self, row: int, stream: str, why: str, now_ns: int) -> None:
+        """Give it up: it stays for people, and its number is declared lost."""
+        self._counts.dead += 1
+        self._flying.pop(row, None)
+        self._refusals.pop(row, None)
+        if self._awaiting is not None:
+            self._awaiting.forget(row)
+        text = f"A record of {stream} was given up: {why}"
+        self._complaints.say("refused", stream, text, now_ns)
+        await self._backlog.dead(row, why)
+        self.feed.confirmed((row,))  # the page may hold it, too
+
+    async def _refused(self, token: Sent, error: RefusedError, now_ns: int) -> None:
+        self._counts.refused += 1
+        if error.code == DENIED:
+            text = f"The broker does not allow {self._up}/{token.stream}: {error}"
+            self._complaints.say("denied", token.stream, text, now_ns)
+            self._denied[token.stream] = now_ns + DENIED_NS
+        elif error.code == QUOTA:
+            text = f"The broker takes no more for now: {error}"
+            self._complaints.say("quota", "", text, now_ns)
+            self.paused_ns = now_ns + QUOTA_NS
+        else:
+            refusals = self._refusals[token.row] = self._refusals.get(token.row, 0) + 1
+            if refusals >= REFUSALS or error.code == TOO_LARGE:
+                await self._bury(token.row, token.stream, str(error), now_ns)
+                return
+            while len(self._refusals) > COUNTED:
+                del self._refusals[next(iter(self._refusals))]
+        self._send_again((token.row,))
+
+    def _confirm(self, rows: Collection[int]) -> None:
+        self._counts.confirmed += len(rows)
+        self._backlog.confirm(rows)
+        self.feed.confirmed(rows)
+        for row in rows:
+            self._refusals.pop(row, None)
+
+    def _send_again(self, rows: Collection[int]) -> None:
+        if self._awaiting is not None:
+            for row in rows:
+                self._awaiting.forget(row)
+        self.feed.rewind(min(rows) - 1)
+
+    def _skips(self, row: int, stream: str) -> bool:
+        waits = self._awaiting is not None and row in self._awaiting
+        return waits or row in self._flying or stream in self._denied

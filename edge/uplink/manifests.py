@@ -1,0 +1,178 @@
+"""Manifests: what was handed over, sealed by a chain of digests. Decision 13.
+
+Pure: it is told of each record that goes out, and gives drafts when they are due.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from edge.core import Draft, Record, Stream
+from edge.core.numbers import Numbers, Step, stepped
+from edge.uplink.wire import START, link_of
+
+FULL: Final = 2000  # records of one segment; then it ends before its time
+SEGMENTS: Final = 64  # open at one time; then the oldest end
+KNOWN: Final = 64  # epochs and streams of which it is known what was sealed
+RANGES: Final = 256  # of each of these
+VERSION: Final = 1
+
+Place = tuple[int, str]  # epoch and stream
+Sign = Callable[[Mapping[str, Any]], Mapping[str, str]]
+"""Gives `alg`, `sig` and `cert_sha256` of a manifest's body."""
+
+
+@dataclass(slots=True)
+class Segment:
+    """Records of one epoch and stream with growing numbers."""
+
+    epoch: int
+    stream: str
+    steps: list[Step] = field(default_factory=list)
+    count: int = 0
+    chain: bytes = START
+
+    @property
+    def first(self) -> int:
+        return self.steps[0][0]
+
+    @property
+    def last(self) -> int:
+        return self.steps[-1][1]
+
+    def add(self, record: Record) -> None:
+        number = record.key.seq
+        self.chain = link_of(self.chain, record)
+        self.count += 1
+        last = self.steps[-1] if self.steps else None
+        if last is not None and last[0] == last[1]:
+            last[1], last[2] = number, number - last[0]
+        elif last is not None and number - last[1] == last[2]:
+            last[1] = number
+        else:
+            self.steps.append([number, number, 1])
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "epoch_of": self.epoch,
+            "stream_of": self.stream,
+            "first": self.first,
+            "last": self.last,
+            "count": self.count,
+            "seqs": [list(step) for step in self.steps],
+            "sha256": self.chain.hex(),
+        }
+
+
+class Manifests:
+    """All segments of one gateway. `sign` None: there is no key."""
+
+    def __init__(self, sign: Sign | None = None) -> None:
+        self._sign = sign
+        self._open: list[Segment] = []
+        self._ended: list[Segment] = []  # full, or too many: their drafts are due at once
+        self._sealed: dict[Place, Numbers] = {}
+        self.changed = False  # since the last snapshot
+
+    def handed(self, record: Record) -> None:
+        """This record goes out. Only the first time counts."""
+        key = record.key
+        place = key.epoch, str(key.stream)
+        sealed = self._sealed.get(place)
+        if sealed is None:
+            sealed = self._sealed[place] = Numbers()
+            while len(self._sealed) > KNOWN:
+                del self._sealed[min(self._sealed)]
+        if not sealed.add(key.seq):
+            return
+        sealed.coarsen(RANGES)
+        self.changed = True
+        segment = self._segment(place, key.seq, _earliest(record))
+        segment.add(record)
+        if segment.count >= FULL:
+            self._open.remove(segment)
+            self._ended.append(segment)
+
+    def due(self, now_ns: int, *, all_: bool) -> list[Draft]:
+        """The manifests of segments that have ended; with `all_` of all that are open."""
+        ended, self._ended = self._ended, []
+        if all_:
+            ended, self._open = [*ended, *self._open], []
+        self.changed = self.changed or bool(ended)
+        return [self._draft(segment.stream, segment.body(), now_ns) for segment in ended]
+
+    def opening(self, epoch: int, former: Mapping[str, Any], now_ns: int) -> Draft:
+        """The first manifest of an epoch: it seals nothing and names the former epoch."""
+        body = {
+            "epoch_of": epoch,
+            "stream_of": str(Stream.MANIFEST),
+            "first": 1,
+            "last": 0,
+            "count": 0,
+            "seqs": [],
+            "sha256": START.hex(),
+            "former": dict(former),
+        }
+        return self._draft(str(Stream.MANIFEST), body, now_ns)
+
+    def snapshot(self) -> dict[str, Any]:
+        """For the outbox: rides in the next commit."""
+        self.changed = False
+        return {
+            "version": VERSION,
+            "open": [
+                [s.epoch, s.stream, s.steps, s.count, s.chain] for s in (*self._ended, *self._open)
+            ],
+            "sealed": [
+                [epoch, stream, numbers.ranges()]
+                for (epoch, stream), numbers in self._sealed.items()
+            ],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Raises ValueError for what is no snapshot of this version; then nothing is changed."""
+        try:
+            if state["version"] != VERSION:
+                raise ValueError("another version")
+            segments = [Segment(int(e), str(s), *_parsed(*rest)) for e, s, *rest in state["open"]]
+            sealed: dict[Place, Numbers] = {}
+            for epoch, stream, ranges in state["sealed"]:
+                numbers = sealed[int(epoch), str(stream)] = Numbers()
+                for first, last in ranges:
+                    numbers.add_range(int(first), int(last))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"no state of manifests: {error!r}") from error
+        self._open, self._sealed = segments, sealed
+
+    def _segment(self, place: Place, number: int, earliest: int) -> Segment:
+        """The one that this number continues without a hole, or a new one."""
+        fitting = (
+            segment
+            for segment in self._open
+            if (segment.epoch, segment.stream) == place and earliest - 1 <= segment.last < number
+        )
+        found = max(fitting, key=lambda segment: segment.last, default=None)
+        if found is None:
+            found = Segment(*place)
+            self._open.append(found)
+            if len(self._open) > SEGMENTS:
+                self._ended.append(self._open.pop(0))
+        return found
+
+    def _draft(self, source: str, body: dict[str, Any], now_ns: int) -> Draft:
+        if self._sign is not None:
+            body |= self._sign(body)
+        return Draft(Stream.MANIFEST, source, now_ns, now_ns, body)
+
+
+def _earliest(record: Record) -> int:
+    """The smallest number that it stands for."""
+    covers = record.body.get("covers")
+    return record.key.seq if not covers else int(covers[0][0])
+
+
+def _parsed(found: Any, count: Any, chain: Any) -> Iterator[Any]:
+    numbers = stepped(found)
+    if not isinstance(chain, bytes) or len(chain) != len(START) or count != len(numbers):
+        raise ValueError("a segment that cannot be")
+    return iter(([list(step) for step in found], int(count), chain))

@@ -1,0 +1,73 @@
+"""What the gateway says of itself on the broker: birth, will, goodbye, description, answers."""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Final
+
+from edge.core import Record
+from edge.uplink.commands import Answer as Reply
+from edge.uplink.mqtt import Answer, Connection, Will
+from edge.uplink.retained import Retained
+from edge.uplink.wire import JSON, Topics, encode_json
+
+REPLIES: Final = 64  # answers to commands that wait for room; more are dropped, and asked for again
+
+Tell = Callable[[], Mapping[str, Any]]
+
+
+class Presence:
+    """All that is not a record. `failed(topic kind, text)` is told of what the broker refuses."""
+
+    def __init__(
+        self, topics: Topics, gw: str, boot: int, status: Tell, meta: Tell,
+        failed: Callable[[str, str], None],
+    ) -> None:  # fmt: skip
+        self._topics, self._gw, self._boot = topics, gw, boot
+        self._status, self._meta = status, meta
+        self._retained = Retained(topics, failed)
+        self._replies: list[Reply] = []
+
+    @property
+    def will(self) -> Will:
+        """What the broker says of us when the connection breaks."""
+        return Will(self._topics.status, encode_json(self._offline("lost")), JSON)
+
+    def born(self) -> None:
+        """A new connection: everything is said anew."""
+        self._retained.clear()
+        self.put_status()
+        self.put_meta()
+
+    def put_status(self) -> None:
+        birth = {"state": "online", "boot": self._boot, **self._status()}
+        self._retained.put(self._topics.status, {"v": 1, "gw": self._gw, **birth})
+
+    def put_meta(self) -> None:
+        self._retained.put(self._topics.meta, {"v": 1, "gw": self._gw, **self._meta()})
+
+    def put_last(self, record: Record, data: Mapping[str, Any]) -> None:
+        """The newest record of its source, as it went out."""
+        self._retained.put_last(record, data)
+
+    def reply(self, replies: list[Reply]) -> None:
+        """Answers that are to be sent; those that find no room wait, over connections too."""
+        self._replies = [*self._replies, *replies][-REPLIES:]
+
+    def publish(self, link: Connection) -> None:
+        """As much as there is room for."""
+        while self._replies and link.room:
+            answer = self._replies.pop(0)
+            topic = self._topics.answer(answer.verb)
+            link.publish(topic, topic, encode_json({"v": 1, "gw": self._gw, **answer.data}), JSON)
+        self._retained.publish(link)
+
+    def answered(self, topic: Hashable, answer: Answer) -> None:
+        """The token of these messages is their topic."""
+        self._retained.answered(topic, answer)
+
+    def goodbye(self, link: Connection) -> None:
+        """The last word of a clean end."""
+        topic = self._topics.status
+        link.publish(topic, topic, encode_json(self._offline("stopped")), JSON, retain=True)
+
+    def _offline(self, why: str) -> dict[str, Any]:
+        return {"v": 1, "gw": self._gw, "state": "offline", "why": why}

@@ -1,0 +1,102 @@
+"""Commands: fresh ones are obeyed, once; all others are refused."""
+
+import json
+from typing import Any
+
+import pytest
+
+from edge.uplink.commands import BURST, REMEMBERED, Commands
+from edge.uplink.wire import Command, WireError, encode_command
+
+S = 1_000_000_000
+EPOCH = 77
+
+
+class Platform:
+    """Sends commands to a gateway of one verb, and counts how often it is obeyed."""
+
+    def __init__(self) -> None:
+        self.obeyed = 0
+        self.gateway = Commands("gw", EPOCH, {"light": self._light})
+        self.now_ns = 0
+
+    async def _light(self, command: Command) -> dict[str, Any]:
+        if command.arguments.get("colour") == "blue":
+            raise WireError("there is no blue")
+        self.obeyed += 1
+        return {"lit": command.arguments.get("colour")}
+
+    async def ask(
+        self,
+        id_: str,
+        *,
+        epoch: int = EPOCH,
+        verb: str = "light",
+        retained: bool = False,
+        **more: Any,
+    ) -> Any:
+        self.now_ns += S
+        payload = encode_command("gw", epoch, id_, more)
+        answer = await self.gateway.take(verb, payload.data, retained, self.now_ns)
+        return None if answer is None else dict(answer.data)
+
+
+async def test_a_command_is_obeyed_and_answered() -> None:
+    platform = Platform()
+    answer = await platform.ask("a", colour="red")
+    assert answer == {"id": "a", "verb": "light", "ok": True, "lit": "red"}
+
+
+async def test_the_same_id_gets_the_same_answer_and_does_nothing() -> None:
+    platform = Platform()
+    first = await platform.ask("a", colour="red")
+    assert await platform.ask("a", colour="green") == first
+    assert platform.obeyed == 1
+
+
+async def test_a_command_of_another_epoch_is_a_replay() -> None:
+    platform = Platform()
+    answer = await platform.ask("a", epoch=EPOCH - 1)
+    assert answer["ok"] is False
+    assert f"{EPOCH} runs" in answer["error"]
+    assert platform.obeyed == 0
+    assert platform.gateway.refused == 1
+
+
+async def test_a_retained_command_gets_no_answer() -> None:
+    platform = Platform()
+    assert await platform.ask("a", retained=True) is None
+    assert platform.obeyed == 0
+
+
+async def test_an_unknown_verb_is_told_which_there_are() -> None:
+    answer = await Platform().ask("a", verb="dance")
+    assert "known are light" in answer["error"]
+
+
+async def test_what_a_verb_cannot_do_is_an_answer_and_may_be_tried_again() -> None:
+    platform = Platform()
+    assert (await platform.ask("a", colour="blue"))["error"] == "there is no blue"
+    assert (await platform.ask("a", colour="red"))["ok"] is True
+
+
+async def test_a_flood_is_dropped_and_counted() -> None:
+    platform = Platform()
+    payloads = [encode_command("gw", EPOCH, str(n), {}).data for n in range(100)]
+    answers = [await platform.gateway.take("light", p, False, S) for p in payloads]
+    assert sum(answer is not None for answer in answers) == BURST
+    assert platform.gateway.refused == 100 - BURST
+    assert await platform.gateway.take("light", payloads[99], False, 2 * S) is not None
+
+
+async def test_remembered_answers_are_bounded() -> None:
+    platform = Platform()
+    for number in range(REMEMBERED + 20):
+        await platform.ask(str(number))
+    assert len(platform.gateway._answers) == REMEMBERED
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", b"[]", json.dumps({"v": 1, "gw": "x"}).encode()])
+async def test_what_is_no_command_is_a_wire_error(payload: bytes) -> None:
+    with pytest.raises(WireError):
+        await Platform().gateway.take("light", payload, False, S)

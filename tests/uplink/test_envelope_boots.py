@@ -1,0 +1,77 @@
+"""Boots that follow each other: what the outbox knows of the others bounds one that knew none."""
+
+from pathlib import Path
+
+from edge.core import Draft, Envelope, Record, Stamp, Stream, TimeQuality
+from edge.store import Mark, Writer
+from edge.uplink.dating import Dating
+
+S = 1_000_000_000
+DAY = 86_400 * S
+T0 = 1_790_000_000 * S
+
+
+class Boot:
+    """One boot of the box, with its outbox open. `began_ns`: its wall's idea of when it began."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer, self.number = writer, writer.epoch.boot
+        self.dating = Dating(writer, self.number)
+
+    @classmethod
+    async def start(cls, folder: Path, name: str) -> "Boot":
+        return cls(
+            await Writer.start(folder / "outbox", limit_bytes=8 << 20, boot_id=name, run_dir=folder)
+        )
+
+    async def record(self, mono_s: int, tq: TimeQuality, began_ns: int) -> Record:
+        """A record of the second that ended then, as the clock stands."""
+        now_ns = mono_s * S
+        draft = Draft(Stream.AIR, "hut", now_ns - S, now_ns, {"covered_s": 1.0})
+        self.dating.see(Stamp(now_ns, began_ns + now_ns, tq))
+        (stored,) = await self.writer.commit([draft], {}, Mark(now_ns, began_ns + now_ns, tq))
+        return stored.record
+
+    async def dated(self, record: Record) -> Envelope:
+        await self.dating.learn({record.boot})
+        return self.dating.envelope(record, late=False, again=False)
+
+
+async def test_a_boot_that_never_knew_the_time_is_bounded_as_soon_as_another_does(
+    tmp_path: Path,
+) -> None:
+    first = await Boot.start(tmp_path, "a")
+    known = await first.record(100, "ntp", T0)
+    await first.writer.close()
+
+    second = await Boot.start(tmp_path, "b")
+    lost = await second.record(500, "none", 0)
+    low_ns = T0 + 100 * S + 499 * S
+    assert await second.dated(known) == Envelope(T0 + 99 * S, T0 + 100 * S, "ntp")
+    assert await second.dated(lost) == Envelope(
+        low_ns, low_ns + S, "none", bounds_ns=(low_ns, None)
+    )
+    await second.writer.close()
+
+    third = await Boot.start(tmp_path, "c")
+    assert (await third.dated(lost)).bounds_ns == (low_ns, None)
+    early = await third.record(10, "floor", T0)
+    assert (await third.dated(early)).tq == "floor"
+    await third.record(60, "ntp", T0 + 7 * DAY)
+    assert (await third.dated(lost)).bounds_ns == (low_ns, T0 + 7 * DAY)
+    assert await third.dated(early) == Envelope(T0 + 7 * DAY + 9 * S, T0 + 7 * DAY + 10 * S, "ntp")
+    await third.writer.close()
+
+
+async def test_after_a_restart_each_side_of_a_step_keeps_its_date(tmp_path: Path) -> None:
+    boot = await Boot.start(tmp_path, "a")
+    before = await boot.record(100, "ntp", T0)
+    cut = await boot.record(150, "ntp", T0 + DAY)  # the clock was set; this window ends there
+    after = await boot.record(200, "ntp", T0 + DAY)
+    for _ in range(2):
+        assert (await boot.dated(before)).to_wall_ns == T0 + 100 * S
+        assert (await boot.dated(cut)).to_wall_ns == T0 + 150 * S
+        assert (await boot.dated(after)).to_wall_ns == T0 + DAY + 200 * S
+        await boot.writer.close()
+        boot = await Boot.start(tmp_path, "a")
+    await boot.writer.close()

@@ -1,0 +1,154 @@
+"""A manifest seals what was handed over: each record once, in the order of its number."""
+
+import hashlib
+from typing import Any
+
+import msgpack
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.core import Draft, Envelope, Key, Record, Stream
+from edge.core.numbers import stepped
+from edge.uplink.manifests import FULL, Manifests
+from edge.uplink.wire import START, decode, encode, link_of_map
+
+EPOCH = 4294967299
+
+
+def record(seq: int, stream: Stream = Stream.AIR, **body: Any) -> Record:
+    return Record(
+        Key(EPOCH, stream, seq),
+        "hut",
+        3,
+        seq * 1_000_000,
+        (seq + 1) * 1_000_000,
+        {"n": seq, **body},
+    )
+
+
+def chain(records: list[Record]) -> str:
+    """Written down once more, from the decision's words."""
+    digest = bytes(32)
+    for each in records:
+        key = each.key
+        head = [key.epoch, str(key.stream), key.seq, each.source, each.boot,
+                each.from_ns // 1000, each.to_ns // 1000]  # fmt: skip
+        digest = hashlib.sha256(
+            digest + msgpack.packb(head) + msgpack.packb(dict(each.body))
+        ).digest()
+    return digest.hex()
+
+
+def bodies(drafts: list[Draft]) -> list[dict[str, Any]]:
+    return [dict(draft.body) for draft in drafts]
+
+
+def test_a_stream_in_order_is_one_segment() -> None:
+    manifests = Manifests()
+    records = [record(seq) for seq in range(1, 6)]
+    for each in records:
+        manifests.handed(each)
+    assert manifests.due(0, all_=False) == []
+    (draft,) = manifests.due(7, all_=True)
+    assert (draft.stream, draft.source, draft.from_ns, draft.to_ns) == ("manifest", "air", 7, 7)
+    assert draft.body == {
+        "epoch_of": EPOCH, "stream_of": "air", "first": 1, "last": 5, "count": 5,
+        "seqs": [[1, 5, 1]], "sha256": chain(records),
+    }  # fmt: skip
+    assert manifests.due(8, all_=True) == []
+
+
+def test_live_and_backlog_are_two_segments() -> None:
+    manifests = Manifests()
+    for seq in (101, 1, 102, 2, 3, 103):
+        manifests.handed(record(seq))
+    found = bodies(manifests.due(0, all_=True))
+    assert sorted(stepped(body["seqs"]) for body in found) == [[1, 2, 3], [101, 102, 103]]
+    for body in found:
+        assert body["sha256"] == chain([record(seq) for seq in stepped(body["seqs"])])
+
+
+def test_what_was_sealed_is_not_sealed_again() -> None:
+    manifests = Manifests()
+    manifests.handed(record(1))
+    assert len(manifests.due(0, all_=True)) == 1
+    manifests.handed(record(1))
+    assert manifests.due(0, all_=True) == []
+
+
+def test_merged_records_continue_their_neighbours() -> None:
+    """Three sources, minutes merged into quarters: the numbers interleave, the segment is one."""
+    manifests = Manifests()
+    merged = [record(43 + n, covers=[[1 + n, 43 + n, 3]]) for n in range(3)]
+    later = [record(88 + n, covers=[[46 + n, 88 + n, 3]]) for n in range(3)]
+    for each in (*merged, *later):
+        manifests.handed(each)
+    (body,) = bodies(manifests.due(0, all_=True))
+    assert stepped(body["seqs"]) == [43, 44, 45, 88, 89, 90]
+    assert body["sha256"] == chain([*merged, *later])
+
+
+def test_a_full_segment_ends_before_its_time() -> None:
+    manifests = Manifests()
+    for seq in range(1, FULL + 2):
+        manifests.handed(record(seq))
+    (body,) = bodies(manifests.due(0, all_=False))
+    assert (body["first"], body["last"], body["count"]) == (1, FULL, FULL)
+    (rest,) = bodies(manifests.due(0, all_=True))
+    assert rest["first"] == FULL + 1
+
+
+@given(
+    st.permutations(range(1, 25)),
+    st.sets(st.integers(0, 40), max_size=6),
+    st.sets(st.integers(0, 40), max_size=3),
+)
+def test_every_number_is_sealed_once_over_restarts(
+    order: list[int], ends: set[int], restarts: set[int]
+) -> None:
+    manifests, found = Manifests(), []
+    for at, seq in enumerate([*order, *order[:5]]):
+        manifests.handed(record(seq))
+        if at in ends:
+            found += bodies(manifests.due(0, all_=True))
+        if at in restarts:
+            state = msgpack.unpackb(msgpack.packb(manifests.snapshot()))
+            manifests = Manifests()
+            manifests.restore(state)
+    found += bodies(manifests.due(0, all_=True))
+    sealed = [seq for body in found for seq in stepped(body["seqs"])]
+    assert sorted(sealed) == list(range(1, 25))
+    for body in found:
+        seqs = stepped(body["seqs"])
+        assert (body["first"], body["last"], body["count"]) == (seqs[0], seqs[-1], len(seqs))
+        assert body["sha256"] == chain([record(seq) for seq in seqs])
+
+
+@given(st.sampled_from(["json", "msgpack"]), st.floats(allow_nan=False, allow_infinity=False))
+def test_a_consumer_calculates_the_same_chain(encoding: Any, value: float) -> None:
+    """From what came over the wire, whatever the envelope says."""
+    sent = record(9, value=value, whole=1.0, points={"a": {"n": 3, "mean": 0.5, "none": None}})
+    sealed = Envelope(1, 2, "ntp", late=True, again=True)
+    payload = encode(sent, sealed, "gw", encoding)
+    (message,) = decode("k/v1/s/gw/up/air/hut", payload.data, payload.content_type)
+    assert link_of_map(START, message.sent).hex() == chain([sent])
+
+
+def test_the_opening_names_the_former_epoch() -> None:
+    draft = Manifests().opening(EPOCH, {"epoch": 5, "last": {"air": 812}}, 3)
+    assert draft.body["former"] == {"epoch": 5, "last": {"air": 812}}
+    assert draft.body["count"] == 0
+
+
+def test_a_signature_is_over_all_the_rest() -> None:
+    seen: list[dict[str, Any]] = []
+
+    def sign(body: Any) -> dict[str, str]:
+        seen.append(dict(body))
+        return {"alg": "ed25519", "sig": "c2ln", "cert_sha256": "00"}
+
+    manifests = Manifests(sign)
+    manifests.handed(record(1))
+    (body,) = bodies(manifests.due(0, all_=True))
+    assert {k: v for k, v in body.items() if k not in ("alg", "sig", "cert_sha256")} == seen[0]
+    assert body["sig"] == "c2ln"
