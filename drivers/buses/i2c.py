@@ -12,6 +12,7 @@ from typing import Any, Final
 import smbus2.smbus2
 from smbus2 import I2cFunc, SMBus, i2c_msg
 
+from drivers.buses.abandon import let_go
 from drivers.buses.finding import Finding, fault
 from drivers.buses.host import holder, node
 from drivers.buses.i2c_remote import SIM, RemoteSMBus
@@ -48,6 +49,7 @@ class SmbusI2c:
         self.path = path
         self._bus: SMBus | None = None
         self._heard: set[int] = set()  # who has ever answered
+        self._abandoned = False
 
     async def transfer(
         self, address: int, write: bytes = b"", read: int = 0, wait_s: float = 0.0
@@ -113,6 +115,13 @@ class SmbusI2c:
             with suppress(OSError):  # the adapter may be gone, and with it what was open
                 opened.close()
 
+    def abandon(self) -> None:
+        """Give the bus up for ever, though a thread may hang in it. From any thread; no waiting."""
+        self._abandoned = True
+        opened, self._bus = self._bus, None
+        if opened is not None and opened.fd is not None:
+            let_go(opened.fd, opened)
+
     def _send(self, address: int, messages: list[i2c_msg]) -> None:
         if not messages:
             return
@@ -130,6 +139,8 @@ class SmbusI2c:
     def _opened(self) -> SMBus:
         if self._bus is not None:
             return self._bus
+        if self._abandoned:
+            raise BusError(f"{self.path} was given up: a transfer on it did not return")
         bus = RemoteSMBus() if self.path.startswith(SIM) else SMBus()
         try:
             bus.open(self.path)
@@ -143,6 +154,9 @@ class SmbusI2c:
                 f"{self.path}: this adapter knows SMBus calls only (i2cdetect -F shows it);"
                 " connect the sensor to an adapter that can do plain I2C"
             )
+        if self._abandoned:  # meanwhile: another works on it now
+            bus.close()
+            raise BusError(f"{self.path} was given up: opening it took too long")
         self._bus = bus
         return bus
 

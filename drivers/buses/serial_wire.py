@@ -16,6 +16,7 @@ from typing import Final, Self
 
 import serial
 
+from drivers.buses.abandon import let_go
 from drivers.buses.host import consoles, node, text
 from drivers.buses.serial_trouble import COUNTERS, Counters, not_opened, of_console
 from edge.core import BusError
@@ -47,6 +48,7 @@ class SerialWire:
         self._settled = True  # the last question had its answer, and nothing else was heard
         self._counts = False  # this UART counts what it cannot take
         self._mark = Counters()
+        self._abandoned = False
 
     @classmethod
     def at(cls, port: str, settings: str) -> Self:
@@ -69,6 +71,8 @@ class SerialWire:
         """Open the port unless it is open: whether it was opened now. Raises BusError."""
         if self._serial is not None:
             return False
+        if self._abandoned:
+            raise BusError(f"{self.port} was given up: a call to it did not return")
         pty = is_pty(self.port)
         try:
             opened = serial.Serial(
@@ -91,6 +95,9 @@ class SerialWire:
             raise self._not_opened(error) from error
         with suppress(ValueError, NotImplementedError):  # an FTDI's 16 ms become 1; few others can
             opened.set_low_latency_mode(True)
+        if self._abandoned:  # meanwhile: another has this port now
+            opened.close()
+            raise BusError(f"{self.port} was given up: opening it took too long")
         self._serial, self._fd = opened, opened.fileno()
         self._now_baud, self.char_ns = self.baud, self._char_ns(self.baud)
         self._heard_ns, self._sent_ns, self._settled = 0, 0, True
@@ -109,6 +116,17 @@ class SerialWire:
             fcntl.ioctl(opened.fileno(), termios.TIOCNXCL)
         with suppress(OSError):
             opened.close()
+
+    def abandon(self) -> None:
+        """Give the port up for ever, though a thread may hang in it. From any thread; no waiting.
+
+        What the hung thread does with it when it comes back raises BusError.
+        """
+        self._abandoned = True
+        opened, self._serial, fd, self._fd = self._serial, None, self._fd, -1
+        if opened is not None and fd >= 0:
+            # as long as the thread hangs the port stays open: the locks must go, for the next one
+            let_go(fd, opened, _share, _unlock, _forget)
 
     def write(self, data: bytes) -> int:
         """Hand `data` to the wire. Returns when its last bit will have left (monotonic ns)."""
@@ -196,6 +214,20 @@ class SerialWire:
         """Start bit, data bits, parity, stop bits."""
         width = 1 + self.bits + PARITY_BITS[self.parity] + self.stop
         return width * 1_000_000_000 // baud
+
+
+def _share(fd: int) -> None:
+    fcntl.ioctl(fd, termios.TIOCNXCL)
+
+
+def _unlock(fd: int) -> None:
+    fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def _forget(fd: int) -> None:
+    """What waits to be sent would keep the last close waiting."""
+    with suppress(termios.error):
+        termios.tcflush(fd, termios.TCIOFLUSH)
 
 
 def is_pty(port: str) -> bool:

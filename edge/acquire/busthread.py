@@ -32,9 +32,20 @@ class Crossing(Generic[T]):
         self._woken = False
         self.dropped = 0
         self.error: BaseException | None = None
+        self._cut = False
+
+    def cut(self) -> None:
+        """From the main loop: nothing is delivered any more, whatever a late thread puts in.
+
+        What crossed already is delivered first: it was brought in time.
+        """
+        self._drain()
+        self._cut = True
 
     def put(self, items: Sequence[T]) -> None:
         """From the bus's thread. Returns at once."""
+        if self._cut:
+            return
         with self._lock:
             self._items.extend(items)
             while len(self._items) > QUEUE:
@@ -52,7 +63,7 @@ class Crossing(Generic[T]):
             items = self._mended(list(self._items))
             self._items.clear()
             self._woken = False
-        if items and self.error is None:
+        if items and self.error is None and not self._cut:
             try:
                 self._deliver(items)
             except BaseException as error:  # noqa: BLE001  a fault of ours: the app ends with it
@@ -99,6 +110,7 @@ class BusThread:
         self._task: asyncio.Task[None] | None = None
         self._ready = threading.Event()
         self.error: BaseException | None = None
+        self._abandoned = False
         self._thread = threading.Thread(target=self._run, name=f"bus-{name}", daemon=True)
 
     def start(self) -> None:
@@ -126,12 +138,20 @@ class BusThread:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def abandon(self) -> None:
+        """It hangs, and nobody waits for it any more. If it ever comes back, it ends."""
+        self._abandoned = True
+        if self._loop is not None and self._task is not None and self._thread.is_alive():
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._task.cancel)
+
     def _run(self) -> None:
         try:
             with contextlib.suppress(asyncio.CancelledError):
                 asyncio.run(self._supervised())
         except BaseException as error:  # noqa: BLE001  a fault of ours: the app ends the process
-            self.error = error
+            if not self._abandoned:  # nobody wants to know of what comes after
+                self.error = error
         finally:
             self._ready.set()
 

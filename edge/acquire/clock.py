@@ -1,25 +1,44 @@
 """The system clock: CLOCK_MONOTONIC for order, the wall for people, and how far to trust the wall.
 
-Source: adjtimex(2). Reading needs no privilege (`modes` = 0).
+Sources: adjtimex(2), whose reading needs no privilege (`modes` = 0); include/uapi/linux/timex.h
+and Documentation/ABI/testing/sysfs-class-rtc of the kernel; systemd-timesyncd.service(8).
 """
 
 import asyncio
 import ctypes
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from edge.core import Stamp, TimeQuality
+from edge.core.release import RELEASED_NS
 
-TIME_ERROR: Final = 5  # adjtimex: the clock is not synchronised
+TIME_ERROR: Final = 5  # adjtimex: not synchronised; 1 to 4 are a leap second, and are no error
 STA_UNSYNC: Final = 0x0040
-RTC: Final = Path("/sys/class/rtc/rtc0/since_epoch")
 RECHECK_NS: Final = 1_000_000_000  # adjtimex costs 5 us; once a second is enough
+JUMP_NS: Final = 100_000_000  # the wall moved by more than this: look again at once
+TORN_NS: Final = 1_000_000  # the process stood still between two looks at the clocks
+TRIES: Final = 4  # at reading both clocks in one moment
+
+DAY_NS: Final = 86_400_000_000_000
+YEAR_NS: Final = 365 * DAY_NS
+HORIZON_NS: Final = 10 * YEAR_NS  # a wall that is so far beyond the floor is nonsense
+CEILING_NS: Final = RELEASED_NS + 20 * YEAR_NS  # no version runs so long; a higher floor is refused
+# what was synchronised may have been wrong by hours, and be corrected: then all is well
+CORRECTION_NS: Final = DAY_NS
+
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+RTCS: Final = "sys/class/rtc"  # `hctosys` in it is 1 where the kernel took the time from that RTC
+TIMESYNC: Final = "var/lib/systemd/timesync/clock"  # its mtime: when timesyncd last knew the time
 
 
 class Timex(ctypes.Structure):
-    """struct timex on 64-bit Linux (208 bytes); only `modes` and `status` are looked at."""
+    """struct timex on 64-bit Linux (208 bytes), up to `status`.
+
+    The kernel has one definition for all architectures, in `__kernel_long_t`, which is a long of
+    64 bits on aarch64 as it is on x86-64 (x32 and 32-bit machines differ, and are not supported).
+    """
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -32,41 +51,119 @@ class Timex(ctypes.Structure):
     )
 
 
-class SystemClock:
-    """Time as the kernel tells it. `floor_ns` is the latest moment known to have passed.
+class Discipline(NamedTuple):
+    """What the kernel knows of its wall clock."""
 
-    A wall clock below the floor is wrong; then time quality is `none`.
+    synced: bool
+    max_error_us: int  # grows by 500 us a second until the time service corrects the clock again
+
+
+def discipline(
+    libc: ctypes.CDLL = ctypes.CDLL(None, use_errno=True),  # noqa: B008
+) -> Discipline | None:
+    """Read it; None where a sandbox forbids it. chrony sets the flag only with `rtcsync`."""
+    timex = Timex()
+    state = libc.adjtimex(ctypes.byref(timex))
+    if state < 0:
+        return None
+    synced = state != TIME_ERROR and not timex.status & STA_UNSYNC
+    return Discipline(synced, timex.maxerror)
+
+
+class SystemClock:
+    """Time as the kernel tells it. May be asked from any thread.
+
+    `floor_ns` is the latest moment known to have passed. Time quality: `none` for a wall that
+    cannot be right (before the floor, or years beyond it without being synchronised); `rtc` when
+    the kernel took the time from a battery-backed clock and nobody has set it since; `synced_as`
+    when the kernel says synchronised: only the site knows whether its time service checks
+    signatures (`nts`); `floor` for all else.
     """
 
-    def __init__(self, floor_ns: int = 0) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self.floor_ns = floor_ns
-        self._checked_ns = -RECHECK_NS
+    def __init__(
+        self,
+        *,
+        synced_as: TimeQuality = "ntp",
+        root: Path = Path("/"),
+        wall_ns: Callable[[], int] = time.time_ns,
+        mono_ns: Callable[[], int] = time.monotonic_ns,
+        kernel: Callable[[], Discipline | None] = discipline,
+    ) -> None:
+        self.synced_as: TimeQuality = synced_as
+        self._root, self._wall, self._mono, self._kernel = root, wall_ns, mono_ns, kernel
+        self.floor_ns = RELEASED_NS
+        self.max_error_us: int | None = None  # by the kernel's own account; None: it does not tell
+        self.steps = 0  # how often the wall was seen to jump
+        self._checked_ns: int | None = None
         self._tq: TimeQuality = "none"
         self._offset_ns = 0
+        self._from_rtc = self._hctosys = self._reads_rtc()
+        self.raise_floor(self._timesync_ns())
 
     def now(self) -> Stamp:
-        mono_ns, wall_ns = time.monotonic_ns(), time.time_ns()
+        mono_ns, wall_ns = self._both()
+        offset_ns, checked_ns = wall_ns - mono_ns, self._checked_ns
         # a step of the wall is seen at once, not at the next look at adjtimex
-        stepped = abs(wall_ns - mono_ns - self._offset_ns) > RECHECK_NS
-        if stepped or mono_ns - self._checked_ns >= RECHECK_NS:
-            self._checked_ns, self._offset_ns = mono_ns, wall_ns - mono_ns
+        stepped = checked_ns is not None and abs(offset_ns - self._offset_ns) > JUMP_NS
+        if stepped:
+            self.steps += 1
+            hctosys = self._reads_rtc()
+            # an RTC whose driver came late sets the clock, too; else it was somebody else
+            self._from_rtc, self._hctosys = hctosys and not self._hctosys, hctosys
+        if stepped or checked_ns is None or mono_ns - checked_ns >= RECHECK_NS:
+            self._checked_ns, self._offset_ns = mono_ns, offset_ns
             self._tq = self._quality(wall_ns)
         return Stamp(mono_ns, wall_ns, self._tq)
 
     async def sleep_until(self, mono_ns: int) -> None:
-        await asyncio.sleep(max(0.0, (mono_ns - time.monotonic_ns()) / 1e9))
+        await asyncio.sleep(max(0.0, (mono_ns - self._mono()) / 1e9))
+
+    def raise_floor(self, ns: int) -> None:
+        """This moment (Unix ns) has certainly passed. One that cannot be believed is ignored."""
+        if self.floor_ns < ns <= CEILING_NS:
+            self.floor_ns = ns
+            self._checked_ns = None
+
+    def wrong(self) -> int | None:
+        """None, or the floor (Unix ns) to check certificates by, as the wall cannot be right."""
+        return self.floor_ns if self.now().tq == "none" else None
+
+    def _both(self) -> tuple[int, int]:
+        """Both clocks in one moment: a process that is stopped in between has seen no step."""
+        for _ in range(TRIES):
+            mono_ns, wall_ns = self._mono(), self._wall()
+            if self._mono() - mono_ns <= TORN_NS:
+                break
+        return mono_ns, wall_ns
 
     def _quality(self, wall_ns: int) -> TimeQuality:
-        if wall_ns < self.floor_ns:
+        found = self._kernel()
+        self.max_error_us = None if found is None else found.max_error_us
+        synced = found is not None and found.synced
+        if wall_ns < self.floor_ns - (CORRECTION_NS if synced else 0):
             return "none"
-        timex = Timex()
-        state = self._libc.adjtimex(ctypes.byref(timex))
-        if state >= 0 and state != TIME_ERROR and not timex.status & STA_UNSYNC:
-            return "ntp"
-        if RTC.exists():
-            return "rtc"
-        return "floor" if self.floor_ns else "none"
+        if synced:
+            self._from_rtc = self._hctosys  # whoever has set it before: it is right now
+            return self.synced_as
+        if wall_ns > self.floor_ns + HORIZON_NS:
+            return "none"
+        return "rtc" if self._from_rtc else "floor"
+
+    def _reads_rtc(self) -> bool:
+        """Whether the kernel took the time from an RTC, at the boot or when its driver came."""
+        try:
+            return any(
+                file.read_text(encoding="ascii").strip() == "1"
+                for file in (self._root / RTCS).glob("rtc*/hctosys")
+            )
+        except (OSError, ValueError):
+            return False
+
+    def _timesync_ns(self) -> int:
+        try:
+            return (self._root / TIMESYNC).stat().st_mtime_ns
+        except OSError:
+            return 0
 
 
 def boot_id() -> str:

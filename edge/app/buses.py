@@ -1,39 +1,38 @@
-"""The threads of a running site: a poller or a set of GPIO lines on each bus."""
+"""The threads of a running site, one on each bus, and what becomes of one that hangs."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
-from drivers.buses.gpio.bus import GpioBus
-from drivers.buses.gpio.line import LineState
-from edge.acquire.busthread import BusThread, Crossing, EdgeCrossing
 from edge.acquire.poll import Device, Poller
+from edge.app.hanging import FLOOR_S, GRACE_S, WORK, HungError, Trials, silence_s
 from edge.app.told import Told
+from edge.app.turn import Main, Taker, Turn
 from edge.app.wiring import PolledDevice, Wiring
-from edge.core import Clock, Condition, Edge, Reason, Sweep
+from edge.core import Clock, Reason, Sweep
 from edge.health.progress import Progress
 
-BEAT_NS: Final = 250_000_000  # a kill is known to within this
 FOREVER_NS: Final = 1 << 63
-SILENCE_S: Final = 90.0  # a poll of a silent device with the longest time-out allowed, and some
+LOOK_NS: Final = 1_000_000_000  # between two looks at who hangs; also what a new try waits
 LOG = logging.getLogger("kerbstone.bus")
 
-
-class Taker(Protocol):
-    """Takes what the buses bring; in the main loop."""
-
-    def edges(self, batch: Sequence[Edge]) -> None: ...
-    def sweeps(self, batch: Sequence[Sweep]) -> None: ...
-    def fault(self, device: str, reason: Reason | None, text: str) -> None: ...
-    def told(self, device: str, identity: str, health: Mapping[Condition, str]) -> None: ...
-    def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None: ...
+HUNG: Final = "a call to bus {} has not returned for {:.0f} s"
+REPLACED: Final = (
+    "bus {}: its thread hung in a system call for {:.0f} s and was left behind; a new one was "
+    "started. If this comes again, look at the adapter, its cable and its driver"
+)
 
 
 class Buses:
-    """Starts and stops the threads. What they bring arrives in the main loop, in batches."""
+    """Starts and stops the threads. What they bring arrives in the main loop, in batches.
+
+    A thread that has done nothing for `silence_s` (None: as long as its devices may need) hangs:
+    it is abandoned, its devices are reported silent, and a new thread with a new bus and new
+    drivers is tried, once. When that does not help, `error` gives HungError. The other buses have
+    threads and objects of their own and notice nothing. `again` makes the wiring anew.
+    """
 
     def __init__(
         self,
@@ -43,53 +42,55 @@ class Buses:
         progress: Progress,
         broken: Container[str],
         told: Mapping[str, Told],
+        *,
+        floor_s: float | None = None,
+        again: Callable[[], Wiring] | None = None,
     ) -> None:
-        loop = asyncio.get_running_loop()
-        self._loop, self._clock, self._wiring = loop, clock, wiring
-        self._edges = EdgeCrossing(loop, taker.edges)
-        self._sweeps: Crossing[Sweep] = Crossing(loop, taker.sweeps)
-        self._taker, self._progress = taker, progress
-        self._heard: dict[str, int] = {}  # when each GPIO bus last proved that it listens
+        self._main = Main(asyncio.get_running_loop(), clock, taker, progress)
+        self._clock, self._wiring, self._progress, self._taker = clock, wiring, progress, taker
+        self._floor_s = FLOOR_S if floor_s is None else floor_s
+        self._again = again or partial(Wiring.of, wiring.site)
         self._error: BaseException | None = None
-        self.pollers: dict[str, Poller] = {}
-        self.threads: dict[str, BusThread] = {}
+        self._trials = Trials()
+        self._left: dict[str, Turn] = {}  # abandoned, the latest of each bus
+        self._waiting: dict[str, Turn] = {}  # to be tried at the next look
+        self._dropped = 0  # by turns that are over
+        self._watching: asyncio.Task[None] | None = None
+        self.turns: dict[str, Turn] = {}
         for bus, devices in wiring.polled.items():
-            self.pollers[bus] = Poller(
-                [_device(d, d.name in broken, told.get(d.name, Told())) for d in devices],
-                clock,
-                lambda sweep: self._sweeps.put((sweep,)),
-                self._report,
-                self._beat(f"bus-{bus}"),
-                self._hear,
-            )
-            self.threads[bus] = BusThread(bus, partial(self._poll, bus))
+            self._expect(bus)
+            made = [_device(d, d.name in broken, told.get(d.name, Told())) for d in devices]
+            self.turns[bus] = Turn(bus, wiring.buses[bus], self._main, made, ())
         for bus, lines in wiring.lines.items():
-            gpio = GpioBus(wiring.buses[bus], lines, self._edges.put, self._line)
-            self._heard[f"bus-{bus}"] = clock.now().mono_ns
-            self.threads[bus] = BusThread(bus, partial(self._listen, gpio, f"bus-{bus}"))
+            self._expect(bus)
+            self.turns[bus] = Turn(bus, wiring.buses[bus], self._main, (), lines)
 
     def start(self) -> None:
-        for thread in self.threads.values():
-            thread.start()
+        for turn in self.turns.values():
+            self._expect(turn.name)
+            turn.start()
+        self._watching = self._main.loop.create_task(self._watch(), name="watch-buses")
 
     async def stop(self) -> None:
         """Ask all threads to end; one that hangs is left behind, and said so."""
-        ended = await asyncio.gather(
-            *(asyncio.to_thread(thread.stop) for thread in self.threads.values())
-        )
-        for name, fine in zip(self.threads, ended, strict=True):
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        turns = [turn for name, turn in self.turns.items() if name not in self._waiting]
+        ended = await asyncio.gather(*(asyncio.to_thread(turn.thread.stop) for turn in turns))
+        for turn, fine in zip(turns, ended, strict=True):
             if not fine:
-                LOG.error("bus %s hangs in a system call and is left behind", name)
+                LOG.error("bus %s hangs in a system call and is left behind", turn.name)
 
     def error(self) -> BaseException | None:
-        """The first fault of ours, in a thread or in what takes what it brings."""
-        threads = (thread.error for thread in self.threads.values())
-        errors = (self._error, self._edges.error, self._sweeps.error, *threads)
-        return next((error for error in errors if error is not None), None)
+        """The first fault of ours, in a thread or in what takes what it brings; or HungError."""
+        turns = (turn.error for turn in self.turns.values())
+        return next((error for error in (self._error, *turns) if error is not None), None)
 
     def heard_ns(self) -> int:
         """Until when all GPIO buses have proved to listen; without one nothing limits it."""
-        return min(self._heard.values(), default=FOREVER_NS)
+        heard = (turn.heard_ns for turn in self.turns.values())
+        return min((ns for ns in heard if ns is not None), default=FOREVER_NS)
 
     def kept(self) -> dict[str, bytes]:
         """What the algorithms of devices have learnt, for the next start."""
@@ -97,73 +98,94 @@ class Buses:
         return {device.name: device.kept for device in devices if device.kept}
 
     @property
+    def pollers(self) -> dict[str, Poller]:
+        """Of each bus with devices that are asked."""
+        return {b: turn.poller for b, turn in self.turns.items() if turn.poller is not None}
+
+    @property
     def dropped(self) -> int:
         """What the main loop was too busy to take."""
-        return self._edges.dropped + self._sweeps.dropped
+        return self._dropped + sum(turn.dropped for turn in self.turns.values())
+
+    @property
+    def hung(self) -> int:
+        """How often a thread was left behind since the start."""
+        return self._trials.count
 
     async def read(self, name: str) -> Sweep:
         """One reading now, between two polls. Raises KeyError for a name that is not polled."""
-        bus = next(
-            b for b, devices in self._wiring.polled.items() for d in devices if d.name == name
-        )
-        poller = self.pollers[bus]
+        for bus, poller in self.pollers.items():
+            if name in poller.devices:
+                return await self.turns[bus].read(name)
+        raise KeyError(name)
 
-        async def through_the_queue() -> Sweep:
-            done: asyncio.Future[Sweep] = asyncio.get_running_loop().create_future()
+    # -- who hangs -------------------------------------------------------------------------------
 
-            async def command() -> None:
-                found = await poller.read(name)
-                if not done.done():  # whoever asked may have gone
-                    done.set_result(found)
+    def _expect(self, bus: str) -> None:
+        limit_s = self._limit_s(bus) + GRACE_S
+        self._progress.expect(f"bus-{bus}", limit_s, self._clock.now().mono_ns)
 
-            poller.command(command)
-            return await done
+    def _limit_s(self, bus: str) -> float:
+        config = self._wiring.site.buses[bus]
+        return silence_s(config, self._wiring.polled.get(bus, ()), self._floor_s)
 
-        return await asyncio.wrap_future(self.threads[bus].call(through_the_queue))
-
-    def _beat(self, owner: str) -> Callable[[], None]:
-        """What a bus calls after each piece of work; the watchdog waits for it."""
-        self._progress.expect(owner, SILENCE_S, self._clock.now().mono_ns)
-        return lambda: self._progress.done(owner, self._clock.now().mono_ns)
-
-    async def _poll(self, bus: str) -> None:
+    async def _watch(self) -> None:
+        """Look, until cancelled. Time in which this could not look is nobody's silence."""
         try:
-            await self.pollers[bus].run()
-        finally:
-            self._wiring.buses[bus].close()
-
-    async def _listen(self, gpio: GpioBus, owner: str) -> None:
-        """Listen, and show that the loop turns: silent lines are no hung thread."""
-        beat = self._beat(owner)
-        listening = asyncio.create_task(gpio.run())
-        try:
-            while not listening.done():
-                beat()
-                now_ns = self._heard[owner] = self._clock.now().mono_ns
-                await self._clock.sleep_until(now_ns + BEAT_NS)
-            listening.result()
-        finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
-
-    def _report(self, device: str, reason: Reason | None, text: str) -> None:
-        self._to_main(self._taker.fault, device, reason, text)
-
-    def _hear(self, device: str, identity: str, health: Mapping[Condition, str]) -> None:
-        self._to_main(self._taker.told, device, identity, health)
-
-    def _line(self, state: LineState) -> None:
-        self._to_main(self._taker.line, state.line, state.reason, state.text, state.mono_ns)
-
-    def _to_main(self, call: Callable[..., None], *arguments: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the main loop has ended: nobody is there to hear
-            self._loop.call_soon_threadsafe(self._guarded, partial(call, *arguments))
-
-    def _guarded(self, call: Callable[[], None]) -> None:
-        try:
-            call()
-        except BaseException as error:  # noqa: BLE001  a fault of ours: the app ends with it
+            while self._error is None:
+                now_ns = self._clock.now().mono_ns
+                self._progress.look(now_ns)
+                self._look(now_ns)
+                await self._clock.sleep_until(now_ns + LOOK_NS)
+        except Exception as error:  # noqa: BLE001  a fault of ours, or a table that is not there now
             self._error = self._error or error
+
+    def _look(self, now_ns: int) -> None:
+        for bus, turn in self._waiting.items():
+            self.turns[bus] = turn
+            self._expect(bus)
+            turn.start()
+        self._waiting.clear()
+        for bus, turn in list(self.turns.items()):
+            if turn.beats >= WORK:
+                self._trials.worked(bus)
+            silent_s = self._progress.silent_ns(turn.owner, now_ns) / 1e9
+            if silent_s > self._limit_s(bus) and turn.thread.alive:  # one that ended has an error
+                self._hangs(turn, silent_s, now_ns)
+
+    def _hangs(self, turn: Turn, silent_s: float, now_ns: int) -> None:
+        bus = turn.name
+        left = self._left.get(bus)
+        no_use = self._trials.again(bus, now_ns, left is not None and left.thread.alive)
+        if no_use:
+            self._say_silent(turn, HUNG.format(bus, silent_s))
+            self._taker.alarm("bus", f"{no_use}: the gateway's process starts again")
+            self._error = HungError(no_use)
+            return
+        turn.abandon()
+        self._say_silent(turn, HUNG.format(bus, silent_s))  # after what it had brought
+        self._left[bus] = turn
+        self._dropped += turn.dropped
+        self._taker.alarm("bus", REPLACED.format(bus, silent_s))
+        self._waiting[bus] = self._next(turn, silent_s)
+        self._expect(bus)
+
+    def _say_silent(self, turn: Turn, text: str) -> None:
+        for device in turn.poller.devices.values() if turn.poller is not None else ():
+            self._taker.fault(device.name, Reason.SILENT, text)
+        for spec in turn.lines:
+            self._taker.line(spec.line, Reason.SILENT, text, turn.heard_ns or 0)
+
+    def _next(self, turn: Turn, silent_s: float) -> Turn:
+        """Another one on the same bus: a new bus object, new drivers, the devices as known."""
+        bus, wiring = turn.name, self._again()
+        self._wiring.buses[bus] = wiring.buses[bus]
+        if turn.poller is None:
+            return Turn(bus, wiring.buses[bus], self._main, (), wiring.lines[bus])
+        self._wiring.polled[bus] = wiring.polled[bus]
+        before = turn.poller.devices
+        made = [_follower(d, before[d.name], silent_s) for d in wiring.polled[bus]]
+        return Turn(bus, wiring.buses[bus], self._main, made, ())
 
 
 def _device(device: PolledDevice, broken: bool, told: Told) -> Device:
@@ -171,4 +193,14 @@ def _device(device: PolledDevice, broken: bool, told: Told) -> Device:
     found = Device(device.name, device.polled, int(device.every_s * 1e9))
     found.identity, found.health = told.identity, told.health
     found.reason = Reason.SILENT if broken else None
+    return found
+
+
+def _follower(device: PolledDevice, before: Device, silent_s: float) -> Device:
+    """The same device with a new driver: what was counted, told and learnt goes on."""
+    found = _device(device, True, Told(before.identity, before.health))
+    found.reads, found.errors, found.missed = before.reads, before.errors, before.missed
+    found.kept, found.latest = before.kept, before.latest
+    if found.keeping is not None and found.kept:
+        found.keeping.restore(found.kept, silent_s)
     return found

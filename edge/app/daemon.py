@@ -6,32 +6,36 @@ At a stop: the wires, the open window, the link, the outbox.
 
 import asyncio
 import logging
-import os
 from pathlib import Path
 from typing import Any, Final
 
 from edge.acquire.clock import SystemClock, boot_id
 from edge.acquire.stage import Stage
 from edge.app.buses import Buses
+from edge.app.folders import occupy
 from edge.app.intake import Intake
 from edge.app.ledger import Ledger
+from edge.app.observers import metrics_for, observer_for
+from edge.app.observing import Observer
 from edge.app.pipeline import Pipeline
-from edge.app.uplinks import broker_for, sender_for
+from edge.app.sealing import Sealing
+from edge.app.uplinks import brokers_for, sender_for, signer_for
 from edge.app.verbs import status, verbs
-from edge.app.windows import GRACE_NS, SYNCED
+from edge.app.windows import GRACE_NS
 from edge.app.wiring import Wiring
 from edge.config import Site
 from edge.control.locks import BusLock
-from edge.control.protocol import NAME, ControlServer
+from edge.control.protocol import ControlServer
 from edge.core import Clock, Stamp
+from edge.health.logs import LogLimit
 from edge.health.notify import Notify
 from edge.health.progress import Progress
+from edge.process.merge import merge
 from edge.store import Epoch, Writer
 from edge.uplink.sender import Sender
 
 LOG = logging.getLogger("kerbstone")
 
-SOCKET_PATH: Final = 107  # bytes, of sockaddr_un
 TICK_NS: Final = 500_000_000
 ALIVE_S: Final = 5.0  # how often systemd hears that work is done, or oftener if it wants to
 DRAIN_S: Final = 3.0  # at a stop, for the last records; what is left waits on the card
@@ -39,21 +43,16 @@ SENDER_SILENCE_S: Final = 120.0
 LEDGER_SILENCE: Final = 2  # periods without a commit, and a minute
 
 
-class BusyError(Exception):
-    """Another process works on the buses of this site."""
-
-
-class FolderError(Exception):
-    """A folder of the site cannot be made or written."""
-
-
 class Daemon:
     """One site, from its wires to its broker."""
 
-    def __init__(self, site: Site, clock: Clock) -> None:
-        self.site, self.clock = site, clock
+    def __init__(self, site: Site, clock: Clock, log: LogLimit | None = None) -> None:
+        self.site, self.clock, self._log = site, clock, log
         self.wiring = Wiring.of(site)
-        self.broker = broker_for(site)
+        wrong = None
+        if isinstance(clock, SystemClock):
+            clock.synced_as, wrong = site.place.time, clock.wrong
+        self.brokers = brokers_for(site, wrong)
         self.pipeline: Pipeline = self.wiring.pipeline()
         self.progress, self.notify = Progress(), Notify()
         self.boot_id = boot_id()
@@ -63,6 +62,8 @@ class Daemon:
         # from `run` on
         self.writer: Writer
         self.epoch: Epoch
+        self.sealing: Sealing
+        self.observer: Observer
         self.ledger: Ledger
         self.sender: Sender
         self.buses: Buses
@@ -79,7 +80,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Until `stop`. Raises BusyError, FolderError, and whatever fault of ours ended a part."""
-        self._prepare()
+        self._locks = occupy(self.site, self.wiring.buses)
         try:
             store = self.site.store
             self.writer = await Writer.start(
@@ -87,6 +88,8 @@ class Daemon:
                 limit_bytes=store.limit_mb << 20,
                 boot_id=self.boot_id,
                 run_dir=Path(store.run_dir),
+                merge=merge,
+                ballast_bytes=store.ballast_mb << 20,
             )
             try:
                 await self._with_outbox()
@@ -101,11 +104,15 @@ class Daemon:
     async def _with_outbox(self) -> None:
         self.epoch = self.writer.epoch
         await self._know_the_past()
+        self.sealing = Sealing(
+            self.epoch, self.site.streams.manifest_s, signer_for(self.site), self.clock.now()
+        )
         self.sender = sender_for(self)
         self.ledger = Ledger(
             self.wiring, self.pipeline, self.intake, self.stage, self.writer, self.clock,
-            self.boot_id,
+            self.boot_id, self.sealing,
         )  # fmt: skip
+        self.ledger.observer = self.observer = observer_for(self, self._log)
         self.ledger.offer = self.writer.on_rows = self._committed
         self._expect("ledger", LEDGER_SILENCE * self.site.period_ns / 1e9 + 60)
         await self.ledger.recover()
@@ -116,6 +123,8 @@ class Daemon:
         self.ledger.kept = self.buses.kept
         control = ControlServer(Path(self.site.store.run_dir), verbs(self))
         await control.start()
+        metrics = metrics_for(self, self.observer)
+        await metrics.start()
         self._expect("sender", SENDER_SILENCE_S)
         sending = asyncio.create_task(self.sender.run(), name="sender")
         self.intake.changed = self.sender.publish_status
@@ -128,54 +137,30 @@ class Daemon:
             self.notify.stopping("sending what is left")
             self.intake.changed = self.intake.described = lambda: None
             await control.close()
+            await metrics.close()
             await self.buses.stop()
             await self.ledger.close(self.clock.now().mono_ns, partial=True, last=True)
             await self.sender.drain(DRAIN_S)
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
+            await self.ledger.sealed()
 
     async def _know_the_past(self) -> None:
         """A wall clock that lies before what a former boot knew for certain is wrong."""
-        former = self.epoch.former
-        if former is not None and isinstance(self.clock, SystemClock):
-            marks = await self.writer.marks(former.boot)
-            known = (mark.wall_ns for mark in marks if mark.tq in SYNCED)
-            self.clock.floor_ns = max(known, default=0)
-
-    def _prepare(self) -> None:
-        """Folders and locks. The daemon owns every bus of its site, or none."""
-        socket_path = Path(self.site.store.run_dir, NAME)
-        if len(os.fsencode(socket_path)) > SOCKET_PATH:
-            raise FolderError(f"store.run_dir: {socket_path} is too long for a socket; shorten it")
-        for key in ("dir", "run_dir"):
-            folder = Path(getattr(self.site.store, key))
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                locks = [BusLock(folder, bus) for bus in self.wiring.buses]
-                taken = [lock.take() for lock in locks] if key == "run_dir" else []
-            except OSError as error:
-                raise FolderError(
-                    f"store.{key} = {folder}: {error.strerror}; run as the user kerbstone or as "
-                    f"root, or set store.{key} to a folder of yours"
-                ) from error
-            self._locks += [lock for lock, mine in zip(locks, taken, strict=False) if mine]
-            if not all(taken):
-                busy = list(self.wiring.buses)[taken.index(False)]
-                for lock in self._locks:
-                    lock.release()
-                raise BusyError(
-                    f"bus {busy} is in use by another process: a daemon that runs already, or a "
-                    "`kerbstone read`; stop it first (systemctl stop kerbstone)"
-                )
+        if isinstance(self.clock, SystemClock):
+            before_ns, _ = await self.writer.bounds(self.epoch.boot)
+            self.clock.raise_floor(before_ns or 0)
 
     async def _live(self, sending: "asyncio.Task[None]") -> None:
         """Tick by tick: end windows, keep the stage marked, feed the watchdog."""
         while not self._stopping:
             now = self.clock.now()
+            self.sender.see(now)
             self.stage.mark(min(now.mono_ns - GRACE_NS, self.buses.heard_ns()))
             self._load_models()
             self._raise_faults(sending)
             self._say_troubles()
+            self.intake.tell(await self.observer.observe(now))
             await self.ledger.tick(now)
             self._feed_watchdog(now)
             await self._sleep(min(now.mono_ns + TICK_NS, self.ledger.next_ns))
@@ -230,6 +215,11 @@ class Daemon:
     def _committed(self, rows: Any) -> None:
         self.progress.done("ledger", self.clock.now().mono_ns)
         self.sender.offer(rows)
+
+    def passed(self, wall_ns: int) -> None:
+        """This moment has certainly passed: somebody who is to be trusted says so."""
+        if isinstance(self.clock, SystemClock):
+            self.clock.raise_floor(wall_ns)
 
     def beat(self, owner: str) -> None:
         """This part has done a piece of work."""

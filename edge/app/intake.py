@@ -115,6 +115,12 @@ class Intake:
         if what in self.problems:
             self._trouble(what, what.split(" ")[-1], None, "is not configured any more")
 
+    def tell(self, events: Sequence[Draft]) -> None:
+        """Events of the box itself, with a line in the log each."""
+        for draft in events:
+            LOG.warning("%s", draft.body["text"])
+        self._hurry(events)
+
     def alarm(self, kind: str, text: str) -> None:
         """Something about the box itself that a person should hear."""
         LOG.warning("%s", text)

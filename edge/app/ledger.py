@@ -14,12 +14,15 @@ from typing import Any, Final
 import msgpack
 
 from edge.acquire.stage import Stage, left_behind
+from edge.app.attempts import Attempts
 from edge.app.calibrating import expired
 from edge.app.intake import Intake
 from edge.app.learnt import Lessons
+from edge.app.observing import Observer
 from edge.app.pipeline import Pipeline
 from edge.app.rawdrafts import raw_drafts
 from edge.app.recover import Before, Recovered, recover
+from edge.app.sealing import OWNER, Sealing
 from edge.app.windows import GRACE_NS, Windows
 from edge.app.wiring import Wiring
 from edge.core import Clock, Draft, Reason, Stamp, Stream
@@ -29,9 +32,7 @@ LOG = logging.getLogger("kerbstone")
 
 MODEL_STATE_NS: Final = 900_000_000_000  # models' state is worth one write in 15 min
 STATE_VERSION: Final = 1
-OWNERS: Final = ("app", "drivers", "engine", "flags", "judge")
-RECOVERING: Final = "recovering"  # a file: a start is at it, or has died of it
-ATTEMPTS: Final = 3  # at reading a stage back; then it is set aside
+OWNERS: Final = ("alarms", "app", "drivers", "engine", "flags", "judge")
 CUTS: Final = {
     "synchronised": "The clock is synchronised now: windows follow the wall.",
     "step": "The clock was set while it was trusted: the window around it is marked.",
@@ -50,7 +51,9 @@ class Ledger:
         writer: Writer,
         clock: Clock,
         boot_id: str,
+        sealing: Sealing,
     ) -> None:
+        self._sealing = sealing
         self._site, self._points = wiring.site, wiring.points()
         self._pipeline, self._intake, self._stage = pipeline, intake, stage
         self._writer, self._clock, self._boot_id = writer, clock, boot_id
@@ -61,6 +64,7 @@ class Ledger:
         self._known = {*self._points, *(f"line {line}" for line in wiring.lined)}
         self._fits = True  # the former process's counting, to the configuration as it is
         self._committing = asyncio.Lock()
+        self.observer: Observer | None = None  # set by the daemon, as the two below
         self.offer: Any = lambda rows: None  # takes the rows of each commit; set by the daemon
         self.kept: Callable[[], Mapping[str, bytes]] = dict  # what devices have learnt; as above
         polled = (device for group in wiring.polled.values() for device in group)
@@ -86,7 +90,11 @@ class Ledger:
         now = self._clock.now()
         self._stage.mark(end_ns)  # it was listened to up to its end, whatever becomes of us now
         self._pipeline.engine.expired(expired(self._site, now))
+        if self._windows.stepped:
+            self._pipeline.engine.mark(Reason.CLOCK)
         drafts = self._intake.with_health(self._pipeline.close(end_ns, partial=partial))
+        drafts += self._sealing.due(now, last=last)
+        drafts += self.observer.due(now) if self.observer is not None else []
         self._intake.settle()
         self._windows.opened(Stamp(end_ns, now.wall_ns - (now.mono_ns - end_ns), now.tq))
         states: dict[str, Any] = {}
@@ -97,6 +105,15 @@ class Ledger:
             states["drivers"] = self._lessons.packed()
         await self._begin(end_ns, drafts, states)
 
+    def _alarms(self) -> dict[str, Any]:
+        """Those of the box that are on: the next process tells when they are over."""
+        return {} if self.observer is None else {"alarms": self.observer.state()}
+
+    async def sealed(self) -> None:
+        """At the very end: what went out since the last commit is remembered as sealed."""
+        if state := self._sealing.state():
+            await self._writer.commit((), state)
+
     # -- after a start ---------------------------------------------------------------------------
 
     async def recover(self) -> None:
@@ -105,7 +122,8 @@ class Ledger:
         before = await self._restore()
         self._pipeline.engine.expired(expired(self._site, now))
         segments = left_behind(folder, self._boot_id, before.segment if before else 0)
-        if self._attempt(folder) > ATTEMPTS and segments:
+        attempts = Attempts(folder)
+        if not attempts.begin() and segments:
             LOG.error("starts have died while they read the stage back: it is set aside")
             self._stage.set_aside(segments)
             segments = []
@@ -116,18 +134,13 @@ class Ledger:
             self._pipeline, before, self._epoch.boot, segments, now.mono_ns, self._windows.end_ns,
             self._former(), self._writer.opened.damage is not None, self._fits,
         )  # fmt: skip
-        (folder / RECOVERING).unlink()
+        attempts.ended()
         found.drafts = self._intake.with_health(found.drafts)
+        sealed = await self._writer.state(OWNER)
+        found.drafts += self._sealing.begin(sealed, self._writer.handed, now)
+        self._writer.handed.clear()
         await self._go_on(found)
         self._intake.starting = (self._epoch.boot, now.mono_ns)
-
-    @staticmethod
-    def _attempt(folder: Path) -> int:
-        """Which attempt at this stage it is; a file counts them, and goes when it is read."""
-        file = folder / RECOVERING
-        with file.open("ab") as counted:
-            counted.write(b".")
-        return file.stat().st_size
 
     async def _go_on(self, found: Recovered) -> None:
         self._windows.end_ns = found.end_ns
@@ -154,6 +167,8 @@ class Ledger:
             self._pipeline.judge.restore(states["judge"])
         if "flags" in states:  # whatever becomes of the rest: what was raised has to come down
             self._pipeline.judge.restore_flags(states["flags"])
+        if "alarms" in states and self.observer is not None:
+            self.observer.restore(states["alarms"])
         if "drivers" in states:
             try:
                 self._lessons.load(states["drivers"])
@@ -190,8 +205,6 @@ class Ledger:
 
     async def _cut(self, now: Stamp, why: str) -> None:
         """Time became known, or jumped: the open window ends here, and says so."""
-        if why == "step":
-            self._pipeline.engine.mark(Reason.CLOCK)
         body = {"event": "clock", "reason": why, "text": CUTS[why]}
         at_ns = now.mono_ns
         self._intake.urgent.append(Draft(Stream.EVENT, "gateway", at_ns, at_ns, body))
@@ -223,13 +236,15 @@ class Ledger:
             segment = self._stage.number
             before = Before(
                 self._epoch.boot, segment, self._start_ns, (segment, self._stage.sweeps),
-                intake.problems, intake.devices, self._pipeline.engine.plain.state(), intake.held(),
+                {what: why for what, why in intake.problems.items() if what in self._known},
+                intake.devices, self._pipeline.engine.plain.state(), intake.held(),
                 tuple(intake.others),
             )  # fmt: skip
             packed = {
                 owner: (STATE_VERSION, msgpack.packb(state))
-                for owner, state in {**states, "app": before.packed()}.items()
+                for owner, state in {**states, **self._alarms(), "app": before.packed()}.items()
             }
+            packed.update(self._sealing.state())
             rows = [*urgent, *drafts, *raw_drafts(self._points, raw)]
             now = self._clock.now()
             mark = Mark(now.mono_ns, now.wall_ns, now.tq)

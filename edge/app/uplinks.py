@@ -1,54 +1,76 @@
 """What the daemon tells the city about itself, and the sender that tells it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.app.calibrating import record
+from edge.app.sealing import signer
 from edge.app.told import Told
 from edge.config import Site, password
 from edge.core import Quantity
 from edge.uplink.broker import Broker, broker_of
-from edge.uplink.sender import Sender
+from edge.uplink.manifests import Sign
+from edge.uplink.sender import Hooks, Sender, Terms
 from edge.uplink.wire import Topics
 
 if TYPE_CHECKING:
     from edge.app.daemon import Daemon
 
 
-def broker_for(site: Site) -> Broker:
-    """The site's broker. Reads the files that are named. Raises ConfigError."""
+def brokers_for(site: Site, floor_ns: Callable[[], int | None] | None = None) -> list[Broker]:
+    """The site's brokers, in order. Reads the files that are named. Raises ConfigError.
+
+    `floor_ns` says when the wall clock cannot be right: see `Broker`.
+    """
     uplink = site.uplink
-    return broker_of(
-        uplink.url,
-        site.place.gateway,
-        ca=_path(uplink.ca),
-        cert=_path(uplink.cert),
-        key=_path(uplink.key),
-        username=uplink.username,
-        password=password(uplink),
-        keepalive_s=uplink.keepalive_s,
-        window=uplink.window,
-        protocol=uplink.protocol,
-    )
+    return [
+        broker_of(
+            url,
+            site.place.gateway,
+            ca=_path(uplink.ca),
+            cert=_path(uplink.cert),
+            key=_path(uplink.key),
+            username=uplink.username,
+            password=password(uplink),
+            keepalive_s=uplink.keepalive_s,
+            window=uplink.window,
+            protocol=uplink.protocol,
+            floor_ns=floor_ns,
+        )
+        for url in uplink.urls
+    ]
+
+
+def signer_for(site: Site) -> Sign | None:
+    """What signs manifests: the key that the broker knows this box by. Raises ConfigError."""
+    return signer(_path(site.uplink.key), _path(site.uplink.cert))
 
 
 def sender_for(daemon: "Daemon") -> Sender:
     """The link to the site's broker. Touches no network yet."""
     site = daemon.site
     return Sender(
-        daemon.broker,
+        daemon.brokers,
         Topics(site.uplink.prefix, site.place.id, site.place.gateway),
         site.place.gateway,
-        site.uplink.encoding,
         daemon.writer,
         daemon.clock,
         boot=daemon.epoch.boot,
-        status=daemon.status,
-        meta=lambda: meta(daemon),
-        alarm=daemon.intake.alarm,
-        beat=partial(daemon.beat, "sender"),
+        epoch=daemon.epoch.epoch,
+        terms=Terms(
+            encoding=site.uplink.encoding,
+            receipt_s=site.uplink.receipt_s if site.uplink.confirm == "platform" else None,
+        ),
+        hooks=Hooks(
+            status=daemon.status,
+            meta=lambda: meta(daemon),
+            alarm=daemon.intake.alarm,
+            beat=partial(daemon.beat, "sender"),
+            sealed=daemon.sealing.manifests.handed,
+            passed=daemon.passed,
+        ),
     )
 
 

@@ -60,6 +60,7 @@ def status(daemon: "Daemon") -> dict[str, Any]:
         "epoch": daemon.epoch.epoch,
         "tq": now.tq,
         "problems": dict(daemon.intake.problems),
+        "box": daemon.observer.status(now.mono_ns),
         "devices": {
             device.name: {
                 "reads": device.reads,

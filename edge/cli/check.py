@@ -12,7 +12,7 @@ from typing import Any
 import drivers
 from edge.acquire.clock import SystemClock
 from edge.app.calibrating import expiring
-from edge.app.uplinks import broker_for
+from edge.app.uplinks import brokers_for
 from edge.app.wiring import Wiring
 from edge.config import (
     Bus,
@@ -93,7 +93,7 @@ def _uplink(site: Site) -> list[Problem]:
     if not all(os.access(name, os.R_OK) for name in named if name):
         return []
     try:
-        broker_for(site)
+        brokers_for(site)
     except ConfigError as error:
         key, _, text = str(error).removeprefix("uplink.").partition(": ")
         return [site.remark(("uplink", key), text or key)]

@@ -3,23 +3,35 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 from edge.acquire.clock import SystemClock
 from edge.app.calibrating import expiring
-from edge.app.daemon import BusyError, Daemon, FolderError
+from edge.app.daemon import Daemon
+from edge.app.folders import BusyError, FolderError
+from edge.app.lastgood import LastGood
+from edge.app.probation import watch
 from edge.cli.site import SITE, site_of
-from edge.config import Problems, warnings
+from edge.config import Problems, Site, warnings
 from edge.core import ConfigError
+from edge.health.logs import LogLimit
 from edge.store import BusyError as StoreBusyError
+
+STATE_HELP = (
+    "where the last good configuration is kept, which runs after three bad starts "
+    "(default: $STATE_DIRECTORY, as systemd sets it; else none is kept)"
+)
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser("run", help="read the wires of a site", description=__doc__)
     parser.add_argument("config", type=Path, nargs="?", default=SITE, metavar="FILE")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more in the log")
+    parser.add_argument("--state", type=Path, metavar="DIR", help=STATE_HELP)
     parser.set_defaults(run=run)
 
 
@@ -28,28 +40,71 @@ def run(args: argparse.Namespace) -> int:
         level=logging.INFO if args.verbose else logging.WARNING,
         format="%(levelname)s %(name)s: %(message)s",  # the journal has the time
     )
-    site = site_of(args.config)
+    limit = LogLimit(logging.getLogger().handlers[0], time.monotonic_ns)
+    limit.install()
+    clock = SystemClock()
+    start = _supervised(args)
+    site = site_of(args.config) if start is None else _chosen(start, clock)
     if site is None:
         return 2
-    clock = SystemClock()
     for warning in (*warnings(site), *expiring(site, clock.now())):
         logging.getLogger("kerbstone").warning("%s", warning)
     try:
-        asyncio.run(_run(Daemon(site, clock)))
-    except Problems as error:  # what only shows when devices are built
-        print(error, file=sys.stderr)
-        return 2
-    except ConfigError as error:  # a file that it names cannot be used
-        print(f"kerbstone run: {error}", file=sys.stderr)
+        asyncio.run(_run(Daemon(site, clock, limit), start, clock))
+    except ConfigError as error:  # what only shows when devices are built, or in a file it names
+        if start is not None:
+            start.refused()
+        said = str(error) if isinstance(error, Problems) else f"kerbstone run: {error}"
+        print(said, file=sys.stderr)
         return 2
     except (BusyError, FolderError, StoreBusyError) as error:
+        if start is not None and not isinstance(error, FolderError):
+            start.stopped()  # it is another process that is in the way
         print(f"kerbstone run: {error}", file=sys.stderr)
         return 3
+    if start is not None:
+        start.stopped()
     return 0
 
 
-async def _run(daemon: Daemon) -> None:
+def _supervised(args: argparse.Namespace) -> LastGood | None:
+    """What remembers good and bad starts, unless a person looks on: then errors are his."""
+    attended = sys.stdin is not None and sys.stdin.isatty()
+    attended = attended or (sys.stderr is not None and sys.stderr.isatty())
+    if attended and not os.environ.get("NOTIFY_SOCKET"):
+        return None
+    told = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    folder = args.state or (Path(told) if told else None)
+    return None if folder is None else LastGood(folder, args.config)
+
+
+def _chosen(start: LastGood, clock: SystemClock) -> Site | None:
+    try:
+        return start.choose(clock.now().wall_ns // 1_000_000_000)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return None
+
+
+async def _run(daemon: Daemon, start: LastGood | None, clock: SystemClock) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop)
-    await daemon.run()
+    if start is None:
+        await daemon.run()
+        return
+    watching = asyncio.create_task(watch(daemon, start, clock), name="probation")
+    watching.add_done_callback(lambda task: _ended(task, daemon))
+    try:
+        await daemon.run()
+    finally:
+        watching.cancel()
+    (fault,) = await asyncio.gather(watching, return_exceptions=True)
+    if isinstance(fault, Exception):
+        raise fault
+
+
+def _ended(watching: "asyncio.Task[None]", daemon: Daemon) -> None:
+    """A fault of ours in what watches ends the process, as everywhere."""
+    if not watching.cancelled() and watching.exception() is not None:
+        daemon.stop()

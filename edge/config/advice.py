@@ -28,6 +28,10 @@ def _uplink(site: Site) -> Iterator[Problem]:
             'and a broker that keeps it only in memory can still lose it. Write confirm = "broker" '
             "to say that you know",
         )
+    if uplink.confirm == "broker" and site.written("uplink", "receipt_s"):
+        yield site.remark(
+            ("uplink", "receipt_s"), 'has no effect with confirm = "broker": nobody sends receipts'
+        )
     if uplink.protocol == "3.1.1":
         yield site.remark(
             ("uplink", "protocol"),

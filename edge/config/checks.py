@@ -63,16 +63,25 @@ def _uplink(draft: Draft) -> None:
             _tls(draft, endpoint(url))
         except ValueError as error:
             draft.say(("uplink", "url"), str(error))
-    if draft.get("uplink", "confirm") == "platform":
-        draft.say(
-            ("uplink", "confirm"),
-            '"platform" waits for receipts, which this version does not read yet; write "broker"',
-        )
+    for other in draft.get("uplink", "fallback") or ():
+        try:
+            _same(draft, other, endpoint(other))
+        except ValueError as error:
+            draft.say(("uplink", "fallback"), f"{other}: {error}")
     _together(draft, "cert", "key", "the certificate and its key go together")
     if draft.get("uplink", "password_file") and not draft.get("uplink", "username"):
         draft.say(("uplink", "username"), "is missing; a password needs a user")
     for key in SECRETS:
         _secret(draft, key)
+
+
+def _same(draft: Draft, text: str, broker: Endpoint) -> None:
+    """What is encrypted for the first broker is not told to another one in the clear."""
+    first = str(draft.get("uplink", "url") or "")
+    if first.startswith("mqtts:") and not broker.tls:
+        draft.say(("uplink", "fallback"), f"{text} is in the clear, url is not; use mqtts://")
+    elif first.startswith("mqtt:") and broker.tls:
+        draft.say(("uplink", "fallback"), f"{text} is encrypted, url is not; use one of them")
 
 
 def _tls(draft: Draft, broker: Endpoint) -> None:

@@ -1,6 +1,7 @@
 """What a bus brings crosses to the main loop in batches, and a fault of ours is not hidden."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -91,3 +92,44 @@ async def test_a_call_runs_on_the_bus_and_a_fault_is_kept() -> None:
         await asyncio.sleep(0.001)
     assert isinstance(thread.error, ZeroDivisionError)
     assert thread.stop()
+
+
+async def test_what_crosses_after_the_cut_reaches_nobody() -> None:
+    got: list[int] = []
+    crossing: Crossing[int] = Crossing(asyncio.get_running_loop(), got.extend)
+    crossing.put([1])
+    crossing.cut()
+    assert got == [1], "it was brought in time"
+    crossing.put([2])
+    crossing._items.append(3)  # a thread that had looked just before the cut
+    crossing._drain()
+    await asyncio.sleep(0)
+    assert got == [1]
+
+
+async def test_a_thread_that_was_abandoned_ends_when_it_comes_back_and_its_error_is_nobodys() -> (
+    None
+):
+    stuck, entered = threading.Event(), threading.Event()
+    ended: list[str] = []
+
+    async def main() -> None:
+        try:
+            entered.set()
+            stuck.wait()
+            await asyncio.sleep(0)
+            ended.append("went on")
+        finally:
+            ended.append("ended")
+            raise ZeroDivisionError
+
+    thread = BusThread("x", main)
+    thread.start()
+    assert await asyncio.to_thread(entered.wait, 60)
+    assert not thread.stop(0.0)
+    thread.abandon()
+    stuck.set()
+    while thread.alive:
+        await asyncio.sleep(0.001)
+    assert ended == ["ended"]
+    assert thread.error is None

@@ -19,6 +19,7 @@ from edge.acquire.stage import Stage
 from edge.app.intake import Intake
 from edge.app.ledger import Ledger
 from edge.app.pipeline import Pipeline
+from edge.app.sealing import Sealing
 from edge.app.windows import GRACE_NS
 from edge.app.wiring import Wiring
 from edge.config import Site, load
@@ -135,6 +136,7 @@ class FragileWriter:
         box.start()
         self.epoch = Epoch(box.epoch, box.boot, True, box.former, True)
         self.opened = Opened()
+        self.handed: list[Stored] = []  # nothing is sent here
 
     async def state(self, owner: str) -> tuple[int, bytes] | None:
         return self._box.states.get(owner)
@@ -237,8 +239,9 @@ class Life:
         self.intake = Intake(wiring, self.pipeline, self.stage, self)
         writer = cast("Writer", FragileWriter(box, self))
         self.ledger = Ledger(
-            wiring, self.pipeline, self.intake, self.stage, writer, self, box.boot_id
-        )
+            wiring, self.pipeline, self.intake, self.stage, writer, self, box.boot_id,
+            Sealing(writer.epoch, 900, None, self.now()),
+        )  # fmt: skip
         done(self.ledger.recover())
         self.take(WIRES.levels(self.now_ns), [])
 

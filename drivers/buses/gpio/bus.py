@@ -15,6 +15,7 @@ from typing import Final
 
 from gpiozero import GPIOZeroError
 
+from drivers.buses.abandon import let_go
 from drivers.buses.gpio.chip import Chip
 from drivers.buses.gpio.factory import GpiodFactory
 from drivers.buses.gpio.line import Limits, LineState, WatchedLine
@@ -72,6 +73,7 @@ class GpioBus:
         self._due: dict[_Entry, None] = {}
         self._timers: dict[_Entry, asyncio.TimerHandle] = {}
         self._news: list[LineState] = []
+        self._abandoned = False
 
     async def run(self) -> None:
         """Listen until cancelled; what the kernel holds by then is delivered before the end."""
@@ -99,8 +101,18 @@ class GpioBus:
             self._factory.close()
             self._factory = None
 
+    def abandon(self) -> None:
+        """Give up all lines for ever, though `run` may hang in one. From any thread; no waiting."""
+        self._abandoned = True
+        for entry in self._entries:
+            fd = entry.line.fd_or_none
+            if fd is not None:
+                let_go(fd, entry.line)
+
     def _turn(self) -> None:
         """One wake-up: open what is due, read what is ready, deliver it all together."""
+        if self._abandoned:
+            return
         due, self._due = self._due, {}
         ready, self._ready = self._ready, {}
         batches = [self._open(entry) for entry in due]

@@ -85,6 +85,15 @@ class WatchedLine:
         return self._request.fd
 
     @property
+    def fd_or_none(self) -> int | None:
+        """For another thread than the one that opens and closes: None unless it is open."""
+        request = self._request
+        try:
+            return None if request is None else request.fd
+        except (OSError, ValueError, gpiod.RequestReleasedError):  # closed just now
+            return None
+
+    @property
     def is_open(self) -> bool:
         return self._request is not None
 

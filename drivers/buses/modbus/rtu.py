@@ -86,6 +86,10 @@ class ModbusRtu:
         """Give the port back. Always safe; the next read opens it again."""
         self.port.close()
 
+    def abandon(self) -> None:
+        """Give the port up for ever, though a thread may hang in it. From any thread."""
+        self.port.abandon()
+
     def _ask(self, sealed: bytes, unit: int, function: int, count: int) -> bytes:
         port = self.port
         if port.open():

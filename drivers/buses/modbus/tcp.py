@@ -8,9 +8,11 @@ import select
 import socket
 import struct
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from drivers.buses.abandon import let_go
 from drivers.buses.modbus.frame import EXCEPTION, refusal, request
 from drivers.buses.modbus.patience import Patience
 from drivers.buses.modbus.trouble import no_answer_behind
@@ -57,6 +59,7 @@ class ModbusTcp:
         self._failures = 0
         self._retry_ns = 0
         self._why = ""
+        self._abandoned = False
         self._shapes: dict[tuple[int, int, int, int], Shape] = {}
 
     async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
@@ -80,6 +83,15 @@ class ModbusTcp:
     def close(self) -> None:
         """Hang up. Always safe; the next read connects again."""
         self._drop()
+
+    def abandon(self) -> None:
+        """Hang up for ever, though a thread may hang in it. From any thread; no waiting."""
+        self._abandoned = True
+        sock, self._socket = self._socket, None
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            let_go(sock.fileno(), sock)
 
     def _ask(self, shape: Shape) -> bytes:
         sock = self._socket or self._connect()
@@ -166,6 +178,8 @@ class ModbusTcp:
     # --- the connection -----------------------------------------------------------------------
 
     def _connect(self) -> socket.socket:
+        if self._abandoned:
+            raise BusError(f"{self.host}:{self.port} was given up: a call did not return")
         now_ns = time.monotonic_ns()
         if now_ns < self._retry_ns:
             raise BusError(f"{self._why}; next attempt in {(self._retry_ns - now_ns) / 1e9:.1f} s")

@@ -29,6 +29,13 @@ class Place(Struct, frozen=True, kw_only=True):
             description="Seconds of one record; a whole number of them makes an hour.",
         ),
     ] = 60
+    time: Annotated[
+        Literal["ntp", "nts"],
+        Meta(
+            description="What a synchronised clock is worth. `nts` says that this box's time "
+            "service takes servers with NTS only; nobody else can tell."
+        ),
+    ] = "ntp"
 
 
 class Store(Struct, frozen=True, kw_only=True):
@@ -43,6 +50,24 @@ class Store(Struct, frozen=True, kw_only=True):
     limit_mb: Annotated[
         int, Meta(ge=8, le=65536, description="The most the outbox may take on disk, in MB.")
     ] = 256
+    ballast_mb: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1024,
+            description="MB beside the limit that are kept in reserve, and given up when something "
+            "else has filled the disk. 0 keeps none.",
+        ),
+    ] = 16
+    card_tb: Annotated[
+        float,
+        Meta(
+            ge=0.001,
+            le=10000.0,
+            description="TB that the card can be written with before it is worn, for the forecast "
+            "of its life. Consumer cards: 0.4 to 1 (an assumption, makers do not say).",
+        ),
+    ] = 0.4
 
 
 class Uplink(Struct, frozen=True, kw_only=True):
@@ -56,9 +81,28 @@ class Uplink(Struct, frozen=True, kw_only=True):
         Literal["broker", "platform"],
         Meta(
             description="Who must confirm a record before it is forgotten: the broker (it has "
-            "taken it) or the platform (a receipt says that it is stored; not in this version)."
+            "taken it, and may still lose it) or the platform (a receipt says that it is stored)."
         ),
     ] = "broker"
+    receipt_s: Annotated[
+        int,
+        Meta(
+            ge=5,
+            le=3600,
+            description="Seconds without a receipt after which a record is sent again, marked "
+            '`again`; then twice as long, up to an hour. Only with `confirm = "platform"`.',
+        ),
+    ] = 120
+    fallback: (
+        Annotated[
+            tuple[str, ...],
+            Meta(
+                description="More brokers, tried in this order when `url` cannot be reached; with "
+                "the same user, password and certificates."
+            ),
+        ]
+        | None
+    ) = None
     encoding: Annotated[
         Literal["msgpack", "json"],
         Meta(description="How records are written. `json` can be read as it is, and is larger."),
@@ -111,6 +155,11 @@ class Uplink(Struct, frozen=True, kw_only=True):
         """Host, port and TLS of a url that has been checked."""
         return endpoint(self.url)
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """All brokers, in the order in which they are tried."""
+        return (self.url, *(self.fallback or ()))
+
 
 class Streams(Struct, frozen=True, kw_only=True):
     """What is sent beside the summaries."""
@@ -131,6 +180,17 @@ class Streams(Struct, frozen=True, kw_only=True):
             "shortest delay, and a write to the card for each batch.",
         ),
     ] = 10.0
+    health_s: Annotated[
+        int, Meta(ge=10, le=86400, description="Seconds between two records of stream `health`.")
+    ] = 900
+    manifest_s: Annotated[
+        int,
+        Meta(
+            ge=5,
+            le=86400,
+            description="Seconds after which manifests say what was handed over since.",
+        ),
+    ] = 900
 
 
 class Privacy(Struct, frozen=True, kw_only=True):

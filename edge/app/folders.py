@@ -1,0 +1,67 @@
+"""The folders of a site, and its buses: the daemon owns all of them, or does not start."""
+
+import errno
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from edge.config import Site
+from edge.control.locks import BusLock
+from edge.control.protocol import NAME
+
+SOCKET_PATH: Final = 107  # bytes, of sockaddr_un
+# a card that cannot be written just now: the outbox goes on in memory, and says so
+BROKEN: Final = frozenset({errno.EROFS, errno.EIO, errno.ENOSPC})
+
+
+class BusyError(Exception):
+    """Another process works on the buses of this site."""
+
+
+class FolderError(Exception):
+    """A folder of the site cannot be made or written."""
+
+
+def occupy(site: Site, buses: Iterable[str]) -> list[BusLock]:
+    """Make the folders and take the locks of all buses. Raises BusyError, FolderError."""
+    run_dir = Path(site.store.run_dir)
+    socket_path = run_dir / NAME
+    if len(os.fsencode(socket_path)) > SOCKET_PATH:
+        raise FolderError(f"store.run_dir: {socket_path} is too long for a socket; shorten it")
+    for key in ("dir", "run_dir"):
+        folder = Path(getattr(site.store, key))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if key == "dir" and error.errno in BROKEN:
+                continue
+            raise _no_folder(key, folder, error) from error
+    return _locked(run_dir, buses)
+
+
+def _locked(folder: Path, buses: Iterable[str]) -> list[BusLock]:
+    locks: list[BusLock] = []
+    try:
+        for bus in buses:
+            lock = BusLock(folder, bus)
+            if not lock.take():
+                raise BusyError(
+                    f"bus {bus} is in use by another process: a daemon that runs already, or a "
+                    "`kerbstone read`; stop it first (systemctl stop kerbstone)"
+                )
+            locks.append(lock)
+    except BaseException as error:
+        for lock in locks:
+            lock.release()
+        if isinstance(error, OSError):
+            raise _no_folder("run_dir", folder, error) from error
+        raise
+    return locks
+
+
+def _no_folder(key: str, folder: Path, error: OSError) -> FolderError:
+    return FolderError(
+        f"store.{key} = {folder}: {error.strerror}; run as the user kerbstone or as root, or set "
+        f"store.{key} to a folder of yours"
+    )

@@ -1,0 +1,114 @@
+"""When manifests are due, what of them is kept over a restart, and the key that signs them."""
+
+import base64
+import hashlib
+import logging
+import ssl
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgpack
+
+from edge.core import ConfigError, Draft, Stamp
+from edge.store import Epoch, Stored
+from edge.uplink.manifests import Manifests, Sign
+from edge.uplink.wire import signed_bytes
+
+LOG: Final = logging.getLogger("kerbstone")
+OWNER: Final = "manifest"
+VERSION: Final = 1
+
+
+class Sealing:
+    """The manifests of one start. `every_s` is how long a segment stays open."""
+
+    def __init__(self, epoch: Epoch, every_s: float, sign: Sign | None, now: Stamp) -> None:
+        self.manifests = Manifests(sign)
+        self._epoch, self._every_ns = epoch, int(every_s * 1e9)
+        self._ended_ns = now.mono_ns
+
+    def begin(
+        self, state: tuple[int, bytes] | None, handed: Sequence[Stored], now: Stamp
+    ) -> list[Draft]:
+        """What the former process had sealed, and what it had handed over and not sealed.
+
+        The opening manifest names the former epoch.
+        """
+        if state is not None and state[0] == VERSION:
+            try:
+                self.manifests.restore(msgpack.unpackb(state[1], strict_map_key=False))
+            except ValueError as error:
+                LOG.warning("what was sealed cannot be read: %s", error)
+        for stored in handed:
+            self.manifests.handed(stored.record)
+        former = self._epoch.former
+        if former is None:
+            return []
+        known = {"epoch": former.epoch, "last": dict(former.last)}
+        return [self.manifests.opening(self._epoch.epoch, known, now.mono_ns)]
+
+    def due(self, now: Stamp, *, last: bool) -> list[Draft]:
+        """At a window's end: the manifests whose time has come."""
+        all_ = last or now.mono_ns - self._ended_ns >= self._every_ns
+        if all_:
+            self._ended_ns = now.mono_ns
+        return self.manifests.due(now.mono_ns, all_=all_)
+
+    def state(self) -> Mapping[str, tuple[int, bytes]]:
+        """What rides in a commit: nothing when nothing has gone out."""
+        if not self.manifests.changed:
+            return {}
+        return {OWNER: (VERSION, msgpack.packb(self.manifests.snapshot()))}
+
+
+def signer(key: Path | None, cert: Path | None) -> Sign | None:
+    """Signs with the device's key; None without one. Raises ConfigError for a key of no use.
+
+    The library is loaded only here, and takes 10 MB: a box without a key does without it.
+    """
+    if key is None or cert is None:
+        return None
+    try:
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    except ImportError:
+        LOG.warning("manifests are not signed: the library for it is missing (kerbstone[sign])")
+        return None
+    try:
+        private: Any = load_pem_private_key(key.read_bytes(), None)
+        der = ssl.PEM_cert_to_DER_cert(_first(cert.read_text(encoding="ascii")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"uplink.key: {key}, {cert}: {error}") from None
+    alg, how = _algorithm(private, SHA256())
+    known = {"alg": alg, "cert_sha256": hashlib.sha256(der).hexdigest()}
+
+    def sign(body: Mapping[str, Any]) -> Mapping[str, str]:
+        signature = private.sign(signed_bytes(body), *how)
+        return {**known, "sig": base64.b64encode(signature).decode()}
+
+    return sign
+
+
+def _algorithm(private: Any, digest: Any) -> tuple[str, tuple[Any, ...]]:
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+
+    match private:
+        case ed25519.Ed25519PrivateKey():
+            return "ed25519", ()
+        case ec.EllipticCurvePrivateKey():
+            return "ecdsa-sha256", (ec.ECDSA(digest),)
+        case rsa.RSAPrivateKey():
+            salt = padding.PSS.DIGEST_LENGTH
+            return "rsa-pss-sha256", (padding.PSS(padding.MGF1(digest), salt), digest)
+    raise ConfigError(f"uplink.key: a key of type {type(private).__name__} cannot sign manifests")
+
+
+def _first(pem: str) -> str:
+    """The first certificate of a file: the device's own, its authorities follow."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    start = pem.find(begin)
+    stop = pem.find(end)
+    if start < 0 or stop < start:
+        raise ValueError("no certificate is in it")
+    return pem[start : stop + len(end)] + "\n"

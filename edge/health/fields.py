@@ -1,0 +1,119 @@
+"""The health record, field by field: one table for the record, the contract and OpenMetrics.
+
+Names of the record have their unit last; those of OpenMetrics have base units, so some values
+are scaled. A field that nobody could measure is left out, never 0.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from edge.health.board import BITS
+from edge.health.conditions import WORDS
+from edge.health.reboot import Cause
+
+Kind = Literal["gauge", "counter", "word", "words", "ratios"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One key of the record; `metric` with `unit` last, times `scale`, is its OpenMetrics form.
+
+    A `word` is one of some, `words` a list of those in `among`, `ratios` a map from devices.
+    """
+
+    key: str
+    kind: Kind
+    help: str
+    metric: str = ""  # the same as `key` when it is empty
+    unit: str = ""
+    scale: float = 1.0
+    among: tuple[str, ...] = ()
+
+
+MB_DAY: Final = 1e6 / 86_400  # megabytes (10**6) a day in bytes a second
+YEAR_S: Final = 365.25 * 86_400
+
+FIELDS: Final = (
+    Field("uptime_s", "gauge", "Since the daemon started.", "uptime_seconds", "seconds"),
+    Field("reboot_cause", "word", "Why the daemon was started.",
+          among=tuple(str(cause) for cause in Cause)),
+    Field("clock_synchronised", "gauge", "1 while the wall clock follows a time server."),
+    # the outbox
+    Field("queue_rows", "gauge", "Records that wait in the outbox."),
+    Field("queue_bytes", "gauge", "Bytes of all files of the outbox.", unit="bytes"),
+    Field("queue_limit_bytes", "gauge", "The most the outbox may take.", unit="bytes"),
+    Field("queue_age_s", "gauge", "Age of the oldest record that waits.",
+          "queue_age_seconds", "seconds"),
+    Field("queue_forecast_s", "gauge", "How long the outbox has room for at the present rate.",
+          "queue_forecast_seconds", "seconds"),
+    Field("queue_forecast_thinned_s", "gauge", "The same, with thinning.",
+          "queue_forecast_thinned_seconds", "seconds"),
+    Field("dropped", "counter", "Records that were declared lost."),
+    Field("thinned", "counter", "Records that were merged into coarser ones to save room."),
+    Field("damaged", "counter", "Records that could not be read back."),
+    Field("dead", "counter", "Records that the broker refused for good."),
+    Field("quarantined", "counter", "Files of the outbox that were set aside."),
+    Field("ram", "gauge", "1 while records are kept in memory, because the disk failed."),
+    # the link
+    Field("connected", "gauge", "1 while the link to the broker stands."),
+    Field("connections", "counter", "Connections made to a broker."),
+    Field("connection_failures", "counter", "Attempts to connect that failed."),
+    Field("sent", "counter", "Records handed to the network."),
+    Field("sent_again", "counter", "Of the sent: they may have been sent before."),
+    Field("sent_late", "counter", "Of the sent: from the backlog."),
+    Field("confirmed", "counter", "Records confirmed."),
+    Field("refused", "counter", "Records that the broker refused."),
+    Field("unheard", "counter", "Records that nobody had subscribed to (reason code 16)."),
+    Field("unanswered", "counter", "Records without an answer when a connection ended."),
+    Field("receipts", "counter", "Receipts that came from the platform."),
+    Field("receipts_unknown", "counter", "Numbers in receipts that nothing had waited for."),
+    Field("receipts_overdue", "counter", "Records whose receipt did not come in time."),
+    Field("commands", "counter", "Commands that came from the platform."),
+    Field("strange_messages", "counter", "Messages to us that are not what they should be."),
+    # devices
+    Field("device_error_ratio", "ratios", "Part of the reads of the last hour that failed."),
+    Field("reads", "counter", "Reads of all devices."),
+    Field("errors", "counter", "Reads of all devices that failed."),
+    Field("bus_restarts", "counter", "Threads of buses that were abandoned and begun anew."),
+    Field("overload_dropped", "counter", "Sweeps and edges dropped, the main loop was too busy."),
+    Field("stage_overflow", "counter", "Entries that found the stage full."),
+    # the card
+    Field("flash_written_mb_day", "gauge", "Written to the disk, all processes, over the last day.",
+          "flash_written_bytes_per_second", "bytes_per_second", MB_DAY),
+    Field("flash_own_mb_day", "gauge", "Written by the daemon, over the last day.",
+          "flash_own_bytes_per_second", "bytes_per_second", MB_DAY),
+    Field("card_life_years", "gauge", "How long a new card lasts at this rate.",
+          "card_life_seconds", "seconds", YEAR_S),
+    Field("card_endurance_tb", "gauge", "Assumed: what a card bears (10**12 bytes).",
+          "card_endurance_bytes", "bytes", 1e12),
+    Field("card_life_used", "gauge", "What an eMMC says of its life: the used part.",
+          "card_life_used_ratio", "ratio"),
+    Field("card_pre_eol", "word", "What an eMMC says of its spare blocks.",
+          among=("normal", "warning", "urgent")),
+    Field("filesystem_errors", "gauge", "Errors that ext4 has found since it was checked."),
+    Field("read_only", "gauge", "1 while the file system of the outbox is read-only."),
+    Field("disk_free_bytes", "gauge", "Free on the disk of the outbox.", unit="bytes"),
+    Field("disk_total_bytes", "gauge", "Size of the disk of the outbox.", unit="bytes"),
+    # the board
+    Field("cpu_temperature", "gauge", "Hottest zone of the board, in Cel.",
+          "cpu_temperature_celsius", "celsius"),
+    Field("cpu_frequency_hz", "gauge", "Clock of the first core.",
+          "cpu_frequency_hertz", "hertz"),
+    Field("load_1min", "gauge", "Processes that run or wait, over a minute."),
+    Field("memory_available_bytes", "gauge", "Memory that can be had.", unit="bytes"),
+    Field("memory_total_bytes", "gauge", "Memory of the board.", unit="bytes"),
+    Field("swap_used_bytes", "gauge", "Memory that was swapped out.", unit="bytes"),
+    Field("rss_bytes", "gauge", "Memory of the daemon.", "resident_memory_bytes", "bytes"),
+    Field("oom_kills", "counter", "Processes killed for want of memory since the boot."),
+    Field("memory_high", "counter", "Times this unit was held back for its memory."),
+    Field("throttled", "words", "What the board holds back now.", among=BITS),
+    Field("throttled_seen", "words", "What the board has held back since the daemon started.",
+          among=BITS),
+    # what is said
+    Field("log_lines", "counter", "Lines written to the log."),
+    Field("log_suppressed", "counter", "Lines kept out of the log."),
+    Field("log_bytes", "counter", "Bytes written to the log.", unit="bytes"),
+    Field("alarms", "words", "Alarms of the gateway itself that are on.", among=WORDS),
+)  # fmt: skip
+
+BY_KEY: Final = {field.key: field for field in FIELDS}
