@@ -1,6 +1,7 @@
 """Write the documents that are made from code; with --check say which of them are stale.
 
-Run by `make docs` and `make check`, from the repository's root.
+Run by `make docs` and `make check`, from the repository's root. With --release the schemas of the
+wire are sealed as what this release promises, too.
 """
 
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import drivers
+from docs import promise
 from docs.catalogue import catalogue
 from edge.config.document import reference
 
@@ -16,22 +18,49 @@ ROOT: Final = Path(__file__).parents[1]
 DOCUMENTS: Final[dict[str, Callable[[], str]]] = {
     "docs/configuration.md": lambda: reference(drivers.catalogue()),
     "drivers/README.md": catalogue,
+    **promise.documents(),
 }
+OURS: Final = ("docs/contract/schemas",)  # nothing in them but what is written here
 
 
 def main(arguments: list[str]) -> int:
+    check = "--check" in arguments
     stale = []
     for name, write in DOCUMENTS.items():
         path, text = ROOT / name, write()
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         stale.append(name)
-        if "--check" not in arguments:
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
             print(f"{name}: written")
-    if stale and "--check" in arguments:
+    for path in left_over():
+        stale.append(str(path.relative_to(ROOT)))
+        if not check:
+            path.unlink()
+            print(f"{stale[-1]}: removed")
+    if stale and check:
         print(f"stale: {', '.join(stale)}; run `make docs`")
         return 1
+    return release() if "--release" in arguments else 0
+
+
+def left_over() -> list[Path]:
+    """Files of what is not declared any more."""
+    found = (path for folder in OURS for path in sorted((ROOT / folder).glob("*")))
+    return [path for path in found if str(path.relative_to(ROOT)) not in DOCUMENTS]
+
+
+def release() -> int:
+    """Seal the schemas; what breaks a former release needs a new `v` first."""
+    breaks = promise.seal()
+    for each in breaks:
+        print(f"breaks what was released: {each}")
+    if breaks:
+        print("give the wire format a new `v` (edge/uplink/wire/contract/schemas.py: VERSION)")
+        return 1
+    print(f"{promise.RELEASED.relative_to(ROOT)}: sealed as {promise.release()}")
     return 0
 
 

@@ -14,7 +14,7 @@ from edge.acquire.clock import SystemClock
 from edge.config import read_password
 from edge.core import ConfigError
 from edge.platform.check import Auditor, Report
-from edge.platform.filters import refusal, subscriptions
+from edge.platform.filters import is_down, refusal, subscriptions
 from edge.platform.lines import line
 from edge.platform.subscribe import Arrived, Source, UnreachableError, listen, source_of
 from edge.uplink.wire import Message, WireError, decode
@@ -28,18 +28,37 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "subscribe", help="show, and check, what a broker gets from gateways", description=__doc__
     )
     add = parser.add_argument
-    add("--broker", required=True, metavar="URL", help="mqtt://HOST:PORT or mqtts://HOST:PORT")
+    broker_options(parser)
     add("--filter", metavar="F", help=f"topic filter (default {FILTER}; with --check {CHECK})")
     add("--check", action="store_true", help="prove completeness; exit 1 when something is wrong")
     add("--json", action="store_true", help="one decoded message a line, whatever its encoding")
     add("--for", dest="for_s", type=float, metavar="SECONDS", help="end after this time")
     add("--idle", dest="idle_s", type=float, metavar="SECONDS", help="end when nothing comes")
+    parser.set_defaults(run=run)
+
+
+def broker_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Where the broker is and who asks; the same words for every verb that listens."""
+    add = parser.add_argument
+    add("--broker", required=required, metavar="URL", help="mqtt://HOST:PORT or mqtts://HOST:PORT")
     add("--ca", type=Path, metavar="FILE", help="the authority that signed the broker's key")
     add("--cert", type=Path, metavar="FILE", help="client certificate")
     add("--key", type=Path, metavar="FILE", help="its key")
     add("--username", metavar="NAME")
     add("--password-file", type=Path, metavar="FILE")
-    parser.set_defaults(run=run)
+
+
+def source_from(args: argparse.Namespace, client_id: str) -> Source:
+    """What `broker_options` brought. Raises ConfigError."""
+    return source_of(
+        args.broker,
+        client_id,
+        ca=args.ca,
+        cert=args.cert,
+        key=args.key,
+        username=args.username,
+        password=read_password(args.password_file) if args.password_file else None,
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,15 +67,7 @@ def run(args: argparse.Namespace) -> int:
     if why is not None:
         return _say(f"{chosen} cannot be checked: {why}", 2)
     try:
-        source = source_of(
-            args.broker,
-            f"kerbstone-subscribe-{secrets.token_hex(4)}",
-            ca=args.ca,
-            cert=args.cert,
-            key=args.key,
-            username=args.username,
-            password=read_password(args.password_file) if args.password_file else None,
-        )
+        source = source_from(args, f"kerbstone-subscribe-{secrets.token_hex(4)}")
     except ConfigError as error:
         return _say(str(error), 2)
     listener = _Listener(args, Auditor() if args.check else None)
@@ -115,6 +126,8 @@ class _Listener:
                 self._take(arrived)
 
     def _take(self, arrived: Arrived) -> None:
+        if is_down(arrived.topic):
+            return  # receipts and commands: not said by a gateway
         try:
             messages = decode(arrived.topic, arrived.payload, arrived.content_type)
         except WireError as error:

@@ -5,7 +5,13 @@ from typing import Final
 from edge.core import Stream
 
 STREAMS: Final = frozenset(str(stream) for stream in Stream)
-BESIDE: Final = frozenset({"status", "meta", "last"})
+BESIDE: Final = frozenset({"status", "meta", "last", "answer"})
+
+
+def is_down(topic: str) -> bool:
+    """Whether a message goes to a gateway (receipts, commands): it is none of what is recorded."""
+    levels = topic.split("/")
+    return levels[-2:-1] == ["down"] or levels[-3:-1] == ["down", "cmd"]
 
 
 def refusal(topic_filter: str) -> str | None:

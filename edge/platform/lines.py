@@ -11,6 +11,9 @@ def line(message: Message) -> str:
     data, place = message.data, message.topic
     if message.kind in ("status", "meta"):
         return f"{place.gw} {message.kind} {data.get('state', '')}".rstrip()
+    if message.kind == "answer":
+        result = "done" if data.get("ok") is True else f"refused: {data.get('error', '')}"
+        return f"{place.gw} answers {place.source}: {result}"
     marks = "".join(f" {word}" for word in ("late", "again") if data.get(word))
     name = f"{place.gw} {data['stream']}/{data['seq']} {place.source}".rstrip()
     last = " (last)" if message.kind == "last" else ""

@@ -100,30 +100,15 @@ async def listen(
 
     while True:
         try:
-            async with aiomqtt.Client(
-                source.host,
-                source.port,
-                identifier=source.client_id,
-                username=source.username,
-                password=source.password,
-                tls_context=source.tls,
-                protocol=aiomqtt.ProtocolVersion.V5,
-                # mosquitto 2.0 does not keep a session on disk that began with a clean start
-                clean_start=False,
-                properties=_session(),
-                queue_type=Bounded,
-            ) as client:
-                granted = await client.subscribe([(name, 1) for name in filters])
-                refused = [code for code in granted if _value(code) >= FAILURE]
-                if refused:
-                    raise UnreachableError(f"the broker refuses the subscription: {refused[0]}")
+            async with client_of(source, SESSION_S, Bounded) as client:
+                await subscribe(client, filters)
                 reached = True
                 on_ready()
                 async for message in client.messages:
                     if lost:
                         on_overrun(lost)
                         lost = 0
-                    yield _arrived(message)
+                    yield arrived(message)
         except (aiomqtt.MqttError, OSError) as error:
             if not reached:
                 raise UnreachableError(f"{source.host}:{source.port}: {error}") from error
@@ -131,20 +116,52 @@ async def listen(
             await clock.sleep_until(clock.now().mono_ns + RETRY_NS)
 
 
-def _session() -> Properties:
+def client_of(
+    source: Source,
+    session_s: int,
+    queue_type: type[asyncio.Queue[aiomqtt.Message]] | None = None,
+    largest: int | None = None,
+) -> aiomqtt.Client:
+    """A client with MQTT 5 whose session the broker keeps so long after the connection is lost.
+
+    Packets of more than `largest` bytes are not sent to it.
+    """
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.SessionExpiryInterval = SESSION_S
-    return properties
+    properties.SessionExpiryInterval = session_s
+    if largest is not None:
+        properties.MaximumPacketSize = largest
+    return aiomqtt.Client(
+        source.host,
+        source.port,
+        identifier=source.client_id,
+        username=source.username,
+        password=source.password,
+        tls_context=source.tls,
+        protocol=aiomqtt.ProtocolVersion.V5,
+        # mosquitto 2.0 does not keep a session on disk that began with a clean start
+        clean_start=False,
+        properties=properties,
+        queue_type=queue_type,
+    )
+
+
+async def subscribe(client: aiomqtt.Client, filters: Sequence[str]) -> None:
+    """With QoS 1. Raises UnreachableError when the broker refuses."""
+    granted = await client.subscribe([(name, 1) for name in filters])
+    refused = [code for code in granted if _value(code) >= FAILURE]
+    if refused:
+        raise UnreachableError(f"the broker refuses the subscription: {refused[0]}")
+
+
+def arrived(message: aiomqtt.Message) -> Arrived:
+    """What came, without the library's own types."""
+    payload: Any = message.payload
+    content_type = getattr(message.properties, "ContentType", None)
+    data = payload if isinstance(payload, bytes) else b""
+    return Arrived(str(message.topic), data, content_type, bool(message.retain))
 
 
 def _value(code: object) -> int:
     """A SUBACK code: a plain number with MQTT 3.1.1, an object with MQTT 5."""
     value = getattr(code, "value", code)
     return value if isinstance(value, int) else FAILURE
-
-
-def _arrived(message: aiomqtt.Message) -> Arrived:
-    payload: Any = message.payload
-    content_type = getattr(message.properties, "ContentType", None)
-    data = payload if isinstance(payload, bytes) else b""
-    return Arrived(str(message.topic), data, content_type, bool(message.retain))

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core import Draft, Envelope, Key, Record, Stream
+from edge.core.numbers import Numbers, size, steps, without
 from edge.platform.check import Auditor, Report
-from edge.platform.filters import refusal, subscriptions
-from edge.platform.numbers import Numbers, size, without
+from edge.platform.filters import is_down, refusal, subscriptions
 from edge.platform.timeline import Timeline, uncovered
 from edge.store.drops import Drop, Drops
-from edge.uplink.wire import Message, Topics, decode, encode
+from edge.uplink.wire import START, Message, Topics, decode, encode, link_of_map
 
 S = 1_000_000_000
 GW = "gw-0001"
@@ -186,6 +186,126 @@ def test_boots_are_joined_by_a_gap_event() -> None:
     assert kinds(old, too_short, new) == ["hole"]
 
 
+def merged(seq: int, covers: Any, at: tuple[int, int]) -> Message:
+    return message(seq, at=at, body={"x": 1, "covers": covers})
+
+
+def test_a_merged_record_accounts_for_all_that_it_covers() -> None:
+    """Two sources: numbers of one are covered, those of the other one come as they are."""
+    other = [message(n, source="b", at=(n * 30 - 60, n * 30)) for n in (2, 4, 6)]
+    whole = merged(5, [[1, 5, 2]], (0, 180))
+    for order in permutations([whole, *other]):
+        report = audit(*order)
+        assert report.clean, report.findings
+        assert report.records == 4
+        assert report.notes == []
+    assert kinds(whole, other[0], other[2]) == ["missing"]
+    assert audit(whole, *other, merged(5, [[1, 5, 2]], (0, 180))).findings[0].kind == "duplicate"
+
+
+def test_a_number_that_is_covered_twice_is_a_conflict() -> None:
+    whole = merged(3, [[1, 3, 1]], (0, 180))
+    own = message(2, at=(300, 360))
+    gap_told = gap(1, 180, 300)
+    for order in permutations([whole, own, gap_told]):
+        assert kinds(*order) == ["conflict"]
+    again = merged(4, [[3, 4, 1]], (180, 240))
+    assert kinds(whole, again) == ["conflict"]
+
+
+@pytest.mark.parametrize(
+    "covers", [[[1, 2, 1]], [], [[1, 3, 0]], "x", [[1, 10**9, 1]], [[4, 3, 1]]]
+)
+def test_covers_that_cannot_be_are_a_finding(covers: Any) -> None:
+    assert "undecodable" in kinds(message(1), message(2), merged(3, covers, (120, 180)))
+
+
+def test_the_bounds_of_a_sending_are_no_content() -> None:
+    first = message(1)
+    second = Message(first.topic, first.data, {**first.sent, "bounds": [None, None], "again": True})
+    assert audit(first, second).clean
+
+
+def test_answers_and_retained_messages_are_no_records() -> None:
+    topic, payload = TOPICS.answer("resend"), b'{"v": 1, "gw": "gw-0001", "id": "x", "ok": true}'
+    (answer,) = decode(topic, payload)
+    assert answer.kind == "answer"
+    assert audit(answer).records == 0
+
+
+def manifest(seq: int, *sealed: Message, of: Stream = Stream.AIR, **more: Any) -> Message:
+    chain = START
+    for one in sealed:
+        chain = link_of_map(chain, one.sent)
+    numbers = [one.data["seq"] for one in sealed]
+    body = {
+        "epoch_of": E1, "stream_of": str(of), "first": numbers[0], "last": numbers[-1],
+        "count": len(numbers), "seqs": steps(numbers), "sha256": chain.hex(), **more,
+    }  # fmt: skip
+    return message(seq, stream=Stream.MANIFEST, source=str(of), at=(999, 999), body=body)
+
+
+def test_a_manifest_proves_what_it_seals_whenever_it_comes() -> None:
+    data = [message(n) for n in range(1, 4)]
+    for order in permutations([*data, manifest(1, *data)]):
+        report = audit(*order)
+        assert report.clean
+        assert (report.proved, report.notes) == (1, [])
+
+
+def test_a_manifest_tells_what_is_missing_at_the_end() -> None:
+    data = [message(n) for n in range(1, 4)]
+    report = audit(data[0], manifest(1, *data))
+    assert [finding.kind for finding in report.findings] == ["missing"]
+    assert "2-3" in report.findings[0].text
+    assert report.proved == 0
+    assert "not checked" in report.notes[-1]
+
+
+def test_what_is_not_what_was_sealed_is_a_finding() -> None:
+    data = [message(n) for n in range(1, 4)]
+    other = message(2, body={"x": 7})
+    assert kinds(data[0], other, data[2], manifest(1, *data)) == ["digest"]
+    assert kinds(*data, manifest(1, *data, count=4)) == ["digest"]
+    assert kinds(*data, manifest(1, *data, seqs=[[3, 3, 1], [1, 2, 1]])) == ["digest"]
+    assert kinds(*data, manifest(1, *data, sha256=7)) == ["digest"]
+
+
+def test_the_former_epoch_of_a_manifest_is_held_against_what_came() -> None:
+    start = gap(1, 60, 180, epoch=E2)
+    body = {
+        "epoch_of": E2, "stream_of": "manifest", "first": 1, "last": 0, "count": 0, "seqs": [],
+        "sha256": START.hex(), "former": {"epoch": E1, "last": {"air": 2}},
+    }  # fmt: skip
+    opening = message(
+        1, stream=Stream.MANIFEST, source="manifest", epoch=E2, at=(180, 180), body=body
+    )
+    new = message(1, epoch=E2, at=(180, 240))
+    assert kinds(message(1), start, opening, new) == ["missing"]
+
+
+def test_records_without_a_manifest_are_kept_within_bounds(monkeypatch: Any) -> None:
+    monkeypatch.setattr("edge.platform.unproved.KEPT", 20_000)
+    data = [message(n) for n in range(1, 200)]
+    report = audit(*data, manifest(1, *data))
+    assert report.clean
+    assert report.proved == 0
+    assert "too long ago" in report.notes[-1]
+    assert audit(*data, manifest(1, *data[-20:])).proved == 1
+
+
+def test_lost_epochs_between_two_are_no_hole_beside() -> None:
+    third = (3 << 32) + 1
+    told = gap(1, 120, 300, epoch=third, former={"epoch": E2, "last": {"air": 1}})
+    lost = gap(2, 300, 300, epoch=third)
+    body = {
+        "event": "drop", "epoch_of": E2, "stream_of": "air", "range": [1, 1], "count": 1,
+    }  # fmt: skip
+    dropped = message(3, stream=Stream.EVENT, epoch=third, at=(300, 300), body=body)
+    new = message(1, epoch=third, at=(300, 360))
+    assert audit(message(1), told, lost, dropped, new).clean
+
+
 def test_other_gateways_do_not_count() -> None:
     auditor = Auditor()
     auditor.take(message(1))
@@ -217,6 +337,22 @@ def test_filters_that_bring_all_sources_can_be_checked(topic_filter: str) -> Non
 )
 def test_the_others_are_refused_with_a_reason(topic_filter: str) -> None:
     assert refusal(topic_filter)
+
+
+@pytest.mark.parametrize(
+    ("topic", "down"),
+    [
+        (TOPICS.receipt, True),
+        (TOPICS.spread, True),
+        (f"{TOPICS.down}/cmd/resend", True),
+        (TOPICS.status, False),
+        (TOPICS.record(Stream.AIR, "down"), False),
+        (Topics("k", "s", "down").status, False),
+        (Topics("k", "s", "down").record(Stream.AIR, "x"), False),
+    ],
+)
+def test_what_goes_down_to_a_gateway_is_known(topic: str, down: bool) -> None:
+    assert is_down(topic) == down
 
 
 def test_a_check_of_one_stream_listens_to_the_events_too() -> None:

@@ -53,3 +53,16 @@ def test_the_demos_table_says_a_flag_once_and_a_raised_one_in_red() -> None:
     assert (on, off) == (f"  01:00:00 ! {JAM}", f"  01:00:00   congestion off: {MOVES}")
     assert _coloured(on).startswith(RED)
     assert _coloured(off) == off
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ({"ok": True}, "done"),
+        ({"ok": False, "error": "epoch 1 is over"}, "refused: epoch 1 is over"),
+    ],
+)
+def test_an_answer_to_a_command_has_a_line(answer: dict[str, object], says: str) -> None:
+    data = {"v": 1, "gw": "gw-1", "id": "a", "verb": "resend", **answer}
+    (found,) = decode("k/s/gw-1/up/answer/resend", json.dumps(data).encode(), JSON)
+    assert line(found) == f"gw-1 answers resend: {says}"

@@ -1,0 +1,190 @@
+"""`kerbstone audit`: is everything in a store that the gateways have numbered, once, and whole?
+
+Reads what `kerbstone receipts` writes, also while it writes. Says for each gateway and UTC day what
+is there and how many findings are near it; then each finding. Exit codes: 0 complete, 1 findings,
+2 wrong use, 3 the store or the broker cannot be reached.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import re
+import secrets
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from edge.cli.subscribe import broker_options, source_from
+from edge.core import ConfigError
+from edge.core.numbers import size
+from edge.platform.ask import Asked, ask
+from edge.platform.audit import Audited, audit
+from edge.platform.days import UNKNOWN, Day
+from edge.platform.signatures import Keys, MissingLibraryError
+from edge.platform.store import Store, StoreError, open_store
+from edge.platform.subscribe import Source, UnreachableError
+
+DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser(
+        "audit", help="prove that a store of records is complete",
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add = parser.add_argument
+    add("--store", type=Path, required=True, metavar="FILE", help="what `receipts` writes")
+    add("--gateway", metavar="GW", help="only this one")
+    add("--day", metavar="DAY", help="only this UTC day, 2026-11-26, and what has no day")
+    add("--json", action="store_true", help="one object a line: days, notes, findings, verdict")
+    add("--keys", type=Path, metavar="FOLDER", help="certificates of gateways: check signatures")
+    add("--keys-ca", type=Path, metavar="FILE", help="the authority that issued them all")
+    add("--ask", action="store_true", help="ask the gateways for what is missing (needs --broker)")
+    add("--wait", dest="wait_s", type=float, default=15.0, metavar="SECONDS",
+        help="for each answer (default 15)")  # fmt: skip
+    broker_options(parser, required=False)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.ask and not args.broker:
+        return _say("--ask needs --broker: the gateways are asked through it", 2)
+    if args.day is not None and not DAY.fullmatch(args.day):
+        return _say(f"{args.day} is no day; write it as 2026-11-26", 2)
+    try:
+        source = source_from(args, f"kerbstone-audit-{secrets.token_hex(4)}") if args.ask else None
+        keys = _keys(args)
+        store = open_store(args.store, write=False)
+    except ConfigError as error:
+        return _say(str(error), 2)
+    except StoreError as error:
+        return _say(str(error), 3)
+    printer = _Printer(args)
+    with contextlib.closing(store):
+        try:
+            return _audit(args, store, keys, source, printer)
+        except StoreError as error:
+            return _say(str(error), 3)
+        except UnreachableError as error:
+            return _say(f"{args.broker} cannot be reached: {error}", 3)
+
+
+def _audit(
+    args: argparse.Namespace, store: Store, keys: Keys | None, source: Source | None,
+    printer: "_Printer",
+) -> int:  # fmt: skip
+    found = False
+    for done in audit(store, gateway=args.gateway, keys=keys, progress=printer.progress):
+        found = True
+        printer.gateway(done)
+        if source is not None and done.missing:
+            printer.asked(done, asyncio.run(ask(source, done.branch, done.missing, args.wait_s)))
+    if args.gateway and not found:
+        return _say(f"{args.store}: nothing of {args.gateway} is in it", 2)
+    if store.damage.lines:
+        printer.note(f"{store.damage.lines} lines of the store cannot be read")
+    if aside := store.undecodable():
+        printer.note(f"{aside} messages that could not be read are in the store")
+    return printer.verdict()
+
+
+def _keys(args: argparse.Namespace) -> Keys | None:
+    if args.keys is None:
+        if args.keys_ca is not None:
+            raise ConfigError("--keys-ca needs --keys: the folder with the certificates")
+        return None
+    try:
+        return Keys(args.keys, args.keys_ca)
+    except MissingLibraryError as error:
+        print(f"note: {error}; signatures are not checked", file=sys.stderr)
+        return None
+
+
+class _Printer:
+    """Lines for people, or objects for programs."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._json, self._day = args.json, args.day
+        self._terminal = sys.stderr.isatty()
+        self._findings = self._records = self._gateways = 0
+
+    def progress(self, records: int) -> None:
+        if self._terminal:
+            print(f"\r\033[K{records} records", end="", file=sys.stderr, flush=True)
+
+    def gateway(self, done: Audited) -> None:
+        if self._terminal:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        self._gateways += 1
+        self._records += done.records
+        for date, day in sorted(done.days.days.items()):
+            if self._shown(date):
+                self._findings += day.findings
+                self._put(_fields(done.gw, date, day), _line(done.gw, date, day))
+        for note in done.notes:
+            self.note(note)
+        for date, finding in done.findings:
+            if self._shown(date):
+                fields = {"finding": finding.kind, "gw": done.gw, "day": date, "text": finding.text}
+                self._put(fields, f"{finding.kind}: {finding.text}")
+        if done.hidden:
+            self.note(f"{done.gw}: {done.hidden} more findings are counted and not told")
+
+    def asked(self, done: Audited, answer: Asked) -> None:
+        wanted = sum(size(ranges) for ranges in done.missing.values())
+        text = f"{done.gw} was asked for {wanted} numbers: {answer.again} rows come again"
+        text += f", {answer.gone} numbers are not there any more"
+        if answer.left:
+            text += f"; {answer.left} numbers are left for the next time"
+        if answer.error:
+            text = f"{done.gw} was asked for {wanted} numbers: {answer.error}"
+        fields: dict[str, Any] = {
+            "asked": done.gw, "numbers": wanted, "again": answer.again, "gone": answer.gone,
+            "left": answer.left, "error": answer.error,
+        }  # fmt: skip
+        self._put(fields, text)
+
+    def note(self, text: str) -> None:
+        self._put({"note": text}, f"note: {text}")
+
+    def verdict(self) -> int:
+        """The last line; the exit code."""
+        state = "complete" if not self._findings else f"{self._findings} findings"
+        fields = {
+            "audit": "clean" if not self._findings else "findings", "gateways": self._gateways,
+            "records": self._records, "findings": self._findings,
+        }  # fmt: skip
+        self._put(fields, f"{self._gateways} gateways, {self._records} records: {state}")
+        return 1 if self._findings else 0
+
+    def _shown(self, date: str) -> bool:
+        return self._day in (None, date) or date == UNKNOWN
+
+    def _put(self, fields: dict[str, Any], text: str) -> None:
+        print(json.dumps(fields, ensure_ascii=False) if self._json else text, flush=True)
+
+
+def _fields(gw: str, date: str, day: Day) -> dict[str, Any]:
+    least = day.least()
+    return {
+        "gw": gw, "day": date, "records": day.records, "numbers": day.numbers,
+        "covered_s": None if least is None else round(least[1], 3),
+        "least": None if least is None else least[0],
+        "gaps": day.gaps, "drops": day.drops, "proved": day.proved, "findings": day.findings,
+    }  # fmt: skip
+
+
+def _line(gw: str, date: str, day: Day) -> str:
+    least = day.least()
+    covered = "" if least is None else f"{least[1]:.0f} s covered (least: {least[0]}), "
+    state = "complete" if not day.findings else f"{day.findings} findings"
+    return (
+        f"{gw} {date}: {day.records} records, {day.numbers} numbers, {covered}{day.gaps} gaps and "
+        f"{day.drops} drops declared, {day.proved} manifests proved: {state}"
+    )
+
+
+def _say(text: str, code: int) -> int:
+    print(f"kerbstone audit: {text}", file=sys.stderr)
+    return code

@@ -1,0 +1,151 @@
+"""`kerbstone receipts`: store what gateways send, and tell them what is stored.
+
+The reference for a city platform that gateways with `confirm = "platform"` report to. One process
+writes a store; `kerbstone audit` reads it, also meanwhile. Exit codes: 0 fine, 1 conflicts or
+messages that could not be read, 2 wrong use, 3 the broker or the store cannot be reached.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+from edge.acquire.clock import SystemClock
+from edge.cli.subscribe import broker_options, source_from
+from edge.core import ConfigError
+from edge.platform.collect import Collector
+from edge.platform.filters import is_down
+from edge.platform.store import Store, StoreError, open_store
+from edge.platform.subscribe import Source, UnreachableError
+
+FILTER: Final = "kerbstone/v1/+/+/up/#"
+PROGRESS_NS: Final = 2_000_000_000
+TOLD: Final = 200  # sentences; more are in the counts
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser(
+        "receipts", help="store what gateways send, and tell them what is stored",
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add = parser.add_argument
+    broker_options(parser)
+    add("--store", type=Path, required=True, metavar="FILE", help="NAME.db or NAME.jsonl")
+    add("--filter", default=FILTER, metavar="F", help=f"topic filter (default {FILTER})")
+    add("--for", dest="for_s", type=float, metavar="SECONDS", help="end after this time")
+    add("--idle", "--once-idle", dest="idle_s", type=float, metavar="SECONDS",
+        help="end when nothing comes for this time")  # fmt: skip
+    add("--json", action="store_true", help="the counts as one line at the end")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    if is_down(args.filter):
+        return _say(f"{args.filter} is what goes to gateways; end the filter with /up/#", 2)
+    try:
+        store = open_store(args.store, write=True)
+    except ConfigError as error:
+        return _say(str(error), 2)
+    except StoreError as error:
+        return _say(str(error), 3)
+    with contextlib.closing(store):
+        _damage(store)
+        listener = _Listener(args, store)
+        try:
+            source = source_from(args, f"kerbstone-receipts-{store.name}")
+            asyncio.run(listener.run(source))
+        except ConfigError as error:
+            return _say(str(error), 2)
+        except UnreachableError as error:
+            return _say(f"{args.broker} cannot be reached: {error}", 3)
+        except StoreError as error:
+            text = "nothing more is receipted, so the gateways keep it; make room and start again"
+            listener.verdict()
+            return _say(f"{error}: {text}", 3)
+    return listener.verdict()
+
+
+class _Listener:
+    """The collector, until a signal or the time ends it."""
+
+    def __init__(self, args: argparse.Namespace, store: Store) -> None:
+        self._args = args
+        self._told = 0
+        self._clock = SystemClock()
+        self._collector = Collector(store, self._clock, self._tell)
+        self._terminal = sys.stderr.isatty()
+
+    async def run(self, source: Source) -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        if self._args.for_s is not None:
+            loop.call_later(self._args.for_s, stop.set)
+        progress = asyncio.create_task(self._progress()) if self._terminal else None
+        try:
+            await self._collector.run(
+                source,
+                [self._args.filter],
+                stop,
+                idle_s=self._args.idle_s,
+                on_ready=lambda: self._note(f"listening to {self._args.filter}"),
+            )
+        finally:
+            if progress is not None:
+                progress.cancel()
+                self._note("")
+
+    async def _progress(self) -> None:
+        while True:
+            await self._clock.sleep_until(self._clock.now().mono_ns + PROGRESS_NS)
+            print(f"\r\033[K{self._words()}", end="", file=sys.stderr, flush=True)
+
+    def _words(self) -> str:
+        counts = self._collector.counts
+        return (
+            f"{counts.stored} records stored, {counts.repeats} came again, "
+            f"{counts.conflicts} conflicts, {counts.undecodable} could not be read, "
+            f"{counts.receipts} receipts in {counts.commits} commits"
+        )
+
+    def _tell(self, text: str) -> None:
+        self._told += 1
+        if self._told <= TOLD:
+            self._note(text)
+        if self._told == TOLD:
+            self._note("more is counted, and not told one by one")
+
+    def _note(self, text: str) -> None:
+        start = "\r\033[K" if self._terminal else ""
+        text = f"kerbstone receipts: {text}\n" if text else ""
+        print(f"{start}{text}", end="", file=sys.stderr, flush=True)
+
+    def verdict(self) -> int:
+        """Say what happened; the exit code."""
+        counts = self._collector.counts
+        if self._args.json:
+            print(json.dumps(dataclasses.asdict(counts)), flush=True)
+        else:
+            print(self._words(), flush=True)
+        return 1 if counts.conflicts or counts.undecodable else 0
+
+
+def _damage(store: Store) -> None:
+    if store.damage.torn_bytes:
+        text = f"{store.damage.torn_bytes} bytes of a last line that was cut are cut off"
+        _say(f"{text}: it had no receipt, and comes again", 0)
+    if store.damage.lines:
+        _say(
+            f"{store.damage.lines} lines of the store cannot be read: they are left as they are", 0
+        )
+
+
+def _say(text: str, code: int) -> int:
+    print(f"kerbstone receipts: {text}", file=sys.stderr)
+    return code

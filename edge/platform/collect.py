@@ -1,0 +1,248 @@
+"""Receive, store, and only then say so: the platform's half of `confirm = "platform"`.
+
+The library acknowledges a message towards the broker (PUBACK) when it arrives, not when it is
+stored. When this process dies between the two, the broker has forgotten the message and the store
+does not have it; but no receipt was sent either, so the gateway still has it and sends it again.
+For the same reason what does not fit in memory may be thrown away.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edge.core import Clock
+from edge.core.numbers import Range
+from edge.platform.entry import Entry, Undecodable, entry_of
+from edge.platform.filters import is_down
+from edge.platform.inbox import Inbox
+from edge.platform.store import Committed, Store
+from edge.platform.subscribe import (
+    RETRY_NS,
+    Arrived,
+    Source,
+    UnreachableError,
+    arrived,
+    client_of,
+    subscribe,
+)
+from edge.uplink.wire import (
+    MAX_PAYLOAD,
+    Payload,
+    Receipt,
+    WireError,
+    decode,
+    encode_receipts,
+    iso,
+)
+
+GROUP: Final = 500  # messages of one commit
+GROUP_BYTES: Final = 8 << 20
+GATHER_NS: Final = 50_000_000  # how long the first message of a group waits for others
+STEP_NS: Final = 10_000_000
+SESSION_S: Final = 86_400  # the broker keeps what comes while this process is away
+LARGEST: Final = MAX_PAYLOAD + (64 << 10)  # of one packet: topic and properties have room
+SHOWN: Final = 64 << 10  # bytes that are kept of a payload that cannot be read
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened since the start. Records are `stored + repeats + conflicts`."""
+
+    stored: int = 0
+    repeats: int = 0
+    conflicts: int = 0
+    undecodable: int = 0
+    others: int = 0  # status, meta, last, answers
+    thrown_away: int = 0  # came faster than they could be stored; they come again
+    commits: int = 0
+    receipts: int = 0  # messages
+    reconnections: int = 0
+
+
+class Collector:
+    """`run` until `stop` is set. `tell` gets sentences for people."""
+
+    def __init__(self, store: Store, clock: Clock, tell: Callable[[str], None]) -> None:
+        self.counts = Counts()
+        self._store, self._clock, self._tell = store, clock, tell
+        self._inbox = Inbox()
+        self._owed: list[Committed] = []  # stored, and no receipt sent
+
+    async def run(
+        self,
+        source: Source,
+        filters: Sequence[str],
+        stop: asyncio.Event,
+        *,
+        idle_s: float | None = None,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Ends when `stop` is set, or when nothing has come for `idle_s`.
+
+        Raises UnreachableError when the first connection fails, StoreError when nothing can be
+        stored: what was not receipted is safe at the gateways.
+        """
+        reached = False
+        # every connection fills the same inbox: what was acknowledged is not thrown away
+        inbox = cast("type[asyncio.Queue[aiomqtt.Message]]", lambda maxsize=0: self._inbox)
+        while True:
+            try:
+                async with client_of(source, SESSION_S, inbox, LARGEST) as client:
+                    client.pending_calls_threshold = GROUP
+                    await subscribe(client, filters)
+                    reached = True
+                    on_ready()
+                    await self._send_receipts(client)
+                    await self._collect(client, stop, idle_s)
+                    return
+            except (aiomqtt.MqttError, OSError) as error:
+                if not reached:
+                    raise UnreachableError(f"{source.host}:{source.port}: {error}") from error
+                if stop.is_set():
+                    return
+                self.counts.reconnections += 1
+                self._tell(f"connection lost ({error}), trying again")
+                await self._clock.sleep_until(self._clock.now().mono_ns + RETRY_NS)
+
+    async def _collect(
+        self, client: aiomqtt.Client, stop: asyncio.Event, idle_s: float | None
+    ) -> None:
+        while (first := await self._first(client, stop, idle_s)) is not None:
+            await self._wait_for_more()
+            await self._group(client, self._taken(first))
+        left = self._inbox.qsize()  # what comes after the end is not ours
+        while left > 0:
+            group = self._taken()
+            left -= len(group)
+            await self._group(client, group)
+
+    async def _first(
+        self, client: aiomqtt.Client, stop: asyncio.Event, idle_s: float | None
+    ) -> aiomqtt.Message | None:
+        waiting = asyncio.ensure_future(anext(client.messages))
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait(
+                {waiting, stopping}, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            return waiting.result() if waiting.done() else None
+        finally:
+            for task in (waiting, stopping):
+                task.cancel()
+
+    async def _wait_for_more(self) -> None:
+        now = self._clock.now().mono_ns
+        end = now + GATHER_NS
+        while now < end and self._inbox.qsize() + 1 < GROUP:
+            await self._clock.sleep_until(min(end, now + STEP_NS))
+            now = self._clock.now().mono_ns
+
+    def _taken(self, *group: aiomqtt.Message) -> list[aiomqtt.Message]:
+        found, room = list(group), GROUP_BYTES
+        while len(found) < GROUP and room > 0 and not self._inbox.empty():
+            found.append(self._inbox.get_nowait())
+            payload: Any = found[-1].payload
+            room -= len(payload) if isinstance(payload, bytes) else 0
+        return found
+
+    async def _group(self, client: aiomqtt.Client, group: Iterable[aiomqtt.Message]) -> None:
+        entries: list[Entry] = []
+        aside: list[Undecodable] = []
+        received = iso(self._clock.now().wall_ns)
+        for message in group:
+            self._sort(arrived(message), received, entries, aside)
+        counts = self.counts
+        counts.thrown_away = self._inbox.thrown_away
+        if not entries and not aside:
+            return
+        done = await asyncio.to_thread(self._store.commit, entries, aside)
+        counts.commits += 1
+        counts.undecodable += len(aside)
+        for each in done:
+            match each.verdict:
+                case "stored":
+                    counts.stored += 1
+                case "repeat":
+                    counts.repeats += 1
+                case "conflict":
+                    counts.conflicts += 1
+                    gw, epoch, stream, seq = each.entry.key
+                    name = f"{gw} {epoch}/{stream}/{seq}"
+                    text = "came with another content; the first is kept, this one beside it"
+                    self._tell(f"conflict: {name} {text}")
+        self._owed.extend(done)
+        await self._send_receipts(client)
+
+    def _sort(
+        self, came: Arrived, received: str, entries: list[Entry], aside: list[Undecodable]
+    ) -> None:
+        if is_down(came.topic):
+            return
+        try:
+            for message in decode(came.topic, came.payload, came.content_type):
+                if message.kind == "record":
+                    entry = entry_of(message, came.topic, came.payload, came.content_type, received)
+                    entries.append(entry)
+                else:
+                    self.counts.others += 1
+        except WireError as error:
+            size = len(came.payload)
+            text = f"{error}".encode("utf-8", "backslashreplace").decode()
+            aside.append(Undecodable(came.topic, text, size, came.payload[:SHOWN], received))
+            self._tell(f"undecodable: {came.topic}: {text:.200}")
+
+    async def _send_receipts(self, client: aiomqtt.Client) -> None:
+        """Of all that is owed. A receipt that is lost costs one repeat, and no more."""
+        messages = receipts_of(each.entry for each in self._owed)
+        results = await asyncio.gather(
+            *(
+                client.publish(topic, payload.data, qos=1, properties=_json(payload))
+                for topic, payload in messages
+            ),
+            return_exceptions=True,
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        self._owed.clear()
+        self.counts.receipts += len(messages)
+
+
+def receipts_of(entries: Iterable[Entry]) -> list[tuple[str, Payload]]:
+    """Topic and payload of the receipts for these records: few messages, ranges merged."""
+    gateways: dict[tuple[str, str], dict[tuple[int, str], set[int]]] = {}
+    for entry in entries:
+        gw, epoch, stream, seq = entry.key
+        head, _, _ = entry.topic.rpartition("/up/")
+        streams = gateways.setdefault((f"{head}/down/receipt", gw), {})
+        streams.setdefault((epoch, stream), set()).add(seq)
+    return [
+        (topic, payload)
+        for (topic, gw), streams in gateways.items()
+        for payload in encode_receipts(
+            gw,
+            [Receipt(epoch, stream, merged(seqs)) for (epoch, stream), seqs in streams.items()],
+        )
+    ]
+
+
+def merged(numbers: Iterable[int]) -> tuple[Range, ...]:
+    """`(1, 2), (4, 4)` of 1, 2 and 4."""
+    found: list[Range] = []
+    for number in sorted(numbers):
+        if found and found[-1][1] == number - 1:
+            found[-1] = found[-1][0], number
+        else:
+            found.append((number, number))
+    return tuple(found)
+
+
+def _json(payload: Payload) -> Properties:
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.ContentType = payload.content_type
+    return properties

@@ -1,0 +1,111 @@
+"""One record as the platform keeps it: the payload as it came, and what it is found by."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgpack
+
+from edge.platform.content import RANK, digest
+from edge.uplink.wire import Message, WireError
+
+Key = tuple[str, int, str, int]  # gateway, epoch, stream, number
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """When, as the clock map of one sending said: ISO 8601 in UTC, and what that is worth.
+
+    `bounds` is JSON, a pair of times or nulls between which a record without a clock lies, or None.
+    """
+
+    start: str
+    end: str
+    tq: str
+    bounds: str | None = None
+
+    def better(self, other: "Wall") -> bool:
+        """Whether this one is to replace the other."""
+        mine, others = RANK.get(self.tq, 0), RANK.get(other.tq, 0)
+        bounded = self.bounds is not None and other.bounds is None
+        return mine > others or (mine == others and bounded)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`received` is the platform's own wall clock, ISO 8601. Times in `mono` are microseconds."""
+
+    topic: str
+    key: Key
+    source: str
+    boot: int
+    mono: tuple[int, int]
+    wall: Wall
+    received: str
+    content_type: str | None
+    payload: bytes
+    digest: bytes
+
+    def dated(self, wall: Wall) -> "Entry":
+        return replace(self, wall=wall)
+
+    def sent(self) -> dict[str, Any]:
+        """The map as it was sent. Raises WireError when the stored bytes are damaged.
+
+        What it may hold was checked when it came: to check it again would double an audit's time.
+        """
+        try:
+            if self.payload[:1] == b"{":
+                found = json.loads(self.payload)
+            else:
+                found = msgpack.unpackb(self.payload)
+        except (ValueError, RecursionError, msgpack.UnpackException) as error:
+            raise WireError(f"it cannot be read: {error!s:.200}") from error
+        if not isinstance(found, dict):
+            raise WireError("the stored payload is no map")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A message that is not what the wire format allows; its payload is cut to 64 KiB."""
+
+    topic: str
+    why: str
+    size: int
+    payload: bytes
+    received: str
+
+
+def entry_of(
+    message: Message, topic: str, payload: bytes, content_type: str | None, received: str
+) -> Entry:
+    """What to store of a decoded record."""
+    sent = message.sent
+    start, end = sent["mono"]
+    return Entry(
+        topic,
+        message.key,
+        message.topic.source,
+        sent["boot"],
+        (start, end),
+        wall_of(sent),
+        received,
+        content_type,
+        payload,
+        digest(sent),
+    )
+
+
+def wall_of(sent: Mapping[str, Any]) -> Wall:
+    """The envelope's times. What `bounds` says is kept only when it is a pair of texts or nulls."""
+    return Wall(sent["from"], sent["to"], sent["tq"], bounds_text(sent.get("bounds")))
+
+
+def bounds_text(bounds: object) -> str | None:
+    """`["2026-...Z", null]` as one text; None for what is no such pair."""
+    match bounds:
+        case [str() | None as low, str() | None as high]:
+            return json.dumps([low, high])
+    return None

@@ -1,0 +1,36 @@
+"""What has come and is not yet stored: bounded in messages and bytes, kept over reconnections."""
+
+import asyncio
+from typing import Any, Final
+
+import aiomqtt
+
+MESSAGES: Final = 20_000
+BYTES: Final = 64 << 20
+
+
+class Inbox(asyncio.Queue[aiomqtt.Message]):
+    """What comes when it is full is counted and thrown away: without a receipt it comes again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thrown_away = 0
+        self._bytes = 0
+
+    def put_nowait(self, item: aiomqtt.Message) -> None:
+        size = _size(item)
+        if self.qsize() >= MESSAGES or self._bytes + size > BYTES:
+            self.thrown_away += 1
+            return
+        self._bytes += size
+        super().put_nowait(item)
+
+    def _get(self) -> aiomqtt.Message:  # what asyncio.Queue itself calls, and lets be overridden
+        item: aiomqtt.Message = super()._get()
+        self._bytes -= _size(item)
+        return item
+
+
+def _size(item: aiomqtt.Message) -> int:
+    payload: Any = item.payload
+    return len(payload) if isinstance(payload, bytes) else 0

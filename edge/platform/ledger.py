@@ -1,0 +1,93 @@
+"""One gateway's numbers and times, as they have come: what is there, twice, covered, sealed.
+
+It is fed in any order: live records overtake the backlog. So it judges at the end.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from edge.core.numbers import Numbers, stepped
+from edge.platform.declared import Declared
+from edge.platform.entry import Key
+from edge.platform.seals import Seal, seal_of
+from edge.platform.timeline import Timeline
+from edge.platform.verdict import Finding, name
+
+TIMED: Final = frozenset({"traffic", "bay", "air", "energy"})  # streams whose time must be whole
+
+EpochStream = tuple[int, str]
+
+
+class Ledger:
+    """`joined` is the epoch that was running when we came: before that nobody listened."""
+
+    def __init__(self, gw: str, joined: int) -> None:
+        self.gw, self.joined = gw, joined
+        self.declared = Declared()
+        self.numbers: dict[EpochStream, Numbers] = {}
+        self.covered: dict[EpochStream, Numbers] = {}
+        self.sealed: dict[EpochStream, Numbers] = {}
+        self.timelines: dict[tuple[str, str], dict[int, Timeline]] = {}  # stream, source; boot
+
+    def number(self, epoch: int, stream: str, seq: int) -> bool:
+        """A record has this number. Whether none had it before."""
+        new = self.numbers.setdefault((epoch, stream), Numbers()).add(seq)
+        return new or seq in self.covered.get((epoch, stream), ())
+
+    def take(self, source: str, data: Mapping[str, Any]) -> Iterator[Finding]:
+        """What a record says that is new; `number` has been called."""
+        stream: str = data["stream"]
+        key = self.gw, data["epoch"], stream, data["seq"]
+        yield from self._covers(key, data.get("covers"))
+        if stream in TIMED:
+            yield from self._time(source, key, data)
+        elif stream == "event":
+            self.declared.event(data)
+        elif stream == "manifest":
+            self.declared.former(data["epoch"], data.get("former"))
+
+    def seal(self, key: Key, data: Mapping[str, Any]) -> Seal | Finding:
+        """What a manifest seals; its numbers are known to exist from now on."""
+        try:
+            seal = seal_of(key, data)
+        except ValueError as error:
+            return Finding("digest", f"the manifest {name(*key)} cannot be used: {error}", key)
+        if not seal.count:
+            return seal
+        sealed = self.sealed.setdefault((seal.epoch, seal.stream), Numbers())
+        for first, last in seal.ranges:
+            sealed.add_range(first, last)
+        return seal
+
+    def _covers(self, key: Key, covers: object) -> Iterator[Finding]:
+        _, epoch, stream, seq = key
+        if seq in self.covered.get((epoch, stream), ()):
+            text = f"{name(*key)} came as a record of its own, and another one covers it"
+            yield Finding("conflict", text, key)
+        if covers is None:
+            return
+        try:
+            found = sorted(set(stepped(covers)))
+            if not found or found[-1] != seq:
+                raise ValueError("they do not end with its own number")
+        except ValueError as error:
+            yield Finding("undecodable", f"{name(*key)}: covers: {error}", key)
+            return
+        numbers = self.numbers[epoch, stream]
+        marked = self.covered.setdefault((epoch, stream), Numbers())
+        twice = 0
+        for number in found[:-1]:
+            twice += not numbers.add(number)
+            marked.add(number)
+        if twice:
+            text = f"{name(*key)} covers {twice} numbers that other records have or cover too"
+            yield Finding("conflict", text, key)
+
+    def _time(self, source: str, key: Key, data: Mapping[str, Any]) -> Iterator[Finding]:
+        from_us, to_us = data["mono"]
+        boots = self.timelines.setdefault((key[2], source), {})
+        timeline = boots.setdefault(data["boot"], Timeline())
+        if not timeline.add(from_us, to_us, (key[1], key[3])):
+            text = f"{name(*key)} speaks of a time of {source}"
+            text = f"{text} that another record has told ({from_us}..{to_us} us)"
+            yield Finding("overlap", text, key)

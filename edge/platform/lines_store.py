@@ -1,0 +1,227 @@
+"""The store as an append-only file of JSON lines, which any program can read.
+
+Beside `NAME.jsonl` stand `NAME.conflict.jsonl` and `NAME.undecodable.jsonl`. A line of kind
+`record` holds the payload as it came; `envelope` brings better wall times to a record before it.
+The index is a private temporary database of SQLite, made anew at each start: it takes disk, not
+memory.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from edge.core import ConfigError
+from edge.platform.entry import Entry, Key, Undecodable, Wall
+from edge.platform.entry_lines import (
+    aside_line,
+    dated,
+    entry_in,
+    named,
+    record_line,
+    wall_in,
+)
+from edge.platform.journal import Journal, line_of
+from edge.platform.store import UNDECODABLE, Committed, Damage, Lock, StoreError, Verdict
+
+VERSION: Final = 1
+INDEX: Final = """
+CREATE TABLE record (gw TEXT, epoch INTEGER, stream TEXT, seq INTEGER, digest BLOB,
+    wall_from TEXT, wall_to TEXT, tq TEXT, bounds TEXT, place INTEGER, length INTEGER,
+    PRIMARY KEY (gw, epoch, stream, seq)) WITHOUT ROWID;
+CREATE TABLE conflict (gw TEXT, epoch INTEGER, stream TEXT, seq INTEGER, digest BLOB,
+    place INTEGER, length INTEGER, PRIMARY KEY (gw, epoch, stream, seq, digest)) WITHOUT ROWID;
+CREATE TABLE joined (gw TEXT PRIMARY KEY, epoch INTEGER) WITHOUT ROWID;
+"""
+KEY: Final = "gw = ? AND epoch = ? AND stream = ? AND seq = ?"
+BEFORE: Final = f"SELECT digest, wall_from, wall_to, tq, bounds FROM record WHERE {KEY}"
+DATE: Final = f"UPDATE record SET wall_from = ?, wall_to = ?, tq = ?, bounds = ? WHERE {KEY}"
+READ: Final = "SELECT place, length, wall_from, wall_to, tq, bounds FROM record WHERE gw = ?"
+ORDER: Final = " ORDER BY gw, epoch, stream, seq"
+# what a line that does not say what it should raises
+DAMAGED: Final = (KeyError, TypeError, ValueError, OverflowError)
+
+
+class LinesStore:
+    """See `edge.platform.store.Store`. Used by one thread at a time."""
+
+    def __init__(self, path: Path, *, write: bool) -> None:
+        self._path = path
+        self._lock = Lock(path) if write else None
+        self._journals: list[Journal] = []
+        self._index = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        try:
+            with self._told():
+                self._index.executescript(INDEX)
+                self._records = self._journal(path, write)
+                self._conflicts = self._journal(path.with_suffix(".conflict.jsonl"), write)
+                self._aside = self._journal(path.with_suffix(".undecodable.jsonl"), write)
+                self.name = self._name(write)
+                self._index.execute("BEGIN")
+                self._read_all()
+                self._index.execute("COMMIT")
+        except BaseException:
+            self.close()
+            raise
+        self.damage = Damage(
+            sum(each.torn_bytes for each in self._journals),
+            sum(each.damaged for each in self._journals),
+        )
+
+    def commit(
+        self, entries: Sequence[Entry], undecodable: Sequence[Undecodable]
+    ) -> list[Committed]:
+        """All that is named is on the disk when this returns."""
+        done: list[Committed] = []
+        kept, beside, aside = bytearray(), bytearray(), bytearray()
+        with self._told():
+            self._index.execute("BEGIN")
+            try:
+                for entry in entries:
+                    verdict = self._put(entry, kept, beside)
+                    done.append(Committed(entry, verdict))
+                for each in undecodable:
+                    self._count += 1
+                    if self._count <= UNDECODABLE:
+                        aside += line_of(aside_line(each))
+                for journal, data in (
+                    (self._conflicts, beside), (self._aside, aside), (self._records, kept)
+                ):  # fmt: skip
+                    if data and journal is not None:
+                        journal.append(bytes(data))
+                self._index.execute("COMMIT")
+            except BaseException:
+                if self._index.in_transaction:
+                    self._index.execute("ROLLBACK")
+                raise
+        return done
+
+    def gateways(self) -> list[tuple[str, int]]:
+        return self._index.execute("SELECT gw, epoch FROM joined ORDER BY gw").fetchall()
+
+    def records(self, gw: str, stream: str | None = None) -> Iterator[Entry]:
+        if stream is None:
+            return self._read(f"{READ}{ORDER}", (gw,))
+        return self._read(f"{READ} AND stream = ?{ORDER}", (gw, stream))
+
+    def run(self, first: Key, last: int) -> Iterator[Entry]:
+        where = " AND epoch = ? AND stream = ? AND seq BETWEEN ? AND ?"
+        return self._read(f"{READ}{where}{ORDER}", (*first, last))
+
+    def conflicts(self, gw: str) -> Iterator[Entry]:
+        rows = f"SELECT place, length FROM conflict WHERE gw = ?{ORDER}"
+        with self._told():
+            for place, length in self._index.execute(rows, (gw,)):
+                if self._conflicts is not None:
+                    yield entry_in(self._conflicts.at(place, length))
+
+    def undecodable(self) -> int:
+        return self._count
+
+    def close(self) -> None:
+        self._index.close()
+        while self._journals:  # a second call finds nothing to close
+            self._journals.pop().close()
+        if self._lock is not None:
+            self._lock.close()
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _journal(self, path: Path, write: bool) -> Journal | None:
+        if not write and not path.exists():
+            return None
+        self._journals.append(Journal(path, write=write))
+        return self._journals[-1]
+
+    def _name(self, write: bool) -> str:
+        assert self._records is not None
+        if write and self._records.end == 0:
+            name = secrets.token_hex(8)
+            self._records.append(line_of({"kind": "store", "v": VERSION, "name": name}))
+            return name
+        for _, _, head in self._records.lines():
+            match head:
+                case {"kind": "store", "v": version, "name": str(name)}:
+                    if version == VERSION:
+                        return name
+                    text = f"version {version!r:.20} of the store; this program knows {VERSION}"
+                    raise ConfigError(f"{self._path}: {text}")
+            break
+        raise ConfigError(f"{self._path}: this is no store of `receipts`; choose another name")
+
+    def _read_all(self) -> None:
+        assert self._records is not None
+        for place, length, line in self._records.lines():
+            try:
+                self._indexed(line, place, length)
+            except DAMAGED:
+                self._records.damaged += 1
+        for place, length, line in self._conflicts.lines() if self._conflicts else ():
+            try:
+                entry = entry_in(line)
+            except DAMAGED:
+                assert self._conflicts is not None
+                self._conflicts.damaged += 1
+                continue
+            self._beside(entry, place, length)
+        self._count = sum(1 for _ in self._aside.lines()) if self._aside else 0
+
+    def _indexed(self, line: dict[str, Any], place: int, length: int) -> None:
+        match line.get("kind"):
+            case "record":
+                self._add(entry_in(line), place, length)
+            case "envelope":
+                self._date((line["gw"], line["epoch"], line["stream"], line["seq"]), wall_in(line))
+
+    def _put(self, entry: Entry, kept: bytearray, beside: bytearray) -> Verdict:
+        assert self._records is not None
+        assert self._conflicts is not None
+        row = self._index.execute(BEFORE, entry.key).fetchone()
+        if row is None:
+            line = line_of(record_line(entry))
+            self._add(entry, self._records.end + len(kept), len(line))
+            kept += line
+            return "stored"
+        found, *wall = row
+        if found != entry.digest:
+            line = line_of(record_line(entry))
+            if self._beside(entry, self._conflicts.end + len(beside), len(line)):
+                beside += line
+            return "conflict"
+        if entry.wall.better(Wall(*wall)):
+            self._date(entry.key, entry.wall)
+            kept += line_of({"kind": "envelope", **named(entry.key), **dated(entry.wall)})
+        return "repeat"
+
+    def _add(self, entry: Entry, place: int, length: int) -> None:
+        wall = entry.wall
+        self._index.execute(
+            "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (*entry.key, entry.digest, wall.start, wall.end, wall.tq, wall.bounds, place, length),
+        )
+        joined = "INSERT INTO joined VALUES (?, ?) ON CONFLICT DO NOTHING"
+        self._index.execute(joined, entry.key[:2])
+
+    def _beside(self, entry: Entry, place: int, length: int) -> bool:
+        """Whether this content is new."""
+        insert = "INSERT INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        row = (*entry.key, entry.digest, place, length)
+        return bool(self._index.execute(insert, row).rowcount)
+
+    def _date(self, key: Key, wall: Wall) -> None:
+        self._index.execute(DATE, (wall.start, wall.end, wall.tq, wall.bounds, *key))
+
+    def _read(self, sql: str, values: Sequence[Any]) -> Iterator[Entry]:
+        assert self._records is not None
+        with self._told():
+            for place, length, *wall in self._index.execute(sql, values):
+                yield entry_in(self._records.at(place, length)).dated(Wall(*wall))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError, *DAMAGED) as error:
+            raise StoreError(f"{self._path}: {error}") from error

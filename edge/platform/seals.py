@@ -1,0 +1,109 @@
+"""Manifests: what one seals, and whether what came is what was sealed (decision 13)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+from edge.core.numbers import Range, Step, said, stepped
+from edge.platform.entry import Key
+from edge.platform.verdict import Finding, name
+from edge.uplink.wire import START, link_of_map
+from edge.uplink.wire.down import MAX_SEQ
+from edge.uplink.wire.topics import STREAMS
+
+# what a map that is none of ours makes `link_of_map` raise
+UNREADABLE: Final = (KeyError, TypeError, ValueError, OverflowError)
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """One manifest: the digest over these numbers of one epoch and stream."""
+
+    key: Key  # of the manifest's own record
+    epoch: int
+    stream: str
+    seqs: tuple[tuple[int, int, int], ...]
+    first: int
+    last: int
+    count: int
+    sha256: str
+
+    @property
+    def numbers(self) -> list[int]:
+        return [number for a, b, step in self.seqs for number in range(a, b + 1, step)]
+
+    @property
+    def ranges(self) -> Iterator[Range]:
+        for first, last, step in self.seqs:
+            if step == 1:
+                yield first, last
+            else:
+                yield from ((number, number) for number in range(first, last + 1, step))
+
+    @property
+    def says(self) -> str:
+        return f"the manifest {name(*self.key)}"
+
+
+def seal_of(key: Key, data: Mapping[str, Any]) -> Seal:
+    """Of the record of a manifest. Raises ValueError when it contradicts itself."""
+    match data:
+        case {
+            "epoch_of": int(epoch), "stream_of": str(stream), "first": int(first),
+            "last": int(last), "count": int(count), "seqs": list(seqs), "sha256": str(sha256),
+        }:  # fmt: skip
+            if stream not in STREAMS or not 0 <= epoch < MAX_SEQ:
+                raise ValueError("epoch_of or stream_of cannot be")
+            numbers = stepped(seqs)
+            if not all(a < b for a, b in pairwise(numbers)):
+                raise ValueError("its numbers do not grow")
+            # the first one of an epoch seals nothing: it names the former epoch
+            ends = (numbers[0], numbers[-1]) if numbers else (first, first - 1)
+            if (first, last, count) != (*ends, len(numbers)):
+                raise ValueError("first, last and count are not those of seqs")
+            return Seal(key, epoch, stream, _steps(seqs), first, last, count, sha256)
+    raise ValueError("epoch_of, stream_of, first, last, count, seqs or sha256 is missing")
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """`proved` only when all is here and the digest is the same. `absent` numbers are not here."""
+
+    proved: bool
+    absent: tuple[int, ...] = ()
+    finding: Finding | None = None
+
+
+def prove(seal: Seal, records: Iterable[tuple[int, Mapping[str, Any]]]) -> Proof:
+    """`records` are those with the numbers of the seal, in order; others are passed over."""
+    chain = START
+    wanted = seal.numbers
+    absent: list[int] = []
+    at = 0
+    for seq, sent in records:
+        while at < len(wanted) and wanted[at] < seq:
+            absent.append(wanted[at])
+            at += 1
+        if at < len(wanted) and wanted[at] == seq:
+            try:
+                chain = link_of_map(chain, sent)
+            except UNREADABLE:
+                return Proof(False, (), _differs(seal))
+            at += 1
+    absent.extend(wanted[at:])
+    if absent:
+        return Proof(False, tuple(absent))
+    if chain.hex() != seal.sha256:
+        return Proof(False, (), _differs(seal))
+    return Proof(True)
+
+
+def _differs(seal: Seal) -> Finding:
+    ranges = said([(seal.first, seal.last)])
+    text = f"{seal.says} seals {seal.count} numbers of {seal.epoch}/{seal.stream} ({ranges})"
+    return Finding("digest", f"{text}, and what came under them is something else", seal.key)
+
+
+def _steps(seqs: list[Step]) -> tuple[tuple[int, int, int], ...]:
+    return tuple((first, last, step) for first, last, step in seqs)

@@ -1,0 +1,219 @@
+"""The store as an SQLite database: WAL, `synchronous=FULL`, one transaction for each group.
+
+record       the first content under each key, with the best wall times that came
+conflict     other contents under the same key, once each
+undecodable  messages that are not in the wire format: the first 1,000
+joined       the epoch in which this store heard of a gateway for the first time
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from edge.core import ConfigError
+from edge.platform.entry import Entry, Key, Undecodable, Wall
+from edge.platform.store import (
+    UNDECODABLE,
+    Committed,
+    Damage,
+    Lock,
+    StoreError,
+    Verdict,
+)
+
+APPLICATION: Final = 0x4B65_7262  # "Kerb"
+VERSION: Final = 1
+BUSY_MS: Final = 10_000
+COLUMNS: Final = (
+    "topic, gw, epoch, stream, seq, source, boot, mono_from, mono_to, wall_from, wall_to, tq, "
+    "bounds, received, content_type, payload, digest"
+)
+RECORD: Final = """
+    gw TEXT NOT NULL, epoch INTEGER NOT NULL, stream TEXT NOT NULL, seq INTEGER NOT NULL,
+    topic TEXT NOT NULL, source TEXT NOT NULL, boot INTEGER NOT NULL,
+    mono_from INTEGER NOT NULL, mono_to INTEGER NOT NULL,
+    wall_from TEXT NOT NULL, wall_to TEXT NOT NULL, tq TEXT NOT NULL, bounds TEXT,
+    received TEXT NOT NULL, content_type TEXT, payload BLOB NOT NULL, digest BLOB NOT NULL"""
+SCHEMA: Final = f"""
+CREATE TABLE record ({RECORD}, PRIMARY KEY (gw, epoch, stream, seq)) WITHOUT ROWID;
+CREATE TABLE conflict ({RECORD}, PRIMARY KEY (gw, epoch, stream, seq, digest)) WITHOUT ROWID;
+CREATE TABLE undecodable (id INTEGER PRIMARY KEY, topic TEXT NOT NULL, why TEXT NOT NULL,
+    size INTEGER NOT NULL, payload BLOB NOT NULL, received TEXT NOT NULL);
+CREATE TABLE joined (gw TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE store (name TEXT NOT NULL, undecodable INTEGER NOT NULL);
+"""
+SLOTS: Final = ", ".join("?" * 17)
+INSERT: Final = f"INSERT INTO record ({COLUMNS}) VALUES ({SLOTS}) ON CONFLICT DO NOTHING"
+KEEP_BOTH: Final = f"INSERT INTO conflict ({COLUMNS}) VALUES ({SLOTS}) ON CONFLICT DO NOTHING"
+KEY: Final = "gw = ? AND epoch = ? AND stream = ? AND seq = ?"
+BEFORE: Final = f"SELECT digest, wall_from, wall_to, tq, bounds FROM record WHERE {KEY}"
+DATE: Final = f"UPDATE record SET wall_from = ?, wall_to = ?, tq = ?, bounds = ? WHERE {KEY}"
+READ: Final = f"SELECT {COLUMNS} FROM record WHERE gw = ?"
+ORDER: Final = " ORDER BY gw, epoch, stream, seq"
+
+
+class SqliteStore:
+    """See `edge.platform.store.Store`. Used by one thread at a time."""
+
+    def __init__(self, path: Path, *, write: bool) -> None:
+        self.damage = Damage()
+        self._path = path
+        self._lock = Lock(path) if write else None
+        try:
+            with self._told():
+                self._db = _connect(path, write)
+        except BaseException:
+            if self._lock is not None:
+                self._lock.close()
+            raise
+        try:
+            with self._told():
+                self.name = self._prepare(write)
+        except BaseException:
+            self.close()
+            raise
+
+    def commit(
+        self, entries: Sequence[Entry], undecodable: Sequence[Undecodable]
+    ) -> list[Committed]:
+        """All of it or nothing; on the disk when this returns."""
+        with self._told():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                done = [Committed(entry, self._put(entry)) for entry in entries]
+                for each in undecodable:
+                    self._put_aside(each)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        return done
+
+    def gateways(self) -> list[tuple[str, int]]:
+        with self._told():
+            return self._db.execute("SELECT gw, epoch FROM joined ORDER BY gw").fetchall()
+
+    def records(self, gw: str, stream: str | None = None) -> Iterator[Entry]:
+        """In the order of the keys; of one stream in the order of epochs and numbers."""
+        if stream is None:
+            return self._read(f"{READ}{ORDER}", (gw,))
+        return self._read(f"{READ} AND stream = ?{ORDER}", (gw, stream))
+
+    def run(self, first: Key, last: int) -> Iterator[Entry]:
+        """The records of one epoch and stream, from a number to another one."""
+        where = " AND epoch = ? AND stream = ? AND seq BETWEEN ? AND ?"
+        return self._read(f"{READ}{where}{ORDER}", (*first, last))
+
+    def conflicts(self, gw: str) -> Iterator[Entry]:
+        return self._read(f"SELECT {COLUMNS} FROM conflict WHERE gw = ?{ORDER}", (gw,))
+
+    def undecodable(self) -> int:
+        with self._told():
+            (count,) = self._db.execute("SELECT undecodable FROM store").fetchone()
+            return int(count)
+
+    def close(self) -> None:
+        self._db.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _prepare(self, write: bool) -> str:
+        (application,) = self._db.execute("PRAGMA application_id").fetchone()
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if write and not tables and not application:
+            self._db.executescript(
+                f"BEGIN;{SCHEMA}PRAGMA application_id = {APPLICATION};"
+                f"PRAGMA user_version = {VERSION};"
+                f"INSERT INTO store VALUES ('{secrets.token_hex(8)}', 0);COMMIT;"
+            )
+        elif application != APPLICATION:
+            raise ConfigError(f"{self._path}: this is a database, but no store of `receipts`")
+        elif version != VERSION:
+            text = f"{self._path}: version {version} of the store; this program knows {VERSION}"
+            raise ConfigError(text)
+        if not write:
+            self._db.execute("BEGIN")  # one state of the store, whatever is written meanwhile
+        (name,) = self._db.execute("SELECT name FROM store").fetchone()
+        return str(name)
+
+    def _put(self, entry: Entry) -> Verdict:
+        row = _row(entry)
+        if self._db.execute(INSERT, row).rowcount:
+            joined = "INSERT INTO joined VALUES (?, ?) ON CONFLICT DO NOTHING"
+            self._db.execute(joined, entry.key[:2])
+            return "stored"
+        found, *wall = self._db.execute(BEFORE, entry.key).fetchone()
+        if found != entry.digest:
+            self._db.execute(KEEP_BOTH, row)
+            return "conflict"
+        if entry.wall.better(Wall(*wall)):
+            new = entry.wall
+            self._db.execute(DATE, (new.start, new.end, new.tq, new.bounds, *entry.key))
+        return "repeat"
+
+    def _put_aside(self, each: Undecodable) -> None:
+        self._db.execute("UPDATE store SET undecodable = undecodable + 1")
+        self._db.execute(
+            "INSERT INTO undecodable (topic, why, size, payload, received) "
+            f"SELECT ?, ?, ?, ?, ? FROM store WHERE undecodable <= {UNDECODABLE}",
+            (each.topic, each.why, each.size, each.payload, each.received),
+        )
+
+    def _read(self, sql: str, values: Sequence[Any]) -> Iterator[Entry]:
+        with self._told():
+            for row in self._db.execute(sql, values):
+                yield _entry(row)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path}: {error}") from error
+
+
+def _connect(path: Path, write: bool) -> sqlite3.Connection:
+    mode = "rwc" if write else "ro"
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,  # commits happen in a thread, one at a time
+    )
+    try:
+        db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        if write:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _row(entry: Entry) -> tuple[Any, ...]:
+    gw, epoch, stream, seq = entry.key
+    wall = entry.wall
+    return (
+        entry.topic, gw, epoch, stream, seq, entry.source, entry.boot, *entry.mono,
+        wall.start, wall.end, wall.tq, wall.bounds, entry.received, entry.content_type,
+        entry.payload, entry.digest,
+    )  # fmt: skip
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    (
+        topic, gw, epoch, stream, seq, source, boot, start, end,
+        wall_from, wall_to, tq, bounds, received, content_type, payload, digest,
+    ) = row  # fmt: skip
+    return Entry(
+        topic, (gw, epoch, stream, seq), source, boot, (start, end),
+        Wall(wall_from, wall_to, tq, bounds), received, content_type, payload, digest,
+    )  # fmt: skip

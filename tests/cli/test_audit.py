@@ -1,0 +1,107 @@
+"""`kerbstone audit`: its words, its lines, its exit codes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edge.cli.main import VERBS
+from edge.platform.store import open_store
+from tests.cli.conftest import Command
+from tests.platform.records import GW, entry, record
+from tests.uplink.broker import free_port
+
+
+@pytest.fixture(autouse=True)
+def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(VERBS, "audit", "")
+
+
+@pytest.fixture(params=["store.db", "store.jsonl"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Numbers 1 to 1000 of a minute each, two days; 3 and 4 are missing."""
+    path = tmp_path / str(request.param)
+    made = open_store(path, write=True)
+    made.commit([entry(record(n)) for n in range(1, 1001) if n not in (3, 4)], [])
+    made.close()
+    return path
+
+
+def test_it_says_each_day_and_each_finding(kerbstone: Command, store: Path) -> None:
+    said = kerbstone("audit", "--store", store)
+    assert said.code == 1
+    assert said.err == ""
+    assert said.lines[0] == (
+        f"{GW} 2026-11-25: 718 records, 718 numbers, 43080 s covered (least: air/hut), 0 gaps and "
+        "0 drops declared, 0 manifests proved: 1 findings"
+    )
+    assert said.lines[1].startswith(f"{GW} 2026-11-26: 280 records")
+    assert said.lines[1].endswith("complete")
+    assert any(line.startswith("missing: ") and "3-4" in line for line in said.lines)
+    assert said.lines[-1] == "1 gateways, 998 records: 1 findings"
+
+
+def test_one_day_alone_is_complete(kerbstone: Command, store: Path) -> None:
+    said = kerbstone("audit", "--store", store, "--day", "2026-11-26")
+    assert said.code == 0, said.out
+    assert "2026-11-25" not in said.out
+    assert kerbstone("audit", "--store", store, "--day", "2026-11-25").code == 1
+
+
+def test_programs_get_objects(kerbstone: Command, store: Path) -> None:
+    said = kerbstone("audit", "--store", store, "--json", "--gateway", GW)
+    lines = [json.loads(line) for line in said.lines]
+    days = {line["day"]: line for line in lines if "records" in line and "day" in line}
+    assert days["2026-11-25"]["covered_s"] == 43080.0
+    assert days["2026-11-26"]["findings"] == 0
+    assert lines[-1] == {"audit": "findings", "gateways": 1, "records": 998, "findings": 1}
+    assert [line["day"] for line in lines if "finding" in line] == ["2026-11-25"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--gateway", "gw-9"], "gw-9"),
+        (["--day", "yesterday"], "2026-11-26"),
+        (["--ask"], "--broker"),
+        (["--ask", "--broker", "nonsense"], "mqtt"),
+        (["--keys-ca", "x"], "--keys"),
+        (["--keys", "/no/such/folder"], "/no/such/folder"),
+    ],
+)
+def test_wrong_use_is_exit_2(kerbstone: Command, store: Path, words: list[str], says: str) -> None:
+    said = kerbstone("audit", "--store", store, *words)
+    assert said.code == 2
+    assert says in said.err
+
+
+@pytest.mark.parametrize("name", ["none.db", "none.jsonl", "x.txt"])
+def test_a_store_that_is_not_there_is_exit_2_and_none_is_made(
+    kerbstone: Command, tmp_path: Path, name: str
+) -> None:
+    assert kerbstone("audit", "--store", tmp_path / name).code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broker_that_is_not_there_is_exit_3(kerbstone: Command, store: Path) -> None:
+    url = f"mqtt://127.0.0.1:{free_port()}"
+    said = kerbstone("audit", "--store", store, "--ask", "--broker", url)
+    assert said.code == 3
+    assert url in said.err
+
+
+def test_a_payload_that_rots_in_the_store_is_a_finding(kerbstone: Command, tmp_path: Path) -> None:
+    import sqlite3
+
+    path = tmp_path / "store.db"
+    made = open_store(path, write=True)
+    made.commit([entry(record(n)) for n in (1, 2)], [])
+    made.close()
+    database = sqlite3.connect(path)
+    with database:
+        database.execute("UPDATE record SET payload = x'8101' WHERE seq = 2")
+    database.close()
+    said = kerbstone("audit", "--store", path)
+    assert said.code == 1
+    assert f"damage: {GW} " in said.out
+    assert "air/2" in said.out

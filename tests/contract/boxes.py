@@ -1,0 +1,62 @@
+"""A scene of the box itself: a Pi that grows hot, told by the observer of the daemon."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from edge.app.observing import CHECK_NS, About, Observer, Sources
+from edge.app.tallies import Numbers, queue_of
+from edge.core import Draft, Stamp
+from edge.health.board import Board, Space
+from edge.health.logs import LogCounts
+from edge.health.look import Look, look
+from edge.health.reboot import Cause, Reboot
+from edge.store import Counts
+from tests.health.trees import pi
+
+STEPS: Final = 130  # of CHECK_NS: a little more than an hour
+THERMAL: Final = "sys/class/thermal/thermal_zone0/temp"
+
+
+def box(folder: Path) -> list[Draft]:
+    """Events and health records of an hour."""
+    return asyncio.run(_box(pi(folder)))
+
+
+async def _box(root: Path) -> list[Draft]:
+    reads = 0
+
+    async def queue() -> Numbers:
+        return queue_of(Counts(rows=4, size=40_960, limit=1 << 24, oldest=(7, 0)), 7, 60 * CHECK_NS)
+
+    def devices() -> Mapping[str, tuple[int, int]]:
+        return {"hut_air": (reads, reads // 50), "main_meter": (reads, 0)}
+
+    def seen(_: Path) -> Look:
+        found = look(root, root)
+        # the disk of this machine is not the box's
+        return Look(found.vitals, Space(5 << 30, 29 << 30), found.disk, found.read_only,
+                    found.disk_written, found.own_written, found.wear,
+                    found.filesystem_errors)  # fmt: skip
+
+    about = About(
+        site="stadtmitte",
+        gateway="gw-1",
+        reboot=Reboot(Cause.POWER, "The power was cut."),
+        board=Board("Raspberry Pi Zero 2 W Rev 1.0", "00000000deadbeef"),
+    )
+    link = {"connected": True, "connections": 1, "sent": 812, "confirmed": 808, "refused": 0}
+    sources = Sources(
+        queue, devices, lambda: link, lambda: {"stage_overflow": 0, "bus_restarts": 0},
+        lambda: LogCounts(31, 3122, 0, None),
+    )  # fmt: skip
+    observer = Observer(about, sources, root, Stamp(0, 0, "ntp"), looking=seen)
+    drafts: list[Draft] = []
+    for step in range(1, STEPS):
+        reads += 30
+        if step == STEPS // 2:
+            (root / THERMAL).write_text("86312\n", encoding="utf-8")
+        now = Stamp(step * CHECK_NS, 0, "ntp")
+        drafts += [*await observer.observe(now), *observer.due(now)]
+    return drafts

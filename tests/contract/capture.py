@@ -1,0 +1,131 @@
+"""Capture examples of every message from running code, for docs/contract/examples.
+
+    python -m tests.contract.capture
+
+It plays the scenes and runs a daemon against a mosquitto, then keeps a few messages of each kind:
+those that say most, and one of each kind of event. `make docs` puts them into the schemas.
+"""
+
+import base64
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from docs.promise import EXAMPLES, dumped
+from edge.platform.subscribe import Arrived
+from edge.uplink.wire import JSON, decode
+from edge.uplink.wire.contract import BY_NAME
+from tests.contract import scenes
+from tests.contract.boxes import box
+from tests.contract.conform import conforms, conforms_down, named
+from tests.contract.daemon import live
+from tests.contract.street import street
+from tests.system.conftest import PERSISTENT
+from tests.system.site import Site
+from tests.uplink.broker import Mosquitto
+
+KEPT: Final = 2
+# of the machine on which it is captured, and of no interest to a reader
+MACHINE: Final = ("disk_", "memory_", "swap_", "load_", "rss_", "cpu_", "oom_", "filesystem_")
+Example = dict[str, Any]
+Found = dict[str, dict[str, Example]]
+
+
+def main() -> None:
+    found: Found = {}
+    for name, form, example in everything():
+        forms = found.setdefault(name, {})
+        if weight(example) > weight(forms.get(form, {})):
+            forms[form] = example
+    EXAMPLES.mkdir(parents=True, exist_ok=True)
+    for name, forms in found.items():
+        most = len(forms) if name == "event" else KEPT
+        best = sorted(forms.values(), key=weight, reverse=True)[:most]
+        best.sort(key=place)
+        (EXAMPLES / f"{name}.json").write_text(dumped(best), encoding="utf-8")
+        print(f"{name}: {len(best)}")
+    print("without an example:", *sorted(BY_NAME.keys() - found.keys()))
+
+
+def everything() -> Iterator[tuple[str, str, Example]]:
+    """Name, form and message of all that the scenes and a daemon say."""
+    hour = street()
+    others = [*scenes.outbox(), *scenes.devices(), *scenes.raw()]
+    yield from records(scenes.sent(hour, "json"))
+    yield from records(scenes.sent(hour, "msgpack"))
+    yield from records(scenes.again(scenes.thinned(hour), "json"))
+    yield from records(scenes.sent(others, "json"))
+    with tempfile.TemporaryDirectory() as folder:
+        yield from records(scenes.arrived(each, "json") for each in scenes.lives(Path(folder)))
+    with tempfile.TemporaryDirectory() as folder:
+        yield from records(scenes.sent(box(Path(folder)), "json"))
+    with tempfile.TemporaryDirectory() as folder:
+        yield from records(scenes.sent(scenes.seals(hour, Path(folder)), "json"))
+    for topic, payload in scenes.commands():
+        name = conforms_down(topic, payload).name
+        yield name, "", shown(topic, JSON, json.loads(payload))
+    with tempfile.TemporaryDirectory() as folder:
+        yield from records(watched(Path(folder)))
+
+
+def watched(folder: Path) -> list[Arrived]:
+    broker = Mosquitto(folder / "broker", PERSISTENT.format(folder / "broker")).start()
+    sites: list[Site] = []
+
+    def make(*parts: str, **words: Any) -> Site:
+        sites.append(Site(folder, broker, *parts, **words))
+        return sites[-1]
+
+    try:
+        heard = live(folder, broker, make, "msgpack")
+    finally:
+        for site in sites:
+            site.close()
+        broker.kill()
+    return [each for each in heard if "/up/" in each.topic and "/last/" not in each.topic]
+
+
+def records(arrived: Iterable[Arrived]) -> Iterator[tuple[str, str, Example]]:
+    for each in arrived:
+        for message in decode(each.topic, each.payload, each.content_type):
+            conforms(message)
+            data = message.sent
+            form = str(data.get("event", data.get("state", data.get("verb", ""))))
+            if "covers" in data or "former" in data:
+                form = "rare"
+            yield named(message).name, form, shown(each.topic, each.content_type, data)
+
+
+def shown(topic: str, content_type: str | None, data: Mapping[str, Any]) -> Example:
+    """As JSON can hold it: bytes as Base64."""
+    payload: dict[str, Any] = {
+        key: base64.b64encode(value).decode() if isinstance(value, bytes) else value
+        for key, value in data.items()
+    }
+    if "box" in payload:
+        told = {k: v for k, v in payload["box"]["health"].items() if not k.startswith(MACHINE)}
+        payload["box"] = {**payload["box"], "model": None, "serial": None, "health": told}
+    return {"topic": topic, "content_type": content_type, "payload": payload}
+
+
+def place(example: Example) -> tuple[str, bool]:
+    """Events by their kind; what is usual first."""
+    said = example["payload"]
+    return str(said.get("event", "")), not said.keys().isdisjoint({"covers", "former", "why"})
+
+
+def weight(example: Mapping[str, Any]) -> int:
+    """How much it says; null and empty say nothing."""
+    return _said(example.get("payload"))
+
+
+def _said(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(1 + _said(each) for each in value.values() if each not in (None, {}, []))
+    return sum(map(_said, value)) if isinstance(value, list) else 1 if value else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+from tests.system.conftest import broker, site
+
+__all__ = ["broker", "site"]

@@ -1,0 +1,179 @@
+"""Scenes in which running code says what it can say: records as they go out, byte by byte."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import reduce
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from edge.app.intake import Intake
+from edge.app.rawdrafts import raw_drafts
+from edge.app.sealing import signer
+from edge.app.told import Told, changes
+from edge.core import (
+    Bad,
+    Condition,
+    Draft,
+    Envelope,
+    Key,
+    Point,
+    Quantity,
+    Reason,
+    Record,
+    Sample,
+    Stamp,
+    Stream,
+    TimeQuality,
+    sweep,
+)
+from edge.platform.subscribe import Arrived
+from edge.process.merge import merge
+from edge.store.drops import REASONS, Drop, Drops, storage_event
+from edge.store.thin import together
+from edge.uplink.manifests import Manifests
+from edge.uplink.wire import Receipt, Topics, encode, encode_command, encode_json, encode_receipts
+from edge.uplink.wire.contract import EVENTS
+from edge.uplink.wire.contract.boxevent import Alarm
+from tests.app.lives import Box, Life, lived
+from tests.process.build import (
+    PM25,
+    TEMPERATURE,
+    S,
+    sweeps,
+)
+from tests.uplink.certs import Authority
+
+GW = "gw-1"
+TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
+EPOCH, BOOT = (7 << 32) + 2_863_311_530, 7
+WALL_NS = 1_790_000_000 * S  # in September 2026
+Encoding = Literal["json", "msgpack"]
+
+
+def numbered(drafts: Iterable[Draft]) -> Iterator[Record]:
+    """Drafts as the outbox numbers them."""
+    numbers: dict[Stream, int] = {}
+    for draft in drafts:
+        seq = numbers[draft.stream] = numbers.get(draft.stream, 0) + 1
+        key = Key(EPOCH, draft.stream, seq)
+        yield Record(key, draft.source, BOOT, draft.from_ns, draft.to_ns, draft.body)
+
+
+def sent(drafts: Iterable[Draft], encoding: Encoding) -> Iterator[Arrived]:
+    """The same as the sender encodes them."""
+    return (arrived(record, encoding) for record in numbered(drafts))
+
+
+def again(records: Iterable[Record], encoding: Encoding) -> Iterator[Arrived]:
+    """Of a backlog: late, sent before, of a boot that never knew the time."""
+    for record in records:
+        begin = WALL_NS + record.from_ns
+        times = Envelope(begin, WALL_NS + record.to_ns, "none", True, True, (begin, None))
+        yield _packed(record, times, encoding)
+
+
+def arrived(record: Record, encoding: Encoding) -> Arrived:
+    """One that goes out live."""
+    times = Envelope(WALL_NS + record.from_ns, WALL_NS + record.to_ns, "ntp")
+    return _packed(record, times, encoding)
+
+
+def _packed(record: Record, times: Envelope, encoding: Encoding) -> Arrived:
+    payload = encode(record, times, GW, encoding)
+    topic = TOPICS.record(record.key.stream, record.source)
+    return Arrived(topic, payload.data, payload.content_type, False)
+
+
+def thinned(drafts: Sequence[Draft]) -> list[Record]:
+    """Three records of each source as one, as an outbox without room makes them."""
+    merged = []
+    for source in ("north_1", "hut_air", "main_meter", "heat", "card"):
+        found = (r for r in numbered(drafts) if r.source == source)
+        three = islice((r for r in found if r.key.stream is not Stream.EVENT), 3)
+        merged.append(reduce(lambda one, two: together(one, two, merge), three))
+    return merged
+
+
+def outbox() -> list[Draft]:
+    """What the outbox has to declare."""
+    drops = Drops({(EPOCH, "air", reason): Drop(3, 9, 5) for reason in REASONS})
+    drops[EPOCH, "*", "damage"] = Drop(1, None, None)
+    troubles = [storage_event(5 * S, on, "the disk is full") for on in (True, False)]
+    return [*drops.drafts(4 * S), *troubles]
+
+
+def devices() -> list[Draft]:
+    """What devices say of themselves."""
+    before = Told("123", {Condition.FAN: "the fan stands still"})
+    return list(changes("hut_air", before, Told("124", {Condition.LASER: "worn"}), 9 * S))
+
+
+def raw() -> list[Draft]:
+    """Batches, with everything that a column may be."""
+    points = {"hut_air": (PM25, TEMPERATURE), "odd": (Point("word", Quantity.STATE),)}
+    words: list[Sample] = ["a", 1, 2.5, True]
+    swept = [
+        *sweeps(
+            "hut_air", [(t, (Bad(Reason.CRC) if t == 3 else 9.0 + t / 7, 17.5)) for t in range(9)]
+        ),
+        *(sweep("odd", t * S, [value]) for t, value in enumerate(words)),
+    ]
+    return raw_drafts(points, swept)
+
+
+def lives(folder: Path) -> list[Record]:
+    """The ledger's own records: a start, a kill and a restart, a reboot, alarms, faults."""
+    box = lived(Box(folder), [(40, 400_000_000)])
+    life = Synced(box, 200 * S)
+    troubles(life.intake)
+    life.run(207 * S)
+    life.stop()
+    box.reboot(0)
+    Life(box, 300 * S).run(306 * S)
+    return box.records
+
+
+class Synced(Life):
+    """One whose clock becomes known, and is set while it is trusted."""
+
+    def now(self) -> Stamp:
+        mono_ns, jump_ns = super().now().mono_ns, 3600 * S if self.now_ns > 205 * S else 0
+        return Stamp(mono_ns, WALL_NS + mono_ns + jump_ns, self._trust())
+
+    def _trust(self) -> TimeQuality:
+        return "ntp" if self.now_ns > 202 * S else "none"
+
+
+def troubles(intake: Intake) -> None:
+    """All that an intake hears of, apart from values."""
+    intake.fault("hut_air", Reason.SILENT, "no answer")
+    intake.fault("hut_air", None, "answers again")
+    intake.line("a", Reason.FAULT, "closed", 201 * S)
+    for i in range(30):
+        health = {Condition.SETTINGS: "not as they should be"} if i % 2 else {}
+        intake.told("hut_air", "123", health)
+    for kind, declared in EVENTS.items():
+        if issubclass(declared, Alarm):
+            intake.alarm(kind, f"what a person should hear of {kind}")
+
+
+def seals(drafts: Sequence[Draft], folder: Path) -> list[Draft]:
+    """Manifests over what a street has said, signed with a device's key."""
+    cert, key = Authority(folder).issue("gw-1")
+    manifests = Manifests(signer(key, cert))
+    for record in numbered(drafts):
+        manifests.handed(record)
+    return manifests.due(drafts[-1].to_ns, all_=True)
+
+
+def commands() -> Iterator[tuple[str, bytes]]:
+    """What comes down."""
+    receipt = Receipt(EPOCH, "air", ((1, 20), (25, 25)))
+    for payload in encode_receipts(GW, [receipt, replace(receipt, stream="event")]):
+        yield TOPICS.receipt, payload.data
+    ranges = [{"epoch": EPOCH, "stream": "air", "ranges": [[21, 24]]}]
+    for verb, arguments in (("resend", {"ranges": ranges}), ("status", {})):
+        payload = encode_command(GW, EPOCH, "audit-2026-09-21-1", arguments)
+        yield f"{TOPICS.down}/cmd/{verb}", payload.data
+    yield TOPICS.spread, encode_json({"v": 1, "spread_s": 600})

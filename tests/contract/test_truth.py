@@ -1,0 +1,168 @@
+"""What is sent is what is declared, and what is declared is what can be sent."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from edge.core import Draft
+from edge.platform.subscribe import Arrived
+from edge.process.engine import Engine
+from edge.uplink.wire import Message, decode
+from edge.uplink.wire.contract import BY_NAME, EVENTS, MESSAGES, schema_of
+from edge.uplink.wire.contract.health import Health
+from edge.uplink.wire.records import HEADER
+from tests.contract import scenes
+from tests.contract.boxes import box
+from tests.contract.conform import conforms, conforms_down, named
+from tests.contract.street import street
+from tests.process.worlds import SITE, World, split, worlds
+
+UNSEEN = {  # their twins are seen: the same code says it of other devices and switches
+    "loop_card": {"health"}, "energy": {"health"},
+    "door": {"lost_edges"}, "plug": {"lost_edges"}, "contact": {"lost_edges"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def hour() -> list[Draft]:
+    return street()
+
+
+def decoded(arrived: Iterator[Arrived]) -> Iterator[Message]:
+    for each in arrived:
+        yield from decode(each.topic, each.payload, each.content_type)
+
+
+@pytest.mark.parametrize("encoding", ["json", "msgpack"])
+def test_all_that_a_street_says_is_declared(hour: list[Draft], encoding: Any) -> None:
+    messages = list(decoded(scenes.sent(hour, encoding)))
+    for message in messages:
+        conforms(message)
+    healths = {m.sent["health"] for m in messages if "lane" in m.sent}
+    assert healths >= {"ok", "stuck_on", "chatter", "no_activity"}
+    kinds = {m.sent["event"] for m in messages if "event" in m.sent}
+    assert kinds >= {"congestion", "anomaly", "sensor_fault", "meter", "door", "tamper"}
+
+
+def test_merged_records_of_a_boot_without_a_clock_are_declared(hour: list[Draft]) -> None:
+    messages = list(decoded(scenes.again(scenes.thinned(hour), "json")))
+    assert len(messages) == 5
+    for message in messages:
+        conforms(message)
+        assert {"covers", "late", "again", "bounds"} <= message.sent.keys()
+
+
+def test_what_the_outbox_and_devices_and_batches_say_is_declared() -> None:
+    drafts = [*scenes.outbox(), *scenes.devices(), *scenes.raw()]
+    for message in decoded(scenes.sent(drafts, "json")):
+        conforms(message)
+
+
+def test_manifests_are_declared(hour: list[Draft], tmp_path: Path) -> None:
+    messages = list(decoded(scenes.sent(scenes.seals(hour, tmp_path), "msgpack")))
+    for message in messages:
+        conforms(message)
+    assert {m.sent["stream_of"] for m in messages} == {"traffic", "air", "energy", "event"}
+    assert all("sig" in m.sent for m in messages)
+
+
+def test_what_the_ledger_says_over_kills_and_reboots_is_declared(tmp_path: Path) -> None:
+    records = scenes.lives(tmp_path)
+    for message in decoded(scenes.arrived(record, "json") for record in records):
+        conforms(message)
+    assert {"gap", "clock", "denied", "health"} <= {r.body.get("event") for r in records}
+
+
+def test_what_the_box_says_of_itself_is_declared(tmp_path: Path) -> None:
+    drafts = box(tmp_path)
+    for message in decoded(scenes.sent(drafts, "msgpack")):
+        conforms(message)
+        if message.sent["stream"] == "health":
+            said = message.sent.keys() - HEADER
+            assert said <= set(Health.__struct_encode_fields__), "each field of it"
+    assert {"start", "board", None} == {draft.body.get("event") for draft in drafts}
+
+
+def test_what_comes_down_is_declared() -> None:
+    found = {conforms_down(topic, payload).name for topic, payload in scenes.commands()}
+    assert found == {each.name for each in MESSAGES if each.direction == "down"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"colour": "red"},
+        {"occupancy": 1.5},
+        {"volume": 2.5},
+        {"health": "fine"},
+        {"quality": {"bad:tired": 1}},
+        {"approach": "north side"},
+        {"covers": []},
+        {"boot": -1},
+    ],
+    ids=str,
+)
+def test_what_is_not_declared_does_not_conform(hour: list[Draft], change: dict[str, Any]) -> None:
+    (message,) = decoded(each for each in scenes.sent(hour[:1], "json"))
+    conforms(message)
+    wrong = {**message.sent, **change}
+    with pytest.raises(AssertionError):
+        conforms(Message(message.topic, wrong, wrong))
+
+
+def test_each_field_of_a_record_is_needed_or_declared_optional(hour: list[Draft]) -> None:
+    (message,) = decoded(each for each in scenes.sent(hour[:1], "json"))
+    required = schema_of(BY_NAME["lane"])["$defs"]["Lane"]["required"]
+    for name in message.sent:
+        less = {key: value for key, value in message.sent.items() if key != name}
+        if name in required:
+            with pytest.raises(AssertionError):
+                conforms(Message(message.topic, less, less))
+        else:
+            conforms(Message(message.topic, less, less))
+
+
+def test_every_field_that_is_declared_is_sent_by_some_scene(
+    hour: list[Draft], tmp_path: Path
+) -> None:
+    """A field that the code has given up, or has never had, is no promise."""
+    drafts = [*hour, *scenes.outbox(), *scenes.devices()]
+    arrived = [
+        *scenes.sent(drafts, "json"),
+        *scenes.again(scenes.thinned(hour), "json"),
+        *scenes.sent(scenes.seals(hour, tmp_path), "json"),
+        *(scenes.arrived(record, "json") for record in scenes.lives(tmp_path)),
+    ]
+    seen: dict[str, set[str]] = {}
+    for message in decoded(iter(arrived)):
+        name = message.sent.get("event") or named(message).name
+        seen.setdefault(name, set()).update(message.sent)
+    forms = {
+        name: BY_NAME[name].types[0] for name in ("lane", "loop_card", "air", "energy", "manifest")
+    }
+    kept = {name: EVENTS[name] for name in EVENTS.keys() & seen.keys()}
+    for name, form in {**forms, **kept}.items():
+        unseen = set(form.__struct_encode_fields__) - seen[name] - {"late", "again", "bounds"}
+        assert unseen <= UNSEEN.get(name, set()), name
+    assert EVENTS.keys() - seen.keys() <= {"start", "board"}, (
+        "those of the box have their own scene"
+    )
+
+
+@settings(
+    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+@given(worlds())
+def test_whatever_comes_over_the_wires_what_goes_out_is_declared(world: World) -> None:
+    """Bounce, rage, lost edges, wild values: a range in the contract is a promise."""
+    engine = Engine(SITE)
+    engine.start(0)
+    contacts, swept = split([each for items in world.sources.values() for each in items])
+    drafts = engine.contacts(contacts) + engine.sweeps(swept)
+    for end_ns in world.ends:
+        drafts += engine.close(end_ns)
+    for message in decoded(scenes.sent(drafts, "json")):
+        conforms(message)

@@ -1,0 +1,112 @@
+"""The declarations use the words of the code, and say what each field means."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from edge.health.conditions import WORDS
+from edge.health.fields import FIELDS
+from edge.health.reboot import Cause
+from edge.infer.cause import SAYS
+from edge.process.contacts import TEXTS
+from edge.process.events import FAULT_TEXTS
+from edge.process.merge import HEALTH
+from edge.store.drops import REASONS
+from edge.uplink.wire.contract import BY_NAME, EVENTS, MESSAGES, schema_of
+from edge.uplink.wire.contract.event import Switch
+from edge.uplink.wire.contract.header import Sourced
+from edge.uplink.wire.contract.health import Health
+from edge.uplink.wire.contract.traffic import LaneHealth
+from edge.uplink.wire.records import HEADER
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_closed_lists_are_those_of_the_code() -> None:
+    assert set(get_args(LaneHealth)) == set(HEALTH)
+    assert words("event", "Drop", "reason") == set(REASONS)
+    assert words("event", "SensorFault", "fault") == set(FAULT_TEXTS)
+    assert words("event", "Anomaly", "cause") == set(SAYS)
+    assert {kind for kind, each in EVENTS.items() if issubclass(each, Switch)} == set(TEXTS)
+
+
+def test_health_is_declared_as_it_is_measured() -> None:
+    declared = {*Health.__struct_encode_fields__} - {*Sourced.__struct_encode_fields__, "stream"}
+    assert {field.key for field in FIELDS} == declared
+    for field in FIELDS:
+        among = words("health", "Health", field.key)
+        assert among == set(field.among), field.key
+    assert words("event", "Board", "condition") == set(WORDS)
+    assert words("event", "Start", "reason") == {str(cause) for cause in Cause}
+
+
+def test_the_header_is_that_of_the_code() -> None:
+    header = schema_of(BY_NAME["lane"])["$defs"]["Header"]["properties"]
+    assert {*header, "stream", "source"} == HEADER
+
+
+def words(message: str, form: str, field: str) -> set[str]:
+    found = schema_of(BY_NAME[message])["$defs"][form]["properties"][field]
+    forms = found.get("anyOf", [found.get("items", found)])
+    return {word for each in forms for word in each.get("enum", ())}
+
+
+def test_every_kind_of_event_that_the_code_names_is_declared() -> None:
+    """Also of events that no test has seen: kinds stand in the source as words."""
+    found = {kind for path in (ROOT / "edge").rglob("*.py") for kind in kinds(path)}
+    assert found >= {"gap", "drop", "denied", "overload"}, "the search finds what is there"
+    assert found <= EVENTS.keys(), "declare it in edge/uplink/wire/contract"
+
+
+def kinds(path: Path) -> Iterator[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    known = dict(constants(tree))
+    for node in ast.walk(tree):
+        match node:
+            case ast.Dict(keys=keys, values=values):
+                for key, value in zip(keys, values, strict=True):
+                    if word(key) == "event" and (kind := word(value)):
+                        yield kind
+            case ast.Call(
+                func=ast.Attribute(attr="alarm" | "once" | "_complain" | "say"), args=[one, *_]
+            ):
+                if kind := known.get(one.id) if isinstance(one, ast.Name) else word(one):
+                    yield from [kind] if kind.isidentifier() else []  # else it is a sentence
+
+
+def constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Names of words at the top of a module: `KIND: Final = "configuration"`."""
+    for node in tree.body:
+        match node:
+            case ast.AnnAssign(target=ast.Name(id=name), value=value) if text := word(value):
+                yield name, text
+
+
+def word(node: ast.AST | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+# -- the declarations are whole -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [each.name for each in MESSAGES])
+def test_every_field_says_what_it_means(name: str) -> None:
+    for form, schema in schema_of(BY_NAME[name])["$defs"].items():
+        if schema.get("type") == "object":
+            assert schema.get("description"), form
+        for field, each in schema.get("properties", {}).items():
+            known = field in ("event", "state") or "$ref" in each
+            assert known or each.get("description"), f"{form}.{field}"
+
+
+@pytest.mark.parametrize("name", [each.name for each in MESSAGES])
+def test_a_name_that_ends_with_a_unit_tells_the_same_unit(name: str) -> None:
+    units = {"_s": "s", "_us": "us", "_m": "m", "_kib": "KiB"}
+    for form, schema in schema_of(BY_NAME[name])["$defs"].items():
+        for field, each in schema.get("properties", {}).items():
+            for tail, unit in units.items():
+                if field.endswith(tail):
+                    assert each.get("x-unit") == unit, f"{form}.{field}"

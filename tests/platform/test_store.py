@@ -1,0 +1,245 @@
+"""Both stores keep the same, whatever order it comes in, and give back what went in."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.core import ConfigError, Stream
+from edge.platform.entry import Entry, Undecodable
+from edge.platform.store import Store, StoreError, open_store
+from tests.platform.records import E1, E2, GW, entry, record
+
+KINDS = ["store.db", "store.jsonl"]
+
+
+@pytest.fixture(params=KINDS)
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return tmp_path / str(request.param)
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    made = open_store(path, write=True)
+    yield made
+    made.close()
+
+
+def verdicts(store: Store, *entries: Entry) -> list[str]:
+    return [done.verdict for done in store.commit(entries, [])]
+
+
+def kept(path: Path, gw: str = GW) -> list[Entry]:
+    store = open_store(path, write=False)
+    found = list(store.records(gw))
+    store.close()
+    return found
+
+
+def test_what_goes_in_comes_out_in_the_order_of_keys(store: Store, path: Path) -> None:
+    wanted = [entry(record(n), encoding="json" if n % 2 else "msgpack") for n in (1, 2, 3)]
+    assert verdicts(store, wanted[2], wanted[0]) == ["stored", "stored"]
+    assert verdicts(store, wanted[1]) == ["stored"]
+    assert list(store.records(GW)) == wanted
+    assert kept(path) == wanted, "another process reads it meanwhile"
+    assert list(store.records(GW, "energy")) == []
+    assert list(store.run((GW, E1, "air", 2), 3)) == wanted[1:]
+    assert store.gateways() == [(GW, E1)]
+    assert [each.sent()["x"] for each in wanted] == [1, 2, 3]
+
+
+def test_the_first_epoch_that_came_is_the_one_it_joined_in(store: Store, path: Path) -> None:
+    store.commit([entry(record(1, epoch=E2))], [])
+    store.commit([entry(record(1, epoch=E1))], [])
+    assert store.gateways() == [(GW, E2)]
+    store.close()
+    assert open_store(path, write=False).gateways() == [(GW, E2)]
+
+
+def test_the_same_again_is_kept_once_with_the_best_times(store: Store, path: Path) -> None:
+    one = record(1)
+    assert verdicts(store, entry(one, "none")) == ["stored"]
+    assert verdicts(store, entry(one, "ntp", again=True), entry(one, "rtc", late=True)) == [
+        "repeat", "repeat",
+    ]  # fmt: skip
+    assert [each.wall.tq for each in store.records(GW)] == ["ntp"]
+    store.close()
+    assert [each.wall.tq for each in kept(path)] == ["ntp"]
+
+
+def test_the_encoding_is_no_content(store: Store) -> None:
+    assert verdicts(store, entry(record(1)), entry(record(1), encoding="json")) == [
+        "stored", "repeat",
+    ]  # fmt: skip
+
+
+def test_a_conflict_is_kept_beside_the_first_and_once(store: Store, path: Path) -> None:
+    first, second = entry(record(1)), entry(record(1, body={"x": "other"}))
+    assert verdicts(store, first, second, second) == ["stored", "conflict", "conflict"]
+    assert list(store.records(GW)) == [first]
+    assert list(store.conflicts(GW)) == [second]
+    store.close()
+    again = open_store(path, write=True)
+    assert verdicts(again, second, first) == ["conflict", "repeat"]
+    assert list(again.conflicts(GW)) == [second]
+    again.close()
+
+
+def test_what_cannot_be_read_is_kept_up_to_a_thousand_and_counted(store: Store, path: Path) -> None:
+    aside = [Undecodable("a/b", "why", n, b"\x00\xff", "now") for n in range(1200)]
+    store.commit([], aside)
+    assert store.undecodable() == 1200
+    if path.suffix == ".jsonl":
+        lines = path.with_suffix(".undecodable.jsonl").read_text().splitlines()
+        assert len(lines) == 1000
+        assert json.loads(lines[0])["size"] == 0
+
+
+def test_a_second_writer_is_refused_and_a_reader_is_not(store: Store, path: Path) -> None:
+    store.commit([entry(record(1))], [])
+    with pytest.raises(ConfigError, match="another"):
+        open_store(path, write=True)
+    assert len(kept(path)) == 1
+    store.close()
+    open_store(path, write=True).close()
+
+
+def test_the_name_stays(store: Store, path: Path) -> None:
+    name = store.name
+    store.close()
+    again = open_store(path, write=True)
+    assert again.name == name
+    again.close()
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x", "none/x.db", "none/x.jsonl"])
+def test_what_is_no_store_is_wrong_use(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError):
+        open_store(tmp_path / name, write=True)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("content", [b"some notes\n", b"no line", b'{"a": 1}\n', b"\0" * 5000])
+def test_a_file_of_somebody_else_is_refused_and_left_alone(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    for write in (True, False):
+        with pytest.raises((ConfigError, StoreError)):
+            open_store(path, write=write)
+    assert path.read_bytes() == content
+
+
+def test_a_last_line_that_was_cut_anywhere_is_cut_off_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "store.jsonl"
+    store = open_store(path, write=True)
+    store.commit([entry(record(1)), entry(record(2))], [])
+    store.close()
+    whole = path.read_bytes()
+    start = whole.rindex(b"\n", 0, -1) + 1
+    for cut in [*range(start + 1, len(whole), 37), len(whole) - 1]:
+        path.write_bytes(whole[:cut])
+        reader = open_store(path, write=False)
+        assert [each.key[3] for each in reader.records(GW)] == [1]
+        reader.close()
+        again = open_store(path, write=True)
+        assert again.damage.torn_bytes == cut - start
+        assert verdicts(again, entry(record(2))) == ["stored"]
+        again.close()
+        assert path.read_bytes() == whole
+
+
+def test_every_shorter_file_opens(tmp_path: Path) -> None:
+    """Also one that was cut within its first line: then nothing was ever in it."""
+    path = tmp_path / "store.jsonl"
+    store = open_store(path, write=True)
+    store.commit([entry(record(1))], [])
+    store.close()
+    whole = path.read_bytes()
+    for cut in range(0, len(whole), 11):
+        path.write_bytes(whole[:cut])
+        again = open_store(path, write=True)
+        assert verdicts(again, entry(record(1))) == ["stored"]
+        again.close()
+
+
+def test_a_line_that_is_damaged_is_left_counted_and_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "store.jsonl"
+    store = open_store(path, write=True)
+    store.commit([entry(record(n)) for n in (1, 2, 3)], [])
+    store.close()
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[2] = b"\0" * 40 + b"\n"
+    path.write_bytes(b"".join(lines))
+    again = open_store(path, write=True)
+    assert again.damage.lines == 1
+    assert [each.key[3] for each in again.records(GW)] == [1, 3]
+    again.close()
+    assert path.read_bytes() == b"".join(lines)
+
+
+CAME = st.tuples(
+    st.sampled_from([E1, E2]),
+    st.sampled_from([Stream.AIR, Stream.ENERGY]),
+    st.integers(1, 4),
+    st.sampled_from(["a", "a", "b"]),  # the content
+    st.sampled_from(["none", "floor", "rtc", "ntp", "nts"]),
+)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@settings(max_examples=25, deadline=None)
+@given(groups=st.lists(st.lists(CAME, max_size=8), max_size=5))
+def test_a_store_is_the_first_content_of_each_key(
+    name: str, groups: list[list[tuple[int, Stream, int, str, str]]]
+) -> None:
+    """Held against a dictionary; closed and opened after each group."""
+    order = ["none", "floor", "rtc", "ntp", "nts"]
+    truth: dict[tuple[int, str, int], tuple[str, str]] = {}
+    beside: set[tuple[int, str, int, str]] = set()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        for group in groups:
+            store = open_store(path, write=True)
+            entries, wanted = [], []
+            for epoch, stream, seq, content, tq in group:
+                one = record(seq, epoch=epoch, stream=stream, body={"c": content})
+                entries.append(entry(one, tq))
+                key = epoch, str(stream), seq
+                known = truth.get(key)
+                if known is None:
+                    wanted.append("stored")
+                    truth[key] = content, tq
+                elif known[0] != content:
+                    wanted.append("conflict")
+                    beside.add((*key, content))
+                else:
+                    wanted.append("repeat")
+                    truth[key] = content, max(known[1], tq, key=order.index)
+            assert verdicts(store, *entries) == wanted
+            store.close()
+        if truth:
+            store = open_store(path, write=False)
+            have = {e.key[1:]: (e.sent()["c"], e.wall.tq) for e in store.records(GW)}
+            assert have == truth
+            assert {(*e.key[1:], e.sent()["c"]) for e in store.conflicts(GW)} == beside
+            store.close()
+
+
+def test_a_long_torn_line_leaves_nothing_behind_a_short_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "store.jsonl"
+    open_store(path, write=True).close()
+    start = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(b'{"kind":"record","payload":"' + b"x" * 100_000)
+    again = open_store(path, write=True)
+    assert again.damage.torn_bytes > 100_000
+    assert path.stat().st_size == start
+    assert verdicts(again, entry(record(1))) == ["stored"]
+    again.close()
+    assert [each.key[3] for each in kept(path)] == [1]

@@ -1,0 +1,12 @@
+"""`kerbstone` for which a configuration is good after a second of good health, not five minutes."""
+
+import sys
+
+from edge.app import probation
+from edge.cli.main import main
+
+if __name__ == "__main__":
+    for name, value in (("GOOD_NS", 1_000_000_000), ("LOOK_NS", 200_000_000)):
+        assert hasattr(probation, name)
+        setattr(probation, name, value)
+    sys.exit(main())

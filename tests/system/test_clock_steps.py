@@ -1,0 +1,187 @@
+"""The wall clock is set while the daemon runs: records go on, without a hole and without overlap.
+
+In one test the daemon runs here, with a wall clock that the test sets; in the other it is a process
+of its own under libfaketime. Monotonic time is real in both.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import drivers
+from edge.acquire.clock import Discipline, SystemClock
+from edge.app.daemon import Daemon
+from edge.config import load
+from tests.system.found import ALL, end_us, events, once
+from tests.system.site import LOOPS, Records, Site, Street
+from tests.uplink.broker import Mosquitto
+
+S = 1_000_000_000
+HOUR, DAY = 3600 * S, 86_400 * S
+YEAR = 365 * DAY
+NEAR = S // 10
+BUSY_US = 10_000_000
+FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+# what a container cannot have: a kernel that says synchronised
+SYNCED = """
+import sys
+from edge.acquire import clock
+clock.SystemClock.__init__.__kwdefaults__["kernel"] = lambda: clock.Discipline(True, 0)
+from edge.cli.main import main
+sys.exit(main())
+"""
+
+
+class Wall:
+    """A wall clock that stands `shift_ns` beside the true one, and a kernel that trusts it or not.
+
+    It starts in 1970 and is not trusted, as that of a board without a battery.
+    """
+
+    def __init__(self) -> None:
+        self.true_ns = time.time_ns() - time.monotonic_ns()  # when this boot began
+        self.shift_ns, self.synced = -self.true_ns, False
+
+    def clock(self, root: Path) -> SystemClock:
+        return SystemClock(
+            root=root,
+            wall_ns=lambda: time.monotonic_ns() + self.true_ns + self.shift_ns,
+            kernel=lambda: Discipline(self.synced, 1000),
+        )
+
+    def beside_ns(self, record: dict[str, Any]) -> int:
+        """How far beside the true time a record is dated."""
+        told_ns = round(datetime.fromisoformat(record["to"]).timestamp() * 1000) * 1_000_000
+        return told_ns - end_us(record) * 1000 - self.true_ns
+
+
+def came_since(records: Records, at_ns: int) -> list[dict[str, Any]]:
+    """Windows that began after this moment."""
+    return [r for r in records.of("traffic") if r["mono"][0] * 1000 > at_ns]
+
+
+STEPS = [  # how far beside, and what is thought of it when the kernel says that it is right
+    (0, "ntp"),
+    (20 * YEAR, "ntp"),
+    (-HOUR, "ntp"),
+    (-HOUR - S, "ntp"),  # a leap second
+    (-10 * YEAR, "none"),  # not to be believed: this version is younger
+    (0, "ntp"),
+]
+
+
+async def test_a_clock_that_is_set_while_the_daemon_runs_does_no_harm(
+    tmp_path: Path, broker: Mosquitto, site: Callable[..., Site]
+) -> None:
+    wall, aside = Wall(), asyncio.to_thread  # what blocks must not block the daemon
+    one = site(LOOPS, period_s=1)
+    daemon = Daemon(load(one.config, drivers.catalogue()), wall.clock(tmp_path))
+    records = await aside(Records, broker, tmp_path, *ALL)
+    with Street(tmp_path):
+        running = asyncio.create_task(daemon.run())
+        try:
+            await aside(records.wait, lambda r: r.of("traffic"))
+            for wall.shift_ns, tq in STEPS:
+                wall.synced, at_ns = True, time.monotonic_ns()
+
+                def is_dated(so_far: Records, at_ns: int = at_ns, tq: str = tq) -> bool:
+                    """A new record has come, and is dated as the clock stands."""
+                    return any(
+                        r["tq"] == tq
+                        and (tq == "none" or abs(wall.beside_ns(r) - wall.shift_ns) < NEAR)
+                        for r in came_since(so_far, at_ns)
+                    )
+
+                await aside(records.wait, is_dated)
+                assert not running.done()
+        finally:
+            daemon.stop()
+            await running
+    found = list(records.all())
+    code, said = await aside(records.stop)
+    assert code == 0, said
+    check_windows(found, period_us=1_000_000)
+    why = [event["reason"] for event in events(found, "clock")]
+    assert why == ["synchronised", "step", "step", "step"]  # and not at the leap second
+    check_marked(found)
+    dated = [wall.beside_ns(r) for r in once(found, "traffic") if r["tq"] == "ntp"]
+    believed = [shift_ns for shift_ns, tq in STEPS if tq == "ntp"]
+    assert all(any(abs(told - one) < NEAR for one in believed) for told in dated)
+    assert once(found, "traffic")[0]["tq"] == "none"
+
+
+def check_windows(found: list[dict[str, Any]], period_us: int) -> None:
+    """They follow each other without a hole; only those that were cut are short."""
+    lane = once(found, "traffic")
+    assert [r["seq"] for r in lane] == list(range(1, len(lane) + 1))
+    assert all(a["mono"][1] == b["mono"][0] for a, b in pairwise(lane))
+    cuts = {event["mono"][0] for event in events(found, "clock")}
+    for r in lane[1:-1]:  # the first and the last are those of the start and of the stop
+        length = r["mono"][1] - r["mono"][0]
+        assert length <= 1.5 * period_us
+        assert length >= period_us / 4 or r["mono"][1] in cuts
+
+
+def check_marked(found: list[dict[str, Any]]) -> None:
+    """A window that straddles a step says so: the one that was cut, or on a busy machine the one
+    that had ended just before."""
+    marked = [r["mono"] for r in once(found, "traffic") if "uncertain:clock" in quality(r)]
+    for event in events(found, "clock"):
+        if event["reason"] == "step":
+            at_us = end_us(event)
+            assert any(start < at_us and at_us - end < BUSY_US for start, end in marked), event
+
+
+def quality(record: dict[str, Any]) -> str:
+    return str(record["quality"])
+
+
+class Faked(Site):
+    """A daemon whose wall stands where a file says, while monotonic time is real."""
+
+    def start(self) -> None:
+        self.set("+0")
+        shown = (
+            f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={self.folder / 'wall'}",
+            "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1",
+        )  # fmt: skip
+        self.command = ("env", *shown, sys.executable, "-c", SYNCED)  # type: ignore[misc]
+        super().start()
+
+    def set(self, shift: str) -> None:
+        new = self.folder / "wall.new"
+        new.write_text(f"{shift}\n")
+        new.replace(self.folder / "wall")
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="libfaketime is not here: apt install libfaketime")
+def test_a_process_whose_clock_is_set_goes_on(tmp_path: Path, broker: Mosquitto) -> None:
+    records = Records(broker, tmp_path, *ALL)
+    one = Faked(tmp_path, broker, LOOPS, period_s=1)
+    try:
+        with Street(tmp_path):
+            one.start()
+            records.wait(lambda r: r.of("traffic"))
+            for shift in ("+20y", "-10y", "+0"):
+                at_ns = time.monotonic_ns()
+                one.set(shift)
+                records.wait(lambda r, at=at_ns: came_since(r, at))  # type: ignore[misc]
+            assert one.stop() == 0, one.log.read_text()
+    finally:
+        one.close()
+    found = list(records.all())
+    code, said = records.stop()
+    assert code == 0, said
+    check_windows(found, period_us=1_000_000)
+    check_marked(found)
+    assert [event["reason"] for event in events(found, "clock")] == ["step"] * 2
+    years = {r["to"][:4] for r in once(found, "traffic") if r["tq"] == "ntp"}
+    now = time.gmtime().tm_year
+    assert years == {str(now), str(now + 20)}
