@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.app.buses import LOOK_NS
+from edge.app.hanging import GRACE_S
 from edge.config import Store
 
 ROOT = Path(__file__).parents[2]
@@ -108,12 +110,16 @@ def test_the_udev_rules_are_well_formed(tmp_path: Path) -> None:
     assert run(program, "verify", "--resolve-names=never", broken)[0] != 0
 
 
-def service() -> dict[str, str]:
-    """The [Service] section; of a key that stands there twice, the last line."""
+def section(file: Path, name: str) -> dict[str, str]:
+    """A section of a unit; of a key that stands there twice, the last line."""
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # as configparser documents it
-    parser.read(SERVICE)
-    return dict(parser["Service"])
+    parser.read(file)
+    return dict(parser[name])
+
+
+def service() -> dict[str, str]:
+    return section(SERVICE, "Service")
 
 
 def test_the_unit_agrees_with_the_defaults_of_the_configuration() -> None:
@@ -123,10 +129,22 @@ def test_the_unit_agrees_with_the_defaults_of_the_configuration() -> None:
     assert unit["ExecStart"].split()[1:] == ["run", "/etc/kerbstone/site.toml"]
 
 
-def test_the_stage_survives_and_a_wrong_configuration_is_not_tried_again() -> None:
+def test_the_stage_survives_and_no_end_is_the_last_one() -> None:
     unit = service()
     assert unit["RuntimeDirectoryPreserve"] == "yes"
-    assert unit["RestartPreventExitStatus"] == "2"
+    assert unit["Restart"] == "always"
+    assert not any(key.startswith("RestartPrevent") for key in unit), "the last good one runs"
+    assert section(SERVICE, "Unit")["StartLimitIntervalSec"] == "0"
     assert unit["Type"] == "notify"
     assert unit["MemoryHigh"] == "160M"
     assert unit["MemoryMax"] == "200M"
+
+
+def test_the_boards_watchdog_waits_no_longer_than_the_hardware_can_count() -> None:
+    manager = section(UNITS / "watchdog.conf", "Manager")
+    assert manager == {"RuntimeWatchdogSec": "15s", "RebootWatchdogSec": "15s"}
+
+
+def test_a_first_replacement_of_a_hung_bus_comes_before_systemd_loses_patience() -> None:
+    """The watchdog grants a hung bus GRACE more than its limit; then systemd waits WatchdogSec."""
+    assert 0 < LOOK_NS / 1e9 < GRACE_S < float(service()["WatchdogSec"].removesuffix("s"))
