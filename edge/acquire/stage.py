@@ -190,7 +190,7 @@ def _entries(file: BinaryIO, at: int) -> Iterator[tuple[Any, int]]:
     """Entry by entry, each with the offset of its end; stops at the first that is not whole."""
     while len(frame := file.read(FRAME.size)) == FRAME.size:
         length, crc = FRAME.unpack(frame)
-        if length > LIMIT:
+        if not 0 < length <= LIMIT:
             return
         body = file.read(length)
         if len(body) < length or zlib.crc32(body) != crc:

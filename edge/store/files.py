@@ -95,6 +95,9 @@ def _next_place(folder: Path) -> Path:
     if os.path.lexists(home) and not home.is_dir():
         home.rename(aside)
     home.mkdir(exist_ok=True)
+    for path in _kept(home):
+        with contextlib.suppress(OSError):
+            path.rmdir()  # empty: the process that made it was killed before it moved anything
     number = 1 + max((int(path.name) for path in _kept(home)), default=0)
     place = home / f"{number:06}"
     place.mkdir()

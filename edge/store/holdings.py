@@ -223,12 +223,21 @@ class Holdings:
     def _give_up(self, rows: Sequence[Row], reason: str, why: str) -> None:
         self._ask(lambda _: self._lose(rows, reason, why), None)
 
-    def _lose(self, rows: Sequence[Row], reason: str = "full", why: str | None = None) -> None:
-        """Take rows out and remember their numbers, in one transaction. Raises sqlite3.Error."""
+    def _lose(
+        self,
+        rows: Sequence[Row],
+        reason: str = "full",
+        why: str | None = None,
+        arrived: frozenset[int] = frozenset(),
+    ) -> None:
+        """Take rows out and remember their numbers, except of those that have `arrived`, in one
+        transaction. Raises sqlite3.Error."""
         disk = self._disk
         if disk is None:
             return
         for row in rows:
+            if row.id in arrived:
+                continue
             if row.stream in CLASSES and isinstance(row.epoch, int) and isinstance(row.seq, int):
                 for seq in (lost := numbers(row)):
                     self._drops.add(row.epoch, row.stream, seq, reason)

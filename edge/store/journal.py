@@ -74,7 +74,8 @@ class Journal:
             return
         self.found = True
         self.was_confirmed = frozenset(word ^ CONFIRMED for word in words[1:] if word & CONFIRMED)
-        self.was_sent = frozenset(words[1:]) - self.was_confirmed
+        sent = frozenset(word for word in words[1:] if not word & CONFIRMED)
+        self.was_sent = sent - self.was_confirmed
         self._open = dict.fromkeys(
             word for word in words[1:] if not word & CONFIRMED and word not in self.was_confirmed
         )

@@ -23,7 +23,7 @@ from edge.store.numbering import number
 from edge.store.place import Place
 from edge.store.room import Packed, fit
 from edge.store.rows import INFINITE, MAX_BODY, Epoch, Mark, Row, Stored, pack, readable
-from edge.store.starts import handed_over, keep, keep_ledger, note, plan
+from edge.store.starts import BEHIND, handed_over, keep, keep_ledger, note, plan
 from edge.store.thin import Merge
 
 BALLAST: Final = 16 << 20  # bytes
@@ -84,12 +84,9 @@ class Outbox(Holdings):
             medium.fall(error)
             start = plan(None, folder, self._boot_id)
         self._start, self._row = start, start.number << 32
-        try:
-            medium.rescued(partial(keep_ledger, folder, start))
-        except OSError as error:
-            medium.say(True, f"The ledger of starts cannot be written: {error.strerror}.")
-        if self.opened.damage:
-            medium.say(True, self.opened.damage)
+        damage = self.opened.damage or (BEHIND if start.behind else None)
+        if damage:
+            medium.say(True, damage)
             if start.before:
                 self._drops[start.before, "*", "damage"] = Drop(1, None, None)
         word = self._ask(lambda disk: disk.word(WORD, INFINITE), INFINITE)
@@ -102,6 +99,11 @@ class Outbox(Holdings):
             ),
             None,
         )
+        # behind the database: one that is behind its ledger has lost its last start
+        try:
+            medium.rescued(partial(keep_ledger, folder, start))
+        except OSError as error:
+            medium.say(True, f"The ledger of starts cannot be written: {error.strerror}.")
         if self.opened.ram:
             medium.say(True, self.opened.ram)
         medium.ballast.build()
@@ -131,7 +133,7 @@ class Outbox(Holdings):
         own = [storage_event(now_ns, on, text) for on, text in said]
         packed = [(draft, pack(draft)) for draft in (*drafts, *own)]
         lost = {n: "size" for n, (_, body) in enumerate(packed) if len(body) > MAX_BODY}
-        lost.update(dict.fromkeys(self._crowded(packed, lost), "full"))
+        lost.update(dict.fromkeys(self._crowded(packed, lost, gone), "full"))
         drops = self._drops.copy()
         declared = bool(drops) and self._heard and now_ns > 0
         if declared:
@@ -149,13 +151,15 @@ class Outbox(Holdings):
         self._heard = self._heard and not declared
         return [Stored(row.id, record) for row in rows for record in (readable(row),) if record]
 
-    def _crowded(self, packed: list[Packed], lost: Mapping[int, str]) -> list[int]:
+    def _crowded(
+        self, packed: list[Packed], lost: Mapping[int, str], gone: tuple[int, ...]
+    ) -> list[int]:
         """The places of drafts for which there is no room, after older rows have made some."""
         places = [place for place in range(len(packed)) if place not in lost]
         fitting = [packed[place] for place in places]
-        limit = self._place.limit_bytes
+        limit, lose = self._place.limit_bytes, partial(self._lose, arrived=frozenset(gone))
         crowded: set[int] = self._ask(
-            lambda disk: fit(disk, fitting, limit, self._lose, partial(self._thin, disk)), set()
+            lambda disk: fit(disk, fitting, limit, lose, partial(self._thin, disk)), set()
         )
         return [places[place] for place in crowded]
 

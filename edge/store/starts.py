@@ -16,6 +16,10 @@ WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays bel
 
 HANDED: Final = 20_000  # rows that are read back before they go
 HANDED_BYTES: Final = 8 << 20  # of their bodies
+BEHIND: Final = (
+    "The outbox does not know of the last start: its log was lost, or that start ran in memory. "
+    "What it had not delivered is lost."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Start:
     former: Former | None
     unclean: bool
     before: int
+    behind: bool = False  # the database does not know of the start before
 
 
 def plan(disk: Disk | None, folder: Path, boot_id: str) -> Start:
@@ -39,7 +44,11 @@ def plan(disk: Disk | None, folder: Path, boot_id: str) -> Start:
     """
     ledger = read_ledger(folder)
     starts, boots, known, clean, former = ledger.starts, ledger.boots, ledger.boot_id, 1, None
+    behind = False
     if disk is not None:
+        # the ledger is written behind the database: one that is ahead has seen a start whose log
+        # is lost, or that ran in memory
+        behind = 0 < disk.word("starts", 0) < starts
         starts = max(starts, disk.word("starts", 0))
         if disk.word("boots", 0) > boots:
             boots, known = disk.word("boots", 0), str(disk.meta("boot_id", ""))
@@ -50,7 +59,8 @@ def plan(disk: Disk | None, folder: Path, boot_id: str) -> Start:
     same = boots > 0 and known == boot_id
     epoch = number << 32 | secrets.randbits(32)
     boot = boots if same else boots + 1
-    return Start(number, epoch, boot, boot_id, same, former, not clean, ledger.epoch)
+    unclean = behind or not clean
+    return Start(number, epoch, boot, boot_id, same, former, unclean, ledger.epoch, behind)
 
 
 def keep_ledger(folder: Path, start: Start) -> None:

@@ -1,0 +1,243 @@
+"""What a process does that is killed at a system call. Prepared once, played in forked children.
+
+`python -m tests.crash.scenes` reads lines `SCENE FOLDER`, forks a child for each and prints its
+number. The child stops itself, to be traced; SIGCONT lets it play. How far it has come stands in
+one shared byte, which costs no system call.
+"""
+
+import mmap
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from edge.app.lastgood import LastGood, Starts
+from edge.core import Draft, Stream
+from edge.store import Mark, Outbox
+from edge.store.files import Ledger, read_ledger, write_ledger
+from edge.store.journal import COMPACT
+from edge.store.room import SLACK
+from tests.crash.said import merge
+
+LIMIT: Final = 1 << 20
+S: Final = 1_000_000_000
+FAR: Final = "far"  # the file of the shared byte
+ENDED: Final = 255
+OLD, NEW = b"# old\n" * 300, b"# new\n" * 700
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One commit, and how many of the oldest rows are confirmed before it."""
+
+    drafts: Sequence[Draft]
+    states: dict[str, tuple[int, bytes]]
+    confirm: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """`before` makes the folder, in the test; `acts` follow open and begin, in the child."""
+
+    acts: Sequence[Act]
+    before: Callable[[Path], None] | None = None
+    harm: Callable[[Path], None] | None = None  # between the two
+    long_journal: bool = False
+
+
+def drafts(count: int, at: int, stream: Stream = Stream.AIR, size: int = 60) -> list[Draft]:
+    rng = random.Random(at)
+    return [
+        Draft(
+            stream, f"s{n % 3}", (at + n) * S, (at + n + 1) * S,
+            {"n": at + n, "x": rng.randbytes(size)},
+        )
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def opened(folder: Path) -> Outbox:
+    (folder / "run").mkdir(exist_ok=True)
+    return Outbox.open(
+        folder / "store",
+        limit_bytes=LIMIT,
+        boot_id="b1",
+        run_dir=folder / "run",
+        merge=merge,
+        ballast_bytes=8192,
+    )
+
+
+def mark(at: int) -> Mark:
+    return Mark(at * S, at * S, "none")
+
+
+def _some(folder: Path) -> None:
+    outbox = opened(folder)
+    outbox.begin()
+    outbox.commit([*drafts(12, 0), *drafts(3, 20, Stream.EVENT)], {"x": (1, b"0")}, clock=mark(99))
+    outbox.close()
+
+
+def _full(folder: Path) -> None:
+    """Until rows have to go."""
+    outbox = opened(folder)
+    outbox.begin()
+    at = 1000
+    while outbox.counts().dropped == 0:
+        outbox.commit(drafts(10, at, size=900), {"x": (1, b"0")}, clock=mark(at))
+        at += 10
+    outbox.close()
+
+
+def minutes(at: int) -> list[Draft]:
+    """What three sources have to say of a minute."""
+    rng = random.Random(at)
+    return [
+        Draft(Stream.AIR, source, (at - 1) * 60 * S, at * 60 * S,
+              {"n": at, "sum": rng.randrange(1 << 40), "count": 1, "x": rng.randbytes(700)})
+        for source in "abc"
+    ]  # fmt: skip
+
+
+def _week(folder: Path) -> None:
+    """Without a link, until there is no room for many more minutes."""
+    outbox = opened(folder)
+    outbox.begin()
+    at = 1000
+    while outbox._disk is not None and outbox._disk.room() > SLACK + (10 << 10):
+        outbox.commit(minutes(at), {"x": (1, b"0")}, clock=mark(at * 60))
+        at += 1
+    outbox.close()
+
+
+def _harm(folder: Path) -> None:
+    path = folder / "store" / "outbox.db"
+    data = bytearray(path.read_bytes())
+    data[2048 : len(data) // 2] = bytes(len(data) // 2 - 2048)
+    path.write_bytes(data)
+    (folder / "store" / "outbox.db-wal").write_bytes(b"what was left of it")
+
+
+SCENES: Final[dict[str, Scene]] = {
+    "first start": Scene([Act(drafts(3, 5000), {"x": (1, b"1")})]),
+    "commit": Scene(
+        [
+            Act(drafts(4, 5000), {"x": (1, b"1"), "y": (1, b"1" * 900)}, 3),
+            Act([*drafts(1, 5100, Stream.EVENT), *drafts(2, 5200, Stream.RAW)], {"x": (1, b"2")}),
+            Act(drafts(30, 5300, size=300), {"x": (1, b"3")}, 4),
+        ],
+        _some,
+    ),
+    "making room": Scene(
+        [
+            Act(drafts(20, 50_000, size=900), {"x": (1, b"1")}),
+            Act(drafts(20, 50_100, size=900), {"x": (1, b"2")}),
+        ],
+        _full,
+    ),
+    "thinning": Scene(
+        [
+            Act([d for at in range(50_000, 50_030) for d in minutes(at)], {"x": (1, b"1")}),
+            Act([d for at in range(51_000, 51_030) for d in minutes(at)], {"x": (1, b"2")}),
+        ],
+        _week,
+    ),
+    "quarantine": Scene(
+        [Act(drafts(2, 5000), {"x": (1, b"1")}), Act(drafts(2, 5100), {"x": (1, b"2")}, 1)],
+        _some,
+        _harm,
+    ),
+    "journal rewrite": Scene(
+        [Act(drafts(2, 5000), {"x": (1, b"1")}, 3), Act(drafts(2, 5100), {"x": (1, b"2")}, 2)],
+        _some,
+        long_journal=True,
+    ),
+}
+
+
+def become_good(folder: Path) -> None:
+    """A site file that has run well takes the place of the last good one."""
+    good = LastGood(folder / "store", folder / "site.toml", load=_no_site, use=_no_site)
+    good.choose(1)
+    good.is_good()
+
+
+def _no_site(file: Path) -> Any:
+    return None
+
+
+def next_ledger(folder: Path) -> None:
+    write_ledger(folder / "store", Ledger(8, 3, "b2", 800))
+
+
+REPLACED: Final[dict[str, Callable[[Path], None]]] = {
+    "last good configuration": become_good,
+    "ledger": next_ledger,
+}
+
+
+def before_it_is_replaced(folder: Path) -> None:
+    """The old files, and the site file that is about to become the good one."""
+    (folder / "store").mkdir()
+    (folder / "site.toml").write_bytes(OLD)
+    become_good(folder)
+    (folder / "site.toml").write_bytes(NEW)
+    write_ledger(folder / "store", Ledger(7, 3, "b2", 700))
+
+
+def replaced_well(name: str, folder: Path) -> list[str]:
+    """What is neither the old one nor the new one."""
+    store, wrong = folder / "store", []
+    if read_ledger(store).epoch not in ({700, 800} if name == "ledger" else {700}):
+        wrong.append(f"the ledger is {read_ledger(store)}")
+    good = (store / "good.toml").read_bytes()
+    if good not in ((OLD,) if name == "ledger" else (OLD, NEW)):
+        wrong.append(f"the last good configuration is {good!r:.60}")
+    if not Starts.parse((store / "starts").read_bytes()).digest:
+        wrong.append("what the starts came to is gone")
+    return wrong
+
+
+def play(scene: Scene, folder: Path, far: mmap.mmap) -> None:
+    """In the child."""
+    outbox = opened(folder)
+    outbox.begin()
+    if scene.long_journal:
+        outbox.journal.sent(range(1 << 50, (1 << 50) + COMPACT // 8))
+    for number, act in enumerate(scene.acts, 1):
+        rows = [stored.row for stored in outbox.pending(0, max(1, act.confirm))][: act.confirm]
+        outbox.journal.sent(rows)
+        outbox.journal.confirmed(rows)
+        outbox.commit(act.drafts, act.states, rows, mark(10_000 + number))
+        far[0] = number
+        outbox.journal.settled(())
+    outbox.close()
+    far[0] = ENDED
+
+
+def main() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them here
+    for line in sys.stdin:
+        name, _, folder = line.rstrip("\n").partition("\t")
+        with (Path(folder) / FAR).open("r+b") as file:
+            far = mmap.mmap(file.fileno(), 1)
+        child = os.fork()
+        if child == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            if name in REPLACED:
+                REPLACED[name](Path(folder))
+                far[0] = ENDED
+            else:
+                play(SCENES[name], Path(folder), far)
+            os._exit(0)
+        far.close()
+        print(child, flush=True)
+
+
+if __name__ == "__main__":
+    main()

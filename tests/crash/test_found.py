@@ -1,0 +1,88 @@
+"""What the cuts and the kills have found, as small as it gets."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from edge.acquire.stage import PREFIX, left_behind
+from edge.core import Stream
+from edge.store import Outbox
+from edge.store.files import QUARANTINE
+from edge.store.journal import Journal
+from tests.crash.card import PowerCut
+from tests.crash.said import everything
+from tests.crash.scenes import drafts, mark, opened
+
+
+@pytest.fixture
+def dying() -> Iterator[list[Outbox]]:
+    """Outboxes whose process dies: what they hold open is closed, and nothing else is done."""
+    outboxes: list[Outbox] = []
+    yield outboxes
+    for outbox in outboxes:
+        if outbox._disk is not None:
+            outbox._disk.close()
+        outbox.journal.close()
+
+
+def test_a_first_start_that_ends_behind_its_ledger_has_lost_nothing(
+    tmp_path: Path, dying: list[Outbox]
+) -> None:
+    dying.append(opened(tmp_path))
+    with mock.patch("edge.store.outbox.keep", side_effect=PowerCut), pytest.raises(PowerCut):
+        dying[0].begin()
+    dying[0]._disk.close()  # type: ignore[union-attr]
+    outbox = opened(tmp_path)
+    assert outbox.opened.damage is None
+    outbox.close()
+
+
+def test_what_the_journal_knows_to_be_confirmed_is_no_row_that_was_sent(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, 1)
+    journal.sent([3, 4])
+    journal.confirmed([4])
+    journal.close()
+    journal = Journal(tmp_path, 1)
+    assert sorted(journal.was_sent) == [3]
+    assert sorted(journal.was_confirmed) == [4]
+    journal.close()
+
+
+def test_a_confirmed_row_is_not_declared_lost_by_the_commit_that_lets_it_go(
+    tmp_path: Path,
+) -> None:
+    outbox = opened(tmp_path)
+    outbox.begin()
+    at = 0
+    while outbox.counts().dropped == 0:
+        outbox.commit(drafts(10, at, Stream.RAW, size=900), clock=mark(1000 + at))
+        at += 10
+    before = sum(drop.count or 0 for drop in outbox._drops.values())
+    rows = [stored.row for stored in everything(outbox)]
+    made = outbox.commit(drafts(40, at, Stream.RAW, size=900), {}, rows, mark(2000 + at))
+    declared = [s.record.body["count"] for s in made if s.record.body.get("event") == "drop"]
+    assert sum(declared) == before, "all rows had arrived"
+    outbox.close()
+
+
+def test_a_folder_in_which_nothing_was_put_aside_is_no_quarantined_database(
+    tmp_path: Path,
+) -> None:
+    """The process was killed between making the place and moving the database there."""
+    opened(tmp_path).close()
+    store = tmp_path / "store"
+    (store / QUARANTINE / "000001").mkdir(parents=True)
+    (store / "outbox.db").write_bytes(b"?" * 4096)
+    outbox = opened(tmp_path)
+    assert outbox.opened.quarantined is not None
+    outbox.begin()
+    assert outbox.counts().quarantined == 1
+    outbox.close()
+
+
+def test_a_stage_of_zeros_holds_no_entry(tmp_path: Path) -> None:
+    """Eight zeros are the frame of an entry of no bytes with the right checksum."""
+    (tmp_path / f"{PREFIX}00000001").write_bytes(bytes(4096))
+    assert left_behind(tmp_path, "b1") == []
