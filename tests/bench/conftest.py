@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.nominal import Used, measure
+from tests.bench.outage import Week
+from tests.bench.outage import week as made_week
 from tests.bench.program import COMPILED, ROOT, environment
 from tests.bench.report import Report
-from tests.bench.rig import forget_folders
+from tests.bench.rig import forget_folders, memory_folder
 from tests.uplink.broker import BINARY
 
 
@@ -31,3 +34,16 @@ def report() -> Iterator[Report]:
     print("\n\n" + made.text())
     forget_folders()
     shutil.rmtree(COMPILED, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def week(tmp_path_factory: pytest.TempPathFactory) -> Week:
+    """A week without network, made by the first who asks."""
+    # in memory: its size counts, not the time that a disk needs for ten thousand commits
+    return made_week(memory_folder(tmp_path_factory.mktemp("week")) / "outbox")
+
+
+@pytest.fixture(scope="session")
+def nominal(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Used]:
+    """Some minutes of the nominal street, lived through by the first who asks."""
+    return measure(tmp_path_factory.mktemp("nominal") / "street")

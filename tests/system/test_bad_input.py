@@ -283,8 +283,11 @@ def test_the_neighbours_are_not_disturbed(
     assert means == [pytest.approx(value, abs=1e-6)] * len(means)
     # where a machine is busy with three such scenes, a poll may be late, and so may a simulator
     # with the bytes of a frame: that is told, too
-    words = {word for point in points for word in point["quality"]}
-    assert words <= {"good", "bad:stale", "bad:silent", "bad:crc"}
+    allowed = {"good", "bad:stale", "bad:silent", "bad:crc"}
+    words = [set(point["quality"]) for point in points]
+    # the one that was cut short may have ended before the sensor had measured at all
+    assert words[0] <= {*allowed, "bad:warmup"}
+    assert set().union(*words[1:]) <= allowed
     assert good_share(found, key) > 0.8
     assert not events(trouble.found, "sensor_fault", source)
 
