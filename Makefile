@@ -7,12 +7,16 @@ CODE = $(wildcard conftest.py docs drivers edge models tests)
 # mosquitto lives where only root looks
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test outage check fuzz bench venv docs models lock wheel clean
+.PHONY: help demo test outage crash faults oracle kernel-test check fuzz bench venv docs models lock \
+    wheel clean
 
 help:
 	@echo "make demo          a simulated intersection; SECONDS=60 ends it by itself"
 	@echo "make test          all tests; PYTEST='-k name' for some of them"
 	@echo "make outage        kill -9 and a broker that is away for a minute, with real processes"
+	@echo "make crash         power cuts, kills at system calls, and damaged files; some 11 minutes"
+	@echo "make faults        every fault of docs/faults.md, with its outcome"
+	@echo "make oracle        12 minutes of random faults: each record once; SECONDS=3600, SEED=7"
 	@echo "make fuzz          a million injured frames for each decoder; FRAMES=, GUIDED=, DECODER="
 	@echo "make kernel-test   the buses and drivers on a real kernel, in QEMU; makes its guest once"
 	@echo "make check         format, lint, types, imports, generated documents"
@@ -37,6 +41,20 @@ test: venv
 outage: venv
 	@.ci/tools
 	OUTAGE_S=60 $(PY) -m pytest tests/system/test_outage.py $(PYTEST)
+
+# cuts through a VFS that drops, reorders and tears; kills at each system call; damaged files
+crash: venv
+	@.ci/tools
+	CRASH_CUTS=300 CRASH_KILLS=all CRASH_DAMAGE=all $(PY) -m pytest --timeout 1800 -s $(PYTEST) tests/crash
+
+faults: venv
+	@.ci/tools
+	PYTHONPATH=. FAULTS=all $(PY) -m tests.faults.run
+
+oracle: venv
+	@.ci/tools
+	ORACLE_S=$(or $(SECONDS),720) $(if $(SEED),SEED=$(SEED)) \
+	    $(PY) -m pytest --timeout 7200 -s $(PYTEST) tests/oracle
 
 kernel-test: venv
 	@.ci/tools
