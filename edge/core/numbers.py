@@ -47,6 +47,12 @@ class Numbers:
         while len(self._starts) > most:
             del self._starts[1], self._ends[0]
 
+    def forget(self, most: int) -> None:
+        """At most so many ranges: the lowest ones go."""
+        extra = len(self._starts) - most
+        if extra > 0:
+            del self._starts[:extra], self._ends[:extra]
+
     def __contains__(self, number: object) -> bool:
         if not isinstance(number, int):
             return False

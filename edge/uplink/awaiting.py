@@ -4,6 +4,8 @@ Decision 12. Bounded: when more wait than LIMIT, nobody stores what is sent, and
 into the backlog, which stands still meanwhile.
 """
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +32,8 @@ class Awaiting:
         self._numbers: dict[tuple[int, str], dict[int, int]] = {}  # seq -> row
         self._patience: dict[int, int] = {}  # row -> of its next wait, if not the first
         self._given_back: int | None = None  # the oldest row that had to make room
+        self._next_ns = 0  # nothing is overdue before
+        self._heard_ns = 0  # when the last receipt came
         self.unknown = 0  # numbers of receipts that nothing waits for: doubled, late, or wrong
 
     def __contains__(self, row: int) -> bool:
@@ -50,6 +54,7 @@ class Awaiting:
             self._given_back = min(oldest, self._given_back or oldest)
         wait_ns = self._patience.get(row, self._patience_ns)
         self._rows[row] = _Waiting(key, now_ns + wait_ns)
+        self._next_ns = min(self._next_ns, now_ns + wait_ns)
         self._numbers.setdefault((key.epoch, key.stream), {})[key.seq] = row
 
     def forget(self, row: int) -> None:
@@ -62,35 +67,54 @@ class Awaiting:
             if not numbers:
                 del self._numbers[place]
 
-    def receipt(self, receipt: Receipt) -> list[int]:
+    def receipt(self, receipt: Receipt, now_ns: int) -> list[int]:
         """The rows that it confirms."""
+        self._back(now_ns)
         numbers = self._numbers.get((receipt.epoch, receipt.stream), {})
+        order = sorted(numbers)  # ranges may be as long and as many as they like
         found: list[int] = []
         for first, last in receipt.ranges:
-            # a range may be as long as it likes: what waits is short
-            named = (
-                [n for n in range(first, last + 1) if n in numbers]
-                if last - first < len(numbers)
-                else [n for n in numbers if first <= n <= last]
-            )
+            named = [
+                n for n in order[bisect_left(order, first) : bisect_right(order, last)]
+                if n in numbers
+            ]  # fmt: skip
             self.unknown += last - first + 1 - len(named)
-            found.extend(numbers[n] for n in named)
             for n in named:
-                row = numbers[n]
+                row = numbers.pop(n)
                 self._patience.pop(row, None)
-                del numbers[n], self._rows[row]
+                del self._rows[row]
+                found.append(row)
         if not numbers:
             self._numbers.pop((receipt.epoch, receipt.stream), None)
         return found
 
-    def overdue(self, now_ns: int) -> list[int]:
+    def _back(self, now_ns: int) -> None:
+        """After a long silence somebody stores again: nobody waits for an hour now."""
+        silent_ns, self._heard_ns = now_ns - self._heard_ns, now_ns
+        if silent_ns <= self._patience_ns:
+            return
+        self._patience.clear()
+        latest_ns = now_ns + self._patience_ns
+        for row, waiting in self._rows.items():
+            if waiting.due_ns > latest_ns:
+                self._rows[row] = _Waiting(waiting.key, latest_ns)
+        self._next_ns = min(self._next_ns, latest_ns)
+
+    def overdue(self, now_ns: int, flying: Collection[int] = ()) -> list[int]:
         """Rows that have waited too long: they are to be sent again, and then wait longer."""
         # those with a longer patience lie among the others: few enough to look at all
-        found = [row for row, waiting in self._rows.items() if waiting.due_ns <= now_ns]
+        if now_ns < self._next_ns:
+            return []
+        found = [
+            row
+            for row, waiting in self._rows.items()
+            if waiting.due_ns <= now_ns and row not in flying
+        ]
         for row in found:
             wait_ns = self._patience.get(row, self._patience_ns)
             self._patience[row] = min(2 * wait_ns, LONGEST_NS)
             self.forget(row)
+        self._next_ns = min((each.due_ns for each in self._rows.values()), default=0)
         while len(self._patience) > REMEMBERED:
             del self._patience[next(iter(self._patience))]
         return found

@@ -29,12 +29,16 @@ class Dating:
             self._stale = False
             self._boots.clear()
         for boot in boots - self._boots.keys():
-            while len(self._boots) >= BOOTS:
-                del self._boots[next(iter(self._boots))]
             marks, known = await self._backlog.marks(boot), await self._backlog.bounds(boot)
             if boot == self._boot:
-                self._running = ClockMap([*marks, *self._running.marks])
+                known_ns = {mark.mono_ns for mark in self._running.marks}
+                new = [mark for mark in marks if mark.mono_ns not in known_ns]  # asked before, too
+                self._running = ClockMap([*new, *self._running.marks])
             self._boots[boot] = marks, known
+        # what is sent now may be of as many boots as the window has places
+        spare = [boot for boot in self._boots if boot not in boots]
+        for boot in spare[: max(0, len(self._boots) - BOOTS)]:
+            del self._boots[boot]
 
     def envelope(self, record: Record, *, late: bool, again: bool) -> Envelope:
         """Of a record whose boot has been learnt."""

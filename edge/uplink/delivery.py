@@ -23,7 +23,10 @@ QUOTA: Final = 151
 REFUSALS: Final = 5  # then a row is dead
 COUNTED: Final = 5000  # rows whose refusals are counted: more than two windows, or none gets to 5
 DENIED_NS: Final = 300_000_000_000  # a stream that is denied is tried again after this time
+HELD_NS: Final = 500_000_000  # twice as long after each refusal
+HELD_LONGEST_NS: Final = 60_000_000_000
 QUOTA_NS: Final = 10_000_000_000
+HANDED: Final = 1000  # ranges of rows; what they close up over says `again` for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,9 @@ class Delivery:
         self._flying: dict[int, str] = {}  # row -> stream
         self._chosen = 0  # of these: not handed over yet
         self._handed = Numbers()  # rows that were on their way in this process
-        self._refusals: dict[int, int] = {}
+        self._refusals: dict[int, tuple[int, int]] = {}  # row -> how often, and `_accepted` then
+        self._accepted = 0  # answers that took a record
+        self._held: dict[int, int] = {}  # refused row -> when it may be tried again
         self._denied: dict[str, int] = {}  # stream -> when it may be tried again
         self.paused_ns = 0  # until then nothing is sent; 0: go on
         self.highest = 0  # the last row that was ever handed over
@@ -90,7 +95,9 @@ class Delivery:
         self._chosen -= 1
         if self._awaiting is not None:
             self._awaiting.handed(item.row, item.record.key, now_ns)
+        self._counts.again += self.again(item)
         self._handed.add(item.row)
+        self._handed.coarsen(HANDED)
         self.highest = max(self.highest, item.row)
         self._sealed(item)
         self._counts.sent += 1
@@ -117,6 +124,7 @@ class Delivery:
             self._flying.pop(token.row, None)
             if isinstance(answer, int):
                 confirmed.append(token.row)
+                self._accepted += 1
                 self._counts.nobody += answer == NOBODY
                 self._refusals.pop(token.row, None)
             elif isinstance(answer, LostError):
@@ -127,25 +135,35 @@ class Delivery:
         if confirmed and self._awaiting is None:
             self._confirm(confirmed)
 
-    def receipts(self, receipts: Sequence[Receipt]) -> None:
+    def receipts(self, receipts: Sequence[Receipt], now_ns: int) -> None:
         """The platform has stored these."""
         if self._awaiting is None:
             return
-        rows = [row for receipt in receipts for row in self._awaiting.receipt(receipt)]
+        rows = [row for receipt in receipts for row in self._awaiting.receipt(receipt, now_ns)]
         self._counts.receipts += 1
         self._counts.unknown = self._awaiting.unknown
         if rows:
             self._confirm(rows)
 
+    def wait_s(self, now_ns: int) -> float | None:
+        """How long until something that was refused may be tried again; None: nothing was."""
+        due_ns = min(self._held.values(), default=None)
+        return None if due_ns is None else max(0.0, (due_ns - now_ns) / 1e9)
+
     def look(self, now_ns: int) -> None:
         """Time has passed: what was not receipted goes again, what was denied is tried."""
         if self._awaiting is not None:
-            overdue = self._awaiting.overdue(now_ns)
+            overdue = self._awaiting.overdue(now_ns, self._flying)
             self._counts.overdue += len(overdue)
             if overdue:
                 self.feed.rewind(min(overdue) - 1)
             if (row := self._awaiting.given_back()) is not None:
                 self.feed.rewind(row - 1)
+        due = [row for row, until in self._held.items() if now_ns >= until]
+        for row in due:
+            del self._held[row]
+        if due:
+            self.feed.rewind(min(due) - 1)
         for stream, until in list(self._denied.items()):
             if now_ns >= until:
                 del self._denied[stream]
@@ -153,8 +171,8 @@ class Delivery:
 
     def repeat(self, rows: Collection[int]) -> None:
         """The platform asks for them again."""
-        if rows:
-            self._send_again(rows)
+        if rest := [row for row in rows if row not in self._flying]:
+            self._send_again(rest)
 
     async def unsendable(self, item: Item, why: str, now_ns: int) -> None:
         """A chosen item that cannot be written as a message."""
@@ -166,6 +184,7 @@ class Delivery:
         self._counts.dead += 1
         self._flying.pop(row, None)
         self._refusals.pop(row, None)
+        self._held.pop(row, None)
         if self._awaiting is not None:
             self._awaiting.forget(row)
         text = f"A record of {stream} was given up: {why}"
@@ -184,12 +203,18 @@ class Delivery:
             self._complaints.say("quota", "", text, now_ns)
             self.paused_ns = now_ns + QUOTA_NS
         else:
-            refusals = self._refusals[token.row] = self._refusals.get(token.row, 0) + 1
+            # while the broker takes nothing from anybody, it is not the record that is wrong
+            refusals, then = self._refusals.get(token.row, (0, -1))
+            refusals += then != self._accepted
+            self._refusals[token.row] = refusals, self._accepted
+            self._held[token.row] = now_ns + min(HELD_NS << refusals, HELD_LONGEST_NS)
             if refusals >= REFUSALS or error.code == TOO_LARGE:
                 await self._bury(token.row, token.stream, str(error), now_ns)
                 return
             while len(self._refusals) > COUNTED:
                 del self._refusals[next(iter(self._refusals))]
+            while len(self._held) > COUNTED:
+                del self._held[next(iter(self._held))]
         self._send_again((token.row,))
 
     def _confirm(self, rows: Collection[int]) -> None:
@@ -207,4 +232,4 @@ class Delivery:
 
     def _skips(self, row: int, stream: str) -> bool:
         waits = self._awaiting is not None and row in self._awaiting
-        return waits or row in self._flying or stream in self._denied
+        return waits or row in self._flying or row in self._held or stream in self._denied

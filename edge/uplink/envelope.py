@@ -10,6 +10,7 @@ CERTAIN: Final = TRUST.index("ntp")  # from there on a wall time is one
 UNSURE: Final = ("none", "floor")  # these are sent with bounds
 MARKS: Final = 16  # of a boot
 SAME_NS: Final = 10_000_000  # two looks at an offset that has not changed
+CORRECTION_NS: Final = 86_400_000_000_000  # a clock that is corrected by less was not wrong
 
 Known = tuple[int | None, int | None]
 """Wall times (Unix ns) that are certain: the latest of the boots before, and the earliest start of
@@ -54,9 +55,10 @@ def best_mark(marks: Sequence[Mark], to_ns: int) -> Mark | None:
     The one that held then, if it was certain; else the first certain one after it: that is what
     the clock should have shown. In a boot that has none, the first after it that is trusted more.
     A record that ended at the very moment of a mark was cut there, and belongs to what was before.
+    A certain one that the last certain one contradicts by more than a day was wrong: it is none.
     """
     found: Mark | None = None
-    for mark in sorted(marks, key=lambda mark: mark.mono_ns):
+    for mark in sorted(_standing(marks), key=lambda mark: mark.mono_ns):
         if mark.mono_ns >= to_ns and found is not None:
             if _trust(found) >= CERTAIN:
                 break
@@ -104,6 +106,19 @@ def _bounds(known: Known, from_ns: int, length_ns: int) -> Known | None:
     if low_ns is not None and high_ns is not None and low_ns + length_ns > high_ns:
         return None  # a clock that was taken for certain was wrong
     return low_ns, high_ns
+
+
+def _standing(marks: Sequence[Mark]) -> Sequence[Mark]:
+    """Without those that were overruled. At most one boot's, and nearly always all of them."""
+    sure = [mark for mark in marks if _trust(mark) >= CERTAIN]
+    if len(sure) < 2:
+        return marks
+    shift = _shift(max(sure, key=lambda mark: mark.mono_ns))
+    return [
+        mark
+        for mark in marks
+        if _trust(mark) < CERTAIN or abs(_shift(mark) - shift) <= CORRECTION_NS
+    ]
 
 
 def _trust(mark: Mark) -> int:

@@ -65,8 +65,8 @@ class Feed:
         self._rest.rewind(row)
 
     def alarm(self) -> Item | None:
-        """The next event or register, live or not; None when there is none, or none is fetched."""
-        return self._of(self._alarms) or self._paged(self._urgent)
+        """The next event or register, a live one first; those of the backlog keep to its rate."""
+        return self._of(self._alarms) or self._rated(self._urgent)
 
     def live(self) -> Item | None:
         """The next live row, or None."""
@@ -79,17 +79,15 @@ class Feed:
 
     def late(self) -> Item | None:
         """The next row of the backlog, if the rate allows it."""
-        if self._tokens < 1.0:
-            return None
-        item = self._paged(self._rest)
-        self._tokens -= item is not None
-        return item
+        return self._rated(self._rest)
 
     def wait_s(self) -> float | None:
         """How long until the backlog may go on; None when it needs no waiting."""
-        if not self._rest.filled or self._tokens >= 1.0:
+        filled = self._rest.filled or self._urgent.filled
+        if not filled or self._tokens >= 1.0:
             return None
-        return (1.0 - self._tokens) / self._per_s
+        some = max(1.0, self._per_s * BURST / 4)  # a turn has its price: not one for each record
+        return (some - self._tokens) / self._per_s
 
     def refill(self, now_ns: int) -> None:
         """Time has passed."""
@@ -112,6 +110,13 @@ class Feed:
             if not self._skip(row.row, row.record.key.stream):
                 return Item(row.row, row.record, late=False, again=row.again)
         return None
+
+    def _rated(self, pages: Pages) -> Item | None:
+        if self._tokens < 1.0:
+            return None
+        item = self._paged(pages)
+        self._tokens -= item is not None
+        return item
 
     def _paged(self, pages: Pages) -> Item | None:
         while (row := pages.next()) is not None:

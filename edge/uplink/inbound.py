@@ -37,7 +37,7 @@ class Inbound:
         gw: str,
         commands: Commands,
         counts: Counters,
-        receipts: Callable[[Sequence[Receipt]], None] | None,
+        receipts: Callable[[Sequence[Receipt], int], None] | None,
         spread: Callable[[float], None],
     ) -> None:
         self._topics, self._gw = topics, gw
@@ -79,7 +79,7 @@ class Inbound:
         topic = message.topic
         if topic == self._topics.receipt:
             if self._receipts is not None and not message.retain:
-                self._receipts(decode_receipts(message.payload, self._gw))
+                self._receipts(decode_receipts(message.payload, self._gw), now_ns)
         elif topic == self._topics.spread:
             self._spread(decode_spread(message.payload))
         elif (verb := self._topics.verb(topic)) is not None:

@@ -81,13 +81,13 @@ class Manifests:
         sealed = self._sealed.get(place)
         if sealed is None:
             sealed = self._sealed[place] = Numbers()
-            while len(self._sealed) > KNOWN:
-                del self._sealed[min(self._sealed)]
+            while len(self._sealed) > KNOWN:  # what is forgotten may be sealed twice: no harm
+                del self._sealed[min(known for known in self._sealed if known != place)]
         if not sealed.add(key.seq):
             return
-        sealed.coarsen(RANGES)
+        sealed.forget(RANGES)
         self.changed = True
-        segment = self._segment(place, key.seq, _earliest(record))
+        segment = self._segment(place, key.seq)
         segment.add(record)
         if segment.count >= FULL:
             self._open.remove(segment)
@@ -144,12 +144,12 @@ class Manifests:
             raise ValueError(f"no state of manifests: {error!r}") from error
         self._open, self._sealed = segments, sealed
 
-    def _segment(self, place: Place, number: int, earliest: int) -> Segment:
-        """The one that this number continues without a hole, or a new one."""
+    def _segment(self, place: Place, number: int) -> Segment:
+        """The one that this number continues, or a new one."""
         fitting = (
             segment
             for segment in self._open
-            if (segment.epoch, segment.stream) == place and earliest - 1 <= segment.last < number
+            if (segment.epoch, segment.stream) == place and segment.last < number
         )
         found = max(fitting, key=lambda segment: segment.last, default=None)
         if found is None:
@@ -163,12 +163,6 @@ class Manifests:
         if self._sign is not None:
             body |= self._sign(body)
         return Draft(Stream.MANIFEST, source, now_ns, now_ns, body)
-
-
-def _earliest(record: Record) -> int:
-    """The smallest number that it stands for."""
-    covers = record.body.get("covers")
-    return record.key.seq if not covers else int(covers[0][0])
 
 
 def _parsed(found: Any, count: Any, chain: Any) -> Iterator[Any]:

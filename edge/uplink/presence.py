@@ -52,12 +52,16 @@ class Presence:
         """Answers that are to be sent; those that find no room wait, over connections too."""
         self._replies = [*self._replies, *replies][-REPLIES:]
 
-    def publish(self, link: Connection) -> None:
-        """As much as there is room for."""
+    def hurry(self, link: Connection) -> None:
+        """What goes before alarms: the birth, and answers to commands. All of it is short."""
+        self._retained.publish(link, only=self._topics.status)
         while self._replies and link.room:
             answer = self._replies.pop(0)
             topic = self._topics.answer(answer.verb)
             link.publish(topic, topic, encode_json({"v": 1, "gw": self._gw, **answer.data}), JSON)
+
+    def publish(self, link: Connection) -> None:
+        """The rest, as much as there is room for: it may be long."""
         self._retained.publish(link)
 
     def answered(self, topic: Hashable, answer: Answer) -> None:

@@ -36,11 +36,16 @@ class Retained:
             self._last[source] = place
             self._waiting[self._topics.last(source)] = data
 
-    def publish(self, link: Connection) -> None:
-        """As much as there is room for: one message a source, so records have their turn."""
-        while self._waiting and link.room:
-            topic, data = next(iter(self._waiting.items()))
-            del self._waiting[topic]
+    def publish(self, link: Connection, only: str | None = None) -> None:
+        """As much as there is room for: one message a source, so records have their turn.
+
+        `only` is a topic: nothing else is published then.
+        """
+        while link.room:
+            topic = next(iter(self._waiting), None) if only is None else only
+            if topic is None or topic not in self._waiting:
+                return
+            data = self._waiting.pop(topic)
             try:
                 payload = encode_json(data)
             except WireError as error:

@@ -17,16 +17,14 @@ from edge.uplink.complaints import Alarm, Complaints
 from edge.uplink.counters import Counters
 from edge.uplink.dating import Dating
 from edge.uplink.delivery import Delivery, Sent
-from edge.uplink.feed import Item
+from edge.uplink.filling import Filling
 from edge.uplink.inbound import Inbound
 from edge.uplink.mqtt import TAKEN_OVER, Answer, Connection, LostError, RefusedError
 from edge.uplink.pages import Backlog, Row
 from edge.uplink.presence import Presence
 from edge.uplink.resend import resend
-from edge.uplink.retained import LAST
 from edge.uplink.session import Inbound as Received
-from edge.uplink.wire import Command, Topics, WireError, encode
-from edge.uplink.wire.records import as_map
+from edge.uplink.wire import Command, Topics
 
 LOG: Final = logging.getLogger("kerbstone.uplink")
 
@@ -74,7 +72,6 @@ class Sender:
         terms: Terms,
         hooks: Hooks,
     ) -> None:
-        self._topics, self._gw = topics, gw
         self._backlog, self._clock = backlog, clock
         self._terms, self._hooks = terms, hooks
         self.counts = Counters()
@@ -99,12 +96,15 @@ class Sender:
             None if waits_ns is None else self._delivery.receipts,
             self._spread,
         )
-        self._dating = Dating(backlog, boot)
-        self._turn_s = min(IDLE_S, (terms.receipt_s or IDLE_S) / 2)  # sees what is overdue
         self._presence = Presence(
             topics, gw, boot, hooks.status, hooks.meta,
             lambda what, text: self._complaints.log(what, text, clock.now().mono_ns),
         )  # fmt: skip
+        self._dating = Dating(backlog, boot)
+        self._filling = Filling(
+            self._delivery, self._dating, backlog, self._presence, topics, gw, terms.encoding, clock
+        )
+        self._turn_s = min(IDLE_S, (terms.receipt_s or IDLE_S) / 2)  # sees what is overdue
         self._link: Connection | None = None
         self._lost: LostError | None = None
         self._wake = asyncio.Event()
@@ -232,15 +232,19 @@ class Sender:
             await delivery.settle(now_ns)
             delivery.look(now_ns)
             delivery.feed.refill(now_ns)
-            self._presence.publish(link)
-            wait_s: float | None = None
-            if now_ns >= delivery.paused_ns:
+            self._presence.hurry(link)
+            waits: list[float | None] = [self._turn_s, delivery.wait_s(now_ns)]
+            if self._brokers.return_due(now_ns):
+                pass  # what is under way comes to its end, and nothing follows
+            elif now_ns >= delivery.paused_ns:
                 delivery.paused_ns = 0
-                await self._fill(link)
-                wait_s = delivery.feed.wait_s() if link.room else None
+                if not await self._filling.fill(link):
+                    self._wake.set()
+                self._presence.publish(link)
+                waits.append(delivery.feed.wait_s() if link.room else None)
             else:
-                wait_s = (delivery.paused_ns - now_ns) / 1e9
-            await self._woken(self._turn_s if wait_s is None else min(wait_s, self._turn_s))
+                waits.append((delivery.paused_ns - now_ns) / 1e9)
+            await self._woken(min(wait_s for wait_s in waits if wait_s is not None))
         if self._lost is None:
             LOG.info("back to the first broker")
             return
@@ -264,50 +268,6 @@ class Sender:
                 await self._wake.wait()
         except TimeoutError:
             pass
-
-    async def _fill(self, link: Connection) -> None:
-        """Fill the window: alarms, live rows, then the backlog, which leaves a quarter to live."""
-        delivery = self._delivery
-        while link.room and self._lost is None and not delivery.paused_ns:
-            items: list[Item] = []
-            share = max(1, link.limit * 3 // 4)
-            while len(items) < link.room:
-                item = delivery.feed.alarm() or delivery.feed.live()
-                if item is None and link.unanswered + len(items) < share and not delivery.stalled:
-                    item = delivery.feed.late()
-                if item is None:
-                    break
-                items.append(item)
-                delivery.choose(item)
-            if items:
-                await self._publish(link, items)
-            elif not await delivery.feed.turn_page(urgent_only=delivery.stalled):
-                return
-            await delivery.settle(self._clock.now().mono_ns)
-
-    async def _publish(self, link: Connection, items: list[Item]) -> None:
-        delivery = self._delivery
-        self._dating.see(self._clock.now())
-        await self._dating.learn({item.record.boot for item in items})
-        self._backlog.sent([item.row for item in items])
-        now_ns = self._clock.now().mono_ns
-        for item in items:
-            record, key = item.record, item.record.key
-            again = delivery.again(item)
-            sealed = self._dating.envelope(record, late=item.late, again=again)
-            try:
-                topic = self._topics.record(key.stream, record.source)
-                payload = encode(record, sealed, self._gw, self._terms.encoding)
-            except WireError as error:
-                await delivery.unsendable(item, str(error), now_ns)
-                continue
-            self.counts.again += again
-            token = delivery.hand(item, now_ns)
-            answer = link.publish(token, topic, payload.data, payload.content_type)
-            if answer is not None:
-                delivery.answered(token, answer)
-            elif not item.late and key.stream in LAST:
-                self._presence.put_last(record, as_map(record, sealed, self._gw))
 
     # -- answers -----------------------------------------------------------------------------------
 

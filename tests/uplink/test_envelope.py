@@ -63,6 +63,44 @@ def test_of_times_that_are_not_sure_the_better_counts() -> None:
     assert start([mark(1, "rtc"), mark(50, "floor", 0)], 10) == (T0, "rtc")
 
 
+DAY = 86_400 * S
+
+
+@pytest.mark.parametrize("beside_ns", [14 * YEAR, -14 * YEAR, DAY + 1])
+def test_a_certainty_that_was_wrong_dates_nothing_once_a_later_one_says_so(beside_ns: int) -> None:
+    wrong = [mark(1, "none", 0), mark(10, "ntp", T0 + beside_ns)]
+    assert start(wrong, 50) == (T0 + beside_ns, "ntp"), "nobody knows better"
+    marks = [*wrong, mark(100, "ntp")]
+    for second in (5, 50, 100, 999):
+        assert start(marks, second) == (T0, "ntp")
+
+
+def test_what_was_right_before_and_after_a_wrong_answer_stays_as_it_is() -> None:
+    marks = [mark(10, "ntp"), mark(100, "ntp", T0 + 14 * YEAR), mark(200, "nts", T0 + S)]
+    assert start(marks, 50) == (T0, "ntp")
+    assert start(marks, 150) == (T0, "ntp"), "as if nothing had been said in between"
+    assert start(marks, 300) == (T0 + S, "nts")
+
+
+def test_a_correction_by_a_day_leaves_each_side_its_date() -> None:
+    marks = [mark(10, "ntp"), mark(100, "ntp", T0 + DAY)]
+    assert start(marks, 50) == (T0, "ntp")
+
+
+@given(
+    right=st.lists(st.integers(0, 10**6), min_size=1, max_size=6, unique=True),
+    wrong=st.lists(st.integers(0, 10**6), max_size=6, unique=True),
+    second=st.integers(1, 10**6),
+)
+def test_nothing_is_dated_by_a_wrong_answer_when_the_last_one_was_right(
+    right: list[int], wrong: list[int], second: int
+) -> None:
+    """Years beside the truth, however often and whenever."""
+    marks = [mark(at, "ntp", T0 + YEAR * (at + 1)) for at in wrong]
+    marks += [mark(at, "ntp") for at in (*right, 2 * 10**6)]
+    assert start(marks, second) == (T0, "ntp")
+
+
 MARK_LISTS = st.lists(
     st.builds(Stamp, st.integers(0, 10**6), st.integers(-(10**6), 10**6), st.sampled_from(TRUST)),
     max_size=MARKS,

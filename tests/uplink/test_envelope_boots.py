@@ -63,6 +63,49 @@ async def test_a_boot_that_never_knew_the_time_is_bounded_as_soon_as_another_doe
     await third.writer.close()
 
 
+async def test_what_a_wrong_time_service_dated_is_dated_anew_when_it_is_known(
+    tmp_path: Path,
+) -> None:
+    """In the boot that heals, also for the boot before; a record that is sent again tells it."""
+    wrong_ns = T0 + 14 * 365 * DAY
+    first = await Boot.start(tmp_path, "a")
+    known = await first.record(100, "ntp", T0)
+    await first.writer.close()
+
+    second = await Boot.start(tmp_path, "b")
+    early = await second.record(5, "none", 0)
+    spoilt = await second.record(50, "ntp", wrong_ns)
+    for each in (early, spoilt):
+        assert (await second.dated(each)).tq == "ntp"
+        assert (await second.dated(each)).from_wall_ns == wrong_ns + each.from_ns
+    await second.writer.close()
+
+    third = await Boot.start(tmp_path, "c")
+    waiting = await third.record(60, "none", T0 + DAY)
+    assert (await third.dated(waiting)).tq == "none"
+    await third.record(3700, "ntp", T0 + DAY)
+    assert await third.dated(waiting) == Envelope(T0 + DAY + 59 * S, T0 + DAY + 60 * S, "ntp")
+    assert await third.dated(known) == Envelope(T0 + 99 * S, T0 + 100 * S, "ntp")
+    for each in (early, spoilt):
+        found = await third.dated(each)
+        assert found.tq == "none"
+        assert found.bounds_ns == (T0 + 100 * S + each.from_ns, T0 + DAY)
+    await third.writer.close()
+
+
+async def test_a_wrong_time_that_is_corrected_in_the_same_boot_dates_nothing(
+    tmp_path: Path,
+) -> None:
+    boot = await Boot.start(tmp_path, "a")
+    early = await boot.record(10, "ntp", T0 + 14 * 365 * DAY)
+    await boot.record(100, "ntp", T0)
+    for _ in range(2):
+        assert await boot.dated(early) == Envelope(T0 + 9 * S, T0 + 10 * S, "ntp")
+        await boot.writer.close()
+        boot = await Boot.start(tmp_path, "a")
+    await boot.writer.close()
+
+
 async def test_after_a_restart_each_side_of_a_step_keeps_its_date(tmp_path: Path) -> None:
     boot = await Boot.start(tmp_path, "a")
     before = await boot.record(100, "ntp", T0)

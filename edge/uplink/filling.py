@@ -1,0 +1,87 @@
+"""Filling the window: what goes next is chosen, dated, written and handed to the network."""
+
+from typing import Final, Literal
+
+from edge.core import Clock
+from edge.uplink.dating import Dating
+from edge.uplink.delivery import Delivery
+from edge.uplink.feed import Item
+from edge.uplink.mqtt import Connection
+from edge.uplink.pages import Backlog
+from edge.uplink.presence import Presence
+from edge.uplink.retained import LAST
+from edge.uplink.wire import Topics, WireError, encode
+from edge.uplink.wire.records import as_map
+
+PAGES: Final = 20  # of rows that must not go now, in one turn
+
+
+class Filling:
+    """Alarms first, then live rows, then the backlog, which leaves a quarter of the window."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        dating: Dating,
+        backlog: Backlog,
+        presence: Presence,
+        topics: Topics,
+        gw: str,
+        encoding: Literal["json", "msgpack"],
+        clock: Clock,
+    ) -> None:
+        self._delivery, self._dating, self._backlog = delivery, dating, backlog
+        self._presence, self._topics, self._gw = presence, topics, gw
+        self._encoding, self._clock = encoding, clock
+
+    async def fill(self, link: Connection) -> bool:
+        """Send as much as there is room for. False: there is more to look through, in a while."""
+        delivery = self._delivery
+        pages = 0  # that held nothing to send
+        while link.room and not delivery.paused_ns:
+            if items := self._chosen(link):
+                await self._publish(link, items)
+            elif pages == PAGES:
+                return False  # others have their turn
+            elif not await delivery.feed.turn_page(urgent_only=delivery.stalled):
+                return True
+            else:
+                pages += 1
+            await delivery.settle(self._clock.now().mono_ns)
+        return True
+
+    def _chosen(self, link: Connection) -> list[Item]:
+        feed, delivery = self._delivery.feed, self._delivery
+        items: list[Item] = []
+        share = max(1, link.limit * 3 // 4)
+        while len(items) < link.room:
+            item = feed.alarm() or feed.live()
+            if item is None and link.unanswered + len(items) < share and not delivery.stalled:
+                item = feed.late()
+            if item is None:
+                break
+            items.append(item)
+            delivery.choose(item)
+        return items
+
+    async def _publish(self, link: Connection, items: list[Item]) -> None:
+        delivery = self._delivery
+        self._dating.see(self._clock.now())
+        await self._dating.learn({item.record.boot for item in items})
+        self._backlog.sent([item.row for item in items])
+        now_ns = self._clock.now().mono_ns
+        for item in items:
+            record, key = item.record, item.record.key
+            sealed = self._dating.envelope(record, late=item.late, again=delivery.again(item))
+            try:
+                topic = self._topics.record(key.stream, record.source)
+                payload = encode(record, sealed, self._gw, self._encoding)
+            except WireError as error:
+                await delivery.unsendable(item, str(error), now_ns)
+                continue
+            token = delivery.hand(item, now_ns)
+            answer = link.publish(token, topic, payload.data, payload.content_type)
+            if answer is not None:
+                delivery.answered(token, answer)
+            elif not item.late and key.stream in LAST:
+                self._presence.put_last(record, as_map(record, sealed, self._gw))
