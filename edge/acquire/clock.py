@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edge.acquire.floor import YEAR_NS, Floor
 from edge.core import Stamp, TimeQuality
-from edge.core.release import RELEASED_NS
 
 TIME_ERROR: Final = 5  # adjtimex: not synchronised; 1 to 4 are a leap second, and are no error
 STA_UNSYNC: Final = 0x0040
@@ -21,12 +21,7 @@ JUMP_NS: Final = 100_000_000  # the wall moved by more than this: look again at 
 TORN_NS: Final = 1_000_000  # the process stood still between two looks at the clocks
 TRIES: Final = 4  # at reading both clocks in one moment
 
-DAY_NS: Final = 86_400_000_000_000
-YEAR_NS: Final = 365 * DAY_NS
 HORIZON_NS: Final = 10 * YEAR_NS  # a wall that is so far beyond the floor is nonsense
-CEILING_NS: Final = RELEASED_NS + 20 * YEAR_NS  # no version runs so long; a higher floor is refused
-# what was synchronised may have been wrong by hours, and be corrected: then all is well
-CORRECTION_NS: Final = DAY_NS
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 RTCS: Final = "sys/class/rtc"  # `hctosys` in it is 1 where the kernel took the time from that RTC
@@ -73,11 +68,12 @@ def discipline(
 class SystemClock:
     """Time as the kernel tells it. May be asked from any thread.
 
-    `floor_ns` is the latest moment known to have passed. Time quality: `none` for a wall that
-    cannot be right (before the floor, or years beyond it without being synchronised); `rtc` when
-    the kernel took the time from a battery-backed clock and nobody has set it since; `synced_as`
-    when the kernel says synchronised: only the site knows whether its time service checks
-    signatures (`nts`); `floor` for all else.
+    `floor` knows the latest moment that has passed. Time quality: `synced_as` when the kernel says
+    synchronised, and nothing speaks against that: only the site knows whether its time service
+    checks signatures (`nts`). For all else, a synchronised wall that is watched before it is
+    believed among it: `none` when it cannot be right (before the floor, or years beyond it); `rtc`
+    when the kernel took the time from a battery-backed clock and nobody has set it since; else
+    `floor`.
     """
 
     def __init__(
@@ -91,7 +87,7 @@ class SystemClock:
     ) -> None:
         self.synced_as: TimeQuality = synced_as
         self._root, self._wall, self._mono, self._kernel = root, wall_ns, mono_ns, kernel
-        self.floor_ns = RELEASED_NS
+        self.floor = Floor()
         self.max_error_us: int | None = None  # by the kernel's own account; None: it does not tell
         self.steps = 0  # how often the wall was seen to jump
         self._checked_ns: int | None = None
@@ -118,15 +114,28 @@ class SystemClock:
     async def sleep_until(self, mono_ns: int) -> None:
         await asyncio.sleep(max(0.0, (mono_ns - self._mono()) / 1e9))
 
-    def raise_floor(self, ns: int) -> None:
-        """This moment (Unix ns) has certainly passed. One that cannot be believed is ignored."""
-        if self.floor_ns < ns <= CEILING_NS:
-            self.floor_ns = ns
+    def raise_floor(self, ns: int, *, signed: bool = False) -> None:
+        """This moment (Unix ns) has passed. One that cannot be believed is ignored.
+
+        `signed`: no time service has said so, but somebody whose signature was verified.
+        """
+        if self.floor.rise(ns, signed=signed):
             self._checked_ns = None
 
+    def resume(self, offset_ns: int) -> None:
+        """A former process of this boot was certain of this wall - monotonic time."""
+        self.floor.resume(offset_ns)
+        self._checked_ns = None
+
     def wrong(self) -> int | None:
-        """None, or the floor (Unix ns) to check certificates by, as the wall cannot be right."""
-        return self.floor_ns if self.now().tq == "none" else None
+        """None, or the floor (Unix ns) to check certificates by, as the wall may not be right.
+
+        It is the signed one: a floor that one wrong answer of a time service put years ahead
+        would refuse every certificate, and lock the box out for as long as time is unknown. Who
+        can keep time away from the box gains little by that: the wall would stand at no more.
+        """
+        doubted = self.now().tq == "none" or self.floor.doubt is not None
+        return self.floor.signed_ns if doubted else None
 
     def _both(self) -> tuple[int, int]:
         """Both clocks in one moment: a process that is stopped in between has seen no step."""
@@ -137,15 +146,14 @@ class SystemClock:
         return mono_ns, wall_ns
 
     def _quality(self, wall_ns: int) -> TimeQuality:
-        found = self._kernel()
+        mono_ns, found = wall_ns - self._offset_ns, self._kernel()
         self.max_error_us = None if found is None else found.max_error_us
-        synced = found is not None and found.synced
-        if wall_ns < self.floor_ns - (CORRECTION_NS if synced else 0):
-            return "none"
-        if synced:
+        if found is None or not found.synced:
+            self.floor.unvouched()
+        elif self.floor.vouched(wall_ns, mono_ns, authentic=self.synced_as == "nts"):
             self._from_rtc = self._hctosys  # whoever has set it before: it is right now
             return self.synced_as
-        if wall_ns > self.floor_ns + HORIZON_NS:
+        if not self.floor.ns <= wall_ns <= self.floor.ns + HORIZON_NS:
             return "none"
         return "rtc" if self._from_rtc else "floor"
 

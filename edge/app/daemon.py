@@ -21,7 +21,7 @@ from edge.app.pipeline import Pipeline
 from edge.app.sealing import Sealing
 from edge.app.uplinks import brokers_for, sender_for, signer_for
 from edge.app.verbs import status, verbs
-from edge.app.windows import GRACE_NS
+from edge.app.windows import GRACE_NS, SYNCED
 from edge.app.wiring import Wiring
 from edge.config import Site
 from edge.control.locks import BusLock
@@ -146,10 +146,14 @@ class Daemon:
             await self.ledger.sealed()
 
     async def _know_the_past(self) -> None:
-        """A wall clock that lies before what a former boot knew for certain is wrong."""
+        """A wall clock that lies before what a former boot knew for certain is likely wrong; and
+        what a former process of this boot was certain of is not watched for again."""
         if isinstance(self.clock, SystemClock):
             before_ns, _ = await self.writer.bounds(self.epoch.boot)
             self.clock.raise_floor(before_ns or 0)
+            marks = await self.writer.marks(self.epoch.boot)
+            if marks and marks[0].tq in SYNCED:
+                self.clock.resume(marks[0].wall_ns - marks[0].mono_ns)
 
     async def _live(self, sending: "asyncio.Task[None]") -> None:
         """Tick by tick: end windows, keep the stage marked, feed the watchdog."""
@@ -197,6 +201,8 @@ class Daemon:
         if self.stage.overflow:
             text = "the stage is full: a kill would lose what is not in it"
             self.intake.once("stage", text)
+        if isinstance(self.clock, SystemClock) and self.clock.floor.overruled is not None:
+            self.intake.once("wrong_time", self.clock.floor.overruled)
         if self.writer.trouble is not None:
             self.intake.once("journal", self.writer.trouble)
 
@@ -217,9 +223,9 @@ class Daemon:
         self.sender.offer(rows)
 
     def passed(self, wall_ns: int) -> None:
-        """This moment has certainly passed: somebody who is to be trusted says so."""
+        """This moment has certainly passed: a certificate that was verified says so."""
         if isinstance(self.clock, SystemClock):
-            self.clock.raise_floor(wall_ns)
+            self.clock.raise_floor(wall_ns, signed=True)
 
     def beat(self, owner: str) -> None:
         """This part has done a piece of work."""

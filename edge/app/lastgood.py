@@ -5,7 +5,7 @@ In the state folder lie `good.toml`, the exact bytes of a site file that ran wel
 good. A start counts before it reads its file, and a start that is stopped in order does not count.
 After BAD starts with the same bytes `good.toml` runs, if it is another one and can be used; the
 file is tried again when its bytes have changed, when it was refused and is not any more (a newer
-Kerbstone), or after a day.
+Kerbstone), or after a day: by a wall clock that can be right, or of one process's own running.
 
 The state folder cannot come from `store.dir`: a broken file tells no folder. It is what systemd
 says (StateDirectory=, in $STATE_DIRECTORY) or `run --state`; where neither names one nobody
@@ -32,6 +32,7 @@ import drivers
 from edge.app.wiring import Wiring
 from edge.config import Site, load
 from edge.core import ConfigError
+from edge.core.release import RELEASED_NS
 
 LOG = logging.getLogger("kerbstone")
 
@@ -40,6 +41,8 @@ STARTS: Final = "starts"
 BAD: Final = 3  # starts with the same file that did not become good
 MOST: Final = 1_000_000  # counted
 AGAIN_S: Final = 86_400  # then a file that failed is tried once more
+KNOWN_S: Final = RELEASED_NS // 1_000_000_000  # a wall clock before it (a boot in 1970) is no time
+DUE: Final = 1  # in place of a time: the day of the next try has come
 LIMIT: Final = 128 * 1024 + 1  # bytes read of a site file; a longer one is refused by its parser
 LONGEST: Final = 300  # characters of a reason
 UNSTEADY: Final = "{} starts with it did not last five minutes in good health"
@@ -52,7 +55,7 @@ class Starts:
     count: int = 0  # bad ones in a row, with the file that has this digest
     digest: str = ""
     refused: bool = False  # the file was refused, and did not just fail
-    since_s: int = 0  # wall time of the last attempt at a file that has failed so often
+    since_s: int = 0  # wall time of the last attempt at a file that failed so often; 0: not known
 
     @classmethod
     def parse(cls, data: bytes) -> "Starts":
@@ -152,7 +155,7 @@ class LastGood:
         except ConfigError:
             return False
         if _digest(data) == self._now.digest:  # the next start shall see that its day has come
-            self._write(replace(self._now, since_s=max(0, wall_s - AGAIN_S)))
+            self._write(replace(self._now, since_s=DUE))
         return True
 
     # --------------------------------------------------------------------------------------------
@@ -171,7 +174,7 @@ class LastGood:
 
     def _against(self, wall_s: int) -> str | None:
         """Why a file that has failed so often is not tried now; None when it is."""
-        before = self._before
+        before, known_s = self._before, wall_s if wall_s >= KNOWN_S else 0
         try:
             self._use(self._file)
         except ConfigError as error:
@@ -182,10 +185,13 @@ class LastGood:
                 self._write(Starts(1, before.digest))
                 return None
             why = UNSTEADY.format(before.count if before.count < MOST else "many")
-            if before.since_s and wall_s - before.since_s >= AGAIN_S:
-                self._write(replace(self._now, since_s=wall_s))
+            if before.since_s == DUE or (
+                before.since_s >= KNOWN_S and wall_s - before.since_s >= AGAIN_S
+            ):
+                self._write(replace(self._now, since_s=known_s))
                 return None
-        self._write(replace(self._now, since_s=before.since_s or wall_s))
+        # the day begins when the time is known; without a clock only `worth_a_try` ends it
+        self._write(replace(self._now, since_s=before.since_s or known_s))
         return why
 
     def _write(self, starts: Starts) -> None:

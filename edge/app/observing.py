@@ -169,6 +169,11 @@ class Observer:
         }
         return {key: found[key] for key in BY_KEY if found.get(key) is not None}
 
+    @property
+    def synced_ns(self) -> int:
+        """When the clock was synchronised last; the start, when it never was."""
+        return self._synced_ns
+
     def status(self, now_ns: int) -> dict[str, Any]:
         """For people, and for the retained status."""
         about = self._about

@@ -17,11 +17,13 @@ from edge.core import Contact, Draft, Stream, Sweep
 ALL: Final = ["*"]
 LONGEST: Final = 1.5  # periods: a window that would be longer begins anew
 TEXTS: Final = {
-    "start": "This gateway starts for the first time: there is nothing before.",
+    "start": "Nothing is known of the time before this start.",
     "other": "The daemon was not running in between, and what it had seen does not fit the "
     "configuration as it is now. Totals begin anew.",
-    "opening": "The daemon was starting in between: its lines were not open yet.",
+    "opening": "The daemon was starting: its lines were not open yet.",
     "lost": "What this gateway knew of the time before is gone with its outbox.",
+    "unread": "The outbox cannot be read at this start, and with it what this gateway knew of the "
+    "time before. Totals begin anew.",
     "restart": "The daemon was not running in between.",
     "power": "The box was off in between: the window that was open is lost, with what had not "
     "been committed. Totals go on from the registers.",
@@ -29,7 +31,7 @@ TEXTS: Final = {
     "open cannot be read back. Totals go on from the registers.",
 }
 
-REASONS: Final = dict.fromkeys(("lost", "opening", "other", "stage"), "restart")
+REASONS: Final = dict.fromkeys(("lost", "unread", "opening", "other", "stage"), "restart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +112,17 @@ def recover(
     former: Mapping[str, Any] | None,
     damaged: bool = False,
     fits: bool = True,
+    unread: bool = False,
 ) -> Recovered:
-    """Bring the pipeline to the present moment. `damaged`: the outbox was not as it was left.
+    """Bring the pipeline to the present moment. `damaged`: the outbox was not as it was left;
+    `unread`: it did not answer, and there may be a time before.
 
     Its state as of the last committed window is already restored, if it `fits`. `end_ns` is where
     a window that is open now ends by the clock; `former` names the former epoch and its last
     numbers.
     """
     if before is None:
-        why = "lost" if damaged else "start"
+        why = "unread" if unread else "lost" if damaged else "start"
         return _anew(pipeline, _gap(why, None, now_ns, former), now_ns, end_ns)
     pipeline.engine.plain.load(before.contacts, before.boot == boot)
     if before.boot != boot:

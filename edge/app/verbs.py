@@ -1,11 +1,13 @@
 """What the daemon answers on its control socket, and its status for the platform."""
 
+import asyncio
 import dataclasses
 import resource
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from edge.app.places import of_site
+from edge.app.tallies import queue_of
 from edge.control.protocol import Verb, VerbError
 from edge.core import Point, Sweep
 
@@ -13,11 +15,14 @@ if TYPE_CHECKING:
     from edge.app.daemon import Daemon
 
 
+COUNTING_S: Final = 3.0  # a disk that hangs does not keep a person from the rest
+
+
 def verbs(daemon: "Daemon") -> Mapping[str, Verb]:
     """Verb -> what answers it."""
 
     async def status(request: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {**daemon.status(), "buses": of_site(daemon.site)}  # what `scan` leaves alone
+        return for_people(daemon, await outbox_of(daemon))
 
     async def read(request: Mapping[str, Any]) -> Mapping[str, Any]:
         name = str(request.get("device"))
@@ -27,9 +32,96 @@ def verbs(daemon: "Daemon") -> Mapping[str, Verb]:
         return {"readings": readings(await daemon.buses.read(name), points[name])}
 
     async def outbox(request: Mapping[str, Any]) -> Mapping[str, Any]:
-        return dataclasses.asdict(await daemon.writer.counts())
+        found = await outbox_of(daemon)
+        if found is None:
+            raise VerbError(f"the outbox has not answered for {COUNTING_S:g} s: its disk may hang")
+        return found
 
     return {"status": status, "read": read, "outbox": outbox}
+
+
+async def outbox_of(daemon: "Daemon") -> dict[str, Any] | None:
+    """How full it is at this moment, and how long its oldest row waits. None: no answer in time."""
+    try:
+        async with asyncio.timeout(COUNTING_S):
+            counts = await daemon.writer.counts()
+            details = getattr(daemon.writer, "details", None)
+            more = {} if details is None else await details()
+    except TimeoutError:
+        return None
+    boot, now_ns = daemon.epoch.boot, daemon.clock.now().mono_ns
+    age_s = queue_of(counts, boot, now_ns)["queue_age_s"]
+    return {**dataclasses.asdict(counts), **more, "boot": boot, "age_s": age_s}
+
+
+def for_people(daemon: "Daemon", outbox: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The status as of this moment, with what the platform's does not need: places, link, clock.
+
+    What the observer counted up to five minutes ago gives way to `outbox`.
+    """
+    site, found = daemon.site, daemon.status()
+    health = found["box"]["health"]
+    if outbox is not None:
+        fresh = {
+            "queue_rows": outbox["rows"],
+            "queue_bytes": outbox["size"],
+            "queue_age_s": outbox["age_s"],
+            "dropped": outbox["dropped"],
+            "dead": outbox["dead"],
+            "quarantined": outbox["quarantined"],
+        }
+        health |= {key: value for key, value in fresh.items() if value is not None}
+        if outbox["age_s"] is None:
+            health.pop("queue_age_s", None)
+    for name, device in found["devices"].items():
+        device["bus"] = site.devices[name].bus
+    return {
+        **found,
+        "site": site.place.id,
+        "gateway": site.place.gateway,
+        "buses": of_site(site),  # what `scan` leaves alone
+        "lanes": {name: {"bus": lane.bus} for name, lane in site.lanes.items()},
+        "outbox": outbox,
+        "link": link(daemon),
+        "clock": clock(daemon),
+    }
+
+
+def link(daemon: "Daemon") -> dict[str, Any]:
+    """To whom, since when, and what is under way. Seconds ago."""
+    sender, now_ns = daemon.sender, daemon.clock.now().mono_ns
+    found: dict[str, Any] = {
+        "connected": sender.connected,
+        "brokers": [str(broker) for broker in daemon.brokers],
+        "confirm": daemon.site.uplink.confirm,
+    }
+    standing = getattr(sender, "standing", None)
+    if standing is not None:
+        found |= {
+            "broker": standing.broker or None,
+            "for_s": _ago_s(now_ns, standing.since_ns),
+            "failure": standing.failure or None,
+            "confirmed_s": _ago_s(now_ns, standing.confirmed_ns),
+            "unconfirmed": getattr(sender, "under_way", None),
+        }
+    return found
+
+
+def clock(daemon: "Daemon") -> dict[str, Any]:
+    """How far the wall clock can be trusted, and since when not."""
+    now = daemon.clock.now()
+    found: dict[str, Any] = {"tq": now.tq, "wall_s": now.wall_ns // 1_000_000_000}
+    for key in ("max_error_us", "steps"):  # of the system's clock; others know nothing of them
+        if (value := getattr(daemon.clock, key, None)) is not None:
+            found[key] = value
+    synced_ns = getattr(daemon.observer, "synced_ns", None)
+    if synced_ns is not None:
+        found["unsynced_s"] = _ago_s(now.mono_ns, synced_ns)
+    return found
+
+
+def _ago_s(now_ns: int, then_ns: int | None) -> float | None:
+    return None if then_ns is None else round(max(0, now_ns - then_ns) / 1e9, 1)
 
 
 def readings(sweep: Sweep, points: Sequence[Point]) -> list[dict[str, Any]]:

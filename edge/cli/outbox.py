@@ -1,18 +1,28 @@
-"""`kerbstone outbox --config FILE`: what waits for the platform, and how full the outbox is."""
+"""`kerbstone outbox --config FILE`: what waits for the platform, and how full the outbox is.
+
+Asks the daemon; where none runs it looks at the files, and changes nothing in them. Exit codes: 0
+told, 2 wrong use, 3 the outbox cannot be looked at.
+"""
 
 import argparse
 import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
+from edge.app.sheet.outbox import outbox
+from edge.app.sheet.words import fitted, rendered
 from edge.cli.site import SITE, site_of
 from edge.control.protocol import VerbError, ask
 from edge.store import BusyError, look
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = verbs.add_parser("outbox", help="what waits for the platform", description=__doc__)
+    parser = verbs.add_parser(
+        "outbox", help="what waits for the platform",
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     parser.add_argument("--config", type=Path, default=SITE, metavar="FILE")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(run=run)
@@ -23,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
     if site is None:
         return 2
     try:
-        counts = ask(Path(site.store.run_dir), "outbox")
+        counts: dict[str, Any] | None = ask(Path(site.store.run_dir), "outbox")
+        daemon = counts is not None
         if counts is None:
             limit_bytes = site.store.limit_mb << 20
             counts = dataclasses.asdict(look(Path(site.store.dir), limit_bytes=limit_bytes))
@@ -33,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(counts))
         return 0
-    for key, value in counts.items():
-        print(f"  {key:<12} {'-' if value in (None, {}) else value}")
+    through = "as the daemon says" if daemon else "from the files; no daemon runs"
+    print(fitted(f"{site.place.gateway} at {site.place.id}, {through}"))
+    print(rendered([outbox(counts, daemon=daemon, whole=True)]))
     return 0

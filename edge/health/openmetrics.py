@@ -96,8 +96,13 @@ def _labels(labels: Mapping[str, str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Backslash, quote and newline; what cannot be UTF-8 is replaced."""
-    plain = text.encode("utf-8", "replace").decode("utf-8")
+    """Backslash, quote and newline; what cannot be UTF-8 is replaced.
+
+    The format has no escape for a carriage return, at which some readers end a line: it is said as
+    a newline.
+    """
+    plain = text.encode("utf-8", "replace").decode("utf-8").replace("\r\n", "\n")
+    plain = plain.replace("\r", "\n")
     return plain.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 

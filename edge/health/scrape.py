@@ -4,6 +4,7 @@ Source: RFC 9112. `curl --unix-socket /run/kerbstone/metrics.sock http://localho
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from edge.health.openmetrics import CONTENT_TYPE
 
+LOG: Final = logging.getLogger("kerbstone.metrics")
 NAME: Final = "metrics.sock"
 HEAD: Final = 8 * 1024  # bytes of a request
 CLIENTS: Final = 4
@@ -19,7 +21,7 @@ PLAIN: Final = "text/plain; charset=utf-8"
 
 
 class ScrapeServer:
-    """Listens in the daemon. `text` gives the exposition, at once."""
+    """Listens in the daemon. `text` gives the exposition, at once; it may raise ValueError."""
 
     def __init__(self, folder: Path, text: Callable[[], str], timeout_s: float = TIMEOUT_S) -> None:
         self._path, self._text, self._timeout_s = folder / NAME, text, timeout_s
@@ -84,7 +86,12 @@ class ScrapeServer:
             return _answer("405 Method Not Allowed", "only GET\n", "Allow: GET\r\n")
         if target.split(b"?", 1)[0] != b"/metrics":
             return _answer("404 Not Found", "there is only /metrics\n")
-        return _answer("200 OK", self._text(), kind=CONTENT_TYPE)
+        try:
+            text = self._text()
+        except ValueError as error:  # a number that the format cannot say: the others wait for it
+            LOG.error("the metrics cannot be told: %s", error)
+            return _answer("500 Internal Server Error", f"the metrics cannot be told: {error}\n")
+        return _answer("200 OK", text, kind=CONTENT_TYPE)
 
 
 async def _leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -27,8 +27,8 @@ class Broker:
     connect_s: float = 10.0  # for name look-up, TCP, TLS and CONNACK together
     answer_s: float = 20.0  # the oldest unanswered message; then the link counts as dead
     floor_ns: Callable[[], int | None] | None = field(default=None, repr=False)
-    """The last time (Unix ns) that has certainly passed, while the wall clock lies before it and
-    cannot be trusted; else None. Then certificates are dated by it, and not by the wall clock."""
+    """The last time (Unix ns) that has certainly passed, while the wall clock is not to be
+    trusted; else None. Then certificates are dated by it, and not by the wall clock."""
 
     def __str__(self) -> str:
         return f"mqtt{'s' if self.tls else ''}://{self.host}:{self.port}"

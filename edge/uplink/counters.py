@@ -22,3 +22,19 @@ class Counters:
     strange: int = 0  # messages to us that are not what they should be
     connections: int = 0
     failures: int = 0  # attempts to connect
+
+
+@dataclass(slots=True)
+class Standing:
+    """Where the link stands: what a person asks first. Times are monotonic ns."""
+
+    since_ns: int  # connected, or without a link, since then
+    broker: str = ""  # connected to it, or tried last
+    failure: str = ""  # why the last attempt failed, or the last connection ended
+    confirmed_ns: int | None = None  # when a row was confirmed last, as `confirm` means it
+
+    def connected(self, now_ns: int) -> None:
+        self.since_ns, self.failure = now_ns, ""
+
+    def ended(self, why: str, now_ns: int) -> None:
+        self.since_ns, self.failure = now_ns, why

@@ -7,6 +7,7 @@ from edge.core import Envelope, Record, Stamp
 from edge.uplink.envelope import ClockMap, Known, Mark, envelope
 from edge.uplink.pages import Backlog
 
+STORED_NS: Final = 5_000_000_000
 BOOTS: Final = 16  # boots whose clock map is kept
 
 
@@ -18,10 +19,15 @@ class Dating:
         self._boots: dict[int, tuple[Sequence[Mark], Known]] = {}
         self._running = ClockMap()
         self._stale = False  # this boot has become certain: it bounds those before it
+        self._again_ns: int | None = None  # when to ask once more
 
     def see(self, now: Stamp) -> None:
         """What the clocks show; told often, so that a step is dated by when it was."""
-        self._stale |= self._running.see(now)
+        if self._running.see(now):
+            # asked once more when the store has surely heard of it, too
+            self._stale, self._again_ns = True, now.mono_ns + STORED_NS
+        elif self._again_ns is not None and now.mono_ns >= self._again_ns:
+            self._stale, self._again_ns = True, None
 
     async def learn(self, boots: set[int]) -> None:
         """Fetch what is not known yet."""

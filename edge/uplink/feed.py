@@ -10,6 +10,7 @@ from edge.uplink.pages import Backlog, Pages, Row
 
 LIVE: Final = 1000  # rows kept as live; more than that go through the backlog
 FRESH_NS: Final = 10_000_000_000  # a row that waited longer is not live any more
+NEVER: Final = (1 << 63) - 1
 BURST: Final = 0.2  # seconds of the backlog's rate that may go at once
 URGENT: Final = frozenset({str(Stream.EVENT), str(Stream.REGISTER)})
 
@@ -71,6 +72,11 @@ class Feed:
     def live(self) -> Item | None:
         """The next live row, or None."""
         return self._of(self._live)
+
+    @property
+    def live_from(self) -> int:
+        """The first row that goes as a live one; all before it go through the backlog, in order."""
+        return min(self._live_rows, default=NEVER)
 
     @property
     def fresh(self) -> bool:

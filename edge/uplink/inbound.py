@@ -84,7 +84,12 @@ class Inbound:
             self._spread(decode_spread(message.payload))
         elif (verb := self._topics.verb(topic)) is not None:
             self._counts.commands += 1
-            return await self._commands.take(verb, message.payload, message.retain, now_ns)
+            before = self._commands.refused
+            answer = await self._commands.take(verb, message.payload, message.retain, now_ns)
+            if self._commands.refused != before:
+                self._counts.strange += 1
+                LOG.warning("a command on %s was refused", topic)
+            return answer
         else:
             self._counts.strange += 1
         return None

@@ -1,38 +1,73 @@
 """The command `resend`: rows that the platform misses go out again, if they are still here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from edge.core import Record
 from edge.core.numbers import stepped
-from edge.uplink.pages import Backlog
-from edge.uplink.wire import Command, parse_ranges
+from edge.uplink.pages import Backlog, Row
+from edge.uplink.wire import Command, Receipt, WireError, parse_ranges
 
 MOST: Final = 10_000  # rows of one command
+WALKS: Final = 50  # through an epoch, which may be long; further ones are left to the next command
+NEAR: Final = 500  # numbers between two ranges that one walk finds together
+
+Range = tuple[int, int]
 
 
-async def resend(backlog: Backlog, command: Command) -> tuple[Mapping[str, Any], list[int]]:
+async def resend(
+    backlog: Backlog, command: Command, beat: Callable[[], None] = lambda: None
+) -> tuple[Mapping[str, Any], list[int]]:
     """What to answer, and which rows are to go out again. Raises WireError for a wrong command.
 
-    `again` counts rows, `gone` the numbers that no row here stands for: they were confirmed, or
-    declared lost.
+    `again` counts rows; `gone` the numbers that no row here stands for: they were confirmed, or
+    declared lost; `left` those that were not looked for: ask again.
     """
     rows: dict[int, None] = {}
-    asked = found = 0
+    found = gone = left = walks = 0
     for wanted in parse_ranges(command.arguments.get("ranges"), "ranges"):
-        for first, last in wanted.ranges:
-            asked += last - first + 1
-            left = MOST - len(rows)
-            if left <= 0:
-                break
-            stored = await backlog.find(wanted.epoch, wanted.stream, first, last, left)
-            found += sum(_within(each.record, first, last) for each in stored)
-            rows.update(dict.fromkeys(each.row for each in stored))
-    return {"again": len(rows), "gone": asked - found}, list(rows)
+        for walk in clusters(wanted.ranges):
+            asked = sum(last - first + 1 for first, last in walk)
+            if walks == WALKS or len(rows) >= MOST:
+                left += asked
+                continue
+            walks += 1
+            beat()
+            stored = await _find(backlog, wanted, walk[0][0], walk[-1][1], MOST - len(rows))
+            whole = len(stored) < MOST - len(rows)
+            here = {each.row: _within(each.record, walk) for each in stored}
+            rows.update(dict.fromkeys(row for row, count in here.items() if count))
+            found = sum(here.values())
+            gone, left = (gone + asked - found, left) if whole else (gone, left + asked - found)
+    answer = {"again": len(rows), "gone": max(0, gone)}
+    return answer | ({"left": left} if left > 0 else {}), list(rows)
 
 
-def _within(record: Record, first: int, last: int) -> int:
+def clusters(ranges: Sequence[Range]) -> list[list[Range]]:
+    """Ranges without overlaps, in order, together with those that are near."""
+    found: list[list[Range]] = []
+    for first, last in sorted(ranges):
+        before = found[-1][-1] if found else None
+        if before is not None and first <= before[1] + 1:
+            found[-1][-1] = before[0], max(last, before[1])
+        elif before is not None and first - before[1] <= NEAR:
+            found[-1].append((first, last))
+        else:
+            found.append([(first, last)])
+    return found
+
+
+async def _find(
+    backlog: Backlog, wanted: Receipt, first: int, last: int, most: int
+) -> Sequence[Row]:
+    try:
+        return await backlog.find(wanted.epoch, wanted.stream, first, last, most)
+    except OSError as error:
+        raise WireError(f"this cannot be looked up now: {error}") from error
+
+
+def _within(record: Record, ranges: Sequence[Range]) -> int:
     """How many of these numbers a record stands for."""
     covers = record.body.get("covers")
     numbers = [record.key.seq] if covers is None else stepped(covers)
-    return sum(first <= number <= last for number in numbers)
+    return sum(first <= number <= last for number in numbers for first, last in ranges)

@@ -4,6 +4,7 @@ confirmed, by the broker or by the platform."""
 import asyncio
 import logging
 import random
+import ssl
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -14,7 +15,7 @@ from edge.uplink.broker import Broker
 from edge.uplink.brokers import Brokers
 from edge.uplink.commands import Commands
 from edge.uplink.complaints import Alarm, Complaints
-from edge.uplink.counters import Counters
+from edge.uplink.counters import Counters, Standing
 from edge.uplink.dating import Dating
 from edge.uplink.delivery import Delivery, Sent
 from edge.uplink.filling import Filling
@@ -75,6 +76,7 @@ class Sender:
         self._backlog, self._clock = backlog, clock
         self._terms, self._hooks = terms, hooks
         self.counts = Counters()
+        self.standing = Standing(clock.now().mono_ns)
         self._complaints = Complaints(hooks.alarm)
         rng = random.Random(f"{gw}:{epoch}")
         self._brokers = Brokers(brokers, rng, clock.now().mono_ns)
@@ -117,6 +119,11 @@ class Sender:
     @property
     def connected(self) -> bool:
         return self._link is not None
+
+    @property
+    def under_way(self) -> int:
+        """Rows that are not answered, or not receipted, yet."""
+        return self._delivery.under_way
 
     def offer(self, rows: Sequence[Row]) -> None:
         """Rows just committed."""
@@ -166,6 +173,7 @@ class Sender:
 
     def _failed(self, broker: Broker, error: Exception, said: set[str], code: int | None) -> None:
         self.counts.failures += 1
+        self.standing.failure = str(error)
         # each cause is told once, the hours between are not
         cause = f"{broker}: {error}"
         new = cause not in said and len(said) < CAUSES
@@ -173,6 +181,12 @@ class Sender:
             said.add(cause)
         LOG.log(logging.WARNING if new else logging.DEBUG, "%s", cause)
         self._brokers.failed(self._clock.now().mono_ns, code)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            text = (
+                f"{broker} is not to be trusted: {error}. Look at uplink.ca, at the clock, and at "
+                "who stands between."
+            )
+            self._complain("untrusted", "", text)
 
     async def _rest_until(self, until_ns: int) -> None:
         """Between two connections."""
@@ -185,6 +199,7 @@ class Sender:
     async def _one_connection(self, broker: Broker) -> None:
         self._hooks.beat()
         self._lost = None
+        self.standing.broker = str(broker)
         link = await Connection.open(
             broker,
             will=self._presence.will,
@@ -199,6 +214,7 @@ class Sender:
             await self._send(link)
         finally:
             self._link = None
+            self.standing.ended(str(self._lost or ""), self._clock.now().mono_ns)
             if self._lost is None:
                 self._presence.goodbye(link)
             await link.close()
@@ -211,6 +227,7 @@ class Sender:
         self.counts.connections += 1
         now_ns = self._clock.now().mono_ns
         self._brokers.connected(now_ns)
+        self.standing.connected(now_ns)
         self._complaints.connected(now_ns)
         for refused in link.unsubscribed:
             self._complain(
@@ -220,16 +237,20 @@ class Sender:
             self._hooks.passed(link.session.not_before_ns)
         self._presence.born()
         self._delivery.connected(now_ns)
-        await self._backlog.linked()  # from here on rows may have been handed over
+        await self._backlog.linked(
+            self._delivery.feed.live_from
+        )  # from here on rows may have been handed over
 
     async def _send(self, link: Connection) -> None:
-        delivery = self._delivery
+        delivery, confirmed = self._delivery, self.counts.confirmed
         while self._lost is None and not self._returns():
             self._hooks.beat()
             self._wake.clear()
             now_ns = self._clock.now().mono_ns
             self._presence.reply(await self._inbound.work(now_ns))
             await delivery.settle(now_ns)
+            if self.counts.confirmed != confirmed:
+                confirmed, self.standing.confirmed_ns = self.counts.confirmed, now_ns
             delivery.look(now_ns)
             delivery.feed.refill(now_ns)
             self._presence.hurry(link)
@@ -295,7 +316,7 @@ class Sender:
     # -- commands ----------------------------------------------------------------------------------
 
     async def _resend(self, command: Command) -> Mapping[str, Any]:
-        answer, rows = await resend(self._backlog, command)
+        answer, rows = await resend(self._backlog, command, self._hooks.beat)
         self._delivery.repeat(rows)
         return answer
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.app.lastgood import AGAIN_S, GOOD, STARTS, LastGood, Starts, read, usable
+from edge.app.lastgood import AGAIN_S, GOOD, KNOWN_S, STARTS, LastGood, Starts, read, usable
 from edge.app.probation import plugged
 from edge.config import Site
 from edge.core import ConfigError
 
-NOW_S = 1_790_000_000
+NOW_S = KNOWN_S + 1_000_000
 DAY_S = AGAIN_S
 FINE = """\
 [site]
@@ -130,6 +130,30 @@ def test_a_clock_that_stands_in_the_past_tries_nothing_and_stops_nothing(box: Bo
         box.crash("new")
     box.now_s = 5
     assert box.crash() == "old"
+
+
+def test_a_boot_in_1970_does_not_make_a_day_of_a_moment(box: Box) -> None:
+    box.good("old")
+    box.now_s = 5
+    assert [box.crash("new") for _ in range(4)][-1] == "old"
+    box.now_s = NOW_S
+    assert box.crash() == "old", "the time is known now: here the day begins"
+    box.now_s += DAY_S - 1
+    assert box.crash() == "old"
+    box.now_s += 1
+    assert [box.crash() for _ in range(2)] == ["new", "old"]
+
+
+def test_a_box_that_never_knows_the_time_tries_again_after_a_day_of_running(box: Box) -> None:
+    box.good("old")
+    box.now_s = 5
+    for _ in range(4):
+        box.crash("new")
+    one, _ = box.start()
+    assert not one.worth_a_try(5, DAY_S - 1)
+    assert one.worth_a_try(5, DAY_S)
+    one.stopped()
+    assert [box.crash() for _ in range(2)] == ["new", "old"]
 
 
 def test_a_file_that_a_newer_program_accepts_is_tried_at_once(

@@ -70,6 +70,11 @@ class Program:
         self.send(signal.SIGTERM)
         self._process.wait(20)
 
+    def kill(self) -> None:
+        """SIGKILL, and wait."""
+        self.send(signal.SIGKILL)
+        self._process.wait(20)
+
     def alive(self) -> None:
         """Fails, with its log, when it has ended by itself."""
         assert self._process.poll() is None, self._epitaph()

@@ -12,7 +12,7 @@ from tests.cli.conftest import Command, MakeSite
 ROOT = Path(__file__).parents[2]
 VERBS = (
     "run", "demo", "check", "read", "scan", "doctor", "sim", "decode", "replay", "score",
-    "subscribe", "outbox",
+    "subscribe", "status", "outbox", "receipts", "audit",
 )  # fmt: skip
 PRINTS_RESULTS = (
     "check",
@@ -23,7 +23,10 @@ PRINTS_RESULTS = (
     "score",
     "decode",
     "subscribe",
+    "status",
     "outbox",
+    "receipts",
+    "audit",
 )
 
 

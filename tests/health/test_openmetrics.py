@@ -90,8 +90,15 @@ def test_any_number_and_any_text_stay_on_their_line(value: float, text: str, lab
     said = render([Family("a", "gauge", text, [({"l": label}, value)])])
     lines = said.encode("utf-8").decode("utf-8").split("\n")
     assert len(lines) == 5
+    assert "\r" not in said
     number = float(lines[2].rpartition(" ")[2])
     assert number == value or (math.isnan(number) and math.isnan(value))
+
+
+def test_a_carriage_return_does_not_end_a_line() -> None:
+    said = render([Family("a", "gauge", "one\r\ntwo\rthree", [({"l": "x\ry"}, 1.0)])])
+    assert "# HELP kerbstone_a one\\ntwo\\nthree\n" in said
+    assert 'kerbstone_a{l="x\\ny"} 1' in said
 
 
 def test_an_independent_parser_reads_the_same() -> None:

@@ -97,6 +97,24 @@ async def test_closing_ends_those_who_are_connected(tmp_path: Path) -> None:
     writer.close()
 
 
+async def test_numbers_that_the_format_cannot_say_are_an_answer_and_no_fault(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def text() -> str:
+        raise ValueError("kerbstone_rows is there twice")
+
+    server = ScrapeServer(tmp_path, text)
+    await server.start()
+    try:
+        answer = await ask(tmp_path, b"GET /metrics HTTP/1.1\r\n\r\n")
+    finally:
+        await server.close()
+    assert answer.startswith(b"HTTP/1.1 500")
+    assert b"kerbstone_rows is there twice" in answer
+    assert "cannot be told" in caplog.text
+    assert "Unhandled" not in caplog.text
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 async def test_curl_reads_it(folder: Path) -> None:
     curl = await asyncio.create_subprocess_exec(

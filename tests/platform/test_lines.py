@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.demo.show import RED, Board, _coloured
-from edge.platform.lines import line, told
+from edge.platform.lines import _words, line, told
 from edge.uplink.wire import JSON, Message, decode
 
 BY = "model congestion 1.0.0"
@@ -53,6 +55,67 @@ def test_the_demos_table_says_a_flag_once_and_a_raised_one_in_red() -> None:
     assert (on, off) == (f"  01:00:00 ! {JAM}", f"  01:00:00   congestion off: {MOVES}")
     assert _coloured(on).startswith(RED)
     assert _coloured(off) == off
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"event": "start", "reason": "first", "text": "This is the first start."},
+         "start (first): This is the first start."),
+        ({"event": "gap", "gap": [5_000_000, 5_024_000], "boot_before": 1, "text": "It started."},
+         "gap of 24 ms: It started."),
+        ({"event": "gap", "gap": [None, 9], "boot_before": None, "text": "Nothing before."},
+         "gap: Nothing before."),
+        ({"event": "gap", "gap": [9, 1], "boot_before": 0, "text": "Off."}, "gap: Off."),
+        ({"event": "board", "condition": "disk_full", "state": "on", "text": "Only 3 MiB."},
+         "disk full on: Only 3 MiB."),
+    ],
+)  # fmt: skip
+def test_events_of_the_box_say_what_they_are(body: dict[str, object], says: str) -> None:
+    assert line(event(**body)).endswith(f" north: {says}")
+
+
+MANIFEST = {"stream_of": "air", "epoch_of": 7, "first": 1, "last": 45, "count": 45,
+            "seqs": [[1, 45, 1]], "sha256": "00"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stream", "body", "says"),
+    [
+        ("manifest", MANIFEST, "manifest of air: 45 records, 1 to 45"),
+        ("manifest", MANIFEST | {"sig": "AA==", "seqs": [[1, 3, 1], [5, 45, 1]]},
+         "manifest of air: 45 records, 1 to 45 with holes, signed"),
+        ("manifest", MANIFEST | {"count": 1, "last": 1, "seqs": [[1, 1, 1]]},
+         "manifest of air: 1 record, 1 to 1"),
+        ("manifest", MANIFEST | {"count": 0, "last": 0, "seqs": [], "stream_of": "manifest",
+                                 "former": {"epoch": 6, "last": {"air": 3, "event": 9}}},
+         "first manifest of this start; the one before ended with air 3, event 9"),
+        ("health", {"alarms": [], "uptime_s": 7300, "queue_rows": 3, "dropped": 0},
+         "no alarm, up 2 h, 3 records wait, 0 lost"),
+        ("health", {"alarms": ["hot", "memory"], "cpu_temperature": 81.2},
+         "alarms: hot, memory, 81 degrees"),
+        ("health", {"reads": 4}, "nothing known"),
+    ],
+)  # fmt: skip
+def test_manifests_and_health_are_said_in_words(
+    stream: str, body: dict[str, object], says: str
+) -> None:
+    assert _words(stream, body) == says
+
+
+@given(
+    st.sampled_from(["manifest", "health", "traffic", "air", "event", "raw"]),
+    st.dictionaries(
+        st.sampled_from(["event", "gap", "boot", "boot_before", "reason", "condition", "stream_of",
+                         "count", "first", "last", "seqs", "former", "sig", "alarms", "uptime_s",
+                         "dropped", "text", "volume", "points"]),
+        st.none() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=5)
+        | st.lists(st.integers() | st.none(), max_size=3)
+        | st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+    ),
+)  # fmt: skip
+def test_whatever_a_record_holds_it_has_a_line(stream: str, body: dict[str, object]) -> None:
+    assert isinstance(_words(stream, body), str)
 
 
 @pytest.mark.parametrize(

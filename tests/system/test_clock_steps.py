@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ import drivers
 from edge.acquire.clock import Discipline, SystemClock
 from edge.app.daemon import Daemon
 from edge.config import load
+from edge.core.release import RELEASED_NS
+from edge.store import Mark, Writer
 from tests.system.found import ALL, end_us, events, once
 from tests.system.site import LOOPS, Records, Site, Street
 from tests.uplink.broker import Mosquitto
@@ -46,7 +49,8 @@ class Wall:
     """
 
     def __init__(self) -> None:
-        self.true_ns = time.time_ns() - time.monotonic_ns()  # when this boot began
+        # when this boot began: near the release, since what is far from it is watched for minutes
+        self.true_ns = RELEASED_NS + 10 * DAY - time.monotonic_ns()
         self.shift_ns, self.synced = -self.true_ns, False
 
     def clock(self, root: Path) -> SystemClock:
@@ -69,7 +73,7 @@ def came_since(records: Records, at_ns: int) -> list[dict[str, Any]]:
 
 STEPS = [  # how far beside, and what is thought of it when the kernel says that it is right
     (0, "ntp"),
-    (20 * YEAR, "ntp"),
+    (20 * YEAR, "none"),  # not to be believed yet: one answer is too few
     (-HOUR, "ntp"),
     (-HOUR - S, "ntp"),  # a leap second
     (-10 * YEAR, "none"),  # not to be believed: this version is younger
@@ -109,7 +113,7 @@ async def test_a_clock_that_is_set_while_the_daemon_runs_does_no_harm(
     assert code == 0, said
     check_windows(found, period_us=1_000_000)
     why = [event["reason"] for event in events(found, "clock")]
-    assert why == ["synchronised", "step", "step", "step"]  # and not at the leap second
+    assert why == ["synchronised", "step", "step"]  # not for 20 years, nor at the leap second
     check_marked(found)
     dated = [wall.beside_ns(r) for r in once(found, "traffic") if r["tq"] == "ntp"]
     believed = [shift_ns for shift_ns, tq in STEPS if tq == "ntp"]
@@ -143,11 +147,33 @@ def quality(record: dict[str, Any]) -> str:
     return str(record["quality"])
 
 
+async def test_a_restart_in_a_boot_that_was_certain_does_not_watch_again(tmp_path: Path) -> None:
+    """The box slept for a year, was certain after minutes, and its program is replaced."""
+    wall = Wall()
+    wall.shift_ns, wall.synced = YEAR, True
+    for certain in (False, True):
+        began_ns = wall.true_ns + wall.shift_ns
+        writer = await Writer.start(
+            tmp_path / "outbox", limit_bytes=8 << 20, boot_id="a", ballast_bytes=0
+        )
+        part = SimpleNamespace(clock=wall.clock(tmp_path), writer=writer, epoch=writer.epoch)
+        await Daemon._know_the_past(part)  # type: ignore[arg-type]
+        assert part.clock.now().tq == ("ntp" if certain else "floor")
+        mono_ns = time.monotonic_ns()
+        await writer.commit((), {"x": (1, b"")}, Mark(mono_ns, began_ns + mono_ns, "ntp"))
+        await writer.close()
+
+
 class Faked(Site):
-    """A daemon whose wall stands where a file says, while monotonic time is real."""
+    """A daemon whose wall stands where a file says, while monotonic time is real.
+
+    Its time service is an authentic one, so that it is believed at once.
+    """
 
     def start(self) -> None:
         self.set("+0")
+        text = self.config.read_text()
+        self.config.write_text(text.replace("[site]\n", '[site]\ntime = "nts"\n', 1))
         shown = (
             f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={self.folder / 'wall'}",
             "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1",
@@ -182,6 +208,6 @@ def test_a_process_whose_clock_is_set_goes_on(tmp_path: Path, broker: Mosquitto)
     check_windows(found, period_us=1_000_000)
     check_marked(found)
     assert [event["reason"] for event in events(found, "clock")] == ["step"] * 2
-    years = {r["to"][:4] for r in once(found, "traffic") if r["tq"] == "ntp"}
+    years = {r["to"][:4] for r in once(found, "traffic") if r["tq"] == "nts"}
     now = time.gmtime().tm_year
     assert years == {str(now), str(now + 20)}

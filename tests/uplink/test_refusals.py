@@ -202,11 +202,11 @@ async def test_retained_messages_do_not_hold_up_records(tmp_path: Path) -> None:
             made = [Draft(Stream.AIR, f"s{n}", 0, S, {"n": n}) for n in range(300)]
             await gateway.commit(made)
             await until(lambda: gateway.sender.counts.confirmed == 300)
+            await until(lambda: sum("/up/last/" in topic for topic, _ in broker.published) == 300)
             topics = [topic for topic, _ in broker.published]
-            assert f"{UP}/status" == topics[0], "the birth is before all"
+            assert topics[0] == f"{UP}/status", "the birth is before all"
             first = next(n for n, topic in enumerate(topics) if "/up/last/" in topic)
             assert sum("/up/air/" in topic for topic in topics[:first]) == 300
-            await until(lambda: sum("/up/last/" in topic for topic, _ in broker.published) == 300)
 
 
 async def test_a_status_that_cannot_be_written_is_left_out(

@@ -102,8 +102,16 @@ class Quota(Alarm, tag="quota", kw_only=True):
     """The broker takes no more for now (reason code 151)."""
 
 
+class Untrusted(Alarm, tag="untrusted", kw_only=True):
+    """Who answers at the broker's address has no certificate that this gateway believes."""
+
+
 class TakenOver(Alarm, tag="taken_over", kw_only=True):
     """Another client has connected under this gateway's name (reason code 142): a theft?"""
+
+
+class WrongTime(Alarm, tag="wrong_time", kw_only=True):
+    """A time that was taken for certain was wrong; the clock has been corrected."""
 
 
 class OldProtocol(Alarm, tag="old_protocol", kw_only=True):
@@ -135,6 +143,6 @@ class Configuration(Alarm, tag="configuration", kw_only=True):
 
 
 BOX_EVENTS: tuple[type[Event], ...] = (
-    Gap, ClockCut, Drop, Storage, Start, Board, Denied, Refused, Quota, TakenOver, OldProtocol,
-    Unclaimed, Overload, StageFull, Journal, Bus, Configuration,
+    Gap, ClockCut, Drop, Storage, Start, Board, Denied, Refused, Quota, Untrusted, TakenOver,
+    WrongTime, OldProtocol, Unclaimed, Overload, StageFull, Journal, Bus, Configuration,
 )  # fmt: skip

@@ -71,3 +71,7 @@ class Answer(Retained, kw_only=True):
     gone: Annotated[Count, told("resend: how many numbers are not here any more.")] | UnsetType = (
         UNSET
     )
+    left: (
+        Annotated[Count, told("resend: how many numbers were not looked for yet; ask again.")]
+        | UnsetType
+    ) = UNSET

@@ -1,0 +1,79 @@
+"""The link to the broker and the clock, in words."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from edge.app.sheet.words import Section, counted, mapping, plain, span
+
+TIME: Final = {
+    "none": "not synchronised{since}: the time is not known, what the clock shows cannot be right",
+    "floor": "not synchronised{since}: no time server is followed, it may be later than it shows",
+    "rtc": "not synchronised{since}: the time is that of the board's battery clock",
+    "ntp": "follows a time server (NTP)",
+    "nts": "follows a time server that proves who it is (NTS)",
+}
+
+
+def link(status: Mapping[str, Any]) -> Section:
+    """Which broker, since when, and what becomes of what is sent."""
+    found, health = mapping(status.get("link")), mapping(mapping(status.get("box")).get("health"))
+    return Section("link", (*_standing(found), *_sending(found, health)))
+
+
+def _standing(link: Mapping[str, Any]) -> Iterator[str]:
+    broker = link.get("broker") or " or ".join(link.get("brokers", ())) or "the broker"
+    since = "" if link.get("for_s") is None else f" for {span(link['for_s'])}"
+    if link.get("connected"):
+        yield f"connected to {broker}{since}"
+    else:
+        yield f"NOT CONNECTED{since}; {broker} is tried again and again"
+        if failure := link.get("failure"):
+            yield f"the last attempt: {plain(failure)}"
+
+
+def _sending(link: Mapping[str, Any], health: Mapping[str, Any]) -> Iterator[str]:
+    platform = link.get("confirm") == "platform"
+    waiting = link.get("unconfirmed")
+    parts = (
+        []
+        if waiting is None
+        else [f"{waiting:,} unconfirmed" if waiting else "nothing unconfirmed"]
+    )
+    what = "receipt of the platform" if platform else "confirmation of the broker"
+    if link.get("confirmed_s") is not None:
+        parts.append(f"the last {what} came {span(link['confirmed_s'])} ago")
+    elif "confirmed_s" in link:
+        parts.append(f"no {what} has come since the start")
+    if parts:
+        yield "; ".join(parts)
+    sent, again = health.get("sent"), health.get("sent_again")
+    if sent is not None:
+        yield f"{counted(sent, 'record')} sent since the start, {counted(again, 'repeat')}"
+    if overdue := health.get("receipts_overdue"):
+        yield f"{counted(overdue, 'receipt')} did not come in time, and the records were sent again"
+    if platform is False and (unheard := health.get("unheard")):
+        yield f"{counted(unheard, 'record')} that the broker took, but nobody has subscribed to"
+    if failures := health.get("connection_failures"):
+        made = counted(health.get("connections"), "connection")
+        yield f"{made}, {counted(failures, 'failed attempt')} since the start"
+
+
+def clock(status: Mapping[str, Any]) -> Section:
+    """How far the wall clock can be trusted."""
+    found = mapping(status.get("clock"))
+    tq = str(found.get("tq", status.get("tq")))
+    error_us, unsynced_s = found.get("max_error_us"), found.get("unsynced_s")
+    since = "" if unsynced_s is None else f" for {span(unsynced_s)}"
+    lines = [TIME.get(tq, tq).replace("{since}", since)]
+    if tq in ("ntp", "nts") and error_us is not None:
+        lines[0] += f"; wrong by {_error(error_us)} at most"
+    if (wall_s := found.get("wall_s")) is not None:
+        lines.append(f"{datetime.fromtimestamp(wall_s, UTC):%Y-%m-%d %H:%M:%S} UTC")
+    if steps := found.get("steps"):
+        lines.append(f"it was set by hand or by a jump {counted(steps, 'time')} since the start")
+    return Section("clock", tuple(lines))
+
+
+def _error(us: int) -> str:
+    return f"{us / 1000:.0f} ms" if us < 1_000_000 else span(us / 1e6)

@@ -1,0 +1,80 @@
+"""`kerbstone status`: how this gateway fares, and what needs a person, on one page.
+
+The first line is the verdict; below it stands what to do, then each part. Exit codes: 0 fine, 1
+something needs attention, 2 wrong use, 3 the daemon cannot be reached: then it is said how to start
+it, and what can be seen without it.
+"""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from edge.app.sheet.attention import matters
+from edge.app.sheet.outbox import outbox
+from edge.app.sheet.page import page
+from edge.app.sheet.words import Section, fitted, rendered
+from edge.cli.site import SITE, site_of
+from edge.config import Site
+from edge.control.protocol import VerbError, ask
+from edge.store import BusyError, look
+
+START: Final = (
+    "start it: `sudo systemctl start kerbstone`",
+    "what it said last: `journalctl -u kerbstone -n 50`",
+    "is the site file in order: `kerbstone check {file}`",
+)
+ASKED: Final = ("it may still be starting, or stand still: `systemctl status kerbstone` says more",)
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser(
+        "status", help="how this gateway fares, and what needs a person",
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--config", type=Path, default=SITE, metavar="FILE")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    site = site_of(args.config)
+    if site is None:
+        return 2
+    try:
+        status = ask(Path(site.store.run_dir), "status")
+    except (VerbError, OSError) as error:
+        return _unreachable(args, site, str(error), ASKED)
+    if status is None:
+        return _unreachable(args, site, "the daemon does not run", START)
+    found = matters(status)
+    if args.json:
+        told = [dataclasses.asdict(matter) for matter in found]
+        print(json.dumps({**status, "ok": not found, "matters": told}, ensure_ascii=False))
+    else:
+        print(page(status, found))
+    return 1 if found else 0
+
+
+def _unreachable(args: argparse.Namespace, site: Site, why: str, do: Sequence[str]) -> int:
+    """What can be seen without a daemon is its outbox."""
+    counts: dict[str, Any] | None = None
+    section = Section("outbox", ())
+    try:
+        found = look(Path(site.store.dir), limit_bytes=site.store.limit_mb << 20)
+    except (BusyError, OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        section = Section("outbox", (f"cannot be looked at: {said}",))
+    else:
+        counts = dataclasses.asdict(found)
+        section = outbox(counts, daemon=False)
+    if args.json:
+        told = {"ok": False, "error": why, "outbox": counts}
+        print(json.dumps(told, ensure_ascii=False))
+        return 3
+    steps = tuple(f"- {line.format(file=args.config)}" for line in do)
+    print(fitted(f"NOT REACHABLE: {site.place.gateway} at {site.place.id}: {why}"))
+    print(rendered([Section("to do", steps), section]))
+    return 3

@@ -1,0 +1,103 @@
+"""The sender and the outbox of the daemon alone, as a process: it sends what lies in an outbox.
+
+    python -m tests.bench.sending JSON
+
+`folder` holds the outbox and `run` its journal; `port` is the broker's; `receipt_s` null: a PUBACK
+confirms; `per_s` bounds the backlog, null: as the daemon does. Each `live_s` a live record of
+stream air is committed, with the moment in it; 0: none. Every 0.5 s it prints what it has done.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from edge.acquire.clock import SystemClock
+from edge.core import Draft, Stream
+from edge.process.merge import merge
+from edge.store import Mark, Writer
+from edge.uplink.broker import broker_of
+from edge.uplink.sender import Hooks, Sender, Terms
+from edge.uplink.wire import Topics
+
+GW: Final = "gw"
+TELL_S: Final = 0.5
+
+
+def summary(mono_ns: int) -> Draft:
+    """A record of an air sensor, and when it was committed."""
+    gauge = {"mean": 12.25, "n": 60, "min": 11.0, "max": 14.5, "sum": 735, "sq": 9120,
+             "origin": 12, "step": 0.1, "quality": {"good": 60}}  # fmt: skip
+    points = {"pm2_5": gauge, "pm10": gauge, "temperature": gauge, "humidity": gauge}
+    body = {"covered_s": 60.0, "points": points, "committed_ns": mono_ns}
+    return Draft(Stream.AIR, "live", mono_ns - 60_000_000_000, mono_ns, body)
+
+
+async def live(writer: Writer, sender: Sender, clock: SystemClock, every_s: float) -> None:
+    """Goes on until it is cancelled."""
+    due_ns = clock.now().mono_ns
+    while True:
+        now = clock.now()
+        rows = await writer.commit([summary(now.mono_ns)], clock=Mark(*_mark(now)))
+        sender.offer(rows)
+        due_ns = max(due_ns + int(every_s * 1e9), now.mono_ns)
+        await clock.sleep_until(due_ns)
+
+
+def _mark(now: Any) -> tuple[int, int, Any]:
+    return now.mono_ns, now.wall_ns, "ntp"
+
+
+async def main(words: dict[str, Any]) -> None:
+    """Until it is killed."""
+    clock = SystemClock()
+    writer = await Writer.start(
+        Path(words["folder"]), limit_bytes=256 << 20, boot_id="b", run_dir=Path(words["run"]),
+        merge=merge, ballast_bytes=0,
+    )  # fmt: skip
+    receipt_s, per_s = words["receipt_s"], words["per_s"]
+    usual = Terms(receipt_s=receipt_s)
+    sender = Sender(
+        [broker_of(f"mqtt://127.0.0.1:{words['port']}", GW)],
+        Topics("kerbstone/v1", "bench", GW),
+        GW,
+        writer,
+        clock,
+        boot=writer.epoch.boot,
+        epoch=writer.epoch.epoch,
+        terms=usual if per_s is None else Terms(receipt_s=receipt_s, backlog_per_s=per_s),
+        hooks=Hooks(
+            status=lambda: {"epoch": writer.epoch.epoch},
+            meta=lambda: {"devices": {}},
+            alarm=lambda kind, text: print(kind, text, file=sys.stderr, flush=True),
+        ),
+    )
+    writer.on_rows = sender.offer
+    async with asyncio.TaskGroup() as group:
+        group.create_task(sender.run())
+        if words["live_s"]:
+            group.create_task(live(writer, sender, clock, words["live_s"]))
+        while True:
+            counts = sender.counts
+            print(
+                json.dumps(
+                    {
+                        "at_ns": time.monotonic_ns(),
+                        "confirmed": counts.confirmed,
+                        "late": counts.late,
+                        "again": counts.again,
+                        "cpu_s": time.process_time(),
+                    }
+                ),
+                flush=True,
+            )
+            await clock.sleep_until(clock.now().mono_ns + int(TELL_S * 1e9))
+            # as a daemon does each minute: what is confirmed leaves, with all that rides along
+            if not words["live_s"]:
+                sender.offer(await writer.commit(()))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))

@@ -1,0 +1,279 @@
+"""`kerbstone status`: the verdict first, what to do next, and nothing wider than a telephone."""
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.app.sheet.attention import matters, verdict
+from edge.app.sheet.page import page
+from edge.app.sheet.words import WIDTH, fitted, megabytes, percent, rendered, span
+from edge.store import Counts
+from tests.cli.answering import answering
+from tests.cli.conftest import Command, MakeSite
+
+DAY = 86_400.0
+COUNTS = asdict(Counts(rows=1204, size=3 << 20, limit=64 << 20, streams={"air": 1204},
+                       oldest=(2, 5), forecast_s=12.4 * DAY,
+                       forecast_thinned_s=160 * DAY))  # fmt: skip
+FINE: dict[str, Any] = {
+    "gateway": "gw-1",
+    "site": "quay",
+    "uptime_s": 7300.0,
+    "tq": "ntp",
+    "problems": {},
+    "outbox": {**COUNTS, "boot": 2, "age_s": 61.0},
+    "link": {
+        "connected": True, "brokers": ["mqtts://a:8883", "mqtts://b:8883"], "confirm": "platform",
+        "broker": "mqtts://a:8883", "for_s": 7200.0, "failure": None, "confirmed_s": 4.2,
+        "unconfirmed": 12,
+    },
+    "clock": {"tq": "ntp", "wall_s": 1_795_000_000, "max_error_us": 12_300, "steps": 0,
+              "unsynced_s": 0.0},
+    "buses": {"air": "/dev/i2c-1", "loops": "/dev/gpiochip0"},
+    "lanes": {"north_1": {"bus": "loops"}, "north_2": {"bus": "loops"}},
+    "devices": {
+        "hut_air": {"bus": "air", "reads": 7200, "errors": 0, "missed": 0, "state": "ok"},
+    },
+    "dropped": 0, "unclaimed_edges": 0, "stage_overflow": 0,
+    "models": {"congestion": {"model": "congestion 1.0.0", "answers": "model", "why": "",
+                              "ms": 2.1},
+               "anomaly": None},
+    "box": {
+        "model": "Raspberry Pi Zero 2 W Rev 1.0",
+        "serial": "00ff",
+        "start": {"cause": "power", "text": "The power was cut (rsts 0x1000)."},
+        "alarms": {},
+        "health": {
+            "sent": 40_000, "sent_again": 3, "cpu_temperature": 51.2, "undervoltage": False,
+            "throttled": [], "throttled_seen": [], "memory_available_bytes": 210 << 20,
+            "memory_total_bytes": 420 << 20, "disk_free_bytes": 20 << 30,
+            "disk_total_bytes": 30 << 30, "flash_written_mb_day": 48.2, "flash_own_mb_day": 31.0,
+            "card_life_years": 22.7, "card_endurance_tb": 0.4,
+            "device_error_ratio": {"hut_air": 0.0},
+        },
+    },
+}  # fmt: skip
+
+
+def changed(**parts: Any) -> dict[str, Any]:
+    """FINE with `box__alarms={...}` put in its place."""
+    status = deepcopy(FINE)
+    for path, value in parts.items():
+        *way, last = path.split("__")
+        place = status
+        for key in way:
+            place = place[key]
+        place[last] = value
+    return status
+
+
+def sheet(status: Mapping[str, Any]) -> list[str]:
+    return page(status, matters(status)).splitlines()
+
+
+def flat(status: Mapping[str, Any]) -> str:
+    """The sheet without its line ends."""
+    return " ".join(" ".join(sheet(status)).split())
+
+
+def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:
+    assert matters(FINE) == []
+    lines = sheet(FINE)
+    assert lines[0] == "OK: gw-1 at quay: nothing needs attention"
+    assert max(map(len, lines)) <= WIDTH
+    text = flat(FINE)
+    for said in (
+        "connected to mqtts://a:8883 for 2 h",
+        "12 unconfirmed; the last receipt of the platform came 4.2 s ago",
+        "40,000 records sent since the start, 3 repeats",
+        "1,204 records waiting; 3.0 MB of 64 MB used (4.7%)",
+        "the oldest has waited 61 s",
+        "12 days; with thinning 160 days at the present rate",
+        "nothing lost since the start",
+        "follows a time server (NTP); wrong by 12 ms at most",
+        "hut_air: ok; no read failed in the last hour",
+        "lanes north_1, north_2",
+        "51 degrees Celsius",
+        "supply good, not slowed down",
+        "memory: 210 MB of 420 MB free (50%)",
+        "The power was cut",
+        "48.2 MB a day written, by all programs; 31.0 MB a day by the daemon",
+        "a new card lasts 22 years at that rate, if it bears 0.4 TB (an assumption",
+        "congestion 1.0.0 answers",
+        "anomaly: off",
+    ):
+        assert said in text, said
+    assert "to do" not in text
+
+
+@pytest.mark.parametrize(
+    ("parts", "short", "says"),
+    [
+        ({"outbox__ram": "Input/output error."}, "records are only in memory", "Replace the card"),
+        ({"outbox__dropped": 1200}, "1,200 records lost", "store.limit_mb"),
+        ({"outbox__size": 60 << 20}, "outbox 94% full", "60 MB of 64 MB"),
+        ({"outbox__dead": 1}, "1 dead letter", "refused 1 record for good"),
+        ({"outbox__quarantined": 2}, "damaged outbox put aside", "2 files"),
+        ({"link__connected": False, "link__for_s": 7200.0, "link__failure": "timed out"},
+         "no link to the broker", "No link to the broker for 2 h (timed out): check modem"),
+        ({"link__confirm": "broker", "box__health__unheard": 5}, "nobody subscribes", "5 records"),
+        ({"problems": {"hut_air": "nobody answers at 0x69"}, "devices__hut_air__state": "silent"},
+         "hut_air silent", "hut_air: nobody answers at 0x69. Check its supply"),
+        ({"problems": {"line a": "is busy"}}, "line a", "line a: is busy."),
+        ({"problems": {"configuration": "site.toml is not used"}}, "last good configuration",
+         "Mend the file."),
+        ({"devices__hut_air__state": "crc", "devices__hut_air__text": "3 of 8"}, "hut_air crc",
+         "hut_air: 3 of 8. Damaged on the wire"),
+        ({"box__health__device_error_ratio": {"hut_air": 0.25}}, "hut_air fails often", "25%"),
+        ({"devices__hut_air__health": {"fan": "its fan stands still"}}, "hut_air fan",
+         "hut_air reports: its fan stands still."),
+        ({"box__alarms": {"undervoltage": "Too low: check the supply."}}, "undervoltage",
+         "check the supply"),
+        ({"box__health__throttled_seen": ["undervoltage"]}, "undervoltage seen", "at some time"),
+        ({"box__start": {"cause": "watchdog", "text": "It hung."}}, "the watchdog had reset",
+         "Started 2 h 1 min ago, because the watchdog had reset the board: It hung."),
+        ({"dropped": 3}, "too busy", "3 pieces of news dropped"),
+        ({"stage_overflow": 1}, "stage full", "1 entry"),
+        ({"unclaimed_edges": 2}, "edges nobody claims", "compare the site file"),
+        ({"box__health__bus_restarts": 1}, "a bus hung", "begun anew 1 time"),
+        ({"models__congestion": {"answers": "rule", "why": "late: 900 ms"}},
+         "model congestion fails", "late: 900 ms."),
+    ],
+)  # fmt: skip
+def test_what_needs_a_person_is_in_the_first_line_and_says_what_to_do(
+    parts: dict[str, Any], short: str, says: str
+) -> None:
+    status = changed(**parts)
+    assert len(matters(status)) == 1
+    lines = sheet(status)
+    assert lines[0].startswith(f"ATTENTION: gw-1 at quay: {short}")
+    assert lines[1].startswith("to do     - ")
+    assert says in flat(status)
+    assert max(map(len, lines)) <= WIDTH
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"devices__hut_air__state": "warmup"},
+        {"devices__hut_air__health": {"cleaning": "it blows itself clean"}},
+        {"box__start": {"cause": "watchdog", "text": "It hung."}, "uptime_s": 2 * DAY},
+        {"box__health__unheard": 5},  # the platform's receipt proves that somebody listens
+        {"models__congestion": {"answers": "rule", "why": ""}},  # not loaded yet
+        {"outbox": None},
+    ],
+)  # fmt: skip
+def test_what_only_needs_time_is_shown_and_needs_nobody(parts: dict[str, Any]) -> None:
+    assert matters(changed(**parts)) == []
+
+
+def test_several_matters_are_counted_and_what_loses_data_comes_first() -> None:
+    status = changed(box__alarms={"hot": "Too hot."}, outbox__dropped=2, link__connected=False)
+    assert sheet(status)[0] == "ATTENTION: gw-1 at quay: 2 records lost (and 2 more)"
+
+
+def test_many_devices_are_told_by_their_exceptions() -> None:
+    fine = {"bus": "air", "reads": 9, "errors": 0, "state": "ok"}
+    devices = {f"d{n}": fine for n in range(40)}
+    devices["bad"] = {"bus": "air", "reads": 9, "errors": 9, "state": "silent", "text": "no answer"}
+    text = flat(changed(devices=devices))
+    assert "40 more devices are fine" in text
+    assert "bad: SILENT; 9 reads, 9 errors since the start no answer" in text
+    assert "d7" not in text
+
+
+def test_without_the_newer_facts_of_the_link_the_rest_is_told() -> None:
+    link = {"connected": True, "brokers": ["mqtt://a:1"], "confirm": "broker"}
+    assert "connected to mqtt://a:1 40,000 records sent" in flat(changed(link=link))
+
+
+def test_an_outbox_that_does_not_answer_hides_nothing_else() -> None:
+    text = flat(changed(outbox=None))
+    assert "It does not answer: the disk may be hanging." in text
+    assert "51 degrees" in text
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_the_first_line_is_one_line_that_fits(gateway: str, text: str) -> None:
+    status = changed(gateway=gateway, problems={text or "x": text})
+    assert len(verdict(matters(status), gateway)) <= WIDTH
+    assert len(page(status, matters(status)).splitlines()[0]) <= WIDTH
+
+
+@given(st.dictionaries(st.sampled_from([*FINE]), st.none()))
+def test_what_is_missing_breaks_nothing(missing: dict[str, None]) -> None:
+    status = {key: value for key, value in FINE.items() if key not in missing}
+    assert page(status, matters(status))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [
+        (None, "not known"), (0.25, "0.2 s"), (45, "45 s"), (119.9, "119 s"), (120, "2 min"),
+        (7199, "119 min"), (12_000, "3 h 20 min"), (7200, "2 h"), (2 * DAY, "2 days"),
+        (12.9 * DAY, "12 days"), (3 * 366 * DAY, "3 years"), (1e12, "more than 100 years"),
+    ],
+)  # fmt: skip
+def test_spans_are_said_as_people_say_them(seconds: float | None, says: str) -> None:
+    assert span(seconds) == says
+
+
+def test_sizes_and_shares_never_round_something_to_nothing() -> None:
+    assert [megabytes(n) for n in (0, 1, 3 << 20, 64 << 20, 30 << 30)] == [
+        "0.0 MB", "0.1 MB", "3.0 MB", "64 MB", "30 GB"
+    ]  # fmt: skip
+    assert [percent(p) for p in (0, 1e-6, 0.012, 0.5)] == ["0%", "less than 0.1%", "1.2%", "50%"]
+    assert fitted("x" * 100, " (and 2 more)").endswith("... (and 2 more)")
+    assert rendered([]) == ""
+
+
+# -- the command -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def config(site: MakeSite, tmp_path: Path) -> Path:
+    return site(more=f'[store]\ndir = "{tmp_path}/store"\nrun_dir = "{tmp_path}/run"\n')
+
+
+def test_a_daemon_that_is_well_is_exit_0(kerbstone: Command, config: Path, tmp_path: Path) -> None:
+    with answering(tmp_path / "run", {"status": FINE}):
+        said = kerbstone("status", "--config", config)
+    assert (said.code, said.err) == (0, "")
+    assert said.lines[0].startswith("OK: gw-1")
+
+
+def test_something_to_attend_to_is_exit_1(kerbstone: Command, config: Path, tmp_path: Path) -> None:
+    with answering(tmp_path / "run", {"status": changed(outbox__dropped=2)}):
+        said = kerbstone("status", "--config", config)
+        told = kerbstone("status", "--config", config, "--json")
+    assert said.code == told.code == 1
+    found = json.loads(told.out)
+    assert found["ok"] is False
+    assert [matter["short"] for matter in found["matters"]] == ["2 records lost"]
+    assert found["box"] == FINE["box"]
+
+
+def test_without_a_daemon_it_says_how_to_start_it_and_exits_3(
+    kerbstone: Command, config: Path
+) -> None:
+    said = kerbstone("status", "--config", config)
+    assert said.code == 3
+    assert said.lines[0] == "NOT REACHABLE: gw-1 at test: the daemon does not run"
+    assert "systemctl start kerbstone" in said.out
+    assert "there is no outbox" in said.out
+    assert json.loads(kerbstone("status", "--config", config, "--json").out)["outbox"] is None
+
+
+def test_a_daemon_that_refuses_is_exit_3(kerbstone: Command, config: Path, tmp_path: Path) -> None:
+    with answering(tmp_path / "run", {}):
+        said = kerbstone("status", "--config", config)
+    assert said.code == 3
+    assert "NOT REACHABLE" in said.lines[0]
+    assert "systemctl status kerbstone" in said.out

@@ -1,0 +1,30 @@
+"""`kerbstone` that falls ill when a file says so: $SICK is the folder.
+
+`block`: the main loop hangs in a system call, as in a driver's bug that blocks it; nothing else is
+stopped. `leak`: it takes 4 MiB more at each turn and keeps them. All else is as it is.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from edge.app.daemon import Daemon
+from edge.cli.main import main
+
+LEAK: Final = 4 << 20
+
+if __name__ == "__main__":
+    folder, kept = Path(os.environ["SICK"]), list[bytearray]()
+    say = Daemon._say_troubles
+
+    def _say(daemon: Daemon) -> None:
+        if (folder / "block").exists():
+            (folder / "blocked").touch()
+            os.close(os.open(folder / "never", os.O_RDONLY))
+        if (folder / "leak").exists():
+            kept.append(bytearray(os.urandom(LEAK)))  # written to, or it takes no memory
+        say(daemon)
+
+    Daemon._say_troubles = _say  # type: ignore[method-assign,assignment]
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""What the platform misses: looked for in few walks, and never called gone when it is there."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.core import Key, Record, Stream
+from edge.store import Stored
+from edge.uplink import resend as module
+from edge.uplink.resend import clusters, resend
+from edge.uplink.wire import Command, WireError
+
+
+class Store:
+    """Holds these numbers of stream air, and counts how often it is looked through."""
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self.numbers, self.walks = numbers, 0
+
+    async def find(
+        self, epoch: int, stream: str, first: int, last: int, limit: int
+    ) -> list[Stored]:
+        self.walks += 1
+        if epoch == 666:
+            raise OSError(5, "the disk does not work")
+        return [
+            Stored(n, Record(Key(epoch, Stream.AIR, n), "hut", 1, 0, 1, {}))
+            for n in self.numbers
+            if first <= n <= last and stream == "air"
+        ][:limit]
+
+
+async def ask(store: Any, ranges: list[list[int]], epoch: int = 5) -> tuple[dict[str, int], Any]:
+    wanted = [{"epoch": epoch, "stream": "air", "ranges": ranges}]
+    answer, rows = await resend(store, Command("resend", 5, "x", {"ranges": wanted}))
+    return dict(answer), rows
+
+
+@given(st.lists(st.tuples(st.integers(1, 3000), st.integers(0, 40)), min_size=1, max_size=30))
+def test_clusters_hold_the_same_numbers_in_order(pairs: list[tuple[int, int]]) -> None:
+    ranges = [(first, first + more) for first, more in pairs]
+    truth = {n for first, last in ranges for n in range(first, last + 1)}
+    flat = [each for cluster in clusters(ranges) for each in cluster]
+    assert [n for first, last in flat for n in range(first, last + 1)] == sorted(truth)
+
+
+async def test_near_ranges_are_one_walk() -> None:
+    store = Store(range(1, 100))
+    answer, rows = await ask(store, [[n, n] for n in range(1, 99, 2)])
+    assert answer == {"again": 49, "gone": 0}
+    assert rows == list(range(1, 99, 2))
+    assert store.walks == 1
+
+
+async def test_what_is_not_here_is_gone() -> None:
+    answer, rows = await ask(Store([2, 3]), [[1, 4]])
+    assert (answer, rows) == ({"again": 2, "gone": 2}, [2, 3])
+
+
+async def test_what_was_not_looked_for_is_not_called_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 10)
+    answer, rows = await ask(Store(range(1, 31)), [[1, 30]])
+    assert (answer, len(rows)) == ({"again": 10, "gone": 0, "left": 20}, 10)
+    monkeypatch.setattr(module, "WALKS", 2)
+    answer, _ = await ask(Store([1]), [[1, 1], [2000, 2000], [4000, 4001]])
+    assert answer == {"again": 1, "gone": 1, "left": 2}
+
+
+async def test_a_disk_that_does_not_work_is_an_answer() -> None:
+    with pytest.raises(WireError, match="cannot be looked up now"):
+        await ask(Store([]), [[1, 1]], epoch=666)
+
+
+async def test_wrong_ranges_are_refused() -> None:
+    with pytest.raises(WireError):
+        await resend(Store([]), Command("resend", 5, "x", json.loads('{"ranges": 5}')))  # type: ignore[arg-type]

@@ -1,0 +1,84 @@
+"""A day without network in virtual time, with a seventh of the default outbox; less with less.
+
+`make bench` has the whole week on a disk. In memory here: what is measured is room, not time.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from edge.config.model import Store
+from edge.process.merge import merge
+from edge.store.outbox import Outbox
+from tests.week.offline import Again, Fed, account
+from tests.week.street import Commit, S, lived
+
+DAY = 1440  # minutes
+DEFAULT = Store().limit_mb << 20
+SMALL = 3 << 20  # holds some three hours whole
+SHORT = 600  # minutes, for the small one
+FORETOLD = 100  # minutes: then it is asked how long its room lasts
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    memory = Path("/dev/shm")
+    if not memory.is_dir():
+        yield tmp_path
+        return
+    with TemporaryDirectory(prefix="kerbstone-week-", dir=memory) as made:
+        yield Path(made)
+
+
+@pytest.fixture(scope="module")
+def hour() -> list[Commit]:
+    return lived(15)  # a quarter, four times an hour
+
+
+def opened(folder: Path, limit_bytes: int) -> Outbox:
+    outbox = Outbox.open(folder, limit_bytes=limit_bytes, boot_id="b", merge=merge, ballast_bytes=0)
+    outbox.begin()
+    return outbox
+
+
+def test_a_day_without_network_fits_whole_in_a_seventh_of_the_default_outbox(
+    folder: Path, hour: list[Commit]
+) -> None:
+    outbox, fed = opened(folder, DEFAULT // 7), Fed()
+    for commit in Again(hour):
+        fed.take(outbox, commit)
+        if fed.minutes == DAY:
+            break
+    counts = outbox.counts()
+    assert counts.rows == sum(fed.drafts.values())
+    assert (counts.dropped, counts.thinned) == (0, 0)
+    assert counts.size < DEFAULT // 7
+    found = account(outbox, commit.at_ns + S)
+    found.check(fed)
+    assert (found.merged, found.lost) == (0, {})
+    outbox.close()
+
+
+def test_in_less_room_minutes_become_quarters_and_nothing_is_silent(
+    folder: Path, hour: list[Commit]
+) -> None:
+    outbox, fed = opened(folder, SMALL), Fed()
+    full_at = foretold = 0.0
+    for commit in Again(hour):
+        fed.take(outbox, commit)
+        if fed.minutes == FORETOLD and not foretold:
+            foretold = fed.minutes + (outbox.counts().forecast_s or 0) / 60
+        if not full_at and commit.closes and outbox.counts().thinned:
+            full_at = fed.minutes
+        if fed.minutes == SHORT:
+            break
+    counts, found = outbox.counts(), account(outbox, commit.at_ns + S)
+    found.check(fed)
+    assert found.merged
+    assert found.lost.keys() <= {"health"}  # what goes before minutes are merged
+    assert counts.rows + counts.thinned + counts.dropped == sum(fed.drafts.values())
+    assert counts.size < SMALL
+    assert full_at == pytest.approx(foretold, rel=0.1)
+    outbox.close()
