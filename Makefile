@@ -49,12 +49,12 @@ crash: venv
 
 faults: venv
 	@.ci/tools
-	PYTHONPATH=. FAULTS=all $(PY) -m tests.faults.run
+	PYTHONPATH=. $(PY) -m tests.faults.run -n auto --dist loadfile $(PYTEST)
 
 oracle: venv
 	@.ci/tools
-	ORACLE_S=$(or $(SECONDS),720) $(if $(SEED),SEED=$(SEED)) \
-	    $(PY) -m pytest --timeout 7200 -s $(PYTEST) tests/oracle
+	ORACLE_S=$(or $(SECONDS),720) SEED=$(or $(SEED),4) \
+	    $(PY) -m pytest --timeout 7200 -s -q $(PYTEST) tests/oracle/test_oracle.py
 
 kernel-test: venv
 	@.ci/tools

@@ -3,10 +3,17 @@
 Kept are the first mark of a boot, the best, the last, and one wherever the wall clock was set: the
 first that is trusted, and each that lies more than a second beside the one before it. So records
 before and after a step get the wall time of their side.
+
+A time service may have been wrong. Of marks that contradict each other by more than a day the later
+one counts within a boot; of boots, the latest that knew the time, and the most that agree with it
+and with each other. What is overruled stays on the disk, and is not told: later boots may show that
+it was right after all.
 """
 
 import re
-from typing import Final
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from edge.store.database import Database
 from edge.store.rows import TRUST, Mark
@@ -16,8 +23,18 @@ STEP_NS: Final = 1_000_000_000  # less is drift, or the setting of a clock that 
 STEPS: Final = 13  # a boot; with first, best and last there are 16. The oldest one makes room
 TRUSTED: Final = 2  # of `TRUST`: rtc or better
 CERTAIN: Final = "('ntp', 'nts')"
+SURE: Final = 3  # of `TRUST`: what is certain
+CORRECTION_NS: Final = 86_400_000_000_000  # a clock that is corrected by less was not wrong
 WHOLE_BOOTS: Final = 500  # the latest ones keep all of their marks,
 BOOTS: Final = 5000  # the others the best one, and the oldest ones none
+
+
+class Anchor(NamedTuple):
+    """A boot that knew the time: wall times (Unix ns) of its begin and of its latest mark."""
+
+    boot: int
+    start_ns: int
+    end_ns: int
 
 
 def set_mark(database: Database, boot: int, mark: Mark) -> None:
@@ -48,8 +65,18 @@ def set_mark(database: Database, boot: int, mark: Mark) -> None:
 
 
 def marks(database: Database, boot: int) -> list[Mark]:
-    """At most 16, each once: the most trusted first, and among those the latest first."""
+    """At most 16, each once: the most trusted first, and among those the latest first.
+
+    Without those that are certain of something that later ones, or other boots, have overruled.
+    """
     known = set(_kept(database, boot).values())
+    sure = [mark for mark in known if TRUST[mark.tq] >= SURE]
+    if sure:
+        latest = max(sure, key=lambda mark: mark.mono_ns)
+        overruled = all(anchor.boot != boot for anchor in agreed(_anchors(database)))
+        known -= {
+            mark for mark in sure if overruled or abs(_shift(mark) - _shift(latest)) > CORRECTION_NS
+        }
     return sorted(known, key=lambda mark: (TRUST[mark.tq], mark.mono_ns), reverse=True)
 
 
@@ -59,16 +86,50 @@ def bounds(database: Database, boot: int) -> tuple[int | None, int | None]:
     From the latest moment that an earlier boot knew for certain to the earliest certain start of a
     later one; None where no boot proves anything.
     """
-    before = database.rows(
-        f"SELECT max(wall_ns) FROM clock WHERE boot < ? AND tq IN {CERTAIN}", (boot,)
+    found = agreed(_anchors(database))
+    before = [anchor.end_ns for anchor in found if anchor.boot < boot]
+    after = [anchor.start_ns for anchor in found if anchor.boot > boot]
+    return (before[-1] if before else None), (after[0] if after else None)
+
+
+def agreed(anchors: Sequence[Anchor]) -> list[Anchor]:
+    """Those to be believed, by their boots: as many as can be that lie one after the other.
+
+    The latest is always among them: the clock that made it was checked against the others, and
+    nobody knows better. So what was wrong once is outvoted, or overruled by the next that is right.
+    """
+    # From the latest to the first, each is put behind the longest chain that it fits before.
+    # `tails[n]` is the chain of n + 1 that leaves most room, `chains` who follows whom.
+    tails: list[Anchor] = []
+    rooms: list[int] = []  # the negated starts of `tails`, which ascend
+    chains: dict[Anchor, Anchor | None] = {}
+    longest: Anchor | None = None
+    for anchor in sorted(anchors, reverse=True):
+        fits = bisect_right(rooms, -anchor.end_ns)
+        if not fits and tails:
+            continue  # it contradicts the latest
+        chains[anchor] = tails[fits - 1] if fits else None
+        if fits == len(tails):
+            longest = anchor
+            tails.append(anchor)
+            rooms.append(-anchor.start_ns)
+        elif -anchor.start_ns < rooms[fits]:
+            tails[fits], rooms[fits] = anchor, -anchor.start_ns
+    chosen: list[Anchor] = []
+    while longest is not None:
+        chosen.append(longest)
+        longest = chains[longest]
+    return [anchor for anchor in sorted(anchors) if _fits(anchor, chosen)]
+
+
+def _fits(anchor: Anchor, chosen: Sequence[Anchor]) -> bool:
+    """Whether it is one of them, or contradicts its neighbours by no more than a correction."""
+    at = bisect_left(chosen, anchor)
+    if at < len(chosen) and chosen[at] == anchor:
+        return True
+    return (at == 0 or chosen[at - 1].end_ns <= anchor.start_ns + CORRECTION_NS) and (
+        at == len(chosen) or anchor.end_ns <= chosen[at].start_ns + CORRECTION_NS
     )
-    after = database.rows(
-        "SELECT min(wall_ns - mono_ns) FROM clock"
-        f" WHERE boot > ? AND which = 'best' AND tq IN {CERTAIN}",
-        (boot,),
-    )
-    one, two = (rows[0][0] for rows in (before, after))
-    return (one if isinstance(one, int) else None), (two if isinstance(two, int) else None)
 
 
 def forget_before(database: Database, boot: int) -> None:
@@ -86,6 +147,19 @@ def forget_before(database: Database, boot: int) -> None:
         "DELETE FROM clock WHERE boot < ? OR (boot < ? AND which <> 'best')",
         (newest - BOOTS, newest - WHOLE_BOOTS),
     )
+
+
+def _anchors(database: Database) -> list[Anchor]:
+    """The latest certain mark of each boot that has one. What is damaged is left out."""
+    return [
+        Anchor(boot, wall_ns - mono_ns, wall_ns)
+        for boot, mono_ns, wall_ns in database.rows(
+            "SELECT boot, max(mono_ns), wall_ns FROM clock"
+            f" WHERE tq IN {CERTAIN} AND typeof(mono_ns) = 'integer'"
+            " AND typeof(wall_ns) = 'integer' GROUP BY boot"
+        )
+        if isinstance(boot, int) and isinstance(mono_ns, int) and isinstance(wall_ns, int)
+    ]
 
 
 def _kept(database: Database, boot: int) -> dict[str, Mark]:

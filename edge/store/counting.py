@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 
 from edge.store.disk import Disk
-from edge.store.rate import Rate, forecast, forecast_thinned, row_bytes
+from edge.store.handover import Spans, is_open
+from edge.store.rate import Rate, Thinning, forecast, forecast_thinned, row_bytes
+from edge.store.room import SLACK, margin
 from edge.store.rows import SUMMARIES, Row
+from edge.store.thin import Thinner
+from edge.store.waiting import ids
 
 
 class Counting:
@@ -13,6 +17,7 @@ class Counting:
     def __init__(self) -> None:
         self.commits = self.bytes_in = self.dropped = self.damaged = 0
         self._rate = Rate()
+        self._latest = 0  # bytes that the latest commit has taken
 
     def committed(self, rows: Sequence[Row], mono_ns: int | None) -> None:
         """One commit; without a time it does not count for the rate."""
@@ -22,19 +27,26 @@ class Counting:
             return
         sizes = [row_bytes(row.body) for row in rows if row.level == SUMMARIES]
         others = sum(row_bytes(row.body) for row in rows if row.level != SUMMARIES)
-        self._rate.add(mono_ns, sum(sizes), others, len(sizes))
+        self._latest = sum(sizes) + others
+        self._rate.add(mono_ns, sum(sizes), others, len(rows))
 
     def forecasts(
-        self, disk: Disk, summaries: int, ratio: float | None
+        self, disk: Disk, limit_bytes: int, thinner: Thinner | None, spans: Spans
     ) -> tuple[float | None, float | None]:
-        """Seconds until there is no room, as it is and with thinning by `ratio` (None: never).
-
-        `summaries` are the rows that wait now; their size is taken from those of the last hour.
-        """
-        room, inflow = disk.room(), self._rate.inflow()
+        """Seconds until there is no room, and until a row is dropped; only rows within `spans` may
+        merge. Raises sqlite3.Error."""
+        room, inflow = disk.room() - SLACK - self._latest, self._rate.inflow()
         plain = forecast(room, inflow)
-        if ratio is None:
+        if thinner is None:
             return plain, plain
-        each = inflow.summaries // inflow.rows if inflow.rows else 0
-        waiting = min(each * summaries, disk.used_bytes())
-        return plain, forecast_thinned(room, inflow, waiting, ratio)
+        where = thinner.waiting(disk, spans)
+        waiting = ids(disk, where) if inflow.rows else 0
+        thinner.look_ahead(disk, where, waiting)
+        size = min(waiting * inflow.summaries // max(1, inflow.rows), disk.used_bytes())
+        thinning = Thinning(
+            gain=size * (1 - 1 / thinner.ratio),
+            ratio=thinner.ratio,
+            coming=is_open(spans),
+            margin=margin(limit_bytes),
+        )
+        return plain, forecast_thinned(room, inflow, thinning)

@@ -1,11 +1,20 @@
-"""Losses: numbers that will never be delivered, gathered until an event declares them."""
+"""Losses: numbers that will never be delivered, gathered until an event declares them.
+
+An event that declares losses can be lost itself: what it said is then gathered again, and the next
+one says it. Only when it is damaged so that it cannot be read, its own number alone is declared:
+the numbers that it named stay unexplained, and an audit reports them as missing.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from edge.core import Draft, Stream
+from edge.store.rows import CLASSES, Row, body_of, numbers, readable
 
 DropKey = tuple[int, str, str]  # epoch, stream, reason
+
+SOURCE: Final = "outbox"  # of the events
 
 REASONS: Mapping[str, str] = {
     "full": "there was no more room for them",
@@ -37,19 +46,67 @@ class Drops(dict[DropKey, Drop]):
         elif old.last is not None and old.count is not None:
             self[key] = Drop(min(old.first, seq), max(old.last, seq), old.count + 1)
 
+    def lose(self, row: Row, reason: str) -> int:
+        """A row is lost, with all numbers that it stands for: how many they are. What it declared
+        itself is to be declared again. 0 for one whose columns are damaged."""
+        whole = isinstance(row.epoch, int) and isinstance(row.seq, int)
+        if row.stream not in CLASSES or not whole:
+            return 0
+        lost = numbers(row)
+        for seq in lost:
+            self.add(row.epoch, row.stream, seq, reason)
+        declared = _declared(row)
+        if declared is not None:
+            self._again(*declared)
+        return len(lost)
+
+    def _again(self, key: DropKey, drop: Drop) -> None:
+        old = self.get(key)
+        if old is None:
+            self[key] = drop
+            return
+        first, last, count = min(old.first, drop.first), None, None
+        if old.last is not None and drop.last is not None:
+            last = max(old.last, drop.last)
+        if old.count is not None and drop.count is not None:
+            count = old.count + drop.count
+        self[key] = Drop(first, last, count)
+
     def copy(self) -> "Drops":
         return Drops(self)
 
     def drafts(self, now_ns: int) -> Iterator[Draft]:
         """The events that declare them."""
         for (epoch, stream, reason), drop in sorted(self.items()):
-            yield Draft(Stream.EVENT, "outbox", now_ns, now_ns, _body(epoch, stream, reason, drop))
+            yield Draft(Stream.EVENT, SOURCE, now_ns, now_ns, _body(epoch, stream, reason, drop))
 
 
 def storage_event(now_ns: int, on: bool, text: str) -> Draft:
     """The event that says that the disk gives trouble, or works again."""
     body = {"event": "storage", "state": "on" if on else "off", "text": text}
-    return Draft(Stream.EVENT, "outbox", now_ns, now_ns, body)
+    return Draft(Stream.EVENT, SOURCE, now_ns, now_ns, body)
+
+
+def _declared(row: Row) -> tuple[DropKey, Drop] | None:
+    """What a row declared. One whose checksum is wrong is believed if it says everything twice: its
+    sentence repeats the numbers, its own key the epoch."""
+    if (row.stream, row.source) != (Stream.EVENT, SOURCE):
+        return None
+    body = body_of(row)
+    try:
+        epoch, stream, reason = body["epoch_of"], body["stream_of"], body["reason"]
+        first, last = body["range"]
+        count = body["count"]
+        drop = Drop(first, last, count)
+        told = _body(epoch, stream, reason, drop)
+    except (KeyError, TypeError, ValueError):
+        return None
+    known = (epoch, first) if last is count is None else (epoch, first, last, count)
+    texts = isinstance(stream, str) and isinstance(reason, str)
+    if not texts or not all(isinstance(each, int) for each in known):
+        return None
+    sound = readable(row) is not None or epoch == row.epoch
+    return ((epoch, stream, reason), drop) if sound and told == body else None
 
 
 def _body(epoch: int, stream: str, reason: str, drop: Drop) -> dict[str, object]:

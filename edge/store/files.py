@@ -1,18 +1,25 @@
 """Files beside the database: the ledger of starts, and the quarantine for what cannot be read."""
 
 import contextlib
+import errno
 import os
 import shutil
+import sqlite3
 import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
+
+from edge.store.database import NAME
 
 LEDGER: Final = "ledger"
 LEDGER_LIMIT: Final = 4096  # characters; more is damage
 QUARANTINE: Final = "quarantine"
 KEEP: Final = 2  # quarantined databases
+PROBE: Final = "probe"
+PROBE_BYTES: Final = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +83,58 @@ def quarantine(folder: Path, database: str, limit_bytes: int) -> Path:
             (folder / name).rename(place / name)
     _sync(folder)
     home = place.parent
-    for old in _kept(home)[:-KEEP]:
-        _remove(old)
-    kept = _kept(home)
-    while len(kept) > 1 and _bytes(home) > limit_bytes:
+    kept = _by_worth(home)
+    while len(kept) > KEEP or (len(kept) > 1 and _bytes(home) > limit_bytes):
         _remove(kept.pop(0))
     if _bytes(home) > limit_bytes:
-        for path in place.iterdir():
+        for path in kept[-1].iterdir():
             if not path.is_symlink() and is_file(path) and path.stat().st_size > limit_bytes // 2:
                 os.truncate(path, limit_bytes // 2)
     return place
+
+
+def _by_worth(home: Path) -> list[Path]:
+    """What goes first: a database without records never pushes out one that has some."""
+    return sorted(_kept(home), key=lambda path: (not _is_empty(path), path.name))
+
+
+def _is_empty(place: Path) -> bool:
+    """Whether it is certain that there is no record in it. What cannot be read may have some."""
+    path = place / NAME
+    try:
+        if not any(os.path.lexists(place / f"{NAME}{end}") for end in ("", "-wal")):
+            return True
+        if any(each.lstat().st_size for each in place.iterdir() if each != path):
+            return False  # a log, or something else
+        if path.lstat().st_size == 0:
+            return True
+        if not is_file(path):
+            return False
+        name = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro&immutable=1"
+        with contextlib.closing(sqlite3.connect(name, uri=True)) as opened:
+            return opened.execute("SELECT 1 FROM record LIMIT 1").fetchone() is None
+    except (OSError, sqlite3.Error):
+        return False
+
+
+def prove(folder: Path) -> None:
+    """The device takes what is written, and gives it back. Raises OSError."""
+    path = folder / PROBE
+    data = os.urandom(PROBE_BYTES)
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        fd = os.open(path, flags, 0o600)
+        try:
+            whole = os.write(fd, data) == len(data)
+            os.fsync(fd)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)  # from the device, not from memory
+            if not whole or os.pread(fd, len(data), 0) != data:
+                raise OSError(errno.EIO, "the device does not give back what was written")
+        finally:
+            os.close(fd)
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _next_place(folder: Path) -> Path:
@@ -109,7 +158,7 @@ def _next_place(folder: Path) -> Path:
 def _put_aside(path: Path, folder: Path) -> None:
     """Something that is no file where one should be: kept like a damaged database."""
     path.rename(_next_place(folder) / path.name)
-    for old in _kept(folder / QUARANTINE)[:-KEEP]:
+    for old in _by_worth(folder / QUARANTINE)[:-KEEP]:
         _remove(old)
 
 

@@ -1,49 +1,119 @@
-"""Up to which row the sender may have had its hands on: what lies behind may still be changed.
+"""Which rows were never handed over: they lie in a few spans, and only those may still be changed.
 
-The word on disk is a row, or INFINITE while a link is up. It is written before the first row of a
-link is handed over, and may be late afterwards: after a power cut it never says too little. A row
-that has just been committed is also left alone for a minute: the sender may hold it as live, and
+The spans are on disk as one word. What makes them smaller is written before the first row is handed
+over, what makes them larger may be late: after a kill or a power cut they never say too much.
+While a link is up, what was committed last counts as handed over, whether it has gone or not, and
+of what waited before only what is further back than the sender has come lies in a span. So minutes
+merge on a link that is slower than what comes, too: the old ones, not those of this link.
+A row that has just been committed is left alone for a minute: the sender may hold it as live, and
 send it without reading it again.
 """
 
+import re
 from collections import deque
+from itertools import pairwise
 from typing import Final
 
 from edge.store.rows import INFINITE
 
-WORD: Final = "unsent_after"  # in the table `meta`
+WORD: Final = "unsent"  # in the table `meta`
 LIVE_NS: Final = 60_000_000_000  # so long the sender may hold a new row; it does for 10 s
 COMMITS: Final = 1000  # remembered; with more of them rows are held back for longer
+STRIDE: Final = 1000  # rows that the backlog is ahead of itself on disk: a write for so many
+SPANS: Final = 4  # each link leaves one; the shortest are given up: what lies in them never merges
+TEXT: Final = re.compile(r"[0-9]{1,19}-[0-9]{1,19}(,[0-9]{1,19}-[0-9]{1,19}){0,3}")
+
+Spans = tuple[tuple[int, int], ...]
+"""First and last row of each, in order, without a common row. None that exists lies behind the last
+row of a start, so the last span is open: it ends with INFINITE."""
+
+
+def as_text(spans: Spans) -> str:
+    return ",".join(f"{first}-{last}" for first, last in spans)
+
+
+def parse(text: object) -> Spans:
+    """Nothing, if it is not what was written: then nothing is merged that has been there before."""
+    if not isinstance(text, str) or not TEXT.fullmatch(text):
+        return ()
+    spans = tuple((int(a), int(b)) for a, b in (each.split("-") for each in text.split(",")))
+    apart = all(one[1] < two[0] for one, two in pairwise(spans))
+    whole = all(first <= last <= INFINITE for first, last in spans)
+    return spans if apart and whole else ()
+
+
+def behind(spans: Spans, row: int) -> Spans:
+    """What of them lies behind a row."""
+    return tuple((max(first, row + 1), last) for first, last in spans if last > row)
+
+
+def before(spans: Spans, row: int) -> Spans:
+    """What of them lies before a row."""
+    return tuple((first, min(last, row - 1)) for first, last in spans if first < row)
+
+
+def joined(one: Spans, two: Spans) -> Spans:
+    """What lies in either; of more than SPANS the longest."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted((*one, *two)):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = found[-1][0], max(found[-1][1], last)
+        else:
+            found.append((first, last))
+    longest = sorted(found, key=lambda span: span[0] - span[1])[:SPANS]
+    return tuple(sorted(longest))
+
+
+def is_open(spans: Spans) -> bool:
+    """Rows to come lie in them."""
+    return bool(spans) and spans[-1][1] == INFINITE
 
 
 class Handover:
     """Of one start. Belongs to the thread of the outbox."""
 
     def __init__(self) -> None:
-        self.stored = INFINITE  # the word on disk
-        self._last = INFINITE
-        self._linked = False
+        self.spans: Spans = ()  # rows that were never handed over
+        self.stored = ""  # the word on disk
+        self._before: Spans | None = None  # the spans before the link that is up
         self._commits: deque[list[int]] = deque()  # [when in monotonic ns, its last row]
         self.settled = INFINITE  # rows up to here nobody holds as live
 
-    def begin(self, stored: int, former: int, journaled: int) -> None:
+    def begin(self, stored: str, former: int, journaled: int) -> None:
         """A start without a link: rows up to `former` are of starts before it; `journaled` is the
-        last one that the journal knows to be sent. Nobody knows what a link that was up took."""
+        last one that the journal knows to be sent. What the word does not name was handed over."""
         self.stored = stored
-        self._last = max(former if stored == INFINITE else stored, journaled)
+        spans = parse(stored)
+        if not is_open(spans):
+            spans = joined(spans, ((former + 1, INFINITE),))
+        # a link may have come up while the disk did not work
+        self.spans = spans[:-1] + behind(spans[-1:], max(spans[-1][0] - 1, journaled))
         self.settled = former
 
     @property
-    def unsent_after(self) -> int:
-        """Rows behind it were never handed over."""
-        return INFINITE if self._linked else self._last
+    def word(self) -> str:
+        """What is to stand on disk."""
+        return as_text(self.spans)
 
-    def linked(self) -> None:
-        self._linked = True
+    def linked(self, live_from: int) -> None:
+        """From `live_from` on rows may be handed over in any order, and those that the sender may
+        hold as live; what lies before goes as the backlog, from the oldest on."""
+        if self._before is None:
+            self._before = self.spans
+        self.spans = before(self.spans, min(live_from, self.settled + 1))
+
+    def reach(self, row: int) -> bool:
+        """The backlog is about to be handed over up to `row`: whether the spans have changed."""
+        if self._before is None or not self.spans or row < self.spans[0][0]:
+            return False
+        self.spans = behind(self.spans, row + STRIDE)
+        return True
 
     def unlinked(self, last_row: int) -> None:
-        self._last = max(self._last, last_row)
-        self._linked = False
+        """What lies behind `last_row`, the last that was ever handed over, is unsent again."""
+        if self._before is not None:
+            self.spans = joined(self.spans, behind(self._before, last_row))
+            self._before = None
 
     def committed(self, mono_ns: int, last_row: int) -> None:
         """A commit whose rows, up to `last_row`, are passed on as live."""

@@ -9,23 +9,12 @@ from edge.store.counting import Counting
 from edge.store.disk import Disk
 from edge.store.drops import Drops
 from edge.store.files import quarantined
-from edge.store.find import find, row_range
+from edge.store.find import Search
 from edge.store.handover import WORD, Handover
 from edge.store.journal import Journal
 from edge.store.medium import Medium
 from edge.store.place import Place
-from edge.store.rows import (
-    CLASSES,
-    INFINITE,
-    SUMMARIES,
-    Counts,
-    Mark,
-    Row,
-    Stored,
-    checksum,
-    numbers,
-    readable,
-)
+from edge.store.rows import Counts, Mark, Row, Stored, checksum, readable
 from edge.store.starts import Start
 from edge.store.thin import Merge, Thinner
 
@@ -104,30 +93,21 @@ class Holdings:
         self, epoch: int, stream: str, first: int, last: int, limit: int = FOUND
     ) -> list[Stored]:
         """Rows that stand for one of these numbers, the oldest first: a merged one, too, that
-        covers one of them. Reads all rows of the epoch at worst; `find_some` does it in steps."""
+        covers one of them. Reads all rows of the epoch at worst; `search` does it in steps.
+
+        Raises UnavailableError when the disk does not work, and they are not all in memory."""
         found: list[Stored] = []
-        after: int | None = 0
-        while after is not None and len(found) < limit:
-            rows, after = self.find_some(epoch, stream, first, last, after)
-            found += rows
+        search = Search(epoch, stream, first, last)
+        while not search.done and len(found) < limit:
+            found += self.search(search)
         return found[:limit]
 
-    def find_some(
-        self, epoch: int, stream: str, first: int, last: int, after: int
-    ) -> tuple[list[Stored], int | None]:
-        """One bounded step of `find`, and where the next one begins; None: that was the last."""
-        if not 0 <= epoch < 1 << 53:
-            return [], None
-        if self._disk is None:
-            kept = self._medium.memory.rows.values()
-            rows = [
-                r for r in kept if (r.epoch, r.stream) == (epoch, stream) and first <= r.seq <= last
-            ]
-            return self._read(rows)[0], None
-        after = max(after, row_range(epoch)[0])
-        nothing: tuple[list[Row], int | None] = ([], None)
-        rows, next_ = self._ask(lambda disk: find(disk, after, epoch, stream, first, last), nothing)
-        return self._read(rows)[0], next_
+    def search(self, search: Search) -> list[Stored]:
+        """One bounded step of it. Raises UnavailableError."""
+        found = self._ask(search.step, None)
+        if found is None:
+            found = search.among(self._medium.memory.rows.values())
+        return self._read(found)[0]
 
     def state(self, owner: str) -> tuple[int, bytes] | None:
         """What `owner` kept last: version and bytes. None when there is none, or it is damaged."""
@@ -161,10 +141,13 @@ class Holdings:
         streams = self._ask(Disk.tally, None)
         if streams is None:
             streams = medium.memory.tally()
-        summaries = sum(streams.get(name, 0) for name, rank in CLASSES.items() if rank == SUMMARIES)
-        ratio = thinner.ratio if thinner else None
         unknown: tuple[float | None, float | None] = (None, None)
-        plain, thinned = self._ask(lambda disk: counting.forecasts(disk, summaries, ratio), unknown)
+        plain, thinned = self._ask(
+            lambda disk: counting.forecasts(
+                disk, self._place.limit_bytes, thinner, self._handover.spans
+            ),
+            unknown,
+        )
         return Counts(
             rows=sum(streams.values()),
             streams=streams,
@@ -187,24 +170,41 @@ class Holdings:
 
     # -- handing over ------------------------------------------------------------------------------
 
-    def linked(self) -> None:
-        """Before the first row of a new connection is handed over: nothing merges any more."""
-        self._handover.linked()
-        if self._handover.stored != INFINITE:
-            self._ask(lambda disk: self._medium.attempt(disk, self._say_linked), None)
+    def linked(self, live_from: int = 0) -> None:
+        """Before the first row of a new connection is handed over: rows from `live_from` on go in
+        any order, so none of them merges any more; those before go by `take` alone."""
+        self._handover.linked(live_from)
+        self._say_handover()
+
+    def take(self, after_row: int, limit: int) -> list[Stored]:
+        """As `pending`, to be handed over: while a link is up none of these rows will merge."""
+        found = self.pending(after_row, limit)
+        was_on_disk = self._disk is not None
+        if found and self._handover.reach(found[-1].row):
+            self._say_handover()
+            if was_on_disk and self._disk is None:
+                return self.pending(after_row, limit)  # what cannot be said must not go
+        return found
 
     def unlinked(self, last_row: int) -> None:
-        """The connection is down; it had taken rows up to `last_row` at most."""
+        """The connection is down; `last_row` is the last that was ever handed over."""
         self._handover.unlinked(last_row)
 
-    def _word(self) -> int:
+    def _word(self) -> str:
         """What is to stand on disk: without thinning nobody needs to know what was not sent."""
-        return self._handover.unsent_after if self._thinner is not None else INFINITE
+        return self._handover.word if self._thinner is not None else ""
 
-    def _say_linked(self, disk: Disk) -> None:
-        with disk.transaction():
-            disk.set_meta({WORD: INFINITE})
-        self._handover.stored = INFINITE
+    def _say_handover(self) -> None:
+        """Durable on return, if the disk works."""
+        word = self._word()
+
+        def write(disk: Disk) -> None:
+            with disk.transaction():
+                disk.set_meta({WORD: word})
+            self._handover.stored = word
+
+        if word != self._handover.stored:
+            self._ask(lambda disk: self._medium.attempt(disk, write), None)
 
     # -- giving up --------------------------------------------------------------------------------
 
@@ -213,8 +213,8 @@ class Holdings:
         if self._disk is None:
             found = self._medium.memory.rows.get(row)
             if found is not None:
-                self._medium.memory.remove(row)
-                self._drops.add(found.epoch, found.stream, found.seq, "refused")
+                lost = self._medium.memory.lose(found, "refused", self._drops)
+                self._counting.dropped += lost
             return
         refused = self._ask(lambda disk: disk.row(row), None)
         if refused is not None:
@@ -236,12 +236,8 @@ class Holdings:
         if disk is None:
             return
         for row in rows:
-            if row.id in arrived:
-                continue
-            if row.stream in CLASSES and isinstance(row.epoch, int) and isinstance(row.seq, int):
-                for seq in (lost := numbers(row)):
-                    self._drops.add(row.epoch, row.stream, seq, reason)
-                self._counting.dropped += len(lost)
+            if row.id not in arrived:
+                self._counting.dropped += self._drops.lose(row, reason)
         # the losses are known before they happen: a commit that fails may have reached the disk
 
         def take_out(disk: Disk) -> None:

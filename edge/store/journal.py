@@ -38,6 +38,16 @@ class Journal:
             self._read(self._path)
             self._rewrite()
 
+    def attach(self, folder: Path | None, token: int) -> None:
+        """The database is there at last: what the process before knew of it counts from now on."""
+        if self._path is not None or folder is None:
+            return
+        mine = list(self._open)
+        self._path, self._token = folder / NAME, token
+        self._read(self._path)
+        self._open.update(dict.fromkeys(mine))
+        self._rewrite()
+
     def sent(self, rows: Collection[int]) -> None:
         """These rows are about to be handed to the network."""
         self._open.update(dict.fromkeys(rows))
@@ -85,7 +95,7 @@ class Journal:
         if path is None:
             return
         keep = self.was_confirmed if waiting is None else waiting
-        words = [self._token, *self._open, *(row | CONFIRMED for row in keep)]
+        words = [self._token, *list(self._open), *(row | CONFIRMED for row in keep)]
         data = struct.pack(f"<{len(words)}Q", *words)
         self.close()
         try:

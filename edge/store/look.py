@@ -5,20 +5,25 @@ and ends without closing anything, as if it were killed. (And a process that has
 would lose its lock on it by opening and closing the file once more.)
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from edge.store.ballast import Ballast
+from edge.store.clockmap import marks
 from edge.store.database import NAME, BusyError, ForeignError
-from edge.store.files import quarantined
+from edge.store.disk import DEAD_LIMIT, Disk
+from edge.store.files import QUARANTINE, quarantined
 from edge.store.place import Place, fits
-from edge.store.rows import Counts
+from edge.store.rows import TRUST, Head, Mark
 
 LOOKER: Final = "from edge.store.look import tell; tell()"
 WAL_MODE: Final = b"\x02\x02"  # bytes 18 and 19 of a database with a log
@@ -26,7 +31,73 @@ TIMEOUT_S: Final = 300.0
 OPEN: Final[list[object]] = []  # until the end: what nobody refers to is closed
 
 
-def look(folder: Path, limit_bytes: int) -> Counts:
+FILES: Final = 100  # in quarantine that are listed
+TRUSTED: Final = 2  # of `TRUST`: rtc or better
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Lost, and not yet declared by an event: `count` numbers of `first` to `last`. None: nobody
+    knows, the database itself was lost."""
+
+    epoch: int
+    stream: str
+    reason: str
+    first: int
+    last: int | None
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that no broker took. `size` is the bytes of its body as it is kept."""
+
+    row: int
+    epoch: int
+    stream: str
+    seq: int
+    source: str
+    size: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A file in quarantine; `path` from the folder of the outbox on."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the files say. Names are those of `Counts`; what only a running daemon knows is None."""
+
+    rows: int
+    streams: Mapping[str, int]
+    size: int  # bytes of database, log and quarantine, which `limit` bounds
+    limit: int
+    oldest: tuple[int, int] | None  # boot and monotonic ns of the oldest row
+    oldest_wall_ns: int | None  # Unix ns of it; None: that boot never learnt the time
+    oldest_tq: str | None  # how good the clock was that dates it
+    undeclared: tuple[Loss, ...]
+    dead: int
+    letters: tuple[DeadLetter, ...]
+    quarantined: int
+    aside: tuple[Aside, ...]
+    wal: int
+    ballast: int
+    dropped: int | None = None
+    damaged: int | None = None
+    thinned: int | None = None
+    commits: int | None = None
+    bytes_in: int | None = None
+    ram: str | None = None
+    forecast_s: float | None = None
+    forecast_thinned_s: float | None = None
+
+
+def look(folder: Path, limit_bytes: int) -> Look:
     """How full it is. Raises BusyError when a daemon holds it, FileNotFoundError, ValueError."""
     path = folder / NAME
     if not path.exists():
@@ -48,15 +119,17 @@ def look(folder: Path, limit_bytes: int) -> Counts:
         raise BusyError(told["busy"])
     if "error" in told:
         raise ValueError(f"the outbox in {folder} cannot be read: {told['error']}")
-    oldest = told.pop("oldest")
-    return Counts(**told, oldest=tuple(oldest) if oldest else None)
+    told["oldest"] = tuple(told["oldest"]) if told["oldest"] else None
+    for name, kind in (("undeclared", Loss), ("letters", DeadLetter), ("aside", Aside)):
+        told[name] = tuple(kind(**each) for each in told[name])
+    return Look(**told)
 
 
 def tell() -> None:
     """In a process of its own: the arguments are the folder and the limit, the answer is JSON."""
     folder, limit_bytes = Path(sys.argv[1]), int(sys.argv[2])
     try:
-        told = _counts(folder, limit_bytes)
+        told = dataclasses.asdict(_looked(folder, limit_bytes))
     except BusyError as error:
         told = {"busy": str(error)}
     except (sqlite3.Error, ForeignError, OSError) as error:
@@ -66,7 +139,7 @@ def tell() -> None:
     os._exit(0)  # the database is not closed: its log stays as it is
 
 
-def _counts(folder: Path, limit_bytes: int) -> dict[str, Any]:
+def _looked(folder: Path, limit_bytes: int) -> Look:
     fits(folder)
     with (folder / NAME).open("rb") as file:
         head = file.read(100)
@@ -76,16 +149,52 @@ def _counts(folder: Path, limit_bytes: int) -> dict[str, Any]:
     disk = Place(folder, limit_bytes).connect(reading=True)
     OPEN.append(disk)
     streams, first = disk.tally(), disk.heads(0, 1 << 62, 1)
-    return dataclasses.asdict(
-        Counts(
-            rows=sum(streams.values()),
-            streams=streams,
-            size=size + disk.size(),
-            limit=limit_bytes,
-            oldest=(first[0].boot, first[0].from_ns) if first else None,
-            dead=disk.dead(),
-            quarantined=kept,
-            wal=disk.wal_size(),
-            ballast=Ballast(folder, 0).size,
-        )
+    mark = _dating(disk, first[0]) if first else None
+    return Look(
+        rows=sum(streams.values()),
+        streams=streams,
+        size=size + disk.size(),
+        limit=limit_bytes,
+        oldest=(first[0].boot, first[0].from_ns) if first else None,
+        oldest_wall_ns=mark and first[0].from_ns + mark.wall_ns - mark.mono_ns,
+        oldest_tq=mark and mark.tq,
+        undeclared=tuple(
+            Loss(*key, drop.first, drop.last, drop.count)
+            for key, drop in sorted(disk.drops().items())
+        ),
+        dead=disk.dead(),
+        letters=_letters(disk),
+        quarantined=kept,
+        aside=_aside(folder),
+        wal=disk.wal_size(),
+        ballast=Ballast(folder, 0).size,
     )
+
+
+def _dating(disk: Disk, head: Head) -> Mark | None:
+    """The mark nearest to a row, of those that can be trusted."""
+    known = [mark for mark in marks(disk, head.boot) if TRUST[mark.tq] >= TRUSTED]
+    return min(known, key=lambda mark: abs(mark.mono_ns - head.from_ns), default=None)
+
+
+def _letters(disk: Disk) -> tuple[DeadLetter, ...]:
+    """Nothing in this table has a checksum: what cannot be is left out."""
+    found = disk.rows(
+        "SELECT id, epoch, stream, seq, source, length(body), why FROM dead ORDER BY id LIMIT ?",
+        (DEAD_LIMIT,),
+    )
+    kinds = (int, int, str, int, str, int, str)
+    return tuple(
+        DeadLetter(*each)
+        for each in found
+        if all(isinstance(value, kind) for value, kind in zip(each, kinds, strict=True))
+    )
+
+
+def _aside(folder: Path) -> tuple[Aside, ...]:
+    found = []
+    for path in sorted((folder / QUARANTINE).rglob("*"))[:FILES]:
+        with contextlib.suppress(OSError):
+            if path.is_file() and not path.is_symlink():
+                found.append(Aside(str(path.relative_to(folder)), path.stat().st_size))
+    return tuple(found)

@@ -10,13 +10,14 @@ from edge.store.database import BusyError, ForeignError
 from edge.store.disk import Disk
 from edge.store.memory import Memory
 from edge.store.place import Place, explain, failed_for_good
+from edge.store.sentences import Sentences
 
 T = TypeVar("T")
 
 PROBE_NS: Final = 30_000_000_000  # between two looks at a disk that failed or was full
 MEMORY: Final = 8 << 20  # bytes of rows kept while the disk does not work
 FULL: Final = 4 << 20  # bytes; with less the file system is full, with more the outbox is
-SAID: Final = 16  # sentences that wait to become events
+FAILURES: Final = 2  # in a row, before a database counts as damaged
 
 
 class Medium:
@@ -26,16 +27,16 @@ class Medium:
         self._place = place
         self.ballast = Ballast(place.folder, ballast_bytes)
         self.disk, self.opened = place.open()
-        self.memory = self._empty()
+        self.memory = self.empty()
         self.ram = self.opened.ram
-        self.said: list[tuple[bool, str]] = []  # trouble with the disk, not yet an event
+        self.said = Sentences()  # trouble with the disk, not yet an event
         self._probed_ns = self._looked_ns = 0
-        self._failures = 0
+        self._failures = 0  # in a row, of a database on a device that has proven to work
+        self._replaced = False  # in this time in memory
 
     def say(self, on: bool, text: str) -> None:
-        """For an event; the latest ones count."""
-        self.said.append((on, text))
-        del self.said[:-SAID]
+        """For an event."""
+        self.said.add(on, text)
 
     def fall(self, error: Exception) -> None:
         """Go on in memory. Nothing on disk is touched: CORRUPT after an I/O error heals."""
@@ -95,49 +96,63 @@ class Medium:
             if self.ballast.build() and was_given_up:
                 self.say(False, f"There is room again on the file system of {self._place.folder}.")
 
-    def probe(self, mono_ns: int) -> tuple[Disk, bool] | None:
-        """Try a failed disk again, twice a minute: it, and whether it is a new one."""
+    def probe(self, mono_ns: int, *, now: bool = False) -> Disk | None:
+        """Try a failed disk again, twice a minute, or `now`."""
         if self.disk is not None:
             return None
         if self._probed_ns == 0 or mono_ns < self._probed_ns:
             self._probed_ns = mono_ns
-        if mono_ns - self._probed_ns < PROBE_NS:
+        if mono_ns - self._probed_ns < PROBE_NS and not now:
             return None
         self._probed_ns = mono_ns
         try:
-            disk = self._place.connect(whole=True)
+            return self._place.connect(whole=True)
         except (sqlite3.Error, ForeignError, BusyError, OSError, ValueError) as error:
-            return self._replaced(error) if self._again(error) else None
-        return disk, False
+            self.failed(error)
+        return None
 
-    def _again(self, error: Exception) -> bool:
-        """Whether the database has been found damaged twice, and not only out of reach."""
-        self._failures = self._failures + 1 if failed_for_good(error) else 0
-        return self._failures >= 2
-
-    def _replaced(self, error: Exception) -> tuple[Disk, bool] | None:
-        """Quarantine, and a new one."""
+    def failed(self, error: Exception) -> None:
+        """The database could not be opened, or does not take what memory holds."""
+        if not failed_for_good(error):
+            self._failures = 0
+            return
         try:
+            self._place.prove()  # after an I/O error SQLite complains of what is not damaged
+        except OSError:
+            self._failures = 0
+        else:
+            self._failures += 1
+
+    def replace(self) -> Disk | None:
+        """A new database, once the old one has failed twice, whole and opened anew, on a device
+        that works. Only once in a time in memory: when the new one fails too, the old one was not
+        to blame."""
+        if self._failures < FAILURES or self._replaced:
+            return None
+        try:
+            self._place.prove()
+            self._replaced = True
             self._place.move_away()
             disk = self._place.connect()
         except (sqlite3.Error, ForeignError, BusyError, OSError):
             return None
-        self.say(True, f"The outbox was damaged and has been replaced: {explain(error)}.")
-        return disk, True
+        self.say(True, "The outbox was damaged: it has been put aside, and a new one begun.")
+        return disk
 
-    def resume(self, disk: Disk, catch_up: Callable[[Disk], None]) -> None:
-        """Go on with a disk that works again, if it takes what memory holds."""
+    def resume(self, disk: Disk, catch_up: Callable[[Disk], None]) -> bool:
+        """Go on with a disk that works again, if it takes what memory holds. Whether it does."""
         try:
             disk.mend()
-            self.attempt(disk, catch_up)
+            catch_up(disk)
         except (sqlite3.Error, OSError) as error:
             disk.close()
-            if self._again(error) and (found := self._replaced(error)) is not None:
-                self.resume(found[0], catch_up)
-            return
-        self.disk, self.memory = disk, self._empty()
-        self.ram, self._failures = None, 0
+            self.failed(error)
+            return False
+        self.disk, self.memory = disk, self.empty()
+        self.ram, self._failures, self._replaced = None, 0, False
         self.say(False, "The outbox is on disk again.")
+        return True
 
-    def _empty(self) -> Memory:
+    def empty(self) -> Memory:
+        """For as many rows as there may be."""
         return Memory(min(MEMORY, self._place.limit_bytes // 4))

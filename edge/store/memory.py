@@ -1,12 +1,16 @@
 """The outbox while the disk gives trouble: the same rows in memory, bounded in bytes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from edge.store.drops import Drops
 from edge.store.rows import CLASSES, URGENT, Row
 
-WEIGHT = 300  # bytes that Python takes for a row besides its body
-GONE_LIMIT = 50_000  # ids of rows on disk to be deleted later
+States = Mapping[str, tuple[int, bytes]]
+"""By their owners: version and bytes."""
+
+WEIGHT: Final = 300  # bytes that Python takes for a row besides its body
+GONE_LIMIT: Final = 50_000  # ids of rows on disk to be deleted later
 
 
 class Memory:
@@ -14,41 +18,59 @@ class Memory:
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
-        self._size = 0
+        self.size = 0  # bytes, with what Python takes
         self.rows: dict[int, Row] = {}
         self.states: dict[str, tuple[int, bytes]] = {}
-        self.gone: dict[int, None] = {}  # confirmed meanwhile; on disk they are still there
+        self.gone: dict[int, None] = {}  # left meanwhile; on disk they are still there, or may be
+        self.reached = 0  # rows up to here may be on disk
+        self.out: list[int] = []  # ids that have left since the spool took these
+        self.forgotten = 0  # ids that `gone` had no room for: those rows are sent again
 
     def write(
         self,
         rows: Iterable[Row],
-        states: Mapping[str, tuple[int, bytes]],
-        confirmed: Sequence[int],
+        states: States,
+        confirmed: Iterable[int],
         drops: Drops,
-    ) -> None:
-        """As a commit, without the disk. What does not fit is added to `drops`."""
+    ) -> int:
+        """As a commit, without the disk. What does not fit is added to `drops`: how many records
+        that are."""
         for number in confirmed:
-            row = self.rows.pop(number, None)
-            if row is not None:
-                self._size -= len(row.body) + WEIGHT
-            if len(self.gone) < GONE_LIMIT:
-                self.gone[number] = None
+            self.remove(number)
         self.states.update(states)
         for row in rows:
             self.rows[row.id] = row
-            self._size += len(row.body) + WEIGHT
-        if self._size > self._limit:
+            self.size += _weight(row)
+        lost = 0
+        if self.size > self._limit:
             # a tenth at once: sorting for each row would cost more than the rows
             for victim in sorted(self.rows.values(), key=lambda row: (row.level, row.id)):
-                if self._size <= self._limit * 9 // 10:
+                if self.size <= self._limit * 9 // 10:
                     break
-                self.remove(victim.id)
-                drops.add(victim.epoch, victim.stream, victim.seq, "memory")
+                lost += self.lose(victim, "memory", drops)
+        return lost
 
     def remove(self, number: int) -> None:
+        """It has arrived, or is lost: it is to leave the disk too, if it is there."""
         row = self.rows.pop(number, None)
         if row is not None:
-            self._size -= len(row.body) + WEIGHT
+            self.size -= _weight(row)
+        self.out.append(number)
+        if number > self.reached or number in self.gone:
+            return  # it was never on disk
+        if len(self.gone) < GONE_LIMIT:
+            self.gone[number] = None
+        else:
+            self.forgotten += 1
+
+    def lose(self, row: Row, reason: str, drops: Drops) -> int:
+        """Take a row out and declare its numbers; returns how many there are."""
+        self.remove(row.id)
+        return drops.lose(row, reason)
+
+    def trying(self) -> None:
+        """The disk is about to take these rows: from now on any of them may be there."""
+        self.reached = max(self.reached, max(self.rows, default=0))
 
     def after(self, number: int, limit: int, urgent: bool = False) -> list[Row]:
         found = (
@@ -63,3 +85,7 @@ class Memory:
         for row in self.rows.values():
             counts[row.stream] += 1
         return {stream: count for stream, count in counts.items() if count}
+
+
+def _weight(row: Row) -> int:
+    return len(row.body) + WEIGHT

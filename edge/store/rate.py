@@ -30,22 +30,22 @@ def row_bytes(body: bytes) -> int:
 
 
 class Inflow(NamedTuple):
-    """Bytes that came within `over_ns`, and how many of them are summaries."""
+    """Bytes that came within `over_ns`: of summaries, and of the rest; rows of any kind."""
 
     over_ns: int
     summaries: int
     others: int
-    rows: int  # summaries
+    rows: int
 
 
 class Rate:
     """The bytes of the last hour, by the monotonic times of the commits. Bounded."""
 
     def __init__(self) -> None:
-        # [first ns, last ns, summary bytes, other bytes, summaries] of some commits
+        # [first ns, last ns, summary bytes, other bytes, rows] of some commits
         self._slots: deque[list[int]] = deque()
 
-    def add(self, mono_ns: int, summary_bytes: int, other_bytes: int, summaries: int) -> None:
+    def add(self, mono_ns: int, summary_bytes: int, other_bytes: int, rows: int) -> None:
         """One commit."""
         slots = self._slots
         if slots and mono_ns < slots[-1][1]:  # another clock: begin anew
@@ -56,7 +56,7 @@ class Rate:
         slot[1] = mono_ns
         slot[2] += summary_bytes
         slot[3] += other_bytes
-        slot[4] += summaries
+        slot[4] += rows
         while len(slots) > 1 and mono_ns - slots[1][0] >= HOUR_NS:
             slots.popleft()
 
@@ -70,18 +70,39 @@ class Rate:
         return Inflow(over_ns, *sums)
 
 
+class Thinning(NamedTuple):
+    """What merging can still do."""
+
+    gain: float  # bytes that the rows that wait would give back
+    ratio: float  # by which summaries shrink
+    coming: bool  # those that are to come will merge, too
+    margin: int  # bytes: when room runs out and merging gives less back, the oldest rows go
+
+
 def forecast(room: int, inflow: Inflow) -> float | None:
     """Seconds until `room` bytes are used up; None when nobody can say, or never."""
-    return _lasts(room, inflow.summaries + inflow.others, inflow.over_ns)
+    return _rounded(room, inflow.summaries + inflow.others, inflow.over_ns)
 
 
-def forecast_thinned(room: int, inflow: Inflow, waiting: int, ratio: float) -> float | None:
-    """As above, when `waiting` bytes of summaries, and those to come, shrink by `ratio`."""
-    gained = waiting * (1 - 1 / ratio)
-    return _lasts(room + gained, inflow.summaries / ratio + inflow.others, inflow.over_ns)
+def forecast_thinned(room: int, inflow: Inflow, thinning: Thinning) -> float | None:
+    """Seconds until the first row is dropped, as above.
+
+    Each time that room runs out merging makes `margin` of it, from what waited and what has come
+    since; the last time it cannot, and what it has left is of no use.
+    """
+    came, ratio = inflow.summaries + inflow.others, thinning.ratio
+    saved = inflow.summaries * (1 - 1 / ratio) if thinning.coming else 0.0
+    if came <= 0:
+        return None
+    room = max(0, room)
+    left = thinning.gain + room * saved / came - thinning.margin
+    if left < 0:
+        return forecast(room, inflow)
+    lasts = room + thinning.margin + left * came / (came - saved)
+    return _rounded(lasts, came, inflow.over_ns)
 
 
-def _lasts(room: float, came: float, over_ns: int) -> float | None:
+def _rounded(room: float, came: float, over_ns: int) -> float | None:
     if over_ns < LEAST_NS or came <= 0:
         return None
     return round(max(0.0, room) * over_ns / came / 1e9, 1)

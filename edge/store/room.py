@@ -34,13 +34,18 @@ def fit(disk: Disk, packed: Sequence[Packed], limit_bytes: int, lose: Lose, thin
     return set(order)
 
 
+def margin(limit_bytes: int) -> int:
+    """Bytes that are made free at once when room has run out."""
+    return limit_bytes // 100
+
+
 def make_room(
     disk: Disk, need: int, highest: int, limit_bytes: int, lose: Lose, thin: Thin
 ) -> bool:
     """Whether `need` bytes are free in the end. Raises sqlite3.Error."""
     if disk.room() >= need:
         return True
-    goal = need + limit_bytes // 100  # so that it is not again at the very next commit
+    goal = need + margin(limit_bytes)  # so that it is not again at the very next commit
     present = disk.tally()
     for level in range(highest + 1):
         streams = [str(name) for name, rank in CLASSES.items() if rank == level]

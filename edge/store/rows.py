@@ -146,7 +146,10 @@ def pack(draft: Draft) -> bytes:
 
     A summary of 20 points shrinks to 40 %: a week of ten meters then fits in the default outbox.
     """
-    packed: bytes = msgpack.packb(draft.body)
+    try:
+        packed: bytes = msgpack.packb(draft.body)
+    except OverflowError as error:  # an integer of more than 64 bits
+        raise ValueError(str(error)) from error
     if draft.stream is Stream.RAW or not LONG_BODY <= len(packed) <= MAX_BODY:
         return packed  # `raw` is compressed already
     return zlib.compress(packed, 1)
@@ -198,6 +201,15 @@ def numbers(row: Row) -> list[int]:
     except (ValueError, TypeError, zlib.error, msgpack.UnpackException):
         found = []
     return found if row.seq in found else [row.seq]
+
+
+def body_of(row: Row) -> dict[str, Any]:
+    """As far as it can be read, whatever the checksum says; else nothing."""
+    try:
+        body = _unpack(row.body)
+    except (ValueError, TypeError, zlib.error, msgpack.UnpackException):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def readable(row: Row) -> Record | None:

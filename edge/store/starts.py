@@ -14,6 +14,14 @@ from edge.store.rows import Former, Stored, readable
 
 WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays below 2**53
 
+# A start that can read neither database nor ledger is blind: it cannot know how many there were.
+# It takes its number from here, at random: no ordinary start comes that far by counting, so ids of
+# rows never meet, and it sorts behind all starts before it. Counting goes on from it, so those
+# behind it sort behind it. Boots likewise. Only a second blind start on the same box may sort
+# before its forerunners; then the higher counts stay.
+BLIND: Final = range(1 << 20, 3 << 19)
+WRAPPING: Final = 1024  # starts around the wrap
+
 HANDED: Final = 20_000  # rows that are read back before they go
 HANDED_BYTES: Final = 8 << 20  # of their bodies
 BEHIND: Final = (
@@ -37,26 +45,42 @@ class Start:
     behind: bool = False  # the database does not know of the start before
 
 
-def plan(disk: Disk | None, folder: Path, boot_id: str) -> Start:
-    """The next start. Database and ledger both count; the higher one is right.
+def later(one: int, two: int) -> int:
+    """Of two counts of starts the one that came later: the higher, except around the wrap."""
+    low, high = sorted((one, two))
+    return low if high - low > WRAP - WRAPPING else high
 
-    Raises sqlite3.Error.
+
+def plan(
+    disk: Disk | None,
+    folder: Path,
+    boot_id: str,
+    others: Iterable[Ledger] = (),
+    former: Former | None = None,
+) -> Start:
+    """The next start. Database and ledger both count, and `others`; the highest one is right.
+
+    `former`: the start before, when it is not in the database. Raises sqlite3.Error.
     """
-    ledger = read_ledger(folder)
-    starts, boots, known, clean, former = ledger.starts, ledger.boots, ledger.boot_id, 1, None
+    ledger = max((read_ledger(folder), *others), key=lambda each: each.starts)
+    known = max((ledger, *others), key=lambda each: each.boots)
+    starts, boots, id_, clean = ledger.starts, known.boots, known.boot_id, 1
     behind = False
     if disk is not None:
         # the ledger is written behind the database: one that is ahead has seen a start whose log
         # is lost, or that ran in memory
         behind = 0 < disk.word("starts", 0) < starts
-        starts = max(starts, disk.word("starts", 0))
+        starts = later(starts, disk.word("starts", 0))
         if disk.word("boots", 0) > boots:
-            boots, known = disk.word("boots", 0), str(disk.meta("boot_id", ""))
+            boots, id_ = disk.word("boots", 0), str(disk.meta("boot_id", ""))
         clean = disk.word("clean", 1)
         found = disk.former()
-        former = None if found is None else Former(*found)
+        if former is None and found is not None:
+            former = Former(*found)
+    if disk is None and starts == 0:
+        starts, boots = secrets.choice(BLIND), secrets.choice(BLIND)
     number = (starts + 1) % WRAP
-    same = boots > 0 and known == boot_id
+    same = boots > 0 and id_ == boot_id
     epoch = number << 32 | secrets.randbits(32)
     boot = boots if same else boots + 1
     unclean = behind or not clean
@@ -64,8 +88,10 @@ def plan(disk: Disk | None, folder: Path, boot_id: str) -> Start:
 
 
 def keep_ledger(folder: Path, start: Start) -> None:
-    """Raises OSError."""
-    write_ledger(folder, Ledger(start.number, start.boot, start.boot_id, start.epoch))
+    """What is written down never falls. Raises OSError."""
+    old = read_ledger(folder)
+    boot, id_ = (start.boot, start.boot_id) if start.boot >= old.boots else (old.boots, old.boot_id)
+    write_ledger(folder, Ledger(later(old.starts, start.number), boot, id_, start.epoch))
 
 
 def keep(disk: Disk, start: Start, confirmed: Iterable[int], drops: Drops) -> None:
@@ -84,7 +110,10 @@ def keep(disk: Disk, start: Start, confirmed: Iterable[int], drops: Drops) -> No
         oldest = disk.oldest_boot()
         if oldest is not None:
             boots.append(oldest)
-        forget_before(disk, min(boots))
+        # it also forgets by number, and boots before a blind one are far from it by number: not
+        # while rows of them wait for their times
+        if start.boot < BLIND.start or min(boots) >= BLIND.start:
+            forget_before(disk, min(boots))
 
 
 def handed_over(disk: Disk, confirmed: Iterable[int]) -> list[Stored]:
@@ -106,7 +135,11 @@ def handed_over(disk: Disk, confirmed: Iterable[int]) -> list[Stored]:
 
 
 def note(disk: Disk, start: Start) -> None:
-    """Inside a transaction: this start runs."""
-    disk.set_meta(
-        {"starts": start.number, "boots": start.boot, "boot_id": start.boot_id, "clean": 0}
-    )
+    """Inside a transaction: this start runs. A count that is higher stays."""
+    words: dict[str, int | str] = {
+        "clean": 0,
+        "starts": later(start.number, disk.word("starts", 0)),
+    }
+    if start.boot >= disk.word("boots", 0):
+        words |= {"boots": start.boot, "boot_id": start.boot_id}
+    disk.set_meta(words)

@@ -12,6 +12,7 @@ from edge.core import Draft, Record
 from edge.core.numbers import steps
 from edge.store.clockmap import marks
 from edge.store.disk import Disk
+from edge.store.handover import Spans, behind
 from edge.store.quarter import Quarters
 from edge.store.rate import RATIO, row_bytes
 from edge.store.rows import (
@@ -28,6 +29,7 @@ from edge.store.rows import (
 TOUCHED: Final = 500  # rows that one transaction may merge
 WINDOW: Final = 3000  # heads that are looked at for it
 REFUSED: Final = 5000  # groups that cannot merge, remembered
+SEEN: Final = 30  # quarters that say how many rows one has
 WORD: Final = "thinned_to"  # in the table `meta`: up to this row there is nothing to merge
 
 Merge = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
@@ -74,7 +76,7 @@ def _row(last: Row, whole: Record) -> Row | None:
     draft = Draft(key.stream, whole.source, whole.from_ns, whole.to_ns, whole.body)
     try:
         body = pack(draft)
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError):
         return None
     return row_of(last.id, key, draft, whole.boot, body) if len(body) <= MAX_BODY else None
 
@@ -121,20 +123,41 @@ class Thinner:
     def __init__(self, merge: Merge) -> None:
         self._merge = merge
         self._low = 0  # up to this row there is nothing to merge
+        self._idle = 0  # nor was there up to this one, when it was last looked at
         self._refused: dict[int, None] = {}  # last rows of groups that cannot merge
+        self._seems, self._looked = RATIO, 0
         self._before = self._after = 0  # bytes of what was merged
         self.rows = 0  # merged into others, since the start
 
     @property
     def ratio(self) -> float:
-        """By how much summaries shrink."""
-        return max(1.0, self._before / self._after) if self._after else RATIO
+        """By how much summaries shrink: as it was, or as it seems before it has happened."""
+        return max(1.0, self._before / self._after) if self._after else self._seems
 
-    def step(self, disk: Disk, unsent_after: int, settled: int) -> bool:
-        """One transaction; whether another one may gain more. Only rows behind `unsent_after` and
-        up to `settled` are touched. Raises sqlite3.Error."""
-        low = max(self._low, disk.word(WORD, 0), unsent_after)
-        heads = disk.heads(low, settled, WINDOW) if low < settled else []
+    def look_ahead(self, disk: Disk, where: Spans, waiting: int) -> None:
+        """How many of the rows that wait would become one, until that is known: looks at a window
+        of them, each time that they have doubled. Raises sqlite3.Error."""
+        if self._after or self._looked >= WINDOW or waiting < max(SEEN, 2 * self._looked):
+            return
+        self._looked = waiting
+        heads = disk.heads(where[0][0] - 1, where[0][1], WINDOW)
+        found, growing = groups(heads, Quarters(lambda boot: marks(disk, boot)))
+        whole = [len(group) for group in found if group[-1].id not in growing]
+        if len(whole) >= SEEN:
+            self._seems = sum(whole) / len(whole)
+
+    def waiting(self, disk: Disk, spans: Spans) -> Spans:
+        """Where rows lie that may still merge. Raises sqlite3.Error."""
+        return behind(spans, max(self._low, self._idle, disk.word(WORD, 0)))
+
+    def step(self, disk: Disk, spans: Spans, settled: int) -> bool:
+        """One transaction; whether another one may gain more. Only rows within `spans` and up to
+        `settled` are touched, the oldest span first. Raises sqlite3.Error."""
+        return any(self._step(disk, first - 1, min(last, settled)) for first, last in spans)
+
+    def _step(self, disk: Disk, after: int, top: int) -> bool:
+        low = max(self._low, disk.word(WORD, 0), after)
+        heads = disk.heads(low, top, WINDOW) if low < top else []
         if not heads:
             return False
         found, growing = groups(heads, Quarters(lambda boot: marks(disk, boot)))
@@ -147,7 +170,10 @@ class Thinner:
         low = max(low, done)
         gained = self._merge_all(disk, chosen, low)
         moved, self._low = low > self._low, low
-        return gained > 0 or bool(chosen) or (moved and len(heads) == WINDOW)
+        if gained > 0 or bool(chosen) or (moved and len(heads) == WINDOW):
+            return True
+        self._idle = heads[-1].id
+        return False
 
     def _merge_all(self, disk: Disk, chosen: Sequence[Sequence[Head]], low: int) -> int:
         """How many rows were merged into others."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from edge.core import Draft
+from edge.store.find import Search
 from edge.store.outbox import BALLAST, NO_STATES, Outbox, States
 from edge.store.rows import Counts, Epoch, Mark, Stored
 from edge.store.thin import Merge
@@ -111,18 +112,19 @@ class Writer:
             return stored
 
     async def pending(self, after_row: int = 0, limit: int = 200) -> list[Stored]:
-        """Rows not confirmed yet, the oldest first; empty at the end."""
-        return await self._pending(after_row, limit, urgent=False)
+        """Rows not confirmed yet, the oldest first; empty at the end. While a link is up they are
+        to be handed over: that they were is durable on return, and they never merge."""
+        return await self._unconfirmed(Outbox.take, after_row, limit)
 
     async def urgent(self, after_row: int = 0, limit: int = 200) -> list[Stored]:
         """As `pending`, but only events and registers."""
-        return await self._pending(after_row, limit, urgent=True)
+        return await self._unconfirmed(partial(Outbox.pending, urgent=True), after_row, limit)
 
-    async def _pending(self, after_row: int, limit: int, *, urgent: bool) -> list[Stored]:
+    async def _unconfirmed(
+        self, fetch: Callable[[Outbox, int, int], list[Stored]], after_row: int, limit: int
+    ) -> list[Stored]:
         while True:
-            rows = await self._call(
-                partial(Outbox.pending, after_row=after_row, limit=limit, urgent=urgent)
-            )
+            rows = await self._call(partial(_fetch, fetch=fetch, after_row=after_row, limit=limit))
             left = [stored for stored in rows if stored.row not in self._confirmed]
             if left or not rows:
                 return left
@@ -132,14 +134,12 @@ class Writer:
         self, epoch: int, stream: str, first: int, last: int, limit: int = 200
     ) -> list[Stored]:
         """Rows not confirmed yet that stand for one of these numbers, the oldest first; also a
-        merged one that covers one of them. Commits go on meanwhile."""
+        merged one that covers one of them. Commits go on meanwhile. Raises UnavailableError while
+        the disk does not work, unless they are all in memory."""
         found: list[Stored] = []
-        after: int | None = 0
-        while after is not None and len(found) < limit:
-            step = partial(
-                Outbox.find_some, epoch=epoch, stream=stream, first=first, last=last, after=after
-            )
-            rows, after = await self._call(step)
+        search = Search(epoch, stream, first, last)
+        while not search.done and len(found) < limit:
+            rows = await self._call(partial(Outbox.search, search=search))
             found += (stored for stored in rows if stored.row not in self._confirmed)
         return found[:limit]
 
@@ -157,12 +157,15 @@ class Writer:
         nothing proves one."""
         return await self._call(partial(Outbox.bounds, boot=boot))
 
-    async def linked(self) -> None:
-        """A connection is up: call it before the first row is handed over. Nothing merges then."""
-        await self._call(Outbox.linked)
+    async def linked(self, live_from: int = 0) -> None:
+        """A connection is up: call it before the first row is handed over. `live_from`: no row
+        before that one is handed over but those that `pending` gives from now on, in its order, and
+        those that `urgent` gives. None of the others merges while it is up."""
+        await self._call(partial(Outbox.linked, live_from=live_from))
 
     def unlinked(self, row: int) -> None:
-        """The connection is down; it has taken rows up to `row` at most. What follows may merge."""
+        """The connection is down; `row` is the last one that this process ever handed over. What
+        follows may merge."""
         with contextlib.suppress(RuntimeError):  # the outbox is closed: nothing merges any more
             self._pool.submit(self._outbox.unlinked, row)  # behind a `linked` that is under way
 
@@ -203,6 +206,16 @@ class Writer:
             return await asyncio.shield(
                 self._loop.run_in_executor(self._pool, function, self._outbox)
             )
+
+
+def _fetch(
+    outbox: Outbox,
+    *,
+    fetch: Callable[[Outbox, int, int], list[Stored]],
+    after_row: int,
+    limit: int,
+) -> list[Stored]:
+    return fetch(outbox, after_row, limit)
 
 
 def _commit(outbox: Outbox, *, group: list[_Part], confirmed: frozenset[int]) -> list[Stored]:

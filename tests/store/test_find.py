@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from edge.core import Draft, Stream
-from edge.store import Mark, Outbox, Writer, starts
+from edge.store import Mark, Outbox, UnavailableError, Writer, starts
+from edge.store.find import Search
+from edge.store.rows import INFINITE
+from tests.store.test_damage import FailingDisk
 from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill, opened
-from tests.store.test_thin import SOURCES, covered, live, mark, minute, summed
+from tests.store.test_thin import SOURCES, WALL, covered, live, mark, minute, summed
 from tests.store.test_thin import opened as thinning
 
 
@@ -56,6 +59,40 @@ def test_a_merged_row_is_found_by_each_number_that_it_covers(tmp_path: Path) -> 
     outbox.close()
 
 
+def test_with_short_periods_every_covered_number_is_found(tmp_path: Path) -> None:
+    """Thirty sources at five seconds: 5,400 rows lie between a number and what covers it."""
+    outbox = thinning(tmp_path, 64 << 20)
+    sources = [f"s{n}" for n in range(30)]
+    for n in range(400):
+        body = {"from": n, "to": n + 1, "n": 1, "text": "x"}
+        rows = outbox.commit(
+            [Draft(Stream.AIR, s, n * 5 * S, (n + 1) * 5 * S, body) for s in sources],
+            clock=Mark((n + 1) * 5 * S, WALL + (n + 1) * 5 * S, "ntp"),
+        )
+    assert outbox._disk is not None
+    while outbox._thin(outbox._disk):
+        pass
+    assert outbox.counts().thinned > 9000
+    epoch = rows[0].record.key.epoch
+    for number in [*range(1, 12_000, 397), 5400, 5401, 12_000]:
+        (found,) = outbox.find(epoch, "air", number, number)
+        assert number in covered(found)
+    assert outbox.find(epoch, "air", 12_001, 12_100) == []
+    outbox.close()
+
+
+def test_the_search_ends_two_hours_behind_the_last_number(tmp_path: Path) -> None:
+    outbox = thinning(tmp_path, 64 << 20)
+    live(outbox, range(1000))
+    search = Search(outbox.pending()[0].record.key.epoch, "air", 1, 2)
+    steps = []
+    while not search.done:
+        steps.append(outbox.search(search))
+    assert [s.record.key.seq for s in steps[0]] == [1, 2]
+    assert len(steps) < 3, "of six"
+    outbox.close()
+
+
 def test_in_memory_they_are_found_too(tmp_path: Path) -> None:
     (tmp_path / "outbox").write_text("")
     outbox = opened(tmp_path)
@@ -63,6 +100,43 @@ def test_in_memory_they_are_found_too(tmp_path: Path) -> None:
     outbox.commit(drafts(9), clock=MARK)
     assert [s.record.key.seq for s in outbox.find(epoch, "air", 3, 5)] == [3, 4, 5]
     assert {s.record.key.stream for s in outbox.pending(urgent=True)} == {"event"}
+    outbox.close()
+
+
+async def test_in_memory_nothing_that_may_be_on_the_disk_is_called_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.store.place.Disk", FailingDisk)
+    FailingDisk.broken = False
+    made = await writer(tmp_path)
+    epoch = made.epoch.epoch
+    await made.commit(drafts(3), {}, Mark(1 * S, 0, "none"))
+    FailingDisk.broken = True
+    await made.commit(drafts(3), {}, Mark(2 * S, 0, "none"))
+    assert [s.record.key.seq for s in await made.find(epoch, "air", 4, 6)] == [4, 5, 6]
+    for first, last in ((1, 3), (3, 4), (6, 7), (1, 1 << 52)):
+        with pytest.raises(UnavailableError, match="the disk of the outbox does not work"):
+            await made.find(epoch, "air", first, last)
+    FailingDisk.broken = False
+    for second in (3, 100):
+        await made.commit(drafts(1), {}, Mark(second * S, 0, "none"))
+    assert [s.record.key.seq for s in await made.find(epoch, "air", 1, 8)] == [*range(1, 9)]
+    await made.close()
+
+
+def test_a_disk_that_fails_in_a_search_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = opened(tmp_path)
+    epoch = outbox.begin().epoch
+    outbox.commit(drafts(9), clock=MARK)
+
+    def broken(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(outbox._disk, "heads", broken)
+    with pytest.raises(UnavailableError):
+        outbox.find(epoch, "air", 1, 9)
     outbox.close()
 
 
@@ -112,13 +186,13 @@ def test_urgent_rows_need_no_look_at_the_others(tmp_path: Path) -> None:
 async def test_the_link_is_told_in_order(tmp_path: Path) -> None:
     made = await writer(tmp_path)
     await made.linked()
-    assert made._outbox._handover.unsent_after == (1 << 63) - 1
+    assert made._outbox._handover.word == ""
     going = asyncio.create_task(made.linked())
     await asyncio.sleep(0)
-    made.unlinked(77)  # the connection broke before it was told to be up
+    made.unlinked((1 << 32) + 77)  # the connection broke before it was told to be up
     await going
     await made.counts()
-    assert made._outbox._handover.unsent_after == max(77, 1 << 32)
+    assert made._outbox._handover.word == f"{(1 << 32) + 78}-{INFINITE}"
     await made.close()
     made.unlinked(5)
 
@@ -188,7 +262,7 @@ def test_a_link_that_came_up_in_memory_is_written_down_when_the_disk_is_back(
     kill(outbox)
     outbox = Outbox.open(tmp_path / "outbox", limit_bytes=LIMIT, boot_id="b1", ballast_bytes=0)
     assert outbox._disk is not None
-    assert outbox._disk.meta("unsent_after") == (1 << 63) - 1
+    assert outbox._disk.meta("unsent") == ""
     assert len(everything_of(outbox)) >= 18
     outbox.close()
 

@@ -1,15 +1,17 @@
 """How long the room lasts, as a calculation and in the counts."""
 
+import itertools
 from pathlib import Path
 
 import pytest
 
-from edge.core import Stream
+from edge.core import Draft, Stream
 from edge.store import Mark, Outbox
-from edge.store.rate import Inflow, Rate, forecast, forecast_thinned, row_bytes
+from edge.store.rate import Inflow, Rate, Thinning, forecast, forecast_thinned, row_bytes
 from edge.store.rows import pack
-from tests.store.test_outbox import MARK, S, drafts
-from tests.store.test_thin import MINUTE, live, opened
+from edge.store.waiting import ids
+from tests.store.test_outbox import MARK, S, drafts, everything, text
+from tests.store.test_thin import MINUTE, WALL, live, opened
 
 
 def minutes(rate: Rate, first: int, last: int, size: int = 600) -> None:
@@ -47,12 +49,96 @@ def test_without_records_it_never_ends_and_a_clock_that_begins_anew_is_no_rate()
     assert rate.inflow() == Inflow(0, 0, 0, 0)
 
 
+def merging(gain: float = 0.0, ratio: float = 15.0, **other: bool) -> Thinning:
+    return Thinning(gain, ratio, other.get("coming", True), 100)
+
+
 def test_thinning_makes_it_last_longer() -> None:
     inflow = Inflow(600 * S, 15_000, 0, 1)
-    assert forecast_thinned(15_000, inflow, 0, 15.0) == 9000.0
-    assert forecast_thinned(1000, inflow, 15_000, 15.0) == 9000.0
-    assert forecast_thinned(15_000, inflow._replace(others=1000), 0, 15.0) == 4500.0
-    assert forecast_thinned(15_000, inflow, 15_000, 1.0) == forecast(15_000, inflow)
+    # room for 600 s, in which come 14,000 that can be saved; each 100 of it last another 60 s,
+    # until the last 100, which last 4 s
+    assert forecast_thinned(15_000, inflow, merging()) == 600 + 4 + 13_900 * 600 / 1000
+    assert forecast_thinned(0, inflow, merging(14_000)) == 4 + 13_900 * 600 / 1000
+    others = inflow._replace(others=15_000)
+    assert forecast_thinned(30_000, others, merging()) == pytest.approx(
+        602 + 13_900 * 600 / 16_000, abs=0.1
+    )
+    nothing = forecast(15_000, inflow)
+    assert forecast_thinned(15_000, inflow, merging(ratio=1.0)) == nothing
+    assert forecast_thinned(15_000, inflow, merging(coming=False)) == nothing
+    assert forecast_thinned(0, inflow, merging(99.0)) == 0.0, "too little to make room with"
+    assert forecast_thinned(0, inflow, merging(600.0, coming=False)) == 24.0
+    assert forecast_thinned(9, Inflow(600 * S, 0, 0, 0), merging(600.0)) is None
+
+
+FIVE = 5 * MINUTE
+
+
+def five(outbox: Outbox, number: int) -> None:
+    """Every five minutes: three of them are a quarter hour, and few rows fill an outbox."""
+    body = {"from": number, "to": number + 1, "n": 1, "text": text(number, 900)}
+    draft = Draft(Stream.AIR, "hut", number * FIVE, (number + 1) * FIVE, body)
+    now_ns = (number + 1) * FIVE
+    outbox.commit([draft], clock=Mark(now_ns, WALL + now_ns, "ntp"))
+
+
+def test_it_comes_true_while_it_fills_while_it_thins_and_when_all_is_thin(tmp_path: Path) -> None:
+    """To within a quarter of what is left."""
+    outbox = opened(tmp_path, 3 << 20)
+    thinner = outbox._thinner
+    assert thinner is not None
+    told: dict[int, tuple[float, float]] = {}  # after so many rows: rows until full, until a drop
+    full = dropped = number = 0
+    drops: list[int] = []
+    while len(drops) < 6:
+        five(outbox, number)
+        number += 1
+        full = full or number * bool(thinner.rows)
+        if outbox._counting.dropped > dropped:
+            dropped = outbox._counting.dropped
+            drops.append(number)
+        if number % 50 == 0 or number in drops:
+            counts = outbox.counts()
+            assert counts.forecast_s is not None
+            assert counts.forecast_thinned_s is not None
+            told[number] = counts.forecast_s / 300, counts.forecast_thinned_s / 300
+    filling = [at for at in told if 350 <= at < full * 0.9]
+    thinning = [at for at in told if full <= at < drops[0] * 0.95]
+    assert min(len(filling), len(thinning)) > 20
+    for at in filling:
+        assert told[at] == pytest.approx((full - at, drops[0] - at), rel=0.25)
+    for at in thinning:
+        assert told[at][1] == pytest.approx(drops[0] - at, rel=0.25)
+    for at, then in itertools.pairwise(drops):  # now it is thin
+        assert told[at][1] == pytest.approx(then - at, rel=0.25)
+    outbox.close()
+
+
+def test_what_has_merged_or_gone_is_not_counted_twice(tmp_path: Path) -> None:
+    outbox = opened(tmp_path, 16 << 20)
+    live(outbox, range(600))
+    outbox.linked()
+    live(outbox, range(600, 700))
+    counts = outbox.counts()
+    assert counts.forecast_thinned_s == counts.forecast_s, "all of it may have gone"
+    outbox.unlinked(everything(outbox)[-1].row)
+    live(outbox, range(700, 1000))
+    some = outbox.counts().forecast_thinned_s
+    while outbox._disk is not None and outbox._thin(outbox._disk):
+        pass
+    assert some is not None
+    assert outbox.counts().forecast_thinned_s == pytest.approx(some, rel=0.25)
+    outbox.close()
+    outbox = opened(tmp_path, 16 << 20)
+    live(outbox, range(1000, 1030))
+    disk, thinner = outbox._disk, outbox._thinner
+    assert disk is not None
+    assert thinner is not None
+    assert ids(disk, outbox._handover.spans) > 900
+    assert ids(disk, thinner.waiting(disk, outbox._handover.spans)) < 150, "of the former start too"
+    outbox.counts()
+    assert thinner.ratio > 10, "what is thin already does not say how much the rest shrinks"
+    outbox.close()
 
 
 def test_the_counts_tell_it(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.store import Outbox, look
-from tests.store.test_outbox import LIMIT, MARK, drafts, kill, opened
+from edge.store import Aside, Mark, Outbox, look
+from tests.store.test_outbox import LIMIT, MARK, S, drafts, kill, opened
 
 Picture = dict[str, tuple[int, int, bytes]]
 
@@ -85,3 +85,79 @@ def test_without_an_outbox_there_is_nothing_to_look_at(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         look(tmp_path, LIMIT)
     assert list(tmp_path.iterdir()) == []
+
+
+# -- what the files say, and what only a daemon knows ----------------------------------------------
+
+
+def test_what_only_a_daemon_knows_is_not_said_and_what_is_on_disk_is(tmp_path: Path) -> None:
+    outbox = opened(tmp_path, limit=1 << 20)
+    epoch = outbox.begin().epoch
+    for number in range(30):
+        rows = outbox.commit(
+            drafts(100, size=1000, at=number * 100), clock=Mark((number + 1) * 100 * S, 0, "none")
+        )
+    outbox.dead(rows[3].row, "135 not authorized")
+    outbox.commit([])
+    dropped = outbox.counts().dropped
+    oldest = outbox.pending(0, 1)[0]
+    outbox.close()
+    place = tmp_path / "outbox" / "quarantine" / "000001"
+    place.mkdir(parents=True)
+    (place / "outbox.db").write_bytes(bytes(70_000))
+    (place / "link").symlink_to(place / "outbox.db")
+
+    told = look(tmp_path / "outbox", 1 << 20)
+    unknown = (
+        told.dropped, told.damaged, told.thinned, told.commits, told.bytes_in, told.ram,
+        told.forecast_s, told.forecast_thinned_s,
+    )  # fmt: skip
+    assert unknown == (None,) * 8
+    full, refused = told.undeclared
+    assert (full.epoch, full.stream, full.reason, full.first) == (epoch, "air", "full", 1)
+    assert (full.count, refused.reason, refused.count) == (dropped - 1, "refused", 1)
+    assert (told.dead, len(told.letters)) == (1, 1)
+    letter = told.letters[0]
+    assert (letter.row, letter.epoch, letter.stream) == (rows[3].row, epoch, "air")
+    assert (letter.seq, letter.source, letter.why) == (2904, "s0", "135 not authorized")
+    assert letter.size > 500
+    assert told.quarantined == 1
+    assert told.aside == (Aside("quarantine/000001/outbox.db", 70_000),)
+    assert told.oldest == (1, oldest.record.from_ns)
+    assert (told.oldest_wall_ns, told.oldest_tq) == (None, None), "that boot never learnt the time"
+
+
+def test_the_oldest_row_is_dated_by_the_trusted_mark_next_to_it(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.begin()
+    wall_ns = 1_790_000_000 * S
+    outbox.commit(drafts(1, at=40), clock=Mark(41 * S, 5, "none"))
+    outbox.commit([], {"x": (1, b"")}, clock=Mark(60 * S, wall_ns + 60 * S, "rtc"))
+    outbox.commit([], {"x": (1, b"")}, clock=Mark(900 * S, wall_ns + 999 * S, "ntp"))
+    outbox.close()
+    told = look(tmp_path / "outbox", LIMIT)
+    assert (told.oldest_wall_ns, told.oldest_tq) == (wall_ns + 40 * S, "rtc")
+
+
+def test_an_empty_outbox_has_nothing_to_say(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.begin()
+    outbox.close()
+    told = look(tmp_path / "outbox", LIMIT)
+    assert (told.rows, told.oldest, told.oldest_wall_ns) == (0, None, None)
+    assert (told.undeclared, told.letters, told.aside) == ((), (), ())
+
+
+def test_damaged_columns_of_what_is_looked_at_are_left_out(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.begin()
+    rows = outbox.commit(drafts(3), clock=MARK)
+    for stored in rows[:2]:
+        outbox.dead(stored.row, "no")
+    assert outbox._disk is not None
+    outbox._disk._db.execute("UPDATE dead SET why = x'ff00' WHERE id = ?", (rows[0].row,))
+    outbox._disk._db.execute("UPDATE dropped SET first = 'x'")
+    outbox.close()
+    told = look(tmp_path / "outbox", LIMIT)
+    assert [letter.row for letter in told.letters] == [rows[1].row]
+    assert (told.dead, told.undeclared) == (2, ())

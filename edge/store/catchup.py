@@ -1,0 +1,150 @@
+"""Bringing what memory holds to a disk that works again, a bounded number of rows at a time.
+
+Nothing is lost half way: the rows stay in memory until the disk has all of them, and a row that
+the disk has already stays as it is.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from edge.store.clockmap import set_mark
+from edge.store.disk import Disk
+from edge.store.drops import Drop, Drops
+from edge.store.memory import Memory
+from edge.store.rate import row_bytes
+from edge.store.room import SLACK, VICTIMS, Thin, make_room
+from edge.store.rows import Mark, Row
+from edge.store.spool import ABSORBED
+from edge.store.starts import Start, note
+
+BATCH: Final = 512 << 10  # bytes of bodies in one transaction
+
+Attempt = Callable[[Disk, Callable[[Disk], None]], None]
+"""Do something that writes; perhaps twice. Raises sqlite3.Error."""
+
+
+@dataclass(slots=True)
+class News:
+    """What the disk does not know. `drops` grows by what does not fit.
+
+    `unread`: nobody has read what the disk has to declare, so the two are merged. `spared` tells
+    of an owner whether its state on the disk, if there is one, is the better one.
+    """
+
+    start: Start
+    memory: Memory
+    counters: Mapping[str, int]
+    drops: Drops
+    confirmed: Collection[int]
+    mark: Mark | None
+    token: int  # of the log in tmpfs
+    unread: bool = False
+    spared: Callable[[str], bool] = lambda owner: False
+    words: Mapping[str, int | str] | None = None  # more of the table `meta`
+
+
+def catch_up(
+    disk: Disk, news: News, limit_bytes: int, attempt: Attempt, thin: Thin
+) -> tuple[int, set[str]]:
+    """How many records were lost for want of room, and whose states were spared.
+
+    Raises sqlite3.Error.
+    """
+    memory, drops, start = news.memory, news.drops, news.start
+    memory.trying()
+    if news.unread:
+        combine(drops, disk.drops())
+    spared = {o for o in memory.states if news.spared(o) and disk.state(o) is not None}
+
+    def begin(disk: Disk) -> None:
+        with disk.transaction():
+            in_order = start.boot >= disk.word("boots", 0)
+            note(disk, start)
+            disk.delete((*memory.gone, *news.confirmed))
+            disk.set_counters(start.epoch, start.boot, news.counters)
+            disk.set_states({o: s for o, s in memory.states.items() if o not in spared})
+            if news.mark is not None and in_order:  # else it would bound the wrong boots
+                set_mark(disk, start.boot, news.mark)
+            disk.set_drops(drops)
+            disk.set_meta(news.words or {})
+
+    attempt(disk, begin)
+    lost = 0
+    for batch in _batches(memory):
+        lost += _take(disk, batch, news, limit_bytes, attempt, thin)
+
+    def end(disk: Disk) -> None:
+        with disk.transaction():
+            disk.set_meta({ABSORBED: news.token})
+
+    attempt(disk, end)
+    return lost, spared
+
+
+def _batches(memory: Memory) -> Iterator[list[Row]]:
+    """Each of one class, the highest first: what does not fit is of a lower one."""
+    batch: list[Row] = []
+    size = 0
+    for row in sorted(memory.rows.values(), key=lambda row: (-row.level, row.id)):
+        full = len(batch) >= VICTIMS or size + len(row.body) > BATCH
+        if batch and (full or batch[0].level != row.level):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += len(row.body)
+    if batch:
+        yield batch
+
+
+def _take(
+    disk: Disk, batch: list[Row], news: News, limit_bytes: int, attempt: Attempt, thin: Thin
+) -> int:
+    """One transaction, and those that make room for it; how many records were lost."""
+    memory, drops = news.memory, news.drops
+    lost = 0
+
+    def lose(rows: Sequence[Row]) -> None:
+        nonlocal lost
+        for row in rows:
+            memory.remove(row.id)  # if an attempt before this one has brought it there
+            lost += drops.lose(row, "full")
+        attempt(disk, partial(_delete, rows=rows, drops=drops))
+
+    need = SLACK + sum(row_bytes(row.body) for row in batch)
+    fitting = batch
+    if not make_room(disk, need, batch[0].level, limit_bytes, lose, thin):
+        room = disk.room() - SLACK
+        cut = 0
+        while cut < len(batch) and (room := room - row_bytes(batch[cut].body)) >= 0:
+            cut += 1
+        fitting = batch[:cut]
+        for row in batch[cut:]:
+            lost += memory.lose(row, "full", drops)
+        attempt(disk, partial(_delete, rows=batch[cut:], drops=drops))
+    fitting = [row for row in fitting if row.id in memory.rows]
+
+    def insert(disk: Disk) -> None:
+        with disk.transaction():
+            disk.insert(fitting)
+
+    attempt(disk, insert)
+    return lost
+
+
+def _delete(disk: Disk, rows: Sequence[Row], drops: Drops) -> None:
+    with disk.transaction():
+        disk.delete(row.id for row in rows)
+        disk.set_drops(drops)
+
+
+def combine(drops: Drops, others: Drops) -> None:
+    """Add declarations that may be known already: each allows what either of them does."""
+    for key, two in others.items():
+        one = drops.get(key, two)
+        first = min(one.first, two.first)
+        if one.last is None or one.count is None or two.last is None or two.count is None:
+            drops[key] = Drop(first, None, None)
+        else:
+            drops[key] = Drop(first, max(one.last, two.last), max(one.count, two.count))

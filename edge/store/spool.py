@@ -1,0 +1,245 @@
+"""What memory holds while the disk does not work, once more in tmpfs: a process that is killed or
+stopped then loses nothing. A power cut takes it away, and so it does memory.
+
+A log of commits: each frame is its length, its CRC-32 and a map in MessagePack. A torn tail is a
+commit that was never acknowledged, and is ignored.
+"""
+
+import contextlib
+import os
+import secrets
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgpack
+
+from edge.store.drops import Drop, Drops
+from edge.store.files import is_file
+from edge.store.memory import Memory
+from edge.store.rows import Former, Mark, Row
+from edge.store.starts import Start
+
+NAME: Final = "memory.log"
+HEAD: Final = struct.Struct("<II")
+READ_LIMIT: Final = 32 << 20  # bytes
+SLACK: Final = 2 << 20  # bytes beside twice the rows; with more the log is written anew
+ABSORBED: Final = "absorbed"  # in the table `meta`: the log that is on disk already
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit, or all of them together."""
+
+    rows: Iterable[Row] = ()
+    states: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
+    out: Iterable[int] = ()  # ids that have left
+    reached: int = 0  # rows up to here may be on disk
+    counters: Mapping[str, int] = field(default_factory=dict)  # those that have moved
+    drops: Drops = field(default_factory=Drops)  # the whole table
+    mark: Mark | None = None
+
+
+@dataclass(slots=True)
+class Left:
+    """What a process has left that had no disk at its end. `former` is the start before it;
+    `known` are the owners that could go on from their states, None: all of them."""
+
+    token: int
+    number: int
+    epoch: int
+    boot: int
+    boot_id: str
+    former: Former | None
+    known: frozenset[str] | None
+    memory: Memory
+    counters: dict[str, int] = field(default_factory=dict)
+    drops: Drops = field(default_factory=Drops)
+    mark: Mark | None = None
+    clean: bool = False
+
+    def latest(self) -> Former | None:
+        """The last start that numbered anything."""
+        if not self.counters:
+            return self.former
+        last = {stream: following - 1 for stream, following in self.counters.items()}
+        return Former(self.epoch, self.boot, last)
+
+
+class Spool:
+    """Writes the log. `folder` None: there is no tmpfs, and nothing is written."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = None if folder is None else folder / NAME
+        self._fd = -1
+        self._size = 0
+        self.token = secrets.randbits(62)
+        self.trouble: str | None = None  # a sentence for people, while it cannot be written
+
+    def commit(
+        self, start: Start, known: frozenset[str] | None, size: int, commit: Commit, whole: Commit
+    ) -> None:
+        """Append one commit; `whole` is all that memory holds with it, for a log made anew when
+        this one is much larger than `size` bytes."""
+        if self._path is None:
+            return
+        head = _head(self.token, start, known)
+        try:
+            if self._fd < 0 or self._size > 2 * size + SLACK:
+                self._rewrite(self._path, [head, _frame(whole)])
+            else:
+                self._append(_frame(commit))
+            self.trouble = None
+        except OSError as error:
+            self._failed(self._path, head, whole, error)
+
+    def said_goodbye(self) -> None:
+        """The process ends as it was told to. Nothing is written any more."""
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):  # then the next start says that it did not
+                self._append(_pack({"clean": True}))
+        self._close()
+        self._path = None
+
+    def remove(self) -> None:
+        """All of it is on disk."""
+        self._close()
+        self.token = secrets.randbits(62)
+        if self._path is not None:
+            with contextlib.suppress(OSError):  # the disk knows that it has this one
+                self._path.unlink()
+
+    def _failed(self, path: Path, head: bytes, whole: Commit, error: OSError) -> None:
+        """No room for the rows: at least their numbers are kept, as lost if this process ends."""
+        self.trouble = (
+            f"{path} cannot be written: {error.strerror}. "
+            "If this process ends now, what it holds in memory is lost, and declared."
+        )
+        drops = whole.drops.copy()
+        for row in whole.rows:
+            drops.add(row.epoch, row.stream, row.seq, "memory")
+        few = Commit((), {}, whole.out, whole.reached, whole.counters, drops, whole.mark)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._rewrite(path, [head, _frame(few)])
+        self._close()
+
+    def _rewrite(self, path: Path, frames: Iterable[bytes]) -> None:
+        self._close()
+        new = path.with_suffix(".new")
+        if os.path.lexists(new) and not is_file(new):
+            new.unlink()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        self._fd, self._size = os.open(new, flags, 0o600), 0
+        try:
+            for frame in frames:
+                self._append(frame)
+            new.replace(path)
+        except OSError:
+            self._close()
+            with contextlib.suppress(OSError):
+                new.unlink()
+            raise
+
+    def _append(self, frame: bytes) -> None:
+        written = os.write(self._fd, frame)
+        if written != len(frame):
+            raise OSError(28, "no space left for what memory holds")
+        self._size += written
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _head(token: int, start: Start, known: frozenset[str] | None) -> bytes:
+    former = start.former
+    return _pack(
+        {
+            "token": token,
+            "start": [start.number, start.epoch, start.boot, start.boot_id],
+            "known": None if known is None else sorted(known),
+            "former": None if former is None else [former.epoch, former.boot, dict(former.last)],
+        }
+    )
+
+
+def _frame(commit: Commit) -> bytes:
+    return _pack(
+        {
+            "rows": [tuple(row) for row in commit.rows],
+            "states": {owner: list(state) for owner, state in commit.states.items()},
+            "out": list(commit.out),
+            "reached": commit.reached,
+            "counters": dict(commit.counters),
+            "drops": [[*key, d.first, d.last, d.count] for key, d in commit.drops.items()],
+            "mark": None if commit.mark is None else list(commit.mark),
+        }
+    )
+
+
+def _pack(content: Mapping[str, Any]) -> bytes:
+    data: bytes = msgpack.packb(content)
+    return HEAD.pack(len(data), zlib.crc32(data)) + data
+
+
+def read_left(folder: Path | None, memory: Memory) -> Left | None:
+    """What the process before has left in tmpfs, its rows in `memory`; None: nothing, or nothing
+    that can be read."""
+    path = None if folder is None else folder / NAME
+    try:
+        if path is None or not is_file(path):
+            return None
+        with path.open("rb") as file:
+            data = file.read(READ_LIMIT)
+    except OSError:
+        return None
+    frames = _frames(data)
+    try:
+        left = _left(next(frames), memory)
+        for frame in frames:
+            _replay(left, frame)
+    except (StopIteration, KeyError, TypeError, ValueError):
+        return None  # its checksums are right: it is of another version
+    memory.out.clear()
+    return left
+
+
+def _frames(data: bytes) -> Iterator[Any]:
+    place = 0
+    while place + HEAD.size <= len(data):
+        size, crc = HEAD.unpack_from(data, place)
+        body = data[place + HEAD.size : place + HEAD.size + size]
+        if len(body) != size or zlib.crc32(body) != crc:
+            return
+        yield msgpack.unpackb(body, strict_map_key=False)
+        place += HEAD.size + size
+
+
+def _left(head: Any, memory: Memory) -> Left:
+    number, epoch, boot, boot_id = head["start"]
+    known = None if head["known"] is None else frozenset(head["known"])
+    former = None if head["former"] is None else Former(*head["former"])
+    return Left(head["token"], number, epoch, boot, boot_id, former, known, memory)
+
+
+def _replay(left: Left, frame: Any) -> None:
+    if frame.get("clean"):
+        left.clean = True
+        return
+    memory = left.memory
+    memory.reached = max(memory.reached, frame["reached"])
+    for number in frame["out"]:
+        memory.remove(number)
+    rows = [Row._make(row) for row in frame["rows"]]
+    left.drops = Drops({(e, s, r): Drop(*rest) for e, s, r, *rest in frame["drops"]})
+    states = {owner: (version, data) for owner, (version, data) in frame["states"].items()}
+    memory.write(rows, states, (), left.drops)
+    left.counters.update(frame["counters"])
+    if frame["mark"] is not None:
+        left.mark = Mark(*frame["mark"])

@@ -1,0 +1,134 @@
+"""A declaration that is lost itself is made again; what cannot be known is not made up."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.core import Draft, Key, Stream
+from edge.store import Mark, Outbox, Stored
+from edge.store.drops import Drop, Drops
+from edge.store.rows import Row, pack, row_of
+from tests.store.test_outbox import S, drafts, everything, opened
+
+
+def declared(rows: list[Stored]) -> list[tuple[str, str, int]]:
+    """Stream, reason and count of each event among them."""
+    bodies = [s.record.body for s in rows if s.record.body.get("event") == "drop"]
+    return [(b["stream_of"], b["reason"], b["count"]) for b in bodies]
+
+
+def lost_five(tmp_path: Path) -> tuple[Outbox, Stored]:
+    """An outbox, and the event that says that five numbers are lost."""
+    outbox = opened(tmp_path)
+    outbox.begin()
+    rows = outbox.commit(drafts(9), clock=Mark(1 * S, 0, "none"))
+    for stored in rows[:5]:
+        outbox.dead(stored.row, "no")
+    made = outbox.commit([], confirmed=[rows[5].row], clock=Mark(2 * S, 0, "none"))
+    assert declared(made) == [("air", "refused", 5)]
+    return outbox, made[-1]
+
+
+def again(outbox: Outbox, at: int) -> list[tuple[str, str, int]]:
+    row = everything(outbox)[0].row
+    return declared(outbox.commit([], confirmed=[row], clock=Mark(at * S, 0, "none")))
+
+
+def test_one_that_is_refused_is_made_again_with_what_was_lost_since(tmp_path: Path) -> None:
+    outbox, event = lost_five(tmp_path)
+    outbox.dead(event.row, "135")
+    outbox.dead(everything(outbox)[0].row, "no")
+    assert again(outbox, 3) == [("air", "refused", 6), ("event", "refused", 1)]
+    assert again(outbox, 4) == [], "once"
+    outbox.close()
+
+
+def test_one_that_makes_room_is_made_again(tmp_path: Path) -> None:
+    outbox, event = lost_five(tmp_path)
+    assert outbox._disk is not None
+    row = outbox._disk.row(event.row)
+    assert row is not None
+    outbox._lose([row], arrived=frozenset({row.id}))
+    assert not outbox._drops, "it has arrived"
+    outbox._lose([row])
+    assert again(outbox, 3) == [("air", "refused", 5), ("event", "full", 1)]
+    outbox.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("crc = 0", [("air", "refused", 5)]),
+        ("body = replace(body, '5 air', '6 air')", []),  # one of two that say it
+        ("body = substr(body, 1, 40)", []),
+        ("body = x'80'", []),
+        ("body = 7", []),
+        ("source = 'x'", []),
+    ],
+)
+def test_one_that_is_damaged_is_made_again_if_it_can_be_believed(
+    tmp_path: Path, change: str, told: list[tuple[str, str, int]]
+) -> None:
+    outbox, event = lost_five(tmp_path)
+    assert outbox._disk is not None
+    outbox._disk._db.execute(f"UPDATE record SET {change} WHERE id = ?", (event.row,))
+    assert event.row not in [s.row for s in everything(outbox)]
+    assert again(outbox, 3) == [*told, ("event", "damage", 1)]
+    outbox.close()
+
+
+def row(body: dict[str, object], source: str = "outbox", epoch: int = 9) -> Row:
+    draft = Draft(Stream.EVENT, source, 0, 0, body)
+    return row_of(1, Key(epoch, Stream.EVENT, 4), draft, 1, pack(draft))
+
+
+def event(drops: Drops) -> dict[str, object]:
+    (draft,) = drops.drafts(1)
+    return dict(draft.body)
+
+
+def test_a_lost_database_stays_without_a_number() -> None:
+    drops = Drops({(7, "*", "damage"): Drop(1, None, None)})
+    lost = row(event(drops))
+    found = Drops()
+    assert found.lose(lost, "full") == 1
+    assert found == {**drops, (9, "event", "full"): Drop(4, 4, 1)}
+    found.lose(lost, "full")
+    assert found[7, "*", "damage"] == Drop(1, None, None)
+    found[7, "air", "full"] = Drop(5, 9, 3)
+    found.lose(row(event(Drops({(7, "air", "full"): Drop(2, None, None)}))), "full")
+    assert found[7, "air", "full"] == Drop(2, None, None)
+
+
+def test_a_damaged_one_of_an_epoch_that_it_says_only_once_is_not_believed() -> None:
+    body = event(Drops({(7, "air", "full"): Drop(1, 3, 2)}))
+    whole = Drops()
+    whole.lose(row(body), "full")
+    assert (7, "air", "full") in whole
+    for epoch, known in ((7, True), (8, False)):
+        damaged = row(body, epoch=epoch)._replace(crc=0)
+        found = Drops()
+        found.lose(damaged, "damage")
+        assert ((7, "air", "full") in found) == known
+
+
+def test_other_events_and_odd_bodies_declare_nothing() -> None:
+    body = event(Drops({(9, "air", "full"): Drop(1, 3, 2)}))
+    odd = [
+        row(body, source="gate"),
+        row({**body, "text": "x"}),
+        row({**body, "range": [1]}),
+        row({**body, "range": 5}),
+        row({**body, "count": [2]}),
+        row({**body, "epoch_of": [9]}),
+        row({**body, "reason": {}}),
+        row({k: v for k, v in body.items() if k != "count"}),
+        row({"event": "storage"}),
+        row(body)._replace(stream="air"),
+    ]
+    for each in odd:
+        found = Drops()
+        found.lose(each, "full")
+        assert len(found) == 1, each
+    assert Drops().lose(row(body)._replace(stream="?"), "full") == 0
+    assert Drops().lose(row(body)._replace(seq="x"), "full") == 0  # type: ignore[arg-type]
