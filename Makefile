@@ -3,16 +3,19 @@
 
 VENV ?= .venv
 PY = $(VENV)/bin/python
+# much of a test is waiting for other processes: more of them than cores
+WORKERS ?= $(shell expr 2 '*' $$(nproc))
 CODE = $(wildcard conftest.py docs drivers edge models tests)
 # mosquitto lives where only root looks
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test outage crash faults oracle kernel-test check fuzz bench venv docs models lock \
+.PHONY: help demo test scenes outage crash faults oracle kernel-test check fuzz bench venv docs models lock \
     wheel clean
 
 help:
 	@echo "make demo          a simulated intersection; SECONDS=60 ends it by itself"
-	@echo "make test          all tests; PYTEST='-k name' for some of them"
+	@echo "make test          all fast tests; PYTEST='-k name' for some of them"
+	@echo "make scenes        the tests that need real time: kills, hung buses, clocks that are set"
 	@echo "make outage        kill -9 and a broker that is away for a minute, with real processes"
 	@echo "make crash         power cuts, kills at system calls, and damaged files; some 11 minutes"
 	@echo "make faults        every fault of docs/faults.md, with its outcome"
@@ -36,7 +39,11 @@ venv:
 
 test: venv
 	@.ci/tools
-	$(PY) -m pytest -n auto --dist loadfile -m "not bench and not kernel" $(PYTEST)
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile -m "not bench and not kernel and not scene" $(PYTEST)
+
+scenes: venv
+	@.ci/tools
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile -m scene $(PYTEST)
 
 outage: venv
 	@.ci/tools

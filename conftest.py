@@ -2,7 +2,10 @@
 
 import os
 import signal
+from pathlib import Path
+from typing import Final
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # How long an example or its making takes says nothing on a machine that runs the suite on all its
@@ -18,3 +21,26 @@ settings.load_profile("kerbstone")
 # A shell that starts us in the background has SIGINT ignored, and so would all whom we start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# These need ten seconds and more each, most of it waiting for what happens in real time: they are
+# run by `make scenes`, and the fast suite stays fast.
+SCENES: Final = frozenset({
+    "crash/test_damage_start.py",
+    "faults/test_card.py",
+    "faults/test_certificates.py",
+    "faults/test_process.py",
+    "oracle/test_oracle.py",
+    "system/test_catalogue_site.py",
+    "system/test_clock_steps.py",
+    "system/test_hung_bus.py",
+    "system/test_last_good.py",
+    "system/test_outage.py",
+    "system/test_self_observation.py",
+})  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent / "tests"
+    for item in items:
+        if tests in item.path.parents and item.path.relative_to(tests).as_posix() in SCENES:
+            item.add_marker(pytest.mark.scene)

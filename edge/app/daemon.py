@@ -26,7 +26,7 @@ from edge.app.wiring import Wiring
 from edge.config import Site
 from edge.control.locks import BusLock
 from edge.control.protocol import ControlServer
-from edge.core import Clock, Stamp
+from edge.core import Clock, Draft, Stamp, Stream
 from edge.health.logs import LogLimit
 from edge.health.notify import Notify
 from edge.health.progress import Progress
@@ -107,6 +107,7 @@ class Daemon:
         self.sealing = Sealing(
             self.epoch, self.site.streams.manifest_s, signer_for(self.site), self.clock.now()
         )
+        self.writer.riding = self.sealing.riding
         self.sender = sender_for(self)
         self.ledger = Ledger(
             self.wiring, self.pipeline, self.intake, self.stage, self.writer, self.clock,
@@ -164,6 +165,7 @@ class Daemon:
             self._load_models()
             self._raise_faults(sending)
             self._say_troubles()
+            self._begin_anew()
             self.intake.tell(await self.observer.observe(now))
             await self.ledger.tick(now)
             self._feed_watchdog(now)
@@ -205,6 +207,16 @@ class Daemon:
             self.intake.once("wrong_time", self.clock.floor.overruled)
         if self.writer.trouble is not None:
             self.intake.once("journal", self.writer.trouble)
+
+    def _begin_anew(self) -> None:
+        """The outbox did not answer at the start and does now: go on from what lies there."""
+        why = self.writer.restart
+        if why is not None:
+            LOG.warning("%s It stops for that.", why)
+            now_ns = self.clock.now().mono_ns
+            body = {"event": "storage", "state": "off", "text": why}
+            self.intake.urgent.append(Draft(Stream.EVENT, "gateway", now_ns, now_ns, body))
+            self.stop()
 
     def _summary(self) -> str:
         """One line for `systemctl status`."""

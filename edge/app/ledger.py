@@ -111,8 +111,8 @@ class Ledger:
 
     async def sealed(self) -> None:
         """At the very end: what went out since the last commit is remembered as sealed."""
-        if state := self._sealing.state():
-            await self._writer.commit((), state)
+        if self._sealing.changed:
+            await self._writer.commit(())  # it rides in each commit
 
     # -- after a start ---------------------------------------------------------------------------
 
@@ -133,6 +133,7 @@ class Ledger:
         found = recover(
             self._pipeline, before, self._epoch.boot, segments, now.mono_ns, self._windows.end_ns,
             self._former(), self._writer.opened.damage is not None, self._fits,
+            unread=self._writer.opened.ram is not None,
         )  # fmt: skip
         attempts.ended()
         found.drafts = self._intake.with_health(found.drafts)
@@ -244,7 +245,6 @@ class Ledger:
                 owner: (STATE_VERSION, msgpack.packb(state))
                 for owner, state in {**states, **self._alarms(), "app": before.packed()}.items()
             }
-            packed.update(self._sealing.state())
             rows = [*urgent, *drafts, *raw_drafts(self._points, raw)]
             now = self._clock.now()
             mark = Mark(now.mono_ns, now.wall_ns, now.tq)

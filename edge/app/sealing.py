@@ -4,14 +4,15 @@ import base64
 import hashlib
 import logging
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import msgpack
 
 from edge.core import ConfigError, Draft, Stamp
-from edge.store import Epoch, Stored
+from edge.store import Epoch, States, Stored
 from edge.uplink.manifests import Manifests, Sign
 from edge.uplink.wire import signed_bytes
 
@@ -49,17 +50,25 @@ class Sealing:
         return [self.manifests.opening(self._epoch.epoch, known, now.mono_ns)]
 
     def due(self, now: Stamp, *, last: bool) -> list[Draft]:
-        """At a window's end: the manifests whose time has come."""
+        """At a window's end: the manifests whose time has come. They are to be committed."""
         all_ = last or now.mono_ns - self._ended_ns >= self._every_ns
         if all_:
             self._ended_ns = now.mono_ns
         return self.manifests.due(now.mono_ns, all_=all_)
 
-    def state(self) -> Mapping[str, tuple[int, bytes]]:
-        """What rides in a commit: nothing when nothing has gone out."""
-        if not self.manifests.changed:
-            return {}
-        return {OWNER: (VERSION, msgpack.packb(self.manifests.snapshot()))}
+    @property
+    def changed(self) -> bool:
+        """Something has gone out, or was sealed, that no commit has kept."""
+        return self.manifests.changed
+
+    def riding(self, going: Sequence[Draft]) -> tuple[States, Callable[[], None]]:
+        """What goes with a commit of the drafts `going`, and what to call once it is durable:
+        nothing when nothing has gone out. For `Writer.riding`."""
+        if not self.changed:
+            return {}, lambda: None
+        manifests = self.manifests
+        state = VERSION, msgpack.packb(manifests.snapshot(going))
+        return {OWNER: state}, partial(manifests.kept, manifests.changes, going)
 
 
 def signer(key: Path | None, cert: Path | None) -> Sign | None:

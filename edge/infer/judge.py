@@ -107,7 +107,7 @@ class Judge:
             self._series.missing(int((to_ns - from_ns) // self._setup.period_ns))
 
     def snapshot(self) -> dict[str, Any]:
-        """State as of the last window, JSON-like (states of models as base64)."""
+        """State as of the last window, JSON-like, with states of models as bytes or base64."""
         return {
             "v": 1,
             "congestion": self._approaches.snapshot() if self._approaches else None,

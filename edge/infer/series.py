@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -210,7 +209,7 @@ class SeriesJudge:
                 self._windows += 1
 
     def snapshot(self) -> dict[str, Any]:
-        """State as of the last window, JSON-like. The rule starts anew after a restart."""
+        """State as of the last window, for msgpack. The rule starts anew after a restart."""
         state, keys, begun = self._state, list(self._places), self._begun
         data = b"" if state is None else state.tobytes()
         if state is None:
@@ -220,7 +219,7 @@ class SeriesJudge:
         return {
             "model": self.guard.sha256,
             "keys": [list(key) for key in keys],
-            "state": base64.b64encode(data).decode(),
+            "state": data,
             "begun": list(begun),
             "raised": [self._flags[self._places[key]].raised for key in keys],
         }
@@ -232,7 +231,9 @@ class SeriesJudge:
         """
         keys = [(str(source), str(point)) for source, point in saved["keys"]][:MOST]
         raised, begun = [bool(v) for v in saved["raised"]], [bool(v) for v in saved["begun"]]
-        data = base64.b64decode(saved["state"], validate=True)
+        data = saved["state"]
+        if not isinstance(data, bytes):
+            raise TypeError(f"{data!r:.80} is not a state")
         self._meet(dict.fromkeys(keys, NOTHING))
         for key, up in zip(keys, raised, strict=False):
             self._flags[self._places[key]].put(up)

@@ -4,11 +4,12 @@ from edge.store.database import BusyError
 from edge.store.find import UnavailableError
 from edge.store.journal import Journal
 from edge.store.look import Aside, DeadLetter, Look, Loss, look
+from edge.store.memory import States
 from edge.store.outbox import Outbox
 from edge.store.rows import Counts, Epoch, Former, Mark, Opened, Stored
-from edge.store.writer import Writer
+from edge.store.writer import Riding, Writer
 
 __all__ = [
     "Aside", "BusyError", "Counts", "DeadLetter", "Epoch", "Former", "Journal", "Look", "Loss",
-    "Mark", "Opened", "Outbox", "Stored", "UnavailableError", "Writer", "look",
+    "Mark", "Opened", "Outbox", "Riding", "States", "Stored", "UnavailableError", "Writer", "look",
 ]  # fmt: skip

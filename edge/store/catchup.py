@@ -1,7 +1,8 @@
 """Bringing what memory holds to a disk that works again, a bounded number of rows at a time.
 
 Nothing is lost half way: the rows stay in memory until the disk has all of them, and a row that
-the disk has already stays as it is.
+the disk has already stays as it is. A counter moves with the rows that it counts: a power cut half
+way leaves none that names a number which is neither there nor declared.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -63,7 +64,6 @@ def catch_up(
             in_order = start.boot >= disk.word("boots", 0)
             note(disk, start)
             disk.delete((*memory.gone, *news.confirmed))
-            disk.set_counters(start.epoch, start.boot, news.counters)
             disk.set_states({o: s for o, s in memory.states.items() if o not in spared})
             if news.mark is not None and in_order:  # else it would bound the wrong boots
                 set_mark(disk, start.boot, news.mark)
@@ -77,6 +77,7 @@ def catch_up(
 
     def end(disk: Disk) -> None:
         with disk.transaction():
+            disk.set_counters(start.epoch, start.boot, news.counters)  # of what has left again, too
             disk.set_meta({ABSORBED: news.token})
 
     attempt(disk, end)
@@ -122,15 +123,28 @@ def _take(
         fitting = batch[:cut]
         for row in batch[cut:]:
             lost += memory.lose(row, "full", drops)
-        attempt(disk, partial(_delete, rows=batch[cut:], drops=drops))
     fitting = [row for row in fitting if row.id in memory.rows]
+    without = [row for row in batch if row.id not in memory.rows]  # an attempt may have brought it
 
     def insert(disk: Disk) -> None:
         with disk.transaction():
             disk.insert(fitting)
+            if without:
+                disk.delete(row.id for row in without)
+                disk.set_drops(drops)
+            for (epoch, boot), counters in _counters(batch).items():
+                disk.set_counters(epoch, boot, counters)
 
     attempt(disk, insert)
     return lost
+
+
+def _counters(rows: Sequence[Row]) -> dict[tuple[int, int], dict[str, int]]:
+    """By epoch and boot: the numbers that follow these rows, whose streams are in order."""
+    found: dict[tuple[int, int], dict[str, int]] = {}
+    for row in rows:
+        found.setdefault((row.epoch, row.boot), {})[row.stream] = row.seq + 1
+    return found
 
 
 def _delete(disk: Disk, rows: Sequence[Row], drops: Drops) -> None:

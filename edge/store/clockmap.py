@@ -21,6 +21,8 @@ from edge.store.rows import TRUST, Mark
 STEP: Final = re.compile("step[0-9]{9}")
 STEP_NS: Final = 1_000_000_000  # less is drift, or the setting of a clock that was right
 STEPS: Final = 13  # a boot; with first, best and last there are 16. The oldest one makes room
+MARK_NS: Final = 300_000_000_000  # the last mark may be so old: a page less in each commit
+STILL_NS: Final = 10_000_000  # what reading two clocks one after the other may take
 TRUSTED: Final = 2  # of `TRUST`: rtc or better
 CERTAIN: Final = "('ntp', 'nts')"
 SURE: Final = 3  # of `TRUST`: what is certain
@@ -62,6 +64,29 @@ def set_mark(database: Database, boot: int, mark: Mark) -> None:
         keep(f"step{int(steps[-1][4:]) + 1 if steps else 1:09}")
         if len(steps) >= STEPS:
             database.rows("DELETE FROM clock WHERE boot = ? AND which = ?", (boot, steps[0]))
+
+
+class Marking:
+    """Which marks of a start are worth a page of the card: the first, one each five minutes, and at
+    once those with news: another quality, or a wall clock that was set."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Database, Mark] | None = None  # where it lies; another file lacks it
+
+    def due(self, database: Database, mark: Mark) -> bool:
+        """Whether it is to be written."""
+        if self._last is None or self._last[0] is not database:
+            return True
+        last = self._last[1]
+        return (
+            mark.tq != last.tq
+            or abs(_shift(mark) - _shift(last)) > STILL_NS
+            or not 0 <= mark.mono_ns - last.mono_ns < MARK_NS
+        )
+
+    def written(self, database: Database, mark: Mark) -> None:
+        """It is on disk."""
+        self._last = database, mark
 
 
 def marks(database: Database, boot: int) -> list[Mark]:

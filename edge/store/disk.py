@@ -4,16 +4,21 @@ Raises sqlite3.Error, decides nothing.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from edge.store.database import Database
 from edge.store.drops import Drop, Drops
 from edge.store.rows import CLASSES, URGENT, Head, Row, checksum
+from edge.store.states import pack_state
 
 DEAD_LIMIT: Final = 100
+SPARED: Final = 50  # rows that are taken at one time although they are to be spared
 FETCH: Final = 1 << 20  # bytes of bodies read at one time
+# no epoch: how many rows a stream has lies beside its counter, whose page each commit writes
+# anyway. What a table of its own held before stands, and is added
+TALLY: Final = -1
 
 
 class Disk(Database):
@@ -31,13 +36,16 @@ class Disk(Database):
         self._low: dict[str, int] = {}  # no row of this stream has a smaller id
         super().__init__(folder, max_bytes, wal_bytes, whole=whole, reading=reading)
 
+    def _prepare(self, whole: bool, reading: bool) -> None:
+        super()._prepare(whole, reading)
+
     # -- starts ---------------------------------------------------------------------------------
 
     def former(self) -> tuple[int, int, dict[str, int]] | None:
         """Epoch, boot and last numbers of the latest start that numbered anything."""
         rows = self.rows(
             "SELECT epoch, boot, stream, next FROM counter"
-            " WHERE epoch = (SELECT max(epoch) FROM counter)"
+            f" WHERE epoch = (SELECT max(epoch) FROM counter) AND epoch <> {TALLY}"
         )
         known = [row for row in rows if _whole(row[0], row[1], row[3])]
         if not known:
@@ -46,7 +54,7 @@ class Disk(Database):
 
     def forget_counters(self, epoch: int) -> None:
         """Of starts before this one: nothing refers to them any more."""
-        self.rows("DELETE FROM counter WHERE epoch < ?", (epoch,))
+        self.rows(f"DELETE FROM counter WHERE epoch < ? AND epoch <> {TALLY}", (epoch,))
 
     def oldest_boot(self) -> int | None:
         """Of the oldest row: boots never go back, so no row is of an earlier one."""
@@ -107,17 +115,16 @@ class Disk(Database):
 
     def _tally(self, change: Mapping[str, int]) -> None:
         self._db.executemany(
-            "INSERT INTO tally VALUES (?1, ?2) ON CONFLICT DO UPDATE SET rows = rows + ?2",
+            f"INSERT INTO counter VALUES ({TALLY}, ?1, 0, ?2)"
+            " ON CONFLICT DO UPDATE SET next = next + ?2",
             [(stream, number) for stream, number in change.items() if number],
         )
 
     def set_states(self, states: Mapping[str, tuple[int, bytes]]) -> None:
+        stored = [(owner, version, pack_state(data)) for owner, (version, data) in states.items()]
         self._db.executemany(
             "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)",
-            [
-                (owner, version, data, checksum(owner, version, data))
-                for owner, (version, data) in states.items()
-            ],
+            [(*each, checksum(*each)) for each in stored],
         )
 
     def set_drops(self, drops: Drops) -> None:
@@ -172,33 +179,50 @@ class Disk(Database):
             )
         ]
 
-    def oldest(self, streams: Collection[str], limit: int, need: int) -> list[Row]:
-        """At most `limit` of the oldest rows of these streams, as many as `need` bytes ask for."""
+    def oldest(
+        self,
+        streams: Collection[str],
+        limit: int,
+        need: int,
+        spared: Callable[[int], bool] = lambda row: False,
+    ) -> list[Row]:
+        """At most `limit` of the oldest rows of these streams, as many as `need` bytes ask for;
+        those that are `spared` only when there are no others."""
         places = ",".join("?" * len(streams))
         low = min((self._low.get(stream, 0) for stream in streams), default=0)
+        # thousands may be spared: their bodies are not read
         cursor = self._db.execute(
-            f"SELECT * FROM record WHERE id >= ? AND stream IN ({places}) ORDER BY id LIMIT ?",
-            (low, *streams, limit),
+            "SELECT id, length(body) FROM record"
+            f" WHERE id >= ? AND stream IN ({places}) ORDER BY id",
+            (low, *streams),
         )
-        found: list[Row] = []
+        first = 0
+        found: list[int] = []
+        others: list[int] = []
         try:
-            for row in map(Row._make, cursor):
-                found.append(row)
-                need -= 100 + (len(row.body) if isinstance(row.body, bytes) else 0)
-                if need <= 0:
+            for number, size in cursor:
+                first = first or number
+                if spared(number):
+                    if len(others) < SPARED:
+                        others.append(number)
+                    continue
+                found.append(number)
+                need -= 100 + (size or 0)
+                if need <= 0 or len(found) >= limit:
                     break
         finally:
             cursor.close()
-        if found:
-            self._low.update(dict.fromkeys(streams, found[0].id))
-        return found
+        if first:
+            self._low.update(dict.fromkeys(streams, first))
+        rows = (self.row(number) for number in found or others)
+        return [row for row in rows if row is not None]
 
     def row(self, number: int) -> Row | None:
         found = self.rows("SELECT * FROM record WHERE id = ?", (number,))
         return Row._make(found[0]) if found else None
 
     def state(self, owner: str) -> tuple[int, bytes, int] | None:
-        """Version, bytes and checksum."""
+        """Version, bytes as they are stored (`state_of` is their way back) and checksum."""
         found = self.rows("SELECT version, data, crc FROM state WHERE owner = ?", (owner,))
         return found[0] if found else None
 
@@ -217,7 +241,11 @@ class Disk(Database):
 
     def tally(self) -> dict[str, int]:
         """Rows of each stream."""
-        found = self.rows("SELECT stream, rows FROM tally WHERE rows > 0")
+        found = self.rows(
+            "SELECT stream, sum(rows) FROM (SELECT stream, rows FROM tally UNION ALL"
+            f" SELECT stream, next FROM counter WHERE epoch = {TALLY})"
+            " GROUP BY stream HAVING sum(rows) > 0"
+        )
         return {stream: rows for stream, rows in found if stream in CLASSES and _whole(rows)}
 
     def dead(self) -> int:

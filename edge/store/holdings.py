@@ -12,10 +12,12 @@ from edge.store.files import quarantined
 from edge.store.find import Search
 from edge.store.handover import WORD, Handover
 from edge.store.journal import Journal
+from edge.store.look import DeadLetter, Loss, letters, losses
 from edge.store.medium import Medium
 from edge.store.place import Place
-from edge.store.rows import Counts, Mark, Row, Stored, checksum, readable
+from edge.store.rows import Counts, DamagedError, Mark, Row, Stored, readable
 from edge.store.starts import Start
+from edge.store.states import state_of
 from edge.store.thin import Merge, Thinner
 
 T = TypeVar("T")
@@ -31,6 +33,8 @@ class Holdings:
         self._counting = Counting()
         self._handover = Handover()
         self._thinner = Thinner(merge) if merge is not None else None
+        self._arrived: frozenset[int] = frozenset()  # confirmed before the start, to be deleted
+        self.arrived = 0  # how many of these are there
         self._drops: Drops
         self._start: Start
 
@@ -77,6 +81,8 @@ class Holdings:
         found: list[Stored] = []
         damaged: list[Row] = []
         for row in rows:
+            if row.id in self._arrived:
+                continue
             record = readable(row)
             if record is None:
                 damaged.append(row)
@@ -86,7 +92,7 @@ class Holdings:
 
     def _maybe_sent(self, row: int) -> bool:
         if self.journal.found:
-            return row in self.journal.was_sent
+            return self.journal.maybe_sent(row)
         return row <= self._start.number << 32
 
     def find(
@@ -117,11 +123,11 @@ class Holdings:
         kept = self._ask(lambda disk: disk.state(owner), None)
         if kept is None:
             return None
-        version, data, crc = kept
-        if checksum(owner, version, data) != crc:
+        try:
+            return kept[0], state_of(owner, *kept)
+        except DamagedError:
             self._counting.damaged += 1
             return None
-        return version, data
 
     def marks(self, boot: int) -> list[Mark]:
         """The clock map of a boot, at most 16 marks: the most trusted first, and among those the
@@ -167,6 +173,10 @@ class Holdings:
             forecast_s=plain,
             forecast_thinned_s=thinned,
         )
+
+    def details(self) -> tuple[Sequence[Loss], Sequence[DeadLetter]]:
+        """Losses that no event has declared yet, and dead letters."""
+        return losses(self._drops), self._ask(letters, ())
 
     # -- handing over ------------------------------------------------------------------------------
 
@@ -236,7 +246,7 @@ class Holdings:
         if disk is None:
             return
         for row in rows:
-            if row.id not in arrived:
+            if row.id not in arrived and row.id not in self._arrived:
                 self._counting.dropped += self._drops.lose(row, reason)
         # the losses are known before they happen: a commit that fails may have reached the disk
 

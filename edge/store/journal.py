@@ -1,14 +1,16 @@
 """Which rows were sent and which confirmed, at once and in tmpfs: a kill between a PUBACK and the
 next commit then sends nothing twice.
 
-Eight bytes an entry: the row, with the highest bit but one set when it is confirmed. The first
-eight bytes name the database. A torn tail is ignored.
+Eight bytes an entry: the row, with the highest bit but one set when it is confirmed, and the one
+below it when all rows up to this one may have been sent: so many were, that some are not remembered
+one by one. The first eight bytes name the database. A torn tail is ignored.
 """
 
 import contextlib
 import os
 import struct
 from collections.abc import Collection, Iterable
+from heapq import nsmallest
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +18,10 @@ from edge.store.files import is_file
 
 NAME: Final = "uplink.journal"
 CONFIRMED: Final = 1 << 62
+UP_TO: Final = 1 << 61
 COMPACT: Final = 1 << 16  # bytes; then it is written anew, with what is still open
-OPEN_LIMIT: Final = 20_000  # rows sent and not confirmed that are remembered
+OPEN_LIMIT: Final = 20_000  # rows sent and not confirmed that are remembered one by one
+FORGOTTEN: Final = 1000  # of these at one time
 READ_LIMIT: Final = 16 << 20
 
 
@@ -33,6 +37,7 @@ class Journal:
         self.found = False  # a log of this database was there
         self.was_sent: frozenset[int] = frozenset()
         self.was_confirmed: frozenset[int] = frozenset()
+        self._was_up_to = self._up_to = 0  # all rows up to this one may have been sent
         self.trouble: str | None = None  # a sentence for people, while it cannot be written
         if self._path is not None:
             self._read(self._path)
@@ -51,9 +56,26 @@ class Journal:
     def sent(self, rows: Collection[int]) -> None:
         """These rows are about to be handed to the network."""
         self._open.update(dict.fromkeys(rows))
+        words = list(rows)
         while len(self._open) > OPEN_LIMIT:
-            del self._open[next(iter(self._open))]
-        self._append(rows)
+            for row in nsmallest(FORGOTTEN, self._open):
+                del self._open[row]
+                self._up_to = max(self._up_to, row)
+            words.append(self._up_to | UP_TO)
+        self._append(words)
+
+    def maybe_sent(self, row: int) -> bool:
+        """By a process before this one."""
+        return row in self.was_sent or row <= self._was_up_to
+
+    @property
+    def last_sent(self) -> int:
+        """No process before this one is known to have sent a row behind it."""
+        return max(self._was_up_to, max(self.was_sent, default=0))
+
+    def on_its_way(self, row: int) -> bool:
+        """Sent, and not confirmed yet."""
+        return row in self._open
 
     def confirmed(self, rows: Collection[int]) -> None:
         """These rows are confirmed; the database does not know yet."""
@@ -84,11 +106,14 @@ class Journal:
             return
         self.found = True
         self.was_confirmed = frozenset(word ^ CONFIRMED for word in words[1:] if word & CONFIRMED)
-        sent = frozenset(word for word in words[1:] if not word & CONFIRMED)
-        self.was_sent = sent - self.was_confirmed
-        self._open = dict.fromkeys(
-            word for word in words[1:] if not word & CONFIRMED and word not in self.was_confirmed
-        )
+        up_to = (word ^ UP_TO for word in words[1:] if word & UP_TO and not word & CONFIRMED)
+        self._was_up_to = max(up_to, default=0)
+        self._up_to = max(self._up_to, self._was_up_to)
+        sent = dict.fromkeys(word for word in words[1:] if not word & (CONFIRMED | UP_TO))
+        self._open = {
+            row: None for row in sent if row > self._was_up_to and row not in self.was_confirmed
+        }
+        self.was_sent = frozenset(self._open)
 
     def _rewrite(self, waiting: Iterable[int] | None = None) -> None:
         path = self._path
@@ -96,6 +121,8 @@ class Journal:
             return
         keep = self.was_confirmed if waiting is None else waiting
         words = [self._token, *list(self._open), *(row | CONFIRMED for row in keep)]
+        if self._up_to:
+            words.append(self._up_to | UP_TO)
         data = struct.pack(f"<{len(words)}Q", *words)
         self.close()
         try:

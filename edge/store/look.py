@@ -21,6 +21,7 @@ from edge.store.ballast import Ballast
 from edge.store.clockmap import marks
 from edge.store.database import NAME, BusyError, ForeignError
 from edge.store.disk import DEAD_LIMIT, Disk
+from edge.store.drops import Drops
 from edge.store.files import QUARANTINE, quarantined
 from edge.store.place import Place, fits
 from edge.store.rows import TRUST, Head, Mark
@@ -87,6 +88,7 @@ class Look:
     aside: tuple[Aside, ...]
     wal: int
     ballast: int
+    confirmed: int | None = None
     dropped: int | None = None
     damaged: int | None = None
     thinned: int | None = None
@@ -158,12 +160,9 @@ def _looked(folder: Path, limit_bytes: int) -> Look:
         oldest=(first[0].boot, first[0].from_ns) if first else None,
         oldest_wall_ns=mark and first[0].from_ns + mark.wall_ns - mark.mono_ns,
         oldest_tq=mark and mark.tq,
-        undeclared=tuple(
-            Loss(*key, drop.first, drop.last, drop.count)
-            for key, drop in sorted(disk.drops().items())
-        ),
+        undeclared=losses(disk.drops()),
         dead=disk.dead(),
-        letters=_letters(disk),
+        letters=letters(disk),
         quarantined=kept,
         aside=_aside(folder),
         wal=disk.wal_size(),
@@ -177,7 +176,13 @@ def _dating(disk: Disk, head: Head) -> Mark | None:
     return min(known, key=lambda mark: abs(mark.mono_ns - head.from_ns), default=None)
 
 
-def _letters(disk: Disk) -> tuple[DeadLetter, ...]:
+def losses(drops: Drops) -> tuple[Loss, ...]:
+    return tuple(
+        Loss(*key, drop.first, drop.last, drop.count) for key, drop in sorted(drops.items())
+    )
+
+
+def letters(disk: Disk) -> tuple[DeadLetter, ...]:
     """Nothing in this table has a checksum: what cannot be is left out."""
     found = disk.rows(
         "SELECT id, epoch, stream, seq, source, length(body), why FROM dead ORDER BY id LIMIT ?",

@@ -1,6 +1,6 @@
 """The outbox while the disk gives trouble: the same rows in memory, bounded in bytes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from edge.store.drops import Drops
@@ -32,9 +32,10 @@ class Memory:
         states: States,
         confirmed: Iterable[int],
         drops: Drops,
+        spared: Callable[[int], bool] = lambda row: False,
     ) -> int:
         """As a commit, without the disk. What does not fit is added to `drops`: how many records
-        that are."""
+        that are. Rows that are `spared` go last of their class."""
         for number in confirmed:
             self.remove(number)
         self.states.update(states)
@@ -44,7 +45,8 @@ class Memory:
         lost = 0
         if self.size > self._limit:
             # a tenth at once: sorting for each row would cost more than the rows
-            for victim in sorted(self.rows.values(), key=lambda row: (row.level, row.id)):
+            order = sorted(self.rows.values(), key=lambda r: (r.level, spared(r.id), r.id))
+            for victim in order:
                 if self.size <= self._limit * 9 // 10:
                     break
                 lost += self.lose(victim, "memory", drops)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.core import Draft
-from edge.store.clockmap import set_mark
+from edge.store.clockmap import Marking, set_mark
 from edge.store.disk import Disk
 from edge.store.drops import Drop, Drops, storage_event
 from edge.store.handover import WORD
@@ -49,6 +49,7 @@ class Outbox(Refuge):
         journal = Journal(run_dir if disk else None, disk.token if disk else 0)
         super().__init__(place, medium, journal, merge, boot_id, run_dir)
         self.opened = medium.opened
+        self._marking = Marking()
         self._heard = False  # somebody confirms: a declaration would be heard of
 
     @classmethod
@@ -71,7 +72,8 @@ class Outbox(Refuge):
     # -- a start of the daemon --------------------------------------------------------------------
 
     def begin(self) -> Epoch:
-        """A new epoch; also applies confirmations that the last process could not commit."""
+        """A new epoch. Confirmations that the last process could not commit count from now on, and
+        ride in the first commit: `handed` is lost with this process, so it must be found again."""
         medium, start = self._medium, self._plan()
         self._start, self._row = start, start.number << 32
         damage = self.opened.damage or (BEHIND if start.behind else None)
@@ -80,14 +82,12 @@ class Outbox(Refuge):
             if start.before:
                 self._drops[start.before, "*", "damage"] = Drop(1, None, None)
         word = self._ask(lambda disk: str(disk.meta(WORD, "")), "")
-        self._handover.begin(word, self._row, max(self.journal.was_sent, default=0))
-        confirmed = self.journal.was_confirmed
-        self.handed += self._ask(lambda disk: handed_over(disk, confirmed), [])
+        self._handover.begin(word, self._row, self.journal.last_sent)
+        self._arrived = self.journal.was_confirmed
+        self.handed += self._ask(lambda disk: handed_over(disk, self._arrived), [])
+        self.arrived = len(self.handed)
         self._ask(
-            lambda disk: medium.attempt(
-                disk, lambda disk: keep(disk, start, confirmed, self._drops)
-            ),
-            None,
+            lambda disk: medium.attempt(disk, lambda disk: keep(disk, start, self._drops)), None
         )
         self._begun()
         self._keep_ledger()
@@ -110,7 +110,7 @@ class Outbox(Refuge):
         What comes back may hold more than `drafts`: the outbox declares its own losses and
         troubles as events. A draft that cannot be kept gets a number, and is declared lost.
         """
-        gone = tuple(confirmed)
+        gone = (*confirmed, *self._arrived)
         self._heard = self._heard or bool(gone)
         if clock is not None:
             self._look_again(clock)
@@ -128,6 +128,7 @@ class Outbox(Refuge):
             drops = Drops()
         rows, following = number(packed, lost, self._start, self._row, self._next, drops)
         self._write(rows, following, states, gone, clock, drops)
+        self._arrived, self.arrived = frozenset(), 0
         self._row += len(rows)
         self._handover.committed(now_ns, self._row)
         self._next |= following
@@ -145,8 +146,9 @@ class Outbox(Refuge):
         places = [place for place in range(len(packed)) if place not in lost]
         fitting = [packed[place] for place in places]
         limit, lose = self._place.limit_bytes, partial(self._lose, arrived=frozenset(gone))
+        spared = self.journal.on_its_way
         crowded: set[int] = self._ask(
-            lambda disk: fit(disk, fitting, limit, lose, partial(self._thin, disk)), set()
+            lambda disk: fit(disk, fitting, limit, lose, partial(self._thin, disk), spared), set()
         )
         return [places[place] for place in crowded]
 
@@ -160,21 +162,24 @@ class Outbox(Refuge):
         drops: Drops,
     ) -> None:
         start, handover, word = self._start, self._handover, self._word()
-        durable = self._without_spared(states, clock)
+        durable, marking = self._without_spared(states, clock), self._marking
 
         def write(disk: Disk) -> None:
+            mark = clock if clock is not None and marking.due(disk, clock) else None
             with disk.transaction():
                 disk.delete(gone)
                 disk.count_up(start.epoch, start.boot, self._next, following)
                 disk.insert(rows)
                 disk.set_states(durable)
-                if clock is not None:
-                    set_mark(disk, start.boot, clock)
+                if mark is not None:
+                    set_mark(disk, start.boot, mark)
                 if drops != self._drops:
                     disk.set_drops(drops)
                 if word != handover.stored:
                     disk.set_meta({WORD: word})
             handover.stored = word
+            if mark is not None:
+                marking.written(disk, mark)
 
         if rows or following or states or gone or drops != self._drops:
             # when it fails it is unknown whether the transaction is on disk; the same rows with
@@ -190,6 +195,8 @@ class Outbox(Refuge):
         if disk is not None:
             try:
                 with disk.transaction():
+                    if self._clock is not None:
+                        set_mark(disk, self._start.boot, self._clock)
                     disk.set_meta({"clean": 1})
             except sqlite3.Error:
                 pass  # then the next start says so

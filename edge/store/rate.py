@@ -8,7 +8,7 @@ from edge.store.database import PAGE
 HOUR_NS: Final = 3_600_000_000_000
 SLOT_NS: Final = 60_000_000_000  # commits of a minute are one entry
 LEAST_NS: Final = 120_000_000_000  # a rate of less than that says nothing
-COLUMNS: Final = 65  # bytes of a row besides its body
+COLUMNS: Final = 60  # bytes of a row besides its body
 RATIO: Final = 15.0  # of summary bytes before and after thinning, until it is measured
 
 

@@ -44,7 +44,7 @@ class Refuge(Holdings):
         run_dir: Path | None,
     ) -> None:
         super().__init__(place, medium, journal, merge)
-        self.handed: list[Stored] = []  # confirmed before the last process was killed, then deleted
+        self.handed: list[Stored] = []  # confirmed before the last process was killed
         self._boot_id, self._run_dir = boot_id, run_dir
         self._row = 0
         self._next: dict[str, int] = {}  # the counter rows, as they are on disk
@@ -109,7 +109,6 @@ class Refuge(Holdings):
         self._known = frozenset(left.memory.states) if left.known is None else left.known
         for number in sorted(self.journal.was_confirmed & left.memory.rows.keys()):
             record = readable(left.memory.rows[number])
-            left.memory.remove(number)
             if record is not None:
                 self.handed.append(Stored(number, record, again=True))
 
@@ -165,7 +164,7 @@ class Refuge(Holdings):
         # the commit that failed may be on disk all the same
         memory.reached = memory.reached or self._row + len(rows)
         forgotten = memory.forgotten
-        self._counting.dropped += memory.write(rows, states, gone, drops)
+        self._counting.dropped += memory.write(rows, states, gone, drops, self.journal.on_its_way)
         if memory.forgotten and not forgotten:
             self._medium.say(True, "So much was confirmed meanwhile that some of it is sent again.")
         out, memory.out = memory.out, []

@@ -1,7 +1,8 @@
 """Making room, a bounded number of rows at a time.
 
 First `raw` goes, then `health`; then summaries are thinned, and only then the oldest of them go;
-then manifests; then events and registers. A draft never pushes out a row of a higher class.
+then manifests; then events and registers. A draft never pushes out a row of a higher class. Of
+a class those go last that are on their way at this moment: they are the oldest, and may arrive.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,14 +22,24 @@ Lose = Callable[[Sequence[Row]], None]
 Thin = Callable[[], bool]
 """Merges some rows; whether another call may gain more."""
 
+Spared = Callable[[int], bool]
+"""Whether a row is on its way."""
 
-def fit(disk: Disk, packed: Sequence[Packed], limit_bytes: int, lose: Lose, thin: Thin) -> set[int]:
+
+def fit(
+    disk: Disk,
+    packed: Sequence[Packed],
+    limit_bytes: int,
+    lose: Lose,
+    thin: Thin,
+    spared: Spared,
+) -> set[int]:
     """Which drafts cannot be kept, by their places. Raises sqlite3.Error."""
     order = sorted(range(len(packed)), key=lambda place: CLASSES[packed[place][0].stream])
     need = SLACK + sum(row_bytes(body) for _, body in packed)
     for cut, place in enumerate(order):
         highest = CLASSES[packed[order[-1]][0].stream]
-        if make_room(disk, need, highest, limit_bytes, lose, thin):
+        if make_room(disk, need, highest, limit_bytes, lose, thin, spared):
             return set(order[:cut])
         need -= row_bytes(packed[place][1])
     return set(order)
@@ -40,7 +51,13 @@ def margin(limit_bytes: int) -> int:
 
 
 def make_room(
-    disk: Disk, need: int, highest: int, limit_bytes: int, lose: Lose, thin: Thin
+    disk: Disk,
+    need: int,
+    highest: int,
+    limit_bytes: int,
+    lose: Lose,
+    thin: Thin,
+    spared: Spared = lambda row: False,
 ) -> bool:
     """Whether `need` bytes are free in the end. Raises sqlite3.Error."""
     if disk.room() >= need:
@@ -55,7 +72,7 @@ def make_room(
             while disk.room() < goal and thin():
                 pass
         while (missing := goal - disk.room()) > 0:
-            victims = disk.oldest(streams, VICTIMS, missing)
+            victims = disk.oldest(streams, VICTIMS, missing, spared)
             if not victims:
                 break
             lose(victims)

@@ -94,15 +94,11 @@ def keep_ledger(folder: Path, start: Start) -> None:
     write_ledger(folder, Ledger(later(old.starts, start.number), boot, id_, start.epoch))
 
 
-def keep(disk: Disk, start: Start, confirmed: Iterable[int], drops: Drops) -> None:
-    """Write the start down, what is known to be lost, and what the last process could not.
-
-    Raises sqlite3.Error.
-    """
+def keep(disk: Disk, start: Start, drops: Drops) -> None:
+    """Write the start down, and what is known to be lost. Raises sqlite3.Error."""
     with disk.transaction():
         note(disk, start)
         disk.set_drops(drops)
-        disk.delete(confirmed)
         boots = [start.boot]
         if start.former is not None:
             disk.forget_counters(start.former.epoch)

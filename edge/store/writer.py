@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from edge.core import Draft
 from edge.store.find import Search
@@ -18,6 +18,9 @@ from edge.store.thin import Merge
 T = TypeVar("T")
 
 WAITING: Final = 64  # calls in the thread or before it; who comes later waits in the loop
+Riding = Callable[[Sequence[Draft]], tuple[States, Callable[[], None]]]
+"""Of the drafts of a commit: more states that go with it, and what to call once it is durable."""
+
 FLUSH: Final = 2000  # confirmed rows that are not committed yet; then they are, without a period
 
 
@@ -46,6 +49,8 @@ class Writer:
         self._waiting: list[_Part] = []
         self._confirmed: set[int] = set()  # and not yet committed
         self._flush: asyncio.Task[None] | None = None
+        # asked at the very moment when it is settled which rows a commit deletes; set by app
+        self.riding: Riding = lambda drafts: (NO_STATES, lambda: None)
         self.on_rows: Callable[[list[Stored]], None] = lambda rows: None  # of a flush; set by app
 
     @classmethod
@@ -86,6 +91,11 @@ class Writer:
         """A sentence for people while the journal of sent rows cannot be written, else None."""
         return self._outbox.journal.trouble
 
+    @property
+    def restart(self) -> str | None:
+        """Why the daemon should be started anew, as a sentence for people, else None."""
+        return self._outbox.restart
+
     # -- what the parts of the daemon ask for ------------------------------------------------------
 
     async def commit(
@@ -106,7 +116,12 @@ class Writer:
             if part not in group:  # the commit it was to ride in has failed
                 group.insert(0, part)
             confirmed = frozenset(self._confirmed)
-            stored = await self._call(partial(_commit, group=group, confirmed=confirmed))
+            going = [draft for each in group if not each.done for draft in each.drafts]
+            riding, kept = self.riding(going)
+            stored = await self._call(
+                partial(_commit, group=group, riding=riding, confirmed=confirmed)
+            )
+            kept()
             self._confirmed -= confirmed
             self._outbox.journal.settled(self._confirmed)
             return stored
@@ -175,7 +190,17 @@ class Writer:
 
     async def counts(self) -> Counts:
         """How full the outbox is."""
-        return await self._call(Outbox.counts)
+        counts = await self._call(Outbox.counts)
+        return replace(counts, confirmed=len(self._confirmed) + self._outbox.arrived)
+
+    async def details(self) -> dict[str, Any]:
+        """What `kerbstone outbox` shows besides: `undeclared` losses and dead `letters`, with the
+        fields of `Loss` and `DeadLetter` of edge.store.look."""
+        losses, letters = await self._call(Outbox.details)
+        return {
+            "undeclared": [asdict(loss) for loss in losses],
+            "letters": [asdict(letter) for letter in letters],
+        }
 
     def sent(self, rows: Collection[int]) -> None:
         """These rows are about to be handed to the network."""
@@ -218,12 +243,15 @@ def _fetch(
     return fetch(outbox, after_row, limit)
 
 
-def _commit(outbox: Outbox, *, group: list[_Part], confirmed: frozenset[int]) -> list[Stored]:
+def _commit(
+    outbox: Outbox, *, group: list[_Part], riding: States, confirmed: frozenset[int]
+) -> list[Stored]:
     """In the thread: several callers' wishes in one transaction."""
     parts = [part for part in group if not part.done]
     states: dict[str, tuple[int, bytes]] = {}
     for part in parts:
         states.update(part.states)
+    states.update(riding)
     drafts = [draft for part in parts for draft in part.drafts]
     clock = max((part.clock for part in parts if part.clock), default=None)
     stored = outbox.commit(drafts, states, confirmed, clock)

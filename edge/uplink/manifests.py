@@ -3,7 +3,7 @@
 Pure: it is told of each record that goes out, and gives drafts when they are due.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -71,8 +71,16 @@ class Manifests:
         self._sign = sign
         self._open: list[Segment] = []
         self._ended: list[Segment] = []  # full, or too many: their drafts are due at once
+        # of drafts that were given and may not be kept yet
+        self._leaving: list[tuple[Draft, Segment]] = []
         self._sealed: dict[Place, Numbers] = {}
-        self.changed = False  # since the last snapshot
+        self.changes = 0  # so often has something changed
+        self._kept = 0  # `changes` of the last snapshot that was kept
+
+    @property
+    def changed(self) -> bool:
+        """Since the last snapshot that was kept: or that one holds what leaves it next."""
+        return self.changes != self._kept or bool(self._leaving)
 
     def handed(self, record: Record) -> None:
         """This record goes out. Only the first time counts."""
@@ -86,7 +94,7 @@ class Manifests:
         if not sealed.add(key.seq):
             return
         sealed.forget(RANGES)
-        self.changed = True
+        self.changes += 1
         segment = self._segment(place, key.seq)
         segment.add(record)
         if segment.count >= FULL:
@@ -94,12 +102,15 @@ class Manifests:
             self._ended.append(segment)
 
     def due(self, now_ns: int, *, all_: bool) -> list[Draft]:
-        """The manifests of segments that have ended; with `all_` of all that are open."""
+        """The manifests of segments that have ended; with `all_` of all that are open. Until the
+        commit of a draft is `kept`, a snapshot that does not go with it holds its segment."""
         ended, self._ended = self._ended, []
         if all_:
             ended, self._open = [*ended, *self._open], []
-        self.changed = self.changed or bool(ended)
-        return [self._draft(segment.stream, segment.body(), now_ns) for segment in ended]
+        self.changes += bool(ended)
+        drafts = [self._draft(segment.stream, segment.body(), now_ns) for segment in ended]
+        self._leaving += zip(drafts, ended, strict=True)
+        return drafts
 
     def opening(self, epoch: int, former: Mapping[str, Any], now_ns: int) -> Draft:
         """The first manifest of an epoch: it seals nothing and names the former epoch."""
@@ -115,19 +126,27 @@ class Manifests:
         }
         return self._draft(str(Stream.MANIFEST), body, now_ns)
 
-    def snapshot(self) -> dict[str, Any]:
-        """For the outbox: rides in the next commit."""
-        self.changed = False
+    def snapshot(self, going: Sequence[Draft] = ()) -> dict[str, Any]:
+        """For the outbox, as it is when a commit has kept it with the drafts `going`."""
+        apart = {id(draft) for draft in going}
+        leaving = (segment for draft, segment in self._leaving if id(draft) not in apart)
         return {
             "version": VERSION,
             "open": [
-                [s.epoch, s.stream, s.steps, s.count, s.chain] for s in (*self._ended, *self._open)
+                [s.epoch, s.stream, s.steps, s.count, s.chain]
+                for s in (*leaving, *self._ended, *self._open)
             ],
             "sealed": [
                 [epoch, stream, numbers.ranges()]
                 for (epoch, stream), numbers in self._sealed.items()
             ],
         }
+
+    def kept(self, changes: int, going: Sequence[Draft]) -> None:
+        """A snapshot is durable, with the drafts `going`; `changes` is how many there were then."""
+        apart = {id(draft) for draft in going}
+        self._leaving = [each for each in self._leaving if id(each[0]) not in apart]
+        self._kept = changes
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Raises ValueError for what is no snapshot of this version; then nothing is changed."""

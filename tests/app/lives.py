@@ -27,7 +27,7 @@ from edge.core import Contact, Draft, Edge, Envelope, Key, Record, Stamp, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.platform.check import Auditor, Report
 from edge.process.engine import Engine
-from edge.store import Epoch, Former, Mark, Opened, Stored, Writer
+from edge.store import Epoch, Former, Mark, Opened, Riding, Stored, Writer
 from edge.uplink.wire import Topics, decode, encode
 from tests.app.wires import DRIVE_S, ENERGY, LINES, WIRES
 from tests.process.build import MS, S
@@ -137,6 +137,7 @@ class FragileWriter:
         self.epoch = Epoch(box.epoch, box.boot, True, box.former, True)
         self.opened = Opened()
         self.handed: list[Stored] = []  # nothing is sent here
+        self.riding: Riding = lambda drafts: ({}, lambda: None)
 
     async def state(self, owner: str) -> tuple[int, bytes] | None:
         return self._box.states.get(owner)
@@ -145,7 +146,9 @@ class FragileWriter:
         self, drafts: Sequence[Draft], states: Mapping[str, tuple[int, bytes]], clock: Mark
     ) -> list[Stored]:
         self._life.step()
-        self._box.commit(drafts, states)
+        riding, kept = self.riding(drafts)
+        self._box.commit(drafts, {**states, **riding})
+        kept()
         return []
 
 
@@ -238,10 +241,11 @@ class Life:
         self.stage = FragileStage(box.folder, box.boot_id, self)
         self.intake = Intake(wiring, self.pipeline, self.stage, self)
         writer = cast("Writer", FragileWriter(box, self))
+        sealing = Sealing(writer.epoch, 900, None, self.now())
+        writer.riding = sealing.riding
         self.ledger = Ledger(
-            wiring, self.pipeline, self.intake, self.stage, writer, self, box.boot_id,
-            Sealing(writer.epoch, 900, None, self.now()),
-        )  # fmt: skip
+            wiring, self.pipeline, self.intake, self.stage, writer, self, box.boot_id, sealing
+        )
         done(self.ledger.recover())
         self.take(WIRES.levels(self.now_ns), [])
 

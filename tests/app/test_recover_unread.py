@@ -1,9 +1,14 @@
 """A start that cannot read its outbox does not say that there was nothing before."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+from edge.app.daemon import Daemon
 from edge.app.recover import recover
+from edge.store import Opened
+from tests.app import lives
 
 
 def said(**how: bool) -> Any:
@@ -18,3 +23,28 @@ def test_an_outbox_that_does_not_answer_is_no_first_start() -> None:
     assert unread["gap"] == [None, 5_000_000]
     assert said()["reason"] == "start"
     assert "gone" in said(damaged=True)["text"]
+
+
+def test_the_ledger_says_so_when_the_outbox_began_in_memory(tmp_path: Path) -> None:
+    opened = Opened(ram="The card does not answer.")
+    with mock.patch.object(lives, "Opened", return_value=opened):
+        life = lives.Life(lives.Box(tmp_path), 0)
+    (gap,) = life.box.events("gap")
+    assert "cannot be read" in gap.body["text"]
+    life.stage.close()
+
+
+def test_the_daemon_stops_to_go_on_from_the_totals_that_lie_there() -> None:
+    daemon: Any = SimpleNamespace(
+        writer=SimpleNamespace(restart=None),
+        intake=SimpleNamespace(urgent=[]),
+        clock=mock.Mock(),
+        stop=mock.Mock(),
+    )
+    Daemon._begin_anew(daemon)
+    daemon.stop.assert_not_called()
+    daemon.writer.restart = "Restart the daemon."
+    Daemon._begin_anew(daemon)
+    (draft,) = daemon.intake.urgent
+    assert draft.body["text"] == "Restart the daemon."
+    daemon.stop.assert_called_once_with()

@@ -59,7 +59,7 @@ def test_what_was_handed_over_before_a_kill_and_confirmed_is_sealed_at_the_start
     before = made()
     before.begin(None, [], at(0))
     before.manifests.handed(stored(1, 8).record)
-    state = before.state()["manifest"]
+    state = before.riding(())[0]["manifest"]
     after = made()
     after.begin(state, [stored(1, 8), stored(2, 8)], at(0))
     (draft,) = after.due(at(900), last=False)
@@ -69,10 +69,17 @@ def test_what_was_handed_over_before_a_kill_and_confirmed_is_sealed_at_the_start
 def test_nothing_is_written_when_nothing_has_gone_out() -> None:
     sealing = made()
     sealing.begin(None, [], at(0))
-    assert sealing.state() == {}
+    assert sealing.riding(())[0] == {}
     sealing.manifests.handed(stored(1).record)
-    assert sealing.state().keys() == {"manifest"}
-    assert sealing.state() == {}
+    states, kept = sealing.riding(())
+    assert states.keys() == {"manifest"}
+    assert sealing.riding(())[0] == states, "a commit that fails keeps nothing"
+    sealing.manifests.handed(stored(2).record)
+    kept()
+    assert sealing.changed, "by what has gone out since"
+    states, kept = sealing.riding(())
+    kept()
+    assert sealing.riding(())[0] == {}
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x80", b"\x93\x01\x02\x03"])

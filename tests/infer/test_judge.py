@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 
 from edge.core import Draft, Stream
@@ -250,7 +251,7 @@ def test_a_restored_judge_goes_on_as_if_nothing_had_been(load_first: bool) -> No
     one = Judge(setup())
     one.load()
     before = _fed(one, 1, 150, 7)
-    saved = json.loads(json.dumps(one.snapshot()))
+    saved = msgpack.unpackb(msgpack.packb(one.snapshot()))
     two = Judge(setup())
     if load_first:
         two.load()
@@ -258,6 +259,23 @@ def test_a_restored_judge_goes_on_as_if_nothing_had_been(load_first: bool) -> No
     two.load()
     assert before
     assert _fed(two, 150, 300, 7) == _fed(one, 150, 300, 7)
+
+
+def test_a_state_that_is_no_bytes_is_damage_and_the_model_starts_anew(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    one = Judge(setup())
+    one.load()
+    _fed(one, 1, 50, 8)
+    for wrong in ("AAAA", None, 64_000, [1.0]):
+        saved = one.snapshot()
+        saved["anomaly"]["state"] = wrong
+        two = Judge(setup())
+        two.load()
+        caplog.clear()
+        assert not two.restore(saved)
+        assert "state of model anomaly is damaged" in caplog.text
+        _fed(two, 50, 60, 8)
 
 
 def test_state_of_another_model_is_discarded_and_said(caplog: pytest.LogCaptureFixture) -> None:

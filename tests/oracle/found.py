@@ -106,7 +106,9 @@ def with_outbox(found: Found, outbox: Path, scratch: Path) -> Found:
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.copytree(outbox, scratch)
     db = sqlite3.connect(scratch / "outbox.db")
-    for epoch, stream, following in db.execute("SELECT epoch, stream, next FROM counter"):
+    for epoch, stream, following in db.execute(
+        "SELECT epoch, stream, next FROM counter WHERE epoch > 0"
+    ):
         found.counters[epoch, stream] = following - 1
     for epoch, stream, seq, to_ns in db.execute("SELECT epoch, stream, seq, to_ns FROM record"):
         found.kept[epoch, stream, seq] = to_ns // 1000

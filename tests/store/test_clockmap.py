@@ -152,8 +152,8 @@ def test_a_damaged_clock_page_is_no_mark(tmp_path: Path) -> None:
     outbox._disk._db.execute("UPDATE clock SET mono_ns = NULL WHERE which = 'first'")
     assert outbox.marks(number) == [mark(1, "ntp")]
     assert outbox.bounds(number + 1) == (mark(1, "ntp").wall_ns, None)
-    outbox.commit(drafts(1), clock=mark(2, "ntp"))
-    assert outbox.marks(number)[0] == mark(2, "ntp")
+    outbox.commit(drafts(1), clock=mark(302, "ntp"))
+    assert outbox.marks(number)[0] == mark(302, "ntp")
     outbox.close()
 
 

@@ -197,7 +197,7 @@ async def test_the_link_is_told_in_order(tmp_path: Path) -> None:
     made.unlinked(5)
 
 
-def test_rows_that_were_confirmed_before_a_kill_are_handed_back_once(tmp_path: Path) -> None:
+def test_rows_confirmed_before_a_kill_are_handed_back_until_a_commit(tmp_path: Path) -> None:
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
     stored = outbox.commit(drafts(6), clock=MARK)
@@ -210,11 +210,20 @@ def test_rows_that_were_confirmed_before_a_kill_are_handed_back_once(tmp_path: P
 
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
-    assert [(s.record, s.again) for s in outbox.handed] == [
-        (stored[0].record, True), (stored[3].record, True),
-    ]  # fmt: skip
+    handed = [(s.record, s.again) for s in outbox.handed]
+    assert handed == [(stored[0].record, True), (stored[3].record, True)]
     assert [s.row for s in everything(outbox)] == [stored[n].row for n in (2, 4, 5)]
     kill(outbox)
+
+    outbox = opened(tmp_path, run=tmp_path)
+    outbox.begin()
+    assert [(s.record, s.again) for s in outbox.handed] == handed, "that start did nothing yet"
+    epoch = stored[0].record.key.epoch
+    assert [s.row for s in outbox.find(epoch, "air", 1, 6)] == [stored[n].row for n in (2, 4, 5)]
+    outbox.commit(())
+    assert outbox.counts().rows == 3
+    kill(outbox)
+
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
     assert outbox.handed == []

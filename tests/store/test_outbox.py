@@ -144,6 +144,7 @@ def test_the_journal_knows_what_was_sent_and_what_was_confirmed(tmp_path: Path) 
     left = everything(outbox)
     assert [stored.row for stored in left] == rows[2:]
     assert [stored.again for stored in left] == [True, True, False, False]
+    outbox.commit(())
     outbox.close()
 
     # without the journal nobody knows what was sent: all of it may have been

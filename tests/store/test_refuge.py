@@ -348,3 +348,32 @@ def test_memory_remembers_only_rows_that_may_be_on_disk(monkeypatch: pytest.Monk
     assert (list(memory.gone), memory.forgotten) == ([98, 99, 100], 0)
     memory.remove(97)
     assert memory.forgotten == 1
+
+
+@pytest.mark.parametrize("steps", range(15, 60))
+def test_a_power_cut_while_memory_is_brought_back_leaves_no_number_unexplained(
+    tmp_path: Path, steps: int
+) -> None:
+    outbox = opened(tmp_path)  # without a tmpfs: what is in memory goes with the power
+    outbox.begin()
+    outbox.commit(drafts(2), clock=at(1))
+    outbox._medium.fall(OSError(5, "Input/output error"))
+    outbox.commit([*drafts(3), *drafts(2, Stream.EVENT), *drafts(2, Stream.RAW)], clock=at(2))
+    outbox.commit([], clock=at(3))  # the first look again is half a minute later
+    FaultyDisk.fail(IOERR, steps)
+    outbox.commit([], clock=at(60))
+    FaultyDisk.heal()
+    if outbox._disk is not None:
+        outbox._disk.close()
+    outbox.journal.close()
+
+    outbox = opened(tmp_path, boot="b2")
+    former = outbox.begin().former
+    assert former is not None
+    there: dict[str, set[int]] = {}
+    for stored in everything(outbox):
+        there.setdefault(stored.record.key.stream, set()).add(stored.record.key.seq)
+    for stream, last in former.last.items():
+        assert there.get(stream) == set(range(1, last + 1)), stream
+    assert set(there) <= set(former.last), "and none is there that is not counted"
+    outbox.close()

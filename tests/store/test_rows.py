@@ -1,9 +1,34 @@
 """A record as bytes and back: long bodies are compressed, damage is found."""
 
+import contextlib
+import hashlib
+import json
+import zlib
+from pathlib import Path
+from typing import Any, cast
+
+import msgpack
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.core import Draft, Key, Stream
-from edge.store.rows import LONG_BODY, DamagedError, checksum, pack, record_of, row_of
+from edge.store.decimals import lengthened, shortened
+from edge.store.dictionary import DEFLATED, DICTIONARY, deflated, inflated
+from edge.store.rows import (
+    LONG_BODY,
+    MAX_BODY,
+    DamagedError,
+    checksum,
+    numbers,
+    pack,
+    record_of,
+    row_of,
+)
+
+DICTIONARY_SHA256 = "157e5191ca5d26281d57cde89c53a67cb5d1fb1e65e8a14e19248be6b393463d"
+EXAMPLES = Path(__file__).parents[2] / "docs" / "contract" / "examples"
+HEADER = {"v", "gw", "epoch", "stream", "seq", "source", "boot", "from", "to", "tq", "mono"}
 
 POINTS = {f"p{n}": {"mean": 230.1, "n": 60, "quality": {"good": 60}} for n in range(20)}
 LONG = Draft(Stream.ENERGY, "meter", 1, 2, {"covered_s": 60.0, "points": POINTS})
@@ -34,3 +59,103 @@ def test_a_compressed_body_that_is_cut_is_damage_even_with_a_sound_checksum(cut:
 def test_an_integer_of_more_than_64_bits_is_a_wrong_value_as_any_other(number: int) -> None:
     with pytest.raises(ValueError, match="Integer value out of range"):
         pack(Draft(Stream.AIR, "x", 0, 1, {"n": [number]}))
+
+
+def test_the_dictionary_is_what_it_was_when_the_rows_on_disk_were_written() -> None:
+    assert hashlib.sha256(DICTIONARY).hexdigest() == DICTIONARY_SHA256, "it never changes"
+
+
+def test_a_body_that_was_compressed_without_a_dictionary_can_still_be_read() -> None:
+    packed = msgpack.packb(LONG.body)
+    for old in (packed, zlib.compress(packed, 1)):
+        assert record_of(row_of(1, KEY, LONG, 3, old)).body == LONG.body
+
+
+@pytest.mark.parametrize("name", ["air", "energy", "lane", "health"])
+def test_what_the_gateway_sends_is_kept_in_less_than_half_of_its_bytes(name: str) -> None:
+    payload = json.loads((EXAMPLES / f"{name}.json").read_text("utf-8"))[0]["payload"]
+    body = {key: value for key, value in payload.items() if key not in HEADER}
+    draft = Draft(Stream.ENERGY, "x", 1, 2, body)
+    kept = pack(draft)
+    assert kept[:1] == DEFLATED
+    assert len(kept) < len(msgpack.packb(body)) / 2
+    assert record_of(row_of(1, KEY, draft, 3, kept)).body == body
+
+
+def test_what_deflate_would_make_longer_stays_as_it_is() -> None:
+    noise = b"".join(hashlib.sha256(b"%d" % n).digest() for n in range(20))
+    draft = Draft(Stream.EVENT, "x", 1, 2, {"n": noise})
+    assert pack(draft) == msgpack.packb(draft.body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        deflated(msgpack.packb({"n": bytes(MAX_BODY)})),  # a bomb
+        deflated(msgpack.packb({"n": 1})) + b"tail",
+        DEFLATED,
+        DEFLATED + bytes(20),
+        DEFLATED + b"\xff" * 20,
+        deflated(b"\xc1"),
+        deflated(msgpack.packb(msgpack.ExtType(8, b"1"))),
+        deflated(msgpack.packb({"n": msgpack.ExtType(1, b"123")})),
+        deflated(b"\xd4\x80\x00"),
+    ],
+    ids=["bomb", "tail", "nothing", "zeros", "noise", "no value", "type", "size", "negative"],
+)
+def test_a_compressed_body_that_nobody_wrote_is_damage(body: bytes) -> None:
+    row = row_of(1, KEY, LONG, 3, body)
+    with pytest.raises(DamagedError):
+        record_of(row)
+    assert numbers(row) == [1]
+
+
+def test_a_row_without_a_body_is_damage_whatever_its_checksum_says() -> None:
+    row = row_of(1, KEY, LONG, 3, b"")._replace(body=cast("bytes", None), crc=-1)
+    assert checksum(*row[2:10]) == row.crc
+    with pytest.raises(DamagedError):
+        record_of(row)
+
+
+def test_as_many_bytes_as_may_be_are_taken_back_and_one_more_is_refused() -> None:
+    assert len(inflated(deflated(bytes(1000)), 1000)) == 1000
+    with pytest.raises(ValueError, match="too long"):
+        inflated(deflated(bytes(1001)), 1000)
+
+
+@given(st.binary(max_size=200))
+def test_bytes_from_a_worn_card_are_damage_or_a_value_and_nothing_else(data: bytes) -> None:
+    with contextlib.suppress(DamagedError):
+        record_of(row_of(1, KEY, LONG, 3, DEFLATED + data))
+
+
+decimals = st.builds(lambda whole, digits: whole / 10**digits, st.integers(), st.integers(0, 9))
+values = st.recursive(
+    st.floats() | decimals | st.integers(-(1 << 63), (1 << 64) - 1) | st.text() | st.none(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(values)
+def test_floats_come_back_bit_for_bit(value: Any) -> None:
+    packed = msgpack.packb(value)
+    short = msgpack.packb(shortened(value))
+    assert len(short) <= len(packed)
+    assert msgpack.packb(msgpack.unpackb(short, ext_hook=lengthened)) == packed
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [(0.0, 3), (-12.8, 3), (230.1, 4), (50.001, 6), (1e-7, 9), (-0.0, 9), (1 / 3, 9), (1e300, 9)],
+)
+def test_a_short_decimal_takes_few_bytes(value: float, size: int) -> None:
+    assert len(msgpack.packb(shortened(value))) == size
+
+
+def test_floats_deep_down_stay_as_they_are() -> None:
+    value: Any = 0.5
+    for _ in range(400):
+        value = [value]
+    draft = Draft(Stream.ENERGY, "x", 1, 2, {"n": value})
+    assert record_of(row_of(1, KEY, draft, 3, pack(draft))).body == draft.body

@@ -20,7 +20,7 @@ TOLD: Final = {  # keys that have a line of their own; others are shown as they 
     *("rows", "streams", "size", "limit", "oldest", "age_s", "boot", "ram", "commits", "bytes_in"),
     *("dropped", "damaged", "dead", "quarantined", "thinned", "undeclared", "letters"),
     *("oldest_wall_ns", "oldest_tq", "aside"),
-    *("wal", "ballast", "forecast_s", "forecast_thinned_s"),
+    *("confirmed", "wal", "ballast", "forecast_s", "forecast_thinned_s"),
 }
 YEAR_9999_NS: Final = 253_370_764_800_000_000_000
 
@@ -42,8 +42,10 @@ def outbox(counts: Mapping[str, Any] | None, *, daemon: bool, whole: bool = Fals
 def _fullness(counts: Mapping[str, Any], daemon: bool) -> Iterator[str]:
     rows, size, limit = (counts.get(key) for key in ("rows", "size", "limit"))
     share = f" ({percent(size / limit)})" if size is not None and limit else ""
-    yield f"{counted(rows, 'record')} waiting; {megabytes(size)} of {megabytes(limit)} used{share}"
-    if rows:
+    waiting = None if rows is None else max(0, rows - (counts.get("confirmed") or 0))
+    used = f"{megabytes(size)} of {megabytes(limit)} used{share}"
+    yield f"{counted(waiting, 'record')} waiting; {used}"
+    if waiting:
         yield f"the oldest {_age(counts, daemon)}"
     if daemon:
         yield f"space for what comes while there is no link: {lasts(counts)}"
