@@ -34,6 +34,9 @@ class Table:
         self._db = sqlite3.connect(":memory:")
         self._db.executescript(SCHEMA)
 
+    def __del__(self) -> None:
+        self._db.close()
+
     def rows(self, statement: str, values: Any = ()) -> list[Any]:
         return self._db.execute(statement, values).fetchall()
 

@@ -67,6 +67,7 @@ def test_a_kill_in_memory_loses_neither_state_nor_numbers_nor_records(
     assert epoch.former is not None
     assert epoch.former.last["energy"] == 3
     assert seqs(outbox) == [1, 2, 3]
+    outbox.close()
 
 
 def test_a_kill_in_memory_and_a_start_on_a_disk_that_is_still_full(
@@ -92,6 +93,7 @@ def test_a_kill_in_memory_and_a_start_on_a_disk_that_is_still_full(
     assert epoch.former is not None
     assert epoch.former.last["energy"] == 1, "of the second epoch"
     assert seqs(outbox) == [1, 2, 1]
+    outbox.close()
 
 
 def seqs(outbox: Outbox) -> list[int]:

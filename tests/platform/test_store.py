@@ -57,7 +57,9 @@ def test_the_first_epoch_that_came_is_the_one_it_joined_in(store: Store, path: P
     store.commit([entry(record(1, epoch=E1))], [])
     assert store.gateways() == [(GW, E2)]
     store.close()
-    assert open_store(path, write=False).gateways() == [(GW, E2)]
+    again = open_store(path, write=False)
+    assert again.gateways() == [(GW, E2)]
+    again.close()
 
 
 def test_the_same_again_is_kept_once_with_the_best_times(store: Store, path: Path) -> None:

@@ -261,7 +261,8 @@ async def test_each_cause_is_said_once_until_a_connection_succeeds(
         server.close()
         await failed(3)
         assert (caplog.text.count("refused"), caplog.text.count("(134)")) == (1, 1)
-        assert len(caplog.records) == 2
+        # a server that closes in the middle of a greeting is a cause of its own, said once, too
+        assert max(Counter(record.getMessage() for record in caplog.records).values()) == 1
 
         broker.connack = 0
         server = await asyncio.start_server(broker.serve, "127.0.0.1", port)
