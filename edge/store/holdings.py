@@ -258,4 +258,9 @@ class Holdings:
                 disk.delete(row.id for row in rows)
                 disk.set_drops(self._drops)
 
-        self._medium.attempt(disk, take_out)
+        try:
+            self._medium.attempt(disk, take_out)
+        except sqlite3.Error:
+            # declared they are: should they lie on the disk still, they leave it later
+            self._medium.memory.declared(row.id for row in rows)
+            raise

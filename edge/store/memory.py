@@ -65,6 +65,12 @@ class Memory:
         else:
             self.forgotten += 1
 
+    def declared(self, ids: Iterable[int]) -> None:
+        """Rows of the disk that were declared lost, and may lie there still."""
+        for number in ids:
+            self.out.append(number)
+            self.gone[number] = None
+
     def lose(self, row: Row, reason: str, drops: Drops) -> int:
         """Take a row out and declare its numbers; returns how many there are."""
         self.remove(row.id)

@@ -77,7 +77,10 @@ class Refuge(Holdings):
         if left is not None:
             others.append(Ledger(left.number, left.boot, left.boot_id, left.epoch))
             former = left.latest()
-            combine(left.drops, self._drops)
+            if left.unread:
+                combine(left.drops, self._drops)
+            # else it had read them, and has declared some of them since
+            self._unread = self._unread and left.unread
             self._drops = left.drops
             self._absorb(left)
         try:
@@ -174,6 +177,7 @@ class Refuge(Holdings):
         self._spool.commit(
             self._start,
             self._known,
+            self._unread,
             memory.size,
             Commit(kept, states, out, reached, following, drops, clock),
             Commit(

@@ -46,7 +46,8 @@ class Commit:
 @dataclass(slots=True)
 class Left:
     """What a process has left that had no disk at its end. `former` is the start before it;
-    `known` are the owners that could go on from their states, None: all of them."""
+    `known` are the owners that could go on from their states, None: all of them; `unread` says that
+    nobody had read what the disk has to declare."""
 
     token: int
     number: int
@@ -55,6 +56,7 @@ class Left:
     boot_id: str
     former: Former | None
     known: frozenset[str] | None
+    unread: bool
     memory: Memory
     counters: dict[str, int] = field(default_factory=dict)
     drops: Drops = field(default_factory=Drops)
@@ -80,13 +82,19 @@ class Spool:
         self.trouble: str | None = None  # a sentence for people, while it cannot be written
 
     def commit(
-        self, start: Start, known: frozenset[str] | None, size: int, commit: Commit, whole: Commit
+        self,
+        start: Start,
+        known: frozenset[str] | None,
+        unread: bool,
+        size: int,
+        commit: Commit,
+        whole: Commit,
     ) -> None:
         """Append one commit; `whole` is all that memory holds with it, for a log made anew when
         this one is much larger than `size` bytes."""
         if self._path is None:
             return
-        head = _head(self.token, start, known)
+        head = _head(self.token, start, known, unread)
         try:
             if self._fd < 0 or self._size > 2 * size + SLACK:
                 self._rewrite(self._path, [head, _frame(whole)])
@@ -157,13 +165,14 @@ class Spool:
             self._fd = -1
 
 
-def _head(token: int, start: Start, known: frozenset[str] | None) -> bytes:
+def _head(token: int, start: Start, known: frozenset[str] | None, unread: bool) -> bytes:
     former = start.former
     return _pack(
         {
             "token": token,
             "start": [start.number, start.epoch, start.boot, start.boot_id],
             "known": None if known is None else sorted(known),
+            "unread": unread,
             "former": None if former is None else [former.epoch, former.boot, dict(former.last)],
         }
     )
@@ -225,7 +234,8 @@ def _left(head: Any, memory: Memory) -> Left:
     number, epoch, boot, boot_id = head["start"]
     known = None if head["known"] is None else frozenset(head["known"])
     former = None if head["former"] is None else Former(*head["former"])
-    return Left(head["token"], number, epoch, boot, boot_id, former, known, memory)
+    unread = bool(head["unread"])
+    return Left(head["token"], number, epoch, boot, boot_id, former, known, unread, memory)
 
 
 def _replay(left: Left, frame: Any) -> None:

@@ -114,7 +114,10 @@ class Model(Said):
                 found.wrong.append(
                     f"{place}: {sorted(missing)[:20]} are neither there nor declared"
                 )
-            found.over += max(0, declared[place] - self._loose(place) - len(missing))
+            # what a commit that never returned had numbered is declared, and was never known here
+            beyond = max(0, max((b for _, b in ranges[place]), default=0) - end)
+            lost = len(missing) + beyond + self._loose(place)
+            found.over += max(0, declared[place] - lost)
             if outside := [n for n in missing if not any(a <= n <= b for a, b in ranges[place])]:
                 found.wrong.append(f"{place}: no declaration names {outside[:20]}")
             found.declared += len(missing)

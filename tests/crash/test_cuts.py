@@ -55,6 +55,7 @@ def test_no_cut_loses_or_doubles_what_was_acknowledged_and_every_start_succeeds(
     counted("power cuts", tally, capsys)
     assert not tally.wrong
     assert (tally.lost, tally.twice, tally.failed, tally.quarantined) == (0, 0, 0, 0)
+    assert tally.over == 0, "what is declared lost is lost, and declared once"
     assert tally.acknowledged > 50 * CUTS
     if CUTS >= 100:  # the lives are those that they should be
         assert tally.merged > 0
