@@ -39,6 +39,7 @@ HEADER: Final = """## Header
 Every record (lane, loop_card, air, energy, event, health, manifest, raw) begins with these. `(gw, epoch, stream, seq)` is its key: store it under that, and duplicates do no harm.
 """  # noqa: E501
 WORDS: Final = "## Closed lists\n"
+LISTS: Final = {"Condition": "conditions", "Reason": "reasons"}  # where they stand on the page
 
 
 def page(examples: Examples) -> str:
@@ -163,7 +164,7 @@ def _cell(text: str) -> str:
 def _type(each: Mapping[str, Any]) -> str:
     if "$ref" in each:
         name = str(each["$ref"]).rpartition("/")[2]
-        return f"[{name}](#{'conditions' if name == 'Condition' else 'reasons' if name == 'Reason' else name.lower()})"  # noqa: E501
+        return f"[{name}](#{LISTS.get(name, name.lower())})"
     if "anyOf" in each and "type" not in each:
         return " or ".join(_type(form) for form in each["anyOf"])
     if "const" in each:

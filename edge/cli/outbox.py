@@ -13,7 +13,7 @@ from typing import Any
 
 from edge.app.sheet.outbox import outbox
 from edge.app.sheet.words import fitted, rendered
-from edge.cli.site import SITE, site_of
+from edge.cli.site import site_of, site_options
 from edge.control.protocol import VerbError, ask
 from edge.store import BusyError, look
 
@@ -23,8 +23,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "outbox", help="what waits for the platform",
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--config", type=Path, default=SITE, metavar="FILE")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    site_options(parser)
     parser.set_defaults(run=run)
 
 

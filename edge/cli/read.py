@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.app import standalone
-from edge.cli.site import SITE, site_of
+from edge.cli.site import site_of, site_options
 from edge.control.protocol import VerbError, ask
 from edge.core import BusError
 
@@ -15,8 +15,7 @@ from edge.core import BusError
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser("read", help="ask one device now", description=__doc__)
     parser.add_argument("device", help="its name in the configuration")
-    parser.add_argument("--config", type=Path, default=SITE, metavar="FILE")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    site_options(parser)
     parser.set_defaults(run=run)
 
 

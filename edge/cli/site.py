@@ -1,5 +1,6 @@
 """The configuration that a verb works on."""
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,12 @@ from edge.config import Site, load
 from edge.core import ConfigError
 
 SITE: Final = Path("/etc/kerbstone/site.toml")
+
+
+def site_options(parser: argparse.ArgumentParser) -> None:
+    """Of a verb that asks one gateway: its configuration, and an answer for programs."""
+    parser.add_argument("--config", type=Path, default=SITE, metavar="FILE")
+    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def site_of(file: Path) -> Site | None:

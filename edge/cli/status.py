@@ -16,7 +16,7 @@ from edge.app.sheet.attention import matters
 from edge.app.sheet.outbox import outbox
 from edge.app.sheet.page import page
 from edge.app.sheet.words import Section, fitted, rendered
-from edge.cli.site import SITE, site_of
+from edge.cli.site import site_of, site_options
 from edge.config import Site
 from edge.control.protocol import VerbError, ask
 from edge.store import BusyError, look
@@ -34,8 +34,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "status", help="how this gateway fares, and what needs a person",
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--config", type=Path, default=SITE, metavar="FILE")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    site_options(parser)
     parser.set_defaults(run=run)
 
 

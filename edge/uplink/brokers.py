@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge.uplink.broker import Broker
-from edge.uplink.retry import LONGEST_S, REFUSED_S, STAY_AWAY
 
+LONGEST_S: Final = 30.0
+REFUSED_S: Final = 300.0
+# A broker asks us to stay away: server unavailable, busy, quota exceeded, connection rate exceeded,
+# use another server, server moved.
+STAY_AWAY: Final = frozenset({0x88, 0x89, 0x97, 0x9F, 0x9C, 0x9D})
 SPREAD_S: Final = 1.0  # after a loss, unless the platform set more
 LONGEST_SPREAD_S: Final = 3600.0
 REFUSED_MORE_S: Final = 30.0  # a broker that asked to be left alone does not get all back at once

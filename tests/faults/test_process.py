@@ -2,12 +2,10 @@
 
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +14,7 @@ import pytest
 from tests.faults.slowly import ALL, only_with_all
 from tests.faults.traced import AIR, EVERY_S, UP, polls, sensor
 from tests.system.found import events
+from tests.system.manager import manager, wait_for
 from tests.system.site import Records, Site
 from tests.uplink.broker import Mosquitto
 
@@ -51,44 +50,24 @@ def test_a_main_loop_that_is_blocked_feeds_no_watchdog_and_a_restart_heals_it(
     tmp_path: Path, broker: Mosquitto, one: SickSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = Records(broker, tmp_path, "--check", "--filter", UP)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(90)
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        monkeypatch.setenv("WATCHDOG_USEC", "1000000")
+    with manager(tmp_path, monkeypatch) as systemd:
         one.start()
         for _ in range(3):
-            hear(manager)
+            systemd.fed()
         (tmp_path / "block").touch()
-        end = time.monotonic() + 90
-        while not (tmp_path / "blocked").exists():
-            assert time.monotonic() < end, one.log.read_text()
-            time.sleep(0.05)
-        manager.settimeout(0)
-        with suppress(BlockingIOError):
-            while True:  # what was on its way
-                hear(manager)
-        manager.settimeout(3)  # six times as long as it is due
-        with pytest.raises(TimeoutError):
-            hear(manager)
+        wait_for(tmp_path / "blocked", one.log.read_text)
+        systemd.starved()
         assert one.running, "alive, and no use to anybody"
         one.kill()  # as systemd does
         (tmp_path / "block").unlink()
         epoch = last_epoch(records)
-        manager.settimeout(90)
         one.start()
-        hear(manager)
+        systemd.fed()
     records.wait(lambda r: [a for a in r.of("air") if a["epoch"] > epoch])
     assert [g for g in events(records.all(), "gap") if g["epoch"] > epoch], "it was away"
     assert one.stop() == 0
     code, said = records.stop()
     assert code == 0, said
-
-
-def hear(manager: socket.socket) -> None:
-    """Wait for the daemon to feed the watchdog."""
-    while manager.recv(4096) != b"WATCHDOG=1":
-        pass
 
 
 def last_epoch(records: Records) -> int:

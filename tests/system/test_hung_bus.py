@@ -5,7 +5,6 @@ It takes a quarter of a minute: a pause of the whole process, and two hangs of t
 
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
 from drivers.sim.sht4x import Sht4x
 from tests.system.hanging import FLOOR_S, LATE_S
+from tests.system.manager import manager, wait_for
 from tests.system.site import Records, Site
 from tests.uplink.broker import Mosquitto
 
@@ -129,32 +129,13 @@ def test_a_writer_that_hangs_is_not_covered_up_by_the_rest(
     tmp_path: Path, one: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The buses go on: systemd hears nothing more all the same."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(90)
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        monkeypatch.setenv("WATCHDOG_USEC", "1000000")
-        monkeypatch.setenv("HANG", str(tmp_path))
+    monkeypatch.setenv("HANG", str(tmp_path))
+    with manager(tmp_path, monkeypatch) as systemd:
         one.start()
         for _ in range(3):
-            hear(manager)
+            systemd.fed()
         (tmp_path / "hang_commit").touch()
-        end = time.monotonic() + 90
-        while not (tmp_path / "hangs").exists():
-            assert time.monotonic() < end, one.log.read_text()
-            time.sleep(0.05)
-        manager.settimeout(0)
-        with suppress(BlockingIOError):
-            while True:  # what was on its way
-                hear(manager)
-        manager.settimeout(3)  # six times as long as it is due
-        with pytest.raises(TimeoutError):
-            hear(manager)
+        wait_for(tmp_path / "hangs", one.log.read_text)
+        systemd.starved()
         assert one.running
         one.process.kill()  # as systemd does
-
-
-def hear(manager: socket.socket) -> None:
-    """Wait for the daemon to feed the watchdog."""
-    while manager.recv(4096) != b"WATCHDOG=1":
-        pass

@@ -9,8 +9,7 @@ import pytest
 
 from edge.uplink import sender as module
 from edge.uplink.broker import broker_of
-from edge.uplink.brokers import REFUSED_MORE_S
-from edge.uplink.retry import REFUSED_S
+from edge.uplink.brokers import REFUSED_MORE_S, REFUSED_S
 from edge.uplink.sender import Hooks, Sender, Terms
 from edge.uplink.wire import Topics
 from tests.uplink.bench import GW, RealClock, box, drafts, until

@@ -6,8 +6,7 @@ from collections import Counter
 import pytest
 
 from edge.uplink.broker import Broker
-from edge.uplink.brokers import RETURN_S, Brokers
-from edge.uplink.retry import LONGEST_S
+from edge.uplink.brokers import LONGEST_S, RETURN_S, Brokers
 
 S = 1_000_000_000
 A, B, C = (Broker(name, 1883, "gw") for name in "abc")

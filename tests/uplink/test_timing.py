@@ -1,6 +1,5 @@
-"""When to connect again, which time to write on a record, and in which order rows go."""
+"""Which time to write on a record, and in which order rows go."""
 
-import random
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -8,33 +7,8 @@ from edge.core import Key, Record, Stream
 from edge.store import Mark, Stored
 from edge.uplink.envelope import best_mark, envelope
 from edge.uplink.feed import FRESH_NS, LIVE, Feed
-from edge.uplink.retry import LONGEST_S, REFUSED_S, Backoff
 
 S = 1_000_000_000
-
-
-def test_waiting_grows_and_is_spread() -> None:
-    """Full jitter: the first within 1 s, none above 30 s, and the whole range is used."""
-    firsts, laters = [], []
-    for seed in range(300):
-        backoff = Backoff(random.Random(seed))
-        waits = [backoff.wait_s() for _ in range(10)]
-        firsts.append(waits[0])
-        laters.append(waits[-1])
-        assert all(wait <= min(LONGEST_S, 2.0**n) for n, wait in enumerate(waits))
-    assert max(firsts) <= 1.0
-    assert min(laters) < 2.0
-    assert max(laters) > 28.0
-
-
-def test_only_a_broker_that_says_so_is_left_alone_for_long() -> None:
-    backoff = Backoff(random.Random(1))
-    assert [backoff.wait_s(code) for code in (0x88, 0x89, 0x97, 0x9F)] == [REFUSED_S] * 4
-    assert backoff.wait_s(0x87) <= 1.0
-    for _ in range(8):
-        backoff.wait_s()
-    backoff.connected()
-    assert backoff.wait_s() <= 1.0
 
 
 def test_a_record_is_dated_by_the_mark_that_is_trusted_most() -> None:
