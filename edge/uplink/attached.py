@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import socket
 import ssl
 import struct
@@ -14,8 +13,6 @@ from paho.mqtt import MQTTException
 
 from edge.uplink.client import Client
 from edge.uplink.session import Inbound, LostError, OnMessage
-
-LOG: Final = logging.getLogger("kerbstone.mqtt")
 
 UNWRITTEN: Final = 2000  # packets that wait to be written: a broker that floods and reads nothing
 
@@ -79,6 +76,7 @@ class Arrivals:
     def __init__(self, client: Client, on_message: OnMessage | None) -> None:
         self._client, self._on_message = client, on_message
         self._unread = 0
+        self.fault: Exception | None = None  # of ours, the first one: whoever sends ends with it
         client.on_message = self._message
 
     @property
@@ -101,10 +99,9 @@ class Arrivals:
         payload = bytes(message.payload)
         try:
             self._on_message(Inbound(topic, payload, content_type, message.retain))
-        except Exception:
+        except Exception as error:  # noqa: BLE001  raised here, paho would read the packet again
             self._unread += 1
-            if self._unread == 1:  # a fault of ours: said once for each connection
-                LOG.exception("a message of topic %r could not be handled", topic)
+            self.fault = self.fault or error
 
 
 def _has_more(sock: Any) -> bool:

@@ -163,6 +163,11 @@ class Connection:
         """Messages from the broker that were too large, or that could not be read."""
         return self._arrivals.dropped
 
+    @property
+    def fault(self) -> Exception | None:
+        """What `on_message` raised, the first time: a fault of ours."""
+        return self._arrivals.fault
+
     def publish(
         self,
         token: Hashable,

@@ -247,6 +247,8 @@ class Sender:
             self._hooks.beat()
             self._wake.clear()
             now_ns = self._clock.now().mono_ns
+            if link.fault is not None:
+                raise link.fault
             self._presence.reply(await self._inbound.work(now_ns))
             await delivery.settle(now_ns)
             if self.counts.confirmed != confirmed:

@@ -235,3 +235,23 @@ async def test_the_spread_is_the_platforms(mosquitto: Make, tmp_path: Path) -> N
         await until(lambda: gateway.sender._brokers.spread_s == 600.0)
         await city.client.publish(TOPICS.spread, b"", qos=1, retain=True)
         await until(lambda: gateway.sender._brokers.spread_s == 0.0)
+
+
+async def test_a_fault_of_ours_in_what_comes_ends_the_sender(
+    mosquitto: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not swallowed: the process ends with it, and systemd starts it again."""
+    broker = mosquitto()
+    async with platform(broker) as city, box(tmp_path, broker.url) as gateway:
+
+        def broken(_message: object) -> None:
+            raise RuntimeError("a fault of ours")
+
+        monkeypatch.setattr(gateway.sender._inbound, "put", broken)
+        gateway.connect()
+        await until(lambda: gateway.sender.connected)
+        await city.client.publish(TOPICS.spread, b"", qos=1)
+        assert gateway.task is not None
+        with pytest.raises(RuntimeError, match="a fault of ours"):
+            await asyncio.wait_for(asyncio.shield(gateway.task), 60)
+        gateway.task = None
