@@ -5,6 +5,7 @@ from edge.core.crc import crc8, crc16_modbus
 from edge.core.edge import Bias, Contact, Edge, LineSpec
 from edge.core.endpoint import Endpoint, endpoint
 from edge.core.errors import BusError, ConfigError, DataError, LengthError
+from edge.core.loop import LoopTick, Stay
 from edge.core.point import Kind, Point, Quantity
 from edge.core.ports import (
     Clock,
@@ -58,6 +59,7 @@ __all__ = [
     "LengthError",
     "LineSpec",
     "Lined",
+    "LoopTick",
     "ModbusBus",
     "Point",
     "Polled",
@@ -69,6 +71,7 @@ __all__ = [
     "Sample",
     "SerialBus",
     "Stamp",
+    "Stay",
     "Stream",
     "Sweep",
     "Telling",

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from edge.infer.features import LaneSite
 from edge.infer.flags import Flag, Turn
 from edge.infer.guard import Guard
 from edge.infer.kept import LONG_S, KeptApproach, numbers
 from edge.infer.manifest import ModelError
 from edge.infer.rules import OCCUPANCY, POSITIONS, STALE_S, Occupancy, OccupancyRule
+from edge.infer.sites import LaneSite
 
 if TYPE_CHECKING:
     from edge.infer.session import Session, Tensor

@@ -9,21 +9,13 @@ from typing import Any, Final
 
 from edge.core import Draft, Stream
 from edge.infer.rules import Occupancy
+from edge.infer.sites import LaneSite
 
 SERIES: Final = (Stream.AIR, Stream.ENERGY)
 LEAST_COVER: Final = 0.1  # of the window: what is known of less says nothing
 LARGEST: Final = 1e12  # what is larger is as odd as this; it keeps single precision finite
 
 Key = tuple[str, str]  # source, point
-
-
-@dataclass(frozen=True, slots=True)
-class LaneSite:
-    """Where a lane's loops lie: its name, its approach, and its position on it."""
-
-    name: str
-    approach: str
-    position: str  # corridor, advance, mid, stop
 
 
 @dataclass(frozen=True, slots=True)

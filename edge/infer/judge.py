@@ -18,10 +18,11 @@ from typing import Any, Final
 from edge.core import Draft, Stream
 from edge.infer import events as say
 from edge.infer.approaches import Approaches, ApproachVerdict
-from edge.infer.features import SERIES, Key, LaneSite, approaches, readings
+from edge.infer.features import SERIES, Key, approaches, readings
 from edge.infer.guard import Guard
 from edge.infer.kept import Kept, KeptApproach, KeptSeries
 from edge.infer.series import SHOWN, SeriesJudge, SeriesVerdict
+from edge.infer.sites import LaneSite
 from models import BUNDLES
 
 __all__ = ["Judge", "JudgeSetup", "LaneSite", "Verdict"]

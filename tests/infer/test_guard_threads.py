@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from edge.infer.approaches import Approaches
-from edge.infer.features import LaneSite
 from edge.infer.guard import Guard
 from edge.infer.manifest import ModelError
 from edge.infer.rules import Occupancy
 from edge.infer.session import Session
+from edge.infer.sites import LaneSite
 from models import BUNDLES
 
 FOLDER = BUNDLES / "congestion"

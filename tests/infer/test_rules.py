@@ -7,9 +7,10 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.infer.cause import cause
-from edge.infer.features import LaneSite, approaches, readings
+from edge.infer.features import approaches, readings
 from edge.infer.flags import Flag
 from edge.infer.rules import POSITIONS, THRESHOLDS, RobustZRule
+from edge.infer.sites import LaneSite
 from models import BUNDLES
 from models.anomaly.formula import ODDITY
 from models.congestion import formula

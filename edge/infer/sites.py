@@ -1,0 +1,30 @@
+"""Where loops lie: what the judges must know of a lane, and no more than its geometry."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSite:
+    """A lane. Lanes of one approach and position lie beside each other, in the site's order.
+
+    `paired` lanes have a trail loop `spacing_m` behind the lead. `limit_kmh` None: not told.
+    """
+
+    name: str
+    approach: str
+    position: str  # corridor, advance, mid, stop
+    paired: bool = False
+    spacing_m: float | None = None
+    loop_m: float = 2.0
+    mode: Literal["presence", "pulse"] = "presence"
+    limit_kmh: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApproachSite:
+    """An approach, or a station of a corridor: what lies after it, and how far away."""
+
+    name: str
+    downstream: str | None = None
+    distance_m: float | None = None
