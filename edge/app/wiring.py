@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import drivers
-from edge.app import busmakers, calibrating
+from edge.app import busmakers, calibrating, roadside
 from edge.app.pipeline import Pipeline
 from edge.config import Problems, Site
 from edge.core import ConfigError, Contact, Edge, Lined, LineSpec, Point, Polled, Quantity, Stream
-from edge.infer.judge import Judge, JudgeSetup, LaneSite
+from edge.infer.judge import Judge, JudgeSetup
 from edge.process.engine import Engine
-from edge.process.setup import ContactSetup, DeviceSetup, LaneSetup, PulseSetup, Setup
+from edge.process.setup import ContactSetup, DeviceSetup, PulseSetup, Setup
 
 ENERGY: Final = {Quantity.ENERGY, Quantity.POWER, Quantity.APPARENT_POWER}
 ROAD: Final = {Quantity.COUNT, Quantity.DURATION, Quantity.STATE}  # all that a loop card counts
@@ -62,6 +62,9 @@ class Wiring:
                 if line := getattr(lane, role):
                     loop = drivers.build("loop", None, {"line": line, **options})
                     wiring._hang(lane.bus, f"{name}.{role}", cast("Lined", loop))
+        for name, bay in site.bays.items():
+            told = {"line": bay.line, "active": bay.active, "bias": bay.bias}
+            wiring._hang(bay.bus, name, cast("Lined", drivers.build("loop", None, told)))
         return wiring
 
     def contact(self, edge: Edge) -> Contact | None:
@@ -106,18 +109,9 @@ class Wiring:
         site = self.site
         devices = [] if replayed else [d for group in self.polled.values() for d in group]
         return Setup(
-            lanes=tuple(
-                LaneSetup(
-                    name=name,
-                    approach=lane.approach,
-                    spacing_m=lane.spacing_m if lane.trail else None,
-                    loop_m=lane.loop_m,
-                    mode=lane.mode,
-                    kind=lane.kind,
-                    max_presence_s=lane.max_presence_s,
-                )
-                for name, lane in site.lanes.items()
-            ),
+            lanes=tuple(roadside.lane(name, lane) for name, lane in site.lanes.items()),
+            bays=tuple(roadside.bay(name, bay) for name, bay in site.bays.items()),
+            signals=roadside.signals(site),
             devices=tuple(
                 DeviceSetup(
                     d.name,
@@ -137,18 +131,15 @@ class Wiring:
             contacts=tuple(
                 ContactSetup(name, device.options.get("event", "contact"))
                 for name, device in site.devices.items()
-                if device.driver == "contact"
+                if device.driver == "contact" and device.phase is None
             ),
             period_ns=site.period_ns,
         )
 
     def _judged(self, setup: Setup, replayed: bool) -> JudgeSetup:
         return JudgeSetup(
-            lanes=tuple(
-                LaneSite(name, lane.approach, lane.position)
-                for name, lane in self.site.lanes.items()
-                if lane.kind == "vehicle"  # what is judged is the congestion of vehicles
-            ),
+            lanes=roadside.lane_sites(self.site),
+            approaches=roadside.approach_sites(self.site),
             congestion=self.site.models.congestion,
             anomaly=self.site.models.anomaly,
             period_ns=setup.period_ns,

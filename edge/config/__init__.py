@@ -4,9 +4,12 @@ from edge.config.advice import warnings
 from edge.config.fitting import misfits
 from edge.config.loading import load
 from edge.config.model import (
+    Approach,
+    Bay,
     Bus,
     Calibration,
     Cell,
+    Class,
     Device,
     GpioBus,
     I2cBus,
@@ -14,6 +17,7 @@ from edge.config.model import (
     ModbusRtuBus,
     ModbusTcpBus,
     Models,
+    Phase,
     Place,
     Privacy,
     SerialBus,
@@ -26,7 +30,8 @@ from edge.config.secrets import password, read_password
 from edge.config.site import Site
 
 __all__ = [
-    "Bus", "Calibration", "Cell", "Device", "GpioBus", "I2cBus", "Lane", "ModbusRtuBus",
-    "ModbusTcpBus", "Models", "Place", "Privacy", "Problem", "Problems", "SerialBus", "Site",
-    "Store", "Streams", "Uplink", "load", "misfits", "password", "read_password", "warnings",
+    "Approach", "Bay", "Bus", "Calibration", "Cell", "Class", "Device", "GpioBus", "I2cBus", "Lane",
+    "ModbusRtuBus", "ModbusTcpBus", "Models", "Phase", "Place", "Privacy", "Problem", "Problems",
+    "SerialBus", "Site", "Store", "Streams", "Uplink", "load", "misfits", "password",
+    "read_password", "warnings",
 ]  # fmt: skip

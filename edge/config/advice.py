@@ -15,7 +15,7 @@ UNSTABLE: Final = ("/dev/ttyUSB", "/dev/ttyACM")
 
 def warnings(site: Site) -> list[Problem]:
     """All remarks about a site, in the order of the file. Looks for the files it names."""
-    found = [*_uplink(site), *_streams(site), *_wires(site), *_lanes(site)]
+    found = [*_uplink(site), *_streams(site), *_wires(site), *_lanes(site), *_signals(site)]
     return sorted(found, key=lambda problem: (problem.line, problem.key))
 
 
@@ -67,10 +67,18 @@ def _streams(site: Site) -> Iterator[Problem]:
         yield site.remark(
             ("models", "dir"), f"{site.models.dir} is not there; the published rules would judge"
         )
+    if site.models.shadow and not FilePath(site.models.shadow).is_dir():
+        yield site.remark(
+            ("models", "shadow"), f"{site.models.shadow} is not there; no candidate would run"
+        )
+    if site.models.shadow and site.models.shadow == site.models.dir:
+        yield site.remark(
+            ("models", "shadow"), "is the same as dir; a model would be compared with itself"
+        )
 
 
 def _wires(site: Site) -> Iterator[Problem]:
-    if not site.devices and not site.lanes:
+    if not site.devices and not site.lanes and not site.bays:
         yield site.remark((), "nothing is read; add a table [device.NAME] or [lane.NAME]")
     for name, bus in site.buses.items():
         key, place = _place(bus)
@@ -82,7 +90,7 @@ def _wires(site: Site) -> Iterator[Problem]:
                 f"{place} may be another adapter after a restart; "
                 "the names in /dev/serial/by-id or by-path stay",
             )
-        if not site.devices_on(name) and not site.lanes_on(name):
+        if not (site.devices_on(name) or site.lanes_on(name) or site.bays_on(name)):
             yield site.remark(("bus", name), "nothing sits on this bus")
 
 
@@ -105,4 +113,36 @@ def _lanes(site: Site) -> Iterator[Problem]:
                 ("lane", name, "spacing_m"),
                 f"the loops would overlap: {lane.spacing_m:g} m between front edges, and each is "
                 f"{lane.loop_m:g} m long",
+            )
+        if lane.classes and (lane.trail is None or lane.mode == "pulse"):
+            yield site.remark(
+                ("lane", name, "classes"),
+                "has no effect: lengths need a pair of loops in presence mode",
+            )
+        if lane.classes and lane.kind == "bicycle":
+            yield site.remark(
+                ("lane", name, "classes"), "has no effect: a lane of bicycles counts bicycles"
+            )
+        if lane.mode == "pulse" and site.written("lane", name, "tailgate_s"):
+            yield site.remark(
+                ("lane", name, "tailgate_s"),
+                "has no effect: a pulse does not tell where a vehicle ends",
+            )
+
+
+def _signals(site: Site) -> Iterator[Problem]:
+    for approach, contacts in site.signals.items():
+        lanes = {name: site.lanes[name] for name in site.approaches.get(approach, ())}
+        path = ("device", contacts[0], "phase")
+        if all(lane.position == "corridor" for lane in lanes.values()):
+            yield site.remark(
+                path,
+                f"no lane of {approach} has a position near a signal, so none says anything of it; "
+                'write position = "stop", "mid" or "advance" in lane.' + next(iter(lanes), "NAME"),
+            )
+        elif all(lane.position != "stop" or lane.mode == "pulse" for lane in lanes.values()):
+            yield site.remark(
+                path,
+                f"no lane of {approach} has a loop in presence mode at the stop line: queues and "
+                "split failures are not told",
             )

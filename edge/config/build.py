@@ -4,13 +4,26 @@ Nothing stops at the first error: what is right is kept by its path, so that the
 at several values at once can run on the rest.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from edge.config.model import BUSES, SECTIONS, TABLES, Bus, Calibration, Cell, Device, Lane
+from edge.config.model import (
+    BUSES,
+    SECTIONS,
+    TABLES,
+    Approach,
+    Bay,
+    Bus,
+    Calibration,
+    Cell,
+    Class,
+    Device,
+    Lane,
+    Phase,
+)
 from edge.config.positions import Path
 from edge.config.problem import near, shown
 from edge.config.rules import Rule, WrongError, of_model, of_option
@@ -20,6 +33,14 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 NAME: Final = of_model(SECTIONS["site"])["id"]  # names of buses, devices and lanes follow it
 VERSION_KEY: Final = "version"
+CLASSES: Final = 8  # of vehicles by length
+PLAIN: Final[dict[str, type[msgspec.Struct]]] = {
+    "approach": Approach,
+    "bay": Bay,
+    "calibration": Calibration,
+    "cell": Cell,
+}
+"""Named tables of plain values."""
 
 
 class Draft:
@@ -34,12 +55,12 @@ class Draft:
         """Something is wrong with the value at `path`."""
         self.found.append((path, text))
 
-    def get(self, *path: str) -> Any:
+    def get(self, *path: str | int) -> Any:
         """The value at `path`, or its default; None when there is none or it is wrong."""
         return self.values.get(path)
 
     def names(self, table: str) -> list[str]:
-        """What stands below [bus], [device] or [lane], in the order of the file."""
+        """What stands below [bus], [device], [lane] ..., in the order of the file."""
         inner = self.data.get(table)
         return (
             [n for n, v in inner.items() if isinstance(v, dict)] if isinstance(inner, dict) else []
@@ -66,8 +87,7 @@ def build(draft: Draft) -> dict[str, Any]:
         "bus": dict(_each(draft, "bus", _bus)),
         "device": dict(_each(draft, "device", _device)),
         "lane": dict(_each(draft, "lane", _lane)),
-        "calibration": dict(_each(draft, "calibration", _calibration)),
-        "cell": dict(_each(draft, "cell", _cell)),
+        **{name: dict(_each(draft, name, _plain(model))) for name, model in PLAIN.items()},
     }
 
 
@@ -110,6 +130,7 @@ def _kind(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> str | 
 
 def _device(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Device | None:
     rules = {key: rule for key, rule in of_model(Device).items() if key != "options"}
+    phase = _phase(draft, rules.pop("phase"), path, values)
     driver = _value(draft, rules.pop("driver"), path, values)
     spec = draft.catalogue.get(driver) if isinstance(driver, str) else None
     if spec is None:
@@ -117,7 +138,7 @@ def _device(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Devi
             draft.say((*path, "driver"), f"no driver is called {shown(driver)}; "
                       + near(driver, draft.catalogue))  # fmt: skip
         plain = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
-        return Device(driver="", **plain)  # its options cannot be judged
+        return Device(driver="", phase=phase, **plain)  # its options cannot be judged
     if spec.wiring == "gpio":
         for key in ("every_s", "points"):
             del rules[key]
@@ -129,25 +150,46 @@ def _device(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Devi
         if spec.points:
             rules["points"] = replace(rules["points"], choices=spec.points)
     options = {key: of_option(key, option) for key, option in spec.options.items()}
-    known = {"driver", "every_s", "points", *rules, *options}
+    known = {"driver", "every_s", "points", "phase", *rules, *options}
     for key in values.keys() - known:
         draft.say((*path, key), _unknown(key, known))
     plain = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
     chosen = {key: _value(draft, rule, path, values) for key, rule in options.items()}
     given = {key: value for key, value in chosen.items() if key in values}
-    return Device(driver=spec.name, options=given, **plain)
+    return Device(driver=spec.name, options=given, phase=phase, **plain)
+
+
+def _phase(draft: Draft, rule: Rule, path: Path, values: dict[str, Any]) -> Phase | None:
+    told = values.get("phase")
+    if told is not None and not isinstance(told, dict):
+        draft.say((*path, "phase"), f"{shown(told)} does not fit; {rule.what} belongs here")
+    return _table(draft, Phase, (*path, "phase"), told) if isinstance(told, dict) else None
 
 
 def _lane(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Lane | None:
-    return _table(draft, Lane, path, values)
+    """A lane, without its classes first: they are tables in it."""
+    rest = {key: value for key, value in values.items() if key != "classes"}
+    lane = _table(draft, Lane, path, rest)
+    classes = (
+        _classes(draft, (*path, "classes"), values["classes"]) if "classes" in values else None
+    )
+    return None if lane is None else msgspec.structs.replace(lane, classes=classes)
 
 
-def _calibration(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Calibration | None:
-    return _table(draft, Calibration, path, values)
+def _classes(draft: Draft, path: Path, told: Any) -> tuple[Class, ...] | None:
+    if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
+        what = of_model(Lane)["classes"].what
+        draft.say(path, f"{shown(told)} does not fit; {what}, belongs here")
+        return None
+    if not 1 <= len(told) <= CLASSES:
+        draft.say(path, f"has {len(told)} classes; 1 to {CLASSES} belong here")
+    made = [_table(draft, Class, (*path, index), each) for index, each in enumerate(told[:CLASSES])]
+    draft.values[path] = tuple(made)
+    return tuple(each for each in made if each is not None)
 
 
-def _cell(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Cell | None:
-    return _table(draft, Cell, path, values)
+def _plain(model: type[T]) -> Callable[[Draft, Path, dict[str, Any]], T | None]:
+    return lambda draft, path, values: _table(draft, model, path, values)
 
 
 def _table(

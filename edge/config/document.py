@@ -4,7 +4,18 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from edge.config.model import BUSES, SECTIONS, Calibration, Cell, Device, Lane
+from edge.config.model import (
+    BUSES,
+    SECTIONS,
+    Approach,
+    Bay,
+    Calibration,
+    Cell,
+    Class,
+    Device,
+    Lane,
+    Phase,
+)
 from edge.config.problem import shown
 from edge.config.rules import Rule, of_model, of_option
 from edge.core.driver import DriverSpec
@@ -21,9 +32,9 @@ This page is made from the code by `make docs`; do not edit it.
 `version = 1`, before the first table, is the version of the file's format and may be left out.
 """
 NAMED: Final = """\
-Names (of buses, devices and lanes) are 1 to 64 of a-z, 0-9, _ and -. Devices and lanes share one \
-set of names, since their records are told apart by it. A device or a lane refers to its bus by \
-name.
+Names (of buses, devices, lanes, approaches and bays) are 1 to 64 of a-z, 0-9, _ and -. Devices, \
+lanes and bays share one set of names, since their records are told apart by it. They refer to \
+their bus by name.
 """
 
 
@@ -36,12 +47,16 @@ def _page(catalogue: Mapping[str, DriverSpec]) -> Iterator[str]:
     yield HEAD
     for name, model in SECTIONS.items():
         yield from _section(f"[{name}]", model)
-    yield "## Buses, devices, lanes\n"
+    yield "## Buses, devices, lanes, bays\n"
     yield NAMED
     for kind, bus in BUSES.items():
         yield from _section(f'[bus.NAME] with kind = "{kind}"', bus, 3)
     yield from _section("[device.NAME]", Device, 3)
+    yield from _section("phase = {}, in [device.NAME]", Phase, 4)
     yield from _section("[lane.NAME]", Lane, 3)
+    yield from _section("classes = [{}, ...], in [lane.NAME]", Class, 4)
+    yield from _section("[approach.NAME]", Approach, 3)
+    yield from _section("[bay.NAME]", Bay, 3)
     yield from _section("[calibration.NAME]", Calibration, 3)
     yield from _section("[cell.NAME]", Cell, 3)
     yield "## Drivers and their options\n"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from edge.config import calibrations, checks, wires
+from edge.config import calibrations, checks, streets, wires
 from edge.config.build import VERSION_KEY, Draft, build
 from edge.config.model import VERSION
 from edge.config.positions import positions
@@ -36,6 +36,7 @@ def load(path: Path | str, catalogue: Mapping[str, DriverSpec]) -> Site:
         tables = build(draft)
         checks.check(draft)
         wires.check(draft)
+        streets.check(draft)
         calibrations.check(draft)
     if draft.found:
         raise Problems(
@@ -51,6 +52,8 @@ def load(path: Path | str, catalogue: Mapping[str, DriverSpec]) -> Site:
         buses=wires.settled(draft, tables["bus"]),
         devices=tables["device"],
         lanes=tables["lane"],
+        ways=tables["approach"],
+        bays=tables["bay"],
         calibrations=tables["calibration"],
         cells=tables["cell"],
         file=name,

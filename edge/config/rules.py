@@ -58,7 +58,7 @@ class Rule:
             return f"one of the {len(self.choices)} that there are"
         if self.choices:
             return "one of " + ", ".join(shown(c, self.key) for c in self.choices)
-        if self.listed:
+        if self.listed and self.type in LISTS:
             return LISTS[self.type]
         if self.form:
             return self.form

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edge.config.model import (
+    Approach,
+    Bay,
     Bus,
     Calibration,
     Cell,
@@ -22,7 +24,7 @@ from edge.config.problem import Problem, dotted
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything that was configured. Buses, devices and lanes are in the order of the file."""
+    """Everything that was configured. What has names is in the order of the file."""
 
     place: Place
     uplink: Uplink
@@ -33,6 +35,8 @@ class Site:
     buses: Mapping[str, Bus] = field(default_factory=dict)
     devices: Mapping[str, Device] = field(default_factory=dict)
     lanes: Mapping[str, Lane] = field(default_factory=dict)
+    ways: Mapping[str, Approach] = field(default_factory=dict)  # what lies after an approach
+    bays: Mapping[str, Bay] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     cells: Mapping[str, Cell] = field(default_factory=dict)
     file: str = "site.toml"
@@ -58,6 +62,19 @@ class Site:
     def lanes_on(self, bus: str) -> dict[str, Lane]:
         """The lanes whose loops are wired to one GPIO bus."""
         return {name: lane for name, lane in self.lanes.items() if lane.bus == bus}
+
+    def bays_on(self, bus: str) -> dict[str, Bay]:
+        """The bays that are wired to one GPIO bus."""
+        return {name: bay for name, bay in self.bays.items() if bay.bus == bus}
+
+    @property
+    def signals(self) -> dict[str, list[str]]:
+        """Approach -> the contacts that tell the colour of its signal."""
+        found: dict[str, list[str]] = {}
+        for name, device in self.devices.items():
+            if device.phase is not None:
+                found.setdefault(device.phase.approach, []).append(name)
+        return found
 
     def written(self, *path: str) -> bool:
         """This key stands in the file; otherwise its value is the default."""

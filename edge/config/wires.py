@@ -34,6 +34,8 @@ def check(draft: Draft) -> None:
     for name in draft.names("lane"):
         _bus(draft, ("lane", name, "bus"), WIRINGS["gpio"], "a lane")
         _pair(draft, name)
+    for name in draft.names("bay"):
+        _bus(draft, ("bay", name, "bus"), WIRINGS["gpio"], "a bay")
     _alone_on_its_port(draft)
     _addresses(draft)
     _lines(draft)
@@ -62,8 +64,13 @@ def _one_owner(draft: Draft) -> None:
 
 
 def _names(draft: Draft) -> None:
-    for name in set(draft.names("device")) & set(draft.names("lane")):
-        draft.say(("lane", name), "a device has this name already; records are told apart by it")
+    owners: dict[str, str] = {}
+    for table in ("device", "lane", "bay"):
+        for name in draft.names(table):
+            other = owners.setdefault(name, table)
+            if other != table:
+                told = f"a {other} has this name already; records are told apart by it"
+                draft.say((table, name), told)
 
 
 def _bus(draft: Draft, path: Path, kinds: tuple[str, ...], who: str) -> None:
@@ -175,6 +182,10 @@ def _contacts(draft: Draft) -> Iterator[tuple[Path, str, str]]:
             line = draft.get("lane", name, key)
             if bus and line:
                 yield ("lane", name, key), bus, line
+    for name in draft.names("bay"):
+        bus, line = draft.get("bay", name, "bus"), draft.get("bay", name, "line")
+        if bus and line:
+            yield ("bay", name, "line"), bus, line
 
 
 def _devices(draft: Draft, wiring: str) -> Iterator[tuple[str, str]]:

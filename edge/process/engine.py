@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from edge.core.edge import Contact
+from edge.core.loop import LoopTick
 from edge.core.point import Point
 from edge.core.quality import Reason, uncertain
 from edge.core.reading import Sweep
@@ -20,6 +21,7 @@ from edge.process.setup import DeviceSetup, LaneSetup, PulseSetup, Setup
 from edge.process.snapshot import load, save
 from edge.process.sources import Sources
 from edge.process.tally import word
+from edge.process.traffic.slots import cut
 
 __all__ = ["DeviceSetup", "Engine", "LaneSetup", "PulseSetup", "Setup"]
 
@@ -35,8 +37,10 @@ class Engine:
         self.setup = setup
         self.strangers = 0  # contacts and sweeps that belong to nobody here
         self.dropped: tuple[str, ...] = ()  # sources of the last restore that fit nobody here
+        self.ticks: tuple[LoopTick, ...] = ()  # of the slots that ended with the last close
         self.plain = Contacts(setup.contacts)
         self._start: int | None = None
+        self._slot = 0  # begin of the open slot
         self._marks: list[str] = []
         self._gaps: list[tuple[int, int]] = []
         self._sources = Sources(setup)
@@ -46,7 +50,7 @@ class Engine:
             each.name: min(max(round(KEEP_S / each.every_s), SWEEPS_KEPT[0]), SWEEPS_KEPT[1])
             for each in setup.devices
         }
-        self._saved = save(0, (), self._sources)
+        self._saved = save(0, 0, (), self._sources)
 
     def start(self, at_ns: int) -> None:
         """The first window begins, after a start or a gap: nothing is known before it.
@@ -55,8 +59,9 @@ class Engine:
         """
         self._sources.begin(at_ns)
         self._marks, self._gaps = [], []
-        self._start = at_ns
-        self._saved = save(at_ns, (), self._sources)
+        self._start = self._slot = at_ns
+        self.ticks = ()
+        self._saved = save(at_ns, at_ns, (), self._sources)
 
     def contacts(self, batch: Sequence[Contact]) -> list[Draft]:
         """Take changes of lines, in order within each source.
@@ -97,33 +102,47 @@ class Engine:
     def close(self, end_ns: int, *, partial: bool = False) -> list[Draft]:
         """All records of the window that began at the last close or start, then its events.
 
-        The next window begins at `end_ns`. Nothing comes of a window without length. Raises
-        ValueError when there was no start, or the window would end before it began.
+        The next window begins at `end_ns`; `ticks` are those of this close. Nothing comes of a
+        window without length. Raises ValueError when there was no start, or the window would end
+        before it began.
         """
         start = self._start
         if start is None or end_ns < start:
             raise ValueError(f"no window from {start} to {end_ns}")
+        self.ticks = ()
         if end_ns == start:
             return []
         self._fold(start, end_ns)
+        ends = (self._slot, cut(self._slot, start, end_ns))
         sources, marks, deaf = self._sources, self._marks, self._deaf_ns(start, end_ns)
+        faults = [told for each in sources.signals.values() for told in each.run(start, end_ns)]
+        green = sources.green(start, end_ns)
         closed = [
-            *(each.close(start, end_ns, marks) for each in sources.lanes.values()),
+            *(
+                each.close(start, end_ns, marks, ends, green.get(name))
+                for name, each in sources.lanes.items()
+            ),
             *(each.close(start, end_ns, deaf, marks) for each in sources.devices.values()),
             *(each.close(start, end_ns, marks) for each in sources.pulses.values()),
+            *(each.close(start, end_ns, marks) for each in sources.bays.values()),
         ]
-        records = [record for record, _ in closed]
+        signs = sources.figures(start, end_ns)
+        records = [_signed(record, signs) for record, _ in closed]
         if partial:
             records = [
                 Draft(each.stream, each.source, start, end_ns, {**each.body, "partial": True})
                 for each in records
             ]
-        events = [event for _, told in closed for event in told] + self.plain.settle(end_ns)
+        events = [event for _, told in closed for event in told] + faults
+        events += self.plain.settle(end_ns)
         events.sort(key=lambda event: (event.from_ns, event.source))
+        if ends[1]:
+            self._slot = end_ns
+            self.ticks = sources.ticks()
         self._marks = []
         self._gaps = [gap for gap in self._gaps if gap[1] > end_ns]
         self._start = end_ns
-        self._saved = save(end_ns, self._gaps, sources)
+        self._saved = save(end_ns, self._slot, self._gaps, sources)
         sources.inputs.forget(end_ns)
         return records + events
 
@@ -182,9 +201,9 @@ class Engine:
         version, damaged, or of another site altogether.
         """
         sources = Sources(self.setup)
-        self._start, self._gaps, self.dropped = load(state, sources)
-        self._sources, self._marks = sources, []
-        self._saved = save(self._start, self._gaps, sources)
+        self._start, self._slot, self._gaps, self.dropped = load(state, sources)
+        self._sources, self._marks, self.ticks = sources, [], ()
+        self._saved = save(self._start, self._slot, self._gaps, sources)
 
     def _fold(self, start_ns: int, end_ns: int) -> None:
         for source, box in self._contacts.items():
@@ -209,3 +228,11 @@ class Engine:
                 deaf += end - begin
                 reached = end
         return deaf
+
+
+def _signed(record: Draft, signs: Mapping[str, Mapping[str, int]]) -> Draft:
+    """A lane's record with what it did with its green, where its loop is to be believed."""
+    if record.source not in signs or record.body["volume"] is None:
+        return record
+    body = {**record.body, "signal": signs[record.source]}
+    return Draft(record.stream, record.source, record.from_ns, record.to_ns, body)

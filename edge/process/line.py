@@ -33,6 +33,14 @@ class Change(IntEnum):
     DEAF = 5  # watching ends
 
 
+# Looked up once: an attribute of an enumeration costs more than what is done with it.
+RISE: Final = Change.RISE
+FALL: Final = Change.FALL
+LOST: Final = Change.LOST
+DEAF: Final = Change.DEAF
+SEEN_ON: Final = Change.SEEN_ON
+
+
 class Event(NamedTuple):
     """A change at a moment. `lost` edges (of them `rises` upward) are missing since `since_ns`."""
 
@@ -41,6 +49,9 @@ class Event(NamedTuple):
     since_ns: int = 0
     lost: int = 0
     rises: int = 0
+
+
+_new: Final = tuple.__new__  # half of what Event(...) costs, for every edge
 
 
 class Line:
@@ -56,6 +67,7 @@ class Line:
         "_noise",
         "_raw",
         "_run",
+        "bounced",
         "events",
         "flooded",
         "late",
@@ -71,6 +83,7 @@ class Line:
         self._deaf: list[int] = []  # moments at which watching ends, not reached yet
         self._debt = 0  # each bounce moves it on by NOISE_NS; too far ahead of the time is noise
         self._noise: list[tuple[int, int]] = []  # spans of it that no window has taken yet
+        self.bounced: list[tuple[int, int]] = []  # first edge of a run, how many bounced after it
         self.events: list[Event] = []
         self.late = 0  # contacts older than the open window
         self.flooded = False  # there was noise in the window that ended last
@@ -130,6 +143,7 @@ class Line:
         self._level, self._run, self._debt = None, False, 0
         self._deaf.clear()
         self._noise.clear()
+        self.bounced.clear()
         self.events.clear()
 
     def take(self, end_ns: int) -> list[Event]:
@@ -139,6 +153,14 @@ class Line:
         else:
             taken = [event for event in self.events if event.at_ns < end_ns]
             self.events = [event for event in self.events if event.at_ns >= end_ns]
+        return taken
+
+    def bounces(self, end_ns: int) -> list[tuple[int, int]]:
+        """The bounces of runs that began before `end_ns`, which are then gone."""
+        if not self.bounced:
+            return []
+        taken = [each for each in self.bounced if each[0] < end_ns]
+        self.bounced = self.bounced[len(taken) :]
         return taken
 
     def state(self) -> dict[str, Any]:
@@ -152,6 +174,7 @@ class Line:
             "deaf": list(self._deaf),
             "debt": self._debt,
             "noise": [list(span) for span in self._noise],
+            "bounced": [list(run) for run in self.bounced],
             "events": [list(event) for event in self.events],
         }
 
@@ -163,6 +186,7 @@ class Line:
         self._deaf = [int(at) for at in state["deaf"]]
         self._debt = int(state["debt"])
         self._noise = [(int(begin), int(end)) for begin, end in state["noise"]]
+        self.bounced = [(int(at), int(count)) for at, count in state.get("bounced", ())]
         self.events = [
             Event(at, Change(what), since, lost, rises)
             for at, what, since, lost, rises in state["events"]
@@ -172,10 +196,15 @@ class Line:
         """The run came to another level: that is a change, at the run's first edge."""
         self._level = self._raw
         self._debt -= BOUNCES * NOISE_NS
-        self.events.append(Event(self._first, Change.RISE if self._raw else Change.FALL))
+        what = RISE if self._raw else FALL
+        self.events.append(_new(Event, (self._first, what, 0, 0, 0)))
 
     def _bounced(self, at: int) -> None:
         """An edge that is taken for bounce: it says nothing. Too many of them are noise."""
+        if self.bounced and self.bounced[-1][0] == self._first:
+            self.bounced[-1] = (self._first, self.bounced[-1][1] + 1)
+        else:
+            self.bounced.append((self._first, 1))
         # no more debt than just too much, so that it is forgiven in time, too
         self._debt = min(max(self._debt, at) + NOISE_NS, at + PATIENCE_NS + NOISE_NS)
         if self._debt - at <= PATIENCE_NS:

@@ -7,24 +7,29 @@ Sums are integers, and all else is derived from them, so merging is associative 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from edge.process.bay import merge_bays
+from edge.process.cycles import merge_signal
 from edge.process.gauge import merged_gauge
 from edge.process.tally import added
 from edge.process.total import merged_total
 from edge.process.traffic.histogram import LENGTH, SPEED, TIME, merged
+from edge.process.traffic.window import merged_rare
 
 HISTOGRAMS: Final = {"speed": SPEED, "length": LENGTH, "headway": TIME, "gap": TIME}
 HEALTH: Final = ("ok", "no_activity", "trail_stuck_on", "unobserved", "chatter", "stuck_on")
 
 
 def merge(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
-    """The bodies of two traffic, air or energy records as one, the earlier first.
+    """The bodies of two traffic, bay, air or energy records as one, the earlier first.
 
     A null part does not count, it does not spread. Raises ValueError when they do not belong
-    together (other lane, other points, other steps, or the form of another version).
+    together (other lane, other bay, other points, other steps, or the form of another version).
     """
     try:
         if "lane" in a and "lane" in b:
             return _merge_lanes(a, b)
+        if "bay" in a and "bay" in b:
+            return merge_bays(a, b) | _rare(a, b)
         if "points" in a and "points" in b:
             return _merge_devices(a, b)
     except (LookupError, TypeError, AttributeError) as error:
@@ -52,8 +57,11 @@ def _merge_lanes(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     body["health"] = max(a["health"], b["health"], key=HEALTH.index)
     if "kind" in a:
         body["kind"] = a["kind"]
+    body |= merged_rare(a, b)
     if void:
         body["void_s"] = void / 1e6
+    if "signal" in a or "signal" in b:
+        body["signal"] = merge_signal(a.get("signal"), b.get("signal"))
     return body | _rare(a, b)
 
 

@@ -63,6 +63,7 @@ class Pulses:
     def close(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> tuple[Draft, list[Draft]]:
         """The window's record and its events; the next window begins."""
         self._line.border(end_ns)
+        self._line.bounces(end_ns)
         due = start_ns + SAMPLE_NS
         for event in self._line.take(end_ns):
             due = self._sample(due, event.at_ns)

@@ -1,4 +1,4 @@
-"""What the engine must know about a site: lanes, polled devices, pulse meters."""
+"""What the engine must know about a site: lanes, bays, signals, polled devices, pulse meters."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,10 @@ from typing import Final, Literal
 
 from edge.core.point import Point
 from edge.core.record import Stream
+from edge.process.bay import BaySetup
 from edge.process.calibration import Correction, GasCell, Input
+from edge.process.signals import SignalSetup
+from edge.process.traffic.classes import LENGTH_CLASSES, Classes, flaw
 from edge.process.traffic.passage import Kind
 
 MIN_SPACING_M: Final[Mapping[Kind, float]] = {"vehicle": 1.8288, "bicycle": 0.5}
@@ -36,6 +39,14 @@ class LaneSetup:
     # that brake towards a queue need more: without them the speed of a jam comes out too high.
     tolerance: float = 0.2
     no_activity_s: float = 0.0  # 0: a silent loop is no fault (an empty road is silent, too)
+    # What a loop adds to a vehicle's length: its field is not as long as its wire. None: `loop_m`.
+    effective_m: float | None = None
+    limit_kmh: float | None = None  # what a lane without a pair scales its speeds by
+    classes: Classes = LENGTH_CLASSES  # for lanes of vehicles
+    # Ours, after the German table of fines: it begins at half of half the speedometer's figure in
+    # metres, which is 0.9 s at any speed.
+    tailgate_s: float = 0.9
+    stopped_s: float = 10.0  # who is on the loop for longer has stopped there
 
     def __post_init__(self) -> None:
         least = MIN_SPACING_M[self.kind]
@@ -49,11 +60,26 @@ class LaneSetup:
             raise ValueError(f"lane {self.name}: max_presence_s 1 to 86400, no_activity_s >= 0")
         if not 0 < self.tolerance < 1:
             raise ValueError(f"lane {self.name}: tolerance must be between 0 and 1")
+        if not 0.2 <= self.zone_m <= 50:
+            raise ValueError(f"lane {self.name}: effective_m must be 0.2 to 50")
+        if self.limit_kmh is not None and not 5 <= self.limit_kmh <= 200:
+            raise ValueError(f"lane {self.name}: limit_kmh must be 5 to 200")
+        if not 0 < self.tailgate_s <= 10 or not 3 <= self.stopped_s <= self.max_presence_s:
+            raise ValueError(
+                f"lane {self.name}: tailgate_s above 0 to 10, stopped_s 3 to max_presence_s"
+            )
+        if wrong := flaw(self.classes):
+            raise ValueError(f"lane {self.name}: {wrong}")
 
     @property
     def paired(self) -> bool:
         """Can this lane tell speeds?"""
         return self.spacing_m is not None and self.mode == "presence"
+
+    @property
+    def zone_m(self) -> float:
+        """The loop's own part of the length that it tells."""
+        return self.loop_m if self.effective_m is None else self.effective_m
 
     @property
     def lead(self) -> str:
@@ -131,11 +157,18 @@ class Setup:
     pulses: tuple[PulseSetup, ...] = ()
     contacts: tuple[ContactSetup, ...] = ()
     period_ns: int = 60_000_000_000
+    bays: tuple[BaySetup, ...] = ()
+    signals: tuple[SignalSetup, ...] = ()
 
     def __post_init__(self) -> None:
         names = list(self.names())
         if len(set(names)) != len(names):
             raise ValueError("two sources have the same name")
+        if len({signal.approach for signal in self.signals}) != len(self.signals):
+            raise ValueError("two signals are of the same approach")
+        lanes = {lane.name for lane in self.lanes}
+        if any(name not in lanes for signal in self.signals for name, _ in signal.lanes):
+            raise ValueError("a signal is of a lane that is not there")
 
     def names(self) -> Iterator[str]:
         """All sources of records."""
@@ -143,3 +176,5 @@ class Setup:
         yield from (device.name for device in self.devices)
         yield from (meter.name for meter in self.pulses)
         yield from (contact.name for contact in self.contacts)
+        yield from (bay.name for bay in self.bays)
+        yield from (contact.name for signal in self.signals for contact in signal.contacts)

@@ -1,10 +1,18 @@
 """All sources of a site, each with its state."""
 
+from collections.abc import Sequence
+
+from edge.core.loop import LoopTick
+from edge.process.bay import Bay
 from edge.process.calibration import Inputs
+from edge.process.cycles import Site
 from edge.process.device import Device
 from edge.process.pulses import Pulses
 from edge.process.setup import Setup
+from edge.process.signals import Signal, SignalSetup
 from edge.process.traffic.lane import Lane
+
+Owner = Lane | Pulses | Bay | Signal
 
 
 class Sources:
@@ -19,8 +27,15 @@ class Sources:
         )
         self.devices = {each.name: Device(each, self.inputs) for each in setup.devices}
         self.pulses = {each.name: Pulses(each) for each in setup.pulses}
-        self.lined: tuple[Lane | Pulses, ...] = (*self.lanes.values(), *self.pulses.values())
-        self.lines: dict[str, Lane | Pulses] = {
+        self.bays = {each.name: Bay(each) for each in setup.bays}
+        self.signals = {each.approach: Signal(each, self._sites(each)) for each in setup.signals}
+        self.lined: tuple[Owner, ...] = (
+            *self.lanes.values(),
+            *self.pulses.values(),
+            *self.bays.values(),
+            *self.signals.values(),
+        )
+        self.lines: dict[str, Owner] = {
             source: owner for owner in self.lined for source in owner.lines
         }
 
@@ -31,3 +46,32 @@ class Sources:
         self.inputs.clear()
         for device in self.devices.values():
             device.begin()
+
+    def ticks(self) -> tuple[LoopTick, ...]:
+        """Of the slots that ended with the last close: by time, then by lane, lead before trail."""
+        loops = [ticks for lane in self.lanes.values() for ticks in lane.ticks]
+        return tuple(tick for slot in zip(*loops, strict=True) for tick in slot)
+
+    def green(self, start_ns: int, end_ns: int) -> dict[str, Sequence[tuple[int, int]] | None]:
+        """Lane -> when its signal was green, of a window that the signals have run."""
+        return {
+            lane: signal.green(start_ns, end_ns)
+            for signal in self.signals.values()
+            for lane, _ in signal.setup.lanes
+        }
+
+    def figures(self, start_ns: int, end_ns: int) -> dict[str, dict[str, int]]:
+        """Lane -> what its traffic did with green, after the lanes have closed that window."""
+        changes = {name: lane.changes for name, lane in self.lanes.items()} if self.signals else {}
+        told: dict[str, dict[str, int]] = {}
+        for signal in self.signals.values():
+            told |= signal.figures(start_ns, end_ns, changes)
+        return told
+
+    def _sites(self, setup: SignalSetup) -> list[Site]:
+        lanes = [(self.lanes[name].setup, position) for name, position in setup.lanes]
+        return [
+            Site(lane.name, position, lane.mode == "presence", round(lane.merge_ms * 1e6))
+            for lane, position in lanes
+            if position != "corridor"  # no signal is near
+        ]

@@ -37,6 +37,11 @@ CATALOGUE: Mapping[str, DriverSpec] = {
         DriverSpec("sdm630", "modbus", {"unit": Option(int, low=1, high=247)}),
         DriverSpec("loop", "gpio", {"line": Option(str)}),
         DriverSpec(
+            "contact",
+            "gpio",
+            {"line": Option(str), "event": Option(str, "contact", choices=("door", "contact"))},
+        ),
+        DriverSpec(
             "s0",
             "gpio",
             {

@@ -23,7 +23,10 @@ def test_a_good_file_is_told_what_will_be_read(capsys: pytest.CaptureFixture[str
     assert "main_meter: sdm630, unit 1, every 1 s" in out
     assert "north_1: lane, approach north, GPIO17 and GPIO27, 4 m apart, presence" in out
     assert "heating: s0, line GPIO5, imp_per_kwh 1000, pulses" in out
-    assert "5 buses, 6 devices with" in out
+    assert "bakery: bay for loading, GPIO25, at most 30 min" in out
+    assert "north_green: contact, line GPIO6, green of the signal of north" in out
+    assert "5 buses, 7 devices with" in out
+    assert "3 lanes, 1 bay\n" in out
     assert err.count("warning: ") == 3
     assert "is in order; 3 warnings" in out
 
@@ -63,6 +66,8 @@ def test_json_says_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     assert len(good["warnings"]) == 3
     assert "pm2_5" in good["reads"]["devices"]["hut_air"]["points"]
     assert good["reads"]["lanes"]["north_1"]["lines"] == ["GPIO17", "GPIO27"]
+    assert good["reads"]["bays"]["bakery"]["lines"] == ["GPIO25"]
+    assert good["reads"]["signals"] == {"north": {"green": "north_green"}}
     assert main(["check", "--json", str(tmp_path / "none.toml")]) == 2
     bad = json.loads(capsys.readouterr().out)
     assert not bad["ok"]

@@ -10,7 +10,7 @@ import pytest
 import drivers
 from edge.config import load, warnings
 from edge.config.document import reference
-from edge.config.model import BUSES, SECTIONS, Device, Lane
+from edge.config.model import BUSES, SECTIONS, Approach, Bay, Class, Device, Lane, Phase
 from edge.config.rules import Rule, of_model
 from tests.config.conftest import Wrong
 
@@ -22,7 +22,8 @@ COMMENTED = re.compile(r"^# (?=\w+ = )", re.MULTILINE)
 def test_the_example_is_a_site() -> None:
     site = load(EXAMPLE, drivers.catalogue())
     assert {bus.kind for bus in site.buses.values()} == set(BUSES)
-    assert site.approaches == {"north": ["north_1", "north_2"]}
+    assert site.approaches == {"north": ["north_1", "north_2"], "bridge": ["bridge_1"]}
+    assert site.signals == {"north": ["north_green"]}
     # the files of a real box are not here; there is nothing else to say
     assert {p.key for p in warnings(site)} == {"uplink.ca", "uplink.cert", "uplink.key"}
 
@@ -44,8 +45,14 @@ def _sections() -> list[tuple[str, dict[str, Rule]]]:
     for kind, model in BUSES.items():
         header = next(h for h, b in blocks.items() if h[:4] == "bus." and f'"{kind}"' in b)
         found.append((header, of_model(model)))
-    device = {key: rule for key, rule in of_model(Device).items() if key != "options"}
-    return [*found, ("device.hut_air", device), ("lane.north_1", of_model(Lane))]
+    device = {k: rule for k, rule in of_model(Device).items() if k not in ("options", "phase")}
+    return [
+        *found,
+        ("device.hut_air", device),
+        ("lane.north_1", of_model(Lane)),
+        ("approach.north", of_model(Approach)),
+        ("bay.bakery", of_model(Bay)),
+    ]
 
 
 NAMES = [header for header, _ in _sections()]
@@ -92,7 +99,9 @@ def test_the_reference_is_as_generated() -> None:
 
 def test_the_reference_tells_every_key_and_every_driver() -> None:
     page = reference(drivers.catalogue())
-    models: list[type[msgspec.Struct]] = [*SECTIONS.values(), *BUSES.values(), Lane]
+    models: list[type[msgspec.Struct]] = [
+        *SECTIONS.values(), *BUSES.values(), Lane, Approach, Bay, Phase, Class
+    ]  # fmt: skip
     for model in models:
         for key, rule in of_model(model).items():
             assert f"| `{key}` |" in page

@@ -285,7 +285,9 @@ def test_a_late_contact_is_counted_and_said_so() -> None:
 def test_setups_that_cannot_work_are_refused() -> None:
     for change in (
         {"spacing_m": 1.5}, {"loop_m": 0}, {"bounce_ms": 0}, {"merge_ms": 5}, {"tolerance": 1},
-        {"max_presence_s": 0},
+        {"max_presence_s": 0}, {"effective_m": 0}, {"limit_kmh": 300}, {"tailgate_s": 0},
+        {"stopped_s": 1}, {"stopped_s": 301}, {"classes": ()}, {"classes": (("a", 2), ("a", 3))},
+        {"classes": (("a", 3), ("b", 3))},
     ):  # fmt: skip
         with pytest.raises(ValueError, match="lane north_1"):
             replace(PAIR, **change)

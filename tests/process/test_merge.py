@@ -12,6 +12,7 @@ from edge.core.quality import Reason
 from edge.core.reading import Bad, Doubt
 from edge.process.engine import Engine
 from edge.process.merge import merge
+from edge.process.traffic.single import body as single_body
 from tests.process.build import (
     AIR,
     HEAT,
@@ -124,6 +125,43 @@ def test_two_windows_of_a_lane_are_one() -> None:
     merged, whole = both(PAIR, traffic)
     assert merged == whole
     assert whole["volume"] == 20
+    assert whole["classes"] == {"short": 20}
+    assert whole["tailgating"]["of"] == 19
+
+
+COUNTS = st.integers(0, 9)
+RARE = st.fixed_dictionaries(
+    {},
+    optional={
+        "classes": st.dictionaries(st.sampled_from(["short", "long", "a"]), st.integers(1, 9)),
+        "speed_single": st.builds(
+            lambda n, pace, cm: single_body(n, n * pace, cm),
+            st.integers(1, 40),
+            st.integers(18_000_000, 10**10),
+            st.integers(500, 900),
+        ),
+        "tailgating": st.fixed_dictionaries({"n": COUNTS, "of": st.integers(9, 40)}),
+        "stopped": st.integers(1, 9),
+        "queue_us": st.integers(1, 60_000_000),
+    },
+)
+
+
+@given(RARE, RARE, RARE)
+def test_what_is_rarely_told_merges_to_the_bit(a: Any, b: Any, c: Any) -> None:
+    lane = dict(body(engine(PAIR).close(S), "north_1"))
+    one, two, three = ({**lane, **each} for each in (a, b, c))
+    left, right = merge(merge(one, two), three), merge(one, merge(two, three))
+    assert json.dumps(left) == json.dumps(right)
+    for key in ("stopped", "queue_us"):
+        assert left.get(key, 0) == sum(each.get(key, 0) for each in (a, b, c))
+    told = [each["speed_single"] for each in (a, b, c) if "speed_single" in each]
+    if told:
+        merged = left["speed_single"]
+        assert merged["n"] == sum(each["n"] for each in told)
+        assert merged["effective_cm"] == told[-1]["effective_cm"]
+        slowest, fastest = (f(each["kmh"] for each in told) for f in (min, max))
+        assert slowest - 0.01 <= merged["kmh"] <= fastest + 0.01
 
 
 def test_two_windows_of_a_pulse_meter_are_one() -> None:
@@ -144,6 +182,7 @@ def test_a_void_window_takes_nothing_from_its_neighbour() -> None:
         "speed": None, "length": None, "headway": None, "gap": None,
         "quality": {"bad:stuck": 1}, "health": "stuck_on",
     }  # fmt: skip
+    del void["classes"]
     for told in (merge(good, void), merge(void, good)):
         assert (told["volume"], told["occupancy"]) == (1, good["occupancy"])
         assert (told["covered_s"], told["void_s"], told["health"]) == (120, 60, "stuck_on")

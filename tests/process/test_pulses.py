@@ -4,6 +4,7 @@ import pytest
 
 from edge.core.edge import Contact
 from edge.process.engine import Engine, PulseSetup
+from edge.process.pulses import Pulses
 from tests.process.build import HEAT, MINUTE, S, body, engine, events, found, presences
 
 
@@ -101,3 +102,15 @@ def test_setups_that_cannot_work_are_refused() -> None:
     for change in ({"imp_per_kwh": 0}, {"imp_per_kwh": 1000, "bounce_ms": 40}):
         with pytest.raises(ValueError, match="meter heat"):
             PulseSetup("heat", **change)
+
+
+def test_what_bounced_is_not_kept_beyond_its_window() -> None:
+    meter = Pulses(HEAT)
+    meter.begin(0)
+    for minute in range(3):
+        at = 60 * minute + 10
+        edges = [(at, True), (at + 0.002, False), (at + 0.004, True), (at + 0.034, False)]
+        meter.fold("heat", [Contact("heat", on, round(t * S)) for t, on in edges], minute * MINUTE)
+        meter.close(minute * MINUTE, (minute + 1) * MINUTE, ())
+        assert meter.state()["line"]["bounced"] == []
+    assert meter.total == 3

@@ -1,7 +1,7 @@
 """Random input for a whole site: what wires may bring, in event time, the odd things included."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ from edge.core.quality import Reason
 from edge.core.reading import Bad, Doubt, Sample, Sweep, sweep
 from tests.process.build import AIR, HEAT, METER, MS, PAIR, SINGLE, car, setup
 
-SITE = setup(PAIR, SINGLE, AIR, METER, HEAT)
+SITE = setup(PAIR, replace(SINGLE, limit_kmh=50), AIR, METER, HEAT)
 LINES = ("north_1.lead", "north_1.trail", "east_1.lead", "heat")
 Item = Contact | Sweep
 

@@ -16,7 +16,7 @@ from edge.config.model.buses import (
     SerialBus,
 )
 from edge.config.model.certificates import Calibration, Cell, Certificate
-from edge.config.model.devices import Device, Lane
+from edge.config.model.devices import Approach, Bay, Class, Device, Lane, Phase
 from edge.config.model.gateway import (
     SECTIONS,
     Models,
@@ -33,10 +33,13 @@ __all__ = [
     "TABLES",
     "VERSION",
     "WIRINGS",
+    "Approach",
+    "Bay",
     "Bus",
     "Calibration",
     "Cell",
     "Certificate",
+    "Class",
     "Device",
     "GpioBus",
     "I2cBus",
@@ -44,6 +47,7 @@ __all__ = [
     "ModbusRtuBus",
     "ModbusTcpBus",
     "Models",
+    "Phase",
     "Place",
     "Privacy",
     "SerialBus",
@@ -53,4 +57,5 @@ __all__ = [
 ]
 
 VERSION: Final = 1  # of the file's format; a file of another version is refused
-TABLES: Final = ("bus", "device", "lane", "calibration", "cell")  # tables of named tables
+TABLES: Final = ("bus", "device", "lane", "approach", "bay", "calibration", "cell")
+"""The tables of named tables."""

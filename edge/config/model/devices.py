@@ -1,10 +1,24 @@
-"""What hangs on the wires: devices, and lanes with their loops."""
+"""What hangs on the wires: devices, lanes with their loops, and bays."""
 
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
 from edge.config.model.words import Line, Name
+
+
+class Phase(Struct, frozen=True, kw_only=True):
+    """A contact of the signal controller: closed while the signal of an approach has a colour."""
+
+    approach: Annotated[Name, Meta(description="The approach whose signal it is.")]
+    colour: Annotated[
+        Literal["red", "amber", "green"],
+        Meta(
+            description="What the signal shows while the contact is on. Without one for green, "
+            "what is neither red nor amber is green; without one for red, what is neither green "
+            "nor amber is red. Amber alone is not enough."
+        ),
+    ]
 
 
 class Device(Struct, frozen=True, kw_only=True):
@@ -30,7 +44,37 @@ class Device(Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    phase: (
+        Annotated[
+            Phase,
+            Meta(
+                extra={"form": 'a table such as { approach = "north", colour = "green" }'},
+                description="Of driver `contact` only: it tells the colour of a signal. Lanes of "
+                "that approach then say what they did with their green, and the contact makes no "
+                "events.",
+            ),
+        ]
+        | None
+    ) = None
     options: dict[str, Any] = field(default_factory=dict)
+
+
+class Class(Struct, frozen=True, kw_only=True):
+    """A class of vehicles by length: from the class before it up to `to_m`."""
+
+    name: Annotated[Name, Meta(description="How records call it.")]
+    to_m: (
+        Annotated[
+            float,
+            Meta(
+                ge=0.5,
+                le=50.0,
+                description="Metres up to which a vehicle is of this class. The last class has "
+                "none: it takes what is longer.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Lane(Struct, frozen=True, kw_only=True):
@@ -90,3 +134,106 @@ class Lane(Struct, frozen=True, kw_only=True):
         float,
         Meta(ge=10.0, le=3600.0, description="A loop occupied for longer is taken to be stuck."),
     ] = 300.0
+    stopped_s: Annotated[
+        float,
+        Meta(
+            ge=3.0,
+            le=600.0,
+            description="A vehicle that occupies a loop for longer has stopped there. At most "
+            "`max_presence_s`.",
+        ),
+    ] = 10.0
+    tailgate_s: Annotated[
+        float,
+        Meta(
+            ge=0.1,
+            le=10.0,
+            description="Who follows with less than this many seconds between its front and the "
+            "rear before it follows too close.",
+        ),
+    ] = 0.9
+    effective_m: (
+        Annotated[
+            float,
+            Meta(
+                ge=0.2,
+                le=20.0,
+                description="Metres of road in which a loop sees a vehicle, where that is not "
+                "`loop_m`: a loop's field is not as long as its wire. Lengths come out right with "
+                "it.",
+            ),
+        ]
+        | None
+    ) = None
+    limit_kmh: (
+        Annotated[
+            float,
+            Meta(
+                ge=5.0,
+                le=200.0,
+                description="The speed limit here. A lane with one loop scales its estimate of "
+                "speeds by it.",
+            ),
+        ]
+        | None
+    ) = None
+    classes: (
+        Annotated[
+            tuple[Class, ...],
+            Meta(
+                extra={
+                    "form": 'a list of tables such as { name = "car", to_m = 6.0 }, the shortest '
+                    "first"
+                },
+                description="Classes by length, for a pair of loops; up to eight. Loops do not see "
+                "axles: these are no classes of TLS or FHWA. Without them: bicycle, motorcycle, "
+                "short, medium, bus_length, long.",
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Approach(Struct, frozen=True, kw_only=True):
+    """What lies after an approach, so that a queue can be followed to where it comes from.
+
+    It is needed only for approaches with another one downstream. Its name is that of its lanes.
+    """
+
+    downstream: Annotated[
+        Name, Meta(description="The approach that its traffic reaches next, of lanes of this site.")
+    ]
+    distance_m: Annotated[
+        float, Meta(ge=1.0, le=20000.0, description="Metres from its loops to those of the next.")
+    ]
+
+
+class Bay(Struct, frozen=True, kw_only=True):
+    """A loading, charging or parking bay with one loop or contact."""
+
+    bus: Annotated[str, Meta(description="The GPIO bus it is wired to.")]
+    line: Annotated[Line, Meta(description="The line of its loop or contact.")]
+    kind: Annotated[Literal["loading", "charging", "parking"], Meta(description="What it is for.")]
+    active: Annotated[
+        Literal["low", "high"], Meta(description="The level of the line while it is occupied.")
+    ] = "low"
+    bias: Annotated[
+        Literal["up", "down", "none"],
+        Meta(description="The resistor of the GPIO chip; a contact to ground needs `up`."),
+    ] = "up"
+    max_stay_min: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=10080.0,
+            description="Minutes after which who stays is told to stay too long. 0: no limit.",
+        ),
+    ] = 0.0
+    min_stay_s: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=600.0,
+            description="Seconds that make a stay. What leaves sooner only passed by.",
+        ),
+    ] = 10.0

@@ -212,6 +212,16 @@ class Models(Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    shadow: (
+        Annotated[
+            Folder,
+            Meta(
+                description="A folder of candidates, arranged as `dir`. Each runs beside the model "
+                "that answers, is compared with it, and never raises a flag."
+            ),
+        ]
+        | None
+    ) = None
 
 
 SECTIONS: Final[dict[str, type[Struct]]] = {

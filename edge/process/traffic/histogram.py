@@ -20,7 +20,7 @@ class Bins:
     width: int
     count: int
     per_unit: int
-    paced: bool = False  # carries the sum of paces, for the harmonic mean
+    paced: bool = False  # carries the sum of paces, for the harmonic (space) mean
 
 
 SPEED: Final = Bins("km/h", width=50, count=40, per_unit=10, paced=True)
@@ -41,7 +41,9 @@ class Histogram:
 
     def add(self, value: int, pace: int = 0) -> None:
         """One value in steps, not negative; `pace` is its time for a metre in ns."""
-        self.counts[min(value // self.bins.width, self.bins.count)] += 1
+        bins = self.bins
+        index = value // bins.width
+        self.counts[index if index < bins.count else bins.count] += 1
         self.total += value
         self.pace += pace
 
@@ -56,7 +58,11 @@ class Histogram:
 
 
 def body(bins: Bins, counts: Sequence[int], total: int, pace: int) -> dict[str, Any]:
-    """The record's form; all but counts and sums is derived, so equal sums are equal bytes."""
+    """The record's form; all but counts and sums is derived, so equal sums are equal bytes.
+
+    Of speeds, `mean` is the arithmetic mean over vehicles at one place: the time mean. `harmonic`
+    is the harmonic one, from the sum of paces: the space mean, which is what flow is density times.
+    """
     n = sum(counts)
     filled = [i for i, each in enumerate(counts) if each]
     first = filled[0] if filled else 0

@@ -9,16 +9,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from edge.core.edge import Contact
+from edge.core.loop import LoopTick
 from edge.core.record import Draft, Stream
 from edge.process import tally
-from edge.process.events import sensor_fault
-from edge.process.line import Change, Event, Line
+from edge.process.line import DEAF, FALL, LOST, RISE, Event, Line
 from edge.process.loop import Loop
 from edge.process.setup import LaneSetup
-from edge.process.traffic.pairing import Pairing, Presence
-from edge.process.traffic.passage import LIMITS, Trap
+from edge.process.traffic.following import Following
+from edge.process.traffic.health import PARTS, faults, health
+from edge.process.traffic.pairing import Pairing, Presence, trap
+from edge.process.traffic.queue import Queue
 from edge.process.traffic.rate import Rate
-from edge.process.traffic.window import Window
+from edge.process.traffic.single import Single
+from edge.process.traffic.slots import Slots, Spans
+from edge.process.traffic.window import VOID, Window
 
 NS_PER_MS: Final = 1_000_000
 PULSE_NS: Final = (100 * NS_PER_MS, 150 * NS_PER_MS)  # NTCIP 1209: 125 +- 25 ms
@@ -35,29 +39,35 @@ class Lane:
         self._lead = Loop(max_ns)
         self._loops = [self._lead]
         self._pairing: Pairing | None = None
-        if setup.paired and setup.spacing_m is not None:
+        if setup.paired:
             self.lines[setup.trail] = Line(bounce)
             self._loops.append(Loop(max_ns))
-            trap = Trap(
-                round(setup.spacing_m * 1000),
-                round(setup.loop_m * 1000),
-                round(setup.tolerance * 1000),
-                LIMITS[setup.kind],
-            )
-            self._pairing = Pairing(trap, self._merge)
+            self._pairing = Pairing(trap(setup), self._merge)
         self._rate = Rate(round(setup.no_activity_s * 1e9), setup.kind)
-        self._last: Presence | None = None  # the newest vehicle on the lead loop
         self._window = Window()
+        self._queue = Queue()
+        self._single: Single | None = None
+        if setup.kind == "vehicle" and setup.mode == "presence":
+            self._single = Single(setup.zone_m, None if setup.paired else setup.limit_kmh)
+        self._follow = Following(setup, self._window)
+        self._slots = [Slots(setup.name, part) for part, _ in zip(PARTS, self._loops, strict=False)]
+        self.changes: list[Event] = []  # of the lead loop, in the window that was closed last
+        self.ticks: list[list[LoopTick]] = []  # of each loop, of the slots that ended last
 
     def begin(self, at_ns: int) -> None:
         """A first window, with nothing known."""
         for line in self.lines.values():
             line.forget()
         self._forget()
+        self._queue.last = None
+        if self._single is not None:
+            self._single.forget()
         self._rate.begin(at_ns)
         self._window.clear()
-        for loop in self._loops:
+        self.ticks = []
+        for loop, slots in zip(self._loops, self._slots, strict=True):
             loop.begin(at_ns)
+            slots.begin()
 
     def fold(self, source: str, contacts: Sequence[Contact], start_ns: int) -> None:
         """Take contacts of one line in the order in which they came."""
@@ -69,41 +79,59 @@ class Lane:
             if source is None or source == name:
                 line.deafen(at_ns)
 
-    def close(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> tuple[Draft, list[Draft]]:
-        """The window's record and its events; the next window begins."""
+    def close(
+        self,
+        start_ns: int,
+        end_ns: int,
+        marks: Sequence[str],
+        ends: tuple[int, Sequence[int]] | None = None,
+        green: Spans | None = None,
+    ) -> tuple[Draft, list[Draft]]:
+        """The window's record and its events; the next window begins. `ticks` are new.
+
+        `ends` is where the open slot began, and where slots end with this window (see `cut`).
+        `green` are the stretches of the window in which the lane's signal was green, None where
+        no phase is declared.
+        """
         self._run(end_ns)
-        for loop in self._loops:
+        tally.count(self._window.quality, tally.GAP, sum(x.late for x in self.lines.values()))
+        self.ticks, ends = [], ends or (start_ns, ())
+        for line, loop, slots in zip(self.lines.values(), self._loops, self._slots, strict=True):
             loop.border(end_ns)
+            bounced, line.late = line.bounces(end_ns), 0
+            self.ticks.append(slots.close(loop, bounced, (start_ns, end_ns), ends, green))
         self._rate.tick(end_ns)
         window, pairing = self._window, self._pairing
         if pairing is not None:
             pairing.settle(end_ns)
             pairing.expire(end_ns)
-            window.passed(pairing.passages, pairing.single)
-            window.reversed = pairing.reversed
+            window.passed(pairing.passages, pairing.single, pairing.reversed)
             pairing.next()
-        tally.count(window.quality, tally.GAP, sum(line.late for line in self.lines.values()))
         covered_us = min(self._lead.seen_ns, end_ns - start_ns) // 1000
         on_us = min(self._lead.on_ns // 1000, covered_us)
-        body = window.body(self.setup, self._health(), covered_us, on_us, marks)
-        events = self._events()
+        word = health(self._loops, self._rate, self.lines[self.setup.lead].flooded)
+        self._measure(start_ns, end_ns, word)
+        body = window.body(self.setup, word, covered_us, on_us, marks)
+        events = faults(self.setup.name, self._loops, self._rate)
         for loop in self._loops:
             loop.next(end_ns)
-        for line in self.lines.values():
-            line.late = 0
         self._rate.next()
         window.clear()
         return Draft(Stream.TRAFFIC, self.setup.name, start_ns, end_ns, body), events
 
     def state(self) -> dict[str, Any]:
         """For a snapshot, right after a close."""
-        last = self._last
+        last = self._follow.last
         return {
             "lines": {name: line.state() for name, line in self.lines.items()},
             "loops": [loop.state() for loop in self._loops],
+            "slots": [slots.state() for slots in self._slots],
             "rate": self._rate.state(),
             "last": None if last is None else [last.on, last.off],
             "pairing": None if self._pairing is None else self._pairing.state(last),
+            "follow": self._follow.state(),
+            "queue": self._queue.last,
+            "single": None if self._single is None else self._single.state(),
         }
 
     def load(self, state: Mapping[str, Any], start_ns: int) -> None:
@@ -112,18 +140,36 @@ class Lane:
             line.load(state["lines"][name])
         for loop, each in zip(self._loops, state["loops"], strict=True):
             loop.load(each, start_ns)
+        for slots, told in zip(self._slots, state.get("slots", ()), strict=False):
+            slots.load(told)
         self._rate.load(state["rate"])
-        last = state["last"]
-        self._last = None if last is None else Presence(*last)
+        last = None if state["last"] is None else Presence(*state["last"])
         if self._pairing is not None:
             # One and the same object, so that the pairing sees its end, too.
-            self._last = self._pairing.load(state["pairing"]) or self._last
+            last = self._pairing.load(state["pairing"]) or last
+        # A state from before there were these says nothing of them.
+        self._follow.load(state.get("follow", (True, None, 0)), last)
+        self._queue.load(state.get("queue"))
+        if self._single is not None and state.get("single"):
+            self._single.load(state["single"])
+
+    def _measure(self, start_ns: int, end_ns: int, word: str) -> None:
+        """What is only told at the window's end. `word` is the health of the loops."""
+        window, single = self._window, self._single
+        self._follow.settle(end_ns)
+        window.queue_ns = self._queue.close(self._lead, start_ns, end_ns)
+        if single is None or word in VOID:
+            return
+        single.paired(window.lengths)
+        if not window.lengths or word == "trail_stuck_on":  # else nobody asks the lead loop alone
+            window.single = single.close(window.over)
 
     def _run(self, end_ns: int) -> None:
         """Play what both lines told, in the order of time; the lead loop first where equal."""
         for line in self.lines.values():
             line.border(end_ns)
         leads, *others = (line.take(end_ns) for line in self.lines.values())
+        self.changes = leads
         trails = others[0] if others else []
         at, count = 0, len(trails)
         for event in leads:
@@ -140,20 +186,20 @@ class Lane:
             self._pairing.settle(at)
         faults = len(self._lead.faults)
         self._lead.apply(event)
-        if what is Change.RISE:
+        if what is RISE:
             self._rate.rise(at)
             self._enter(at)
             return
         self._rate.change(at)
-        if what is Change.FALL:
+        if what is FALL:
             self._leave(at)
             if len(self._lead.faults) > faults:
-                self._last = None  # what was stuck was no vehicle: no headway to it
+                self._follow.last = None  # what was stuck was no vehicle: no headway to it
             return
-        if what is Change.LOST:
+        if what is LOST:
             self._window.lost += event.lost
             tally.count(self._window.quality, tally.GAP)
-        elif what is Change.DEAF:
+        elif what is DEAF:
             self._rate.forget()
         self._forget()
 
@@ -164,66 +210,40 @@ class Lane:
         what, at = event.what, event.at_ns
         pairing.settle(at)
         self._loops[1].apply(event)
-        if what is Change.RISE:
+        if what is RISE:
             pairing.rise(at, self._merge)
-        elif what is Change.FALL:
+        elif what is FALL:
             pairing.fall(at)
         else:
-            if what is Change.LOST:
+            if what is LOST:
                 self._window.lost += event.lost
             tally.count(self._window.quality, tally.GAP, pairing.forget())
 
     def _enter(self, at: int) -> None:
-        last, pairing, window = self._last, self._pairing, self._window
+        follow, pairing, window = self._follow, self._pairing, self._window
+        last = follow.last
         if last is not None and last.off is not None:
-            free = at - last.off
-            if free < (self._merge if pairing is None else pairing.merge(last, self._merge)):
+            hole = self._merge if pairing is None else pairing.merge(last, self._merge)
+            if at - last.off < hole:
                 last.off = None
                 window.breakups += 1
                 return
-            window.gap.add(max(0, free) // NS_PER_MS)
-            window.headway.add(max(0, at - last.on) // NS_PER_MS)
         window.volume += 1
-        self._last = Presence(at)
+        vehicle = follow.enter(at)
         if pairing is not None:
             pairing.expire(at)
-            pairing.enter(self._last)
+            pairing.enter(vehicle)
         elif self.setup.mode == "presence":
             tally.count(window.quality, tally.GOOD_WORD)
 
     def _leave(self, at: int) -> None:
-        last = self._last
-        if last is None or last.off is not None:
-            return
-        last.off = at
-        if self.setup.mode == "pulse":
-            good = PULSE_NS[0] <= at - last.on <= PULSE_NS[1]
+        time = self._follow.leave(at)
+        if time is not None and self.setup.mode == "pulse":
+            good = PULSE_NS[0] <= time <= PULSE_NS[1]
             tally.count(self._window.quality, tally.GOOD_WORD if good else tally.DOUBT_RANGE)
 
     def _forget(self) -> None:
         """The thread is lost: what is on the loops now has no beginning."""
-        self._last = None
+        self._follow.forget()
         if self._pairing is not None:
             tally.count(self._window.quality, tally.GAP, self._pairing.forget())
-
-    def _health(self) -> str:
-        lead, others = self._lead, self._loops[1:]
-        if lead.was_stuck:
-            return "stuck_on"
-        if self._rate.was_chatter or self.lines[self.setup.lead].flooded:
-            return "chatter"
-        if lead.seen_ns < 1000:
-            return "unobserved"
-        if any(loop.was_stuck for loop in others):
-            return "trail_stuck_on"
-        return "no_activity" if self._rate.silent else "ok"
-
-    def _events(self) -> list[Draft]:
-        name = self.setup.name
-        told = [
-            sensor_fault(name, at, "stuck_on", on, part)
-            for part, loop in zip(("lead", "trail"), self._loops, strict=False)
-            for at, on in loop.faults
-        ]
-        told += [sensor_fault(name, at, fault, on, "lead") for at, fault, on in self._rate.faults]
-        return told

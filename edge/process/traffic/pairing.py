@@ -10,11 +10,22 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from edge.process.traffic.passage import Passage, Trap, passage
+from edge.process.setup import LaneSetup
+from edge.process.traffic.passage import LIMITS, Passage, Trap, passage
 
 NET_GAP_NS: Final = 150_000_000
 """No driver follows this close: a shorter time between two vehicles is one that broke up."""
 KEPT: Final = 64  # presences without a partner; a trap holds two or three
+
+
+def trap(setup: LaneSetup) -> Trap:
+    """The pair of loops of a lane that has one."""
+    return Trap(
+        round((setup.spacing_m or 0) * 1000),
+        round(setup.zone_m * 1000),
+        round(setup.tolerance * 1000),
+        LIMITS[setup.kind],
+    )
 
 
 class Presence:

@@ -29,7 +29,11 @@ LIMITS: Final[Mapping[Kind, Limits]] = {"vehicle": VEHICLES, "bicycle": BICYCLES
 
 
 class Passage(NamedTuple):
-    """Speed in 0.1 km/h, length in cm, pace in ns a metre (its sum gives the space mean)."""
+    """Speed in 0.1 km/h, length in cm, pace in ns a metre.
+
+    The mean of speeds is the time mean; the number of vehicles over the sum of paces is the space
+    mean.
+    """
 
     speed: int
     length: int
@@ -37,7 +41,7 @@ class Passage(NamedTuple):
 
 
 class Trap(NamedTuple):
-    """A pair of loops: leading edge to leading edge, length of a loop, tolerance of on-times."""
+    """A pair of loops: leading edge to leading edge, a loop's effective length, tolerance."""
 
     spacing_mm: int
     loop_mm: int
@@ -52,24 +56,25 @@ class Trap(NamedTuple):
 
 def passage(trap: Trap, on1: int, off1: int, on2: int, off2: int) -> Passage | None:
     """What the four edges (ns) say, or None when no single vehicle can have made them."""
-    limits = trap.limits
+    limits, spacing = trap.limits, trap.spacing_mm
     first, second = off1 - on1, off2 - on2
     leading, trailing = on2 - on1, off2 - off1
-    if trap.spacing_mm < limits.spacing_mm or min(first, second) < MIN_ON_NS:
+    if spacing < limits.spacing_mm or first < MIN_ON_NS or second < MIN_ON_NS:
         return None
-    if min(leading, trailing) < trap.spacing_mm * MIN_ELAPSED_NS_PER_MM:
+    least = spacing * MIN_ELAPSED_NS_PER_MM
+    if leading < least or trailing < least:
         return None
-    allowed = max(first, second) * trap.tolerance_permille // 1000
-    if abs(first - second) > max(allowed, SLACK_NS):
+    differ = abs(first - second)
+    if differ > SLACK_NS and differ > max(first, second) * trap.tolerance_permille // 1000:
         return None
     elapsed = leading + trailing  # twice the mean
-    speed = _divide(trap.spacing_mm * 72_000_000, elapsed)
-    length_mm = _divide(trap.spacing_mm * (first + second), elapsed) - trap.loop_mm
+    speed = _divide(spacing * 72_000_000, elapsed)
+    length_mm = _divide(spacing * (first + second), elapsed) - trap.loop_mm
     if not limits.speeds[0] <= speed <= limits.speeds[1]:
         return None
     if not limits.lengths_mm[0] <= length_mm <= limits.lengths_mm[1]:
         return None
-    return Passage(speed, _divide(length_mm, 10), _divide(elapsed * 500, trap.spacing_mm))
+    return Passage(speed, _divide(length_mm, 10), _divide(elapsed * 500, spacing))
 
 
 def _divide(a: int, b: int) -> int:

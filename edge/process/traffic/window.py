@@ -1,12 +1,14 @@
 """What a lane has counted in the open window, and how a record says it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from edge.process import tally
 from edge.process.setup import LaneSetup
+from edge.process.traffic.classes import sorted_out
 from edge.process.traffic.histogram import LENGTH, SPEED, TIME, Histogram
 from edge.process.traffic.passage import Passage
+from edge.process.traffic.single import merged as merged_single
 
 VOID: Final = {"stuck_on": tally.STUCK, "chatter": tally.FAULT, "unobserved": tally.BAD_GAP}
 """States of a lead loop in which nothing it says is a number, and the quality that says why."""
@@ -20,6 +22,14 @@ class Window:
         self.breakups = 0
         self.lost = 0  # edges
         self.reversed = 0
+        self.stopped = 0  # vehicles that stood on the loop
+        self.followed = self.tailgaters = (
+            0  # gaps between moving vehicles; those that are too short
+        )
+        self.queue_ns = 0
+        self.single: dict[str, Any] | None = None  # speed from the lead loop alone
+        self.lengths: list[int] = []  # cm, of a pair
+        self.over: list[tuple[int, int]] = []  # vehicles on the lead loop, from..to
         self.quality: tally.Tally = {}
         self.speed, self.length = Histogram(SPEED), Histogram(LENGTH)
         self.headway, self.gap = Histogram(TIME), Histogram(TIME)
@@ -27,15 +37,19 @@ class Window:
     def clear(self) -> None:
         """The next window begins."""
         self.volume = self.breakups = self.lost = self.reversed = 0
+        self.stopped = self.followed = self.tailgaters = self.queue_ns = 0
+        self.single, self.lengths, self.over = None, [], []
         self.quality = {}
         for histogram in (self.speed, self.length, self.headway, self.gap):
             histogram.clear()
 
-    def passed(self, passages: Sequence[Passage], single: int) -> None:
-        """Vehicles of a pair: those with a speed, and how many without one."""
+    def passed(self, passages: Sequence[Passage], single: int, wrong_way: int) -> None:
+        """Vehicles of a pair: those with a speed, how many without one, how many the wrong way."""
+        self.reversed = wrong_way
         for each in passages:
             self.speed.add(each.speed, each.pace)
             self.length.add(each.length)
+        self.lengths += [each.length for each in passages]
         tally.count(self.quality, tally.GOOD_WORD, len(passages))
         tally.count(self.quality, tally.BAD_RANGE, single)
 
@@ -62,7 +76,14 @@ class Window:
         }
         if setup.kind != "vehicle":
             body["kind"] = setup.kind
+        vehicles = setup.kind == "vehicle"
+        gaps = {"n": self.tailgaters, "of": self.followed}
         optional = {
+            "classes": sorted_out(setup.classes, self.lengths) if paired and vehicles else None,
+            "speed_single": self.single if presence else None,
+            "tailgating": gaps if presence and vehicles and self.followed else None,
+            "stopped": self.stopped if presence else 0,
+            "queue_us": self.queue_ns // 1000 if presence else 0,
             "void_s": covered_us / 1e6 if not known else 0,
             "breakups": self.breakups if presence else 0,
             "wrong_way": self.reversed if paired else 0,
@@ -79,3 +100,20 @@ class Window:
         for mark in marks:
             tally.count(quality, mark)
         return tally.added(quality, {})
+
+
+def merged_rare(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+    """Of two records as one what stands in them only when there is something to tell."""
+    told: dict[str, Any] = {}
+    if "classes" in a or "classes" in b:
+        told["classes"] = tally.added(a.get("classes", {}), b.get("classes", {}))
+    speeds = [each["speed_single"] for each in (a, b) if "speed_single" in each]
+    if speeds:
+        told["speed_single"] = merged_single(*speeds) if len(speeds) == 2 else dict(speeds[0])
+    gaps = [each["tailgating"] for each in (a, b) if "tailgating" in each]
+    if gaps:
+        told["tailgating"] = {key: sum(each[key] for each in gaps) for key in ("n", "of")}
+    for key in ("stopped", "queue_us"):
+        if count := a.get(key, 0) + b.get(key, 0):
+            told[key] = count
+    return told

@@ -1,0 +1,86 @@
+"""From a site's lanes, bays and signals to what the engine and the judges must know of them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from edge.config import Bay, Class, Lane, Site
+from edge.infer.sites import ApproachSite, LaneSite
+from edge.process.bay import BaySetup
+from edge.process.phase import PhaseSetup
+from edge.process.setup import LaneSetup
+from edge.process.signals import SignalSetup
+from edge.process.traffic.classes import LENGTH_CLASSES, Classes
+
+OPEN_CM: Final = 100_000  # the last class has no limit, and its number is not looked at
+
+
+def lane(name: str, told: Lane) -> LaneSetup:
+    """A lane for the engine. Raises ValueError for what cannot work."""
+    return LaneSetup(
+        name=name,
+        approach=told.approach,
+        spacing_m=told.spacing_m if told.trail else None,
+        loop_m=told.loop_m,
+        mode=told.mode,
+        kind=told.kind,
+        max_presence_s=told.max_presence_s,
+        effective_m=told.effective_m,
+        limit_kmh=told.limit_kmh,
+        classes=LENGTH_CLASSES if told.classes is None else classes(told.classes),
+        tailgate_s=told.tailgate_s,
+        stopped_s=told.stopped_s,
+    )
+
+
+def classes(told: Sequence[Class]) -> Classes:
+    """Name and upper limit in cm of each class."""
+    return tuple((one.name, OPEN_CM if one.to_m is None else round(one.to_m * 100)) for one in told)
+
+
+def bay(name: str, told: Bay) -> BaySetup:
+    """A bay for the engine. Raises ValueError for what cannot work."""
+    return BaySetup(name, told.kind, told.max_stay_min, told.min_stay_s)
+
+
+def signals(site: Site) -> tuple[SignalSetup, ...]:
+    """The signals whose colours contacts tell, each with the lanes of its approach."""
+    found = []
+    for approach, contacts in site.signals.items():
+        phases = ((name, site.devices[name].phase) for name in contacts)
+        found.append(
+            SignalSetup(
+                approach,
+                tuple(PhaseSetup(n, approach, one.colour) for n, one in phases if one is not None),
+                tuple((n, site.lanes[n].position) for n in site.approaches.get(approach, ())),
+            )
+        )
+    return tuple(found)
+
+
+def lane_sites(site: Site) -> tuple[LaneSite, ...]:
+    """The lanes that are judged: congestion is one of vehicles."""
+    return tuple(
+        LaneSite(
+            name,
+            one.approach,
+            one.position,
+            paired=one.trail is not None and one.mode == "presence",
+            spacing_m=one.spacing_m if one.trail else None,
+            loop_m=one.loop_m,
+            mode=one.mode,
+            limit_kmh=one.limit_kmh,
+        )
+        for name, one in site.lanes.items()
+        if one.kind == "vehicle"
+    )
+
+
+def approach_sites(site: Site) -> tuple[ApproachSite, ...]:
+    """All approaches with lanes of vehicles, in the order of the file."""
+    judged = dict.fromkeys(one.approach for one in site.lanes.values() if one.kind == "vehicle")
+    found = []
+    for name in judged:
+        way = site.ways.get(name)
+        downstream = way.downstream if way and way.downstream in judged else None
+        found.append(ApproachSite(name, downstream, way.distance_m if way and downstream else None))
+    return tuple(found)

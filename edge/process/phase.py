@@ -1,0 +1,201 @@
+"""The signal of an approach, from one to three contacts of its controller: when it was green.
+
+What is not declared is inferred: where only green is known, what is not green is red. Amber alone
+says nothing about either. A contact that does not change for ten minutes says nothing any more:
+the signal is off or flashes, or its cable is cut. Then, and where nobody watched, no colour is
+known. These contacts make no events of their own: a cycle takes some 90 s.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+from edge.core.edge import Contact
+from edge.core.record import Draft
+from edge.process.events import event
+from edge.process.line import Change, Line
+
+Colour = Literal["red", "amber", "green"]
+SILENT_NS: Final = 600_000_000_000  # no cycle is as long; night programmes that rest are told, too
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseSetup:
+    """A contact that is closed while the signal of `approach` shows `colour`."""
+
+    name: str
+    approach: str
+    colour: Colour
+    bounce_ms: float = 15.0
+
+
+class Shown(NamedTuple):
+    """From `at_ns` on the signal showed this; None: nobody knows; "" is neither red nor green."""
+
+    at_ns: int
+    colour: Literal["red", "green", ""] | None
+
+
+class Lamp:
+    """One contact: its level, and whether it has been silent for too long."""
+
+    def __init__(self, setup: PhaseSetup) -> None:
+        self.setup = setup
+        self.line = Line(round(setup.bounce_ms * 1e6))
+        self.level: bool | None = None
+        self.silent = False
+        self.changed_ns = 0  # or watched anew since
+        self.turns: list[tuple[int, bool]] = []  # (moment, silent from now on?)
+
+    def begin(self, at_ns: int) -> None:
+        self.line.forget()
+        self.level, self.changed_ns = None, at_ns
+
+    def apply(self, what: Change, at: int) -> None:
+        self.wait(at)
+        if what is Change.DEAF:
+            self.level = None
+            return
+        self.changed_ns = at
+        self.level = what in (Change.RISE, Change.SEEN_ON)
+        if self.silent and what in (Change.RISE, Change.FALL):
+            self.silent = False
+            self.turns.append((at, False))
+
+    def wait(self, until: int) -> None:
+        """Nothing changed until then."""
+        if not self.silent and until - self.changed_ns >= SILENT_NS:
+            self.silent = True
+            self.turns.append((self.changed_ns + SILENT_NS, True))
+
+    def state(self) -> list[Any]:
+        return [self.line.state(), self.level, self.silent, self.changed_ns]
+
+    def load(self, state: Sequence[Any]) -> None:
+        line, level, silent, changed = state
+        self.line.load(line)
+        self.level = None if level is None else bool(level)
+        self.silent, self.changed_ns = bool(silent), int(changed)
+
+
+class Phase:
+    """The signal of one approach. `shown` are its colours in the window that was run last.
+
+    Raises ValueError when its contacts cannot tell red from green.
+    """
+
+    def __init__(self, approach: str, setups: Iterable[PhaseSetup]) -> None:
+        self.approach = approach
+        self._lamps = {each.name: Lamp(each) for each in setups}
+        self._by = {lamp.setup.colour: lamp for lamp in self._lamps.values()}
+        if len(self._by) != len(self._lamps) or not {"red", "green"} & self._by.keys():
+            raise ValueError(f"phase of {approach}: one contact a colour, and red or green")
+        self.lines = {name: lamp.line for name, lamp in self._lamps.items()}
+        self.shown: list[Shown] = []
+        self._known = False  # all of the window
+
+    def begin(self, at_ns: int) -> None:
+        """A first window: no colour is known. A fault that was told stays until it is over."""
+        for lamp in self._lamps.values():
+            lamp.begin(at_ns)
+        self.shown, self._known = [], False
+
+    def fold(self, source: str, contacts: Sequence[Contact], start_ns: int) -> None:
+        """Take contacts of one line in the order in which they came."""
+        self.lines[source].fold(contacts, start_ns)
+
+    def deafen(self, at_ns: int, source: str | None = None) -> None:
+        """From this moment on nobody watched this line, or any."""
+        for name, line in self.lines.items():
+            if source in (None, name):
+                line.deafen(at_ns)
+
+    def run(self, start_ns: int, end_ns: int) -> list[Draft]:
+        """Play a window; gives the faults that began or ended in it."""
+        told: list[tuple[int, Lamp, Change]] = []
+        unsure = []  # since when edges are missing
+        for lamp in self._lamps.values():
+            lamp.line.border(end_ns)
+            lamp.line.bounces(end_ns)
+            lamp.line.late = 0
+            for change in lamp.line.take(end_ns):
+                told.append((change.at_ns, lamp, change.what))
+                if change.what is Change.LOST:
+                    unsure.append((max(change.since_ns, start_ns), change.at_ns))
+        told.sort(key=lambda each: each[0])
+        shown = [Shown(start_ns, self._colour())]
+        for at, lamp, what in told:
+            lamp.apply(what, at)
+            _show(shown, max(at, start_ns), self._colour())
+        faults = []
+        for lamp in self._lamps.values():
+            lamp.wait(end_ns - 1)
+            faults += [_fault(lamp.setup, max(at, start_ns), on) for at, on in lamp.turns]
+            lamp.turns = []
+        silent = bool(faults) or any(lamp.silent for lamp in self._lamps.values())
+        self._known = not silent and all(each.colour is not None for each in shown) and not unsure
+        self.shown = shown if self._known else []
+        return faults
+
+    def green(self, start_ns: int, end_ns: int) -> Sequence[tuple[int, int]] | None:
+        """The spans of green in a part of the window that was run last; None: nobody knows."""
+        if not self._known:
+            return None
+        ends = [each.at_ns for each in self.shown[1:]] + [end_ns]
+        spans = (
+            (max(each.at_ns, start_ns), min(until, end_ns))
+            for each, until in zip(self.shown, ends, strict=True)
+            if each.colour == "green"
+        )
+        return [span for span in spans if span[0] < span[1]]
+
+    def state(self) -> dict[str, Any]:
+        """For a snapshot, after a window. Contacts by name."""
+        return {name: [lamp.setup.colour, *lamp.state()] for name, lamp in self._lamps.items()}
+
+    def load(self, state: Mapping[str, Any], start_ns: int) -> None:
+        """Back from `state`. A contact that is new, or tells another colour, begins anew."""
+        for name, lamp in self._lamps.items():
+            if name in state and state[name][0] == lamp.setup.colour:
+                lamp.load(state[name][1:])
+            else:
+                lamp.begin(start_ns)
+        self.shown, self._known = [], False
+
+    def _colour(self) -> Literal["red", "green", ""] | None:
+        levels = {colour: lamp.level for colour, lamp in self._by.items()}
+        if None in levels.values():
+            return None
+        red, amber, green = (levels.get(colour) for colour in ("red", "amber", "green"))
+        if green is None:
+            green = not red and not amber
+        if red is None:
+            red = not green and not amber
+        # both at once, as at a change, is the safe one
+        return "red" if red else "green" if green else ""
+
+
+def _show(shown: list[Shown], at: int, colour: Literal["red", "green", ""] | None) -> None:
+    if shown[-1].at_ns == at:
+        shown.pop()
+    if not shown or shown[-1].colour != colour:
+        shown.append(Shown(at, colour))
+
+
+def _fault(setup: PhaseSetup, at_ns: int, on: bool) -> Draft:
+    name = setup.name
+    if on:
+        told = (
+            f"has not changed for {SILENT_NS // 60_000_000_000} minutes: the signal is off or "
+            "flashes, or the contact's cable is cut; figures of the signal are left out"
+        )
+    else:
+        told = "changes again"
+    body = {
+        "event": "sensor_fault",
+        "state": "on" if on else "off",
+        "by": "rule phase",
+        "fault": "phase",
+        "text": f"{name}: the contact for {setup.colour} of {setup.approach} {told}.",
+    }
+    return event(name, at_ns, body)

@@ -1,0 +1,131 @@
+"""Signals: which colour was known when, and contacts that do not change any more."""
+
+import pytest
+
+from edge.core.edge import Contact
+from edge.process.phase import Phase, PhaseSetup
+from edge.process.signals import SignalSetup
+from tests.process.build import MINUTE, S, found, presences
+
+GREEN = PhaseSetup("north_green", "north", "green")
+RED = PhaseSetup("north_red", "north", "red")
+AMBER = PhaseSetup("north_amber", "north", "amber")
+
+
+def phase(*setups: PhaseSetup) -> Phase:
+    made = Phase("north", setups)
+    made.begin(0)
+    for each in setups:
+        made.fold(each.name, found(each.name), 0)
+    return made
+
+
+def spans(made: Phase, end_ns: int, start_ns: int = 0) -> list[tuple[float, float]] | None:
+    made.run(start_ns, end_ns)
+    green = made.green(start_ns, end_ns)
+    return None if green is None else [(a / S, b / S) for a, b in green]
+
+
+def test_green_is_when_its_contact_is_closed() -> None:
+    made = phase(GREEN)
+    made.fold("north_green", presences("north_green", (10, 30), (50, 70)), 0)
+    assert spans(made, MINUTE) == [(10, 30), (50, 60)]
+    assert made.green(20 * S, 55 * S) == [(20 * S, 30 * S), (50 * S, 55 * S)]
+    assert spans(made, 2 * MINUTE, MINUTE) == [(60, 70)]
+
+
+def test_without_green_what_is_neither_red_nor_amber_is_green() -> None:
+    made = phase(RED, AMBER)
+    made.fold("north_red", presences("north_red", (33, 60)), 0)
+    made.fold("north_amber", presences("north_amber", (30, 33), (58, 60)), 0)
+    assert spans(made, MINUTE) == [(0, 30)]
+
+
+def test_with_all_three_nothing_is_inferred() -> None:
+    made = phase(GREEN, AMBER, RED)
+    made.fold("north_green", presences("north_green", (10, 30)), 0)
+    made.fold("north_amber", presences("north_amber", (30, 33)), 0)
+    made.fold("north_red", presences("north_red", (34, 55)), 0)
+    made.run(0, MINUTE)
+    assert [(each.at_ns // S, each.colour) for each in made.shown] == [
+        (0, ""), (10, "green"), (30, ""), (34, "red"), (55, "")
+    ]  # fmt: skip
+
+
+def test_amber_is_not_red_where_it_is_told() -> None:
+    made = phase(GREEN, AMBER)
+    made.fold("north_green", presences("north_green", (10, 30)), 0)
+    made.fold("north_amber", presences("north_amber", (30, 33)), 0)
+    made.run(0, MINUTE)
+    assert [(each.at_ns // S, each.colour) for each in made.shown] == [
+        (0, "red"), (10, "green"), (30, ""), (33, "red")
+    ]  # fmt: skip
+
+
+def test_green_and_red_at_once_is_red() -> None:
+    made = phase(GREEN, RED)
+    made.fold("north_green", presences("north_green", (10, 30)), 0)
+    made.fold("north_red", presences("north_red", (20, 40)), 0)
+    assert spans(made, MINUTE) == [(10, 20)]
+
+
+@pytest.mark.parametrize("setups", [(AMBER,), (), (GREEN, PhaseSetup("x", "north", "green"))])
+def test_what_cannot_tell_green_is_refused(setups: tuple[PhaseSetup, ...]) -> None:
+    with pytest.raises(ValueError, match="phase of north"):
+        SignalSetup("north", setups)
+
+
+def test_before_the_first_level_nobody_knows() -> None:
+    made = Phase("north", [GREEN])
+    made.begin(0)
+    assert spans(made, MINUTE) is None
+    made.fold("north_green", found("north_green", at_s=70, on=True), MINUTE)
+    assert spans(made, 2 * MINUTE, MINUTE) is None  # not for all of the window
+    assert spans(made, 3 * MINUTE, 2 * MINUTE) == [(120, 180)]
+
+
+def test_one_contact_of_two_that_nobody_hears_is_enough_to_know_nothing() -> None:
+    made = phase(GREEN, RED)
+    made.deafen(10 * S, "north_red")
+    assert spans(made, MINUTE) is None
+    made = phase(GREEN, RED)
+    assert spans(made, MINUTE) == []
+
+
+def test_lost_edges_leave_the_window_without_a_colour() -> None:
+    made = phase(GREEN)
+    made.fold("north_green", [Contact("north_green", True, 20 * S, lost=2)], 0)
+    assert spans(made, MINUTE) is None
+    assert spans(made, 2 * MINUTE, MINUTE) == [(60, 120)]
+
+
+def test_a_contact_that_rests_for_ten_minutes_is_a_fault() -> None:
+    made = phase(GREEN)
+    made.fold("north_green", presences("north_green", (10, 30)), 0)
+    told = [made.run(i * MINUTE, (i + 1) * MINUTE) for i in range(10)]
+    assert told == [[]] * 10
+    (fault,) = made.run(10 * MINUTE, 11 * MINUTE)
+    assert fault.from_ns == 630 * S
+    assert fault.source == "north_green"
+    assert fault.body == {
+        "event": "sensor_fault",
+        "state": "on",
+        "by": "rule phase",
+        "fault": "phase",
+        "text": "north_green: the contact for green of north has not changed for 10 minutes: the "
+        "signal is off or flashes, or the contact's cable is cut; figures of the signal are left "
+        "out.",
+    }
+    assert made.green(10 * MINUTE, 11 * MINUTE) is None
+    made.fold("north_green", presences("north_green", (670, 690)), 11 * MINUTE)
+    (over,) = made.run(11 * MINUTE, 12 * MINUTE)
+    assert (over.from_ns, over.body["state"]) == (670 * S, "off")
+    assert made.green(11 * MINUTE, 12 * MINUTE) is None
+    assert spans(made, 13 * MINUTE, 12 * MINUTE) == []
+
+
+def test_a_contact_that_was_never_heard_is_a_fault_too() -> None:
+    made = Phase("north", [GREEN])
+    made.begin(0)
+    told = [each for i in range(11) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
+    assert [each.from_ns for each in told] == [600 * S]
