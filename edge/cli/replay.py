@@ -3,27 +3,39 @@
 import argparse
 import sys
 import zlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
+from typing import Final
 
-from edge.app import wiring
-from edge.app.replaying import Replay, levels, open_edges, rows
+from edge.app import plot, wiring
+from edge.app.replaying import Replay, Row, levels, open_edges, rows
 from edge.cli.site import site_of
-from edge.core import Envelope
+from edge.core import Envelope, Record
 from edge.uplink import wire
 
 GATEWAY = "replay"
+TELL_S: Final = 0.5  # between two words of progress
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = verbs.add_parser("replay", help="run recorded edges through", description=__doc__)
+    parser = verbs.add_parser(
+        "replay",
+        help="run recorded edges through",
+        description=__doc__,
+        epilog="Records go to stdout, one JSON object a line. A picture of them is one file that "
+        "needs no network: .html can be pointed at and zoomed, .svg is still.",
+    )
     parser.add_argument("--config", type=Path, required=True, metavar="FILE")
     parser.add_argument(
         "--edges", type=Path, required=True, metavar="CSV", help="t_ms,line,level; may be gzip"
     )
+    parser.add_argument("--start", metavar="ISO8601", help="wall time of t_ms = 0; else 1970")
     parser.add_argument(
-        "--start", default="1970-01-01T00:00:00Z", metavar="ISO8601", help="wall time of t_ms = 0"
+        "--plot", type=Path, metavar="FILE", help="draw what was replayed: .html or .svg"
     )
+    parser.add_argument("--quiet", action="store_true", help="no records to stdout")
     parser.add_argument("--json", action="store_true", help="as it always is: a record a line")
     parser.set_defaults(run=run)
 
@@ -32,34 +44,100 @@ def run(args: argparse.Namespace) -> int:
     site = site_of(args.config)
     if site is None:
         return 2
+    if args.plot is not None and args.plot.suffix.lower() not in plot.ENDINGS:
+        return _wrong(
+            f"--plot {args.plot}: the file's name ends with .html or .svg. For a .png, open the "
+            ".html in a browser and take a screenshot, or print it"
+        )
     try:
-        start_ns = _wall_ns(args.start)
+        start_ns = _wall_ns("1970-01-01" if args.start is None else args.start)
     except ValueError:
-        print(f"kerbstone replay: {args.start!r} is no ISO 8601 time", file=sys.stderr)
-        return 2
+        return _wrong(f"{args.start!r} is no ISO 8601 time")
     parts = wiring.Wiring.of(site)
     pipeline = parts.pipeline(replayed=True)
     pipeline.load()
     replay = Replay(pipeline, parts, site.period_ns)
+    kept = plot.Kept(site.period_ns) if args.plot is not None else None
+    progress = _Progress(args.quiet)
     try:
         with open_edges(args.edges) as file:
-            before = levels(rows(file))
+            before = levels(progress.reading(rows(file)))
         with open_edges(args.edges) as file:
             for record in replay.run(rows(file), before):
-                envelope = Envelope(start_ns + record.from_ns, start_ns + record.to_ns, "none")
-                line = wire.encode(record, envelope, GATEWAY, "json").data
-                sys.stdout.write(line.decode() + "\n")
+                progress.replayed(record)
+                if kept is not None:
+                    kept.take(record)
+                if not args.quiet:
+                    sys.stdout.write(_line(record, start_ns))
     except BrokenPipeError:
         raise  # whoever reads us has seen enough: that is no fault of the file
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        print(f"kerbstone replay: {args.edges}: {error}", file=sys.stderr)
-        return 2
+        progress.end()
+        return _wrong(f"{args.edges}: {error}")
+    progress.end()
     for text in replay.errors:
-        print(f"kerbstone replay: {args.edges}: {text}", file=sys.stderr)
+        _wrong(f"{args.edges}: {text}")
     if replay.wrong > len(replay.errors):
-        more = replay.wrong - len(replay.errors)
-        print(f"kerbstone replay: and {more} more", file=sys.stderr)
+        _wrong(f"and {replay.wrong - len(replay.errors)} more")
+    if kept is not None and not _drawn(kept, args, start_ns, site.place.id):
+        return 2
     return 1 if replay.wrong else 0
+
+
+def _drawn(kept: plot.Kept, args: argparse.Namespace, start_ns: int, site: str) -> bool:
+    start_s = None if args.start is None else start_ns / 1e9
+    heading = plot.Heading(f"{site}: replay of {args.edges.name}", start_s)
+    try:
+        text = plot.draw(kept, heading, args.plot.suffix.lower())
+        args.plot.write_text(text, encoding="utf-8")
+    except OSError as error:
+        _wrong(f"{args.plot}: {error.strerror}")
+        return False
+    return True
+
+
+def _line(record: Record, start_ns: int) -> str:
+    envelope = Envelope(start_ns + record.from_ns, start_ns + record.to_ns, "none")
+    return wire.encode(record, envelope, GATEWAY, "json").data.decode() + "\n"
+
+
+def _wrong(text: str) -> int:
+    print(f"kerbstone replay: {text}", file=sys.stderr)
+    return 2
+
+
+class _Progress:
+    """How far it is, on a terminal that shows nothing else."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._shown = sys.stderr.isatty() and (quiet or not sys.stdout.isatty())
+        self._due_s = monotonic() + TELL_S
+        self._last_ns = 0  # of the file's edges
+
+    def reading(self, source: Iterator[Row]) -> Iterator[Row]:
+        """Pass rows on, and know how long the file is."""
+        for row in source:
+            if row.edge is not None:
+                self._last_ns = row.edge.mono_ns
+                if self._shown and not row.number % 4096:
+                    self._say(f"reading: {row.number:,} rows")
+            yield row
+
+    def replayed(self, record: Record) -> None:
+        """This is the newest record."""
+        if self._shown:
+            share = min(1.0, record.to_ns / self._last_ns) if self._last_ns else 1.0
+            self._say(f"{share:4.0%}: {record.to_ns / 3.6e12:.1f} h replayed")
+
+    def _say(self, text: str) -> None:
+        if monotonic() >= self._due_s:
+            self._due_s = monotonic() + TELL_S
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Leave no trace."""
+        if self._shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def _wall_ns(text: str) -> int:

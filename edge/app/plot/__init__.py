@@ -1,0 +1,14 @@
+"""Draws what a replay said: one page, or one picture, on one time axis.
+
+    kept = Kept(period_ns, lanes)
+    for record in replay: kept.take(record)
+    text = draw(kept, Heading("site demo"), ".html")
+
+Pure: takes records, gives text. Nothing in it reaches for a network.
+"""
+
+from edge.app.plot.kept import Kept
+from edge.app.plot.page import ENDINGS, draw
+from edge.app.plot.scale import Heading
+
+__all__ = ["ENDINGS", "Heading", "Kept", "draw"]

@@ -1,0 +1,11 @@
+"""The memory of `kerbstone score` does not grow with the series: a short look at it."""
+
+from tests.bench.scoring import score
+
+ROWS, FIRST = 25_000, 10_000
+LEFT_KIB = 1500  # the 15,000 rows of answers, kept, would be twice as much
+
+
+def test_what_a_long_series_needs_is_what_a_short_one_needs() -> None:
+    found = score(ROWS, FIRST)
+    assert found.grown_kib < LEFT_KIB, found
