@@ -9,7 +9,7 @@ CODE = $(wildcard conftest.py docs drivers edge models tests)
 # mosquitto lives where only root looks
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test scenes outage crash faults oracle kernel-test check fuzz bench venv docs models lock \
+.PHONY: help demo test scenes outage crash faults oracle kernel-test check fuzz bench venv docs models models-eval lock \
     wheel clean
 
 help:
@@ -25,7 +25,8 @@ help:
 	@echo "make check         format, lint, types, imports, generated documents"
 	@echo "make bench         ratios against peers, measured here"
 	@echo "make docs          write the documents that are made from code"
-	@echo "make models        train and export the models again"
+	@echo "make models        simulate streets, train and export the models again; STREETS=, DATA=, NAB="
+	@echo "make models-eval   the tables of the models' cards; STREETS=, DATA=, NAB=, QUICK=1"
 	@echo "make lock          resolve requirements/*.txt again; UPGRADE=1 for newer versions"
 	@echo "make wheel         dist/kerbstone-*.whl"
 	@echo "make clean         remove what these made"
@@ -89,12 +90,22 @@ bench: venv
 docs: venv
 	PYTHONPATH=. $(PY) docs/generate.py
 
+# STREETS: where simulated streets are kept (made when missing, 25 minutes of one core);
+# DATA: real series with labelled faults; NAB: a checkout of the Numenta Anomaly Benchmark
+STREETS ?= build/streets
+TRAIN = PYTHONPATH=. .venv-train/bin/python -m
 models:
 	@.ci/venv .venv-train train
-	@for script in models/*/train.py; do \
-	    module=$$(echo $${script%.py} | tr / .); echo "$$module"; \
-	    PYTHONPATH=. .venv-train/bin/python -m $$module || exit 1; \
-	done
+	$(TRAIN) models.congestion.scenarios.generate --out $(STREETS)
+	$(TRAIN) models.loopfault.train --streets $(STREETS)/train --out models/loopfault
+	$(TRAIN) models.congestion.train --streets $(STREETS)/train --out models/congestion
+	$(if $(DATA),$(TRAIN) models.anomaly.train --data $(DATA) $(if $(NAB),--nab $(NAB)) --out models/anomaly,\
+	    @echo "models/anomaly is left as it is: DATA=folder with labelled series trains it")
+
+models-eval:
+	@.ci/venv .venv-train train
+	$(TRAIN) models.evaluate $(if $(wildcard $(STREETS)),--streets $(STREETS)) \
+	    $(if $(DATA),--data $(DATA)) $(if $(NAB),--nab-repo $(NAB)) $(if $(QUICK),--quick)
 
 lock:
 	requirements/lock.sh

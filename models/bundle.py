@@ -44,6 +44,41 @@ def write(
     _json(folder / "golden.json", {"cases": golden}, indent=None)
 
 
+def reference(
+    tensor: str,
+    columns: NDArray[Any],
+    names: Sequence[str],
+    *,
+    masks: Sequence[tuple[str, int] | None] | None = None,
+    first: int = 0,
+    bins: int = 10,
+) -> list[dict[str, Any]]:
+    """How these columns are spread: for the manifest's key `reference`, which drift is measured by.
+
+    Rows x columns of what was trained on; NaN where a row does not count, which `masks` says at run
+    time: tensor and column that is 1 in the rows that count. `first` is the tensor's column that
+    the first one is. Bins are quantiles; fewer where many values are equal.
+    """
+    out = []
+    for i, name in enumerate(names):
+        values = np.asarray(columns[:, i], np.float32)
+        values = values[np.isfinite(values)]
+        inner = np.linspace(0, 1, bins + 1)[1:-1]
+        edges = np.unique(np.quantile(values, inner, method="lower").astype(np.float32))
+        counts = np.bincount(edges.searchsorted(values), minlength=len(edges) + 1)
+        one: dict[str, Any] = {
+            "tensor": tensor,
+            "column": first + i,
+            "name": name,
+            "edges": [float(f"{edge:.9g}") for edge in edges],
+            "shares": [round(float(share), 7) for share in counts / len(values)],
+        }
+        if masks is not None and (mask := masks[i]) is not None:
+            one["mask"] = list(mask)
+        out.append(one)
+    return out
+
+
 def _lists(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     # nine digits give every float32 back exactly
     return {

@@ -58,7 +58,7 @@ def _score(name: str, file: TextIO, as_json: bool) -> int:
     if not as_json:
         sys.stdout.write("timestamp,value,state,onset\n")
     try:
-        for line, stamp, text, value in _rows(reader):
+        for line, stamp, text, value in rows(reader):
             if value is None and text.lower() not in MISSING:
                 wrong += 1
                 if wrong <= SHOWN:
@@ -81,7 +81,7 @@ def _score(name: str, file: TextIO, as_json: bool) -> int:
     return 1 if wrong else 0
 
 
-def _rows(reader: "Iterator[list[str]]") -> Iterator[tuple[int, str, str, float | None]]:
+def rows(reader: "Iterator[list[str]]") -> Iterator[tuple[int, str, str, float | None]]:
     """(line, timestamp, value as written, value); no value: missing, or the text says why not."""
     line = 1
     for cells in reader:

@@ -7,6 +7,7 @@ found faults / (found faults + alarms outside), recall is found faults / faults.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -42,10 +43,31 @@ class Tally:
     def wrong_per_1000(self) -> float:
         return 1000 * self.wrong / max(self.points, 1)
 
+    def __add__(self, other: Tally) -> Tally:
+        kinds = {kind: list(hits) for kind, hits in self.kinds.items()}
+        for kind, (found, faults) in other.kinds.items():
+            hits = kinds.setdefault(kind, [0, 0])
+            hits[0] += found
+            hits[1] += faults
+        return Tally(
+            self.found + other.found,
+            self.faults + other.faults,
+            self.wrong + other.wrong,
+            self.points + other.points,
+            kinds,
+            self.delays + other.delays,
+        )
 
-def alarms(onset: NDArray[Any], level: NDArray[Any]) -> NDArray[np.intp]:
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    return sum(tallies, Tally())
+
+
+def alarms(
+    onset: NDArray[Any], level: NDArray[Any], on: float = ON, off: float = OFF
+) -> NDArray[np.intp]:
     """Samples at which the flag goes on: by onset, until level is low again."""
-    move = np.where(onset >= ON, 1, np.where(level <= OFF, -1, 0))
+    move = np.where(onset >= on, 1, np.where(level <= off, -1, 0))
     index = np.flatnonzero(move)
     value = move[index]
     before = np.concatenate([[-1], value[:-1]])
@@ -67,3 +89,10 @@ def add(tally: Tally, series: Series, at: NDArray[np.intp]) -> None:
             tally.delays.append(int(at[inside][0] - fault.first))
     tally.wrong += int(outside.sum())
     tally.points += len(series.values)
+
+
+def of(series: Series, at: NDArray[np.intp]) -> Tally:
+    """One series alone."""
+    tally = Tally()
+    add(tally, series, at)
+    return tally

@@ -12,7 +12,7 @@ from tests.cli.conftest import Command, MakeSite
 ROOT = Path(__file__).parents[2]
 VERBS = (
     "run", "demo", "check", "read", "scan", "doctor", "sim", "decode", "replay", "score",
-    "subscribe", "status", "outbox", "receipts", "audit",
+    "subscribe", "status", "outbox", "receipts", "audit", "models",
 )  # fmt: skip
 PRINTS_RESULTS = (
     "check",
@@ -27,6 +27,7 @@ PRINTS_RESULTS = (
     "outbox",
     "receipts",
     "audit",
+    "models",
 )
 
 

@@ -1,5 +1,6 @@
 """A model loads in a thread of its own while windows are judged."""
 
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from edge.infer.approaches import Approaches
 from edge.infer.guard import Guard
 from edge.infer.manifest import ModelError
-from edge.infer.rules import Occupancy
+from edge.infer.occupancy import Occupancy
 from edge.infer.session import Session
 from edge.infer.sites import LaneSite
 from models import BUNDLES
@@ -99,3 +100,33 @@ def test_a_load_that_failed_in_its_thread_is_not_tried_again_at_once() -> None:
     assert len(opened) == 1
     guard.ready(up_for_days + 65 * SECOND)
     assert len(opened) == 2
+
+
+def test_the_former_model_loads_in_the_same_thread_and_nobody_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    for name in ("congestion", "congestion.former"):
+        shutil.copytree(FOLDER, tmp_path / name)
+    opened: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(folder: Path) -> Session:
+        opened.append(folder.name)
+        if folder.name == "congestion":
+            raise ModelError("broken")
+        begun.set()
+        assert go_on.wait(60)
+        return Session(folder)
+
+    guard = Guard("congestion", tmp_path / "congestion", open_session=slow)
+    loading = threading.Thread(target=guard.load, name="loading")
+    loading.start()
+    try:
+        assert begun.wait(60)
+        assert not any(guard.ready(at * SECOND) for at in range(0, 300, 5))
+    finally:
+        go_on.set()
+        loading.join()
+    assert guard.ready(300 * SECOND)
+    assert opened == ["congestion", "congestion.former"]
+    assert guard.status()["instead"].endswith(": broken")

@@ -48,6 +48,7 @@ def matters(status: Mapping[str, Any]) -> list[Matter]:
         *_wires(status),
         *_box(status),
         *_daemon(status),
+        *_models(mapping(status.get("models"))),
     ]
 
 
@@ -210,4 +211,27 @@ def _daemon(status: Mapping[str, Any]) -> Iterator[Matter]:
             yield Matter(
                 f"model {name} fails",
                 f"The model {name} does not answer, its rule stands in: {sentence(told['why'])}",
+            )
+
+
+def _models(told: Mapping[str, Any]) -> Iterator[Matter]:
+    for name, one in told.items():
+        if not isinstance(one, Mapping):
+            continue
+        if instead := one.get("instead"):
+            yield Matter(
+                f"model {name} was taken back",
+                f"The former model {name} answers: {sentence(instead)} "
+                "`kerbstone models check` says what is wrong with the new one.",
+            )
+        drift = mapping(one.get("drift"))
+        if drift.get("psi") is not None and (text := drift.get("text")):
+            yield Matter(
+                f"model {name} sees other input",
+                f"Model {name}: {sentence(text)} Look at its sensors.",
+            )
+        if dropped := mapping(one.get("shadow")).get("dropped"):
+            yield Matter(
+                f"candidate {name} was dropped",
+                f"The candidate for model {name} was dropped: {sentence(dropped)}",
             )

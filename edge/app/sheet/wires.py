@@ -1,8 +1,9 @@
-"""Buses, their devices and lanes, and the models, a line each."""
+"""Buses, their devices, lanes, bays and signals, and the models, a line each."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from edge.app.sheet.bundles import live
 from edge.app.sheet.words import Section, counted, mapping, percent
 from edge.app.verdict import MILD
 
@@ -19,7 +20,7 @@ STATES: Final = {
 
 def buses(status: Mapping[str, Any]) -> Section:
     """What hangs on each bus. A device that fails comes with its sentence."""
-    places, lanes = mapping(status.get("buses")), mapping(status.get("lanes"))
+    places = mapping(status.get("buses"))
     devices = mapping(status.get("devices"))
     ratios = mapping(mapping(mapping(status.get("box")).get("health")).get("device_error_ratio"))
     out: list[str] = []
@@ -27,12 +28,28 @@ def buses(status: Mapping[str, Any]) -> Section:
         out.append(f"{bus} at {place}")
         own = {n: mapping(d) for n, d in devices.items() if mapping(d).get("bus") == bus}
         out += _devices(own, ratios)
-        named = [name for name, lane in lanes.items() if mapping(lane).get("bus") == bus]
-        if named:
-            out.append(f"  {'lane' if len(named) == 1 else 'lanes'} {', '.join(named)}")
+        out += _lined(status, bus)
     stray = {n: mapping(d) for n, d in devices.items() if mapping(d).get("bus") not in places}
     out += _devices(stray, ratios)
     return Section("buses", tuple(out))
+
+
+def _lined(status: Mapping[str, Any], bus: str) -> Iterator[str]:
+    """Lanes, bays and signals of a bus: edges tell of them, nobody reads them."""
+    own = {
+        key: {n: mapping(d) for n, d in mapping(status.get(key)).items()
+              if mapping(d).get("bus") == bus}
+        for key in ("lanes", "bays", "signals")
+    }  # fmt: skip
+    if lanes := list(own["lanes"]):
+        yield f"  {'lane' if len(lanes) == 1 else 'lanes'} {', '.join(lanes)}"
+    if bays := [f"{name} ({told.get('kind')})" for name, told in own["bays"].items()]:
+        yield f"  {'bay' if len(bays) == 1 else 'bays'} {', '.join(bays)}"
+    signals: dict[str, list[str]] = {}
+    for name, told in own["signals"].items():
+        signals.setdefault(str(told.get("approach")), []).append(name)
+    for approach, contacts in signals.items():
+        yield f"  signal of {approach}: {', '.join(contacts)}"
 
 
 def _devices(devices: Mapping[str, Any], ratios: Mapping[str, Any]) -> Iterator[str]:
@@ -78,4 +95,6 @@ def models(status: Mapping[str, Any]) -> Section:
         else:
             why = told.get("why") or "the model is not loaded yet"
             lines.append(f"{name}: its rule answers instead: {why}")
+        if isinstance(told, Mapping):
+            lines += [f"  {text}" for text in list(live(told))[1:]]
     return Section("models", tuple(lines))

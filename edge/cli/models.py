@@ -1,0 +1,227 @@
+"""`kerbstone models [list | check [DIR] | compare A B ...]`: which models judge, and how well.
+
+`list` (or nothing) shows each bundle, what it costs on this machine and, where the daemon runs, how
+it fares. `check` proves bundles and says what to do. `compare` runs two bundles over recorded input
+and says where their flags differ. Exit codes: 0 fine, 1 a finding, 2 wrong use.
+"""
+
+import argparse
+import csv
+import dataclasses
+import json
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from edge.app.sheet.bundles import agreement, described, live
+from edge.cli import score
+from edge.cli.site import SITE, site_of
+from edge.config import Site
+from edge.control.protocol import VerbError, ask
+from edge.infer.comparing import Sample, compare
+from edge.infer.manifest import ModelError, read_manifest
+from edge.infer.proving import Proof, bundles_in, prove
+from models import BUNDLES
+
+SHOWN: Final = 20  # differences of one series in full; the rest is counted
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser(
+        "models", help="which models judge, what they cost, and how two of them differ",
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    _common(parser, argparse.SUPPRESS)
+    parser.set_defaults(run=_list, config=None, json=False)
+    parts = parser.add_subparsers(metavar="list|check|compare")
+    listed = parts.add_parser("list", help="each bundle and how it fares")
+    listed.set_defaults(run=_list)
+    checked = parts.add_parser("check", help="prove bundles")
+    checked.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="a bundle, or several")
+    checked.set_defaults(run=_check)
+    compared = parts.add_parser("compare", help="two bundles over recorded input")
+    compared.add_argument("a", type=Path, metavar="A", help="folder of a bundle")
+    compared.add_argument("b", type=Path, metavar="B")
+    compared.add_argument("--series", nargs="+", type=Path, metavar="CSV", help="timestamp,value")
+    compared.add_argument("--edges", type=Path, metavar="CSV", help="t_ms,line,level, and --config")
+    compared.set_defaults(run=_compare)
+    for part in (listed, checked, compared):
+        _common(part, argparse.SUPPRESS)
+
+
+def _common(parser: argparse.ArgumentParser, default: Any) -> None:
+    parser.add_argument("--config", type=Path, default=default, metavar="FILE", help="of the site")
+    parser.add_argument("--json", action="store_true", default=default, help="for programs")
+
+
+def _list(args: argparse.Namespace) -> int:
+    site, code = _site(args.config)
+    if code:
+        return code
+    folder = _folder(site)
+    asked, why = _status(site)
+    status = asked or {}
+    proofs = [prove(path) for path in bundles_in(folder)]
+    shown = [p.manifest.name for p in proofs if p.manifest]
+    if args.json:
+        told = {"bundles": [_fields(p) for p in proofs], "live": asked, "live_error": why}
+        print(json.dumps(told, ensure_ascii=False))
+        return 0 if proofs and all(p.well for p in proofs) else 1
+    for proof in proofs:
+        print("\n".join(described(proof)))
+        name = proof.manifest.name if proof.manifest else ""
+        if name in status and proof.folder.name == name:
+            print("\n".join(f"  live: {line}" for line in live(status[name])))
+    for name in status.keys() - shown:
+        print("\n".join([f"{name}: no bundle", *(f"  live: {t}" for t in live(status[name]))]))
+    print(why or "as the daemon says" if site else "shipped with this command; no site is asked")
+    if not proofs:
+        return _say(f"{folder}: no bundle is in it", 1)
+    return 0 if all(p.well for p in proofs) else 1
+
+
+def _check(args: argparse.Namespace) -> int:
+    folder = args.folder
+    if folder is None:
+        site, code = _site(args.config)
+        if code:
+            return code
+        folder = _folder(site)
+    proofs = [prove(path) for path in bundles_in(folder)]
+    if not proofs:
+        return _say(f"{folder}: no bundle is in it: a bundle is a folder with manifest.json", 2)
+    for proof in proofs:
+        if args.json:
+            print(json.dumps(_fields(proof), ensure_ascii=False))
+        else:
+            print("\n".join(described(proof)))
+    wrong = sum(not proof.well for proof in proofs)
+    if not args.json:
+        print(f"{len(proofs)} checked: {'all can be used' if not wrong else f'{wrong} cannot'}")
+    return 1 if wrong else 0
+
+
+def _compare(args: argparse.Namespace) -> int:
+    if (args.series is None) == (args.edges is None):
+        return _say("compare needs --series CSV..., or --edges CSV with --config FILE", 2)
+    try:
+        names = {read_manifest(path).name for path in (args.a, args.b)}
+        if len(names) > 1:
+            return _say(f"{' and '.join(sorted(names))} do not do the same: compare versions", 2)
+        if args.edges is not None:
+            return _over_edges(args)
+        if names != {"anomaly"}:
+            return _say(f"{names.pop()} judges lanes: give --edges CSV and --config FILE", 2)
+        return 1 if any([_over_series(args, path) for path in args.series]) else 0
+    except ModelError as error:
+        return _say(f"{error}{': ' + error.do if error.do else ''}", 2)
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
+        return _say(str(error), 2)
+
+
+def _over_series(args: argparse.Namespace, path: Path) -> bool:
+    """True when the flags differ somewhere."""
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        header = [cell.strip() for cell in next(reader, [])]
+        if header != score.HEADER:
+            raise csv.Error(f"{path}: the first line must be timestamp,value, not {header}")
+        report = compare(args.a, args.b, _samples(reader))
+    differs = [dataclasses.asdict(one) for one in report.differs]
+    if args.json:
+        print(json.dumps({"series": str(path), **report.counts, "differs": differs}))
+        return bool(differs)
+    print(f"{path}: {agreement(report.counts, 'A', 'B')}")
+    for one in report.differs[:SHOWN]:
+        print(f"  from {one.timestamp}: A {_flag(one.a, one.a_onset)}, "
+              f"B {_flag(one.b, one.b_onset)}")  # fmt: skip
+    if len(differs) > SHOWN:
+        print(f"  and {len(differs) - SHOWN} more")
+    return bool(differs)
+
+
+def _samples(reader: Any) -> Iterator[Sample]:
+    """As `kerbstone score` reads them: what it would leave out is left out."""
+    for _line, stamp, text, value in score.rows(reader):
+        if value is not None or text.lower() in score.MISSING:
+            yield stamp, value
+
+
+def _over_edges(args: argparse.Namespace) -> int:
+    from edge.app.comparing import differences, told  # the whole daemon: only where it is needed
+
+    if args.config is None:
+        return _say("--edges needs --config FILE: the site that they were recorded at", 2)
+    site = site_of(args.config)
+    if site is None:
+        return 2
+    report = differences(told(site, args.edges, args.a), told(site, args.edges, args.b))
+    differ = bool(report["only_a"] or report["only_b"])
+    if args.json:
+        print(json.dumps({"edges": str(args.edges), **report}, ensure_ascii=False))
+        return int(differ)
+    print(f"{args.edges}: A turned flags {report['turns_a']} times, B {report['turns_b']} times; p "
+          f"differs by {report['difference']} on average, {report['largest']} at most")  # fmt: skip
+    for word in ("a", "b"):
+        for turn in report[f"only_{word}"][:SHOWN]:
+            print(f"  only {word.upper()}: {turn['event']} {turn['source']} {turn['point']} "
+                  f"{turn['state']} at {turn['at_s']:g} s, says the {turn['by']}")  # fmt: skip
+        if (more := len(report[f"only_{word}"]) - SHOWN) > 0:
+            print(f"  and {more} more of {word.upper()} alone")
+    return int(differ)
+
+
+def _site(config: Path | None) -> tuple[Site | None, int]:
+    """The site that was named, or the gateway's own; none, where there is none. And an exit code"""
+    if config is None and not SITE.is_file():
+        return None, 0
+    site = site_of(config or SITE)
+    return site, 0 if site else 2
+
+
+def _folder(site: Site | None) -> Path:
+    return Path(site.models.dir) if site is not None and site.models.dir else BUNDLES
+
+
+def _status(site: Site | None) -> tuple[dict[str, Any] | None, str]:
+    """What the daemon says of its models; or None, and why not."""
+    if site is None:
+        return None, ""
+    try:
+        status = ask(Path(site.store.run_dir), "status")
+    except (VerbError, OSError) as error:
+        return None, str(error)
+    if status is None:
+        return None, "the daemon does not run: how they fare is not known"
+    return dict(status.get("models") or {}), ""
+
+
+def _fields(proof: Proof) -> dict[str, Any]:
+    known = proof.manifest
+    return {
+        "folder": str(proof.folder),
+        "name": known.name if known else None,
+        "version": known.version if known else None,
+        "sha256": known.sha256 if known else None,
+        "bytes": proof.bytes,
+        "inputs": dict(known.inputs) if known else None,
+        "outputs": {o.name: o.width for o in known.outputs} if known else None,
+        "training": dict(known.training) if known else None,
+        "golden": proof.golden,
+        "ms": proof.ms,
+        "ms_64": proof.batch_ms,
+        "mb": proof.grew_mb,
+        "ok": proof.well,
+        "faults": [dataclasses.asdict(fault) for fault in proof.faults],
+    }
+
+
+def _flag(raised: bool, onset: float) -> str:
+    return f"{'on' if raised else 'off'} ({onset:g})"
+
+
+def _say(text: str, code: int) -> int:
+    print(f"kerbstone models: {text}", file=sys.stderr)
+    return code

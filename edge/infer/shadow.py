@@ -1,0 +1,195 @@
+"""Runs a candidate beside the live model: the same input, a state of its own, never a flag.
+
+    shadow = Shadow("anomaly", folder)
+    shadow.load()                                   # after the live model
+    shadow.see(now_ns, live, feed, outputs, rows)   # with every answer of the live model
+
+What the two say is compared and counted. A candidate that does not prove itself, takes other input,
+answers what cannot be, or is late, is dropped, and the report says so: the live model and the flags
+notice nothing of it. Nothing is kept over a restart: the counts are since the start.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from edge.infer.compared import Compared, Said
+from edge.infer.manifest import FeedError, Manifest, ModelError
+from edge.infer.session import Session
+from edge.infer.stepping import Stepper
+
+if TYPE_CHECKING:
+    from edge.infer.session import Tensor
+
+LATE: Final = 3  # answers in a row over the budget; one alone may be the machine's fault
+LONGEST_S: Final = 60.0  # a step: a pause before it is not a window
+
+Score = Literal["first", "others"]
+
+log = logging.getLogger(__name__)
+
+
+class Shadow:
+    """One candidate. Not for more than one thread, but `load` may run in one of its own.
+
+    `quiet_s` is how long a level must be low before the judge lets a flag go off. `score` says what
+    of the first output raises it: its first column, or the others (the first: nothing is wrong).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        quiet_s: float = 0.0,
+        score: Score = "first",
+        open_session: Callable[[Path], Session] = Session,
+    ) -> None:
+        self.name = name
+        self.dropped = ""  # why, when it is
+        self._folder, self._quiet_s, self._open = folder, quiet_s, open_session
+        self._score: Score = score
+        self._stepper: Stepper | None = None
+        self._live: Manifest | None = None
+        self._compared: Compared | None = None
+        self._former_ns: int | None = None
+        self._late = 0
+        self._runs = 0
+        self._all_ms = self._most_ms = 0.0
+        self._now_ns = 0
+
+    def load(self) -> bool:
+        """Load and prove it; False, and dropped, when it cannot be used."""
+        try:
+            session = self._open(self._folder)
+        except ModelError as error:
+            self._drop(str(error))
+            return False
+        self._stepper = Stepper(session)  # last: from here on `see` runs it
+        return True
+
+    def see(
+        self,
+        now_ns: int,
+        live: Manifest,
+        feed: Mapping[str, Tensor],
+        outputs: Sequence[Tensor],
+        rows: Sequence[str],
+    ) -> None:
+        """Give it what the live model was given for these rows, and compare the answers.
+
+        `live` is the live model's manifest. `feed` may hold its state: that is left out. Raises
+        nothing for what the candidate does.
+        """
+        stepper = self._stepper
+        if stepper is None or self.dropped:
+            return
+        if live is not self._live and not self._fits(live, stepper):
+            return
+        fed = {name: feed[name] for name in live.fed}
+        try:
+            answer = stepper.step(fed, rows)
+        except FeedError:
+            return  # the live model was refused the same
+        except ModelError as error:
+            self._drop(str(error))
+            return
+        if self._is_late(stepper.session):
+            return
+        dt_s = self._length_s(now_ns)
+        theirs = _said(stepper.session.manifest, answer, fed, self._score)
+        compared = self._compared
+        assert compared is not None
+        lives = _said(live, outputs, fed, self._score)
+        for name, ours, other in zip(rows, lives, theirs, strict=True):
+            if ours is not None and other is not None:
+                compared.row(now_ns, name, ours, other, dt_s)
+
+    def _fits(self, live: Manifest, stepper: Stepper) -> bool:
+        """Is it fed what the live model is fed? Called anew when another model goes live."""
+        own = stepper.session.manifest
+        if dict(own.fed) != dict(live.fed):
+            self._drop(f"it takes {_words(own)}; the live model takes {_words(live)}")
+            return False
+        if self._live is None or self._live.sha256 != live.sha256:
+            self._compared = Compared((live.on, live.off), (own.on, own.off), self._quiet_s)
+        self._live = live
+        return True
+
+    def _is_late(self, session: Session) -> bool:
+        took_ms, allowed_ms = session.took_ms, session.manifest.budget_ms
+        self._runs += 1
+        self._all_ms += took_ms
+        self._most_ms = max(self._most_ms, took_ms)
+        self._late = self._late + 1 if took_ms > allowed_ms else 0
+        if self._late >= LATE:
+            self._drop(f"late {LATE} times in a row: {took_ms:.0f} ms, {allowed_ms:g} are allowed")
+        return bool(self.dropped)
+
+    def _length_s(self, now_ns: int) -> float:
+        before, self._former_ns = self._former_ns, now_ns
+        self._now_ns = now_ns
+        return LONGEST_S if before is None else min(LONGEST_S, max(0.001, (now_ns - before) / 1e9))
+
+    def _drop(self, why: str) -> None:
+        log.warning("candidate for model %s: %s; it is dropped", self.name, why)
+        self.dropped, self._stepper = why, None
+
+    def report(self) -> dict[str, Any]:
+        """For people: what runs, how it compares, how long it takes, or why it was dropped.
+
+        `last` are the latest disagreements, each so many seconds before the latest window.
+        """
+        own = self._stepper.session.manifest if self._stepper else None
+        compared = self._compared
+        return {
+            "model": f"{own.name} {own.version}" if own else None,
+            "sha256": own.sha256[:12] if own else "",
+            "dropped": self.dropped,
+            "ms": round(self._all_ms / self._runs, 3) if self._runs else None,
+            "most_ms": round(self._most_ms, 3) if self._runs else None,
+            **(compared.report() if compared else {"samples": 0}),
+            "last": [
+                {
+                    "before_s": round((self._now_ns - one.at_ns) / 1e9, 1),
+                    "row": one.row,
+                    "live": "on" if one.live else "off",
+                    "candidate": "on" if one.candidate else "off",
+                    "live_score": round(one.live_up, 3),
+                    "candidate_score": round(one.candidate_up, 3),
+                }
+                for one in (compared.last if compared else ())
+            ],
+        }
+
+
+def _said(
+    manifest: Manifest, outputs: Sequence[Any], fed: Mapping[str, Any], score: Score
+) -> list[Said | None]:
+    """What a model says of each row: its score, and its level where there is one.
+
+    None for a row of which nothing is known: its value is missing, or the model says so.
+    """
+    places = {output.name: i for i, output in enumerate(manifest.outputs)}
+    first = outputs[0][:, 0]
+    up = (first if score == "first" else 1.0 - first).tolist()
+    down = outputs[places["level"]][:, 0].tolist() if "level" in places else up
+    known = [True] * len(up)
+    if "known" in places:
+        known = (outputs[places["known"]][:, 0] > 0.5).tolist()
+    elif "present" in fed and fed["present"].shape[1] == 1:
+        known = (fed["present"][:, 0] > 0.5).tolist()
+    return [Said(a, b) if here else None for a, b, here in zip(up, down, known, strict=True)]
+
+
+def _words(manifest: Manifest) -> str:
+    return ", ".join(f"{name} {width}" for name, width in sorted(manifest.fed.items()))
+
+
+def candidate_of(shadow: Path | None, name: str) -> Path | None:
+    """The bundle of this name in the folder of candidates; None when there is none."""
+    folder = shadow / name if shadow else None
+    return folder if folder and (folder / "manifest.json").is_file() else None

@@ -1,0 +1,76 @@
+"""Scores all models that ship and prints every table of their cards: `make models-eval`.
+
+    python -m models.evaluate --streets DIR --data DIR --nab-repo DIR [--python PYTHON] [--quick]
+
+--streets holds simulated streets with truth, which `models.congestion.scenarios` generates; --data
+real series with labelled faults (or `labelled_faults/` with them); --nab-repo a checked-out
+numenta/NAB, whose own code scores (PYTHON is an interpreter that has pandas). What is not given is
+left out, and that is said. Exit codes: 0 all was scored, 1 something was left out.
+
+Each model's folder has `evaluate.tables(args)`, which gives its tables line by line; `args` has all
+that is named here and `bundle`, the folder of the bundle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from models import BUNDLES
+from models.anomaly import evaluate as anomaly
+
+MODELS: Final = ("loopfault", "congestion", "anomaly")
+LABELLED: Final = "labelled_faults"
+NEEDS: Final = {"loopfault": "streets", "congestion": "streets", "anomaly": "data"}
+
+Tables = Callable[[argparse.Namespace], Iterable[str]]
+
+
+def report(args: argparse.Namespace) -> Iterator[tuple[str, bool]]:
+    """(line, whether something was left out) over all models."""
+    for name in args.models or MODELS:
+        yield "", False
+        yield f"# {name}", False
+        needed = NEEDS[name]
+        if not (BUNDLES / name / "manifest.json").is_file():
+            yield "left out: it does not ship", True
+        elif getattr(args, needed) is None:
+            yield f"left out: no --{needed}", True
+        else:
+            told = argparse.Namespace(**{**vars(args), "bundle": BUNDLES / name})
+            for line in _tables(name, told):
+                yield line, "left out" in line
+
+
+def _tables(name: str, args: argparse.Namespace) -> Iterable[str]:
+    module = f"models.{name}.evaluate"
+    try:
+        tables: Tables | None = getattr(import_module(module), "tables", None)
+    except ModuleNotFoundError as error:
+        return [f"left out: {error.name} is not there"]
+    return [f"left out: {module} has no tables"] if tables is None else tables(args)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--streets", type=Path, metavar="DIR")
+    parser.add_argument("--data", type=Path, metavar="DIR")
+    parser.add_argument("--models", nargs="+", choices=MODELS, help="only these")
+    anomaly.options(parser)
+    args = parser.parse_args(arguments)
+    if args.data is not None and (args.data / LABELLED).is_dir():
+        args.data = args.data / LABELLED
+    args.nab = None
+    left_out = False
+    for line, left in report(args):
+        print(line, flush=True)
+        left_out = left_out or left
+    return int(left_out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

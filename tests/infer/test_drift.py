@@ -1,0 +1,228 @@
+"""How far inputs and answers are from training: measured over a day, in fixed memory."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.infer.drift import ENOUGH_HOURS, HOUR_NS, HOURS, LARGE, Drift, psi
+from edge.infer.guard import Guard
+from edge.infer.manifest import Manifest, ModelError, Output, Reference, read_manifest
+from models import bundle
+from tests.infer import tiny as made
+from tests.infer.tiny import tiny
+
+MINUTE = 60_000_000_000
+COUNTS = st.lists(st.integers(0, 10_000), min_size=2, max_size=12).filter(any)
+
+
+def model(*references: Reference) -> Manifest:
+    return Manifest(
+        "m", "1", "m.onnx", "", {"x": 2, "present": 2, "state": 1},
+        (Output("p", 1, 0.0, 1.0), Output("state_out", 1, None, None)),
+        (0.0,), (0.0,), 0.5, 0.3, 0.002, 50.0, reference=references,
+    )  # fmt: skip
+
+
+HALVES = Reference("x", 1, "speed", (0.0, 1.0), (0.25, 0.5, 0.25), ("present", 1))
+SCORES = Reference("p", 0, "p of congestion", (0.5,), (0.9, 0.1))
+
+
+def feed(values: list[float], present: list[float] | None = None) -> dict[str, Any]:
+    column = np.asarray(values, np.float32)
+    known = np.ones_like(column) if present is None else np.asarray(present, np.float32)
+    return {
+        "x": np.stack([np.zeros_like(column), column], axis=1),
+        "present": np.stack([np.zeros_like(column), known], axis=1),
+        "state": np.zeros((len(column), 1), np.float32),
+    }
+
+
+def out(values: list[float], p: float = 0.1) -> list[Any]:
+    return [np.full((len(values), 1), p, np.float32), np.zeros((len(values), 1), np.float32)]
+
+
+LIKE = [-1.0, 0.5, 0.6, 2.0]  # spread as HALVES says
+UNLIKE = [2.0, 2.0, 2.0, 2.0]
+
+
+def day(drift: Drift, values: list[float], p: float = 0.1, hours: int = HOURS, at: int = 0) -> int:
+    for minute in range(60 * hours):
+        drift.see(at + minute * MINUTE, feed(values), out(values, p))
+    return at + 60 * hours * MINUTE
+
+
+def test_what_is_as_in_training_is_no_drift_and_what_is_not_is_named() -> None:
+    drift = Drift(model(HALVES))
+    now = day(drift, LIKE)
+    assert drift.measured() == {"psi": 0.0, "column": "speed", "hours": HOURS, "text": ""}
+    day(drift, UNLIKE, at=now)
+    told = drift.measured()
+    assert told is not None
+    assert told["psi"] > LARGE
+    assert told["text"] == "inputs differ from what it was trained on: speed"
+
+
+def test_answers_are_measured_too() -> None:
+    drift = Drift(model(HALVES, SCORES))
+    day(drift, LIKE, p=0.9)
+    told = drift.measured()
+    assert told is not None
+    assert told["column"] == "p of congestion"
+    assert told["text"] == "answers differ from what it was trained on: p of congestion"
+
+
+def test_nothing_is_said_before_a_day_is_nearly_full() -> None:
+    drift = Drift(model(HALVES))
+    now = day(drift, UNLIKE, hours=ENOUGH_HOURS - 1)
+    told = drift.measured()
+    assert told is not None
+    assert told["psi"] is None
+    assert told["text"] == "not known yet: 19 of 20 hours are seen"
+    day(drift, UNLIKE, hours=1, at=now)
+    assert drift.measured() != told
+
+
+def test_what_is_older_than_a_day_is_forgotten() -> None:
+    drift = Drift(model(HALVES))
+    now = day(drift, UNLIKE)
+    day(drift, LIKE, at=now)
+    told = drift.measured()
+    assert told is not None
+    assert told["psi"] == 0.0
+
+
+def test_a_night_without_power_is_empty_hours_and_not_old_ones() -> None:
+    drift = Drift(model(HALVES))
+    now = day(drift, UNLIKE)
+    day(drift, LIKE, hours=1, at=now + 30 * HOUR_NS)
+    told = drift.measured()
+    assert told is not None
+    assert told["hours"] == 1
+
+
+def test_rows_whose_mask_is_down_do_not_count() -> None:
+    drift = Drift(model(HALVES))
+    for minute in range(60 * HOURS):
+        rows = [*LIKE, *UNLIKE]
+        drift.see(minute * MINUTE, feed(rows, [1.0] * 4 + [0.0] * 4), out(rows))
+    told = drift.measured()
+    assert told is not None
+    assert told["psi"] == 0.0
+
+
+def test_short_windows_cost_and_count_one_look_a_minute() -> None:
+    drift = Drift(model(HALVES))
+    for second in range(0, 3600, 5):
+        drift.see(second * 1_000_000_000, feed(LIKE), out(LIKE))
+    (hour,) = drift.snapshot()["hours"]
+    assert 60 <= sum(hour[0]) / len(LIKE) <= 3600 / 55 + 1
+
+
+def test_a_restart_goes_on_where_it_was() -> None:
+    whole, first = Drift(model(HALVES)), Drift(model(HALVES))
+    now = day(first, UNLIKE, hours=12)
+    day(whole, UNLIKE, hours=12)
+    second = Drift(model(HALVES))
+    assert second.restore(json.loads(json.dumps(first.snapshot())))
+    for one in (whole, second):
+        day(one, LIKE, hours=12, at=now)
+    assert whole.measured() == second.measured()
+    assert not Drift(model(SCORES)).restore(first.snapshot())
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [{}, {"v": 2, "hours": []}, {"v": 1}, {"v": 1, "hours": [[[-1, 0, 0]]]}, {"v": 1, "hours": 3},
+     {"v": 1, "hours": [[["a", 0, 0]]]}],
+)  # fmt: skip
+def test_what_is_no_snapshot_is_an_error(saved: dict[str, Any]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Drift(model(HALVES)).restore(saved)
+
+
+def test_the_memory_is_fixed() -> None:
+    drift = Drift(model(HALVES, SCORES))
+    now = day(drift, LIKE)
+    size = len(json.dumps(drift.snapshot()))
+    day(drift, LIKE, hours=100, at=now)
+    assert len(drift.snapshot()["hours"]) == HOURS
+    assert len(json.dumps(drift.snapshot())) == pytest.approx(size, rel=0.05)
+
+
+@given(COUNTS)
+def test_psi_is_none_for_the_same_and_never_less(counts: list[int]) -> None:
+    assert psi(counts, counts) == pytest.approx(0.0)
+    assert psi(counts, [1] * len(counts)) >= 0
+    assert psi(counts, [1] * len(counts)) == pytest.approx(psi([1] * len(counts), counts))
+
+
+def test_psi_as_calculated_by_hand() -> None:
+    # (0.7 - 0.5) ln(0.7 / 0.5) + (0.3 - 0.5) ln(0.3 / 0.5)
+    assert psi([7, 3], [5, 5]) == pytest.approx(0.2 * 0.3364722 + 0.2 * 0.5108256)
+
+
+@given(
+    st.lists(st.sampled_from([0.0, 0.0, 0.25, 0.5, 1.0, 3.5]), min_size=1, max_size=60),
+    st.integers(2, 12),
+)
+def test_a_reference_made_for_a_manifest_fits_its_own_data(values: list[float], bins: int) -> None:
+    column = np.asarray(values, np.float32)[:, None]
+    (one,) = bundle.reference("x", column, ["x"], bins=bins)
+    edges = np.asarray(one["edges"], np.float32)
+    counts = np.bincount(edges.searchsorted(column[:, 0]), minlength=len(one["shares"]))
+    assert psi(counts.tolist(), one["shares"]) == pytest.approx(0.0, abs=1e-6)
+    assert sum(one["shares"]) == pytest.approx(1.0)
+    assert len(one["edges"]) < bins
+
+
+def test_rows_that_are_no_number_are_no_part_of_a_reference() -> None:
+    columns = np.asarray([[1.0, np.nan], [2.0, 5.0], [3.0, np.nan]])
+    one, two = bundle.reference("x", columns, ["a", "b"], masks=[("present", 0), None], first=4)
+    assert (one["mask"], one["column"], one["name"]) == (["present", 0], 4, "a")
+    assert "mask" not in two
+    assert (two["column"], two["edges"], two["shares"]) == (5, [5.0], [1.0, 0.0])
+
+
+def test_a_reference_in_a_bundle_is_measured_by_its_guard(tmp_path: Path) -> None:
+    folder = tiny(tmp_path / "anomaly")
+    path = folder / "manifest.json"
+    raw = json.loads(path.read_text())
+    raw["reference"] = bundle.reference(
+        "onset", np.linspace(0, 1, 50)[:, None], ["onset"], masks=[("present", 0)]
+    )
+    path.write_text(json.dumps(raw))
+    guard = Guard("anomaly", folder)
+    assert guard.load()
+    assert guard.session is not None
+    rows = {**made.feed(1.0), "state": guard.session.started([1.0])}
+    for minute in range(60 * HOURS):
+        assert guard.ask(minute * MINUTE, rows) is not None
+    assert guard.status()["drift"]["text"] == "answers differ from what it was trained on: onset"
+    after = Guard("anomaly", folder)
+    saved = guard.snapshot()
+    assert saved is not None
+    after.restore(saved)
+    assert after.load()
+    assert after.status()["drift"] == guard.status()["drift"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"column": 5}, {"tensor": "z"}, {"edges": [1.0, 0.0]}, {"shares": [1.0]}, {"shares": [2, -1]},
+     {"mask": ["present", 9]}, {"edges": ["a"]}],
+)  # fmt: skip
+def test_a_reference_that_cannot_be_is_no_manifest(tmp_path: Path, change: dict[str, Any]) -> None:
+    folder = tiny(tmp_path / "anomaly")
+    path = folder / "manifest.json"
+    one = {"tensor": "x", "column": 0, "name": "x", "edges": [0.5], "shares": [0.5, 0.5]}
+    raw = json.loads(path.read_text())
+    path.write_text(json.dumps({**raw, "reference": [one]}))
+    assert read_manifest(folder).reference[0].edges == (0.5,)
+    path.write_text(json.dumps({**raw, "reference": [{**one, **change}]}))
+    with pytest.raises(ModelError, match="not a manifest"):
+        read_manifest(folder)
