@@ -157,7 +157,8 @@ def _named(node: Schema, root: Schema) -> dict[str, Schema]:
     found: dict[str, Schema] = {}
     for each in node.get("anyOf", [node]):
         whole = _followed(each, root)
-        name = str(whole.get("title") or whole.get("type") or _short(whole))
+        kind = whole.get("type") or ("words" if "enum" in whole else _short(whole))
+        name = str(whole.get("title") or kind)
         found[name if name not in found else f"{name} {len(found)}"] = each
     return found
 

@@ -21,10 +21,10 @@ What a gateway says and what it listens to. This folder is made from the code (`
 - [released/](released/): the schemas that the former release has promised; a test compares.
 
 Rules: adding a field is free, so ignore what you do not know. A field that goes, another type, unit or topic, a wider range, a value that is null or left out where it was not: only with a new `v`.
-Lists of words are closed (reasons, conditions, states): one more is a new `v`, too. What grows freely are kinds of events (an unknown kind has the header, `text` and no more that is promised), quantities and units.
+Lists of words are closed (reasons, conditions, states): one more is a new `v`, too. What grows freely are kinds of events (an unknown kind has the header, `text` and no more that is promised), quantities, units, and the lists that a table ends with *and more to come* (`x-grows` in a schema): show a word that you do not know, and do not refuse it.
 For what comes down it is the other way round: the gateway never asks for more, nor takes less, under the same `v`.
 
-A message on `up/traffic/{source}` is a `loop_card` when it has `points`, else a `lane`. The streams `bay` and `register` are reserved: nothing is sent on them yet.
+A message on `up/traffic/{source}` is a `loop_card` when it has `points`, else a `lane`. The stream `register` is reserved: nothing is sent on it yet.
 JSON and MessagePack hold the same map; where a table says *bytes*, only MessagePack can. Fields marked *optional* are left out when there is nothing to tell; others are always there, if need be null.
 """  # noqa: E501
 TOPICS: Final = """## Topics
@@ -170,7 +170,8 @@ def _type(each: Mapping[str, Any]) -> str:
     if "const" in each:
         return f"`{json.dumps(each['const'])}`"
     if "enum" in each:
-        return ", ".join(f"`{word}`" for word in each["enum"])
+        grows = " and more to come" if each.get("x-grows") else ""
+        return ", ".join(f"`{word}`" for word in each["enum"]) + grows
     match each.get("type"):
         case "array" if "prefixItems" in each:
             return "[" + ", ".join(_type(item) for item in each["prefixItems"]) + "]"

@@ -223,7 +223,8 @@ class Daemon:
         link = "connected" if self.sender.connected else "not connected"
         broken = f"; broken: {', '.join(self.intake.problems)}" if self.intake.problems else ""
         devices, lanes = len(self.wiring.points()), len(self.site.lanes)
-        return f"{devices} devices, {lanes} lanes, {link}{broken}"
+        bays = f"{len(self.site.bays)} bays, " if self.site.bays else ""
+        return f"{devices} devices, {lanes} lanes, {bays}{link}{broken}"
 
     # -- for the parts ---------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import Final
 from drivers.scan.found import StoppedError
 from edge.app.examining import examine
 from edge.app.verdict import Exam, Said
-from edge.config import Device, Lane, Site
+from edge.config import Bay, Device, Lane, Site
 from edge.control.locks import BusLock
 
 LIMIT_S: Final = 240.0  # of all of it; then what was found so far is told
@@ -23,15 +23,15 @@ JOIN_S: Final = 2.0  # for a step to end when somebody has seen enough
 
 
 def exams(site: Site, words: Sequence[str]) -> list[Exam]:
-    """The buses that these names mean, each with its devices and lanes; all without a name.
+    """The buses that these names mean, each with devices, lanes and bays; all without a name.
 
     Raises ValueError for a name that the configuration has not.
     """
-    things: dict[str, Device | Lane] = {**site.devices, **site.lanes}
+    things: dict[str, Device | Lane | Bay] = {**site.devices, **site.lanes, **site.bays}
     for word in words:
         if word not in site.buses and word not in things:
             known = ", ".join([*site.buses, *things]) or "none"
-            raise ValueError(f"no bus, device or lane is called {word!r}; there are {known}")
+            raise ValueError(f"no bus, device, lane or bay is called {word!r}; there are {known}")
     found = []
     for bus in site.buses:
         names = [

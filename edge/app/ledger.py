@@ -23,7 +23,7 @@ from edge.app.pipeline import Pipeline
 from edge.app.rawdrafts import raw_drafts
 from edge.app.recover import Before, Recovered, recover
 from edge.app.sealing import OWNER, Sealing
-from edge.app.windows import GRACE_NS, Windows
+from edge.app.windows import GRACE_NS, SYNCED, Windows
 from edge.app.wiring import Wiring
 from edge.core import Clock, Draft, Reason, Stamp, Stream
 from edge.store import Epoch, Mark, Stored, Writer
@@ -92,11 +92,14 @@ class Ledger:
         self._pipeline.engine.expired(expired(self._site, now))
         if self._windows.stepped:
             self._pipeline.engine.mark(Reason.CLOCK)
-        drafts = self._intake.with_health(self._pipeline.close(end_ns, partial=partial))
+        wall_ns = now.wall_ns - (now.mono_ns - end_ns)
+        wall_s = wall_ns / 1e9 if now.tq in SYNCED else None
+        closed = self._pipeline.close(end_ns, partial=partial, wall_s=wall_s)
+        drafts = self._intake.with_health(closed)
         drafts += self._sealing.due(now, last=last)
         drafts += self.observer.due(now) if self.observer is not None else []
         self._intake.settle()
-        self._windows.opened(Stamp(end_ns, now.wall_ns - (now.mono_ns - end_ns), now.tq))
+        self._windows.opened(Stamp(end_ns, wall_ns, now.tq))
         states: dict[str, Any] = {}
         if last or now.mono_ns - self._saved_ns >= MODEL_STATE_NS:
             self._saved_ns = now.mono_ns

@@ -34,9 +34,15 @@ class Pipeline:
         """Events that cannot wait for the window's end; usually none."""
         return self.engine.sweeps(batch)
 
-    def close(self, end_ns: int, *, partial: bool = False) -> list[Draft]:
-        """All records of the window that ends at `end_ns`, then the flags they raise."""
-        verdict = self.judge.judge(end_ns, self.engine.close(end_ns, partial=partial))
+    def close(
+        self, end_ns: int, *, partial: bool = False, wall_s: float | None = None
+    ) -> list[Draft]:
+        """All records of the window that ends at `end_ns`, then the flags they raise.
+
+        `wall_s` is that moment in seconds since 1970; None while nobody can be sure of it.
+        """
+        drafts = self.engine.close(end_ns, partial=partial)
+        verdict = self.judge.judge(end_ns, drafts, self.engine.ticks, wall_s)
         return [*verdict.drafts, *verdict.events]
 
     def lost(self, from_ns: int, to_ns: int) -> None:

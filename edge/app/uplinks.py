@@ -5,10 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge.app import roadside
 from edge.app.calibrating import record
 from edge.app.sealing import signer
 from edge.app.told import Told
-from edge.config import Site, password
+from edge.config import Lane, Site, password
 from edge.core import Quantity
 from edge.uplink.broker import Broker, broker_of
 from edge.uplink.manifests import Sign
@@ -75,7 +76,7 @@ def sender_for(daemon: "Daemon") -> Sender:
 
 
 def meta(daemon: "Daemon") -> Mapping[str, Any]:
-    """Retained: what each number means. Points with units and ranges, lanes, models."""
+    """Retained: what each number means. Points with units and ranges, lanes, bays, models."""
     site = daemon.site
     devices = {
         d.name: {
@@ -88,25 +89,64 @@ def meta(daemon: "Daemon") -> Mapping[str, Any]:
         for group in daemon.wiring.polled.values()
         for d in group
     }
-    lanes = {
-        name: {
-            "approach": lane.approach,
-            "position": lane.position,
-            "mode": lane.mode,
-            "loops": 2 if lane.trail else 1,
-            "spacing_m": lane.spacing_m if lane.trail else None,
-            "loop_m": lane.loop_m,
-        }
-        for name, lane in site.lanes.items()
-    }
     return {
         "site": site.place.id,
         "zone": site.place.zone,
         "period_s": site.period_ns / 1e9,
         "units": {q.label: q.unit for q in Quantity},
         "devices": devices,
-        "lanes": lanes,
+        **street(site),
         "models": daemon.pipeline.judge.status(),
+    }
+
+
+def street(site: Site) -> dict[str, dict[str, Any]]:
+    """Lanes, approaches and bays of the description: what their numbers rest on."""
+    return {
+        "lanes": {name: _lane(name, lane) for name, lane in site.lanes.items()},
+        "approaches": {name: _approach(site, name) for name in site.approaches},
+        "bays": {
+            name: {
+                "kind": bay.kind,
+                "max_stay_min": bay.max_stay_min or None,
+                "min_stay_s": bay.min_stay_s,
+            }
+            for name, bay in site.bays.items()
+        },
+    }
+
+
+def _lane(name: str, told: Lane) -> dict[str, Any]:
+    setup = roadside.lane(name, told)
+    optional: dict[str, Any] = {"effective_m": told.effective_m, "limit_kmh": told.limit_kmh}
+    if setup.paired and setup.kind == "vehicle":
+        *closed, (last, _) = setup.classes
+        limits = [(each, limit / 100) for each, limit in closed]
+        optional["classes"] = [
+            {"name": each, "to_m": to_m} for each, to_m in [*limits, (last, None)]
+        ]
+    return {
+        "approach": told.approach,
+        "position": told.position,
+        "mode": told.mode,
+        "loops": 2 if told.trail else 1,
+        "spacing_m": setup.spacing_m,
+        "loop_m": told.loop_m,
+        "tailgate_s": told.tailgate_s,
+        "stopped_s": told.stopped_s,
+        **{key: value for key, value in optional.items() if value is not None},
+    }
+
+
+def _approach(site: Site, name: str) -> dict[str, Any]:
+    """What lies after it, and who tells the colour of its signal."""
+    way = site.ways.get(name)
+    phases = {contact: site.devices[contact].phase for contact in site.signals.get(name, ())}
+    signal = {phase.colour: contact for contact, phase in phases.items() if phase is not None}
+    return {
+        "downstream": way.downstream if way else None,
+        "distance_m": way.distance_m if way else None,
+        **({"signal": signal} if signal else {}),
     }
 
 

@@ -81,6 +81,12 @@ def for_people(daemon: "Daemon", outbox: Mapping[str, Any] | None) -> dict[str, 
         "gateway": site.place.gateway,
         "buses": of_site(site),  # what `scan` leaves alone
         "lanes": {name: {"bus": lane.bus} for name, lane in site.lanes.items()},
+        "bays": {name: {"bus": bay.bus, "kind": bay.kind} for name, bay in site.bays.items()},
+        "signals": {
+            name: {"bus": site.devices[name].bus, "approach": approach}
+            for approach, contacts in site.signals.items()
+            for name in contacts
+        },
         "outbox": outbox,
         "link": link(daemon),
         "clock": clock(daemon),

@@ -34,7 +34,7 @@ class Said:
 
 @dataclass(slots=True)
 class Exam:
-    """One bus: what is known of it and of `names`, its devices and lanes that were asked about.
+    """One bus: what is known of it and of those on it that were asked about (`names`).
 
     `answers` are those that do. `failed` are those that do not, with what the driver said; what is
     `known` better goes before. `refused` says why nobody looked.
@@ -93,14 +93,15 @@ class Exam:
                 yield Said(self.bus, name, one, self.line(name))
 
     def is_fine(self, name: str) -> bool:
-        """Nothing is wrong with this device or lane, or with the bus itself ("")."""
+        """Nothing is wrong with this device, lane or bay, or with the bus itself ("")."""
         found = self._of(name) if name else self.wire
         seen = name in self.answers if name else self.finished and not (self.refused or self.mute)
         return seen and all(one.severity == "note" for one in found)
 
     def line(self, name: str) -> int:
-        """Where the bus (""), or a device or a lane of it, stands in the configuration."""
-        table = "device" if name in self.site.devices else "lane"
+        """Where the bus (""), or a device, a lane or a bay of it, stands in the configuration."""
+        site = self.site
+        table = "device" if name in site.devices else "bay" if name in site.bays else "lane"
         return self.site.remark((table, name) if name else ("bus", self.bus), "").line
 
     def _of(self, name: str) -> list[Finding]:

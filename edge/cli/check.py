@@ -16,6 +16,7 @@ from edge.app.uplinks import brokers_for
 from edge.app.wiring import Wiring
 from edge.config import (
     Bus,
+    Device,
     GpioBus,
     I2cBus,
     Lane,
@@ -146,6 +147,14 @@ def _facts(site: Site, points: dict[str, list[str]]) -> dict[str, Any]:
             name: {"approach": lane.approach, "bus": lane.bus, "lines": _lines(lane)}
             for name, lane in site.lanes.items()
         },
+        "bays": {
+            name: {"kind": bay.kind, "bus": bay.bus, "lines": [bay.line]}
+            for name, bay in site.bays.items()
+        },
+        "signals": {
+            approach: {_colour(site.devices[name]): name for name in contacts}
+            for approach, contacts in site.signals.items()
+        },
     }
 
 
@@ -160,18 +169,35 @@ def _summary(site: Site, points: dict[str, list[str]]) -> Iterator[str]:
         yield f"bus     {name}: {bus.kind} {_at(bus)}"
         for device_name, device in site.devices_on(name).items():
             options = "".join(f", {key} {value}" for key, value in device.options.items())
-            what = f"every {device.every_s:g} s, {_count(points[device_name], 'point')}"
-            what = what if points[device_name] else "pulses"
-            yield f"          {device_name}: {device.driver}{options}, {what}"
+            yield f"          {device_name}: {device.driver}{options}, " + _told(
+                device, points[device_name]
+            )
         for lane_name, lane in site.lanes_on(name).items():
             yield f"          {lane_name}: lane, approach {lane.approach}, {_loops(lane)}"
+        for bay_name, bay in site.bays_on(name).items():
+            limit = f", at most {bay.max_stay_min:g} min" if bay.max_stay_min else ""
+            yield f"          {bay_name}: bay for {bay.kind}, {bay.line}{limit}"
     names = [name for name in ("congestion", "anomaly") if getattr(site.models, name)]
     yield f"models  {', '.join(names) or 'none'}"
     count = sum(map(len, points.values()))
     yield (
         f"reads   {_count(site.buses, 'bus', 'buses')}, {_count(site.devices, 'device')} with "
         f"{_count(range(count), 'point')}, {_count(site.lanes, 'lane')}"
+        + (f", {_count(site.bays, 'bay')}" if site.bays else "")
     )
+
+
+def _told(device: Device, points: list[str]) -> str:
+    """What comes of a device."""
+    if points:
+        return f"every {device.every_s:g} s, {_count(points, 'point')}"
+    if device.phase is not None:
+        return f"{_colour(device)} of the signal of {device.phase.approach}"
+    return "events" if device.driver == "contact" else "pulses"
+
+
+def _colour(device: Device) -> str:
+    return device.phase.colour if device.phase is not None else ""
 
 
 def _at(bus: Bus) -> str:

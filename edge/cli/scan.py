@@ -80,7 +80,7 @@ def scan(args: argparse.Namespace, jobs: list[Job], pace: Pace) -> int:
     whole = found.run(lambda: _show(found) if terminal else None)
     if terminal:
         print("\r\x1b[K", end="", file=sys.stderr)
-    used = [*site.buses, *site.devices, *site.lanes] if site is not None else []
+    used = [*site.buses, *site.devices, *site.lanes, *site.bays] if site is not None else []
     text = paste.tables([bus for one in jobs if (bus := one.bus()) is not None], used)
     if args.json:
         facts = [_facts(one) for one in jobs]

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,11 +104,7 @@ def _placed(site: Site, folder: Path, port: int) -> Site:
     (folder / "run").mkdir()
     store = msgspec.structs.replace(site.store, dir=f"{folder}/store", run_dir=f"{folder}/run")
     uplink = msgspec.structs.replace(site.uplink, url=f"mqtt://127.0.0.1:{port}")
-    return Site(
-        place=site.place, uplink=uplink, store=store, streams=site.streams, privacy=site.privacy,
-        models=site.models, buses=buses, devices=site.devices, lanes=site.lanes, file=site.file,
-        lines=site.lines,
-    )  # fmt: skip
+    return replace(site, uplink=uplink, store=store, buses=buses)
 
 
 def new_screen() -> Screen:

@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import Any, Final, TextIO
 
 from edge.platform.lines import line, told
@@ -14,7 +16,9 @@ FLAGS_SHOWN: Final = 8
 ON: Final = "!"  # before a flag that was raised; behind the time of day
 AIR: Final = ("pm2_5", "pm10", "temperature", "humidity", "voc_index", "nox_index")
 ENERGY: Final = ("power", "voltage_l1", "current_l1", "frequency", "energy_import")
-EVENTS: Final = ("congestion", "anomaly", "sensor_fault")
+EVENTS: Final = ("congestion", "incident", "anomaly", "sensor_fault", "overstay")
+WIDE: Final = 100  # columns of a terminal that does not tell how many it has
+INDENT: Final = " " * 13
 
 
 @dataclass(slots=True)
@@ -37,6 +41,8 @@ class Board:
         self.latest[data["source"]] = data
         if data["stream"] == "traffic" and data.get("volume") is not None:
             self.vehicles[data["source"]] = self.vehicles.get(data["source"], 0) + data["volume"]
+        if data["stream"] == "bay" and data.get("arrivals") is not None:
+            self.vehicles[data["source"]] = self.vehicles.get(data["source"], 0) + data["arrivals"]
         if data["stream"] == "event" and data["event"] in EVENTS:
             self.flags.append((data["to"], data))
 
@@ -44,10 +50,11 @@ class Board:
         """The table, a line each, without colours."""
         out = [self.title, ""]
         out.append(f"{'LANE':<12}{'vehicles':>9}{'in all':>8}{'occupied':>10}{'km/h':>8}"
-                   f"{'length m':>10}{'congested':>11}")  # fmt: skip
+                   f"{'length m':>10}{'congested':>11}{'in 15 min':>11}")  # fmt: skip
         for name, data in sorted(self.latest.items()):
             if data["stream"] == "traffic" and "volume" in data:
                 out.append(self._lane(name, data))
+        out += self._bays()
         for stream, keys in (("air", AIR), ("energy", ENERGY)):
             for name, data in sorted(self.latest.items()):
                 if data["stream"] == stream:
@@ -60,15 +67,34 @@ class Board:
 
     def _lane(self, name: str, data: Mapping[str, Any]) -> str:
         speed, length = data.get("speed") or {}, data.get("length") or {}
+        alone = data.get("speed_single") or {}
         cells = (
             _cell(data["volume"], "d", 9),
             f"{self.vehicles.get(name, 0):>8}",
             _cell(data["occupancy"], ".1%", 10),
-            _cell(speed.get("mean"), ".1f", 8),
+            _cell(speed.get("mean"), ".1f", 8) if speed else _about(alone.get("kmh"), 8),
             _cell(length.get("mean"), ".1f", 10),
             _cell(data.get("p_congested"), ".2f", 11),
+            _cell(data.get("p_congested_15"), ".2f", 11),
         )
         return f"{name:<12}{''.join(cells)}"
+
+    def _bays(self) -> list[str]:
+        rows = []
+        for name, data in sorted(self.latest.items()):
+            if data["stream"] != "bay" or "occupied" not in data:
+                continue
+            now = {1: "occupied", 0: "free"}.get(data["occupied"], "-")
+            since_s = data.get("since_s")
+            rows.append(
+                f"{name:<12}{_cell(data.get('arrivals'), 'd', 9)}{self.vehicles.get(name, 0):>8}"
+                f"{_cell(data.get('occupancy'), '.1%', 10)}{now:>10}"
+                f"{_cell(None if since_s is None else since_s / 60, '.1f', 10)}"
+                f"{_cell(data.get('overstays'), 'd', 11)}"
+            )
+        head = (f"{'BAY':<12}{'arrivals':>9}{'in all':>8}{'occupied':>10}{'now':>10}"
+                f"{'since min':>10}{'overstays':>11}")  # fmt: skip
+        return ["", head, *rows] if rows else []
 
     @staticmethod
     def _points(points: Mapping[str, Any], keys: tuple[str, ...]) -> str:
@@ -96,7 +122,9 @@ class Screen:
     def show(self, message: Message) -> None:
         self._board.take(message)
         if self.live:
-            self._out.write(CLEAR + "\n".join(_coloured(row) for row in self._board.rows()) + "\n")
+            wide = get_terminal_size((WIDE, 0)).columns
+            rows = (_coloured(row, _folded(row, wide)) for row in self._board.rows())
+            self._out.write(CLEAR + "\n".join(rows) + "\n")
         elif message.kind != "last":
             self._out.write(line(message) + "\n")
         self._out.flush()
@@ -114,9 +142,24 @@ def _cell(value: Any, form: str, width: int) -> str:
     return f"{'-' if value is None else format(value, form):>{width}}"
 
 
-def _coloured(row: str) -> str:
+def _about(value: Any, width: int) -> str:
+    """What one loop lets one estimate."""
+    return _cell(None, "", width) if value is None else f"{f'~{value:.0f}':>{width}}"
+
+
+def _folded(row: str, wide: int) -> str:
+    """A flag's sentence in as many lines as it takes, so that a table stays one."""
+    if row[:2] != "  " or len(row) <= wide:
+        return row
+    room = max(wide, 2 * len(INDENT))
+    return "\n".join(wrap(row, room, subsequent_indent=INDENT))
+
+
+def _coloured(row: str, shown: str | None = None) -> str:
+    """`shown`, which is this row as it comes to the screen, in the row's colour."""
+    shown = row if shown is None else shown
     if row[10:13] == f" {ON} ":
-        return f"{RED}{row}{PLAIN}"
-    if row[:4].isupper():
-        return f"{BOLD}{row}{PLAIN}"
-    return row
+        return f"{RED}{shown}{PLAIN}"
+    if row[:3].isupper():
+        return f"{BOLD}{shown}{PLAIN}"
+    return shown

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from edge.platform import roadside
 from edge.uplink.wire import Message
 
 PLAIN: Final = ("start", "gap", "board")  # their text always comes with a head of its own
@@ -30,6 +31,9 @@ def told(data: Mapping[str, Any]) -> str:
     if kind in PLAIN:
         head = _head(kind, data)
         return f"{head}: {text}" if text else head
+    reason = data.get("reason")
+    if kind == "congestion" and reason and isinstance(reason, str) and reason not in text:
+        text = f"{text} Seen: {reason}." if text else f"Seen: {reason}."
     # who says it ("the model congestion 1.0.0") does not count as saying it
     if kind.replace("_", " ") in text.replace(str(data.get("by")), "").lower():
         return text
@@ -55,12 +59,10 @@ def _words(stream: str, data: Mapping[str, Any]) -> str:
     match data:
         case {"event": str()}:
             return told(data)
-        case {"volume": volume, "occupancy": occupancy}:
-            share = "-" if not isinstance(occupancy, (int, float)) else f"{occupancy:.1%}"
-            speed = data.get("speed")
-            mean = speed.get("mean") if isinstance(speed, dict) else None
-            vehicles = "1 vehicle" if volume == 1 else f"{volume} vehicles"
-            return f"{vehicles}, occupied {share}" + (f", {mean} km/h" if mean else "")
+        case {"volume": _, "occupancy": _}:
+            return roadside.lane(data)
+        case {"bay": _, "occupied": _}:
+            return roadside.bay(data)
         case {"points": dict(points)} if stream in ("air", "energy"):
             return ", ".join(_point(name, point) for name, point in list(points.items())[:6])
         case {"n": int(count), "sweeps": list()}:

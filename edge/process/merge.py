@@ -91,15 +91,26 @@ def _rare(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     if a.get("partial") or b.get("partial"):
         told["partial"] = True
     # what models said of them: of several minutes the worst stays
-    judged = [each["p_congested"] for each in (a, b) if each.get("p_congested") is not None]
-    if judged:
-        told["p_congested"] = max(judged)
+    for key in ("p_congested", "p_congested_5", "p_congested_15"):
+        judged = [each[key] for each in (a, b) if each.get(key) is not None]
+        if judged:
+            told[key] = max(judged)
+    doubts = [each.get("loops", {}) for each in (a, b)]
+    if any(doubts):
+        told["loops"] = {
+            part: max((each[part] for each in doubts if part in each), key=_doubt)
+            for part in sorted({*doubts[0], *doubts[1]})
+        }
     odd = [each.get("anomaly", {}) for each in (a, b)]
     if any(odd):
         told["anomaly"] = {
             key: max(each.get(key, 0) for each in odd) for key in sorted({*odd[0], *odd[1]})
         }
     return told
+
+
+def _doubt(loop: Mapping[str, Any]) -> tuple[float, str]:
+    return loop["score"], loop["fault"] or ""
 
 
 def _us(a: Mapping[str, Any], b: Mapping[str, Any], key: str) -> int:

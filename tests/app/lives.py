@@ -7,6 +7,7 @@ ended before any write or commit; time is virtual, and the wires go on without i
 import os
 import tempfile
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -98,11 +99,7 @@ def placed(folder: Path) -> Site:
     """It, with this folder as its tmpfs."""
     site = template()
     store = msgspec.structs.replace(site.store, run_dir=str(folder))
-    return Site(
-        place=site.place, uplink=site.uplink, store=store, streams=site.streams,
-        privacy=site.privacy, models=site.models, buses=site.buses, devices=site.devices,
-        lanes=site.lanes, file=site.file, lines=site.lines,
-    )  # fmt: skip
+    return replace(site, store=store)
 
 
 class FragileStage(Stage):

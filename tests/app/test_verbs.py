@@ -29,8 +29,13 @@ class Daemon(SimpleNamespace):
             place=SimpleNamespace(id="quay", gateway="gw-1"),
             uplink=SimpleNamespace(confirm="platform"),
             buses={"air": SimpleNamespace(path="/dev/i2c-1")},
-            devices={"hut": SimpleNamespace(bus="air")},
+            devices={
+                "hut": SimpleNamespace(bus="air"),
+                "green": SimpleNamespace(bus="loops"),
+            },
             lanes={"north": SimpleNamespace(bus="loops")},
+            bays={"bakery": SimpleNamespace(bus="loops", kind="loading")},
+            signals={"north": ["green"]},
         )
         super().__init__(
             site=site,
@@ -62,6 +67,8 @@ async def test_the_outbox_is_counted_at_this_moment() -> None:
     assert (found["site"], found["gateway"]) == ("quay", "gw-1")
     assert found["devices"]["hut"]["bus"] == "air"
     assert found["buses"] == {"air": "/dev/i2c-1"}
+    assert found["bays"] == {"bakery": {"bus": "loops", "kind": "loading"}}
+    assert found["signals"] == {"green": {"bus": "loops", "approach": "north"}}
     assert found["clock"] == {
         "tq": "ntp", "wall_s": 1_795_000_000, "steps": 2, "unsynced_s": 10.0
     }  # fmt: skip

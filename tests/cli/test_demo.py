@@ -7,10 +7,14 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pytest
+
+import drivers
+from edge.config import Approach, Bay, load
+from edge.demo.run import CONFIG, _placed
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 11  # two windows of 5 s: the first may be a short one
@@ -111,3 +115,17 @@ def test_wrong_use_is_exit_2(words: list[str]) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert "usage: kerbstone " in done.stderr
+
+
+def test_a_site_that_is_placed_keeps_all_else(tmp_path: Path) -> None:
+    bay = Bay(bus="loops", line="GPIO5", kind="loading")
+    site = replace(
+        load(CONFIG, drivers.catalogue()),
+        bays={"bakery": bay},
+        ways={"north": Approach(downstream="east", distance_m=200.0)},
+    )
+    placed = _placed(site, tmp_path, 1)
+    other = {
+        each.name for each in fields(site) if getattr(site, each.name) != getattr(placed, each.name)
+    }
+    assert other == {"uplink", "store", "buses"}

@@ -73,6 +73,21 @@ lead = "lead"
 active = "high"
 bias = "none"
 """
+PLACES = """
+[bay.bakery]
+kind = "loading"
+bus = "loops"
+line = "spare"
+active = "high"
+bias = "none"
+[device.north_green]
+driver = "contact"
+bus = "loops"
+line = "green"
+active = "high"
+bias = "none"
+phase = {{ approach = "north", colour = "green" }}
+"""
 METERS = """
 [bus.meters]
 kind = "modbus-rtu"
@@ -118,7 +133,7 @@ def meters() -> Iterator[Rtu]:
 
 @pytest.fixture
 def chip(tmp_path: Path) -> Iterator[SimChip]:
-    made = SimChip(("lead", "spare"), tmp_path / "gpio")
+    made = SimChip(("lead", "spare", "green"), tmp_path / "gpio")
     made.start()
     yield made
     made.close()
@@ -337,6 +352,20 @@ def test_a_line_that_somebody_holds_and_a_chip_that_is_not_there(
     assert "nobody has asked it: see loops" in told(said, "north_1")
 
 
+def test_a_bay_and_a_contact_of_a_signal_are_looked_at_too(
+    kerbstone: Command, wired: Site, chip: SimChip
+) -> None:
+    said = kerbstone("doctor", "--config", wired(LOOPS, PLACES), "--json")
+    assert (said.code, json.loads(said.out)["fine"]) == (0, ["north_green", "north_1", "bakery"])
+    assert kerbstone("doctor", "bakery", "--config", wired(LOOPS, PLACES)).code == 0
+    file = wired(LOOPS, PLACES.replace('"spare"', '"gone"'))
+    said = kerbstone("doctor", "bakery", "--config", file, "--json")
+    assert said.code == 1
+    assert "line gone" in told(said, "bakery")
+    [line] = {f["line"] for f in json.loads(said.out)["findings"] if f["device"] == "bakery"}
+    assert file.read_text(encoding="utf-8").split("\n")[line - 1] == "[bay.bakery]"
+
+
 def test_a_meter_that_refuses_is_another_kind_and_so_it_is_said(
     kerbstone: Command, wired: Site, meters: Rtu
 ) -> None:
@@ -371,7 +400,7 @@ def test_points_without_a_value_are_named(
 def test_wrong_use_and_a_wrong_file_are_2(kerbstone: Command, wired: Site, tmp_path: Path) -> None:
     said = kerbstone("doctor", "shed", "--config", wired(AIR))
     assert said.code == 2
-    assert "no bus, device or lane is called 'shed'; there are hut, hut_air" in said.err
+    assert "no bus, device, lane or bay is called 'shed'; there are hut, hut_air" in said.err
     assert kerbstone("doctor", "--config", tmp_path / "none.toml").code == 2
 
 

@@ -38,6 +38,12 @@ FINE: dict[str, Any] = {
               "unsynced_s": 0.0},
     "buses": {"air": "/dev/i2c-1", "loops": "/dev/gpiochip0"},
     "lanes": {"north_1": {"bus": "loops"}, "north_2": {"bus": "loops"}},
+    "bays": {"bakery": {"bus": "loops", "kind": "loading"}},
+    "signals": {
+        "n_red": {"bus": "loops", "approach": "north"},
+        "n_green": {"bus": "loops", "approach": "north"},
+        "s_green": {"bus": "more", "approach": "south"},
+    },
     "devices": {
         "hut_air": {"bus": "air", "reads": 7200, "errors": 0, "missed": 0, "state": "ok"},
     },
@@ -100,6 +106,8 @@ def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:
         "follows a time server (NTP); wrong by 12 ms at most",
         "hut_air: ok; no read failed in the last hour",
         "lanes north_1, north_2",
+        "bay bakery (loading)",
+        "signal of north: n_red, n_green",
         "51 degrees Celsius",
         "supply good, not slowed down",
         "memory: 210 MB of 420 MB free (50%)",
@@ -111,6 +119,7 @@ def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:
     ):
         assert said in text, said
     assert "to do" not in text
+    assert "south" not in text  # its bus is not there
 
 
 @pytest.mark.parametrize(

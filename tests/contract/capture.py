@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from docs.promise import EXAMPLES, dumped
+from docs.promise import EXAMPLES, ROOT, dumped
 from edge.platform.subscribe import Arrived
 from edge.uplink.wire import JSON, decode
 from edge.uplink.wire.contract import BY_NAME
@@ -27,6 +27,8 @@ from tests.system.site import Site
 from tests.uplink.broker import Mosquitto
 
 KEPT: Final = 2
+MORE: Final = {"lane": 4, "bay": 3}
+ROADSIDE: Final = ("loops", "signal", "occupied")  # an example with each
 # of the machine on which it is captured, and of no interest to a reader
 MACHINE: Final = ("disk_", "memory_", "swap_", "load_", "rss_", "cpu_", "oom_", "filesystem_")
 Example = dict[str, Any]
@@ -41,7 +43,7 @@ def main() -> None:
             forms[form] = example
     EXAMPLES.mkdir(parents=True, exist_ok=True)
     for name, forms in found.items():
-        most = len(forms) if name == "event" else KEPT
+        most = len(forms) if name == "event" else MORE.get(name, KEPT)
         best = sorted(forms.values(), key=weight, reverse=True)[:most]
         best.sort(key=place)
         (EXAMPLES / f"{name}.json").write_text(dumped(best), encoding="utf-8")
@@ -95,6 +97,8 @@ def records(arrived: Iterable[Arrived]) -> Iterator[tuple[str, str, Example]]:
             form = str(data.get("event", data.get("state", data.get("verb", ""))))
             if "covers" in data or "former" in data:
                 form = "rare"
+            elif "lane" in data or "bay" in data:
+                form = next((word for word in ROADSIDE if data.get(word)), "")
             yield named(message).name, form, shown(each.topic, each.content_type, data)
 
 
@@ -107,6 +111,8 @@ def shown(topic: str, content_type: str | None, data: Mapping[str, Any]) -> Exam
     if "box" in payload:
         told = {k: v for k, v in payload["box"]["health"].items() if not k.startswith(MACHINE)}
         payload["box"] = {**payload["box"], "model": None, "serial": None, "health": told}
+    if "models" in payload:  # why one does not answer may name a file of this checkout
+        payload["models"] = json.loads(json.dumps(payload["models"]).replace(f"{ROOT}/", ""))
     return {"topic": topic, "content_type": content_type, "payload": payload}
 
 

@@ -48,6 +48,7 @@ GW = "gw-1"
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
 EPOCH, BOOT = (7 << 32) + 2_863_311_530, 7
 WALL_NS = 1_790_000_000 * S  # in September 2026
+MERGED = ("north_1", "south_1", "bakery", "hut_air", "main_meter", "heat", "card")
 Encoding = Literal["json", "msgpack"]
 
 
@@ -88,7 +89,7 @@ def _packed(record: Record, times: Envelope, encoding: Encoding) -> Arrived:
 def thinned(drafts: Sequence[Draft]) -> list[Record]:
     """Three records of each source as one, as an outbox without room makes them."""
     merged = []
-    for source in ("north_1", "hut_air", "main_meter", "heat", "card"):
+    for source in MERGED:
         found = (r for r in numbered(drafts) if r.source == source)
         three = islice((r for r in found if r.key.stream is not Stream.EVENT), 3)
         merged.append(reduce(lambda one, two: together(one, two, merge), three))

@@ -20,6 +20,7 @@ from edge.core import (
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import DeviceSetup, Engine, LaneSetup, Setup
 from edge.process.setup import ContactSetup
+from tests.contract import roads
 from tests.process.build import (
     AIR,
     HEAT,
@@ -41,27 +42,42 @@ CARD = DeviceSetup(
     (Point("count_1", Quantity.COUNT, low=0, kind=Kind.TOTAL), Point("state", Quantity.STATE)), 1.0,
 )  # fmt: skip
 SITE = Setup(
-    (replace(PAIR, no_activity_s=1200.0), SINGLE, BICYCLES, PULSED),
+    (replace(PAIR, no_activity_s=1200.0), SINGLE, BICYCLES, PULSED, *roads.LANES),
     (AIR, METER, CARD),
     (HEAT,),
     tuple(ContactSetup(kind, kind) for kind in ("door", "tamper", "plug", "contact")),
+    bays=(roads.BAY,),
+    signals=(roads.SIGNAL,),
 )  # fmt: skip
+WALL_S = 1_790_000_000.0  # in September 2026
 LOOPS = ("north_1.lead", "north_1.trail", "east_1.lead", "bikes_1.lead", "bikes_1.trail",
-         "west_1.lead", "heat")  # fmt: skip
+         "west_1.lead", "heat", *roads.LINES)  # fmt: skip
+JUDGED = (
+    LaneSite("north_1", "north", "corridor", paired=True, spacing_m=4.0),
+    LaneSite("east_1", "east", "corridor"),
+    LaneSite("west_1", "west", "corridor", mode="pulse"),
+    *roads.SITES,
+)
 
 
 def street() -> list[Draft]:
-    """A street through an hour: traffic, a jam, a stuck loop, a wild sensor, a swapped meter."""
-    lanes = tuple(LaneSite(lane.name, lane.approach, "corridor") for lane in SITE.lanes)
-    one = Pipeline(Engine(SITE), Judge(JudgeSetup(lanes, MINUTE, hurry=False)))
+    """A street through an hour: traffic, a jam, a stuck loop, a wild sensor, a swapped meter.
+
+    Beside it are a signal, a bay, and a corridor that something blocks.
+    """
+    judged = JudgeSetup(JUDGED, MINUTE, hurry=False, approaches=roads.APPROACHES)
+    one = Pipeline(Engine(SITE), Judge(judged))
+    one.load()
     one.engine.start(0)
     drafts = one.contacts(found(*LOOPS) + found("door"))
     for minute in range(64):
-        drafts += one.contacts(_on_the_road(minute)) + one.contacts(_switched(minute))
+        on_roads = sorted(roads.on_the_roads(minute), key=lambda contact: contact.mono_ns)
+        drafts += one.contacts(_on_the_road(minute)) + one.contacts(on_roads)
+        drafts += one.contacts(_switched(minute))
         drafts += one.sweeps(list(_measured(minute)))
         if minute == 3:
             one.engine.mark(Reason.CLOCK)
-        drafts += one.close((minute + 1) * MINUTE)
+        drafts += one.close((minute + 1) * MINUTE, wall_s=WALL_S + 60.0 * (minute + 1))
     return drafts + one.close(64 * MINUTE + 10 * S, partial=True)
 
 

@@ -89,6 +89,9 @@ UP_BEARABLE: dict[str, Change] = {
     ),
     "a number becomes an integer": lambda s: lane(s)["covered_s"].update(type="integer"),
     "other words for people": lambda s: lane(s)["volume"].update(description="Cars."),
+    "a word is new in a list that grows, and may be null": lambda s: form(s, "LoopDoubt")[
+        "properties"
+    ]["fault"]["anyOf"][0]["enum"].append("drowned"),
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.demo.show import RED, Board, _coloured
+from edge.demo.show import RED, Board, _coloured, _folded
 from edge.platform.lines import _words, line, told
 from edge.uplink.wire import JSON, Message, decode
 
@@ -38,6 +38,14 @@ def event(**body: object) -> Message:
         ({"event": "drop", "text": "3 air records are lost."}, "drop: 3 air records are lost."),
         ({"event": "congestion", "state": "on"}, "congestion on"),
         ({"event": "clock"}, "clock"),
+        ({"event": "congestion", "state": "on", "reason": "a queue stands", "by": BY, "text": JAM},
+         f"{JAM} Seen: a queue stands."),
+        ({"event": "congestion", "state": "on", "reason": "p 0.93", "by": BY, "text": JAM}, JAM),
+        ({"event": "incident", "state": "on", "upstream": "hill", "downstream": "bridge",
+          "text": "The road from hill to bridge may be blocked."},
+         "incident on: The road from hill to bridge may be blocked."),
+        ({"event": "overstay", "state": "off", "text": "bakery: the vehicle left."},
+         "overstay off: bakery: the vehicle left."),
     ],
 )  # fmt: skip
 def test_kind_and_state_stand_where_the_text_does_not_say_them(
@@ -75,6 +83,64 @@ def test_events_of_the_box_say_what_they_are(body: dict[str, object], says: str)
     assert line(event(**body)).endswith(f" north: {says}")
 
 
+LANE = {"volume": 5, "occupancy": 0.125, "health": "ok"}
+BAY = {"bay": "bakery", "occupied": 1, "since_s": 460.0, "occupancy": 1.0, "health": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (LANE | {"speed": {"mean": 43.2}}, "5 vehicles, occupied 12.5%, 43.2 km/h"),
+        (LANE | {"volume": 1, "speed": None, "speed_single": {"kmh": 47.6}},
+         "1 vehicle, occupied 12.5%, about 48 km/h"),
+        (LANE | {"stopped": 2, "queue_us": 7_400_000, "signal": {"split_failures": 1}},
+         "5 vehicles, occupied 12.5%, 2 stopped, a queue for 7 s, 1 split failure"),
+        (LANE | {"p_congested": 0.2, "p_congested_15": 0.61},
+         "5 vehicles, occupied 12.5%, congested in 15 min: 0.61"),
+        ({"volume": None, "occupancy": None, "health": "stuck_on",
+          "loops": {"lead": {"score": 0.9, "fault": "stuck_on"},
+                    "trail": {"score": 0.4, "fault": None}}},
+         "vehicles not known, occupied -, lead loop doubted (stuck_on), trail loop doubted,"
+         " stuck_on"),
+        (BAY | {"arrivals": 0, "overstays": 1},
+         "occupied for 8 min, 100.0% of the time, 1 overstay"),
+        (BAY | {"occupied": 0, "since_s": None, "occupancy": 0.5, "arrivals": 2, "departures": 1},
+         "free, 50.0% of the time, 2 arrivals, 1 departure"),
+        (BAY | {"occupied": None, "since_s": None, "occupancy": None, "health": "unobserved"},
+         "not known whether it is free, unobserved"),
+    ],
+)  # fmt: skip
+def test_lanes_and_bays_say_what_a_person_looks_for(body: dict[str, object], says: str) -> None:
+    assert _words("bay" if "bay" in body else "traffic", body) == says
+
+
+def test_the_demos_table_has_a_row_for_a_bay() -> None:
+    board = Board("demo")
+    header = {"v": 1, "gw": "gw-1", "epoch": 7, "stream": "bay", "source": "bakery", "boot": 1,
+              "from": "2026-11-25T01:00:00.000Z", "to": "2026-11-25T01:01:00.000Z", "tq": "ntp",
+              "mono": [0, 60]}  # fmt: skip
+    for seq, arrivals in ((1, 1), (2, 0)):
+        body = {**header, **BAY, "seq": seq, "arrivals": arrivals, "overstays": 0}
+        topic = "kerbstone/v1/s/gw-1/up/bay/bakery"
+        [found] = decode(topic, json.dumps(body).encode(), JSON)
+        board.take(found)
+    [head, row] = [text for text in board.rows() if text.startswith(("BAY", "bakery"))]
+    assert row.split() == ["bakery", "0", "1", "100.0%", "occupied", "7.7", "0"]
+    assert len(head) == len(row)
+    assert _coloured(head) != head
+
+
+def test_a_long_sentence_is_folded_in_its_colour() -> None:
+    row = "  01:00:00 ! " + "a road that is full " * 8
+    folded = _folded(row, 60).split("\n")
+    assert [text[:13] for text in folded] == ["  01:00:00 ! ", *[" " * 13] * (len(folded) - 1)]
+    assert max(map(len, folded)) <= 60
+    assert " ".join("".join(folded).split()) == " ".join(row.split())
+    assert _coloured(row, "\n".join(folded)).startswith(RED)
+    table = "north_1" + " " * 80
+    assert _folded(table, 60) == table
+
+
 MANIFEST = {"stream_of": "air", "epoch_of": 7, "first": 1, "last": 45, "count": 45,
             "seqs": [[1, 45, 1]], "sha256": "00"}  # fmt: skip
 
@@ -104,11 +170,13 @@ def test_manifests_and_health_are_said_in_words(
 
 
 @given(
-    st.sampled_from(["manifest", "health", "traffic", "air", "event", "raw"]),
+    st.sampled_from(["manifest", "health", "traffic", "bay", "air", "event", "raw"]),
     st.dictionaries(
         st.sampled_from(["event", "gap", "boot", "boot_before", "reason", "condition", "stream_of",
                          "count", "first", "last", "seqs", "former", "sig", "alarms", "uptime_s",
-                         "dropped", "text", "volume", "points"]),
+                         "dropped", "text", "volume", "points", "occupancy", "speed", "signal",
+                         "speed_single", "stopped", "queue_us", "loops", "health", "bay",
+                         "occupied", "since_s", "arrivals", "p_congested_15"]),
         st.none() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=5)
         | st.lists(st.integers() | st.none(), max_size=3)
         | st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),

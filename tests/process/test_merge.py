@@ -49,6 +49,12 @@ def judged(world: World, chance: random.Random) -> list[list[dict[str, Any]]]:
     for record in (record for records in told for record in records):
         if chance.random() < 0.5 and "lane" in record:
             record["p_congested"] = chance.randrange(1000) / 1000
+            record["p_congested_15"] = chance.randrange(1000) / 1000
+        if chance.random() < 0.5 and "lane" in record:
+            record["loops"] = {
+                part: {"score": chance.randrange(3) / 2, "fault": chance.choice((None, "chatter"))}
+                for part in chance.sample(("trail", "lead"), chance.randrange(1, 3))
+            }
         if chance.random() < 0.5:
             record["anomaly"] = {
                 key: chance.randrange(1, 4) / 4 for key in chance.sample(("b", "a", "c"), 2)
@@ -195,6 +201,9 @@ def test_what_models_said_of_the_worst_minute_stays() -> None:
     told = merge({**lane, "p_congested": 0.25}, {**lane, "p_congested": 0.75})
     assert told["p_congested"] == merge(told, lane)["p_congested"] == 0.75
     assert "p_congested" not in merge(lane, lane)
+    one, two = {"score": 0.75, "fault": "chatter"}, {"score": 0.25, "fault": None}
+    told = merge({**lane, "loops": {"lead": two, "trail": two}}, {**lane, "loops": {"lead": one}})
+    assert told["loops"] == merge(told, lane)["loops"] == {"lead": one, "trail": two}
     one, two = {"pm2_5": 0.5}, {"pm2_5": 0.25, "temperature": 0.75}
     told = merge({**air, "anomaly": one}, {**air, "anomaly": two})
     assert told["anomaly"] == {"pm2_5": 0.5, "temperature": 0.75}

@@ -1,7 +1,7 @@
 """Every message, with its topic: what the broker sees, from the gateway's point of view.
 
 This table is what the AsyncAPI document, the schemas and the readable pages are made from. The
-streams `bay` and `register` are reserved: nothing is sent on them yet.
+stream `register` is reserved: nothing is sent on it yet.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from operator import or_
 from typing import Any, Final, Literal
 
 from edge.uplink.wire.contract import down
+from edge.uplink.wire.contract.bay import Bay
 from edge.uplink.wire.contract.boxevent import BOX_EVENTS
 from edge.uplink.wire.contract.event import SITE_EVENTS, Event
 from edge.uplink.wire.contract.health import Health
@@ -60,6 +61,7 @@ class Declared:
 MESSAGES: Final = (
     Declared("lane", "A lane, one period", "up/traffic/{source}", (Lane,), BOTH),
     Declared("loop_card", "A loop card, one period", "up/traffic/{source}", (LoopCard,), BOTH),
+    Declared("bay", "A bay, one period", "up/bay/{source}", (Bay,), BOTH),
     Declared("air", "Air and weather, one period", "up/air/{source}", (Air,), BOTH),
     Declared("energy", "A meter, one period", "up/energy/{source}", (Energy,), BOTH),
     Declared("event", "An event", "up/event/{source}", tuple(EVENTS.values())),
@@ -76,7 +78,7 @@ MESSAGES: Final = (
     Declared("spread", "Spread reconnections", "down/spread", (down.Spread,), direction="down",
              retained=True),
 )  # fmt: skip
-LAST: Final = ("lane", "loop_card", "air", "energy")
+LAST: Final = ("lane", "loop_card", "bay", "air", "energy")
 """The newest record of a source is retained at `up/last/{source}` as well, as JSON."""
 BY_NAME: Final[Mapping[str, Declared]] = {each.name: each for each in MESSAGES}
 

@@ -5,12 +5,26 @@ All have one moment, a kind in `event`, and a sentence for people in `text`.
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from edge.core import Condition, Reason
 from edge.uplink.wire.contract.header import Sourced
-from edge.uplink.wire.contract.terms import Count, Name, OnOff, Share, told
+from edge.uplink.wire.contract.terms import (
+    GROWS,
+    Amount,
+    Count,
+    Fault,
+    LoopPart,
+    Name,
+    OnOff,
+    Share,
+    told,
+)
 
+Cause = Annotated[
+    Literal["spike", "stuck", "dropout", "noise", "drift", "shift", "scale", "event"],
+    Meta(extra_json_schema=GROWS),
+]
 BY = "Who says so: `model NAME VERSION` or `rule NAME`."
 
 
@@ -27,6 +41,26 @@ class Congestion(Event, tag="congestion", kw_only=True):
     state: Annotated[OnOff, told("On or off.")]
     approach: Annotated[Name, told("The approach.")]
     p: Annotated[Share | None, told("How likely; null: no healthy loop knows.", "/")]
+    p5: (
+        Annotated[Share | None, told("How likely in 5 minutes; null: no model knows.", "/")]
+        | UnsetType
+    ) = UNSET
+    p15: (
+        Annotated[Share | None, told("How likely in 15 minutes; null: no model knows.", "/")]
+        | UnsetType
+    ) = UNSET
+    reason: (
+        Annotated[str, told("What was seen when it turned, in words; may be empty.")] | UnsetType
+    ) = UNSET
+    by: Annotated[str, told(BY)] | UnsetType = UNSET
+
+
+class Incident(Event, tag="incident", kw_only=True):
+    """Something may block the road between two stations: the upper one jams, below it is empty."""
+
+    state: Annotated[OnOff, told("On or off.")]
+    upstream: Annotated[Name, told("The approach before it.")]
+    downstream: Annotated[Name, told("The approach after it.")]
     by: Annotated[str, told(BY)] | UnsetType = UNSET
 
 
@@ -34,15 +68,31 @@ class Anomaly(Event, tag="anomaly", kw_only=True):
     """The flag of a series goes on or off."""
 
     state: Annotated[OnOff, told("On or off.")]
-    point: Annotated[str, told("The point of the device that `source` names.")]
+    point: Annotated[
+        str,
+        told("The point of the device that `source` names; of a lane: volume, occupancy or speed."),
+    ]
     score: Annotated[Share, told("How odd it is.", "/")] | UnsetType = UNSET
     onset: Annotated[Share, told("How much it looks like the begin of it.", "/")] | UnsetType = (
         UNSET
     )
     cause: (
         Annotated[
-            Literal["spike", "stuck", "dropout", "noise", "drift", "shift"] | None,
-            told("What is odd; null when it goes off."),
+            Cause | None,
+            told(
+                "What is odd; null when it goes off. scale: in step with its usual course, but"
+                " larger or smaller. event: something passes that is not usual."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    meant: (
+        Annotated[
+            Literal["sensor", "world"] | None,
+            told(
+                "What it is taken for: a sensor that is wrong, or a world that is unusual; null:"
+                " nobody knows."
+            ),
         ]
         | UnsetType
     ) = UNSET
@@ -56,13 +106,34 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
     reason: Annotated[Reason, told("Why it gives nothing; when it goes on.")] | UnsetType = UNSET
     fault: (
         Annotated[
-            Literal["stuck_on", "chatter", "no_activity"],
-            told("What a rule found. NTCIP 1209: maxPresence, erraticCounts, noActivity."),
+            Fault,
+            told(
+                "What a rule or a model found. NTCIP 1209, sensorZoneStatus: stuck_on is"
+                " maxPresence, stuck_off and no_activity are noActivity, chatter and breakup"
+                " erraticCounts, mismatch and swapped pairedZoneFault, the others sensorFailure."
+                " DATEX II: dataError, reasonForDataError. phase: a signal's contact.",
+                **GROWS,
+            ),
         ]
         | UnsetType
     ) = UNSET
-    part: Annotated[Literal["lead", "trail"], told("Which loop.")] | UnsetType = UNSET
+    part: Annotated[LoopPart, told("Which loop.")] | UnsetType = UNSET
+    score: Annotated[Share, told("How likely the loop is not to be believed.", "/")] | UnsetType = (
+        UNSET
+    )
     by: Annotated[str, told(BY)] | UnsetType = UNSET
+
+
+class Overstay(Event, tag="overstay", kw_only=True):
+    """A vehicle has been in a bay for as long as it may stay, or it has left after that."""
+
+    state: Annotated[OnOff, told("On when the limit is reached, off when it has left.")]
+    max_stay_min: Annotated[Amount, told("The limit.", "min")]
+    stay_s: (
+        Annotated[Amount, told("How long it had stayed; left out when nobody knows.", "s")]
+        | UnsetType
+    ) = UNSET
+    by: Annotated[str, told(BY)]
 
 
 class Meter(Event, tag="meter", kw_only=True):
@@ -124,5 +195,6 @@ class PlainContact(Switch, tag="contact", kw_only=True):
 
 
 SITE_EVENTS: tuple[type[Event], ...] = (
-    Congestion, Anomaly, SensorFault, Meter, Swap, DeviceHealth, Door, Tamper, Plug, PlainContact,
+    Congestion, Incident, Anomaly, SensorFault, Overstay, Meter, Swap, DeviceHealth, Door, Tamper,
+    Plug, PlainContact,
 )  # fmt: skip

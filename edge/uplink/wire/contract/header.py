@@ -69,7 +69,7 @@ class Header(Part, rename={"from_": "from"}, kw_only=True):
 class Sourced(Header, kw_only=True):
     """A record of one source."""
 
-    source: Annotated[Name, told("The lane, device or part of the gateway that it is about.")]
+    source: Annotated[Name, told("The lane, bay, device or part of the gateway that it is about.")]
 
 
 class Summary(Sourced, kw_only=True):

@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from edge.core import Quantity
-from edge.uplink.wire.contract.status import Models, Retained
+from edge.uplink.wire.contract.bay import BayMeta
+from edge.uplink.wire.contract.models import Models
+from edge.uplink.wire.contract.status import Retained
 from edge.uplink.wire.contract.terms import Amount, Name, Part, told
 
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$", extra_json_schema={"format": "date"})]
@@ -64,6 +66,13 @@ class DeviceMeta(Part, kw_only=True):
     serial: Annotated[str, told("Its serial number, once told.")] | UnsetType = UNSET
 
 
+class ClassMeta(Part, kw_only=True):
+    """A class of vehicles by length, from the end of the class before."""
+
+    name: Annotated[Name, told("As `classes` of a record has it. NTCIP 1209: zoneClassLabel.")]
+    to_m: Annotated[Amount | None, told("Up to this length; null: all that are longer.", "m")]
+
+
 class LaneMeta(Part, kw_only=True):
     """A lane with loops."""
 
@@ -76,6 +85,42 @@ class LaneMeta(Part, kw_only=True):
         told("Leading edge to leading edge. NTCIP 1209: sensorZonePairedZoneSpacing.", "m"),
     ]
     loop_m: Annotated[Amount, told("Length of a loop. NTCIP 1209: sensorZoneLength.", "m")]
+    effective_m: (
+        Annotated[
+            Amount,
+            told("Metres of road in which a loop sees a vehicle, where that is not `loop_m`.", "m"),
+        ]
+        | UnsetType
+    ) = UNSET
+    limit_kmh: (
+        Annotated[Amount, told("The speed limit, where it is configured.", Quantity.SPEED)]
+        | UnsetType
+    ) = UNSET
+    tailgate_s: Annotated[Amount, told("A gap that is shorter is too short.", "s")]
+    stopped_s: Annotated[Amount, told("Who is on a loop for longer has stopped there.", "s")]
+    classes: (
+        Annotated[
+            list[ClassMeta],
+            told("Of a pair of loops: its length classes, the shortest first."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class SignalMeta(Part, kw_only=True):
+    """The contacts that tell the colour of a signal. What has none is inferred."""
+
+    red: Annotated[str, told("The device that is on while it is red.")] | UnsetType = UNSET
+    amber: Annotated[str, told("The device that is on while it is amber.")] | UnsetType = UNSET
+    green: Annotated[str, told("The device that is on while it is green.")] | UnsetType = UNSET
+
+
+class ApproachMeta(Part, kw_only=True):
+    """An approach, or a station of a corridor."""
+
+    downstream: Annotated[Name | None, told("The approach that its traffic reaches next.")]
+    distance_m: Annotated[Amount | None, told("From its loops to those of the next.", "m")]
+    signal: Annotated[SignalMeta, told("Its signal, where contacts tell it.")] | UnsetType = UNSET
 
 
 class Description(Retained, kw_only=True):
@@ -87,4 +132,6 @@ class Description(Retained, kw_only=True):
     units: Annotated[dict[QuantityName, Unit], told("One unit per quantity.")]
     devices: Annotated[dict[str, DeviceMeta], told("Devices that are polled, by source.")]
     lanes: Annotated[dict[str, LaneMeta], told("Lanes, by source.")]
+    approaches: Annotated[dict[str, ApproachMeta], told("What lies after each approach.")]
+    bays: Annotated[dict[str, BayMeta], told("Bays, by source.")]
     models: Annotated[Models, told("Who judges; null: not asked for.")]

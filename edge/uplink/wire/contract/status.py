@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 from edge.core import Condition
 from edge.core.reading import TimeQuality
 from edge.uplink.wire.contract.health import CAUSE, BoardCondition, RebootCause
+from edge.uplink.wire.contract.models import Models
 from edge.uplink.wire.contract.terms import Amount, Count, Epoch, Name, Part, told
 
 
@@ -15,19 +16,6 @@ class Retained(Part, kw_only=True):
 
     v: Annotated[Literal[1], told("Version of the wire format.")]
     gw: Annotated[Name, told("The gateway.")]
-
-
-class Model(Part, kw_only=True):
-    """Which model answers, and if not, why."""
-
-    model: Annotated[str | None, told("Name and version; null: there is no bundle.")]
-    sha256: Annotated[str, told("First 12 digits of the model's digest; empty without one.")]
-    answers: Annotated[Literal["model", "rule"], told("Who answers now.")]
-    why: Annotated[str, told("Why the rule answers; empty when the model does.")]
-    ms: Annotated[Amount | None, told("What the last answer took.", "ms")]
-
-
-Models = dict[Literal["congestion", "anomaly"], Model | None]
 
 
 class DeviceStatus(Part, kw_only=True):

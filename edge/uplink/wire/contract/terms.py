@@ -35,10 +35,14 @@ def told(text: str, unit: str | Quantity | None = None, **more: object) -> Meta:
     return Meta(description=text, extra_json_schema=extra or None)
 
 
+GROWS: Final = {"x-grows": True}
+"""Of a list of words that later versions of the same `v` add to. Who does not know one shows it."""
+
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Time = Annotated[str, Meta(pattern=TIME_PATTERN, extra_json_schema={"format": "date-time"})]
 Sha256 = Annotated[str, Meta(pattern=HEX_PATTERN)]
 Count = Annotated[int, Meta(ge=0, lt=MAX_NUMBER)]
+Positive = Annotated[int, Meta(ge=1, lt=MAX_NUMBER)]
 Seq = Annotated[int, Meta(ge=1, lt=MAX_NUMBER)]
 Epoch = Annotated[int, Meta(ge=0, lt=MAX_NUMBER)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -46,8 +50,17 @@ Amount = Annotated[float, Meta(ge=0)]
 Yes = Annotated[bool, Meta(extra_json_schema={"const": True})]
 """A flag that is there only when it is true."""
 OnOff = Literal["on", "off"]
+LoopPart = Literal["lead", "trail"]
+LoopFault = Literal[
+    "stuck_on", "stuck_off", "chatter", "breakup", "crosstalk", "undercount", "overhang",
+    "mismatch", "swapped",
+]  # fmt: skip
+"""What a model, or its rule, finds wrong with a loop."""
+Fault = Literal[LoopFault, "no_activity", "phase"]
+"""What is found wrong with a loop, a contact or a signal."""
+BayKind = Literal["loading", "charging", "parking"]
 
-Step = tuple[Seq, Seq, Annotated[int, Meta(ge=1, lt=MAX_NUMBER)]]
+Step = tuple[Seq, Seq, Positive]
 """first, first + step, ..., last."""
 Steps = Annotated[list[Step], Meta(min_length=1)]
 QualityWord = Annotated[str, Meta(pattern=QUALITY_PATTERN)]

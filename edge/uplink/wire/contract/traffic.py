@@ -10,78 +10,38 @@ from msgspec import UNSET, Meta, UnsetType
 
 from edge.core import Quantity
 from edge.uplink.wire.contract.header import Summary
+from edge.uplink.wire.contract.histogram import Lengths, Speeds, Times
+from edge.uplink.wire.contract.signal import Signal
+from edge.uplink.wire.contract.single import SingleSpeed, Tailgating
 from edge.uplink.wire.contract.terms import (
-    MAX_INT,
+    GROWS,
     QUALITIES,
     Amount,
     Count,
+    LoopFault,
+    LoopPart,
     Name,
     Part,
+    Positive,
     Qualities,
     Share,
     told,
 )
 
 LaneHealth = Literal["ok", "no_activity", "trail_stuck_on", "unobserved", "chatter", "stuck_on"]
-Sum = Annotated[int, Meta(ge=0, le=MAX_INT)]
 
 
-class Histogram(Part, kw_only=True):
-    """Fixed bins; adding two of one scale is exact. All but counts and sums is derived."""
+class LoopDoubt(Part, kw_only=True):
+    """How far a loop is to be believed."""
 
-    width: Annotated[Amount, told("Width of a bin, in `unit`.")]
-    bins: Annotated[Count, told("Number of bins; one more holds everything beyond.")]
-    first: Annotated[Count, told("The bin that `counts` begins with.")]
-    counts: Annotated[list[Count], told("Values per bin, only the filled stretch.")]
-    n: Annotated[Count, told("Number of values.")]
-    step: Annotated[Amount, told("One step of `sum`, in `unit`.")]
-    sum: Annotated[Sum, told("Sum of all values, in steps.")]
-
-
-class Speeds(Histogram, kw_only=True):
-    """Speeds of vehicles over a pair of loops."""
-
-    unit: Annotated[Literal["km/h"], told("Unit of all that is not a count or in steps.")]
-    mean: Annotated[
-        Amount | None,
+    score: Annotated[Share, told("How likely it is not to be believed.", "/")]
+    fault: Annotated[
+        Annotated[LoopFault, Meta(extra_json_schema=GROWS)] | None,
         told(
-            "Arithmetic (time) mean. NTCIP 1209: sampleSpeedData; DATEX II: TrafficSpeed"
-            ".averageVehicleSpeed, computationalMethod arithmetic.",
-            Quantity.SPEED,
+            "What is wrong with it, once that is sure; null before. It stays until traffic has"
+            " shown for minutes that it is over."
         ),
     ]
-    isum: Annotated[Sum, told("Sum of paces, for the harmonic mean.", "ns/m")]
-    harmonic: Annotated[
-        Amount | None,
-        told(
-            "Harmonic (space) mean: the one for flow relations. DATEX II: averageVehicleSpeed,"
-            " computationalMethod harmonic.",
-            Quantity.SPEED,
-        ),
-    ]
-    p15: Annotated[Amount | None, told("15th percentile.", Quantity.SPEED)]
-    p50: Annotated[Amount | None, told("Median.", Quantity.SPEED)]
-    p85: Annotated[Amount | None, told("85th percentile.", Quantity.SPEED)]
-
-
-class Lengths(Histogram, kw_only=True):
-    """Lengths of vehicles over a pair of loops. No classes: contacts do not tell them."""
-
-    unit: Annotated[Literal["m"], told("Unit of all that is not a count or in steps.")]
-    mean: Annotated[Amount | None, told("Mean.", Quantity.LENGTH)]
-    p15: Annotated[Amount | None, told("15th percentile.", Quantity.LENGTH)]
-    p50: Annotated[Amount | None, told("Median.", Quantity.LENGTH)]
-    p85: Annotated[Amount | None, told("85th percentile.", Quantity.LENGTH)]
-
-
-class Times(Histogram, kw_only=True):
-    """Headways, or gaps, between vehicles."""
-
-    unit: Annotated[Literal["s"], told("Unit of all that is not a count or in steps.")]
-    mean: Annotated[Amount | None, told("Mean.", Quantity.DURATION)]
-    p15: Annotated[Amount | None, told("15th percentile.", Quantity.DURATION)]
-    p50: Annotated[Amount | None, told("Median.", Quantity.DURATION)]
-    p85: Annotated[Amount | None, told("85th percentile.", Quantity.DURATION)]
 
 
 class Lane(Summary, kw_only=True):
@@ -146,10 +106,90 @@ class Lane(Summary, kw_only=True):
     lost_edges: (
         Annotated[Count, told("Edges that did not fit in the kernel's buffer.")] | UnsetType
     ) = UNSET
+    classes: (
+        Annotated[
+            dict[Name, Positive],
+            told(
+                "Vehicles by length class: by length only, never TLS 8+1 or FHWA 13, which need a"
+                " signature, or axles. Their names and limits stand in `meta`. A pair of loops"
+                " only; without those of which none came. NTCIP 1209: zoneClassLabel, and"
+                " sampleVolumeData of a class; DATEX II: vehicleFlow by VehicleCharacteristics"
+                ".lengthCharacteristic."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    speed_single: (
+        Annotated[
+            SingleSpeed,
+            told("Where no pair tells a speed: what the lead loop alone lets one estimate."),
+        ]
+        | UnsetType
+    ) = UNSET
+    tailgating: (
+        Annotated[
+            Tailgating, told("How many follow too closely; while vehicles follow each other.")
+        ]
+        | UnsetType
+    ) = UNSET
+    stopped: (
+        Annotated[
+            Positive,
+            told("Vehicles that stood on the lead loop for longer than `stopped_s` in `meta`."),
+        ]
+        | UnsetType
+    ) = UNSET
+    queue_us: (
+        Annotated[
+            Positive,
+            told(
+                "For how long a queue stood on the lead loop: vehicles that stay longer than 3 s,"
+                " with less than 4 s between them.",
+                "us",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    signal: (
+        Annotated[
+            Signal,
+            told("What its traffic did with its green; where contacts tell the signal's colour."),
+        ]
+        | UnsetType
+    ) = UNSET
+    loops: (
+        Annotated[
+            dict[LoopPart, LoopDoubt],
+            told(
+                "Loops that are not fully believed. NTCIP 1209: sensorZoneStatus other than oK;"
+                " DATEX II: dataError, supplierCalculatedDataQuality."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    anomaly: (
+        Annotated[
+            dict[Literal["volume", "occupancy", "speed"], Share],
+            told("Series that behave oddly, each with how much; only those above 0.05.", "/"),
+        ]
+        | UnsetType
+    ) = UNSET
     p_congested: (
         Annotated[
             Share | None,
             told("How likely its approach is congested; null: no healthy loop.", "/"),
+        ]
+        | UnsetType
+    ) = UNSET
+    p_congested_5: (
+        Annotated[
+            Share | None, told("The same in 5 minutes; left out or null: no model knows.", "/")
+        ]
+        | UnsetType
+    ) = UNSET
+    p_congested_15: (
+        Annotated[
+            Share | None, told("The same in 15 minutes; left out or null: no model knows.", "/")
         ]
         | UnsetType
     ) = UNSET

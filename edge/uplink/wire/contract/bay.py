@@ -1,0 +1,97 @@
+"""Bays: how a place to load, to charge or to park was used in a window."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from edge.core import Quantity
+from edge.uplink.wire.contract.header import Summary
+from edge.uplink.wire.contract.histogram import Times
+from edge.uplink.wire.contract.terms import (
+    GROWS,
+    QUALITIES,
+    Amount,
+    BayKind,
+    Count,
+    Name,
+    Part,
+    Positive,
+    Qualities,
+    Share,
+    told,
+)
+
+BayHealth = Literal["ok", "unobserved", "chatter"]
+Kind = Annotated[BayKind, Meta(extra_json_schema=GROWS)]
+
+
+class Bay(Summary, kw_only=True):
+    """One bay, one period. What its contact does not allow to say is null, never 0 or free."""
+
+    stream: Annotated[Literal["bay"], told("The stream.")]
+    bay: Annotated[Name, told("The bay. NTCIP 1209: sensorZoneLabel.")]
+    kind: Annotated[Kind, told("What it is for.")]
+    occupied_us: Annotated[Count | None, told("For how long it was occupied.", "us")]
+    occupancy: Annotated[
+        Share | None,
+        told(
+            "Share of the watched time for which it was occupied. NTCIP 1209:"
+            " samplePercentOccupancy; DATEX II: TrafficConcentration.occupancy (both in per cent).",
+            Quantity.OCCUPANCY,
+        ),
+    ]
+    arrivals: Annotated[
+        Count | None,
+        told(
+            "Vehicles that came and stayed for `min_stay_s` (in `meta`) or more. NTCIP 1209:"
+            " sampleVolumeData."
+        ),
+    ]
+    departures: Annotated[Count | None, told("Vehicles that left after such a stay.")]
+    stay: Annotated[
+        Times | None,
+        told("For how long those had stayed that left, where both ends of the stay were seen."),
+    ]
+    overstays: Annotated[
+        Count | None, told("Vehicles that passed `max_stay_min` (in `meta`), each once.")
+    ]
+    overstay_us: Annotated[Count | None, told("For how long vehicles stood beyond it.", "us")]
+    occupied: Annotated[
+        Literal[0, 1] | None,
+        told(
+            "Whether somebody stands there at the window's end; null: nobody knows. DATEX II:"
+            " parkingSpaceOccupied."
+        ),
+    ]
+    since_s: Annotated[
+        Amount | None,
+        told("For how long, or at least, if it was found occupied; null while it is free.", "s"),
+    ]
+    quality: Annotated[Qualities, told(QUALITIES + " Stays count when they are over.")]
+    health: Annotated[
+        BayHealth,
+        told(
+            "State of its contact; the worst in the window. NTCIP 1209: sampleZoneStatus (chatter"
+            " is erraticCounts)."
+        ),
+    ]
+    void_s: (
+        Annotated[Amount, told("Watched time in which nothing was a number.", "s")] | UnsetType
+    ) = UNSET
+    passers: Annotated[Positive, told("Vehicles that left before `min_stay_s`.")] | UnsetType = (
+        UNSET
+    )
+    lost_edges: (
+        Annotated[Count, told("Edges that did not fit in the kernel's buffer.")] | UnsetType
+    ) = UNSET
+
+
+class BayMeta(Part, kw_only=True):
+    """A bay with one loop or contact."""
+
+    kind: Annotated[Kind, told("What it is for.")]
+    max_stay_min: Annotated[
+        Amount | None,
+        told("Who stays longer is told in an `overstay` event; null: no limit.", "min"),
+    ]
+    min_stay_s: Annotated[Amount, told("Who leaves sooner only passed by.", "s")]

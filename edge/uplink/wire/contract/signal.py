@@ -1,0 +1,67 @@
+"""What a lane's traffic did with its green, in counts that add up over windows."""
+
+from typing import Annotated
+
+from msgspec import UNSET, UnsetType
+
+from edge.uplink.wire.contract.terms import Count, Part, told
+
+
+class Signal(Part, kw_only=True):
+    """Only of time in which the lead loop was watched and the colour known.
+
+    After Purdue's measures for signals (ATSPM).
+    """
+
+    cycles: Annotated[Count, told("Beginnings of green.")]
+    green_us: Annotated[Count, told("For how long it was green.", "us")]
+    red_us: Annotated[Count, told("For how long it was red.", "us")]
+    green_on_us: (
+        Annotated[
+            Count,
+            told(
+                "For how long the lead loop was occupied in green. Over `green_us`: the green"
+                " occupancy ratio.",
+                "us",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    red_on_us: (
+        Annotated[Count, told("For how long the lead loop was occupied in red.", "us")] | UnsetType
+    ) = UNSET
+    arrivals: Annotated[Count, told("Vehicles that came onto the lead loop.")]
+    arrivals_on_green: Annotated[
+        Count, told("Of these, in green. Over `arrivals`: per cent arrivals on green.")
+    ]
+    queue_at_green: (
+        Annotated[
+            Count,
+            told("At the stop line: beginnings of green with a vehicle on the loop."),
+        ]
+        | UnsetType
+    ) = UNSET
+    queue_to_advance: (
+        Annotated[
+            Count,
+            told("Of these, with one on an advance loop of the approach, too; if it has any."),
+        ]
+        | UnsetType
+    ) = UNSET
+    cycles_judged: (
+        Annotated[
+            Count,
+            told("At the stop line: cycles whose green and next five seconds of red were seen."),
+        ]
+        | UnsetType
+    ) = UNSET
+    split_failures: (
+        Annotated[
+            Count,
+            told(
+                "Of these, with the loop occupied for 80 % or more of both: the green did not"
+                " serve the queue."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
