@@ -1,0 +1,167 @@
+"""Scenarios are drawn from seeds; what SUMO wrote is read; with SUMO, one is driven."""
+
+import json
+import sys
+from collections import Counter
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from models.congestion.scenarios import generate, readings, sumo
+from models.congestion.scenarios.generate import Task, draw, make, tasks
+from models.congestion.scenarios.legacy import load_legacy
+from models.congestion.scenarios.street import Kind, Split, load
+
+SCENES = [draw(task) for task in tasks(24, 12)]
+
+
+def test_any_beginning_of_the_tasks_holds_all_kinds_of_both_splits() -> None:
+    todo = list(tasks(66, 33))
+    assert len({task.name for task in todo}) == 99
+    first = Counter((task.kind, task.split) for task in todo[:18])
+    assert set(first) == {(k, s) for k in generate.KINDS for s in ("train", "held_out")}
+    assert {task.calm for task in todo[:18]} == {True, False}
+
+
+@given(
+    seed=st.integers(0, 100_000),
+    kind=st.sampled_from(generate.KINDS),
+    split=st.sampled_from(["train", "held_out"]),
+    calm=st.booleans(),
+)
+def test_a_scene_fits_together(seed: int, kind: Kind, split: Split, calm: bool) -> None:
+    scene = draw(Task(f"{kind}_{seed}", kind, split, seed, calm))
+    assert all(rate >= 0 for flow in scene.flows for rate in flow.rates)
+    assert all(incident.lane < 4 for incident in scene.incidents)
+    roads = {road.name: road for road in scene.roads}
+    assert len(roads) == len(scene.roads)
+    for road in scene.roads:
+        assert {road.begin, road.end} <= scene.nodes.keys()
+    for way in [flow.roads for flow in scene.flows] + [each.roads for each in scene.incidents]:
+        for here, after in pairwise(way):
+            assert roads[here].end == roads[after].begin
+    names = {(loop.lane, loop.part) for loop in scene.loops}
+    assert len(names) == len(scene.loops) == len(scene.reach_m)
+    places = [(loop.link, loop.position, loop.index, loop.part) for loop in scene.loops]
+    assert len(set(places)) == len(places)
+    for loop, reach in zip(scene.loops, scene.reach_m, strict=True):
+        road = roads[loop.link]
+        assert road.watched
+        assert loop.index < road.lanes
+        assert loop.at_m - reach / 2 > 0
+        assert loop.at_m + loop.loop_m + reach / 2 < road.length_m
+    assert {loop.link for loop in scene.loops} == {r.name for r in scene.roads if r.watched}
+    for road in scene.roads:
+        if road.downstream is not None:
+            assert roads[road.downstream].watched
+            assert road.distance_m is not None
+
+
+def test_calm_scenes_have_no_cause_and_held_out_ones_other_geometry() -> None:
+    for scene, task in zip(SCENES, tasks(24, 12), strict=True):
+        assert (scene.about["cause"] == "none") == task.calm
+    limits: dict[tuple[str, str], set[float]] = {}
+    for scene in SCENES:
+        limits.setdefault((scene.kind, scene.split), set()).add(scene.about["limit_kmh"])
+    assert not limits["grid", "train"] & limits["grid", "held_out"]
+
+
+def test_the_same_seed_draws_the_same_scene() -> None:
+    again = [draw(task) for task in tasks(24, 12)]
+    assert again == SCENES
+    assert len({scene.mix for scene in SCENES}) == len(SCENES)
+
+
+def test_a_loop_is_on_from_a_front_at_its_begin_to_a_rear_at_its_end(tmp_path: Path) -> None:
+    rows = [
+        "0.on;700.0;enter;a", "0.on;700.2;leave;a", "0.off;700.1;enter;a",
+        "0.on;700.5;stay;b", "0.off;700.4;leave;a",
+        "0.on;710.0;enter;b", "0.on;711.5;leave;b",  # to the next lane, on the loop
+        "1.off;711.6;enter;b", "1.off;712.0;leave;b",  # and there it leaves
+        "1.on;720.0;enter;c",  # still there at the end
+    ]  # fmt: skip
+    head = "instantOut_id;instantOut_time;instantOut_state;instantOut_vehID\n"
+    path = tmp_path / "loops.csv"
+    path.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
+    first, second = readings._spans(path, 2)
+    assert first == [(700.0, 700.4), (710.0, 711.5)]
+    assert second == [(711.6, 712.0), (720.0, float("inf"))]
+
+
+def test_an_older_day_has_single_loops_on_links_with_their_truth(tmp_path: Path) -> None:
+    place = tmp_path / "arterial_7"
+    place.mkdir()
+    lit = {"edge": "e0", "lanes": 1, "vf": 13.9, "link_len": 300.0}
+    meta = {
+        "kind": "arterial", "seed": 7, "hours": 0.1, "peak": 900.0,
+        "stations": [
+            {"id": "s0stop", "x": 296.0, "type": "stop", **lit},
+            {"id": "s0adv", "x": 210.0, "type": "adv", **lit},
+            {"id": "s1stop", "x": 696.0, "type": "stop", **lit, "edge": "e1", "link_len": 400.0},
+        ],
+        "detectors": ["s0stop_0", "s0adv_0", "s1stop_0"],
+        "events": [{"station": "s0stop", "t0": 10, "t1": 200}],
+    }  # fmt: skip
+    (place / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    seen = {"det": [1, 0, 1], "t_on": [1000, 5000, 1500], "dur": [700, 400, 900]}
+    parquet.write_table(pyarrow.table(seen), place / "passages.parquet")
+    rows = {"st": [0, 1, 2, 2], "t": [0, 0, 0, 10], "k": [1.0, 1.0, 7.0, 8.0], "v": [9.0] * 4}
+    parquet.write_table(pyarrow.table(rows), place / "truth.parquet")
+    (street,) = load_legacy(tmp_path)
+    assert [loop.position for loop in street.loops] == ["stop", "advance", "stop"]
+    assert [loop.at_m for loop in street.loops] == [296.0, 210.0, 396.0]
+    assert [stays.tolist() for stays in street.stays] == [[[5.0, 5.4]], [[1.0, 2.4]], []]
+    first, second = street.links
+    assert first.events == ((10, 200),)
+    assert (first.downstream, first.distance_m) == ("e1", 400.0)
+    assert second.density.tolist() == [7.0, 8.0]
+    with pytest.raises(FileNotFoundError):
+        load_legacy(place)
+
+
+def test_a_scenario_that_fails_says_where_the_words_of_sumo_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "netconvert"
+    broken.write_text("#!/bin/sh\necho no such node; exit 3\n", encoding="utf-8")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sumo, "binaries", lambda: tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    told = make(next(tasks(1, 1)), tmp_path / "out")
+    assert "netconvert failed" in told
+    log = Path(told.rsplit(" ", 1)[1])
+    assert "no such node" in log.read_text(encoding="utf-8")
+    assert not list((tmp_path / "out").rglob("meta.json"))
+
+
+def test_without_sumo_it_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "sumo", None)
+    monkeypatch.setattr(sys, "argv", ["generate", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        generate.main()
+    assert "pip install eclipse-sumo" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(find_spec("sumo") is None, reason="needs eclipse-sumo")
+@pytest.mark.parametrize("kind", generate.KINDS)
+def test_a_scenario_can_be_driven(tmp_path: Path, kind: Kind) -> None:
+    task = Task(f"{kind}_1", kind, "train", 1000 + generate.KINDS.index(kind), False, minutes=6)
+    assert "stays" in make(task, tmp_path)
+    street = load(tmp_path / "train" / task.name)
+    assert street.hours == 0.1
+    assert sum(map(len, street.stays)) > 50
+    for stays in street.stays:
+        assert (np.diff(stays.ravel()) > 0).all()
+        assert not len(stays) or stays[-1, 1] <= 360
+    again = make(task, tmp_path / "again")
+    assert again.split("stays")[0] == make(task, tmp_path).split("stays")[0]
