@@ -41,7 +41,7 @@ LEVELS: Final = {
     "prefix": "`kerbstone/v1`, unless a site is configured otherwise: one or more levels.",
     "site": "Id of the site.",
     "gateway": "Id of the gateway; `gw` in every payload.",
-    "source": "The lane, device or part of the gateway; of a manifest the stream that it seals.",
+    "source": "The lane, bay, device or part of the gateway; of a manifest the stream it seals.",
     "verb": "The verb of the command that is answered.",
 }
 

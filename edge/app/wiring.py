@@ -142,6 +142,8 @@ class Wiring:
             approaches=roadside.approach_sites(self.site),
             congestion=self.site.models.congestion,
             anomaly=self.site.models.anomaly,
+            loopfault=self.site.models.loopfault,
+            shadow=Path(shadow) if (shadow := self.site.models.shadow) else None,
             period_ns=setup.period_ns,
             hurry=not replayed,  # a replay gives the same bytes, however busy the machine is
         )

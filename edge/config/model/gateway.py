@@ -206,6 +206,9 @@ class Models(Struct, frozen=True, kw_only=True):
 
     congestion: Annotated[bool, Meta(description="Flag congestion for each approach.")] = True
     anomaly: Annotated[bool, Meta(description="Flag odd behaviour in each series.")] = True
+    loopfault: Annotated[
+        bool, Meta(description="Judge each loop; one that is faulty is masked for congestion.")
+    ] = True
     dir: (
         Annotated[
             Folder, Meta(description="Models from this folder instead of those that were shipped.")
