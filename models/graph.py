@@ -6,9 +6,9 @@ A formula is a function `step(o, ...)` over tensors; `o` is `Eager` (numpy float
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import onnx
@@ -49,6 +49,12 @@ class Eager:
     def log(self, a: T) -> Any:
         return np.log(a)
 
+    def sqrt(self, a: T) -> Any:
+        return np.sqrt(a)
+
+    def floor(self, a: T) -> Any:
+        return np.floor(a)
+
     def sigmoid(self, a: T) -> Any:
         return 1 / (1 + np.exp(-a))
 
@@ -76,6 +82,9 @@ class Eager:
 
     def reshape(self, a: T, shape: Sequence[int]) -> Any:
         return np.reshape(a, shape)
+
+    def turned(self, a: T) -> Any:
+        return np.swapaxes(a, 1, 2)
 
 
 class Node:
@@ -129,6 +138,8 @@ class Node:
 
 class Graph:
     """The same operations, put down as nodes; `model()` gives the checked ONNX model."""
+
+    opsets: ClassVar[Mapping[str, int]] = {"": OPSET}
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -192,6 +203,12 @@ class Graph:
     def log(self, a: T) -> Node:
         return self.put("Log", a)
 
+    def sqrt(self, a: T) -> Node:
+        return self.put("Sqrt", a)
+
+    def floor(self, a: T) -> Node:
+        return self.put("Floor", a)
+
     def sigmoid(self, a: T) -> Node:
         return self.put("Sigmoid", a)
 
@@ -228,12 +245,15 @@ class Graph:
     def reshape(self, a: T, shape: Sequence[int]) -> Node:
         return self.put("Reshape", a, ints=shape)
 
+    def turned(self, a: T) -> Node:
+        return self.put("Transpose", a, perm=[0, 2, 1])
+
     def model(self, name: str, version: str) -> onnx.ModelProto:
         """The finished model, checked. Its bytes depend on nothing but the formulas."""
         graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, self._inits)
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            opset_imports=[helper.make_opsetid(*each) for each in self.opsets.items()],
             ir_version=IR,
             producer_name="kerbstone",
             producer_version=version,

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -14,6 +15,8 @@ from edge.infer.scorer import Scorer
 
 HEADER: Final = ["timestamp", "value"]
 SHOWN: Final = 20  # errors in full; the rest is counted
+EARLIEST_S: Final = 1e8  # smaller numbers count rows
+LATEST_S: Final = 1e11
 MISSING: Final = {"", "nan", "null", "none"}
 
 
@@ -64,7 +67,7 @@ def _score(name: str, file: TextIO, as_json: bool) -> int:
                 if wrong <= SHOWN:
                     print(f"kerbstone score: {name}:{line}: {text}", file=sys.stderr)
                 continue
-            state, onset = scorer.step(value)
+            state, onset = scorer.step(value, wall_of(stamp))
             if as_json:
                 row = {"timestamp": stamp, "value": value, "state": state, "onset": onset}
                 sys.stdout.write(json.dumps(row) + "\n")
@@ -104,6 +107,20 @@ def rows(reader: "Iterator[list[str]]") -> Iterator[tuple[int, str, str, float |
             yield line, stamp, f"{text!r} is not a finite number", None
             continue
         yield line, stamp, text, value
+
+
+def wall_of(stamp: str) -> float | None:
+    """Seconds since 1970 of an ISO time (UTC when it has no zone) or a number; None: neither."""
+    try:
+        when = datetime.fromisoformat(stamp)
+        seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        try:
+            seconds = float(stamp)
+        except ValueError:
+            return None
+    seconds = seconds / 1000 if seconds > LATEST_S else seconds  # then it is milliseconds
+    return seconds if EARLIEST_S < seconds < LATEST_S else None
 
 
 def _quoted(stamp: str) -> str:

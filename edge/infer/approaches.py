@@ -4,48 +4,54 @@ from __future__ import annotations
 
 import base64
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from edge.infer.flags import Flag, Turn
+from edge.core.loop import LoopTick
+from edge.infer.flags import Flag
 from edge.infer.guard import Guard
 from edge.infer.kept import LONG_S, KeptApproach, numbers
 from edge.infer.manifest import ModelError
-from edge.infer.rules import OCCUPANCY, POSITIONS, STALE_S, Occupancy, OccupancyRule
-from edge.infer.sites import LaneSite
+from edge.infer.occupancy import OCCUPANCY, STALE_S, OccupancyRule
+from edge.infer.seen import Scores, Seen, inputs, observe, slots
+from edge.infer.shadow import Shadow
+from edge.infer.sites import ApproachSite, LaneSite
+from edge.infer.verdicts import ApproachVerdict, Told, read, said, silent
 
 if TYPE_CHECKING:
     from edge.infer.session import Session, Tensor
 
-KEPT: Final = 120  # windows that a model which could not be asked catches up with
+__all__ = ["ApproachVerdict", "Approaches"]
+
+KEPT: Final = 240  # slots that a model which could not be asked catches up with
 ON: Final = 0.5
 OFF: Final = 0.35
-QUIET_S: Final = 60.0  # p must be low for so long before a flag goes off
+QUIET_S: Final = 60.0  # the level must be low for so long before a flag goes off
 
-Seen = Mapping[str, Mapping[str, Occupancy]]  # approach, position
-
-
-@dataclass(frozen=True, slots=True)
-class ApproachVerdict:
-    """One approach in one window. `p` is None where no healthy loop has spoken for long."""
-
-    approach: str
-    p: float | None
-    turn: Turn | None
-    by: str
+Views = Mapping[str, Mapping[str, Seen]]  # by approach and position
+Slot = tuple[Views, float]  # and its length in seconds
 
 
 class Approaches:
-    """State and flags of all approaches. Rule and model see every window; one of them speaks.
+    """State and flags of all approaches. Rule and model see every slot; one of them speaks.
 
     A flag that is up when the model begins anew is the rule's until it is down, or the model sees
     the congestion too: a model that has just begun would call every jam over.
     """
 
-    def __init__(self, lanes: Iterable[LaneSite], guard: Guard) -> None:
-        self.names = tuple(sorted({lane.approach for lane in lanes}))
+    def __init__(
+        self, lanes: Iterable[LaneSite], guard: Guard, sites: Iterable[ApproachSite] = ()
+    ) -> None:
+        """`sites` tell which approach comes after which; without them each stands alone."""
+        self._lanes = {lane.name: lane for lane in lanes}
+        self.names = tuple(sorted({lane.approach for lane in self._lanes.values()}))
+        below = {site.name: site.downstream for site in sites if site.downstream}
+        above = {after: name for name, after in below.items()}
+        self._around = [(name, below.get(name, ""), above.get(name, "")) for name in self.names]
         self.guard = guard
+        self.shadow: Shadow | None = None  # a candidate that runs beside the model
+        self._lineage = guard.lineage
         self._rules = {name: OccupancyRule() for name in self.names}
         known = guard.manifest
         on, off = (known.on, known.off) if known else (ON, OFF)
@@ -53,59 +59,85 @@ class Approaches:
         self._state: Tensor | None = None
         self._saved: dict[str, bytes] = {}  # rows of the state that waits for the model
         self._ruled: set[str] = set()  # approaches of whose flag the model knows nothing
-        self._behind: deque[tuple[Seen, float]] = deque(maxlen=KEPT)
+        self._behind: deque[Slot] = deque(maxlen=KEPT)
+        self._last = {name: silent(name) for name in self.names}
 
-    def step(self, now_ns: int, dt_s: float, seen: Seen) -> list[ApproachVerdict]:
-        """Judge one window of `dt_s` seconds that ends at `now_ns`."""
-        if not self.names:
-            return []
-        ruled = [self._rules[name].step(seen.get(name, {}), dt_s) for name in self.names]
-        self._behind.append((seen, dt_s))
-        modelled = self._model(now_ns) if self.guard.ready(now_ns) else None
+    def step(self, now_ns: int, ticks: Sequence[LoopTick], scores: Scores) -> list[ApproachVerdict]:
+        """Judge the slots that ended with the window that ends at `now_ns`, `ticks` by time.
+
+        Gives each approach's last verdict, and before it those with which its flag turned.
+        Without ticks nothing turns, and the last verdicts hold.
+        """
+        fresh: list[Slot] = []
+        ruled: list[list[Told | None]] = []
+        for _, dt_s, slot in slots(ticks):
+            seen: Views = observe(slot, self._lanes, scores)
+            fresh.append((seen, dt_s))
+            ruled.append([self._rule(name, seen, dt_s) for name in self.names])
+        if not fresh or not self.names:
+            return list(self._last.values())
+        self._behind.extend(fresh)
+        modelled = self._model(now_ns, len(fresh)) if self.guard.ready(now_ns) else None
         model = self.guard.manifest.by if self.guard.manifest else ""
-        verdicts = []
-        for i, (name, p) in enumerate(zip(self.names, ruled, strict=True)):
-            if modelled is None or self._is_ruled(name, modelled[i]):
-                verdicts.append(self._told(name, p, dt_s, OCCUPANCY))
-            else:
-                verdicts.append(self._told(name, modelled[i], dt_s, model))
+        verdicts: list[ApproachVerdict] = []
+        for k, (seen, dt_s) in enumerate(fresh):
+            for i, name in enumerate(self.names):
+                told, by = ruled[k][i], OCCUPANCY
+                if modelled is not None and not self._is_ruled(name, modelled[k][i]):
+                    told, by = modelled[k][i], model
+                verdict = self._tell(name, told, dt_s, by, seen.get(name, {}))
+                if verdict.turn and k < len(fresh) - 1:
+                    verdicts.append(verdict)
+                self._last[name] = replace(verdict, turn=None, reason="")
+                if k == len(fresh) - 1:
+                    verdicts.append(verdict)
         return verdicts
 
-    def _is_ruled(self, name: str, p: float | None) -> bool:
-        if p is not None and p >= self._flags[name].on:
+    def _rule(self, name: str, seen: Views, dt_s: float) -> Told | None:
+        p = self._rules[name].step(seen.get(name, {}), dt_s)
+        return None if p is None else Told(p, p)
+
+    def _is_ruled(self, name: str, told: Told | None) -> bool:
+        if told is not None and told.level >= self._flags[name].on:
             self._ruled.discard(name)
         return name in self._ruled
 
-    def _told(self, name: str, p: float | None, dt_s: float, by: str) -> ApproachVerdict:
+    def _tell(
+        self, name: str, told: Told | None, dt_s: float, by: str, seen: Mapping[str, Seen]
+    ) -> ApproachVerdict:
         flag = self._flags[name]
-        p = None if p is None else round(p, 3)
-        turn = flag.drop() if p is None else flag.step(p, p, dt_s)
+        turn = flag.drop() if told is None else flag.step(told.level, told.level, dt_s)
         if not flag.raised:
             self._ruled.discard(name)
-        return ApproachVerdict(name, p, turn, by)
+        return silent(name, turn, by) if told is None else said(name, told, turn, by, seen)
 
-    def _model(self, now_ns: int) -> list[float | None] | None:
-        """What the model says, after it has caught up; None if it cannot be trusted now."""
+    def _model(self, now_ns: int, count: int) -> list[list[Told | None]] | None:
+        """What the model says of the last `count` slots, after it has caught up with all.
+
+        None if it cannot be trusted now.
+        """
         session = self.guard.session
         assert session is not None
+        if self._lineage != self.guard.lineage:  # another model speaks: rows mean nothing to it
+            self._lineage, self._state, self._saved = self.guard.lineage, None, {}
         if self._state is None or len(self._state) != len(self.names):
             self._state = self._first(session)
-        in_time, outputs = True, None
+        in_time = True
+        told: deque[list[Told | None]] = deque(maxlen=count)
         while self._behind:
             seen, dt_s = self._behind.popleft()
-            answer = self.guard.ask(now_ns, self._feed(session, seen, dt_s))
+            feed = self._feed(session, seen, dt_s)
+            answer = self.guard.ask(now_ns, feed)
             if answer is None:
                 self._state = None  # an answer that cannot be may have come from its state
                 return None
             outputs, quick = answer
-            self._state = outputs[2]
+            if self.shadow is not None:
+                self.shadow.see(now_ns, session.manifest, feed, outputs, self.names)
+            self._state = outputs[-1]
+            told.append(read(outputs))
             in_time = in_time and quick
-        if outputs is None or not in_time:
-            return None
-        return [
-            p if known > 0.5 else None
-            for p, known in zip(outputs[0][:, 0].tolist(), outputs[1][:, 0].tolist(), strict=True)
-        ]
+        return list(told) if in_time else None
 
     def _first(self, session: Session) -> Tensor:
         state = session.started([0.0] * len(self.names))
@@ -118,17 +150,9 @@ class Approaches:
                     self._ruled.add(name)
         return state
 
-    def _feed(self, session: Session, seen: Seen, dt_s: float) -> dict[str, Tensor]:
-        x, present = [], []
-        for name in self.names:
-            here = seen.get(name, {})
-            row = [here.get(position) for position in POSITIONS]
-            x.append(
-                [o.mean if o else 0.0 for o in row]
-                + [o.highest if o else 0.0 for o in row]
-                + [o.lowest if o else 0.0 for o in row]
-            )
-            present.append([1.0 if o else 0.0 for o in row])
+    def _feed(self, session: Session, seen: Views, dt_s: float) -> dict[str, Tensor]:
+        rows = (inputs(*(seen.get(name, {}) for name in names)) for names in self._around)
+        x, present = zip(*rows, strict=True)
         assert self._state is not None
         return {
             "x": session.tensor(x),
@@ -142,6 +166,7 @@ class Approaches:
         for name in self.names:
             if self._rules[name].step({}, gap_s) is None:
                 self._flags[name].hold(STALE_S)  # it takes as long to know again
+                self._last[name] = silent(name)
         self._behind.append(({}, gap_s))
 
     def snapshot(self) -> dict[str, Any]:

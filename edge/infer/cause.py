@@ -1,9 +1,9 @@
-"""Names what is odd about a series, from what the model measured."""
+"""Names what is odd about a series, from what the model measured, and whose doing it is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
 
 SAYS: Final = {
     "spike": "jumped",
@@ -12,29 +12,59 @@ SAYS: Final = {
     "noise": "has become restless",
     "drift": "drifts away from what it was",
     "shift": "stays at another level",
+    "scale": "moves more or less than it did",
+    "event": "shows what its neighbours show too",
 }
+MEANS: Final = {"sensor": "its neighbours do not show it", "world": "its neighbours show it too"}
 LARGE: Final = 4.0  # scales of the residual: this very sample is odd
 AWAY: Final = 2.0  # deviations from the mean
 LASTING: Final = 4  # samples after which a jump that stays is a shift
+STUCK: Final = 0.8
+CALM: Final = 0.4  # of the surprise of an alarm: below it nothing is to be seen
+
+Meant = Literal["sensor", "world"]
+
+# columns of the model's output `oddity`: signed residual in scales, offset from the mean in
+# deviations, then the surprise of each measure, 1 being that of an alarm
+COLUMNS: Final = (
+    "signed", "offset", "residual", "energy", "drift", "high", "low", "novelty", "hour", "hours",
+    "pace", "shift", "step", "bump", "below", "zigzag", "stuck", "learned",
+)  # fmt: skip
 
 
 def cause(oddity: Sequence[float], value: float, samples: int) -> str:
-    """One word. `oddity` is a row of the model's output of that name; `samples` since the onset.
-
-    Columns: signed residual in scales, offset from the mean in deviations, then how far residual,
-    noise, drift, new high, new low and repeats are over what the series is used to (1: as far).
-    """
-    signed, offset, _residual, noise, drift, _high, low, stuck = oddity
-    if offset < -AWAY and (value == 0.0 or (low > 1.0 and value < 0.0)):
+    """One word. `oddity` is a row of the model's output; `samples` since the onset."""
+    was = dict(zip(COLUMNS, oddity, strict=True))
+    low = max(was["low"], was["below"])
+    if was["offset"] < -AWAY and (value == 0.0 or (low > CALM and value < 0.0)):
         return "dropout"
-    if stuck > 1.0:
+    if was["stuck"] > STUCK:
         return "stuck"
-    if samples >= LASTING and abs(offset) > AWAY:
+    if samples >= LASTING and abs(was["offset"]) > AWAY:
         return "shift"
-    if abs(signed) >= LARGE:
+    if abs(was["signed"]) >= LARGE:
         return "spike"
-    if drift > max(noise, 0.5):
-        return "drift"
-    if noise > 0.5:
-        return "noise"
-    return "spike"
+    kinds = {
+        "drift": max(was["drift"], was["hours"]),
+        "noise": max(was["zigzag"], was["energy"]),
+        "scale": was["pace"],
+        "shift": was["shift"],
+    }
+    name = max(kinds, key=lambda kind: kinds[kind])
+    return name if kinds[name] > CALM else "spike"
+
+
+def surprise(oddity: Sequence[float]) -> float:
+    """The largest surprise of any measure; 1 is that of an alarm."""
+    return max(oddity[2:])
+
+
+def meant(others: Iterable[float]) -> Meant | None:
+    """Whose doing it is, by the surprise of the neighbours; None when they do not tell."""
+    seen = list(others)
+    if not seen:
+        return None
+    calm = sum(value < CALM for value in seen)
+    if calm == len(seen):
+        return "sensor"
+    return "world" if 2 * calm < len(seen) else None

@@ -6,19 +6,21 @@ from typing import Any
 
 from edge.core import Draft, Stream
 from edge.infer.approaches import ApproachVerdict
-from edge.infer.cause import SAYS
+from edge.infer.cause import MEANS, SAYS
 from edge.infer.features import Key
+from edge.infer.incident import IncidentVerdict
 from edge.infer.series import SeriesVerdict
 
 
 def congestion(end_ns: int, v: ApproachVerdict) -> Draft:
     """The flag of an approach has turned."""
+    seen = f", {v.reason}" if v.reason else ""
     if v.turn == "on":
-        text = f"Congestion on {v.approach}: p {v.p:.2f}, says the {v.by}."
+        text = f"Congestion on {v.approach}: p {v.p:.2f}{seen}, says the {v.by}."
     elif v.p is None:
         text = f"Congestion on {v.approach} is not known any more: no healthy loop."
     else:
-        text = f"Traffic on {v.approach} moves again, says the {v.by}."
+        text = f"Traffic on {v.approach} moves again{seen}, says the {v.by}."
     body = {
         "event": "congestion",
         "state": v.turn,
@@ -34,7 +36,8 @@ def anomaly(end_ns: int, v: SeriesVerdict) -> Draft:
     """The flag of a series has turned."""
     (source, point), odd = v.key, v.odd
     if v.turn == "on":
-        text = f"{point} of {source} {SAYS[odd.cause or 'spike']}, says the {v.by}."
+        whose = f"; {MEANS[v.meant]}" if v.meant and odd.cause != "event" else ""
+        text = f"{point} of {source} {SAYS[odd.cause or 'spike']}{whose}, says the {v.by}."
     else:
         text = f"{point} of {source} behaves as usual again, says the {v.by}."
     body = {
@@ -44,10 +47,44 @@ def anomaly(end_ns: int, v: SeriesVerdict) -> Draft:
         "score": odd.level,
         "onset": odd.onset,
         "cause": odd.cause if v.turn == "on" else None,
+        "meant": v.meant if v.turn == "on" else None,
         "by": v.by,
         "text": text,
     }
     return Draft(Stream.EVENT, source, end_ns, end_ns, body)
+
+
+def incident(end_ns: int, v: IncidentVerdict) -> Draft:
+    """The suspicion between two stations has turned."""
+    between = f"between {v.upstream} and {v.downstream}"
+    seen = f": {v.reason}" if v.reason else ""
+    if v.turn == "on":
+        text = f"Something may block the road {between}{seen}, says the {v.by}."
+    elif v.reason:
+        text = f"Nothing points to an incident {between} any more{seen}, says the {v.by}."
+    else:
+        text = f"Whether something blocks the road {between} is not known any more."
+    body = {
+        "event": "incident",
+        "state": v.turn,
+        "upstream": v.upstream,
+        "downstream": v.downstream,
+        "by": v.by,
+        "text": text,
+    }
+    return Draft(Stream.EVENT, v.upstream, end_ns, end_ns, body)
+
+
+def unwatched_incident(end_ns: int, upstream: str, downstream: str) -> Draft:
+    """A suspicion was up when the configuration gave up its stations."""
+    body: dict[str, Any] = {
+        "event": "incident",
+        "state": "off",
+        "upstream": upstream,
+        "downstream": downstream,
+        "text": f"The road between {upstream} and {downstream} is not watched any more.",
+    }
+    return Draft(Stream.EVENT, upstream, end_ns, end_ns, body)
 
 
 def unwatched_approach(end_ns: int, approach: str) -> Draft:

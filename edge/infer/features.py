@@ -1,14 +1,13 @@
-"""What the judges read out of a window's drafts: occupancy per approach, values per series."""
+"""What the judge of series reads out of a window's drafts: values per series."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.core import Draft, Stream
-from edge.infer.rules import Occupancy
 from edge.infer.sites import LaneSite
 
 SERIES: Final = (Stream.AIR, Stream.ENERGY)
@@ -20,45 +19,39 @@ Key = tuple[str, str]  # source, point
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One sample of a series: None is missing. `quantum` is the step of one count, 0 unknown."""
+    """One sample of a series: None is missing. `quantum` is the step of one count, 0 unknown.
+
+    Those of one `group` measure the same nearby: they are neighbours. Empty: it has none.
+    """
 
     value: float | None
     quantum: float
+    group: str = ""
 
 
-def approaches(
-    drafts: Iterable[Draft], lanes: Mapping[str, LaneSite]
-) -> dict[str, dict[str, Occupancy]]:
-    """Occupancy by approach and position, over the lanes whose loops are healthy."""
-    found: dict[tuple[str, str], list[float]] = {}
-    for draft in drafts:
-        site = lanes.get(draft.source) if draft.stream is Stream.TRAFFIC else None
-        if site is None:
-            continue
-        value = draft.body.get("occupancy")
-        if value is None or draft.body.get("health", "ok") != "ok" or not _covered(draft):
-            continue
-        found.setdefault((site.approach, site.position), []).append(min(1.0, max(0.0, value)))
-    out: dict[str, dict[str, Occupancy]] = {}
-    for (approach, position), values in found.items():
-        seen = Occupancy(sum(values) / len(values), max(values), min(values))
-        out.setdefault(approach, {})[position] = seen
-    return out
+def readings(
+    drafts: Sequence[Draft], period_s: float, lanes: Mapping[str, LaneSite] | None = None
+) -> dict[Key, Reading]:
+    """Every point of every air and energy draft: gauges by mean, totals by growth a period.
 
-
-def readings(drafts: Sequence[Draft], period_s: float) -> dict[Key, Reading]:
-    """Every point of every air and energy draft: gauges by mean, totals by growth a period."""
+    With `lanes` also volume, occupancy and speed of every lane that is named there.
+    """
     out: dict[Key, Reading] = {}
     for draft in drafts:
+        if lanes and draft.stream is Stream.TRAFFIC and draft.source in lanes:
+            out |= _lane(draft, lanes[draft.source])
         if draft.stream not in SERIES:
             continue
         covered = _covered(draft)
         for name, point in draft.body.get("points", {}).items():
-            out[draft.source, name] = _reading(draft, point, covered, period_s)
+            group = f"{draft.stream.value}/{name}"
+            out[draft.source, name] = _reading(draft, point, covered, period_s, group)
     return out
 
 
-def _reading(draft: Draft, point: Mapping[str, Any], covered: bool, period_s: float) -> Reading:
+def _reading(
+    draft: Draft, point: Mapping[str, Any], covered: bool, period_s: float, group: str
+) -> Reading:
     quantum = float(point.get("step") or 0.0)
     value = point.get("mean")
     if "delta" in point:
@@ -66,9 +59,31 @@ def _reading(draft: Draft, point: Mapping[str, Any], covered: bool, period_s: fl
         seen_s = draft.body.get("covered_s", (draft.to_ns - draft.from_ns) / 1e9)
         if value is not None and covered and seen_s:
             value = value * period_s / seen_s  # less time, less growth: judge that of a period
-    if value is None or not covered or not math.isfinite(value):
-        return Reading(None, quantum)
-    return Reading(max(-LARGEST, min(LARGEST, float(value))), quantum)
+    return _sample(value if covered else None, quantum, group)
+
+
+def _sample(value: float | None, quantum: float, group: str) -> Reading:
+    if value is None or not math.isfinite(value):
+        return Reading(None, quantum, group)
+    return Reading(max(-LARGEST, min(LARGEST, float(value))), quantum, group)
+
+
+def _lane(draft: Draft, site: LaneSite) -> dict[Key, Reading]:
+    """Vehicles an hour, occupancy, and the space mean of the speed in km/h; neighbours are the
+    lanes of the approach."""
+    body, covered_s = draft.body, draft.body.get("covered_s") or 0.0
+    known = _covered(draft) and covered_s > 0
+    volume, speed = body.get("volume"), body.get("speed") or {}
+    an_hour = 3600.0 / covered_s if known else 0.0
+    values = {
+        "volume": (None if volume is None else volume * an_hour, an_hour),
+        "occupancy": (body.get("occupancy"), 0.0001),
+        "speed": (speed.get("harmonic"), 0.0),
+    }
+    return {
+        (draft.source, name): _sample(value if known else None, step, f"{site.approach}/{name}")
+        for name, (value, step) in values.items()
+    }
 
 
 def _covered(draft: Draft) -> bool:

@@ -191,8 +191,8 @@ class Guard:
 
     def snapshot(self) -> dict[str, Any] | None:
         """What was seen of inputs and answers, with the model's checksum; None for nothing."""
-        if self.drift is None:
-            return None
+        if self.drift is None:  # what waits for its model is not lost
+            return {"model": self.sha256, "drift": dict(self._saved)} if self._saved else None
         return {"model": self.sha256, "drift": self.drift.snapshot()}
 
     def restore(self, saved: Mapping[str, Any]) -> None:

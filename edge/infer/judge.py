@@ -2,9 +2,10 @@
 
     judge = Judge(setup, None)          # rules answer
     judge.load()                        # after the first sweep: models answer
-    verdict = judge.judge(end_ns, drafts)
+    verdict = judge.judge(end_ns, drafts, ticks, wall_s)
 
-Two models, each asked once a window for everything at once. Nothing is flagged by anything else.
+Three models, each asked once a window for everything at once: which loops are to be believed, then
+which approaches are congested, and which series are odd. Nothing is flagged by anything else.
 """
 
 from __future__ import annotations
@@ -15,21 +16,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.core import Draft, Stream
+from edge.core import Draft, LoopTick, Stream
 from edge.infer import events as say
-from edge.infer.approaches import Approaches, ApproachVerdict
-from edge.infer.features import SERIES, Key, approaches, readings
+from edge.infer import notes
+from edge.infer.approaches import QUIET_S, Approaches
+from edge.infer.features import Key, readings
 from edge.infer.guard import Guard
+from edge.infer.incident import Incidents
 from edge.infer.kept import Kept, KeptApproach, KeptSeries
-from edge.infer.series import SHOWN, SeriesJudge, SeriesVerdict
-from edge.infer.sites import LaneSite
+from edge.infer.loops.part import LoopPart
+from edge.infer.series import SeriesJudge
+from edge.infer.shadow import Shadow, candidate_of
+from edge.infer.sites import ApproachSite, LaneSite
 from models import BUNDLES
 
-__all__ = ["Judge", "JudgeSetup", "LaneSite", "Verdict"]
+__all__ = ["ApproachSite", "Judge", "JudgeSetup", "LaneSite", "Verdict"]
 
 log = logging.getLogger(__name__)
 
 WHOLE: Final = 0.9  # periods: a shorter window is a missing step for the series
+NAMES: Final = ("loopfault", "congestion", "anomaly")
+UNREADABLE: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +44,17 @@ class JudgeSetup:
     """What is to be judged.
 
     `hurry` false: an answer is never too late, so that a replay gives the same bytes on a machine
-    with other things to do.
+    with other things to do. `shadow` is a folder with candidates, which run beside the models.
     """
 
     lanes: tuple[LaneSite, ...] = ()
     period_ns: int = 60_000_000_000
     congestion: bool = True
     anomaly: bool = True
+    loopfault: bool = True
     hurry: bool = True
+    approaches: tuple[ApproachSite, ...] = ()
+    shadow: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,60 +70,87 @@ class Judge:
 
     def __init__(self, setup: JudgeSetup, bundles: Path | None = None) -> None:
         folder = BUNDLES if bundles is None else bundles
+        guards = {name: Guard(name, folder / name, hurry=setup.hurry) for name in NAMES}
         self._setup = setup
         self._lanes = {lane.name: lane for lane in setup.lanes}
+        self._loops: LoopPart | None = None
         self._approaches: Approaches | None = None
         self._series: SeriesJudge | None = None
+        self._incidents = Incidents(setup.approaches, setup.lanes)
+        if setup.loopfault and setup.lanes:
+            self._loops = LoopPart(setup.lanes, setup.approaches, guards["loopfault"])
         if setup.congestion and setup.lanes:
-            guard = Guard("congestion", folder / "congestion", hurry=setup.hurry)
-            self._approaches = Approaches(setup.lanes, guard)
+            self._approaches = Approaches(setup.lanes, guards["congestion"], setup.approaches)
         if setup.anomaly:
-            guard = Guard("anomaly", folder / "anomaly", hurry=setup.hurry)
-            self._series = SeriesJudge(guard, setup.period_ns / 1e9)
-        # flags that were up, of approaches that are gone, and of series that may be
+            self._series = SeriesJudge(guards["anomaly"], setup.period_ns / 1e9)
+        for name, part in self._parts.items():
+            part.shadow = _shadow(name, setup.shadow)
+        # flags that were up, of what is gone: approaches, pairs of stations, and perhaps series
         self._gone: dict[str, KeptApproach] = {}
+        self._gone_pairs: list[tuple[str, str]] = []
         self._sought: dict[Key, KeptSeries] = {}
 
     def load(self) -> None:
         """Load and prove the models (0.1 to 0.5 s). Until then, and without them, rules answer."""
-        for part in (self._approaches, self._series):
-            if part is not None:
-                part.guard.load()
+        for part in self._parts.values():
+            part.guard.load()
+            if part.shadow is not None:
+                part.shadow.load()
 
-    def judge(self, end_ns: int, drafts: Sequence[Draft]) -> Verdict:
-        """Judge the window that ends at `end_ns`. Never raises for what a model does."""
+    def judge(
+        self,
+        end_ns: int,
+        drafts: Sequence[Draft],
+        ticks: Sequence[LoopTick] = (),
+        wall_s: float | None = None,
+    ) -> Verdict:
+        """Judge the window that ends at `end_ns`. Never raises for what a model does.
+
+        `ticks` are those of the slots that ended with it; `wall_s` is its end in seconds since
+        1970, None while the clock is not to be trusted.
+        """
         out, events = list(drafts), self._given_up(end_ns, drafts)
-        dt_s = self._length_s(end_ns, drafts)
+        scores: Mapping[tuple[str, str], float] = {}
+        if self._loops is not None:
+            doubts, told_of_loops = self._loops.step(end_ns, ticks, drafts)
+            scores = self._loops.loops.weights()
+            notes.loops(out, doubts)
+            events += told_of_loops
         if self._approaches is not None:
-            seen = approaches(out, self._lanes)
-            told = self._approaches.step(end_ns, dt_s, seen)
-            self._note_approaches(out, {v.approach: v for v in told})
+            told = self._approaches.step(end_ns, ticks, scores)
+            notes.approaches(out, self._lanes, told)
             events += [say.congestion(end_ns, v) for v in told if v.turn]
+            events += [say.incident(end_ns, v) for v in self._incidents.step(ticks, scores)]
         if self._series is not None:
-            period_s = self._setup.period_ns / 1e9
-            # a window cut short scatters more than whole ones do, and would raise what is no fault
-            whole = dt_s >= WHOLE * period_s
-            now = readings(out, period_s) if whole else {}
-            verdicts = self._series.step(end_ns, dt_s, now)
-            _note_series(out, verdicts)
-            events += [say.anomaly(end_ns, v) for v in verdicts if v.turn]
+            events += self._judge_series(end_ns, out, wall_s)
         return Verdict(out, events)
+
+    def _judge_series(self, end_ns: int, out: list[Draft], wall_s: float | None) -> list[Draft]:
+        assert self._series is not None
+        period_s = self._setup.period_ns / 1e9
+        dt_s = self._length_s(end_ns, out)
+        # a window cut short scatters more than whole ones do, and would raise what is no fault
+        now = readings(out, period_s) if dt_s >= WHOLE * period_s else {}
+        verdicts = self._series.step(end_ns, dt_s, now)
+        notes.series(out, verdicts)
+        return [say.anomaly(end_ns, v) for v in verdicts if v.turn]
 
     def missing(self, from_ns: int, to_ns: int) -> None:
         """Nobody watched in between: the models are given missing steps."""
         gap_s = max(0.0, (to_ns - from_ns) / 1e9)
+        if self._loops is not None:
+            self._loops.missing(gap_s)
         if self._approaches is not None:
             self._approaches.missing(to_ns, gap_s)
+            self._incidents.missing(gap_s)
         if self._series is not None:
             self._series.missing(int((to_ns - from_ns) // self._setup.period_ns))
 
     def snapshot(self) -> dict[str, Any]:
         """State as of the last window, JSON-like, with states of models as bytes or base64."""
-        return {
-            "v": 1,
-            "congestion": self._approaches.snapshot() if self._approaches else None,
-            "anomaly": self._series.snapshot() if self._series else None,
-        }
+        parts = self._parts.items()
+        drifts = {name: part.guard.snapshot() for name, part in parts}
+        return {"v": 1, **{name: part.snapshot() for name, part in parts}, "drift": drifts}
 
     def restore(self, state: Mapping[str, Any]) -> bool:
         """Take up a snapshot. False, and a line in the log, for what had to be discarded.
@@ -122,13 +159,16 @@ class Judge:
         after `load`.
         """
         whole = True
-        for name, part in (("congestion", self._approaches), ("anomaly", self._series)):
+        for name, part in self._parts.items():
             try:
-                saved = state[name] if state.get("v") == 1 else None
-                if part is None or (saved is None and state.get("v") == 1):
+                saved = state.get(name) if state.get("v") == 1 else None
+                if saved is None and state.get("v") == 1:
                     continue
                 kept = saved is not None and part.restore(saved)
-            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+                drift = state.get("drift", {}).get(name)
+                if drift is not None:
+                    part.guard.restore(drift)
+            except UNREADABLE as error:
                 log.warning("state of model %s is damaged (%r): it starts anew", name, error)
                 whole = False
                 continue
@@ -148,7 +188,8 @@ class Judge:
             {**self._gone, **(self._approaches.kept() if self._approaches else {})},
             {**self._sought, **series},
         )
-        return kept.packed()
+        loops = {"loops": self._loops.flags()} if self._loops else {}
+        return {**kept.packed(), **loops, "incidents": self._incidents.snapshot()}
 
     def restore_flags(self, state: Mapping[str, Any]) -> None:
         """Know again which flags are up, as of `flags`; after `restore`, which may be older.
@@ -159,9 +200,15 @@ class Judge:
         """
         try:
             kept = Kept.parse(state)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except UNREADABLE as error:
             log.warning("the flags that were up are damaged (%r): as in the older state", error)
             return
+        try:
+            if self._loops is not None and "loops" in state:
+                self._loops.take(state["loops"])
+            self._gone_pairs = self._incidents.restore(state.get("incidents", ()))
+        except UNREADABLE as error:
+            log.warning("what was told of loops is damaged (%r): as in the older state", error)
         names: tuple[str, ...] = ()
         if self._approaches is not None:
             self._approaches.take(kept.approaches, kept.models[0])
@@ -172,6 +219,12 @@ class Judge:
         self._gone = {name: one for name, one in up.items() if name not in names}
         self._sought = dict(kept.series)
 
+    @property
+    def _parts(self) -> dict[str, Approaches | SeriesJudge | LoopPart]:
+        """Those that judge, by the name of their model."""
+        parts = dict(zip(NAMES, (self._loops, self._approaches, self._series), strict=True))
+        return {name: part for name, part in parts.items() if part is not None}
+
     def _models(self) -> tuple[str, str]:
         parts = (self._approaches, self._series)
         congestion, anomaly = (part.guard.sha256 if part else "" for part in parts)
@@ -179,47 +232,38 @@ class Judge:
 
     def _given_up(self, end_ns: int, drafts: Sequence[Draft]) -> list[Draft]:
         """A window has a record of every device, with all its points: what it lacks is gone."""
-        if not (self._gone or self._sought) or all(d.stream is Stream.EVENT for d in drafts):
+        if not (self._gone or self._gone_pairs or self._sought):
+            return []
+        if all(d.stream is Stream.EVENT for d in drafts):
             return []
         here = readings(drafts, 1.0) if self._series else {}
         lost = [key for key in self._sought if not (self._series and self._series.seek(key, here))]
         events = [say.unwatched_approach(end_ns, name) for name in self._gone]
+        events += [say.unwatched_incident(end_ns, *pair) for pair in self._gone_pairs]
         events += [say.unwatched_series(end_ns, key) for key in lost]
-        self._gone, self._sought = {}, {}
+        self._gone, self._gone_pairs, self._sought = {}, [], {}
         return events
 
     def status(self) -> dict[str, Any]:
         """For people and for the retained description: which model answers, and if not, why."""
-        return {
-            name: part.guard.status() if part else None
-            for name, part in (("congestion", self._approaches), ("anomaly", self._series))
-        }
+        parts = self._parts
+        return {name: _status(parts[name]) if name in parts else None for name in NAMES}
 
     def _length_s(self, end_ns: int, drafts: Sequence[Draft]) -> float:
         starts = [d.from_ns for d in drafts if d.stream is not Stream.EVENT and d.to_ns == end_ns]
         return (end_ns - min(starts)) / 1e9 if starts else self._setup.period_ns / 1e9
 
-    def _note_approaches(self, out: list[Draft], told: Mapping[str, ApproachVerdict]) -> None:
-        for i, draft in enumerate(out):
-            site = self._lanes.get(draft.source) if draft.stream is Stream.TRAFFIC else None
-            verdict = told.get(site.approach) if site else None
-            if verdict is not None:
-                out[i] = _with(draft, {"p_congested": verdict.p})
+
+def _shadow(name: str, folder: Path | None) -> Shadow | None:
+    candidate = candidate_of(folder, name)
+    if candidate is None:
+        return None
+    quiet_s = QUIET_S if name == "congestion" else 0.0
+    return Shadow(
+        name, candidate, quiet_s=quiet_s, score="others" if name == "loopfault" else "first"
+    )
 
 
-def _note_series(out: list[Draft], verdicts: Sequence[SeriesVerdict]) -> None:
-    odd: dict[str, dict[str, float]] = {}
-    for verdict in verdicts:
-        if verdict.odd.level > SHOWN:
-            source, point = verdict.key
-            odd.setdefault(source, {})[point] = verdict.odd.level
-    if not odd:
-        return
-    for i, draft in enumerate(out):
-        if draft.stream in SERIES and draft.source in odd:
-            out[i] = _with(draft, {"anomaly": odd[draft.source]})
-
-
-def _with(draft: Draft, more: Mapping[str, Any]) -> Draft:
-    body = {**draft.body, **more}
-    return Draft(draft.stream, draft.source, draft.from_ns, draft.to_ns, body)
+def _status(part: Approaches | SeriesJudge | LoopPart) -> dict[str, Any]:
+    shadow = part.shadow.report() if part.shadow else None
+    return {**part.guard.status(), "shadow": shadow}

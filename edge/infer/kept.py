@@ -1,7 +1,8 @@
 """What a judge keeps with every window, so that no kill leaves a flag up for ever.
 
-Small: eight numbers twice for each approach, and of the series only those whose flag is up. The
-rest of the judge's state is far larger and is written seldom.
+Small: for each approach eight numbers of its rule and a row of its model, together some 800 bytes,
+and of the series only those whose flag is up. The rest of the judge's state is far larger and is
+written seldom.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from edge.infer.features import Key
-from edge.infer.rules import POSITIONS
+from edge.infer.occupancy import POSITIONS
 
 VERSION: Final = 1
 LONG_S: Final = 1e6  # an age that is as good as any longer one

@@ -1,78 +1,17 @@
-"""The published rules: what is flagged when no model can be asked. Plain Python, no numpy.
+"""The published rule for series: what is flagged when no model can answer. Plain Python, no numpy.
 
-Congestion (`rule occupancy`): per loop position an aggregate over the healthy lanes, smoothed, over
-a threshold; p is logistic around it. Anomaly (`rule robust z`): a value further than six robust
-deviations from the mean of the series, or repeated exactly for far longer than it is used to.
+`rule robust z`: a value further than six robust deviations from the mean of the series, or repeated
+exactly for far longer than it is used to.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-POSITIONS: Final = ("corridor", "advance", "mid", "stop")  # in the order in which they are trusted
-STALE_S: Final = 300.0  # after so long without a healthy loop an approach is not judged
-OCCUPANCY: Final = "rule occupancy"
 ROBUST_Z: Final = "rule robust z"
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """What is smoothed (mean, highest or lowest lane), how long, and where p is one half."""
-
-    aggregate: str
-    tau_s: float
-    threshold: float
-    slope: float
-
-
-@dataclass(frozen=True, slots=True)
-class Occupancy:
-    """One position of one approach in one window, over its healthy lanes; 0..1."""
-
-    mean: float
-    highest: float
-    lowest: float
-
-
-# as tuned by models/congestion/train.py; a test compares them with the bundle's manifest
-THRESHOLDS: Final[Mapping[str, Threshold]] = {
-    "corridor": Threshold("highest", 20.0, 0.48, 12.8967),
-    "advance": Threshold("highest", 300.0, 0.54, 11.4637),
-    "mid": Threshold("lowest", 300.0, 0.16, 38.6900),
-    "stop": Threshold("highest", 30.0, 0.92, 6.7287),
-}
-
-
-class OccupancyRule:
-    """One approach. `step` gives p (0..1), or None when no healthy loop spoke for long."""
-
-    __slots__ = ("age_s", "smooth")
-
-    def __init__(self) -> None:
-        self.smooth = [0.0] * len(POSITIONS)
-        self.age_s = [math.inf] * len(POSITIONS)
-
-    def step(self, seen: Mapping[str, Occupancy], dt_s: float) -> float | None:
-        answer: float | None = None
-        for i, position in enumerate(POSITIONS):
-            rule, now = THRESHOLDS[position], seen.get(position)
-            if self.age_s[i] >= STALE_S:
-                self.smooth[i] = 0.0
-            if now is None:
-                self.age_s[i] += dt_s
-            else:
-                share = 1.0 - math.exp(-dt_s / rule.tau_s)
-                self.smooth[i] += share * (getattr(now, rule.aggregate) - self.smooth[i])
-                self.age_s[i] = 0.0
-            if answer is None and self.age_s[i] < STALE_S:
-                odds = rule.slope * (self.smooth[i] - rule.threshold)
-                answer = 1.0 / (1.0 + math.exp(-odds))
-        return answer
-
-
 WARM: Final = 30  # samples before the first onset
 FAR: Final = 6.0  # robust deviations
 RATE: Final = 0.01

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.infer.features import LARGEST
+from edge.infer.hours import hour_of
 from edge.infer.manifest import ModelError
 from edge.infer.rules import ROBUST_Z, RobustZRule
 from edge.infer.session import Session
@@ -32,12 +33,15 @@ class Scorer:
         else:
             self.by = self._session.manifest.by
 
-    def step(self, value: float | None) -> tuple[float, float]:
+    def step(self, value: float | None, wall_s: float | None = None) -> tuple[float, float]:
         """(state, onset), both 0..1, of the next sample; None for a missing one.
+
+        `wall_s` is when it was taken, in seconds since 1970, where that is known.
 
         Raises ModelError when the model answers what cannot be.
         """
         if value is None or not math.isfinite(value):
+            self._count_gap()
             return self._level, 0.0
         value = max(-LARGEST, min(LARGEST, value))
         if self._session is None:
@@ -50,11 +54,20 @@ class Scorer:
                 "x": self._session.column([value]),
                 "present": self._session.column([1.0]),
                 "quantum": self._session.column([0.0]),
+                "hour": self._session.column([-1.0]),
                 "state": self._session.started([value]),
             }
             return 0.0, 0.0
         self._feed["x"][0, 0] = value
+        self._feed["hour"][0, 0] = hour_of(wall_s)
         onset, level, _oddity, state = self._session.run(self._feed)
         self._feed["state"] = state
         self._level = level.item()
         return self._level, onset.item()
+
+    def _count_gap(self) -> None:
+        """After a long gap the value before it says nothing about the next one."""
+        if self._feed is not None and self._session is not None:
+            self._feed["present"][0, 0] = 0.0
+            self._feed["state"] = self._session.run(self._feed)[3]
+            self._feed["present"][0, 0] = 1.0

@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from edge.infer.cause import cause
+from edge.infer.cause import Meant, cause, meant, surprise
 from edge.infer.features import Key, Reading
 from edge.infer.flags import Flag, Turn
 from edge.infer.guard import Guard
+from edge.infer.hours import UNKNOWN, Hours
 from edge.infer.kept import KeptSeries
 from edge.infer.manifest import ModelError
 from edge.infer.rules import ROBUST_Z, WARM, Odd, RobustZRule
+from edge.infer.shadow import Shadow
 
 if TYPE_CHECKING:
     from edge.infer.session import Session, Tensor
@@ -28,6 +30,8 @@ OFF: Final = 0.25
 SHOWN: Final = 0.05  # a level that is worth a place in the record
 NOTHING: Final = Reading(None, 0.0)
 
+Window = tuple[float, Mapping[Key, Reading]]  # the hour as the model takes it, and the samples
+
 
 @dataclass(frozen=True, slots=True)
 class SeriesVerdict:
@@ -37,6 +41,10 @@ class SeriesVerdict:
     odd: Odd
     turn: Turn | None
     by: str
+    meant: Meant | None = None  # whose doing it is, by its neighbours
+
+
+Said = tuple[Odd, Meant | None]
 
 
 class SeriesJudge:
@@ -48,6 +56,7 @@ class SeriesJudge:
 
     def __init__(self, guard: Guard, period_s: float) -> None:
         self.guard = guard
+        self.shadow: Shadow | None = None  # a candidate that runs beside the model
         self._warm_s = WARM * period_s
         self.dropped = 0  # series beyond MOST
         known = guard.manifest
@@ -60,7 +69,8 @@ class SeriesJudge:
         self._rule_saw = 0  # windows, of all
         self._model_saw = 0
         self._windows = 0
-        self._past: deque[Mapping[Key, Reading]] = deque(maxlen=KEPT)
+        self._past: deque[Window] = deque(maxlen=KEPT)
+        self._hours = Hours()
         self._state: Tensor | None = None
         self._begun: list[bool] = []  # rows of the state that hold a first value
         # until model or rule speaks for the first time: what each remembers, and for how long that
@@ -68,12 +78,23 @@ class SeriesJudge:
         self._rows: dict[Key, tuple[bytes, bool, float]] = {}
         self._memory: dict[Key, tuple[RobustZRule, float]] = {}
 
-    def step(self, now_ns: int, dt_s: float, now: Mapping[Key, Reading]) -> list[SeriesVerdict]:
-        """Judge one window that ends at `now_ns`; tells of the series that are odd, or were."""
+    def step(
+        self,
+        now_ns: int,
+        dt_s: float,
+        now: Mapping[Key, Reading],
+        wall_s: float | None = None,
+    ) -> list[SeriesVerdict]:
+        """Judge one window that ends at `now_ns`; tells of the series that are odd, or were.
+
+        `wall_s` is its end in seconds since 1970; None while the clock is not to be trusted: then
+        nothing is judged by the hour, and nothing learnt of it.
+        """
+        hour = self._hours.at(now_ns, wall_s)
         self._meet(now)
         if not self._places:
             return []
-        self._past.append(now)
+        self._past.append((hour, now))
         self._windows += 1
         told = self._model(now_ns) if self.guard.ready(now_ns) else None
         if told is not None and self.guard.manifest is not None:
@@ -82,8 +103,8 @@ class SeriesJudge:
         else:
             told, by = self._rule(), ROBUST_Z
         return [
-            SeriesVerdict(self._keys[place], odd, self._turn(place, odd, dt_s), by)
-            for place, odd in told.items()
+            SeriesVerdict(self._keys[place], odd, self._turn(place, odd, dt_s), by, whose)
+            for place, (odd, whose) in told.items()
         ]
 
     def _meet(self, now: Mapping[Key, Reading]) -> None:
@@ -104,13 +125,13 @@ class SeriesJudge:
         self._since[place] = self._since[place] + 1 if flag.raised and turn is None else 0
         return turn
 
-    def _unseen(self, saw: int) -> Sequence[Mapping[Key, Reading]]:
+    def _unseen(self, saw: int) -> Sequence[Window]:
         return list(self._past)[-min(self._windows - saw, len(self._past)) :]
 
     def _matters(self, place: int, onset: float, level: float) -> bool:
         return level > SHOWN or onset >= self._thresholds[0] or self._flags[place].raised
 
-    def _rule(self) -> dict[int, Odd]:
+    def _rule(self) -> dict[int, Said]:
         if not self._rules:
             self._rule_saw = self._windows - len(self._past)  # all that is left: warm up with it
             if len(self._past) < WARM:
@@ -120,8 +141,8 @@ class SeriesJudge:
                 self._rules[key] = rule
                 self._flags[self._places[key]].hold(hold_s)
             self._memory = {}
-        told: dict[int, Odd] = {}
-        for window in self._unseen(self._rule_saw):
+        told: dict[int, Said] = {}
+        for _, window in self._unseen(self._rule_saw):
             told = {}
             for key, place in self._places.items():
                 reading = window.get(key, NOTHING)
@@ -129,17 +150,18 @@ class SeriesJudge:
                     reading.value, reading.quantum
                 )
                 if odd is not None and self._matters(place, odd.onset, odd.level):
-                    told[place] = Odd(round(odd.onset, 3), round(odd.level, 3), odd.cause)
+                    told[place] = Odd(round(odd.onset, 3), round(odd.level, 3), odd.cause), None
         self._rule_saw = self._windows
         return told
 
-    def _model(self, now_ns: int) -> dict[int, Odd] | None:
+    def _model(self, now_ns: int) -> dict[int, Said] | None:
         session = self.guard.session
         assert session is not None
         in_time, outputs = True, None
         values: list[float | None] = []
-        for window in self._unseen(self._model_saw):
-            values, feed = self._feed(session, window)
+        window: Mapping[Key, Reading] = {}
+        for hour, window in self._unseen(self._model_saw):
+            values, feed = self._feed(session, hour, window)
             answer = self.guard.ask(now_ns, feed)
             if answer is None:
                 self._state = None  # an answer that cannot be may have come from its state
@@ -152,15 +174,31 @@ class SeriesJudge:
         if outputs is None or not in_time:
             return None
         onsets, levels = outputs[0][:, 0].tolist(), outputs[1][:, 0].tolist()
-        told: dict[int, Odd] = {}
+        told: dict[int, Said] = {}
         for place, (value, onset, level) in enumerate(zip(values, onsets, levels, strict=True)):
             if value is not None and self._matters(place, onset, level):
-                why = cause(outputs[2][place].tolist(), value, self._since[place])
-                told[place] = Odd(round(onset, 3), round(level, 3), why)
+                row = outputs[2][place].tolist()
+                whose = meant(self._beside(place, window, outputs[2]))
+                event = whose == "world"
+                why = "event" if event else cause(row, value, self._since[place])
+                told[place] = Odd(round(onset, 3), round(level, 3), why), whose
         return told
 
+    def _beside(self, place: int, window: Mapping[Key, Reading], oddity: Tensor) -> list[float]:
+        """The surprise of those that measure the same nearby, in this window."""
+        group = window[self._keys[place]].group
+        if not group:
+            return []
+        return [
+            surprise(oddity[at].tolist())
+            for key, other in window.items()
+            if other.group == group
+            and other.value is not None
+            and (at := self._places.get(key, place)) != place
+        ]
+
     def _feed(
-        self, session: Session, window: Mapping[Key, Reading]
+        self, session: Session, hour: float, window: Mapping[Key, Reading]
     ) -> tuple[list[float | None], dict[str, Tensor]]:
         """The values by place, and what the model takes."""
         get = window.get
@@ -179,6 +217,7 @@ class SeriesJudge:
             "x": session.column([0.0 if value is None else value for value in values]),
             "present": session.column(present),
             "quantum": session.column([row.quantum for row in rows]),
+            "hour": session.column([hour] * len(rows)),
             "state": state,
         }
 
@@ -205,7 +244,7 @@ class SeriesJudge:
         """Nobody watched for so many windows: samples that are missing."""
         if self._places:
             for _ in range(min(steps, KEPT)):
-                self._past.append({})
+                self._past.append((UNKNOWN, {}))
                 self._windows += 1
 
     def snapshot(self) -> dict[str, Any]:

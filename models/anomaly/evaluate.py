@@ -54,7 +54,9 @@ def by_scorer(series: Sequence[Series], bundle: Path = BUNDLE) -> Scores:
     out: Scores = []
     for s in series:
         scorer = scorer_of(bundle)
-        rows = np.asarray([scorer.step(float(value)) for value in s.values]).reshape(-1, 2)
+        walls = [None] * len(s.values) if s.wall is None else s.wall.tolist()
+        pairs = zip(s.values.tolist(), walls, strict=True)
+        rows = np.asarray([scorer.step(value, wall) for value, wall in pairs]).reshape(-1, 2)
         out.append((np.round(rows[:, 1], 3), np.round(rows[:, 0], 3)))
     return out
 

@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,7 +52,8 @@ def load(folder: Path) -> list[File]:
         # labels have microseconds, files have none; of a time that comes twice the first counts
         spans = tuple((stamps.index(a[:19]), stamps.index(b[:19])) for a, b in windows)
         values = np.asarray([float(row[1]) for row in rows])
-        out.append(File(Series(name, values, ()), spans, tuple(stamps)))
+        wall = np.asarray([datetime.fromisoformat(s + "+00:00").timestamp() for s in stamps])
+        out.append(File(Series(name, values, (), wall=wall), spans, tuple(stamps)))
     return out
 
 

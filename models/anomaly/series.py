@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,43 @@ TRAIN: Final = (
     "household_power", "no2_Changping", "no2_Gucheng", "pm25_Changping", "pm25_Dongsi",
     "pm25_Gucheng",
 )  # fmt: skip
+# of numenta/NAB: chosen by the first byte of the name's SHA-256 being even, then written down here
+NAB_TUNED: Final = (
+    "artificialNoAnomaly/art_daily_no_noise.csv",
+    "artificialNoAnomaly/art_daily_small_noise.csv",
+    "artificialWithAnomaly/art_daily_jumpsdown.csv",
+    "artificialWithAnomaly/art_daily_nojump.csv",
+    "artificialWithAnomaly/art_increase_spike_density.csv",
+    "artificialWithAnomaly/art_load_balancer_spikes.csv",
+    "realAWSCloudwatch/ec2_cpu_utilization_24ae8d.csv",
+    "realAWSCloudwatch/ec2_cpu_utilization_53ea38.csv",
+    "realAWSCloudwatch/ec2_cpu_utilization_77c1ca.csv",
+    "realAWSCloudwatch/ec2_cpu_utilization_825cc2.csv",
+    "realAWSCloudwatch/ec2_cpu_utilization_ac20cd.csv",
+    "realAWSCloudwatch/ec2_cpu_utilization_c6585a.csv",
+    "realAWSCloudwatch/ec2_disk_write_bytes_1ef3de.csv",
+    "realAWSCloudwatch/ec2_network_in_5abac7.csv",
+    "realAWSCloudwatch/elb_request_count_8c0756.csv",
+    "realAWSCloudwatch/grok_asg_anomaly.csv",
+    "realAdExchange/exchange-2_cpc_results.csv",
+    "realAdExchange/exchange-2_cpm_results.csv",
+    "realAdExchange/exchange-3_cpm_results.csv",
+    "realAdExchange/exchange-4_cpc_results.csv",
+    "realTraffic/TravelTime_387.csv",
+    "realTraffic/occupancy_t4013.csv",
+    "realTraffic/speed_t4013.csv",
+    "realTweets/Twitter_volume_AMZN.csv",
+    "realTweets/Twitter_volume_CRM.csv",
+    "realTweets/Twitter_volume_CVS.csv",
+    "realTweets/Twitter_volume_FB.csv",
+    "realTweets/Twitter_volume_IBM.csv",
+    "realTweets/Twitter_volume_PFE.csv",
+    "realTweets/Twitter_volume_UPS.csv",
+)
 LENGTH: Final = 3000
+DAY: Final = 288  # samples of five minutes
+DAYS: Final = 14
+MONDAY: Final = 1_767_571_200.0  # 5 January 2026, UTC
 FAULTS: Final = ("spike", "stuck", "dropout", "noise", "shift", "drift")
 
 Floats = NDArray[np.float64]
@@ -35,12 +71,16 @@ class Fault:
 
 @dataclass(frozen=True)
 class Series:
-    """One series; NaN is missing. `quantum` is the step of one count, 0 if not known."""
+    """One series; NaN is missing. `quantum` is the step of one count, 0 if not known.
+
+    `wall` is when each sample was taken, in seconds since 1970, where that is known.
+    """
 
     name: str
     values: Floats
     faults: tuple[Fault, ...]
     quantum: float = 0.0
+    wall: Floats | None = None
 
 
 def labelled(folder: Path) -> list[Series]:
@@ -118,6 +158,39 @@ def generated(seed: int) -> list[Series]:
             faults.append(Fault(first, last, kind))
         wrong = np.round(wrong / quantum) * quantum
         out.append(Series(f"{name}_{seed}_faults", wrong, tuple(faults), quantum))
+    return out
+
+
+def courses(seed: int, a_day: int = DAY) -> list[Series]:
+    """Six sound series of two weeks, `a_day` samples a day, with nights in which little moves."""
+    at = np.arange(DAYS * a_day, dtype=np.float64)
+    wall = MONDAY + 86400.0 / a_day * at
+    course = np.maximum(0.0, np.sin((at % a_day) / a_day * 2 * np.pi - np.pi / 2))
+    weekend = (at // a_day) % 7 >= 5
+    out = []
+    values: NDArray[Any]
+    for name in ("still", "solar", "volume", "speed", "load", "damp"):
+        rng = np.random.default_rng([seed, len(name), ord(name[0]), ord(name[1])])
+        noise = rng.normal(0, 1, len(at))
+        match name:
+            case "still":
+                values, quantum = 20 + course * (30 + 2 * noise), 0.1
+            case "solar":
+                cloud = np.repeat(rng.uniform(0.3, 1.0, DAYS * 24), a_day // 24)
+                values, quantum = course * 4000 * cloud * (1 + 0.05 * noise), 1.0
+            case "volume":
+                rate = 2 + 60 * course * np.where(weekend, 0.6, 1.0)
+                values, quantum = rng.poisson(rate * (course > 0)) * 12.0, 12.0
+            case "speed":
+                values, quantum = np.where(course > 0, 60 - 15 * course + 4 * noise, 70.0), 1.0
+            case "load":
+                hour = at % a_day / a_day * 24
+                on = (hour > 8) & (hour < 18) & ~weekend
+                values, quantum = 120 + 800 * on + (3 + 40 * on) * noise, 10.0
+            case _:
+                values, quantum = np.minimum(100.0, 103 - 60 * course + 2 * noise), 0.5
+        values = np.asarray(np.round(values / quantum) * quantum, np.float64)
+        out.append(Series(f"{name}_{seed}", values, (), quantum, wall))
     return out
 
 

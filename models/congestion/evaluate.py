@@ -1,124 +1,164 @@
-"""Scores the bundle that ships, as it ships, on simulated days, beside two plain rules.
+"""Scores the bundle that ships, as it ships, on simulated streets; prints tables in Markdown.
 
-    python -m models.congestion.evaluate --data DIR [--bundle models/congestion]
+    python -m models.congestion.evaluate --streets DIR [--health judged] [--bundle DIR]
 
-The graph runs window by window through onnxruntime, all stations of one length in a batch, each
-station as an approach of its own. Beside it: occupancy above 30 % of the last minute, the usual
-fixed rule; and occupancy averaged over lanes and two minutes with one threshold for all positions,
-chosen on the very data that it is scored on.
+The graph runs slot by slot through onnxruntime. Beside it: the occupancy rule that was tuned on the
+same streets as the model and stands inside it; and mean occupancy above 30 % of the last minute,
+the usual fixed rule. All see the same rows, without loops that are called broken: by a simulated
+judge of health, or (`--health judged`) by the one that ships. Each position alone stands for a site
+that has no other loops; `link` is all loops of a link, and those of the links beside it.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable, Sequence
-from itertools import groupby
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.congestion.data import Floats, Station, load, windows
 from models.congestion.events import Tally, lately, starts, tally, total
-from models.congestion.formula import POSITIONS
+from models.congestion.health import HEALTHS
+from models.congestion.learning import AHEAD_S, truth
+from models.congestion.rows import Row, parts_of, rows_of, sound
+from models.congestion.running import Bundle, fixed, rule_odds, rules_of
+from models.congestion.scenarios.faults import inject
+from models.congestion.scenarios.legacy import load_legacy
+from models.congestion.scenarios.street import Street, load_all
+from models.congestion.tuning import LEVEL_OFF
 
-PERIODS_S: Final = (5, 20, 60)
-Scores = dict[tuple[str, str], Tally]
+FAULTY: Final = 0.25
+SEED: Final = 101  # not the faults of the training
+DRAWS: Final = 500
+FIXED: Final = 0.30
 
-
-def model_scores(bundle: Path, stations: Sequence[Station], period_s: int) -> Scores:
-    """What the shipped graph reaches, station by station."""
-    import onnxruntime
-
-    manifest: dict[str, Any] = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
-    runtime: Any = onnxruntime  # it has no types of its own
-    session = runtime.InferenceSession(
-        str(bundle / manifest["file"]), providers=["CPUExecutionProvider"]
-    )
-    flags = manifest["flags"]
-    scores: Scores = {}
-    for _, group in groupby(sorted(stations, key=lambda s: s.hours), key=lambda s: s.hours):
-        rows = list(group)
-        x, present = _inputs(rows, period_s)
-        state = np.tile(np.asarray(manifest["state"]["start"], np.float32), (len(rows), 1))
-        dt = np.full((len(rows), 1), period_s, np.float32)
-        p = np.empty((x.shape[0], len(rows)), np.float32)
-        for i, window in enumerate(x):
-            feed = {"x": window, "present": present, "dt": dt, "state": state}
-            answer, _known, state = session.run(None, feed)
-            p[i] = answer[:, 0]
-        for j, station in enumerate(rows):
-            level = np.round(p[:, j], 3)
-            at = starts(level, lately(level, period_s), flags["on"], flags["off"])
-            scores[station.scenario, station.name] = tally((at + 1.0) * period_s, station)
-    return scores
+Flagged = Callable[[Row, int], NDArray[np.intp]]
+KINDS: Final[dict[str, Callable[[Row], bool]]] = {
+    "corridor": lambda row: row.situation == "corridor" and row.whole,
+    "corridor, no neighbours": lambda row: row.situation == "corridor" and row.alone,
+    **{
+        name: lambda row, name=name: row.situation == name and row.alone  # type: ignore[misc]
+        for name in ("advance", "mid", "stop")
+    },
+    "link": lambda row: row.situation == "link" and row.whole,
+    "link, no neighbours": lambda row: row.situation == "link" and row.alone and row.complete,
+    "all whole links": lambda row: row.whole,
+}
 
 
-def _inputs(rows: Sequence[Station], period_s: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    series = [windows(s.occupancy, period_s) for s in rows]
-    count, length = len(POSITIONS), series[0].shape[1]
-    x = np.zeros((length, len(rows), 3 * count), np.float32)
-    present = np.zeros((len(rows), count), np.float32)
-    for j, (station, occupancy) in enumerate(zip(rows, series, strict=True)):
-        k = POSITIONS.index(station.position)
-        present[j, k] = 1.0
-        x[:, j, k] = occupancy.mean(axis=0)
-        x[:, j, count + k] = occupancy.max(axis=0)
-        x[:, j, 2 * count + k] = occupancy.min(axis=0)
-    return x, present
+def played(streets: Sequence[Street], share: float, health: str) -> list[Row]:
+    """All rows that are scored."""
+    out: list[Row] = []
+    for street in streets:
+        injured, faults = inject(street, SEED, share) if share else (street, ())
+        out += rows_of(injured, HEALTHS[health](injured, faults, SEED) if share else sound)
+    return out + [part for row in out for part in parts_of(row)]
 
 
-def plain_scores(
-    stations: Sequence[Station], period_s: int, tau_s: float, threshold: float
-) -> Scores:
-    """Mean occupancy of the lanes, smoothed, against one threshold."""
-    share = 1 - np.exp(-period_s / tau_s)
-    scores: Scores = {}
-    for station in stations:
-        level = _smooth(windows(station.occupancy, period_s).mean(axis=0), share)
-        at = starts(level, lately(level, period_s), threshold, 0.9 * threshold)
-        scores[station.scenario, station.name] = tally((at + 1.0) * period_s, station)
-    return scores
+def flags(level: NDArray[Any], row: Row, on: float, off: float) -> Tally:
+    at = starts(level, lately(level, float(row.dt_s[0])), on, off)
+    return tally(row.ends_s[at], row.link.events, row.link.short, row.days)
 
 
-def _smooth(series: Floats, share: float) -> Floats:
-    out, state = np.empty_like(series), 0.0
-    for i, value in enumerate(series):
-        state += share * (value - state)
-        out[i] = state
-    return out
+def between(tallies: Sequence[tuple[str, Tally]]) -> tuple[float, float]:
+    """F1, 95 % of draws of streets with replacement."""
+    streets = sorted({name for name, _ in tallies})
+    sums = {name: total(t for n, t in tallies if n == name) for name in streets}
+    random = np.random.default_rng(0)
+    drawn = [
+        total(sums[streets[i]] for i in random.integers(0, len(streets), len(streets))).f1
+        for _ in range(DRAWS)
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def events_table(name: str, rows: Sequence[Row], told: Mapping[str, Sequence[Tally]]) -> None:
+    print(f"\n### {name}\n")
+    print("| loops | who | F1 (95 %) | detection | false / link-day | median delay | events |")
+    print("|---|---|---|---|---|---|---|")
+    for kind, mine in KINDS.items():
+        at = [i for i, row in enumerate(rows) if mine(row)]
+        if not at or not sum(len(rows[i].link.events) for i in at):
+            continue
+        for who, tallies in told.items():
+            t = total(tallies[i] for i in at)
+            low, high = between([(rows[i].street, tallies[i]) for i in at])
+            print(
+                f"| {kind} | {who} | {t.f1:.3f} ({low:.2f} to {high:.2f}) | {t.recall:.3f} | "
+                f"{t.wrong_a_day:.2f} | {t.delay_s:.0f} s | {t.events} |"
+            )
+
+
+def forecast_table(rows: Sequence[Row], told: Sequence[dict[str, NDArray[Any]]]) -> None:
+    """Brier scores of whole links, beside: it stays as it is; it is as often as on average."""
+    at = [i for i, row in enumerate(rows) if row.whole]
+    share = float(np.concatenate([rows[i].inside(rows[i].link.events) for i in at]).mean())
+    print("\n| ahead | Brier: model | flag stays | truth stays | always the share of all slots |")
+    print("|---|---|---|---|---|")
+    for name, ahead_s in zip(("p", "p5", "p15"), AHEAD_S, strict=True):
+        p, y, flag, now = [], [], [], []
+        for i in at:
+            there, counts = truth(rows[i], ahead_s)
+            keep = counts > 0
+            p.append(told[i][name][keep])
+            y.append(there[keep])
+            flag.append(told[i]["p"][keep] >= 0.5)
+            now.append(rows[i].inside(rows[i].link.events)[keep])
+        said, was = np.concatenate(p), np.concatenate(y).astype(np.float64)
+        brier = [
+            float(np.mean((np.asarray(each, np.float64) - was) ** 2))
+            for each in (said, np.concatenate(flag), np.concatenate(now), np.full(len(was), share))
+        ]
+        cells = " | ".join(f"{b:.4f}" for b in brier)
+        print(f"| {ahead_s / 60:.0f} min | {cells} |")
+    calibration_table(rows, told, at)
+
+
+def calibration_table(
+    rows: Sequence[Row], told: Sequence[dict[str, NDArray[Any]]], at: Sequence[int]
+) -> None:
+    print("\n| p from | slots | mean p | share congested |")
+    print("|---|---|---|---|")
+    said = np.concatenate([told[i]["p"] for i in at])
+    was = np.concatenate([rows[i].inside(rows[i].link.events) for i in at])
+    clear = np.concatenate([truth(rows[i], 0.0)[1] > 0 for i in at])
+    for low, high in ((0, 0.05), (0.05, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.01)):
+        here = (said >= low) & (said < high) & clear
+        if here.any():
+            cells = f"{here.sum()} | {said[here].mean():.3f} | {was[here].mean():.3f}"
+            print(f"| {low:g} to {min(high, 1):g} | {cells} |")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--streets", type=Path)
+    parser.add_argument("--legacy", type=Path)
     parser.add_argument("--bundle", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--health", choices=sorted(HEALTHS), default="simulated")
     args = parser.parse_args()
-    stations = load(args.data)
-    print("| position | rule | period | F1 | recall | false / station-day | median delay |")
-    print("|---|---|---|---|---|---|---|")
-    for period in PERIODS_S:
-        _print("model", period, stations, model_scores(args.bundle, stations, period))
-    fixed = plain_scores(stations, 60, 1.0, 0.30)
-    _print("fixed, over 30 %", 60, stations, fixed)
-    options = [plain_scores(stations, 60, 120.0, t / 100) for t in range(20, 70, 4)]
-    one = max(options, key=lambda scores: total(scores.values()).f1)
-    _print("one threshold for all", 60, stations, one)
-
-
-def _print(name: str, period: int, stations: Sequence[Station], scores: Scores) -> None:
-    picks: list[tuple[str, Callable[[Station], bool]]] = [
-        (position, lambda s, position=position: s.position == position)  # type: ignore[misc]
-        for position in POSITIONS
-    ]
-    for label, mine in [*picks, ("all", lambda _: True)]:
-        t = total(scores[s.scenario, s.name] for s in stations if mine(s))
-        print(
-            f"| {label} | {name} | {period} s | {t.f1:.2f} | {t.recall:.2f} | "
-            f"{t.wrong_a_day:.2f} | {t.delay_s:.0f} s |"
-        )
+    streets = load_all(args.streets) if args.streets else []
+    streets += load_legacy(args.legacy) if args.legacy else []
+    bundle = Bundle(args.bundle)
+    rules = rules_of(bundle.manifest)
+    on, off = bundle.manifest["flags"]["on"], bundle.manifest["flags"]["off"]
+    rule_off = float(np.log(LEVEL_OFF / (1 - LEVEL_OFF)))
+    for name, share in (("Clean", 0.0), ("With injured loops", FAULTY)):
+        rows = played(streets, share, args.health)
+        told = bundle.run(rows)
+        scores = {
+            "model": [
+                flags(np.round(one["level"] * one["known"], 3), row, on, off)
+                for one, row in zip(told, rows, strict=True)
+            ],
+            "tuned occupancy": [flags(rule_odds(row, rules), row, 0.0, rule_off) for row in rows],
+            "over 30 %": [flags(fixed(row), row, FIXED, 0.9 * FIXED) for row in rows],
+        }
+        days = sum(row.days for row in rows if row.whole)
+        events_table(f"{name}: {len(streets)} streets, {days:.1f} link-days", rows, scores)
+        forecast_table(rows, told)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,14 @@ that are too short to count are neither right nor wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.congestion.data import Station
+from models.congestion.scenarios.street import Interval
 
 EARLY_S: Final = 120.0
 QUIET_S: Final = 60.0  # so long must the level be low before a flag goes off
@@ -22,7 +22,7 @@ QUIET_S: Final = 60.0  # so long must the level be low before a flag goes off
 
 @dataclass
 class Tally:
-    """Counts over stations; `days` are station-days."""
+    """Counts over links; `days` are link-days."""
 
     found: int = 0
     events: int = 0
@@ -67,9 +67,9 @@ def total(tallies: Iterable[Tally]) -> Tally:
     return sum(tallies, Tally())
 
 
-def lately(level: NDArray[Any], period_s: float) -> NDArray[Any]:
+def lately(level: NDArray[Any], slot_s: float) -> NDArray[Any]:
     """The highest level of the last QUIET_S: by it a flag goes off, so that it does not flutter."""
-    count = max(1, round(QUIET_S / period_s))
+    count = max(1, round(QUIET_S / slot_s))
     out = level.copy()
     for back in range(1, count):
         np.maximum(out[back:], level[:-back], out=out[back:])
@@ -77,7 +77,7 @@ def lately(level: NDArray[Any], period_s: float) -> NDArray[Any]:
 
 
 def starts(level: NDArray[Any], recent: NDArray[Any], on: float, off: float) -> NDArray[np.intp]:
-    """Windows at which a flag goes on: level at `on` and above, until `recent` is at most `off`."""
+    """Slots at which a flag goes on: level at `on` and above, until `recent` is at most `off`."""
     move = np.where(level >= on, 1, np.where(recent <= off, -1, 0))
     index = np.flatnonzero(move)
     value = move[index]
@@ -85,18 +85,20 @@ def starts(level: NDArray[Any], recent: NDArray[Any], on: float, off: float) -> 
     return np.asarray(index[(value == 1) & (before == -1)])
 
 
-def tally(alarms_s: NDArray[Any], station: Station) -> Tally:
-    """One station. `alarms_s` are the times at which alarms start: the ends of their windows."""
-    out = Tally(events=len(station.events), days=station.hours / 24)
+def tally(
+    alarms_s: NDArray[Any], events: Sequence[Interval], short: Sequence[Interval], days: float
+) -> Tally:
+    """One link. `alarms_s` are the times at which alarms start: the ends of their slots."""
+    out = Tally(events=len(events), days=days)
     right = np.zeros(len(alarms_s), bool)
-    for begin, end in station.events:
+    for begin, end in events:
         here = (alarms_s >= begin - EARLY_S) & (alarms_s <= end)
         right |= here
         if here.any():
             out.found += 1
             out.delays.append(float(alarms_s[here][0] - begin))
     neither = np.zeros(len(alarms_s), bool)
-    for begin, end in station.short:
+    for begin, end in short:
         neither |= (alarms_s >= begin - EARLY_S) & (alarms_s <= end)
     out.right = int(right.sum())
     out.wrong = int((~right & ~neither).sum())

@@ -1,21 +1,29 @@
-"""The congestion model as a formula: one step for all approaches, state in and out.
+"""The congestion model as a formula: one slot for all approaches, state in and out.
 
-Per loop position the occupancy of its lanes (mean, highest or lowest of them) is smoothed with that
-position's time constant and compared with that position's threshold. The best position that has
-been seen lately speaks for the approach: corridor, then advance, then mid-block, then stop line.
+Inside stands the published rule: per loop position the occupancy of its lanes (mean, highest or
+lowest of them), smoothed with that position's time constant, over that position's threshold; the
+best position that has been seen lately speaks. Boosted trees over all positions speak instead where
+they were better on every street that they had not seen, which depends on what loops there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-POSITIONS: Final = ("corridor", "advance", "mid", "stop")  # in the order in which they are trusted
-AGGREGATES: Final = ("mean", "highest", "lowest")  # over the healthy lanes of a position
-STATE: Final = 2 * len(POSITIONS)  # smoothed occupancy, and seconds since it was seen
-NEVER_S: Final = 1e6
-STALE_S: Final = 300.0  # after so long without a healthy loop an approach is not judged
+from models.congestion import signals
+from models.congestion.signals import COUNT, OWN, POSITIONS, STALE_S, WIDTH
+from models.trees import Forest
+
+AGGREGATES: Final = ("mean", "highest", "lowest")  # over the believed lanes of a position
+SITUATIONS: Final = (*POSITIONS, "link")  # one position alone, or more of one link
+STATE: Final = signals.STATE + OWN + 1  # and the rule's smoothed occupancy, and smoothed odds
+RULE_SCALE: Final = 3.0  # makes the rule's odds as wide as the trees' where they are mixed
+RULE_MOST: Final = 6.0
+OUTPUTS: Final[Mapping[str, int]] = {
+    "p": 1, "known": 1, "p5": 1, "p15": 1, "level": 1, "slow": OWN, "state_out": STATE,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,36 +36,135 @@ class Rule:
     slope: float
 
 
-def step(
-    o: Any, x: Any, present: Any, dt: Any, state: Any, rules: Sequence[Rule]
-) -> tuple[Any, ...]:
-    """One window of every approach: (p, known, state_out).
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """What is made of the odds in one situation: scale and shift of each output.
 
-    `x` [A, 12] holds mean, highest and lowest occupancy (0..1), four positions each; `present`
-    [A, 4] is 1 where a healthy loop spoke; `dt` [A, 1] is the window's length in seconds.
+    Odds are mixed of trees (`trees`, 0..1: their share) and rule, and smoothed with `tau_s` (0: not
+    at all). `level` is what flags go by: 0.5 where they go on, 0.35 where they go off. `p`, `p5`
+    and `p15` are calibrated; the forecasts are the trees'. The rule is the floor of the level:
+    trees cannot keep silent when its odds are `floor` and above.
     """
-    count = len(POSITIONS)
-    parts = o.split(x, [count] * len(AGGREGATES))
-    chosen: Any = 0.0
-    for i, name in enumerate(AGGREGATES):
-        chosen = chosen + parts[i] * o.const([[float(r.aggregate == name) for r in rules]])
-    smooth, age = o.split(state, [count, count])
-    smooth = o.where(age >= STALE_S, 0.0 * smooth, smooth)  # too old to build on: start anew
-    share = 1.0 - o.exp(dt * o.const([[-1.0 / r.tau_s for r in rules]]))
-    smooth = smooth + present * share * (chosen - smooth)
-    age = o.minimum((age + dt) * (1.0 - present), NEVER_S)
-    odds = (smooth - o.const([[r.threshold for r in rules]])) * o.const([[r.slope for r in rules]])
-    fresh = o.number(age < STALE_S)
-    p: Any = 0.0
-    left: Any = 1.0
-    for chance, known in zip(
-        o.split(o.sigmoid(odds), [1] * count), o.split(fresh, [1] * count), strict=True
-    ):
-        p = p + left * known * chance
-        left = left * (1.0 - known)
-    return p, 1.0 - left, o.join([smooth, age])
+
+    trees: float
+    tau_s: float
+    floor: float
+    level: tuple[float, float]
+    p: tuple[float, float]
+    p5: tuple[float, float]
+    p15: tuple[float, float]
+
+
+_Here = Sequence[tuple[Any, Speaker]]  # 1 where it is that situation, and who speaks there
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All that was tuned: rules by position, speakers by situation, forests now, +5 and +15 min."""
+
+    rules: Sequence[Rule]
+    speakers: Mapping[str, Speaker]
+    forests: Sequence[Forest]
 
 
 def start() -> list[float]:
     """The state of an approach of which nothing is known."""
-    return [0.0] * len(POSITIONS) + [NEVER_S] * len(POSITIONS)
+    return [*signals.start(), *[0.0] * OWN, 0.0]
+
+
+def step(o: Any, x: Any, present: Any, dt: Any, state: Any, parts: Parts) -> dict[str, Any]:
+    """One slot of every approach: OUTPUTS by name.
+
+    `x` [A, WIDTH] holds blocks of one number a place, as `signals.BLOCKS` names them; `present`
+    [A, COUNT] is 1 where a believed loop spoke; `dt` [A, 1] is the slot's length in seconds.
+    """
+    remembered, smooth, odds_before = o.split(state, [signals.STATE, OWN, 1])
+    remembered_out, known = signals.remember(o, x, present, dt, remembered)
+    own = o.columns(known, 0, OWN)
+    rule, smooth_out = _rule(o, x, present, dt, remembered, smooth, own, parts.rules)
+    all_features, slow = signals.features(o, x, remembered_out, known)
+    trees = o.split(o.trees(all_features, parts.forests), [1, 1, 1])
+    here = [
+        (column, parts.speakers[name])
+        for column, name in zip(situations(o, own), SITUATIONS, strict=True)
+    ]
+    age = o.columns(remembered, signals.SMOOTH, signals.SMOOTH + OWN)
+    went_on = o.number(o.highest(0.0 - age) > -STALE_S)
+    odds = _odds(o, here, dt, rule, trees[0], odds_before, went_on)
+    out = {
+        "known": o.number(o.highest(own) > 0.5),
+        "level": o.sigmoid(_level(o, here, odds, rule)),
+        "slow": o.columns(slow, 0, OWN),
+        "state_out": o.join([remembered_out, smooth_out, odds]),
+    }
+    for name, said in zip(("p", "p5", "p15"), (odds, *trees[1:]), strict=True):
+        out[name] = o.sigmoid(_line(here, said, name))
+    return {name: out[name] for name in OUTPUTS}
+
+
+def _rule(
+    o: Any, x: Any, present: Any, dt: Any, before: Any, smooth: Any, known: Any,
+    rules: Sequence[Rule],
+) -> tuple[Any, Any]:  # fmt: skip
+    """(odds [A, 1] of the best position that is known, smoothed occupancy [A, OWN])."""
+    occupancy = o.split(x, [COUNT] * (WIDTH // COUNT))[: len(AGGREGATES)]
+    chosen: Any = 0.0
+    for block, name in zip(occupancy, AGGREGATES, strict=True):
+        mine = o.const([[float(r.aggregate == name) for r in rules]])
+        chosen = chosen + o.columns(block, 0, OWN) * mine
+    age = o.columns(before, signals.SMOOTH, signals.SMOOTH + OWN)
+    smooth = smooth * o.number(age < STALE_S)  # too old to build on: start anew
+    share = 1.0 - o.exp(dt * o.const([[-1.0 / r.tau_s for r in rules]]))
+    smooth = smooth + o.columns(present, 0, OWN) * share * (chosen - smooth)
+    odds = (smooth - o.const([[r.threshold for r in rules]])) * o.const([[r.slope for r in rules]])
+    said: Any = 0.0
+    left: Any = 1.0
+    for chance, here in zip(o.split(odds, [1] * OWN), o.split(known, [1] * OWN), strict=True):
+        said = said + left * here * chance
+        left = left * (1.0 - here)
+    return said, smooth
+
+
+def situations(o: Any, known: Any) -> list[Any]:
+    """One column [A, 1] for each situation, 1 where it is that one; of nothing known all are 0."""
+    count = o.total(known)
+    alone = known * o.number(count < 1.5)
+    return [*o.split(alone, [1] * OWN), o.number(count > 1.5)]
+
+
+def mixed(o: Any, trees: Any, rule: Any, share: float) -> Any:
+    """Odds of both, `share` of them the trees'; of the rule alone as it says them."""
+    if share == 0.0:
+        return rule
+    rest = o.clip(rule * RULE_SCALE, -RULE_MOST, RULE_MOST) * (1.0 - share)
+    return trees * share + rest
+
+
+def _odds(o: Any, here: _Here, dt: Any, rule: Any, trees: Any, before: Any, went_on: Any) -> Any:
+    """Mixed and smoothed; where nothing was known before they begin anew."""
+    now: Any = 0.0
+    share: Any = 0.0
+    for column, speaker in here:
+        now = now + column * mixed(o, trees, rule, speaker.trees)
+        fade = 1.0 - o.exp(dt * (-1.0 / speaker.tau_s)) if speaker.tau_s else 1.0
+        share = share + column * fade
+    return now + went_on * (1.0 - share) * (before - now)
+
+
+def _level(o: Any, here: _Here, odds: Any, rule: Any) -> Any:
+    out: Any = 0.0
+    for column, speaker in here:
+        scale, shift = speaker.level
+        level = odds * scale + shift
+        if speaker.trees:
+            level = o.maximum(level, rule - speaker.floor)
+        out = out + column * level
+    return out
+
+
+def _line(here: _Here, odds: Any, name: str) -> Any:
+    out: Any = 0.0
+    for column, speaker in here:
+        scale, shift = getattr(speaker, name)
+        out = out + column * (odds * scale + shift)
+    return out

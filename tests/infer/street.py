@@ -1,4 +1,4 @@
-"""Small windows for the tests: drafts as the engine makes them, without an engine."""
+"""Small windows for the tests: drafts and ticks as the engine makes them, without an engine."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge.core import Draft, Stream
+from edge.core import Draft, LoopTick, Stream
+from edge.core.loop import Stay
 from edge.infer.judge import JudgeSetup, LaneSite
 from models import BUNDLES
 
-PERIOD_NS = 5_000_000_000
+PERIOD_NS = 30_000_000_000
+SLOT_NS = 30_000_000_000
 
 
 def setup(position: str = "mid", *, hurry: bool = False, period_ns: int = PERIOD_NS) -> JudgeSetup:
     lanes = tuple(LaneSite(f"north_{i}", "north", position) for i in (1, 2))
-    return JudgeSetup(lanes=lanes, period_ns=period_ns, hurry=hurry)
+    return JudgeSetup(lanes=lanes, period_ns=period_ns, loopfault=False, hurry=hurry)
 
 
 def traffic(
@@ -37,6 +39,31 @@ def traffic(
     ]
 
 
+def tick(lane: str, end_ns: int, occupancy: float, slot_ns: int = SLOT_NS) -> LoopTick:
+    """Below one half cars pass at 50 km/h, from there on they stand, eight seconds each."""
+    begin, on_ns = end_ns - slot_ns, int(occupancy * slot_ns)
+    each_ns = 450_000_000 if occupancy < 0.5 else 8_000_000_000
+    count = round(on_ns / each_ns)
+    step = slot_ns // max(count, 1)
+    stays = tuple(Stay(begin + i * step, begin + i * step + each_ns) for i in range(count))
+    return LoopTick(lane, "lead", begin, end_ns, slot_ns, on_ns, stays)
+
+
+def ticks_of(drafts: Sequence[Draft]) -> tuple[LoopTick, ...]:
+    """What the loops did in the windows of these drafts; None: nobody watched."""
+    found = []
+    for draft in drafts:
+        value = draft.body.get("occupancy")
+        if draft.stream is not Stream.TRAFFIC:
+            continue
+        count = max(1, round((draft.to_ns - draft.from_ns) / SLOT_NS))
+        slot_ns = (draft.to_ns - draft.from_ns) // count
+        for k in range(count):
+            one = tick(draft.source, draft.from_ns + (k + 1) * slot_ns, value or 0.0, slot_ns)
+            found.append(one._replace(seen_ns=0) if value is None else one)
+    return tuple(sorted(found, key=lambda each: (each.to_ns, each.lane)))
+
+
 def air(end_ns: int, /, **values: float | None) -> Draft:
     return air_of(PERIOD_NS, end_ns, values)
 
@@ -50,7 +77,10 @@ def air_of(period_ns: int, end_ns: int, values: Mapping[str, float | None]) -> D
 
 
 def energy(end_ns: int, delta: float | None) -> Draft:
-    body = {"covered_s": 5.0, "points": {"energy_import": {"delta": delta, "step": 0.001}}}
+    body = {
+        "covered_s": PERIOD_NS / 1e9,
+        "points": {"energy_import": {"delta": delta, "step": 0.001}},
+    }
     return Draft(Stream.ENERGY, "main_meter", end_ns - PERIOD_NS, end_ns, body)
 
 

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from edge.infer.approaches import Approaches
+from edge.infer.approaches import Approaches, ApproachVerdict
 from edge.infer.guard import Guard
 from edge.infer.manifest import ModelError
-from edge.infer.rules import Occupancy
 from edge.infer.session import Session
 from edge.infer.sites import LaneSite
 from models import BUNDLES
+from tests.infer.street import tick
 
 SECOND = 1_000_000_000
-SEEN = {"north": {"mid": Occupancy(0.5, 0.6, 0.4)}}
 LANES = (LaneSite("north_1", "north", "mid"),)
 
 
@@ -40,21 +39,26 @@ def _guarded(
     return Approaches(LANES, guard)
 
 
+def _stepped(judge: Approaches, at_s: int) -> ApproachVerdict:
+    slot = (tick("north_1", at_s * SECOND, 0.5, 5 * SECOND),)
+    return judge.step(at_s * SECOND, slot, {})[0]
+
+
 def _by(judge: Approaches, at_s: int) -> str:
-    return judge.step(at_s * SECOND, 5.0, SEEN)[0].by
+    return _stepped(judge, at_s).by
 
 
 def test_a_late_answer_is_not_taken_and_the_model_is_asked_again_after_a_pause() -> None:
     watch = Stopwatch()
     judge = _guarded(BUNDLES / "congestion", lambda folder: Session(folder, watch))
     assert judge.guard.load()
-    assert _by(judge, 5) == "model congestion 1.0.0"
+    assert _by(judge, 5) == "model congestion 2.0.0"
     watch.run_ms = 80.0
     assert _by(judge, 10) == "rule occupancy"
     assert judge.guard.why == "late: 80 ms"
     watch.run_ms = 1.0
     assert [_by(judge, at) for at in (15, 60, 69)] == ["rule occupancy"] * 3
-    assert _by(judge, 70) == "model congestion 1.0.0"
+    assert _by(judge, 70) == "model congestion 2.0.0"
     assert judge.guard.why == ""
 
 
@@ -63,7 +67,7 @@ def test_in_a_replay_no_answer_is_late() -> None:
     judge = _guarded(BUNDLES / "congestion", lambda folder: Session(folder, watch), hurry=False)
     assert judge.guard.load()
     watch.run_ms = 80.0
-    assert _by(judge, 5) == "model congestion 1.0.0"
+    assert _by(judge, 5) == "model congestion 2.0.0"
 
 
 def test_pauses_grow_while_the_model_keeps_failing(tmp_path: Path) -> None:
@@ -104,7 +108,7 @@ def test_a_failure_is_logged_once_and_so_is_the_recovery(
     judge = _guarded(tmp_path, opened)
     judge.guard.load()
     for now_s in range(5, 1000, 5):
-        judge.step(now_s * SECOND, 5.0, SEEN)
+        _stepped(judge, now_s)
     assert [r.getMessage() for r in caplog.records] == [
         "model congestion: not there; its rule answers",
         "model congestion: answers again",
@@ -117,10 +121,10 @@ def test_a_model_that_comes_late_knows_what_was_before_it() -> None:
     late = _guarded(BUNDLES / "congestion", Session)
     early.guard.load()
     for at in range(5, 300, 5):
-        early.step(at * SECOND, 5.0, SEEN)
-        late.step(at * SECOND, 5.0, SEEN)
+        _stepped(early, at)
+        _stepped(late, at)
     late.guard.load()
-    one, two = early.step(300 * SECOND, 5.0, SEEN)[0], late.step(300 * SECOND, 5.0, SEEN)[0]
+    one, two = _stepped(early, 300), _stepped(late, 300)
     assert (one.p, one.by) == (two.p, two.by)
 
 
@@ -137,11 +141,11 @@ def test_an_answer_that_is_not_a_number_is_not_taken(monkeypatch: pytest.MonkeyP
             answer[0][:] = float("nan")
             return list(answer)
 
-    assert _by(judge, 5) == "model congestion 1.0.0"
+    assert _by(judge, 5) == "model congestion 2.0.0"
     monkeypatch.setattr(session, "_session", Spoilt())
-    verdict = judge.step(10 * SECOND, 5.0, SEEN)[0]
+    verdict = _stepped(judge, 10)
     assert verdict.by == "rule occupancy"
     assert verdict.p is not None
     assert judge.guard.why == "p is not a number"
     monkeypatch.setattr(session, "_session", real)
-    assert _by(judge, 75) == "model congestion 1.0.0"
+    assert _by(judge, 75) == "model congestion 2.0.0"

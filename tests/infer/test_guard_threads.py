@@ -5,18 +5,22 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from edge.core import LoopTick
 from edge.infer.approaches import Approaches
 from edge.infer.guard import Guard
 from edge.infer.manifest import ModelError
-from edge.infer.occupancy import Occupancy
 from edge.infer.session import Session
 from edge.infer.sites import LaneSite
 from models import BUNDLES
+from tests.infer.street import tick
 
 FOLDER = BUNDLES / "congestion"
 SECOND = 1_000_000_000
-SEEN = {"north": {"mid": Occupancy(0.5, 0.6, 0.4)}}
 LANES = (LaneSite("north_1", "north", "mid"),)
+
+
+def _slot(at_s: int) -> tuple[LoopTick, ...]:
+    return (tick("north_1", at_s * SECOND, 0.5, 5 * SECOND),)
 
 
 def test_windows_are_judged_by_the_rule_while_a_slow_model_loads() -> None:
@@ -37,13 +41,13 @@ def test_windows_are_judged_by_the_rule_while_a_slow_model_loads() -> None:
     try:
         assert begun.wait(60)
         for at in range(5, 300, 5):
-            early.step(at * SECOND, 5.0, SEEN)
-            assert late.step(at * SECOND, 5.0, SEEN)[0].by == "rule occupancy"
+            early.step(at * SECOND, _slot(at), {})
+            assert late.step(at * SECOND, _slot(at), {})[0].by == "rule occupancy"
     finally:
         go_on.set()
         loading.join(60)
-    one, two = early.step(300 * SECOND, 5.0, SEEN)[0], late.step(300 * SECOND, 5.0, SEEN)[0]
-    assert one.by == two.by == "model congestion 1.0.0"
+    one, two = (judge.step(300 * SECOND, _slot(300), {})[0] for judge in (early, late))
+    assert one.by == two.by == "model congestion 2.0.0"
     assert one.p == two.p  # it caught up with the windows of before
     assert opened == ["loading"]
 

@@ -12,10 +12,10 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite, Verdict
-from tests.infer.street import PERIOD_NS, air, copied, energy, setup, traffic
+from tests.infer.street import PERIOD_NS, air, copied, energy, setup, ticks_of, traffic
 
-MODEL, RULE = "model congestion 1.0.0", "rule occupancy"
-ANOMALY, ROBUST = "model anomaly 1.0.0", "rule robust z"
+MODEL, RULE = "model congestion 2.0.0", "rule occupancy"
+ANOMALY, ROBUST = "model anomaly 2.0.0", "rule robust z"
 
 
 class Street:
@@ -27,7 +27,7 @@ class Street:
         self.events: list[dict[str, Any]] = []
 
     def window(self, *drafts: Draft) -> Verdict:
-        verdict = self.judge.judge(self.end_ns, drafts)
+        verdict = self.judge.judge(self.end_ns, drafts, ticks_of(drafts))
         self.events += [dict(draft.body) for draft in verdict.events]
         return verdict
 
@@ -76,45 +76,21 @@ def test_a_jam_is_flagged_once_and_cleared_once(position: str, loaded: bool) -> 
         assert event["by"] in event["text"]
 
 
-def test_model_and_rule_agree_window_by_window() -> None:
-    one, two = Judge(setup("advance")), Judge(setup("advance"))
-    one.load()
-    rng = random.Random(5)
-    for i in range(1, 200):
-        drafts = traffic(i * PERIOD_NS, [rng.random(), rng.random() if i % 3 else None])
-        a, b = one.judge(i * PERIOD_NS, drafts), two.judge(i * PERIOD_NS, drafts)
-        for x, y in zip(a.drafts, b.drafts, strict=True):
-            assert x.body["p_congested"] == pytest.approx(y.body["p_congested"], abs=0.0021)
-
-
 @pytest.mark.parametrize("position", ["advance", "mid", "stop"])
 def test_a_queue_that_comes_and_goes_with_the_signal_is_no_congestion(position: str) -> None:
     judge = Judge(setup(position))
     judge.load()
     street = Street(judge)
-    for _ in range(25):  # a cycle of 80 s: red with a standing vehicle on one loop, then green
+    for _ in range(25):  # a cycle of 90 s: red with a standing vehicle on one loop, then green
         standing = 0.9 if position == "stop" else 0.6
-        street.roads([standing, 0.05], 6)
-        street.roads([0.25, 0.1], 10)
-    assert street.events == []
-
-
-def test_a_broken_loop_is_left_out(street: Street) -> None:
-    street.roads([0.05, 0.05], 20)
-    for _ in range(200):
-        street.end_ns += PERIOD_NS
-        sound, broken = traffic(street.end_ns, [0.05, 1.0])
-        broken = Draft(
-            Stream.TRAFFIC, broken.source, broken.from_ns, broken.to_ns,
-            {**broken.body, "health": "stuck_on"},
-        )  # fmt: skip
-        street.window(sound, broken)
+        street.roads([standing, 0.05], 1)
+        street.roads([0.25, 0.1], 2)
     assert street.events == []
 
 
 def test_without_a_healthy_loop_an_approach_is_not_judged(street: Street) -> None:
     street.roads([0.99, 0.99], 60)
-    verdict = street.roads([None, None], 59)
+    verdict = street.roads([None, None], 9)
     assert verdict.drafts[0].body["p_congested"] > 0.5  # for five minutes what was known stands
     verdict = street.roads([None, None], 3)
     assert verdict.drafts[0].body["p_congested"] is None
@@ -124,7 +100,7 @@ def test_without_a_healthy_loop_an_approach_is_not_judged(street: Street) -> Non
 
 def test_the_length_of_the_windows_does_not_matter() -> None:
     answers = []
-    for period_s in (5, 60):
+    for period_s in (30, 60):
         period_ns = period_s * 1_000_000_000
         lanes = (LaneSite("north_1", "north", "advance"),)
         judge = Judge(JudgeSetup(lanes=lanes, period_ns=period_ns, anomaly=False))
@@ -133,8 +109,9 @@ def test_the_length_of_the_windows_does_not_matter() -> None:
             end_ns = end_s * 1_000_000_000
             body = {"covered_s": period_s, "occupancy": 0.6, "health": "ok"}
             draft = Draft(Stream.TRAFFIC, "north_1", end_ns - period_ns, end_ns, body)
-            verdict = judge.judge(end_ns, [draft])
+            verdict = judge.judge(end_ns, [draft], ticks_of([draft]))
         answers.append(verdict.drafts[0].body["p_congested"])
+    assert answers[0] is not None
     assert answers[0] == pytest.approx(answers[1], abs=0.002)
 
 
@@ -241,7 +218,7 @@ def _fed(judge: Judge, first: int, last: int, seed: int) -> list[str]:
             air(end_ns, pm2_5=_calm(rng) + (30 if i % 90 == 0 else 0), humidity=_calm(rng)),
         ]
         if i >= first:
-            verdict = judge.judge(end_ns, drafts)
+            verdict = judge.judge(end_ns, drafts, ticks_of(drafts))
             told += [json.dumps(dict(d.body)) for d in (*verdict.drafts, *verdict.events)]
     return told
 

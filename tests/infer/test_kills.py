@@ -15,7 +15,7 @@ import pytest
 
 from edge.core import Draft
 from edge.infer.judge import Judge
-from tests.infer.street import air_of, setup, traffic
+from tests.infer.street import air_of, setup, ticks_of, traffic
 
 MINUTE = 60_000_000_000
 JAM = range(48, 62)
@@ -91,7 +91,9 @@ class Gateway:
                 self.loads_in -= 1
                 if not self.loads_in:
                     self.judge.load()
-            verdict = self.judge.judge((self.window + 1) * MINUTE, STREET[self.window])
+            drafts = STREET[self.window]
+            end_ns = (self.window + 1) * MINUTE
+            verdict = self.judge.judge(end_ns, drafts, ticks_of(drafts))
             self.log += [(self.window, _key(each), each.body["state"]) for each in verdict.events]
             self.flags.append(msgpack.packb(self.judge.flags()))
             self.snapshots.append(msgpack.packb(self.judge.snapshot()))

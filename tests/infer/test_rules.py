@@ -7,13 +7,13 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.infer.cause import cause
-from edge.infer.features import approaches, readings
+from edge.infer.features import readings
 from edge.infer.flags import Flag
-from edge.infer.rules import POSITIONS, THRESHOLDS, RobustZRule
-from edge.infer.sites import LaneSite
+from edge.infer.occupancy import POSITIONS, THRESHOLDS
+from edge.infer.rules import RobustZRule
 from models import BUNDLES
-from models.anomaly.formula import ODDITY
-from models.congestion import formula
+from models.anomaly.layout import ODDITY
+from models.congestion import signals
 
 
 def test_the_rule_has_the_thresholds_that_were_tuned() -> None:
@@ -22,7 +22,7 @@ def test_the_rule_has_the_thresholds_that_were_tuned() -> None:
         rule = THRESHOLDS[position]
         assert (rule.aggregate, rule.tau_s) == (tuned["aggregate"], tuned["tau_s"])
         assert (rule.threshold, rule.slope) == pytest.approx((tuned["threshold"], tuned["slope"]))
-    assert tuple(manifest["positions"]) == POSITIONS == formula.POSITIONS
+    assert tuple(manifest["positions"]) == POSITIONS == signals.POSITIONS
 
 
 def test_a_flag_is_slower_to_go_than_to_come() -> None:
@@ -57,8 +57,6 @@ def test_a_window_of_which_nothing_is_known_is_missing() -> None:
     body = {"covered_s": 0.0, "points": {"pm2_5": {"mean": 3.0, "step": 0.1}}, "occupancy": 0.5}
     air = Draft(Stream.AIR, "hut", 0, 60_000_000_000, body)
     assert readings([air], 60.0)["hut", "pm2_5"].value is None
-    road = Draft(Stream.TRAFFIC, "n1", 0, 60_000_000_000, body)
-    assert approaches([road], {"n1": LaneSite("n1", "n", "mid")}) == {}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +69,7 @@ def test_a_window_of_which_nothing_is_known_is_missing() -> None:
         ({"stuck": 1.2, "offset": -4.0}, 0.0, 9, "dropout"),
         ({"signed": 1.0, "offset": 5.0, "drift": 1.1}, 20.0, 6, "shift"),
         ({"signed": 2.0, "drift": 1.3}, 12.0, 0, "drift"),
-        ({"signed": 2.0, "noise": 1.3}, 12.0, 0, "noise"),
+        ({"signed": 2.0, "zigzag": 1.3}, 12.0, 0, "noise"),
     ],
 )
 def test_causes_have_names(

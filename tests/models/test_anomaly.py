@@ -1,36 +1,54 @@
-"""The anomaly model's parts: formula and graph agree, scoring counts as it says, NAB's formula."""
+"""The anomaly model's parts: formula and graph agree, and it does what its card says."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from edge.infer.cause import COLUMNS
 from models import BUNDLES
-from models.anomaly import formula, nab, running, scoring
-from models.anomaly.formula import ODDITY, STATE, Params
+from models.anomaly import formula, injuring, nab, network, running, scoring, tuning
+from models.anomaly.layout import ODDITY, STATE, WIDTHS, Params, start
 from models.anomaly.series import FAULTS, Fault, Series, generated
 from models.graph import Eager
 
+BUNDLE = BUNDLES / "anomaly"
+MIDNIGHT = 1_767_571_200.0  # Monday, 5 January 2026, UTC
+DAY = 288  # samples of five minutes
 
-def _shipped() -> Params:
-    manifest = json.loads((BUNDLES / "anomaly" / "manifest.json").read_text())
-    return Params(**manifest["params"])
+
+def _session(*, inner: bool = False) -> object:
+    params, net = running.read_params(BUNDLE), running.read_net(BUNDLE)
+    return running.session(running.graph(params, net, "2.0.0", inner=inner).SerializeToString())
+
+
+def _shipped() -> object:
+    return running.session((BUNDLE / "anomaly.onnx").read_bytes())
+
+
+def test_the_graph_that_ships_is_the_formula_with_the_numbers_that_ship() -> None:
+    graph = running.graph(running.read_params(BUNDLE), running.read_net(BUNDLE), "2.0.0")
+    assert graph.SerializeToString(deterministic=True) == (BUNDLE / "anomaly.onnx").read_bytes()
+
+
+def test_the_columns_that_causes_are_named_by_are_those_of_the_model() -> None:
+    assert COLUMNS == ODDITY
 
 
 def test_formula_and_graph_agree_over_many_steps() -> None:
-    params = _shipped()
+    params, net = running.read_params(BUNDLE), running.read_net(BUNDLE)
     series = [s for s in generated(5) if s.faults][:3]
     short = [replace(s, values=s.values[:700]) for s in series]
-    session = running.session(running.graph(params, "1.0.0").SerializeToString())
-    by_graph = running.run(session, short)
-    fixed, times = (np.asarray(row, np.float32) for row in formula.start())
+    by_graph = running.run(_session(), short)
+    fixed, times = (np.asarray(row, np.float32) for row in start())
     quantum = np.asarray([[s.quantum] for s in short], np.float32)
     x = np.stack([s.values for s in short], axis=1).astype(np.float32)[:, :, None]
-    state = fixed + x[0] * times
+    state, one = fixed + x[0] * times, np.ones_like(x[0])
     for t in range(1, 700):
         onset, level, oddity, state = formula.step(
-            Eager(), x[t], np.ones_like(x[t]), quantum, state, params
+            Eager(), x[t], one, quantum, -one, state, params, net
         )
         for i, (onsets, levels) in enumerate(by_graph):
             assert onset[i, 0] == pytest.approx(onsets[t], abs=0.002)
@@ -40,24 +58,50 @@ def test_formula_and_graph_agree_over_many_steps() -> None:
     assert state.dtype == np.float32
 
 
-def test_a_missing_sample_changes_nothing() -> None:
-    fixed, times = (np.asarray(row, np.float32) for row in formula.start())
+def test_what_is_tuned_is_what_the_graph_says() -> None:
+    """The trials of tuning weigh the same way as the graph."""
+    params, net = running.read_params(BUNDLE), running.read_net(BUNDLE)
+    series = [replace(s, values=s.values[:1500]) for s in generated(6) if s.faults]
+    rows: list[list[np.ndarray]] = [[] for _ in series]
+
+    def keep(_: int, answer: object) -> None:
+        for i, row in enumerate(rows):
+            row.append(np.concatenate([answer[0][i], answer[4][i], answer[5][i]]))  # type: ignore[index]
+
+    running.each(_session(inner=True), series, keep)
+    for row in rows:
+        table = np.asarray(row)
+        odds = formula.logit(Eager(), table[:, 16:], net)[:, 0]
+        r = tuning.surprise((table[:, 1:16], odds), params)
+        said = tuning.told(r, params)
+        expected = np.where(said > 0, 1 / (1 + np.exp(-params.slope * (r - params.alarm))), 0.0)
+        far = np.abs(table[1:, 0] - expected[1:]) > 0.01
+        assert far.mean() < 0.01  # single precision decides a few close calls the other way
+
+
+def test_a_missing_sample_only_counts_the_gap() -> None:
+    fixed, times = (np.asarray(row, np.float32) for row in start())
     state = (fixed + 10 * times)[None]
     one = np.ones((1, 1), np.float32)
-    onset, _, _, after = formula.step(Eager(), 1e9 * one, 0 * one, 0 * one, state, Params())
-    assert onset[0, 0] == 0
+    onset, level, _, after = formula.step(
+        Eager(), 1e9 * one, 0 * one, 0 * one, -one, state, Params(), running.empty_net()
+    )
+    assert (onset[0, 0], level[0, 0]) == (0, 0)
+    gap = list(WIDTHS).index("gap")
+    assert all(width == 1 for width in list(WIDTHS.values())[: gap + 1])
+    assert after[0, gap] == 1
+    after[0, gap] = 0
     np.testing.assert_array_equal(after, state)
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0, 1e6, 1e12])
 def test_numbers_of_any_size_stay_numbers(scale: float) -> None:
-    session = running.session(running.graph(_shipped(), "1.0.0").SerializeToString())
     rng = np.random.default_rng(1)
     values = scale * rng.normal(0, 1, 400)
     values[100:150] = values[100]
     values[200] = 1e12
     values[300:310] = -1e12
-    ((onset, level),) = running.run(session, [Series("s", values, ())])
+    ((onset, level),) = running.run(_shipped(), [Series("s", values, ())])
     assert np.isfinite(onset).all()
     assert np.isfinite(level).all()
     assert onset.min() >= 0
@@ -65,13 +109,84 @@ def test_numbers_of_any_size_stay_numbers(scale: float) -> None:
 
 
 def test_the_shipped_model_finds_faults_in_series_it_was_not_tuned_on() -> None:
-    session = running.session((BUNDLES / "anomaly" / "anomaly.onnx").read_bytes())
     series, tally = generated(11), scoring.Tally()
-    for s, (onset, level) in zip(series, running.run(session, series), strict=True):
+    for s, (onset, level) in zip(series, running.run(_shipped(), series), strict=True):
         scoring.add(tally, s, scoring.alarms(onset, level))
     assert tally.faults == 6 * len(FAULTS)
     assert tally.f1 > 0.7
     assert tally.wrong_per_1000 < 0.3
+
+
+def _days(count: int, seed: int) -> Series:
+    """A day's course, with noise, in steps of a tenth; nothing moves at night."""
+    rng = np.random.default_rng(seed)
+    at = np.arange(count * DAY)
+    course = np.maximum(0.0, np.sin((at % DAY) / DAY * 2 * np.pi - np.pi / 2))
+    values = np.round(20 + course * (30 + rng.normal(0, 2, len(at))), 1)
+    return Series("days", values, (), 0.1, np.asarray(MIDNIGHT + 300.0 * at, np.float64))
+
+
+def _turns(series: Series) -> list[int]:
+    ((onset, level),) = running.run(_shipped(), [series])
+    return [int(at) for at in scoring.alarms(onset, level)]
+
+
+def test_a_value_that_is_usual_at_noon_is_odd_at_night() -> None:
+    sound = _days(15, 1)
+    night = 14 * DAY + 12  # one o'clock
+    assert [at for at in _turns(sound) if at >= 8 * DAY] == []
+    values = sound.values.copy()
+    values[night : night + 24] = sound.values[night + DAY // 2 : night + DAY // 2 + 24]
+    wrong = replace(sound, values=values)
+    assert any(night <= at < night + 24 for at in _turns(wrong))
+
+
+def test_nights_that_repeat_the_same_value_are_not_stuck() -> None:
+    sound = _days(15, 2)
+    assert (np.diff(sound.values) == 0).mean() > 0.4
+    assert [at for at in _turns(sound) if at >= 8 * DAY] == []
+
+
+def test_the_value_after_a_long_gap_is_no_jump() -> None:
+    rng = np.random.default_rng(3)
+    level = np.where(np.arange(1200) < 1000, 50.0, 54.0) + rng.normal(0, 0.2, 1200)
+    wander = 4 * np.sin(np.arange(1200) / 150)
+    whole = level + wander
+    gapped = whole.copy()
+    gapped[900:1000] = np.nan
+    assert any(1000 <= at < 1010 for at in _turns(Series("jump", whole, ())))
+    assert not any(1000 <= at < 1005 for at in _turns(Series("gap", gapped, ())))
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), bent=st.booleans())
+def test_lessons_say_where_a_series_was_broken_and_leave_alone_what_was(
+    seed: int, bent: bool
+) -> None:
+    values = np.round(50 + 10 * np.sin(np.arange(3000) / 30), 1)
+    series = Series("s", values, (Fault(1000, 1100, "noise"),))
+    avoid = injuring.marked(series)
+    rng = np.random.default_rng(seed)
+    if bent:
+        told = injuring.lesson(series, avoid, rng)
+        assert len(told.series.values) == len(told.truth) == len(told.weight)
+        return
+    told = injuring._injured(series, avoid, rng)
+    changed = told.series.values != values
+    assert not changed[avoid].any()
+    assert (told.truth[changed & (np.arange(3000) >= injuring.YOUNG)] == 1).all()
+    assert (told.truth[avoid] == -1).all()
+
+
+def test_the_learned_part_learns() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(0, 1, (4000, 5)).astype(np.float32)
+    wrong = ((x[:, 0] > 1) & (x[:, 1] > 0)).astype(np.float32)
+    net = network.fit(x, wrong, np.ones(4000, np.float32), 1, steps=400)
+    odds = formula.logit(Eager(), x, net)[:, 0]
+    assert ((odds > 0) == (wrong > 0)).mean() > 0.97
+    again = network.fit(x, wrong, np.ones(4000, np.float32), 1, steps=400)
+    np.testing.assert_array_equal(net[0][0], again[0][0])
 
 
 def test_alarms_find_faults_and_are_wrong_elsewhere() -> None:

@@ -1,0 +1,174 @@
+"""Suspects an incident between two stations: the upper one jams, the lower one runs empty.
+
+After the California algorithms (Payne and Tignor 1978): difference of the two occupancies, that
+difference relative to the upper one, and persistence. One thing is added: at the lower station the
+flow must have dropped. Where more arrive than a road carries, the flow below stays as it was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from edge.core.loop import LoopTick
+from edge.infer.flags import Flag, Turn
+from edge.infer.seen import Scores, Seen, observe, slots
+from edge.infer.sites import ApproachSite, LaneSite
+
+BY: Final = "rule incident"
+POSITION: Final = "corridor"  # signals empty and fill roads without any incident
+STALE_S: Final = 300.0  # after so long without one of the stations nothing is known
+TAU_S: Final = 60.0  # of occupancies and of the flow
+USUAL_S: Final = 900.0  # of the flow that it is compared with
+VALUES: Final = ("upper", "lower", "flow", "usual")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When two stations are suspicious, and for how long they must be."""
+
+    difference: float = 0.12  # OCCDF: upper less lower occupancy
+    relative: float = 0.5  # OCCRDF: that over the upper one
+    flow: float = 0.85  # of its usual flow has the lower station at most
+    persist_s: float = 60.0
+    clear_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentVerdict:
+    """The flag of a pair of stations has turned; `reason` says in words what was seen."""
+
+    upstream: str
+    downstream: str
+    turn: Turn
+    reason: str
+    by: str = BY
+
+
+class Pair:
+    """Two stations, one after the other."""
+
+    __slots__ = ("_limits", "age_s", "flag", "high_s", "values")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.flag = Flag(1.0, 0.0, limits.clear_s)
+        self.forget()
+
+    def forget(self) -> None:
+        self.values: list[float] = []
+        self.age_s = self.high_s = 0.0
+
+    def step(self, upper: Seen | None, lower: Seen | None, dt_s: float) -> Turn | None:
+        """One slot of `dt_s` seconds."""
+        if upper is None or lower is None:
+            self.age_s += dt_s
+            if self.age_s < STALE_S:
+                return None
+            self.forget()
+            return self.flag.drop()
+        self.age_s = 0.0
+        now = (upper.mean, lower.mean, lower.flow, lower.flow)
+        if not self.values:
+            self.values = list(now)
+        suspicious = self._suspicious(now, dt_s)
+        self.high_s = self.high_s + dt_s if suspicious else 0.0
+        level = 1.0 if self.high_s >= self._limits.persist_s else 0.5 if self._jams() else 0.0
+        return self.flag.step(level, level, dt_s)
+
+    def _suspicious(self, now: Sequence[float], dt_s: float) -> bool:
+        fast, slow = (1.0 - math.exp(-dt_s / tau_s) for tau_s in (TAU_S, USUAL_S))
+        shares = (fast, fast, fast, 0.0 if self.flag.raised or self.high_s else slow)
+        self.values = [
+            was + share * (new - was)
+            for was, new, share in zip(self.values, now, shares, strict=True)
+        ]
+        _, _, flow, usual = self.values
+        return self._jams() and flow <= self._limits.flow * usual
+
+    def _jams(self) -> bool:
+        upper, lower, _, _ = self.values
+        difference = upper - lower
+        return difference >= self._limits.difference and difference >= self._limits.relative * upper
+
+
+class Incidents:
+    """All pairs of a site. Give it the ticks of every window, and the scores of the loops."""
+
+    def __init__(
+        self,
+        sites: Iterable[ApproachSite],
+        lanes: Iterable[LaneSite],
+        limits: Limits | None = None,
+    ) -> None:
+        self._lanes = {lane.name: lane for lane in lanes if lane.position == POSITION}
+        stations = {lane.approach for lane in self._lanes.values()}
+        limits = limits or Limits()
+        self._pairs = {
+            (site.name, site.downstream): Pair(limits)
+            for site in sites
+            if site.downstream is not None and {site.name, site.downstream} <= stations
+        }
+
+    def step(self, ticks: Sequence[LoopTick], scores: Scores) -> list[IncidentVerdict]:
+        """What has turned in the slots that ended with a window; `ticks` are in order of time."""
+        if not self._pairs:
+            return []
+        out = []
+        for _, dt_s, slot in slots(ticks):
+            seen = observe(slot, self._lanes, scores)
+            for (upstream, downstream), pair in self._pairs.items():
+                upper = seen.get(upstream, {}).get(POSITION)
+                lower = seen.get(downstream, {}).get(POSITION)
+                turn = pair.step(upper, lower, dt_s)
+                if turn:
+                    out.append(IncidentVerdict(upstream, downstream, turn, _reason(pair)))
+        return out
+
+    def missing(self, gap_s: float) -> None:
+        """Nobody watched for `gap_s` seconds: flags stay as they are until it is known anew."""
+        for pair in self._pairs.values():
+            pair.age_s += gap_s
+            if pair.age_s >= STALE_S:
+                pair.forget()
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """Of each pair what it remembers, JSON-like, 150 bytes: to be kept with each window."""
+        return [
+            {
+                "pair": list(names), "values": list(pair.values), "age_s": pair.age_s,
+                "high_s": pair.high_s, "raised": pair.flag.raised, "low_s": pair.flag.low_s,
+            }
+            for names, pair in self._pairs.items()
+        ]  # fmt: skip
+
+    def restore(self, saved: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+        """Take up a snapshot. Gives the pairs whose flags were up and that are gone.
+
+        Raises KeyError, TypeError or ValueError for what is not a snapshot.
+        """
+        gone = []
+        for one in saved:
+            upstream, downstream = (str(name) for name in one["pair"])
+            values = [float(value) for value in one["values"]]
+            numbers = [*values, float(one["age_s"]), float(one["high_s"]), float(one["low_s"])]
+            if len(values) not in (0, len(VALUES)) or not all(0.0 <= v < 1e9 for v in numbers):
+                raise ValueError(f"not what a pair remembers: {one}")
+            pair = self._pairs.get((upstream, downstream))
+            if pair is None:
+                gone += [(upstream, downstream)] if one["raised"] else []
+                continue
+            pair.values = values
+            pair.age_s, pair.high_s, low_s = numbers[-3:]
+            pair.flag.put(bool(one["raised"]), low_s)
+        return gone
+
+
+def _reason(pair: Pair) -> str:
+    if not pair.values:
+        return ""
+    upper, lower, flow, usual = pair.values
+    said = f"occupancy {round(100 * upper)} % above and {round(100 * lower)} % below"
+    return f"{said}, {round(100 * flow / usual)} % of the usual flow below" if usual > 0 else said

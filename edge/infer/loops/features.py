@@ -1,0 +1,138 @@
+"""Turns slots into one row of numbers for each loop, from what it and those around it did.
+
+Everything is relative to what the loop itself and its neighbours do: nothing in a row tells the
+site, its lanes or its limits. What is not there (a pair, a neighbour, traffic) reads as nothing
+unusual. `FEATURES` names the columns; `_fast` is over some 90 s, `_mid` 10 min, `_slow` 45 min.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from edge.core.loop import LoopTick
+from edge.infer.loops.across import Across
+from edge.infer.loops.evidence import E, Heard, Key, Sums, heard, sums
+from edge.infer.loops.memory import SCALES_S, Memory, compare, packed, remember, unpacked
+from edge.infer.loops.places import places
+from edge.infer.loops.rows import brief, flow, lengths, now, odd, on_s, paired, together
+from edge.infer.sites import ApproachSite, LaneSite
+
+_SCALED: Final = (
+    "near",  # begun with one beside, beyond chance, of all
+    "near_z",  # the same in deviations
+    "near_short",  # 1: all of these are shorter than the other, -1: longer
+    "midst", "midst_z", "midst_short",  # amid one beside, in the same three ways
+    "echo", "amid",  # of those beside, begun with one here, or amid it, beyond chance
+    "lone",  # of the quick ones, without a partner in the pair
+    "lone_near", "lone_midst",  # and near, or amid, one beside
+    "missed",  # of the partner's quick ones, without one here, and not near one beside
+    "before",  # of pairs, where the trail loop was first
+    "ratio",  # log(own time / partner's), mean of pairs
+    "against_mate",  # count against the partner's, in deviations; below 0: too few
+    "against_beside", "against_along",  # mean of these
+    "across",  # count of all lanes here against those along, the nearest to too many
+    "least", "most",  # of all of them, the nearest to too many, and to too few
+    "broken", "tailed",  # begun within 80 ms after another; and shorter than that
+    "length", "length_vs",  # log of the time on the loop over the usual; less that of those beside
+    "occupancy_vs",  # log of occupancy over that of those beside
+    "odd_mate", "odd_others",  # how odd stays are there: then it is they who count too many
+    "count",  # log1p
+)  # fmt: skip
+_BRIEF: Final = ("occupancy", "rate", "short", "tiny", "close", "ratio_sd")
+_NOW: Final = (
+    "slot_count", "slot_occupancy",
+    "on", "on_usual", "on_mate", "on_beside", "on_green",  # of a stay that lasts
+    "on_others",  # and how long one lasts around it
+    "idle", "idle_usual", "due", "due_mate", "due_beside", "due_along",  # of a silence that lasts
+    "age", "paired", "beside",
+)  # fmt: skip
+FEATURES: Final = (
+    *(f"{name}_fast" for name in _SCALED + _BRIEF),
+    *(f"{name}_mid" for name in _SCALED + _BRIEF),
+    *(f"{name}_slow" for name in _SCALED),
+    *_NOW,
+)
+WIDTH: Final = len(FEATURES)
+
+
+class Watch:
+    """All loops of a site. `step` takes the ticks of one slot and gives a row for each."""
+
+    def __init__(self, lanes: Iterable[LaneSite], approaches: Iterable[ApproachSite] = ()) -> None:
+        sites, next_to = tuple(lanes), tuple(approaches)
+        self.places = places(sites, next_to)
+        self._across = Across(sites, next_to)
+        self.memory = {key: Memory(place) for key, place in self.places.items()}
+
+    def step(self, ticks: Sequence[LoopTick]) -> dict[Key, list[float]]:
+        """Ticks of loops that the site does not know are passed over."""
+        told: dict[Key, Heard] = {}
+        for tick in ticks:
+            key: Key = (tick.lane, tick.part)
+            if key in self.memory:
+                told[key] = heard(tick, self.memory[key].tail)
+        new = {key: sums(key, told, self.places[key], self.memory[key].usual_ns()) for key in told}
+        for key, h in told.items():
+            remember(self.memory[key], h, new[key])
+        for key, h in told.items():
+            compare(self.memory[key], h, self.places[key], new, self.memory)
+        length_s = ticks[0].length_s if ticks else 0.0
+        across = self._across.step(self.memory, told.keys(), length_s)
+        none = [0.0] * len(SCALES_S)
+        return {
+            key: self._row(key, told[key].tick, new, across.get(self.places[key].group, none))
+            for key in told
+        }
+
+    def missing(self, gap_s: float) -> None:
+        """Nobody watched any loop for `gap_s`."""
+        for memory in self.memory.values():
+            memory.forget(gap_s)
+
+    def _row(
+        self, key: Key, tick: LoopTick, new: Mapping[Key, Sums], across: Sequence[float]
+    ) -> list[float]:
+        memory, place = self.memory[key], self.places[key]
+        around = {k: self.memory[k] for k in memory.shares if k in new}
+        beside = [self.memory[k] for k in place.beside if k in new]
+        partner = place.partner
+        mate = self.memory[partner] if partner is not None and partner in new else None
+        row: list[float] = []
+        for i in range(len(SCALES_S)):
+            together(row, memory.scales[i])
+            paired(row, memory.scales[i], mate.scales[i] if mate is not None else None)
+            flow(row, memory, i, place, around, mate, across[i])
+            lengths(row, memory, i, beside)
+            others = [odd(other.scales[i]) for other in around.values()]
+            row += (
+                odd(mate.scales[i]) if mate is not None else 0.0,
+                max(others, default=0.0),
+                math.log1p(memory.scales[i][E.N]),
+            )
+            if i < 2:
+                brief(row, memory, i)
+        standing = [on_s(tick.to_ns, other.since_ns) for other in around.values()]
+        now(row, memory, tick, new[key], max(standing, default=0.0))
+        row += (float(mate is not None), float(len(beside)))
+        return row
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-like, five digits of each number."""
+        loops = {"|".join(key): packed(memory) for key, memory in self.memory.items()}
+        return {"loops": loops, "across": self._across.snapshot()}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Back from `snapshot`; loops that are new begin anew.
+
+        Raises KeyError, TypeError or ValueError for what is none, and then nothing has changed.
+        """
+        loops = saved["loops"]
+        found = {
+            key: unpacked(loops["|".join(key)], place)
+            for key, place in self.places.items()
+            if "|".join(key) in loops
+        }
+        self._across.restore(saved["across"])
+        self.memory.update(found)

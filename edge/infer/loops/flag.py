@@ -1,0 +1,100 @@
+"""The state of one loop: sound, or one fault; slow to change its mind, so that people can act."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+from edge.infer.flags import Turn
+
+KINDS: Final = (
+    "stuck_on",
+    "stuck_off",
+    "chatter",
+    "breakup",
+    "crosstalk",
+    "undercount",
+    "overhang",
+    "mismatch",
+    "swapped",
+)
+"""What can be wrong with a loop. The model's columns are `sound`, then these."""
+WIDTH: Final = 1 + len(KINDS)
+SMOOTH_S: Final = 45.0  # what the model says of one slot is smoothed with this time constant
+QUIET_S: Final = 300.0  # of sound traffic before a fault is over
+
+
+class LoopFlag:
+    """Goes on when one kind's smoothed probability reaches `on`, off after minutes of traffic.
+
+    `score` is the smoothed probability that the loop is not to be believed.
+    """
+
+    __slots__ = ("fault", "low_s", "off", "on", "since_ns", "smooth")
+
+    def __init__(self, on: float, off: float) -> None:
+        self.on, self.off = on, off
+        self.smooth = [1.0] + [0.0] * len(KINDS)
+        self.fault: str | None = None
+        self.since_ns: int | None = None
+        self.low_s = 0.0
+
+    @property
+    def score(self) -> float:
+        return min(1.0, max(0.0, 1.0 - self.smooth[0]))
+
+    def step(
+        self, p: Sequence[float], end_ns: int, dt_s: float, *, traffic: bool, at_once: bool
+    ) -> Turn | None:
+        """One slot. `traffic`: vehicles came; a silent loop proves nothing about itself.
+
+        `at_once`: `p` is a rule's, which has waited already.
+        """
+        share = 1.0 if at_once else 1.0 - math.exp(-dt_s / SMOOTH_S)
+        self.smooth = [old + share * (now - old) for old, now in zip(self.smooth, p, strict=True)]
+        if self.fault is None:
+            best = max(range(1, WIDTH), key=self.smooth.__getitem__)
+            if self.smooth[best] < self.on:
+                return None
+            self.fault, self.since_ns, self.low_s = KINDS[best - 1], end_ns, 0.0
+            return "on"
+        if self.score > self.off:
+            self.low_s = 0.0
+        elif traffic:
+            self.low_s += dt_s
+        if self.low_s < QUIET_S:
+            return None
+        self.fault, self.since_ns, self.low_s = None, None, 0.0
+        return "off"
+
+    def put_down(self) -> None:
+        """It is known to be over; nothing is told."""
+        self.fault, self.since_ns, self.low_s = None, None, 0.0
+        self.smooth = [1.0] + [0.0] * len(KINDS)
+
+    def snapshot(self) -> list[Any]:
+        """JSON-like."""
+        return [[round(v, 4) for v in self.smooth], self.fault, self.since_ns, self.low_s]
+
+    def restore(self, saved: Sequence[Any], *, same_model: bool) -> None:
+        """Back from `snapshot`. What another model smoothed is left out; what it raised stays up.
+
+        Raises TypeError or ValueError for what is no snapshot.
+        """
+        smooth, fault, since_ns, low_s = saved
+        smooth = [float(v) for v in smooth]
+        if len(smooth) != WIDTH or not all(0.0 <= v <= 1.0 for v in smooth):
+            raise ValueError(f"not {WIDTH} probabilities: {smooth!r}")
+        if fault is not None and fault not in KINDS:
+            raise ValueError(f"no such fault: {fault!r}")
+        self.fault = fault
+        self.since_ns = None if fault is None else int(since_ns)
+        self.low_s = min(QUIET_S, max(0.0, float(low_s)))
+        if same_model:
+            self.smooth = smooth
+        else:
+            self.smooth = [1.0] + [0.0] * len(KINDS)
+            self.low_s = 0.0
+            if fault is not None:
+                self.smooth[0], self.smooth[1 + KINDS.index(fault)] = 1.0 - self.on, self.on

@@ -1,0 +1,202 @@
+"""Judges all loops of a site, slot by slot: is each to be believed, and if not, what is wrong.
+
+    loops = Loops(lanes, approaches, Guard("loopfault", BUNDLES / "loopfault"))
+    verdicts = loops.step(now_ns, engine.ticks)
+    mask = loops.weights()
+
+The model is asked once a call for all loops and slots. When it cannot be asked, the rules speak.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from edge.core.loop import LoopTick
+from edge.infer.flags import Turn
+from edge.infer.guard import Guard
+from edge.infer.loops.evidence import Key
+from edge.infer.loops.features import Watch
+from edge.infer.loops.flag import KINDS, WIDTH, LoopFlag
+from edge.infer.loops.rules import ALWAYS, NAME, LoopRule, Ruling
+from edge.infer.shadow import Shadow
+from edge.infer.sites import ApproachSite, LaneSite
+
+ON: Final = 0.6
+OFF: Final = 0.3
+OPEN: Final = 0.5  # sound by so much, says the model: then a rule that is better at it may speak
+VERSION: Final = 1
+Row = list[float]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopVerdict:
+    """One loop as of the last slot. `score`: how likely it is not to be believed, 0..1.
+
+    `fault` is its state, up since `since_ns`; `turn` says that it has just changed.
+    """
+
+    lane: str
+    part: str
+    score: float
+    fault: str | None
+    since_ns: int | None
+    turn: Turn | None
+    by: str
+
+
+class Loops:
+    """State and flags of all loops. Not for more than one thread."""
+
+    def __init__(
+        self, lanes: Iterable[LaneSite], approaches: Iterable[ApproachSite], guard: Guard
+    ) -> None:
+        sites = {lane.name: lane for lane in lanes}
+        self.guard = guard
+        self.shadow: Shadow | None = None  # a candidate that runs beside the model
+        self._watch = Watch(sites.values(), approaches)
+        known = guard.manifest
+        on, off = (known.on, known.off) if known else (ON, OFF)
+        self._flags = {key: LoopFlag(on, off) for key in self._watch.places}
+        self._rules = {
+            key: LoopRule(sites[key[0]].position, sites[key[0]].mode) for key in self._flags
+        }
+
+    def step(self, now_ns: int, ticks: Sequence[LoopTick]) -> list[LoopVerdict]:
+        """Judge the slots that ended; one verdict for each loop with a tick, in the site's order.
+
+        Never raises for what a model does. Ticks of loops that the site does not have are
+        passed over.
+        """
+        slots = [(slot, self._watch.step(list(slot.values()))) for slot in _slots(ticks)]
+        rulings = [
+            {key: self._rules[key].step(row, slot[key]) for key, row in rows.items()}
+            for slot, rows in slots
+        ]
+        names = ["|".join(key) for _, rows in slots for key in rows]
+        told = self._asked(now_ns, names, [row for _, rows in slots for row in rows.values()])
+        known = self.guard.manifest
+        by = known.by if told is not None and known else NAME
+        turns: dict[Key, Turn] = {}
+        said: dict[Key, str] = {}  # by whom, where not by the model
+        at = 0
+        for (slot, rows), ruled in zip(slots, rulings, strict=True):
+            for key in rows:
+                tick, flag = slot[key], self._flags[key]
+                p, ruling = told[at] if told is not None else None, ruled[key]
+                at += 1
+                if p is None or (ruling.fault in ALWAYS and p[0] >= OPEN):
+                    p, said[key] = _spread(ruling), NAME
+                came = bool(tick.stays) or tick.more > 0
+                turn = flag.step(p, tick.to_ns, tick.length_s, traffic=came, at_once=told is None)
+                if turn is not None:
+                    turns[key] = turn
+        seen = {key for slot, _ in slots for key in slot}
+        return [
+            LoopVerdict(
+                *key, round(f.score, 3), f.fault, f.since_ns, turns.get(key), said.get(key, by)
+            )
+            for key, f in self._flags.items()
+            if key in seen
+        ]
+
+    def _asked(self, now_ns: int, names: Sequence[str], rows: Sequence[Row]) -> list[Row] | None:
+        """What the model says of each row: probabilities of `sound` and of each kind."""
+        if not rows or not self.guard.ready(now_ns):
+            return None
+        session = self.guard.session
+        assert session is not None
+        feed = {"x": session.tensor(rows)}
+        answer = self.guard.ask(now_ns, feed)
+        if answer is None:
+            return None
+        (outputs, in_time) = answer
+        if self.shadow is not None:
+            self.shadow.see(now_ns, session.manifest, feed, outputs, names)
+        p: list[Row] = outputs[0].tolist()
+        return p if in_time and len(p[0]) == WIDTH else None
+
+    def weights(self) -> Mapping[Key, float]:
+        """The latest score of every loop, for the mask of the congestion model."""
+        return {key: round(flag.score, 3) for key, flag in self._flags.items()}
+
+    @property
+    def watched(self) -> Container[Key]:
+        """The loops of the site."""
+        return self._flags.keys()
+
+    def beside(self, lane: str, part: str) -> tuple[str, ...]:
+        """Names of the lanes beside a loop, for what is told to people."""
+        place = self._watch.places.get((lane, part))
+        return tuple(other for other, _ in place.beside) if place else ()
+
+    def missing(self, gap_s: float) -> None:
+        """Nobody watched for `gap_s`."""
+        self._watch.missing(gap_s)
+        for flag in self._flags.values():
+            flag.low_s = 0.0
+
+    def snapshot(self) -> dict[str, Any]:
+        """State as of the last slot, JSON-like; a few kilobytes a loop."""
+        return {
+            "v": VERSION,
+            "model": self.guard.sha256,
+            "watch": self._watch.snapshot(),
+            "flags": {"|".join(key): flag.snapshot() for key, flag in self._flags.items()},
+            "rules": {"|".join(key): rule.snapshot() for key, rule in self._rules.items()},
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> bool:
+        """Take up a snapshot; False, and a line in the log, when its model was another.
+
+        Raises KeyError, TypeError or ValueError for what is not a snapshot.
+        """
+        if saved["v"] != VERSION:
+            raise ValueError(f"version {saved['v']!r}")
+        same = bool(saved["model"] == self.guard.sha256)
+        self._watch.restore(saved["watch"])
+        for key, flag in self._flags.items():
+            name = "|".join(key)
+            if name in saved["flags"]:
+                flag.restore(saved["flags"][name], same_model=same)
+                self._rules[key].restore(saved["rules"][name])
+        if not same:
+            log.warning("loops: what another model had smoothed is discarded")
+        return same
+
+    def raised(self) -> dict[str, Any]:
+        """The flags that are up, small, to be kept with every window."""
+        return {"|".join(key): f.snapshot() for key, f in self._flags.items() if f.fault}
+
+    def raise_again(self, raised: Mapping[str, Any]) -> None:
+        """These flags are up, and no other; after `restore`, which may be older.
+
+        Raises KeyError, TypeError or ValueError for what is not from `raised`.
+        """
+        for key, flag in self._flags.items():
+            saved = raised.get("|".join(key))
+            if saved is not None:
+                flag.restore(saved, same_model=True)
+            elif flag.fault is not None:
+                flag.put_down()
+
+
+def _slots(ticks: Sequence[LoopTick]) -> list[dict[Key, LoopTick]]:
+    """Ticks by slot, in the order of time."""
+    out: dict[int, dict[Key, LoopTick]] = {}
+    for tick in ticks:
+        out.setdefault(tick.to_ns, {})[tick.lane, tick.part] = tick
+    return [out[end] for end in sorted(out)]
+
+
+def _spread(ruling: Ruling) -> Row:
+    """A rule's word as the model would give it."""
+    row = [0.0] * WIDTH
+    row[0] = 1.0 - ruling.score
+    if ruling.fault is not None:
+        row[1 + KINDS.index(ruling.fault)] = ruling.score
+    return row

@@ -1,0 +1,78 @@
+"""Loop health as a part of the judge: what goes into the records, what is told, what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from edge.core import Draft, LoopTick
+from edge.infer.guard import Guard
+from edge.infer.loops.judge import Loops
+from edge.infer.loops.say import Teller, unwatched
+from edge.infer.shadow import Shadow
+from edge.infer.sites import ApproachSite, LaneSite
+
+SHOWN: Final = 0.05  # a score that is worth a place in the record
+
+Note = dict[str, dict[str, Any]]  # part: score and fault
+
+
+class LoopPart:
+    """All loops of a site, and what people have been told of them."""
+
+    def __init__(
+        self, lanes: Iterable[LaneSite], approaches: Iterable[ApproachSite], guard: Guard
+    ) -> None:
+        self.loops = Loops(lanes, approaches, guard)
+        self.guard = guard
+        self._teller = Teller()
+        self._notes: dict[str, Note] = {}
+        self._gone: list[tuple[str, str, str]] = []  # told of loops that are not watched any more
+
+    @property
+    def shadow(self) -> Shadow | None:
+        """A candidate that runs beside the model."""
+        return self.loops.shadow
+
+    @shadow.setter
+    def shadow(self, shadow: Shadow | None) -> None:
+        self.loops.shadow = shadow
+
+    def step(
+        self, end_ns: int, ticks: Sequence[LoopTick], events: Sequence[Draft]
+    ) -> tuple[Mapping[str, Note], list[Draft]]:
+        """(what stands in the record of each lane, events). `events` are those of the window."""
+        verdicts = self.loops.step(end_ns, ticks) if ticks else []
+        for v in verdicts:
+            note = self._notes.setdefault(v.lane, {})
+            if v.score > SHOWN or v.fault is not None:
+                note[v.part] = {"score": v.score, "fault": v.fault}
+            else:
+                note.pop(v.part, None)
+        told = self._teller.told(end_ns, verdicts, events, self.loops.beside)
+        told += [unwatched(end_ns, *gone) for gone in self._gone]
+        self._gone = []
+        return {lane: note for lane, note in self._notes.items() if note}, told
+
+    def missing(self, gap_s: float) -> None:
+        """Nobody watched for so long."""
+        self.loops.missing(gap_s)
+        self._notes.clear()
+
+    def snapshot(self) -> dict[str, Any]:
+        """State as of the last window, JSON-like; large, and written seldom."""
+        return self.loops.snapshot()
+
+    def restore(self, saved: Mapping[str, Any]) -> bool:
+        """See `Loops.restore`."""
+        return self.loops.restore(saved)
+
+    def flags(self) -> dict[str, Any]:
+        """What must be kept with every window: flags that are up, and what was told."""
+        return {**self._teller.snapshot(), "raised": self.loops.raised()}
+
+    def take(self, saved: Mapping[str, Any]) -> None:
+        """Know again what is up. Raises KeyError, TypeError or ValueError for what is no state."""
+        self._teller.restore(saved)
+        self.loops.raise_again(saved["raised"])
+        self._gone = self._teller.leave(self.loops.watched)

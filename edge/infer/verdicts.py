@@ -1,0 +1,69 @@
+"""What is said of an approach: by rule or model in one slot, and to the rest of the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge.infer.flags import Turn
+from edge.infer.occupancy import OCCUPANCY
+from edge.infer.reason import because
+from edge.infer.seen import Seen
+
+
+@dataclass(frozen=True, slots=True)
+class ApproachVerdict:
+    """One approach: how likely it is congested now, in 5 and in 15 minutes.
+
+    `p` is None where no believed loop has spoken for long, `p5` and `p15` too where a rule speaks.
+    `reason` says in words what was seen when the flag turned; else it is empty.
+    """
+
+    approach: str
+    p: float | None
+    p5: float | None
+    p15: float | None
+    turn: Turn | None
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What rule or model says of one approach in one slot. Flags go by `level`."""
+
+    p: float
+    level: float
+    p5: float | None = None
+    p15: float | None = None
+    slow: tuple[float, ...] = ()
+
+
+def silent(name: str, turn: Turn | None = None, by: str = OCCUPANCY) -> ApproachVerdict:
+    """Nothing is known of this approach."""
+    return ApproachVerdict(name, None, None, None, turn, by)
+
+
+def said(
+    name: str, told: Told, turn: Turn | None, by: str, seen: Mapping[str, Seen]
+) -> ApproachVerdict:
+    """As it leaves the judge: rounded, and with a reason where its flag turns."""
+    reason = because(seen, told.slow) if turn else ""
+    return ApproachVerdict(
+        name, round(told.p, 3), _rounded(told.p5), _rounded(told.p15), turn, by, reason
+    )
+
+
+def _rounded(p: float | None) -> float | None:
+    return None if p is None else round(p, 3)
+
+
+def read(outputs: Sequence[Any]) -> list[Told | None]:
+    """Rows of what the graph answers: `models.congestion.formula.OUTPUTS`."""
+    p, known, p5, p15, level = (output[:, 0].tolist() for output in outputs[:5])
+    slow = outputs[5].tolist()
+    return [
+        Told(p[i], round(level[i], 3), p5[i], p15[i], tuple(slow[i])) if known[i] > 0.5 else None
+        for i in range(len(p))
+    ]

@@ -1,0 +1,110 @@
+"""Runs what is to be compared over rows: the bundle as it ships, the rule inside, a fixed rule."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.congestion import tuning
+from models.congestion.formula import Rule
+from models.congestion.rows import Row
+from models.congestion.signals import NEVER_S, OWN, POSITIONS, STALE_S
+
+UNKNOWN: Final = -8.0  # odds of what is not known
+
+Series = NDArray[np.float64]
+
+
+def rule_odds(row: Row, rules: Mapping[str, Rule]) -> Series:
+    """What the tuned rule says, slot by slot: 0 at its threshold."""
+    out = np.full(len(row.ends_s), UNKNOWN)
+    left = np.ones(len(out), bool)
+    for k, position in enumerate(POSITIONS):
+        if not row.present[:, k].any():
+            continue
+        rule = rules[position]
+        fresh = ages(row, k) < STALE_S
+        level = tuning.smoothed(row, k, rule.aggregate, rule.tau_s)
+        speaks = fresh & left
+        out[speaks] = (rule.slope * (level - rule.threshold))[speaks]
+        left &= ~fresh
+    return out
+
+
+def ages(row: Row, position: int) -> Series:
+    """Seconds since a believed loop of the position spoke."""
+    out, age = np.zeros(len(row.ends_s)), NEVER_S
+    for i, (there, dt_s) in enumerate(zip(row.present[:, position], row.dt_s, strict=True)):
+        age = 0.0 if there else age + float(dt_s)
+        out[i] = age
+    return out
+
+
+def fixed(row: Row, over_s: float = 60.0) -> Series:
+    """Mean occupancy of the best position in the last minute; nobody's faults are known to it."""
+    out = np.zeros(len(row.ends_s))
+    for k in reversed(range(OWN)):
+        there = row.present[:, k] > 0
+        out[there] = row.x[there, k]
+    count = max(1, math.floor(over_s / float(row.dt_s[0])))
+    return np.convolve(out, np.ones(count) / count)[: len(out)]
+
+
+def rules_of(manifest: Mapping[str, Any]) -> dict[str, Rule]:
+    """The rule as the manifest tells it."""
+    return {
+        position: Rule(r["aggregate"], r["tau_s"], r["threshold"], r["slope"])
+        for position, r in manifest["positions"].items()
+    }
+
+
+class Bundle:
+    """The shipped graph and its manifest."""
+
+    def __init__(self, folder: Path) -> None:
+        import onnxruntime
+
+        told: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        self.manifest = told
+        self.outputs = list(told["outputs"])
+        runtime: Any = onnxruntime  # it has no types of its own
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = runtime.InferenceSession(
+            str(folder / told["file"]), options, providers=["CPUExecutionProvider"]
+        )
+
+    def run(self, rows: Sequence[Row]) -> list[dict[str, NDArray[Any]]]:
+        """For each row its outputs by name, [S]; the state is not among them."""
+        out: list[dict[str, NDArray[Any]]] = [{} for _ in rows]
+        groups: dict[bytes, list[int]] = {}
+        for i, row in enumerate(rows):
+            groups.setdefault(row.dt_s.tobytes(), []).append(i)
+        for at in groups.values():
+            for i, told in zip(at, self._batch([rows[i] for i in at]), strict=True):
+                out[i] = told
+        return out
+
+    def _batch(self, rows: Sequence[Row]) -> list[dict[str, NDArray[Any]]]:
+        length = len(rows[0].dt_s)
+        names = [name for name in self.outputs if name not in ("state_out", "slow")]
+        state = np.tile(np.asarray(self.manifest["state"]["start"], np.float32), (len(rows), 1))
+        told = np.zeros((len(names), length, len(rows)), np.float32)
+        for i in range(length):
+            feed = {
+                "x": np.stack([row.x[i] for row in rows]),
+                "present": np.stack([row.present[i] for row in rows]),
+                "dt": np.full((len(rows), 1), rows[0].dt_s[i], np.float32),
+                "state": state,
+            }
+            answer = dict(zip(self.outputs, self._session.run(self.outputs, feed), strict=True))
+            state = answer["state_out"]
+            for k, name in enumerate(names):
+                told[k, i] = answer[name][:, 0]
+        return [{n: told[k, :, j] for k, n in enumerate(names)} for j in range(len(rows))]

@@ -1,0 +1,1 @@
+"""The loopfault model: which loops are not to be believed, and what is wrong with them."""

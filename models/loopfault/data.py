@@ -1,0 +1,124 @@
+"""Plays streets with injured loops through the features that the gateway computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.core.loop import LoopTick
+from edge.infer.loops.evidence import Key
+from edge.infer.loops.features import WIDTH, Watch
+from edge.infer.loops.flag import KINDS
+from edge.infer.loops.rules import LoopRule
+from edge.infer.sites import ApproachSite, LaneSite
+from models.congestion.scenarios.faults import LoopFault
+from models.congestion.scenarios.play import play
+from models.congestion.scenarios.street import Street
+
+CLASSES: Final = ("sound", *KINDS)  # columns of the model's answer
+SHARE: Final = 0.3  # of the loops that get faults, in a street that has some
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Played:
+    """One street as the gateway saw it. `rows` is [slots, loops, features], `kinds` [slots, loops].
+
+    `kinds` are indices into CLASSES, as are `ruled`, what the rules said; `ends_s` are the slots'
+    ends; `traffic` says where vehicles came.
+    """
+
+    name: str
+    hours: float
+    keys: tuple[Key, ...]
+    faults: tuple[LoopFault, ...]
+    ends_s: NDArray[np.float64]
+    rows: Rows
+    kinds: NDArray[np.int8]
+    traffic: NDArray[np.bool_]
+    ruled: NDArray[np.int8]
+
+
+def site(street: Street) -> tuple[list[LaneSite], list[ApproachSite]]:
+    """The street as a site's configuration tells it."""
+    limits = {link.name: link.limit_kmh for link in street.links}
+    pairs = {loop.lane for loop in street.loops if loop.part == "trail"}
+    leads = sorted(
+        (loop for loop in street.loops if loop.part == "lead"),
+        key=lambda loop: (loop.link, loop.position, loop.index),
+    )
+    lanes = [
+        LaneSite(
+            name=loop.lane,
+            approach=loop.link,
+            position=loop.position,
+            paired=loop.lane in pairs,
+            spacing_m=loop.spacing_m,
+            loop_m=loop.loop_m,
+            limit_kmh=limits[loop.link],
+        )
+        for loop in leads
+    ]
+    return lanes, [ApproachSite(k.name, k.downstream, k.distance_m) for k in street.links]
+
+
+def slots(ticks: Sequence[LoopTick]) -> list[list[LoopTick]]:
+    """Ticks of one or more slots, slot by slot."""
+    out: list[list[LoopTick]] = []
+    for tick in ticks:
+        if not out or out[-1][0].to_ns != tick.to_ns:
+            out.append([])
+        out[-1].append(tick)
+    return out
+
+
+def truth(faults: Sequence[LoopFault], keys: Sequence[Key], ends_s: NDArray[np.float64]) -> (
+    NDArray[np.int8]
+):  # fmt: skip
+    """[slots, loops]: the kind of fault that held for the better part of the slot."""
+    kinds = np.zeros((len(ends_s), len(keys)), np.int8)
+    middle = ends_s - np.diff(ends_s, prepend=0.0) / 2
+    for fault in faults:
+        column = keys.index((fault.lane, fault.part))
+        kinds[(middle >= fault.from_s) & (middle < fault.to_s), column] = CLASSES.index(fault.kind)
+    return kinds
+
+
+def played(street: Street, faults: Sequence[LoopFault], period_s: float = 60.0) -> Played:
+    """Every slot of every loop as a row."""
+    lanes, approaches = site(street)
+    watch = Watch(lanes, approaches)
+    keys = tuple(watch.places)
+    by_name = {lane.name: lane for lane in lanes}
+    rules = {key: LoopRule(by_name[key[0]].position, by_name[key[0]].mode) for key in keys}
+    ends: list[float] = []
+    rows: list[Rows] = []
+    came: list[list[bool]] = []
+    ruled: list[list[int]] = []
+    for _, ticks in play(street, period_s):
+        for slot in slots(ticks):
+            told = watch.step(slot)
+            at: dict[Key, LoopTick] = {(tick.lane, tick.part): tick for tick in slot}
+            ends.append(slot[0].to_ns / 1e9)
+            rows.append(np.array([told[key] for key in keys], np.float32))
+            came.append([bool(at[key].stays) or at[key].more > 0 for key in keys])
+            ruled.append(
+                [CLASSES.index(rules[k].step(told[k], at[k]).fault or "sound") for k in keys]
+            )
+    when = np.array(ends)
+    whole = np.stack(rows) if rows else np.zeros((0, len(keys), WIDTH), np.float32)
+    return Played(
+        street.name,
+        street.hours,
+        keys,
+        tuple(faults),
+        when,
+        whole,
+        truth(faults, keys, when),
+        np.array(came, bool).reshape(-1, len(keys)),
+        np.array(ruled, np.int8).reshape(-1, len(keys)),
+    )

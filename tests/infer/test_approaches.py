@@ -1,0 +1,173 @@
+"""Approaches are judged slot by slot: by the loops that are believed, with neighbours, in words."""
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from edge.core import LoopTick
+from edge.infer.approaches import Approaches, ApproachVerdict
+from edge.infer.guard import Guard
+from edge.infer.reason import because, speed
+from edge.infer.seen import Seen
+from edge.infer.sites import ApproachSite, LaneSite
+from models import BUNDLES
+from models.congestion.signals import PLACES
+from tests.infer.street import SLOT_NS, tick
+
+LANES = tuple(LaneSite(f"n{i}", "north", "mid") for i in (1, 2))
+RULE = "rule occupancy"
+
+
+def _approaches(
+    lanes: tuple[LaneSite, ...] = LANES,
+    *,
+    loaded: bool = True,
+    sites: tuple[ApproachSite, ...] = (),
+) -> Approaches:
+    guard = Guard("congestion", BUNDLES / "congestion", hurry=False)
+    if loaded:
+        assert guard.load()
+    return Approaches(lanes, guard, sites)
+
+
+def _ticks(end_ns: int, *occupancy: float, slots: int = 1) -> list[LoopTick]:
+    ends = [end_ns - (slots - 1 - k) * SLOT_NS for k in range(slots)]
+    return [tick(f"n{i}", end, o) for end in ends for i, o in enumerate(occupancy, 1)]
+
+
+def _run(
+    judge: Approaches, first: int, count: int, *occupancy: float, **scores: float
+) -> list[ApproachVerdict]:
+    broken = {(lane, "lead"): score for lane, score in scores.items()}
+    told = []
+    for k in range(first, first + count):
+        end_ns = (k + 1) * SLOT_NS
+        told += judge.step(end_ns, _ticks(end_ns, *occupancy), broken)
+    return told
+
+
+def _turns(told: list[ApproachVerdict]) -> list[str]:
+    return [v.turn for v in told if v.turn]
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_without_a_slot_nothing_turns_and_what_was_said_holds(loaded: bool) -> None:
+    judge = _approaches(loaded=loaded)
+    (nothing,) = judge.step(1, [], {})
+    assert (nothing.p, nothing.turn) == (None, None)
+    told = _run(judge, 0, 40, 0.97, 0.95)
+    (held,) = judge.step(40 * SLOT_NS + 5, [], {})
+    assert (held.p, held.p5, held.p15) == (told[-1].p, told[-1].p5, told[-1].p15)
+    assert (held.turn, held.reason, held.by) == (None, "", told[-1].by)
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_slots_of_one_window_are_as_slots_of_many(loaded: bool) -> None:
+    one, two = _approaches(loaded=loaded), _approaches(loaded=loaded)
+    rng = random.Random(1)
+    calm, full = (0.05, 0.2), (0.7, 1.0)
+    for k in range(1, 60):
+        spread = full if 20 < k < 30 else calm
+        pairs = [(rng.uniform(*spread), rng.uniform(*spread)) for _ in range(4)]
+        end_ns = 4 * k * SLOT_NS
+        ends = [end_ns - (3 - j) * SLOT_NS for j in range(4)]
+        many = [t for end, pair in zip(ends, pairs, strict=True) for t in _ticks(end, *pair)]
+        told = one.step(end_ns, many, {})
+        apart = [
+            v
+            for end, pair in zip(ends, pairs, strict=True)
+            for v in two.step(end, _ticks(end, *pair), {})
+        ]
+        assert told[-1] == apart[-1]
+        assert _turns(told) == _turns(apart)
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_a_loop_that_is_not_believed_is_left_out(loaded: bool) -> None:
+    judge = _approaches(loaded=loaded)
+    _run(judge, 0, 60, 0.06, 0.05)
+    assert _turns(_run(judge, 60, 60, 0.06, 1.0, n2=0.9)) == []
+
+
+def test_when_no_loop_is_believed_for_long_nothing_is_known() -> None:
+    judge = _approaches()
+    assert _turns(_run(judge, 0, 40, 0.97, 0.95)) == ["on"]
+    told = _run(judge, 40, 12, 0.97, 0.95, n1=1.0, n2=1.0)
+    assert [v.p is None for v in told] == [False] * 9 + [True] * 3
+    assert _turns(told) == ["off"]
+
+
+def test_the_model_forecasts_and_the_rule_does_not() -> None:
+    (said,) = _run(_approaches(), 0, 1, 0.1, 0.1)
+    assert said.by == "model congestion 2.0.0"
+    assert said.p is not None
+    assert said.p5 is not None
+    assert said.p15 is not None
+    (said,) = _run(_approaches(loaded=False), 0, 1, 0.1, 0.1)
+    assert (said.p5, said.p15, said.by) == (None, None, RULE)
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_a_turn_has_a_reason(loaded: bool) -> None:
+    judge = _approaches(loaded=loaded)
+    told = _run(judge, 0, 60, 0.06, 0.05) + _run(judge, 60, 60, 0.97, 0.95)
+    (on,) = (v for v in told if v.turn)
+    assert on.reason.startswith("occupancy 96 % on the mid loops")
+    assert "a queue stands" not in on.reason or "mid" in on.reason
+    assert all(not v.reason for v in told if not v.turn)
+
+
+def test_neighbours_are_those_that_the_site_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    lanes = (*LANES, LaneSite("s1", "south", "mid"))
+    sites = (ApproachSite("north", "south"), ApproachSite("south"))
+    judge = _approaches(lanes, sites=sites)
+    given: list[Any] = []
+    asked = judge.guard.ask
+
+    def ask(now_ns: int, feed: Mapping[str, Any]) -> Any:
+        given.append(feed)
+        return asked(now_ns, feed)
+
+    monkeypatch.setattr(judge.guard, "ask", ask)
+    judge.step(SLOT_NS, [*_ticks(SLOT_NS, 0.2, 0.2), tick("s1", SLOT_NS, 0.9)], {})
+    mid, below, above = (PLACES.index(place) for place in ("mid", "below", "above"))
+    north, south = given[0]["x"]
+    assert [round(float(north[k]), 3) for k in (mid, below, above)] == [0.2, 0.9, 0.0]
+    assert [round(float(south[k]), 3) for k in (mid, below, above)] == [0.9, 0.0, 0.2]
+    assert given[0]["present"].tolist() == [[0, 0, 1, 0, 1, 0], [0, 0, 1, 0, 0, 1]]
+
+
+def _seen(mean: float, standing: float = 0.0, longest_s: float = 1.0) -> Seen:
+    return Seen(mean, mean, mean, 0.2, 0.5, standing, longest_s, None)
+
+
+def test_reasons_in_words() -> None:
+    slow = (0.0, 0.0, 1.1, 0.0)
+    assert because({"mid": _seen(0.62), "advance": _seen(0.3, standing=0.8)}, slow) == (
+        "occupancy 30 % on the advance loops, vehicles at their usual speed, "
+        "a queue stands at the advance loops"
+    )
+    assert because({"mid": _seen(0.62)}, slow) == (
+        "occupancy 62 % on the mid loops, vehicles at a third of their usual speed"
+    )
+    assert because({"stop": _seen(0.9, longest_s=40.0)}) == (
+        "occupancy 90 % on the stop line loops, a queue stands at the stop line loops"
+    )
+    assert because({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("slow", "words"),
+    [
+        (0.7, "half their usual speed"),
+        (1.1, "a third of their usual speed"),
+        (1.4, "a quarter of their usual speed"),
+        (0.0, "their usual speed"),
+        (-0.5, "their usual speed"),
+        (3.0, "a tenth of their usual speed"),
+    ],
+)
+def test_speeds_in_words(slow: float, words: str) -> None:
+    assert speed(slow) == words

@@ -1,0 +1,137 @@
+"""An incident is suspected between two stations, and only there."""
+
+import json
+
+import pytest
+
+from edge.core import LoopTick
+from edge.infer.incident import Incidents, IncidentVerdict
+from edge.infer.sites import ApproachSite, LaneSite
+from tests.infer.street import SLOT_NS, tick
+
+SITES = (ApproachSite("up", "down", 500.0), ApproachSite("down", "end", 500.0), ApproachSite("end"))
+LANES = tuple(LaneSite(f"{name}_1", name, "corridor") for name in ("up", "down", "end"))
+
+
+class Road:
+    """Three stations; each slot with the occupancies that a test says."""
+
+    def __init__(self, incidents: Incidents | None = None) -> None:
+        self.incidents = incidents or Incidents(SITES, LANES)
+        self.end_ns = 0
+        self.told: list[IncidentVerdict] = []
+
+    def run(self, count: int, *occupancy: float, scores: dict[tuple[str, str], float]) -> None:
+        for _ in range(count):
+            self.end_ns += SLOT_NS
+            names = (lane.name for lane in LANES)
+            ticks: list[LoopTick] = [
+                tick(name, self.end_ns, value) for name, value in zip(names, occupancy, strict=True)
+            ]
+            self.told += self.incidents.step(ticks, scores)
+
+    def turns(self) -> list[tuple[str, str, str]]:
+        return [(v.upstream, v.downstream, v.turn) for v in self.told]
+
+
+def _road(incidents: Incidents | None = None) -> Road:
+    return Road(incidents)
+
+
+def test_a_jam_above_an_empty_road_is_suspicious_until_it_dissolves() -> None:
+    road = _road()
+    road.run(60, 0.15, 0.15, 0.15, scores={})
+    assert road.told == []
+    road.run(20, 0.7, 0.04, 0.04, scores={})
+    assert road.turns() == [("up", "down", "on")]
+    assert "above" in road.told[0].reason
+    road.run(40, 0.15, 0.15, 0.15, scores={})
+    assert road.turns() == [("up", "down", "on"), ("up", "down", "off")]
+
+
+def test_a_jam_that_reaches_both_stations_is_no_incident_between_them() -> None:
+    road = _road()
+    road.run(60, 0.15, 0.15, 0.15, scores={})
+    road.run(60, 0.7, 0.65, 0.04, scores={})
+    assert ("up", "down", "on") not in road.turns()
+
+
+def test_a_bottleneck_whose_flow_stays_is_no_incident() -> None:
+    road = _road()
+    road.run(60, 0.2, 0.2, 0.2, scores={})
+    road.run(60, 0.7, 0.2, 0.2, scores={})
+    assert road.told == []
+
+
+def test_half_a_minute_of_it_is_not_enough() -> None:
+    road = _road()
+    road.run(60, 0.15, 0.15, 0.15, scores={})
+    road.run(1, 0.5, 0.04, 0.15, scores={})
+    road.run(30, 0.15, 0.15, 0.15, scores={})
+    assert road.told == []
+
+
+def test_a_broken_loop_is_not_believed_and_a_station_without_one_ends_the_suspicion() -> None:
+    road = _road()
+    road.run(60, 0.15, 0.15, 0.15, scores={})
+    broken = {("up_1", "lead"): 1.0}
+    road.run(60, 1.0, 0.04, 0.04, scores=broken)
+    assert road.told == []
+    road.run(30, 0.15, 0.15, 0.15, scores={})
+    road.run(20, 0.7, 0.04, 0.04, scores={})
+    road.run(9, 0.7, 0.04, 0.04, scores=broken)
+    assert road.turns() == [("up", "down", "on")]
+    road.run(2, 0.7, 0.04, 0.04, scores=broken)
+    assert road.turns() == [("up", "down", "on"), ("up", "down", "off")]
+    assert road.told[-1].reason == ""
+
+
+def test_signals_are_no_incidents() -> None:
+    lanes = tuple(LaneSite(f"{name}_1", name, "mid") for name in ("up", "down", "end"))
+    road = _road(Incidents(SITES, lanes))
+    road.run(60, 0.15, 0.15, 0.15, scores={})
+    road.run(60, 0.9, 0.01, 0.01, scores={})
+    assert road.told == []
+
+
+@pytest.mark.parametrize("at", range(0, 24, 3))
+def test_killed_at_any_time_it_goes_on_as_if_nothing_had_been(at: int) -> None:
+    whole, first = _road(), _road()
+    for road in (whole, first):
+        road.run(60, 0.15, 0.15, 0.15, scores={})
+        road.run(at, 0.7, 0.04, 0.04, scores={})
+    second = _road()
+    assert second.incidents.restore(json.loads(json.dumps(first.incidents.snapshot()))) == []
+    second.end_ns = first.end_ns
+    for road in (whole, second):
+        road.run(24 - at, 0.7, 0.04, 0.04, scores={})
+        road.run(40, 0.15, 0.15, 0.15, scores={})
+    assert first.told + second.told == whole.told
+
+
+def test_a_pair_that_is_gone_is_told_when_its_flag_was_up() -> None:
+    road = _road()
+    road.run(60, 0.15, 0.15, 0.15, scores={})
+    road.run(20, 0.7, 0.04, 0.04, scores={})
+    other = Incidents((), LANES)
+    assert other.restore(road.incidents.snapshot()) == [("up", "down")]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"values": [1.0]}, {"values": [float("nan")] * 4}, {"age_s": -1}, {"pair": ["up"]}],
+)
+def test_a_damaged_snapshot_is_refused(change: dict[str, object]) -> None:
+    (saved, *_) = Incidents(SITES, LANES).snapshot()
+    with pytest.raises(ValueError, match=r"pair|values to unpack"):
+        Incidents(SITES, LANES).restore([{**saved, **change}])
+
+
+def test_what_ended_in_a_gap_goes_off_once_after_it() -> None:
+    road = _road()
+    road.run(60, 0.15, 0.15, 0.15, scores={})
+    road.run(20, 0.7, 0.04, 0.04, scores={})
+    road.incidents.missing(400.0)
+    road.end_ns += 400_000_000_000
+    road.run(10, 0.15, 0.15, 0.15, scores={})
+    assert road.turns() == [("up", "down", "on"), ("up", "down", "off")]
