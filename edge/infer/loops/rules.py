@@ -50,7 +50,7 @@ ODD_SHARE: Final = 0.1  # of the partner's stays: then it is the partner who cou
 ALONE: Final = ("mismatch", "swapped")
 """Of these the model says nothing: the rule is better at them."""
 ALWAYS: Final = (*ALONE, "chatter", "breakup")
-"""What the rule says of these counts even when the model speaks: it calls no sound loop so."""
+"""What the rule says of these counts whatever the model says: it hardly calls a sound loop so."""
 SURE: Final = 0.95  # the score that a rule gives
 
 
