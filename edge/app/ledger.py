@@ -30,7 +30,8 @@ from edge.store import Epoch, Mark, Stored, Writer
 
 LOG = logging.getLogger("kerbstone")
 
-MODEL_STATE_NS: Final = 900_000_000_000  # models' state is worth one write in 15 min
+MODEL_STATE_NS: Final = 3_600_000_000_000  # what models learn is worth one write in an hour
+LESSON_NS: Final = 900_000_000_000  # what devices learn is little
 STATE_VERSION: Final = 1
 OWNERS: Final = ("alarms", "app", "drivers", "engine", "flags", "judge")
 CUTS: Final = {
@@ -60,7 +61,7 @@ class Ledger:
         self._epoch: Epoch = writer.epoch
         self._windows = Windows(self._site.period_ns, clock.now())
         self._start_ns = clock.now().mono_ns  # of the open window
-        self._saved_ns = self._start_ns  # when the models' state was written
+        self._saved_ns = self._learnt_ns = self._start_ns  # when models' and devices' was written
         self._known = {*self._points, *(f"line {line}" for line in wiring.lined)}
         self._fits = True  # the former process's counting, to the configuration as it is
         self._committing = asyncio.Lock()
@@ -104,6 +105,8 @@ class Ledger:
         if last or now.mono_ns - self._saved_ns >= MODEL_STATE_NS:
             self._saved_ns = now.mono_ns
             states["judge"] = self._pipeline.judge.snapshot()
+        if last or now.mono_ns - self._learnt_ns >= LESSON_NS:
+            self._learnt_ns = now.mono_ns
             self._lessons.take(self.kept(), self._epoch.boot, now)
             states["drivers"] = self._lessons.packed()
         await self._begin(end_ns, drafts, states)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-SAYS: Final = {
+SAYS: Final = dict(event="shows what its neighbours show too") | {
     "spike": "jumped",
     "stuck": "repeats exactly the same value",
     "dropout": "fell to nothing",
@@ -13,7 +13,6 @@ SAYS: Final = {
     "drift": "drifts away from what it was",
     "shift": "stays at another level",
     "scale": "moves more or less than it did",
-    "event": "shows what its neighbours show too",
 }
 MEANS: Final = {"sensor": "its neighbours do not show it", "world": "its neighbours show it too"}
 LARGE: Final = 4.0  # scales of the residual: this very sample is odd
@@ -52,11 +51,6 @@ def cause(oddity: Sequence[float], value: float, samples: int) -> str:
     }
     name = max(kinds, key=lambda kind: kinds[kind])
     return name if kinds[name] > CALM else "spike"
-
-
-def surprise(oddity: Sequence[float]) -> float:
-    """The largest surprise of any measure; 1 is that of an alarm."""
-    return max(oddity[2:])
 
 
 def meant(others: Iterable[float]) -> Meant | None:

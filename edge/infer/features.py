@@ -21,12 +21,14 @@ Key = tuple[str, str]  # source, point
 class Reading:
     """One sample of a series: None is missing. `quantum` is the step of one count, 0 unknown.
 
-    Those of one `group` measure the same nearby: they are neighbours. Empty: it has none.
+    Those of one `group` measure the same nearby: they are neighbours. Empty: it has none. Of a
+    `road` only what its neighbours do not show is told: the rest is traffic.
     """
 
     value: float | None
     quantum: float
     group: str = ""
+    road: bool = False
 
 
 def readings(
@@ -62,10 +64,10 @@ def _reading(
     return _sample(value if covered else None, quantum, group)
 
 
-def _sample(value: float | None, quantum: float, group: str) -> Reading:
+def _sample(value: float | None, quantum: float, group: str, road: bool = False) -> Reading:
     if value is None or not math.isfinite(value):
-        return Reading(None, quantum, group)
-    return Reading(max(-LARGEST, min(LARGEST, float(value))), quantum, group)
+        return Reading(None, quantum, group, road)
+    return Reading(max(-LARGEST, min(LARGEST, float(value))), quantum, group, road)
 
 
 def _lane(draft: Draft, site: LaneSite) -> dict[Key, Reading]:
@@ -81,7 +83,9 @@ def _lane(draft: Draft, site: LaneSite) -> dict[Key, Reading]:
         "speed": (speed.get("harmonic"), 0.0),
     }
     return {
-        (draft.source, name): _sample(value if known else None, step, f"{site.approach}/{name}")
+        (draft.source, name): _sample(
+            value if known else None, step, f"{site.approach}/{site.position}/{name}", road=True
+        )
         for name, (value, step) in values.items()
     }
 

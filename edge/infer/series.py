@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from edge.infer.cause import Meant, cause, meant, surprise
+from edge.infer.cause import Meant, cause, meant
 from edge.infer.features import Key, Reading
 from edge.infer.flags import Flag, Turn
 from edge.infer.guard import Guard
@@ -56,6 +56,7 @@ class SeriesJudge:
 
     def __init__(self, guard: Guard, period_s: float) -> None:
         self.guard = guard
+        self._lineage = guard.lineage
         self.shadow: Shadow | None = None  # a candidate that runs beside the model
         self._warm_s = WARM * period_s
         self.dropped = 0  # series beyond MOST
@@ -103,9 +104,19 @@ class SeriesJudge:
         else:
             told, by = self._rule(), ROBUST_Z
         return [
-            SeriesVerdict(self._keys[place], odd, self._turn(place, odd, dt_s), by, whose)
+            SeriesVerdict(
+                self._keys[place], odd, self._turn(place, self._told(place, odd, whose, now), dt_s),
+                by, whose,
+            )
             for place, (odd, whose) in told.items()
-        ]
+        ]  # fmt: skip
+
+    def _told(self, place: int, odd: Odd, whose: Meant | None, now: Mapping[Key, Reading]) -> Odd:
+        """What all lanes of an approach show is traffic, and no news: it raises no flag."""
+        road = now.get(self._keys[place], NOTHING).road
+        if road and whose != "sensor" and not self._flags[place].raised:
+            return replace(odd, onset=0.0)
+        return odd
 
     def _meet(self, now: Mapping[Key, Reading]) -> None:
         for key in now:
@@ -124,6 +135,10 @@ class SeriesJudge:
         turn = flag.step(odd.onset, odd.level, dt_s)
         self._since[place] = self._since[place] + 1 if flag.raised and turn is None else 0
         return turn
+
+    @property
+    def _names(self) -> list[str]:
+        return [".".join(key) for key in self._keys]
 
     def _unseen(self, saw: int) -> Sequence[Window]:
         return list(self._past)[-min(self._windows - saw, len(self._past)) :]
@@ -157,6 +172,8 @@ class SeriesJudge:
     def _model(self, now_ns: int) -> dict[int, Said] | None:
         session = self.guard.session
         assert session is not None
+        if self._lineage != self.guard.lineage:  # another model speaks: rows mean nothing to it
+            self._lineage, self._state, self._rows = self.guard.lineage, None, {}
         in_time, outputs = True, None
         values: list[float | None] = []
         window: Mapping[Key, Reading] = {}
@@ -168,29 +185,34 @@ class SeriesJudge:
                 self._model_saw = self._windows
                 return None
             outputs, quick = answer
+            if self.shadow is not None:
+                self.shadow.see(now_ns, session.manifest, feed, outputs, self._names)
             self._state = outputs[3]
             in_time = in_time and quick
         self._model_saw = self._windows
         if outputs is None or not in_time:
             return None
         onsets, levels = outputs[0][:, 0].tolist(), outputs[1][:, 0].tolist()
+        surprises = outputs[2][:, 2:].max(axis=1).tolist()
         told: dict[int, Said] = {}
         for place, (value, onset, level) in enumerate(zip(values, onsets, levels, strict=True)):
             if value is not None and self._matters(place, onset, level):
                 row = outputs[2][place].tolist()
-                whose = meant(self._beside(place, window, outputs[2]))
+                whose = meant(self._beside(place, window, surprises))
                 event = whose == "world"
                 why = "event" if event else cause(row, value, self._since[place])
                 told[place] = Odd(round(onset, 3), round(level, 3), why), whose
         return told
 
-    def _beside(self, place: int, window: Mapping[Key, Reading], oddity: Tensor) -> list[float]:
+    def _beside(
+        self, place: int, window: Mapping[Key, Reading], surprises: Sequence[float]
+    ) -> list[float]:
         """The surprise of those that measure the same nearby, in this window."""
         group = window[self._keys[place]].group
         if not group:
             return []
         return [
-            surprise(oddity[at].tolist())
+            surprises[at]
             for key, other in window.items()
             if other.group == group
             and other.value is not None

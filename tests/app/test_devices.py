@@ -5,7 +5,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from edge.app.ledger import MODEL_STATE_NS
+from edge.app.ledger import LESSON_NS
 from edge.app.told import LIMIT
 from edge.core import Condition
 from tests.app.lives import PERIOD_NS, Box, Life, ends, grown, steps_of
@@ -125,7 +125,7 @@ def test_what_devices_learn_is_written_each_quarter_of_an_hour_and_at_a_stop(
         return {"nose": b"%d" % life.now_ns}
 
     life.ledger.kept = kept
-    for i in range(2 * MODEL_STATE_NS // PERIOD_NS + 2):
+    for i in range(2 * LESSON_NS // PERIOD_NS + 2):
         life.now_ns = (i + 1) * PERIOD_NS + S
         coroutine = life.ledger.tick(life.now())
         with pytest.raises(StopIteration):

@@ -74,5 +74,6 @@ def test_the_jam_is_flagged_at_its_onset_and_not_before(loaded: bool, period_s: 
         jams = [e for e in verdict.events if e.body["event"] == "congestion"]
         flags += [(end_s, e.body["state"]) for e in jams]
     assert [state for _, state in flags] == ["on", "off"]
-    assert onset_s - 20 <= flags[0][0] <= onset_s + (60 if loaded else 90)
+    # mid-block loops wait a good two minutes: they raised ten false alarms a day when they did not
+    assert onset_s - 20 <= flags[0][0] <= onset_s + 150
     assert _truth()["end_s"] - 30 <= flags[1][0] <= _truth()["end_s"] + 480

