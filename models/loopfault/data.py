@@ -29,7 +29,7 @@ class Played:
     """One street as the gateway saw it. `rows` is [slots, loops, features], `kinds` [slots, loops].
 
     `kinds` are indices into CLASSES, as are `ruled`, what the rules said; `ends_s` are the slots'
-    ends; `traffic` says where vehicles came.
+    ends; `traffic` says where vehicles came, `silent` where `stuck_off` counts.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Played:
     kinds: NDArray[np.int8]
     traffic: NDArray[np.bool_]
     ruled: NDArray[np.int8]
+    silent: NDArray[np.bool_]
 
 
 def site(street: Street) -> tuple[list[LaneSite], list[ApproachSite]]:
@@ -94,11 +95,15 @@ def played(street: Street, faults: Sequence[LoopFault], period_s: float = 60.0) 
     watch = Watch(lanes, approaches)
     keys = tuple(watch.places)
     by_name = {lane.name: lane for lane in lanes}
-    rules = {key: LoopRule(by_name[key[0]].position, by_name[key[0]].mode) for key in keys}
+    rules = {
+        key: LoopRule(by_name[key[0]].position, by_name[key[0]].mode, along=bool(place.along))
+        for key, place in watch.places.items()
+    }
     ends: list[float] = []
     rows: list[Rows] = []
     came: list[list[bool]] = []
     ruled: list[list[int]] = []
+    silent: list[list[bool]] = []
     for _, ticks in play(street, period_s):
         for slot in slots(ticks):
             told = watch.step(slot)
@@ -106,9 +111,9 @@ def played(street: Street, faults: Sequence[LoopFault], period_s: float = 60.0) 
             ends.append(slot[0].to_ns / 1e9)
             rows.append(np.array([told[key] for key in keys], np.float32))
             came.append([bool(at[key].stays) or at[key].more > 0 for key in keys])
-            ruled.append(
-                [CLASSES.index(rules[k].step(told[k], at[k]).fault or "sound") for k in keys]
-            )
+            said = [rules[key].step(told[key], at[key]) for key in keys]
+            ruled.append([CLASSES.index(ruling.fault or "sound") for ruling in said])
+            silent.append([ruling.silent for ruling in said])
     when = np.array(ends)
     whole = np.stack(rows) if rows else np.zeros((0, len(keys), WIDTH), np.float32)
     return Played(
@@ -121,4 +126,5 @@ def played(street: Street, faults: Sequence[LoopFault], period_s: float = 60.0) 
         truth(faults, keys, when),
         np.array(came, bool).reshape(-1, len(keys)),
         np.array(ruled, np.int8).reshape(-1, len(keys)),
+        np.array(silent, bool).reshape(-1, len(keys)),
     )

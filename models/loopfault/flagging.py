@@ -103,6 +103,14 @@ def ruling(ruled: NDArray[np.int8]) -> Probabilities:
     return out
 
 
+def heeded(p: Probabilities, silent: NDArray[np.bool_]) -> Probabilities:
+    """What the model says of dead loops counts only where one is silent as no sound loop is."""
+    out, off = p.copy(), CLASSES.index("stuck_off")
+    out[..., 0] += np.where(silent, 0.0, p[..., off])
+    out[..., off] = np.where(silent, p[..., off], 0.0)
+    return out
+
+
 def floored(p: Probabilities, ruled: NDArray[np.int8]) -> Probabilities:
     """The model's answer, but of some kinds the rule's where the model finds nothing."""
     theirs = np.isin(ruled, [CLASSES.index(kind) for kind in ALWAYS]) & (p[..., 0] >= OPEN)

@@ -9,7 +9,7 @@ from typing import Final
 from edge.infer.loops.rules import ALONE
 from models.loopfault.data import CLASSES, Played, Rows
 from models.loopfault.export import OFF, ON
-from models.loopfault.flagging import alarms, biased, floored
+from models.loopfault.flagging import alarms, biased, floored, heeded
 from models.loopfault.scoring import Score, score, total
 
 NEVER: Final = -30.0
@@ -27,7 +27,7 @@ def bare(p: Played) -> Played:
 
 def scored(some: Sequence[Answered], bias: Sequence[float]) -> Score:
     """What flags with these thresholds do."""
-    told = [floored(biased(a, bias), p.ruled) for p, a in some]
+    told = [floored(heeded(biased(a, bias), p.silent), p.ruled) for p, a in some]
     found = alarms([p for p, _ in some], told, ON, OFF)
     return total(score(a, p.faults, p.hours) for a, (p, _) in zip(found, some, strict=True))
 

@@ -12,12 +12,13 @@ import pytest
 from edge.infer.loops.features import WIDTH
 from edge.infer.loops.flag import KINDS, LoopFlag
 from edge.infer.loops.rules import ALONE
+from edge.infer.loops.silence import heeded as heeded_by_gateway
 from models import BUNDLES
 from models.congestion.scenarios import faults
 from models.congestion.scenarios.faults import LoopFault, inject
 from models.congestion.scenarios.street import Link, LoopPlace, Street
 from models.loopfault.data import CLASSES, Played, played
-from models.loopfault.flagging import alarms, biased, floored
+from models.loopfault.flagging import alarms, biased, floored, heeded
 from models.loopfault.running import Running
 from models.loopfault.scoring import Alarm, score
 from models.loopfault.trees import Trees, graph
@@ -84,7 +85,7 @@ def test_boosted_trees_are_exported_as_they_were_fitted() -> None:
     np.testing.assert_allclose(_run(graph(trees, "t", "1"), x), told, atol=1e-5)
 
 
-def _street(hours: float = 0.5) -> Street:
+def small_street(hours: float = 0.5) -> Street:
     """Two pairs side by side, a vehicle in each lane every seven seconds or so."""
     random = np.random.default_rng(3)
     loops, stays = [], []
@@ -107,7 +108,7 @@ def test_kinds_are_those_of_the_gateway() -> None:
 
 
 def test_a_street_is_played_row_by_row_with_its_truth() -> None:
-    hurt, told = inject(_street(), 1, 0.2, ["stuck_on"])
+    hurt, told = inject(small_street(), 1, 0.2, ["stuck_on"])
     p = played(hurt, told)
     (fault,) = told
     assert p.rows.shape == (60, 4, WIDTH)
@@ -125,6 +126,7 @@ def _blank(slots: int, keys: int) -> Played:
         "t", slots * 30 / 3600, names, (), np.arange(1.0, slots + 1) * 30.0,
         np.zeros((slots, keys, 1), np.float32), np.zeros((slots, keys), np.int8),
         np.ones((slots, keys), bool), np.zeros((slots, keys), np.int8),
+        np.ones((slots, keys), bool),
     )  # fmt: skip
 
 
@@ -186,7 +188,7 @@ def test_training_takes_the_beginning_of_every_fault_and_is_repeatable() -> None
     pytest.importorskip("sklearn")
     from models.loopfault import train
 
-    hurt, told = inject(_street(2.0), 1, 0.6)
+    hurt, told = inject(small_street(2.0), 1, 0.6)
     p = played(hurt, told)
     samples = [train.sample(p, np.random.default_rng(1)) for _ in range(2)]
     for one, other in zip(*samples, strict=True):
@@ -221,3 +223,13 @@ def test_of_some_kinds_the_rule_speaks_where_the_model_finds_nothing() -> None:
     ruled = np.array([[CLASSES.index(k) for k in ("mismatch", "mismatch", "undercount")]], np.int8)
     told = floored(p, ruled)[0].argmax(axis=1)
     assert [CLASSES[k] for k in told] == ["mismatch", "crosstalk", "sound"]
+
+
+def test_a_dead_loop_counts_only_where_it_is_silent_as_it_is_in_the_gateway() -> None:
+    p = np.random.default_rng(5).dirichlet(np.ones(len(CLASSES)), (3, 4)).astype(np.float32)
+    silent = np.random.default_rng(6).random((3, 4)) < 0.5
+    told = heeded(p, silent)
+    assert (told[~silent][:, CLASSES.index("stuck_off")] == 0.0).all()
+    for at in np.ndindex(silent.shape):
+        expected = heeded_by_gateway(p[at].tolist(), silent=bool(silent[at]))
+        np.testing.assert_allclose(told[at], expected, atol=1e-6)

@@ -21,6 +21,7 @@ from edge.infer.loops.evidence import Key
 from edge.infer.loops.features import Watch
 from edge.infer.loops.flag import KINDS, WIDTH, LoopFlag
 from edge.infer.loops.rules import ALWAYS, NAME, LoopRule, Ruling
+from edge.infer.loops.silence import heeded
 from edge.infer.shadow import Shadow
 from edge.infer.sites import ApproachSite, LaneSite
 
@@ -63,7 +64,12 @@ class Loops:
         on, off = (known.on, known.off) if known else (ON, OFF)
         self._flags = {key: LoopFlag(on, off) for key in self._watch.places}
         self._rules = {
-            key: LoopRule(sites[key[0]].position, sites[key[0]].mode) for key in self._flags
+            key: LoopRule(
+                sites[key[0]].position,
+                sites[key[0]].mode,
+                along=bool(self._watch.places[key].along),
+            )
+            for key in self._flags
         }
 
     def step(self, now_ns: int, ticks: Sequence[LoopTick]) -> list[LoopVerdict]:
@@ -87,7 +93,8 @@ class Loops:
         for (slot, rows), ruled in zip(slots, rulings, strict=True):
             for key in rows:
                 tick, flag = slot[key], self._flags[key]
-                p, ruling = told[at] if told is not None else None, ruled[key]
+                ruling = ruled[key]
+                p = heeded(told[at], silent=ruling.silent) if told is not None else None
                 at += 1
                 if p is None or (ruling.fault in ALWAYS and p[0] >= OPEN):
                     p, said[key] = _spread(ruling), NAME

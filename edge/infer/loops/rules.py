@@ -23,6 +23,7 @@ from edge.infer.loops.published import (
     PemsDay,
     pems_status,
 )
+from edge.infer.loops.silence import dead
 
 NAME: Final = "rule loops"
 COLUMN: Final = {name: i for i, name in enumerate(FEATURES)}
@@ -58,21 +59,23 @@ Get = Callable[[str], float]  # a column of the row, by its name
 
 
 class Ruling(NamedTuple):
-    """What the rule says of one loop: which fault, and how sure it is."""
+    """What the rule says of one loop: which fault, and how sure it is.
+
+    `silent`: it is in such a way that it may be called `stuck_off`, by a model too.
+    """
 
     fault: str | None
     score: float
-
-
-SOUND: Final = Ruling(None, 0.0)
+    silent: bool = False
 
 
 class LoopRule:
-    """One loop. `position` and `mode` as in its LaneSite."""
+    """One loop. `position` and `mode` as in its LaneSite; `along`: others are in its lane."""
 
-    __slots__ = ("_counts", "_daily", "_mainline", "_no_hits_s", "_presence")
+    __slots__ = ("_along", "_counts", "_daily", "_mainline", "_no_hits_s", "_presence")
 
-    def __init__(self, position: str, mode: str) -> None:
+    def __init__(self, position: str, mode: str, *, along: bool = True) -> None:
+        self._along = along
         self._mainline = position == "corridor"
         self._presence = mode == "presence"
         self._no_hits_s = NO_HITS_S.get(position, NO_HITS_QUEUE_S)
@@ -83,10 +86,11 @@ class LoopRule:
         """Judge one slot."""
         if self._mainline and tick.seen_ns:
             self._sample(tick)
-        fault = self._fault(row, tick)
-        return SOUND if fault is None else Ruling(fault, SURE)
+        silent = dead(row, along=self._along)
+        fault = self._fault(row, tick, silent)
+        return Ruling(fault, 0.0 if fault is None else SURE, silent)
 
-    def _fault(self, row: Sequence[float], tick: LoopTick) -> str | None:
+    def _fault(self, row: Sequence[float], tick: LoopTick, silent: bool) -> str | None:
         def get(name: str) -> float:
             return row[COLUMN[name]]
 
@@ -95,7 +99,7 @@ class LoopRule:
         high = get("slot_occupancy") > HIGH_OCCUPANCY
         if self._locked_on(row, tick) or (self._daily == "high value" and high):
             return "stuck_on"
-        if self._silent(get, tick):
+        if silent and self._silent(get, tick):
             return "stuck_off"
         if not self._presence or get("count_mid") < SOME:
             return None
