@@ -15,6 +15,7 @@ from edge.app.told import Told
 from edge.core import Contact, Draft, Stream, Sweep
 
 ALL: Final = ["*"]
+AWAY_NS: Final = 3_600_000_000_000  # how long a boot is taken to have been off: nobody knows
 LONGEST: Final = 1.5  # periods: a window that would be longer begins anew
 TEXTS: Final = {
     "start": "Nothing is known of the time before this start.",
@@ -127,11 +128,14 @@ def recover(
     pipeline.engine.plain.load(before.contacts, before.boot == boot)
     if before.boot != boot:
         pipeline.engine.another(before.others)
+        pipeline.judge.missing(now_ns - AWAY_NS, now_ns)
         return _anew(pipeline, _gap("power", before, now_ns, former), now_ns, end_ns)
     if not fits:
+        pipeline.judge.missing(min(before.start_ns, now_ns), now_ns)
         return _anew(pipeline, _gap("other", before, now_ns, former), now_ns, end_ns)
     if not segments or segments[0].number != before.segment:
         pipeline.engine.another(before.others)
+        pipeline.judge.missing(min(before.start_ns, now_ns), now_ns)
         return _anew(pipeline, _gap("stage", before, now_ns, former), now_ns, end_ns)
     result = Recovered(now_ns, end_ns)
     alive_ns = before.start_ns

@@ -95,6 +95,7 @@ class Replay:
     pipeline: Pipeline
     wiring: Wiring
     period_ns: int
+    start_s: float | None = None  # wall time of 0; None: hours of the day are not judged
     errors: list[str] = field(default_factory=list)  # the first ones, for people
     wrong: int = 0  # rows that were left out
 
@@ -114,11 +115,15 @@ class Replay:
                 yield from self._numbered(self.pipeline.contacts(waiting), numbers)
                 waiting.clear()
             while contact.mono_ns >= end_ns:
-                yield from self._numbered(self.pipeline.close(end_ns), numbers)
+                yield from self._numbered(self._closed(end_ns), numbers)
                 end_ns += self.period_ns
             waiting.append(contact)
         yield from self._numbered(self.pipeline.contacts(waiting), numbers)
-        yield from self._numbered(self.pipeline.close(end_ns), numbers)
+        yield from self._numbered(self._closed(end_ns), numbers)
+
+    def _closed(self, end_ns: int) -> list[Draft]:
+        wall_s = None if self.start_s is None else self.start_s + end_ns / 1e9
+        return self.pipeline.close(end_ns, wall_s=wall_s)
 
     def _contact(self, row: Row) -> Contact | None:
         if row.edge is None:

@@ -31,7 +31,11 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "--edges", type=Path, required=True, metavar="CSV", help="t_ms,line,level; may be gzip"
     )
-    parser.add_argument("--start", metavar="ISO8601", help="wall time of t_ms = 0; else 1970")
+    parser.add_argument(
+        "--start",
+        metavar="ISO8601",
+        help="wall time of t_ms = 0; without it, it is 1970 and nothing is judged by the hour",
+    )
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw what was replayed: .html or .svg"
     )
@@ -56,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
     parts = wiring.Wiring.of(site)
     pipeline = parts.pipeline(replayed=True)
     pipeline.load()
-    replay = Replay(pipeline, parts, site.period_ns)
+    start_s = None if args.start is None else start_ns / 1e9
+    replay = Replay(pipeline, parts, site.period_ns, start_s)
     kept = plot.Kept(site.period_ns) if args.plot is not None else None
     progress = _Progress(args.quiet)
     try:

@@ -120,6 +120,8 @@ class Approaches:
         assert session is not None
         if self._lineage != self.guard.lineage:  # another model speaks: rows mean nothing to it
             self._lineage, self._state, self._saved = self.guard.lineage, None, {}
+        for flag in self._flags.values():
+            flag.on, flag.off = session.manifest.on, session.manifest.off
         if self._state is None or len(self._state) != len(self.names):
             self._state = self._first(session)
         in_time = True

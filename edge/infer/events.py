@@ -21,7 +21,7 @@ def congestion(end_ns: int, v: ApproachVerdict) -> Draft:
         text = f"Congestion on {v.approach} is not known any more: no healthy loop."
     else:
         text = f"Traffic on {v.approach} moves again{seen}, says the {v.by}."
-    body = {
+    body: dict[str, Any] = {
         "event": "congestion",
         "state": v.turn,
         "approach": v.approach,
@@ -29,6 +29,8 @@ def congestion(end_ns: int, v: ApproachVerdict) -> Draft:
         "by": v.by,
         "text": text,
     }
+    body |= {key: p for key, p in (("p5", v.p5), ("p15", v.p15)) if p is not None}
+    body |= {"reason": v.reason} if v.reason else {}
     return Draft(Stream.EVENT, v.approach, end_ns, end_ns, body)
 
 

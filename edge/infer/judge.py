@@ -24,7 +24,7 @@ from edge.infer.features import Key, readings
 from edge.infer.guard import Guard
 from edge.infer.incident import Incidents
 from edge.infer.kept import Kept, KeptApproach, KeptSeries
-from edge.infer.loops.part import LoopPart
+from edge.infer.loops.part import LoopPart, unwatched_all
 from edge.infer.series import SeriesJudge
 from edge.infer.shadow import Shadow, candidate_of
 from edge.infer.sites import ApproachSite, LaneSite
@@ -76,7 +76,7 @@ class Judge:
         self._loops: LoopPart | None = None
         self._approaches: Approaches | None = None
         self._series: SeriesJudge | None = None
-        self._incidents = Incidents(setup.approaches, setup.lanes)
+        self._incidents = Incidents(setup.approaches if setup.congestion else (), setup.lanes)
         if setup.loopfault and setup.lanes:
             self._loops = LoopPart(setup.lanes, setup.approaches, guards["loopfault"])
         if setup.congestion and setup.lanes:
@@ -85,9 +85,11 @@ class Judge:
             self._series = SeriesJudge(guards["anomaly"], setup.period_ns / 1e9)
         for name, part in self._parts.items():
             part.shadow = _shadow(name, setup.shadow)
+        self._judged_s = 0.0  # time that was judged, over all starts
         # flags that were up, of what is gone: approaches, pairs of stations, and perhaps series
         self._gone: dict[str, KeptApproach] = {}
         self._gone_pairs: list[tuple[str, str]] = []
+        self._gone_loops: Mapping[str, Any] = {}
         self._sought: dict[Key, KeptSeries] = {}
 
     def load(self) -> None:
@@ -110,10 +112,12 @@ class Judge:
         1970, None while the clock is not to be trusted.
         """
         out, events = list(drafts), self._given_up(end_ns, drafts)
+        self._judged_s += self._length_s(end_ns, drafts)
         scores: Mapping[tuple[str, str], float] = {}
         if self._loops is not None:
             doubts, told_of_loops = self._loops.step(end_ns, ticks, drafts)
             scores = self._loops.loops.weights()
+            out = self._loops.without_told(out)
             notes.loops(out, doubts)
             events += told_of_loops
         if self._approaches is not None:
@@ -151,7 +155,8 @@ class Judge:
         """State as of the last window, JSON-like, with states of models as bytes or base64."""
         parts = self._parts.items()
         drifts = {name: part.guard.snapshot() for name, part in parts}
-        return {"v": 1, **{name: part.snapshot() for name, part in parts}, "drift": drifts}
+        states = {name: part.snapshot() for name, part in parts}
+        return {"v": 1, **states, "drift": drifts, "judged_s": self._judged_s}
 
     def restore(self, state: Mapping[str, Any]) -> bool:
         """Take up a snapshot. False, and a line in the log, for what had to be discarded.
@@ -160,6 +165,7 @@ class Judge:
         after `load`.
         """
         whole = True
+        self._judged_s = _seconds(state.get("judged_s"))
         for name, part in self._parts.items():
             try:
                 saved = state.get(name) if state.get("v") == 1 else None
@@ -189,8 +195,11 @@ class Judge:
             {**self._gone, **(self._approaches.kept() if self._approaches else {})},
             {**self._sought, **series},
         )
-        loops = {"loops": self._loops.flags()} if self._loops else {}
-        return {**kept.packed(), **loops, "incidents": self._incidents.snapshot()}
+        loops: Mapping[str, Any] = {"loops": self._gone_loops} if self._gone_loops else {}
+        if self._loops is not None:
+            loops = {"loops": self._loops.flags()}
+        more = {"incidents": self._incidents.snapshot(), "judged_s": self._judged_s}
+        return {**kept.packed(), **loops, **more}
 
     def restore_flags(self, state: Mapping[str, Any]) -> None:
         """Know again which flags are up, as of `flags`; after `restore`, which may be older.
@@ -207,6 +216,9 @@ class Judge:
         try:
             if self._loops is not None and "loops" in state:
                 self._loops.take(state["loops"])
+            elif "loops" in state:
+                unwatched_all(0, state["loops"])  # it can be read
+                self._gone_loops = state["loops"]
             self._gone_pairs = self._incidents.restore(state.get("incidents", ()))
         except UNREADABLE as error:
             log.warning("what was told of loops is damaged (%r): as in the older state", error)
@@ -219,6 +231,18 @@ class Judge:
         up = {name: one for name, one in kept.approaches.items() if one.raised}
         self._gone = {name: one for name, one in up.items() if name not in names}
         self._sought = dict(kept.series)
+        self._catch_up(_seconds(state.get("judged_s")))
+
+    def _catch_up(self, judged_s: float) -> None:
+        """What models had learnt since it was written last is lost: they miss those steps."""
+        known_s, self._judged_s = self._judged_s, max(judged_s, self._judged_s)
+        lost_s = judged_s - known_s
+        if not known_s or lost_s <= 0.0:  # nothing was written yet: they begin anew
+            return
+        if self._loops is not None:
+            self._loops.missing(lost_s)
+        if self._series is not None:
+            self._series.missing(round(lost_s * 1e9 / self._setup.period_ns))
 
     @property
     def _parts(self) -> dict[str, Approaches | SeriesJudge | LoopPart]:
@@ -233,7 +257,7 @@ class Judge:
 
     def _given_up(self, end_ns: int, drafts: Sequence[Draft]) -> list[Draft]:
         """A window has a record of every device, with all its points: what it lacks is gone."""
-        if not (self._gone or self._gone_pairs or self._sought):
+        if not (self._gone or self._gone_pairs or self._gone_loops or self._sought):
             return []
         if all(d.stream is Stream.EVENT for d in drafts):
             return []
@@ -242,7 +266,8 @@ class Judge:
         events = [say.unwatched_approach(end_ns, name) for name in self._gone]
         events += [say.unwatched_incident(end_ns, *pair) for pair in self._gone_pairs]
         events += [say.unwatched_series(end_ns, key) for key in lost]
-        self._gone, self._gone_pairs, self._sought = {}, [], {}
+        events += unwatched_all(end_ns, self._gone_loops) if self._gone_loops else []
+        self._gone, self._gone_pairs, self._gone_loops, self._sought = {}, [], {}, {}
         return events
 
     def status(self) -> dict[str, Any]:
@@ -253,6 +278,11 @@ class Judge:
     def _length_s(self, end_ns: int, drafts: Sequence[Draft]) -> float:
         starts = [d.from_ns for d in drafts if d.stream is not Stream.EVENT and d.to_ns == end_ns]
         return (end_ns - min(starts)) / 1e9 if starts else self._setup.period_ns / 1e9
+
+
+def _seconds(saved: object) -> float:
+    """As it was kept; a state of before, or a damaged one, has none."""
+    return saved if isinstance(saved, float) and 0.0 <= saved < 1e12 else 0.0
 
 
 def _shadow(name: str, folder: Path | None) -> Shadow | None:
@@ -266,5 +296,5 @@ def _shadow(name: str, folder: Path | None) -> Shadow | None:
 
 
 def _status(part: Approaches | SeriesJudge | LoopPart) -> dict[str, Any]:
-    shadow = part.shadow.report() if part.shadow else None
-    return {**part.guard.status(), "shadow": shadow}
+    shadow = {"shadow": part.shadow.report()} if part.shadow else {}
+    return {**part.guard.status(), **shadow}

@@ -31,9 +31,9 @@ class Threshold:
 
 # as tuned by models/congestion/train.py; a test compares them with the bundle's manifest
 THRESHOLDS: Final[Mapping[str, Threshold]] = {
-    "corridor": Threshold("highest", 20.0, 0.56, 11.0543),
-    "advance": Threshold("highest", 120.0, 0.68, 3.6414),
-    "mid": Threshold("mean", 20.0, 0.64, 9.6725),
+    "corridor": Threshold("highest", 20.0, 0.52, 11.9046),
+    "advance": Threshold("lowest", 120.0, 0.72, 3.4391),
+    "mid": Threshold("lowest", 60.0, 0.68, 3.6414),
     "stop": Threshold("lowest", 120.0, 0.8, 3.0952),
 }
 

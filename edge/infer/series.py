@@ -174,6 +174,9 @@ class SeriesJudge:
         assert session is not None
         if self._lineage != self.guard.lineage:  # another model speaks: rows mean nothing to it
             self._lineage, self._state, self._rows = self.guard.lineage, None, {}
+        self._thresholds = session.manifest.on, session.manifest.off
+        for flag in self._flags:
+            flag.on, flag.off = self._thresholds
         in_time, outputs = True, None
         values: list[float | None] = []
         window: Mapping[Key, Reading] = {}

@@ -2,7 +2,8 @@
 
 Time during which nobody watched is not free: `covered_s` says how much of the window was watched,
 and everything else speaks of that. A stay counts in the window in which it is certain: an arrival
-after `min_stay_s`, a departure two seconds after the contact opened.
+after `min_stay_s`, a departure two seconds after the contact opened. A single stay is a single
+vehicle (`privacy.passages`): `since_s` and an overstay's `stay_s` go in steps of a minute.
 """
 
 from collections.abc import Mapping, Sequence
@@ -108,6 +109,7 @@ class Bay:
             "loop": self._loop.state(),
             "stay": self._stays.state(),
             "watched": self._watched,
+            "limit": self.setup.max_stay_min,
         }
 
     def load(self, state: Mapping[str, Any], start_ns: int) -> None:
@@ -152,7 +154,7 @@ class Bay:
             "overstays": stays.overstays if known else None,
             "overstay_us": stays.over_us if known else None,
             "occupied": int(since is not None) if told else None,
-            "since_s": round((end_ns - since) / 1e9, 3) if told and since is not None else None,
+            "since_s": _coarse_s(end_ns - since) if told and since is not None else None,
             "quality": tally.added(quality, {}),
             "health": health,
         }
@@ -178,7 +180,7 @@ class Bay:
             text = "nobody watched it, so when the vehicle left that stayed too long is not known"
         else:
             minutes = turn.stay_ns / MINUTE_NS
-            body["stay_s"] = round(turn.stay_ns / 1e9, 3)
+            body["stay_s"] = _coarse_s(turn.stay_ns)
             text = f"the vehicle left after {least}{minutes:.0f} minutes; the limit is {limit:g}"
         body["text"] = f"{name}: {text}."
         return event(name, turn.at_ns, body)
@@ -219,6 +221,11 @@ def merge_bays(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     passers = a.get("passers", 0) + b.get("passers", 0)
     optional = {"void_s": void / 1e6, "passers": passers}
     return body | {key: value for key, value in optional.items() if value}
+
+
+def _coarse_s(ns: int) -> float:
+    """A stay in seconds, to the nearest whole minute: finer, it would tell one vehicle's."""
+    return 60.0 * round(ns / MINUTE_NS)
 
 
 def _used(watched_us: int, occupied_us: int | None) -> dict[str, Any]:

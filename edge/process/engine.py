@@ -17,8 +17,9 @@ from edge.core.quality import Reason, uncertain
 from edge.core.reading import Sweep
 from edge.core.record import Draft
 from edge.process.contacts import Contacts
+from edge.process.events import event
 from edge.process.setup import DeviceSetup, LaneSetup, PulseSetup, Setup
-from edge.process.snapshot import load, save
+from edge.process.snapshot import Over, load, save
 from edge.process.sources import Sources
 from edge.process.tally import word
 from edge.process.traffic.slots import cut
@@ -43,6 +44,7 @@ class Engine:
         self._slot = 0  # begin of the open slot
         self._marks: list[str] = []
         self._gaps: list[tuple[int, int]] = []
+        self._over: list[Over] = []  # what was up at the dropped sources, until that is told
         self._sources = Sources(setup)
         self._contacts: dict[str, list[Contact]] = {name: [] for name in self._sources.lines}
         self._sweeps: dict[str, list[Sweep]] = {name: [] for name in self._sources.devices}
@@ -61,7 +63,7 @@ class Engine:
         self._marks, self._gaps = [], []
         self._start = self._slot = at_ns
         self.ticks = ()
-        self._saved = save(at_ns, at_ns, (), self._sources)
+        self._saved = save(at_ns, at_ns, (), self._sources, self._over)
 
     def contacts(self, batch: Sequence[Contact]) -> list[Draft]:
         """Take changes of lines, in order within each source.
@@ -133,13 +135,14 @@ class Engine:
                 Draft(each.stream, each.source, start, end_ns, {**each.body, "partial": True})
                 for each in records
             ]
-        events = [event for _, told in closed for event in told] + faults
+        events = [each for _, told in closed for each in told] + faults
         events += self.plain.settle(end_ns)
-        events.sort(key=lambda event: (event.from_ns, event.source))
+        events += [event(name, start, body) for name, body in self._over]
+        events.sort(key=lambda each: (each.from_ns, each.source))
         if ends[1]:
             self._slot = end_ns
             self.ticks = sources.ticks()
-        self._marks = []
+        self._marks, self._over = [], []
         self._gaps = [gap for gap in self._gaps if gap[1] > end_ns]
         self._start = end_ns
         self._saved = save(end_ns, self._slot, self._gaps, sources)
@@ -197,13 +200,15 @@ class Engine:
         """Go on where a snapshot ended; its window's end is the start of the open one.
 
         Sources that are new begin without a past; those that are gone or have changed are in
-        `dropped`. Raises ValueError, and leaves the engine as it is, when the state is of another
-        version, damaged, or of another site altogether.
+        `dropped`, and what was up there ends with the next close. Raises ValueError, and leaves
+        the engine as it is, when the state is of another version, damaged, or of another site
+        altogether.
         """
         sources = Sources(self.setup)
-        self._start, self._slot, self._gaps, self.dropped = load(state, sources)
+        loaded = load(state, sources)
+        self._start, self._slot, self._gaps, self.dropped, self._over = loaded
         self._sources, self._marks, self.ticks = sources, [], ()
-        self._saved = save(self._start, self._slot, self._gaps, sources)
+        self._saved = save(self._start, self._slot, self._gaps, sources, self._over)
 
     def _fold(self, start_ns: int, end_ns: int) -> None:
         for source, box in self._contacts.items():

@@ -1,14 +1,19 @@
 """The engine's state between two windows, as maps and lists that any encoding carries."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from edge.process.events import sensor_fault
 from edge.process.sources import Sources
+from edge.process.traffic.health import PARTS
 from edge.process.traffic.lane import Lane
 
 VERSION: Final = 1
 KINDS: Final = ("lanes", "devices", "pulses", "bays", "signals")
+
+Over = tuple[str, dict[str, Any]]
+"""The source and the body of an event: what was up at a source that is not there any more ends."""
 
 
 class Loaded(NamedTuple):
@@ -18,10 +23,15 @@ class Loaded(NamedTuple):
     slot_ns: int  # begin of the open slot
     gaps: list[tuple[int, int]]
     dropped: tuple[str, ...]  # names that fit nobody
+    over: list[Over]  # still to be told
 
 
 def save(
-    at_ns: int, slot_ns: int, gaps: Sequence[tuple[int, int]], sources: Sources
+    at_ns: int,
+    slot_ns: int,
+    gaps: Sequence[tuple[int, int]],
+    sources: Sources,
+    over: Sequence[Over] = (),
 ) -> dict[str, Any]:
     """All that the next window needs to know of the ones before."""
     return {
@@ -29,6 +39,7 @@ def save(
         "at": at_ns,
         "slot": slot_ns,
         "gaps": [list(gap) for gap in gaps],
+        "over": [list(each) for each in over],
         "lanes": {name: [_print(each), each.state()] for name, each in sources.lanes.items()},
         "devices": {name: each.state() for name, each in sources.devices.items()},
         "pulses": {name: each.state() for name, each in sources.pulses.items()},
@@ -50,12 +61,14 @@ def load(state: Mapping[str, Any], sources: Sources) -> Loaded:
         slot = min(at, int(state.get("slot", at)))
         gaps = [(int(begin), int(end)) for begin, end in state["gaps"]]
         fits = _fill(state, at, sources)
+        over = [(str(name), dict(body)) for name, body in state.get("over", ())]
+        over += _over(state, sources)
         told = [name for kind in KINDS for name in state.get(kind, ())]
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise ValueError(f"this state is damaged: {error!r}") from error
     if told and not fits:
         raise ValueError("this state is of another site: nothing in it is known here")
-    return Loaded(at, slot, gaps, tuple(name for name in told if name not in fits))
+    return Loaded(at, slot, gaps, tuple(name for name in told if name not in fits), over)
 
 
 def _fill(state: Mapping[str, Any], at_ns: int, sources: Sources) -> set[str]:
@@ -82,6 +95,55 @@ def _fill(state: Mapping[str, Any], at_ns: int, sources: Sources) -> set[str]:
                 owner.load(told[name], at_ns)
                 fits.add(name)
     return fits
+
+
+def _over(state: Mapping[str, Any], sources: Sources) -> Iterator[Over]:
+    """The ends of what a state has up at sources that fit nobody; else it would be up for ever."""
+    for name, (geometry, lane) in state["lanes"].items():
+        if name in sources.lanes and geometry == _print(sources.lanes[name]):
+            continue
+        for part, loop in zip(PARTS, lane["loops"], strict=False):
+            if loop[3]:
+                yield _fault_over(name, "stuck_on", part)
+        *_, chatter, silent = lane["rate"]
+        for fault, up in (("chatter", chatter), ("no_activity", silent)):
+            if up:
+                yield _fault_over(name, fault, PARTS[0])
+    for name, meter in state["pulses"].items():
+        if name not in sources.pulses and meter["loop"][3]:
+            yield _fault_over(name, "stuck_on")
+    for name, bay in state.get("bays", {}).items():
+        # the end of one may have been waiting to be told
+        if name not in sources.bays and (bay["stay"][5] or bay["stay"][8]):
+            body = {
+                "event": "overstay",
+                "state": "off",
+                "by": "rule overstay",
+                "max_stay_min": bay.get("limit", 0.0),  # an older state does not say it
+            }
+            yield name, {**body, "text": f"{name}: the bay is not watched any more."}
+    for approach, signal in state.get("signals", {}).items():
+        owner = sources.signals.get(approach)
+        fits = {each.name: each.colour for each in owner.setup.contacts} if owner else {}
+        for name, (colour, _, _, silent, _) in signal["phase"].items():
+            if silent and fits.get(name) != colour:
+                what = f"the contact for {colour} of {approach}"
+                yield (
+                    name,
+                    {
+                        "event": "sensor_fault",
+                        "state": "off",
+                        "by": "rule phase",
+                        "fault": "phase",
+                        "text": f"{name}: {what} is not watched any more.",
+                    },
+                )
+
+
+def _fault_over(name: str, fault: str, part: str = "") -> Over:
+    body = sensor_fault(name, 0, fault, False, part).body
+    what = f"{part} loop" if part else "sensor"
+    return name, {**body, "text": f"{name}: the {what} is not watched any more."}
 
 
 def _print(lane: Lane) -> str:

@@ -67,8 +67,10 @@ class Stays:
         return bool(self.arrivals or self.departures or self.passers or self.overstays)
 
     def begin(self, at_ns: int) -> None:
-        """A first window: nothing is known of who stands there."""
+        """A first window: nothing is known of who stands there. What is still to be told stays."""
+        kept = [turn._replace(at_ns=at_ns) for turn in self.turns]
         self.next(at_ns)
+        self.turns = kept
         if self._over:
             self.turns.append(Turn(at_ns, False, None, self._found))
         self._reset()

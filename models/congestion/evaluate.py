@@ -1,18 +1,18 @@
 """Scores the bundle that ships, as it ships, on simulated streets; prints tables in Markdown.
 
-    python -m models.congestion.evaluate --streets DIR [--health judged] [--bundle DIR]
+    python -m models.congestion.evaluate --streets DIR [--health simulated] [--bundle DIR]
 
 The graph runs slot by slot through onnxruntime. Beside it: the occupancy rule that was tuned on the
 same streets as the model and stands inside it; and mean occupancy above 30 % of the last minute,
-the usual fixed rule. All see the same rows, without loops that are called broken: by a simulated
-judge of health, or (`--health judged`) by the one that ships. Each position alone stands for a site
+the usual fixed rule. All see the same rows, without loops that are called broken: by the judge
+of loop health that ships, or by a simulated one. Each position alone stands for a site
 that has no other loops; `link` is all loops of a link, and those of the links beside it.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 
 from models.congestion.events import Tally, lately, starts, tally, total
 from models.congestion.health import HEALTHS
-from models.congestion.learning import AHEAD_S, truth
+from models.congestion.learning import AHEAD_S, UNSEEN, truth
 from models.congestion.rows import Row, parts_of, rows_of, sound
 from models.congestion.running import Bundle, fixed, rule_odds, rules_of
 from models.congestion.scenarios.faults import inject
-from models.congestion.scenarios.legacy import load_legacy
 from models.congestion.scenarios.street import Street, load_all
 from models.congestion.tuning import LEVEL_OFF
 
@@ -75,10 +74,14 @@ def between(tallies: Sequence[tuple[str, Tally]]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def events_table(name: str, rows: Sequence[Row], told: Mapping[str, Sequence[Tally]]) -> None:
-    print(f"\n### {name}\n")
-    print("| loops | who | F1 (95 %) | detection | false / link-day | median delay | events |")
-    print("|---|---|---|---|---|---|---|")
+def events_table(
+    name: str, rows: Sequence[Row], told: Mapping[str, Sequence[Tally]]
+) -> Iterator[str]:
+    yield ""
+    yield f"### {name}"
+    yield ""
+    yield "| loops | who | F1 (95 %) | detection | false / link-day | median delay | events |"
+    yield "|---|---|---|---|---|---|---|"
     for kind, mine in KINDS.items():
         at = [i for i, row in enumerate(rows) if mine(row)]
         if not at or not sum(len(rows[i].link.events) for i in at):
@@ -86,18 +89,19 @@ def events_table(name: str, rows: Sequence[Row], told: Mapping[str, Sequence[Tal
         for who, tallies in told.items():
             t = total(tallies[i] for i in at)
             low, high = between([(rows[i].street, tallies[i]) for i in at])
-            print(
+            yield (
                 f"| {kind} | {who} | {t.f1:.3f} ({low:.2f} to {high:.2f}) | {t.recall:.3f} | "
                 f"{t.wrong_a_day:.2f} | {t.delay_s:.0f} s | {t.events} |"
             )
 
 
-def forecast_table(rows: Sequence[Row], told: Sequence[dict[str, NDArray[Any]]]) -> None:
+def forecast_table(rows: Sequence[Row], told: Sequence[dict[str, NDArray[Any]]]) -> Iterator[str]:
     """Brier scores of whole links, beside: it stays as it is; it is as often as on average."""
     at = [i for i, row in enumerate(rows) if row.whole]
     share = float(np.concatenate([rows[i].inside(rows[i].link.events) for i in at]).mean())
-    print("\n| ahead | Brier: model | flag stays | truth stays | always the share of all slots |")
-    print("|---|---|---|---|---|")
+    yield ""
+    yield "| ahead | Brier: model | flag stays | truth stays | always the share of all slots |"
+    yield "|---|---|---|---|---|"
     for name, ahead_s in zip(("p", "p5", "p15"), AHEAD_S, strict=True):
         p, y, flag, now = [], [], [], []
         for i in at:
@@ -113,15 +117,16 @@ def forecast_table(rows: Sequence[Row], told: Sequence[dict[str, NDArray[Any]]])
             for each in (said, np.concatenate(flag), np.concatenate(now), np.full(len(was), share))
         ]
         cells = " | ".join(f"{b:.4f}" for b in brier)
-        print(f"| {ahead_s / 60:.0f} min | {cells} |")
-    calibration_table(rows, told, at)
+        yield f"| {ahead_s / 60:.0f} min | {cells} |"
+    yield from calibration_table(rows, told, at)
 
 
 def calibration_table(
     rows: Sequence[Row], told: Sequence[dict[str, NDArray[Any]]], at: Sequence[int]
-) -> None:
-    print("\n| p from | slots | mean p | share congested |")
-    print("|---|---|---|---|")
+) -> Iterator[str]:
+    yield ""
+    yield "| p from | slots | mean p | share congested |"
+    yield "|---|---|---|---|"
     said = np.concatenate([told[i]["p"] for i in at])
     was = np.concatenate([rows[i].inside(rows[i].link.events) for i in at])
     clear = np.concatenate([truth(rows[i], 0.0)[1] > 0 for i in at])
@@ -129,24 +134,22 @@ def calibration_table(
         here = (said >= low) & (said < high) & clear
         if here.any():
             cells = f"{here.sum()} | {said[here].mean():.3f} | {was[here].mean():.3f}"
-            print(f"| {low:g} to {min(high, 1):g} | {cells} |")
+            yield f"| {low:g} to {min(high, 1):g} | {cells} |"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--streets", type=Path)
-    parser.add_argument("--legacy", type=Path)
-    parser.add_argument("--bundle", type=Path, default=Path(__file__).parent)
-    parser.add_argument("--health", choices=sorted(HEALTHS), default="simulated")
-    args = parser.parse_args()
-    streets = load_all(args.streets) if args.streets else []
-    streets += load_legacy(args.legacy) if args.legacy else []
+def tables(args: argparse.Namespace) -> Iterator[str]:
+    """All tables of the card, line by line, on streets that were never learned from."""
+    every, health = getattr(args, "every", False), getattr(args, "health", "judged")
+    streets = [s for s in load_all(args.streets) if s.seed >= UNSEEN or every]
+    if not streets:
+        yield f"left out: no street below {args.streets} was kept from the training"
+        return
     bundle = Bundle(args.bundle)
     rules = rules_of(bundle.manifest)
     on, off = bundle.manifest["flags"]["on"], bundle.manifest["flags"]["off"]
     rule_off = float(np.log(LEVEL_OFF / (1 - LEVEL_OFF)))
-    for name, share in (("Clean", 0.0), ("With injured loops", FAULTY)):
-        rows = played(streets, share, args.health)
+    for name, share in (("Sound", 0.0), ("With injured loops", FAULTY)):
+        rows = played(streets, share, health)
         told = bundle.run(rows)
         scores = {
             "model": [
@@ -157,8 +160,20 @@ def main() -> None:
             "over 30 %": [flags(fixed(row), row, FIXED, 0.9 * FIXED) for row in rows],
         }
         days = sum(row.days for row in rows if row.whole)
-        events_table(f"{name}: {len(streets)} streets, {days:.1f} link-days", rows, scores)
-        forecast_table(rows, told)
+        yield from events_table(
+            f"{name}: {len(streets)} streets, {days:.1f} link-days", rows, scores
+        )
+        yield from forecast_table(rows, told)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--streets", type=Path, required=True)
+    parser.add_argument("--bundle", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--health", choices=sorted(HEALTHS), default="judged")
+    parser.add_argument("--every", action="store_true", help="streets of the training, too")
+    for line in tables(parser.parse_args()):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

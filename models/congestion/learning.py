@@ -16,6 +16,7 @@ from models.trees import Forest
 
 AHEAD_S: Final = (0.0, 300.0, 900.0)  # now, and what is forecast
 FOLDS: Final = 4
+UNSEEN: Final = 5033  # streets with this seed and above are kept for the last score
 MOST: Final = 120_000  # slots to learn from
 RARER: Final = 4.0  # slots without congestion are drawn so much more seldom; calibration knows
 TREES: Final = (100, 50, 50)

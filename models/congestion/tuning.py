@@ -69,10 +69,20 @@ class Trials:
     tallies: Sequence[Sequence[Tally]]  # by row, then rule
 
     def best(self, without: frozenset[str] = frozenset()) -> Rule:
-        """The best rule on the streets that are not left out."""
+        """The rule that is best on the streets that are not left out, with its neighbours.
+
+        Neighbours have the next lower and higher threshold: a peak in between would be chance.
+        """
         kept = [i for i, row in enumerate(self.rows) if row.street not in without]
         said = [worth(total(self.tallies[i][k] for i in kept)) for k in range(len(self.rules))]
-        return self.rules[int(np.argmax(said))]
+        value = np.asarray(said).reshape(-1, len(THRESHOLDS), len(OFF))
+        return self.rules[int(np.argmax(broad(value)))]
+
+
+def broad(value: Series) -> Series:
+    """Each of [n, m, k] together with what lies beside it in the middle: twice itself and both."""
+    beside = np.pad(value, ((0, 0), (1, 1), (0, 0)), mode="edge")
+    return np.asarray(beside[:, :-2] + 2 * value + beside[:, 2:])
 
 
 def trials(rows: Sequence[Row], position: str) -> Trials:
@@ -104,21 +114,6 @@ class Limits:
         """Scale and shift that make 0.5 and LEVEL_OFF of them."""
         scale = math.log(1 / LEVEL_OFF - 1) / (self.on - self.off)
         return scale, -scale * self.on
-
-
-def limits(odds: Sequence[NDArray[Any]], rows: Sequence[Row]) -> Limits:
-    """The best for these rows."""
-    found = [
-        Limits(on, on - gap)
-        for on in np.arange(-2.5, 4.01, 0.25).tolist()
-        for gap in (0.5, 1.0, 2.0, 3.0, 4.5)
-    ]
-    return max(
-        found,
-        key=lambda one: worth(
-            total(scored(o, row, one.on, one.off) for o, row in zip(odds, rows, strict=True))
-        ),
-    )
 
 
 def calibrated(odds: NDArray[Any], truth: NDArray[Any]) -> tuple[float, float]:

@@ -33,9 +33,11 @@ def pipeline(folder: Path | None = None, setup: Setup = SITE) -> Pipeline:
 
 
 def street() -> list[Contact]:
-    """A loop that is occupied for four minutes, and a load of 1 kW that is four suddenly."""
+    """A loop over which a jam creeps, and a load of 1 kW that is four suddenly."""
     contacts = found("east_1.lead", "heat", "north_1.lead", "north_1.trail")
-    contacts += presences("east_1.lead", (310.0, 550.0))
+    contacts += presences("east_1.lead", *((10.0 * i, 10.0 * i + 0.4) for i in range(1, 30)))
+    contacts += presences("east_1.lead", *((310.0 + 8 * i, 317.0 + 8 * i) for i in range(60)))
+    contacts += presences("east_1.lead", *((800.0 + 9 * i, 800.4 + 9 * i) for i in range(200)))
     at, pulses = 1.0, []
     while at < MINUTES * 60 - 1:
         pulses.append((at, at + 0.05))

@@ -2,11 +2,7 @@
 
 from typing import Final
 
-AWAITED: Final[dict[str, set[str]]] = {
-    "lane": {"p_congested_5", "p_congested_15", "anomaly"},
-    "congestion": {"p5", "p15", "reason"},
-    "anomaly": {"meant"},
-}
-"""By kind of message or event: fields."""
-AWAITED_EVENTS: Final = {"incident"}
-AWAITED_CAUSES: Final = {"scale", "event"}
+AWAITED: Final[dict[str, set[str]]] = {"energy": {"anomaly"}}
+"""By kind of message or event: fields. A meter of the street is odd too seldom for a scene."""
+AWAITED_EVENTS: Final[set[str]] = set()
+AWAITED_CAUSES: Final[set[str]] = set()

@@ -1,4 +1,4 @@
-"""The demo's trace: sound, small, and its jam is flagged when it begins and not before."""
+"""The demo's trace: sound, small, and its jam is flagged soon after it begins, not before."""
 
 import gzip
 import json
@@ -44,7 +44,8 @@ def test_levels_alternate_on_every_line_and_time_moves_forward() -> None:
 
 @pytest.mark.parametrize("loaded", [True, False])
 @pytest.mark.parametrize("period_s", [5, 60])
-def test_the_jam_is_flagged_at_its_onset_and_not_before(loaded: bool, period_s: int) -> None:
+def test_the_jam_is_flagged_after_its_onset_and_not_before(loaded: bool, period_s: int) -> None:
+    """Mid-block loops wait: a queue that one green serves reaches them, too."""
     lanes, onset_s = ("north_1", "north_2"), _truth()["onset_s"]
     engine = Engine(
         Setup(
@@ -74,6 +75,5 @@ def test_the_jam_is_flagged_at_its_onset_and_not_before(loaded: bool, period_s: 
         jams = [e for e in verdict.events if e.body["event"] == "congestion"]
         flags += [(end_s, e.body["state"]) for e in jams]
     assert [state for _, state in flags] == ["on", "off"]
-    # mid-block loops wait a good two minutes: they raised ten false alarms a day when they did not
     assert onset_s - 20 <= flags[0][0] <= onset_s + 150
     assert _truth()["end_s"] - 30 <= flags[1][0] <= _truth()["end_s"] + 480

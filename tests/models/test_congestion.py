@@ -11,7 +11,8 @@ import pytest
 from edge.infer.occupancy import OccupancyRule
 from edge.infer.seen import Seen, inputs
 from models import BUNDLES
-from models.congestion import bundled, formula, learning, signals, train, tuning
+from models.congestion import bundled, choosing, formula, learning, signals, tuning
+from models.congestion.events import Tally, total
 from models.congestion.formula import Parts, Rule, Speaker
 from models.congestion.rows import parts_of, rows_of, simulated
 from models.congestion.running import rule_odds
@@ -85,7 +86,7 @@ def test_the_rule_is_the_floor_of_what_the_trees_say() -> None:
 
 
 def test_smoothed_odds_are_those_that_were_tuned() -> None:
-    """`train.fading` in numpy and the graph's state say the same, also after a gap."""
+    """`choosing.fading` in numpy and the graph's state say the same, also after a gap."""
     speaker = replace(BY_RULE, trees=0.7, tau_s=45.0, p=(1.0, 0.0))
     approach, rng = Approach(_parts(speaker, 1.5)), random.Random(2)
     rule = OccupancyRule()
@@ -98,7 +99,7 @@ def test_smoothed_odds_are_those_that_were_tuned() -> None:
         odds = np.log(p / (1 - p)) if p else 0.0
         now.append(float(formula.mixed(Eager(), 1.5, np.float32(odds), 0.7)))
     share = np.full(120, 1 - np.exp(-30 / 45))
-    expected = train.fading(np.asarray(now), share, np.asarray(known))
+    expected = choosing.fading(np.asarray(now), share, np.asarray(known))
     at = np.asarray(known)
     np.testing.assert_allclose(np.asarray(said)[at], (1 / (1 + np.exp(-expected)))[at], atol=2e-3)
 
@@ -190,12 +191,39 @@ def test_tuning_finds_a_threshold_that_tells_jams_from_traffic() -> None:
     trials = tuning.trials(alone, "mid")
     chosen = trials.best()
     odds = rule_odds(alone[0], {**dict.fromkeys(POSITIONS, chosen)})
-    limits = tuning.limits([odds], alone)
+    limits = choosing.RULE_LIMITS
     score = tuning.scored(odds, alone[0], limits.on, limits.off)
     assert (score.f1, score.wrong) == (1.0, 0)
+    limits = tuning.Limits(1.5, -0.5)
     scale, shift = limits.line
     assert scale * limits.on + shift == pytest.approx(0.0)
     assert 1 / (1 + np.exp(-(scale * limits.off + shift))) == pytest.approx(0.35)
+
+
+GOOD, BAD = Tally(1, 1, 1, 0, 1.0, [0.0]), Tally(0, 1, 0, 0, 1.0, [])
+
+
+def _tried(good: dict[int, str], names: str) -> list[list[Tally]]:
+    """Each choice: `good` names the streets whose event it finds."""
+    return [
+        [GOOD if name in good.get(i, "") else BAD for name in names]
+        for i in range(len(choosing.CHOICES))
+    ]
+
+
+def test_a_choice_is_not_scored_on_the_streets_that_it_was_made_on() -> None:
+    tried = _tried({10: "a", 40: "b"}, "ab")
+    _, told = choosing.nested(tried, "ab", [frozenset("a"), frozenset("b")])
+    assert total(told).found == 0
+    chosen, told = choosing.nested(_tried({10: "ab"}, "ab"), "ab", [frozenset("a"), frozenset("b")])
+    assert total(told).found == 2
+    assert chosen == choosing.CHOICES[10]
+
+
+def test_a_choice_among_good_neighbours_is_better_than_a_single_best_one() -> None:
+    beside = len(choosing.GAPS)  # the same, but for where a flag goes on
+    tried = _tried({10: "abc", 40 - beside: "ab", 40: "ab", 40 + beside: "ab"}, "abc")
+    assert choosing.widest(tried, range(3)) == 40
 
 
 def test_features_have_names() -> None:

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 from edge.core.edge import Contact
 from edge.core.quality import Reason
 from edge.core.record import Draft, Stream
-from edge.process.engine import Engine
+from edge.process.bay import BaySetup
+from edge.process.engine import Engine, Setup
+from edge.process.phase import PhaseSetup
+from edge.process.signals import SignalSetup
 from tests.process.build import (
     AIR,
     HEAT,
@@ -27,6 +30,7 @@ from tests.process.build import (
     body,
     car,
     engine,
+    events,
     found,
     presences,
     setup,
@@ -349,3 +353,91 @@ def test_a_lane_goes_on_unless_its_geometry_is_another(
     again = Engine(setup(replace(PAIR, **change), SINGLE))
     again.restore(made.snapshot())
     assert again.dropped == dropped
+
+
+NORTH = PhaseSetup("north_green", "north", "green")
+BAD = Setup(
+    lanes=(PAIR, SINGLE, replace(SINGLE, name="east_2", no_activity_s=300.0)),
+    pulses=(HEAT,),
+    bays=(BaySetup("bakery", max_stay_min=5.0),),
+    signals=(SignalSetup("north", (NORTH,)),),
+)
+
+
+def troubled() -> Engine:
+    """After twelve minutes all that can be up is up."""
+    made = Engine(BAD)
+    made.start(0)
+    lines = ("north_1.lead", "east_1.lead", "east_2.lead", "heat", "bakery", "north_green")
+    stuck = [Contact(name, True, 2 * S) for name in ("north_1.trail", "heat", "bakery")]
+    made.contacts([*found(*lines), *found("north_1.trail", at_s=1), *stuck])
+    flood = [(690 + i * 0.6, 690.2 + i * 0.6) for i in range(45)]
+    made.contacts(presences("east_1.lead", *flood))
+    told = [each for i in range(12) for each in events(made.close((i + 1) * MINUTE))]
+    assert {(e.source, e.body.get("fault"), e.body["state"]) for e in told} == {
+        ("north_1", "stuck_on", "on"),
+        ("east_1", "chatter", "on"),
+        ("east_2", "no_activity", "on"),
+        ("heat", "stuck_on", "on"),
+        ("north_green", "phase", "on"),
+        ("bakery", None, "on"),
+    }
+    return made
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_is_up_ends_with_a_source_that_is_gone(again: bool) -> None:
+    made = Engine(setup(replace(PAIR, name="south_1"), replace(PAIR, spacing_m=5.0)))
+    state = troubled().snapshot()
+    # something has to fit
+    state = {**state, "lanes": {**state["lanes"], "south_1": engine(
+        replace(PAIR, name="south_1")).snapshot()["lanes"]["south_1"]}}  # fmt: skip
+    made.restore(packed(state))
+    if again:  # the power fails before the first window is over
+        made.start(2000 * S)
+        other = Engine(made.setup)
+        other.restore(packed(made.snapshot()))
+        made = other
+    start = made.snapshot()["at"]
+    told = events(made.close(start + MINUTE))
+    assert {each.from_ns for each in told} == {start}
+    assert {(e.source, e.body.get("fault"), e.body["state"]) for e in told} == {
+        ("north_1", "stuck_on", "off"),
+        ("east_1", "chatter", "off"),
+        ("east_2", "no_activity", "off"),
+        ("heat", "stuck_on", "off"),
+        ("north_green", "phase", "off"),
+        ("bakery", None, "off"),
+    }
+    texts = {each.source: each.body["text"] for each in told}
+    assert texts["bakery"] == "bakery: the bay is not watched any more."
+    assert texts["north_1"] == "north_1: the trail loop is not watched any more."
+    bay = next(each.body for each in told if each.source == "bakery")
+    assert bay == {
+        "event": "overstay",
+        "state": "off",
+        "by": "rule overstay",
+        "max_stay_min": 5.0,
+        "text": texts["bakery"],
+    }
+    assert events(made.close(start + 2 * MINUTE)) == []
+    assert made.snapshot()["over"] == []
+
+
+def test_what_is_up_and_still_there_does_not_end() -> None:
+    made = Engine(BAD)
+    made.restore(packed(troubled().snapshot()))
+    assert made.snapshot()["over"] == []
+
+
+def test_a_contact_of_a_signal_that_shows_another_colour_ends_its_fault() -> None:
+    red = replace(NORTH, colour="red")
+    made = Engine(replace(BAD, signals=(SignalSetup("north", (red,)),)))
+    made.restore(packed(troubled().snapshot()))
+    assert made.dropped == ()
+    told = events(made.close(13 * MINUTE))
+    (off,) = (each for each in told if each.source == "north_green")
+    assert (off.source, off.body["state"]) == ("north_green", "off")
+    assert off.body["text"] == (
+        "north_green: the contact for green of north is not watched any more."
+    )

@@ -124,8 +124,15 @@ def test_a_contact_that_rests_for_ten_minutes_is_a_fault() -> None:
     assert spans(made, 13 * MINUTE, 12 * MINUTE) == []
 
 
-def test_a_contact_that_was_never_heard_is_a_fault_too() -> None:
+def test_a_contact_that_nobody_watches_is_not_silent() -> None:
     made = Phase("north", [GREEN])
-    made.begin(0)
-    told = [each for i in range(11) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
-    assert [each.from_ns for each in told] == [600 * S]
+    made.begin(0)  # not heard yet
+    told = [each for i in range(12) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
+    made.fold("north_green", found("north_green", at_s=750), 12 * MINUTE)
+    told += made.run(12 * MINUTE, 13 * MINUTE)
+    made.deafen(800 * S)
+    told += [each for i in range(13, 30) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
+    assert told == []
+    made.fold("north_green", found("north_green", at_s=1810), 30 * MINUTE)
+    told += [each for i in range(30, 41) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
+    assert [each.from_ns for each in told] == [2410 * S]  # ten minutes, all of them watched

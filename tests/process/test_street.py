@@ -145,7 +145,7 @@ def test_who_stands_in_a_bay_is_there_after_a_gap() -> None:
     engine.lost(70 * S, 90 * S)
     engine.contacts(found("bakery", at_s=90, on=True))
     told = body(engine.close(2 * MINUTE), "bakery")
-    assert (told["covered_s"], told["occupied"], told["since_s"]) == (40.0, 1, 90.0)
+    assert (told["covered_s"], told["occupied"], told["since_s"]) == (40.0, 1, 120.0)
     engine.closed("bakery", 130 * S)
     told = body(engine.close(3 * MINUTE), "bakery")
     assert (told["covered_s"], told["occupied"]) == (10.0, None)

@@ -94,7 +94,10 @@ class LoopFlag:
         if same_model:
             self.smooth = smooth
         else:
-            self.smooth = [1.0] + [0.0] * len(KINDS)
-            self.low_s = 0.0
-            if fault is not None:
-                self.smooth[0], self.smooth[1 + KINDS.index(fault)] = 1.0 - self.on, self.on
+            self.anew()
+
+    def anew(self) -> None:
+        """Another model speaks from now on: nothing is smoothed, and what is up stays up."""
+        self.smooth, self.low_s = [1.0] + [0.0] * len(KINDS), 0.0
+        if self.fault is not None:
+            self.smooth[0], self.smooth[1 + KINDS.index(self.fault)] = 1.0 - self.on, self.on

@@ -22,6 +22,7 @@ from edge.infer.loops.features import Watch
 from edge.infer.loops.flag import KINDS, WIDTH, LoopFlag
 from edge.infer.loops.rules import ALWAYS, NAME, LoopRule, Ruling
 from edge.infer.loops.silence import heeded
+from edge.infer.manifest import Manifest
 from edge.infer.shadow import Shadow
 from edge.infer.sites import ApproachSite, LaneSite
 
@@ -63,6 +64,7 @@ class Loops:
         known = guard.manifest
         on, off = (known.on, known.off) if known else (ON, OFF)
         self._flags = {key: LoopFlag(on, off) for key in self._watch.places}
+        self._lineage = guard.lineage
         self._rules = {
             key: LoopRule(
                 sites[key[0]].position,
@@ -75,8 +77,9 @@ class Loops:
     def step(self, now_ns: int, ticks: Sequence[LoopTick]) -> list[LoopVerdict]:
         """Judge the slots that ended; one verdict for each loop with a tick, in the site's order.
 
-        Never raises for what a model does. Ticks of loops that the site does not have are
-        passed over.
+        A loop that turned more than once has one for each turn; the earlier ones come first of
+        all, by time. Never raises for what a model does. Ticks of loops that the site does not
+        have are passed over.
         """
         slots = [(slot, self._watch.step(list(slot.values()))) for slot in _slots(ticks)]
         rulings = [
@@ -87,7 +90,8 @@ class Loops:
         told = self._asked(now_ns, names, [row for _, rows in slots for row in rows.values()])
         known = self.guard.manifest
         by = known.by if told is not None and known else NAME
-        turns: dict[Key, Turn] = {}
+        turned: dict[Key, LoopVerdict] = {}  # with its last turn
+        out: list[LoopVerdict] = []
         said: dict[Key, str] = {}  # by whom, where not by the model
         at = 0
         for (slot, rows), ruled in zip(slots, rulings, strict=True):
@@ -101,15 +105,19 @@ class Loops:
                 came = bool(tick.stays) or tick.more > 0
                 turn = flag.step(p, tick.to_ns, tick.length_s, traffic=came, at_once=told is None)
                 if turn is not None:
-                    turns[key] = turn
+                    if key in turned:
+                        out.append(turned[key])
+                    who = NAME if key in said else by
+                    turned[key] = LoopVerdict(
+                        *key, round(flag.score, 3), flag.fault, flag.since_ns, turn, who
+                    )
         seen = {key for slot, _ in slots for key in slot}
-        return [
-            LoopVerdict(
-                *key, round(f.score, 3), f.fault, f.since_ns, turns.get(key), said.get(key, by)
-            )
-            for key, f in self._flags.items()
-            if key in seen
-        ]
+        for key, f in self._flags.items():
+            if key in seen:
+                turn = turned[key].turn if key in turned else None
+                who = said.get(key, by)
+                out.append(LoopVerdict(*key, round(f.score, 3), f.fault, f.since_ns, turn, who))
+        return out
 
     def _asked(self, now_ns: int, names: Sequence[str], rows: Sequence[Row]) -> list[Row] | None:
         """What the model says of each row: probabilities of `sound` and of each kind."""
@@ -117,6 +125,7 @@ class Loops:
             return None
         session = self.guard.session
         assert session is not None
+        self._follow(session.manifest)
         feed = {"x": session.tensor(rows)}
         answer = self.guard.ask(now_ns, feed)
         if answer is None:
@@ -126,6 +135,15 @@ class Loops:
             self.shadow.see(now_ns, session.manifest, feed, outputs, names)
         p: list[Row] = outputs[0].tolist()
         return p if in_time and len(p[0]) == WIDTH else None
+
+    def _follow(self, known: Manifest) -> None:
+        """Another model speaks than before: with its thresholds, and nothing smoothed."""
+        for flag in self._flags.values():
+            flag.on, flag.off = known.on, known.off
+        if self._lineage != self.guard.lineage:
+            self._lineage = self.guard.lineage
+            for flag in self._flags.values():
+                flag.anew()
 
     def weights(self) -> Mapping[Key, float]:
         """The latest score of every loop, for the mask of the congestion model."""
@@ -179,15 +197,16 @@ class Loops:
         """The flags that are up, small, to be kept with every window."""
         return {"|".join(key): f.snapshot() for key, f in self._flags.items() if f.fault}
 
-    def raise_again(self, raised: Mapping[str, Any]) -> None:
+    def raise_again(self, raised: Mapping[str, Any], *, same_model: bool) -> None:
         """These flags are up, and no other; after `restore`, which may be older.
 
-        Raises KeyError, TypeError or ValueError for what is not from `raised`.
+        `same_model`: what speaks now is what smoothed them. Raises KeyError, TypeError or
+        ValueError for what is not from `raised`.
         """
         for key, flag in self._flags.items():
             saved = raised.get("|".join(key))
             if saved is not None:
-                flag.restore(saved, same_model=True)
+                flag.restore(saved, same_model=same_model)
             elif flag.fault is not None:
                 flag.put_down()
 

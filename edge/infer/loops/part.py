@@ -8,7 +8,7 @@ from typing import Any, Final
 from edge.core import Draft, LoopTick
 from edge.infer.guard import Guard
 from edge.infer.loops.judge import Loops
-from edge.infer.loops.say import Teller, unwatched
+from edge.infer.loops.say import SAME, Teller, unwatched
 from edge.infer.shadow import Shadow
 from edge.infer.sites import ApproachSite, LaneSite
 
@@ -49,10 +49,18 @@ class LoopPart:
                 note[v.part] = {"score": v.score, "fault": v.fault}
             else:
                 note.pop(v.part, None)
+        for tick in ticks:
+            if tick.since_ns is None and tick.seen_ns >= tick.to_ns - tick.from_ns:
+                self._teller.free(tick.lane, tick.part)
         told = self._teller.told(end_ns, verdicts, events, self.loops.beside)
         told += [unwatched(end_ns, *gone) for gone in self._gone]
         self._gone = []
-        return {lane: note for lane, note in self._notes.items() if note}, told
+        return {lane: dict(note) for lane, note in self._notes.items() if note}, told
+
+    def without_told(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """The window's drafts after `step`, but for events of what this judge told already."""
+        dropped = {id(draft) for draft in self._teller.dropped}
+        return [draft for draft in drafts if id(draft) not in dropped]
 
     def missing(self, gap_s: float) -> None:
         """Nobody watched for so long."""
@@ -69,10 +77,27 @@ class LoopPart:
 
     def flags(self) -> dict[str, Any]:
         """What must be kept with every window: flags that are up, and what was told."""
-        return {**self._teller.snapshot(), "raised": self.loops.raised()}
+        up = {"model": self.guard.sha256, "raised": self.loops.raised()}
+        return {**self._teller.snapshot(), **up}
 
     def take(self, saved: Mapping[str, Any]) -> None:
         """Know again what is up. Raises KeyError, TypeError or ValueError for what is no state."""
         self._teller.restore(saved)
-        self.loops.raise_again(saved["raised"])
+        same = saved.get("model") == self.guard.sha256
+        self.loops.raise_again(saved["raised"], same_model=same)
         self._gone = self._teller.leave(self.loops.watched)
+
+
+def unwatched_all(end_ns: int, saved: Mapping[str, Any]) -> list[Draft]:
+    """Ends all that was told, as of `LoopPart.flags`, when nobody judges loops any more.
+
+    What the rules of edge/process hold up under the same name, they end themselves. Raises
+    KeyError, TypeError or ValueError for what is no state.
+    """
+    theirs = {(str(a), str(b), str(c)) for a, b, c in saved.get("dropped", ())}
+    ours = [(str(a), str(b), str(c)) for a, b, c in saved["ours"]]
+    return [
+        unwatched(end_ns, *fault)
+        for fault in ours
+        if fault not in theirs or fault[2] in SAME.values()
+    ]

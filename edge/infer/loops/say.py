@@ -93,12 +93,14 @@ class Teller:
     """Knows what has been told, by this judge and by the rules of edge/process.
 
     What those have raised for a loop is not raised a second time, and what was not raised here
-    is not cleared here.
+    is not cleared here. What they raise while it is up here, and its end, is `dropped`.
     """
 
     def __init__(self) -> None:
         self._theirs: set[tuple[str, str, str]] = set()  # lane, part, fault
         self._ours: dict[tuple[str, str], str] = {}
+        self._unsaid: set[tuple[str, str, str]] = set()  # up with them, but not told by them
+        self.dropped: list[Draft] = []  # of the last window's events: not to be passed on
 
     def told(
         self,
@@ -108,8 +110,7 @@ class Teller:
         beside: Callable[[str, str], Sequence[str]] = lambda lane, part: (),
     ) -> list[Draft]:
         """Events of the verdicts that have turned; `process_events` are those of the window."""
-        for draft in process_events:
-            self._hear(draft)
+        self.dropped = [draft for draft in process_events if not self._hear(draft)]
         out = []
         for v in verdicts:
             loop = (v.lane, v.part)
@@ -128,28 +129,46 @@ class Teller:
         gone = [(*loop, fault) for loop, fault in self._ours.items() if loop not in watched]
         for lane, part, _ in gone:
             del self._ours[lane, part]
+        self._theirs = {key for key in self._theirs if key[:2] in watched}
+        self._unsaid = {key for key in self._unsaid if key[:2] in watched}
         return gone
 
-    def _hear(self, draft: Draft) -> None:
+    def free(self, lane: str, part: str) -> None:
+        """This loop is seen to be free: a `stuck_on` of theirs is over, whoever lost its end."""
+        self._theirs.discard((lane, part, "stuck_on"))
+
+    def _hear(self, draft: Draft) -> bool:
+        """Whether the draft is to be passed on."""
         body = draft.body
         if body.get("event") != "sensor_fault":
-            return
+            return True
         fault = str(body.get("fault"))
         key = (draft.source, str(body.get("part") or "lead"), SAME.get(fault, fault))
-        if body.get("state") == "on":
+        up = body.get("state") == "on"
+        if up and self._ours.get(key[:2]) == key[2]:
+            self._unsaid.add(key)
+            return False
+        if not up and key in self._unsaid:
+            self._unsaid.discard(key)
+            return False
+        if up:
             self._theirs.add(key)
         else:
             self._theirs.discard(key)
+        self._unsaid.discard(key)
+        return True
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-like."""
         return {
             "theirs": sorted(list(key) for key in self._theirs),
             "ours": [[*loop, fault] for loop, fault in self._ours.items()],
+            "dropped": sorted(list(key) for key in self._unsaid),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Raises KeyError, TypeError or ValueError for what is no snapshot."""
         theirs = {(str(a), str(b), str(c)) for a, b, c in saved["theirs"]}
         ours = {(str(a), str(b)): str(c) for a, b, c in saved["ours"]}
-        self._theirs, self._ours = theirs, ours
+        unsaid = {(str(a), str(b), str(c)) for a, b, c in saved.get("dropped", ())}
+        self._theirs, self._ours, self._unsaid = theirs, ours, unsaid
