@@ -101,8 +101,8 @@ models:
 	    --plays 5 --rounds 50 --leaves 13
 	$(TRAIN) models.congestion.train --streets $(STREETS)/train $(STREETS)/held_out \
 	    --rule stop --out models/congestion
-	$(if $(DATA),$(TRAIN) models.anomaly.train --data $(DATA) $(if $(NAB),--nab $(NAB)) --out models/anomaly,\
-	    @echo "models/anomaly is left as it is: DATA=folder with labelled series trains it")
+	$(if $(and $(DATA),$(NAB)),$(TRAIN) models.anomaly.train --data $(DATA) --nab $(NAB) --out models/anomaly,\
+	    @echo "models/anomaly is left as it is: DATA=labelled series and NAB=its data train it")
 
 models-eval:
 	@.ci/venv .venv-train train
