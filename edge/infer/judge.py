@@ -242,7 +242,8 @@ class Judge:
         if self._loops is not None:
             self._loops.missing(lost_s)
         if self._series is not None:
-            self._series.missing(round(lost_s * 1e9 / self._setup.period_ns))
+            steps = round(lost_s * 1e9 / self._setup.period_ns)
+            self._series.missing(steps, forgotten=True)
 
     @property
     def _parts(self) -> dict[str, Approaches | SeriesJudge | LoopPart]:

@@ -28,6 +28,7 @@ KEPT: Final = 120  # windows that whoever did not watch catches up with
 ON: Final = 0.5
 OFF: Final = 0.25
 SHOWN: Final = 0.05  # a level that is worth a place in the record
+FORGOTTEN: Final = -9.0  # in place of an hour: the window was judged, by a process that was killed
 NOTHING: Final = Reading(None, 0.0)
 
 Window = tuple[float, Mapping[Key, Reading]]  # the hour as the model takes it, and the samples
@@ -181,6 +182,8 @@ class SeriesJudge:
         values: list[float | None] = []
         window: Mapping[Key, Reading] = {}
         for hour, window in self._unseen(self._model_saw):
+            lost = hour == FORGOTTEN
+            hour = UNKNOWN if lost else hour
             values, feed = self._feed(session, hour, window)
             answer = self.guard.ask(now_ns, feed)
             if answer is None:
@@ -191,6 +194,9 @@ class SeriesJudge:
             if self.shadow is not None:
                 self.shadow.see(now_ns, session.manifest, feed, outputs, self._names)
             self._state = outputs[3]
+            if lost:
+                held = [place for place, flag in enumerate(self._flags) if flag.raised]
+                self._state[held] = feed["state"][held]
             in_time = in_time and quick
         self._model_saw = self._windows
         if outputs is None or not in_time:
@@ -265,11 +271,15 @@ class SeriesJudge:
                 hold_s = self._warm_s
             self._flags[place].hold(hold_s)
 
-    def missing(self, steps: int) -> None:
-        """Nobody watched for so many windows: samples that are missing."""
+    def missing(self, steps: int, *, forgotten: bool = False) -> None:
+        """Nobody watched for so many windows: samples that are missing.
+
+        `forgotten`: they were seen, and what was learnt from them is lost. Rows of series whose
+        flag is up are kept with every window: they have lost nothing.
+        """
         if self._places:
             for _ in range(min(steps, KEPT)):
-                self._past.append((UNKNOWN, {}))
+                self._past.append((FORGOTTEN if forgotten else UNKNOWN, {}))
                 self._windows += 1
 
     def snapshot(self) -> dict[str, Any]:
