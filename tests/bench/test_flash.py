@@ -92,5 +92,5 @@ def test_bytes_to_the_card_in_a_day(
     report.add(
         "flash, the daemon itself", (used.device or used.own) * times + models, BUDGET_MB,
         "MB/day", "budget", f"{MINUTES} min real time x {DAY / MINUTES:.0f}, + {models:.1f} MB of "
-        "models' state each 15 min, from the virtual day; ext4, noatime",
+        "models' state each hour, from the virtual day; ext4, noatime",
     )  # fmt: skip
