@@ -118,7 +118,8 @@ def compare(m: Memory, h: Heard, place: Place, new: Mapping[Key, Sums], old: _Me
     """Add what the others did meanwhile. All of `old` have had this slot added."""
     tick = h.tick
     length_s = tick.length_s
-    mate = new[place.partner][E.CAPPED] if place.partner in new else 0.0  # type: ignore[index]
+    partner = place.partner
+    mate = new[partner][E.CAPPED] if partner is not None and partner in new else 0.0
     beside = [new[key][E.CAPPED] for key in place.beside if key in new]
     if tick.since_ns is None or tick.since_ns != m.since_ns:
         m.since_ns, m.met = tick.since_ns, [0.0] * 3

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 
@@ -26,17 +26,7 @@ FaultKind = Literal[
     "mismatch",
     "swapped",
 ]
-KINDS: Final[tuple[FaultKind, ...]] = (
-    "stuck_on",
-    "stuck_off",
-    "chatter",
-    "breakup",
-    "crosstalk",
-    "undercount",
-    "overhang",
-    "mismatch",
-    "swapped",
-)
+KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
 LASTING: Final = ("mismatch", "swapped")  # built in: as long as the street is seen
 SHORTEST_S: Final = 600.0
 BETWEEN_S: Final = 1800.0  # a loop is well for so long between two faults
