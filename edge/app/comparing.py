@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from edge.app.replaying import Replay, levels, open_edges, rows
+from edge.app.replaying import Replay, open_edges, rows
 from edge.app.wiring import Wiring
 from edge.config import Site
 from edge.core import Stream
@@ -39,7 +39,7 @@ class Told:
 def told(site: Site, edges: Path, bundle: Path) -> Told:
     """Replay with this bundle in the place of the one of its name; the others as configured.
 
-    Raises ConfigError, ModelError, OSError, EOFError, zlib.error or UnicodeDecodeError.
+    Raises ConfigError, ModelError, OSError, EOFError or zlib.error.
     """
     name = read_manifest(bundle).name
     shipped = Path(site.models.dir) if site.models.dir else BUNDLES
@@ -59,9 +59,7 @@ def _replayed(site: Site, edges: Path) -> Told:
     replay = Replay(pipeline, parts, site.period_ns)
     out = Told([], {})
     with open_edges(edges) as file:
-        before = levels(rows(file))
-    with open_edges(edges) as file:
-        for record in replay.run(rows(file), before):
+        for record in replay.run(rows(file)):
             body = record.body
             if record.key.stream is Stream.EVENT and body.get("state") in ("on", "off"):
                 point, by = str(body.get("point") or ""), str(body.get("by") or "")

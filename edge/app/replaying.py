@@ -2,7 +2,7 @@
 
 import gzip
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TextIO
@@ -64,31 +64,26 @@ def _lines(file: TextIO) -> Iterator[str]:
     """Line by line; of one that is too long the beginning, which is no row then."""
     while text := file.readline(LONGEST):
         rest = text
-        while rest and not rest.endswith("\n"):
+        while rest and not rest.endswith(("\n", "\r")):
             rest = file.readline(LONGEST)
         yield text
 
 
-def levels(source: Iterator[Row]) -> dict[str, bool]:
-    """How each line stood before its first edge: the other way round."""
-    found: dict[str, bool] = {}
-    for row in source:
-        if row.edge is not None:
-            found.setdefault(row.edge.line, not row.edge.high)
-    return found
-
-
 def open_edges(path: Path) -> TextIO:
-    """A CSV, or the same through gzip."""
+    """A CSV, or the same through gzip. What is no UTF-8 spoils its own row only."""
     if path.suffix == ".gz":
-        return io.TextIOWrapper(gzip.open(path), encoding="utf-8", newline="")
-    return path.open(encoding="utf-8", newline="")
+        return io.TextIOWrapper(gzip.open(path), encoding="utf-8", errors="replace", newline="")
+    return path.open(encoding="utf-8", errors="replace", newline="")
 
 
 @dataclass(slots=True)
 class Replay:
     """Feeds rows, closes windows when time has passed them, numbers the records.
 
+    It knows only the past: what it says of a window depends on no row after its end. So nobody has
+    heard a line before the window of its first row. In that window it stood the other way round
+    until then; with a row at the window's very start, it was at rest. At 0, such a row is how a
+    file says that a line was watched though nothing came.
     Epoch and boot are 0; numbers run per stream from 1.
     """
 
@@ -98,28 +93,36 @@ class Replay:
     start_s: float | None = None  # wall time of 0; None: hours of the day are not judged
     errors: list[str] = field(default_factory=list)  # the first ones, for people
     wrong: int = 0  # rows that were left out
+    _heard: set[str] = field(default_factory=set)  # sources of which a row has come
 
-    def run(self, source: Iterator[Row], levels: Mapping[str, bool]) -> Iterator[Record]:
-        """`levels` are those before the first edge, as the kernel tells them at opening."""
+    def run(self, source: Iterator[Row]) -> Iterator[Record]:
+        """Each record as soon as no row can change it any more."""
         self.pipeline.engine.start(0)
         numbers: dict[Stream, int] = {}
         end_ns, waiting = self.period_ns, list[Contact]()
-        for line, high in levels.items():
-            opened = self.wiring.contact(Edge(line, high, 0, 0))
-            waiting += [] if opened is None else [opened]
         for row in source:
             contact = self._contact(row)
             if contact is None:
                 continue
-            if contact.mono_ns >= end_ns or len(waiting) == BATCH:
+            if contact.mono_ns >= end_ns or len(waiting) >= BATCH:
                 yield from self._numbered(self.pipeline.contacts(waiting), numbers)
                 waiting.clear()
             while contact.mono_ns >= end_ns:
                 yield from self._numbered(self._closed(end_ns), numbers)
                 end_ns += self.period_ns
+            if contact.source not in self._heard:
+                self._heard.add(contact.source)
+                waiting += self._found(contact, end_ns - self.period_ns)
             waiting.append(contact)
         yield from self._numbered(self.pipeline.contacts(waiting), numbers)
         yield from self._numbered(self._closed(end_ns), numbers)
+
+    def _found(self, first: Contact, start_ns: int) -> list[Contact]:
+        """How its line stood at the start of the open window, as the kernel tells at opening."""
+        on = not first.on and first.mono_ns > start_ns
+        if on and first.source in self.pipeline.engine.plain:
+            return []  # that would be an event at once, of a moment that has been told
+        return [Contact(first.source, on, start_ns, initial=True)]
 
     def _closed(self, end_ns: int) -> list[Draft]:
         wall_s = None if self.start_s is None else self.start_s + end_ns / 1e9

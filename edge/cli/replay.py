@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Final
 
 from edge.app import plot, wiring
-from edge.app.replaying import Replay, Row, levels, open_edges, rows
+from edge.app.replaying import Replay, Row, open_edges, rows
 from edge.cli.site import site_of
 from edge.core import Envelope, Record
 from edge.uplink import wire
@@ -66,9 +66,9 @@ def run(args: argparse.Namespace) -> int:
     progress = _Progress(args.quiet)
     try:
         with open_edges(args.edges) as file:
-            before = levels(progress.reading(rows(file)))
+            progress.read(rows(file))
         with open_edges(args.edges) as file:
-            for record in replay.run(rows(file), before):
+            for record in replay.run(rows(file)):
                 progress.replayed(record)
                 if kept is not None:
                     kept.take(record)
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
                     sys.stdout.write(_line(record, start_ns))
     except BrokenPipeError:
         raise  # whoever reads us has seen enough: that is no fault of the file
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error) as error:
         progress.end()
         return _wrong(f"{args.edges}: {error}")
     progress.end()
@@ -119,14 +119,13 @@ class _Progress:
         self._due_s = monotonic() + TELL_S
         self._last_ns = 0  # of the file's edges
 
-    def reading(self, source: Iterator[Row]) -> Iterator[Row]:
-        """Pass rows on, and know how long the file is."""
+    def read(self, source: Iterator[Row]) -> None:
+        """Know how long the file is. A damaged one ends here, before anything was said of it."""
         for row in source:
             if row.edge is not None:
                 self._last_ns = row.edge.mono_ns
                 if self._shown and not row.number % 4096:
                     self._say(f"reading: {row.number:,} rows")
-            yield row
 
     def replayed(self, record: Record) -> None:
         """This is the newest record."""

@@ -1,5 +1,6 @@
 """`kerbstone score SERIES.csv`: its interface; what it finds is tested with the models."""
 
+import contextlib
 import csv
 import io
 import random
@@ -8,11 +9,26 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from edge.cli.main import main
 from tests.cli.conftest import Command
 
 ROOT = Path(__file__).parents[2]
 HEADER = "timestamp,value,state,onset"
+ODD = [
+    "x,",
+    "x,nan",
+    "x,warm",
+    "x,1,2",
+    "",
+    '"Nov 25, 2026",12',
+    '"two\nlines",12',
+    'a "b",12',
+    "x,1e9",
+    "ä,12",
+]
 
 
 def series(count: int, seed: int = 7) -> list[str]:
@@ -55,6 +71,45 @@ def test_row_n_is_the_same_whatever_follows(kerbstone: Command, tmp_path: Path) 
             kerbstone("score", written(tmp_path / "t.csv", rows[:count])).lines
             == whole[: count + 1]
         )
+
+
+def scored(path: Path, data: bytes) -> list[str]:
+    """The command itself, in this process; nothing of it lasts to the next example."""
+    path.write_bytes(data)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        main(["score", str(path)])
+    return out.getvalue().splitlines(keepends=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("score")
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    odd=st.lists(st.tuples(st.integers(0, 239), st.sampled_from(ODD)), max_size=8),
+    ends=st.sampled_from(["\n", "\r\n"]),
+    cut=st.integers(0, 8000),
+)
+def test_a_cut_at_any_byte_changes_no_row_before_it(
+    folder: Path, odd: list[tuple[int, str]], ends: str, cut: int
+) -> None:
+    """Of the last row nothing is promised: a number that is cut may be another number, and a cell
+    in quotes may go on in the line that is not there."""
+    rows = series(240)
+    for at, text in odd:
+        rows[at] = text
+    data = "".join(f"{row}{ends}" for row in ["timestamp,value", *rows]).encode()
+    kept = data[: cut % (len(data) + 1)]
+    lines = kept.count(b"\n")
+    whole, short, full = (
+        scored(folder / "s.csv", part) for part in (data, kept, kept[: kept.rfind(b"\n") + 1])
+    )
+    count = max(0, len(full) - 1)
+    assert count >= lines - 1 - 2 * len(odd)
+    assert short[:count] == full[:count] == whole[:count]
 
 
 def test_a_gap_gets_its_rows_and_no_flag(kerbstone: Command, tmp_path: Path) -> None:
