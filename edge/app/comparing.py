@@ -13,7 +13,7 @@ from edge.app.replaying import Replay, open_edges, rows
 from edge.app.wiring import Wiring
 from edge.config import Site
 from edge.core import Stream
-from edge.infer.manifest import read_manifest
+from edge.infer.manifest import ModelError, read_manifest
 from models import BUNDLES
 
 
@@ -49,10 +49,14 @@ def told(site: Site, edges: Path, bundle: Path) -> Told:
                 (Path(folder) / path.name).symlink_to(path.resolve())
         (Path(folder) / name).symlink_to(bundle.resolve())
         models = msgspec.structs.replace(site.models, dir=folder)
-        return _replayed(replace(site, models=models), edges)
+        out, why = _replayed(replace(site, models=models), edges, name)
+    if why:
+        raise ModelError(f"{bundle} did not answer to the end: {why}")
+    return out
 
 
-def _replayed(site: Site, edges: Path) -> Told:
+def _replayed(site: Site, edges: Path, name: str) -> tuple[Told, str]:
+    """What it said; and why the rule answered in its place at the end, if it did."""
     parts = Wiring.of(site)
     pipeline = parts.pipeline(replayed=True)
     pipeline.load()
@@ -68,7 +72,8 @@ def _replayed(site: Site, edges: Path) -> Told:
                 )
             elif record.key.stream is Stream.TRAFFIC and body.get("p_congested") is not None:
                 out.p[record.to_ns, record.source] = float(body["p_congested"])
-    return out
+    one = pipeline.judge.status()[name]
+    return out, one["why"] if one and one["answers"] == "rule" else ""
 
 
 def differences(a: Told, b: Told) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from edge.cli.site import SITE, site_of
 from edge.config import Site
 from edge.control.protocol import VerbError, ask
 from edge.infer.comparing import Sample, compare
-from edge.infer.manifest import ModelError, read_manifest
+from edge.infer.manifest import Manifest, ModelError
 from edge.infer.proving import Proof, bundles_in, prove
+from edge.infer.session import Session
 from models import BUNDLES
 
 SHOWN: Final = 20  # differences of one series in full; the rest is counted
@@ -107,11 +108,11 @@ def _compare(args: argparse.Namespace) -> int:
     if (args.series is None) == (args.edges is None):
         return _say("compare needs --series CSV..., or --edges CSV with --config FILE", 2)
     try:
-        names = {read_manifest(path).name for path in (args.a, args.b)}
+        names = {_usable(path).name for path in (args.a, args.b)}
         if len(names) > 1:
             return _say(f"{' and '.join(sorted(names))} do not do the same: compare versions", 2)
         if args.edges is not None:
-            return _over_edges(args)
+            return _over_edges(args, names.pop())
         if names != {"anomaly"}:
             return _say(f"{names.pop()} judges lanes: give --edges CSV and --config FILE", 2)
         return 1 if any([_over_series(args, path) for path in args.series]) else 0
@@ -119,6 +120,14 @@ def _compare(args: argparse.Namespace) -> int:
         return _say(f"{error}{': ' + error.do if error.do else ''}", 2)
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         return _say(str(error), 2)
+
+
+def _usable(bundle: Path) -> Manifest:
+    """Of a bundle that loads here. Raises ModelError for another: its rule would answer for it."""
+    try:
+        return Session(bundle).manifest
+    except ModelError as error:
+        raise ModelError(f"{bundle} cannot be compared: {error}", error.do) from error
 
 
 def _over_series(args: argparse.Namespace, path: Path) -> bool:
@@ -149,7 +158,7 @@ def _samples(reader: Any) -> Iterator[Sample]:
             yield stamp, value
 
 
-def _over_edges(args: argparse.Namespace) -> int:
+def _over_edges(args: argparse.Namespace, name: str) -> int:
     from edge.app.comparing import differences, told  # the whole daemon: only where it is needed
 
     if args.config is None:
@@ -157,6 +166,11 @@ def _over_edges(args: argparse.Namespace) -> int:
     site = site_of(args.config)
     if site is None:
         return 2
+    if not getattr(site.models, name, True):
+        return _say(
+            f"{args.config} switches {name} off, so neither would judge: give a copy with {name} = "
+            "true under [models]", 2,
+        )  # fmt: skip
     report = differences(told(site, args.edges, args.a), told(site, args.edges, args.b))
     differ = bool(report["only_a"] or report["only_b"])
     if args.json:

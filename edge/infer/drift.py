@@ -6,6 +6,9 @@ a day of buckets: a few hundred integers, whatever comes. Compared by the popula
     PSI = sum over bins of (now - then) * ln(now / then)
 
 of the shares. By the usual reading below 0.1 nothing has changed, above 0.25 much has.
+
+An hour counts for as long as it was watched: a start ends none, and a model that is seldom asked
+has not seen a day.
 """
 
 from __future__ import annotations
@@ -22,12 +25,13 @@ if TYPE_CHECKING:
 
 HOUR_NS: Final = 3_600_000_000_000
 EVERY_NS: Final = 55_000_000_000  # a sample a minute of each row is enough for a day's histogram
+LONGEST_NS: Final = 1_000_000_000_000  # between two looks; windows are of 900 s at most
 HOURS: Final = 24
 ENOUGH_HOURS: Final = 20  # of the last day: a night alone differs from any training
 ENOUGH: Final = 200  # samples of a column; with fewer the index is mostly chance
 LARGE: Final = 0.25
 LEAST: Final = 1e-4  # a share that is none: its logarithm must stay a number
-VERSION: Final = 1
+VERSION: Final = 2  # of before: each start was an hour
 
 
 def psi(now: Sequence[float], then: Sequence[float]) -> float:
@@ -52,6 +56,7 @@ class Drift:
         self._outputs = {o.name: i for i, o in enumerate(manifest.outputs)}
         self._edges = [numpy.asarray(r.edges, numpy.float32) for r in self._references]
         self._hours: deque[list[list[int]]] = deque(maxlen=HOURS)
+        self._watched: deque[int] = deque(maxlen=HOURS)  # nanoseconds of each bucket
         self._hour_ns: int | None = None  # when the newest bucket began
         self._seen_ns: int | None = None
 
@@ -61,15 +66,24 @@ class Drift:
             return
         if self._seen_ns is not None and 0 <= now_ns - self._seen_ns < EVERY_NS:
             return
-        self._seen_ns = now_ns
         self._turn(now_ns)
+        since_ns, self._seen_ns = self._since_ns(now_ns), now_ns
+        counted = False
         for counts, edges, one in zip(self._hours[-1], self._edges, self._references, strict=True):
             column = self._column(one.tensor, one.column, feed, outputs)
             if one.mask is not None:
                 column = column[self._column(*one.mask, feed, outputs) > 0.5]
             bins = edges.searchsorted(column)
+            counted |= bins.size > 0
             for place, more in enumerate(self._numpy.bincount(bins, minlength=len(counts))):
                 counts[place] += int(more)
+        if counted:
+            self._watched[-1] = min(self._watched[-1] + since_ns, HOUR_NS)
+
+    def _since_ns(self, now_ns: int) -> int:
+        """A look stands for the time since the one before it, the first one for a minute."""
+        since_ns = EVERY_NS if self._seen_ns is None else now_ns - self._seen_ns
+        return since_ns if 0 <= since_ns <= LONGEST_NS else EVERY_NS
 
     def _column(
         self, tensor: str, column: int, feed: Mapping[str, Tensor], outputs: Sequence[Tensor]
@@ -78,14 +92,20 @@ class Drift:
         return whole[:, column]
 
     def _turn(self, now_ns: int) -> None:
-        """Begin a new bucket for each hour that has passed; a clock that went back begins anew."""
+        """Begin a new bucket for each hour that has passed.
+
+        After a start, or where the clock went back, the newest one goes on with what it lacks.
+        """
         if self._hour_ns is None or now_ns < self._hour_ns:
-            steps, self._hour_ns = 1, now_ns
+            has_ns = self._watched[-1] if self._watched else HOUR_NS
+            steps, has_ns = (1, 0) if has_ns >= HOUR_NS else (0, has_ns)
+            self._hour_ns = now_ns - has_ns
         else:
             steps = (now_ns - self._hour_ns) // HOUR_NS
             self._hour_ns += steps * HOUR_NS
         for _ in range(min(steps, HOURS)):
             self._hours.append([[0] * len(one.shares) for one in self._references])
+            self._watched.append(0)
 
     def measured(self) -> dict[str, Any] | None:
         """The column that is furthest away over the last day; None without a reference.
@@ -94,7 +114,7 @@ class Drift:
         """
         if not self._references:
             return None
-        hours = sum(any(map(any, hour)) for hour in self._hours)
+        hours = round(sum(self._watched) / HOUR_NS)
         found: list[tuple[float, int]] = []
         for place, one in enumerate(self._references):
             counts = [sum(hour[place][b] for hour in self._hours) for b in range(len(one.shares))]
@@ -111,21 +131,30 @@ class Drift:
 
     def snapshot(self) -> dict[str, Any]:
         """The buckets, the oldest first, JSON-like."""
-        return {"v": VERSION, "hours": [[list(c) for c in hour] for hour in self._hours]}
+        return {
+            "v": VERSION,
+            "hours": [[list(c) for c in hour] for hour in self._hours],
+            "seen_s": [ns // 1_000_000_000 for ns in self._watched],
+        }
 
     def restore(self, saved: Mapping[str, Any]) -> bool:
-        """Go on with what was saved; False when it is of other columns, and left alone.
+        """Go on with what was saved; False when that is of other columns or older: left alone.
 
         Raises KeyError, TypeError or ValueError for what is not a snapshot. How long nobody
         watched is not known: the hours before a start count as the hours just before it.
         """
+        if saved["v"] == 1:
+            return False
         if saved["v"] != VERSION:
             raise ValueError(f"version {saved['v']!r}")
         hours = [[[_count(n) for n in counts] for counts in hour] for hour in saved["hours"]]
+        watched = [_count(s) * 1_000_000_000 for s in saved["seen_s"]]
+        if len(watched) != len(hours) or any(ns > HOUR_NS for ns in watched):
+            raise ValueError(f"hours of {saved['seen_s']} seconds")
         widths = [len(one.shares) for one in self._references]
         if any([len(counts) for counts in hour] != widths for hour in hours):
             return False
-        self._hours = deque(hours, maxlen=HOURS)
+        self._hours, self._watched = deque(hours, maxlen=HOURS), deque(watched, maxlen=HOURS)
         self._hour_ns = None
         return True
 

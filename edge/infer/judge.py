@@ -20,11 +20,11 @@ from edge.core import Draft, LoopTick, Stream
 from edge.infer import events as say
 from edge.infer import notes
 from edge.infer.approaches import QUIET_S, Approaches
-from edge.infer.features import Key, readings
+from edge.infer.features import readings
 from edge.infer.guard import Guard
 from edge.infer.incident import Incidents
-from edge.infer.kept import Kept, KeptApproach, KeptSeries
-from edge.infer.loops.part import LoopPart, unwatched_all
+from edge.infer.loops.part import LoopPart
+from edge.infer.raised import UNREADABLE, Raised
 from edge.infer.series import SeriesJudge
 from edge.infer.shadow import Shadow, candidate_of
 from edge.infer.sites import ApproachSite, LaneSite
@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 WHOLE: Final = 0.9  # periods: a shorter window is a missing step for the series
 NAMES: Final = ("loopfault", "congestion", "anomaly")
-UNREADABLE: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +85,9 @@ class Judge:
         for name, part in self._parts.items():
             part.shadow = _shadow(name, setup.shadow)
         self._judged_s = 0.0  # time that was judged, over all starts
-        # flags that were up, of what is gone: approaches, pairs of stations, and perhaps series
-        self._gone: dict[str, KeptApproach] = {}
-        self._gone_pairs: list[tuple[str, str]] = []
-        self._gone_loops: Mapping[str, Any] = {}
-        self._sought: dict[Key, KeptSeries] = {}
+        self._raised = Raised(
+            self._lanes, self._loops, self._approaches, self._series, self._incidents
+        )
 
     def load(self) -> None:
         """Load and prove the models (0.1 to 0.5 s). Until then, and without them, rules answer."""
@@ -111,7 +108,7 @@ class Judge:
         `ticks` are those of the slots that ended with it; `wall_s` is its end in seconds since
         1970, None while the clock is not to be trusted.
         """
-        out, events = list(drafts), self._given_up(end_ns, drafts)
+        out, events = list(drafts), self._raised.given_up(end_ns, drafts)
         self._judged_s += self._length_s(end_ns, drafts)
         scores: Mapping[tuple[str, str], float] = {}
         if self._loops is not None:
@@ -185,53 +182,18 @@ class Judge:
         return whole
 
     def flags(self) -> dict[str, Any]:
-        """What is to be kept with every window: approaches, and series whose flag is up.
-
-        For msgpack. Some 750 bytes for an approach, 1,700 for a series whose flag is up.
-        """
-        series = self._series.kept() if self._series else {}
-        kept = Kept(
-            self._models(),
-            {**self._gone, **(self._approaches.kept() if self._approaches else {})},
-            {**self._sought, **series},
-        )
-        loops: Mapping[str, Any] = {"loops": self._gone_loops} if self._gone_loops else {}
-        if self._loops is not None:
-            loops = {"loops": self._loops.flags()}
-        more = {"incidents": self._incidents.snapshot(), "judged_s": self._judged_s}
-        return {**kept.packed(), **loops, **more}
+        """What is to be kept with every window: approaches, and series whose flag is up."""
+        return {**self._raised.packed(), "judged_s": self._judged_s}
 
     def restore_flags(self, state: Mapping[str, Any]) -> None:
         """Know again which flags are up, as of `flags`; after `restore`, which may be older.
 
         What is up goes off once, when it is over. A flag whose approach or series is not in the
         configuration any more goes off with the next window, and its text says why. Raises
-        nothing: of a state that is damaged a line in the log is all that is left.
+        nothing: of a part that is damaged a line in the log is all that is left.
         """
-        try:
-            kept = Kept.parse(state)
-        except UNREADABLE as error:
-            log.warning("the flags that were up are damaged (%r): as in the older state", error)
-            return
-        try:
-            if self._loops is not None and "loops" in state:
-                self._loops.take(state["loops"])
-            elif "loops" in state:
-                unwatched_all(0, state["loops"])  # it can be read
-                self._gone_loops = state["loops"]
-            self._gone_pairs = self._incidents.restore(state.get("incidents", ()))
-        except UNREADABLE as error:
-            log.warning("what was told of loops is damaged (%r): as in the older state", error)
-        names: tuple[str, ...] = ()
-        if self._approaches is not None:
-            self._approaches.take(kept.approaches, kept.models[0])
-            names = self._approaches.names
-        if self._series is not None:
-            self._series.take(kept.series, kept.models[1])
-        up = {name: one for name, one in kept.approaches.items() if one.raised}
-        self._gone = {name: one for name, one in up.items() if name not in names}
-        self._sought = dict(kept.series)
-        self._catch_up(_seconds(state.get("judged_s")))
+        if self._raised.take(state):
+            self._catch_up(_seconds(state.get("judged_s")))
 
     def _catch_up(self, judged_s: float) -> None:
         """What models had learnt since it was written last is lost: they miss those steps."""
@@ -250,26 +212,6 @@ class Judge:
         """Those that judge, by the name of their model."""
         parts = dict(zip(NAMES, (self._loops, self._approaches, self._series), strict=True))
         return {name: part for name, part in parts.items() if part is not None}
-
-    def _models(self) -> tuple[str, str]:
-        parts = (self._approaches, self._series)
-        congestion, anomaly = (part.guard.sha256 if part else "" for part in parts)
-        return congestion, anomaly
-
-    def _given_up(self, end_ns: int, drafts: Sequence[Draft]) -> list[Draft]:
-        """A window has a record of every device, with all its points: what it lacks is gone."""
-        if not (self._gone or self._gone_pairs or self._gone_loops or self._sought):
-            return []
-        if all(d.stream is Stream.EVENT for d in drafts):
-            return []
-        here = readings(drafts, 1.0, self._lanes) if self._series else {}
-        lost = [key for key in self._sought if not (self._series and self._series.seek(key, here))]
-        events = [say.unwatched_approach(end_ns, name) for name in self._gone]
-        events += [say.unwatched_incident(end_ns, *pair) for pair in self._gone_pairs]
-        events += [say.unwatched_series(end_ns, key) for key in lost]
-        events += unwatched_all(end_ns, self._gone_loops) if self._gone_loops else []
-        self._gone, self._gone_pairs, self._gone_loops, self._sought = {}, [], {}, {}
-        return events
 
     def status(self) -> dict[str, Any]:
         """For people and for the retained description: which model answers, and if not, why."""

@@ -64,17 +64,24 @@ class Kept:
             "series": [[*key, asdict(one)] for key, one in self.series.items()],
         }
 
-    @classmethod
-    def parse(cls, state: Mapping[str, Any]) -> Kept:
-        """Back from `packed`. Raises AttributeError, KeyError, TypeError or ValueError."""
-        if state["v"] != VERSION:
-            raise ValueError(f"version {state['v']!r}")
-        congestion, anomaly = (str(model) for model in state["models"])
-        return cls(
-            (congestion, anomaly),
-            {_name(name): _approach(one) for name, one in state["approaches"].items()},
-            {(_name(source), _name(key)): _series(one) for source, key, one in state["series"]},
-        )
+
+def models_of(state: Mapping[str, Any]) -> tuple[str, str]:
+    """Of what is `packed`, as are the others here, which can be read each by itself.
+
+    All raise AttributeError, KeyError, TypeError or ValueError for what is damaged.
+    """
+    if state["v"] != VERSION:
+        raise ValueError(f"version {state['v']!r}")
+    congestion, anomaly = (str(model) for model in state["models"])
+    return congestion, anomaly
+
+
+def approaches_of(state: Mapping[str, Any]) -> dict[str, KeptApproach]:
+    return {_name(name): _approach(one) for name, one in state["approaches"].items()}
+
+
+def series_of(state: Mapping[str, Any]) -> dict[Key, KeptSeries]:
+    return {(_name(source), _name(key)): _series(one) for source, key, one in state["series"]}
 
 
 def _approach(one: Mapping[str, Any]) -> KeptApproach:

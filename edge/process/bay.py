@@ -2,8 +2,14 @@
 
 Time during which nobody watched is not free: `covered_s` says how much of the window was watched,
 and everything else speaks of that. A stay counts in the window in which it is certain: an arrival
-after `min_stay_s`, a departure two seconds after the contact opened. A single stay is a single
-vehicle (`privacy.passages`): `since_s` and an overstay's `stay_s` go in steps of a minute.
+after `min_stay_s`, a departure two seconds after the contact opened.
+
+A bay is one place, so a stay in it is one vehicle's, and can be read from its records: by adding
+up `occupied_us`, from a `stay` of one, from an overstay. That a place is taken, and since when, is
+what it is watched for; a coarser number would not hide it, since `occupied` tells it every period.
+What keeps a vehicle from being followed is that nothing is told of the vehicle itself: no length,
+no speed, nothing by which it could be known again elsewhere. `since_s` and an overstay's `stay_s`
+go in steps of a minute, as nobody needs them finer.
 """
 
 from collections.abc import Mapping, Sequence

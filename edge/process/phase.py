@@ -3,7 +3,8 @@
 What is not declared is inferred: where only green is known, what is not green is red. Amber alone
 says nothing about either. A contact that does not change for ten minutes says nothing any more:
 the signal is off or flashes, or its cable is cut. Then, and where nobody watched, no colour is
-known. These contacts make no events of their own: a cycle takes some 90 s.
+known. One that is not heard at all for as long, while vehicles pass, is not there. These contacts
+make no events of their own: a cycle takes some 90 s.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +17,9 @@ from edge.process.events import event
 from edge.process.line import Change, Line
 
 Colour = Literal["red", "amber", "green"]
+Fault = Literal["", "rests", "unheard"]
 SILENT_NS: Final = 600_000_000_000  # no cycle is as long; night programmes that rest are told, too
+BUSY: Final = 10  # so many vehicles: the box listens to its loops, and not to this contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,47 +40,54 @@ class Shown(NamedTuple):
 
 
 class Lamp:
-    """One contact: its level, and whether it has been silent for too long."""
+    """One contact: its level, and whether it has been silent for too long, or was never heard."""
 
     def __init__(self, setup: PhaseSetup) -> None:
         self.setup = setup
         self.line = Line(round(setup.bounce_ms * 1e6))
         self.level: bool | None = None
-        self.silent = False
-        self.changed_ns = 0  # or watched anew since
-        self.turns: list[tuple[int, bool]] = []  # (moment, silent from now on?)
+        self.fault: Fault = ""
+        self.changed_ns = 0  # or watched anew since; without a level: not heard since
+        self.passed = 0  # vehicles since it was heard
+        self.closed_ns: int | None = None  # somebody closed its line, and said so
+        self.turns: list[tuple[int, Fault, bool]] = []  # (moment, what, from now on?)
 
     def begin(self, at_ns: int) -> None:
         self.line.forget()
-        self.level, self.changed_ns = None, at_ns
+        self.level, self.changed_ns, self.passed, self.closed_ns = None, at_ns, 0, None
 
     def apply(self, what: Change, at: int) -> None:
         self.wait(at)
         if what is Change.DEAF:
-            self.level = None
+            self.level, self.changed_ns, self.passed = None, at, 0
             return
+        if self.closed_ns is not None and at > self.closed_ns:
+            self.closed_ns = None
         self.changed_ns = at
         self.level = what in (Change.RISE, Change.SEEN_ON)
-        if self.silent and what in (Change.RISE, Change.FALL):
-            self.silent = False
-            self.turns.append((at, False))
+        if self.fault == "unheard" or (self.fault and what in (Change.RISE, Change.FALL)):
+            self.turns.append((at, self.fault, False))
+            self.fault = ""
 
     def wait(self, until: int) -> None:
-        """Nothing changed until then. Where nobody watches, nobody can say so."""
-        if self.level is None:
+        """Nothing changed until then. Where nobody watches the loops either, nobody can say so."""
+        if self.fault or until - self.changed_ns < SILENT_NS:
             return
-        if not self.silent and until - self.changed_ns >= SILENT_NS:
-            self.silent = True
-            self.turns.append((self.changed_ns + SILENT_NS, True))
+        if self.level is None and (self.passed < BUSY or self.closed_ns is not None):
+            return
+        self.fault = "unheard" if self.level is None else "rests"
+        self.turns.append((self.changed_ns + SILENT_NS, self.fault, True))
 
     def state(self) -> list[Any]:
-        return [self.line.state(), self.level, self.silent, self.changed_ns]
+        return [self.line.state(), self.level, self.fault, self.changed_ns]
 
     def load(self, state: Sequence[Any]) -> None:
-        line, level, silent, changed = state
+        line, level, fault, changed = state
         self.line.load(line)
         self.level = None if level is None else bool(level)
-        self.silent, self.changed_ns = bool(silent), int(changed)
+        # an older state says true or false
+        self.fault = "unheard" if fault == "unheard" else "rests" if fault else ""
+        self.changed_ns = int(changed)
 
 
 class Phase:
@@ -111,6 +121,14 @@ class Phase:
         for name, line in self.lines.items():
             if source in (None, name):
                 line.deafen(at_ns)
+            if source == name:
+                self._lamps[name].closed_ns = at_ns
+
+    def passed(self, count: int) -> None:
+        """So many vehicles passed its loops in the window that was run."""
+        for lamp in self._lamps.values():
+            if lamp.level is None:
+                lamp.passed = min(lamp.passed + count, BUSY)
 
     def run(self, start_ns: int, end_ns: int) -> list[Draft]:
         """Play a window; gives the faults that began or ended in it."""
@@ -132,9 +150,11 @@ class Phase:
         faults = []
         for lamp in self._lamps.values():
             lamp.wait(end_ns - 1)
-            faults += [_fault(lamp.setup, max(at, start_ns), on) for at, on in lamp.turns]
+            faults += [
+                _fault(lamp.setup, max(at, start_ns), fault, on) for at, fault, on in lamp.turns
+            ]
             lamp.turns = []
-        silent = bool(faults) or any(lamp.silent for lamp in self._lamps.values())
+        silent = bool(faults) or any(lamp.fault for lamp in self._lamps.values())
         self._known = not silent and all(each.colour is not None for each in shown) and not unsure
         self.shown = shown if self._known else []
         return faults
@@ -155,11 +175,19 @@ class Phase:
         """For a snapshot, after a window. Contacts by name."""
         return {name: [lamp.setup.colour, *lamp.state()] for name, lamp in self._lamps.items()}
 
-    def load(self, state: Mapping[str, Any], start_ns: int) -> None:
-        """Back from `state`. A contact that is new, or tells another colour, begins anew."""
+    def unheard(self) -> dict[str, Any]:
+        """For a snapshot, too: of each contact the vehicles since, and when its line was closed."""
+        return {name: [lamp.passed, lamp.closed_ns] for name, lamp in self._lamps.items()}
+
+    def load(
+        self, state: Mapping[str, Any], start_ns: int, unheard: Mapping[str, Any] | None = None
+    ) -> None:
+        """Back from `state` and `unheard`. What is new, or tells another colour, begins anew."""
         for name, lamp in self._lamps.items():
             if name in state and state[name][0] == lamp.setup.colour:
                 lamp.load(state[name][1:])
+                passed, closed = (unheard or {}).get(name, (0, None))
+                lamp.passed, lamp.closed_ns = int(passed), None if closed is None else int(closed)
             else:
                 lamp.begin(start_ns)
         self.shown, self._known = [], False
@@ -184,15 +212,16 @@ def _show(shown: list[Shown], at: int, colour: Literal["red", "green", ""] | Non
         shown.append(Shown(at, colour))
 
 
-def _fault(setup: PhaseSetup, at_ns: int, on: bool) -> Draft:
-    name = setup.name
-    if on:
-        told = (
-            f"has not changed for {SILENT_NS // 60_000_000_000} minutes: the signal is off or "
-            "flashes, or the contact's cable is cut; figures of the signal are left out"
-        )
-    else:
-        told = "changes again"
+def _fault(setup: PhaseSetup, at_ns: int, fault: Fault, on: bool) -> Draft:
+    name, minutes = setup.name, SILENT_NS // 60_000_000_000
+    told = {
+        ("rests", True): f"has not changed for {minutes} minutes: the signal is off or flashes, or "
+        "the contact's cable is cut; figures of the signal are left out",
+        ("rests", False): "changes again",
+        ("unheard", True): f"has not been heard for {minutes} minutes while vehicles passed: its "
+        "line is not connected, or its bus does not answer; figures of the signal are left out",
+        ("unheard", False): "is heard",
+    }[fault, on]
     body = {
         "event": "sensor_fault",
         "state": "on" if on else "off",

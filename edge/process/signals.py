@@ -7,7 +7,7 @@ from typing import Any
 from edge.core.edge import Contact
 from edge.core.record import Draft
 from edge.process.cycles import Cycles, Site, figures
-from edge.process.line import Event
+from edge.process.line import Change, Event
 from edge.process.phase import Phase, PhaseSetup
 
 
@@ -64,6 +64,8 @@ class Signal:
 
         A lane without figures is left out. To be called once for each window.
         """
+        rises = (each.what is Change.RISE for name in self._cycles for each in changes[name])
+        self._phase.passed(sum(rises))
         played = {
             name: cycles.play(start_ns, end_ns, changes[name], self._phase.shown)
             for name, cycles in self._cycles.items()
@@ -74,12 +76,13 @@ class Signal:
         """For a snapshot, between windows."""
         return {
             "phase": self._phase.state(),
+            "unheard": self._phase.unheard(),
             "cycles": {name: cycles.state() for name, cycles in self._cycles.items()},
         }
 
     def load(self, state: Mapping[str, Any], start_ns: int) -> None:
         """Back from `state`, at the start of a window."""
-        self._phase.load(state["phase"], start_ns)
+        self._phase.load(state["phase"], start_ns, state.get("unheard"))
         for name, cycles in self._cycles.items():
             if name in state["cycles"]:
                 cycles.load(state["cycles"][name])

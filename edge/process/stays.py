@@ -78,13 +78,14 @@ class Stays:
     def apply(self, event: Event) -> None:
         """What the line told, in the order of time."""
         what, at = event.what, event.at_ns
-        self._pass(at)
+        self._pass(at if what is not Change.LOST else event.since_ns)
         if what is Change.RISE or what is Change.SEEN_ON:
             if self._on is None:
                 self._on, self._found, self._mark = at, what is Change.SEEN_ON, at
                 return
             self._bridged |= self._deaf is not None
             self._off = self._deaf = None
+            self._mark = at  # it was open, or nobody watched: of that no time is counted
             self._stand(at)
         elif self._on is None:
             return
@@ -154,7 +155,7 @@ class Stays:
 
     def _accrue(self, at: int) -> None:
         if self._max and self._on is not None:
-            begin = max(self._on + self._max, self._mark)
+            begin = max(self._on + self._max, self._mark, self._start)
             if at > begin:
                 # whole microseconds of the moments, so that the parts of a stay add up
                 self.over_us += at // 1000 - begin // 1000
@@ -187,7 +188,7 @@ class Stays:
 
     def _unwatched(self, since: int, at: int) -> None:
         if self._off is not None:
-            self._leave(self._off, at)
+            self._leave(self._off, min(at, self._off + MERGE_NS))
         elif self._deaf is None:
             if at - since >= BRIDGE_NS:
                 self._give_up(at)

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.app.recover import AWAY_NS
 from edge.core import Reason, Record
+from edge.infer.judge import Judge
 from tests.app.lives import (
     PERIOD_NS,
     SLOT_NS,
@@ -299,6 +301,65 @@ def test_another_boot_begins_with_a_gap_of_power_and_totals_go_on(tmp_path: Path
         round(WIRES.register(first_s) * 1000),
         round(WIRES.register(last_s) * 1000),
     )
+
+
+@pytest.fixture
+def dark(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """From when to when models were told that nobody watched."""
+    told: list[tuple[int, int]] = []
+    missing = Judge.missing
+
+    def heard(judge: Judge, from_ns: int, to_ns: int) -> None:
+        told.append((from_ns, to_ns))
+        missing(judge, from_ns, to_ns)
+
+    monkeypatch.setattr(Judge, "missing", heard)
+    return told
+
+
+@pytest.mark.parametrize("up_s", [10, 5000])  # since that boot: it may have been up for long
+def test_after_a_power_cut_models_miss_an_hour(
+    tmp_path: Path, dark: list[tuple[int, int]], up_s: int
+) -> None:
+    """How long the box was off nobody knows; that it was off they must hear, and once."""
+    box = Box(tmp_path)
+    Life(box, 0).run(13 * S)
+    assert dark == []
+    box.reboot(zero_ns=(up_s - 20) * S)
+    life = Life(box, 20 * S)
+    assert dark == [((up_s - 3600) * S, up_s * S)]
+    assert AWAY_NS == 3600 * S
+    life.run(30 * S)
+    assert len(dark) == 1
+    life.stage.close()
+
+
+def test_after_a_kill_models_miss_what_the_gap_names_and_no_hour(
+    tmp_path: Path, dark: list[tuple[int, int]]
+) -> None:
+    box = Box(tmp_path)
+    life = Life(box, 0)
+    life.run(7 * S)
+    life.stop()
+    Life(box, 9 * S).stage.close()
+    assert dark == [(7 * S, 9 * S)]
+
+
+def test_what_was_known_of_an_approach_before_a_power_cut_is_not_known_after_it(
+    tmp_path: Path,
+) -> None:
+    """What was known of an approach is an hour old: until a loop says more, nothing is."""
+    for cut in (False, True):
+        folder = tmp_path / str(cut)
+        folder.mkdir()
+        box = Box(folder)
+        Life(box, 0).run(41 * S)  # a slot of 30 s has ended
+        if cut:
+            box.reboot(zero_ns=-40 * S)
+        judge = Life(box, 42 * S).pipeline.judge
+        ages_s = [min(one["age_s"]) for one in judge.flags()["approaches"].values()]
+        assert len(ages_s) == 2
+        assert all((age_s >= 3600.0) is cut for age_s in ages_s), ages_s
 
 
 def test_the_stage_of_another_boot_counts_for_nothing(tmp_path: Path) -> None:

@@ -254,10 +254,44 @@ def test_two_bundles_are_compared_over_recorded_edges(
     assert told["windows"] > 50
 
 
-def test_a_candidate_that_cannot_run_is_not_compared(kerbstone: Command, tmp_path: Path) -> None:
-    path, broken = series(tmp_path / "s.csv"), tmp_path / "broken"
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize(
+    ("how", "says", "do"),
+    [
+        ("graph", "checksum", "copy the bundle here again"),
+        ("missing", "golden.json", "copy the bundle here again"),
+        ("golden", "a golden case gives another onset", "do not use it here"),
+        ("manifest", "not a manifest", "copy the bundle here again"),
+    ],
+)
+def test_a_candidate_that_cannot_run_is_not_compared(
+    kerbstone: Command, site: MakeSite, tmp_path: Path, how: str, says: str, do: str, first: bool
+) -> None:
+    """Neither over series nor over edges: its rule would answer in its place."""
+    broken = tmp_path / "broken"
     shutil.copytree(BUNDLES / "anomaly", broken)
-    (broken / "anomaly.onnx").write_bytes(b"no model")
-    said = kerbstone("models", "compare", BUNDLES / "anomaly", broken, "--series", path)
-    assert said.code == 2
-    assert "checksum" in said.err
+    damage(broken, how)
+    two = [broken, BUNDLES / "anomaly"] if first else [BUNDLES / "anomaly", broken]
+    over_edges = ["--edges", edges(tmp_path / "e.csv"), "--config", site(models=True)]
+    for words in (over_edges, ["--series", series(tmp_path / "s.csv")]):
+        said = kerbstone("models", "compare", *two, *words)
+        assert said.code == 2
+        assert said.out == ""
+        (line,) = said.err.splitlines()
+        assert line.startswith(f"kerbstone models: {broken} cannot be compared: ")
+        assert says in line
+        assert do in line
+
+
+def test_a_model_that_is_switched_off_at_the_site_is_not_compared_over_edges(
+    kerbstone: Command, site: MakeSite, tmp_path: Path
+) -> None:
+    config = site(models=False)
+    two = [BUNDLES / "congestion"] * 2
+    words = ["--edges", edges(tmp_path / "e.csv"), "--config", config]
+    said = kerbstone("models", "compare", *two, *words)
+    assert (said.code, said.out) == (2, "")
+    assert said.err == (
+        f"kerbstone models: {config} switches congestion off, so neither would judge: give a copy "
+        "with congestion = true under [models]\n"
+    )

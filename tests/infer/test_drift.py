@@ -135,10 +135,77 @@ def test_a_restart_goes_on_where_it_was() -> None:
     assert not Drift(model(SCORES)).restore(first.snapshot())
 
 
+def restarted(drift: Drift) -> Drift:
+    again = Drift(model(HALVES))
+    assert again.restore(json.loads(json.dumps(drift.snapshot())))
+    return again
+
+
+def hours_of(drift: Drift) -> int:
+    told = drift.measured()
+    assert told is not None
+    return int(told["hours"])
+
+
+def test_a_box_that_starts_anew_every_minute_has_seen_minutes_and_not_hours() -> None:
+    drift = Drift(model(HALVES))
+    for minute in range(90):
+        drift.see(minute * MINUTE, feed(LIKE), out(LIKE))
+        drift = restarted(drift)
+    assert hours_of(drift) == 1
+    assert len(drift.snapshot()["hours"]) == 2
+    assert sum(sum(hour[0]) for hour in drift.snapshot()["hours"]) == 90 * len(LIKE)
+
+
+@pytest.mark.parametrize("boot", [False, True])
+def test_starts_do_not_push_a_day_out(boot: bool) -> None:
+    drift = Drift(model(HALVES))
+    now = day(drift, UNLIKE, hours=HOURS - 1)
+    for minute in range(60):
+        drift = restarted(drift)
+        drift.see((0 if boot else now) + minute * MINUTE, feed(LIKE), out(LIKE))
+    assert hours_of(drift) == HOURS
+    kept = [sum(hour[0]) for hour in drift.snapshot()["hours"]]
+    assert sum(kept) == 60 * HOURS * len(LIKE)
+
+
+def test_a_model_that_is_asked_once_an_hour_has_not_been_watched_for_a_day() -> None:
+    drift = Drift(model(HALVES))
+    for hour in range(HOURS):
+        drift.see(hour * HOUR_NS, feed(UNLIKE * 60), out(UNLIKE * 60))
+    told = drift.measured()
+    assert told is not None
+    assert (told["psi"], told["hours"]) == (None, 0)
+
+
+def test_hours_in_which_no_row_counted_were_not_seen() -> None:
+    drift = Drift(model(HALVES))
+    now = day(drift, UNLIKE, hours=4)
+    for minute in range(60 * (HOURS - 4)):
+        drift.see(now + minute * MINUTE, feed(UNLIKE, [0.0] * 4), out(UNLIKE))
+    assert hours_of(drift) == 4
+
+
+def test_windows_of_a_quarter_of_an_hour_are_watched_all_the_time() -> None:
+    drift = Drift(model(HALVES))
+    for window in range(4 * HOURS):
+        drift.see(window * 15 * MINUTE, feed(UNLIKE), out(UNLIKE))
+    assert hours_of(drift) == HOURS
+
+
+def test_a_state_of_before_in_which_starts_count_as_hours_is_left_alone() -> None:
+    drift = Drift(model(HALVES))
+    assert not drift.restore({"v": 1, "hours": [[[1, 2, 1]]] * HOURS})
+    assert hours_of(drift) == 0
+
+
 @pytest.mark.parametrize(
     "saved",
-    [{}, {"v": 2, "hours": []}, {"v": 1}, {"v": 1, "hours": [[[-1, 0, 0]]]}, {"v": 1, "hours": 3},
-     {"v": 1, "hours": [[["a", 0, 0]]]}],
+    [{}, {"v": 3, "hours": [], "seen_s": []}, {"v": 2, "hours": []}, {"v": 2, "seen_s": []},
+     {"v": 2, "hours": [[[-1, 0, 0]]], "seen_s": [1]}, {"v": 2, "hours": 3, "seen_s": []},
+     {"v": 2, "hours": [[["a", 0, 0]]], "seen_s": [1]}, {"v": 2, "hours": [], "seen_s": [1]},
+     {"v": 2, "hours": [[[1, 0, 0]]], "seen_s": [-1]},
+     {"v": 2, "hours": [[[1, 0, 0]]], "seen_s": [1e9]}],
 )  # fmt: skip
 def test_what_is_no_snapshot_is_an_error(saved: dict[str, Any]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):

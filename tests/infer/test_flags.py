@@ -11,7 +11,7 @@ import pytest
 
 from edge.core import Draft
 from edge.infer.flags import Flag
-from edge.infer.judge import Judge, JudgeSetup, LaneSite
+from edge.infer.judge import ApproachSite, Judge, JudgeSetup, LaneSite
 from tests.infer.street import PERIOD_NS, air, setup, ticks_of, traffic
 
 SECOND = 1_000_000_000
@@ -129,7 +129,8 @@ def test_flags_are_newer_than_the_state_that_says_otherwise(up: dict[str, Any]) 
     assert site.run(100) == []
 
 
-def _damaged(state: dict[str, Any]) -> list[Any]:
+def _damaged(state: dict[str, Any]) -> dict[str, list[Any]]:
+    """What is damaged (`whole` is all of it), and ways in which it is."""
     north = state["approaches"]["north"]
     (source, point, series) = state["series"][0]
 
@@ -139,31 +140,101 @@ def _damaged(state: dict[str, Any]) -> list[Any]:
     def of_series(**change: Any) -> dict[str, Any]:
         return {**state, "series": [[source, point, {**series, **change}]]}
 
-    return [
-        {}, [], None, 7, "x", b"\x00", {"v": 2}, {"v": 1},
-        {**state, "v": 2}, {**state, "models": []}, {**state, "models": None},
-        {**state, "approaches": []}, {**state, "approaches": {"north": None}},
-        {**state, "approaches": {3: north}}, {**state, "approaches": {"a/#": north}},
-        {**state, "series": {"a": 1}}, {**state, "series": [[source, point]]},
-        {**state, "series": [[source, None, series]]}, {**state, "series": [["a b", "c", series]]},
-        approach(raised=1), approach(smooth=[0.1]), approach(smooth=[2.0] * 4),
-        approach(smooth=[float("nan")] * 4), approach(age_s=[-1.0] * 4), approach(age_s=None),
-        approach(low_s="1"), approach(hold_s=float("inf")), approach(hold_s=10**400),
-        approach(row="text"), of_series(samples=-1), of_series(hold_s=None),
-        of_series(rule=[float("inf")] * 8), of_series(rule=3), of_series(row=None),
-    ]  # fmt: skip
+    return {
+        "whole": [
+            {}, [], None, 7, "x", b"\x00", {"v": 2}, {"v": 1},
+            {**state, "v": 2}, {**state, "models": []}, {**state, "models": None},
+        ],
+        "approaches": [
+            {**state, "approaches": []}, {**state, "approaches": {"north": None}},
+            {**state, "approaches": {3: north}}, {**state, "approaches": {"a/#": north}},
+            approach(raised=1), approach(smooth=[0.1]), approach(smooth=[2.0] * 4),
+            approach(smooth=[float("nan")] * 4), approach(age_s=[-1.0] * 4), approach(age_s=None),
+            approach(low_s="1"), approach(hold_s=float("inf")), approach(hold_s=10**400),
+            approach(row="text"), {k: v for k, v in state.items() if k != "approaches"},
+        ],
+        "series": [
+            {**state, "series": {"a": 1}}, {**state, "series": [[source, point]]},
+            {**state, "series": [[source, None, series]]},
+            {**state, "series": [[source, point, series], ["a b", "c", series]]},
+            of_series(samples=-1), of_series(hold_s=None), of_series(rule=[float("inf")] * 8),
+            of_series(rule=3), of_series(row=None),
+        ],
+        "loops": [{**state, "loops": {"raised": 5}}, {**state, "loops": None}],
+        "incidents": [
+            {**state, "incidents": 5}, {**state, "incidents": [{}]},
+            {**state, "incidents": [{**state["incidents"][0], "age_s": "x"}]},
+        ],
+    }  # fmt: skip
 
 
-def test_a_damaged_state_is_said_and_ignored(
-    up: dict[str, Any], caplog: pytest.LogCaptureFixture
+@pytest.fixture(scope="module")
+def all_up() -> dict[str, Any]:
+    """As `up`, and a loop and two stations of a road on which an incident is suspected."""
+    site = Site(_loaded(setup()))
+    site.run(60)
+    site.run(100, 0.95, 0.0)
+    road = Judge(WIDE)
+    loops = {"ours": [["up_1", "lead", "stuck_on"]], "theirs": [], "dropped": [], "raised": {}}
+    known: dict[str, Any] = road.flags()
+    (pair,) = known["incidents"]
+    pair = {**pair, "values": [0.7, 0.04, 3.0, 9.0], "raised": True}
+    state = {**known, **{key: site.judge.flags()[key] for key in ("approaches", "series")}}
+    state |= {"loops": {**known["loops"], **loops}, "incidents": [pair]}
+    again: dict[str, Any] = msgpack.unpackb(msgpack.packb(state))
+    return again
+
+
+ROAD = tuple(LaneSite(f"{name}_1", name, "corridor") for name in ("up", "down"))
+WIDE = replace(
+    setup(), lanes=setup().lanes + ROAD, loopfault=True,
+    approaches=(ApproachSite("up", "down", 500.0), ApproachSite("down")),
+)  # fmt: skip
+PARTS = ("approaches", "series", "loops", "incidents")
+
+
+def _up_in(flags: dict[str, Any]) -> dict[str, object]:
+    """What is up, by part."""
+    return {
+        "approaches": [name for name, one in flags["approaches"].items() if one["raised"]],
+        "series": [one[:2] for one in flags["series"]],
+        "loops": flags["loops"]["ours"],
+        "incidents": [one["pair"] for one in flags["incidents"] if one["raised"]],
+    }
+
+
+def test_all_that_was_up_is_known_again(all_up: dict[str, Any]) -> None:
+    judge = Judge(WIDE)
+    judge.restore_flags(all_up)
+    assert _up_in(judge.flags()) == _up_in(all_up)
+    assert all(_up_in(all_up).values())
+
+
+def test_a_state_that_is_damaged_as_a_whole_is_said_and_ignored(
+    all_up: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    for damaged in _damaged(up):
+    for damaged in _damaged(all_up)["whole"]:
         caplog.clear()
-        judge = Judge(setup())
+        judge = Judge(WIDE)
         before = judge.flags()
         judge.restore_flags(damaged)
         assert "damaged" in caplog.text, damaged
         assert judge.flags() == before, damaged
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_damaged_in_one_part_leaves_the_others_alone(
+    all_up: dict[str, Any], caplog: pytest.LogCaptureFixture, part: str
+) -> None:
+    """A flag that was not restored would stay up at the platform for ever."""
+    for damaged in _damaged(all_up)[part]:
+        caplog.clear()
+        judge = Judge(WIDE)
+        judge.restore_flags({**damaged, "judged_s": 600.0})
+        (line,) = caplog.messages
+        assert "damaged" in line, damaged
+        assert _up_in(judge.flags()) == {**_up_in(all_up), part: []}, damaged
+        assert judge.flags()["judged_s"] == 600.0
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 """An incident is suspected between two stations, and only there."""
 
 import json
+from pathlib import Path
+from typing import Any
 
+import msgpack
 import pytest
 
-from edge.core import LoopTick
+from edge.core import Draft, LoopTick, Stream
 from edge.infer.incident import Incidents, IncidentVerdict
+from edge.infer.judge import Judge, JudgeSetup
 from edge.infer.sites import ApproachSite, LaneSite
 from tests.infer.street import SLOT_NS, tick
 
@@ -135,3 +139,55 @@ def test_what_ended_in_a_gap_goes_off_once_after_it() -> None:
     road.end_ns += 400_000_000_000
     road.run(10, 0.15, 0.15, 0.15, scores={})
     assert road.turns() == [("up", "down", "on"), ("up", "down", "off")]
+
+
+class Judged:
+    """The same road through a whole judge; what it told of incidents."""
+
+    def __init__(self, *, congestion: bool, flags: dict[str, Any] | None = None) -> None:
+        setup = JudgeSetup(
+            LANES, SLOT_NS, congestion=congestion, anomaly=False, loopfault=False, approaches=SITES
+        )
+        self.judge = Judge(setup, Path("nowhere"))  # its rules answer
+        if flags is not None:
+            self.judge.restore_flags(msgpack.unpackb(msgpack.packb(flags)))
+        self.told: list[Draft] = []
+
+    def run(self, first: int, last: int, *occupancy: float) -> None:
+        for slot in range(first, last):
+            end_ns = (slot + 1) * SLOT_NS
+            pairs = list(zip(LANES, occupancy, strict=True))
+            drafts = [
+                Draft(Stream.TRAFFIC, lane.name, end_ns - SLOT_NS, end_ns, {"occupancy": value})
+                for lane, value in pairs
+            ]
+            ticks = [tick(lane.name, end_ns, value) for lane, value in pairs]
+            events = self.judge.judge(end_ns, drafts, ticks).events
+            self.told += [each for each in events if each.body["event"] == "incident"]
+
+    def jam(self) -> None:
+        self.run(0, 60, 0.15, 0.15, 0.15)
+        self.run(60, 80, 0.7, 0.04, 0.04)
+
+
+@pytest.mark.parametrize("congestion", [True, False])
+def test_without_congestion_no_incident_is_suspected(congestion: bool) -> None:
+    road = Judged(congestion=congestion)
+    road.jam()
+    assert [each.body["state"] for each in road.told] == (["on"] if congestion else [])
+    assert bool(road.judge.flags()["incidents"]) is congestion
+
+
+def test_an_incident_that_is_up_when_congestion_is_switched_off_goes_off_once_and_says_why() -> (
+    None
+):
+    road = Judged(congestion=True)
+    road.jam()
+    after = Judged(congestion=False, flags=road.judge.flags())
+    after.run(80, 90, 0.7, 0.04, 0.04)
+    (event,) = after.told
+    assert (event.body["state"], event.to_ns) == ("off", 81 * SLOT_NS)
+    assert event.body["text"].endswith("is not watched any more.")
+    again = Judged(congestion=True, flags=after.judge.flags())
+    again.run(90, 100, 0.15, 0.15, 0.15)
+    assert again.told == []

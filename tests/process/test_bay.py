@@ -124,6 +124,34 @@ def test_a_single_stay_is_told_in_whole_minutes(ms: int) -> None:
     assert world.events[1].body["stay_s"] == 660.0 + 60.0 * (ms * 1.5 > 30_000)
 
 
+def test_time_in_the_dark_is_no_overstay_and_none_of_it_comes_in_a_later_window() -> None:
+    world = watched()
+    world.fold(Contact("bay_1", True, 30 * S))
+    world.bay.deafen(700 * S)
+    world.to(12 * MINUTE)
+    world.fold(*found("bay_1", at_s=750, on=True))
+    world.to(14 * MINUTE)
+    assert [b["overstay_us"] / 1e6 for b in world.bodies[10:]] == [30.0, 40.0, 30.0, 60.0]
+    assert [b["covered_s"] for b in world.bodies[11:]] == [40.0, 30.0, 60.0]
+
+
+def test_a_contact_that_opens_over_a_border_makes_no_window_longer_than_it_is() -> None:
+    world = watched()
+    world.fold(*presences("bay_1", (30, 719), (720.5, 900)))
+    world.to(14 * MINUTE)
+    assert [b["overstay_us"] / 1e6 for b in world.bodies[10:]] == [30.0, 59.0, 59.5, 60.0]
+
+
+def test_while_edges_were_lost_nobody_stood_too_long() -> None:
+    world = watched()
+    world.fold(Contact("bay_1", True, 30 * S))
+    world.to(11 * MINUTE)
+    world.fold(Contact("bay_1", True, 700 * S, lost=2))
+    world.to(12 * MINUTE)
+    assert world.states() == [(630.0, "on"), (700.0, "off")]
+    assert (world.bodies[11]["overstay_us"], world.bodies[11]["occupied_us"]) == (0, 20_000_000)
+
+
 def test_without_a_limit_nobody_stays_too_long() -> None:
     world = watched(BaySetup("bay_1", "parking"))
     world.fold(*presences("bay_1", (30, 90_000)))
@@ -256,6 +284,20 @@ def test_an_end_that_was_not_told_yet_outlives_another_start() -> None:
         world.start = minute * MINUTE
     world.to(15 * MINUTE)
     assert world.states() == [(630.0, "on"), (780.0, "off")]
+
+
+def test_nothing_is_told_by_which_a_vehicle_could_be_known_again() -> None:
+    """Its stay can be read; no length, speed or trace of its loop, and no other key by chance."""
+    world = watched()
+    world.fold(*presences("bay_1", (5, 14), (30, 700.25)))
+    world.to(13 * MINUTE)
+    assert {key for body in world.bodies for key in body} == {
+        "bay", "kind", "covered_s", "occupied_us", "occupancy", "arrivals", "departures", "stay",
+        "overstays", "overstay_us", "occupied", "since_s", "quality", "health", "passers",
+    }  # fmt: skip
+    assert {key for each in world.events for key in each.body} == {
+        "event", "state", "by", "max_stay_min", "stay_s", "text"
+    }  # fmt: skip
 
 
 def test_a_mark_is_in_the_quality() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgpack
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from edge.core.edge import Contact
@@ -144,8 +144,15 @@ def test_no_summary_claims_what_cannot_be(world: World) -> None:
                 assert 0 < record.get("speed_single", {"kmh": 1})["kmh"] <= 200
 
 
+STAYS = World(
+    {"east_1.lead": [Contact("east_1.lead", True, 2 * S)]}, [*range(MINUTE, 7 * MINUTE, MINUTE)]
+)
+"""A vehicle that came and was still there after more than `max_presence_s`."""
+
+
 @SLOW
 @given(worlds())
+@example(STAYS)
 def test_a_window_more_changes_no_sum(world: World) -> None:
     """Vehicles, speeds and pulses belong to one window each, wherever the borders are."""
 
@@ -186,7 +193,11 @@ def test_a_window_more_changes_no_sum(world: World) -> None:
 
 
 def spaced(items: list[Contact]) -> list[Contact]:
-    """Alternating edges on a grid of 100 ms, none stays for minutes."""
+    """Alternating edges on a grid of 100 ms, none stays for minutes, and the last one leaves.
+
+    Who stays for more than `max_presence_s` makes a fault, which voids the window that it is told
+    in, with all who were counted there: a longer window loses more.
+    """
     if not items:
         return []
     source, at = items[0].source, 0
@@ -194,6 +205,8 @@ def spaced(items: list[Contact]) -> list[Contact]:
     for index, each in enumerate(items):
         at = max(at + 100 * MS, min(each.mono_ns // (100 * MS) * 100 * MS, at + 200 * S))
         made.append(Contact(source, index % 2 == 0, at))
+    if made[-1].on:
+        made.append(Contact(source, False, at + 100 * MS))
     return made
 
 

@@ -1,11 +1,15 @@
 """Signals: which colour was known when, and contacts that do not change any more."""
 
+import json
+from typing import Any
+
 import pytest
 
 from edge.core.edge import Contact
+from edge.process.engine import Engine, Setup
 from edge.process.phase import Phase, PhaseSetup
 from edge.process.signals import SignalSetup
-from tests.process.build import MINUTE, S, found, presences
+from tests.process.build import MINUTE, SINGLE, S, events, found, presences
 
 GREEN = PhaseSetup("north_green", "north", "green")
 RED = PhaseSetup("north_red", "north", "red")
@@ -136,3 +140,101 @@ def test_a_contact_that_nobody_watches_is_not_silent() -> None:
     made.fold("north_green", found("north_green", at_s=1810), 30 * MINUTE)
     told += [each for i in range(30, 41) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
     assert [each.from_ns for each in told] == [2410 * S]  # ten minutes, all of them watched
+
+
+class Street:
+    """A lane and its signal, a window a minute; `told` are the events of the signal's contacts."""
+
+    def __init__(self, *setups: PhaseSetup, position: str = "stop") -> None:
+        signal = SignalSetup("north", setups, ((SINGLE.name, position),))
+        self.setup = Setup(lanes=(SINGLE,), signals=(signal,))
+        self.engine = Engine(self.setup)
+        self.engine.start(0)
+        self.engine.contacts(found("east_1.lead"))
+        self.minute = 0
+        self.told: list[tuple[float, str, str]] = []
+        self.texts: list[str] = []
+
+    def run(self, until: int, *contacts: Contact, every_s: float | None = 20.0) -> None:
+        """To the end of this minute; a vehicle passes now and then."""
+        start_s, end_s = self.minute * 60, until * 60
+        self.engine.contacts(contacts)
+        while every_s is not None and start_s + 5 < end_s:
+            self.engine.contacts(presences("east_1.lead", (start_s + 5, start_s + 5.5)))
+            start_s += every_s  # type: ignore[assignment]
+        while self.minute < until:
+            self.minute += 1
+            for each in events(self.engine.close(self.minute * MINUTE)):
+                assert each.body["fault"] == "phase"
+                self.told.append((each.from_ns / S, each.source, each.body["state"]))
+                self.texts.append(each.body["text"])
+
+    def killed(self) -> None:
+        state: Any = json.loads(json.dumps(self.engine.snapshot()))
+        self.engine = Engine(self.setup)
+        self.engine.restore(state)
+
+
+@pytest.mark.parametrize("kills", [False, True])
+def test_a_contact_that_was_never_heard_while_vehicles_pass_is_a_fault_once(kills: bool) -> None:
+    street = Street(GREEN, RED)
+    for minute in range(1, 31):
+        street.run(minute, *(found("north_red") if minute == 1 else ()),
+                   *presences("north_red", (minute * 60 - 50, minute * 60 - 20)))  # fmt: skip
+        if kills:
+            street.killed()
+    assert street.told == [(600.0, "north_green", "on")]
+    assert street.texts == [
+        "north_green: the contact for green of north has not been heard for 10 minutes while "
+        "vehicles passed: its line is not connected, or its bus does not answer; figures of the "
+        "signal are left out."
+    ]
+    green = [*found("north_green", at_s=1810), *presences("north_green", (1830, 1850))]
+    street.run(31, *green)
+    assert street.told[1:] == [(1810.0, "north_green", "off")]
+    assert street.texts[1] == "north_green: the contact for green of north is heard."
+    street.run(39)
+    assert len(street.told) == 2
+
+
+def test_where_nothing_passes_nobody_knows_whether_a_contact_is_heard() -> None:
+    street = Street(GREEN)
+    street.run(40, every_s=None)
+    assert street.told == []
+    street.run(43)
+    street.killed()
+    street.run(45)
+    assert street.told == [(44 * 60.0, "north_green", "on")]  # after ten vehicles
+
+
+def test_a_contact_whose_line_is_closed_was_told_already() -> None:
+    street = Street(GREEN)
+    street.run(2, *found("north_green"), *presences("north_green", (10, 30)))
+    street.engine.closed("north_green", 130 * S)  # whoever closed it said so
+    street.run(15)
+    street.killed()
+    street.run(30)
+    assert street.told == []
+    street.run(31, *found("north_green", at_s=1810))
+    street.engine.lost(1870 * S, 1871 * S)
+    street.run(32, *found("east_1.lead", at_s=1871))
+    street.run(50)  # it is not heard after the gap, and nobody said that its line is closed
+    assert street.told == [(1870 + 600.0, "north_green", "on")]
+
+
+def test_a_fault_that_was_up_before_the_gap_is_not_told_again() -> None:
+    street = Street(GREEN)
+    street.run(12, *found("north_green"))
+    assert street.told == [(600.0, "north_green", "on")]
+    street.engine.start(1000 * S)
+    street.minute = 17
+    street.run(40, *found("east_1.lead", at_s=1021))
+    assert len(street.told) == 1
+    street.run(42, *found("north_green", at_s=2410), *presences("north_green", (2430, 2450)))
+    assert street.told[1:] == [(2430.0, "north_green", "off")]
+
+
+def test_without_a_loop_by_the_signal_nothing_is_known_of_its_contacts() -> None:
+    street = Street(GREEN, position="corridor")
+    street.run(30)
+    assert street.told == []

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge.core.edge import Contact
@@ -83,6 +83,18 @@ def test_the_parts_of_a_stay_add_up(changes: list[tuple[int, bool | None]]) -> N
     assert world.total("arrivals") == sum(
         b - a >= 10 * S and a + 10 * S < 20 * MINUTE for a, b in spans
     )
+
+
+@given(CHANGES, st.integers(0, 20))
+@example([(30_000, True), (700_000, None), (750_000, True)], 12)
+@example([(30_000, True), (719_000, False), (720_500, True)], 0)
+def test_nobody_stands_too_long_for_longer_than_somebody_stands(
+    changes: list[tuple[int, bool | None]], restart: int
+) -> None:
+    for body in played(contacts(changes), (), restart).bodies:
+        if body["overstay_us"] is not None:
+            covered_us = round(body["covered_s"] * 1e6)
+            assert body["overstay_us"] <= body["occupied_us"] <= covered_us
 
 
 @given(CHANGES, st.integers(0, 17))

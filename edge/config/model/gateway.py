@@ -197,14 +197,20 @@ class Privacy(Struct, frozen=True, kw_only=True):
     """What may be told about single vehicles."""
 
     passages: Annotated[
-        bool, Meta(description="Single passages may leave this box. Summaries never show them.")
+        bool,
+        Meta(
+            description="Single passages may leave this box. Summaries hold counts and sums; a bay "
+            "is one place, so its own show each stay."
+        ),
     ] = False
 
 
 class Models(Struct, frozen=True, kw_only=True):
     """Which models judge. Without one, its published rule does; the flag says who did."""
 
-    congestion: Annotated[bool, Meta(description="Flag congestion for each approach.")] = True
+    congestion: Annotated[
+        bool, Meta(description="Flag congestion for each approach, and incidents between two.")
+    ] = True
     anomaly: Annotated[bool, Meta(description="Flag odd behaviour in each series.")] = True
     loopfault: Annotated[
         bool, Meta(description="Judge each loop; one that is faulty is masked for congestion.")

@@ -26,7 +26,10 @@ Kind = Annotated[BayKind, Meta(extra_json_schema=GROWS)]
 
 
 class Bay(Summary, kw_only=True):
-    """One bay, one period. What its contact does not allow to say is null, never 0 or free."""
+    """One bay, one period. What its contact does not allow to say is null, never 0 or free.
+
+    A bay is one place: a stay can be read from its records, but nothing of the vehicle itself.
+    """
 
     stream: Annotated[Literal["bay"], told("The stream.")]
     bay: Annotated[Name, told("The bay. NTCIP 1209: sensorZoneLabel.")]
@@ -55,7 +58,7 @@ class Bay(Summary, kw_only=True):
     overstays: Annotated[
         Count | None, told("Vehicles that passed `max_stay_min` (in `meta`), each once.")
     ]
-    overstay_us: Annotated[Count | None, told("For how long vehicles stood beyond it.", "us")]
+    overstay_us: Annotated[Count | None, told("For how long it was seen occupied beyond it.", "us")]
     occupied: Annotated[
         Literal[0, 1] | None,
         told(

@@ -1,0 +1,64 @@
+"""The rule of each series: who answers when the model cannot. What they knew waits to be asked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+
+from edge.infer.features import Key, Reading
+from edge.infer.kept import KeptSeries
+from edge.infer.rules import Odd, RobustZRule
+from edge.infer.seriesrows import NOTHING
+
+log = logging.getLogger(__name__)
+
+
+class SeriesRules:
+    """They begin anew whenever the model has answered in between."""
+
+    def __init__(self) -> None:
+        self._rules: dict[Key, RobustZRule] = {}
+        # of those that wait: for how long each knows too little to end a flag
+        self._waiting: dict[Key, tuple[RobustZRule, float]] = {}
+
+    def __bool__(self) -> bool:
+        """Is one of them at work?"""
+        return bool(self._rules)
+
+    def drop(self) -> None:
+        """The model answers, or others are to be known: what these knew is forgotten."""
+        self._rules, self._waiting = {}, {}
+
+    def wake(self) -> dict[Key, float]:
+        """Those that waited are at work: for how long each knows too little to end a flag."""
+        waiting, self._waiting = self._waiting, {}
+        self._rules |= {key: rule for key, (rule, _) in waiting.items()}
+        return {key: hold_s for key, (_, hold_s) in waiting.items()}
+
+    def step(self, keys: Iterable[Key], window: Mapping[Key, Reading]) -> dict[Key, Odd]:
+        """What they say of one window; a series without a value is left out."""
+        told = {}
+        for key in keys:
+            reading = window.get(key, NOTHING)
+            rule = self._rules.setdefault(key, RobustZRule())
+            odd = rule.step(reading.value, reading.quantum)
+            if odd is not None:
+                told[key] = odd
+        return told
+
+    def kept(self, key: Key, hold_s: float) -> tuple[tuple[float, ...], float]:
+        """What one remembers, and for how long that is too little; `hold_s` if it is at work."""
+        rule, hold_s = self._waiting.get(key, (self._rules.get(key), hold_s))
+        return (rule.kept() if rule else ()), hold_s
+
+    def take(self, key: Key, one: KeptSeries) -> None:
+        """This one waits, of a series whose flag is up."""
+        if one.rule:
+            try:
+                self._waiting[key] = (RobustZRule.revived(one.rule), one.hold_s)
+            except ValueError as error:
+                log.warning("%s of %s: %s", key[1], key[0], error)
+
+    def leave(self, key: Key) -> None:
+        """Nobody watches this series any more."""
+        self._waiting.pop(key, None)
