@@ -183,6 +183,8 @@ class Approaches:
             "smooth": [list(kept[name].smooth) for name in self.names],
             "age_s": [list(kept[name].age_s) for name in self.names],
             "raised": [kept[name].raised for name in self.names],
+            "usual": [list(self._rules[name].usual) for name in self.names],
+            "learned": [list(self._rules[name].learned) for name in self.names],
         }
 
     def restore(self, saved: Mapping[str, Any]) -> bool:
@@ -201,7 +203,15 @@ class Approaches:
             )
             for i, name in enumerate(names)
         }  # fmt: skip
-        return self.take(told, str(saved["model"])) or not data
+        learnt = [
+            (numbers(saved["usual"][i], 0.0, 1.0), numbers(saved["learned"][i], 0.0, LONG_S))
+            for i in range(len(names))
+        ]
+        whole = self.take(told, str(saved["model"])) or not data
+        for name, (usual, learned) in zip(names, learnt, strict=True):
+            if name in self._rules:
+                self._rules[name].learn(usual, learned)
+        return whole
 
     def kept(self) -> dict[str, KeptApproach]:
         """Each approach as of the last window."""

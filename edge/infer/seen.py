@@ -14,6 +14,8 @@ from edge.infer.sites import LaneSite
 LEAST_SEEN: Final = 0.1  # of a slot: of less nothing is said
 BROKEN: Final = 0.5  # a loop with this score and above is not believed
 STANDS_S: Final = 4.0  # a car on a loop for so long goes slower than 6 km/h
+DOUBT_S: Final = 15.0  # what stands for so long beside lanes that flow is no jam
+CALM: Final = 0.3  # occupancy below which a lane flows
 LONGEST_S: Final = 300.0  # longer than that is not told apart
 CAR_M: Final = 4.5
 PAIR_S: Final = 15.0  # a car that needs longer from lead to trail is not taken for the same
@@ -85,7 +87,8 @@ def observe(
         found.setdefault((site.approach, site.position), []).append(_lane(site, parts))
     out: dict[str, dict[str, Seen]] = {}
     for (approach, position), here in found.items():
-        out.setdefault(approach, {})[position] = _joined(here)
+        told_by = _flowing(here) if position == "corridor" else here
+        out.setdefault(approach, {})[position] = _joined(told_by)
     return out
 
 
@@ -144,6 +147,19 @@ def _by_speed(site: LaneSite, parts: Mapping[str, LoopTick]) -> list[float]:
         if at < len(ons) and ons[at] < until:
             found.append((ons[at] - stay.on_ns) / 1e9 * share)
     return found if 2 * len(found) > len(lead.stays) else []
+
+
+def _flowing(lanes: Sequence[_Lane]) -> Sequence[_Lane]:
+    """The lanes of a station without those where something stands while all others flow.
+
+    That is a stuck loop or a breakdown, and a jam would be in the others, too: loop health needs
+    some minutes to tell what it is. Where signals stop one lane and not the other it means nothing,
+    so this is for corridors.
+    """
+    moving = [lane for lane in lanes if lane.longest_s < DOUBT_S]
+    if moving and all(lane.occupancy < CALM for lane in moving):
+        return moving
+    return lanes
 
 
 def _joined(lanes: Sequence[_Lane]) -> Seen:

@@ -19,7 +19,7 @@ from models.graph import Eager
 from models.trees import TreeEager, TreeGraph
 
 NAME: Final = "congestion"
-VERSION: Final = "2.0.0"
+VERSION: Final = "2.1.0"
 TOLERANCE: Final = 0.002
 BUDGET_MS: Final = 50.0
 BATCH: Final = 4  # approaches in a golden case
@@ -63,7 +63,7 @@ def export(
         "version": VERSION,
         "inputs": {"x": WIDTH, "present": COUNT, "dt": 1, "state": STATE},
         "outputs": {name: _range(name, width) for name, width in OUTPUTS.items()},
-        "state": {"start": formula.start()},
+        "state": {"start": formula.start(parts.rules)},
         "flags": {"on": 0.5, "off": 0.35},
         "tolerance": TOLERANCE,
         "budget_ms": BUDGET_MS,
@@ -91,7 +91,9 @@ def golden(parts: Parts, samples: Sequence[Sample]) -> list[tuple[Feed, Feed]]:
         rows = [samples[int(i)].row for i in chosen]
         length = min(len(row.dt_s) for row in rows)
         at = int(random.integers(length // 4, length - 40))
-        feed = _feed(rows, at, np.tile(np.asarray(formula.start(), np.float32), (BATCH, 1)))
+        feed = _feed(
+            rows, at, np.tile(np.asarray(formula.start(parts.rules), np.float32), (BATCH, 1))
+        )
         for i in range(at, at + 40):
             feed = _feed(rows, i, feed["state"])
             told = run(parts, feed)

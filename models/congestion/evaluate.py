@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from models.congestion.events import Tally, lately, starts, tally, total
 from models.congestion.health import HEALTHS
 from models.congestion.learning import AHEAD_S, UNSEEN, truth
-from models.congestion.rows import Row, parts_of, rows_of, sound
+from models.congestion.rows import Row, after, parts_of, rows_of, sound
 from models.congestion.running import Bundle, fixed, rule_odds, rules_of
 from models.congestion.scenarios.faults import inject
-from models.congestion.scenarios.street import Street, load_all
+from models.congestion.scenarios.street import Street, load, load_usual, places
 from models.congestion.tuning import LEVEL_OFF
 
 FAULTY: Final = 0.25
@@ -47,12 +47,13 @@ KINDS: Final[dict[str, Callable[[Row], bool]]] = {
 }
 
 
-def played(streets: Sequence[Street], share: float, health: str) -> list[Row]:
-    """All rows that are scored."""
+def played(streets: Sequence[tuple[Street, Street | None]], share: float, health: str) -> list[Row]:
+    """All rows that are scored, at sites that have seen their usual day, where there is one."""
     out: list[Row] = []
-    for street in streets:
+    for street, usual in streets:
         injured, faults = inject(street, SEED, share) if share else (street, ())
-        out += rows_of(injured, HEALTHS[health](injured, faults, SEED) if share else sound)
+        here = rows_of(injured, HEALTHS[health](injured, faults, SEED) if share else sound)
+        out += after(here, rows_of(usual)) if usual else here
     return out + [part for row in out for part in parts_of(row)]
 
 
@@ -140,7 +141,9 @@ def calibration_table(
 def tables(args: argparse.Namespace) -> Iterator[str]:
     """All tables of the card, line by line, on streets that were never learned from."""
     every, health = getattr(args, "every", False), getattr(args, "health", "judged")
-    streets = [s for s in load_all(args.streets) if s.seed >= UNSEEN or every]
+    cold = getattr(args, "cold", False)
+    found = [(load(place), None if cold else load_usual(place)) for place in places(args.streets)]
+    streets = [(street, usual) for street, usual in found if street.seed >= UNSEEN or every]
     if not streets:
         yield f"left out: no street below {args.streets} was kept from the training"
         return
@@ -156,7 +159,10 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
                 flags(np.round(one["level"] * one["known"], 3), row, on, off)
                 for one, row in zip(told, rows, strict=True)
             ],
-            "tuned occupancy": [flags(rule_odds(row, rules), row, 0.0, rule_off) for row in rows],
+            "tuned occupancy": [
+                flags(odds, row, 0.0, rule_off)
+                for odds, row in zip(rule_odds(rows, rules), rows, strict=True)
+            ],
             "over 30 %": [flags(fixed(row), row, FIXED, 0.9 * FIXED) for row in rows],
         }
         days = sum(row.days for row in rows if row.whole)
@@ -171,6 +177,7 @@ def main() -> None:
     parser.add_argument("--streets", type=Path, required=True)
     parser.add_argument("--bundle", type=Path, default=Path(__file__).parent)
     parser.add_argument("--health", choices=sorted(HEALTHS), default="judged")
+    parser.add_argument("--cold", action="store_true", help="sites that have learned nothing yet")
     parser.add_argument("--every", action="store_true", help="streets of the training, too")
     for line in tables(parser.parse_args()):
         print(line, flush=True)

@@ -2,7 +2,9 @@
 
 Inside stands the published rule: per loop position the occupancy of its lanes (mean, highest or
 lowest of them), smoothed with that position's time constant, over that position's threshold; the
-best position that has been seen lately speaks. Boosted trees over all positions speak instead where
+best position that has been seen lately speaks. The threshold follows what is usual at the site: the
+level that busy traffic without a flag seldom exceeds, learned as a high quantile. It moves by no
+more than BOUND, so that no site falls silent. Boosted trees over all positions speak instead where
 they were better on every street that they had not seen, which depends on what loops there are.
 """
 
@@ -18,9 +20,12 @@ from models.trees import Forest
 
 AGGREGATES: Final = ("mean", "highest", "lowest")  # over the believed lanes of a position
 SITUATIONS: Final = (*POSITIONS, "link")  # one position alone, or more of one link
-STATE: Final = signals.STATE + OWN + 1  # and the rule's smoothed occupancy, and smoothed odds
+# And of the rule: smoothed occupancy, its usual level, slots learned from; then smoothed odds.
+STATE: Final = signals.STATE + 3 * OWN + 1
 RULE_SCALE: Final = 3.0  # makes the rule's odds as wide as the trees' where they are mixed
 RULE_MOST: Final = 6.0
+BOUND: Final = 0.15  # of occupancy: a threshold moves by no more
+CEILING: Final = 0.9  # and no higher than this, which any standing queue exceeds
 OUTPUTS: Final[Mapping[str, int]] = {
     "p": 1, "known": 1, "p5": 1, "p15": 1, "level": 1, "slow": OWN, "state_out": STATE,
 }  # fmt: skip
@@ -28,12 +33,18 @@ OUTPUTS: Final[Mapping[str, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One position: which aggregate, its time constant, the threshold where p is 0.5, the slope."""
+    """One position: which aggregate, its time constant, the threshold where p is 0.5, the slope.
+
+    The threshold is that of a site whose usual level is `usual`; of the difference at another site
+    it moves by the share `follow`.
+    """
 
     aggregate: str
     tau_s: float
     threshold: float
     slope: float
+    usual: float
+    follow: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +78,9 @@ class Parts:
     forests: Sequence[Forest]
 
 
-def start() -> list[float]:
+def start(rules: Sequence[Rule]) -> list[float]:
     """The state of an approach of which nothing is known."""
-    return [*signals.start(), *[0.0] * OWN, 0.0]
+    return [*signals.start(), *[0.0] * OWN, *(rule.usual for rule in rules), *[0.0] * OWN, 0.0]
 
 
 def step(o: Any, x: Any, present: Any, dt: Any, state: Any, parts: Parts) -> dict[str, Any]:
@@ -78,10 +89,15 @@ def step(o: Any, x: Any, present: Any, dt: Any, state: Any, parts: Parts) -> dic
     `x` [A, WIDTH] holds blocks of one number a place, as `signals.BLOCKS` names them; `present`
     [A, COUNT] is 1 where a believed loop spoke; `dt` [A, 1] is the slot's length in seconds.
     """
-    remembered, smooth, odds_before = o.split(state, [signals.STATE, OWN, 1])
+    remembered, smooth, usual, learned, odds_before = o.split(state, [signals.STATE, *[OWN] * 3, 1])
     remembered_out, known = signals.remember(o, x, present, dt, remembered)
     own = o.columns(known, 0, OWN)
-    rule, smooth_out = _rule(o, x, present, dt, remembered, smooth, own, parts.rules)
+    there = o.columns(present, 0, OWN)
+    smooth_out = _smoothed(o, x, there, dt, remembered, smooth, parts.rules)
+    chances = _chances(o, smooth_out, usual, parts.rules)
+    calm = o.number(chances < 0.0)  # only traffic without a flag is usual
+    usual_out, learned_out = signals.habit(o, smooth_out, there * calm, dt, usual, learned)
+    rule = _best(o, chances, own)
     all_features, slow = signals.features(o, x, remembered_out, known)
     trees = o.split(o.trees(all_features, parts.forests), [1, 1, 1])
     here = [
@@ -95,18 +111,17 @@ def step(o: Any, x: Any, present: Any, dt: Any, state: Any, parts: Parts) -> dic
         "known": o.number(o.highest(own) > 0.5),
         "level": o.sigmoid(_level(o, here, odds, rule)),
         "slow": o.columns(slow, 0, OWN),
-        "state_out": o.join([remembered_out, smooth_out, odds]),
+        "state_out": o.join([remembered_out, smooth_out, usual_out, learned_out, odds]),
     }
     for name, said in zip(("p", "p5", "p15"), (odds, *trees[1:]), strict=True):
         out[name] = o.sigmoid(_line(here, said, name))
     return {name: out[name] for name in OUTPUTS}
 
 
-def _rule(
-    o: Any, x: Any, present: Any, dt: Any, before: Any, smooth: Any, known: Any,
-    rules: Sequence[Rule],
-) -> tuple[Any, Any]:  # fmt: skip
-    """(odds [A, 1] of the best position that is known, smoothed occupancy [A, OWN])."""
+def _smoothed(
+    o: Any, x: Any, present: Any, dt: Any, before: Any, smooth: Any, rules: Sequence[Rule]
+) -> Any:
+    """Occupancy of each position [A, OWN] as its rule aggregates and smooths it."""
     occupancy = o.split(x, [COUNT] * (WIDTH // COUNT))[: len(AGGREGATES)]
     chosen: Any = 0.0
     for block, name in zip(occupancy, AGGREGATES, strict=True):
@@ -115,14 +130,25 @@ def _rule(
     age = o.columns(before, signals.SMOOTH, signals.SMOOTH + OWN)
     smooth = smooth * o.number(age < STALE_S)  # too old to build on: start anew
     share = 1.0 - o.exp(dt * o.const([[-1.0 / r.tau_s for r in rules]]))
-    smooth = smooth + o.columns(present, 0, OWN) * share * (chosen - smooth)
-    odds = (smooth - o.const([[r.threshold for r in rules]])) * o.const([[r.slope for r in rules]])
+    return smooth + present * share * (chosen - smooth)
+
+
+def _chances(o: Any, smooth: Any, usual: Any, rules: Sequence[Rule]) -> Any:
+    """Odds of each position [A, OWN], by the threshold that its site has."""
+    follow = o.const([[r.follow for r in rules]])
+    moved = o.clip(follow * (usual - o.const([[r.usual for r in rules]])), -BOUND, BOUND)
+    threshold = o.minimum(o.const([[r.threshold for r in rules]]) + moved, CEILING)
+    return (smooth - threshold) * o.const([[r.slope for r in rules]])
+
+
+def _best(o: Any, chances: Any, known: Any) -> Any:
+    """Odds [A, 1] of the best position that is known."""
     said: Any = 0.0
     left: Any = 1.0
-    for chance, here in zip(o.split(odds, [1] * OWN), o.split(known, [1] * OWN), strict=True):
+    for chance, here in zip(o.split(chances, [1] * OWN), o.split(known, [1] * OWN), strict=True):
         said = said + left * here * chance
         left = left * (1.0 - here)
-    return said, smooth
+    return said
 
 
 def situations(o: Any, known: Any) -> list[Any]:

@@ -24,6 +24,7 @@ from models.congestion.signals import BLOCKS, COUNT, OWN, POSITIONS
 SITUATIONS: Final = (*POSITIONS, "link")  # which loops there are: one position, or more of a link
 FOUND: Final = 0.8  # of the faults, when health is simulated
 DAY_S: Final = 86_400.0
+PASSES: Final = 8  # of its usual day, 1.3 to 2 busy hours, that a site has seen before the street
 
 Floats = NDArray[np.float32]
 _Inputs = tuple[list[float], list[float]]
@@ -43,6 +44,7 @@ class Row:
     dt_s: Floats  # [S]
     x: Floats  # [S, WIDTH]
     present: Floats  # [S, COUNT]
+    before: Row | None = None  # the same loops on a usual day, that a site learns from
 
     @property
     def days(self) -> float:
@@ -122,6 +124,12 @@ def rows_of(street: Street, health: Health = sound, period_s: float = 60) -> lis
     return out
 
 
+def after(rows: Sequence[Row], usual: Sequence[Row]) -> list[Row]:
+    """The rows of a street, at a site that has seen its usual days."""
+    seen = {row.link.name: row for row in usual}
+    return [replace(row, before=seen.get(row.link.name)) for row in rows]
+
+
 def situation(positions: set[str]) -> str:
     return "link" if len(positions) > 1 else next(iter(positions))
 
@@ -153,6 +161,7 @@ def _part(row: Row, kept: tuple[int, ...], situation: str) -> Row:
         kept=kept,
         x=row.x * np.tile(keep, len(BLOCKS)),
         present=row.present * keep,
+        before=None if row.before is None else _part(row.before, kept, situation),
     )
 
 

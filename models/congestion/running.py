@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.congestion import tuning
 from models.congestion.formula import Rule
+from models.congestion.learning import rhythm, usual_days
 from models.congestion.rows import Row
 from models.congestion.signals import NEVER_S, OWN, POSITIONS, STALE_S
 
@@ -21,19 +22,21 @@ UNKNOWN: Final = -8.0  # odds of what is not known
 Series = NDArray[np.float64]
 
 
-def rule_odds(row: Row, rules: Mapping[str, Rule]) -> Series:
-    """What the tuned rule says, slot by slot: 0 at its threshold."""
-    out = np.full(len(row.ends_s), UNKNOWN)
-    left = np.ones(len(out), bool)
+def rule_odds(rows: Sequence[Row], rules: Mapping[str, Rule]) -> list[Series]:
+    """What the tuned rule says of each row, slot by slot: 0 at its threshold."""
+    out = [np.full(len(row.ends_s), UNKNOWN) for row in rows]
+    left = [np.ones(len(odds), bool) for odds in out]
     for k, position in enumerate(POSITIONS):
-        if not row.present[:, k].any():
-            continue
         rule = rules[position]
-        fresh = ages(row, k) < STALE_S
-        level = tuning.smoothed(row, k, rule.aggregate, rule.tau_s)
-        speaks = fresh & left
-        out[speaks] = (rule.slope * (level - rule.threshold))[speaks]
-        left &= ~fresh
+        here = [i for i, row in enumerate(rows) if row.present[:, k].any()]
+        those = [rows[i] for i in here]
+        moves = tuning.moved(those, k, rule, [(rule.threshold, rule.follow)]) if here else []
+        for i, row, move in zip(here, those, moves, strict=True):
+            fresh = ages(row, k) < STALE_S
+            level = tuning.smoothed(row, k, rule.aggregate, rule.tau_s) - move[:, 0]
+            speaks = fresh & left[i]
+            out[i][speaks] = (rule.slope * (level - rule.threshold))[speaks]
+            left[i] &= ~fresh
     return out
 
 
@@ -58,10 +61,7 @@ def fixed(row: Row, over_s: float = 60.0) -> Series:
 
 def rules_of(manifest: Mapping[str, Any]) -> dict[str, Rule]:
     """The rule as the manifest tells it."""
-    return {
-        position: Rule(r["aggregate"], r["tau_s"], r["threshold"], r["slope"])
-        for position, r in manifest["positions"].items()
-    }
+    return {position: Rule(**told) for position, told in manifest["positions"].items()}
 
 
 class Bundle:
@@ -85,7 +85,7 @@ class Bundle:
         out: list[dict[str, NDArray[Any]]] = [{} for _ in rows]
         groups: dict[bytes, list[int]] = {}
         for i, row in enumerate(rows):
-            groups.setdefault(row.dt_s.tobytes(), []).append(i)
+            groups.setdefault(rhythm(row), []).append(i)
         for at in groups.values():
             for i, told in zip(at, self._batch([rows[i] for i in at]), strict=True):
                 out[i] = told
@@ -95,6 +95,9 @@ class Bundle:
         length = len(rows[0].dt_s)
         names = [name for name in self.outputs if name not in ("state_out", "slow")]
         state = np.tile(np.asarray(self.manifest["state"]["start"], np.float32), (len(rows), 1))
+        for x, present, dt in usual_days(rows):
+            feed = {"x": x, "present": present, "dt": dt, "state": state}
+            (state,) = self._session.run(["state_out"], feed)
         told = np.zeros((len(names), length, len(rows)), np.float32)
         for i in range(length):
             feed = {

@@ -41,6 +41,12 @@ QUANTILE: Final = 0.2  # of the slots' middle stays, that counts as free
 FIRST: Final = 0.2  # steps of the logarithm while it is learned, and later
 LATER: Final = 0.004
 CALM: Final = 0.3  # occupancy above which the free stay is not learned upward
+HIGH: Final = 0.95  # quantile of the slots with traffic
+TRAFFIC: Final = 0.02  # occupancy below which there is none to learn from
+QUICK: Final = 0.02  # of occupancy, a step of what is usual at first
+SLOW: Final = 0.0002  # and in the end
+FAST: Final = 60.0  # slots after which it learns half as fast
+SLOT_S: Final = 30.0
 ABSENT: Final = -2.0  # the feature of a position without a believed loop
 SMOOTH: Final = COUNT * len(TAUS_S) * len(SMOOTHED)
 STATE: Final = SMOOTH + 3 * COUNT  # and age, free stay (logarithm), slots it was learned from
@@ -85,6 +91,18 @@ def remember(o: Any, x: Any, present: Any, dt: Any, state: Any) -> tuple[Any, An
     learned = o.minimum(learned + passed, 1e4)
     age = o.minimum((age + dt) * (1.0 - present), NEVER_S)
     return o.join([*out, age, free, learned]), o.number(age < STALE_S)
+
+
+def habit(o: Any, level: Any, counts: Any, dt: Any, usual: Any, slots: Any) -> tuple[Any, Any]:
+    """(usual level, slots it was learned from) after a slot that `counts` where it is 1.
+
+    The level is occupancy that busy traffic seldom exceeds: a high quantile, learned quickly at
+    first, and later so slowly that a day's jam moves it little.
+    """
+    counts = counts * o.number(level > TRAFFIC) * (dt * (1.0 / SLOT_S))
+    pace = o.maximum(QUICK / (1.0 + slots * (1.0 / FAST)), SLOW)
+    usual = usual + counts * pace * (HIGH - o.number(level < usual))
+    return o.clip(usual, 0.0, 1.0), o.minimum(slots + counts, 1e5)
 
 
 def names() -> list[str]:

@@ -23,26 +23,32 @@ from models.congestion.bundled import export
 from models.congestion.choosing import Odds, speaker
 from models.congestion.formula import SITUATIONS, Parts, Rule, Speaker
 from models.congestion.learning import AHEAD_S, UNSEEN, Sample
-from models.congestion.rows import Row, parts_of, rows_of, simulated
+from models.congestion.rows import Row, after, parts_of, rows_of, simulated
 from models.congestion.running import rule_odds
 from models.congestion.scenarios.faults import inject
 from models.congestion.scenarios.legacy import load_legacy
-from models.congestion.scenarios.street import Street, load_all
+from models.congestion.scenarios.street import Street, load, load_usual, places
 from models.congestion.signals import POSITIONS
 
 FAULTY: Final = 0.25  # of the loops of the second copy of each street
 SEED: Final = 1
 
 
-def rows(streets: Sequence[Street], share: float, seed: int = SEED) -> list[Row]:
-    """All links of all streets, all subsets of their positions; `share` of the loops injured."""
+def rows(
+    streets: Sequence[tuple[Street, Street | None]], share: float, seed: int = SEED
+) -> list[Row]:
+    """All links of all streets, all subsets of their positions; `share` of the loops injured.
+
+    Beside each street its usual day, in which all loops are sound.
+    """
     whole: list[Row] = []
-    for street in streets:
+    for street, usual in streets:
         if share:
             injured, faults = inject(street, seed, share)
-            whole += rows_of(injured, simulated(faults, street, seed))
+            here = rows_of(injured, simulated(faults, street, seed))
         else:
-            whole += rows_of(street)
+            here = rows_of(street)
+        whole += after(here, rows_of(usual)) if usual else here
     return whole + [part for row in whole for part in parts_of(row)]
 
 
@@ -69,9 +75,13 @@ def ruled(
     all_rows: Sequence[Row], trials: Mapping[str, tuning.Trials], folds: Sequence[frozenset[str]]
 ) -> Odds:
     """The odds of each row from rules that were tuned without its street."""
-    chosen = [{position: trials[position].best(fold) for position in POSITIONS} for fold in folds]
-    fold_of = {name: k for k, fold in enumerate(folds) for name in fold}
-    return [rule_odds(row, chosen[fold_of[row.street]]) for row in all_rows]
+    out: Odds = [np.zeros(0)] * len(all_rows)
+    for fold in folds:
+        chosen = {position: trials[position].best(fold) for position in POSITIONS}
+        at = [i for i, row in enumerate(all_rows) if row.street in fold]
+        for i, odds in zip(at, rule_odds([all_rows[i] for i in at], chosen), strict=True):
+            out[i] = odds
+    return out
 
 
 def main() -> None:
@@ -81,15 +91,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--rule", nargs="*", default=[], choices=SITUATIONS, help="it speaks here")
     args = parser.parse_args()
-    streets = [s for folder in args.streets for s in load_all(folder) if s.seed < UNSEEN]
-    streets += load_legacy(args.legacy) if args.legacy else []
+    found = [(load(place), load_usual(place)) for each in args.streets for place in places(each)]
+    streets = [(street, usual) for street, usual in found if street.seed < UNSEEN]
+    streets += [(street, None) for street in load_legacy(args.legacy)] if args.legacy else []
     clean, faulty = rows(streets, 0.0), rows(streets, FAULTY)
     print(
         f"{len(streets)} streets, {sum(r.days for r in clean if r.whole):.1f} link-days", flush=True
     )
     all_rows = clean + faulty
     samples = learning.samples(all_rows)
-    folds = learning.folds(street.name for street in streets)
+    folds = learning.folds(street.name for street, _ in streets)
     trials = tuned(all_rows)
     rule = ruled(all_rows, trials, folds)
     halves = [frozenset().union(*folds[k::2]) for k in (0, 1)]  # forecasts only need odds

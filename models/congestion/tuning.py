@@ -7,19 +7,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.congestion.events import Tally, lately, starts, tally, total
-from models.congestion.formula import AGGREGATES, Rule
-from models.congestion.rows import Row
-from models.congestion.signals import COUNT, POSITIONS, STALE_S
+from models.congestion.formula import AGGREGATES, BOUND, CEILING, Rule
+from models.congestion.rows import PASSES, Row
+from models.congestion.signals import (
+    COUNT,
+    FAST,
+    HIGH,
+    POSITIONS,
+    QUICK,
+    SLOT_S,
+    SLOW,
+    STALE_S,
+    TRAFFIC,
+)
 
-TAUS_S: Final = (20.0, 30.0, 60.0, 120.0, 300.0)
-THRESHOLDS: Final = tuple(round(0.08 + 0.04 * i, 2) for i in range(23))
+TAUS_S: Final = (20.0, 60.0, 120.0)
+THRESHOLDS: Final = tuple(round(0.24 + 0.04 * i, 2) for i in range(17))
+USUAL: Final = 0.3  # where nobody knows what is usual
+FOLLOWS: Final = (0.0, 0.35, 0.7)  # how much of what is usual elsewhere a threshold follows
 OFF: Final = (0.75, 0.9)  # of the threshold: where a flag goes off
 LEVEL_OFF: Final = 0.35
 FALSE_COST: Final = 0.05  # of F1, for each false alarm a link-day above what is allowed
@@ -48,6 +61,8 @@ def smoothed(row: Row, position: int, aggregate: str, tau_s: float) -> Series:
     block = AGGREGATES.index(aggregate)
     x = row.x[:, block * COUNT + position].astype(np.float64)
     out, value, age = np.zeros(len(x)), 0.0, math.inf
+    if row.before is not None:
+        value, age = float(smoothed(row.before, position, aggregate, tau_s)[-1]), 0.0
     for i, (now, there, dt_s) in enumerate(zip(x, row.present[:, position], row.dt_s, strict=True)):
         if age >= STALE_S:
             value = 0.0
@@ -90,16 +105,68 @@ def trials(rows: Sequence[Row], position: str) -> Trials:
     k = POSITIONS.index(position)
     rules: list[Rule] = []
     tallies: list[list[Tally]] = [[] for _ in rows]
-    for aggregate in AGGREGATES:
-        for tau_s in TAUS_S:
-            levels = [smoothed(row, k, aggregate, tau_s) for row in rows]
-            for threshold in THRESHOLDS:
-                for off in OFF:
-                    slope = math.log(1 / LEVEL_OFF - 1) / ((1 - off) * threshold)
-                    rules.append(Rule(aggregate, tau_s, threshold, round(slope, 4)))
-                    for mine, level, row in zip(tallies, levels, rows, strict=True):
-                        mine.append(scored(level, row, threshold, off * threshold))
+    moving = list(product(FOLLOWS, THRESHOLDS))
+    for aggregate, tau_s in product(AGGREGATES, TAUS_S):
+        levels = [smoothed(row, k, aggregate, tau_s) for row in rows]
+        here = Rule(aggregate, tau_s, 0.0, 0.0, usual_level(rows, k, aggregate, tau_s), 0.0)
+        steps = moved(rows, k, here, [(threshold, follow) for follow, threshold in moving])
+        for i, (follow, threshold) in enumerate(moving):
+            for off in OFF:
+                slope = math.log(1 / LEVEL_OFF - 1) / ((1 - off) * threshold)
+                rules.append(
+                    replace(here, threshold=threshold, slope=round(slope, 4), follow=follow)
+                )
+                for mine, level, step, row in zip(tallies, levels, steps, rows, strict=True):
+                    mine.append(scored(level - step[:, i], row, threshold, off * threshold))
     return Trials(rows, rules, tallies)
+
+
+def usual_level(rows: Sequence[Row], position: int, aggregate: str, tau_s: float) -> float:
+    """The middle site's usual level, where a site begins to learn its own."""
+    seen: dict[tuple[str, str], float] = {}
+    for row in rows:
+        if row.before is not None:
+            level = smoothed(row.before, position, aggregate, tau_s)
+            busy = level[(level > TRAFFIC) & (row.before.present[:, position] > 0)]
+            if len(busy):
+                seen[row.street, row.link.name] = float(np.quantile(busy, HIGH))
+    return round(float(np.median(list(seen.values()))), 3) if seen else USUAL
+
+
+def moved(
+    rows: Sequence[Row], position: int, rule: Rule, moving: Sequence[tuple[float, float]]
+) -> list[NDArray[np.float32]]:
+    """By how much thresholds have moved [S, len(moving)], after the usual days of each row.
+
+    `moving` are thresholds, and how much of the usual level they follow. As `formula` does it, for
+    many at once.
+    """
+    thresholds, follows = np.asarray(moving).T
+    usual = np.full((len(rows), len(moving)), rule.usual)
+    learned = np.zeros_like(usual)
+    usual_day = _padded([row.before for row in rows], position, rule)
+    for course in [usual_day] * PASSES + [_padded(rows, position, rule)]:
+        steps = np.empty((len(course), *usual.shape), np.float32)
+        for i, (level, dt_s) in enumerate(course):
+            steps[i] = np.clip(follows * (usual - rule.usual), -BOUND, BOUND)
+            steps[i] = np.minimum(steps[i], CEILING - thresholds)
+            free = level[:, None] - thresholds - steps[i] < 0.0
+            counts = free * (dt_s * (level > TRAFFIC) / SLOT_S)[:, None]
+            pace = np.maximum(QUICK / (1.0 + learned / FAST), SLOW)
+            usual = np.clip(usual + counts * pace * (HIGH - (level[:, None] < usual)), 0.0, 1.0)
+            learned = np.minimum(learned + counts, 1e5)
+    return [steps[: len(row.dt_s), k] for k, row in enumerate(rows)]
+
+
+def _padded(rows: Sequence[Row | None], position: int, rule: Rule) -> list[tuple[Series, Series]]:
+    """(level, seconds), each [R], slot by slot; 0 s where there is nothing to learn from."""
+    longest = max((len(row.dt_s) for row in rows if row is not None), default=0)
+    level, dt_s = np.zeros((longest, len(rows))), np.zeros((longest, len(rows)))
+    for k, row in enumerate(rows):
+        if row is not None:
+            level[: len(row.dt_s), k] = smoothed(row, position, rule.aggregate, rule.tau_s)
+            dt_s[: len(row.dt_s), k] = row.dt_s * row.present[:, position]
+    return list(zip(level, dt_s, strict=True))
 
 
 @dataclass(frozen=True)

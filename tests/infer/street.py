@@ -10,8 +10,11 @@ from typing import Any
 from edge.core import Draft, LoopTick, Stream
 from edge.core.loop import Stay
 from edge.infer.judge import JudgeSetup, LaneSite
+from edge.infer.manifest import read_manifest
 from models import BUNDLES
 
+# how flags name the models that ship
+SHIPPED = {name: read_manifest(BUNDLES / name).by for name in ("congestion", "anomaly")}
 PERIOD_NS = 30_000_000_000
 SLOT_NS = 30_000_000_000
 

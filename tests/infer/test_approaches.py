@@ -14,7 +14,7 @@ from edge.infer.seen import Seen
 from edge.infer.sites import ApproachSite, LaneSite
 from models import BUNDLES
 from models.congestion.signals import PLACES
-from tests.infer.street import SLOT_NS, tick
+from tests.infer.street import SHIPPED, SLOT_NS, tick
 
 LANES = tuple(LaneSite(f"n{i}", "north", "mid") for i in (1, 2))
 RULE = "rule occupancy"
@@ -101,7 +101,7 @@ def test_when_no_loop_is_believed_for_long_nothing_is_known() -> None:
 
 def test_the_model_forecasts_and_the_rule_does_not() -> None:
     (said,) = _run(_approaches(), 0, 1, 0.1, 0.1)
-    assert said.by == "model congestion 2.0.0"
+    assert said.by == SHIPPED["congestion"]
     assert said.p is not None
     assert said.p5 is not None
     assert said.p15 is not None
@@ -171,3 +171,22 @@ def test_reasons_in_words() -> None:
 )
 def test_speeds_in_words(slow: float, words: str) -> None:
     assert speed(slow) == words
+
+
+def test_what_is_usual_at_a_site_is_taken_up_after_a_start() -> None:
+    judge = _approaches(loaded=False)
+    _run(judge, 0, 400, 0.3, 0.3)
+    saved = judge.snapshot()
+    again = _approaches(loaded=False)
+    assert again.restore(saved)
+    assert (
+        again.snapshot()["usual"] == saved["usual"] != _approaches(loaded=False).snapshot()["usual"]
+    )
+    assert again.snapshot()["learned"] == saved["learned"]
+
+
+@pytest.mark.parametrize("damage", [[[2.0] * 4], [[0.1] * 3], [None], "x"])
+def test_a_damaged_usual_level_is_not_taken_up(damage: Any) -> None:
+    judge = _approaches(loaded=False)
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        judge.restore({**judge.snapshot(), "usual": damage})

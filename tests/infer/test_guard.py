@@ -12,7 +12,7 @@ from edge.infer.manifest import ModelError
 from edge.infer.session import Session
 from edge.infer.sites import LaneSite
 from models import BUNDLES
-from tests.infer.street import tick
+from tests.infer.street import SHIPPED, tick
 
 SECOND = 1_000_000_000
 LANES = (LaneSite("north_1", "north", "mid"),)
@@ -52,13 +52,13 @@ def test_a_late_answer_is_not_taken_and_the_model_is_asked_again_after_a_pause()
     watch = Stopwatch()
     judge = _guarded(BUNDLES / "congestion", lambda folder: Session(folder, watch))
     assert judge.guard.load()
-    assert _by(judge, 5) == "model congestion 2.0.0"
+    assert _by(judge, 5) == SHIPPED["congestion"]
     watch.run_ms = 80.0
     assert _by(judge, 10) == "rule occupancy"
     assert judge.guard.why == "late: 80 ms"
     watch.run_ms = 1.0
     assert [_by(judge, at) for at in (15, 60, 69)] == ["rule occupancy"] * 3
-    assert _by(judge, 70) == "model congestion 2.0.0"
+    assert _by(judge, 70) == SHIPPED["congestion"]
     assert judge.guard.why == ""
 
 
@@ -67,7 +67,7 @@ def test_in_a_replay_no_answer_is_late() -> None:
     judge = _guarded(BUNDLES / "congestion", lambda folder: Session(folder, watch), hurry=False)
     assert judge.guard.load()
     watch.run_ms = 80.0
-    assert _by(judge, 5) == "model congestion 2.0.0"
+    assert _by(judge, 5) == SHIPPED["congestion"]
 
 
 def test_pauses_grow_while_the_model_keeps_failing(tmp_path: Path) -> None:
@@ -141,11 +141,11 @@ def test_an_answer_that_is_not_a_number_is_not_taken(monkeypatch: pytest.MonkeyP
             answer[0][:] = float("nan")
             return list(answer)
 
-    assert _by(judge, 5) == "model congestion 2.0.0"
+    assert _by(judge, 5) == SHIPPED["congestion"]
     monkeypatch.setattr(session, "_session", Spoilt())
     verdict = _stepped(judge, 10)
     assert verdict.by == "rule occupancy"
     assert verdict.p is not None
     assert judge.guard.why == "p is not a number"
     monkeypatch.setattr(session, "_session", real)
-    assert _by(judge, 75) == "model congestion 2.0.0"
+    assert _by(judge, 75) == SHIPPED["congestion"]

@@ -12,7 +12,7 @@ from edge.infer.manifest import ModelError
 from edge.infer.session import Session
 from edge.infer.sites import LaneSite
 from models import BUNDLES
-from tests.infer.street import tick
+from tests.infer.street import SHIPPED, tick
 
 FOLDER = BUNDLES / "congestion"
 SECOND = 1_000_000_000
@@ -47,7 +47,7 @@ def test_windows_are_judged_by_the_rule_while_a_slow_model_loads() -> None:
         go_on.set()
         loading.join(60)
     one, two = (judge.step(300 * SECOND, _slot(300), {})[0] for judge in (early, late))
-    assert one.by == two.by == "model congestion 2.0.0"
+    assert one.by == two.by == SHIPPED["congestion"]
     assert one.p == two.p  # it caught up with the windows of before
     assert opened == ["loading"]
 

@@ -37,6 +37,34 @@ def test_a_slot_that_nobody_watched_says_nothing() -> None:
     assert observe([half], LANES, {})["north"]["mid"].mean == 0.8
 
 
+def _stuck(lane: str, since_s: float) -> LoopTick:
+    begin = int((30.0 - since_s) * SECOND)
+    on_ns = min(SLOT_NS, SLOT_NS - begin)
+    return LoopTick(lane, "lead", 0, SLOT_NS, SLOT_NS, on_ns, (), 0, begin)
+
+
+def test_what_stands_in_a_corridor_beside_lanes_that_flow_is_no_jam() -> None:
+    station = {f"n{i}": LaneSite(f"n{i}", "north", "corridor") for i in (1, 2, 3)}
+    flow = [tick("n2", SLOT_NS, 0.1), tick("n3", SLOT_NS, 0.2)]
+    seen = observe([_stuck("n1", 25.0), *flow], station, {})["north"]["corridor"]
+    assert (seen.highest, seen.lowest, seen.standing) == (0.2, 0.1, 0.0)
+    seen = observe([_stuck("n1", 12.0), *flow], station, {})["north"]["corridor"]
+    assert seen.highest == 0.4  # a lorry may be so slow
+    seen = observe([_stuck("n1", 25.0), flow[0], tick("n3", SLOT_NS, 0.4)], station, {})["north"][
+        "corridor"
+    ]
+    assert seen.highest > 0.8  # the jam reaches the next lane
+    alone = observe([_stuck("n1", 25.0)], station, {})["north"]["corridor"]
+    assert alone.highest > 0.8  # nobody is there to say that traffic flows
+    whole = observe([_stuck(lane, 25.0) for lane in station], station, {})["north"]["corridor"]
+    assert whole.lowest > 0.8
+
+
+def test_a_lane_that_waits_at_a_signal_counts_beside_one_that_drives() -> None:
+    ticks = [_stuck("n1", 25.0), tick("n2", SLOT_NS, 0.1)]
+    assert observe(ticks, LANES, {})["north"]["mid"].highest > 0.8
+
+
 def test_a_broken_lead_loop_is_replaced_by_the_trail() -> None:
     ticks = [_loop("lead", [], 0), _loop("trail", [1.0, 5.0], 1.5)]
     assert observe(ticks, PAIR, {})["north"]["mid"].mean == 0.0

@@ -3,8 +3,9 @@
     pip install eclipse-sumo numpy       # 1.28; half a gigabyte, in an environment of its own
     python -m models.congestion.scenarios.generate --out DIR
 
-Writes DIR/train/NAME and DIR/held_out/NAME, each a street as `street.load` reads it. Everything
-follows from the seeds in the names. What is there already is left alone, so it can be interrupted.
+Writes DIR/train/NAME and DIR/held_out/NAME, each a street as `street.load` reads it, and in each
+the folder `usual`: the same street on a day on which nothing happens. Everything follows from the
+seeds in the names. What is there already is left alone, so it can be interrupted.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -26,8 +27,8 @@ import numpy as np
 
 from models.congestion.scenarios import readings, sumo
 from models.congestion.scenarios.corridors import corridor
-from models.congestion.scenarios.scene import Scene
-from models.congestion.scenarios.street import Kind, Split, Street, load, save
+from models.congestion.scenarios.scene import Scene, usual
+from models.congestion.scenarios.street import USUAL, Kind, Split, Street, load, save
 from models.congestion.scenarios.towns import town
 
 KINDS: Final[tuple[Kind, ...]] = ("corridor", "arterial", "grid")
@@ -45,6 +46,7 @@ class Task:
     seed: int
     calm: bool
     minutes: float | None = None
+    usual: bool = False  # the same street on a day on which nothing happens
 
 
 def tasks(train: int, held_out: int, minutes: float | None = None) -> Iterator[Task]:
@@ -67,13 +69,21 @@ def draw(task: Task) -> Scene:
     if task.minutes is not None:
         hours = task.minutes / 60
     if task.kind == "corridor":
-        return corridor(task.name, task.split, task.seed, hours, task.calm)
-    return town(task.name, task.split, task.seed, hours, task.calm, task.kind == "grid")
+        scene = corridor(task.name, task.split, task.seed, hours, task.calm)
+    else:
+        scene = town(task.name, task.split, task.seed, hours, task.calm, task.kind == "grid")
+    return usual(scene) if task.usual else scene
+
+
+def place_of(task: Task, out: Path) -> Path:
+    """Where it is written: a usual day inside the folder of its street."""
+    place = out / task.split / task.name
+    return place / USUAL if task.usual else place
 
 
 def make(task: Task, out: Path) -> str:
     """Make one scenario, or find it made; a line about it."""
-    place = out / task.split / task.name
+    place = place_of(task, out)
     if (place / "meta.json").exists():
         return line(load(place), 0.0)
     started = time.monotonic()
@@ -86,7 +96,7 @@ def make(task: Task, out: Path) -> str:
     except sumo.SumoError as error:
         return f"{task.name}: {error}"
     # Others may read while this writes: a street appears whole or not at all.
-    hidden = out / f".{task.name}.{os.getpid()}"
+    hidden = place.parent / f".{task.name}.{os.getpid()}"
     save(street, hidden)
     hidden.rename(place)
     shutil.rmtree(folder)
@@ -130,7 +140,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="length of each, instead of 1.2 to 2.2 h")
     options = parser.parse_args()
     todo = [
-        task
+        replace(task, usual=which)
+        for which in (False, True)
         for task in tasks(options.train, options.held_out, options.minutes)
         if options.only in (None, task.name)
     ]
@@ -147,7 +158,7 @@ def main() -> int:
     else:
         for task in todo:
             print(make(task, options.out), flush=True)
-    places = [options.out / task.split / task.name for task in todo]
+    places = [place_of(task, options.out) for task in todo]
     made = [load(place) for place in places if (place / "meta.json").exists()]
     print(summary(made))
     return 0 if len(made) == len(todo) else 1

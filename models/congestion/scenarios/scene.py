@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -11,6 +11,8 @@ from models.congestion.scenarios.street import Kind, LoopPlace, Split
 
 BEFORE_S: Final = 600  # fills the roads; not kept
 STEP_S: Final = 300  # traffic changes this often
+USUAL_SEED: Final = 100_000  # vehicles of that day differ from those of the other
+USUAL: Final = 0.8  # of capacity: the peak of a day on which nothing happens
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,19 @@ class Scene:
     incidents: tuple[Incident, ...] = ()
     slows: tuple[Slow, ...] = ()
     about: dict[str, Any] = field(default_factory=dict)
+
+
+def usual(scene: Scene) -> Scene:
+    """The same street on a day on which nothing happens: what a site learns from.
+
+    Traffic peaks at USUAL of capacity or stays below it, nothing stands, and nothing is slow.
+    """
+    share = min(1.0, USUAL / float(scene.about["peak_of_capacity"]))
+    flows = tuple(replace(f, rates=tuple(share * rate for rate in f.rates)) for f in scene.flows)
+    about = {**scene.about, "cause": "none"}
+    return replace(
+        scene, seed=scene.seed + USUAL_SEED, flows=flows, incidents=(), slows=(), about=about
+    )
 
 
 def profile(

@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 
 SAMPLE: Final = Path(__file__).parent / "sample"  # two short streets, of `generate --minutes 25`
+USUAL: Final = "usual"  # folder of the same street on a day on which nothing happens
 TRUTH_S: Final = 10  # between two moments of the truth
 MERGE_S: Final = 300  # events closer than this are one
 SHORT_S: Final = 120  # shorter ones are left out of the score
@@ -187,10 +188,20 @@ def _link(i: int, told: dict[str, Any], arrays: Any) -> Link:
 
 
 def load_all(folder: Path) -> list[Street]:
-    """All saved streets below `folder`, in order of their paths."""
-    places = sorted(meta.parent for meta in folder.glob("**/meta.json"))
+    """All saved streets below `folder`, in order of their paths, without their usual days."""
+    return [load(place) for place in places(folder)]
+
+
+def load_usual(place: Path) -> Street | None:
+    """The usual day of the street that is saved in `place`."""
+    return load(place / USUAL) if (place / USUAL / "meta.json").exists() else None
+
+
+def places(folder: Path) -> list[Path]:
+    """Where streets are saved below `folder`. FileNotFoundError if there is none."""
+    metas = folder.glob("**/meta.json")
     # Those with a dot are being written.
-    found = [load(place) for place in places if not place.name.startswith(".")]
+    found = sorted(m.parent for m in metas if m.parent.name[0] != "." and m.parent.name != USUAL)
     if not found:
         raise FileNotFoundError(f"no meta.json below {folder}")
     return found
