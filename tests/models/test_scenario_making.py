@@ -3,6 +3,7 @@
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -17,8 +18,10 @@ from pyarrow import parquet
 from models.congestion.scenarios import generate, readings, sumo
 from models.congestion.scenarios.generate import Task, draw, make, tasks
 from models.congestion.scenarios.legacy import load_legacy
-from models.congestion.scenarios.street import Kind, Split, load
+from models.congestion.scenarios.scene import USUAL
+from models.congestion.scenarios.street import Kind, Split, load, load_all, load_usual, save
 
+SAMPLE = Path(generate.__file__).parent / "sample"
 SCENES = [draw(task) for task in tasks(24, 12)]
 
 
@@ -71,6 +74,30 @@ def test_calm_scenes_have_no_cause_and_held_out_ones_other_geometry() -> None:
     for scene in SCENES:
         limits.setdefault((scene.kind, scene.split), set()).add(scene.about["limit_kmh"])
     assert not limits["grid", "train"] & limits["grid", "held_out"]
+
+
+def test_a_usual_day_is_the_same_street_with_nothing_in_the_way() -> None:
+    for task in tasks(24, 12):
+        day, usual = draw(task), draw(replace(task, usual=True))
+        assert (usual.roads, usual.loops, usual.reach_m) == (day.roads, day.loops, day.reach_m)
+        assert (usual.incidents, usual.slows, usual.about["cause"]) == ((), (), "none")
+        assert usual.seed != day.seed
+        share = min(1.0, USUAL / day.about["peak_of_capacity"])
+        for one, other in zip(usual.flows, day.flows, strict=True):
+            assert one.rates == pytest.approx([share * rate for rate in other.rates])
+        place = generate.place_of(task, Path("out"))
+        assert generate.place_of(replace(task, usual=True), Path("out")) == place / "usual"
+
+
+def test_usual_days_are_not_streets_of_their_own(tmp_path: Path) -> None:
+    (street,) = [s for s in load_all(SAMPLE) if s.kind == "corridor"]
+    save(street, tmp_path / "one")
+    assert load_usual(tmp_path / "one") is None
+    save(replace(street, name="quiet"), tmp_path / "one" / "usual")
+    assert [s.name for s in load_all(tmp_path)] == [street.name]
+    found = load_usual(tmp_path / "one")
+    assert found is not None
+    assert found.name == "quiet"
 
 
 def test_the_same_seed_draws_the_same_scene() -> None:
