@@ -2,11 +2,17 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# The workers read the same tests, and hundreds of processes are started: each module is compiled
+# once, also where compiled files are not wanted otherwise: to collect the tests takes half as long.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # How long an example or its making takes says nothing on a machine that runs the suite on all its
 # cores. The same code gives the same result: EXPLORE=1 tries other examples, as `make fuzz` does.

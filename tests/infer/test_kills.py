@@ -4,9 +4,10 @@ With every window its flags are kept; its whole state is up to fifteen windows o
 """
 
 import copy
+import os
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import msgpack
 import pytest
 
 from edge.core import Draft
+from edge.infer.guard import Guard
 from edge.infer.judge import Judge
+from edge.infer.session import Session
 from tests.infer.street import air_of, setup, ticks_of, traffic
 
 MINUTE = 60_000_000_000
@@ -25,6 +28,9 @@ CALM = 90  # from here on nothing was up
 LAST = 125
 JAMMED = ("congestion", "north", "")
 OLD = 15  # windows that a snapshot may be older than the flags
+# Kills: at every third window where flags are up, and at some before; with KILLS=all there too.
+BEFORE = 3 if os.environ.get("KILLS") == "all" else 9
+AT = (*range(1, 40, BEFORE), *range(40, CALM, 3))
 
 Key = tuple[str, ...]
 Log = list[tuple[int, Key, str]]  # window, what, on or off
@@ -128,6 +134,23 @@ def _ends_off(log: Log) -> None:
     assert {key for key, told in _by_key(log).items() if told[-1][1] == "on"} == set()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def proven_once() -> Iterator[None]:
+    """A life loads the files that the life before proved: they are proved once."""
+    kept: dict[Path, Session] = {}
+
+    def session(folder: Path) -> Session:
+        if folder not in kept:
+            kept[folder] = Session(folder)
+        return kept[folder]
+
+    with pytest.MonkeyPatch.context() as patch:
+        defaults = Guard.__init__.__kwdefaults__
+        assert defaults is not None
+        patch.setitem(defaults, "open_session", session)
+        yield
+
+
 @pytest.fixture(params=["model", "rule"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
     return None if request.param == "model" else tmp_path
@@ -168,7 +191,7 @@ def test_killed_at_any_window_a_flag_that_is_up_goes_off_when_it_would_have(
     street: Gateway, age: int | None
 ) -> None:
     expected = _by_key(street.log)
-    for k in range(1, CALM, 3):
+    for k in AT:
         gateway = street.at(k)
         before = len(gateway.log)
         gateway.kill(age)
@@ -187,7 +210,7 @@ def test_killed_at_any_window_a_flag_that_is_up_goes_off_when_it_would_have(
 def test_killed_at_any_window_with_another_model_no_flag_goes_off_too_early(
     street: Gateway, age: int | None
 ) -> None:
-    for k in range(1, CALM, 3):
+    for k in AT:
         gateway = street.at(k)
         before = len(gateway.log)
         gateway.kill(age, _another_model)

@@ -29,7 +29,11 @@ def _replayed(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the simulated days are not on this machine")
 @pytest.mark.parametrize(
-    ("scenario", "sites"), [("arterial_103", ["e0"]), ("corridor_104", ["s0", "s5"])]
+    ("scenario", "sites"),
+    [
+        pytest.param("arterial_103", ["e0"], marks=pytest.mark.scene),  # eight seconds
+        ("corridor_104", ["s0", "s5"]),
+    ],
 )
 def test_a_day_raises_and_clears_congestion(
     scenario: str, sites: list[str], tmp_path: Path

@@ -16,6 +16,7 @@ from tests.week.offline import Again, Fed, account
 from tests.week.street import Commit, S, lived
 
 DAY = 1440  # minutes
+WEEK = 7
 DEFAULT = Store().limit_mb << 20
 SMALL = 3 << 20  # holds some three hours whole
 SHORT = 600  # minutes, for the small one
@@ -43,18 +44,21 @@ def opened(folder: Path, limit_bytes: int) -> Outbox:
     return outbox
 
 
+@pytest.mark.parametrize("parts", [4, pytest.param(1, marks=pytest.mark.scene)])
 def test_a_day_without_network_fits_whole_in_a_seventh_of_the_default_outbox(
-    folder: Path, hour: list[Commit]
+    folder: Path, hour: list[Commit], parts: int
 ) -> None:
-    outbox, fed = opened(folder, DEFAULT // 7), Fed()
+    """A quarter of a day in a quarter of it; the whole day is a scene."""
+    limit_bytes, minutes = DEFAULT // WEEK // parts, DAY // parts
+    outbox, fed = opened(folder, limit_bytes), Fed()
     for commit in Again(hour):
         fed.take(outbox, commit)
-        if fed.minutes == DAY:
+        if fed.minutes == minutes:
             break
     counts = outbox.counts()
     assert counts.rows == sum(fed.drafts.values())
     assert (counts.dropped, counts.thinned) == (0, 0)
-    assert counts.size < DEFAULT // 7
+    assert counts.size < limit_bytes
     found = account(outbox, commit.at_ns + S)
     found.check(fed)
     assert (found.merged, found.lost) == (0, {})

@@ -1,0 +1,147 @@
+"""A small `make models`: the commands train on the sample; the gateway takes what they write.
+
+They need scikit-learn: of this environment, or of the one that `make models` has made.
+"""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+
+from edge.infer.guard import Guard
+from edge.infer.judge import Judge, JudgeSetup
+from models import BUNDLES
+from models.congestion.scenarios.faults import inject
+from models.congestion.scenarios.play import play
+from models.congestion.scenarios.street import SAMPLE, Floats, Interval, Street, load_all, save
+from models.loopfault.data import site
+
+ROOT: Final = Path(__file__).parents[2]
+ELSEWHERE: Final = ROOT / ".venv-train/bin/python"
+HERE: Final = find_spec("sklearn") is not None
+TRAINED: Final = ("loopfault", "congestion")
+TIMES: Final = 2  # that the sample is played: 25 minutes alone are too short for golden cases
+ALONE: Final = {**os.environ, "OMP_NUM_THREADS": "1"}  # more threads only wait for cores
+PERIOD_S: Final = 60
+EARLY_S: Final = 120.0  # a flag may be so long before the truth calls it a jam
+
+pytestmark = pytest.mark.skipif(
+    not (HERE or ELSEWHERE.exists()), reason="scikit-learn is not here: make models installs it"
+)
+
+
+def _spans(spans: tuple[Interval, ...], whole_s: float) -> tuple[Interval, ...]:
+    return tuple((a + k * whole_s, b + k * whole_s) for k in range(TIMES) for a, b in spans)
+
+
+def _again(spans: Floats, whole_s: float) -> Floats:
+    return np.concatenate([spans.clip(0, whole_s) + k * whole_s for k in range(TIMES)])
+
+
+def longer(street: Street) -> Street:
+    """The street several times in a row: its traffic and its truth."""
+    whole_s = street.hours * 3600
+    links = tuple(
+        replace(
+            link,
+            events=_spans(link.events, whole_s),
+            short=_spans(link.short, whole_s),
+            density=np.tile(link.density, TIMES),
+            speed=np.tile(link.speed, TIMES),
+            green=None if link.green is None else _again(link.green, whole_s),
+        )
+        for link in street.links
+    )
+    stays = tuple(_again(stays[stays[:, 0] < whole_s], whole_s) for stays in street.stays)
+    return replace(street, hours=TIMES * street.hours, links=links, stays=stays)
+
+
+@pytest.fixture(scope="module")
+def streets() -> list[Street]:
+    return [longer(street) for street in load_all(SAMPLE)]
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory, streets: list[Street]) -> Path:
+    """The folder of both bundles, written by the commands that `make models` runs."""
+    kept, out = tmp_path_factory.mktemp("streets"), tmp_path_factory.mktemp("bundles")
+    for street in streets:
+        save(street, kept / street.name)
+    played = str(tmp_path_factory.mktemp("played"))
+    small = {
+        "loopfault": ["--plays", "3", "--rounds", "6", "--leaves", "6", "--cache", played],
+        "congestion": ["--rule", "stop"],
+    }
+    python = sys.executable if HERE else str(ELSEWHERE)
+    for name, options in small.items():
+        command = [python, "-m", f"models.{name}.train", "--streets", str(kept)]
+        ran = subprocess.run(
+            [*command, "--out", str(out / name), *options],
+            cwd=ROOT, env=ALONE, capture_output=True, text=True, timeout=200,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+    return out
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_what_was_trained_proves_itself_to_the_gateway(name: str, bundles: Path) -> None:
+    guard = Guard(name, bundles / name, hurry=False)
+    assert guard.load(), guard.why  # its checksum, its shapes, and all golden cases
+    assert guard.manifest is not None
+    assert guard.manifest.sha256 != Guard(name, BUNDLES / name).sha256  # not the one that ships
+
+
+def _judged(street: Street, bundles: Path, event: str) -> list[tuple[str, float, dict[str, Any]]]:
+    """(where, when, what) of each flag that goes on."""
+    lanes, approaches = site(street)
+    setup = JudgeSetup(
+        tuple(lanes), PERIOD_S * 1_000_000_000, anomaly=False, hurry=False,
+        approaches=tuple(approaches),
+    )  # fmt: skip
+    judge = Judge(setup, bundles)
+    judge.load()
+    told = [
+        draft
+        for end_s, ticks in play(street, PERIOD_S)
+        for draft in judge.judge(round(end_s * 1e9), [], ticks).events
+    ]
+    return [
+        (draft.source, draft.to_ns / 1e9, dict(draft.body))
+        for draft in told
+        if draft.body["event"] == event and draft.body["state"] == "on"
+    ]
+
+
+def test_it_finds_the_jams_of_the_sample_and_no_others(
+    bundles: Path, streets: list[Street]
+) -> None:
+    found = true = 0
+    for street in streets:
+        events = {link.name: link.events for link in street.links}
+        true += sum(map(len, events.values()))
+        for link, at_s, body in _judged(street, bundles, "congestion"):
+            assert body["by"].startswith("model congestion")
+            assert any(a - EARLY_S <= at_s <= b for a, b in events[link]), (link, at_s)
+            found += 1
+    assert true == 8
+    assert found >= 5, found
+
+
+def test_it_names_loops_that_are_stuck_and_no_sound_ones(
+    bundles: Path, streets: list[Street]
+) -> None:
+    words: list[tuple[str, str]] = []
+    for street in streets:
+        assert _judged(street, bundles, "sensor_fault") == []
+        injured, faults = inject(street, 1, 0.3, ["stuck_on"])
+        stuck = {(fault.lane, fault.part) for fault in faults}
+        for lane, _, body in _judged(injured, bundles, "sensor_fault"):
+            assert (lane, body["part"]) in stuck
+            words.append((body["fault"], body["by"].rpartition(" ")[0]))
+    assert set(words) == {("stuck_on", "model loopfault")}  # so small a model finds some
