@@ -5,6 +5,7 @@ No framework: four thousand weights do not need one, and it would double what mu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -44,6 +45,34 @@ def fit(
             ahead = a / (1 - 0.9**step) / (np.sqrt(b / (1 - 0.999**step)) + 1e-8)
             param -= (pace * ahead).astype(np.float32)
     return list(zip(params[::2], params[1::2], strict=True))
+
+
+def joined(nets: Sequence[Sequence[tuple[Floats, Floats]]]) -> list[tuple[Floats, Floats]]:
+    """One network, the mean of these: side by side, none sees the inner values of another."""
+    out: list[tuple[Floats, Floats]] = []
+    last = len(nets[0]) - 1
+    for place in range(last + 1):
+        layers = [net[place] for net in nets]
+        if place == last:
+            share = np.float32(1 / len(nets))
+            weights = np.concatenate([w for w, _ in layers]) * share
+            bias = np.sum([b for _, b in layers], axis=0) * share
+        else:
+            bias = np.concatenate([b for _, b in layers])
+            weights = (
+                np.concatenate([w for w, _ in layers], axis=1) if not place else _apart(layers)
+            )
+        out.append((weights.astype(np.float32), bias.astype(np.float32)))
+    return out
+
+
+def _apart(layers: Sequence[tuple[Floats, Floats]]) -> Floats:
+    """Their weights along the diagonal."""
+    rows, columns = layers[0][0].shape
+    out = np.zeros((rows * len(layers), columns * len(layers)), np.float32)
+    for i, (weights, _) in enumerate(layers):
+        out[i * rows : (i + 1) * rows, i * columns : (i + 1) * columns] = weights
+    return out
 
 
 def _gradients(params: list[Any], x: Floats, wrong: Floats, weight: Floats) -> list[Any]:

@@ -65,6 +65,7 @@ def write_net(folder: Path, net: Net) -> None:
     def row(values: Any) -> list[float]:
         return [float(f"{v:.9g}") for v in values]
 
+    folder.mkdir(parents=True, exist_ok=True)
     layers = [{"weights": [row(r) for r in w], "bias": row(b)} for w, b in net]
     (folder / NET).write_text(json.dumps({"layers": layers}) + "\n", encoding="utf-8")
 

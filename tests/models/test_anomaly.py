@@ -1,5 +1,6 @@
 """The anomaly model's parts: formula and graph agree, and it does what its card says."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.infer.cause import COLUMNS
+from edge.infer.manifest import read_manifest
 from models import BUNDLES
 from models.anomaly import formula, injuring, nab, network, running, scoring, tuning
 from models.anomaly.layout import ODDITY, STATE, WIDTHS, Params, start
 from models.anomaly.series import FAULTS, Fault, Series, generated
+from models.anomaly.train import VERSION
 from models.graph import Eager
 
 BUNDLE = BUNDLES / "anomaly"
@@ -21,7 +24,7 @@ DAY = 288  # samples of five minutes
 
 def _session(*, inner: bool = False) -> object:
     params, net = running.read_params(BUNDLE), running.read_net(BUNDLE)
-    return running.session(running.graph(params, net, "2.0.0", inner=inner).SerializeToString())
+    return running.session(running.graph(params, net, VERSION, inner=inner).SerializeToString())
 
 
 def _shipped() -> object:
@@ -29,7 +32,8 @@ def _shipped() -> object:
 
 
 def test_the_graph_that_ships_is_the_formula_with_the_numbers_that_ship() -> None:
-    graph = running.graph(running.read_params(BUNDLE), running.read_net(BUNDLE), "2.0.0")
+    assert read_manifest(BUNDLE).version == VERSION
+    graph = running.graph(running.read_params(BUNDLE), running.read_net(BUNDLE), VERSION)
     assert graph.SerializeToString(deterministic=True) == (BUNDLE / "anomaly.onnx").read_bytes()
 
 
@@ -132,13 +136,18 @@ def _turns(series: Series) -> list[int]:
 
 
 def test_a_value_that_is_usual_at_noon_is_odd_at_night() -> None:
-    sound = _days(15, 1)
-    night = 14 * DAY + 12  # one o'clock
-    assert [at for at in _turns(sound) if at >= 8 * DAY] == []
-    values = sound.values.copy()
-    values[night : night + 24] = sound.values[night + DAY // 2 : night + DAY // 2 + 24]
-    wrong = replace(sound, values=values)
-    assert any(night <= at < night + 24 for at in _turns(wrong))
+    """Each night; and sound weeks have no more false alarms than the manifest says of courses."""
+    sound, night = [_days(15, seed) for seed in range(1, 13)], 14 * DAY + 12  # one o'clock
+    wrong = []
+    for s in sound:
+        values = s.values.copy()
+        values[night : night + 24] = s.values[night + DAY // 2 : night + DAY // 2 + 24]
+        wrong.append(replace(s, values=values))
+    told = [scoring.alarms(*pair) for pair in running.run(_shipped(), [*sound, *wrong])]
+    false = sum(int((at >= 8 * DAY).sum()) for at in told[: len(sound)])
+    raw = json.loads((BUNDLE / "manifest.json").read_text(encoding="utf-8"))
+    assert false / (7 * len(sound)) <= raw["false_alarms_per_series_day"]["courses"]
+    assert all(((at >= night) & (at < night + 24)).any() for at in told[len(sound) :])
 
 
 def test_nights_that_repeat_the_same_value_are_not_stuck() -> None:
@@ -187,6 +196,17 @@ def test_the_learned_part_learns() -> None:
     assert ((odds > 0) == (wrong > 0)).mean() > 0.97
     again = network.fit(x, wrong, np.ones(4000, np.float32), 1, steps=400)
     np.testing.assert_array_equal(net[0][0], again[0][0])
+
+
+def test_joined_networks_say_the_mean_of_what_each_says() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.normal(0, 1, (200, 5)).astype(np.float32)
+    wrong, ones = (x[:, 0] > 0).astype(np.float32), np.ones(200, np.float32)
+    nets = [network.fit(x, wrong, ones, seed, steps=20) for seed in (1, 2, 3)]
+    each = [formula.logit(Eager(), x, net) for net in nets]
+    assert not np.allclose(each[0], each[1])
+    both = formula.logit(Eager(), x, network.joined(nets))
+    np.testing.assert_allclose(both, np.mean(each, axis=0), rtol=1e-4, atol=1e-5)
 
 
 def test_alarms_find_faults_and_are_wrong_elsewhere() -> None:

@@ -1,0 +1,66 @@
+"""What the anomaly bundle is held to: its golden cases, and drift against its reference."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from edge.infer.drift import HOURS, LARGE, Drift
+from edge.infer.manifest import read_manifest
+from models import BUNDLES
+from models.anomaly import proof, running
+from models.anomaly.layout import WIDTHS, start
+from models.anomaly.series import Series, courses
+
+BUNDLE = BUNDLES / "anomaly"
+MINUTE = 60_000_000_000
+
+
+def test_a_network_is_written_where_there_was_no_folder(tmp_path: Path) -> None:
+    net = running.read_net(BUNDLE)
+    running.write_net(tmp_path / "new", net)
+    for (a, b), (c, d) in zip(net, running.read_net(tmp_path / "new"), strict=True):
+        np.testing.assert_array_equal(a, c)
+        np.testing.assert_array_equal(b, d)
+
+
+def test_a_golden_case_is_of_a_state_that_is_a_week_old() -> None:
+    cases = json.loads((BUNDLE / "golden.json").read_text(encoding="utf-8"))["cases"]
+    place = list(WIDTHS).index("n")
+    assert place == 0
+    seen = [case["inputs"]["state"][0][place] for case in cases]
+    assert seen == [at - 1 for at in proof.TAKEN]
+    assert seen[-1] >= 7 * 1440 - 1
+
+
+def _watched(series: list[Series], until: int) -> dict[str, object]:
+    """What drift says after a day of minutes, beginning after the first day."""
+    drift = Drift(read_manifest(BUNDLE))
+    quantum = np.asarray([[s.quantum] for s in series], np.float32)
+    values = np.stack([s.values for s in series], axis=1).astype(np.float32)[:, :, None]
+    session = running.session((BUNDLE / "anomaly.onnx").read_bytes())
+    fixed, times = (np.asarray(row, np.float32) for row in start())
+    state, one = fixed + values[0] * times, np.ones_like(values[0])
+    for t in range(1, until):
+        hour = np.full_like(one, t // 60 % 24)
+        feed = {"x": values[t], "present": one, "quantum": quantum, "hour": hour, "state": state}
+        answer = session.run(None, feed)
+        state = answer[3]
+        drift.see(t * MINUTE, feed, answer)
+    measured = drift.measured()
+    assert measured is not None
+    return measured
+
+
+def test_sound_series_of_another_site_are_no_drift_and_series_that_stand_still_are() -> None:
+    two_days = 2 * HOURS * 60
+    sound = _watched(courses(13, 1440), two_days)
+    assert isinstance(sound["psi"], float)
+    assert sound["psi"] < LARGE
+    still = [replace(s, values=np.where(np.arange(len(s.values)) < 1440, s.values, s.values[1440]))
+             for s in courses(13, 1440)]  # fmt: skip
+    frozen = _watched(still, two_days)
+    assert isinstance(frozen["psi"], float)
+    assert frozen["psi"] > LARGE
+    assert "differ from what it was trained on" in str(frozen["text"])
