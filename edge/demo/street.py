@@ -23,7 +23,7 @@ from edge.core import Edge
 
 TRACE: Final = "trace.csv.gz"
 TRUTH: Final = "trace.json"
-BEFORE_ONSET_S: Final = -40.0  # the demo begins when the jam has begun: half a minute later it is flagged
+BEFORE_ONSET_S: Final = -40.0  # the jam has begun: half a minute later it is flagged
 FAULT_AT_S: Final = 30.0  # after the start of the demo
 FAULT: Final = ("pm2_5", 60.0)  # the module's fine dust reads so much too high, in ug/m3
 SEN55_ADDRESS: Final = 0x69
