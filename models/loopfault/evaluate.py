@@ -9,14 +9,15 @@ With `held_out` in DIR only that is taken.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from models import BUNDLES
+from models.confidence import interval
 from models.congestion.scenarios.faults import inject
 from models.congestion.scenarios.legacy import load_legacy
-from models.congestion.scenarios.street import Street, load
+from models.congestion.scenarios.street import Street, load, places
 from models.loopfault.data import SHARE, played
 from models.loopfault.export import OFF, ON
 from models.loopfault.flagging import alarms, floored, heeded, ruling
@@ -29,10 +30,13 @@ CHOSEN_ON: Final = ("arterial_101", "arterial_102", "corridor_101", "corridor_10
 """The older days with which the numbers of `edge/infer/loops/silence.py` were chosen."""
 
 
-def evaluate(streets: Iterable[Street], run: Running, plays: int) -> tuple[Score, Score]:
-    """The model's score and the rules'."""
-    model, ruled = Score(), Score()
+def evaluate(
+    streets: Iterable[Street], run: Running, plays: int
+) -> tuple[list[Score], list[Score]]:
+    """The model's scores and the rules', one for each street."""
+    models, rules = [], []
     for street in streets:
+        model, ruled = Score(), Score()
         for seed in range(SEED, SEED + plays):
             hurt = (street.seed // 3 + seed) % 2
             injured, faults = inject(street, seed, SHARE if hurt else 0.0)
@@ -42,7 +46,9 @@ def evaluate(streets: Iterable[Street], run: Running, plays: int) -> tuple[Score
             model += score(flags, faults, p.hours)
             (flags,) = alarms([p], [ruling(p.ruled)], ON, OFF, at_once=True)
             ruled += score(flags, faults, p.hours)
-    return model, ruled
+        models.append(model)
+        rules.append(ruled)
+    return models, rules
 
 
 def tables(args: argparse.Namespace) -> Iterator[str]:
@@ -50,21 +56,28 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     run = Running((args.bundle / "loopfault.onnx").read_bytes())
     plays = 1 if getattr(args, "quick", False) else getattr(args, "plays", PLAYS)
     for title, streets in _sets(args.streets, getattr(args, "legacy", None)):
-        for name, s in zip(("model", "rules"), evaluate(streets, run, plays), strict=True):
+        for name, parts in zip(("model", "rules"), evaluate(streets, run, plays), strict=True):
+            s = sum(parts, Score())
             yield ""
-            yield f"{title}, {name}: {s.sound_days:.1f} sound detector-days"
+            yield f"{title}, {name}: {len(parts)} streets, {s.sound_days:.1f} sound detector-days"
             yield ""
             yield from table(s).splitlines()
+            yield f"By street, 95 %: {', '.join(intervals(parts))}."
+
+
+def intervals(parts: Sequence[Score]) -> Iterator[str]:
+    """What the score lies between when streets are drawn again."""
+    yield f"F1 {interval(parts, lambda some: sum(some, Score()).f1()).shown()}"
+    yield f"recall {interval(parts, lambda some: sum(some, Score()).recall()).shown()}"
+    yield f"false {interval(parts, lambda some: sum(some, Score()).false_a_day()).shown()}"
 
 
 def _sets(streets: Path | None, legacy: Path | None) -> Iterator[tuple[str, Iterable[Street]]]:
     """What is scored, by its name. One street at a time: all of them do not fit into memory."""
     if streets is not None:
         below = streets / "held_out"
-        found = sorted((below if below.is_dir() else streets).glob("**/meta.json"))
-        if not found:
-            raise FileNotFoundError(f"no **/meta.json in {streets}")
-        yield "held out", (load(path.parent) for path in found)
+        found = places(below if below.is_dir() else streets)
+        yield "held out", (load(place) for place in found)
     if legacy is not None:
         days = load_legacy(legacy)
         yield "older days", [day for day in days if day.name not in CHOSEN_ON]

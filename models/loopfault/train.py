@@ -24,7 +24,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from edge.infer.loops.features import FEATURES
 from models.congestion.scenarios.faults import inject
-from models.congestion.scenarios.street import Street, load
+from models.congestion.scenarios.street import Street, load, places
 from models.loopfault.data import CLASSES, SHARE, Played, Rows, played
 from models.loopfault.export import NAME, VERSION, export
 from models.loopfault.running import Running
@@ -59,8 +59,8 @@ class Shape(NamedTuple):
 
 def streets(folder: Path) -> Iterator[Street]:
     """One at a time: all of them do not fit into memory."""
-    for path in sorted(folder.glob("**/meta.json")):
-        yield load(path.parent)
+    for place in places(folder):
+        yield load(place)
 
 
 def plays(street: Street, seeds: Sequence[int], cache: Path | None) -> list[Played]:

@@ -17,8 +17,9 @@ def test_tables_are_of_held_out_streets_where_there_are_some(
 ) -> None:
     folders = [tmp_path / "train" / "a", tmp_path / "held_out" / "b"] if below else [tmp_path / "b"]
     for folder in folders:
-        folder.mkdir(parents=True)
-        (folder / "meta.json").write_text("{}", encoding="utf-8")
+        for place in (folder, folder / "usual"):  # usual days are no streets of their own
+            place.mkdir(parents=True)
+            (place / "meta.json").write_text("{}", encoding="utf-8")
     asked = []
 
     def street(folder: Path) -> Street:
@@ -30,8 +31,8 @@ def test_tables_are_of_held_out_streets_where_there_are_some(
     told = list(evaluate.tables(args))
     assert asked == ["b"]
     assert [line for line in told if line.startswith("held out")] == [
-        "held out, model: 0.0 sound detector-days",
-        "held out, rules: 0.0 sound detector-days",
+        "held out, model: 1 streets, 0.0 sound detector-days",
+        "held out, rules: 1 streets, 0.0 sound detector-days",
     ]
     assert sum(line.startswith("| all |") for line in told) == 2
     with pytest.raises(FileNotFoundError, match="meta"):
