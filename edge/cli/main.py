@@ -25,6 +25,7 @@ VERBS: Final = {
     "receipts": "store what gateways send, and tell them what is stored",
     "audit": "prove that a store of records is complete",
     "outbox": "what waits for the platform",
+    "provision": "claims for new boxes, and the server that gives them certificates",
     "models": "which models judge, what they cost, and how two of them differ",
 }
 

@@ -1,0 +1,179 @@
+"""First boot: from a claim on the boot partition to an identity that has worked.
+
+Killed at any point it is started again, looks at what is there, and goes on. The claim is blanked
+last, when the server has accepted the new certificate and the configuration has come.
+"""
+
+import logging
+import random
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import msgspec
+
+from edge.core import ConfigError
+from edge.identity import certs, est, keys, siteconfig, store
+from edge.identity.boot import Boot
+from edge.identity.bundle import KEY, Bundle, Home
+from edge.identity.claim import LARGEST, NAME, Claim, ClaimError, parse
+from edge.identity.moment import Watch
+from edge.identity.names import comparison
+from edge.identity.status import Said, Teller
+from edge.identity.store import Pending, Store
+from edge.identity.tls import Ask, ServerError
+
+LOG: Final = logging.getLogger(__name__)
+FIRST_S: Final = 5.0
+LONGEST_S: Final = 3600.0  # between two tries, whatever the server says
+DENIED_S: Final = 900.0  # it said no: somebody has to do something first
+KEPT_S: Final = 600  # the time waited is written so often
+
+APPROVAL: Final = "the operator's approval"
+COMPARE: Final = "compare the code with `kerbstone provision pending`, then approve it there"
+NETWORK: Final = "check cable, SIM and antenna, and the table `network` of the claim"
+HELP: Final[dict[int, str]] = {
+    400: "report this: server and box do not understand each other",
+    401: "the server does not know who signed this claim: write a new one",
+    403: "this claim's site or name is not allowed there: write a new one",
+    409: "another box has used this claim: write a new one for this box",
+    410: "this claim has expired or was revoked: write a new one",
+}
+FORGET: Final = "to give this box another role, `kerbstone-enrol forget` comes first"
+Outcome = Literal["enrolled", "no claim", "bad claim"]
+
+
+@dataclass
+class Enrolment:
+    """All that it needs from outside, so that days pass in no time in a test."""
+
+    store: Store
+    boot: Boot
+    watch: Watch
+    ask: Ask
+    teller: Teller
+    rng: random.Random
+    has_tpm: bool | None = None  # None: look
+    started_s: float = 0.0
+
+    def run(self) -> Outcome:
+        """Until there is an identity that works, for days if need be; or there is no claim."""
+        self.started_s = self.watch.clock.mono_s()
+        self.store.tidy()
+        bundle = self.store.current() or self.store.adopt() or self._wait()
+        if not isinstance(bundle, Bundle):
+            return bundle
+        self._finish(bundle)
+        return "enrolled"
+
+    def _wait(self) -> Bundle | Outcome:
+        tries = 0
+        while True:
+            try:
+                data = self.claim_file()
+                if data is None:
+                    self.teller.tell(
+                        Said("not commissioned", do=f"put {NAME} here and start again")
+                    )
+                    return "no claim"
+                claim = parse(data)
+            except ClaimError as error:
+                self.teller.tell(Said("not commissioned", answer=str(error)))
+                return "bad claim"
+            key = self.store.next_key(self.has_tpm)
+            said = Said("not enrolled", claim.gateway, comparison(key.spki()), key.kind)
+            said, bundle, wait_s = self._try(claim, data, key, said, tries)
+            if bundle is not None:
+                return bundle
+            tries += 1
+            self._pause(said, claim.claim, wait_s)
+
+    def claim_file(self) -> bytes | None:
+        """The claim; from the boot partition it is copied to where a write is all or nothing.
+
+        A newer one there replaces the copy; a torn or altered one does not.
+        """
+        kept, there = self.store.get(store.CLAIM), self.boot.claim()
+        if there is None or there == kept:
+            return kept
+        try:
+            parse(there)
+        except ClaimError:
+            if kept is not None:
+                LOG.warning("the claim on the boot partition is damaged; using the copy of it")
+                return kept
+            raise
+        self.store.put(store.CLAIM, there[:LARGEST])
+        return there
+
+    def _try(
+        self, claim: Claim, data: bytes, key: keys.Key, said: Said, tries: int
+    ) -> tuple[Said, Bundle | None, float]:
+        """Ask once: what to say, the bundle if there is one now, and how long to wait if not."""
+        home, ca = Home.of(claim), claim.ca.encode()
+        try:
+            answer = est.enrol(self.ask, self.watch, home, ca, key.csr(claim.gateway), data)
+            if isinstance(answer, est.Issued):
+                found = certs.ours(
+                    certs.given(answer.body), key.spki(), claim.gateway, ca, self.watch
+                )
+                bundle = self.store.install(key, found, ca, home)
+                self.watch.passed(found.not_valid_before_utc)
+                return said, bundle, 0.0
+        except (ServerError, certs.CertificateError) as error:
+            said = replace(said, waits_for="the enrolment server", answer=est.plain(str(error)))
+            return replace(said, do=NETWORK), None, self._backoff(tries)
+        if isinstance(answer, est.Wait):
+            said = replace(said, waits_for=APPROVAL, do=COMPARE)
+            after_s = min(max(float(answer.after_s), FIRST_S), LONGEST_S)
+            return said, None, after_s * self.rng.uniform(1.0, 1.2)
+        said = replace(said, waits_for="a claim that is accepted", do=HELP[answer.status])
+        said = replace(said, answer=f"refused ({answer.status}): {answer.text}")
+        return said, None, max(DENIED_S, self._backoff(tries))
+
+    def _finish(self, bundle: Bundle) -> None:
+        """The identity is here. It has worked when it has brought the configuration."""
+        self.store.used_key(bundle)
+        said, tries = _enrolled(bundle), 0
+        while not siteconfig.kept(self.store, bundle.home):
+            try:
+                data = est.config(self.ask, self.watch, bundle)
+                siteconfig.keep(self.store, data, bundle.home)
+            except (ServerError, ConfigError) as error:
+                said = replace(said, waits_for="its configuration", answer=est.plain(str(error)))
+                self._pause(said, bundle.home.gateway, self._backoff(tries))
+                tries += 1
+        self.done(bundle)
+
+    def done(self, bundle: Bundle) -> None:
+        """It works: the claim's code is of no use any more, and goes."""
+        self.store.drop(store.PENDING)
+        claim, said = self.store.get(store.CLAIM), _enrolled(bundle)
+        if claim is not None and not self.boot.blank(claim):
+            said = replace(said, do=f"delete {NAME} here: this box cannot write to the card")
+        elif claim is not None:
+            self.store.used()
+        if not said.do and self.boot.claim() is not None:
+            said = replace(said, answer=f"{NAME} is not looked at", do=FORGET)
+        self.teller.tell(said)
+
+    def _backoff(self, tries: int) -> float:
+        most = min(LONGEST_S, FIRST_S * 2 ** min(tries, 16))
+        return self.rng.uniform(most / 2, most)
+
+    def _pause(self, said: Said, claim: str, wait_s: float) -> None:
+        """Wait, and keep account of it over restarts: a technician wants to know since when."""
+        kept, now_s = self.store.pending(claim), self.watch.clock.mono_s()
+        waited_s = kept.waited_s + now_s - self.started_s
+        self.teller.tell(replace(said, since_s=waited_s))
+        self.watch.clock.sleep(wait_s)
+        waited_s += self.watch.clock.mono_s() - now_s
+        if kept.tries == 0 or waited_s - kept.waited_s >= KEPT_S:
+            self.started_s = self.watch.clock.mono_s()
+            record = Pending(claim, int(waited_s), kept.tries + 1)
+            self.store.put(store.PENDING, msgspec.json.encode(record))
+
+
+def _enrolled(bundle: Bundle) -> Said:
+    code = comparison(certs.public(bundle.certificate))
+    kind = keys.kind(bundle.folder / KEY)
+    return Said("enrolled", bundle.home.gateway, code, kind)

@@ -1,0 +1,164 @@
+"""The key of a gateway: made here, and never told to anybody.
+
+Elliptic curve P-256, which TLS 1.3 and every TPM 2 knows. Where OpenSSL's configuration activates
+the provider `tpm2`, the key is made in the TPM, and the file holds what only that TPM can read
+("TSS2 PRIVATE KEY"). Else it is a file. Where systemd hands us a credential `identity.key`, that
+key is used and never written.
+Source: RFC 2986 (PKCS#10); tpm2-openssl, docs/keys.md.
+"""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
+
+from edge.core import ConfigError
+from edge.identity import files
+from edge.identity.names import san
+
+OPENSSL: Final = "openssl"
+OPENSSL_S: Final = 60.0  # a slow TPM makes a key in some seconds
+TPM: Final = b"-----BEGIN TSS2 PRIVATE KEY-----"
+CREDENTIAL: Final = "identity.key"
+LARGEST: Final = 16 << 10
+
+Kind = Literal["file", "tpm", "credential"]
+
+
+class KeyError_(ConfigError):  # noqa: N801, N818  `KeyError` is taken
+    """This key cannot be used."""
+
+
+class Key(Protocol):
+    """What can be done with a key. `pem` is what a file of it holds."""
+
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def pem(self) -> bytes: ...
+
+    def spki(self) -> bytes: ...
+    def csr(self, gateway: str) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class FileKey:
+    """A key in the memory of this process."""
+
+    private: ec.EllipticCurvePrivateKey
+    kind: Kind = "file"
+
+    def __repr__(self) -> str:
+        return f"FileKey({self.kind})"
+
+    @property
+    def pem(self) -> bytes:
+        return self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+    def spki(self) -> bytes:
+        public = self.private.public_key()
+        return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    def csr(self, gateway: str) -> bytes:
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, gateway)])
+        uri = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(san(gateway))])
+        request = x509.CertificateSigningRequestBuilder().subject_name(name)
+        signed = request.add_extension(uri, critical=False).sign(self.private, hashes.SHA256())
+        return signed.public_bytes(Encoding.DER)
+
+
+@dataclass(frozen=True)
+class TpmKey:
+    """A key in the TPM: `pem` is its wrapped form, of use to that TPM only."""
+
+    pem: bytes
+    kind: Kind = "tpm"
+
+    def spki(self) -> bytes:
+        return openssl("pkey", "-in", "/dev/stdin", "-pubout", "-outform", "DER", data=self.pem)
+
+    def csr(self, gateway: str) -> bytes:
+        return openssl(
+            "req", "-new", "-key", "/dev/stdin", "-subj", f"/CN={gateway}",
+            "-addext", f"subjectAltName=URI:{san(gateway)}", "-outform", "DER", data=self.pem,
+        )  # fmt: skip
+
+
+def make(has_tpm: bool | None = None) -> Key:
+    """A key of its own for this box."""
+    given = credential()
+    if given is not None:
+        return given
+    if tpm() if has_tpm is None else has_tpm:
+        return TpmKey(
+            openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "group:P-256", "-propquery",
+                    "provider=tpm2")
+        )  # fmt: skip
+    return FileKey(ec.generate_private_key(ec.SECP256R1()))
+
+
+def parse(pem: bytes, kind: Kind = "file") -> Key:
+    """The key that was kept. Raises KeyError_."""
+    if TPM in pem:
+        return TpmKey(pem)
+    try:
+        private = load_pem_private_key(pem, None)
+    except (ValueError, TypeError) as error:
+        raise KeyError_("this is no private key in PEM") from error
+    if not isinstance(private, ec.EllipticCurvePrivateKey):
+        raise KeyError_("this is no key on an elliptic curve")
+    return FileKey(private, kind)
+
+
+def kind(path: Path) -> Kind:
+    """Where the key of a bundle is, by its file."""
+    data = files.read(path, LARGEST)
+    return "credential" if data is None else "tpm" if TPM in data else "file"
+
+
+def credential() -> Key | None:
+    """The key that systemd hands to this unit, if it does."""
+    path = credential_path()
+    data = None if path is None else files.read(path, LARGEST)
+    return None if data is None else parse(data, "credential")
+
+
+def credential_path() -> Path | None:
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(folder, CREDENTIAL) if folder else None
+    return path if path is not None and path.is_file() else None
+
+
+def tpm() -> bool:
+    """Whether OpenSSL is configured to use one. Then Python's `ssl` uses it, too."""
+    try:
+        return b"tpm2" in openssl("list", "-providers")
+    except KeyError_:
+        return False
+
+
+def openssl(*arguments: str, data: bytes = b"") -> bytes:
+    """What it prints. Raises KeyError_."""
+    try:
+        done = subprocess.run(
+            [OPENSSL, *arguments], input=data, capture_output=True, timeout=OPENSSL_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise KeyError_(f"`openssl {arguments[0]}` does not run: {type(error).__name__}") from error
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise KeyError_(f"`openssl {arguments[0]}` failed: {said[-1] if said else 'silently'}")
+    return done.stdout

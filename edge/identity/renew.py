@@ -1,0 +1,101 @@
+"""Renewal: at two thirds of a certificate's life, with a new key; the old one stays until then.
+
+The daemon says how a certificate fares in one line of a file, whenever a connection succeeds or
+the broker refuses it: `connected <fingerprint>` or `refused <fingerprint>`, SHA-256 of the
+certificate in hex. Connected: the bundles before it are removed. Refused, with one before it that
+is still valid: that one is current again.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal
+
+from edge.identity import certs, est, files
+from edge.identity.bundle import Bundle
+from edge.identity.moment import Watch
+from edge.identity.names import comparison
+from edge.identity.status import Said, Teller
+from edge.identity.store import Store
+from edge.identity.tls import Ask, ServerError
+
+MARKER: Final = Path("/run/kerbstone/identity")
+LINE: Final = 128  # bytes
+Outcome = Literal["fine", "renewed", "went back", "not enrolled", "trouble"]
+
+
+@dataclass
+class Renewal:
+    """One look, as a timer asks for it each day."""
+
+    store: Store
+    watch: Watch
+    ask: Ask
+    teller: Teller
+    marker: Path = MARKER
+    has_tpm: bool | None = None
+
+    def run(self) -> Outcome:
+        self.store.tidy()
+        bundle = self.store.current() or self.store.adopt()
+        if bundle is None:
+            return "not enrolled"
+        self.store.used_key(bundle)
+        word = self._word(bundle)
+        if word == "connected":
+            self.store.only(bundle)
+        elif word == "refused" and self._older(bundle):
+            return "went back"
+        said = Said("enrolled", bundle.home.gateway, comparison(certs.public(bundle.certificate)))
+        try:
+            if not self._due(bundle):
+                return "fine"
+            answer = self._renew(bundle)
+        except (ServerError, certs.CertificateError) as error:
+            answer = str(error)
+        if answer is None:
+            self.teller.tell(said)
+            return "renewed"
+        self.teller.tell(replace(said, waits_for="a new certificate", answer=est.plain(answer)))
+        return "trouble"
+
+    def _word(self, bundle: Bundle) -> str:
+        """What the daemon says of the current one; "" for nothing, or of another one."""
+        try:
+            data = files.read(self.marker, LINE) or b""
+        except OSError:
+            return ""
+        word, _, name = data.decode("ascii", "replace").strip().partition(" ")
+        return word if name == certs.fingerprint(bundle.certificate) else ""
+
+    def _older(self, bundle: Bundle) -> bool:
+        def good(older: Bundle) -> bool:
+            found = older.certificate
+            wrong = self.watch.wrong(found.not_valid_before_utc, found.not_valid_after_utc)
+            return wrong is None
+
+        return self.store.back(bundle, good) is not None
+
+    def _due(self, bundle: Bundle) -> bool:
+        """By our clock, or by the server's where nobody vouches for ours. Raises ServerError."""
+        now = self.watch.about()
+        if now is None:
+            est.cacerts(self.ask, self.watch, bundle)
+            now = self.watch.about()
+        if now is None:
+            raise ServerError("neither this box nor the server knows the time")
+        return now >= certs.due(bundle.certificate)
+
+    def _renew(self, bundle: Bundle) -> str | None:
+        """Why there is no new one yet, or None."""
+        key, home = self.store.next_key(self.has_tpm), bundle.home
+        answer = est.renew(self.ask, self.watch, bundle, key.csr(home.gateway))
+        if isinstance(answer, est.Wait):
+            return "the operator has to approve it"
+        if isinstance(answer, est.Denied):
+            return f"refused ({answer.status}): {answer.text}"
+        found = certs.ours(
+            certs.given(answer.body), key.spki(), home.gateway, bundle.ca, self.watch
+        )
+        self.store.install(key, found, bundle.ca, home)
+        self.watch.passed(found.not_valid_before_utc)
+        return None

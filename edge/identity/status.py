@@ -1,0 +1,81 @@
+"""What a technician reads: the file on the boot partition and the line on the console."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from edge.identity.boot import Boot
+from edge.identity.keys import Kind
+
+WHERE: Final[dict[Kind, str]] = {
+    "file": "in a file that only this box has",
+    "tpm": "in the TPM of this box",
+    "credential": "given by systemd",
+}
+
+
+@dataclass(frozen=True)
+class Said:
+    """How far enrolment is. `waits_for` and `do` are sentences; no field holds a secret."""
+
+    state: str
+    gateway: str = ""
+    code: str = ""
+    key: Kind | None = None
+    waits_for: str = ""
+    since_s: float = 0.0
+    answer: str = ""
+    do: str = ""
+
+
+def page(said: Said) -> str:
+    """The file. Only what is known has a line."""
+    rows = {
+        "state": said.state,
+        "gateway": said.gateway,
+        "code": said.code,
+        "key": WHERE[said.key] if said.key else "",
+        "waits for": said.waits_for,
+        "since": since(said.since_s) if said.waits_for else "",
+        "last answer": said.answer,
+        "what to do": said.do,
+    }
+    return "".join(f"{name + ':':<13}{text}\n" for name, text in rows.items() if text)
+
+
+def line(said: Said) -> str:
+    """The console: without the time, which would make a new line of each look."""
+    parts = [said.state, said.gateway, said.code, said.waits_for and f"waits for {said.waits_for}"]
+    return "kerbstone: " + ", ".join(part for part in (*parts, said.answer, said.do) if part)
+
+
+def since(seconds: float) -> str:
+    """Coarse, so that the card is written seldom: hours, then days, in which the box had power."""
+    hours = int(seconds // 3600)
+    if hours < 1:
+        return "less than an hour"
+    if hours < 48:
+        return f"{hours} h of running"
+    return f"{hours // 24} days of running"
+
+
+class Teller:
+    """Tells both places, each only when there is something new."""
+
+    def __init__(self, boot: Boot, write: Callable[[str], object] | None = None) -> None:
+        self._boot = boot
+        self._write = write or _console
+        self._last = ""
+
+    def tell(self, said: Said) -> None:
+        self._boot.tell(page(said))
+        text = line(said)
+        if text != self._last:
+            self._last = text
+            self._write(text + "\n")
+
+
+def _console(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

@@ -1,0 +1,187 @@
+"""The state folder. What has been done is told by which files are there, and by nothing else.
+
+| there is | so |
+|---|---|
+| `forget` | a factory reset has begun: finish it |
+| `current` -> `bundle-<n>` | there is an identity |
+| a whole `bundle-<n>`, no `current` | it was verified before it got that name: make it current |
+| `claim.toml` | the claim is not used up: on the boot partition it still has to be blanked |
+| `next.key` | a certificate for this key was, or will be, asked for |
+| `next.pending` | since when we wait, for people only |
+| `config.json`, `site.toml` | the signed configuration, as it came and as the daemon reads it |
+
+All else (`*.new`, `*.old`) was under way when the power went, and is rubbish.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from cryptography import x509
+
+from edge.identity import bundle, certs, files, keys
+from edge.identity.bundle import KEY, NAME, Bundle, Home
+
+OLD: Final = ".old"
+CURRENT: Final = "current"
+CLAIM: Final = "claim.toml"
+NEXT: Final = "next.key"
+PENDING: Final = "next.pending"
+CONFIG: Final = "config.json"
+SITE: Final = "site.toml"
+FORGET: Final = "forget"
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """How long we have waited, over all starts; a clock of the wall may be anywhere."""
+
+    claim: str
+    waited_s: int = 0
+    tries: int = 0
+
+
+class Store:
+    """One state folder, used by one process at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def tidy(self) -> None:
+        """After a start: finish a reset, throw away what was under way."""
+        if (self.folder / FORGET).exists():
+            self.forget()
+        for each in self.folder.iterdir():
+            if each.name.endswith((files.NEW, OLD)):
+                if each.is_dir() and not each.is_symlink():
+                    files.empty(each)
+                else:
+                    files.remove(each)
+
+    def current(self) -> Bundle | None:
+        """The identity; None when there is none, or what is there is damaged."""
+        with suppress(OSError):
+            return bundle.load(self.folder / (self.folder / CURRENT).readlink())
+        return None
+
+    def adopt(self) -> Bundle | None:
+        """A whole bundle that nothing leads to: the newest one becomes current."""
+        for number in sorted(self.numbers(), reverse=True):
+            found = bundle.load(self.folder / f"bundle-{number}")
+            if found is not None:
+                files.point(self.folder / CURRENT, found.folder.name)
+                return found
+        return None
+
+    def install(
+        self, key: keys.Key, certificate: x509.Certificate, ca: bytes, home: Home
+    ) -> Bundle:
+        """Write a bundle and make it current. The one before it stays."""
+        number = max(self.numbers(), default=0) + 1
+        new = self.folder / f"bundle-{number}{files.NEW}"
+        files.folder(new)
+        bundle.fill(new, key, certificate, ca, home)
+        files.rename(new, self.folder / f"bundle-{number}")
+        files.point(self.folder / CURRENT, f"bundle-{number}")
+        files.remove(self.folder / NEXT)
+        files.remove(self.folder / PENDING)
+        return Bundle(self.folder / f"bundle-{number}", home, certificate, ca)
+
+    def back(self, refused: Bundle, good: Callable[[Bundle], bool]) -> Bundle | None:
+        """The broker refuses the current one: the one before it is current again, if it is whole.
+
+        The refused one stays until then, so that there is always one.
+        """
+        for number in sorted((n for n in self.numbers() if n < refused.number), reverse=True):
+            older = bundle.load(self.folder / f"bundle-{number}")
+            if older is not None and good(older):
+                files.point(self.folder / CURRENT, older.folder.name)
+                self._drop(refused.number)
+                return older
+        return None
+
+    def only(self, kept: Bundle) -> None:
+        """The current one works: the others are not needed any more."""
+        for number in self.numbers() - {kept.number}:
+            self._drop(number)
+
+    def numbers(self) -> set[int]:
+        found = (NAME.match(each.name) for each in self.folder.iterdir())
+        return {int(each[1]) for each in found if each}
+
+    def next_key(self, has_tpm: bool | None = None) -> keys.Key:
+        """The key of the next certificate: kept before anybody hears of it.
+
+        A key that is damaged is replaced: the claim's code is then bound to a key that is gone,
+        and the server says so.
+        """
+        given = keys.credential()
+        if given is not None:
+            return given
+        path = self.folder / NEXT
+        data = files.read(path)
+        if data is not None:
+            with suppress(keys.KeyError_):
+                return keys.parse(data)
+        key = keys.make(has_tpm)
+        files.write(path, key.pem)
+        return key
+
+    def used_key(self, current: Bundle) -> bool:
+        """Whether `next.key` is the current one: its install was cut short; remove it."""
+        data = files.read(self.folder / NEXT)
+        if data is None:
+            return False
+        with suppress(keys.KeyError_):
+            if keys.parse(data).spki() != certs.public(current.certificate):
+                return False
+        files.remove(self.folder / NEXT)
+        return True
+
+    def get(self, name: str) -> bytes | None:
+        return files.read(self.folder / name)
+
+    def put(self, name: str, data: bytes) -> None:
+        files.write(self.folder / name, data)
+
+    def drop(self, name: str) -> None:
+        files.remove(self.folder / name)
+
+    def pending(self, claim: str) -> Pending:
+        """How long we have waited with this claim."""
+        with suppress(OSError, msgspec.MsgspecError):
+            found = msgspec.json.decode(self.get(PENDING) or b"", type=Pending)
+            if found.claim == claim:
+                return found
+        return Pending(claim)
+
+    def used(self) -> None:
+        """The claim has done its work, here too."""
+        files.shred(self.folder / CLAIM)
+
+    def forget(self) -> None:
+        """Factory reset. Begun once it is finished, also over a power cut."""
+        files.write(self.folder / FORGET, b"")
+        files.remove(self.folder / CURRENT)
+        for each in sorted(self.folder.iterdir()):
+            if each.name == FORGET:
+                continue
+            if each.is_dir() and not each.is_symlink():
+                for file in each.iterdir():
+                    files.shred(file)
+                files.empty(each)
+            elif each.is_symlink():
+                files.remove(each)
+            else:
+                files.shred(each)
+        files.remove(self.folder / FORGET)
+
+    def _drop(self, number: int) -> None:
+        old = self.folder / f"bundle-{number}{OLD}"
+        if old.exists():
+            files.empty(old)
+        files.rename(self.folder / f"bundle-{number}", old)
+        with suppress(FileNotFoundError):
+            files.shred(old / KEY)
+        files.empty(old)

@@ -1,0 +1,178 @@
+"""One question to the enrolment server and its answer: HTTPS, TLS 1.3, the pinned authority only.
+
+OpenSSL is told not to look at the dates of the server's certificate (X509_V_FLAG_NO_CHECK_TIME),
+because the clock of a new box may say 1970 or 2040; they are looked at here, as far as the time is
+known. What that costs: while it is not known, somebody who has stolen the key of an *expired*
+certificate of the enrolment server can play it. He can not forge an identity, a configuration or a
+claim: these are signed by others. All else (chain, name, purpose) is checked by OpenSSL.
+Source: X509_VERIFY_PARAM_set_flags(3); RFC 7030 section 3.3.
+"""
+
+import http.client
+import socket
+import ssl
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+from cryptography import x509
+
+from edge.identity.bundle import Bundle, Home
+from edge.identity.moment import Watch
+
+NO_CHECK_TIME: Final = 0x200000
+LARGEST: Final = 512 << 10  # bytes of one answer
+QUIET_S: Final = 20.0  # nothing comes
+WHOLE_S: Final = 120.0  # everything together, however slowly it drips
+PORT: Final = 443
+
+
+class ServerError(Exception):
+    """No answer that can be used: ask again later."""
+
+
+class UntrustedError(ServerError):
+    """Somebody answers who is not the server of the claim, or it does not speak TLS 1.3."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """`name` is the last part of the path; without a body it is a GET."""
+
+    home: Home
+    ca: bytes
+    name: str
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    identity: Bundle | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Ask(Protocol):
+    """Raises ServerError."""
+
+    def __call__(self, question: Question, watch: Watch) -> Reply: ...
+
+
+def ask(question: Question, watch: Watch) -> Reply:
+    """Over the network. A redirect is an answer like any other: nobody follows it."""
+    parts = urlsplit(question.home.enrol)
+    path = f"{parts.path.rstrip('/')}/.well-known/est/{question.home.label}/{question.name}"
+    connection = _connection(question, parts.hostname or "", parts.port or PORT)
+    method = "GET" if question.body is None else "POST"
+    limit = threading.Timer(WHOLE_S, connection.cut)
+    limit.daemon = True
+    limit.start()
+    try:
+        connection.connect()
+        _look(connection, watch)
+        connection.request(method, path, question.body, dict(question.headers))
+        answer = connection.getresponse()
+        body = answer.read(LARGEST + 1)
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+    except ssl.SSLCertVerificationError as error:
+        raise UntrustedError(f"{parts.hostname}: {error.verify_message}") from error
+    except ssl.SSLError as error:
+        if connection.late:
+            raise ServerError(f"{parts.hostname}: too slow") from error
+        raise UntrustedError(f"{parts.hostname}: TLS: {error.reason or error}") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        why = "too slow" if connection.late else str(error) or type(error).__name__
+        raise ServerError(f"{parts.hostname}: {why}") from error
+    finally:
+        limit.cancel()
+        connection.close()
+    if len(body) > LARGEST:
+        raise ServerError(f"{parts.hostname}: the answer is larger than {LARGEST} bytes")
+    _date(headers.get("date"), watch)
+    return Reply(answer.status, headers, body)
+
+
+def context(ca: bytes, identity: tuple[Path, Path] | None = None) -> ssl.SSLContext:
+    """Trusts this authority and nobody else."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = ssl.TLSVersion.TLSv1_3
+    made.verify_flags |= ssl.VerifyFlags(NO_CHECK_TIME)
+    made.load_verify_locations(cadata=ca.decode("ascii"))
+    if identity is not None:
+        made.load_cert_chain(*identity)
+    return made
+
+
+class Connection(http.client.HTTPSConnection):
+    """One that can be cut from another thread, in the middle of a handshake too."""
+
+    def __init__(self, at: tuple[str, int], name: str, made: ssl.SSLContext) -> None:
+        super().__init__(*at, timeout=QUIET_S, context=made)
+        self.name, self.made = name, made
+        self.late = False
+        self._wire: socket.socket | None = None
+
+    def connect(self) -> None:
+        http.client.HTTPConnection.connect(self)
+        self._wire = self.sock.dup()  # the same connection: to shut it down is to shut down both
+        self.sock = self.made.wrap_socket(self.sock, server_hostname=self.name)
+
+    def cut(self) -> None:
+        self.late = True
+        if self._wire is not None:
+            with suppress(OSError):
+                self._wire.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        super().close()
+        if self._wire is not None:
+            self._wire.close()
+
+
+def _connection(question: Question, host: str, port: int) -> Connection:
+    bundle, proxy = question.identity, question.home.proxy
+    try:
+        made = context(question.ca, None if bundle is None else (bundle.cert, bundle.key))
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        raise UntrustedError(f"key or certificates cannot be loaded: {error}") from error
+    if proxy is None:
+        return Connection((host, port), host, made)
+    at = urlsplit(proxy)
+    connection = Connection((at.hostname or "", at.port or PORT), host, made)
+    connection.set_tunnel(host, port)
+    return connection
+
+
+def _look(connection: Connection, watch: Watch) -> None:
+    """The dates of the server's certificate."""
+    assert isinstance(connection.sock, ssl.SSLSocket)
+    data = connection.sock.getpeercert(binary_form=True)
+    if data is None:
+        raise UntrustedError("the server shows no certificate")
+    certificate = x509.load_der_x509_certificate(data)
+    first = certificate.not_valid_before_utc
+    wrong = watch.wrong(first, certificate.not_valid_after_utc)
+    if wrong is not None:
+        raise UntrustedError(f"{connection.name}: the server's certificate {wrong}")
+    watch.passed(first)
+
+
+def _date(text: str | None, watch: Watch) -> None:
+    """What the server's clock says; it is believed for planning, not for refusing."""
+    if text is None:
+        return
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return
+    if moment.tzinfo is not None:
+        watch.told(moment)

@@ -1,0 +1,175 @@
+"""`python -m edge.link run | network | egress`: the composition root of these processes."""
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import threading
+import time
+import tomllib
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from edge.core import ConfigError
+from edge.link import egress, options, profile
+from edge.link.bus import BusFault, SystemBus
+from edge.link.ladder import Ladder
+from edge.link.lamp import Lamp
+from edge.link.ledger import Book
+from edge.link.place import settle, write
+from edge.link.power import Line, Supply, Switched, UsbPort
+from edge.link.told import Daemon
+from edge.link.watch import LOOK_S, Parts, Watch, steps
+
+SITE: Final = Path("/etc/kerbstone/site.toml")
+CLAIM: Final = Path("/var/lib/kerbstone/identity/claim.toml")
+STATE: Final = Path("/var/lib/kerbstone-link")
+SPREAD_S: Final = 1800  # see Ladder
+KIND: Final = "run/kerbstone-network/kind"  # of the network, for those who may not read the claim
+RELOAD: Final = (
+    "org.freedesktop.NetworkManager",
+    "/org/freedesktop/NetworkManager/Settings",
+    "org.freedesktop.NetworkManager.Settings.ReloadConnections",
+)
+
+log = logging.getLogger("edge.link")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m edge.link", description=__doc__)
+    parser.add_argument("--site", type=Path, default=SITE)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="keep the link alive, count its bytes, show the lamp")
+    run.add_argument("--state", type=Path, default=STATE)
+    run.add_argument("--shown", type=Path, default=Path("/run/kerbstone-link/state.json"))
+    run.add_argument("--control", type=Path, default=Path("/run/kerbstone"))
+    net = commands.add_parser("network", help="write the claim's profile for NetworkManager")
+    net.add_argument("--claim", type=Path, default=CLAIM)
+    net.add_argument("--root", type=Path, default=Path("/"))
+    net.add_argument("--reload", action="store_true", help="NetworkManager runs: make it read")
+    out = commands.add_parser("egress", help="write whom the daemon may speak to")
+    out.add_argument("--unit", default="kerbstone.service")
+    out.add_argument("--units", type=Path, default=Path("/run/systemd/system"))
+    out.add_argument("--known", type=Path, default=Path("/var/lib/kerbstone-egress/known.json"))
+    out.add_argument("--resolv", type=Path, default=Path("/etc/resolv.conf"))
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        return {"run": _run, "network": _network, "egress": _egress}[given.command](given)
+    except ConfigError as error:
+        log.error("%s", error)
+        return 1
+
+
+def _run(given: argparse.Namespace) -> int:
+    found = options.load(given.site)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    kind = _read(Path("/") / KIND).strip() or "ethernet"
+    supply = _supply(found, ended)
+    lamp = None if found.lamp is None else Lamp(_line(found.chip, found.lamp, on=False))
+    spread_s = zlib.crc32(_read(Path("/etc/machine-id")).encode()) % SPREAD_S
+    bus = SystemBus()
+    watch = Watch(
+        Parts(
+            options=found,
+            kind=kind,
+            ladder=Ladder(steps(found, kind, supply), spread_s),
+            book=Book(
+                given.state / "ledger",
+                _read(Path("/proc/sys/kernel/random/boot_id")).strip(),
+                lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+            ),
+            daemon=Daemon(given.control),
+            bus=bus,
+            state=given.shown,
+            supply=supply,
+            lamp=lamp,
+        )
+    )
+    if lamp is not None:
+        lamp.start()
+    while not ended.is_set():
+        watch.look(time.clock_gettime(time.CLOCK_BOOTTIME))
+        ended.wait(LOOK_S)
+    watch.close()
+    if lamp is not None:
+        lamp.close()
+    bus.close()
+    return 0
+
+
+def _network(given: argparse.Namespace) -> int:
+    network = options.network(given.claim)
+    wanted = {} if network is None else profile.files(network)
+    changed = settle(given.root, wanted, profile.ALL)
+    kind = given.root / KIND
+    kind.parent.mkdir(parents=True, exist_ok=True)
+    write(kind, f"{'ethernet' if network is None else network.kind}\n".encode(), 0o644)
+    for name in changed:
+        log.info("/%s %s", name, "written" if name in wanted else "removed")
+    if given.reload and changed:
+        try:
+            SystemBus().call(*RELOAD)
+        except BusFault as error:
+            log.error("NetworkManager does not read its profiles again: %s", error)
+            return 1
+    return 0
+
+
+def _egress(given: argparse.Namespace) -> int:
+    try:
+        site = tomllib.loads(_read(given.site))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{given.site}: {error}; `kerbstone check` says more") from error
+    try:
+        known = json.loads(_read(given.known) or "{}")
+    except ValueError:
+        known = {}
+    found = egress.addresses(egress.hosts(site), known if isinstance(known, dict) else {})
+    folder = given.units / f"{given.unit}.d"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = egress.drop_in(found, egress.nameservers(_read(given.resolv)))
+    if _read(folder / egress.NAME) != text:
+        write(folder / egress.NAME, text.encode(), 0o644)
+        log.info("%s/%s written", folder, egress.NAME)
+    if found != known:
+        write(given.known, json.dumps(found).encode(), 0o600)
+    return 0
+
+
+def _supply(found: options.Options, ended: threading.Event) -> Supply | None:
+    def wait(seconds: float) -> None:
+        ended.wait(seconds)  # the end of this process cuts it short
+
+    if found.supply is not None:
+        return Switched(
+            _line(found.chip, found.supply, on=True, inverted=found.cut == "high"), wait
+        )
+    return None if found.usb is None else UsbPort(found.usb, wait)
+
+
+def _line(chip: str, name: str, *, on: bool, inverted: bool = False) -> Line:
+    # the one place here that knows a driver; loaded only on boxes that have such a line
+    from drivers.buses.led import Output
+
+    try:
+        return Output(chip, name, on=on, inverted=inverted)
+    except OSError as error:
+        raise ConfigError(f"GPIO line {name} of {chip}: {error}") from error
+
+
+def _read(path: Path) -> str:
+    """Nothing when it is not there."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Files that are whole or not there, whatever happens to the power."""
+
+import contextlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from edge.link.profile import mode
+
+
+def write(path: Path, data: bytes, mode: int = 0o600, *, sync: bool = True) -> None:
+    """Write, fsync, rename, fsync the folder: nobody ever reads half. `sync` is for real disks."""
+    new = path.with_name(f".{path.name}.new")  # NetworkManager and chrony skip hidden names
+    new.unlink(missing_ok=True)
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        new.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
+    if not sync:
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def settle(root: Path, wanted: Mapping[str, str], known: Iterable[str]) -> list[str]:
+    """Make the files of `known` as `wanted` says, and remove the others of them. What changed."""
+    changed: list[str] = []
+    for name in known:
+        path, text = root / name, wanted.get(name)
+        old = path.read_bytes() if path.is_file() and not path.is_symlink() else None
+        if text is None:
+            if old is not None or path.is_symlink():
+                path.unlink()
+                changed.append(name)
+            continue
+        data, right = text.encode(), mode(name)
+        if old == data and path.stat().st_mode & 0o777 == right:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, data, right)
+        changed.append(name)
+    return changed

@@ -1,0 +1,143 @@
+"""What an operator writes at a desk: a claim, a label, a signed configuration. No server needed."""
+
+import base64
+import ipaddress
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from edge.core import ConfigError
+from edge.identity.claim import NAME, Claim, sign
+from edge.identity.names import is_gateway, spki_hash
+from edge.identity.network import Network
+from edge.provision import files
+from edge.provision.rows import to_text
+
+CODE_BYTES: Final = 16  # 128 bit: 26 letters of base32
+SECRET: Final = ("psk", "password", "pin")
+LISTS: Final = ("dns", "ntp")
+NUMBERS: Final = ("prefix", "vlan")
+
+
+class Written(NamedTuple):
+    """A claim's file, and what is printed for the one who carries it."""
+
+    path: Path
+    claim: Claim
+    label: str
+
+
+def operator_key(path: Path) -> Ed25519PrivateKey:
+    """Raises ConfigError."""
+    data = files.read(path, "operator's key")
+    if path.stat().st_mode & 0o077:
+        raise ConfigError(f"{path}: others may read this key: chmod 600 {path}")
+    try:
+        key = serialization.load_pem_private_key(data, None)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{path}: no private key in PEM: {error}") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigError(f"{path}: not an Ed25519 key; `kerbstone provision ca` makes one")
+    return key
+
+
+def public(key: Ed25519PrivateKey) -> str:
+    return base64.b64encode(key.public_key().public_bytes_raw()).decode("ascii")
+
+
+def network(pairs: Sequence[str]) -> Network | None:
+    """`KEY=VALUE` each; `KEY=@FILE` for what is secret. Raises ConfigError."""
+    if not pairs:
+        return None
+    table: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or key in table:
+            raise ConfigError(f"--network {pair!r:.60}: it is KEY=VALUE, each key once")
+        if key in SECRET and value.startswith("@"):
+            value = files.read(Path(value[1:]), key).decode(errors="replace").strip("\r\n")
+        table[key] = value.split(",") if key in LISTS else value
+        if key in NUMBERS and value.isdecimal():
+            table[key] = int(value)
+    try:
+        return msgspec.convert(table, Network)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"--network: {error}") from None
+
+
+def new_claim(
+    out: Path, key: Ed25519PrivateKey, fields: dict[str, Any], now: datetime, days: int
+) -> Written:
+    """Write a claim into this folder: best the boot partition itself. Raises ConfigError.
+
+    The file has a code that is worth an identity until somebody used it: only its owner reads it
+    (on a FAT partition that means nothing).
+    """
+    own = {
+        "claim": secrets.token_hex(8),
+        "code": base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode("ascii").rstrip("="),
+        "expires": to_text(now + timedelta(days=days)),
+    }
+    try:
+        claim = msgspec.convert({**fields, **own}, Claim)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"this would be no claim: {error}") from None
+    path = out / NAME
+    files.write_new(path, sign(claim, key), files.OWNER)
+    text = f"{claim.gateway}\n{claim.site} {claim.role}\nclaim {claim.claim}\n"
+    return Written(path, claim, f"{text}until {claim.expires}\n")
+
+
+def label(page: str, gateway: str, spki: bytes) -> str:
+    """What the QR code on the case says: a name and a key's hash. Neither is a secret."""
+    if not is_gateway(gateway):
+        raise ConfigError(f"{gateway!r:.80} is no name of a gateway")
+    return f"{page.rstrip('/')}/d/{gateway}#{spki_hash(spki)[:16]}"
+
+
+def draw(text: str, path: Path) -> bool:
+    """The QR code as SVG or PNG; False where the library that draws it is not installed."""
+    try:
+        from segno import make  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        return False
+    make(text, error="m").save(str(path), scale=4)
+    return True
+
+
+def sign_config(config: Path, gateway: str, key: Ed25519PrivateKey, out: Path) -> Path:
+    """Put a box's site.toml, signed, where the server takes it. Raises ConfigError, OSError."""
+    data = files.read(config, "configuration")
+    try:
+        import tomllib
+
+        site = tomllib.loads(data.decode()).get("site")
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{config}: not TOML: {error}") from None
+    named = site.get("gateway") if isinstance(site, dict) else None
+    if not is_gateway(gateway) or named != gateway:
+        raise ConfigError(
+            f"{config}: its gateway is {named!r:.70}, and this is for {gateway!r:.70}"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{gateway}.toml"
+    files.write(path.with_name(f"{path.name}.sig"), base64.b64encode(key.sign(data)) + b"\n")
+    files.write(path, data)
+    return path
+
+
+def hosts(words: Sequence[str]) -> list[str]:
+    """Names and addresses of a server, as they may stand in its certificate. Raises ConfigError."""
+    for each in words:
+        try:
+            ipaddress.ip_address(each)
+        except ValueError:
+            if not each.isascii() or not each.replace("-", "").replace(".", "").isalnum():
+                raise ConfigError(f"--host {each!r:.80} is no name of a host") from None
+    return list(words)

@@ -1,0 +1,103 @@
+"""A certificate request (PKCS#10) from somebody unknown. Only its key and its names are looked at.
+
+Whatever else it asks for (to be a CA, other usages, other names) the certificate does not get: it
+is built from the approved claim and from this key.
+"""
+
+import base64
+import binascii
+from typing import Final, NamedTuple
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from edge.identity.names import san
+
+LARGEST: Final = 16 << 10  # bytes of DER
+RSA_BITS: Final = range(2048, 4097)
+PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
+
+
+class RequestError(Exception):
+    """It is no request that a gateway of ours would send."""
+
+
+class NameRefusedError(Exception):
+    """It asks for a name that is not this gateway's."""
+
+
+class Request(NamedTuple):
+    """Signed with its own key, which is of a kind that we take. Its names are not checked."""
+
+    der: bytes
+    spki: bytes  # the public key, as DER
+    key: PublicKey
+    csr: x509.CertificateSigningRequest
+
+
+def decode(body: bytes) -> Request:
+    """The request in the body of an enrolment: base64 of DER. Raises RequestError."""
+    try:
+        der = base64.b64decode(b"".join(body.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise RequestError("the body is not base64") from None
+    return read(der)
+
+
+def read_file(data: bytes) -> Request:
+    """A request from a stick: PEM or DER. Raises RequestError."""
+    if b"-----BEGIN" not in data:
+        return read(data)
+    try:
+        csr = x509.load_pem_x509_csr(data)
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
+        raise RequestError("this is no certificate request in PEM") from None
+    return read(csr.public_bytes(serialization.Encoding.DER))
+
+
+def read(der: bytes) -> Request:
+    """Raises RequestError: also when it is not signed with its own key."""
+    if len(der) > LARGEST:
+        raise RequestError(f"more than {LARGEST} bytes")
+    try:
+        csr = x509.load_der_x509_csr(der)
+        key = csr.public_key()
+        valid = csr.is_signature_valid
+    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature, x509.InvalidVersion):
+        raise RequestError("this is no certificate request (PKCS#10)") from None
+    if not valid:
+        raise RequestError("it is not signed with its own key")
+    match key:
+        case ec.EllipticCurvePublicKey() if isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
+            pass
+        case ed25519.Ed25519PublicKey():
+            pass
+        case rsa.RSAPublicKey() if key.key_size in RSA_BITS and key.public_numbers().e == 65537:
+            pass
+        case _:
+            raise RequestError("its key is none of P-256, P-384, Ed25519, RSA of 2048 to 4096 bits")
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return Request(der, key.public_bytes(serialization.Encoding.DER, form), key, csr)
+
+
+def check_names(request: Request, gateway: str) -> None:
+    """Only the gateway's own name may be in it. Raises NameRefusedError, RequestError."""
+    try:
+        names = [
+            str(each.value)
+            for each in request.csr.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        ]
+        extensions = request.csr.extensions
+        try:
+            wanted = list(extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+        except x509.ExtensionNotFound:
+            wanted = []
+    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        raise RequestError("its names or extensions cannot be read") from None
+    if names != [gateway]:
+        said = ", ".join(names) or "none"
+        raise NameRefusedError(f"its common name is {said!r:.100}, and the claim is for {gateway}")
+    if any(each != x509.UniformResourceIdentifier(san(gateway)) for each in wanted):
+        raise NameRefusedError(f"it asks for alternative names beside {san(gateway)}")

@@ -1,0 +1,54 @@
+"""What the store of the enrolment server holds: requests, and what was issued on them."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class State(StrEnum):
+    """Of a claim, once a key has asked with it."""
+
+    PENDING = "pending"  # an operator must approve
+    APPROVED = "approved"
+    REFUSED = "refused"  # or revoked
+    REPLACED = "replaced"  # another box has the role, or the name
+
+
+class Asked(NamedTuple):
+    """A claim, and the one key that has used it."""
+
+    claim: str
+    digest: bytes  # SHA-256 of the claim's file
+    site: str
+    role: str
+    gateway: str
+    spki: bytes
+    csr: bytes
+    state: State
+    asked: datetime
+    address: str
+    decided: datetime | None = None
+
+
+class Issued(NamedTuple):
+    """A certificate of a gateway, whatever has become of it."""
+
+    serial: int
+    claim: str
+    gateway: str
+    site: str
+    role: str
+    spki: bytes
+    der: bytes
+    begins: datetime
+    ends: datetime
+    revoked: datetime | None = None
+    reason: str | None = None
+
+
+def to_text(when: datetime) -> str:
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def from_text(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

@@ -1,0 +1,95 @@
+"""Whom the daemon may speak to, from what is configured; `any` never slips in."""
+
+import ipaddress
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.link.egress import addresses, drop_in, hosts, nameservers
+
+ROOT = Path(__file__).parents[2]
+
+
+def allowed(text: str) -> list[str]:
+    lines = text.splitlines()
+    assert lines[1] == "[Service]"
+    assert all(line.startswith("IPAddressAllow=") for line in lines[2:])
+    return [line.partition("=")[2] for line in lines[2:]]
+
+
+def test_the_example_names_its_brokers_and_its_converter() -> None:
+    site = tomllib.loads((ROOT / "deploy/site.example.toml").read_text())
+    assert hosts(site) == ["broker.example", "192.0.2.20"]
+
+
+def test_fallbacks_count_once_and_nonsense_is_left_to_check() -> None:
+    uplink: dict[str, Any] = {
+        "url": "mqtts://a.example",
+        "fallback": ["mqtts://b.example:1", "?", 7],
+    }
+    assert hosts({"uplink": uplink | {"fallback": [*uplink["fallback"], "mqtt://a.example"]}}) == [
+        "a.example",
+        "b.example",
+    ]
+    assert hosts({"uplink": 3, "bus": {"x": {"host": 5}, "y": 1}}) == []
+
+
+def test_names_become_addresses_and_resolvers_are_among_them() -> None:
+    found = addresses(["b.example"], {}, lambda _: ["192.0.2.10", "2001:db8::7", "192.0.2.10"])
+    servers = nameservers("# x\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\nnameserver\n")
+    assert allowed(drop_in(found, servers)) == [
+        "192.0.2.10",
+        "192.0.2.53",
+        "2001:db8::7",
+        "fe80::1",
+    ]
+
+
+def test_a_name_that_nobody_knows_now_keeps_what_it_meant() -> None:
+    def unknown(host: str) -> Sequence[str]:
+        raise OSError(f"{host}: no such name")
+
+    assert addresses(["b.example"], {"b.example": ["192.0.2.1"]}, unknown) == {
+        "b.example": ["192.0.2.1"]
+    }
+    assert addresses(["b.example"], {}, unknown) == {"b.example": []}
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(
+                ("any", "0.0.0.0", "::", "0.0.0.0/0", "x\nExecStart=y", "127.0.0.1", "224.0.0.1")
+            ),
+            st.text(),
+            st.ip_addresses().map(str),
+        )
+    )
+)
+def test_only_addresses_of_single_machines_come_through(answers: list[str]) -> None:
+    for one in allowed(drop_in(addresses(["b"], {}, lambda _: answers), answers)):
+        found = ipaddress.ip_address(one)
+        assert not found.is_unspecified
+        assert not found.is_multicast
+
+
+@pytest.mark.parametrize("known", ["", "[]", "{", '{"x": 1}'])
+def test_the_command_writes_the_drop_in_and_remembers(known: str, tmp_path: Path) -> None:
+    from edge.link.__main__ import main
+
+    site, resolv, kept = tmp_path / "site.toml", tmp_path / "resolv.conf", tmp_path / "known.json"
+    site.write_text('[uplink]\nurl = "mqtts://192.0.2.10"\n[bus.m]\nhost = "192.0.2.20"\n')
+    resolv.write_text("nameserver 192.0.2.53\n")
+    kept.write_text(known)
+    command = ["--site", str(site), "egress", "--units", str(tmp_path / "units")]
+    command += ["--known", str(kept), "--resolv", str(resolv)]
+    assert main(command) == 0
+    file = tmp_path / "units/kerbstone.service.d/50-egress.conf"
+    assert allowed(file.read_text()) == ["192.0.2.10", "192.0.2.20", "192.0.2.53"]
+    assert file.stat().st_mode & 0o777 == 0o644, "systemd reads it, and so may people"
+    assert kept.read_text() == '{"192.0.2.10": ["192.0.2.10"], "192.0.2.20": ["192.0.2.20"]}'

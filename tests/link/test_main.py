@@ -1,0 +1,113 @@
+"""The commands as systemd calls them: real processes, and what they leave behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from edge.core import ConfigError
+from edge.identity.network import Network
+from edge.link import options, profile
+from edge.link.__main__ import KIND, main
+
+ROOT = Path(__file__).parents[2]
+
+
+def network(tmp_path: Path, claim: str) -> int:
+    file = tmp_path / "claim.toml"
+    file.write_text(claim)
+    return main(["network", "--claim", str(file), "--root", str(tmp_path / "root")])
+
+
+def test_a_claim_becomes_a_profile(tmp_path: Path) -> None:
+    assert network(tmp_path, '[network]\nkind = "cellular"\napn = "iot.example"\n') == 0
+    root = tmp_path / "root"
+    assert "apn=iot.example" in (root / profile.MAIN).read_text()
+    assert (root / KIND).read_text() == "cellular\n"
+    assert network(tmp_path, "v = 1\n") == 0
+    assert not (root / profile.MAIN).exists(), "a claim without a network leaves it to the image"
+    assert (root / KIND).read_text() == "ethernet\n"
+
+
+@pytest.mark.parametrize(
+    "claim", ["[network", '[network]\nkind = "pigeon"\n', "[network]\nx = 1\n"]
+)
+def test_a_claim_that_cannot_be_read_changes_nothing(
+    claim: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    network(tmp_path, '[network]\nkind = "ethernet"\n')
+    before = (tmp_path / "root" / profile.MAIN).read_bytes()
+    assert network(tmp_path, claim) == 1
+    assert (tmp_path / "root" / profile.MAIN).read_bytes() == before
+    assert "write the claim again" in caplog.text
+
+
+def test_no_claim_is_no_error(tmp_path: Path) -> None:
+    assert main(["network", "--claim", str(tmp_path / "none"), "--root", str(tmp_path)]) == 0
+
+
+def test_options_are_the_table_of_the_site(tmp_path: Path) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text('[uplink]\nurl = "x"\n[link]\nbudget_mb = 500\nusb = "1-1.2"\n')
+    found = options.load(file)
+    assert (found.budget, found.usb) == (500_000_000, "1-1.2")
+    assert options.load(tmp_path / "none") == options.Options()
+    for wrong in ("budget_mb = -1", 'usb = "../x"', "lump = 1", 'lamp = "a b"', 'chip = "x"'):
+        file.write_text(f"[link]\n{wrong}\n")
+        with pytest.raises(ConfigError, match="table link"):
+            options.load(file)
+
+
+def test_it_runs_without_anything_and_ends_when_asked(tmp_path: Path) -> None:
+    """No D-Bus, no daemon, no NetworkManager: it looks, says so in its state, and goes on."""
+    site = tmp_path / "site.toml"
+    site.write_text("[link]\nbudget_mb = 10\n")
+    command = [sys.executable, "-m", "edge.link", "--site", str(site), "run"]
+    command += ["--state", str(tmp_path), "--shown", str(tmp_path / "state.json")]
+    command += ["--control", str(tmp_path)]
+    shown = tmp_path / "state.json"
+    environ = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={tmp_path}/none",
+    }
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(1_000):
+            if shown.exists() or process.poll() is not None:
+                break
+            threading.Event().wait(0.02)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    found = json.loads(shown.read_text())
+    assert (found["v"], found["broker"], found["bytes"]["budget"]) == (1, None, 10_000_000)
+    assert (tmp_path / "ledger").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_proxy_of_a_claim_is_the_way_of_a_request(tmp_path: Path) -> None:
+    """The environment file, as systemd reads it, sends a request through a proxy."""
+    asked: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:  # the name that http.server wants
+            asked.append(self.path)
+            self.send_error(403)
+
+        def log_message(self, format: str, *arguments: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Proxy)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    text = profile.files(Network(proxy=f"http://127.0.0.1:{server.server_port}"))[profile.PROXY]
+    pairs = dict(line.split("=", 1) for line in text.splitlines())
+    code = "import urllib.request as u\ntry: u.urlopen('https://enrol.example:8443', timeout=20)\n"
+    code += "except OSError: pass\n"
+    subprocess.run([sys.executable, "-c", code], env=pairs, check=True, timeout=60)
+    thread.join(20)
+    server.server_close()
+    assert asked == ["enrol.example:8443"]

@@ -1,0 +1,302 @@
+"""The whole watch in virtual time: a daemon, a bus and a kernel that are told what to say."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.control.protocol import VerbError
+from edge.link.bus import BusFault
+from edge.link.ladder import Ladder, Step
+from edge.link.ledger import Book
+from edge.link.options import Options
+from edge.link.power import OFF_S, Supply, Switched
+from edge.link.profile import UUID
+from edge.link.told import Daemon
+from edge.link.watch import LOOK_S, Parts, Watch, steps
+from tests.link.net import Net
+
+NM = "org.freedesktop.NetworkManager"
+NOVEMBER_S = 1_795_687_200
+DAY_S = 86_400
+MB = 1_000_000
+
+
+class City:
+    """Everything around the watch. The box may be rebooted: the disk stays, /run goes."""
+
+    def __init__(self, folder: Path, kind: str = "cellular", **options: Any) -> None:
+        self.folder, self.kind, self.options = folder, kind, Options(**options)
+        self.net = Net(folder / "net")
+        self.net.interface("wwan0")
+        self.broker: bool | None = True
+        self.faults = 0
+        self.tq = "ntp"
+        self.wall_s: float = NOVEMBER_S
+        self.daemon_runs = True
+        self.verbs: set[str] = {"reach", "thrift", "link_step", "status"}
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.active = True
+        self.faulty: set[str] = set()
+        self.done: list[str] = []
+        self.boots = 0
+        self.supply: Supply | None = None
+        self.boot()
+
+    def boot(self) -> None:
+        self.boots += 1
+        self.mono_s = 15.0
+        parts = Parts(
+            options=self.options,
+            kind=self.kind,
+            ladder=Ladder(steps(self.options, self.kind, self.supply)),
+            book=Book(self.folder / "ledger", f"boot-{self.boots}", lambda: int(self.mono_s * 1e9)),
+            daemon=Daemon(self.folder, self._ask),
+            bus=self,
+            state=self.folder / "state.json",
+            supply=self.supply,
+            commissioned=self.folder / "commissioned",
+            net=self.net.folder,
+        )
+        self.watch = Watch(parts)
+
+    def live(self, seconds: float, each: Callable[[], None] = lambda: None) -> Sequence[str]:
+        """What was done in this time. A reboot that was ordered happens."""
+        before, end_s = len(self.done), self.mono_s + seconds
+        while self.mono_s < end_s:
+            self.mono_s += LOOK_S
+            self.wall_s += LOOK_S
+            each()
+            reboots = self.done.count("Reboot")
+            self.watch.look(self.mono_s)
+            if self.done.count("Reboot") > reboots:
+                end_s -= self.mono_s
+                self.boot()
+                end_s += self.mono_s
+        return self.done[before:]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / "state.json").read_text())
+        return found
+
+    def told(self, verb: str) -> list[dict[str, Any]]:
+        return [arguments for name, arguments in self.asked if name == verb]
+
+    def call(
+        self, to: str, path: str, method: str, signature: str = "", *arguments: Any
+    ) -> tuple[Any, ...]:
+        name = method.rpartition(".")[2]
+        if name in self.faulty or to in self.faulty:
+            raise BusFault(f"{name}: refused")
+        match name, arguments:
+            case "Get", (_, "ActiveConnections"):
+                return (("ao", ["/active/1"] if self.active else []),)
+            case "Get", (_, "Uuid"):
+                return (("s", UUID),)
+            case "Get", (_, "State"):
+                return (("u", 2),)
+            case "GetConnectionByUuid", _:
+                return ("/profile/1",)
+            case "GetManagedObjects", _:
+                return ({"/modem/0": {"org.freedesktop.ModemManager1.Modem": {}}},)
+        self.done.append(name)
+        return ()
+
+    def _ask(self, folder: Path, verb: str, **arguments: Any) -> dict[str, Any] | None:
+        if not self.daemon_runs:
+            return None
+        if verb not in self.verbs:
+            raise VerbError(f"unknown verb; known are {self.verbs}")
+        self.asked.append((verb, arguments))
+        link = {"connected": self.broker}
+        clock = {"tq": self.tq, "wall_s": self.wall_s}
+        if verb == "status":
+            state = "silent" if self.faults else "ok"
+            return {"link": link, "clock": clock, "devices": {"air": {"state": state}}}
+        return {**link, **clock, "faults": self.faults} if verb == "reach" else {}
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> City:
+    return City(tmp_path)
+
+
+def test_a_good_day_does_nothing_and_writes_the_card_rarely(city: City) -> None:
+    ledger, writes, last = city.folder / "ledger", 0, b""
+
+    def count() -> None:
+        nonlocal writes, last
+        now = ledger.read_bytes()
+        writes, last = writes + (now != last), now
+
+    assert city.live(DAY_S, count) == []
+    assert writes <= 50
+    assert city.state["lamp"] == "fine"
+
+
+def test_the_ladder_is_climbed_and_all_of_it_is_told(city: City) -> None:
+    city.live(DAY_S)
+    city.broker = False
+    assert city.live(1_900) == ["ActivateConnection", "Reset", "Reboot"]
+    assert city.boots == 2
+    city.broker = True
+    city.live(60)
+    told = city.told("link_step")
+    assert [one["step"] for one in told] == ["reconnect", "modem", "reboot"]
+    assert all("10 min" in one["why"] for one in told)
+    assert [one["boots"] for one in told] == [1, 1, 1]
+
+
+def test_a_week_without_a_broker_reboots_once_a_day_at_most(city: City) -> None:
+    city.live(DAY_S)
+    city.broker = False
+    done = city.live(7 * DAY_S)
+    assert 5 <= done.count("Reboot") <= 7
+
+
+def test_reboots_are_rare_even_if_the_clock_runs_wild(city: City) -> None:
+    city.live(DAY_S)
+    city.broker = False
+
+    def wild() -> None:
+        city.wall_s = 0 if city.wall_s > NOVEMBER_S else 2_208_988_800  # 1970, 2040
+
+    assert city.live(3 * DAY_S, wild).count("Reboot") <= 3
+
+
+def test_a_reboot_that_cannot_be_counted_does_not_happen_and_is_told(city: City) -> None:
+    city.live(DAY_S)
+    city.broker = False
+    (city.folder / ".ledger.new").mkdir()  # the disk takes nothing any more
+    assert "Reboot" not in city.live(2 * DAY_S)
+    told = city.told("link_step")
+    assert any(one["step"] == "held" and "counted" in one["why"] for one in told)
+    assert city.state["ledger"] != "ok"
+
+
+def test_a_link_that_is_down_by_itself_is_left_alone(city: City) -> None:
+    city.broker, city.active = False, False
+    assert city.live(3 * DAY_S) == []
+    assert city.state["link"] == "down"
+
+
+def test_a_cable_that_is_out_is_left_alone(tmp_path: Path) -> None:
+    city = City(tmp_path, "ethernet")
+    city.net.interface("eth0", carrier="0")
+    city.broker = False
+    assert city.live(3 * DAY_S) == []
+    assert city.state["link"] == "no_carrier"
+
+
+def test_without_networkmanager_the_carrier_counts_and_each_failure_is_told(tmp_path: Path) -> None:
+    city = City(tmp_path, "ethernet", reboot=False)
+    city.net.interface("eth0", carrier="1")
+    city.broker, city.faulty = False, {NM}
+    city.live(700)
+    (told,) = city.told("link_step")
+    assert told["result"].startswith("failed")
+
+
+def test_the_supply_is_switched_between_the_modems_reset_and_the_reboot(tmp_path: Path) -> None:
+    city = City(tmp_path)
+    waited, levels = list[float](), list[bool]()
+
+    class Relay:
+        def set(self, on: bool) -> None:
+            levels.append(on)
+
+    city.supply = Switched(Relay(), waited.append)
+    city.boot()
+    wanted: list[Step] = ["reconnect", "modem", "power", "reboot"]
+    assert list(steps(city.options, city.kind, city.supply)) == wanted
+    city.broker = False
+    city.live(1_900)
+    assert (levels, waited) == ([False, True], [OFF_S])
+
+
+def test_the_budget_is_kept_over_reboots_and_said_at_each_level(tmp_path: Path) -> None:
+    city = City(tmp_path, budget_mb=1_000)
+    sent = 0
+
+    def send() -> None:
+        nonlocal sent
+        sent += MB
+        city.net.interface("wwan0", rx=sent)
+
+    city.live(500 * LOOK_S, send)
+    assert (city.state["bytes"]["used"], city.state["bytes"]["level"]) == (500 * MB, 0)
+    city.watch.close()
+    sent = 0
+    city.net.interface("wwan0")
+    city.boot()
+    city.live(299 * LOOK_S, send)
+    assert city.state["bytes"]["level"] == 0
+    city.live(LOOK_S, send)
+    assert city.state["bytes"]["level"] == 1
+    assert city.told("thrift")[-1]["level"] == 1
+    city.live(150 * LOOK_S, send)
+    last = city.told("thrift")[-1]
+    assert (last["level"], last["used"] >= 950 * MB) == (2, True)
+    assert "thinned" in last["why"]
+    city.wall_s += 30 * DAY_S
+    city.live(LOOK_S)
+    assert city.told("thrift")[-1]["level"] == 0
+
+
+def test_a_power_cut_costs_a_two_hundredth_of_the_budget_at_most(tmp_path: Path) -> None:
+    city = City(tmp_path, budget_mb=1_000)
+    sent = 0
+
+    def send() -> None:
+        nonlocal sent
+        sent += MB
+        city.net.interface("wwan0", tx=sent)
+
+    city.live(23 * LOOK_S, send)
+    city.net.interface("wwan0")
+    city.boot()  # nobody closed the book
+    city.live(LOOK_S)
+    assert city.state["bytes"]["used"] >= (23 - 5) * MB
+
+
+def test_a_daemon_that_starts_anew_is_told_the_level_again(tmp_path: Path) -> None:
+    city = City(tmp_path, budget_mb=1)
+    city.net.interface("wwan0", rx=MB)
+    city.daemon_runs = False
+    city.live(3_600)
+    city.daemon_runs = True
+    city.live(2 * LOOK_S)
+    assert city.told("thrift")[0]["level"] == 2
+    city.asked.clear()
+    city.live(3_600)
+    assert 5 <= len(city.told("thrift")) <= 7
+
+
+def test_a_daemon_without_our_verbs_is_asked_for_its_status_and_steps_are_kept(city: City) -> None:
+    city.verbs = {"status"}
+    city.broker = False
+    assert city.live(700) == ["ActivateConnection"]
+    assert city.state["untold"] == 1
+    assert city.state["last"]["step"] == "reconnect"
+    city.verbs |= {"link_step"}
+    city.live(LOOK_S)
+    assert city.state["untold"] == 0
+
+
+def test_the_lamp_knows_all_four(city: City) -> None:
+    city.daemon_runs = False
+    city.live(LOOK_S)
+    assert city.state["lamp"] == "not_commissioned"
+    (city.folder / "commissioned").touch()
+    city.daemon_runs, city.broker = True, False
+    city.live(LOOK_S)
+    assert city.state["lamp"] == "no_broker"
+    city.broker, city.faults = True, 2
+    city.live(LOOK_S)
+    assert city.state["lamp"] == "sensor_fault"
+    city.faults = 0
+    city.live(LOOK_S)
+    assert city.state["lamp"] == "fine"

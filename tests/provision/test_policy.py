@@ -1,0 +1,33 @@
+"""The example of a policy, and the folder of a server."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge.core import ConfigError
+from edge.provision.home import Home, Policy
+
+EXAMPLE = Path("deploy/provision/provision.example.toml")
+
+
+def test_the_example_names_every_key_with_its_default(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.policy_file.write_bytes(EXAMPLE.read_bytes())
+    policy = home.policy()
+    bare = msgspec.structs.replace(policy, operators={}, page=Policy().page)
+    assert bare == Policy()
+    text = EXAMPLE.read_text()
+    assert all(f"{name} = " in text for name in Policy.__struct_fields__ if name != "operators")
+    assert policy.operators["first"].sites == ("*",)
+
+
+def test_a_key_of_the_ca_that_others_may_read_is_not_used(tmp_path: Path) -> None:
+    from edge.provision import founding
+    from tests.provision.world import START
+
+    home = Home(tmp_path / "home")
+    founding.found(home, "CA", ["localhost"], START)
+    home.ca_key.chmod(0o640)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        home.authority()
