@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from edge.app.pipeline import Pipeline
 from edge.app.replaying import Replay, open_edges, rows
 from edge.app.wiring import Wiring
 from edge.config import Site
@@ -51,20 +52,22 @@ def told(site: Site, edges: Path, bundle: Path) -> Told:
         models = msgspec.structs.replace(site.models, dir=folder)
         out, why = _replayed(replace(site, models=models), edges, name)
     if why:
-        raise ModelError(f"{bundle} did not answer to the end: {why}")
+        raise ModelError(f"{bundle} did not answer all the time: {why}")
     return out
 
 
 def _replayed(site: Site, edges: Path, name: str) -> tuple[Told, str]:
-    """What it said; and why the rule answered in its place at the end, if it did."""
+    """What it said; and why the rule answered in its place at some time, if it did."""
     parts = Wiring.of(site)
     pipeline = parts.pipeline(replayed=True)
     pipeline.load()
     replay = Replay(pipeline, parts, site.period_ns)
-    out = Told([], {})
+    out, window_ns, why = Told([], {}), 0, ""
     with open_edges(edges) as file:
         for record in replay.run(rows(file)):
             body = record.body
+            if record.to_ns > window_ns:
+                window_ns, why = record.to_ns, why or _failed(pipeline, name)
             if record.key.stream is Stream.EVENT and body.get("state") in ("on", "off"):
                 point, by = str(body.get("point") or ""), str(body.get("by") or "")
                 out.turns.append(
@@ -72,8 +75,13 @@ def _replayed(site: Site, edges: Path, name: str) -> tuple[Told, str]:
                 )
             elif record.key.stream is Stream.TRAFFIC and body.get("p_congested") is not None:
                 out.p[record.to_ns, record.source] = float(body["p_congested"])
+    return out, why or _failed(pipeline, name)
+
+
+def _failed(pipeline: Pipeline, name: str) -> str:
+    """Why the rule answers now; empty if the model does."""
     one = pipeline.judge.status()[name]
-    return out, one["why"] if one and one["answers"] == "rule" else ""
+    return one["why"] if one and one["answers"] == "rule" else ""
 
 
 def differences(a: Told, b: Told) -> dict[str, Any]:

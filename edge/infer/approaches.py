@@ -200,18 +200,11 @@ class Approaches:
                 bool(saved["raised"][i]), 0.0, 0.0,
                 numbers(saved["smooth"][i], 0.0, 1.0), numbers(saved["age_s"][i], 0.0, LONG_S),
                 data[i * size : (i + 1) * size],
+                numbers(saved["usual"][i], 0.0, 1.0), numbers(saved["learned"][i], 0.0, LONG_S),
             )
             for i, name in enumerate(names)
         }  # fmt: skip
-        learnt = [
-            (numbers(saved["usual"][i], 0.0, 1.0), numbers(saved["learned"][i], 0.0, LONG_S))
-            for i in range(len(names))
-        ]
-        whole = self.take(told, str(saved["model"])) or not data
-        for name, (usual, learned) in zip(names, learnt, strict=True):
-            if name in self._rules:
-                self._rules[name].learn(usual, learned)
-        return whole
+        return self.take(told, str(saved["model"])) or not data
 
     def kept(self) -> dict[str, KeptApproach]:
         """Each approach as of the last window."""
@@ -223,6 +216,7 @@ class Approaches:
             out[name] = KeptApproach(
                 flag.raised, flag.low_s, flag.hold_s, tuple(rule.smooth),
                 tuple(min(age_s, LONG_S) for age_s in rule.age_s), known,
+                () if known else tuple(rule.usual), () if known else tuple(rule.learned),
             )  # fmt: skip
         return out
 
@@ -238,6 +232,8 @@ class Approaches:
             self._flags[name].put(one.raised, one.low_s, one.hold_s)
             self._rules[name].smooth = list(one.smooth)
             self._rules[name].age_s = list(one.age_s)
+            if one.usual:
+                self._rules[name].learn(one.usual, one.learned)
             if same and one.row:
                 self._saved[name] = one.row
         self._state = None

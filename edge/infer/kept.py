@@ -1,6 +1,6 @@
 """What a judge keeps with every window, so that no kill leaves a flag up for ever.
 
-Small: for each approach eight numbers of its rule and a row of its model, together some 800 bytes,
+Small: for each approach eight or sixteen numbers of its rule and a row of its model, together some 800 bytes,
 and of the series only those whose flag is up. The rest of the judge's state is far larger and is
 written seldom.
 """
@@ -30,9 +30,13 @@ class KeptApproach:
     smooth: tuple[float, ...]  # of the rule, by position
     age_s: tuple[float, ...]
     row: bytes = b""
+    usual: tuple[float, ...] = ()  # of the rule: kept where there is no row, which has its own
+    learned: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises ValueError when there is not one number for each position."""
+        if not len(self.usual) == len(self.learned) or len(self.usual) not in (0, len(POSITIONS)):
+            raise ValueError(f"not {len(POSITIONS)} numbers: {self.usual}, {self.learned}")
         if not len(self.smooth) == len(self.age_s) == len(POSITIONS):
             raise ValueError(f"not {len(POSITIONS)} numbers: {self.smooth}, {self.age_s}")
 
@@ -94,6 +98,8 @@ def _approach(one: Mapping[str, Any]) -> KeptApproach:
         numbers(one["smooth"], 0.0, 1.0),
         numbers(one["age_s"], 0.0, LONG_S),
         _row(one["row"]),
+        numbers(one["usual"], 0.0, 1.0),
+        numbers(one["learned"], 0.0, LONG_S),
     )
 
 

@@ -22,6 +22,7 @@ OCCUPANCY: Final = "rule occupancy"
 # how a site's usual level is learned; as in models/congestion/signals.py
 HIGH: Final = 0.95  # of the slots with traffic and without a flag
 TRAFFIC: Final = 0.02  # occupancy below which there is none to learn from
+OFF_ODDS: Final = -0.619  # where a flag goes off: from what is above nothing is learned
 QUICK: Final = 0.02  # of occupancy: a step at first
 SLOW: Final = 0.0002  # and in the end
 FAST: Final = 60.0  # slots after which it learns half as fast
@@ -54,10 +55,10 @@ class Threshold:
 
 # as tuned by models/congestion/train.py; a test compares them with the bundle's manifest
 THRESHOLDS: Final[Mapping[str, Threshold]] = {
-    "corridor": Threshold("highest", 20.0, 0.52, 11.9046, 0.14, 0.0),
-    "advance": Threshold("lowest", 120.0, 0.72, 3.4391, 0.168, 0.0),
-    "mid": Threshold("lowest", 120.0, 0.44, 5.6276, 0.09, 0.35),
-    "stop": Threshold("lowest", 120.0, 0.8, 3.0952, 0.539, 0.0),
+    "corridor": Threshold("highest", 20.0, 0.52, 11.9038, 0.14, 0.35),
+    "advance": Threshold("lowest", 120.0, 0.72, 3.4389, 0.168, 0.0),
+    "mid": Threshold("lowest", 120.0, 0.4, 6.19, 0.09, 0.7),
+    "stop": Threshold("lowest", 120.0, 0.8, 3.095, 0.539, 0.0),
 }
 
 
@@ -85,7 +86,7 @@ class OccupancyRule:
                 share = 1.0 - math.exp(-dt_s / rule.tau_s)
                 self.smooth[i] += share * (getattr(now, rule.aggregate) - self.smooth[i])
                 self.age_s[i] = 0.0
-                if TRAFFIC < self.smooth[i] < threshold:
+                if TRAFFIC < self.smooth[i] < threshold + OFF_ODDS / rule.slope:
                     self._learn(i, dt_s / SLOT_S)
             if answer is None and self.age_s[i] < STALE_S:
                 odds = rule.slope * (self.smooth[i] - threshold)
@@ -93,9 +94,7 @@ class OccupancyRule:
         return answer
 
     def learn(self, usual: Sequence[float], learned: Sequence[float]) -> None:
-        """Take up what was learned before. Raises ValueError unless it is of each position."""
-        if not len(usual) == len(learned) == len(POSITIONS):
-            raise ValueError(f"not {len(POSITIONS)} numbers: {usual}, {learned}")
+        """Take up what was learned before: a number for each position."""
         self.usual, self.learned = list(usual), list(learned)
 
     def _learn(self, i: int, slots: float) -> None:

@@ -74,15 +74,17 @@ class Raised:
             "loops": lambda: self._take_loops(state),
             "incidents": lambda: self._take_incidents(state),
         }
+        taken = 0
         for what, take in parts.items():
             try:
                 take()
+                taken += 1
             except UNREADABLE as error:
                 log.warning(
                     "the flags of %s that were up are damaged (%r): as in the older state",
                     what, error,
                 )  # fmt: skip
-        return True
+        return taken > 0
 
     def given_up(self, end_ns: int, drafts: Sequence[Draft]) -> list[Draft]:
         """A window has a record of every device, with all its points: what it lacks is gone."""

@@ -104,6 +104,7 @@ class _Lane(NamedTuple):
     standing: float
     longest_s: float
     green: float | None
+    held: bool  # something stands on it, and whatever passed before did not
 
 
 def _lane(site: LaneSite, parts: Mapping[str, LoopTick]) -> _Lane:
@@ -117,6 +118,7 @@ def _lane(site: LaneSite, parts: Mapping[str, LoopTick]) -> _Lane:
         standing=min(1.0, _stood_ns(tick) / tick.seen_ns),
         longest_s=min(LONGEST_S, max([since_s, *stays_s])),
         green=tick.green_on_ns / tick.green_ns if tick.green_ns else None,
+        held=since_s >= DOUBT_S and all(stay_s < STANDS_S for stay_s in stays_s),
     )
 
 
@@ -150,13 +152,13 @@ def _by_speed(site: LaneSite, parts: Mapping[str, LoopTick]) -> list[float]:
 
 
 def _flowing(lanes: Sequence[_Lane]) -> Sequence[_Lane]:
-    """The lanes of a station without those where something stands while all others flow.
+    """The lanes of a station without those whose loop is held while all others flow.
 
-    That is a stuck loop or a breakdown, and a jam would be in the others, too: loop health needs
-    some minutes to tell what it is. Where signals stop one lane and not the other it means nothing,
-    so this is for corridors.
+    What has stood on it for DOUBT_S came out of free traffic: a stuck loop or a breakdown, and loop
+    health needs some minutes to tell which. A queue shows itself by the slow vehicles before. Where
+    signals stop one lane and not the other it means nothing, so this is for corridors.
     """
-    moving = [lane for lane in lanes if lane.longest_s < DOUBT_S]
+    moving = [lane for lane in lanes if not lane.held]
     if moving and all(lane.occupancy < CALM for lane in moving):
         return moving
     return lanes

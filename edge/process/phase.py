@@ -219,7 +219,7 @@ def _fault(setup: PhaseSetup, at_ns: int, fault: Fault, on: bool) -> Draft:
         "the contact's cable is cut; figures of the signal are left out",
         ("rests", False): "changes again",
         ("unheard", True): f"has not been heard for {minutes} minutes while vehicles passed: its "
-        "line is not connected, or its bus does not answer; figures of the signal are left out",
+        "line is not connected; figures of the signal are left out",
         ("unheard", False): "is heard",
     }[fault, on]
     body = {

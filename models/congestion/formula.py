@@ -95,7 +95,7 @@ def step(o: Any, x: Any, present: Any, dt: Any, state: Any, parts: Parts) -> dic
     there = o.columns(present, 0, OWN)
     smooth_out = _smoothed(o, x, there, dt, remembered, smooth, parts.rules)
     chances = _chances(o, smooth_out, usual, parts.rules)
-    calm = o.number(chances < 0.0)  # only traffic without a flag is usual
+    calm = o.number(chances < signals.OFF_ODDS)  # what is near a flag is not usual
     usual_out, learned_out = signals.habit(o, smooth_out, there * calm, dt, usual, learned)
     rule = _best(o, chances, own)
     all_features, slow = signals.features(o, x, remembered_out, known)

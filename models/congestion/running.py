@@ -15,7 +15,7 @@ from models.congestion import tuning
 from models.congestion.formula import Rule
 from models.congestion.learning import rhythm, usual_days
 from models.congestion.rows import Row
-from models.congestion.signals import NEVER_S, OWN, POSITIONS, STALE_S
+from models.congestion.signals import NEVER_S, OFF_ODDS, OWN, POSITIONS, STALE_S
 
 UNKNOWN: Final = -8.0  # odds of what is not known
 
@@ -30,10 +30,11 @@ def rule_odds(rows: Sequence[Row], rules: Mapping[str, Rule]) -> list[Series]:
         rule = rules[position]
         here = [i for i, row in enumerate(rows) if row.present[:, k].any()]
         those = [rows[i] for i in here]
-        moves = tuning.moved(those, k, rule, [(rule.threshold, rule.follow)]) if here else []
-        for i, row, move in zip(here, those, moves, strict=True):
+        move = (rule.threshold, rule.follow, -OFF_ODDS / rule.slope)
+        moves = tuning.moved(those, k, rule, [move]) if here else []
+        for i, row, steps in zip(here, those, moves, strict=True):
             fresh = ages(row, k) < STALE_S
-            level = tuning.smoothed(row, k, rule.aggregate, rule.tau_s) - move[:, 0]
+            level = tuning.smoothed(row, k, rule.aggregate, rule.tau_s) - steps[:, 0]
             speaks = fresh & left[i]
             out[i][speaks] = (rule.slope * (level - rule.threshold))[speaks]
             left[i] &= ~fresh

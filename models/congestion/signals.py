@@ -43,6 +43,9 @@ LATER: Final = 0.004
 CALM: Final = 0.3  # occupancy above which the free stay is not learned upward
 HIGH: Final = 0.95  # quantile of the slots with traffic
 TRAFFIC: Final = 0.02  # occupancy below which there is none to learn from
+OFF_ODDS: Final = (
+    -0.619
+)  # of the rule, where a flag goes off: from what is above nothing is learned
 QUICK: Final = 0.02  # of occupancy, a step of what is usual at first
 SLOW: Final = 0.0002  # and in the end
 FAST: Final = 60.0  # slots after which it learns half as fast

@@ -21,6 +21,7 @@ from models.congestion.signals import (
     COUNT,
     FAST,
     HIGH,
+    OFF_ODDS,
     POSITIONS,
     QUICK,
     SLOT_S,
@@ -105,19 +106,16 @@ def trials(rows: Sequence[Row], position: str) -> Trials:
     k = POSITIONS.index(position)
     rules: list[Rule] = []
     tallies: list[list[Tally]] = [[] for _ in rows]
-    moving = list(product(FOLLOWS, THRESHOLDS))
+    moving = [(t, follow, (1 - off) * t) for follow, t, off in product(FOLLOWS, THRESHOLDS, OFF)]
     for aggregate, tau_s in product(AGGREGATES, TAUS_S):
         levels = [smoothed(row, k, aggregate, tau_s) for row in rows]
         here = Rule(aggregate, tau_s, 0.0, 0.0, usual_level(rows, k, aggregate, tau_s), 0.0)
-        steps = moved(rows, k, here, [(threshold, follow) for follow, threshold in moving])
-        for i, (follow, threshold) in enumerate(moving):
-            for off in OFF:
-                slope = math.log(1 / LEVEL_OFF - 1) / ((1 - off) * threshold)
-                rules.append(
-                    replace(here, threshold=threshold, slope=round(slope, 4), follow=follow)
-                )
-                for mine, level, step, row in zip(tallies, levels, steps, rows, strict=True):
-                    mine.append(scored(level - step[:, i], row, threshold, off * threshold))
+        steps = moved(rows, k, here, moving)
+        for i, (threshold, follow, margin) in enumerate(moving):
+            slope = round(-OFF_ODDS / margin, 4)
+            rules.append(replace(here, threshold=threshold, slope=slope, follow=follow))
+            for mine, level, step, row in zip(tallies, levels, steps, rows, strict=True):
+                mine.append(scored(level - step[:, i], row, threshold, threshold - margin))
     return Trials(rows, rules, tallies)
 
 
@@ -134,14 +132,14 @@ def usual_level(rows: Sequence[Row], position: int, aggregate: str, tau_s: float
 
 
 def moved(
-    rows: Sequence[Row], position: int, rule: Rule, moving: Sequence[tuple[float, float]]
+    rows: Sequence[Row], position: int, rule: Rule, moving: Sequence[tuple[float, float, float]]
 ) -> list[NDArray[np.float32]]:
     """By how much thresholds have moved [S, len(moving)], after the usual days of each row.
 
-    `moving` are thresholds, and how much of the usual level they follow. As `formula` does it, for
-    many at once.
+    `moving` are thresholds, how much of the usual level they follow, and how far below them a flag
+    goes off. As `formula` does it, for many at once.
     """
-    thresholds, follows = np.asarray(moving).T
+    thresholds, follows, margins = np.asarray(moving).T
     usual = np.full((len(rows), len(moving)), rule.usual)
     learned = np.zeros_like(usual)
     usual_day = _padded([row.before for row in rows], position, rule)
@@ -150,7 +148,7 @@ def moved(
         for i, (level, dt_s) in enumerate(course):
             steps[i] = np.clip(follows * (usual - rule.usual), -BOUND, BOUND)
             steps[i] = np.minimum(steps[i], CEILING - thresholds)
-            free = level[:, None] - thresholds - steps[i] < 0.0
+            free = level[:, None] - thresholds - steps[i] < -margins
             counts = free * (dt_s * (level > TRAFFIC) / SLOT_S)[:, None]
             pace = np.maximum(QUICK / (1.0 + learned / FAST), SLOW)
             usual = np.clip(usual + counts * pace * (HIGH - (level[:, None] < usual)), 0.0, 1.0)

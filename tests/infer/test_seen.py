@@ -54,6 +54,11 @@ def test_what_stands_in_a_corridor_beside_lanes_that_flow_is_no_jam() -> None:
         "corridor"
     ]
     assert seen.highest > 0.8  # the jam reaches the next lane
+    crawling = _stuck("n1", 25.0)._replace(stays=(Stay(-12 * SECOND, 4 * SECOND),))
+    seen = observe([crawling, *flow], station, {})["north"]["corridor"]
+    assert seen.highest > 0.8  # it stands after others that stood: a queue in one lane
+    gone = LoopTick("n1", "lead", 0, SLOT_NS, SLOT_NS, 25 * SECOND, (Stay(0, 25 * SECOND),))
+    assert observe([gone, *flow], station, {})["north"]["corridor"].highest > 0.8
     alone = observe([_stuck("n1", 25.0)], station, {})["north"]["corridor"]
     assert alone.highest > 0.8  # nobody is there to say that traffic flows
     whole = observe([_stuck(lane, 25.0) for lane in station], station, {})["north"]["corridor"]

@@ -186,8 +186,7 @@ def test_a_contact_that_was_never_heard_while_vehicles_pass_is_a_fault_once(kill
     assert street.told == [(600.0, "north_green", "on")]
     assert street.texts == [
         "north_green: the contact for green of north has not been heard for 10 minutes while "
-        "vehicles passed: its line is not connected, or its bus does not answer; figures of the "
-        "signal are left out."
+        "vehicles passed: its line is not connected; figures of the signal are left out."
     ]
     green = [*found("north_green", at_s=1810), *presences("north_green", (1830, 1850))]
     street.run(31, *green)
