@@ -1,8 +1,8 @@
 """What a judge keeps with every window, so that no kill leaves a flag up for ever.
 
-Small: for each approach eight or sixteen numbers of its rule and a row of its model, together some 800 bytes,
-and of the series only those whose flag is up. The rest of the judge's state is far larger and is
-written seldom.
+Small: for each approach eight numbers of its rule and a row of its model, or sixteen numbers,
+together at most some 800 bytes; and of the series only those whose flag is up. The rest of the
+judge's state is far larger and is written seldom.
 """
 
 from __future__ import annotations
