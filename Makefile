@@ -3,8 +3,7 @@
 
 VENV ?= .venv
 PY = $(VENV)/bin/python
-# much of a test is waiting for other processes: more of them than cores
-# one more than cores: some tests only wait, and others watch real time and must not starve
+# one more than cores: much of a test is waiting, but those with timed wires must not starve
 WORKERS ?= $(shell expr 1 + $$(nproc))
 CODE = $(wildcard conftest.py docs drivers edge models tests)
 # mosquitto lives where only root looks
