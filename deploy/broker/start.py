@@ -18,6 +18,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # from a checkout, wherever it is called
 
+from edge.core import ConfigError
 from edge.provision import pki
 
 HERE: Final = Path(__file__).parent / "mosquitto"
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         pki.make(folder, datetime.datetime.now(datetime.UTC))  # noqa: TID251
         path = configure(folder, (args.port, args.port + 1))
-    except pki.PkiError as error:
+    except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
     print(f"gateways: mqtts://127.0.0.1:{args.port}, platform: mqtts://127.0.0.1:{args.port + 1}")

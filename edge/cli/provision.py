@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 from edge.acquire.clock import SystemClock
 from edge.core import ConfigError
+from edge.provision.rows import FOLDER, REASONS
 
 if TYPE_CHECKING:
     from edge.provision.home import Home
 
-REASONS = ("keyCompromise", "cessationOfOperation", "superseded", "affiliationChanged")
 DAYS = 28
 
 
@@ -92,9 +92,8 @@ def _act(acts: Any, name: str, call: Callable[..., int], text: str) -> argparse.
 
 
 def _home(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    default = Path("/var/lib/kerbstone-provision")
-    parser.add_argument("--dir", type=Path, default=default, metavar="DIR",
-                        help=f"the server's folder (default {default})")  # fmt: skip
+    parser.add_argument("--dir", type=Path, default=Path(FOLDER), metavar="DIR",
+                        help=f"the server's folder (default {FOLDER})")  # fmt: skip
     return parser
 
 

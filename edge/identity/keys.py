@@ -38,7 +38,7 @@ LARGEST: Final = 16 << 10
 Kind = Literal["file", "tpm", "credential"]
 
 
-class KeyError_(ConfigError):  # noqa: N801, N818  `KeyError` is taken
+class NoKeyError(ConfigError):
     """This key cannot be used."""
 
 
@@ -111,15 +111,15 @@ def make(has_tpm: bool | None = None) -> Key:
 
 
 def parse(pem: bytes, kind: Kind = "file") -> Key:
-    """The key that was kept. Raises KeyError_."""
+    """The key that was kept. Raises NoKeyError."""
     if TPM in pem:
         return TpmKey(pem)
     try:
         private = load_pem_private_key(pem, None)
     except (ValueError, TypeError) as error:
-        raise KeyError_("this is no private key in PEM") from error
+        raise NoKeyError("this is no private key in PEM") from error
     if not isinstance(private, ec.EllipticCurvePrivateKey):
-        raise KeyError_("this is no key on an elliptic curve")
+        raise NoKeyError("this is no key on an elliptic curve")
     return FileKey(private, kind)
 
 
@@ -146,19 +146,21 @@ def tpm() -> bool:
     """Whether OpenSSL is configured to use one. Then Python's `ssl` uses it, too."""
     try:
         return b"tpm2" in openssl("list", "-providers")
-    except KeyError_:
+    except NoKeyError:
         return False
 
 
 def openssl(*arguments: str, data: bytes = b"") -> bytes:
-    """What it prints. Raises KeyError_."""
+    """What it prints. Raises NoKeyError."""
     try:
         done = subprocess.run(
             [OPENSSL, *arguments], input=data, capture_output=True, timeout=OPENSSL_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise KeyError_(f"`openssl {arguments[0]}` does not run: {type(error).__name__}") from error
+        raise NoKeyError(
+            f"`openssl {arguments[0]}` does not run: {type(error).__name__}"
+        ) from error
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise KeyError_(f"`openssl {arguments[0]}` failed: {said[-1] if said else 'silently'}")
+        raise NoKeyError(f"`openssl {arguments[0]}` failed: {said[-1] if said else 'silently'}")
     return done.stdout

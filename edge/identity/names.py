@@ -5,21 +5,30 @@ import hashlib
 import re
 from typing import Final
 
-GATEWAY: Final = r"\A[a-z0-9-]{3,64}\Z"  # a broker's ACL takes it as it is: no `/`, `+`, `#`, `.`
-SITE: Final = r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z"  # one level of a topic, and a file's name
+PLATFORM: Final = "platform"  # what a broker's ACL lets read everybody: no gateway's name
+# A broker's ACL takes a name as it is: no `/`, `+`, `#`, `.`
+GATEWAY: Final = rf"\A(?!{PLATFORM})[a-z0-9-]{{3,64}}\Z"
+SITE: Final = r"\A[a-z0-9_-]{1,64}\Z"  # as the site file has it: one level of a topic
 SAN: Final = "urn:kerbstone:gw:"
 
 _GATEWAY: Final = re.compile(GATEWAY)
+_PLATFORM: Final = re.compile(rf"\A{PLATFORM}[a-z0-9-]{{0,{64 - len(PLATFORM)}}}\Z")
 
 
 def is_gateway(name: str) -> bool:
     return _GATEWAY.match(name) is not None
 
 
+def is_platform(name: str) -> bool:
+    """Whether it is one of those that the city's own programs have."""
+    return _PLATFORM.match(name) is not None
+
+
 def san(gateway: str) -> str:
     """The URI in the certificate of a gateway."""
     if not is_gateway(gateway):
-        raise ValueError(f"{gateway!r:.80} is no name of a gateway: 3 to 64 of a-z, 0-9 and -")
+        text = f"{gateway!r:.80} is no name of a gateway: 3 to 64 of a-z, 0-9 and -"
+        raise ValueError(f"{text}; not {PLATFORM}...")
     return f"{SAN}{gateway}"
 
 

@@ -122,7 +122,7 @@ class Store:
         path = self.folder / NEXT
         data = files.read(path)
         if data is not None:
-            with suppress(keys.KeyError_):
+            with suppress(keys.NoKeyError):
                 return keys.parse(data)
         key = keys.make(has_tpm)
         files.write(path, key.pem)
@@ -133,7 +133,7 @@ class Store:
         data = files.read(self.folder / NEXT)
         if data is None:
             return False
-        with suppress(keys.KeyError_):
+        with suppress(keys.NoKeyError):
             if keys.parse(data).spki() != certs.public(current.certificate):
                 return False
         files.remove(self.folder / NEXT)

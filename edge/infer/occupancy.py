@@ -19,7 +19,7 @@ POSITIONS: Final = ("corridor", "advance", "mid", "stop")  # in the order in whi
 STALE_S: Final = 300.0  # after so long without a healthy loop an approach is not judged
 OCCUPANCY: Final = "rule occupancy"
 
-# how a site's usual level is learned; as in models/congestion/signals.py
+# how a site's usual level is learned, here and in the model's graph, which takes them from here
 HIGH: Final = 0.95  # of the slots with traffic and without a flag
 TRAFFIC: Final = 0.02  # occupancy below which there is none to learn from
 OFF_ODDS: Final = -0.619  # where a flag goes off: from what is above nothing is learned

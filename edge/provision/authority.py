@@ -5,7 +5,6 @@ it, have synchronised clocks, and a box does not check its own certificate. It t
 floor for a clock that stands at 1970; a year back would make that floor worthless.
 """
 
-import ipaddress
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,22 +12,24 @@ from typing import Final, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edge.core import ConfigError
-from edge.identity.names import san
+from edge.identity.names import PLATFORM, is_platform, san
+from edge.provision import certificates as forms
 from edge.provision import files
-from edge.provision.request import PublicKey
 
 BACK: Final = timedelta(hours=1)  # clocks of servers differ a little
 CA_DAYS: Final = 20 * 365
 SERVER_DAYS: Final = 730
+GATEWAY_DAYS: Final = 90  # a stolen identity that nobody misses ends by itself
 CRL_NUMBER_EPOCH: Final = 1_000_000  # microseconds: numbers grow with time, from any process
-KEY_USAGES: Final = (
-    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
-    "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
-)  # fmt: skip
+
+
+class PkiError(ConfigError):
+    """What this authority does not do, and what would be right."""
 
 
 class Revoked(NamedTuple):
@@ -36,94 +37,118 @@ class Revoked(NamedTuple):
 
     serial: int
     at: datetime
-    reason: x509.ReasonFlags
+    reason: x509.ReasonFlags | None = None  # None: nobody said
 
 
 class Authority:
-    """One CA, with its key in memory. `path length 0`: it issues no other CA."""
+    """One CA, with its key in memory. `path length 0`: it issues no other CA.
+
+    One signs servers, gateways and platforms: the extended usage keeps them apart. All raise
+    PkiError.
+    """
 
     def __init__(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
         self.certificate = certificate
-        self._key = key
+        self.key = key
 
-    def gateway(self, key: PublicKey, name: str, now: datetime, days: int) -> x509.Certificate:
+    def gateway(
+        self, name: str, key: CertificatePublicKeyTypes, now: datetime, days: int = GATEWAY_DAYS
+    ) -> x509.Certificate:
         """A client certificate for this name and key, and for nothing else."""
-        uri = x509.UniformResourceIdentifier(san(name))
-        return self._issue(key, name, [uri], ExtendedKeyUsageOID.CLIENT_AUTH, now, days)
+        try:
+            names = [x509.UniformResourceIdentifier(san(name))]
+        except ValueError as error:
+            raise PkiError(str(error)) from None
+        return self._issue(name, key, names, ExtendedKeyUsageOID.CLIENT_AUTH, now, days)
+
+    def platform(
+        self, name: str, key: CertificatePublicKeyTypes, now: datetime, days: int = SERVER_DAYS
+    ) -> x509.Certificate:
+        """For what the city connects. Its names begin with `platform`, a gateway's must not."""
+        if not is_platform(name):
+            raise PkiError(
+                f"{name!r:.80}: a platform is called {PLATFORM}, or {PLATFORM}- and more"
+            )
+        return self._issue(name, key, [], ExtendedKeyUsageOID.CLIENT_AUTH, now, days)
 
     def server(
-        self, key: PublicKey, hosts: Sequence[str], now: datetime, days: int = SERVER_DAYS
-    ) -> x509.Certificate:
-        names = [_host(each) for each in hosts]
-        return self._issue(key, hosts[0], names, ExtendedKeyUsageOID.SERVER_AUTH, now, days)
+        self, hosts: Sequence[str], key: CertificatePublicKeyTypes, now: datetime,
+        days: int = SERVER_DAYS,
+    ) -> x509.Certificate:  # fmt: skip
+        """For a broker or the enrolment server."""
+        names = [forms.host_of(each) for each in hosts]
+        for host in names:
+            if not self._may(host):
+                raise PkiError(f"{host.value} is not among the names of this authority")
+        return self._issue(hosts[0], key, names, ExtendedKeyUsageOID.SERVER_AUTH, now, days)
 
-    def crl(self, revoked: Iterable[Revoked], now: datetime, days: int) -> bytes:
+    def crl(
+        self, revoked: Iterable[Revoked], now: datetime, days: int, number: int | None = None
+    ) -> bytes:
         """PEM. A broker that finds it out of date refuses everybody: write it long before."""
+        if number is None:
+            number = int(now.timestamp() * CRL_NUMBER_EPOCH)
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.certificate.subject)
             .last_update(now - BACK)
             .next_update(now + timedelta(days=days))
-            .add_extension(x509.CRLNumber(int(now.timestamp() * CRL_NUMBER_EPOCH)), critical=False)
+            .add_extension(x509.CRLNumber(number), critical=False)
             .add_extension(_issuer(self.certificate), critical=False)
         )
         for each in revoked:
-            builder = builder.add_revoked_certificate(
-                x509.RevokedCertificateBuilder()
-                .serial_number(each.serial)
-                .revocation_date(each.at)
-                .add_extension(x509.CRLReason(each.reason), critical=False)
-                .build()
-            )
-        made = builder.sign(self._key, hashes.SHA256())
-        return made.public_bytes(serialization.Encoding.PEM)
+            entry = x509.RevokedCertificateBuilder().serial_number(each.serial)
+            entry = entry.revocation_date(each.at)
+            if each.reason is not None:
+                entry = entry.add_extension(x509.CRLReason(each.reason), critical=False)
+            builder = builder.add_revoked_certificate(entry.build())
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(forms.PEM)
+
+    def _may(self, host: x509.DNSName | x509.IPAddress) -> bool:
+        try:
+            own = self.certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+        except x509.ExtensionNotFound:
+            return True
+        return any(forms.within(host, subtree) for subtree in own.permitted_subtrees or ())
 
     def _issue(
         self,
-        key: PublicKey,
         name: str,
+        key: CertificatePublicKeyTypes,
         names: Sequence[x509.GeneralName],
         usage: x509.ObjectIdentifier,
         now: datetime,
         days: int,
     ) -> x509.Certificate:
         end = min(now + timedelta(days=days), self.certificate.not_valid_after_utc)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(_name(name))
-            .issuer_name(self.certificate.subject)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - BACK)
-            .not_valid_after(end)
+        made = (
+            forms.builder(forms.named(name), self.certificate.subject, key, now - BACK, end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage("digital_signature"), critical=True)
+            .add_extension(forms.usage(authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(_issuer(self.certificate), critical=False)
-            .sign(self._key, hashes.SHA256())
         )
+        if names:
+            made = made.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        return made.sign(self.key, hashes.SHA256())
 
 
-def found(name: str, now: datetime) -> Authority:
-    """A new CA, P-256: what every TLS library of a small board and of a broker knows."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    public = key.public_key()
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(_name(name))
-        .issuer_name(_name(name))
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACK)
-        .not_valid_after(now + timedelta(days=CA_DAYS))
+def found(
+    name: str, now: datetime, hosts: Sequence[str] | None = None, days: int = CA_DAYS
+) -> Authority:
+    """A new CA, P-256: what every TLS library of a small board and of a broker knows.
+
+    With `hosts` it is good for servers with these names, or names below them, and addresses only.
+    """
+    key, own = ec.generate_private_key(ec.SECP256R1()), forms.named(name)
+    made = (
+        forms.builder(own, own, key.public_key(), now - BACK, now + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage("key_cert_sign", "crl_sign"), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-        .sign(key, hashes.SHA256())
+        .add_extension(forms.usage(authority=True), critical=True)
     )
-    return Authority(certificate, key)
+    if hosts is not None:
+        made = made.add_extension(forms.constraints(hosts), critical=True)
+    return Authority(made.sign(key, hashes.SHA256()), key)
 
 
 def load(certificate: Path, key: Path) -> Authority:
@@ -142,35 +167,6 @@ def load(certificate: Path, key: Path) -> Authority:
     ):
         raise ConfigError(f"{key}: this is not the key (EC) of {certificate}")
     return Authority(made, secret)
-
-
-def private_pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
-    form = serialization.PrivateFormat.PKCS8
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-
-
-def key_of(authority: Authority) -> bytes:
-    """The CA's key as PEM, to be written once."""
-    return private_pem(authority._key)
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def _host(text: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(text))
-    except ValueError:
-        pass
-    try:
-        return x509.DNSName(text)
-    except ValueError:
-        raise ConfigError(f"{text!r:.80} is no name of a host, and no address") from None
-
-
-def _usage(*which: str) -> x509.KeyUsage:
-    return x509.KeyUsage(**{each: each in which for each in KEY_USAGES})
 
 
 def _issuer(certificate: x509.Certificate) -> x509.AuthorityKeyIdentifier:

@@ -1,17 +1,17 @@
-"""The forms of certificates, and how their files are written."""
+"""The forms of certificates: what each of ours has in common, and which hosts it may name."""
 
 import datetime
 import ipaddress
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import NameOID
+
+from edge.core import ConfigError
 
 PEM: Final = serialization.Encoding.PEM
 EVERYWHERE: Final = [
@@ -66,10 +66,15 @@ def constraints(hosts: Sequence[str]) -> x509.NameConstraints:
 
 
 def host_of(host: str) -> x509.DNSName | x509.IPAddress:
+    """Raises ConfigError."""
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
+        pass
+    try:
         return x509.DNSName(host)
+    except ValueError:
+        raise ConfigError(f"{host!r:.80} is no name of a host, and no address") from None
 
 
 def within(host: x509.DNSName | x509.IPAddress, subtree: x509.GeneralName) -> bool:
@@ -82,20 +87,6 @@ def within(host: x509.DNSName | x509.IPAddress, subtree: x509.GeneralName) -> bo
     )
 
 
-def private(key: ec.EllipticCurvePrivateKey) -> bytes:
+def private(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
     form = serialization.PrivateFormat.PKCS8
     return key.private_bytes(PEM, form, serialization.NoEncryption())
-
-
-def write(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """The old file or the new one, whatever happens: a broker must not read half a list."""
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)

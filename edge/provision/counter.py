@@ -23,7 +23,6 @@ REQUEST: Final = "kerbstone-request.pem"
 CERTIFICATE: Final = "kerbstone-certificate.pem"
 ANCHOR: Final = "kerbstone-ca.pem"
 CONFIG: Final = "kerbstone-config.json"
-REASONS: Final = ("keyCompromise", "cessationOfOperation", "superseded", "affiliationChanged")
 
 
 class CodeError(Exception):

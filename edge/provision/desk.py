@@ -163,7 +163,7 @@ class Desk:
             raise RefusedError("revoked", str(error)) from None
 
     def _make(self, asked: Request, names: Asked | Issued) -> Issued:
-        made = self._who.gateway(asked.key, names.gateway, self.now(), self._policy.days)
+        made = self._who.gateway(names.gateway, asked.key, self.now(), self._policy.days)
         der = made.public_bytes(serialization.Encoding.DER)
         who = (names.claim, names.gateway, names.site, names.role)
         life = (made.not_valid_before_utc, made.not_valid_after_utc)

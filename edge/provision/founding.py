@@ -5,15 +5,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.provision import authority, files, paper
+from edge.provision import certificates as forms
 from edge.provision.authority import Authority
 from edge.provision.home import Home, Policy
 
-PEM: Final = serialization.Encoding.PEM
 POLICY: Final = """\
 listen = "0.0.0.0:8443"
 page = "https://{host}"     # labels point to PAGE/d/ID
@@ -33,9 +32,9 @@ def found(home: Home, name: str, hosts: Sequence[str], now: datetime) -> list[Pa
     operator_file = home.folder / "operator.key"
     policy = POLICY.format(host=hosts[0], key=paper.public(operator))
     # the CA's certificate first: where it is, nothing of this is done a second time
-    files.write_new(home.ca, who.certificate.public_bytes(PEM))
-    files.write_new(home.ca_key, authority.key_of(who), files.OWNER)
-    files.write_new(operator_file, authority.private_pem(operator), files.OWNER)
+    files.write_new(home.ca, who.certificate.public_bytes(forms.PEM))
+    files.write_new(home.ca_key, forms.private(who.key), files.OWNER)
+    files.write_new(operator_file, forms.private(operator), files.OWNER)
     files.write_new(home.policy_file, policy.encode())
     made = [home.ca, home.ca_key, operator_file, home.policy_file]
     made += renew_server(home, who, hosts, now)
@@ -46,7 +45,7 @@ def found(home: Home, name: str, hosts: Sequence[str], now: datetime) -> list[Pa
 def renew_server(home: Home, who: Authority, hosts: Sequence[str], now: datetime) -> list[Path]:
     """A new key and certificate of the server; `serve` takes them when it starts again."""
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = who.server(key.public_key(), paper.hosts(hosts), now)
-    files.write(home.server_key, authority.private_pem(key), files.OWNER)
-    files.write(home.server, certificate.public_bytes(PEM))
+    certificate = who.server(paper.hosts(hosts), key.public_key(), now)
+    files.write(home.server_key, forms.private(key), files.OWNER)
+    files.write(home.server, certificate.public_bytes(forms.PEM))
     return [home.server_key, home.server]

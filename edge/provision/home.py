@@ -21,7 +21,6 @@ from edge.provision import authority, files
 from edge.provision.authority import Authority, Revoked
 from edge.provision.store import Store
 
-DEFAULT: Final = "/var/lib/kerbstone-provision"
 ALL: Final = "*"
 Days = Annotated[int, Meta(ge=1, le=3650)]
 

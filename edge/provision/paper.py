@@ -3,6 +3,7 @@
 import base64
 import ipaddress
 import secrets
+import tomllib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -61,7 +62,7 @@ def network(pairs: Sequence[str]) -> Network | None:
         if not equals or key in table:
             raise ConfigError(f"--network {pair!r:.60}: it is KEY=VALUE, each key once")
         if key in SECRET and value.startswith("@"):
-            value = files.read(Path(value[1:]), key).decode(errors="replace").strip("\r\n")
+            value = _secret(key, Path(value[1:]))
         table[key] = value.split(",") if key in LISTS else value
         if key in NUMBERS and value.isdecimal():
             table[key] = int(value)
@@ -69,6 +70,13 @@ def network(pairs: Sequence[str]) -> Network | None:
         return msgspec.convert(table, Network)
     except msgspec.ValidationError as error:
         raise ConfigError(f"--network: {error}") from None
+
+
+def _secret(key: str, path: Path) -> str:
+    try:
+        return files.read(path, key).decode().strip("\r\n")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8: a {key} that was changed would not work") from None
 
 
 def new_claim(
@@ -115,8 +123,6 @@ def sign_config(config: Path, gateway: str, key: Ed25519PrivateKey, out: Path) -
     """Put a box's site.toml, signed, where the server takes it. Raises ConfigError, OSError."""
     data = files.read(config, "configuration")
     try:
-        import tomllib
-
         site = tomllib.loads(data.decode()).get("site")
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{config}: not TOML: {error}") from None

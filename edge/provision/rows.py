@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+FOLDER: Final = "/var/lib/kerbstone-provision"  # of the enrolment server
+REASONS: Final = ("keyCompromise", "cessationOfOperation", "superseded", "affiliationChanged")
 
 
 class State(StrEnum):

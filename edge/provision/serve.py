@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.core import ConfigError
+from edge.identity.tls import NO_CHECK_TIME
 from edge.provision.desk import Desk
 from edge.provision.handler import Handler
 from edge.provision.home import Home
 
-NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL
 LINGER_S: Final = 2.0
 DRAIN: Final = 1 << 20  # bytes
 CLOSE: Final = "the connection ended: "

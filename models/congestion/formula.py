@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from edge.infer.occupancy import BOUND, CEILING, OFF_ODDS
 from models.congestion import signals
 from models.congestion.signals import COUNT, OWN, POSITIONS, STALE_S, WIDTH
 from models.trees import Forest
@@ -24,8 +25,6 @@ SITUATIONS: Final = (*POSITIONS, "link")  # one position alone, or more of one l
 STATE: Final = signals.STATE + 3 * OWN + 1
 RULE_SCALE: Final = 3.0  # makes the rule's odds as wide as the trees' where they are mixed
 RULE_MOST: Final = 6.0
-BOUND: Final = 0.15  # of occupancy: a threshold moves by no more
-CEILING: Final = 0.9  # and no higher than this, which any standing queue exceeds
 OUTPUTS: Final[Mapping[str, int]] = {
     "p": 1, "known": 1, "p5": 1, "p15": 1, "level": 1, "slow": OWN, "state_out": STATE,
 }  # fmt: skip
@@ -95,7 +94,7 @@ def step(o: Any, x: Any, present: Any, dt: Any, state: Any, parts: Parts) -> dic
     there = o.columns(present, 0, OWN)
     smooth_out = _smoothed(o, x, there, dt, remembered, smooth, parts.rules)
     chances = _chances(o, smooth_out, usual, parts.rules)
-    calm = o.number(chances < signals.OFF_ODDS)  # what is near a flag is not usual
+    calm = o.number(chances < OFF_ODDS)  # what is near a flag is not usual
     usual_out, learned_out = signals.habit(o, smooth_out, there * calm, dt, usual, learned)
     rule = _best(o, chances, own)
     all_features, slow = signals.features(o, x, remembered_out, known)

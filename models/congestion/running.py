@@ -11,11 +11,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.infer.occupancy import OFF_ODDS
 from models.congestion import tuning
 from models.congestion.formula import Rule
 from models.congestion.learning import rhythm, usual_days
 from models.congestion.rows import Row
-from models.congestion.signals import NEVER_S, OFF_ODDS, OWN, POSITIONS, STALE_S
+from models.congestion.signals import NEVER_S, OWN, POSITIONS, STALE_S
 
 UNKNOWN: Final = -8.0  # odds of what is not known
 

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from edge.infer.occupancy import FAST, HIGH, MOST, QUICK, SLOT_S, SLOW, TRAFFIC
+
 POSITIONS: Final = ("corridor", "advance", "mid", "stop")  # in the order in which they are trusted
 OWN: Final = len(POSITIONS)
 PLACES: Final = (*POSITIONS, "below", "above")  # and the approaches after and before this one
@@ -41,15 +43,6 @@ QUANTILE: Final = 0.2  # of the slots' middle stays, that counts as free
 FIRST: Final = 0.2  # steps of the logarithm while it is learned, and later
 LATER: Final = 0.004
 CALM: Final = 0.3  # occupancy above which the free stay is not learned upward
-HIGH: Final = 0.95  # quantile of the slots with traffic
-TRAFFIC: Final = 0.02  # occupancy below which there is none to learn from
-OFF_ODDS: Final = (
-    -0.619
-)  # of the rule, where a flag goes off: from what is above nothing is learned
-QUICK: Final = 0.02  # of occupancy, a step of what is usual at first
-SLOW: Final = 0.0002  # and in the end
-FAST: Final = 60.0  # slots after which it learns half as fast
-SLOT_S: Final = 30.0
 ABSENT: Final = -2.0  # the feature of a position without a believed loop
 SMOOTH: Final = COUNT * len(TAUS_S) * len(SMOOTHED)
 STATE: Final = SMOOTH + 3 * COUNT  # and age, free stay (logarithm), slots it was learned from
@@ -105,7 +98,7 @@ def habit(o: Any, level: Any, counts: Any, dt: Any, usual: Any, slots: Any) -> t
     counts = counts * o.number(level > TRAFFIC) * (dt * (1.0 / SLOT_S))
     pace = o.maximum(QUICK / (1.0 + slots * (1.0 / FAST)), SLOW)
     usual = usual + counts * pace * (HIGH - o.number(level < usual))
-    return o.clip(usual, 0.0, 1.0), o.minimum(slots + counts, 1e5)
+    return o.clip(usual, 0.0, 1.0), o.minimum(slots + counts, MOST)
 
 
 def names() -> list[str]:

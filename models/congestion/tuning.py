@@ -14,21 +14,22 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.congestion.events import Tally, lately, starts, tally, total
-from models.congestion.formula import AGGREGATES, BOUND, CEILING, Rule
-from models.congestion.rows import PASSES, Row
-from models.congestion.signals import (
-    COUNT,
+from edge.infer.occupancy import (
+    BOUND,
+    CEILING,
     FAST,
     HIGH,
+    MOST,
     OFF_ODDS,
-    POSITIONS,
     QUICK,
     SLOT_S,
     SLOW,
-    STALE_S,
     TRAFFIC,
-)
+)  # fmt: skip
+from models.congestion.events import Tally, lately, starts, tally, total
+from models.congestion.formula import AGGREGATES, Rule
+from models.congestion.rows import PASSES, Row
+from models.congestion.signals import COUNT, POSITIONS, STALE_S
 
 TAUS_S: Final = (20.0, 60.0, 120.0)
 THRESHOLDS: Final = tuple(round(0.24 + 0.04 * i, 2) for i in range(17))
@@ -152,7 +153,7 @@ def moved(
             counts = free * (dt_s * (level > TRAFFIC) / SLOT_S)[:, None]
             pace = np.maximum(QUICK / (1.0 + learned / FAST), SLOW)
             usual = np.clip(usual + counts * pace * (HIGH - (level[:, None] < usual)), 0.0, 1.0)
-            learned = np.minimum(learned + counts, 1e5)
+            learned = np.minimum(learned + counts, MOST)
     return [steps[: len(row.dt_s), k] for k, row in enumerate(rows)]
 
 

@@ -33,7 +33,7 @@ def home(kerbstone: Command, tmp_path: Path) -> Path:
 
 
 def new(kerbstone: Command, home: Path, out: Path, *more: object) -> Said:
-    words = {"--site": "S17", "--role": "crossing", "--gateway": "gw-17",
+    words = {"--site": "s17", "--role": "crossing", "--gateway": "gw-17",
              "--enrol": "https://localhost:8443", "--broker": "mqtts://localhost:8883",
              "--ca": home / "ca.pem", "--key": home / "operator.key", "--out": out}  # fmt: skip
     return kerbstone("provision", "new", *(w for pair in words.items() for w in pair), *more)
@@ -85,6 +85,18 @@ def test_a_claim_is_written_once_with_its_network(
     assert claim.code not in said.out
     assert "secretsecret" not in said.out
     assert new(kerbstone, home, tmp_path / "card").code == 2
+
+
+def test_a_secret_that_cannot_be_read_whole_is_not_written_otherwise(
+    kerbstone: Command, home: Path, tmp_path: Path
+) -> None:
+    secret = tmp_path / "psk"
+    secret.write_bytes(b"caf\xe9caf\xe9")  # Latin-1: as UTF-8 it would be another password
+    network = ("--network", "kind=wifi", "--network", "ssid=s", "--network", f"psk=@{secret}")
+    said = new(kerbstone, home, tmp_path / "card", *network)
+    assert said.code == 2
+    assert "not UTF-8" in said.err
+    assert not (tmp_path / "card" / NAME).exists()
 
 
 @pytest.mark.parametrize(

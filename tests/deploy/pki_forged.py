@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge.provision import certificates as forms
-from edge.provision.pki import Authority
+from edge.provision.pki import Office
 
 CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
 SERVER = ExtendedKeyUsageOID.SERVER_AUTH
@@ -18,7 +18,7 @@ Pair = tuple[Path, Path]
 
 
 def forge(
-    authority: Authority,
+    authority: Office,
     folder: Path,
     name: str,
     *,
@@ -34,13 +34,13 @@ def forge(
         warnings.simplefilter("ignore")  # lengths are wrong on purpose
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name, _validate=False)])
     made = forms.builder(
-        subject, authority.certificate.subject, key.public_key(), start, end
+        subject, authority.who.certificate.subject, key.public_key(), start, end
     ).add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
     if hosts:
         names = x509.SubjectAlternativeName([forms.host_of(host) for host in hosts])
         made = made.add_extension(names, critical=False)
     number = len(list(folder.glob("forged*.crt")))
     cert, secret = folder / f"forged{number}.crt", folder / f"forged{number}.key"
-    cert.write_bytes(made.sign(authority.key, hashes.SHA256()).public_bytes(forms.PEM))
+    cert.write_bytes(made.sign(authority.who.key, hashes.SHA256()).public_bytes(forms.PEM))
     secret.write_bytes(forms.private(key))
     return cert, secret

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge.provision import pki
-from edge.provision.pki import LIST_DAYS, Authority, PkiError
+from edge.provision.authority import PkiError
+from edge.provision.pki import LIST_DAYS, Office
 from tests.deploy.pki_forged import CLIENT, SERVER, forge
 
 NOW = datetime.datetime(2026, 11, 26, 12, tzinfo=datetime.UTC)
@@ -36,16 +37,16 @@ DANGEROUS = [
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority.create(tmp_path / "pki", HOSTS, NOW)
+def authority(tmp_path: Path) -> Office:
+    return Office.create(tmp_path / "pki", HOSTS, NOW)
 
 
 def key() -> ec.EllipticCurvePublicKey:
     return ec.generate_private_key(ec.SECP256R1()).public_key()
 
 
-def test_a_gateway_is_named_twice_and_may_only_be_a_client(authority: Authority) -> None:
-    made = authority.gateway("gw-0001", key(), NOW)
+def test_a_gateway_is_named_twice_and_may_only_be_a_client(authority: Office) -> None:
+    made = authority.who.gateway("gw-0001", key(), NOW)
     (name,) = made.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     also = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     usage = made.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -56,23 +57,23 @@ def test_a_gateway_is_named_twice_and_may_only_be_a_client(authority: Authority)
 
 
 @pytest.mark.parametrize("name", [*DANGEROUS, "platform", "platform-2"])
-def test_a_dangerous_name_is_refused(authority: Authority, name: str) -> None:
+def test_a_dangerous_name_is_refused(authority: Office, name: str) -> None:
     with pytest.raises(PkiError):
-        authority.gateway(name, key(), NOW)
+        authority.who.gateway(name, key(), NOW)
 
 
 @pytest.mark.parametrize("name", [*DANGEROUS, "gw-0001"])
-def test_a_platform_is_called_platform(authority: Authority, name: str) -> None:
+def test_a_platform_is_called_platform(authority: Office, name: str) -> None:
     with pytest.raises(PkiError, match="called platform"):
-        authority.platform(name, key(), NOW)
-    assert authority.platform("platform-2", key(), NOW)
+        authority.who.platform(name, key(), NOW)
+    assert authority.who.platform("platform-2", key(), NOW)
 
 
 @pytest.mark.parametrize("host", ["other.example.org", "xbroker.example.org", "192.0.2.11", "::1"])
-def test_a_server_elsewhere_is_refused(authority: Authority, host: str) -> None:
-    assert authority.server([*HOSTS, "a.broker.example.org"], key(), NOW)
+def test_a_server_elsewhere_is_refused(authority: Office, host: str) -> None:
+    assert authority.who.server([*HOSTS, "a.broker.example.org"], key(), NOW)
     with pytest.raises(PkiError, match="not among the names"):
-        authority.server([host], key(), NOW)
+        authority.who.server([host], key(), NOW)
 
 
 @pytest.mark.parametrize(("host", "fine"), [
@@ -83,14 +84,14 @@ def test_a_stolen_authority_is_good_for_its_own_hosts_only(
     tmp_path: Path, host: str, fine: bool
 ) -> None:
     now = datetime.datetime.now(datetime.UTC)
-    authority = Authority.create(tmp_path / "pki", HOSTS, now)
+    authority = Office.create(tmp_path / "pki", HOSTS, now)
     cert, _ = forge(authority, tmp_path, "server", purpose=SERVER, hosts=(host,))
     assert verify(tmp_path / "pki/ca.crt", cert, "sslserver") is fine
 
 
 def test_an_authority_with_no_address_is_good_for_none(tmp_path: Path) -> None:
     now = datetime.datetime.now(datetime.UTC)
-    authority = Authority.create(tmp_path / "pki", ["broker.example.org"], now)
+    authority = Office.create(tmp_path / "pki", ["broker.example.org"], now)
     cert, _ = forge(authority, tmp_path, "server", purpose=SERVER, hosts=("192.0.2.10",))
     assert not verify(tmp_path / "pki/ca.crt", cert, "sslserver")
     cert, _ = forge(authority, tmp_path, "gw-0001", purpose=CLIENT)
@@ -104,34 +105,34 @@ def verify(ca: Path, cert: Path, purpose: str) -> bool:
     return subprocess.run(words, capture_output=True, timeout=60).returncode == 0
 
 
-def test_the_list_keeps_who_was_revoked_and_grows(authority: Authority) -> None:
+def test_the_list_keeps_who_was_revoked_and_grows(authority: Office) -> None:
     authority.renew_list(NOW, [7])
     authority.renew_list(NOW + DAY, [8, 7])
-    held = Authority.open(authority.folder).revoked
+    held = Office.open(authority.folder).revoked
     assert held is not None
     assert {entry.serial_number: entry.revocation_date_utc for entry in held} == {
         7: NOW, 8: NOW + DAY,
     }  # fmt: skip
     assert held.next_update_utc == NOW + (1 + LIST_DAYS) * DAY
     assert held.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number == 3
-    assert held.is_signature_valid(authority.key.public_key())
+    assert held.is_signature_valid(authority.who.key.public_key())
 
 
 @pytest.mark.parametrize(("days", "word"), [
     (0, None), (14, None), (16, "ends on 2026-12-26"), (30, "has expired"),
 ])  # fmt: skip
 def test_a_list_that_ends_is_said_at_half_its_life(
-    authority: Authority, days: int, word: str | None
+    authority: Office, days: int, word: str | None
 ) -> None:
     said = authority.warning(NOW + days * DAY)
     assert (said is None) == (word is None)
     assert (word or "") in (said or "")
 
 
-def test_no_certificate_outlives_the_authority(authority: Authority) -> None:
+def test_no_certificate_outlives_the_authority(authority: Office) -> None:
     late = NOW + 3640 * DAY
-    end = authority.certificate.not_valid_after_utc
-    assert authority.gateway("gw-0001", key(), late).not_valid_after_utc == end
+    end = authority.who.certificate.not_valid_after_utc
+    assert authority.who.gateway("gw-0001", key(), late).not_valid_after_utc == end
 
 
 def test_keys_are_the_owners_alone(tmp_path: Path) -> None:
@@ -140,15 +141,15 @@ def test_keys_are_the_owners_alone(tmp_path: Path) -> None:
     assert [path.name for path in keys] == ["ca.key", "gw-0001.key", "platform.key", "server.key"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in keys} == {0o600}
     assert stat.S_IMODE((tmp_path / "pki").stat().st_mode) == 0o700
-    assert "key=" not in repr(Authority.open(tmp_path / "pki"))
+    assert "key=" not in repr(Office.open(tmp_path / "pki"))
 
 
-def test_a_second_authority_does_not_replace_the_first(authority: Authority) -> None:
+def test_a_second_authority_does_not_replace_the_first(authority: Office) -> None:
     with pytest.raises(PkiError, match="exists"):
-        Authority.create(authority.folder, HOSTS, NOW)
+        Office.create(authority.folder, HOSTS, NOW)
     (authority.folder / "ca.key").write_text("torn")
     with pytest.raises(PkiError, match="holds no authority"):
-        Authority.open(authority.folder)
+        Office.open(authority.folder)
 
 
 def test_the_command_makes_what_is_missing(

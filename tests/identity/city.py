@@ -85,14 +85,14 @@ class City:
     operator: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     now: datetime = NOW
     approves: bool = True
-    sites: tuple[str, ...] = ("S17",)
+    sites: tuple[str, ...] = ("s17",)
     used: dict[str, str] = field(default_factory=dict)  # claim: key that took it
     statuses: list[int] = field(default_factory=list)
     issued: list[x509.Certificate] = field(default_factory=list)
 
     def claim(self, number: int = 1, **changes: Any) -> bytes:
         fields: dict[str, Any] = {
-            "claim": f"{number:016x}", "site": "S17", "role": "crossing",
+            "claim": f"{number:016x}", "site": "s17", "role": "crossing",
             "gateway": f"gw-{number:04}", "code": CODE, "expires": "2026-12-24T00:00:00Z",
             "enrol": "https://localhost:8443", "ca": self.authority.pem,
             "broker": "mqtts://localhost:8883",
@@ -157,7 +157,7 @@ class City:
         return 200, {"content-type": "application/pkcs7-mime; smime-type=certs-only"}, data
 
     def config(
-        self, gateway: str, key: Ed25519PrivateKey | None = None, site: str = "S17"
+        self, gateway: str, key: Ed25519PrivateKey | None = None, site: str = "s17"
     ) -> bytes:
         text = f'[site]\nid = "{site}"\ngateway = "{gateway}"\n'
         signature = base64.b64encode((key or self.operator).sign(text.encode())).decode()

@@ -21,7 +21,7 @@ CA = authority.found("CA", datetime(2026, 1, 1, tzinfo=UTC)).certificate
 PEM = CA.public_bytes(serialization.Encoding.PEM).decode()
 FIELDS: dict[str, Any] = {
     "claim": "0123456789abcdef",
-    "site": "S17",
+    "site": "s17",
     "role": "crossing",
     "gateway": "gw-17",
     "code": "ABCDEFGHIJKLMNOPQRSTUVWX23",
@@ -50,7 +50,7 @@ def body(data: bytes = DATA) -> str:
 
 def test_what_is_signed_is_read_again() -> None:
     claim = parse(DATA)
-    assert claim.site == "S17"
+    assert claim.site == "s17"
     assert claim.network == Network(kind="wifi", ssid='a "street"', psk="secretsecret")
     assert claim.operator == base64.b64encode(KEY.public_key().public_bytes_raw()).decode()
     assert claim.expires_at() == datetime(2026, 12, 24, tzinfo=UTC)
@@ -171,7 +171,7 @@ def test_a_claim_with_a_wrong_value_is_neither_written_nor_read(key: str, value:
 
 
 def test_every_message_says_where_and_what_to_do() -> None:
-    for data in (b"", DATA[:-5], signed("x"), signed(body().replace("S17", "+"))):
+    for data in (b"", DATA[:-5], signed("x"), signed(body().replace("s17", "+"))):
         with pytest.raises(ClaimError) as caught:
             parse(data)
         assert "kerbstone-claim.toml" in str(caught.value)

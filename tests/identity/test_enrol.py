@@ -37,7 +37,7 @@ def test_a_claim_becomes_an_identity_and_is_blanked(box: Box) -> None:
     used = (box.boot / "kerbstone-claim.used").read_text()
     assert 'gateway = "gw-0001"' in used
     assert CODE not in used
-    assert (box.state / "site.toml").read_text() == '[site]\nid = "S17"\ngateway = "gw-0001"\n'
+    assert (box.state / "site.toml").read_text() == '[site]\nid = "s17"\ngateway = "gw-0001"\n'
     assert "enrolled" in box.status
 
 
@@ -121,7 +121,7 @@ def test_a_wrong_clock_does_not_stop_it(tmp_path: Path, city: City, year: int, k
     ("changes", "status"),
     [
         ({"expires": "2026-11-01T00:00:00Z"}, 410),
-        ({"site": "Elsewhere"}, 403),
+        ({"site": "elsewhere"}, 403),
     ],
 )
 def test_a_claim_that_is_refused_is_said_and_another_one_helps(
@@ -164,7 +164,7 @@ def test_a_claim_that_another_box_has_used_is_said(tmp_path: Path, city: City) -
 def test_a_damaged_claim_is_refused_and_left_alone(box: Box, harm: str) -> None:
     whole = box.city.claim()
     data = {
-        "altered": whole.replace(b"S17", b"S18"),
+        "altered": whole.replace(b"s17", b"s18"),
         "torn": whole[: len(whole) // 2],
         "empty": b"",
         "huge": whole + b"#" * (1 << 20),
@@ -236,7 +236,7 @@ def test_a_configuration_that_is_not_for_us_is_never_kept(box: Box, kind: str) -
     bodies = {
         "stranger": strange.config("gw-0001"),
         "other gateway": box.city.config("gw-0002"),
-        "other site": box.city.config("gw-0001", site="S18"),
+        "other site": box.city.config("gw-0001", site="s18"),
         "rubbish": b"{",
         "404": b"",
     }

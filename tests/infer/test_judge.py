@@ -279,11 +279,13 @@ def test_a_damaged_snapshot_is_discarded(damage: dict[str, Any]) -> None:
 
 
 def test_a_gap_is_given_to_the_models(street: Street) -> None:
-    street.roads([0.99, 0.99], 60)
+    first = street.roads([0.1, 0.1], 1).drafts[0].body["p_congested"]
+    jammed = street.roads([0.99, 0.99], 60).drafts[0].body["p_congested"]
     street.judge.missing(street.end_ns, street.end_ns + 3_600_000_000_000)
     street.end_ns += 3_600_000_000_000
-    verdict = street.roads([0.1, 0.1], 1)
-    assert verdict.drafts[0].body["p_congested"] < 0.2  # what was known before it is too old
+    after = street.roads([0.1, 0.1], 1).drafts[0].body["p_congested"]
+    assert after == pytest.approx(first, abs=0.01)  # what was known before it is too old
+    assert after < 0.2 < 0.8 < jammed
 
 
 def test_the_package_imports_where_numpy_and_onnxruntime_are_not_installed() -> None:

@@ -81,7 +81,7 @@ def test_a_certificate_that_ended_is_not_had_again_with_the_claim(world: World) 
 
 def test_an_altered_claim_is_refused_and_leaves_no_trace(world: World) -> None:
     claim = world.claim()
-    for old, new in ((b"S17", b"S18"), (b"gw-17", b"gw-18"), (b"2026-12", b"2036-12")):
+    for old, new in ((b"s17", b"s18"), (b"gw-17", b"gw-18"), (b"2026-12", b"2036-12")):
         reply = world.enrol(claim.replace(old, new), Box().csr())
         assert (reply.status, reply.code) == (401, "unknown")
     assert world.running
@@ -101,11 +101,11 @@ def test_an_operator_whom_nobody_knows_is_refused(world: World) -> None:
 
 def test_an_operator_claims_for_his_sites_only(world: World) -> None:
     text = world.home.policy_file.read_text()
-    world.home.policy_file.write_text(text.replace('["*"]', '["S18"]'))
+    world.home.policy_file.write_text(text.replace('["*"]', '["s18"]'))
     world.close()
     world.start()
-    assert world.enrol(world.claim(site="S17"), Box().csr()).code == "forbidden"
-    assert world.enrol(world.claim(site="S18"), Box().csr()).status == 202
+    assert world.enrol(world.claim(site="s17"), Box().csr()).code == "forbidden"
+    assert world.enrol(world.claim(site="s18"), Box().csr()).status == 202
 
 
 @pytest.mark.parametrize("name", ["gw-18", "gw/+", "#", "", "GW-17", "gw-17\n", "*"])

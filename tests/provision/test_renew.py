@@ -2,12 +2,12 @@
 
 import base64
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
 
-from edge.provision import counter, paper
+from edge.provision import authority, counter, paper
 from edge.provision.desk import MOST_A_DAY
 from edge.provision.running import FRESH_S, LOOK_S, Publisher
 from tests.provision.world import PEM, Box, World
@@ -75,20 +75,16 @@ def test_without_a_certificate_there_is_no_renewal_and_no_configuration(world: W
 
 
 def test_a_certificate_of_another_ca_ends_in_the_handshake(world: World) -> None:
-    from datetime import UTC, datetime
-
-    from edge.provision import authority
-
     other, box = authority.found("Test CA", datetime(2026, 12, 1, tzinfo=UTC)), Box()
     now = datetime(2026, 12, 1, tzinfo=UTC)
-    forged = other.gateway(box.key.public_key(), "gw-17", now, 90)
+    forged = other.gateway("gw-17", box.key.public_key(), now)
     with pytest.raises(OSError):
         world.renew(box.identity(world.folder, forged), box.csr())
 
 
 def test_a_certificate_of_our_ca_that_the_store_does_not_know_is_refused(world: World) -> None:
     box = Box()
-    made = world.home.authority().gateway(box.key.public_key(), "gw-17", world.now, 90)
+    made = world.home.authority().gateway("gw-17", box.key.public_key(), world.now)
     assert world.renew(box.identity(world.folder, made), box.csr()).code == "unknown"
 
 
@@ -114,7 +110,7 @@ def test_a_box_gets_the_configuration_that_an_operator_signed(world: World) -> N
     reply = world.ask("config", identity=identity)
     assert reply.status == 200
     said = json.loads(reply.body)
-    assert (said["v"], said["gateway"], said["site"]) == (1, "gw-17", "S17")
+    assert (said["v"], said["gateway"], said["site"]) == (1, "gw-17", "s17")
     assert said["time"] == "2026-12-01T12:00:00Z"
     world.operator.public_key().verify(
         base64.b64decode(said["signature"], validate=True), said["config"].encode()

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import pkcs7
 
 from edge.identity.claim import NAME
-from edge.provision import authority, counter, founding, paper
+from edge.provision import certificates, counter, founding, paper
 from edge.provision.home import Home
 from edge.provision.request import PublicKey
 from edge.provision.running import Running
@@ -63,7 +63,7 @@ class Box:
 
     def identity(self, folder: Path, certificate: x509.Certificate) -> Path:
         path = folder / f"{certificate.serial_number:x}.pem"
-        path.write_bytes(authority.private_pem(self.key) + certificate.public_bytes(PEM))
+        path.write_bytes(certificates.private(self.key) + certificate.public_bytes(PEM))
         return path
 
 
@@ -98,7 +98,7 @@ class World:
     def claim(
         self,
         *,
-        site: str = "S17",
+        site: str = "s17",
         role: str = "crossing",
         gateway: str = "gw-17",
         key: Ed25519PrivateKey | None = None,
@@ -171,7 +171,7 @@ class World:
         return self.ask("simplereenroll", base64.b64encode(csr), identity=identity)
 
     def enrolled(
-        self, box: Box, *, site: str = "S17", role: str = "crossing"
+        self, box: Box, *, site: str = "s17", role: str = "crossing"
     ) -> tuple[bytes, x509.Certificate, Path]:
         claim = self.claim(site=site, role=role, gateway=box.gateway)
         assert self.enrol(claim, box.csr()).status == 202
