@@ -147,23 +147,26 @@ class Incidents:
     def restore(self, saved: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
         """Take up a snapshot. Gives the pairs whose flags were up and that are gone.
 
-        Raises KeyError, TypeError or ValueError for what is not a snapshot.
+        Raises KeyError, TypeError or ValueError for what is not a snapshot, and takes up nothing.
         """
-        gone = []
-        for one in saved:
-            upstream, downstream = (str(name) for name in one["pair"])
-            values = [float(value) for value in one["values"]]
-            numbers = [*values, float(one["age_s"]), float(one["high_s"]), float(one["low_s"])]
-            if len(values) not in (0, len(VALUES)) or not all(0.0 <= v < 1e9 for v in numbers):
-                raise ValueError(f"not what a pair remembers: {one}")
-            pair = self._pairs.get((upstream, downstream))
-            if pair is None:
-                gone += [(upstream, downstream)] if one["raised"] else []
-                continue
-            pair.values = values
-            pair.age_s, pair.high_s, low_s = numbers[-3:]
-            pair.flag.put(bool(one["raised"]), low_s)
-        return gone
+        known = [_remembered(one) for one in saved]
+        for name, values, (age_s, high_s, low_s), raised in known:
+            if (pair := self._pairs.get(name)) is not None:
+                pair.values, pair.age_s, pair.high_s = values, age_s, high_s
+                pair.flag.put(raised, low_s)
+        return [name for name, _, _, raised in known if raised and name not in self._pairs]
+
+
+def _remembered(
+    one: Mapping[str, Any],
+) -> tuple[tuple[str, str], list[float], tuple[float, float, float], bool]:
+    """The pair, its values, three times in seconds, and whether its flag is up."""
+    upstream, downstream = (str(name) for name in one["pair"])
+    values = [float(value) for value in one["values"]]
+    times = float(one["age_s"]), float(one["high_s"]), float(one["low_s"])
+    if len(values) not in (0, len(VALUES)) or not all(0.0 <= v < 1e9 for v in (*values, *times)):
+        raise ValueError(f"not what a pair remembers: {one}")
+    return (upstream, downstream), values, times, bool(one["raised"])
 
 
 def _reason(pair: Pair) -> str:

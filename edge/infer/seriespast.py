@@ -36,7 +36,7 @@ class SeriesPast:
 
     def unseen(self, saw: int) -> Sequence[Window]:
         """Those that came after so many, as far as they are kept."""
-        return list(self._last)[-min(self.count - saw, len(self._last)) :]
+        return list(self._last)[max(0, len(self._last) - (self.count - saw)) :]
 
     def clear(self) -> None:
         """Nobody needs to catch up."""

@@ -131,6 +131,15 @@ def test_a_damaged_snapshot_is_refused(change: dict[str, object]) -> None:
         Incidents(SITES, LANES).restore([{**saved, **change}])
 
 
+def test_of_a_snapshot_with_one_damaged_pair_nothing_is_taken_up() -> None:
+    incidents = Incidents(SITES, LANES)
+    before = incidents.snapshot()
+    good = {**before[0], "raised": True}
+    with pytest.raises(ValueError, match="pair"):
+        incidents.restore([good, {**good, "age_s": -1}])
+    assert incidents.snapshot() == before
+
+
 def test_what_ended_in_a_gap_goes_off_once_after_it() -> None:
     road = _road()
     road.run(60, 0.15, 0.15, 0.15, scores={})

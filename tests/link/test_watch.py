@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -217,21 +218,25 @@ def test_the_supply_is_switched_between_the_modems_reset_and_the_reboot(tmp_path
     assert (levels, waited) == ([False, True], [OFF_S])
 
 
-def test_the_budget_is_kept_over_reboots_and_said_at_each_level(tmp_path: Path) -> None:
-    city = City(tmp_path, budget_mb=1_000)
-    sent = 0
+def sender(city: City, way: str = "rx") -> Callable[[], None]:
+    """A megabyte with each look, counted from the boot on."""
+    sent = count(MB, MB)
 
     def send() -> None:
-        nonlocal sent
-        sent += MB
-        city.net.interface("wwan0", rx=sent)
+        now = next(sent)
+        city.net.interface("wwan0", rx=now if way == "rx" else 0, tx=now if way == "tx" else 0)
 
-    city.live(500 * LOOK_S, send)
+    return send
+
+
+def test_the_budget_is_kept_over_reboots_and_said_at_each_level(tmp_path: Path) -> None:
+    city = City(tmp_path, budget_mb=1_000)
+    city.live(500 * LOOK_S, sender(city))
     assert (city.state["bytes"]["used"], city.state["bytes"]["level"]) == (500 * MB, 0)
     city.watch.close()
-    sent = 0
     city.net.interface("wwan0")
     city.boot()
+    send = sender(city)
     city.live(299 * LOOK_S, send)
     assert city.state["bytes"]["level"] == 0
     city.live(LOOK_S, send)
@@ -248,14 +253,7 @@ def test_the_budget_is_kept_over_reboots_and_said_at_each_level(tmp_path: Path) 
 
 def test_a_power_cut_costs_a_two_hundredth_of_the_budget_at_most(tmp_path: Path) -> None:
     city = City(tmp_path, budget_mb=1_000)
-    sent = 0
-
-    def send() -> None:
-        nonlocal sent
-        sent += MB
-        city.net.interface("wwan0", tx=sent)
-
-    city.live(23 * LOOK_S, send)
+    city.live(23 * LOOK_S, sender(city, "tx"))
     city.net.interface("wwan0")
     city.boot()  # nobody closed the book
     city.live(LOOK_S)
