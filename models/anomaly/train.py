@@ -40,6 +40,7 @@ from models.graph import Eager
 
 VERSION: Final = "2.1.0"
 BUDGET_MS: Final = 50.0
+BUDGET_MB: Final = 32.0  # by which loading may grow the process; measured: 14 to 17
 COPIES: Final = 20  # of a labelled series; of a file of NAB and of a generated one fewer
 LONG: Final = 10_000  # samples of a generated series from which fewer copies do
 NETS: Final = 3  # one alone says other things of strange series with each seed
@@ -134,6 +135,7 @@ def export(
         "measures": list(MEASURES),
         "tolerance": 0.002,
         "budget_ms": BUDGET_MS,
+        "budget_mb": BUDGET_MB,
         "flags": {"on": scoring.ON, "off": scoring.OFF},
         "false_alarms_per_series_day": reporting.false_alarms(session),
         "params": params.as_dict(),

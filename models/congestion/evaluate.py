@@ -12,13 +12,14 @@ that has no other loops; `link` is all loops of a link, and those of the links b
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.confidence import interval
 from models.congestion.events import Tally, lately, starts, tally, total
 from models.congestion.health import HEALTHS
 from models.congestion.learning import AHEAD_S, UNSEEN, truth
@@ -30,10 +31,7 @@ from models.congestion.tuning import LEVEL_OFF
 
 FAULTY: Final = 0.25
 SEED: Final = 101  # not the faults of the training
-DRAWS: Final = 500
 FIXED: Final = 0.30
-
-Flagged = Callable[[Row, int], NDArray[np.intp]]
 KINDS: Final[dict[str, Callable[[Row], bool]]] = {
     "corridor": lambda row: row.situation == "corridor" and row.whole,
     "corridor, no neighbours": lambda row: row.situation == "corridor" and row.alone,
@@ -45,6 +43,21 @@ KINDS: Final[dict[str, Callable[[Row], bool]]] = {
     "link, no neighbours": lambda row: row.situation == "link" and row.alone and row.complete,
     "all whole links": lambda row: row.whole,
 }
+
+
+def _drawn(of: Callable[[Tally], float], digits: int) -> Callable[[Sequence[Tally]], str]:
+    """The score of all parts and what it lies between, in words."""
+
+    def shown(parts: Sequence[Tally]) -> str:
+        return interval(parts, lambda some: of(total(some))).shown(digits)
+
+    return shown
+
+
+MEASURES: Final = (
+    _drawn(lambda t: t.f1, 3), _drawn(lambda t: t.recall, 2), _drawn(lambda t: t.wrong_a_day, 2),
+    _drawn(lambda t: t.delay_s, 0),
+)  # fmt: skip
 
 
 def played(streets: Sequence[tuple[Street, Street | None]], share: float, health: str) -> list[Row]:
@@ -62,38 +75,31 @@ def flags(level: NDArray[Any], row: Row, on: float, off: float) -> Tally:
     return tally(row.ends_s[at], row.link.events, row.link.short, row.days)
 
 
-def between(tallies: Sequence[tuple[str, Tally]]) -> tuple[float, float]:
-    """F1, 95 % of draws of streets with replacement."""
-    streets = sorted({name for name, _ in tallies})
-    sums = {name: total(t for n, t in tallies if n == name) for name in streets}
-    random = np.random.default_rng(0)
-    drawn = [
-        total(sums[streets[i]] for i in random.integers(0, len(streets), len(streets))).f1
-        for _ in range(DRAWS)
-    ]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(low), float(high)
-
-
 def events_table(
     name: str, rows: Sequence[Row], told: Mapping[str, Sequence[Tally]]
 ) -> Iterator[str]:
+    """With what each score lies between in 95 % of draws of streets, with repeats."""
     yield ""
     yield f"### {name}"
     yield ""
-    yield "| loops | who | F1 (95 %) | detection | false / link-day | median delay | events |"
+    yield "| loops | who | F1 | detection | false / link-day | median delay, s | events |"
     yield "|---|---|---|---|---|---|---|"
     for kind, mine in KINDS.items():
         at = [i for i, row in enumerate(rows) if mine(row)]
         if not at or not sum(len(rows[i].link.events) for i in at):
             continue
         for who, tallies in told.items():
-            t = total(tallies[i] for i in at)
-            low, high = between([(rows[i].street, tallies[i]) for i in at])
-            yield (
-                f"| {kind} | {who} | {t.f1:.3f} ({low:.2f} to {high:.2f}) | {t.recall:.3f} | "
-                f"{t.wrong_a_day:.2f} | {t.delay_s:.0f} s | {t.events} |"
-            )
+            parts = by_street((rows[i].street, tallies[i]) for i in at)
+            cells = " | ".join(shown(parts) for shown in MEASURES)
+            yield f"| {kind} | {who} | {cells} | {total(parts).events} |"
+
+
+def by_street(tallies: Iterable[tuple[str, Tally]]) -> list[Tally]:
+    """One for each street: what is drawn again for an interval."""
+    out: dict[str, Tally] = {}
+    for street, one in tallies:
+        out[street] = out.get(street, Tally()) + one
+    return list(out.values())
 
 
 def forecast_table(rows: Sequence[Row], told: Sequence[dict[str, NDArray[Any]]]) -> Iterator[str]:

@@ -52,6 +52,7 @@ def test_each_shipped_bundle_is_listed_and_proves_itself(kerbstone: Command) -> 
     assert heads[-1] == "shipped with this command; no site is asked"
     assert said.out.count(" reproduced; ") == len(SHIPPED)
     assert "WRONG" not in said.out
+    assert "note: " not in said.out  # with all that a bundle can be held to, memory too
 
 
 @pytest.mark.parametrize("words", [["models", "--json"], ["models", "list", "--json"]])

@@ -14,7 +14,9 @@ from edge.infer.manifest import read_manifest
 from models import BUNDLES
 
 # how flags name the models that ship
-SHIPPED = {name: read_manifest(BUNDLES / name).by for name in ("congestion", "anomaly")}
+SHIPPED = {
+    name: read_manifest(BUNDLES / name).by for name in ("congestion", "anomaly", "loopfault")
+}
 PERIOD_NS = 30_000_000_000
 SLOT_NS = 30_000_000_000
 

@@ -20,6 +20,7 @@ from edge.infer.session import Session
 from edge.infer.sites import LaneSite
 from edge.process.events import sensor_fault
 from models import BUNDLES
+from tests.infer.street import SHIPPED
 from tests.infer.test_loops_rules import FAULTS, HOURS, HURT, LANES, SITES, street, ticks
 
 S = 1_000_000_000
@@ -66,7 +67,7 @@ def test_each_fault_is_raised_once_and_named(fault: str, by: str, tmp_path: Path
     assert len(turns) <= len(loops)
     last = max((told[loop][-1] for loop in loops), key=lambda v: v.score)
     assert last.score > 0.6
-    model = "model loopfault 1.0.0" if by == "model" and fault not in ALONE else NAME
+    model = SHIPPED["loopfault"] if by == "model" and fault not in ALONE else NAME
     assert last.by in ({model, NAME} if fault in ALWAYS else {model})
     assert not [v for key, vs in told.items() if key[0] != "m_0" for v in vs if v.fault]
 
@@ -160,7 +161,7 @@ def test_the_rule_answers_while_the_model_cannot(tmp_path: Path) -> None:
     assert before == NAME  # not loaded yet
     assert guard.load()
     (there,) = {v.by for v in loops.step(slots[1][0].to_ns, slots[1])}
-    assert there == "model loopfault 1.0.0"
+    assert there == SHIPPED["loopfault"]
     proven = True
     told = judged(loops, slots[2:30])
     assert {v.by for vs in told.values() for v in vs} == {NAME}
@@ -194,9 +195,7 @@ def test_one_odd_slot_raises_nothing() -> None:
 
 
 def _turn(turn: Any, fault: str | None, lane: str = "north_2") -> LoopVerdict:
-    return LoopVerdict(
-        lane, "lead", 0.9, fault, 5 if fault else None, turn, "model loopfault 1.0.0"
-    )
+    return LoopVerdict(lane, "lead", 0.9, fault, 5 if fault else None, turn, SHIPPED["loopfault"])
 
 
 def test_every_kind_has_a_sentence_for_technicians() -> None:
@@ -212,7 +211,7 @@ def test_an_event_is_told_once_and_not_when_process_has_told_it() -> None:
     (draft,) = teller.told(9, [_turn("on", "crosstalk")], (), lambda lane, part: ("north_1",))
     assert (draft.stream, draft.source, draft.from_ns) == (Stream.EVENT, "north_2", 9)
     assert {**draft.body, "text": ""} == {
-        "event": "sensor_fault", "state": "on", "by": "model loopfault 1.0.0",
+        "event": "sensor_fault", "state": "on", "by": SHIPPED["loopfault"],
         "fault": "crosstalk", "part": "lead", "score": 0.9, "text": "",
     }  # fmt: skip
     theirs: list[Draft] = [
