@@ -19,6 +19,7 @@ from edge.app.observers import metrics_for, observer_for
 from edge.app.observing import Observer
 from edge.app.pipeline import Pipeline
 from edge.app.sealing import Sealing
+from edge.app.thrift import Sparing
 from edge.app.uplinks import brokers_for, sender_for, signer_for
 from edge.app.verbs import status, verbs
 from edge.app.windows import GRACE_NS, SYNCED
@@ -58,6 +59,7 @@ class Daemon:
         self.boot_id = boot_id()
         self.stage = Stage(Path(site.store.run_dir), self.boot_id)
         self.intake = Intake(self.wiring, self.pipeline, self.stage, clock)
+        self.sparing = Sparing(self)
         self.started_ns = clock.now().mono_ns
         # from `run` on
         self.writer: Writer
@@ -165,6 +167,7 @@ class Daemon:
             self._load_models()
             self._raise_faults(sending)
             self._say_troubles()
+            self.sparing.look(now.mono_ns)
             self._begin_anew()
             self.intake.tell(await self.observer.observe(now))
             await self.ledger.tick(now)

@@ -86,7 +86,7 @@ def signer(key: Path | None, cert: Path | None) -> Sign | None:
         return None
     try:
         private: Any = load_pem_private_key(key.read_bytes(), None)
-        der = ssl.PEM_cert_to_DER_cert(_first(cert.read_text(encoding="ascii")))
+        der = ssl.PEM_cert_to_DER_cert(first_certificate(cert.read_text(encoding="ascii")))
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"uplink.key: {key}, {cert}: {error}") from None
     alg, how = _algorithm(private, SHA256())
@@ -113,7 +113,7 @@ def _algorithm(private: Any, digest: Any) -> tuple[str, tuple[Any, ...]]:
     raise ConfigError(f"uplink.key: a key of type {type(private).__name__} cannot sign manifests")
 
 
-def _first(pem: str) -> str:
+def first_certificate(pem: str) -> str:
     """The first certificate of a file: the device's own, its authorities follow."""
     begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
     start = pem.find(begin)

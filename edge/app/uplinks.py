@@ -9,6 +9,7 @@ from edge.app import roadside
 from edge.app.calibrating import record
 from edge.app.sealing import signer
 from edge.app.told import Told
+from edge.app.vouching import voucher
 from edge.config import Lane, Site, password
 from edge.core import Quantity
 from edge.uplink.broker import Broker, broker_of
@@ -71,6 +72,7 @@ def sender_for(daemon: "Daemon") -> Sender:
             beat=partial(daemon.beat, "sender"),
             sealed=daemon.sealing.manifests.handed,
             passed=daemon.passed,
+            known=voucher(_path(site.uplink.cert), Path(site.store.run_dir)),
         ),
     )
 

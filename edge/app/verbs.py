@@ -6,6 +6,7 @@ import resource
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from edge.app import thrift
 from edge.app.places import of_site
 from edge.app.tallies import queue_of
 from edge.control.protocol import Verb, VerbError
@@ -37,7 +38,21 @@ def verbs(daemon: "Daemon") -> Mapping[str, Verb]:
             raise VerbError(f"the outbox has not answered for {COUNTING_S:g} s: its disk may hang")
         return found
 
-    return {"status": status, "read": read, "outbox": outbox}
+    async def reach(request: Mapping[str, Any]) -> Mapping[str, Any]:
+        return thrift.reach(daemon)
+
+    async def spare(request: Mapping[str, Any]) -> Mapping[str, Any]:
+        daemon.sparing.told(request)
+        return {}
+
+    async def link_step(request: Mapping[str, Any]) -> Mapping[str, Any]:
+        daemon.intake.tell([thrift.step(request, daemon.clock.now().mono_ns)])
+        return {}
+
+    return {
+        "status": status, "read": read, "outbox": outbox,
+        "reach": reach, "thrift": spare, "link_step": link_step,
+    }  # fmt: skip
 
 
 async def outbox_of(daemon: "Daemon") -> dict[str, Any] | None:
@@ -181,5 +196,6 @@ def status(daemon: "Daemon") -> dict[str, Any]:
         "strangers": daemon.pipeline.engine.strangers,
         "stage_overflow": daemon.stage.overflow,
         "models": daemon.pipeline.judge.status(),
+        "thrift": daemon.sparing.now.as_map(),
         "rss_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }

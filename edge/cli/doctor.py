@@ -14,9 +14,10 @@ from typing import Any
 from edge.app.bedside import visit
 from edge.app.doctoring import EARLY, Doctor, exams
 from edge.app.verdict import Exam, Said
-from edge.cli.site import SITE, site_of
+from edge.cli.site import site_of
 from edge.control.protocol import VerbError, ask
 from edge.core import ConfigError
+from edge.core.places import site_file
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -26,7 +27,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )  # fmt: skip
     add = parser.add_argument
     add("names", nargs="*", metavar="DEVICE|BUS", help="as in the configuration; default: all")
-    add("--config", type=Path, default=SITE, metavar="FILE")
+    add("--config", type=Path, default=site_file(), metavar="FILE")
     add("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=run)
 

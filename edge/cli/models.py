@@ -17,9 +17,10 @@ from typing import Any, Final
 
 from edge.app.sheet.bundles import agreement, described, live
 from edge.cli import score
-from edge.cli.site import SITE, site_of
+from edge.cli.site import site_of
 from edge.config import Site
 from edge.control.protocol import VerbError, ask
+from edge.core.places import site_file
 from edge.infer.comparing import Sample, compare
 from edge.infer.manifest import Manifest, ModelError
 from edge.infer.proving import Proof, bundles_in, prove
@@ -189,9 +190,10 @@ def _over_edges(args: argparse.Namespace, name: str) -> int:
 
 def _site(config: Path | None) -> tuple[Site | None, int]:
     """The site that was named, or the gateway's own; none, where there is none. And an exit code"""
-    if config is None and not SITE.is_file():
+    file = config or site_file()
+    if config is None and not file.is_file():
         return None, 0
-    site = site_of(config or SITE)
+    site = site_of(file)
     return site, 0 if site else 2
 
 

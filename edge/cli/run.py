@@ -15,9 +15,10 @@ from edge.app.daemon import Daemon
 from edge.app.folders import BusyError, FolderError
 from edge.app.lastgood import LastGood
 from edge.app.probation import watch
-from edge.cli.site import SITE, site_of
+from edge.cli.site import site_of
 from edge.config import Problems, Site, warnings
 from edge.core import ConfigError
+from edge.core.places import site_file
 from edge.health.logs import LogLimit
 from edge.store import BusyError as StoreBusyError
 
@@ -29,7 +30,7 @@ STATE_HELP = (
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser("run", help="read the wires of a site", description=__doc__)
-    parser.add_argument("config", type=Path, nargs="?", default=SITE, metavar="FILE")
+    parser.add_argument("config", type=Path, nargs="?", default=site_file(), metavar="FILE")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more in the log")
     parser.add_argument("--state", type=Path, metavar="DIR", help=STATE_HELP)
     parser.set_defaults(run=run)

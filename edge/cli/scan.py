@@ -18,11 +18,11 @@ from drivers.scan.found import Pace, factory_lines
 from edge.app import paste, places
 from edge.app.places import AtWork
 from edge.app.scanning import Job, Scan, job
-from edge.cli.site import SITE
 from edge.config import Site, Store, load
 from edge.control.protocol import VerbError, ask
 from edge.core import ConfigError
 from edge.core.driver import SerialLine
+from edge.core.places import site_file
 
 BAR: Final = 24
 RUN_DIR: Final = Path(Store().run_dir)
@@ -45,7 +45,13 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--parity", default="N,E", metavar="N,E,O", help="with --baud: these parities")
     add("--listen", type=float, default=3.0, metavar="SECONDS", help="for those who talk (3)")
     add("--timeout", type=float, default=0.3, metavar="SECONDS", help="for a Modbus answer (0.3)")
-    add("--config", type=Path, default=SITE, metavar="FILE", help="to know which bus is in use")
+    add(
+        "--config",
+        type=Path,
+        default=site_file(),
+        metavar="FILE",
+        help="to know which bus is in use",
+    )
     add("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=run)
 

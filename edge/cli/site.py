@@ -3,18 +3,16 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Final
 
 import drivers
 from edge.config import Site, load
 from edge.core import ConfigError
-
-SITE: Final = Path("/etc/kerbstone/site.toml")
+from edge.core.places import site_file
 
 
 def site_options(parser: argparse.ArgumentParser) -> None:
     """Of a verb that asks one gateway: its configuration, and an answer for programs."""
-    parser.add_argument("--config", type=Path, default=SITE, metavar="FILE")
+    parser.add_argument("--config", type=Path, default=site_file(), metavar="FILE")
     parser.add_argument("--json", action="store_true", help="for programs")
 
 

@@ -49,6 +49,7 @@ def load(path: Path | str, catalogue: Mapping[str, DriverSpec]) -> Site:
         streams=tables["streams"],
         privacy=tables["privacy"],
         models=tables["models"],
+        link=tables["link"],
         buses=wires.settled(draft, tables["bus"]),
         devices=tables["device"],
         lanes=tables["lane"],

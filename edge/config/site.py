@@ -11,6 +11,7 @@ from edge.config.model import (
     Cell,
     Device,
     Lane,
+    Link,
     Models,
     Place,
     Privacy,
@@ -32,6 +33,7 @@ class Site:
     streams: Streams = field(default_factory=Streams)
     privacy: Privacy = field(default_factory=Privacy)
     models: Models = field(default_factory=Models)
+    link: Link = field(default_factory=Link)
     buses: Mapping[str, Bus] = field(default_factory=dict)
     devices: Mapping[str, Device] = field(default_factory=dict)
     lanes: Mapping[str, Lane] = field(default_factory=dict)

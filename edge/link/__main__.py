@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from edge.config.model.link import Link
 from edge.core import ConfigError
+from edge.core.places import site_file
 from edge.link import egress, options, profile
 from edge.link.bus import BusFault, SystemBus
 from edge.link.ladder import Ladder
@@ -24,8 +26,7 @@ from edge.link.power import Line, Supply, Switched, UsbPort
 from edge.link.told import Daemon
 from edge.link.watch import LOOK_S, Parts, Watch, steps
 
-SITE: Final = Path("/etc/kerbstone/site.toml")
-CLAIM: Final = Path("/var/lib/kerbstone/identity/claim.toml")
+CLAIMED: Final = Path("/var/lib/kerbstone/identity/network.json")
 STATE: Final = Path("/var/lib/kerbstone-link")
 SPREAD_S: Final = 1800  # see Ladder
 KIND: Final = "run/kerbstone-network/kind"  # of the network, for those who may not read the claim
@@ -40,14 +41,14 @@ log = logging.getLogger("edge.link")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m edge.link", description=__doc__)
-    parser.add_argument("--site", type=Path, default=SITE)
+    parser.add_argument("--site", type=Path, default=site_file())
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="keep the link alive, count its bytes, show the lamp")
     run.add_argument("--state", type=Path, default=STATE)
     run.add_argument("--shown", type=Path, default=Path("/run/kerbstone-link/state.json"))
     run.add_argument("--control", type=Path, default=Path("/run/kerbstone"))
     net = commands.add_parser("network", help="write the claim's profile for NetworkManager")
-    net.add_argument("--claim", type=Path, default=CLAIM)
+    net.add_argument("--claimed", type=Path, default=CLAIMED)
     net.add_argument("--root", type=Path, default=Path("/"))
     net.add_argument("--reload", action="store_true", help="NetworkManager runs: make it read")
     out = commands.add_parser("egress", help="write whom the daemon may speak to")
@@ -104,7 +105,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _network(given: argparse.Namespace) -> int:
-    network = options.network(given.claim)
+    network = options.network(given.claimed)
     wanted = {} if network is None else profile.files(network)
     changed = settle(given.root, wanted, profile.ALL)
     kind = given.root / KIND
@@ -139,10 +140,13 @@ def _egress(given: argparse.Namespace) -> int:
         log.info("%s/%s written", folder, egress.NAME)
     if found != known:
         write(given.known, json.dumps(found).encode(), 0o600)
+    if closed := [name for name, each in found.items() if not each]:
+        log.error("no address is known for %s: out of reach until the name is", ", ".join(closed))
+        return 3
     return 0
 
 
-def _supply(found: options.Options, ended: threading.Event) -> Supply | None:
+def _supply(found: Link, ended: threading.Event) -> Supply | None:
     def wait(seconds: float) -> None:
         ended.wait(seconds)  # the end of this process cuts it short
 

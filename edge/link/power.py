@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
+from edge.config.model.link import USB as PORT
+
 USB: Final = Path("/sys/bus/usb/devices")
-PORT: Final = re.compile(r"\A[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,5}\Z")
 OFF_S: Final = 10.0  # capacitors of a modem hold it for some seconds
 
 Wait = Callable[[float], None]
@@ -32,7 +33,7 @@ class UsbPort:
     """
 
     def __init__(self, port: str, wait: Wait, devices: Path = USB) -> None:
-        if not PORT.match(port):
+        if not re.match(PORT, port):
             raise ValueError(f"{port!r:.40} is no USB port; one is called 1-1.2")
         self._file, self._wait = devices / port / "authorized", wait
 

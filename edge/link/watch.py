@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge.config.model.link import Link as Options
+from edge.core.places import OWN
 from edge.link import services
 from edge.link.budget import SAYS, account, label, level, moved, used
 from edge.link.bus import Bus, BusFault
@@ -14,7 +16,6 @@ from edge.link.counters import NET, carrier, counters
 from edge.link.ladder import Due, Ladder, Link, Seen, Step
 from edge.link.lamp import Facts, Lamp, state
 from edge.link.ledger import Book, Ledger
-from edge.link.options import Options
 from edge.link.place import write
 from edge.link.power import Supply
 from edge.link.told import Daemon, Reach
@@ -39,7 +40,7 @@ class Parts:
     state: Path
     supply: Supply | None = None
     lamp: Lamp | None = None
-    commissioned: Path = Path("/var/lib/kerbstone/commissioned")
+    commissioned: Sequence[Path] = (OWN, Path("/run/kerbstone-identity/enrolled"))  # any of them
     net: Path = NET
 
 
@@ -157,7 +158,8 @@ class Watch:
 
     def _show(self, reach: Reach, link: Link) -> None:
         parts, ledger, month = self._parts, self.ledger, self.ledger.months[-1]
-        shown = state(Facts(parts.commissioned.exists(), reach.broker, reach.faulty))
+        commissioned = any(path.exists() for path in parts.commissioned)
+        shown = state(Facts(commissioned, reach.broker, reach.faulty))
         if parts.lamp is not None:
             parts.lamp.show(shown)
         found = {

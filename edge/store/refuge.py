@@ -19,7 +19,7 @@ from edge.store.journal import Journal
 from edge.store.medium import Medium
 from edge.store.memory import States
 from edge.store.place import Place
-from edge.store.rows import Mark, Row, Stored, readable
+from edge.store.rows import INFINITE, Mark, Row, Stored, readable
 from edge.store.spool import ABSORBED, Commit, Left, Spool, read_left
 from edge.store.starts import Start, keep_ledger, plan
 from edge.store.thin import Merge
@@ -235,10 +235,16 @@ class Refuge(Holdings):
         self._counting.dropped += lost
         return spared
 
-    def _thin(self, disk: Disk) -> bool:
+    def thin(self) -> bool:
+        """As below, though there is room: each byte on the way costs. While the sender holds no
+        row at all, not even one that was just committed."""
+        return bool(self._ask(lambda disk: self._thin(disk, INFINITE), False))
+
+    def _thin(self, disk: Disk, settled: int | None = None) -> bool:
         """One step of thinning; whether another one may gain more. Raises sqlite3.Error."""
         thinner = self._thinner
         if thinner is None:
             return False
-        spans, settled = self._handover.spans, self._handover.settled
+        spans = self._handover.spans
+        settled = self._handover.settled if settled is None else settled
         return self._medium.attempt(disk, lambda disk: thinner.step(disk, spans, settled))

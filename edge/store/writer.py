@@ -184,6 +184,11 @@ class Writer:
         with contextlib.suppress(RuntimeError):  # the outbox is closed: nothing merges any more
             self._pool.submit(self._outbox.unlinked, row)  # behind a `linked` that is under way
 
+    async def thin(self) -> bool:
+        """Merge some of what was never handed over; whether there may be more of it. Only while the
+        sender holds no row, not even one that was just committed."""
+        return await self._call(Outbox.thin)
+
     async def dead(self, row: int, why: str) -> None:
         """Give up a row that the broker refuses."""
         await self._call(partial(Outbox.dead, row=row, why=why))

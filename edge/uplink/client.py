@@ -7,6 +7,7 @@ The only module that reaches into paho: `_create_socket`, `_sock_recv`, `_sock_s
 
 import logging
 import socket
+import ssl
 from functools import cache
 from typing import Any, Final
 
@@ -42,6 +43,7 @@ class Client(paho.Client):
         self._broker = broker
         self._opened: socket.socket | None = None
         self.heard = self.spoken = False  # any byte since the caller last set it to False
+        self.alert = ""  # why TLS was ended from the other side, in OpenSSL's words
         self.too_large = 0  # messages from the broker that were thrown away
         self.max_inflight_messages_set(0)  # paho's own queue costs O(n) for each PUBACK
         # a TLS refusal after the handshake is told in paho's log only. Not on_log: that would
@@ -103,7 +105,11 @@ class Client(paho.Client):
             if self._in_packet["command"] & 0xF0 != paho.PUBLISH:
                 raise ConnectionError("a packet that no broker sends at this size")
             del self._in_packet["packet"][HEAD:]  # read on, keep nothing
-        data = super()._sock_recv(min(bufsize, CHUNK))
+        try:
+            data = super()._sock_recv(min(bufsize, CHUNK))
+        except ssl.SSLError as error:
+            self.alert = error.reason or ""  # paho only logs it
+            raise
         if data:
             self.heard = True
         return data

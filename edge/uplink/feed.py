@@ -39,12 +39,17 @@ class Feed:
         self._urgent, self._rest = Pages(backlog, urgent=True), Pages(backlog, urgent=False)
         self._tokens = per_s * BURST
         self._filled_ns = 0
+        self.held = False  # what can wait does: it joins the backlog, which stands still
 
     def offer(self, rows: Sequence[Row], now_ns: int) -> None:
         """New rows, right after their commit."""
         self._stale(now_ns)
         for row in rows:
-            queue = self._alarms if row.record.key.stream in URGENT else self._live
+            urgent = row.record.key.stream in URGENT
+            if self.held and not urgent:
+                self._rest.rewind(row.row - 1)
+                continue
+            queue = self._alarms if urgent else self._live
             queue.append((now_ns, row))
             self._live_rows.add(row.row)
         while len(self._live_rows) > LIVE:
@@ -83,13 +88,18 @@ class Feed:
         """Live rows are waiting."""
         return bool(self._live or self._alarms)
 
+    @property
+    def drained(self) -> bool:
+        """Nothing that can wait is left to be sent."""
+        return not (self._live or self._rest.filled or self._rest.wanted)
+
     def late(self) -> Item | None:
         """The next row of the backlog, if the rate allows it."""
-        return self._rated(self._rest)
+        return None if self.held else self._rated(self._rest)
 
     def wait_s(self) -> float | None:
         """How long until the backlog may go on; None when it needs no waiting."""
-        filled = self._rest.filled or self._urgent.filled
+        filled = (self._rest.filled and not self.held) or self._urgent.filled
         if not filled or self._tokens >= 1.0:
             return None
         some = max(1.0, self._per_s * BURST / 4)  # a turn has its price: not one for each record
@@ -103,7 +113,7 @@ class Feed:
 
     async def turn_page(self, *, urgent_only: bool = False) -> bool:
         """Fetch what is missing next, alarms before the rest; False when nothing is wanted."""
-        for pages in (self._urgent,) if urgent_only else (self._urgent, self._rest):
+        for pages in (self._urgent,) if urgent_only or self.held else (self._urgent, self._rest):
             if pages.wanted:
                 await pages.turn()
                 return True

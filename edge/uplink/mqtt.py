@@ -29,16 +29,18 @@ from edge.uplink.session import (
     OnMessage,
     RefusedError,
     Session,
+    UnknownError,
     Will,
 )
 
 __all__ = [
     "TAKEN_OVER", "TOO_LARGE", "Answer", "Connection", "Inbound", "LostError", "OnAnswer",
-    "OnMessage", "RefusedError", "Session", "Will",
+    "OnMessage", "RefusedError", "Session", "UnknownError", "Will",
 ]  # fmt: skip
 
 TOO_LARGE: Final = 149
 GOODBYE_S: Final = 5.0
+REFUSALS: Final = ("CERTIFICATE", "UNKNOWN_CA")  # in OpenSSL's names of alerts
 HEADER: Final = 16  # bytes of a PUBLISH besides topic, payload and content type, at most
 
 
@@ -231,7 +233,10 @@ class Connection:
         if flags.is_disconnect_packet_from_server:
             self._end(LostError(f"broker: {reason.getName()}", reason.value))
         elif not self._connected.done():
-            # with TLS 1.3 a client certificate is refused after the handshake, without a word
+            # with TLS 1.3 a client certificate is refused after the handshake
+            if any(word in self._client.alert for word in REFUSALS):
+                self._end(UnknownError(f"the broker refuses our certificate: {self._client.alert}"))
+                return
             text = "the broker hung up before it let us in; does it know our certificate?"
             self._end(LostError(text if self._broker.tls else text.partition(";")[0]))
         else:

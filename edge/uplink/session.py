@@ -18,6 +18,10 @@ class LostError(ConnectionError):
         self.code = code
 
 
+class UnknownError(LostError):
+    """The broker does not take our certificate: expired, revoked, or from somebody else."""
+
+
 class RefusedError(Exception):
     """The broker said no: `code` and `name` as in MQTT 5, for example 135 Not authorized."""
 

@@ -5,12 +5,17 @@ from dataclasses import replace
 from functools import reduce
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from types import SimpleNamespace
+from typing import Any, Literal
+
+from msgspec.structs import asdict
 
 from edge.app.intake import Intake
 from edge.app.rawdrafts import raw_drafts
 from edge.app.sealing import signer
+from edge.app.thrift import Sparing, step
 from edge.app.told import Told, changes
+from edge.config.model.link import MB
 from edge.core import (
     Bad,
     Condition,
@@ -27,6 +32,8 @@ from edge.core import (
     TimeQuality,
     sweep,
 )
+from edge.link.budget import SAYS
+from edge.link.ledger import Told as Taken
 from edge.platform.subscribe import Arrived
 from edge.process.merge import merge
 from edge.store.drops import REASONS, Drop, Drops, storage_event
@@ -157,6 +164,18 @@ def troubles(intake: Intake) -> None:
     for kind, declared in EVENTS.items():
         if issubclass(declared, Alarm):
             intake.alarm(kind, f"what a person should hear of {kind}")
+    _link(intake)
+
+
+def _link(intake: Intake) -> None:
+    """What kerbstone-link tells the daemon."""
+    at = SimpleNamespace(now=lambda: Stamp(201 * S, 0, "none"))
+    sender = SimpleNamespace(thrift=lambda level: None, publish_status=lambda: None)
+    daemon: Any = SimpleNamespace(intake=intake, clock=at, sender=sender)
+    told = {"level": 2, "why": SAYS[2], "used": 480 * MB, "budget": 500 * MB, "month": "2026-09"}
+    Sparing(daemon).told(told)
+    taken = Taken("reboot", "no broker for 40 min", "ordered", 12, 8_640_000.0)
+    intake.tell([step(asdict(taken), 201 * S)])
 
 
 def seals(drafts: Sequence[Draft], folder: Path) -> list[Draft]:

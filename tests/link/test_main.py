@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.config.model.link import Link
 from edge.core import ConfigError
 from edge.identity.network import Network
 from edge.link import options, profile
@@ -19,37 +20,37 @@ from edge.link.__main__ import KIND, main
 ROOT = Path(__file__).parents[2]
 
 
-def network(tmp_path: Path, claim: str) -> int:
-    file = tmp_path / "claim.toml"
-    file.write_text(claim)
-    return main(["network", "--claim", str(file), "--root", str(tmp_path / "root")])
+def network(tmp_path: Path, claimed: str) -> int:
+    file = tmp_path / "network.json"
+    file.write_text(claimed)
+    return main(["network", "--claimed", str(file), "--root", str(tmp_path / "root")])
 
 
 def test_a_claim_becomes_a_profile(tmp_path: Path) -> None:
-    assert network(tmp_path, '[network]\nkind = "cellular"\napn = "iot.example"\n') == 0
+    assert network(tmp_path, '{"kind": "cellular", "apn": "iot.example"}') == 0
     root = tmp_path / "root"
     assert "apn=iot.example" in (root / profile.MAIN).read_text()
     assert (root / KIND).read_text() == "cellular\n"
-    assert network(tmp_path, "v = 1\n") == 0
+    (tmp_path / "network.json").unlink()
+    none = ["network", "--claimed", str(tmp_path / "network.json"), "--root", str(root)]
+    assert main(none) == 0
     assert not (root / profile.MAIN).exists(), "a claim without a network leaves it to the image"
     assert (root / KIND).read_text() == "ethernet\n"
 
 
-@pytest.mark.parametrize(
-    "claim", ["[network", '[network]\nkind = "pigeon"\n', "[network]\nx = 1\n"]
-)
+@pytest.mark.parametrize("claim", ["{", '{"kind": "pigeon"}', '{"x": 1}', "\xff"])
 def test_a_claim_that_cannot_be_read_changes_nothing(
     claim: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    network(tmp_path, '[network]\nkind = "ethernet"\n')
+    network(tmp_path, '{"kind": "ethernet"}')
     before = (tmp_path / "root" / profile.MAIN).read_bytes()
     assert network(tmp_path, claim) == 1
     assert (tmp_path / "root" / profile.MAIN).read_bytes() == before
-    assert "write the claim again" in caplog.text
+    assert "put a new claim" in caplog.text
 
 
 def test_no_claim_is_no_error(tmp_path: Path) -> None:
-    assert main(["network", "--claim", str(tmp_path / "none"), "--root", str(tmp_path)]) == 0
+    assert main(["network", "--claimed", str(tmp_path / "none"), "--root", str(tmp_path)]) == 0
 
 
 def test_options_are_the_table_of_the_site(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_options_are_the_table_of_the_site(tmp_path: Path) -> None:
     file.write_text('[uplink]\nurl = "x"\n[link]\nbudget_mb = 500\nusb = "1-1.2"\n')
     found = options.load(file)
     assert (found.budget, found.usb) == (500_000_000, "1-1.2")
-    assert options.load(tmp_path / "none") == options.Options()
+    assert options.load(tmp_path / "none") == Link()
     for wrong in ("budget_mb = -1", 'usb = "../x"', "lump = 1", 'lamp = "a b"', 'chip = "x"'):
         file.write_text(f"[link]\n{wrong}\n")
         with pytest.raises(ConfigError, match="table link"):

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from edge.config.model.link import Link as Options
 from edge.control.protocol import VerbError
 from edge.link.bus import BusFault
 from edge.link.ladder import Ladder, Step
 from edge.link.ledger import Book
-from edge.link.options import Options
 from edge.link.power import OFF_S, Supply, Switched
 from edge.link.profile import UUID
 from edge.link.told import Daemon
@@ -58,7 +58,7 @@ class City:
             bus=self,
             state=self.folder / "state.json",
             supply=self.supply,
-            commissioned=self.folder / "commissioned",
+            commissioned=(self.folder / "commissioned",),
             net=self.net.folder,
         )
         self.watch = Watch(parts)

@@ -11,6 +11,7 @@ import pytest
 from edge.app.buses import LOOK_NS
 from edge.app.hanging import GRACE_S
 from edge.config import Store
+from edge.core import places
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "systemd"
@@ -126,7 +127,7 @@ def test_the_unit_agrees_with_the_defaults_of_the_configuration() -> None:
     unit, store = service(), Store()
     assert store.dir == f"/var/lib/{unit['StateDirectory']}"
     assert store.run_dir == f"/run/{unit['RuntimeDirectory']}"
-    assert unit["ExecStart"].split()[1:] == ["run", "/etc/kerbstone/site.toml"]
+    assert unit["ExecStart"].split()[1:] == ["run"]
 
 
 def test_the_stage_survives_and_no_end_is_the_last_one() -> None:
@@ -148,3 +149,21 @@ def test_the_boards_watchdog_waits_no_longer_than_the_hardware_can_count() -> No
 def test_a_first_replacement_of_a_hung_bus_comes_before_systemd_loses_patience() -> None:
     """The watchdog grants a hung bus GRACE more than its limit; then systemd waits WatchdogSec."""
     assert 0 < LOOK_NS / 1e9 < GRACE_S < float(service()["WatchdogSec"].removesuffix("s"))
+
+
+def test_what_enrolment_brings_is_handed_over_and_its_absence_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines = SERVICE.read_text().splitlines()
+    loaded = {line.partition(":")[0] for line in lines if line.startswith("LoadCredential=")}
+    stands_in = [line for line in lines if line.startswith("SetCredential=")]
+    assert {line.partition(":")[0].replace("Set", "Load") for line in stands_in} == loaded
+    monkeypatch.setattr(places, "OWN", tmp_path / "own.toml")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    copy = tmp_path / "site.toml"
+    copy.write_text(stands_in[0].partition(":")[2].replace("\\n", "\n"))
+    assert places.site_file(environ) == places.OWN, "what stands in is no configuration"
+    copy.write_text("[site]\n")
+    assert places.site_file(environ) == copy
+    places.OWN.write_text("[site]\n")
+    assert places.site_file(environ) == places.OWN, "the technician's own one counts first"

@@ -65,10 +65,15 @@ async def box(
     encoding: Any = "json",
     beat: Any = None,
     sealed: Any = None,
+    merge: Any = None,
+    known: Any = None,
+    clock: RealClock | None = None,
     **terms: Any,
 ) -> AsyncIterator[Box]:
-    writer = await Writer.start(folder / "outbox", limit_bytes=8 << 20, boot_id="b", run_dir=folder)
-    clock = RealClock()
+    writer = await Writer.start(
+        folder / "outbox", limit_bytes=8 << 20, boot_id="b", run_dir=folder, merge=merge
+    )
+    clock = clock or RealClock()
     alarms: list[tuple[str, str]] = []
     if isinstance(broker, str):
         broker = broker_of(broker, GW)
@@ -86,6 +91,7 @@ async def box(
             meta=lambda: {"devices": {}},
             alarm=lambda kind, text: alarms.append((kind, text)),
             beat=beat or (lambda: None),
+            known=known or (lambda known: None),
             sealed=sealed or (lambda record: None),
         ),
     )

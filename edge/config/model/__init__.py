@@ -26,6 +26,7 @@ from edge.config.model.gateway import (
     Streams,
     Uplink,
 )
+from edge.config.model.link import Link
 
 __all__ = [
     "BUSES",
@@ -44,6 +45,7 @@ __all__ = [
     "GpioBus",
     "I2cBus",
     "Lane",
+    "Link",
     "ModbusRtuBus",
     "ModbusTcpBus",
     "Models",

@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from edge.config.model.link import Link
 from edge.config.model.words import Folder, Name
 from edge.core import Endpoint, endpoint
 
@@ -240,4 +241,5 @@ SECTIONS: Final[dict[str, type[Struct]]] = {
     "streams": Streams,
     "privacy": Privacy,
     "models": Models,
+    "link": Link,
 }

@@ -25,7 +25,7 @@ Port = Annotated[
 Line = Annotated[
     str,
     Meta(
-        pattern=r"[A-Za-z0-9_.:/-]{1,64}",
+        pattern=r"\A[A-Za-z0-9_.:/-]{1,64}\Z",
         extra={"form": 'a GPIO line: "GPIO17", an offset in quotes, or a name'},
     ),
 ]

@@ -6,7 +6,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from edge.uplink.wire.contract.event import Event
 from edge.uplink.wire.contract.health import CAUSE, BoardCondition, RebootCause
-from edge.uplink.wire.contract.terms import Count, Epoch, OnOff, Part, Seq, told
+from edge.uplink.wire.contract.terms import Amount, Count, Epoch, OnOff, Part, Seq, told
 from edge.uplink.wire.topics import STREAMS
 
 StreamName = Annotated[str, Meta(pattern=f"^({'|'.join(sorted(STREAMS))})$")]
@@ -86,6 +86,26 @@ class Board(Event, tag="board", kw_only=True):
     condition: Annotated[BoardCondition, told("What it is.")]
 
 
+class Thrift(Event, tag="thrift", kw_only=True):
+    """The month's bytes run out, or do not any more."""
+
+    level: Annotated[Literal[0, 1, 2], told("As in the status: 0 is as usual.")]
+
+
+class LinkStep(Event, tag="link", kw_only=True):
+    """No broker could be reached for long: what was done, maybe before a reboot."""
+
+    step: Annotated[
+        Literal["reconnect", "modem", "power", "reboot", "held", "recovered"],
+        told(
+            "What was done; held: no reboot, because it could not be counted on the disk;"
+            " recovered: a broker is connected again."
+        ),
+    ]
+    boots: Annotated[Count, told("How often the box had started then.")]
+    age_s: Annotated[Amount, told("How long it had lived then, over all its starts.", "s")]
+
+
 class Alarm(Event, kw_only=True):
     """A trouble of the gateway itself that a person should hear, once."""
 
@@ -143,6 +163,7 @@ class Configuration(Alarm, tag="configuration", kw_only=True):
 
 
 BOX_EVENTS: tuple[type[Event], ...] = (
-    Gap, ClockCut, Drop, Storage, Start, Board, Denied, Refused, Quota, Untrusted, TakenOver,
-    WrongTime, OldProtocol, Unclaimed, Overload, StageFull, Journal, Bus, Configuration,
+    Gap, ClockCut, Drop, Storage, Start, Board, Thrift, LinkStep, Denied, Refused, Quota,
+    Untrusted, TakenOver, WrongTime, OldProtocol, Unclaimed, Overload, StageFull, Journal, Bus,
+    Configuration,
 )  # fmt: skip

@@ -53,6 +53,21 @@ class Box(Part, kw_only=True):
     health: Annotated[dict[str, Any], told("What a health record says, as of now.")]
 
 
+class Sparing(Part, kw_only=True):
+    """How far bytes are spared, and what this month has cost."""
+
+    level: Annotated[
+        Literal[0, 1, 2],
+        told(
+            "0: as usual. 1: records go together each quarter of an hour. 2: minutes merge into"
+            " quarter hours before."
+        ),
+    ]
+    used: Annotated[Count, told("Of this month, in and out.", "B")]
+    budget: Annotated[Count, told("Of a month; 0: none.", "B")]
+    month: Annotated[str | None, told("The month of account, such as 2026-11; null: not known.")]
+
+
 class Online(Retained, tag_field="state", tag="online", kw_only=True):
     """The gateway is connected. Published at each connection, and when problems change."""
 
@@ -68,6 +83,7 @@ class Online(Retained, tag_field="state", tag="online", kw_only=True):
     strangers: Annotated[Count, told("Contacts and sweeps of unknown sources.")]
     stage_overflow: Annotated[Count, told("Entries that the stage had no room for.")]
     models: Annotated[Models, told("Who judges; null: not asked for.")]
+    thrift: Annotated[Sparing, told("How far bytes are spared.")] | UnsetType = UNSET
     rss_kib: Annotated[Count, told("Most memory that the daemon has taken.", "KiB")]
 
 

@@ -1,0 +1,44 @@
+"""Says for the renewal whether the broker takes our certificate: a line in the run folder.
+
+`connected SHA256` or `refused SHA256`, of the certificate in DER, in hex. `kerbstone-enrol renew`
+removes the identity before this one once it reads the first, and goes back to it with the second.
+"""
+
+import hashlib
+import logging
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from edge.app.sealing import first_certificate
+
+LOG = logging.getLogger("kerbstone")
+NAME: Final = "identity"
+
+
+def voucher(cert: Path | None, run_dir: Path) -> Callable[[bool], None]:
+    """What to call when the broker has let us in (True), or refuses the certificate (False)."""
+    if cert is None:
+        return lambda known: None
+    try:
+        der = ssl.PEM_cert_to_DER_cert(first_certificate(cert.read_text(encoding="ascii")))
+    except (OSError, ValueError) as error:  # the broker's own part has said so already
+        LOG.debug("%s: %s", cert, error)
+        return lambda known: None
+    name, path, said = hashlib.sha256(der).hexdigest(), run_dir / NAME, ""
+
+    def vouch(known: bool) -> None:
+        nonlocal said
+        line = f"{'connected' if known else 'refused'} {name}\n"
+        if line == said:
+            return
+        new = path.with_suffix(".new")
+        try:
+            new.write_text(line, encoding="ascii")
+            new.replace(path)
+            said = line
+        except OSError as error:
+            LOG.warning("%s: %s; a renewed certificate will not replace the former", path, error)
+
+    return vouch

@@ -1,0 +1,81 @@
+"""The way to the city: what its bytes cost, and what this box can switch to keep it open."""
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct
+
+from edge.config.model.words import Line
+
+MB: Final = 1_000_000  # as a contract counts it
+USUAL: Final = {  # interfaces of a kind of network, by the kernel's names
+    "ethernet": ("eth*", "en*"),
+    "wifi": ("wl*",),
+    "cellular": ("wwan*", "ppp*", "usb*"),
+}
+USB: Final = r"\A[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,5}\Z"  # as the kernel names a port
+
+
+class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Read by `kerbstone-link`, see [link.md](link.md): without it nothing costs, and no modem is
+    switched."""
+
+    budget_mb: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000_000,
+            description="MB (of 1,000,000 bytes) a month, in and out. From 80 % on records go "
+            "together each quarter of an hour, from 95 % on minutes become quarters. 0 is none.",
+        ),
+    ] = 0
+    day: Annotated[
+        int, Meta(ge=1, le=28, description="Of the month, when the contract begins anew.")
+    ] = 1
+    interfaces: (
+        Annotated[
+            tuple[str, ...],
+            Meta(
+                description="Interfaces that count, such as `wwan*`; else those that are usual for "
+                "the kind of the network."
+            ),
+        ]
+        | None
+    ) = None
+    usb: (
+        Annotated[
+            str,
+            Meta(
+                pattern=USB,
+                extra={"form": 'a port of USB as the kernel names it, such as "1-1.2"'},
+                description="The modem's port of USB: it is taken off and back when it is stuck.",
+            ),
+        ]
+        | None
+    ) = None
+    supply: (
+        Annotated[Line, Meta(description="The GPIO line that switches the modem's supply.")] | None
+    ) = None
+    cut: Annotated[
+        Literal["high", "low"], Meta(description="The level of that line that cuts the supply.")
+    ] = "high"
+    lamp: Annotated[Line, Meta(description="The GPIO line of the status lamp.")] | None = None
+    chip: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(/dev/|sim:/).*\Z",
+            extra={"form": 'a GPIO chip such as "/dev/gpiochip0"'},
+            description="The chip of both lines.",
+        ),
+    ] = "/dev/gpiochip0"
+    reboot: Annotated[
+        bool, Meta(description="The box may restart, once a day at most, when all else has failed.")
+    ] = True
+
+    @property
+    def budget(self) -> int:
+        """Bytes of a month; 0 is none."""
+        return self.budget_mb * MB
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """Interfaces that count on a network of this kind, as patterns."""
+        return self.interfaces or USUAL[kind]

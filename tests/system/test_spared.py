@@ -1,0 +1,56 @@
+"""kerbstone-link and the daemon: what one tells the other, through the real socket."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.control.protocol import VerbError, ask
+from edge.link.ledger import Told
+from edge.link.told import Daemon, Reach
+from tests.system.site import AIR, Site
+from tests.uplink.broker import Listener, Mosquitto
+
+EVENTS = "kerbstone/v1/test/gw-1/up/event/gateway"
+
+
+def until(found: Callable[[], Any]) -> Any:
+    end = time.monotonic() + 60
+    while not (value := found()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+    return value
+
+
+def test_the_link_asks_and_tells(
+    site: Callable[..., Site], broker: Mosquitto, tmp_path: Path
+) -> None:
+    listener = Listener(broker, EVENTS)
+    one = site(AIR)
+    link = Daemon(one.folder / "run")
+    assert link.reach() == Reach(), "no daemon is no evidence"
+    one.start()
+    reach = until(lambda: (found := link.reach()).broker and found)
+    assert reach.faulty is None or isinstance(reach.faulty, bool)
+    assert link.thrift(1, "80 % are used", 80_000_000, 100_000_000, "2026-11")
+    assert link.thrift(1, "80 % are used", 81_000_000, 100_000_000, "2026-11")
+    assert link.step(Told("reboot", "no broker for 40 min", "ordered", 7, 1234.5))
+    status = json.loads(one.ask("status").stdout)
+    assert status["thrift"] == {
+        "level": 1, "used": 81_000_000, "budget": 100_000_000, "month": "2026-11"
+    }  # fmt: skip
+    for wrong in ({"level": 3}, {"level": True}, {"level": 1, "used": "x", "budget": 0}, {}):
+        with pytest.raises(VerbError):
+            ask(one.folder / "run", "thrift", **wrong)
+    with pytest.raises(VerbError, match="reconnect"):
+        ask(one.folder / "run", "link_step", step="dance", boots=1, age_s=1.0)
+    assert one.stop() == 0
+    found = [json.loads(line.partition(" ")[2]) for line in listener.stop(2)]
+    told = {each["event"]: each for each in found}
+    assert told["thrift"]["level"] == 1, "told once"
+    assert [each["event"] for each in found].count("thrift") == 1
+    assert (told["link"]["step"], told["link"]["boots"]) == ("reboot", 7)
+    assert "no broker for 40 min" in told["link"]["text"]
