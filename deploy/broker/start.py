@@ -1,12 +1,15 @@
-"""Start mosquitto on loopback with the city's own configuration and a test PKI.
+"""Start mosquitto on loopback with the city's own configuration.
 
-    python deploy/broker/start.py DIR [--port 8883]
+    python deploy/broker/start.py DIR [--port 8883] [--provision HOME]
 
-DIR gets what `python -m edge.provision.pki DIR` makes, and the broker's files. The gateways'
+DIR gets the broker's files, and a test PKI as `python -m edge.provision.pki DIR` makes it. With
+--provision the CA is that of the enrolment server in HOME: a box that got its identity there is
+let in here, and DIR gets a certificate for this broker and one for `platform`. The gateways'
 listener has the port, the platform's the next one. It runs until it is ended.
 """
 
 import argparse
+import contextlib
 import datetime
 import getpass
 import os
@@ -19,8 +22,14 @@ from typing import Final
 sys.path.insert(0, str(Path(__file__).parents[2]))  # from a checkout, wherever it is called
 
 from edge.core import ConfigError
-from edge.provision import pki
+from edge.identity.names import PLATFORM
+from edge.provision import export, issuing, pki
+from edge.provision.database import StoreError
+from edge.provision.home import Home
+from edge.provision.issuing import Wanted
+from edge.provision.rows import Kind
 
+BROKER: Final = "broker-loopback"  # its name on the roll
 HERE: Final = Path(__file__).parent / "mosquitto"
 PLACES: Final = "/etc/mosquitto/kerbstone"
 
@@ -46,24 +55,41 @@ def configure(folder: Path, ports: tuple[int, int]) -> Path:
     return path
 
 
+def join(folder: Path, provision: Path, now: datetime.datetime) -> None:
+    """What the broker and a platform need from this enrolment server, as far as it is missing."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home = Home(provision)
+    with contextlib.closing(home.store()) as store:
+        for wanted in (Wanted(Kind.BROKER, BROKER, pki.LOOPBACK), Wanted(Kind.PLATFORM, PLATFORM)):
+            if not issuing.holds(store, wanted.name, folder, now):
+                issuing.issue(home, store, home.authority(), wanted, folder, now)
+        export.put(home, store, BROKER, folder, folder / f"{BROKER}.key", now)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--port", type=int, default=8883)
+    parser.add_argument("--provision", type=Path, metavar="HOME", help="of an enrolment server")
     args = parser.parse_args(arguments)
     binary = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
     if binary is None:
         print("mosquitto is not installed: apt install mosquitto", file=sys.stderr)
         return 3
     folder: Path = args.folder.absolute()
+    now = datetime.datetime.now(datetime.UTC)  # noqa: TID251
     try:
-        pki.make(folder, datetime.datetime.now(datetime.UTC))  # noqa: TID251
+        if args.provision is None:
+            pki.make(folder, now)
+        else:
+            join(folder, args.provision.absolute(), now)
         path = configure(folder, (args.port, args.port + 1))
-    except ConfigError as error:
+    except (ConfigError, StoreError, OSError) as error:
         print(error, file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, ConfigError) else 3
+    boxes = f"gateways {folder}/gateways/, " if args.provision is None else ""
     print(f"gateways: mqtts://127.0.0.1:{args.port}, platform: mqtts://127.0.0.1:{args.port + 1}")
-    print(f"ca {folder}/ca.crt, gateways {folder}/gateways/, platform {folder}/platform.crt")
+    print(f"ca {folder}/ca.crt, {boxes}platform {folder}/platform.crt")
     sys.stdout.flush()
     return os.execv(binary, [binary, "-c", str(path)])
 

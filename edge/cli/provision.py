@@ -1,34 +1,32 @@
-"""`kerbstone provision`: claims for new boxes, and the server that gives them certificates.
+"""`kerbstone provision`: who belongs to the city: boxes by claims, brokers and programs by name.
 
 new      write a claim for a box          ca       make a CA, a server's key, an operator's key
 pending  boxes that wait for approval     serve    the enrolment server
 approve  let a box have its identity      config   sign a box's site.toml
-revoke   take it away                     offline  the same by a USB stick
-label    the QR code for the case
+revoke   take it away, from anybody       offline  the same by a USB stick
+label    the QR code for the case         issue    a certificate for a broker or a program
+broker   what mosquitto needs of it       issued   brokers and programs, and when they end
 
-Exit codes: 0 fine, 1 a finding (another comparison code, a request that is refused), 2 wrong use,
-3 the store or the address cannot be had.
+Exit codes: 0 fine, 1 a finding (another comparison code, a request that is refused, a certificate
+that ends soon), 2 wrong use, 3 the store or the address cannot be had.
 """
 
 import argparse
-import contextlib
-import json
-import signal
-import sys
-import threading
+import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from edge.acquire.clock import SystemClock
+from edge.cli import provision_boxes as boxes
+from edge.cli import provision_city as city
+from edge.cli.provision_said import say
 from edge.core import ConfigError
-from edge.provision.rows import FOLDER, REASONS
-
-if TYPE_CHECKING:
-    from edge.provision.home import Home
+from edge.provision.rows import FOLDER, REASONS, Kind
 
 DAYS = 28
+CITY_DAYS = 730
+HOME = "KERBSTONE_PROVISION"
+ID = "claim, or the gateway's name"
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -40,10 +38,11 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
     _desk(acts)
     _server(acts)
+    _city(acts)
 
 
 def _desk(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    new = _act(acts, "new", _new, "write a claim for a box; --out is the card's boot partition")
+    new = _act(acts, "new", boxes.new, "write a claim for a box; --out is its boot partition")
     for name in ("site", "role", "gateway"):
         new.add_argument(f"--{name}", required=True, metavar="NAME")
     new.add_argument("--enrol", required=True, metavar="URL", help="https://host:8443")
@@ -55,7 +54,7 @@ def _desk(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     new.add_argument("--days", type=int, default=DAYS, help=f"until it ends (default {DAYS})")
     new.add_argument("--network", action="append", default=[], metavar="KEY=VALUE",
                      help="kind=wifi, ssid=..., psk=@FILE: see docs/provision.md")  # fmt: skip
-    config = _act(acts, "config", _config, "sign a box's site.toml, for the server's configs/")
+    config = _act(acts, "config", boxes.config, "sign a box's site.toml, for the server's configs/")
     config.add_argument("file", type=Path)
     config.add_argument("--gateway", required=True, metavar="NAME")
     config.add_argument("--key", type=Path, required=True, metavar="FILE")
@@ -63,25 +62,47 @@ def _desk(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 
 def _server(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    found = _home(_act(acts, "ca", _ca, "make a CA, a server's certificate, an operator's key"))
+    found = _home(_act(acts, "ca", city.ca, "make a CA, a server's certificate, an operator's key"))
     found.add_argument("--name", default="Kerbstone CA")
     found.add_argument("--host", action="append", required=True, help="of the server; repeatable")
     found.add_argument("--renew", action="store_true", help="only the server's certificate")
-    _home(_act(acts, "pending", _pending, "boxes that wait for approval"))
-    approve = _home(_act(acts, "approve", _approve, "let a box have its identity"))
-    approve.add_argument("id", help="claim, or the gateway's name")
+    _home(_act(acts, "pending", boxes.pending, "boxes that wait for approval"))
+    approve = _home(_act(acts, "approve", boxes.approve, "let a box have its identity"))
+    approve.add_argument("id", help=ID)
     approve.add_argument("--code", metavar="XXXX-XXXX", help="what the box shows")
-    revoke = _home(_act(acts, "revoke", _revoke, "refuse a box, or take its identity away"))
-    revoke.add_argument("id", help="claim, or the gateway's name")
+    revoke = _home(_act(acts, "revoke", boxes.revoke, "refuse a box, or take an identity away"))
+    revoke.add_argument("id", help=f"{ID}, or the name of a broker or program")
     revoke.add_argument("--reason", choices=REASONS, default=REASONS[1])
-    label = _home(_act(acts, "label", _label, "the QR code for the case; it holds no secret"))
-    label.add_argument("id", help="claim, or the gateway's name")
-    label.add_argument("--out", type=Path, metavar="FILE", help="NAME.svg or NAME.png")
-    stick = _home(_act(acts, "offline", _offline, "sign what a box put on a USB stick"))
+    label = _home(_act(acts, "label", boxes.label, "the QR code for the case; it holds no secret"))
+    label.add_argument("id", help=ID)
+    label.add_argument("--out", type=Path, metavar="FILE",
+                       help="NAME.svg, NAME.png, or - for this terminal")  # fmt: skip
+    stick = _home(_act(acts, "offline", boxes.offline, "sign what a box put on a USB stick"))
     stick.add_argument("stick", type=Path, metavar="DIR")
     stick.add_argument("--code", metavar="XXXX-XXXX", help="what the box shows")
-    serve = _home(_act(acts, "serve", _serve, "the enrolment server, until a signal ends it"))
+    serve = _home(_act(acts, "serve", city.serve, "the enrolment server, until a signal ends it"))
     serve.add_argument("--listen", metavar="HOST:PORT")
+
+
+def _city(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    issue = _home(_act(acts, "issue", city.issue, "a certificate, or a new one, without a claim"))
+    issue.add_argument("kind", choices=[str(kind) for kind in Kind])
+    issue.add_argument("name", help="of a program: platform, or platform-MORE")
+    for word, text in (("dns", "a broker's name in the network"), ("ip", "a broker's address")):
+        issue.add_argument(f"--{word}", action="append", default=[], metavar=word.upper(),
+                           help=f"{text}; repeatable")  # fmt: skip
+    issue.add_argument("--csr", type=Path, metavar="FILE",
+                       help="a request (PKCS#10) with CN=NAME; its key stays away")  # fmt: skip
+    issue.add_argument("--days", type=_days, default=CITY_DAYS,
+                       help=f"until it ends (default {CITY_DAYS})")  # fmt: skip
+    issue.add_argument("--out", type=Path, default=Path(), metavar="DIR",
+                       help="for NAME.crt, NAME.key and ca.crt (default here)")  # fmt: skip
+    _home(_act(acts, "issued", city.issued, "brokers and programs; 1 if one ends within 30 days"))
+    broker = _home(_act(acts, "broker", city.broker, "what mosquitto needs, into its folder"))
+    broker.add_argument("name")
+    broker.add_argument("--out", type=Path, required=True, metavar="DIR")
+    broker.add_argument("--key", type=Path, metavar="FILE",
+                        help="its key, when it does not lie there as server.key yet")  # fmt: skip
 
 
 def _act(acts: Any, name: str, call: Callable[..., int], text: str) -> argparse.ArgumentParser:
@@ -92,150 +113,29 @@ def _act(acts: Any, name: str, call: Callable[..., int], text: str) -> argparse.
 
 
 def _home(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("--dir", type=Path, default=Path(FOLDER), metavar="DIR",
-                        help=f"the server's folder (default {FOLDER})")  # fmt: skip
+    parser.add_argument("--dir", type=Path, default=Path(os.environ.get(HOME) or FOLDER),
+                        metavar="DIR", help=f"the server's folder (default ${HOME}, else {FOLDER})",
+    )  # fmt: skip
     return parser
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 3650:
+        raise argparse.ArgumentTypeError("1 to 3650 days")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
     try:
         from edge.provision.counter import CodeError, DeniedError
-        from edge.provision.store import StoreError
+        from edge.provision.database import StoreError
     except ImportError as error:
-        return _say(f"{error}: install the extra `sign`: pip install kerbstone[sign]", 2)
+        return say(f"{error}: install the extra `sign`: pip install kerbstone[sign]", 2)
     try:
         return int(args.call(args))
     except (CodeError, DeniedError) as error:
-        return _say(str(error), 1)
+        return say(str(error), 1)
     except ConfigError as error:
-        return _say(str(error), 2)
+        return say(str(error), 2)
     except (StoreError, OSError) as error:
-        return _say(str(error), 3)
-
-
-def _new(args: argparse.Namespace) -> int:
-    from edge.provision import files, paper
-
-    names = ("site", "role", "gateway", "enrol", "broker", "label")
-    fields = {name: getattr(args, name) for name in names}
-    fields["ca"] = files.read(args.ca, "certificate of the CA").decode(errors="replace")
-    fields["network"] = paper.network(args.network)
-    made = paper.new_claim(args.out, paper.operator_key(args.key), fields, _now(), args.days)
-    said = {"file": str(made.path), "claim": made.claim.claim, "gateway": made.claim.gateway,
-            "expires": made.claim.expires, "label": made.label}  # fmt: skip
-    return _result(args, said, f"{made.label}written to {made.path}")
-
-
-def _config(args: argparse.Namespace) -> int:
-    from edge.provision import paper
-
-    path = paper.sign_config(args.file, args.gateway, paper.operator_key(args.key), args.out)
-    return _result(args, {"file": str(path)}, f"written and signed: {path}")
-
-
-def _ca(args: argparse.Namespace) -> int:
-    from edge.provision import founding
-
-    home = _folder(args)
-    if args.renew:
-        made = founding.renew_server(home, home.authority(), args.host, _now())
-        advice = "start `serve` again"
-    else:
-        made = founding.found(home, args.name, args.host, _now())
-        advice = f"keep {home.folder / 'operator.key'} at the operator's desk, not on this machine"
-    return _result(args, {"files": [str(each) for each in made]},
-                   "\n".join([*map(str, made), advice]))  # fmt: skip
-
-
-def _pending(args: argparse.Namespace) -> int:
-    from edge.provision import counter
-
-    with contextlib.closing(_folder(args).store()) as store:
-        rows = [counter.told(row) for row in store.pending()]
-    words = ("code", "gateway", "site", "role", "claim", "asked", "from")
-    text = "\n".join("  ".join(row[word] for word in words) for row in rows)
-    return _result(args, {"pending": rows}, text or "no box waits")
-
-
-def _approve(args: argparse.Namespace) -> int:
-    from edge.provision import counter
-
-    home = _folder(args)
-    with contextlib.closing(home.store()) as store:
-        done = counter.approve(home, store, args.id, args.code, _now())
-    return _decided(args, done)
-
-
-def _revoke(args: argparse.Namespace) -> int:
-    from edge.provision import counter
-
-    home = _folder(args)
-    with contextlib.closing(home.store()) as store:
-        done = counter.revoke(home, store, args.id, args.reason, _now())
-    return _decided(args, done)
-
-
-def _offline(args: argparse.Namespace) -> int:
-    from edge.provision import counter
-
-    home = _folder(args)
-    with contextlib.closing(home.store()) as store:
-        done = counter.offline(home, store, args.stick, args.code, _now)
-    return _decided(args, done)
-
-
-def _label(args: argparse.Namespace) -> int:
-    from edge.provision import counter, paper
-
-    home = _folder(args)
-    with contextlib.closing(home.store()) as store:
-        row = counter.choose(store, args.id)
-    text = paper.label(home.policy().page, row.gateway, row.spki)
-    if args.out is not None and not paper.draw(text, args.out):
-        _say("no QR code is drawn without the package `segno`: take the text", 0)
-    return _result(args, {"label": text, "gateway": row.gateway}, text)
-
-
-def _serve(args: argparse.Namespace) -> int:
-    from edge.provision.running import Running
-
-    home = _folder(args)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    server = Running(home, _now, lambda text: print(text, file=sys.stderr, flush=True), args.listen)
-    with contextlib.closing(server):
-        _say(f"listening, port {server.port}", 0)
-        stop.wait()
-    return 0
-
-
-def _decided(args: argparse.Namespace, done: Any) -> int:
-    from edge.provision import counter
-
-    row = counter.told(done.row)
-    ended = [f"{each.serial:x}" for each in done.revoked]
-    text = f"{row['gateway']} ({row['site']} {row['role']}) is {row['state']}, code {row['code']}"
-    for each in done.revoked:
-        text += f"\nrevoked: {each.serial:x} of {each.gateway} ({each.site} {each.role})"
-    return _result(args, {**row, "revoked": ended}, text)
-
-
-def _folder(args: argparse.Namespace) -> "Home":
-    from edge.provision.home import Home
-
-    return Home(args.dir)
-
-
-def _now() -> datetime:
-    return datetime.fromtimestamp(SystemClock().now().wall_ns / 1_000_000_000, UTC)
-
-
-def _result(args: argparse.Namespace, said: dict[str, Any], text: str) -> int:
-    print(json.dumps(said) if args.json else text, flush=True)
-    return 0
-
-
-def _say(text: str, code: int) -> int:
-    print(f"kerbstone provision: {text}", file=sys.stderr)
-    return code
+        return say(str(error), 3)

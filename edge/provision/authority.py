@@ -73,14 +73,14 @@ class Authority:
 
     def server(
         self, hosts: Sequence[str], key: CertificatePublicKeyTypes, now: datetime,
-        days: int = SERVER_DAYS,
+        days: int = SERVER_DAYS, name: str | None = None,
     ) -> x509.Certificate:  # fmt: skip
-        """For a broker or the enrolment server."""
+        """For a broker or the enrolment server; `name` is for people, clients look at the hosts."""
         names = [forms.host_of(each) for each in hosts]
         for host in names:
             if not self._may(host):
                 raise PkiError(f"{host.value} is not among the names of this authority")
-        return self._issue(hosts[0], key, names, ExtendedKeyUsageOID.SERVER_AUTH, now, days)
+        return self._issue(name or hosts[0], key, names, ExtendedKeyUsageOID.SERVER_AUTH, now, days)
 
     def crl(
         self, revoked: Iterable[Revoked], now: datetime, days: int, number: int | None = None

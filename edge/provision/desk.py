@@ -24,7 +24,7 @@ from edge.provision.authority import Authority
 from edge.provision.home import ALL, Home, Policy
 from edge.provision.request import Request
 from edge.provision.rows import Asked, Issued, State, to_text
-from edge.provision.store import ClosedError, Store, UsedError
+from edge.provision.store import ClosedError, NameTakenError, Store, UsedError
 
 RENEW_AT: Final = 2 / 3  # of its life: before that the same key gets the same certificate again
 MOST_A_DAY: Final = 10
@@ -132,6 +132,9 @@ class Desk:
         except UsedError:
             detail = f"claim {claim.claim} belongs to another key: refuse it, and write a new one"
             raise RefusedError("used", detail) from None
+        except NameTakenError:
+            detail = f"{claim.gateway} is the name of a broker of this city: write another claim"
+            raise RefusedError("forbidden", detail) from None
         if row.state in (State.REFUSED, State.REPLACED):
             raise RefusedError("revoked", f"claim {claim.claim} is {row.state}: write a new one")
         return row

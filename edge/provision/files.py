@@ -2,8 +2,9 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from edge.core import ConfigError
 
@@ -23,20 +24,50 @@ def read(path: Path, what: str) -> bytes:
     return data
 
 
+class Part(NamedTuple):
+    """A file to be, and who may read it; `group` None is the writer's."""
+
+    path: Path
+    data: bytes
+    mode: int = 0o644
+    group: int | None = None
+
+
 def write(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Replace it: a power cut leaves the old one or the new one. Raises OSError."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    write_all([Part(path, data, mode)])
+
+
+def write_all(parts: Sequence[Part]) -> None:
+    """Replace several, in this order: what fails before the first is in place changes nothing."""
+    staged: list[tuple[Path, Path]] = []
+    try:
+        for part in parts:
+            staged.append((_stage(part), part.path))
+        for new, path in staged:
+            new.replace(path)
+    finally:
+        for new, _ in staged:
+            new.unlink(missing_ok=True)
+    for folder in {part.path.parent for part in parts}:
+        _sync(folder)
+
+
+def _stage(part: Part) -> Path:
+    """Beside its place, and on the disk."""
+    handle, name = tempfile.mkstemp(dir=part.path.parent, prefix=f".{part.path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(data)
+            if part.group is not None:
+                os.fchown(file.fileno(), -1, part.group)
+            os.fchmod(file.fileno(), part.mode)
+            file.write(part.data)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    return Path(name)
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:

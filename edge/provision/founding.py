@@ -39,6 +39,7 @@ def found(home: Home, name: str, hosts: Sequence[str], now: datetime) -> list[Pa
     made = [home.ca, home.ca_key, operator_file, home.policy_file]
     made += renew_server(home, who, hosts, now)
     files.write(home.crl, who.crl([], now, Policy().crl_days))
+    home.store().close()  # while nobody else is here: SQLite makes a new file for one at a time
     return [*made, home.crl]
 
 

@@ -10,7 +10,7 @@ from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.provision.answers import Answer, problem
-from edge.provision.store import StoreError
+from edge.provision.database import StoreError
 
 if TYPE_CHECKING:
     from edge.provision.serve import EnrolServer

@@ -85,9 +85,7 @@ class Home:
     def publish(self, store: Store, who: Authority, now: datetime, days: int) -> None:
         """Write the CRL, whole. Raises OSError."""
         revoked = [
-            Revoked(each.serial, each.revoked, x509.ReasonFlags(each.reason))
-            for each in store.revoked()
-            if each.revoked is not None
+            Revoked(each.serial, each.at, x509.ReasonFlags(each.reason)) for each in store.revoked()
         ]
         files.write(self.crl, who.crl(revoked, now, days))
 

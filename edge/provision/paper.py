@@ -109,13 +109,22 @@ def label(page: str, gateway: str, spki: bytes) -> str:
     return f"{page.rstrip('/')}/d/{gateway}#{spki_hash(spki)[:16]}"
 
 
-def draw(text: str, path: Path) -> bool:
-    """The QR code as SVG or PNG; False where the library that draws it is not installed."""
+def draw(text: str, path: Path | None) -> bool:
+    """The QR code as SVG or PNG, or on the terminal; False where `segno` is not installed.
+
+    Raises ConfigError, OSError.
+    """
     try:
         from segno import make  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         return False
-    make(text, error="m").save(str(path), scale=4)
+    code = make(text, error="m", micro=False)
+    if path is None:
+        code.terminal(compact=True)
+    elif path.suffix in (".svg", ".png"):
+        code.save(str(path), scale=4, light="#fff")  # also where a viewer's ground is dark
+    else:
+        raise ConfigError(f"{path}: a label is drawn as NAME.svg or NAME.png")
     return True
 
 
@@ -145,5 +154,5 @@ def hosts(words: Sequence[str]) -> list[str]:
             ipaddress.ip_address(each)
         except ValueError:
             if not each.isascii() or not each.replace("-", "").replace(".", "").isalnum():
-                raise ConfigError(f"--host {each!r:.80} is no name of a host") from None
+                raise ConfigError(f"{each!r:.80} is no name of a host, and no address") from None
     return list(words)

@@ -82,13 +82,22 @@ def read(der: bytes) -> Request:
     return Request(der, key.public_bytes(serialization.Encoding.DER, form), key, csr)
 
 
+def check_common_name(request: Request, name: str) -> None:
+    """For a request that an operator brings: whose it is. Raises NameRefusedError, RequestError."""
+    try:
+        subject = request.csr.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        names = [str(each.value) for each in subject]
+    except (ValueError, TypeError):
+        raise RequestError("its names cannot be read") from None
+    if names != [name]:
+        said = ", ".join(names) or "none"
+        raise NameRefusedError(f"its common name is {said!r:.100}, and not {name}")
+
+
 def check_names(request: Request, gateway: str) -> None:
     """Only the gateway's own name may be in it. Raises NameRefusedError, RequestError."""
+    check_common_name(request, gateway)
     try:
-        names = [
-            str(each.value)
-            for each in request.csr.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-        ]
         extensions = request.csr.extensions
         try:
             wanted = list(extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
@@ -96,8 +105,5 @@ def check_names(request: Request, gateway: str) -> None:
             wanted = []
     except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise RequestError("its names or extensions cannot be read") from None
-    if names != [gateway]:
-        said = ", ".join(names) or "none"
-        raise NameRefusedError(f"its common name is {said!r:.100}, and the claim is for {gateway}")
     if any(each != x509.UniformResourceIdentifier(san(gateway)) for each in wanted):
         raise NameRefusedError(f"it asks for alternative names beside {san(gateway)}")

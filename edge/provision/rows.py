@@ -1,4 +1,4 @@
-"""What the store of the enrolment server holds: requests, and what was issued on them."""
+"""What the store of the enrolment server holds: requests, and what was issued."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -47,6 +47,35 @@ class Issued(NamedTuple):
     ends: datetime
     revoked: datetime | None = None
     reason: str | None = None
+
+
+class Kind(StrEnum):
+    """Who gets a certificate by an operator's command, without a claim."""
+
+    BROKER = "broker"  # a server, under its hosts' names
+    PLATFORM = "platform"  # a client that the broker's ACL names
+
+
+class Named(NamedTuple):
+    """A certificate of a broker or of a program of the city, whatever has become of it."""
+
+    serial: int
+    kind: Kind
+    name: str
+    spki: bytes
+    der: bytes
+    begins: datetime
+    ends: datetime
+    revoked: datetime | None = None
+    reason: str | None = None
+
+
+class Ended(NamedTuple):
+    """A line of the list of revoked certificates."""
+
+    serial: int
+    at: datetime
+    reason: str
 
 
 def to_text(when: datetime) -> str:

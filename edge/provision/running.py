@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Final
 
 from edge.provision.authority import Authority
+from edge.provision.database import StoreError
 from edge.provision.desk import Desk
 from edge.provision.home import Home, Policy
 from edge.provision.serve import EnrolServer, Limits, context
-from edge.provision.store import Store, StoreError
+from edge.provision.store import Store
 
 LOOK_S: Final = 5.0  # after a command revoked something
 FRESH_S: Final = 3600.0

@@ -31,3 +31,12 @@ def test_a_key_of_the_ca_that_others_may_read_is_not_used(tmp_path: Path) -> Non
     home.ca_key.chmod(0o640)
     with pytest.raises(ConfigError, match="chmod 600"):
         home.authority()
+
+
+def test_the_store_is_there_before_two_can_open_it_at_once(tmp_path: Path) -> None:
+    from edge.provision import founding
+    from tests.provision.world import START
+
+    home = Home(tmp_path / "home")
+    founding.found(home, "CA", ["localhost"], START)
+    assert (home.folder / "store.db").read_bytes()[18:20] == b"\x02\x02", "and it is a WAL one"
