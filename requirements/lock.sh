@@ -26,12 +26,13 @@ lock() {
 if [ -z "${UPGRADE:-}" ]; then
     cat requirements/dev.txt requirements/train.txt >"$work/widest.txt" 2>/dev/null || true
 fi
-everything="--extra ml --extra web --extra demo --extra dlms --extra sign"
+everything="--extra ml --extra web --extra demo --extra dlms --extra sign --extra link --extra label"
 # shellcheck disable=SC2086  # several options
 lock "$work/widest.txt" $everything --group dev --group train --group fuzz
 for set in \
     "runtime" \
     "ml --extra ml --extra sign" \
+    "box --extra ml --extra sign --extra link" \
     "web --extra web" \
     "demo --extra ml --extra demo" \
     "dlms --extra dlms" \
