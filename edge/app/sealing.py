@@ -19,6 +19,7 @@ from edge.uplink.wire import signed_bytes
 LOG: Final = logging.getLogger("kerbstone")
 OWNER: Final = "manifest"
 VERSION: Final = 1
+IN_A_TPM: Final = b"TSS2 PRIVATE KEY"  # what OpenSSL's provider writes in place of a key
 
 
 class Sealing:
@@ -85,7 +86,11 @@ def signer(key: Path | None, cert: Path | None) -> Sign | None:
         LOG.warning("manifests are not signed: the library for it is missing (kerbstone[sign])")
         return None
     try:
-        private: Any = load_pem_private_key(key.read_bytes(), None)
+        pem = key.read_bytes()
+        if IN_A_TPM in pem:
+            LOG.warning("manifests are not signed: the key does not leave its TPM")
+            return None
+        private: Any = load_pem_private_key(pem, None)
         der = ssl.PEM_cert_to_DER_cert(first_certificate(cert.read_text(encoding="ascii")))
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"uplink.key: {key}, {cert}: {error}") from None

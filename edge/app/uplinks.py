@@ -9,6 +9,7 @@ from edge.app import roadside
 from edge.app.calibrating import record
 from edge.app.sealing import signer
 from edge.app.told import Told
+from edge.app.trust import trust
 from edge.app.vouching import voucher
 from edge.config import Lane, Site, password
 from edge.core import Quantity
@@ -26,14 +27,14 @@ def brokers_for(site: Site, floor_ns: Callable[[], int | None] | None = None) ->
 
     `floor_ns` says when the wall clock cannot be right: see `Broker`.
     """
-    uplink = site.uplink
+    uplink, known = site.uplink, trust(site)
     return [
         broker_of(
             url,
             site.place.gateway,
-            ca=_path(uplink.ca),
-            cert=_path(uplink.cert),
-            key=_path(uplink.key),
+            ca=known.ca,
+            cert=known.cert,
+            key=known.key,
             username=uplink.username,
             password=password(uplink),
             keepalive_s=uplink.keepalive_s,
@@ -47,7 +48,8 @@ def brokers_for(site: Site, floor_ns: Callable[[], int | None] | None = None) ->
 
 def signer_for(site: Site) -> Sign | None:
     """What signs manifests: the key that the broker knows this box by. Raises ConfigError."""
-    return signer(_path(site.uplink.key), _path(site.uplink.cert))
+    known = trust(site)
+    return signer(known.key, known.cert)
 
 
 def sender_for(daemon: "Daemon") -> Sender:
@@ -72,7 +74,7 @@ def sender_for(daemon: "Daemon") -> Sender:
             beat=partial(daemon.beat, "sender"),
             sealed=daemon.sealing.manifests.handed,
             passed=daemon.passed,
-            known=voucher(_path(site.uplink.cert), Path(site.store.run_dir)),
+            known=voucher(trust(site).cert, Path(site.store.run_dir)),
         ),
     )
 
@@ -164,10 +166,6 @@ def _points(daemon: "Daemon", device: str) -> dict[str, dict[str, Any]]:
 
 def _serial(told: Told | None) -> dict[str, str]:
     return {"serial": told.identity} if told is not None and told.identity else {}
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
 
 
 def _point(point: Any) -> dict[str, Any]:

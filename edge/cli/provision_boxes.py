@@ -5,6 +5,7 @@ import contextlib
 from typing import Any
 
 from edge.cli.provision_said import folder, now, result, say
+from edge.cli.site import site_of
 
 
 def new(args: argparse.Namespace) -> int:
@@ -23,6 +24,8 @@ def new(args: argparse.Namespace) -> int:
 def config(args: argparse.Namespace) -> int:
     from edge.provision import paper
 
+    if site_of(args.file) is None:  # a box would get a file that its daemon refuses
+        return 2
     path = paper.sign_config(args.file, args.gateway, paper.operator_key(args.key), args.out)
     return result(args, {"file": str(path)}, f"written and signed: {path}")
 

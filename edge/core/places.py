@@ -1,13 +1,15 @@
-"""Where a box keeps its configuration: the technician's own file, or the one that came signed."""
+"""Where a box keeps its configuration, a technician's own or the signed one, and its identity."""
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 NAME: Final = "site.toml"
 OWN: Final = Path("/etc/kerbstone") / NAME
 SIGNED: Final = Path("/var/lib/kerbstone/identity") / NAME  # root's; see docs/enrolment.md
+OWN_KEY: Final = "identity.key"  # one that stays a credential: see docs/enrolment.md
 HANDED: Final = Path("/run/credentials/kerbstone.service") / NAME  # the daemon's copy of it
 
 
@@ -27,3 +29,23 @@ def _holds_something(path: Path) -> bool:
         return path.stat().st_size > 1
     except OSError:  # not there, or not for us to see
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What enrolment has brought: whom to trust, our certificate, its key."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+def handed(environ: Mapping[str, str] = os.environ) -> Identity | None:
+    """The identity that systemd hands over to this process, if this box has one."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    if folder is None:
+        return None
+    ca, cert, *keys = (Path(folder) / name for name in ("ca.pem", "cert.pem", "key.pem", OWN_KEY))
+    key = next(filter(_holds_something, keys), None)
+    whole = key is not None and all(map(_holds_something, (ca, cert)))
+    return Identity(ca, cert, key) if key is not None and whole else None

@@ -202,6 +202,10 @@ def test_a_configuration_of_another_box_is_not_signed(
     site = tmp_path / "site.toml"
     site.write_text('[site]\nid = "s17"\ngateway = "gw-17"\n')
     words = ("provision", "config", site, "--key", home / "operator.key", "--out", home / "configs")
+    said = kerbstone(*words, "--gateway", "gw-17")
+    assert (said.code, "a table [uplink] with url belongs here" in said.err) == (2, True)
+    site.write_text(f'{site.read_text()}[uplink]\nurl = "mqtts://broker.city.example:8883"\n')
+    words = ("provision", "config", site, "--key", home / "operator.key", "--out", home / "configs")
     assert kerbstone(*words, "--gateway", "gw-18").code == 2
     assert kerbstone(*words, "--gateway", "gw-17").code == 0
     signature = (home / "configs" / "gw-17.toml.sig").read_bytes()

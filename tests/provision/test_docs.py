@@ -25,7 +25,7 @@ from tests.uplink.broker import free_port
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/provision.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-SITE = '[site]\nid = "s17"\ngateway = "gw-17"\n'
+SITE = '[site]\nid = "s17"\ngateway = "gw-17"\n[uplink]\nurl = "mqtts://localhost:8883"\n'
 pytestmark = pytest.mark.skipif(
     shutil.which("openssl") is None or shutil.which("curl") is None,
     reason="needs openssl and curl",

@@ -29,7 +29,7 @@ __all__ = ["kerbstone"]  # the fixture
 ROOT = Path(__file__).parents[2]
 PUBLISHER = SUBSCRIBER.replace("mosquitto_sub", "mosquitto_pub")
 TOPIC = "kerbstone/v1/s17/gw-17/up/event"
-SITE = '[site]\nid = "s17"\ngateway = "gw-17"\n'
+SITE = '[site]\nid = "s17"\ngateway = "gw-17"\n[uplink]\nurl = "mqtts://localhost:8883"\n'
 pytestmark = pytest.mark.skipif(
     not Path(BINARY).exists() or not Path(PUBLISHER).exists(),
     reason="needs mosquitto and mosquitto-clients",

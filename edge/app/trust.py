@@ -1,0 +1,28 @@
+"""With what the daemon makes itself known, and whom it believes: its own files, or its identity."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.config import Site
+from edge.core.places import handed
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Files in PEM; None where there is none. Without `ca` the system's authorities count."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+
+def trust(site: Site, environ: Mapping[str, str] = os.environ) -> Trust:
+    """What the site's file names; where it names nothing, what enrolment has brought."""
+    uplink = site.uplink
+    named = uplink.ca, uplink.cert, uplink.key
+    if any(named) or uplink.username or not uplink.url.startswith("mqtts:"):
+        return Trust(*(None if name is None else Path(name) for name in named))
+    found = handed(environ)
+    return Trust() if found is None else Trust(found.ca, found.cert, found.key)
