@@ -13,12 +13,17 @@ TIME: Final = {
     "ntp": "follows a time server (NTP)",
     "nts": "follows a time server that proves who it is (NTS)",
 }
+SPARED: Final = {
+    1: "; records go together each quarter of an hour",
+    2: "; minutes become quarter hours before they go",
+}
 
 
 def link(status: Mapping[str, Any]) -> Section:
     """Which broker, since when, and what becomes of what is sent."""
     found, health = mapping(status.get("link")), mapping(mapping(status.get("box")).get("health"))
-    return Section("link", (*_standing(found), *_sending(found, health)))
+    spared = _sparing(mapping(status.get("thrift")))
+    return Section("link", (*_standing(found), *_sending(found, health), *spared))
 
 
 def _standing(link: Mapping[str, Any]) -> Iterator[str]:
@@ -57,6 +62,15 @@ def _sending(link: Mapping[str, Any], health: Mapping[str, Any]) -> Iterator[str
     if failures := health.get("connection_failures"):
         made = counted(health.get("connections"), "connection")
         yield f"{made}, {counted(failures, 'failed attempt')} since the start"
+
+
+def _sparing(thrift: Mapping[str, Any]) -> Iterator[str]:
+    """Only where somebody counts bytes."""
+    if budget := thrift.get("budget"):
+        used = int(thrift.get("used", 0))
+        month = thrift.get("month") or "this month"
+        how = SPARED.get(int(thrift.get("level", 0)), "")
+        yield f"{used / 1e6:,.0f} of {budget / 1e6:,.0f} MB used in {month}{how}"
 
 
 def clock(status: Mapping[str, Any]) -> Section:
