@@ -11,6 +11,9 @@ LIMITS = {
     "kerbstone.service": 17,
     "kerbstone-link.service": 17,
     "kerbstone-network.service": 17,
+    "kerbstone-claim.service": 17,
+    "kerbstone-enrol.service": 20,  # root, and a server that may be anywhere
+    "kerbstone-renew.service": 20,
     "kerbstone-egress.service": 25,  # root with a network, for the blink of an eye
 }
 
