@@ -5,12 +5,12 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 # one more than cores: much of a test is waiting, but those with timed wires must not starve
 WORKERS ?= $(shell expr 1 + $$(nproc))
-CODE = $(wildcard conftest.py docs drivers edge models tests)
+CODE = $(wildcard conftest.py deploy docs drivers edge models tests)
 # mosquitto lives where only root looks
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .PHONY: help demo test scenes outage crash faults oracle kernel-test check fuzz bench venv docs models models-eval lock \
-    wheel clean
+    wheel deb bundle sbom sums deb-test image image-test cluster-test broker clean
 
 help:
 	@echo "make demo          a simulated intersection; SECONDS=60 ends it by itself"
@@ -29,6 +29,12 @@ help:
 	@echo "make models-eval   the tables of the models' cards; STREETS=, DATA=, NAB=, QUICK=1"
 	@echo "make lock          resolve requirements/*.txt again; UPGRADE=1 for newer versions"
 	@echo "make wheel         dist/kerbstone-*.whl"
+	@echo "make deb           dist/kerbstone_*_arm64.deb; ARCH=amd64. make bundle, sbom, sums: deploy/package"
+	@echo "make deb-test      install, upgrade and purge it in a Debian of its own; root; DEB=FILE"
+	@echo "make image         dist/kerbstone-*-arm64.img.xz, a card for a Raspberry Pi; root"
+	@echo "make image-test    boot it in QEMU: claim, enrolment, a record at the city's broker"
+	@echo "make cluster-test  three RabbitMQ nodes, each killed under load"
+	@echo "make broker        mosquitto on loopback with mutual TLS and a PKI of its own in build/broker"
 	@echo "make clean         remove what these made"
 
 demo:
@@ -114,6 +120,17 @@ lock:
 
 wheel: venv
 	$(PY) -m hatchling build -t wheel
+
+deb bundle sbom sums: venv
+	$(PY) -m deploy.package.$@ $(if $(filter-out sums,$@),$(if $(ARCH),--arch $(ARCH)))
+
+# as root, with mmdebstrap; on a desk after `make deb ARCH=amd64`
+deb-test: venv
+	$(PY) -m tests.package.installed $(DEB)
+
+broker: venv
+	@.ci/tools
+	$(PY) deploy/broker/start.py build/broker
 
 clean:
 	rm -rf .venv .venv-other .venv-train .venv-fuzz .venv-node dist build .mypy_cache .ruff_cache .pytest_cache \

@@ -32,7 +32,7 @@ lock "$work/widest.txt" $everything --group dev --group train --group fuzz
 for set in \
     "runtime" \
     "ml --extra ml --extra sign" \
-    "box --extra ml --extra sign --extra link" \
+    "box --extra ml --extra sign --extra link --extra dlms" \
     "web --extra web" \
     "demo --extra ml --extra demo" \
     "dlms --extra dlms" \
@@ -52,3 +52,8 @@ done
 sed -n 's/^air = \["\([^"]*\)"\].*/\1/p' pyproject.toml | "$UV" pip compile --no-config --quiet \
     --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
     --no-header - -o requirements/air.txt
+
+# what the offline bundle brings along to install itself with
+echo pip | "$UV" pip compile --no-config --quiet --universal --python-version 3.11 \
+    --generate-hashes --no-emit-index-url --no-annotate --no-header --only-binary :all: \
+    - -o deploy/package/pip.txt

@@ -80,6 +80,7 @@ class Technician:
 
     def block(self, word: str) -> str:
         """The one block of the page that says this."""
+        block: str
         (block,) = [each for each in BLOCKS if word in each]
         BLOCKS_RUN.add(block)
         return block
