@@ -17,7 +17,7 @@ help:
 	@echo "make test          all fast tests; PYTEST='-k name' for some of them"
 	@echo "make scenes        the tests that need real time: kills, hung buses, clocks that are set"
 	@echo "make outage        kill -9 and a broker that is away for a minute, with real processes"
-	@echo "make crash         power cuts, kills at system calls, and damaged files; some 11 minutes"
+	@echo "make crash         power cuts, kills at system calls, and damaged files; some 20 minutes"
 	@echo "make faults        every fault of docs/faults.md, with its outcome"
 	@echo "make oracle        12 minutes of random faults: each record once; SECONDS=3600, SEED=7"
 	@echo "make fuzz          a million injured frames for each decoder; FRAMES=, GUIDED=, DECODER="
@@ -59,7 +59,7 @@ outage: venv
 # cuts through a VFS that drops, reorders and tears; kills at each system call; damaged files
 crash: venv
 	@.ci/tools
-	CRASH_CUTS=300 CRASH_KILLS=all CRASH_DAMAGE=all $(PY) -m pytest --timeout 1800 -s $(PYTEST) tests/crash
+	CRASH_CUTS=300 CRASH_KILLS=all CRASH_DAMAGE=all $(PY) -m pytest --timeout 1800 -s $(PYTEST) tests/crash tests/identity/test_kills.py
 
 faults: venv
 	@.ci/tools

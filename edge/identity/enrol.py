@@ -30,6 +30,8 @@ KEPT_S: Final = 600  # the time waited is written so often
 
 APPROVAL: Final = "the operator's approval"
 COMPARE: Final = "compare the code with `kerbstone provision pending`, then approve it there"
+LOST: Final = "the identity here is damaged, or its key is elsewhere: another TPM, a credential"
+KEYLESS: Final = "look after the TPM; if it was replaced, `kerbstone-enrol forget` and a new claim"
 NETWORK: Final = "check cable, SIM and antenna, and the table `network` of the claim"
 HELP: Final[dict[int, str]] = {
     400: "report this: server and box do not understand each other",
@@ -39,7 +41,7 @@ HELP: Final[dict[int, str]] = {
     410: "this claim has expired or was revoked: write a new one",
 }
 FORGET: Final = "to give this box another role, `kerbstone-enrol forget` comes first"
-Outcome = Literal["enrolled", "no claim", "bad claim"]
+Outcome = Literal["enrolled", "no claim", "bad claim", "no key"]
 
 
 @dataclass
@@ -69,23 +71,43 @@ class Enrolment:
         tries = 0
         while True:
             try:
+                self.take()
                 data = self.claim_file()
                 if data is None:
-                    self.teller.tell(
-                        Said("not commissioned", do=f"put {NAME} here and start again")
-                    )
+                    why = LOST if self.store.numbers() else ""
+                    do = f"put {NAME} here and start again"
+                    self.teller.tell(Said("not commissioned", answer=why, do=do))
                     return "no claim"
                 claim = parse(data)
             except ClaimError as error:
                 self.teller.tell(Said("not commissioned", answer=str(error)))
                 return "bad claim"
-            key = self.store.next_key(self.has_tpm)
-            said = Said("not enrolled", claim.gateway, comparison(key.spki()), key.kind)
-            said, bundle, wait_s = self._try(claim, data, key, said, tries)
+            said = Said("not enrolled", claim.gateway)
+            try:
+                key = self.store.next_key(self.has_tpm)
+                said = replace(said, code=comparison(key.spki()), key=key.kind)
+                said, bundle, wait_s = self._try(claim, data, key, said, tries)
+            except keys.NoKeyError as error:
+                self.teller.tell(replace(said, answer=est.plain(f"no key: {error}"), do=KEYLESS))
+                return "no key"
             if bundle is not None:
                 return bundle
             tries += 1
             self._pause(said, claim.claim, wait_s)
+
+    def take(self) -> None:
+        """Copy the claim of a box without an identity, and its network: before there is one.
+
+        The network is kept beside it, for the claim goes when it is used.
+        """
+        data = None if self.store.current() is not None else self.claim_file()
+        if data is None:
+            return
+        network = parse(data).network
+        if network is None:
+            self.store.drop(store.NETWORK)
+        elif self.store.get(store.NETWORK) != (said := msgspec.json.encode(network)):
+            self.store.put(store.NETWORK, said)
 
     def claim_file(self) -> bytes | None:
         """The claim; from the boot partition it is copied to where a write is all or nothing.

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from edge.core import ConfigError
-from edge.identity import files
+from edge.identity import files, pkcs10
 from edge.identity.names import san
 
 OPENSSL: Final = "openssl"
@@ -91,10 +91,11 @@ class TpmKey:
         return openssl("pkey", "-in", "/dev/stdin", "-pubout", "-outform", "DER", data=self.pem)
 
     def csr(self, gateway: str) -> bytes:
-        return openssl(
+        made = openssl(
             "req", "-new", "-key", "/dev/stdin", "-subj", f"/CN={gateway}",
             "-addext", f"subjectAltName=URI:{san(gateway)}", "-outform", "DER", data=self.pem,
         )  # fmt: skip
+        return pkcs10.plain(made)
 
 
 def make(has_tpm: bool | None = None) -> Key:
@@ -143,7 +144,16 @@ def credential_path() -> Path | None:
 
 
 def tpm() -> bool:
-    """Whether OpenSSL is configured to use one. Then Python's `ssl` uses it, too."""
+    """Whether OpenSSL is configured to use one. Then Python's `ssl` uses it, too.
+
+    One that is configured and does not answer counts: a key in a file is not what was wanted.
+    """
+    conf = os.environ.get("OPENSSL_CONF")
+    try:
+        if conf and b"tpm2" in (files.read(Path(conf)) or b""):
+            return True
+    except OSError:
+        pass  # OpenSSL cannot read it either
     try:
         return b"tpm2" in openssl("list", "-providers")
     except NoKeyError:

@@ -1,6 +1,6 @@
 """`kerbstone-enrol`: first boot, renewal, the way by USB stick, and factory reset.
 
-Exit codes: 0 fine, 1 a finding, 2 wrong use or a file that cannot be used, 3 not reachable.
+Exit codes: 0 fine, 1 a finding, 2 wrong use or a file that cannot be used, 3 try again later.
 """
 
 import argparse
@@ -15,20 +15,22 @@ from pathlib import Path
 from typing import Final
 
 from edge.core import ConfigError
-from edge.identity import tls
+from edge.identity import certs, files, tls
 from edge.identity.boot import FOLDER, Boot
-from edge.identity.certs import public
+from edge.identity.bundle import Bundle
 from edge.identity.enrol import Enrolment
 from edge.identity.moment import SystemTime, Watch
 from edge.identity.names import comparison
 from edge.identity.offline import offline
-from edge.identity.renew import MARKER, Renewal
+from edge.identity.renew import LINE, MARKER, Renewal
 from edge.identity.status import Teller
-from edge.identity.store import Store
+from edge.identity.store import SITE, Store
 
 STATE: Final = Path("/var/lib/kerbstone/identity")
-RESTART: Final = "restart"  # in the unit's RuntimeDirectory: there is another identity now
+RESTART: Final = "restart"  # in the unit's RuntimeDirectory: the daemon has to start anew
+ENROLLED: Final = "enrolled"  # there: this box has all that the daemon needs
 VERBS: Final = {
+    "take": "copy the claim and its network from the boot partition; before there is a network",
     "run": "get an identity with the claim on the boot partition; waits for days if need be",
     "renew": "renew the certificate when it is time to; remove the one that it replaced",
     "offline": "ask for an identity, or take one, on a USB stick",
@@ -61,18 +63,22 @@ def _run(args: argparse.Namespace) -> int:
     watch, teller = Watch(SystemTime(), args.state), Teller(boot)
     # jitter has to differ between boxes that got power in the same second
     box = Enrolment(store, boot, watch, tls.ask, teller, random.SystemRandom())
-    before = store.current()
+    if args.verb == "take":
+        box.take()
+        return 0
+    before = _ready(store)
     if args.verb == "renew":
         done: str = Renewal(store, watch, tls.ask, teller, args.marker).run()
     elif args.verb == "offline":
         done = offline(box, args.folder)
     else:
         done = box.run()
-    now = store.current()
-    if now is not None and (before is None or before.folder != now.folder):
-        _restart()
+    _leave_word(before, _ready(store), args.marker)
     print(f"kerbstone-enrol {args.verb}: {done}", file=sys.stderr)
-    return {"no claim": 1, "not enrolled": 1, "bad claim": 2, "trouble": 3}.get(done, 0)
+    # a TPM that comes late is found by a new process only: OpenSSL looks for it at its start
+    return {"no claim": 1, "not enrolled": 1, "bad claim": 2, "trouble": 3, "no key": 3}.get(
+        done, 0
+    )
 
 
 def _forget(store: Store, sure: bool) -> int:
@@ -89,16 +95,33 @@ def _status(store: Store) -> int:
         print("no identity")
         return 1
     last = bundle.certificate.not_valid_after_utc
-    code = comparison(public(bundle.certificate))
+    code = comparison(certs.public(bundle.certificate))
     name = f"{bundle.home.gateway} at {bundle.home.site}"
     print(f"{name}, key {code}, {bundle.folder.name}, until {last:%Y-%m-%d}")
     return 0
 
 
-def _restart() -> None:
-    """Leave word for the unit, which starts the daemon anew; this process may not."""
+def _ready(store: Store) -> Bundle | None:
+    """The identity, if the daemon has all that it needs."""
+    return store.current() if store.get(SITE) else None
+
+
+def _leave_word(before: Bundle | None, now: Bundle | None, marker: Path) -> None:
+    """For the unit, which starts the daemon, or starts it anew; this process may not.
+
+    Anew also when the daemon says that it uses another certificate: the process that has
+    installed this one did not live to tell.
+    """
     folder = os.environ.get("RUNTIME_DIRECTORY")
-    if folder:
+    if folder is None:
+        return
+    if now is None:
+        Path(folder, ENROLLED).unlink(missing_ok=True)
+        return
+    Path(folder, ENROLLED).touch(0o644)
+    named = (files.read(marker, LINE) or b"").decode("ascii", "replace").split()[1:]
+    used = [certs.fingerprint(now.certificate)]
+    if before is None or before.folder != now.folder or (named and named != used):
         Path(folder, RESTART).touch()
 
 
@@ -123,9 +146,8 @@ def _parser() -> argparse.ArgumentParser:
         verb = verbs.add_parser(name, help=text, description=text)
         verb.add_argument("--state", type=Path, default=STATE)
         verb.add_argument("--boot", type=Path, default=FOLDER)
-        if name == "renew":
-            verb.add_argument("--marker", type=Path, default=MARKER)
-        elif name == "offline":
+        verb.add_argument("--marker", type=Path, default=MARKER)
+        if name == "offline":
             verb.add_argument("folder", type=Path, help="the stick")
         elif name == "forget":
             verb.add_argument("--yes", action="store_true")

@@ -87,7 +87,11 @@ def _take(box: Enrolment, claim: Claim, key: keys.Key, pem: bytes) -> Bundle:
     except ValueError as error:
         raise OfflineError(f"{CERTIFICATE} on the stick holds no certificate in PEM") from error
     ca = claim.ca.encode()
-    ours = certs.ours(found, key.spki(), claim.gateway, ca, box.watch)
+    try:
+        ours = certs.ours(found, key.spki(), claim.gateway, ca, box.watch)
+    except certs.CertificateError as error:
+        text = f"{CERTIFICATE} on the stick: {error}; is it another box's? Take an empty stick"
+        raise OfflineError(text) from error
     bundle = box.store.install(key, ours, ca, Home.of(claim))
     box.watch.passed(ours.not_valid_before_utc)
     return bundle

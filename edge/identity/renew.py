@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from edge.identity import certs, est, files
-from edge.identity.bundle import Bundle
+from edge.identity import certs, est, files, keys
+from edge.identity.bundle import KEY, Bundle
 from edge.identity.moment import Watch
 from edge.identity.names import comparison
 from edge.identity.status import Said, Teller
@@ -45,7 +45,8 @@ class Renewal:
             self.store.only(bundle)
         elif word == "refused" and self._older(bundle):
             return "went back"
-        said = Said("enrolled", bundle.home.gateway, comparison(certs.public(bundle.certificate)))
+        code, kind = comparison(certs.public(bundle.certificate)), keys.kind(bundle.folder / KEY)
+        said = Said("enrolled", bundle.home.gateway, code, kind)
         try:
             if not self._due(bundle):
                 return "fine"

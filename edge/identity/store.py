@@ -8,6 +8,7 @@
 | `claim.toml` | the claim is not used up: on the boot partition it still has to be blanked |
 | `next.key` | a certificate for this key was, or will be, asked for |
 | `next.pending` | since when we wait, for people only |
+| `network.json` | the network of a claim, which outlives it |
 | `config.json`, `site.toml` | the signed configuration, as it came and as the daemon reads it |
 
 All else (`*.new`, `*.old`) was under way when the power went, and is rubbish.
@@ -29,6 +30,7 @@ CURRENT: Final = "current"
 CLAIM: Final = "claim.toml"
 NEXT: Final = "next.key"
 PENDING: Final = "next.pending"
+NETWORK: Final = "network.json"
 CONFIG: Final = "config.json"
 SITE: Final = "site.toml"
 FORGET: Final = "forget"

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -120,10 +120,18 @@ class Connection(http.client.HTTPSConnection):
         self.name, self.made = name, made
         self.late = False
         self._wire: socket.socket | None = None
+        self._create_connection = self._reach  # called before a proxy is spoken to, too
+
+    def _reach(self, *at: Any) -> socket.socket:
+        sock = socket.create_connection(*at)
+        self._wire = sock.dup()  # the same connection: to shut it down is to shut down both
+        if self.late:  # it was too late while there was nothing to cut
+            sock.close()
+            raise TimeoutError
+        return sock
 
     def connect(self) -> None:
         http.client.HTTPConnection.connect(self)
-        self._wire = self.sock.dup()  # the same connection: to shut it down is to shut down both
         self.sock = self.made.wrap_socket(self.sock, server_hostname=self.name)
 
     def cut(self) -> None:

@@ -1,7 +1,7 @@
 """A box with a card in two folders, a clock that jumps, and a wire to the city."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from edge.identity.renew import Renewal
 from edge.identity.status import Teller
 from edge.identity.store import Store
 from edge.identity.tls import Ask, Question, Reply, ServerError
-from tests.identity.city import NOW, Answer, City, spki
+from tests.identity import card
+from tests.identity.city import CODE, NOW, Answer, City, spki
 
 DAY_S = 86_400.0
 
@@ -110,35 +111,11 @@ class Box:
 
     def everything(self) -> bytes:
         """All bytes of the card."""
-        return b"\n".join(data for _, data in sorted(tree(self.root).items()))
+        return card.everything(self.root)
 
     def wrong(self) -> list[str]:
         """What an enrolled box must not look like."""
-        store, found = Store(self.state), []
-        bundle = store.current()
-        if bundle is None:
-            return ["no identity"]
-        names = {each.name for each in self.state.iterdir()}
-        if extra := names - {"current", bundle.folder.name, "config.json", "site.toml", "floor"}:
-            found.append(f"left over: {extra}")
-        if not {"config.json", "site.toml"} <= names:
-            found.append("no configuration")
-        if b"ABCDEFGHIJKLMNOPQRSTUVWXYZ" in self.everything():
-            found.append("the claim's code is still there")
-        if (self.boot / NAME).exists():
-            found.append("the claim is still there")
-        for each in (self.state, *self.state.rglob("*")):
-            if not each.is_symlink() and each.stat().st_mode & 0o077:
-                found.append(f"others may read {each.name}")
-        return found
-
-
-def tree(root: Path) -> Mapping[str, bytes]:
-    return {
-        str(each.relative_to(root)): each.read_bytes()
-        for each in root.rglob("*")
-        if each.is_file() and not each.is_symlink()
-    }
+        return card.wrong(self.root, CODE)
 
 
 def date(year: int) -> datetime:

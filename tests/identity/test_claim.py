@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.identity.claim import LARGEST, AlteredError, Claim, ClaimError, parse, sign
-from edge.identity.names import comparison, is_gateway, san, spki_hash
 from edge.identity.network import Network
 from edge.provision import authority
 
@@ -237,16 +236,3 @@ def test_networks_that_can_be() -> None:
     ):
         network = msgspec.convert(table, Network)
         assert parse(sign(made(network=table), KEY)).network == network
-
-
-def test_names_of_gateways() -> None:
-    assert is_gateway("gw-17")
-    assert not is_gateway("gw-17\n")
-    assert san("gw-17") == "urn:kerbstone:gw:gw-17"
-    with pytest.raises(ValueError):
-        san("gw/17")
-
-
-def test_the_comparison_code_is_the_beginning_of_the_key_s_hash() -> None:
-    assert comparison(b"key") == "FRYO-CK32"
-    assert spki_hash(b"key").startswith("2c70e12b7a0646f9")

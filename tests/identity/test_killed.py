@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from edge.identity import certs
-from edge.identity.claim import NAME, ClaimError, parse
 from edge.identity.store import Store
 from tests.identity.box import Box
+from tests.identity.card import usable
 from tests.identity.city import LIFE, NOW, City
 from tests.identity.faults import MODES, Card, Killed, Mode, failing
 
@@ -26,19 +26,6 @@ def fresh(root: Path, keys: City) -> Box:
     box = Box(root, City(keys.authority, keys.operator))
     box.insert(keys.claim())
     return box
-
-
-def usable(box: Box) -> str:
-    """Which of the two works, right after the kill."""
-    if Store(box.state).current() is not None:
-        return "identity"
-    for path in (box.boot / NAME, box.state / "claim.toml"):
-        try:
-            parse(path.read_bytes())
-        except (OSError, ClaimError):
-            continue
-        return "claim"
-    return ""
 
 
 def killed(box: Box, at: int, mode: Mode, act: Callable[[], object]) -> tuple[bool, int]:
@@ -63,7 +50,7 @@ def test_enrolment_survives_a_kill_at_each_operation(
         box = fresh(tmp_path / "box", keys)
         died, _ = killed(box, at, mode, lambda box=box: box.power().run())  # type: ignore[misc]
         assert died
-        works = usable(box)
+        works = usable(box.root)
         seen.add(works)
         assert works, f"{mode} at {at}: neither claim nor identity"
         assert box.power().run() == "enrolled", f"{mode} at {at}"
@@ -80,7 +67,7 @@ def test_enrolment_survives_kill_after_kill(tmp_path: Path, keys: City) -> None:
         box = fresh(tmp_path / "box", keys)
         for _ in range(rng.randrange(2, 6)):
             killed(box, rng.randrange(1, 60), rng.choice(MODES), lambda: box.power().run())  # noqa: B023
-            assert usable(box), seed
+            assert usable(box.root), seed
         assert box.power().run() == "enrolled", seed
         assert box.wrong() == [], seed
         assert 409 not in box.city.statuses, seed
@@ -116,7 +103,7 @@ def test_renewal_survives_a_kill_at_each_operation(
         box = ready()
         died, _ = killed(box, at, mode, lambda box=box: whole(box))  # type: ignore[misc]
         assert died
-        assert usable(box) == "identity", f"{mode} at {at}"
+        assert usable(box.root) == "identity", f"{mode} at {at}"
         whole(box)
         assert box.wrong() == [], f"{mode} at {at}"
         assert Store(box.state).numbers() != {1}, f"{mode} at {at}: never renewed"

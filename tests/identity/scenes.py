@@ -1,0 +1,213 @@
+"""What a real process does that is killed, how it was before, and what must be true after it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from edge.identity import certs, tls
+from edge.identity.bundle import load
+from edge.identity.claim import Claim
+from edge.identity.store import Store
+from edge.provision import counter
+from edge.provision.rows import Issued
+from tests.identity import box as here
+from tests.identity import device
+from tests.identity.card import everything, tree, wrong
+from tests.identity.city import City
+from tests.identity.town import SITE, Town, claim_of
+from tests.provision.world import DER, START
+
+DUE = START + timedelta(days=61)
+
+
+@dataclass(frozen=True)
+class Box:
+    root: Path
+    claim: Claim
+
+    @property
+    def marker(self) -> Path:
+        return self.root / "marker"
+
+    @property
+    def stick(self) -> Path:
+        return self.root / "stick"
+
+    @property
+    def gateway(self) -> str:
+        return self.claim.gateway
+
+
+def quick(root: Path) -> here.Box:
+    """The same box in this process, for what comes before the scene."""
+    made = here.Box(root, City(), here.JumpingTime(here.date(1970)))
+    made.ask = tls.ask
+    return made
+
+
+def blank(town: Town, root: Path) -> Box:
+    town.now = START
+    town.card(root, f"gw-{len(list(town.home.configs.glob('*.sig'))):04}")
+    return Box(root, claim_of(root))
+
+
+def enrolled(town: Town, root: Path) -> Box:
+    """It has a certificate of which two thirds are over."""
+    box = blank(town, root)
+    assert quick(root).power().run() == "enrolled"
+    town.now = DUE
+    return box
+
+
+def renewed(town: Town, root: Path) -> Box:
+    """The daemon has connected with the new certificate: the old one may go."""
+    box = enrolled(town, root)
+    assert quick(root).renewal().run() == "renewed"
+    bundle = Store(box.root / "state").current()
+    assert bundle is not None
+    box.marker.write_text(f"connected {certs.fingerprint(bundle.certificate)}\n")
+    return box
+
+
+def whole(town: Town, box: Box, good: list[Issued], older: bool = False) -> list[str]:
+    """What must be true of every enrolled box, and of what the server thinks that it has."""
+    state, found = box.root / "state", wrong(box.root, box.claim.code, older)
+    bundle = Store(state).current()
+    if bundle is None:
+        return found
+    if bundle.certificate.public_bytes(DER) != good[-1].der:
+        found.append("it has another certificate than the server's last one for it")
+    if (state / "site.toml").read_text() != SITE.format(box.gateway):
+        found.append("its configuration is another one")
+    if town.log and any(" 409 " in line for line in town.log):
+        found.append("the claim was used with a second key")
+    return found
+
+
+def refused(town: Town, root: Path) -> Box:
+    """The broker does not take the new certificate."""
+    box = renewed(town, root)
+    box.marker.write_text(box.marker.read_text().replace("connected", "refused"))
+    return box
+
+
+def with_a_stick(town: Town, root: Path) -> Box:
+    box = blank(town, root)
+    box.stick.mkdir()
+    return box
+
+
+def asked(town: Town, root: Path) -> Box:
+    """A stick with its request, which the operator has signed."""
+    box = with_a_stick(town, root)
+    assert device.awake(root, "offline", str(box.stick)).code == 0
+    signs(town, box)
+    return box
+
+
+def signs(town: Town, box: Box) -> None:
+    assert town.running is not None
+    counter.offline(town.home, town.running.store, box.stick, None, lambda: town.now)
+
+
+def after_run(town: Town, box: Box) -> list[str]:
+    """Enrolled, with the only certificate that this claim has given."""
+    done, good = device.awake(box.root, "run"), town.issued(box.claim)
+    if done.code or len(good) != 1:
+        return [f"{done}, {len(good)} certificates"]
+    return whole(town, box, good)
+
+
+def after_asking(town: Town, box: Box) -> list[str]:
+    """The stick, once more, has all that the operator needs; and then the box."""
+    done = device.awake(box.root, "offline", str(box.stick))
+    if done.code:
+        return [str(done)]
+    signs(town, box)
+    return after_taking(town, box)
+
+
+def after_taking(town: Town, box: Box) -> list[str]:
+    """Enrolled by the stick alone."""
+    done, good = device.awake(box.root, "offline", str(box.stick)), town.issued(box.claim)
+    if done.code or len(good) != 1:
+        return [f"{done}, {len(good)} certificates"]
+    if box.claim.code.encode() in everything(box.stick):
+        return ["the claim's code is still on the stick"]
+    return whole(town, box, good)
+
+
+def after_renewal(town: Town, box: Box) -> list[str]:
+    """Renewed once: the new one and the one before, which stays good until its end; no third.
+
+    Killed when the new bundle had its name and was not current yet, it is installed twice.
+    """
+    done, good = device.awake(box.root, "renew"), town.issued(box.claim)
+    bundles = [load(each) for each in sorted((box.root / "state").glob("bundle-*"))]
+    held = {each and each.certificate.public_bytes(DER) for each in bundles}
+    if done.code or len(bundles) > 3 or held != {each.der for each in good} or len(held) != 2:
+        return [f"{done}, {len(good)} certificates, {len(bundles)} bundles"]
+    return whole(town, box, good, older=True)
+
+
+def after_connection(town: Town, box: Box) -> list[str]:
+    """The new one alone is there."""
+    done, good = (
+        device.awake(box.root, "renew", "--marker", str(box.marker)),
+        town.issued(box.claim),
+    )
+    numbers = Store(box.root / "state").numbers()
+    if done.code or len(good) != 2 or numbers != {2}:
+        return [f"{done}, {len(good)} certificates, bundles {numbers}"]
+    return whole(town, box, good)
+
+
+def after_refusal(town: Town, box: Box) -> list[str]:
+    """Back to the one before; or, the day after, to a third one. Always to one that is good."""
+    done, good = device.awake(box.root, *SCENES["refused"].words(box)), town.issued(box.claim)
+    bundle = Store(box.root / "state").current()
+    if done.code or bundle is None or len(good) > 3 or bundle.number not in {1, 2, 3}:
+        return [f"{done}, {len(good)} certificates, {bundle}"]
+    if bundle.certificate.public_bytes(DER) not in {each.der for each in good}:
+        return ["nobody has issued this"]
+    return wrong(box.root, box.claim.code, older=True)
+
+
+def after_reset(town: Town, box: Box) -> list[str]:
+    """Not begun, or finished by the next start: then nothing is left."""
+    device.awake(box.root, "run")
+    if Store(box.root / "state").current() is not None:
+        return whole(town, box, town.issued(box.claim))
+    return [name for name in tree(box.root) if name.startswith("state/")]
+
+
+@dataclass(frozen=True)
+class Scene:
+    verb: str
+    before: Callable[[Town, Path], Box]
+    after: Callable[[Town, Box], list[str]]
+    least: int  # boundaries
+    works: frozenset[str] = frozenset({"identity"})  # of the two, right after the kill
+    handful: int = 2
+
+    def words(self, box: Box) -> list[str]:
+        more = {
+            "renew": ["--marker", str(box.marker)],
+            "forget": ["--yes"],
+            "offline": [str(box.stick)],
+        }
+        return [self.verb, *more.get(self.verb, [])]
+
+
+SCENES = {
+    "enrolment": Scene("run", blank, after_run, 150, frozenset({"claim", "identity"}), 4),
+    "a stick goes out": Scene("offline", with_a_stick, after_asking, 20, frozenset({"claim"}), 1),
+    "a stick comes in": Scene(
+        "offline", asked, after_taking, 60, frozenset({"claim", "identity"}), 1
+    ),
+    "renewal": Scene("renew", enrolled, after_renewal, 60),
+    "the old one goes": Scene("renew", renewed, after_connection, 10, handful=1),
+    "refused": Scene("renew", refused, after_refusal, 10, handful=1),
+    "factory reset": Scene("forget", enrolled, after_reset, 20, frozenset({"identity", ""}), 1),
+}
