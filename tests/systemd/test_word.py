@@ -1,0 +1,50 @@
+"""What the units of enrolment do with the word that it leaves: the line of the unit itself, run."""
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNITS = Path(__file__).parents[2] / "systemd"
+RUN = "/run/kerbstone-identity"
+
+
+def told(unit: str, tmp_path: Path, *words: str) -> list[str]:
+    """What systemctl is asked, where these files lie in the unit's folder."""
+    (line,) = [
+        line.removeprefix("ExecStopPost=+")
+        for line in (UNITS / unit).read_text().splitlines()
+        if line.startswith("ExecStopPost=")
+    ]
+    program, option, script = shlex.split(line)
+    folder, log = tmp_path / "run", tmp_path / "log"
+    folder.mkdir(exist_ok=True)
+    log.write_text("")
+    for word in words:
+        (folder / word).touch()
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$*" >> {log}\n')
+    systemctl.chmod(0o755)
+    subprocess.run(
+        [program, option, script.replace(RUN, str(folder))], check=True, timeout=60,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    return log.read_text().splitlines()
+
+
+@pytest.mark.parametrize("unit", ["kerbstone-enrol.service", "kerbstone-renew.service"])
+def test_the_daemon_is_started_or_started_anew_and_once(unit: str, tmp_path: Path) -> None:
+    assert told(unit, tmp_path) == [], "there is no identity yet"
+    (anew,) = told(unit, tmp_path, "enrolled", "restart")
+    assert anew.startswith("--no-block restart ")
+    assert "kerbstone.service" in anew
+    assert told(unit, tmp_path) == ["--no-block start kerbstone.service"], "which is nothing, if up"
+
+
+@pytest.mark.parametrize("unit", ["kerbstone-enrol.service", "kerbstone-renew.service"])
+def test_the_word_lies_where_the_unit_looks(unit: str) -> None:
+    text = (UNITS / unit).read_text()
+    assert f"RuntimeDirectory={Path(RUN).name}\n" in text
+    assert "RuntimeDirectoryPreserve=yes\n" in text
