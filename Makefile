@@ -33,7 +33,7 @@ help:
 	@echo "make deb-test      install, upgrade and purge it in a Debian of its own; root; DEB=FILE"
 	@echo "make image         dist/kerbstone-*-arm64.img.xz, a card for a Raspberry Pi; root"
 	@echo "make image-test    boot it in QEMU: claim, enrolment, a record at the city's broker"
-	@echo "make cluster-test  three RabbitMQ nodes, each killed under load"
+	@echo "make cluster-test  three RabbitMQ nodes, each killed under load; some 6 minutes"
 	@echo "make broker        mosquitto on loopback with mutual TLS and a PKI of its own in build/broker"
 	@echo "make clean         remove what these made"
 
@@ -127,6 +127,11 @@ deb bundle sbom sums: venv
 # as root, with mmdebstrap; on a desk after `make deb ARCH=amd64`
 deb-test: venv
 	$(PY) -m tests.package.installed $(DEB)
+
+# three nodes on loopback, each killed in turn
+cluster-test: venv
+	@.ci/tools cluster
+	$(PY) -m pytest -s -rs $(PYTEST) tests/cluster
 
 broker: venv
 	@.ci/tools

@@ -27,7 +27,7 @@ def test_a_lock_is_pins_with_hashes_and_nothing_else(lock: Path) -> None:
 
 
 def test_there_is_a_lock_for_each_purpose() -> None:
-    purposes = ["air", "demo", "dev", "dlms", "fuzz", "ml", "runtime", "train", "web"]
+    purposes = ["air", "box", "demo", "dev", "dlms", "fuzz", "ml", "runtime", "train", "web"]
     assert [path.stem for path in LOCKS] == purposes
 
 

@@ -45,6 +45,11 @@ def broker_options(parser: argparse.ArgumentParser, *, required: bool = True) ->
     add("--cert", type=Path, metavar="FILE", help="client certificate")
     add("--key", type=Path, metavar="FILE", help="its key")
     add("--username", metavar="NAME")
+    add(
+        "--client-id",
+        metavar="NAME",
+        help="where the broker wants a certain one: the certificate's",
+    )
     add("--password-file", type=Path, metavar="FILE")
 
 
@@ -52,7 +57,7 @@ def source_from(args: argparse.Namespace, client_id: str) -> Source:
     """What `broker_options` brought. Raises ConfigError."""
     return source_of(
         args.broker,
-        client_id,
+        args.client_id or client_id,
         ca=args.ca,
         cert=args.cert,
         key=args.key,

@@ -25,6 +25,7 @@ COUNTED: Final = 5000  # rows whose refusals are counted: more than two windows,
 DENIED_NS: Final = 300_000_000_000  # a stream that is denied is tried again after this time
 HELD_NS: Final = 500_000_000  # twice as long after each refusal
 HELD_LONGEST_NS: Final = 60_000_000_000
+IN_VAIN: Final = 200  # refusals without one success: after each so many the pause doubles
 QUOTA_NS: Final = 10_000_000_000
 HANDED: Final = 1000  # ranges of rows; what they close up over says `again` for nothing
 
@@ -59,6 +60,7 @@ class Delivery:
         self._handed = Numbers()  # rows that were on their way in this process
         self._refusals: dict[int, tuple[int, int]] = {}  # row -> how often, and `_accepted` then
         self._accepted = 0  # answers that took a record
+        self._in_vain = 0  # refusals since the last of these
         self._held: dict[int, int] = {}  # refused row -> when it may be tried again
         self._denied: dict[str, int] = {}  # stream -> when it may be tried again
         self.paused_ns = 0  # until then nothing is sent; 0: go on
@@ -125,6 +127,7 @@ class Delivery:
             if isinstance(answer, int):
                 confirmed.append(token.row)
                 self._accepted += 1
+                self._in_vain = 0
                 self._counts.nobody += answer == NOBODY
                 self._refusals.pop(token.row, None)
             elif isinstance(answer, LostError):
@@ -203,6 +206,7 @@ class Delivery:
             self._complaints.say("quota", "", text, now_ns)
             self.paused_ns = now_ns + QUOTA_NS
         else:
+            self._wait_for_a_broker_in_trouble(now_ns)
             # while the broker takes nothing from anybody, it is not the record that is wrong
             refusals, then = self._refusals.get(token.row, (0, -1))
             refusals += then != self._accepted
@@ -216,6 +220,13 @@ class Delivery:
             while len(self._held) > COUNTED:
                 del self._held[next(iter(self._held))]
         self._send_again((token.row,))
+
+    def _wait_for_a_broker_in_trouble(self, now_ns: int) -> None:
+        """It refuses whatever comes: more of it only costs bytes."""
+        self._in_vain += 1
+        if rounds := self._in_vain // IN_VAIN:
+            pause_ns = min(HELD_NS << min(rounds, 16), HELD_LONGEST_NS)
+            self.paused_ns = max(self.paused_ns, now_ns + pause_ns)
 
     def _confirm(self, rows: Collection[int]) -> None:
         self._counts.confirmed += len(rows)

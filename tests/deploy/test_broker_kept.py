@@ -1,13 +1,20 @@
 """What mosquitto has acknowledged is still there after kill -9; the daemon's uplink through it."""
 
 import asyncio
-import contextlib
 import json
+import shutil
+import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
+from edge.uplink.mqtt import Connection
 from tests.deploy.pki_city import UP, City, running
 from tests.uplink.bench import box, drafts
 from tests.uplink.caller import Caller
@@ -15,8 +22,9 @@ from tests.uplink.waiting import until
 
 TYPE = "application/json"
 OWN = UP.format("gw-0001")
-SAVED_S = 1.5  # `autosave_interval` is a second
+SAVED_S = 1.5  # long enough for a file to be written
 FILTER = "kerbstone/v1/+/+/up/#"
+LAST = 1000
 
 
 @pytest.fixture
@@ -26,35 +34,108 @@ def city(tmp_path: Path) -> Iterator[City]:
 
 
 async def test_what_was_confirmed_waits_through_kill_9(city: City) -> None:
-    """For a subscriber that has a session, and is away. Killed a second after the last PUBACK.
-
-    Killed at once, the last few were missing in one run of twenty: mosquitto may answer before its
-    file is written. What docs/brokers.md says of receipts is for that.
-    """
-    async with city.platforms.client(city.platform, "store", fresh=False) as away:
-        await away.subscribe(FILTER, qos=1)
-    caller = Caller()
-    link = await caller.open(city.gateways.broker(city.gateway("gw-0001"), "any"))
-    for sent in range(50):
-        await until(lambda: bool(link.room))
-        assert link.publish(sent, OWN, b"%d" % sent, TYPE) is None
+    """For a subscriber that has a session, and is away. Killed a second after the last PUBACK."""
+    await leave_a_session(city)
+    caller, link = await publish(city, range(50))
     await until(lambda: len(caller.answers) == 50)
     await asyncio.sleep(SAVED_S)
     city.stop()
     assert {answer for _, answer in caller.answers} == {0}
     await link.close()
     city.start()
-    kept = set()
-    with contextlib.suppress(TimeoutError):
-        async with (
-            asyncio.timeout(10),
-            city.platforms.client(city.platform, "store", fresh=False) as back,
-        ):
-            async for message in back.messages:
-                kept.add(int(message.payload))
-                if len(kept) == 50:
-                    break
-    assert kept == set(range(50))
+    assert await kept(city) == list(range(50))
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+async def test_killed_between_the_answer_and_its_file_it_has_lost_what_it_answered(
+    city: City,
+) -> None:
+    """Nothing helps at the broker: it answers, and writes its file at the end of the same turn."""
+    await leave_a_session(city)
+    assert city._process is not None
+    words = [
+        "strace",
+        "-p",
+        str(city._process.pid),
+        "-e",
+        "trace=rename",
+        "-o",
+        str(city.folder / "trace"),
+    ]
+    kill = ["-e", "inject=rename:signal=SIGKILL:when=5"]
+    with subprocess.Popen([*words, *kill], stderr=subprocess.PIPE) as strace:
+        assert strace.stderr is not None
+        if b"attached" not in strace.stderr.readline():
+            pytest.skip("strace may not look at another process here")
+        caller = Caller()
+        link = await caller.open(city.gateways.broker(city.gateway("gw-0001"), "any"))
+        for number in range(5):
+            assert link.publish(number, OWN, b"%d" % number, TYPE) is None
+            await until(lambda count=number + 1: len(caller.answers) == count)  # type: ignore[misc]
+        assert caller.answers == [(number, 0) for number in range(5)]
+        await until(lambda: len(caller.lost) == 1)
+        await link.close()
+    city.stop()
+    city.start()
+    assert await kept(city) == list(range(4))
+
+
+async def test_what_a_connected_subscriber_has_not_acknowledged_is_lost_with_the_broker(
+    city: City,
+) -> None:
+    """Only what waits for a place in the subscriber's window is a change for `autosave`."""
+    idle = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5, manual_ack=True)
+    seen: list[bytes | bytearray] = []
+    ready = threading.Event()
+    idle.on_subscribe = lambda *_: ready.set()
+    idle.on_message = lambda _client, _data, message: seen.append(message.payload)
+    idle.tls_set_context(city.platforms.context(city.platform))
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = 86_400
+    port = city.platforms.port
+    idle.connect("127.0.0.1", port, clean_start=False, properties=properties)
+    idle.loop_start()
+    await until(idle.is_connected)
+    idle.subscribe(FILTER, qos=1)
+    await until(ready.is_set)
+    caller, link = await publish(city, range(10))
+    await until(lambda: len(caller.answers) == len(seen) == 10)
+    await asyncio.sleep(SAVED_S)
+    city.stop()
+    idle.disconnect()
+    idle.loop_stop()
+    await link.close()
+    assert {answer for _, answer in caller.answers} == {0}
+    city.start()
+    assert await kept(city) == []
+
+
+async def leave_a_session(city: City) -> None:
+    async with city.platforms.client(city.platform, "store", fresh=False) as away:
+        await away.subscribe(FILTER, qos=1)
+
+
+async def publish(city: City, numbers: range) -> tuple[Caller, Connection]:
+    caller = Caller()
+    link = await caller.open(city.gateways.broker(city.gateway("gw-0001"), "any"))
+    for sent in numbers:
+        await until(lambda: bool(link.room))
+        assert link.publish(sent, OWN, b"%d" % sent, TYPE) is None
+    return caller, link
+
+
+async def kept(city: City) -> list[int]:
+    """What the session still has: all that comes before a message that is sent now."""
+    found: list[int] = []
+    async with asyncio.timeout(60), city.platforms.client(city.platform, "s", fresh=False) as back:
+        _, link = await publish(city, range(LAST, LAST + 1))
+        async for message in back.messages:
+            assert isinstance(message.payload, bytes)
+            if int(message.payload) == LAST:
+                break
+            found.append(int(message.payload))
+    await link.close()
+    return sorted(found)
 
 
 async def test_the_uplink_delivers_a_record_to_the_platform(city: City, tmp_path: Path) -> None:

@@ -171,6 +171,24 @@ async def test_while_the_broker_takes_nothing_no_record_is_given_up(
         await until(lambda: gateway.sender.counts.confirmed == 100)
 
 
+async def test_a_broker_that_takes_nothing_is_tried_more_and_more_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "HELD_NS", S // 100)
+    monkeypatch.setattr(delivery, "IN_VAIN", 20)
+    async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
+        broker.answer = lambda topic, _: REFUSE_ALL if "/air/" in topic else 0
+        gateway.connect()
+        await gateway.commit(drafts(0, 10))
+        await until(lambda: gateway.sender.counts.refused >= 100)  # 5 rounds: 320 ms
+        before = gateway.sender.counts.refused
+        await asyncio.sleep(1.0)
+        assert gateway.sender.counts.refused <= before + 60, "without a pause it is some 500"
+        broker.answer = lambda _topic, _payload: 0
+        await until(lambda: gateway.sender.counts.confirmed == 10)
+        assert gateway.sender.counts.dead == 0
+
+
 async def test_the_widest_window_of_refusals_comes_to_an_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
