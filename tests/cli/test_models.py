@@ -19,7 +19,7 @@ SHIPPED = sorted(path.parent.name for path in BUNDLES.glob("*/manifest.json"))
 
 @pytest.fixture(autouse=True)
 def _no_site_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("edge.cli.models.SITE", tmp_path / "none.toml")
+    monkeypatch.setattr("edge.core.places.OWN", tmp_path / "none.toml")
 
 
 @pytest.fixture
