@@ -16,6 +16,7 @@ class Trust:
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
+    enrolled: bool = False  # it is what enrolment has brought
 
 
 def trust(site: Site, environ: Mapping[str, str] = os.environ) -> Trust:
@@ -23,6 +24,7 @@ def trust(site: Site, environ: Mapping[str, str] = os.environ) -> Trust:
     uplink = site.uplink
     named = uplink.ca, uplink.cert, uplink.key
     if any(named) or uplink.username or not uplink.url.startswith("mqtts:"):
-        return Trust(*(None if name is None else Path(name) for name in named))
+        ca, cert, key = (None if name is None else Path(name) for name in named)
+        return Trust(ca, cert, key)
     found = handed(environ)
-    return Trust() if found is None else Trust(found.ca, found.cert, found.key)
+    return Trust() if found is None else Trust(found.ca, found.cert, found.key, enrolled=True)

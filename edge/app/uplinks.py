@@ -74,9 +74,15 @@ def sender_for(daemon: "Daemon") -> Sender:
             beat=partial(daemon.beat, "sender"),
             sealed=daemon.sealing.manifests.handed,
             passed=daemon.passed,
-            known=voucher(trust(site).cert, Path(site.store.run_dir)),
+            known=_voucher(site),
         ),
     )
+
+
+def _voucher(site: Site) -> Callable[[bool], None]:
+    """A certificate that a technician has put here is not renewed by enrolment."""
+    known = trust(site)
+    return voucher(known.cert if known.enrolled else None, Path(site.store.run_dir))
 
 
 def meta(daemon: "Daemon") -> Mapping[str, Any]:

@@ -1,7 +1,9 @@
 """Says for the renewal whether the broker takes our certificate: a line in the run folder.
 
-`connected SHA256` or `refused SHA256`, of the certificate in DER, in hex. `kerbstone-enrol renew`
-removes the identity before this one once it reads the first, and goes back to it with the second.
+`connected SHA256` or `refused SHA256`, of the certificate in DER, in hex; `uses SHA256` before
+either is known. `kerbstone-enrol renew` removes the identity before this one once it reads the
+first, and goes back to it with the second. It is root without any capability, so the group
+kerbstone may read.
 """
 
 import hashlib
@@ -28,17 +30,18 @@ def voucher(cert: Path | None, run_dir: Path) -> Callable[[bool], None]:
         return lambda known: None
     name, path, said = hashlib.sha256(der).hexdigest(), run_dir / NAME, ""
 
-    def vouch(known: bool) -> None:
+    def say(word: str) -> None:
         nonlocal said
-        line = f"{'connected' if known else 'refused'} {name}\n"
-        if line == said:
+        if word == said:
             return
         new = path.with_suffix(".new")
         try:
-            new.write_text(line, encoding="ascii")
+            new.write_text(f"{word} {name}\n", encoding="ascii")
+            new.chmod(0o640)  # whatever the unit's umask
             new.replace(path)
-            said = line
+            said = word
         except OSError as error:
             LOG.warning("%s: %s; a renewed certificate will not replace the former", path, error)
 
-    return vouch
+    say("uses")
+    return lambda known: say("connected" if known else "refused")

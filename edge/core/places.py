@@ -8,7 +8,7 @@ from typing import Final
 
 NAME: Final = "site.toml"
 OWN: Final = Path("/etc/kerbstone") / NAME
-SIGNED: Final = Path("/var/lib/kerbstone/identity") / NAME  # root's; see docs/enrolment.md
+SIGNED: Final = Path("/var/lib/kerbstone-identity") / NAME  # root's; see docs/enrolment.md
 OWN_KEY: Final = "identity.key"  # one that stays a credential: see docs/enrolment.md
 HANDED: Final = Path("/run/credentials/kerbstone.service") / NAME  # the daemon's copy of it
 

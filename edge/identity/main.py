@@ -26,7 +26,8 @@ from edge.identity.renew import LINE, MARKER, Renewal
 from edge.identity.status import Teller
 from edge.identity.store import SITE, Store
 
-STATE: Final = Path("/var/lib/kerbstone/identity")
+LOG: Final = logging.getLogger(__name__)
+STATE: Final = Path("/var/lib/kerbstone-identity")
 RESTART: Final = "restart"  # in the unit's RuntimeDirectory: the daemon has to start anew
 ENROLLED: Final = "enrolled"  # there: this box has all that the daemon needs
 VERBS: Final = {
@@ -119,10 +120,18 @@ def _leave_word(before: Bundle | None, now: Bundle | None, marker: Path) -> None
         Path(folder, ENROLLED).unlink(missing_ok=True)
         return
     Path(folder, ENROLLED).touch(0o644)
-    named = (files.read(marker, LINE) or b"").decode("ascii", "replace").split()[1:]
     used = [certs.fingerprint(now.certificate)]
-    if before is None or before.folder != now.folder or (named and named != used):
+    if before is None or before.folder != now.folder or _named(marker) not in ([], used):
         Path(folder, RESTART).touch()
+
+
+def _named(marker: Path) -> list[str]:
+    """The certificate that the daemon says it uses; nothing when it says nothing."""
+    try:
+        return (files.read(marker, LINE) or b"").decode("ascii", "replace").split()[1:]
+    except OSError as error:
+        LOG.warning("%s: %s; whether the daemon has the new identity is not known", marker, error)
+        return []
 
 
 @contextmanager

@@ -21,12 +21,12 @@ from edge.link.bus import BusFault, SystemBus
 from edge.link.ladder import Ladder
 from edge.link.lamp import Lamp
 from edge.link.ledger import Book
-from edge.link.place import settle, write
+from edge.link.place import make_folder, settle, write
 from edge.link.power import Line, Supply, Switched, UsbPort
 from edge.link.told import Daemon
 from edge.link.watch import LOOK_S, Parts, Watch, steps
 
-CLAIMED: Final = Path("/var/lib/kerbstone/identity/network.json")
+CLAIMED: Final = Path("/var/lib/kerbstone-identity/network.json")
 STATE: Final = Path("/var/lib/kerbstone-link")
 SPREAD_S: Final = 1800  # see Ladder
 KIND: Final = "run/kerbstone-network/kind"  # of the network, for those who may not read the claim
@@ -109,7 +109,7 @@ def _network(given: argparse.Namespace) -> int:
     wanted = {} if network is None else profile.files(network)
     changed = settle(given.root, wanted, profile.ALL)
     kind = given.root / KIND
-    kind.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(given.root, kind.parent)
     write(kind, f"{'ethernet' if network is None else network.kind}\n".encode(), 0o644)
     for name in changed:
         log.info("/%s %s", name, "written" if name in wanted else "removed")

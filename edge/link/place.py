@@ -34,6 +34,17 @@ def write(path: Path, data: bytes, mode: int = 0o600, *, sync: bool = True) -> N
         os.close(folder)
 
 
+def make_folder(root: Path, path: Path) -> None:
+    """Make it, and what is missing above it, open for all to look into: NetworkManager's and
+    chrony's own are so, whoever makes them first. What is there already stays as it is."""
+    if path.is_dir():
+        return
+    if path != root:
+        make_folder(root, path.parent)
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o755)  # whatever the unit's umask
+
+
 def settle(root: Path, wanted: Mapping[str, str], known: Iterable[str]) -> list[str]:
     """Make the files of `known` as `wanted` says, and remove the others of them. What changed."""
     changed: list[str] = []
@@ -48,7 +59,7 @@ def settle(root: Path, wanted: Mapping[str, str], known: Iterable[str]) -> list[
         data, right = text.encode(), mode(name)
         if old == data and path.stat().st_mode & 0o777 == right:
             continue
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(root, path.parent)
         write(path, data, right)
         changed.append(name)
     return changed

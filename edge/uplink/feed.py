@@ -88,6 +88,12 @@ class Feed:
         """Live rows are waiting."""
         return bool(self._live or self._alarms)
 
+    def hold(self) -> None:
+        """What can wait does, from now on: also what was live."""
+        self.held = True
+        while self._live:
+            self._pass_over(self._live)
+
     @property
     def drained(self) -> bool:
         """Nothing that can wait is left to be sent."""

@@ -24,48 +24,54 @@ class Gate:
         self._backlog, self._delivery = backlog, delivery
         self._level = 0
         self._quarter = 0  # that has opened it last
-        self._up = False
+        self._up = False  # a connection
 
     def level(self, level: int) -> None:
-        """0 open, 1 together, 2 merged. It closes when all that waits has gone."""
+        """0 open, 1 together, 2 merged. It closes when all that waits has gone, and at once while
+        nothing can go."""
         self._level = level
+        if level and not self._up:
+            self._delivery.feed.hold()
 
-    async def linked(self, now: Stamp) -> None:
+    async def linked(self, now: Stamp, beat: Callable[[], None]) -> None:
         """A connection is up. Before the first row is handed over."""
         self._up = True
-        if self._delivery.feed.held and self._level and self._at(now) == self._quarter:
-            return
-        await self._open(now)
+        if not self._delivery.feed.held:
+            await self._open(now)
+        elif not self._level or self._at(now) != self._quarter:
+            await self._let_go(now, beat)
 
     def unlinked(self) -> None:
         """The connection is down."""
         self._up = False
         self._backlog.unlinked(self._delivery.highest)
+        if self._level:
+            self._delivery.feed.hold()
 
     async def look(self, now: Stamp, beat: Callable[[], None]) -> None:
         """Time has passed: open it, or close it behind the last one."""
         feed, due = self._delivery.feed, self._at(now) != self._quarter
         if feed.held and (due or not self._level):
-            if self._level >= THIN:
-                await self._merge(beat)
-            await self._open(now)
+            await self._let_go(now, beat)
         elif self._level and not feed.held and feed.drained and not self._delivery.flying:
             if due:  # it has been open all the time
                 self._quarter = self._at(now)
-            feed.held = True
+            feed.hold()
             self._backlog.unlinked(self._delivery.highest)
+
+    async def _let_go(self, now: Stamp, beat: Callable[[], None]) -> None:
+        """Nobody holds a row of what waits, so all of it may merge before."""
+        for _ in range(STEPS if self._level >= THIN else 0):
+            beat()
+            if not await self._backlog.thin():
+                break
+        await self._open(now)
 
     async def _open(self, now: Stamp) -> None:
         feed = self._delivery.feed
         feed.held, self._quarter = False, self._at(now)
         # from here on rows may have been handed over
         await self._backlog.linked(feed.live_from)
-
-    async def _merge(self, beat: Callable[[], None]) -> None:
-        for _ in range(STEPS):
-            beat()
-            if not await self._backlog.thin():
-                return
 
     @staticmethod
     def _at(now: Stamp) -> int:

@@ -249,7 +249,7 @@ class Sender:
             self._hooks.passed(link.session.not_before_ns)
         self._presence.born()
         self._delivery.connected(now_ns)
-        await self._gate.linked(self._clock.now())
+        await self._gate.linked(self._clock.now(), self._hooks.beat)
 
     async def _send(self, link: Connection) -> None:
         delivery, confirmed = self._delivery, self.counts.confirmed

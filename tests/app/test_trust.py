@@ -31,7 +31,7 @@ def site(tmp_path: Path, uplink: str) -> Site:
 def test_an_enrolled_box_needs_no_file_names(tmp_path: Path, environ: dict[str, str]) -> None:
     found = trust(site(tmp_path, 'url = "mqtts://b"\n'), environ)
     folder = tmp_path / "credentials"
-    assert found == Trust(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
+    assert found == Trust(folder / "ca.pem", folder / "cert.pem", folder / "key.pem", True)
 
 
 @pytest.mark.parametrize(

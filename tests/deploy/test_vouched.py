@@ -21,10 +21,12 @@ async def test_it_says_whether_the_broker_takes_the_certificate(tmp_path: Path) 
         der = ssl.PEM_cert_to_DER_cert(pair[0].read_text())
         name = hashlib.sha256(der).hexdigest()
         place = city.gateways
+        voucher(pair[0], run)
+        assert marker.read_text() == f"uses {name}\n"
         async with box(tmp_path, place.broker(pair, "x"), known=voucher(pair[0], run)) as gateway:
             gateway.connect()
-            await until(marker.exists)
-            assert marker.read_text() == f"connected {name}\n"
+            await until(lambda: marker.read_text() == f"connected {name}\n")
+            assert marker.stat().st_mode & 0o777 == 0o640, "for root without capabilities, by group"
             await gateway.disconnect()
         city.revoke("gw-0001")
         async with box(tmp_path, place.broker(pair, "x"), known=voucher(pair[0], run)) as gateway:

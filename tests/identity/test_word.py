@@ -1,6 +1,9 @@
 """What is left for others: the claim's network, early enough, and word for the daemon's unit."""
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from edge.link import options
 from tests.identity.box import Box
 from tests.identity.city import City
 
+ROOT = Path(__file__).parents[2]
 WIFI = Network(kind="wifi", ssid="depot", psk="correct horse")
 
 
@@ -101,3 +105,42 @@ def test_without_a_configuration_the_daemon_is_not_started(box: Box) -> None:
     box.power().run()
     (box.state / "site.toml").unlink()
     assert _ready(Store(box.state)) is None
+
+
+BARE = ("setpriv", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all")
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv"
+)
+@pytest.mark.parametrize("mode", [0o640, 0o600])
+def test_root_without_any_capability_hears_the_daemon_by_its_group(
+    box: Box, tmp_path: Path, mode: int
+) -> None:
+    """As the unit runs it. What it cannot read keeps it from nothing."""
+    box.power().run()
+    now = _ready(Store(box.state))
+    assert now is not None
+    daemon = tmp_path / "daemon"
+    daemon.mkdir()
+    daemon.chmod(0o750)
+    marker = daemon / "identity"
+    marker.write_text(f"uses {'0' * 64}\n")
+    marker.chmod(mode)
+    for each in (marker, daemon):
+        os.chown(each, 65_533, 65_534)
+    run = tmp_path / "run"
+    run.mkdir()
+    tmp_path.chmod(0o755)
+    code = (
+        "from pathlib import Path; from edge.identity.main import _leave_word, _ready; "
+        "from edge.identity.store import Store; "
+        f"now = _ready(Store(Path({str(box.state)!r}))); "
+        f"_leave_word(now, now, Path({str(marker)!r}))"
+    )
+    subprocess.run(
+        [*BARE, "--regid=65534", sys.executable, "-c", code], check=True, timeout=60, cwd=ROOT,
+        env={**os.environ, "RUNTIME_DIRECTORY": str(run), "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (run / ENROLLED).exists()
+    assert (run / RESTART).exists() == (mode == 0o640)

@@ -27,10 +27,20 @@ def network(tmp_path: Path, claimed: str) -> int:
 
 
 def test_a_claim_becomes_a_profile(tmp_path: Path) -> None:
+    before = os.umask(0o077)  # as in the unit
+    try:
+        _becomes_a_profile(tmp_path)
+    finally:
+        os.umask(before)
+
+
+def _becomes_a_profile(tmp_path: Path) -> None:
     assert network(tmp_path, '{"kind": "cellular", "apn": "iot.example"}') == 0
     root = tmp_path / "root"
     assert "apn=iot.example" in (root / profile.MAIN).read_text()
     assert (root / KIND).read_text() == "cellular\n"
+    for name in ("run/NetworkManager", "run/kerbstone-network", Path(profile.MAIN).parent):
+        assert (root / name).stat().st_mode & 0o777 == 0o755, "others look into it"
     (tmp_path / "network.json").unlink()
     none = ["network", "--claimed", str(tmp_path / "network.json"), "--root", str(root)]
     assert main(none) == 0

@@ -30,7 +30,7 @@ TELLS = """#!/bin/sh
 echo "${0##*/} $*" >>/root/asked
 """
 EXAMPLE = "/usr/share/doc/kerbstone/examples/site.toml"
-STATE = ("var/lib/kerbstone/outbox", "var/lib/kerbstone/identity/key", "etc/kerbstone/site.toml")
+STATE = ("var/lib/kerbstone/outbox", "var/lib/kerbstone-identity/key", "etc/kerbstone/site.toml")
 
 
 def run(*command: str | Path) -> str:
@@ -124,7 +124,7 @@ def story(box: Box, deb: Path, later: Path) -> None:
     debian = [part for part in parts if part["purl"].startswith("pkg:deb/")]
     same("the SBOM has each other package of Debian", len(debian), len(there) - 1)
     same("it has its users", box.users(), both)
-    told = box("stat", "-c", "%U:%G %a", "/etc/kerbstone", "/var/lib/kerbstone/identity")
+    told = box("stat", "-c", "%U:%G %a", "/etc/kerbstone", "/var/lib/kerbstone-identity")
     same("and its folders", told.split("\n")[:2], ["root:kerbstone 750", "root:root 700"])
     units = box.wanted()
     same("its units are on", {"kerbstone.service", "kerbstone-enrol.service"} <= units, True)

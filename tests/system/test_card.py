@@ -175,8 +175,10 @@ def test_a_technician_follows_the_page(technician: Technician) -> None:
     assert (card / "kerbstone-claim.used").exists()
     technician.hand_over()
     marker = technician.box / "run/identity"
-    until(marker.exists, "the daemon does not connect")
-    assert marker.read_text().startswith("connected ")
+    until(
+        lambda: marker.exists() and marker.read_text().startswith("connected "),
+        "the daemon does not connect",
+    )
     assert Store(state).current() is not None
     assert technician.watch("subscribe", "hut_air"), technician.city.log("daemon")
     assert set(BLOCKS) == BLOCKS_RUN, "each command of the page was run"

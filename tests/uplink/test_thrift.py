@@ -120,6 +120,41 @@ async def test_with_more_of_it_minutes_become_quarters(mosquitto: Make, tmp_path
     assert "covers" not in rest[0]
 
 
+async def test_after_an_outage_minutes_merge_before_they_go(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    listener = Listener(broker, f"{UP}/air/#")
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+        gateway.connect()
+        await until(lambda: gateway.sender.connected)
+        gateway.sender.thrift(2)
+        await held(gateway)
+        await minutes(gateway, 0, 5)
+        await gateway.disconnect()
+        await minutes(gateway, 5, 30)
+        gateway.clock.ahead_ns += SETTLED_NS  # type: ignore[attr-defined]
+        gateway.connect()
+        await until(lambda: gateway.sender.counts.confirmed >= 2)
+        await held(gateway)
+    found = records(listener, 2)
+    assert [record["covers"] for record in found] == [[[1, 15, 1]], [[16, 30, 1]]]
+
+
+async def test_asked_for_while_nothing_can_go_it_holds_at_once(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    listener = Listener(broker, f"{UP}/air/#")
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+        await minutes(gateway, 0, 15)
+        gateway.sender.thrift(2)
+        gateway.connect()
+        await until(lambda: gateway.sender.counts.confirmed >= 1)
+    (quarter,) = records(listener, 1)
+    assert quarter["covers"] == [[1, 15, 1]]
+
+
 async def test_without_thrift_all_goes_at_once_again(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto()
     async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
