@@ -28,12 +28,13 @@ from edge.identity.store import SITE, Store
 
 LOG: Final = logging.getLogger(__name__)
 STATE: Final = Path("/var/lib/kerbstone-identity")
+WORDS: Final = Path("/run/kerbstone-identity")  # as the units name it
 RESTART: Final = "restart"  # in the unit's RuntimeDirectory: the daemon has to start anew
 ENROLLED: Final = "enrolled"  # there: this box has all that the daemon needs
 VERBS: Final = {
     "take": "copy the claim and its network from the boot partition; before there is a network",
     "run": "get an identity with the claim on the boot partition; waits for days if need be",
-    "renew": "renew the certificate when it is time to; remove the one that it replaced",
+    "renew": "renew the certificate when it is time to; take a configuration that was changed",
     "offline": "ask for an identity, or take one, on a USB stick",
     "status": "which identity this box has",
     "forget": "factory reset: remove key, certificate and configuration",
@@ -67,14 +68,14 @@ def _run(args: argparse.Namespace) -> int:
     if args.verb == "take":
         box.take()
         return 0
-    before = _ready(store)
+    before, configured = _ready(store), store.get(SITE)
     if args.verb == "renew":
         done: str = Renewal(store, watch, tls.ask, teller, args.marker).run()
     elif args.verb == "offline":
         done = offline(box, args.folder)
     else:
         done = box.run()
-    _leave_word(before, _ready(store), args.marker)
+    _leave_word(before if store.get(SITE) == configured else None, _ready(store), args.marker)
     print(f"kerbstone-enrol {args.verb}: {done}", file=sys.stderr)
     # a TPM that comes late is found by a new process only: OpenSSL looks for it at its start
     return {"no claim": 1, "not enrolled": 1, "bad claim": 2, "trouble": 3, "no key": 3}.get(
@@ -87,6 +88,8 @@ def _forget(store: Store, sure: bool) -> int:
         print("kerbstone-enrol forget: --yes says that this box shall lose its identity")
         return 2
     store.forget()
+    for word in (ENROLLED, RESTART):
+        Path(WORDS, word).unlink(missing_ok=True)
     return 0
 
 

@@ -4,23 +4,28 @@ The daemon says how a certificate fares in one line of a file, whenever a connec
 the broker refuses it: `connected <fingerprint>` or `refused <fingerprint>`, SHA-256 of the
 certificate in hex. Connected: the bundles before it are removed. Refused, with one before it that
 is still valid: that one is current again.
+
+On the other days the signed configuration is asked for: one that was changed is taken.
 """
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from edge.identity import certs, est, files, keys
+from edge.core import ConfigError
+from edge.identity import certs, est, files, keys, siteconfig
 from edge.identity.bundle import KEY, Bundle
 from edge.identity.moment import Watch
 from edge.identity.names import comparison
 from edge.identity.status import Said, Teller
-from edge.identity.store import Store
+from edge.identity.store import SITE, Store
 from edge.identity.tls import Ask, ServerError
 
+LOG: Final = logging.getLogger(__name__)
 MARKER: Final = Path("/run/kerbstone/identity")
 LINE: Final = 128  # bytes
-Outcome = Literal["fine", "renewed", "went back", "not enrolled", "trouble"]
+Outcome = Literal["fine", "renewed", "configured", "went back", "not enrolled", "trouble"]
 
 
 @dataclass
@@ -49,15 +54,25 @@ class Renewal:
         said = Said("enrolled", bundle.home.gateway, code, kind)
         try:
             if not self._due(bundle):
-                return "fine"
+                return self._configure(bundle)
             answer = self._renew(bundle)
         except (ServerError, certs.CertificateError) as error:
             answer = str(error)
         if answer is None:
             self.teller.tell(said)
-            return "renewed"
+            return "renewed"  # a changed configuration can wait for a day
         self.teller.tell(replace(said, waits_for="a new certificate", answer=est.plain(answer)))
         return "trouble"
+
+    def _configure(self, bundle: Bundle) -> Outcome:
+        """What cannot be had, or is not for us, changes nothing."""
+        before = self.store.get(SITE)
+        try:
+            siteconfig.keep(self.store, est.config(self.ask, self.watch, bundle), bundle.home)
+        except (ServerError, ConfigError) as error:
+            LOG.warning("the configuration stays as it is: %s", error)
+            return "fine"
+        return "fine" if self.store.get(SITE) == before else "configured"
 
     def _word(self, bundle: Bundle) -> str:
         """What the daemon says of the current one; "" for nothing, or of another one."""

@@ -132,8 +132,8 @@ class Desk:
         except UsedError:
             detail = f"claim {claim.claim} belongs to another key: refuse it, and write a new one"
             raise RefusedError("used", detail) from None
-        except NameTakenError:
-            detail = f"{claim.gateway} is the name of a broker of this city: write another claim"
+        except NameTakenError as error:
+            detail = f"{claim.gateway} is the name of {error}: write another claim"
             raise RefusedError("forbidden", detail) from None
         if row.state in (State.REFUSED, State.REPLACED):
             raise RefusedError("revoked", f"claim {claim.claim} is {row.state}: write a new one")

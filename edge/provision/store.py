@@ -20,7 +20,7 @@ class UsedError(Exception):
 
 
 class NameTakenError(Exception):
-    """A broker or a program of the city has this name."""
+    """A broker, a program, or a box of another site has this name; the text says which."""
 
 
 class ClosedError(Exception):
@@ -39,12 +39,18 @@ class Store:
 
     def take(self, new: Asked) -> Asked:
         """The claim belongs to this key from now on. Raises UsedError if it is another's,
-        NameTakenError when the name is no box's."""
+        NameTakenError when the name is somebody else's: an operator who claims for his sites only
+        does not take over a box of others."""
         with self._db.change():
             old = self._asked("claim = ?", new.claim)
             if not old:
                 if self.roll.knows(new.gateway):
-                    raise NameTakenError
+                    raise NameTakenError("a broker or a program of this city")
+                elsewhere = "revoked IS NULL AND gateway = ? AND site != ?"
+                if live := self._issued(elsewhere, new.gateway, new.site):
+                    raise NameTakenError(
+                        f"a box at site {live[0].site}, which is to be revoked first"
+                    )
                 values = (*new[:7], str(new.state), to_text(new.asked), new.address, None)
                 self._db.put("asked", values)
                 return new

@@ -156,10 +156,12 @@ class City:
         data = base64.encodebytes(pkcs7.serialize_certificates(list(found), Encoding.DER))
         return 200, {"content-type": "application/pkcs7-mime; smime-type=certs-only"}, data
 
+    more = ""  # of each configuration
+
     def config(
         self, gateway: str, key: Ed25519PrivateKey | None = None, site: str = "s17"
     ) -> bytes:
-        text = f'[site]\nid = "{site}"\ngateway = "{gateway}"\n'
+        text = f'[site]\nid = "{site}"\ngateway = "{gateway}"\n{self.more}'
         signature = base64.b64encode((key or self.operator).sign(text.encode())).decode()
         return json.dumps(
             {"v": 1, "gateway": gateway, "site": site, "time": "2026-11-26T00:00:00Z",

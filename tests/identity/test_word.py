@@ -4,9 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.identity import certs
 from edge.identity.main import ENROLLED, RESTART, _leave_word, _ready, main
@@ -144,3 +146,22 @@ def test_root_without_any_capability_hears_the_daemon_by_its_group(
     )  # fmt: skip
     assert (run / ENROLLED).exists()
     assert (run / RESTART).exists() == (mode == 0o640)
+
+
+def test_a_configuration_that_was_changed_is_taken_and_one_that_is_not_ours_is_not(
+    box: Box,
+) -> None:
+    box.power().run()
+    assert box.renewal().run() == "fine"
+    site = box.state / "site.toml"
+    box.city.more = "# wired anew\n"
+    assert box.renewal().run() == "configured"
+    assert site.read_text().endswith("# wired anew\n")
+    assert box.renewal().run() == "fine"
+    before, ours = site.read_text(), box.city.config
+    box.city.config = partial(ours, site="s18")  # type: ignore[method-assign]
+    assert box.renewal().run() == "fine"
+    box.city.config = partial(ours, key=Ed25519PrivateKey.generate())  # type: ignore[method-assign]
+    assert box.renewal().run() == "fine"
+    assert site.read_text() == before
+    assert box.wrong() == []

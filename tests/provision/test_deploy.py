@@ -11,13 +11,14 @@ import pytest
 from edge.provision import export
 from edge.provision.home import Home
 from edge.provision.rows import FOLDER
+from tests.provision.world import World
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy/provision"
 SYSTEM = Path("usr/lib/systemd/system")
 SERVICE = DEPLOY / "kerbstone-provision.service"
-PROGRAMS = ("opt/kerbstone/venv/bin/kerbstone", "usr/bin/install", "usr/bin/mv",
-            "usr/bin/systemctl")  # fmt: skip
+PROGRAMS = ("opt/kerbstone/venv/bin/kerbstone", "usr/bin/dd", "usr/bin/openssl", "usr/bin/chmod",
+            "usr/bin/mv", "usr/bin/systemctl")  # fmt: skip
 
 
 def run(name: str, *arguments: str | Path) -> tuple[int, str]:
@@ -92,12 +93,43 @@ def test_the_list_goes_from_where_it_is_written_to_where_the_broker_reads_it() -
     conf = (ROOT / "deploy/broker/mosquitto/kerbstone.conf").read_text()
     place = f"/etc/mosquitto/kerbstone/{export.LIST}"
     assert f"crlfile {place}\n" in conf
-    steps = [line.split("=", 1)[1] for line in text.splitlines() if line.startswith("ExecStart=")]
-    assert len(steps) == 3
-    assert watched in steps[0]
-    assert steps[1].endswith(f" {place}"), "whole: it is moved there"
-    assert steps[0].split()[-1] == steps[1].split()[-2]
-    assert steps[2].endswith("try-reload-or-restart mosquitto.service")
+    steps = _steps(text)
+    assert f"if={watched}" in steps[0].split()
+    assert steps[-2].endswith(f" {place}"), "whole: it is moved there"
+    assert steps[-2].split()[-2] == steps[0].partition(" of=")[2].split()[0]
+    assert steps[-1].endswith("try-reload-or-restart mosquitto.service")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+@pytest.mark.parametrize("there", ["a list", "a link", "no list"])
+def test_a_list_is_copied_and_a_link_or_rubbish_is_not(
+    there: str, tmp_path: Path, world: World
+) -> None:
+    """The steps of the unit, run: the folder is the server user's, who is not root."""
+    source, broker = tmp_path / "kerbstone-provision", tmp_path / "kerbstone"
+    source.mkdir()
+    broker.mkdir()
+    good, list_ = world.home.crl.read_bytes(), source / "crl.pem"
+    (broker / "crl.pem").write_bytes(b"the former one")
+    match there:
+        case "a list":
+            list_.write_bytes(good)
+        case "a link":
+            (tmp_path / "secret").write_bytes(good)
+            list_.symlink_to(tmp_path / "secret")
+        case _:
+            list_.write_bytes(b"root:*:::\n")
+    ended = 0
+    for step in _steps((DEPLOY / "kerbstone-crl.service").read_text())[:-1]:
+        words = step.replace("/var/lib/kerbstone-provision", str(source))
+        words = words.replace("/etc/mosquitto/kerbstone", str(broker))
+        ended = ended or subprocess.run(words.split(), check=False, capture_output=True).returncode
+    assert (ended == 0) == (there == "a list")
+    assert (broker / "crl.pem").read_bytes() == (good if not ended else b"the former one")
+
+
+def _steps(text: str) -> list[str]:
+    return [line.split("=", 1)[1] for line in text.splitlines() if line.startswith("ExecStart=")]
 
 
 def _section(file: Path, name: str) -> dict[str, str]:

@@ -63,3 +63,13 @@ def test_the_replaced_box_cannot_take_the_role_back_without_a_new_claim(world: W
     _, back, _ = world.enrolled(Box("gw-17"))
     assert back.serial_number not in listed(world), "with a new one an operator has decided"
     assert len(listed(world)) == 2
+
+
+def test_a_box_of_another_site_is_not_taken_over_by_its_name(world: World) -> None:
+    world.enrolled(Box("gw-17"))
+    other = Box("gw-17")
+    reply = world.enrol(world.claim(site="s18", gateway="gw-17"), other.csr())
+    assert (reply.status, reply.code) == (403, "forbidden")
+    assert "a box at site s17" in reply.body.decode()
+    world.revoke("gw-17")
+    assert world.enrol(world.claim(site="s18", gateway="gw-17"), other.csr()).status == 202

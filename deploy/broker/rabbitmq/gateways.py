@@ -94,7 +94,11 @@ def sync(names: Iterable[str], ctl: Callable[..., str], *, many: bool = False) -
     for name in wanted:
         if not is_gateway(name):
             raise ConfigError(f"{name!r:.80} is no name of a gateway: 3 to 64 of a-z, 0-9 and -")
-    held = {each["user"] for each in _listed(ctl, "list_users") if TAG in each["tags"]}
+    users = _listed(ctl, "list_users")
+    held = {each["user"] for each in users if TAG in each["tags"]}
+    if others := sorted(wanted & {each["user"] for each in users} - held):
+        text = "the cluster's own users: a gateway of this name would have their rights"
+        raise ConfigError(f"{', '.join(others)}: {text}; give it another name")
     granted = {each["user"] for each in _listed(ctl, "list_permissions")}
     limited = {each["user"] for each in _listed(ctl, "list_topic_permissions")}
     new, gone = sorted(wanted - (held & granted & limited)), sorted(held - wanted)
