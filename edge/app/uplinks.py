@@ -40,6 +40,7 @@ def brokers_for(site: Site, floor_ns: Callable[[], int | None] | None = None) ->
             keepalive_s=uplink.keepalive_s,
             window=uplink.window,
             protocol=uplink.protocol,
+            proxy=uplink.proxy,
             floor_ns=floor_ns,
         )
         for url in uplink.urls

@@ -7,6 +7,7 @@ allowed while it cannot be resolved. An allowed address is allowed with all its 
 
 import ipaddress
 import logging
+import re
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -16,6 +17,8 @@ from edge.core import endpoint
 MOST: Final = 64  # addresses; a name with more of them is no broker
 NAME: Final = "50-egress.conf"
 
+PROXY: Final = re.compile(r"http://(\[[0-9a-f:.]+\]|[a-z0-9.-]+):[0-9]{1,5}/?\Z")
+
 log = logging.getLogger(__name__)
 
 Resolve = Callable[[str], Sequence[str]]
@@ -24,10 +27,11 @@ Resolve = Callable[[str], Sequence[str]]
 def hosts(site: Mapping[str, Any]) -> list[str]:
     """Brokers and converters of a site's file, each once; errors are for `check` to tell."""
     uplink = _table(site, "uplink")
+    proxy = PROXY.match(str(uplink.get("proxy", "")))
     fallback = uplink.get("fallback", [])
     urls = [uplink.get("url"), *(fallback if isinstance(fallback, list) else [])]
-    found: list[str] = []
-    for url in urls:
+    found: list[str] = [] if proxy is None else [proxy[1].strip("[]")]
+    for url in urls if proxy is None else ():  # the proxy looks for the brokers itself
         try:
             found.append(endpoint(str(url)).host)
         except ValueError:

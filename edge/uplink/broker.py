@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge.core import ConfigError, endpoint
+from edge.uplink.tunnel import proxy_of
 
 Protocol = Literal["5", "3.1.1"]
 
@@ -30,6 +31,8 @@ class Broker:
     """The last time (Unix ns) that has certainly passed, while the wall clock is not to be
     trusted; else None. Then certificates are dated by it, and not by the wall clock."""
 
+    proxy: tuple[str, int] | None = None  # an HTTP proxy that is asked for the way
+
     def __str__(self) -> str:
         return f"mqtt{'s' if self.tls else ''}://{self.host}:{self.port}"
 
@@ -47,6 +50,7 @@ def broker_of(
     window: int = 200,
     protocol: Protocol = "5",
     floor_ns: Callable[[], int | None] | None = None,
+    proxy: str | None = None,
 ) -> Broker:
     """A broker from the words of a configuration. Reads the certificates. Raises ConfigError."""
     try:
@@ -55,6 +59,10 @@ def broker_of(
         raise ConfigError(f"uplink.url: {error}") from None
     if not place.tls and (ca or cert or key):
         raise ConfigError("uplink.url: certificates need mqtts://, not mqtt://")
+    try:
+        through = None if proxy is None else proxy_of(proxy)
+    except ValueError as error:
+        raise ConfigError(f"uplink.proxy: {error}") from None
     if password is not None and username is None:
         raise ConfigError("uplink.password_file needs uplink.username")
     return Broker(
@@ -68,6 +76,7 @@ def broker_of(
         window=window,
         protocol=protocol,
         floor_ns=floor_ns,
+        proxy=through,
     )
 
 

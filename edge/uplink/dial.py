@@ -12,6 +12,7 @@ from typing import Any, Final
 from edge.uplink.aside import Aside
 from edge.uplink.broker import Broker
 from edge.uplink.names import Address, Names
+from edge.uplink.tunnel import tunnel
 
 NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the ssl module has no name for it
 YEARS_10_NS: Final = 3653 * 86_400 * 1_000_000_000
@@ -35,9 +36,10 @@ async def dial(broker: Broker, names: Names = _names) -> Dialled:
     """Raises OSError. When the caller gives up, the thread closes what it may still open, later."""
     until_s = time.monotonic() + broker.connect_s
     floor_ns = broker.floor_ns() if broker.floor_ns is not None else None
-    found = await names.find(broker.host, broker.port)
+    place = broker.proxy or (broker.host, broker.port)  # a proxy knows the broker's name itself
+    found = await names.find(*place)
     dialled = await _dials.run(lambda: _reach(broker, found, until_s, floor_ns), _discard)
-    names.worked(broker.host, broker.port, dialled.address, found)
+    names.worked(*place, dialled.address, found)
     return dialled
 
 
@@ -63,7 +65,7 @@ def _reach(
             return _connect(broker, address, max(LEAST_S, share_s), floor_ns)
         except OSError as error:
             first = first or error
-    raise first or OSError(f"{broker.host} has no address")
+    raise first or OSError(f"{(broker.proxy or (broker.host,))[0]} has no address")
 
 
 def _connect(broker: Broker, address: Address, within_s: float, floor_ns: int | None) -> Dialled:
@@ -75,6 +77,8 @@ def _connect(broker: Broker, address: Address, within_s: float, floor_ns: int | 
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         patience(sock, broker.keepalive_s)
         sock.connect(place)
+        if broker.proxy is not None:
+            tunnel(sock, broker.host, broker.port, until_s)
         if broker.tls is None:
             return Dialled(sock, None, address)
         secure = _wrap(broker.tls, sock, broker.host, dated=floor_ns is None)

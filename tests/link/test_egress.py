@@ -93,3 +93,10 @@ def test_the_command_writes_the_drop_in_and_remembers(known: str, tmp_path: Path
     assert allowed(file.read_text()) == ["192.0.2.10", "192.0.2.20", "192.0.2.53"]
     assert file.stat().st_mode & 0o777 == 0o644, "systemd reads it, and so may people"
     assert kept.read_text() == '{"192.0.2.10": ["192.0.2.10"], "192.0.2.20": ["192.0.2.20"]}'
+
+
+def test_with_a_proxy_only_the_proxy_is_spoken_to() -> None:
+    site = {"uplink": {"url": "mqtts://broker:8883", "proxy": "http://[2001:db8::1]:3128"}}
+    assert hosts(site) == ["2001:db8::1"]
+    site["uplink"]["proxy"] = "ftp://x"  # `check` tells that
+    assert hosts(site) == ["broker"]

@@ -24,9 +24,9 @@ from edge.config.model.gateway import (
     Privacy,
     Store,
     Streams,
-    Uplink,
 )
 from edge.config.model.link import Link
+from edge.config.model.uplink import Uplink
 
 __all__ = [
     "BUSES",
