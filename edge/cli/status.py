@@ -8,7 +8,8 @@ it, and what can be seen without it.
 import argparse
 import dataclasses
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +18,9 @@ from edge.app.sheet.outbox import outbox
 from edge.app.sheet.page import page
 from edge.app.sheet.words import Section, fitted, rendered
 from edge.cli.site import site_of, site_options
-from edge.config import Site
+from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask
+from edge.core.places import site_file
 from edge.store import BusyError, look
 
 START: Final = (
@@ -39,6 +41,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
+    if (status := _of_a_hidden_site(args.config)) is not None:
+        return _shown(args, status)
     site = site_of(args.config)
     if site is None:
         return 2
@@ -48,6 +52,21 @@ def run(args: argparse.Namespace) -> int:
         return _unreachable(args, site, str(error), ASKED)
     if status is None:
         return _unreachable(args, site, "the daemon does not run", START)
+    return _shown(args, status)
+
+
+def _of_a_hidden_site(file: Path) -> dict[str, Any] | None:
+    """A technician in the group kerbstone may ask the daemon, where the signed file of an enrolled
+    box is for root only: the daemon is where it is on every box."""
+    if file != site_file() or os.access(file, os.R_OK):
+        return None
+    try:
+        return ask(Path(Store().run_dir), "status")
+    except (VerbError, OSError):
+        return None
+
+
+def _shown(args: argparse.Namespace, status: Mapping[str, Any]) -> int:
     found = matters(status)
     if args.json:
         told = [dataclasses.asdict(matter) for matter in found]

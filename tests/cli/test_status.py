@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from edge.app.sheet.attention import matters, verdict
 from edge.app.sheet.page import page
 from edge.app.sheet.words import WIDTH, fitted, megabytes, percent, rendered, span
+from edge.config import Store
+from edge.core import places
 from edge.store import Counts
 from tests.cli.answering import answering
 from tests.cli.conftest import Command, MakeSite
@@ -276,6 +278,18 @@ def test_something_to_attend_to_is_exit_1(kerbstone: Command, config: Path, tmp_
     assert found["ok"] is False
     assert [matter["short"] for matter in found["matters"]] == ["2 records lost"]
     assert found["box"] == FINE["box"]
+
+
+@pytest.mark.skipif(places.site_file().exists(), reason="this is a gateway itself")
+def test_who_may_ask_the_daemon_needs_no_site_file(
+    kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of an enrolled box is for root only."""
+    monkeypatch.setattr("edge.cli.status.Store", lambda: Store(run_dir=f"{tmp_path}/run"))
+    assert kerbstone("status").code == 2
+    with answering(tmp_path / "run", {"status": FINE}):
+        assert kerbstone("status").lines[0].startswith("OK: gw-1")
+        assert kerbstone("status", "--config", tmp_path / "none.toml").code == 2
 
 
 def test_without_a_daemon_it_says_how_to_start_it_and_exits_3(
