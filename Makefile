@@ -128,6 +128,14 @@ deb bundle sbom sums: venv
 deb-test: venv
 	$(PY) -m tests.package.installed $(DEB)
 
+# as root, with what deploy/image/README.md installs; the root of Debian packages is kept in build/image
+image: venv
+	PYTHONPATH=. $(PY) -m deploy.image $(IMAGE_OPTIONS)
+
+image-test: venv
+	@.ci/tools
+	PYTHONPATH=. $(PY) -m tests.image.run $(if $(IMAGE),--image $(IMAGE))
+
 # three nodes on loopback, each killed in turn
 cluster-test: venv
 	@.ci/tools cluster

@@ -1,0 +1,205 @@
+"""A city on this machine, which the guest calls 10.0.2.2: enrolment server, broker, a meter.
+
+All by the commands that a city would use. One authority signs for boxes, broker and platform.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from deploy.broker import start
+from drivers.meters.register_map import load
+from drivers.sim.meter import Slave
+from drivers.sim.meter_tcp import MeterTcp
+from drivers.sim.typical import typical
+
+HOST: Final = "10.0.2.2"
+TOP: Final = Path(__file__).parents[2]
+SITE: Final = """\
+[site]
+id = "s17"
+gateway = "{gateway}"
+zone = "Europe/Berlin"
+period_s = 10
+
+[uplink]
+url = "mqtts://{host}:{broker}"
+confirm = "broker"
+encoding = "json"
+
+[streams]
+health_s = 60
+
+[bus.meters]
+kind = "modbus-tcp"
+host = "{host}"
+port = {meter}
+timeout_s = 5.0
+
+[device.main_meter]
+driver = "sdm630"
+bus = "meters"
+unit = 1
+every_s = 2.0
+"""
+
+
+class Town:
+    """Built: keys and files are there. `open`: it answers."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.home, self.desk, self.broker = folder / "enrol", folder / "desk", folder / "broker"
+        self.enrol_port, self.broker_port, self.platform_port = (
+            free_port(),
+            free_port(),
+            free_port(),
+        )
+        self.heard = folder / "heard"
+        self._children: list[subprocess.Popen[bytes]] = []
+        for each in (self.desk, self.broker):
+            each.mkdir(mode=0o700)
+        self.provision("ca", "--host", HOST, "--host", "localhost", home=True)
+        (self.home / "configs").mkdir(exist_ok=True)
+        hosts = ["--ip", HOST, "--ip", "127.0.0.1", "--dns", "localhost"]
+        self.provision("issue", "broker", "city", *hosts, "--out", str(self.desk), home=True)
+        self.provision("issue", "platform", "platform", "--out", str(self.desk), home=True)
+        key = str(self.desk / "city.key")
+        self.provision("broker", "city", "--out", str(self.broker), "--key", key, home=True)
+        self._meter = MeterTcp(
+            {1: Slave("sdm630", typical(register.point for register in load("sdm630").registers))}
+        )
+        # somebody else, who answers too
+        self._other = socket.create_server(("127.0.0.1", 0))
+        self.other_port: int = self._other.getsockname()[1]
+
+    def provision(self, act: str, *words: str, home: bool = False) -> str:
+        """`kerbstone provision`, as the operator types it."""
+        command = [
+            *kerbstone("provision", act, *words),
+            *(["--dir", str(self.home)] if home else []),
+        ]
+        done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(
+                f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
+            )
+        return done.stdout
+
+    def open(self) -> None:
+        listen = f"127.0.0.1:{self.enrol_port}"
+        self._child(
+            "serve", kerbstone("provision", "serve", "--dir", str(self.home), "--listen", listen)
+        )
+        conf = start.configure(self.broker, (self.broker_port, self.platform_port))
+        binary = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin") or "mosquitto"
+        self._child("mosquitto", [binary, "-c", str(conf)])
+        self._meter.start()
+        for port in (self.enrol_port, self.broker_port, self.platform_port):
+            _listening(port)
+        pair = ["--cert", str(self.desk / "platform.crt"), "--key", str(self.desk / "platform.key")]
+        url = f"mqtts://localhost:{self.platform_port}"
+        listen_to = kerbstone(
+            "subscribe", "--broker", url, "--ca", str(self.home / "ca.pem"), *pair, "--json"
+        )
+        self._child("subscribe", listen_to, out=self.heard)
+
+    def claim(self, gateway: str) -> bytes:
+        """A claim for a box here, and its signed configuration at the server."""
+        card = self.folder / f"card-{gateway}"
+        card.mkdir(exist_ok=True)
+        key = ["--key", str(self.home / "operator.key")]
+        site = self.folder / f"{gateway}.toml"
+        site.write_text(
+            SITE.format(
+                host=HOST, gateway=gateway, broker=self.broker_port, meter=self._meter.port
+            ),
+            "utf-8",
+        )
+        self.provision(
+            "config", str(site), "--gateway", gateway, *key, "--out", str(self.home / "configs")
+        )
+        places = [
+            "--enrol",
+            f"https://{HOST}:{self.enrol_port}",
+            "--broker",
+            f"mqtts://{HOST}:{self.broker_port}",
+        ]
+        who = ["--site", "s17", "--role", "crossing", "--gateway", gateway]
+        network = ["--network", "kind=ethernet", "--network", f"ntp={HOST}"]
+        ca = ["--ca", str(self.home / "ca.pem")]
+        self.provision("new", *who, *places, *ca, *key, *network, "--out", str(card))
+        return (card / "kerbstone-claim.toml").read_bytes()
+
+    def pending(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = json.loads(self.provision("pending", "--json", home=True))[
+            "pending"
+        ]
+        return rows
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What has come to the platform, decoded."""
+        found = []
+        for line in (
+            self.heard.read_text("utf-8", "replace").splitlines() if self.heard.exists() else []
+        ):
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue  # the last line is being written
+        return found
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text("utf-8", "replace")
+
+    def close(self) -> None:
+        for child in self._children:
+            child.terminate()
+        for child in self._children:
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        self._meter.stop()
+        self._other.close()
+
+    def _child(self, name: str, command: list[str], out: Path | None = None) -> None:
+        with (
+            (self.folder / f"{name}.log").open("ab") as log,
+            (out or Path(os.devnull)).open("ab") as sink,
+        ):
+            env = {**os.environ, "PYTHONPATH": str(TOP), "PYTHONUNBUFFERED": "1"}
+            stdout = sink if out else log
+            self._children.append(
+                subprocess.Popen(command, cwd=TOP, env=env, stdout=stdout, stderr=log)
+            )
+
+
+def kerbstone(*words: str) -> list[str]:
+    return [sys.executable, "-m", "edge.cli.main", *words]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        port: int = one.getsockname()[1]
+        return port
+
+
+def _listening(port: int, timeout_s: float = 60.0) -> None:
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.5).close()
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
