@@ -1,0 +1,124 @@
+"""A box whose daemon, bus and kernel are told what to say, in virtual time; it may be rebooted."""
+
+import json
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from edge.config.model.link import Link as Options
+from edge.control.protocol import VerbError
+from edge.link.bus import BusFault
+from edge.link.ladder import Ladder
+from edge.link.ledger import Book
+from edge.link.power import Supply
+from edge.link.profile import UUID
+from edge.link.told import Daemon
+from edge.link.watch import LOOK_S, Parts, Watch, steps
+from tests.link.net import Net
+
+NM = "org.freedesktop.NetworkManager"
+NOVEMBER_S = 1_795_687_200
+DAY_S = 86_400
+MB = 1_000_000
+MEMORY = Path("/dev/shm")
+
+
+class City:
+    """Everything around the watch. The box may be rebooted: the disk stays, /run goes."""
+
+    def __init__(self, folder: Path, kind: str = "cellular", **options: Any) -> None:
+        self.folder, self.kind, self.options = folder, kind, Options(**options)
+        # /run is in memory: a disk takes half a millisecond for each look of a virtual week
+        self.run = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else folder))
+        weakref.finalize(self, shutil.rmtree, self.run, ignore_errors=True)
+        self.net = Net(folder / "net")
+        self.net.interface("wwan0")
+        self.broker: bool | None = True
+        self.faults = 0
+        self.tq = "ntp"
+        self.wall_s: float = NOVEMBER_S
+        self.daemon_runs = True
+        self.verbs: set[str] = {"reach", "thrift", "link_step", "status"}
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.active = True
+        self.faulty: set[str] = set()
+        self.done: list[str] = []
+        self.boots = 0
+        self.supply: Supply | None = None
+        self.boot()
+
+    def boot(self) -> None:
+        self.boots += 1
+        self.mono_s = 15.0
+        parts = Parts(
+            options=self.options,
+            kind=self.kind,
+            ladder=Ladder(steps(self.options, self.kind, self.supply)),
+            book=Book(self.folder / "ledger", f"boot-{self.boots}", lambda: int(self.mono_s * 1e9)),
+            daemon=Daemon(self.folder, self._ask),
+            bus=self,
+            state=self.run / "state.json",
+            supply=self.supply,
+            commissioned=(self.folder / "commissioned",),
+            net=self.net.folder,
+        )
+        self.watch = Watch(parts)
+
+    def live(self, seconds: float, each: Callable[[], None] = lambda: None) -> Sequence[str]:
+        """What was done in this time. A reboot that was ordered happens."""
+        before, end_s = len(self.done), self.mono_s + seconds
+        while self.mono_s < end_s:
+            self.mono_s += LOOK_S
+            self.wall_s += LOOK_S
+            each()
+            reboots = self.done.count("Reboot")
+            self.watch.look(self.mono_s)
+            if self.done.count("Reboot") > reboots:
+                end_s -= self.mono_s
+                self.boot()
+                end_s += self.mono_s
+        return self.done[before:]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.run / "state.json").read_text())
+        return found
+
+    def told(self, verb: str) -> list[dict[str, Any]]:
+        return [arguments for name, arguments in self.asked if name == verb]
+
+    def call(
+        self, to: str, path: str, method: str, signature: str = "", *arguments: Any
+    ) -> tuple[Any, ...]:
+        name = method.rpartition(".")[2]
+        if name in self.faulty or to in self.faulty:
+            raise BusFault(f"{name}: refused")
+        match name, arguments:
+            case "Get", (_, "ActiveConnections"):
+                return (("ao", ["/active/1"] if self.active else []),)
+            case "Get", (_, "Uuid"):
+                return (("s", UUID),)
+            case "Get", (_, "State"):
+                return (("u", 2),)
+            case "GetConnectionByUuid", _:
+                return ("/profile/1",)
+            case "GetManagedObjects", _:
+                return ({"/modem/0": {"org.freedesktop.ModemManager1.Modem": {}}},)
+        self.done.append(name)
+        return ()
+
+    def _ask(self, folder: Path, verb: str, **arguments: Any) -> dict[str, Any] | None:
+        if not self.daemon_runs:
+            return None
+        if verb not in self.verbs:
+            raise VerbError(f"unknown verb; known are {self.verbs}")
+        self.asked.append((verb, arguments))
+        link = {"connected": self.broker}
+        clock = {"tq": self.tq, "wall_s": self.wall_s}
+        if verb == "status":
+            state = "silent" if self.faults else "ok"
+            return {"link": link, "clock": clock, "devices": {"air": {"state": state}}}
+        return {**link, **clock, "faults": self.faults} if verb == "reach" else {}
