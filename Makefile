@@ -46,7 +46,8 @@ venv:
 
 test: venv
 	@.ci/tools
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile -m "not bench and not kernel and not scene" $(PYTEST)
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	    -m "not bench and not kernel and not scene" $(PYTEST)
 
 scenes: venv
 	@.ci/tools

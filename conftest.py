@@ -45,8 +45,30 @@ SCENES: Final = frozenset({
 })  # fmt: skip
 
 
+# These take ten seconds and more, most of it one after the other: begun last, one worker would be
+# at it while the others have nothing left.
+FIRST: Final = (
+    "system/test_bad_input.py",
+    "identity/test_killed.py",
+    "models/test_training_smoke.py",
+    "system/test_values.py",
+    "cli/test_doctor.py",
+    "cli/test_demo.py",
+    "platform/test_subscribe.py",
+    "uplink/test_link_life.py",
+    "platform/test_receipts.py",
+    "link/test_watch.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Path(__file__).parent / "tests"
+    rank = {name: place for place, name in enumerate(FIRST)}
+
+    def name(item: pytest.Item) -> str:
+        return item.path.relative_to(tests).as_posix() if tests in item.path.parents else ""
+
     for item in items:
-        if tests in item.path.parents and item.path.relative_to(tests).as_posix() in SCENES:
+        if name(item) in SCENES:
             item.add_marker(pytest.mark.scene)
+    items.sort(key=lambda item: rank.get(name(item), len(rank)))

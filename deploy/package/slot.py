@@ -107,8 +107,8 @@ def build(
 
 
 def settled(tree: Path, moment: int) -> None:
-    """Gives all below one time and plain modes, so that the same content is the same archive."""
-    for path in sorted(tree.rglob("*"), reverse=True):
+    """Gives all of it one time and plain modes, whatever the umask: same content, same archive."""
+    for path in (*sorted(tree.rglob("*"), reverse=True), tree):
         if not path.is_symlink():
             executable = path.is_dir() or path.stat().st_mode & 0o100
             path.chmod(0o755 if executable else 0o644)

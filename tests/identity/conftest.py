@@ -1,11 +1,22 @@
 """A city and a box that has its claim; where a test needs others it makes its own."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.identity.box import Box
 from tests.identity.city import City
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """The command sets one for its process, which is the next test's, too."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import argparse
 import gzip
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -30,10 +31,14 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     monkeypatch.setattr(project, "epoch", lambda: MOMENT)
     monkeypatch.setattr(project, "version", lambda: "0.1.0rc1")
     built = []
-    for name in ("one", "two"):
+    for name, mask in (("one", 0o022), ("two", 0o077)):
+        before = os.umask(mask)
         (tmp_path / name / "tree").mkdir(parents=True)
         options = argparse.Namespace(arch="arm64", out=tmp_path / name, no_bytecode=True)
-        built.append(deb.build(options, tmp_path / name / "tree"))
+        try:
+            built.append(deb.build(options, tmp_path / name / "tree"))
+        finally:
+            os.umask(before)
     return built
 
 
