@@ -169,6 +169,8 @@ def running(box: Box, deb: Path, later: Path) -> None:
     for name in ("systemctl", "deb-systemd-invoke"):
         (box.root / "usr/local/sbin" / name).write_text(TELLS)
         (box.root / "usr/local/sbin" / name).chmod(0o755)
+    kept = box.root / "opt/kerbstone/venv.by-hand"
+    shutil.rmtree(kept, ignore_errors=True)
     out = box.install(deb)
     asked = box.asked()
     same("without a site the daemon is not started", "kerbstone: no site yet" in out, True)
