@@ -26,7 +26,8 @@ def config(args: argparse.Namespace) -> int:
 
     if site_of(args.file) is None:  # a box would get a file that its daemon refuses
         return 2
-    path = paper.sign_config(args.file, args.gateway, paper.operator_key(args.key), args.out)
+    key = paper.operator_key(args.key)
+    path = paper.sign_config(args.file, args.gateway, key, args.out, now())
     return result(args, {"file": str(path)}, f"written and signed: {path}")
 
 

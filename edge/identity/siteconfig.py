@@ -1,17 +1,27 @@
-"""The configuration that comes with an identity: signed by the operator, for this box only."""
+"""The configuration that comes with an identity: signed by the operator, for this box only.
+
+Its number, which the signature covers, only grows: who holds the server, but not the operator's
+key, cannot give a box a configuration back that was replaced.
+"""
 
 import base64
-import binascii
 import tomllib
+from typing import Annotated, Final
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 
 from edge.core import ConfigError
 from edge.identity import store
 from edge.identity.bundle import Home
 from edge.identity.store import Store
+
+MOST: Final = 2**53 - 1  # what every JSON reader keeps
+Serial = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
 
 
 class SignedConfigError(ConfigError):
@@ -19,25 +29,41 @@ class SignedConfigError(ConfigError):
 
 
 class Signed(msgspec.Struct, frozen=True):
-    """The answer to GET config. The signature covers `config`, which names site and gateway."""
+    """The answer to GET config. The signature covers `serial` and `config`; the latter names site
+    and gateway.
+    """
 
     gateway: str
+    serial: Serial
     config: str
     signature: str
     v: int = 1
 
 
-def verified(data: bytes, home: Home) -> bytes:
-    """The site file in it. Raises SignedConfigError."""
+def sign(config: str, gateway: str, serial: int, key: Ed25519PrivateKey) -> bytes:
+    """What a server hands out, and what lies on a stick."""
+    signature = base64.b64encode(key.sign(_message(serial, config))).decode("ascii")
+    return msgspec.json.encode(Signed(gateway, serial, config, signature))
+
+
+def parse(data: bytes) -> Signed:
+    """By its form alone. Raises SignedConfigError."""
     try:
-        found = msgspec.json.decode(data, type=Signed)
+        return msgspec.json.decode(data, type=Signed)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise SignedConfigError(f"no signed configuration: {error}") from error
+
+
+def verified(data: bytes, home: Home) -> Signed:
+    """Raises SignedConfigError."""
+    found = parse(data)
+    try:
         signature = base64.b64decode(found.signature, validate=True)
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(home.operator, validate=True))
-    except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error, ValueError) as error:
-        raise SignedConfigError("the configuration has another form than agreed") from error
-    body = found.config.encode()
+    except ValueError as error:  # binascii's is one
+        raise SignedConfigError(f"the signature of the configuration: {error}") from error
     try:
-        key.verify(signature, body)
+        key.verify(signature, _message(found.serial, found.config))
     except InvalidSignature:
         raise SignedConfigError("the configuration is not signed by the claim's operator") from None
     # the signature does not cover the names beside it: those inside count
@@ -48,12 +74,22 @@ def verified(data: bytes, home: Home) -> bytes:
     named = table if isinstance(table, dict) else {}
     if found.v != 1 or (named.get("gateway"), named.get("id")) != (home.gateway, home.site):
         raise SignedConfigError(f"the configuration is not for {home.gateway} at {home.site}")
-    return body
+    return found
 
 
 def keep(folder: Store, data: bytes, home: Home) -> None:
-    """First as it came, so that it can be verified again; then as the daemon reads it."""
-    site = verified(data, home)
+    """First as it came, so that it can be verified again; then as the daemon reads it.
+
+    Raises SignedConfigError, also where a newer one is here.
+    """
+    found, held = verified(data, home), _held(folder, home)
+    same = held is not None and (found.serial, found.config) == (held.serial, held.config)
+    if held and found.serial <= held.serial and not same:
+        raise SignedConfigError(
+            f"the configuration is number {found.serial}, and {held.serial} is here already: "
+            "an old one comes back only when it is signed again"
+        )
+    site = found.config.encode()
     if folder.get(store.CONFIG) != data:
         folder.put(store.CONFIG, data)
     if folder.get(store.SITE) != site:
@@ -70,3 +106,16 @@ def kept(folder: Store, home: Home) -> bool:
     except (OSError, SignedConfigError):
         return False
     return True
+
+
+def _held(folder: Store, home: Home) -> Signed | None:
+    """The one that is here, if it is one for this home: another claim begins anew."""
+    data = folder.get(store.CONFIG)
+    try:
+        return None if data is None else verified(data, home)
+    except SignedConfigError:
+        return None
+
+
+def _message(serial: int, config: str) -> bytes:
+    return f"kerbstone config {serial}\n{config}".encode()

@@ -90,16 +90,7 @@ class Desk:
         if found is None:
             detail = f"no configuration for {old.gateway} yet: `kerbstone provision config`"
             raise RefusedError("missing", detail)
-        text, signature = found
-        body = {
-            "v": 1,
-            "gateway": old.gateway,
-            "site": old.site,
-            "time": to_text(self.now()),
-            "config": text,
-            "signature": signature,
-        }
-        return answers.json(200, body, f"configuration of {old.gateway}")
+        return Answer(200, found, "application/json", said=f"configuration of {old.gateway}")
 
     # -- inside ------------------------------------------------------------------------------------
 

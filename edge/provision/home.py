@@ -2,7 +2,7 @@
 
 ca.pem, ca.key      the authority        server.pem, server.key  what boxes connect to
 store.db            requests, certificates        crl.pem        for brokers, renewed by itself
-configs/ID.toml, configs/ID.toml.sig     what a box gets as its site.toml, signed by an operator
+configs/ID.json     what a box gets as its site.toml, signed by an operator
 """
 
 import base64
@@ -16,6 +16,7 @@ from cryptography import x509
 from msgspec import Meta
 
 from edge.core import ConfigError
+from edge.identity import siteconfig
 from edge.identity.claim import Claim
 from edge.provision import authority, files
 from edge.provision.authority import Authority, Revoked
@@ -89,14 +90,14 @@ class Home:
         ]
         files.write(self.crl, who.crl(revoked, now, days))
 
-    def config(self, gateway: str) -> tuple[str, str] | None:
-        """What an operator signed for this gateway, and the signature. Raises ConfigError."""
-        path = self.configs / f"{gateway}.toml"
+    def config(self, gateway: str) -> bytes | None:
+        """What an operator signed for this gateway: its box verifies it. Raises ConfigError."""
+        path = self.configs / f"{gateway}.json"
         if not path.exists():
             return None
-        signed = path.with_name(f"{path.name}.sig")
+        data = files.read(path, "configuration")
         try:
-            text = files.read(path, "configuration").decode()
-            return text, files.read(signed, "signature of a configuration").decode().strip()
-        except UnicodeDecodeError:
-            raise ConfigError(f"{path}: not UTF-8; sign it again") from None
+            siteconfig.parse(data)
+        except siteconfig.SignedConfigError as error:
+            raise ConfigError(f"{path}: {error}; sign it again") from None
+        return data

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.core import ConfigError
+from edge.identity import siteconfig
 from edge.identity.claim import NAME, Claim, sign
 from edge.identity.names import is_gateway, spki_hash
 from edge.identity.network import Network
@@ -128,11 +129,16 @@ def draw(text: str, path: Path | None) -> bool:
     return True
 
 
-def sign_config(config: Path, gateway: str, key: Ed25519PrivateKey, out: Path) -> Path:
-    """Put a box's site.toml, signed, where the server takes it. Raises ConfigError, OSError."""
-    data = files.read(config, "configuration")
+def sign_config(
+    config: Path, gateway: str, key: Ed25519PrivateKey, out: Path, now: datetime
+) -> Path:
+    """Put a box's site.toml, signed, where the server takes it. Raises ConfigError, OSError.
+
+    Its number is the time in seconds, or more than that of the one that it replaces in `out`.
+    """
     try:
-        site = tomllib.loads(data.decode()).get("site")
+        text = files.read(config, "configuration").decode()
+        site = tomllib.loads(text).get("site")
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{config}: not TOML: {error}") from None
     named = site.get("gateway") if isinstance(site, dict) else None
@@ -141,10 +147,20 @@ def sign_config(config: Path, gateway: str, key: Ed25519PrivateKey, out: Path) -
             f"{config}: its gateway is {named!r:.70}, and this is for {gateway!r:.70}"
         )
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{gateway}.toml"
-    files.write(path.with_name(f"{path.name}.sig"), base64.b64encode(key.sign(data)) + b"\n")
-    files.write(path, data)
+    path = out / f"{gateway}.json"
+    serial = max(int(now.timestamp()), _serial(path) + 1)
+    files.write(path, siteconfig.sign(text, gateway, serial, key))
     return path
+
+
+def _serial(path: Path) -> int:
+    """Of the configuration that is there; 0 for none. Raises ConfigError."""
+    if not path.exists():
+        return 0
+    try:
+        return siteconfig.parse(files.read(path, "configuration")).serial
+    except siteconfig.SignedConfigError as error:
+        raise ConfigError(f"{path}: {error}; remove it") from None
 
 
 def hosts(words: Sequence[str]) -> list[str]:

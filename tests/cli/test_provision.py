@@ -12,6 +12,7 @@ import pytest
 from cryptography import x509
 
 from edge.cli.main import VERBS
+from edge.identity import siteconfig
 from edge.identity.claim import NAME, parse
 from edge.identity.names import comparison
 from edge.provision import counter
@@ -208,8 +209,11 @@ def test_a_configuration_of_another_box_is_not_signed(
     words = ("provision", "config", site, "--key", home / "operator.key", "--out", home / "configs")
     assert kerbstone(*words, "--gateway", "gw-18").code == 2
     assert kerbstone(*words, "--gateway", "gw-17").code == 0
-    signature = (home / "configs" / "gw-17.toml.sig").read_bytes()
-    assert len(base64.b64decode(signature)) == 64
+    first = siteconfig.parse((home / "configs" / "gw-17.json").read_bytes())
+    assert len(base64.b64decode(first.signature)) == 64
+    assert first.config == site.read_text()
+    assert kerbstone(*words, "--gateway", "gw-17").code == 0  # in the same second
+    assert siteconfig.parse((home / "configs" / "gw-17.json").read_bytes()).serial > first.serial
 
 
 def test_the_server_runs_as_a_process_until_it_is_told_to_end(home: Path) -> None:

@@ -156,16 +156,16 @@ class City:
         data = base64.encodebytes(pkcs7.serialize_certificates(list(found), Encoding.DER))
         return 200, {"content-type": "application/pkcs7-mime; smime-type=certs-only"}, data
 
-    more = ""  # of each configuration
+    more, serial = "", 1700000000  # of each configuration
 
     def config(
         self, gateway: str, key: Ed25519PrivateKey | None = None, site: str = "s17"
     ) -> bytes:
         text = f'[site]\nid = "{site}"\ngateway = "{gateway}"\n{self.more}'
-        signature = base64.b64encode((key or self.operator).sign(text.encode())).decode()
+        signed = (key or self.operator).sign(f"kerbstone config {self.serial}\n{text}".encode())
         return json.dumps(
-            {"v": 1, "gateway": gateway, "site": site, "time": "2026-11-26T00:00:00Z",
-             "config": text, "signature": signature}
+            {"v": 1, "gateway": gateway, "serial": self.serial, "config": text,
+             "signature": base64.b64encode(signed).decode()}
         ).encode()  # fmt: skip
 
     def _csr(self, body: bytes, gateway: str) -> x509.CertificateSigningRequest:

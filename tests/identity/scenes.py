@@ -48,7 +48,7 @@ def quick(root: Path) -> here.Box:
 
 def blank(town: Town, root: Path) -> Box:
     town.now = START
-    town.card(root, f"gw-{len(list(town.home.configs.glob('*.sig'))):04}")
+    town.card(root, f"gw-{len(list(town.home.configs.glob('*.json'))):04}")
     return Box(root, claim_of(root))
 
 

@@ -46,7 +46,7 @@ class Town(World):
     def configured(self, gateway: str) -> None:
         site = self.folder / "site.toml"
         site.write_text(SITE.format(gateway))
-        paper.sign_config(site, gateway, self.operator, self.home.configs)
+        paper.sign_config(site, gateway, self.operator, self.home.configs, self.now)
 
     def issued(self, claim: Claim) -> list[Issued]:
         """What this claim has given that is still good."""

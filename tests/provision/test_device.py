@@ -53,9 +53,9 @@ def test_a_box_enrols_is_configured_and_renews(
 
     site = tmp_path / "site.toml"
     site.write_text(SITE)
-    paper.sign_config(site, "gw-17", world.operator, world.home.configs)
+    paper.sign_config(site, "gw-17", world.operator, world.home.configs, world.now)
     said = est.config(tls.ask, watch, bundle)
-    assert siteconfig.verified(said, home).decode() == SITE
+    assert siteconfig.verified(said, home).config == SITE
 
     world.now += timedelta(days=61)
     fresh = keys.make(False)

@@ -106,16 +106,28 @@ def test_a_box_gets_the_configuration_that_an_operator_signed(world: World) -> N
     assert world.ask("config", identity=identity).status == 404
     file = world.folder / "site.toml"
     file.write_text(SITE)
-    paper.sign_config(file, "gw-17", world.operator, world.home.configs)
+    paper.sign_config(file, "gw-17", world.operator, world.home.configs, world.now)
     reply = world.ask("config", identity=identity)
     assert reply.status == 200
     said = json.loads(reply.body)
-    assert (said["v"], said["gateway"], said["site"]) == (1, "gw-17", "s17")
-    assert said["time"] == "2026-12-01T12:00:00Z"
+    assert said == {
+        "v": 1, "gateway": "gw-17", "config": SITE, "signature": said["signature"],
+        "serial": int(world.now.timestamp()),
+    }  # fmt: skip
     world.operator.public_key().verify(
-        base64.b64decode(said["signature"], validate=True), said["config"].encode()
+        base64.b64decode(said["signature"], validate=True),
+        f"kerbstone config {said['serial']}\n{SITE}".encode(),
     )
-    assert said["config"] == SITE
+
+
+@pytest.mark.parametrize("data", [b"{", b'{"v": 1}', b"\xff", b"[site]\n"])
+def test_what_is_no_signed_configuration_is_not_handed_out(world: World, data: bytes) -> None:
+    _, _, identity = world.enrolled(Box())
+    world.home.configs.mkdir(exist_ok=True)
+    (world.home.configs / "gw-17.json").write_bytes(data)
+    reply = world.ask("config", identity=identity)
+    assert reply.status == 404
+    assert b"sign it again" in reply.body
 
 
 def test_cacerts_gives_the_ca_to_anybody(world: World) -> None:

@@ -42,7 +42,7 @@ def test_what_the_server_knows_of_a_replaced_box_stays(world: World) -> None:
     assert world.running
     store, file = world.running.store, world.folder / "site.toml"
     file.write_text(SITE)
-    paper.sign_config(file, "gw-17", world.operator, world.home.configs)
+    paper.sign_config(file, "gw-17", world.operator, world.home.configs, world.now)
     config = world.home.config("gw-17")
     _, first, _ = world.enrolled(Box("gw-17"))
     (before,) = store.find("gw-17")
