@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from tests.image.card import Card
+from tests.image.names import Names
 
 BINARY: Final = "qemu-system-aarch64"
 BOOT_S: Final = 900.0  # some two minutes on an idle machine
@@ -36,6 +37,7 @@ class Guest:
         folder: Path,
         *,
         memory_mb: int = 512,
+        names: Names,
         other: int | None = None,
         ssh: int | None = None,
     ) -> None:
@@ -67,7 +69,7 @@ class Guest:
         self.began = time.monotonic()
         with self._said.open("w") as said:
             self._qemu = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+                names.inside(command, folder), stdin=subprocess.DEVNULL, stdout=said, stderr=said
             )
         self._socket: socket.socket | None = None
 

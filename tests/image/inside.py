@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tests.image.guest import Guest, GuestError
-from tests.image.town import HOST
+from tests.image.town import BROKER
 
 # a client of DHCP has a socket too: UDP 68 and 546
 CLIENTS: Final = re.compile(r":(?:68|546)$")
@@ -144,7 +144,7 @@ def egress(guest: Guest, broker_port: int) -> str:
     """From the daemon's control group: the broker can be reached, another address cannot."""
     guest.run(_reach("10.0.2.100", 7777))
     inside = f"echo $BASHPID > /sys/fs/cgroup/system.slice/{UNIT}/cgroup.procs; "
-    guest.run(inside + _reach(HOST, broker_port), 300)
+    guest.run(inside + _reach(BROKER, broker_port), 300)
     said = guest.run(inside + _reach("10.0.2.100", 7777), 300, check=False)
     # packets are dropped; where the kernel tells, it says that it is not permitted
     if not re.search("(timed out|not permitted)$", said):

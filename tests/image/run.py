@@ -14,54 +14,27 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tests.image import inside
-from tests.image.card import Card
-from tests.image.guest import Guest, GuestError
-from tests.image.town import Town, free_port
+from tests.image.guest import GuestError
+from tests.image.scene import GATEWAY, Scene, check, missing_none
 
 BUILD: Final = Path(__file__).parents[2] / "build/image"
-GATEWAY: Final = "gw-17"
 TOOLS: Final = {
     "qemu-system-aarch64": "qemu-system-arm",
     "mosquitto": "mosquitto",
     "mcopy": "mtools",
     "sfdisk": "fdisk",
     "ssh": "openssh-client",
+    "unshare": "util-linux",
 }
-TOPIC: Final = f"kerbstone/v1/s17/{GATEWAY}/up/energy/main_meter"
 VOLTS: Final = 230.0  # what the meter measures, see drivers/sim/typical.py
 CODE: Final = r"not enrolled, gw-17, ([A-Z2-7]{4}-[A-Z2-7]{4})"
 RECORD_S: Final = 600.0
-
-
-class Scene:
-    """A town, a card and the guest that has it; what was measured."""
-
-    def __init__(self, image: Path, folder: Path) -> None:
-        self.folder = folder
-        self.began = time.monotonic()
-        self.town = Town(folder / "town")
-        self.card = Card(image, folder)
-        self.boots = 0
-        self.ssh_port = free_port()
-        self.guest: Guest
-
-    def power_on(self) -> None:
-        folder, other = self.folder / f"boot-{self.boots + 1}", self.town.other_port
-        self.guest = Guest(self.card, folder, other=other, ssh=self.ssh_port)
-        self.boots += 1
-
-    def say(self, text: str) -> None:
-        print(f"{time.monotonic() - self.began:5.0f} s  {text}", flush=True)
-
-    def records(self) -> list[dict[str, Any]]:
-        """Those of our meter."""
-        return [each for each in self.town.messages() if each.get("topic") == TOPIC]
+PERIOD_S: Final = 5  # of the second configuration
 
 
 def claimed(scene: Scene) -> None:
@@ -121,6 +94,25 @@ def secrets_stay(scene: Scene) -> None:
     )
 
 
+def configured(scene: Scene) -> None:
+    """A signed configuration that was changed is taken, and the daemon starts anew with it."""
+    began = "systemctl show -P ExecMainStartTimestampMonotonic kerbstone.service"
+    before = scene.guest.run(began)
+    scene.town.configure(GATEWAY, period=PERIOD_S)
+    scene.guest.run("systemctl start kerbstone-renew.service", 300)
+
+    def looks_new() -> bool:
+        return any(
+            each["mono"][1] - each["mono"][0] == PERIOD_S * 10**6 for each in scene.records()
+        )
+
+    scene.guest.until(looks_new, f"a record of {PERIOD_S} s", RECORD_S)
+    check(scene.guest.run(began) != before, "the daemon has started anew")
+    failed = scene.guest.run("systemctl --failed --no-legend --plain", check=False)
+    check(failed == "", f"failed: {failed}")
+    scene.say(f"records of {PERIOD_S} s, without a hand at the box")
+
+
 def again(scene: Scene, how: str) -> None:
     """After a restart it is the same gateway, without a claim, and goes on with its records."""
     machine = scene.guest.run("cat /etc/machine-id")
@@ -138,17 +130,6 @@ def again(scene: Scene, how: str) -> None:
     check("not enrolled" not in scene.guest.console(), "it does not ask again")
     check(scene.town.pending() == [], "nobody waits")
     scene.say(f"{missing_none(scene.records())} records so far, none is missing")
-
-
-def missing_none(records: list[dict[str, Any]]) -> int:
-    """Records have numbers without a gap, from 1 in each epoch. How many there are."""
-    held: dict[int, set[int]] = {}
-    for each in records:
-        held.setdefault(each["epoch"], set()).add(each["seq"])
-    for epoch, numbers in held.items():
-        wanted = set(range(1, max(numbers) + 1))
-        check(numbers == wanted, f"records are missing in epoch {epoch}: {wanted - numbers}")
-    return sum(map(len, held.values()))
 
 
 def by_ssh(scene: Scene) -> None:
@@ -187,16 +168,12 @@ def knock(
     return subprocess.run(run, capture_output=True, text=True, check=False, timeout=300)
 
 
-def check(right: bool, what: str) -> None:
-    if not right:
-        raise GuestError(what)
-
-
 STEPS: Final[dict[str, Callable[[Scene], None]]] = {
     "first boot with a claim": claimed,
     "a record over mutual TLS": first_record,
     "from inside": looked_at,
     "secrets": secrets_stay,
+    "another configuration": configured,
     "reboot": lambda scene: again(scene, "reboot"),
     "power cut": lambda scene: again(scene, "cut"),
     "ssh": by_ssh,

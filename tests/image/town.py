@@ -1,4 +1,4 @@
-"""A city on this machine, which the guest calls 10.0.2.2: enrolment server, broker, a meter.
+"""A city on this machine, which the guest knows by its names: enrolment server, broker, a meter.
 
 All by the commands that a city would use. One authority signs for boxes, broker and platform.
 """
@@ -18,18 +18,20 @@ from drivers.meters.register_map import load
 from drivers.sim.meter import Slave
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.typical import typical
+from tests.image.names import Names
 
-HOST: Final = "10.0.2.2"
+HOST: Final = "10.0.2.2"  # this machine, as the guest sees it
+ENROL, BROKER, METER = (f"{each}.city.example" for each in ("enrol", "broker", "meter"))
 TOP: Final = Path(__file__).parents[2]
 SITE: Final = """\
 [site]
 id = "s17"
 gateway = "{gateway}"
 zone = "Europe/Berlin"
-period_s = 10
+period_s = {period}
 
 [uplink]
-url = "mqtts://{host}:{broker}"
+url = "mqtts://{name}:{broker}"
 confirm = "broker"
 encoding = "json"
 
@@ -66,9 +68,9 @@ class Town:
         self._children: list[subprocess.Popen[bytes]] = []
         for each in (self.desk, self.broker):
             each.mkdir(mode=0o700)
-        self.provision("ca", "--host", HOST, "--host", "localhost", home=True)
+        self.provision("ca", "--host", ENROL, "--host", "localhost", home=True)
         (self.home / "configs").mkdir(exist_ok=True)
-        hosts = ["--ip", HOST, "--ip", "127.0.0.1", "--dns", "localhost"]
+        hosts = ["--ip", "127.0.0.1", "--dns", BROKER, "--dns", "localhost"]
         self.provision("issue", "broker", "city", *hosts, "--out", str(self.desk), home=True)
         self.provision("issue", "platform", "platform", "--out", str(self.desk), home=True)
         key = str(self.desk / "city.key")
@@ -76,6 +78,7 @@ class Town:
         self._meter = MeterTcp(
             {1: Slave("sdm630", typical(register.point for register in load("sdm630").registers))}
         )
+        self.names = Names(dict.fromkeys((ENROL, BROKER, METER), HOST))
         # somebody else, who answers too
         self._other = socket.create_server(("127.0.0.1", 0))
         self.other_port: int = self._other.getsockname()[1]
@@ -115,28 +118,30 @@ class Town:
         """A claim for a box here, and its signed configuration at the server."""
         card = self.folder / f"card-{gateway}"
         card.mkdir(exist_ok=True)
+        self.configure(gateway)
         key = ["--key", str(self.home / "operator.key")]
-        site = self.folder / f"{gateway}.toml"
-        site.write_text(
-            SITE.format(
-                host=HOST, gateway=gateway, broker=self.broker_port, meter=self._meter.port
-            ),
-            "utf-8",
-        )
-        self.provision(
-            "config", str(site), "--gateway", gateway, *key, "--out", str(self.home / "configs")
-        )
         places = [
             "--enrol",
-            f"https://{HOST}:{self.enrol_port}",
+            f"https://{ENROL}:{self.enrol_port}",
             "--broker",
-            f"mqtts://{HOST}:{self.broker_port}",
+            f"mqtts://{BROKER}:{self.broker_port}",
         ]
         who = ["--site", "s17", "--role", "crossing", "--gateway", gateway]
         network = ["--network", "kind=ethernet", "--network", f"ntp={HOST}"]
         ca = ["--ca", str(self.home / "ca.pem")]
         self.provision("new", *who, *places, *ca, *key, *network, "--out", str(card))
         return (card / "kerbstone-claim.toml").read_bytes()
+
+    def configure(self, gateway: str, period: int = 10) -> None:
+        """Sign it, for the box to fetch."""
+        site, key = self.folder / f"{gateway}.toml", str(self.home / "operator.key")
+        text = SITE.format(
+            host=METER, name=BROKER, gateway=gateway, broker=self.broker_port,
+            meter=self._meter.port, period=period,
+        )  # fmt: skip
+        site.write_text(text, "utf-8")
+        out = str(self.home / "configs")
+        self.provision("config", str(site), "--gateway", gateway, "--key", key, "--out", out)
 
     def pending(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = json.loads(self.provision("pending", "--json", home=True))[
@@ -170,6 +175,7 @@ class Town:
                 child.wait()
         self._meter.stop()
         self._other.close()
+        self.names.close()
 
     def _child(self, name: str, command: list[str], out: Path | None = None) -> None:
         with (
