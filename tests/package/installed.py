@@ -1,6 +1,6 @@
 """Installs the .deb in a Debian root of its own, upgrades, removes and purges it; as root, by hand.
 
-python -m tests.package.installed DEB [--root-tar FILE]: some two minutes, and a network for
+python -m tests.package.installed [DEB] [--root-tar FILE]: some two minutes, and a network for
 mmdebstrap unless the file is there. DEB is for this machine: `make deb ARCH=amd64` on a desk.
 Where qemu-user is registered with the kernel (binfmt), one for another machine works, too.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 from deploy.package import sbom
 from tests.package.known import strangers
 
+DIST = Path(__file__).parents[2] / "dist"
 NEEDED = "systemd,udev,python3,openssl,init-system-helpers"
 # what needs what is all there, in versions that suit
 SUITS = """
@@ -199,11 +200,21 @@ def running(box: Box, deb: Path, later: Path) -> None:
     same("and the daemon", "kerbstone.service" in stopped, True)
 
 
+def newest(parser: argparse.ArgumentParser) -> Path:
+    """Of those for this machine."""
+    arch = run("dpkg", "--print-architecture").strip()
+    found = sorted(DIST.glob(f"kerbstone_*_{arch}.deb"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        parser.error(f"no package is in {DIST}: make deb ARCH={arch}")
+    return found[-1]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.package.installed", description=__doc__)
-    parser.add_argument("deb", type=Path)
+    parser.add_argument("deb", type=Path, nargs="?", help="default: the newest of dist/, for here")
     parser.add_argument("--root-tar", type=Path, help="made by mmdebstrap if it is not there")
     options = parser.parse_args()
+    options.deb = options.deb or newest(parser)
     with tempfile.TemporaryDirectory(prefix="kerbstone-box-") as place:
         folder = Path(place)
         tar: Path = options.root_tar or folder / "root.tar"
