@@ -313,8 +313,8 @@ class Sender:
         self._wake.set()
 
     def _came(self, message: Received) -> None:
+        self._wake.set()  # first: a fault in what comes ends us now, not after an idle turn
         self._inbound.put(message)
-        self._wake.set()
 
     def _spread(self, seconds: float) -> None:
         self._brokers.spread_s = seconds

@@ -51,10 +51,11 @@ Sample = tuple[Rows, Labels, NDArray[np.float64]]
 
 
 class Shape(NamedTuple):
-    """How large the ensemble is: trees of each class, and leaves of each tree."""
+    """How large the ensemble is: trees of each class, leaves of each tree, steps of a column."""
 
     rounds: int
     leaves: int
+    bins: int = 128
 
 
 def streets(folder: Path) -> Iterator[Street]:
@@ -131,7 +132,7 @@ def fit(samples: Sequence[Sample], shape: Shape) -> Trees:
         min_samples_leaf=150,
         max_features=0.4,
         l2_regularization=10.0,
-        max_bins=128,
+        max_bins=shape.bins,
         early_stopping=False,
         random_state=SEED,
     )
@@ -156,7 +157,7 @@ def fitted(
                 yield from plays(street, seeds, cache)
 
     samples = [sample(p, random) for p in some()]
-    rough = fit(samples, Shape(shape.rounds // 2, shape.leaves))
+    rough = fit(samples, shape._replace(rounds=shape.rounds // 2))
     first = Running(graph(rough, NAME, VERSION).SerializeToString())
     samples += [mined(p, first.answer(p), random) for p in some()]
     return fit(samples, shape)
@@ -171,11 +172,12 @@ def main() -> None:
     parser.add_argument("--plays", type=int, default=8, help="of each street")
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--leaves", type=int, default=15)
+    parser.add_argument("--bins", type=int, default=128, help="of each column")
     args = parser.parse_args()
-    seeds, shape = range(1, args.plays + 1), Shape(args.rounds, args.leaves)
+    seeds, shape = range(1, args.plays + 1), Shape(args.rounds, args.leaves, args.bins)
     told: list[Answered] = []
     names: list[str] = []
-    for fold in range(FOLDS):
+    for fold in sorted({fold_of(street) for street in streets(args.streets)}):
         trees = fitted(args.streets, seeds, args.cache, fold, shape)
         run = Running(graph(trees, NAME, VERSION).SerializeToString())
         for street in streets(args.streets):

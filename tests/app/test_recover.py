@@ -29,6 +29,7 @@ from tests.app.wires import WIRES
 from tests.process.build import MS, S, presences
 
 SOURCES = ("north_1", "east_1", "hut_air", "main_meter", "heat")
+AWAY_S = [0.3, 3.1, 13.0]
 LOOPS = {"north_1": "north_1.lead", "east_1": "east_1.lead"}
 
 
@@ -109,12 +110,12 @@ def test_the_uninterrupted_run_is_whole(whole: Box) -> None:
 
 
 @pytest.mark.parametrize("torn", [False, True])
-@pytest.mark.parametrize("away_s", [0.3, 3.1, 13.0])
+@pytest.mark.parametrize("away_s", AWAY_S)
 def test_killed_at_any_write_nothing_is_lost_but_what_the_gap_names(
     tmp_path: Path, whole: Box, writes: int, away_s: float, torn: bool
 ) -> None:
-    step = 3 if away_s == 0.3 and not torn else 5
-    for left, folder in zip(range(1, writes, step), folders(tmp_path), strict=False):
+    first = 1 + AWAY_S.index(away_s) + len(AWAY_S) * torn  # all six together: at each write
+    for left, folder in zip(range(first, writes, 6), folders(tmp_path), strict=False):
         box = lived(Box(folder), [(left, int(away_s * S))], torn=torn)
         assert box.kills == 1
         check(box, whole)

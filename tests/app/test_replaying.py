@@ -4,7 +4,7 @@ import contextlib
 import gzip
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,7 @@ from edge.app.pipeline import Pipeline
 from edge.cli.main import main
 from edge.core import Contact, Draft
 from tests.cli.conftest import SITE
+from tests.infer.proven import proven_once
 
 MORE: Final = """
 [bay.bakery]
@@ -56,6 +57,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = SITE.format(period_s=PERIOD_S, models="false", more="") + MORE
     (path / "site.toml").write_text(text)
     return path
+
+
+@pytest.fixture(autouse=True, scope="module")
+def proven() -> Iterator[None]:
+    with proven_once():
+        yield
 
 
 def replayed(folder: Path, edges: bytes, name: str = "edges.csv") -> Said:
@@ -105,7 +112,7 @@ def files(draw: st.DrawFn, *, bad: bool = True) -> bytes:
 LATE: Final = f"{HEADER}1000,a,1\n1300,a,0\n7000,a,1\n7300,a,0\n12000,c,0\n12500,c,1\n".encode()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @example(edges=LATE, cut=56)
 @given(edges=files(), cut=st.integers(0, 2000))
 def test_a_cut_at_any_byte_changes_no_record_before_it(

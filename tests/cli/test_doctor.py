@@ -32,14 +32,17 @@ from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.mhz19 import Mhz19
 from drivers.sim.rtu import Rtu
 from drivers.sim.sht4x import Sht4x
-from edge.app import bedside, doctoring, whynot
+from edge.app import bedside, busmakers, doctoring, whynot
 from edge.app.doctoring import Doctor
 from edge.app.verdict import of_reading, parted
-from edge.config import SerialBus
+from edge.app.witness import first_question
+from edge.config import Device, SerialBus
 from edge.control.locks import BusLock
 from edge.core import Bad, Point, Quantity, Reason, sweep
 from tests.cli.conftest import Command, Said
+from tests.drivers import waiting
 from tests.drivers.buses.far import Far
+from tests.drivers.waiting import Other
 
 ROOT = Path(__file__).parents[2]
 HEAD = """
@@ -104,7 +107,13 @@ driver = "sdm120"
 bus = "meters"
 unit = 12
 """
+QUICK = METERS.replace("0.4", "0.05")  # for ports that know who is still to answer
 VALUES = {"voltage": 230.0, "frequency": 50.0}
+# somebody who has seen enough need not wait long for a step that does not end anyway
+COMMAND = (
+    "from edge.app import doctoring; doctoring.JOIN_S = 0.1; "
+    "from edge.cli.main import main; raise SystemExit(main())"
+)
 Site = Callable[..., Path]
 
 
@@ -128,9 +137,18 @@ def air(tmp_path: Path) -> Iterator[I2cKernel]:
 
 
 @pytest.fixture
-def meters() -> Iterator[Rtu]:
+def meters(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rtu]:
     with Rtu({1: Slave("sdm120", VALUES), 12: Slave("sdm120", VALUES)}) as line:
+        unhurried(monkeypatch, line)
         yield line
+
+
+def unhurried(monkeypatch: pytest.MonkeyPatch, other: Other) -> None:
+    """Nobody is silent who has not had his turn yet: then a time-out may be short."""
+    monkeypatch.setattr(waiting, "GRACE_NS", 50_000_000)
+    port = waiting.waiting(other)
+    for module in (busmakers, whynot):
+        monkeypatch.setattr(module, "SerialPort", port)
 
 
 @pytest.fixture
@@ -169,7 +187,7 @@ def test_a_site_that_is_well_is_fine(
     kerbstone: Command, wired: Site, air: I2cKernel, meters: Rtu, chip: SimChip
 ) -> None:
     air.chips = {0x44: sht4x()}
-    file = wired(AIR, LOOPS, METERS, words=(meters.port,))
+    file = wired(AIR, LOOPS, QUICK, words=(meters.port,))
     said = kerbstone("doctor", "--config", file)
     assert said.code == 0, said.out
     assert said.lines == [
@@ -218,7 +236,7 @@ def test_a_meter_with_another_address_is_found_beside_its_neighbour(
     kerbstone: Command, wired: Site, meters: Rtu
 ) -> None:
     meters.units = {1: Slave("sdm120", VALUES), 7: Slave("sdm120", VALUES)}
-    said = kerbstone("doctor", "--config", wired(METERS, words=(meters.port,)), "--json")
+    said = kerbstone("doctor", "--config", wired(QUICK, words=(meters.port,)), "--json")
     assert said.code == 1
     assert json.loads(said.out)["fine"] == ["main"]
     assert "nobody answers as unit 12, but somebody as unit 7" in told(said, "shop")
@@ -230,14 +248,14 @@ def test_a_meter_with_another_address_is_found_when_it_is_alone(
 ) -> None:
     monkeypatch.setattr(whynot, "factory_lines", lambda: ())  # a pseudo-terminal has no speed
     meters.units = {7: Slave("sdm120", VALUES)}
-    alone = METERS.partition("[device.shop]")[0]
+    alone = QUICK.partition("[device.shop]")[0]
     file = wired(alone, words=(meters.port,))
     said = kerbstone("doctor", "--config", file, "--json")
     assert said.code == 1
     assert "nobody answers as unit 1, but somebody as unit 7" in told(said, "main")
     assert "set unit = 7" in told(said, "main")
     meters.units = {}
-    said = kerbstone("doctor", "--config", wired(METERS, words=(meters.port,)))
+    said = kerbstone("doctor", "--config", wired(QUICK, words=(meters.port,)))
     assert said.code == 1
     assert ": none of its devices answers as configured\n         look first at" in said.out
     assert said.out.count("nobody on this line has answered so far") == 2
@@ -248,7 +266,7 @@ def test_a_silent_meter_beside_one_that_answers_is_no_fault_of_the_line(
     kerbstone: Command, wired: Site, meters: Rtu
 ) -> None:
     meters.units[12].fault = Fault("silent")
-    file = wired(METERS, words=(meters.port,))
+    file = wired(QUICK, words=(meters.port,))
     said = kerbstone("doctor", "--config", file, "--json")
     assert said.code == 1
     assert "fault: unit 12: no answer within" in told(said, "shop")
@@ -270,7 +288,8 @@ def test_a_meter_at_another_rate_is_found_by_asking(
         return seal(bytes((asked[0], asked[1], 2 * count)) + bytes(2 * count))
 
     far.answer(reply)
-    said = kerbstone("doctor", "--config", wired(METERS, words=(far.path,)), "--json")
+    unhurried(monkeypatch, far)
+    said = kerbstone("doctor", "--config", wired(QUICK, words=(far.path,)), "--json")
     far.close()
     assert said.code == 1
     assert "the device speaks 2400 8N1, and the configuration says 9600 8N1" in told(said, "")
@@ -372,7 +391,7 @@ def test_a_meter_that_refuses_is_another_kind_and_so_it_is_said(
     kerbstone: Command, wired: Site, meters: Rtu
 ) -> None:
     meters.units[12].fault = Fault("exception", code=2)
-    said = kerbstone("doctor", "shop", "--config", wired(METERS, words=(meters.port,)), "--json")
+    said = kerbstone("doctor", "shop", "--config", wired(QUICK, words=(meters.port,)), "--json")
     assert said.code == 1
     assert "unit 12 refuses: " in told(said, "shop")
     assert "(exception 2)" in told(said, "shop")
@@ -421,14 +440,30 @@ def test_a_bus_that_somebody_works_on_is_not_reached(
 def test_it_ends_in_time_with_what_it_has(
     kerbstone: Command, wired: Site, meters: Rtu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Both meters were read in vain, and the search for the reason does not come to an end."""
     meters.units = {}
-    monkeypatch.setattr("edge.cli.doctor.Doctor", lambda exams: Doctor(exams, 1.2))
-    monkeypatch.setattr(whynot, "ANSWER_S", 1.0)
+    searching, over, question = threading.Event(), threading.Event(), first_question
+
+    async def endless(device: Device) -> Any:
+        searching.set()
+        assert over.wait(60)
+        return await question(device)
+
+    class Late(Doctor):
+        """The time is over as soon as it searches."""
+
+        @property
+        def took_s(self) -> float:
+            return 1.3 if searching.is_set() else 0.0
+
+    monkeypatch.setattr("edge.cli.doctor.Doctor", lambda exams: Late(exams, 1.2))
+    monkeypatch.setattr(whynot, "first_question", endless)
     monkeypatch.setattr(doctoring, "JOIN_S", 0.0)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    said = kerbstone("doctor", "--config", wired(METERS, words=(meters.port,)))
+    said = kerbstone("doctor", "--config", wired(QUICK, words=(meters.port,)))
+    over.set()
     assert said.code == 1
-    assert "no answer within 0.4 s" in said.out
+    assert "no answer within 0.05 s" in said.out
     assert "0 of 1 buses, 0 s  meters: " in said.err  # progress, where somebody sees it
     assert "ended after 1.2 s; this is what was found so far" in said.err
     for looking in [each for each in threading.enumerate() if each.name == "meters"]:
@@ -440,7 +475,7 @@ def test_ctrl_c_gives_what_was_found_so_far(wired: Site, air: I2cKernel) -> None
     port, end = os.openpty()  # a port where nobody is: that takes long
     file = wired(AIR, METERS.replace("0.4", "30.0"), words=(os.ttyname(end),))
     os.close(end)  # who holds it open is a finding by itself
-    command = [sys.executable, "-m", "edge.cli.main", "doctor", "--config", str(file)]
+    command = [sys.executable, "-c", COMMAND, "doctor", "--config", str(file)]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

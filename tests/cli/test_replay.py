@@ -18,7 +18,7 @@ from tests.cli.conftest import Command, MakeSite, Said
 ROOT = Path(__file__).parents[2]
 OTHER = ROOT / ".venv-3.13" / "bin" / "python"
 REPLAY = ("-m", "edge.cli.main", "replay")
-TEN_DAYS_S = 864_000
+DAYS_S = 4 * 86_400
 
 # 10 m/s over loops of 2 m that are 4 m apart: 400 ms between them; 4.5 m of vehicle and 2 m of
 # loop take 650 ms. Then 20 m/s and 3 m: 200 ms, and 250 ms.
@@ -317,10 +317,10 @@ def test_a_damaged_gzip_file_is_an_error_and_no_traceback(
     assert "edges.csv.gz" in said.err
 
 
-def test_ten_empty_days_are_quick_and_every_window_is_there(
+def test_empty_days_are_quick_and_every_window_is_there(
     kerbstone: Command, site: MakeSite, tmp_path: Path
 ) -> None:
-    later = [(TEN_DAYS_S * 1000 + t, line, level) for t, line, level in TWO_VEHICLES]
+    later = [(DAYS_S * 1000 + t, line, level) for t, line, level in TWO_VEHICLES]
     edges = written(tmp_path / "edges.csv", [*TWO_VEHICLES, *later])
     config = site(period_s=900)
     begin = time.perf_counter()
@@ -328,11 +328,11 @@ def test_ten_empty_days_are_quick_and_every_window_is_there(
     took_s = time.perf_counter() - begin
     assert said.code == 0
     lane = of(said, "north_1")
-    assert len(lane) == TEN_DAYS_S // 900 + 1
+    assert len(lane) == DAYS_S // 900 + 1
     assert [r["seq"] for r in lane if r["volume"]] != []
     assert sum(r["volume"] for r in lane) == 4
     assert lane[-1]["on_us"] == 900_000
-    assert took_s < TEN_DAYS_S / 10_000, "not even ten thousand times faster than life"
+    assert took_s < DAYS_S / 10_000, "not even ten thousand times faster than life"
 
 
 @pytest.mark.parametrize("t_ms", ["1e18"])

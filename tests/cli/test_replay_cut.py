@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 TRACE = Path(edge.demo.__file__).parent / "trace.csv.gz"
 SITE = ROOT / "deploy" / "demo.toml"
 PERIOD_NS = 5_000_000_000
-FEW = settings(max_examples=5, deadline=None)
+FEW = settings(max_examples=3, deadline=None)  # each is the whole trace
 Said = tuple[str, str, int, int, object]
 
 

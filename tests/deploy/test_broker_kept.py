@@ -84,7 +84,12 @@ async def test_what_a_connected_subscriber_has_not_acknowledged_is_lost_with_the
     city: City,
 ) -> None:
     """Only what waits for a place in the subscriber's window is a change for `autosave`."""
-    idle = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5, manual_ack=True)
+    idle = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        protocol=paho.MQTTv5,
+        manual_ack=True,
+        reconnect_on_failure=False,  # its thread would wait a second first
+    )
     seen: list[bytes | bytearray] = []
     ready = threading.Event()
     idle.on_subscribe = lambda *_: ready.set()

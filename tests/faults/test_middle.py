@@ -17,6 +17,12 @@ from tests.uplink.certs import Authority
 Make = Callable[..., Mosquitto]
 
 
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three attempts need not take seconds."""
+    monkeypatch.setattr("edge.uplink.brokers.LONGEST_S", 0.05)
+
+
 class Middle:
     """A TLS server that is not ours, as a captive portal is: keeps all that it can decrypt."""
 

@@ -24,6 +24,9 @@ TALKS: Final = (
 CALLS: Final = ",".join(dict.fromkeys(CHANGES + TALKS))
 SOCKET: Final = re.compile(r"<(?:socket|TCP|TCPv6|UDP|UDPv6|UNIX[^:]*|NETLINK[^:]*):")
 LINE: Final = re.compile(r"(\w+)\((.*)")
+# the kernel stops it at the traced calls alone, not at all those that an import makes; of such a
+# stop no signal comes
+QUICK: Final = ("-f", "--seccomp-bpf")
 # no minute of waiting is waited; and the kernel says that nobody vouches for its clock
 AWAKE: Final = "clock_nanosleep"
 CLOCK: Final = "adjtimex,clock_adjtime"
@@ -86,7 +89,7 @@ def awake(
     root: Path, verb: str, *more: str, env: Mapping[str, str] | None = None, clock: int = UNKNOWN
 ) -> Ended:
     """To its end, without the waiting. `clock`: what the kernel says of it; 0 is synchronised."""
-    return start([verb, *plain(root), *more], ["-o /dev/null", *_trace("", clock)], env)
+    return start([verb, *plain(root), *more], [*QUICK, "-o /dev/null", *_trace("", clock)], env)
 
 
 def _trace(calls: str, clock: int = UNKNOWN) -> list[str]:

@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,9 +11,16 @@ import pytest
 from edge.identity import certs
 from edge.identity.store import Store
 from tests.identity.box import Box
-from tests.identity.card import usable
+from tests.identity.card import copied, usable
 from tests.identity.city import LIFE, NOW, City
 from tests.identity.faults import MODES, Card, Killed, Mode, failing
+from tests.identity.memory import in_memory
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    with in_memory(tmp_path) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +86,11 @@ def test_renewal_survives_a_kill_at_each_operation(
 ) -> None:
     made = fresh(tmp_path / "made", keys)
     made.power().run()
-    shutil.copytree(made.root, tmp_path / "first", symlinks=True)
 
     def ready() -> Box:
-        shutil.rmtree(tmp_path / "box", ignore_errors=True)
-        shutil.copytree(tmp_path / "first", tmp_path / "box", symlinks=True)
         city = City(keys.authority, keys.operator, issued=list(made.city.issued))
         city.now = NOW + LIFE * 0.7
-        return Box(tmp_path / "box", city)
+        return Box(copied(made.root, tmp_path / "box"), city)
 
     def whole(box: Box) -> None:
         """Two timers' worth: it is renewed, the daemon connects, the old one goes."""
@@ -113,12 +117,16 @@ def test_renewal_survives_a_kill_at_each_operation(
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_factory_reset_is_whole_or_not_begun(tmp_path: Path, keys: City, mode: Mode) -> None:
-    box = fresh(tmp_path / "box", keys)
-    box.power().run()
+    made = fresh(tmp_path / "made", keys)
+    made.power().run()
+
+    def ready() -> Box:
+        return Box(copied(made.root, tmp_path / "box"), made.city)
+
+    box = ready()
     _, count = killed(box, 0, mode, lambda: Store(box.state).forget())
     for at in range(1, count + 1):
-        box = fresh(tmp_path / "box", keys)
-        box.power().run()
+        box = ready()
         died, _ = killed(box, at, mode, lambda box=box: Store(box.state).forget())  # type: ignore[misc]
         assert died
         store = Store(box.state)

@@ -14,6 +14,7 @@ import pytest
 
 from tests.identity import device
 from tests.identity.card import usable
+from tests.identity.memory import in_memory
 from tests.identity.scenes import SCENES
 from tests.identity.town import Town
 
@@ -24,10 +25,11 @@ WHOLE = os.environ.get("CRASH_KILLS") == "all"
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     if not Path(device.STRACE).exists():
         pytest.skip("strace is not installed: apt-get install strace")
-    made = Town(tmp_path_factory.mktemp("town"))
-    made.start()
-    yield made
-    made.close()
+    with in_memory(tmp_path_factory.mktemp("town")) as folder:
+        made = Town(folder)
+        made.start()
+        yield made
+        made.close()
 
 
 @pytest.mark.parametrize("name", SCENES)

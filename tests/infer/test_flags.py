@@ -2,6 +2,7 @@
 
 import copy
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,16 @@ import pytest
 from edge.core import Draft
 from edge.infer.flags import Flag
 from edge.infer.judge import ApproachSite, Judge, JudgeSetup, LaneSite
+from tests.infer.proven import proven_once
 from tests.infer.street import PERIOD_NS, air, setup, ticks_of, traffic
 
 SECOND = 1_000_000_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def proven() -> Iterator[None]:
+    with proven_once():
+        yield
 
 
 class Site:

@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,17 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite, Verdict
+from tests.infer.proven import proven_once
 from tests.infer.street import PERIOD_NS, SHIPPED, air, copied, energy, setup, ticks_of, traffic
 
 MODEL, RULE = SHIPPED["congestion"], "rule occupancy"
 ANOMALY, ROBUST = SHIPPED["anomaly"], "rule robust z"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def proven() -> Iterator[None]:
+    with proven_once():
+        yield
 
 
 class Street:

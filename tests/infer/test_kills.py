@@ -8,6 +8,7 @@ import os
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,8 @@ import msgpack
 import pytest
 
 from edge.core import Draft
-from edge.infer.guard import Guard
 from edge.infer.judge import Judge
-from edge.infer.session import Session
+from tests.infer.proven import proven_once
 from tests.infer.street import air_of, setup, ticks_of, traffic
 
 MINUTE = 60_000_000_000
@@ -28,9 +28,9 @@ CALM = 90  # from here on nothing was up
 LAST = 125
 JAMMED = ("congestion", "north", "")
 OLD = 15  # windows that a snapshot may be older than the flags
-# Kills: at every third window where flags are up, and at some before; with KILLS=all there too.
-BEFORE = 3 if os.environ.get("KILLS") == "all" else 9
-AT = (*range(1, 40, BEFORE), *range(40, CALM, 3))
+# Kills: at every sixth window where flags are up, and at some before; without the state at those
+# between. With KILLS=all at every third window, with and without it.
+WHOLE = os.environ.get("KILLS") == "all"
 
 Key = tuple[str, ...]
 Log = list[tuple[int, Key, str]]  # window, what, on or off
@@ -110,6 +110,12 @@ def _key(draft: Draft) -> Key:
     return (draft.body["event"], draft.source, draft.body.get("point", ""))
 
 
+def _at(age: int | None) -> list[int]:
+    if WHOLE:
+        return list(range(1, CALM, 3))
+    return [*range(1, 40, 13), *range(40 if age is None else 43, CALM, 6)]
+
+
 def _another_model(state: dict[str, Any]) -> dict[str, Any]:
     if "models" in state:
         return {**state, "models": ["0" * 64, "0" * 64]}
@@ -135,33 +141,32 @@ def _ends_off(log: Log) -> None:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def proven_once() -> Iterator[None]:
-    """A life loads the files that the life before proved: they are proved once."""
-    kept: dict[Path, Session] = {}
-
-    def session(folder: Path) -> Session:
-        if folder not in kept:
-            kept[folder] = Session(folder)
-        return kept[folder]
-
-    with pytest.MonkeyPatch.context() as patch:
-        defaults = Guard.__init__.__kwdefaults__
-        assert defaults is not None
-        patch.setitem(defaults, "open_session", session)
+def proven() -> Iterator[None]:
+    with proven_once():
         yield
 
 
+@pytest.fixture(scope="module")
+def nothing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("nothing")
+
+
 @pytest.fixture(params=["model", "rule"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
-    return None if request.param == "model" else tmp_path
+def folder(request: pytest.FixtureRequest, nothing: Path) -> Path | None:
+    return None if request.param == "model" else nothing
+
+
+@cache
+def _whole(folder: Path | None) -> Gateway:
+    gateway = Gateway(folder)
+    gateway.run(LAST)
+    return gateway
 
 
 @pytest.fixture
 def street(folder: Path | None) -> Gateway:
     """Nobody kills it."""
-    gateway = Gateway(folder)
-    gateway.run(LAST)
-    return gateway
+    return _whole(folder)
 
 
 def _up(log: Log, window: int) -> dict[Key, int]:
@@ -191,7 +196,7 @@ def test_killed_at_any_window_a_flag_that_is_up_goes_off_when_it_would_have(
     street: Gateway, age: int | None
 ) -> None:
     expected = _by_key(street.log)
-    for k in AT:
+    for k in _at(age):
         gateway = street.at(k)
         before = len(gateway.log)
         gateway.kill(age)
@@ -210,7 +215,7 @@ def test_killed_at_any_window_a_flag_that_is_up_goes_off_when_it_would_have(
 def test_killed_at_any_window_with_another_model_no_flag_goes_off_too_early(
     street: Gateway, age: int | None
 ) -> None:
-    for k in AT:
+    for k in _at(age):
         gateway = street.at(k)
         before = len(gateway.log)
         gateway.kill(age, _another_model)

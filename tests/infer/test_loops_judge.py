@@ -1,6 +1,7 @@
 """All loops of a site are judged: by the rules, by a model, over restarts, and told to people."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +21,18 @@ from edge.infer.session import Session
 from edge.infer.sites import LaneSite
 from edge.process.events import sensor_fault
 from models import BUNDLES
+from tests.infer.proven import proven_once
 from tests.infer.street import SHIPPED
 from tests.infer.test_loops_rules import FAULTS, HOURS, HURT, LANES, SITES, street, ticks
 
 S = 1_000_000_000
 BUNDLE = BUNDLES / "loopfault"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def proven() -> Iterator[None]:
+    with proven_once():
+        yield
 
 
 def ruled(folder: Path) -> Loops:

@@ -30,10 +30,13 @@ class City:
     """Everything around the watch. The box may be rebooted: the disk stays, /run goes."""
 
     def __init__(self, folder: Path, kind: str = "cellular", **options: Any) -> None:
-        self.folder, self.kind, self.options = folder, kind, Options(**options)
-        # /run is in memory: a disk takes half a millisecond for each look of a virtual week
-        self.run = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else folder))
-        weakref.finalize(self, shutil.rmtree, self.run, ignore_errors=True)
+        self.kind, self.options = kind, Options(**options)
+        # all of it is in memory: a disk takes half a millisecond for each look of a virtual week,
+        # and several for each time that the ledger is saved
+        place = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else folder))
+        weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+        self.folder, self.run = folder, run = place / "disk", place / "run"
+        run.mkdir()
         self.net = Net(folder / "net")
         self.net.interface("wwan0")
         self.broker: bool | None = True
@@ -81,6 +84,10 @@ class City:
                 self.boot()
                 end_s += self.mono_s
         return self.done[before:]
+
+    def older(self, seconds: float) -> None:
+        """As if it had lived so long, and nothing had happened."""
+        self.watch.ledger.age_s += seconds
 
     @property
     def state(self) -> dict[str, Any]:

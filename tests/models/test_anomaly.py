@@ -187,7 +187,8 @@ def test_lessons_say_where_a_series_was_broken_and_leave_alone_what_was(
     assert (told.truth[avoid] == -1).all()
 
 
-def test_the_learned_part_learns() -> None:
+def test_the_learned_part_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "BATCH", 256)  # an eighth: what is learned here is easy
     rng = np.random.default_rng(1)
     x = rng.normal(0, 1, (4000, 5)).astype(np.float32)
     wrong = ((x[:, 0] > 1) & (x[:, 1] > 0)).astype(np.float32)

@@ -77,7 +77,18 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, streets: list[Street]) -> 
         save(street, kept / street.name)
     played = str(tmp_path_factory.mktemp("played"))
     small = {
-        "loopfault": ["--plays", "3", "--rounds", "6", "--leaves", "6", "--cache", played],
+        "loopfault": [
+            "--plays",
+            "3",
+            "--rounds",
+            "6",
+            "--leaves",
+            "6",
+            "--bins",
+            "12",
+            "--cache",
+            played,
+        ],
         "congestion": ["--rule", "stop"],
     }
     python = sys.executable if HERE else str(ELSEWHERE)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -49,6 +50,23 @@ async def gateway(folder: Path, broker: Mosquitto) -> AsyncIterator[Box]:
         yield made
 
 
+async def end_after(process: subprocess.Popen[str], records: int) -> tuple[int, list[str], str]:
+    """Told to end once it has printed so many records, with --json."""
+    lines: list[str] = []
+
+    def read() -> None:
+        assert process.stdout is not None
+        count = 0
+        while count < records and (text := process.stdout.readline()):
+            lines.append(text.rstrip("\n"))
+            count += json.loads(text)["kind"] == "record"
+
+    await asyncio.to_thread(read)
+    process.send_signal(signal.SIGTERM)
+    code, rest, err = await end_of(process)
+    return code, [*lines, *rest], err
+
+
 async def end_of(process: subprocess.Popen[str]) -> tuple[int, list[str], str]:
     out, err = await asyncio.to_thread(process.communicate, timeout=60)
     return process.returncode, out.splitlines(), err
@@ -60,11 +78,11 @@ async def test_every_encoding_comes_out_as_json(mosquitto: Make, tmp_path: Path)
     body = raw_body({"m": [point]}, [Sweep("m", S, (230.5,), all_good(1))])
     raw = Draft(Stream.RAW, "", 0, S, body)
     event = Draft(Stream.EVENT, "gateway", S, S, {"event": "clock", "text": "It is late."})
-    with subscriber(broker, "--json", "--idle", "2.5") as process:
+    with subscriber(broker, "--json") as process:
         async with gateway(tmp_path, broker) as made:
             await made.commit([*drafts(0, 1), raw, event])
             await until(lambda: made.sender.counts.confirmed == 3)
-        code, lines, _ = await end_of(process)
+        code, lines, _ = await end_after(process, 3)
     assert code == 0
     records = {r["stream"]: r for r in map(json.loads, lines) if r["kind"] == "record"}
     assert set(records) == {"air", "raw", "event"}
@@ -75,32 +93,35 @@ async def test_every_encoding_comes_out_as_json(mosquitto: Make, tmp_path: Path)
 
 async def test_a_clean_stream_is_clean_and_a_gap_is_found(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto()
-    with subscriber(broker, "--check", "--idle", "2.5") as process:
-        async with gateway(tmp_path / "a", broker) as made:
+    async with gateway(tmp_path / "a", broker) as made:  # first: the idle time begins with a record
+        with subscriber(broker, "--check", "--idle", "2.5") as process:
             await made.commit(drafts(0, 10))
             await until(lambda: made.sender.counts.confirmed == 10)
-        code, lines, err = await end_of(process)
+            code, lines, err = await end_of(process)
     assert (code, lines[-1]) == (0, "10 records: complete"), (lines, err)
 
-    with subscriber(broker, "--check", "--json", "--idle", "2.5") as process:
+    with subscriber(broker, "--check", "--json") as process:
         async with box(tmp_path / "b", broker.url) as made:
             await made.writer.commit(drafts(0, 5))
             made.writer.confirm([stored.row for stored in await made.writer.pending(0, 5)][2:4])
             made.connect()
             await until(lambda: made.sender.counts.confirmed == 3)
-        code, lines, err = await end_of(process)
+        code, lines, err = await end_after(process, 3)
     verdict = json.loads(lines[-1])
     assert (code, verdict["check"]) == (1, "findings"), (lines, err)
     assert [finding["kind"] for finding in verdict["findings"]] == ["missing"]
     assert "missing" in err
 
 
-async def test_a_check_survives_a_broker_that_is_killed(mosquitto: Make, tmp_path: Path) -> None:
+async def test_a_check_survives_a_broker_that_is_killed(
+    mosquitto: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.uplink.brokers.SPREAD_S", 0.05)
     broker = mosquitto(
         f"allow_anonymous true\npersistence true\npersistence_location {tmp_path}/\n"
         "autosave_interval 1\nautosave_on_changes true\n"
     )
-    with subscriber(broker, "--check", "--idle", "3") as process:
+    with subscriber(broker, "--check", "--json") as process:
         async with gateway(tmp_path, broker) as made:
             await made.commit(drafts(0, 10))
             await until(lambda: made.sender.counts.confirmed == 10)
@@ -110,8 +131,9 @@ async def test_a_check_survives_a_broker_that_is_killed(mosquitto: Make, tmp_pat
             await until(lambda: made.sender.counts.confirmed == 20)
             await made.commit(drafts(20, 1))
             await until(lambda: made.sender.counts.confirmed == 21)
-        code, lines, err = await end_of(process)
-    assert (code, lines[-1]) == (0, "21 records: complete"), (lines, err)
+        code, lines, err = await end_after(process, 21)
+    verdict = json.loads(lines[-1])
+    assert (code, verdict["check"], verdict["records"]) == (0, "clean", 21), (lines, err)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from edge.uplink import mqtt, window
 from edge.uplink.broker import broker_of
 from edge.uplink.mqtt import TAKEN_OVER, Connection, LostError, RefusedError, Will
+from edge.uplink.pulse import Pulse
 from tests.uplink.broker import Mosquitto
 from tests.uplink.caller import Caller
 from tests.uplink.link_proxy import line
@@ -19,8 +21,16 @@ from tests.uplink.waiting import until
 
 Make = Callable[..., Mosquitto]
 TYPE = "application/json"
+TIMES = 4
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keep-alive is a second or more on the wire: here each of them counts for a quarter."""
+    monkeypatch.setattr(mqtt, "Pulse", lambda wire_s, now_s: Pulse(wire_s / TIMES, now_s))
+
+
+@pytest.mark.usefixtures("quick")
 async def test_a_black_hole_is_noticed_without_sending_anything(mosquitto: Make) -> None:
     async with line(mosquitto().port) as way:
         caller = Caller()
@@ -32,6 +42,7 @@ async def test_a_black_hole_is_noticed_without_sending_anything(mosquitto: Make)
         await link.close()
 
 
+@pytest.mark.usefixtures("quick")
 async def test_a_black_hole_is_noticed_while_messages_are_on_the_way(mosquitto: Make) -> None:
     """Before the patience for an answer (20 s) is over."""
     async with line(mosquitto().port) as way:
@@ -45,6 +56,7 @@ async def test_a_black_hole_is_noticed_while_messages_are_on_the_way(mosquitto: 
         await link.close()
 
 
+@pytest.mark.usefixtures("quick")
 async def test_a_frozen_broker_is_noticed(mosquitto: Make) -> None:
     broker = mosquitto()
     caller = Caller()
@@ -62,6 +74,7 @@ async def test_the_servers_keepalive_is_the_one_in_force(mosquitto: Make) -> Non
     await link.close()
 
 
+@pytest.mark.usefixtures("quick")
 async def test_the_servers_keepalive_sets_pings_and_the_end() -> None:
     async with raw_broker() as broker:
         broker.connack_properties = b"\x13\x00\x01"
@@ -75,6 +88,7 @@ async def test_the_servers_keepalive_sets_pings_and_the_end() -> None:
         await link.close()
 
 
+@pytest.mark.usefixtures("quick")
 async def test_any_byte_is_a_sign_of_life_even_when_no_ping_is_answered() -> None:
     async with raw_broker() as broker:
         broker.connack_properties = b"\x13\x00\x01"
@@ -83,7 +97,7 @@ async def test_any_byte_is_a_sign_of_life_even_when_no_ping_is_answered() -> Non
         broker.mute = True
         for byte in (b"\x30", b"\x7f", *[b"\x00"] * 28):  # a long message, byte by byte
             await broker.send(byte)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1 / TIMES)
         assert caller.lost == []
         await until(lambda: bool(caller.lost))
         await link.close()
@@ -150,12 +164,19 @@ async def test_a_goodbye_right_after_the_welcome_is_not_missed() -> None:
             await link.close()
 
 
-async def test_an_alarm_does_not_wait_behind_a_backlog_on_a_slow_line(mosquitto: Make) -> None:
-    """6 kB/s, and always more to send: what waits in front of the next message is bounded."""
+async def test_an_alarm_does_not_wait_behind_a_backlog_on_a_slow_line(
+    mosquitto: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """6 kB/s, and always more to send: what waits in front of the next message is bounded.
+
+    All of it goes so many times as fast: the line, and how long an answer may take.
+    """
+    for name in ("TARGET_S", "QUEUE_S"):
+        monkeypatch.setattr(window, name, getattr(window, name) / TIMES)
     async with line(mosquitto().port) as way:
         caller = Caller()
         link = await caller.open(broker_of(way.url, "gw"))
-        way.rate = 6000.0
+        way.rate = 6000.0 * TIMES
         sent = 0
         while len(caller.answers) < 50:
             while link.room:

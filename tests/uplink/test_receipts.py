@@ -101,7 +101,7 @@ async def test_without_a_receipt_a_record_comes_again_and_says_so(
     mosquitto: Make, tmp_path: Path
 ) -> None:
     broker = mosquitto()
-    async with platform(broker) as city, box(tmp_path, broker.url, receipt_s=1) as gateway:
+    async with platform(broker) as city, box(tmp_path, broker.url, receipt_s=0.5) as gateway:
         city.answers = lambda record: bool(record.get("again"))
         gateway.connect()
         await gateway.commit(drafts(0, 5))
@@ -113,9 +113,10 @@ async def test_without_a_receipt_a_record_comes_again_and_says_so(
 
 
 async def test_what_an_amnesic_broker_had_acknowledged_is_not_lost(
-    mosquitto: Make, tmp_path: Path
+    mosquitto: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Acknowledged by the broker, killed, nothing kept: the platform has it all in the end."""
+    monkeypatch.setattr("edge.uplink.brokers.SPREAD_S", 0.05)
     broker = mosquitto()
     async with box(tmp_path, broker.url, receipt_s=1) as gateway:
         gateway.connect()

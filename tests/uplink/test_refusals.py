@@ -99,6 +99,8 @@ async def test_a_denied_event_stream_is_in_the_log_only(
 async def test_a_new_connection_may_say_it_again_but_not_soon(
     mosquitto: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("SPREAD_S", "LONGEST_S"):
+        monkeypatch.setattr(f"edge.uplink.brokers.{name}", 0.05)
     broker = mosquitto("allow_anonymous true\nmax_packet_size 300\n")
     async with box(tmp_path, broker.url) as gateway:
         gateway.connect()
@@ -124,7 +126,7 @@ async def test_a_quota_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
         await gateway.commit(drafts(4, 1))
         await asyncio.sleep(0.25)
         assert len(broker.records()) == 4, "the pause holds for what is new, too"
-        monkeypatch.setattr(delivery, "QUOTA_NS", S // 20)
+        monkeypatch.setattr(delivery, "QUOTA_NS", S // 100)
         for _ in range(7 * 5):  # more often than a row may be refused otherwise
             before = gateway.sender.counts.refused
             await until(lambda before=before: gateway.sender.counts.refused > before)  # type: ignore[misc]
@@ -174,15 +176,15 @@ async def test_while_the_broker_takes_nothing_no_record_is_given_up(
 async def test_a_broker_that_takes_nothing_is_tried_more_and_more_seldom(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "HELD_NS", S // 100)
+    monkeypatch.setattr(delivery, "HELD_NS", S // 200)
     monkeypatch.setattr(delivery, "IN_VAIN", 20)
     async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
         broker.answer = lambda topic, _: REFUSE_ALL if "/air/" in topic else 0
         gateway.connect()
         await gateway.commit(drafts(0, 10))
-        await until(lambda: gateway.sender.counts.refused >= 100)  # 5 rounds: 320 ms
+        await until(lambda: gateway.sender.counts.refused >= 100)  # 5 rounds: 160 ms
         before = gateway.sender.counts.refused
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0.5)
         assert gateway.sender.counts.refused <= before + 60, "without a pause it is some 500"
         broker.answer = lambda _topic, _payload: 0
         await until(lambda: gateway.sender.counts.confirmed == 10)

@@ -19,7 +19,7 @@ DAY = 1440  # minutes
 WEEK = 7
 DEFAULT = Store().limit_mb << 20
 SMALL = 3 << 20  # holds some three hours whole
-SHORT = 600  # minutes, for the small one
+SHORT = 420  # minutes, for the small one
 FORETOLD = 100  # minutes: then it is asked how long its room lasts
 
 

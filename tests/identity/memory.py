@@ -1,0 +1,17 @@
+"""A folder for cards in memory."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def in_memory(otherwise: Path) -> Iterator[Path]:
+    """Where there is such a file system: who feigns cuts and kills needs no disk that syncs."""
+    shared = Path("/dev/shm")
+    if not shared.is_dir():
+        yield otherwise
+        return
+    with tempfile.TemporaryDirectory(prefix="kerbstone-", dir=shared) as folder:
+        yield Path(folder)
