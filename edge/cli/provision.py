@@ -59,6 +59,8 @@ def _desk(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     config.add_argument("--gateway", required=True, metavar="NAME")
     config.add_argument("--key", type=Path, required=True, metavar="FILE")
     config.add_argument("--out", type=Path, required=True, metavar="DIR")
+    config.add_argument("--after", type=int, default=0, metavar="N",
+                        help="give it a higher number than this, which its box has")  # fmt: skip
 
 
 def _server(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -27,8 +27,9 @@ def config(args: argparse.Namespace) -> int:
     if site_of(args.file) is None:  # a box would get a file that its daemon refuses
         return 2
     key = paper.operator_key(args.key)
-    path = paper.sign_config(args.file, args.gateway, key, args.out, now())
-    return result(args, {"file": str(path)}, f"written and signed: {path}")
+    path, serial = paper.sign_config(args.file, args.gateway, key, args.out, now(), args.after)
+    said = {"file": str(path), "gateway": args.gateway, "serial": serial}
+    return result(args, said, f"written and signed, number {serial}: {path}")
 
 
 def pending(args: argparse.Namespace) -> int:

@@ -70,7 +70,7 @@ def _run(args: argparse.Namespace) -> int:
         return 0
     before, configured = _ready(store), store.get(SITE)
     if args.verb == "renew":
-        done: str = Renewal(store, watch, tls.ask, teller, args.marker).run()
+        done: str = Renewal(store, watch, tls.ask, teller, args.marker, _restart).run()
     elif args.verb == "offline":
         done = offline(box, args.folder)
     else:
@@ -125,6 +125,11 @@ def _leave_word(before: Bundle | None, now: Bundle | None, marker: Path) -> None
     Path(folder, ENROLLED).touch(0o644)
     used = [certs.fingerprint(now.certificate)]
     if before is None or before.folder != now.folder or _named(marker) not in ([], used):
+        _restart()
+
+
+def _restart() -> None:
+    if folder := os.environ.get("RUNTIME_DIRECTORY"):
         Path(folder, RESTART).touch()
 
 

@@ -45,11 +45,11 @@ def offline(box: Enrolment, stick: Path) -> Outcome:
             return "asked"
         bundle = _take(box, claim, key, sent)
     box.store.used_key(bundle)
-    if not siteconfig.kept(box.store, bundle.home):
-        config = files.read(stick / CONFIG)
-        if config is None:
-            raise OfflineError(f"{CONFIG} is not on the stick: sign one for this box, and again")
+    config = files.read(stick / CONFIG)
+    if config is not None:  # also a newer one, for a box that is enrolled
         siteconfig.keep(box.store, config, bundle.home)
+    elif not siteconfig.kept(box.store, bundle.home):
+        raise OfflineError(f"{CONFIG} is not on the stick: sign one for this box, and again")
     if data is not None:
         Boot(stick).blank(data)
     box.done(bundle)

@@ -9,6 +9,7 @@ On the other days the signed configuration is asked for: one that was changed is
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -19,12 +20,13 @@ from edge.identity.bundle import KEY, Bundle
 from edge.identity.moment import Watch
 from edge.identity.names import comparison
 from edge.identity.status import Said, Teller
-from edge.identity.store import SITE, Store
+from edge.identity.store import CONFIG, SITE, Store
 from edge.identity.tls import Ask, ServerError
 
 LOG: Final = logging.getLogger(__name__)
 MARKER: Final = Path("/run/kerbstone/identity")
 LINE: Final = 128  # bytes
+SIGN: Final = "the operator has to sign the configuration of this box again"
 Outcome = Literal["fine", "renewed", "configured", "went back", "not enrolled", "trouble"]
 
 
@@ -37,6 +39,7 @@ class Renewal:
     ask: Ask
     teller: Teller
     marker: Path = MARKER
+    changing: Callable[[], None] = lambda: None  # before the daemon's file is another
     has_tpm: bool | None = None
 
     def run(self) -> Outcome:
@@ -54,24 +57,34 @@ class Renewal:
         said = Said("enrolled", bundle.home.gateway, code, kind)
         try:
             if not self._due(bundle):
-                return self._configure(bundle)
+                return self._configure(bundle, said)
             answer = self._renew(bundle)
         except (ServerError, certs.CertificateError) as error:
             answer = str(error)
         if answer is None:
             self.teller.tell(said)
             return "renewed"  # a changed configuration can wait for a day
-        self.teller.tell(replace(said, waits_for="a new certificate", answer=est.plain(answer)))
+        said = replace(said, waits_for="a new certificate", answer=est.plain(answer))
+        self._configure(bundle, said)
+        self.teller.tell(said)
         return "trouble"
 
-    def _configure(self, bundle: Bundle) -> Outcome:
-        """What cannot be had, or is not for us, changes nothing."""
-        before = self.store.get(SITE)
+    def _configure(self, bundle: Bundle, said: Said) -> Outcome:
+        """What cannot be had, or is not for us, changes nothing; the latter is told."""
+        before, held = self.store.get(SITE), self.store.get(CONFIG)
         try:
-            siteconfig.keep(self.store, est.config(self.ask, self.watch, bundle), bundle.home)
-        except (ServerError, ConfigError) as error:
+            data = est.config(self.ask, self.watch, bundle)
+        except ServerError as error:
             LOG.warning("the configuration stays as it is: %s", error)
             return "fine"
+        try:
+            siteconfig.keep(self.store, data, bundle.home, self.changing)
+        except ConfigError as error:
+            LOG.warning("the configuration stays as it is: %s", error)
+            self.teller.tell(replace(said, answer=est.plain(str(error)), do=SIGN))
+            return "fine"
+        if data != held:
+            self.teller.tell(said)  # where a refusal may stand
         return "fine" if self.store.get(SITE) == before else "configured"
 
     def _word(self, bundle: Bundle) -> str:

@@ -1,11 +1,12 @@
 """The configuration that comes with an identity: signed by the operator, for this box only.
 
 Its number, which the signature covers, only grows: who holds the server, but not the operator's
-key, cannot give a box a configuration back that was replaced.
+key, cannot give a box that has one a configuration back that was replaced.
 """
 
 import base64
 import tomllib
+from collections.abc import Callable
 from typing import Annotated, Final
 
 import msgspec
@@ -41,7 +42,9 @@ class Signed(msgspec.Struct, frozen=True):
 
 
 def sign(config: str, gateway: str, serial: int, key: Ed25519PrivateKey) -> bytes:
-    """What a server hands out, and what lies on a stick."""
+    """What a server hands out, and what lies on a stick. Raises SignedConfigError."""
+    if serial > MOST:
+        raise SignedConfigError(f"a configuration has a number of at most {MOST}, not {serial}")
     signature = base64.b64encode(key.sign(_message(serial, config))).decode("ascii")
     return msgspec.json.encode(Signed(gateway, serial, config, signature))
 
@@ -50,22 +53,28 @@ def parse(data: bytes) -> Signed:
     """By its form alone. Raises SignedConfigError."""
     try:
         return msgspec.json.decode(data, type=Signed)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise SignedConfigError(f"no signed configuration: {error}") from error
+
+
+def signed_by(found: Signed, key: Ed25519PublicKey) -> bool:
+    try:
+        signature = base64.b64decode(found.signature, validate=True)
+        key.verify(signature, _message(found.serial, found.config))
+    except (ValueError, InvalidSignature):  # binascii's is the former
+        return False
+    return True
 
 
 def verified(data: bytes, home: Home) -> Signed:
     """Raises SignedConfigError."""
     found = parse(data)
     try:
-        signature = base64.b64decode(found.signature, validate=True)
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(home.operator, validate=True))
     except ValueError as error:  # binascii's is one
-        raise SignedConfigError(f"the signature of the configuration: {error}") from error
-    try:
-        key.verify(signature, _message(found.serial, found.config))
-    except InvalidSignature:
-        raise SignedConfigError("the configuration is not signed by the claim's operator") from None
+        raise SignedConfigError(f"the operator's key in the claim: {error}") from error
+    if not signed_by(found, key):
+        raise SignedConfigError("the configuration is not signed by the claim's operator")
     # the signature does not cover the names beside it: those inside count
     try:
         table = tomllib.loads(found.config).get("site")
@@ -77,9 +86,12 @@ def verified(data: bytes, home: Home) -> Signed:
     return found
 
 
-def keep(folder: Store, data: bytes, home: Home) -> None:
+def keep(
+    folder: Store, data: bytes, home: Home, changing: Callable[[], None] = lambda: None
+) -> None:
     """First as it came, so that it can be verified again; then as the daemon reads it.
 
+    `changing` is called before the latter changes: who is killed in between has left word.
     Raises SignedConfigError, also where a newer one is here.
     """
     found, held = verified(data, home), _held(folder, home)
@@ -93,6 +105,7 @@ def keep(folder: Store, data: bytes, home: Home) -> None:
     if folder.get(store.CONFIG) != data:
         folder.put(store.CONFIG, data)
     if folder.get(store.SITE) != site:
+        changing()
         folder.put(store.SITE, site)
 
 

@@ -130,11 +130,12 @@ def draw(text: str, path: Path | None) -> bool:
 
 
 def sign_config(
-    config: Path, gateway: str, key: Ed25519PrivateKey, out: Path, now: datetime
-) -> Path:
+    config: Path, gateway: str, key: Ed25519PrivateKey, out: Path, now: datetime, after: int = 0
+) -> tuple[Path, int]:
     """Put a box's site.toml, signed, where the server takes it. Raises ConfigError, OSError.
 
-    Its number is the time in seconds, or more than that of the one that it replaces in `out`.
+    Its number is the time in seconds; or more than that, to be higher than `after` and than the
+    number of the one that it replaces in `out`.
     """
     try:
         text = files.read(config, "configuration").decode()
@@ -148,19 +149,26 @@ def sign_config(
         )
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{gateway}.json"
-    serial = max(int(now.timestamp()), _serial(path) + 1)
+    serial = max(int(now.timestamp()), after + 1, _serial(path, key) + 1)
     files.write(path, siteconfig.sign(text, gateway, serial, key))
-    return path
+    return path, serial
 
 
-def _serial(path: Path) -> int:
-    """Of the configuration that is there; 0 for none. Raises ConfigError."""
+def _serial(path: Path, key: Ed25519PrivateKey) -> int:
+    """Of the configuration that is there; 0 for none. Raises ConfigError.
+
+    A number that nobody has signed may be there to use up all others.
+    """
     if not path.exists():
         return 0
     try:
-        return siteconfig.parse(files.read(path, "configuration")).serial
+        found = siteconfig.parse(files.read(path, "configuration"))
     except siteconfig.SignedConfigError as error:
         raise ConfigError(f"{path}: {error}; remove it") from None
+    if not siteconfig.signed_by(found, key.public_key()):
+        text = "not signed with this key; if another operator's is the one in the box's claim, "
+        raise ConfigError(f"{path}: {text}that one has to sign; else remove it")
+    return found.serial
 
 
 def hosts(words: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ from edge.identity.claim import NAME
 from edge.identity.names import comparison
 from edge.identity.offline import CERTIFICATE, CONFIG, REQUEST
 from edge.identity.store import Store
+from edge.provision import paper
 from tests.identity.box import Box, JumpingTime
 from tests.identity.card import everything, tree, wrong
 from tests.identity.city import City
@@ -183,3 +184,22 @@ def test_a_torn_certificate_is_refused(box: Box, town: Town, stick: Path, cut: i
     bundle = Store(box.state).current()
     assert bundle is not None
     assert certs.public(bundle.certificate)
+
+
+def test_a_changed_configuration_comes_on_a_stick_too(box: Box, town: Town, stick: Path) -> None:
+    insert(box, stick)
+    assert signs(town, stick) == 0
+    assert insert(box, stick) == "enrolled"
+    site, former = town.folder / "site.toml", (stick / CONFIG).read_bytes()
+    site.write_text(f"{site.read_text()}# wired anew\n")
+    made, _ = paper.sign_config(
+        site, "gw-0001", town.operator, stick, town.now + timedelta(hours=1)
+    )
+    made.rename(stick / CONFIG)
+    assert insert(box, stick) == "enrolled"
+    assert (box.state / "site.toml").read_text().endswith("# wired anew\n")
+    (stick / CONFIG).write_bytes(former)
+    with pytest.raises(ConfigError, match="is here already"):
+        insert(box, stick)
+    (stick / CONFIG).unlink()
+    assert insert(box, stick) == "enrolled", "a stick need not bring one"

@@ -114,7 +114,9 @@ def test_a_certificate_that_is_not_ours_is_never_installed(box: Box, kind: str) 
     assert spki(box.city.issued[-1].public_key()).hex() == box.city.used["0000000000000001"]
 
 
-@pytest.mark.parametrize("kind", ["stranger", "other gateway", "other site", "rubbish", "404"])
+@pytest.mark.parametrize(
+    "kind", ["stranger", "other gateway", "other site", "rubbish", "deep", "404"]
+)
 def test_a_configuration_that_is_not_for_us_is_never_kept(box: Box, kind: str) -> None:
     strange = City(box.city.authority)
     bodies = {
@@ -122,6 +124,7 @@ def test_a_configuration_that_is_not_for_us_is_never_kept(box: Box, kind: str) -
         "other gateway": box.city.config("gw-0002"),
         "other site": box.city.config("gw-0001", site="s18"),
         "rubbish": b"{",
+        "deep": b"[" * 200_000,
         "404": b"",
     }
 

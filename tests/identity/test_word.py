@@ -1,15 +1,12 @@
 """What is left for others: the claim's network, early enough, and word for the daemon's unit."""
 
-import json
 import os
 import shutil
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.identity import certs
 from edge.identity.main import ENROLLED, RESTART, _leave_word, _ready, main
@@ -147,48 +144,3 @@ def test_root_without_any_capability_hears_the_daemon_by_its_group(
     )  # fmt: skip
     assert (run / ENROLLED).exists()
     assert (run / RESTART).exists() == (mode == 0o640)
-
-
-def test_a_configuration_that_was_changed_is_taken_and_one_that_is_not_ours_is_not(
-    box: Box,
-) -> None:
-    box.power().run()
-    assert box.renewal().run() == "fine"
-    site = box.state / "site.toml"
-    box.city.more, box.city.serial = "# wired anew\n", box.city.serial + 1
-    assert box.renewal().run() == "configured"
-    assert site.read_text().endswith("# wired anew\n")
-    assert box.renewal().run() == "fine"
-    before, ours = site.read_text(), box.city.config
-    box.city.config = partial(ours, site="s18")  # type: ignore[method-assign]
-    assert box.renewal().run() == "fine"
-    box.city.config = partial(ours, key=Ed25519PrivateKey.generate())  # type: ignore[method-assign]
-    assert box.renewal().run() == "fine"
-    assert site.read_text() == before
-    assert box.wrong() == []
-
-
-@pytest.mark.parametrize("step", [-1, 0])
-def test_a_configuration_that_was_replaced_does_not_come_back(
-    box: Box, step: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The server has all that an operator ever signed; only an operator may go back to it."""
-    box.power().run()
-    former, box.city.more = (box.state / "site.toml").read_text(), "# wired anew\n"
-    box.city.serial += step
-    assert box.renewal().run() == "fine"
-    assert (box.state / "site.toml").read_text() == former
-    assert "is here already" in caplog.text
-    box.city.serial += 1 - step
-    assert box.renewal().run() == "configured"
-    assert box.wrong() == []
-
-
-def test_the_number_of_a_configuration_is_signed(box: Box) -> None:
-    box.power().run()
-    old, genuine = json.loads(box.city.config("gw-0001")), box.city.config
-    old["serial"] += 100
-    box.city.config = lambda *_: json.dumps(old).encode()  # type: ignore[method-assign]
-    held = (box.state / "config.json").read_bytes()
-    assert box.renewal().run() == "fine"
-    assert (box.state / "config.json").read_bytes() == held == genuine("gw-0001")

@@ -120,7 +120,7 @@ def test_a_box_gets_the_configuration_that_an_operator_signed(world: World) -> N
     )
 
 
-@pytest.mark.parametrize("data", [b"{", b'{"v": 1}', b"\xff", b"[site]\n"])
+@pytest.mark.parametrize("data", [b"{", b'{"v": 1}', b"\xff", b"[site]\n", b"[" * 200_000])
 def test_what_is_no_signed_configuration_is_not_handed_out(world: World, data: bytes) -> None:
     _, _, identity = world.enrolled(Box())
     world.home.configs.mkdir(exist_ok=True)
