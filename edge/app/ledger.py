@@ -146,8 +146,8 @@ class Ledger:
         sealed = await self._writer.state(OWNER)
         found.drafts += self._sealing.begin(sealed, self._writer.handed, now)
         self._writer.handed.clear()
-        await self._go_on(found)
         self._intake.starting = (self._epoch.boot, now.mono_ns)
+        await self._go_on(found)
 
     async def _go_on(self, found: Recovered) -> None:
         self._windows.end_ns = found.end_ns
@@ -245,7 +245,7 @@ class Ledger:
                 self._epoch.boot, segment, self._start_ns, (segment, self._stage.sweeps),
                 {what: why for what, why in intake.problems.items() if what in self._known},
                 intake.devices, self._pipeline.engine.plain.state(), intake.held(),
-                tuple(intake.others),
+                tuple(intake.others), intake.starting and intake.starting[1],
             )  # fmt: skip
             packed = {
                 owner: (STATE_VERSION, msgpack.packb(state))

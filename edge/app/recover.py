@@ -43,7 +43,8 @@ class Before:
     `problems` what was broken, and said so, by device or line; `told` what each device has said of
     itself, and `held` what the platform was told of those that said too much; `contacts` how plain
     contacts stood, and what was told of them; `others` are devices that were swapped, which the
-    totals of the last committed window do not know yet.
+    totals of the last committed window do not know yet; `starting` is since when no line was open,
+    where nobody has been told so.
     """
 
     boot: int
@@ -55,6 +56,7 @@ class Before:
     contacts: Mapping[str, Any] = field(default_factory=dict)
     held: Mapping[str, Told] = field(default_factory=dict)
     others: Sequence[str] = ()
+    starting: int | None = None
 
     @classmethod
     def parse(cls, state: Mapping[str, Any]) -> "Before":
@@ -69,7 +71,9 @@ class Before:
         contacts = dict(state.get("contacts", {}))
         others = tuple(map(str, state.get("others", ())))
         raw = int(segment), int(count)
-        return cls(boot, number, start_ns, raw, problems, told, contacts, held, others)
+        since = state.get("starting")
+        starting = None if since is None else int(since)
+        return cls(boot, number, start_ns, raw, problems, told, contacts, held, others, starting)
 
     def packed(self) -> dict[str, Any]:
         """For the outbox."""
@@ -83,6 +87,7 @@ class Before:
             "contacts": dict(self.contacts),
             "held": {name: each.packed() for name, each in self.held.items()},
             "others": list(self.others),
+            "starting": self.starting,
         }
 
 
@@ -126,19 +131,21 @@ def recover(
         why = "unread" if unread else "lost" if damaged else "start"
         return _anew(pipeline, _gap(why, None, now_ns, former), now_ns, end_ns)
     pipeline.engine.plain.load(before.contacts, before.boot == boot)
+    since_ns = before.start_ns if before.starting is None else before.starting
+    untold = replace(before, start_ns=min(before.start_ns, since_ns))
     if before.boot != boot:
         pipeline.engine.another(before.others)
         pipeline.judge.missing(now_ns - AWAY_NS, now_ns)
-        return _anew(pipeline, _gap("power", before, now_ns, former), now_ns, end_ns)
+        return _anew(pipeline, _gap("power", untold, now_ns, former), now_ns, end_ns)
     if not fits:
         pipeline.judge.missing(min(before.start_ns, now_ns), now_ns)
-        return _anew(pipeline, _gap("other", before, now_ns, former), now_ns, end_ns)
+        return _anew(pipeline, _gap("other", untold, now_ns, former), now_ns, end_ns)
     if not segments or segments[0].number != before.segment:
         pipeline.engine.another(before.others)
         pipeline.judge.missing(min(before.start_ns, now_ns), now_ns)
-        return _anew(pipeline, _gap("stage", before, now_ns, former), now_ns, end_ns)
+        return _anew(pipeline, _gap("stage", untold, now_ns, former), now_ns, end_ns)
     result = Recovered(now_ns, end_ns)
-    alive_ns = before.start_ns
+    alive_ns, opened_ns = before.start_ns, None
     for i, segment in enumerate(segments):
         if i:  # the window before had ended, but its commit had not come
             if alive_ns < segment.start_ns:  # a start that was killed had closed it, in a gap
@@ -146,9 +153,14 @@ def recover(
             result.drafts += pipeline.close(segment.start_ns)
         result.segment, result.count = segment, 0
         for entry, repeated in segment.read():
+            if opened_ns is None:
+                opened_ns = _opened(entry, since_ns)
             if not (repeated and i):  # else it came with the segment before
                 alive_ns = max(alive_ns, _feed(pipeline, entry, result, before.raw))
             result.count += _sweeps(entry)
+    until_ns = alive_ns if opened_ns is None else opened_ns
+    if before.starting is not None and until_ns > since_ns:  # it was killed before it told
+        result.drafts.append(opening(boot, since_ns, until_ns))
     result.drafts.append(_gap("restart", replace(before, start_ns=alive_ns), now_ns, former))
     return _go_on(pipeline, result, alive_ns, now_ns)
 
@@ -200,6 +212,14 @@ def _feed(pipeline: Pipeline, entry: Any, result: Recovered, raw: tuple[int, int
         case _:
             return 0
     return int(max(item.mono_ns for item in entry))
+
+
+def _opened(entry: Any, since_ns: int) -> int | None:
+    """When lines were open for the first time since then, if this entry tells it."""
+    if not (isinstance(entry, list) and isinstance(entry[0], Contact)):
+        return None
+    levels = (item.mono_ns for item in entry if item.initial)
+    return max((at_ns for at_ns in levels if at_ns >= since_ns), default=None)
 
 
 def _sweeps(entry: Any) -> int:

@@ -20,6 +20,7 @@ from edge.acquire.stage import Stage
 from edge.app.intake import Intake
 from edge.app.ledger import Ledger
 from edge.app.pipeline import Pipeline
+from edge.app.recover import TEXTS
 from edge.app.sealing import Sealing
 from edge.app.windows import GRACE_NS
 from edge.app.wiring import Wiring
@@ -199,12 +200,14 @@ class Box:
     def events(self, kind: str) -> list[Record]:
         return [r for r in self.records if r.body.get("event") == kind]
 
-    def gaps(self) -> list[tuple[int, int]]:
+    def gaps(self, lines: bool = True) -> list[tuple[int, int]]:
         """What gap events name, in ns of the wires; but for a first start at 0. Of one boot only.
 
-        Before the first start nobody watched: that is a gap from -1 on. What overlaps is one.
+        Without `lines` not those in which only lines were not open yet. Before the first start
+        nobody watched: that is a gap from -1 on. What overlaps is one.
         """
-        pairs = [r.body["gap"] for r in self.events("gap")]
+        told = (r.body for r in self.events("gap"))
+        pairs = [body["gap"] for body in told if lines or body["text"] != TEXTS["opening"]]
         found: list[tuple[int, int]] = []
         for begin, end in sorted((-1 if a is None else a * 1000, b * 1000) for a, b in pairs):
             if found and begin <= found[-1][1]:
@@ -225,7 +228,14 @@ class Box:
 class Life:
     """One process. `run` lets time pass; it raises KilledError after `left` steps."""
 
-    def __init__(self, box: Box, now_ns: int, left: int | None = None, torn: bool = False) -> None:
+    def __init__(
+        self,
+        box: Box,
+        now_ns: int,
+        left: int | None = None,
+        torn: bool = False,
+        opening_ns: int = 0,
+    ) -> None:
         self.box, self.left, self.torn = box, left, torn
         self.steps = 0
         self.now_ns = now_ns  # of the wires
@@ -244,6 +254,7 @@ class Life:
             wiring, self.pipeline, self.intake, self.stage, writer, self, box.boot_id, sealing
         )
         done(self.ledger.recover())
+        self.now_ns += opening_ns  # a bus takes its time
         self.take(WIRES.levels(self.now_ns), [])
 
     # it is its own clock

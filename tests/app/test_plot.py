@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import edge.app.plot
@@ -376,6 +376,7 @@ def test_folding_keeps_sums_and_extremes(values: list[int | None], times: int) -
 
 
 @given(st.floats(0, 1e5), st.floats(1, 1e3))
+@example(high=0.0, least=4.001)
 def test_an_axis_holds_its_highest_value_with_few_round_numbers(high: float, least: float) -> None:
     end = scale.top(high, least)
     assert max(high, least) <= end <= 2.6 * max(high, least)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.app.recover import AWAY_NS
-from edge.core import Reason, Record
+from edge.core import Reason, Record, Stream
 from edge.infer.judge import Judge
 from tests.app.lives import (
     PERIOD_NS,
@@ -69,8 +69,9 @@ def check(box: Box, whole: Box) -> None:
     first, last = ends(box, "main_meter")
     assert grown(box, "main_meter") == last - first
     undisturbed(box, whole, min((begin for begin, _ in holes), default=1 << 62))
+    listened = box.gaps(lines=False)
     for record in box.records:
-        assert_covered(record, holes)
+        assert_covered(record, holes if record.key.stream == Stream.TRAFFIC else listened)
 
 
 def inside(at_ns: int, holes: Sequence[tuple[int, int]]) -> bool:
@@ -93,7 +94,7 @@ def bare(record: Record) -> tuple[object, ...]:
 
 
 def assert_covered(record: Record, holes: Sequence[tuple[int, int]]) -> None:
-    """No record claims to have watched while nobody did."""
+    """No record claims to have watched while nobody did; those of lanes watched when they could."""
     if "covered_s" not in record.body:
         return
     deaf_ns = sum(
@@ -101,6 +102,8 @@ def assert_covered(record: Record, holes: Sequence[tuple[int, int]]) -> None:
     )
     most_s = (record.to_ns - record.from_ns - deaf_ns) / 1e9
     assert record.body["covered_s"] <= most_s + 1e-5, (bare(record), holes)
+    if record.key.stream == Stream.TRAFFIC:
+        assert record.body["covered_s"] >= most_s - 1e-5, (bare(record), holes)
 
 
 def test_the_uninterrupted_run_is_whole(whole: Box) -> None:
@@ -155,6 +158,27 @@ def test_killed_twice_within_one_window_both_gaps_are_named(tmp_path: Path, whol
     window = next(r for r in box.of("north_1") if r.to_ns == 2 * PERIOD_NS)
     deaf_s = sum(e - b for b, e in holes) / 1e9
     assert window.body["covered_s"] == pytest.approx(5.0 - deaf_s, abs=1e-5)
+
+
+@pytest.mark.parametrize("gone_s", [7.2, 7.75, 7.95, 9.4, 12.3])
+def test_killed_before_it_could_tell_how_long_its_lines_were_closed_the_next_start_tells(
+    tmp_path: Path, whole: Box, gone_s: float
+) -> None:
+    """A start at 7 s whose lines open at 7.7 s is killed before the commit that says so."""
+    box = Box(tmp_path)
+    Life(box, 0).run(int(6.5 * S))  # and killed
+    if gone_s < 7.7:
+        with contextlib.suppress(KilledError):
+            Life(box, 7 * S, 2).run(8 * S)  # with its lines closed
+    else:
+        second = Life(box, 7 * S, opening_ns=700 * MS)
+        second.left = second.steps  # before its next write
+        with contextlib.suppress(KilledError):
+            second.run(int(gone_s * S))
+    life = Life(box, int((gone_s + 0.4) * S))
+    life.run(end_ns(0))
+    closed(life)
+    check(box, whole)
 
 
 @pytest.mark.parametrize("back_s", [7.0, 10.3])

@@ -81,20 +81,19 @@ def bin_s(span_s: float, width_s: float) -> float:
 def top(highest: float, least: float) -> float:
     """The upper end of an axis from 0."""
     wanted = max(highest * 1.04, least)
-    step = _step(wanted)
+    step = next(step for step in _steps(wanted) if -(-wanted // step) <= 4)
     return -(-wanted // step) * step
 
 
 def numbers(end: float) -> list[float]:
     """Those at an axis from 0 to `end`."""
-    step = _step(end)
+    step = next(step for step in _steps(end) if end / step <= 4.001)  # 0.1 is no whole number
     return [step * i for i in range(round(end / step) + 1)]
 
 
-def _step(wanted: float) -> float:
+def _steps(wanted: float) -> list[float]:
     size = 10.0 ** len(str(int(wanted)))
-    steps = [size * part for part in (0.01, 0.02, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5)]
-    return next(step for step in steps if wanted / step <= 4.001)
+    return [size * part for part in (0.01, 0.02, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5)]
 
 
 def plain(value: float) -> str:
