@@ -15,13 +15,14 @@ import msgpack
 
 from edge.acquire.stage import Stage, left_behind
 from edge.app.attempts import Attempts
+from edge.app.before import Before
 from edge.app.calibrating import expired
 from edge.app.intake import Intake
 from edge.app.learnt import Lessons
 from edge.app.observing import Observer
 from edge.app.pipeline import Pipeline
 from edge.app.rawdrafts import raw_drafts
-from edge.app.recover import Before, Recovered, recover
+from edge.app.recover import Recovered, recover
 from edge.app.sealing import OWNER, Sealing
 from edge.app.windows import GRACE_NS, SYNCED, Windows
 from edge.app.wiring import Wiring

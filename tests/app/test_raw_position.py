@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from edge.acquire.stage import Stage, left_behind
+from edge.app.before import Before
 from edge.app.pipeline import Pipeline
-from edge.app.recover import Before, recover
+from edge.app.recover import recover
 from edge.infer.judge import Judge, JudgeSetup
 from edge.process.engine import Engine
 from edge.process.setup import Setup

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.app.recover import Before
+from edge.app.before import Before
 from edge.app.told import LIMIT, MOST, QUIET_NS, WITHIN_NS, Told, Voice, changes
 from edge.core import Condition, Draft
 from tests.process.build import S
