@@ -69,15 +69,19 @@ async def test_killed_between_the_answer_and_its_file_it_has_lost_what_it_answer
             pytest.skip("strace may not look at another process here")
         caller = Caller()
         link = await caller.open(city.gateways.broker(city.gateway("gw-0001"), "any"))
-        for number in range(5):
-            assert link.publish(number, OWN, b"%d" % number, TYPE) is None
-            await until(lambda count=number + 1: len(caller.answers) == count)  # type: ignore[misc]
-        assert caller.answers == [(number, 0) for number in range(5)]
-        await until(lambda: len(caller.lost) == 1)
+        sent = 0
+        while not caller.lost:  # the fifth file may be that of the fourth message
+            await asyncio.sleep(0.01)
+            if link.publish(sent, OWN, b"%d" % sent, TYPE) is None:
+                sent += 1
+                await until(lambda: bool(caller.lost) or len(caller.answers) == sent)  # noqa: B023
+        answered = len(caller.answers)
+        assert caller.answers == [(number, 0) for number in range(answered)]
+        assert 3 <= answered <= 5
         await link.close()
     city.stop()
     city.start()
-    assert await kept(city) == list(range(4))
+    assert await kept(city) == list(range(answered - 1))
 
 
 async def test_what_a_connected_subscriber_has_not_acknowledged_is_lost_with_the_broker(
