@@ -63,6 +63,7 @@ class Ledger:
         self._windows = Windows(self._site.period_ns, clock.now())
         self._start_ns = clock.now().mono_ns  # of the open window
         self._saved_ns = self._learnt_ns = self._start_ns  # when models' and devices' was written
+        self._lined = bool(wiring.lined)
         self._known = {*self._points, *(f"line {line}" for line in wiring.lined)}
         self._fits = True  # the former process's counting, to the configuration as it is
         self._committing = asyncio.Lock()
@@ -147,7 +148,8 @@ class Ledger:
         sealed = await self._writer.state(OWNER)
         found.drafts += self._sealing.begin(sealed, self._writer.handed, now)
         self._writer.handed.clear()
-        self._intake.starting = (self._epoch.boot, now.mono_ns)
+        if self._lined:
+            self._intake.starting = (self._epoch.boot, now.mono_ns)
         await self._go_on(found)
 
     async def _go_on(self, found: Recovered) -> None:

@@ -76,18 +76,17 @@ def recover(
         return _anew(pipeline, _gap(why, None, now_ns, former), now_ns, end_ns)
     pipeline.engine.plain.load(before.contacts, before.boot == boot)
     since_ns = before.start_ns if before.starting is None else before.starting
-    untold = replace(before, start_ns=min(before.start_ns, since_ns))
     if before.boot != boot:
         pipeline.engine.another(before.others)
         pipeline.judge.missing(now_ns - AWAY_NS, now_ns)
-        return _anew(pipeline, _gap("power", untold, now_ns, former), now_ns, end_ns)
+        return _anew(pipeline, _gap("power", before, now_ns, former), now_ns, end_ns)
     if not fits:
         pipeline.judge.missing(min(before.start_ns, now_ns), now_ns)
-        return _anew(pipeline, _gap("other", untold, now_ns, former), now_ns, end_ns)
+        return _anew(pipeline, _gap("other", before, now_ns, former), now_ns, end_ns)
     if not segments or segments[0].number != before.segment:
         pipeline.engine.another(before.others)
         pipeline.judge.missing(min(before.start_ns, now_ns), now_ns)
-        return _anew(pipeline, _gap("stage", untold, now_ns, former), now_ns, end_ns)
+        return _anew(pipeline, _gap("stage", before, now_ns, former), now_ns, end_ns)
     result = Recovered(now_ns, end_ns)
     alive_ns, opened_ns = before.start_ns, None
     for i, segment in enumerate(segments):
@@ -102,9 +101,11 @@ def recover(
             if not (repeated and i):  # else it came with the segment before
                 alive_ns = max(alive_ns, _feed(pipeline, entry, result, before.raw))
             result.count += _sweeps(entry)
-    until_ns = alive_ns if opened_ns is None else opened_ns
-    if before.starting is not None and until_ns > since_ns:  # it was killed before it told
-        result.drafts.append(opening(boot, since_ns, until_ns))
+    if opened_ns is None and since_ns >= before.start_ns:
+        opened_ns = alive_ns  # not yet; lines that stay closed for windows are a fault, and told
+    # it was killed before it told
+    if before.starting is not None and opened_ns is not None and opened_ns > since_ns:
+        result.drafts.append(opening(boot, since_ns, opened_ns))
     result.drafts.append(_gap("restart", replace(before, start_ns=alive_ns), now_ns, former))
     return _go_on(pipeline, result, alive_ns, now_ns)
 

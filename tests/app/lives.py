@@ -234,7 +234,7 @@ class Life:
         now_ns: int,
         left: int | None = None,
         torn: bool = False,
-        opening_ns: int = 0,
+        opening_ns: int | None = 0,
     ) -> None:
         self.box, self.left, self.torn = box, left, torn
         self.steps = 0
@@ -254,7 +254,8 @@ class Life:
             wiring, self.pipeline, self.intake, self.stage, writer, self, box.boot_id, sealing
         )
         done(self.ledger.recover())
-        self.now_ns += opening_ns  # a bus takes its time
+        self.deaf = opening_ns is None  # its lines never open
+        self.now_ns += opening_ns or 0  # a bus takes its time
         self.take(WIRES.levels(self.now_ns), [])
 
     # it is its own clock
@@ -287,7 +288,7 @@ class Life:
     def take(self, contacts: Sequence[Contact], swept: Sequence[Sweep]) -> None:
         """What the wires bring, in their time: all contacts are closed by a high level."""
         zero_ns = self.box.zero_ns
-        if contacts:
+        if contacts and not self.deaf:
             self.intake.edges(
                 [
                     Edge(LINES[c.source], c.on, c.mono_ns + zero_ns, 0 if c.initial else 1)

@@ -181,6 +181,16 @@ def test_killed_before_it_could_tell_how_long_its_lines_were_closed_the_next_sta
     check(box, whole)
 
 
+def test_lines_that_never_opened_make_no_gap_of_what_meters_have_seen(tmp_path: Path) -> None:
+    """Nor does a site without lines: it was listening all the time."""
+    box = Box(tmp_path)
+    Life(box, 0, opening_ns=None).run(int(22.5 * S))  # and killed
+    life = Life(box, 23 * S)
+    life.run(30 * S)
+    closed(life)
+    assert [(begin // S, end // S) for begin, end in box.gaps()] == [(22, 23)]
+
+
 @pytest.mark.parametrize("back_s", [7.0, 10.3])
 def test_killed_while_it_recovers_the_first_gap_is_not_forgotten(
     tmp_path: Path, whole: Box, back_s: float
