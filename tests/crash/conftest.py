@@ -1,16 +1,13 @@
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.memory import in_memory
+
 
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """In memory where there is such a file system: these tests are about order, not about speed."""
-    shared = Path("/dev/shm")
-    if not shared.is_dir():
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="kerbstone-", dir=shared) as folder:
-        yield Path(folder)
+    """In memory: these tests are about order, not about speed."""
+    with in_memory(tmp_path) as folder:
+        yield folder

@@ -14,7 +14,7 @@ from tests.identity.box import Box
 from tests.identity.card import copied, usable
 from tests.identity.city import LIFE, NOW, City
 from tests.identity.faults import MODES, Card, Killed, Mode, failing
-from tests.identity.memory import in_memory
+from tests.memory import in_memory
 
 
 @pytest.fixture

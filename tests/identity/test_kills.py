@@ -14,9 +14,9 @@ import pytest
 
 from tests.identity import device
 from tests.identity.card import usable
-from tests.identity.memory import in_memory
 from tests.identity.scenes import SCENES
 from tests.identity.town import Town
+from tests.memory import in_memory
 
 WHOLE = os.environ.get("CRASH_KILLS") == "all"
 

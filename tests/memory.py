@@ -1,4 +1,4 @@
-"""A folder for cards in memory."""
+"""A folder in memory, for tests that are about order and not about speed."""
 
 import tempfile
 from collections.abc import Iterator
