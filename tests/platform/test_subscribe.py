@@ -56,10 +56,12 @@ async def end_after(process: subprocess.Popen[str], records: int) -> tuple[int, 
 
     def read() -> None:
         assert process.stdout is not None
-        count = 0
-        while count < records and (text := process.stdout.readline()):
+        seen: set[tuple[int, str, int]] = set()  # one may come again
+        while len(seen) < records and (text := process.stdout.readline()):
             lines.append(text.rstrip("\n"))
-            count += json.loads(text)["kind"] == "record"
+            said = json.loads(text)
+            if said["kind"] == "record":
+                seen.add((said["epoch"], said["stream"], said["seq"]))
 
     await asyncio.to_thread(read)
     process.send_signal(signal.SIGTERM)
