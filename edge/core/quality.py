@@ -32,6 +32,8 @@ class Reason(StrEnum):
     GAP = "gap"  # something before it was lost
     ESTIMATED = "estimated"  # calculated, not measured
     SUPPRESSED = "suppressed"  # withheld on purpose
+    CONTRADICTED = "contradicted"  # another value of the same site says that it cannot be so
+    LOOP = "loop"  # the loop that counted is not to be believed
 
 
 @dataclass(frozen=True, slots=True)
