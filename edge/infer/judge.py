@@ -112,7 +112,7 @@ class Judge:
         self._judged_s += self._length_s(end_ns, drafts)
         scores: Mapping[tuple[str, str], float] = {}
         if self._loops is not None:
-            doubts, told_of_loops = self._loops.step(end_ns, ticks, drafts)
+            doubts, told_of_loops = self._loops.step(end_ns, ticks, drafts, wall_s)
             scores = self._loops.loops.weights()
             out = self._loops.without_told(out)
             notes.loops(out, doubts)

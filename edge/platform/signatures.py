@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge.core import ConfigError
 from edge.uplink.wire import signed_bytes
-from edge.uplink.wire.records import HEADER
+from edge.uplink.wire.records import ADDED
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -69,7 +69,7 @@ class Keys:
         how = _how(alg, key)
         if how is None:
             return f"alg is {alg!r:.40}, and the key of its certificate is of another kind"
-        body = {field: value for field, value in sent.items() if field not in HEADER}
+        body = {field: value for field, value in sent.items() if field not in ADDED}
         try:
             key.verify(base64.b64decode(sig, validate=True), signed_bytes(body), *how)
         except (InvalidSignature, binascii.Error, ValueError):

@@ -11,7 +11,7 @@ from edge.health.conditions import WORDS
 from edge.health.fields import FIELDS
 from edge.health.reboot import Cause
 from edge.infer.cause import SAYS
-from edge.infer.loops.flag import KINDS
+from edge.infer.loops.flag import FAULTS
 from edge.process import bay
 from edge.process.contacts import TEXTS
 from edge.process.events import FAULT_TEXTS
@@ -33,8 +33,8 @@ ROOT = Path(__file__).parents[2]
 def test_the_closed_lists_are_those_of_the_code() -> None:
     assert set(get_args(LaneHealth)) == set(HEALTH)
     assert words("event", "Drop", "reason") == set(REASONS)
-    assert set(get_args(LoopFault)) == set(KINDS)
-    assert set(get_args(Fault)) == {*FAULT_TEXTS, *KINDS, "phase"}
+    assert set(get_args(LoopFault)) == set(FAULTS)
+    assert set(get_args(Fault)) == {*FAULT_TEXTS, *FAULTS, "phase"}
     assert words("event", "SensorFault", "fault") == set(get_args(Fault))
     assert set(get_args(BayHealth)) == set(bay.HEALTH)
     assert set(get_args(BayKind)) == set(get_args(bay.BayKind))

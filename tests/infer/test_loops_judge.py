@@ -11,6 +11,7 @@ import pytest
 from edge.core import Draft, Stream
 from edge.core.loop import LoopTick
 from edge.infer.guard import Guard
+from edge.infer.loops import flag
 from edge.infer.loops.features import FEATURES
 from edge.infer.loops.flag import KINDS, QUIET_S, WIDTH, LoopFlag
 from edge.infer.loops.judge import Loops, LoopVerdict
@@ -207,11 +208,11 @@ def _turn(turn: Any, fault: str | None, lane: str = "north_2") -> LoopVerdict:
 
 
 def test_every_kind_has_a_sentence_for_technicians() -> None:
-    assert set(LOOKS) == set(KINDS)
+    assert set(LOOKS) == set(flag.FAULTS)
     said = text(_turn("on", "crosstalk"), ("north_1", "north_3"))
     assert said.startswith("north_2, lead loop: counts together with north_1 or north_3: it looks")
     assert "different frequencies" in said
-    assert "{" not in "".join(text(_turn("on", kind)) for kind in KINDS)
+    assert "{" not in "".join(text(_turn("on", kind)) for kind in flag.FAULTS)
 
 
 def test_an_event_is_told_once_and_not_when_process_has_told_it() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 from edge.infer.flags import Turn
@@ -19,8 +20,10 @@ KINDS: Final = (
     "mismatch",
     "swapped",
 )
-"""What can be wrong with a loop. The model's columns are `sound`, then these."""
+"""What a model can find wrong with a loop. Its columns are `sound`, then these."""
 WIDTH: Final = 1 + len(KINDS)
+FAULTS: Final = (*KINDS, "never_active", "inverted")
+"""All that can be wrong with a loop: the last ones are found by rules alone."""
 SMOOTH_S: Final = 45.0  # what the model says of one slot is smoothed with this time constant
 QUIET_S: Final = 300.0  # of sound traffic before a fault is over
 
@@ -35,7 +38,7 @@ class LoopFlag:
 
     def __init__(self, on: float, off: float) -> None:
         self.on, self.off = on, off
-        self.smooth = [1.0] + [0.0] * len(KINDS)
+        self.smooth = [1.0] + [0.0] * len(FAULTS)
         self.fault: str | None = None
         self.since_ns: int | None = None
         self.low_s = 0.0
@@ -49,15 +52,17 @@ class LoopFlag:
     ) -> Turn | None:
         """One slot. `traffic`: vehicles came; a silent loop proves nothing about itself.
 
-        `at_once`: `p` is a rule's, which has waited already.
+        `p` is of `sound` and of each of FAULTS, or of KINDS only: a model knows no others.
+        `at_once`: it is a rule's, which has waited already.
         """
         share = 1.0 if at_once else 1.0 - math.exp(-dt_s / SMOOTH_S)
-        self.smooth = [old + share * (now - old) for old, now in zip(self.smooth, p, strict=True)]
+        whole = zip_longest(self.smooth, p, fillvalue=0.0)
+        self.smooth = [old + share * (now - old) for old, now in whole]
         if self.fault is None:
-            best = max(range(1, WIDTH), key=self.smooth.__getitem__)
+            best = max(range(1, len(self.smooth)), key=self.smooth.__getitem__)
             if self.smooth[best] < self.on:
                 return None
-            self.fault, self.since_ns, self.low_s = KINDS[best - 1], end_ns, 0.0
+            self.fault, self.since_ns, self.low_s = FAULTS[best - 1], end_ns, 0.0
             return "on"
         if self.score > self.off:
             self.low_s = 0.0
@@ -71,7 +76,7 @@ class LoopFlag:
     def put_down(self) -> None:
         """It is known to be over; nothing is told."""
         self.fault, self.since_ns, self.low_s = None, None, 0.0
-        self.smooth = [1.0] + [0.0] * len(KINDS)
+        self.smooth = [1.0] + [0.0] * len(FAULTS)
 
     def snapshot(self) -> list[Any]:
         """JSON-like."""
@@ -84,9 +89,9 @@ class LoopFlag:
         """
         smooth, fault, since_ns, low_s = saved
         smooth = [float(v) for v in smooth]
-        if len(smooth) != WIDTH or not all(0.0 <= v <= 1.0 for v in smooth):
-            raise ValueError(f"not {WIDTH} probabilities: {smooth!r}")
-        if fault is not None and fault not in KINDS:
+        if len(smooth) != 1 + len(FAULTS) or not all(0.0 <= v <= 1.0 for v in smooth):
+            raise ValueError(f"not {1 + len(FAULTS)} probabilities: {smooth!r}")
+        if fault is not None and fault not in FAULTS:
             raise ValueError(f"no such fault: {fault!r}")
         self.fault = fault
         self.since_ns = None if fault is None else int(since_ns)
@@ -98,6 +103,6 @@ class LoopFlag:
 
     def anew(self) -> None:
         """Another model speaks from now on: nothing is smoothed, and what is up stays up."""
-        self.smooth, self.low_s = [1.0] + [0.0] * len(KINDS), 0.0
+        self.smooth, self.low_s = [1.0] + [0.0] * len(FAULTS), 0.0
         if self.fault is not None:
-            self.smooth[0], self.smooth[1 + KINDS.index(self.fault)] = 1.0 - self.on, self.on
+            self.smooth[0], self.smooth[1 + FAULTS.index(self.fault)] = 1.0 - self.on, self.on

@@ -12,14 +12,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from edge.core.loop import LoopTick
 from edge.infer.flags import Turn
 from edge.infer.guard import Guard
 from edge.infer.loops.evidence import Key
 from edge.infer.loops.features import Watch
-from edge.infer.loops.flag import KINDS, WIDTH, LoopFlag
+from edge.infer.loops.flag import FAULTS, WIDTH, LoopFlag
 from edge.infer.loops.rules import ALWAYS, NAME, LoopRule, Ruling
 from edge.infer.loops.silence import heeded
 from edge.infer.manifest import Manifest
@@ -51,6 +51,28 @@ class LoopVerdict:
     by: str
 
 
+class Witness(Protocol):
+    """A rule that sees more than one loop. What it says counts whatever the model says."""
+
+    def step(
+        self, slot: Mapping[Key, LoopTick], rows: Mapping[Key, Row], wall_s: float | None
+    ) -> Mapping[Key, Ruling]:
+        """One slot: a ruling for each loop that has a fault. `wall_s` as in `Loops.step`."""
+        ...
+
+    def missing(self, gap_s: float) -> None:
+        """Nobody watched for `gap_s`."""
+        ...
+
+    def snapshot(self) -> Any:
+        """JSON-like, small."""
+        ...
+
+    def restore(self, saved: Any) -> None:
+        """Raises KeyError, TypeError or ValueError for what is no snapshot."""
+        ...
+
+
 class Loops:
     """State and flags of all loops. Not for more than one thread."""
 
@@ -61,6 +83,7 @@ class Loops:
         self.guard = guard
         self.shadow: Shadow | None = None  # a candidate that runs beside the model
         self._watch = Watch(sites.values(), approaches)
+        self._witnesses: dict[str, Witness] = {}  # by the name under which they are kept
         known = guard.manifest
         on, off = (known.on, known.off) if known else (ON, OFF)
         self._flags = {key: LoopFlag(on, off) for key in self._watch.places}
@@ -74,8 +97,12 @@ class Loops:
             for key in self._flags
         }
 
-    def step(self, now_ns: int, ticks: Sequence[LoopTick]) -> list[LoopVerdict]:
+    def step(
+        self, now_ns: int, ticks: Sequence[LoopTick], wall_s: float | None = None
+    ) -> list[LoopVerdict]:
         """Judge the slots that ended; one verdict for each loop with a tick, in the site's order.
+
+        `wall_s` is `now_ns` in seconds since 1970, None while the clock is not to be trusted.
 
         A loop that turned more than once has one for each turn; the earlier ones come first of
         all, by time. Never raises for what a model does. Ticks of loops that the site does not
@@ -86,6 +113,7 @@ class Loops:
             {key: self._rules[key].step(row, slot[key]) for key, row in rows.items()}
             for slot, rows in slots
         ]
+        overruled = [self._overruled(now_ns, slot, rows, wall_s) for slot, rows in slots]
         names = ["|".join(key) for _, rows in slots for key in rows]
         told = self._asked(now_ns, names, [row for _, rows in slots for row in rows.values()])
         known = self.guard.manifest
@@ -94,16 +122,17 @@ class Loops:
         out: list[LoopVerdict] = []
         said: dict[Key, str] = {}  # by whom, where not by the model
         at = 0
-        for (slot, rows), ruled in zip(slots, rulings, strict=True):
+        for (slot, rows), ruled, over in zip(slots, rulings, overruled, strict=True):
             for key in rows:
                 tick, flag = slot[key], self._flags[key]
-                ruling = ruled[key]
+                ruling = over.get(key, ruled[key])
                 p = heeded(told[at], silent=ruling.silent) if told is not None else None
                 at += 1
-                if p is None or (ruling.fault in ALWAYS and p[0] >= OPEN):
+                if p is None or key in over or (ruling.fault in ALWAYS and p[0] >= OPEN):
                     p, said[key] = _spread(ruling), NAME
                 came = bool(tick.stays) or tick.more > 0
-                turn = flag.step(p, tick.to_ns, tick.length_s, traffic=came, at_once=told is None)
+                at_once = told is None or key in over
+                turn = flag.step(p, tick.to_ns, tick.length_s, traffic=came, at_once=at_once)
                 if turn is not None:
                     if key in turned:
                         out.append(turned[key])
@@ -117,6 +146,22 @@ class Loops:
                 turn = turned[key].turn if key in turned else None
                 who = said.get(key, by)
                 out.append(LoopVerdict(*key, round(f.score, 3), f.fault, f.since_ns, turn, who))
+        return out
+
+    def _overruled(
+        self,
+        now_ns: int,
+        slot: Mapping[Key, LoopTick],
+        rows: Mapping[Key, Row],
+        wall_s: float | None,
+    ) -> dict[Key, Ruling]:
+        """What witnesses say of a slot; of two that speak of one loop the first counts."""
+        ends = {tick.to_ns for tick in slot.values()}
+        at_s = None if wall_s is None or not ends else wall_s - (now_ns - max(ends)) / 1e9
+        out: dict[Key, Ruling] = {}
+        for witness in self._witnesses.values():
+            for key, ruling in witness.step(slot, rows, at_s).items():
+                out.setdefault(key, ruling)
         return out
 
     def _asked(self, now_ns: int, names: Sequence[str], rows: Sequence[Row]) -> list[Row] | None:
@@ -162,6 +207,8 @@ class Loops:
     def missing(self, gap_s: float) -> None:
         """Nobody watched for `gap_s`."""
         self._watch.missing(gap_s)
+        for witness in self._witnesses.values():
+            witness.missing(gap_s)
         for flag in self._flags.values():
             flag.low_s = 0.0
 
@@ -173,6 +220,7 @@ class Loops:
             "watch": self._watch.snapshot(),
             "flags": {"|".join(key): flag.snapshot() for key, flag in self._flags.items()},
             "rules": {"|".join(key): rule.snapshot() for key, rule in self._rules.items()},
+            "witnesses": {name: each.snapshot() for name, each in self._witnesses.items()},
         }
 
     def restore(self, saved: Mapping[str, Any]) -> bool:
@@ -184,6 +232,9 @@ class Loops:
             raise ValueError(f"version {saved['v']!r}")
         same = bool(saved["model"] == self.guard.sha256)
         self._watch.restore(saved["watch"])
+        for name, witness in self._witnesses.items():
+            if name in saved["witnesses"]:
+                witness.restore(saved["witnesses"][name])
         for key, flag in self._flags.items():
             name = "|".join(key)
             if name in saved["flags"]:
@@ -220,9 +271,9 @@ def _slots(ticks: Sequence[LoopTick]) -> list[dict[Key, LoopTick]]:
 
 
 def _spread(ruling: Ruling) -> Row:
-    """A rule's word as the model would give it."""
-    row = [0.0] * WIDTH
+    """A rule's word: a probability of `sound` and of each fault."""
+    row = [0.0] * (1 + len(FAULTS))
     row[0] = 1.0 - ruling.score
     if ruling.fault is not None:
-        row[1 + KINDS.index(ruling.fault)] = ruling.score
+        row[1 + FAULTS.index(ruling.fault)] = ruling.score
     return row

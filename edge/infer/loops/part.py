@@ -39,10 +39,14 @@ class LoopPart:
         self.loops.shadow = shadow
 
     def step(
-        self, end_ns: int, ticks: Sequence[LoopTick], events: Sequence[Draft]
+        self,
+        end_ns: int,
+        ticks: Sequence[LoopTick],
+        events: Sequence[Draft],
+        wall_s: float | None = None,
     ) -> tuple[Mapping[str, Note], list[Draft]]:
         """(what stands in the record of each lane, events). `events` are those of the window."""
-        verdicts = self.loops.step(end_ns, ticks) if ticks else []
+        verdicts = self.loops.step(end_ns, ticks, wall_s) if ticks else []
         for v in verdicts:
             note = self._notes.setdefault(v.lane, {})
             if v.score > SHOWN or v.fault is not None:

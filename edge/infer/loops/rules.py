@@ -59,14 +59,16 @@ Get = Callable[[str], float]  # a column of the row, by its name
 
 
 class Ruling(NamedTuple):
-    """What the rule says of one loop: which fault, and how sure it is.
+    """What a rule says of one loop: which fault, and how sure it is.
 
-    `silent`: it is in such a way that it may be called `stuck_off`, by a model too.
+    `silent`: it is in such a way that it may be called `stuck_off`, by a model too. `since_ns`:
+    from when on the loop is in doubt, where the rule knows (monotonic).
     """
 
     fault: str | None
     score: float
     silent: bool = False
+    since_ns: int | None = None
 
 
 class LoopRule:

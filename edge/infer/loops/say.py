@@ -49,6 +49,15 @@ LOOKS: Final[Mapping[str, tuple[str, str]]] = {
         "are swapped",
         "exchange the two inputs, or lead and trail in the configuration",
     ),
+    "never_active": (
+        "has not seen anything since it is watched, while traffic goes by elsewhere",
+        "check that lead, trail and active in the configuration name the input that the loop is "
+        "wired to, and that the card has power; then measure the loop",
+    ),
+    "inverted": (
+        "is free while vehicles pass and occupied between them: its contact works the other way",
+        'exchange "low" and "high" in active of the lane, or the card\'s output between NO and NC',
+    ),
 }
 SAME: Final[Mapping[str, str]] = {"no_activity": "stuck_off"}  # what edge/process calls it: here
 

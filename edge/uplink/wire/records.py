@@ -22,6 +22,8 @@ HEADER: Final = frozenset(
     {"v", "gw", "epoch", "stream", "seq", "source", "boot", "from", "to", "tq", "bounds", "mono",
      "late", "again"}
 )  # fmt: skip
+ADDED: Final = HEADER | {"since"}
+"""What sending adds to a body; the chain of a manifest is over the rest."""
 # a float64 in MessagePack whose exponent is all ones: infinite, or not a number
 NOT_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 MAX_WALL_NS: Final = 253_402_300_799_999_000_000  # end of the year 9999, the last ISO 8601 can say
@@ -66,12 +68,12 @@ def encode(record: Record, envelope: Envelope, gw: str, encoding: Encoding) -> P
 
 def as_map(record: Record, envelope: Envelope, gw: str) -> dict[str, Any]:
     """The map that goes out; times in `mono` are microseconds."""
-    key = record.key
+    key, stream = record.key, record.key.stream
     found: dict[str, Any] = {
         "v": 1,
         "gw": gw,
         "epoch": key.epoch,
-        "stream": str(key.stream),
+        "stream": str(stream),
         "seq": key.seq,
     }
     if record.source:
@@ -91,10 +93,12 @@ def as_map(record: Record, envelope: Envelope, gw: str) -> dict[str, Any]:
         found["late"] = True
     if envelope.again:
         found["again"] = True
-    if not HEADER.isdisjoint(record.body):
-        names = ", ".join(sorted(HEADER.intersection(record.body)))
-        raise WireError(f"the body of a record cannot say {names}: the header does")
+    if not ADDED.isdisjoint(record.body):
+        names = ", ".join(sorted(ADDED.intersection(record.body)))
+        raise WireError(f"the body of a record cannot say {names}: that is added to it")
     found.update(record.body)
+    if stream is Stream.EVENT and "since_s" in record.body:
+        found["since"] = iso(envelope.from_wall_ns - round(record.body["since_s"] * 1e9))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgpack
 
 from edge.core import Record
-from edge.uplink.wire.records import HEADER
+from edge.uplink.wire.records import ADDED
 
 START: Final = bytes(32)
 SIGNED: Final = b"kerbstone-manifest-1\n"
@@ -40,7 +40,7 @@ def link_of_map(chain: bytes, data: Mapping[str, Any]) -> bytes:
         data["epoch"], data["stream"], data["seq"], data.get("source", ""), data["boot"],
         start_us, end_us,
     )  # fmt: skip
-    body = {name: value for name, value in data.items() if name not in HEADER}
+    body = {name: value for name, value in data.items() if name not in ADDED}
     return link(chain, head, msgpack.packb(body))
 
 

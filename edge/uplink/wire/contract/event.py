@@ -18,6 +18,7 @@ from edge.uplink.wire.contract.terms import (
     Name,
     OnOff,
     Share,
+    Time,
     told,
 )
 
@@ -118,6 +119,20 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
         | UnsetType
     ) = UNSET
     part: Annotated[LoopPart, told("Which loop.")] | UnsetType = UNSET
+    since_s: (
+        Annotated[
+            Amount,
+            told("When it goes on: for how long it may have been so before `from`.", "s"),
+        ]
+        | UnsetType
+    ) = UNSET
+    since: (
+        Annotated[
+            Time,
+            told("`from` less `since_s`: what was sent of this source from then on is in doubt."),
+        ]
+        | UnsetType
+    ) = UNSET
     score: Annotated[Share, told("How likely the loop is not to be believed.", "/")] | UnsetType = (
         UNSET
     )

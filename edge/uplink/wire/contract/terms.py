@@ -53,7 +53,7 @@ OnOff = Literal["on", "off"]
 LoopPart = Literal["lead", "trail"]
 LoopFault = Literal[
     "stuck_on", "stuck_off", "chatter", "breakup", "crosstalk", "undercount", "overhang",
-    "mismatch", "swapped",
+    "mismatch", "swapped", "never_active", "inverted",
 ]  # fmt: skip
 """What a model, or its rule, finds wrong with a loop."""
 Fault = Literal[LoopFault, "no_activity", "phase"]
