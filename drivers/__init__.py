@@ -119,6 +119,9 @@ def explain(name: str, frames: list[bytes]) -> dict[str, tuple[Sample, str]]:
 
 
 def _keys(driver: Any) -> tuple[str, ...]:
+    """The keys of its points; none where they are a field: then they depend on the options."""
+    if any(field.name == "points" for field in dataclasses.fields(driver)):
+        return ()
     points = getattr(driver, "points", ())
     return tuple(p.key for p in points) if isinstance(points, tuple) else ()
 
