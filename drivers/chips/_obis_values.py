@@ -183,19 +183,21 @@ def convert(reading: Reading, point: Point) -> float | None:
 # --- from values to samples -------------------------------------------------------------------
 
 
-def samples(wanted: Sequence[Point], readings: Iterable[Reading]) -> tuple[Sample, ...]:
+def samples(
+    wanted: Sequence[Point], readings: Iterable[Reading], all_told: bool = True
+) -> tuple[Sample, ...]:
     """One sample per wanted point; of a code that comes twice the first counts.
 
     What the meter does not tell is bad:address; what cannot be, bad:range. A point told as taken
     and given is their difference, unless it is also told whole. A register that is told by tariffs
-    only is their sum.
+    only is their sum, where these are all that the meter has to tell (`all_told`).
     """
     found: dict[Meaning, Reading] = {}
     tariffs: dict[str, dict[int, Reading]] = {}
     for reading in readings:
         if (told := meaning(reading.obis)) is not None:
             found.setdefault(told, reading)
-        if (key := _register(reading.obis)) is not None:
+        if all_told and (key := _register(reading.obis)) is not None:
             tariffs.setdefault(key, {}).setdefault(reading.obis.e, reading)
     by_key = {key: _sum(POINTS[key], parts) for key, parts in tariffs.items()}
     return tuple(_sample(point, found, by_key.get(point.key)) for point in wanted)
@@ -215,7 +217,8 @@ def _sum(point: Point, parts: dict[int, Reading]) -> float | None:
     """
     values = [convert(parts[n], point) for n in sorted(parts)]
     whole = len(parts) > 1 and sorted(parts) == list(range(1, len(parts) + 1))
-    exact = [Decimal(str(value)) for value in values if value is not None]
+    sound = (value for value in values if value is not None and value >= point.low)
+    exact = [Decimal(str(value)) for value in sound]
     return float(sum(exact)) if whole and len(exact) == len(values) else None
 
 
