@@ -22,6 +22,7 @@ SILENT_S: Final = 12.0  # most send every one to four seconds
 SCALERS: Final = range(-9, 10)  # powers of ten that a value may have
 POWER: Final = bytes.fromhex("0100100700ff")
 POWERS: Final = (1, 2, 16)  # C of the usual codes of power: taken, given, both with a sign
+WHOLE: Final = Obis(1, 0, 16, 7, 0)
 ABSOLUTE: Final = Obis(1, 0, 15, 7, 0)  # without a sign: EMH ED300L and eHZ, DrNeuhaus SMARTY
 SIGNED: Final = Obis(1, 0, 1, 7, 1)  # with one, though of a tariff: EMH eHZ361
 GIVES: Final = 0x20  # in a status word of before FNN: power flows out
@@ -118,9 +119,9 @@ def _power(found: Sequence[Reading], entries: Iterable[Entry]) -> list[Reading]:
         if told.value is None or not (words or told.value == 0):
             return []
         gives = any(word & GIVES for word in words)
-        return [told._replace(obis=from_bytes(POWER), value=-told.value if gives else told.value)]
+        return [told._replace(obis=WHOLE, value=-told.value if gives else told.value)]
     told = by_code.get(SIGNED)
-    return [] if told is None else [told._replace(obis=from_bytes(POWER))]
+    return [] if told is None else [told._replace(obis=WHOLE)]
 
 
 def _is_dvs74(value: object) -> bool:
