@@ -40,7 +40,7 @@ def published() -> Iterator[Case]:
     """Frames of meters as others published them."""
     for row in tomllib.loads((HERE / "dlt645.toml").read_text("utf-8"))["frame"]:
         frame = bytes.fromhex(row["hex"])
-        yield Case(row["name"], ours(frame), package(frame))
+        yield Case(row["name"], ours(frame), package(frame), raw=frame, again=ours)
 
 
 def traces() -> Iterator[Case]:

@@ -4,6 +4,7 @@ import importlib
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 from drivers.chips import dsmr, iec62056_push
@@ -78,8 +79,11 @@ def samples(files: Mapping[str, bytes]) -> Iterator[Case]:
 
 
 def _case(name: str, text: str) -> Case:
+    """The telegram is cut out as the port does it: some samples go on behind its end."""
     specification = SPECIFIED.get(name) or _version(text)
-    return Case(name, ours(text, specification == "Q3D"), dsmr_parser(text, specification))
+    again = partial(ours, pushed=specification == "Q3D")
+    frame, _ = cut(text.encode("latin-1"))
+    return Case(name, again(frame or b""), dsmr_parser(text, specification), 0, frame or b"", again)
 
 
 def _version(text: str) -> str:
@@ -88,15 +92,11 @@ def _version(text: str) -> str:
     return "V5" if found is None and "0-0:96.1.4" in text else f"V{found[1]}" if found else "V3"
 
 
-def ours(text: str, pushed: bool) -> Mapping[str, Sample] | str:
-    """What the driver makes of it, or why it refuses; the Q3D is a meter of mode D, not of P1.
-
-    The telegram is cut out as the port does it: some samples go on behind its end.
-    """
-    frame, _ = cut(text.encode("latin-1"))
+def ours(frame: bytes, pushed: bool) -> Mapping[str, Sample] | str:
+    """What the driver makes of it, or why it refuses; the Q3D is a meter of mode D, not of P1."""
     try:
         explain = iec62056_push.explain if pushed else dsmr.explain
-        return explain([frame or b""])
+        return explain([frame])
     except DataError as damage:
         return str(damage)
 

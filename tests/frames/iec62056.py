@@ -7,7 +7,7 @@ import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from functools import reduce
+from functools import partial, reduce
 from operator import xor
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -33,21 +33,21 @@ def readouts(files: Mapping[str, bytes]) -> Iterator[Case]:
             body = row["lines"].strip().replace("\n", "\r\n") + "\r\n"
             if head := row.get("head"):
                 telegram = f"{head}\r\n\r\n{body}!\r\n".encode("ascii")
-                yield Case(row["name"], ours([telegram], True), _block(messages, body))
+                again = partial(ours, pushed=True)
+                yield Case(row["name"], again(telegram), _block(messages, body), 0, telegram, again)
             else:
                 frame = closed(f"{body}!\r\n")
-                yield Case(row["name"], ours([frame], False), _readout(messages, frame))
+                yield Case(row["name"], ours(frame), _readout(messages, frame), 0, frame, ours)
 
 
 def samples(files: Mapping[str, bytes]) -> Iterator[Case]:
-    """The readout among the samples of the package iec62056, with its identification."""
+    """The readout among the samples of the package iec62056."""
     with tempfile.TemporaryDirectory() as place:
         messages = _parser(files, Path(place))
         for name, text in literals(files["iec62056/samples.py"]):
             if isinstance(text, bytes) and b"\x03" in text:
-                head, _, rest = text.partition(b"\x02")
-                frame = b"\x02" + rest
-                yield Case(name, ours([head, frame], False), _readout(messages, frame))
+                frame = b"\x02" + text.partition(b"\x02")[2]
+                yield Case(name, ours(frame), _readout(messages, frame), 0, frame, ours)
 
 
 def closed(text: str) -> bytes:
@@ -56,11 +56,11 @@ def closed(text: str) -> bytes:
     return b"\x02" + body + bytes([reduce(xor, body)])
 
 
-def ours(frames: list[bytes], pushed: bool) -> Mapping[str, Sample] | str:
+def ours(frame: bytes, pushed: bool = False) -> Mapping[str, Sample] | str:
     """What the driver makes of it, or why it refuses."""
     try:
         explain = iec62056_push.explain if pushed else iec62056.explain
-        return explain(frames)
+        return explain([frame])
     except DataError as damage:
         return str(damage)
 

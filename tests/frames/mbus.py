@@ -72,7 +72,8 @@ def libmbus(files: Mapping[str, bytes]) -> Iterator[Case]:
         frame = unhexed(data)
         xml = files.get(str(name.with_suffix(".norm.xml")))
         theirs = REFUSES if xml is None else points(normalised(xml), frame)
-        yield Case(f"{name.parent.name}/{name.stem}", ours(frame), theirs, exact_to=5e-7)
+        case = f"{name.parent.name}/{name.stem}"
+        yield Case(case, ours(frame), theirs, 5e-7, frame, ours)
 
 
 def second(files: Mapping[str, bytes]) -> Iterator[Case]:
@@ -96,7 +97,7 @@ def tests(files: Mapping[str, bytes]) -> Iterator[Case]:
                 found.setdefault(frame, name)
         for frame, name in found.items():
             case = f"{PurePosixPath(path).stem} {name}"
-            yield Case(case, ours(frame), pymeterbus(frame))
+            yield Case(case, ours(frame), pymeterbus(frame), raw=frame, again=ours)
 
 
 def _plain(text: str) -> bytes:

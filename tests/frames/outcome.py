@@ -4,7 +4,7 @@ Another implementation is no judge: where it differs, a person has looked, and a
 source stands in `reasons.toml`. A difference without one is wrong, and ends the run.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isclose
@@ -37,6 +37,8 @@ class Case:
     ours: Mapping[str, Sample] | str
     theirs: Mapping[str, float | None] | str
     exact_to: float = 0.0  # a number of theirs has no more digits than this
+    raw: bytes = b""  # with `again`, it is cut at each byte too
+    again: Callable[[bytes], Mapping[str, Sample] | str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Tally:
     name: str
     frames: int = 0
     values: list[Compared] = field(default_factory=list)
+    cuts: int = 0  # beginnings of frames that were given to the driver
+    told: list[str] = field(default_factory=list)  # those that gave a number
 
     def count(self, outcome: Outcome) -> int:
         return sum(one.outcome is outcome for one in self.values)
@@ -69,6 +73,12 @@ class Tally:
     def add(self, case: Case, reasons: Sequence[Reason]) -> None:
         self.frames += 1
         self.values += compare(case, [one for one in reasons if self.name in one.sets])
+        for size in range(len(case.raw) if case.again else 0):
+            assert case.again is not None
+            told = case.again(case.raw[:size])
+            self.cuts += 1
+            if not isinstance(told, str) and any(not isinstance(s, Bad) for s in told.values()):
+                self.told.append(f"{case.frame}, the first {size} of {len(case.raw)} bytes")
 
 
 def compare(case: Case, reasons: Sequence[Reason]) -> Iterator[Compared]:

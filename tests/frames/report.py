@@ -30,6 +30,9 @@ that the other implementation encodes, conversations of this repository, and sim
 another program's register map reads right, where a line counts maps. A frame that is compared with
 two implementations is one frame, and two values.
 
+Each frame that was recorded is also cut at each of its bytes and given to the driver (*cut*: how
+many beginnings); one that gives a number fails the run.
+
 """
 NOT_HERE: Final = """\
 ## What there is not
@@ -72,7 +75,7 @@ def document(
     rows = [
         _row(
             one.protocol, _named(one), peer(one), tally.frames, len(tally.values),
-            *(tally.count(outcome) for outcome in Outcome),
+            *(tally.count(outcome) for outcome in Outcome), tally.cuts,
         )
         for one, tally in tallies.items()
     ]  # fmt: skip
@@ -87,8 +90,9 @@ def document(
         "Frames",
         "Tried",
         *(o.capitalize() for o in Outcome),
+        "Cut",
     )
-    parts = [HEAD, head, "|---|---|---|--:|--:|--:|--:|--:|--:|\n", *rows]
+    parts = [HEAD, head, "|---|---|---|--:|--:|--:|--:|--:|--:|--:|\n", *rows]
     parts += [
         "\n## Where ours differs, and why\n\n",
         _row("What", "Set", "Values", "Why", "Source"),
@@ -96,7 +100,8 @@ def document(
     parts += ["|---|---|--:|---|---|\n", *_why(tallies, reasons), "\n## Sources\n\n"]
     parts += [_source(one) for one in packages().values()]
     parts += [
-        f"- `FRAMES/{one.folder}`: {one.repository} {one.commit}, {one.holds} ({one.licence})\n"
+        f"- `FRAMES/{one.folder}`: {one.repository} {one.commit} of {one.dated}, {one.holds}"
+        f" ({one.licence})\n"
         for one in collections()
     ]
     sha256 = hashlib.sha256(manifest.read_bytes()).hexdigest()
@@ -109,7 +114,8 @@ def _total(name: str, tallies: Mapping[Set, Tally], kinds: Sequence[str]) -> str
     chosen = {one: tally for one, tally in tallies.items() if one.kind in kinds}
     frames = sum(tally.frames for one, tally in chosen.items() if one.kind != "again")
     counts = [sum(tally.count(outcome) for tally in chosen.values()) for outcome in Outcome]
-    return _row(name, "", "", f"**{frames}**", *(f"**{n}**" for n in (sum(counts), *counts)))
+    cuts = sum(tally.cuts for tally in chosen.values())
+    return _row(name, "", "", *(f"**{n}**" for n in (frames, sum(counts), *counts, cuts)))
 
 
 def _row(*cells: object) -> str:

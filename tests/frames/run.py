@@ -77,6 +77,9 @@ def faults(
             yield f"{one.name}: {tally.frames} frames, at least {one.floor} are wanted"
         if not any(value.outcome is Outcome.SAME for value in tally.values):
             yield f"{one.name}: nothing in it is the same: was anything compared?"
+        if tally.told:
+            yield f"{one.name}: {len(tally.told)} frames that were cut give a number"
+            yield from (f"    {text}" for text in tally.told[: report.SHOWN])
         if count := tally.count(Outcome.WRONG):
             yield f"{one.name}: {count} values differ without a reason"
             yield from (f"    {text}" for text in report.wrong(tally))
@@ -110,7 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = list(faults(tallies, why, SETS))
     print(
         f"{sum(t.frames for t in tallies.values())} frames,"
-        f" {sum(len(t.values) for t in tallies.values())} values of {len(tallies)} sets"
+        f" {sum(len(t.values) for t in tallies.values())} values of {len(tallies)} sets,"
+        f" {sum(t.cuts for t in tallies.values())} frames cut short"
         f" in {time.monotonic() - started:.0f} s"
     )
     if found:

@@ -60,10 +60,10 @@ SETS: Final = (
         package="dlt645"),
     Set("dlt645, encoded", "DL/T 645", HERE, "dlt645", _here(dlt645.written), 1, "made",
         package="dlt645"),
-    Set("mbmd", "Modbus maps", HERE, "mbmd fb8f9c2", _here(partial(modbus.maps, "mbmd")), 9,
-        "made"),
-    Set("evcc", "Modbus maps", HERE, "evcc b29b49e", _here(partial(modbus.maps, "evcc")), 3,
-        "made"),
+    Set("mbmd", "Modbus maps", HERE, "mbmd fb8f9c2 of 2026-06-23",
+        _here(partial(modbus.maps, "mbmd")), 9, "made"),
+    Set("evcc", "Modbus maps", HERE, "evcc b29b49e of 2026-08-08",
+        _here(partial(modbus.maps, "evcc")), 3, "made"),
 )  # fmt: skip
 
 

@@ -26,7 +26,8 @@ def recordings(files: Mapping[str, bytes]) -> Iterator[Case]:
         if name.suffix != ".bin" or "sml" not in name.parts:
             continue
         for number, frame in enumerate(frames(data), 1):
-            yield Case(f"{name.stem} {number}", ours(frame), smllib(frame))
+            case = f"{name.stem} {number}"
+            yield Case(case, ours(frame), smllib(frame), raw=frame, again=ours)
 
 
 def stream(files: Mapping[str, bytes]) -> Iterator[Case]:
@@ -48,7 +49,7 @@ def tests(files: Mapping[str, bytes]) -> Iterator[Case]:
                 if frame.startswith(wire.START):
                     found.setdefault(frame, f"{PurePosixPath(path).stem} {name}")
     for frame, name in found.items():
-        yield Case(name, ours(frame), smllib(frame))
+        yield Case(name, ours(frame), smllib(frame), raw=frame, again=ours)
 
 
 def _unhexed(text: str | bytes) -> bytes:

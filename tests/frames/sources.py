@@ -72,6 +72,7 @@ class Collection:
     folder: str
     repository: str
     commit: str
+    dated: str
     licence: str
     holds: str
 

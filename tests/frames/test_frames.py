@@ -78,6 +78,17 @@ def test_a_frame_that_one_refuses_is_wrong_without_a_reason() -> None:
     assert outcomes(Case("frame", "damaged", "damaged")) == {"": Outcome.SAME}
 
 
+def test_a_frame_that_gives_a_number_when_it_is_cut_is_found() -> None:
+    def hasty(frame: bytes) -> dict[str, Sample] | str:
+        return {"power": 1.0 if len(frame) > 3 else Bad(Why.RANGE)} if frame else "nothing"
+
+    one, found = replace(SHORT[0], origin=FOLDER, floor=1, name="set"), Tally("set")
+    found.add(Case("frame", {"power": 1.0}, {"power": 1.0}, raw=b"12345", again=hasty), [])
+    assert (found.cuts, found.told) == (5, ["frame, the first 4 of 5 bytes"])
+    assert "set: 1 frames that were cut give a number" in list(run.faults({one: found}, [], [one]))
+    assert not list(run.faults({one: replace(found, told=[])}, [], [one]))
+
+
 def test_a_reason_explains_what_it_names_and_nothing_else() -> None:
     differs = Case("frame 1", {"power": 1.0, "voltage": 1.0}, {"power": 2.0, "voltage": 2.0})
     want = {"power": Outcome.BETTER, "voltage": Outcome.WRONG}
@@ -142,7 +153,9 @@ def dsmr_telegram() -> Iterator[Case]:
         "/ISK5\\2M550T-1012\r\n\r\n1-0:1.8.1(000156.167*kWh)\r\n1-0:1.8.2(000071.546*kWh)\r\n"
         "1-0:1.7.0(00.519*kW)\r\n1-0:2.7.0(00.000*kW)\r\n!\r\n"
     )
-    yield Case("telegram", dsmr.ours(body, False), dsmr.dsmr_parser(body, "V3"))
+    yield Case(
+        "telegram", dsmr.ours(body.encode("ascii"), pushed=False), dsmr.dsmr_parser(body, "V3")
+    )
 
 
 def tally(cases: Iterator[Case]) -> Tally:
@@ -213,8 +226,8 @@ def test_the_page_has_the_counts_of_what_is_here_and_every_reason() -> None:
     tallies = run.compared(run.Shelf(None), reasons(), SHORT)
     for one, found in tallies.items():
         counts = " | ".join(str(found.count(outcome)) for outcome in Outcome)
-        assert f"| {found.frames} | {len(found.values)} | {counts} |" in page, report.line(
-            one, found
+        assert f"| {found.frames} | {len(found.values)} | {counts} | {found.cuts} |" in page, (
+            report.line(one, found)
         )
     for reason in reasons():
         assert f": {reason.name} |" in page
