@@ -9,7 +9,7 @@ CODE = $(wildcard conftest.py deploy docs drivers edge models tests)
 # mosquitto lives where only root looks
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test scenes outage crash faults oracle kernel-test check fuzz bench venv docs models models-eval lock \
+.PHONY: help demo test scenes outage crash faults oracle frames kernel-test check fuzz bench venv docs models models-eval lock \
     wheel deb bundle sbom sums deb-test image image-test cluster-test broker clean
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make crash         power cuts, kills at system calls, and damaged files; some 20 minutes"
 	@echo "make faults        every fault of docs/faults.md, with its outcome"
 	@echo "make oracle        12 minutes of random faults: each record once; SECONDS=3600, SEED=7"
+	@echo "make frames        frames of real meters against other implementations; FRAMES=DIR for more"
 	@echo "make fuzz          a million injured frames for each decoder; FRAMES=, GUIDED=, DECODER="
 	@echo "make kernel-test   the buses and drivers on a real kernel, in QEMU; makes its guest once"
 	@echo "make check         format, lint, types, imports, generated documents"
@@ -72,6 +73,10 @@ oracle: venv
 	ORACLE_S=$(or $(SECONDS),720) SEED=$(or $(SEED),4) \
 	    $(PY) -m pytest --timeout 7200 -s -q $(PYTEST) tests/oracle/test_oracle.py
 
+# FRAMES: a folder with more frames and their SHA256SUMS; docs/frames.md says what is in it
+frames: venv
+	PYTHONPATH=. $(PY) -m tests.frames.run $(if $(FRAMES),--frames $(FRAMES))
+
 kernel-test: venv
 	@.ci/tools
 	$(PY) -m pytest -m kernel --timeout 1800 -s -rs $(PYTEST) tests/kernel
@@ -83,9 +88,9 @@ check: venv
 	$(VENV)/bin/lint-imports
 	PYTHONPATH=. $(PY) docs/generate.py --check
 
-# GUIDED: so many runs each of atheris, which is installed where it has a wheel
-FRAMES ?= 1000000
+# FRAMES: so many for each decoder; GUIDED: so many runs each of atheris, where it has a wheel
 GUIDED ?= 100000
+fuzz: FRAMES ?= 1000000
 fuzz:
 	@.ci/venv .venv-fuzz fuzz
 	PYTHONPATH=. .venv-fuzz/bin/python -m tests.fuzz.run --frames $(FRAMES) $(DECODER)

@@ -119,7 +119,7 @@ def _wiring(spec: DriverSpec) -> str:
 
 def _option(spec: DriverSpec, name: str, option: Option) -> str:
     show = hex if spec.wiring == "i2c" and name == "address" else _number
-    kind = option.type.__name__
+    kind = option.type.__name__ if isinstance(option.type, type) else "list of texts"
     said: list[str] = []
     if option.choices:
         said.append(" or ".join(f"`{choice}`" for choice in option.choices))
@@ -129,9 +129,10 @@ def _option(spec: DriverSpec, name: str, option: Option) -> str:
         said.append(kind)
     if not option.required:
         default = option.default
-        if not isinstance(default, str | bool):
+        if isinstance(default, int | float) and not isinstance(default, bool):
             default = show(default)
-        said.append(f"`{default}` if not said" if default != "" else "may be left out")
+        empty = default in ("", ())
+        said.append("may be left out" if empty else f"`{default}` if not said")
     return f"`{name}` ({', '.join(said)})"
 
 

@@ -118,7 +118,16 @@ def explain(name: str, frames: list[bytes]) -> dict[str, tuple[Sample, str]]:
     return {key: (sample, units[key]) for key, sample in samples.items()}
 
 
+def named(name: str, frames: list[bytes]) -> list[str]:
+    """What each of these frames is; "" for one that is damaged, or none of this device's."""
+    naming = import_module("drivers.naming")  # it knows many protocols, and is seldom needed
+    return [naming.named(name, frame, name in tables()) for frame in frames]
+
+
 def _keys(driver: Any) -> tuple[str, ...]:
+    """The keys of its points; none where they are a field: then they depend on the options."""
+    if any(field.name == "points" for field in dataclasses.fields(driver)):
+        return ()
     points = getattr(driver, "points", ())
     return tuple(p.key for p in points) if isinstance(points, tuple) else ()
 

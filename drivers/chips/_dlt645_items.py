@@ -15,6 +15,7 @@ ADDRESS: Final = 0x0400_0401
 STATUS_BLOCK: Final = 0x0400_05FF
 STATUS_WORDS: Final = (0x0400_0501, 0x0400_0503, 0x0400_0504, 0x0400_0505, 0x0400_0506, 0x0400_0507)
 WORDS: Final = 7
+TARIFFS: Final = 4  # of up to 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,15 @@ def _item(
     return Item(block, singles if len(keys) > 1 else (block,), points, size, steps, low < 0)
 
 
-def _total(di: int, key: str) -> Item:
-    point = Point(key, Quantity.ENERGY, low=0, high=999_999.99, resolution=0.01, kind=Kind.TOTAL)
-    return Item(di, (di,), (point,), 4, 100, signed=False)
+def _total(block: int, stem: str) -> Item:
+    """A register: the block is the total, then its tariffs, as many as the meter has."""
+    keys = (stem, *(f"{stem}_t{tariff}" for tariff in range(1, TARIFFS + 1)))
+    singles = tuple((block & ~0xFF00) | n << 8 for n in range(len(keys)))
+    points = tuple(
+        Point(key, Quantity.ENERGY, low=0, high=999_999.99, resolution=0.01, kind=Kind.TOTAL)
+        for key in keys
+    )
+    return Item(block, singles, points, 4, 100, signed=False)
 
 
 def _phases(stem: str) -> tuple[str, ...]:
@@ -58,8 +65,8 @@ def _phases(stem: str) -> tuple[str, ...]:
 # Energy in kWh with two places, voltage in V with one, current in A with three, powers in kW with
 # four, power factor with three, frequency in Hz with two.
 ITEMS: Final = (
-    _total(0x0001_0000, "energy_import"),
-    _total(0x0002_0000, "energy_export"),
+    _total(0x0001_FF00, "energy_import"),
+    _total(0x0002_FF00, "energy_export"),
     _item(0x0000_0000, Quantity.ENERGY, ("energy_combined",), 4, 100, 799_999.99),
     _item(0x0201_FF00, Quantity.VOLTAGE, _phases("voltage"), 2, 10, 520, 0),
     _item(0x0202_FF00, Quantity.CURRENT, _phases("current"), 3, 1000, 799.999),

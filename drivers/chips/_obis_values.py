@@ -183,27 +183,53 @@ def convert(reading: Reading, point: Point) -> float | None:
 # --- from values to samples -------------------------------------------------------------------
 
 
-def samples(wanted: Sequence[Point], readings: Iterable[Reading]) -> tuple[Sample, ...]:
+def samples(
+    wanted: Sequence[Point], readings: Iterable[Reading], all_told: bool = True
+) -> tuple[Sample, ...]:
     """One sample per wanted point; of a code that comes twice the first counts.
 
     What the meter does not tell is bad:address; what cannot be, bad:range. A point told as taken
-    and given is their difference, unless it is also told whole.
+    and given is their difference, unless it is also told whole. A register that is told by tariffs
+    only is their sum, where these are all that the meter has to tell (`all_told`).
     """
     found: dict[Meaning, Reading] = {}
+    tariffs: dict[str, dict[int, Reading]] = {}
     for reading in readings:
         if (told := meaning(reading.obis)) is not None:
             found.setdefault(told, reading)
-    return tuple(_sample(point, found) for point in wanted)
+        if all_told and (key := _register(reading.obis)) is not None:
+            tariffs.setdefault(key, {}).setdefault(reading.obis.e, reading)
+    by_key = {key: _sum(POINTS[key], parts) for key, parts in tariffs.items()}
+    return tuple(_sample(point, found, by_key.get(point.key)) for point in wanted)
 
 
-def _sample(point: Point, found: dict[Meaning, Reading]) -> Sample:
+def _register(obis: Obis) -> str | None:
+    """The register that a code tells one tariff of."""
+    now = obis.a == 1 and obis.b <= 1 and obis.f == CURRENT
+    tariff = obis.d == 8 and obis.e not in (0, UNSAID)
+    return _TOTALS.get(obis.c) if now and tariff else None
+
+
+def _sum(point: Point, parts: dict[int, Reading]) -> float | None:
+    """What the tariffs 1, 2 and so on make together; None when one of them is not known.
+
+    One alone is no sum: the others may be hidden.
+    """
+    values = [convert(parts[n], point) for n in sorted(parts)]
+    whole = len(parts) > 1 and sorted(parts) == list(range(1, len(parts) + 1))
+    sound = (value for value in values if value is not None and value >= point.low)
+    exact = [Decimal(str(value)) for value in sound]
+    return float(sum(exact)) if whole and len(exact) == len(values) else None
+
+
+def _sample(point: Point, found: dict[Meaning, Reading], summed: float | None) -> Sample:
     whole = found.get(Meaning(point.key))
     if whole is not None:
         value = convert(whole, point)
     else:
         parts = [(s, found[m]) for s in (1, -1) if (m := Meaning(point.key, s)) in found]
         if not parts:
-            return Bad(Reason.ADDRESS)
+            return Bad(Reason.ADDRESS) if summed is None else within(point, summed)
         values = [(sign, convert(part, point)) for sign, part in parts]
         value = sum(s * v for s, v in values if v is not None)
         if any(v is None for _, v in values):

@@ -18,6 +18,7 @@ ESCAPE: Final = b"\x1b\x1b\x1b\x1b"
 START: Final = ESCAPE + b"\x01\x01\x01\x01"
 END: Final = 0x1A  # then the count of padding bytes and the checksum
 LIMIT: Final = 4000  # bytes of a frame; a serial port keeps a little more
+PADDING: Final = 4  # zeros behind the messages; three are enough, some meters fill a whole word
 DEPTH: Final = 8  # lists within lists; a meter's values are at the fifth
 MESSAGE: Final = 6  # parts of a message
 GET_LIST, ENTRY = 0x0701, 7  # the answer that holds values; parts of one value
@@ -99,7 +100,7 @@ def unwrap(frame: bytes) -> tuple[bytes, Check]:
     if check is None:
         raise DataError("wrong CRC: the frame was damaged")
     body, padding = _unescape(frame[8:-8]), frame[-3]
-    if padding > 3 or len(body) < padding or any(body[len(body) - padding :]):
+    if padding > PADDING or len(body) < padding or any(body[len(body) - padding :]):
         raise DataError("wrong padding")
     return body[: len(body) - padding], check
 

@@ -111,8 +111,11 @@ def number(text: str) -> Decimal | None:
 
 
 def amount(group: str) -> tuple[Decimal | None, str]:
-    """What stands in brackets as a number and its unit, "" without one."""
-    text, _, unit = group.partition("*")
+    """What stands in brackets as a number and its unit, "" without one.
+
+    Between them stands a "*", at some meters (Iskra MT171) a space.
+    """
+    text, _, unit = group.strip().partition("*" if "*" in group else " ")
     return number(text.strip()), unit.strip()
 
 

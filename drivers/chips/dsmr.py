@@ -8,22 +8,34 @@ speak 9600 baud (settings unverified) and have no checksum: there the parity is 
 is set to 8N1, and a telegram with one damaged line gives nothing. P1 is inverted, and silent until
 its request pin is high: both is done by the cable. Encrypted telegrams are not read.
 
-A value without a unit is bad:range. A device on the M-Bus that was never read is told with zeros
+Meters on the M-Bus are known by their identifiers, never by their channels: see `_p1_meters`. A
+value without a unit is bad:range. A device on the M-Bus that was never read is told with zeros
 and a time that cannot be (632525252525S, 700101010000W; seen in issues of dsmr_parser and
 dsmr-reader): that is bad:stale, as is a reading whose time the meter has lost for a while.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
+from drivers.chips import _p1_meters as p1
 from drivers.chips._crc16 import arc
-from drivers.chips._obis import Obis, parse, serial
-from drivers.chips._obis_values import Reading, convert, points, samples, within
-from drivers.chips._telegram import Entry, amount, checked, cut, entries, number, readings, texts
-from edge.core import Bad, Condition, DataError, Kind, Point, Quantity, Reason, Sample, SerialBus
+from drivers.chips._obis import Obis, serial
+from drivers.chips._obis_values import points, samples, within
+from drivers.chips._telegram import Entry, checked, cut, entries, number, readings, texts
+from edge.core import (
+    Bad,
+    Condition,
+    ConfigError,
+    DataError,
+    Doubt,
+    Kind,
+    Point,
+    Quantity,
+    Reason,
+    Sample,
+    SerialBus,
+)
 
 SILENT_S: Final = 22.0  # two telegrams of the slow ones
 MODERN: Final = (  # lines of the telegrams that end with a checksum
@@ -39,45 +51,48 @@ ELECTRICITY: Final = points(
     "power", "power_l1", "power_l2", "power_l3",
     "voltage_l1", "voltage_l2", "voltage_l3", "current_l1", "current_l2", "current_l3",
 )  # fmt: skip
-SUMS: Final = ("energy_import", "energy_export")
-READ_AT: Final = re.compile(  # YYMMDDhhmmss; the first P1 ports are of 2007
-    r"(?:0[7-9]|[1-5][0-9])(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{6}[SW]?"
-)
-MBUS: Final = {  # type of the device after EN 13757-3 -> point
-    3: Point("gas_volume", Quantity.VOLUME, 0, 1e8, kind=Kind.TOTAL),
-    7: Point("water_volume", Quantity.VOLUME, 0, 1e8, kind=Kind.TOTAL),
-    6: Point("warm_water_volume", Quantity.VOLUME, 0, 1e8, kind=Kind.TOTAL),
-    4: Point("heat_energy", Quantity.ENERGY, 0, 1e9, kind=Kind.TOTAL),
-}
-ALIASES: Final = {12: 4}  # heat measured in the flow or in the return pipe
 FAILURES: Final = {
     Obis(0, 0, 96, 7, 21): Point("power_failures", Quantity.COUNT, 0, 99999, kind=Kind.TOTAL),
     Obis(0, 0, 96, 7, 9): Point("long_power_failures", Quantity.COUNT, 0, 99999, kind=Kind.TOTAL),
 }
-POINTS: Final = (*ELECTRICITY, *MBUS.values(), *FAILURES.values())
+POINTS: Final = (*ELECTRICITY, *p1.MBUS.values(), *FAILURES.values())
+HEAD: Final = "p1 1"  # of what is kept
+KEPT: Final = 2048  # bytes; more was not kept by us
+GAPS: Final = 5  # readings that say that they are another meter's: one may have been a person's
 
 
-@dataclass(slots=True)
+@dataclass
 class Dsmr:
     """One meter and what it has on its M-Bus. What it does not tell is bad:address.
 
     `energy_import` and `energy_export` are the sum of both tariffs where the meter has no total.
-    Of two devices of one kind on the M-Bus (one was changed), the later reading counts.
+
+    `gas`, `water`, `warm_water` and `heat` name the meters on the M-Bus by their identifiers, as
+    printed on them or in the hexadecimal of the telegram. That is needed where there are several
+    of a kind, which are bad:contradicted without it: the first is `gas_volume`, the second
+    `gas_volume_2`. Another meter behind a point is uncertain:gap at first: no step is counted.
     """
 
-    points: ClassVar[Sequence[Point]] = POINTS
     line: ClassVar[str] = "115200 8N1"
     bus: SerialBus
+    gas: tuple[str, ...] = ()
+    water: tuple[str, ...] = ()
+    warm_water: tuple[str, ...] = ()
+    heat: tuple[str, ...] = ()
+    points: Sequence[Point] = field(default=POINTS, init=False, repr=False)  # with the options'
+    health: Mapping[Condition, str] = field(default_factory=dict, init=False, repr=False)
     _identity: str = field(default="", init=False, repr=False)
+    _named: dict[int, list[str]] = field(init=False, repr=False)
+    _meters: dict[str, str] = field(default_factory=dict, init=False, repr=False)  # by point
+    _gaps: dict[str, int] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._named = {kind: _names(key, getattr(self, key)) for kind, key in p1.OPTIONS.items()}
+        self.points = (*POINTS, *more_points(self._named))
 
     @property
     def identity(self) -> str:
         return self._identity
-
-    @property
-    def health(self) -> Mapping[Condition, str]:
-        """Always empty: the port does not tell of faults."""
-        return {}
 
     async def open(self) -> None:
         """Nothing to do: it talks by itself."""
@@ -86,10 +101,60 @@ class Dsmr:
         """The newest telegram. Raises BusError on silence, DataError for a damaged one."""
         found = telegram(await self.bus.frame(cut, SILENT_S, newest=True))
         self._identity = identity(found) or self._identity
-        return decode(found)
+        places, said = behind(found, self._named)
+        self.health = {Condition.SETTINGS: ". ".join(said)} if said else {}
+        samples = decode(found) | {key: self._goes_on(key, *at) for key, at in places.items()}
+        return tuple(samples[point.key] for point in self.points)
 
     async def close(self) -> None:
         """Nothing to release: it goes on talking."""
+
+    def kept(self) -> bytes:
+        """Which meter each point was last of, so that another one is noticed after a restart."""
+        told = {key: "" if key in self._gaps else name for key, name in self._meters.items()}
+        rows = [HEAD, *(f"{key}={name}" for key, name in sorted(told.items()))]
+        return "\n".join(rows).encode() if told else b""
+
+    def restore(self, kept: bytes, age_s: float) -> None:
+        """Take back what `kept` gave, however long ago."""
+        head, *rows = kept[:KEPT].decode("ascii", "replace").split("\n")
+        keys = {point.key for point in self.points}
+        if head == HEAD:
+            told = (row.partition("=") for row in rows)
+            self._meters = {key: name for key, _, name in told if key in keys} | self._meters
+
+    def _goes_on(self, key: str, sample: Sample, name: str) -> Sample:
+        """The sample; of another meter than before: uncertain for the gap."""
+        if isinstance(sample, Bad) or not name:
+            return sample
+        if self._meters.setdefault(key, name) != name:
+            self._meters[key], self._gaps[key] = name, GAPS
+        if key not in self._gaps:
+            return sample
+        self._gaps[key] -= 1
+        if not self._gaps[key]:
+            del self._gaps[key]
+        return Doubt(sample, Reason.GAP)  # type: ignore[arg-type]
+
+
+def _names(option: str, told: Sequence[str]) -> list[str]:
+    """The identifiers in an option, as they are compared. Raises ConfigError."""
+    found = [p1.canonical(name) for name in told]
+    if len(found) > p1.CHANNELS or "" in found or len(set(found)) < len(found):
+        raise ConfigError(
+            f"{option} = {list(told)} cannot be right: the identifiers of up to {p1.CHANNELS}"
+            " different meters belong here, as printed on them"
+        )
+    return found
+
+
+def more_points(named: Mapping[int, Sequence[str]]) -> list[Point]:
+    """Those of the second, third and fourth meter of a kind."""
+    return [
+        Point(key, p1.MBUS[kind].quantity, 0, p1.MBUS[kind].high, kind=Kind.TOTAL)
+        for kind, names in named.items()
+        for key in p1.keys(kind, len(names))[1:]
+    ]
 
 
 def telegram(frame: bytes) -> list[Entry]:
@@ -100,7 +165,8 @@ def telegram(frame: bytes) -> list[Entry]:
     if not head.startswith(b"/") or not mark or not tail.endswith(b"\r\n"):
         raise DataError(f"no telegram: {frame[:40].hex() or 'nothing'}")
     crc = tail[:-2].decode("ascii")
-    if crc and crc != f"{arc(text[: -len(tail)]):04X}":
+    right = arc(text[: -len(tail)])
+    if crc and crc not in (f"{right:04X}", f"{right:X}"):  # some leave out leading zeros
         raise DataError("wrong CRC: the telegram was damaged")
     found = entries(body.decode("ascii"), strict=not crc)
     if not found:
@@ -110,25 +176,26 @@ def telegram(frame: bytes) -> list[Entry]:
     return found
 
 
-def decode(found: Sequence[Entry]) -> tuple[Sample, ...]:
-    """The data sets of a telegram, one sample per point."""
+def decode(found: Sequence[Entry]) -> dict[str, Sample]:
+    """What the data sets of a telegram say of the meter itself."""
     told = [one if one.unit else one._replace(value=None) for one in readings(found)]
     by_key = {p.key: s for p, s in zip(ELECTRICITY, samples(ELECTRICITY, told), strict=True)}
-    for key in SUMS:
-        by_key[key] = _sum(by_key[key], by_key[f"{key}_t1"], by_key[f"{key}_t2"])
-    by_key |= _mbus(found)
     plain = texts(found)
-    for code, point in FAILURES.items():
-        by_key[point.key] = _count(point, plain.get(code))
-    return tuple(by_key[point.key] for point in POINTS)
+    return by_key | {point.key: _count(point, plain.get(code)) for code, point in FAILURES.items()}
 
 
-def _sum(total: Sample, *tariffs: Sample) -> Sample:
-    """The total; where the meter has none, what its tariffs make together."""
-    if total != Bad(Reason.ADDRESS):
-        return total
-    numbers = [Decimal(str(tariff)) for tariff in tariffs if isinstance(tariff, float)]
-    return float(sum(numbers)) if len(numbers) == len(tariffs) else total
+def behind(
+    found: Sequence[Entry], named: Mapping[int, Sequence[str]]
+) -> tuple[dict[str, p1.Place], list[str]]:
+    """The points of the meters on its M-Bus, and what a person should know of them."""
+    told = p1.meters(found)
+    by_key: dict[str, p1.Place] = {}
+    said: list[str] = []
+    for kind in p1.MBUS:
+        places, text = p1.places(kind, told, named.get(kind, ()))
+        by_key |= places
+        said += [text] if text else []
+    return by_key, said
 
 
 def _count(point: Point, text: str | None) -> Sample:
@@ -138,62 +205,9 @@ def _count(point: Point, text: str | None) -> Sample:
     return within(point, None if value is None else float(value))
 
 
-# --- meters on the M-Bus of the meter ---------------------------------------------------------
-
-
-class Device(NamedTuple):
-    """What a telegram says of one M-Bus channel. `at` sorts by time; "" is none that can be."""
-
-    kind: int
-    at: str
-    value: tuple[Decimal | None, str]
-
-
-def _mbus(found: Iterable[Entry]) -> dict[str, Sample]:
-    kinds: dict[int, int] = {}
-    values: dict[int, tuple[str, tuple[Decimal | None, str]]] = {}
-    for entry in found:
-        code = parse(entry.code)
-        if code is None or code.a != 0 or not 1 <= code.b <= 4 or code.c != 24:
-            continue
-        match code[3:5], entry.groups:
-            case (1, 0), (kind, *_) if kind.isdigit() and len(kind) <= 3:
-                kinds[code.b] = ALIASES.get(int(kind), int(kind))
-            case (2, 1 | 3), (at, value, *_) if value:
-                values[code.b] = (at, amount(value))
-            case (3, 0), (at, _, _, _, _, unit, value, *_):  # DSMR 2 and 3: the last in a new line
-                values[code.b] = (at, (amount(value)[0], unit))
-    best: dict[int, Device] = {}
-    for channel in sorted(values):
-        at, told = values[channel]
-        device = Device(kinds.get(channel, -1), at[:12] if READ_AT.fullmatch(at) else "", told)
-        known = best.get(device.kind)
-        if device.kind in MBUS and (known is None or device.at > known.at):
-            best[device.kind] = device
-    return {point.key: _volume(point, best.get(kind)) for kind, point in MBUS.items()}
-
-
-def _volume(point: Point, device: Device | None) -> Sample:
-    if device is None:
-        return Bad(Reason.ADDRESS)
-    if not device.at:
-        return Bad(Reason.STALE)
-    value, unit = device.value
-    told = Reading(Obis(0, 1, 24, 2, 1), value if unit else None, unit)
-    return within(point, convert(told, point))
-
-
 def identity(found: Iterable[Entry]) -> str:
     """The serial number of the electricity meter: it is told as the hexadecimal of its letters."""
-    return serial({code: _letters(text) for code, text in texts(found).items()})
-
-
-def _letters(text: str) -> str:
-    try:
-        letters = bytes.fromhex(text).decode("ascii")
-    except ValueError:  # UnicodeDecodeError is one
-        return text
-    return letters if letters.isprintable() and letters else text
+    return serial({code: p1.letters(text) for code, text in texts(found).items()})
 
 
 def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
@@ -201,7 +215,13 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
     if not frames:
         raise DataError("no telegram", Reason.SILENT)
     found = [telegram(frame) for frame in frames][-1]
-    return {p.key: s for p, s in zip(POINTS, decode(found), strict=True)}
+    by_key = decode(found) | {key: at.sample for key, at in behind(found, {})[0].items()}
+    return {point.key: by_key[point.key] for point in POINTS}
+
+
+def drafted(frame: bytes) -> dict[str, list[str]]:
+    """Options for a port with several meters of a kind. Raises DataError for a damaged frame."""
+    return p1.ambiguous(p1.meters(telegram(frame)), {})
 
 
 DRIVER: Final = Dsmr

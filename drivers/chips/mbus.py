@@ -3,8 +3,11 @@
 Source: EN 13757-2 and EN 13757-3; rscada/libmbus and its frames of real meters; PyPI pyMeterBus
 0.8.5. Meters differ in what they send and mark: a value becomes a point by its unit, when it is of
 now (storage 0, no maximum or minimum) and of the meter itself (subunit 0; what other subunits
-mean, each maker decides). Of several values with one meaning the first counts. Phases: see
-`_mbus_records`. Telegrams of the fixed form (CI 73) and encrypted ones are refused.
+mean, each maker decides). Of several values with one meaning the first counts; one whose
+description stands twice, as that of unnamed phases, is bad:contradicted. Phases: see
+`_mbus_records`. Telegrams of the fixed form (CI 73) and encrypted ones are refused. Before there
+was encryption the configuration word was for a signature, and some meters fill it: EN 13757-7 has
+the modes up to 15, and what names another one is plain.
 
 2400 8E1; 300 to 38400 is possible, at 300 a long telegram takes ten seconds: set `timeout_s`.
 """
@@ -35,6 +38,7 @@ VARIABLE, ERROR = 0x72, 0x70  # CI: records of any kind, low byte first; an erro
 HEADER: Final = 12
 TELEGRAMS_AT_MOST: Final = 8
 ELECTRICITY: Final = 0x02
+MODES: Final = range(1, 16)  # of encryption, in the high byte of the configuration word
 ERROR_FLAGS: Final = (0xFD, 0x17)
 PERMANENT, TEMPORARY, LOW = 0x08, 0x10, 0x04  # bits of the status byte
 
@@ -142,7 +146,7 @@ def telegram(frame: bytes) -> Telegram:
         )
     if ci != VARIABLE or len(data) < HEADER:
         raise DataError(f"telegrams of the form {ci:02x} are not understood", Reason.FAULT)
-    if data[11] & 0x1F:
+    if data[11] & 0x1F in MODES:
         raise DataError("the meter encrypts what it says: switch that off", Reason.FAULT)
     maker = int.from_bytes(data[4:6], "little")
     letters = "".join(chr(64 + (maker >> shift & 0x1F)) for shift in (10, 5, 0))
@@ -154,13 +158,22 @@ def telegram(frame: bytes) -> Telegram:
 def decode(telegrams: Sequence[Telegram]) -> dict[str, Sample]:
     """Samples by key. A meter that reports a permanent error gives uncertain values (fault)."""
     found: dict[str, Sample] = {}
-    for one in telegrams:
+    by: dict[str, tuple[int, ...]] = {}  # the description that it came with
+    for place, one in enumerate(telegrams):
+        if any(one.records == before.records for before in telegrams[:place]):
+            continue  # the meter has said nothing else
         for record in one.records:
             told = _sample(record, one.medium)
-            if told is not None and told[0] not in found:
-                key, sample = told
-                broken = one.status & PERMANENT and not isinstance(sample, Bad | Doubt)
-                found[key] = Doubt(sample, Reason.FAULT) if broken else sample  # type: ignore[arg-type]
+            if told is None:
+                continue
+            key, sample = told
+            if key in found:
+                if by[key] == record.vif:
+                    found[key] = Bad(Reason.CONTRADICTED)
+                continue
+            broken = one.status & PERMANENT and not isinstance(sample, Bad | Doubt)
+            by[key] = record.vif
+            found[key] = Doubt(sample, Reason.FAULT) if broken else sample  # type: ignore[arg-type]
     return found
 
 

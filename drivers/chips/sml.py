@@ -1,7 +1,8 @@
 """German smart meters that send SML by themselves through their optical port (EDL21, eHZ, mME).
 
 Source: SML 1.04 (BSI TR-03109-1, annex IV b); OBIS codes and status word after FNN Lastenheft
-EDL, as in the manual of the Sagemcom Smarty BZ; volkszaehler/libsml for the fault of the DZG DVS74.
+EDL, as in the manual of the Sagemcom Smarty BZ; volkszaehler/libsml for the fault of the DZG DVS74;
+devZer0/libsml-testing for meters that tell power under other codes; PyPI smllib for its direction.
 
 Power, phases and digits below one kWh are hidden until the customer's PIN is entered at the meter:
 until then those points are bad:address. Meters differ in what they send besides.
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar, Final, Literal
 
-from drivers.chips._obis import from_bytes, serial
+from drivers.chips._obis import Obis, from_bytes, serial
 from drivers.chips._obis_values import Reading, points, samples
 from drivers.chips._sml import Entry, Number, Values, cut, decode
 from edge.core import Condition, DataError, Point, Reason, Sample, SerialBus
@@ -20,6 +21,11 @@ from edge.core import Condition, DataError, Point, Reason, Sample, SerialBus
 SILENT_S: Final = 12.0  # most send every one to four seconds
 SCALERS: Final = range(-9, 10)  # powers of ten that a value may have
 POWER: Final = bytes.fromhex("0100100700ff")
+POWERS: Final = (1, 2, 16)  # C of the usual codes of power: taken, given, both with a sign
+WHOLE: Final = Obis(1, 0, 16, 7, 0)
+ABSOLUTE: Final = Obis(1, 0, 15, 7, 0)  # without a sign: EMH ED300L and eHZ, DrNeuhaus SMARTY
+SIGNED: Final = Obis(1, 0, 1, 7, 1)  # with one, though of a tariff: EMH eHZ361
+GIVES: Final = 0x20  # in a status word of before FNN: power flows out
 DZG: Final = bytes.fromhex("0a01") + b"DZG"
 DVS74: Final = (range(42_000_000, 49_000_000), range(55_000_000, 59_000_000))
 
@@ -96,7 +102,26 @@ def readings(values: Values, mend: bool = True) -> list[Reading]:
             found.append(Reading(code, exact, entry.unit))
     if not found:
         raise DataError("a frame without values", Reason.STALE)
-    return found
+    return [*found, *_power(found, values.entries)]
+
+
+def _power(found: Sequence[Reading], entries: Iterable[Entry]) -> list[Reading]:
+    """Power that is told by another code than the usual ones, as if by the usual one.
+
+    What has no sign gets that of the status word; without one it is not told, unless it is zero.
+    """
+    now = [one for one in found if one.obis.a == 1 and one.obis.b <= 1 and one.obis.d == 7]
+    by_code = {one.obis: one for one in now}
+    if any(one.obis.c in POWERS and one.obis != SIGNED for one in now):
+        return []
+    if (told := by_code.get(ABSOLUTE)) is not None:
+        words = [e.status for e in entries if e.status and e.status & FIXED_MASK != FIXED]
+        if told.value is None or not (words or told.value == 0):
+            return []
+        gives = any(word & GIVES for word in words)
+        return [told._replace(obis=WHOLE, value=-told.value if gives else told.value)]
+    told = by_code.get(SIGNED)
+    return [] if told is None else [told._replace(obis=WHOLE)]
 
 
 def _is_dvs74(value: object) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
-from drivers.chips import _sml, _telegram, pms3003, pms5003, sds011, zh03b
+from drivers.chips import _sml, _telegram, dsmr, pms3003, pms5003, sds011, zh03b
 from drivers.scan.found import Found, SerialLine
 from edge.core import Bad, BusError, Cut, DataError
 
@@ -85,7 +85,8 @@ def _good(driver: str, frame: bytes) -> int:
         return -1
     if driver in ("dsmr", "iec62056_push"):
         plain = bytes(byte & 0x7F for byte in frame)
-        p1 = plain[-7:-6] == b"!" or any(line in plain for line in P1_ONLY)
+        crc = plain.rpartition(b"!")[2].strip()
+        p1 = bool(crc) or any(line in plain for line in P1_ONLY)
         if p1 is (driver == "iec62056_push"):
             return -1
     return sum(not isinstance(sample, Bad) for sample in found.values())
@@ -108,4 +109,9 @@ async def listen(bus: SerialLine, line: str, listen_s: float) -> tuple[Found | N
     also = ALSO.get(driver, ())
     same = f"; {', '.join(also)} look the same here: see what is printed on it" if also else ""
     what = f"{NAMES[driver]} that talks by itself at {line}{same}"
-    return Found(driver, what, OPTIONS.get(driver, {}), serial, also, line), b""
+    options: dict[str, Any] = dict(OPTIONS.get(driver, {}))
+    if driver == "dsmr" and (several := dsmr.drafted(frame)):
+        options |= several
+        told = " and ".join(f"{len(names)} {key} meters" for key, names in several.items())
+        what += f", with {told} behind it: change their order if the first is not the main one"
+    return Found(driver, what, options, serial, also, line), b""

@@ -34,6 +34,7 @@ MORE: Final[dict[str, dict[str, Any]]] = {"canoga": {"every_s": 5.0}}  # vehicle
 ELSEWHERE: Final = {  # points that other meters of the driver have: heat, beside electricity
     "mbus": ("energy", "volume", "volume_flow", "temperature_flow", "temperature_return",
              "temperature_difference"),
+    "dsmr": ("warm_water_volume",),  # leaves a channel free for one more
 }  # fmt: skip
 
 
@@ -120,6 +121,8 @@ def measured(wish: Wish) -> dict[str, float]:
 
 def _known_points(wish: Wish) -> None:
     keys = [point.key for point in wish.points]
+    if wish.wiring == "serial":
+        keys += getattr(import_module(f"drivers.sim.{wish.driver}"), "MORE_POINTS", ())
     if wish.table is not None:
         keys += [*wish.table.get("ratios", {}), *wish.table.get("conditions", {})]
     for key in wish.values:
@@ -150,7 +153,9 @@ def _serial(wish: Wish, kind: str, rest: str) -> Iterator[Running]:
         options["address"] = more["address"] = whole(given) if type(default) is int else str(given)
     elif wish.address:
         raise ValueError(f"{wish.driver} has no address")
-    with _on_port(make(measured(wish), fault=wish.fault, **more), kind, rest, wish.line) as port:
+    device = make(measured(wish), fault=wish.fault, **more)
+    options |= getattr(device, "options", {})
+    with _on_port(device, kind, rest, wish.line) as port:
         yield Running({"kind": "serial", "port": port}, options)
 
 

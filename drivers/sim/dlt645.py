@@ -17,8 +17,8 @@ TURNAROUND_S: Final = 0.02  # the least that the standard asks for
 # data identifier -> (points in the order of its block, bytes of a value, steps in one unit)
 ROWS: Final[dict[str, tuple[tuple[str, ...], int, float]]] = {
     "00000000": (("energy_combined",), 4, 100),
-    "00010000": (("energy_import",), 4, 100),
-    "00020000": (("energy_export",), 4, 100),
+    "0001ff00": (("energy_import", *(f"energy_import_t{n}" for n in (1, 2, 3, 4))), 4, 100),
+    "0002ff00": (("energy_export", *(f"energy_export_t{n}" for n in (1, 2, 3, 4))), 4, 100),
     "0201ff00": (("voltage_l1", "voltage_l2", "voltage_l3"), 2, 10),
     "0202ff00": (("current_l1", "current_l2", "current_l3"), 3, 1000),
     "0203ff00": (("power", "power_l1", "power_l2", "power_l3"), 3, 10),
@@ -162,7 +162,7 @@ class Dlt645(Asked):
         for block, (keys, size, steps) in ROWS.items():
             if name == block and (self.blocks or len(keys) == 1):
                 return self._block(keys, size, steps)
-            first = 0 if len(keys) == 4 else 1
+            first = 1 if len(keys) == 3 else 0
             for n, key in enumerate(keys):
                 single = block[:4] + f"{first + n:02x}" + block[6:]
                 if len(keys) > 1 and name == single and key in self.values:

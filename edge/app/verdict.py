@@ -19,6 +19,7 @@ REMEDIES: Final[dict[Reason, str]] = {
     Reason.CRC: "damaged on the wire: check shield, terminator, and cables beside power lines",
     Reason.FAULT: "the device says itself that this part is broken: replace it",
     Reason.SILENT: "it fell silent in the middle: check its supply and its plug",
+    Reason.CONTRADICTED: "several values of it claim to be this one: see what it says of itself",
 }
 
 

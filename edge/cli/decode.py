@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import drivers
-from edge.core import Bad, ConfigError, DataError, Doubt, Sample, bad, uncertain
+from edge.core import Bad, ConfigError, DataError, Doubt, Reason, Sample, bad, uncertain
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,14 +31,26 @@ def run(args: argparse.Namespace) -> int:
         print(f"kerbstone decode: {error}", file=sys.stderr)
         return 2
     except DataError as error:
-        print(f"kerbstone decode: damaged frame ({error.reason}): {error}", file=sys.stderr)
+        named = drivers.named(args.driver, frames)
+        what = "no values" if all(named) else "damaged frame"
+        print(f"kerbstone decode: {what} ({error.reason}): {error}", file=sys.stderr)
+        _tell(named)
         return 1
     rows = [_row(point, sample, unit) for point, (sample, unit) in samples.items()]
     print(json.dumps(rows, indent=2))
     damaged = sorted({str(s.reason) for s, _ in samples.values() if isinstance(s, Bad)})
     if damaged:
         print(f"kerbstone decode: some points are bad: {', '.join(damaged)}", file=sys.stderr)
+    if Reason.CONTRADICTED in damaged:
+        _tell(drivers.named(args.driver, frames))
     return 1 if "crc" in damaged else 0
+
+
+def _tell(named: list[str]) -> None:
+    """What each frame is, as far as it is sound."""
+    for number, text in enumerate(named, 1):
+        if text:
+            print(f"  frame {number} is sound: {text}", file=sys.stderr)
 
 
 def _row(point: str, sample: Sample, unit: str) -> dict[str, Any]:

@@ -94,4 +94,4 @@ def _table(rules: Iterable[Rule]) -> Iterator[str]:
 def _default(rule: Rule) -> str:
     if rule.required:
         return "needed"
-    return "none" if rule.default is None else f"`{shown(rule.default, rule.key)}`"
+    return "none" if rule.default in (None, ()) else f"`{shown(rule.default, rule.key)}`"

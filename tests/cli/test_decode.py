@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import drivers
+from drivers.sim.dsmr import Dsmr
 from tests.cli.conftest import Command
 from tests.drivers import bench
 from tests.drivers.heard import by_name
@@ -92,6 +93,78 @@ def test_a_question_without_an_answer_is_exit_1(kerbstone: Command, name: str) -
     assert said.code == 1
     assert said.out == ""
     assert "kerbstone decode: " in said.err
+
+
+SOUND = [  # driver, frame, what it is
+    ("sdm120", "010400000002 71cb", "a request to unit 1 for 2 input registers from 0x0000"),
+    ("sdm120", "0184 02 c2c1", "unit 1 refuses function 4: it has no such register (exception 2)"),
+    ("sdm120", "0106 0000 0001 480a", "function 6 (write one register), to unit 1 or from it"),
+    ("sdm120", "0007 0000 0003 01 84 02", "unit 1 refuses function 4: it has no such register"),
+    ("sdm120", "0007 0000 0006 01 0400000002", "a request to unit 1 for 2 input registers"),
+    ("sdm120", "01 04 04 43 66 80 00 6f df", "an answer of unit 1: 2 input registers"),
+    ("sunspec", "01039c400002 eb8f", "a request to unit 1 for 2 holding registers from 0x9c40"),
+    ("sunspec", "018302c0f1", "unit 1 refuses function 3: it has no such register (exception 2)"),
+    ("mbus", "1040014116", "a reset (SND_NKE) to address 1"),
+    ("mbus", "e5", "an acknowledgement (E5)"),
+    ("mbus", "107b017c16", "a request for data (REQ_UD2) to address 1"),
+    ("mbus", "105b015c16", "a request for data (REQ_UD2) to address 1"),
+    ("mbus", "105afe5816", "a request for alarms (REQ_UD1) to address 254"),
+    ("mbus", "680b0b6853fd5221436587ffffffffee16", "a selection of the meter 87654321"),
+    ("mbus", "680404680801700881 16", "the meter at address 1 answers with error 8: it is busy"),
+    ("dlt645", "fefefefe68610100000000681104333334331416", "a request to read 00010000, to meter"),
+    ("dlt645", "68aaaaaaaaaaaa681300df16", "a request for the address, to any meter"),
+    ("dlt645", "6893001507242068d10135ca16", "meter 202407150093 has no such data"),
+    ("iec62056", "2f3f210d0a", "a call to any meter"),
+    ("iec62056", "2f3f3132333435363738210d0a", "a call to the meter 12345678"),
+    ("iec62056", "063035300d0a", "an acknowledgement: go on at 9600 baud"),
+    ("iec62056", "15", "a refusal (NAK)"),
+    ("iec62056", "01423003 71", "a command: 'B0'"),
+    ("iec62056", "2f49534b354d543137342d303030310d0a", "an identification: ISK MT174-0001"),
+    ("dlms", "7ea0070321930f017e", "a call (SNRM)"),
+]
+
+
+@pytest.mark.parametrize(("name", "frame", "what"), SOUND)
+def test_a_sound_request_command_or_refusal_is_named_and_not_called_damaged(
+    kerbstone: Command, name: str, frame: str, what: str
+) -> None:
+    said = kerbstone("decode", name, frame)
+    assert (said.code, said.out) == (1, "")
+    assert "no values" in said.err
+    assert f"frame 1 is sound: {what}" in said.err
+    assert "damaged" not in said.err.replace("its CRC does not match", "")
+    whole = bytes.fromhex(frame)
+    if len(whole) > 1:  # one bit of it turned round, or its end lost
+        for spoilt in (bytes([*whole[:-1], whole[-1] ^ 0x10]), whole[:-1]):
+            said = kerbstone("decode", name, spoilt.hex())
+            assert (said.code, said.out) == (1, "")
+            assert f"frame 1 is sound: {what}" not in said.err
+
+
+@pytest.mark.parametrize("name", POLLED)
+def test_a_question_of_ours_is_sound(kerbstone: Command, name: str) -> None:
+    question = next((p[0] for p in pairs(name, bench.cases(name)[0]) if p[0]), "")
+    if not question:
+        pytest.skip("it talks by itself")
+    said = kerbstone("decode", name, question)
+    assert said.code == 1
+    assert "no values" in said.err
+    assert "damaged" not in said.err
+
+
+def test_a_conversation_tells_which_frame_is_sound(kerbstone: Command) -> None:
+    said = kerbstone("decode", "mbus", "1040014116", "e5", "107b017c16", "6838386808")
+    assert said.code == 1
+    assert "damaged frame (crc)" in said.err
+    assert "frame 3 is sound: a request for data" in said.err
+    assert "frame 4" not in said.err
+
+
+def test_several_meters_behind_a_p1_port_are_named(kerbstone: Command) -> None:
+    meter = Dsmr({"energy_import": 1.0, "gas_volume": 2.0, "gas_volume_2": 3.0})
+    said = kerbstone("decode", "dsmr", meter.speak().hex())
+    assert rows(said.out)["gas_volume"]["quality"] == "bad:contradicted"
+    assert 'write gas = ["S00300000000", "S00300000001"]' in said.err
 
 
 @pytest.mark.parametrize("word", ["zz", "0", "123", "0x0104", "42 4d 0", "--"])

@@ -248,6 +248,27 @@ def test_what_it_prints_is_in_order(kerbstone: Command, tmp_path: Path, name: st
     assert checked.code == 0, checked.err
 
 
+def test_a_second_gas_meter_is_a_point_of_the_configuration_that_is_printed(
+    kerbstone: Command, tmp_path: Path
+) -> None:
+    spec = drivers.spec("dsmr")
+    wish = wished(spec, {"gas_volume_2": 12.5})
+    with alone.running(wish, "pty") as found:
+        text = toml(spec, found, wish.line)
+    assert 'gas = ["S00300000000", "S00300000003"]' in text
+    site = tmp_path / "site.toml"
+    head = '[site]\nid = "s"\ngateway = "g"\n[uplink]\nurl = "mqtt://h"\nconfirm = "broker"\n'
+    for more, code, says in (
+        ("", 0, "gas_volume_2"),
+        ('points = ["gas_volume_2"]\n', 0, '["gas_volume_2"]'),
+        ('points = ["gas_volume_3"]\n', 2, "did you mean 'gas_volume_2'?"),
+    ):
+        site.write_text(head + text + more, encoding="utf-8")
+        checked = kerbstone("check", site, "--json")
+        assert checked.code == code, checked.err
+        assert says in json.dumps(json.loads(checked.out))
+
+
 def test_a_second_bus_has_a_name_of_its_own(
     kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,7 +54,10 @@ SAID: dict[str, tuple[Run, ...]] = {
     "zh03-cmd-qa": (ZH03B,),
     "zh03-cmd-read": (ZH03B, _run("mhz19")),
     "dlt645-read-address-req": (_run("dlt645"),),
-    "dlt645-read-energy-req": (_run("dlt645"), _run("dlt645", address="000000000161")),
+    "dlt645-read-energy-req": (  # of those that know no blocks
+        _run("dlt645", {"blocks": False}),
+        _run("dlt645", {"blocks": False}, address="000000000161"),
+    ),
     "iec62056-request": (_run("iec62056"),),
     "iec62056-ack-300": (_run("iec62056", {"speed": "0"}), _run("iec62056", fastest=4800)),
     "iec62056-ack-4800": (_run("iec62056", {"speed": "4"}),),

@@ -52,7 +52,7 @@ def test_the_catalogue_is_what_spec_says() -> None:
 def test_options_have_types_defaults_and_bounds_that_fit_each_other(name: str) -> None:
     for key, option in drivers.spec(name).options.items():
         assert key.isidentifier()
-        assert option.type in (int, float, str, bool), key
+        assert option.type in (int, float, str, bool, tuple[str, ...]), key
         if option.low is not None and option.high is not None:
             assert option.low < option.high
         if option.required:

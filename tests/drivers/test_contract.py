@@ -25,6 +25,8 @@ NAMES = drivers.names()
 LINED = [name for name in NAMES if drivers.spec(name).wiring == "gpio"]
 POLLED = [name for name in NAMES if name not in LINED]
 CASES = [pytest.param(n, c, id=f"{n}: {c['name']}") for n in POLLED for c in bench.cases(n)]
+ONE_FRAME = [n for n in POLLED if drivers.spec(n).wiring == "serial"
+             and all("frames" in case for case in bench.cases(n))]  # fmt: skip
 EDGES = [pytest.param(n, c, id=f"{n}: {c['name']}") for n in LINED for c in bench.cases(n)]
 
 
@@ -170,6 +172,45 @@ async def test_two_reads_agree(name: str, case: Case) -> None:
 
 
 @pytest.mark.parametrize(("name", "case"), CASES)
+async def test_a_frame_that_is_cut_at_any_byte_is_one_clear_word_and_no_number(
+    name: str, case: Case
+) -> None:
+    """By `explain`, and when it comes so from the wire."""
+    device, wire = bench.build(name, case)
+    clean = await _open_and_read(device)
+    frames, talks = wire.frames(), name in ONE_FRAME
+    said = [at for at, frame in enumerate(frames) if frame in wire.replies or talks]
+    place = max(said or range(1, len(frames), 2), key=lambda at: len(frames[at]))
+    start = place if talks else 0
+    before = _numbers(name, frames[start:place]) | _numbers(name, frames[start : place - 1])
+    for size in range(len(frames[place])):
+        try:
+            told = drivers.explain(name, [*frames[start:place], frames[place][:size]])
+        except DataError as error:
+            _is_clear(error)
+            continue
+        found = {key: s for key, (s, _) in told.items() if not isinstance(s, Bad)}
+        assert found.items() <= before.items(), size
+    longest = max(range(len(wire.replies)), key=lambda at: len(wire.replies[at]))
+    whole = wire.replies[longest]
+    for size in range(len(whole)):
+        device, wire = bench.build(name, case)
+        if name in ONE_FRAME:
+            wire.replies[:] = wire.replies[longest : longest + 1]
+        wire.replies[longest if len(wire.replies) > 1 else 0] = whole[:size]
+        try:
+            samples = await _open_and_read(device)
+        except (BusError, DataError) as error:
+            _is_clear(error)
+            continue
+        finally:
+            await device.close()
+        assert name not in ONE_FRAME
+        differing = [s for s, good in zip(samples, clean, strict=True) if s != good]
+        assert all(isinstance(s, Bad) for s in differing), size
+
+
+@pytest.mark.parametrize(("name", "case"), CASES)
 async def test_a_damaged_reply_never_becomes_a_wild_value(name: str, case: Case) -> None:
     device, wire = bench.build(name, case)
     await device.open()
@@ -255,6 +296,19 @@ def _every_flip_is_explained_away(name: str, frames: list[bytes]) -> None:
 async def _open_and_read(device: Polled) -> tuple[Sample, ...]:
     await device.open()
     return await device.read()
+
+
+def _numbers(name: str, frames: list[bytes]) -> dict[str, Sample]:
+    try:
+        told = drivers.explain(name, frames)
+    except DataError:
+        return {}
+    return {key: sample for key, (sample, _) in told.items() if not isinstance(sample, Bad)}
+
+
+def _is_clear(error: BusError | DataError) -> None:
+    assert isinstance(error.reason, Reason)
+    assert len(str(error)) > 9
 
 
 def _by_key(device: Polled, samples: tuple[Sample, ...]) -> dict[str, Sample]:

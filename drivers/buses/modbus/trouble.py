@@ -23,11 +23,12 @@ class Known:
     doubled: dict[int, int] = field(default_factory=dict)  # unit -> questions answered twice
     last: int = -1  # who answered last, and whether another answer of his came behind
     again: bool = False
+    owed: bool = False  # his answer before was damaged: he, or a converter, may say it once more
 
     def good(self, unit: int) -> None:
         """It has answered, and what it said is sound."""
         self.answered.add(unit)
-        self.damaged.pop(unit, None)
+        self.owed = self.damaged.pop(unit, 0) > 0
         self.last, self.again = unit, False
 
     def stray(self, units: Sequence[int]) -> None:
@@ -37,10 +38,10 @@ class Known:
     def judge(self) -> None:
         """Another question has been asked: whatever belonged to the last one has come."""
         if self.again:
-            self.doubled[self.last] = self.doubled.get(self.last, 0) + 1
+            self.doubled[self.last] = self.doubled.get(self.last, 0) + (not self.owed)
         elif self.doubled:
             self.doubled.pop(self.last, None)
-        self.last, self.again = -1, False
+        self.last, self.again, self.owed = -1, False, False
 
     def twins(self, unit: int) -> bool:
         """Do two devices answer as this unit?"""

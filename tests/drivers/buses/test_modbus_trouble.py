@@ -138,6 +138,24 @@ async def test_two_meters_with_one_address_give_no_value_and_are_said(
     assert await asked(5) == struct.pack(">f", 230.0)
 
 
+def test_a_good_answer_after_a_damaged_one_is_not_two_devices() -> None:
+    """What was damaged is said once more, as converters do, and then the answer to the next."""
+    known = Known()
+    for _ in range(9):
+        known.judge()
+        known.hurt(5)
+        known.judge()
+        known.good(5)
+        known.stray([5])
+        known.judge()
+        assert not known.twins(5)
+    for _ in range(2):  # nothing was damaged: two are there
+        known.good(5)
+        known.stray([5])
+        known.judge()
+    assert known.twins(5)
+
+
 def test_the_sentences_follow_what_the_uart_counted() -> None:
     at = ("/dev/ttyUSB0", "9600 8N1")
     assert "the parity is not" in noise(*at, Counters(10, parity=5))

@@ -54,6 +54,7 @@ def test_what_the_uart_counts_says_which_setting_is_wrong(counted: Counters, say
 
 def test_a_good_line_has_nothing_to_say() -> None:
     assert of_counters(*AT, Counters(1000, framing=3)) == []
+    assert of_counters(*AT, Counters(1000, parity=3)) == []  # a damaged byte is no wrong setting
     assert of_counters(*AT, Counters()) == []
 
 

@@ -191,7 +191,9 @@ async def test_one_bad_answer_costs_its_own_points_only(fault: str, reason: Reas
     clean = await device.read()
     meter.faults.extend(["", fault])
     found = await device.read()
-    assert found == (7, Bad(reason), *clean[2:])
+    export = range(key("energy_export"), key("energy_export_t4") + 1)  # one block
+    want = [Bad(reason) if at in export else sample for at, sample in enumerate(clean)]
+    assert (found[0], list(found)) == (7, want)
     meter.fault = fault
     with pytest.raises(DataError) as caught:
         await device.read()
@@ -208,9 +210,40 @@ async def test_a_meter_that_falls_silent_in_the_middle_costs_one_time_out() -> N
     meter.fault = "silent"
     line.written.clear()
     found = await device.read()
-    assert found[:2] == (7, Bad(Reason.SILENT))
+    assert (found[0], found[key("energy_export")]) == (7, Bad(Reason.SILENT))
     assert found[-1] == Bad(Reason.ADDRESS)  # known already
     assert len(line.written) == 2
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+@pytest.mark.parametrize("fill", [True, False])
+async def test_tariffs_are_read_as_far_as_the_meter_has_them(blocks: bool, fill: bool) -> None:
+    values = {"energy_import": 7.5, "energy_import_t1": 5.25, "energy_import_t2": 2.25}
+    meter = Meter(values, ADDRESS, blocks=blocks, fill=fill)
+    device = Dlt645(Wired(meter), ADDRESS)
+    await device.open()
+    found = dict(zip([point.key for point in device.points], await device.read(), strict=True))
+    assert {k: found[k] for k in values} == values
+    assert found["energy_import_t3"] == found["energy_export_t1"] == Bad(Reason.ADDRESS)
+
+
+@pytest.mark.parametrize(
+    ("data", "want"),
+    [  # the block 0001FF00: the total, then as many tariffs as the meter has
+        ("56341200 00001000 00200000 56140000 00000000", [1234.56, 1000.0, 20.0, 14.56, 0.0]),
+        ("56341200", [1234.56]),
+        ("56341200" + "56341200" * 63, [1234.56] * 5),
+        ("ffffffff 56341200", [Bad(Reason.ADDRESS), 1234.56]),
+        ("5634120a 56341200", [Bad(Reason.RANGE), 1234.56]),
+    ],
+)
+def test_a_block_of_tariffs_is_the_total_and_its_parts(data: str, want: list[object]) -> None:
+    name, said = bytes.fromhex("00ff0100"), bytes.fromhex(data)
+    frames = [framed(ADDRESS, 0xB1 if said[196:] else 0x91, name + said[:196])]
+    frames += [framed(ADDRESS, 0x92, name + said[196:] + b"\x01")] if said[196:] else []
+    found = explain(frames)
+    keys = ["energy_import", *(f"energy_import_t{n}" for n in (1, 2, 3, 4))]
+    assert [found[key] for key in keys] == [*want, *[Bad(Reason.ADDRESS)] * (5 - len(want))]
 
 
 async def test_endless_frames_come_to_an_end() -> None:

@@ -32,6 +32,14 @@ GOOD = block("0.0.0(42)", "1.8.0(001234.567*kWh)", "2.8.0(5)")
         ("1.8.0(0.0015*MWh)", 1.5),
         ("1-0:1.8.0*255(1.5*kWh)", 1.5),
         ("1.8.0(1.5)", 1.5),
+        ("1.8.0(0000123 kWh)", 123.0),  # Iskra MT171
+        ("1.8.0(0000123 Wh)", 0.123),
+        ("1.8.0( 1.5 )", 1.5),
+        ("1.8.0(0000123 456)", RANGE),
+        ("1.8.0(12 3*kWh)", RANGE),
+        ("1.8.0(123 kW h)", RANGE),
+        ("1.8.0(0000123 kvarh)", RANGE),
+        ("1.8.0(123 )", 123.0),
         ("1.8.0(1.5*kvarh)", RANGE),
         ("1.8.0(1.5*kW)", RANGE),
         ("1.8.0(1.5*?)", RANGE),
@@ -45,6 +53,14 @@ GOOD = block("0.0.0(42)", "1.8.0(001234.567*kWh)", "2.8.0(5)")
 )
 def test_a_number_comes_in_its_unit_or_not_at_all(told: str, want: Sample) -> None:
     assert explain([block("2.8.0(5)", told)])["energy_import"] == want
+
+
+def test_tariffs_make_the_total_that_a_readout_does_not_have() -> None:
+    tariffs = ("1.8.1(0000100.1*kWh)", "1.8.2(0000200.2*kWh)", "1.8.3(0*kWh)")
+    found = explain([block(*tariffs, "2.8.1(5*kWh)")])
+    assert (found["energy_import"], found["energy_export"]) == (300.3, ADDRESS)
+    assert explain([block(*tariffs, "1.8.0(301*kWh)")])["energy_import"] == 301.0
+    assert explain([block(*tariffs[:2], "1.8.3(?)")])["energy_import"] == ADDRESS
 
 
 def test_a_readout_without_values_is_damage() -> None:

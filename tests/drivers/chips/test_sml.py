@@ -124,6 +124,63 @@ async def test_status_words_become_health(status: int, want: dict[Condition, str
         assert device.health[condition].count(";") == text.count(";")
 
 
+def meter(*told: tuple[str, int, int, int, int]) -> dict[str, Sample]:
+    """What is made of (C.D.E, value, scaler, unit, status); what is not told is left out."""
+    entries = [
+        listed(
+            octets(bytes((1, 0, *map(int, code.split(".")), 255))),
+            unsigned(status, 4) if status else NOTHING, NOTHING,
+            unsigned(unit, 1), signed(scaler, 1), signed(value, 5), NOTHING,
+        )
+        for code, value, scaler, unit, status in told
+    ]  # fmt: skip
+    return {k: s for k, s in explain([framed(answer(*entries))]).items() if s != ADDRESS}
+
+
+@pytest.mark.parametrize(
+    ("told", "power"),
+    [  # as in libsml-testing (a3c7869)
+        ([("1.8.0", 172433683, -1, 30, 0x182), ("15.7.0", 1371, -1, 27, 0)], 137.1),  # EMH ED300L
+        ([("1.8.0", 172436756, -1, 30, 0x1B0), ("15.7.0", 1266, -1, 27, 0)], -126.6),  # it gives
+        ([("2.8.0", 43730, -1, 30, 0x10100), ("15.7.0", 0, 0, 27, 0)], 0.0),  # DrNeuhaus SMARTY
+        ([("2.8.1", 1103403151, -1, 30, 0x82), ("1.7.1", -56321916, -4, 27, 0x82)], -5632.1916),
+        # what has no sign and no direction is not told; FNN words have the bit for another thing
+        ([("1.8.0", 1, -1, 30, 0), ("15.7.0", 1266, -1, 27, 0)], ADDRESS),
+        ([("1.8.0", 1, -1, 30, 0x1C0104), ("15.7.0", 1266, -1, 27, 0)], ADDRESS),
+        ([("15.7.0", 0, -1, 27, 0)], 0.0),
+        # the usual codes go before
+        ([("1.8.0", 1, 0, 30, 0x1B0), ("15.7.0", 9, 0, 27, 0), ("16.7.0", -8, 0, 27, 0)], -8.0),
+        ([("1.7.1", 5, 0, 27, 0), ("16.7.0", -8, 0, 27, 0)], -8.0),
+        ([("1.7.1", 5, 0, 27, 0), ("1.7.0", 7, 0, 27, 0), ("2.7.0", 9, 0, 27, 0)], -2.0),
+        ([("1.7.1", 5, 0, 27, 0), ("1.7.2", 7, 0, 27, 0)], ADDRESS),  # parts of a whole
+        ([("1.7.1", 5, 0, 27, 0), ("2.7.1", 7, 0, 27, 0)], ADDRESS),
+    ],
+)
+def test_power_under_another_code_has_its_sign_or_is_not_told(
+    told: list[tuple[str, int, int, int, int]], power: Sample
+) -> None:
+    assert meter(("14.7.0", 500, -1, 44, 0), *told).get("power", ADDRESS) == power
+
+
+@pytest.mark.parametrize(
+    ("told", "total"),
+    [
+        ({1: 0, 2: 1773601}, 177.3601),  # Holley DTZ541-ZDBA, libsml-testing (a3c7869)
+        ({1: 147981129, 2: 20124}, 14800.1253),  # EMH eHZ-GW8E2A500AK2, the same
+        ({1: 10, 2: 20, 3: 40}, 0.007),  # t3 is none of our points, and counts
+        ({0: 50, 1: 10, 2: 20}, 0.005),  # never both
+        ({1: 1103403151}, ADDRESS),  # one alone: the others may be hidden
+        ({1: 10, 3: 20}, ADDRESS),
+        ({2: 10}, ADDRESS),
+        ({1: 20, 2: -10}, ADDRESS),
+    ],
+)
+def test_tariffs_make_the_total_that_is_not_told(told: dict[int, int], total: Sample) -> None:
+    found = meter(*((f"1.8.{e}", value, -1, 30, 0) for e, value in told.items()))
+    assert found.get("energy_import", ADDRESS) == total
+    assert "energy_export" not in found
+
+
 async def test_the_wrong_sign_of_a_dvs74_is_put_right_and_that_of_others_kept() -> None:
     for watts, looks in ((356.24, -299.12), (1.0, 1.0), (100_000.0, -67772.16), (-50.0, -50.0)):
         wrong = Meter(VALUES | {"power": watts}, server=DZG, small_signed=True).frame()

@@ -11,9 +11,11 @@ from drivers.buses.serial_port import SerialPort
 from drivers.scan import asking, port, talking
 from drivers.scan.found import Findings, ModbusLine, Pace
 from drivers.sim._asked import Asked, Line, Said
+from drivers.sim.dsmr import Dsmr
 from drivers.sim.mbus import Mbus
 from drivers.sim.sds011 import Sds011
 from drivers.sim.zh03b import Zh03b
+from edge.app import paste
 from edge.core import BusError, Cut, DataError
 from tests.drivers import waiting
 from tests.drivers.scan.played import TALKERS, device, no_tick, on_a_port
@@ -96,6 +98,20 @@ async def test_an_sds011_that_was_told_to_wait_is_asked() -> None:
         port.close()
         assert not device.writes
     assert (found.driver, found.serial) == ("sds011", "58d9")
+
+
+async def test_several_gas_meters_behind_a_p1_port_are_named_in_what_is_proposed() -> None:
+    values = {"energy_import": 1.0, "gas_volume": 2.0, "gas_volume_2": 3.0}
+    with Dsmr(values, every_s=0.05) as meter:
+        port = SerialPort(meter.port, 115_200)
+        found, _ = await talking.listen(port, "115200 8N1", 2.0)
+        port.close()
+    assert found is not None
+    assert dict(found.options) == meter.options == {"gas": ["S00300000000", "S00300000001"]}
+    assert "2 gas meters behind it" in found.what
+    told = paste.tables([paste.Bus({"kind": "serial", "port": "x"},
+                                   [paste.Device("dsmr", found.options)])])  # fmt: skip
+    assert 'gas = ["S00300000000", "S00300000001"]' in told
 
 
 async def test_a_zh03b_that_waits_is_no_mhz19() -> None:

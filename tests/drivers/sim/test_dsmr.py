@@ -14,6 +14,7 @@ from drivers.chips.dsmr import Dsmr as Driver
 from drivers.chips.dsmr import explain
 from drivers.sim.dsmr import FAULTS, Dsmr, crc16
 from edge.core import Bad, DataError, Reason, Sample
+from tests.drivers.bench import SerialWire
 
 FAST = 115200
 ADDRESS = Bad(Reason.ADDRESS)
@@ -131,6 +132,18 @@ def test_a_device_that_was_exchanged_leaves_its_channel_behind() -> None:
     assert (found["gas_volume"], found["water_volume"]) == (2.5, 3.5)
     with pytest.raises(ValueError, match="4 channels"):
         Dsmr(VALUES, swapped=True)
+
+
+async def test_meters_that_change_their_channels_are_one_word_or_a_point_each() -> None:
+    values = {"energy_import_t1": 1.0, "gas_volume": 734.607, "gas_volume_2": 0.0}
+    meter = Dsmr(values, fault="channels")
+    frames = [meter.speak() for _ in range(4)]
+    assert len(set(frames)) == 2
+    for frame in frames:
+        assert explain([frame])["gas_volume"] == Bad(Reason.CONTRADICTED)
+        named = Driver(SerialWire([frame]), **{k: tuple(v) for k, v in meter.options.items()})
+        told = dict(zip([p.key for p in named.points], await named.read(), strict=True))
+        assert (told["gas_volume"], told["gas_volume_2"]) == (734.607, 0.0)
 
 
 def test_another_implementation_reads_the_same() -> None:
