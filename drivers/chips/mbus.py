@@ -4,7 +4,7 @@ Source: EN 13757-2 and EN 13757-3; rscada/libmbus and its frames of real meters;
 0.8.5. Meters differ in what they send and mark: a value becomes a point by its unit, when it is of
 now (storage 0, no maximum or minimum) and of the meter itself (subunit 0; what other subunits
 mean, each maker decides). Of several values with one meaning the first counts; one whose
-description stands twice, as that of unnamed phases, is bad:contradicted. Phases: see
+description stands twice in a telegram, as that of unnamed phases, is bad:contradicted. Phases: see
 `_mbus_records`. Telegrams of the fixed form (CI 73) and encrypted ones are refused. Before there
 was encryption the configuration word was for a signature, and some meters fill it: EN 13757-7 has
 the modes up to 15, and what names another one is plain.
@@ -14,7 +14,7 @@ the modes up to 15, and what names another one is plain.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Annotated, ClassVar, Final
 
@@ -158,23 +158,29 @@ def telegram(frame: bytes) -> Telegram:
 def decode(telegrams: Sequence[Telegram]) -> dict[str, Sample]:
     """Samples by key. A meter that reports a permanent error gives uncertain values (fault)."""
     found: dict[str, Sample] = {}
-    by: dict[str, tuple[int, ...]] = {}  # the description that it came with
+    by: dict[str, tuple[int, Record]] = {}  # telegram and record that it came with
+    forms = [[replace(record, value=None) for record in one.records] for one in telegrams]
     for place, one in enumerate(telegrams):
-        if any(one.records == before.records for before in telegrams[:place]):
-            continue  # the meter has said nothing else
+        if forms[place] in forms[:place]:
+            continue  # the same telegram again, of a meter that does not count them
         for record in one.records:
             told = _sample(record, one.medium)
             if told is None:
                 continue
             key, sample = told
             if key in found:
-                if by[key] == record.vif:
+                if _contradicts(place, record, *by[key]):
                     found[key] = Bad(Reason.CONTRADICTED)
                 continue
             broken = one.status & PERMANENT and not isinstance(sample, Bad | Doubt)
-            by[key] = record.vif
+            by[key] = (place, record)
             found[key] = Doubt(sample, Reason.FAULT) if broken else sample  # type: ignore[arg-type]
     return found
+
+
+def _contradicts(place: int, record: Record, before: int, first: Record) -> bool:
+    """Whether two records claim to be the same thing; a register may stand in each telegram."""
+    return record.vif == first.vif and (place == before or record.value != first.value)
 
 
 def _sample(record: Record, medium: int) -> tuple[str, Sample] | None:

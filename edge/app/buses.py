@@ -11,7 +11,7 @@ from edge.app.hanging import FLOOR_S, GRACE_S, WORK, HungError, Trials, silence_
 from edge.app.told import Told
 from edge.app.turn import Main, Taker, Turn
 from edge.app.wiring import PolledDevice, Wiring
-from edge.core import Clock, Reason, Sweep
+from edge.core import Clock, Condition, Reason, Sweep
 from edge.health.progress import Progress
 
 FOREVER_NS: Final = 1 << 63
@@ -117,6 +117,13 @@ class Buses:
         for bus, poller in self.pollers.items():
             if name in poller.devices:
                 return await self.turns[bus].read(name)
+        raise KeyError(name)
+
+    def health(self, name: str) -> Mapping[Condition, str]:
+        """What it last said of itself. Raises KeyError for a name that is not polled."""
+        for poller in self.pollers.values():
+            if name in poller.devices:
+                return poller.devices[name].health
         raise KeyError(name)
 
     # -- who hangs -------------------------------------------------------------------------------

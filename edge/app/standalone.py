@@ -6,19 +6,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.acquire.clock import SystemClock
-from edge.app.verbs import not_there, readings
+from edge.app.verbs import health_of, not_there, readings
 from edge.app.wiring import Wiring
 from edge.config import Site
 from edge.control.locks import BusLock
 from edge.control.protocol import VerbError
-from edge.core import BusError, DataError, Sweep, failed, sweep
+from edge.core import BusError, DataError, Sweep, Telling, failed, sweep
 
 SECOND_NS: Final = 1_000_000_000
 ATTEMPTS: Final = 5  # a sensor that measures once a second has nothing in its first answers
 
 
-def read(site: Site, name: str) -> list[dict[str, Any]]:
-    """Readings of one device. Raises VerbError when it cannot be asked, BusError when silent."""
+def read(site: Site, name: str) -> dict[str, Any]:
+    """Readings and health of one device.
+
+    Raises VerbError when it cannot be asked, BusError when it is silent.
+    """
     wiring = Wiring.of(site)
     device = next((d for group in wiring.polled.values() for d in group if d.name == name), None)
     if device is None:
@@ -28,7 +31,9 @@ def read(site: Site, name: str) -> list[dict[str, Any]]:
     if not lock.take():
         raise VerbError(f"bus {bus} is in use by another process that does not answer; try again")
     try:
-        return readings(asyncio.run(_read(device.name, device.polled)), device.polled.points)
+        told = readings(asyncio.run(_read(device.name, device.polled)), device.polled.points)
+        health = device.polled.health if isinstance(device.polled, Telling) else {}
+        return {"readings": told, "health": health_of(health)}
     finally:
         lock.release()
         wiring.close()

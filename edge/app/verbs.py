@@ -10,7 +10,7 @@ from edge.app import thrift
 from edge.app.places import of_site
 from edge.app.tallies import queue_of
 from edge.control.protocol import Verb, VerbError
-from edge.core import Point, Sweep
+from edge.core import Condition, Point, Sweep
 
 if TYPE_CHECKING:
     from edge.app.daemon import Daemon
@@ -30,7 +30,8 @@ def verbs(daemon: "Daemon") -> Mapping[str, Verb]:
         points = daemon.wiring.points()
         if name not in points:
             raise VerbError(not_there(name, points))
-        return {"readings": readings(await daemon.buses.read(name), points[name])}
+        told = readings(await daemon.buses.read(name), points[name])
+        return {"readings": told, "health": health_of(daemon.buses.health(name))}
 
     async def outbox(request: Mapping[str, Any]) -> Mapping[str, Any]:
         found = await outbox_of(daemon)
@@ -158,6 +159,11 @@ def readings(sweep: Sweep, points: Sequence[Point]) -> list[dict[str, Any]]:
     ]
 
 
+def health_of(health: Mapping[Condition, str]) -> dict[str, str]:
+    """What a device says of itself: word -> sentence."""
+    return {str(word): text for word, text in health.items()}
+
+
 def not_there(name: str, points: Mapping[str, Any]) -> str:
     return (
         f"no device that can be asked is called {name!r}; there are {', '.join(points) or 'none'}"
@@ -182,11 +188,7 @@ def status(daemon: "Daemon") -> dict[str, Any]:
                 "state": "ok" if device.reason is None else str(device.reason),
                 **({"text": device.text} if device.text else {}),
                 **({"serial": device.identity} if device.identity else {}),
-                **(
-                    {"health": {str(k): v for k, v in device.health.items()}}
-                    if device.health
-                    else {}
-                ),
+                **({"health": health_of(device.health)} if device.health else {}),
             }
             for poller in daemon.buses.pollers.values()
             for device in poller.devices.values()

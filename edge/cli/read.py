@@ -26,7 +26,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         answer = ask(Path(site.store.run_dir), "read", device=args.device)
         through = "the daemon" if answer is not None else "the bus itself, no daemon runs"
-        readings = answer["readings"] if answer else standalone.read(site, args.device)
+        told = answer or standalone.read(site, args.device)
+        readings, health = told["readings"], told.get("health", {})
     except VerbError as error:
         print(f"kerbstone read: {error}", file=sys.stderr)
         return 2
@@ -37,10 +38,13 @@ def run(args: argparse.Namespace) -> int:
         print(f"kerbstone read: {args.device} does not answer: {error}", file=sys.stderr)
         return 3
     if args.json:
-        print(json.dumps({"device": args.device, "through": through, "readings": readings}))
+        found = {"device": args.device, "through": through, "readings": readings}
+        print(json.dumps({**found, **({"health": health} if health else {})}))
     else:
         print(f"{args.device}, through {through}")
         print("\n".join(_line(r) for r in readings))
+        for word, text in health.items():
+            print(f"  {word}: {text}")
     if all(r["value"] is None for r in readings):
         return 3 if any(r["quality"] == "bad:silent" for r in readings) else 1
     return 0

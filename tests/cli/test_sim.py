@@ -269,6 +269,32 @@ def test_a_second_gas_meter_is_a_point_of_the_configuration_that_is_printed(
         assert says in json.dumps(json.loads(checked.out))
 
 
+def test_read_says_what_a_device_says_of_itself(kerbstone: Command, tmp_path: Path) -> None:
+    """A P1 port with two gas meters: while nobody has named them, and then."""
+    spec = drivers.spec("dsmr")
+    wish = wished(spec, {"gas_volume": 734.607, "gas_volume_2": 12.5})
+    site = tmp_path / "site.toml"
+    head = '[site]\nid = "s"\ngateway = "g"\n[uplink]\nurl = "mqtt://h"\nconfirm = "broker"\n'
+    store = f'[store]\ndir = "{tmp_path}/store"\nrun_dir = "{tmp_path}/run"\n'
+    with alone.running(wish, "pty") as found:
+        text = toml(spec, found, wish.line)
+        site.write_text(head + store + text.replace("\ngas = ", "\n# gas = "), encoding="utf-8")
+        plain = kerbstone("read", "dsmr", "--config", site)
+        told = json.loads(kerbstone("read", "dsmr", "--config", site, "--json").out)
+        site.write_text(head + store + text, encoding="utf-8")
+        named = json.loads(kerbstone("read", "dsmr", "--config", site, "--json").out)
+    assert "settings: 2 gas meters are behind this port" in plain.out
+    assert "S00300000000" in told["health"]["settings"]
+    values = {row["point"]: row for row in told["readings"]}
+    assert (values["gas_volume"]["value"], values["gas_volume"]["quality"]) == (
+        None, "bad:contradicted"
+    )  # fmt: skip
+    values = {row["point"]: row for row in named["readings"]}
+    assert "health" not in named
+    assert values["gas_volume"]["value"] == 734.607
+    assert values["gas_volume_2"]["value"] == 12.5
+
+
 def test_a_second_bus_has_a_name_of_its_own(
     kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
