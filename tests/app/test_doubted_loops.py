@@ -1,0 +1,126 @@
+"""A loop that is not believed: what it counts is nowhere called good, from edges to records."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.app.pipeline import Pipeline
+from edge.core import Contact, Draft, Stream
+from edge.infer.judge import Judge, JudgeSetup, LaneSite
+from edge.process.engine import Engine, LaneSetup, Setup
+from models import BUNDLES
+from tests.process.build import MINUTE, car, found, presences
+
+LANES = tuple(LaneSetup(name, "north", spacing_m=4.0) for name in ("n_1", "n_2"))
+SITES = tuple(
+    LaneSite(each.name, "north", "corridor", paired=True, spacing_m=4.0) for each in LANES
+)
+Lines = dict[str, list[Contact]]
+
+
+def traffic(minutes: int, gap_s: float = 6.0) -> Lines:
+    """Two lanes with pairs, each with a vehicle every `gap_s` on the average."""
+    chance = random.Random(5)
+    out: Lines = {}
+    for lane in ("n_1", "n_2"):
+        at = 1.0
+        while at < 60 * minutes - 10:
+            long_m = 14.0 if chance.random() < 0.4 else chance.uniform(3.8, 5.0)
+            for each in car(lane, at, chance.gauss(50, 4), long_m):
+                out.setdefault(each.source, []).append(each)
+            at += 1.5 + chance.expovariate(1.0 / (gap_s - 1.5))
+    return out
+
+
+def lived(lines: Lines, minutes: int, folder: Path, *, anomaly: bool = False) -> list[Draft]:
+    """All that goes out: records and events."""
+    judge = Judge(JudgeSetup(SITES, MINUTE, congestion=False, anomaly=anomaly, hurry=False), folder)
+    pipeline = Pipeline(Engine(Setup(LANES)), judge)
+    pipeline.load()
+    pipeline.engine.start(0)
+    out: list[Draft] = []
+    edges = sorted((each for line in lines.values() for each in line), key=lambda c: c.mono_ns)
+    names = [f"{lane.name}.{part}" for lane in LANES for part in ("lead", "trail")]
+    pipeline.contacts(found(*names))
+    at = 0
+    for minute in range(1, minutes + 1):
+        while at < len(edges) and edges[at].mono_ns < minute * MINUTE:
+            pipeline.contacts([edges[at]])
+            at += 1
+        out += pipeline.close(minute * MINUTE, wall_s=1.79e9 + 60.0 * minute)
+    return out
+
+
+def records(out: list[Draft], lane: str) -> list[dict[str, Any]]:
+    return [dict(d.body) for d in out if d.stream is Stream.TRAFFIC and d.source == lane]
+
+
+def raised(out: list[Draft], lane: str, fault: str) -> int:
+    """The minute with whose end a fault was told of all loops that have it."""
+    told = [d for d in out if (d.source, d.body.get("fault")) == (lane, fault)]
+    assert told
+    assert all(each.body["state"] == "on" for each in told)
+    return max(each.to_ns for each in told) // MINUTE
+
+
+@pytest.fixture(params=["model", "rule"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where the models are, or are not."""
+    return BUNDLES if request.param == "model" else tmp_path
+
+
+MINUTES = 60
+
+
+def test_a_dead_lead_loop_leaves_the_counting_to_the_trail_loop(folder: Path) -> None:
+    lines = traffic(MINUTES)
+    lines["n_1.lead"] = [each for each in lines["n_1.lead"] if each.mono_ns < 20 * MINUTE]
+    out = lived(lines, MINUTES, folder)
+    known = raised(out, "n_1", "stuck_off")
+    assert 20 < known < 30
+    told = records(out, "n_1")[known - 1 :]
+    assert len(told) >= 30
+    rises = [each.mono_ns // MINUTE for each in lines["n_1.trail"] if each.on]
+    for minute, each in enumerate(told, known - 1):
+        assert each["volume"] == rises.count(minute) > 0
+        assert each["occupancy"] > 0
+        assert (each["counted_by"], each["health"]) == ("trail", "stuck_off")
+        assert each["quality"] == {"good": each["volume"], "bad:loop": 1}
+        assert each["speed"] is each["length"] is None
+    sound = records(out, "n_2")
+    assert all(each["health"] == "ok" and "counted_by" not in each for each in sound)
+
+
+def test_what_a_loop_counts_that_breaks_vehicles_up_is_not_called_good(folder: Path) -> None:
+    lines = traffic(MINUTES)
+    sound = lived(lines, MINUTES, folder)
+    for line in ("n_1.lead", "n_1.trail"):
+        lines[line] = list(broken(lines[line]))
+    out = lived(lines, MINUTES, folder)
+    known = raised(out, "n_1", "breakup")
+    told = records(out, "n_1")[known - 1 :]
+    assert len(told) >= 15
+    for each in told:
+        assert "good" not in each["quality"]
+        assert each["quality"]["uncertain:loop"] == each["volume"] > 0
+        assert each["quality"]["bad:loop"] == 1
+        assert each["health"] == "breakup"
+        assert each["speed"] is None
+    counted = sum(each["volume"] for each in told)
+    passed = sum(each["volume"] for each in records(sound, "n_1")[known - 1 :])
+    assert counted > 1.2 * passed, "that is why"
+
+
+def broken(line: list[Contact]) -> Iterator[Contact]:
+    """Long vehicles come in two."""
+    for on, off in zip(line[::2], line[1::2], strict=False):
+        length_s = (off.mono_ns - on.mono_ns) / 1e9
+        yield on
+        if length_s > 0.6:
+            middle = on.mono_ns / 1e9 + 0.6 * length_s
+            gap = presences(on.source, (middle - 0.035, middle + 0.035))
+            yield from (Contact(e.source, not e.on, e.mono_ns) for e in gap)
+        yield off
