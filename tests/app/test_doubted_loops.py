@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -12,20 +12,18 @@ from edge.core import Contact, Draft, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import Engine, LaneSetup, Setup
 from models import BUNDLES
-from tests.process.build import MINUTE, car, found, presences
+from tests.process.build import MINUTE, S, car, found, presences
 
-LANES = tuple(LaneSetup(name, "north", spacing_m=4.0) for name in ("n_1", "n_2"))
-SITES = tuple(
-    LaneSite(each.name, "north", "corridor", paired=True, spacing_m=4.0) for each in LANES
-)
+NAMES = ("n_1", "n_2")
 Lines = dict[str, list[Contact]]
+Mode = Literal["presence", "pulse"]
 
 
 def traffic(minutes: int, gap_s: float = 6.0) -> Lines:
     """Two lanes with pairs, each with a vehicle every `gap_s` on the average."""
     chance = random.Random(5)
     out: Lines = {}
-    for lane in ("n_1", "n_2"):
+    for lane in NAMES:
         at = 1.0
         while at < 60 * minutes - 10:
             long_m = 14.0 if chance.random() < 0.4 else chance.uniform(3.8, 5.0)
@@ -35,16 +33,29 @@ def traffic(minutes: int, gap_s: float = 6.0) -> Lines:
     return out
 
 
-def lived(lines: Lines, minutes: int, folder: Path, *, anomaly: bool = False) -> list[Draft]:
+def pulses(lines: Lines) -> Lines:
+    """The same where each card gives a pulse of 125 ms for a vehicle."""
+    return {
+        name: [
+            e for c in line if c.on for e in presences(name, (c.mono_ns / S, c.mono_ns / S + 0.125))
+        ]
+        for name, line in lines.items()
+    }
+
+
+def lived(lines: Lines, minutes: int, folder: Path, mode: Mode = "presence") -> list[Draft]:
     """All that goes out: records and events."""
-    judge = Judge(JudgeSetup(SITES, MINUTE, congestion=False, anomaly=anomaly, hurry=False), folder)
-    pipeline = Pipeline(Engine(Setup(LANES)), judge)
+    lanes = tuple(LaneSetup(name, "north", spacing_m=4.0, mode=mode) for name in NAMES)
+    sites = tuple(
+        LaneSite(name, "north", "corridor", paired=True, spacing_m=4.0, mode=mode) for name in NAMES
+    )
+    setup = JudgeSetup(sites, MINUTE, congestion=False, hurry=False)
+    pipeline = Pipeline(Engine(Setup(lanes)), Judge(setup, folder))
     pipeline.load()
     pipeline.engine.start(0)
     out: list[Draft] = []
     edges = sorted((each for line in lines.values() for each in line), key=lambda c: c.mono_ns)
-    names = [f"{lane.name}.{part}" for lane in LANES for part in ("lead", "trail")]
-    pipeline.contacts(found(*names))
+    pipeline.contacts(found(*(f"{name}.{part}" for name in NAMES for part in ("lead", "trail"))))
     at = 0
     for minute in range(1, minutes + 1):
         while at < len(edges) and edges[at].mono_ns < minute * MINUTE:
@@ -75,10 +86,11 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 MINUTES = 60
 
 
-def test_a_dead_lead_loop_leaves_the_counting_to_the_trail_loop(folder: Path) -> None:
-    lines = traffic(MINUTES)
+@pytest.mark.parametrize("mode", ["presence", "pulse"])
+def test_a_dead_lead_loop_leaves_the_counting_to_the_trail_loop(folder: Path, mode: Mode) -> None:
+    lines = traffic(MINUTES) if mode == "presence" else pulses(traffic(MINUTES))
     lines["n_1.lead"] = [each for each in lines["n_1.lead"] if each.mono_ns < 20 * MINUTE]
-    out = lived(lines, MINUTES, folder)
+    out = lived(lines, MINUTES, folder, mode)
     known = raised(out, "n_1", "stuck_off")
     assert 20 < known < 30
     told = records(out, "n_1")[known - 1 :]
@@ -86,12 +98,16 @@ def test_a_dead_lead_loop_leaves_the_counting_to_the_trail_loop(folder: Path) ->
     rises = [each.mono_ns // MINUTE for each in lines["n_1.trail"] if each.on]
     for minute, each in enumerate(told, known - 1):
         assert each["volume"] == rises.count(minute) > 0
-        assert each["occupancy"] > 0
         assert (each["counted_by"], each["health"]) == ("trail", "stuck_off")
-        assert each["quality"] == {"good": each["volume"], "bad:loop": 1}
+        null = "bad:loop" if mode == "presence" else "bad:suppressed"
+        assert each["quality"].keys() == {"good", null}
+        assert abs(each["quality"]["good"] - each["volume"]) <= (mode == "pulse")  # told as it ends
+        assert (each["occupancy"] is None) == (mode == "pulse")
         assert each["speed"] is each["length"] is None
     sound = records(out, "n_2")
     assert all(each["health"] == "ok" and "counted_by" not in each for each in sound)
+    odd = [d.body for d in out if d.body.get("event") == "anomaly" and d.source == "n_1"]
+    assert not [each for each in odd if each["point"] == "volume" and each["state"] == "on"]
 
 
 def test_what_a_loop_counts_that_breaks_vehicles_up_is_not_called_good(folder: Path) -> None:
