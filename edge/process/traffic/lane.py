@@ -170,7 +170,7 @@ class Lane:
         trail: Trail | None = None
         if self.setup.doubled:
             trail = Trail(self._before, self._trails, covered[1], on[1], queues[1], late[1])
-            self._before = recount.kept(self._before, self._trails)
+            self._before = recount.kept(self.setup, self._before, self._trails)
         lines = self.lines.values()
         states = tuple(
             state(loop, rate, line.flooded)

@@ -16,11 +16,19 @@ from edge.process.traffic.window import Window
 
 NS_PER_MS: Final = 1_000_000
 KEPT: Final = 8  # changes before a window: the vehicle that is there, and the one before it
+LOOKED: Final = 64  # among so many: one that breaks up changes often
 
 
-def kept(before: Sequence[Event], changes: Sequence[Event]) -> list[Event]:
+def kept(setup: LaneSetup, before: Sequence[Event], changes: Sequence[Event]) -> list[Event]:
     """What the next window has to know of the time up to its start."""
-    return [*before[-KEPT:], *changes[-KEPT:]][-KEPT:]
+    hole, out = _hole(setup), list[Event]()
+    for change in (*before, *changes[-LOOKED:]):
+        last = out[-1] if out else None
+        if change.what is RISE and last and last.what is FALL and change.at_ns - last.at_ns < hole:
+            out.pop()  # the same vehicle goes on
+        else:
+            out.append(change)
+    return out[-KEPT:]
 
 
 def recount(
@@ -37,8 +45,7 @@ def recount(
 
 
 def _play(setup: LaneSetup, follow: Following, changes: Sequence[Event]) -> None:
-    hole = round(setup.merge_ms * NS_PER_MS) if setup.mode == "presence" else 0
-    stuck_ns = round(setup.max_presence_s * 1e9)
+    hole, stuck_ns = _hole(setup), round(setup.max_presence_s * 1e9)
     for change in changes:
         what, at = change.what, change.at_ns
         if what is RISE:
@@ -55,6 +62,10 @@ def _play(setup: LaneSetup, follow: Following, changes: Sequence[Event]) -> None
             if what is LOST:
                 tally.count(follow.window.quality, tally.GAP)
             follow.forget()
+
+
+def _hole(setup: LaneSetup) -> int:
+    return round(setup.merge_ms * NS_PER_MS) if setup.mode == "presence" else 0
 
 
 def packed(before: Sequence[Event]) -> list[list[int]]:
