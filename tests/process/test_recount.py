@@ -105,7 +105,7 @@ def test_a_rate_told_at_once_is_that_of_each_change(
     for step in steps:
         end_ns += step * S
         due, left = [e for e in left if e.at_ns < end_ns], [e for e in left if e.at_ns >= end_ns]
-        two.run(due)
+        two.run(due, whole=all(e.what is not Change.DEAF for e in due))
         one._each(due)
         for rate in (one, two):
             rate.tick(end_ns)

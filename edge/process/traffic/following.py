@@ -45,22 +45,18 @@ class Following:
 
     def count(self, at: int, hole_ns: int) -> Presence | None:
         """The loop is occupied anew: the vehicle, unless it is one that broke up for less."""
-        last = self.last
-        if last is not None and last.off is not None and at - last.off < hole_ns:
-            last.off = None
-            self.window.breakups += 1
-            return None
-        self.window.volume += 1
-        return self._enter(at)
-
-    def _enter(self, at: int) -> Presence:
         last, window, gap = self.last, self.window, None
         if last is not None and last.off is not None:
+            if at - last.off < hole_ns:
+                last.off = None
+                window.breakups += 1
+                return None
             gap = at - last.off if at > last.off else 0
             window.gap.add(gap // NS_PER_MS)
             window.headway.add((at - last.on) // NS_PER_MS if at > last.on else 0)
             if not self._over:
                 self._tell(last.on, last.off)
+        window.volume += 1
         self._gap, self._over = gap, False
         self.last = Presence(at)
         return self.last

@@ -68,7 +68,7 @@ class Lane:
         self._rate = self._rates[0]
         self._queues = [Queue() for _ in sources]
         self._pairing = Pairing(trap(setup), self._merge) if setup.paired else None
-        self._window, self._pairs, self._lost = Window(), Pairs(), 0
+        self._window, self._pairs = Window(), Pairs()
         self._single: Single | None = None
         if setup.kind == "vehicle" and setup.mode == "presence":
             self._single = Single(setup.zone_m, None if setup.paired else setup.limit_kmh)
@@ -170,13 +170,14 @@ class Lane:
         trail: Trail | None = None
         if self.setup.doubled:
             trail = Trail(self._before, self._trails, covered[1], on[1], queues[1], late[1])
-            self._before = recount.kept(self.setup, self._before, self._trails)
+            self._before = recount.kept(self._merge, self._before, self._trails)
+        lost = sum(edges for loop in self._loops for _, edges in loop.lost)
         lines = self.lines.values()
         states = tuple(
             state(loop, rate, line.flooded)
             for loop, rate, line in zip(self._loops, self._rates, lines, strict=True)
         )
-        return Closed(start_ns, end_ns, states, lead, trail, pairs, self._lost, marks)
+        return Closed(start_ns, end_ns, states, lead, trail, pairs, lost, marks)
 
     def _told(self, closed: Closed, states: Sequence[str]) -> Draft:
         """The record, when its loops are in these states."""
@@ -190,8 +191,8 @@ class Lane:
         return Draft(Stream.TRAFFIC, self.setup.name, closed.start_ns, closed.end_ns, body)
 
     def _recounted(self, closed: Closed, trail: Trail) -> Window:
-        start_ns, end_ns = closed.start_ns, closed.end_ns
-        window = recount.recount(self.setup, trail.before, trail.changes, start_ns, end_ns)
+        span = (closed.start_ns, closed.end_ns)
+        window = recount.recount(self.setup, self._merge, trail.before, trail.changes, span)
         window.covered_us, window.on_us = trail.covered_us, trail.on_us
         window.queue_ns = trail.queue_ns
         tally.count(window.quality, tally.GAP, trail.late)
@@ -248,7 +249,7 @@ class Lane:
 
     def _open(self) -> None:
         """A window begins; what the one before has counted may still be told again."""
-        self._window, self._pairs, self._lost = Window(), Pairs(), 0
+        self._window, self._pairs = Window(), Pairs()
         self._follow.window = self._window
 
     def _measure(self, closed: Closed) -> None:
@@ -277,7 +278,7 @@ class Lane:
         for event in trails[at:]:
             self._on_trail(event)
         if others:
-            self._rates[1].run(trails)
+            self._rates[1].run(trails, whole=not self._loops[1].seen)
 
     def _on_lead(self, event: Event) -> None:
         what, at = event.what, event.at_ns
@@ -296,20 +297,17 @@ class Lane:
                 self._follow.last = None  # what was stuck was no vehicle: no headway to it
             return
         if what is LOST:
-            self._lost += event.lost
             tally.count(self._window.quality, tally.GAP)
         elif what is DEAF:
             self._rate.forget()
         self._forget()
 
     def _on_trail(self, event: Event) -> None:
-        what, at = event.what, event.at_ns
         self._loops[1].apply(event)
-        if what is LOST:
-            self._lost += event.lost
         pairing = self._pairing
         if pairing is None:
             return
+        what, at = event.what, event.at_ns
         pairing.settle(at)
         if what is RISE:
             pairing.rise(at, self._merge)

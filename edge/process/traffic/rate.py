@@ -58,19 +58,23 @@ class Rate:
             self.silent = False
             self.faults.append((at, "no_activity", False))
 
-    def run(self, changes: Sequence[Event]) -> None:
-        """All changes of a window at once: most windows have nothing to tell."""
-        rises, odd = list(self._rises), self.chatter or self._quiet_ns > 0
-        for change in changes:
-            if change.what is RISE:
-                rises.append(change.at_ns)
-            elif change.what is DEAF:
-                odd = True
-        if odd or any(b - a < CHATTER_NS for a, b in zip(rises, rises[self._most :], strict=False)):
+    def run(self, changes: Sequence[Event], *, whole: bool) -> None:
+        """All changes of a window at once: most windows have nothing to tell.
+
+        `whole`: somebody watched all the time.
+        """
+        rises = [change.at_ns for change in changes if change.what is RISE]
+        if not whole or self.chatter or self._quiet_ns or self._crowded(rises):
             self._each(changes)
         elif changes:
-            self._rises.extend(rises[len(self._rises) :])
+            self._rises.extend(rises)
             self._active = changes[-1].at_ns
+
+    def _crowded(self, rises: Sequence[int]) -> bool:
+        if len(self._rises) + len(rises) <= self._most:
+            return False
+        every = [*self._rises, *rises]
+        return any(b - a < CHATTER_NS for a, b in zip(every, every[self._most :], strict=False))
 
     def _each(self, changes: Sequence[Event]) -> None:
         for change in changes:

@@ -6,6 +6,7 @@ changes of the time before.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 from edge.process import tally
@@ -14,42 +15,55 @@ from edge.process.setup import LaneSetup
 from edge.process.traffic.following import Following, pulse_quality
 from edge.process.traffic.window import Window
 
-NS_PER_MS: Final = 1_000_000
 KEPT: Final = 8  # changes before a window: the vehicle that is there, and the one before it
-LOOKED: Final = 64  # among so many: one that breaks up changes often
 
 
-def kept(setup: LaneSetup, before: Sequence[Event], changes: Sequence[Event]) -> list[Event]:
-    """What the next window has to know of the time up to its start."""
-    hole, out = _hole(setup), list[Event]()
-    for change in (*before, *changes[-LOOKED:]):
-        last = out[-1] if out else None
-        if change.what is RISE and last and last.what is FALL and change.at_ns - last.at_ns < hole:
+def kept(hole_ns: int, before: Sequence[Event], changes: Sequence[Event]) -> list[Event]:
+    """What the next window has to know of the time up to its start.
+
+    A rise less than `hole_ns` after a fall is the same vehicle.
+    """
+    out: list[Event] = []  # the newest first
+    for change in chain(reversed(changes), reversed(before)):
+        after = out[-1] if out else None
+        if (
+            after
+            and after.what is RISE
+            and change.what is FALL
+            and after.at_ns - change.at_ns < hole_ns
+        ):
             out.pop()  # the same vehicle goes on
+        elif len(out) == KEPT:
+            break
         else:
             out.append(change)
-    return out[-KEPT:]
+    return out[::-1]
 
 
 def recount(
-    setup: LaneSetup, before: Sequence[Event], changes: Sequence[Event], start_ns: int, end_ns: int
+    setup: LaneSetup,
+    hole_ns: int,
+    before: Sequence[Event],
+    changes: Sequence[Event],
+    span: tuple[int, int],
 ) -> Window:
-    """The window, but for what its Loop and its Queue tell."""
+    """The window from..to, but for what its Loop and its Queue tell."""
+    start_ns, end_ns = span
     follow = Following(setup, Window())
-    _play(setup, follow, before)
+    _play(setup, hole_ns, follow, before)
     follow.settle(start_ns)
     follow.window = window = Window()
-    _play(setup, follow, changes)
+    _play(setup, hole_ns, follow, changes)
     follow.settle(end_ns)
     return window
 
 
-def _play(setup: LaneSetup, follow: Following, changes: Sequence[Event]) -> None:
-    hole, stuck_ns = _hole(setup), round(setup.max_presence_s * 1e9)
+def _play(setup: LaneSetup, hole_ns: int, follow: Following, changes: Sequence[Event]) -> None:
+    stuck_ns = round(setup.max_presence_s * 1e9)
     for change in changes:
         what, at = change.what, change.at_ns
         if what is RISE:
-            follow.count(at, hole)
+            follow.count(at, hole_ns)
         elif what is FALL:
             time = follow.leave(at)
             if time is None:
@@ -62,10 +76,6 @@ def _play(setup: LaneSetup, follow: Following, changes: Sequence[Event]) -> None
             if what is LOST:
                 tally.count(follow.window.quality, tally.GAP)
             follow.forget()
-
-
-def _hole(setup: LaneSetup) -> int:
-    return round(setup.merge_ms * NS_PER_MS) if setup.mode == "presence" else 0
 
 
 def packed(before: Sequence[Event]) -> list[list[int]]:
