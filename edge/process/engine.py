@@ -21,7 +21,7 @@ from edge.process.events import event
 from edge.process.setup import DeviceSetup, LaneSetup, PulseSetup, Setup
 from edge.process.snapshot import Over, load, save
 from edge.process.sources import Sources
-from edge.process.tally import word
+from edge.process.tally import DOUBT_LOOP, word
 from edge.process.traffic.slots import cut
 
 __all__ = ["DeviceSetup", "Engine", "LaneSetup", "PulseSetup", "Setup"]
@@ -130,7 +130,9 @@ class Engine:
             *(each.close(start, end_ns, marks) for each in sources.bays.values()),
         ]
         self._signs = sources.figures(start, end_ns)
-        records = [self._whole(record, partial=partial) for record, _ in closed]
+        records = self._signed([record for record, _ in closed])
+        if partial:
+            records = [_with(each, partial=True) for each in records]
         events = [each for _, told in closed for each in told] + faults
         events += self.plain.settle(end_ns)
         events += [event(name, start, body) for name, body in self._over]
@@ -158,8 +160,8 @@ class Engine:
         for i, draft in enumerate(out):
             told = again.get(draft.source) if draft.stream is Stream.TRAFFIC else None
             if told is not None:
-                out[i] = self._whole(told, partial=bool(draft.body.get("partial")))
-        return out
+                out[i] = _with(told, partial=True) if "partial" in draft.body else told
+        return self._signed(out) if again else out
 
     def mark(self, reason: Reason) -> None:
         """The open window is uncertain as a whole: it straddles a step of the clock."""
@@ -236,14 +238,28 @@ class Engine:
                 )
                 sweeps[:] = [s for s in sweeps if s.mono_ns >= end_ns]
 
-    def _whole(self, record: Draft, *, partial: bool) -> Draft:
-        """With what a lane did with its green, where the loop that tells it counts."""
-        body = record.body
-        if record.source in self._signs and body["volume"] is not None and "counted_by" not in body:
-            body = {**body, "signal": self._signs[record.source]}
-        if partial:
-            body = {**body, "partial": True}
-        return Draft(record.stream, record.source, record.from_ns, record.to_ns, body)
+    def _signed(self, records: Sequence[Draft]) -> list[Draft]:
+        """With what lanes did with their green, where the lead loops that tell it have counted."""
+        if not self._signs:
+            return list(records)
+        counted = {
+            each.source: DOUBT_LOOP not in each.body["quality"]
+            for each in records
+            if "lane" in each.body
+            and each.body["volume"] is not None
+            and "counted_by" not in each.body
+        }
+        ahead = {
+            lane: all(counted.get(name) for name, position in signal.lanes if position == "advance")
+            for signal in self.setup.signals
+            for lane, _ in signal.lanes
+        }
+        return [
+            _with(each, signal=_known(self._signs[each.source], ahead=ahead[each.source]))
+            if each.source in self._signs and each.source in counted and "lane" in each.body
+            else each
+            for each in records
+        ]
 
     def _deaf_ns(self, start_ns: int, end_ns: int) -> int:
         """How much of the window lies in gaps; gaps may overlap."""
@@ -254,3 +270,13 @@ class Engine:
                 deaf += end - begin
                 reached = end
         return deaf
+
+
+def _with(draft: Draft, **more: Any) -> Draft:
+    body = {**draft.body, **more}
+    return Draft(draft.stream, draft.source, draft.from_ns, draft.to_ns, body)
+
+
+def _known(figures: Mapping[str, int], *, ahead: bool) -> dict[str, int]:
+    """A lane's figures; how far its queue reached only where the loops ahead are to be believed."""
+    return {key: n for key, n in figures.items() if ahead or key != "queue_to_advance"}

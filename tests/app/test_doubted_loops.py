@@ -1,7 +1,7 @@
 """A loop that is not believed: what it counts is nowhere called good, from edges to records."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +9,7 @@ import pytest
 
 from edge.app.pipeline import Pipeline
 from edge.core import Contact, Draft, Stream
+from edge.infer.features import readings
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import Engine, LaneSetup, Setup
 from models import BUNDLES
@@ -108,6 +109,29 @@ def test_a_dead_lead_loop_leaves_the_counting_to_the_trail_loop(folder: Path, mo
     assert all(each["health"] == "ok" and "counted_by" not in each for each in sound)
     odd = [d.body for d in out if d.body.get("event") == "anomaly" and d.source == "n_1"]
     assert not [each for each in odd if each["point"] == "volume" and each["state"] == "on"]
+
+
+def test_the_series_are_judged_and_learnt_by_what_is_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A dead loop's zeros are not usual, and are not odd."""
+    seen: list[Mapping[str, Any]] = []
+
+    def spied(drafts: Sequence[Draft], *rest: Any) -> dict[Any, Any]:
+        seen.extend(d.body for d in drafts if d.stream is Stream.TRAFFIC and d.source == "n_1")
+        return readings(drafts, *rest)
+
+    monkeypatch.setattr("edge.infer.judge.readings", spied)
+    lines = traffic(40)
+    for part in ("lead", "trail"):
+        name = f"n_1.{part}"
+        lines[name] = [each for each in lines[name] if each.mono_ns < 10 * MINUTE]
+    lines["n_1.trail"] += presences("n_1.trail", *((600 + i, 600.4 + i) for i in range(0, 1700, 9)))
+    out = lived(lines, 40, tmp_path)
+    known = raised(out, "n_1", "stuck_off")
+    sent = records(out, "n_1")
+    assert [each["volume"] for each in seen] == [each["volume"] for each in sent]
+    assert all(each["volume"] > 0 for each in seen[known - 1 : 37])
 
 
 def test_what_a_loop_counts_that_breaks_vehicles_up_is_not_called_good(folder: Path) -> None:

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core import Contact, Doubted
-from edge.process.engine import Engine, LaneSetup
+from edge.core import Contact, Doubted, Draft, Stream
+from edge.process.engine import Engine, LaneSetup, Setup
 from edge.process.line import Change, Event
+from edge.process.phase import PhaseSetup
+from edge.process.signals import SignalSetup
 from edge.process.traffic.belief import DOUBTFUL, HEALTH, PAIR, STATES, VOID, believe, worst
 from edge.process.traffic.rate import Rate
 from tests.process.build import (
@@ -200,6 +202,56 @@ def test_a_doubted_zero_is_marked() -> None:
         made.believe(made.close(MINUTE), [Doubted("east_1", "lead", "undercount")]), "east_1"
     )
     assert (told["volume"], told["quality"]) == (0, {"uncertain:loop": 1})
+
+
+STOP, AHEAD = replace(LANE, name="stop"), replace(LANE, name="ahead")
+GREEN = PhaseSetup("green", "north", "green")
+CROSSING = Setup(
+    (STOP, AHEAD),
+    signals=(SignalSetup("north", (GREEN,), (("stop", "stop"), ("ahead", "advance"))),),
+)
+
+
+@pytest.mark.parametrize(
+    ("doubts", "stop", "ahead", "queue"),
+    [
+        ((), True, True, True),
+        ((("stop", "lead", "stuck_off"),), False, True, None),
+        ((("stop", "lead", "breakup"),), False, True, None),  # the trail loop counts
+        ((("stop", "lead", "breakup"), ("stop", "trail", "breakup")), True, True, True),
+        ((("ahead", "lead", "stuck_off"),), True, False, False),
+        ((("ahead", "lead", "mismatch"),), True, True, False),
+        ((("ahead", "trail", "stuck_off"),), True, True, True),
+    ],
+)
+def test_figures_of_a_signal_are_those_of_lead_loops_that_count(
+    doubts: tuple[tuple[str, str, str], ...], stop: bool, ahead: bool, queue: bool | None
+) -> None:
+    made = Engine(CROSSING)
+    made.start(0)
+    made.contacts(
+        found("green", *(f"{x}.{y}" for x in ("stop", "ahead") for y in ("lead", "trail")))
+    )
+    made.contacts(presences("green", (10, 30), (45, 55)))
+    made.contacts([*car("stop", 5, 30), *car("ahead", 5, 30)])
+    drafts = made.close(MINUTE)
+    events_too = [Draft(Stream.EVENT, "stop", MINUTE, MINUTE, {"event": "sensor_fault"}), *drafts]
+    told = made.believe(events_too, [Doubted(*each) for each in doubts])
+    here, there = body(told, "stop"), body(told, "ahead")
+    assert ("signal" in here, "signal" in there) == (stop, ahead)
+    if queue is not None:
+        assert ("queue_to_advance" in here["signal"]) is queue
+
+
+def test_an_advance_loop_that_is_stuck_tells_of_no_queue() -> None:
+    made = Engine(replace(CROSSING, lanes=(STOP, replace(AHEAD, max_presence_s=20))))
+    made.start(0)
+    made.contacts(found("green", "stop.lead", "stop.trail", "ahead.lead", "ahead.trail"))
+    made.contacts([Contact("ahead.lead", True, 2 * S), *presences("stop.lead", (28, 33))])
+    made.contacts(presences("green", (30, 50)))
+    told = body(made.close(MINUTE), "stop")
+    assert told["signal"]["queue_at_green"] == 1
+    assert "queue_to_advance" not in told["signal"]
 
 
 @given(st.sampled_from(STATES), st.sampled_from([None, *STATES]))
