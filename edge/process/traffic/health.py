@@ -12,7 +12,7 @@ from edge.process.traffic.rate import Rate
 PARTS: Final[tuple[Part, ...]] = ("lead", "trail")
 
 
-def state(loop: Loop, rate: Rate, flooded: bool) -> str:
+def state_of(loop: Loop, rate: Rate, flooded: bool) -> str:
     """The worst that was true of a loop in the window, right after its border."""
     if loop.was_stuck:
         return "stuck_on"

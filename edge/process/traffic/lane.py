@@ -18,7 +18,7 @@ from edge.process.setup import LaneSetup
 from edge.process.traffic import recount
 from edge.process.traffic.belief import Belief, believe, worst
 from edge.process.traffic.following import Following, pulse_quality
-from edge.process.traffic.health import PARTS, faults, state
+from edge.process.traffic.health import PARTS, faults, state_of
 from edge.process.traffic.pairing import Pairing, Presence, trap
 from edge.process.traffic.queue import Queue
 from edge.process.traffic.rate import Rate
@@ -174,14 +174,14 @@ class Lane:
         lost = sum(edges for loop in self._loops for _, edges in loop.lost)
         lines = self.lines.values()
         states = tuple(
-            state(loop, rate, line.flooded)
+            state_of(loop, rate, line.flooded)
             for loop, rate, line in zip(self._loops, self._rates, lines, strict=True)
         )
         return Closed(start_ns, end_ns, states, lead, trail, pairs, lost, marks)
 
     def _told(self, closed: Closed, states: Sequence[str]) -> Draft:
         """The record, when its loops are in these states."""
-        belief = believe(states[0], states[1] if closed.trail is not None else None)
+        belief = _belief(closed, states)
         window = closed.lead
         if belief.by == "trail" and closed.trail is not None:
             window = self._recounted(closed, closed.trail)
@@ -255,8 +255,8 @@ class Lane:
     def _measure(self, closed: Closed) -> None:
         """Speed from the lead loop alone, and what that learns of a pair."""
         single, lengths = self._single, closed.pairs.lengths
-        belief = _own(closed)
-        if single is None or belief.by != PARTS[0]:
+        belief = _belief(closed, closed.states)
+        if single is None or belief.by != "lead":
             return
         single.paired(lengths)
         if not lengths or (closed.trail and not belief.pair):  # else nobody asks the lead alone
@@ -341,6 +341,5 @@ class Lane:
             tally.count(self._pairs.quality, tally.GAP, self._pairing.forget())
 
 
-def _own(closed: Closed) -> Belief:
-    """What the loops' own states let one believe, before anybody judges them."""
-    return believe(closed.states[0], closed.states[1] if closed.trail is not None else None)
+def _belief(closed: Closed, states: Sequence[str]) -> Belief:
+    return believe(states[0], states[1] if closed.trail is not None else None)
