@@ -80,7 +80,7 @@ def _play(setup: LaneSetup, hole_ns: int, follow: Following, changes: Sequence[E
 
 def packed(before: Sequence[Event]) -> list[list[int]]:
     """For a snapshot: of each change what and when."""
-    return [[int(each.what), each.at_ns] for each in before]
+    return [[each.what, each.at_ns] for each in before]
 
 
 def unpacked(state: Sequence[Sequence[int]]) -> list[Event]:
