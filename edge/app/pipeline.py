@@ -42,7 +42,7 @@ class Pipeline:
         `wall_s` is that moment in seconds since 1970; None while nobody can be sure of it.
         """
         drafts = self.engine.close(end_ns, partial=partial)
-        verdict = self.judge.judge(end_ns, drafts, self.engine.ticks, wall_s)
+        verdict = self.judge.judge(end_ns, drafts, self.engine.ticks, wall_s, self.engine.believe)
         return [*verdict.drafts, *verdict.events]
 
     def lost(self, from_ns: int, to_ns: int) -> None:

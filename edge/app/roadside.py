@@ -64,7 +64,7 @@ def lane_sites(site: Site) -> tuple[LaneSite, ...]:
             name,
             one.approach,
             one.position,
-            paired=one.trail is not None and one.mode == "presence",
+            paired=one.trail is not None,
             spacing_m=one.spacing_m if one.trail else None,
             loop_m=one.loop_m,
             mode=one.mode,

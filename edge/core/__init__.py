@@ -5,7 +5,7 @@ from edge.core.crc import crc8, crc16_modbus
 from edge.core.edge import Bias, Contact, Edge, LineSpec
 from edge.core.endpoint import Endpoint, endpoint
 from edge.core.errors import BusError, ConfigError, DataError, LengthError
-from edge.core.loop import LoopTick, Stay
+from edge.core.loop import Doubted, LoopTick, Stay
 from edge.core.point import Kind, Point, Quantity
 from edge.core.ports import (
     Clock,
@@ -47,6 +47,7 @@ __all__ = [
     "Cut",
     "DataError",
     "Doubt",
+    "Doubted",
     "Draft",
     "Edge",
     "Endpoint",

@@ -16,6 +16,14 @@ class Stay(NamedTuple):
     off_ns: int
 
 
+class Doubted(NamedTuple):
+    """A loop that is not to be believed, and what is wrong with it."""
+
+    lane: str
+    part: str
+    fault: str
+
+
 class LoopTick(NamedTuple):
     """One loop in one slot, from its line after bounce was merged, before breakup is.
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edge.core import Draft, Stream
+from edge.core import Draft, Reason, Stream, uncertain
 from edge.infer.sites import LaneSite
 
 SERIES: Final = (Stream.AIR, Stream.ENERGY)
 LEAST_COVER: Final = 0.1  # of the window: what is known of less says nothing
+DOUBT: Final = str(uncertain(Reason.LOOP))
 LARGEST: Final = 1e12  # what is larger is as odd as this; it keeps single precision finite
 
 Key = tuple[str, str]  # source, point
@@ -74,7 +75,8 @@ def _lane(draft: Draft, site: LaneSite) -> dict[Key, Reading]:
     """Vehicles an hour, occupancy, and the space mean of the speed in km/h; neighbours are the
     lanes of the approach."""
     body, covered_s = draft.body, draft.body.get("covered_s") or 0.0
-    known = _covered(draft) and covered_s > 0
+    # what a doubted loop has counted is neither odd nor usual
+    known = _covered(draft) and covered_s > 0 and DOUBT not in body.get("quality", ())
     volume, speed = body.get("volume"), body.get("speed") or {}
     an_hour = 3600.0 / covered_s if known else 0.0
     values = {

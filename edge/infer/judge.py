@@ -11,12 +11,12 @@ which approaches are congested, and which series are odd. Nothing is flagged by 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.core import Draft, LoopTick, Stream
+from edge.core import Doubted, Draft, LoopTick, Stream
 from edge.infer import events as say
 from edge.infer import notes
 from edge.infer.approaches import QUIET_S, Approaches
@@ -36,6 +36,10 @@ log = logging.getLogger(__name__)
 
 WHOLE: Final = 0.9  # periods: a shorter window is a missing step for the series
 NAMES: Final = ("loopfault", "congestion", "anomaly")
+
+
+Believe = Callable[[Sequence[Draft], Collection[Doubted]], list[Draft]]
+"""A window's drafts, made anew where loops are not to be believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +106,13 @@ class Judge:
         drafts: Sequence[Draft],
         ticks: Sequence[LoopTick] = (),
         wall_s: float | None = None,
+        believe: Believe = lambda drafts, _: list(drafts),
     ) -> Verdict:
         """Judge the window that ends at `end_ns`. Never raises for what a model does.
 
         `ticks` are those of the slots that ended with it; `wall_s` is its end in seconds since
-        1970, None while the clock is not to be trusted.
+        1970, None while the clock is not to be trusted. `believe` is whoever made the drafts: what
+        a doubted loop has counted is taken out before anything else is judged, or learnt.
         """
         out, events = list(drafts), self._raised.given_up(end_ns, drafts)
         self._judged_s += self._length_s(end_ns, drafts)
@@ -114,7 +120,7 @@ class Judge:
         if self._loops is not None:
             doubts, told_of_loops = self._loops.step(end_ns, ticks, drafts, wall_s)
             scores = self._loops.loops.weights()
-            out = self._loops.without_told(out)
+            out = believe(self._loops.without_told(out), self._loops.doubts)
             notes.loops(out, doubts)
             events += told_of_loops
         if self._approaches is not None:

@@ -19,7 +19,10 @@ def bay(data: Mapping[str, Any]) -> str:
 
 def _lane(data: Mapping[str, Any]) -> Iterator[str]:
     count = number(data.get("volume"))
-    yield "vehicles not known" if count is None else _counted(count, "vehicle")
+    by = {"trail": " by the trail loop", "both": " by both loops"}.get(
+        str(data.get("counted_by")), ""
+    )
+    yield "vehicles not known" if count is None else _counted(count, "vehicle") + by
     share = number(data.get("occupancy"))
     yield "occupied -" if share is None else f"occupied {share:.1%}"
     mean, alone = (

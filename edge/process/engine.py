@@ -11,17 +11,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from edge.core.edge import Contact
-from edge.core.loop import LoopTick
+from edge.core.loop import Doubted, LoopTick
 from edge.core.point import Point
 from edge.core.quality import Reason, uncertain
 from edge.core.reading import Sweep
-from edge.core.record import Draft
+from edge.core.record import Draft, Stream
 from edge.process.contacts import Contacts
 from edge.process.events import event
 from edge.process.setup import DeviceSetup, LaneSetup, PulseSetup, Setup
 from edge.process.snapshot import Over, load, save
 from edge.process.sources import Sources
-from edge.process.tally import word
+from edge.process.tally import DOUBT_LOOP, word
 from edge.process.traffic.slots import cut
 
 __all__ = ["DeviceSetup", "Engine", "LaneSetup", "PulseSetup", "Setup"]
@@ -45,6 +45,7 @@ class Engine:
         self._marks: list[str] = []
         self._gaps: list[tuple[int, int]] = []
         self._over: list[Over] = []  # what was up at the dropped sources, until that is told
+        self._signs: Mapping[str, Mapping[str, int]] = {}  # of the window that was closed last
         self._sources = Sources(setup)
         self._contacts: dict[str, list[Contact]] = {name: [] for name in self._sources.lines}
         self._sweeps: dict[str, list[Sweep]] = {name: [] for name in self._sources.devices}
@@ -128,13 +129,10 @@ class Engine:
             *(each.close(start, end_ns, marks) for each in sources.pulses.values()),
             *(each.close(start, end_ns, marks) for each in sources.bays.values()),
         ]
-        signs = sources.figures(start, end_ns)
-        records = [_signed(record, signs) for record, _ in closed]
+        self._signs = sources.figures(start, end_ns)
+        records = self._signed([record for record, _ in closed])
         if partial:
-            records = [
-                Draft(each.stream, each.source, start, end_ns, {**each.body, "partial": True})
-                for each in records
-            ]
+            records = [_with(each, partial=True) for each in records]
         events = [each for _, told in closed for each in told] + faults
         events += self.plain.settle(end_ns)
         events += [event(name, start, body) for name, body in self._over]
@@ -148,6 +146,22 @@ class Engine:
         self._saved = save(end_ns, self._slot, self._gaps, sources)
         sources.inputs.forget(end_ns)
         return records + events
+
+    def believe(self, drafts: Sequence[Draft], doubts: Collection[Doubted]) -> list[Draft]:
+        """The drafts of the last close, where these loops of it are not to be believed.
+
+        A loop may be doubted for more than one reason: the worst counts, as do the states that
+        were known when the window was closed.
+        """
+        lanes = self._sources.lanes
+        names = {each.lane for each in doubts} & lanes.keys()
+        again = {name: lanes[name].doubted(doubts) for name in names}
+        out = list(drafts)
+        for i, draft in enumerate(out):
+            told = again.get(draft.source) if draft.stream is Stream.TRAFFIC else None
+            if told is not None:
+                out[i] = _with(told, partial=True) if "partial" in draft.body else told
+        return self._signed(out) if again else out
 
     def mark(self, reason: Reason) -> None:
         """The open window is uncertain as a whole: it straddles a step of the clock."""
@@ -224,6 +238,29 @@ class Engine:
                 )
                 sweeps[:] = [s for s in sweeps if s.mono_ns >= end_ns]
 
+    def _signed(self, records: Sequence[Draft]) -> list[Draft]:
+        """With what lanes did with their green, where the lead loops that tell it have counted."""
+        if not self._signs:
+            return list(records)
+        counted = {
+            each.source: DOUBT_LOOP not in each.body["quality"]
+            for each in records
+            if "lane" in each.body
+            and each.body["volume"] is not None
+            and "counted_by" not in each.body
+        }
+        ahead = {
+            lane: all(counted.get(name) for name, position in signal.lanes if position == "advance")
+            for signal in self.setup.signals
+            for lane, _ in signal.lanes
+        }
+        return [
+            _with(each, signal=_known(self._signs[each.source], ahead=ahead[each.source]))
+            if each.source in self._signs and each.source in counted and "lane" in each.body
+            else each
+            for each in records
+        ]
+
     def _deaf_ns(self, start_ns: int, end_ns: int) -> int:
         """How much of the window lies in gaps; gaps may overlap."""
         deaf, reached = 0, start_ns
@@ -235,9 +272,11 @@ class Engine:
         return deaf
 
 
-def _signed(record: Draft, signs: Mapping[str, Mapping[str, int]]) -> Draft:
-    """A lane's record with what it did with its green, where its loop is to be believed."""
-    if record.source not in signs or record.body["volume"] is None:
-        return record
-    body = {**record.body, "signal": signs[record.source]}
-    return Draft(record.stream, record.source, record.from_ns, record.to_ns, body)
+def _with(draft: Draft, **more: Any) -> Draft:
+    body = {**draft.body, **more}
+    return Draft(draft.stream, draft.source, draft.from_ns, draft.to_ns, body)
+
+
+def _known(figures: Mapping[str, int], *, ahead: bool) -> dict[str, int]:
+    """A lane's figures; how far its queue reached only where the loops ahead are to be believed."""
+    return {key: n for key, n in figures.items() if ahead or key != "queue_to_advance"}

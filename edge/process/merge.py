@@ -12,11 +12,11 @@ from edge.process.cycles import merge_signal
 from edge.process.gauge import merged_gauge
 from edge.process.tally import added
 from edge.process.total import merged_total
+from edge.process.traffic.belief import HEALTH
 from edge.process.traffic.histogram import LENGTH, SPEED, TIME, merged
 from edge.process.traffic.window import merged_rare
 
 HISTOGRAMS: Final = {"speed": SPEED, "length": LENGTH, "headway": TIME, "gap": TIME}
-HEALTH: Final = ("ok", "no_activity", "trail_stuck_on", "unobserved", "chatter", "stuck_on")
 
 
 def merge(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:

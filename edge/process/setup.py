@@ -72,9 +72,14 @@ class LaneSetup:
             raise ValueError(f"lane {self.name}: {wrong}")
 
     @property
+    def doubled(self) -> bool:
+        """Has this lane a second loop?"""
+        return self.spacing_m is not None
+
+    @property
     def paired(self) -> bool:
         """Can this lane tell speeds?"""
-        return self.spacing_m is not None and self.mode == "presence"
+        return self.doubled and self.mode == "presence"
 
     @property
     def zone_m(self) -> float:

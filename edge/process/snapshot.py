@@ -105,10 +105,12 @@ def _over(state: Mapping[str, Any], sources: Sources) -> Iterator[Over]:
         for part, loop in zip(PARTS, lane["loops"], strict=False):
             if loop[3]:
                 yield _fault_over(name, "stuck_on", part)
-        *_, chatter, silent = lane["rate"]
-        for fault, up in (("chatter", chatter), ("no_activity", silent)):
-            if up:
-                yield _fault_over(name, fault, PARTS[0])
+        trail = lane.get("trail")
+        for part, rate in zip(PARTS, (lane["rate"], *(trail or ())[:1]), strict=False):
+            *_, chatter, silent = rate
+            for fault, up in (("chatter", chatter), ("no_activity", silent)):
+                if up:
+                    yield _fault_over(name, fault, part)
     for name, meter in state["pulses"].items():
         if name not in sources.pulses and meter["loop"][3]:
             yield _fault_over(name, "stuck_on")

@@ -15,10 +15,12 @@ STALE = str(bad(Reason.STALE))
 BAD_GAP = str(bad(Reason.GAP))
 BAD_RANGE = str(bad(Reason.RANGE))
 STUCK = str(bad(Reason.STUCK))
+BAD_LOOP = str(bad(Reason.LOOP))
 FAULT = str(bad(Reason.FAULT))
 SUPPRESSED = str(bad(Reason.SUPPRESSED))
 GAP = str(uncertain(Reason.GAP))
 DOUBT_RANGE = str(uncertain(Reason.RANGE))
+DOUBT_LOOP = str(uncertain(Reason.LOOP))
 
 
 def count(tally: Tally, name: str, by: int = 1) -> None:

@@ -170,6 +170,28 @@ def test_loops_have_a_strip_each_where_records_tell_of_them() -> None:
     assert strips == {"lead": {"s-ok"}, "trail": {"s-fault"}}
 
 
+@pytest.mark.parametrize(
+    ("body", "lead", "trail"),
+    [
+        ({"health": "trail_breakup"}, "s-ok", "s-fault"),
+        ({"health": "trail_unobserved"}, "s-ok", "s-none"),
+        ({"health": "stuck_off", "counted_by": "trail"}, "s-fault", "s-ok"),
+        ({"health": "mismatch"}, "s-ok", "s-ok"),  # the note of each loop says which of them
+        ({**UNSEEN}, "s-none", "s-none"),
+    ],
+    ids=str,
+)
+def test_the_lanes_word_is_drawn_at_the_loop_that_it_is_of(
+    body: dict[str, Any], lead: str, trail: str
+) -> None:
+    unsure = {"score": 0.3, "fault": None}
+    body = {**body, "loops": {"lead": unsure, "trail": unsure}}
+    root = svg(taken(*hour(**{f"m{m}": body for m in range(60)})))
+    strips = {g.get("data-kind"): {b.get("class") for b in g.iter(f"{SVG}rect")}
+              for g in root.iter(f"{SVG}g") if g.get("class") == "strip"}  # fmt: skip
+    assert strips == {"lead": {lead}, "trail": {trail}}
+
+
 def test_what_comes_later_is_drawn_when_it_is_there() -> None:
     signal = {"arrivals": 8, "arrivals_on_green": 2, "cycles_judged": 1, "split_failures": 1}
     more = {"queue_us": 30_000_000, "signal": signal, "p_congested_5": 0.4, "p_congested_15": 0.5}

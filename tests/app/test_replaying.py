@@ -154,7 +154,7 @@ def told(said: Said, lane: str) -> list[tuple[Any, ...]]:
 
 def test_nobody_has_heard_a_line_before_the_window_of_its_first_row(folder: Path) -> None:
     said = replayed(folder, LATE)
-    assert told(said, "north_1")[0] == (1, 5.0, "ok")
+    assert told(said, "north_1")[0] == (1, 5.0, "trail_unobserved")
     assert told(said, "east_1") == [(None, 0.0, "unobserved")] * 2 + [(1, 5.0, "ok")]
 
 

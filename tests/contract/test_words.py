@@ -15,7 +15,7 @@ from edge.infer.loops.flag import FAULTS
 from edge.process import bay
 from edge.process.contacts import TEXTS
 from edge.process.events import FAULT_TEXTS
-from edge.process.merge import HEALTH
+from edge.process.traffic.belief import HEALTH, STATES
 from edge.store.drops import REASONS
 from edge.uplink.wire.contract import BY_NAME, EVENTS, MESSAGES, schema_of
 from edge.uplink.wire.contract.bay import BayHealth
@@ -34,6 +34,7 @@ def test_the_closed_lists_are_those_of_the_code() -> None:
     assert set(get_args(LaneHealth)) == set(HEALTH)
     assert words("event", "Drop", "reason") == set(REASONS)
     assert set(get_args(LoopFault)) == set(FAULTS)
+    assert set(FAULTS) < set(STATES), "what a judge finds, a record must know what to do with"
     assert set(get_args(Fault)) == {*FAULT_TEXTS, *FAULTS, "phase"}
     assert words("event", "SensorFault", "fault") == set(get_args(Fault))
     assert set(get_args(BayHealth)) == set(bay.HEALTH)

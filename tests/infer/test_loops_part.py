@@ -1,5 +1,6 @@
 """Loop health in the judge: what stands in records, and what is known again after a kill."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from edge.core import Draft, Stream
+from edge.core import Doubted, Draft, Stream
 from edge.core.loop import LoopTick
 from edge.infer.flags import Turn
 from edge.infer.guard import Guard
@@ -70,6 +71,23 @@ def test_a_kill_forgets_no_flag_that_is_up(tmp_path: Path) -> None:
     assert after.flags()["loops"]["ours"] == [["m_0", "lead", "stuck_on"]]
 
 
+def test_a_fault_that_is_up_doubts_also_a_window_in_which_no_slot_ends(tmp_path: Path) -> None:
+    """Of five seconds, right after a restart."""
+    box = judge(tmp_path)
+    slots = hurt("stuck_on")
+    fed(box, slots)
+    after = judge(tmp_path)
+    after.restore_flags(box.flags())
+    asked: list[set[Doubted]] = []
+
+    def believe(drafts: Sequence[Draft], doubts: Collection[Doubted]) -> list[Draft]:
+        asked.append(set(doubts))
+        return list(drafts)
+
+    after.judge(slots[-1][0].to_ns + 5_000_000_000, [], (), believe=believe)
+    assert asked == [{Doubted("m_0", "lead", "stuck_on")}]
+
+
 def test_a_loop_that_is_given_up_is_told_to_be_over(tmp_path: Path) -> None:
     box = judge(tmp_path)
     slots = hurt("stuck_on")
@@ -122,6 +140,9 @@ def test_each_turn_of_a_call_of_many_slots_is_told_as_it_was(tmp_path: Path) -> 
     ]  # fmt: skip
     assert [(e.body["state"], e.body["fault"]) for e in first + rest] == turns
     assert notes["m_0"]["lead"]["fault"] == "breakup"
+    # each of them was up at some time of this window, the first one from before it
+    doubts = {each.fault for each in whole.doubts if (each.lane, each.part) == HURT}
+    assert doubts == {"chatter", "overhang", "breakup"}
 
 
 def _verdict(turn: Turn | None, fault: str | None) -> LoopVerdict:

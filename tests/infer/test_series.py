@@ -139,6 +139,14 @@ def test_a_lane_is_three_series_and_its_neighbours_are_those_of_the_approach() -
     assert [one.value for one in readings([silent], 60.0, lanes).values()] == [None, 0.12, None]
 
 
+@pytest.mark.parametrize("quality", [{"uncertain:loop": 7}, {"good": 7, "uncertain:loop": 1}])
+def test_what_a_doubted_loop_has_counted_is_no_reading(quality: dict[str, int]) -> None:
+    body = {"covered_s": 60.0, "volume": 7, "occupancy": 0.12, "speed": None, "quality": quality}
+    draft = Draft(Stream.TRAFFIC, "north_1", 0, MINUTE_NS, body)
+    told = readings([draft], 60.0, {"north_1": LaneSite("north_1", "north", "stop")})
+    assert [one.value for one in told.values()] == [None, None, None]
+
+
 def test_points_of_one_name_are_neighbours() -> None:
     drafts = [
         Draft(Stream.AIR, hut, 0, MINUTE_NS, {"points": {"no2": {"mean": 1.0, "step": 0.1}}})

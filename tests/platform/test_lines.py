@@ -102,6 +102,8 @@ BAY = {"bay": "bakery", "occupied": 1, "since_s": 460.0, "occupancy": 1.0, "heal
                     "trail": {"score": 0.4, "fault": None}}},
          "vehicles not known, occupied -, lead loop doubted (stuck_on), trail loop doubted,"
          " stuck_on"),
+        (LANE | {"counted_by": "trail", "health": "stuck_off"},
+         "5 vehicles by the trail loop, occupied 12.5%, stuck_off"),
         (BAY | {"arrivals": 0, "overstays": 1},
          "occupied for 8 min, 100.0% of the time, 1 overstay"),
         (BAY | {"occupied": 0, "since_s": None, "occupancy": 0.5, "arrivals": 2, "departures": 1},

@@ -2,16 +2,19 @@
 
 import json
 import random
+from functools import reduce
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.core import Contact, Doubted
 from edge.core.quality import Reason
 from edge.core.reading import Bad, Doubt
 from edge.process.engine import Engine
 from edge.process.merge import merge
+from edge.process.traffic.belief import HEALTH, STATES
 from edge.process.traffic.single import body as single_body
 from tests.process.build import (
     AIR,
@@ -28,7 +31,7 @@ from tests.process.build import (
     sweeps,
 )
 from tests.process.test_engine import SLOW, run
-from tests.process.worlds import World, worlds
+from tests.process.worlds import SITE, World, worlds
 
 
 def bodies(world: World) -> dict[str, list[dict[str, Any]]]:
@@ -133,6 +136,56 @@ def test_two_windows_of_a_lane_are_one() -> None:
     assert whole["volume"] == 20
     assert whole["classes"] == {"short": 20}
     assert whole["tailgating"]["of"] == 19
+
+
+DOUBTS = st.lists(
+    st.builds(
+        lambda part, fault: Doubted("north_1", part, fault),
+        st.sampled_from(["lead", "trail"]),
+        st.sampled_from(STATES[1:]),
+    ),
+    max_size=2,
+)
+
+
+def doubted(world: World, doubts: list[list[Doubted]]) -> list[dict[str, Any]]:
+    """Records of a lane whose loops are doubted in some windows."""
+    made = Engine(SITE)
+    made.start(0)
+    made.contacts(
+        [each for line in world.sources.values() for each in line if isinstance(each, Contact)]
+    )
+    last = world.ends[-1]
+    ends = sorted({*world.ends, last // 3 + 1, last // 2 + 2})
+    told = []
+    for at, end_ns in enumerate(ends):
+        drafts = made.believe(made.close(end_ns), doubts[at % len(doubts)])
+        told.append(dict(body(drafts, "north_1")))
+    return told
+
+
+@SLOW
+@given(worlds(), st.lists(DOUBTS, min_size=3, max_size=5))
+def test_a_doubted_part_takes_nothing_and_gives_nothing(
+    world: World, doubts: list[list[Doubted]]
+) -> None:
+    records = doubted(world, doubts)
+    for a, b, c in zip(records, records[1:], records[2:], strict=False):
+        left, right = merge(merge(a, b), c), merge(a, merge(b, c))
+        assert json.dumps(left) == json.dumps(right)
+    whole = reduce(merge, records)
+    known = [each for each in records if each["volume"] is not None]
+    assert whole["volume"] == (sum(each["volume"] for each in known) if known else None)
+    by = {each.get("counted_by", "lead") for each in known}
+    assert whole.get("counted_by", "lead" if known else None) == (
+        "both" if len(by) == 2 else next(iter(by), None)
+    )
+    void_s = sum(each["covered_s"] for each in records if each["volume"] is None)
+    assert whole.get("void_s", 0) == pytest.approx(void_s)
+    assert whole["health"] == max((each["health"] for each in records), key=HEALTH.index)
+    if whole["volume"] is None:
+        assert whole["occupancy"] is whole["on_us"] is whole["headway"] is None
+        assert not any("good" in word or "uncertain:loop" in word for word in whole["quality"])
 
 
 COUNTS = st.integers(0, 9)

@@ -9,6 +9,7 @@ from edge.app.plot.flags import Flags
 from edge.app.plot.states import States
 from edge.app.plot.table import Table
 from edge.core import Record, Stream
+from edge.process.traffic.belief import PAIR
 
 WHOLE: Final = 140_000  # windows of all lanes that are kept as they are: a day of 5 s on 8 lanes
 FOLDED: Final = 100_000  # columns of all lanes, when two windows or more share one
@@ -113,8 +114,7 @@ class Kept:
         found: dict[str, float | None] = {"health": self.states.code(word)}
         loops = body.get("loops")
         if isinstance(loops, Mapping):
-            lead = "ok" if word == "trail_stuck_on" else word
-            trail = {"trail_stuck_on": "stuck_on", "unobserved": word}.get(word, "ok")
+            lead, trail = _apart(word, nothing=body.get("volume") is None)
             lane.loops = tuple(part for part in ("lead", "trail") if part in loops) or lane.loops
             for part, rule in (("lead", lead), ("trail", trail)):
                 if part in loops:
@@ -128,6 +128,15 @@ class Kept:
         covered, share = _number(body.get("covered_s")), _number(body.get("occupancy"))
         if covered is not None and share is not None:
             table.put(index, {"covered": covered, "on": covered * share})
+
+
+def _apart(word: str, *, nothing: bool) -> tuple[str, str]:
+    """The lane's word as that of lead and trail; `nothing`: neither has counted."""
+    if word.startswith("trail_"):
+        return "ok", word.removeprefix("trail_")
+    if word in PAIR:  # which of them has it, the judge tells
+        return "ok", "ok"
+    return word, word if word == "unobserved" and nothing else "ok"
 
 
 def _numbers(body: Mapping[str, Any]) -> dict[str, float | None]:

@@ -9,6 +9,8 @@ KNOWN: Final[dict[str, Grade]] = {
     "ok": "ok",
     "unobserved": "none",
     "no_activity": "warn",
+    "trail_unobserved": "warn",
+    "trail_no_activity": "warn",
     "suspect": "warn",
 }
 FACTOR: Final = 1000  # words of one grade

@@ -10,11 +10,11 @@ The model is asked once a call for all loops and slots. When it cannot be asked,
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from edge.core.loop import LoopTick
+from edge.core.loop import Doubted, LoopTick
 from edge.infer.flags import Turn
 from edge.infer.guard import Guard
 from edge.infer.loops.evidence import Key
@@ -193,6 +193,10 @@ class Loops:
     def weights(self) -> Mapping[Key, float]:
         """The latest score of every loop, for the mask of the congestion model."""
         return {key: round(flag.score, 3) for key, flag in self._flags.items()}
+
+    def faults(self) -> Iterator[Doubted]:
+        """The flags that are up."""
+        return (Doubted(*key, flag.fault) for key, flag in self._flags.items() if flag.fault)
 
     @property
     def watched(self) -> Container[Key]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from edge.core import Draft, LoopTick
+from edge.core import Doubted, Draft, LoopTick
 from edge.infer.guard import Guard
 from edge.infer.loops.judge import Loops
 from edge.infer.loops.say import SAME, Teller, unwatched
@@ -26,6 +26,7 @@ class LoopPart:
         self.loops = Loops(lanes, approaches, guard)
         self.guard = guard
         self._teller = Teller()
+        self.doubts: Collection[Doubted] = ()  # what was up at any time in the last window
         self._notes: dict[str, Note] = {}
         self._gone: list[tuple[str, str, str]] = []  # told of loops that are not watched any more
 
@@ -45,8 +46,14 @@ class LoopPart:
         events: Sequence[Draft],
         wall_s: float | None = None,
     ) -> tuple[Mapping[str, Note], list[Draft]]:
-        """(what stands in the record of each lane, events). `events` are those of the window."""
+        """(what stands in the record of each lane, events). `events` are those of the window.
+
+        `doubts` are new.
+        """
+        up = set(self.loops.faults())
         verdicts = self.loops.step(end_ns, ticks, wall_s) if ticks else []
+        up |= {Doubted(v.lane, v.part, v.fault) for v in verdicts if v.fault}
+        self.doubts = up
         for v in verdicts:
             note = self._notes.setdefault(v.lane, {})
             if v.score > SHOWN or v.fault is not None:

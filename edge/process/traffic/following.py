@@ -1,4 +1,4 @@
-"""The vehicles on the lead loop, one after the other: who stood there, who follows too close.
+"""The vehicles on one loop, one after the other: who stood there, who follows too close.
 
 A vehicle is over when the loop has been free for longer than any hole in one vehicle, or when the
 next one comes. Only then is its on-time known.
@@ -6,16 +6,21 @@ next one comes. Only then is its on-time known.
 
 from typing import Any, Final
 
+from edge.process import tally
 from edge.process.setup import LaneSetup
 from edge.process.traffic.pairing import NET_GAP_NS, Presence
 from edge.process.traffic.single import MOVING_NS
 from edge.process.traffic.window import Window
 
 NS_PER_MS: Final = 1_000_000
+PULSE_NS: Final = (100 * NS_PER_MS, 150 * NS_PER_MS)  # NTCIP 1209: 125 +- 25 ms
 
 
 class Following:
-    """The newest vehicle of a lane, and what it has to do with the one before."""
+    """The newest vehicle on a loop, and what it has to do with the one before.
+
+    `window` is the open one of that loop.
+    """
 
     __slots__ = (
         "_before",
@@ -24,12 +29,12 @@ class Following:
         "_over",
         "_stopped",
         "_tailgate",
-        "_window",
         "last",
+        "window",
     )
 
     def __init__(self, setup: LaneSetup, window: Window) -> None:
-        self._window = window
+        self.window = window
         self._hold = max(round(setup.merge_ms * NS_PER_MS), NET_GAP_NS)
         self._tailgate = round(setup.tailgate_s * 1e9)
         self._stopped = round(setup.stopped_s * 1e9)
@@ -38,15 +43,20 @@ class Following:
         self._gap: int | None = None  # between `last` and the one before
         self._before = 0  # on-time of the one before
 
-    def enter(self, at: int) -> Presence:
-        """A new vehicle is on the loop."""
-        last, window, gap = self.last, self._window, None
+    def count(self, at: int, hole_ns: int) -> Presence | None:
+        """The loop is occupied anew: the vehicle, unless it is one that broke up for less."""
+        last, window, gap = self.last, self.window, None
         if last is not None and last.off is not None:
+            if at - last.off < hole_ns:
+                last.off = None
+                window.breakups += 1
+                return None
             gap = at - last.off if at > last.off else 0
             window.gap.add(gap // NS_PER_MS)
             window.headway.add((at - last.on) // NS_PER_MS if at > last.on else 0)
             if not self._over:
                 self._tell(last.on, last.off)
+        window.volume += 1
         self._gap, self._over = gap, False
         self.last = Presence(at)
         return self.last
@@ -85,7 +95,7 @@ class Following:
         self._gap = None if gap is None else int(gap)
 
     def _tell(self, on: int, off: int) -> None:
-        time, gap, window = off - on, self._gap, self._window
+        time, gap, window = off - on, self._gap, self.window
         if gap is not None and time < MOVING_NS and self._before < MOVING_NS:
             window.followed += 1
             if gap < self._tailgate:
@@ -94,3 +104,8 @@ class Following:
             window.stopped += 1
         window.over.append((on, off))
         self._before, self._over = time, True
+
+
+def pulse_quality(time_ns: int) -> str:
+    """Of a vehicle that a card has told by a pulse of this length."""
+    return tally.GOOD_WORD if PULSE_NS[0] <= time_ns <= PULSE_NS[1] else tally.DOUBT_RANGE

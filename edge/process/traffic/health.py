@@ -1,4 +1,4 @@
-"""The one word for the state of a lane's loops, and the events that go with it."""
+"""The one word for the state of a loop, and the events that go with it."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,25 +12,26 @@ from edge.process.traffic.rate import Rate
 PARTS: Final[tuple[Part, ...]] = ("lead", "trail")
 
 
-def health(loops: Sequence[Loop], rate: Rate, flooded: bool) -> str:
-    """The worst that was true in the window, right after its border. The lead loop is first."""
-    lead, *others = loops
-    if lead.was_stuck:
+def state_of(loop: Loop, rate: Rate, flooded: bool) -> str:
+    """The worst that was true of a loop in the window, right after its border."""
+    if loop.was_stuck:
         return "stuck_on"
     if rate.was_chatter or flooded:
         return "chatter"
-    if lead.seen_ns < 1000:
+    if loop.seen_ns < 1000:
         return "unobserved"
-    if any(loop.was_stuck for loop in others):
-        return "trail_stuck_on"
     return "no_activity" if rate.silent else "ok"
 
 
-def faults(lane: str, loops: Sequence[Loop], rate: Rate) -> list[Draft]:
-    """What began or ended in the window, as events."""
+def faults(lane: str, loops: Sequence[Loop], rates: Sequence[Rate]) -> list[Draft]:
+    """What began or ended in the window, as events; the lead loop is first."""
     told = [
         sensor_fault(lane, at, "stuck_on", on, part)
         for part, loop in zip(PARTS, loops, strict=False)
         for at, on in loop.faults
     ]
-    return told + [sensor_fault(lane, at, fault, on, "lead") for at, fault, on in rate.faults]
+    return told + [
+        sensor_fault(lane, at, fault, on, part)
+        for part, rate in zip(PARTS, rates, strict=False)
+        for at, fault, on in rate.faults
+    ]

@@ -5,27 +5,52 @@ which may be a window later; so do the quality counts of vehicles of a pair. A l
 one vehicle counts it once, but time occupancy is the time for which the loop really was occupied.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from edge.core.edge import Contact
-from edge.core.loop import LoopTick
+from edge.core.loop import Doubted, LoopTick
 from edge.core.record import Draft, Stream
 from edge.process import tally
 from edge.process.line import DEAF, FALL, LOST, RISE, Event, Line
 from edge.process.loop import Loop
 from edge.process.setup import LaneSetup
-from edge.process.traffic.following import Following
-from edge.process.traffic.health import PARTS, faults, health
+from edge.process.traffic import recount
+from edge.process.traffic.belief import Belief, believe, worst
+from edge.process.traffic.following import Following, pulse_quality
+from edge.process.traffic.health import PARTS, faults, state_of
 from edge.process.traffic.pairing import Pairing, Presence, trap
 from edge.process.traffic.queue import Queue
 from edge.process.traffic.rate import Rate
 from edge.process.traffic.single import Single
 from edge.process.traffic.slots import Slots, Spans
-from edge.process.traffic.window import VOID, Window
+from edge.process.traffic.window import Pairs, Window, record
 
 NS_PER_MS: Final = 1_000_000
-PULSE_NS: Final = (100 * NS_PER_MS, 150 * NS_PER_MS)  # NTCIP 1209: 125 +- 25 ms
+
+
+class Trail(NamedTuple):
+    """The trail loop's part in a window: its changes, those right before, what its lines told."""
+
+    before: list[Event]
+    changes: list[Event]
+    covered_us: int
+    on_us: int
+    queue_ns: int
+    late: int
+
+
+class Closed(NamedTuple):
+    """The window that was closed last, to be told once more when a judge doubts a loop."""
+
+    start_ns: int
+    end_ns: int
+    states: tuple[str, ...]  # of each loop
+    lead: Window
+    trail: Trail | None
+    pairs: Pairs
+    lost: int
+    marks: tuple[str, ...]
 
 
 class Lane:
@@ -35,22 +60,23 @@ class Lane:
         self.setup = setup
         bounce, max_ns = round(setup.bounce_ms * NS_PER_MS), round(setup.max_presence_s * 1e9)
         self._merge = round(setup.merge_ms * NS_PER_MS) if setup.mode == "presence" else 0
-        self.lines = {setup.lead: Line(bounce)}
-        self._lead = Loop(max_ns)
-        self._loops = [self._lead]
-        self._pairing: Pairing | None = None
-        if setup.paired:
-            self.lines[setup.trail] = Line(bounce)
-            self._loops.append(Loop(max_ns))
-            self._pairing = Pairing(trap(setup), self._merge)
-        self._rate = Rate(round(setup.no_activity_s * 1e9), setup.kind)
-        self._window = Window()
-        self._queue = Queue()
+        sources = (setup.lead, setup.trail) if setup.doubled else (setup.lead,)
+        self.lines = {source: Line(bounce) for source in sources}
+        self._loops = [Loop(max_ns) for _ in sources]
+        self._lead = self._loops[0]
+        self._rates = [Rate(round(setup.no_activity_s * 1e9), setup.kind) for _ in sources]
+        self._rate = self._rates[0]
+        self._queues = [Queue() for _ in sources]
+        self._pairing = Pairing(trap(setup), self._merge) if setup.paired else None
+        self._window, self._pairs = Window(), Pairs()
         self._single: Single | None = None
         if setup.kind == "vehicle" and setup.mode == "presence":
             self._single = Single(setup.zone_m, None if setup.paired else setup.limit_kmh)
         self._follow = Following(setup, self._window)
-        self._slots = [Slots(setup.name, part) for part, _ in zip(PARTS, self._loops, strict=False)]
+        self._slots = [Slots(setup.name, part) for part, _ in zip(PARTS, sources, strict=False)]
+        self._trails: list[Event] = []  # of the trail loop, in the window that was closed last
+        self._before: list[Event] = []  # and the last ones before it
+        self._closed: Closed | None = None
         self.changes: list[Event] = []  # of the lead loop, in the window that was closed last
         self.ticks: list[list[LoopTick]] = []  # of each loop, of the slots that ended last
 
@@ -59,14 +85,14 @@ class Lane:
         for line in self.lines.values():
             line.forget()
         self._forget()
-        self._queue.last = None
         if self._single is not None:
             self._single.forget()
-        self._rate.begin(at_ns)
-        self._window.clear()
-        self.ticks = []
-        for loop, slots in zip(self._loops, self._slots, strict=True):
+        self._open()
+        self._trails, self._before, self._closed, self.ticks = [], [], None, []
+        for loop, rate, queue, slots in self._each:
             loop.begin(at_ns)
+            rate.begin(at_ns)
+            queue.last = None
             slots.begin()
 
     def fold(self, source: str, contacts: Sequence[Contact], start_ns: int) -> None:
@@ -94,30 +120,83 @@ class Lane:
         no phase is declared.
         """
         self._run(end_ns)
-        tally.count(self._window.quality, tally.GAP, sum(x.late for x in self.lines.values()))
         self.ticks, ends = [], ends or (start_ns, ())
-        for line, loop, slots in zip(self.lines.values(), self._loops, self._slots, strict=True):
+        late: list[int] = []
+        for line, (loop, rate, _, slots) in zip(self.lines.values(), self._each, strict=True):
             loop.border(end_ns)
-            bounced, line.late = line.bounces(end_ns), 0
+            bounced = line.bounces(end_ns)
             self.ticks.append(slots.close(loop, bounced, (start_ns, end_ns), ends, green))
-        self._rate.tick(end_ns)
-        window, pairing = self._window, self._pairing
+            rate.tick(end_ns)
+            late.append(line.late)
+            line.late = 0
+        closed = self._closed = self._close(start_ns, end_ns, late, tuple(marks))
+        self._measure(closed)
+        events = faults(self.setup.name, self._loops, self._rates)
+        for loop, rate, _, _ in self._each:
+            loop.next(end_ns)
+            rate.next(end_ns)
+        self._open()
+        return self._told(closed, closed.states), events
+
+    def doubted(self, doubts: Collection[Doubted]) -> Draft | None:
+        """The record of the window that was closed last, if these loops are not to be believed."""
+        closed = self._closed
+        if closed is None:
+            return None
+        name = self.setup.name
+        states = [
+            worst([own, *(each.fault for each in doubts if each[:2] == (name, part))])
+            for part, own in zip(PARTS, closed.states, strict=False)
+        ]
+        return self._told(closed, states)
+
+    def _close(self, start_ns: int, end_ns: int, late: list[int], marks: tuple[str, ...]) -> Closed:
+        lead, pairing, pairs = self._window, self._pairing, self._pairs
+        tally.count(lead.quality, tally.GAP, late[0])
         if pairing is not None:
             pairing.settle(end_ns)
             pairing.expire(end_ns)
-            window.passed(pairing.passages, pairing.single, pairing.reversed)
+            pairs.passed(pairing.passages, pairing.single, pairing.reversed)
+            tally.count(pairs.quality, tally.GAP, late[1])
             pairing.next()
-        covered_us = min(self._lead.seen_ns, end_ns - start_ns) // 1000
-        on_us = min(self._lead.on_ns // 1000, covered_us)
-        word = health(self._loops, self._rate, self.lines[self.setup.lead].flooded)
-        self._measure(start_ns, end_ns, word)
-        body = window.body(self.setup, word, covered_us, on_us, marks)
-        events = faults(self.setup.name, self._loops, self._rate)
-        for loop in self._loops:
-            loop.next(end_ns)
-        self._rate.next()
-        window.clear()
-        return Draft(Stream.TRAFFIC, self.setup.name, start_ns, end_ns, body), events
+        self._follow.settle(end_ns)
+        queues = [
+            queue.close(loop, start_ns, end_ns)
+            for queue, loop in zip(self._queues, self._loops, strict=True)
+        ]
+        covered = [min(loop.seen_ns, end_ns - start_ns) // 1000 for loop in self._loops]
+        on = [min(x.on_ns // 1000, us) for x, us in zip(self._loops, covered, strict=True)]
+        lead.covered_us, lead.on_us, lead.queue_ns = covered[0], on[0], queues[0]
+        trail: Trail | None = None
+        if self.setup.doubled:
+            trail = Trail(self._before, self._trails, covered[1], on[1], queues[1], late[1])
+            self._before = recount.kept(self._merge, self._before, self._trails)
+        lost = sum(edges for loop in self._loops for _, edges in loop.lost)
+        lines = self.lines.values()
+        states = tuple(
+            state_of(loop, rate, line.flooded)
+            for loop, rate, line in zip(self._loops, self._rates, lines, strict=True)
+        )
+        return Closed(start_ns, end_ns, states, lead, trail, pairs, lost, marks)
+
+    def _told(self, closed: Closed, states: Sequence[str]) -> Draft:
+        """The record, when its loops are in these states."""
+        belief = _belief(closed, states)
+        window = closed.lead
+        if belief.by == "trail" and closed.trail is not None:
+            window = self._recounted(closed, closed.trail)
+        if belief.by and window.single is None and self._single and not belief.pair:
+            window.single = self._single.alone(window.over)
+        body = record(self.setup, belief, window, closed.pairs, closed.lost, closed.marks)
+        return Draft(Stream.TRAFFIC, self.setup.name, closed.start_ns, closed.end_ns, body)
+
+    def _recounted(self, closed: Closed, trail: Trail) -> Window:
+        span = (closed.start_ns, closed.end_ns)
+        window = recount.recount(self.setup, self._merge, trail.before, trail.changes, span)
+        window.covered_us, window.on_us = trail.covered_us, trail.on_us
+        window.queue_ns = trail.queue_ns
+        tally.count(window.quality, tally.GAP, trail.late)
+        return window
 
     def state(self) -> dict[str, Any]:
         """For a snapshot, right after a close."""
@@ -127,10 +206,11 @@ class Lane:
             "loops": [loop.state() for loop in self._loops],
             "slots": [slots.state() for slots in self._slots],
             "rate": self._rate.state(),
+            "trail": self._trail_state(),
             "last": None if last is None else [last.on, last.off],
             "pairing": None if self._pairing is None else self._pairing.state(last),
             "follow": self._follow.state(),
-            "queue": self._queue.last,
+            "queue": self._queues[0].last,
             "single": None if self._single is None else self._single.state(),
         }
 
@@ -142,27 +222,45 @@ class Lane:
             loop.load(each, start_ns)
         for slots, told in zip(self._slots, state.get("slots", ()), strict=False):
             slots.load(told)
-        self._rate.load(state["rate"])
+        self._rate.load(state["rate"], start_ns)
         last = None if state["last"] is None else Presence(*state["last"])
         if self._pairing is not None:
             # One and the same object, so that the pairing sees its end, too.
             last = self._pairing.load(state["pairing"]) or last
         # A state from before there were these says nothing of them.
         self._follow.load(state.get("follow", (True, None, 0)), last)
-        self._queue.load(state.get("queue"))
+        self._queues[0].load(state.get("queue"))
         if self._single is not None and state.get("single"):
             self._single.load(state["single"])
+        if self.setup.doubled and state.get("trail"):
+            rate, queue, before = state["trail"]
+            self._rates[1].load(rate, start_ns)
+            self._queues[1].load(queue)
+            self._before = recount.unpacked(before)
 
-    def _measure(self, start_ns: int, end_ns: int, word: str) -> None:
-        """What is only told at the window's end. `word` is the health of the loops."""
-        window, single = self._window, self._single
-        self._follow.settle(end_ns)
-        window.queue_ns = self._queue.close(self._lead, start_ns, end_ns)
-        if single is None or word in VOID:
+    def _trail_state(self) -> list[Any] | None:
+        if not self.setup.doubled:
+            return None
+        return [self._rates[1].state(), self._queues[1].last, recount.packed(self._before)]
+
+    @property
+    def _each(self) -> Iterator[tuple[Loop, Rate, Queue, Slots]]:
+        return zip(self._loops, self._rates, self._queues, self._slots, strict=True)
+
+    def _open(self) -> None:
+        """A window begins; what the one before has counted may still be told again."""
+        self._window, self._pairs = Window(), Pairs()
+        self._follow.window = self._window
+
+    def _measure(self, closed: Closed) -> None:
+        """Speed from the lead loop alone, and what that learns of a pair."""
+        single, lengths = self._single, closed.pairs.lengths
+        belief = _belief(closed, closed.states)
+        if single is None or belief.by != "lead":
             return
-        single.paired(window.lengths)
-        if not window.lengths or word == "trail_stuck_on":  # else nobody asks the lead loop alone
-            window.single = single.close(window.over)
+        single.paired(lengths)
+        if not lengths or (closed.trail and not belief.pair):  # else nobody asks the lead alone
+            closed.lead.single = single.close(closed.lead.over)
 
     def _run(self, end_ns: int) -> None:
         """Play what both lines told, in the order of time; the lead loop first where equal."""
@@ -170,7 +268,7 @@ class Lane:
             line.border(end_ns)
         leads, *others = (line.take(end_ns) for line in self.lines.values())
         self.changes = leads
-        trails = others[0] if others else []
+        trails = self._trails = others[0] if others else []
         at, count = 0, len(trails)
         for event in leads:
             while at < count and trails[at].at_ns < event.at_ns:
@@ -179,6 +277,8 @@ class Lane:
             self._on_lead(event)
         for event in trails[at:]:
             self._on_trail(event)
+        if others:
+            self._rates[1].run(trails, whole=not self._loops[1].seen)
 
     def _on_lead(self, event: Event) -> None:
         what, at = event.what, event.at_ns
@@ -197,53 +297,49 @@ class Lane:
                 self._follow.last = None  # what was stuck was no vehicle: no headway to it
             return
         if what is LOST:
-            self._window.lost += event.lost
             tally.count(self._window.quality, tally.GAP)
         elif what is DEAF:
             self._rate.forget()
         self._forget()
 
     def _on_trail(self, event: Event) -> None:
+        self._loops[1].apply(event)
         pairing = self._pairing
         if pairing is None:
             return
         what, at = event.what, event.at_ns
         pairing.settle(at)
-        self._loops[1].apply(event)
         if what is RISE:
             pairing.rise(at, self._merge)
         elif what is FALL:
             pairing.fall(at)
         else:
-            if what is LOST:
-                self._window.lost += event.lost
-            tally.count(self._window.quality, tally.GAP, pairing.forget())
+            tally.count(self._pairs.quality, tally.GAP, pairing.forget())
 
     def _enter(self, at: int) -> None:
-        follow, pairing, window = self._follow, self._pairing, self._window
-        last = follow.last
+        follow, pairing = self._follow, self._pairing
+        if pairing is None:
+            follow.count(at, self._merge)
+            return
+        last, hole = follow.last, self._merge
         if last is not None and last.off is not None:
-            hole = self._merge if pairing is None else pairing.merge(last, self._merge)
-            if at - last.off < hole:
-                last.off = None
-                window.breakups += 1
-                return
-        window.volume += 1
-        vehicle = follow.enter(at)
-        if pairing is not None:
+            hole = pairing.merge(last, hole)
+        vehicle = follow.count(at, hole)
+        if vehicle is not None:
             pairing.expire(at)
             pairing.enter(vehicle)
-        elif self.setup.mode == "presence":
-            tally.count(window.quality, tally.GOOD_WORD)
 
     def _leave(self, at: int) -> None:
         time = self._follow.leave(at)
         if time is not None and self.setup.mode == "pulse":
-            good = PULSE_NS[0] <= time <= PULSE_NS[1]
-            tally.count(self._window.quality, tally.GOOD_WORD if good else tally.DOUBT_RANGE)
+            tally.count(self._window.quality, pulse_quality(time))
 
     def _forget(self) -> None:
         """The thread is lost: what is on the loops now has no beginning."""
         self._follow.forget()
         if self._pairing is not None:
-            tally.count(self._window.quality, tally.GAP, self._pairing.forget())
+            tally.count(self._pairs.quality, tally.GAP, self._pairing.forget())
+
+
+def _belief(closed: Closed, states: Sequence[str]) -> Belief:
+    return believe(states[0], states[1] if closed.trail is not None else None)

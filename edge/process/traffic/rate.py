@@ -1,9 +1,10 @@
 """Too many vehicles, or none: what a loop's rises tell about its health."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from edge.process.line import DEAF, RISE, Event
 from edge.process.traffic.passage import Kind
 
 CHATTER_NS: Final = 30_000_000_000
@@ -57,11 +58,38 @@ class Rate:
             self.silent = False
             self.faults.append((at, "no_activity", False))
 
+    def run(self, changes: Sequence[Event], *, whole: bool) -> None:
+        """All changes of a window at once: most windows have nothing to tell.
+
+        `whole`: somebody watched all the time.
+        """
+        rises = [change.at_ns for change in changes if change.what is RISE]
+        if not whole or self.chatter or self._quiet_ns or self._crowded(rises):
+            self._each(changes)
+        elif changes:
+            self._rises.extend(rises)
+            self._active = changes[-1].at_ns
+
+    def _crowded(self, rises: Sequence[int]) -> bool:
+        if len(self._rises) + len(rises) <= self._most:
+            return False
+        every = [*self._rises, *rises]
+        return any(b - a < CHATTER_NS for a, b in zip(every, every[self._most :], strict=False))
+
+    def _each(self, changes: Sequence[Event]) -> None:
+        for change in changes:
+            if change.what is RISE:
+                self.rise(change.at_ns)
+                continue
+            self.change(change.at_ns)
+            if change.what is DEAF:
+                self.forget()
+
     def begin(self, at_ns: int) -> None:
         """A first window, perhaps of another clock."""
         self.forget()
         self._bad_until = at_ns + CHATTER_NS
-        self.next()
+        self.next(at_ns)
 
     def forget(self) -> None:
         """Nobody watched for a while."""
@@ -79,19 +107,21 @@ class Rate:
                 self.silent = True
                 self.faults.append((due, "no_activity", True))
 
-    def next(self) -> None:
+    def next(self, at_ns: int) -> None:
         """The next window begins."""
         self.was_chatter = self.chatter
         self.faults = []
+        while self._rises and at_ns - self._rises[0] >= CHATTER_NS:
+            self._rises.popleft()  # too long ago to be chatter
 
     def state(self) -> list[Any]:
         """For a snapshot, between windows."""
         return [list(self._rises), self._active, self._bad_until, self.chatter, self.silent]
 
-    def load(self, state: list[Any]) -> None:
-        """Back from `state`."""
+    def load(self, state: list[Any], start_ns: int) -> None:
+        """Back from `state`, at the start of a window."""
         rises, active, until, chatter, silent = state
         self._rises = deque((int(at) for at in rises), maxlen=self._most)
         self._active = None if active is None else int(active)
         self._bad_until, self.chatter, self.silent = int(until), bool(chatter), bool(silent)
-        self.next()
+        self.next(start_ns)

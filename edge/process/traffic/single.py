@@ -72,6 +72,14 @@ class Single:
             self._flow(vehicles, self._limit)
         return body(len(vehicles), pace, self.effective_cm) if vehicles else None
 
+    def alone(self, vehicles: Sequence[tuple[int, int]]) -> dict[str, Any] | None:
+        """The same of vehicles of which nothing is to be learnt, with nobody before them."""
+        pace = 0
+        for begin in range(0, len(vehicles), ENOUGH):
+            times = sorted(off - on for on, off in vehicles[begin : begin + ENOUGH])
+            pace += len(times) * self._pace(times)
+        return body(len(vehicles), pace, self.effective_cm) if vehicles else None
+
     def state(self) -> dict[str, Any]:
         """For a snapshot, between windows."""
         return {
@@ -92,7 +100,9 @@ class Single:
         """The pace (ns a metre) of a few vehicles; too few are filled up with those before."""
         oldest, missing = group[0][0] - FILL_NS, ENOUGH - len(group)
         fill = [time for off, time in reversed(self._before) if off >= oldest][:missing]
-        times = sorted([*(time for _, time in group), *fill])
+        return self._pace(sorted([*(time for _, time in group), *fill]))
+
+    def _pace(self, times: Sequence[int]) -> int:
         median = (times[(len(times) - 1) // 2] + times[len(times) // 2]) // 2
         return max(median * UM_PER_M // self._length, FASTEST)
 

@@ -44,7 +44,10 @@ class Signal(Part, kw_only=True):
     queue_to_advance: (
         Annotated[
             Count,
-            told("Of these, with one on an advance loop of the approach, too; if it has any."),
+            told(
+                "Of these, with one on an advance loop of the approach, too; if it has any, and"
+                " their lead loops are to be believed."
+            ),
         ]
         | UnsetType
     ) = UNSET

@@ -28,7 +28,16 @@ from edge.uplink.wire.contract.terms import (
     told,
 )
 
-LaneHealth = Literal["ok", "no_activity", "trail_stuck_on", "unobserved", "chatter", "stuck_on"]
+LaneHealth = Literal[
+    "ok",
+    "trail_overhang", "trail_crosstalk", "trail_undercount", "trail_breakup",
+    "trail_no_activity", "trail_unobserved", "trail_stuck_off", "trail_never_active",
+    "trail_inverted", "trail_chatter", "trail_stuck_on",
+    "swapped", "mismatch",
+    "overhang", "crosstalk", "undercount", "breakup",
+    "no_activity", "unobserved", "stuck_off", "never_active", "inverted", "chatter", "stuck_on",
+]  # fmt: skip
+"""The worst last. `trail_`: the lead loop is sound, and its trail loop is not."""
 
 
 class LoopDoubt(Part, kw_only=True):
@@ -57,20 +66,31 @@ class Lane(Summary, kw_only=True):
     volume: Annotated[
         Count | None,
         told(
-            "Vehicles that came onto the lead loop. NTCIP 1209: sampleVolumeData; DATEX II:"
-            " TrafficFlow.vehicleFlow, which is per hour.",
+            "Vehicles that came onto the lead loop, or onto the trail loop (see `counted_by`)."
+            " NTCIP 1209: sampleVolumeData; DATEX II: TrafficFlow.vehicleFlow, which is per hour.",
             Quantity.COUNT,
         ),
     ]
+    counted_by: (
+        Annotated[
+            Literal["trail", "both"],
+            told(
+                "Which loop has counted, where it was not the lead, which is not to be believed"
+                " (see `health`): all that one loop tells is then of this one, and `signal` is left"
+                " out. `both`, one after the other: in a record of several windows."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     occupancy: Annotated[
         Share | None,
         told(
-            "Share of the watched time for which the lead loop was occupied. NTCIP 1209:"
+            "Share of the watched time for which the loop was occupied. NTCIP 1209:"
             " samplePercentOccupancy; DATEX II: TrafficConcentration.occupancy (both in per cent).",
             Quantity.OCCUPANCY,
         ),
     ]
-    on_us: Annotated[Count | None, told("For how long the lead loop was occupied.", "us")]
+    on_us: Annotated[Count | None, told("For how long the loop was occupied.", "us")]
     speed: Annotated[Speeds | None, told("Of a pair of loops. NTCIP 1209: sampleSpeedData.")]
     length: Annotated[Lengths | None, told("Of a pair of loops. DATEX II: vehicleLength.")]
     headway: Annotated[
@@ -84,13 +104,22 @@ class Lane(Summary, kw_only=True):
         Times | None,
         told("From the end of one vehicle to the front of the next. DATEX II: averageTimeGap."),
     ]
-    quality: Annotated[Qualities, told(QUALITIES + " Vehicles of a pair count once they are over.")]
+    quality: Annotated[
+        Qualities,
+        told(
+            QUALITIES + " Vehicles of a pair count once they are over. `uncertain:loop`: counted by"
+            " a loop that is doubted; of a whole window, where nothing came or (`mismatch`) for how"
+            " long the loop was occupied is in doubt. One `bad` says why a value is null."
+        ),
+    ]
     health: Annotated[
         LaneHealth,
         told(
-            "State of the loops; the worst in the window. NTCIP 1209: sampleZoneStatus (stuck_on is"
-            " maxPresence, chatter erraticCounts, no_activity noActivity, trail_stuck_on"
-            " pairedZoneFault)."
+            "State of the loops; the worst in the window: the lead loop's, and where that is sound"
+            " the trail loop's, with `trail_` before it unless it speaks of the pair. NTCIP 1209:"
+            " sampleZoneStatus (stuck_on is maxPresence; chatter, breakup, crosstalk and overhang"
+            " erraticCounts; no_activity, stuck_off and never_active noActivity; all of `trail_`,"
+            " mismatch and swapped pairedZoneFault)."
         ),
     ]
     void_s: (
@@ -122,7 +151,7 @@ class Lane(Summary, kw_only=True):
     speed_single: (
         Annotated[
             SingleSpeed,
-            told("Where no pair tells a speed: what the lead loop alone lets one estimate."),
+            told("Where no pair tells a speed: what one loop alone lets one estimate."),
         ]
         | UnsetType
     ) = UNSET
@@ -135,7 +164,7 @@ class Lane(Summary, kw_only=True):
     stopped: (
         Annotated[
             Positive,
-            told("Vehicles that stood on the lead loop for longer than `stopped_s` in `meta`."),
+            told("Vehicles that stood on the loop for longer than `stopped_s` in `meta`."),
         ]
         | UnsetType
     ) = UNSET
@@ -143,7 +172,7 @@ class Lane(Summary, kw_only=True):
         Annotated[
             Positive,
             told(
-                "For how long a queue stood on the lead loop: vehicles that stay longer than 3 s,"
+                "For how long a queue stood on the loop: vehicles that stay longer than 3 s,"
                 " with less than 4 s between them.",
                 "us",
             ),
@@ -153,7 +182,10 @@ class Lane(Summary, kw_only=True):
     signal: (
         Annotated[
             Signal,
-            told("What its traffic did with its green; where contacts tell the signal's colour."),
+            told(
+                "What its traffic did with its green; where contacts tell the signal's colour, and"
+                " the lead loop has counted."
+            ),
         ]
         | UnsetType
     ) = UNSET

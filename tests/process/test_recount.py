@@ -1,0 +1,274 @@
+"""What a trail loop has counted, where it is asked: as if it had been the lead all the time."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.core import Contact, Doubted, Draft, Stream
+from edge.process.engine import Engine, LaneSetup, Setup
+from edge.process.line import Change, Event
+from edge.process.phase import PhaseSetup
+from edge.process.signals import SignalSetup
+from edge.process.traffic.belief import DOUBTFUL, HEALTH, PAIR, STATES, VOID, believe, worst
+from edge.process.traffic.rate import Rate
+from tests.process.build import (
+    MINUTE,
+    MS,
+    SINGLE,
+    S,
+    body,
+    car,
+    engine,
+    events,
+    found,
+    presences,
+)
+from tests.process.build import (
+    PAIR as LANE,
+)
+from tests.process.test_engine import SLOW, packed
+from tests.process.worlds import contacts
+
+ALONE = replace(SINGLE, name="x")
+BEHIND = replace(LANE, name="x", approach="east")
+ASIDE = {"health", "counted_by", "quality", "speed_single"}
+
+
+@st.composite
+def vehicles(draw: st.DrawFn) -> list[Contact]:
+    """Traffic: some in two pieces, some that stand, some pauses."""
+    made, at = found("x"), 0
+    waits, lengths = (
+        st.sampled_from([30, 400, 900, 5000, 40_000]),
+        st.sampled_from([120, 900, 8000]),
+    )
+    for wait, length in draw(st.lists(st.tuples(waits, lengths), min_size=8, max_size=40)):
+        made.append(Contact("x", True, (at + wait) * MS))
+        at += wait + length
+        made.append(Contact("x", False, at * MS))
+    return made
+
+
+@SLOW
+@given(
+    vehicles() | contacts("x"),
+    st.lists(st.integers(1, 60), min_size=4, max_size=9),
+    st.sampled_from(["presence", "pulse"]),
+    st.booleans(),
+)
+def test_a_trail_loop_counts_as_a_lead_loop_does(
+    heard: list[Contact], steps: list[int], mode: Any, kill: bool
+) -> None:
+    alone, behind = (engine(replace(each, mode=mode)) for each in (ALONE, BEHIND))
+    alone.contacts([replace(each, source="x.lead") for each in heard])
+    behind.contacts([replace(each, source="x.trail") for each in heard])
+    end_ns = 0
+    for step in [*steps, 60]:
+        end_ns += step * S
+        if kill:
+            again = Engine(behind.setup)
+            again.restore(packed(behind.snapshot()))
+            again.contacts(behind.pending()[0])
+            behind = again
+        one, two = body(alone.close(end_ns), "x"), body(behind.close(end_ns), "x")
+        if one["volume"] is None:
+            assert two["volume"] is None
+            continue
+        assert two["counted_by"] == "trail"
+        assert {k: v for k, v in one.items() if k not in ASIDE} == {
+            k: v for k, v in two.items() if k not in ASIDE
+        }
+        if mode == "presence":
+            assert {**one["quality"], "bad:gap": 1} == two["quality"]
+
+
+CHANGES = st.lists(
+    st.tuples(st.sampled_from([0, 1, 1, 2, 3, 4, 5]), st.integers(0, 8000) | st.integers(0, 900)),
+    max_size=150,
+)
+
+
+@SLOW
+@given(CHANGES, st.lists(st.integers(1, 200), min_size=1, max_size=5), st.sampled_from([0, 20]))
+def test_a_rate_told_at_once_is_that_of_each_change(
+    changes: list[tuple[int, int]], steps: list[int], quiet_s: int
+) -> None:
+    one, two = Rate(quiet_s * S), Rate(quiet_s * S)
+    for rate in (one, two):
+        rate.begin(0)
+    at, left = 0, []
+    for what, wait in changes:
+        at += wait * MS
+        left.append(Event(at, Change(what)))
+    end_ns = 0
+    for step in steps:
+        end_ns += step * S
+        due, left = [e for e in left if e.at_ns < end_ns], [e for e in left if e.at_ns >= end_ns]
+        two.run(due, whole=all(e.what is not Change.DEAF for e in due))
+        one._each(due)
+        for rate in (one, two):
+            rate.tick(end_ns)
+        assert (one.faults, one.was_chatter, one.silent) == (
+            two.faults,
+            two.was_chatter,
+            two.silent,
+        )
+        for rate in (one, two):
+            rate.next(end_ns)
+        assert one.state() == two.state()
+
+
+def test_a_trail_loop_that_chatters_is_told_and_takes_the_speeds_only() -> None:
+    made = engine(LANE)
+    made.contacts(found("north_1.lead", "north_1.trail"))
+    made.contacts(presences("north_1.lead", (5, 6), (9, 10)))
+    made.contacts(presences("north_1.trail", *((30 + i / 2, 30.2 + i / 2) for i in range(45))))
+    first = made.close(MINUTE)
+    told = body(first, "north_1")
+    assert (told["volume"], told["speed"], told["health"]) == (2, None, "trail_chatter")
+    assert told["quality"] == {"bad:fault": 1, "good": 2}
+    (on,) = events(first)
+    assert (on.body["fault"], on.body["part"], on.body["state"]) == ("chatter", "trail", "on")
+    again = Engine(made.setup)
+    again.restore(packed(made.snapshot()))
+    (off,) = events(again.close(2 * MINUTE))
+    assert (off.body["fault"], off.body["part"], off.body["state"]) == ("chatter", "trail", "off")
+
+
+def test_a_trail_loop_that_chatters_and_is_given_up_is_over() -> None:
+    made = engine(LANE)
+    made.contacts(found("north_1.lead", "north_1.trail"))
+    made.contacts(presences("north_1.trail", *((30 + i / 2, 30.2 + i / 2) for i in range(45))))
+    made.close(MINUTE)
+    other = Engine(replace(made.setup, lanes=(replace(LANE, spacing_m=None),)))
+    with pytest.raises(ValueError, match="another site"):
+        other.restore(packed(made.snapshot()))
+    other = Engine(replace(made.setup, lanes=(replace(LANE, spacing_m=5.0), SINGLE)))
+    state = {**made.snapshot(), "bays": {}}
+    lanes = {**state["lanes"], "east_1": engine(SINGLE).snapshot()["lanes"]["east_1"]}
+    other.restore(packed({**state, "lanes": lanes}))
+    (off,) = events(other.close(2 * MINUTE))
+    assert (off.body["fault"], off.body["part"]) == ("chatter", "trail")
+    assert "not watched any more" in off.body["text"]
+
+
+def doubt(part: str, fault: str) -> Doubted:
+    return Doubted("north_1", part, fault)
+
+
+def passed(lane: LaneSetup = LANE) -> Engine:
+    made = engine(lane)
+    made.contacts(found("north_1.lead", "north_1.trail"))
+    for i in range(5):
+        made.contacts(car("north_1", 5 + 9 * i, 50))
+    return made
+
+
+def test_what_is_told_again_is_told_of_the_same_window() -> None:
+    made = passed()
+    drafts = made.close(MINUTE)
+    state = made.snapshot()
+    told = made.believe(drafts, [doubt("lead", "breakup"), Doubted("of another site", "lead", "x")])
+    assert body(told, "north_1")["counted_by"] == "trail"
+    assert body(told, "north_1")["volume"] == 5
+    assert body(drafts, "north_1")["health"] == "ok"
+    assert made.believe(drafts, []) == drafts
+    assert made.believe(drafts, [doubt("lead", "breakup")]) == told
+    assert made.snapshot() == state, "what is believed of it changes nothing that comes after"
+    assert [(d.from_ns, d.to_ns) for d in told] == [(d.from_ns, d.to_ns) for d in drafts]
+
+
+def test_of_several_doubts_the_worst_counts() -> None:
+    made = passed()
+    drafts = made.close(MINUTE)
+    both = [doubt("lead", "stuck_off"), doubt("lead", "breakup"), doubt("trail", "breakup")]
+    told = body(made.believe(drafts, both), "north_1")
+    assert (told["health"], told["quality"]) == ("stuck_off", {"bad:loop": 1, "uncertain:loop": 5})
+
+
+def test_a_window_that_was_cut_short_still_is_when_it_is_told_again() -> None:
+    made = passed()
+    drafts = made.close(MINUTE, partial=True)
+    assert body(made.believe(drafts, [doubt("lead", "inverted")]), "north_1")["partial"] is True
+
+
+def test_a_doubted_zero_is_marked() -> None:
+    made = engine(SINGLE)
+    made.contacts(found("east_1.lead"))
+    told = body(
+        made.believe(made.close(MINUTE), [Doubted("east_1", "lead", "undercount")]), "east_1"
+    )
+    assert (told["volume"], told["quality"]) == (0, {"uncertain:loop": 1})
+
+
+STOP, AHEAD = replace(LANE, name="stop"), replace(LANE, name="ahead")
+GREEN = PhaseSetup("green", "north", "green")
+CROSSING = Setup(
+    (STOP, AHEAD),
+    signals=(SignalSetup("north", (GREEN,), (("stop", "stop"), ("ahead", "advance"))),),
+)
+
+
+@pytest.mark.parametrize(
+    ("doubts", "stop", "ahead", "queue"),
+    [
+        ((), True, True, True),
+        ((("stop", "lead", "stuck_off"),), False, True, None),
+        ((("stop", "lead", "breakup"),), False, True, None),  # the trail loop counts
+        ((("stop", "lead", "breakup"), ("stop", "trail", "breakup")), True, True, True),
+        ((("ahead", "lead", "stuck_off"),), True, False, False),
+        ((("ahead", "lead", "mismatch"),), True, True, False),
+        ((("ahead", "trail", "stuck_off"),), True, True, True),
+    ],
+)
+def test_figures_of_a_signal_are_those_of_lead_loops_that_count(
+    doubts: tuple[tuple[str, str, str], ...], stop: bool, ahead: bool, queue: bool | None
+) -> None:
+    made = Engine(CROSSING)
+    made.start(0)
+    made.contacts(
+        found("green", *(f"{x}.{y}" for x in ("stop", "ahead") for y in ("lead", "trail")))
+    )
+    made.contacts(presences("green", (10, 30), (45, 55)))
+    made.contacts([*car("stop", 5, 30), *car("ahead", 5, 30)])
+    drafts = made.close(MINUTE)
+    events_too = [Draft(Stream.EVENT, "stop", MINUTE, MINUTE, {"event": "sensor_fault"}), *drafts]
+    told = made.believe(events_too, [Doubted(*each) for each in doubts])
+    here, there = body(told, "stop"), body(told, "ahead")
+    assert ("signal" in here, "signal" in there) == (stop, ahead)
+    if queue is not None:
+        assert ("queue_to_advance" in here["signal"]) is queue
+
+
+def test_an_advance_loop_that_is_stuck_tells_of_no_queue() -> None:
+    made = Engine(replace(CROSSING, lanes=(STOP, replace(AHEAD, max_presence_s=20))))
+    made.start(0)
+    made.contacts(found("green", "stop.lead", "stop.trail", "ahead.lead", "ahead.trail"))
+    made.contacts([Contact("ahead.lead", True, 2 * S), *presences("stop.lead", (28, 33))])
+    made.contacts(presences("green", (30, 50)))
+    told = body(made.close(MINUTE), "stop")
+    assert told["signal"]["queue_at_green"] == 1
+    assert "queue_to_advance" not in told["signal"]
+
+
+@given(st.sampled_from(STATES), st.sampled_from([None, *STATES]))
+def test_no_count_is_good_of_a_loop_that_is_not_sound(lead: str, trail: str | None) -> None:
+    belief = believe(lead, trail)
+    counts = {"lead": lead, "trail": trail, None: None}[belief.by]
+    assert counts not in VOID
+    assert (counts is None) == (belief.by is None)
+    assert belief.sure == (counts == "ok" or counts in PAIR)
+    assert not belief.sure or counts not in DOUBTFUL
+    assert belief.health in HEALTH
+    assert (belief.health == "ok") == (lead == "ok" and trail in (None, "ok"))
+    assert belief.pair == (lead == trail == "ok")
+    if trail is not None and not belief.pair:
+        assert belief.why is not None
+
+
+@given(st.lists(st.sampled_from(STATES), min_size=1))
+def test_the_worst_of_states_does_not_depend_on_their_order(states: list[str]) -> None:
+    assert worst(states) == worst(reversed(states)) == worst([worst(states), *states])
