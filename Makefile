@@ -9,7 +9,7 @@ CODE = $(wildcard conftest.py deploy docs drivers edge models tests)
 # mosquitto lives where only root looks
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test scenes outage crash faults oracle frames kernel-test check fuzz bench venv docs models models-eval lock \
+.PHONY: help demo test scenes outage crash faults late oracle frames kernel-test check fuzz bench venv docs models models-eval lock \
     wheel deb bundle sbom sums deb-test image image-test cluster-test broker clean
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make outage        kill -9 and a broker that is away for a minute, with real processes"
 	@echo "make crash         power cuts, kills at system calls, and damaged files; some 20 minutes"
 	@echo "make faults        every fault of docs/faults.md, with its outcome"
+	@echo "make late          100,000 questions to each meter's table over links that delay and repeat; LATE="
 	@echo "make oracle        12 minutes of random faults: each record once; SECONDS=3600, SEED=7"
 	@echo "make frames        frames of real meters against other implementations; FRAMES=DIR for more"
 	@echo "make fuzz          a million injured frames for each decoder; FRAMES=, GUIDED=, DECODER="
@@ -67,6 +68,9 @@ crash: venv
 faults: venv
 	@.ci/tools
 	PYTHONPATH=. $(PY) -m tests.faults.run -n auto --dist loadfile $(PYTEST)
+
+late: venv
+	LATE=$(or $(LATE),100000) $(PY) -m pytest -n auto --timeout 3600 -rP -q $(PYTEST) tests/drivers/meters/test_late.py
 
 oracle: venv
 	@.ci/tools

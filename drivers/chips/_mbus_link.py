@@ -16,6 +16,7 @@ SND_NKE, SND_UD, REQ_UD2 = 0x40, 0x53, 0x5B
 FCB: Final = 0x20  # frame count bit: turned round, it asks for the next telegram
 SELECTED: Final = 0xFD  # the address of whoever was selected
 SELECT: Final = 0x52
+VARIABLE: Final = 0x72  # CI: records of any kind, low byte first
 KIND, RSP_UD = 0x4F, 0x08  # of a control byte: direction and function; the answer with data
 
 
@@ -60,9 +61,12 @@ def ack(data: bytes) -> tuple[bytes | None, int]:
     return (ACK, at + 1) if at >= 0 else (None, len(data))
 
 
-def answer_of(address: int) -> Cut:
-    """A cut that finds the telegram of this meter, or a damaged one; those of others it skips."""
-    return only(_cut, lambda found: _belongs(found, address))
+def answer_of(address: int, number: str = "") -> Cut:
+    """A cut that finds the telegram of this meter, or a damaged one; those of others it skips.
+
+    Who was selected by its `number` (F stands for any digit) is known by that alone.
+    """
+    return only(_cut, lambda found: _belongs(found, address, number.upper()))
 
 
 def _cut(data: bytes) -> tuple[bytes | None, int]:
@@ -81,9 +85,13 @@ def _cut(data: bytes) -> tuple[bytes | None, int]:
     return None, len(data)
 
 
-def _belongs(found: bytes, address: int) -> bool:
+def _belongs(found: bytes, address: int, number: str) -> bool:
     try:
-        control, sender, _, _ = inside(found)
+        control, sender, ci, data = inside(found)
     except DataError:
         return True
+    if ci == VARIABLE and number:
+        told = zip(number, data[3::-1].hex().upper(), strict=False)
+        if any(digit not in ("F", one) for digit, one in told):
+            return False
     return control & KIND == RSP_UD and address in (sender, SELECTED)

@@ -34,7 +34,7 @@ from edge.core import (
     SerialBus,
 )
 
-VARIABLE, ERROR = 0x72, 0x70  # CI: records of any kind, low byte first; an error instead
+VARIABLE, ERROR = link.VARIABLE, 0x70  # CI: records; an error instead
 HEADER: Final = 12
 TELEGRAMS_AT_MOST: Final = 8
 ELECTRICITY: Final = 0x02
@@ -108,7 +108,9 @@ class Mbus:
         for turn in range(TELEGRAMS_AT_MOST):
             control = link.REQ_UD2 | (0 if turn % 2 else link.FCB)
             answer = await self.bus.frame(
-                link.answer_of(target), self.timeout_s, link.short(control, target)
+                link.answer_of(target, self.secondary),
+                self.timeout_s,
+                link.short(control, target),
             )
             telegrams.append(telegram(answer))
             if telegrams[0].identity != telegrams[-1].identity:

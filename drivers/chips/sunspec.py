@@ -25,10 +25,12 @@ from edge.core import (
     DataError,
     LengthError,
     ModbusBus,
+    Old,
     Point,
     Polled,
     Reason,
     Sample,
+    aged,
     crc16_modbus,
 )
 from edge.core.point import FLOWS
@@ -92,12 +94,12 @@ class SunSpec:
                 filled = (Bad(Reason.FAULT),) * count
                 samples = (*samples[: part.points.start], *filled, *samples[part.points.stop :])
         self.health = events(block)
-        if self.positive == "import":
-            return samples
-        return tuple(
-            -sample + 0.0 if point.quantity in FLOWS and isinstance(sample, float) else sample
-            for point, sample in zip(self.points, samples, strict=True)
-        )
+        if self.positive != "import":
+            samples = tuple(
+                -sample + 0.0 if point.quantity in FLOWS and isinstance(sample, float) else sample
+                for point, sample in zip(self.points, samples, strict=True)
+            )
+        return aged(samples) if isinstance(block, Old) else samples
 
     async def close(self) -> None:
         """Nothing to release: the bus belongs to all."""
@@ -119,13 +121,14 @@ class SunSpec:
 
         What is too long even so is zeros, and `lost` has where it begins.
         """
-        data, rest = b"", [(address, address + count)]
+        data, rest, old = b"", [(address, address + count)], False
         while rest:
             begin, end = rest.pop()
             size, inside = end - begin, [at for at in cuts if begin < at < end]
             if size <= self._most or not inside:
                 try:
-                    data += await self.bus.read_registers(self.unit, FUNCTION, begin, size)
+                    got = await self.bus.read_registers(self.unit, FUNCTION, begin, size)
+                    data, old = data + got, old or isinstance(got, Old)
                     continue
                 except LengthError:
                     if not cuts:
@@ -137,7 +140,7 @@ class SunSpec:
                     self._most = min(self._most, size - 1)
             middle = min(inside, key=lambda at: abs(2 * at - begin - end))
             rest += [(middle, end), (begin, middle)]
-        return data
+        return Old(data) if old else data
 
 
 DRIVER: Final[type[Polled]] = SunSpec

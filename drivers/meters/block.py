@@ -4,7 +4,7 @@ import math
 import struct
 import sys
 from array import array
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import le
@@ -21,6 +21,8 @@ FORMATS: Final = {
 # What one more request costs, told in registers of two characters: 8 characters asked, 5 around
 # the answer, 3.5 of silence, and a turnaround of 5 ms, which is 4.8 characters at 9600 baud.
 REQUEST_COST: Final = (8 + 5 + 3.5 + 4.8) / 2
+
+PADDING: Final = 6  # registers; a request more costs as much as 11
 
 Hole = tuple[int, int, int]
 """A function, and from which register to which (not included) it refuses to read along."""
@@ -43,6 +45,7 @@ class Block:
     highs: tuple[float, ...]
     gone: tuple[frozenset[float], ...]  # values that mean: this device has not got it
     nan_is_gone: bool
+    padding: Hole | None = None  # registers at an end of it that only make it longer than others
 
     @property
     def end(self) -> int:
@@ -80,16 +83,19 @@ def _scaled(value: float, scale: float) -> float:
     return value if scale == 1 else float(f"{value * scale:.12g}") + 0.0  # and no minus zero
 
 
-def block(table: RegisterMap, places: Sequence[int]) -> Block:
-    """One request for these cells, which follow each other in address."""
+def block(table: RegisterMap, places: Sequence[int], padding: Hole | None = None) -> Block:
+    """One request for these cells, which follow each other in address, and for the padding."""
     cells = table.cells
     chosen = [cells[place] for place in places]
     address, end = chosen[0].address, chosen[-1].end
+    if padding is not None:
+        address, end = min(address, padding[1]), max(end, padding[2])
     parts, at = [], address
     for register in chosen:
         gap = register.address - at
         parts.append((f"{2 * gap}x" if gap else "", FORMATS[register.type]))
         at = register.end
+    parts.append((f"{2 * (end - at)}x" if end > at else "", ""))
     little = table.words == "little"
     if little:
         code = "".join(kind + gap for gap, kind in reversed(parts))
@@ -110,6 +116,7 @@ def block(table: RegisterMap, places: Sequence[int]) -> Block:
         tuple(high for _, high in bounds),
         gone,
         "nan" in table.absent,
+        padding,
     )
 
 
@@ -161,7 +168,7 @@ def plan(
     gone = [cells[place] for place in without]
     barred = [*holes, *((table.asks(cell), cell.address, cell.end) for cell in gone)]
     longest = table.max_registers if limit is None else limit
-    return [
+    found = [
         one
         for function, places in groupby(order, key=lambda at: table.asks(cells[at]))
         for one in _cut(
@@ -171,6 +178,50 @@ def plan(
             [(start, end) for asked, start, end in barred if asked == function],
         )
     ]
+    return _unlike(table, found, longest, barred)
+
+
+def _unlike(
+    table: RegisterMap, blocks: list[Block], limit: int, barred: Collection[Hole]
+) -> list[Block]:
+    """The same, each of another length where a few registers beside it make it so.
+
+    An answer on a serial line does not say to which request it belongs: its length does. The first
+    is left as it is: who does not answer that one is silent, and not shy of its padding.
+    """
+    who, found = table.identity, list(blocks)
+    taken = {(who.function, who.words)} if who is not None else set()
+    for at in sorted(range(len(blocks)), key=lambda at: (at > 0, -blocks[at].count)):
+        one = blocks[at]
+        # one that is alone with its length keeps it, whoever comes first
+        lengths = taken | {(b.function, b.count) for b in blocks if b is not one}
+        for padding in (None, *(_paddings(table, one, limit, barred) if at else ())):
+            count = one.count + (padding[2] - padding[1] if padding else 0)
+            if (one.function, count) not in (lengths if padding else taken):
+                found[at] = block(table, one.places, padding) if padding else one
+                break
+        taken.add((one.function, found[at].count))
+    return found
+
+
+def _paddings(
+    table: RegisterMap, one: Block, limit: int, barred: Collection[Hole]
+) -> Iterator[Hole]:
+    """Registers without a cell that may be read along, between it and the next; few first."""
+    cells = [cell for cell in table.cells if table.asks(cell) == one.function]
+    most = PADDING if table.gap is None else min(PADDING, table.gap)
+    behind = min((cell.address for cell in cells if cell.address >= one.end), default=one.end)
+    before = max((cell.end for cell in cells if cell.end <= one.address), default=one.address)
+    for size in range(1, min(most, limit - one.count) + 1):
+        for start, end in ((one.end, one.end + size), (one.address - size, one.address)):
+            if (
+                before <= start
+                and end <= behind
+                and not any(
+                    function == one.function and a < end and start < b for function, a, b in barred
+                )
+            ):
+                yield one.function, start, end
 
 
 def _cut(

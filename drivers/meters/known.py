@@ -48,6 +48,14 @@ class Known:
         if one.count > self._fits:
             self._most = min(self._most, one.count - 1)
 
+    def bare(self, one: Block, too_long: bool) -> None:
+        """It refuses this with its padding: too long, or registers that it does not have."""
+        if too_long and one.count > self._fits:
+            self._most = min(self._most, one.count - 1)
+        elif one.padding is not None:
+            self.holes.add(one.padding)
+            self._new = True
+
     def parted(self, left: Block, right: Block, too_long: bool) -> None:
         """It refused both in one request, and answers each of them."""
         if too_long and right.end - left.address > self._fits:

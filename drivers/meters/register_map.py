@@ -22,9 +22,12 @@ from edge.core import (
     DataError,
     LengthError,
     ModbusBus,
+    Old,
+    OwedError,
     Point,
     Reason,
     Sample,
+    aged,
 )
 from edge.core.driver import Option
 
@@ -119,6 +122,9 @@ class ModbusDevice:
         for one in self._blocks:
             try:
                 got = await self._block(one)
+            except OwedError as owed:  # others of its blocks have other lengths
+                error = error or owed
+                got = (Bad(owed.reason),) * len(one.places)
             except BusError as silence:
                 # it will not answer the rest either: the line belongs to its neighbours
                 if not answered:
@@ -164,6 +170,8 @@ class ModbusDevice:
             data = await self.bus.read_registers(
                 self.unit, where.function, where.address, where.words
             )
+        except OwedError:
+            return  # it was not asked
         except BusError:
             self._until_asked = -1  # it answers all but this: that would be a time-out each time
         except DataError as error:
@@ -181,11 +189,21 @@ class ModbusDevice:
         known = self._known
         try:
             data = await self.bus.read_registers(self.unit, one.function, one.address, one.count)
+        except OwedError:
+            raise
+        except BusError:
+            if one.padding is None:
+                raise
+            known.bare(one, too_long=False)  # some say nothing where others refuse
+            return await self._block(block(self.map, one.places))
         except DataError as error:
             known.refusals += 1
             too_long = isinstance(error, LengthError)
             if self._stranger or not (too_long or error.reason is Reason.ADDRESS):
                 raise
+            if one.padding is not None:
+                known.bare(one, too_long)
+                return await self._block(block(self.map, one.places))
             if len(one.places) == 1:
                 known.gone(one, error.reason)
                 raise
@@ -193,6 +211,8 @@ class ModbusDevice:
                 known.limited(one)
             return await self._halves(one, too_long)
         samples = one.decode(data)
+        if isinstance(data, Old):
+            samples = aged(samples)
         known.answered(one)
         return samples
 

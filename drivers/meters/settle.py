@@ -24,6 +24,9 @@ def points(table: RegisterMap, cells: Sequence[Sample | None]) -> list[Sample | 
 
 
 def _times(sample: Sample | None, ratios: list[Sample | None]) -> Sample | None:
+    """In doubt when one of them is."""
+    doubts = [one.reason for one in (sample, *ratios) if isinstance(one, Doubt)]
+    sample, ratios = _plain(sample), list(map(_plain, ratios))
     if not isinstance(sample, int | float):
         return sample
     product = 1.0
@@ -32,13 +35,19 @@ def _times(sample: Sample | None, ratios: list[Sample | None]) -> Sample | None:
             return ratio
         if isinstance(ratio, int | float):
             product *= ratio
+    if None in ratios:
+        doubts.append(Reason.CALIBRATION)
     value = float(f"{sample * product:.12g}")
-    return Doubt(value, Reason.CALIBRATION) if None in ratios else value
+    return Doubt(value, doubts[0]) if doubts else value
+
+
+def _plain(sample: Sample | None) -> Sample | None:
+    return sample.value if isinstance(sample, Doubt) else sample
 
 
 def conditions(table: RegisterMap, cells: Sequence[Sample | None]) -> Mapping[Condition, str]:
     """What is wrong, in sentences. A sign that could not be read says nothing."""
-    told = zip(table.signs, cells[len(cells) - len(table.signs) :], strict=True)
+    told = zip(table.signs, map(_plain, cells[len(cells) - len(table.signs) :]), strict=True)
     return {
         sign.condition: sign.says
         for sign, sample in told

@@ -21,6 +21,6 @@ def make(bus: Bus) -> Any:
             return SerialPort(bus.port, line.baud, line.parity, line.stop, line.bits)
         case ModbusRtuBus():
             port = SerialPort(bus.port, bus.baud, bus.parity, bus.stop)
-            return ModbusRtu(port, bus.timeout_s)
+            return ModbusRtu(port, bus.timeout_s, bus.link_delay_s)
         case ModbusTcpBus():
             return ModbusTcp(bus.host, bus.port, bus.timeout_s)

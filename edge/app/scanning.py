@@ -196,7 +196,9 @@ class Scan:
         else:
             await port.scan(
                 lambda line: SerialPort.at(one.place, line),
-                lambda line, answer_s: ModbusRtu(SerialPort.at(one.place, line), answer_s),
+                lambda line, answer_s: ModbusRtu(
+                    SerialPort.at(one.place, line), answer_s, 2 * answer_s
+                ),
                 self._pace,
                 one.findings,
                 tick,

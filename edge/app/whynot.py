@@ -192,7 +192,7 @@ async def rtu(exam: Exam, model: ModbusRtuBus, bus: ModbusRtu, tick: Tick) -> No
     settings = () if exam.answers else _others(line.settings, *factory_lines())
     answer_s = model.timeout_s if exam.answers else min(model.timeout_s, ANSWER_S)
     tick(f"why, at most {(len(settings) + len(UNITS)) * answer_s * len(asks):.0f} s")
-    asker = ModbusRtu(line, answer_s)
+    asker = ModbusRtu(line, answer_s, 2 * answer_s)  # no value of it counts
     _open(line)
     found = await asker.diagnose(
         {name: ask for name, ask in asks.items() if ask},

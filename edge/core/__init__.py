@@ -4,7 +4,7 @@ from edge.core.condition import Condition
 from edge.core.crc import crc8, crc16_modbus
 from edge.core.edge import Bias, Contact, Edge, LineSpec
 from edge.core.endpoint import Endpoint, endpoint
-from edge.core.errors import BusError, ConfigError, DataError, LengthError
+from edge.core.errors import BusError, ConfigError, DataError, LengthError, OwedError
 from edge.core.loop import Doubted, LoopTick, Stay
 from edge.core.point import Kind, Point, Quantity
 from edge.core.ports import (
@@ -14,6 +14,7 @@ from edge.core.ports import (
     Keeping,
     Lined,
     ModbusBus,
+    Old,
     Polled,
     SerialBus,
     Telling,
@@ -28,6 +29,7 @@ from edge.core.reading import (
     Sweep,
     TimeQuality,
     Value,
+    aged,
     all_good,
     failed,
     sweep,
@@ -62,6 +64,8 @@ __all__ = [
     "Lined",
     "LoopTick",
     "ModbusBus",
+    "Old",
+    "OwedError",
     "Point",
     "Polled",
     "Quality",
@@ -78,6 +82,7 @@ __all__ = [
     "Telling",
     "TimeQuality",
     "Value",
+    "aged",
     "all_good",
     "bad",
     "crc8",

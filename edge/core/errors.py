@@ -18,6 +18,13 @@ class BusError(Exception):
         self.reason = reason
 
 
+class OwedError(BusError):
+    """No answer that is surely that of this question: an older one could be taken for it.
+
+    Another question, with an answer of another length, may be asked.
+    """
+
+
 class DataError(Exception):
     """The device answered, but the answer cannot be right (CRC, length) or is a refusal (busy)."""
 

@@ -47,8 +47,14 @@ class SerialBus(Protocol):
     async def speed(self, baud: int = 0) -> None: ...
 
 
+class Old(bytes):
+    """An answer to this question that may be one to an earlier asking: its values are stale."""
+
+
 class ModbusBus(Protocol):
     """One Modbus line, serial or TCP. Returns 2 * count bytes, big-endian as on the wire.
+
+    They are `Old` where a link between repeats answers, or may.
 
     Raises BusError on silence, DataError for a damaged answer (crc) or an exception answer
     (busy, address, fault).

@@ -1,6 +1,6 @@
 """Values with their time and their quality: what travels from a wire to a window."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,6 +36,13 @@ class Doubt:
 
 
 Sample = Value | Bad | Doubt
+
+
+def aged(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """The same where they may be of an earlier asking."""
+    return tuple(
+        one if isinstance(one, Bad | Doubt) else Doubt(one, Reason.STALE) for one in samples
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,19 @@ port = "/dev/ttyS1"
         ("[bus.loops]", "[device]\nx = 1\n[bus.loops]", "1 does not fit; a table [device.NAME]"),
         ('bus = "loops"', 'bus = "loop"', 'no bus is called "loop"; did you mean loops?'),
         ('kind = "gpio"', "", "9: bus.loops.kind: is missing; one of"),
+        *(
+            (
+                "[bus.loops]",
+                f"[bus.m]\nkind = 'modbus-rtu'\nport = '/dev/x'\nlink_delay_s = {given}\n"
+                "[bus.loops]",
+                f"link_delay_s: {told}",
+            )
+            for given, told in (
+                ("0.05", "0.05 is not between 0.1 and 60.0"),
+                ("61", "61 is not between 0.1 and 60.0"),
+                ("'5'", '"5" does not fit'),
+            )
+        ),
         ('kind = "gpio"', 'kind = "gpio"\nchip = "0"', "is not a path that begins with /, or sim:"),
         ('lead = "GPIO17"', "lead = 17", '17 does not fit; a GPIO line: "GPIO17"'),
         ('lead = "GPIO17"', "", "lane.north_1.lead: is missing"),

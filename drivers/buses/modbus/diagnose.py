@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from drivers.buses.finding import Finding, fault, note
+from drivers.buses.modbus.frame import Ask
 from drivers.buses.serial_trouble import other_settings
 from edge.core import BusError, DataError
 
 if TYPE_CHECKING:
     from drivers.buses.modbus.rtu import ModbusRtu
 
-Ask = tuple[int, int, int, int]
 ROUNDS: Final = 4  # two devices with one address show it twice, and a damaged answer three times
 
 
@@ -69,7 +69,7 @@ async def _search(
     port = bus.port
     bus.close()
     for settings in search:
-        other = type(bus)(port.at(port.port, settings), bus.patience.timeout_s)
+        other = type(bus)(port.at(port.port, settings), bus.patience.timeout_s, bus.link_delay_s)
         try:
             for ask in asks.values():
                 if await _speaks(other, ask):

@@ -5,10 +5,14 @@ TCP/IP V1.0b.
 """
 
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
 from edge.core import BusError, DataError, LengthError, Reason, crc16_modbus
+
+Ask = tuple[int, int, int, int]
+"""A question: unit, function, address, count."""
 
 FUNCTIONS: Final = (3, 4)  # read holding registers, read input registers
 MAX_COUNT: Final = 125  # registers in one answer
@@ -68,21 +72,24 @@ class Scan:
 
     data: bytes | None = None  # the registers
     code: int | None = None  # or the exception
-    strangers: list[int] = field(default_factory=list)  # units of whole frames that are not ours
+    strangers: list[bytes] = field(default_factory=list)  # whole answers that are not ours
     expects: int = 0  # bytes still missing of what looks like our answer; 0: nothing does
     spoilt: bool = False  # what looks like our answer is all there, and its check sum is wrong
     loose: int = 0  # bytes that belong to no whole frame
-    end: int = 0  # where our answer ends; what follows it is somebody else's
+    passed: int = 0  # whole answers that fit, and were passed over
+    begin: int = 0  # where our answer begins
+    end: int = 0  # and ends; what follows it is somebody else's
 
     @property
     def done(self) -> bool:
         return self.data is not None or self.code is not None
 
 
-def scan(line: bytes, unit: int, function: int, count: int) -> Scan:
+def scan(line: bytes, unit: int, function: int, count: int, passed: Collection[bytes] = ()) -> Scan:
     """Look for the answer in all that the line brought, echo, noise and late answers included.
 
-    A value comes only out of a frame whose unit, function, length and check sum are right.
+    A value comes only out of a frame whose unit, function, length and check sum are right. The
+    frames in `passed` are none of ours, though they would fit.
     """
     found = Scan()
     at, end = 0, len(line)
@@ -90,13 +97,16 @@ def scan(line: bytes, unit: int, function: int, count: int) -> Scan:
         length = _answer_length(line, at, end)
         if length and at + length <= end and _sound(line, at, length):
             kind = line[at + 1]
-            if line[at] == unit and kind == function and length == OVERHEAD + 2 * count:
-                found.data, found.end = line[at + 3 : at + length - 2], at + length
+            if passed and line[at : at + length] in passed:
+                found.passed += 1
+            elif line[at] == unit and kind == function and length == OVERHEAD + 2 * count:
+                found.data = line[at + 3 : at + length - 2]
+                found.begin, found.end = at, at + length
                 return found
-            if line[at] == unit and kind == function | EXCEPTION:
-                found.code, found.end = line[at + 2], at + length
+            elif line[at] == unit and kind == function | EXCEPTION:
+                found.code, found.begin, found.end = line[at + 2], at, at + length
                 return found
-            found.strangers.append(line[at])
+            found.strangers.append(line[at : at + length])
             at += length
             continue
         if not found.expects:

@@ -6,15 +6,16 @@ a tenth of its time. Source: Modbus over serial line V1.02, section 2.5.1.
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from drivers.buses.echo import Echo
 from drivers.buses.finding import Finding
 from drivers.buses.modbus import trouble
-from drivers.buses.modbus.diagnose import Ask, diagnose
+from drivers.buses.modbus.diagnose import diagnose
 from drivers.buses.modbus.frame import (
     EXCEPTION_LENGTH,
     OVERHEAD,
+    Ask,
     Scan,
     begins,
     refusal,
@@ -22,10 +23,11 @@ from drivers.buses.modbus.frame import (
     scan,
     seal,
 )
+from drivers.buses.modbus.owed import Owed, Worth
 from drivers.buses.modbus.patience import Patience
 from drivers.buses.modbus.trouble import Known
 from drivers.buses.serial_port import SerialPort
-from edge.core import BusError, DataError, Reason
+from edge.core import BusError, DataError, Old, OwedError, Reason
 
 FAST_BAUD: Final = 19_200  # above it the silence between frames no longer shrinks
 FAST_SILENCE_NS: Final = 1_750_000
@@ -34,26 +36,42 @@ TORN_NS: Final = (
 )
 BABBLE_NS: Final = 250_000_000  # a line that is not quiet for so long has a talker on it
 EARLY_NS: Final = 400_000  # a long wait ends so much before its end; select does the rest
+LINK_DELAY_S: Final = 5.0
 LIMIT: Final = 1024  # bytes looked at for one answer; more is a flood
 REQUESTS: Final = 4096  # prepared requests that are kept
+
+
+class Clock(Protocol):
+    """What a line takes its time from: the module `time`, or a wire that keeps its own."""
+
+    def monotonic_ns(self) -> int: ...
+    def sleep(self, seconds: float, /) -> None: ...
 
 
 class ModbusRtu:
     """A `ModbusBus` over a serial port.
 
-    `timeout_s` is the time from the end of the request to the first byte of the answer. A unit
-    that ran out of it may still answer up to `timeout_s` later without harm: until then it is
-    not asked again, and what comes is thrown away.
+    `timeout_s` is the time from the end of the request to the first byte of the answer,
+    `link_delay_s` how long after the request it may still come. Until then its unit is asked
+    nothing that has an answer of the same length; that raises OwedError.
     """
 
-    def __init__(self, port: SerialPort, timeout_s: float = 0.5) -> None:
-        self.port = port
+    def __init__(
+        self,
+        port: SerialPort,
+        timeout_s: float = 0.5,
+        link_delay_s: float = LINK_DELAY_S,
+        clock: Clock | None = None,
+    ) -> None:
+        self.port, self.link_delay_s = port, link_delay_s
         self.patience = Patience(timeout_s)
         self.silence_ns = FAST_SILENCE_NS if port.baud > FAST_BAUD else (7 * port.char_ns + 1) // 2
+        self._clock: Clock = clock or time
         self._torn_ns = max(self.silence_ns, TORN_NS)
         self._last_ns = 0  # when the line was last heard, or will have been used by us
-        self._owed: dict[int, int] = {}  # unit -> until when its late answer may come
-        self._requests: dict[tuple[int, int, int, int], bytes] = {}
+        self._empty_ns = 0  # when nothing waited to be read: what is found now came later
+        self._owed = Owed(int(max(timeout_s, link_delay_s) * 1e9))
+        self._requests: dict[Ask, bytes] = {}
         self.known = Known()
 
     async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
@@ -65,7 +83,7 @@ class ModbusRtu:
             if len(self._requests) >= REQUESTS:
                 self._requests.clear()
             self._requests[key] = sealed
-        return self._ask(sealed, unit, function, count)
+        return self._ask(sealed, key)
 
     async def diagnose(
         self,
@@ -90,34 +108,36 @@ class ModbusRtu:
         """Give the port up for ever, though a thread may hang in it. From any thread."""
         self.port.abandon()
 
-    def _ask(self, sealed: bytes, unit: int, function: int, count: int) -> bytes:
-        port = self.port
+    def _ask(self, sealed: bytes, ask: Ask) -> bytes:
+        port, unit = self.port, ask[0]
         if port.open():
-            self._last_ns = time.monotonic_ns()  # nobody knows what was on the line until now
-        self._settle(unit)
+            self._last_ns = self._clock.monotonic_ns()  # nobody knows what was on it until now
+        self._settle(ask)
         self._quiet()
         sent_ns = self._last_ns = port.write(sealed)
         wait_s = self.patience.wait_s(unit)
-        first_ns, found, line = self._listen(sealed, sent_ns + int(wait_s * 1e9), count)
-        if found.strangers:
-            self.known.stray(found.strangers)
-            for stranger in found.strangers:
-                self._owed.pop(stranger, None)
+        first_ns, found, line = self._listen(sealed, ask, sent_ns + int(wait_s * 1e9))
         self.known.judge()
         if found.done:
+            self._owed.answered(ask, found.data, found.code, sent_ns, self._long_ns(ask[3]))
             self.patience.answered(unit, max(0, first_ns - sent_ns) / 1e9)
             self.known.good(unit)
             if found.end < len(line):
-                self.known.stray(scan(line[found.end :], -1, 0, 0).strangers)
+                self._came(scan(line[found.end :], -1, 0, 0).strangers)
             if self.known.twins(unit):
                 raise DataError(trouble.twins(unit))
         if found.data is not None:
             return found.data
         if found.code is not None:
             raise refusal(unit, found.code)
-        if found.loose == OVERHEAD + 2 * count or begins(line, unit, function):
+        damaged = found.loose == OVERHEAD + 2 * ask[3] or (
+            found.loose > 0 and begins(line, unit, ask[1])
+        )
+        self._owed.owe(ask, sent_ns, self._long_ns(ask[3]), damaged and not found.passed)
+        if damaged:
             raise self._damaged(unit, line)
-        self._owed[unit] = sent_ns + int(2 * self.patience.timeout_s * 1e9)
+        if found.passed:
+            raise OwedError(f"unit {unit}: what came may be an older answer; {trouble.LATE}")
         self.patience.silent(unit)
         raise self._silent(unit, wait_s, found, line)
 
@@ -133,22 +153,23 @@ class ModbusRtu:
             why = trouble.noise(port.port, port.settings, port.counted())
             return BusError(f"{text}, only noise ({_hex(line)}); {why}", Reason.CRC)
         if found.strangers:
-            return BusError(f"{text}; units {sorted(set(found.strangers))} spoke instead")
+            units = sorted({frame[0] for frame in found.strangers})
+            return BusError(f"{text}; units {units} spoke instead")
         why = port.console() or trouble.no_answer(unit, port.settings, self.known)
         return BusError(f"{text}: {why}")
 
-    def _listen(self, sealed: bytes, first_end_ns: int, count: int) -> tuple[int, Scan, bytes]:
+    def _listen(self, sealed: bytes, ask: Ask, first_end_ns: int) -> tuple[int, Scan, bytes]:
         """Read until the answer is whole or time is over. Gives also when its first byte came.
 
         Until `first_end_ns` a first byte may come; what has begun is heard to its end.
         """
-        port, unit, function = self.port, sealed[0], sealed[1]
-        hard_ns = first_end_ns + (OVERHEAD + 2 * count) * port.char_ns + self._torn_ns
+        port = self.port
+        hard_ns = first_end_ns + self._long_ns(ask[3])
         line, echo = bytearray(), Echo(sealed)
-        found = Scan()
-        first_ns, until_ns, whole = 0, first_end_ns, EXCEPTION_LENGTH
+        found, first_ns, until_ns, whole = Scan(), 0, first_end_ns, EXCEPTION_LENGTH
+        seen, passed = 0, list[bytes]()
         while chunk := port.read(until_ns):
-            now_ns = self._last_ns = time.monotonic_ns()
+            now_ns = self._last_ns = self._clock.monotonic_ns()
             if heard := echo.without(chunk):
                 first_ns = first_ns or now_ns
                 line += heard
@@ -156,7 +177,9 @@ class ModbusRtu:
                 break
             until_ns = max(first_end_ns, now_ns + self._torn_ns)
             if len(line) >= whole:
-                found = scan(bytes(line), unit, function, count)
+                found = self._judged(ask, bytes(line), passed, now_ns)
+                self._came([one for one in found.strangers[seen:] if one not in passed])
+                seen = len(found.strangers)
                 if found.done:
                     break
                 whole = len(line) + (found.expects or 1)
@@ -168,22 +191,62 @@ class ModbusRtu:
             until_ns = min(until_ns, hard_ns)
         line += echo.release()
         if not found.done:
-            found = scan(bytes(line), unit, function, count)
+            found = self._judged(ask, bytes(line), passed, self._last_ns)
+            self._came([one for one in found.strangers[seen:] if one not in passed])
+        if passed:
+            found = self._last(ask, bytes(line), found, passed)
         return first_ns, found, bytes(line)
 
+    def _judged(self, ask: Ask, line: bytes, passed: list[bytes], now_ns: int) -> Scan:
+        """What is in the line; answers that are not certainly ours are `passed` over."""
+        unit, function, _, count = ask
+        while True:
+            found = scan(line, unit, function, count, passed)
+            if not found.done:
+                return found
+            worth = self._owed.worth(ask, found.data, found.code, now_ns, self._empty_ns)
+            if worth is Worth.OLD and found.data is not None:
+                found.data = Old(found.data)
+            if worth is not Worth.NONE:
+                return found
+            passed.append(line[found.begin : found.end])
+
+    def _last(self, ask: Ask, line: bytes, found: Scan, passed: list[bytes]) -> Scan:
+        """An answer that was passed over is ours when no other came where none comes twice."""
+        unit, function, _, count = ask
+        now_ns = self._clock.monotonic_ns()
+        if found.done:
+            for copy in passed:
+                self._owed.came(copy, now_ns, self._empty_ns)
+        elif self._owed.proven(unit, now_ns):
+            return scan(line, unit, function, count)
+        return found
+
+    def _came(self, answers: Sequence[bytes]) -> None:
+        """These came, and were not waited for."""
+        if answers:
+            now_ns = self._clock.monotonic_ns()
+            for answer in answers:
+                self._owed.came(answer, now_ns, self._empty_ns)
+            self.known.stray([answer[0] for answer in answers])
+
+    def _long_ns(self, count: int) -> int:
+        """What an answer of so many registers takes at most, from its first byte on."""
+        return (OVERHEAD + 2 * count) * self.port.char_ns + self._torn_ns
+
     def _doze(self, until_ns: int) -> None:
-        rest_ns = until_ns - EARLY_NS - time.monotonic_ns()
+        rest_ns = until_ns - EARLY_NS - self._clock.monotonic_ns()
         if rest_ns > EARLY_NS:
-            time.sleep(rest_ns / 1e9)
+            self._clock.sleep(rest_ns / 1e9)
 
     def _quiet(self) -> None:
         """Wait for 3.5 characters of silence; what comes meanwhile is nobody's."""
-        give_up_ns = time.monotonic_ns() + BABBLE_NS
+        give_up_ns = self._clock.monotonic_ns() + BABBLE_NS
         stray = b""
         while True:
             free_ns = self._last_ns + self.silence_ns
             heard = self.port.read(free_ns)
-            now_ns = time.monotonic_ns()
+            now_ns = self._clock.monotonic_ns()
             if not heard:
                 if now_ns >= free_ns:
                     break
@@ -197,17 +260,36 @@ class ModbusRtu:
                     Reason.BUSY,
                 )
         if stray:
-            self.known.stray(scan(stray, -1, 0, 0).strangers)
+            self._came(scan(stray, -1, 0, 0).strangers)
+        self._empty_ns = now_ns
 
-    def _settle(self, unit: int) -> None:
-        """Let pass what this unit still owes, so that it is never taken for the next answer."""
-        until_ns = self._owed.pop(unit, 0)
-        late = bytearray()
-        while time.monotonic_ns() < until_ns and (chunk := self.port.read(until_ns)):
-            self._last_ns = time.monotonic_ns()
+    def _settle(self, ask: Ask) -> None:
+        """Let pass an answer that could be taken for the one to `ask`. Raises OwedError.
+
+        It is not waited for longer than twice the time-out: the line has others.
+        """
+        now_ns = self._clock.monotonic_ns()
+        due = self._owed.bars(ask, now_ns)
+        if due is None:
+            return
+        give_up_ns = due.sent_ns + int(2 * self.patience.timeout_s * 1e9) + self._long_ns(ask[3])
+        give_up_ns = min(due.until_ns, give_up_ns)
+        late = b""
+        while chunk := self.port.read(give_up_ns):
+            now_ns = self._last_ns = self._clock.monotonic_ns()
             late = (late + chunk)[-LIMIT:]
-            if unit in scan(bytes(late), -1, 0, 0).strangers:
-                return
+            if answers := scan(late, -1, 0, 0).strangers:
+                late = b""
+                self._came(answers)
+            if now_ns > give_up_ns or self._owed.bars(ask, now_ns) is None:
+                break
+        now_ns = self._clock.monotonic_ns()
+        if due := self._owed.bars(ask, now_ns):
+            rest_s = (due.until_ns - now_ns) / 1e9
+            raise OwedError(
+                f"unit {ask[0]} owes an answer that could be taken for this one; it is asked again"
+                f" in {rest_s:.1f} s: {trouble.LATE}"
+            )
 
 
 def _hex(line: bytes) -> str:

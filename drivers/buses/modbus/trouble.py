@@ -12,6 +12,10 @@ from drivers.buses.serial_trouble import Counters, of_counters
 TWICE: Final = 2  # second answers in a row: one may be a late answer to an older question
 DAMAGED: Final = 3  # damaged answers in a row that are no accident
 SHOWN: Final = 8  # units that a sentence names at most
+LATE: Final = (
+    "answers come late or twice on this line, or are lost; is timeout_s too short for a radio or a"
+    " converter, or link_delay_s longer than it needs to be"
+)
 
 
 @dataclass(slots=True)

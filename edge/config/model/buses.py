@@ -54,6 +54,16 @@ class ModbusRtuBus(Struct, frozen=True, kw_only=True):
     parity: Annotated[Parity, Meta(description="None, even or odd.")] = "N"
     stop: Annotated[Stop, Meta(description="Stop bits.")] = 1
     timeout_s: Timeout = 0.5
+    link_delay_s: Annotated[
+        float,
+        Meta(
+            ge=0.1,
+            le=60.0,
+            description="How long after its question an answer may still come, in seconds: behind"
+            " a radio, or a converter to Ethernet. Until then nothing is asked whose answer could"
+            " be taken for it.",
+        ),
+    ] = 5.0
 
 
 class ModbusTcpBus(Struct, frozen=True, kw_only=True):

@@ -62,7 +62,7 @@ def test_an_exception_is_found() -> None:
 )
 def test_a_whole_frame_that_is_not_ours_gives_nothing(asked: tuple[int, int, int]) -> None:
     found = scan(ANSWER, *asked)
-    assert (found.done, found.strangers) == (False, [1])
+    assert (found.done, found.strangers) == (False, [ANSWER])
 
 
 def test_what_has_begun_says_how_much_is_missing() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from drivers.buses import serial_wire
-from drivers.buses.modbus import ModbusRtu, ModbusTcp, rtu
+from drivers.buses.modbus import ModbusRtu, ModbusTcp
 from drivers.buses.modbus.frame import seal
 from drivers.buses.modbus.trouble import Known, damaged, no_answer, noise
 from drivers.buses.serial_port import SerialPort
@@ -37,7 +37,7 @@ def line() -> Iterator[MeterLine]:
 
 @pytest.fixture
 def bus(line: MeterLine) -> Iterator[ModbusRtu]:
-    master = ModbusRtu(waiting(line)(line.path, BAUD), timeout_s=0.05)
+    master = ModbusRtu(waiting(line)(line.path, BAUD), timeout_s=0.05, link_delay_s=0.1)
     yield master
     master.close()
 
@@ -113,13 +113,10 @@ class Twins(VirtualWire):
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.001, 0.004])
-async def test_two_meters_with_one_address_give_no_value_and_are_said(
-    after_s: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_two_meters_with_one_address_give_no_value_and_are_said(after_s: float) -> None:
     """The second answer comes at once, or while the neighbour is being asked."""
     wire = Twins(after_s)
-    monkeypatch.setattr(rtu, "time", wire)
-    bus = ModbusRtu(wire, timeout_s=0.1)
+    bus = ModbusRtu(wire, timeout_s=0.1, clock=wire)
 
     async def asked(unit: int) -> bytes:
         return await bus.read_registers(unit, 4, 0, 2)

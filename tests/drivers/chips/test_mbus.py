@@ -296,6 +296,25 @@ async def test_a_meter_is_found_by_its_number_among_others() -> None:
         await Mbus(line, secondary="33333333").read()
 
 
+async def test_a_late_telegram_of_another_is_not_that_of_the_meter_that_was_selected() -> None:
+    """Whoever is selected answers as 253: only the number says who it is."""
+
+    late = framed(8, 1, 0x72, HEAD + bytes.fromhex("022b1111"))
+
+    class Late(Wired):
+        async def frame(
+            self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+        ) -> bytes:
+            found = cut(late)[0] if link.is_request(write) else None
+            return found or await super().frame(cut, timeout_s, write)
+
+    line = Late(Meter({"power": 5.0}, 3, "00000022"))
+    for number in ("00000022", "000000f2"):
+        device = Mbus(line, secondary=number)
+        assert named(await device.read()) == {"power": 5.0}
+        assert device.identity == "KRB 00000022"
+
+
 def test_a_number_has_eight_digits() -> None:
     for wrong in ("1", "123456789", "1234567g"):
         with pytest.raises(ConfigError, match="8 digits"):

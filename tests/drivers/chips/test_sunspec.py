@@ -18,7 +18,7 @@ from drivers.chips import _sunspec
 from drivers.chips.sunspec import SunSpec, explain
 from drivers.sim.meter import Fault, Load
 from drivers.sim.sunspec import SunSpec as Device
-from edge.core import Bad, BusError, Condition, DataError, Quantity, Reason, Sample, Telling
+from edge.core import Bad, BusError, Condition, DataError, Doubt, Quantity, Reason, Sample, Telling
 from tests.drivers.meters.fake import FakeModbus, SimBus
 from tests.drivers.meters.pymodbus_peer import Peer
 
@@ -62,6 +62,17 @@ async def test_a_meter_is_found_and_read(model: int, base: int) -> None:
     asked = len(bus.log)
     await meter.read()
     assert len(bus.log) == asked + 1  # one question once it is found
+
+
+@pytest.mark.parametrize("positive", ["import", "export"])
+async def test_a_model_that_may_be_of_an_earlier_asking_is_stale(positive: str) -> None:
+    device = Device(Load(3).values() | HELD, 213)
+    device.limit = 60  # in two requests, of which one may be old
+    good, meter, bus = await read(device, positive=positive)
+    bus.old = {bus.log[-1][0]}
+    for key, sample in by_key(await meter.read()).items():
+        before = good[key]
+        assert sample == (before if isinstance(before, Bad) else Doubt(before, Reason.STALE))  # type: ignore[arg-type]
 
 
 async def test_several_meters_of_one_device_are_counted() -> None:

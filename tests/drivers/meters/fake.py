@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from drivers.buses.modbus.frame import refusal, request
 from drivers.meters.register_map import ModbusDevice, load
 from drivers.sim.meter import Slave, Unit
-from edge.core import BusError, DataError, Reason, Sample
+from edge.core import BusError, DataError, Old, OwedError, Reason, Sample
 
 
 @dataclass
@@ -36,12 +36,19 @@ class FakeModbus:
 
 @dataclass
 class SimBus:
-    """A bus without a wire to simulated units; `log` says what they were asked."""
+    """A bus without a wire to simulated units; `log` says what they were asked.
+
+    What is asked from an address in `old` may be old; in `owed`, it is not asked.
+    """
 
     units: dict[int, Unit]
     log: list[tuple[int, int]] = field(default_factory=list)
+    old: set[int] = field(default_factory=set)
+    owed: set[int] = field(default_factory=set)
 
     async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
+        if address in self.owed:
+            raise OwedError(f"unit {unit} owes an answer")
         self.log.append((address, count))
         asked = request(unit, function, address, count)
         reply = self.units[unit].answer(unit, asked[1:]) if unit in self.units else None
@@ -51,7 +58,7 @@ class SimBus:
             raise DataError("damaged")
         if reply.pdu[0] != function:
             raise refusal(unit, reply.pdu[1])
-        return reply.pdu[2:]
+        return Old(reply.pdu[2:]) if address in self.old else reply.pdu[2:]
 
 
 async def told(meter: ModbusDevice) -> dict[str, Sample]:

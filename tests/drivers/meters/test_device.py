@@ -87,6 +87,9 @@ async def test_a_refused_register_is_found_once_and_then_left_alone() -> None:
     assert bus.log == [FIRST, (0, 4), (6, 4), (6, 2), (8, 2), SECOND]
     bus.log.clear()
     assert await device.read() == want
+    assert bus.log == [(0, 4), (8, 2), (99, 5), SECOND]  # it would be of another length
+    bus.log.clear()
+    assert await device.read() == want
     assert bus.log == [(0, 4), (8, 2), SECOND]
 
 
@@ -94,10 +97,25 @@ async def test_a_refused_hole_costs_no_point() -> None:
     bus = full()
     del bus.words[4], bus.words[5]
     device = ModbusDevice(bus, TABLE, 1)
-    assert await device.read() == VALUES
+    for _ in range(3):  # nor do those that it has not got beside its points
+        assert await device.read() == VALUES
     bus.log.clear()
     assert await device.read() == VALUES
     assert bus.log == [(0, 4), (6, 4), SECOND]
+
+
+async def test_a_meter_that_says_nothing_to_padding_is_asked_without_it() -> None:
+    bus = full()
+    del bus.words[4], bus.words[5]
+    device = ModbusDevice(bus, TABLE, 1)
+    assert await device.read() == VALUES
+    padded = (98, 6), (99, 5)
+    bus.errors = dict.fromkeys(padded, BusError("unit 1: no answer"))
+    for _ in range(3):
+        assert await device.read() == VALUES
+    bus.log.clear()
+    assert await device.read() == VALUES
+    assert not set(bus.log) & set(padded)
 
 
 @pytest.mark.parametrize("says", [DataError("no", Reason.ADDRESS), LengthError("no")])

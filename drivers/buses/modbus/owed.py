@@ -1,0 +1,174 @@
+"""Which answers may still come on a serial line, and whether one that comes belongs to a question.
+
+An answer tells its unit, its function and its length, and not which registers they are. So of one
+unit, function and length (a `Kind`) one question at a time may be without its answer, until that
+has come or cannot come any more. A radio or a bridge may also repeat an answer: a copy is the same
+to the last bit as one that was told lately.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from drivers.buses.modbus.frame import EXCEPTION, Ask
+
+LATE_TIMES: Final = 10  # a unit that was late may be so again: wary for so many delays
+REPEATS_NS: Final = 3600 * 1_000_000_000  # and for so long after a copy
+PROVEN: Final = 200  # answers, none of them late or twice, after which damage is mere damage
+TOLD: Final = 256  # answers of one kind that are kept; more within a delay is no line of meters
+KINDS: Final = 1024
+
+Kind = tuple[int, int, int]
+"""Unit, function, and bytes of registers: all that an answer says of its question."""
+
+
+class Worth(Enum):
+    """What an answer is worth that fits a question."""
+
+    SOUND = "sound"
+    OLD = "old"  # or what these registers held lately, and hold no more
+    NONE = "none"  # it may be the answer to another question
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A question without its answer. `damaged`: something came, and it was most likely that."""
+
+    ask: Ask
+    sent_ns: int
+    until_ns: int
+    damaged: bool
+
+
+class Owed:
+    """The answers that one line's units owe, and those that they have told. Times are monotonic.
+
+    `delay_ns` is how long after a question an answer may begin.
+    """
+
+    def __init__(self, delay_ns: int) -> None:
+        self.delay_ns = delay_ns
+        self._due: dict[Kind, Due] = {}
+        # answer -> question -> until when a copy may come; the latest is the last
+        self._told: dict[Kind, dict[bytes, dict[Ask, int]]] = {}
+        self._last: dict[Ask, tuple[bytes, bool]] = {}  # and whether it differs from the one before
+        self._late: dict[int, int] = {}  # unit -> until when it counts as one that is late
+        self._repeats: dict[int, int] = {}  # or that tells an answer twice
+        self._prompt: dict[int, int] = {}  # unit -> answers since it was the one or the other
+
+    def bars(self, ask: Ask, now_ns: int) -> Due | None:
+        """The question whose answer could be taken for that to this one, if there is one."""
+        due = self._due.get(_kind(ask))
+        if due is not None and due.until_ns <= now_ns:
+            del self._due[_kind(ask)]
+            return None
+        return None if due is None or (due.damaged and due.ask == ask) else due
+
+    def owe(self, ask: Ask, sent_ns: int, long_ns: int, damaged: bool) -> None:
+        """It was asked, and has no answer; one would take `long_ns` at most."""
+        unit = ask[0]
+        if damaged and self.proven(unit, sent_ns):
+            return
+        damaged = damaged and not self.wary(unit, sent_ns)
+        self._due[_kind(ask)] = Due(ask, sent_ns, sent_ns + self.delay_ns + long_ns, damaged)
+
+    def worth(
+        self, ask: Ask, data: bytes | None, code: int | None, now_ns: int, since_ns: int
+    ) -> Worth:
+        """Of what fits `ask`: registers, or the code of an exception. It came after `since_ns`."""
+        unit, function = ask[:2]
+        if data is None:  # an exception fits every question that has no answer
+            told = self._tellers(_refused(unit, function), bytes((code or 0,)), since_ns)
+            unsure = self._open(unit, function, now_ns) or (told and self.wary(unit, now_ns))
+            return Worth.NONE if unsure else Worth.SOUND
+        tellers = self._tellers(_kind(ask), data, since_ns)
+        if tellers:
+            if self._repeats.get(unit, 0) > now_ns or ask not in tellers:
+                return Worth.NONE  # what other registers hold is rarely the same
+            if self._late.get(unit, 0) > now_ns:
+                return Worth.OLD
+            if self._last.get(ask, (b"", False))[1] and not self.proven(unit, now_ns):
+                return Worth.OLD  # it was another one before, or none
+        return Worth.OLD if _kind(ask) in self._due else Worth.SOUND
+
+    def answered(
+        self, ask: Ask, data: bytes | None, code: int | None, sent_ns: int, long_ns: int
+    ) -> None:
+        """This was taken for its answer. A copy of it may come."""
+        unit = ask[0]
+        self._prompt[unit] = self._prompt.get(unit, 0) + 1
+        until_ns = sent_ns + self.delay_ns + long_ns
+        if data is None:
+            self._tell(_refused(unit, ask[1]), bytes((code or 0,)), ask, until_ns)
+            return
+        self._due.pop(_kind(ask), None)
+        self._tell(_kind(ask), data, ask, until_ns)
+        before = self._last.get(ask)
+        if len(self._last) >= KINDS:
+            self._last.clear()
+        self._last[ask] = data, before is None or before[0] != data
+
+    def came(self, frame: bytes, now_ns: int, since_ns: int) -> None:
+        """A whole answer that nobody waited for: a late one, a copy, or a stranger's.
+
+        It was found now, and came at any time after `since_ns`.
+        """
+        unit, function = frame[0], frame[1]
+        if function & EXCEPTION:
+            kind, told = _refused(unit, function & ~EXCEPTION), frame[2:3]
+        else:
+            kind, told = (unit, function, frame[2]), frame[3:-2]
+        due = self._due.get(kind)
+        if self._tellers(kind, told, since_ns):  # or registers that have not changed: who knows
+            if due is None or due.until_ns <= now_ns:
+                self._repeats[unit], self._prompt[unit] = now_ns + REPEATS_NS, 0
+        elif due is not None and due.until_ns > now_ns:
+            del self._due[kind]
+            self._tell(kind, told, due.ask, due.until_ns)
+            self._late[unit], self._prompt[unit] = now_ns + LATE_TIMES * self.delay_ns, 0
+
+    def wary(self, unit: int, now_ns: int) -> bool:
+        """Whether it has lately been late, or told something twice."""
+        return max(self._late.get(unit, 0), self._repeats.get(unit, 0)) > now_ns
+
+    def proven(self, unit: int, now_ns: int) -> bool:
+        """Whether all that it says can only be the answer to the last question."""
+        owes = any(kind[0] == unit and due.until_ns > now_ns for kind, due in self._due.items())
+        return not owes and not self.wary(unit, now_ns) and self._prompt.get(unit, 0) >= PROVEN
+
+    def _open(self, unit: int, function: int, now_ns: int) -> bool:
+        """Whether any answer of this function may still come, of whatever length."""
+        return any(
+            kind[:2] == (unit, function) and due.until_ns > now_ns
+            for kind, due in self._due.items()
+        )
+
+    def _tellers(self, kind: Kind, data: bytes, since_ns: int) -> Sequence[Ask]:
+        """Whose answer this was, so lately that a copy could come after `since_ns`."""
+        tellers = self._told.get(kind, {}).get(data)
+        if tellers is None:
+            return ()
+        return [ask for ask, until_ns in tellers.items() if until_ns > since_ns]
+
+    def _tell(self, kind: Kind, data: bytes, ask: Ask, until_ns: int) -> None:
+        told = self._told.get(kind)
+        if told is None:
+            if len(self._told) >= KINDS:
+                self._told.clear()
+            told = self._told[kind] = {}
+        tellers = told.pop(data, None) or {}
+        tellers[ask] = until_ns
+        told[data] = tellers
+        oldest = next(iter(told))
+        while len(told) > TOLD or max(told[oldest].values()) <= until_ns - 2 * self.delay_ns:
+            del told[oldest]
+            oldest = next(iter(told))
+
+
+def _kind(ask: Ask) -> Kind:
+    return ask[0], ask[1], 2 * ask[3]
+
+
+def _refused(unit: int, function: int) -> Kind:
+    return unit, function | EXCEPTION, 0

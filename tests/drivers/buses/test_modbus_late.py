@@ -1,0 +1,284 @@
+"""Answers that come late or twice on a serial line: whose they are, and when nobody can know."""
+
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from drivers.buses.modbus import ModbusRtu
+from drivers.buses.modbus.frame import Ask, seal
+from drivers.buses.modbus.owed import KINDS, PROVEN, TOLD, Owed, Worth
+from drivers.sim.meter import Fault, Slave
+from edge.core import BusError, DataError, Old, OwedError
+from tests.drivers.buses.virtual_wire import VirtualWire
+
+VOLTS, HERTZ = (1, 4, 0, 2), (1, 4, 0x46, 2)
+BLOCK = (1, 4, 0, 4)
+TIMEOUT_S, DELAY_S = 0.5, 5.0
+S = 1_000_000_000
+
+
+class Link(VirtualWire):
+    """`then` says of each answer what comes of it: (seconds later, bytes)."""
+
+    def __init__(self) -> None:
+        self.now = {"voltage_l1": 230.0, "frequency": 50.0}
+        units = {unit: Slave("sdm120", lambda: self.now) for unit in (1, 2)}
+        super().__init__(units, 38_400)
+        self.both_ways = True
+        self.then: Callable[[bytes], list[tuple[float, bytes]]] = lambda told: [(0.0, told)]
+
+    def say(self, first_ns: int, data: bytes) -> None:
+        for late_s, part in self.then(data):
+            super().say(first_ns + int(late_s * 1e9), part)
+
+
+@pytest.fixture
+def link() -> Link:
+    return Link()
+
+
+@pytest.fixture
+def bus(link: Link) -> ModbusRtu:
+    return ModbusRtu(link, TIMEOUT_S, DELAY_S, link)
+
+
+async def asked(bus: ModbusRtu, ask: Ask = VOLTS) -> float:
+    return float(struct.unpack(">f", (await bus.read_registers(*ask))[:4])[0])
+
+
+async def prove(bus: ModbusRtu, link: Link) -> None:
+    """The unit answers long enough as it should."""
+    for _ in range(PROVEN):
+        assert await asked(bus) == 230.0
+        link.sleep(0.1)
+
+
+def late(seconds: float) -> Callable[[bytes], list[tuple[float, bytes]]]:
+    return lambda told: [(seconds, told)]
+
+
+def twice(seconds: float) -> Callable[[bytes], list[tuple[float, bytes]]]:
+    return lambda told: [(0.0, told), (seconds, told)]
+
+
+def once(link: Link) -> None:
+    link.then = late(0.0)
+
+
+@pytest.mark.parametrize("late_s", [0.6, 1.1, 2.4, 4.9])
+async def test_a_late_answer_is_never_that_to_a_question_of_its_length(
+    link: Link, bus: ModbusRtu, late_s: float
+) -> None:
+    """However late within the bound: beyond twice the time-out it was taken for the next one."""
+    link.then = late(late_s)
+    with pytest.raises(BusError):
+        await asked(bus, HERTZ)
+    once(link)
+    found = []
+    for _ in range(60):
+        try:
+            found.append(await asked(bus))
+        except BusError:
+            link.sleep(0.1)
+    assert set(found) == {230.0}
+
+
+async def test_who_owes_an_answer_keeps_the_line_from_nobody(link: Link, bus: ModbusRtu) -> None:
+    link.then = late(4.0)
+    with pytest.raises(BusError):
+        await asked(bus)
+    once(link)
+    link.sleep(TIMEOUT_S + 0.1)  # so long it is waited for
+    began_ns = link.now_ns
+    for _ in range(10):
+        with pytest.raises(OwedError, match=r"unit 1 owes an answer.*asked again in"):
+            await asked(bus, HERTZ)
+    assert link.now_ns - began_ns < 1_000_000
+    assert await asked(bus, (2, 4, 0x46, 2)) == 50.0
+    assert await asked(bus, BLOCK) == 230.0  # of another length
+    link.sleep(4.0)
+    assert await asked(bus, (2, 4, 0, 2)) == 230.0  # the late one comes meanwhile
+    assert await asked(bus, HERTZ) == 50.0
+
+
+async def test_what_never_comes_is_waited_for_no_longer_than_the_bound(
+    link: Link, bus: ModbusRtu
+) -> None:
+    link.then = lambda told: []
+    with pytest.raises(BusError):
+        await asked(bus)
+    began_ns = link.now_ns
+    once(link)
+    while True:
+        try:
+            await asked(bus)
+            break
+        except OwedError:
+            link.sleep(0.1)
+    assert link.now_ns - began_ns < (DELAY_S + 0.2) * S
+
+
+@pytest.mark.parametrize("behind_s", [0.003, 0.02, 0.3])
+async def test_a_repeated_answer_is_not_that_of_other_registers(
+    link: Link, bus: ModbusRtu, behind_s: float
+) -> None:
+    """A bridge that repeats everything, and two questions of one length in turn."""
+    link.then = twice(behind_s)
+    for at in range(20):
+        link.now = {"voltage_l1": 230.0 + at, "frequency": 50.0 + at / 10}
+        for ask, want in ((VOLTS, 230.0 + at), (HERTZ, 50.0 + at / 10)):
+            assert await asked(bus, ask) == pytest.approx(want)
+        link.sleep(1.0)
+
+
+async def test_what_was_told_twice_once_is_told_twice_again(link: Link, bus: ModbusRtu) -> None:
+    link.then = twice(0.1)
+    assert await asked(bus) == 230.0
+    once(link)
+    link.sleep(1.0)
+    assert await asked(bus, (2, 4, 0, 2)) == 230.0  # its copy is heard
+    with pytest.raises(OwedError, match="may be an older answer"):
+        await asked(bus)
+    link.sleep(DELAY_S)
+    assert await asked(bus) == 230.0  # no copy can be so late
+    link.now = {"voltage_l1": 231.0}
+    assert await asked(bus) == 231.0  # and this is none
+
+
+@pytest.mark.parametrize(("since_s", "copy"), [(4.5, True), (5.5, False)])
+def test_a_copy_that_waited_to_be_read_may_be_as_old_as_the_last_look(
+    since_s: float, copy: bool
+) -> None:
+    """Nobody read the line for long: when what waits there came, nobody knows."""
+    owed, told = Owed(5 * S), seal(bytes.fromhex("010404 43668000"))
+    owed.owe(VOLTS, 0, 0, False)
+    owed.came(told, 3 * S, 0)  # late
+    assert owed.bars(VOLTS, 3 * S) is None
+    owed.owe(VOLTS, 4 * S, 0, False)
+    owed.came(told, 6 * S, int(since_s * S))
+    assert (owed.bars(VOLTS, 6 * S) is not None) == copy
+
+
+async def test_a_unit_that_was_late_gives_what_is_unchanged_as_old(
+    link: Link, bus: ModbusRtu
+) -> None:
+    link.then = late(1.0)
+    with pytest.raises(BusError):
+        await asked(bus)
+    once(link)
+    link.sleep(1.0)
+    data = await bus.read_registers(*VOLTS)
+    assert isinstance(data, Old)
+    link.now = {"voltage_l1": 231.0}
+    assert not isinstance(await bus.read_registers(*VOLTS), Old)
+
+
+async def test_a_sound_line_gives_nothing_as_old_but_the_first_that_has_not_changed(
+    link: Link, bus: ModbusRtu
+) -> None:
+    """A second answer that is the first to the last bit may be a copy of it: nobody knows yet."""
+    old = [
+        [isinstance(await bus.read_registers(*ask), Old) for ask in (VOLTS, BLOCK)]
+        for _ in range(PROVEN)
+    ]
+    assert old == [[False, False], [True, True], *[[False, False]] * (PROVEN - 2)]
+
+
+async def test_the_first_copy_that_a_link_ever_tells_is_old(link: Link, bus: ModbusRtu) -> None:
+    link.then = twice(0.2)
+    assert await asked(bus) == 230.0
+    link.then = late(0.1)  # so that the copy comes first
+    link.now = {**link.now, "voltage_l1": 240.0}
+    link.sleep(0.17)
+    assert isinstance(await bus.read_registers(*VOLTS), Old)
+
+
+async def test_two_registers_that_hold_the_same_are_believed_of_who_is_never_late(
+    link: Link, bus: ModbusRtu
+) -> None:
+    link.now = {"voltage_l1": 50.0, "frequency": 50.0}
+    assert await asked(bus) == 50.0
+    with pytest.raises(OwedError):
+        await asked(bus, HERTZ)
+    link.now = {"voltage_l1": 230.0, "frequency": 230.0}
+    link.sleep(DELAY_S)
+    await prove(bus, link)
+    began_ns = link.now_ns
+    assert await asked(bus, HERTZ) == 230.0
+    assert link.now_ns - began_ns > TIMEOUT_S * S  # no other came
+    began_ns = link.now_ns
+    assert await asked(bus, HERTZ) == 230.0
+    assert link.now_ns - began_ns < TIMEOUT_S * S
+
+
+@pytest.mark.parametrize("kind", ["crc", "cut"])
+async def test_damage_may_have_been_a_copy_until_a_unit_has_proved_sound(
+    link: Link, bus: ModbusRtu, kind: str
+) -> None:
+    link.units[1].fault = Fault(kind, times=1)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="damaged"):
+        await asked(bus)
+    with pytest.raises(OwedError):
+        await asked(bus, HERTZ)
+    assert isinstance(await bus.read_registers(*VOLTS), Old)
+    assert await asked(bus, HERTZ) == 50.0
+    link.sleep(DELAY_S)
+    await prove(bus, link)
+    link.units[1].fault = Fault(kind, times=1)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="damaged"):
+        await asked(bus)
+    assert await asked(bus, HERTZ) == 50.0
+
+
+async def test_a_late_refusal_is_not_that_of_another_question(link: Link, bus: ModbusRtu) -> None:
+    """It says nothing of its question, not even a length."""
+    link.then = late(0.55)
+    link.units[1].fault = Fault("exception", times=1, code=2)
+    with pytest.raises(BusError):
+        await asked(bus)
+    link.then = late(0.4)
+    with pytest.raises(OwedError):
+        await asked(bus, BLOCK)
+
+
+async def test_a_refusal_in_time_is_one(link: Link, bus: ModbusRtu) -> None:
+    link.units[1].fault = Fault("exception", times=2, code=2)
+    for _ in range(2):
+        with pytest.raises(DataError, match="no such register"):
+            await asked(bus)
+    assert await asked(bus) == 230.0
+
+
+async def test_a_dead_unit_takes_no_more_of_the_line_than_its_time_out(
+    link: Link, bus: ModbusRtu
+) -> None:
+    took_s = []
+    for _ in range(40):
+        began_ns = link.now_ns
+        with pytest.raises(BusError):
+            await asked(bus, (9, 4, 0, 2))
+        took_s.append((link.now_ns - began_ns) / 1e9)
+        link.sleep(2.0)
+        assert await asked(bus) == 230.0
+    assert max(took_s) < TIMEOUT_S + 0.01
+    assert sum(took_s) < 40 * 0.25  # each fourth in full, and those between not at all or 0.1 s
+
+
+def test_what_is_remembered_has_an_end() -> None:
+    owed = Owed(5 * S)
+    for at in range(3 * TOLD):
+        owed.answered(VOLTS, at.to_bytes(4, "big"), None, at, 0)
+    for at in range(3 * KINDS):
+        owed.answered((at % 247, 4, at, 1 + at % 125), b"\0\0", None, at, 0)
+    assert len(owed._told) <= KINDS
+    assert len(owed._last) <= KINDS
+    assert all(len(told) <= TOLD for told in owed._told.values())
+    assert owed.worth(VOLTS, b"new!", None, 0, 0) is Worth.SOUND
+
+
+def test_a_stranger_that_was_never_asked_changes_nothing() -> None:
+    owed = Owed(5 * S)
+    owed.came(seal(bytes.fromhex("630404 43668000")), S, 0)
+    owed.came(seal(bytes.fromhex("638402")), S, 0)
+    assert not owed.wary(0x63, S)
