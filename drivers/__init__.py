@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-from drivers.choice import chosen
+from drivers.choice import chosen, turned
 from drivers.meters.register_map import ModbusDevice, load, options, tables
 from edge.core import (
     ConfigError,
@@ -22,12 +22,14 @@ from edge.core import (
     I2cBus,
     Lined,
     ModbusBus,
+    Point,
     Polled,
     Reason,
     Sample,
     SerialBus,
 )
 from edge.core.driver import FACTORY, REQUIRED, DriverSpec, Option, SerialLine
+from edge.core.point import directed, opposite
 
 HERE: Final = Path(__file__).parent
 PACE: Final = ("every_s", "slowest_s")  # class variables of a driver
@@ -59,10 +61,11 @@ def spec(name: str) -> DriverSpec:
         try:
             table = load(name)
         except ConfigError:  # somebody's own; `build` says what is wrong, and the others are read
-            return DriverSpec(name, "modbus", options(None))
+            return DriverSpec(name, "modbus", options(None), directed=True)
         line = SerialLine.parse(table.line) if table.line else FACTORY
         keys = tuple(register.point.key for register in table.registers)
-        return DriverSpec(name, "modbus", options(table), line=line, points=keys)
+        both = directed(register.point for register in table.registers)
+        return DriverSpec(name, "modbus", options(table), line=line, points=keys, directed=both)
     module = chip(name)
     hints = get_type_hints(module.DRIVER, include_extras=True)
     fields = [field for field in dataclasses.fields(module.DRIVER) if field.init]
@@ -74,7 +77,12 @@ def spec(name: str) -> DriverSpec:
     factory = getattr(module.DRIVER, "line", "") if wiring == "serial" else ""
     line = SerialLine.parse(factory) if factory else FACTORY
     pace = {key: getattr(module.DRIVER, key) for key in PACE if hasattr(module.DRIVER, key)}
-    return DriverSpec(name, wiring, told, fixed, line, _keys(module.DRIVER), **pace)
+    points = _points(module.DRIVER)
+    # where they are a field they depend on the options
+    open_ended = any(field.name == "points" for field in dataclasses.fields(module.DRIVER))
+    keys = () if open_ended else tuple(point.key for point in points)
+    both = directed(points)
+    return DriverSpec(name, wiring, told, fixed, line, keys, directed=both, **pace)
 
 
 def catalogue() -> Mapping[str, DriverSpec]:
@@ -84,13 +92,24 @@ def catalogue() -> Mapping[str, DriverSpec]:
 
 
 def build(
-    name: str, bus: Any, settings: Mapping[str, Any], points: Sequence[str] = ()
+    name: str,
+    bus: Any,
+    settings: Mapping[str, Any],
+    points: Sequence[str] = (),
+    *,
+    backwards: bool = False,
 ) -> Polled | Lined:
     """One device, with `settings` for its options. Touches no wire; on GPIO lines `bus` is unused.
 
-    `points` are the keys of those that are wanted; none means all. Raises ConfigError for a key
-    that the device has not.
+    `points` are the keys of those that are wanted; none means all. One that is mounted `backwards`
+    is turned, and its points are called as they are then. Raises ConfigError for a key that the
+    device has not, and for one that has no direction to be turned.
     """
+    if backwards:
+        if not spec(name).directed:
+            raise ConfigError(f"reversed: {name} tells no direction; leave it out")
+        own = tuple(opposite(key) for key in points)
+        return turned(typing.cast("Polled", build(name, bus, settings, own)))
     if name in tables():
         table = load(name)
         return ModbusDevice(bus, table.only(points) if points else table, **settings)
@@ -124,12 +143,9 @@ def named(name: str, frames: list[bytes]) -> list[str]:
     return [naming.named(name, frame, name in tables()) for frame in frames]
 
 
-def _keys(driver: Any) -> tuple[str, ...]:
-    """The keys of its points; none where they are a field: then they depend on the options."""
-    if any(field.name == "points" for field in dataclasses.fields(driver)):
-        return ()
+def _points(driver: Any) -> tuple[Point, ...]:
     points = getattr(driver, "points", ())
-    return tuple(p.key for p in points) if isinstance(points, tuple) else ()
+    return points if isinstance(points, tuple) else ()
 
 
 def _option(hint: Any, field: dataclasses.Field[Any]) -> Option:

@@ -1,10 +1,16 @@
-"""A device of which only some points are wanted: the rest is left out before anybody sees it."""
+"""A device as a site has it: with some of its points only, or mounted the other way round.
+
+Both wrap a device and pass on everything else. Where its transformers, or the whole of it, are
+mounted backwards, its import is our export: every register gets the other one's name, and power
+and current change their sign.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
-from edge.core import Condition, ConfigError, Keeping, Point, Polled, Sample, Telling
+from edge.core import Bad, Condition, ConfigError, Doubt, Keeping, Point, Polled, Sample, Telling
+from edge.core.point import FLOWS, Quantity, directed, opposite
 
 
 def chosen(device: Polled, keys: Sequence[str]) -> Polled:
@@ -18,23 +24,25 @@ def chosen(device: Polled, keys: Sequence[str]) -> Polled:
     return _Some(device, tuple(place for place, key in enumerate(known) if key in keys))
 
 
+def turned(device: Polled) -> Polled:
+    """The device that is mounted backwards, as if it were not.
+
+    A register that has no counterpart keeps counting what it counts, under the other name. Raises
+    ConfigError for a device that tells no direction.
+    """
+    if not directed(device.points):
+        raise ConfigError("reversed: it tells no direction, so nothing can be turned; leave it out")
+    return _Turned(device)
+
+
 @dataclass(slots=True)
-class _Some:
-    """Passes everything on; `places` are those of the points that are wanted."""
+class _Passed:
+    """Passes on what a device says of itself."""
 
     device: Polled
-    places: tuple[int, ...]
-    points: Sequence[Point] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.points = tuple(self.device.points[place] for place in self.places)
 
     async def open(self) -> None:
         await self.device.open()
-
-    async def read(self) -> tuple[Sample, ...]:
-        samples = await self.device.read()
-        return tuple(samples[place] for place in self.places)
 
     async def close(self) -> None:
         await self.device.close()
@@ -53,3 +61,64 @@ class _Some:
     def restore(self, kept: bytes, age_s: float) -> None:
         if isinstance(self.device, Keeping):
             self.device.restore(kept, age_s)
+
+
+@dataclass(slots=True)
+class _Some(_Passed):
+    """`places` are those of the points that are wanted."""
+
+    places: tuple[int, ...]
+    points: Sequence[Point] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.points = tuple(self.device.points[place] for place in self.places)
+
+    async def read(self) -> tuple[Sample, ...]:
+        samples = await self.device.read()
+        return tuple(samples[place] for place in self.places)
+
+
+@dataclass(slots=True)
+class _Turned(_Passed):
+    """Some devices give a current the sign of its power, some never, and a range does not tell:
+    currents are turned once one of them has been below zero.
+    """
+
+    points: Sequence[Point] = field(init=False)
+    _flows: tuple[int, ...] = field(init=False, repr=False)  # places of what has a sign
+    _currents: tuple[int, ...] = field(init=False, repr=False)
+    _signed: bool = field(init=False, repr=False, default=False)
+
+    def __post_init__(self) -> None:
+        points = self.device.points
+        signed = [at for at, p in enumerate(points) if p.quantity in FLOWS and p.low < 0]
+        self._currents = tuple(at for at in signed if points[at].quantity is Quantity.CURRENT)
+        self._flows = tuple(at for at in signed if at not in self._currents)
+        self.points = tuple(
+            replace(p, low=-p.high, high=-p.low)
+            if at in signed
+            else replace(p, key=opposite(p.key))
+            for at, p in enumerate(points)
+        )
+
+    async def read(self) -> tuple[Sample, ...]:
+        samples = list(await self.device.read())
+        if not self._signed:
+            self._signed = any(_below(samples[at]) for at in self._currents)
+        for at in (*self._flows, *self._currents) if self._signed else self._flows:
+            samples[at] = _negative(samples[at])
+        return tuple(samples)
+
+
+def _below(sample: Sample) -> bool:
+    value = sample.value if isinstance(sample, Doubt) else sample
+    return not isinstance(value, Bad | str) and value < 0
+
+
+def _negative(sample: Sample) -> Sample:
+    match sample:
+        case Doubt(value, reason) if not isinstance(value, str):
+            return Doubt(0.0 - value, reason)  # 0 stays 0, and is not -0
+        case Bad() | Doubt() | str():
+            return sample
+    return 0.0 - sample

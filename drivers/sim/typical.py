@@ -1,4 +1,8 @@
-"""What a simulated device measures when nobody says otherwise: one plausible value a quantity."""
+"""What a simulated device measures when nobody says otherwise: one plausible value a quantity.
+
+Values of one device fit together: what is of three phases is their sum, and heat is what the flow
+loses in kelvins.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -31,6 +35,9 @@ VALUES: Final[Mapping[Quantity, float]] = {
     Quantity.VOLUME_FLOW: 0.4,
     Quantity.DISTORTION: 1.5,
 }  # counts and states are none of ours to invent
+PHASES: Final = ("_l1", "_l2", "_l3")
+SUMMED: Final = ("power", "apparent_power", "reactive_power", "current_sum")
+HEAT: Final = {"temperature_flow": 27.2, "temperature_difference": 5.7}  # the return is 21.5
 ELECTRODE_V: Final = 0.3  # of a gas cell, on a converter that bears no mains
 
 
@@ -43,4 +50,8 @@ def typical(points: Iterable[Point]) -> dict[str, float]:
             value = ELECTRODE_V if point.quantity is Quantity.VOLTAGE else None
         if value is not None:
             found[point.key] = value
-    return found
+    phases = sum("current" + phase in found for phase in PHASES) or 1
+    for key in SUMMED:
+        if key in found:
+            found[key] *= phases
+    return found | {key: value for key, value in HEAT.items() if key in found}

@@ -95,6 +95,7 @@ def meta(daemon: "Daemon") -> Mapping[str, Any]:
             "stream": str(d.stream),
             "every_s": d.every_s,
             "points": _points(daemon, d.name),
+            **({"reversed": True} if site.devices[d.name].reversed else {}),
             **_serial(daemon.intake.devices.get(d.name)),
         }
         for group in daemon.wiring.polled.values()

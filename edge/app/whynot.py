@@ -43,7 +43,9 @@ async def read(exam: Exam, name: str, bus: Any, tick: Tick) -> Exception | None:
     """One device through its driver; what is wrong is in `exam`. Gives why it failed."""
     device = exam.site.devices[name]
     tick(f"{name} ({device.driver})")
-    polled: Any = drivers.build(device.driver, bus, device.options, device.points or ())
+    polled: Any = drivers.build(
+        device.driver, bus, device.options, device.points or (), backwards=device.reversed
+    )
     try:
         for one in of_reading(polled, await _values(name, polled)):
             exam.say(name, one)
@@ -153,7 +155,9 @@ async def _asked(exam: Exam, name: str, port: SerialPort, tick: Tick) -> None:
     for settings in _others(port.settings, str(drivers.spec(device.driver).line), *ASKED):
         tick(f"{name} at {settings}")
         other = SerialPort.at(port.port, settings)
-        polled: Any = drivers.build(device.driver, other, device.options, device.points or ())
+        polled: Any = drivers.build(
+            device.driver, other, device.options, device.points or (), backwards=device.reversed
+        )
         try:
             await _values(name, polled)
         except (BusError, DataError):

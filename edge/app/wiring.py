@@ -11,6 +11,7 @@ from edge.app.pipeline import Pipeline
 from edge.config import Problems, Site
 from edge.core import ConfigError, Contact, Edge, Lined, LineSpec, Point, Polled, Quantity, Stream
 from edge.infer.judge import Judge, JudgeSetup
+from edge.process.bounds import told_power_w
 from edge.process.engine import Engine
 from edge.process.setup import ContactSetup, DeviceSetup, PulseSetup, Setup
 
@@ -46,7 +47,11 @@ class Wiring:
         for name, device in site.devices.items():
             spec = drivers.spec(device.driver)
             built = drivers.build(
-                device.driver, wiring.buses[device.bus], device.options, device.points or ()
+                device.driver,
+                wiring.buses[device.bus],
+                device.options,
+                device.points or (),
+                backwards=device.reversed,
             )
             if spec.wiring == "gpio":
                 wiring._hang(device.bus, name, cast("Lined", built))
@@ -118,8 +123,13 @@ class Wiring:
                     d.stream,
                     tuple(d.polled.points),
                     d.every_s,
+                    # ranges that the site has said itself are no ranges for meters of any size
+                    told_power_w(d.polled.points)
+                    if "amps" in site.devices[d.name].options
+                    else None,
                     corrections=calibrating.corrections(site, d.name),
                     cells=calibrating.cells(site, d.name),
+                    backwards=site.devices[d.name].reversed,
                 )
                 for d in devices
             ),

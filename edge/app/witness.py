@@ -50,7 +50,9 @@ class _Nobody:
 async def first_question(device: Device) -> Question | None:
     """What a Modbus driver asks first. No wire is touched."""
     bus = _Nobody()
-    polled: Any = drivers.build(device.driver, bus, device.options, device.points or ())
+    polled: Any = drivers.build(
+        device.driver, bus, device.options, device.points or (), backwards=device.reversed
+    )
     with contextlib.suppress(BusError, DataError):
         await polled.open()
         await polled.read()

@@ -79,7 +79,9 @@ def _points(site: Site) -> tuple[dict[str, list[str]], list[Problem]]:
     wrong: list[Problem] = []
     for name, device in site.devices.items():
         try:
-            built = drivers.build(device.driver, None, device.options, device.points or ())
+            built = drivers.build(
+                device.driver, None, device.options, device.points or (), backwards=device.reversed
+            )
         except ConfigError as error:
             wrong.append(site.remark(("device", name), str(error)))
             continue

@@ -15,7 +15,10 @@ UNSTABLE: Final = ("/dev/ttyUSB", "/dev/ttyACM")
 
 def warnings(site: Site) -> list[Problem]:
     """All remarks about a site, in the order of the file. Looks for the files it names."""
-    found = [*_uplink(site), *_streams(site), *_wires(site), *_lanes(site), *_signals(site)]
+    found = [
+        *_uplink(site), *_streams(site), *_wires(site), *_turned(site), *_lanes(site),
+        *_signals(site),
+    ]  # fmt: skip
     return sorted(found, key=lambda problem: (problem.line, problem.key))
 
 
@@ -92,6 +95,18 @@ def _wires(site: Site) -> Iterator[Problem]:
             )
         if not (site.devices_on(name) or site.lanes_on(name) or site.bays_on(name)):
             yield site.remark(("bus", name), "nothing sits on this bus")
+
+
+def _turned(site: Site) -> Iterator[Problem]:
+    """Two keys for a meter that seems to count backwards: mostly one of them fits."""
+    for name, device in site.devices.items():
+        if device.reversed and device.options.get("positive") == "export":
+            yield site.remark(
+                ("device", name, "reversed"),
+                'with positive = "export" the sign of power is turned twice, and only registers '
+                "are exchanged; where power has the wrong sign and the right register grows, "
+                'positive = "export" alone fits, and where both are wrong, reversed = true alone',
+            )
 
 
 def _place(bus: Bus) -> tuple[str, str]:

@@ -28,6 +28,7 @@ from edge.config.positions import Path
 from edge.config.problem import near, shown
 from edge.config.rules import Rule, WrongError, of_model, of_option
 from edge.core.driver import DriverSpec
+from edge.core.point import opposite
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -139,6 +140,11 @@ def _device(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Devi
                       + near(driver, draft.catalogue))  # fmt: skip
         plain = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
         return Device(driver="", phase=phase, **plain)  # its options cannot be judged
+    if not spec.directed:
+        del rules["reversed"]
+        if "reversed" in values:
+            draft.say((*path, "reversed"), f"{spec.name} tells no direction: it has neither a "
+                      "sign nor a register for each way; leave this out")  # fmt: skip
     if spec.wiring == "gpio":
         for key in ("every_s", "points"):
             del rules[key]
@@ -148,9 +154,11 @@ def _device(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Devi
         pace = replace(rules["every_s"], default=spec.every_s, high=spec.slowest_s)
         rules["every_s"] = pace
         if spec.points:
-            rules["points"] = replace(rules["points"], choices=spec.points)
+            turned = values.get("reversed") is True
+            own = tuple(map(opposite, spec.points)) if turned else spec.points
+            rules["points"] = replace(rules["points"], choices=own)
     options = {key: of_option(key, option) for key, option in spec.options.items()}
-    known = {"driver", "every_s", "points", "phase", *rules, *options}
+    known = {"driver", "every_s", "points", "reversed", "phase", *rules, *options}
     for key in values.keys() - known:
         draft.say((*path, key), _unknown(key, known))
     plain = {key: _value(draft, rule, path, values) for key, rule in rules.items()}

@@ -60,8 +60,9 @@ class DriverSpec:
 
     `address` is that of an I2C device which has no option for it. `line` is how a serial device
     leaves the factory; a bus without settings of its own takes it. `points` are the keys of its
-    points, where they do not depend on the options. It has something new each `every_s` seconds,
-    and must not be asked less often than each `slowest_s`.
+    points, where they do not depend on the options; of a `directed` one they tell which way it
+    flows. It has something new each `every_s` seconds, and must not be asked less often than each
+    `slowest_s`.
     """
 
     name: str
@@ -72,6 +73,7 @@ class DriverSpec:
     points: tuple[str, ...] = ()
     every_s: float = 1.0
     slowest_s: float = 3600.0
+    directed: bool = False
 
     @property
     def shared(self) -> bool:

@@ -1,5 +1,6 @@
 """What can be measured, and in which unit."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -46,6 +47,9 @@ class Quantity(Enum):
 
 
 FLOWS: Final = (Quantity.CURRENT, Quantity.POWER, Quantity.REACTIVE_POWER)  # have a direction
+OPPOSITES: Final[Mapping[str, str]] = {  # quadrants as in IEC 62053-23: both signs turn
+    "import": "export", "export": "import", "q1": "q3", "q2": "q4", "q3": "q1", "q4": "q2",
+}  # fmt: skip
 
 
 class Kind(Enum):
@@ -73,3 +77,22 @@ class Point:
     def step(self) -> float:
         """The resolution that counts: the point's own, or the quantity's."""
         return self.resolution or self.quantity.resolution
+
+
+def opposite(key: str) -> str:
+    """What a register counts behind a transformer that is mounted backwards; else the key itself.
+
+    `energy_import_l1` is `energy_export_l1` then, `reactive_energy_q1` is `reactive_energy_q3`.
+    """
+    return "_".join(OPPOSITES.get(word, word) for word in key.split("_"))
+
+
+def directed(points: Iterable[Point]) -> bool:
+    """Does a device tell which way it flows: by a sign, or by a register for each way?"""
+    known = list(points)
+    keys = {point.key for point in known}
+    return any(
+        (point.quantity in FLOWS and point.low < 0)
+        or (opposite(point.key) != point.key and opposite(point.key) in keys)
+        for point in known
+    )

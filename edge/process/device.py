@@ -5,23 +5,22 @@ counts as `bad:stale` on every point.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from math import isfinite
 from typing import Any, Final, Protocol
 
-from edge.core.point import Kind, Quantity
+from edge.core.point import Kind, opposite
 from edge.core.quality import Quality
 from edge.core.reading import Sweep, Value, all_good
 from edge.core.record import Draft
+from edge.process.bounds import an_hour
 from edge.process.calibration import Calibrator, Inputs
 from edge.process.events import meter
 from edge.process.gauge import Gauge
+from edge.process.plausibility import Plausibility
 from edge.process.setup import DeviceSetup
 from edge.process.total import Total
 
-POWERS: Final = (Quantity.POWER, Quantity.APPARENT_POWER, Quantity.REACTIVE_POWER)
 AS_IT_IS: Final = (0.0, 1.0, 0.0)  # a correction that changes nothing: polynomial and kappa
-MAX_POWER_W: Final = 1_000_000.0
-"""No cabinet at a roadside draws a megawatt; energy that came faster did not come."""
+TURNED: Final = " reversed"  # of a register that the configuration counts the other way round
 
 
 class Summary(Protocol):
@@ -45,25 +44,31 @@ class Device:
             else None
         )
         self.points = self._calibrator.points if self._calibrator else setup.points
-        power = setup.max_power_w or _max_power_w(setup)
         self._every_ns = max(1, round(setup.every_s * 1e9))
         self._good = all_good(len(self.points))
-        self._gauges: list[Gauge] = []
+        self._gauges: dict[str, Gauge] = {}
         self._totals: dict[str, Total] = {}
         self._points: list[Summary] = []
         for point in self.points:
             if point.kind is Kind.TOTAL:
-                self._totals[point.key] = total = Total(point, power)
+                most = an_hour(point, setup.points, setup.max_power_w)
+                self._totals[point.key] = total = Total(point, most)
                 self._points.append(total)
             else:
-                self._gauges.append(gauge := Gauge(point))
+                self._gauges[point.key] = gauge = Gauge(point)
                 self._points.append(gauge)
         self._heard = 0
+        # what is corrected for a reason of its own need not fit to what is not
+        corrected = {each.point for each in setup.corrections}
+        as_measured = [point for point in setup.points if point.key not in corrected]
+        self.plausibility = Plausibility.of(setup.name, as_measured, self._gauges, self._totals)
 
     def begin(self) -> None:
         """A first window: totals stay, moments are forgotten."""
         for total in self._totals.values():
             total.forget_time()
+        if self.plausibility is not None:
+            self.plausibility.begin()
         self._next()
 
     def another(self) -> None:
@@ -105,6 +110,8 @@ class Device:
         if missing > 1:
             for point in self._points:
                 point.missing(missing)
+        judge = self.plausibility
+        contradictions = [] if judge is None else judge.judge(start_ns, end_ns)
         body: dict[str, Any] = {
             "covered_s": covered_ns // 1000 / 1e6,
             "points": {
@@ -114,7 +121,7 @@ class Device:
         }
         if marks:
             body["quality"] = {mark: marks.count(mark) for mark in sorted(set(marks))}
-        events = self._events()
+        events = self._events() + contradictions
         self._next()
         return Draft(self.setup.stream, self.setup.name, start_ns, end_ns, body), events
 
@@ -125,12 +132,18 @@ class Device:
     def load(self, state: Mapping[str, Any]) -> None:
         """Back from `state`.
 
-        A register that is new, counts in other steps or is corrected otherwise starts fresh.
+        A register that is new, counts in other steps or is corrected otherwise starts fresh; so
+        does one that is counted the other way round now, which is told with its first value.
         """
         for key, total in self._totals.items():
-            told = state.get(key)
-            if told is not None and told[0] == self._meaning(key):
+            # one that has no counterpart had its name
+            told, meaning = state.get(key) or state.get(opposite(key)), self._meaning(key)
+            if told is None:
+                continue
+            if key in state and told[0] == meaning:
                 total.load(told[1:])
+            elif opposite(key) != key and _other_way(told[0]) == meaning:
+                total.turned(told[1:])
 
     def _columns(self, values: list[tuple[Value | None, ...]], times: list[int]) -> None:
         if not values:
@@ -149,7 +162,7 @@ class Device:
                 units[key],
                 total.step.value(jump.before),
                 total.step.value(jump.after),
-                "reset" if jump.reset else "swap",
+                jump.kind,
             )
             for key, total in self._totals.items()
             for jump in total.jumps
@@ -162,16 +175,16 @@ class Device:
         for one in self.setup.corrections:
             if one.point == key and (*one.polynomial, one.kappa) != AS_IT_IS:
                 said += map(repr, (*one.polynomial, one.kappa))
-        return " ".join(said)
+        turned = TURNED if self.setup.backwards and opposite(key) != key else ""
+        return " ".join(said) + turned
 
     def _next(self) -> None:
         self._heard = 0
-        for gauge in self._gauges:
+        for gauge in self._gauges.values():
             gauge.clear()
         for total in self._totals.values():
             total.next()
 
 
-def _max_power_w(setup: DeviceSetup) -> float:
-    highs = [point.high for point in setup.points if point.quantity in POWERS]
-    return sum(high for high in highs if isfinite(high) and high > 0) or MAX_POWER_W
+def _other_way(meaning: str) -> str:
+    return meaning.removesuffix(TURNED) if meaning.endswith(TURNED) else meaning + TURNED

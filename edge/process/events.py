@@ -1,6 +1,7 @@
 """Events that processing itself finds: a sensor that cannot be right, a register that jumped."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
 
 from edge.core.record import Draft, Stream
 
@@ -31,11 +32,64 @@ def sensor_fault(source: str, at_ns: int, fault: str, on: bool, part: str = "") 
     return event(source, at_ns, body)
 
 
+CONTRADICTIONS: Final[Mapping[str, str]] = {
+    "phase_sum": "the phases do not add up",
+    "apparent_power": "there is more power than voltage and current can carry",
+    "power_factor": "the power factor is not that of the powers",
+    "phases_swapped": "two phases flow backwards and the third does not, out of step by a third",
+    "direction": "power has one sign, and the register of the other one grows",
+    "backwards": "power flows out by day and by night",
+    "two_devices": "two registers answer under one name",
+    "heat": "heat, flow and temperatures do not fit together",
+    "size_order": "there are more particles of a size range than of a range that contains it",
+}
+SHOWN: Final = 9  # figures in a text
+
+
+def contradiction(
+    source: str,
+    at_ns: int,
+    fault: str,
+    on: bool,
+    points: Sequence[str],
+    said: Mapping[str, float],
+    look: str,
+) -> Draft:
+    """Points of one device contradict each other from now on, or agree again. `said` are values."""
+    figures = ", ".join(f"{key} {value:.6g}" for key, value in list(said.items())[:SHOWN])
+    what = f"{CONTRADICTIONS[fault]}{f' ({figures})' if figures else ''}; {look}"
+    body: dict[str, Any] = {
+        "event": "sensor_fault",
+        "state": "on" if on else "off",
+        "by": "rule plausibility",
+        "fault": fault,
+        "points": list(points),
+        "text": f"{source}: {what if on else f'{points[0]} and its neighbours agree again'}.",
+    }
+    return event(source, at_ns, body)
+
+
+METER_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
+    "reset": ("began again", "The step is not counted."),
+    "swap": ("belongs to another meter or was set", "The step is not counted."),
+    "reversed": (
+        "is counted the other way round from here, as the configuration has it",
+        "It begins anew, and the step is not counted.",
+    ),
+}
+
+
 def meter(
-    source: str, at_ns: int, point: str, unit: str, before: float, after: float, kind: str
+    source: str,
+    at_ns: int,
+    point: str,
+    unit: str,
+    before: float,
+    after: float,
+    kind: Literal["reset", "swap", "reversed"],
 ) -> Draft:
     """A register went back, or forward further than it can. `before` and `after` are its values."""
-    told = "began again" if kind == "reset" else "belongs to another meter or was set"
+    told, counted = METER_TEXTS[kind]
     return event(
         source,
         at_ns,
@@ -48,6 +102,6 @@ def meter(
             "before": before,
             "after": after,
             "text": f"{source}: the register {point} {told}: {before:g} {unit}, "
-            f"then {after:g} {unit}. The step is not counted.",
+            f"then {after:g} {unit}. {counted}",
         },
     )

@@ -6,8 +6,9 @@ are counted as bad. Without any value the mean is null.
 """
 
 from collections.abc import Mapping, Sequence
+from math import gcd
 from operator import mul
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from edge.core.point import Point
 from edge.core.quality import GOOD, Grade, Quality
@@ -15,8 +16,19 @@ from edge.core.reading import Value
 from edge.process import tally
 from edge.process.step import WIRE_LIMIT, Step, step_of
 
+GRAIN_MOST: Final = 10**3  # steps; a display in whole amperes, where the step is a thousandth
 LIMIT: Final = 2**45
 """Steps beyond this are no measurement (and their sums would leave 64 bits)."""
+
+
+class Figure(NamedTuple):
+    """What a gauge said in a window. Nothing in it is finer than its `grain`."""
+
+    mean: float
+    n: int
+    low: float
+    high: float
+    grain: float
 
 
 class Gauge:
@@ -70,6 +82,24 @@ class Gauge:
     def missing(self, count: int) -> None:
         """So many values were expected and nothing was heard of them."""
         tally.count(self._quality, tally.STALE, count)
+
+    def doubt(self) -> None:
+        """A neighbour contradicts it: what was good in this window is uncertain."""
+        if tally.contradict(self._quality):
+            self._doubt = True
+
+    def figure(self) -> Figure | None:
+        """What its good values say so far; None without any."""
+        if not self._n or self._doubt:
+            return None
+        step, origin = self._step, self._origin
+        whole, grain = gcd(origin, self._min, self._max), 1
+        while grain < GRAIN_MOST and whole % (10 * grain) == 0:  # of nothing but zeros: anything
+            grain *= 10
+        mean = step.value(origin) + step.value(self._sum) / self._n
+        return Figure(
+            mean, self._n, step.value(self._min), step.value(self._max), step.value(grain)
+        )
 
     def body(self) -> dict[str, Any]:
         """What a record says of it."""

@@ -2,7 +2,8 @@
 
 Power is sampled every second: what the last interval says, capped by what the time since the last
 pulse still allows (3.6e6 / (k * elapsed)), so that a load that goes away fades. Pulses among edges
-that were lost are known by number, since edges alternate: they count, as uncertain.
+that were lost are known by number, since edges alternate: they count, as uncertain. What would be
+more than a megawatt is a line that chatters: it does not count, and is told as uncertain.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,15 +14,17 @@ from edge.core.edge import Contact
 from edge.core.point import Point, Quantity
 from edge.core.record import Draft, Stream
 from edge.process import tally
+from edge.process.bounds import MAX_POWER_W
 from edge.process.events import sensor_fault
 from edge.process.gauge import Gauge
 from edge.process.line import Change, Event, Line
 from edge.process.loop import Loop
 from edge.process.setup import PulseSetup
 from edge.process.step import step_of
-from edge.process.total import NS_W_PER_KWH, total_body
+from edge.process.total import total_body
 
 SAMPLE_NS: Final = 1_000_000_000
+NS_W_PER_KWH: Final = 3.6e15
 MAX_PULSE_NS: Final = 300_000_000_000  # a contact closed for longer is welded
 POWER: Final = Point("power", Quantity.POWER)
 
@@ -36,6 +39,7 @@ class Pulses:
         self._loop = Loop(MAX_PULSE_NS)
         self._step = step_of(1 / Fraction(str(setup.imp_per_kwh)))
         self._power_ns = NS_W_PER_KWH / setup.imp_per_kwh  # W for an interval of a nanosecond
+        self._least_ns = self._power_ns / MAX_POWER_W  # between two pulses
         self._power = Gauge(POWER)
         self.total = 0
         self._last: int | None = None  # the last pulse
@@ -114,13 +118,20 @@ class Pulses:
             self._pulse(event.at_ns)
         elif event.what is Change.LOST:
             self._lost += event.lost
-            self.total += event.rises
-            tally.count(self._quality, tally.GAP, event.rises)
+            rises = event.rises
+            if self._last is not None:
+                rises = min(rises, int((event.at_ns - self._last) / self._least_ns))
+            self.total += rises
+            tally.count(self._quality, tally.GAP, rises)
+            tally.count(self._quality, tally.DOUBT_RANGE, event.rises - rises)
             self._last = self._interval = None
         elif event.what is Change.DEAF:
             self._last = self._interval = None
 
     def _pulse(self, at: int) -> None:
+        if self._last is not None and at - self._last < self._least_ns:
+            tally.count(self._quality, tally.DOUBT_RANGE)
+            return
         self.total += 1
         tally.count(self._quality, tally.GOOD_WORD)
         if self._last is not None and at > self._last:

@@ -102,7 +102,8 @@ class DeviceSetup:
     """One polled device. `every_s` is how often it is asked; `max_power_w` bounds its registers.
 
     `points` are those that it measures; `corrections` and `cells` say what is made of them.
-    Without `max_power_w` the sum of the upper limits of its power points is taken, or 1 MW.
+    Without `max_power_w` the sum of the upper limits of its power points is taken, or 1 MW. One
+    that is mounted `backwards` has been turned before: its points say what they are.
     """
 
     name: str
@@ -112,6 +113,7 @@ class DeviceSetup:
     max_power_w: float | None = None
     corrections: tuple[Correction, ...] = ()
     cells: tuple[GasCell, ...] = ()
+    backwards: bool = False
 
     @property
     def inputs(self) -> Iterator[Input]:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from edge.process.events import sensor_fault
+from edge.process.plausibility import over
 from edge.process.sources import Sources
 from edge.process.traffic.health import PARTS
 from edge.process.traffic.lane import Lane
@@ -45,6 +45,11 @@ def save(
         "pulses": {name: each.state() for name, each in sources.pulses.items()},
         "bays": {name: each.state() for name, each in sources.bays.items()},
         "signals": {name: each.state() for name, each in sources.signals.items()},
+        "plausibility": {
+            name: each.plausibility.state()
+            for name, each in sources.devices.items()
+            if each.plausibility is not None
+        },
         "inputs": sources.inputs.state(at_ns),
     }
 
@@ -83,6 +88,8 @@ def _fill(state: Mapping[str, Any], at_ns: int, sources: Sources) -> set[str]:
         if name in state["devices"]:
             device.load(state["devices"][name])
             fits.add(name)
+        if device.plausibility is not None:
+            device.plausibility.load(state.get("plausibility", {}).get(name, {}))
     sources.inputs.load(state.get("inputs", ()))
     for name, meter in sources.pulses.items():
         if name in state["pulses"]:
@@ -111,6 +118,10 @@ def _over(state: Mapping[str, Any], sources: Sources) -> Iterator[Over]:
             for fault, up in (("chatter", chatter), ("no_activity", silent)):
                 if up:
                     yield _fault_over(name, fault, part)
+    for name, checks in state.get("plausibility", {}).items():
+        device = sources.devices.get(name)
+        for fault in over(checks, device.plausibility if device else None):
+            yield _fault_over(name, fault, by="plausibility")
     for name, meter in state["pulses"].items():
         if name not in sources.pulses and meter["loop"][3]:
             yield _fault_over(name, "stuck_on")
@@ -142,8 +153,10 @@ def _over(state: Mapping[str, Any], sources: Sources) -> Iterator[Over]:
                 )
 
 
-def _fault_over(name: str, fault: str, part: str = "") -> Over:
-    body = sensor_fault(name, 0, fault, False, part).body
+def _fault_over(name: str, fault: str, part: str = "", by: str = "") -> Over:
+    body = {"event": "sensor_fault", "state": "off", "by": f"rule {by or fault}", "fault": fault}
+    if part:
+        body["part"] = part
     what = f"{part} loop" if part else "sensor"
     return name, {**body, "text": f"{name}: the {what} is not watched any more."}
 

@@ -21,12 +21,20 @@ SUPPRESSED = str(bad(Reason.SUPPRESSED))
 GAP = str(uncertain(Reason.GAP))
 DOUBT_RANGE = str(uncertain(Reason.RANGE))
 DOUBT_LOOP = str(uncertain(Reason.LOOP))
+CONTRADICTED = str(uncertain(Reason.CONTRADICTED))
 
 
 def count(tally: Tally, name: str, by: int = 1) -> None:
     """`by` more of `name`; zero leaves no trace."""
     if by:
         tally[name] = tally.get(name, 0) + by
+
+
+def contradict(tally: Tally) -> bool:
+    """What was good is uncertain: a neighbour says that it cannot be so. Was there anything?"""
+    good = tally.pop(GOOD_WORD, 0)
+    count(tally, CONTRADICTED, good)
+    return good > 0
 
 
 def added(a: Mapping[str, int], b: Mapping[str, int]) -> Tally:

@@ -2,30 +2,43 @@
 
 Growth is counted from the last good value before the window, so the growth of all windows adds up
 to what the register did, over gaps and restarts. A register that goes back, or forward further
-than the line can carry, is not believed until its next value agrees with it; then it was reset or
-swapped: an event, and the step between the two registers is not counted. A single wild value that
-the next one does not confirm is counted as uncertain and changes nothing. A value that is uncertain
-or bad because of a gap is the first of another meter, which has told so: the register goes on from
-there, or from its first value that is good. A value whose calibration has expired counts, and is
-marked.
+than it can, is not believed until its next value agrees with it; then it was reset or swapped: an
+event, and the step between the two registers is not counted. A single wild value that the next one
+does not confirm is counted as uncertain and changes nothing; but one that comes again and again is
+another register under the same name (two devices with one address), and then neither is believed.
+A value that is uncertain or bad because of a gap is the first of another meter, which has told so:
+the register goes on from there, or from its first value that is good. A value whose calibration
+has expired counts, and is marked.
+
+A register stands still for long, then jumps: growth is measured against the time since it last
+changed. Before its first change that is the time since it was first seen, or one count of a coarse
+register. One that is refreshed but once a day may bring more with its first change: that is no
+growth, as what was before it was first seen is none.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from math import gcd
+from typing import Any, Final, Literal, NamedTuple
 
-from edge.core.point import Point, Quantity
+from edge.core.point import Point
 from edge.core.quality import GOOD, Quality, Reason, bad, uncertain
 from edge.core.reading import Value
 from edge.process import tally
 from edge.process.step import Step, step_of
 
-ENERGIES: Final = (Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.APPARENT_ENERGY)
 ANOTHER: Final = (uncertain(Reason.GAP), bad(Reason.GAP))
 EXPIRED: Final = uncertain(Reason.CALIBRATION)
 LIMIT: Final = 2**53
 UNKNOWN_NS: Final = 31 * 86_400_000_000_000
 """How long a gap of unknown length is taken to be, when growth is checked."""
-NS_W_PER_KWH: Final = 3.6e15
+HOUR_NS: Final = 3_600_000_000_000
+LATE_NS: Final = 5_000_000_000  # an answer may have been so long on its way
+REFRESHED_NS: Final = 24 * HOUR_NS  # the longest that a register is known to lag behind its meter
+RETURNS: Final = 3  # so often another register came back: then there are two
+RETURN_NS: Final = 2 * HOUR_NS  # within which it has to come back each time
+APART_NS: Final = HOUR_NS // 2  # registers closer than what can come in this time look like one
+SETTLED_NS: Final = HOUR_NS // 6  # of two registers one has gone, when the other one stayed so long
+NEVER: Final = (None, None, None, True, None, None, 0, None)  # the state of one that nobody saw
 
 
 class Jump(NamedTuple):
@@ -34,30 +47,32 @@ class Jump(NamedTuple):
     at_ns: int
     before: int
     after: int
-    reset: bool  # it began again near zero
+    kind: Literal["reset", "swap", "reversed"]  # near zero; another one; counted the other way
 
 
 class Total:
-    """One register. `max_power_w` bounds the growth of energies; others may grow as they like."""
+    """One register. `an_hour` bounds its growth; None: it may grow as it likes."""
 
     __slots__ = (
-        "_changed", "_first", "_grown", "_high", "_last", "_low", "_n", "_quality", "_rate",
-        "_shown", "_sure", "_suspect", "_unit", "jumps", "step",
+        "_changed", "_first", "_grown", "_high", "_last", "_low", "_n", "_other", "_quality",
+        "_rate", "_returns", "_seen", "_shown", "_sure", "_suspect", "_unit", "_was", "jumps",
+        "step",
     )  # fmt: skip
 
-    def __init__(self, point: Point, max_power_w: float) -> None:
+    def __init__(self, point: Point, an_hour: float | None) -> None:
         self.step = step_of(point.step)
         self._unit = point.step
         self._low = max(0, self.step.bound(point.low))
         self._high = min(LIMIT, self.step.bound(point.high))
-        energy = point.quantity in ENERGIES
-        self._rate = max_power_w / NS_W_PER_KWH * self.step.scale if energy else None
+        self._rate = None if an_hour is None else an_hour / HOUR_NS * self.step.scale
         self._last: int | None = None
         self._sure = True  # is it, or only what another meter said first
-        # A coarse register stands still for long, then jumps: growth is measured against the time
-        # since it last changed, not since it was last read.
-        self._changed: int | None = None
+        self._seen: int | None = None  # when it was first seen
+        self._changed: int | None = None  # when it last changed
         self._suspect: tuple[int, int] | None = None  # (steps, moment) not believed yet
+        self._other: tuple[int, int] | None = None  # of a register that was left, or not believed
+        self._returns = 0  # how often it came back
+        self._was: int | None = None  # its last value before it was counted the other way round
         self.jumps: list[Jump] = []
         self.next()
 
@@ -71,7 +86,27 @@ class Total:
 
     def forget_time(self) -> None:
         """The clock began anew: the register stays, the moments are worth nothing."""
-        self._changed = self._suspect = None
+        self._seen = self._changed = self._suspect = self._other = None
+        self._returns = 0
+
+    @property
+    def grown(self) -> float | None:
+        """In the unit, in the open window; None without a value."""
+        return self.step.value(self._grown) if self._n else None
+
+    @property
+    def doubled(self) -> bool:
+        """Are there two registers under its name?"""
+        return self._returns >= RETURNS
+
+    def turned(self, state: Sequence[Any]) -> None:
+        """It is counted the other way round now: begin anew; `state` is that of before."""
+        was = state[0] if state[0] is not None else _full(state)[7]
+        self._was = _whole(was)
+
+    def doubt(self) -> None:
+        """A neighbour contradicts it: what was good in this window is uncertain."""
+        tally.contradict(self._quality)
 
     def good(self, values: Sequence[Value | None], times: Sequence[int]) -> None:
         """Good values in the order in which they came, with their moments."""
@@ -90,7 +125,8 @@ class Total:
 
     def another(self) -> None:
         """It is the register of another meter: where it stands is not known yet."""
-        self._last = self._changed = self._suspect = None
+        self._last = None
+        self.forget_time()
         self._sure = False
 
     def missing(self, count: int) -> None:
@@ -112,15 +148,19 @@ class Total:
     def state(self) -> list[Any]:
         """For a snapshot, between windows."""
         suspect = None if self._suspect is None else list(self._suspect)
-        return [self._last, self._changed, suspect, self._sure]
+        other = None if self._other is None else list(self._other)
+        return [
+            self._last, self._changed, suspect, self._sure, self._seen, other, self._returns,
+            self._was,
+        ]  # fmt: skip
 
     def load(self, state: Sequence[Any]) -> None:
-        """Back from `state`, or from that of the version before, which was always sure."""
-        last, changed, suspect, *sure = state
-        self._last = None if last is None else int(last)
-        self._changed = None if changed is None else int(changed)
-        self._suspect = None if suspect is None else (int(suspect[0]), int(suspect[1]))
-        self._sure = all(sure)
+        """Back from `state`, or from a shorter one of an older version."""
+        last, changed, suspect, sure, seen, other, returns, was = _full(state)
+        self._last, self._changed = _whole(last), _whole(changed)
+        self._suspect, self._other = _moment(suspect), _moment(other)
+        self._sure, self._seen = bool(sure), _whole(seen)
+        self._returns, self._was = int(returns), _whole(was)
         self.next()
 
     def _take(self, value: Value | None, at: int, name: str) -> None:
@@ -128,26 +168,39 @@ class Total:
         if steps is None:
             tally.count(self._quality, tally.BAD_RANGE)
             return
-        last = self._last
+        last, returned = self._last, self._other is not None and self._returned(steps, at)
         if last is None:
-            self._last = steps
-        elif self._follows(last, steps, self._changed, at):
+            self._begin(steps, at)
+        elif not returned and (steps == last or self._goes_on(last, steps, at)):
             if steps > last:
                 self._grown += steps - last
                 self._last, self._changed = steps, at
-            self._suspect = None
+            elif self._changed is None and self._seen is None:
+                self._seen = at
+            if self._suspect is not None:
+                self._other, self._suspect = self._suspect, None
         elif not self._sure:  # another meter, which said something before it knew
             self._last, self._changed = steps, at
         else:
             suspect = self._suspect
-            if suspect is None or not self._follows(suspect[0], steps, suspect[1], at):
+            if returned:
+                self._other = (steps, at)
+                self._returns += suspect is None
+            if suspect is None or not self._agrees(suspect, steps, at):
                 self._suspect = (steps, at)
-                tally.count(self._quality, tally.DOUBT_RANGE)
+                tally.count(self._quality, self._doubtful)
                 return
-            self._swap(last, *suspect)
+            if self.doubled and at - suspect[1] < SETTLED_NS:
+                tally.count(self._quality, self._doubtful)
+                return
+            if not self._refreshed(last, suspect[0]):
+                self._swap(last, *suspect)
+                self._other = (last, at)
             self._grown += max(0, steps - suspect[0])
             self._last, self._changed = max(steps, suspect[0]), at
             self._suspect = None
+        if self._returns >= RETURNS:  # it is doubled; a property would cost each value
+            name = tally.CONTRADICTED
         self._shown, self._sure = self._last, True
         if self._first is None:
             self._first = self._last
@@ -159,22 +212,84 @@ class Total:
         steps = self.step.whole(value)
         return steps if steps is not None and self._low <= steps <= self._high else None
 
+    @property
+    def _doubtful(self) -> str:
+        return tally.CONTRADICTED if self.doubled else tally.DOUBT_RANGE
+
+    def _begin(self, steps: int, at: int) -> None:
+        self._last, self._seen = steps, at
+        if self._was is not None:
+            self.jumps.append(Jump(at, self._was, steps, "reversed"))
+            self._was = None
+
     def _swap(self, before: int, after: int, at: int) -> None:
         # Begun again is what a reset looks like: hardly anything, or what can have come since.
         since = UNKNOWN_NS if self._changed is None else at - self._changed
         grown = 0 if self._rate is None or self._changed is None else int(since * self._rate)
         reset = after < before and (after * 100 <= before or after <= grown)
-        self.jumps.append(Jump(at, before, after, reset))
+        self.jumps.append(Jump(at, before, after, "reset" if reset else "swap"))
+
+    def _refreshed(self, before: int, after: int) -> bool:
+        """Is it the first change of a register that is refreshed seldom?"""
+        if self._changed is not None or self._seen is None:
+            return False
+        return before <= after <= before + _most(self._rate, REFRESHED_NS)
+
+    def _returned(self, steps: int, at: int) -> bool:
+        """Is it a value of the other register, which was left or not believed a while ago?"""
+        if self._other is None or self._last is None:
+            return False
+        other, since = self._other
+        if at - since > RETURN_NS:
+            self._other, self._returns = None, 0
+            return False
+        if abs(other - self._last) <= _most(self._rate, APART_NS):
+            return False
+        return abs(steps - other) < abs(steps - self._last) and self._agrees(self._other, steps, at)
+
+    def _goes_on(self, before: int, steps: int, at: int) -> bool:
+        """Can the register have come from `before` to `steps`, since it last changed?"""
+        if self._changed is not None or self._seen is None:
+            return self._follows(before, steps, self._changed, at)
+        return self._follows(before, steps, self._seen, at) or _one_count(before, steps)
+
+    def _agrees(self, suspect: tuple[int, int], steps: int, at: int) -> bool:
+        return self._follows(suspect[0], steps, suspect[1], at)
 
     def _follows(self, before: int, steps: int, since: int | None, at: int) -> bool:
         """Can the register have come from `before` to `steps`?"""
         slack = 1 + (abs(before) >> 22)  # a float32 register may shake by its last bit
         if steps < before:
             return before - steps <= slack
-        if self._rate is None:
-            return True
-        elapsed = UNKNOWN_NS if since is None else max(0, at - since)
-        return steps - before <= int(elapsed * self._rate) + 2 * slack
+        elapsed = UNKNOWN_NS if since is None else max(0, at - since) + LATE_NS
+        return steps - before <= _most(self._rate, elapsed) + 2 * slack
+
+
+def _most(rate: float | None, elapsed_ns: int) -> int:
+    """What can have come in this time, in steps."""
+    return LIMIT if rate is None else int(elapsed_ns * rate)
+
+
+def _one_count(before: int, after: int) -> bool:
+    """Is the growth one count, or two, of a coarse register? Then it divides what stands there."""
+    if not before:
+        return str(after).strip("0") == "1"
+    return 0 < after - before <= 2 * gcd(before, after)
+
+
+def _full(state: Sequence[Any]) -> list[Any]:
+    """That of an older version is shorter. Raises ValueError for what is none."""
+    if len(state) < 3:
+        raise ValueError(f"{state!r:.80} is no state of a register")
+    return [*state, *NEVER[len(state) :]]
+
+
+def _whole(told: Any) -> int | None:
+    return None if told is None else int(told)
+
+
+def _moment(told: Any) -> tuple[int, int] | None:
+    return None if told is None else (int(told[0]), int(told[1]))
 
 
 def total_body(

@@ -52,9 +52,9 @@ kind = "bicycle"
 """
 
 
-def wired(tmp_path: Path) -> Wiring:
+def wired(tmp_path: Path, site: str = SITE) -> Wiring:
     path = tmp_path / "site.toml"
-    path.write_text(SITE)
+    path.write_text(site)
     return Wiring.of(load(path, drivers.catalogue()))
 
 
@@ -74,3 +74,17 @@ def test_each_device_is_in_the_stream_of_what_it_measures(tmp_path: Path) -> Non
         "hut_air": Stream.AIR,
         "main_meter": Stream.ENERGY,
     }
+
+
+def test_a_meter_that_is_mounted_backwards_is_turned_and_the_engine_knows(tmp_path: Path) -> None:
+    site = SITE.replace("unit = 1", "unit = 1\nreversed = true\namps = 20000", 1)
+    (meter,) = (d for d in wired(tmp_path, site).setup().devices if d.name == "main_meter")
+    (plain,) = (d for d in wired(tmp_path).setup().devices if d.name == "main_meter")
+    assert (meter.backwards, plain.backwards) == (True, False)
+    keys = [point.key for point in plain.points]
+    turned = [point.key for point in meter.points]
+    at = keys.index("energy_import")
+    assert (turned[at], turned[keys.index("energy_export")]) == ("energy_export", "energy_import")
+    assert plain.max_power_w is None
+    assert meter.max_power_w is not None
+    assert meter.max_power_w > 5e6, "what the site says of its transformers counts"

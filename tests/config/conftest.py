@@ -31,8 +31,12 @@ CATALOGUE: Mapping[str, DriverSpec] = {
         DriverSpec(
             "sdm120",
             "modbus",
-            {"unit": Option(int, low=1, high=247)},
+            {
+                "unit": Option(int, low=1, high=247),
+                "positive": Option(str, "import", choices=("import", "export")),
+            },
             points=("voltage_l1", "power", "energy_import"),
+            directed=True,
         ),
         DriverSpec("sdm630", "modbus", {"unit": Option(int, low=1, high=247)}),
         DriverSpec("loop", "gpio", {"line": Option(str)}),

@@ -42,6 +42,12 @@ def test_a_site_with_nothing_odd_has_no_remarks(read: Read) -> None:
             "[device.d]\ndriver = 'sdm120'\nbus = 'm'\nunit = 1\n[bus.loops]",
             "11: bus.m.port: /dev/ttyUSB0 may be another adapter after a restart",
         ),
+        (
+            "[bus.loops]",
+            "[bus.m]\nkind = 'modbus-rtu'\nport = '/dev/serial0'\n[device.d]\ndriver = 'sdm120'\n"
+            "bus = 'm'\nunit = 1\nreversed = true\npositive = 'export'\n[bus.loops]",
+            "16: device.d.reversed: with positive",
+        ),
         ("[bus.loops]", "[bus.i]\nkind = 'i2c'\n[bus.loops]", "9: bus.i: nothing sits on this bus"),
         (
             'lead = "GPIO17"',

@@ -46,9 +46,11 @@ def _sections() -> list[tuple[str, dict[str, Rule]]]:
         header = next(h for h, b in blocks.items() if h[:4] == "bus." and f'"{kind}"' in b)
         found.append((header, of_model(model)))
     device = {k: rule for k, rule in of_model(Device).items() if k not in ("options", "phase")}
+    directed = {"reversed": device.pop("reversed")}
     return [
         *found,
         ("device.hut_air", device),
+        ("device.main_meter", directed),
         ("lane.north_1", of_model(Lane)),
         ("approach.north", of_model(Approach)),
         ("bay.bakery", of_model(Bay)),

@@ -127,6 +127,24 @@ def test_one_thing_is_wrong(wrong: Wrong, old: str, new: str, told: str) -> None
         ("driver = 's0'\nbus = 'loops'\nline = 'A'\nactive = 'hi'", "did you mean high?"),
         ("driver = 's0'\nbus = 'loops'\nline = 'A'\ndebounce_s = 0.03", "between 0.0 and 0.029"),
         (
+            "driver = 'sen55'\nbus = 'air'\nreversed = true",
+            "14: device.x.reversed: sen55 tells no direction: it has neither a sign nor a register"
+            " for each way; leave this out",
+        ),
+        (
+            "driver = 's0'\nbus = 'loops'\nline = 'A'\nreversed = true",
+            "device.x.reversed: s0 tells no direction",
+        ),
+        (
+            "driver = 'sdm120'\nbus = 'meters'\nunit = 1\nreversed = 'l1'",
+            'device.x.reversed: "l1" does not fit; true or false belongs here',
+        ),
+        (
+            "driver = 'sdm120'\nbus = 'meters'\nunit = 1\nreversed = true\n"
+            "points = ['energy_import']",
+            '"energy_import" is not one of "voltage_l1", "power", "energy_export"',
+        ),
+        (
             "driver = 'loop'\nbus = 'loops'\nline = 'A'",
             "a loop belongs to a lane; write [lane.NAME]",
         ),

@@ -35,7 +35,9 @@ from edge.core import (
 from edge.link.budget import SAYS
 from edge.link.ledger import Told as Taken
 from edge.platform.subscribe import Arrived
+from edge.process.engine import Engine
 from edge.process.merge import merge
+from edge.process.setup import DeviceSetup, Setup
 from edge.store.drops import REASONS, Drop, Drops, storage_event
 from edge.store.thin import together
 from edge.uplink.manifests import Manifests
@@ -112,9 +114,25 @@ def outbox() -> list[Draft]:
 
 
 def devices() -> list[Draft]:
-    """What devices say of themselves."""
+    """What devices say of themselves, and what their values say of each other."""
     before = Told("123", {Condition.FAN: "the fan stands still"})
-    return list(changes("hut_air", before, Told("124", {Condition.LASER: "worn"}), 9 * S))
+    told = list(changes("hut_air", before, Told("124", {Condition.LASER: "worn"}), 9 * S))
+    return told + contradicting()
+
+
+def contradicting() -> list[Draft]:
+    """A meter of which one phase is that of another meter, for five minutes."""
+    keys = ("power", "power_l1", "power_l2", "power_l3")
+    points = tuple(Point(key, Quantity.POWER, -30_000, 30_000) for key in keys)
+    engine = Engine(Setup(devices=(DeviceSetup("lamps", Stream.ENERGY, points, 1.0),)))
+    engine.start(0)
+    told: list[Draft] = []
+    for minute in range(10):
+        whole = 3000.0 if minute < 5 else 2400.0
+        rows = [(minute * 60.0 + n, (whole, 700.0, 800.0, 900.0)) for n in range(60)]
+        engine.sweeps(sweeps("lamps", rows))
+        told += [d for d in engine.close((minute + 1) * 60 * S) if d.stream is Stream.EVENT]
+    return told
 
 
 def raw() -> list[Draft]:

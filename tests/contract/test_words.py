@@ -14,7 +14,7 @@ from edge.infer.cause import SAYS
 from edge.infer.loops.flag import FAULTS
 from edge.process import bay
 from edge.process.contacts import TEXTS
-from edge.process.events import FAULT_TEXTS
+from edge.process.events import CONTRADICTIONS, FAULT_TEXTS
 from edge.process.traffic.belief import HEALTH, STATES
 from edge.store.drops import REASONS
 from edge.uplink.wire.contract import BY_NAME, EVENTS, MESSAGES, schema_of
@@ -35,7 +35,7 @@ def test_the_closed_lists_are_those_of_the_code() -> None:
     assert words("event", "Drop", "reason") == set(REASONS)
     assert set(get_args(LoopFault)) == set(FAULTS)
     assert set(FAULTS) < set(STATES), "what a judge finds, a record must know what to do with"
-    assert set(get_args(Fault)) == {*FAULT_TEXTS, *FAULTS, "phase"}
+    assert set(get_args(Fault)) == {*FAULT_TEXTS, *FAULTS, *CONTRADICTIONS, "phase"}
     assert words("event", "SensorFault", "fault") == set(get_args(Fault))
     assert set(get_args(BayHealth)) == set(bay.HEALTH)
     assert set(get_args(BayKind)) == set(get_args(bay.BayKind))

@@ -86,7 +86,7 @@ def test_a_state_of_the_version_before_is_read() -> None:
     feed(made, (0, 5.0), (1, 5.001))
     made.close(2 * S)
     state = made.snapshot()
-    (meaning, last, changed, suspect, _) = state["devices"][NAME]["energy_import"]
+    (meaning, last, changed, suspect, *_) = state["devices"][NAME]["energy_import"]
     state["devices"][NAME]["energy_import"] = [meaning, last, changed, suspect]
     again = Engine(made.setup)
     again.restore(state)

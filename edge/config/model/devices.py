@@ -44,6 +44,16 @@ class Device(Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    reversed: Annotated[
+        bool,
+        Meta(
+            description="Its current transformers, or the whole meter, are mounted backwards: "
+            "power and current change their sign, and import and export registers are exchanged, "
+            "those of phases and tariffs and reactive ones too. Not for a meter whose sign alone "
+            'is the other way: that is `positive = "export"`. Only for devices that tell a '
+            "direction.",
+        ),
+    ] = False
     phase: (
         Annotated[
             Phase,

@@ -112,7 +112,14 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
                 "What a rule or a model found. NTCIP 1209, sensorZoneStatus: stuck_on is"
                 " maxPresence, stuck_off and no_activity are noActivity, chatter and breakup"
                 " erraticCounts, mismatch and swapped pairedZoneFault, the others sensorFailure."
-                " DATEX II: dataError, reasonForDataError. phase: a signal's contact.",
+                " DATEX II: dataError, reasonForDataError. phase: a signal's contact."
+                " Of devices, `by` rule plausibility, what their points contradict: phase_sum: the"
+                " phases do not add up; apparent_power: more power than voltage and current carry;"
+                " power_factor: not that of the powers; phases_swapped: current of one phase,"
+                " voltage of another; direction: the sign of power against the register that grows;"
+                " backwards: power flows out day and night; two_devices: a register goes back and"
+                " forth between two; heat: heat against flow and temperatures; size_order: a part"
+                " of the particles is more than all.",
                 **GROWS,
             ),
         ]
@@ -130,6 +137,12 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
         Annotated[
             Time,
             told("`from` less `since_s`: what was sent of this source from then on is in doubt."),
+        ]
+        | UnsetType
+    ) = UNSET
+    points: (
+        Annotated[
+            list[str], told("Of a device: the points that contradict each other, or agree again.")
         ]
         | UnsetType
     ) = UNSET
@@ -152,10 +165,17 @@ class Overstay(Event, tag="overstay", kw_only=True):
 
 
 class Meter(Event, tag="meter", kw_only=True):
-    """A register went back, or forward further than it can. The step is not counted."""
+    """A register went back, or forward further than it can, or is counted the other way round.
+
+    The step is not counted.
+    """
 
     kind: Annotated[
-        Literal["reset", "swap"], told("It began again near zero, or is another register.")
+        Literal["reset", "swap", "reversed"],
+        told(
+            "It began again near zero; is another register; or `reversed` of its device was"
+            " changed in the configuration, so that import and export are exchanged."
+        ),
     ]
     point: Annotated[str, told("The register.")]
     unit: Annotated[str, told("Unit of `before` and `after`.")]

@@ -8,7 +8,7 @@ from edge.core import Quantity
 from edge.uplink.wire.contract.bay import BayMeta
 from edge.uplink.wire.contract.models import Models
 from edge.uplink.wire.contract.status import Retained
-from edge.uplink.wire.contract.terms import Amount, Name, Part, told
+from edge.uplink.wire.contract.terms import Amount, Name, Part, Yes, told
 
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$", extra_json_schema={"format": "date"})]
 
@@ -64,6 +64,16 @@ class DeviceMeta(Part, kw_only=True):
     every_s: Annotated[Amount, told("How often it is asked.", "s")]
     points: Annotated[dict[str, PointMeta], told("Its points.")]
     serial: Annotated[str, told("Its serial number, once told.")] | UnsetType = UNSET
+    reversed: (
+        Annotated[
+            Yes,
+            told(
+                "It is mounted backwards, and turned by the gateway: power and current change their"
+                " sign, import and export registers are exchanged."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ClassMeta(Part, kw_only=True):

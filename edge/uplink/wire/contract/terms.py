@@ -56,8 +56,13 @@ LoopFault = Literal[
     "mismatch", "swapped", "never_active", "inverted",
 ]  # fmt: skip
 """What a model, or its rule, finds wrong with a loop."""
-Fault = Literal[LoopFault, "no_activity", "phase"]
-"""What is found wrong with a loop, a contact or a signal."""
+Contradiction = Literal[
+    "phase_sum", "apparent_power", "power_factor", "phases_swapped", "direction", "backwards",
+    "two_devices", "heat", "size_order",
+]  # fmt: skip
+"""What points of one device say of each other that cannot be so."""
+Fault = Literal[LoopFault, "no_activity", "phase", Contradiction]
+"""What is found wrong with a loop, a contact, a signal or a device."""
 BayKind = Literal["loading", "charging", "parking"]
 
 Step = tuple[Seq, Seq, Positive]

@@ -1,0 +1,190 @@
+"""One device's checks over its windows: what is doubtful, and what is told of it, once.
+
+A window whose values contradict each other is uncertain at once, if it has a few readings; told is
+what stays so for three windows and three minutes in a row, and its end likewise. So neither a load
+that steps between two blocks of a reading nor a single damaged value makes an event.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from edge.core.point import Point
+from edge.core.record import Draft
+from edge.process.events import contradiction
+from edge.process.gauge import Figure, Gauge
+from edge.process.plausibility.registers import Tracker, trackers
+from edge.process.plausibility.relations import Judged, Relation, relations
+from edge.process.total import Total
+
+READINGS: Final = 3  # in a window: one may have been cut by a load that steps
+DOUBLED: Final = "two_devices"
+DOUBLED_LOOK: Final = (
+    "its register goes back and forth between two values: look for two devices with one address, or"
+    " two meters on one line"
+)
+DOUBLED_S: Final = 3600.0
+Check = Relation | Tracker
+
+
+@dataclass(slots=True)
+class Standing:
+    """What is told of one check, and since when its windows say the contrary."""
+
+    up: bool = False
+    since_ns: int | None = None
+    windows: int = 0
+
+    def step(self, found: Judged, start_ns: int, end_ns: int, hold_ns: int, windows: int) -> bool:
+        """Has it turned with this window?"""
+        if found is None:
+            return False
+        if found is self.up:
+            self.since_ns, self.windows = None, 0
+            return False
+        self.since_ns = start_ns if self.since_ns is None else self.since_ns
+        self.windows += 1
+        if self.windows < windows or end_ns - self.since_ns < hold_ns:
+            return False
+        self.up, self.since_ns, self.windows = found, None, 0
+        return True
+
+
+@dataclass(slots=True)
+class Plausibility:
+    """All checks of one device, and what is told of each of them."""
+
+    device: str
+    gauges: Mapping[str, Gauge]
+    totals: Mapping[str, Total]
+    relations: Sequence[Relation]
+    trackers: Sequence[Tracker]
+    _standings: dict[str, Standing] = field(init=False)
+
+    @classmethod
+    def of(
+        cls,
+        device: str,
+        points: Iterable[Point],
+        gauges: Mapping[str, Gauge],
+        totals: Mapping[str, Total],
+    ) -> "Plausibility | None":
+        """None where no point has a neighbour, and no register could be two."""
+        known = list(points)
+        related, tracked = relations(known), trackers(known)
+        if not (related or tracked or totals):
+            return None
+        return cls(device, gauges, totals, related, tracked)
+
+    def __post_init__(self) -> None:
+        names = [*(each.name for each in self.relations), *(each.name for each in self.trackers)]
+        self._standings = {name: Standing() for name in (*names, DOUBLED)}
+
+    def begin(self) -> None:
+        """A first window: what is told stays, moments are forgotten."""
+        for standing in self._standings.values():
+            standing.since_ns, standing.windows = None, 0
+
+    def judge(self, start_ns: int, end_ns: int) -> list[Draft]:
+        """Look at the window that ends: doubt what is contradicted, and tell what has turned."""
+        told: list[Draft] = []
+        doubted: set[str] = set()
+        for name, checks in self._found(end_ns - start_ns).items():
+            standing = self._standings[name]
+            verdicts = [found for _, found, _ in checks]
+            found = True if True in verdicts else None if None in verdicts else False
+            first = next((each for each, verdict, _ in checks if verdict), checks[0][0])
+            hurt = [check for check, verdict, _ in checks if verdict is found]
+            hold_ns = round(first.hold_s * 1e9)
+            if standing.step(found, start_ns, end_ns, hold_ns, first.windows):
+                told.append(self._told(first.fault, standing.up, end_ns, hurt, first.look))
+            for check, verdict, readings in checks:
+                certain = readings >= READINGS or standing.up
+                if check.marks and ((verdict and certain) or (standing.up and found is None)):
+                    doubted.update(check.keys)
+        self._doubt(doubted)
+        return told + self._doubled(start_ns, end_ns)
+
+    def state(self) -> dict[str, Any]:
+        """For a snapshot: of each check what is told, and what it has gathered."""
+        gathered = {each.name: each.state() for each in self.trackers}
+        return {
+            name: [one.up, one.since_ns, one.windows, gathered.get(name, [])]
+            for name, one in self._standings.items()
+            if one.up or one.windows or name in gathered
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Back from `state`."""
+        for name, (up, since, windows, _) in state.items():
+            if name in self._standings:
+                since_ns = None if since is None else int(since)
+                self._standings[name] = Standing(bool(up), since_ns, int(windows))
+        for each in self.trackers:
+            if each.name in state and state[each.name][3]:
+                each.load(state[each.name][3])
+
+    def knows(self, name: str) -> bool:
+        """Is this one of its checks?"""
+        return name in self._standings
+
+    def _found(self, window_ns: int) -> dict[str, list[tuple[Check, Judged, int]]]:
+        """What each check says of the window, and of how many readings; by what is told of it."""
+        figures: dict[str, Figure | None] = {}
+
+        def figure(key: str) -> Figure | None:
+            if key not in figures:
+                figures[key] = self.gauges[key].figure() if key in self.gauges else None
+            return figures[key]
+
+        def grown(key: str) -> float | None:
+            return self.totals[key].grown if key in self.totals else None
+
+        found: dict[str, list[tuple[Check, Judged, int]]] = {}
+        for relation in self.relations:
+            told = [one for key in relation.keys if (one := figure(key)) is not None]
+            # of other readings than its neighbours: they say nothing of each other
+            if len(told) < len(relation.keys) or len({one.n for one in told}) > 1:
+                continue
+            found.setdefault(relation.name, []).append((relation, relation.judge(told), told[0].n))
+        for tracker in self.trackers:
+            found[tracker.name] = [(tracker, tracker.step(figure, grown, window_ns), 0)]
+        return found
+
+    def _told(self, fault: str, on: bool, at_ns: int, checks: Iterable[Check], look: str) -> Draft:
+        keys = dict.fromkeys(key for check in checks for key in check.keys)
+        known = [key for key in keys if key in self.gauges or key in self.totals]
+        return contradiction(self.device, at_ns, fault, on, known, self._said(known), look)
+
+    def _doubt(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            if key in self.gauges:
+                self.gauges[key].doubt()
+            elif key in self.totals:
+                self.totals[key].doubt()
+
+    def _doubled(self, start_ns: int, end_ns: int) -> list[Draft]:
+        keys = [key for key, total in self.totals.items() if total.doubled]
+        standing = self._standings[DOUBLED]
+        self._doubt(keys)
+        hold_ns = 0 if keys else round(DOUBLED_S * 1e9)
+        if not standing.step(bool(keys), start_ns, end_ns, hold_ns, 1):
+            return []
+        named = keys or list(self.totals)
+        return [
+            contradiction(
+                self.device, end_ns, DOUBLED, standing.up, named, self._said(named), DOUBLED_LOOK
+            )
+        ]
+
+    def _said(self, keys: Iterable[str]) -> dict[str, float]:
+        """What the gauges among these say, for a person."""
+        figures = ((key, self.gauges[key].figure()) for key in keys if key in self.gauges)
+        return {key: figure.mean for key, figure in figures if figure is not None}
+
+
+def over(state: Mapping[str, Any], now: Plausibility | None) -> Iterator[str]:
+    """The faults of what a state has up and nobody checks any more."""
+    for name, (up, *_) in state.items():
+        if up and (now is None or not now.knows(name)):
+            yield name.partition(" ")[0]

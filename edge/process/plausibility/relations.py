@@ -1,0 +1,227 @@
+"""What must hold between gauges that are read together, whatever the load does.
+
+All look at the means of a window, so that a load that steps between two blocks of one reading is
+worth little. Tolerances are a tenth, or a twentieth where a sum is linear: meters of class 1 and 2
+(EN 62053-21) and sampling are well inside; below comes what the display cannot tell, a hundredth of
+a percent of the range, and `QUIET_W`, at which meters suppress what they read. Where physics knows
+an upper bound only, nothing else is asked: distortion makes S larger than P and Q, and a power
+factor may be that of the fundamental.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import hypot
+from typing import Final
+
+from edge.core.point import Point
+from edge.process.gauge import Figure
+
+PHASES: Final = ("_l1", "_l2", "_l3")
+TENTH: Final = 1.1
+SUM: Final = 0.05
+QUIET_W: Final = 10.0
+LOW_CURRENT_A: Final = 0.05  # a meter of class 1 starts at 0.4 % of its rated current
+RANGE: Final = 1e-3
+ANY_SIZE: Final = 5e6  # a range as wide as this tells nothing of the meter
+STEADY: Final = 0.1  # a power factor that moves by more is no mean of anything
+LOADED_VA: Final = 100.0  # below it power factors are noise
+SIZES: Final = 1.25  # two optics that see the same air differ by more than any meter
+HEAT_W: Final = 1163.0  # a cubic metre of water an hour that loses one kelvin
+HEAT_PART: Final = 0.25  # glycol, and meters that tell power and flow of different moments
+COLD_K: Final = 1.0  # by as much a pair of sensors may be wrong, or rounded
+
+Judged = bool | None  # True: they contradict each other; None: nothing can be said
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Points that are looked at together. `judge` is asked with a figure for each of them.
+
+    What one fault does `where`, as in a phase, is told once, however many relations it hurts.
+    """
+
+    fault: str
+    where: str
+    keys: tuple[str, ...]
+    judge: Callable[[Sequence[Figure]], Judged]
+    look: str  # what a person should look at
+    hold_s: float = 180.0  # so long, and for so many windows, it must be so before it is told
+    windows: int = 3
+    marks: bool = True
+
+    @property
+    def name(self) -> str:
+        """The fault and its place."""
+        return f"{self.fault} {self.where}"
+
+
+def relations(points: Sequence[Point]) -> list[Relation]:
+    """All that hold between these points."""
+    known = {point.key: point for point in points}
+    found = [*_electric(known), *_sizes(known)]
+    heat = ("power", "volume_flow", "temperature_difference")
+    if all(key in known for key in heat):
+        look = "look at the temperature sensors, swapped or pulled out, and at the pulse value"
+        found.append(Relation("heat", "heat", heat, _heat, look))
+    ends = ("temperature_difference", "temperature_flow", "temperature_return")
+    if all(key in known for key in ends):
+        look = "look at the two temperature sensors"
+        found.append(Relation("heat", "heat", ends, _difference, look))
+    return found
+
+
+def _electric(known: dict[str, Point]) -> list[Relation]:
+    found: list[Relation] = []
+    phases = [phase for phase in PHASES if "voltage" + phase in known]
+    sums = ("power", *("power" + phase for phase in PHASES))
+    if all(key in known for key in sums):
+        found.append(
+            Relation(
+                "phase_sum", "power", sums, _sum(_floor(known["power"])),
+                "a phase or its transformer is another one's, or two devices have one address",
+            )
+        )  # fmt: skip
+    for phase in phases:
+        # a meter of one phase tells its power without a phase
+        alone = "voltage_l2" not in known and "power_l1" not in known
+        found += _of_phase(known, phase, "" if alone else phase)
+    found += _triangle(known, "")
+    swapped = [stem + phase for phase in PHASES for stem in ("voltage", "current", "power")]
+    if all(key in known for key in swapped):
+        found.append(
+            Relation(
+                "phases_swapped", "phases", tuple(swapped), _swapped,
+                "the current of one phase is measured with the voltage of another: look at which"
+                " transformer belongs to which phase",
+                hold_s=900.0,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _of_phase(known: dict[str, Point], phase: str, told: str) -> list[Relation]:
+    volts, amps = "voltage" + phase, "current" + phase
+    found = [
+        Relation(
+            "apparent_power", "power" + told, (key, volts, amps), _carried(_floor(known[key])),
+            "look at the ratio of the current transformers, at which of them belongs to which"
+            " phase, and whether two devices have one address",
+        )
+        for key in ("power" + told, "apparent_power" + told)
+        if key in known and volts in known and amps in known
+    ]  # fmt: skip
+    return found + (_triangle(known, told) if told else [])
+
+
+def _triangle(known: dict[str, Point], phase: str) -> list[Relation]:
+    p, q, s, f = (
+        stem + phase for stem in ("power", "reactive_power", "apparent_power", "power_factor")
+    )
+    found = []
+    look = "look at the order of the phases, and whether two devices have one address"
+    if p in known and s in known:
+        floor = _floor(known[p])
+        if q in known:
+            found.append(Relation("apparent_power", p, (s, p, q), _pythagoras(floor), look))
+        if f in known:
+            found.append(Relation("power_factor", p, (f, p, s), _factor, look))
+    return found
+
+
+def _sizes(known: dict[str, Point]) -> list[Relation]:
+    """What is up to a size is part of what is up to a larger one; from a size on, the reverse."""
+    found = []
+    for stem, rises in (("pm", True), ("nc", True), ("n", False)):
+        sized = sorted(
+            (float(rest.replace("_", ".")), key)
+            for key in known
+            if key.startswith(stem) and (rest := key[len(stem) :]).replace("_", "").isdigit()
+        )
+        keys = [key for _, key in (sized if rises else reversed(sized))]
+        look = "look at the sensor: its detector is dirty or broken"
+        found += [
+            Relation("size_order", stem, pair, _part_of, look, hold_s=3600.0, windows=6)
+            for pair in pairwise(keys)
+        ]
+    return found
+
+
+def _floor(power: Point) -> float:
+    """The power (W) below which a meter tells nothing."""
+    wide = power.high >= ANY_SIZE
+    return QUIET_W if wide else max(QUIET_W, power.high * RANGE)
+
+
+def _sum(floor: float) -> Callable[[Sequence[Figure]], Judged]:
+    def judge(told: Sequence[Figure]) -> Judged:
+        whole, *parts = told
+        off = abs(whole.mean - sum(part.mean for part in parts))
+        size = sum(abs(part.mean) for part in parts)
+        return off > SUM * max(size, abs(whole.mean)) + sum(each.grain for each in told) + floor
+
+    return judge
+
+
+def _carried(floor: float) -> Callable[[Sequence[Figure]], Judged]:
+    def judge(told: Sequence[Figure]) -> Judged:
+        power, volts, amps = told
+        if amps.low < 0 < amps.high:
+            return None  # it flowed both ways: the mean of its current says nothing
+        slack = volts.mean * max(amps.grain, LOW_CURRENT_A) + power.grain + floor
+        return abs(power.mean) > TENTH * volts.mean * abs(amps.mean) + slack
+
+    return judge
+
+
+def _pythagoras(floor: float) -> Callable[[Sequence[Figure]], Judged]:
+    def judge(told: Sequence[Figure]) -> Judged:
+        apparent, power, reactive = told
+        if apparent.low < 0:
+            return None  # it is given a sign: its mean may be of both
+        slack = sum(each.grain for each in told) + floor
+        return hypot(power.mean, reactive.mean) > TENTH * apparent.mean + slack
+
+    return judge
+
+
+def _factor(told: Sequence[Figure]) -> Judged:
+    factor, power, apparent = told
+    if min(abs(apparent.low), abs(apparent.high)) < LOADED_VA or power.low < 0 < power.high:
+        return None
+    if factor.high - factor.low > STEADY:
+        return None
+    return abs(factor.mean) < abs(power.mean / apparent.mean) - STEADY - factor.grain
+
+
+def _swapped(told: Sequence[Figure]) -> Judged:
+    """Each of two phases has the other one's voltage: their angles are 120 degrees off, each its
+    way, and so their power factors and that of the third add up to nothing."""
+    factors = []
+    for at in (0, 3, 6):
+        volts, amps, power = told[at : at + 3]
+        apparent = volts.mean * abs(amps.mean)
+        if apparent < LOADED_VA or power.low < 0 < power.high or amps.low < 0 < amps.high:
+            return None
+        factors.append(power.mean / apparent)
+    low, middle, high = sorted(factors)
+    return high > 0.7 and middle < -0.1 and low > -1.0 and abs(low + middle + high) < 0.2
+
+
+def _part_of(told: Sequence[Figure]) -> Judged:
+    part, whole = told
+    return part.mean > SIZES * whole.mean + part.grain + whole.grain
+
+
+def _heat(told: Sequence[Figure]) -> Judged:
+    power, flow, kelvin = told
+    expected = HEAT_W * abs(flow.mean * kelvin.mean)
+    slack = HEAT_W * (abs(flow.mean) * COLD_K + flow.grain * abs(kelvin.mean))
+    off = abs(abs(power.mean) - expected)
+    return off > HEAT_PART * max(expected, abs(power.mean)) + slack + power.grain + QUIET_W
+
+
+def _difference(told: Sequence[Figure]) -> Judged:
+    kelvin, flow, back = told
+    off = abs(abs(flow.mean - back.mean) - abs(kelvin.mean))
+    return off > 2 * COLD_K

@@ -1,0 +1,148 @@
+"""A meter that is mounted backwards, turned: what it tells is what flows, under the right name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, cast
+
+import pytest
+
+import drivers
+from drivers.choice import chosen, turned
+from drivers.meters.register_map import load
+from drivers.sim.meter import Load
+from drivers.sim.meter_slave import Slave
+from edge.core import Bad, ConfigError, Doubt, Kind, Point, Polled, Quantity, Reason, Sample
+from edge.core.point import FLOWS, directed, opposite
+from tests.drivers.meters.fake import SimBus
+
+DIRECTED = [name for name in drivers.names() if drivers.spec(name).directed]
+
+
+@dataclass(slots=True)
+class Meter:
+    """Tells what it is given."""
+
+    points: ClassVar[Sequence[Point]] = (
+        Point("power", Quantity.POWER, -1e4, 2e4),
+        Point("power_max", Quantity.POWER, 0, 2e4),
+        Point("current", Quantity.CURRENT, -50, 100),
+        Point("voltage", Quantity.VOLTAGE, 0, 300),
+        Point("energy_import", Quantity.ENERGY, 0, 1e6, kind=Kind.TOTAL),
+        Point("energy_export", Quantity.ENERGY, 0, 1e6, kind=Kind.TOTAL),
+        Point("energy_import_l1", Quantity.ENERGY, 0, 1e6, kind=Kind.TOTAL),
+        Point("reactive_energy_q1_l2", Quantity.REACTIVE_ENERGY, 0, 1e6, kind=Kind.TOTAL),
+    )
+    samples: tuple[Sample, ...]
+    identity: str = "SN-1"
+    health: Mapping[Any, str] = field(default_factory=dict)
+
+    async def open(self) -> None: ...
+    async def read(self) -> tuple[Sample, ...]:
+        return self.samples
+
+    async def close(self) -> None: ...
+
+
+async def told(meter: Polled) -> dict[str, Sample]:
+    return dict(zip((p.key for p in meter.points), await meter.read(), strict=True))
+
+
+async def test_power_changes_its_sign_and_registers_their_names() -> None:
+    meter = turned(Meter((-1000.0, 5.0, -4.5, 230.0, 7.0, 345.0, 3.0, 2.0)))
+    assert await told(meter) == {
+        "power": 1000.0, "power_max": 5.0, "current": 4.5, "voltage": 230.0,
+        "energy_export": 7.0, "energy_import": 345.0,
+        "energy_export_l1": 3.0,  # it has no counterpart: it counts what it counts, named so
+        "reactive_energy_q3_l2": 2.0,
+    }  # fmt: skip
+    power = meter.points[0]
+    assert (power.low, power.high) == (-2e4, 1e4)
+    assert cast("Any", meter).identity == "SN-1"
+
+
+async def test_what_is_bad_or_doubtful_stays_so() -> None:
+    bad, doubt = Bad(Reason.RANGE), Doubt(-3.0, Reason.WARMUP)
+    meter = turned(Meter((bad, bad, doubt, bad, bad, bad, bad, bad)))
+    found = await told(meter)
+    assert (found["power"], found["current"]) == (bad, Doubt(3.0, Reason.WARMUP))
+    still = turned(Meter((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)))
+    assert str((await told(still))["power"]) == "0.0"
+
+
+async def test_a_current_without_a_sign_gets_none() -> None:
+    """The range allows one, and this device never tells it: 4 A are no -4 A."""
+    device = Meter((-1000.0, 5.0, 4.0, 230.0, 7.0, 345.0, 3.0, 2.0))
+    meter = turned(device)
+    assert (await told(meter))["current"] == 4.0
+    device.samples = (-1000.0, 5.0, -4.0, 230.0, 7.0, 345.0, 3.0, 2.0)
+    assert (await told(meter))["current"] == 4.0
+    device.samples = (1000.0, 5.0, 4.0, 230.0, 7.0, 345.0, 3.0, 2.0)
+    assert (await told(meter))["current"] == -4.0, "this one does give it a sign"
+
+
+@pytest.mark.parametrize("name", ["sdm630", "sdm120", "b23", "em340", "iem3000", "em24"])
+async def test_a_shipped_meter_that_is_mounted_backwards_tells_what_flows(name: str) -> None:
+    """Consumption seen by a meter that is mounted backwards, beside one that is not."""
+    table = load(name)
+    phases = 3 if any(r.point.key == "voltage_l2" for r in table.registers) else 1
+    now_s = [0.0]
+
+    def amps(way: float) -> Load:
+        flows = tuple(way * each for each in (4.0, 5.0, 6.0)[:phases])
+        return Load(phases, lambda _: flows, clock=lambda: now_s[0])
+
+    both = [amps(1.0), amps(-1.0)]
+    for load_ in both:
+        load_.values()
+    now_s[0] = 36_000.0
+    right, wrong = (
+        cast("Polled", drivers.build(name, SimBus({1: Slave(name, each.values())}), {"unit": 1},
+                                     backwards=backwards))
+        for each, backwards in zip(both, (False, True), strict=True)
+    )  # fmt: skip
+    plain, turned_ = await told(right), await told(wrong)
+    for key in ("power", "power_l1", "power_l3", "energy_import", "energy_export"):
+        if key in plain:
+            assert turned_[key] == pytest.approx(plain[key], rel=1e-3, abs=0.1), key
+    assert isinstance(plain["energy_import"], float)
+    assert plain["energy_import"] > 8
+
+
+@pytest.mark.parametrize("name", DIRECTED)
+def test_every_device_with_a_direction_is_turned_and_turned_back(name: str) -> None:
+    spec = drivers.spec(name)
+    settings = {"unit": 1} if "unit" in spec.options else {}
+    device = cast("Polled", drivers.build(name, None, settings))
+    once = turned(device)
+    assert directed(once.points)
+    assert tuple(turned(once).points) == tuple(device.points)
+    for before, after in zip(device.points, once.points, strict=True):
+        assert after.quantity is before.quantity
+        if before.quantity in FLOWS and before.low < 0:
+            assert (after.key, after.low, after.high) == (before.key, -before.high, -before.low)
+        else:
+            assert (after.key, after.low) == (opposite(before.key), before.low)
+
+
+def test_points_are_chosen_by_the_names_they_have_then() -> None:
+    meter = cast(
+        "Polled",
+        drivers.build("em24", None, {"unit": 1}, ("power", "energy_export_l1"), backwards=True),
+    )
+    assert [point.key for point in meter.points] == ["power", "energy_export_l1"]
+    own = cast("Any", meter).device.map.registers
+    assert [register.point.key for register in own] == ["power", "energy_import_l1"]
+
+
+@pytest.mark.parametrize("name", ["sht4x", "pms5003", "pzem004t", "canoga", "ads1115_pairs"])
+def test_what_tells_no_direction_cannot_be_turned(name: str) -> None:
+    assert not drivers.spec(name).directed
+    with pytest.raises(ConfigError, match=f"reversed: {name} tells no direction; leave it out"):
+        drivers.build(name, None, {}, backwards=True)
+
+
+def test_chosen_points_without_a_direction_can_be_turned_with_their_device() -> None:
+    some = chosen(Meter(()), ["energy_import", "energy_export"])
+    assert [p.key for p in turned(some).points] == ["energy_export", "energy_import"]
+    with pytest.raises(ConfigError, match="tells no direction"):
+        turned(chosen(Meter(()), ["voltage"]))
