@@ -135,7 +135,7 @@ async def read(bus: ModbusBus, name: str, gaps: Gaps) -> tuple[Held, ModbusDevic
     await meter.open()
     table, first = meter.map, await meter.read()
     # what has not changed on a line since its first answer may be a copy of it; later it is sure
-    for _ in range(3):
+    for _ in range(6):
         found = await meter.read()
         assert _bare(found) == _bare(first)
     assert _bare(found) == found
