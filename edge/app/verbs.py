@@ -97,6 +97,7 @@ def for_people(daemon: "Daemon", outbox: Mapping[str, Any] | None) -> dict[str, 
         "gateway": site.place.gateway,
         "buses": of_site(site),  # what `scan` leaves alone
         "lanes": {name: {"bus": lane.bus} for name, lane in site.lanes.items()},
+        "loops": daemon.pipeline.judge.loop_faults(),
         "bays": {name: {"bus": bay.bus, "kind": bay.kind} for name, bay in site.bays.items()},
         "signals": {
             name: {"bus": site.devices[name].bus, "approach": approach}

@@ -224,6 +224,10 @@ class Judge:
         parts = self._parts
         return {name: _status(parts[name]) if name in parts else None for name in NAMES}
 
+    def loop_faults(self) -> dict[str, str]:
+        """Which loops are not to be believed now, and what to do, by lane and part."""
+        return {} if self._loops is None else self._loops.faults()
+
     def _length_s(self, end_ns: int, drafts: Sequence[Draft]) -> float:
         starts = [d.from_ns for d in drafts if d.stream is not Stream.EVENT and d.to_ns == end_ns]
         return (end_ns - min(starts)) / 1e9 if starts else self._setup.period_ns / 1e9

@@ -10,6 +10,7 @@ from edge.app import verbs as module
 from edge.app.verbs import verbs
 from edge.control.protocol import VerbError
 from edge.core import Stamp
+from edge.infer.judge import Judge, JudgeSetup
 from edge.store import Counts
 
 S = 1_000_000_000
@@ -45,6 +46,7 @@ class Daemon(SimpleNamespace):
             sender=SimpleNamespace(connected=True, **more),
             brokers=["mqtts://a:8883"],
             observer=SimpleNamespace(synced_ns=90 * S),
+            pipeline=SimpleNamespace(judge=Judge(JudgeSetup(()))),
         )
 
     def status(self) -> dict[str, Any]:

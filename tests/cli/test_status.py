@@ -152,6 +152,8 @@ def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:
          "Started 2 h 1 min ago, because the watchdog had reset the board: It hung."),
         ({"dropped": 3}, "too busy", "3 pieces of news dropped"),
         ({"stage_overflow": 1}, "stage full", "1 entry"),
+        ({"loops": {"north_1 lead": "north_1, lead loop: is silent: measure it."}},
+         "loop north_1 lead", "north_1, lead loop: is silent: measure it."),
         ({"unclaimed_edges": 2}, "edges nobody claims", "compare the site file"),
         ({"box__health__bus_restarts": 1}, "a bus hung", "begun anew 1 time"),
         ({"models__congestion": {"answers": "rule", "why": "late: 900 ms"}},

@@ -46,6 +46,7 @@ def matters(status: Mapping[str, Any]) -> list[Matter]:
         *_outbox(mapping(status.get("outbox"))),
         *_link(status),
         *_wires(status),
+        *_loops(mapping(status.get("loops"))),
         *_box(status),
         *_daemon(status),
         *_models(mapping(status.get("models"))),
@@ -150,6 +151,11 @@ def _wires(status: Mapping[str, Any]) -> Iterator[Matter]:
         for word, text in mapping(mapping(device).get("health")).items():
             if word not in MILD:
                 yield Matter(f"{name} {word}", f"{name} reports: {sentence(str(text))}")
+
+
+def _loops(told: Mapping[str, Any]) -> Iterator[Matter]:
+    for name, text in told.items():
+        yield Matter(f"loop {name}", sentence(str(text)))
 
 
 def _failing(name: str, state: str, text: str, device: str) -> Matter:

@@ -48,22 +48,31 @@ class LoopFlag:
         return min(1.0, max(0.0, 1.0 - self.smooth[0]))
 
     def step(
-        self, p: Sequence[float], end_ns: int, dt_s: float, *, traffic: bool, at_once: bool
+        self,
+        p: Sequence[float],
+        end_ns: int,
+        dt_s: float,
+        *,
+        traffic: bool,
+        at_once: bool,
+        over: bool = False,
     ) -> Turn | None:
         """One slot. `traffic`: vehicles came; a silent loop proves nothing about itself.
 
         `p` is of `sound` and of each of FAULTS, or of KINDS only: a model knows no others.
-        `at_once`: it is a rule's, which has waited already.
+        `at_once`: it is a rule's, which has waited already. `over`: it takes the place of another
+        fault, which goes on without having gone off: one fault is up at a time.
         """
         share = 1.0 if at_once else 1.0 - math.exp(-dt_s / SMOOTH_S)
         whole = zip_longest(self.smooth, p, fillvalue=0.0)
         self.smooth = [old + share * (now - old) for old, now in whole]
-        if self.fault is None:
+        if self.fault is None or over:
             best = max(range(1, len(self.smooth)), key=self.smooth.__getitem__)
-            if self.smooth[best] < self.on:
-                return None
-            self.fault, self.since_ns, self.low_s = FAULTS[best - 1], end_ns, 0.0
-            return "on"
+            if self.smooth[best] >= self.on and FAULTS[best - 1] != self.fault:
+                self.fault, self.since_ns, self.low_s = FAULTS[best - 1], end_ns, 0.0
+                return "on"
+        if self.fault is None:
+            return None
         if self.score > self.off:
             self.low_s = 0.0
         elif traffic:

@@ -17,11 +17,14 @@ from typing import Any, Final, Protocol
 from edge.core.loop import Doubted, LoopTick
 from edge.infer.flags import Turn
 from edge.infer.guard import Guard
+from edge.infer.loops.burst import Burst
 from edge.infer.loops.evidence import Key
 from edge.infer.loops.features import Watch
 from edge.infer.loops.flag import FAULTS, WIDTH, LoopFlag
+from edge.infer.loops.polarity import Polarity
 from edge.infer.loops.rules import ALWAYS, NAME, LoopRule, Ruling
 from edge.infer.loops.silence import heeded
+from edge.infer.loops.silentsite import SilentSite
 from edge.infer.manifest import Manifest
 from edge.infer.shadow import Shadow
 from edge.infer.sites import ApproachSite, LaneSite
@@ -39,7 +42,8 @@ log = logging.getLogger(__name__)
 class LoopVerdict:
     """One loop as of the last slot. `score`: how likely it is not to be believed, 0..1.
 
-    `fault` is its state, up since `since_ns`; `turn` says that it has just changed.
+    `fault` is its state, up since `since_ns`; `turn` says that it has just changed. `text` is the
+    rule's own, where it knows more than the fault's name says.
     """
 
     lane: str
@@ -49,6 +53,7 @@ class LoopVerdict:
     since_ns: int | None
     turn: Turn | None
     by: str
+    text: str | None = None
 
 
 class Witness(Protocol):
@@ -83,7 +88,13 @@ class Loops:
         self.guard = guard
         self.shadow: Shadow | None = None  # a candidate that runs beside the model
         self._watch = Watch(sites.values(), approaches)
-        self._witnesses: dict[str, Witness] = {}  # by the name under which they are kept
+        # by the name under which they are kept; what the first says of a loop counts
+        self._polarity = Polarity(self._watch.places)
+        self._witnesses: dict[str, Witness] = {
+            "polarity": self._polarity,
+            "burst": Burst(tuple(self._watch.places)),
+            "site": SilentSite(tuple(self._watch.places)),
+        }
         known = guard.manifest
         on, off = (known.on, known.off) if known else (ON, OFF)
         self._flags = {key: LoopFlag(on, off) for key in self._watch.places}
@@ -132,20 +143,23 @@ class Loops:
                     p, said[key] = _spread(ruling), NAME
                 came = bool(tick.stays) or tick.more > 0
                 at_once = told is None or key in over
-                turn = flag.step(p, tick.to_ns, tick.length_s, traffic=came, at_once=at_once)
+                turn = flag.step(
+                    p, tick.to_ns, tick.length_s, traffic=came, at_once=at_once, over=key in over
+                )
                 if turn is not None:
                     if key in turned:
                         out.append(turned[key])
                     who = NAME if key in said else by
+                    own = ruling.text if flag.fault == ruling.fault else None
                     turned[key] = LoopVerdict(
-                        *key, round(flag.score, 3), flag.fault, flag.since_ns, turn, who
+                        *key, round(flag.score, 3), flag.fault, flag.since_ns, turn, who, own
                     )
         seen = {key for slot, _ in slots for key in slot}
         for key, f in self._flags.items():
             if key in seen:
-                turn = turned[key].turn if key in turned else None
-                who = said.get(key, by)
-                out.append(LoopVerdict(*key, round(f.score, 3), f.fault, f.since_ns, turn, who))
+                turn, own = (turned[key].turn, turned[key].text) if key in turned else (None, None)
+                who, score = said.get(key, by), round(f.score, 3)
+                out.append(LoopVerdict(*key, score, f.fault, f.since_ns, turn, who, own))
         return out
 
     def _overruled(
@@ -192,7 +206,16 @@ class Loops:
 
     def weights(self) -> Mapping[Key, float]:
         """The latest score of every loop, for the mask of the congestion model."""
-        return {key: round(flag.score, 3) for key, flag in self._flags.items()}
+        out = {key: round(flag.score, 3) for key, flag in self._flags.items()}
+        return out | dict.fromkeys(self._polarity.unproven(), 1.0)
+
+    def faulty(self) -> list[LoopVerdict]:
+        """The loops with a fault, in the site's order."""
+        return [
+            LoopVerdict(*key, round(f.score, 3), f.fault, f.since_ns, None, NAME)
+            for key, f in self._flags.items()
+            if f.fault is not None
+        ]
 
     def faults(self) -> Iterator[Doubted]:
         """The flags that are up."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from edge.core import Doubted, Draft, LoopTick
 from edge.infer.guard import Guard
 from edge.infer.loops.judge import Loops
-from edge.infer.loops.say import SAME, Teller, unwatched
+from edge.infer.loops.say import SAME, Teller, text, unwatched
 from edge.infer.shadow import Shadow
 from edge.infer.sites import ApproachSite, LaneSite
 
@@ -28,6 +28,7 @@ class LoopPart:
         self._teller = Teller()
         self.doubts: Collection[Doubted] = ()  # what was up at any time in the last window
         self._notes: dict[str, Note] = {}
+        self._texts: dict[tuple[str, str], str] = {}  # of what is up, since the start
         self._gone: list[tuple[str, str, str]] = []  # told of loops that are not watched any more
 
     @property
@@ -60,6 +61,8 @@ class LoopPart:
                 note[v.part] = {"score": v.score, "fault": v.fault}
             else:
                 note.pop(v.part, None)
+            if v.turn == "on":
+                self._texts[v.lane, v.part] = text(v, self.loops.beside(v.lane, v.part))
         for tick in ticks:
             if tick.since_ns is None and tick.seen_ns >= tick.to_ns - tick.from_ns:
                 self._teller.free(tick.lane, tick.part)
@@ -67,6 +70,15 @@ class LoopPart:
         told += [unwatched(end_ns, *gone) for gone in self._gone]
         self._gone = []
         return {lane: dict(note) for lane, note in self._notes.items() if note}, told
+
+    def faults(self) -> dict[str, str]:
+        """What is wrong now, in a sentence or two for each loop, for people."""
+        return {
+            f"{v.lane} {v.part}": self._texts.get(
+                (v.lane, v.part), text(v, self.loops.beside(v.lane, v.part))
+            )
+            for v in self.loops.faulty()
+        }
 
     def without_told(self, drafts: Sequence[Draft]) -> list[Draft]:
         """The window's drafts after `step`, but for events of what this judge told already."""

@@ -60,6 +60,7 @@ LOOKS: Final[Mapping[str, tuple[str, str]]] = {
     ),
 }
 SAME: Final[Mapping[str, str]] = {"no_activity": "stuck_off"}  # what edge/process calls it: here
+EXPLAINS: Final = "inverted"  # what edge/process finds wrong with such a loop comes of it
 
 
 def text(v: LoopVerdict, beside: Sequence[str] = ()) -> str:
@@ -67,21 +68,25 @@ def text(v: LoopVerdict, beside: Sequence[str] = ()) -> str:
     head = f"{v.lane}, {v.part} loop"
     if v.fault is None:
         return f"{head}: is to be believed again, says the {v.by}."
+    if v.text is not None:
+        return f"{head}: {v.text}."
     looks, do = LOOKS[v.fault]
     others = " or ".join(beside) or "the lane beside it"
     return f"{head}: {looks.format(beside=others)}: {do}."
 
 
 def sensor_fault(at_ns: int, v: LoopVerdict, fault: str, beside: Sequence[str] = ()) -> Draft:
-    """The event of a turn. `fault` is what goes on, or what is over."""
+    """The event of a turn. `fault` is what goes on, or what is over: `v` may know a better one."""
+    on = v.fault == fault
+    better = f"{v.lane}, {v.part} loop: is not {fault} but {v.fault}, says the {v.by}."
     body: dict[str, Any] = {
         "event": "sensor_fault",
-        "state": "off" if v.fault is None else "on",
+        "state": "on" if on else "off",
         "by": v.by,
         "fault": fault,
         "part": v.part,
         "score": v.score,
-        "text": text(v, beside),
+        "text": text(v, beside) if on or v.fault is None else better,
     }
     return Draft(Stream.EVENT, v.lane, at_ns, at_ns, body)
 
@@ -124,6 +129,8 @@ class Teller:
         for v in verdicts:
             loop = (v.lane, v.part)
             if v.turn == "on" and v.fault is not None:
+                if (before := self._ours.pop(loop, None)) is not None:
+                    out.append(sensor_fault(at_ns, v, before))
                 if (*loop, v.fault) not in self._theirs:
                     self._ours[loop] = v.fault
                     out.append(sensor_fault(at_ns, v, v.fault, beside(*loop)))
@@ -154,7 +161,7 @@ class Teller:
         fault = str(body.get("fault"))
         key = (draft.source, str(body.get("part") or "lead"), SAME.get(fault, fault))
         up = body.get("state") == "on"
-        if up and self._ours.get(key[:2]) == key[2]:
+        if up and self._ours.get(key[:2]) in (key[2], EXPLAINS):
             self._unsaid.add(key)
             return False
         if not up and key in self._unsaid:

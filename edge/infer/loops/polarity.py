@@ -1,0 +1,197 @@
+"""Finds a loop whose contact works the other way: it is free while vehicles pass.
+
+Vehicles are alike, so the times that they are on a loop lie close together; the times between
+them are longer and differ widely. Where that is true of the free times and of the occupied ones
+the other way round, `active` is wrong or the card's output goes from NC instead of NO. A queue
+that creeps has short gaps and long stays too, but its stays are as even as its gaps, and it does
+not last. Found on eight simulated days and three signals: docs/traffic.md has the counts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from edge.core.loop import LoopTick
+from edge.infer.loops.evidence import Key
+from edge.infer.loops.rules import SURE, Ruling
+
+PAIRS: Final = 30  # free times, and the stays after them, that are compared
+QUARTER: Final = PAIRS // 4
+APART: Final = 2.5  # the shorter quarter of the long ones over the longer quarter of the short
+ALIKE: Final = 2.5  # upper over lower quarter, at most: cars and trucks, at speeds of one road
+WIDELY: Final = 1.6  # upper over lower quarter, at least: by chance it is 4.8, in a platoon 2
+MOSTLY: Final = 4.0  # so much longer free than occupied: no inverted loop, but in a jam
+LEAST_S: Final = 0.05  # a shorter time is measured no better than this
+HELD_S: Final = 600.0  # so long in all: of sound loops one came to 292 s, the next to 120 s
+FADES: Final = 0.25  # what was held fades so much slower than it grows
+TURNED_S: Final = 240.0  # as long of the contrary, until it is believed to be mended
+OPEN_S: Final = 30.0  # nobody stands on a loop for so long where traffic moves
+# At a stop line vehicles stand on a loop as long as gaps last. By night they do not.
+NIGHT_S: Final = 600.0  # occupied for so long,
+BLIP_S: Final = 60.0  # and free for no longer
+NIGHTS: Final = 5  # so many times in a row
+PROVEN_S: Final = 5.0  # free for so long: between vehicles, not under one that drives
+
+
+class Polarity:
+    """All loops of a site; remembers the last PAIRS of each."""
+
+    def __init__(self, keys: Iterable[Key]) -> None:
+        self._loops = {key: _Loop() for key in keys}
+
+    def step(
+        self,
+        slot: Mapping[Key, LoopTick],
+        rows: Mapping[Key, Sequence[float]],
+        wall_s: float | None,
+    ) -> dict[Key, Ruling]:
+        """Which loops are inverted. Once one is, it stays so until the contrary is seen."""
+        out: dict[Key, Ruling] = {}
+        for key, tick in slot.items():
+            loop = self._loops.get(key)
+            if loop is not None and loop.step(tick):
+                out[key] = Ruling("inverted", SURE, since_ns=loop.from_ns)
+        return out
+
+    def unproven(self) -> Iterator[Key]:
+        """Loops that have never been free for longer than a vehicle takes that drives.
+
+        What they say of a jam may be the contrary.
+        """
+        return (key for key, loop in self._loops.items() if not loop.proven)
+
+    def missing(self, gap_s: float) -> None:
+        """Nobody watched: the free time over the gap is not known."""
+        for loop in self._loops.values():
+            loop.off_ns = None
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-like; some 500 bytes a loop."""
+        return {"|".join(key): loop.snapshot() for key, loop in self._loops.items()}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Raises KeyError, TypeError or ValueError for what is no snapshot."""
+        for key, loop in self._loops.items():
+            name = "|".join(key)
+            if name in saved:
+                loop.restore(saved[name])
+
+
+class _Loop:
+    """What is kept of one loop."""
+
+    __slots__ = (
+        "_ok",
+        "free",
+        "from_ns",
+        "held_s",
+        "nights",
+        "off_ns",
+        "on",
+        "proven",
+        "turned_s",
+        "up",
+    )
+
+    def __init__(self) -> None:
+        self.free: deque[float] = deque(maxlen=PAIRS)  # seconds before each stay
+        self.on: deque[float] = deque(maxlen=PAIRS)  # and of that stay
+        self.off_ns: int | None = None  # when the last stay ended
+        self.held_s = self.turned_s = 0.0
+        self.nights = 0  # long stays in a row
+        self.from_ns: int | None = None  # since when it may have been so
+        self.up = False
+        self.proven = False
+        self._ok = 0  # what the last pairs say: 1 inverted, -1 sound, 0 neither
+
+    def step(self, tick: LoopTick) -> bool:
+        """Whether it is inverted, after this slot."""
+        if self.from_ns is None or self.from_ns > tick.from_ns:  # of another boot
+            self.from_ns = tick.from_ns
+        if tick.more or tick.seen_ns < tick.to_ns - tick.from_ns:
+            self.off_ns = None  # not every edge is known
+        elif tick.stays:
+            self._hear(tick)
+            self._ok = self._compare()
+        ok, dt_s = self._ok, tick.length_s
+        if not tick.on_ns and not tick.stays and tick.seen_ns:
+            self.proven = True  # a whole slot
+        if tick.since_ns is None and self.off_ns is not None:
+            lasts_s = (tick.to_ns - self.off_ns) / 1e9
+            ok = min(ok, 0) if lasts_s > OPEN_S else ok
+            self.proven = self.proven or lasts_s > PROVEN_S
+            if lasts_s > NIGHT_S:
+                ok, dt_s = -1, TURNED_S  # in no other way can that be
+        self.held_s += dt_s if ok > 0 else -FADES * dt_s
+        self.held_s = min(HELD_S, max(0.0, self.held_s))
+        self.turned_s = self.turned_s + dt_s if ok < 0 else 0.0
+        if self.turned_s >= TURNED_S:
+            self.turned_s, self.held_s, self.nights, self.up = 0.0, 0.0, 0, False
+            self.from_ns = tick.to_ns
+        elif self.held_s >= HELD_S or self.nights >= NIGHTS:
+            self.up = True
+        return self.up
+
+    def _hear(self, tick: LoopTick) -> None:
+        for on_ns, off_ns in tick.stays:
+            stay_s = (off_ns - on_ns) / 1e9
+            if self.off_ns is not None:
+                free_s = (on_ns - self.off_ns) / 1e9
+                self.free.append(free_s)
+                self.on.append(stay_s)
+                if free_s > BLIP_S:
+                    self.nights = 0
+                self.proven = self.proven or free_s > PROVEN_S
+            self.nights += stay_s > NIGHT_S
+            self.off_ns = off_ns
+
+    def _compare(self) -> int:
+        if len(self.free) < PAIRS:
+            return 0
+        if not self.up:  # most loops are free for most of the time: that needs no sorting
+            free_s, on_s = sum(self.free), sum(self.on)
+            if free_s >= on_s:
+                return -1 if free_s >= MOSTLY * on_s else 0
+        free, on = sorted(self.free), sorted(self.on)
+        return int(_vehicles(free, on)) - int(_vehicles(on, free))
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-like. Without the last moment: nobody knows what was between two starts."""
+        return {
+            "free": [round(v, 3) for v in self.free],
+            "on": [round(v, 3) for v in self.on],
+            "held_s": self.held_s,
+            "turned_s": self.turned_s,
+            "nights": self.nights,
+            "from_ns": self.from_ns,
+            "up": self.up,
+            "proven": self.proven,
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Raises KeyError, TypeError or ValueError for what is no snapshot."""
+        free, on = ([float(v) for v in saved[name]] for name in ("free", "on"))
+        held_s, turned_s = float(saved["held_s"]), float(saved["turned_s"])
+        from_ns = None if saved["from_ns"] is None else int(saved["from_ns"])
+        nights, words = int(saved["nights"]), (saved["up"], saved["proven"])
+        if len(free) != len(on) or nights < 0 or not all(isinstance(w, bool) for w in words):
+            raise ValueError(f"not what a loop did: {saved!r:.80}")
+        if not all(0.0 <= v < math.inf for v in (*free, *on, held_s, turned_s)):
+            raise ValueError("not times of a loop")
+        self.free, self.on = deque(free, PAIRS), deque(on, PAIRS)
+        self.held_s, self.turned_s = min(held_s, HELD_S), min(turned_s, TURNED_S)
+        self.from_ns, self.nights, (self.up, self.proven) = from_ns, nights, words
+        self._ok = self._compare()
+
+
+def _vehicles(short: Sequence[float], long: Sequence[float]) -> bool:
+    """Whether the short ones (sorted) are vehicles and the long ones the times between them."""
+    first, last = QUARTER, PAIRS - 1 - QUARTER
+    return (
+        long[first] >= APART * max(LEAST_S, short[last])
+        and short[last] <= ALIKE * max(LEAST_S, short[first])
+        and long[last] >= WIDELY * long[first]
+    )
