@@ -59,6 +59,7 @@ POINTS: Final = (*ELECTRICITY, *p1.MBUS.values(), *FAILURES.values())
 HEAD: Final = "p1 1"  # of what is kept
 KEPT: Final = 2048  # bytes; more was not kept by us
 GAPS: Final = 5  # readings that say that they are another meter's: one may have been a person's
+UNSURE: Final = "unsure"  # which meter a point was last of; no identifier has small letters
 
 
 @dataclass
@@ -111,7 +112,7 @@ class Dsmr:
 
     def kept(self) -> bytes:
         """Which meter each point was last of, so that another one is noticed after a restart."""
-        told = {key: "" if key in self._gaps else name for key, name in self._meters.items()}
+        told = {key: UNSURE if key in self._gaps else name for key, name in self._meters.items()}
         rows = [HEAD, *(f"{key}={name}" for key, name in sorted(told.items()))]
         return "\n".join(rows).encode() if told else b""
 
@@ -124,8 +125,13 @@ class Dsmr:
             self._meters = {key: name for key, _, name in told if key in keys} | self._meters
 
     def _goes_on(self, key: str, sample: Sample, name: str) -> Sample:
-        """The sample; of another meter than before: uncertain for the gap."""
-        if isinstance(sample, Bad) or not name:
+        """The sample; of another meter than before: uncertain for the gap.
+
+        Of two without an identifier, or with one and the same, nobody knows which goes on alone.
+        """
+        if sample == Bad(Reason.CONTRADICTED) and self._meters.get(key, name) in ("", name):
+            self._meters[key] = UNSURE
+        if isinstance(sample, Bad):
             return sample
         if self._meters.setdefault(key, name) != name:
             self._meters[key], self._gaps[key] = name, GAPS
