@@ -21,6 +21,7 @@ from edge.core import Condition, DataError, Point, Reason, Sample, SerialBus
 SILENT_S: Final = 12.0  # most send every one to four seconds
 SCALERS: Final = range(-9, 10)  # powers of ten that a value may have
 POWER: Final = bytes.fromhex("0100100700ff")
+REGISTER: Final = 8  # D of what counts
 POWERS: Final = (1, 2, 16)  # C of the usual codes of power: taken, given, both with a sign
 WHOLE: Final = Obis(1, 0, 16, 7, 0)
 ABSOLUTE: Final = Obis(1, 0, 15, 7, 0)  # without a sign: EMH ED300L and eHZ, DrNeuhaus SMARTY
@@ -91,10 +92,13 @@ class Sml:
 def readings(values: Values, mend: bool = True) -> list[Reading]:
     """The numbers among the values. Raises DataError when there are none."""
     mend = mend and any(_is_dvs74(e.value) for e in values.entries)
-    found = []
+    found: list[Reading] = []
+    left_out: list[Reading] = []  # a tariff that is not known: then the others are not the whole
     for entry in values.entries:
         code = from_bytes(entry.name)
-        if code is not None and isinstance(entry.value, Number):
+        if code is not None and code.d == REGISTER and code.e and entry.value is None:
+            left_out.append(Reading(code, None, entry.unit))
+        elif code is not None and isinstance(entry.value, Number):
             number = entry.value.value
             if mend and entry.name == POWER and entry.value.size <= 3 and number < 0:
                 number += 1 << 8 * entry.value.size
@@ -102,7 +106,7 @@ def readings(values: Values, mend: bool = True) -> list[Reading]:
             found.append(Reading(code, exact, entry.unit))
     if not found:
         raise DataError("a frame without values", Reason.STALE)
-    return [*found, *_power(found, values.entries)]
+    return [*found, *left_out, *_power(found, values.entries)]
 
 
 def _power(found: Sequence[Reading], entries: Iterable[Entry]) -> list[Reading]:

@@ -10,7 +10,7 @@ from drivers.chips._crc16 import arc, kermit, x25
 from drivers.chips._obis import Obis, from_bytes, parse, serial
 from drivers.chips._obis_values import POINTS, Reading, convert, meaning, points, samples
 from drivers.meters.register_map import load
-from edge.core import Bad, Kind, Quantity, Reason
+from edge.core import Bad, Kind, Quantity, Reason, Sample
 
 IMPORT = Obis(1, 0, 1, 8, 0)
 ADDRESS, RANGE = Bad(Reason.ADDRESS), Bad(Reason.RANGE)
@@ -141,6 +141,16 @@ def test_whatever_is_told_a_sample_is_in_range_or_bad(readings: list[Reading]) -
     wanted = tuple(POINTS.values())
     for point, sample in zip(wanted, samples(wanted, readings), strict=True):
         assert isinstance(sample, Bad) or point.low <= float(sample) <= point.high  # type: ignore[arg-type]
+
+
+def test_tariffs_of_two_channels_are_no_sum() -> None:
+    def total(*told: tuple[int, int, int]) -> Sample:
+        readings = (Reading(Obis(1, b, 1, 8, e), value, "kWh") for b, e, value in told)
+        return samples(points("energy_import"), readings)[0]
+
+    assert total((0, 1, 100), (0, 2, 200), (1, 1, 5), (1, 2, 6)) == 300.0
+    assert total((0, 1, 100), (1, 2, 777)) == ADDRESS
+    assert total((1, 1, 5), (0, 1, 100), (0, 2, 200)) == ADDRESS
 
 
 def test_totals_are_totals() -> None:
