@@ -58,7 +58,9 @@ FAILURES: Final = {
 POINTS: Final = (*ELECTRICITY, *p1.MBUS.values(), *FAILURES.values())
 HEAD: Final = "p1 1"  # of what is kept
 KEPT: Final = 2048  # bytes; more was not kept by us
-GAPS: Final = 5  # readings that say that they are another meter's: one may have been a person's
+GAPS: Final = (
+    5  # readings that say that they are another meter's: the first may be lost with the power
+)
 UNSURE: Final = "unsure"  # which meter a point was last of; no identifier has small letters
 
 

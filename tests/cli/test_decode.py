@@ -164,9 +164,7 @@ def test_a_question_of_ours_is_sound(kerbstone: Command, name: str) -> None:
         ("ads1115", "01f387"),
     ],
 )
-def test_what_may_be_damaged_is_not_called_sound(
-    kerbstone: Command, name: str, frame: str
-) -> None:
+def test_what_may_be_damaged_is_not_called_sound(kerbstone: Command, name: str, frame: str) -> None:
     said = kerbstone("decode", name, frame)
     assert (said.code, said.out) == (1, "")
     assert "is sound" not in said.err
