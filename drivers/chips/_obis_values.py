@@ -199,9 +199,9 @@ def samples(
     for reading in readings:
         if (told := meaning(reading.obis)) is not None:
             found.setdefault(told, reading)
-        if all_told and (key := _register(reading.obis)) is not None:
-            if channels.setdefault(key, reading.obis.b) == reading.obis.b:
-                tariffs.setdefault(key, {}).setdefault(reading.obis.e, reading)
+        key = _register(reading.obis) if all_told else None
+        if key is not None and channels.setdefault(key, reading.obis.b) == reading.obis.b:
+            tariffs.setdefault(key, {}).setdefault(reading.obis.e, reading)
     by_key = {key: _sum(POINTS[key], parts) for key, parts in tariffs.items()}
     return tuple(_sample(point, found, by_key.get(point.key)) for point in wanted)
 

@@ -169,9 +169,9 @@ def ambiguous(told: Sequence[Meter], named: Mapping[int, Sequence[str]]) -> dict
     """Option -> what to write into it: of each kind with several meters that nobody has named."""
     found: dict[str, list[str]] = {}
     for kind, option in OPTIONS.items():
-        names = [one.identity for one in _there([one for one in told if one.kind == kind])]
+        names = {one.identity for one in _there([one for one in told if one.kind == kind])}
         if len(names) > 1 and not named.get(kind) and all(names):
-            found[option] = sorted(set(names))
+            found[option] = sorted(names)
     return found
 
 

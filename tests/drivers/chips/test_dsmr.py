@@ -295,6 +295,7 @@ async def test_two_meters_with_one_identifier_are_no_register_that_alternates() 
     later_low = port(gas(1, A, high, "261125115000W"), gas(2, A, low, "261125115500W"))
     assert await read(device, later_low) == {"gas_volume": CONTRADICTED}
     assert await read(Dsmr(SerialWire([]), gas=(A,)), later_low) == {"gas_volume": CONTRADICTED}
+    assert drafted(later_low) == {}  # a name would not tell them apart
 
 
 async def test_a_meter_on_two_channels_is_one_by_its_later_reading() -> None:
