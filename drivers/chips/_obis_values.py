@@ -199,14 +199,14 @@ def samples(
     for reading in readings:
         if (told := meaning(reading.obis)) is not None:
             found.setdefault(told, reading)
-        key = _register(reading.obis) if all_told else None
+        key = register_of(reading.obis) if all_told else None
         if key is not None and channels.setdefault(key, reading.obis.b) == reading.obis.b:
             tariffs.setdefault(key, {}).setdefault(reading.obis.e, reading)
     by_key = {key: _sum(POINTS[key], parts) for key, parts in tariffs.items()}
     return tuple(_sample(point, found, by_key.get(point.key)) for point in wanted)
 
 
-def _register(obis: Obis) -> str | None:
+def register_of(obis: Obis) -> str | None:
     """The register that a code tells one tariff of."""
     now = obis.a == 1 and obis.b <= 1 and obis.f == CURRENT
     tariff = obis.d == 8 and obis.e not in (0, UNSAID)

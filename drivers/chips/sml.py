@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import ClassVar, Final, Literal
 
 from drivers.chips._obis import Obis, from_bytes, serial
+from drivers.chips._obis_registers import Registers
 from drivers.chips._obis_values import Reading, points, samples
 from drivers.chips._sml import Entry, Number, Values, cut, decode
 from edge.core import Condition, DataError, Point, Reason, Sample, SerialBus
@@ -61,6 +62,7 @@ class Sml:
     bus: SerialBus
     dvs74: Literal["auto", "off"] = "auto"
     _identity: str = field(default="", init=False, repr=False)
+    _registers: Registers = field(default_factory=Registers, init=False, repr=False)
     _server: bytes = field(default=b"", init=False, repr=False)  # by which it is known again
     _health: dict[Condition, str] = field(default_factory=dict, init=False, repr=False)
 
@@ -83,7 +85,7 @@ class Sml:
             self._identity = identity(values) or self._identity
             self._server = values.server
         self._health = conditions(values.entries)
-        return samples(POINTS, found)
+        return self._registers.samples(self._identity, POINTS, found)
 
     async def close(self) -> None:
         """Nothing to release: it goes on talking."""

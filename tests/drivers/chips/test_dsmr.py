@@ -84,6 +84,19 @@ def test_both_tariffs_make_the_total_and_half_of_them_make_none() -> None:
         assert "energy_import" not in one(*broken)
 
 
+async def test_a_tariff_that_comes_and_goes_is_no_step_of_the_total() -> None:
+    device = Dsmr(SerialWire([]))
+    two = ("1-0:1.8.1(100.000*kWh)", "1-0:1.8.2(200.000*kWh)")
+
+    async def total(*lines: str) -> Sample:
+        device.bus = SerialWire([telegram(*lines)])
+        return (await device.read())[0]
+
+    assert await total(*two, "1-0:1.8.3(0.400*kWh)") == 300.4
+    assert await total(*two) == ADDRESS
+    assert await total(*two, "1-0:1.8.3(0.400*kWh)") == 300.4
+
+
 def test_what_is_taken_and_given_is_one_power_per_phase() -> None:
     found = one(
         "1-0:1.7.0(00.000*kW)", "1-0:2.7.0(01.234*kW)", "1-0:21.7.0(00.500*kW)",
