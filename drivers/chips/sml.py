@@ -122,7 +122,7 @@ def _power(found: Sequence[Reading], entries: Iterable[Entry]) -> list[Reading]:
         return []
     if (told := by_code.get(ABSOLUTE)) is not None:
         words = [e.status for e in entries if e.status and e.status & FIXED_MASK != FIXED]
-        if told.value is None or not (words or told.value == 0):
+        if told.value is None or told.value < 0 or not (words or told.value == 0):
             return []
         gives = any(word & GIVES for word in words)
         return [told._replace(obis=WHOLE, value=-told.value if gives else told.value)]
