@@ -11,7 +11,7 @@ from typing import Final
 
 from drivers.buses.modbus.frame import EXCEPTIONS, FUNCTIONS
 from drivers.chips import _dlt645, _hdlc, _iec62056, _mbus_link, dsmr, mbus
-from drivers.chips._telegram import ACK, SOH, STX, seven
+from drivers.chips._telegram import ACK, SOH, STX, checked
 from edge.core import DataError, Reason, crc16_modbus
 
 REGISTERS: Final = {3: "holding", 4: "input"}
@@ -43,6 +43,7 @@ HDLC: Final = {
     _hdlc.DM: "a refusal: no connection (DM)", _hdlc.FRMR: "a refusal of a frame (FRMR)",
 }  # fmt: skip
 NAK: Final = b"\x15"
+TCP_LEAST: Final = 9  # bytes; what is shorter may be a damaged request for two registers from 0
 
 
 def named(driver: str, frame: bytes, register_map: bool) -> str:
@@ -66,7 +67,7 @@ def _other(driver: str, frame: bytes) -> str:
 def _of_modbus(frame: bytes) -> str:
     if len(frame) >= 4 and crc16_modbus(frame[:-2]) == int.from_bytes(frame[-2:], "little"):
         body = frame[:-2]
-    elif len(frame) >= 8 and frame[2:4] == b"\0\0" and frame[4:6] == (len(frame) - 6).to_bytes(2):
+    elif len(frame) >= TCP_LEAST and frame[2:6] == (len(frame) - 6).to_bytes(4):
         body = frame[6:]
     else:
         return ""
@@ -128,7 +129,7 @@ def _of_dlt645(frame: bytes) -> str:
 
 
 def _of_iec62056(frame: bytes) -> str:
-    text = seven(frame)
+    text = checked(frame)
     if text[:1] == STX:
         _iec62056.readout(frame)
         return "a readout"

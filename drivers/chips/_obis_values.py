@@ -190,20 +190,23 @@ def samples(
 
     What the meter does not tell is bad:address; what cannot be, bad:range. A point told as taken
     and given is their difference, unless it is also told whole. A register that is told by tariffs
-    only is their sum, where these are all that the meter has to tell (`all_told`).
+    only is their sum, where these are all that the meter has to tell (`all_told`); those of the
+    channel that comes first.
     """
     found: dict[Meaning, Reading] = {}
     tariffs: dict[str, dict[int, Reading]] = {}
+    channels: dict[str, int] = {}
     for reading in readings:
         if (told := meaning(reading.obis)) is not None:
             found.setdefault(told, reading)
-        if all_told and (key := _register(reading.obis)) is not None:
+        key = register_of(reading.obis) if all_told else None
+        if key is not None and channels.setdefault(key, reading.obis.b) == reading.obis.b:
             tariffs.setdefault(key, {}).setdefault(reading.obis.e, reading)
     by_key = {key: _sum(POINTS[key], parts) for key, parts in tariffs.items()}
     return tuple(_sample(point, found, by_key.get(point.key)) for point in wanted)
 
 
-def _register(obis: Obis) -> str | None:
+def register_of(obis: Obis) -> str | None:
     """The register that a code tells one tariff of."""
     now = obis.a == 1 and obis.b <= 1 and obis.f == CURRENT
     tariff = obis.d == 8 and obis.e not in (0, UNSAID)

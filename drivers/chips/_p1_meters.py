@@ -57,7 +57,7 @@ class Meter(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What a point says, and of which meter; "" when nobody knows."""
+    """What a point says, and of which meter; "" when it has no identifier, or several speak."""
 
     sample: Sample
     identity: str = ""
@@ -115,11 +115,18 @@ def meters(found: Iterable[Entry]) -> list[Meter]:
 
 
 def _again(one: Meter, before: Sequence[Meter], everybody: Sequence[Meter]) -> bool:
-    """Whether another channel tells of this very meter: later, or the same and before it."""
+    """Whether another channel tells of this very meter: later, or the same and before it.
+
+    One that went back meanwhile is not this very meter, whatever its identifier.
+    """
     if not one.identity:
         return False
-    later = any(each[:2] == one[:2] and each.at > one.at for each in everybody)
-    return later or one in before
+    later = (each.sample for each in everybody if each[:2] == one[:2] and each.at > one.at)
+    return one in before or any(not _less(sample, one.sample) for sample in later)
+
+
+def _less(a: Sample, b: Sample) -> bool:
+    return isinstance(a, float) and isinstance(b, float) and a < b
 
 
 def places(kind: int, told: Sequence[Meter], named: Sequence[str]) -> tuple[dict[str, Place], str]:
@@ -154,16 +161,17 @@ def _only(those: Sequence[Meter]) -> Place:
             return Place(Bad(Reason.ADDRESS))
         case [one]:
             return Place(one.sample, one.identity)
-    return Place(Bad(Reason.CONTRADICTED))
+    names = {one.identity for one in those}
+    return Place(Bad(Reason.CONTRADICTED), names.pop() if len(names) == 1 else "")
 
 
 def ambiguous(told: Sequence[Meter], named: Mapping[int, Sequence[str]]) -> dict[str, list[str]]:
     """Option -> what to write into it: of each kind with several meters that nobody has named."""
     found: dict[str, list[str]] = {}
     for kind, option in OPTIONS.items():
-        names = [one.identity for one in _there([one for one in told if one.kind == kind])]
+        names = {one.identity for one in _there([one for one in told if one.kind == kind])}
         if len(names) > 1 and not named.get(kind) and all(names):
-            found[option] = sorted(set(names))
+            found[option] = sorted(names)
     return found
 
 
@@ -178,8 +186,8 @@ def _ambiguous(kind: int, there: Sequence[Meter]) -> str:
         )
     if len(names) == 1:
         return (
-            f"the {words} meter {names[0]} tells two readings of one moment; have the channel that"
-            " is no longer used taken off"
+            f"two channels tell readings of the {words} meter {names[0]} that cannot both be right;"
+            " have the channel that is no longer used taken off"
         )
     shown = ", ".join(f'"{name}"' for name in names)
     return (

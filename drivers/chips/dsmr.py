@@ -21,7 +21,8 @@ from typing import ClassVar, Final
 from drivers.chips import _p1_meters as p1
 from drivers.chips._crc16 import arc
 from drivers.chips._obis import Obis, serial
-from drivers.chips._obis_values import points, samples, within
+from drivers.chips._obis_registers import Registers
+from drivers.chips._obis_values import points, within
 from drivers.chips._telegram import Entry, checked, cut, entries, number, readings, texts
 from edge.core import (
     Bad,
@@ -58,7 +59,10 @@ FAILURES: Final = {
 POINTS: Final = (*ELECTRICITY, *p1.MBUS.values(), *FAILURES.values())
 HEAD: Final = "p1 1"  # of what is kept
 KEPT: Final = 2048  # bytes; more was not kept by us
-GAPS: Final = 5  # readings that say that they are another meter's: one may have been a person's
+GAPS: Final = (
+    5  # readings that say that they are another meter's: the first may be lost with the power
+)
+UNSURE: Final = "unsure"  # which meter a point was last of; no identifier has small letters
 
 
 @dataclass
@@ -82,6 +86,7 @@ class Dsmr:
     points: Sequence[Point] = field(default=POINTS, init=False, repr=False)  # with the options'
     health: Mapping[Condition, str] = field(default_factory=dict, init=False, repr=False)
     _identity: str = field(default="", init=False, repr=False)
+    _registers: Registers = field(default_factory=Registers, init=False, repr=False)
     _named: dict[int, list[str]] = field(init=False, repr=False)
     _meters: dict[str, str] = field(default_factory=dict, init=False, repr=False)  # by point
     _gaps: dict[str, int] = field(default_factory=dict, init=False, repr=False)
@@ -103,7 +108,8 @@ class Dsmr:
         self._identity = identity(found) or self._identity
         places, said = behind(found, self._named)
         self.health = {Condition.SETTINGS: ". ".join(said)} if said else {}
-        samples = decode(found) | {key: self._goes_on(key, *at) for key, at in places.items()}
+        own = decode(found, self._identity, self._registers)
+        samples = own | {key: self._goes_on(key, *at) for key, at in places.items()}
         return tuple(samples[point.key] for point in self.points)
 
     async def close(self) -> None:
@@ -111,7 +117,7 @@ class Dsmr:
 
     def kept(self) -> bytes:
         """Which meter each point was last of, so that another one is noticed after a restart."""
-        told = {key: "" if key in self._gaps else name for key, name in self._meters.items()}
+        told = {key: UNSURE if key in self._gaps else name for key, name in self._meters.items()}
         rows = [HEAD, *(f"{key}={name}" for key, name in sorted(told.items()))]
         return "\n".join(rows).encode() if told else b""
 
@@ -124,8 +130,13 @@ class Dsmr:
             self._meters = {key: name for key, _, name in told if key in keys} | self._meters
 
     def _goes_on(self, key: str, sample: Sample, name: str) -> Sample:
-        """The sample; of another meter than before: uncertain for the gap."""
-        if isinstance(sample, Bad) or not name:
+        """The sample; of another meter than before: uncertain for the gap.
+
+        Of two without an identifier, or with one and the same, nobody knows which goes on alone.
+        """
+        if sample == Bad(Reason.CONTRADICTED) and self._meters.get(key, name) in ("", name):
+            self._meters[key] = UNSURE
+        if isinstance(sample, Bad):
             return sample
         if self._meters.setdefault(key, name) != name:
             self._meters[key], self._gaps[key] = name, GAPS
@@ -176,10 +187,11 @@ def telegram(frame: bytes) -> list[Entry]:
     return found
 
 
-def decode(found: Sequence[Entry]) -> dict[str, Sample]:
+def decode(found: Sequence[Entry], identity: str, registers: Registers) -> dict[str, Sample]:
     """What the data sets of a telegram say of the meter itself."""
     told = [one if one.unit else one._replace(value=None) for one in readings(found)]
-    by_key = {p.key: s for p, s in zip(ELECTRICITY, samples(ELECTRICITY, told), strict=True)}
+    samples = registers.samples(identity, ELECTRICITY, told)
+    by_key = {p.key: s for p, s in zip(ELECTRICITY, samples, strict=True)}
     plain = texts(found)
     return by_key | {point.key: _count(point, plain.get(code)) for code, point in FAILURES.items()}
 
@@ -215,7 +227,9 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
     if not frames:
         raise DataError("no telegram", Reason.SILENT)
     found = [telegram(frame) for frame in frames][-1]
-    by_key = decode(found) | {key: at.sample for key, at in behind(found, {})[0].items()}
+    by_key = decode(found, "", Registers()) | {
+        key: at.sample for key, at in behind(found, {})[0].items()
+    }
     return {point.key: by_key[point.key] for point in POINTS}
 
 

@@ -31,6 +31,7 @@ from drivers.chips._iec62056 import (
     sign_on,
 )
 from drivers.chips._obis import LETTERS, Obis, serial
+from drivers.chips._obis_registers import Registers
 from drivers.chips._obis_values import points, samples
 from drivers.chips._telegram import ACK, SOH, STX, Entry, coded, readings, seven, texts
 from edge.core import (
@@ -77,6 +78,7 @@ class Iec62056:
     address: str = ""
     fastest: Annotated[int, (300, 19200)] = 19200
     _identity: str = field(default="", init=False, repr=False)
+    _registers: Registers = field(default_factory=Registers, init=False, repr=False)
     _health: dict[Condition, str] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -109,7 +111,7 @@ class Iec62056:
         self._identity = serial(told) or self._identity
         error = fault(told.get(ERRORS, ""))
         self._health = {Condition.DEVICE: _sentence(error)} if error else {}
-        return decode(found)
+        return self._registers.samples(self._identity, POINTS, readings(found))
 
     async def close(self) -> None:
         """Nothing to release: the meter falls asleep by itself."""

@@ -16,6 +16,7 @@ from typing import ClassVar, Final
 
 from drivers.chips._iec62056 import fault
 from drivers.chips._obis import LETTERS, Obis, serial
+from drivers.chips._obis_registers import Registers
 from drivers.chips._obis_values import points, samples
 from drivers.chips._telegram import Entry, checked, cut, entries, readings, texts
 from edge.core import Condition, DataError, Point, Reason, Sample, SerialBus
@@ -40,6 +41,7 @@ class Iec62056Push:
     line: ClassVar[str] = "2400 8N1"
     bus: SerialBus
     _identity: str = field(default="", init=False, repr=False)
+    _registers: Registers = field(default_factory=Registers, init=False, repr=False)
     _health: dict[Condition, str] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -59,7 +61,7 @@ class Iec62056Push:
         told = texts(found)
         self._identity = serial(told) or self._identity
         self._health = conditions(told)
-        return samples(POINTS, readings(found))
+        return self._registers.samples(self._identity, POINTS, readings(found))
 
     async def close(self) -> None:
         """Nothing to release: it goes on talking."""

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import ClassVar, Final, Literal
 
 from drivers.chips._obis import Obis, from_bytes, serial
+from drivers.chips._obis_registers import Registers
 from drivers.chips._obis_values import Reading, points, samples
 from drivers.chips._sml import Entry, Number, Values, cut, decode
 from edge.core import Condition, DataError, Point, Reason, Sample, SerialBus
@@ -21,6 +22,7 @@ from edge.core import Condition, DataError, Point, Reason, Sample, SerialBus
 SILENT_S: Final = 12.0  # most send every one to four seconds
 SCALERS: Final = range(-9, 10)  # powers of ten that a value may have
 POWER: Final = bytes.fromhex("0100100700ff")
+REGISTER: Final = 8  # D of what counts
 POWERS: Final = (1, 2, 16)  # C of the usual codes of power: taken, given, both with a sign
 WHOLE: Final = Obis(1, 0, 16, 7, 0)
 ABSOLUTE: Final = Obis(1, 0, 15, 7, 0)  # without a sign: EMH ED300L and eHZ, DrNeuhaus SMARTY
@@ -60,6 +62,7 @@ class Sml:
     bus: SerialBus
     dvs74: Literal["auto", "off"] = "auto"
     _identity: str = field(default="", init=False, repr=False)
+    _registers: Registers = field(default_factory=Registers, init=False, repr=False)
     _server: bytes = field(default=b"", init=False, repr=False)  # by which it is known again
     _health: dict[Condition, str] = field(default_factory=dict, init=False, repr=False)
 
@@ -82,7 +85,7 @@ class Sml:
             self._identity = identity(values) or self._identity
             self._server = values.server
         self._health = conditions(values.entries)
-        return samples(POINTS, found)
+        return self._registers.samples(self._identity, POINTS, found)
 
     async def close(self) -> None:
         """Nothing to release: it goes on talking."""
@@ -91,10 +94,13 @@ class Sml:
 def readings(values: Values, mend: bool = True) -> list[Reading]:
     """The numbers among the values. Raises DataError when there are none."""
     mend = mend and any(_is_dvs74(e.value) for e in values.entries)
-    found = []
+    found: list[Reading] = []
+    left_out: list[Reading] = []  # a tariff that is not known: then the others are not the whole
     for entry in values.entries:
         code = from_bytes(entry.name)
-        if code is not None and isinstance(entry.value, Number):
+        if code is not None and code.d == REGISTER and code.e and entry.value is None:
+            left_out.append(Reading(code, None, entry.unit))
+        elif code is not None and isinstance(entry.value, Number):
             number = entry.value.value
             if mend and entry.name == POWER and entry.value.size <= 3 and number < 0:
                 number += 1 << 8 * entry.value.size
@@ -102,7 +108,7 @@ def readings(values: Values, mend: bool = True) -> list[Reading]:
             found.append(Reading(code, exact, entry.unit))
     if not found:
         raise DataError("a frame without values", Reason.STALE)
-    return [*found, *_power(found, values.entries)]
+    return [*found, *left_out, *_power(found, values.entries)]
 
 
 def _power(found: Sequence[Reading], entries: Iterable[Entry]) -> list[Reading]:
@@ -116,7 +122,7 @@ def _power(found: Sequence[Reading], entries: Iterable[Entry]) -> list[Reading]:
         return []
     if (told := by_code.get(ABSOLUTE)) is not None:
         words = [e.status for e in entries if e.status and e.status & FIXED_MASK != FIXED]
-        if told.value is None or not (words or told.value == 0):
+        if told.value is None or told.value < 0 or not (words or told.value == 0):
             return []
         gives = any(word & GIVES for word in words)
         return [told._replace(obis=WHOLE, value=-told.value if gives else told.value)]

@@ -5,11 +5,13 @@ something before it was lost, and one of a device that has not told yet who it i
 growth is not lost by that, it is counted with the next good value.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Final
 
-from edge.core import Bad, Doubt, Kind, Point, Reason, Sample
+from edge.core import Bad, Doubt, Kind, Point, Reason, Sample, Sweep, uncertain
 
+GAP: Final = uncertain(Reason.GAP)
 UNTOLD: Final = 5  # readings after a start: a number that the last does not bring is given up
 
 
@@ -26,6 +28,18 @@ def held(points: Sequence[Point], samples: Sequence[Sample]) -> tuple[Sample, ..
     return tuple(
         _held(sample) if point.kind is Kind.TOTAL else sample
         for point, sample in zip(points, samples, strict=True)
+    )
+
+
+def owed(found: Sweep, places: Collection[int]) -> Sweep:
+    """A sweep whose values of these places are of something else than the sweep's before."""
+    told = enumerate(zip(found.values, found.qualities, strict=True))
+    return replace(
+        found,
+        qualities=tuple(
+            GAP if place in places and value is not None else quality
+            for place, (value, quality) in told
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, runtime_checkable
 
-from edge.acquire.another import UNTOLD, after_a_gap, held
+from edge.acquire.another import GAP, UNTOLD, after_a_gap, held, owed
 from edge.core import (
     Bad,
     BusError,
@@ -67,6 +67,7 @@ class Device:
     identity: str = ""  # its serial number, as it was last told
     untold: int = field(default=0, repr=False)  # readings for which it may still be another one
     another: bool = field(default=False, repr=False)  # it is, and no sweep has said so yet
+    gaps: set[int] = field(default_factory=set, repr=False)  # of points, told to a person only
     health: Mapping[Condition, str] = field(default_factory=dict)  # what it last said of itself
     kept: bytes = b""  # what its algorithm has learnt
     telling: Telling | None = field(init=False, repr=False)
@@ -168,6 +169,7 @@ class Poller:
         """
         device = self.devices[name]
         result, latest = await self._read(device), device.latest
+        device.gaps |= {place for place, each in enumerate(result.qualities) if each == GAP}
         if latest is None or any(value is not None for value in result.values):
             return result
         fresh = result.mono_ns - latest.mono_ns <= max(2 * device.every_ns, FRESH_NS)
@@ -187,7 +189,11 @@ class Poller:
                 )
             )
             return
-        self._deliver(await self._read(device))
+        result = await self._read(device)
+        if device.gaps:
+            result = owed(result, device.gaps)
+            device.gaps = {place for place in device.gaps if result.values[place] is None}
+        self._deliver(result)
         if device.reason is None:
             device.another = False
 

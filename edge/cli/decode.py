@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     except DataError as error:
         named = drivers.named(args.driver, frames)
-        what = "no values" if all(named) else "damaged frame"
+        what = "no values" if all(named) or error.reason is Reason.SILENT else "damaged frame"
         print(f"kerbstone decode: {what} ({error.reason}): {error}", file=sys.stderr)
         _tell(named)
         return 1

@@ -15,6 +15,7 @@ from edge.core import (
     BusError,
     Condition,
     DataError,
+    Doubt,
     Kind,
     Point,
     Quantity,
@@ -164,6 +165,21 @@ async def test_a_number_that_a_person_hears_first_is_not_lost() -> None:
     meter.identity, meter.samples = "2", (1002.0, 5.0)
     await bench.poller.read("m")
     assert await bench.ticks(2) == ["uncertain:gap", "good"]
+
+
+async def test_a_gap_of_one_point_that_a_person_hears_first_is_not_lost() -> None:
+    meter = Told()
+    bench = Bench(meter)
+    await bench.ticks(2)
+    meter.samples = (Doubt(1834.0, Reason.GAP), 5.0)
+    await bench.poller.read("m")
+    meter.samples = (Bad(Reason.BUSY), 5.0)
+    assert await bench.ticks(1) == ["bad:busy"]
+    meter.samples = (1834.0, 5.0)
+    await bench.poller.read("m")
+    assert await bench.ticks(2) == ["uncertain:gap", "good"]
+    assert str(bench.sweeps[-2].qualities[1]) == "good"
+    assert bench.energy()["delta"] == 0.0
 
 
 async def test_a_new_meter_that_is_busy_for_too_long_is_known_in_the_end() -> None:

@@ -152,6 +152,24 @@ def test_a_question_of_ours_is_sound(kerbstone: Command, name: str) -> None:
     assert "damaged" not in said.err
 
 
+@pytest.mark.parametrize(
+    ("name", "frame"),
+    [
+        ("sdm120", "010300000002c40c"),  # a damaged request, no word of Modbus TCP
+        ("sunspec", "010600000002ffff"),
+        ("iec62056", "afbf218d0a"),  # wrong parity
+        ("iec62056", "063035b08d0a"),
+        ("bme280", "dead"),  # nothing says whether that is whole
+        ("sgp41", "261973330150752b"),
+        ("ads1115", "01f387"),
+    ],
+)
+def test_what_may_be_damaged_is_not_called_sound(kerbstone: Command, name: str, frame: str) -> None:
+    said = kerbstone("decode", name, frame)
+    assert (said.code, said.out) == (1, "")
+    assert "is sound" not in said.err
+
+
 def test_a_conversation_tells_which_frame_is_sound(kerbstone: Command) -> None:
     said = kerbstone("decode", "mbus", "1040014116", "e5", "107b017c16", "6838386808")
     assert said.code == 1

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from drivers.chips._crc16 import arc, kermit, x25
 from drivers.chips._obis import Obis, from_bytes, parse, serial
+from drivers.chips._obis_registers import Registers
 from drivers.chips._obis_values import POINTS, Reading, convert, meaning, points, samples
 from drivers.meters.register_map import load
-from edge.core import Bad, Kind, Quantity, Reason
+from edge.core import Bad, Doubt, Kind, Quantity, Reason, Sample
 
 IMPORT = Obis(1, 0, 1, 8, 0)
 ADDRESS, RANGE = Bad(Reason.ADDRESS), Bad(Reason.RANGE)
@@ -141,6 +142,35 @@ def test_whatever_is_told_a_sample_is_in_range_or_bad(readings: list[Reading]) -
     wanted = tuple(POINTS.values())
     for point, sample in zip(wanted, samples(wanted, readings), strict=True):
         assert isinstance(sample, Bad) or point.low <= float(sample) <= point.high  # type: ignore[arg-type]
+
+
+def test_tariffs_of_two_channels_are_no_sum() -> None:
+    def total(*told: tuple[int, int, int]) -> Sample:
+        readings = (Reading(Obis(1, b, 1, 8, e), value, "kWh") for b, e, value in told)
+        return samples(points("energy_import"), readings)[0]
+
+    assert total((0, 1, 100), (0, 2, 200), (1, 1, 5), (1, 2, 6)) == 300.0
+    assert total((0, 1, 100), (1, 2, 777)) == ADDRESS
+    assert total((1, 1, 5), (0, 1, 100), (0, 2, 200)) == ADDRESS
+
+
+def test_a_sum_of_tariffs_is_always_of_the_same_ones() -> None:
+    registers = Registers()
+
+    def total(*tariffs: int, meter: str = "1") -> Sample:
+        readings = [Reading(Obis(1, 0, 1, 8, e), 100, "kWh") for e in tariffs]
+        return registers.samples(meter, points("energy_import"), readings)[0]
+
+    assert total(1, 2) == 200.0
+    assert total(1, 2, 3) == Doubt(300.0, Reason.GAP)  # another register than before
+    assert total(1, 2, 3) == 300.0
+    assert total(1, 2) == total() == ADDRESS
+    assert total(1, 2, 3) == 300.0
+    assert total(0, 1, 2) == Doubt(100.0, Reason.GAP)  # it tells the whole after all
+    assert total(0) == 100.0
+    assert total(1, 2, 3) == ADDRESS
+    assert total(255) == 100.0
+    assert total(1, 2, meter="2") == 200.0  # another meter, with fewer
 
 
 def test_totals_are_totals() -> None:

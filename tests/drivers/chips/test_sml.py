@@ -124,13 +124,14 @@ async def test_status_words_become_health(status: int, want: dict[Condition, str
         assert device.health[condition].count(";") == text.count(";")
 
 
-def meter(*told: tuple[str, int, int, int, int]) -> dict[str, Sample]:
+def meter(*told: tuple[str, int | None, int, int, int]) -> dict[str, Sample]:
     """What is made of (C.D.E, value, scaler, unit, status); what is not told is left out."""
     entries = [
         listed(
             octets(bytes((1, 0, *map(int, code.split(".")), 255))),
             unsigned(status, 4) if status else NOTHING, NOTHING,
-            unsigned(unit, 1), signed(scaler, 1), signed(value, 5), NOTHING,
+            unsigned(unit, 1), signed(scaler, 1),
+            NOTHING if value is None else signed(value, 5), NOTHING,
         )
         for code, value, scaler, unit, status in told
     ]  # fmt: skip
@@ -148,6 +149,8 @@ def meter(*told: tuple[str, int, int, int, int]) -> dict[str, Sample]:
         ([("1.8.0", 1, -1, 30, 0), ("15.7.0", 1266, -1, 27, 0)], ADDRESS),
         ([("1.8.0", 1, -1, 30, 0x1C0104), ("15.7.0", 1266, -1, 27, 0)], ADDRESS),
         ([("15.7.0", 0, -1, 27, 0)], 0.0),
+        ([("1.8.0", 1, -1, 30, 0x1B0), ("15.7.0", -1266, -1, 27, 0)], ADDRESS),  # it has one, then
+        ([("1.8.0", 1, -1, 30, 0x182), ("15.7.0", -1266, -1, 27, 0)], ADDRESS),
         # the usual codes go before
         ([("1.8.0", 1, 0, 30, 0x1B0), ("15.7.0", 9, 0, 27, 0), ("16.7.0", -8, 0, 27, 0)], -8.0),
         ([("1.7.1", 5, 0, 27, 0), ("16.7.0", -8, 0, 27, 0)], -8.0),
@@ -173,9 +176,12 @@ def test_power_under_another_code_has_its_sign_or_is_not_told(
         ({1: 10, 3: 20}, ADDRESS),
         ({2: 10}, ADDRESS),
         ({1: 20, 2: -10}, ADDRESS),
+        ({1: 10, 2: 20, 3: None}, ADDRESS),  # it is there, and nobody knows what it says
     ],
 )
-def test_tariffs_make_the_total_that_is_not_told(told: dict[int, int], total: Sample) -> None:
+def test_tariffs_make_the_total_that_is_not_told(
+    told: dict[int, int | None], total: Sample
+) -> None:
     found = meter(*((f"1.8.{e}", value, -1, 30, 0) for e, value in told.items()))
     assert found.get("energy_import", ADDRESS) == total
     assert "energy_export" not in found

@@ -1,0 +1,58 @@
+"""Registers that a meter tells whole or by tariffs, from one telegram to the next.
+
+A total that is made of tariffs is one register only as long as it is made of the same ones: where
+one of them comes and goes, the sum steps, and nobody drew that.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from drivers.chips._obis import UNSAID
+from drivers.chips._obis_values import Reading, meaning, register_of, samples
+from edge.core import Bad, Doubt, Point, Reason, Sample
+
+REGISTER: Final = 8  # group D
+WHOLE: Final = 256  # more than there can be tariffs
+
+
+class Registers:
+    """What the registers of one meter were made of so far."""
+
+    def __init__(self) -> None:
+        self._of = ""
+        self._parts: dict[str, int] = {}
+
+    def samples(
+        self, identity: str, wanted: Sequence[Point], readings: Sequence[Reading]
+    ) -> tuple[Sample, ...]:
+        """As the function of this name; a sum of fewer tariffs than before is bad:address.
+
+        One of more is another register than before: uncertain for the gap, once.
+        """
+        if identity != self._of:
+            self._of, self._parts = identity, {}
+        parts = _parts(readings)
+        told = zip(wanted, samples(wanted, readings), strict=True)
+        return tuple(
+            self._steady(point.key, sample, parts.get(point.key)) for point, sample in told
+        )
+
+    def _steady(self, key: str, sample: Sample, parts: int | None) -> Sample:
+        if parts is None or isinstance(sample, Bad | Doubt):
+            return sample
+        before = self._parts.setdefault(key, parts)
+        self._parts[key] = max(before, parts)
+        if parts > before:
+            return Doubt(sample, Reason.GAP)
+        return sample if parts == before else Bad(Reason.ADDRESS)
+
+
+def _parts(readings: Iterable[Reading]) -> dict[str, int]:
+    """Of how many tariffs each register is made; WHOLE where the meter tells it itself."""
+    found: dict[str, set[int]] = {}
+    for code in (reading.obis for reading in readings):
+        if (key := register_of(code)) is not None:
+            found.setdefault(key, set()).add(code.e)
+        elif code.d == REGISTER and code.e in (0, UNSAID) and (told := meaning(code)) is not None:
+            found.setdefault(told.key, set()).add(0)
+    return {key: WHOLE if 0 in tariffs else len(tariffs) for key, tariffs in found.items()}
