@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+Role = Literal["mainline", "turn", "auxiliary", "bus", "bicycle"]
+"""What a lane is for: how much of its neighbour's traffic it may have, and how long none."""
+
 
 @dataclass(frozen=True, slots=True)
 class LaneSite:
@@ -19,6 +22,7 @@ class LaneSite:
     loop_m: float = 2.0
     mode: Literal["presence", "pulse"] = "presence"
     limit_kmh: float | None = None
+    role: Role = "mainline"
 
 
 @dataclass(frozen=True, slots=True)
