@@ -12,6 +12,7 @@ class LaneSite:
     """A lane. Lanes of one approach and position lie beside each other, in the site's order.
 
     `paired` lanes have a trail loop `spacing_m` behind the lead. `limit_kmh` None: not told.
+    Those for bicycles are watched for silence alone: no model knows anything of them.
     """
 
     name: str
@@ -23,6 +24,11 @@ class LaneSite:
     mode: Literal["presence", "pulse"] = "presence"
     limit_kmh: float | None = None
     role: Role = "mainline"
+
+    @property
+    def judged(self) -> bool:
+        """Whether models judge it."""
+        return self.role != "bicycle"
 
 
 @dataclass(frozen=True, slots=True)

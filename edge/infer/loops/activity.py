@@ -42,7 +42,7 @@ class Activity:
         self._quiet: dict[str, Quiet] = {}
         sites, ways = tuple(lanes), tuple(approaches)
         for kind in ("vehicle", "bicycle"):  # neither tells anything of the other
-            some = [lane for lane in sites if (lane.role == "bicycle") == (kind == "bicycle")]
+            some = [lane for lane in sites if lane.judged == (kind == "vehicle")]
             self._add(kind, some, ways)
         self._lived: set[Key] = set()
 

@@ -94,7 +94,7 @@ class Loops:
         self.guard = guard
         self.shadow: Shadow | None = None  # a candidate that runs beside the model
         # of bicycles the model knows nothing: they are watched for activity alone
-        self._watch = Watch([lane for lane in sites.values() if lane.role != "bicycle"], ways)
+        self._watch = Watch([lane for lane in sites.values() if lane.judged], ways)
         self._activity = Activity(sites.values(), ways, self._doubted)
         # by the name under which they are kept
         self._witnesses: dict[str, Witness] = {"activity": self._activity}

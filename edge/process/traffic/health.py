@@ -29,8 +29,11 @@ def health(loops: Sequence[Loop], rate: Rate, flooded: bool) -> str:
 def faults(lane: str, loops: Sequence[Loop], rate: Rate) -> list[Draft]:
     """What began or ended in the window, as events."""
     told = [
-        sensor_fault(lane, at, "stuck_on", on, part)
+        sensor_fault(lane, at, "stuck_on", on, part, loop.max_s)
         for part, loop in zip(PARTS, loops, strict=False)
         for at, on in loop.faults
     ]
-    return told + [sensor_fault(lane, at, fault, on, "lead") for at, fault, on in rate.faults]
+    return told + [
+        sensor_fault(lane, at, fault, on, "lead", rate.since_s[fault])
+        for at, fault, on in rate.faults
+    ]
