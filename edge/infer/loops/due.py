@@ -9,18 +9,20 @@ that is dead never teaches that it is dead.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, Final
 
 # Vehicles a minute of the other: each band between two has a share of its own. In jams lanes are
 # used that stand empty else, so the densest band begins where traffic slows down.
-DENSE: Final = (0.5, 2.0, 8.0, 16.0)
+DENSE: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 BANDS: Final = len(DENSE) + 1
 DENSITY_S: Final = 600.0  # over which these are counted
 # Below eight a minute nobody needs an overtaking lane. What is believed of one that nothing is
 # known of is this part of `prior` there: on simulated nights 160 vehicles pass beside it.
 THIN: Final = 1.0 / 6.0
-THIN_BANDS: Final = 3
+THIN_BANDS: Final = 5
+FEWER: Final = 0.8  # of the share in denser traffic is believed, until it is learned
 KNOWN: Final = 20.0  # vehicles of the other: as many count as much as what was believed before
 MEMORY: Final = 4000.0  # vehicles of the other that a share remembers: some hours to some days
 USUAL_S: Final = 14 * 86_400.0  # how long the longest silences are remembered
@@ -40,6 +42,7 @@ class Due:
         "due",
         "memory",
         "most",
+        "open",
         "other",
         "own",
         "passed",
@@ -52,6 +55,7 @@ class Due:
         self.prior, self.memory = prior, memory
         self.own, self.other = [0.0] * BANDS, [0.0] * BANDS
         self.pending = [0.0] * BANDS  # of the other, not learned yet
+        self.open = False  # something is pending
         self.rate = self.age_s = 0.0  # of the other, a minute, over the last minutes
         self.due = self.passed = self.most = 0.0
 
@@ -59,8 +63,10 @@ class Due:
         """Of the other's vehicles in such traffic; where little is known, as in denser traffic."""
         told = self.prior
         for i in range(BANDS - 1, band - 1, -1):
-            if i < THIN_BANDS and not any(self.other[i + 1 :]):
-                told = min(told, THIN * self.prior)
+            if i < THIN_BANDS:
+                told *= FEWER
+                if i == THIN_BANDS - 1 and not any(self.other[THIN_BANDS:]):
+                    told = THIN * self.prior
             told = (self.own[i] + KNOWN * told) / (self.other[i] + KNOWN)
         return told
 
@@ -69,6 +75,7 @@ class Due:
         band = self._band(count, length_s)
         if count:
             self.pending[band] += count
+            self.open = True
             self.passed = min(MUCH, self.passed + count)
             self.due = min(MUCH, self.due + count * self.share(band))
 
@@ -76,14 +83,14 @@ class Due:
         """A slot in which vehicles came here."""
         band = self._band(count, length_s)
         self.own[band] += own
-        self.pending[band] += count
-        for i, more in enumerate(self.pending):
-            if more:
-                self.other[i] += more
-                self.pending[i] = 0.0
-                if self.other[i] > self.memory:
-                    self.own[i] *= 0.5
-                    self.other[i] *= 0.5
+        self.other[band] += count
+        if self.open:
+            self.open = False
+            self.other = [a + b for a, b in zip(self.other, self.pending, strict=True)]
+            self.pending = [0.0] * BANDS
+        if self.other[band] > self.memory:
+            self.own[band] *= 0.5
+            self.other[band] *= 0.5
 
     @property
     def sure(self) -> float:
@@ -104,18 +111,22 @@ class Due:
 
         What was taken for a fault teaches no more than `limit`.
         """
-        if self.sure > limit:
-            self.pending = [each * limit / self.sure for each in self.pending]
-        self.most = max(self.most * math.exp(-after_s / USUAL_S), min(self.sure, limit))
+        due = self.sure
+        if due > limit:
+            self.pending = [each * limit / due for each in self.pending]
+        if self.most:
+            self.most *= math.exp(-after_s / USUAL_S)
+        self.most = max(self.most, min(due, limit))
         self.due = self.passed = 0.0
 
     def _band(self, count: float, length_s: float) -> int:
-        self.age_s = min(DENSITY_S, self.age_s + length_s)
-        self.rate += (count * 60.0 / length_s - self.rate) * length_s / max(length_s, self.age_s)
-        rate, band = self.rate, 0
-        while band < BANDS - 1 and rate >= DENSE[band]:
-            band += 1
-        return band
+        """How dense the other's traffic is."""
+        if self.age_s < DENSITY_S:
+            self.age_s = min(DENSITY_S, self.age_s + length_s)
+        rate = self.rate
+        rate += (count * 60.0 / length_s - rate) * length_s / max(length_s, self.age_s)
+        self.rate = rate
+        return bisect_right(DENSE, rate)
 
     def snapshot(self) -> list[float]:
         """JSON-like."""
@@ -127,6 +138,7 @@ class Due:
         told = amounts(saved, 3 * BANDS + 5)
         self.own, self.other = told[:BANDS], told[BANDS : 2 * BANDS]
         self.pending = told[2 * BANDS : 3 * BANDS]
+        self.open = any(self.pending)
         self.rate, self.age_s, self.due, self.passed, self.most = told[3 * BANDS :]
 
 

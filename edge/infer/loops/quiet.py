@@ -20,7 +20,7 @@ from edge.infer.sites import Role
 Who = Literal["beside", "along", "green", "week", "time"]
 
 LEAST_S: Final = 600.0  # a queue, a lane that is blocked for minutes: no fault is named sooner
-LANES_DUE: Final = 20.0  # vehicles, by another lane: chance alone gives as many e^-20 times
+LANES_DUE: Final = 24.0  # vehicles, by another lane: chance alone gives as many e^-24 times
 GREEN_DUE: Final = 60.0  # by the green that passed: traffic may end at once, as at a factory's gate
 GREEN_S: Final = 1800.0  # and not sooner than this
 WEEK_DUE: Final = 60.0  # by the hours of the week: it may be a holiday
@@ -31,7 +31,7 @@ LIVING_S: Final = 300.0  # a lane beside that is silent for longer excuses nobod
 EXCUSED: Final = 0.5  # of what must be due: who lives, and tells of less at the utmost, excuses
 MISSING: Final = 0.5  # of what is due: by so much must all lanes here be short of those along
 PACE_S: Final = 2 * 86_400.0  # over which its usual pace is known
-NEVER_S: Final = 24 * 3600.0  # of a lane whose pace is not known, and that nobody tells of
+LONG_S: Final = 24 * 3600.0  # of a lane whose pace is not known, or that is not alone
 
 
 class Usual(NamedTuple):
@@ -193,21 +193,22 @@ class Quiet:
             return None
         if self._week_due is not None and self._week_due < EMPTY and self.lived:
             return None
+        if not self.lived and self._no_hits_s >= LONG_S and self._watched_s < LONG_S:
+            return None  # by its role it may be empty for long, and nothing else is known of it
         best = self._by_lanes(slot)
         if best is not None:
             return best
-        if not any(d.passed for some in (self.beside, self.along) for d in some.values()):
-            # nobody drives beside it, or nobody is believed there
+        alone = not any(d.passed for some in (self.beside, self.along) for d in some.values())
+        if alone:  # nobody drives beside it, or nobody is believed there
             if self._watched_s >= GREEN_S and self._over(self.green, GREEN_DUE):
                 return Told("green", "", self._green_s or 0.0)
             if self._week_sure and (self._week_due or 0.0) >= self._week_limit():
                 return Told("week", "", self._week_due or 0.0)
-        if not self.lived:
-            never = self._watched_s >= max(NEVER_S, self._no_hits_s)
-            return Told("time", "", 0.0) if never else None
-        if self._watched_s >= self._no_hits_s and self._over(self.time, TIME_DUE):
-            return Told("time", "", self.time.due)
-        return None
+        # by night a lane may be empty for hours beside one that is not
+        wait_s = self._no_hits_s if alone and self.lived else max(LONG_S, self._no_hits_s)
+        if self._watched_s < wait_s or (self.lived and not self._over(self.time, TIME_DUE)):
+            return None
+        return Told("time", "", self.time.due)
 
     def _by_lanes(self, slot: Slot) -> Told | None:
         """By the one that tells of most, unless one that lives excuses it."""
