@@ -16,6 +16,7 @@ from edge.core.loop import LoopTick, Stay
 from edge.infer.guard import Guard
 from edge.infer.judge import Judge, JudgeSetup
 from edge.infer.loops.activity import Activity
+from edge.infer.loops.due import BANDS
 from edge.infer.loops.judge import Loops
 from edge.infer.loops.rules import Ruling
 from edge.infer.loops.weekhours import WeekHours
@@ -384,7 +385,7 @@ def test_what_was_taken_for_a_fault_teaches_little() -> None:
 
 def damaged(saved: Any, chance: random.Random) -> Any:
     """Something is another thing than it was."""
-    wrong = [None, "x", [], {}, math.nan, -1.0, 1e300, True]
+    wrong: list[Any] = [None, "x", [], {}, math.nan, -1.0, 1e300, True]
     if isinstance(saved, dict) and saved and chance.random() < 0.8:
         key = chance.choice(list(saved))
         return {**saved, key: damaged(saved[key], chance)}
@@ -392,6 +393,30 @@ def damaged(saved: Any, chance: random.Random) -> Any:
         at = chance.randrange(len(saved))
         return [*saved[:at], damaged(saved[at], chance), *saved[at + 1 :]]
     return chance.choice(wrong)
+
+
+def test_a_dead_lane_teaches_those_beside_it_no_share() -> None:
+    """It is mended after a day: what it counts then makes no more due beside it than before."""
+    road = Road(THREE[:2])
+    road.drive(240, {"a_0": 5, "a_1": 1})
+    before = [road.rule._quiet["a_0"].beside["a_1"].share(band) for band in range(BANDS)]
+    road.drive(1440, {"a_0": 5, "a_1": 0})
+    after = [road.rule._quiet["a_0"].beside["a_1"].share(band) for band in range(BANDS)]
+    assert after == pytest.approx(before, rel=0.5)  # of the minutes before it was known
+
+
+def test_a_lane_stays_dead_until_its_first_vehicle() -> None:
+    road = Road(THREE[:2])
+    road.drive(120, {"a_0": 5, "a_1": 5})
+    road.drive(15, {"a_0": 5, "a_1": 0})
+    assert road.told.keys() == {"a_1"}
+    road.doubted |= {"a_0", "a_1"}  # nobody is believed any more
+    road.told = {}
+    road.drive(0.5, {"a_0": 5, "a_1": 0})
+    assert road.told.keys() == {"a_1"}
+    road.told = {}
+    road.drive(5, {"a_0": 5, "a_1": 1})
+    assert road.told == {}
 
 
 def test_a_damaged_state_is_refused_or_harmless() -> None:

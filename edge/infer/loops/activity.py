@@ -91,7 +91,7 @@ class Activity:
         active: set[str] = set()
         for lane, keys in self._keys.items():
             self._look(lane, [slot[key] for key in keys if key in slot], counted, seen, active)
-        sums = self._sums(counted, active)
+        sums = self._sums(counted)
         silent = {lane for lane, quiet in self._quiet.items() if quiet.idle_s >= LIVING_S}
         out: dict[Key, Ruling] = {}
         for lane, quiet in self._quiet.items():
@@ -139,19 +139,13 @@ class Activity:
                 if lane not in counted and not self._doubted((lane, tick.part)):
                     counted[lane] = min(float(passed), CAP * max(1.0, tick.length_s / 30.0))
 
-    def _sums(self, counted: Mapping[str, float], active: set[str]) -> dict[Group, float]:
-        """Of each place of which all lanes are known. One with a lane in doubt is not asked."""
-        out: dict[Group, float] = {}
-        for group, lanes in self._groups.items():
-            total = 0.0
-            for lane in lanes:
-                if lane in counted:
-                    total += counted[lane]
-                elif lane in active:
-                    break
-            else:
-                out[group] = total
-        return out
+    def _sums(self, counted: Mapping[str, float]) -> dict[Group, float]:
+        """Of each place of which all lanes are believed."""
+        return {
+            group: sum(counted[lane] for lane in lanes)
+            for group, lanes in self._groups.items()
+            if all(lane in counted for lane in lanes)
+        }
 
     def _rulings(self, lane: str, quiet: Quiet, told: Told, to_ns: int) -> dict[Key, Ruling]:
         since_ns = to_ns - round(quiet.idle_s * NS)

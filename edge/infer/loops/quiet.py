@@ -142,7 +142,9 @@ class Quiet:
             self._week_due = None if usual is None else self._week_due + usual.due
             self._week_sure = self._week_sure and usual is not None and usual.sure
         told = self._told(slot) if self._watched_s >= LEAST_S else None
-        self.dead = self.dead or told is not None
+        if told is None and self.dead:  # until a vehicle comes
+            return Told("time", "", self.time.due)
+        self.dead = told is not None
         return told
 
     def missing(self, gap_s: float) -> None:
@@ -159,10 +161,10 @@ class Quiet:
             self.sums[place].hear(here, there, silent=slot.idle)
 
     def _heard(self, slot: Slot) -> Iterator[tuple[Due, float]]:
-        counted = slot.counted
+        counted, silent = slot.counted, slot.silent
         for some in (self.beside, self.along):
             for lane, due in some.items():
-                if lane in counted:
+                if lane in counted and lane not in silent:  # one that is dead teaches no share
                     yield due, counted[lane]
         yield self.time, slot.length_s
         if slot.green_s is not None:
