@@ -1,4 +1,4 @@
-"""Counts how often sound lanes are called dead, and how long a dead one is not.
+"""Counts how often lanes are called dead that nobody killed, and how long a dead one is not.
 
     python -m models.loopfault.silences [--days DIR] [--counts DIR] [--plays 40]
 
@@ -228,13 +228,16 @@ def simulated(street: Street, *, alone: bool = False) -> Site:
 
 
 def counted(sites: Iterable[Site], show: Callable[[str], None]) -> None:
-    """False alarms of each site, and of all together, and delays of lanes that are killed."""
+    """Alarms of each site, and of all together, and delays of lanes that are killed.
+
+    Those of recorded days are false only if the lane lived: look at what it counted.
+    """
     found, days = 0, 0.0
     named: list[tuple[float, float, float | None]] = []
     for of in sites:
         told = list(alarms(of))
         found, days = found + len(told), days + of.days
-        show(f"{of.name}: {len(of.lanes)} lanes, {of.days:.1f} days, {len(told)} false alarms")
+        show(f"{of.name}: {len(of.lanes)} lanes, {of.days:.1f} days, {len(told)} called dead")
         for alarm in told:
             when = f"day {alarm.at_s / 86_400:.2f}, after {alarm.idle_s / 60:.0f} min"
             show(f"    {alarm.lane}: {when}: {alarm.text}")
@@ -243,7 +246,7 @@ def counted(sites: Iterable[Site], show: Callable[[str], None]) -> None:
         named += [(beside, share, m) for _, beside, share, m in delays(of, at)]
     if days:
         show(
-            f"all: {found} false alarms in {days:.1f} days of a site: "
+            f"all: {found} called dead in {days:.1f} days of a site: "
             f"{found / days * MONTH_DAYS:.2f} a month and site"
         )
     for low, high in ((8.0, 999.0), (2.0, 8.0), (0.5, 2.0)):

@@ -9,10 +9,11 @@ The numbers are ours where no source is named; `models.loopfault.silences` count
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from edge.infer.loops.due import Due, Sum, amounts, short
+from edge.infer.loops.due import USUAL_S, Due, Sum, amounts, short
 from edge.infer.loops.evidence import Group
 from edge.infer.loops.weekhours import WeekHours
 from edge.infer.sites import Role
@@ -173,8 +174,10 @@ class Quiet:
     def _end(self) -> None:
         for due, least in self._dues():
             due.end(due.limit(least, USUAL_TIMES), self._age_s)
+        limit = self._week_limit()
+        self._week_most *= math.exp(-self._age_s / USUAL_S)
         if self._week_due is not None:
-            self._week_most = max(self._week_most, min(self._week_due, self._week_limit()))
+            self._week_most = max(self._week_most, min(self._week_due, limit))
         self.week.end(by_itself=not self.dead)
         self.idle_s = self._watched_s = self._age_s = 0.0
         self._green_s, self._week_due, self._week_sure, self.dead = None, 0.0, True, False
