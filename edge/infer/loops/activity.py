@@ -24,6 +24,7 @@ from edge.infer.sites import ApproachSite, LaneSite
 BESIDE: Final = 3  # lanes that are asked, the nearest: each costs time in every slot
 ALONG: Final = 2  # places along
 PARTS: Final = (LEAD, "trail")
+NONE: Final[Mapping[Group, tuple[float, float]]] = {}
 
 
 class Activity:
@@ -108,8 +109,8 @@ class Activity:
                     silent,
                     tick.length_s,
                     {p: (here, sums[p]) for p in quiet.sums if p in sums}
-                    if here is not None
-                    else {},
+                    if here is not None and quiet.sums
+                    else NONE,
                     None if tick.green_ns is None else tick.green_ns / NS,
                     tick.to_ns,
                     wall_s,

@@ -106,27 +106,30 @@ class Due:
         """So much must be due before it is a fault."""
         return max(least, times * self.most)
 
-    def end(self, limit: float, after_s: float) -> None:
-        """The silence is over, `after_s` after the one before.
+    def end(self, least: float, times: float, fade: float) -> None:
+        """The silence is over. What is usual has faded since the one before, to `fade` of it.
 
-        What was taken for a fault teaches no more than `limit`.
+        What was taken for a fault teaches no more than its limit.
         """
-        due = self.sure
-        if due > limit:
-            self.pending = [each * limit / due for each in self.pending]
-        if self.most:
-            self.most *= math.exp(-after_s / USUAL_S)
-        self.most = max(self.most, min(due, limit))
-        self.due = self.passed = 0.0
+        if self.passed:
+            due, limit = self.sure, self.limit(least, times)
+            if due > limit:
+                self.pending = [each * limit / due for each in self.pending]
+                due = limit
+            self.most = max(self.most * fade, due)
+            self.due = self.passed = 0.0
+        else:
+            self.most *= fade
 
     def _band(self, count: float, length_s: float) -> int:
         """How dense the other's traffic is."""
-        if self.age_s < DENSITY_S:
-            self.age_s = min(DENSITY_S, self.age_s + length_s)
-        rate = self.rate
-        rate += (count * 60.0 / length_s - rate) * length_s / max(length_s, self.age_s)
-        self.rate = rate
-        return bisect_right(DENSE, rate)
+        age_s = self.age_s
+        if age_s < DENSITY_S:
+            self.age_s = age_s = min(DENSITY_S, age_s + length_s)
+        self.rate += (count * 60.0 - self.rate * length_s) / (
+            age_s if age_s > length_s else length_s
+        )
+        return bisect_right(DENSE, self.rate)
 
     def snapshot(self) -> list[float]:
         """JSON-like."""

@@ -153,42 +153,39 @@ class Quiet:
         self.idle_s += gap_s
 
     def _hear(self, slot: Slot) -> None:
-        for due, count in self._heard(slot):
+        """What the others did in this slot. Of one that is silent itself no share is learned."""
+        counted, silent, length_s, own = slot.counted, slot.silent, slot.length_s, slot.own or 0.0
+        heard = [
+            (due, counted[lane])
+            for some in (self.beside, self.along)
+            for lane, due in some.items()
+            if lane in counted and lane not in silent
+        ]
+        heard.append((self.time, length_s))
+        if slot.green_s is not None:
+            heard.append((self.green, slot.green_s))
+        for due, count in heard:
             if slot.idle:
-                due.wait(count, slot.length_s)
+                due.wait(count, length_s)
             else:
-                due.learn(slot.own or 0.0, count, slot.length_s)
+                due.learn(own, count, length_s)
         for place, (here, there) in slot.sums.items():
             self.sums[place].hear(here, there, silent=slot.idle)
 
-    def _heard(self, slot: Slot) -> Iterator[tuple[Due, float]]:
-        counted, silent = slot.counted, slot.silent
-        for some in (self.beside, self.along):
-            for lane, due in some.items():
-                if lane in counted and lane not in silent:  # one that is dead teaches no share
-                    yield due, counted[lane]
-        yield self.time, slot.length_s
-        if slot.green_s is not None:
-            yield self.green, slot.green_s
-
     def _end(self) -> None:
-        for due, least in self._dues():
-            due.end(due.limit(least, USUAL_TIMES), self._age_s)
+        fade = math.exp(-self._age_s / USUAL_S)
+        for some in (self.beside, self.along):
+            for due in some.values():
+                due.end(self._lanes_due, USUAL_TIMES, fade)
+        self.green.end(GREEN_DUE, USUAL_TIMES, fade)
+        self.time.end(TIME_DUE, USUAL_TIMES, fade)
         limit = self._week_limit()
-        self._week_most *= math.exp(-self._age_s / USUAL_S)
+        self._week_most *= fade
         if self._week_due is not None:
             self._week_most = max(self._week_most, min(self._week_due, limit))
         self.week.end(by_itself=not self.dead)
         self.idle_s = self._watched_s = self._age_s = 0.0
         self._green_s, self._week_due, self._week_sure, self.dead = None, 0.0, True, False
-
-    def _dues(self) -> Iterator[tuple[Due, float]]:
-        """All that tell what is due, and how much must be."""
-        for some in (self.beside, self.along):
-            for due in some.values():
-                yield due, self._lanes_due
-        yield self.green, GREEN_DUE
-        yield self.time, TIME_DUE
 
     def _week_limit(self) -> float:
         return max(WEEK_DUE, USUAL_TIMES * self._week_most)
