@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from edge.core.loop import LoopTick
+from edge.infer.loops.due import Density
 from edge.infer.loops.evidence import CAP, NS, Group, Key
 from edge.infer.loops.memory import UNSEEN
 from edge.infer.loops.places import LEAD, next_to, places
@@ -45,6 +46,7 @@ class Activity:
         for kind in ("vehicle", "bicycle"):  # neither tells anything of the other
             some = [lane for lane in sites if lane.judged == (kind == "vehicle")]
             self._add(kind, some, ways)
+        self._density = {lane: Density() for lane in self._quiet}
         self._lived: set[Key] = set()
 
     def _add(self, kind: str, lanes: Sequence[LaneSite], ways: Sequence[ApproachSite]) -> None:
@@ -93,12 +95,14 @@ class Activity:
         for lane, keys in self._keys.items():
             self._look(lane, [slot[key] for key in keys if key in slot], counted, seen, active)
         sums = self._sums(counted)
+        length_s = next(iter(slot.values())).length_s if slot else 0.0
+        dense = {lane: self._density[lane].step(n, length_s) for lane, n in counted.items()}
         silent = {lane for lane, quiet in self._quiet.items() if quiet.idle_s >= LIVING_S}
         out: dict[Key, Ruling] = {}
         for lane, quiet in self._quiet.items():
             tick = seen.get(lane)
             if tick is None:
-                quiet.missing(next(iter(slot.values())).length_s if slot else 0.0)
+                quiet.missing(length_s)
                 continue
             here = sums.get(self._group[lane])
             told = quiet.step(
@@ -106,6 +110,7 @@ class Activity:
                     lane not in active,
                     counted.get(lane),
                     counted,
+                    dense,
                     silent,
                     tick.length_s,
                     {p: (here, sums[p]) for p in quiet.sums if p in sums}
@@ -168,6 +173,7 @@ class Activity:
         """JSON-like."""
         return {
             "lanes": {lane: quiet.snapshot() for lane, quiet in self._quiet.items()},
+            "dense": {lane: each.snapshot() for lane, each in self._density.items()},
             "lived": sorted("|".join(key) for key in self._lived),
         }
 
@@ -178,6 +184,7 @@ class Activity:
         for lane, quiet in self._quiet.items():
             if lane in saved["lanes"]:
                 quiet.restore(saved["lanes"][lane])
+                self._density[lane].restore(saved["dense"][lane])
 
 
 def words(told: Told, idle_s: float, *, ever: bool) -> str:

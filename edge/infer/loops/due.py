@@ -29,16 +29,38 @@ USUAL_S: Final = 14 * 86_400.0  # how long the longest silences are remembered
 MUCH: Final = 1e6
 
 
+class Density:
+    """How dense a lane's traffic is lately."""
+
+    __slots__ = ("age_s", "rate")
+
+    def __init__(self) -> None:
+        self.rate = self.age_s = 0.0  # vehicles a minute, and over how long they were counted
+
+    def step(self, count: float, length_s: float) -> int:
+        """A slot: the band of DENSE in which it lies now."""
+        self.age_s = min(DENSITY_S, self.age_s + length_s)
+        self.rate += (count * 60.0 - self.rate * length_s) / max(self.age_s, length_s, 1.0)
+        return bisect_right(DENSE, self.rate)
+
+    def snapshot(self) -> list[float]:
+        """JSON-like."""
+        return [short(self.rate), short(self.age_s)]
+
+    def restore(self, saved: Sequence[Any]) -> None:
+        """Raises TypeError or ValueError for what is no snapshot."""
+        self.rate, self.age_s = amounts(saved, 2)
+
+
 class Due:
     """One who tells what is due in a lane: a lane beside it or along, the green, or time itself.
 
     `prior` is the share that is believed before anything was learned. `due` are vehicles since
     the lane fell silent, `passed` what the other counted meanwhile, `most` the largest due of a
-    silence that ended by itself lately.
+    silence that ended by itself lately. A `band` is that of `Density`.
     """
 
     __slots__ = (
-        "age_s",
         "due",
         "memory",
         "most",
@@ -48,7 +70,6 @@ class Due:
         "passed",
         "pending",
         "prior",
-        "rate",
     )
 
     def __init__(self, prior: float, memory: float = MEMORY) -> None:
@@ -56,7 +77,6 @@ class Due:
         self.own, self.other = [0.0] * BANDS, [0.0] * BANDS
         self.pending = [0.0] * BANDS  # of the other, not learned yet
         self.open = False  # something is pending
-        self.rate = self.age_s = 0.0  # of the other, a minute, over the last minutes
         self.due = self.passed = self.most = 0.0
 
     def share(self, band: int) -> float:
@@ -70,18 +90,16 @@ class Due:
             told = (self.own[i] + KNOWN * told) / (self.other[i] + KNOWN)
         return told
 
-    def wait(self, count: float, length_s: float) -> None:
+    def wait(self, count: float, band: int) -> None:
         """A slot in which this lane was silent, and the other counted so many."""
-        band = self._band(count, length_s)
         if count:
             self.pending[band] += count
             self.open = True
             self.passed = min(MUCH, self.passed + count)
             self.due = min(MUCH, self.due + count * self.share(band))
 
-    def learn(self, own: float, count: float, length_s: float) -> None:
+    def learn(self, own: float, count: float, band: int) -> None:
         """A slot in which vehicles came here."""
-        band = self._band(count, length_s)
         self.own[band] += own
         self.other[band] += count
         if self.open:
@@ -121,28 +139,18 @@ class Due:
         else:
             self.most *= fade
 
-    def _band(self, count: float, length_s: float) -> int:
-        """How dense the other's traffic is."""
-        age_s = self.age_s
-        if age_s < DENSITY_S:
-            self.age_s = age_s = min(DENSITY_S, age_s + length_s)
-        self.rate += (count * 60.0 - self.rate * length_s) / (
-            age_s if age_s > length_s else length_s
-        )
-        return bisect_right(DENSE, self.rate)
-
     def snapshot(self) -> list[float]:
         """JSON-like."""
-        rest = (self.rate, self.age_s, self.due, self.passed, self.most)
+        rest = (self.due, self.passed, self.most)
         return [short(v) for v in (*self.own, *self.other, *self.pending, *rest)]
 
     def restore(self, saved: Sequence[Any]) -> None:
         """Raises TypeError or ValueError for what is no snapshot."""
-        told = amounts(saved, 3 * BANDS + 5)
+        told = amounts(saved, 3 * BANDS + 3)
         self.own, self.other = told[:BANDS], told[BANDS : 2 * BANDS]
         self.pending = told[2 * BANDS : 3 * BANDS]
         self.open = any(self.pending)
-        self.rate, self.age_s, self.due, self.passed, self.most = told[3 * BANDS :]
+        self.due, self.passed, self.most = told[3 * BANDS :]
 
 
 class Sum:

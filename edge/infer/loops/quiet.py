@@ -13,7 +13,7 @@ import math
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from edge.infer.loops.due import USUAL_S, Due, Sum, amounts, short
+from edge.infer.loops.due import BANDS, USUAL_S, Due, Sum, amounts, short
 from edge.infer.loops.evidence import Group
 from edge.infer.loops.weekhours import WeekHours
 from edge.infer.sites import Role
@@ -73,13 +73,15 @@ class Slot(NamedTuple):
     """What one slot says to a lane that was watched.
 
     `idle`: none of its loops had any activity. `own` is what it counted, None where that is not
-    to be believed. `counted` are the lanes that are to be believed, of which `silent` are silent
-    for minutes. `sums` are (here, there) of the places along. `now_ns` and `wall_s` are its end.
+    to be believed. `counted` are the lanes that are to be believed, `dense` the bands of their
+    traffic; `silent` are silent for minutes. `sums` are (here, there) of the places along.
+    `now_ns` and `wall_s` are its end.
     """
 
     idle: bool
     own: float | None
     counted: Mapping[str, float]
+    dense: Mapping[str, int]
     silent: Container[str]
     length_s: float
     sums: Mapping[Group, tuple[float, float]]
@@ -154,21 +156,21 @@ class Quiet:
 
     def _hear(self, slot: Slot) -> None:
         """What the others did in this slot. Of one that is silent itself no share is learned."""
-        counted, silent, length_s, own = slot.counted, slot.silent, slot.length_s, slot.own or 0.0
+        counted, dense, silent, own = slot.counted, slot.dense, slot.silent, slot.own or 0.0
         heard = [
-            (due, counted[lane])
+            (due, counted[lane], dense[lane])
             for some in (self.beside, self.along)
             for lane, due in some.items()
             if lane in counted and lane not in silent
         ]
-        heard.append((self.time, length_s))
+        heard.append((self.time, slot.length_s, BANDS - 1))
         if slot.green_s is not None:
-            heard.append((self.green, slot.green_s))
-        for due, count in heard:
+            heard.append((self.green, slot.green_s, BANDS - 1))
+        for due, count, band in heard:
             if slot.idle:
-                due.wait(count, length_s)
+                due.wait(count, band)
             else:
-                due.learn(own, count, length_s)
+                due.learn(own, count, band)
         for place, (here, there) in slot.sums.items():
             self.sums[place].hear(here, there, silent=slot.idle)
 
