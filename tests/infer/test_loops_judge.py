@@ -78,6 +78,12 @@ def test_each_fault_is_raised_once_and_named(fault: str, by: str, tmp_path: Path
     assert len(turns) <= len(loops)
     last = max((told[loop][-1] for loop in loops), key=lambda v: v.score)
     assert last.score > 0.6
+    for v in (v for loop in loops for v in told[loop] if v.turn):  # hurt since the beginning
+        assert v.since_ns is not None
+        assert v.doubt_ns is not None
+        assert v.doubt_ns <= v.since_ns - 30 * S
+        if fault in ("stuck_on", "never_active"):
+            assert v.doubt_ns == pytest.approx(0, abs=120 * S)
     model = SHIPPED["loopfault"] if by == "model" and fault not in ALONE else NAME
     assert last.by in ({model, NAME} if fault in ALWAYS else {model})
     assert not [v for key, vs in told.items() if key[0] != "m_0" for v in vs if v.fault]
