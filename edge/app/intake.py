@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from edge.acquire.stage import Stage
 from edge.app.pipeline import Pipeline
@@ -159,10 +160,11 @@ class Intake:
             return  # told by the process before this one
         (LOG.info if reason is None else LOG.warning)("%s: %s", what, text)
         now_ns = self._clock.now().mono_ns
-        body = {"event": "sensor_fault", "state": "off", "text": f"{what}: {text}"}
+        body: dict[str, Any] = {"event": "sensor_fault", "state": "off", "text": f"{what}: {text}"}
         if reason is not None:
             self.problems[what] = text
-            body |= {"state": "on", "reason": str(reason)}
+            # what it told before was read from it: nothing that was sent is in doubt
+            body |= {"state": "on", "reason": str(reason), "since_s": 0.0}
         self._hurry([Draft(Stream.EVENT, source, now_ns, now_ns, body)])
         self.changed()
 

@@ -58,7 +58,7 @@ def signals(site: Site) -> tuple[SignalSetup, ...]:
 
 
 def lane_sites(site: Site) -> tuple[LaneSite, ...]:
-    """The lanes that are judged: congestion is one of vehicles."""
+    """The lanes whose loops are judged. Of bicycles no model knows anything (see `role`)."""
     return tuple(
         LaneSite(
             name,
@@ -69,9 +69,9 @@ def lane_sites(site: Site) -> tuple[LaneSite, ...]:
             loop_m=one.loop_m,
             mode=one.mode,
             limit_kmh=one.limit_kmh,
+            role=one.role or ("bicycle" if one.kind == "bicycle" else "mainline"),
         )
         for name, one in site.lanes.items()
-        if one.kind == "vehicle"
     )
 
 

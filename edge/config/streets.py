@@ -18,6 +18,7 @@ def check(draft: Draft) -> None:
     _phases(draft, approaches)
     for name in draft.names("lane"):
         _classes(draft, name)
+        _role(draft, name)
         _stopped(draft, name)
     for name in draft.names("bay"):
         _stay(draft, name)
@@ -55,6 +56,17 @@ def _rings(draft: Draft) -> None:
             told |= set(way)
             ring = " -> ".join([*way, name])
             draft.say(("approach", name, "downstream"), f"leads back: {ring}; leave one out")
+
+
+def _role(draft: Draft, lane: str) -> None:
+    role, kind = draft.get("lane", lane, "role"), draft.get("lane", lane, "kind")
+    if role is not None and kind is not None and (role == "bicycle") != (kind == "bicycle"):
+        told = (
+            'is for bicycles, and the loops are not: write kind = "bicycle", or another role'
+            if role == "bicycle"
+            else f"is {role}, and the loops are for bicycles: leave it out"
+        )
+        draft.say(("lane", lane, "role"), told)
 
 
 def _phases(draft: Draft, approaches: set[str]) -> None:

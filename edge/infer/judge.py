@@ -75,15 +75,16 @@ class Judge:
         folder = BUNDLES if bundles is None else bundles
         guards = {name: Guard(name, folder / name, hurry=setup.hurry) for name in NAMES}
         self._setup = setup
-        self._lanes = {lane.name: lane for lane in setup.lanes}
+        lanes = tuple(lane for lane in setup.lanes if lane.judged)
+        self._lanes = {lane.name: lane for lane in lanes}
         self._loops: LoopPart | None = None
         self._approaches: Approaches | None = None
         self._series: SeriesJudge | None = None
-        self._incidents = Incidents(setup.approaches if setup.congestion else (), setup.lanes)
+        self._incidents = Incidents(setup.approaches if setup.congestion else (), lanes)
         if setup.loopfault and setup.lanes:
             self._loops = LoopPart(setup.lanes, setup.approaches, guards["loopfault"])
-        if setup.congestion and setup.lanes:
-            self._approaches = Approaches(setup.lanes, guards["congestion"], setup.approaches)
+        if setup.congestion and lanes:
+            self._approaches = Approaches(lanes, guards["congestion"], setup.approaches)
         if setup.anomaly:
             self._series = SeriesJudge(guards["anomaly"], setup.period_ns / 1e9)
         for name, part in self._parts.items():

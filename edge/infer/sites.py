@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from typing import Literal
 
+Role = Literal["mainline", "turn", "auxiliary", "bus", "bicycle"]
+"""What a lane is for: how much of its neighbour's traffic it may have, and how long none."""
+
 
 @dataclass(frozen=True, slots=True)
 class LaneSite:
     """A lane. Lanes of one approach and position lie beside each other, in the site's order.
 
     `paired` lanes have a trail loop `spacing_m` behind the lead. `limit_kmh` None: not told.
+    Those for bicycles are watched for silence alone: no model knows anything of them.
     """
 
     name: str
@@ -19,6 +23,12 @@ class LaneSite:
     loop_m: float = 2.0
     mode: Literal["presence", "pulse"] = "presence"
     limit_kmh: float | None = None
+    role: Role = "mainline"
+
+    @property
+    def judged(self) -> bool:
+        """Whether models judge it."""
+        return self.role != "bicycle"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,13 @@ def event(source: str, at_ns: int, body: dict[str, Any]) -> Draft:
     return Draft(Stream.EVENT, source, at_ns, at_ns, body)
 
 
-def sensor_fault(source: str, at_ns: int, fault: str, on: bool, part: str = "") -> Draft:
-    """A sensor is not to be believed from now on, or is again. `part` says which loop."""
+def sensor_fault(
+    source: str, at_ns: int, fault: str, on: bool, part: str = "", since_s: float | None = None
+) -> Draft:
+    """A sensor is not to be believed from now on, or is again. `part` says which loop.
+
+    `since_s`: when it goes on, for how long it may have been so.
+    """
     what = FAULT_TEXTS[fault][0 if on else 1]
     body: dict[str, Any] = {
         "event": "sensor_fault",
@@ -28,6 +33,8 @@ def sensor_fault(source: str, at_ns: int, fault: str, on: bool, part: str = "") 
     }
     if part:
         body["part"] = part
+    if on and since_s is not None:
+        body["since_s"] = since_s
     body["text"] = f"{source}: the {part + ' loop' if part else 'sensor'} {what}."
     return event(source, at_ns, body)
 

@@ -86,6 +86,11 @@ class Loop:
             self.seen_ns += max(0, end_ns - max(self._watched, self._start))
             self.seen.append((self._watched, end_ns))
 
+    @property
+    def max_s(self) -> float:
+        """Who is on it for as long makes it stuck: so long ago that began."""
+        return self._max / 1e9
+
     def next(self, end_ns: int) -> None:
         """The next window begins."""
         self._start, self.on_ns, self.seen_ns = end_ns, 0, 0

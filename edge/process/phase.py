@@ -151,7 +151,8 @@ class Phase:
         for lamp in self._lamps.values():
             lamp.wait(end_ns - 1)
             faults += [
-                _fault(lamp.setup, max(at, start_ns), fault, on) for at, fault, on in lamp.turns
+                _fault(lamp.setup, max(at, start_ns), fault, at - SILENT_NS if on else None)
+                for at, fault, on in lamp.turns
             ]
             lamp.turns = []
         silent = bool(faults) or any(lamp.fault for lamp in self._lamps.values())
@@ -212,7 +213,9 @@ def _show(shown: list[Shown], at: int, colour: Literal["red", "green", ""] | Non
         shown.append(Shown(at, colour))
 
 
-def _fault(setup: PhaseSetup, at_ns: int, fault: Fault, on: bool) -> Draft:
+def _fault(setup: PhaseSetup, at_ns: int, fault: Fault, since_ns: int | None) -> Draft:
+    """It is on since `since_ns`, or over."""
+    on = since_ns is not None
     name, minutes = setup.name, SILENT_NS // 60_000_000_000
     told = {
         ("rests", True): f"has not changed for {minutes} minutes: the signal is off or flashes, or "
@@ -222,11 +225,13 @@ def _fault(setup: PhaseSetup, at_ns: int, fault: Fault, on: bool) -> Draft:
         "line is not connected; figures of the signal are left out",
         ("unheard", False): "is heard",
     }[fault, on]
-    body = {
+    body: dict[str, Any] = {
         "event": "sensor_fault",
         "state": "on" if on else "off",
         "by": "rule phase",
         "fault": "phase",
         "text": f"{name}: the contact for {setup.colour} of {setup.approach} {told}.",
     }
+    if since_ns is not None:
+        body["since_s"] = (at_ns - since_ns) / 1e9
     return event(name, at_ns, body)

@@ -81,7 +81,10 @@ class Pulses:
         if self._lost:
             body["lost_edges"] = self._lost
         name = self.setup.name
-        events = [sensor_fault(name, at, "stuck_on", on) for at, on in self._loop.faults]
+        events = [
+            sensor_fault(name, at, "stuck_on", on, since_s=self._loop.max_s)
+            for at, on in self._loop.faults
+        ]
         self._loop.next(end_ns)
         self._next()
         return Draft(Stream.ENERGY, name, start_ns, end_ns, body), events

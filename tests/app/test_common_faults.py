@@ -42,13 +42,22 @@ def street(hours: float, rate: Rate, seed: int = 1) -> Spans:
     for lane in LANES:
         at = 1.0
         while at < hours * HOUR - 30:
-            at += 1.6 + chance.expovariate(1.0) * max(0.1, 60.0 / rate(at) - 1.6)
+            at += 1.6 + free_s(at + 1.6, chance.expovariate(1.0), rate)
             v = max(8.0, chance.gauss(14.0, 1.5))
             on = (chance.uniform(11.0, 16.0) if chance.random() < 0.1 else
                   chance.uniform(3.8, 5.0)) + 2.0  # fmt: skip
             out[f"{lane}.lead"].append((at, at + on / v))
             out[f"{lane}.trail"].append((at + 4.0 / v, at + (4.0 + on) / v))
     return {source: apart(spans) for source, spans in out.items()}
+
+
+def free_s(at_s: float, due: float, rate: Rate) -> float:
+    """How long it takes until so many vehicles were due; the rate may change meanwhile."""
+    for_s = 0.0
+    while due > (step := 1.0 / max(0.1, 60.0 / rate(at_s + for_s) - 1.6)):
+        due -= step
+        for_s += 1.0
+    return for_s + due / step
 
 
 def apart(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -41,6 +41,7 @@ bus = "loops"
 lead = "GPIO22"
 mode = "pulse"
 position = "advance"
+role = "turn"
 [lane.bridge_1]
 approach = "bridge"
 bus = "loops"
@@ -118,8 +119,9 @@ def test_the_judges_are_told_where_loops_lie(wiring: Wiring) -> None:
     judged = wiring._judged(wiring.setup(), replayed=False)
     assert judged.lanes == (
         LaneSite("north_1", "north", "stop", True, 4.0, 2.0, "presence", 30),
-        LaneSite("north_2", "north", "advance", mode="pulse"),
+        LaneSite("north_2", "north", "advance", mode="pulse", role="turn"),
         LaneSite("bridge_1", "bridge", "corridor"),
+        LaneSite("track", "path", "corridor", role="bicycle"),
     )
     # a path of bicycles is not judged, so nothing goes on there
     assert judged.approaches == (ApproachSite("north", "bridge", 220.0), ApproachSite("bridge"))

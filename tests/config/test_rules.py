@@ -88,6 +88,17 @@ port = "/dev/ttyS1"
             'lead = "GPIO17"\ntrail = "GPIO18"\nspacing_m = 1.5\nkind = "bicycle"',
             "lane.north_1.loop_m: is missing; loops for bicycles have no usual length",
         ),
+        ('lead = "GPIO17"', 'lead = "GPIO17"\nrole = "exit"', "lane.north_1.role"),
+        (
+            'lead = "GPIO17"',
+            'lead = "GPIO17"\nrole = "bicycle"',
+            "lane.north_1.role: is for bicycles, and the loops are not: write kind",
+        ),
+        (
+            'lead = "GPIO17"',
+            'lead = "GPIO17"\nkind = "bicycle"\nrole = "bus"',
+            "lane.north_1.role: is bus, and the loops are for bicycles: leave it out",
+        ),
     ],
 )
 def test_one_thing_is_wrong(wrong: Wrong, old: str, new: str, told: str) -> None:

@@ -69,6 +69,8 @@ def hurt(fault: str) -> list[list[LoopTick]]:
 @pytest.mark.parametrize("by", ["model", "rule"])
 def test_each_fault_is_raised_once_and_named(fault: str, by: str, tmp_path: Path) -> None:
     told = judged(modelled() if by == "model" else ruled(tmp_path), hurt(fault))
+    if fault == "stuck_off":
+        fault = "never_active"  # it is hurt from the beginning on
     pair = ("mismatch", "swapped")
     loops = [HURT, ("m_0", "trail")] if fault in pair else [HURT]
     turns = [(v.turn, v.fault) for loop in loops for v in told[loop] if v.turn]
@@ -76,6 +78,12 @@ def test_each_fault_is_raised_once_and_named(fault: str, by: str, tmp_path: Path
     assert len(turns) <= len(loops)
     last = max((told[loop][-1] for loop in loops), key=lambda v: v.score)
     assert last.score > 0.6
+    for v in (v for loop in loops for v in told[loop] if v.turn):  # hurt since the beginning
+        assert v.since_ns is not None
+        assert v.doubt_ns is not None
+        assert v.doubt_ns <= v.since_ns - 30 * S
+        if fault in ("stuck_on", "never_active"):
+            assert v.doubt_ns == pytest.approx(0, abs=120 * S)
     model = SHIPPED["loopfault"] if by == "model" and fault not in ALONE else NAME
     assert last.by in ({model, NAME} if fault in ALWAYS else {model})
     assert not [v for key, vs in told.items() if key[0] != "m_0" for v in vs if v.fault]
@@ -121,7 +129,7 @@ def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
     judged(first, slots[:90])
     saved = msgpack.unpackb(msgpack.packb(first.snapshot()))
     assert json.loads(json.dumps(saved)) == saved
-    assert len(msgpack.packb(saved)) < 3000 * len(first.weights())
+    assert len(msgpack.packb(saved)) < 4000 * len(first.weights())
     assert second.restore(saved)
     after = judged(second, slots[90:])
     there = judged(whole, slots)

@@ -56,6 +56,7 @@ def test_a_fault_stands_in_the_record_of_its_lane_and_is_told_once(tmp_path: Pat
     assert [(e.body["fault"], e.body["state"], e.source) for e in events] == [
         ("stuck_on", "on", "m_0")
     ]
+    assert events[0].body["since_s"] == pytest.approx(events[0].from_ns / 1e9, abs=120.0)
 
 
 def test_a_kill_forgets_no_flag_that_is_up(tmp_path: Path) -> None:

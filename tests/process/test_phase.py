@@ -119,6 +119,7 @@ def test_a_contact_that_rests_for_ten_minutes_is_a_fault() -> None:
         "text": "north_green: the contact for green of north has not changed for 10 minutes: the "
         "signal is off or flashes, or the contact's cable is cut; figures of the signal are left "
         "out.",
+        "since_s": 600.0,
     }
     assert made.green(10 * MINUTE, 11 * MINUTE) is None
     made.fold("north_green", presences("north_green", (670, 690)), 11 * MINUTE)

@@ -125,6 +125,18 @@ class Lane(Struct, frozen=True, kw_only=True):
             "congestion. A pair tells the wrong way as long as a bicycle covers both loops."
         ),
     ] = "vehicle"
+    role: (
+        Annotated[
+            Literal["mainline", "turn", "auxiliary", "bus", "bicycle"],
+            Meta(
+                description="What the lane is for: how much traffic it may have beside the next "
+                "one, and how long none at all, before its loops are taken for dead. An auxiliary "
+                "lane begins and ends here, such as one to leave or enter the road. Without it a "
+                "lane is `mainline`, and one of kind `bicycle` is `bicycle`."
+            ),
+        ]
+        | None
+    ) = None
     active: Annotated[
         Literal["low", "high"],
         Meta(description="The level of the line while the contact is closed."),

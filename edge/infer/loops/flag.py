@@ -26,22 +26,25 @@ FAULTS: Final = (*KINDS, "never_active", "inverted")
 """All that can be wrong with a loop: the last ones are found by rules alone."""
 SMOOTH_S: Final = 45.0  # what the model says of one slot is smoothed with this time constant
 QUIET_S: Final = 300.0  # of sound traffic before a fault is over
+DOUBT: Final = 0.05  # a score from which on a loop is in doubt
+LONG_S: Final = 1e8
 
 
 class LoopFlag:
     """Goes on when one kind's smoothed probability reaches `on`, off after minutes of traffic.
 
-    `score` is the smoothed probability that the loop is not to be believed.
+    `score` is the smoothed probability that the loop is not to be believed; `doubt_s` is for how
+    long it has been in doubt.
     """
 
-    __slots__ = ("fault", "low_s", "off", "on", "since_ns", "smooth")
+    __slots__ = ("doubt_s", "fault", "low_s", "off", "on", "since_ns", "smooth")
 
     def __init__(self, on: float, off: float) -> None:
         self.on, self.off = on, off
         self.smooth = [1.0] + [0.0] * len(FAULTS)
         self.fault: str | None = None
         self.since_ns: int | None = None
-        self.low_s = 0.0
+        self.low_s = self.doubt_s = 0.0
 
     @property
     def score(self) -> float:
@@ -66,6 +69,7 @@ class LoopFlag:
         share = 1.0 if at_once else 1.0 - math.exp(-dt_s / SMOOTH_S)
         whole = zip_longest(self.smooth, p, fillvalue=0.0)
         self.smooth = [old + share * (now - old) for old, now in whole]
+        self.doubt_s = min(LONG_S, self.doubt_s + dt_s) if self.score > DOUBT else 0.0
         if self.fault is None or over:
             best = max(range(1, len(self.smooth)), key=self.smooth.__getitem__)
             if self.smooth[best] >= self.on and FAULTS[best - 1] != self.fault:
@@ -84,19 +88,20 @@ class LoopFlag:
 
     def put_down(self) -> None:
         """It is known to be over; nothing is told."""
-        self.fault, self.since_ns, self.low_s = None, None, 0.0
+        self.fault, self.since_ns, self.low_s, self.doubt_s = None, None, 0.0, 0.0
         self.smooth = [1.0] + [0.0] * len(FAULTS)
 
     def snapshot(self) -> list[Any]:
         """JSON-like."""
-        return [[round(v, 4) for v in self.smooth], self.fault, self.since_ns, self.low_s]
+        rest = (self.fault, self.since_ns, self.low_s, self.doubt_s)
+        return [[round(v, 4) for v in self.smooth], *rest]
 
     def restore(self, saved: Sequence[Any], *, same_model: bool) -> None:
         """Back from `snapshot`. What another model smoothed is left out; what it raised stays up.
 
         Raises TypeError or ValueError for what is no snapshot.
         """
-        smooth, fault, since_ns, low_s = saved
+        smooth, fault, since_ns, low_s, doubt_s = saved
         smooth = [float(v) for v in smooth]
         if len(smooth) != 1 + len(FAULTS) or not all(0.0 <= v <= 1.0 for v in smooth):
             raise ValueError(f"not {1 + len(FAULTS)} probabilities: {smooth!r}")
@@ -105,6 +110,7 @@ class LoopFlag:
         self.fault = fault
         self.since_ns = None if fault is None else int(since_ns)
         self.low_s = min(QUIET_S, max(0.0, float(low_s)))
+        self.doubt_s = min(LONG_S, max(0.0, float(doubt_s)))
         if same_model:
             self.smooth = smooth
         else:

@@ -10,20 +10,23 @@ The model is asked once a call for all loops and slots. When it cannot be asked,
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from edge.core.loop import Doubted, LoopTick
 from edge.infer.flags import Turn
 from edge.infer.guard import Guard
+from edge.infer.loops.activity import Activity
 from edge.infer.loops.burst import Burst
 from edge.infer.loops.evidence import Key
 from edge.infer.loops.features import Watch
 from edge.infer.loops.flag import FAULTS, WIDTH, LoopFlag
+from edge.infer.loops.memory import SCALES_S
 from edge.infer.loops.polarity import Polarity
-from edge.infer.loops.rules import ALWAYS, NAME, LoopRule, Ruling
-from edge.infer.loops.silence import heeded
+from edge.infer.loops.rules import ALWAYS, COLUMN, NAME, LoopRule, Ruling
+from edge.infer.loops.silence import heeded, never_lived
 from edge.infer.loops.silentsite import SilentSite
 from edge.infer.manifest import Manifest
 from edge.infer.shadow import Shadow
@@ -32,6 +35,10 @@ from edge.infer.sites import ApproachSite, LaneSite
 ON: Final = 0.6
 OFF: Final = 0.3
 OPEN: Final = 0.5  # sound by so much, says the model: then a rule that is better at it may speak
+COUNTS: Final = ("mismatch", "swapped")  # of these loops the count is right
+LOOK_BACK_S: Final = {"chatter": 30.0}
+LOOK_BACK_MOST_S: Final = SCALES_S[1]  # a row looks back for so long: faults begin before doubt
+SOUND: Final = Ruling(None, 0.0)
 VERSION: Final = 1
 Row = list[float]
 
@@ -42,8 +49,8 @@ log = logging.getLogger(__name__)
 class LoopVerdict:
     """One loop as of the last slot. `score`: how likely it is not to be believed, 0..1.
 
-    `fault` is its state, up since `since_ns`; `turn` says that it has just changed. `text` is the
-    rule's own, where it knows more than the fault's name says.
+    `fault` is its state, up since `since_ns`; `turn` says that it has just changed. What it told
+    from `doubt_ns` on is in doubt; `seen` and `text` are those of the rule (see `Ruling`).
     """
 
     lane: str
@@ -53,6 +60,8 @@ class LoopVerdict:
     since_ns: int | None
     turn: Turn | None
     by: str
+    doubt_ns: int | None = None
+    seen: str = ""
     text: str | None = None
 
 
@@ -85,19 +94,23 @@ class Loops:
         self, lanes: Iterable[LaneSite], approaches: Iterable[ApproachSite], guard: Guard
     ) -> None:
         sites = {lane.name: lane for lane in lanes}
+        ways = tuple(approaches)
         self.guard = guard
         self.shadow: Shadow | None = None  # a candidate that runs beside the model
-        self._watch = Watch(sites.values(), approaches)
-        # by the name under which they are kept; what the first says of a loop counts
+        # of bicycles the model knows nothing: they are watched for activity alone
+        self._watch = Watch([lane for lane in sites.values() if lane.judged], ways)
         self._polarity = Polarity(self._watch.places)
+        self._activity = Activity(sites.values(), ways, self._doubted)
+        # by the name under which they are kept; what the first says of a loop counts
         self._witnesses: dict[str, Witness] = {
             "polarity": self._polarity,
             "burst": Burst(tuple(self._watch.places)),
             "site": SilentSite(tuple(self._watch.places)),
+            "activity": self._activity,
         }
         known = guard.manifest
         on, off = (known.on, known.off) if known else (ON, OFF)
-        self._flags = {key: LoopFlag(on, off) for key in self._watch.places}
+        self._flags = {key: LoopFlag(on, off) for key in self._activity.keys}
         self._lineage = guard.lineage
         self._rules = {
             key: LoopRule(
@@ -105,7 +118,7 @@ class Loops:
                 sites[key[0]].mode,
                 along=bool(self._watch.places[key].along),
             )
-            for key in self._flags
+            for key in self._watch.places
         }
 
     def step(
@@ -134,15 +147,19 @@ class Loops:
         said: dict[Key, str] = {}  # by whom, where not by the model
         at = 0
         for (slot, rows), ruled, over in zip(slots, rulings, overruled, strict=True):
-            for key in rows:
+            for key in [*rows, *(key for key in slot if key not in rows and key in self._flags)]:
                 tick, flag = slot[key], self._flags[key]
-                ruling = over.get(key, ruled[key])
-                p = heeded(told[at], silent=ruling.silent) if told is not None else None
-                at += 1
+                ruling = over.get(key, ruled.get(key, SOUND))
+                p = None
+                if key in rows:
+                    p = heeded(told[at], silent=ruling.silent) if told is not None else None
+                    at += 1
                 if p is None or key in over or (ruling.fault in ALWAYS and p[0] >= OPEN):
                     p, said[key] = _spread(ruling), NAME
+                if not self._activity.lived(key):
+                    p = never_lived(p)
                 came = bool(tick.stays) or tick.more > 0
-                at_once = told is None or key in over
+                at_once = told is None or key in over or key not in rows
                 turn = flag.step(
                     p, tick.to_ns, tick.length_s, traffic=came, at_once=at_once, over=key in over
                 )
@@ -150,17 +167,28 @@ class Loops:
                     if key in turned:
                         out.append(turned[key])
                     who = NAME if key in said else by
-                    own = ruling.text if flag.fault == ruling.fault else None
+                    found = over.get(key, SOUND)
+                    found = found if found.fault == flag.fault else SOUND
+                    doubt_ns = found.since_ns
+                    if flag.fault is not None and doubt_ns is None:
+                        doubt_ns = _doubt_ns(flag, tick, rows)
                     turned[key] = LoopVerdict(
-                        *key, round(flag.score, 3), flag.fault, flag.since_ns, turn, who, own
-                    )
+                        *key, round(flag.score, 3), flag.fault, flag.since_ns, turn, who,
+                        doubt_ns, found.seen, found.text,
+                    )  # fmt: skip
         seen = {key for slot, _ in slots for key in slot}
         for key, f in self._flags.items():
             if key in seen:
-                turn, own = (turned[key].turn, turned[key].text) if key in turned else (None, None)
-                who, score = said.get(key, by), round(f.score, 3)
-                out.append(LoopVerdict(*key, score, f.fault, f.since_ns, turn, who, own))
+                now = LoopVerdict(
+                    *key, round(f.score, 3), f.fault, f.since_ns, None, said.get(key, by)
+                )
+                out.append(replace(turned.get(key, now), score=now.score, by=now.by))
         return out
+
+    def _doubted(self, key: Key) -> bool:
+        """Whether what a loop counts is not to be believed."""
+        fault = self._flags[key].fault
+        return fault is not None and fault not in COUNTS
 
     def _overruled(
         self,
@@ -266,7 +294,8 @@ class Loops:
             name = "|".join(key)
             if name in saved["flags"]:
                 flag.restore(saved["flags"][name], same_model=same)
-                self._rules[key].restore(saved["rules"][name])
+                if key in self._rules:
+                    self._rules[key].restore(saved["rules"][name])
         if not same:
             log.warning("loops: what another model had smoothed is discarded")
         return same
@@ -295,6 +324,17 @@ def _slots(ticks: Sequence[LoopTick]) -> list[dict[Key, LoopTick]]:
     for tick in ticks:
         out.setdefault(tick.to_ns, {})[tick.lane, tick.part] = tick
     return [out[end] for end in sorted(out)]
+
+
+def _doubt_ns(flag: LoopFlag, tick: LoopTick, rows: Mapping[Key, Row]) -> int:
+    """From when on a loop is in doubt that has a fault since this slot."""
+    if flag.fault == "stuck_on" and tick.since_ns is not None:
+        return tick.since_ns
+    row = rows.get((tick.lane, tick.part))
+    if flag.fault in ("stuck_off", "never_active") and row is not None:
+        return tick.to_ns - round(math.expm1(row[COLUMN["idle"]]) * 1e9)
+    back_s = LOOK_BACK_S.get(flag.fault or "", LOOK_BACK_MOST_S)
+    return tick.to_ns - round((flag.doubt_s + back_s) * 1e9)
 
 
 def _spread(ruling: Ruling) -> Row:

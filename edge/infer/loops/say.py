@@ -72,7 +72,7 @@ def text(v: LoopVerdict, beside: Sequence[str] = ()) -> str:
         return f"{head}: {v.text}."
     looks, do = LOOKS[v.fault]
     others = " or ".join(beside) or "the lane beside it"
-    return f"{head}: {looks.format(beside=others)}: {do}."
+    return f"{head}: {v.seen or looks.format(beside=others)}: {do}."
 
 
 def sensor_fault(at_ns: int, v: LoopVerdict, fault: str, beside: Sequence[str] = ()) -> Draft:
@@ -88,6 +88,8 @@ def sensor_fault(at_ns: int, v: LoopVerdict, fault: str, beside: Sequence[str] =
         "score": v.score,
         "text": text(v, beside) if on or v.fault is None else better,
     }
+    if v.fault is not None and v.doubt_ns is not None:
+        body["since_s"] = round(max(0.0, (at_ns - v.doubt_ns) / 1e9), 3)
     return Draft(Stream.EVENT, v.lane, at_ns, at_ns, body)
 
 

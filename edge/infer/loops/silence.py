@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from edge.infer.loops.features import FEATURES
-from edge.infer.loops.flag import KINDS
+from edge.infer.loops.flag import FAULTS, KINDS
 from edge.infer.loops.memory import SCALES_S
 
 PAIR_S: Final = 60.0  # a partner that chatters counts a slot full at once: one slot says nothing
@@ -33,6 +33,7 @@ KNOWN_SHARE: Final = 0.05  # of the 45 min: a pace of a shorter time is none
 _AT: Final = {name: i for i, name in enumerate(FEATURES)}
 _SOUND: Final = 0
 _STUCK_OFF: Final = 1 + KINDS.index("stuck_off")
+_NEVER: Final = 1 + FAULTS.index("never_active")
 
 
 def dead(row: Sequence[float], *, along: bool) -> bool:
@@ -78,4 +79,12 @@ def heeded(p: Sequence[float], *, silent: bool) -> list[float]:
     if not silent:
         out[_SOUND] += out[_STUCK_OFF]
         out[_STUCK_OFF] = 0.0
+    return out
+
+
+def never_lived(p: Sequence[float]) -> list[float]:
+    """The same of a loop that has never seen a vehicle: what is silent there has its own word."""
+    out = [*p, *[0.0] * (1 + len(FAULTS) - len(p))]
+    out[_NEVER] += out[_STUCK_OFF]
+    out[_STUCK_OFF] = 0.0
     return out

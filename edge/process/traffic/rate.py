@@ -58,6 +58,11 @@ class Rate:
             self.silent = False
             self.faults.append((at, "no_activity", False))
 
+    @property
+    def since_s(self) -> Mapping[str, float]:
+        """For how long each fault has been so when it is told."""
+        return {"chatter": CHATTER_NS / 1e9, "no_activity": self._quiet_ns / 1e9}
+
     def run(self, changes: Sequence[Event], *, whole: bool) -> None:
         """All changes of a window at once: most windows have nothing to tell.
 

@@ -1,0 +1,212 @@
+"""Finds lanes that are dead as a whole: both loops of a pair, of whom no partner can tell.
+
+    activity = Activity(lanes, approaches, doubted)
+    rulings = activity.step(slot, rows, wall_s)
+
+Every lane beside is asked, and every place along (see `quiet`): one that is silent itself, or is
+not to be believed, neither accuses nor excuses. A loop that has never seen a vehicle has a word of
+its own, `never_active`: it was wired wrong more likely than it died.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from edge.core.loop import LoopTick
+from edge.infer.loops.due import Density
+from edge.infer.loops.evidence import CAP, NS, Group, Key
+from edge.infer.loops.memory import UNSEEN
+from edge.infer.loops.places import LEAD, next_to, places
+from edge.infer.loops.quiet import LIVING_S, Quiet, Slot, Told
+from edge.infer.loops.rules import SURE, Ruling
+from edge.infer.sites import ApproachSite, LaneSite
+
+BESIDE: Final = 3  # lanes that are asked, the nearest: each costs time in every slot
+ALONG: Final = 2  # places along
+PARTS: Final = (LEAD, "trail")
+NONE: Final[Mapping[Group, tuple[float, float]]] = {}
+
+
+class Activity:
+    """All lanes of a site. `doubted` says whether the count of a loop is not to be believed."""
+
+    def __init__(
+        self,
+        lanes: Iterable[LaneSite],
+        approaches: Iterable[ApproachSite],
+        doubted: Callable[[Key], bool],
+    ) -> None:
+        self._doubted = doubted
+        self._groups: dict[Group, list[str]] = {}
+        self._group: dict[str, Group] = {}
+        self._keys: dict[str, tuple[Key, ...]] = {}
+        self._quiet: dict[str, Quiet] = {}
+        sites, ways = tuple(lanes), tuple(approaches)
+        for kind in ("vehicle", "bicycle"):  # neither tells anything of the other
+            some = [lane for lane in sites if lane.judged == (kind == "vehicle")]
+            self._add(kind, some, ways)
+        self._density = {lane: Density() for lane in self._quiet}
+        self._lived: set[Key] = set()
+
+    def _add(self, kind: str, lanes: Sequence[LaneSite], ways: Sequence[ApproachSite]) -> None:
+        found, near = places(lanes, ways), next_to(lanes, ways)
+        groups: dict[Group, list[str]] = {}
+        for lane in lanes:
+            groups.setdefault((lane.approach, lane.position), []).append(lane.name)
+        for lane in lanes:
+            group = (lane.approach, lane.position)
+            here = groups[group]
+            at = here.index(lane.name)
+            others = sorted(here[:at] + here[at + 1 :], key=lambda n: abs(here.index(n) - at))
+            along = [f"{kind} {approach}" for approach, _ in near[group][:ALONG]]
+            self._keys[lane.name] = tuple((lane.name, p) for p in PARTS[: 1 + lane.paired])
+            self._group[lane.name] = (f"{kind} {group[0]}", group[1])
+            self._quiet[lane.name] = Quiet(
+                lane.role,
+                beside=others[:BESIDE],
+                along=[name for name, _ in found[lane.name, LEAD].along[:ALONG]],
+                places=[
+                    (name, position)
+                    for name, (_, position) in zip(along, near[group], strict=False)
+                ]
+                if others
+                else (),
+                signal=lane.position != "corridor",
+            )
+        self._groups |= {(f"{kind} {a}", p): names for (a, p), names in groups.items()}
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Every loop, in the site's order, the lead loop before the trail loop."""
+        return tuple(key for keys in self._keys.values() for key in keys)
+
+    def lived(self, key: Key) -> bool:
+        """Whether the loop has ever seen a vehicle."""
+        return key in self._lived
+
+    def step(
+        self, slot: Mapping[Key, LoopTick], rows: Mapping[Key, Any], wall_s: float | None
+    ) -> dict[Key, Ruling]:
+        """A ruling for each loop of a lane that is dead."""
+        counted: dict[str, float] = {}
+        seen: dict[str, LoopTick] = {}
+        active: set[str] = set()
+        for lane, keys in self._keys.items():
+            self._look(lane, [slot[key] for key in keys if key in slot], counted, seen, active)
+        sums = self._sums(counted)
+        length_s = next(iter(slot.values())).length_s if slot else 0.0
+        dense = {lane: self._density[lane].step(n, length_s) for lane, n in counted.items()}
+        silent = {lane for lane, quiet in self._quiet.items() if quiet.idle_s >= LIVING_S}
+        out: dict[Key, Ruling] = {}
+        for lane, quiet in self._quiet.items():
+            tick = seen.get(lane)
+            if tick is None:
+                quiet.missing(length_s)
+                continue
+            here = sums.get(self._group[lane])
+            told = quiet.step(
+                Slot(
+                    lane not in active,
+                    counted.get(lane),
+                    counted,
+                    dense,
+                    silent,
+                    tick.length_s,
+                    {p: (here, sums[p]) for p in quiet.sums if p in sums}
+                    if here is not None and quiet.sums
+                    else NONE,
+                    None if tick.green_ns is None else tick.green_ns / NS,
+                    tick.to_ns,
+                    wall_s,
+                )
+            )
+            if told is not None:
+                out |= self._rulings(lane, quiet, told, tick.to_ns)
+        return out
+
+    def _look(
+        self,
+        lane: str,
+        ticks: Sequence[LoopTick],
+        counted: dict[str, float],
+        seen: dict[str, LoopTick],
+        active: set[str],
+    ) -> None:
+        """What a lane did: counted by the first of its loops that is to be believed."""
+        for tick in ticks:
+            passed = len(tick.stays) + tick.more
+            if passed:
+                self._lived.add((lane, tick.part))
+            if passed or tick.on_ns or tick.since_ns is not None:
+                active.add(lane)
+            if tick.seen_ns > UNSEEN * (tick.to_ns - tick.from_ns):
+                seen.setdefault(lane, tick)
+                if lane not in counted and not self._doubted((lane, tick.part)):
+                    counted[lane] = min(float(passed), CAP * max(1.0, tick.length_s / 30.0))
+
+    def _sums(self, counted: Mapping[str, float]) -> dict[Group, float]:
+        """Of each place of which all lanes are believed."""
+        return {
+            group: sum(counted[lane] for lane in lanes)
+            for group, lanes in self._groups.items()
+            if all(lane in counted for lane in lanes)
+        }
+
+    def _rulings(self, lane: str, quiet: Quiet, told: Told, to_ns: int) -> dict[Key, Ruling]:
+        since_ns = to_ns - round(quiet.idle_s * NS)
+        ever = any(key in self._lived for key in self._keys[lane])
+        seen = words(told, quiet.idle_s, ever=ever)
+        return {
+            key: Ruling(
+                "stuck_off" if key in self._lived else "never_active", SURE, True, since_ns, seen
+            )
+            for key in self._keys[lane]
+        }
+
+    def missing(self, gap_s: float) -> None:
+        """Nobody watched for `gap_s`."""
+        for quiet in self._quiet.values():
+            quiet.missing(gap_s)
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-like."""
+        return {
+            "lanes": {lane: quiet.snapshot() for lane, quiet in self._quiet.items()},
+            "dense": {lane: each.snapshot() for lane, each in self._density.items()},
+            "lived": sorted("|".join(key) for key in self._lived),
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Raises KeyError, TypeError or ValueError for what is no snapshot."""
+        lived = {str(name) for name in saved["lived"]}
+        self._lived = {k for keys in self._keys.values() for k in keys if "|".join(k) in lived}
+        for lane, quiet in self._quiet.items():
+            if lane in saved["lanes"]:
+                quiet.restore(saved["lanes"][lane])
+                self._density[lane].restore(saved["dense"][lane])
+
+
+def words(told: Told, idle_s: float, *, ever: bool) -> str:
+    """What was seen, and for how long: the first half of a sentence for people."""
+    head = "has seen nothing" if ever else "has not seen anything since it is watched, that is"
+    meanwhile = {
+        "beside": f", while {told.much:.0f} vehicles passed in {told.lane} beside it",
+        "along": f", while {told.much:.0f} vehicles passed before or after it in {told.lane}",
+        "green": f", through {told.much / 60.0:.0f} min of green",
+        "week": f", where {told.much:.0f} vehicles are usual in these hours of the week",
+        "time": f", where {told.much:.0f} vehicles are usual in as long a time",
+    }[told.who]
+    if told.who == "time" and not ever:
+        meanwhile = ""
+    looks = "it looks dead, or the lane is closed" if ever else "it looks as if it is not connected"
+    return f"{head} for {span(idle_s)}{meanwhile}: {looks}"
+
+
+def span(for_s: float) -> str:
+    """Minutes up to two hours, then hours, then days."""
+    minutes = for_s / 60.0
+    if minutes < 120.0:
+        return f"{minutes:.0f} min"
+    hours = minutes / 60.0
+    return f"{hours:.0f} h" if hours < 72.0 else f"{hours / 24.0:.0f} days"

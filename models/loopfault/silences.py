@@ -1,0 +1,313 @@
+"""Counts how often lanes are called dead that nobody killed, and how long a dead one is not.
+
+    python -m models.loopfault.silences [--days DIR] [--counts DIR] [--plays 40]
+
+It plays `edge/infer/loops/activity.py` alone, without a model. `--days` are the older simulated
+days (`legacy`), each a site: with all its places, and each place as if the others had no loops.
+`--counts` are logs of signals in Parquet (`silentcounts`). Without either, the road of two lanes
+that the tests use: delays by how many pass beside the lane that dies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from edge.core.loop import LoopTick
+from edge.infer.loops.activity import Activity
+from edge.infer.loops.rules import Ruling
+from edge.infer.sites import ApproachSite, LaneSite, Role
+from models.congestion.scenarios.legacy import load_legacy
+from models.congestion.scenarios.play import play
+from models.congestion.scenarios.street import Street
+from models.loopfault.data import site, slots
+
+NS: Final = 1_000_000_000
+SLOT_S: Final = 30
+MONTH_DAYS: Final = 30.4
+DAY: Final = 2880  # slots
+HOURS: Final = 4  # for which a lane that was killed is waited for
+KILLED_AT: Final = (2, 7, 13)  # hours of the day
+MONDAY_S: Final = 1_789_948_800.0  # a Monday of 2026, midnight
+Ticks = list[LoopTick]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place with loops. `play` gives the ticks of a slot and the wall clock, or a gap's seconds.
+
+    `play` takes the number of the slot with which it begins.
+    """
+
+    name: str
+    lanes: tuple[LaneSite, ...]
+    approaches: tuple[ApproachSite, ...]
+    days: float
+    play: Callable[[int], Iterator[tuple[Ticks, float | None] | float]]
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A lane was called dead, `idle_s` after it fell silent."""
+
+    lane: str
+    at_s: float
+    idle_s: float
+    text: str
+
+
+def activity(of: Site) -> Activity:
+    """A new judge of silence."""
+    return Activity(of.lanes, of.approaches, lambda key: False)
+
+
+def alarms(of: Site, judge: Activity | None = None, first: int = 0) -> Iterator[Alarm]:
+    """Each silence that is called a fault, once."""
+    judge = judge or activity(of)
+    up: set[str] = set()
+    for each in of.play(first):
+        if isinstance(each, float):
+            judge.missing(each)
+            continue
+        ticks, wall_s = each
+        told = judge.step({(t.lane, t.part): t for t in ticks}, {}, wall_s)
+        dead = {key[0]: ruling for key, ruling in told.items()}
+        for lane in dead.keys() - up:
+            yield _alarm(lane, ticks[0], dead[lane])
+        up = (up & {t.lane for t in ticks if not (t.more or t.stays)}) | dead.keys()
+
+
+def _alarm(lane: str, tick: LoopTick, ruling: Ruling) -> Alarm:
+    idle_s = (tick.to_ns - (ruling.since_ns or 0)) / NS
+    return Alarm(lane, tick.to_ns / NS, idle_s, ruling.seen)
+
+
+def silenced(ticks: Ticks, lane: str) -> Ticks:
+    """The same slot, but nothing comes from this lane."""
+    return [
+        t._replace(stays=(), more=0, on_ns=0, since_ns=None) if t.lane == lane else t for t in ticks
+    ]
+
+
+def delays(of: Site, killed_at: Iterable[int]) -> Iterator[tuple[str, float, float, float | None]]:
+    """Each lane is killed at each of these slots, alone.
+
+    Gives the lane, vehicles a minute beside it, its share of them in the two hours before, and
+    the minutes until it is named (None: not within HOURS).
+    """
+    judge, at, stops = activity(of), 0, set(killed_at)
+    recent: list[dict[str, float]] = []
+    for each in of.play(0):
+        if at in stops:
+            yield from _killed(of, judge, at, recent)
+            stops.discard(at)
+        if not stops:
+            return
+        at += 1
+        if isinstance(each, float):
+            judge.missing(each)
+            continue
+        ticks, wall_s = each
+        judge.step({(t.lane, t.part): t for t in ticks}, {}, wall_s)
+        recent = [*recent[-239:], {t.lane: float(len(t.stays) + t.more) for t in ticks}]
+
+
+def _killed(
+    of: Site, judge: Activity, at: int, recent: Sequence[Mapping[str, float]]
+) -> Iterator[tuple[str, float, float, float | None]]:
+    kept = judge.snapshot()
+    places: dict[tuple[str, str], list[str]] = {}
+    for lane in of.lanes:
+        places.setdefault((lane.approach, lane.position), []).append(lane.name)
+    count = {lane.name: sum(slot.get(lane.name, 0.0) for slot in recent) for lane in of.lanes}
+    for lane in of.lanes:
+        beside = [n for n in places[lane.approach, lane.position] if n != lane.name]
+        most = max((count[n] for n in beside), default=0.0)
+        if not most or not count[lane.name]:
+            continue
+        one = activity(of)
+        one.restore(kept)
+
+        def dying(
+            first: int, name: str = lane.name
+        ) -> Iterator[tuple[Ticks, float | None] | float]:
+            for i, each in enumerate(of.play(first)):
+                if i >= HOURS * 120:
+                    return
+                yield each if isinstance(each, float) else (silenced(each[0], name), each[1])
+
+        named = next(
+            (a for a in alarms(replace(of, play=dying), one, at) if a.lane == lane.name), None
+        )
+        yield (
+            lane.name,
+            most / (len(recent) * SLOT_S / 60.0),
+            count[lane.name] / most,
+            None if named is None else named.at_s / 60.0 - at * SLOT_S / 60.0,
+        )
+
+
+# -- sites -----------------------------------------------------------------------------------------
+
+
+def ticks_of(end_s: float, counts: Mapping[str, float]) -> Ticks:
+    """A slot in which so many vehicles came."""
+    end, begin = round(end_s * NS), round((end_s - SLOT_S) * NS)
+    return [
+        LoopTick(lane, "lead", begin, end, end - begin, int(n) * NS // 3, (), int(n))
+        for lane, n in counts.items()
+    ]
+
+
+def road(
+    by_hour: Callable[[float], Mapping[str, float]],
+    days: float,
+    seed: int = 1,
+    roles: Mapping[str, Role] | None = None,
+) -> Site:
+    """Lanes beside each other in which vehicles come by chance: `by_hour` says how many a minute.
+
+    It is asked with the hours since Monday, midnight.
+    """
+    lanes = tuple(
+        LaneSite(name, "road", "corridor", role=(roles or {}).get(name, "mainline"))
+        for name in by_hour(12.0)
+    )
+
+    def play_(first: int) -> Iterator[tuple[Ticks, float | None] | float]:
+        for slot in range(first, round(days * DAY)):
+            chance = random.Random(seed * 1_000_003 + slot)
+            pace = by_hour(slot * SLOT_S / 3600.0)
+            counts = {lane: by_chance(chance, a_minute / 2.0) for lane, a_minute in pace.items()}
+            end_s = (slot + 1) * SLOT_S
+            yield ticks_of(end_s, counts), MONDAY_S + end_s
+
+    return Site("road", lanes, (), days, play_)
+
+
+def by_chance(chance: random.Random, mean: float) -> int:
+    """A count of vehicles that come independently."""
+    at, count = chance.expovariate(1.0), 0
+    while at < mean:
+        at += chance.expovariate(1.0)
+        count += 1
+    return count
+
+
+def simulated(street: Street, *, alone: bool = False) -> Site:
+    """A simulated day. `alone`: each place by itself.
+
+    Where a corridor has more lanes than elsewhere, the right one is auxiliary.
+    """
+    lanes, approaches = site(street)
+    names: dict[tuple[str, str], list[str]] = {}
+    for lane in lanes:
+        names.setdefault((lane.approach, lane.position), []).append(lane.name)
+    least = min(len(some) for some in names.values())
+    extra = {some[0] for some in names.values() if len(some) > least}
+    if street.kind == "corridor":
+        lanes = [replace(x, role="auxiliary") if x.name in extra else x for x in lanes]
+    if alone:
+        lanes = [replace(x, approach=f"{x.approach}.{x.position}") for x in lanes]
+        approaches = []
+    whole = [slot for _, ticks in play(street) for slot in slots(ticks)]
+
+    def play_(first: int) -> Iterator[tuple[Ticks, float | None] | float]:
+        return ((slot, None) for slot in whole[first:])
+
+    name = f"{street.name}{', each place alone' if alone else ''}"
+    return Site(name, tuple(lanes), tuple(approaches), street.hours / 24.0, play_)
+
+
+# -- what is printed -------------------------------------------------------------------------------
+
+
+def counted(sites: Iterable[Site], show: Callable[[str], None]) -> None:
+    """Alarms of each site, and of all together, and delays of lanes that are killed.
+
+    Those of recorded days are false only if the lane lived: look at what it counted.
+    """
+    found, days = 0, 0.0
+    named: list[tuple[float, float, float | None]] = []
+    for of in sites:
+        told = list(alarms(of))
+        found, days = found + len(told), days + of.days
+        show(f"{of.name}: {len(of.lanes)} lanes, {of.days:.1f} days, {len(told)} called dead")
+        for alarm in told:
+            when = f"day {alarm.at_s / 86_400:.2f}, after {alarm.idle_s / 60:.0f} min"
+            show(f"    {alarm.lane}: {when}: {alarm.text}")
+        day = max(0, min(15, int(of.days) - 1))
+        at = [day * DAY + hour * 120 for hour in KILLED_AT]
+        named += [(beside, share, m) for _, beside, share, m in delays(of, at)]
+    if days:
+        show(
+            f"all: {found} called dead in {days:.1f} days of a site: "
+            f"{found / days * MONTH_DAYS:.2f} a month and site"
+        )
+    for low, high in ((8.0, 999.0), (2.0, 8.0), (0.5, 2.0)):
+        some = [m for beside, share, m in named if low <= beside < high and share >= 0.5]
+        show(f"dead lanes of at least half the traffic beside, {low:g} to {high:g} a minute there: "
+             f"{shown(some)}")  # fmt: skip
+
+
+def shown(minutes: Sequence[float | None]) -> str:
+    """Median and worst of what was named."""
+    known = sorted(m for m in minutes if m is not None)
+    if not known:
+        return f"0 of {len(minutes)} named within {HOURS} h"
+    late = known[min(len(known) - 1, round(0.95 * len(known)))]
+    return (
+        f"{len(known)} of {len(minutes)} named within {HOURS} h, median {median(known):.1f} min, "
+        f"95 % within {late:.1f} min, all within {known[-1]:.1f} min"
+    )
+
+
+def after_a_day(a_minute: float, share: float, plays: int, role: Role = "mainline") -> str:
+    """Minutes until a lane is named that dies when a day was learned."""
+    found: list[float | None] = []
+    for seed in range(plays):
+        of = road(
+            lambda hour: {"beside": a_minute, "dying": a_minute * share},
+            1.0 + HOURS / 24.0,
+            seed,
+            {"dying": role, "beside": "bicycle" if role == "bicycle" else "mainline"},
+        )
+        found += [m for lane, _, _, m in delays(of, [DAY]) if lane == "dying"]
+    return shown(found)
+
+
+def main() -> None:
+    """Print figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--days", type=Path, help="simulated days")
+    parser.add_argument("--counts", type=Path, help="logs of signals")
+    parser.add_argument("--plays", type=int, default=40, help="of each synthetic death")
+    args = parser.parse_args()
+
+    def show(line: str) -> None:
+        print(line, flush=True)
+
+    for role, a_minute, share in (
+        ("mainline", 10.0, 1.0), ("mainline", 10.0, 0.5), ("mainline", 1.0, 1.0),
+        ("mainline", 1.0, 0.5), ("turn", 10.0, 0.2), ("auxiliary", 10.0, 0.2),
+        ("bus", 10.0, 0.05), ("bicycle", 10.0, 0.5),
+    ):  # fmt: skip
+        told = after_a_day(a_minute, share, args.plays, role)  # type: ignore[arg-type]
+        show(f"{role}, {a_minute:g} a minute beside, a share of {share:g}: {told}")
+    if args.days:
+        streets = load_legacy(args.days)
+        counted([simulated(street) for street in streets], show)
+        counted([simulated(street, alone=True) for street in streets], show)
+    if args.counts:
+        from models.loopfault.silentcounts import logged  # it needs pyarrow
+
+        counted(logged(args.counts), show)
+
+
+if __name__ == "__main__":
+    main()
