@@ -65,7 +65,8 @@ def test_a_track_of_bicycles_is_measured_and_not_judged_for_congestion(tmp_path:
         ("north_1", "vehicle", False),
         ("track", "bicycle", True),
     ]
-    assert [lane.name for lane in wiring._judged(setup, replayed=False).lanes] == ["north_1"]
+    judged = wiring._judged(setup, replayed=False).lanes
+    assert [(lane.name, lane.judged) for lane in judged] == [("north_1", True), ("track", False)]
 
 
 def test_each_device_is_in_the_stream_of_what_it_measures(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ DENSITY_S: Final = 600.0  # over which these are counted
 THIN: Final = 1.0 / 6.0
 THIN_BANDS: Final = 5
 FEWER: Final = 0.8  # of the share in denser traffic is believed, until it is learned
-KNOWN: Final = 20.0  # vehicles of the other: as many count as much as what was believed before
+KNOWN: Final = 20.0  # vehicles of the other
 MEMORY: Final = 4000.0  # vehicles of the other that a share remembers: some hours to some days
 USUAL_S: Final = 14 * 86_400.0  # how long the longest silences are remembered
 MUCH: Final = 1e6
@@ -57,11 +57,13 @@ class Due:
 
     `prior` is the share that is believed before anything was learned. `due` are vehicles since
     the lane fell silent, `passed` what the other counted meanwhile, `most` the largest due of a
-    silence that ended by itself lately. A `band` is that of `Density`.
+    silence that ended by itself lately. A `band` is that of `Density`. `known` of the other count
+    as much as what was believed before.
     """
 
     __slots__ = (
         "due",
+        "known",
         "memory",
         "most",
         "open",
@@ -72,8 +74,8 @@ class Due:
         "prior",
     )
 
-    def __init__(self, prior: float, memory: float = MEMORY) -> None:
-        self.prior, self.memory = prior, memory
+    def __init__(self, prior: float, memory: float = MEMORY, known: float = KNOWN) -> None:
+        self.prior, self.memory, self.known = prior, memory, known
         self.own, self.other = [0.0] * BANDS, [0.0] * BANDS
         self.pending = [0.0] * BANDS  # of the other, not learned yet
         self.open = False  # something is pending
@@ -87,7 +89,7 @@ class Due:
                 told *= FEWER
                 if i == THIN_BANDS - 1 and not any(self.other[THIN_BANDS:]):
                     told = THIN * self.prior
-            told = (self.own[i] + KNOWN * told) / (self.other[i] + KNOWN)
+            told = (self.own[i] + self.known * told) / (self.other[i] + self.known)
         return told
 
     def wait(self, count: float, band: int) -> None:

@@ -28,6 +28,7 @@ LEAST_S: Final = 0.05  # a shorter time is measured no better than this
 HELD_S: Final = 600.0  # so long in all: of sound loops one came to 292 s, the next to 120 s
 FADES: Final = 0.25  # what was held fades so much slower than it grows
 TURNED_S: Final = 240.0  # as long of the contrary, until it is believed to be mended
+STANDS_S: Final = 120.0  # and seldom lasts a gap so long where a vehicle comes each minute
 OPEN_S: Final = 30.0  # nobody stands on a loop for so long where traffic moves
 # At a stop line vehicles stand on a loop as long as gaps last. By night they do not.
 NIGHT_S: Final = 600.0  # occupied for so long,
@@ -125,6 +126,8 @@ class _Loop:
             self.proven = self.proven or lasts_s > PROVEN_S
             if lasts_s > NIGHT_S:
                 ok, dt_s = -1, TURNED_S  # in no other way can that be
+        if tick.since_ns is not None and (tick.to_ns - tick.since_ns) / 1e9 > STANDS_S:
+            ok = min(ok, 0)  # it says nothing new: in a queue a loop may stick, too
         self.held_s += dt_s if ok > 0 else -FADES * dt_s
         self.held_s = min(HELD_S, max(0.0, self.held_s))
         self.turned_s = self.turned_s + dt_s if ok < 0 else 0.0

@@ -31,6 +31,8 @@ EMPTY: Final = 10.0  # by the hours of the week so few are due that nobody is mi
 LIVING_S: Final = 300.0  # a lane beside that is silent for longer excuses nobody
 EXCUSED: Final = 0.5  # of what must be due: who lives, and tells of less at the utmost, excuses
 MISSING: Final = 0.5  # of what is due: by so much must all lanes here be short of those along
+GREEN_KNOWN_S: Final = 300.0  # of green, and of time: a few vehicles soon after a start
+TIME_KNOWN_S: Final = 3600.0  # are no pace yet
 PACE_S: Final = 2 * 86_400.0  # over which its usual pace is known
 LONG_S: Final = 24 * 3600.0  # of a lane whose pace is not known, or that is not alone
 
@@ -106,8 +108,8 @@ class Quiet:
         self.beside = {lane: Due(usual.share) for lane in beside}
         self.along = {lane: Due(usual.share) for lane in along}
         self.sums = {place: Sum() for place in places}
-        self.green = Due(0.0)  # of seconds of it
-        self.time = Due(0.0, PACE_S)  # of seconds
+        self.green = Due(0.0, known=GREEN_KNOWN_S)  # of seconds of it
+        self.time = Due(0.0, PACE_S, TIME_KNOWN_S)  # of seconds
         self.week = WeekHours()
         self.lived = False
         self.idle_s = 0.0  # since the last activity, or since watching began; gaps are in it

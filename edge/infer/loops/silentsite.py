@@ -95,7 +95,7 @@ class SilentSite:
             return self._due
         by_hour, by_day = self._recent * self._idle_s, self._day * self._idle_s
         return max(
-            by_hour if by_hour >= LONGER * self._most_due else 0.0,
+            by_hour if self._age_s >= RECENT_S and by_hour >= LONGER * self._most_due else 0.0,
             by_day if self._age_s >= DAY_S and self._idle_s >= LONGER * self._longest_s else 0.0,
         )
 
