@@ -35,7 +35,6 @@ from edge.infer.sites import ApproachSite, LaneSite
 ON: Final = 0.6
 OFF: Final = 0.3
 OPEN: Final = 0.5  # sound by so much, says the model: then a rule that is better at it may speak
-COUNTS: Final = ("mismatch", "swapped")  # of these loops the count is right
 LOOK_BACK_S: Final = {"chatter": 30.0}
 LOOK_BACK_MOST_S: Final = SCALES_S[1]  # a row looks back for so long: faults begin before doubt
 SOUND: Final = Ruling(None, 0.0)
@@ -100,7 +99,7 @@ class Loops:
         # of bicycles the model knows nothing: they are watched for activity alone
         self._watch = Watch([lane for lane in sites.values() if lane.judged], ways)
         self._polarity = Polarity(self._watch.places)
-        self._activity = Activity(sites.values(), ways, self._doubted)
+        self._activity = Activity(sites.values(), ways, self._fault)
         # by the name under which they are kept; what the first says of a loop counts
         self._witnesses: dict[str, Witness] = {
             "polarity": self._polarity,
@@ -185,10 +184,8 @@ class Loops:
                 out.append(replace(turned.get(key, now), score=now.score, by=now.by))
         return out
 
-    def _doubted(self, key: Key) -> bool:
-        """Whether what a loop counts is not to be believed."""
-        fault = self._flags[key].fault
-        return fault is not None and fault not in COUNTS
+    def _fault(self, key: Key) -> str | None:
+        return self._flags[key].fault
 
     def _overruled(
         self,
