@@ -1,8 +1,9 @@
-"""A pair of which one loop has a fault already when the other one dies: through engine and judge."""
+"""A pair of which one loop has a fault already when the other dies: engine and judge."""
 
 import pytest
 
 from edge.core import Draft, Stream
+from edge.infer.loops.flag import FAULTS, LoopFlag
 from tests.app.test_common_faults import (
     HOUR,
     Spans,
@@ -31,16 +32,6 @@ def with_fault(spans: Spans, part: str, fault: str) -> Spans:
         "stuck_on": [(FAULT_S, 1e5)],
         "inverted": [span for span in inverted(here, HOURS) if span[0] > FAULT_S],
         "chatter": [(FAULT_S + 0.5 * i, FAULT_S + 0.5 * i + 0.2) for i in range(14_000)],
-        "breakup": [
-            piece
-            for on, off in here
-            if on > FAULT_S
-            for piece in (
-                ((on, on + 0.6 * (off - on) - 0.035), (on + 0.6 * (off - on) + 0.035, off))
-                if off - on > 0.6
-                else ((on, off),)
-            )
-        ],
     }[fault]
     return spans | {f"{LANE}.{part}": [*sound, *later]}
 
@@ -78,12 +69,14 @@ def test_when_the_other_loop_dies_as_well_there_is_no_number(
         assert (LANE, first, "stuck_off") not in left(events)
 
 
-@pytest.mark.parametrize("model", [True, False], ids=["model", "rule"])
-def test_a_loop_of_a_doubtful_pair_that_dies_leaves_the_counting_to_the_other(model: bool) -> None:
-    spans = with_fault(street(HOURS, always(10.0)), "trail", "breakup")
-    spans[f"{LANE}.lead"] = [s for s in spans[f"{LANE}.lead"] if s[1] < DEATH_S]
-    out = lived(spans, model=model)
-    told_last = [d.body for d in out if d.stream is Stream.TRAFFIC and d.source == LANE][-30:]
-    assert all(each["health"] == "stuck_off" for each in told_last)
-    assert all(each["counted_by"] == "trail" for each in told_last)
-    assert all(each["volume"] == each["quality"]["uncertain:loop"] > 0 for each in told_last)
+def test_a_loop_that_was_in_doubt_is_called_dead_when_it_is() -> None:
+    flag = LoopFlag(0.6, 0.3)
+
+    def turned(fault: str, end_ns: int) -> str | None:
+        p = [0.05] + [0.95 * (each == fault) for each in FAULTS]
+        return flag.step(p, end_ns, 30.0, traffic=False, at_once=True)
+
+    assert (turned("undercount", 1), flag.fault) == ("on", "undercount")
+    assert (turned("crosstalk", 2), flag.fault) == (None, "undercount")
+    assert (turned("stuck_off", 3), flag.fault, flag.since_ns) == ("on", "stuck_off", 3)
+    assert (turned("undercount", 4), flag.fault) == (None, "stuck_off")

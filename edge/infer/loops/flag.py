@@ -77,10 +77,10 @@ class LoopFlag:
         self.doubt_s = min(LONG_S, self.doubt_s + dt_s) if self.score > DOUBT else 0.0
         best = max(range(1, len(self.smooth)), key=self.smooth.__getitem__)
         found = FAULTS[best - 1]
-        if self.smooth[best] >= self.on and found != self.fault:
-            if self.fault is None or over or found == DEAD:
-                self.fault, self.since_ns, self.low_s = found, end_ns, 0.0
-                return "on"
+        another = found == DEAD or over or self.fault is None
+        if another and found != self.fault and self.smooth[best] >= self.on:
+            self.fault, self.since_ns, self.low_s = found, end_ns, 0.0
+            return "on"
         if self.fault is None:
             return None
         if self.score > self.off:
