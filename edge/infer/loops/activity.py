@@ -88,6 +88,10 @@ class Activity:
         """Whether the loop has ever seen a vehicle."""
         return key in self._lived
 
+    def found(self, key: Key) -> None:
+        """It is known to have died, and so to have lived: after `restore`, which may be older."""
+        self._lived.add(key)
+
     def step(
         self, slot: Mapping[Key, LoopTick], rows: Mapping[Key, Any], wall_s: float | None
     ) -> dict[Key, Ruling]:

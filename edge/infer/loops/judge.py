@@ -22,10 +22,10 @@ from edge.infer.loops.activity import Activity
 from edge.infer.loops.burst import Burst
 from edge.infer.loops.evidence import Key
 from edge.infer.loops.features import Watch
-from edge.infer.loops.flag import FAULTS, WIDTH, LoopFlag
+from edge.infer.loops.flag import FAULTS, LOUD, WIDTH, LoopFlag
 from edge.infer.loops.memory import SCALES_S
 from edge.infer.loops.polarity import Polarity
-from edge.infer.loops.rules import ALWAYS, COLUMN, NAME, LoopRule, Ruling
+from edge.infer.loops.rules import ALONE, ALWAYS, COLUMN, NAME, LoopRule, Ruling
 from edge.infer.loops.silence import heeded, never_lived
 from edge.infer.loops.silentsite import SilentSite
 from edge.infer.manifest import Manifest
@@ -149,6 +149,8 @@ class Loops:
             for key in [*rows, *(key for key in slot if key not in rows and key in self._flags)]:
                 tick, flag = slot[key], self._flags[key]
                 ruling = over.get(key, ruled.get(key, SOUND))
+                if ruling.fault in ALONE and self._beside_a_loud_one(key):
+                    ruling = SOUND
                 p = None
                 if key in rows:
                     p = heeded(told[at], silent=ruling.silent) if told is not None else None
@@ -186,6 +188,12 @@ class Loops:
 
     def _fault(self, key: Key) -> str | None:
         return self._flags[key].fault
+
+    def _beside_a_loud_one(self, key: Key) -> bool:
+        """Whether a loop is one of a pair whose other one says nothing that fits to anything."""
+        lane, part = key
+        mate = self._flags.get((lane, "trail" if part == "lead" else "lead"))
+        return mate is not None and mate.fault in LOUD
 
     def _overruled(
         self,
@@ -311,6 +319,10 @@ class Loops:
             saved = raised.get("|".join(key))
             if saved is not None:
                 flag.restore(saved, same_model=same_model)
+                if flag.fault == "inverted":
+                    self._polarity.found(key)
+                elif flag.fault == "stuck_off":
+                    self._activity.found(key)
             elif flag.fault is not None:
                 flag.put_down()
 
@@ -330,8 +342,10 @@ def _doubt_ns(flag: LoopFlag, tick: LoopTick, rows: Mapping[Key, Row]) -> int:
     row = rows.get((tick.lane, tick.part))
     if flag.fault in ("stuck_off", "never_active") and row is not None:
         return tick.to_ns - round(math.expm1(row[COLUMN["idle"]]) * 1e9)
-    back_s = LOOK_BACK_S.get(flag.fault or "", LOOK_BACK_MOST_S)
-    return tick.to_ns - round((flag.doubt_s + back_s) * 1e9)
+    back_s = flag.doubt_s + LOOK_BACK_S.get(flag.fault or "", LOOK_BACK_MOST_S)
+    if row is not None:  # before it was watched nothing was sent
+        back_s = min(back_s, 600.0 * math.expm1(row[COLUMN["age"]]))
+    return tick.to_ns - round(back_s * 1e9)
 
 
 def _spread(ruling: Ruling) -> Row:

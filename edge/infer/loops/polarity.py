@@ -56,6 +56,11 @@ class Polarity:
                 out[key] = Ruling("inverted", SURE, since_ns=loop.from_ns)
         return out
 
+    def found(self, key: Key) -> None:
+        """It is known to be inverted: after `restore`, which may be older."""
+        loop = self._loops[key]
+        loop.up, loop.held_s, loop.turned_s = True, HELD_S, 0.0
+
     def unproven(self) -> Iterator[Key]:
         """Loops that have never been free for longer than a vehicle takes that drives.
 
@@ -116,6 +121,8 @@ class _Loop:
         elif tick.stays:
             self._hear(tick)
             self._ok = self._compare()
+        elif self.off_ns is None and not tick.on_ns:
+            self.off_ns = tick.from_ns  # at the latest: nobody watched before
         ok, dt_s = self._ok, tick.length_s
         if not tick.on_ns and not tick.stays and tick.seen_ns:
             self.proven = True  # a whole slot
