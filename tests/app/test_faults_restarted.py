@@ -12,6 +12,7 @@ from tests.app.test_common_faults import (
     inverted,
     left,
     pipeline,
+    played,
     silent,
     street,
     told,
@@ -98,3 +99,29 @@ def test_of_the_pair_of_an_inverted_loop_nobody_says_that_its_wires_are_swapped(
     out = events(lived(spans, 60, start_at=0, state_of=0))
     up = {key for key, state in left(out).items() if state == "on"}
     assert up == {(LANE, "lead", "inverted")}
+
+
+@pytest.mark.parametrize("what", ["site", "inverted"])
+def test_what_began_before_a_boot_is_said_to_have_begun_then(what: str) -> None:
+    """57 min sound, then 3 min with a fault, then the box is without power for a minute."""
+    before, after = street(1.1, always(10.0)), street(0.6, always(10.0), 2)
+    if what == "site":
+        before, after = silent(before, 57 * 60.0), silent(after, 0.0)
+    else:
+        name = f"{LANE}.lead"
+        wrong = [s for s in inverted(before[name], 1.1) if s[0] > 57 * 60.0]
+        before[name] = [*(s for s in before[name] if s[1] < 57 * 60.0), *wrong]
+        after[name] = inverted(after[name], 0.6)
+    one, new = pipeline(), pipeline()
+    told_before = played(before, 1.0, one)
+    assert told(told_before) == []
+    new.judge.restore(one.judge.snapshot())
+    new.judge.restore_flags(one.judge.flags())
+    new.judge.missing(0, MINUTE)
+    fault = "stuck_off" if what == "site" else "inverted"
+    found = [d for d in played(after, 0.5, new) if d.body.get("fault") == fault]
+    assert found
+    for d in found:
+        began_s = d.to_ns / 1e9 - d.body["since_s"]
+        assert began_s <= -4 * 60.0 + 1.0  # the minute without power, and three before
+        assert what == "inverted" or began_s >= -5 * 60.0
