@@ -63,7 +63,7 @@ class Alarm:
 
 def activity(of: Site) -> Activity:
     """A new judge of silence."""
-    return Activity(of.lanes, of.approaches, lambda key: False)
+    return Activity(of.lanes, of.approaches, lambda key: None)
 
 
 def alarms(of: Site, judge: Activity | None = None, first: int = 0) -> Iterator[Alarm]:

@@ -140,7 +140,9 @@ class Road:
         self.told: dict[str, tuple[float, Ruling]] = {}  # minutes and what was said first
 
     def new(self) -> Activity:
-        return Activity(self.sites, self.ways, lambda key: key[0] in self.doubted)
+        return Activity(
+            self.sites, self.ways, lambda key: "breakup" if key[0] in self.doubted else None
+        )
 
     def drive(
         self, minutes: float, counts: Paces, wall_s: float | None = None, **more: Any

@@ -160,7 +160,7 @@ def test_polarity_remembers_over_a_restart_and_speaks_of_the_whole_time() -> Non
     other.missing(10.0)
     found = [ruling for slot in slots[20:30] for ruling in other.step(slot, {}, None).values()]
     assert found[0].fault == "inverted"
-    assert found[0].since_ns == 0
+    assert found[0].since_ns == -10 * S  # from the first slot on, and the gap is in it
     assert list(other.unproven()) == [key, ("new", "lead")]
 
 

@@ -1,25 +1,28 @@
 """Finds lanes that are dead as a whole: both loops of a pair, of whom no partner can tell.
 
-    activity = Activity(lanes, approaches, doubted)
+    activity = Activity(lanes, approaches, fault_of)
     rulings = activity.step(slot, rows, wall_s)
 
 Every lane beside is asked, and every place along (see `quiet`): one that is silent itself, or is
-not to be believed, neither accuses nor excuses. A loop that has never seen a vehicle has a word of
+not to be believed, neither accuses nor excuses; nor does a loop that is active whatever comes keep
+the other one of its pair from being silent. A loop that has never seen a vehicle has a word of
 its own, `never_active`: it was wired wrong more likely than it died.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from edge.core.loop import LoopTick
 from edge.infer.loops.due import Density
 from edge.infer.loops.evidence import CAP, NS, Group, Key
+from edge.infer.loops.flag import COUNTS, LOUD
 from edge.infer.loops.memory import UNSEEN
 from edge.infer.loops.places import LEAD, next_to, places
 from edge.infer.loops.quiet import LIVING_S, Quiet, Slot, Told
-from edge.infer.loops.rules import SURE, Ruling
+from edge.infer.loops.rules import COLUMN, SURE, Ruling
 from edge.infer.sites import ApproachSite, LaneSite
 
 BESIDE: Final = 3  # lanes that are asked, the nearest: each costs time in every slot
@@ -29,15 +32,15 @@ NONE: Final[Mapping[Group, tuple[float, float]]] = {}
 
 
 class Activity:
-    """All lanes of a site. `doubted` says whether the count of a loop is not to be believed."""
+    """All lanes of a site. `fault_of` says what is known to be wrong with a loop."""
 
     def __init__(
         self,
         lanes: Iterable[LaneSite],
         approaches: Iterable[ApproachSite],
-        doubted: Callable[[Key], bool],
+        fault_of: Callable[[Key], str | None],
     ) -> None:
-        self._doubted = doubted
+        self._fault_of = fault_of
         self._groups: dict[Group, list[str]] = {}
         self._group: dict[str, Group] = {}
         self._keys: dict[str, tuple[Key, ...]] = {}
@@ -85,6 +88,10 @@ class Activity:
         """Whether the loop has ever seen a vehicle."""
         return key in self._lived
 
+    def found(self, key: Key) -> None:
+        """It is known to have died, and so to have lived: after `restore`, which may be older."""
+        self._lived.add(key)
+
     def step(
         self, slot: Mapping[Key, LoopTick], rows: Mapping[Key, Any], wall_s: float | None
     ) -> dict[Key, Ruling]:
@@ -122,7 +129,7 @@ class Activity:
                 )
             )
             if told is not None:
-                out |= self._rulings(lane, quiet, told, tick.to_ns)
+                out |= self._rulings(lane, quiet, told, rows, tick.to_ns)
         return out
 
     def _look(
@@ -134,16 +141,22 @@ class Activity:
         active: set[str],
     ) -> None:
         """What a lane did: counted by the first of its loops that is to be believed."""
+        telling = self._telling(lane)
         for tick in ticks:
-            passed = len(tick.stays) + tick.more
+            key, passed = (lane, tick.part), len(tick.stays) + tick.more
             if passed:
-                self._lived.add((lane, tick.part))
-            if passed or tick.on_ns or tick.since_ns is not None:
+                self._lived.add(key)
+            if key in telling and (passed or tick.on_ns or tick.since_ns is not None):
                 active.add(lane)
             if tick.seen_ns > UNSEEN * (tick.to_ns - tick.from_ns):
                 seen.setdefault(lane, tick)
-                if lane not in counted and not self._doubted((lane, tick.part)):
+                if lane not in counted and self._fault_of(key) in (None, *COUNTS):
                     counted[lane] = min(float(passed), CAP * max(1.0, tick.length_s / 30.0))
+
+    def _telling(self, lane: str) -> tuple[Key, ...]:
+        """The loops whose silence is the lane's: without those that are active whatever comes."""
+        keys = self._keys[lane]
+        return tuple(key for key in keys if self._fault_of(key) not in LOUD) or keys
 
     def _sums(self, counted: Mapping[str, float]) -> dict[Group, float]:
         """Of each place of which all lanes are believed."""
@@ -153,16 +166,19 @@ class Activity:
             if all(lane in counted for lane in lanes)
         }
 
-    def _rulings(self, lane: str, quiet: Quiet, told: Told, to_ns: int) -> dict[Key, Ruling]:
-        since_ns = to_ns - round(quiet.idle_s * NS)
+    def _rulings(
+        self, lane: str, quiet: Quiet, told: Told, rows: Mapping[Key, Sequence[float]], to_ns: int
+    ) -> dict[Key, Ruling]:
         ever = any(key in self._lived for key in self._keys[lane])
         seen = words(told, quiet.idle_s, ever=ever)
-        return {
-            key: Ruling(
-                "stuck_off" if key in self._lived else "never_active", SURE, True, since_ns, seen
-            )
-            for key in self._keys[lane]
-        }
+        out: dict[Key, Ruling] = {}
+        for key in self._telling(lane):
+            # a loop may be silent for longer than its lane, whose other loop died later
+            own_s = math.expm1(rows[key][COLUMN["idle"]]) if key in rows else 0.0
+            since_ns = to_ns - round(max(quiet.idle_s, own_s) * NS)
+            fault = "stuck_off" if key in self._lived else "never_active"
+            out[key] = Ruling(fault, SURE, True, since_ns, seen)
+        return out
 
     def missing(self, gap_s: float) -> None:
         """Nobody watched for `gap_s`."""

@@ -24,6 +24,11 @@ KINDS: Final = (
 WIDTH: Final = 1 + len(KINDS)
 FAULTS: Final = (*KINDS, "never_active", "inverted")
 """All that can be wrong with a loop: the last ones are found by rules alone."""
+COUNTS: Final = ("mismatch", "swapped")
+"""Of these loops the count is right."""
+LOUD: Final = ("stuck_on", "chatter", "inverted")
+"""Such a loop is active, and no vehicle need be there."""
+DEAD: Final = "stuck_off"  # said only of a silence that no sound loop has: no other fault has it
 SMOOTH_S: Final = 45.0  # what the model says of one slot is smoothed with this time constant
 QUIET_S: Final = 300.0  # of sound traffic before a fault is over
 DOUBT: Final = 0.05  # a score from which on a loop is in doubt
@@ -64,17 +69,18 @@ class LoopFlag:
 
         `p` is of `sound` and of each of FAULTS, or of KINDS only: a model knows no others.
         `at_once`: it is a rule's, which has waited already. `over`: it takes the place of another
-        fault, which goes on without having gone off: one fault is up at a time.
+        fault, which goes on without having gone off: one fault is up at a time. So does DEAD.
         """
         share = 1.0 if at_once else 1.0 - math.exp(-dt_s / SMOOTH_S)
         whole = zip_longest(self.smooth, p, fillvalue=0.0)
         self.smooth = [old + share * (now - old) for old, now in whole]
         self.doubt_s = min(LONG_S, self.doubt_s + dt_s) if self.score > DOUBT else 0.0
-        if self.fault is None or over:
-            best = max(range(1, len(self.smooth)), key=self.smooth.__getitem__)
-            if self.smooth[best] >= self.on and FAULTS[best - 1] != self.fault:
-                self.fault, self.since_ns, self.low_s = FAULTS[best - 1], end_ns, 0.0
-                return "on"
+        best = max(range(1, len(self.smooth)), key=self.smooth.__getitem__)
+        found = FAULTS[best - 1]
+        another = found == DEAD or over or self.fault is None
+        if another and found != self.fault and self.smooth[best] >= self.on:
+            self.fault, self.since_ns, self.low_s = found, end_ns, 0.0
+            return "on"
         if self.fault is None:
             return None
         if self.score > self.off:

@@ -22,10 +22,10 @@ from edge.infer.loops.activity import Activity
 from edge.infer.loops.burst import Burst
 from edge.infer.loops.evidence import Key
 from edge.infer.loops.features import Watch
-from edge.infer.loops.flag import FAULTS, WIDTH, LoopFlag
+from edge.infer.loops.flag import FAULTS, LOUD, WIDTH, LoopFlag
 from edge.infer.loops.memory import SCALES_S
 from edge.infer.loops.polarity import Polarity
-from edge.infer.loops.rules import ALWAYS, COLUMN, NAME, LoopRule, Ruling
+from edge.infer.loops.rules import ALONE, ALWAYS, COLUMN, NAME, LoopRule, Ruling
 from edge.infer.loops.silence import heeded, never_lived
 from edge.infer.loops.silentsite import SilentSite
 from edge.infer.manifest import Manifest
@@ -35,7 +35,6 @@ from edge.infer.sites import ApproachSite, LaneSite
 ON: Final = 0.6
 OFF: Final = 0.3
 OPEN: Final = 0.5  # sound by so much, says the model: then a rule that is better at it may speak
-COUNTS: Final = ("mismatch", "swapped")  # of these loops the count is right
 LOOK_BACK_S: Final = {"chatter": 30.0}
 LOOK_BACK_MOST_S: Final = SCALES_S[1]  # a row looks back for so long: faults begin before doubt
 SOUND: Final = Ruling(None, 0.0)
@@ -100,7 +99,7 @@ class Loops:
         # of bicycles the model knows nothing: they are watched for activity alone
         self._watch = Watch([lane for lane in sites.values() if lane.judged], ways)
         self._polarity = Polarity(self._watch.places)
-        self._activity = Activity(sites.values(), ways, self._doubted)
+        self._activity = Activity(sites.values(), ways, self._fault)
         # by the name under which they are kept; what the first says of a loop counts
         self._witnesses: dict[str, Witness] = {
             "polarity": self._polarity,
@@ -150,6 +149,8 @@ class Loops:
             for key in [*rows, *(key for key in slot if key not in rows and key in self._flags)]:
                 tick, flag = slot[key], self._flags[key]
                 ruling = over.get(key, ruled.get(key, SOUND))
+                if ruling.fault in ALONE and self._beside_a_loud_one(key):
+                    ruling = SOUND
                 p = None
                 if key in rows:
                     p = heeded(told[at], silent=ruling.silent) if told is not None else None
@@ -185,10 +186,14 @@ class Loops:
                 out.append(replace(turned.get(key, now), score=now.score, by=now.by))
         return out
 
-    def _doubted(self, key: Key) -> bool:
-        """Whether what a loop counts is not to be believed."""
-        fault = self._flags[key].fault
-        return fault is not None and fault not in COUNTS
+    def _fault(self, key: Key) -> str | None:
+        return self._flags[key].fault
+
+    def _beside_a_loud_one(self, key: Key) -> bool:
+        """Whether a loop is one of a pair whose other one says nothing that fits to anything."""
+        lane, part = key
+        mate = self._flags.get((lane, "trail" if part == "lead" else "lead"))
+        return mate is not None and mate.fault in LOUD
 
     def _overruled(
         self,
@@ -314,6 +319,10 @@ class Loops:
             saved = raised.get("|".join(key))
             if saved is not None:
                 flag.restore(saved, same_model=same_model)
+                if flag.fault == "inverted":
+                    self._polarity.found(key)
+                elif flag.fault == "stuck_off":
+                    self._activity.found(key)
             elif flag.fault is not None:
                 flag.put_down()
 
@@ -333,8 +342,10 @@ def _doubt_ns(flag: LoopFlag, tick: LoopTick, rows: Mapping[Key, Row]) -> int:
     row = rows.get((tick.lane, tick.part))
     if flag.fault in ("stuck_off", "never_active") and row is not None:
         return tick.to_ns - round(math.expm1(row[COLUMN["idle"]]) * 1e9)
-    back_s = LOOK_BACK_S.get(flag.fault or "", LOOK_BACK_MOST_S)
-    return tick.to_ns - round((flag.doubt_s + back_s) * 1e9)
+    back_s = flag.doubt_s + LOOK_BACK_S.get(flag.fault or "", LOOK_BACK_MOST_S)
+    if row is not None:  # before it was watched nothing was sent
+        back_s = min(back_s, 600.0 * math.expm1(row[COLUMN["age"]]))
+    return tick.to_ns - round(back_s * 1e9)
 
 
 def _spread(ruling: Ruling) -> Row:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from edge.core.loop import LoopTick
-from edge.infer.loops.evidence import Key
+from edge.infer.loops.evidence import NS, Key
 from edge.infer.loops.rules import SURE, Ruling
 
 PAIRS: Final = 30  # free times, and the stays after them, that are compared
@@ -54,8 +54,14 @@ class Polarity:
         for key, tick in slot.items():
             loop = self._loops.get(key)
             if loop is not None and loop.step(tick):
-                out[key] = Ruling("inverted", SURE, since_ns=loop.from_ns)
+                since_ns = tick.to_ns - round(loop.for_s * NS)
+                out[key] = Ruling("inverted", SURE, since_ns=since_ns)
         return out
+
+    def found(self, key: Key) -> None:
+        """It is known to be inverted: after `restore`, which may be older."""
+        loop = self._loops[key]
+        loop.up, loop.held_s, loop.turned_s = True, HELD_S, 0.0
 
     def unproven(self) -> Iterator[Key]:
         """Loops that have never been free for longer than a vehicle takes that drives.
@@ -68,6 +74,7 @@ class Polarity:
         """Nobody watched: the free time over the gap is not known."""
         for loop in self._loops.values():
             loop.off_ns = None
+            loop.for_s += gap_s
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-like; some 500 bytes a loop."""
@@ -86,8 +93,8 @@ class _Loop:
 
     __slots__ = (
         "_ok",
+        "for_s",
         "free",
-        "from_ns",
         "held_s",
         "nights",
         "off_ns",
@@ -103,20 +110,21 @@ class _Loop:
         self.off_ns: int | None = None  # when the last stay ended
         self.held_s = self.turned_s = 0.0
         self.nights = 0  # long stays in a row
-        self.from_ns: int | None = None  # since when it may have been so
+        self.for_s = 0.0  # for how long it may have been so; gaps are in it
         self.up = False
         self.proven = False
         self._ok = 0  # what the last pairs say: 1 inverted, -1 sound, 0 neither
 
     def step(self, tick: LoopTick) -> bool:
         """Whether it is inverted, after this slot."""
-        if self.from_ns is None or self.from_ns > tick.from_ns:  # of another boot
-            self.from_ns = tick.from_ns
+        self.for_s += tick.length_s
         if tick.more or tick.seen_ns < tick.to_ns - tick.from_ns:
             self.off_ns = None  # not every edge is known
         elif tick.stays:
             self._hear(tick)
             self._ok = self._compare()
+        elif self.off_ns is None and not tick.on_ns:
+            self.off_ns = tick.from_ns  # at the latest: nobody watched before
         ok, dt_s = self._ok, tick.length_s
         if not tick.on_ns and not tick.stays and tick.seen_ns:
             self.proven = True  # a whole slot
@@ -133,7 +141,7 @@ class _Loop:
         self.turned_s = self.turned_s + dt_s if ok < 0 else 0.0
         if self.turned_s >= TURNED_S:
             self.turned_s, self.held_s, self.nights, self.up = 0.0, 0.0, 0, False
-            self.from_ns = tick.to_ns
+            self.for_s = 0.0
         elif self.held_s >= HELD_S or self.nights >= NIGHTS:
             self.up = True
         return self.up
@@ -169,7 +177,7 @@ class _Loop:
             "held_s": self.held_s,
             "turned_s": self.turned_s,
             "nights": self.nights,
-            "from_ns": self.from_ns,
+            "for_s": self.for_s,
             "up": self.up,
             "proven": self.proven,
         }
@@ -178,15 +186,15 @@ class _Loop:
         """Raises KeyError, TypeError or ValueError for what is no snapshot."""
         free, on = ([float(v) for v in saved[name]] for name in ("free", "on"))
         held_s, turned_s = float(saved["held_s"]), float(saved["turned_s"])
-        from_ns = None if saved["from_ns"] is None else int(saved["from_ns"])
+        for_s = float(saved["for_s"])
         nights, words = int(saved["nights"]), (saved["up"], saved["proven"])
         if len(free) != len(on) or nights < 0 or not all(isinstance(w, bool) for w in words):
             raise ValueError(f"not what a loop did: {saved!r:.80}")
-        if not all(0.0 <= v < math.inf for v in (*free, *on, held_s, turned_s)):
+        if not all(0.0 <= v < math.inf for v in (*free, *on, held_s, turned_s, for_s)):
             raise ValueError("not times of a loop")
         self.free, self.on = deque(free, PAIRS), deque(on, PAIRS)
         self.held_s, self.turned_s = min(held_s, HELD_S), min(turned_s, TURNED_S)
-        self.from_ns, self.nights, (self.up, self.proven) = from_ns, nights, words
+        self.for_s, self.nights, (self.up, self.proven) = for_s, nights, words
         self._ok = self._compare()
 
 

@@ -44,7 +44,7 @@ class SilentSite:
         self._idle_s = self._due = 0.0  # of a silence that lasts; what the hours say of it
         self._by_hours = True  # they knew it all
         self._ever = self._dead = False
-        self._since_ns: int | None = None
+        self._silent_s = 0.0  # since anybody saw anything; gaps are in it
 
     def step(
         self,
@@ -67,16 +67,16 @@ class SilentSite:
         if any(_lives(tick) for tick in seen.values()):
             self._lived(count, length_s)
             return {}
-        if self._since_ns is None or self._since_ns > first.from_ns:  # of another boot
-            self._since_ns = first.from_ns
         self._idle_s += length_s
+        self._silent_s += length_s
         self._by_hours = self._by_hours and usual is not None
         self._due += (usual or 0.0) * length_s
         fault = self._fault()
         if fault is None:
             return {}
         text = self._text(fault)
-        ruling = Ruling(fault, SURE, silent=True, since_ns=self._since_ns, text=text)
+        since_ns = first.to_ns - round(self._silent_s * NS)
+        ruling = Ruling(fault, SURE, silent=True, since_ns=since_ns, text=text)
         return {key: ruling for key, tick in seen.items() if tick.since_ns is None}
 
     def _fault(self) -> str | None:
@@ -125,9 +125,9 @@ class SilentSite:
         by = math.exp(-(idle_s + length_s) / FORGET_S)
         self._longest_s, self._most_due = self._longest_s * by, self._most_due * by
         self._pace(count, length_s)
-        self._idle_s = self._due = 0.0
+        self._idle_s = self._silent_s = self._due = 0.0
         self._by_hours = self._ever = True
-        self._dead, self._since_ns = False, None
+        self._dead = False
 
     def _pace(self, count: float, length_s: float) -> None:
         if length_s <= 0.0:
@@ -163,10 +163,11 @@ class SilentSite:
             here[0], here[1] = here[0] * KEPT_S / here[1], KEPT_S
 
     def missing(self, gap_s: float) -> None:
-        """Nobody watched: a silence that was not called dead begins anew."""
+        """Nobody watched: a silence that was not called dead must last as long anew."""
+        self._silent_s += gap_s
         if not self._dead:
             self._idle_s = self._due = 0.0
-            self._by_hours, self._since_ns = True, None
+            self._by_hours = True
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-like; some 3 kB."""
@@ -174,7 +175,8 @@ class SilentSite:
             "hours": [[_short(count), round(seen_s, 1)] for count, seen_s in self._hours],
             "pace": [_short(v) for v in (self._age_s, self._day, self._recent)],
             "longest": [_short(self._longest_s), _short(self._most_due)],
-            "idle": [_short(self._idle_s), _short(self._due), self._by_hours, self._since_ns],
+            "idle": [_short(self._idle_s), _short(self._due), self._by_hours],
+            "silent": _short(self._silent_s),
             "ever": self._ever,
             "dead": self._dead,
         }
@@ -184,9 +186,9 @@ class SilentSite:
         hours = [[float(count), float(seen_s)] for count, seen_s in saved["hours"]]
         age_s, day, recent = (float(v) for v in saved["pace"])
         longest_s, most_due = (float(v) for v in saved["longest"])
-        idle_s, due, by_hours, since_ns = saved["idle"]
-        idle_s, due = float(idle_s), float(due)
-        paces = (age_s, day, recent, longest_s, most_due, idle_s, due)
+        idle_s, due, by_hours = saved["idle"]
+        idle_s, due, silent_s = float(idle_s), float(due), float(saved["silent"])
+        paces = (age_s, day, recent, longest_s, most_due, idle_s, due, silent_s)
         words = (by_hours, saved["ever"], saved["dead"])
         finite = (*paces, *(v for hour in hours for v in hour))
         if len(hours) != WEEK or not all(0.0 <= v < math.inf for v in finite):
@@ -196,8 +198,7 @@ class SilentSite:
         self._hours = hours
         self._age_s, self._day, self._recent = age_s, day, recent
         self._longest_s, self._most_due = longest_s, most_due
-        self._idle_s, self._due = idle_s, due
-        self._since_ns = None if since_ns is None else int(since_ns)
+        self._idle_s, self._due, self._silent_s = idle_s, due, silent_s
         self._by_hours, self._ever, self._dead = words
 
 
