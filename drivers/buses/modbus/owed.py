@@ -16,8 +16,8 @@ from edge.core import Old
 
 LATE_TIMES: Final = 10  # a unit that was late may be so again: wary for so many delays
 REPEATS_NS: Final = 3600 * 1_000_000_000  # and for so long after a copy
-PROVEN: Final = 200  # answers, none of them late or twice, after which damage is mere damage
-DOUBTS: Final = 4  # answers, after which who is neither late nor tells twice owes none of before
+PROVEN: Final = 200  # answers, none late or twice: then damage is mere damage, the same no copy
+DOUBTS: Final = 4  # answers, of who is neither late nor tells twice, after which none is shifted
 TOLD: Final = 256  # answers of one kind that are kept; more within a delay is no line of meters
 KINDS: Final = 1024
 
@@ -39,8 +39,8 @@ class Due:
 
     `came`: something did that was most likely it, damaged, or the same as what was told before. If
     that was a copy, the answer comes to the next question, that one's to the next but one, and so
-    on: so many answers of these registers (`doubts`) are old, unless one more than was asked for
-    comes, or a pause, after which all is clear.
+    on: so many answers of these registers (`doubts`) are old, unless all is clear before: one more
+    comes than was asked for, or none is asked for until `until_ns`.
     """
 
     ask: Ask
