@@ -41,6 +41,7 @@ MORE_DEVICES = """
 kind = "modbus-rtu"
 port = "{meter}"
 baud = 38400
+link_delay_s = 0.5  # nothing lies between: what never changes is polled less often, and believed
 [device.noisy_meter]
 driver = "sdm630"
 bus = "meters"

@@ -7,15 +7,17 @@ to the last bit as one that was told lately.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
 from drivers.buses.modbus.frame import EXCEPTION, Ask
+from edge.core import Old
 
 LATE_TIMES: Final = 10  # a unit that was late may be so again: wary for so many delays
 REPEATS_NS: Final = 3600 * 1_000_000_000  # and for so long after a copy
-PROVEN: Final = 200  # answers, none of them late or twice, after which damage is mere damage
+PROVEN: Final = 200  # answers, none late or twice: then damage is mere damage, the same no copy
+DOUBTS: Final = 4  # answers, of who is neither late nor tells twice, after which none is shifted
 TOLD: Final = 256  # answers of one kind that are kept; more within a delay is no line of meters
 KINDS: Final = 1024
 
@@ -33,12 +35,19 @@ class Worth(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A question without its answer. `damaged`: something came, and it was most likely that."""
+    """A question whose answer may still come.
+
+    `came`: something did that was most likely it, damaged, or the same as what was told before. If
+    that was a copy, the answer comes to the next question, that one's to the next but one, and so
+    on: so many answers of these registers (`doubts`) are old, unless all is clear before: one more
+    comes than was asked for, or none is asked for until `until_ns`.
+    """
 
     ask: Ask
     sent_ns: int
     until_ns: int
-    damaged: bool
+    came: bool
+    doubts: int
 
 
 class Owed:
@@ -58,20 +67,26 @@ class Owed:
         self._prompt: dict[int, int] = {}  # unit -> answers since it was the one or the other
 
     def bars(self, ask: Ask, now_ns: int) -> Due | None:
-        """The question whose answer could be taken for that to this one, if there is one."""
+        """The question whose answer could be taken for that to this one, if there is one.
+
+        Where others are kept waiting it is asked no more either, so that a pause settles it.
+        """
         due = self._due.get(_kind(ask))
         if due is not None and due.until_ns <= now_ns:
             del self._due[_kind(ask)]
             return None
-        return None if due is None or (due.damaged and due.ask == ask) else due
+        if due is None or (due.doubts and due.ask == ask):
+            return None
+        due = self._due[_kind(ask)] = replace(due, doubts=0)
+        return due
 
     def owe(self, ask: Ask, sent_ns: int, long_ns: int, damaged: bool) -> None:
         """It was asked, and has no answer; one would take `long_ns` at most."""
         unit = ask[0]
         if damaged and self.proven(unit, sent_ns):
             return
-        damaged = damaged and not self.wary(unit, sent_ns)
-        self._due[_kind(ask)] = Due(ask, sent_ns, sent_ns + self.delay_ns + long_ns, damaged)
+        came, until_ns = damaged and not self.wary(unit, sent_ns), sent_ns + self.delay_ns + long_ns
+        self._due[_kind(ask)] = Due(ask, sent_ns, until_ns, came, DOUBTS if came else 0)
 
     def worth(
         self, ask: Ask, data: bytes | None, code: int | None, now_ns: int, since_ns: int
@@ -88,21 +103,24 @@ class Owed:
                 return Worth.NONE  # what other registers hold is rarely the same
             if self._late.get(unit, 0) > now_ns:
                 return Worth.OLD
-            if self._last.get(ask, (b"", False))[1] and not self.proven(unit, now_ns):
+            if self._last.get(ask, (b"", False))[1] and self._prompt.get(unit, 0) < PROVEN:
                 return Worth.OLD  # it was another one before, or none
         return Worth.OLD if _kind(ask) in self._due else Worth.SOUND
 
     def answered(
         self, ask: Ask, data: bytes | None, code: int | None, sent_ns: int, long_ns: int
     ) -> None:
-        """This was taken for its answer. A copy of it may come."""
+        """This was taken for its answer. A copy of it may come; and if it is Old, the answer."""
         unit = ask[0]
         self._prompt[unit] = self._prompt.get(unit, 0) + 1
         until_ns = sent_ns + self.delay_ns + long_ns
         if data is None:
             self._tell(_refused(unit, ask[1]), bytes((code or 0,)), ask, until_ns)
             return
-        self._due.pop(_kind(ask), None)
+        due = self._due.pop(_kind(ask), None)
+        doubts = DOUBTS if due is None or self.wary(unit, sent_ns) else due.doubts
+        if isinstance(data, Old) and doubts > 1:
+            self._due[_kind(ask)] = Due(ask, sent_ns, until_ns, True, doubts - 1)
         self._tell(_kind(ask), data, ask, until_ns)
         before = self._last.get(ask)
         if len(self._last) >= KINDS:
@@ -138,9 +156,9 @@ class Owed:
         return not owes and not self.wary(unit, now_ns) and self._prompt.get(unit, 0) >= PROVEN
 
     def _open(self, unit: int, function: int, now_ns: int) -> bool:
-        """Whether any answer of this function may still come, of whatever length."""
+        """Whether a question of this function, of whatever length, may still be refused."""
         return any(
-            kind[:2] == (unit, function) and due.until_ns > now_ns
+            kind[:2] == (unit, function) and due.until_ns > now_ns and not due.came
             for kind, due in self._due.items()
         )
 

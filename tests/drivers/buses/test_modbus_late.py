@@ -7,7 +7,7 @@ import pytest
 
 from drivers.buses.modbus import ModbusRtu
 from drivers.buses.modbus.frame import Ask, seal
-from drivers.buses.modbus.owed import KINDS, PROVEN, TOLD, Owed, Worth
+from drivers.buses.modbus.owed import DOUBTS, KINDS, PROVEN, TOLD, Owed, Worth
 from drivers.sim.meter import Fault, Slave
 from edge.core import BusError, DataError, Old, OwedError
 from tests.drivers.buses.virtual_wire import VirtualWire
@@ -48,8 +48,9 @@ async def asked(bus: ModbusRtu, ask: Ask = VOLTS) -> float:
 
 
 async def prove(bus: ModbusRtu, link: Link) -> None:
-    """The unit answers long enough as it should."""
-    for _ in range(PROVEN):
+    """The unit answers long enough as it should, and owes nothing."""
+    link.sleep(DELAY_S)
+    for _ in range(PROVEN + DOUBTS):
         assert await asked(bus) == 230.0
         link.sleep(0.1)
 
@@ -160,29 +161,62 @@ def test_a_copy_that_waited_to_be_read_may_be_as_old_as_the_last_look(
     assert (owed.bars(VOLTS, 6 * S) is not None) == copy
 
 
-async def test_a_unit_that_was_late_gives_what_is_unchanged_as_old(
+async def test_a_unit_that_was_late_gives_what_is_unchanged_as_old_and_what_follows_it(
     link: Link, bus: ModbusRtu
 ) -> None:
+    """If that was a copy, the answer behind it is the one that follows; and so on."""
     link.then = late(1.0)
     with pytest.raises(BusError):
         await asked(bus)
     once(link)
     link.sleep(1.0)
-    data = await bus.read_registers(*VOLTS)
-    assert isinstance(data, Old)
-    link.now = {"voltage_l1": 231.0}
+    for at in range(2 * DOUBTS):
+        link.now = {"voltage_l1": 230.0 + at}
+        assert isinstance(await bus.read_registers(*VOLTS), Old)
+    link.sleep(DELAY_S + 0.1)  # who answers at last, answers the last question
+    link.now = {"voltage_l1": 240.0}
     assert not isinstance(await bus.read_registers(*VOLTS), Old)
 
 
-async def test_a_sound_line_gives_nothing_as_old_but_the_first_that_has_not_changed(
+async def olds(
+    bus: ModbusRtu, link: Link, times: int, volts: Callable[[int], float]
+) -> list[tuple[bool, bool]]:
+    """Whether what each of two blocks said is old, of a meter that is read each second."""
+    found = []
+    for at in range(times):
+        link.now = {"voltage_l1": volts(at), "frequency": 50.0}
+        one, two = [await bus.read_registers(*ask) for ask in (VOLTS, BLOCK)]
+        found.append((isinstance(one, Old), isinstance(two, Old)))
+        link.sleep(1.0)
+    return found
+
+
+async def test_a_sound_line_gives_nothing_as_old_but_what_follows_an_unchanged_first(
     link: Link, bus: ModbusRtu
 ) -> None:
     """A second answer that is the first to the last bit may be a copy of it: nobody knows yet."""
-    old = [
-        [isinstance(await bus.read_registers(*ask), Old) for ask in (VOLTS, BLOCK)]
-        for _ in range(PROVEN)
-    ]
-    assert old == [[False, False], [True, True], *[[False, False]] * (PROVEN - 2)]
+    old = await olds(bus, link, PROVEN, lambda at: 230.0)
+    assert old == [(False, False), *[(True, True)] * DOUBTS, *[(False, False)] * 195]
+
+
+async def test_a_sound_line_gives_no_value_as_old_that_changes_with_each_reading(
+    link: Link, bus: ModbusRtu
+) -> None:
+    assert set(await olds(bus, link, 50, lambda at: 200.0 + at)) == {(False, False)}
+
+
+@pytest.mark.parametrize("each", [2, 3, 10])
+async def test_a_sound_line_gives_nothing_as_old_after_so_many_answers(
+    link: Link, bus: ModbusRtu, each: int
+) -> None:
+    """However seldom the registers change, and though another block never answers."""
+    old = []
+    for at in range(0, PROVEN, 10):
+        bus._owed.owe((1, 4, 0x60, 3), link.now_ns, 0, damaged=False)
+        old += await olds(bus, link, 10, lambda now, at=at: 200.0 + (at + now) // each % 50)  # type: ignore[misc]
+    proven = PROVEN // 2 + 1  # of two blocks
+    assert any(map(any, old[:proven]))
+    assert not any(map(any, old[proven + DOUBTS :]))
 
 
 async def test_the_first_copy_that_a_link_ever_tells_is_old(link: Link, bus: ModbusRtu) -> None:
@@ -194,6 +228,91 @@ async def test_the_first_copy_that_a_link_ever_tells_is_old(link: Link, bus: Mod
     assert isinstance(await bus.read_registers(*VOLTS), Old)
 
 
+async def test_the_answer_behind_a_copy_is_old_as_well(link: Link, bus: ModbusRtu) -> None:
+    """The copy of the first came for the second question, its answer for the third, and so on."""
+    found: list[bool] = []
+    said = iter([twice(0.2), *[late(1.02)] * 2, late(0.3)])
+    for at in range(4):
+        link.then = next(said)
+        link.now = {"voltage_l1": 230.0 + at}
+        data = await bus.read_registers(*VOLTS)
+        right = struct.unpack(">f", data)[0] == 230.0 + at
+        assert right or isinstance(data, Old)
+        found.append(right)
+        link.sleep(0.17 if at == 0 else 0.9)
+    assert found == [True, False, False, False]
+
+
+async def test_the_answer_behind_a_copy_is_not_that_of_other_registers(
+    link: Link, bus: ModbusRtu
+) -> None:
+    link.then = twice(0.2)
+    assert await asked(bus) == 230.0
+    link.then = late(1.4)
+    link.sleep(0.17)
+    assert isinstance(await bus.read_registers(*VOLTS), Old)
+    link.then = late(0.45)
+    link.now = {"voltage_l1": 231.0, "frequency": 50.0}
+    link.sleep(1.1)
+    with pytest.raises(OwedError):
+        await asked(bus, HERTZ)
+
+
+def shifted() -> tuple[Owed, int]:
+    """Two answers of one line that are the same, and when the second came."""
+    owed, told = Owed(5 * S), bytes.fromhex("43660000")
+    assert owed.worth(VOLTS, told, None, 0, 0) is Worth.SOUND
+    owed.answered(VOLTS, told, None, 0, 0)
+    assert owed.worth(VOLTS, told, None, S, S) is Worth.OLD
+    owed.answered(VOLTS, Old(told), None, S, 0)
+    return owed, S
+
+
+def test_an_old_answer_leaves_its_question_open_for_some_answers() -> None:
+    owed, now_ns = shifted()
+    for at in range(1, DOUBTS):
+        now_ns += S
+        assert owed.bars(VOLTS, now_ns) is None
+        told = Old(at.to_bytes(4, "big"))
+        assert owed.worth(VOLTS, told, None, now_ns, now_ns) is Worth.OLD
+        owed.answered(VOLTS, told, None, now_ns, 0)
+    assert owed.bars(HERTZ, now_ns) is None
+    assert owed.worth(VOLTS, b"new!", None, now_ns, now_ns) is Worth.SOUND
+
+
+def test_a_question_that_another_waits_for_is_asked_no_more_until_it_is_settled() -> None:
+    """Else registers that are asked often would keep all others of their length from being read."""
+    owed, now_ns = shifted()
+    assert owed.bars(VOLTS, now_ns + S) is None
+    assert owed.bars(HERTZ, now_ns + S) is not None
+    assert owed.bars(VOLTS, now_ns + S) is not None
+    assert owed.bars(VOLTS, now_ns + 5 * S) is None
+    assert owed.bars(HERTZ, now_ns + 5 * S) is None
+
+
+def test_what_most_likely_has_its_answer_takes_no_refusal_from_others() -> None:
+    """Each that is not known whose it is would leave one more question open, and so on."""
+    owed, now_ns = shifted()
+    assert owed.worth(BLOCK, None, 2, now_ns + S, now_ns + S) is Worth.SOUND
+    owed.owe(HERTZ, now_ns, 0, False)
+    assert owed.worth(BLOCK, None, 2, now_ns + S, now_ns + S) is Worth.NONE
+
+
+def test_a_pause_settles_whose_an_answer_is() -> None:
+    owed, now_ns = shifted()
+    now_ns += 5 * S
+    assert owed.bars(HERTZ, now_ns) is None
+    assert owed.worth(VOLTS, b"new!", None, now_ns, now_ns) is Worth.SOUND
+
+
+def test_one_answer_more_settles_whose_it_is_and_that_they_come_late() -> None:
+    owed, now_ns = shifted()
+    owed.came(seal(bytes.fromhex("010404 43670000")), now_ns + S // 2, now_ns)
+    assert owed.bars(HERTZ, now_ns + S) is None
+    assert owed.wary(1, now_ns + S)
+    assert owed.worth(VOLTS, b"new!", None, now_ns + S, now_ns + S) is Worth.SOUND
+
+
 async def test_two_registers_that_hold_the_same_are_believed_of_who_is_never_late(
     link: Link, bus: ModbusRtu
 ) -> None:
@@ -202,7 +321,6 @@ async def test_two_registers_that_hold_the_same_are_believed_of_who_is_never_lat
     with pytest.raises(OwedError):
         await asked(bus, HERTZ)
     link.now = {"voltage_l1": 230.0, "frequency": 230.0}
-    link.sleep(DELAY_S)
     await prove(bus, link)
     began_ns = link.now_ns
     assert await asked(bus, HERTZ) == 230.0
@@ -219,15 +337,29 @@ async def test_damage_may_have_been_a_copy_until_a_unit_has_proved_sound(
     link.units[1].fault = Fault(kind, times=1)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="damaged"):
         await asked(bus)
-    with pytest.raises(OwedError):
-        await asked(bus, HERTZ)
-    assert isinstance(await bus.read_registers(*VOLTS), Old)
+    for at in range(DOUBTS):
+        link.now = {"voltage_l1": 231.0 + at, "frequency": 50.0}
+        assert isinstance(await bus.read_registers(*VOLTS), Old)
     assert await asked(bus, HERTZ) == 50.0
-    link.sleep(DELAY_S)
+    link.now = {"voltage_l1": 240.0, "frequency": 50.0}
+    assert not isinstance(await bus.read_registers(*VOLTS), Old)
+    link.now = {"voltage_l1": 230.0, "frequency": 50.0}
     await prove(bus, link)
     link.units[1].fault = Fault(kind, times=1)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="damaged"):
         await asked(bus)
+    assert await asked(bus, HERTZ) == 50.0
+
+
+async def test_damage_may_have_been_the_answer_to_other_registers(
+    link: Link, bus: ModbusRtu
+) -> None:
+    link.units[1].fault = Fault("crc", times=1)
+    with pytest.raises(DataError, match="damaged"):
+        await asked(bus)
+    with pytest.raises(OwedError):
+        await asked(bus, HERTZ)
+    link.sleep(DELAY_S)
     assert await asked(bus, HERTZ) == 50.0
 
 

@@ -15,7 +15,7 @@ from drivers.sim.meter import Slave
 from edge.core import Bad, Doubt, Reason, Sample
 from tests.drivers.buses.virtual_wire import VirtualWire
 from tests.drivers.meters.fake import on_a_bus, slave
-from tests.drivers.meters.late_link import play
+from tests.drivers.meters.late_link import BAUD, Cells, Meter, play
 
 QUESTIONS = int(os.environ.get("LATE", "600"))
 SEED = int(os.environ.get("SEED", "7"))
@@ -30,6 +30,35 @@ async def test_no_value_behind_a_bad_link_is_wrong(name: str) -> None:
     asked = counts.right + counts.stale + counts.refused
     assert counts.questions >= QUESTIONS
     assert counts.right > asked / 20  # with links on which hardly anything comes in time
+
+
+class Bare(Cells):
+    """Registers with nothing between them: a question across a gap is refused."""
+
+    def words(self, function: int, address: int, count: int, tick: int) -> bytes | None:
+        who = self.table.identity
+        bare = any((function, address + at) not in self.of for at in range(count))
+        if bare and (who is None or address != who.address):
+            return None
+        return super().words(function, address, count, tick)
+
+
+@pytest.mark.parametrize("kind", [Cells, Bare])
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_sound_line_of_who_never_changes_is_believed_after_15_s(
+    name: str, kind: type[Cells]
+) -> None:
+    """What is doubted at a start is over, and takes no other with it."""
+    table = load(name)
+    wire = VirtualWire({1: Meter(kind(table), idle=True)}, BAUD)
+    device = ModbusDevice(ModbusRtu(wire, clock=wire), table, 1)
+    await device.open()
+    for _ in range(15):
+        await device.read()
+        wire.sleep(1.0)
+    for _ in range(15):
+        assert not any(isinstance(sample, Bad | Doubt) for sample in await device.read())
+        wire.sleep(1.0)
 
 
 class Slow(VirtualWire):

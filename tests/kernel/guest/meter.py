@@ -16,6 +16,9 @@ from drivers.buses.serial_port import SerialPort
 from edge.core import BusError, DataError, Polled
 from tests.kernel.guest.air import plain
 
+TIMEOUT_S = 1.0
+APART_S = 1.5
+
 # somebody of the port's group, who may open it like any other program of a technician
 STRANGER = """
 import os, sys
@@ -27,7 +30,10 @@ os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
 
 
 async def readings(device: Polled, count: int) -> list[Any]:
-    """Each a mapping of values, or the text of what went wrong."""
+    """Each a mapping of values, or the text of what went wrong.
+
+    They are so far apart that none can be taken for a copy of that before.
+    """
     told: list[Any] = []
     for _ in range(count):
         try:
@@ -36,6 +42,7 @@ async def readings(device: Polled, count: int) -> list[Any]:
             told.append(f"{type(error).__name__} {error.reason.value}: {error}")
         else:
             told.append({p.key: plain(s) for p, s in zip(device.points, samples, strict=True)})
+        await asyncio.sleep(APART_S)
     return told
 
 
@@ -79,7 +86,7 @@ async def main(path: str, baud: str, parity: str, stop: str, reads: str) -> None
     """Read a meter so many times, then look how the port is set."""
     os.setsid()  # a leader of a session gets a terminal with the next open that does not decline
     port = SerialPort(path, int(baud), parity, int(stop))
-    bus = ModbusRtu(port, timeout_s=1.0)
+    bus = ModbusRtu(port, TIMEOUT_S, link_delay_s=TIMEOUT_S)
     device: Any = drivers.build("sdm630", bus, {"unit": 1})
     await device.open()
     told: dict[str, Any] = {"readings": await readings(device, int(reads))}

@@ -62,10 +62,12 @@ class Meter:
         raise TimeoutError(f"{wanted!r} is not among {self.troubles}")
 
     async def back(self) -> dict[str, Any]:
-        """Read until there are values again. Raises TimeoutError."""
+        """Read until there are values again, and none may be a copy. Raises TimeoutError."""
         end = time.monotonic() + FIND_S
         while time.monotonic() < end:
-            if found := await self.reads():
+            if (found := await self.reads()) and not any(
+                isinstance(v, str) for v in found.values()
+            ):
                 return found
             await asyncio.sleep(0.1)
         raise TimeoutError(f"it does not come back: {self.troubles}")
