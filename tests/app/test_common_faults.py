@@ -308,6 +308,18 @@ def test_a_site_that_dies_at_night_is_dead_in_the_morning() -> None:
     assert max(named.values()) <= 57 * 60.0
 
 
+@pytest.mark.parametrize("by", ["model", "rule"])
+def test_an_approach_that_falls_silent_beside_one_that_lives_is_named(by: str) -> None:
+    """One card for both pairs of it: those beside are as silent, and the site is not."""
+    spans = street(2.0, always(10.0))
+    north = silent({k: v for k, v in spans.items() if k.startswith("north")}, HOUR, 2 * HOUR)
+    events = played(spans | north, 2.0, pipeline(model=by == "model"))
+    named = first(events, "stuck_off")
+    assert sorted(named) == [loop for loop in sorted(LOOPS) if loop[0].startswith("north")]
+    assert max(named.values()) <= 80
+    assert all("any loop of approach north" in text for text in texts(events, "stuck_off"))
+
+
 def test_a_night_is_no_dead_site() -> None:
     for share in (0.02, 0.2):
         spans = street(72.0, lambda at, share=share: share * of_a_day(at))  # type: ignore[misc]

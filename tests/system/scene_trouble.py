@@ -148,11 +148,12 @@ def put_through(folder: Path) -> Trouble:
         )  # fmt: skip
         try:
             trouble.street = street
-            street.chip.drive("west", True, time.monotonic_ns())  # it stands there all the time
             records = Records(broker, folder, *ALL)
             site.start()
             street.drive(every_s=0.9)
             records.wait(lambda r: len(r.of("traffic")) >= 3)
+            time.sleep(6)  # a loop that was never free says nothing of a jam
+            street.chip.drive("west", True, time.monotonic_ns())  # it stands there from now on
             before_kib = site.memory_kib
             trouble.flood_us = flood(street, "south", 5000, 2.6)
             trouble.grown_kib = site.memory_kib - before_kib

@@ -105,6 +105,7 @@ class Loops:
             "polarity": self._polarity,
             "burst": Burst(tuple(self._watch.places)),
             "site": SilentSite(tuple(self._watch.places)),
+            **_silent_approaches(sites.values(), self._watch.places),
             "activity": self._activity,
         }
         known = guard.manifest
@@ -325,6 +326,19 @@ class Loops:
                     self._activity.found(key)
             elif flag.fault is not None:
                 flag.put_down()
+
+
+def _silent_approaches(lanes: Iterable[LaneSite], keys: Iterable[Key]) -> dict[str, Witness]:
+    """Of each approach with two lanes and more, where there are others: a card fails as a whole."""
+    approach = {lane.name: lane.approach for lane in lanes}
+    loops: dict[str, list[Key]] = {}
+    for key in keys:
+        loops.setdefault(approach[key[0]], []).append(key)
+    return {
+        f"approach {name}": SilentSite(some, f"approach {name}")
+        for name, some in loops.items()
+        if len(loops) > 1 and len({lane for lane, _ in some}) > 1
+    }
 
 
 def _slots(ticks: Sequence[LoopTick]) -> list[dict[Key, LoopTick]]:

@@ -1,4 +1,4 @@
-"""Finds a site all of whose loops are silent at once, when nobody is left to ask but the past.
+"""Finds a site, or an approach, all of whose loops are silent at once: only its past can be asked.
 
 What usually comes in this hour of the week is asked where the clock is trusted, else the pace of
 the last hour and that of a day, and the longest silences by each. A closed road is as silent: the
@@ -33,10 +33,13 @@ SHARE: Final = 0.5  # of the loops that must be watched
 
 
 class SilentSite:
-    """The pace of a whole site. 168 hours and ten numbers."""
+    """The pace of a whole site, or of one approach. 168 hours and ten numbers.
 
-    def __init__(self, keys: Sequence[Key]) -> None:
-        self._count = len(keys)
+    `keys` are its loops, and `name` is what it is called in a sentence.
+    """
+
+    def __init__(self, keys: Sequence[Key], name: str = "this site") -> None:
+        self._keys, self._name, self._count = frozenset(keys), name, len(keys)
         self._hours = [[0.0, 0.0] for _ in range(WEEK)]  # counts, seconds watched
         self._apart_s: float | None = None  # wall clock less monotonic, when it was last trusted
         self._age_s = self._day = self._recent = 0.0  # paces: counts a second
@@ -53,7 +56,11 @@ class SilentSite:
         wall_s: float | None,
     ) -> dict[Key, Ruling]:
         """The same ruling for every silent loop, once all of them are."""
-        seen = {key: t for key, t in slot.items() if t.seen_ns > UNSEEN * t.length_s * NS}
+        seen = {
+            key: t
+            for key, t in slot.items()
+            if key in self._keys and t.seen_ns > UNSEEN * t.length_s * NS
+        }
         if not seen or len(seen) < SHARE * self._count:
             return {}
         first = next(iter(seen.values()))
@@ -105,7 +112,7 @@ class SilentSite:
             told = f"{self._idle_s / HOUR_S:.0f} h, as long as it is watched"
         usual = f", where some {self._missing():.0f} are usual" if fault == "stuck_off" else ""
         return (
-            f"has seen nothing for {told}, and neither has any loop of this site{usual}: look "
+            f"has seen nothing for {told}, and neither has any loop of {self._name}{usual}: look "
             "first at the power of the loop cards and at what their outputs share, unless the road "
             "is closed"
         )
