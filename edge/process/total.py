@@ -36,8 +36,8 @@ LATE_NS: Final = 5_000_000_000  # an answer may have been so long on its way
 REFRESHED_NS: Final = 24 * HOUR_NS  # the longest that a register is known to lag behind its meter
 RETURNS: Final = 3  # so often another register came back: then there are two
 RETURN_NS: Final = 2 * HOUR_NS  # within which it has to come back each time
-APART_NS: Final = HOUR_NS // 2  # registers closer than what can come in this time look like one
-SETTLED_NS: Final = HOUR_NS // 6  # of two registers one has gone, when the other one stayed so long
+APART_NS: Final = HOUR_NS // 2  # of registers closer than this one may have grown to the other
+SETTLED_NS: Final = HOUR_NS  # of two registers one has gone, when the other one stayed so long
 NEVER: Final = (None, None, None, True, None, None, 0, None)  # the state of one that nobody saw
 
 
@@ -173,6 +173,8 @@ class Total:
             self._begin(steps, at)
         elif not returned and (steps == last or self._goes_on(last, steps, at)):
             if steps > last:
+                if self._other is not None and self._nearer(self._other, steps, at):
+                    self._other = (last, at)  # should it fall back, then to here
                 self._grown += steps - last
                 self._last, self._changed = steps, at
             elif self._changed is None and self._seen is None:
@@ -243,9 +245,17 @@ class Total:
         if at - since > RETURN_NS:
             self._other, self._returns = None, 0
             return False
-        if abs(other - self._last) <= _most(self._rate, APART_NS):
+        if not self._nearer(self._other, steps, at):
             return False
-        return abs(steps - other) < abs(steps - self._last) and self._agrees(self._other, steps, at)
+        if self._returns or abs(other - self._last) > _most(self._rate, APART_NS):
+            return True
+        return steps < self._last  # so close it may have grown to there; but none falls
+
+    def _nearer(self, other: tuple[int, int], steps: int, at: int) -> bool:
+        """Does this value belong to the other register, rather than to its own?"""
+        if self._last is None or abs(steps - self._last) <= _slack(self._last):
+            return False
+        return abs(steps - other[0]) < abs(steps - self._last) and self._agrees(other, steps, at)
 
     def _goes_on(self, before: int, steps: int, at: int) -> bool:
         """Can the register have come from `before` to `steps`, since it last changed?"""
@@ -258,11 +268,16 @@ class Total:
 
     def _follows(self, before: int, steps: int, since: int | None, at: int) -> bool:
         """Can the register have come from `before` to `steps`?"""
-        slack = 1 + (abs(before) >> 22)  # a float32 register may shake by its last bit
+        slack = _slack(before)
         if steps < before:
             return before - steps <= slack
         elapsed = UNKNOWN_NS if since is None else max(0, at - since) + LATE_NS
         return steps - before <= _most(self._rate, elapsed) + 2 * slack
+
+
+def _slack(steps: int) -> int:
+    """A float32 register may shake by its last bit."""
+    return 1 + (abs(steps) >> 22)
 
 
 def _most(rate: float | None, elapsed_ns: int) -> int:

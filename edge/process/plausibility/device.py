@@ -89,7 +89,8 @@ class Plausibility:
         """Look at the window that ends: doubt what is contradicted, and tell what has turned."""
         told: list[Draft] = []
         doubted: set[str] = set()
-        for name, checks in self._found(end_ns - start_ns).items():
+        found_all, apart = self._found(end_ns - start_ns)
+        for name, checks in found_all.items():
             standing = self._standings[name]
             verdicts = [found for _, found, _ in checks]
             found = True if True in verdicts else None if None in verdicts else False
@@ -102,6 +103,9 @@ class Plausibility:
                 certain = readings >= READINGS or standing.up
                 if check.marks and ((verdict and certain) or (standing.up and found is None)):
                     doubted.update(check.keys)
+        for relation in apart:
+            if relation.marks and self._standings[relation.name].up:
+                doubted.update(relation.keys)
         self._doubt(doubted)
         return told + self._doubled(start_ns, end_ns)
 
@@ -128,8 +132,13 @@ class Plausibility:
         """Is this one of its checks?"""
         return name in self._standings
 
-    def _found(self, window_ns: int) -> dict[str, list[tuple[Check, Judged, int]]]:
-        """What each check says of the window, and of how many readings; by what is told of it."""
+    def _found(
+        self, window_ns: int
+    ) -> tuple[dict[str, list[tuple[Check, Judged, int]]], list[Relation]]:
+        """What each check says of the window, and of how many readings; by what is told of it.
+
+        And those whose points cannot be compared in it.
+        """
         figures: dict[str, Figure | None] = {}
 
         def figure(key: str) -> Figure | None:
@@ -141,15 +150,17 @@ class Plausibility:
             return self.totals[key].grown if key in self.totals else None
 
         found: dict[str, list[tuple[Check, Judged, int]]] = {}
+        apart: list[Relation] = []
         for relation in self.relations:
             told = [one for key in relation.keys if (one := figure(key)) is not None]
             # of other readings than its neighbours: they say nothing of each other
             if len(told) < len(relation.keys) or len({one.n for one in told}) > 1:
+                apart.append(relation)
                 continue
             found.setdefault(relation.name, []).append((relation, relation.judge(told), told[0].n))
         for tracker in self.trackers:
             found[tracker.name] = [(tracker, tracker.step(figure, grown, window_ns), 0)]
-        return found
+        return found, apart
 
     def _told(self, fault: str, on: bool, at_ns: int, checks: Iterable[Check], look: str) -> Draft:
         keys = dict.fromkeys(key for check in checks for key in check.keys)

@@ -147,8 +147,9 @@ class Direction:
         return [self._kwh, *self._grew, self._moves, self._windows]
 
     def load(self, state: Sequence[Any]) -> None:
-        self._kwh, *grew, moves, windows = state
-        self._grew, self._moves, self._windows = [*map(float, grew)], int(moves), int(windows)
+        kwh, taken, given, moves, windows = state
+        self._kwh, self._grew = float(kwh), [float(taken), float(given)]
+        self._moves, self._windows = int(moves), int(windows)
 
     def _begin(self) -> None:
         self._kwh, self._grew, self._moves, self._windows = 0.0, [0.0, 0.0], 0, 0
@@ -261,6 +262,9 @@ class Parts:
         count = max(self._counts)
         if not count or max(whole, *parts) < COUNTS * count:
             return None
+        if not any(parts):  # without a neutral a meter tells no energy of a phase
+            self._begin()
+            return None
         slack = TENTH * max(whole, sum(parts)) + sum(count for count in self._counts)
         contradicts = abs(whole - sum(parts)) > slack
         self._begin()
@@ -270,7 +274,10 @@ class Parts:
         return [*self._grew, *self._counts]
 
     def load(self, state: Sequence[Any]) -> None:
-        self._grew, self._counts = [*map(float, state[:4])], [*map(float, state[4:])]
+        figures = [float(each) for each in state]
+        if len(figures) != 8:
+            raise ValueError(f"{state!r:.80} is no state of four registers")
+        self._grew, self._counts = figures[:4], figures[4:]
 
     def _begin(self) -> None:
         self._grew, self._counts = [0.0] * 4, [0.0] * 4

@@ -23,6 +23,7 @@ SUM: Final = 0.05
 QUIET_W: Final = 10.0
 LOW_CURRENT_A: Final = 0.05  # a meter of class 1 starts at 0.4 % of its rated current
 RANGE: Final = 1e-3
+OF_ONE_PHASE: Final = (0.5, 1.01)  # what a meter of one phase can tell, of its U x I
 ANY_SIZE: Final = 5e6  # a range as wide as this tells nothing of the meter
 STEADY: Final = 0.1  # a power factor that moves by more is no mean of anything
 LOADED_VA: Final = 100.0  # below it power factors are noise
@@ -83,9 +84,7 @@ def _electric(known: dict[str, Point]) -> list[Relation]:
             )
         )  # fmt: skip
     for phase in phases:
-        # a meter of one phase tells its power without a phase
-        alone = "voltage_l2" not in known and "power_l1" not in known
-        found += _of_phase(known, phase, "" if alone else phase)
+        found += _of_phase(known, phase, "" if _alone(known) else phase)
     found += _triangle(known, "")
     swapped = [stem + phase for phase in PHASES for stem in ("voltage", "current", "power")]
     if all(key in known for key in swapped):
@@ -98,6 +97,19 @@ def _electric(known: dict[str, Point]) -> list[Relation]:
             )
         )  # fmt: skip
     return found
+
+
+def _alone(known: dict[str, Point]) -> bool:
+    """Is it a meter of one phase, which tells its power without a phase?
+
+    A site may have chosen a few points of a meter of three: its power is larger than U x I.
+    """
+    each = [known.get(key) for key in ("voltage_l1", "current_l1", "power")]
+    if "voltage_l2" in known or "power_l1" in known or None in each:
+        return False
+    volts, amps, power = (point.high for point in each if point is not None)
+    low, high = OF_ONE_PHASE
+    return low * volts * amps <= power <= high * volts * amps
 
 
 def _of_phase(known: dict[str, Point], phase: str, told: str) -> list[Relation]:
@@ -156,6 +168,8 @@ def _floor(power: Point) -> float:
 def _sum(floor: float) -> Callable[[Sequence[Figure]], Judged]:
     def judge(told: Sequence[Figure]) -> Judged:
         whole, *parts = told
+        if not any(part.low or part.high for part in parts):
+            return None  # without a neutral a meter tells no power of a phase
         off = abs(whole.mean - sum(part.mean for part in parts))
         size = sum(abs(part.mean) for part in parts)
         return off > SUM * max(size, abs(whole.mean)) + sum(each.grain for each in told) + floor
@@ -216,7 +230,9 @@ def _part_of(told: Sequence[Figure]) -> Judged:
 def _heat(told: Sequence[Figure]) -> Judged:
     power, flow, kelvin = told
     expected = HEAT_W * abs(flow.mean * kelvin.mean)
-    slack = HEAT_W * (abs(flow.mean) * COLD_K + flow.grain * abs(kelvin.mean))
+    # the mean of a product is that of its means, and at most this much more or less
+    together = (flow.high - flow.low) * (kelvin.high - kelvin.low) / 4
+    slack = HEAT_W * (abs(flow.mean) * COLD_K + flow.grain * abs(kelvin.mean) + together)
     off = abs(abs(power.mean) - expected)
     return off > HEAT_PART * max(expected, abs(power.mean)) + slack + power.grain + QUIET_W
 
