@@ -1,9 +1,9 @@
 """Where a check has too little to go by it neither alarms nor lets pass what is in doubt."""
 
 import copy
+import math
 import random
 from contextlib import suppress
-from math import inf, nan
 from typing import Any
 
 import pytest
@@ -124,6 +124,37 @@ def test_two_registers_that_lie_close_are_two_all_the_same(apart: float, seed: i
     assert len(told) <= 10, "each change was an event"
 
 
+@pytest.mark.parametrize("apart", [7.3, 4000.0])
+def test_what_two_devices_with_one_address_measure_is_in_doubt_too(apart: float) -> None:
+    """The mean of a power that is now one meter's, now the other's, is nobody's."""
+    draw = random.Random(5)
+
+    def other(values: Values, _: float) -> Values:
+        if draw.random() < 0.6:
+            return values
+        more = {key: values[key] + apart for key in values if key.startswith("energy_import")}
+        less = {key: values[key] / 3 for key in values if key.startswith(("power", "current"))}
+        return {**values, **less, **more}
+
+    street = Street("sdm630", twist=other)
+    assert ("two_devices", "on") in faults(street.run(180))
+    for key in ("power", "voltage_l1", "current_l2", "energy_import"):
+        assert set(street.quality(key)) <= {DOUBT, "uncertain:range"}, key
+
+
+@pytest.mark.parametrize("driver", ["sdm630", "em24", "sunspec", "dlt645"])
+def test_a_power_factor_of_three_phases_is_defined_in_many_ways(driver: str) -> None:
+    """S as vector, the factor of sums, or the mean of those of the phases: one gives back."""
+
+    def mean(values: Values, _: float) -> Values:
+        factors = [values[f"power_factor_l{n}"] for n in (1, 2, 3)]
+        vector = math.hypot(values["power"], values["reactive_power"])
+        return {**values, "apparent_power": vector, "power_factor": sum(factors) / 3}
+
+    street = Street(driver, lambda at: (-9.0, 2.0, 2.0 if at % 600 < 300 else 14.0), twist=mean)
+    assert street.run(60) == []
+
+
 @pytest.mark.parametrize("shake", [0, 3])
 def test_a_register_that_is_passed_by_its_wild_value_and_shakes_is_one(shake: int) -> None:
     """float32: beyond 4,194 kWh it shakes by its last bits."""
@@ -149,7 +180,7 @@ def test_a_register_that_is_passed_by_its_wild_value_and_shakes_is_one(shake: in
         assert faults(told) == []
 
 
-WRONG: tuple[Any, ...] = (None, "x", "5", nan, inf, -1, [], {}, [1], 2**70, True)
+WRONG: tuple[Any, ...] = (None, "x", "5", math.nan, math.inf, -1, [], {}, [1], 2**70, True)
 
 
 def damaged(told: Any) -> list[Any]:

@@ -178,6 +178,9 @@ class Plausibility:
         keys = [key for key, total in self.totals.items() if total.doubled]
         standing = self._standings[DOUBLED]
         self._doubt(keys)
+        # a register and a power are of one meter: their gauges are, too, now one's, now the other's
+        if len(keys) == len(self.totals) or any("energy" in key for key in keys):
+            self._doubt(self.gauges)
         hold_ns = 0 if keys else round(DOUBLED_S * 1e9)
         if not standing.step(bool(keys), start_ns, end_ns, hold_ns, 1):
             return []

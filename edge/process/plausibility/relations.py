@@ -136,7 +136,8 @@ def _triangle(known: dict[str, Point], phase: str) -> list[Relation]:
         floor = _floor(known[p])
         if q in known:
             found.append(Relation("apparent_power", p, (s, p, q), _pythagoras(floor), look))
-        if f in known:
+        # that of three phases is defined in many ways: of sums, of vectors, a mean
+        if f in known and (phase or _alone(known)):
             found.append(Relation("power_factor", p, (f, p, s), _factor, look))
     return found
 
