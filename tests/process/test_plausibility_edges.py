@@ -13,10 +13,20 @@ from edge.core.quality import Reason
 from edge.core.reading import Bad, Sample
 from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine
+from edge.process.gauge import Figure
+from edge.process.plausibility.relations import relations
 from tests.process.build import MINUTE, body, engine, events, setup, sweeps
 from tests.process.plausible import Street, Values, faults, points_of
 
 DOUBT = "uncertain:contradicted"
+
+
+def judged(fault: str, **means: float) -> bool:
+    """Does an M-Bus meter that tells these contradict itself?"""
+    points = {point.key: point for point in points_of("mbus")}
+    relation = next(one for one in relations([points[key] for key in means]) if one.fault == fault)
+    figures = [Figure(means[key], 6, means[key], means[key], 0.1) for key in relation.keys]
+    return relation.judge(figures) is True
 
 
 def told_less(values: Values, _: float) -> Values:
@@ -93,6 +103,34 @@ def test_heat_that_comes_and_goes_within_a_window_fits() -> None:
         told += events(drafts)
     assert not told
     assert body(drafts, "device")["points"]["power"]["quality"] == {"good": 6}
+
+
+def test_a_battery_that_feeds_the_other_phases_is_no_turned_transformer() -> None:
+    """By day and by night it gives on L1 what L2 and L3 take, and the whole is next to nothing."""
+
+    def balanced(at_s: float) -> tuple[float, float, float]:
+        two, three = 2.0 + (at_s % 7200 < 1800), 1.0
+        return 0.05 - two - three, two, three
+
+    street = Street("sdm630", balanced, every_s=60)
+    assert street.run(30 * 60) == []
+    assert street.quality("power_l1") == {"good": 1}
+
+
+def test_a_meter_that_tells_no_voltage_against_neutral_is_right_without() -> None:
+    street = Street("sdm630", twist=lambda values, _: {**values, "voltage_l1": 0.0})
+    assert street.run(10) == []
+
+
+@pytest.mark.parametrize(("kelvin", "power", "doubted"), [
+    (2.5, 0.0, False), (2.5, 40_000.0, True), (6.0, 0.0, True),
+])  # fmt: skip
+def test_a_heat_meter_need_not_count_below_three_kelvin(
+    kelvin: float, power: float, doubted: bool
+) -> None:
+    """EN 1434: the least difference for which it is made is up to 3 K."""
+    told = judged("heat", power=power, volume_flow=2.0, temperature_difference=kelvin)
+    assert told is doubted
 
 
 @pytest.mark.parametrize("apart", [2.0, 7.3, 30.0, 110.0])

@@ -29,6 +29,7 @@ COUNTS: Final = 30  # of the coarsest register: its last one is then worth littl
 TENTH: Final = 0.1
 DAY_NS: Final = 26 * HOUR_NS  # a day, a night, and the morning after
 MOSTLY: Final = 0.9
+BALANCED: Final = 0.1  # of all that flows
 
 Gauges = Callable[[str], Figure | None]
 Grown = Callable[[str], float | None]
@@ -208,8 +209,11 @@ class OneWay:
             return False
         self._ns += window_ns
         self._out_ns += window_ns * (mine.mean < -QUIET_W)
-        into = not rest or any(other.mean > QUIET_W for other in others if other)
-        self._others_ns += window_ns * into
+        means = [other.mean for other in others if other]
+        into = not rest or any(mean > QUIET_W for mean in means)
+        # what is given here is what they take: a battery that keeps the whole at nothing
+        taken = abs(mine.mean + sum(means)) > BALANCED * sum(map(abs, (mine.mean, *means)))
+        self._others_ns += window_ns * (into and taken)
         if self._ns < DAY_NS:
             return None
         found = min(self._out_ns, self._others_ns) > MOSTLY * self._ns

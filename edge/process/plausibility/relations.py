@@ -30,6 +30,7 @@ LOADED_VA: Final = 100.0  # below it power factors are noise
 SIZES: Final = 1.25  # two optics that see the same air differ by more than any meter
 HEAT_W: Final = 1163.0  # a cubic metre of water an hour that loses one kelvin
 HEAT_PART: Final = 0.25  # glycol, and meters that tell power and flow of different moments
+LEAST_K: Final = 3.0  # below it a heat meter need not count (EN 1434)
 COLD_K: Final = 1.0  # by as much a pair of sensors may be wrong, or rounded
 
 Judged = bool | None  # True: they contradict each other; None: nothing can be said
@@ -183,6 +184,8 @@ def _carried(floor: float) -> Callable[[Sequence[Figure]], Judged]:
         power, volts, amps = told
         if amps.low < 0 < amps.high:
             return None  # it flowed both ways: the mean of its current says nothing
+        if not volts.high:
+            return None  # power needs one: it is not told, as without a neutral
         slack = volts.mean * max(amps.grain, LOW_CURRENT_A) + power.grain + floor
         return abs(power.mean) > TENTH * volts.mean * abs(amps.mean) + slack
 
@@ -235,6 +238,8 @@ def _heat(told: Sequence[Figure]) -> Judged:
     together = (flow.high - flow.low) * (kelvin.high - kelvin.low) / 4
     slack = HEAT_W * (abs(flow.mean) * COLD_K + flow.grain * abs(kelvin.mean) + together)
     off = abs(abs(power.mean) - expected)
+    if abs(kelvin.mean) < LEAST_K and abs(power.mean) < expected:
+        return None
     return off > HEAT_PART * max(expected, abs(power.mean)) + slack + power.grain + QUIET_W
 
 
