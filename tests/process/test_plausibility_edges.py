@@ -16,7 +16,7 @@ from edge.process.engine import DeviceSetup, Engine
 from edge.process.gauge import Figure
 from edge.process.plausibility.relations import relations
 from tests.process.build import MINUTE, body, engine, events, setup, sweeps
-from tests.process.plausible import Street, Values, faults, points_of
+from tests.process.plausible import Street, Values, faults, points_of, steps
 
 DOUBT = "uncertain:contradicted"
 
@@ -103,6 +103,33 @@ def test_heat_that_comes_and_goes_within_a_window_fits() -> None:
         told += events(drafts)
     assert not told
     assert body(drafts, "device")["points"]["power"]["quality"] == {"good": 6}
+
+
+@pytest.mark.parametrize(("period_s", "on_s"), [(13, 3), (37, 5), (30, 4)])
+def test_a_load_that_steps_all_the_time_is_no_contradiction(period_s: int, on_s: int) -> None:
+    """Currents are read a second and a half before powers; a motor starts every few seconds."""
+
+    def amps(at_s: float) -> tuple[float, float, float]:
+        return (21.0 if at_s % period_s < on_s else 1.0,) * 3
+
+    draw = random.Random(3)
+
+    def torn(values: Values, at_s: float) -> Values:
+        now, then = amps(at_s)[0], amps(at_s - 1.5)[0]
+        phases = ("_l1", "_l2", "_l3")
+        before = {f"current{one}": values[f"current{one}"] * then / now for one in phases}
+        late = [one for one in phases if draw.random() < 0.5]
+        return {**values, **before, **{f"power{n}": values[f"power{n}"] * then / now for n in late}}
+
+    street = Street("sdm630", amps, twist=torn, every_s=5)
+    assert street.run(120) == []
+    doubted = sum(DOUBT in one["power"]["quality"] for one in street.windows)
+    assert doubted <= 2
+
+
+def test_a_contradiction_is_found_between_the_steps_of_a_load() -> None:
+    street = Street("sdm630", steps, twist=told_less)
+    assert faults(street.run(60)) == [("phase_sum", "on")]
 
 
 def test_a_battery_that_feeds_the_other_phases_is_no_turned_transformer() -> None:

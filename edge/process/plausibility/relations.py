@@ -20,6 +20,7 @@ from edge.process.gauge import Figure
 PHASES: Final = ("_l1", "_l2", "_l3")
 TENTH: Final = 1.1
 SUM: Final = 0.05
+TORN: Final = 1 / 3  # of the readings of a window: cut by a load that steps between two blocks
 QUIET_W: Final = 10.0
 LOW_CURRENT_A: Final = 0.05  # a meter of class 1 starts at 0.4 % of its rated current
 RANGE: Final = 1e-3
@@ -167,6 +168,17 @@ def _floor(power: Point) -> float:
     return QUIET_W if wide else max(QUIET_W, power.high * RANGE)
 
 
+def _spread(figure: Figure) -> float:
+    return figure.high - figure.low
+
+
+def _beyond(over: float, *spreads: float) -> Judged:
+    """Is it over the tolerance; None where a load that steps can have made it so."""
+    if over <= 0:
+        return False
+    return True if over > TORN * max(spreads) else None
+
+
 def _sum(floor: float) -> Callable[[Sequence[Figure]], Judged]:
     def judge(told: Sequence[Figure]) -> Judged:
         whole, *parts = told
@@ -174,7 +186,8 @@ def _sum(floor: float) -> Callable[[Sequence[Figure]], Judged]:
             return None  # without a neutral a meter tells no power of a phase
         off = abs(whole.mean - sum(part.mean for part in parts))
         size = sum(abs(part.mean) for part in parts)
-        return off > SUM * max(size, abs(whole.mean)) + sum(each.grain for each in told) + floor
+        slack = SUM * max(size, abs(whole.mean)) + sum(each.grain for each in told) + floor
+        return _beyond(off - slack, *map(_spread, told))
 
     return judge
 
@@ -187,7 +200,8 @@ def _carried(floor: float) -> Callable[[Sequence[Figure]], Judged]:
         if not volts.high:
             return None  # power needs one: it is not told, as without a neutral
         slack = volts.mean * max(amps.grain, LOW_CURRENT_A) + power.grain + floor
-        return abs(power.mean) > TENTH * volts.mean * abs(amps.mean) + slack
+        over = abs(power.mean) - TENTH * volts.mean * abs(amps.mean) - slack
+        return _beyond(over, _spread(power), volts.mean * _spread(amps))
 
     return judge
 
@@ -198,7 +212,8 @@ def _pythagoras(floor: float) -> Callable[[Sequence[Figure]], Judged]:
         if apparent.low < 0:
             return None  # it is given a sign: its mean may be of both
         slack = sum(each.grain for each in told) + floor
-        return hypot(power.mean, reactive.mean) > TENTH * apparent.mean + slack
+        over = hypot(power.mean, reactive.mean) - TENTH * apparent.mean - slack
+        return _beyond(over, *map(_spread, told))
 
     return judge
 
@@ -207,7 +222,7 @@ def _factor(told: Sequence[Figure]) -> Judged:
     factor, power, apparent = told
     if min(abs(apparent.low), abs(apparent.high)) < LOADED_VA or power.low < 0 < power.high:
         return None
-    if factor.high - factor.low > STEADY:
+    if _spread(factor) > STEADY or _spread(apparent) > TORN * abs(apparent.mean):
         return None
     return abs(factor.mean) < abs(power.mean / apparent.mean) - STEADY - factor.grain
 
