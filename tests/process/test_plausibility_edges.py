@@ -189,6 +189,27 @@ def test_two_registers_that_lie_close_are_two_all_the_same(apart: float, seed: i
     assert len(told) <= 10, "each change was an event"
 
 
+def test_two_devices_are_in_doubt_until_their_end_is_told_over_a_new_boot_too() -> None:
+    point = Point("v", Quantity.VOLUME, 0, 1e8, kind=Kind.TOTAL)
+    device = DeviceSetup("water", Stream.ENERGY, (point,), 10.0)
+    made = engine(device)
+    made.sweeps(sweeps("water", [(10.0 * n, (100.0 + 734 * (n % 2),)) for n in range(60)]))
+    assert faults(events(made.close(10 * MINUTE))) == [("two_devices", "on")]
+    again = Engine(setup(device))
+    again.restore(made.snapshot())
+    again.start(0)  # the clock begins anew
+    for minute in range(120):
+        rows = [(minute * 60.0 + 10 * n, (100.0 + minute * 1e-3,)) for n in range(6)]
+        again.sweeps(sweeps("water", rows))
+        drafts = again.close((minute + 1) * MINUTE)
+        quality = body(drafts, "water")["points"]["v"]["quality"]
+        if faults(events(drafts)) == [("two_devices", "off")]:
+            break
+        assert quality == {DOUBT: 6}
+    assert minute == 59
+    again.close(61 * MINUTE)
+
+
 @pytest.mark.parametrize("apart", [7.3, 4000.0])
 def test_what_two_devices_with_one_address_measure_is_in_doubt_too(apart: float) -> None:
     """The mean of a power that is now one meter's, now the other's, is nobody's."""

@@ -60,6 +60,7 @@ class Plausibility:
     relations: Sequence[Relation]
     trackers: Sequence[Tracker]
     _standings: dict[str, Standing] = field(init=False)
+    _two: list[str] = field(init=False, default_factory=list)  # registers that were two
 
     @classmethod
     def of(
@@ -176,20 +177,19 @@ class Plausibility:
 
     def _doubled(self, start_ns: int, end_ns: int) -> list[Draft]:
         keys = [key for key, total in self.totals.items() if total.doubled]
+        self._two = keys or self._two or list(self.totals)  # after a restart it could be any
         standing = self._standings[DOUBLED]
-        self._doubt(keys)
-        # a register and a power are of one meter: their gauges are, too, now one's, now the other's
-        if len(keys) == len(self.totals) or any("energy" in key for key in keys):
-            self._doubt(self.gauges)
         hold_ns = 0 if keys else round(DOUBLED_S * 1e9)
-        if not standing.step(bool(keys), start_ns, end_ns, hold_ns, 1):
+        turned = standing.step(bool(keys), start_ns, end_ns, hold_ns, 1)
+        if standing.up:
+            self._doubt(self._two)
+            # power is of the same meter as its register: now of one, now of the other
+            if len(self._two) == len(self.totals) or any("energy" in key for key in self._two):
+                self._doubt(self.gauges)
+        if not turned:
             return []
-        named = keys or list(self.totals)
-        return [
-            contradiction(
-                self.device, end_ns, DOUBLED, standing.up, named, self._said(named), DOUBLED_LOOK
-            )
-        ]
+        named, said = self._two, self._said(self._two)
+        return [contradiction(self.device, end_ns, DOUBLED, standing.up, named, said, DOUBLED_LOOK)]
 
     def _said(self, keys: Iterable[str]) -> dict[str, float]:
         """What the gauges among these say, for a person."""
