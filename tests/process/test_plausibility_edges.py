@@ -241,6 +241,24 @@ def test_a_power_factor_of_three_phases_is_defined_in_many_ways(driver: str) -> 
     assert street.run(60) == []
 
 
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_register_that_stood_still_for_a_month_counts_no_wild_value(stays: bool) -> None:
+    """The export of a site that has none; what stays is a register that is refreshed seldom."""
+    point = Point("e", Quantity.ENERGY, 0, 1e8, kind=Kind.TOTAL)
+    made = engine(DeviceSetup("meter", Stream.ENERGY, (point,), 10.0))
+    made.sweeps(sweeps("meter", [(0.0, (1000.0,)), (10.0, (1000.001,))]))
+    made.close(MINUTE)
+    month = 30 * 1440
+    after = 9000.123 if stays else 1000.001
+    values = (1000.001, 1000.001, 9000.123, after, after)
+    rows = [(month * 60.0 + 10 * n, (value,)) for n, value in enumerate(values)]
+    made.sweeps(sweeps("meter", rows))
+    drafts = made.close((month + 1) * MINUTE)
+    told = body(drafts, "meter")["points"]["e"]
+    assert (told["delta"], events(drafts)) == (8000.122 if stays else 0.0, [])
+    assert told["quality"]["uncertain:range"] == 1
+
+
 @pytest.mark.parametrize("shake", [0, 3])
 def test_a_register_that_is_passed_by_its_wild_value_and_shakes_is_one(shake: int) -> None:
     """float32: beyond 4,194 kWh it shakes by its last bits."""
