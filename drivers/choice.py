@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from edge.core import Bad, Condition, ConfigError, Doubt, Keeping, Point, Polled, Sample, Telling
-from edge.core.point import FLOWS, Quantity, directed, opposite
+from edge.core.point import FLOWS, Quantity, opposite
 
 
 def chosen(device: Polled, keys: Sequence[str]) -> Polled:
@@ -28,9 +28,12 @@ def turned(device: Polled) -> Polled:
     """The device that is mounted backwards, as if it were not.
 
     A register that has no counterpart keeps counting what it counts, under the other name. Raises
-    ConfigError for a device that tells no direction.
+    ConfigError where none of its points has a direction.
     """
-    if not directed(device.points):
+    # of a meter that tells both directions a site may want one register
+    if not any(
+        (p.quantity in FLOWS and p.low < 0) or opposite(p.key) != p.key for p in device.points
+    ):
         raise ConfigError("reversed: it tells no direction, so nothing can be turned; leave it out")
     return _Turned(device)
 

@@ -69,7 +69,7 @@ def load(state: Mapping[str, Any], sources: Sources) -> Loaded:
         over = [(str(name), dict(body)) for name, body in state.get("over", ())]
         over += _over(state, sources)
         told = [name for kind in KINDS for name in state.get(kind, ())]
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"this state is damaged: {error!r}") from error
     if told and not fits:
         raise ValueError("this state is of another site: nothing in it is known here")

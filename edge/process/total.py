@@ -11,9 +11,10 @@ the register goes on from there, or from its first value that is good. A value w
 has expired counts, and is marked.
 
 A register stands still for long, then jumps: growth is measured against the time since it last
-changed. Before its first change that is the time since it was first seen, or one count of a coarse
-register. One that is refreshed but once a day may bring more with its first change: that is no
-growth, as what was before it was first seen is none.
+changed, and more than can have come since it was last heard has to be said twice. Before its first
+change that is the time since it was first seen, or one count of a coarse register. One that is
+refreshed but once a day may bring more with its first change: that is no growth, as what was before
+it was first seen is none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,8 +37,8 @@ LATE_NS: Final = 5_000_000_000  # an answer may have been so long on its way
 REFRESHED_NS: Final = 24 * HOUR_NS  # the longest that a register is known to lag behind its meter
 RETURNS: Final = 3  # so often another register came back: then there are two
 RETURN_NS: Final = 2 * HOUR_NS  # within which it has to come back each time
-APART_NS: Final = HOUR_NS // 2  # registers closer than what can come in this time look like one
-SETTLED_NS: Final = HOUR_NS // 6  # of two registers one has gone, when the other one stayed so long
+APART_NS: Final = HOUR_NS // 2  # of registers closer than this one may have grown to the other
+SETTLED_NS: Final = HOUR_NS  # of two registers one has gone, when the other one stayed so long
 NEVER: Final = (None, None, None, True, None, None, 0, None)  # the state of one that nobody saw
 
 
@@ -54,9 +55,9 @@ class Total:
     """One register. `an_hour` bounds its growth; None: it may grow as it likes."""
 
     __slots__ = (
-        "_changed", "_first", "_grown", "_high", "_last", "_low", "_n", "_other", "_quality",
-        "_rate", "_returns", "_seen", "_shown", "_sure", "_suspect", "_unit", "_was", "jumps",
-        "step",
+        "_changed", "_first", "_grown", "_heard", "_high", "_last", "_low", "_n", "_other",
+        "_quality", "_rate", "_returns", "_seen", "_shown", "_sure", "_suspect", "_unit", "_was",
+        "jumps", "step",
     )  # fmt: skip
 
     def __init__(self, point: Point, an_hour: float | None) -> None:
@@ -69,6 +70,7 @@ class Total:
         self._sure = True  # is it, or only what another meter said first
         self._seen: int | None = None  # when it was first seen
         self._changed: int | None = None  # when it last changed
+        self._heard: int | None = None  # when it was last believed
         self._suspect: tuple[int, int] | None = None  # (steps, moment) not believed yet
         self._other: tuple[int, int] | None = None  # of a register that was left, or not believed
         self._returns = 0  # how often it came back
@@ -86,7 +88,7 @@ class Total:
 
     def forget_time(self) -> None:
         """The clock began anew: the register stays, the moments are worth nothing."""
-        self._seen = self._changed = self._suspect = self._other = None
+        self._seen = self._changed = self._heard = self._suspect = self._other = None
         self._returns = 0
 
     @property
@@ -160,7 +162,7 @@ class Total:
         self._last, self._changed = _whole(last), _whole(changed)
         self._suspect, self._other = _moment(suspect), _moment(other)
         self._sure, self._seen = bool(sure), _whole(seen)
-        self._returns, self._was = int(returns), _whole(was)
+        self._returns, self._was, self._heard = int(returns), _whole(was), None
         self.next()
 
     def _take(self, value: Value | None, at: int, name: str) -> None:
@@ -173,6 +175,14 @@ class Total:
             self._begin(steps, at)
         elif not returned and (steps == last or self._goes_on(last, steps, at)):
             if steps > last:
+                if self._sudden(last, steps, at):
+                    self._suspect = (steps, at)
+                    tally.count(self._quality, self._doubtful)
+                    return
+                if self._suspect is not None and self._agrees(self._suspect, steps, at):
+                    self._suspect = None  # it was right
+                if self._other is not None and self._nearer(self._other, steps, at):
+                    self._other = (last, at)  # should it fall back, then to here
                 self._grown += steps - last
                 self._last, self._changed = steps, at
             elif self._changed is None and self._seen is None:
@@ -201,7 +211,7 @@ class Total:
             self._suspect = None
         if self._returns >= RETURNS:  # it is doubled; a property would cost each value
             name = tally.CONTRADICTED
-        self._shown, self._sure = self._last, True
+        self._shown, self._sure, self._heard = self._last, True, at
         if self._first is None:
             self._first = self._last
         self._n += 1
@@ -243,9 +253,17 @@ class Total:
         if at - since > RETURN_NS:
             self._other, self._returns = None, 0
             return False
-        if abs(other - self._last) <= _most(self._rate, APART_NS):
+        if not self._nearer(self._other, steps, at):
             return False
-        return abs(steps - other) < abs(steps - self._last) and self._agrees(self._other, steps, at)
+        if self._returns or abs(other - self._last) > _most(self._rate, APART_NS):
+            return True
+        return steps < self._last  # so close it may have grown to there; but none falls
+
+    def _nearer(self, other: tuple[int, int], steps: int, at: int) -> bool:
+        """Does this value belong to the other register, rather than to its own?"""
+        if self._last is None or abs(steps - self._last) <= _slack(self._last):
+            return False
+        return abs(steps - other[0]) < abs(steps - self._last) and self._agrees(other, steps, at)
 
     def _goes_on(self, before: int, steps: int, at: int) -> bool:
         """Can the register have come from `before` to `steps`, since it last changed?"""
@@ -253,16 +271,32 @@ class Total:
             return self._follows(before, steps, self._changed, at)
         return self._follows(before, steps, self._seen, at) or _one_count(before, steps)
 
+    def _sudden(self, before: int, steps: int, at: int) -> bool:
+        """Is it more than can have come since it was last heard, and not yet said twice?
+
+        One that is refreshed seldom, or stood still for long, may do so; so may a wild value.
+        """
+        if self._heard is None or self._follows(before, steps, self._heard, at):
+            return False
+        if _one_count(before, steps):
+            return False
+        return self._suspect is None or not self._agrees(self._suspect, steps, at)
+
     def _agrees(self, suspect: tuple[int, int], steps: int, at: int) -> bool:
         return self._follows(suspect[0], steps, suspect[1], at)
 
     def _follows(self, before: int, steps: int, since: int | None, at: int) -> bool:
         """Can the register have come from `before` to `steps`?"""
-        slack = 1 + (abs(before) >> 22)  # a float32 register may shake by its last bit
+        slack = _slack(before)
         if steps < before:
             return before - steps <= slack
         elapsed = UNKNOWN_NS if since is None else max(0, at - since) + LATE_NS
         return steps - before <= _most(self._rate, elapsed) + 2 * slack
+
+
+def _slack(steps: int) -> int:
+    """A float32 register may shake by its last bit."""
+    return 1 + (abs(steps) >> 22)
 
 
 def _most(rate: float | None, elapsed_ns: int) -> int:

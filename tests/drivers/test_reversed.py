@@ -141,6 +141,18 @@ def test_what_tells_no_direction_cannot_be_turned(name: str) -> None:
         drivers.build(name, None, {}, backwards=True)
 
 
+@pytest.mark.parametrize("name", ["sdm630", "em24", "b23", "mbus", "sml", "dsmr", "dlt645"])
+@pytest.mark.parametrize("key", ["energy_import", "energy_export"])
+def test_one_register_can_be_chosen_of_a_meter_that_is_mounted_backwards(
+    name: str, key: str
+) -> None:
+    """A site that sends nothing but its energy: the meter has both, and one is wanted."""
+    register = f"{key}_t1" if name == "dsmr" else key
+    settings = {"unit": 1} if "unit" in drivers.spec(name).options else {}
+    meter = cast("Polled", drivers.build(name, None, settings, (register,), backwards=True))
+    assert [point.key for point in meter.points] == [register]
+
+
 def test_chosen_points_without_a_direction_can_be_turned_with_their_device() -> None:
     some = chosen(Meter(()), ["energy_import", "energy_export"])
     assert [p.key for p in turned(some).points] == ["energy_export", "energy_import"]

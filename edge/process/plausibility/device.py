@@ -60,6 +60,7 @@ class Plausibility:
     relations: Sequence[Relation]
     trackers: Sequence[Tracker]
     _standings: dict[str, Standing] = field(init=False)
+    _two: list[str] = field(init=False, default_factory=list)  # registers that were two
 
     @classmethod
     def of(
@@ -89,7 +90,8 @@ class Plausibility:
         """Look at the window that ends: doubt what is contradicted, and tell what has turned."""
         told: list[Draft] = []
         doubted: set[str] = set()
-        for name, checks in self._found(end_ns - start_ns).items():
+        found_all, apart = self._found(end_ns - start_ns)
+        for name, checks in found_all.items():
             standing = self._standings[name]
             verdicts = [found for _, found, _ in checks]
             found = True if True in verdicts else None if None in verdicts else False
@@ -102,6 +104,9 @@ class Plausibility:
                 certain = readings >= READINGS or standing.up
                 if check.marks and ((verdict and certain) or (standing.up and found is None)):
                     doubted.update(check.keys)
+        for relation in apart:
+            if relation.marks and self._standings[relation.name].up:
+                doubted.update(relation.keys)
         self._doubt(doubted)
         return told + self._doubled(start_ns, end_ns)
 
@@ -128,8 +133,13 @@ class Plausibility:
         """Is this one of its checks?"""
         return name in self._standings
 
-    def _found(self, window_ns: int) -> dict[str, list[tuple[Check, Judged, int]]]:
-        """What each check says of the window, and of how many readings; by what is told of it."""
+    def _found(
+        self, window_ns: int
+    ) -> tuple[dict[str, list[tuple[Check, Judged, int]]], list[Relation]]:
+        """What each check says of the window, and of how many readings; by what is told of it.
+
+        And those whose points cannot be compared in it.
+        """
         figures: dict[str, Figure | None] = {}
 
         def figure(key: str) -> Figure | None:
@@ -141,15 +151,17 @@ class Plausibility:
             return self.totals[key].grown if key in self.totals else None
 
         found: dict[str, list[tuple[Check, Judged, int]]] = {}
+        apart: list[Relation] = []
         for relation in self.relations:
             told = [one for key in relation.keys if (one := figure(key)) is not None]
             # of other readings than its neighbours: they say nothing of each other
             if len(told) < len(relation.keys) or len({one.n for one in told}) > 1:
+                apart.append(relation)
                 continue
             found.setdefault(relation.name, []).append((relation, relation.judge(told), told[0].n))
         for tracker in self.trackers:
             found[tracker.name] = [(tracker, tracker.step(figure, grown, window_ns), 0)]
-        return found
+        return found, apart
 
     def _told(self, fault: str, on: bool, at_ns: int, checks: Iterable[Check], look: str) -> Draft:
         keys = dict.fromkeys(key for check in checks for key in check.keys)
@@ -165,17 +177,19 @@ class Plausibility:
 
     def _doubled(self, start_ns: int, end_ns: int) -> list[Draft]:
         keys = [key for key, total in self.totals.items() if total.doubled]
+        self._two = keys or self._two or list(self.totals)  # after a restart it could be any
         standing = self._standings[DOUBLED]
-        self._doubt(keys)
         hold_ns = 0 if keys else round(DOUBLED_S * 1e9)
-        if not standing.step(bool(keys), start_ns, end_ns, hold_ns, 1):
+        turned = standing.step(bool(keys), start_ns, end_ns, hold_ns, 1)
+        if standing.up:
+            self._doubt(self._two)
+            # power is of the same meter as its register: now of one, now of the other
+            if len(self._two) == len(self.totals) or any("energy" in key for key in self._two):
+                self._doubt(self.gauges)
+        if not turned:
             return []
-        named = keys or list(self.totals)
-        return [
-            contradiction(
-                self.device, end_ns, DOUBLED, standing.up, named, self._said(named), DOUBLED_LOOK
-            )
-        ]
+        named, said = self._two, self._said(self._two)
+        return [contradiction(self.device, end_ns, DOUBLED, standing.up, named, said, DOUBLED_LOOK)]
 
     def _said(self, keys: Iterable[str]) -> dict[str, float]:
         """What the gauges among these say, for a person."""

@@ -29,6 +29,7 @@ COUNTS: Final = 30  # of the coarsest register: its last one is then worth littl
 TENTH: Final = 0.1
 DAY_NS: Final = 26 * HOUR_NS  # a day, a night, and the morning after
 MOSTLY: Final = 0.9
+BALANCED: Final = 0.1  # of all that flows
 
 Gauges = Callable[[str], Figure | None]
 Grown = Callable[[str], float | None]
@@ -147,8 +148,9 @@ class Direction:
         return [self._kwh, *self._grew, self._moves, self._windows]
 
     def load(self, state: Sequence[Any]) -> None:
-        self._kwh, *grew, moves, windows = state
-        self._grew, self._moves, self._windows = [*map(float, grew)], int(moves), int(windows)
+        kwh, taken, given, moves, windows = state
+        self._kwh, self._grew = float(kwh), [float(taken), float(given)]
+        self._moves, self._windows = int(moves), int(windows)
 
     def _begin(self) -> None:
         self._kwh, self._grew, self._moves, self._windows = 0.0, [0.0, 0.0], 0, 0
@@ -207,8 +209,11 @@ class OneWay:
             return False
         self._ns += window_ns
         self._out_ns += window_ns * (mine.mean < -QUIET_W)
-        into = not rest or any(other.mean > QUIET_W for other in others if other)
-        self._others_ns += window_ns * into
+        means = [other.mean for other in others if other]
+        into = not rest or any(mean > QUIET_W for mean in means)
+        # what is given here is what they take: a battery that keeps the whole at nothing
+        taken = abs(mine.mean + sum(means)) > BALANCED * sum(map(abs, (mine.mean, *means)))
+        self._others_ns += window_ns * (into and taken)
         if self._ns < DAY_NS:
             return None
         found = min(self._out_ns, self._others_ns) > MOSTLY * self._ns
@@ -261,6 +266,9 @@ class Parts:
         count = max(self._counts)
         if not count or max(whole, *parts) < COUNTS * count:
             return None
+        if not any(parts):  # without a neutral a meter tells no energy of a phase
+            self._begin()
+            return None
         slack = TENTH * max(whole, sum(parts)) + sum(count for count in self._counts)
         contradicts = abs(whole - sum(parts)) > slack
         self._begin()
@@ -270,7 +278,10 @@ class Parts:
         return [*self._grew, *self._counts]
 
     def load(self, state: Sequence[Any]) -> None:
-        self._grew, self._counts = [*map(float, state[:4])], [*map(float, state[4:])]
+        figures = [float(each) for each in state]
+        if len(figures) != 8:
+            raise ValueError(f"{state!r:.80} is no state of four registers")
+        self._grew, self._counts = figures[:4], figures[4:]
 
     def _begin(self) -> None:
         self._grew, self._counts = [0.0] * 4, [0.0] * 4

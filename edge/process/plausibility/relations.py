@@ -20,15 +20,18 @@ from edge.process.gauge import Figure
 PHASES: Final = ("_l1", "_l2", "_l3")
 TENTH: Final = 1.1
 SUM: Final = 0.05
+TORN: Final = 1 / 3  # of the readings of a window: cut by a load that steps between two blocks
 QUIET_W: Final = 10.0
 LOW_CURRENT_A: Final = 0.05  # a meter of class 1 starts at 0.4 % of its rated current
 RANGE: Final = 1e-3
+OF_ONE_PHASE: Final = (0.5, 1.01)  # what a meter of one phase can tell, of its U x I
 ANY_SIZE: Final = 5e6  # a range as wide as this tells nothing of the meter
 STEADY: Final = 0.1  # a power factor that moves by more is no mean of anything
 LOADED_VA: Final = 100.0  # below it power factors are noise
 SIZES: Final = 1.25  # two optics that see the same air differ by more than any meter
 HEAT_W: Final = 1163.0  # a cubic metre of water an hour that loses one kelvin
 HEAT_PART: Final = 0.25  # glycol, and meters that tell power and flow of different moments
+LEAST_K: Final = 3.0  # below it a heat meter need not count (EN 1434)
 COLD_K: Final = 1.0  # by as much a pair of sensors may be wrong, or rounded
 
 Judged = bool | None  # True: they contradict each other; None: nothing can be said
@@ -83,9 +86,7 @@ def _electric(known: dict[str, Point]) -> list[Relation]:
             )
         )  # fmt: skip
     for phase in phases:
-        # a meter of one phase tells its power without a phase
-        alone = "voltage_l2" not in known and "power_l1" not in known
-        found += _of_phase(known, phase, "" if alone else phase)
+        found += _of_phase(known, phase, "" if _alone(known) else phase)
     found += _triangle(known, "")
     swapped = [stem + phase for phase in PHASES for stem in ("voltage", "current", "power")]
     if all(key in known for key in swapped):
@@ -98,6 +99,19 @@ def _electric(known: dict[str, Point]) -> list[Relation]:
             )
         )  # fmt: skip
     return found
+
+
+def _alone(known: dict[str, Point]) -> bool:
+    """Is it a meter of one phase, which tells its power without a phase?
+
+    A site may have chosen a few points of a meter of three: its power is larger than U x I.
+    """
+    each = [known.get(key) for key in ("voltage_l1", "current_l1", "power")]
+    if "voltage_l2" in known or "power_l1" in known or None in each:
+        return False
+    volts, amps, power = (point.high for point in each if point is not None)
+    low, high = OF_ONE_PHASE
+    return low * volts * amps <= power <= high * volts * amps
 
 
 def _of_phase(known: dict[str, Point], phase: str, told: str) -> list[Relation]:
@@ -124,7 +138,8 @@ def _triangle(known: dict[str, Point], phase: str) -> list[Relation]:
         floor = _floor(known[p])
         if q in known:
             found.append(Relation("apparent_power", p, (s, p, q), _pythagoras(floor), look))
-        if f in known:
+        # that of three phases is defined in many ways: of sums, of vectors, a mean
+        if f in known and (phase or _alone(known)):
             found.append(Relation("power_factor", p, (f, p, s), _factor, look))
     return found
 
@@ -153,12 +168,26 @@ def _floor(power: Point) -> float:
     return QUIET_W if wide else max(QUIET_W, power.high * RANGE)
 
 
+def _spread(figure: Figure) -> float:
+    return figure.high - figure.low
+
+
+def _beyond(over: float, *spreads: float) -> Judged:
+    """Is it over the tolerance; None where a load that steps can have made it so."""
+    if over <= 0:
+        return False
+    return True if over > TORN * max(spreads) else None
+
+
 def _sum(floor: float) -> Callable[[Sequence[Figure]], Judged]:
     def judge(told: Sequence[Figure]) -> Judged:
         whole, *parts = told
+        if not any(part.low or part.high for part in parts):
+            return None  # without a neutral a meter tells no power of a phase
         off = abs(whole.mean - sum(part.mean for part in parts))
         size = sum(abs(part.mean) for part in parts)
-        return off > SUM * max(size, abs(whole.mean)) + sum(each.grain for each in told) + floor
+        slack = SUM * max(size, abs(whole.mean)) + sum(each.grain for each in told) + floor
+        return _beyond(off - slack, *map(_spread, told))
 
     return judge
 
@@ -168,8 +197,11 @@ def _carried(floor: float) -> Callable[[Sequence[Figure]], Judged]:
         power, volts, amps = told
         if amps.low < 0 < amps.high:
             return None  # it flowed both ways: the mean of its current says nothing
+        if not volts.high:
+            return None  # power needs one: it is not told, as without a neutral
         slack = volts.mean * max(amps.grain, LOW_CURRENT_A) + power.grain + floor
-        return abs(power.mean) > TENTH * volts.mean * abs(amps.mean) + slack
+        over = abs(power.mean) - TENTH * volts.mean * abs(amps.mean) - slack
+        return _beyond(over, _spread(power), volts.mean * _spread(amps))
 
     return judge
 
@@ -180,7 +212,8 @@ def _pythagoras(floor: float) -> Callable[[Sequence[Figure]], Judged]:
         if apparent.low < 0:
             return None  # it is given a sign: its mean may be of both
         slack = sum(each.grain for each in told) + floor
-        return hypot(power.mean, reactive.mean) > TENTH * apparent.mean + slack
+        over = hypot(power.mean, reactive.mean) - TENTH * apparent.mean - slack
+        return _beyond(over, *map(_spread, told))
 
     return judge
 
@@ -189,7 +222,7 @@ def _factor(told: Sequence[Figure]) -> Judged:
     factor, power, apparent = told
     if min(abs(apparent.low), abs(apparent.high)) < LOADED_VA or power.low < 0 < power.high:
         return None
-    if factor.high - factor.low > STEADY:
+    if _spread(factor) > STEADY or _spread(apparent) > TORN * abs(apparent.mean):
         return None
     return abs(factor.mean) < abs(power.mean / apparent.mean) - STEADY - factor.grain
 
@@ -216,8 +249,12 @@ def _part_of(told: Sequence[Figure]) -> Judged:
 def _heat(told: Sequence[Figure]) -> Judged:
     power, flow, kelvin = told
     expected = HEAT_W * abs(flow.mean * kelvin.mean)
-    slack = HEAT_W * (abs(flow.mean) * COLD_K + flow.grain * abs(kelvin.mean))
+    # the mean of a product is that of its means, and at most this much more or less
+    together = (flow.high - flow.low) * (kelvin.high - kelvin.low) / 4
+    slack = HEAT_W * (abs(flow.mean) * COLD_K + flow.grain * abs(kelvin.mean) + together)
     off = abs(abs(power.mean) - expected)
+    if abs(kelvin.mean) < LEAST_K and abs(power.mean) < expected:
+        return None
     return off > HEAT_PART * max(expected, abs(power.mean)) + slack + power.grain + QUIET_W
 
 
