@@ -134,6 +134,8 @@ class _Loop:
             self.proven = self.proven or lasts_s > PROVEN_S
             if lasts_s > NIGHT_S:
                 ok, dt_s = -1, TURNED_S  # in no other way can that be
+        elif tick.since_ns is not None and self.off_ns is not None:
+            self.proven = self.proven or (tick.since_ns - self.off_ns) / 1e9 > PROVEN_S
         if tick.since_ns is not None and (tick.to_ns - tick.since_ns) / 1e9 > STANDS_S:
             ok = min(ok, 0)  # it says nothing new: in a queue a loop may stick, too
         self.held_s += dt_s if ok > 0 else -FADES * dt_s
