@@ -62,6 +62,7 @@ METER = """
 kind = "modbus-rtu"
 port = "{meter}"
 baud = 38400
+link_delay_s = 0.5  # nothing lies between: what never changes is believed from the start
 [device.main_meter]
 driver = "sdm630"
 bus = "meters"
