@@ -27,8 +27,8 @@ PARTS: Final[dict[Kind, str]] = {  # of one part only one thing breaks at a time
     "disk_full": "disk", "daemon_kill": "daemon", "daemon_stop": "daemon", "power_cut": "daemon",
     "platform_kill": "platform", "clock_step": "clock",
 }  # fmt: skip
-# An outbox that is in memory looks at a full disk each 30 s, with the next commit, which comes up to
-# 5 s later and takes its time on a busy machine. A power cut until then takes what was delivered
+# An outbox that is in memory looks at a full disk each 30 s, with the next commit, which comes up
+# to 5 s later and takes its time on a busy machine. A power cut until then takes what was delivered
 # from memory, and the disk has older totals: that is known, and not played here.
 IN_MEMORY_S: Final = 40.0
 SHIFTS_S: Final = (3600, -3600, 400 * 86_400, -86_400, 90, -4, 0)
