@@ -88,9 +88,10 @@ def _readout(messages: Any, frame: bytes) -> dict[str, float | None] | str:
 
 def _block(messages: Any, body: str) -> dict[str, float | None] | str:
     try:
-        return named(_told(messages.DataBlock.from_representation(body)))
+        block = messages.DataBlock.from_representation(body)
     except Exception as raised:  # noqa: BLE001  whatever it raises, it refuses
         return f"{type(raised).__name__}: {raised}"
+    return named(_told(block))
 
 
 def _told(block: Any) -> Iterator[Told]:

@@ -105,12 +105,14 @@ def smllib(frame: bytes) -> dict[str, float | None] | str:
         reader = _reader(check)
         reader.add(frame)
         try:
-            if (got := reader.get_frame()) is not None:
-                return named(_values(list(_entries(got.parse_frame()))))
+            got = reader.get_frame()
+            told = None if got is None else got.parse_frame()
         except errors.CrcError:
             continue
         except Exception as raised:  # noqa: BLE001  whatever it raises, it refuses
             return f"{type(raised).__name__}: {raised}"
+        if told is not None:
+            return named(_values(list(_entries(told))))
     return "no frame with a right checksum"
 
 
