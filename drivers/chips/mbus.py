@@ -163,8 +163,8 @@ def decode(telegrams: Sequence[Telegram]) -> dict[str, Sample]:
     by: dict[str, tuple[int, Record]] = {}  # telegram and record that it came with
     forms = [[replace(record, value=None) for record in one.records] for one in telegrams]
     for place, one in enumerate(telegrams):
-        if forms[place] in forms[:place]:
-            continue  # the same telegram again, of a meter that does not count them
+        if forms[place] in forms[:place] and _is_repeated(telegrams, place):
+            continue
         for record in one.records:
             told = _sample(record, one.medium)
             if told is None:
@@ -178,6 +178,16 @@ def decode(telegrams: Sequence[Telegram]) -> dict[str, Sample]:
             by[key] = (place, record)
             found[key] = Doubt(sample, Reason.FAULT) if broken else sample  # type: ignore[arg-type]
     return found
+
+
+def _is_repeated(telegrams: Sequence[Telegram], place: int) -> bool:
+    """Whether a telegram of a form that was there is that one again, later.
+
+    It is where the meter never comes to its last one, since it does not heed the frame count bit,
+    and after a last one, where another reading begins. Else it is what the meter sends next, and
+    tells other things in the same words.
+    """
+    return telegrams[-1].more or any(not one.more for one in telegrams[:place])
 
 
 def _contradicts(place: int, record: Record, before: int, first: Record) -> bool:

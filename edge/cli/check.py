@@ -83,7 +83,12 @@ def _points(site: Site) -> tuple[dict[str, list[str]], list[Problem]]:
                 device.driver, None, device.options, device.points or (), backwards=device.reversed
             )
         except ConfigError as error:
-            wrong.append(site.remark(("device", name), str(error)))
+            key, told, text = str(error).partition(": ")
+            keyed = (
+                told and key.isidentifier()
+            )  # what the driver says of one key stands at its line
+            path = ("device", name, *([key] if keyed else []))
+            wrong.append(site.remark(path, text if keyed else str(error)))
             continue
         points[name] = [point.key for point in getattr(built, "points", ())]
     return points, wrong

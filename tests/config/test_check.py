@@ -58,6 +58,22 @@ def test_what_a_driver_refuses_itself_is_an_error_with_a_line(
     assert "cannot be used: 1 error\n" in err
 
 
+def test_what_a_driver_refuses_of_one_key_stands_at_its_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "site.toml"
+    lines = [
+        *("[site]", 'id = "s"', 'gateway = "g"', "[uplink]", 'url = "mqtt://localhost"'),
+        *('confirm = "broker"', "[bus.wire]", 'kind = "modbus-rtu"', 'port = "/dev/ttyUSB0"'),
+        *("[device.meter]", 'driver = "sdm120"', 'bus = "wire"', "unit = 1"),
+        *('points = ["voltage_l1"]', "reversed = true"),
+    ]
+    path.write_text("\n".join(lines))
+    assert main(["check", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert f"{path}:{len(lines)}: device.meter.reversed: it tells no direction" in err
+
+
 def test_json_says_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["check", "--json", str(EXAMPLE)]) == 0
     good = json.loads(capsys.readouterr().out)

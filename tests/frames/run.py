@@ -62,8 +62,14 @@ def compared(shelf: Shelf, why: Sequence[Reason], sets: Sequence[Set]) -> dict[S
             print(f"{one.protocol:13} {one.name:24} not here: {missing}", flush=True)
             continue
         found[one] = tally = Tally(one.name)
-        for case in one.cases(files):
-            tally.add(case, why)
+        try:
+            for case in one.cases(files):
+                tally.add(case, why)
+        except Exception as error:
+            raise sources.DamagedError(
+                f"{one.name}: after {tally.frames} frames: {type(error).__name__}: {error};"
+                f" are these frames of {one.protocol}?"
+            ) from error
         print(report.line(one, tally), flush=True)
     return found
 

@@ -315,6 +315,18 @@ def test_a_folder_without_a_manifest_or_with_damage_ends_the_run(
     assert "is damaged" in capsys.readouterr().err
 
 
+def test_what_holds_no_frames_is_named_with_its_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def cases(files: Mapping[str, bytes]) -> Iterator[Case]:
+        yield Case("frame 1", {"power": 1.0}, {"power": 1.0})
+        raise ValueError(files["a"].decode())
+
+    monkeypatch.setattr(run, "SETS", [replace(SHORT[0], origin=FOLDER, name="set", cases=cases)])
+    assert run.main(["--frames", str(shelved(tmp_path, a=b"nonsense"))]) == 1
+    assert "set: after 1 frames: ValueError: nonsense; are these frames" in capsys.readouterr().err
+
+
 # --- source packages ----------------------------------------------------------------------------
 
 SETUP = "import pathlib\npathlib.Path({mark!r}).write_text('it was run')\nimport no_such_module\n"

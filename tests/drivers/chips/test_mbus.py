@@ -253,6 +253,8 @@ def test_phases_that_nobody_names_are_not_the_whole() -> None:
         (("042a64000000", "042a65000000 01fd1700"), Bad(Reason.CONTRADICTED)),
         (("042a64000000", "042a64000000 01fd1700"), 10.0),
         (("042a64000000", "042a65000000"), 10.0),  # nothing but the same telegram again, later
+        (("042a64000000 1f", "042a65000000"), Bad(Reason.CONTRADICTED)),  # the next one: its last
+        (("042a64000000 1f", "042a65000000 1f", "042a66000000 1f"), 10.0),  # it never comes to one
         (("042a64000000 042b64000000",), 10.0),  # in two units: one meaning, the first counts
         (("042a64000000 144264000000 442a64000000 84402a64000000",), 10.0),  # maximum, past, other
         (("042a64000000 04aaff0164000000",), 10.0),  # the whole, and a phase that is named
