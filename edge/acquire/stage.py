@@ -6,14 +6,17 @@ A new segment begins with what had already arrived for the next window; its head
 such entries are a repetition, so that reading two segments in a row counts nothing twice.
 
 An entry is `length u32, crc32 u32, msgpack`. A torn tail ends the reading; it is never an error.
+What is in it is named as the configuration of its process named it. Who reads it may have another
+one: so a segment says what its sources meant, and whether their sweeps were to be raw records, and
+says so again where another process goes on in it.
 """
 
 import contextlib
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -24,7 +27,7 @@ from edge.core import GOOD, Contact, Sweep, all_good, parse_quality
 FRAME: Final = struct.Struct("<II")
 LIMIT: Final = 1 << 20  # bytes of one entry; a longer one is damage
 BATCH: Final = 500  # items of one entry
-VERSION: Final = 1  # of what is in an entry
+VERSION: Final = 2  # of what is in an entry
 PREFIX: Final = "stage."
 ASIDE: Final = "aside."
 SEGMENT_LIMIT: Final = 16 << 20  # bytes of one segment: a tmpfs is memory
@@ -34,11 +37,28 @@ Entry = list[Contact] | list[Sweep] | tuple[int, int] | tuple[str, int] | int
 a number a mark: somebody listened until then."""
 
 
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What the entries of a process are about: its sources, and whether it keeps their sweeps."""
+
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # with what they mean
+    raw: bool = False
+
+    @classmethod
+    def parse(cls, told: Any) -> "Staged":
+        sources, raw = told
+        return cls({name: tuple(means) for name, means in sources.items()}, bool(raw))
+
+    def packed(self) -> list[Any]:
+        return [self.sources, self.raw]
+
+
 @dataclass(slots=True)
 class Segment:
     """One file that was left behind. `read` goes through it entry by entry.
 
-    `carried` entries at its beginning repeat the end of the segment before it.
+    `carried` entries at its beginning repeat the end of the segment before it. `staged` is what
+    the entry that was read last is about.
     """
 
     number: int
@@ -47,6 +67,7 @@ class Segment:
     path: Path
     carried: int
     at: int  # bytes up to here are whole; grows while it is read
+    staged: Staged = field(default_factory=Staged)
     count: int = 0  # entries that were read
 
     @property
@@ -63,6 +84,9 @@ class Segment:
             file.seek(self.at)
             for item, end in _entries(file, self.at):
                 self.at = end
+                if item[0] == "r":
+                    self.staged = Staged.parse(item[1:])
+                    continue
                 self.count += 1
                 yield _decode(item), self.count <= self.carried
 
@@ -70,8 +94,8 @@ class Segment:
 class Stage:
     """Writes one segment after the other. Used from the main loop; a write costs microseconds."""
 
-    def __init__(self, folder: Path, boot: str) -> None:
-        self._folder, self._boot = folder, boot
+    def __init__(self, folder: Path, boot: str, staged: Staged = Staged()) -> None:
+        self._folder, self._boot, self._staged = folder, boot, staged
         self._fd = -1
         self._size = 0
         self._full = False
@@ -91,7 +115,15 @@ class Stage:
         self._fd = os.open(self._path(self.number), flags, 0o600)
         carried = sum(-(-len(batch) // BATCH) for batch in (contacts, sweeps))
         window = [start_ns, end_ns]
-        self._append({"v": VERSION, "boot": self._boot, "window": window, "carried": carried})
+        self._append(
+            {
+                "v": VERSION,
+                "boot": self._boot,
+                "window": window,
+                "carried": carried,
+                "staged": self._staged.packed(),
+            }
+        )
         self.add_contacts(contacts)
         self.add_sweeps(sweeps)
         return self.number
@@ -103,6 +135,8 @@ class Stage:
         self._full = False
         os.truncate(segment.path, segment.at)
         self._fd = os.open(segment.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        if segment.staged != self._staged:
+            self._append(["r", *self._staged.packed()])
 
     def add_contacts(self, batch: Sequence[Contact]) -> None:
         for part in _parts(batch):
@@ -182,7 +216,8 @@ def left_behind(folder: Path, boot: str, since: int = 0) -> list[Segment]:
         if header.get("boot") == boot and _number(path) >= since:
             start_ns, end_ns = header["window"]
             carried = int(header["carried"])
-            found.append(Segment(_number(path), start_ns, end_ns, path, carried, at))
+            staged = Staged.parse(header["staged"])
+            found.append(Segment(_number(path), start_ns, end_ns, path, carried, at, staged))
     return found
 
 

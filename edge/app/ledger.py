@@ -57,6 +57,7 @@ class Ledger:
     ) -> None:
         self._sealing = sealing
         self._site, self._points = wiring.site, wiring.points()
+        self._keys = {name: [point.key for point in told] for name, told in self._points.items()}
         self._pipeline, self._intake, self._stage = pipeline, intake, stage
         self._writer, self._clock, self._boot_id = writer, clock, boot_id
         self._epoch: Epoch = writer.epoch
@@ -141,7 +142,7 @@ class Ledger:
         found = recover(
             self._pipeline, before, self._epoch.boot, segments, now.mono_ns, self._windows.end_ns,
             self._former(), self._writer.opened.damage is not None, self._fits,
-            unread=self._writer.opened.ram is not None,
+            unread=self._writer.opened.ram is not None, past=self._epoch.past,
         )  # fmt: skip
         attempts.ended()
         found.drafts = self._intake.with_health(found.drafts)
@@ -154,7 +155,8 @@ class Ledger:
 
     async def _go_on(self, found: Recovered) -> None:
         self._windows.end_ns = found.end_ns
-        self._intake.raw += found.sweeps if self._site.streams.raw else []
+        for points, sweeps in found.raw:
+            found.drafts += raw_drafts(points, sweeps)
         if found.segment is None:
             await self._begin(found.start_ns, found.drafts, {})
         else:
@@ -197,6 +199,8 @@ class Ledger:
         except ValueError as error:
             LOG.warning("what the former process had counted does not fit: %s", error)
             self._fits = False
+        if self._fits and self._epoch.past != "known":
+            self._pipeline.engine.doubt_past(older=self._epoch.past == "older")
         self._intake.problems.update(before.problems)
         self._intake.remember(
             {name: told for name, told in before.told.items() if name in self._points}, before.held
@@ -254,7 +258,7 @@ class Ledger:
                 owner: (STATE_VERSION, msgpack.packb(state))
                 for owner, state in {**states, **self._alarms(), "app": before.packed()}.items()
             }
-            rows = [*urgent, *drafts, *raw_drafts(self._points, raw)]
+            rows = [*urgent, *drafts, *raw_drafts(self._keys, raw)]
             now = self._clock.now()
             mark = Mark(now.mono_ns, now.wall_ns, now.tq)
             stored: list[Stored] = await self._writer.commit(rows, packed, clock=mark)

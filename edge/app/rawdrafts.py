@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from edge.core import Draft, Point, Stream, Sweep
+from edge.core import Draft, Stream, Sweep
 from edge.uplink.wire import raw_body
 
 RAW_VALUES: Final = 100_000  # of one raw record
 
 
-def raw_drafts(points: Mapping[str, Sequence[Point]], raw: Sequence[Sweep]) -> list[Draft]:
-    """All of it, in batches that a record can hold."""
+def raw_drafts(points: Mapping[str, Sequence[str]], raw: Sequence[Sweep]) -> list[Draft]:
+    """All of it, in batches that a record can hold. `points` are the keys of each source's."""
     drafts: list[Draft] = []
     part: list[Sweep] = []
     values = 0
@@ -23,6 +23,6 @@ def raw_drafts(points: Mapping[str, Sequence[Point]], raw: Sequence[Sweep]) -> l
     return [*drafts, _raw_draft(points, part)] if part else drafts
 
 
-def _raw_draft(points: Mapping[str, Sequence[Point]], sweeps: Sequence[Sweep]) -> Draft:
+def _raw_draft(points: Mapping[str, Sequence[str]], sweeps: Sequence[Sweep]) -> Draft:
     times = [sweep.mono_ns for sweep in sweeps]
     return Draft(Stream.RAW, "", min(times), max(times), raw_body(points, sweeps))

@@ -13,9 +13,11 @@ from typing import Final
 
 from edge.core import Draft
 from edge.store.clockmap import Marking, set_mark
+from edge.store.database import NAME as DB
 from edge.store.disk import Disk
 from edge.store.drops import Drop, Drops, storage_event
 from edge.store.handover import WORD
+from edge.store.highwater import HighWater, Reached
 from edge.store.journal import Journal
 from edge.store.medium import Medium
 from edge.store.memory import States as States
@@ -23,9 +25,10 @@ from edge.store.numbering import number
 from edge.store.place import Place
 from edge.store.refuge import Refuge
 from edge.store.room import Packed, fit
-from edge.store.rows import MAX_BODY, Epoch, Mark, Row, Stored, pack, readable
-from edge.store.starts import BEHIND, handed_over, keep
+from edge.store.rows import MAX_BODY, Epoch, Mark, Past, Row, Stored, pack, readable
+from edge.store.starts import BEHIND, TORN, Start, handed_over, keep
 from edge.store.thin import Merge
+from edge.store.waltail import Tail, tail
 
 BALLAST: Final = 16 << 20  # bytes
 
@@ -43,6 +46,9 @@ class Outbox(Refuge):
         merge: Merge | None,
         ballast_bytes: int,
     ) -> None:
+        self._water = HighWater(place.folder, run_dir)
+        # before SQLite has the log; what the run directory knows needs no such reading
+        self._tail: Tail = "whole" if self._water.run else tail(place.folder / f"{DB}-wal")
         medium = Medium(place, ballast_bytes)
         disk = medium.disk
         # without the database the journal of the last process is left as it is
@@ -76,12 +82,15 @@ class Outbox(Refuge):
         ride in the first commit: `handed` is lost with this process, so it must be found again."""
         medium, start = self._medium, self._plan()
         self._start, self._row = start, start.number << 32
-        damage = self.opened.damage or (BEHIND if start.behind else None)
-        if damage:
-            medium.say(True, damage)
-            if start.before:
-                self._drops[start.before, "*", "damage"] = Drop(1, None, None)
-        word = self._ask(lambda disk: str(disk.meta(WORD, "")), "")
+        past = self._past(start)
+        damage = self.opened.damage or (BEHIND if past == "older" else None)
+        if damage or past == "doubtful":
+            medium.say(True, damage or TORN)
+        if damage and start.before:
+            self._drops[start.before, "*", "damage"] = Drop(1, None, None)
+        # of an older one nobody knows what was handed over
+        known = past != "older"
+        word = self._ask(lambda disk: str(disk.meta(WORD, "")), "") if known else ""
         self._handover.begin(word, self._row, self.journal.last_sent)
         self._arrived = self.journal.was_confirmed
         self.handed += self._ask(lambda disk: handed_over(disk, self._arrived), [])
@@ -94,7 +103,17 @@ class Outbox(Refuge):
         if self.opened.ram:
             medium.say(True, self.opened.ram)
         medium.ballast.build()
-        return Epoch(start.epoch, start.boot, start.same_boot, start.former, start.unclean)
+        former, unclean = start.former, start.unclean or past != "known"
+        return Epoch(start.epoch, start.boot, start.same_boot, former, unclean, past)
+
+    def _past(self, start: Start) -> Past:
+        """What the database's states are worth. Of memory's nobody doubts: they go with it."""
+        if self._medium.disk is None or not self._medium.disk.used:
+            return "known"
+        ahead = any(reached.ahead_of(start.former) for reached in self._water.found)
+        if start.behind or ahead or self._tail == "damaged":
+            return "older"
+        return "doubtful" if self._tail == "torn" else "known"
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -132,6 +151,8 @@ class Outbox(Refuge):
         self._row += len(rows)
         self._handover.committed(now_ns, self._row)
         self._next |= following
+        if following:
+            self._water.commit(self._reached, now_ns, on_disk=self._disk is not None)
         self._drops = drops
         self._counting.dropped += len(lost)
         self._counting.committed(rows, clock.mono_ns if clock else None)
@@ -188,6 +209,10 @@ class Outbox(Refuge):
         if self._disk is None:
             self._remember(rows, states, gone, following, drops, clock)
 
+    @property
+    def _reached(self) -> Reached:
+        return Reached(self._start.epoch, sum(number - 1 for number in self._next.values()))
+
     def close(self) -> None:
         """The goodbye: the next start is not called unclean."""
         self._look_for_the_last_time()
@@ -198,6 +223,8 @@ class Outbox(Refuge):
                     if self._clock is not None:
                         set_mark(disk, self._start.boot, self._clock)
                     disk.set_meta({"clean": 1})
+                if self._next:
+                    self._water.goodbye(self._reached)
             except sqlite3.Error:
                 pass  # then the next start says so
             disk.close()

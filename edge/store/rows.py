@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgpack
 
@@ -67,6 +67,11 @@ class Former:
     last: Mapping[str, int]
 
 
+Past = Literal["known", "doubtful", "older"]
+"""What the states in the database are worth. `doubtful`: the last commit may be missing, and may
+have been sent; `older`: numbers were given after them, so what they count on from is past."""
+
+
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """This start of the daemon. `unclean`: the former one ended without a goodbye."""
@@ -76,6 +81,7 @@ class Epoch:
     same_boot: bool
     former: Former | None
     unclean: bool
+    past: Past = "known"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,112 @@
+"""How far this gateway has come with its numbers, told outside of its database.
+
+A database may be older than what was sent from it: its log lost its end to a flipped bit, or a copy
+of last week was put in its place. What its owners count on from is then of the past, and growth
+would be counted twice. So the numbers that were given are told in two more places: in the run
+directory with each commit, which wears no card, and beside the database at a goodbye and once in an
+hour, in place, which is one block. Each says no more than what was durable when it was written.
+"""
+
+import contextlib
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edge.store.rows import Former
+from edge.store.starts import later
+
+NAME: Final = "highwater"
+EVERY_NS: Final = 3_600_000_000_000
+BYTES: Final = 64
+UNKNOWN: Final = (1 << 53) - 1  # numbers: the outbox is in memory, and the card hears no more of it
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A start, by its epoch, and how many numbers it has given, of all streams together."""
+
+    epoch: int
+    count: int
+
+    def ahead_of(self, former: Former | None) -> bool:
+        """Whether a database that knows this of its last start is older than that."""
+        if former is None:
+            return self.count > 0
+        if former.epoch == self.epoch:
+            return self.count > sum(former.last.values())
+        start, known = self.epoch >> 32, former.epoch >> 32
+        return self.count > 0 and later(start, known) == start
+
+    def packed(self) -> bytes:
+        line = f"{self.epoch} {self.count}"
+        return f"{line} {zlib.crc32(line.encode()):08x}".ljust(BYTES - 1).encode() + b"\n"
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Reached | None":
+        """None for what is not whole."""
+        try:
+            line, _, crc = data.decode("ascii").rstrip().rpartition(" ")
+            if zlib.crc32(line.encode()) != int(crc, 16):
+                return None
+            epoch, count = line.split(" ")
+            return cls(int(epoch), int(count))
+        except ValueError:
+            return None
+
+
+class HighWater:
+    """Both places. Belongs to the thread of the outbox. Raises nothing: one that cannot be written
+    tells of an earlier moment, and what it does not tell is not doubted."""
+
+    def __init__(self, folder: Path, run_dir: Path | None) -> None:
+        self._card, self._run = folder / NAME, None if run_dir is None else run_dir / NAME
+        self._told_ns: int | None = None  # when the card heard of it
+        self._unknown = False  # the card has heard that it hears no more
+        self.run = None if self._run is None else _read(self._run)
+        card = _read(self._card)
+        # of one start the run directory knows the last word
+        known = self.run is not None and card is not None and card.epoch == self.run.epoch
+        self.found = [each for each in (self.run, None if known else card) if each is not None]
+
+    def commit(self, reached: Reached, mono_ns: int, *, on_disk: bool) -> None:
+        """So many numbers have been given, and are durable. `on_disk`: in the database, and not
+        only in memory, of which a power cut leaves nothing."""
+        if self._run is not None:
+            _write(self._run, reached)
+        told_ns = self._told_ns
+        due = told_ns is None or not 0 <= mono_ns - told_ns < EVERY_NS
+        if on_disk and (self._unknown or due):
+            self._told_ns, self._unknown = mono_ns, False
+            _write(self._card, reached, durable=True)
+        elif not on_disk and not self._unknown:
+            self._unknown = True
+            _write(self._card, Reached(reached.epoch, UNKNOWN), durable=True)
+
+    def goodbye(self, reached: Reached) -> None:
+        """The last word, of a database that is on disk."""
+        _write(self._card, reached, durable=True)
+
+
+def _read(path: Path) -> Reached | None:
+    with contextlib.suppress(OSError):
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return Reached.parse(os.read(fd, BYTES))
+        finally:
+            os.close(fd)
+    return None
+
+
+def _write(path: Path, reached: Reached, *, durable: bool = False) -> None:
+    """In place: nothing but the block itself changes, and a sector is whole or as it was."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with contextlib.suppress(OSError):
+        fd = os.open(path, flags, 0o600)
+        try:
+            os.pwrite(fd, reached.packed(), 0)
+            if durable:
+                os.fdatasync(fd)
+        finally:
+            os.close(fd)
