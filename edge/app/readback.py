@@ -27,6 +27,7 @@ class ReadBack:
         self.raw: Raw = []  # in no raw record yet
         self.count = 0  # sweeps that are in the segment that was read last
         self.gone: dict[str, int] = {}  # sources that are no more: begin of the first window lost
+        self.new: set[str] = set()  # sources that the last process did not have
 
     def entries(self, segment: Segment, *, again: bool) -> Iterator[tuple[Entry, Entry]]:
         """Each entry, and what of it is for a source that is here. `again`: there was a segment
@@ -61,10 +62,12 @@ class ReadBack:
             self.raw.append((keys, list(left)))
 
     def _miss(self, segment: Segment) -> None:
-        """Whose windows nobody can close any more."""
-        for source, means in segment.staged.sources.items():
-            if self._mine.get(source) != means:
+        """Whose windows nobody can close any more, and who was not there."""
+        was, mine = segment.staged.sources, self._mine
+        for source, means in was.items():
+            if mine.get(source) != means:
                 self.gone.setdefault(owner(source), segment.start_ns)
+        self.new = {owner(source) for source, means in mine.items() if was.get(source) != means}
 
     def _still(self, segment: Segment, entry: Entry) -> Entry:
         was, mine = segment.staged.sources, self._mine

@@ -5,7 +5,7 @@ window is read back, and only the time in between is a gap. Another boot: power 
 was restarted; the open window is lost, totals go on. No state: a first start.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -98,7 +98,8 @@ def recover(
         pipeline.engine.another(before.others)
         pipeline.judge.missing(now_ns - AWAY_NS, now_ns)
         return _anew(pipeline, _gap("power", before, now_ns, former), now_ns, end_ns)
-    back = ReadBack(meanings(pipeline.engine.setup), before.raw)
+    setup = pipeline.engine.setup
+    back = ReadBack(meanings(setup), before.raw)
     whole = bool(segments) and segments[0].number == before.segment
     if not fits or not whole:
         pipeline.engine.another(before.others)
@@ -108,7 +109,7 @@ def recover(
             for _ in back.entries(segment, again=i > 0):
                 pass  # of raw sweeps nobody has to know anything
         found = _anew(pipeline, gap, now_ns, end_ns, back.raw)
-        found.drafts += _new(pipeline, now_ns, fits=fits)
+        found.drafts += _new(pipeline.engine.fresh if fits else setup.names(), now_ns)
         return found
     result = Recovered(now_ns, end_ns, raw=back.raw)
     alive_ns, opened_ns = before.start_ns, None
@@ -130,7 +131,8 @@ def recover(
     if before.starting is not None and opened_ns is not None and opened_ns > since_ns:
         result.drafts.append(opening(boot, since_ns, opened_ns))
     result.drafts.append(_gap("restart", replace(before, start_ns=alive_ns), now_ns, former))
-    result.drafts += [*_gone(back, boot, alive_ns), *_new(pipeline, now_ns, fits=True)]
+    result.drafts += _gone(back, boot, alive_ns)
+    result.drafts += _new(back.new.union(pipeline.engine.fresh), now_ns)
     return _go_on(pipeline, result, alive_ns, now_ns)
 
 
@@ -148,9 +150,8 @@ def _gone(back: ReadBack, boot: int, alive_ns: int) -> Iterator[Draft]:
         yield _gap("gone", Before(boot, 0, from_ns), max(from_ns, alive_ns), None, names)
 
 
-def _new(pipeline: Pipeline, now_ns: int, *, fits: bool) -> Iterator[Draft]:
+def _new(names: Iterable[str], now_ns: int) -> Iterator[Draft]:
     """Sources that were not there before; they may have been, in a configuration before that."""
-    names = pipeline.engine.fresh if fits else pipeline.engine.setup.names()
     if told := sorted(names):
         yield _gap("new", None, now_ns, None, told)
 

@@ -3,8 +3,9 @@
 A database may be older than what was sent from it: its log lost its end to a flipped bit, or a copy
 of last week was put in its place. What its owners count on from is then of the past, and growth
 would be counted twice. So the numbers that were given are told in two more places: in the run
-directory with each commit, which wears no card, and beside the database at a goodbye and once in an
-hour, in place, which is one block. Each says no more than what was durable when it was written.
+directory with each commit, which wears no card; and beside the database, at the first commit of a
+start, each quarter of an hour and at a goodbye, in place, which is one block of 4 KiB each time.
+Each says no more than what was durable when it was written.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from edge.store.rows import Former
 from edge.store.starts import later
 
 NAME: Final = "highwater"
-EVERY_NS: Final = 3_600_000_000_000
+EVERY_NS: Final = 900_000_000_000
 BYTES: Final = 64
 UNKNOWN: Final = (1 << 53) - 1  # numbers: the outbox is in memory, and the card hears no more of it
 

@@ -259,6 +259,7 @@ class Kept:
         riding, kept = self.riding(drafts)
         stored = self.outbox.commit(drafts, {**states, **riding}, (), clock)
         kept()
+        self._life.committed()
         self._life.step()
         return stored
 
@@ -310,6 +311,9 @@ class Life:
         if self.left is not None and self.steps >= self.left:
             raise KilledError
         self.steps += 1
+
+    def committed(self) -> None:
+        """Something is on disk now."""
 
     def live(self, seconds: float, *, stop: bool = True) -> bool:
         """Whether it was still there at the end, and has stopped in order; else it is killed."""

@@ -32,6 +32,7 @@ from tests.crash.changing import (
 TRIED = int(os.environ.get("CRASH_CHANGES", "15"))
 SLACK_NS = 1_000_000  # gaps are told in microseconds
 PULSES = {"energy_import", "power"}  # of a meter with pulses
+NEVER = 1_000_000
 MOST = 160  # writes of a process, or so
 counted: Counter[str] = Counter()
 
@@ -120,20 +121,25 @@ def test_any_configuration_goes_on_from_what_any_other_left_behind(
         report_multiple_bugs=False,
     )
     @given(
-        before=configs(),
-        after=configs(),
+        sites=st.tuples(configs(), configs()),
         kills=st.tuples(st.integers(1, MOST), st.integers(0, 12) | st.integers(0, MOST)),
         away_s=st.sampled_from((0.5, 3, 20)),
         back=st.booleans(),
+        settled=st.booleans(),
     )
     def changed(
-        before: Config, after: Config, kills: tuple[int, int], away_s: float, back: bool
+        sites: tuple[Config, Config],
+        kills: tuple[int, int],
+        away_s: float,
+        back: bool,
+        settled: bool,
     ) -> None:
         folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        killed = list(zip(sites, kills, strict=True))
+        if settled:  # what models have learnt is kept at a stop
+            killed.insert(0, (sites[0], NEVER))
         try:
-            lived(
-                folder, [(before, kills[0]), (after, kills[1])], before if back else after, away_s
-            )
+            lived(folder, killed, sites[not back], away_s)
         finally:
             shutil.rmtree(folder)
 
@@ -143,14 +149,14 @@ def test_any_configuration_goes_on_from_what_any_other_left_behind(
 
 
 def lived(
-    folder: Path, killed: Sequence[tuple[Config, int]], last: Config, away_s: float = 0.5
+    folder: Path, killed: Sequence[tuple[Config, int | None]], last: Config, away_s: float = 0.5
 ) -> list[Record]:
-    """All records of a box that was killed after so many writes with each configuration, and then
-    ran with the last one, after they have been looked at."""
+    """All records of a box that was killed after so many writes with each configuration, or in the
+    midst of its second window, and then ran with the last one, after they have been looked at."""
     (folder / "run").mkdir()
     box = Box(folder)
     for config, left in killed:
-        Life(box, config, left).live(RUN_S)
+        Life(box, config, left).live(8 if left is None else RUN_S, stop=left is not None)
         box.now_ns += int(away_s * 4) * 250_000_000
     assert Life(box, last).live(RUN_S)
     counted.update(pairs=1, kills=box.kills, starts=box.starts)
@@ -171,11 +177,11 @@ def test_a_renamed_meter_keeps_no_start_from_happening_and_its_sweeps_go_out(
     tmp_path: Path,
 ) -> None:
     renamed = METER.replace("main_meter", "house")
-    lived(tmp_path, [(site(METER, PULSE), 60)], site(renamed, PULSE))
+    lived(tmp_path, [(site(METER, PULSE), None)], site(renamed, PULSE))
 
 
 def test_sweeps_go_out_though_raw_is_off_by_now(tmp_path: Path) -> None:
-    lived(tmp_path, [(site(METER, PULSE), 60)], site(METER, PULSE, raw=False))
+    lived(tmp_path, [(site(METER, PULSE), None)], site(METER, PULSE, raw=False))
 
 
 def test_values_of_a_driver_are_not_taken_for_those_of_another_with_as_many_points(
@@ -183,16 +189,16 @@ def test_values_of_a_driver_are_not_taken_for_those_of_another_with_as_many_poin
 ) -> None:
     some, others = ("voltage_l1", "frequency"), ("current_l1", "power_factor")
     before, after = (f"{METER}points = {list(keys)}\n".replace("'", '"') for keys in (some, others))
-    lived(tmp_path, [(site(before, PULSE), 60)], site(after, PULSE))
+    lived(tmp_path, [(site(before, PULSE), None)], site(after, PULSE))
 
 
 def test_pulses_of_a_meter_are_not_counted_by_the_constant_of_another(tmp_path: Path) -> None:
     before, after = (f"{PULSE}imp_per_kwh = {imp}\n" for imp in (1000, 10))
-    lived(tmp_path, [(site(before, METER), 60)], site(after, METER))
+    lived(tmp_path, [(site(before, METER), None)], site(after, METER))
 
 
 def test_what_a_source_had_seen_that_is_gone_is_told_under_its_name(tmp_path: Path) -> None:
-    records = lived(tmp_path, [(site(METER, PULSE), 60)], site(PULSE))
+    records = lived(tmp_path, [(site(METER, PULSE), None)], site(PULSE))
     told = [r.body for r in records if r.body.get("sources") == ["main_meter"]]
     assert [body["event"] for body in told] == ["gap"]
     assert "no more" in told[0]["text"]
@@ -200,6 +206,6 @@ def test_what_a_source_had_seen_that_is_gone_is_told_under_its_name(tmp_path: Pa
 
 def test_a_source_that_comes_back_tells_that_it_was_away(tmp_path: Path) -> None:
     whole, without = site(METER, PULSE), site(PULSE)
-    records = lived(tmp_path, [(whole, 60), (without, 70)], whole)
+    records = lived(tmp_path, [(whole, None), (without, None)], whole)
     told = [r.body for r in records if r.body.get("sources") == ["main_meter"]]
     assert any(body["gap"][0] is None for body in told)
