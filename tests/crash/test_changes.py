@@ -75,10 +75,9 @@ def counted_twice(box: Box, records: Sequence[Record]) -> list[str]:
     most_s = (box.now_ns - BEGIN_NS) / 1e9
     wrong = []
     for (source, key, step), steps in grown.items():
-        pulses = sum(
-            n for (name, imp), n in box.pulses.items() if (name, 1 / imp) == (source, step)
-        )
-        limit = pulses if pulses else RATE * most_s / step
+        constants = [(name, 1 / imp) for name, imp in box.pulses]
+        pulses = dict(zip(constants, box.pulses.values(), strict=True)).get((source, step), 0)
+        limit = pulses + (RATE * most_s / step if source in box.polled else 0)
         if steps > limit:
             wrong.append(f"{source}.{key} has grown by {steps} steps of {step}: {limit} came")
     return wrong
@@ -91,8 +90,8 @@ def holes(box: Box, records: Sequence[Record]) -> list[str]:
         body = record.body
         if body.get("event") == "gap":
             from_us, to_us = body["gap"]
-            for source in body["sources"]:
-                told.setdefault(source, []).append(((from_us or 0) * 1000, to_us * 1000))
+            for source in body["sources"] if from_us is not None else ():
+                told.setdefault(source, []).append((from_us * 1000, to_us * 1000))
         elif record.key.stream not in (Stream.EVENT, Stream.RAW):
             told.setdefault(record.source, []).append((record.from_ns, record.to_ns))
     wrong = []
