@@ -16,7 +16,7 @@ class Before:
     itself, and `held` what the platform was told of those that said too much; `contacts` how plain
     contacts stood, and what was told of them; `others` are devices that were swapped, which the
     totals of the last committed window do not know yet; `starting` is since when no line was open,
-    where nobody has been told so.
+    where nobody has been told so; `epoch` is that in which it was kept.
     """
 
     boot: int
@@ -29,6 +29,7 @@ class Before:
     held: Mapping[str, Told] = field(default_factory=dict)
     others: Sequence[str] = ()
     starting: int | None = None
+    epoch: int = 0
 
     @classmethod
     def parse(cls, state: Mapping[str, Any]) -> "Before":
@@ -45,7 +46,10 @@ class Before:
         raw = int(segment), int(count)
         since = state.get("starting")
         starting = None if since is None else int(since)
-        return cls(boot, number, start_ns, raw, problems, told, contacts, held, others, starting)
+        return cls(
+            boot, number, start_ns, raw, problems, told, contacts, held, others, starting,
+            int(state["epoch"]),
+        )  # fmt: skip
 
     def packed(self) -> dict[str, Any]:
         """For the outbox."""
@@ -60,4 +64,5 @@ class Before:
             "held": {name: each.packed() for name, each in self.held.items()},
             "others": list(self.others),
             "starting": self.starting,
+            "epoch": self.epoch,
         }

@@ -27,7 +27,7 @@ from edge.app.sealing import OWNER, Sealing
 from edge.app.windows import GRACE_NS, SYNCED, Windows
 from edge.app.wiring import Wiring
 from edge.core import Clock, Draft, Reason, Stamp, Stream
-from edge.store import Epoch, Mark, Stored, Writer
+from edge.store import Epoch, Mark, Past, Stored, Writer
 
 LOG = logging.getLogger("kerbstone")
 
@@ -129,6 +129,9 @@ class Ledger:
         """Read back what the former process had seen; commit what it could not."""
         now, folder = self._clock.now(), Path(self._site.store.run_dir)
         before = await self._restore()
+        past = self._past(before)
+        if past != "known":
+            self._pipeline.engine.doubt_past(older=past == "older")
         self._pipeline.engine.expired(expired(self._site, now))
         segments = left_behind(folder, self._boot_id, before.segment if before else 0)
         attempts = Attempts(folder)
@@ -142,7 +145,7 @@ class Ledger:
         found = recover(
             self._pipeline, before, self._epoch.boot, segments, now.mono_ns, self._windows.end_ns,
             self._former(), self._writer.opened.damage is not None, self._fits,
-            unread=self._writer.opened.ram is not None, past=self._epoch.past,
+            unread=self._writer.opened.ram is not None, past=past,
         )  # fmt: skip
         attempts.ended()
         found.drafts = self._intake.with_health(found.drafts)
@@ -199,8 +202,6 @@ class Ledger:
         except ValueError as error:
             LOG.warning("what the former process had counted does not fit: %s", error)
             self._fits = False
-        if self._fits and self._epoch.past != "known":
-            self._pipeline.engine.doubt_past(older=self._epoch.past == "older")
         self._intake.problems.update(before.problems)
         self._intake.remember(
             {name: told for name, told in before.told.items() if name in self._points}, before.held
@@ -210,6 +211,13 @@ class Ledger:
         for what in before.problems.keys() - self._known:
             self._intake.forget(what)
         return before
+
+    def _past(self, before: Before | None) -> Past:
+        """What the states are worth. Those of another epoch than numbered last were spared by a
+        start that could not read them; it has counted for itself what came meanwhile."""
+        past, former = self._epoch.past, self._epoch.former
+        spared = before is not None and former is not None and before.epoch != former.epoch
+        return "doubtful" if spared and past == "known" else past
 
     def _former(self) -> dict[str, Any] | None:
         former = self._epoch.former
@@ -252,7 +260,7 @@ class Ledger:
                 self._epoch.boot, segment, self._start_ns, (segment, self._stage.sweeps),
                 {what: why for what, why in intake.problems.items() if what in self._known},
                 intake.devices, self._pipeline.engine.plain.state(), intake.held(),
-                tuple(intake.others), intake.starting and intake.starting[1],
+                tuple(intake.others), intake.starting and intake.starting[1], self._epoch.epoch,
             )  # fmt: skip
             packed = {
                 owner: (STATE_VERSION, msgpack.packb(state))

@@ -103,8 +103,11 @@ def recover(
     whole = bool(segments) and segments[0].number == before.segment
     if not fits or not whole:
         pipeline.engine.another(before.others)
+        why = "other" if not fits else "older" if segments else "stage"
+        if why == "older":  # it knows nothing of a commit for which a segment went
+            pipeline.engine.doubt_past(older=True)
         pipeline.judge.missing(min(before.start_ns, now_ns), now_ns)
-        gap = _gap("stage" if fits else "other", before, now_ns, former)
+        gap = _gap(why, None if why == "older" else before, now_ns, former)
         for i, segment in enumerate(segments if whole else ()):
             for _ in back.entries(segment, again=i > 0):
                 pass  # of raw sweeps nobody has to know anything

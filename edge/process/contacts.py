@@ -112,7 +112,7 @@ class Contacts:
     def doubt_past(self) -> None:
         """What was told of them last is not known: how each is found is told."""
         for state in self._states.values():
-            state.past = True
+            state.on, state.past = None, True
 
     def state(self) -> dict[str, list[Any]]:
         """Of each contact that was seen: its level, what was told of it and what was held back.

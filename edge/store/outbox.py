@@ -88,8 +88,8 @@ class Outbox(Refuge):
             medium.say(True, damage or TORN)
         if damage and start.before:
             self._drops[start.before, "*", "damage"] = Drop(1, None, None)
-        # of an older one nobody knows what was handed over
-        known = past != "older"
+        # else nobody knows what was handed over
+        known = past == "known"
         word = self._ask(lambda disk: str(disk.meta(WORD, "")), "") if known else ""
         self._handover.begin(word, self._row, self.journal.last_sent)
         self._arrived = self.journal.was_confirmed
