@@ -198,6 +198,21 @@ def test_a_copy_that_is_put_back_after_a_stop_is_seen_even_after_a_reboot(
     assert box.state == 3
 
 
+def test_a_copy_of_some_minutes_ago_that_is_put_back_after_a_stop_is_seen_after_a_reboot(
+    box: Box, tmp_path: Path
+) -> None:
+    box.close_windows(3)
+    copy = tmp_path / "copy"
+    shutil.copytree(box.store, copy)
+    box.close_windows(2)
+    box.stop()
+    for name in ("outbox.db", "outbox.db-wal"):
+        shutil.copy(copy / name, box.store / name)
+    box.reboot()
+    assert box.start() == "older"
+    assert box.state == 3
+
+
 def test_a_copy_of_the_same_start_is_seen(box: Box, tmp_path: Path) -> None:
     """A box runs for months in one start: the count of starts says nothing then."""
     box.close_windows(3)
