@@ -66,7 +66,7 @@ class Database:
         self._wal = folder / f"{NAME}-wal"
         self._wal_bytes = wal_bytes
         self._max_bytes = max_bytes
-        self.frames = 0  # of the log that lay there, as far as SQLite has read it
+        self.frames: int | None = None  # of the log that lay there, as far as SQLite has read it
         # who only reads makes no log: without one nobody else has the file open
         alone = reading and not self._wal.exists()
         how = "?mode=ro&immutable=1" if alone else ""

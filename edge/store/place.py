@@ -59,9 +59,10 @@ class Place:
     def _found(self, disk: Disk, log: wal.Log) -> tuple[Disk, Opened]:
         ledger = read_ledger(self.folder)
         same_boot = bool(self._boot_id) and ledger.boot_id == self._boot_id
-        if wal.lost(log, disk.frames, same_boot=same_boot):
-            return disk, Opened(damage=wal.DAMAGED)
-        return disk, Opened(damage=None if disk.used else self._missing())
+        tail = wal.judge(log, disk.frames, same_boot=same_boot)
+        if tail == "damaged":
+            return disk, Opened(damage=wal.DAMAGED, log=tail)
+        return disk, Opened(damage=None if disk.used else self._missing(), log=tail)
 
     def _missing(self) -> str | None:
         """Of a new database: whether there must have been another one."""

@@ -12,7 +12,7 @@ that was never finished, and a log that is shorter than it was.
 
 import struct
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, Literal, NamedTuple
 
 from edge.store.database import NAME
 
@@ -25,6 +25,7 @@ PAGES: Final = frozenset(1 << bits for bits in range(9, 17))
 DAMAGED: Final = "The log of the outbox is damaged: what it held behind that place is lost."
 
 Sums = tuple[int, int]
+Tail = Literal["whole", "torn", "damaged"]
 
 
 class Log(NamedTuple):
@@ -57,15 +58,21 @@ def look(folder: Path) -> Log:
     return _headless(data, folder / NAME, stored)
 
 
-def lost(log: Log, frames: int, *, same_boot: bool) -> bool:
-    """Whether transactions that were on the disk are not among the `frames` that SQLite has read.
+def judge(log: Log, frames: int | None, *, same_boot: bool) -> Tail:
+    """`damaged`: transactions that were on the disk are not among the `frames` that SQLite has
+    read. `torn`: the last one is not there in one piece, and perhaps never was.
 
-    `same_boot`: no power was cut since it was written.
+    `same_boot`: no power was cut since it was written; one that is torn then was never answered.
+    `frames` None: SQLite did not say.
     """
     if log.ignored:
-        return True
+        return "damaged"
+    if frames is None:
+        return "whole"
     behind = [place for place in log.commits if place >= frames]
-    return bool(behind) and (behind[0] < log.last or (same_boot and log.whole))
+    if behind and (behind[0] < log.last or (same_boot and log.whole)):
+        return "damaged"
+    return "torn" if log.last >= frames and not same_boot else "whole"
 
 
 def checksum(sums: Sums, data: bytes, *, little: bool) -> Sums:
@@ -81,15 +88,19 @@ def checksum(sums: Sums, data: bytes, *, little: bool) -> Sums:
 def _found(data: bytes, page: int, salts: bytes, start: Sums, *, little: bool) -> Log:
     """The frames of this generation, whether SQLite reads them or not."""
     size = FRAME.size + page
-    commits, last = [], -1
-    for place in range((len(data) - HEAD.size) // size):
-        number, pages, of, *_ = FRAME.unpack_from(data, HEAD.size + place * size)
-        if of == salts and number:
+    pages_of: dict[int, int] = {}  # of frames that say that they end a transaction
+    last = -1
+    for place, at in enumerate(range(HEAD.size, len(data) - FRAME.size + 1, size)):
+        _, pages, of, *_ = FRAME.unpack_from(data, at)
+        if of == salts:
             last = place
-            if pages:
-                commits.append(place)
-    whole = bool(commits) and _follows(data, commits[-1], page, start, little=little)
-    return Log(tuple(commits), last, whole)
+            if pages and at + size <= len(data):
+                pages_of[place] = pages
+    sound = {n for n in pages_of if _follows(data, n, page, start, little=little)}
+    sizes = [pages_of[n] for n in sound]
+    # a frame that is torn may say so by chance: then its number of pages is no possible one
+    commits = [n for n, pages in pages_of.items() if sizes and min(sizes) <= pages <= max(sizes)]
+    return Log(tuple(commits), last, bool(commits) and commits[-1] in sound)
 
 
 def _follows(data: bytes, place: int, page: int, start: Sums, *, little: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Damage inside the write-ahead log shortens it; a power cut does that, too. They are told apart."""
+"""Damage inside the write-ahead log shortens it, and so does a power cut: they are told apart."""
 
 import random
 import shutil
@@ -12,7 +12,7 @@ from edge.core import Stream
 from edge.store import Outbox
 from edge.store.database import NAME
 from edge.store.files import read_ledger
-from edge.store.wal import FRAME, HEAD, Log, checksum, look, lost
+from edge.store.wal import FRAME, HEAD, Log, checksum, judge, look
 from tests.store.test_outbox import MARK, drafts, everything, opened
 
 COMMITS = 12
@@ -127,6 +127,7 @@ def test_a_last_transaction_that_the_power_tore_is_no_damage(
         log.write_bytes(data[: first + 700])
     outbox, rows = start(tmp_path / "x", "another")
     assert (outbox.opened.damage, rows) == (None, 3 * COMMITS - 3)
+    assert outbox.opened.log == "torn", "it may have been answered, and sent: nobody knows"
     outbox.close()
 
 
@@ -159,8 +160,10 @@ def test_the_checksum_is_that_of_sqlite(left: Path) -> None:
     log = look(left / "outbox")
     assert log.whole
     assert log.last == log.commits[-1]
-    assert not lost(log, log.last + 1, same_boot=True)
-    assert lost(log, 0, same_boot=False)
+    assert judge(log, log.last + 1, same_boot=False) == "whole"
+    assert judge(log, log.last, same_boot=False) == "torn"
+    assert judge(log, log.last, same_boot=True) == "damaged"
+    assert judge(log, 0, same_boot=False) == "damaged"
     assert checksum((0, 0), bytes(24), little=True) == (0, 0)
 
 
