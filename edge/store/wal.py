@@ -31,12 +31,14 @@ Tail = Literal["whole", "torn", "damaged"]
 class Log(NamedTuple):
     """A log as it lay there before SQLite took it. `commits` are the places of frames that end a
     transaction; `last` is the last frame of all, `whole` tells whether the last commit is in one
-    piece, `ignored` whether there are commits that SQLite will not read, for the log's head."""
+    piece, `ignored` whether there are commits that SQLite will not read, for the log's head;
+    `headless`, that this head is wrong, and nobody can tell what is behind it."""
 
     commits: tuple[int, ...] = ()
     last: int = -1
     whole: bool = False
     ignored: bool = False
+    headless: bool = False
 
 
 def look(folder: Path) -> Log:
@@ -65,8 +67,8 @@ def judge(log: Log, frames: int | None, *, same_boot: bool) -> Tail:
     `same_boot`: no power was cut since it was written; one that is torn then was never answered.
     `frames` None: SQLite did not say.
     """
-    if log.ignored:
-        return "damaged"
+    if log.ignored or log.headless:
+        return "damaged" if log.ignored or same_boot else "torn"
     if frames is None:
         return "whole"
     behind = [place for place in log.commits if place >= frames]
@@ -121,7 +123,7 @@ def _headless(data: bytes, database: Path, stored: Sums) -> Log:
         size = int.from_bytes(file.read(18)[16:])
         page = 65536 if size == 1 else size
         if page not in PAGES or len(data) < HEAD.size + FRAME.size + page:
-            return Log()
+            return Log(headless=True)
         salts = FRAME.unpack_from(data, HEAD.size)[2]
         for little in (True, False):
             for start in (stored, checksum((0, 0), data[:24], little=little)):
@@ -130,7 +132,7 @@ def _headless(data: bytes, database: Path, stored: Sums) -> Log:
                     latest = dict(_images(data, page, salts, found))
                     news = any(_page(file, number, page) != it for number, it in latest.items())
                     return found._replace(ignored=True) if news else Log()
-    return Log()
+    return Log(headless=True)
 
 
 def _images(data: bytes, page: int, salts: bytes, found: Log) -> list[tuple[int, bytes]]:

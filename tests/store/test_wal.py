@@ -13,6 +13,7 @@ from edge.store import Outbox
 from edge.store.database import NAME
 from edge.store.files import read_ledger
 from edge.store.wal import FRAME, HEAD, Log, checksum, judge, look
+from tests.crash.harm import HARMS
 from tests.store.test_outbox import MARK, drafts, everything, opened
 
 COMMITS = 12
@@ -172,7 +173,21 @@ def test_rubbish_is_no_log(tmp_path: Path, size: int) -> None:
     for seed in range(20):
         (tmp_path / NAME).write_bytes(random.Random(seed).randbytes(4096))
         (tmp_path / f"{NAME}-wal").write_bytes(random.Random(seed).randbytes(size))
-        assert look(tmp_path) == Log()
+        found = look(tmp_path)
+        assert found == (Log(headless=True) if size >= HEAD.size + FRAME.size else Log())
+        assert judge(found, 0, same_boot=False) != "damaged", "a cut may leave such a head"
+
+
+@pytest.mark.parametrize("harm", ["zeroed", "flipped at its head"])
+def test_a_head_that_is_no_head_is_damage_where_no_power_was_cut(
+    left: Path, tmp_path: Path, harm: str
+) -> None:
+    for seed in range(10):
+        log = again(left, tmp_path / str(seed))
+        HARMS[harm](log, random.Random(seed))
+        outbox, rows = start(tmp_path / str(seed))
+        assert rows == 3 * COMMITS or outbox.opened.damage is not None
+        outbox.close()
 
 
 def test_events_are_lost_rows_too(left: Path, tmp_path: Path) -> None:
