@@ -1,7 +1,6 @@
 """`python -m edge.link run | network | egress`: the composition root of these processes."""
 
 import argparse
-import json
 import logging
 import signal
 import sys
@@ -127,23 +126,20 @@ def _egress(given: argparse.Namespace) -> int:
         site = tomllib.loads(_read(given.site))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{given.site}: {error}; `kerbstone check` says more") from error
-    try:
-        known = json.loads(_read(given.known) or "{}")
-    except ValueError:
-        known = {}
-    found = egress.addresses(egress.hosts(site), known if isinstance(known, dict) else {})
+    known = egress.known_of(_read(given.known))
+    servers = egress.nameservers(_read(given.resolv))
+    found, failed = egress.addresses(egress.hosts(site), servers, known)
     folder = given.units / f"{given.unit}.d"
     folder.mkdir(parents=True, exist_ok=True)
-    text = egress.drop_in(found, egress.nameservers(_read(given.resolv)))
+    text = egress.drop_in(found)
     if _read(folder / egress.NAME) != text:
         write(folder / egress.NAME, text.encode(), 0o644)
         log.info("%s/%s written", folder, egress.NAME)
     if found != known:
-        write(given.known, json.dumps(found).encode(), 0o600)
-    if closed := [name for name, each in found.items() if not each]:
+        write(given.known, found.to_json().encode(), 0o600)
+    if closed := [name for name, each in found.names.items() if not each]:
         log.error("no address is known for %s: out of reach until the name is", ", ".join(closed))
-        return 3
-    return 0
+    return 3 if failed or closed else 0  # 3: the unit asks again soon
 
 
 def _supply(found: Link, ended: threading.Event) -> Supply | None:

@@ -66,6 +66,7 @@ class Database:
         self._wal = folder / f"{NAME}-wal"
         self._wal_bytes = wal_bytes
         self._max_bytes = max_bytes
+        self.frames: int | None = None  # of the log that lay there, as far as SQLite has read it
         # who only reads makes no log: without one nobody else has the file open
         alone = reading and not self._wal.exists()
         how = "?mode=ro&immutable=1" if alone else ""
@@ -109,10 +110,18 @@ class Database:
             verdict = one("PRAGMA quick_check(1)")
             if verdict != "ok":
                 raise ForeignError(f"it is damaged ({verdict!s:.200})")
+        if not reading:
+            self._begin_log()
         # a lower limit than its size is ignored by SQLite, so a large file is never refused
         one(f"PRAGMA max_page_count = {self._max_pages}")
         self.token = self.word("token", 0)
         self.used = self.word("starts", 0) > 0  # by a daemon, ever
+
+    def _begin_log(self) -> None:
+        """Each start has a log of its own: what lies in it is of this start, or was damaged."""
+        with contextlib.suppress(sqlite3.Error):  # no room: then it goes on in the old one
+            self.frames = max(0, self.rows("PRAGMA wal_checkpoint(PASSIVE)")[0][1])
+            self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _create(self) -> None:
         with self.transaction():

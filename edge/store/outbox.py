@@ -67,7 +67,7 @@ class Outbox(Refuge):
 
         Without `merge` nothing is thinned. The ballast lies outside of `limit_bytes`.
         """
-        return cls(Place(folder, limit_bytes), boot_id, run_dir, merge, ballast_bytes)
+        return cls(Place(folder, limit_bytes, boot_id), boot_id, run_dir, merge, ballast_bytes)
 
     # -- a start of the daemon --------------------------------------------------------------------
 

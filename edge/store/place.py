@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from edge.store import wal
 from edge.store.database import NAME, PAGE, BusyError, ForeignError
 from edge.store.disk import Disk
 from edge.store.files import prove, quarantine, quarantined, read_ledger
@@ -20,22 +21,25 @@ DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 class Place:
     """A folder and the bytes that may be used in it: database, its log and the quarantine."""
 
-    def __init__(self, folder: Path, limit_bytes: int) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, limit_bytes: int, boot_id: str = "") -> None:
+        self.folder, self._boot_id = folder, boot_id
         self.limit_bytes = max(limit_bytes, SMALLEST)
 
     def open(self) -> tuple[Disk | None, Opened]:
         """The database, or None when the disk does not work. Raises BusyError."""
+        log = wal.Log()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            return self._found(self.connect())
+            fits(self.folder)
+            log = wal.look(self.folder)
+            return self._found(self.connect(), log)
         except (sqlite3.Error, ForeignError, OSError, ValueError) as error:
             if not failed_for_good(error):
                 return None, Opened(ram=f"The outbox goes on in memory: {explain(error)}.")
             why = explain(error)
         try:
             self.prove()
-            return self._found(self.connect(whole=True))  # the device did not work for a moment
+            return self._found(self.connect(whole=True), log)  # it did not work for a moment
         except OSError as error:
             return None, Opened(ram=f"The outbox goes on in memory: {explain(error)}.")
         except (sqlite3.Error, ForeignError, ValueError) as error:
@@ -52,8 +56,13 @@ class Place:
                 ram=f"The outbox goes on in memory: {explain(error)}.",
             )
 
-    def _found(self, disk: Disk) -> tuple[Disk, Opened]:
-        return disk, Opened(damage=None if disk.used else self._missing())
+    def _found(self, disk: Disk, log: wal.Log) -> tuple[Disk, Opened]:
+        ledger = read_ledger(self.folder)
+        same_boot = bool(self._boot_id) and ledger.boot_id == self._boot_id
+        tail = wal.judge(log, disk.frames, same_boot=same_boot)
+        if tail == "damaged":
+            return disk, Opened(damage=wal.DAMAGED, log=tail)
+        return disk, Opened(damage=None if disk.used else self._missing(), log=tail)
 
     def _missing(self) -> str | None:
         """Of a new database: whether there must have been another one."""

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgpack
 
@@ -80,11 +80,13 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What was found at opening. `damage` and `ram` are sentences for people, or None."""
+    """What was found at opening. `damage` and `ram` are sentences for people, or None. `log`: how
+    the write-ahead log ended; `torn` may have been never acknowledged, or damaged since."""
 
     damage: str | None = None
     quarantined: Path | None = None
     ram: str | None = None
+    log: Literal["whole", "torn", "damaged"] = "whole"
 
 
 @dataclass(frozen=True, slots=True)
