@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import drivers
 from edge.core.driver import DriverSpec, SerialLine
+from edge.core.printable import printable
 
 BUSES: Final = {
     "i2c": "i2c",
@@ -15,6 +16,7 @@ BUSES: Final = {
     "modbus-tcp": "network",
     "gpio": "contacts",
 }  # how a bus of this kind is called
+REMARK: Final = 120  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Bus:
 def tables(buses: Iterable[Bus], taken: Iterable[str] = ()) -> str:
     """TOML. Names that are `taken` are not given again."""
     used = set(taken)
-    return "\n".join(line for bus in buses for line in _bus(bus, used))
+    return "\n".join(printable(line) for bus in buses for line in _bus(bus, used))
 
 
 def _bus(bus: Bus, used: set[str]) -> Iterator[str]:
@@ -50,7 +52,7 @@ def _bus(bus: Bus, used: set[str]) -> Iterator[str]:
     yield ""
     for device in bus.devices:
         if device.remark:
-            yield f"# {' '.join(device.remark.split())}"
+            yield printable(f"# {device.remark}", REMARK)
         if device.driver == "loop":  # it is never a device of its own
             yield f"[lane.{_name(device.driver, used)}]"
             yield 'approach = "north"'

@@ -25,6 +25,7 @@ from edge.identity.offline import offline
 from edge.identity.renew import LINE, MARKER, Renewal
 from edge.identity.status import Teller
 from edge.identity.store import SITE, Store
+from edge.terminal import Parser, echo, log_to_stderr, tell_faults
 
 LOG: Final = logging.getLogger(__name__)
 STATE: Final = Path("/var/lib/kerbstone-identity")
@@ -43,14 +44,15 @@ VERBS: Final = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    log_to_stderr("%(message)s", logging.INFO)
+    tell_faults()
     os.umask(0o077)
     try:
         args.state.mkdir(0o700, parents=True, exist_ok=True)
         with _alone(args.state):
             return _run(args)
     except (ConfigError, OSError) as error:
-        print(f"kerbstone-enrol {args.verb}: {error}", file=sys.stderr)
+        echo(f"kerbstone-enrol {args.verb}: {error}", err=True)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -76,7 +78,7 @@ def _run(args: argparse.Namespace) -> int:
     else:
         done = box.run()
     _leave_word(before if store.get(SITE) == configured else None, _ready(store), args.marker)
-    print(f"kerbstone-enrol {args.verb}: {done}", file=sys.stderr)
+    echo(f"kerbstone-enrol {args.verb}: {done}", err=True)
     # a TPM that comes late is found by a new process only: OpenSSL looks for it at its start
     return {"no claim": 1, "not enrolled": 1, "bad claim": 2, "trouble": 3, "no key": 3}.get(
         done, 0
@@ -85,7 +87,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _forget(store: Store, sure: bool) -> int:
     if not sure:
-        print("kerbstone-enrol forget: --yes says that this box shall lose its identity")
+        echo("kerbstone-enrol forget: --yes says that this box shall lose its identity")
         return 2
     store.forget()
     for word in (ENROLLED, RESTART):
@@ -96,12 +98,12 @@ def _forget(store: Store, sure: bool) -> int:
 def _status(store: Store) -> int:
     bundle = store.current()
     if bundle is None:
-        print("no identity")
+        echo("no identity")
         return 1
     last = bundle.certificate.not_valid_after_utc
     code = comparison(certs.public(bundle.certificate))
     name = f"{bundle.home.gateway} at {bundle.home.site}"
-    print(f"{name}, key {code}, {bundle.folder.name}, until {last:%Y-%m-%d}")
+    echo(f"{name}, key {code}, {bundle.folder.name}, until {last:%Y-%m-%d}")
     return 0
 
 
@@ -156,8 +158,8 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="kerbstone-enrol", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="kerbstone-enrol", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, text in VERBS.items():
         verb = verbs.add_parser(name, help=text, description=text)
