@@ -16,6 +16,7 @@ from typing import Any, Final
 from edge.cli.subscribe import broker_options, source_from
 from edge.core import ConfigError
 from edge.core.numbers import size
+from edge.core.printable import word
 from edge.platform.ask import Asked, ask
 from edge.platform.audit import Audited, audit
 from edge.platform.days import UNKNOWN, Day
@@ -129,12 +130,12 @@ class _Printer:
 
     def asked(self, done: Audited, answer: Asked) -> None:
         wanted = sum(size(ranges) for ranges in done.missing.values())
-        text = f"{done.gw} was asked for {wanted} numbers: {answer.again} rows come again"
+        text = f"{word(done.gw)} was asked for {wanted} numbers: {answer.again} rows come again"
         text += f", {answer.gone} numbers are not there any more"
         if answer.left:
             text += f"; {answer.left} numbers are left for the next time"
         if answer.error:
-            text = f"{done.gw} was asked for {wanted} numbers: {answer.error}"
+            text = f"{word(done.gw)} was asked for {wanted} numbers: {answer.error}"
         fields: dict[str, Any] = {
             "asked": done.gw, "numbers": wanted, "again": answer.again, "gone": answer.gone,
             "left": answer.left, "error": answer.error,
@@ -179,7 +180,7 @@ def _line(gw: str, date: str, day: Day) -> str:
     covered = "" if least is None else f"{least[1]:.0f} s covered (least: {least[0]}), "
     state = "complete" if not day.findings else f"{day.findings} findings"
     return (
-        f"{gw} {date}: {day.records} records, {day.numbers} numbers, {covered}{day.gaps} gaps and "
+        f"{word(gw)} {date}: {day.records} records, {day.numbers} numbers, {covered}{day.gaps} gaps and "
         f"{day.drops} drops declared, {day.proved} manifests proved: {state}"
     )
 

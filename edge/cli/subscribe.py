@@ -11,6 +11,7 @@ from typing import Any, Final
 from edge.acquire.clock import SystemClock
 from edge.config import read_password
 from edge.core import ConfigError
+from edge.core.printable import word
 from edge.platform.check import Auditor, Report
 from edge.platform.filters import is_down, refusal, subscriptions
 from edge.platform.lines import line
@@ -137,7 +138,7 @@ class _Listener:
         except WireError as error:
             if self._auditor is not None:
                 self._auditor.undecodable(arrived.topic, str(error))
-            echo(f"{arrived.topic}: {error}", err=True)
+            echo(f"{word(arrived.topic)}: {error}", err=True)
             return
         for message in messages:
             if self._auditor is not None:

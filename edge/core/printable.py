@@ -14,6 +14,7 @@ from typing import Any, Final
 
 MOST: Final = 4096  # characters of one line
 CUT: Final = "[...]"
+WORD: Final = re.compile(r"[A-Za-z0-9_./:+-]{1,256}")
 MARKS: Final = 2  # accents on one letter; more of them cover the lines above and below
 INDENT: Final = "    "  # of the second row of a line, and those after it
 # Invisible, though Python calls them printable: Default_Ignorable_Code_Point of Unicode's
@@ -38,6 +39,14 @@ def printable(text: str, most: int = MOST) -> str:
         return text
     tail = most // 4
     return text[: most - tail - len(CUT)] + CUT + text[len(text) - tail :]
+
+
+def word(text: str) -> str:
+    """A name that begins a line: in quotes, unless it can be nothing but a name.
+
+    Somebody may call himself "9999 records: complete".
+    """
+    return text if WORD.fullmatch(text) else one_json(text[:MOST])
 
 
 def one_json(value: Any, indent: int | None = None) -> str:
