@@ -1,6 +1,8 @@
 """`kerbstone-enrol`: first boot, renewal, the way by USB stick, and factory reset.
 
-Exit codes: 0 fine, 1 a finding, 2 wrong use or a file that cannot be used, 3 try again later.
+Exit codes: 0 fine, 1 a finding, 2 wrong use or a file that cannot be used, 3 try again later, 4
+there is no claim, so that nothing is to do. A fault of this program ends with 1, as Python does it:
+no unit may take that for success.
 """
 
 import argparse
@@ -32,6 +34,8 @@ STATE: Final = Path("/var/lib/kerbstone-identity")
 WORDS: Final = Path("/run/kerbstone-identity")  # as the units name it
 RESTART: Final = "restart"  # in the unit's RuntimeDirectory: the daemon has to start anew
 ENROLLED: Final = "enrolled"  # there: this box has all that the daemon needs
+NO_CLAIM: Final = 4  # of `run`; the unit counts it as success
+UNATTENDED: Final = ("take", "run", "renew")  # a full card may have room tomorrow
 VERBS: Final = {
     "take": "copy the claim and its network from the boot partition; before there is a network",
     "run": "get an identity with the claim on the boot partition; waits for days if need be",
@@ -40,6 +44,10 @@ VERBS: Final = {
     "status": "which identity this box has",
     "forget": "factory reset: remove key, certificate and configuration",
 }
+
+
+class BusyError(OSError):
+    """Not now: another one has the folder."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(args)
     except (ConfigError, OSError) as error:
         echo(f"kerbstone-enrol {args.verb}: {error}", err=True)
-        return 2
+        return 3 if isinstance(error, OSError) and args.verb in UNATTENDED else 2
     except KeyboardInterrupt:
         return 130
 
@@ -80,9 +88,9 @@ def _run(args: argparse.Namespace) -> int:
     _leave_word(before if store.get(SITE) == configured else None, _ready(store), args.marker)
     echo(f"kerbstone-enrol {args.verb}: {done}", err=True)
     # a TPM that comes late is found by a new process only: OpenSSL looks for it at its start
-    return {"no claim": 1, "not enrolled": 1, "bad claim": 2, "trouble": 3, "no key": 3}.get(
-        done, 0
-    )
+    codes = {"not enrolled": 1, "bad claim": 2, "trouble": 3, "no key": 3,
+             "no claim": NO_CLAIM if args.verb == "run" else 1}  # fmt: skip
+    return codes.get(done, 0)
 
 
 def _forget(store: Store, sure: bool) -> int:
@@ -96,7 +104,9 @@ def _forget(store: Store, sure: bool) -> int:
 
 
 def _status(store: Store) -> int:
-    bundle = store.current()
+    bundle, damaged = store.current() or store.whole(), store.damaged()
+    if damaged:
+        echo(damaged)
     if bundle is None:
         echo("no identity")
         return 1
@@ -104,7 +114,9 @@ def _status(store: Store) -> int:
     code = comparison(certs.public(bundle.certificate))
     name = f"{bundle.home.gateway} at {bundle.home.site}"
     echo(f"{name}, key {code}, {bundle.folder.name}, until {last:%Y-%m-%d}")
-    return 0
+    if damaged:
+        echo(f"the next `kerbstone-enrol renew`, or start of the box, takes {bundle.folder.name}")
+    return 1 if damaged else 0
 
 
 def _ready(store: Store) -> Bundle | None:
@@ -152,7 +164,7 @@ def _alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ConfigError("another kerbstone-enrol is at work: stop it, or wait") from None
+            raise BusyError("another kerbstone-enrol is at work: stop it, or wait") from None
         yield
     finally:
         os.close(fd)
