@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge import terminal
+from edge.core.printable import printable
 
 ROOT = Path(__file__).parents[1]
 EVIL = "x\x1b[2J\r\n9999 records: complete\u202e"
@@ -21,8 +22,8 @@ def test_an_argument_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.echo("one", EVIL, "three")
     terminal.echo(EVIL, err=True)
     said = capsys.readouterr()
-    assert said.out == f"one\n{terminal.printable(EVIL)}\nthree\n"
-    assert said.err == f"{terminal.printable(EVIL)}\n"
+    assert said.out == f"one\n{printable(EVIL)}\nthree\n"
+    assert said.err == f"{printable(EVIL)}\n"
 
 
 def test_a_terminal_of_few_letters_ends_nothing() -> None:
@@ -32,7 +33,7 @@ def test_a_terminal_of_few_letters_ends_nothing() -> None:
         terminal.echo("Zähler \ud800")
     finally:
         sys.stdout = old
-    assert out.buffer.getvalue() == rb"Z\xe4hler \ud800" + b"\n"  # type: ignore[attr-defined]
+    assert out.buffer.getvalue() == rb"Z\xe4hler \ud800" + b"\n"
 
 
 def test_a_log_line_is_one_line_and_its_traceback_invents_none() -> None:
@@ -50,10 +51,10 @@ def test_a_log_line_is_one_line_and_its_traceback_invents_none() -> None:
     except KeyError:
         log.exception("fault %s", EVIL)
     lines = stream.getvalue().split("\n")
-    assert lines[0] == f"WARNING evil: broker said {terminal.printable(EVIL)}"
+    assert lines[0] == f"WARNING evil: broker said {printable(EVIL)}"
     assert not [line for line in lines if not line.isprintable()]
     assert [line for line in lines if line.startswith("9999")] == []
-    assert f"ValueError: {terminal.printable(EVIL)}" in lines
+    assert f"ValueError: {printable(EVIL)}" in lines
     assert "KeyError: 'second'" in lines
 
 
@@ -62,21 +63,22 @@ def test_the_fault_of_a_command_invents_no_line_either(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
     lines = done.stderr.decode().split("\n")
     assert done.returncode == 1
-    assert lines[-2] == f"RuntimeError: {terminal.printable(EVIL)}"
+    assert lines[-2] == f"RuntimeError: {printable(EVIL)}"
 
 
 def test_a_wrong_word_in_a_command_is_repeated_in_one_line() -> None:
     words = [sys.executable, "-m", "edge.cli.main", "outbox", "--config", "x", EVIL]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.decode().endswith(f"{terminal.printable(EVIL)}\n")
+    assert done.stderr.decode().endswith(f"{printable(EVIL)}\n")
     assert done.stderr.count(b"\n") == 2 + done.stderr.count(b"\n  ")
 
 
 def test_on_a_terminal_a_long_line_begins_no_row_at_the_left() -> None:
     """Blanks in a name were enough: the terminal itself broke the line where the sender chose."""
     text = "event" + " " * 75 + "9999 records: complete"
-    code = f"from edge.terminal import echo, progress; echo({text!r}); progress({text!r}); progress('')"
+    code = "from edge.terminal import echo, progress as p; "
+    code += f"echo({text!r}); p({text!r}); p('')"
     main, side = pty.openpty()
     environment = {**os.environ, "COLUMNS": "80"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment,

@@ -1,13 +1,12 @@
 """Tables of a configuration for what was found or simulated, ready for a site file."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import drivers
 from edge.core.driver import DriverSpec, SerialLine
-from edge.core.printable import printable
+from edge.core.printable import one_json, printable
 
 BUSES: Final = {
     "i2c": "i2c",
@@ -94,4 +93,13 @@ def _name(wanted: str, used: set[str]) -> str:
 
 
 def _value(value: Any) -> str:
-    return json.dumps(value)
+    return f'"{"".join(map(_letter, value))}"' if isinstance(value, str) else one_json(value)
+
+
+def _letter(char: str) -> str:
+    """Of a basic string. TOML has no surrogates, so JSON's form of a letter beyond 0xffff is none.
+    Source: https://toml.io/en/v1.0.0#string
+    """
+    if char in ('"', "\\"):
+        return f"\\{char}"
+    return char if char.isascii() and char.isprintable() else f"\\U{ord(char):08x}"

@@ -180,8 +180,8 @@ def _line(gw: str, date: str, day: Day) -> str:
     covered = "" if least is None else f"{least[1]:.0f} s covered (least: {least[0]}), "
     state = "complete" if not day.findings else f"{day.findings} findings"
     return (
-        f"{word(gw)} {date}: {day.records} records, {day.numbers} numbers, {covered}{day.gaps} gaps and "
-        f"{day.drops} drops declared, {day.proved} manifests proved: {state}"
+        f"{word(gw)} {date}: {day.records} records, {day.numbers} numbers, {covered}{day.gaps} "
+        f"gaps and {day.drops} drops declared, {day.proved} manifests proved: {state}"
     )
 
 

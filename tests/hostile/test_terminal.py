@@ -11,18 +11,21 @@ import io
 import json
 import re
 import subprocess
-import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.cli import check, decode, doctor, provision_said, receipts, scan, status, subscribe
+from edge.app import paste
+from edge.cli import check, decode, provision_said, receipts, scan, status, subscribe
 from edge.cli.main import main
 from edge.core import Stream
 from edge.health.fields import FIELDS
@@ -35,6 +38,7 @@ from edge.platform.check import Auditor
 from edge.platform.entry import Undecodable
 from edge.platform.store import open_store
 from edge.platform.subscribe import Arrived
+from edge.terminal import echo
 from edge.uplink.wire import WireError, encode
 from tests.cli.test_status import FINE
 from tests.platform.records import COMMAND, GW, TOPICS, entry, envelope, record
@@ -120,9 +124,10 @@ def test_subscribe(evil: str, body: Any, data: st.DataObject, as_json: bool, aud
     sent = json.dumps(poisoned(body, path, as_key, evil)).encode()
     stream, source = str(body["stream"]), str(body["source"])
     topic = TOPICS.record(Stream(stream), source)
-    taken = lambda topic, sent: said_by(  # noqa: E731
-        lambda: listener._take(Arrived(topic, sent, "application/json", False))
-    )
+
+    def taken(topic: str, sent: bytes) -> list[str]:
+        return said_by(lambda: listener._take(Arrived(topic, sent, "application/json", False)))
+
     assert len(taken(topic, sent)) <= 1
     assert len(taken(topic.replace(GW, evil), sent)) <= 1, "the topic"
     assert len(taken(evil, sent)) <= 1
@@ -149,7 +154,7 @@ def test_audit(evil: str, body: Any, data: st.DataObject, kind: str) -> None:
         store.commit(entries, [Undecodable(evil, evil, 3, b"abc", good.received)])
         store.close()
         for more in ([], ["--json"], ["--day", "2026-11-25"]):
-            lines = said_by(lambda more=more: main(["audit", "--store", str(file), *more]))
+            lines = said_by(partial(main, ["audit", "--store", str(file), *more]))
             assert lines
         assert len(said_by(lambda: main(["audit", "--store", str(file), "--gateway", evil]))) <= 3
 
@@ -211,7 +216,7 @@ def test_check(evil: str, where: str) -> None:
         file.write_text(text, encoding="utf-8", newline="")
         for as_json in (False, True):
             args = argparse.Namespace(file=file, json=as_json)
-            lines = said_by(lambda args=args: check.run(args))
+            lines = said_by(partial(check.run, args))
             assert as_json or all(each.startswith(str(file)) for each in lines)
 
 
@@ -227,9 +232,26 @@ def test_the_small_verbs(evil: str) -> None:
     assert len(said_by(lambda: provision_said.say(evil, 1))) == 1
     for verb in (["status"], ["outbox"], ["read", "x"], ["doctor"], ["replay", "--edges", "x"]):
         name = evil.replace("\x00", "")
-        lines = said_by(lambda verb=verb, name=name: main([*verb, "--config", f"/nowhere{name}"]))
+        lines = said_by(partial(main, [*verb, "--config", f"/nowhere{name}"]))
         assert len(lines) == 1, verb
-    assert doctor and scan
+
+
+@QUICK
+@given(EVIL)
+def test_what_is_found_on_a_wire_begins_no_line_of_a_site_file(evil: str) -> None:
+    """A device's identity stands in the tables that `scan` gives to be pasted."""
+    text = paste.tables(
+        [paste.Bus({"kind": "i2c", "path": evil}, [paste.Device("sht4x", {}, evil)])]
+    )
+    assert len(said_by(lambda: echo(*text.split("\n"), fold=False))) == 9
+    if "\ud800" not in evil:  # TOML has no way to say it
+        assert tomllib.loads(text)["bus"]["i2c"]["path"] == evil
+    device = SimpleNamespace(driver="sht4x", what=evil)
+    found = SimpleNamespace(devices=[device], unknown=[evil], notes=[evil])
+    one = SimpleNamespace(place=evil, findings=found, refused=evil, whole=True)
+    lines = said_by(lambda: echo(*scan._told(one)))  # type: ignore[arg-type]
+    assert len(lines) == 5
+    assert all(line.startswith("#") for line in lines)
 
 
 @QUICK
@@ -299,4 +321,3 @@ def test_the_picture_of_a_replay_is_no_script(tmp_path: Path) -> None:
     heading = plot.Heading("</title><script>alert(1)</script>", None)
     for ending in (".html", ".svg"):
         assert "<script>alert" not in plot.draw(plot.Kept(60 * 10**9), heading, ending)
-    assert sys.modules

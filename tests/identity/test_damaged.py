@@ -9,7 +9,7 @@ import configparser
 import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -45,6 +45,10 @@ def flipped(data: bytes, step: int = 1) -> Iterator[bytes]:
         yield data[:at] + bytes([data[at] ^ RNG.choice((0x01, 0x20, 0x80, 0xFF))]) + data[at + 1 :]
 
 
+def answering(status: int, headers: dict[str, str], body: bytes) -> Callable[[str, Answer], Answer]:
+    return lambda name, answer: (status, headers, body)
+
+
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
     made = Box(tmp_path, City())
@@ -68,7 +72,7 @@ def test_every_wrong_byte_of_an_answer_is_asked_for_again(box: Box) -> None:
     tried = again = 0
     for der in flipped(base64.b64decode(body)):
         wrong = base64.encodebytes(der)
-        box.wire.changed = lambda name, answer, wrong=wrong: (status, headers, wrong)
+        box.wire.changed = answering(status, headers, wrong)
         told, made, wait_s = enrolment._try(claim, data, key, said, 0)
         tried += 1
         if made is None:  # else it was a byte of the envelope, and the certificate is whole
@@ -77,7 +81,7 @@ def test_every_wrong_byte_of_an_answer_is_asked_for_again(box: Box) -> None:
             assert (told.waits_for, told.do) == ("the enrolment server", DAMAGED)
             assert "certificate" in told.answer
     for wrong in flipped(body, 4):
-        box.wire.changed = lambda name, answer, wrong=wrong: (status, headers, wrong)
+        box.wire.changed = answering(status, headers, wrong)
         told, made, _ = enrolment._try(claim, data, key, said, 0)
         tried += 1
         assert made is not None or told.do == DAMAGED
@@ -365,7 +369,7 @@ def test_a_fault_of_the_program_ends_with_1(tmp_path: Path) -> None:
         "from edge.identity.main import main\n"
         "sys.exit(main(['run', '--state', sys.argv[1], '--boot', sys.argv[1]]))"
     )
-    command = [sys.executable, "-c", code, tmp_path]
+    command = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(command, cwd=UNITS.parent, capture_output=True, check=False)
     assert done.returncode == 1
     assert b"RuntimeError: a fault of ours" in done.stderr
