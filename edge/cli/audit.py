@@ -8,22 +8,22 @@ is there and how many findings are near it; then each finding. Exit codes: 0 com
 import argparse
 import asyncio
 import contextlib
-import json
 import re
 import secrets
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 from edge.cli.subscribe import broker_options, source_from
 from edge.core import ConfigError
 from edge.core.numbers import size
+from edge.core.printable import word
 from edge.platform.ask import Asked, ask
 from edge.platform.audit import Audited, audit
 from edge.platform.days import UNKNOWN, Day
 from edge.platform.signatures import Keys, MissingLibraryError
 from edge.platform.store import Store, StoreError, open_store
 from edge.platform.subscribe import Source, UnreachableError
+from edge.terminal import echo, echo_json, progress
 
 DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -97,7 +97,7 @@ def _keys(args: argparse.Namespace) -> Keys | None:
     try:
         return Keys(args.keys, args.keys_ca)
     except MissingLibraryError as error:
-        print(f"note: {error}; signatures are not checked", file=sys.stderr)
+        echo(f"note: {error}; signatures are not checked", err=True)
         return None
 
 
@@ -106,16 +106,13 @@ class _Printer:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._json, self._day = args.json, args.day
-        self._terminal = sys.stderr.isatty()
         self._findings = self._records = self._gateways = 0
 
     def progress(self, records: int) -> None:
-        if self._terminal:
-            print(f"\r\033[K{records} records", end="", file=sys.stderr, flush=True)
+        progress(f"{records} records")
 
     def gateway(self, done: Audited) -> None:
-        if self._terminal:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        progress("")
         self._gateways += 1
         self._records += done.records
         for date, day in sorted(done.days.days.items()):
@@ -133,12 +130,12 @@ class _Printer:
 
     def asked(self, done: Audited, answer: Asked) -> None:
         wanted = sum(size(ranges) for ranges in done.missing.values())
-        text = f"{done.gw} was asked for {wanted} numbers: {answer.again} rows come again"
+        text = f"{word(done.gw)} was asked for {wanted} numbers: {answer.again} rows come again"
         text += f", {answer.gone} numbers are not there any more"
         if answer.left:
             text += f"; {answer.left} numbers are left for the next time"
         if answer.error:
-            text = f"{done.gw} was asked for {wanted} numbers: {answer.error}"
+            text = f"{word(done.gw)} was asked for {wanted} numbers: {answer.error}"
         fields: dict[str, Any] = {
             "asked": done.gw, "numbers": wanted, "again": answer.again, "gone": answer.gone,
             "left": answer.left, "error": answer.error,
@@ -162,7 +159,10 @@ class _Printer:
         return self._day in (None, date) or date == UNKNOWN
 
     def _put(self, fields: dict[str, Any], text: str) -> None:
-        print(json.dumps(fields, ensure_ascii=False) if self._json else text, flush=True)
+        if self._json:
+            echo_json(fields)
+        else:
+            echo(text)
 
 
 def _fields(gw: str, date: str, day: Day) -> dict[str, Any]:
@@ -180,11 +180,11 @@ def _line(gw: str, date: str, day: Day) -> str:
     covered = "" if least is None else f"{least[1]:.0f} s covered (least: {least[0]}), "
     state = "complete" if not day.findings else f"{day.findings} findings"
     return (
-        f"{gw} {date}: {day.records} records, {day.numbers} numbers, {covered}{day.gaps} gaps and "
-        f"{day.drops} drops declared, {day.proved} manifests proved: {state}"
+        f"{word(gw)} {date}: {day.records} records, {day.numbers} numbers, {covered}{day.gaps} "
+        f"gaps and {day.drops} drops declared, {day.proved} manifests proved: {state}"
     )
 
 
 def _say(text: str, code: int) -> int:
-    print(f"kerbstone audit: {text}", file=sys.stderr)
+    echo(f"kerbstone audit: {text}", err=True)
     return code

@@ -6,8 +6,6 @@ told, 2 wrong use, 3 the outbox cannot be looked at.
 
 import argparse
 import dataclasses
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from edge.app.sheet.words import fitted, rendered
 from edge.cli.site import site_of, site_options
 from edge.control.protocol import VerbError, ask
 from edge.store import BusyError, look
+from edge.terminal import echo, echo_json
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -38,12 +37,12 @@ def run(args: argparse.Namespace) -> int:
             limit_bytes = site.store.limit_mb << 20
             counts = dataclasses.asdict(look(Path(site.store.dir), limit_bytes=limit_bytes))
     except (VerbError, BusyError, OSError, ValueError) as error:
-        print(f"kerbstone outbox: {error}", file=sys.stderr)
+        echo(f"kerbstone outbox: {error}", err=True)
         return 3
     if args.json:
-        print(json.dumps(counts))
+        echo_json(counts)
         return 0
     through = "as the daemon says" if daemon else "from the files; no daemon runs"
-    print(fitted(f"{site.place.gateway} at {site.place.id}, {through}"))
-    print(rendered([outbox(counts, daemon=daemon, whole=True)]))
+    head = fitted(f"{site.place.gateway} at {site.place.id}, {through}")
+    echo(head, *rendered([outbox(counts, daemon=daemon, whole=True)]), fold=False)
     return 0

@@ -9,9 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
-import json
 import signal
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +20,7 @@ from edge.platform.collect import Collector
 from edge.platform.filters import is_down
 from edge.platform.store import Store, StoreError, open_store
 from edge.platform.subscribe import Source, UnreachableError
+from edge.terminal import echo, echo_json, is_terminal, progress
 
 FILTER: Final = "kerbstone/v1/+/+/up/#"
 PROGRESS_NS: Final = 2_000_000_000
@@ -78,7 +77,6 @@ class _Listener:
         self._told = 0
         self._clock = SystemClock()
         self._collector = Collector(store, self._clock, self._tell)
-        self._terminal = sys.stderr.isatty()
 
     async def run(self, source: Source) -> None:
         loop = asyncio.get_running_loop()
@@ -87,7 +85,7 @@ class _Listener:
             loop.add_signal_handler(number, stop.set)
         if self._args.for_s is not None:
             loop.call_later(self._args.for_s, stop.set)
-        progress = asyncio.create_task(self._progress()) if self._terminal else None
+        shown = asyncio.create_task(self._progress()) if is_terminal(err=True) else None
         try:
             await self._collector.run(
                 source,
@@ -97,14 +95,14 @@ class _Listener:
                 on_ready=lambda: self._note(f"listening to {self._args.filter}"),
             )
         finally:
-            if progress is not None:
-                progress.cancel()
-                self._note("")
+            if shown is not None:
+                shown.cancel()
+                progress("")
 
     async def _progress(self) -> None:
         while True:
             await self._clock.sleep_until(self._clock.now().mono_ns + PROGRESS_NS)
-            print(f"\r\033[K{self._words()}", end="", file=sys.stderr, flush=True)
+            progress(self._words())
 
     def _words(self) -> str:
         counts = self._collector.counts
@@ -122,17 +120,16 @@ class _Listener:
             self._note("more is counted, and not told one by one")
 
     def _note(self, text: str) -> None:
-        start = "\r\033[K" if self._terminal else ""
-        text = f"kerbstone receipts: {text}\n" if text else ""
-        print(f"{start}{text}", end="", file=sys.stderr, flush=True)
+        progress("")
+        _say(text, 0)
 
     def verdict(self) -> int:
         """Say what happened; the exit code."""
         counts = self._collector.counts
         if self._args.json:
-            print(json.dumps(dataclasses.asdict(counts)), flush=True)
+            echo_json(dataclasses.asdict(counts))
         else:
-            print(self._words(), flush=True)
+            echo(self._words())
         return 1 if counts.conflicts or counts.undecodable else 0
 
 
@@ -147,5 +144,5 @@ def _damage(store: Store) -> None:
 
 
 def _say(text: str, code: int) -> int:
-    print(f"kerbstone receipts: {text}", file=sys.stderr)
+    echo(f"kerbstone receipts: {text}", err=True)
     return code

@@ -3,20 +3,20 @@
 import argparse
 import asyncio
 import contextlib
-import json
 import secrets
 import signal
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 from edge.acquire.clock import SystemClock
 from edge.config import read_password
 from edge.core import ConfigError
+from edge.core.printable import word
 from edge.platform.check import Auditor, Report
 from edge.platform.filters import is_down, refusal, subscriptions
 from edge.platform.lines import line
 from edge.platform.subscribe import Arrived, Source, UnreachableError, listen, source_of
+from edge.terminal import echo, echo_json
 from edge.uplink.wire import Message, WireError, decode
 
 FILTER: Final = "kerbstone/v1/#"
@@ -138,7 +138,7 @@ class _Listener:
         except WireError as error:
             if self._auditor is not None:
                 self._auditor.undecodable(arrived.topic, str(error))
-            print(f"{arrived.topic}: {error}", file=sys.stderr)
+            echo(f"{word(arrived.topic)}: {error}", err=True)
             return
         for message in messages:
             if self._auditor is not None:
@@ -148,9 +148,9 @@ class _Listener:
     def _print(self, topic: str, message: Message) -> None:
         if self._json:
             shown: dict[str, Any] = {"topic": topic, "kind": message.kind, **message.data}
-            print(json.dumps(shown, ensure_ascii=False, default=bytes.hex), flush=True)
+            echo_json(shown)
         elif self._auditor is None:
-            print(line(message), flush=True)
+            echo(line(message))
 
     def _lost(self, why: str) -> None:
         if self._auditor is not None:
@@ -158,18 +158,16 @@ class _Listener:
         self._note(f"connection lost ({why}), trying again")
 
     def _note(self, text: str) -> None:
-        print(f"kerbstone subscribe: {text}", file=sys.stderr, flush=True)
+        _say(text, 0)
 
     def verdict(self) -> int:
         """Say what was found; the exit code."""
         if self._auditor is None:
             return 0
         report = self._auditor.report()
-        out = sys.stderr if self._json else sys.stdout
-        for text in _sentences(report):
-            print(text, file=out)
+        echo(*_sentences(report), err=self._json)
         if self._json:
-            print(json.dumps(_summary(report), ensure_ascii=False), flush=True)
+            echo_json(_summary(report))
         return 0 if report.clean else 1
 
 
@@ -192,5 +190,5 @@ def _summary(report: Report) -> dict[str, Any]:
 
 
 def _say(text: str, code: int) -> int:
-    print(f"kerbstone subscribe: {text}", file=sys.stderr)
+    echo(f"kerbstone subscribe: {text}", err=True)
     return code

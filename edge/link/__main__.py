@@ -24,6 +24,7 @@ from edge.link.place import make_folder, settle, write
 from edge.link.power import Line, Supply, Switched, UsbPort
 from edge.link.told import Daemon
 from edge.link.watch import LOOK_S, Parts, Watch, steps
+from edge.terminal import Parser, log_to_stderr, tell_faults
 
 CLAIMED: Final = Path("/var/lib/kerbstone-identity/network.json")
 STATE: Final = Path("/var/lib/kerbstone-link")
@@ -39,7 +40,7 @@ log = logging.getLogger("edge.link")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m edge.link", description=__doc__)
+    parser = Parser(prog="python -m edge.link", description=__doc__)
     parser.add_argument("--site", type=Path, default=site_file())
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="keep the link alive, count its bytes, show the lamp")
@@ -56,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out.add_argument("--known", type=Path, default=Path("/var/lib/kerbstone-egress/known.json"))
     out.add_argument("--resolv", type=Path, default=Path("/etc/resolv.conf"))
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    log_to_stderr("%(message)s", logging.INFO)
+    tell_faults()
     try:
         return {"run": _run, "network": _network, "egress": _egress}[given.command](given)
     except ConfigError as error:

@@ -136,8 +136,8 @@ def tell() -> None:
         told = {"busy": str(error)}
     except (sqlite3.Error, ForeignError, OSError) as error:
         told = {"error": str(error)}
-    sys.stdout.write(json.dumps(told))
-    sys.stdout.flush()
+    sys.stdout.write(json.dumps(told))  # noqa: TID251  a pipe to the process that started us
+    sys.stdout.flush()  # noqa: TID251
     os._exit(0)  # the database is not closed: its log stays as it is
 
 

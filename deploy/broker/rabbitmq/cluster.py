@@ -209,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, signal.default_int_handler)
     cluster = Cluster(folder, ports)
     try:
-        pki.make(folder, datetime.datetime.now(datetime.UTC), gateways=names)  # noqa: TID251
+        pki.make(folder, datetime.datetime.now(datetime.UTC), gateways=names)
         cluster.configure()
         cluster.start()
         cluster.admit(names)
