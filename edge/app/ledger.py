@@ -22,7 +22,7 @@ from edge.app.learnt import Lessons
 from edge.app.observing import Observer
 from edge.app.pipeline import Pipeline
 from edge.app.rawdrafts import raw_drafts
-from edge.app.recover import Recovered, recover
+from edge.app.recover import Opening, Recovered, recover
 from edge.app.sealing import OWNER, Sealing
 from edge.app.windows import GRACE_NS, SYNCED, Windows
 from edge.app.wiring import Wiring
@@ -63,7 +63,7 @@ class Ledger:
         self._windows = Windows(self._site.period_ns, clock.now())
         self._start_ns = clock.now().mono_ns  # of the open window
         self._saved_ns = self._learnt_ns = self._start_ns  # when models' and devices' was written
-        self._lined = bool(wiring.lined)
+        self._lined = {source for source, _ in wiring.lined.values()}
         self._known = {*self._points, *(f"line {line}" for line in wiring.lined)}
         self._fits = True  # the former process's counting, to the configuration as it is
         self._committing = asyncio.Lock()
@@ -149,7 +149,7 @@ class Ledger:
         found.drafts += self._sealing.begin(sealed, self._writer.handed, now)
         self._writer.handed.clear()
         if self._lined:
-            self._intake.starting = (self._epoch.boot, now.mono_ns)
+            self._intake.starting = Opening(self._epoch.boot, now.mono_ns, self._lined)
         await self._go_on(found)
 
     async def _go_on(self, found: Recovered) -> None:
@@ -244,11 +244,14 @@ class Ledger:
             urgent, intake.urgent = intake.urgent, []
             raw, intake.raw = intake.raw, []
             segment = self._stage.number
+            starting = intake.starting
             before = Before(
                 self._epoch.boot, segment, self._start_ns, (segment, self._stage.sweeps),
                 {what: why for what, why in intake.problems.items() if what in self._known},
                 intake.devices, self._pipeline.engine.plain.state(), intake.held(),
-                tuple(intake.others), intake.starting and intake.starting[1],
+                tuple(intake.others),
+                starting.since_ns if starting is not None and starting.closed else None,
+                sorted(starting.closed) if starting is not None else (),
             )  # fmt: skip
             packed = {
                 owner: (STATE_VERSION, msgpack.packb(state))
