@@ -83,5 +83,7 @@ class Filling:
             answer = link.publish(token, topic, payload.data, payload.content_type)
             if answer is not None:
                 delivery.answered(token, answer)
-            elif not item.late and key.stream in LAST:
-                self._presence.put_last(record, as_map(record, sealed, self._gw))
+            elif key.stream in LAST:
+                self._presence.put_last(
+                    record, as_map(record, sealed, self._gw), late=item.late
+                )

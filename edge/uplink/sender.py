@@ -142,6 +142,7 @@ class Sender:
     def thrift(self, level: int) -> None:
         """How to spare bytes: 0 not at all, 1 go together each quarter of an hour, 2 merge, too."""
         self._gate.level(level)
+        self._presence.spare(level > 0)
         self._wake.set()
 
     async def drain(self, timeout_s: float) -> None:
