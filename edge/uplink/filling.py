@@ -50,6 +50,21 @@ class Filling:
             await delivery.settle(self._clock.now().mono_ns)
         return True
 
+    async def probe(self, link: Connection) -> None:
+        """One alarm, to a broker that has refused whatever came: maybe it takes something again."""
+        delivery, now_ns = self._delivery, self._clock.now().mono_ns
+        if not link.room:
+            return
+        item = delivery.feed.alarm()
+        for _ in range(PAGES):
+            if item is not None or not await delivery.feed.turn_page(urgent_only=True):
+                break
+            item = delivery.feed.alarm()
+        delivery.probing.tried(None if item is None else item.row, now_ns)
+        if item is not None:
+            delivery.choose(item)
+            await self._publish(link, [item])
+
     def _chosen(self, link: Connection) -> list[Item]:
         feed, delivery = self._delivery.feed, self._delivery
         items: list[Item] = []
@@ -84,6 +99,4 @@ class Filling:
             if answer is not None:
                 delivery.answered(token, answer)
             elif key.stream in LAST:
-                self._presence.put_last(
-                    record, as_map(record, sealed, self._gw), late=item.late
-                )
+                self._presence.put_last(record, as_map(record, sealed, self._gw), late=item.late)

@@ -59,7 +59,8 @@ def test_killed_between_two_chips_the_next_start_tells_of_the_second(tmp_path: P
     first, second = openings(box)
     assert first == (["east_1", "north_1"], [7000, 7500])
     assert second[0] == ["heat", "north_1"]
-    assert second[1][0] == 7000 and 8900 <= second[1][1] <= 9500, "to the last proof of life"
+    assert second[1][0] == 7000
+    assert 8900 <= second[1][1] <= 9500, "to the last proof of life"
 
 
 def test_a_line_that_fails_to_open_is_a_fault_and_no_gap_without_an_end() -> None:
