@@ -8,6 +8,7 @@ from typing import Any
 
 from edge.acquire.stage import Stage
 from edge.app.pipeline import Pipeline
+from edge.app.rawdrafts import RawRows
 from edge.app.recover import Opening
 from edge.app.told import Told, Voice
 from edge.app.wiring import Wiring
@@ -27,7 +28,7 @@ class Intake:
         streams = wiring.site.streams
         self._keep_raw, self._raw_at_once = streams.raw, streams.raw_commit_s == 0
         self.urgent: list[Draft] = []  # does not wait for the window's end
-        self.raw: list[Sweep] = []  # not committed yet
+        self.raw = RawRows()  # not committed yet
         self.problems: dict[str, str] = {}  # what is broken now, by device or line
         self.voices: dict[str, Voice] = {}  # what each device has said of itself
         self.others: dict[str, bool] = {}  # devices that were swapped; whether a window ended since
@@ -57,7 +58,7 @@ class Intake:
     def sweeps(self, batch: Sequence[Sweep]) -> None:
         self._stage.add_sweeps(batch)
         if self._keep_raw:
-            self.raw += batch
+            self.raw.add(batch)
             if self._raw_at_once:
                 self.wake.set()
         self._hurry(self._pipeline.sweeps(batch))
