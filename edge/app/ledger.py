@@ -39,6 +39,7 @@ OWNERS: Final = ("alarms", "app", "drivers", "engine", "flags", "judge")
 LATE_NS: Final = 5_000_000_000  # so long a window waits for edges that are under way to it
 AGAIN_NS: Final = 50_000_000  # between two looks whether they have come
 TOGETHER: Final = 1000  # records of windows that have piled up are committed at one time
+WINDOWS: Final = 16  # of these: others have their turn in between
 CUTS: Final = {
     "synchronised": "The clock is synchronised now: windows follow the wall.",
     "step": "The clock was set while it was trusted: the window around it is marked.",
@@ -115,7 +116,9 @@ class Ledger:
         """The window, and those that have ended meanwhile: a card that is slow, or a process that
         stood still, pays for one commit and not for each."""
         drafts, states = self._end(self._windows.end_ns)
-        while now.mono_ns >= self.next_ns and len(drafts) < TOGETHER and not self._waits(now):
+        for _ in range(WINDOWS - 1):
+            if now.mono_ns < self.next_ns or len(drafts) >= TOGETHER or self._waits(now):
+                break
             more, later = self._end(self._windows.end_ns)
             drafts, states = drafts + more, {**states, **later}
         await self._store(drafts, states)

@@ -17,7 +17,7 @@ AGAIN_NS: Final = 900_000_000_000  # an overload that lasts is told so often
 TEXT: Final = (
     "More is asked of this box than it can do: questions were left out for {rested_s:.0f} s of the "
     "buses' time, {readings} readings, {raw} raw rows and {edges} edges were dropped in the last "
-    "{seconds:.0f} s, and are marked. Ask devices more seldom (every_s), make windows longer "
+    "{within_s:.0f} s, and are marked. Ask devices more seldom (every_s), make windows longer "
     "(period_s), or turn raw off."
 )
 
@@ -51,6 +51,7 @@ class Overload:
         self._looked = self._told = GivenUp()
         self._looked_ns = self._told_ns = now_ns
         self._quiet = True  # no overload that was told goes on
+        self._rested = False  # much, when it was looked last
 
     def look(self, now_ns: int, count: GivenUp) -> list[Draft]:
         """`count` is what was given up since the start."""
@@ -58,25 +59,29 @@ class Overload:
         if passed_ns < LOOK_NS:
             return []
         more, self._looked, self._looked_ns = count.since(self._looked), count, now_ns
-        much = replace(more, rested_ns=0) != GivenUp() or more.rested_ns > RESTED * passed_ns
+        lost, before = replace(more, rested_ns=0) != GivenUp(), self._rested
+        self._rested = more.rested_ns > RESTED * passed_ns
+        much = lost or (self._rested and before)  # a start that loads its models is no overload
         if self._quiet and not much:
-            self._told, self._told_ns = count, now_ns  # a moment's rest now and then is no news
+            if not self._rested:  # a moment's rest now and then is no news
+                self._told, self._told_ns = count, now_ns
             return []
         if not self._quiet and now_ns - self._told_ns < AGAIN_NS:
             return []
-        since, from_ns = count.since(self._told), self._told_ns
+        since, passed_ns = count.since(self._told), now_ns - self._told_ns
         self._quiet = not much
         self._told, self._told_ns = count, now_ns
         if since == GivenUp():
             return []
-        return [Draft(Stream.EVENT, "gateway", from_ns, now_ns, _body(since, now_ns - from_ns))]
+        return [Draft(Stream.EVENT, "gateway", now_ns, now_ns, _body(since, passed_ns))]
 
 
 def _body(count: GivenUp, passed_ns: int) -> dict[str, Any]:
     told: dict[str, Any] = {
+        "within_s": round(passed_ns / 1e9, 1),
         "rested_s": round(count.rested_ns / 1e9, 1),
         "readings": count.readings,
         "raw": count.raw,
         "edges": count.edges,
     }
-    return {"event": "overload", "text": TEXT.format(seconds=passed_ns / 1e9, **told), **told}
+    return {"event": "overload", "text": TEXT.format(**told), **told}

@@ -53,10 +53,8 @@ class Filling:
     async def probe(self, link: Connection) -> None:
         """One alarm, to a broker that has refused whatever came: maybe it takes something again."""
         delivery, now_ns = self._delivery, self._clock.now().mono_ns
-        if not link.room:
-            return
-        item = delivery.feed.alarm()
-        for _ in range(PAGES):
+        item = delivery.feed.alarm() if link.room else None
+        for _ in range(PAGES if link.room else 0):
             if item is not None or not await delivery.feed.turn_page(urgent_only=True):
                 break
             item = delivery.feed.alarm()

@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import msgspec
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from edge.acquire.giveway import FREE_NS, LONGEST_NS, PILED_NS, rest_ns
 from edge.acquire.poll import Device, Poller
 from edge.app import rawdrafts
-from edge.app.overload import AGAIN_NS, GivenUp, Overload
+from edge.app.overload import GivenUp, Overload
 from edge.app.rawdrafts import RawRows, raw_drafts
 from edge.core import Point, Quantity, Sample, Stream, Sweep, all_good
 from edge.process.engine import Engine
@@ -162,10 +161,18 @@ def test_an_overload_is_told_at_once_and_then_seldom_and_the_sum_is_right() -> N
     assert sum(draft.body["readings"] for draft in told) == 5400
     assert sum(draft.body["raw"] for draft in told) == 1
     assert sum(draft.body["rested_s"] for draft in told) == pytest.approx(1440.0)
-    assert all(b.from_ns == a.to_ns for a, b in pairwise(told[:3])), "nothing between them"
+    assert [draft.body["within_s"] for draft in told] == [10.0, 900.0, 900.0, 10.0]
     assert "every_s" in told[0].body["text"]
     fields = {field.name for field in msgspec.structs.fields(Declared)}
-    assert {"rested_s", "readings", "raw", "edges"} <= fields
+    assert {"within_s", "rested_s", "readings", "raw", "edges"} <= fields
+
+
+def test_a_start_that_loads_its_models_is_no_overload() -> None:
+    overload = Overload(0)
+    assert [overload.look(at * S, GivenUp(rested_ns=5 * S)) for at in (10, 20, 30)] == [[], [], []]
+    assert overload.look(40 * S, GivenUp(rested_ns=8 * S)) == []
+    (told,) = overload.look(50 * S, GivenUp(rested_ns=11 * S))
+    assert (told.body["rested_s"], told.body["within_s"]) == (6.0, 20.0)
 
 
 def test_a_rest_now_and_then_is_no_news_and_a_lost_edge_is() -> None:
@@ -174,4 +181,5 @@ def test_a_rest_now_and_then_is_no_news_and_a_lost_edge_is() -> None:
         assert overload.look(second * S, GivenUp(rested_ns=second * 50 * MS)) == []
     (told,) = overload.look(1000 * S, GivenUp(rested_ns=50 * S, edges=1))
     assert told.body["edges"] == 1
-    assert told.to_ns - told.from_ns <= AGAIN_NS
+    assert told.from_ns == told.to_ns == 1000 * S
+    assert told.body["within_s"] == 10.0

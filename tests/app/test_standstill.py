@@ -87,6 +87,19 @@ def test_windows_that_have_piled_up_are_one_commit(tmp_path: Path, whole: Box) -
     del whole
 
 
+def test_however_many_have_piled_up_others_have_their_turn(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    life = Stopped(box, 0)
+    life.run(7 * S)
+    life.now_ns += 40 * PERIOD_NS
+    turns = 0
+    while life.ledger.piled_up(life.now()):
+        done(life.ledger.tick(life.now()))
+        turns += 1
+    assert turns == 3
+    assert len(box.of("east_1")) == 41
+
+
 def test_a_bus_that_never_comes_delays_a_window_and_stops_none(tmp_path: Path) -> None:
     """Its thread hangs: it is given so long once, and not once for each window."""
     box = Box(tmp_path)

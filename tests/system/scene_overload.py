@@ -60,14 +60,16 @@ class Overloaded:
         now = time.monotonic()
         for line, due in self._due.items():
             if now >= due:
-                self._due[line] = now + 0.5 / (FAST_HZ if line == FAST else HZ)
                 self._toggle(line)
         time.sleep(0.001)
 
     def _toggle(self, line: str) -> None:
-        """With the moment at which it comes, as the kernel stamps it."""
+        """With the moment at which it comes, as the kernel stamps it; the next one follows after
+        half a period from there, so that a busy machine makes no chatter."""
         self._high[line] = high = not self._high[line]
-        self._chip.drive(line, high, time.monotonic_ns())
+        at_ns = time.monotonic_ns()
+        self._chip.drive(line, high, at_ns)
+        self._due[line] = at_ns / 1e9 + 0.5 / (FAST_HZ if line == FAST else HZ)
         self.made[line] += not high
 
     def records(self) -> list[dict[str, Any]]:

@@ -80,6 +80,31 @@ async def test_an_alarm_that_cannot_be_written_does_not_end_the_trying(
         await until(lambda: len(broker.records("event")) == 1, 5.0)
 
 
+async def test_while_there_is_no_room_nobody_looks_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker refuses, and then says nothing more, with all that it takes unanswered."""
+    monkeypatch.setattr(delivery, "IN_VAIN", 1)
+    beats = 0
+
+    def beat() -> None:
+        nonlocal beats
+        beats += 1
+
+    async with raw_broker() as broker, box(tmp_path, broker.url, beat=beat) as gateway:
+        broker.answer = lambda topic, _: REFUSE_ALL if "/air/" in topic else 0
+        gateway.connect()
+        await gateway.commit(drafts(0, 20))
+        await rests(gateway)
+        link = gateway.sender._link
+        assert link is not None
+        monkeypatch.setattr(type(link), "room", property(lambda _: 0))
+        await gateway.commit([alarm(1)])
+        before = beats
+        await asyncio.sleep(1.0)
+        assert beats < before + 60
+
+
 def test_a_broker_that_refuses_for_hours_is_not_flooded() -> None:
     """With a new alarm each minute, and one that waits all the time."""
     probing, now_ns, tried = Probing(), 0, 0
