@@ -1,14 +1,17 @@
 """A process that stood still, or whose bus threads had no turn: edges count in their own window."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from edge.app.ledger import LATE_NS
+from edge.core import Draft
 from tests.app.lives import (
     PERIOD_NS,
     SLOT_NS,
     Box,
+    KilledError,
     Life,
     closed,
     done,
@@ -38,11 +41,10 @@ class Stopped(Life):
         for _ in range(heard_after):
             done(self.ledger.tick(self.now()))
             self.now_ns += SLOT_NS
-        contacts, swept = WIRES.between(from_ns, self.now_ns)
+        contacts, _ = WIRES.between(from_ns, self.now_ns)  # nobody asked the meters
         self.take(contacts, [])
         until_ns = self.now().mono_ns
         self.ledger.heard_ns = lambda: until_ns
-        del swept  # nobody asked
         done(self.ledger.tick(self.now()))
         self.ledger.heard_ns = lambda: 1 << 62
 
@@ -71,12 +73,20 @@ def test_after_a_stop_edges_count_in_the_window_in_which_they_were(
     assert box.audit().clean
 
 
-def test_windows_that_have_piled_up_are_one_commit(tmp_path: Path, whole: Box) -> None:
+def test_windows_that_have_piled_up_are_one_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     box = Box(tmp_path)
     life = Stopped(box, 0)
     life.run(int(7.4 * S))
-    commits, commit = [], box.commit
-    box.commit = lambda drafts, states: (commits.append(len(drafts)), commit(drafts, states))[1]  # type: ignore[method-assign]
+    commits: list[int] = []
+    commit = box.commit
+
+    def counted(drafts: Sequence[Draft], states: Mapping[str, tuple[int, bytes]]) -> None:
+        commits.append(len(drafts))
+        commit(drafts, states)
+
+    monkeypatch.setattr(box, "commit", counted)
     assert not life.ledger.piled_up(life.now())
     life.now_ns += 4 * PERIOD_NS
     assert life.ledger.piled_up(life.now())
@@ -84,7 +94,6 @@ def test_windows_that_have_piled_up_are_one_commit(tmp_path: Path, whole: Box) -
     assert not life.ledger.piled_up(life.now())
     assert len(commits) == 1
     assert [r.to_ns // S for r in box.of("east_1")][-4:] == [10, 15, 20, 25]
-    del whole
 
 
 def test_however_many_have_piled_up_others_have_their_turn(tmp_path: Path) -> None:
@@ -126,7 +135,7 @@ def test_killed_amid_windows_that_have_piled_up_nothing_is_lost(tmp_path: Path, 
         life.left = life.steps + left
         try:
             life.stand_still(18.0, heard_after=0)
-        except Exception:  # noqa: BLE001  killed
+        except KilledError:
             back = Life(box, life.now_ns + 300 * MS)
             back.run(end_ns(0))
             closed(back)
@@ -139,4 +148,3 @@ def test_killed_amid_windows_that_have_piled_up_nothing_is_lost(tmp_path: Path, 
             continue
         break
     assert left > 8
-    del whole
