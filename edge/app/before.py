@@ -15,8 +15,8 @@ class Before:
     `problems` what was broken, and said so, by device or line; `told` what each device has said of
     itself, and `held` what the platform was told of those that said too much; `contacts` how plain
     contacts stood, and what was told of them; `others` are devices that were swapped, which the
-    totals of the last committed window do not know yet; `starting` is since when no line was open,
-    where nobody has been told so.
+    totals of the last committed window do not know yet; `starting` is since when the lines of
+    `closed` were not open, where nobody has been told so.
     """
 
     boot: int
@@ -29,6 +29,7 @@ class Before:
     held: Mapping[str, Told] = field(default_factory=dict)
     others: Sequence[str] = ()
     starting: int | None = None
+    closed: Sequence[str] = ()
 
     @classmethod
     def parse(cls, state: Mapping[str, Any]) -> "Before":
@@ -45,7 +46,10 @@ class Before:
         raw = int(segment), int(count)
         since = state.get("starting")
         starting = None if since is None else int(since)
-        return cls(boot, number, start_ns, raw, problems, told, contacts, held, others, starting)
+        closed = tuple(map(str, state.get("closed", ())))
+        return cls(
+            boot, number, start_ns, raw, problems, told, contacts, held, others, starting, closed
+        )
 
     def packed(self) -> dict[str, Any]:
         """For the outbox."""
@@ -60,4 +64,5 @@ class Before:
             "held": {name: each.packed() for name, each in self.held.items()},
             "others": list(self.others),
             "starting": self.starting,
+            "closed": list(self.closed),
         }

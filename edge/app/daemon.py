@@ -17,6 +17,7 @@ from edge.app.intake import Intake
 from edge.app.ledger import Ledger
 from edge.app.observers import metrics_for, observer_for
 from edge.app.observing import Observer
+from edge.app.overload import GivenUp, Overload
 from edge.app.pipeline import Pipeline
 from edge.app.sealing import Sealing
 from edge.app.thrift import Sparing
@@ -60,6 +61,7 @@ class Daemon:
         self.stage = Stage(Path(site.store.run_dir), self.boot_id)
         self.intake = Intake(self.wiring, self.pipeline, self.stage, clock)
         self.sparing = Sparing(self)
+        self.overload = Overload(clock.now().mono_ns)
         self.started_ns = clock.now().mono_ns
         # from `run` on
         self.writer: Writer
@@ -123,7 +125,7 @@ class Daemon:
             self.wiring, self.clock, self.intake, self.progress, self.intake.problems,
             self.intake.devices,
         )  # fmt: skip
-        self.ledger.kept = self.buses.kept
+        self.ledger.kept, self.ledger.heard_ns = self.buses.kept, self.buses.heard_ns
         control = ControlServer(Path(self.site.store.run_dir), verbs(self))
         await control.start()
         metrics = metrics_for(self, self.observer)
@@ -167,6 +169,9 @@ class Daemon:
             self._load_models()
             self._raise_faults(sending)
             self._say_troubles()
+            self.buses.piled_up(self.ledger.piled_up(now))
+            given_up = self.buses.given_up() + GivenUp(raw=self.intake.raw.given_up)
+            self.intake.tell(self.overload.look(now.mono_ns, given_up))
             self.sparing.look(now.mono_ns)
             self._begin_anew()
             self.intake.tell(await self.observer.observe(now))
@@ -200,9 +205,6 @@ class Daemon:
 
     def _say_troubles(self) -> None:
         """What is counted in the status is worth an event the first time."""
-        if self.buses.dropped:
-            text = "the main loop is too busy: something that came in was dropped, and is marked"
-            self.intake.once("overload", text)
         if self.stage.overflow:
             text = "the stage is full: a kill would lose what is not in it"
             self.intake.once("stage", text)

@@ -5,7 +5,7 @@ window is read back, and only the time in between is a gap. Another boot: power 
 was restarted; the open window is lost, totals go on. No state: a first start.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from edge.app.before import Before
 from edge.app.pipeline import Pipeline
 from edge.core import Contact, Draft, Stream, Sweep
 
-ALL: Final = ["*"]
+ALL: Final = ("*",)
 AWAY_NS: Final = 3_600_000_000_000  # how long a boot is taken to have been off: nobody knows
 LONGEST: Final = 1.5  # periods: a window that would be longer begins anew
 TEXTS: Final = {
@@ -88,7 +88,8 @@ def recover(
         pipeline.judge.missing(min(before.start_ns, now_ns), now_ns)
         return _anew(pipeline, _gap("stage", before, now_ns, former), now_ns, end_ns)
     result = Recovered(now_ns, end_ns)
-    alive_ns, opened_ns = before.start_ns, None
+    alive_ns = before.start_ns
+    opening = Opening(boot, since_ns, before.closed)
     for i, segment in enumerate(segments):
         if i:  # the window before had ended, but its commit had not come
             if alive_ns < segment.start_ns:  # a start that was killed had closed it, in a gap
@@ -96,16 +97,13 @@ def recover(
             result.drafts += pipeline.close(segment.start_ns)
         result.segment, result.count = segment, 0
         for entry, repeated in segment.read():
-            if opened_ns is None:
-                opened_ns = _opened(entry, since_ns)
+            if isinstance(entry, list) and isinstance(entry[0], Contact):
+                result.drafts += opening.take(entry)  # it was killed before it told
             if not (repeated and i):  # else it came with the segment before
                 alive_ns = max(alive_ns, _feed(pipeline, entry, result, before.raw))
             result.count += _sweeps(entry)
-    if opened_ns is None and since_ns >= before.start_ns:
-        opened_ns = alive_ns  # not yet; lines that stay closed for windows are a fault, and told
-    # it was killed before it told
-    if before.starting is not None and opened_ns is not None and opened_ns > since_ns:
-        result.drafts.append(opening(boot, since_ns, opened_ns))
+    if since_ns >= before.start_ns:  # lines that stay closed for windows are a fault, and told
+        result.drafts += opening.ended(alive_ns)
     result.drafts.append(_gap("restart", replace(before, start_ns=alive_ns), now_ns, former))
     return _go_on(pipeline, result, alive_ns, now_ns)
 
@@ -159,14 +157,6 @@ def _feed(pipeline: Pipeline, entry: Any, result: Recovered, raw: tuple[int, int
     return int(max(item.mono_ns for item in entry))
 
 
-def _opened(entry: Any, since_ns: int) -> int | None:
-    """When lines were open for the first time since then, if this entry tells it."""
-    if not (isinstance(entry, list) and isinstance(entry[0], Contact)):
-        return None
-    levels = (item.mono_ns for item in entry if item.initial)
-    return max((at_ns for at_ns in levels if at_ns >= since_ns), default=None)
-
-
 def _sweeps(entry: Any) -> int:
     return len(entry) if isinstance(entry, list) and isinstance(entry[0], Sweep) else 0
 
@@ -180,12 +170,46 @@ def _uncommitted(entry: Sequence[Sweep], at: Recovered, raw: tuple[int, int]) ->
     return entry[max(0, skip) :]
 
 
-def opening(boot: int, from_ns: int, to_ns: int) -> Draft:
-    """What passed while this start read the stage back and opened its lines was seen by nobody."""
-    return _gap("opening", Before(boot, 0, from_ns), to_ns, None)
+class Opening:
+    """The lines that are not open yet after a start: what passes meanwhile is seen by nobody.
+
+    `closed` names them by the source of their contacts, until their opening was told.
+    """
+
+    def __init__(self, boot: int, since_ns: int, closed: Iterable[str]) -> None:
+        self.boot, self.since_ns, self.closed = boot, since_ns, set(closed)
+
+    def take(self, contacts: Sequence[Contact]) -> list[Draft]:
+        """The gap of those whose first level is among what has come in."""
+        found = [each for each in contacts if each.initial and each.source in self.closed]
+        levels = [each for each in found if each.mono_ns >= self.since_ns]
+        if not levels:
+            return []
+        return self._gap({each.source for each in levels}, max(each.mono_ns for each in levels))
+
+    def ended(self, at_ns: int) -> list[Draft]:
+        """The gap of those that were closed up to the end of the process, if any were."""
+        return self._gap(set(self.closed), at_ns) if self.closed else []
+
+    def fault(self, source: str) -> None:
+        """This one fails to open, and that is told."""
+        self.closed.discard(source)
+
+    def _gap(self, opened: set[str], to_ns: int) -> list[Draft]:
+        self.closed -= opened
+        if to_ns <= self.since_ns:
+            return []
+        sources = sorted({source.partition(".")[0] for source in opened})
+        return [_gap("opening", Before(self.boot, 0, self.since_ns), to_ns, None, sources)]
 
 
-def _gap(why: str, since: Before | None, to_ns: int, former: Mapping[str, Any] | None) -> Draft:
+def _gap(
+    why: str,
+    since: Before | None,
+    to_ns: int,
+    former: Mapping[str, Any] | None,
+    sources: Sequence[str] = ALL,
+) -> Draft:
     """The event that names a hole in time: what every record after a start refers to.
 
     The hole begins at `since.start_ns`, in the time of the boot that is named with it.
@@ -193,7 +217,7 @@ def _gap(why: str, since: Before | None, to_ns: int, former: Mapping[str, Any] |
     body: dict[str, Any] = {
         "event": "gap",
         "reason": REASONS.get(why, why),
-        "sources": ALL,
+        "sources": list(sources),
         "gap": [None if since is None else since.start_ns // 1000, to_ns // 1000],
         "boot_before": None if since is None else since.boot,
         "text": TEXTS[why],

@@ -12,9 +12,10 @@ from edge.core.numbers import Numbers
 from edge.uplink.awaiting import Awaiting
 from edge.uplink.complaints import Complaints
 from edge.uplink.counters import Counters
-from edge.uplink.feed import Feed, Item
+from edge.uplink.feed import URGENT, Feed, Item
 from edge.uplink.mqtt import TOO_LARGE, Answer, LostError, RefusedError
-from edge.uplink.pages import Backlog
+from edge.uplink.pages import Backlog, Row
+from edge.uplink.probing import Probing
 from edge.uplink.wire import Receipt
 
 NOBODY: Final = 16  # success, but nobody has subscribed
@@ -63,7 +64,8 @@ class Delivery:
         self._in_vain = 0  # refusals since the last of these
         self._held: dict[int, int] = {}  # refused row -> when it may be tried again
         self._denied: dict[str, int] = {}  # stream -> when it may be tried again
-        self.paused_ns = 0  # until then nothing is sent; 0: go on
+        self.paused_ns = 0  # until then nothing is sent but a probe; 0: go on
+        self.probing = Probing()
         self.highest = 0  # the last row that was ever handed over
 
     @property
@@ -82,6 +84,12 @@ class Delivery:
         return self._awaiting is not None and self._awaiting.full(self._chosen)
 
     # -- towards the broker ------------------------------------------------------------------------
+
+    def offer(self, rows: Sequence[Row], now_ns: int) -> None:
+        """New rows, right after their commit."""
+        self.feed.offer(rows, now_ns)
+        if any(row.record.key.stream in URGENT for row in rows):
+            self.probing.hurry(now_ns)
 
     def choose(self, item: Item) -> None:
         """It is going to be sent: nobody else takes it."""
@@ -110,6 +118,7 @@ class Delivery:
         """A new connection: nothing is denied any more."""
         self._denied.clear()
         self.paused_ns = 0
+        self.probing = Probing()
         self.feed.restart(now_ns)
 
     # -- answers -----------------------------------------------------------------------------------
@@ -124,6 +133,9 @@ class Delivery:
         while self._answers:
             token, answer = self._answers.popleft()
             self._flying.pop(token.row, None)
+            taken = isinstance(answer, int)
+            if self.probing.answered(token.row, taken, now_ns):
+                self.paused_ns = 0
             if isinstance(answer, int):
                 confirmed.append(token.row)
                 self._accepted += 1
@@ -185,6 +197,7 @@ class Delivery:
     async def _bury(self, row: int, stream: str, why: str, now_ns: int) -> None:
         """Give it up: it stays for people, and its number is declared lost."""
         self._counts.dead += 1
+        self.probing.answered(row, False, now_ns)
         self._flying.pop(row, None)
         self._refusals.pop(row, None)
         self._held.pop(row, None)

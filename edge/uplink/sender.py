@@ -132,7 +132,7 @@ class Sender:
     def offer(self, rows: Sequence[Row]) -> None:
         """Rows just committed."""
         if rows:
-            self._delivery.feed.offer(rows, self._clock.now().mono_ns)
+            self._delivery.offer(rows, self._clock.now().mono_ns)
             self._wake.set()
 
     def see(self, now: Stamp) -> None:
@@ -142,6 +142,7 @@ class Sender:
     def thrift(self, level: int) -> None:
         """How to spare bytes: 0 not at all, 1 go together each quarter of an hour, 2 merge, too."""
         self._gate.level(level)
+        self._presence.spare(level > 0)
         self._wake.set()
 
     async def drain(self, timeout_s: float) -> None:
@@ -277,7 +278,10 @@ class Sender:
                 self._presence.publish(link)
                 waits.append(delivery.feed.wait_s() if link.room else None)
             else:
+                if delivery.probing.due(now_ns):
+                    await self._filling.probe(link)
                 waits.append((delivery.paused_ns - now_ns) / 1e9)
+                waits.append(delivery.probing.wait_s(now_ns))
             await self._woken(min(wait_s for wait_s in waits if wait_s is not None))
         if self._lost is None:
             LOG.info("back to the first broker")

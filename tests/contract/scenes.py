@@ -11,6 +11,7 @@ from typing import Any, Literal
 from msgspec.structs import asdict
 
 from edge.app.intake import Intake
+from edge.app.overload import GivenUp, Overload
 from edge.app.rawdrafts import raw_drafts
 from edge.app.sealing import signer
 from edge.app.thrift import Sparing, step
@@ -145,7 +146,7 @@ def raw() -> list[Draft]:
         ),
         *(sweep("odd", t * S, [value]) for t, value in enumerate(words)),
     ]
-    return raw_drafts(points, swept)
+    return raw_drafts(points, swept, given_up=3)
 
 
 def lives(folder: Path) -> list[Record]:
@@ -182,6 +183,7 @@ def troubles(intake: Intake) -> None:
     for kind, declared in EVENTS.items():
         if issubclass(declared, Alarm):
             intake.alarm(kind, f"what a person should hear of {kind}")
+    intake.tell(Overload(191 * S).look(201 * S, GivenUp(12 * S, 3, 250, 1)))
     _link(intake)
 
 

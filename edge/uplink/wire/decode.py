@@ -46,9 +46,13 @@ class Message:
 def decode(topic: str, payload: bytes, content_type: str | None = None) -> list[Message]:
     """What a message says. Without a content type (MQTT 3.1.1) the payload tells what it is.
 
+    An empty `last` says nothing: what was retained there is taken away.
+
     Raises WireError, and nothing else, whatever the bytes are.
     """
     place = parse_topic(topic)
+    if not payload and place.kind == "last":
+        return []
     if len(payload) > MAX_PAYLOAD:
         raise WireError(f"{len(payload)} bytes; {MAX_PAYLOAD} are allowed")
     data = _load(payload, content_type)

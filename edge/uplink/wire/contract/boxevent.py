@@ -142,8 +142,18 @@ class Unclaimed(Alarm, tag="unclaimed", kw_only=True):
     """An edge of a line that nobody claims."""
 
 
-class Overload(Alarm, tag="overload", kw_only=True):
-    """The main loop was too busy: something that came in was dropped, and is marked."""
+class Overload(Event, tag="overload", kw_only=True):
+    """More was asked of this box than it can do, and something was given up (decision 34). Told at
+    once, and while it lasts every 15 min, each time of what was since. The records account for all
+    of it: `bad:stale` readings, `given_up` of raw records, `lost_edges`."""
+
+    within_s: Annotated[Amount, told("In how long before this moment all of it was.", "s")]
+    rested_s: Annotated[
+        Amount, told("For how long questions were due and not asked, all buses together.", "s")
+    ]
+    readings: Annotated[Count, told("Sweeps that were read and dropped.")]
+    raw: Annotated[Count, told("Sweeps that were left out of raw records.")]
+    edges: Annotated[Count, told("Edges that were read from the kernel and dropped.")]
 
 
 class StageFull(Alarm, tag="stage", kw_only=True):
