@@ -57,7 +57,7 @@ class Daemon:
         self.pipeline: Pipeline = self.wiring.pipeline()
         self.progress, self.notify = Progress(), Notify()
         self.boot_id = boot_id()
-        self.stage = Stage(Path(site.store.run_dir), self.boot_id)
+        self.stage = Stage(Path(site.store.run_dir), self.boot_id, site.place.owner)
         self.intake = Intake(self.wiring, self.pipeline, self.stage, clock)
         self.sparing = Sparing(self)
         self.started_ns = clock.now().mono_ns
@@ -92,6 +92,7 @@ class Daemon:
                 run_dir=Path(store.run_dir),
                 merge=merge,
                 ballast_bytes=store.ballast_mb << 20,
+                owner=self.site.place.owner,
             )
             try:
                 await self._with_outbox()

@@ -35,7 +35,7 @@ class Sealing:
     ) -> list[Draft]:
         """What the former process had sealed, and what it had handed over and not sealed.
 
-        The opening manifest names the former epoch.
+        The opening manifest names the former epoch, or says that it is not known.
         """
         if state is not None and state[0] == VERSION:
             try:
@@ -44,11 +44,8 @@ class Sealing:
                 LOG.warning("what was sealed cannot be read: %s", error)
         for stored in handed:
             self.manifests.handed(stored.record)
-        former = self._epoch.former
-        if former is None:
-            return []
-        known = {"epoch": former.epoch, "last": dict(former.last)}
-        return [self.manifests.opening(self._epoch.epoch, known, now.mono_ns)]
+        epoch = self._epoch
+        return [self.manifests.opening(epoch.epoch, epoch.succeeds, now.mono_ns)]
 
     def due(self, now: Stamp, *, last: bool) -> list[Draft]:
         """At a window's end: the manifests whose time has come. They are to be committed."""

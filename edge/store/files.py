@@ -30,6 +30,7 @@ class Ledger:
     boots: int = 0
     boot_id: str = ""
     epoch: int = 0  # of the latest start
+    owner: str = ""  # whose epoch that is; "": nobody has said so
 
 
 def is_file(path: Path) -> bool:
@@ -51,15 +52,16 @@ def read_ledger(folder: Path) -> Ledger:
         line, _, crc = text.rstrip("\n").rpartition(" ")
         if zlib.crc32(line.encode()) != int(crc, 16):
             return Ledger()
-        starts, boots, epoch, boot_id = line.split(" ")
-        return Ledger(int(starts), int(boots), boot_id, int(epoch))
+        starts, boots, epoch, owner, boot_id = line.split(" ")
+        return Ledger(int(starts), int(boots), boot_id, int(epoch), owner.removeprefix("-"))
     except (OSError, ValueError):
         return Ledger()
 
 
 def write_ledger(folder: Path, ledger: Ledger) -> None:
     """Replace the ledger so that a power cut leaves the old one or the new one. Raises OSError."""
-    line = f"{ledger.starts} {ledger.boots} {ledger.epoch} {ledger.boot_id}"
+    counts = f"{ledger.starts} {ledger.boots} {ledger.epoch}"
+    line = f"{counts} {ledger.owner or '-'} {ledger.boot_id}"
     path = folder / f"{LEDGER}.new"
     for each in (path, folder / LEDGER):
         if os.path.lexists(each) and not is_file(each):
@@ -153,6 +155,16 @@ def _next_place(folder: Path) -> Path:
     if os.path.lexists(aside):
         aside.rename(place / QUARANTINE)
     return place
+
+
+def move_aside(path: Path, folder: Path, place: Path | None) -> Path:
+    """A file of another folder, perhaps on another device, to where a database was put aside that
+    belongs to it, or to a place of its own. Where it lies now. Raises OSError."""
+    kept = (_next_place(folder) if place is None else place) / path.name
+    shutil.copyfile(path, kept)
+    _sync(kept.parent)
+    path.unlink()
+    return kept
 
 
 def _put_aside(path: Path, folder: Path) -> None:

@@ -9,7 +9,7 @@ from edge.store.ballast import Ballast, free_bytes
 from edge.store.database import BusyError, ForeignError
 from edge.store.disk import Disk
 from edge.store.memory import Memory
-from edge.store.place import Place, explain, failed_for_good
+from edge.store.place import OtherOwnerError, Place, explain, failed_for_good
 from edge.store.sentences import Sentences
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ class Medium:
         self._probed_ns = self._looked_ns = 0
         self._failures = 0  # in a row, of a database on a device that has proven to work
         self._replaced = False  # in this time in memory
+        self._wrong = "was damaged"  # why the database that is there is of no use
 
     def say(self, on: bool, text: str) -> None:
         """For an event."""
@@ -116,6 +117,8 @@ class Medium:
         if not failed_for_good(error):
             self._failures = 0
             return
+        foreign = isinstance(error, OtherOwnerError)
+        self._wrong = f"is not this gateway's, {error}" if foreign else "was damaged"
         try:
             self._place.prove()  # after an I/O error SQLite complains of what is not damaged
         except OSError:
@@ -136,7 +139,7 @@ class Medium:
             disk = self._place.connect()
         except (sqlite3.Error, ForeignError, BusyError, OSError):
             return None
-        self.say(True, "The outbox was damaged: it has been put aside, and a new one begun.")
+        self.say(True, f"The outbox {self._wrong}: it has been put aside, and a new one begun.")
         return disk
 
     def resume(self, disk: Disk, catch_up: Callable[[Disk], None]) -> bool:

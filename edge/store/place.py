@@ -17,18 +17,51 @@ BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
-class Place:
-    """A folder and the bytes that may be used in it: database, its log and the quarantine."""
+class OtherOwnerError(ForeignError):
+    """The outbox belongs to another gateway, or to this one at another site."""
 
-    def __init__(self, folder: Path, limit_bytes: int) -> None:
-        self.folder = folder
+    def __init__(self, whose: str, rows: int) -> None:
+        site, _, gateway = whose.rpartition("/")
+        self.rows = rows
+        super().__init__(f"it belongs to gateway {gateway} of site {site}")
+
+
+class Place:
+    """A folder and the bytes that may be used in it: database, its log and the quarantine. `owner`
+    is whose database is looked for; None: it does not matter."""
+
+    def __init__(self, folder: Path, limit_bytes: int, owner: str | None = None) -> None:
+        self.folder, self.owner = folder, owner
         self.limit_bytes = max(limit_bytes, SMALLEST)
 
     def open(self) -> tuple[Disk | None, Opened]:
         """The database, or None when the disk does not work. Raises BusyError."""
         try:
+            return self._open()
+        except OtherOwnerError as error:
+            return self._without(error)
+
+    def _without(self, error: OtherOwnerError) -> tuple[Disk | None, Opened]:
+        """Under this name nothing of another's goes out: it is put aside, for `outbox rescue`."""
+        text = f"The outbox in {self.folder} is not this gateway's: {error}"
+        try:
+            moved = self.move_away()
+            text = (
+                f"{text}. It was put aside with {error.rows} records that wait for the platform; "
+                f"`kerbstone outbox rescue {moved / NAME}` sends or exports them."
+            )
+            return self.connect(), Opened(foreign=text, quarantined=moved)
+        except (sqlite3.Error, ForeignError, OSError) as failure:
+            why = f"{error}, and cannot be put aside: {explain(failure)}"
+            return None, Opened(foreign=f"{text}.", ram=f"The outbox goes on in memory: {why}.")
+
+    def _open(self) -> tuple[Disk | None, Opened]:
+        """As `open`. Raises BusyError, OtherOwnerError."""
+        try:
             self.folder.mkdir(parents=True, exist_ok=True)
             return self._found(self.connect())
+        except OtherOwnerError:
+            raise
         except (sqlite3.Error, ForeignError, OSError, ValueError) as error:
             if not failed_for_good(error):
                 return None, Opened(ram=f"The outbox goes on in memory: {explain(error)}.")
@@ -36,6 +69,8 @@ class Place:
         try:
             self.prove()
             return self._found(self.connect(whole=True))  # the device did not work for a moment
+        except OtherOwnerError:
+            raise
         except OSError as error:
             return None, Opened(ram=f"The outbox goes on in memory: {explain(error)}.")
         except (sqlite3.Error, ForeignError, ValueError) as error:
@@ -57,22 +92,35 @@ class Place:
 
     def _missing(self) -> str | None:
         """Of a new database: whether there must have been another one."""
-        if read_ledger(self.folder).starts == 0:
-            return None  # the first start of all
+        ledger = read_ledger(self.folder)
+        if ledger.starts == 0 or self._others(ledger.owner):
+            return None  # the first start of all, or of this gateway
         return "The outbox was missing: there were starts before, and nothing of them is left."
 
     def connect(self, *, whole: bool = False, reading: bool = False) -> Disk:
-        """`reading`: make nothing new. Raises BusyError, ForeignError, sqlite3.Error, OSError."""
+        """`reading`: make nothing new. Raises BusyError, ForeignError, sqlite3.Error, OSError, and
+        OtherOwnerError, with nothing changed."""
         fits(self.folder)
         wal = min(max(self.limit_bytes // 8, 512 << 10), 4 << 20)
         _, taken = quarantined(self.folder)
         try:
             room = self.limit_bytes - wal - taken
-            return Disk(self.folder, room, wal, whole=whole, reading=reading)
+            disk = Disk(self.folder, room, wal, whole=whole, reading=reading)
         except sqlite3.Error as error:
             if _code(error) in BUSY:
                 raise BusyError(f"{self.folder / NAME} is open in another process") from error
             raise
+        # the table `meta` has no checksum: where its word is damaged the ledger knows
+        whose = disk.owner or (read_ledger(self.folder).owner if disk.used else "")
+        if self._others(whose):
+            rows = sum(disk.tally().values())
+            disk.close()
+            raise OtherOwnerError(whose, rows)
+        return disk
+
+    def _others(self, owner: str) -> bool:
+        """Whether somebody else is known to be the owner."""
+        return self.owner is not None and owner not in ("", self.owner)
 
     def prove(self) -> None:
         """The device works: what is written there can be read back. Raises OSError.

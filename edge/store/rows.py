@@ -69,22 +69,35 @@ class Former:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """This start of the daemon. `unclean`: the former one ended without a goodbye."""
+    """This start of the daemon. `unclean`: the former one ended without a goodbye. `before`: the
+    epoch of a start since `former` of which nothing else is known."""
 
     epoch: int
     boot: int
     same_boot: bool
     former: Former | None
     unclean: bool
+    before: int | None = None
+
+    @property
+    def succeeds(self) -> dict[str, Any]:
+        """The epoch before and its last numbers, as this one tells them; None where they are not
+        known. That nothing is known is said, too: it may be a first start, or a new card."""
+        known = self.former
+        if known is not None and self.before is None:
+            return {"epoch": known.epoch, "last": dict(known.last)}
+        return {"epoch": self.before, "last": None}
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What was found at opening. `damage` and `ram` are sentences for people, or None."""
+    """What was found at opening. `damage`, `ram` and `foreign` are sentences for people, or None:
+    what is `foreign` belongs to another gateway, whole and of no use here."""
 
     damage: str | None = None
     quarantined: Path | None = None
     ram: str | None = None
+    foreign: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.store.clockmap import forget_before
+from edge.store.database import OWNER, owner_word
 from edge.store.disk import Disk
 from edge.store.drops import Drops
 from edge.store.files import Ledger, read_ledger, write_ledger
@@ -32,7 +33,8 @@ BEHIND: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One start. `before` is the epoch of the one before, also when its database is lost."""
+    """One start. `before` is the epoch of the one before, also when its database is lost; 0: it is
+    not known, or another owner's."""
 
     number: int
     epoch: int
@@ -43,6 +45,7 @@ class Start:
     unclean: bool
     before: int
     behind: bool = False  # the database does not know of the start before
+    owner: str = ""
 
 
 def later(one: int, two: int) -> int:
@@ -57,8 +60,10 @@ def plan(
     boot_id: str,
     others: Iterable[Ledger] = (),
     former: Former | None = None,
+    owner: str | None = None,
 ) -> Start:
-    """The next start. Database and ledger both count, and `others`; the highest one is right.
+    """The next start. Database and ledger both count, and `others`; the highest one is right,
+    whoever wrote it.
 
     `former`: the start before, when it is not in the database. Raises sqlite3.Error.
     """
@@ -84,14 +89,18 @@ def plan(
     epoch = number << 32 | secrets.randbits(32)
     boot = boots if same else boots + 1
     unclean = behind or not clean
-    return Start(number, epoch, boot, boot_id, same, former, unclean, ledger.epoch, behind)
+    before = ledger.epoch if owner is None or ledger.owner in ("", owner) else 0
+    return Start(
+        number, epoch, boot, boot_id, same, former, unclean, before, behind, owner or ledger.owner
+    )
 
 
 def keep_ledger(folder: Path, start: Start) -> None:
     """What is written down never falls. Raises OSError."""
     old = read_ledger(folder)
     boot, id_ = (start.boot, start.boot_id) if start.boot >= old.boots else (old.boots, old.boot_id)
-    write_ledger(folder, Ledger(later(old.starts, start.number), boot, id_, start.epoch))
+    starts = later(old.starts, start.number)
+    write_ledger(folder, Ledger(starts, boot, id_, start.epoch, start.owner))
 
 
 def keep(disk: Disk, start: Start, drops: Drops) -> None:
@@ -138,4 +147,6 @@ def note(disk: Disk, start: Start) -> None:
     }
     if start.boot >= disk.word("boots", 0):
         words |= {"boots": start.boot, "boot_id": start.boot_id}
+    if start.owner:
+        words[OWNER] = owner_word(start.owner)
     disk.set_meta(words)

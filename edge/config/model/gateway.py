@@ -38,6 +38,11 @@ class Place(Struct, frozen=True, kw_only=True):
         ),
     ] = "ntp"
 
+    @property
+    def owner(self) -> str:
+        """Whose records these are, as store, stage and journal name it."""
+        return f"{self.id}/{self.gateway}"
+
 
 class Store(Struct, frozen=True, kw_only=True):
     """Where records wait until the platform has them."""

@@ -14,10 +14,14 @@ StreamOrAll = Annotated[str, Meta(pattern=rf"^(\*|{'|'.join(sorted(STREAMS))})$"
 
 
 class Former(Part, kw_only=True):
-    """The epoch before, as far as the outbox knows it."""
+    """The epoch before, as far as the outbox knows it. Nothing is known at a first start, and on a
+    new card."""
 
-    epoch: Annotated[Epoch, told("The epoch.")]
-    last: Annotated[dict[StreamName, Count], told("The last number of each stream.")]
+    epoch: Annotated[Epoch | None, told("The epoch; null: unknown.")]
+    last: Annotated[
+        dict[StreamName, Count] | None,
+        told("The last number of each stream; null: unknown, its outbox is lost."),
+    ]
 
 
 class Gap(Event, tag="gap", kw_only=True):
