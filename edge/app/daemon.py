@@ -12,7 +12,7 @@ from typing import Any, Final
 from edge.acquire.clock import SystemClock, boot_id
 from edge.acquire.stage import Stage
 from edge.app.buses import Buses
-from edge.app.folders import occupy
+from edge.app.folders import Locks, occupy
 from edge.app.intake import Intake
 from edge.app.ledger import Ledger
 from edge.app.observers import metrics_for, observer_for
@@ -25,7 +25,6 @@ from edge.app.verbs import status, verbs
 from edge.app.windows import GRACE_NS, SYNCED
 from edge.app.wiring import Wiring
 from edge.config import Site
-from edge.control.locks import BusLock
 from edge.control.protocol import ControlServer
 from edge.core import Clock, Draft, Stamp, Stream
 from edge.health.logs import LogLimit
@@ -72,7 +71,7 @@ class Daemon:
         self._stopping = False
         self._alive_ns = 0
         self._loading: asyncio.Future[None] | None = None
-        self._locks: list[BusLock] = []
+        self._locks: Locks = []
 
     # -- life ------------------------------------------------------------------------------------
 

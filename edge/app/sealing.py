@@ -35,7 +35,7 @@ class Sealing:
     ) -> list[Draft]:
         """What the former process had sealed, and what it had handed over and not sealed.
 
-        The opening manifest names the former epoch, or says that it is not known.
+        The opening manifest names the former epoch.
         """
         if state is not None and state[0] == VERSION:
             try:
@@ -44,8 +44,10 @@ class Sealing:
                 LOG.warning("what was sealed cannot be read: %s", error)
         for stored in handed:
             self.manifests.handed(stored.record)
-        epoch = self._epoch
-        return [self.manifests.opening(epoch.epoch, epoch.succeeds, now.mono_ns)]
+        former = self._epoch.succeeds
+        if former is None:
+            return []
+        return [self.manifests.opening(self._epoch.epoch, former, now.mono_ns)]
 
     def due(self, now: Stamp, *, last: bool) -> list[Draft]:
         """At a window's end: the manifests whose time has come. They are to be committed."""

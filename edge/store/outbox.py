@@ -99,7 +99,7 @@ class Outbox(Refuge):
         if self.opened.ram:
             medium.say(True, self.opened.ram)
         medium.ballast.build()
-        before = (start.before or None) if start.behind or start.former is None else None
+        before = start.before or None if start.former is None else None
         return Epoch(
             start.epoch, start.boot, start.same_boot, start.former, start.unclean, before
         )

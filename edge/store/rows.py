@@ -70,7 +70,7 @@ class Former:
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """This start of the daemon. `unclean`: the former one ended without a goodbye. `before`: the
-    epoch of a start since `former` of which nothing else is known."""
+    epoch of the one before where nothing else is known of it."""
 
     epoch: int
     boot: int
@@ -80,13 +80,12 @@ class Epoch:
     before: int | None = None
 
     @property
-    def succeeds(self) -> dict[str, Any]:
-        """The epoch before and its last numbers, as this one tells them; None where they are not
-        known. That nothing is known is said, too: it may be a first start, or a new card."""
-        known = self.former
-        if known is not None and self.before is None:
-            return {"epoch": known.epoch, "last": dict(known.last)}
-        return {"epoch": self.before, "last": None}
+    def succeeds(self) -> dict[str, Any] | None:
+        """The epoch before, as this one tells of it, and its last numbers: none when they are lost
+        with its outbox. None: no epoch is known, at a first start or on a new card."""
+        if self.former is not None:
+            return {"epoch": self.former.epoch, "last": dict(self.former.last)}
+        return None if self.before is None else {"epoch": self.before, "last": {}}
 
 
 @dataclass(frozen=True, slots=True)
