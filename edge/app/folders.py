@@ -59,8 +59,8 @@ def _locked(folder: Path, store: Path, buses: Iterable[str]) -> Locks:
                 )
             locks.append(lock)
     except BaseException as error:
-        for lock in locks:
-            lock.release()
+        for held in locks:
+            held.release()
         if isinstance(error, OSError):
             raise _no_folder("run_dir", folder, error) from error
         raise
@@ -72,8 +72,8 @@ def _lock_folder(key: str, folder: Path, locks: Locks) -> None:
     lock = FolderLock(folder)
     if not lock.take():
         raise BusyError(
-            f"store.{key} = {folder} is in use by {lock.holder()}, a daemon that runs already: stop "
-            f"it first (systemctl stop kerbstone), or give each its own store.{key}"
+            f"store.{key} = {folder} is in use by {lock.holder()}, a daemon that runs already: "
+            f"stop it first (systemctl stop kerbstone), or give each its own store.{key}"
         )
     locks.append(lock)
 

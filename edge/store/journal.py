@@ -7,8 +7,8 @@ the others; the first word names the database. A torn tail is ignored: its rows 
 An entry that is damaged may have told of any row: then each row of a former start counts as one
 that may have been sent, and none as confirmed but those whose entries are whole.
 
-`left_behind` is read by whoever opens the database. `Journal` belongs to one thread, that of the sender:
-others hand it what it is to go on from, and take copies of what they need.
+`left_behind` is for whoever opens the database. `Journal` belongs to one thread, that of the
+sender: others hand it what it is to go on from, and take copies of what they need.
 """
 
 import contextlib
@@ -46,6 +46,7 @@ class Kind(IntEnum):
 
 
 KINDS: Final = frozenset(int(kind) for kind in Kind)
+
 
 @dataclass(frozen=True, slots=True)
 class Left:

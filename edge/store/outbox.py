@@ -100,9 +100,7 @@ class Outbox(Refuge):
             medium.say(True, self.opened.ram)
         medium.ballast.build()
         before = start.before or None if start.former is None else None
-        return Epoch(
-            start.epoch, start.boot, start.same_boot, start.former, start.unclean, before
-        )
+        return Epoch(start.epoch, start.boot, start.same_boot, start.former, start.unclean, before)
 
     # -- writing ----------------------------------------------------------------------------------
 

@@ -227,7 +227,7 @@ def read_left(folder: Path | None, memory: Memory) -> Left | None:
                 left.damaged = True
             else:
                 _replay(left, frame)
-    except (KeyError, TypeError, ValueError) as error:  # its checksums are right: it is of another version
+    except (KeyError, TypeError, ValueError) as error:  # its sums are right: of another version
         raise DamagedError(f"{path}: {error!r}") from error
     memory.out.clear()
     return left

@@ -47,7 +47,7 @@ def test_what_the_journal_knows_to_be_confirmed_is_no_row_that_was_sent(tmp_path
     journal.confirmed([4])
     journal.close()
     left = journals.left_behind(tmp_path, "site/gw")
-    assert (left.token, left.sent, left.confirmed) == (1, {3}, {4})
+    assert left == Left(token=1, sent=frozenset({3}), confirmed=frozenset({4}))
 
 
 def test_a_confirmed_row_is_not_declared_lost_by_the_commit_that_lets_it_go(

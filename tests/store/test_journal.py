@@ -15,6 +15,7 @@ from edge.store.journal import NAME
 from tests.memory import in_memory
 from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 
+
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Iterator[Path]:
     """In memory: nothing here is about what a disk makes of it."""

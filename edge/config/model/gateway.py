@@ -13,7 +13,13 @@ class Place(Struct, frozen=True, kw_only=True):
     """Which gateway this is. The two names are part of every topic."""
 
     id: Annotated[Name, Meta(description="The site: an intersection, a street, a district.")]
-    gateway: Annotated[Name, Meta(description="This box. No two gateways may share a name.")]
+    gateway: Annotated[
+        Name,
+        Meta(
+            description="This box. No two gateways may share a name. Once it or the site is "
+            "changed, what waits under the old names is put aside: `kerbstone outbox` shows it."
+        ),
+    ]
     zone: Annotated[
         str,
         Meta(
