@@ -71,7 +71,7 @@ def write_ledger(folder: Path, ledger: Ledger) -> None:
         file.flush()
         os.fsync(file.fileno())
     path.replace(folder / LEDGER)
-    _sync(folder)
+    sync(folder)
 
 
 def quarantine(folder: Path, database: str, limit_bytes: int) -> Path:
@@ -83,7 +83,7 @@ def quarantine(folder: Path, database: str, limit_bytes: int) -> Path:
     for name in (database, f"{database}-wal", f"{database}-shm", f"{database}-journal"):
         if os.path.lexists(folder / name):
             (folder / name).rename(place / name)
-    _sync(folder)
+    sync(folder)
     home = place.parent
     kept = _by_worth(home)
     while len(kept) > KEEP or (len(kept) > 1 and _bytes(home) > limit_bytes):
@@ -157,16 +157,6 @@ def _next_place(folder: Path) -> Path:
     return place
 
 
-def move_aside(path: Path, folder: Path, place: Path | None) -> Path:
-    """A file of another folder, perhaps on another device, to where a database was put aside that
-    belongs to it, or to a place of its own. Where it lies now. Raises OSError."""
-    kept = (_next_place(folder) if place is None else place) / path.name
-    shutil.copyfile(path, kept)
-    _sync(kept.parent)
-    path.unlink()
-    return kept
-
-
 def _put_aside(path: Path, folder: Path) -> None:
     """Something that is no file where one should be: kept like a damaged database."""
     path.rename(_next_place(folder) / path.name)
@@ -204,7 +194,8 @@ def _bytes(home: Path) -> int:
     return sum(each.st_size for each in found if stat.S_ISREG(each.st_mode))
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """Names that have changed there are on the disk. Raises OSError."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)

@@ -33,7 +33,7 @@ class Medium:
         self._probed_ns = self._looked_ns = 0
         self._failures = 0  # in a row, of a database on a device that has proven to work
         self._replaced = False  # in this time in memory
-        self._wrong = "was damaged"  # why the database that is there is of no use
+        self._error: Exception | None = None  # the last one of opening the database
 
     def say(self, on: bool, text: str) -> None:
         """For an event."""
@@ -114,11 +114,10 @@ class Medium:
 
     def failed(self, error: Exception) -> None:
         """The database could not be opened, or does not take what memory holds."""
+        self._error = error
         if not failed_for_good(error):
             self._failures = 0
             return
-        foreign = isinstance(error, OtherOwnerError)
-        self._wrong = f"is not this gateway's, {error}" if foreign else "was damaged"
         try:
             self._place.prove()  # after an I/O error SQLite complains of what is not damaged
         except OSError:
@@ -135,11 +134,14 @@ class Medium:
         try:
             self._place.prove()
             self._replaced = True
-            self._place.move_away()
+            moved = self._place.move_away(self._error)
             disk = self._place.connect()
         except (sqlite3.Error, ForeignError, BusyError, OSError):
             return None
-        self.say(True, f"The outbox {self._wrong}: it has been put aside, and a new one begun.")
+        if isinstance(self._error, OtherOwnerError):
+            self.say(True, self._error.kept_as(moved))
+        else:
+            self.say(True, "The outbox was damaged: it has been put aside, and a new one begun.")
         return disk
 
     def resume(self, disk: Disk, catch_up: Callable[[Disk], None]) -> bool:

@@ -9,9 +9,11 @@ from typing import Final
 from edge.store.database import NAME, PAGE, BusyError, ForeignError
 from edge.store.disk import Disk
 from edge.store.files import prove, quarantine, quarantined, read_ledger
+from edge.store.others import keep, kept_bytes, take_back
 from edge.store.rows import Opened
 
 SMALLEST: Final = 1 << 20  # bytes
+LEAST: Final = 4  # one part in so many of the limit is ours whatever another gateway has left
 
 BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -22,8 +24,16 @@ class OtherOwnerError(ForeignError):
 
     def __init__(self, whose: str, rows: int) -> None:
         site, _, gateway = whose.rpartition("/")
-        self.rows = rows
+        self.whose, self.rows = whose, rows
         super().__init__(f"it belongs to gateway {gateway} of site {site}")
+
+    def kept_as(self, path: Path) -> str:
+        """For people: what became of it."""
+        return (
+            f"The outbox here is not this gateway's: {self}. It is kept as {path} with {self.rows} "
+            "records that wait for the platform, and nothing of it goes out under this name. "
+            f"`kerbstone outbox rescue {path}` sends or exports them."
+        )
 
 
 class Place:
@@ -42,23 +52,23 @@ class Place:
             return self._without(error)
 
     def _without(self, error: OtherOwnerError) -> tuple[Disk | None, Opened]:
-        """Under this name nothing of another's goes out: it is put aside, for `outbox rescue`."""
-        text = f"The outbox in {self.folder} is not this gateway's: {error}"
+        """Our own from before, or a new one; nothing of another's goes out under our name."""
         try:
-            moved = self.move_away()
-            text = (
-                f"{text}. It was put aside with {error.rows} records that wait for the platform; "
-                f"`kerbstone outbox rescue {moved / NAME}` sends or exports them."
-            )
-            return self.connect(), Opened(foreign=text, quarantined=moved)
+            said = error.kept_as(self.move_away(error))
+            take_back(self.folder, self.owner or "")
+            return self.connect(), Opened(foreign=said)
         except (sqlite3.Error, ForeignError, OSError) as failure:
-            why = f"{error}, and cannot be put aside: {explain(failure)}"
-            return None, Opened(foreign=f"{text}.", ram=f"The outbox goes on in memory: {why}.")
+            return None, Opened(
+                ram=f"The outbox goes on in memory: {error}, and it cannot be kept beside a new "
+                f"one: {explain(failure)}."
+            )
 
     def _open(self) -> tuple[Disk | None, Opened]:
         """As `open`. Raises BusyError, OtherOwnerError."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            if self.owner is not None:
+                take_back(self.folder, self.owner)
             return self._found(self.connect())
         except OtherOwnerError:
             raise
@@ -105,6 +115,8 @@ class Place:
         _, taken = quarantined(self.folder)
         try:
             room = self.limit_bytes - wal - taken
+            # what another gateway has left is not ours to delete: we go on in a part of the limit
+            room = max(room - kept_bytes(self.folder), min(room, self.limit_bytes // LEAST))
             disk = Disk(self.folder, room, wal, whole=whole, reading=reading)
         except sqlite3.Error as error:
             if _code(error) in BUSY:
@@ -129,8 +141,11 @@ class Place:
         """
         prove(self.folder)
 
-    def move_away(self) -> Path:
-        """Into quarantine, which may take at most half of the limit. Raises OSError."""
+    def move_away(self, error: Exception | None = None) -> Path:
+        """Into quarantine, which may take at most half of the limit; what is whole, and of another
+        owner, to a place where nothing is ever deleted. Raises OSError."""
+        if isinstance(error, OtherOwnerError):
+            return keep(self.folder, error.whose)
         return quarantine(self.folder, NAME, self.limit_bytes // 2 // PAGE * PAGE)
 
 

@@ -12,12 +12,13 @@ from typing import Final
 from edge.store.catchup import News, catch_up, combine
 from edge.store.disk import Disk
 from edge.store.drops import Drop, Drops
-from edge.store.files import Ledger, move_aside, read_ledger
+from edge.store.files import Ledger, read_ledger
 from edge.store.handover import WORD
 from edge.store.holdings import Holdings
 from edge.store.journal import Journal, left_behind
 from edge.store.medium import Medium
 from edge.store.memory import States
+from edge.store.others import keep_memory
 from edge.store.place import Place
 from edge.store.rows import INFINITE, DamagedError, Mark, Row, Stored, readable
 from edge.store.spool import ABSORBED, Commit, Left, Spool, read_left
@@ -114,29 +115,24 @@ class Refuge(Holdings):
         try:
             left = read_left(self._run_dir, self._medium.empty())
         except DamagedError:
-            self._set_memory_aside("which cannot be read")
             return None, True
         if left is None or owner is None or left.owner in ("", owner):
             return left, left is not None and left.damaged
-        whose = f"which is {left.owner}'s, with {len(left.memory.rows)} records"
-        self._set_memory_aside(whose)
+        self._keep_memory_of(left)
         return None, False
 
-    def _set_memory_aside(self, what: str) -> None:
-        """To the disk if it works: a tmpfs goes with the power."""
+    def _keep_memory_of(self, left: Left) -> None:
+        """Of another owner. On the disk, if it works: a tmpfs goes with the power."""
         if self._run_dir is None:
             return
-        path = self._run_dir / SPOOL
-        place, kept = self.opened.quarantined, path.with_name(f"aside.{SPOOL}")
+        path, where = self._run_dir / SPOOL, self._place.folder
+        text = f"{path} is {left.owner}'s, with {len(left.memory.rows)} records"
         try:
-            if self._disk is None:
-                path.replace(kept)
-            else:
-                kept = move_aside(path, self._place.folder, place)
+            kept = keep_memory(path, where if self._disk is not None else self._run_dir, left.owner)
         except OSError as error:
-            self._medium.say(True, f"{path}, {what}, cannot be put aside: {error.strerror}.")
-            return
-        self._medium.say(True, f"{path}, {what}, was put aside: {kept}.")
+            self._medium.say(True, f"{text}; it cannot be kept: {error.strerror}.")
+        else:
+            self._medium.say(True, f"{text}: it is kept as {kept}.")
 
     def _absorb(self, left: Left) -> None:
         """To the disk, if it works."""

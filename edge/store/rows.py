@@ -91,7 +91,7 @@ class Epoch:
 @dataclass(frozen=True, slots=True)
 class Opened:
     """What was found at opening. `damage`, `ram` and `foreign` are sentences for people, or None:
-    what is `foreign` belongs to another gateway, whole and of no use here."""
+    what is `foreign` belongs to another gateway, and is kept beside ours."""
 
     damage: str | None = None
     quarantined: Path | None = None

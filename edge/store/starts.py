@@ -69,12 +69,13 @@ def plan(
     """
     ledger = max((read_ledger(folder), *others), key=lambda each: each.starts)
     known = max((ledger, *others), key=lambda each: each.boots)
+    ours = owner is None or ledger.owner in ("", owner)
     starts, boots, id_, clean = ledger.starts, known.boots, known.boot_id, 1
     behind = False
     if disk is not None:
         # the ledger is written behind the database: one that is ahead has seen a start whose log
         # is lost, or that ran in memory
-        behind = 0 < disk.word("starts", 0) < starts
+        behind = ours and 0 < disk.word("starts", 0) < starts
         starts = later(starts, disk.word("starts", 0))
         if disk.word("boots", 0) > boots:
             boots, id_ = disk.word("boots", 0), str(disk.meta("boot_id", ""))
@@ -89,7 +90,7 @@ def plan(
     epoch = number << 32 | secrets.randbits(32)
     boot = boots if same else boots + 1
     unclean = behind or not clean
-    before = ledger.epoch if owner is None or ledger.owner in ("", owner) else 0
+    before = ledger.epoch if ours else 0
     return Start(
         number, epoch, boot, boot_id, same, former, unclean, before, behind, owner or ledger.owner
     )

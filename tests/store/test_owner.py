@@ -1,5 +1,6 @@
 """A store belongs to its gateway: what another one left is put aside whole, and never goes out."""
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import pytest
 
 from edge.store import Epoch, Former, Mark, Outbox
 from edge.store.database import NAME, OWNER, owner_of, owner_word
-from edge.store.files import QUARANTINE, Ledger, read_ledger, write_ledger
+from edge.store.files import Ledger, read_ledger, write_ledger
 from edge.store.look import look
 from edge.store.medium import PROBE_NS
+from edge.store.others import name_of
 from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill
 
 OURS, THEIRS = "town/gw-1", "town/gw-2"
@@ -33,15 +35,23 @@ def left_by(folder: Path, owner: str, count: int = 7) -> Epoch:
     return epoch
 
 
+def rows_of(database: Path) -> int:
+    """Of a store that is kept: as a rescue finds it, alone in its folder."""
+    place = database.parent / "rescued"
+    place.mkdir()
+    for path in database.parent.glob(f"{database.name}*"):
+        shutil.copy(path, place / path.name.replace(database.name, NAME))
+    return look(place, LIMIT).rows
+
+
 @pytest.mark.parametrize("other", [THEIRS, "village/gw-1"])
 def test_what_another_owner_left_is_put_aside_with_all_its_rows(tmp_path: Path, other: str) -> None:
     before = left_by(tmp_path, other)
     outbox = opened(tmp_path)
     assert (outbox.opened.damage, outbox.opened.ram) == (None, None)
-    place = outbox.opened.quarantined
-    assert place is not None
     site, gateway = other.split("/")
-    for words in (f"gateway {gateway} of site {site}", "7 records", f"rescue {place / NAME}"):
+    kept = tmp_path / "outbox" / f"outbox.of.{site}.{gateway}.db"
+    for words in (f"gateway {gateway} of site {site}", "7 records", f"rescue {kept}"):
         assert words in str(outbox.opened.foreign)
     epoch = outbox.begin()
     assert epoch.epoch > before.epoch, "no number comes twice on a box"
@@ -52,8 +62,52 @@ def test_what_another_owner_left_is_put_aside_with_all_its_rows(tmp_path: Path, 
     assert {row >> 32 for row in confirmed} == {epoch.epoch >> 32}
     assert outbox.commit([], {}, confirmed, MARK) == [], "nothing of ours is lost"
     outbox.close()
-    kept = look(place, LIMIT)
-    assert (kept.rows, kept.streams) == (7, {"air": 7})
+    assert rows_of(kept) == 7
+
+
+def test_a_name_that_is_changed_back_finds_its_own_again(tmp_path: Path) -> None:
+    first = left_by(tmp_path, OURS)
+    left_by(tmp_path, THEIRS, 3)
+    outbox = opened(tmp_path)
+    assert "3 records" in str(outbox.opened.foreign) or "4 records" in str(outbox.opened.foreign)
+    epoch = outbox.begin()
+    assert (outbox.opened.damage, epoch.unclean) == (None, True)
+    assert epoch.former is not None
+    assert (epoch.former.epoch, epoch.former.last["air"]) == (first.epoch, 7)
+    assert outbox.state("engine") == (1, b"totals")
+    rows = everything(outbox)
+    assert len([stored for stored in rows if stored.record.key.epoch == first.epoch]) == 7
+    made = outbox.commit(drafts(1), {}, [stored.row for stored in rows], MARK)
+    assert not [s for s in made if s.record.body.get("event") == "drop"], "nothing is lost"
+    outbox.close()
+    theirs = opened(tmp_path, THEIRS)
+    theirs.begin()
+    assert len([s for s in everything(theirs) if s.record.key.stream == "air"]) == 3
+    theirs.close()
+
+
+def test_what_another_owner_left_counts_and_leaves_room(tmp_path: Path) -> None:
+    outbox = opened(tmp_path, THEIRS)
+    outbox.begin()
+    while outbox.counts().size < LIMIT * 3 // 4:
+        outbox.commit(drafts(100, size=700), clock=MARK)
+    kill(outbox)
+    outbox = opened(tmp_path)
+    outbox.begin()
+    while not outbox.counts().dropped:
+        outbox.commit(drafts(100, size=700), clock=MARK)
+    assert LIMIT // 5 < outbox.counts().size < LIMIT // 2
+    outbox.close()
+
+
+@pytest.mark.parametrize(
+    "whose", ["../../etc/x", "a", "", "\x1b[2J/..", "x" * 400 + "/" + "y" * 400]
+)
+def test_what_a_strange_card_calls_itself_names_no_other_place(tmp_path: Path, whose: str) -> None:
+    name = name_of(whose)
+    assert (tmp_path / name).parent == tmp_path
+    assert len(name) < 200
+    assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_-.")
 
 
 def test_its_own_store_is_taken_up_again(tmp_path: Path) -> None:
@@ -127,10 +181,9 @@ def test_what_another_owner_had_in_memory_is_put_beside_its_store(tmp_path: Path
     made = outbox.commit(drafts(1), clock=MARK)
     texts = [stored.record.body["text"] for stored in made[1:]]
     assert any("town/gw-2's, with 4 records" in text for text in texts), texts
-    place = outbox.opened.quarantined
-    assert place is not None
-    assert {path.name for path in place.iterdir()} == {NAME, "memory.log"}
-    assert {stored.record.key.seq for stored in made} >= {1}
+    kept = {path.name for path in (tmp_path / "outbox").glob("outbox.of.*")}
+    assert kept == {"outbox.of.town.gw-2.db", "outbox.of.town.gw-2.db-memory.log"}
+    assert not (tmp_path / "run" / "memory.log").exists()
     outbox.close()
 
 
@@ -152,8 +205,7 @@ def test_a_card_of_another_gateway_that_comes_while_it_runs_is_put_aside(tmp_pat
     assert any("belongs to gateway gw-2 of site town" in text for text in texts), texts
     assert {stored.record.body["n"] for stored in everything(outbox) if "n" in stored.record.body}
     outbox.close()
-    (place,) = (tmp_path / "outbox" / QUARANTINE).iterdir()
-    assert look(place, LIMIT).rows == 7
+    assert rows_of(tmp_path / "outbox" / "outbox.of.town.gw-2.db") == 7
 
 
 def test_a_foreign_store_that_cannot_be_put_aside_is_not_used(
@@ -164,10 +216,10 @@ def test_a_foreign_store_that_cannot_be_put_aside_is_not_used(
     def refuse(*_: object) -> Path:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("edge.store.place.quarantine", refuse)
+    monkeypatch.setattr("edge.store.place.keep", refuse)
     outbox = opened(tmp_path)
     outbox.begin()
-    assert "cannot be put aside: Read-only file system" in str(outbox.counts().ram)
+    assert "cannot be kept beside a new one: Read-only file system" in str(outbox.counts().ram)
     for n in range(1, 6):
         outbox.commit(drafts(1), clock=Mark(n * PROBE_NS, S, "none"))
     assert outbox.counts().ram is not None

@@ -110,9 +110,11 @@ def test_no_record_goes_out_under_the_name_of_a_renamed_gateway(
         ]
         assert "former" not in gap, "no epoch of this gateway is known"
         assert one.stop() == 0
-        (place,) = (one.folder / "store" / "quarantine").iterdir()
-        kept = look(place, 16 << 20)
-        assert kept.rows == waiting, "all of it is there, for a rescue"
+        kept = one.folder / "store" / "outbox.of.test.gw-1.db"
+        assert str(kept) in storage["text"]
+        (one.folder / "kept").mkdir()
+        kept.rename(one.folder / "kept" / "outbox.db")
+        assert look(one.folder / "kept", 16 << 20).rows == waiting, "all of it is there"
         aside = list((one.folder / "run").glob("aside.*"))
         assert [path.name for path in aside] == [f"aside.{segment[0].path.name}"]
         records.stop()

@@ -17,7 +17,7 @@ class Place(Struct, frozen=True, kw_only=True):
         Name,
         Meta(
             description="This box. No two gateways may share a name. Once it or the site is "
-            "changed, what waits under the old names is put aside: `kerbstone outbox` shows it."
+            "changed, what waits under the old names is kept in `store.dir` and not sent."
         ),
     ]
     zone: Annotated[
