@@ -49,7 +49,8 @@ class Refuge(Holdings):
         boot_id: str,
         run_dir: Path | None,
     ) -> None:
-        owner = place.owner or ""
+        # who asks for nobody's in particular goes on in the journal of whose database it is
+        owner = place.owner or (medium.disk.owner if medium.disk is not None else "")
         super().__init__(place, medium, Journal(run_dir, owner), merge)
         self._sent_before = left_behind(run_dir, owner)
         self.opened = medium.opened

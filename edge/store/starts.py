@@ -75,10 +75,11 @@ def plan(
     if disk is not None:
         # the ledger is written behind the database: one that is ahead has seen a start whose log
         # is lost, or that ran in memory
-        behind = ours and 0 < disk.word("starts", 0) < starts
-        starts = later(starts, disk.word("starts", 0))
-        if disk.word("boots", 0) > boots:
-            boots, id_ = disk.word("boots", 0), str(disk.meta("boot_id", ""))
+        counted = _counted(disk, "starts")
+        behind = ours and 0 < counted < starts
+        starts = later(starts, counted)
+        if _counted(disk, "boots") > boots:
+            boots, id_ = _counted(disk, "boots"), str(disk.meta("boot_id", ""))
         clean = disk.word("clean", 1)
         found = disk.former()
         if former is None and found is not None:
@@ -94,6 +95,12 @@ def plan(
     return Start(
         number, epoch, boot, boot_id, same, former, unclean, before, behind, owner or ledger.owner
     )
+
+
+def _counted(disk: Disk, word: str) -> int:
+    """A count of starts or boots; 0 when its page is damaged: then the ledger counts."""
+    found = disk.word(word, 0)
+    return found if 0 <= found < WRAP else 0
 
 
 def keep_ledger(folder: Path, start: Start) -> None:
@@ -144,9 +151,9 @@ def note(disk: Disk, start: Start) -> None:
     """Inside a transaction: this start runs. A count that is higher stays."""
     words: dict[str, int | str] = {
         "clean": 0,
-        "starts": later(start.number, disk.word("starts", 0)),
+        "starts": later(start.number, _counted(disk, "starts")),
     }
-    if start.boot >= disk.word("boots", 0):
+    if start.boot >= _counted(disk, "boots"):
         words |= {"boots": start.boot, "boot_id": start.boot_id}
     if start.owner:
         words[OWNER] = owner_word(start.owner)
