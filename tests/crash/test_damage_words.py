@@ -147,6 +147,7 @@ def box(tmp_path: Path) -> Iterator[Box]:
             one.close()
 
 
+@pytest.mark.timeout(7200)
 def test_damage_start(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
     known = box.used()
     assert {name.partition("/")[2] for name in known.files} >= {

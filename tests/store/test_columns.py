@@ -29,7 +29,7 @@ VALUES: list[object] = [(1 << 63) - 1, -(1 << 63), -1, 1 << 53, "x", b"\xff\x00"
 
 @pytest.fixture(scope="module")
 def kept() -> Iterator[Path]:
-    with in_memory(Path("/tmp")) as folder:  # noqa: S108  only where there is no memory to use
+    with in_memory(Path("/tmp")) as folder:
         outbox = opened(folder, OURS)
         outbox.begin()
         rows = outbox.commit(
