@@ -12,7 +12,7 @@ from typing import Any, Final
 from edge.acquire.clock import SystemClock, boot_id
 from edge.acquire.stage import Stage
 from edge.app.buses import Buses
-from edge.app.folders import occupy
+from edge.app.folders import Locks, occupy
 from edge.app.intake import Intake
 from edge.app.ledger import Ledger
 from edge.app.observers import metrics_for, observer_for
@@ -26,7 +26,6 @@ from edge.app.verbs import status, verbs
 from edge.app.windows import GRACE_NS, SYNCED
 from edge.app.wiring import Wiring
 from edge.config import Site
-from edge.control.locks import BusLock
 from edge.control.protocol import ControlServer
 from edge.core import Clock, Draft, Stamp, Stream
 from edge.health.logs import LogLimit
@@ -58,7 +57,7 @@ class Daemon:
         self.pipeline: Pipeline = self.wiring.pipeline()
         self.progress, self.notify = Progress(), Notify()
         self.boot_id = boot_id()
-        self.stage = Stage(Path(site.store.run_dir), self.boot_id)
+        self.stage = Stage(Path(site.store.run_dir), self.boot_id, site.place.owner)
         self.intake = Intake(self.wiring, self.pipeline, self.stage, clock)
         self.sparing = Sparing(self)
         self.overload = Overload(clock.now().mono_ns)
@@ -74,7 +73,7 @@ class Daemon:
         self._stopping = False
         self._alive_ns = 0
         self._loading: asyncio.Future[None] | None = None
-        self._locks: list[BusLock] = []
+        self._locks: Locks = []
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -94,6 +93,7 @@ class Daemon:
                 run_dir=Path(store.run_dir),
                 merge=merge,
                 ballast_bytes=store.ballast_mb << 20,
+                owner=self.site.place.owner,
             )
             try:
                 await self._with_outbox()

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgpack
 
-from edge.acquire.stage import Stage, left_behind
+from edge.acquire.stage import Stage, left_behind, of_others
 from edge.app.attempts import Attempts
 from edge.app.before import Before
 from edge.app.calibrating import expired
@@ -172,7 +172,11 @@ class Ledger:
         now, folder = self._clock.now(), Path(self._site.store.run_dir)
         before = await self._restore()
         self._pipeline.engine.expired(expired(self._site, now))
-        segments = left_behind(folder, self._boot_id, before.segment if before else 0)
+        owner = self._stage.owner
+        if strange := of_others(folder, self._boot_id, owner):
+            LOG.error("the stage in %s is not this gateway's: it is set aside", folder)
+            self._stage.set_aside(strange)
+        segments = left_behind(folder, self._boot_id, before.segment if before else 0, owner)
         attempts = Attempts(folder)
         if not attempts.begin() and segments:
             LOG.error("starts have died while they read the stage back: it is set aside")
@@ -183,7 +187,7 @@ class Ledger:
         )
         found = recover(
             self._pipeline, before, self._epoch.boot, segments, now.mono_ns, self._windows.end_ns,
-            self._former(), self._writer.opened.damage is not None, self._fits,
+            self._epoch.succeeds, self._writer.opened.damage is not None, self._fits,
             unread=self._writer.opened.ram is not None,
         )  # fmt: skip
         attempts.ended()
@@ -251,10 +255,6 @@ class Ledger:
         for what in before.problems.keys() - self._known:
             self._intake.forget(what)
         return before
-
-    def _former(self) -> dict[str, Any] | None:
-        former = self._epoch.former
-        return None if former is None else {"epoch": former.epoch, "last": dict(former.last)}
 
     # -- commits ---------------------------------------------------------------------------------
 

@@ -44,11 +44,10 @@ class Sealing:
                 LOG.warning("what was sealed cannot be read: %s", error)
         for stored in handed:
             self.manifests.handed(stored.record)
-        former = self._epoch.former
+        former = self._epoch.succeeds
         if former is None:
             return []
-        known = {"epoch": former.epoch, "last": dict(former.last)}
-        return [self.manifests.opening(self._epoch.epoch, known, now.mono_ns)]
+        return [self.manifests.opening(self._epoch.epoch, former, now.mono_ns)]
 
     def due(self, now: Stamp, *, last: bool) -> list[Draft]:
         """At a window's end: the manifests whose time has come. They are to be committed."""

@@ -82,6 +82,8 @@ def _manifest(data: Mapping[str, Any]) -> str:
     former = data.get("former")
     if count == 0 and isinstance(former, dict):
         last = former.get("last")
+        if not last:
+            return f"first manifest of this start; how the one before ended is not known{signed}"
         names = ", ".join(f"{k} {v}" for k, v in last.items()) if isinstance(last, dict) else "-"
         return f"first manifest of this start; the one before ended with {names}{signed}"
     steps = data.get("seqs")

@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 import sqlite3
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +38,20 @@ CREATE TABLE dead (id INTEGER PRIMARY KEY, epoch INTEGER, stream TEXT, seq INTEG
 
 # alarms are found among a week of minutes; events are rare, so it costs the card nothing else
 INDEX: Final = "CREATE INDEX IF NOT EXISTS urgent ON record (level) WHERE level = 4"
+
+
+OWNER: Final = "owner"  # in the table `meta`, which has no checksums
+
+
+def owner_word(owner: str) -> str:
+    """What stands for an owner in the table `meta`."""
+    return f"{zlib.crc32(owner.encode()):08x} {owner}"
+
+
+def owner_of(word: object) -> str:
+    """Back; "" when it is damaged, or nobody has written it."""
+    owner = str(word)[9:]
+    return owner if word == owner_word(owner) else ""
 
 
 class BusyError(Exception):
@@ -116,6 +131,7 @@ class Database:
         one(f"PRAGMA max_page_count = {self._max_pages}")
         self.token = self.word("token", 0)
         self.used = self.word("starts", 0) > 0  # by a daemon, ever
+        self.owner = owner_of(self.meta(OWNER, ""))  # "": it is not known
 
     def _begin_log(self) -> None:
         """Each start has a log of its own: what lies in it is of this start, or was damaged."""

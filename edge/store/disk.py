@@ -19,6 +19,7 @@ FETCH: Final = 1 << 20  # bytes of bodies read at one time
 # no epoch: how many rows a stream has lies beside its counter, whose page each commit writes
 # anyway. What a table of its own held before stands, and is added
 TALLY: Final = -1
+COUNTS: Final = 1 << 53  # what is not below it was never counted
 
 
 class Disk(Database):
@@ -45,9 +46,10 @@ class Disk(Database):
         """Epoch, boot and last numbers of the latest start that numbered anything."""
         rows = self.rows(
             "SELECT epoch, boot, stream, next FROM counter"
-            f" WHERE epoch = (SELECT max(epoch) FROM counter) AND epoch <> {TALLY}"
+            f" WHERE epoch = (SELECT max(epoch) FROM counter WHERE epoch < {COUNTS})"
+            f" AND epoch <> {TALLY}"
         )
-        known = [row for row in rows if _whole(row[0], row[1], row[3])]
+        known = [row for row in rows if _counts(row[0], row[1], row[3])]
         if not known:
             return None
         return known[0][0], known[0][1], {stream: next_ - 1 for _, _, stream, next_ in known}
@@ -250,6 +252,11 @@ class Disk(Database):
 
     def dead(self) -> int:
         return int(self.one("SELECT count(*) FROM dead"))
+
+
+def _counts(*values: object) -> bool:
+    """As `_whole`, and each may be an epoch, a boot or a number."""
+    return all(isinstance(value, int) and 0 <= value < COUNTS for value in values)
 
 
 def _whole(*values: object) -> bool:

@@ -11,7 +11,7 @@ from edge.store.drops import Drops
 from edge.store.files import quarantined
 from edge.store.find import Search
 from edge.store.handover import WORD, Handover
-from edge.store.journal import Journal
+from edge.store.journal import Journal, Left
 from edge.store.look import DeadLetter, Loss, letters, losses
 from edge.store.medium import Medium
 from edge.store.place import Place
@@ -29,7 +29,9 @@ class Holdings:
     """The rows of one outbox, on disk or in memory. Whoever writes is in `outbox`."""
 
     def __init__(self, place: Place, medium: Medium, journal: Journal, merge: Merge | None) -> None:
-        self._place, self._medium, self.journal = place, medium, journal
+        self._place, self._medium = place, medium
+        self.journal = journal  # of the thread that sends: here it is only told what to go on from
+        self._sent_before = Left()  # by former processes
         self._counting = Counting()
         self._handover = Handover()
         self._thinner = Thinner(merge) if merge is not None else None
@@ -91,9 +93,7 @@ class Holdings:
         return found, damaged
 
     def _maybe_sent(self, row: int) -> bool:
-        if self.journal.found:
-            return self.journal.maybe_sent(row)
-        return row <= self._start.number << 32
+        return self._sent_before.maybe_sent(row)
 
     def find(
         self, epoch: int, stream: str, first: int, last: int, limit: int = FOUND

@@ -9,7 +9,7 @@ from edge.store.ballast import Ballast, free_bytes
 from edge.store.database import BusyError, ForeignError
 from edge.store.disk import Disk
 from edge.store.memory import Memory
-from edge.store.place import Place, explain, failed_for_good
+from edge.store.place import OtherOwnerError, Place, explain, failed_for_good
 from edge.store.sentences import Sentences
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ class Medium:
         self._probed_ns = self._looked_ns = 0
         self._failures = 0  # in a row, of a database on a device that has proven to work
         self._replaced = False  # in this time in memory
+        self._error: Exception | None = None  # the last one of opening the database
 
     def say(self, on: bool, text: str) -> None:
         """For an event."""
@@ -113,6 +114,7 @@ class Medium:
 
     def failed(self, error: Exception) -> None:
         """The database could not be opened, or does not take what memory holds."""
+        self._error = error
         if not failed_for_good(error):
             self._failures = 0
             return
@@ -132,11 +134,14 @@ class Medium:
         try:
             self._place.prove()
             self._replaced = True
-            self._place.move_away()
+            moved = self._place.move_away(self._error)
             disk = self._place.connect()
         except (sqlite3.Error, ForeignError, BusyError, OSError):
             return None
-        self.say(True, "The outbox was damaged: it has been put aside, and a new one begun.")
+        if isinstance(self._error, OtherOwnerError):
+            self.say(True, self._error.kept_as(moved))
+        else:
+            self.say(True, "The outbox was damaged: it has been put aside, and a new one begun.")
         return disk
 
     def resume(self, disk: Disk, catch_up: Callable[[Disk], None]) -> bool:

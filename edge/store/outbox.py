@@ -6,7 +6,7 @@ on in memory, says so, and tries the disk again.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,6 @@ from edge.store.clockmap import Marking, set_mark
 from edge.store.disk import Disk
 from edge.store.drops import Drop, Drops, storage_event
 from edge.store.handover import WORD
-from edge.store.journal import Journal
 from edge.store.medium import Medium
 from edge.store.memory import States as States
 from edge.store.numbering import number
@@ -44,11 +43,7 @@ class Outbox(Refuge):
         ballast_bytes: int,
     ) -> None:
         medium = Medium(place, ballast_bytes)
-        disk = medium.disk
-        # without the database the journal of the last process is left as it is
-        journal = Journal(run_dir if disk else None, disk.token if disk else 0)
-        super().__init__(place, medium, journal, merge, boot_id, run_dir)
-        self.opened = medium.opened
+        super().__init__(place, medium, merge, boot_id, run_dir)
         self._marking = Marking()
         self._heard = False  # somebody confirms: a declaration would be heard of
 
@@ -62,12 +57,16 @@ class Outbox(Refuge):
         run_dir: Path | None = None,
         merge: Merge | None = None,
         ballast_bytes: int = BALLAST,
+        owner: str | None = None,
     ) -> "Outbox":
         """Open or create. Raises BusyError, and nothing else; `opened` says what was found.
 
-        Without `merge` nothing is thinned. The ballast lies outside of `limit_bytes`.
+        `owner` is the gateway whose records these are, with its site: what belongs to another one
+        is put aside. None asks nobody. Without `merge` nothing is thinned. The ballast lies outside
+        of `limit_bytes`.
         """
-        return cls(Place(folder, limit_bytes, boot_id), boot_id, run_dir, merge, ballast_bytes)
+        place = Place(folder, limit_bytes, boot_id, owner)
+        return cls(place, boot_id, run_dir, merge, ballast_bytes)
 
     # -- a start of the daemon --------------------------------------------------------------------
 
@@ -81,9 +80,16 @@ class Outbox(Refuge):
             medium.say(True, damage)
             if start.before:
                 self._drops[start.before, "*", "damage"] = Drop(1, None, None)
+        if self.opened.foreign:
+            medium.say(True, self.opened.foreign)
         word = self._ask(lambda disk: str(disk.meta(WORD, "")), "")
-        self._handover.begin(word, self._row, self.journal.last_sent)
-        self._arrived = self.journal.was_confirmed
+        token = self._ask(lambda disk: disk.token, None)
+        sent = self._sent_before = self._sent_before.for_start(self._row, token)
+        self.journal.go_on(sent)
+        self._handover.begin(word, self._row, sent.last_sent)
+        self._arrived = sent.confirmed
+        if token is None:
+            self._arrived &= medium.memory.rows.keys()  # the others are none of this place
         self.handed += self._ask(lambda disk: handed_over(disk, self._arrived), [])
         self.arrived = len(self.handed)
         self._ask(
@@ -94,7 +100,8 @@ class Outbox(Refuge):
         if self.opened.ram:
             medium.say(True, self.opened.ram)
         medium.ballast.build()
-        return Epoch(start.epoch, start.boot, start.same_boot, start.former, start.unclean)
+        before = start.before or None if start.former is None else None
+        return Epoch(start.epoch, start.boot, start.same_boot, start.former, start.unclean, before)
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -104,8 +111,10 @@ class Outbox(Refuge):
         states: States = NO_STATES,
         confirmed: Iterable[int] = (),
         clock: Mark | None = None,
+        flying: Collection[int] = frozenset(),
     ) -> list[Stored]:
-        """Number and keep `drafts`, keep `states`, forget `confirmed`: all of it or nothing.
+        """Number and keep `drafts`, keep `states`, forget `confirmed`: all of it or nothing. Of two
+        rows of a class one that is `flying`, sent and not answered, makes room last.
 
         What comes back may hold more than `drafts`: the outbox declares its own losses and
         troubles as events. A draft that cannot be kept gets a number, and is declared lost.
@@ -120,14 +129,14 @@ class Outbox(Refuge):
         own = [storage_event(now_ns, on, text) for on, text in said]
         packed = [(draft, pack(draft)) for draft in (*drafts, *own)]
         lost = {n: "size" for n, (_, body) in enumerate(packed) if len(body) > MAX_BODY}
-        lost.update(dict.fromkeys(self._crowded(packed, lost, gone), "full"))
+        lost.update(dict.fromkeys(self._crowded(packed, lost, gone, flying), "full"))
         drops = self._drops.copy()
         declared = bool(drops) and self._heard and now_ns > 0
         if declared:
             packed.extend((draft, pack(draft)) for draft in drops.drafts(now_ns))
             drops = Drops()
         rows, following = number(packed, lost, self._start, self._row, self._next, drops)
-        self._write(rows, following, states, gone, clock, drops)
+        self._write(rows, following, states, gone, clock, drops, flying)
         self._arrived, self.arrived = frozenset(), 0
         self._row += len(rows)
         self._handover.committed(now_ns, self._row)
@@ -140,13 +149,17 @@ class Outbox(Refuge):
         return [Stored(row.id, record) for row in rows for record in (readable(row),) if record]
 
     def _crowded(
-        self, packed: list[Packed], lost: Mapping[int, str], gone: tuple[int, ...]
+        self,
+        packed: list[Packed],
+        lost: Mapping[int, str],
+        gone: tuple[int, ...],
+        flying: Collection[int],
     ) -> list[int]:
         """The places of drafts for which there is no room, after older rows have made some."""
         places = [place for place in range(len(packed)) if place not in lost]
         fitting = [packed[place] for place in places]
         limit, lose = self._place.limit_bytes, partial(self._lose, arrived=frozenset(gone))
-        spared = self.journal.on_its_way
+        spared = flying.__contains__
         crowded: set[int] = self._ask(
             lambda disk: fit(disk, fitting, limit, lose, partial(self._thin, disk), spared), set()
         )
@@ -160,6 +173,7 @@ class Outbox(Refuge):
         gone: tuple[int, ...],
         clock: Mark | None,
         drops: Drops,
+        flying: Collection[int],
     ) -> None:
         start, handover, word = self._start, self._handover, self._word()
         durable, marking = self._without_spared(states, clock), self._marking
@@ -186,7 +200,7 @@ class Outbox(Refuge):
             # the same numbers go to memory, so both answers are right
             self._ask(lambda disk: self._medium.attempt(disk, write), None)
         if self._disk is None:
-            self._remember(rows, states, gone, following, drops, clock)
+            self._remember(rows, states, gone, following, drops, clock, flying)
 
     def close(self) -> None:
         """The goodbye: the next start is not called unclean."""
@@ -202,4 +216,4 @@ class Outbox(Refuge):
                 pass  # then the next start says so
             disk.close()
             self._medium.disk = None
-        self.journal.close()
+        self.journal.close()  # if nobody has: whoever sends has ended

@@ -69,23 +69,35 @@ class Former:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """This start of the daemon. `unclean`: the former one ended without a goodbye."""
+    """This start of the daemon. `unclean`: the former one ended without a goodbye. `before`: the
+    epoch of the one before where nothing else is known of it."""
 
     epoch: int
     boot: int
     same_boot: bool
     former: Former | None
     unclean: bool
+    before: int | None = None
+
+    @property
+    def succeeds(self) -> dict[str, Any] | None:
+        """The epoch before, as this one tells of it, and its last numbers: none when they are lost
+        with its outbox. None: no epoch is known, at a first start or on a new card."""
+        if self.former is not None:
+            return {"epoch": self.former.epoch, "last": dict(self.former.last)}
+        return None if self.before is None else {"epoch": self.before, "last": {}}
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What was found at opening. `damage` and `ram` are sentences for people, or None. `log`: how
-    the write-ahead log ended; `torn` may have been never acknowledged, or damaged since."""
+    """What was found at opening. `damage`, `ram` and `foreign` are sentences for people, or None:
+    what is `foreign` belongs to another gateway, and is kept beside ours. `log`: how the write-ahead
+    log ended; `torn` may have been never acknowledged, or damaged since."""
 
     damage: str | None = None
     quarantined: Path | None = None
     ram: str | None = None
+    foreign: str | None = None
     log: Literal["whole", "torn", "damaged"] = "whole"
 
 

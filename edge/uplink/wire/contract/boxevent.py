@@ -17,7 +17,10 @@ class Former(Part, kw_only=True):
     """The epoch before, as far as the outbox knows it."""
 
     epoch: Annotated[Epoch, told("The epoch.")]
-    last: Annotated[dict[StreamName, Count], told("The last number of each stream.")]
+    last: Annotated[
+        dict[StreamName, Count],
+        told("The last number of each stream; empty: its numbers are lost with its outbox."),
+    ]
 
 
 class Gap(Event, tag="gap", kw_only=True):
@@ -36,7 +39,10 @@ class Gap(Event, tag="gap", kw_only=True):
         told("From (in the time of `boot_before`; null: unknown) to (in that of `boot`).", "us"),
     ]
     boot_before: Annotated[Count | None, told("The boot in which the gap began.")]
-    former: Annotated[Former, told("The epoch before.")] | UnsetType = UNSET
+    former: (
+        Annotated[Former, told("The epoch before. Left out: unknown, as on a new card.")]
+        | UnsetType
+    ) = UNSET
 
 
 class ClockCut(Event, tag="clock", kw_only=True):
