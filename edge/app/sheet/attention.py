@@ -112,6 +112,8 @@ def _link(status: Mapping[str, Any]) -> Iterator[Matter]:
             f"No link to the broker{since}{why}: check modem, antenna and cable, then uplink.url."
             + _meanwhile(counts),
         )
+    if trouble := link.get("trouble"):
+        yield Matter("broker takes too little", sentence(plain(trouble)))
     if link.get("confirm") == "broker" and (unheard := health.get("unheard")):
         yield Matter(
             "nobody subscribes",
