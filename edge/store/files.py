@@ -69,7 +69,7 @@ def write_ledger(folder: Path, ledger: Ledger) -> None:
         file.flush()
         os.fsync(file.fileno())
     path.replace(folder / LEDGER)
-    _sync(folder)
+    sync(folder)
 
 
 def quarantine(folder: Path, database: str, limit_bytes: int) -> Path:
@@ -81,7 +81,7 @@ def quarantine(folder: Path, database: str, limit_bytes: int) -> Path:
     for name in (database, f"{database}-wal", f"{database}-shm", f"{database}-journal"):
         if os.path.lexists(folder / name):
             (folder / name).rename(place / name)
-    _sync(folder)
+    sync(folder)
     home = place.parent
     kept = _by_worth(home)
     while len(kept) > KEEP or (len(kept) > 1 and _bytes(home) > limit_bytes):
@@ -192,7 +192,8 @@ def _bytes(home: Path) -> int:
     return sum(each.st_size for each in found if stat.S_ISREG(each.st_mode))
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """Names that have changed there are on the disk. Raises OSError."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)

@@ -76,15 +76,23 @@ class Outbox(Refuge):
         ride in the first commit: `handed` is lost with this process, so it must be found again."""
         medium, start = self._medium, self._plan()
         self._start, self._row = start, start.number << 32
-        damage = self.opened.damage or (BEHIND if start.behind else None)
+        if self.opened.version:
+            medium.say(True, self.opened.version)
+        # one that another version had kept is behind, and what it does not know lies beside it
+        behind = start.behind and not self.opened.version
+        damage = self.opened.damage or (BEHIND if behind else None)
         if damage:
             medium.say(True, damage)
             if start.before:
                 self._drops[start.before, "*", "damage"] = Drop(1, None, None)
         word = self._ask(lambda disk: str(disk.meta(WORD, "")), "")
         self._handover.begin(word, self._row, self.journal.last_sent)
+        # a disk that can be read and not written has its journal, too
+        token = self._medium.stranded.ask(lambda disk: disk.token, None)
+        if token is not None:
+            self.journal.attach(self._run_dir, token)
         self._arrived = self.journal.was_confirmed
-        self.handed += self._ask(lambda disk: handed_over(disk, self._arrived), [])
+        self.handed += self._look(lambda disk: handed_over(disk, self._arrived), [])
         self.arrived = len(self.handed)
         self._ask(
             lambda disk: medium.attempt(disk, lambda disk: keep(disk, start, self._drops)), None

@@ -6,12 +6,14 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from edge.store.database import NAME, PAGE, BusyError, ForeignError
+from edge.store.database import NAME, PAGE, BusyError, ForeignError, VersionError
 from edge.store.disk import Disk
 from edge.store.files import prove, quarantine, quarantined, read_ledger
 from edge.store.rows import Opened
+from edge.store.versions import keep, kept_bytes, sentence, take_back
 
 SMALLEST: Final = 1 << 20  # bytes
+LEAST: Final = 4  # one part in so many of the limit is ours whatever another version has left
 
 BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -28,7 +30,10 @@ class Place:
         """The database, or None when the disk does not work. Raises BusyError."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            take_back(self.folder)
             return self._found(self.connect())
+        except VersionError as error:
+            return self._beside(error)
         except (sqlite3.Error, ForeignError, OSError, ValueError) as error:
             if not failed_for_good(error):
                 return None, Opened(ram=f"The outbox goes on in memory: {explain(error)}.")
@@ -52,6 +57,18 @@ class Place:
                 ram=f"The outbox goes on in memory: {explain(error)}.",
             )
 
+    def _beside(self, error: VersionError) -> tuple[Disk | None, Opened]:
+        """Our own from before, or a new one; what another version has written is kept."""
+        try:
+            said = sentence(error.version, self.move_away(error))
+            take_back(self.folder)
+            return self.connect(), Opened(version=said)
+        except (sqlite3.Error, ForeignError, OSError) as failure:
+            return None, Opened(
+                ram=f"The outbox goes on in memory: {error}, and it cannot be kept beside a new "
+                f"one: {explain(failure)}."
+            )
+
     def _found(self, disk: Disk) -> tuple[Disk, Opened]:
         return disk, Opened(damage=None if disk.used else self._missing())
 
@@ -68,9 +85,11 @@ class Place:
         _, taken = quarantined(self.folder)
         try:
             room = self.limit_bytes - wal - taken
+            # what another version has left is not ours to delete: we go on in a part of the limit
+            room = max(room - kept_bytes(self.folder), min(room, self.limit_bytes // LEAST))
             return Disk(self.folder, room, wal, whole=whole, reading=reading)
         except sqlite3.Error as error:
-            if _code(error) in BUSY:
+            if code_of(error) in BUSY:
                 raise BusyError(f"{self.folder / NAME} is open in another process") from error
             raise
 
@@ -81,8 +100,11 @@ class Place:
         """
         prove(self.folder)
 
-    def move_away(self) -> Path:
-        """Into quarantine, which may take at most half of the limit. Raises OSError."""
+    def move_away(self, error: Exception | None = None) -> Path:
+        """Into quarantine, which may take at most half of the limit; what is whole, and of another
+        version, to a place where nothing is ever deleted. Raises OSError."""
+        if isinstance(error, VersionError):
+            return keep(self.folder, error.version)
         return quarantine(self.folder, NAME, self.limit_bytes // 2 // PAGE * PAGE)
 
 
@@ -113,7 +135,7 @@ def failed_for_good(error: Exception) -> bool:
     """Whether the file itself is wrong. A disk that does not answer is another matter."""
     if isinstance(error, sqlite3.Error):
         # without a code it is a complaint about the schema or about what a column holds
-        code = _code(error)
+        code = code_of(error)
         return code in DAMAGE or code in (None, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
     return isinstance(error, (ForeignError, ValueError))
 
@@ -125,6 +147,7 @@ def explain(error: Exception) -> str:
     return str(error) or error.__class__.__name__
 
 
-def _code(error: sqlite3.Error) -> int | None:
+def code_of(error: sqlite3.Error) -> int | None:
+    """SQLite's primary code, where it gave one."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF

@@ -85,6 +85,7 @@ class Opened:
     damage: str | None = None
     quarantined: Path | None = None
     ram: str | None = None
+    version: str | None = None  # a sentence, too: one of another version is kept beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class Counts:
     damaged: int = 0
     dead: int = 0
     quarantined: int = 0
+    kept: tuple[str, ...] = ()  # databases that another version of this program has written
     ram: str | None = None  # why nothing is written to disk
     commits: int = 0
     bytes_in: int = 0  # of the bodies of all records that were taken

@@ -97,7 +97,15 @@ def _outbox(counts: Mapping[str, Any]) -> Iterator[Matter]:
         yield Matter(
             "damaged outbox put aside",
             f"{counted(aside, 'file')} of a damaged outbox put aside in the folder quarantine: "
-            "keep them for support, then remove them. The card may be failing.",
+            "`kerbstone outbox rescue FILE` sends what can be read of it; then remove it. The card "
+            "may be failing.",
+        )
+    for path in counts.get("kept") or ():
+        yield Matter(
+            "outbox of another version",
+            f"An outbox that another version of this program has written is kept, {path}: install "
+            f"that version again, or let `kerbstone outbox rescue` send what it holds; then remove "
+            "it.",
         )
 
 
