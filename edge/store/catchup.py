@@ -88,17 +88,15 @@ def catch_up(
 
 def _forget(disk: Disk, memory: Memory, attempt: Attempt) -> None:
     """What has left meanwhile, in steps: it may be all that lay there."""
-    gone = 0
+    left = memory.gone.ranges()
 
     def step(disk: Disk) -> None:
-        nonlocal gone
         with disk.transaction():
-            gone = disk.delete_between(first, last, GONE)
+            if disk.delete_between(*left[-1], GONE) < GONE:
+                left.pop()
 
-    for first, last in memory.gone.ranges():
+    while left:
         attempt(disk, step)
-        while gone == GONE:
-            attempt(disk, step)
 
 
 def _batches(memory: Memory) -> Iterator[list[Row]]:

@@ -110,8 +110,8 @@ class Disk(Database):
         """The oldest rows there, at most `limit`; how many those were."""
         tally: dict[str, int] = {}
         for (stream,) in self.rows(
-            "DELETE FROM record WHERE id IN"
-            " (SELECT id FROM record WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?) RETURNING stream",
+            "DELETE FROM record WHERE id IN (SELECT id FROM record"
+            " WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?) RETURNING stream",
             (first, last, limit),
         ):
             tally[stream] = tally.get(stream, 0) - 1

@@ -173,7 +173,7 @@ class Holdings:
             damaged=counting.damaged,
             dead=self._look(Disk.dead, 0),
             quarantined=kept,
-            kept=tuple(str(path) for path in others(self._place.folder)),
+            kept=[str(path) for path in others(self._place.folder)],
             ram=medium.ram,
             commits=counting.commits,
             bytes_in=counting.bytes_in,

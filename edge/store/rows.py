@@ -103,7 +103,7 @@ class Counts:
     damaged: int = 0
     dead: int = 0
     quarantined: int = 0
-    kept: tuple[str, ...] = ()  # databases that another version of this program has written
+    kept: list[str] = field(default_factory=list)  # databases of another version of this program
     ram: str | None = None  # why nothing is written to disk
     commits: int = 0
     bytes_in: int = 0  # of the bodies of all records that were taken

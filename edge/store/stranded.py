@@ -1,6 +1,6 @@
 """What lies on a disk that can be read and takes nothing: it is sent from there all the same.
 
-Nothing can be deleted there: what has left is remembered in `Memory.gone` (and in tmpfs with it), so
+Nothing can be deleted there: what has left is remembered in `Memory.gone`, and in tmpfs with it, so
 that a process goes on behind it. After the next boot nobody knows, and the rows go again under
 their own keys. No byte is copied: SQLite reads database and log where they are, with a page cache
 of a megabyte and the log's index in memory (see `Database`).
@@ -121,4 +121,4 @@ def read_only(folder: Path, error: Exception | None) -> bool:
     except OSError:
         return False
     path = folder / NAME
-    return bool(mounted) or path.exists() and not os.access(path, os.W_OK, effective_ids=True)
+    return bool(mounted) or (path.exists() and not os.access(path, os.W_OK, effective_ids=True))

@@ -1,4 +1,4 @@
-"""Cards that turn read-only, as the kernel makes them: a remount, and a fault of ext4. Needs root."""
+"""Cards that turn read-only as the kernel makes them: by a remount, or a fault of ext4. As root."""
 
 import os
 import shutil

@@ -155,9 +155,7 @@ def test_without_the_right_to_write_it_is_the_same(tmp_path: Path) -> None:
     if root:
         os.seteuid(65534)
     try:
-        outbox = Outbox.open(
-            tmp_path / "outbox", limit_bytes=LIMIT, boot_id="b1", ballast_bytes=0
-        )
+        outbox = Outbox.open(tmp_path / "outbox", limit_bytes=LIMIT, boot_id="b1", ballast_bytes=0)
         outbox.begin()
         assert rows_of(everything(outbox)) == rows
         outbox._medium.stranded.end()
@@ -234,4 +232,3 @@ def test_a_million_rows_that_left_take_no_memory_and_no_time() -> None:
     assert memory.gone.passed(200_000) == 200_000
     memory.remove(memory.reached + 1)
     assert memory.reached + 1 not in memory.gone, "it was never on disk"
-

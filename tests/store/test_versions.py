@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from edge.app.sheet.attention import matters
-from edge.store import look
+from edge.store import Outbox, look
 from edge.store.files import quarantine
 from edge.store.versions import kept, name_of
-from tests.store.test_outbox import LIMIT, MARK, Outbox, drafts, everything, opened
+from tests.store.test_outbox import LIMIT, MARK, drafts, everything, opened
 
 MODULES = ("edge.store.database", "edge.store.versions")
 
@@ -47,7 +47,7 @@ def test_each_version_finds_its_own_again_and_nothing_is_called_lost(
     assert "version 2" in said
     older = [each.row for each in outbox.commit(drafts(7), clock=MARK)]
     counts = outbox.counts()
-    assert counts.kept == (str(path),)
+    assert counts.kept == [str(path)]
     assert (counts.quarantined, counts.size > path.stat().st_size) == (0, True)
     outbox.close()
     assert look(tmp_path / "outbox", LIMIT).kept == (str(path),)
@@ -67,7 +67,7 @@ def test_each_version_finds_its_own_again_and_nothing_is_called_lost(
     assert set(newer) <= {each.row for each in everything(outbox)}
     assert "damage" not in {drop[2] for drop in outbox._drops}
     assert "lost" not in told(outbox)
-    assert outbox.counts().kept == (str(tmp_path / "outbox" / name_of(1)),)
+    assert outbox.counts().kept == [str(tmp_path / "outbox" / name_of(1))]
     outbox.close()
 
     program(monkeypatch, 1)

@@ -14,7 +14,7 @@ from edge.uplink.brokers import Brokers
 from edge.uplink.oversize import KNOWN, TAKEN, Oversize
 from tests.uplink.bench import GW, S, box, drafts, until
 from tests.uplink.broker import Mosquitto
-from tests.uplink.raw import RawBroker, raw_broker
+from tests.uplink.raw import raw_broker
 
 Make = Callable[..., Mosquitto]
 SMALL = b"\x27\x00\x00\x00\xc8"  # Maximum Packet Size 200

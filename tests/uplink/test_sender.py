@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.core import Draft, Stream
-from edge.uplink.oversize import TAKEN
 from edge.uplink.broker import broker_of
+from edge.uplink.oversize import TAKEN
 from tests.uplink.bench import GW, S, box, drafts, numbers, until
 from tests.uplink.broker import Listener, Mosquitto
 

@@ -169,6 +169,6 @@ class Configuration(Alarm, tag="configuration", kw_only=True):
 
 BOX_EVENTS: tuple[type[Event], ...] = (
     Gap, ClockCut, Drop, Storage, Start, Board, Thrift, LinkStep, Denied, Refused, Quota,
-    BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol, Unclaimed, Overload, StageFull, Journal, Bus,
-    Configuration,
+    BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol, Unclaimed, Overload, StageFull,
+    Journal, Bus, Configuration,
 )  # fmt: skip
