@@ -86,19 +86,17 @@ class Pages:
         torn: list[int] = []
         while len(frame := self._log.read(FRAME_HEAD + self.size)) == FRAME_HEAD + self.size:
             number, commit, salts, told = _frame_head(frame)
-            if salts != head[16:24]:  # of the log before this one, or damaged
-                whole = False
-                place += FRAME_HEAD + self.size
-                continue
-            sums = _summed(_summed(sums, frame[:8], order), frame[FRAME_HEAD:], order)
-            whole = whole and sums == told
+            ours = salts == head[16:24]  # else of the log before this one, or damaged
+            if whole and ours:
+                sums = _summed(_summed(sums, frame[:8], order), frame[FRAME_HEAD:], order)
+            whole = whole and ours and sums == told
             place += FRAME_HEAD
             if whole:
                 going.append((number, place))
             else:
                 torn.append(place)
             place += self.size
-            if commit:
+            if commit and ours:
                 self._latest.update(going)
                 self.torn += torn
                 going, torn = [], []
