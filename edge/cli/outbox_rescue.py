@@ -149,6 +149,10 @@ def _owner(args: argparse.Namespace, found: Source) -> str:
             raise WrongUse(f"{args.file} holds records of {found.owner}, not of {named}")
         return named
     if found.owner:
+        try:
+            Topics(PREFIX, *found.owner.split("/", 1))
+        except (WireError, TypeError):
+            raise WrongUse(f"{args.file} names an owner that cannot be: say --owner") from None
         return found.owner
     if args.out is not None:
         return NOBODY
@@ -214,7 +218,8 @@ def _verdict(
 def _found(found: Source, missing: int) -> Iterator[str]:
     yield f"{found.read} records read"
     if found.trouble:
-        yield f"it is damaged: {found.trouble}"
+        # SQLite's words may hold names out of the file
+        yield "it is damaged: " + "".join(c if c.isprintable() else "?" for c in found.trouble)
         yield f"{found.found} more records found page by page; some of them may have arrived before"
     if found.damaged:
         yield f"{found.damaged} records are damaged, and cannot be read"

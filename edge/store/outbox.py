@@ -199,6 +199,7 @@ class Outbox(Refuge):
     def close(self) -> None:
         """The goodbye: the next start is not called unclean."""
         self._look_for_the_last_time()
+        self._medium.stranded.end()
         disk = self._disk
         if disk is not None:
             try:

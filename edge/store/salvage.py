@@ -86,8 +86,11 @@ class Salvage:
     def _begin(self) -> None:
         self.query("PRAGMA locking_mode = EXCLUSIVE")
         self.query("PRAGMA cache_size = -1024")
+        self.query("PRAGMA trusted_schema = OFF")
         if self.query("PRAGMA application_id")[0][0] != APPLICATION:
             raise sqlite3.DatabaseError("it does not say that it is an outbox")
+        if self._one("SELECT type FROM sqlite_schema WHERE name = 'record'") != "table":
+            raise sqlite3.DatabaseError("it has no table of records")  # a view may have no end
         self.version = self.query("PRAGMA user_version")[0][0]
         self.owner = _owner(self._one("SELECT value FROM meta WHERE key = 'owner'"))
         self.dead = self._one("SELECT count(*) FROM dead") or 0
@@ -118,6 +121,8 @@ class Salvage:
         return str(found)[:200]
 
     def _by_sqlite(self) -> Iterator[Row]:
+        if self.trouble is not None:
+            return
         try:
             for values in self._db.execute(f"SELECT {COLUMNS} FROM record ORDER BY id"):
                 if (row := self._new(Row._make(values))) is None:

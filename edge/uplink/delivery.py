@@ -82,7 +82,7 @@ class Delivery:
     def stalled(self) -> bool:
         """Nobody stores what is sent, or takes it: more of the backlog would be in vain."""
         unheard = self._awaiting is not None and self._awaiting.full(self._chosen)
-        return unheard or self.oversize.full
+        return unheard or self.oversize.in_vain
 
     # -- towards the broker ------------------------------------------------------------------------
 

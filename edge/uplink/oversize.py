@@ -1,12 +1,12 @@
 """Records that are larger than the broker takes (MQTT 5: Maximum Packet Size): whose fault is it?
 
-One among many that arrive is at fault itself, and given up. Where most do not fit, the broker's
+One among many that arrive is at fault itself, and given up. Where more do not fit, the broker's
 limit is: nothing is given up, all of it is held for a broker that takes it.
 """
 
 from typing import Final
 
-KNOWN: Final = 1000  # rows held at one time; then the backlog waits, too
+KNOWN: Final = 1000  # rows held at one time; if fewer arrive than that, the backlog waits, too
 TAKEN: Final = 100  # records that the broker must have taken for each one that is given up
 LOOKED_NS: Final = 5_000_000_000  # so long it may take until a record that fits has its answer
 MANY: Final = 20  # with so many that do not fit nobody waits for that
@@ -27,9 +27,9 @@ class Oversize:
         return len(self._rows)
 
     @property
-    def full(self) -> bool:
-        """To look for more of them would be in vain."""
-        return len(self._rows) >= KNOWN
+    def in_vain(self) -> bool:
+        """To look for more that fits would be."""
+        return len(self._rows) >= max(KNOWN, self._taken + 1)
 
     def connected(self) -> None:
         """Another broker, or the same with another limit: everything is tried again."""
@@ -41,10 +41,11 @@ class Oversize:
         self._taken += 1
 
     def hold(self, row: int, stream: str, now_ns: int) -> None:
-        """It is larger than the broker takes. Once `full`, more are not remembered."""
+        """It is larger than the broker takes. So many are remembered; the others are looked at
+        again when the backlog is."""
         if self._since_ns is None:
             self._since_ns = now_ns
-        if not self.full:
+        if len(self._rows) < KNOWN:
             self._rows[row] = stream
 
     def forget(self, row: int) -> None:
@@ -56,8 +57,10 @@ class Oversize:
         few = len(self._rows) * TAKEN <= self._taken
         return list(self._rows.items()) if few else []
 
-    def most(self, now_ns: int) -> bool:
-        """Most of what was tried does not fit: the limit is at fault."""
+    def too_many(self, now_ns: int) -> bool:
+        """So much of what was tried does not fit that the limit is at fault."""
+        if len(self._rows) >= MANY:
+            return not self.guilty()
         if self._since_ns is None or len(self._rows) <= self._taken:
             return False
-        return len(self._rows) >= MANY or now_ns - self._since_ns >= LOOKED_NS
+        return now_ns - self._since_ns >= LOOKED_NS

@@ -311,9 +311,9 @@ class Sender:
             self._complain("taken_over", "", text)
 
     def _look_at_its_limit(self, link: Connection, now_ns: int) -> None:
-        """Whether most of what waits is larger than the broker takes: then it is held, and told."""
+        """Whether much of what waits is larger than the broker takes: it is held, and told."""
         oversize = self._delivery.oversize
-        if not oversize.most(now_ns):
+        if not oversize.too_many(now_ns):
             self.standing.trouble = ""
             return
         if not self.standing.trouble:

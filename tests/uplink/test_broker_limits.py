@@ -174,22 +174,39 @@ async def test_a_backlog_that_does_not_fit_is_not_read_through_to_its_end(
 # -- whose fault it is, and whom to try: pure -----------------------------------------------------
 
 
-def test_it_is_the_broker_until_most_arrive_and_the_record_once_nearly_all_do() -> None:
+def test_it_is_the_broker_until_nearly_all_arrive_and_then_the_record() -> None:
     one = Oversize()
-    assert not one.most(10**12)
+    assert not one.too_many(10**12)
     one.hold(7, "air", 0)
-    assert not one.most(1), "what fits may have no answer yet"
-    assert one.most(oversize.LOOKED_NS)
+    assert not one.too_many(1), "what fits may have no answer yet"
+    assert one.too_many(oversize.LOOKED_NS)
     for _ in range(TAKEN - 1):
         one.took()
-    assert (one.most(10**12), one.guilty()) == (False, [])
+    assert (one.too_many(10**12), one.guilty()) == (False, [])
     one.took()
     assert one.guilty() == [(7, "air")]
+    one.connected()
+    assert (len(one), one.too_many(10**12)) == (0, False)
+
+
+def test_a_stream_that_does_not_fit_among_others_that_do_is_the_brokers_fault() -> None:
+    """A limit that lets six of ten records pass: those go on, and the others are told and held."""
+    one = Oversize()
+    for row in range(4000):
+        one.hold(row, "traffic", 0)
+        for _ in range(2):
+            one.took()
+        assert not one.guilty()
+        assert not one.in_vain, "more of the backlog fits"
+        assert one.too_many(1) == (row >= oversize.MANY - 1)
+    assert len(one) == KNOWN
+
+
+def test_where_nothing_fits_the_backlog_is_not_looked_through() -> None:
+    one = Oversize()
     for row in range(2 * KNOWN):
         one.hold(row, "air", 1)
-    assert (len(one), one.full, one.guilty(), one.most(1)) == (KNOWN, True, [], True)
-    one.connected()
-    assert (len(one), one.most(10**12)) == (0, False)
+    assert (len(one), one.in_vain, one.guilty()) == (KNOWN, True, [])
 
 
 def made(count: int) -> Brokers:
