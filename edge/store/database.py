@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from edge.store.wal import has_commits
+
 NAME: Final = "outbox.db"
 APPLICATION: Final = 0x4B524253  # "KRBS": not a database of somebody else
 VERSION: Final = 1
@@ -20,6 +22,7 @@ PAGE: Final = 1024  # a commit touches nine pages or so: with 4096 it writes twi
 # Who only reads makes no log: without one nobody else has the file open. With one, SQLite wants to
 # lock the file for itself, which a disk that cannot be written refuses: without locks it reads the
 # log, too, with its index in memory (exclusive mode), and leaves both files as they are.
+# A log that holds nothing for it, it would remove.
 ALONE: Final = "?mode=ro&immutable=1"
 WITH_LOG: Final = "?mode=ro&vfs=unix-none"
 LOCKED: Final = (510, 0x40000002)  # bytes that SQLite locks: how many, and from where on
@@ -93,7 +96,7 @@ class Database:
         self._wal = folder / f"{NAME}-wal"
         self._wal_bytes = wal_bytes
         self._max_bytes = max_bytes
-        how = "" if not reading else ALONE if not self._wal.exists() else WITH_LOG
+        how = "" if not reading else WITH_LOG if has_commits(self._wal) else ALONE
         name = f"file:{quote(os.fsencode(self._path.absolute()))}{how}"
         self._db = sqlite3.connect(name, timeout=0.5, isolation_level=None, uri=True)
         # a flipped bit in a text must end as a wrong checksum, not as an error of the whole query

@@ -11,12 +11,9 @@ from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 from edge.store.database import PAGE
+from edge.store.wal import SIZES, frames
 
 LEAF: Final = 0x0D  # a page of a table, with rows
-WAL_HEAD: Final = 32
-FRAME_HEAD: Final = 24
-LITTLE: Final = 0x377F0682  # how the log's checksums read its words; one more: as big-endian
-SIZES: Final = frozenset(512 << n for n in range(8))
 LARGEST: Final = 2 << 20  # bytes of one record; a longer one is damage
 FLOAT: Final = 7
 INTEGERS: Final = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}  # serial type -> bytes
@@ -74,29 +71,14 @@ class Pages:
         """Up to the last frame that ends a transaction: what follows was never acknowledged."""
         if self._log is None:
             return
-        self._log.seek(0)
-        head = self._log.read(WAL_HEAD)
-        if len(head) < WAL_HEAD:
-            return
-        order = "<" if int.from_bytes(head[:4], "big") == LITTLE else ">"
-        sums = _summed((0, 0), head[:24], order)
-        whole = struct.unpack(">2I", head[24:]) == sums
-        place = WAL_HEAD
         going: list[tuple[int, int]] = []  # of the transaction
         torn: list[int] = []
-        while len(frame := self._log.read(FRAME_HEAD + self.size)) == FRAME_HEAD + self.size:
-            number, commit, salts, told = _frame_head(frame)
-            ours = salts == head[16:24]  # else of the log before this one, or damaged
-            if whole and ours:
-                sums = _summed(_summed(sums, frame[:8], order), frame[FRAME_HEAD:], order)
-            whole = whole and ours and sums == told
-            place += FRAME_HEAD
-            if whole:
-                going.append((number, place))
+        for frame in frames(self._log):
+            if frame.whole:
+                going.append((frame.page, frame.place))
             else:
-                torn.append(place)
-            place += self.size
-            if commit and ours:
+                torn.append(frame.place)
+            if frame.commits:
                 self._latest.update(going)
                 self.torn += torn
                 going, torn = [], []
@@ -160,22 +142,6 @@ class Pages:
             left -= self.size - 4
             following = int.from_bytes(more[:4], "big")
         return number, b"".join(parts)
-
-
-def _frame_head(frame: bytes) -> tuple[int, int, bytes, tuple[int, ...]]:
-    """Page, pages of the database where it ends a transaction (else 0), salts, checksums."""
-    number, commit = struct.unpack_from(">2I", frame)
-    return number, commit, frame[8:16], struct.unpack_from(">2I", frame, 16)
-
-
-def _summed(sums: tuple[int, int], data: bytes, order: str) -> tuple[int, int]:
-    """The checksum of the log, going on (fileformat2, 4.2)."""
-    one, two = sums
-    words = struct.unpack(f"{order}{len(data) // 4}I", data)
-    for first, second in zip(words[::2], words[1::2], strict=True):
-        one = (one + first + two) & 0xFFFFFFFF
-        two = (two + second + one) & 0xFFFFFFFF
-    return one, two
 
 
 def _varint(data: bytes, place: int) -> tuple[int, int]:

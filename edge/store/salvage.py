@@ -20,6 +20,7 @@ from edge.store import clockmap
 from edge.store.database import ALONE, APPLICATION, WITH_LOG, Database
 from edge.store.pages import Pages
 from edge.store.rows import CLASSES, Mark, Row, covered, record_of
+from edge.store.wal import has_commits
 
 # with the table's name: SQLite takes "a column" that is not there for a text
 COLUMNS: Final = ", ".join(f'record."{name}"' for name in Row._fields)
@@ -43,8 +44,9 @@ class Salvage:
         self.owner = ""  # site and gateway, `s17/gw-17`; "": the file does not say so
         self._seen = Numbers()  # ids
         self._numbers: dict[tuple[int, str], Numbers] = {}  # for which a row stands
-        log = Path(f"{path}-wal")
-        uri = f"file:{quote(os.fsencode(path.absolute()))}{WITH_LOG if log.exists() else ALONE}"
+        # of an empty database SQLite removes the log, too
+        log = path.stat().st_size > 0 and has_commits(Path(f"{path}-wal"))
+        uri = f"file:{quote(os.fsencode(path.absolute()))}{WITH_LOG if log else ALONE}"
         self._db = sqlite3.connect(uri, isolation_level=None, uri=True, check_same_thread=False)
         self._db.text_factory = lambda data: data.decode("utf-8", "replace")
         try:
