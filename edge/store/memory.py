@@ -65,8 +65,10 @@ class Memory:
 
     def left(self, first: int, last: int) -> None:
         """As `remove`, of all of first to last: what a process before this one had removed."""
-        for number in [each for each in self.rows if first <= each <= last]:
-            self.size -= _weight(self.rows.pop(number))
+        few = last - first < len(self.rows)
+        for number in range(first, last + 1) if few else list(self.rows):
+            if first <= number <= last and number in self.rows:
+                self.size -= _weight(self.rows.pop(number))
         last = min(last, self.reached)
         if first <= last:
             self.gone.add_range(first, last)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.app.sheet.attention import matters
+from edge.app.sheet.link import link
 from edge.core import Draft, Stream
 from edge.uplink import oversize
 from edge.uplink.broker import Broker, broker_of
@@ -123,6 +125,24 @@ async def test_a_broker_that_cannot_do_it_is_left_for_one_that_can(
             assert gateway.sender.counts.dead == 0
             told = [text for kind, text in gateway.alarms if kind == "broker_limit"]
             assert len(told) == (lacking == NO_QOS)
+
+
+async def test_a_broker_that_refuses_a_retained_will_is_told_and_left(tmp_path: Path) -> None:
+    async with raw_broker() as broker, raw_broker() as other:
+        broker.connack = 154
+        both = [broker_of(each.url, GW) for each in (broker, other)]
+        async with box(tmp_path, both) as gateway:  # type: ignore[arg-type]
+            await gateway.commit(drafts(0, 3))
+            gateway.connect()
+            await until(lambda: gateway.sender.counts.confirmed == 3, 20)
+            (text,) = [text for kind, text in gateway.alarms if kind == "broker_limit"]
+            assert "no retained messages" in text
+
+
+def test_the_status_says_what_a_broker_takes_too_little_of() -> None:
+    told = {"link": {"connected": True, "trouble": "it takes 200 bytes"}}
+    assert [each.short for each in matters(told)] == ["broker takes too little"]
+    assert any("IT TAKES TOO LITTLE: it takes 200 bytes" in line for line in link(told).lines)
 
 
 async def test_without_retained_messages_the_records_arrive(tmp_path: Path) -> None:
