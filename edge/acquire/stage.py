@@ -203,6 +203,16 @@ def _headed(folder: Path, boot: str) -> Iterator[tuple[str, Segment]]:
             yield str(header["owner"]), segment
 
 
+def segment_in(path: Path) -> Segment | None:
+    """A segment wherever it lies, of whatever boot; None: it is none of this version."""
+    with path.open("rb") as file:
+        header, at = next(_entries(file, 0), (None, 0))
+    if not isinstance(header, dict) or header.get("v") != VERSION or "window" not in header:
+        return None
+    start_ns, end_ns = header["window"]
+    return Segment(_number(path), start_ns, end_ns, path, int(header["carried"]), at)
+
+
 def _entries(file: BinaryIO, at: int) -> Iterator[tuple[Any, int]]:
     """Entry by entry, each with the offset of its end; stops at the first that is not whole."""
     while len(frame := file.read(FRAME.size)) == FRAME.size:

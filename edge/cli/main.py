@@ -24,7 +24,7 @@ VERBS: Final = {
     "status": "how this gateway fares, and what needs a person",
     "receipts": "store what gateways send, and tell them what is stored",
     "audit": "prove that a store of records is complete",
-    "outbox": "what waits for the platform",
+    "outbox": "what waits for the platform; `outbox rescue FILE` sends what a file still holds",
     "provision": "claims for new boxes, and the server that gives them certificates",
     "models": "which models judge, what they cost, and how two of them differ",
 }

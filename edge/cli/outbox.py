@@ -1,5 +1,7 @@
 """`kerbstone outbox --config FILE`: what waits for the platform, and how full the outbox is.
 
+`kerbstone outbox rescue FILE` sends or exports what a file of an outbox still holds.
+
 Asks the daemon; where none runs it looks at the files, and changes nothing in them. Exit codes: 0
 told, 2 wrong use, 3 the outbox cannot be looked at.
 """
@@ -11,6 +13,7 @@ from typing import Any
 
 from edge.app.sheet.outbox import outbox
 from edge.app.sheet.words import fitted, rendered
+from edge.cli import outbox_rescue
 from edge.cli.site import site_of, site_options
 from edge.control.protocol import VerbError, ask
 from edge.store import BusyError, look
@@ -24,6 +27,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )  # fmt: skip
     site_options(parser)
     parser.set_defaults(run=run)
+    outbox_rescue.register(parser.add_subparsers(metavar="VERB"))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -108,6 +108,18 @@ class Disk(Database):
                 tally[stream] = tally.get(stream, 0) - 1
         self._tally(tally)
 
+    def delete_between(self, first: int, last: int, limit: int) -> int:
+        """The oldest rows there, at most `limit`; how many those were."""
+        tally: dict[str, int] = {}
+        for (stream,) in self.rows(
+            "DELETE FROM record WHERE id IN (SELECT id FROM record"
+            " WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?) RETURNING stream",
+            (first, last, limit),
+        ):
+            tally[stream] = tally.get(stream, 0) - 1
+        self._tally(tally)
+        return -sum(tally.values())
+
     def replace(self, row: Row) -> None:
         """A row that stands for others now; those are deleted by themselves."""
         self.change(
@@ -249,6 +261,13 @@ class Disk(Database):
             " GROUP BY stream HAVING sum(rows) > 0"
         )
         return {stream: rows for stream, rows in found if stream in CLASSES and _whole(rows)}
+
+    def rows_between(self, first: int, last: int) -> list[tuple[str, int]]:
+        """Streams, and how many of their rows lie there."""
+        return self.rows(
+            "SELECT stream, count(*) FROM record WHERE id BETWEEN ? AND ? GROUP BY stream",
+            (first, last),
+        )
 
     def dead(self) -> int:
         return int(self.one("SELECT count(*) FROM dead"))

@@ -75,22 +75,25 @@ class Outbox(Refuge):
         ride in the first commit: `handed` is lost with this process, so it must be found again."""
         medium, start = self._medium, self._plan()
         self._start, self._row = start, start.number << 32
-        damage = self.opened.damage or (BEHIND if start.behind else None)
+        if self.opened.beside:
+            medium.say(True, self.opened.beside)
+        # one that had been kept is behind, and what it does not know lies beside it
+        behind = start.behind and not self.opened.beside
+        damage = self.opened.damage or (BEHIND if behind else None)
         if damage:
             medium.say(True, damage)
             if start.before:
                 self._drops[start.before, "*", "damage"] = Drop(1, None, None)
-        if self.opened.foreign:
-            medium.say(True, self.opened.foreign)
         word = self._ask(lambda disk: str(disk.meta(WORD, "")), "")
-        token = self._ask(lambda disk: disk.token, None)
+        # a disk that can be read and not written has its journal, too
+        token = self._look(lambda disk: disk.token, None)
         sent = self._sent_before = self._sent_before.for_start(self._row, token)
         self.journal.go_on(sent)
         self._handover.begin(word, self._row, sent.last_sent)
         self._arrived = sent.confirmed
         if token is None:
             self._arrived &= medium.memory.rows.keys()  # the others are none of this place
-        self.handed += self._ask(lambda disk: handed_over(disk, self._arrived), [])
+        self.handed += self._look(lambda disk: handed_over(disk, self._arrived), [])
         self.arrived = len(self.handed)
         self._ask(
             lambda disk: medium.attempt(disk, lambda disk: keep(disk, start, self._drops)), None
@@ -205,6 +208,7 @@ class Outbox(Refuge):
     def close(self) -> None:
         """The goodbye: the next start is not called unclean."""
         self._look_for_the_last_time()
+        self._medium.stranded.end()
         disk = self._disk
         if disk is not None:
             try:

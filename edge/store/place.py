@@ -7,29 +7,28 @@ from pathlib import Path
 from typing import Final
 
 from edge.store import wal
-from edge.store.database import NAME, PAGE, BusyError, ForeignError
+from edge.store.beside import keep, kept_bytes, of_owner, of_version, take_back
+from edge.store.database import NAME, PAGE, BusyError, ForeignError, KeptError
 from edge.store.disk import Disk
 from edge.store.files import prove, quarantine, quarantined, read_ledger
-from edge.store.others import keep, kept_bytes, take_back
 from edge.store.rows import Opened
 
 SMALLEST: Final = 1 << 20  # bytes
-LEAST: Final = 4  # one part in so many of the limit is ours whatever another gateway has left
+LEAST: Final = 4  # one part in so many of the limit is ours whatever is kept beside it
 
 BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
-class OtherOwnerError(ForeignError):
-    """The outbox belongs to another gateway, or to this one at another site."""
+class OwnerError(KeptError):
+    """The outbox belongs to another gateway, or to this one at another site: `SITE/GATEWAY`."""
 
-    def __init__(self, whose: str, rows: int) -> None:
-        site, _, gateway = whose.rpartition("/")
-        self.whose, self.rows = whose, rows
-        super().__init__(f"it belongs to gateway {gateway} of site {site}")
+    def __init__(self, owner: str, rows: int) -> None:
+        site, _, gateway = owner.rpartition("/")
+        self.rows = rows
+        super().__init__(f"it belongs to gateway {gateway} of site {site}", of_owner(owner))
 
     def kept_as(self, path: Path) -> str:
-        """For people: what became of it."""
         return (
             f"The outbox here is not this gateway's: {self}. It is kept as {path} with {self.rows} "
             "records that wait for the platform, and nothing of it goes out under this name. "
@@ -51,15 +50,15 @@ class Place:
         """The database, or None when the disk does not work. Raises BusyError."""
         try:
             return self._open()
-        except OtherOwnerError as error:
-            return self._without(error)
+        except KeptError as error:
+            return self._beside(error)
 
-    def _without(self, error: OtherOwnerError) -> tuple[Disk | None, Opened]:
+    def _beside(self, error: KeptError) -> tuple[Disk | None, Opened]:
         """Our own from before, or a new one; nothing of another's goes out under our name."""
         try:
             said = error.kept_as(self.move_away(error))
-            take_back(self.folder, self.owner or "")
-            return self.connect(), Opened(foreign=said)
+            self._take_back()
+            return self.connect(), Opened(beside=said)
         except (sqlite3.Error, ForeignError, OSError) as failure:
             return None, Opened(
                 ram=f"The outbox goes on in memory: {error}, and it cannot be kept beside a new "
@@ -67,16 +66,15 @@ class Place:
             )
 
     def _open(self) -> tuple[Disk | None, Opened]:
-        """As `open`. Raises BusyError, OtherOwnerError."""
+        """As `open`. Raises BusyError, KeptError."""
         log = wal.Log()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if self.owner is not None:
-                take_back(self.folder, self.owner)
+            self._take_back()
             fits(self.folder)
             log = wal.look(self.folder)
             return self._found(self.connect(), log)
-        except OtherOwnerError:
+        except KeptError:
             raise
         except (sqlite3.Error, ForeignError, OSError, ValueError) as error:
             if not failed_for_good(error):
@@ -85,7 +83,7 @@ class Place:
         try:
             self.prove()
             return self._found(self.connect(whole=True), log)  # it did not work for a moment
-        except OtherOwnerError:
+        except KeptError:
             raise
         except OSError as error:
             return None, Opened(ram=f"The outbox goes on in memory: {explain(error)}.")
@@ -102,6 +100,12 @@ class Place:
                 damage=f"The outbox could not be read: {why}.",
                 ram=f"The outbox goes on in memory: {explain(error)}.",
             )
+
+    def _take_back(self) -> None:
+        """What was ours before somebody else was here."""
+        if self.owner is not None:
+            take_back(self.folder, of_owner(self.owner))
+        take_back(self.folder, of_version())
 
     def _found(self, disk: Disk, log: wal.Log) -> tuple[Disk, Opened]:
         ledger = read_ledger(self.folder)
@@ -120,17 +124,17 @@ class Place:
 
     def connect(self, *, whole: bool = False, reading: bool = False) -> Disk:
         """`reading`: make nothing new. Raises BusyError, ForeignError, sqlite3.Error, OSError, and
-        OtherOwnerError, with nothing changed."""
+        KeptError, with nothing changed."""
         fits(self.folder)
         wal = min(max(self.limit_bytes // 8, 512 << 10), 4 << 20)
         _, taken = quarantined(self.folder)
         try:
             room = self.limit_bytes - wal - taken
-            # what another gateway has left is not ours to delete: we go on in a part of the limit
+            # what is kept beside it is not ours to delete: we go on in a part of the limit
             room = max(room - kept_bytes(self.folder), min(room, self.limit_bytes // LEAST))
             disk = Disk(self.folder, room, wal, whole=whole, reading=reading)
         except sqlite3.Error as error:
-            if _code(error) in BUSY:
+            if code_of(error) in BUSY:
                 raise BusyError(f"{self.folder / NAME} is open in another process") from error
             raise
         # the table `meta` has no checksum: where its word is damaged the ledger knows
@@ -138,7 +142,7 @@ class Place:
         if self._others(whose):
             rows = sum(disk.tally().values())
             disk.close()
-            raise OtherOwnerError(whose, rows)
+            raise OwnerError(whose, rows)
         return disk
 
     def _others(self, owner: str) -> bool:
@@ -154,8 +158,8 @@ class Place:
 
     def move_away(self, error: Exception | None = None) -> Path:
         """Into quarantine, which may take at most half of the limit; what is whole, and of another
-        owner, to a place where nothing is ever deleted. Raises OSError."""
-        if isinstance(error, OtherOwnerError):
+        owner or version, to a place where nothing is ever deleted. Raises OSError."""
+        if isinstance(error, KeptError):
             return keep(self.folder, error.whose)
         return quarantine(self.folder, NAME, self.limit_bytes // 2 // PAGE * PAGE)
 
@@ -187,7 +191,7 @@ def failed_for_good(error: Exception) -> bool:
     """Whether the file itself is wrong. A disk that does not answer is another matter."""
     if isinstance(error, sqlite3.Error):
         # without a code it is a complaint about the schema or about what a column holds
-        code = _code(error)
+        code = code_of(error)
         return code in DAMAGE or code in (None, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
     return isinstance(error, (ForeignError, ValueError))
 
@@ -199,6 +203,7 @@ def explain(error: Exception) -> str:
     return str(error) or error.__class__.__name__
 
 
-def _code(error: sqlite3.Error) -> int | None:
+def code_of(error: sqlite3.Error) -> int | None:
+    """SQLite's primary code, where it gave one."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF

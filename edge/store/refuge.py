@@ -9,16 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from edge.core.numbers import Numbers
+from edge.store.beside import keep_memory, of_owner
 from edge.store.catchup import News, catch_up, combine
 from edge.store.disk import Disk
 from edge.store.drops import Drop, Drops
 from edge.store.files import Ledger, read_ledger
-from edge.store.handover import WORD
+from edge.store.handover import WORD, behind
 from edge.store.holdings import Holdings
 from edge.store.journal import Journal, left_behind
 from edge.store.medium import Medium
 from edge.store.memory import States
-from edge.store.others import keep_memory
 from edge.store.place import Place
 from edge.store.rows import INFINITE, DamagedError, Mark, Row, Stored, readable
 from edge.store.spool import ABSORBED, Commit, Left, Spool, read_left
@@ -129,7 +130,8 @@ class Refuge(Holdings):
         path, where = self._run_dir / SPOOL, self._place.folder
         text = f"{path} is {left.owner}'s, with {len(left.memory.rows)} records"
         try:
-            kept = keep_memory(path, where if self._disk is not None else self._run_dir, left.owner)
+            to = where if self._disk is not None else self._run_dir
+            kept = keep_memory(path, to, of_owner(left.owner))
         except OSError as error:
             self._medium.say(True, f"{text}; it cannot be kept: {error.strerror}.")
         else:
@@ -210,11 +212,12 @@ class Refuge(Holdings):
         memory = self._medium.memory
         # the commit that failed may be on disk all the same
         memory.reached = memory.reached or self._row + len(rows)
+        memory.reached = max(memory.reached, self._medium.stranded.top)
         forgotten = memory.forgotten
         self._counting.dropped += memory.write(rows, states, gone, drops, flying.__contains__)
         if memory.forgotten and not forgotten:
             self._medium.say(True, "So much was confirmed meanwhile that some of it is sent again.")
-        out, memory.out = memory.out, []
+        out, memory.out = memory.out.ranges(), Numbers()
         kept = [row for row in rows if row.id in memory.rows]
         counters = {**self._next, **following}
         was, reached = self._spool.trouble, memory.reached
@@ -225,7 +228,7 @@ class Refuge(Holdings):
             memory.size,
             Commit(kept, states, out, reached, following, drops, clock),
             Commit(
-                memory.rows.values(), memory.states, memory.gone, reached, counters, drops,
+                memory.rows.values(), memory.states, memory.gone.ranges(), reached, counters, drops,
                 clock or self._clock,
             ),
         )  # fmt: skip
@@ -293,5 +296,8 @@ class Refuge(Holdings):
         if thinner is None:
             return False
         spans = self._handover.spans
+        if settled == INFINITE and self._start.unclean and not self._start.same_boot:
+            # the disk may have been read-only at the end, and rows gone from it: see `Stranded`
+            spans = behind(spans, self._start.number << 32)
         settled = self._handover.settled if settled is None else settled
         return self._medium.attempt(disk, lambda disk: thinner.step(disk, spans, settled))

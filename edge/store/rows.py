@@ -90,14 +90,14 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What was found at opening. `damage`, `ram` and `foreign` are sentences for people, or None:
-    what is `foreign` belongs to another gateway, and is kept beside ours. `log`: how the write-ahead
+    """What was found at opening. `damage`, `ram` and `beside` are sentences for people, or None:
+    what is `beside` belongs to another gateway or version, and is kept. `log`: how the write-ahead
     log ended; `torn` may have been never acknowledged, or damaged since."""
 
     damage: str | None = None
     quarantined: Path | None = None
     ram: str | None = None
-    foreign: str | None = None
+    beside: str | None = None
     log: Literal["whole", "torn", "damaged"] = "whole"
 
 
@@ -116,6 +116,7 @@ class Counts:
     damaged: int = 0
     dead: int = 0
     quarantined: int = 0
+    kept: list[str] = field(default_factory=list)  # databases of another version of this program
     ram: str | None = None  # why nothing is written to disk
     commits: int = 0
     bytes_in: int = 0  # of the bodies of all records that were taken

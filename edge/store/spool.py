@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgpack
 
+from edge.core.numbers import Range
 from edge.store.drops import Drop, Drops
 from edge.store.files import is_file
 from edge.store.memory import Memory
@@ -36,7 +37,7 @@ class Commit:
 
     rows: Iterable[Row] = ()
     states: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
-    out: Iterable[int] = ()  # ids that have left
+    out: Iterable[Range] = ()  # ids that have left
     reached: int = 0  # rows up to here may be on disk
     counters: Mapping[str, int] = field(default_factory=dict)  # those that have moved
     drops: Drops = field(default_factory=Drops)  # the whole table
@@ -186,7 +187,7 @@ def _frame(commit: Commit) -> bytes:
         {
             "rows": [tuple(row) for row in commit.rows],
             "states": {owner: list(state) for owner, state in commit.states.items()},
-            "out": list(commit.out),
+            "out": [list(each) for each in commit.out],
             "reached": commit.reached,
             "counters": dict(commit.counters),
             "drops": [[*key, d.first, d.last, d.count] for key, d in commit.drops.items()],
@@ -229,7 +230,6 @@ def read_left(folder: Path | None, memory: Memory) -> Left | None:
                 _replay(left, frame)
     except (KeyError, TypeError, ValueError) as error:  # its sums are right: of another version
         raise DamagedError(f"{path}: {error!r}") from error
-    memory.out.clear()
     return left
 
 
@@ -264,8 +264,8 @@ def _replay(left: Left, frame: Any) -> None:
         return
     memory = left.memory
     memory.reached = max(memory.reached, frame["reached"])
-    for number in frame["out"]:
-        memory.remove(number)
+    for first, last in frame["out"]:
+        memory.left(int(first), int(last))
     rows = [Row._make(row) for row in frame["rows"]]
     left.drops = Drops({(e, s, r): Drop(*rest) for e, s, r, *rest in frame["drops"]})
     states = {owner: (version, data) for owner, (version, data) in frame["states"].items()}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal, NamedTuple
 
 from edge.store.database import NAME
+from edge.store.frames import summed
 
 HEAD: Final = struct.Struct(">IIII8sII")  # magic, version, page, sequence, salts, checksum
 FRAME: Final = struct.Struct(">II8sII")  # page number, pages after a commit or 0, salts, checksum
@@ -53,7 +54,7 @@ def look(folder: Path) -> Log:
     magic, form, page, _, salts, *sums = HEAD.unpack_from(data)
     little = not magic & 1
     stored: Sums = (sums[0], sums[1])
-    if stored == checksum((0, 0), data[:24], little=little) and page in PAGES:
+    if stored == summed((0, 0), data[:24], little=little) and page in PAGES:
         if magic | 1 != MAGIC | 1 or form != FORMAT:
             return Log()  # of another program
         return _found(data, page, salts, stored, little=little)
@@ -75,16 +76,6 @@ def judge(log: Log, frames: int | None, *, same_boot: bool) -> Tail:
     if behind and (behind[0] < log.last or (same_boot and log.whole)):
         return "damaged"
     return "torn" if log.last >= frames and not same_boot else "whole"
-
-
-def checksum(sums: Sums, data: bytes, *, little: bool) -> Sums:
-    """Of whole pairs of words, going on from `sums`."""
-    one, two = sums
-    words = struct.unpack(f"{'<' if little else '>'}{len(data) // 4}I", data)
-    for first, second in zip(words[::2], words[1::2], strict=True):
-        one = one + first + two & 0xFFFFFFFF
-        two = two + second + one & 0xFFFFFFFF
-    return one, two
 
 
 def _found(data: bytes, page: int, salts: bytes, start: Sums, *, little: bool) -> Log:
@@ -113,7 +104,7 @@ def _follows(data: bytes, place: int, page: int, start: Sums, *, little: bool) -
         start = before[0], before[1]
     _, _, _, one, two = FRAME.unpack_from(data, at)
     body = data[at : at + 8] + data[at + FRAME.size : at + FRAME.size + page]
-    return checksum(start, body, little=little) == (one, two)
+    return summed(start, body, little=little) == (one, two)
 
 
 def _headless(data: bytes, database: Path, stored: Sums) -> Log:
@@ -126,7 +117,7 @@ def _headless(data: bytes, database: Path, stored: Sums) -> Log:
             return Log(headless=True)
         salts = FRAME.unpack_from(data, HEAD.size)[2]
         for little in (True, False):
-            for start in (stored, checksum((0, 0), data[:24], little=little)):
+            for start in (stored, summed((0, 0), data[:24], little=little)):
                 if _follows(data, 0, page, start, little=little):
                     found = _found(data, page, salts, start, little=little)
                     latest = dict(_images(data, page, salts, found))

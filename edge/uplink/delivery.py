@@ -13,7 +13,8 @@ from edge.uplink.awaiting import Awaiting
 from edge.uplink.complaints import Complaints
 from edge.uplink.counters import Counters
 from edge.uplink.feed import URGENT, Feed, Item
-from edge.uplink.mqtt import TOO_LARGE, Answer, LostError, RefusedError
+from edge.uplink.mqtt import Answer, LostError, RefusedError
+from edge.uplink.oversize import Oversize
 from edge.uplink.pages import Backlog, Row
 from edge.uplink.probing import Probing
 from edge.uplink.wire import Receipt
@@ -64,6 +65,7 @@ class Delivery:
         self._in_vain = 0  # refusals since the last of these
         self._held: dict[int, int] = {}  # refused row -> when it may be tried again
         self._denied: dict[str, int] = {}  # stream -> when it may be tried again
+        self.oversize = Oversize()  # rows that this broker takes at no price
         self.paused_ns = 0  # until then nothing is sent but a probe; 0: go on
         self.probing = Probing()
         self.highest = 0  # the last row that was ever handed over
@@ -80,8 +82,9 @@ class Delivery:
 
     @property
     def stalled(self) -> bool:
-        """Nobody stores what is sent: more of the backlog would be in vain."""
-        return self._awaiting is not None and self._awaiting.full(self._chosen)
+        """Nobody stores what is sent, or takes it: more of the backlog would be in vain."""
+        unheard = self._awaiting is not None and self._awaiting.full(self._chosen)
+        return unheard or self.oversize.in_vain
 
     # -- towards the broker ------------------------------------------------------------------------
 
@@ -117,6 +120,7 @@ class Delivery:
     def connected(self, now_ns: int) -> None:
         """A new connection: nothing is denied any more."""
         self._denied.clear()
+        self.oversize.connected()
         self.paused_ns = 0
         self.probing = Probing()
         self.feed.restart(now_ns)
@@ -139,6 +143,7 @@ class Delivery:
             if isinstance(answer, int):
                 confirmed.append(token.row)
                 self._accepted += 1
+                self.oversize.took()
                 self._in_vain = 0
                 self._counts.nobody += answer == NOBODY
                 self._refusals.pop(token.row, None)
@@ -149,6 +154,8 @@ class Delivery:
                 await self._refused(token, answer, now_ns)
         if confirmed and self._awaiting is None:
             self._confirm(confirmed)
+        for row, stream in self.oversize.guilty():
+            await self._bury(row, stream, "it is larger than the broker takes", now_ns)
 
     def receipts(self, receipts: Sequence[Receipt], now_ns: int) -> None:
         """The platform has stored these."""
@@ -194,6 +201,12 @@ class Delivery:
         self._chosen -= 1
         await self._bury(item.row, item.record.key.stream, why, now_ns)
 
+    def too_large(self, item: Item, now_ns: int) -> None:
+        """A chosen item that is larger than this broker takes."""
+        self._chosen -= 1
+        self._flying.pop(item.row, None)
+        self.oversize.hold(item.row, item.record.key.stream, now_ns)
+
     async def _bury(self, row: int, stream: str, why: str, now_ns: int) -> None:
         """Give it up: it stays for people, and its number is declared lost."""
         self._counts.dead += 1
@@ -201,6 +214,7 @@ class Delivery:
         self._flying.pop(row, None)
         self._refusals.pop(row, None)
         self._held.pop(row, None)
+        self.oversize.forget(row)
         if self._awaiting is not None:
             self._awaiting.forget(row)
         text = f"A record of {stream} was given up: {why}"
@@ -225,7 +239,7 @@ class Delivery:
             refusals += then != self._accepted
             self._refusals[token.row] = refusals, self._accepted
             self._held[token.row] = now_ns + min(HELD_NS << refusals, HELD_LONGEST_NS)
-            if refusals >= REFUSALS or error.code == TOO_LARGE:
+            if refusals >= REFUSALS:
                 await self._bury(token.row, token.stream, str(error), now_ns)
                 return
             while len(self._refusals) > COUNTED:
@@ -247,6 +261,7 @@ class Delivery:
         self.feed.confirmed(rows)
         for row in rows:
             self._refusals.pop(row, None)
+            self.oversize.forget(row)
 
     def _send_again(self, rows: Collection[int]) -> None:
         if self._awaiting is not None:
@@ -256,4 +271,5 @@ class Delivery:
 
     def _skips(self, row: int, stream: str) -> bool:
         waits = self._awaiting is not None and row in self._awaiting
-        return waits or row in self._flying or row in self._held or stream in self._denied
+        held = row in self._held or row in self.oversize
+        return waits or held or row in self._flying or stream in self._denied

@@ -92,6 +92,9 @@ class Filling:
             except WireError as error:
                 await delivery.unsendable(item, str(error), now_ns)
                 continue
+            if not link.takes(topic, payload.data, payload.content_type):
+                delivery.too_large(item, now_ns)
+                continue
             token = delivery.hand(item, now_ns)
             answer = link.publish(token, topic, payload.data, payload.content_type)
             if answer is not None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from edge.store import Epoch, Former, Mark, Outbox
+from edge.store.beside import name_of, of_owner
 from edge.store.database import NAME, OWNER, owner_of, owner_word
 from edge.store.files import Ledger, read_ledger, write_ledger
 from edge.store.look import look
 from edge.store.medium import PROBE_NS
-from edge.store.others import name_of
 from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill
 
 OURS, THEIRS = "town/gw-1", "town/gw-2"
@@ -52,7 +52,7 @@ def test_what_another_owner_left_is_put_aside_with_all_its_rows(tmp_path: Path, 
     site, gateway = other.split("/")
     kept = tmp_path / "outbox" / f"outbox.of.{site}.{gateway}.db"
     for words in (f"gateway {gateway} of site {site}", "7 records", f"rescue {kept}"):
-        assert words in str(outbox.opened.foreign)
+        assert words in str(outbox.opened.beside)
     epoch = outbox.begin()
     assert epoch.epoch > before.epoch, "no number comes twice on a box"
     assert (epoch.former, epoch.succeeds) == (None, None), "those epochs are not ours"
@@ -69,7 +69,7 @@ def test_a_name_that_is_changed_back_finds_its_own_again(tmp_path: Path) -> None
     first = left_by(tmp_path, OURS)
     left_by(tmp_path, THEIRS, 3)
     outbox = opened(tmp_path)
-    assert "3 records" in str(outbox.opened.foreign) or "4 records" in str(outbox.opened.foreign)
+    assert "3 records" in str(outbox.opened.beside) or "4 records" in str(outbox.opened.beside)
     epoch = outbox.begin()
     assert (outbox.opened.damage, epoch.unclean) == (None, True)
     assert epoch.former is not None
@@ -104,7 +104,7 @@ def test_what_another_owner_left_counts_and_leaves_room(tmp_path: Path) -> None:
     "whose", ["../../etc/x", "a", "", "\x1b[2J/..", "x" * 400 + "/" + "y" * 400]
 )
 def test_what_a_strange_card_calls_itself_names_no_other_place(tmp_path: Path, whose: str) -> None:
-    name = name_of(whose)
+    name = name_of(of_owner(whose))
     assert (tmp_path / name).parent == tmp_path
     assert len(name) < 200
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_-.")
@@ -113,14 +113,14 @@ def test_what_a_strange_card_calls_itself_names_no_other_place(tmp_path: Path, w
 def test_its_own_store_is_taken_up_again(tmp_path: Path) -> None:
     before = left_by(tmp_path, OURS)
     outbox = opened(tmp_path)
-    assert (outbox.opened.foreign, outbox.opened.quarantined) == (None, None)
+    assert (outbox.opened.beside, outbox.opened.quarantined) == (None, None)
     former = outbox.begin().former
     assert former is not None
     assert former.epoch == before.epoch
     assert len(everything(outbox)) == 7
     outbox.close()
     nobody = opened(tmp_path, None)  # a tool asks nobody
-    assert nobody.opened.foreign is None
+    assert nobody.opened.beside is None
     nobody.close()
 
 
@@ -133,7 +133,7 @@ def test_a_damaged_name_puts_no_store_of_ours_aside(tmp_path: Path, damage: obje
     database.commit()
     database.close()
     outbox = opened(tmp_path)
-    assert outbox.opened.foreign is None
+    assert outbox.opened.beside is None
     outbox.begin()
     assert len(everything(outbox)) == 7
     outbox.close()
@@ -151,7 +151,7 @@ def test_where_its_name_is_damaged_the_ledger_knows_whose_it_is(tmp_path: Path) 
     database.commit()
     database.close()
     outbox = opened(tmp_path)
-    assert "gw-2" in str(outbox.opened.foreign)
+    assert "gw-2" in str(outbox.opened.beside)
     outbox.close()
 
 

@@ -12,7 +12,8 @@ from edge.core import Stream
 from edge.store import Outbox
 from edge.store.database import NAME
 from edge.store.files import read_ledger
-from edge.store.wal import FRAME, HEAD, Log, checksum, judge, look
+from edge.store.frames import summed
+from edge.store.wal import FRAME, HEAD, Log, judge, look
 from tests.crash.harm import HARMS
 from tests.store.test_outbox import MARK, drafts, everything, opened
 
@@ -165,7 +166,7 @@ def test_the_checksum_is_that_of_sqlite(left: Path) -> None:
     assert judge(log, log.last, same_boot=False) == "torn"
     assert judge(log, log.last, same_boot=True) == "damaged"
     assert judge(log, 0, same_boot=False) == "damaged"
-    assert checksum((0, 0), bytes(24), little=True) == (0, 0)
+    assert summed((0, 0), bytes(24), little=True) == (0, 0)
 
 
 @pytest.mark.parametrize("size", [0, 31, 55, 56, 1080, 5000])

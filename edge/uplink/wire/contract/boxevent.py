@@ -121,11 +121,16 @@ class Denied(Alarm, tag="denied", kw_only=True):
 
 
 class Refused(Alarm, tag="refused", kw_only=True):
-    """A record was given up, because the broker refused it again and again."""
+    """A record was given up: the broker refused it again and again, or takes none of its size."""
 
 
 class Quota(Alarm, tag="quota", kw_only=True):
     """The broker takes no more for now (reason code 151)."""
+
+
+class BrokerLimit(Alarm, tag="broker_limit", kw_only=True):
+    """The broker takes less than records need: messages that are too small, no QoS 1, or nothing
+    retained. Nothing is given up; `text` says what would do."""
 
 
 class Untrusted(Alarm, tag="untrusted", kw_only=True):
@@ -180,6 +185,6 @@ class Configuration(Alarm, tag="configuration", kw_only=True):
 
 BOX_EVENTS: tuple[type[Event], ...] = (
     Gap, ClockCut, Drop, Storage, Start, Board, Thrift, LinkStep, Denied, Refused, Quota,
-    Untrusted, TakenOver, WrongTime, OldProtocol, Unclaimed, Overload, StageFull, Journal, Bus,
-    Configuration,
+    BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol, Unclaimed, Overload, StageFull,
+    Journal, Bus, Configuration,
 )  # fmt: skip
