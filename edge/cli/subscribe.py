@@ -8,7 +8,7 @@ import secrets
 import signal
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from edge.acquire.clock import SystemClock
 from edge.config import read_password

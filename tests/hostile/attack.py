@@ -55,7 +55,7 @@ class Attack:
         """When all that was said has been worked off, nothing of it is the victim's."""
         seq = next(self._numbers)
         end = time.monotonic() + 60
-        while not any(EPOCH == epoch and seq in numbers for epoch, numbers in self._receipts()):
+        while not any(epoch == EPOCH and seq in numbers for epoch, numbers in self._receipts()):
             assert time.monotonic() < end, "the platform does not answer"
             self._evil.publish(OWN.encode(), record(EVIL, "energy", "hut", seq))
             time.sleep(0.1)

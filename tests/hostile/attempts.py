@@ -67,7 +67,7 @@ def topics(draw: Any) -> str:
         st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12), level), max_size=2)
     ):
         levels = _changed(levels, change)
-    text = draw(st.sampled_from(["/", "/", "/", "."])).join(levels)
+    text: str = draw(st.sampled_from(["/", "/", "/", "."])).join(levels)
     return text.encode("utf-8", "replace").decode()[:200]
 
 

@@ -43,7 +43,7 @@ def listening(place: Place, pair: Pair, folder: Path, verb: str, *words: str) ->
     cert, key = pair
     url = f"mqtts://127.0.0.1:{place.port}"
     name = f"{verb}{len(list(folder.glob('*.err')))}"
-    identity = ["--ca", place.folder / "ca.crt", "--cert", cert, "--key", key]
+    identity = ["--ca", str(place.folder / "ca.crt"), "--cert", str(cert), "--key", str(key)]
     with (folder / f"{name}.out").open("wb") as out, (folder / f"{name}.err").open("wb") as err:
         process = subprocess.Popen(
             [*COMMAND, verb, "--broker", url, *identity, "--client-id", "platform", *words],

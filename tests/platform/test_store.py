@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core import ConfigError, Stream
-from edge.platform.entry import Entry, Refused
 from edge.platform import tallies
+from edge.platform.entry import Entry, Refused
 from edge.platform.store import Store, StoreError, open_store
 from tests.platform.records import E1, E2, GW, TOPICS, entry, record
 
