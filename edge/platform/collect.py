@@ -237,7 +237,7 @@ class Collector:
     ) -> Refused:
         gw, payload = gateway_of(came.topic, self._prefix), came.payload
         text = f"{why}".encode("utf-8", "backslashreplace").decode()
-        self._say(kind, gw, f"{came.topic}: {text:.200}")
+        self._say(kind, gw, f"{came.topic:.200}: {text:.200}")
         return Refused(kind, gw, came.topic, text, len(payload), payload[:SHOWN], received)
 
     def _say(self, kind: str, gw: str, text: str) -> None:

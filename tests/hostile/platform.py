@@ -14,6 +14,7 @@ from tests.deploy.pki_city import Place
 from tests.deploy.pki_forged import Pair
 
 ROOT = Path(__file__).parents[2]
+UNREACHABLE = 3
 COMMAND = [sys.executable, "-m", "edge.cli.main"]
 
 
@@ -44,18 +45,20 @@ def listening(place: Place, pair: Pair, folder: Path, verb: str, *words: str) ->
     url = f"mqtts://127.0.0.1:{place.port}"
     name = f"{verb}{len(list(folder.glob('*.err')))}"
     identity = ["--ca", str(place.folder / "ca.crt"), "--cert", str(cert), "--key", str(key)]
+    command = [*COMMAND, verb, "--broker", url, *identity, "--client-id", "platform", *words]
     with (folder / f"{name}.out").open("wb") as out, (folder / f"{name}.err").open("wb") as err:
-        process = subprocess.Popen(
-            [*COMMAND, verb, "--broker", url, *identity, "--client-id", "platform", *words],
-            stdout=out, stderr=err, cwd=ROOT,
-        )  # fmt: skip
-    made = Program(folder, process, name)
+        end = time.monotonic() + 240
+        while True:
+            process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT)
+            made = Program(folder, process, name)
+            while "listening to" not in made.err and process.poll() is None:
+                time.sleep(0.02)
+            # a cluster on a busy machine may need longer for its queues than a client waits
+            if process.poll() != UNREACHABLE:
+                break
+            assert time.monotonic() < end, made.err
     try:
-        end = time.monotonic() + 60
-        while "listening to" not in made.err:
-            assert process.poll() is None, made.err
-            assert time.monotonic() < end, "it does not subscribe"
-            time.sleep(0.02)
+        assert process.poll() is None, made.err
         yield made
     finally:
         process.kill()
