@@ -1,5 +1,6 @@
 """A hostile gateway and a hostile subscriber at RabbitMQ with the files that ship."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -148,10 +149,13 @@ def test_a_gateway_whose_site_is_known_writes_at_no_other(rabbit: Rabbit, client
     own, other = (f"kerbstone/v1/{site}/{EVIL}/up/air/hut".encode() for site in (SITE, "nord"))
     evil = client(rabbit.gateway(EVIL), EVIL)
     assert evil.publish(other, b"{}") in (0, 16)
-    evil.drop()
     at_home: dict[str, tuple[str, ...]] = {**dict.fromkeys(GATEWAYS, ()), EVIL: (SITE,)}
     try:
         assert rabbit.cluster.admit(at_home) == ((EVIL,), ())
+        end = time.monotonic() + 60
+        while evil.connected:  # it would go on with what its session was allowed
+            assert time.monotonic() < end
+            evil.hear()
         assert rabbit.cluster.admit(at_home) == ((), ())
         assert evil.publish(own, b"{}") in (0, 16)
         assert evil.publish(other, b"{}") is None, "it hangs up"

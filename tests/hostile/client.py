@@ -30,6 +30,10 @@ class Client:
     _link: ssl.SSLSocket | None = None
     _number: int = 0
 
+    @property
+    def connected(self) -> bool:
+        return self._link is not None
+
     def connect(self) -> int | None:
         """The reason code, None when the broker hangs up."""
         plain = socket.create_connection(("127.0.0.1", self.port), PATIENCE_S)

@@ -8,8 +8,9 @@ knows them by itself.
 
 RabbitMQ lets nobody in by his certificate alone: each name is a user there, without a password. To
 be run on one node, after each approval and revocation, or every few minutes: it changes what
-differs. Whoever is removed loses his open connection too. Only users with the tag `gateway` are
-touched. Exit codes: 0 fine, 1 too many would go, 2 wrong use, 3 the cluster does not answer.
+differs. Whoever is removed, or gets other rights, loses his open connection too. Only users with
+the tag `gateway` are touched. Exit codes: 0 fine, 1 too many would go, 2 wrong use, 3 the cluster
+does not answer.
 """
 
 import argparse
@@ -131,6 +132,9 @@ def sync(
             },
         )
         _load(ctl, {"permissions": [*map(resources, new)]})
+    for name in sorted(held.intersection(new)):
+        # an open session remembers what it was allowed: it has to connect again
+        ctl("close_all_user_connections", name, "its rights have changed")
     for name in gone:
         ctl("delete_user", name)
     return Done(tuple(new), tuple(gone))
