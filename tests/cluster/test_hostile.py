@@ -29,7 +29,7 @@ Connect = Callable[[Pair, str], Client]
 
 @pytest.fixture
 def client(rabbit: Rabbit) -> Iterator[Connect]:
-    """Makes clients with a certificate; all are gone after the test, and the platform's session."""
+    """Makes clients with a certificate; all are gone after the test."""
     made: list[Client] = []
 
     def connect(pair: Pair, name: str) -> Client:
@@ -39,9 +39,16 @@ def client(rabbit: Rabbit) -> Iterator[Connect]:
     yield connect
     for each in made:
         each.drop()
+
+
+@pytest.fixture
+def session(rabbit: Rabbit) -> Iterator[None]:
+    """The platform's: what `receipts` leaves at the broker is gone after the test."""
+    yield
     rabbit.forget_session()
 
 
+@pytest.mark.usefixtures("session")
 def test_nothing_that_one_gateway_says_is_stored_receipted_audited_or_shown_as_anothers(
     rabbit: Rabbit, client: Connect, tmp_path: Path
 ) -> None:
@@ -127,6 +134,7 @@ def test_a_shared_subscription_is_refused_to_everybody(
         assert client(pair, name).subscribe(share) is None, "it hangs up"
 
 
+@pytest.mark.usefixtures("session")
 def test_a_gateway_that_asks_for_a_share_takes_nothing_from_the_platform(
     rabbit: Rabbit, client: Connect, tmp_path: Path
 ) -> None:
