@@ -25,9 +25,9 @@ WORDS = [
 ]  # fmt: skip
 
 
-def record(gw: str, stream: str, source: str, seq: int) -> bytes:
-    """A record as this gateway would send it."""
-    made = Record(Key(EPOCH, Stream(stream), seq), source, 1, seq * S, (seq + 1) * S, {"x": seq})
+def record(gw: str, stream: str, source: str, seq: int, x: int = 0) -> bytes:
+    """A record as this gateway would send it; `x` is its content."""
+    made = Record(Key(EPOCH, Stream(stream), seq), source, 1, seq * S, (seq + 1) * S, {"x": x})
     sealed = Envelope(NOON + seq * S, NOON + (seq + 1) * S, "ntp", False, False)
     return encode(made, sealed, gw, "json").data
 

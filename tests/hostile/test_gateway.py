@@ -7,6 +7,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from edge.platform.store import open_store
+from edge.platform.tallies import KEPT
 from tests.deploy.pki_city import City, running
 from tests.hostile.attack import OWN, Attack, impostor_topics, shown_as
 from tests.hostile.attempts import EVIL, SITE, VICTIM, attempts, record
@@ -153,3 +155,29 @@ def test_a_gateway_may_not_file_under_the_site_of_another_street(
     assert f"{EVIL} belongs to {SITE}, and files under nord" in receipts.err
     assert {topic.split("/")[2] for _, topic in stored(store)} == {SITE}
     assert tallied(store) == {(EVIL, "foreign"): 1}
+
+
+@pytest.mark.parametrize("name", ["city.db", "city.jsonl"])
+def test_contents_without_an_end_under_one_key_fill_no_disk(
+    city: City, client: Connect, tmp_path: Path, name: str
+) -> None:
+    """The report's case: 199 contents under one key were all kept."""
+    store, sent = tmp_path / name, 199
+    topic = f"kerbstone/v1/{SITE}/{EVIL}/up/energy/m".encode()
+    with listening(
+        city.platforms, city.platform, tmp_path, "receipts", "--store", str(store)
+    ) as receipts:
+        evil = client(EVIL)
+        for x in range(sent):
+            assert evil.publish(topic, record(EVIL, "energy", "m", 1000, x)) in (0, 16)
+        Attack(lambda: client(EVIL), victim(client), store).judge()
+        assert receipts.end() == 1
+    assert tallied(store) == {(EVIL, "conflict"): sent - 1}
+    reader = open_store(store, write=False)
+    assert len(list(reader.conflicts(EVIL))) == KEPT
+    reader.close()
+    told = receipts.err.splitlines()
+    assert [sum(f"{kind}: " in line for line in told) for kind in ("conflict", "excess")] == [6, 6]
+    code, lines = audited(store)
+    assert code == 1
+    assert f"{sent - 1 - KEPT} more contents came under numbers that others have" in str(lines)
