@@ -31,7 +31,8 @@ async def publish(place: Place, pair: Pair, name: str, topic: str) -> Answer:
 
 @pytest.mark.parametrize("topic", [
     OTHER, DOWN.format("gw-0001"), OWN.replace("v1", "v2"), OWN.replace("event", "*"),
-    f"{OWN}/mitte/gw-0002/up/event", OWN.replace("/mitte", "/mitte/mitte"), "$SYS/broker/uptime", "x",
+    f"{OWN}/mitte/gw-0002/up/event",
+    OWN.replace("/mitte", "/mitte/mitte"), "$SYS/broker/uptime", "x",
 ])  # fmt: skip
 async def test_a_gateway_that_writes_elsewhere_loses_its_connection(
     rabbit: Rabbit, topic: str

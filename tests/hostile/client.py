@@ -42,7 +42,7 @@ class Client:
         if self.will is not None:
             flags |= 0x0C | (0x20 if self.will.retain else 0)  # QoS 1
             tail = b"\x00" + _text(self.will.topic) + _text(self.will.payload)
-        head = _text(b"MQTT") + bytes((5, flags)) + (60).to_bytes(2, "big") + b"\x00"
+        head = _text(b"MQTT") + bytes((5, flags)) + (300).to_bytes(2, "big") + b"\x00"
         answer = self._ask(CONNECT, head + _text(self.name.encode()) + tail, CONNACK)
         if answer is not None and answer[1] == 0 and self.wishes:
             self.subscribe(*self.wishes)
