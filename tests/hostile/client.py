@@ -8,6 +8,7 @@ from tests.uplink.raw import length
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP = 0x10, 0x20, 0x30, 0x40, 0x90, 0xD0
 PATIENCE_S = 30.0
+KEEP_S = 200  # mosquitto 2.0.21 drops who says its `max_keepalive` itself, at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Client:
         if self.will is not None:
             flags |= 0x0C | (0x20 if self.will.retain else 0)  # QoS 1
             tail = b"\x00" + _text(self.will.topic) + _text(self.will.payload)
-        head = _text(b"MQTT") + bytes((5, flags)) + (300).to_bytes(2, "big") + b"\x00"
+        head = _text(b"MQTT") + bytes((5, flags)) + KEEP_S.to_bytes(2, "big") + b"\x00"
         answer = self._ask(CONNECT, head + _text(self.name.encode()) + tail, CONNACK)
         if answer is not None and answer[1] == 0 and self.wishes:
             self.subscribe(*self.wishes)
