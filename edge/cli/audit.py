@@ -20,9 +20,12 @@ from edge.core.printable import word
 from edge.platform.ask import Asked, ask
 from edge.platform.audit import Audited, audit
 from edge.platform.days import UNKNOWN, Day
+from edge.platform.filed import refused
 from edge.platform.signatures import Keys, MissingLibraryError
+from edge.platform.sites import Sites
 from edge.platform.store import Store, StoreError, open_store
 from edge.platform.subscribe import Source, UnreachableError
+from edge.platform.verdict import Finding
 from edge.terminal import echo, echo_json, progress
 
 DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
@@ -40,6 +43,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--json", action="store_true", help="one object a line: days, notes, findings, verdict")
     add("--keys", type=Path, metavar="FOLDER", help="certificates of gateways: check signatures")
     add("--keys-ca", type=Path, metavar="FILE", help="the authority that issued them all")
+    add("--sites", type=Path, metavar="PLACE", help="which gateway belongs to which site, as for "
+        "`receipts`")  # fmt: skip
     add("--ask", action="store_true", help="ask the gateways for what is missing (needs --broker)")
     add("--wait", dest="wait_s", type=float, default=15.0, metavar="SECONDS",
         help="for each answer (default 15)")  # fmt: skip
@@ -55,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         source = source_from(args, f"kerbstone-audit-{secrets.token_hex(4)}") if args.ask else None
         keys = _keys(args)
+        sites = Sites(args.sites) if args.sites is not None else None
         store = open_store(args.store, write=False)
     except ConfigError as error:
         return _say(str(error), 2)
@@ -63,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     printer = _Printer(args)
     with contextlib.closing(store):
         try:
-            return _audit(args, store, keys, source, printer)
+            return _audit(args, store, keys, sites, source, printer)
         except StoreError as error:
             return _say(str(error), 3)
         except UnreachableError as error:
@@ -71,21 +77,27 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _audit(
-    args: argparse.Namespace, store: Store, keys: Keys | None, source: Source | None,
-    printer: "_Printer",
+    args: argparse.Namespace, store: Store, keys: Keys | None, sites: Sites | None,
+    source: Source | None, printer: "_Printer",
 ) -> int:  # fmt: skip
     found = False
-    for done in audit(store, gateway=args.gateway, keys=keys, progress=printer.progress):
+    for done in audit(
+        store, gateway=args.gateway, keys=keys, prefix=args.prefix, sites=sites,
+        progress=printer.progress,
+    ):  # fmt: skip
         found = True
         printer.gateway(done)
         if source is not None and done.missing:
             printer.asked(done, asyncio.run(ask(source, done.branch, done.missing, args.wait_s)))
+    for gw, finding in refused(store, args.gateway):
+        found = True
+        printer.finding(gw, UNKNOWN, finding)
     if args.gateway and not found:
         return _say(f"{args.store}: nothing of {args.gateway} is in it", 2)
     if store.damage.lines:
         printer.note(f"{store.damage.lines} lines of the store cannot be read")
-    if aside := store.undecodable():
-        printer.note(f"{aside} messages that could not be read are in the store")
+    if aside := sum(tally.all for _, kind, tally in store.tallies() if kind == "undecodable"):
+        printer.note(f"{aside} messages could not be read")
     return printer.verdict()
 
 
@@ -123,10 +135,14 @@ class _Printer:
             self.note(note)
         for date, finding in done.findings:
             if self._shown(date):
-                fields = {"finding": finding.kind, "gw": done.gw, "day": date, "text": finding.text}
-                self._put(fields, f"{finding.kind}: {finding.text}")
+                self._told(done.gw, date, finding)
         if done.hidden:
             self.note(f"{done.gw}: {done.hidden} more findings are counted and not told")
+
+    def finding(self, gw: str, date: str, finding: Finding) -> None:
+        """One that is in no gateway's days."""
+        self._findings += 1
+        self._told(gw, date, finding)
 
     def asked(self, done: Audited, answer: Asked) -> None:
         wanted = sum(size(ranges) for ranges in done.missing.values())
@@ -157,6 +173,10 @@ class _Printer:
 
     def _shown(self, date: str) -> bool:
         return self._day in (None, date) or date == UNKNOWN
+
+    def _told(self, gw: str, date: str, finding: Finding) -> None:
+        fields = {"finding": finding.kind, "gw": gw, "day": date, "text": finding.text}
+        self._put(fields, f"{finding.kind}: {finding.text}")
 
     def _put(self, fields: dict[str, Any], text: str) -> None:
         if self._json:

@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from edge.core import PREFIX
 from edge.core.numbers import stepped
 from edge.platform.days import Days, day_of
 from edge.platform.entry import Entry
+from edge.platform.filed import Filed
 from edge.platform.judge import judge, unsealed
 from edge.platform.ledger import Ledger
 from edge.platform.seals import Seal, prove
 from edge.platform.signatures import Keys
+from edge.platform.sites import Sites
 from edge.platform.store import Store
 from edge.platform.verdict import Finding, Missing, name
 from edge.uplink.wire import WireError
@@ -50,28 +53,34 @@ def audit(
     *,
     gateway: str | None = None,
     keys: Keys | None = None,
+    prefix: str = PREFIX,
+    sites: Sites | None = None,
     progress: Callable[[int], None] = lambda _records: None,
 ) -> Iterator[Audited]:
     """Gateways in the order of their names. Raises StoreError."""
     for gw, joined in store.gateways():
         if gateway is None or gateway == gw:
-            yield _gateway(store, Ledger(gw, joined), keys, progress)
+            filed = Filed(gw, prefix, sites)
+            yield _gateway(store, Ledger(gw, joined), filed, keys, progress)
 
 
 def _gateway(
-    store: Store, ledger: Ledger, keys: Keys | None, progress: Callable[[int], None]
+    store: Store, ledger: Ledger, filed: Filed, keys: Keys | None, progress: Callable[[int], None]
 ) -> Audited:
     done = Audited(ledger.gw)
     found: list[Finding] = []  # told at the end, when the days are known
     for entry in store.records(ledger.gw):
         done.records += 1
-        done.branch = done.branch or entry.topic.rpartition("/up/")[0]
         if done.records % 10_000 == 0:
             progress(done.records)
-        found.extend(_record(entry, ledger, done))
+        if (foreign := filed.take(entry)) is not None:
+            found.append(foreign)
+        else:
+            done.branch = done.branch or entry.branch
+            found.extend(_record(entry, ledger, done))
         while len(found) > SHOWN:
             done.find(found.pop())
-    for finding in found:
+    for finding in (*found, *filed.findings()):
         done.find(finding)
     _manifests(store, ledger, keys, done)
     for entry in store.conflicts(ledger.gw):

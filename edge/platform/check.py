@@ -48,9 +48,9 @@ class Auditor:
         else:
             self._unproved.add(key, message.sent)
 
-    def undecodable(self, topic: str, why: str) -> None:
-        """A message that is not what the wire format allows."""
-        self._find(Finding("undecodable", f"{topic}: {why}"))
+    def refused(self, kind: str, topic: str, why: str) -> None:
+        """A message that names another gateway than its topic, or is not in the wire format."""
+        self._find(Finding(kind, f"{topic}: {why}"))
 
     def reconnected(self) -> None:
         """Our own connection was lost: the broker may send its last messages again."""

@@ -35,7 +35,8 @@ from edge.identity.est import _said
 from edge.identity.status import Said, line, page
 from edge.identity.tls import Reply
 from edge.platform.check import Auditor
-from edge.platform.entry import Undecodable
+from edge.platform.collect import Collector
+from edge.platform.entry import Refused
 from edge.platform.store import open_store
 from edge.platform.subscribe import Arrived
 from edge.terminal import echo
@@ -118,7 +119,7 @@ BODIES = [
 @QUICK
 @given(EVIL, st.sampled_from(BODIES), st.data(), st.booleans(), st.booleans())
 def test_subscribe(evil: str, body: Any, data: st.DataObject, as_json: bool, audits: bool) -> None:
-    args = argparse.Namespace(json=as_json, for_s=None, idle_s=None)
+    args = argparse.Namespace(json=as_json, for_s=None, idle_s=None, prefix="kerbstone/v1")
     listener = subscribe._Listener(args, Auditor() if audits else None)
     path, as_key = data.draw(st.sampled_from(list(places(body))))
     sent = json.dumps(poisoned(body, path, as_key, evil)).encode()
@@ -151,7 +152,7 @@ def test_audit(evil: str, body: Any, data: st.DataObject, kind: str) -> None:
         with contextlib.suppress(WireError, ValueError):  # what cannot be stored is not audited
             made = record(1, stream=Stream(body["stream"]), body=sent)
             entries.append(entry(made, encoding="json"))
-        store.commit(entries, [Undecodable(evil, evil, 3, b"abc", good.received)])
+        store.commit(entries, [Refused("undecodable", "", evil, evil, 3, b"abc", good.received)])
         store.close()
         for more in ([], ["--json"], ["--day", "2026-11-25"]):
             lines = said_by(partial(main, ["audit", "--store", str(file), *more]))
@@ -166,7 +167,7 @@ def test_receipts(evil: str) -> None:
         store = open_store(Path(name, "a.db"), write=True)
         with contextlib.closing(store):
             args = argparse.Namespace(json=False)
-            listener = receipts._Listener(args, store)
+            listener = receipts._Listener(args, [], partial(Collector, store))
             assert len(said_by(lambda: listener._tell(f"undecodable: {evil}: {evil}"))) == 1
             assert len(said_by(listener.verdict)) == 1
 

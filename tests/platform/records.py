@@ -63,8 +63,8 @@ def entry(
 class Gateway:
     """Publishes records, and knows which have a receipt."""
 
-    def __init__(self, client: aiomqtt.Client) -> None:
-        self._client = client
+    def __init__(self, client: aiomqtt.Client, topics: Topics = TOPICS) -> None:
+        self._client, self._topics = client, topics
         self.receipted: set[tuple[int, str, int]] = set()
         self.messages = 0
 
@@ -80,7 +80,7 @@ class Gateway:
         await self._client.publish(topic, payload.data, 1, retain, properties)
 
     async def listen(self) -> None:
-        await self._client.subscribe(TOPICS.receipt, qos=1)
+        await self._client.subscribe(self._topics.receipt, qos=1)
         async for message in self._client.messages:
             assert isinstance(message.payload, bytes)
             self.messages += 1
@@ -91,12 +91,12 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def gateway(broker: Mosquitto) -> AsyncIterator[Gateway]:
+async def gateway(broker: Mosquitto, topics: Topics = TOPICS) -> AsyncIterator[Gateway]:
     async with aiomqtt.Client(
         "127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5, timeout=60
     ) as client:
         client.pending_calls_threshold = 10_000
-        made = Gateway(client)
+        made = Gateway(client, topics)
         task = asyncio.create_task(made.listen())
         try:
             yield made

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from edge.core import Draft, Envelope, Key, Record, Stream
 from edge.core.numbers import Numbers, size, steps, without
 from edge.platform.check import Auditor, Report
-from edge.platform.filters import is_down, refusal, subscriptions
+from edge.platform.filters import refusal, subscriptions
 from edge.platform.timeline import Timeline, uncovered
 from edge.store.drops import Drop, Drops
-from edge.uplink.wire import START, Message, Topics, decode, encode, link_of_map
+from edge.uplink.wire import START, Message, Topics, decode, encode, is_down, link_of_map
 
 S = 1_000_000_000
 GW = "gw-0001"
@@ -309,13 +309,13 @@ def test_lost_epochs_between_two_are_no_hole_beside() -> None:
 def test_other_gateways_do_not_count() -> None:
     auditor = Auditor()
     auditor.take(message(1))
-    auditor.undecodable("a/b", "broken")
+    auditor.refused("undecodable", "a/b", "broken")
     assert [finding.kind for finding in auditor.report().findings] == ["undecodable"]
 
 
 @pytest.mark.parametrize(
     "topic_filter",
-    ["kerbstone/v1/+/+/up/#", "kerbstone/v1/#", "#", "kerbstone/v1/s/gw/up/air/#", "a/up/+/#"],
+    ["kerbstone/v1/+/+/up/#", "kerbstone/v1/#", "#", "kerbstone/v1/s/gw/up/air/#"],
 )
 def test_filters_that_bring_all_sources_can_be_checked(topic_filter: str) -> None:
     assert refusal(topic_filter) is None
@@ -332,6 +332,9 @@ def test_filters_that_bring_all_sources_can_be_checked(topic_filter: str) -> Non
         "kerbstone/v1/+/+/up/last/#",
         "kerbstone/v1/+/+/up/aire/#",
         "$share/a/kerbstone/v1/#",
+        "$queue/kerbstone/v1/#",
+        "kerbstone/v1/s/+/gw/up/#",
+        "a/up/+/#",
         "kerbstone/v1/+",
     ],
 )
@@ -347,8 +350,9 @@ def test_the_others_are_refused_with_a_reason(topic_filter: str) -> None:
         (f"{TOPICS.down}/cmd/resend", True),
         (TOPICS.status, False),
         (TOPICS.record(Stream.AIR, "down"), False),
-        (Topics("k", "s", "down").status, False),
-        (Topics("k", "s", "down").record(Stream.AIR, "x"), False),
+        (TOPICS.status.replace(GW, "down"), False),
+        (TOPICS.receipt.replace("kerbstone", "k"), False),
+        (f"{TOPICS.up}/stadt/gw-2/down/receipt", False),
     ],
 )
 def test_what_goes_down_to_a_gateway_is_known(topic: str, down: bool) -> None:
@@ -356,9 +360,13 @@ def test_what_goes_down_to_a_gateway_is_known(topic: str, down: bool) -> None:
 
 
 def test_a_check_of_one_stream_listens_to_the_events_too() -> None:
-    assert subscriptions("k/s/g/up/air/#", check=True) == ["k/s/g/up/air/#", "k/s/g/up/event/#"]
-    assert subscriptions("k/s/g/up/air/#", check=False) == ["k/s/g/up/air/#"]
-    assert subscriptions("k/s/g/up/#", check=True) == ["k/s/g/up/#"]
+    up = "k/s/g/up"
+    air, event = ([f"{up}/{each}", f"{up}/{each}/+"] for each in ("air", "event"))
+    assert subscriptions(f"{up}/air/#", "k", check=True) == air + event
+    assert subscriptions(f"{up}/air/#", "k") == air
+    assert subscriptions(f"{up}/#", "k", check=True) == [f"{up}/+", f"{up}/+/+"]
+    assert subscriptions("k/#", "k", check=True) == ["k/#"]
+    assert subscriptions(f"{up}/air/hut", "k") == [f"{up}/air/hut"]
 
 
 @given(st.lists(st.integers(1, 60)))

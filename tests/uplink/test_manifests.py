@@ -131,7 +131,7 @@ def test_a_consumer_calculates_the_same_chain(encoding: Any, value: float) -> No
     sent = record(9, value=value, whole=1.0, points={"a": {"n": 3, "mean": 0.5, "none": None}})
     sealed = Envelope(1, 2, "ntp", late=True, again=True)
     payload = encode(sent, sealed, "gw", encoding)
-    (message,) = decode("k/v1/s/gw/up/air/hut", payload.data, payload.content_type)
+    (message,) = decode("kerbstone/v1/s/gw/up/air/hut", payload.data, payload.content_type)
     assert link_of_map(START, message.sent).hex() == chain([sent])
 
 
