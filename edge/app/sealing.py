@@ -62,8 +62,8 @@ class Sealing:
         """By which the former process may have dated what it sent. A mark that came within its
         last moments was not written down: if this is the same boot, the clock still shows it."""
         marks, known = clock
-        seen = [*marks, now] if boot == self._epoch.boot else marks or [None]
-        return [moment(boot, mark, known) for mark in seen]
+        seen = [*marks, now] if boot == self._epoch.boot else marks
+        return [moment(boot, mark, known) for mark in seen or (None,)]
 
     def due(self, now: Stamp, *, last: bool) -> list[Draft]:
         """At a window's end: the manifests whose time has come. They are to be committed."""

@@ -40,6 +40,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--json", action="store_true", help="one object a line: days, notes, findings, verdict")
     add("--keys", type=Path, metavar="FOLDER", help="certificates of gateways: check signatures")
     add("--keys-ca", type=Path, metavar="FILE", help="the authority that issued them all")
+    add("--unsigned-ok", action="append", default=[], metavar="GW",
+        help="its key lies in a TPM and signs no manifests; may be repeated")  # fmt: skip
     add("--ask", action="store_true", help="ask the gateways for what is missing (needs --broker)")
     add("--wait", dest="wait_s", type=float, default=15.0, metavar="SECONDS",
         help="for each answer (default 15)")  # fmt: skip
@@ -74,16 +76,14 @@ def _audit(
     args: argparse.Namespace, store: Store, keys: Keys | None, source: Source | None,
     printer: "_Printer",
 ) -> int:  # fmt: skip
-    found = False
     for done in audit(store, gateway=args.gateway, keys=keys, progress=printer.progress):
-        found = True
         printer.gateway(done)
         if source is not None and done.missing:
             printer.asked(done, asyncio.run(ask(source, done.branch, done.missing, args.wait_s)))
-    if args.gateway and not found:
-        return _say(f"{args.store}: nothing of {args.gateway} is in it", 2)
+    if not printer.gateways:
+        printer.finding("nothing", f"{args.store}: nothing of {args.gateway or 'anybody'} is in it")
     if store.damage.lines:
-        printer.note(f"{store.damage.lines} lines of the store cannot be read")
+        printer.finding("damage", f"{store.damage.lines} lines of the store cannot be read")
     if aside := store.undecodable():
         printer.note(f"{aside} messages that could not be read are in the store")
     return printer.verdict()
@@ -91,14 +91,14 @@ def _audit(
 
 def _keys(args: argparse.Namespace) -> Keys | None:
     if args.keys is None:
-        if args.keys_ca is not None:
-            raise ConfigError("--keys-ca needs --keys: the folder with the certificates")
+        if args.keys_ca is not None or args.unsigned_ok:
+            word = "--keys-ca" if args.keys_ca is not None else "--unsigned-ok"
+            raise ConfigError(f"{word} needs --keys: the folder with the certificates")
         return None
     try:
-        return Keys(args.keys, args.keys_ca)
+        return Keys(args.keys, args.keys_ca, args.unsigned_ok)
     except MissingLibraryError as error:
-        print(f"note: {error}; signatures are not checked", file=sys.stderr)
-        return None
+        raise ConfigError(f"{error}: `pip install cryptography`") from None
 
 
 class _Printer:
@@ -107,7 +107,7 @@ class _Printer:
     def __init__(self, args: argparse.Namespace) -> None:
         self._json, self._day = args.json, args.day
         self._terminal = sys.stderr.isatty()
-        self._findings = self._records = self._gateways = 0
+        self._findings = self._records = self.gateways = 0
 
     def progress(self, records: int) -> None:
         if self._terminal:
@@ -116,7 +116,7 @@ class _Printer:
     def gateway(self, done: Audited) -> None:
         if self._terminal:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
-        self._gateways += 1
+        self.gateways += 1
         self._records += done.records
         for date, day in sorted(done.days.days.items()):
             if self._shown(date):
@@ -145,6 +145,12 @@ class _Printer:
         }  # fmt: skip
         self._put(fields, text)
 
+    def finding(self, kind: str, text: str) -> None:
+        """One that belongs to no gateway."""
+        self._findings += 1
+        fields = {"finding": kind, "gw": None, "day": UNKNOWN, "text": text}
+        self._put(fields, f"{kind}: {text}")
+
     def note(self, text: str) -> None:
         self._put({"note": text}, f"note: {text}")
 
@@ -152,10 +158,10 @@ class _Printer:
         """The last line; the exit code."""
         state = "complete" if not self._findings else f"{self._findings} findings"
         fields = {
-            "audit": "clean" if not self._findings else "findings", "gateways": self._gateways,
+            "audit": "clean" if not self._findings else "findings", "gateways": self.gateways,
             "records": self._records, "findings": self._findings,
         }  # fmt: skip
-        self._put(fields, f"{self._gateways} gateways, {self._records} records: {state}")
+        self._put(fields, f"{self.gateways} gateways, {self._records} records: {state}")
         return 1 if self._findings else 0
 
     def _shown(self, date: str) -> bool:

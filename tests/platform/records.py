@@ -16,6 +16,7 @@ from paho.mqtt.properties import Properties
 from edge.core import Envelope, Key, Record, Stream
 from edge.platform.entry import Entry, entry_of
 from edge.uplink.wire import Payload, Topics, decode, decode_receipts, encode
+from edge.uplink.wire.clock import Moment
 from tests.uplink.broker import Mosquitto
 
 S = 1_000_000_000
@@ -58,6 +59,11 @@ def entry(
     payload = encode(made, envelope(made, tq, late=late, again=again), GW, encoding)
     (message,) = decode(topic, payload.data, payload.content_type)
     return entry_of(message, topic, payload.data, payload.content_type, received)
+
+
+def moment(made: Record) -> Moment:
+    """By which `envelope` dates it."""
+    return Moment(made.boot, 0, NOON // 1000, "ntp")
 
 
 class Gateway:

@@ -106,8 +106,10 @@ def _bounds(known: Known, from_ns: int, length_ns: int) -> Known | None:
 
 def _moment(found: object) -> Moment:
     match found:
-        case [int(), int(), int(), str(tq), int() | None, int() | None] if tq in TRUST:
-            made = Moment(*found)
+        case [
+            int(boot), int(mono), int(wall), str(tq), int() | None as before, int() | None as after
+        ] if tq in TRUST:  # fmt: skip
+            made = Moment(boot, mono, wall, tq, before, after)
         case _:
             raise ValueError(f"{found!r:.80} is no [boot, monotonic, wall, tq, before, after]")
     if not all(0 <= each < LATEST for each in _numbers(made)):
