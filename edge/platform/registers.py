@@ -108,9 +108,12 @@ class Registers:
 
     def _over(self, judge: Judge) -> Iterator[Step]:
         """From one epoch to the next in which the register was read."""
+        circling = {epoch for circle in judge.order.circles for epoch in circle}
         for register, runs in self._runs.items():
             lines: dict[int, list[tuple[int, Run]]] = {}
             for epoch, run in runs.items():
+                if epoch in circling:
+                    continue  # nothing comes before another there
                 line, at = judge.order.place[epoch]
                 lines.setdefault(line, []).append((at, run))
             for found in lines.values():

@@ -15,6 +15,7 @@ from paho.mqtt.properties import Properties
 
 from edge.core import Envelope, Key, Record, Stream
 from edge.platform.entry import Entry, entry_of
+from edge.uplink.manifests import Manifests
 from edge.uplink.wire import Payload, Topics, decode, decode_receipts, encode
 from edge.uplink.wire.clock import Moment
 from tests.uplink.broker import Mosquitto
@@ -64,6 +65,20 @@ def entry(
 def moment(made: Record) -> Moment:
     """By which `envelope` dates it."""
     return Moment(made.boot, 0, NOON // 1000, "ntp")
+
+
+def sealed(*records: Record) -> list[Record]:
+    """With their manifest."""
+    manifests = Manifests()
+    for each in records:
+        manifests.handed(each, moment(each))
+    (draft,) = manifests.due(records[-1].to_ns, all_=True)
+    at_s = records[-1].to_ns // S
+    body = dict(draft.body)
+    return [
+        *records,
+        record(1, stream=Stream.MANIFEST, source=draft.source, at=(at_s, at_s), body=body),
+    ]
 
 
 class Gateway:

@@ -18,9 +18,8 @@ from edge.platform.check import Auditor, Report
 from edge.platform.days import UNKNOWN, day_of
 from edge.platform.entry import Wall
 from edge.platform.store import open_store
-from edge.uplink.manifests import Manifests
 from edge.uplink.wire import decode, encode
-from tests.platform.records import E1, GW, TOPICS, S, entry, envelope, moment, record
+from tests.platform.records import E1, GW, TOPICS, entry, envelope, record, sealed
 from tests.platform.story import Place, Story, place, tell
 
 SEEDS = st.integers(0, 2**32)
@@ -128,20 +127,6 @@ def test_one_other_content_breaks_the_digest_of_its_manifest(seed: int) -> None:
     assert [finding.kind for _, finding in done.findings] == ["digest"]
     manifests = sum(r.key.stream is Stream.MANIFEST for r in order)
     assert done.proved == report.proved == manifests - 1
-
-
-def sealed(*records: Record) -> list[Record]:
-    """With their manifest."""
-    manifests = Manifests()
-    for each in records:
-        manifests.handed(each, moment(each))
-    (draft,) = manifests.due(records[-1].to_ns, all_=True)
-    at_s = records[-1].to_ns // S
-    body = dict(draft.body)
-    return [
-        *records,
-        record(1, stream=Stream.MANIFEST, source=draft.source, at=(at_s, at_s), body=body),
-    ]
 
 
 def test_both_contents_under_a_number_are_a_conflict(tmp_path: Path) -> None:

@@ -219,7 +219,9 @@ def test_epochs_follow_what_they_say_and_not_their_numbers() -> None:
     first = [message(1, epoch=high, boot=9), start(high, None)]
     second = [message(1, epoch=low, boot=1), start(low, high, air=1, event=1)]
     assert kinds(*first, *second) == ["hole"], "its gap event says boot 1 came before boot 1"
-    leads = gap(1, 0, 0, epoch=low, boot=1, boot_before=9, former={"epoch": high, "last": {"air": 2}})
+    leads = gap(
+        1, 0, 0, epoch=low, boot=1, boot_before=9, former={"epoch": high, "last": {"air": 2}}
+    )
     assert kinds(*first, second[0], leads) == ["missing"]
 
 
