@@ -107,7 +107,7 @@ class _Printer:
     def __init__(self, args: argparse.Namespace) -> None:
         self._json, self._day = args.json, args.day
         self._terminal = sys.stderr.isatty()
-        self._findings = self._records = self.gateways = 0
+        self._findings = self._records = self._unsealed = self.gateways = 0
 
     def progress(self, records: int) -> None:
         if self._terminal:
@@ -118,6 +118,7 @@ class _Printer:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
         self.gateways += 1
         self._records += done.records
+        self._unsealed += done.unsealed
         for date, day in sorted(done.days.days.items()):
             if self._shown(date):
                 self._findings += day.findings
@@ -157,9 +158,11 @@ class _Printer:
     def verdict(self) -> int:
         """The last line; the exit code."""
         state = "complete" if not self._findings else f"{self._findings} findings"
+        if self._unsealed and not self._findings:
+            state += f" but for {self._unsealed} numbers that no manifest seals yet"
         fields = {
             "audit": "clean" if not self._findings else "findings", "gateways": self.gateways,
-            "records": self._records, "findings": self._findings,
+            "records": self._records, "unsealed": self._unsealed, "findings": self._findings,
         }  # fmt: skip
         self._put(fields, f"{self.gateways} gateways, {self._records} records: {state}")
         return 1 if self._findings else 0

@@ -6,9 +6,10 @@ gateway after the other, and a manifest is proved with the records it names, rea
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from edge.core.numbers import stepped
+from edge.core.numbers import said, size, stepped
 from edge.platform.clocks import Corrections, Dates
 from edge.platform.days import Days, day_of
 from edge.platform.entry import Entry, Key
@@ -21,6 +22,7 @@ from edge.platform.store import Store
 from edge.platform.verdict import Finding, Missing, name
 from edge.uplink.wire import WireError
 
+SEALED_AFTER: Final = timedelta(days=1)  # so long a manifest may wait behind a backlog
 SHOWN: Final = 1000  # findings of one gateway that are told; all are counted
 
 
@@ -37,6 +39,7 @@ class Audited:
     branch: str = ""  # prefix, site and gateway of its topics
     records: int = 0
     proved: int = 0
+    unsealed: int = 0  # numbers
 
     def find(self, finding: Finding) -> None:
         day = self.days.of(finding.place)
@@ -98,9 +101,29 @@ class _Audit:
         if judge.running is not None:
             text = "is open: no later start has told how it ended"
             done.notes.append(f"{ledger.gw}: epoch {judge.running} {text}")
-        if count := unsealed(ledger):
-            done.notes.append(f"{ledger.gw}: {count} numbers have come that no manifest seals yet")
+        self._unsealed()
         return done
+
+    def _unsealed(self) -> None:
+        """The last quarter of an hour is not sealed yet; what came a day before the last record
+        should be: its manifests are gone, or there were none."""
+        done, ledger = self._done, self._ledger
+        found = unsealed(ledger)
+        done.unsealed = sum(map(size, found.values()))
+        if done.unsealed:
+            text = "numbers have come that no manifest seals yet"
+            done.notes.append(f"{ledger.gw}: {done.unsealed} {text}")
+        last = _came(ledger.heard)
+        for (epoch, stream), ranges in found.items():
+            old = 0
+            for first, end in ranges:
+                for entry in self._store.run((ledger.gw, epoch, stream, first), end):
+                    came = _came(entry.received)
+                    old += None in (last, came) or came < last - SEALED_AFTER  # type: ignore[operator]
+            if old:
+                text = f"{ledger.gw} {epoch}/{stream}: {old} records that came long ago were never"
+                text += f" sealed: nothing proves them ({said(ranges)})"
+                done.find(Finding("unsealed", text, (ledger.gw, epoch, stream, ranges[0][0])))
 
     def _record(self, entry: Entry) -> list[Finding]:
         done, ledger = self._done, self._ledger
@@ -205,6 +228,13 @@ def _sent(entry: Entry) -> dict[str, Any] | Finding:
         why = f"{error}"
     text = f"{name(*entry.key)}: the stored payload is damaged: {why}"
     return Finding("damage", text, entry.key)
+
+
+def _came(received: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(received).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _map(entry: Entry) -> dict[str, Any]:

@@ -17,16 +17,17 @@ def judge(ledger: Ledger, notes: list[str]) -> tuple[list[Finding], Missing]:
     return Judge(ledger).verdict(notes)
 
 
-def unsealed(ledger: Ledger) -> int:
-    """How many numbers have come, as records of their own, that no manifest seals."""
-    count = 0
+def unsealed(ledger: Ledger) -> Missing:
+    """Numbers that have come, as records of their own, and that no manifest seals."""
+    found: Missing = {}
     for place, numbers in ledger.numbers.items():
         if place[1] != "manifest":
             own = numbers.ranges()
             for other in (ledger.covered.get(place), ledger.sealed.get(place)):
                 own = minus(own, other.ranges() if other is not None else [])
-            count += size(own)
-    return count
+            if own:
+                found[place] = own
+    return found
 
 
 def minus(ranges: list[Range], taken: list[Range]) -> list[Range]:
@@ -53,8 +54,10 @@ class Judge:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger, self.order = ledger, ledger.order()
-        # of these we need not have heard
+        # of these we need not have heard, but for the first one: its first record was here
         self._early = self.order.until(ledger.joined)
+        if all(epoch != ledger.joined for epoch, _ in ledger.numbers):
+            self._early.discard(ledger.joined)
         self._taken = _taken(ledger, self.order, self._early)
         if self._taken is not None:
             self._early |= self.order.until(self._taken)
@@ -118,7 +121,9 @@ class Judge:
     def running(self) -> int | None:
         """The one epoch that may be open: that which was heard last, or what followed it."""
         heard = self.ledger.latest if self._taken is None else self.ledger.joined
-        line, _ = self.order.place.get(heard, (0, 0))
+        if heard not in self.order.place:
+            return None
+        line, _ = self.order.place[heard]
         ends = set(self.order.ends)
         return next((each for each in reversed(self.order.lines[line]) if each in ends), None)
 
@@ -141,6 +146,7 @@ class Judge:
     def _numbers(self, notes: list[str], missing: Missing) -> Iterator[Finding]:
         ledger, declared = self.ledger, self.ledger.declared
         gw, keys = ledger.gw, set(ledger.numbers) | set(ledger.sealed)
+        unheard: set[int] = set()
         # an epoch of which nothing at all has come is known from the one after it
         for epoch, lasts in declared.words.lasts.items():
             keys |= {(epoch, stream) for stream in lasts}
@@ -154,12 +160,17 @@ class Judge:
             start = 1
             if epoch in self._early:
                 if numbers is None:
+                    unheard.add(epoch)
                     continue  # before we came, perhaps
                 start = numbers.first
                 if declared.unexplained(epoch, stream, _before(start))[0]:
                     notes.append(f"{gw} {epoch}/{stream}: joined at number {start}")
             absent = list(self._absent(epoch, stream, start, self._end(epoch, stream)))
             yield from self._unexplained((epoch, stream), absent, missing)
+        unheard -= {epoch for epoch, _ in ledger.numbers}
+        if unheard:
+            text = f"{gw}: of epoch {_names(sorted(unheard))} and before nothing is here"
+            notes.append(f"{text}: the store begins with epoch {ledger.joined}")
 
     def _unexplained(
         self, where: EpochStream, absent: list[Range], missing: Missing

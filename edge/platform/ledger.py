@@ -32,13 +32,13 @@ class Ledger:
         self.timelines: dict[tuple[str, str], dict[tuple[int, int], Timeline]] = {}
         self.boots: dict[int, int] = {}  # of each epoch
         self.latest = joined  # the epoch that was heard last
-        self._heard = ""  # when
+        self.heard = ""  # when
 
     def number(self, epoch: int, stream: str, seq: int, heard: str = "") -> bool:
         """A record has this number, and came when the platform's clock said `heard`, if it says
         so. Whether none had it before."""
-        if heard >= self._heard:
-            self._heard, self.latest = heard, epoch
+        if heard >= self.heard:
+            self.heard, self.latest = heard, epoch
         new = self.numbers.setdefault((epoch, stream), Numbers()).add(seq)
         return new or seq in self.covered.get((epoch, stream), ())
 

@@ -5,8 +5,8 @@
 
 `put` reads messages from its input, a JSON object `{"topic", "payload"}` a line, and keeps them in
 `{store}`. `audit` writes a JSON object a line, of which those with `finding` count: its kind. Exit
-code 0 means complete, 1 findings. `{keys}` are the options `--keys FOLDER`, `--unsigned-ok GATEWAY`,
-or nothing.
+code 0 means complete, 1 findings. `{keys}` are the options `--keys FOLDER` and `--unsigned-ok
+GATEWAY`, or nothing.
 """
 
 import argparse

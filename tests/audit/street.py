@@ -121,7 +121,7 @@ class Street:
         self.manifests.handed(record, by)
         start, end, bounds = by.dated(record.from_ns // 1000, record.to_ns // 1000)
         within = None if bounds is None else _times(bounds)
-        envelope = Envelope(start * 1000, end * 1000, by.tq, bounds_ns=within)  # type: ignore[arg-type]
+        envelope = Envelope(start * 1000, end * 1000, by.tq, bounds_ns=within)
         payload = encode(record, envelope, GW, "json")
         self.messages.append(
             Sent(TOPICS.record(record.key.stream, record.source), json.loads(payload.data))

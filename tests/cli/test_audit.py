@@ -7,8 +7,8 @@ import pytest
 
 from edge.cli.main import VERBS
 from edge.platform.store import open_store
-from tests.cli.conftest import Command
 from edge.uplink.manifests import Manifests
+from tests.cli.conftest import Command
 from tests.platform.records import GW, entry, moment, record
 from tests.uplink.broker import free_port
 
@@ -62,7 +62,9 @@ def test_programs_get_objects(kerbstone: Command, store: Path) -> None:
     days = {line["day"]: line for line in lines if "records" in line and "day" in line}
     assert days["2026-11-25"]["covered_s"] == 43080.0
     assert days["2026-11-26"]["findings"] == 0
-    assert lines[-1] == {"audit": "findings", "gateways": 1, "records": 999, "findings": 1}
+    assert lines[-1] == {
+        "audit": "findings", "gateways": 1, "records": 999, "unsealed": 2, "findings": 1,
+    }  # fmt: skip
     assert [line["day"] for line in lines if "finding" in line] == ["2026-11-25"]
 
 

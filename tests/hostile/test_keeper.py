@@ -15,7 +15,7 @@ import pytest
 
 from edge.cli.main import VERBS, main
 from edge.platform.store import open_store
-from tests.audit.make import HALF_A_YEAR_US, redated, resealed, said, without
+from tests.audit.make import HALF_A_YEAR_US, SIGNATURE, redated, resealed, said, without
 from tests.audit.street import E1, E2, E3, GW, Sent, Street, device_key, entries, honest
 
 SIGN, PEM = device_key()
@@ -52,11 +52,10 @@ def audited(capsys: pytest.CaptureFixture[str], store: Path, *options: object) -
     return code, sorted({line["finding"] for line in lines if "finding" in line}), last
 
 
-SHIFTS = {
+SHIFTS: dict[str, Tamper] = {
     "epoch": lambda street: [each for each in street.messages if each.key[0] != E2],
-    "first epoch": lambda street: [each for each in street.messages if each.key[0] != E1],
     "signatures": lambda street: [
-        Sent(m.topic, {k: v for k, v in m.payload.items() if k not in ("alg", "sig", "cert_sha256")})
+        Sent(m.topic, {k: v for k, v in m.payload.items() if k not in SIGNATURE})
         for m in street.messages
     ],
     "one record, resealed": lambda street: resealed(said(street, (E2, "energy", 3), covered_s=9.0)),
@@ -64,9 +63,6 @@ SHIFTS = {
     "all times": lambda street: redated(street.messages),
     "all times and maps": lambda street: resealed(
         redated(street.messages), dated=HALF_A_YEAR_US
-    ),
-    "the last epoch's seals": lambda street: without(
-        street, *[each.key for each in street.messages if each.key[:2] == (E3, "manifest")]
     ),
     "what the last start says": lambda street: said(
         street, (E3, "manifest", 1), former={"epoch": E2, "last": {}}
@@ -116,6 +112,11 @@ TABLES = {
     "numbers": "UPDATE record SET seq = seq + 100 WHERE stream = 'air' AND seq > 4",
     "boots": "UPDATE record SET boot = boot + 1",
     "payloads": "UPDATE record SET payload = x'80' WHERE stream = 'energy'",
+    "the last epoch's seals": "UPDATE record SET received = '2026-11-24T13:00:00.000Z' WHERE"
+    f" stream <> 'manifest'; DELETE FROM record WHERE epoch = {E3} AND stream = 'manifest'",
+    "when it came": f"UPDATE record SET received = ''; DELETE FROM record WHERE epoch = {E3}"
+    " AND stream = 'manifest'",
+    "the first epoch": f"DELETE FROM record WHERE epoch = {E1}",
     "the tail": f"DELETE FROM record WHERE epoch = {E3} AND stream = 'air' AND seq > 2",
     "all of it": "DELETE FROM record",
     "the gateway": "DELETE FROM joined",
@@ -135,6 +136,22 @@ def test_what_is_done_in_the_database_is_never_complete(
     database.close()
     code, kinds, last = audited(capsys, store, "--keys", keys)
     assert (code, bool(kinds), "complete" in last) == (1, True, False), (kinds, last)
+
+
+def test_what_nobody_can_find_is_said(
+    tmp_path: Path, keys: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That a store began later than it did, and that its end was not sealed yet: the operator has
+    to know when he began, and what should be here by now."""
+    street = honest(SIGN)
+    later = [each for each in street.messages if each.key[0] != E1]
+    store = kept(tmp_path / "later.db", later)
+    assert main(["audit", "--store", str(store), "--keys", str(keys)]) == 0
+    assert f"the store begins with epoch {E2}" in capsys.readouterr().out
+    ends = [each for each in street.messages if each.key[:2] != (E3, "manifest")]
+    store = kept(tmp_path / "ends.db", ends)
+    assert main(["audit", "--store", str(store), "--keys", str(keys)]) == 0
+    assert "complete but for 13 numbers that no manifest seals yet" in capsys.readouterr().out
 
 
 def test_the_data_cannot_say_that_a_gateway_need_not_sign(

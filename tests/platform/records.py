@@ -51,7 +51,7 @@ def entry(
     made: Record,
     tq: str = "ntp",
     encoding: Any = "msgpack",
-    received: str = "",
+    received: str = "2026-11-25T13:00:00.000Z",
     *,
     late: bool = False,
     again: bool = False,

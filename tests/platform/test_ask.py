@@ -18,7 +18,7 @@ from edge.platform.ask import RANGES, commands_of
 from edge.platform.store import open_store
 from edge.uplink.wire import decode_command, encode_command, encode_json, parse_ranges
 from edge.uplink.wire.down import MAX_DOWN
-from tests.platform.records import COMMAND, E1, E2, GW, ROOT, TOPICS, entry, record
+from tests.platform.records import COMMAND, E1, E2, GW, ROOT, TOPICS, entry, record, sealed
 from tests.uplink.broker import Mosquitto
 
 Make = Callable[..., Mosquitto]

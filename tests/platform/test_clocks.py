@@ -25,6 +25,7 @@ from tests.platform.records import GW, TOPICS
 
 S = 1_000_000_000
 TRUTH = 1_790_000_000 * S  # Unix ns, when the first boot begins
+CAME = "2026-12-24T12:00:00.000Z"
 QUALITIES: tuple[TimeQuality, ...] = ("none", "floor", "rtc", "ntp", "nts")
 
 
@@ -34,6 +35,7 @@ class Box:
     def __init__(self, folder: Path, rng: Random) -> None:
         self.folder, self.rng = folder, rng
         self.boot, self.true_ns = 0, TRUTH
+        self.tq: TimeQuality = "none"
         self.waiting: dict[int, Stored] = {}
         self.sent: set[int] = set()
         self.stored: list[Entry] = []
@@ -103,7 +105,7 @@ class Box:
             topic = TOPICS.record(record.key.stream, record.source)
             payload = encode(record, envelope, GW, "msgpack")
             (message,) = decode(topic, payload.data, payload.content_type)
-            self.stored.append(entry_of(message, topic, payload.data, payload.content_type, ""))
+            self.stored.append(entry_of(message, topic, payload.data, payload.content_type, CAME))
             if self.rng.random() < 0.3:
                 continue  # its receipt is lost
             del self.waiting[stored.row]
@@ -184,7 +186,7 @@ def _moved(text: str, shift_ms: int) -> str:
     return moved.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-NO_CLOCK_MAPS = [
+NO_CLOCK_MAPS: list[object] = [
     None, 7, {}, [[]], [[1, 2, 3, "ntp"]], [[1, 2, 3, "ntp", None, None, None]],
     [[1, 2, 3, "atomic", None, None]], [[-1, 2, 3, "ntp", None, None]],
     [[1, 2, 1 << 63, "ntp", None, None]], [[1, 2, "3", "ntp", None, None]],

@@ -14,7 +14,7 @@ from random import Random
 
 from edge.core import Stream
 from edge.uplink.wire import decode_command, parse_ranges
-from tests.platform.records import COMMAND, ROOT, gateway, record, until
+from tests.platform.records import COMMAND, ROOT, gateway, record, sealed, until
 from tests.platform.story import place, tell
 from tests.uplink.broker import Mosquitto
 
