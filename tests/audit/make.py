@@ -345,8 +345,8 @@ def empty() -> Vector:
 MAKERS: Final[tuple[Callable[[], Vector], ...]] = (
     whole, declared, cut, cut_and_excused, cut_at_the_end, memory_lost, wiped,
     new_card_counts_anew, new_card_and_a_cut, older_copy, set_back, circle, counted_twice,
-    half_a_year_later, half_a_year_later_and_resealed, corrected, corrected_by_nobody, changed, changed_and_resealed,
-    unsigned, key_in_a_tpm, another_key, no_manifest, empty,
+    half_a_year_later, half_a_year_later_and_resealed, corrected, corrected_by_nobody, changed,
+    changed_and_resealed, unsigned, key_in_a_tpm, another_key, no_manifest, empty,
 )  # fmt: skip
 
 

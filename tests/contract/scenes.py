@@ -41,8 +41,8 @@ from edge.process.setup import DeviceSetup, Setup
 from edge.store.drops import REASONS, Drop, Drops, storage_event
 from edge.store.thin import together
 from edge.uplink.manifests import Manifests
-from edge.uplink.wire.clock import Moment
 from edge.uplink.wire import Receipt, Topics, encode, encode_command, encode_json, encode_receipts
+from edge.uplink.wire.clock import Moment
 from edge.uplink.wire.contract import EVENTS
 from edge.uplink.wire.contract.boxevent import Alarm
 from tests.app.lives import Box, Life, lived
