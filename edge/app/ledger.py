@@ -193,7 +193,11 @@ class Ledger:
         attempts.ended()
         found.drafts = self._intake.with_health(found.drafts)
         sealed = await self._writer.state(OWNER)
-        found.drafts += self._sealing.begin(sealed, self._writer.handed, now)
+        clocks = {
+            boot: (await self._writer.marks(boot), await self._writer.bounds(boot))
+            for boot in {stored.record.boot for stored in self._writer.handed}
+        }
+        found.drafts += self._sealing.begin(sealed, self._writer.handed, clocks, now)
         self._writer.handed.clear()
         if self._lined:
             self._intake.starting = Opening(self._epoch.boot, now.mono_ns, self._lined)

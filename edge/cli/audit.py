@@ -45,6 +45,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--keys-ca", type=Path, metavar="FILE", help="the authority that issued them all")
     add("--sites", type=Path, metavar="PLACE", help="which gateway belongs to which site, as for "
         "`receipts`")  # fmt: skip
+    add("--unsigned-ok", action="append", default=[], metavar="GW",
+        help="its key lies in a TPM and signs no manifests; may be repeated")  # fmt: skip
     add("--ask", action="store_true", help="ask the gateways for what is missing (needs --broker)")
     add("--wait", dest="wait_s", type=float, default=15.0, metavar="SECONDS",
         help="for each answer (default 15)")  # fmt: skip
@@ -80,22 +82,21 @@ def _audit(
     args: argparse.Namespace, store: Store, keys: Keys | None, sites: Sites | None,
     source: Source | None, printer: "_Printer",
 ) -> int:  # fmt: skip
-    found = False
     for done in audit(
         store, gateway=args.gateway, keys=keys, prefix=args.prefix, sites=sites,
         progress=printer.progress,
     ):  # fmt: skip
-        found = True
         printer.gateway(done)
         if source is not None and done.missing:
             printer.asked(done, asyncio.run(ask(source, done.branch, done.missing, args.wait_s)))
     for gw, finding in refused(store, args.gateway):
-        found = True
-        printer.finding(gw, UNKNOWN, finding)
-    if args.gateway and not found:
-        return _say(f"{args.store}: nothing of {args.gateway} is in it", 2)
+        printer.finding(gw, finding)
+    if not printer.gateways:
+        text = f"{args.store}: nothing of {args.gateway or 'anybody'} is in it"
+        printer.finding(args.gateway, Finding("nothing", text))
     if store.damage.lines:
-        printer.note(f"{store.damage.lines} lines of the store cannot be read")
+        text = f"{store.damage.lines} lines of the store cannot be read"
+        printer.finding(None, Finding("damage", text))
     if aside := sum(tally.all for _, kind, tally in store.tallies() if kind == "undecodable"):
         printer.note(f"{aside} messages could not be read")
     return printer.verdict()
@@ -103,14 +104,14 @@ def _audit(
 
 def _keys(args: argparse.Namespace) -> Keys | None:
     if args.keys is None:
-        if args.keys_ca is not None:
-            raise ConfigError("--keys-ca needs --keys: the folder with the certificates")
+        if args.keys_ca is not None or args.unsigned_ok:
+            word = "--keys-ca" if args.keys_ca is not None else "--unsigned-ok"
+            raise ConfigError(f"{word} needs --keys: the folder with the certificates")
         return None
     try:
-        return Keys(args.keys, args.keys_ca)
+        return Keys(args.keys, args.keys_ca, args.unsigned_ok)
     except MissingLibraryError as error:
-        echo(f"note: {error}; signatures are not checked", err=True)
-        return None
+        raise ConfigError(f"{error}: `pip install cryptography`") from None
 
 
 class _Printer:
@@ -118,15 +119,16 @@ class _Printer:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._json, self._day = args.json, args.day
-        self._findings = self._records = self._gateways = 0
+        self._findings = self._records = self._unsealed = self.gateways = 0
 
     def progress(self, records: int) -> None:
         progress(f"{records} records")
 
     def gateway(self, done: Audited) -> None:
         progress("")
-        self._gateways += 1
+        self.gateways += 1
         self._records += done.records
+        self._unsealed += done.unsealed
         for date, day in sorted(done.days.days.items()):
             if self._shown(date):
                 self._findings += day.findings
@@ -139,10 +141,10 @@ class _Printer:
         if done.hidden:
             self.note(f"{done.gw}: {done.hidden} more findings are counted and not told")
 
-    def finding(self, gw: str, date: str, finding: Finding) -> None:
+    def finding(self, gw: str | None, finding: Finding) -> None:
         """One that is in no gateway's days."""
         self._findings += 1
-        self._told(gw, date, finding)
+        self._told(gw, UNKNOWN, finding)
 
     def asked(self, done: Audited, answer: Asked) -> None:
         wanted = sum(size(ranges) for ranges in done.missing.values())
@@ -164,17 +166,19 @@ class _Printer:
     def verdict(self) -> int:
         """The last line; the exit code."""
         state = "complete" if not self._findings else f"{self._findings} findings"
+        if self._unsealed and not self._findings:
+            state += f" but for {self._unsealed} numbers that no manifest seals yet"
         fields = {
-            "audit": "clean" if not self._findings else "findings", "gateways": self._gateways,
-            "records": self._records, "findings": self._findings,
+            "audit": "clean" if not self._findings else "findings", "gateways": self.gateways,
+            "records": self._records, "unsealed": self._unsealed, "findings": self._findings,
         }  # fmt: skip
-        self._put(fields, f"{self._gateways} gateways, {self._records} records: {state}")
+        self._put(fields, f"{self.gateways} gateways, {self._records} records: {state}")
         return 1 if self._findings else 0
 
     def _shown(self, date: str) -> bool:
         return self._day in (None, date) or date == UNKNOWN
 
-    def _told(self, gw: str, date: str, finding: Finding) -> None:
+    def _told(self, gw: str | None, date: str, finding: Finding) -> None:
         fields = {"finding": finding.kind, "gw": gw, "day": date, "text": finding.text}
         self._put(fields, f"{finding.kind}: {finding.text}")
 

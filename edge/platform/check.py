@@ -4,6 +4,7 @@ Pure: it is fed with messages in the order of their arrival, which is not the or
 numbers: live records overtake the backlog. So it judges at the end, and not before.
 """
 
+from edge.core.numbers import size
 from edge.platform.judge import judge, unsealed
 from edge.platform.ledger import Ledger
 from edge.platform.repeats import Repeats
@@ -74,7 +75,7 @@ class Auditor:
         for gw, ledger in self._ledgers.items():
             findings, _ = judge(ledger, report.notes)
             report.findings.extend(findings)
-            if ledger.sealed and (count := unsealed(ledger)):
+            if ledger.sealed and (count := sum(map(size, unsealed(ledger).values()))):
                 report.notes.append(f"{gw}: {count} numbers have come that no manifest seals yet")
         if self._unproved.waiting:
             text = "manifests seal records that did not come here, or came too long ago"

@@ -39,6 +39,10 @@ class Filed:
                 self._more += 1
         return None
 
+    def is_own(self, entry: Entry) -> bool:
+        """Whether it came under this gateway's branch."""
+        return self._site(entry.topic) is not None
+
     def findings(self) -> Iterator[Finding]:
         """A gateway stands in one street: records under two sites are not all true."""
         own = self._own or frozenset([*self._first][:1])

@@ -18,6 +18,7 @@ from edge.uplink.oversize import Oversize
 from edge.uplink.pages import Backlog, Row
 from edge.uplink.probing import Probing
 from edge.uplink.wire import Receipt
+from edge.uplink.wire.clock import Moment
 
 NOBODY: Final = 16  # success, but nobody has subscribed
 DENIED: Final = 135
@@ -51,7 +52,7 @@ class Delivery:
         counts: Counters,
         up: str,
         awaiting: Awaiting | None,
-        sealed: Callable[[Item], None],
+        sealed: Callable[[Item, Moment], None],
     ) -> None:
         self.feed = Feed(backlog, per_s, self._skips)
         self._backlog, self._complaints, self._counts = backlog, complaints, counts
@@ -103,8 +104,9 @@ class Delivery:
         """Whether it may have been sent before."""
         return item.again or item.row in self._handed
 
-    def hand(self, item: Item, now_ns: int) -> Sent:
-        """It goes out now. Comes before the first byte: a receipt may be faster than a PUBACK."""
+    def hand(self, item: Item, now_ns: int, moment: Moment) -> Sent:
+        """It goes out now, dated by `moment`. Comes before the first byte: a receipt may be faster
+        than a PUBACK."""
         self._chosen -= 1
         if self._awaiting is not None:
             self._awaiting.handed(item.row, item.record.key, now_ns)
@@ -112,7 +114,7 @@ class Delivery:
         self._handed.add(item.row)
         self._handed.coarsen(HANDED)
         self.highest = max(self.highest, item.row)
-        self._sealed(item)
+        self._sealed(item, moment)
         self._counts.sent += 1
         self._counts.late += item.late
         return Sent(item.row, item.record.key.stream)

@@ -85,19 +85,19 @@ class Filling:
         now_ns = self._clock.now().mono_ns
         for item in items:
             record, key = item.record, item.record.key
-            sealed = self._dating.envelope(record, late=item.late, again=delivery.again(item))
+            dated, moment = self._dating.date(record, late=item.late, again=delivery.again(item))
             try:
                 topic = self._topics.record(key.stream, record.source)
-                payload = encode(record, sealed, self._gw, self._encoding)
+                payload = encode(record, dated, self._gw, self._encoding)
             except WireError as error:
                 await delivery.unsendable(item, str(error), now_ns)
                 continue
             if not link.takes(topic, payload.data, payload.content_type):
                 delivery.too_large(item, now_ns)
                 continue
-            token = delivery.hand(item, now_ns)
+            token = delivery.hand(item, now_ns, moment)
             answer = link.publish(token, topic, payload.data, payload.content_type)
             if answer is not None:
                 delivery.answered(token, answer)
             elif key.stream in LAST:
-                self._presence.put_last(record, as_map(record, sealed, self._gw), late=item.late)
+                self._presence.put_last(record, as_map(record, dated, self._gw), late=item.late)

@@ -37,6 +37,7 @@ from edge.uplink.presence import Presence
 from edge.uplink.resend import resend
 from edge.uplink.session import Inbound as Received
 from edge.uplink.wire import Command, Topics
+from edge.uplink.wire.clock import Moment
 
 LOG: Final = logging.getLogger("kerbstone.uplink")
 
@@ -69,7 +70,8 @@ class Hooks:
     meta: Callable[[], Mapping[str, Any]]
     alarm: Alarm
     beat: Callable[[], None] = lambda: None
-    sealed: Callable[[Record], None] = field(default=lambda record: None)
+    sealed: Callable[[Record, Moment], None] = field(default=lambda record, moment: None)
+    """A record goes out, dated by this moment on the clocks of its boot."""
     passed: Callable[[int], None] = field(default=lambda wall_ns: None)
     """Unix ns: a moment that has certainly passed, the server's certificate says so."""
     known: Callable[[bool], None] = field(default=lambda known: None)
@@ -107,7 +109,7 @@ class Sender:
             self.counts,
             topics.up,
             None if waits_ns is None else Awaiting(waits_ns),
-            lambda item: hooks.sealed(item.record),
+            lambda item, moment: hooks.sealed(item.record, moment),
         )
         self._inbound = Inbound(
             topics,

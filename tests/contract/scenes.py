@@ -43,6 +43,7 @@ from edge.store.drops import REASONS, Drop, Drops, storage_event
 from edge.store.thin import together
 from edge.uplink.manifests import Manifests
 from edge.uplink.wire import Receipt, Topics, encode, encode_command, encode_json, encode_receipts
+from edge.uplink.wire.clock import Moment
 from edge.uplink.wire.contract import EVENTS
 from edge.uplink.wire.contract.boxevent import Alarm
 from tests.app.lives import Box, Life, lived
@@ -203,7 +204,8 @@ def seals(drafts: Sequence[Draft], folder: Path) -> list[Draft]:
     cert, key = Authority(folder).issue("gw-1")
     manifests = Manifests(signer(key, cert))
     for record in numbered(drafts):
-        manifests.handed(record)
+        manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000, "ntp"))
+    manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000 + 1_000_000, "nts"))  # again
     return manifests.due(drafts[-1].to_ns, all_=True)
 
 

@@ -15,7 +15,9 @@ from paho.mqtt.properties import Properties
 
 from edge.core import Envelope, Key, Record, Stream
 from edge.platform.entry import Entry, entry_of
+from edge.uplink.manifests import Manifests
 from edge.uplink.wire import Payload, Topics, decode, decode_receipts, encode
+from edge.uplink.wire.clock import Moment
 from tests.uplink.broker import Mosquitto
 
 S = 1_000_000_000
@@ -49,7 +51,7 @@ def entry(
     made: Record,
     tq: str = "ntp",
     encoding: Any = "msgpack",
-    received: str = "",
+    received: str = "2026-11-25T13:00:00.000Z",
     *,
     late: bool = False,
     again: bool = False,
@@ -58,6 +60,25 @@ def entry(
     payload = encode(made, envelope(made, tq, late=late, again=again), GW, encoding)
     (message,) = decode(topic, payload.data, payload.content_type)
     return entry_of(message, topic, payload.data, payload.content_type, received)
+
+
+def moment(made: Record) -> Moment:
+    """By which `envelope` dates it."""
+    return Moment(made.boot, 0, NOON // 1000, "ntp")
+
+
+def sealed(*records: Record) -> list[Record]:
+    """With their manifest."""
+    manifests = Manifests()
+    for each in records:
+        manifests.handed(each, moment(each))
+    (draft,) = manifests.due(records[-1].to_ns, all_=True)
+    at_s = records[-1].to_ns // S
+    body = dict(draft.body)
+    return [
+        *records,
+        record(1, stream=Stream.MANIFEST, source=draft.source, at=(at_s, at_s), body=body),
+    ]
 
 
 class Gateway:
