@@ -9,7 +9,7 @@ CODE = $(wildcard conftest.py deploy docs drivers edge models tests)
 # mosquitto lives where only root looks
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help demo test scenes outage crash faults late oracle frames kernel-test check fuzz bench venv docs models models-eval lock \
+.PHONY: help demo test scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs models models-eval lock \
     wheel deb bundle sbom sums deb-test image image-test cluster-test broker clean
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make oracle        12 minutes of random faults: each record once; SECONDS=3600, SEED=7"
 	@echo "make frames        frames of real meters against other implementations; FRAMES=DIR for more"
 	@echo "make fuzz          a million injured frames for each decoder; FRAMES=, GUIDED=, DECODER="
+	@echo "make mutants       wrong changes of the code that keeps and proves records; SEED=1, COUNT=300"
 	@echo "make kernel-test   the buses and drivers on a real kernel, in QEMU; makes its guest once"
 	@echo "make check         format, lint, types, imports, generated documents"
 	@echo "make bench         ratios against peers, measured here"
@@ -80,6 +81,11 @@ oracle: venv
 # FRAMES: a folder with more frames and their SHA256SUMS; docs/frames.md says what is in it
 frames: venv
 	PYTHONPATH=. $(PY) -m tests.frames.run $(if $(FRAMES),--frames $(FRAMES))
+
+# each against the tests that reach its line; survivors have their reasons in docs/mutants.md
+mutants: venv
+	@.ci/tools
+	PYTHONPATH=. $(PY) -m tests.mutants.run --seed $(or $(SEED),1) --count $(or $(COUNT),300)
 
 kernel-test: venv
 	@.ci/tools

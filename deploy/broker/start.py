@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("mosquitto is not installed: apt install mosquitto", file=sys.stderr)
         return 3
     folder: Path = args.folder.absolute()
-    now = datetime.datetime.now(datetime.UTC)  # noqa: TID251
+    now = datetime.datetime.now(datetime.UTC)
     try:
         if args.provision is None:
             pki.make(folder, now)

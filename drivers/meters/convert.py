@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.core import Quantity
+from edge.terminal import echo
 
 TYPES: Final = {
     "uint16": "u16", "int16": "i16", "uint32": "u32", "int32": "i32",
@@ -184,12 +185,12 @@ def main(arguments: list[str] | None = None) -> int:
         doc = tomllib.loads(options.file.read_text(encoding="utf-8"))
         draft = table(doc, options.volts, options.amps, options.kwh)
     except (OSError, ValueError) as error:
-        print(f"{options.file} cannot be read: {error}", file=sys.stderr)
+        echo(f"{options.file} cannot be read: {error}", err=True)
         return 2
     except KeyError as error:
-        print(f"{options.file}: {error} is missing, or unknown to this converter", file=sys.stderr)
+        echo(f"{options.file}: {error} is missing, or unknown to this converter", err=True)
         return 2
-    sys.stdout.write(draft)
+    echo(*draft.removesuffix("\n").split("\n"), fold=False)
     return 0
 
 

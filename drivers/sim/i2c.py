@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final, Protocol
 
+from edge.terminal import echo
+
 I2C_RETRIES: Final = 0x0701
 I2C_TIMEOUT: Final = 0x0702
 I2C_SLAVE: Final = 0x0703
@@ -189,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pairs = [text.partition("=") for text in args.values]
     address, made = chip(args.chip, {key: float(value) for key, _, value in pairs})
     with I2cServer(I2cKernel({address: made}), args.socket):
-        print(f"sim:{args.socket} has a {args.chip} at 0x{address:02x}", flush=True)
+        echo(f"sim:{args.socket} has a {args.chip} at 0x{address:02x}")
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

@@ -21,6 +21,7 @@ from drivers.sim.meter_slave import FAULTS, Fault, Kind, Slave, Values
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.meter_unit import Unit
 from drivers.sim.sunspec import SunSpec
+from edge.terminal import echo_json
 
 __all__ = ["FAULTS", "Fault", "Load", "MeterLine", "MeterTcp", "Slave", "SunSpec", "Unit", "main"]
 
@@ -106,7 +107,7 @@ def _server(options: argparse.Namespace, slaves: dict[int, Unit]) -> MeterLine |
 
 
 def _say(what: dict[str, object]) -> None:
-    print(json.dumps(what), flush=True)
+    echo_json(what)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ main loop for each batch, not for each sweep.
 import asyncio
 import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
@@ -24,12 +25,17 @@ class Crossing(Generic[T]):
     """Carries items from a bus's thread to the main loop. Bounded; what falls out is counted."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Sequence[T]], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        deliver: Callable[[Sequence[T]], None],
+        clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._loop, self._deliver = loop, deliver
+        self._loop, self._deliver, self._clock_ns = loop, deliver, clock_ns
         self._items: deque[T] = deque()
         self._lock = threading.Lock()
         self._woken = False
+        self._woken_ns = 0
+        self._waited_ns = 0  # what was taken last, at the most
         self.dropped = 0
         self.error: BaseException | None = None
         self._cut = False
@@ -42,6 +48,12 @@ class Crossing(Generic[T]):
         self._drain()
         self._cut = True
 
+    def waited_ns(self) -> int:
+        """How long the main loop let wait what it took last, or lets wait what is there now."""
+        with self._lock:
+            waiting_ns = self._clock_ns() - self._woken_ns if self._woken else 0
+            return max(self._waited_ns, waiting_ns)
+
     def put(self, items: Sequence[T]) -> None:
         """From the bus's thread. Returns at once."""
         if self._cut:
@@ -52,6 +64,8 @@ class Crossing(Generic[T]):
                 self._drop(self._items.popleft())
                 self.dropped += 1
             wake, self._woken = not self._woken, True
+            if wake:
+                self._woken_ns = self._clock_ns()
         if wake:
             try:
                 self._loop.call_soon_threadsafe(self._drain)
@@ -62,6 +76,8 @@ class Crossing(Generic[T]):
         with self._lock:
             items = self._mended(list(self._items))
             self._items.clear()
+            if self._woken:
+                self._waited_ns = self._clock_ns() - self._woken_ns
             self._woken = False
         if items and self.error is None and not self._cut:
             try:
@@ -87,14 +103,16 @@ class EdgeCrossing(Crossing[Edge]):
         self._lost: dict[str, int] = {}
 
     def _drop(self, item: Edge) -> None:
-        self._lost[item.line] = self._lost.get(item.line, 0) + item.lost + 1
+        edges = item.lost + (item.seqno > 0)  # the level found at opening is no edge
+        self._lost[item.line] = self._lost.get(item.line, 0) + edges
 
     def _mended(self, items: list[Edge]) -> list[Edge]:
+        """With the next true edge: a level that is found at opening says nothing of edges."""
         if not self._lost:
             return items
         return [
             replace(edge, lost=edge.lost + self._lost.pop(edge.line))
-            if edge.line in self._lost
+            if edge.seqno and edge.line in self._lost
             else edge
             for edge in items
         ]

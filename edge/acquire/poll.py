@@ -112,10 +112,14 @@ class Poller:
         report: Report,
         progress: Callable[[], None] = lambda: None,
         hear: Hear = lambda device, identity, health: None,
+        rest_ns: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`rest_ns` is how long to give way to others before a question that is overdue."""
         self.devices = {device.name: device for device in devices}
         self._clock, self._deliver = clock, deliver
         self._report, self._progress, self._hear = report, progress, hear
+        self._rest_ns = rest_ns
+        self.rested_ns = 0  # in which questions were due, and others went first
         self._commands: deque[Command] = deque()
 
     def command(self, command: Command) -> None:
@@ -155,11 +159,22 @@ class Poller:
                     device.missed += late
                     next_ns += late * device.every_ns
                 heapq.heappush(due, (next_ns, order, device))
+                breath_ns = await self._give_way(due[0][0], breath_ns)
         finally:
             if asking:
                 await self._clock.sleep_until(self._clock.now().mono_ns + PAUSE_NS)
             for device in self.devices.values():
                 await self._close(device)
+
+    async def _give_way(self, due_ns: int, breath_ns: int) -> int:
+        """Rest, if the bus is late and others need the processor; when the loop turned last."""
+        now_ns = self._clock.now().mono_ns
+        rest_ns = self._rest_ns() if due_ns <= now_ns else 0
+        if rest_ns <= 0:
+            return breath_ns
+        self.rested_ns += rest_ns
+        await self._clock.sleep_until(now_ns + rest_ns)
+        return now_ns + rest_ns
 
     async def read(self, name: str) -> Sweep:
         """One extra reading now, for a person; the schedule goes on as it was.

@@ -94,8 +94,8 @@ class Segment:
 class Stage:
     """Writes one segment after the other. Used from the main loop; a write costs microseconds."""
 
-    def __init__(self, folder: Path, boot: str, staged: Staged = Staged()) -> None:
-        self._folder, self._boot, self._staged = folder, boot, staged
+    def __init__(self, folder: Path, boot: str, owner: str = "", staged: Staged = Staged()) -> None:
+        self._folder, self._boot, self.owner, self._staged = folder, boot, owner, staged
         self._fd = -1
         self._size = 0
         self._full = False
@@ -114,12 +114,12 @@ class Stage:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(self._path(self.number), flags, 0o600)
         carried = sum(-(-len(batch) // BATCH) for batch in (contacts, sweeps))
-        window = [start_ns, end_ns]
         self._append(
             {
                 "v": VERSION,
                 "boot": self._boot,
-                "window": window,
+                "owner": self.owner,
+                "window": [start_ns, end_ns],
                 "carried": carried,
                 "staged": self._staged.packed(),
             }
@@ -201,24 +201,42 @@ class Stage:
         return self._folder / f"{PREFIX}{number:08d}"
 
 
-def left_behind(folder: Path, boot: str, since: int = 0) -> list[Segment]:
+def left_behind(folder: Path, boot: str, since: int = 0, owner: str = "") -> list[Segment]:
     """The segments of this boot and this version from number `since` on, oldest first.
 
     Those of another boot speak in another boot's time. When the first is not number `since`, what
     the outbox refers to is gone.
     """
-    found = []
+    segments = (segment for whose, segment in _headed(folder, boot) if whose == owner)
+    return [segment for segment in segments if segment.number >= since]
+
+
+def of_others(folder: Path, boot: str, owner: str) -> list[Segment]:
+    """The segments of this boot that another gateway has staged here."""
+    return [segment for whose, segment in _headed(folder, boot) if whose != owner]
+
+
+def _headed(folder: Path, boot: str) -> Iterator[tuple[str, Segment]]:
+    """Each segment of a boot, with its owner."""
     for path in sorted(folder.glob(f"{PREFIX}*"), key=_number):
-        with path.open("rb") as file:
-            header, at = next(_entries(file, 0), (None, 0))
-        if not isinstance(header, dict) or header.get("v") != VERSION:
-            continue
-        if header.get("boot") == boot and _number(path) >= since:
-            start_ns, end_ns = header["window"]
-            carried = int(header["carried"])
-            staged = Staged.parse(header["staged"])
-            found.append(Segment(_number(path), start_ns, end_ns, path, carried, at, staged))
-    return found
+        header, segment = _opened(path)
+        if segment is not None and header.get("boot") == boot:
+            yield str(header["owner"]), segment
+
+
+def segment_in(path: Path) -> Segment | None:
+    """A segment wherever it lies, of whatever boot; None: it is none of this version."""
+    return _opened(path)[1]
+
+
+def _opened(path: Path) -> tuple[Mapping[str, Any], Segment | None]:
+    with path.open("rb") as file:
+        header, at = next(_entries(file, 0), (None, 0))
+    if not isinstance(header, dict) or header.get("v") != VERSION or "window" not in header:
+        return {}, None
+    start_ns, end_ns = header["window"]
+    carried, staged = int(header["carried"]), Staged.parse(header["staged"])
+    return header, Segment(_number(path), start_ns, end_ns, path, carried, at, staged)
 
 
 def _entries(file: BinaryIO, at: int) -> Iterator[tuple[Any, int]]:

@@ -15,8 +15,8 @@ class Before:
     `problems` what was broken, and said so, by device or line; `told` what each device has said of
     itself, and `held` what the platform was told of those that said too much; `contacts` how plain
     contacts stood, and what was told of them; `others` are devices that were swapped, which the
-    totals of the last committed window do not know yet; `starting` is since when no line was open,
-    where nobody has been told so; `epoch` is that in which it was kept.
+    totals of the last committed window do not know yet; `starting` is since when the lines of
+    `closed` were not open, where nobody has been told so; `epoch` is that in which it was kept.
     """
 
     boot: int
@@ -29,6 +29,7 @@ class Before:
     held: Mapping[str, Told] = field(default_factory=dict)
     others: Sequence[str] = ()
     starting: int | None = None
+    closed: Sequence[str] = ()
     epoch: int = 0
 
     @classmethod
@@ -46,8 +47,9 @@ class Before:
         raw = int(segment), int(count)
         since = state.get("starting")
         starting = None if since is None else int(since)
+        closed = tuple(map(str, state.get("closed", ())))
         return cls(
-            boot, number, start_ns, raw, problems, told, contacts, held, others, starting,
+            boot, number, start_ns, raw, problems, told, contacts, held, others, starting, closed,
             int(state["epoch"]),
         )  # fmt: skip
 
@@ -64,5 +66,6 @@ class Before:
             "held": {name: each.packed() for name, each in self.held.items()},
             "others": list(self.others),
             "starting": self.starting,
+            "closed": list(self.closed),
             "epoch": self.epoch,
         }

@@ -8,6 +8,7 @@ from typing import Final
 
 from edge.acquire.poll import Device, Poller
 from edge.app.hanging import FLOOR_S, GRACE_S, WORK, HungError, Trials, silence_s
+from edge.app.overload import GivenUp
 from edge.app.told import Told
 from edge.app.turn import Main, Taker, Turn
 from edge.app.wiring import PolledDevice, Wiring
@@ -54,7 +55,7 @@ class Buses:
         self._trials = Trials()
         self._left: dict[str, Turn] = {}  # abandoned, the latest of each bus
         self._waiting: dict[str, Turn] = {}  # to be tried at the next look
-        self._dropped = 0  # by turns that are over
+        self._over = GivenUp()  # of turns that are over
         self._watching: asyncio.Task[None] | None = None
         self.turns: dict[str, Turn] = {}
         for bus, devices in wiring.polled.items():
@@ -92,6 +93,14 @@ class Buses:
         heard = (turn.heard_ns for turn in self.turns.values())
         return min((ns for ns in heard if ns is not None), default=FOREVER_NS)
 
+    def piled_up(self, windows: bool) -> None:
+        """Whether windows wait to be closed: then buses that are late give way."""
+        self._main.load.piled_up = windows
+
+    def given_up(self) -> GivenUp:
+        """What was given up since the start, because there was too much to do."""
+        return sum(map(_given_up, self.turns.values()), self._over)
+
     def kept(self) -> dict[str, bytes]:
         """What the algorithms of devices have learnt, for the next start."""
         devices = (d for poller in self.pollers.values() for d in poller.devices.values())
@@ -104,8 +113,9 @@ class Buses:
 
     @property
     def dropped(self) -> int:
-        """What the main loop was too busy to take."""
-        return self._dropped + sum(turn.dropped for turn in self.turns.values())
+        """Sweeps and edges that the main loop was too busy to take."""
+        found = self.given_up()
+        return found.readings + found.edges
 
     @property
     def hung(self) -> int:
@@ -172,7 +182,7 @@ class Buses:
         turn.abandon()
         self._say_silent(turn, HUNG.format(bus, silent_s))  # after what it had brought
         self._left[bus] = turn
-        self._dropped += turn.dropped
+        self._over += _given_up(turn)
         self._taker.alarm("bus", REPLACED.format(bus, silent_s))
         self._waiting[bus] = self._next(turn, silent_s)
         self._expect(bus)
@@ -193,6 +203,12 @@ class Buses:
         before = turn.poller.devices
         made = [_follower(d, before[d.name], silent_s) for d in wiring.polled[bus]]
         return Turn(bus, wiring.buses[bus], self._main, made, ())
+
+
+def _given_up(turn: Turn) -> GivenUp:
+    readings, edges = turn.dropped
+    rested_ns = 0 if turn.poller is None else turn.poller.rested_ns
+    return GivenUp(rested_ns=rested_ns, readings=readings, edges=edges)
 
 
 def _device(device: PolledDevice, broken: bool, told: Told) -> Device:

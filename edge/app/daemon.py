@@ -12,11 +12,12 @@ from typing import Any, Final
 from edge.acquire.clock import SystemClock, boot_id
 from edge.acquire.stage import Stage
 from edge.app.buses import Buses
-from edge.app.folders import occupy
+from edge.app.folders import Locks, occupy
 from edge.app.intake import Intake
 from edge.app.ledger import Ledger
 from edge.app.observers import metrics_for, observer_for
 from edge.app.observing import Observer
+from edge.app.overload import GivenUp, Overload
 from edge.app.pipeline import Pipeline
 from edge.app.sealing import Sealing
 from edge.app.thrift import Sparing
@@ -25,7 +26,6 @@ from edge.app.verbs import status, verbs
 from edge.app.windows import GRACE_NS, SYNCED
 from edge.app.wiring import Wiring
 from edge.config import Site
-from edge.control.locks import BusLock
 from edge.control.protocol import ControlServer
 from edge.core import Clock, Draft, Stamp, Stream
 from edge.health.logs import LogLimit
@@ -57,9 +57,12 @@ class Daemon:
         self.pipeline: Pipeline = self.wiring.pipeline()
         self.progress, self.notify = Progress(), Notify()
         self.boot_id = boot_id()
-        self.stage = Stage(Path(site.store.run_dir), self.boot_id, self.wiring.staged())
+        self.stage = Stage(
+            Path(site.store.run_dir), self.boot_id, site.place.owner, self.wiring.staged()
+        )
         self.intake = Intake(self.wiring, self.pipeline, self.stage, clock)
         self.sparing = Sparing(self)
+        self.overload = Overload(clock.now().mono_ns)
         self.started_ns = clock.now().mono_ns
         # from `run` on
         self.writer: Writer
@@ -72,7 +75,7 @@ class Daemon:
         self._stopping = False
         self._alive_ns = 0
         self._loading: asyncio.Future[None] | None = None
-        self._locks: list[BusLock] = []
+        self._locks: Locks = []
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -92,6 +95,7 @@ class Daemon:
                 run_dir=Path(store.run_dir),
                 merge=merge,
                 ballast_bytes=store.ballast_mb << 20,
+                owner=self.site.place.owner,
             )
             try:
                 await self._with_outbox()
@@ -123,7 +127,7 @@ class Daemon:
             self.wiring, self.clock, self.intake, self.progress, self.intake.problems,
             self.intake.devices,
         )  # fmt: skip
-        self.ledger.kept = self.buses.kept
+        self.ledger.kept, self.ledger.heard_ns = self.buses.kept, self.buses.heard_ns
         control = ControlServer(Path(self.site.store.run_dir), verbs(self))
         await control.start()
         metrics = metrics_for(self, self.observer)
@@ -167,6 +171,9 @@ class Daemon:
             self._load_models()
             self._raise_faults(sending)
             self._say_troubles()
+            self.buses.piled_up(self.ledger.piled_up(now))
+            given_up = self.buses.given_up() + GivenUp(raw=self.intake.raw.given_up)
+            self.intake.tell(self.overload.look(now.mono_ns, given_up))
             self.sparing.look(now.mono_ns)
             self._begin_anew()
             self.intake.tell(await self.observer.observe(now))
@@ -200,9 +207,6 @@ class Daemon:
 
     def _say_troubles(self) -> None:
         """What is counted in the status is worth an event the first time."""
-        if self.buses.dropped:
-            text = "the main loop is too busy: something that came in was dropped, and is marked"
-            self.intake.once("overload", text)
         if self.stage.overflow:
             text = "the stage is full: a kill would lose what is not in it"
             self.intake.once("stage", text)

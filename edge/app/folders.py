@@ -1,5 +1,6 @@
-"""The folders of a site, and its buses: the daemon owns all of them, or does not start."""
+"""The folders of a site, and its buses: the daemon holds all of them, or does not start."""
 
+import contextlib
 import errno
 import os
 from collections.abc import Iterable
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.config import Site
-from edge.control.locks import BusLock
+from edge.control.locks import BusLock, FolderLock
 from edge.control.protocol import NAME
 
 SOCKET_PATH: Final = 107  # bytes, of sockaddr_un
@@ -16,15 +17,18 @@ BROKEN: Final = frozenset({errno.EROFS, errno.EIO, errno.ENOSPC})
 
 
 class BusyError(Exception):
-    """Another process works on the buses of this site."""
+    """Another process works in a folder or on a bus of this site."""
 
 
 class FolderError(Exception):
     """A folder of the site cannot be made or written."""
 
 
-def occupy(site: Site, buses: Iterable[str]) -> list[BusLock]:
-    """Make the folders and take the locks of all buses. Raises BusyError, FolderError."""
+Locks = list[BusLock | FolderLock]
+
+
+def occupy(site: Site, buses: Iterable[str]) -> Locks:
+    """Make the folders, take their locks and those of all buses. Raises BusyError, FolderError."""
     run_dir = Path(site.store.run_dir)
     socket_path = run_dir / NAME
     if len(os.fsencode(socket_path)) > SOCKET_PATH:
@@ -37,27 +41,41 @@ def occupy(site: Site, buses: Iterable[str]) -> list[BusLock]:
             if key == "dir" and error.errno in BROKEN:
                 continue
             raise _no_folder(key, folder, error) from error
-    return _locked(run_dir, buses)
+    return _locked(run_dir, Path(site.store.dir), buses)
 
 
-def _locked(folder: Path, buses: Iterable[str]) -> list[BusLock]:
-    locks: list[BusLock] = []
+def _locked(folder: Path, store: Path, buses: Iterable[str]) -> Locks:
+    locks: Locks = []
     try:
+        _lock_folder("run_dir", folder, locks)
+        with contextlib.suppress(OSError):  # then the outbox goes on in memory, and says so
+            _lock_folder("dir", store, locks)
         for bus in buses:
             lock = BusLock(folder, bus)
             if not lock.take():
                 raise BusyError(
-                    f"bus {bus} is in use by another process: a daemon that runs already, or a "
+                    f"bus {bus} is in use by {lock.holder()}: a daemon that runs already, or a "
                     "`kerbstone read`; stop it first (systemctl stop kerbstone)"
                 )
             locks.append(lock)
     except BaseException as error:
-        for lock in locks:
-            lock.release()
+        for held in locks:
+            held.release()
         if isinstance(error, OSError):
             raise _no_folder("run_dir", folder, error) from error
         raise
     return locks
+
+
+def _lock_folder(key: str, folder: Path, locks: Locks) -> None:
+    """Two daemons in one folder would take each other's stage, socket or outbox for their own."""
+    lock = FolderLock(folder)
+    if not lock.take():
+        raise BusyError(
+            f"store.{key} = {folder} is in use by {lock.holder()}, a daemon that runs already: "
+            f"stop it first (systemctl stop kerbstone), or give each its own store.{key}"
+        )
+    locks.append(lock)
 
 
 def _no_folder(key: str, folder: Path, error: OSError) -> FolderError:

@@ -8,7 +8,8 @@ from typing import Any
 
 from edge.acquire.stage import Stage
 from edge.app.pipeline import Pipeline
-from edge.app.recover import opening
+from edge.app.rawdrafts import RawRows
+from edge.app.recover import Opening
 from edge.app.told import Told, Voice
 from edge.app.wiring import Wiring
 from edge.core import Clock, Condition, Contact, Draft, Edge, Reason, Stream, Sweep
@@ -27,21 +28,19 @@ class Intake:
         streams = wiring.site.streams
         self._keep_raw, self._raw_at_once = streams.raw, streams.raw_commit_s == 0
         self.urgent: list[Draft] = []  # does not wait for the window's end
-        self.raw: list[Sweep] = []  # not committed yet
+        self.raw = RawRows()  # not committed yet
         self.problems: dict[str, str] = {}  # what is broken now, by device or line
         self.voices: dict[str, Voice] = {}  # what each device has said of itself
         self.others: dict[str, bool] = {}  # devices that were swapped; whether a window ended since
         self.unclaimed = 0
         self.heard = False  # something has come in
         self.wake = asyncio.Event()  # something cannot wait for the next tick
-        self.starting: tuple[int, int] | None = None  # boot, and since when no line was open
+        self.starting: Opening | None = None  # lines that are not open yet
         self.changed: Callable[[], None] = lambda: None  # the problems are others now
         self.described: Callable[[], None] = lambda: None  # a device is another one now
         self._told: set[str] = set()
 
     def edges(self, batch: Sequence[Edge]) -> None:
-        if self.starting is not None:
-            self._open(batch)
         contacts: list[Contact] = []
         for edge in batch:
             contact = self._wiring.contact(edge)
@@ -51,13 +50,15 @@ class Intake:
             else:
                 contacts.append(contact)
         self._stage.add_contacts(contacts)
+        if self.starting is not None:
+            self._hurry(self.starting.take(contacts))
         self._hurry(self._pipeline.contacts(contacts))
         self._hear()
 
     def sweeps(self, batch: Sequence[Sweep]) -> None:
         self._stage.add_sweeps(batch)
         if self._keep_raw:
-            self.raw += batch
+            self.raw.add(batch)
             if self._raw_at_once:
                 self.wake.set()
         self._hurry(self._pipeline.sweeps(batch))
@@ -109,6 +110,8 @@ class Intake:
         if reason is not None:
             self._stage.unwatched(source, at_ns)
             self._pipeline.engine.closed(source, at_ns)
+            if self.starting is not None:
+                self.starting.fault(source)
         self._trouble(f"line {line}", source.partition(".")[0], reason, text)
 
     def forget(self, what: str) -> None:
@@ -143,14 +146,6 @@ class Intake:
         if kind not in self._told:
             self._told.add(kind)
             self.alarm(kind, text)
-
-    def _open(self, batch: Sequence[Edge]) -> None:
-        """The first levels are found: from here on somebody listens."""
-        opened = [edge.mono_ns for edge in batch if edge.seqno == 0]
-        if opened and self.starting is not None:
-            (boot, since_ns), self.starting = self.starting, None
-            if max(opened) > since_ns:
-                self._hurry([opening(boot, since_ns, max(opened))])
 
     def _trouble(self, what: str, source: str, reason: Reason | None, text: str) -> None:
         """An event and a line in the log, once; what was never broken is not said to work again."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgpack
 
-from edge.acquire.stage import Stage, left_behind
+from edge.acquire.stage import Stage, left_behind, of_others
 from edge.app.attempts import Attempts
 from edge.app.before import Before
 from edge.app.calibrating import expired
@@ -22,7 +22,7 @@ from edge.app.learnt import Lessons
 from edge.app.observing import Observer
 from edge.app.pipeline import Pipeline
 from edge.app.rawdrafts import raw_drafts
-from edge.app.recover import Recovered, recover
+from edge.app.recover import Opening, Recovered, recover
 from edge.app.sealing import OWNER, Sealing
 from edge.app.windows import GRACE_NS, SYNCED, Windows
 from edge.app.wiring import Wiring
@@ -31,10 +31,15 @@ from edge.store import Epoch, Mark, Past, Stored, Writer
 
 LOG = logging.getLogger("kerbstone")
 
+FOREVER_NS: Final = 1 << 63
 MODEL_STATE_NS: Final = 3_600_000_000_000  # what models learn is worth one write in an hour
 LESSON_NS: Final = 900_000_000_000  # what devices learn is little
 STATE_VERSION: Final = 1
 OWNERS: Final = ("alarms", "app", "drivers", "engine", "flags", "judge")
+LATE_NS: Final = 5_000_000_000  # so long a window waits for edges that are under way to it
+AGAIN_NS: Final = 50_000_000  # between two looks whether they have come
+TOGETHER: Final = 1000  # records of windows that have piled up are committed at one time
+WINDOWS: Final = 16  # of these: others have their turn in between
 CUTS: Final = {
     "synchronised": "The clock is synchronised now: windows follow the wall.",
     "step": "The clock was set while it was trusted: the window around it is marked.",
@@ -64,35 +69,72 @@ class Ledger:
         self._windows = Windows(self._site.period_ns, clock.now())
         self._start_ns = clock.now().mono_ns  # of the open window
         self._saved_ns = self._learnt_ns = self._start_ns  # when models' and devices' was written
-        self._lined = bool(wiring.lined)
+        self._lined = {source for source, _ in wiring.lined.values()}
         self._known = {*self._points, *(f"line {line}" for line in wiring.lined)}
         self._fits = True  # the former process's counting, to the configuration as it is
         self._committing = asyncio.Lock()
         self.observer: Observer | None = None  # set by the daemon, as the two below
         self.offer: Any = lambda rows: None  # takes the rows of each commit; set by the daemon
         self.kept: Callable[[], Mapping[str, bytes]] = dict  # what devices have learnt; as above
+        # until when all edges have been taken; as above
+        self.heard_ns: Callable[[], int] = lambda: FOREVER_NS
+        self._heard_ns = self._waiting_ns = 0  # as it was told last, and since when
+        self._again_ns = 0  # not before: edges of the window that has ended are under way
         polled = (device for group in wiring.polled.values() for device in group)
         self._lessons = Lessons({device.name: device.polled for device in polled})
 
     @property
     def next_ns(self) -> int:
         """When the open window can be closed."""
-        return self._windows.end_ns + GRACE_NS
+        return max(self._windows.end_ns + GRACE_NS, self._again_ns)
+
+    def piled_up(self, now: Stamp) -> bool:
+        """More than one window has ended and is not closed: there is more to do than can be."""
+        return now.mono_ns >= self._windows.end_ns + GRACE_NS + self._site.period_ns
 
     async def tick(self, now: Stamp) -> None:
         """Close the window when its time has come, or time itself has jumped; else what hurries."""
         why = self._windows.cut(now)
         if why is not None:
             await self._cut(now, why)
-        elif now.mono_ns >= self.next_ns:
-            await self.close(self._windows.end_ns)
+        elif now.mono_ns >= self.next_ns and not self._waits(now):
+            await self._close_all(now)
         elif self._intake.urgent or self._raw_is_due(now):
             await self._commit((), {})
 
+    def _waits(self, now: Stamp) -> bool:
+        """Edges of before the window's end may still be on their way: the process stood still, or
+        the thread that reads them has its turn later. What comes too late counts in the next."""
+        heard_ns = self.heard_ns()
+        if heard_ns != self._heard_ns:
+            self._heard_ns, self._waiting_ns = heard_ns, now.mono_ns  # it is alive
+        if heard_ns >= self._windows.end_ns or now.mono_ns >= self._waiting_ns + LATE_NS:
+            return False
+        self._again_ns = now.mono_ns + AGAIN_NS
+        return True
+
+    async def _close_all(self, now: Stamp) -> None:
+        """The window, and those that have ended meanwhile: a card that is slow, or a process that
+        stood still, pays for one commit and not for each."""
+        drafts, states = self._end(self._windows.end_ns)
+        for _ in range(WINDOWS - 1):
+            if now.mono_ns < self.next_ns or len(drafts) >= TOGETHER or self._waits(now):
+                break
+            more, later = self._end(self._windows.end_ns)
+            drafts, states = drafts + more, {**states, **later}
+        await self._store(drafts, states)
+
     async def close(self, end_ns: int, *, partial: bool = False, last: bool = False) -> None:
         """The window ends: its records, and the state as of its end."""
+        await self._store(*self._end(end_ns, partial=partial, last=last))
+
+    def _end(
+        self, end_ns: int, *, partial: bool = False, last: bool = False
+    ) -> tuple[list[Draft], dict[str, Any]]:
+        """The window ends and the next segment begins; what is to be committed for it."""
         now = self._clock.now()
-        self._stage.mark(end_ns)  # it was listened to up to its end, whatever becomes of us now
+        # it was listened to up to its end, or nearly, whatever becomes of us now
+        self._stage.mark(min(end_ns, self.heard_ns()))
         self._pipeline.engine.expired(expired(self._site, now))
         if self._windows.stepped:
             self._pipeline.engine.mark(Reason.CLOCK)
@@ -112,7 +154,8 @@ class Ledger:
             self._learnt_ns = now.mono_ns
             self._lessons.take(self.kept(), self._epoch.boot, now)
             states["drivers"] = self._lessons.packed()
-        await self._begin(end_ns, drafts, states)
+        self._rotate(end_ns)
+        return drafts, states
 
     def _alarms(self) -> dict[str, Any]:
         """Those of the box that are on: the next process tells when they are over."""
@@ -133,7 +176,11 @@ class Ledger:
         if past != "known":
             self._pipeline.engine.doubt_past(older=past == "older")
         self._pipeline.engine.expired(expired(self._site, now))
-        segments = left_behind(folder, self._boot_id, before.segment if before else 0)
+        owner = self._stage.owner
+        if strange := of_others(folder, self._boot_id, owner):
+            LOG.error("the stage in %s is not this gateway's: it is set aside", folder)
+            self._stage.set_aside(strange)
+        segments = left_behind(folder, self._boot_id, before.segment if before else 0, owner)
         attempts = Attempts(folder)
         if not attempts.begin() and segments:
             LOG.error("starts have died while they read the stage back: it is set aside")
@@ -144,24 +191,30 @@ class Ledger:
         )
         found = recover(
             self._pipeline, before, self._epoch.boot, segments, now.mono_ns, self._windows.end_ns,
-            self._former(), self._writer.opened.damage is not None, self._fits,
+            self._epoch.succeeds, self._writer.opened.damage is not None, self._fits,
             unread=self._writer.opened.ram is not None, past=past,
         )  # fmt: skip
         attempts.ended()
         found.drafts = self._intake.with_health(found.drafts)
         sealed = await self._writer.state(OWNER)
-        found.drafts += self._sealing.begin(sealed, self._writer.handed, now)
+        clocks = {
+            boot: (await self._writer.marks(boot), await self._writer.bounds(boot))
+            for boot in {stored.record.boot for stored in self._writer.handed}
+        }
+        found.drafts += self._sealing.begin(sealed, self._writer.handed, clocks, now)
         self._writer.handed.clear()
         if self._lined:
-            self._intake.starting = (self._epoch.boot, now.mono_ns)
+            self._intake.starting = Opening(self._epoch.boot, now.mono_ns, self._lined)
         await self._go_on(found)
 
     async def _go_on(self, found: Recovered) -> None:
         self._windows.end_ns = found.end_ns
-        for points, sweeps in found.raw:
-            found.drafts += raw_drafts(points, sweeps)
+        for points, rows in found.raw:
+            self._intake.raw.given_up += rows.given_up
+            found.drafts += raw_drafts(points, *rows.take())
         if found.segment is None:
-            await self._begin(found.start_ns, found.drafts, {})
+            self._rotate(found.start_ns)
+            await self._store(found.drafts, {})
         else:
             self._start_ns = found.start_ns
             self._stage.resume(found.segment, found.count)
@@ -219,10 +272,6 @@ class Ledger:
         spared = before is not None and former is not None and before.epoch != former.epoch
         return "doubtful" if spared and past == "known" else past
 
-    def _former(self) -> dict[str, Any] | None:
-        former = self._epoch.former
-        return None if former is None else {"epoch": former.epoch, "last": dict(former.last)}
-
     # -- commits ---------------------------------------------------------------------------------
 
     async def _cut(self, now: Stamp, why: str) -> None:
@@ -232,12 +281,13 @@ class Ledger:
         self._intake.urgent.append(Draft(Stream.EVENT, "gateway", at_ns, at_ns, body))
         await self.close(at_ns, partial=True)
 
-    async def _begin(
-        self, start_ns: int, drafts: Sequence[Draft], states: Mapping[str, Any]
-    ) -> None:
-        """The next window begins: its segment, then the commit, then the former segment goes."""
+    def _rotate(self, start_ns: int) -> None:
+        """The next window begins, and its segment."""
         self._stage.rotate(start_ns, self._windows.end_ns, *self._pipeline.engine.pending())
         self._start_ns = start_ns
+
+    async def _store(self, drafts: Sequence[Draft], states: Mapping[str, Any]) -> None:
+        """Commit what has ended, and then the former segments go."""
         await self._commit(drafts, {**states, **self._as_of_the_end()})
         self._stage.drop_others()
 
@@ -246,27 +296,31 @@ class Ledger:
         return {"engine": self._pipeline.snapshot(), "flags": self._pipeline.judge.flags()}
 
     def _raw_is_due(self, now: Stamp) -> bool:
-        raw = self._intake.raw
+        since_ns = self._intake.raw.since_ns
         due_s = self._site.streams.raw_commit_s
-        return bool(raw) and now.mono_ns >= raw[0].mono_ns + int(due_s * 1e9)
+        return since_ns is not None and now.mono_ns >= since_ns + int(due_s * 1e9)
 
     async def _commit(self, drafts: Sequence[Draft], states: Mapping[str, Any]) -> None:
         async with self._committing:
             intake = self._intake
             urgent, intake.urgent = intake.urgent, []
-            raw, intake.raw = intake.raw, []
+            raw, given_up = intake.raw.take()
             segment = self._stage.number
+            starting = intake.starting
             before = Before(
                 self._epoch.boot, segment, self._start_ns, (segment, self._stage.sweeps),
                 {what: why for what, why in intake.problems.items() if what in self._known},
                 intake.devices, self._pipeline.engine.plain.state(), intake.held(),
-                tuple(intake.others), intake.starting and intake.starting[1], self._epoch.epoch,
+                tuple(intake.others),
+                starting.since_ns if starting is not None and starting.closed else None,
+                sorted(starting.closed) if starting is not None else (),
+                self._epoch.epoch,
             )  # fmt: skip
             packed = {
                 owner: (STATE_VERSION, msgpack.packb(state))
                 for owner, state in {**states, **self._alarms(), "app": before.packed()}.items()
             }
-            rows = [*urgent, *drafts, *raw_drafts(self._keys, raw)]
+            rows = [*urgent, *drafts, *raw_drafts(self._keys, raw, given_up)]
             now = self._clock.now()
             mark = Mark(now.mono_ns, now.wall_ns, now.tq)
             stored: list[Stored] = await self._writer.commit(rows, packed, clock=mark)

@@ -1,12 +1,12 @@
 """Tables of a configuration for what was found or simulated, ready for a site file."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import drivers
 from edge.core.driver import DriverSpec, SerialLine
+from edge.core.printable import one_json, printable
 
 BUSES: Final = {
     "i2c": "i2c",
@@ -15,6 +15,7 @@ BUSES: Final = {
     "modbus-tcp": "network",
     "gpio": "contacts",
 }  # how a bus of this kind is called
+REMARK: Final = 120  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Bus:
 def tables(buses: Iterable[Bus], taken: Iterable[str] = ()) -> str:
     """TOML. Names that are `taken` are not given again."""
     used = set(taken)
-    return "\n".join(line for bus in buses for line in _bus(bus, used))
+    return "\n".join(printable(line) for bus in buses for line in _bus(bus, used))
 
 
 def _bus(bus: Bus, used: set[str]) -> Iterator[str]:
@@ -50,7 +51,7 @@ def _bus(bus: Bus, used: set[str]) -> Iterator[str]:
     yield ""
     for device in bus.devices:
         if device.remark:
-            yield f"# {' '.join(device.remark.split())}"
+            yield printable(f"# {device.remark}", REMARK)
         if device.driver == "loop":  # it is never a device of its own
             yield f"[lane.{_name(device.driver, used)}]"
             yield 'approach = "north"'
@@ -92,4 +93,13 @@ def _name(wanted: str, used: set[str]) -> str:
 
 
 def _value(value: Any) -> str:
-    return json.dumps(value)
+    return f'"{"".join(map(_letter, value))}"' if isinstance(value, str) else one_json(value)
+
+
+def _letter(char: str) -> str:
+    """Of a basic string. TOML has no surrogates, so JSON's form of a letter beyond 0xffff is none.
+    Source: https://toml.io/en/v1.0.0#string
+    """
+    if char in ('"', "\\"):
+        return f"\\{char}"
+    return char if char.isascii() and char.isprintable() else f"\\U{ord(char):08x}"

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from edge.acquire.stage import Entry, Segment
+from edge.app.rawdrafts import RawRows
 from edge.core import Contact, Sweep
 from edge.process.meanings import Meanings, owner, points
 
-Raw = list[tuple[Mapping[str, tuple[str, ...]], list[Sweep]]]
-"""Sweeps, with the keys of the points of each source in them."""
+Raw = list[tuple[Mapping[str, tuple[str, ...]], RawRows]]
+"""Sweeps, with the keys of the points of each source in them; no more than memory allows."""
 
 NOTHING: Final = 0  # as an entry: a mark that proves nothing
 
@@ -56,10 +57,10 @@ class ReadBack:
             return
         skip = taken - self.count if segment.number == number else 0
         left, keys = sweeps[max(0, skip) :], points(segment.staged.sources)
-        if left and self.raw and self.raw[-1][0] == keys:
-            self.raw[-1][1].extend(left)
-        elif left:
-            self.raw.append((keys, list(left)))
+        if left and not (self.raw and self.raw[-1][0] == keys):
+            self.raw.append((keys, RawRows()))
+        if left:
+            self.raw[-1][1].add(left)
 
     def _miss(self, segment: Segment) -> None:
         """Whose windows nobody can close any more, and who was not there."""
@@ -94,12 +95,11 @@ def listened(entry: Entry) -> int:
     return 0  # of sweeps: an edge that is older may have been under way, on another bus
 
 
-def opened(entry: Entry, since_ns: int) -> int | None:
-    """When lines were open for the first time since then, if this entry tells it."""
-    if not (isinstance(entry, list) and isinstance(entry[0], Contact)):
-        return None
-    levels = (item.mono_ns for item in entry if isinstance(item, Contact) and item.initial)
-    return max((at_ns for at_ns in levels if at_ns >= since_ns), default=None)
+def contacts(entry: Entry) -> list[Contact]:
+    """What of it is about contacts."""
+    if not isinstance(entry, list):
+        return []
+    return [item for item in entry if isinstance(item, Contact)]
 
 
 def _sweeps(entry: Entry) -> list[Sweep]:

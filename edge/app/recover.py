@@ -12,12 +12,12 @@ from typing import Any, Final
 from edge.acquire.stage import Segment
 from edge.app.before import Before
 from edge.app.pipeline import Pipeline
-from edge.app.readback import Raw, ReadBack, listened, opened
+from edge.app.readback import Raw, ReadBack, contacts, listened
 from edge.core import Contact, Draft, Stream, Sweep
 from edge.process.meanings import meanings
 from edge.store import Past
 
-ALL: Final = ["*"]
+ALL: Final = ("*",)
 AWAY_NS: Final = 3_600_000_000_000  # how long a boot is taken to have been off: nobody knows
 LONGEST: Final = 1.5  # periods: a window that would be longer begins anew
 TEXTS: Final = {
@@ -115,7 +115,8 @@ def recover(
         found.drafts += _new(pipeline.engine.fresh if fits else setup.names(), now_ns)
         return found
     result = Recovered(now_ns, end_ns, raw=back.raw)
-    alive_ns, opened_ns = before.start_ns, None
+    alive_ns = before.start_ns
+    opening = Opening(boot, since_ns, before.closed)
     for i, segment in enumerate(segments):
         if i:  # the window before had ended, but its commit had not come
             if alive_ns < segment.start_ns:  # a start that was killed had closed it, in a gap
@@ -123,16 +124,12 @@ def recover(
             result.drafts += pipeline.close(segment.start_ns)
         result.segment = segment
         for entry, mine in back.entries(segment, again=i > 0):
-            if opened_ns is None:
-                opened_ns = opened(entry, since_ns)
+            result.drafts += opening.take(contacts(entry))  # it was killed before it told
             result.drafts += _feed(pipeline, mine)
             alive_ns = max(alive_ns, listened(entry))
         result.count = back.count
-    if opened_ns is None and since_ns >= before.start_ns:
-        opened_ns = alive_ns  # not yet; lines that stay closed for windows are a fault, and told
-    # it was killed before it told
-    if before.starting is not None and opened_ns is not None and opened_ns > since_ns:
-        result.drafts.append(opening(boot, since_ns, opened_ns))
+    if since_ns >= before.start_ns:  # lines that stay closed for windows are a fault, and told
+        result.drafts += opening.ended(alive_ns)
     result.drafts.append(_gap("restart", replace(before, start_ns=alive_ns), now_ns, former))
     result.drafts += _gone(back, boot, alive_ns)
     result.drafts += _new(back.new.union(pipeline.engine.fresh), now_ns)
@@ -195,9 +192,37 @@ def _feed(pipeline: Pipeline, entry: Any) -> list[Draft]:
     return []
 
 
-def opening(boot: int, from_ns: int, to_ns: int) -> Draft:
-    """What passed while this start read the stage back and opened its lines was seen by nobody."""
-    return _gap("opening", Before(boot, 0, from_ns), to_ns, None)
+class Opening:
+    """The lines that are not open yet after a start: what passes meanwhile is seen by nobody.
+
+    `closed` names them by the source of their contacts, until their opening was told.
+    """
+
+    def __init__(self, boot: int, since_ns: int, closed: Iterable[str]) -> None:
+        self.boot, self.since_ns, self.closed = boot, since_ns, set(closed)
+
+    def take(self, contacts: Sequence[Contact]) -> list[Draft]:
+        """The gap of those whose first level is among what has come in."""
+        found = [each for each in contacts if each.initial and each.source in self.closed]
+        levels = [each for each in found if each.mono_ns >= self.since_ns]
+        if not levels:
+            return []
+        return self._gap({each.source for each in levels}, max(each.mono_ns for each in levels))
+
+    def ended(self, at_ns: int) -> list[Draft]:
+        """The gap of those that were closed up to the end of the process, if any were."""
+        return self._gap(set(self.closed), at_ns) if self.closed else []
+
+    def fault(self, source: str) -> None:
+        """This one fails to open, and that is told."""
+        self.closed.discard(source)
+
+    def _gap(self, opened: set[str], to_ns: int) -> list[Draft]:
+        self.closed -= opened
+        if to_ns <= self.since_ns:
+            return []
+        sources = sorted({source.partition(".")[0] for source in opened})
+        return [_gap("opening", Before(self.boot, 0, self.since_ns), to_ns, None, sources)]
 
 
 def _gap(

@@ -13,12 +13,14 @@ import msgpack
 
 from edge.core import ConfigError, Draft, Stamp
 from edge.store import Epoch, States, Stored
+from edge.uplink.dating import Dated, moment
 from edge.uplink.manifests import Manifests, Sign
 from edge.uplink.wire import signed_bytes
+from edge.uplink.wire.clock import Moment
 
 LOG: Final = logging.getLogger("kerbstone")
 OWNER: Final = "manifest"
-VERSION: Final = 1
+VERSION: Final = 2
 IN_A_TPM: Final = b"TSS2 PRIVATE KEY"  # what OpenSSL's provider writes in place of a key
 
 
@@ -31,9 +33,14 @@ class Sealing:
         self._ended_ns = now.mono_ns
 
     def begin(
-        self, state: tuple[int, bytes] | None, handed: Sequence[Stored], now: Stamp
+        self,
+        state: tuple[int, bytes] | None,
+        handed: Sequence[Stored],
+        clocks: Mapping[int, Dated],
+        now: Stamp,
     ) -> list[Draft]:
-        """What the former process had sealed, and what it had handed over and not sealed.
+        """What the former process had sealed, and what it had handed over and not sealed: by one
+        of the marks in `clocks`, the clock maps of their boots.
 
         The opening manifest names the former epoch.
         """
@@ -42,13 +49,20 @@ class Sealing:
                 self.manifests.restore(msgpack.unpackb(state[1], strict_map_key=False))
             except ValueError as error:
                 LOG.warning("what was sealed cannot be read: %s", error)
+        by = {boot: self._moments(boot, clock, now) for boot, clock in clocks.items()}
         for stored in handed:
-            self.manifests.handed(stored.record)
-        former = self._epoch.former
+            self.manifests.handed(stored.record, *by[stored.record.boot])
+        former = self._epoch.succeeds
         if former is None:
             return []
-        known = {"epoch": former.epoch, "last": dict(former.last)}
-        return [self.manifests.opening(self._epoch.epoch, known, now.mono_ns)]
+        return [self.manifests.opening(self._epoch.epoch, former, now.mono_ns)]
+
+    def _moments(self, boot: int, clock: Dated, now: Stamp) -> list[Moment]:
+        """By which the former process may have dated what it sent. A mark that came within its
+        last moments was not written down: if this is the same boot, the clock still shows it."""
+        marks, known = clock
+        seen = [*marks, now] if boot == self._epoch.boot else marks
+        return [moment(boot, mark, known) for mark in seen or (None,)]
 
     def due(self, now: Stamp, *, last: bool) -> list[Draft]:
         """At a window's end: the manifests whose time has come. They are to be committed."""

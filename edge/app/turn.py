@@ -7,13 +7,14 @@ brings when it comes back late reaches nobody.
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
 
 from drivers.buses.gpio.bus import GpioBus
 from drivers.buses.gpio.line import LineState
 from edge.acquire.busthread import BusThread, Crossing, EdgeCrossing
+from edge.acquire.giveway import rest_ns
 from edge.acquire.poll import Device, Poller
 from edge.core import Clock, Condition, Edge, LineSpec, Reason, Sweep, failed
 from edge.health.progress import Progress
@@ -32,6 +33,13 @@ class Taker(Protocol):
     def alarm(self, kind: str, text: str) -> None: ...
 
 
+@dataclass(slots=True)
+class Load:
+    """What the main loop tells the threads of the buses. `piled_up`: windows wait to be closed."""
+
+    piled_up: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Main:
     """What all turns share: the main loop, the clock, who takes what they bring, who counts it."""
@@ -40,6 +48,7 @@ class Main:
     clock: Clock
     taker: Taker
     progress: Progress
+    load: Load = field(default_factory=Load)
 
 
 class Turn:
@@ -68,6 +77,7 @@ class Turn:
                 partial(self._to_main, main.taker.fault),
                 self._beat,
                 partial(self._to_main, main.taker.told),
+                self._rest_ns,
             )
             self.thread = BusThread(name, partial(self._poll, self.poller))
         else:
@@ -94,9 +104,9 @@ class Turn:
         return next((error for error in errors if error is not None), None)
 
     @property
-    def dropped(self) -> int:
-        """What the main loop was too busy to take."""
-        return self._edges.dropped + self._sweeps.dropped
+    def dropped(self) -> tuple[int, int]:
+        """Sweeps and edges that the main loop was too busy to take."""
+        return self._sweeps.dropped, self._edges.dropped
 
     async def read(self, name: str) -> Sweep:
         """One reading now, between two polls; a failed one when the thread is given up."""
@@ -128,6 +138,9 @@ class Turn:
 
     # -- in its thread ---------------------------------------------------------------------------
 
+    def _rest_ns(self) -> int:
+        return rest_ns(self._sweeps.waited_ns(), self._main.load.piled_up)
+
     def _beat(self) -> None:
         """After each piece of work; the watchdog waits for it."""
         if not self.abandoned.done():  # else another one is expected to work
@@ -147,12 +160,18 @@ class Turn:
         try:
             while not listening.done():
                 self._beat()
-                now_ns = self.heard_ns = clock.now().mono_ns
+                now_ns = clock.now().mono_ns
+                gpio.look()
+                self._to_main(self._heard, now_ns)  # behind the edges that came before
                 await clock.sleep_until(now_ns + BEAT_NS)
             listening.result()
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+
+    def _heard(self, at_ns: int) -> None:
+        """In the main loop: every edge of an earlier moment has been taken."""
+        self.heard_ns = at_ns
 
     def _line(self, state: LineState) -> None:
         taker = self._main.taker

@@ -124,6 +124,7 @@ def link(daemon: "Daemon") -> dict[str, Any]:
             "broker": standing.broker or None,
             "for_s": _ago_s(now_ns, standing.since_ns),
             "failure": standing.failure or None,
+            "trouble": standing.trouble or None,
             "confirmed_s": _ago_s(now_ns, standing.confirmed_ns),
             "unconfirmed": getattr(sender, "under_way", None),
         }

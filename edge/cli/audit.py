@@ -8,22 +8,25 @@ is there and how many findings are near it; then each finding. Exit codes: 0 com
 import argparse
 import asyncio
 import contextlib
-import json
 import re
 import secrets
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 from edge.cli.subscribe import broker_options, source_from
 from edge.core import ConfigError
 from edge.core.numbers import size
+from edge.core.printable import word
 from edge.platform.ask import Asked, ask
 from edge.platform.audit import Audited, audit
 from edge.platform.days import UNKNOWN, Day
+from edge.platform.filed import refused
 from edge.platform.signatures import Keys, MissingLibraryError
+from edge.platform.sites import Sites
 from edge.platform.store import Store, StoreError, open_store
 from edge.platform.subscribe import Source, UnreachableError
+from edge.platform.verdict import Finding
+from edge.terminal import echo, echo_json, progress
 
 DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -40,6 +43,10 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--json", action="store_true", help="one object a line: days, notes, findings, verdict")
     add("--keys", type=Path, metavar="FOLDER", help="certificates of gateways: check signatures")
     add("--keys-ca", type=Path, metavar="FILE", help="the authority that issued them all")
+    add("--sites", type=Path, metavar="PLACE", help="which gateway belongs to which site, as for "
+        "`receipts`")  # fmt: skip
+    add("--unsigned-ok", action="append", default=[], metavar="GW",
+        help="its key lies in a TPM and signs no manifests; may be repeated")  # fmt: skip
     add("--ask", action="store_true", help="ask the gateways for what is missing (needs --broker)")
     add("--wait", dest="wait_s", type=float, default=15.0, metavar="SECONDS",
         help="for each answer (default 15)")  # fmt: skip
@@ -55,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         source = source_from(args, f"kerbstone-audit-{secrets.token_hex(4)}") if args.ask else None
         keys = _keys(args)
+        sites = Sites(args.sites) if args.sites is not None else None
         store = open_store(args.store, write=False)
     except ConfigError as error:
         return _say(str(error), 2)
@@ -63,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     printer = _Printer(args)
     with contextlib.closing(store):
         try:
-            return _audit(args, store, keys, source, printer)
+            return _audit(args, store, keys, sites, source, printer)
         except StoreError as error:
             return _say(str(error), 3)
         except UnreachableError as error:
@@ -71,34 +79,39 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _audit(
-    args: argparse.Namespace, store: Store, keys: Keys | None, source: Source | None,
-    printer: "_Printer",
+    args: argparse.Namespace, store: Store, keys: Keys | None, sites: Sites | None,
+    source: Source | None, printer: "_Printer",
 ) -> int:  # fmt: skip
-    found = False
-    for done in audit(store, gateway=args.gateway, keys=keys, progress=printer.progress):
-        found = True
+    for done in audit(
+        store, gateway=args.gateway, keys=keys, prefix=args.prefix, sites=sites,
+        progress=printer.progress,
+    ):  # fmt: skip
         printer.gateway(done)
         if source is not None and done.missing:
             printer.asked(done, asyncio.run(ask(source, done.branch, done.missing, args.wait_s)))
-    if args.gateway and not found:
-        return _say(f"{args.store}: nothing of {args.gateway} is in it", 2)
+    for gw, finding in refused(store, args.gateway):
+        printer.finding(gw, finding)
+    if not printer.gateways:
+        text = f"{args.store}: nothing of {args.gateway or 'anybody'} is in it"
+        printer.finding(args.gateway, Finding("nothing", text))
     if store.damage.lines:
-        printer.note(f"{store.damage.lines} lines of the store cannot be read")
-    if aside := store.undecodable():
-        printer.note(f"{aside} messages that could not be read are in the store")
+        text = f"{store.damage.lines} lines of the store cannot be read"
+        printer.finding(None, Finding("damage", text))
+    if aside := sum(tally.all for _, kind, tally in store.tallies() if kind == "undecodable"):
+        printer.note(f"{aside} messages could not be read")
     return printer.verdict()
 
 
 def _keys(args: argparse.Namespace) -> Keys | None:
     if args.keys is None:
-        if args.keys_ca is not None:
-            raise ConfigError("--keys-ca needs --keys: the folder with the certificates")
+        if args.keys_ca is not None or args.unsigned_ok:
+            word = "--keys-ca" if args.keys_ca is not None else "--unsigned-ok"
+            raise ConfigError(f"{word} needs --keys: the folder with the certificates")
         return None
     try:
-        return Keys(args.keys, args.keys_ca)
+        return Keys(args.keys, args.keys_ca, args.unsigned_ok)
     except MissingLibraryError as error:
-        print(f"note: {error}; signatures are not checked", file=sys.stderr)
-        return None
+        raise ConfigError(f"{error}: `pip install cryptography`") from None
 
 
 class _Printer:
@@ -106,18 +119,16 @@ class _Printer:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._json, self._day = args.json, args.day
-        self._terminal = sys.stderr.isatty()
-        self._findings = self._records = self._gateways = 0
+        self._findings = self._records = self._unsealed = self.gateways = 0
 
     def progress(self, records: int) -> None:
-        if self._terminal:
-            print(f"\r\033[K{records} records", end="", file=sys.stderr, flush=True)
+        progress(f"{records} records")
 
     def gateway(self, done: Audited) -> None:
-        if self._terminal:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-        self._gateways += 1
+        progress("")
+        self.gateways += 1
         self._records += done.records
+        self._unsealed += done.unsealed
         for date, day in sorted(done.days.days.items()):
             if self._shown(date):
                 self._findings += day.findings
@@ -126,19 +137,23 @@ class _Printer:
             self.note(note)
         for date, finding in done.findings:
             if self._shown(date):
-                fields = {"finding": finding.kind, "gw": done.gw, "day": date, "text": finding.text}
-                self._put(fields, f"{finding.kind}: {finding.text}")
+                self._told(done.gw, date, finding)
         if done.hidden:
             self.note(f"{done.gw}: {done.hidden} more findings are counted and not told")
 
+    def finding(self, gw: str | None, finding: Finding) -> None:
+        """One that is in no gateway's days."""
+        self._findings += 1
+        self._told(gw, UNKNOWN, finding)
+
     def asked(self, done: Audited, answer: Asked) -> None:
         wanted = sum(size(ranges) for ranges in done.missing.values())
-        text = f"{done.gw} was asked for {wanted} numbers: {answer.again} rows come again"
+        text = f"{word(done.gw)} was asked for {wanted} numbers: {answer.again} rows come again"
         text += f", {answer.gone} numbers are not there any more"
         if answer.left:
             text += f"; {answer.left} numbers are left for the next time"
         if answer.error:
-            text = f"{done.gw} was asked for {wanted} numbers: {answer.error}"
+            text = f"{word(done.gw)} was asked for {wanted} numbers: {answer.error}"
         fields: dict[str, Any] = {
             "asked": done.gw, "numbers": wanted, "again": answer.again, "gone": answer.gone,
             "left": answer.left, "error": answer.error,
@@ -151,18 +166,27 @@ class _Printer:
     def verdict(self) -> int:
         """The last line; the exit code."""
         state = "complete" if not self._findings else f"{self._findings} findings"
+        if self._unsealed and not self._findings:
+            state += f" but for {self._unsealed} numbers that no manifest seals yet"
         fields = {
-            "audit": "clean" if not self._findings else "findings", "gateways": self._gateways,
-            "records": self._records, "findings": self._findings,
+            "audit": "clean" if not self._findings else "findings", "gateways": self.gateways,
+            "records": self._records, "unsealed": self._unsealed, "findings": self._findings,
         }  # fmt: skip
-        self._put(fields, f"{self._gateways} gateways, {self._records} records: {state}")
+        self._put(fields, f"{self.gateways} gateways, {self._records} records: {state}")
         return 1 if self._findings else 0
 
     def _shown(self, date: str) -> bool:
         return self._day in (None, date) or date == UNKNOWN
 
+    def _told(self, gw: str | None, date: str, finding: Finding) -> None:
+        fields = {"finding": finding.kind, "gw": gw, "day": date, "text": finding.text}
+        self._put(fields, f"{finding.kind}: {finding.text}")
+
     def _put(self, fields: dict[str, Any], text: str) -> None:
-        print(json.dumps(fields, ensure_ascii=False) if self._json else text, flush=True)
+        if self._json:
+            echo_json(fields)
+        else:
+            echo(text)
 
 
 def _fields(gw: str, date: str, day: Day) -> dict[str, Any]:
@@ -180,11 +204,11 @@ def _line(gw: str, date: str, day: Day) -> str:
     covered = "" if least is None else f"{least[1]:.0f} s covered (least: {least[0]}), "
     state = "complete" if not day.findings else f"{day.findings} findings"
     return (
-        f"{gw} {date}: {day.records} records, {day.numbers} numbers, {covered}{day.gaps} gaps and "
-        f"{day.drops} drops declared, {day.proved} manifests proved: {state}"
+        f"{word(gw)} {date}: {day.records} records, {day.numbers} numbers, {covered}{day.gaps} "
+        f"gaps and {day.drops} drops declared, {day.proved} manifests proved: {state}"
     )
 
 
 def _say(text: str, code: int) -> int:
-    print(f"kerbstone audit: {text}", file=sys.stderr)
+    echo(f"kerbstone audit: {text}", err=True)
     return code

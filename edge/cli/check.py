@@ -1,9 +1,7 @@
 """`kerbstone check FILE`: everything that is wrong with a configuration, and what it will read."""
 
 import argparse
-import json
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -30,6 +28,7 @@ from edge.config import (
     warnings,
 )
 from edge.core import ConfigError
+from edge.terminal import echo, echo_json
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -55,21 +54,20 @@ def run(args: argparse.Namespace) -> int:
         [*warnings(site), *expiring(site, SystemClock().now())], key=lambda p: (p.line, p.key)
     )
     if args.json:
-        print(json.dumps(_report(str(args.file), [], remarks, _facts(site, points)), indent=2))
+        echo_json(_report(str(args.file), [], remarks, _facts(site, points)), indent=2)
         return 0
-    for remark in remarks:
-        print(f"warning: {remark}", file=sys.stderr)
-    print("\n".join(_summary(site, points)))
-    print(f"{args.file} is in order" + (f"; {_count(remarks, 'warning')}" if remarks else ""))
+    echo(*(f"warning: {remark}" for remark in remarks), err=True)
+    echo(*_summary(site, points))
+    echo(f"{args.file} is in order" + (f"; {_count(remarks, 'warning')}" if remarks else ""))
     return 0
 
 
 def _refused(args: argparse.Namespace, problems: Sequence[Problem]) -> int:
     if args.json:
-        print(json.dumps(_report(str(args.file), problems, [], None), indent=2))
+        echo_json(_report(str(args.file), problems, [], None), indent=2)
         return 2
-    print(Problems(problems), file=sys.stderr)
-    print(f"{args.file} cannot be used: {_count(problems, 'error')}", file=sys.stderr)
+    echo(*Problems(problems).lines, err=True)
+    echo(f"{args.file} cannot be used: {_count(problems, 'error')}", err=True)
     return 2
 
 

@@ -1,12 +1,11 @@
 """`kerbstone decode DRIVER HEX [HEX ...]`: what recorded frames mean."""
 
 import argparse
-import json
-import sys
 from typing import Any
 
 import drivers
 from edge.core import Bad, ConfigError, DataError, Doubt, Reason, Sample, bad, uncertain
+from edge.terminal import echo, echo_json
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,24 +22,24 @@ def run(args: argparse.Namespace) -> int:
     try:
         frames = [bytes.fromhex(text) for text in args.frames]
     except ValueError as error:
-        print(f"kerbstone decode: not hexadecimal: {error}", file=sys.stderr)
+        echo(f"kerbstone decode: not hexadecimal: {error}", err=True)
         return 2
     try:
         samples = drivers.explain(args.driver, frames)
     except ConfigError as error:
-        print(f"kerbstone decode: {error}", file=sys.stderr)
+        echo(f"kerbstone decode: {error}", err=True)
         return 2
     except DataError as error:
         named = drivers.named(args.driver, frames)
         what = "no values" if all(named) or error.reason is Reason.SILENT else "damaged frame"
-        print(f"kerbstone decode: {what} ({error.reason}): {error}", file=sys.stderr)
+        echo(f"kerbstone decode: {what} ({error.reason}): {error}", err=True)
         _tell(named)
         return 1
     rows = [_row(point, sample, unit) for point, (sample, unit) in samples.items()]
-    print(json.dumps(rows, indent=2))
+    echo_json(rows, indent=2)
     damaged = sorted({str(s.reason) for s, _ in samples.values() if isinstance(s, Bad)})
     if damaged:
-        print(f"kerbstone decode: some points are bad: {', '.join(damaged)}", file=sys.stderr)
+        echo(f"kerbstone decode: some points are bad: {', '.join(damaged)}", err=True)
     if Reason.CONTRADICTED in damaged:
         _tell(drivers.named(args.driver, frames))
     return 1 if "crc" in damaged else 0
@@ -50,7 +49,7 @@ def _tell(named: list[str]) -> None:
     """What each frame is, as far as it is sound."""
     for number, text in enumerate(named, 1):
         if text:
-            print(f"  frame {number} is sound: {text}", file=sys.stderr)
+            echo(f"  frame {number} is sound: {text}", err=True)
 
 
 def _row(point: str, sample: Sample, unit: str) -> dict[str, Any]:

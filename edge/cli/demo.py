@@ -2,11 +2,11 @@
 
 import argparse
 import logging
-import sys
 
 from edge.core import ConfigError
 from edge.demo.broker import NoBrokerError
 from edge.demo.run import demo, new_screen
+from edge.terminal import echo, log_to_stderr
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -16,9 +16,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr("%(levelname)s %(name)s: %(message)s", logging.ERROR)
     try:
         return demo(args.seconds, new_screen())
     except (NoBrokerError, ConfigError) as error:
-        print(f"kerbstone demo: {error}", file=sys.stderr)
+        echo(f"kerbstone demo: {error}", err=True)
         return 2

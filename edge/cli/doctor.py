@@ -5,8 +5,6 @@ where that fails it is found out why. Ctrl-C ends it and prints what was found s
 """
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from edge.cli.site import site_of
 from edge.control.protocol import VerbError, ask
 from edge.core import ConfigError
 from edge.core.places import site_file
+from edge.terminal import echo, echo_json, progress
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -39,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         looked = exams(site, args.names)
     except ValueError as error:
-        print(f"kerbstone doctor: {error}", file=sys.stderr)
+        echo(f"kerbstone doctor: {error}", err=True)
         return 2
     why = ""
     try:
@@ -48,25 +47,23 @@ def run(args: argparse.Namespace) -> int:
             said = visit(looked, status)
             said = [] if args.names else said  # what is wrong with the gateway was not asked
         else:
-            doctor, terminal = Doctor(looked), sys.stderr.isatty()
-            why = doctor.run(lambda: _show(doctor) if terminal else None)
+            doctor = Doctor(looked)
+            why = doctor.run(lambda: _show(doctor))
             said = []
-            if terminal:
-                print("\r\x1b[K", end="", file=sys.stderr)
+            progress("")
     except ConfigError as error:
-        print(f"kerbstone doctor: {args.config}: {error}", file=sys.stderr)
+        echo(f"kerbstone doctor: {args.config}: {error}", err=True)
         return 2
     except (VerbError, OSError) as error:
-        print(f"kerbstone doctor: {error}", file=sys.stderr)
+        echo(f"kerbstone doctor: {error}", err=True)
         return 3
     through = "the wires, no daemon runs" if status is None else "the daemon, no wire was touched"
     if args.json:
-        print(json.dumps(_report(looked, said, through, why), indent=2))
+        echo_json(_report(looked, said, through, why), indent=2)
     else:
-        print(f"through {through}")
-        print("\n".join(_lines(looked, said, args.config.name)))
+        echo(f"through {through}", *_lines(looked, said, args.config.name))
     if why:
-        print(f"kerbstone doctor: {why}; this is what was found so far", file=sys.stderr)
+        echo(f"kerbstone doctor: {why}; this is what was found so far", err=True)
     everything = [*said, *(one for exam in looked for one in exam.told())]
     if why == EARLY:
         return 130
@@ -79,8 +76,7 @@ def _show(doctor: Doctor) -> None:
     busy = [one for one in doctor.exams if not one.finished]
     step = f"{busy[0].bus}: {busy[0].step}"[:60] if busy else ""
     done = len(doctor.exams) - len(busy)
-    text = f"{done} of {len(doctor.exams)} buses, {doctor.took_s:.0f} s  {step}"
-    print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+    progress(f"{done} of {len(doctor.exams)} buses, {doctor.took_s:.0f} s  {step}")
 
 
 def _lines(looked: Sequence[Exam], said: Sequence[Said], file: str) -> list[str]:

@@ -1,6 +1,5 @@
 """`kerbstone VERB ...`. Exit codes: 0 fine, 1 a finding, 2 wrong use, 3 not reachable."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from importlib import import_module
 from typing import Final
 
 from edge.core import ConfigError
+from edge.terminal import Parser, echo, tell_faults
 
 VERBS: Final = {
     "run": "read the wires of a site and publish what they say",
@@ -24,7 +24,7 @@ VERBS: Final = {
     "status": "how this gateway fares, and what needs a person",
     "receipts": "store what gateways send, and tell them what is stored",
     "audit": "prove that a store of records is complete",
-    "outbox": "what waits for the platform",
+    "outbox": "what waits for the platform; `outbox rescue FILE` sends what a file still holds",
     "provision": "claims for new boxes, and the server that gives them certificates",
     "models": "which models judge, what they cost, and how two of them differ",
 }
@@ -33,7 +33,8 @@ VERBS: Final = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. Only that verb's module is imported: a command starts as fast as it can."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    parser = argparse.ArgumentParser(prog="kerbstone", description=__doc__)
+    tell_faults()
+    parser = Parser(prog="kerbstone", description=__doc__)
     parser.add_argument("--version", action="version", version=_version())
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     wanted = next((word for word in arguments if not word.startswith("-")), None)
@@ -46,13 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except ConfigError as error:  # what only shows when devices are built
-        print(f"kerbstone {args.verb}: {error}", file=sys.stderr)
+        echo(f"kerbstone {args.verb}: {error}", err=True)
         return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # the reader of our pipe has gone (`| head`): say nothing more, not even at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # noqa: TID251
         return 1
 
 

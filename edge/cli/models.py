@@ -8,8 +8,6 @@ and says where their flags differ. Exit codes: 0 fine, 1 a finding, 2 wrong use.
 import argparse
 import csv
 import dataclasses
-import json
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +23,7 @@ from edge.infer.comparing import Sample, compare
 from edge.infer.manifest import Manifest, ModelError
 from edge.infer.proving import Proof, bundles_in, prove
 from edge.infer.session import Session
+from edge.terminal import echo, echo_json
 from models import BUNDLES
 
 SHOWN: Final = 20  # differences of one series in full; the rest is counted
@@ -68,17 +67,16 @@ def _list(args: argparse.Namespace) -> int:
     proofs = [prove(path) for path in bundles_in(folder)]
     shown = [p.manifest.name for p in proofs if p.manifest]
     if args.json:
-        told = {"bundles": [_fields(p) for p in proofs], "live": asked, "live_error": why}
-        print(json.dumps(told, ensure_ascii=False))
+        echo_json({"bundles": [_fields(p) for p in proofs], "live": asked, "live_error": why})
         return 0 if proofs and all(p.well for p in proofs) else 1
     for proof in proofs:
-        print("\n".join(described(proof)))
+        echo(*described(proof))
         name = proof.manifest.name if proof.manifest else ""
         if name in status and proof.folder.name == name:
-            print("\n".join(f"  live: {line}" for line in live(status[name])))
+            echo(*(f"  live: {line}" for line in live(status[name])))
     for name in status.keys() - shown:
-        print("\n".join([f"{name}: no bundle", *(f"  live: {t}" for t in live(status[name]))]))
-    print(why or "as the daemon says" if site else "shipped with this command; no site is asked")
+        echo(f"{name}: no bundle", *(f"  live: {t}" for t in live(status[name])))
+    echo(why or "as the daemon says" if site else "shipped with this command; no site is asked")
     if not proofs:
         return _say(f"{folder}: no bundle is in it", 1)
     return 0 if all(p.well for p in proofs) else 1
@@ -96,12 +94,12 @@ def _check(args: argparse.Namespace) -> int:
         return _say(f"{folder}: no bundle is in it: a bundle is a folder with manifest.json", 2)
     for proof in proofs:
         if args.json:
-            print(json.dumps(_fields(proof), ensure_ascii=False))
+            echo_json(_fields(proof))
         else:
-            print("\n".join(described(proof)))
+            echo(*described(proof))
     wrong = sum(not proof.well for proof in proofs)
     if not args.json:
-        print(f"{len(proofs)} checked: {'all can be used' if not wrong else f'{wrong} cannot'}")
+        echo(f"{len(proofs)} checked: {'all can be used' if not wrong else f'{wrong} cannot'}")
     return 1 if wrong else 0
 
 
@@ -141,14 +139,14 @@ def _over_series(args: argparse.Namespace, path: Path) -> bool:
         report = compare(args.a, args.b, _samples(reader))
     differs = [dataclasses.asdict(one) for one in report.differs]
     if args.json:
-        print(json.dumps({"series": str(path), **report.counts, "differs": differs}))
+        echo_json({"series": str(path), **report.counts, "differs": differs})
         return bool(differs)
-    print(f"{path}: {agreement(report.counts, 'A', 'B')}")
+    echo(f"{path}: {agreement(report.counts, 'A', 'B')}")
     for one in report.differs[:SHOWN]:
-        print(f"  from {one.timestamp}: A {_flag(one.a, one.a_onset)}, "
-              f"B {_flag(one.b, one.b_onset)}")  # fmt: skip
+        echo(f"  from {one.timestamp}: A {_flag(one.a, one.a_onset)}, "
+             f"B {_flag(one.b, one.b_onset)}")  # fmt: skip
     if len(differs) > SHOWN:
-        print(f"  and {len(differs) - SHOWN} more")
+        echo(f"  and {len(differs) - SHOWN} more")
     return bool(differs)
 
 
@@ -175,16 +173,16 @@ def _over_edges(args: argparse.Namespace, name: str) -> int:
     report = differences(told(site, args.edges, args.a), told(site, args.edges, args.b))
     differ = bool(report["only_a"] or report["only_b"])
     if args.json:
-        print(json.dumps({"edges": str(args.edges), **report}, ensure_ascii=False))
+        echo_json({"edges": str(args.edges), **report})
         return int(differ)
-    print(f"{args.edges}: A turned flags {report['turns_a']} times, B {report['turns_b']} times; p "
-          f"differs by {report['difference']} on average, {report['largest']} at most")  # fmt: skip
+    echo(f"{args.edges}: A turned flags {report['turns_a']} times, B {report['turns_b']} times; p "
+         f"differs by {report['difference']} on average, {report['largest']} at most")  # fmt: skip
     for word in ("a", "b"):
         for turn in report[f"only_{word}"][:SHOWN]:
-            print(f"  only {word.upper()}: {turn['event']} {turn['source']} {turn['point']} "
-                  f"{turn['state']} at {turn['at_s']:g} s, says the {turn['by']}")  # fmt: skip
+            echo(f"  only {word.upper()}: {turn['event']} {turn['source']} {turn['point']} "
+                 f"{turn['state']} at {turn['at_s']:g} s, says the {turn['by']}")  # fmt: skip
         if (more := len(report[f"only_{word}"]) - SHOWN) > 0:
-            print(f"  and {more} more of {word.upper()} alone")
+            echo(f"  and {more} more of {word.upper()} alone")
     return int(differ)
 
 
@@ -239,5 +237,5 @@ def _flag(raised: bool, onset: float) -> str:
 
 
 def _say(text: str, code: int) -> int:
-    print(f"kerbstone models: {text}", file=sys.stderr)
+    echo(f"kerbstone models: {text}", err=True)
     return code

@@ -1,21 +1,23 @@
 """`kerbstone outbox --config FILE`: what waits for the platform, and how full the outbox is.
 
+`kerbstone outbox rescue FILE` sends or exports what a file of an outbox still holds.
+
 Asks the daemon; where none runs it looks at the files, and changes nothing in them. Exit codes: 0
 told, 2 wrong use, 3 the outbox cannot be looked at.
 """
 
 import argparse
 import dataclasses
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from edge.app.sheet.outbox import outbox
 from edge.app.sheet.words import fitted, rendered
+from edge.cli import outbox_rescue
 from edge.cli.site import site_of, site_options
 from edge.control.protocol import VerbError, ask
 from edge.store import BusyError, look
+from edge.terminal import echo, echo_json
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,6 +27,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )  # fmt: skip
     site_options(parser)
     parser.set_defaults(run=run)
+    outbox_rescue.register(parser.add_subparsers(metavar="VERB"))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,12 +41,12 @@ def run(args: argparse.Namespace) -> int:
             limit_bytes = site.store.limit_mb << 20
             counts = dataclasses.asdict(look(Path(site.store.dir), limit_bytes=limit_bytes))
     except (VerbError, BusyError, OSError, ValueError) as error:
-        print(f"kerbstone outbox: {error}", file=sys.stderr)
+        echo(f"kerbstone outbox: {error}", err=True)
         return 3
     if args.json:
-        print(json.dumps(counts))
+        echo_json(counts)
         return 0
     through = "as the daemon says" if daemon else "from the files; no daemon runs"
-    print(fitted(f"{site.place.gateway} at {site.place.id}, {through}"))
-    print(rendered([outbox(counts, daemon=daemon, whole=True)]))
+    head = fitted(f"{site.place.gateway} at {site.place.id}, {through}")
+    echo(head, *rendered([outbox(counts, daemon=daemon, whole=True)]), fold=False)
     return 0

@@ -18,7 +18,7 @@ def new(args: argparse.Namespace) -> int:
     made = paper.new_claim(args.out, paper.operator_key(args.key), fields, now(), args.days)
     said = {"file": str(made.path), "claim": made.claim.claim, "gateway": made.claim.gateway,
             "expires": made.claim.expires, "label": made.label}  # fmt: skip
-    return result(args, said, f"{made.label}written to {made.path}")
+    return result(args, said, *made.label.splitlines(), f"written to {made.path}")
 
 
 def config(args: argparse.Namespace) -> int:
@@ -38,8 +38,8 @@ def pending(args: argparse.Namespace) -> int:
     with contextlib.closing(folder(args).store()) as store:
         rows = [counter.told(row) for row in store.pending()]
     words = ("code", "gateway", "site", "role", "claim", "asked", "from")
-    text = "\n".join("  ".join(row[word] for word in words) for row in rows)
-    return result(args, {"pending": rows}, text or "no box waits")
+    lines = ["  ".join(row[word] for word in words) for row in rows]
+    return result(args, {"pending": rows}, *(lines or ["no box waits"]))
 
 
 def approve(args: argparse.Namespace) -> int:
@@ -61,10 +61,9 @@ def revoke(args: argparse.Namespace) -> int:
             return _decided(args, counter.revoke(home, store, args.id, args.reason, now()))
         ended = issuing.revoke(home, store, args.id, args.reason, now())
     serials = [f"{each.serial:x}" for each in ended]
-    text = "\n".join(f"revoked: {each} of {args.id}" for each in serials)
-    return result(
-        args, {"name": args.id, "revoked": serials}, text or f"{args.id} has nothing left"
-    )
+    lines = [f"revoked: {each} of {args.id}" for each in serials]
+    said = {"name": args.id, "revoked": serials}
+    return result(args, said, *(lines or [f"{args.id} has nothing left"]))
 
 
 def offline(args: argparse.Namespace) -> int:
@@ -95,6 +94,8 @@ def _decided(args: argparse.Namespace, done: Any) -> int:
     row = counter.told(done.row)
     ended = [f"{each.serial:x}" for each in done.revoked]
     text = f"{row['gateway']} ({row['site']} {row['role']}) is {row['state']}, code {row['code']}"
-    for each in done.revoked:
-        text += f"\nrevoked: {each.serial:x} of {each.gateway} ({each.site} {each.role})"
-    return result(args, {**row, "revoked": ended}, text)
+    revoked = [
+        f"revoked: {each.serial:x} of {each.gateway} ({each.site} {each.role})"
+        for each in done.revoked
+    ]
+    return result(args, {**row, "revoked": ended}, text, *revoked)

@@ -3,10 +3,10 @@
 import argparse
 import contextlib
 import signal
-import sys
 import threading
 
 from edge.cli.provision_said import folder, now, result, say
+from edge.terminal import echo
 
 
 def ca(args: argparse.Namespace) -> int:
@@ -19,8 +19,7 @@ def ca(args: argparse.Namespace) -> int:
     else:
         made = founding.found(home, args.name, args.host, now())
         advice = f"keep {home.folder / 'operator.key'} at the operator's desk, not on this machine"
-    return result(args, {"files": [str(each) for each in made]},
-                  "\n".join([*map(str, made), advice]))  # fmt: skip
+    return result(args, {"files": [str(each) for each in made]}, *map(str, made), advice)
 
 
 def issue(args: argparse.Namespace) -> int:
@@ -37,7 +36,7 @@ def issue(args: argparse.Namespace) -> int:
     said = {"kind": args.kind, "name": args.name, "serial": f"{made.named.serial:x}",
             "ends": ends, "files": files}  # fmt: skip
     text = f"{args.kind} {args.name} until {ends}; the server keeps no key of it"
-    return result(args, said, "\n".join([*files, text]))
+    return result(args, said, *files, text)
 
 
 def issued(args: argparse.Namespace) -> int:
@@ -52,8 +51,9 @@ def issued(args: argparse.Namespace) -> int:
         soon += ends != "in time"
         rows.append({"kind": str(each.kind), "name": each.name, "serial": f"{each.serial:x}",
                      "ends": to_text(each.ends), "say": ends})  # fmt: skip
-    text = "\n".join("  ".join(row[w] for w in ("kind", "name", "ends", "say")) for row in rows)
-    result(args, {"issued": rows}, text or "no broker and no program has a certificate")
+    lines = ["  ".join(row[w] for w in ("kind", "name", "ends", "say")) for row in rows]
+    none = "no broker and no program has a certificate"
+    result(args, {"issued": rows}, *(lines or [none]))
     return 1 if soon else 0
 
 
@@ -68,7 +68,7 @@ def broker(args: argparse.Namespace) -> int:
     if not done.has_key:
         todo = f"put the key of {args.name} beside it as {export.KEY}; then start the broker"
     said = {"files": files, "serial": f"{done.named.serial:x}", "has_key": done.has_key}
-    return result(args, said, "\n".join([*files, todo]))
+    return result(args, said, *files, todo)
 
 
 def serve(args: argparse.Namespace) -> int:
@@ -78,7 +78,7 @@ def serve(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    server = Running(home, now, lambda text: print(text, file=sys.stderr, flush=True), args.listen)
+    server = Running(home, now, lambda text: echo(text, err=True), args.listen)
     with contextlib.closing(server):
         say(f"listening, port {server.port}", 0)
         stop.wait()

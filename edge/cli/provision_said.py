@@ -1,12 +1,11 @@
 """What all acts of `kerbstone provision` share: the server's folder, the time, their voice."""
 
 import argparse
-import json
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from edge.acquire.clock import SystemClock
+from edge.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from edge.provision.home import Home
@@ -22,11 +21,14 @@ def now() -> datetime:
     return datetime.fromtimestamp(SystemClock().now().wall_ns / 1_000_000_000, UTC)
 
 
-def result(args: argparse.Namespace, said: dict[str, Any], text: str) -> int:
-    print(json.dumps(said) if args.json else text, flush=True)
+def result(args: argparse.Namespace, said: dict[str, Any], *lines: str) -> int:
+    if args.json:
+        echo_json(said)
+    else:
+        echo(*lines)
     return 0
 
 
 def say(text: str, code: int) -> int:
-    print(f"kerbstone provision: {text}", file=sys.stderr)
+    echo(f"kerbstone provision: {text}", err=True)
     return code

@@ -1,8 +1,6 @@
 """`kerbstone read DEVICE --config FILE`: ask one device now, through the daemon when it runs."""
 
 import argparse
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ from edge.app import standalone
 from edge.cli.site import site_of, site_options
 from edge.control.protocol import VerbError, ask
 from edge.core import BusError
+from edge.terminal import echo, echo_json
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -29,22 +28,20 @@ def run(args: argparse.Namespace) -> int:
         told = answer or standalone.read(site, args.device)
         readings, health = told["readings"], told.get("health", {})
     except VerbError as error:
-        print(f"kerbstone read: {error}", file=sys.stderr)
+        echo(f"kerbstone read: {error}", err=True)
         return 2
     except OSError as error:
-        print(f"kerbstone read: {error}; use sudo, or join the group kerbstone", file=sys.stderr)
+        echo(f"kerbstone read: {error}; use sudo, or join the group kerbstone", err=True)
         return 3
     except BusError as error:
-        print(f"kerbstone read: {args.device} does not answer: {error}", file=sys.stderr)
+        echo(f"kerbstone read: {args.device} does not answer: {error}", err=True)
         return 3
     if args.json:
         found = {"device": args.device, "through": through, "readings": readings}
-        print(json.dumps({**found, **({"health": health} if health else {})}))
+        echo_json({**found, **({"health": health} if health else {})})
     else:
-        print(f"{args.device}, through {through}")
-        print("\n".join(_line(r) for r in readings))
-        for word, text in health.items():
-            print(f"  {word}: {text}")
+        echo(f"{args.device}, through {through}", *map(_line, readings))
+        echo(*(f"  {word}: {text}" for word, text in health.items()))
     if all(r["value"] is None for r in readings):
         return 3 if any(r["quality"] == "bad:silent" for r in readings) else 1
     return 0

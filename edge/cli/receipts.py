@@ -2,16 +2,16 @@
 
 The reference for a city platform that gateways with `confirm = "platform"` report to. One process
 writes a store; `kerbstone audit` reads it, also meanwhile. Exit codes: 0 fine, 1 conflicts or
-messages that could not be read, 2 wrong use, 3 the broker or the store cannot be reached.
+messages that were refused, 2 wrong use, 3 the broker or the store cannot be reached.
 """
 
 import argparse
 import asyncio
 import contextlib
 import dataclasses
-import json
 import signal
-import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +19,12 @@ from edge.acquire.clock import SystemClock
 from edge.cli.subscribe import broker_options, source_from
 from edge.core import ConfigError
 from edge.platform.collect import Collector
-from edge.platform.filters import is_down
+from edge.platform.filters import subscriptions, unheard
+from edge.platform.sites import Sites
 from edge.platform.store import Store, StoreError, open_store
 from edge.platform.subscribe import Source, UnreachableError
+from edge.terminal import echo, echo_json, is_terminal, progress
 
-FILTER: Final = "kerbstone/v1/+/+/up/#"
 PROGRESS_NS: Final = 2_000_000_000
 TOLD: Final = 200  # sentences; more are in the counts
 
@@ -36,7 +37,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add = parser.add_argument
     broker_options(parser)
     add("--store", type=Path, required=True, metavar="FILE", help="NAME.db or NAME.jsonl")
-    add("--filter", default=FILTER, metavar="F", help=f"topic filter (default {FILTER})")
+    add("--filter", metavar="F", help="topic filter (default PREFIX/+/+/up/#)")
+    add("--sites", type=Path, metavar="PLACE", help="which gateway belongs to which site: the "
+        "enrolment server's folder, or a list, a gateway and its sites a line")  # fmt: skip
     add("--for", dest="for_s", type=float, metavar="SECONDS", help="end after this time")
     add("--idle", "--once-idle", dest="idle_s", type=float, metavar="SECONDS",
         help="end when nothing comes for this time")  # fmt: skip
@@ -45,9 +48,11 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    if is_down(args.filter):
-        return _say(f"{args.filter} is what goes to gateways; end the filter with /up/#", 2)
+    chosen = args.filter or f"{args.prefix}/+/+/up/#"
+    if (why := unheard(chosen, args.prefix)) is not None:
+        return _say(f"{chosen} cannot be received: {why}", 2)
     try:
+        sites = Sites(args.sites) if args.sites is not None else None
         store = open_store(args.store, write=True)
     except ConfigError as error:
         return _say(str(error), 2)
@@ -55,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
         return _say(str(error), 3)
     with contextlib.closing(store):
         _damage(store)
-        listener = _Listener(args, store)
+        filters = subscriptions(chosen, args.prefix)
+        collector = partial(Collector, store, prefix=args.prefix, sites=sites)
+        listener = _Listener(args, filters, collector)
         try:
             source = source_from(args, f"kerbstone-receipts-{store.name}")
             asyncio.run(listener.run(source))
@@ -73,12 +80,13 @@ def run(args: argparse.Namespace) -> int:
 class _Listener:
     """The collector, until a signal or the time ends it."""
 
-    def __init__(self, args: argparse.Namespace, store: Store) -> None:
-        self._args = args
+    def __init__(
+        self, args: argparse.Namespace, filters: list[str], collector: Callable[..., Collector]
+    ) -> None:
+        self._args, self._filters = args, filters
         self._told = 0
         self._clock = SystemClock()
-        self._collector = Collector(store, self._clock, self._tell)
-        self._terminal = sys.stderr.isatty()
+        self._collector = collector(clock=self._clock, tell=self._tell)
 
     async def run(self, source: Source) -> None:
         loop = asyncio.get_running_loop()
@@ -87,30 +95,31 @@ class _Listener:
             loop.add_signal_handler(number, stop.set)
         if self._args.for_s is not None:
             loop.call_later(self._args.for_s, stop.set)
-        progress = asyncio.create_task(self._progress()) if self._terminal else None
+        shown = asyncio.create_task(self._progress()) if is_terminal(err=True) else None
         try:
             await self._collector.run(
                 source,
-                [self._args.filter],
+                self._filters,
                 stop,
                 idle_s=self._args.idle_s,
-                on_ready=lambda: self._note(f"listening to {self._args.filter}"),
+                on_ready=lambda: self._note(f"listening to {', '.join(self._filters)}"),
             )
         finally:
-            if progress is not None:
-                progress.cancel()
-                self._note("")
+            if shown is not None:
+                shown.cancel()
+                progress("")
 
     async def _progress(self) -> None:
         while True:
             await self._clock.sleep_until(self._clock.now().mono_ns + PROGRESS_NS)
-            print(f"\r\033[K{self._words()}", end="", file=sys.stderr, flush=True)
+            progress(self._words())
 
     def _words(self) -> str:
         counts = self._collector.counts
         return (
             f"{counts.stored} records stored, {counts.repeats} came again, "
-            f"{counts.conflicts} conflicts, {counts.undecodable} could not be read, "
+            f"{counts.conflicts + counts.excess} conflicts, {counts.foreign} foreign, "
+            f"{counts.undecodable} could not be read, "
             f"{counts.receipts} receipts in {counts.commits} commits"
         )
 
@@ -122,18 +131,18 @@ class _Listener:
             self._note("more is counted, and not told one by one")
 
     def _note(self, text: str) -> None:
-        start = "\r\033[K" if self._terminal else ""
-        text = f"kerbstone receipts: {text}\n" if text else ""
-        print(f"{start}{text}", end="", file=sys.stderr, flush=True)
+        progress("")
+        _say(text, 0)
 
     def verdict(self) -> int:
         """Say what happened; the exit code."""
         counts = self._collector.counts
         if self._args.json:
-            print(json.dumps(dataclasses.asdict(counts)), flush=True)
+            echo_json(dataclasses.asdict(counts))
         else:
-            print(self._words(), flush=True)
-        return 1 if counts.conflicts or counts.undecodable else 0
+            echo(self._words())
+        found = counts.conflicts, counts.excess, counts.foreign, counts.undecodable
+        return 1 if any(found) else 0
 
 
 def _damage(store: Store) -> None:
@@ -147,5 +156,5 @@ def _damage(store: Store) -> None:
 
 
 def _say(text: str, code: int) -> int:
-    print(f"kerbstone receipts: {text}", file=sys.stderr)
+    echo(f"kerbstone receipts: {text}", err=True)
     return code

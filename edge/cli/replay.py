@@ -1,7 +1,6 @@
 """`kerbstone replay --config FILE --edges CSV`: recorded edges, the same code, no wires."""
 
 import argparse
-import sys
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from edge.app import plot, wiring
 from edge.app.replaying import Replay, Row, open_edges, rows
 from edge.cli.site import site_of
 from edge.core import Envelope, Record
+from edge.terminal import echo, is_terminal, progress
 from edge.uplink import wire
 
 GATEWAY = "replay"
@@ -63,23 +63,23 @@ def run(args: argparse.Namespace) -> int:
     start_s = None if args.start is None else start_ns / 1e9
     replay = Replay(pipeline, parts, site.period_ns, start_s)
     kept = plot.Kept(site.period_ns) if args.plot is not None else None
-    progress = _Progress(args.quiet)
+    shown = _Progress(args.quiet)
     try:
         with open_edges(args.edges) as file:
-            progress.read(rows(file))
+            shown.read(rows(file))
         with open_edges(args.edges) as file:
             for record in replay.run(rows(file)):
-                progress.replayed(record)
+                shown.replayed(record)
                 if kept is not None:
                     kept.take(record)
                 if not args.quiet:
-                    sys.stdout.write(_line(record, start_ns))
+                    echo(_line(record, start_ns), fold=False, flush=False)
     except BrokenPipeError:
         raise  # whoever reads us has seen enough: that is no fault of the file
     except (OSError, EOFError, zlib.error) as error:
-        progress.end()
+        shown.end()
         return _wrong(f"{args.edges}: {error}")
-    progress.end()
+    shown.end()
     for text in replay.errors:
         _wrong(f"{args.edges}: {text}")
     if replay.wrong > len(replay.errors):
@@ -103,11 +103,11 @@ def _drawn(kept: plot.Kept, args: argparse.Namespace, start_ns: int, site: str) 
 
 def _line(record: Record, start_ns: int) -> str:
     envelope = Envelope(start_ns + record.from_ns, start_ns + record.to_ns, "none")
-    return wire.encode(record, envelope, GATEWAY, "json").data.decode() + "\n"
+    return wire.encode(record, envelope, GATEWAY, "json").data.decode()
 
 
 def _wrong(text: str) -> int:
-    print(f"kerbstone replay: {text}", file=sys.stderr)
+    echo(f"kerbstone replay: {text}", err=True)
     return 2
 
 
@@ -115,7 +115,7 @@ class _Progress:
     """How far it is, on a terminal that shows nothing else."""
 
     def __init__(self, quiet: bool) -> None:
-        self._shown = sys.stderr.isatty() and (quiet or not sys.stdout.isatty())
+        self._shown = quiet or not is_terminal()
         self._due_s = monotonic() + TELL_S
         self._last_ns = 0  # of the file's edges
 
@@ -136,12 +136,12 @@ class _Progress:
     def _say(self, text: str) -> None:
         if monotonic() >= self._due_s:
             self._due_s = monotonic() + TELL_S
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+            progress(text)
 
     def end(self) -> None:
         """Leave no trace."""
         if self._shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            progress("")
 
 
 def _wall_ns(text: str) -> int:

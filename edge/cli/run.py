@@ -21,6 +21,7 @@ from edge.core import ConfigError
 from edge.core.places import site_file
 from edge.health.logs import LogLimit
 from edge.store import BusyError as StoreBusyError
+from edge.terminal import echo, is_terminal, log_to_stderr
 
 STATE_HELP = (
     "where the last good configuration is kept, which runs after three bad starts "
@@ -37,11 +38,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    logging.basicConfig(
-        level=logging.INFO if args.verbose else logging.WARNING,
-        format="%(levelname)s %(name)s: %(message)s",  # the journal has the time
-    )
-    limit = LogLimit(logging.getLogger().handlers[0], time.monotonic_ns)
+    level = logging.INFO if args.verbose else logging.WARNING
+    handler = log_to_stderr("%(levelname)s %(name)s: %(message)s", level)
+    limit = LogLimit(handler, time.monotonic_ns)
     limit.install()
     clock = SystemClock()
     start = _supervised(args)
@@ -55,13 +54,13 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:  # what only shows when devices are built, or in a file it names
         if start is not None:
             start.refused()
-        said = str(error) if isinstance(error, Problems) else f"kerbstone run: {error}"
-        print(said, file=sys.stderr)
+        one = (f"kerbstone run: {error}",)
+        echo(*(error.lines if isinstance(error, Problems) else one), err=True)
         return 2
     except (BusyError, FolderError, StoreBusyError) as error:
         if start is not None and not isinstance(error, FolderError):
             start.stopped()  # it is another process that is in the way
-        print(f"kerbstone run: {error}", file=sys.stderr)
+        echo(f"kerbstone run: {error}", err=True)
         return 3
     if start is not None:
         start.stopped()
@@ -71,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 def _supervised(args: argparse.Namespace) -> LastGood | None:
     """What remembers good and bad starts, unless a person looks on: then errors are his."""
     attended = sys.stdin is not None and sys.stdin.isatty()
-    attended = attended or (sys.stderr is not None and sys.stderr.isatty())
+    attended = attended or is_terminal(err=True)
     if attended and not os.environ.get("NOTIFY_SOCKET"):
         return None
     told = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
@@ -83,7 +82,7 @@ def _chosen(start: LastGood, clock: SystemClock) -> Site | None:
     try:
         return start.choose(clock.now().wall_ns // 1_000_000_000)
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        echo(*error.lines, err=True)
         return None
 
 

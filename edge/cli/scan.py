@@ -6,9 +6,7 @@ Ctrl-C ends it and prints what was found so far.
 """
 
 import argparse
-import json
 import re
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +21,7 @@ from edge.control.protocol import VerbError, ask
 from edge.core import ConfigError
 from edge.core.driver import SerialLine
 from edge.core.places import site_file
+from edge.terminal import echo, echo_json, progress
 
 BAR: Final = 24
 RUN_DIR: Final = Path(Store().run_dir)
@@ -66,13 +65,13 @@ def run(args: argparse.Namespace) -> int:
         )
         jobs = [job(place, pace) for place in dict.fromkeys(args.places or places.everywhere())]
     except ValueError as error:
-        print(f"kerbstone scan: {error}", file=sys.stderr)
+        echo(f"kerbstone scan: {error}", err=True)
         return 2
     if not jobs:
-        print(
+        echo(
             "kerbstone scan: there is no /dev/i2c-*, and nothing in /dev/serial/by-id: plug an "
             "adapter in, or name a port",
-            file=sys.stderr,
+            err=True,
         )
         return 3
     return scan(args, jobs, pace)
@@ -82,20 +81,18 @@ def scan(args: argparse.Namespace, jobs: list[Job], pace: Pace) -> int:
     """Search, show how far it is, tell what was found."""
     site, at_work = _site(args.config)
     found = Scan(jobs, pace, site, at_work)
-    terminal = sys.stderr.isatty()
-    whole = found.run(lambda: _show(found) if terminal else None)
-    if terminal:
-        print("\r\x1b[K", end="", file=sys.stderr)
+    whole = found.run(lambda: _show(found))
+    progress("")
     used = [*site.buses, *site.devices, *site.lanes, *site.bays] if site is not None else []
     text = paste.tables([bus for one in jobs if (bus := one.bus()) is not None], used)
     if args.json:
         facts = [_facts(one) for one in jobs]
-        print(json.dumps({"places": facts, "whole": whole, "toml": text}, indent=2))
+        echo_json({"places": facts, "whole": whole, "toml": text}, indent=2)
     else:
-        print("\n".join(line for one in jobs for line in _told(one)))
-        print(f"\n{text}" if text else "\n# nobody was found")
+        echo(*(line for one in jobs for line in _told(one)))
+        echo("", *(text or "# nobody was found").split("\n"), fold=False)
     if not whole:
-        print("kerbstone scan: ended early; this is what was found so far", file=sys.stderr)
+        echo("kerbstone scan: ended early; this is what was found so far", err=True)
         return 130
     if all(one.refused for one in jobs):
         return 3
@@ -143,8 +140,8 @@ def _site(file: Path) -> tuple[Site | None, AtWork]:
             site = load(file, drivers.catalogue())
             folder = Path(site.store.run_dir)
         except ConfigError:
-            print(f"kerbstone scan: {file} is not in order (kerbstone check tells why): a bus that "
-                  "it names is not known", file=sys.stderr)  # fmt: skip
+            echo(f"kerbstone scan: {file} is not in order (kerbstone check tells why): a bus that "
+                 "it names is not known", err=True)  # fmt: skip
             folder = _run_dir(file)
     buses: dict[str, str] = {}
     untold = False
@@ -186,12 +183,9 @@ def _show(found: Scan) -> None:
     full = round(BAR * found.share)
     busy = next((one for one in found.jobs if not one.finished), None)
     step = f"{Path(busy.place).name} {busy.step}"[:40] if busy is not None else ""
-    print(
-        f"\r[{'#' * full}{'.' * (BAR - full)}] {found.share:4.0%}, at most {found.left_s:.0f} s "
-        f"more  {step}\x1b[K",
-        end="",
-        file=sys.stderr,
-        flush=True,
+    progress(
+        f"[{'#' * full}{'.' * (BAR - full)}] {found.share:4.0%}, at most {found.left_s:.0f} s "
+        f"more  {step}"
     )
 
 
@@ -207,7 +201,7 @@ def _told(one: Job) -> list[str]:
         out.append("#   not searched to the end")
     elif len(out) == 1:
         out.append("#   nobody answers or talks")
-    return [" ".join(line.splitlines()) for line in out]
+    return out
 
 
 def _facts(one: Job) -> dict[str, Any]:

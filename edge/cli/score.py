@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import json
 import math
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Final, TextIO
 
 from edge.infer.manifest import ModelError
 from edge.infer.scorer import Scorer
+from edge.terminal import echo, echo_json
 
 HEADER: Final = ["timestamp", "value"]
 SHOWN: Final = 20  # errors in full; the rest is counted
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         with Path(args.series).open(encoding="utf-8", newline="") as file:
             return _score(args.series, file, args.json)
     except (OSError, UnicodeDecodeError) as error:
-        print(f"kerbstone score: {args.series}: {error}", file=sys.stderr)
+        echo(f"kerbstone score: {args.series}: {error}", err=True)
         return 2
 
 
@@ -48,39 +48,40 @@ def _score(name: str, file: TextIO, as_json: bool) -> int:
     reader = csv.reader(file)
     header = [cell.strip() for cell in next(reader, [])]
     if header != HEADER:
-        print(
+        echo(
             f"kerbstone score: {name}: the first line must be timestamp,value, "
             f"not {','.join(header)!r}",
-            file=sys.stderr,
+            err=True,
         )
         return 2
     scorer = Scorer()
     if scorer.why:
-        print(f"kerbstone score: {scorer.why}; the {scorer.by} scores", file=sys.stderr)
+        echo(f"kerbstone score: {scorer.why}; the {scorer.by} scores", err=True)
     wrong = 0
     if not as_json:
-        sys.stdout.write("timestamp,value,state,onset\n")
+        echo("timestamp,value,state,onset")
     try:
         for line, stamp, text, value in rows(reader):
             if value is None and text.lower() not in MISSING:
                 wrong += 1
                 if wrong <= SHOWN:
-                    print(f"kerbstone score: {name}:{line}: {text}", file=sys.stderr)
+                    echo(f"kerbstone score: {name}:{line}: {text}", err=True)
                 continue
             state, onset = scorer.step(value, wall_of(stamp))
             if as_json:
                 row = {"timestamp": stamp, "value": value, "state": state, "onset": onset}
-                sys.stdout.write(json.dumps(row) + "\n")
+                echo_json(row, flush=False)
             else:
-                sys.stdout.write(f"{_quoted(stamp)},{text},{state:.3f},{onset:.3f}\n")
+                row_of = f"{_quoted(stamp)},{text},{state:.3f},{onset:.3f}"
+                echo(row_of, fold=False, flush=False)
     except csv.Error as error:
-        print(f"kerbstone score: {name}:{reader.line_num}: {error}", file=sys.stderr)
+        echo(f"kerbstone score: {name}:{reader.line_num}: {error}", err=True)
         return 1
     except ModelError as error:
-        print(f"kerbstone score: {error}", file=sys.stderr)
+        echo(f"kerbstone score: {error}", err=True)
         return 1
     if wrong > SHOWN:
-        print(f"kerbstone score: and {wrong - SHOWN} more", file=sys.stderr)
+        echo(f"kerbstone score: and {wrong - SHOWN} more", err=True)
     return 1 if wrong else 0
 
 

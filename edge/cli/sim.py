@@ -2,10 +2,8 @@
 
 import argparse
 import errno
-import json
 import math
 import signal
-import sys
 import threading
 import tomllib
 from collections.abc import Mapping
@@ -18,6 +16,7 @@ from drivers.sim.where import FITS, WORDS, whole
 from edge.app import paste
 from edge.core import ConfigError
 from edge.core.driver import DriverSpec, SerialLine
+from edge.terminal import echo, echo_json
 
 IN_USE: Final = ": end the one that has it, or take another"
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -56,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"say where with --on: {fitting}")
         wish = wished(spec, _values(args.value), args.fault, args.address, args.line)
     except (ValueError, ConfigError) as error:
-        print(f"kerbstone sim: {error}", file=sys.stderr)
+        echo(f"kerbstone sim: {error}", err=True)
         return 2
     end = threading.Event()
     fallen: list[str] = []
@@ -74,18 +73,18 @@ def run(args: argparse.Namespace) -> int:
             while not end.wait(3600.0):  # a wait without an end hears no signal
                 pass
     except ValueError as error:
-        print(f"kerbstone sim: {error}", file=sys.stderr)
+        echo(f"kerbstone sim: {error}", err=True)
         return 2
     except OSError as error:
         why = IN_USE if error.errno in (errno.EADDRINUSE, errno.EWOULDBLOCK) else ""
-        print(f"kerbstone sim: {args.on}: {error.strerror or error}{why}", file=sys.stderr)
+        echo(f"kerbstone sim: {args.on}: {error.strerror or error}{why}", err=True)
         return 3
     finally:
         threading.excepthook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
     if fallen:
-        print(f"kerbstone sim: the simulated {spec.name} has failed: {fallen[0]}", file=sys.stderr)
+        echo(f"kerbstone sim: the simulated {spec.name} has failed: {fallen[0]}", err=True)
         return 3
     return 0
 
@@ -150,9 +149,9 @@ def _values(texts: list[str]) -> dict[str, float]:
 
 def _list(args: argparse.Namespace, faults: tuple[str, ...]) -> int:
     if args.json:
-        print(json.dumps({"driver": args.driver, "faults": faults}))
+        echo_json({"driver": args.driver, "faults": faults})
     else:
-        print("\n".join(faults) or f"the simulated {args.driver} has no faults")
+        echo(*(faults or [f"the simulated {args.driver} has no faults"]))
     return 0
 
 
@@ -171,8 +170,8 @@ def _say(
     text = toml(spec, found, line)
     if args.json:
         told: dict[str, Any] = {"driver": spec.name, "at": where, "bus": dict(found.bus)}
-        print(json.dumps({**told, "options": dict(found.options), "toml": text}), flush=True)
+        echo_json({**told, "options": dict(found.options), "toml": text})
         return
     fault = f", with the fault {args.fault}" if args.fault else ""
-    print(f"# a simulated {spec.name} is at {where}{fault}; Ctrl-C ends it")
-    print(f"# for the gateway's site file:\n\n{text}", flush=True)
+    echo(f"# a simulated {spec.name} is at {where}{fault}; Ctrl-C ends it")
+    echo("# for the gateway's site file:", "", *text.split("\n"), fold=False)

@@ -1,13 +1,13 @@
 """The configuration that a verb works on."""
 
 import argparse
-import sys
 from pathlib import Path
 
 import drivers
 from edge.config import Site, load
 from edge.core import ConfigError
 from edge.core.places import site_file
+from edge.terminal import echo
 
 
 def site_options(parser: argparse.ArgumentParser) -> None:
@@ -21,5 +21,5 @@ def site_of(file: Path) -> Site | None:
     try:
         return load(file, drivers.catalogue())
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        echo(*error.lines, err=True)
         return None

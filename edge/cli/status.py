@@ -7,7 +7,6 @@ it, and what can be seen without it.
 
 import argparse
 import dataclasses
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask
 from edge.core.places import site_file
 from edge.store import BusyError, look
+from edge.terminal import echo, echo_json
 
 START: Final = (
     "start it: `sudo systemctl start kerbstone`",
@@ -70,9 +70,9 @@ def _shown(args: argparse.Namespace, status: Mapping[str, Any]) -> int:
     found = matters(status)
     if args.json:
         told = [dataclasses.asdict(matter) for matter in found]
-        print(json.dumps({**status, "ok": not found, "matters": told}, ensure_ascii=False))
+        echo_json({**status, "ok": not found, "matters": told})
     else:
-        print(page(status, found))
+        echo(*page(status, found), fold=False)
     return 1 if found else 0
 
 
@@ -89,10 +89,9 @@ def _unreachable(args: argparse.Namespace, site: Site, why: str, do: Sequence[st
         counts = dataclasses.asdict(found)
         section = outbox(counts, daemon=False)
     if args.json:
-        told = {"ok": False, "error": why, "outbox": counts}
-        print(json.dumps(told, ensure_ascii=False))
+        echo_json({"ok": False, "error": why, "outbox": counts})
         return 3
     steps = tuple(f"- {line.format(file=args.config)}" for line in do)
-    print(fitted(f"NOT REACHABLE: {site.place.gateway} at {site.place.id}: {why}"))
-    print(rendered([Section("to do", steps), section]))
+    head = fitted(f"NOT REACHABLE: {site.place.gateway} at {site.place.id}: {why}")
+    echo(head, *rendered([Section("to do", steps), section]), fold=False)
     return 3

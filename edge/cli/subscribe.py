@@ -3,24 +3,21 @@
 import argparse
 import asyncio
 import contextlib
-import json
 import secrets
 import signal
-import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from edge.acquire.clock import SystemClock
 from edge.config import read_password
-from edge.core import ConfigError
+from edge.core import PREFIX, ConfigError
+from edge.core.printable import word
 from edge.platform.check import Auditor, Report
-from edge.platform.filters import is_down, refusal, subscriptions
+from edge.platform.filters import refusal, subscriptions
 from edge.platform.lines import line
 from edge.platform.subscribe import Arrived, Source, UnreachableError, listen, source_of
-from edge.uplink.wire import Message, WireError, decode
-
-FILTER: Final = "kerbstone/v1/#"
-CHECK: Final = "kerbstone/v1/+/+/up/#"
+from edge.terminal import echo, echo_json
+from edge.uplink.wire import ForeignError, Message, WireError, decode, identifier, is_down
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -29,7 +26,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     add = parser.add_argument
     broker_options(parser)
-    add("--filter", metavar="F", help=f"topic filter (default {FILTER}; with --check {CHECK})")
+    add("--filter", metavar="F",
+        help="topic filter (default PREFIX/#; with --check PREFIX/+/+/up/#)")  # fmt: skip
     add("--check", action="store_true", help="prove completeness; exit 1 when something is wrong")
     add("--json", action="store_true", help="one decoded message a line, whatever its encoding")
     add("--for", dest="for_s", type=float, metavar="SECONDS", help="end after this time")
@@ -51,6 +49,22 @@ def broker_options(parser: argparse.ArgumentParser, *, required: bool = True) ->
         help="where the broker wants a certain one: the certificate's",
     )
     add("--password-file", type=Path, metavar="FILE")
+    prefix_option(parser)
+
+
+def prefix_option(parser: argparse.ArgumentParser) -> None:
+    """What all topics begin with: the levels behind it are fixed, and say who has sent."""
+    parser.add_argument(
+        "--prefix", type=_prefix, default=PREFIX, metavar="PREFIX",
+        help=f"what all topics begin with: the gateways' uplink.prefix (default {PREFIX})",
+    )  # fmt: skip
+
+
+def _prefix(text: str) -> str:
+    try:
+        return "/".join(identifier(level) for level in text.split("/"))
+    except WireError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def source_from(args: argparse.Namespace, client_id: str) -> Source:
@@ -67,8 +81,8 @@ def source_from(args: argparse.Namespace, client_id: str) -> Source:
 
 
 def run(args: argparse.Namespace) -> int:
-    chosen = args.filter or (CHECK if args.check else FILTER)
-    why = refusal(chosen) if args.check else None
+    chosen = args.filter or f"{args.prefix}/{'+/+/up/#' if args.check else '#'}"
+    why = refusal(chosen, args.prefix) if args.check else None
     if why is not None:
         return _say(f"{chosen} cannot be checked: {why}", 2)
     try:
@@ -77,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         return _say(str(error), 2)
     listener = _Listener(args, Auditor() if args.check else None)
     try:
-        asyncio.run(listener.run(source, subscriptions(chosen, check=args.check)))
+        asyncio.run(listener.run(source, subscriptions(chosen, args.prefix, check=args.check)))
     except UnreachableError as error:
         return _say(f"{args.broker} cannot be reached: {error}", 3)
     return listener.verdict()
@@ -87,7 +101,7 @@ class _Listener:
     """Prints what comes, and feeds the auditor."""
 
     def __init__(self, args: argparse.Namespace, auditor: Auditor | None) -> None:
-        self._json, self._auditor = args.json, auditor
+        self._json, self._auditor, self._prefix = args.json, auditor, args.prefix
         self._for_s, self._idle_s = args.for_s, args.idle_s
 
     async def run(self, source: Source, filters: list[str]) -> None:
@@ -131,14 +145,17 @@ class _Listener:
                 self._take(arrived)
 
     def _take(self, arrived: Arrived) -> None:
-        if is_down(arrived.topic):
+        if is_down(arrived.topic, self._prefix):
             return  # receipts and commands: not said by a gateway
         try:
-            messages = decode(arrived.topic, arrived.payload, arrived.content_type)
+            messages = decode(
+                arrived.topic, arrived.payload, arrived.content_type, prefix=self._prefix
+            )
         except WireError as error:
             if self._auditor is not None:
-                self._auditor.undecodable(arrived.topic, str(error))
-            print(f"{arrived.topic}: {error}", file=sys.stderr)
+                kind = "foreign" if isinstance(error, ForeignError) else "undecodable"
+                self._auditor.refused(kind, arrived.topic, str(error))
+            echo(f"{word(arrived.topic)}: {error}", err=True)
             return
         for message in messages:
             if self._auditor is not None:
@@ -148,9 +165,9 @@ class _Listener:
     def _print(self, topic: str, message: Message) -> None:
         if self._json:
             shown: dict[str, Any] = {"topic": topic, "kind": message.kind, **message.data}
-            print(json.dumps(shown, ensure_ascii=False, default=bytes.hex), flush=True)
+            echo_json(shown)
         elif self._auditor is None:
-            print(line(message), flush=True)
+            echo(line(message))
 
     def _lost(self, why: str) -> None:
         if self._auditor is not None:
@@ -158,18 +175,16 @@ class _Listener:
         self._note(f"connection lost ({why}), trying again")
 
     def _note(self, text: str) -> None:
-        print(f"kerbstone subscribe: {text}", file=sys.stderr, flush=True)
+        _say(text, 0)
 
     def verdict(self) -> int:
         """Say what was found; the exit code."""
         if self._auditor is None:
             return 0
         report = self._auditor.report()
-        out = sys.stderr if self._json else sys.stdout
-        for text in _sentences(report):
-            print(text, file=out)
+        echo(*_sentences(report), err=self._json)
         if self._json:
-            print(json.dumps(_summary(report), ensure_ascii=False), flush=True)
+            echo_json(_summary(report))
         return 0 if report.clean else 1
 
 
@@ -192,5 +207,5 @@ def _summary(report: Report) -> dict[str, Any]:
 
 
 def _say(text: str, code: int) -> int:
-    print(f"kerbstone subscribe: {text}", file=sys.stderr)
+    echo(f"kerbstone subscribe: {text}", err=True)
     return code

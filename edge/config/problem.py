@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from edge.config.positions import Path
 from edge.core import ConfigError
+from edge.core.printable import printable
 
 SHOWN: Final = 100  # problems printed in one text; a file with more is not a configuration
 LONGEST: Final = 60  # characters of a value repeated in a text
@@ -31,22 +32,23 @@ class Problems(ConfigError):  # noqa: N818  it is a list of findings, and reads 
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda p: (p.line, p.key)))
-        lines = [str(problem) for problem in self.problems[:SHOWN]]
+        lines = [printable(str(problem)) for problem in self.problems[:SHOWN]]
         if len(self.problems) > SHOWN:
             lines.append(f"and {len(self.problems) - SHOWN} more")
+        self._lines = tuple(lines)
         super().__init__("\n".join(lines))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return self._lines
 
 
 def dotted(path: Path) -> str:
     """`device.hut_air.address`, as it is written in texts."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{printable(part)}" for part in path)
+    parts = (
+        f"[{part}]" if isinstance(part, int) else f".{printable(part, LONGEST)}" for part in path
+    )
     return "".join(parts).lstrip(".") or "file"
-
-
-def printable(text: str) -> str:
-    """Short enough, and without anything that moves a terminal's cursor."""
-    safe = "".join(c if c.isprintable() else "?" for c in text[: LONGEST + 1])
-    return f"{safe[:LONGEST]}..." if len(safe) > LONGEST else safe
 
 
 def shown(value: Any, key: str = "") -> str:
@@ -59,13 +61,13 @@ def shown(value: Any, key: str = "") -> str:
         case int() if value.bit_length() > 64:
             return "a number of more than 64 bits"
         case str():
-            return f'"{printable(value)}"'
+            return f'"{printable(value, LONGEST)}"'
         case dict():
             return "a table"
         case list():
             return "a list"
         case _:
-            return printable(str(value))
+            return printable(str(value), LONGEST)
 
 
 def near(word: str, known: Iterable[str]) -> str:

@@ -2,22 +2,30 @@
 
 Request: `{"v": 1, "verb": "read", "device": "hut_air"}`. Answer: `{"ok": true, ...}` or
 `{"ok": false, "error": "..."}`. One connection may carry many; a line is at most 64 KiB.
+
+Nobody can keep others out by saying or reading nothing: when all places are taken, the client goes
+who has kept the daemon waiting for longest. One whose question is being answered stays.
 """
 
 import asyncio
 import json
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 VERSION: Final = 1
 LINE: Final = 64 * 1024
-CLIENTS: Final = 8
-IDLE_S: Final = 60.0  # a client that says nothing gives its place to another
+CLIENTS: Final = 16
+IDLE_S: Final = 60.0  # a client that says nothing for so long is put out
+READ_S: Final = 5.0  # so is one that does not read its answer
+LARGEST: Final = 4 << 20  # bytes of an answer that are read
+FULL: Final = "too many clients; try again later"
 NAME: Final = "control.sock"
 
+T = TypeVar("T")
 Verb = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
@@ -32,7 +40,7 @@ class ControlServer:
         self._path = folder / NAME
         self._verbs = verbs
         self._server: asyncio.Server | None = None
-        self._clients = 0
+        self._clients: dict[asyncio.StreamWriter, bool] = {}  # oldest wait first; True: at work
 
     async def start(self) -> None:
         self._path.unlink(missing_ok=True)
@@ -50,19 +58,37 @@ class ControlServer:
             self._path.unlink(missing_ok=True)
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients += 1
+        if len(self._clients) >= CLIENTS and not self._put_out():
+            writer.write(_line({"ok": False, "error": FULL}))
+            writer.close()
+            return
         try:
-            if self._clients > CLIENTS:
-                writer.write(_line({"ok": False, "error": "too many clients; try again later"}))
-                return
-            while line := await asyncio.wait_for(reader.readline(), IDLE_S):
+            while line := await self._waiting(writer, reader.readline(), IDLE_S):
+                self._clients[writer] = True
                 writer.write(_line(await self._answer(line)))
-                await writer.drain()
+                await self._waiting(writer, writer.drain(), READ_S)
         except (ConnectionError, ValueError, TimeoutError):
             pass  # it went away, its line had no end, or it has nothing to say
         finally:
-            self._clients -= 1
-            writer.close()
+            self._clients.pop(writer, None)
+            _end(writer)
+
+    async def _waiting(
+        self, writer: asyncio.StreamWriter, for_it: Awaitable[T], most_s: float
+    ) -> T:
+        """It is the client's turn: from now on it may lose its place."""
+        self._clients.pop(writer, None)
+        self._clients[writer] = False
+        return await asyncio.wait_for(for_it, most_s)
+
+    def _put_out(self) -> bool:
+        """Whether there is a place now: that of the client who has kept us waiting for longest."""
+        idle = next((each for each, at_work in self._clients.items() if not at_work), None)
+        if idle is None:
+            return False
+        self._clients.pop(idle)
+        idle.transport.abort()  # its task ends with a ConnectionError, or at the end of the stream
+        return True
 
     async def _answer(self, line: bytes) -> Mapping[str, Any]:
         try:
@@ -83,7 +109,10 @@ class ControlServer:
 def ask(
     folder: Path, verb: str, timeout_s: float = 10.0, **arguments: Any
 ) -> dict[str, Any] | None:
-    """Ask a running daemon. None when there is none. Raises VerbError with the daemon's words."""
+    """Ask a running daemon. None when there is none. Raises VerbError with the daemon's words.
+
+    All of it takes `timeout_s` at most, however slowly the answer drips.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
         link.settimeout(timeout_s)
         try:
@@ -95,14 +124,45 @@ def ask(
                 f"the daemon runs, but {error.filename or folder / NAME} is not open to you: "
                 "join the group kerbstone or use sudo"
             ) from error
-        link.sendall(_line({"v": VERSION, "verb": verb, **arguments}))
         try:
-            answer = json.loads(link.makefile("rb").readline())
-        except (TimeoutError, ValueError) as error:
+            link.sendall(_line({"v": VERSION, "verb": verb, **arguments}))
+            line = _one_line(link, time.monotonic() + timeout_s)
+        except TimeoutError as error:
             raise VerbError(f"the daemon gave no answer within {timeout_s:g} s") from error
-    if not answer.pop("ok"):
-        raise VerbError(answer["error"])
-    return dict(answer)
+        except ConnectionError as error:  # put out, or the daemon ends
+            raise VerbError(f"the daemon has hung up: {FULL}") from error
+    if not line.endswith(b"\n"):
+        raise VerbError(f"the daemon has hung up: {FULL}")
+    try:
+        answer = json.loads(line)
+        if answer.pop("ok"):
+            return dict(answer)
+        raise VerbError(str(answer["error"]))
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise VerbError("what answers there is no daemon of this version") from error
+
+
+def _one_line(link: socket.socket, end_s: float) -> bytes:
+    """Up to its newline; less when the other side hangs up. Raises TimeoutError."""
+    data = bytearray()
+    while not data.endswith(b"\n") and len(data) < LARGEST:
+        left_s = end_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        link.settimeout(left_s)
+        piece = link.recv(65536)
+        if not piece:
+            break
+        data += piece
+    return bytes(data)
+
+
+def _end(writer: asyncio.StreamWriter) -> None:
+    """Close it. One who does not read would keep an ordinary end waiting for ever."""
+    if writer.transport.get_write_buffer_size():
+        writer.transport.abort()
+    else:
+        writer.close()
 
 
 def _line(message: Mapping[str, Any]) -> bytes:

@@ -34,10 +34,11 @@ from edge.core.reading import (
     failed,
     sweep,
 )
-from edge.core.record import Body, Draft, Envelope, Key, Record, Stream
+from edge.core.record import PREFIX, Body, Draft, Envelope, Key, Record, Stream
 
 __all__ = [
     "GOOD",
+    "PREFIX",
     "Bad",
     "Bias",
     "Body",

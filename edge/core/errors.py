@@ -9,6 +9,11 @@ from edge.core.quality import Reason
 class ConfigError(Exception):
     """The configuration cannot work; do not retry."""
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What to tell; several lines only where the error is a list of findings."""
+        return (str(self),)
+
 
 class BusError(Exception):
     """The wire did not answer; retry with back-off."""

@@ -59,6 +59,16 @@ class Numbers:
         place = bisect_right(self._starts, number)
         return place > 0 and number <= self._ends[place - 1]
 
+    def passed(self, number: int) -> int:
+        """The last of the range that the number behind `number` lies in; `number` if in none."""
+        place = bisect_right(self._starts, number + 1)
+        inside = place > 0 and number < self._ends[place - 1]
+        return self._ends[place - 1] if inside else number
+
+    def count(self) -> int:
+        """How many ranges there are."""
+        return len(self._starts)
+
     def ranges(self) -> list[Range]:
         """All of them, in order."""
         return list(zip(self._starts, self._ends, strict=True))

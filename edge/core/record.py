@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+PREFIX: Final = "kerbstone/v1"  # what topics begin with, unless a site is configured otherwise
 
 
 class Stream(StrEnum):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -109,4 +110,5 @@ def _placed(site: Site, folder: Path, port: int) -> Site:
 
 def new_screen() -> Screen:
     """On this process's output."""
-    return Screen(Board("KERBSTONE DEMO  a simulated intersection, 5 s a record"))
+    title = "KERBSTONE DEMO  a simulated intersection, 5 s a record"
+    return Screen(Board(title), sys.stdout)  # noqa: TID251  it draws with colours

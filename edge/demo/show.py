@@ -1,12 +1,12 @@
 """What the city would receive, for people: a live table on a terminal, lines in a pipe."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from shutil import get_terminal_size
 from textwrap import wrap
 from typing import Any, Final, TextIO
 
+from edge.core.printable import printable
 from edge.platform.lines import line, told
 from edge.uplink.wire import Message
 
@@ -63,7 +63,7 @@ class Board:
         for when, data in self.flags[-FLAGS_SHOWN:]:
             mark = ON if data.get("state") == "on" else " "
             out.append(f"  {when[11:19]} {mark} {told(data)}")
-        return [*out, "", *self.notes]
+        return [printable(row) for row in (*out, "", *self.notes)]
 
     def _lane(self, name: str, data: Mapping[str, Any]) -> str:
         speed, length = data.get("speed") or {}, data.get("length") or {}
@@ -109,14 +109,14 @@ class Board:
 class Screen:
     """Where it is shown. A terminal gets the table anew with each message; a pipe gets lines."""
 
-    def __init__(self, board: Board, out: TextIO = sys.stdout) -> None:
+    def __init__(self, board: Board, out: TextIO) -> None:
         self._board, self._out = board, out
         self.live = out.isatty()
 
     def say(self, text: str) -> None:
         """Something about the demo itself."""
         self._board.notes.append(text)
-        self._out.write(f"{text}\n")
+        self._out.write(f"{printable(text)}\n")
         self._out.flush()
 
     def show(self, message: Message) -> None:
@@ -126,7 +126,7 @@ class Screen:
             rows = (_coloured(row, _folded(row, wide)) for row in self._board.rows())
             self._out.write(CLEAR + "\n".join(rows) + "\n")
         elif message.kind != "last":
-            self._out.write(line(message) + "\n")
+            self._out.write(printable(line(message)) + "\n")
         self._out.flush()
 
     def progress(self, share: float, what: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from edge.core.printable import printable
 from edge.health.growth import DAY_NS, HOUR_NS
 
 BURST: Final = 10.0
@@ -91,7 +92,7 @@ class LogLimit(logging.Filter):
                 name, template = max(
                     self._cost, key=lambda key: self._cost[key], default=(LOGGER, "")
                 )
-                flood = f"{name}: {_plain(template)}"
+                flood = f"{name}: {printable(template)}"
             return LogCounts(self._lines, self._bytes, self._suppressed, flood)
 
     def _passes(self, key: tuple[str, str], level: int, size: int, now_ns: int) -> bool:
@@ -142,7 +143,7 @@ class LogLimit(logging.Filter):
         self._others = 0
         if not total:
             return ""
-        named = "; ".join(f"{left_out[key]} of {key[0]}: {_plain(key[1])!r}" for key in most)
+        named = "; ".join(f"{left_out[key]} of {key[0]}: {printable(key[1])!r}" for key in most)
         line = f"{total} lines were left out of the log since the last such line: {named}"
         size = len(line.encode("utf-8", "replace")) + 32  # level and name before it
         if self._spent + size > 2 * self._budget:
@@ -159,7 +160,3 @@ class LogLimit(logging.Filter):
                 self._handler.emit(record)
             finally:
                 self._handler.release()
-
-
-def _plain(template: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in template)

@@ -9,6 +9,8 @@ import socket
 from collections.abc import MutableMapping
 from typing import Final
 
+from edge.core.printable import printable
+
 STATUS_LIMIT: Final = 512  # characters of one status line
 NOTIFY_SOCKET: Final = "NOTIFY_SOCKET"
 WATCHDOG_USEC: Final = "WATCHDOG_USEC"
@@ -72,4 +74,4 @@ class Notify:
 
 
 def _line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text[:STATUS_LIMIT])
+    return printable(text, STATUS_LIMIT)

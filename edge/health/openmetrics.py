@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from edge.core.printable import printable
 from edge.health.fields import FIELDS, Field
 
 CONTENT_TYPE: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -96,13 +97,13 @@ def _labels(labels: Mapping[str, str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Backslash, quote and newline; what cannot be UTF-8 is replaced.
+    """Backslash, quote and newline; what cannot be UTF-8 is replaced, what moves a cursor told.
 
     The format has no escape for a carriage return, at which some readers end a line: it is said as
     a newline.
     """
     plain = text.encode("utf-8", "replace").decode("utf-8").replace("\r\n", "\n")
-    plain = plain.replace("\r", "\n")
+    plain = "\n".join(map(printable, plain.replace("\r", "\n").split("\n")))
     return plain.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 

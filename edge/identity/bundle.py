@@ -88,6 +88,6 @@ def load(folder: Path) -> Bundle | None:
         certs.check(certificate, home.gateway, ca)
         if key is None or key.spki() != certs.public(certificate):
             return None
-    except (OSError, ValueError, ConfigError):  # a MsgspecError is a ValueError
+    except (OSError, ConfigError, *certs.UNREADABLE):  # a MsgspecError is a ValueError
         return None
     return Bundle(folder, home, certificate, ca)

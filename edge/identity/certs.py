@@ -4,14 +4,13 @@ Source: RFC 7030 section 4.2.3 (the answer is PKCS#7, certificates only), RFC 52
 """
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -20,6 +19,11 @@ from edge.identity.moment import Watch
 from edge.identity.names import san
 
 MOST: Final = 8  # certificates in one answer
+# what cryptography raises for bytes of any kind, some of it only when a field is looked at
+UNREADABLE: Final = (
+    ValueError, TypeError, OverflowError, UnsupportedAlgorithm, x509.InvalidVersion,
+    x509.DuplicateExtension, x509.UnsupportedGeneralNameType,
+)  # fmt: skip
 SPREAD: Final = 0.05  # of the life: boxes that were enrolled together do not renew together
 
 
@@ -31,7 +35,7 @@ def given(body: bytes) -> list[x509.Certificate]:
     """What an answer holds. Raises CertificateError."""
     try:
         found = pkcs7.load_der_pkcs7_certificates(base64.b64decode(b"".join(body.split())))
-    except (ValueError, binascii.Error) as error:
+    except UNREADABLE as error:  # binascii's is a ValueError
         raise CertificateError("the answer holds no certificates (PKCS#7, base64)") from error
     return found
 
@@ -40,6 +44,15 @@ def ours(
     found: Sequence[x509.Certificate], spki: bytes, gateway: str, ca: bytes, watch: Watch
 ) -> x509.Certificate:
     """The one among them that is for our key, once it is known to be good. CertificateError."""
+    try:
+        return _ours(found, spki, gateway, ca, watch)
+    except UNREADABLE as error:
+        raise CertificateError("the certificate in the answer is damaged") from error
+
+
+def _ours(
+    found: Sequence[x509.Certificate], spki: bytes, gateway: str, ca: bytes, watch: Watch
+) -> x509.Certificate:
     if len(found) > MOST:
         raise CertificateError(f"the answer holds {len(found)} certificates, more than {MOST}")
     mine = [each for each in found if public(each) == spki]
@@ -55,13 +68,17 @@ def ours(
 
 def check(certificate: x509.Certificate, gateway: str, ca: bytes) -> None:
     """All but the dates. Raises CertificateError."""
+    try:
+        _check(certificate, gateway, ca)
+    except UNREADABLE as error:
+        raise CertificateError("the certificate, or its authority's, cannot be read") from error
+
+
+def _check(certificate: x509.Certificate, gateway: str, ca: bytes) -> None:
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     if [each.value for each in names] != [gateway]:
         raise CertificateError(f"the certificate is for another name than {gateway}")
-    try:
-        extensions = certificate.extensions
-    except (ValueError, x509.DuplicateExtension) as error:
-        raise CertificateError("the certificate's extensions cannot be read") from error
+    extensions = certificate.extensions
     uris = _uris(extensions)
     if uris != [san(gateway)]:
         raise CertificateError(f"the certificate's URI is not {san(gateway)}")

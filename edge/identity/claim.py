@@ -132,7 +132,7 @@ def _anchors(pem: str) -> None:
 
     try:
         x509.load_pem_x509_certificates(pem.encode())
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise ClaimError(f"{NAME}: `ca` holds no certificate in PEM; {AGAIN}") from None
 
 

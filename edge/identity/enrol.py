@@ -33,6 +33,7 @@ COMPARE: Final = "compare the code with `kerbstone provision pending`, then appr
 LOST: Final = "the identity here is damaged, or its key is elsewhere: another TPM, a credential"
 KEYLESS: Final = "look after the TPM; if it was replaced, `kerbstone-enrol forget` and a new claim"
 NETWORK: Final = "check cable, SIM and antenna, and the table `network` of the claim"
+DAMAGED: Final = "it is asked again; if this stays, report it to whoever runs the server"
 HELP: Final[dict[int, str]] = {
     400: "report this: server and box do not understand each other",
     401: "the server does not know who signed this claim: write a new one",
@@ -142,8 +143,9 @@ class Enrolment:
                 self.watch.passed(found.not_valid_before_utc)
                 return said, bundle, 0.0
         except (ServerError, certs.CertificateError) as error:
+            do = NETWORK if isinstance(error, ServerError) else DAMAGED
             said = replace(said, waits_for="the enrolment server", answer=est.plain(str(error)))
-            return replace(said, do=NETWORK), None, self._backoff(tries)
+            return replace(said, do=do), None, self._backoff(tries)
         if isinstance(answer, est.Wait):
             said = replace(said, waits_for=APPROVAL, do=COMPARE)
             after_s = min(max(float(answer.after_s), FIRST_S), LONGEST_S)

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from edge.core.printable import printable
 from edge.identity.bundle import Bundle, Home
 from edge.identity.moment import Watch
 from edge.identity.tls import Ask, Question, Reply, ServerError
@@ -109,4 +110,4 @@ def _said(reply: Reply) -> str:
 
 def plain(text: str) -> str:
     """One short line of what somebody else has written: it goes to a terminal and to a file."""
-    return "".join(each if each.isprintable() else " " for each in text)[:TEXT].strip()
+    return printable(text.strip(), TEXT)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -117,7 +118,7 @@ def parse(pem: bytes, kind: Kind = "file") -> Key:
         return TpmKey(pem)
     try:
         private = load_pem_private_key(pem, None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise NoKeyError("this is no private key in PEM") from error
     if not isinstance(private, ec.EllipticCurvePrivateKey):
         raise NoKeyError("this is no key on an elliptic curve")

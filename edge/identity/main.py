@@ -1,6 +1,8 @@
 """`kerbstone-enrol`: first boot, renewal, the way by USB stick, and factory reset.
 
-Exit codes: 0 fine, 1 a finding, 2 wrong use or a file that cannot be used, 3 try again later.
+Exit codes: 0 fine, 1 a finding, 2 wrong use or a file that cannot be used, 3 try again later, 4
+there is no claim, so that nothing is to do. A fault of this program ends with 1, as Python does it:
+no unit may take that for success.
 """
 
 import argparse
@@ -25,12 +27,15 @@ from edge.identity.offline import offline
 from edge.identity.renew import LINE, MARKER, Renewal
 from edge.identity.status import Teller
 from edge.identity.store import SITE, Store
+from edge.terminal import Parser, echo, log_to_stderr, tell_faults
 
 LOG: Final = logging.getLogger(__name__)
 STATE: Final = Path("/var/lib/kerbstone-identity")
 WORDS: Final = Path("/run/kerbstone-identity")  # as the units name it
 RESTART: Final = "restart"  # in the unit's RuntimeDirectory: the daemon has to start anew
 ENROLLED: Final = "enrolled"  # there: this box has all that the daemon needs
+NO_CLAIM: Final = 4  # of `run`; the unit counts it as success
+UNATTENDED: Final = ("take", "run", "renew")  # a full card may have room tomorrow
 VERBS: Final = {
     "take": "copy the claim and its network from the boot partition; before there is a network",
     "run": "get an identity with the claim on the boot partition; waits for days if need be",
@@ -41,17 +46,22 @@ VERBS: Final = {
 }
 
 
+class BusyError(OSError):
+    """Not now: another one has the folder."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    log_to_stderr("%(message)s", logging.INFO)
+    tell_faults()
     os.umask(0o077)
     try:
         args.state.mkdir(0o700, parents=True, exist_ok=True)
         with _alone(args.state):
             return _run(args)
     except (ConfigError, OSError) as error:
-        print(f"kerbstone-enrol {args.verb}: {error}", file=sys.stderr)
-        return 2
+        echo(f"kerbstone-enrol {args.verb}: {error}", err=True)
+        return 3 if isinstance(error, OSError) and args.verb in UNATTENDED else 2
     except KeyboardInterrupt:
         return 130
 
@@ -76,16 +86,16 @@ def _run(args: argparse.Namespace) -> int:
     else:
         done = box.run()
     _leave_word(before if store.get(SITE) == configured else None, _ready(store), args.marker)
-    print(f"kerbstone-enrol {args.verb}: {done}", file=sys.stderr)
+    echo(f"kerbstone-enrol {args.verb}: {done}", err=True)
     # a TPM that comes late is found by a new process only: OpenSSL looks for it at its start
-    return {"no claim": 1, "not enrolled": 1, "bad claim": 2, "trouble": 3, "no key": 3}.get(
-        done, 0
-    )
+    codes = {"not enrolled": 1, "bad claim": 2, "trouble": 3, "no key": 3,
+             "no claim": NO_CLAIM if args.verb == "run" else 1}  # fmt: skip
+    return codes.get(done, 0)
 
 
 def _forget(store: Store, sure: bool) -> int:
     if not sure:
-        print("kerbstone-enrol forget: --yes says that this box shall lose its identity")
+        echo("kerbstone-enrol forget: --yes says that this box shall lose its identity")
         return 2
     store.forget()
     for word in (ENROLLED, RESTART):
@@ -94,15 +104,19 @@ def _forget(store: Store, sure: bool) -> int:
 
 
 def _status(store: Store) -> int:
-    bundle = store.current()
+    bundle, damaged = store.current() or store.whole(), store.damaged()
+    if damaged:
+        echo(damaged)
     if bundle is None:
-        print("no identity")
+        echo("no identity")
         return 1
     last = bundle.certificate.not_valid_after_utc
     code = comparison(certs.public(bundle.certificate))
     name = f"{bundle.home.gateway} at {bundle.home.site}"
-    print(f"{name}, key {code}, {bundle.folder.name}, until {last:%Y-%m-%d}")
-    return 0
+    echo(f"{name}, key {code}, {bundle.folder.name}, until {last:%Y-%m-%d}")
+    if damaged:
+        echo(f"the next `kerbstone-enrol renew`, or start of the box, takes {bundle.folder.name}")
+    return 1 if damaged else 0
 
 
 def _ready(store: Store) -> Bundle | None:
@@ -150,14 +164,14 @@ def _alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ConfigError("another kerbstone-enrol is at work: stop it, or wait") from None
+            raise BusyError("another kerbstone-enrol is at work: stop it, or wait") from None
         yield
     finally:
         os.close(fd)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="kerbstone-enrol", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="kerbstone-enrol", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, text in VERBS.items():
         verb = verbs.add_parser(name, help=text, description=text)

@@ -69,8 +69,11 @@ class Watch:
         return now
 
     def told(self, moment: datetime) -> None:
-        """The clock of the server, seen over a connection that was verified."""
-        self._told = moment, self.clock.mono_s()
+        """The clock of the server, seen over a connection that was verified. What cannot be is
+        ignored.
+        """
+        if moment <= self._built + 2 * HORIZON:
+            self._told = moment, self.clock.mono_s()
 
     def about(self) -> datetime | None:
         """The time for planning: ours, else the server's; None when neither is known."""

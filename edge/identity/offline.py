@@ -84,7 +84,7 @@ def _ask(box: Enrolment, stick: Path, claim: Claim, data: bytes, key: keys.Key) 
 def _take(box: Enrolment, claim: Claim, key: keys.Key, pem: bytes) -> Bundle:
     try:
         found = x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
+    except certs.UNREADABLE as error:
         raise OfflineError(f"{CERTIFICATE} on the stick holds no certificate in PEM") from error
     ca = claim.ca.encode()
     try:

@@ -27,6 +27,7 @@ LOG: Final = logging.getLogger(__name__)
 MARKER: Final = Path("/run/kerbstone/identity")
 LINE: Final = 128  # bytes
 SIGN: Final = "the operator has to sign the configuration of this box again"
+AGAIN: Final = "look after the TPM; where there is none, write a new claim for this box"
 Outcome = Literal["fine", "renewed", "configured", "went back", "not enrolled", "trouble"]
 
 
@@ -44,8 +45,10 @@ class Renewal:
 
     def run(self) -> Outcome:
         self.store.tidy()
+        damaged = self.store.damaged()
         bundle = self.store.current() or self.store.adopt()
         if bundle is None:
+            self._lost(damaged)
             return "not enrolled"
         self.store.used_key(bundle)
         word = self._word(bundle)
@@ -55,6 +58,9 @@ class Renewal:
             return "went back"
         code, kind = comparison(certs.public(bundle.certificate)), keys.kind(bundle.folder / KEY)
         said = Said("enrolled", bundle.home.gateway, code, kind)
+        if damaged:
+            LOG.warning("%s; %s is used instead", damaged, bundle.folder.name)
+            self.teller.tell(replace(said, answer=f"{damaged}; {bundle.folder.name} is used"))
         try:
             if not self._due(bundle):
                 return self._configure(bundle, said)
@@ -68,6 +74,11 @@ class Renewal:
         self._configure(bundle, said)
         self.teller.tell(said)
         return "trouble"
+
+    def _lost(self, damaged: str) -> None:
+        if damaged:
+            LOG.warning("%s, and there is no other", damaged)
+            self.teller.tell(Said("not commissioned", answer=damaged, do=AGAIN))
 
     def _configure(self, bundle: Bundle, said: Said) -> Outcome:
         """What cannot be had, or is not for us, changes nothing; the latter is told."""

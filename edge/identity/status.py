@@ -1,12 +1,13 @@
 """What a technician reads: the file on the boot partition and the line on the console."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from edge.core.printable import printable
 from edge.identity.boot import Boot
 from edge.identity.keys import Kind
+from edge.terminal import echo
 
 WHERE: Final[dict[Kind, str]] = {
     "file": "in a file that only this box has",
@@ -41,13 +42,14 @@ def page(said: Said) -> str:
         "last answer": said.answer,
         "what to do": said.do,
     }
-    return "".join(f"{name + ':':<13}{text}\n" for name, text in rows.items() if text)
+    return "".join(f"{name + ':':<13}{printable(text)}\n" for name, text in rows.items() if text)
 
 
 def line(said: Said) -> str:
     """The console: without the time, which would make a new line of each look."""
     parts = [said.state, said.gateway, said.code, said.waits_for and f"waits for {said.waits_for}"]
-    return "kerbstone: " + ", ".join(part for part in (*parts, said.answer, said.do) if part)
+    told = "kerbstone: " + ", ".join(part for part in (*parts, said.answer, said.do) if part)
+    return printable(told)
 
 
 def since(seconds: float) -> str:
@@ -63,9 +65,9 @@ def since(seconds: float) -> str:
 class Teller:
     """Tells both places, each only when there is something new."""
 
-    def __init__(self, boot: Boot, write: Callable[[str], object] | None = None) -> None:
+    def __init__(self, boot: Boot, write: Callable[[str], object] = echo) -> None:
         self._boot = boot
-        self._write = write or _console
+        self._write = write
         self._last = ""
 
     def tell(self, said: Said) -> None:
@@ -73,9 +75,4 @@ class Teller:
         text = line(said)
         if text != self._last:
             self._last = text
-            self._write(text + "\n")
-
-
-def _console(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+            self._write(text)

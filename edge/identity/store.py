@@ -17,7 +17,7 @@ All else (`*.new`, `*.old`) was under way when the power went, and is rubbish.
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from cryptography import x509
@@ -34,14 +34,15 @@ NETWORK: Final = "network.json"
 CONFIG: Final = "config.json"
 SITE: Final = "site.toml"
 FORGET: Final = "forget"
+LONGEST_S: Final = 10**10
 
 
 class Pending(msgspec.Struct, frozen=True):
     """How long we have waited, over all starts; a clock of the wall may be anywhere."""
 
     claim: str
-    waited_s: int = 0
-    tries: int = 0
+    waited_s: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_S)] = 0
+    tries: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_S)] = 0
 
 
 class Store:
@@ -67,14 +68,30 @@ class Store:
             return bundle.load(self.folder / (self.folder / CURRENT).readlink())
         return None
 
-    def adopt(self) -> Bundle | None:
-        """A whole bundle that nothing leads to: the newest one becomes current."""
+    def whole(self) -> Bundle | None:
+        """The newest bundle that is whole, whatever `current` leads to."""
         for number in sorted(self.numbers(), reverse=True):
             found = bundle.load(self.folder / f"bundle-{number}")
             if found is not None:
-                files.point(self.folder / CURRENT, found.folder.name)
                 return found
         return None
+
+    def damaged(self) -> str:
+        """Which bundle is there and cannot be used, in words; "" when the current one can."""
+        if self.current() is not None:
+            return ""
+        ill = [f"bundle-{n}" for n in sorted(self.numbers())
+               if bundle.load(self.folder / f"bundle-{n}") is None]  # fmt: skip
+        return (
+            f"{' and '.join(ill)} cannot be used: damaged, or the key is elsewhere" if ill else ""
+        )
+
+    def adopt(self) -> Bundle | None:
+        """A whole bundle that nothing leads to: the newest one becomes current."""
+        found = self.whole()
+        if found is not None:
+            files.point(self.folder / CURRENT, found.folder.name)
+        return found
 
     def install(
         self, key: keys.Key, certificate: x509.Certificate, ca: bytes, home: Home
@@ -152,7 +169,7 @@ class Store:
 
     def pending(self, claim: str) -> Pending:
         """How long we have waited with this claim."""
-        with suppress(OSError, msgspec.MsgspecError):
+        with suppress(OSError, ValueError):  # a MsgspecError is one
             found = msgspec.json.decode(self.get(PENDING) or b"", type=Pending)
             if found.claim == claim:
                 return found

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from edge.identity.bundle import Bundle, Home
+from edge.identity.certs import UNREADABLE
 from edge.identity.moment import Watch
 
 NO_CHECK_TIME: Final = 0x200000
@@ -69,9 +70,12 @@ class Ask(Protocol):
 
 def ask(question: Question, watch: Watch) -> Reply:
     """Over the network. A redirect is an answer like any other: nobody follows it."""
-    parts = urlsplit(question.home.enrol)
+    try:
+        parts = urlsplit(question.home.enrol)
+        connection = _connection(question, parts.hostname or "", parts.port or PORT)
+    except ValueError as error:
+        raise ServerError(f"the server's address, or the proxy's, is none: {error}") from error
     path = f"{parts.path.rstrip('/')}/.well-known/est/{question.home.label}/{question.name}"
-    connection = _connection(question, parts.hostname or "", parts.port or PORT)
     method = "GET" if question.body is None else "POST"
     limit = threading.Timer(WHOLE_S, connection.cut)
     limit.daemon = True
@@ -166,9 +170,12 @@ def _look(connection: Connection, watch: Watch) -> None:
     data = connection.sock.getpeercert(binary_form=True)
     if data is None:
         raise UntrustedError("the server shows no certificate")
-    certificate = x509.load_der_x509_certificate(data)
-    first = certificate.not_valid_before_utc
-    wrong = watch.wrong(first, certificate.not_valid_after_utc)
+    try:
+        certificate = x509.load_der_x509_certificate(data)
+        first = certificate.not_valid_before_utc
+        wrong = watch.wrong(first, certificate.not_valid_after_utc)
+    except UNREADABLE as error:
+        raise UntrustedError(f"{connection.name}: its certificate cannot be read") from error
     if wrong is not None:
         raise UntrustedError(f"{connection.name}: the server's certificate {wrong}")
     watch.passed(first)
@@ -180,7 +187,7 @@ def _date(text: str | None, watch: Watch) -> None:
         return
     try:
         moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, IndexError):
         return
     if moment.tzinfo is not None:
         watch.told(moment)

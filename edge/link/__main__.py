@@ -1,7 +1,6 @@
 """`python -m edge.link run | network | egress`: the composition root of these processes."""
 
 import argparse
-import json
 import logging
 import signal
 import sys
@@ -25,6 +24,7 @@ from edge.link.place import make_folder, settle, write
 from edge.link.power import Line, Supply, Switched, UsbPort
 from edge.link.told import Daemon
 from edge.link.watch import LOOK_S, Parts, Watch, steps
+from edge.terminal import Parser, log_to_stderr, tell_faults
 
 CLAIMED: Final = Path("/var/lib/kerbstone-identity/network.json")
 STATE: Final = Path("/var/lib/kerbstone-link")
@@ -40,7 +40,7 @@ log = logging.getLogger("edge.link")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m edge.link", description=__doc__)
+    parser = Parser(prog="python -m edge.link", description=__doc__)
     parser.add_argument("--site", type=Path, default=site_file())
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="keep the link alive, count its bytes, show the lamp")
@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out.add_argument("--known", type=Path, default=Path("/var/lib/kerbstone-egress/known.json"))
     out.add_argument("--resolv", type=Path, default=Path("/etc/resolv.conf"))
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    log_to_stderr("%(message)s", logging.INFO)
+    tell_faults()
     try:
         return {"run": _run, "network": _network, "egress": _egress}[given.command](given)
     except ConfigError as error:
@@ -127,23 +128,20 @@ def _egress(given: argparse.Namespace) -> int:
         site = tomllib.loads(_read(given.site))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{given.site}: {error}; `kerbstone check` says more") from error
-    try:
-        known = json.loads(_read(given.known) or "{}")
-    except ValueError:
-        known = {}
-    found = egress.addresses(egress.hosts(site), known if isinstance(known, dict) else {})
+    known = egress.known_of(_read(given.known))
+    servers = egress.nameservers(_read(given.resolv))
+    found, failed = egress.addresses(egress.hosts(site), servers, known)
     folder = given.units / f"{given.unit}.d"
     folder.mkdir(parents=True, exist_ok=True)
-    text = egress.drop_in(found, egress.nameservers(_read(given.resolv)))
+    text = egress.drop_in(found)
     if _read(folder / egress.NAME) != text:
         write(folder / egress.NAME, text.encode(), 0o644)
         log.info("%s/%s written", folder, egress.NAME)
     if found != known:
-        write(given.known, json.dumps(found).encode(), 0o600)
-    if closed := [name for name, each in found.items() if not each]:
+        write(given.known, found.to_json().encode(), 0o600)
+    if closed := [name for name, each in found.names.items() if not each]:
         log.error("no address is known for %s: out of reach until the name is", ", ".join(closed))
-        return 3
-    return 0
+    return 3 if failed or closed else 0  # 3: the unit asks again soon
 
 
 def _supply(found: Link, ended: threading.Event) -> Supply | None:

@@ -2,14 +2,18 @@
 
 The kernel's filter knows addresses, not names. Names are resolved when the drop-in is written, and
 again by a timer; a broker that moves is out of reach until then. What a name meant before stays
-allowed while it cannot be resolved. An allowed address is allowed with all its ports.
+allowed while it cannot be resolved, and so do the name servers while there are no others: after a
+boot the daemon gets through before the network has said anything. An allowed address is allowed
+with all its ports.
 """
 
 import ipaddress
+import json
 import logging
 import re
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from edge.core import endpoint
@@ -53,30 +57,60 @@ def resolve(host: str) -> Sequence[str]:
     return [str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Addresses by the names of brokers and converters, and those of the name servers."""
+
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    servers: Sequence[str] = ()
+
+    def to_json(self) -> str:
+        return json.dumps({"names": dict(self.names), "servers": list(self.servers)})
+
+
+def known_of(text: str) -> Known:
+    """What the run before has written; nothing of it when it is damaged."""
+    try:
+        found = json.loads(text)
+        names, servers = found["names"], found["servers"]
+        lists = [servers, *names.values()]
+        whole = all(type(each) is list and all(type(x) is str for x in each) for each in lists)
+        return Known(names, servers) if whole else Known()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Known()
+
+
 def addresses(
-    names: Iterable[str], known: Mapping[str, Sequence[str]], resolve: Resolve = resolve
-) -> dict[str, list[str]]:
-    """Name -> addresses. A name that cannot be resolved now keeps those of `known`."""
+    names: Iterable[str],
+    servers: Sequence[str],
+    known: Known,
+    resolve: Resolve = resolve,
+) -> tuple[Known, list[str]]:
+    """What is allowed now, and the names that could not be resolved: these keep what they meant."""
     found: dict[str, list[str]] = {}
+    failed: list[str] = []
     for name in names:
         try:
             now: Sequence[str] = resolve(name)
         except (OSError, UnicodeError) as error:
-            now = known.get(name, ())
+            failed.append(name)
+            now = known.names.get(name, ())
             log.warning("%s: %s; %s", name, error, "the last addresses stay" if now else "closed")
-        usable = sorted({str(one) for one in map(_address, now) if one is not None})
-        found[name] = usable[:MOST]
-    return found
+        found[name] = _usable(now)
+    return Known(found, _usable(servers) or _usable(known.servers)), failed
 
 
-def drop_in(found: Mapping[str, Sequence[str]], servers: Sequence[str] = ()) -> str:
+def drop_in(found: Known) -> str:
     """The text of the drop-in. The unit itself denies all and allows this machine."""
     lines = ["# Made of the site's file by `python -m edge.link egress`; a change here is lost."]
     lines.append("[Service]")
-    usable = {str(one) for one in map(_address, servers) if one is not None}
-    for one in sorted({one for each in found.values() for one in each} | usable):
+    for one in sorted({one for each in found.names.values() for one in each} | {*found.servers}):
         lines.append(f"IPAddressAllow={one}")
     return "\n".join(lines) + "\n"
+
+
+def _usable(found: Iterable[str]) -> list[str]:
+    return sorted({str(one) for one in map(_address, found) if one is not None})[:MOST]
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

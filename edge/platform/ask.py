@@ -71,7 +71,8 @@ def commands_of(missing: Missing) -> Iterator[list[dict[str, Any]]]:
 async def _ask(
     client: aiomqtt.Client, branch: str, commands: list[list[dict[str, Any]]], wait_s: float
 ) -> Asked:
-    status = await _first(client, wait_s, "status")
+    prefix = branch.rsplit("/", 2)[0]
+    status = await _first(client, wait_s, prefix, "status")
     epoch = status.data.get("epoch")
     if status.data.get("state") == "offline" or not isinstance(epoch, int):
         return Asked(error="it is offline; ask again when it is back")
@@ -84,7 +85,7 @@ async def _ask(
         properties.MessageExpiryInterval = EXPIRY_S
         topic = f"{branch}/down/cmd/resend"
         await client.publish(topic, payload.data, qos=1, properties=properties)
-        data = (await _first(client, wait_s, "answer", name)).data
+        data = (await _first(client, wait_s, prefix, "answer", name)).data
         match data:
             case {"ok": True, "again": int(more), "gone": int(lost)}:
                 again, gone = again + more, gone + lost
@@ -95,13 +96,15 @@ async def _ask(
     return Asked(again, gone, left)
 
 
-async def _first(client: aiomqtt.Client, wait_s: float, kind: str, name: str = "") -> Message:
+async def _first(
+    client: aiomqtt.Client, wait_s: float, prefix: str, kind: str, name: str = ""
+) -> Message:
     """The first message of this kind; of answers the one to the command of this name."""
     async with asyncio.timeout(wait_s):
         async for came in client.messages:
             one = arrived(came)
             try:
-                (message,) = decode(one.topic, one.payload, one.content_type)
+                (message,) = decode(one.topic, one.payload, one.content_type, prefix=prefix)
             except WireError:
                 continue
             if message.kind == kind and (kind != "answer" or message.data.get("id") == name):

@@ -6,19 +6,26 @@ gateway after the other, and a manifest is proved with the records it names, rea
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from edge.core.numbers import stepped
+from edge.core import PREFIX
+from edge.core.numbers import said, size, stepped
+from edge.platform.clocks import Corrections, Dates
 from edge.platform.days import Days, day_of
-from edge.platform.entry import Entry
-from edge.platform.judge import judge, unsealed
+from edge.platform.entry import Entry, Key
+from edge.platform.filed import Filed
+from edge.platform.judge import Judge, unsealed
 from edge.platform.ledger import Ledger
+from edge.platform.registers import Registers
 from edge.platform.seals import Seal, prove
 from edge.platform.signatures import Keys
+from edge.platform.sites import Sites
 from edge.platform.store import Store
 from edge.platform.verdict import Finding, Missing, name
 from edge.uplink.wire import WireError
 
+SEALED_AFTER: Final = timedelta(days=1)  # so long a manifest may wait behind a backlog
 SHOWN: Final = 1000  # findings of one gateway that are told; all are counted
 
 
@@ -35,6 +42,7 @@ class Audited:
     branch: str = ""  # prefix, site and gateway of its topics
     records: int = 0
     proved: int = 0
+    unsealed: int = 0  # numbers
 
     def find(self, finding: Finding) -> None:
         day = self.days.of(finding.place)
@@ -50,91 +58,173 @@ def audit(
     *,
     gateway: str | None = None,
     keys: Keys | None = None,
+    prefix: str = PREFIX,
+    sites: Sites | None = None,
     progress: Callable[[int], None] = lambda _records: None,
 ) -> Iterator[Audited]:
     """Gateways in the order of their names. Raises StoreError."""
     for gw, joined in store.gateways():
         if gateway is None or gateway == gw:
-            yield _gateway(store, Ledger(gw, joined), keys, progress)
+            filed = Filed(gw, prefix, sites)
+            yield _Audit(store, Ledger(gw, joined), filed, keys).run(progress)
 
 
-def _gateway(
-    store: Store, ledger: Ledger, keys: Keys | None, progress: Callable[[int], None]
-) -> Audited:
-    done = Audited(ledger.gw)
-    found: list[Finding] = []  # told at the end, when the days are known
-    for entry in store.records(ledger.gw):
-        done.records += 1
-        done.branch = done.branch or entry.topic.rpartition("/up/")[0]
-        if done.records % 10_000 == 0:
-            progress(done.records)
-        found.extend(_record(entry, ledger, done))
-        while len(found) > SHOWN:
-            done.find(found.pop())
-    for finding in found:
-        done.find(finding)
-    _manifests(store, ledger, keys, done)
-    for entry in store.conflicts(ledger.gw):
-        text = (
-            f"{name(*entry.key)} came with two different contents; the second at {entry.received}"
-        )
-        done.find(Finding("conflict", text, entry.key))
-    findings, done.missing = judge(ledger, done.notes)
-    for finding in findings:
-        done.find(finding)
-    if count := unsealed(ledger):
-        what = "no manifest seals yet" if ledger.sealed else "nothing seals: no manifest has come"
-        done.notes.append(f"{ledger.gw}: {count} numbers have come that {what}")
-    return done
+class _Audit:
+    """Of one gateway."""
 
+    def __init__(self, store: Store, ledger: Ledger, filed: Filed, keys: Keys | None) -> None:
+        self._store, self._ledger, self._filed, self._keys = store, ledger, filed, keys
+        self._done = Audited(ledger.gw)
+        self._registers, self._corrections = Registers(), Corrections()
+        self._signed = self._unsigned = 0  # manifests
 
-def _record(entry: Entry, ledger: Ledger, done: Audited) -> list[Finding]:
-    _, epoch, stream, seq = entry.key
-    ledger.number(epoch, stream, seq)
-    sent = _sent(entry)
-    if isinstance(sent, Finding):
-        done.days.record(entry.key, entry.source, day_of(entry.wall), {"mono": (0, 0)}, 1)
-        return [sent]
-    found = list(ledger.take(entry.source, sent))
-    done.days.record(entry.key, entry.source, day_of(entry.wall), sent, _stands_for(sent))
-    return found
+    def run(self, progress: Callable[[int], None]) -> Audited:
+        done, ledger = self._done, self._ledger
+        found: list[Finding] = []  # told at the end, when the days are known
+        for entry in self._store.records(ledger.gw):
+            done.records += 1
+            if done.records % 10_000 == 0:
+                progress(done.records)
+            if (foreign := self._filed.take(entry)) is not None:
+                found.append(foreign)
+            else:
+                done.branch = done.branch or entry.branch
+                found.extend(self._record(entry))
+            while len(found) > SHOWN:
+                done.find(found.pop())
+        for finding in (*found, *self._filed.findings()):
+            done.find(finding)
+        self._manifests()
+        for entry in self._store.conflicts(ledger.gw):
+            text = f"{name(*entry.key)} came with two different contents"
+            text += f"; the second at {entry.received}"
+            done.find(Finding("conflict", text, entry.key))
+        judge = Judge(ledger)
+        findings, done.missing = judge.verdict(done.notes)
+        of_registers, anew = self._registers.judge(judge)
+        for finding in (*findings, *of_registers):
+            done.find(finding)
+        if anew:
+            text = "registers began anew: what they counted before is in no record"
+            done.notes.append(f"{ledger.gw}: {anew} {text}")
+        if judge.running is not None:
+            text = "is open: no later start has told how it ended"
+            done.notes.append(f"{ledger.gw}: epoch {judge.running} {text}")
+        self._unsealed()
+        return done
 
+    def _unsealed(self) -> None:
+        """The last quarter of an hour is not sealed yet; what came a day before the last record
+        should be: its manifests are gone, or there were none."""
+        done, ledger = self._done, self._ledger
+        found = unsealed(ledger)
+        done.unsealed = sum(map(size, found.values()))
+        if done.unsealed:
+            text = "numbers have come that no manifest seals yet"
+            done.notes.append(f"{ledger.gw}: {done.unsealed} {text}")
+        last = _came(ledger.heard)
+        for (epoch, stream), ranges in found.items():
+            old = 0
+            for first, end in ranges:
+                for entry in self._store.run((ledger.gw, epoch, stream, first), end):
+                    came = _came(entry.received)
+                    old += None in (last, came) or came < last - SEALED_AFTER  # type: ignore[operator]
+            if old:
+                text = f"{ledger.gw} {epoch}/{stream}: {old} records that came long ago were never"
+                text += f" sealed: nothing proves them ({said(ranges)})"
+                done.find(Finding("unsealed", text, (ledger.gw, epoch, stream, ranges[0][0])))
 
-def _manifests(store: Store, ledger: Ledger, keys: Keys | None, done: Audited) -> None:
-    signed = unproved = 0
-    for entry in store.records(ledger.gw, "manifest"):
+    def _record(self, entry: Entry) -> list[Finding]:
+        done, ledger = self._done, self._ledger
+        _, epoch, stream, seq = entry.key
+        ledger.number(epoch, stream, seq, entry.received)
         sent = _sent(entry)
         if isinstance(sent, Finding):
-            continue  # told already
-        seal = ledger.seal(entry.key, sent)
-        if isinstance(seal, Finding):
-            done.find(seal)
-            continue
-        why = keys.refusal(ledger.gw, sent) if keys is not None and "sig" in sent else None
-        signed += "sig" in sent
-        if why is not None:
-            done.find(Finding("signature", f"{seal.says}: {why}", seal.key))
-        proof = prove(seal, _sealed(store, ledger.gw, seal))
-        if proof.finding is not None:
-            done.find(proof.finding)
-        unproved += not proof.proved and proof.finding is None
-        if proof.proved and why is None:
-            done.proved += 1
-            done.days.day(day_of(entry.wall)).proved += 1
-    if unproved:
-        text = "manifests seal numbers that are not in the store: their digests are not checked"
-        done.notes.append(f"{ledger.gw}: {unproved} {text}")
-    if signed and keys is None:
-        text = "manifests are signed; --keys FOLDER with the gateways' certificates checks them"
-        done.notes.append(f"{ledger.gw}: {signed} {text}")
+            empty = {"mono": (0, 0)}
+            done.days.record(entry.key, entry.source, day_of(entry.wall), empty, 1)
+            return [sent]
+        found = list(ledger.take(entry.source, sent))
+        self._registers.take(entry.key, entry.source, sent)
+        stands_for = _stands_for(sent)
+        done.days.record(entry.key, entry.source, day_of(entry.wall), sent, stands_for)
+        return found
+
+    def _manifests(self) -> None:
+        done, ledger, store = self._done, self._ledger, self._store
+        refused: set[Key] = set()
+        for entry in store.records(ledger.gw, "manifest"):
+            if not self._filed.is_own(entry):
+                refused.add(entry.key)
+                continue
+            seal = self._seal(entry)
+            if isinstance(seal, Seal):
+                self._corrections.add(seal.again)
+                continue
+            refused.add(entry.key)
+            if seal is not None:
+                done.find(seal)
+        unproved = agree = 0
+        for entry in store.records(ledger.gw, "manifest"):
+            seal = None if entry.key in refused else ledger.seal(entry.key, _map(entry))
+            if not isinstance(seal, Seal):
+                continue
+            dates = Dates(seal, self._corrections)
+            proof = prove(seal, _sealed(store, ledger.gw, seal, dates))
+            wrong = [each for each in (proof.finding, dates.finding()) if each is not None]
+            for finding in wrong:
+                done.find(finding)
+            unproved += not proof.proved and proof.finding is None
+            if proof.proved and not wrong:
+                agree += seal.count > 0
+                if self._keys is None or "sig" in _map(entry):
+                    done.proved += 1
+                    done.days.day(day_of(entry.wall)).proved += 1
+        if not agree:
+            text = f"{ledger.gw}: no manifest proves anything that is here. If the gateway is new,"
+            done.find(Finding("nothing", f"{text} audit again in half an hour"))
+        if unproved:
+            text = "manifests seal numbers that are not in the store: their digests are not checked"
+            done.notes.append(f"{ledger.gw}: {unproved} {text}")
+        self._signatures()
+
+    def _seal(self, entry: Entry) -> Seal | Finding | None:
+        """A manifest that may be believed: without keys nobody knows better. None for one whose
+        payload is damaged: that was told already."""
+        keys, gw, sent = self._keys, self._ledger.gw, _sent(entry)
+        if isinstance(sent, Finding):
+            return None
+        signed = "sig" in sent
+        self._signed += signed
+        self._unsigned += not signed
+        says = f"the manifest {name(*entry.key)}"
+        if keys is not None and not signed and gw not in keys.unsigned_ok:
+            return Finding("unsigned", f"{says} is not signed", entry.key)
+        if keys is not None and signed and (why := keys.refusal(gw, sent)) is not None:
+            return Finding("signature", f"{says}: {why}", entry.key)
+        return self._ledger.seal(entry.key, sent)
+
+    def _signatures(self) -> None:
+        gw, notes = self._ledger.gw, self._done.notes
+        if self._keys is None:
+            if self._signed:
+                text = "manifests are signed; --keys FOLDER with the gateways' certificates checks"
+                notes.append(f"{gw}: {self._signed} {text} them")
+        elif self._unsigned and gw in self._keys.unsigned_ok:
+            text = "manifests are not signed, which --unsigned-ok allows (a key in a TPM): who can"
+            text += " write this store can have made them, so they prove nothing"
+            notes.append(f"{gw}: {self._unsigned} {text}")
 
 
-def _sealed(store: Store, gw: str, seal: Seal) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _sealed(
+    store: Store, gw: str, seal: Seal, dates: Dates
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
     wanted = set(seal.numbers)
     for entry in store.run((gw, seal.epoch, seal.stream, seal.first), seal.last):
         if entry.key[3] in wanted:
-            sent = _sent(entry)
-            yield entry.key[3], {} if isinstance(sent, Finding) else sent
+            sent = _map(entry)
+            if sent:
+                dates.look(entry, sent)
+            yield entry.key[3], sent
 
 
 def _sent(entry: Entry) -> dict[str, Any] | Finding:
@@ -150,6 +240,19 @@ def _sent(entry: Entry) -> dict[str, Any] | Finding:
         why = f"{error}"
     text = f"{name(*entry.key)}: the stored payload is damaged: {why}"
     return Finding("damage", text, entry.key)
+
+
+def _came(received: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(received).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _map(entry: Entry) -> dict[str, Any]:
+    """As above; nothing for what is damaged."""
+    sent = _sent(entry)
+    return {} if isinstance(sent, Finding) else sent
 
 
 def _stands_for(sent: Mapping[str, Any]) -> int:

@@ -4,6 +4,7 @@ Pure: it is fed with messages in the order of their arrival, which is not the or
 numbers: live records overtake the backlog. So it judges at the end, and not before.
 """
 
+from edge.core.numbers import size
 from edge.platform.judge import judge, unsealed
 from edge.platform.ledger import Ledger
 from edge.platform.repeats import Repeats
@@ -48,9 +49,9 @@ class Auditor:
         else:
             self._unproved.add(key, message.sent)
 
-    def undecodable(self, topic: str, why: str) -> None:
-        """A message that is not what the wire format allows."""
-        self._find(Finding("undecodable", f"{topic}: {why}"))
+    def refused(self, kind: str, topic: str, why: str) -> None:
+        """A message that names another gateway than its topic, or is not in the wire format."""
+        self._find(Finding(kind, f"{topic}: {why}"))
 
     def reconnected(self) -> None:
         """Our own connection was lost: the broker may send its last messages again."""
@@ -74,7 +75,7 @@ class Auditor:
         for gw, ledger in self._ledgers.items():
             findings, _ = judge(ledger, report.notes)
             report.findings.extend(findings)
-            if ledger.sealed and (count := unsealed(ledger)):
+            if ledger.sealed and (count := sum(map(size, unsealed(ledger).values()))):
                 report.notes.append(f"{gw}: {count} numbers have come that no manifest seals yet")
         if self._unproved.waiting:
             text = "manifests seal records that did not come here, or came too long ago"

@@ -9,17 +9,17 @@ For the same reason what does not fit in memory may be thrown away.
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.core import Clock
+from edge.core import PREFIX, Clock
 from edge.core.numbers import Range
-from edge.platform.entry import Entry, Undecodable, entry_of
-from edge.platform.filters import is_down
+from edge.platform.entry import Entry, Refused, entry_of
 from edge.platform.inbox import Inbox
+from edge.platform.sites import Sites
 from edge.platform.store import Committed, Store
 from edge.platform.subscribe import (
     RETRY_NS,
@@ -30,13 +30,19 @@ from edge.platform.subscribe import (
     client_of,
     subscribe,
 )
+from edge.platform.tallies import Tallies
+from edge.platform.verdict import name
 from edge.uplink.wire import (
     MAX_PAYLOAD,
+    ForeignError,
+    Message,
     Payload,
     Receipt,
     WireError,
     decode,
     encode_receipts,
+    gateway_of,
+    is_down,
     iso,
 )
 
@@ -46,16 +52,19 @@ GATHER_NS: Final = 50_000_000  # how long the first message of a group waits for
 STEP_NS: Final = 10_000_000
 SESSION_S: Final = 86_400  # the broker keeps what comes while this process is away
 LARGEST: Final = MAX_PAYLOAD + (64 << 10)  # of one packet: topic and properties have room
-SHOWN: Final = 64 << 10  # bytes that are kept of a payload that cannot be read
+SHOWN: Final = 64 << 10  # bytes that are kept of the payload of a message that is refused
+TOLD: Final = 5  # sentences of one gateway and kind; the rest is counted
 
 
 @dataclass(slots=True)
 class Counts:
-    """What happened since the start. Records are `stored + repeats + conflicts`."""
+    """What happened since the start. Records are `stored + repeats + conflicts + excess`."""
 
     stored: int = 0
     repeats: int = 0
     conflicts: int = 0
+    excess: int = 0  # conflicts of gateways that have no more room for them: no receipt
+    foreign: int = 0  # named another gateway or site than their own: no receipt
     undecodable: int = 0
     others: int = 0  # status, meta, last, answers
     thrown_away: int = 0  # came faster than they could be stored; they come again
@@ -65,11 +74,24 @@ class Counts:
 
 
 class Collector:
-    """`run` until `stop` is set. `tell` gets sentences for people."""
+    """`run` until `stop` is set. `tell` gets sentences for people, few about each gateway.
 
-    def __init__(self, store: Store, clock: Clock, tell: Callable[[str], None]) -> None:
+    `sites` knows which sites a gateway may file under, None: any.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        tell: Callable[[str], None],
+        prefix: str = PREFIX,
+        sites: Sites | None = None,
+    ) -> None:
         self.counts = Counts()
         self._store, self._clock, self._tell = store, clock, tell
+        self._prefix, self._sites = prefix, sites
+        self._told = Tallies(TOLD)
         self._inbox = Inbox()
         self._owed: list[Committed] = []  # stored, and no receipt sent
 
@@ -152,17 +174,18 @@ class Collector:
 
     async def _group(self, client: aiomqtt.Client, group: Iterable[aiomqtt.Message]) -> None:
         entries: list[Entry] = []
-        aside: list[Undecodable] = []
+        refused: list[Refused] = []
+        if self._sites is not None and (why := self._sites.look(self._clock.now().mono_ns)):
+            self._tell(why)
         received = iso(self._clock.now().wall_ns)
         for message in group:
-            self._sort(arrived(message), received, entries, aside)
+            self._sort(arrived(message), received, entries, refused)
         counts = self.counts
         counts.thrown_away = self._inbox.thrown_away
-        if not entries and not aside:
+        if not entries and not refused:
             return
-        done = await asyncio.to_thread(self._store.commit, entries, aside)
+        done = await asyncio.to_thread(self._store.commit, entries, refused)
         counts.commits += 1
-        counts.undecodable += len(aside)
         for each in done:
             match each.verdict:
                 case "stored":
@@ -171,30 +194,58 @@ class Collector:
                     counts.repeats += 1
                 case "conflict":
                     counts.conflicts += 1
-                    gw, epoch, stream, seq = each.entry.key
-                    name = f"{gw} {epoch}/{stream}/{seq}"
                     text = "came with another content; the first is kept, this one beside it"
-                    self._tell(f"conflict: {name} {text}")
-        self._owed.extend(done)
+                    self._say("conflict", each.entry.key[0], f"{name(*each.entry.key)} {text}")
+                case "excess":
+                    counts.excess += 1
+                    text = "more contents than are kept came under numbers that others have"
+                    text = f"{name(*each.entry.key)}: {text}; this one is not kept, and no receipt"
+                    self._say("excess", each.entry.key[0], f"{text} says so")
+        self._owed.extend(each for each in done if each.verdict != "excess")
         await self._send_receipts(client)
 
     def _sort(
-        self, came: Arrived, received: str, entries: list[Entry], aside: list[Undecodable]
+        self, came: Arrived, received: str, entries: list[Entry], refused: list[Refused]
     ) -> None:
-        if is_down(came.topic):
+        if is_down(came.topic, self._prefix):
             return
+        counts = self.counts
         try:
-            for message in decode(came.topic, came.payload, came.content_type):
-                if message.kind == "record":
-                    entry = entry_of(message, came.topic, came.payload, came.content_type, received)
-                    entries.append(entry)
-                else:
-                    self.counts.others += 1
+            (message,) = decode(came.topic, came.payload, came.content_type, prefix=self._prefix)
+            self._at_home(message)
+        except ForeignError as error:
+            counts.foreign += 1
+            refused.append(self._refused("foreign", came, error, received))
         except WireError as error:
-            size = len(came.payload)
-            text = f"{error}".encode("utf-8", "backslashreplace").decode()
-            aside.append(Undecodable(came.topic, text, size, came.payload[:SHOWN], received))
-            self._tell(f"undecodable: {came.topic}: {text:.200}")
+            counts.undecodable += 1
+            refused.append(self._refused("undecodable", came, error, received))
+        else:
+            if message.kind == "record":
+                entry = entry_of(message, came.topic, came.payload, came.content_type, received)
+                entries.append(entry)
+            else:
+                counts.others += 1
+
+    def _at_home(self, message: Message) -> None:
+        """Raises ForeignError."""
+        place = message.topic
+        if self._sites is not None and (why := self._sites.refusal(place.gw, place.site)):
+            raise ForeignError(why)
+
+    def _refused(
+        self, kind: Literal["foreign", "undecodable"], came: Arrived, why: WireError, received: str
+    ) -> Refused:
+        gw, payload = gateway_of(came.topic, self._prefix), came.payload
+        text = f"{why}".encode("utf-8", "backslashreplace").decode()
+        self._say(kind, gw, f"{came.topic:.200}: {text:.200}")
+        return Refused(kind, gw, came.topic, text, len(payload), payload[:SHOWN], received)
+
+    def _say(self, kind: str, gw: str, text: str) -> None:
+        """One gateway must not hide another one's sentences behind its own."""
+        if self._told.keep(gw, kind, 0):
+            self._tell(f"{kind}: {text}")
+        elif self._told.of(gw, kind).more == 1:
+            self._tell(f"{kind}: more from {gw or 'others'} is counted, and not told one by one")
 
     async def _send_receipts(self, client: aiomqtt.Client) -> None:
         """Of all that is owed. A receipt that is lost costs one repeat, and no more."""
@@ -218,8 +269,7 @@ def receipts_of(entries: Iterable[Entry]) -> list[tuple[str, Payload]]:
     gateways: dict[tuple[str, str], dict[tuple[int, str], set[int]]] = {}
     for entry in entries:
         gw, epoch, stream, seq = entry.key
-        head, _, _ = entry.topic.rpartition("/up/")
-        streams = gateways.setdefault((f"{head}/down/receipt", gw), {})
+        streams = gateways.setdefault((f"{entry.branch}/down/receipt", gw), {})
         streams.setdefault((epoch, stream), set()).add(seq)
     return [
         (topic, payload)

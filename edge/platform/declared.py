@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.core.numbers import Range, size, without
+from edge.platform.entry import Key
+from edge.platform.epochs import Words
 
-ALL: Final = 1 << 60
+ALL: Final = "*"  # all streams, and all epochs before
+METERS: Final = 10_000  # of one gateway: events that tell of a register; more excuse nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +17,7 @@ class Gap:
     """Time without records, on the monotonic clock of a boot; or from one boot to the next."""
 
     sources: tuple[str, ...]
+    epoch: int
     boot: int
     from_us: int
     to_us: int
@@ -25,11 +29,33 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Of the numbers `first` to `last`, `count` are lost. None: nobody knows."""
+    """Of the numbers `first` to `last`, `count` are lost."""
 
     first: int
-    last: int | None
-    count: int | None
+    last: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """All of a stream's numbers, or of all streams' up to an epoch, that were not delivered.
+
+    Nobody knows which: it explains what is missing, and excuses nothing. `key` is the event's.
+    """
+
+    key: Key
+    epoch: int
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """A register, or a whole device, became another one at `at_us` of a boot."""
+
+    source: str
+    point: str | None
+    boot: int
+    at_us: int
 
 
 class Declared:
@@ -37,10 +63,12 @@ class Declared:
 
     def __init__(self) -> None:
         self.gaps: list[Gap] = []
-        self.formers: dict[int, Mapping[str, Any]] = {}
+        self.words = Words()
+        self.lost: list[Lost] = []
+        self.meters: list[Meter] = []
         self._drops: dict[tuple[int, str], list[Drop]] = {}
 
-    def event(self, data: Mapping[str, Any]) -> None:
+    def event(self, key: Key, data: Mapping[str, Any]) -> None:
         """An event; other kinds are none of our business."""
         match data:
             case {
@@ -52,30 +80,20 @@ class Declared:
                 names = tuple(str(source) for source in sources)
                 if not isinstance(before, int):
                     before = data["boot"]
-                self.gaps.append(Gap(names, data["boot"], start or 0, end, before))
-                self.former(data["epoch"], data.get("former"))
+                self.gaps.append(Gap(names, key[1], data["boot"], start or 0, end, before))
+                self.former(key[1], data.get("former"))
             case {"event": "drop", "epoch_of": int(epoch), "stream_of": str(stream)}:
-                match data:
-                    case {"range": [int(first), int(last)], "count": int(count)}:
-                        drop = Drop(first, last, count)
-                    case _:
-                        drop = Drop(1, None, None)
-                self._drops.setdefault((epoch, stream), []).append(drop)
+                self._drop(key, epoch, stream, data)
+            case {"event": "meter" | "swap", "source": str(source)} if len(self.meters) < METERS:
+                point = data.get("point")
+                named = point if isinstance(point, str) else None
+                self.meters.append(Meter(source, named, data["boot"], data["mono"][1]))
 
     def former(self, epoch: int, former: Any) -> None:
         """`{"epoch", "last": {stream: number}}` of a gap event or of a manifest."""
         match former:
-            case {"epoch": int(of), "last": dict(last)} if of < epoch:
-                self.formers[of] = {**self.formers.get(of, {}), **last}
-
-    def last(self, epoch: int, stream: str) -> int | None:
-        """The last number of a former epoch, where it has been said."""
-        known: Any = self.formers.get(epoch, {}).get(stream)
-        return known if isinstance(known, int) else None
-
-    def all_lost(self, epoch: int) -> bool:
-        """Whether the gateway said that it lost its whole memory, this epoch's included."""
-        return any(stream == "*" and epoch <= lost for lost, stream in self._drops)
+            case {"epoch": int(of), "last": dict(last)}:
+                self.words.former(epoch, of, last)
 
     def unexplained(
         self, epoch: int, stream: str, missing: Iterable[Range]
@@ -83,8 +101,16 @@ class Declared:
         """What no drop covers; how many numbers they cover, and how many they allow."""
         missing = list(missing)
         drops = self._drops.get((epoch, stream), [])
-        left = without(missing, [(d.first, ALL if d.last is None else d.last) for d in drops])
+        left = without(missing, [(drop.first, drop.last) for drop in drops])
         covered = size(missing) - size(left)
-        counts = [drop.count for drop in drops]
-        allowed = ALL if None in counts else sum(count or 0 for count in counts)
-        return left, covered, allowed
+        return left, covered, sum(drop.count for drop in drops)
+
+    def _drop(self, key: Key, epoch: int, stream: str, data: Mapping[str, Any]) -> None:
+        match data:
+            case {"range": [int(first), int(last)], "count": int(count)} if stream != ALL:
+                drops = self._drops.setdefault((epoch, stream), [])
+                drops.append(Drop(first, last, count))
+            case _:
+                self.lost.append(Lost(key, epoch, stream))
+                if stream == ALL:
+                    self.words.lost.setdefault(key[1], set()).add(epoch)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import msgpack
 
@@ -47,6 +47,17 @@ class Entry:
     payload: bytes
     digest: bytes
 
+    @property
+    def branch(self) -> str:
+        """Prefix, site and gateway of its topic: where its receipt goes, below `down`."""
+        tail = f"/{self.source}" if self.source else ""
+        return self.topic.removesuffix(f"/up/{self.key[2]}{tail}")
+
+    @property
+    def size(self) -> int:
+        """Bytes, near enough."""
+        return len(self.topic) + len(self.payload)
+
     def dated(self, wall: Wall) -> "Entry":
         return replace(self, wall=wall)
 
@@ -68,14 +79,25 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Undecodable:
-    """A message that is not what the wire format allows; its payload is cut to 64 KiB."""
+class Refused:
+    """A message that is no record here, and has no receipt; its payload may be cut.
 
+    Foreign is what names another gateway or site than its own, undecodable what the wire format
+    does not allow. `gw` is in whose branch it came, for which a broker's ACL vouches; may be empty.
+    """
+
+    kind: Literal["foreign", "undecodable"]
+    gw: str
     topic: str
     why: str
     size: int
     payload: bytes
     received: str
+
+    @property
+    def kept_size(self) -> int:
+        """Bytes, near enough."""
+        return len(self.topic) + len(self.payload)
 
 
 def entry_of(

@@ -7,7 +7,7 @@ import base64
 import json
 from typing import Any
 
-from edge.platform.entry import Entry, Key, Undecodable, Wall, bounds_text
+from edge.platform.entry import Entry, Key, Refused, Wall, bounds_text
 
 
 def named(key: Key) -> dict[str, Any]:
@@ -40,10 +40,10 @@ def record_line(entry: Entry) -> dict[str, Any]:
     }
 
 
-def aside_line(each: Undecodable) -> dict[str, Any]:
+def refused_line(each: Refused) -> dict[str, Any]:
     payload = base64.b64encode(each.payload).decode("ascii")
     return {
-        "kind": "undecodable", "topic": each.topic, "why": each.why, "size": each.size,
+        "kind": each.kind, "gw": each.gw, "topic": each.topic, "why": each.why, "size": each.size,
         "received": each.received, "payload_b64": payload,
     }  # fmt: skip
 

@@ -33,7 +33,7 @@ class Journal:
             if write:
                 os.ftruncate(self._handle, self.end)
                 os.fsync(self._handle)
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
         except BaseException:
             os.close(self._handle)
             raise
@@ -107,7 +107,8 @@ def _whole(handle: int, size: int) -> int:
     return 0
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """What was made or renamed in it stays there after a power cut."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from edge.core.numbers import Numbers, stepped
 from edge.platform.declared import Declared
 from edge.platform.entry import Key
+from edge.platform.epochs import Order, order
 from edge.platform.seals import Seal, seal_of
 from edge.platform.timeline import Timeline
 from edge.platform.verdict import Finding, name
@@ -27,10 +28,17 @@ class Ledger:
         self.numbers: dict[EpochStream, Numbers] = {}
         self.covered: dict[EpochStream, Numbers] = {}
         self.sealed: dict[EpochStream, Numbers] = {}
-        self.timelines: dict[tuple[str, str], dict[int, Timeline]] = {}  # stream, source; boot
+        # of each stream and source, by epoch and boot
+        self.timelines: dict[tuple[str, str], dict[tuple[int, int], Timeline]] = {}
+        self.boots: dict[int, int] = {}  # of each epoch
+        self.latest = joined  # the epoch that was heard last
+        self.heard = ""  # when
 
-    def number(self, epoch: int, stream: str, seq: int) -> bool:
-        """A record has this number. Whether none had it before."""
+    def number(self, epoch: int, stream: str, seq: int, heard: str = "") -> bool:
+        """A record has this number, and came when the platform's clock said `heard`, if it says
+        so. Whether none had it before."""
+        if heard >= self.heard:
+            self.heard, self.latest = heard, epoch
         new = self.numbers.setdefault((epoch, stream), Numbers()).add(seq)
         return new or seq in self.covered.get((epoch, stream), ())
 
@@ -38,11 +46,12 @@ class Ledger:
         """What a record says that is new; `number` has been called."""
         stream: str = data["stream"]
         key = self.gw, data["epoch"], stream, data["seq"]
+        self.boots.setdefault(key[1], data["boot"])
         yield from self._covers(key, data.get("covers"))
         if stream in TIMED:
             yield from self._time(source, key, data)
         elif stream == "event":
-            self.declared.event(data)
+            self.declared.event(key, data)
         elif stream == "manifest":
             self.declared.former(data["epoch"], data.get("former"))
 
@@ -58,6 +67,10 @@ class Ledger:
         for first, last in seal.ranges:
             sealed.add_range(first, last)
         return seal
+
+    def order(self) -> Order:
+        """Of all epochs that have come, are sealed or named."""
+        return order({epoch for epoch, _ in (*self.numbers, *self.sealed)}, self.declared.words)
 
     def _covers(self, key: Key, covers: object) -> Iterator[Finding]:
         _, epoch, stream, seq = key
@@ -86,7 +99,7 @@ class Ledger:
     def _time(self, source: str, key: Key, data: Mapping[str, Any]) -> Iterator[Finding]:
         from_us, to_us = data["mono"]
         boots = self.timelines.setdefault((key[2], source), {})
-        timeline = boots.setdefault(data["boot"], Timeline())
+        timeline = boots.setdefault((key[1], data["boot"]), Timeline())
         if not timeline.add(from_us, to_us, (key[1], key[3])):
             text = f"{name(*key)} speaks of a time of {source}"
             text = f"{text} that another record has told ({from_us}..{to_us} us)"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from edge.core.printable import word
 from edge.platform import roadside
 from edge.uplink.wire import Message
 
@@ -15,14 +16,14 @@ def line(message: Message) -> str:
     """Time, gateway, stream, source and what it says in a few words."""
     data, place = message.data, message.topic
     if message.kind in ("status", "meta"):
-        return f"{place.gw} {message.kind} {data.get('state', '')}".rstrip()
+        return f"{word(place.gw)} {message.kind} {data.get('state', '')}".rstrip()
     if message.kind == "answer":
         result = "done" if data.get("ok") is True else f"refused: {data.get('error', '')}"
-        return f"{place.gw} answers {place.source}: {result}"
+        return f"{word(place.gw)} answers {place.source}: {result}"
     marks = "".join(f" {word}" for word in ("late", "again") if data.get(word))
     name = f"{place.gw} {data['stream']}/{data['seq']} {place.source}".rstrip()
     last = " (last)" if message.kind == "last" else ""
-    return f"{data['to']} {name}{last}: {_words(data['stream'], data)}{marks}"
+    return f"{word(data['to'])} {name}{last}: {_words(data['stream'], data)}{marks}"
 
 
 def told(data: Mapping[str, Any]) -> str:
@@ -81,6 +82,8 @@ def _manifest(data: Mapping[str, Any]) -> str:
     former = data.get("former")
     if count == 0 and isinstance(former, dict):
         last = former.get("last")
+        if not last:
+            return f"first manifest of this start; how the one before ended is not known{signed}"
         names = ", ".join(f"{k} {v}" for k, v in last.items()) if isinstance(last, dict) else "-"
         return f"first manifest of this start; the one before ended with {names}{signed}"
     steps = data.get("seqs")

@@ -1,32 +1,37 @@
 """The store as an append-only file of JSON lines, which any program can read.
 
-Beside `NAME.jsonl` stand `NAME.conflict.jsonl` and `NAME.undecodable.jsonl`. A line of kind
+Beside `NAME.jsonl` stand `NAME.conflict.jsonl` and `NAME.refused.jsonl`, and `NAME.tally.json`
+with how many of these each gateway has, and how many were more than are kept. A line of kind
 `record` holds the payload as it came; `envelope` brings better wall times to a record before it.
 The index is a private temporary database of SQLite, made anew at each start: it takes disk, not
 memory.
 """
 
+import contextlib
+import dataclasses
+import json
+import os
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from edge.core import ConfigError
-from edge.platform.entry import Entry, Key, Undecodable, Wall
+from edge.platform.entry import Entry, Key, Refused, Wall
 from edge.platform.entry_lines import (
-    aside_line,
     dated,
     entry_in,
     named,
     record_line,
+    refused_line,
     wall_in,
 )
-from edge.platform.journal import Journal, line_of
-from edge.platform.store import UNDECODABLE, Committed, Damage, Lock, StoreError, Verdict
+from edge.platform.journal import Journal, line_of, sync_folder
+from edge.platform.store import Committed, Damage, Lock, StoreError, Verdict
+from edge.platform.tallies import CONFLICT, Tallies, Tally
 
-VERSION: Final = 1
+VERSION: Final = 2
 INDEX: Final = """
 CREATE TABLE record (gw TEXT, epoch INTEGER, stream TEXT, seq INTEGER, digest BLOB,
     wall_from TEXT, wall_to TEXT, tq TEXT, bounds TEXT, place INTEGER, length INTEGER,
@@ -39,6 +44,7 @@ KEY: Final = "gw = ? AND epoch = ? AND stream = ? AND seq = ?"
 BEFORE: Final = f"SELECT digest, wall_from, wall_to, tq, bounds FROM record WHERE {KEY}"
 DATE: Final = f"UPDATE record SET wall_from = ?, wall_to = ?, tq = ?, bounds = ? WHERE {KEY}"
 READ: Final = "SELECT place, length, wall_from, wall_to, tq, bounds FROM record WHERE gw = ?"
+BESIDE: Final = f"SELECT 1 FROM conflict WHERE {KEY} AND digest = ?"
 ORDER: Final = " ORDER BY gw, epoch, stream, seq"
 # what a line that does not say what it should raises
 DAMAGED: Final = (KeyError, TypeError, ValueError, OverflowError)
@@ -49,6 +55,8 @@ class LinesStore:
 
     def __init__(self, path: Path, *, write: bool) -> None:
         self._path = path
+        self._tally = path.with_suffix(".tally.json")
+        self._tally_damaged = False
         self._lock = Lock(path) if write else None
         self._journals: list[Journal] = []
         self._index = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -57,7 +65,8 @@ class LinesStore:
                 self._index.executescript(INDEX)
                 self._records = self._journal(path, write)
                 self._conflicts = self._journal(path.with_suffix(".conflict.jsonl"), write)
-                self._aside = self._journal(path.with_suffix(".undecodable.jsonl"), write)
+                self._refused = self._journal(path.with_suffix(".refused.jsonl"), write)
+                self._tallies = self._counted()
                 self.name = self._name(write)
                 self._index.execute("BEGIN")
                 self._read_all()
@@ -67,12 +76,10 @@ class LinesStore:
             raise
         self.damage = Damage(
             sum(each.torn_bytes for each in self._journals),
-            sum(each.damaged for each in self._journals),
+            sum(each.damaged for each in self._journals) + self._tally_damaged,
         )
 
-    def commit(
-        self, entries: Sequence[Entry], undecodable: Sequence[Undecodable]
-    ) -> list[Committed]:
+    def commit(self, entries: Sequence[Entry], refused: Sequence[Refused]) -> list[Committed]:
         """All that is named is on the disk when this returns."""
         done: list[Committed] = []
         kept, beside, aside = bytearray(), bytearray(), bytearray()
@@ -82,12 +89,12 @@ class LinesStore:
                 for entry in entries:
                     verdict = self._put(entry, kept, beside)
                     done.append(Committed(entry, verdict))
-                for each in undecodable:
-                    self._count += 1
-                    if self._count <= UNDECODABLE:
-                        aside += line_of(aside_line(each))
+                for each in refused:
+                    if self._tallies.keep(each.gw, each.kind, each.kept_size):
+                        aside += line_of(refused_line(each))
+                self._count()  # first: what is counted and not there only takes room
                 for journal, data in (
-                    (self._conflicts, beside), (self._aside, aside), (self._records, kept)
+                    (self._conflicts, beside), (self._refused, aside), (self._records, kept)
                 ):  # fmt: skip
                     if data and journal is not None:
                         journal.append(bytes(data))
@@ -95,6 +102,7 @@ class LinesStore:
             except BaseException:
                 if self._index.in_transaction:
                     self._index.execute("ROLLBACK")
+                self._tallies = self._counted()
                 raise
         return done
 
@@ -117,8 +125,9 @@ class LinesStore:
                 if self._conflicts is not None:
                     yield entry_in(self._conflicts.at(place, length))
 
-    def undecodable(self) -> int:
-        return self._count
+    def tallies(self) -> Tallies:
+        with self._told():
+            return self._counted()
 
     def close(self) -> None:
         self._index.close()
@@ -166,7 +175,6 @@ class LinesStore:
                 self._conflicts.damaged += 1
                 continue
             self._beside(entry, place, length)
-        self._count = sum(1 for _ in self._aside.lines()) if self._aside else 0
 
     def _indexed(self, line: dict[str, Any], place: int, length: int) -> None:
         match line.get("kind"):
@@ -186,8 +194,11 @@ class LinesStore:
             return "stored"
         found, *wall = row
         if found != entry.digest:
-            line = line_of(record_line(entry))
-            if self._beside(entry, self._conflicts.end + len(beside), len(line)):
+            if self._index.execute(BESIDE, (*entry.key, entry.digest)).fetchone() is None:
+                if not self._tallies.keep(entry.key[0], CONFLICT, entry.size):
+                    return "excess"
+                line = line_of(record_line(entry))
+                self._beside(entry, self._conflicts.end + len(beside), len(line))
                 beside += line
             return "conflict"
         if entry.wall.better(Wall(*wall)):
@@ -204,11 +215,41 @@ class LinesStore:
         joined = "INSERT INTO joined VALUES (?, ?) ON CONFLICT DO NOTHING"
         self._index.execute(joined, entry.key[:2])
 
-    def _beside(self, entry: Entry, place: int, length: int) -> bool:
-        """Whether this content is new."""
+    def _beside(self, entry: Entry, place: int, length: int) -> None:
         insert = "INSERT INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
         row = (*entry.key, entry.digest, place, length)
-        return bool(self._index.execute(insert, row).rowcount)
+        self._index.execute(insert, row)
+
+    def _counted(self) -> Tallies:
+        """What has been written down. Damage there is no reason to store nothing more."""
+        found = Tallies()
+        try:
+            for each in json.loads(self._tally.read_bytes()):
+                numbers = int(each["kept"]), int(each["size"]), int(each["more"])
+                found.restore(str(each["gw"]), str(each["kind"]), Tally(*numbers))
+        except FileNotFoundError:
+            pass
+        except (*DAMAGED, RecursionError):
+            self._tally_damaged = True
+            return Tallies()
+        return found
+
+    def _count(self) -> None:
+        """Write the tallies down, if any has changed."""
+        if not self._tallies.changed:
+            return
+        rows = [
+            {"gw": gw, "kind": kind, **dataclasses.asdict(tally)}
+            for gw, kind, tally in self._tallies
+        ]
+        new = self._tally.with_suffix(".new")
+        with new.open("w", encoding="utf-8") as file:
+            json.dump(rows, file, ensure_ascii=False, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self._tally)
+        sync_folder(new.parent)
+        self._tallies.changed.clear()
 
     def _date(self, key: Key, wall: Wall) -> None:
         self._index.execute(DATE, (wall.start, wall.end, wall.tq, wall.bounds, *key))
@@ -219,7 +260,7 @@ class LinesStore:
             for place, length, *wall in self._index.execute(sql, values):
                 yield entry_in(self._records.at(place, length)).dated(Wall(*wall))
 
-    @contextmanager
+    @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield

@@ -9,6 +9,7 @@ from edge.core.numbers import Range, Step, said, stepped
 from edge.platform.entry import Key
 from edge.platform.verdict import Finding, name
 from edge.uplink.wire import START, link_of_map
+from edge.uplink.wire.clock import Moment, moments
 from edge.uplink.wire.down import MAX_SEQ
 from edge.uplink.wire.topics import STREAMS
 
@@ -28,6 +29,8 @@ class Seal:
     last: int
     count: int
     sha256: str
+    clock: tuple[Moment, ...]  # by which these were dated
+    again: tuple[Moment, ...]  # by which any were that went out again
 
     @property
     def numbers(self) -> list[int]:
@@ -52,6 +55,7 @@ def seal_of(key: Key, data: Mapping[str, Any]) -> Seal:
         case {
             "epoch_of": int(epoch), "stream_of": str(stream), "first": int(first),
             "last": int(last), "count": int(count), "seqs": list(seqs), "sha256": str(sha256),
+            "clock": list(clock),
         }:  # fmt: skip
             if stream not in STREAMS or not 0 <= epoch < MAX_SEQ:
                 raise ValueError("epoch_of or stream_of cannot be")
@@ -62,8 +66,9 @@ def seal_of(key: Key, data: Mapping[str, Any]) -> Seal:
             ends = (numbers[0], numbers[-1]) if numbers else (first, first - 1)
             if (first, last, count) != (*ends, len(numbers)):
                 raise ValueError("first, last and count are not those of seqs")
-            return Seal(key, epoch, stream, _steps(seqs), first, last, count, sha256)
-    raise ValueError("epoch_of, stream_of, first, last, count, seqs or sha256 is missing")
+            known, again = moments(clock), moments(data.get("clock_again", ()))
+            return Seal(key, epoch, stream, _steps(seqs), first, last, count, sha256, known, again)
+    raise ValueError("epoch_of, stream_of, first, last, count, seqs, sha256 or clock is missing")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,15 +27,20 @@ class MissingLibraryError(Exception):
 class Keys:
     """The certificates of a folder, by their SHA-256. Raises ConfigError, MissingLibraryError.
 
-    With `ca` each must have been issued by it. How long they are valid is not looked at: a manifest
+    With `ca` each must have been issued by it. `unsigned_ok` are gateways of which the operator
+    says that they do not sign, because their keys lie in a TPM: nothing in the data can say so, or
+    who changes the data would. How long they are valid is not looked at: a manifest
     of last year was signed by last year's certificate.
     """
 
-    def __init__(self, folder: Path, ca: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, ca: Path | None = None, unsigned_ok: Collection[str] = ()
+    ) -> None:
         try:
             from cryptography import x509
         except ImportError:
             raise MissingLibraryError("signatures need the package `cryptography`") from None
+        self.unsigned_ok = frozenset(unsigned_ok)
         authority = None if ca is None else _certificate(ca)
         self._keys: dict[str, tuple[frozenset[str], Any]] = {}
         if not folder.is_dir():

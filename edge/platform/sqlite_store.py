@@ -2,7 +2,8 @@
 
 record       the first content under each key, with the best wall times that came
 conflict     other contents under the same key, once each
-undecodable  messages that are not in the wire format: the first 1,000
+refused      messages that are no records, foreign ones and undecodable ones
+tally        how many conflicts and refused messages of a gateway are kept, and how many were more
 joined       the epoch in which this store heard of a gateway for the first time
 """
 
@@ -14,18 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.core import ConfigError
-from edge.platform.entry import Entry, Key, Undecodable, Wall
-from edge.platform.store import (
-    UNDECODABLE,
-    Committed,
-    Damage,
-    Lock,
-    StoreError,
-    Verdict,
-)
+from edge.platform.entry import Entry, Key, Refused, Wall
+from edge.platform.store import Committed, Damage, Lock, StoreError, Verdict
+from edge.platform.tallies import CONFLICT, Tallies, Tally
 
 APPLICATION: Final = 0x4B65_7262  # "Kerb"
-VERSION: Final = 1
+VERSION: Final = 2
 BUSY_MS: Final = 10_000
 COLUMNS: Final = (
     "topic, gw, epoch, stream, seq, source, boot, mono_from, mono_to, wall_from, wall_to, tq, "
@@ -40,18 +35,22 @@ RECORD: Final = """
 SCHEMA: Final = f"""
 CREATE TABLE record ({RECORD}, PRIMARY KEY (gw, epoch, stream, seq)) WITHOUT ROWID;
 CREATE TABLE conflict ({RECORD}, PRIMARY KEY (gw, epoch, stream, seq, digest)) WITHOUT ROWID;
-CREATE TABLE undecodable (id INTEGER PRIMARY KEY, topic TEXT NOT NULL, why TEXT NOT NULL,
-    size INTEGER NOT NULL, payload BLOB NOT NULL, received TEXT NOT NULL);
+CREATE TABLE refused (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, gw TEXT NOT NULL,
+    topic TEXT NOT NULL, why TEXT NOT NULL, size INTEGER NOT NULL, payload BLOB NOT NULL,
+    received TEXT NOT NULL);
+CREATE TABLE tally (gw TEXT NOT NULL, kind TEXT NOT NULL, kept INTEGER NOT NULL,
+    size INTEGER NOT NULL, more INTEGER NOT NULL, PRIMARY KEY (gw, kind)) WITHOUT ROWID;
 CREATE TABLE joined (gw TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE store (name TEXT NOT NULL, undecodable INTEGER NOT NULL);
+CREATE TABLE store (name TEXT NOT NULL);
 """
 SLOTS: Final = ", ".join("?" * 17)
 INSERT: Final = f"INSERT INTO record ({COLUMNS}) VALUES ({SLOTS}) ON CONFLICT DO NOTHING"
-KEEP_BOTH: Final = f"INSERT INTO conflict ({COLUMNS}) VALUES ({SLOTS}) ON CONFLICT DO NOTHING"
+KEEP_BOTH: Final = f"INSERT INTO conflict ({COLUMNS}) VALUES ({SLOTS})"
 KEY: Final = "gw = ? AND epoch = ? AND stream = ? AND seq = ?"
 BEFORE: Final = f"SELECT digest, wall_from, wall_to, tq, bounds FROM record WHERE {KEY}"
 DATE: Final = f"UPDATE record SET wall_from = ?, wall_to = ?, tq = ?, bounds = ? WHERE {KEY}"
 READ: Final = f"SELECT {COLUMNS} FROM record WHERE gw = ?"
+BESIDE: Final = f"SELECT 1 FROM conflict WHERE {KEY} AND digest = ?"
 ORDER: Final = " ORDER BY gw, epoch, stream, seq"
 
 
@@ -72,24 +71,29 @@ class SqliteStore:
         try:
             with self._told():
                 self.name = self._prepare(write)
+                self._tallies = self._counted()
         except BaseException:
             self.close()
             raise
 
-    def commit(
-        self, entries: Sequence[Entry], undecodable: Sequence[Undecodable]
-    ) -> list[Committed]:
+    def commit(self, entries: Sequence[Entry], refused: Sequence[Refused]) -> list[Committed]:
         """All of it or nothing; on the disk when this returns."""
         with self._told():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 done = [Committed(entry, self._put(entry)) for entry in entries]
-                for each in undecodable:
-                    self._put_aside(each)
+                for each in refused:
+                    self._refuse(each)
+                for place in self._tallies.changed:
+                    tally = self._tallies.of(*place)
+                    row = (*place, tally.kept, tally.size, tally.more)
+                    self._db.execute("INSERT OR REPLACE INTO tally VALUES (?, ?, ?, ?, ?)", row)
                 self._db.execute("COMMIT")
+                self._tallies.changed.clear()
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
+                self._tallies = self._counted()
                 raise
         return done
 
@@ -111,10 +115,9 @@ class SqliteStore:
     def conflicts(self, gw: str) -> Iterator[Entry]:
         return self._read(f"SELECT {COLUMNS} FROM conflict WHERE gw = ?{ORDER}", (gw,))
 
-    def undecodable(self) -> int:
+    def tallies(self) -> Tallies:
         with self._told():
-            (count,) = self._db.execute("SELECT undecodable FROM store").fetchone()
-            return int(count)
+            return self._counted()
 
     def close(self) -> None:
         self._db.close()
@@ -131,7 +134,7 @@ class SqliteStore:
             self._db.executescript(
                 f"BEGIN;{SCHEMA}PRAGMA application_id = {APPLICATION};"
                 f"PRAGMA user_version = {VERSION};"
-                f"INSERT INTO store VALUES ('{secrets.token_hex(8)}', 0);COMMIT;"
+                f"INSERT INTO store VALUES ('{secrets.token_hex(8)}');COMMIT;"
             )
         elif application != APPLICATION:
             raise ConfigError(f"{self._path}: this is a database, but no store of `receipts`")
@@ -151,20 +154,29 @@ class SqliteStore:
             return "stored"
         found, *wall = self._db.execute(BEFORE, entry.key).fetchone()
         if found != entry.digest:
-            self._db.execute(KEEP_BOTH, row)
+            if self._db.execute(BESIDE, (*entry.key, entry.digest)).fetchone() is None:
+                if not self._tallies.keep(entry.key[0], CONFLICT, entry.size):
+                    return "excess"
+                self._db.execute(KEEP_BOTH, row)
             return "conflict"
         if entry.wall.better(Wall(*wall)):
             new = entry.wall
             self._db.execute(DATE, (new.start, new.end, new.tq, new.bounds, *entry.key))
         return "repeat"
 
-    def _put_aside(self, each: Undecodable) -> None:
-        self._db.execute("UPDATE store SET undecodable = undecodable + 1")
-        self._db.execute(
-            "INSERT INTO undecodable (topic, why, size, payload, received) "
-            f"SELECT ?, ?, ?, ?, ? FROM store WHERE undecodable <= {UNDECODABLE}",
-            (each.topic, each.why, each.size, each.payload, each.received),
-        )
+    def _refuse(self, each: Refused) -> None:
+        if self._tallies.keep(each.gw, each.kind, each.kept_size):
+            columns = "kind, gw, topic, why, size, payload, received"
+            row = (
+                each.kind, each.gw, each.topic, each.why, each.size, each.payload, each.received,
+            )  # fmt: skip
+            self._db.execute(f"INSERT INTO refused ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def _counted(self) -> Tallies:
+        found = Tallies()
+        for gw, kind, *numbers in self._db.execute("SELECT * FROM tally"):
+            found.restore(gw, kind, Tally(*numbers))
+        return found
 
     def _read(self, sql: str, values: Sequence[Any]) -> Iterator[Entry]:
         with self._told():

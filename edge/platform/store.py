@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Final, Literal, Protocol, Self
 
 from edge.core import ConfigError
-from edge.platform.entry import Entry, Key, Undecodable
+from edge.platform.entry import Entry, Key, Refused
+from edge.platform.tallies import Tallies
 
-UNDECODABLE: Final = 1000  # kept; more are counted
 SQLITE: Final = frozenset({".db", ".sqlite", ".sqlite3"})
 LINES: Final = frozenset({".jsonl", ".ndjson"})
 
-Verdict = Literal["stored", "repeat", "conflict"]
+Verdict = Literal["stored", "repeat", "conflict", "excess"]
 
 
 class StoreError(Exception):
@@ -27,7 +27,10 @@ class StoreError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A record that is durable now. A conflict is kept beside the first content, not in place."""
+    """What became of a record. A conflict is kept beside the first content, not in place.
+
+    All are durable now but the excess: conflicts for which their gateway has no more room.
+    """
 
     entry: Entry
     verdict: Verdict
@@ -51,14 +54,12 @@ class Store(Protocol):
     name: str
     damage: Damage
 
-    def commit(
-        self, entries: Sequence[Entry], undecodable: Sequence[Undecodable]
-    ) -> list[Committed]: ...
+    def commit(self, entries: Sequence[Entry], refused: Sequence[Refused]) -> list[Committed]: ...
     def gateways(self) -> list[tuple[str, int]]: ...  # with the epoch of its first record here
     def records(self, gw: str, stream: str | None = None) -> Iterator[Entry]: ...
     def run(self, first: Key, last: int) -> Iterator[Entry]: ...
     def conflicts(self, gw: str) -> Iterator[Entry]: ...
-    def undecodable(self) -> int: ...
+    def tallies(self) -> Tallies: ...  # of what came beside records
     def close(self) -> None: ...
 
 

@@ -21,13 +21,15 @@ class Stretch:
 
 
 class Timeline:
-    """One source in one boot."""
+    """One source in one epoch, or in one boot."""
 
     def __init__(self) -> None:
         self.stretches: list[Stretch] = []
 
-    def add(self, from_us: int, to_us: int, place: Place) -> bool:
-        """False when this time, or a part of it, has come before from another record."""
+    def add(self, from_us: int, to_us: int, head: Place, tail: Place | None = None) -> bool:
+        """False when this time, or a part of it, has come before from another record. Several
+        records that follow each other have a `tail`, too."""
+        tail = tail or head
         found = self.stretches
         at = bisect_left(found, from_us, key=lambda stretch: stretch.from_us)
         left = found[at - 1] if at else None
@@ -36,9 +38,9 @@ class Timeline:
             return False
         if right is not None and right.from_us < to_us:
             return False
-        new = Stretch(from_us, to_us, place, place)
+        new = Stretch(from_us, to_us, head, tail)
         if left is not None and left.to_us == from_us:
-            left.to_us, left.tail, new = to_us, place, left
+            left.to_us, left.tail, new = to_us, tail, left
         else:
             found.insert(at, new)
             at += 1

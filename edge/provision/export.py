@@ -1,6 +1,7 @@
 """What mosquitto reads, into one folder: the CA, the list of revoked, its certificate and key.
 
-All is checked before anything is replaced: a broker with half of it refuses everybody.
+All is checked before anything is replaced, and all of it is replaced in one step: a broker that
+reads half of it, at a reload or after a power cut, refuses everybody.
 """
 
 from datetime import datetime
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from edge.core import ConfigError
 from edge.provision import certificates as forms
-from edge.provision import files
+from edge.provision import files, together
 from edge.provision.home import Home
 from edge.provision.rows import Kind, Named, to_text
 from edge.provision.store import Store
@@ -48,18 +49,20 @@ def put(
     secret = files.read(place, "key of the broker") if key or place.exists() else None
     named = good[-1] if secret is None else _fitting(good, secret, place)
     made = x509.load_der_x509_certificate(named.der)
-    home.publish(store, who, now, policy.crl_days)
+    revoked = home.revocations(store, who, now, policy.crl_days)
     state = out.stat()
     group = state.st_gid if state.st_mode & 0o010 else None
     parts = [
         files.Part(out / CA, who.certificate.public_bytes(forms.PEM)),
-        files.Part(out / LIST, files.read(home.crl, "list of revoked certificates")),
+        files.Part(out / LIST, revoked),
     ]
     if key is not None and secret is not None:
         mode = files.OWNER if group is None else GROUP
         parts.append(files.Part(out / KEY, secret, mode, group))
     parts.append(files.Part(out / CERTIFICATE, made.public_bytes(forms.PEM)))
-    files.write_all(parts)
+    together.replace(out, parts)
+    # last, for kerbstone-crl.path lets the broker read everything when the list changes
+    files.write(home.crl, revoked)
     return Put(named, [part.path for part in parts], secret is not None)
 
 

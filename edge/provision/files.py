@@ -43,17 +43,23 @@ def write_all(parts: Sequence[Part]) -> None:
     staged: list[tuple[Path, Path]] = []
     try:
         for part in parts:
-            staged.append((_stage(part), part.path))
+            staged.append((_beside(part), part.path))
         for new, path in staged:
             new.replace(path)
     finally:
         for new, _ in staged:
             new.unlink(missing_ok=True)
     for folder in {part.path.parent for part in parts}:
-        _sync(folder)
+        sync(folder)
 
 
-def _stage(part: Part) -> Path:
+def stage(part: Part) -> None:
+    """Where nobody looks yet: on the disk when it returns. Raises OSError."""
+    new = _beside(part)
+    new.replace(part.path)
+
+
+def _beside(part: Part) -> Path:
     """Beside its place, and on the disk."""
     handle, name = tempfile.mkstemp(dir=part.path.parent, prefix=f".{part.path.name}.")
     try:
@@ -81,7 +87,8 @@ def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """The names in it are on the disk. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

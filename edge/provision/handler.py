@@ -76,7 +76,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command != METHODS[verb]:
             return problem(405, "malformed", "Wrong method", f"{verb} is {METHODS[verb]}")
         try:
-            return self.server.desk.answer(self._act(verb))
+            act = self._act(verb)  # the body is read, too
+            with self.server.at_work(self.connection):
+                return self.server.desk.answer(act)
         except StoreError as error:
             self.server.log(str(error))
             return problem(503, "busy", "The store cannot be used", "try again later")

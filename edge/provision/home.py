@@ -83,12 +83,16 @@ class Home:
             raise ConfigError(text)
         return Store(self.folder / "store.db")
 
-    def publish(self, store: Store, who: Authority, now: datetime, days: int) -> None:
-        """Write the CRL, whole. Raises OSError."""
+    def revocations(self, store: Store, who: Authority, now: datetime, days: int) -> bytes:
+        """The CRL of this moment, in PEM."""
         revoked = [
             Revoked(each.serial, each.at, x509.ReasonFlags(each.reason)) for each in store.revoked()
         ]
-        files.write(self.crl, who.crl(revoked, now, days))
+        return who.crl(revoked, now, days)
+
+    def publish(self, store: Store, who: Authority, now: datetime, days: int) -> None:
+        """Write the CRL, whole. Raises OSError."""
+        files.write(self.crl, self.revocations(store, who, now, days))
 
     def config(self, gateway: str) -> bytes | None:
         """What an operator signed for this gateway: its box verifies it. Raises ConfigError."""

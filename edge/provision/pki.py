@@ -5,7 +5,6 @@ certificates anew. One authority signs servers, gateways and platforms: the exte
 them apart, and name constraints keep the authority to its own hosts.
 """
 
-import argparse
 import datetime
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +21,7 @@ from edge.identity.names import PLATFORM, is_gateway
 from edge.provision import authority, files
 from edge.provision import certificates as forms
 from edge.provision.authority import Authority, PkiError, Revoked
+from edge.terminal import Parser, echo
 
 CA_DAYS: Final = 3650
 SERVER_DAYS: Final = 365
@@ -127,7 +127,7 @@ def _serial(folder: Path, gateway: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m edge.provision.pki", description=__doc__)
+    parser = Parser(prog="python -m edge.provision.pki", description=__doc__)
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR")
     add("--host", action="append", metavar="NAME", help="of the broker; default is this machine")
@@ -139,14 +139,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if args.check:
             text = Office.open(args.folder).warning(now)
-            print(text or "the list of revoked certificates is fresh")
+            echo(text or "the list of revoked certificates is fresh")
             return 1 if text else 0
         made = make(args.folder, now, args.host or LOOPBACK, args.gateway, args.revoke)
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        echo(str(error), err=True)
         return 2
     assert made.revoked is not None
-    print(f"{args.folder}: {len(made.revoked)} revoked, the list is valid for {LIST_DAYS} days")
+    echo(f"{args.folder}: {len(made.revoked)} revoked, the list is valid for {LIST_DAYS} days")
     return 0
 
 

@@ -1,17 +1,20 @@
 """HTTPS for the desk: TLS 1.3, a thread for each connection, and an end to everything.
 
 One request a connection. A slow client holds its own thread, until its time is over, and no other:
-handshakes are not done by the thread that accepts.
+handshakes are not done by the thread that accepts. When all threads are taken, a new client gets
+the place of one that has not said yet what it wants: of the network that holds most, the oldest.
 """
 
 import contextlib
+import ipaddress
 import socket
 import socketserver
 import ssl
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +27,7 @@ from edge.provision.home import Home
 LINGER_S: Final = 2.0
 DRAIN: Final = 1 << 20  # bytes
 CLOSE: Final = "the connection ended: "
+PUT_OUT: Final = "its place was given to another client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,17 @@ class Limits:
     idle_s: float = 10.0  # between two bytes
     whole_s: float = 30.0  # for a connection, from its first byte to its last
     threads: int = 64
-    each: int = 16  # of one address: boxes behind one modem share it
+    each: int = 16  # of one network: boxes behind one modem share it
+
+
+@dataclass(slots=True)
+class _Place:
+    """A connection, which holds a thread. `at_work`: its request is here, and is being answered."""
+
+    network: str
+    socket: socket.socket
+    end_s: float
+    at_work: bool = False
 
 
 class EnrolServer(socketserver.TCPServer):
@@ -61,33 +75,80 @@ class EnrolServer(socketserver.TCPServer):
         self._limits = limits or Limits()
         self._tick = tick
         self._lock = threading.Lock()
-        self._open: dict[socket.socket, float] = {}
-        self._count: Counter[str] = Counter()
+        self._places: list[_Place] = []  # the oldest first
+        self._threads = 0  # also of those that were put out and have not ended yet
         super().__init__((host, int(port)), Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """A thread for it, if there is still one for this address."""
-        address = str(client_address[0])
+        """A thread for it, unless all are at work."""
+        end_s = time.monotonic() + self._limits.whole_s
+        place = _Place(network(str(client_address[0])), request, end_s)
         with self._lock:
-            full = self._count.total() >= self._limits.threads
-            if full or self._count[address] >= self._limits.each:
+            if not self._room(place.network):
                 request.close()
                 return
-            self._count[address] += 1
-        work = threading.Thread(target=self._work, args=(request, client_address), daemon=True)
-        work.start()
+            self._places.append(place)
+            self._threads += 1
+        try:
+            args = (place, client_address)
+            threading.Thread(target=self._work, args=args, daemon=True).start()
+        except RuntimeError as error:  # this machine has no thread for us
+            self._leave(place)
+            request.close()
+            self.log(f"{client_address[0]}: {CLOSE}{error}")
 
     def service_actions(self) -> None:
         """After each turn: whoever has had the whole time is cut off."""
         now = time.monotonic()
         with self._lock:
-            for each, end in self._open.items():
-                if now >= end:
-                    _cut(each)
+            for each in self._places:
+                if now >= each.end_s:
+                    _cut(each.socket)
         self._tick()
 
-    def _work(self, request: socket.socket, client_address: Any) -> None:
-        address = str(client_address[0])
+    @contextlib.contextmanager
+    def at_work(self, connection: socket.socket) -> Iterator[None]:
+        """While the request on it is answered nobody takes its place."""
+        with self._lock:
+            place = next((each for each in self._places if each.socket is connection), None)
+            if place is None:
+                raise ConnectionError(PUT_OUT)
+            place.at_work = True
+        try:
+            yield
+        finally:
+            place.at_work = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Of accepting. What a client did is told where it is answered."""
+        self.log(f"{client_address[0]}: {CLOSE}{sys.exc_info()[1]!r}")
+
+    def _room(self, wanted_by: str) -> bool:
+        """Whether there is a place, if need be that of a client who has not asked for anything."""
+        count = Counter(each.network for each in self._places)
+        crowded = count[wanted_by] >= self._limits.each
+        if not crowded and len(self._places) < self._limits.threads:
+            return True
+        idle = [
+            each
+            for each in self._places
+            if not each.at_work and (each.network == wanted_by or not crowded)
+        ]
+        if not idle or self._threads >= 2 * self._limits.threads:
+            return False
+        out = max(idle, key=lambda each: count[each.network])  # the first one of them
+        self._places.remove(out)
+        _cut(out.socket)
+        return True
+
+    def _leave(self, place: _Place) -> None:
+        with self._lock:
+            self._threads -= 1
+            with contextlib.suppress(ValueError):  # it was put out
+                self._places.remove(place)
+
+    def _work(self, place: _Place, client_address: Any) -> None:
+        address, request = str(client_address[0]), place.socket
         tls = request
         try:
             request.settimeout(self._limits.idle_s)
@@ -95,18 +156,30 @@ class EnrolServer(socketserver.TCPServer):
                 request, server_side=True, do_handshake_on_connect=False
             )
             with self._lock:
-                self._open[tls] = time.monotonic() + self._limits.whole_s
+                place.socket = tls
+                if place not in self._places:
+                    raise ConnectionError(PUT_OUT)
             tls.do_handshake()
             Handler(tls, client_address, self)
             _linger(tls)
         except (OSError, ValueError) as error:  # ValueError: ssl's, for a socket cut off meanwhile
             self.log(f"{address}: {CLOSE}{error}")
         finally:
-            with self._lock:
-                self._open.pop(tls, None)
-                self._count[address] -= 1
-                self._count += Counter()  # forget those who have gone
+            self._leave(place)
             tls.close()
+
+
+def network(address: str) -> str:
+    """Whose it is: of IPv6 everybody has 2**64 addresses."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 def context(home: Home) -> ssl.SSLContext:

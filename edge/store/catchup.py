@@ -20,6 +20,7 @@ from edge.store.rows import Mark, Row
 from edge.store.spool import ABSORBED
 from edge.store.starts import Start, note
 
+GONE: Final = 500  # rows that are deleted in one transaction
 BATCH: Final = 512 << 10  # bytes of bodies in one transaction
 
 Attempt = Callable[[Disk, Callable[[Disk], None]], None]
@@ -63,13 +64,14 @@ def catch_up(
         with disk.transaction():
             in_order = start.boot >= disk.word("boots", 0)
             note(disk, start)
-            disk.delete((*memory.gone, *news.confirmed))
+            disk.delete(news.confirmed)
             disk.set_states({o: s for o, s in memory.states.items() if o not in spared})
             if news.mark is not None and in_order:  # else it would bound the wrong boots
                 set_mark(disk, start.boot, news.mark)
             disk.set_drops(drops)
             disk.set_meta(news.words or {})
 
+    _forget(disk, memory, attempt)
     attempt(disk, begin)
     lost = 0
     for batch in _batches(memory):
@@ -82,6 +84,19 @@ def catch_up(
 
     attempt(disk, end)
     return lost, spared
+
+
+def _forget(disk: Disk, memory: Memory, attempt: Attempt) -> None:
+    """What has left meanwhile, in steps: it may be all that lay there."""
+    left = memory.gone.ranges()
+
+    def step(disk: Disk) -> None:
+        with disk.transaction():
+            if disk.delete_between(*left[-1], GONE) < GONE:
+                left.pop()
+
+    while left:
+        attempt(disk, step)
 
 
 def _batches(memory: Memory) -> Iterator[list[Row]]:

@@ -167,7 +167,8 @@ def forget_before(database: Database, boot: int) -> None:
         f" (SELECT max(boot) FROM clock WHERE boot < ?1 AND tq IN {CERTAIN})",
         (boot,),
     )
-    newest = database.one("SELECT max(boot) FROM clock") or 0
+    # a boot that cannot be is of a damaged page
+    newest = database.one("SELECT max(boot) FROM clock WHERE boot BETWEEN 0 AND ?", (1 << 53,)) or 0
     database.rows(
         "DELETE FROM clock WHERE boot < ? OR (boot < ? AND which <> 'best')",
         (newest - BOOTS, newest - WHOLE_BOOTS),

@@ -4,18 +4,29 @@ Raises sqlite3.Error, decides nothing. The statements on its tables are in `disk
 """
 
 import contextlib
+import fcntl
 import os
 import secrets
 import sqlite3
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from edge.store.frames import has_commits
+
 NAME: Final = "outbox.db"
 APPLICATION: Final = 0x4B524253  # "KRBS": not a database of somebody else
 VERSION: Final = 1
 PAGE: Final = 1024  # a commit touches nine pages or so: with 4096 it writes twice as much
+# Who only reads makes no log: without one nobody else has the file open. With one, SQLite wants to
+# lock the file for itself, which a disk that cannot be written refuses: without locks it reads the
+# log, too, with its index in memory (exclusive mode), and leaves both files as they are.
+# A log that holds nothing for it, it would remove.
+ALONE: Final = "?mode=ro&immutable=1"
+WITH_LOG: Final = "?mode=ro&vfs=unix-none"
+LOCKED: Final = (510, 0x40000002)  # bytes that SQLite locks: how many, and from where on
 CHECKED_WHOLE: Final = 64 << 20  # bytes; larger databases are checked when they give trouble
 
 SCHEMA: Final = """
@@ -39,6 +50,20 @@ CREATE TABLE dead (id INTEGER PRIMARY KEY, epoch INTEGER, stream TEXT, seq INTEG
 INDEX: Final = "CREATE INDEX IF NOT EXISTS urgent ON record (level) WHERE level = 4"
 
 
+OWNER: Final = "owner"  # in the table `meta`, which has no checksums
+
+
+def owner_word(owner: str) -> str:
+    """What stands for an owner in the table `meta`."""
+    return f"{zlib.crc32(owner.encode()):08x} {owner}"
+
+
+def owner_of(word: object) -> str:
+    """Back; "" when it is damaged, or nobody has written it."""
+    owner = str(word)[9:]
+    return owner if word == owner_word(owner) else ""
+
+
 class BusyError(Exception):
     """Another process has this outbox open."""
 
@@ -47,10 +72,50 @@ class ForeignError(Exception):
     """The file is no outbox, or one of a newer version, or damaged."""
 
 
+class KeptError(ForeignError):
+    """It is sound, and not ours to use: it is to be kept beside ours. `whose` is its name there."""
+
+    def __init__(self, text: str, whose: str) -> None:
+        self.whose = whose
+        super().__init__(text)
+
+    def kept_as(self, path: Path) -> str:
+        """For people: what became of it, and what to do."""
+        raise NotImplementedError
+
+
+class VersionError(KeptError):
+    """Another version of this program has written it."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        super().__init__(f"it has version {version}; this program knows {VERSION}", f"v{version}")
+
+    def kept_as(self, path: Path) -> str:
+        return (
+            f"The outbox was written by version {self.version} of its format, and this program "
+            f"knows version {VERSION}: it is kept as {path} with all its records. Install the "
+            f"program that wrote it again, or let `kerbstone outbox rescue {path}` send what it "
+            "holds."
+        )
+
+
+def in_use(path: Path) -> bool:
+    """Whether another process has this database open. Never in a process that has it open itself:
+    a file that is closed takes the locks of its process with it. Raises OSError."""
+    with path.open("rb") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, *LOCKED)
+        except (BlockingIOError, PermissionError):
+            return True
+    return False
+
+
 class Database:
     """One open database. `max_bytes` bounds it, `wal_bytes` its write-ahead log.
 
-    `whole`: check it however large it is. `reading`: an empty one is refused, nothing is made.
+    `whole`: check it however large it is. `reading`: an empty one is refused, nothing is made or
+    locked or checked; the caller knows that nobody writes there.
     """
 
     def __init__(
@@ -66,9 +131,8 @@ class Database:
         self._wal = folder / f"{NAME}-wal"
         self._wal_bytes = wal_bytes
         self._max_bytes = max_bytes
-        # who only reads makes no log: without one nobody else has the file open
-        alone = reading and not self._wal.exists()
-        how = "?mode=ro&immutable=1" if alone else ""
+        self.frames: int | None = None  # of the log that lay there, as far as SQLite has read it
+        how = "" if not reading else WITH_LOG if has_commits(self._wal) else ALONE
         name = f"file:{quote(os.fsencode(self._path.absolute()))}{how}"
         self._db = sqlite3.connect(name, timeout=0.5, isolation_level=None, uri=True)
         # a flipped bit in a text must end as a wrong checksum, not as an error of the whole query
@@ -104,15 +168,24 @@ class Database:
         elif kind != APPLICATION:
             raise ForeignError("it is no outbox of Kerbstone")
         elif version != VERSION:
-            raise ForeignError(f"it has version {version}; this program knows {VERSION}")
-        elif whole or pages * self._page <= CHECKED_WHOLE:
+            raise VersionError(version)
+        elif not reading and (whole or pages * self._page <= CHECKED_WHOLE):
             verdict = one("PRAGMA quick_check(1)")
             if verdict != "ok":
                 raise ForeignError(f"it is damaged ({verdict!s:.200})")
+        if not reading:
+            self._begin_log()
         # a lower limit than its size is ignored by SQLite, so a large file is never refused
         one(f"PRAGMA max_page_count = {self._max_pages}")
         self.token = self.word("token", 0)
         self.used = self.word("starts", 0) > 0  # by a daemon, ever
+        self.owner = owner_of(self.meta(OWNER, ""))  # "": it is not known
+
+    def _begin_log(self) -> None:
+        """Each start has a log of its own: what lies in it is of this start, or was damaged."""
+        with contextlib.suppress(sqlite3.Error):  # no room: then it goes on in the old one
+            self.frames = max(0, self.rows("PRAGMA wal_checkpoint(PASSIVE)")[0][1])
+            self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _create(self) -> None:
         with self.transaction():

@@ -19,6 +19,7 @@ FETCH: Final = 1 << 20  # bytes of bodies read at one time
 # no epoch: how many rows a stream has lies beside its counter, whose page each commit writes
 # anyway. What a table of its own held before stands, and is added
 TALLY: Final = -1
+COUNTS: Final = 1 << 53  # what is not below it was never counted
 
 
 class Disk(Database):
@@ -45,9 +46,10 @@ class Disk(Database):
         """Epoch, boot and last numbers of the latest start that numbered anything."""
         rows = self.rows(
             "SELECT epoch, boot, stream, next FROM counter"
-            f" WHERE epoch = (SELECT max(epoch) FROM counter) AND epoch <> {TALLY}"
+            f" WHERE epoch = (SELECT max(epoch) FROM counter WHERE epoch < {COUNTS})"
+            f" AND epoch <> {TALLY}"
         )
-        known = [row for row in rows if _whole(row[0], row[1], row[3])]
+        known = [row for row in rows if _counts(row[0], row[1], row[3])]
         if not known:
             return None
         return known[0][0], known[0][1], {stream: next_ - 1 for _, _, stream, next_ in known}
@@ -105,6 +107,18 @@ class Disk(Database):
             ):
                 tally[stream] = tally.get(stream, 0) - 1
         self._tally(tally)
+
+    def delete_between(self, first: int, last: int, limit: int) -> int:
+        """The oldest rows there, at most `limit`; how many those were."""
+        tally: dict[str, int] = {}
+        for (stream,) in self.rows(
+            "DELETE FROM record WHERE id IN (SELECT id FROM record"
+            " WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?) RETURNING stream",
+            (first, last, limit),
+        ):
+            tally[stream] = tally.get(stream, 0) - 1
+        self._tally(tally)
+        return -sum(tally.values())
 
     def replace(self, row: Row) -> None:
         """A row that stands for others now; those are deleted by themselves."""
@@ -248,8 +262,20 @@ class Disk(Database):
         )
         return {stream: rows for stream, rows in found if stream in CLASSES and _whole(rows)}
 
+    def rows_between(self, first: int, last: int) -> list[tuple[str, int]]:
+        """Streams, and how many of their rows lie there."""
+        return self.rows(
+            "SELECT stream, count(*) FROM record WHERE id BETWEEN ? AND ? GROUP BY stream",
+            (first, last),
+        )
+
     def dead(self) -> int:
         return int(self.one("SELECT count(*) FROM dead"))
+
+
+def _counts(*values: object) -> bool:
+    """As `_whole`, and each may be an epoch, a boot or a number."""
+    return all(isinstance(value, int) and 0 <= value < COUNTS for value in values)
 
 
 def _whole(*values: object) -> bool:

@@ -30,6 +30,7 @@ class Ledger:
     boots: int = 0
     boot_id: str = ""
     epoch: int = 0  # of the latest start
+    owner: str = ""  # whose epoch that is; "": nobody has said so
 
 
 def is_file(path: Path) -> bool:
@@ -51,15 +52,16 @@ def read_ledger(folder: Path) -> Ledger:
         line, _, crc = text.rstrip("\n").rpartition(" ")
         if zlib.crc32(line.encode()) != int(crc, 16):
             return Ledger()
-        starts, boots, epoch, boot_id = line.split(" ")
-        return Ledger(int(starts), int(boots), boot_id, int(epoch))
+        starts, boots, epoch, owner, boot_id = line.split(" ")
+        return Ledger(int(starts), int(boots), boot_id, int(epoch), owner.removeprefix("-"))
     except (OSError, ValueError):
         return Ledger()
 
 
 def write_ledger(folder: Path, ledger: Ledger) -> None:
     """Replace the ledger so that a power cut leaves the old one or the new one. Raises OSError."""
-    line = f"{ledger.starts} {ledger.boots} {ledger.epoch} {ledger.boot_id}"
+    counts = f"{ledger.starts} {ledger.boots} {ledger.epoch}"
+    line = f"{counts} {ledger.owner or '-'} {ledger.boot_id}"
     path = folder / f"{LEDGER}.new"
     for each in (path, folder / LEDGER):
         if os.path.lexists(each) and not is_file(each):
@@ -69,7 +71,7 @@ def write_ledger(folder: Path, ledger: Ledger) -> None:
         file.flush()
         os.fsync(file.fileno())
     path.replace(folder / LEDGER)
-    _sync(folder)
+    sync(folder)
 
 
 def quarantine(folder: Path, database: str, limit_bytes: int) -> Path:
@@ -81,7 +83,7 @@ def quarantine(folder: Path, database: str, limit_bytes: int) -> Path:
     for name in (database, f"{database}-wal", f"{database}-shm", f"{database}-journal"):
         if os.path.lexists(folder / name):
             (folder / name).rename(place / name)
-    _sync(folder)
+    sync(folder)
     home = place.parent
     kept = _by_worth(home)
     while len(kept) > KEEP or (len(kept) > 1 and _bytes(home) > limit_bytes):
@@ -192,7 +194,8 @@ def _bytes(home: Path) -> int:
     return sum(each.st_size for each in found if stat.S_ISREG(each.st_mode))
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
+    """Names that have changed there are on the disk. Raises OSError."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)

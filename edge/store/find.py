@@ -73,6 +73,11 @@ class Search:
             raise UnavailableError("the disk of the outbox does not work: try again later")
         return [row for row in mine if wanted[row.id]]
 
+    def also(self, rows: Iterable[Row]) -> list[Row]:
+        """Of rows in memory, beside a disk that is searched: those that match."""
+        mine = (row for row in rows if (row.epoch, row.stream) == (self.epoch, self.stream))
+        return [row for row in mine if self._wanted(row)]
+
     def _wanted(self, row: Row) -> list[int]:
         """For which of the numbers a row stands."""
         record = readable(row)

@@ -5,7 +5,8 @@ of last week was put in its place. What its owners count on from is then of the 
 would be counted twice. So the numbers that were given are told in two more places: in the run
 directory with each commit, which wears no card; and beside the database, at the first commit of a
 start, each quarter of an hour and at a goodbye, in place, which is one block of 4 KiB each time.
-Each says no more than what was durable when it was written.
+Each says no more than what was durable when it was written. Its checksum begins with the owner, so
+what another gateway says there of its own numbers is not read.
 """
 
 import contextlib
@@ -40,16 +41,16 @@ class Reached:
         start, known = self.epoch >> 32, former.epoch >> 32
         return self.count > 0 and later(start, known) == start
 
-    def packed(self) -> bytes:
+    def packed(self, owner: str = "") -> bytes:
         line = f"{self.epoch} {self.count}"
-        return f"{line} {zlib.crc32(line.encode()):08x}".ljust(BYTES - 1).encode() + b"\n"
+        return f"{line} {_sum(line, owner):08x}".ljust(BYTES - 1).encode() + b"\n"
 
     @classmethod
-    def parse(cls, data: bytes) -> "Reached | None":
-        """None for what is not whole."""
+    def parse(cls, data: bytes, owner: str = "") -> "Reached | None":
+        """None for what is not whole, or another owner's."""
         try:
             line, _, crc = data.decode("ascii").rstrip().rpartition(" ")
-            if zlib.crc32(line.encode()) != int(crc, 16):
+            if _sum(line, owner) != int(crc, 16):
                 return None
             epoch, count = line.split(" ")
             return cls(int(epoch), int(count))
@@ -61,12 +62,13 @@ class HighWater:
     """Both places. Belongs to the thread of the outbox. Raises nothing: one that cannot be written
     tells of an earlier moment, and what it does not tell is not doubted."""
 
-    def __init__(self, folder: Path, run_dir: Path | None) -> None:
+    def __init__(self, folder: Path, run_dir: Path | None, owner: str = "") -> None:
+        self._owner = owner
         self._card, self._run = folder / NAME, None if run_dir is None else run_dir / NAME
         self._told_ns: int | None = None  # when the card heard of it
         self._unknown = False  # the card has heard that it hears no more
-        self.run = None if self._run is None else _read(self._run)
-        card = _read(self._card)
+        self.run = None if self._run is None else _read(self._run, owner)
+        card = _read(self._card, owner)
         # of one start the run directory knows the last word
         known = self.run is not None and card is not None and card.epoch == self.run.epoch
         self.found = [each for each in (self.run, None if known else card) if each is not None]
@@ -75,38 +77,45 @@ class HighWater:
         """So many numbers have been given, and are durable. `on_disk`: in the database, and not
         only in memory, of which a power cut leaves nothing."""
         if self._run is not None:
-            _write(self._run, reached)
+            self._write(self._run, reached)
         told_ns = self._told_ns
         due = told_ns is None or not 0 <= mono_ns - told_ns < EVERY_NS
         if on_disk and (self._unknown or due):
             self._told_ns, self._unknown = mono_ns, False
-            _write(self._card, reached, durable=True)
+            self._write(self._card, reached, durable=True)
         elif not on_disk and not self._unknown:
             self._unknown = True
-            _write(self._card, Reached(reached.epoch, UNKNOWN), durable=True)
+            self._write(self._card, Reached(reached.epoch, UNKNOWN), durable=True)
 
     def goodbye(self, reached: Reached) -> None:
         """The last word, of a database that is on disk."""
-        _write(self._card, reached, durable=True)
+        self._write(self._card, reached, durable=True)
+
+    def _write(self, path: Path, reached: Reached, *, durable: bool = False) -> None:
+        _write(path, reached.packed(self._owner), durable=durable)
 
 
-def _read(path: Path) -> Reached | None:
+def _sum(line: str, owner: str) -> int:
+    return zlib.crc32(line.encode(), zlib.crc32(owner.encode()))
+
+
+def _read(path: Path, owner: str) -> Reached | None:
     with contextlib.suppress(OSError):
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            return Reached.parse(os.read(fd, BYTES))
+            return Reached.parse(os.read(fd, BYTES), owner)
         finally:
             os.close(fd)
     return None
 
 
-def _write(path: Path, reached: Reached, *, durable: bool = False) -> None:
+def _write(path: Path, block: bytes, *, durable: bool = False) -> None:
     """In place: nothing but the block itself changes, and a sector is whole or as it was."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with contextlib.suppress(OSError):
         fd = os.open(path, flags, 0o600)
         try:
-            os.pwrite(fd, reached.packed(), 0)
+            os.pwrite(fd, block, 0)
             if durable:
                 os.fdatasync(fd)
         finally:

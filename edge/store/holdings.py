@@ -5,13 +5,15 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from edge.store import clockmap
+from edge.store.beside import kept as others
+from edge.store.beside import kept_bytes
 from edge.store.counting import Counting
 from edge.store.disk import Disk
 from edge.store.drops import Drops
 from edge.store.files import quarantined
 from edge.store.find import Search
 from edge.store.handover import WORD, Handover
-from edge.store.journal import Journal
+from edge.store.journal import Journal, Left
 from edge.store.look import DeadLetter, Loss, letters, losses
 from edge.store.medium import Medium
 from edge.store.place import Place
@@ -29,7 +31,9 @@ class Holdings:
     """The rows of one outbox, on disk or in memory. Whoever writes is in `outbox`."""
 
     def __init__(self, place: Place, medium: Medium, journal: Journal, merge: Merge | None) -> None:
-        self._place, self._medium, self.journal = place, medium, journal
+        self._place, self._medium = place, medium
+        self.journal = journal  # of the thread that sends: here it is only told what to go on from
+        self._sent_before = Left()  # by former processes
         self._counting = Counting()
         self._handover = Handover()
         self._thinner = Thinner(merge) if merge is not None else None
@@ -50,6 +54,13 @@ class Holdings:
             except sqlite3.Error as error:
                 self._medium.fall(error)
         return otherwise
+
+    def _look(self, question: Callable[[Disk], T], otherwise: T) -> T:
+        """As `_ask`, of what changes nothing: also of a disk that can be read and not written."""
+        found = self._ask(question, None)
+        if found is None and self._disk is None:
+            found = self._medium.stranded.ask(question, None)
+        return otherwise if found is None else found
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -74,7 +85,7 @@ class Holdings:
 
     def _after(self, row: int, limit: int, urgent: bool = False) -> list[Row]:
         found = self._ask(lambda disk: disk.after(row, limit, urgent), None)
-        return self._medium.memory.after(row, limit, urgent) if found is None else found
+        return self._medium.after(row, limit, urgent) if found is None else found
 
     def _read(self, rows: Sequence[Row]) -> tuple[list[Stored], list[Row]]:
         """What can be read, and what cannot."""
@@ -91,9 +102,7 @@ class Holdings:
         return found, damaged
 
     def _maybe_sent(self, row: int) -> bool:
-        if self.journal.found:
-            return self.journal.maybe_sent(row)
-        return row <= self._start.number << 32
+        return self._sent_before.maybe_sent(row)
 
     def find(
         self, epoch: int, stream: str, first: int, last: int, limit: int = FOUND
@@ -112,7 +121,7 @@ class Holdings:
         """One bounded step of it. Raises UnavailableError."""
         found = self._ask(search.step, None)
         if found is None:
-            found = search.among(self._medium.memory.rows.values())
+            found = self._medium.search(search)
         return self._read(found)[0]
 
     def state(self, owner: str) -> tuple[int, bytes] | None:
@@ -132,12 +141,12 @@ class Holdings:
     def marks(self, boot: int) -> list[Mark]:
         """The clock map of a boot, at most 16 marks: the most trusted first, and among those the
         latest first; nothing when there is none."""
-        return self._ask(lambda disk: clockmap.marks(disk, boot), [])
+        return self._look(lambda disk: clockmap.marks(disk, boot), [])
 
     def bounds(self, boot: int) -> tuple[int | None, int | None]:
         """Wall times (Unix ns) that a boot without a clock lies between, as far as others prove."""
         unknown: tuple[int | None, int | None] = (None, None)
-        return self._ask(lambda disk: clockmap.bounds(disk, boot), unknown)
+        return self._look(lambda disk: clockmap.bounds(disk, boot), unknown)
 
     def counts(self) -> Counts:
         """How full it is, and what has happened since the start."""
@@ -146,7 +155,7 @@ class Holdings:
         first = self._after(0, 1)
         streams = self._ask(Disk.tally, None)
         if streams is None:
-            streams = medium.memory.tally()
+            streams = medium.tally()
         unknown: tuple[float | None, float | None] = (None, None)
         plain, thinned = self._ask(
             lambda disk: counting.forecasts(
@@ -157,13 +166,14 @@ class Holdings:
         return Counts(
             rows=sum(streams.values()),
             streams=streams,
-            size=in_quarantine + self._ask(Disk.size, 0),
+            size=in_quarantine + kept_bytes(self._place.folder) + self._look(Disk.size, 0),
             limit=self._place.limit_bytes,
             oldest=(first[0].boot, first[0].from_ns) if first else None,
             dropped=counting.dropped,
             damaged=counting.damaged,
-            dead=self._ask(Disk.dead, 0),
+            dead=self._look(Disk.dead, 0),
             quarantined=kept,
+            kept=[str(path) for path in others(self._place.folder)],
             ram=medium.ram,
             commits=counting.commits,
             bytes_in=counting.bytes_in,
@@ -225,12 +235,18 @@ class Holdings:
             if found is not None:
                 lost = self._medium.memory.lose(found, "refused", self._drops)
                 self._counting.dropped += lost
+            elif (stranded := self._medium.stranded.row(row)) is not None:
+                self._give_up([stranded], "refused", why)
             return
         refused = self._ask(lambda disk: disk.row(row), None)
         if refused is not None:
             self._give_up([refused], "refused", why)
 
     def _give_up(self, rows: Sequence[Row], reason: str, why: str) -> None:
+        if self._disk is None:  # it stays where it is, and is not looked at any more
+            self._counting.dropped += sum(self._drops.lose(row, reason) for row in rows)
+            self._medium.memory.declared(row.id for row in rows)
+            return
         self._ask(lambda _: self._lose(rows, reason, why), None)
 
     def _lose(

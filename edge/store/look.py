@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.store.ballast import Ballast
+from edge.store.beside import kept as others
+from edge.store.beside import kept_bytes
 from edge.store.clockmap import marks
-from edge.store.database import NAME, BusyError, ForeignError
+from edge.store.database import NAME, BusyError, ForeignError, in_use
 from edge.store.disk import DEAD_LIMIT, Disk
 from edge.store.drops import Drops
 from edge.store.files import QUARANTINE, quarantined
@@ -86,6 +88,7 @@ class Look:
     letters: tuple[DeadLetter, ...]
     quarantined: int
     aside: tuple[Aside, ...]
+    kept: tuple[str, ...]
     wal: int
     ballast: int
     confirmed: int | None = None
@@ -124,6 +127,7 @@ def look(folder: Path, limit_bytes: int) -> Look:
     told["oldest"] = tuple(told["oldest"]) if told["oldest"] else None
     for name, kind in (("undeclared", Loss), ("letters", DeadLetter), ("aside", Aside)):
         told[name] = tuple(kind(**each) for each in told[name])
+    told["kept"] = tuple(told["kept"])
     return Look(**told)
 
 
@@ -136,8 +140,8 @@ def tell() -> None:
         told = {"busy": str(error)}
     except (sqlite3.Error, ForeignError, OSError) as error:
         told = {"error": str(error)}
-    sys.stdout.write(json.dumps(told))
-    sys.stdout.flush()
+    sys.stdout.write(json.dumps(told))  # noqa: TID251  a pipe to the process that started us
+    sys.stdout.flush()  # noqa: TID251
     os._exit(0)  # the database is not closed: its log stays as it is
 
 
@@ -147,6 +151,8 @@ def _looked(folder: Path, limit_bytes: int) -> Look:
         head = file.read(100)
     if head[18:20] != WAL_MODE:  # SQLite would change it on opening
         raise ForeignError("it is empty, or no outbox")
+    if in_use(folder / NAME):
+        raise BusyError(f"{folder / NAME} is open in another process")
     kept, size = quarantined(folder)
     disk = Place(folder, limit_bytes).connect(reading=True)
     OPEN.append(disk)
@@ -155,7 +161,7 @@ def _looked(folder: Path, limit_bytes: int) -> Look:
     return Look(
         rows=sum(streams.values()),
         streams=streams,
-        size=size + disk.size(),
+        size=size + kept_bytes(folder) + disk.size(),
         limit=limit_bytes,
         oldest=(first[0].boot, first[0].from_ns) if first else None,
         oldest_wall_ns=mark and first[0].from_ns + mark.wall_ns - mark.mono_ns,
@@ -165,6 +171,7 @@ def _looked(folder: Path, limit_bytes: int) -> Look:
         letters=letters(disk),
         quarantined=kept,
         aside=_aside(folder),
+        kept=tuple(str(path) for path in others(folder)),
         wal=disk.wal_size(),
         ballast=Ballast(folder, 0).size,
     )

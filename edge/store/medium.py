@@ -6,11 +6,14 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from edge.store.ballast import Ballast, free_bytes
-from edge.store.database import BusyError, ForeignError
+from edge.store.database import BusyError, ForeignError, KeptError
 from edge.store.disk import Disk
+from edge.store.find import Search
 from edge.store.memory import Memory
 from edge.store.place import Place, explain, failed_for_good
+from edge.store.rows import Row
 from edge.store.sentences import Sentences
+from edge.store.stranded import SAID, Stranded, read_only
 
 T = TypeVar("T")
 
@@ -29,9 +32,13 @@ class Medium:
         self.disk, self.opened = place.open()
         self.memory = self.empty()
         self.ram = self.opened.ram
+        self.stranded = Stranded(place)
+        if self.disk is None:
+            self._strand(None, at_once=False)
         self.said = Sentences()  # trouble with the disk, not yet an event
         self._probed_ns = self._looked_ns = 0
         self._failures = 0  # in a row, of a database on a device that has proven to work
+        self._error: Exception | None = None  # the last one
         self._replaced = False  # in this time in memory
 
     def say(self, on: bool, text: str) -> None:
@@ -44,8 +51,37 @@ class Medium:
             self.disk.close()
             self.disk = None
         self.ram = f"The outbox goes on in memory: {explain(error)}."
+        self._strand(error, at_once=False)
         self.say(True, self.ram)
         self._probed_ns = 0
+
+    def _strand(self, error: Exception | None, *, at_once: bool = True) -> None:
+        """What lies on the disk may be read still. Not `at_once`: only when it is read-only."""
+        can = at_once or read_only(self._place.folder, error)
+        can = can and self.stranded.begin(error)
+        self.ram = (self.ram or "").removesuffix(f" {SAID}") + (f" {SAID}" if can else "")
+
+    # -- meanwhile --------------------------------------------------------------------------------
+
+    def after(self, row: int, limit: int, urgent: bool = False) -> list[Row]:
+        """Rows in order of age: what lies in memory, and what can be read on the disk."""
+        there, up_to = self.stranded.after(row, limit, self.memory, urgent)
+        here = (each for each in self.memory.after(row, limit, urgent) if each.id <= up_to)
+        return sorted((*there, *here), key=lambda each: each.id)[:limit]
+
+    def search(self, search: Search) -> list[Row]:
+        """One bounded step of it. Raises UnavailableError."""
+        found = self.stranded.search(search, self.memory)
+        if found is None:
+            return search.among(self.memory.rows.values())
+        return [*found, *(search.also(self.memory.rows.values()) if search.done else ())]
+
+    def tally(self) -> dict[str, int]:
+        """Rows of each stream."""
+        found = self.stranded.tally(self.memory)
+        for stream, rows in self.memory.tally().items():
+            found[stream] = found.get(stream, 0) + rows
+        return found
 
     # -- a full disk ------------------------------------------------------------------------------
 
@@ -105,14 +141,17 @@ class Medium:
         if mono_ns - self._probed_ns < PROBE_NS and not now:
             return None
         self._probed_ns = mono_ns
+        self.stranded.end()
         try:
             return self._place.connect(whole=True)
         except (sqlite3.Error, ForeignError, BusyError, OSError, ValueError) as error:
             self.failed(error)
+            self._strand(error)
         return None
 
     def failed(self, error: Exception) -> None:
         """The database could not be opened, or does not take what memory holds."""
+        self._error = error
         if not failed_for_good(error):
             self._failures = 0
             return
@@ -129,14 +168,19 @@ class Medium:
         to blame."""
         if self._failures < FAILURES or self._replaced:
             return None
+        self.stranded.end()
         try:
             self._place.prove()
             self._replaced = True
-            self._place.move_away()
+            moved = self._place.move_away(self._error)
             disk = self._place.connect()
-        except (sqlite3.Error, ForeignError, BusyError, OSError):
+        except (sqlite3.Error, ForeignError, BusyError, OSError) as error:
+            self._strand(error)
             return None
-        self.say(True, "The outbox was damaged: it has been put aside, and a new one begun.")
+        if isinstance(self._error, KeptError):
+            self.say(True, self._error.kept_as(moved))
+        else:
+            self.say(True, "The outbox was damaged: it has been put aside, and a new one begun.")
         return disk
 
     def resume(self, disk: Disk, catch_up: Callable[[Disk], None]) -> bool:
@@ -147,6 +191,7 @@ class Medium:
         except (sqlite3.Error, OSError) as error:
             disk.close()
             self.failed(error)
+            self._strand(error)
             return False
         self.disk, self.memory = disk, self.empty()
         self.ram, self._failures, self._replaced = None, 0, False

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from edge.core.numbers import Numbers, Range
 from edge.store.drops import Drops
 from edge.store.rows import CLASSES, URGENT, Row
 
@@ -10,7 +11,7 @@ States = Mapping[str, tuple[int, bytes]]
 """By their owners: version and bytes."""
 
 WEIGHT: Final = 300  # bytes that Python takes for a row besides its body
-GONE_LIMIT: Final = 50_000  # ids of rows on disk to be deleted later
+GONE_LIMIT: Final = 20_000  # ranges of ids of rows on disk to be deleted later
 
 
 class Memory:
@@ -21,9 +22,10 @@ class Memory:
         self.size = 0  # bytes, with what Python takes
         self.rows: dict[int, Row] = {}
         self.states: dict[str, tuple[int, bytes]] = {}
-        self.gone: dict[int, None] = {}  # left meanwhile; on disk they are still there, or may be
+        self.gone = Numbers()  # left meanwhile; on disk they are still there, or may be
+        self._uncounted = Numbers()  # of these, since `counted_off`
         self.reached = 0  # rows up to here may be on disk
-        self.out: list[int] = []  # ids that have left since the spool took these
+        self.out = Numbers()  # ids that have left since the spool took these
         self.forgotten = 0  # ids that `gone` had no room for: those rows are sent again
 
     def write(
@@ -57,19 +59,39 @@ class Memory:
         row = self.rows.pop(number, None)
         if row is not None:
             self.size -= _weight(row)
-        self.out.append(number)
-        if number > self.reached or number in self.gone:
-            return  # it was never on disk
-        if len(self.gone) < GONE_LIMIT:
-            self.gone[number] = None
-        else:
+        self.out.add(number)
+        if number <= self.reached:  # else it was never on disk
+            self._has_left(number)
+
+    def left(self, first: int, last: int) -> None:
+        """As `remove`, of all of first to last: what a process before this one had removed."""
+        few = last - first < len(self.rows)
+        for number in range(first, last + 1) if few else list(self.rows):
+            if first <= number <= last and number in self.rows:
+                self.size -= _weight(self.rows.pop(number))
+        last = min(last, self.reached)
+        if first <= last:
+            self.gone.add_range(first, last)
+            self._uncounted.add_range(first, last)
+
+    def _has_left(self, number: int) -> None:
+        beside = number - 1 in self.gone or number + 1 in self.gone
+        if not beside and number not in self.gone and self.gone.count() >= GONE_LIMIT:
             self.forgotten += 1
+        elif self.gone.add(number):
+            self._uncounted.add(number)
+
+    def counted_off(self) -> list[Range]:
+        """What has left since this was asked last."""
+        fresh, self._uncounted = self._uncounted, Numbers()
+        return fresh.ranges()
 
     def declared(self, ids: Iterable[int]) -> None:
         """Rows of the disk that were declared lost, and may lie there still."""
         for number in ids:
-            self.out.append(number)
-            self.gone[number] = None
+            self.out.add(number)
+            if self.gone.add(number):
+                self._uncounted.add(number)
 
     def lose(self, row: Row, reason: str, drops: Drops) -> int:
         """Take a row out and declare its numbers; returns how many there are."""

@@ -6,19 +6,17 @@ on in memory, says so, and tries the disk again.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from edge.core import Draft
 from edge.store.clockmap import Marking, set_mark
-from edge.store.database import NAME as DB
 from edge.store.disk import Disk
 from edge.store.drops import Drop, Drops, storage_event
 from edge.store.handover import WORD
 from edge.store.highwater import HighWater, Reached
-from edge.store.journal import Journal
 from edge.store.medium import Medium
 from edge.store.memory import States as States
 from edge.store.numbering import number
@@ -28,7 +26,6 @@ from edge.store.room import Packed, fit
 from edge.store.rows import MAX_BODY, Epoch, Mark, Past, Row, Stored, pack, readable
 from edge.store.starts import BEHIND, TORN, Start, handed_over, keep
 from edge.store.thin import Merge
-from edge.store.waltail import Tail, tail
 
 BALLAST: Final = 16 << 20  # bytes
 
@@ -46,15 +43,9 @@ class Outbox(Refuge):
         merge: Merge | None,
         ballast_bytes: int,
     ) -> None:
-        self._water = HighWater(place.folder, run_dir)
-        # before SQLite has the log; what the run directory knows needs no such reading
-        self._tail: Tail = "whole" if self._water.run else tail(place.folder / f"{DB}-wal")
         medium = Medium(place, ballast_bytes)
-        disk = medium.disk
-        # without the database the journal of the last process is left as it is
-        journal = Journal(run_dir if disk else None, disk.token if disk else 0)
-        super().__init__(place, medium, journal, merge, boot_id, run_dir)
-        self.opened = medium.opened
+        super().__init__(place, medium, merge, boot_id, run_dir)
+        self._water = HighWater(place.folder, run_dir, self._owner)
         self._marking = Marking()
         self._heard = False  # somebody confirms: a declaration would be heard of
 
@@ -68,12 +59,16 @@ class Outbox(Refuge):
         run_dir: Path | None = None,
         merge: Merge | None = None,
         ballast_bytes: int = BALLAST,
+        owner: str | None = None,
     ) -> "Outbox":
         """Open or create. Raises BusyError, and nothing else; `opened` says what was found.
 
-        Without `merge` nothing is thinned. The ballast lies outside of `limit_bytes`.
+        `owner` is the gateway whose records these are, with its site: what belongs to another one
+        is put aside. None asks nobody. Without `merge` nothing is thinned. The ballast lies outside
+        of `limit_bytes`.
         """
-        return cls(Place(folder, limit_bytes), boot_id, run_dir, merge, ballast_bytes)
+        place = Place(folder, limit_bytes, boot_id, owner)
+        return cls(place, boot_id, run_dir, merge, ballast_bytes)
 
     # -- a start of the daemon --------------------------------------------------------------------
 
@@ -83,7 +78,11 @@ class Outbox(Refuge):
         medium, start = self._medium, self._plan()
         self._start, self._row = start, start.number << 32
         past = self._past(start)
-        damage = self.opened.damage or (BEHIND if past == "older" else None)
+        if self.opened.beside:
+            medium.say(True, self.opened.beside)
+        # one that had been kept is behind, and what it does not know lies beside it
+        behind = past == "older" and not self.opened.beside
+        damage = self.opened.damage or (BEHIND if behind else None)
         if damage or past == "doubtful":
             medium.say(True, damage or TORN)
         if damage and start.before:
@@ -91,9 +90,15 @@ class Outbox(Refuge):
         # else nobody knows what was handed over
         known = past == "known"
         word = self._ask(lambda disk: str(disk.meta(WORD, "")), "") if known else ""
-        self._handover.begin(word, self._row, self.journal.last_sent)
-        self._arrived = self.journal.was_confirmed
-        self.handed += self._ask(lambda disk: handed_over(disk, self._arrived), [])
+        # a disk that can be read and not written has its journal, too
+        token = self._look(lambda disk: disk.token, None)
+        sent = self._sent_before = self._sent_before.for_start(self._row, token)
+        self.journal.go_on(sent)
+        self._handover.begin(word, self._row, sent.last_sent)
+        self._arrived = sent.confirmed
+        if token is None:
+            self._arrived &= medium.memory.rows.keys()  # the others are none of this place
+        self.handed += self._look(lambda disk: handed_over(disk, self._arrived), [])
         self.arrived = len(self.handed)
         self._ask(
             lambda disk: medium.attempt(disk, lambda disk: keep(disk, start, self._drops)), None
@@ -103,17 +108,19 @@ class Outbox(Refuge):
         if self.opened.ram:
             medium.say(True, self.opened.ram)
         medium.ballast.build()
+        before = start.before or None if start.former is None else None
         former, unclean = start.former, start.unclean or past != "known"
-        return Epoch(start.epoch, start.boot, start.same_boot, former, unclean, past)
+        return Epoch(start.epoch, start.boot, start.same_boot, former, unclean, before, past)
 
     def _past(self, start: Start) -> Past:
         """What the database's states are worth. Of memory's nobody doubts: they go with it."""
         if self._medium.disk is None or not self._medium.disk.used:
             return "known"
         ahead = any(reached.ahead_of(start.former) for reached in self._water.found)
-        if start.behind or ahead or self._tail == "damaged":
+        if start.behind or ahead or self.opened.log == "damaged":
             return "older"
-        return "doubtful" if self._tail == "torn" else "known"
+        # what was given last the run directory knows without the log
+        return "doubtful" if self.opened.log == "torn" and not self._water.run else "known"
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -123,8 +130,10 @@ class Outbox(Refuge):
         states: States = NO_STATES,
         confirmed: Iterable[int] = (),
         clock: Mark | None = None,
+        flying: Collection[int] = frozenset(),
     ) -> list[Stored]:
-        """Number and keep `drafts`, keep `states`, forget `confirmed`: all of it or nothing.
+        """Number and keep `drafts`, keep `states`, forget `confirmed`: all of it or nothing. Of two
+        rows of a class one that is `flying`, sent and not answered, makes room last.
 
         What comes back may hold more than `drafts`: the outbox declares its own losses and
         troubles as events. A draft that cannot be kept gets a number, and is declared lost.
@@ -139,14 +148,14 @@ class Outbox(Refuge):
         own = [storage_event(now_ns, on, text) for on, text in said]
         packed = [(draft, pack(draft)) for draft in (*drafts, *own)]
         lost = {n: "size" for n, (_, body) in enumerate(packed) if len(body) > MAX_BODY}
-        lost.update(dict.fromkeys(self._crowded(packed, lost, gone), "full"))
+        lost.update(dict.fromkeys(self._crowded(packed, lost, gone, flying), "full"))
         drops = self._drops.copy()
         declared = bool(drops) and self._heard and now_ns > 0
         if declared:
             packed.extend((draft, pack(draft)) for draft in drops.drafts(now_ns))
             drops = Drops()
         rows, following = number(packed, lost, self._start, self._row, self._next, drops)
-        self._write(rows, following, states, gone, clock, drops)
+        self._write(rows, following, states, gone, clock, drops, flying)
         self._arrived, self.arrived = frozenset(), 0
         self._row += len(rows)
         self._handover.committed(now_ns, self._row)
@@ -161,13 +170,17 @@ class Outbox(Refuge):
         return [Stored(row.id, record) for row in rows for record in (readable(row),) if record]
 
     def _crowded(
-        self, packed: list[Packed], lost: Mapping[int, str], gone: tuple[int, ...]
+        self,
+        packed: list[Packed],
+        lost: Mapping[int, str],
+        gone: tuple[int, ...],
+        flying: Collection[int],
     ) -> list[int]:
         """The places of drafts for which there is no room, after older rows have made some."""
         places = [place for place in range(len(packed)) if place not in lost]
         fitting = [packed[place] for place in places]
         limit, lose = self._place.limit_bytes, partial(self._lose, arrived=frozenset(gone))
-        spared = self.journal.on_its_way
+        spared = flying.__contains__
         crowded: set[int] = self._ask(
             lambda disk: fit(disk, fitting, limit, lose, partial(self._thin, disk), spared), set()
         )
@@ -181,6 +194,7 @@ class Outbox(Refuge):
         gone: tuple[int, ...],
         clock: Mark | None,
         drops: Drops,
+        flying: Collection[int],
     ) -> None:
         start, handover, word = self._start, self._handover, self._word()
         durable, marking = self._without_spared(states, clock), self._marking
@@ -207,7 +221,7 @@ class Outbox(Refuge):
             # the same numbers go to memory, so both answers are right
             self._ask(lambda disk: self._medium.attempt(disk, write), None)
         if self._disk is None:
-            self._remember(rows, states, gone, following, drops, clock)
+            self._remember(rows, states, gone, following, drops, clock, flying)
 
     @property
     def _reached(self) -> Reached:
@@ -216,6 +230,7 @@ class Outbox(Refuge):
     def close(self) -> None:
         """The goodbye: the next start is not called unclean."""
         self._look_for_the_last_time()
+        self._medium.stranded.end()
         disk = self._disk
         if disk is not None:
             try:
@@ -229,4 +244,4 @@ class Outbox(Refuge):
                 pass  # then the next start says so
             disk.close()
             self._medium.disk = None
-        self.journal.close()
+        self.journal.close()  # if nobody has: whoever sends has ended

@@ -6,36 +6,85 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from edge.store.database import NAME, PAGE, BusyError, ForeignError
+from edge.store import wal
+from edge.store.beside import keep, kept_bytes, of_owner, of_version, take_back
+from edge.store.database import NAME, PAGE, BusyError, ForeignError, KeptError
 from edge.store.disk import Disk
 from edge.store.files import prove, quarantine, quarantined, read_ledger
 from edge.store.rows import Opened
 
 SMALLEST: Final = 1 << 20  # bytes
+LEAST: Final = 4  # one part in so many of the limit is ours whatever is kept beside it
 
 BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
-class Place:
-    """A folder and the bytes that may be used in it: database, its log and the quarantine."""
+class OwnerError(KeptError):
+    """The outbox belongs to another gateway, or to this one at another site: `SITE/GATEWAY`."""
 
-    def __init__(self, folder: Path, limit_bytes: int) -> None:
-        self.folder = folder
+    def __init__(self, owner: str, rows: int) -> None:
+        site, _, gateway = owner.rpartition("/")
+        self.rows = rows
+        super().__init__(f"it belongs to gateway {gateway} of site {site}", of_owner(owner))
+
+    def kept_as(self, path: Path) -> str:
+        return (
+            f"The outbox here is not this gateway's: {self}. It is kept as {path} with {self.rows} "
+            "records that wait for the platform, and nothing of it goes out under this name. "
+            f"`kerbstone outbox rescue {path}` sends or exports them."
+        )
+
+
+class Place:
+    """A folder and the bytes that may be used in it: database, its log and the quarantine. `owner`
+    is whose database is looked for; None: it does not matter."""
+
+    def __init__(
+        self, folder: Path, limit_bytes: int, boot_id: str = "", owner: str | None = None
+    ) -> None:
+        self.folder, self._boot_id, self.owner = folder, boot_id, owner
         self.limit_bytes = max(limit_bytes, SMALLEST)
 
     def open(self) -> tuple[Disk | None, Opened]:
         """The database, or None when the disk does not work. Raises BusyError."""
         try:
+            return self._open()
+        except KeptError as error:
+            return self._beside(error)
+
+    def _beside(self, error: KeptError) -> tuple[Disk | None, Opened]:
+        """Our own from before, or a new one; nothing of another's goes out under our name."""
+        try:
+            said = error.kept_as(self.move_away(error))
+            self._take_back()
+            return self.connect(), Opened(beside=said)
+        except (sqlite3.Error, ForeignError, OSError) as failure:
+            return None, Opened(
+                ram=f"The outbox goes on in memory: {error}, and it cannot be kept beside a new "
+                f"one: {explain(failure)}."
+            )
+
+    def _open(self) -> tuple[Disk | None, Opened]:
+        """As `open`. Raises BusyError, KeptError."""
+        log = wal.Log()
+        try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            return self._found(self.connect())
+            self._take_back()
+            fits(self.folder)
+            log = wal.look(self.folder)
+            return self._found(self.connect(), log)
+        except KeptError:
+            raise
         except (sqlite3.Error, ForeignError, OSError, ValueError) as error:
             if not failed_for_good(error):
                 return None, Opened(ram=f"The outbox goes on in memory: {explain(error)}.")
             why = explain(error)
         try:
             self.prove()
-            return self._found(self.connect(whole=True))  # the device did not work for a moment
+            return self._found(self.connect(whole=True), log)  # it did not work for a moment
+        except KeptError:
+            raise
         except OSError as error:
             return None, Opened(ram=f"The outbox goes on in memory: {explain(error)}.")
         except (sqlite3.Error, ForeignError, ValueError) as error:
@@ -52,27 +101,53 @@ class Place:
                 ram=f"The outbox goes on in memory: {explain(error)}.",
             )
 
-    def _found(self, disk: Disk) -> tuple[Disk, Opened]:
-        return disk, Opened(damage=None if disk.used else self._missing())
+    def _take_back(self) -> None:
+        """What was ours before somebody else was here."""
+        if self.owner is not None:
+            take_back(self.folder, of_owner(self.owner))
+        take_back(self.folder, of_version())
+
+    def _found(self, disk: Disk, log: wal.Log) -> tuple[Disk, Opened]:
+        ledger = read_ledger(self.folder)
+        same_boot = bool(self._boot_id) and ledger.boot_id == self._boot_id
+        tail = wal.judge(log, disk.frames, same_boot=same_boot)
+        if tail == "damaged":
+            return disk, Opened(damage=wal.DAMAGED, log=tail)
+        return disk, Opened(damage=None if disk.used else self._missing(), log=tail)
 
     def _missing(self) -> str | None:
         """Of a new database: whether there must have been another one."""
-        if read_ledger(self.folder).starts == 0:
-            return None  # the first start of all
+        ledger = read_ledger(self.folder)
+        if ledger.starts == 0 or self._others(ledger.owner):
+            return None  # the first start of all, or of this gateway
         return "The outbox was missing: there were starts before, and nothing of them is left."
 
     def connect(self, *, whole: bool = False, reading: bool = False) -> Disk:
-        """`reading`: make nothing new. Raises BusyError, ForeignError, sqlite3.Error, OSError."""
+        """`reading`: make nothing new. Raises BusyError, ForeignError, sqlite3.Error, OSError, and
+        KeptError, with nothing changed."""
         fits(self.folder)
         wal = min(max(self.limit_bytes // 8, 512 << 10), 4 << 20)
         _, taken = quarantined(self.folder)
         try:
             room = self.limit_bytes - wal - taken
-            return Disk(self.folder, room, wal, whole=whole, reading=reading)
+            # what is kept beside it is not ours to delete: we go on in a part of the limit
+            room = max(room - kept_bytes(self.folder), min(room, self.limit_bytes // LEAST))
+            disk = Disk(self.folder, room, wal, whole=whole, reading=reading)
         except sqlite3.Error as error:
-            if _code(error) in BUSY:
+            if code_of(error) in BUSY:
                 raise BusyError(f"{self.folder / NAME} is open in another process") from error
             raise
+        # the table `meta` has no checksum: where its word is damaged the ledger knows
+        whose = disk.owner or (read_ledger(self.folder).owner if disk.used else "")
+        if self._others(whose):
+            rows = sum(disk.tally().values())
+            disk.close()
+            raise OwnerError(whose, rows)
+        return disk
+
+    def _others(self, owner: str) -> bool:
+        """Whether somebody else is known to be the owner."""
+        return self.owner is not None and owner not in ("", self.owner)
 
     def prove(self) -> None:
         """The device works: what is written there can be read back. Raises OSError.
@@ -81,8 +156,11 @@ class Place:
         """
         prove(self.folder)
 
-    def move_away(self) -> Path:
-        """Into quarantine, which may take at most half of the limit. Raises OSError."""
+    def move_away(self, error: Exception | None = None) -> Path:
+        """Into quarantine, which may take at most half of the limit; what is whole, and of another
+        owner or version, to a place where nothing is ever deleted. Raises OSError."""
+        if isinstance(error, KeptError):
+            return keep(self.folder, error.whose)
         return quarantine(self.folder, NAME, self.limit_bytes // 2 // PAGE * PAGE)
 
 
@@ -113,7 +191,7 @@ def failed_for_good(error: Exception) -> bool:
     """Whether the file itself is wrong. A disk that does not answer is another matter."""
     if isinstance(error, sqlite3.Error):
         # without a code it is a complaint about the schema or about what a column holds
-        code = _code(error)
+        code = code_of(error)
         return code in DAMAGE or code in (None, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
     return isinstance(error, (ForeignError, ValueError))
 
@@ -125,6 +203,7 @@ def explain(error: Exception) -> str:
     return str(error) or error.__class__.__name__
 
 
-def _code(error: sqlite3.Error) -> int | None:
+def code_of(error: sqlite3.Error) -> int | None:
+    """SQLite's primary code, where it gave one."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF

@@ -3,24 +3,27 @@ what a process before this one had to leave there."""
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from edge.core.numbers import Numbers
+from edge.store.beside import keep_memory, of_owner
 from edge.store.catchup import News, catch_up, combine
 from edge.store.disk import Disk
 from edge.store.drops import Drop, Drops
 from edge.store.files import Ledger, read_ledger
-from edge.store.handover import WORD
+from edge.store.handover import WORD, behind
 from edge.store.holdings import Holdings
-from edge.store.journal import Journal
+from edge.store.journal import Journal, left_behind
 from edge.store.medium import Medium
 from edge.store.memory import States
 from edge.store.place import Place
-from edge.store.rows import INFINITE, Mark, Row, Stored, readable
+from edge.store.rows import INFINITE, DamagedError, Mark, Row, Stored, readable
 from edge.store.spool import ABSORBED, Commit, Left, Spool, read_left
+from edge.store.spool import NAME as SPOOL
 from edge.store.starts import Start, keep_ledger, plan
 from edge.store.thin import Merge
 
@@ -31,6 +34,11 @@ RESTART: Final = (
 )
 
 
+TORN: Final = (
+    "What the outbox had kept in memory is damaged in the run directory: some of it is lost."
+)
+
+
 class Refuge(Holdings):
     """Holdings with a second place to lie in."""
 
@@ -38,12 +46,16 @@ class Refuge(Holdings):
         self,
         place: Place,
         medium: Medium,
-        journal: Journal,
         merge: Merge | None,
         boot_id: str,
         run_dir: Path | None,
     ) -> None:
-        super().__init__(place, medium, journal, merge)
+        # who asks for nobody's in particular goes on in the journal of whose database it is
+        owner = place.owner or (medium.disk.owner if medium.disk is not None else "")
+        self._owner = owner
+        super().__init__(place, medium, Journal(run_dir, owner), merge)
+        self._sent_before = left_behind(run_dir, owner)
+        self.opened = medium.opened
         self.handed: list[Stored] = []  # confirmed before the last process was killed
         self._boot_id, self._run_dir = boot_id, run_dir
         self._row = 0
@@ -69,7 +81,7 @@ class Refuge(Holdings):
     def _plan(self) -> Start:
         """The next start, with what the one before it has left in memory."""
         medium, folder = self._medium, self._place.folder
-        left = read_left(self._run_dir, medium.empty())
+        left, torn = self._left_in_memory()
         if left is not None and self._ask(lambda disk: disk.word(ABSORBED, 0), 0) == left.token:
             left = None  # it is on disk, and was not removed any more
         others = [] if self._run_dir is None else [read_ledger(self._run_dir)]
@@ -84,10 +96,14 @@ class Refuge(Holdings):
             self._drops = left.drops
             self._absorb(left)
         try:
-            start = plan(medium.disk, folder, self._boot_id, others, former)
+            start = plan(medium.disk, folder, self._boot_id, others, former, self._place.owner)
         except sqlite3.Error as error:
             medium.fall(error)
-            start = plan(None, folder, self._boot_id, others, former)
+            start = plan(None, folder, self._boot_id, others, former, self._place.owner)
+        if torn:
+            medium.say(True, TORN)
+            if start.before:
+                self._drops[start.before, "*", "damage"] = Drop(1, None, None)
         if left is not None and medium.disk is None:
             self._adopt(left)
             start = replace(start, unclean=not left.clean)
@@ -95,9 +111,39 @@ class Refuge(Holdings):
             self._spool.remove()
         return start
 
+    def _left_in_memory(self) -> tuple[Left | None, bool]:
+        """What the process before had no disk for, and whether some of it cannot be read. What is
+        another owner's is put aside."""
+        owner = self._place.owner
+        try:
+            left = read_left(self._run_dir, self._medium.empty())
+        except DamagedError:
+            return None, True
+        if left is None or owner is None or left.owner in ("", owner):
+            return left, left is not None and left.damaged
+        self._keep_memory_of(left)
+        return None, False
+
+    def _keep_memory_of(self, left: Left) -> None:
+        """Of another owner. On the disk, if it works: a tmpfs goes with the power."""
+        if self._run_dir is None:
+            return
+        path, where = self._run_dir / SPOOL, self._place.folder
+        text = f"{path} is {left.owner}'s, with {len(left.memory.rows)} records"
+        try:
+            to = where if self._disk is not None else self._run_dir
+            kept = keep_memory(path, to, of_owner(left.owner))
+        except OSError as error:
+            self._medium.say(True, f"{text}; it cannot be kept: {error.strerror}.")
+        else:
+            self._medium.say(True, f"{text}: it is kept as {kept}.")
+
     def _absorb(self, left: Left) -> None:
         """To the disk, if it works."""
-        start = Start(left.number, left.epoch, left.boot, left.boot_id, False, None, False, 0)
+        start = Start(
+            left.number, left.epoch, left.boot, left.boot_id, False, None, False, 0,
+            owner=left.owner,
+        )  # fmt: skip
         known = left.known
         words: dict[str, int | str] = {"clean": int(left.clean), WORD: ""}
         news = News(
@@ -110,7 +156,7 @@ class Refuge(Holdings):
         """Its rows lie in memory still, and go on lying there."""
         self._medium.memory = left.memory
         self._known = frozenset(left.memory.states) if left.known is None else left.known
-        for number in sorted(self.journal.was_confirmed & left.memory.rows.keys()):
+        for number in sorted(self._sent_before.confirmed & left.memory.rows.keys()):
             record = readable(left.memory.rows[number])
             if record is not None:
                 self.handed.append(Stored(number, record, again=True))
@@ -119,7 +165,7 @@ class Refuge(Holdings):
         """At the end of a start."""
         if self._disk is None:
             self._known = self._known or frozenset()
-            self._remember((), {}, (), {}, self._drops, None)
+            self._remember((), {}, (), {}, self._drops, None, ())
 
     def _keep_ledger(self) -> None:
         """Behind the database: one that is behind its ledger has lost its last start."""
@@ -161,16 +207,18 @@ class Refuge(Holdings):
         following: Mapping[str, int],
         drops: Drops,
         clock: Mark | None,
+        flying: Collection[int],
     ) -> None:
         """One commit while the disk does not work."""
         memory = self._medium.memory
         # the commit that failed may be on disk all the same
         memory.reached = memory.reached or self._row + len(rows)
+        memory.reached = max(memory.reached, self._medium.stranded.top)
         forgotten = memory.forgotten
-        self._counting.dropped += memory.write(rows, states, gone, drops, self.journal.on_its_way)
+        self._counting.dropped += memory.write(rows, states, gone, drops, flying.__contains__)
         if memory.forgotten and not forgotten:
             self._medium.say(True, "So much was confirmed meanwhile that some of it is sent again.")
-        out, memory.out = memory.out, []
+        out, memory.out = memory.out.ranges(), Numbers()
         kept = [row for row in rows if row.id in memory.rows]
         counters = {**self._next, **following}
         was, reached = self._spool.trouble, memory.reached
@@ -181,7 +229,7 @@ class Refuge(Holdings):
             memory.size,
             Commit(kept, states, out, reached, following, drops, clock),
             Commit(
-                memory.rows.values(), memory.states, memory.gone, reached, counters, drops,
+                memory.rows.values(), memory.states, memory.gone.ranges(), reached, counters, drops,
                 clock or self._clock,
             ),
         )  # fmt: skip
@@ -210,14 +258,17 @@ class Refuge(Holdings):
     def _return_to(self, disk: Disk) -> None:
         """Raises nothing: when it fails again, all of it stays in memory."""
         word = self._word()
-        self.journal.attach(self._run_dir, disk.token)
+        before = self._sent_before.for_start(self._start.number << 32, disk.token)
         news = News(
-            self._start, self._medium.memory, self._next, self._drops, self.journal.was_confirmed,
+            self._start, self._medium.memory, self._next, self._drops, before.confirmed,
             self._clock, self._spool.token, self._unread, self._better, {WORD: word},
         )  # fmt: skip
         spared: set[str] = set()
         if not self._medium.resume(disk, lambda disk: spared.update(self._bring(disk, news))):
             return
+        if before != self._sent_before:
+            self._sent_before = before
+            self.journal.go_on(before)
         self._keep_ledger()
         self._spool.remove()
         self._handover.stored = word
@@ -246,5 +297,8 @@ class Refuge(Holdings):
         if thinner is None:
             return False
         spans = self._handover.spans
+        if settled == INFINITE and self._start.unclean and not self._start.same_boot:
+            # the disk may have been read-only at the end, and rows gone from it: see `Stranded`
+            spans = behind(spans, self._start.number << 32)
         settled = self._handover.settled if settled is None else settled
         return self._medium.attempt(disk, lambda disk: thinner.step(disk, spans, settled))

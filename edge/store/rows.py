@@ -72,25 +72,43 @@ Past = Literal["known", "doubtful", "older"]
 have been sent; `older`: numbers were given after them, so what they count on from is past."""
 
 
+Tail = Literal["whole", "torn", "damaged"]
+"""How the write-ahead log of a database ended: see `edge.store.wal`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """This start of the daemon. `unclean`: the former one ended without a goodbye."""
+    """This start of the daemon. `unclean`: the former one ended without a goodbye. `before`: the
+    epoch of the one before where nothing else is known of it."""
 
     epoch: int
     boot: int
     same_boot: bool
     former: Former | None
     unclean: bool
+    before: int | None = None
     past: Past = "known"
+
+    @property
+    def succeeds(self) -> dict[str, Any] | None:
+        """The epoch before, as this one tells of it, and its last numbers: none when they are lost
+        with its outbox. None: no epoch is known, at a first start or on a new card."""
+        if self.former is not None:
+            return {"epoch": self.former.epoch, "last": dict(self.former.last)}
+        return None if self.before is None else {"epoch": self.before, "last": {}}
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What was found at opening. `damage` and `ram` are sentences for people, or None."""
+    """What was found at opening. `damage`, `ram` and `beside` are sentences for people, or None:
+    what is `beside` belongs to another gateway or version, and is kept. `log`: how the write-ahead
+    log ended; `torn` may have been never acknowledged, or damaged since."""
 
     damage: str | None = None
     quarantined: Path | None = None
     ram: str | None = None
+    beside: str | None = None
+    log: Tail = "whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +126,7 @@ class Counts:
     damaged: int = 0
     dead: int = 0
     quarantined: int = 0
+    kept: list[str] = field(default_factory=list)  # databases of another version of this program
     ram: str | None = None  # why nothing is written to disk
     commits: int = 0
     bytes_in: int = 0  # of the bodies of all records that were taken

@@ -1,8 +1,8 @@
 """What memory holds while the disk does not work, once more in tmpfs: a process that is killed or
 stopped then loses nothing. A power cut takes it away, and so it does memory.
 
-A log of commits: each frame is its length, its CRC-32 and a map in MessagePack. A torn tail is a
-commit that was never acknowledged, and is ignored.
+A log of commits: each frame is its length, the CRC-32 of that and of what follows, and a map in
+MessagePack. A torn tail is a commit that was never acknowledged, and is ignored.
 """
 
 import contextlib
@@ -17,14 +17,15 @@ from typing import Any, Final
 
 import msgpack
 
+from edge.core.numbers import Range
 from edge.store.drops import Drop, Drops
 from edge.store.files import is_file
 from edge.store.memory import Memory
-from edge.store.rows import Former, Mark, Row
+from edge.store.rows import DamagedError, Former, Mark, Row
 from edge.store.starts import Start
 
 NAME: Final = "memory.log"
-HEAD: Final = struct.Struct("<II")
+HEAD: Final = struct.Struct("<III")
 READ_LIMIT: Final = 32 << 20  # bytes
 SLACK: Final = 2 << 20  # bytes beside twice the rows; with more the log is written anew
 ABSORBED: Final = "absorbed"  # in the table `meta`: the log that is on disk already
@@ -36,7 +37,7 @@ class Commit:
 
     rows: Iterable[Row] = ()
     states: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
-    out: Iterable[int] = ()  # ids that have left
+    out: Iterable[Range] = ()  # ids that have left
     reached: int = 0  # rows up to here may be on disk
     counters: Mapping[str, int] = field(default_factory=dict)  # those that have moved
     drops: Drops = field(default_factory=Drops)  # the whole table
@@ -57,11 +58,13 @@ class Left:
     former: Former | None
     known: frozenset[str] | None
     unread: bool
+    owner: str
     memory: Memory
     counters: dict[str, int] = field(default_factory=dict)
     drops: Drops = field(default_factory=Drops)
     mark: Mark | None = None
     clean: bool = False
+    damaged: bool = False  # some of its commits cannot be read
 
     def latest(self) -> Former | None:
         """The last start that numbered anything."""
@@ -173,6 +176,7 @@ def _head(token: int, start: Start, known: frozenset[str] | None, unread: bool) 
             "start": [start.number, start.epoch, start.boot, start.boot_id],
             "known": None if known is None else sorted(known),
             "unread": unread,
+            "owner": start.owner,
             "former": None if former is None else [former.epoch, former.boot, dict(former.last)],
         }
     )
@@ -183,7 +187,7 @@ def _frame(commit: Commit) -> bytes:
         {
             "rows": [tuple(row) for row in commit.rows],
             "states": {owner: list(state) for owner, state in commit.states.items()},
-            "out": list(commit.out),
+            "out": [list(each) for each in commit.out],
             "reached": commit.reached,
             "counters": dict(commit.counters),
             "drops": [[*key, d.first, d.last, d.count] for key, d in commit.drops.items()],
@@ -194,12 +198,17 @@ def _frame(commit: Commit) -> bytes:
 
 def _pack(content: Mapping[str, Any]) -> bytes:
     data: bytes = msgpack.packb(content)
-    return HEAD.pack(len(data), zlib.crc32(data)) + data
+    return HEAD.pack(len(data), _of(len(data)), zlib.crc32(data)) + data
+
+
+def _of(size: int) -> int:
+    """The checksum of a length."""
+    return zlib.crc32(struct.pack("<I", size))
 
 
 def read_left(folder: Path | None, memory: Memory) -> Left | None:
-    """What the process before has left in tmpfs, its rows in `memory`; None: nothing, or nothing
-    that can be read."""
+    """What the process before has left in tmpfs, its rows in `memory`; None: nothing. Raises
+    DamagedError when not even its beginning can be read."""
     path = None if folder is None else folder / NAME
     try:
         if path is None or not is_file(path):
@@ -209,25 +218,35 @@ def read_left(folder: Path | None, memory: Memory) -> Left | None:
     except OSError:
         return None
     frames = _frames(data)
+    head = next(frames, None)
+    if head is None:
+        raise DamagedError(f"the beginning of {path}")
     try:
-        left = _left(next(frames), memory)
+        left = _left(head, memory)
         for frame in frames:
-            _replay(left, frame)
-    except (StopIteration, KeyError, TypeError, ValueError):
-        return None  # its checksums are right: it is of another version
-    memory.out.clear()
+            if frame is None:
+                left.damaged = True
+            else:
+                _replay(left, frame)
+    except (KeyError, TypeError, ValueError) as error:  # its sums are right: of another version
+        raise DamagedError(f"{path}: {error!r}") from error
     return left
 
 
 def _frames(data: bytes) -> Iterator[Any]:
+    """One after the other; None for one that is damaged. Behind a length that is damaged nobody
+    can tell where the next one begins."""
     place = 0
     while place + HEAD.size <= len(data):
-        size, crc = HEAD.unpack_from(data, place)
-        body = data[place + HEAD.size : place + HEAD.size + size]
-        if len(body) != size or zlib.crc32(body) != crc:
+        size, size_crc, crc = HEAD.unpack_from(data, place)
+        if _of(size) != size_crc:
+            yield None
             return
-        yield msgpack.unpackb(body, strict_map_key=False)
-        place += HEAD.size + size
+        place += HEAD.size
+        body = data[place : place + size]
+        place += size
+        if place <= len(data):
+            yield msgpack.unpackb(body, strict_map_key=False) if zlib.crc32(body) == crc else None
 
 
 def _left(head: Any, memory: Memory) -> Left:
@@ -235,7 +254,8 @@ def _left(head: Any, memory: Memory) -> Left:
     known = None if head["known"] is None else frozenset(head["known"])
     former = None if head["former"] is None else Former(*head["former"])
     unread = bool(head["unread"])
-    return Left(head["token"], number, epoch, boot, boot_id, former, known, unread, memory)
+    token, owner = head["token"], str(head["owner"])
+    return Left(token, number, epoch, boot, boot_id, former, known, unread, owner, memory)
 
 
 def _replay(left: Left, frame: Any) -> None:
@@ -244,8 +264,8 @@ def _replay(left: Left, frame: Any) -> None:
         return
     memory = left.memory
     memory.reached = max(memory.reached, frame["reached"])
-    for number in frame["out"]:
-        memory.remove(number)
+    for first, last in frame["out"]:
+        memory.left(int(first), int(last))
     rows = [Row._make(row) for row in frame["rows"]]
     left.drops = Drops({(e, s, r): Drop(*rest) for e, s, r, *rest in frame["drops"]})
     states = {owner: (version, data) for owner, (version, data) in frame["states"].items()}

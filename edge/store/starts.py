@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.store.clockmap import forget_before
+from edge.store.database import OWNER, owner_word
 from edge.store.disk import Disk
 from edge.store.drops import Drops
 from edge.store.files import Ledger, read_ledger, write_ledger
@@ -37,7 +38,8 @@ TORN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One start. `before` is the epoch of the one before, also when its database is lost."""
+    """One start. `before` is the epoch of the one before, also when its database is lost; 0: it is
+    not known, or another owner's."""
 
     number: int
     epoch: int
@@ -48,6 +50,7 @@ class Start:
     unclean: bool
     before: int
     behind: bool = False  # the database does not know of the start before
+    owner: str = ""
 
 
 def later(one: int, two: int) -> int:
@@ -62,22 +65,26 @@ def plan(
     boot_id: str,
     others: Iterable[Ledger] = (),
     former: Former | None = None,
+    owner: str | None = None,
 ) -> Start:
-    """The next start. Database and ledger both count, and `others`; the highest one is right.
+    """The next start. Database and ledger both count, and `others`; the highest one is right,
+    whoever wrote it.
 
     `former`: the start before, when it is not in the database. Raises sqlite3.Error.
     """
     ledger = max((read_ledger(folder), *others), key=lambda each: each.starts)
     known = max((ledger, *others), key=lambda each: each.boots)
+    ours = owner is None or ledger.owner in ("", owner)
     starts, boots, id_, clean = ledger.starts, known.boots, known.boot_id, 1
     behind = False
     if disk is not None:
         # the ledger is written behind the database: one that is ahead has seen a start whose log
         # is lost, or that ran in memory
-        behind = 0 < disk.word("starts", 0) < starts
-        starts = later(starts, disk.word("starts", 0))
-        if disk.word("boots", 0) > boots:
-            boots, id_ = disk.word("boots", 0), str(disk.meta("boot_id", ""))
+        counted = _counted(disk, "starts")
+        behind = ours and 0 < counted < starts
+        starts = later(starts, counted)
+        if _counted(disk, "boots") > boots:
+            boots, id_ = _counted(disk, "boots"), str(disk.meta("boot_id", ""))
         clean = disk.word("clean", 1)
         found = disk.former()
         if former is None and found is not None:
@@ -89,14 +96,24 @@ def plan(
     epoch = number << 32 | secrets.randbits(32)
     boot = boots if same else boots + 1
     unclean = behind or not clean
-    return Start(number, epoch, boot, boot_id, same, former, unclean, ledger.epoch, behind)
+    before = ledger.epoch if ours else 0
+    return Start(
+        number, epoch, boot, boot_id, same, former, unclean, before, behind, owner or ledger.owner
+    )
+
+
+def _counted(disk: Disk, word: str) -> int:
+    """A count of starts or boots; 0 when its page is damaged: then the ledger counts."""
+    found = disk.word(word, 0)
+    return found if 0 <= found < WRAP else 0
 
 
 def keep_ledger(folder: Path, start: Start) -> None:
     """What is written down never falls. Raises OSError."""
     old = read_ledger(folder)
     boot, id_ = (start.boot, start.boot_id) if start.boot >= old.boots else (old.boots, old.boot_id)
-    write_ledger(folder, Ledger(later(old.starts, start.number), boot, id_, start.epoch))
+    starts = later(old.starts, start.number)
+    write_ledger(folder, Ledger(starts, boot, id_, start.epoch, start.owner))
 
 
 def keep(disk: Disk, start: Start, drops: Drops) -> None:
@@ -139,8 +156,10 @@ def note(disk: Disk, start: Start) -> None:
     """Inside a transaction: this start runs. A count that is higher stays."""
     words: dict[str, int | str] = {
         "clean": 0,
-        "starts": later(start.number, disk.word("starts", 0)),
+        "starts": later(start.number, _counted(disk, "starts")),
     }
-    if start.boot >= disk.word("boots", 0):
+    if start.boot >= _counted(disk, "boots"):
         words |= {"boots": start.boot, "boot_id": start.boot_id}
+    if start.owner:
+        words[OWNER] = owner_word(start.owner)
     disk.set_meta(words)

@@ -63,6 +63,7 @@ class Writer:
         run_dir: Path | None = None,
         merge: Merge | None = None,
         ballast_bytes: int = BALLAST,
+        owner: str | None = None,
     ) -> "Writer":
         """Open the outbox in its own thread and begin an epoch. Raises BusyError."""
         pool = ThreadPoolExecutor(1, thread_name_prefix="outbox")
@@ -75,6 +76,7 @@ class Writer:
             run_dir=run_dir,
             merge=merge,
             ballast_bytes=ballast_bytes,
+            owner=owner,
         )
         try:
             outbox = await loop.run_in_executor(pool, opening)
@@ -118,8 +120,9 @@ class Writer:
             confirmed = frozenset(self._confirmed)
             going = [draft for each in group if not each.done for draft in each.drafts]
             riding, kept = self.riding(going)
+            flying = self._outbox.journal.on_their_way()
             stored = await self._call(
-                partial(_commit, group=group, riding=riding, confirmed=confirmed)
+                partial(_commit, group=group, riding=riding, confirmed=confirmed, flying=flying)
             )
             kept()
             self._confirmed -= confirmed
@@ -227,6 +230,7 @@ class Writer:
         """Commit what is confirmed, say goodbye, end the thread."""
         if self._confirmed:
             await self.commit(())
+        self._outbox.journal.close()  # by the thread that writes it
         await self._call(Outbox.close)
         self._pool.shutdown()
 
@@ -249,7 +253,12 @@ def _fetch(
 
 
 def _commit(
-    outbox: Outbox, *, group: list[_Part], riding: States, confirmed: frozenset[int]
+    outbox: Outbox,
+    *,
+    group: list[_Part],
+    riding: States,
+    confirmed: frozenset[int],
+    flying: frozenset[int],
 ) -> list[Stored]:
     """In the thread: several callers' wishes in one transaction."""
     parts = [part for part in group if not part.done]
@@ -259,7 +268,7 @@ def _commit(
     states.update(riding)
     drafts = [draft for part in parts for draft in part.drafts]
     clock = max((part.clock for part in parts if part.clock), default=None)
-    stored = outbox.commit(drafts, states, confirmed, clock)
+    stored = outbox.commit(drafts, states, confirmed, clock, flying)
     for part in parts:
         part.done = True
     return stored

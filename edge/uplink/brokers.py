@@ -15,8 +15,8 @@ from edge.uplink.broker import Broker
 LONGEST_S: Final = 30.0
 REFUSED_S: Final = 300.0
 # A broker asks us to stay away: server unavailable, busy, quota exceeded, connection rate exceeded,
-# use another server, server moved.
-STAY_AWAY: Final = frozenset({0x88, 0x89, 0x97, 0x9F, 0x9C, 0x9D})
+# use another server, server moved. Or it cannot do what we need: retained messages, QoS 1.
+STAY_AWAY: Final = frozenset({0x88, 0x89, 0x97, 0x9F, 0x9C, 0x9D, 0x9A, 0x9B})
 SPREAD_S: Final = 1.0  # after a loss, unless the platform set more
 LONGEST_SPREAD_S: Final = 3600.0
 REFUSED_MORE_S: Final = 30.0  # a broker that asked to be left alone does not get all back at once
@@ -47,6 +47,8 @@ class Brokers:
         self._number = 0  # the one to try next, or the one that is connected
         self._since_ns: int | None = None
         self._return_ns: int | None = None
+        self._no_better: dict[int, int] = {}  # than one that takes too little -> until when
+        self._leaving = False  # one that takes too little
         self.spread_s = 0.0
         """Over which reconnections spread after a loss; set by the platform, 0 to 3,600."""
 
@@ -58,7 +60,7 @@ class Brokers:
     def connected(self, now_ns: int) -> None:
         """The attempt led to a connection."""
         self._since_ns = now_ns
-        self._return_ns = None
+        self._return_ns, self._leaving = None, False
         if self._number:
             in_s = RETURN_S * self._rng.uniform(0.5, 1.5)
             self._return_ns = max(now_ns + int(in_s * S), self._away_ns[0])
@@ -67,10 +69,37 @@ class Brokers:
         """Connected to another broker for long enough: end it cleanly, to try the first again."""
         return self._return_ns is not None and now_ns >= self._return_ns
 
+    def takes_too_little(self, now_ns: int) -> None:
+        """Most of what waits is larger than the connected broker takes. The others are tried at
+        once; when none does better, this one is asked again in a while: its limit may be mended
+        without a word to those that are connected."""
+        self._note_no_better(now_ns)
+        better = self._others(now_ns)
+        self._leaving = True
+        self._return_ns = now_ns if better else self._no_better[self._number]
+
+    def _note_no_better(self, now_ns: int) -> None:
+        again_s = REFUSED_S + self._rng.uniform(0.0, REFUSED_MORE_S)
+        self._no_better[self._number] = now_ns + int(again_s * S)
+
+    def _others(self, now_ns: int) -> list[int]:
+        """Those that were not found to be no better."""
+        known = {number for number, until_ns in self._no_better.items() if now_ns < until_ns}
+        return [
+            number
+            for number, away_ns in enumerate(self._away_ns)
+            if number not in known and away_ns <= now_ns
+        ]
+
     def ended(self, now_ns: int) -> None:
-        """The connection has ended, by itself or to return to the first broker."""
+        """The connection has ended, by itself or to go to another broker."""
         since_ns, self._since_ns = self._since_ns, None
         returning, self._return_ns = self.return_due(now_ns), None
+        leaving, self._leaving = self._leaving, False
+        if leaving and returning:
+            others = self._others(now_ns)
+            self._turn_to(others[0] if others else 0, now_ns)
+            return
         if since_ns is not None and now_ns - since_ns < STEADY_S * S:
             # two clients of one name, or a broker that lets in and throws out: that is no success
             self.failed(now_ns)
@@ -86,6 +115,8 @@ class Brokers:
         if code in STAY_AWAY:
             wait_s = REFUSED_S + self._rng.uniform(0.0, REFUSED_MORE_S)
             self._away_ns[self._number] = now_ns + int(wait_s * S)
+        if any(now_ns < until_ns for until_ns in self._no_better.values()):
+            self._note_no_better(now_ns)
         if not self._turn_to(self._number + 1, now_ns):
             longest_s = min(LONGEST_S, 2.0 ** min(self._rounds, 10))
             self._rounds += 1

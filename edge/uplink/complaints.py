@@ -11,7 +11,8 @@ LOG: Final = logging.getLogger("kerbstone.uplink")
 QUIET_NS: Final = 600_000_000_000  # what was said is not said again before, over all connections
 
 Alarm = Callable[[str, str], None]
-"""Called with a kind (denied, refused, quota, taken_over, old_protocol) and a sentence."""
+"""Called with a kind (denied, refused, quota, broker_limit, taken_over, old_protocol) and a
+sentence."""
 
 
 class Complaints:

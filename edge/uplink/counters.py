@@ -31,10 +31,11 @@ class Standing:
     since_ns: int  # connected, or without a link, since then
     broker: str = ""  # connected to it, or tried last
     failure: str = ""  # why the last attempt failed, or the last connection ended
+    trouble: str = ""  # what the broker announces that keeps records back, as a sentence
     confirmed_ns: int | None = None  # when a row was confirmed last, as `confirm` means it
 
     def connected(self, now_ns: int) -> None:
-        self.since_ns, self.failure = now_ns, ""
+        self.since_ns, self.failure, self.trouble = now_ns, "", ""
 
     def ended(self, why: str, now_ns: int) -> None:
-        self.since_ns, self.failure = now_ns, why
+        self.since_ns, self.failure, self.trouble = now_ns, why, ""

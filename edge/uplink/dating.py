@@ -4,8 +4,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from edge.core import Envelope, Record, Stamp
-from edge.uplink.envelope import ClockMap, Known, Mark, envelope
+from edge.uplink.envelope import ClockMap, Mark, best_mark, enveloped
 from edge.uplink.pages import Backlog
+from edge.uplink.wire.clock import Known, Moment, moment_of
+
+Dated = tuple[Sequence[Mark], Known]
+"""The clock map of a boot, and what is certain of the boots before and after."""
 
 STORED_NS: Final = 5_000_000_000
 BOOTS: Final = 16  # boots whose clock map is kept
@@ -16,7 +20,7 @@ class Dating:
 
     def __init__(self, backlog: Backlog, boot: int) -> None:
         self._backlog, self._boot = backlog, boot
-        self._boots: dict[int, tuple[Sequence[Mark], Known]] = {}
+        self._boots: dict[int, Dated] = {}
         self._running = ClockMap()
         self._stale = False  # this boot has become certain: it bounds those before it
         self._again_ns: int | None = None  # when to ask once more
@@ -46,9 +50,18 @@ class Dating:
         for boot in spare[: max(0, len(self._boots) - BOOTS)]:
             del self._boots[boot]
 
-    def envelope(self, record: Record, *, late: bool, again: bool) -> Envelope:
-        """Of a record whose boot has been learnt."""
+    def date(self, record: Record, *, late: bool, again: bool) -> tuple[Envelope, Moment]:
+        """The envelope of a record whose boot has been learnt, and by which moment it is dated."""
         marks, known = self._boots[record.boot]
         if record.boot == self._boot:
             marks = self._running.marks
-        return envelope(marks, record.from_ns, record.to_ns, late=late, again=again, known=known)
+        mark = best_mark(marks, record.to_ns)
+        dated = enveloped(mark, record.from_ns, record.to_ns, known, late=late, again=again)
+        return dated, moment(record.boot, mark, known)
+
+
+def moment(boot: int, mark: Mark | None, known: Known) -> Moment:
+    """For the manifest. A boot without a mark has no wall time."""
+    if mark is None:
+        return moment_of(boot, 0, 0, "none", known)
+    return moment_of(boot, mark.mono_ns, mark.wall_ns, mark.tq, known)

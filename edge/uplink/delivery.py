@@ -12,10 +12,13 @@ from edge.core.numbers import Numbers
 from edge.uplink.awaiting import Awaiting
 from edge.uplink.complaints import Complaints
 from edge.uplink.counters import Counters
-from edge.uplink.feed import Feed, Item
-from edge.uplink.mqtt import TOO_LARGE, Answer, LostError, RefusedError
-from edge.uplink.pages import Backlog
+from edge.uplink.feed import URGENT, Feed, Item
+from edge.uplink.mqtt import Answer, LostError, RefusedError
+from edge.uplink.oversize import Oversize
+from edge.uplink.pages import Backlog, Row
+from edge.uplink.probing import Probing
 from edge.uplink.wire import Receipt
+from edge.uplink.wire.clock import Moment
 
 NOBODY: Final = 16  # success, but nobody has subscribed
 DENIED: Final = 135
@@ -49,7 +52,7 @@ class Delivery:
         counts: Counters,
         up: str,
         awaiting: Awaiting | None,
-        sealed: Callable[[Item], None],
+        sealed: Callable[[Item, Moment], None],
     ) -> None:
         self.feed = Feed(backlog, per_s, self._skips)
         self._backlog, self._complaints, self._counts = backlog, complaints, counts
@@ -63,7 +66,9 @@ class Delivery:
         self._in_vain = 0  # refusals since the last of these
         self._held: dict[int, int] = {}  # refused row -> when it may be tried again
         self._denied: dict[str, int] = {}  # stream -> when it may be tried again
-        self.paused_ns = 0  # until then nothing is sent; 0: go on
+        self.oversize = Oversize()  # rows that this broker takes at no price
+        self.paused_ns = 0  # until then nothing is sent but a probe; 0: go on
+        self.probing = Probing()
         self.highest = 0  # the last row that was ever handed over
 
     @property
@@ -78,10 +83,17 @@ class Delivery:
 
     @property
     def stalled(self) -> bool:
-        """Nobody stores what is sent: more of the backlog would be in vain."""
-        return self._awaiting is not None and self._awaiting.full(self._chosen)
+        """Nobody stores what is sent, or takes it: more of the backlog would be in vain."""
+        unheard = self._awaiting is not None and self._awaiting.full(self._chosen)
+        return unheard or self.oversize.in_vain
 
     # -- towards the broker ------------------------------------------------------------------------
+
+    def offer(self, rows: Sequence[Row], now_ns: int) -> None:
+        """New rows, right after their commit."""
+        self.feed.offer(rows, now_ns)
+        if any(row.record.key.stream in URGENT for row in rows):
+            self.probing.hurry(now_ns)
 
     def choose(self, item: Item) -> None:
         """It is going to be sent: nobody else takes it."""
@@ -92,8 +104,9 @@ class Delivery:
         """Whether it may have been sent before."""
         return item.again or item.row in self._handed
 
-    def hand(self, item: Item, now_ns: int) -> Sent:
-        """It goes out now. Comes before the first byte: a receipt may be faster than a PUBACK."""
+    def hand(self, item: Item, now_ns: int, moment: Moment) -> Sent:
+        """It goes out now, dated by `moment`. Comes before the first byte: a receipt may be faster
+        than a PUBACK."""
         self._chosen -= 1
         if self._awaiting is not None:
             self._awaiting.handed(item.row, item.record.key, now_ns)
@@ -101,7 +114,7 @@ class Delivery:
         self._handed.add(item.row)
         self._handed.coarsen(HANDED)
         self.highest = max(self.highest, item.row)
-        self._sealed(item)
+        self._sealed(item, moment)
         self._counts.sent += 1
         self._counts.late += item.late
         return Sent(item.row, item.record.key.stream)
@@ -109,7 +122,9 @@ class Delivery:
     def connected(self, now_ns: int) -> None:
         """A new connection: nothing is denied any more."""
         self._denied.clear()
+        self.oversize.connected()
         self.paused_ns = 0
+        self.probing = Probing()
         self.feed.restart(now_ns)
 
     # -- answers -----------------------------------------------------------------------------------
@@ -124,9 +139,13 @@ class Delivery:
         while self._answers:
             token, answer = self._answers.popleft()
             self._flying.pop(token.row, None)
+            taken = isinstance(answer, int)
+            if self.probing.answered(token.row, taken, now_ns):
+                self.paused_ns = 0
             if isinstance(answer, int):
                 confirmed.append(token.row)
                 self._accepted += 1
+                self.oversize.took()
                 self._in_vain = 0
                 self._counts.nobody += answer == NOBODY
                 self._refusals.pop(token.row, None)
@@ -137,6 +156,8 @@ class Delivery:
                 await self._refused(token, answer, now_ns)
         if confirmed and self._awaiting is None:
             self._confirm(confirmed)
+        for row, stream in self.oversize.guilty():
+            await self._bury(row, stream, "it is larger than the broker takes", now_ns)
 
     def receipts(self, receipts: Sequence[Receipt], now_ns: int) -> None:
         """The platform has stored these."""
@@ -182,12 +203,20 @@ class Delivery:
         self._chosen -= 1
         await self._bury(item.row, item.record.key.stream, why, now_ns)
 
+    def too_large(self, item: Item, now_ns: int) -> None:
+        """A chosen item that is larger than this broker takes."""
+        self._chosen -= 1
+        self._flying.pop(item.row, None)
+        self.oversize.hold(item.row, item.record.key.stream, now_ns)
+
     async def _bury(self, row: int, stream: str, why: str, now_ns: int) -> None:
         """Give it up: it stays for people, and its number is declared lost."""
         self._counts.dead += 1
+        self.probing.answered(row, False, now_ns)
         self._flying.pop(row, None)
         self._refusals.pop(row, None)
         self._held.pop(row, None)
+        self.oversize.forget(row)
         if self._awaiting is not None:
             self._awaiting.forget(row)
         text = f"A record of {stream} was given up: {why}"
@@ -212,7 +241,7 @@ class Delivery:
             refusals += then != self._accepted
             self._refusals[token.row] = refusals, self._accepted
             self._held[token.row] = now_ns + min(HELD_NS << refusals, HELD_LONGEST_NS)
-            if refusals >= REFUSALS or error.code == TOO_LARGE:
+            if refusals >= REFUSALS:
                 await self._bury(token.row, token.stream, str(error), now_ns)
                 return
             while len(self._refusals) > COUNTED:
@@ -234,6 +263,7 @@ class Delivery:
         self.feed.confirmed(rows)
         for row in rows:
             self._refusals.pop(row, None)
+            self.oversize.forget(row)
 
     def _send_again(self, rows: Collection[int]) -> None:
         if self._awaiting is not None:
@@ -243,4 +273,5 @@ class Delivery:
 
     def _skips(self, row: int, stream: str) -> bool:
         waits = self._awaiting is not None and row in self._awaiting
-        return waits or row in self._flying or row in self._held or stream in self._denied
+        held = row in self._held or row in self.oversize
+        return waits or held or row in self._flying or stream in self._denied

@@ -4,17 +4,12 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from edge.core import Envelope
+from edge.uplink.wire.clock import SAME_US, TRUST, Known, dated
 
-TRUST: Final = ("none", "floor", "rtc", "ntp", "nts")
 CERTAIN: Final = TRUST.index("ntp")  # from there on a wall time is one
-UNSURE: Final = ("none", "floor")  # these are sent with bounds
 MARKS: Final = 16  # of a boot
-SAME_NS: Final = 10_000_000  # two looks at an offset that has not changed
+SAME_NS: Final = SAME_US * 1000
 CORRECTION_NS: Final = 86_400_000_000_000  # a clock that is corrected by less was not wrong
-
-Known = tuple[int | None, int | None]
-"""Wall times (Unix ns) that are certain: the latest of the boots before, and the earliest start of
-a boot after. None for what nobody knows."""
 
 
 class Mark(Protocol):
@@ -81,31 +76,18 @@ def envelope(
 
     A boot without a mark has no wall time: the lower bound, or else 1970, and `none` say so.
     """
-    mark, length_ns = best_mark(marks, to_ns), to_ns - from_ns
-    tq = mark.tq if mark else "none"
-    start_ns = from_ns + _shift(mark) if mark else 0
-    bounds = _bounds(known, from_ns, length_ns) if known and tq in UNSURE else None
-    if known and tq == "none":
-        start_ns = 0  # this wall cannot be right
-    if bounds is not None:
-        low, high = bounds
-        if high is not None:
-            start_ns = min(start_ns, high - length_ns)
-        start_ns = max(start_ns, low or 0)
-    return Envelope(start_ns, start_ns + length_ns, tq, late, again, bounds)
+    return enveloped(best_mark(marks, to_ns), from_ns, to_ns, known, late=late, again=again)
 
 
-def _bounds(known: Known, from_ns: int, length_ns: int) -> Known | None:
-    """When it can have been: the boot began after what was known before, and the record began
-    `from_ns` after its boot. None when nothing is known, or when what is known contradicts itself.
-    """
-    before_ns, high_ns = known
-    low_ns = None if before_ns is None else before_ns + from_ns
-    if low_ns is None and high_ns is None:
-        return None
-    if low_ns is not None and high_ns is not None and low_ns + length_ns > high_ns:
-        return None  # a clock that was taken for certain was wrong
-    return low_ns, high_ns
+def enveloped(
+    mark: Mark | None, from_ns: int, to_ns: int, known: Known | None, *, late: bool, again: bool
+) -> Envelope:
+    """By this mark."""
+    if mark is None:  # 1970 by itself; `dated` puts it between its bounds
+        start_ns, end_ns, bounds = dated(-from_ns, "none", known, from_ns, to_ns)
+        return Envelope(start_ns, end_ns, "none", late, again, bounds)
+    start_ns, end_ns, bounds = dated(_shift(mark), mark.tq, known, from_ns, to_ns)
+    return Envelope(start_ns, end_ns, mark.tq, late, again, bounds)
 
 
 def _standing(marks: Sequence[Mark]) -> Sequence[Mark]:

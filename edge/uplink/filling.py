@@ -50,6 +50,19 @@ class Filling:
             await delivery.settle(self._clock.now().mono_ns)
         return True
 
+    async def probe(self, link: Connection) -> None:
+        """One alarm, to a broker that has refused whatever came: maybe it takes something again."""
+        delivery, now_ns = self._delivery, self._clock.now().mono_ns
+        item = delivery.feed.alarm() if link.room else None
+        for _ in range(PAGES if link.room else 0):
+            if item is not None or not await delivery.feed.turn_page(urgent_only=True):
+                break
+            item = delivery.feed.alarm()
+        delivery.probing.tried(None if item is None else item.row, now_ns)
+        if item is not None:
+            delivery.choose(item)
+            await self._publish(link, [item])
+
     def _chosen(self, link: Connection) -> list[Item]:
         feed, delivery = self._delivery.feed, self._delivery
         items: list[Item] = []
@@ -72,16 +85,19 @@ class Filling:
         now_ns = self._clock.now().mono_ns
         for item in items:
             record, key = item.record, item.record.key
-            sealed = self._dating.envelope(record, late=item.late, again=delivery.again(item))
+            dated, moment = self._dating.date(record, late=item.late, again=delivery.again(item))
             try:
                 topic = self._topics.record(key.stream, record.source)
-                payload = encode(record, sealed, self._gw, self._encoding)
+                payload = encode(record, dated, self._gw, self._encoding)
             except WireError as error:
                 await delivery.unsendable(item, str(error), now_ns)
                 continue
-            token = delivery.hand(item, now_ns)
+            if not link.takes(topic, payload.data, payload.content_type):
+                delivery.too_large(item, now_ns)
+                continue
+            token = delivery.hand(item, now_ns, moment)
             answer = link.publish(token, topic, payload.data, payload.content_type)
             if answer is not None:
                 delivery.answered(token, answer)
-            elif not item.late and key.stream in LAST:
-                self._presence.put_last(record, as_map(record, sealed, self._gw))
+            elif key.stream in LAST:
+                self._presence.put_last(record, as_map(record, dated, self._gw), late=item.late)

@@ -10,12 +10,15 @@ from typing import Any, Final
 from edge.core import Draft, Record, Stream
 from edge.core.numbers import Numbers, Step, stepped
 from edge.uplink.wire import START, link_of
+from edge.uplink.wire.clock import MOMENTS, Moment, moments
 
 FULL: Final = 2000  # records of one segment; then it ends before its time
 SEGMENTS: Final = 64  # open at one time; then the oldest end
 KNOWN: Final = 64  # epochs and streams of which it is known what was sealed
 RANGES: Final = 256  # of each of these
-VERSION: Final = 1
+AGAIN: Final = 1024  # moments by which records were dated that went out again
+TOLD: Final = 256  # of these it is known that a manifest has told them
+VERSION: Final = 2
 
 Place = tuple[int, str]  # epoch and stream
 Sign = Callable[[Mapping[str, Any]], Mapping[str, str]]
@@ -24,26 +27,39 @@ Sign = Callable[[Mapping[str, Any]], Mapping[str, str]]
 
 @dataclass(slots=True)
 class Segment:
-    """Records of one epoch and stream with growing numbers."""
+    """Records of one epoch and stream with growing numbers.
+
+    `clock` are the moments by which they were dated, `again` those by which others were that went
+    out once more.
+    """
 
     epoch: int
     stream: str
     steps: list[Step] = field(default_factory=list)
     count: int = 0
     chain: bytes = START
+    clock: list[Moment] = field(default_factory=list)
+    again: list[Moment] = field(default_factory=list)
 
     @property
     def first(self) -> int:
-        return self.steps[0][0]
+        return self.steps[0][0] if self.steps else 1
 
     @property
     def last(self) -> int:
-        return self.steps[-1][1]
+        return self.steps[-1][1] if self.steps else 0
 
-    def add(self, record: Record) -> None:
+    @property
+    def full(self) -> bool:
+        return self.count >= FULL or len(self.clock) >= MOMENTS // 2
+
+    def add(self, record: Record, by: Sequence[Moment]) -> None:
         number = record.key.seq
         self.chain = link_of(self.chain, record)
         self.count += 1
+        for moment in by:
+            if not any(moment.same(other) for other in self.clock):
+                self.clock.append(moment)
         last = self.steps[-1] if self.steps else None
         if last is not None and last[0] == last[1]:
             last[1], last[2] = number, number - last[0]
@@ -61,6 +77,8 @@ class Segment:
             "count": self.count,
             "seqs": [list(step) for step in self.steps],
             "sha256": self.chain.hex(),
+            "clock": _packed(self.clock),
+            **({"clock_again": _packed(self.again)} if self.again else {}),
         }
 
 
@@ -74,6 +92,8 @@ class Manifests:
         # of drafts that were given and may not be kept yet
         self._leaving: list[tuple[Draft, Segment]] = []
         self._sealed: dict[Place, Numbers] = {}
+        self._again: dict[Moment, int] = {}  # by which what goes again is dated; and an epoch of it
+        self._told: list[Moment] = []  # of these, the last that a manifest has said
         self.changes = 0  # so often has something changed
         self._kept = 0  # `changes` of the last snapshot that was kept
 
@@ -82,8 +102,12 @@ class Manifests:
         """Since the last snapshot that was kept: or that one holds what leaves it next."""
         return self.changes != self._kept or bool(self._leaving)
 
-    def handed(self, record: Record) -> None:
-        """This record goes out. Only the first time counts."""
+    def handed(self, record: Record, *by: Moment) -> None:
+        """This record goes out, dated by this moment; where nobody knows by which, by one of a
+        boot's marks (16 at most, and one more).
+
+        It is sealed the first time. Later it may be dated better: that is told as well.
+        """
         key = record.key
         place = key.epoch, str(key.stream)
         sealed = self._sealed.get(place)
@@ -92,12 +116,13 @@ class Manifests:
             while len(self._sealed) > KNOWN:  # what is forgotten may be sealed twice: no harm
                 del self._sealed[min(known for known in self._sealed if known != place)]
         if not sealed.add(key.seq):
+            self._dated_again(key.epoch, by)
             return
         sealed.forget(RANGES)
         self.changes += 1
         segment = self._segment(place, key.seq)
-        segment.add(record)
-        if segment.count >= FULL:
+        segment.add(record, by)
+        if segment.full:
             self._open.remove(segment)
             self._ended.append(segment)
 
@@ -107,6 +132,7 @@ class Manifests:
         ended, self._ended = self._ended, []
         if all_:
             ended, self._open = [*ended, *self._open], []
+        ended += self._told_again(ended, all_=all_)
         self.changes += bool(ended)
         drafts = [self._draft(segment.stream, segment.body(), now_ns) for segment in ended]
         self._leaving += zip(drafts, ended, strict=True)
@@ -122,6 +148,7 @@ class Manifests:
             "count": 0,
             "seqs": [],
             "sha256": START.hex(),
+            "clock": [],
             "former": dict(former),
         }
         return self._draft(str(Stream.MANIFEST), body, now_ns)
@@ -133,9 +160,10 @@ class Manifests:
         return {
             "version": VERSION,
             "open": [
-                [s.epoch, s.stream, s.steps, s.count, s.chain]
+                [s.epoch, s.stream, s.steps, s.count, s.chain, _packed(s.clock), _packed(s.again)]
                 for s in (*leaving, *self._ended, *self._open)
             ],
+            "again": [[epoch, *moment.packed()] for moment, epoch in self._again.items()],
             "sealed": [
                 [epoch, stream, numbers.ranges()]
                 for (epoch, stream), numbers in self._sealed.items()
@@ -159,9 +187,10 @@ class Manifests:
                 numbers = sealed[int(epoch), str(stream)] = Numbers()
                 for first, last in ranges:
                     numbers.add_range(int(first), int(last))
+            again = {moments([moment])[0]: int(epoch) for epoch, *moment in state["again"]}
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"no state of manifests: {error!r}") from error
-        self._open, self._sealed = segments, sealed
+        self._open, self._sealed, self._again = segments, sealed, again
 
     def _segment(self, place: Place, number: int) -> Segment:
         """The one that this number continues, or a new one."""
@@ -178,14 +207,43 @@ class Manifests:
                 self._ended.append(self._open.pop(0))
         return found
 
+    def _dated_again(self, epoch: int, by: Sequence[Moment]) -> None:
+        for moment in by:
+            known = (*self._again, *self._told)
+            if not any(moment.same(other) for other in known):
+                self.changes += 1
+                self._again[moment] = epoch
+                while len(self._again) > AGAIN:
+                    del self._again[next(iter(self._again))]
+
+    def _told_again(self, ended: list[Segment], *, all_: bool) -> list[Segment]:
+        """What went again is told by the manifests that are due; more of them, if none has room."""
+        more: list[Segment] = []
+        while self._again and (all_ or len(self._again) >= MOMENTS):
+            some = list(self._again)[:MOMENTS]
+            free = (segment for segment in ended if not segment.again)
+            segment = next(free, None) or Segment(self._again[some[0]], str(Stream.MANIFEST))
+            if not segment.count:
+                more.append(segment)
+            segment.again = some
+            for moment in some:
+                del self._again[moment]
+            self._told = [*self._told, *some][-TOLD:]
+        return more
+
     def _draft(self, source: str, body: dict[str, Any], now_ns: int) -> Draft:
         if self._sign is not None:
             body |= self._sign(body)
         return Draft(Stream.MANIFEST, source, now_ns, now_ns, body)
 
 
-def _parsed(found: Any, count: Any, chain: Any) -> Iterator[Any]:
+def _packed(clock: Sequence[Moment]) -> list[list[Any]]:
+    return [moment.packed() for moment in clock]
+
+
+def _parsed(found: Any, count: Any, chain: Any, clock: Any, again: Any) -> Iterator[Any]:
     numbers = stepped(found)
     if not isinstance(chain, bytes) or len(chain) != len(START) or count != len(numbers):
         raise ValueError("a segment that cannot be")
-    return iter(([list(step) for step in found], int(count), chain))
+    known = list(moments(clock)), list(moments(again))
+    return iter(([list(step) for step in found], int(count), chain, *known))

@@ -39,8 +39,12 @@ __all__ = [
 ]  # fmt: skip
 
 TOO_LARGE: Final = 149
+NO_RETAIN: Final = 154
+NO_QOS: Final = 155
+PROTOCOL: Final = 130
 GOODBYE_S: Final = 5.0
 REFUSALS: Final = ("CERTIFICATE", "UNKNOWN_CA")  # in OpenSSL's names of alerts
+GROWTH: Final = 128  # bytes by which a message grows when it goes late, again, or with bounds
 HEADER: Final = 16  # bytes of a PUBLISH besides topic, payload and content type, at most
 
 
@@ -68,6 +72,8 @@ class Connection:
         self._pulse = Pulse(broker.keepalive_s, self._loop.time())
         self._flight = Flight(broker.window, on_answer)
         self.session = Session(0, None, broker.keepalive_s)
+        self.needed = 0
+        """Bytes that the broker would have to take, so that all that was tried arrives."""
         self.unsubscribed: tuple[str, ...] = ()
         """Filters that the broker refused."""
         self._client = client = Client(broker, will)
@@ -170,6 +176,14 @@ class Connection:
         """What `on_message` raised, the first time: a fault of ours."""
         return self._arrivals.fault
 
+    def takes(self, topic: str, payload: bytes, content_type: str) -> bool:
+        """Whether the broker has announced that it takes a message of this size."""
+        size, largest = _size(topic, payload, content_type), self.session.max_packet
+        if largest is None or size <= largest:
+            return True
+        self.needed = max(self.needed, size + GROWTH)
+        return False
+
     def publish(
         self,
         token: Hashable,
@@ -186,10 +200,11 @@ class Connection:
         if not self._up or self._closing:
             return self._reason or LostError("not connected")
         properties = publish_properties(content_type) if self._v5 else None
-        size = len(topic.encode()) + len(payload) + len(content_type) + HEADER
-        largest = self.session.max_packet
-        if largest is not None and size > largest:
-            return RefusedError(TOO_LARGE, "Packet too large", f"{size} bytes of {largest}")
+        size = _size(topic, payload, content_type)
+        if not self.takes(topic, payload, content_type):
+            text = f"{size} bytes of {self.session.max_packet}"
+            return RefusedError(TOO_LARGE, "Packet too large", text)
+        retain = retain and self.session.retain
         info = self._client.publish(topic, payload, 1, retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return LostError(paho.error_string(info.rc))
@@ -206,12 +221,16 @@ class Connection:
         if reason.is_failure:
             _fail(self._connected, _refused(reason, properties))
             return
+        if (error := _unusable(properties)) is not None:
+            _fail(self._connected, error)
+            return
         self._connected.set_result(
             Session(
                 window=min(self._broker.window, getattr(properties, "ReceiveMaximum", 65_535)),
                 max_packet=getattr(properties, "MaximumPacketSize", None),
                 keepalive_s=getattr(properties, "ServerKeepAlive", self._broker.keepalive_s),
                 not_before_ns=self._not_before_ns,
+                retain=bool(getattr(properties, "RetainAvailable", 1)),
             )
         )
 
@@ -284,6 +303,20 @@ class Connection:
 def _fail(awaited: asyncio.Future[Any], error: Exception) -> None:
     awaited.set_exception(error)
     awaited.exception()  # whoever waits gets it; when nobody does, it is no bug
+
+
+def _size(topic: str, payload: bytes, content_type: str) -> int:
+    return len(topic.encode()) + len(payload) + len(content_type) + HEADER
+
+
+def _unusable(properties: Any) -> RefusedError | None:
+    """What a CONNACK announces that lets no record be delivered (MQTT 5, 3.2.2.3)."""
+    if getattr(properties, "MaximumQoS", 2) < 1:
+        return RefusedError(NO_QOS, "QoS not supported", "it takes QoS 0 only")
+    for name in ("ReceiveMaximum", "MaximumPacketSize"):
+        if getattr(properties, name, 1) == 0:
+            return RefusedError(PROTOCOL, "Protocol error", f"it announces {name} 0")
+    return None
 
 
 def _refused(reason: ReasonCode, properties: Any) -> RefusedError:

@@ -44,9 +44,13 @@ class Presence:
     def put_meta(self) -> None:
         self._retained.put(self._topics.meta, {"v": 1, "gw": self._gw, **self._meta()})
 
-    def put_last(self, record: Record, data: Mapping[str, Any]) -> None:
-        """The newest record of its source, as it went out."""
-        self._retained.put_last(record, data)
+    def put_last(self, record: Record, data: Mapping[str, Any], *, late: bool) -> None:
+        """A record of its source, as it went out; `late`: not right after its commit."""
+        self._retained.put_last(record, data, late=late)
+
+    def spare(self, sparing: bool) -> None:
+        """Records go late from now on, or at once again: no last record is an old one."""
+        self._retained.spare(sparing)
 
     def reply(self, replies: list[Reply]) -> None:
         """Answers that are to be sent; those that find no room wait, over connections too."""
@@ -65,7 +69,7 @@ class Presence:
         self._retained.publish(link)
 
     def answered(self, topic: Hashable, answer: Answer) -> None:
-        """The token of these messages is their topic."""
+        """The token of these messages tells their topic."""
         self._retained.answered(topic, answer)
 
     def goodbye(self, link: Connection) -> None:

@@ -1,14 +1,26 @@
-"""The retained messages: status, meta, and the last record of each source."""
+"""The retained messages: status, meta, and the last record of each source.
+
+A last record is the present one, or there is none: while bytes are spared records go late, so what
+is retained of each source is taken away (an empty message) and comes back when they go at once.
+"""
 
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.core import Record, Stream
-from edge.uplink.mqtt import Answer, Connection, RefusedError
+from edge.uplink.mqtt import Answer, Connection, LostError, RefusedError
 from edge.uplink.wire import JSON, Topics, WireError, encode_json
 
 SOURCES: Final = 1000  # whose last record is known
 LAST: Final = frozenset({Stream.TRAFFIC, Stream.BAY, Stream.AIR, Stream.ENERGY, Stream.REGISTER})
+
+
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """The token of a message that takes away what is retained."""
+
+    topic: str
 
 
 class Retained:
@@ -19,22 +31,49 @@ class Retained:
 
     def __init__(self, topics: Topics, failed: Callable[[str, str], None]) -> None:
         self._topics, self._failed = topics, failed
-        self._waiting: dict[str, Mapping[str, Any]] = {}  # by topic
+        self._waiting: dict[str, Mapping[str, Any] | None] = {}  # by topic; None: an empty message
         self._last: dict[str, tuple[int, int]] = {}  # source -> epoch and end of what is retained
+        self._sparing = False
+        self._emptied: set[str] = set()  # topics of last records, since bytes are spared
+        self._unanswered: set[str] = set()  # of these: nobody knows yet whether they are empty
 
     def put(self, topic: str, data: Mapping[str, Any]) -> None:
         self._waiting[topic] = data
 
     def clear(self) -> None:
-        self._waiting.clear()
+        """A new connection: nothing waits but what has to be taken away."""
+        self._waiting = dict.fromkeys(self._unanswered)
 
-    def put_last(self, record: Record, data: Mapping[str, Any]) -> None:
-        """A record of a stream in LAST, as it went out; an older one than is retained stays out."""
+    def spare(self, sparing: bool) -> None:
+        """Records go late from now on, or at once again."""
+        self._sparing = sparing
+        if not sparing:
+            self._emptied.clear()
+            return
+        for source in self._last:
+            self._take_away(source)
+        self._last.clear()
+
+    def put_last(self, record: Record, data: Mapping[str, Any], *, late: bool) -> None:
+        """A record of a stream in LAST, as it went out; a late one, or one that is older than what
+        is retained, stays out."""
         source, place = record.source, (record.key.epoch, record.to_ns)
+        if self._sparing:
+            self._take_away(source)  # a process before this one may have left one
+            return
         known = source in self._last or len(self._last) < SOURCES
-        if known and self._last.get(source, (0, 0)) < place:
+        if not late and known and self._last.get(source, (0, 0)) < place:
             self._last[source] = place
-            self._waiting[self._topics.last(source)] = data
+            topic = self._topics.last(source)
+            self._unanswered.discard(topic)
+            self._waiting[topic] = data
+
+    def _take_away(self, source: str) -> None:
+        topic = self._topics.last(source)
+        if topic not in self._emptied and len(self._emptied) < SOURCES:
+            self._emptied.add(topic)
+            self._unanswered.add(topic)
+            self._waiting[topic] = None
 
     def publish(self, link: Connection, only: str | None = None) -> None:
         """As much as there is room for: one message a source, so records have their turn.
@@ -47,18 +86,22 @@ class Retained:
                 return
             data = self._waiting.pop(topic)
             try:
-                payload = encode_json(data)
+                payload = b"" if data is None else encode_json(data)
             except WireError as error:
                 self._tell(topic, error)
                 continue
-            answer = link.publish(topic, topic, payload, JSON, retain=True)
+            token: Hashable = topic if data is not None else Emptied(topic)
+            answer = link.publish(token, topic, payload, JSON, retain=True)
             if answer is not None:
-                self.answered(topic, answer)
+                self.answered(token, answer)
 
-    def answered(self, topic: Hashable, answer: Answer) -> None:
-        """The token of a retained message is its topic."""
+    def answered(self, token: Hashable, answer: Answer) -> None:
+        """The token of a retained message is its topic, or `Emptied`."""
+        topic = token.topic if isinstance(token, Emptied) else str(token)
+        if isinstance(token, Emptied) and not isinstance(answer, LostError):
+            self._unanswered.discard(topic)
         if isinstance(answer, RefusedError):
-            self._tell(str(topic), answer)
+            self._tell(topic, answer)
 
     def _tell(self, topic: str, error: Exception) -> None:
         kind = topic.removeprefix(f"{self._topics.up}/").partition("/")[0]

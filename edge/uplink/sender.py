@@ -21,18 +21,35 @@ from edge.uplink.delivery import Delivery, Sent
 from edge.uplink.filling import Filling
 from edge.uplink.gate import Gate
 from edge.uplink.inbound import Inbound
-from edge.uplink.mqtt import TAKEN_OVER, Answer, Connection, LostError, RefusedError, UnknownError
+from edge.uplink.mqtt import (
+    NO_QOS,
+    NO_RETAIN,
+    TAKEN_OVER,
+    Answer,
+    Connection,
+    LostError,
+    RefusedError,
+    UnknownError,
+)
+from edge.uplink.oversize import KNOWN
 from edge.uplink.pages import Backlog, Row
 from edge.uplink.presence import Presence
 from edge.uplink.resend import resend
 from edge.uplink.session import Inbound as Received
 from edge.uplink.wire import Command, Topics
+from edge.uplink.wire.clock import Moment
 
 LOG: Final = logging.getLogger("kerbstone.uplink")
 
 DRAIN_NS: Final = 20_000_000
 IDLE_S: Final = 10.0  # the longest turn without anything to do: who watches sees that we live
 SLICE_NS: Final = 30_000_000_000  # the same between two connections
+LACKS: Final = {  # by the reason code
+    NO_QOS: "takes messages without an answer only (Maximum QoS 0), so nothing that is sent there "
+    "can be confirmed. Allow QoS 1",
+    NO_RETAIN: "keeps no retained messages (Retain Available 0), and the status of a gateway is "
+    "one. Allow them",
+}
 CAUSES: Final = 8  # different failures to connect that are said, before one succeeds
 
 
@@ -53,7 +70,8 @@ class Hooks:
     meta: Callable[[], Mapping[str, Any]]
     alarm: Alarm
     beat: Callable[[], None] = lambda: None
-    sealed: Callable[[Record], None] = field(default=lambda record: None)
+    sealed: Callable[[Record, Moment], None] = field(default=lambda record, moment: None)
+    """A record goes out, dated by this moment on the clocks of its boot."""
     passed: Callable[[int], None] = field(default=lambda wall_ns: None)
     """Unix ns: a moment that has certainly passed, the server's certificate says so."""
     known: Callable[[bool], None] = field(default=lambda known: None)
@@ -91,7 +109,7 @@ class Sender:
             self.counts,
             topics.up,
             None if waits_ns is None else Awaiting(waits_ns),
-            lambda item: hooks.sealed(item.record),
+            lambda item, moment: hooks.sealed(item.record, moment),
         )
         self._inbound = Inbound(
             topics,
@@ -132,7 +150,7 @@ class Sender:
     def offer(self, rows: Sequence[Row]) -> None:
         """Rows just committed."""
         if rows:
-            self._delivery.feed.offer(rows, self._clock.now().mono_ns)
+            self._delivery.offer(rows, self._clock.now().mono_ns)
             self._wake.set()
 
     def see(self, now: Stamp) -> None:
@@ -142,6 +160,7 @@ class Sender:
     def thrift(self, level: int) -> None:
         """How to spare bytes: 0 not at all, 1 go together each quarter of an hour, 2 merge, too."""
         self._gate.level(level)
+        self._presence.spare(level > 0)
         self._wake.set()
 
     async def drain(self, timeout_s: float) -> None:
@@ -192,6 +211,9 @@ class Sender:
             said.add(cause)
         LOG.log(logging.WARNING if new else logging.DEBUG, "%s", cause)
         self._brokers.failed(self._clock.now().mono_ns, code)
+        if code in LACKS:
+            text = f"{broker} {LACKS[code]} there. Records are kept meanwhile."
+            self._complain("broker_limit", "", text)
         if isinstance(error, ssl.SSLCertVerificationError):
             text = (
                 f"{broker} is not to be trusted: {error}. Look at uplink.ca, at the clock, and at "
@@ -264,6 +286,7 @@ class Sender:
             if self.counts.confirmed != confirmed:
                 confirmed, self.standing.confirmed_ns = self.counts.confirmed, now_ns
             delivery.look(now_ns)
+            self._look_at_its_limit(link, now_ns)
             await self._gate.look(self._clock.now(), self._hooks.beat)
             delivery.feed.refill(now_ns)
             self._presence.hurry(link)
@@ -277,10 +300,13 @@ class Sender:
                 self._presence.publish(link)
                 waits.append(delivery.feed.wait_s() if link.room else None)
             else:
+                if delivery.probing.due(now_ns):
+                    await self._filling.probe(link)
                 waits.append((delivery.paused_ns - now_ns) / 1e9)
+                waits.append(delivery.probing.wait_s(now_ns))
             await self._woken(min(wait_s for wait_s in waits if wait_s is not None))
         if self._lost is None:
-            LOG.info("back to the first broker")
+            LOG.info("on to another broker, or back to the first")
             return
         LOG.warning("%s", self._lost)
         if self._lost.code == TAKEN_OVER:
@@ -290,8 +316,21 @@ class Sender:
             )
             self._complain("taken_over", "", text)
 
+    def _look_at_its_limit(self, link: Connection, now_ns: int) -> None:
+        """Whether much of what waits is larger than the broker takes: it is held, and told."""
+        oversize = self._delivery.oversize
+        if not oversize.too_many(now_ns):
+            self.standing.trouble = ""
+            return
+        if not self.standing.trouble:
+            self._brokers.takes_too_little(now_ns)
+        self.standing.trouble = text = too_little(
+            self.standing.broker, link.session.max_packet, link.needed, len(oversize)
+        )
+        self._complain("broker_limit", "", text)
+
     def _returns(self) -> bool:
-        """With another broker for long enough, and nothing is under way there."""
+        """It is time for another broker, and nothing is under way at this one."""
         return self._brokers.return_due(self._clock.now().mono_ns) and not self._delivery.flying
 
     async def _woken(self, wait_s: float) -> None:
@@ -336,3 +375,13 @@ class Sender:
     async def _say_status(self, _command: Command) -> Mapping[str, Any]:
         self.publish_status()
         return {}
+
+
+def too_little(broker: str, limit: int | None, needed: int, rows: int) -> str:
+    """For people: `limit` and `needed` are bytes of a message, `rows` those that wait for it."""
+    count = f"{rows} records or more" if rows >= KNOWN else f"{rows} records"
+    return (
+        f"{broker} takes messages of {limit} bytes at most (Maximum Packet Size), and {count} are "
+        f"larger. They are kept, and go by themselves to a broker that takes {needed} bytes or "
+        "more: raise the limit there."
+    )

@@ -47,6 +47,7 @@ class Session:
     max_packet: int | None
     keepalive_s: int  # in force: the server's, where it sent one; 0: it expects none
     not_before_ns: int | None = None  # Unix time of the server certificate: certainly passed
+    retain: bool = True  # it keeps retained messages
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,14 +172,14 @@ def test_a_full_stage_is_counted_and_harms_nobody(
 
 def test_who_goes_on_in_a_segment_says_what_its_own_sources_mean(tmp_path: Path) -> None:
     before = Staged({"m": ("device", "a", "b", "c", "d")}, raw=True)
-    stage = Stage(tmp_path, "boot", before)
+    stage = Stage(tmp_path, "boot", staged=before)
     stage.rotate(0, 60, CONTACTS, [])
     [segment] = left_behind(tmp_path, "boot")
     assert segment.staged == before
     assert list(segment.read()) == [(CONTACTS, True)]
     after = Staged({"m": ("pulses", "1000")})
     for _ in range(2):  # the second one has nothing new to say
-        other = Stage(tmp_path, "boot", after)
+        other = Stage(tmp_path, "boot", staged=after)
         other.resume(segment, 0)
         other.add_sweeps(SWEEPS)
         other.close()

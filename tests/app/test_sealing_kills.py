@@ -15,6 +15,7 @@ from edge.app.sealing import OWNER, Sealing
 from edge.core import Draft, Stamp, Stream
 from edge.core.numbers import stepped
 from edge.store import Mark, Outbox, Stored, Writer, writer
+from edge.uplink.wire.clock import Moment
 
 LIMIT = 16 << 20
 Number = tuple[int, int]  # epoch and number
@@ -50,7 +51,9 @@ class Street:
         self.tasks: list[asyncio.Task[Any]] = []
         self.writer.on_rows = self._offered
         state = await self.writer.state(OWNER)
-        found = self.sealing.begin(state, self.writer.handed, Stamp(0, 0, "none"))
+        boots = {stored.record.boot for stored in self.writer.handed}
+        clocks = {boot: (await self.writer.marks(boot), (None, None)) for boot in boots}
+        found = self.sealing.begin(state, self.writer.handed, clocks, Stamp(0, 0, "none"))
         if self.rng.random() < 0.3:
             await self.kill()  # while it reads back
             return
@@ -78,7 +81,7 @@ class Street:
         rows = self.queue[: self.rng.randrange(1, 25)]
         del self.queue[: len(rows)]
         for stored in rows:
-            self.sealing.manifests.handed(stored.record)
+            self.sealing.manifests.handed(stored.record, Moment(stored.record.boot, 0, 0, "none"))
         self.writer.sent([stored.row for stored in rows])
         self.handed += rows
 

@@ -7,8 +7,9 @@ import pytest
 
 from edge.cli.main import VERBS
 from edge.platform.store import open_store
+from edge.uplink.manifests import Manifests
 from tests.cli.conftest import Command
-from tests.platform.records import GW, entry, record
+from tests.platform.records import GW, entry, moment, record
 from tests.uplink.broker import free_port
 
 
@@ -19,10 +20,17 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["store.db", "store.jsonl"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Numbers 1 to 1000 of a minute each, two days; 3 and 4 are missing."""
+    """Numbers 1 to 1000 of a minute each, two days; 3 and 4 are missing. One manifest proves all
+    that is behind them."""
     path = tmp_path / str(request.param)
     made = open_store(path, write=True)
-    made.commit([entry(record(n)) for n in range(1, 1001) if n not in (3, 4)], [])
+    minutes = [record(n) for n in range(1, 1001) if n not in (3, 4)]
+    manifests = Manifests()
+    for each in minutes[2:]:
+        manifests.handed(each, moment(each))
+    (draft,) = manifests.due(0, all_=True)
+    seal = record(1, stream=draft.stream, source="air", at=(60_000, 60_000), body=dict(draft.body))
+    made.commit([entry(each) for each in (*minutes, seal)], [])
     made.close()
     return path
 
@@ -35,10 +43,10 @@ def test_it_says_each_day_and_each_finding(kerbstone: Command, store: Path) -> N
         f"{GW} 2026-11-25: 718 records, 718 numbers, 43080 s covered (least: air/hut), 0 gaps and "
         "0 drops declared, 0 manifests proved: 1 findings"
     )
-    assert said.lines[1].startswith(f"{GW} 2026-11-26: 280 records")
-    assert said.lines[1].endswith("complete")
+    assert said.lines[1].startswith(f"{GW} 2026-11-26: 281 records")
+    assert said.lines[1].endswith("1 manifests proved: complete")
     assert any(line.startswith("missing: ") and "3-4" in line for line in said.lines)
-    assert said.lines[-1] == "1 gateways, 998 records: 1 findings"
+    assert said.lines[-1] == "1 gateways, 999 records: 1 findings"
 
 
 def test_one_day_alone_is_complete(kerbstone: Command, store: Path) -> None:
@@ -54,18 +62,20 @@ def test_programs_get_objects(kerbstone: Command, store: Path) -> None:
     days = {line["day"]: line for line in lines if "records" in line and "day" in line}
     assert days["2026-11-25"]["covered_s"] == 43080.0
     assert days["2026-11-26"]["findings"] == 0
-    assert lines[-1] == {"audit": "findings", "gateways": 1, "records": 998, "findings": 1}
+    assert lines[-1] == {
+        "audit": "findings", "gateways": 1, "records": 999, "unsealed": 2, "findings": 1,
+    }  # fmt: skip
     assert [line["day"] for line in lines if "finding" in line] == ["2026-11-25"]
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--gateway", "gw-9"], "gw-9"),
         (["--day", "yesterday"], "2026-11-26"),
         (["--ask"], "--broker"),
         (["--ask", "--broker", "nonsense"], "mqtt"),
         (["--keys-ca", "x"], "--keys"),
+        (["--unsigned-ok", GW], "--keys"),
         (["--keys", "/no/such/folder"], "/no/such/folder"),
     ],
 )
@@ -73,6 +83,18 @@ def test_wrong_use_is_exit_2(kerbstone: Command, store: Path, words: list[str], 
     said = kerbstone("audit", "--store", store, *words)
     assert said.code == 2
     assert says in said.err
+
+
+def test_nothing_is_not_complete(kerbstone: Command, store: Path, tmp_path: Path) -> None:
+    said = kerbstone("audit", "--store", store, "--gateway", "gw-9")
+    assert (said.code, said.lines[0].split(":")[0]) == (1, "nothing")
+    assert "gw-9" in said.lines[0]
+    empty = tmp_path / f"empty{store.suffix}"
+    open_store(empty, write=True).close()
+    said = kerbstone("audit", "--store", empty, "--json")
+    assert said.code == 1
+    assert [json.loads(line).get("finding") for line in said.lines] == ["nothing", None]
+    assert json.loads(said.lines[-1])["findings"] == 1
 
 
 @pytest.mark.parametrize("name", ["none.db", "none.jsonl", "x.txt"])

@@ -62,6 +62,28 @@ def test_what_goes_down_is_not_received(kerbstone: Command, tmp_path: Path, topi
     assert "/up/#" in said.err
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--filter", "$share/city/kerbstone/v1/+/+/up/#"], "whoever joins it takes one"),
+        (["--filter", "$queue/kerbstone/v1/+/+/up/#"], "whoever joins it takes one"),
+        (["--filter", "kerbstone/v1/s/gw/air/#"], "end it with /up/#"),
+        (["--filter", "kerbstone/v1/+/+/up"], "end it with /up/#"),
+        (["--filter", "kerbstone/v1/+/+/up/#", "--prefix", "k"], "brings nothing of k/SITE"),
+        (["--prefix", "a//b"], "cannot be part of a topic"),
+        (["--prefix", "kerbstone/+"], "cannot be part of a topic"),
+        (["--sites", "there/is/none"], "there/is/none"),
+    ],
+)
+def test_what_cannot_be_received_is_exit_2_and_makes_no_store(
+    kerbstone: Command, tmp_path: Path, words: list[str], why: str
+) -> None:
+    said = kerbstone("receipts", "--broker", URL, "--store", tmp_path / "x.db", *words)
+    assert said.code == 2
+    assert why in said.err
+    assert not (tmp_path / "x.db").exists()
+
+
 @pytest.mark.parametrize("words", [[], ["--broker", URL], ["--store", "x.db"]])
 def test_broker_and_store_are_required(kerbstone: Command, words: list[str]) -> None:
     assert kerbstone("receipts", *words).code == 2

@@ -83,7 +83,7 @@ def changed(**parts: Any) -> dict[str, Any]:
 
 
 def sheet(status: Mapping[str, Any]) -> list[str]:
-    return page(status, matters(status)).splitlines()
+    return page(status, matters(status))
 
 
 def flat(status: Mapping[str, Any]) -> str:
@@ -226,7 +226,7 @@ def test_an_outbox_that_does_not_answer_hides_nothing_else() -> None:
 def test_the_first_line_is_one_line_that_fits(gateway: str, text: str) -> None:
     status = changed(gateway=gateway, problems={text or "x": text})
     assert len(verdict(matters(status), gateway)) <= WIDTH
-    assert len(page(status, matters(status)).splitlines()[0]) <= WIDTH
+    assert len(page(status, matters(status))[0]) <= WIDTH
 
 
 @given(st.dictionaries(st.sampled_from([*FINE]), st.none()))
@@ -253,7 +253,7 @@ def test_sizes_and_shares_never_round_something_to_nothing() -> None:
     ]  # fmt: skip
     assert [percent(p) for p in (0, 1e-6, 0.012, 0.5)] == ["0%", "less than 0.1%", "1.2%", "50%"]
     assert fitted("x" * 100, " (and 2 more)").endswith("... (and 2 more)")
-    assert rendered([]) == ""
+    assert rendered([]) == []
 
 
 # -- the command -----------------------------------------------------------------------------------

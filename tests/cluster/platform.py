@@ -13,7 +13,7 @@ import aiomqtt
 from tests.cluster.rabbit import Rabbit
 from tests.cluster.street import Key
 
-FILTER = "kerbstone/v1/+/+/up/#"
+FILTERS = [("kerbstone/v1/+/+/up/+", 1), ("kerbstone/v1/+/+/up/+/+", 1)]  # with their QoS
 
 
 class Platform:
@@ -52,7 +52,7 @@ class Platform:
         for number in itertools.count(first):
             with contextlib.suppress(aiomqtt.MqttError, OSError):
                 async with self._rabbit.session(number % 3, Counting) as client:
-                    await client.subscribe(FILTER, qos=1)
+                    await client.subscribe(FILTERS)
                     self._connected.set()
                     async for _ in client.messages:
                         pass  # never: it ends with the connection

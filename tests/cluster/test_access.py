@@ -31,6 +31,7 @@ async def publish(place: Place, pair: Pair, name: str, topic: str) -> Answer:
 
 @pytest.mark.parametrize("topic", [
     OTHER, DOWN.format("gw-0001"), OWN.replace("v1", "v2"), OWN.replace("event", "*"),
+    f"{OWN}/mitte/gw-0002/up/event",
     OWN.replace("/mitte", "/mitte/mitte"), "$SYS/broker/uptime", "x",
 ])  # fmt: skip
 async def test_a_gateway_that_writes_elsewhere_loses_its_connection(
@@ -65,7 +66,8 @@ async def test_what_is_for_one_gateway_reaches_it_at_any_node_and_no_other(rabbi
         await one.open(rabbit.brokers("gw-0001")[0], ["kerbstone/v1/+/gw-0001/down/#"]),
         await two.open(rabbit.brokers("gw-0002")[1], ["kerbstone/v1/mitte/gw-0002/down/cmd/+"]),
         await platform.open(
-            rabbit.places[2].broker(rabbit.platform, "platform"), ["kerbstone/v1/+/+/up/#"]
+            rabbit.places[2].broker(rabbit.platform, "platform"),
+            ["kerbstone/v1/+/+/up/+", "kerbstone/v1/+/+/up/+/+"],
         ),
     ]
     assert [link.unsubscribed for link in links] == [(), (), ()]

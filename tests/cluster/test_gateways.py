@@ -8,6 +8,7 @@ import pytest
 
 from deploy.broker.rabbitmq import gateways
 from edge.core import ConfigError
+from edge.platform.sites import approved
 from edge.provision.rows import Asked, State
 from edge.provision.store import Store
 from edge.uplink.mqtt import RefusedError
@@ -131,7 +132,7 @@ def test_a_dangerous_name_is_never_sent_to_the_cluster() -> None:
 
     for name in ("gw/+", "gw-000.", ".*", "platform", "a b", ""):
         with pytest.raises(ConfigError, match="no name of a gateway"):
-            gateways.sync([name], ctl)
+            gateways.sync({name: ()}, ctl)
 
 
 def test_who_is_approved_stands_in_the_store_of_the_enrolment_server(tmp_path: Path) -> None:
@@ -146,7 +147,8 @@ def test_who_is_approved_stands_in_the_store_of_the_enrolment_server(tmp_path: P
         if number:
             store.approve(asked.claim, NOW)
     store.refuse("claim2", NOW, "keyCompromise")
-    assert gateways.approved(tmp_path) == ["gw-0001", "gw-0003"]
+    mitte = frozenset({"mitte"})
+    assert approved(tmp_path) == {"gw-0001": mitte, "gw-0003": mitte}
     store.close()
     with pytest.raises(ConfigError, match="is the enrolment server here"):
-        gateways.approved(tmp_path / "elsewhere")
+        approved(tmp_path / "elsewhere")

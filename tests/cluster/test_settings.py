@@ -13,7 +13,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.uplink.mqtt import Connection, LostError, RefusedError, Will
-from tests.cluster.platform import FILTER, Platform
+from tests.cluster.platform import FILTERS, Platform
 from tests.cluster.rabbit import Rabbit
 from tests.cluster.street import Street
 from tests.deploy.pki_city import UP
@@ -74,7 +74,7 @@ async def test_a_message_is_kept_however_often_its_delivery_fails(
     """With the limit that is usual it is gone after 21 failures, although it was confirmed."""
     policy(city, definition)
     async with city.session(0) as away:
-        await away.subscribe(FILTER, qos=1)
+        await away.subscribe(FILTERS)
     caller = Caller()
     link = await caller.open(city.brokers("gw-0001")[0])
     assert link.publish(1, OWN, b"{}", TYPE) is None
@@ -87,7 +87,7 @@ async def test_with_a_limit_for_sessions_one_that_is_full_stops_the_gateways(cit
     """So there is none: the disk is the limit, and it refuses no record."""
     policy(city, {"delivery-limit": -1, "max-length": 5, "overflow": "reject-publish"})
     async with city.session(0) as away:
-        await away.subscribe(FILTER, qos=1)
+        await away.subscribe(FILTERS)
     caller = Caller()
     link = await caller.open(city.brokers("gw-0001")[1])
     for number in range(20):
@@ -145,7 +145,7 @@ async def test_what_is_retained_stays_at_its_node_and_is_not_found_by_a_wildcard
     await until(lambda: len(gateway.answers) == 1)
     found = []
     for place in city.places:
-        for topic in (status, FILTER):
+        for topic in (status, FILTERS[0][0]):
             caller = Caller()
             other = await caller.open(place.broker(city.platform, "platform"), subscribe=[topic])
             await asyncio.sleep(0.5)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from msgspec.structs import asdict
 
 from edge.app.intake import Intake
+from edge.app.overload import GivenUp, Overload
 from edge.app.rawdrafts import raw_drafts
 from edge.app.sealing import signer
 from edge.app.thrift import Sparing, step
@@ -42,6 +43,7 @@ from edge.store.drops import REASONS, Drop, Drops, storage_event
 from edge.store.thin import together
 from edge.uplink.manifests import Manifests
 from edge.uplink.wire import Receipt, Topics, encode, encode_command, encode_json, encode_receipts
+from edge.uplink.wire.clock import Moment
 from edge.uplink.wire.contract import EVENTS
 from edge.uplink.wire.contract.boxevent import Alarm
 from tests.app.lives import Box, Life, lived
@@ -145,7 +147,7 @@ def raw() -> list[Draft]:
         ),
         *(sweep("odd", t * S, [value]) for t, value in enumerate(words)),
     ]
-    return raw_drafts(points, swept)
+    return raw_drafts(points, swept, given_up=3)
 
 
 def lives(folder: Path) -> list[Record]:
@@ -182,6 +184,7 @@ def troubles(intake: Intake) -> None:
     for kind, declared in EVENTS.items():
         if issubclass(declared, Alarm):
             intake.alarm(kind, f"what a person should hear of {kind}")
+    intake.tell(Overload(191 * S).look(201 * S, GivenUp(12 * S, 3, 250, 1)))
     _link(intake)
 
 
@@ -201,7 +204,8 @@ def seals(drafts: Sequence[Draft], folder: Path) -> list[Draft]:
     cert, key = Authority(folder).issue("gw-1")
     manifests = Manifests(signer(key, cert))
     for record in numbered(drafts):
-        manifests.handed(record)
+        manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000, "ntp"))
+    manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000 + 1_000_000, "nts"))  # again
     return manifests.due(drafts[-1].to_ns, all_=True)
 
 

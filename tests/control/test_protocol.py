@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
+import socket
 import stat
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edge.control import protocol
 from edge.control.locks import BusLock
-from edge.control.protocol import NAME, ControlServer, VerbError, ask
+from edge.control.protocol import CLIENTS, NAME, ControlServer, VerbError, ask
 
 
 @pytest.fixture
@@ -21,7 +24,10 @@ async def folder(tmp_path: Path) -> AsyncIterator[Path]:
     async def refuse(request: Mapping[str, Any]) -> Mapping[str, Any]:
         raise VerbError("not today")
 
-    server = ControlServer(tmp_path, {"echo": echo, "refuse": refuse})
+    async def tell(request: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"said": "x" * (1 << 20)}
+
+    server = ControlServer(tmp_path, {"echo": echo, "refuse": refuse, "tell": tell})
     await server.start()
     yield tmp_path
     await server.close()
@@ -31,7 +37,7 @@ async def test_a_question_gets_its_answer(folder: Path) -> None:
     assert await asyncio.to_thread(ask, folder, "echo", text="hut") == {"said": "hut"}
     with pytest.raises(VerbError, match="not today"):
         await asyncio.to_thread(ask, folder, "refuse")
-    with pytest.raises(VerbError, match="unknown verb; known are echo, refuse"):
+    with pytest.raises(VerbError, match="unknown verb; known are echo, refuse, tell"):
         await asyncio.to_thread(ask, folder, "dance")
 
 
@@ -63,6 +69,120 @@ async def test_a_line_without_end_is_cut_off(folder: Path) -> None:
         assert await asyncio.wait_for(reader.read(100), 60) == b""
     writer.close()
     assert await asyncio.to_thread(ask, folder, "echo", text="x") == {"said": "x"}
+
+
+def silent(folder: Path) -> socket.socket:
+    """Says nothing."""
+    link = socket.socket(socket.AF_UNIX)
+    link.connect(str(folder / NAME))
+    return link
+
+
+def deaf(folder: Path) -> socket.socket:
+    """Asks for more than the socket holds, and reads none of it."""
+    link = silent(folder)
+    link.sendall(b'{"v":1,"verb":"tell"}\n')
+    return link
+
+
+def dripping(folder: Path) -> socket.socket:
+    """Has begun a line."""
+    link = silent(folder)
+    link.send(b'{"v":')
+    return link
+
+
+@pytest.mark.parametrize("kind", [silent, deaf, dripping])
+@pytest.mark.parametrize("count", [8, 16, 64])
+async def test_clients_that_wait_for_nothing_keep_nobody_out(
+    folder: Path, kind: Callable[[Path], socket.socket], count: int
+) -> None:
+    """Eight were enough to be the last ones that the daemon ever heard of."""
+    with contextlib.ExitStack() as links:
+        for _ in range(count):
+            links.enter_context(await asyncio.to_thread(kind, folder))
+        for _ in range(3):
+            began_s = time.monotonic()
+            assert await asyncio.to_thread(ask, folder, "echo", text="hut") == {"said": "hut"}
+            assert time.monotonic() - began_s < 1.0
+        kept = [task for task in asyncio.all_tasks() if "ControlServer._client" in repr(task)]
+        assert len(kept) <= CLIENTS
+
+
+async def test_who_reads_nothing_is_put_out_by_himself(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "READ_S", 0.1)
+    with await asyncio.to_thread(deaf, folder) as link:
+        async with asyncio.timeout(20):
+            while not [
+                task for task in asyncio.all_tasks() if "ControlServer._client" in repr(task)
+            ]:
+                await asyncio.sleep(0.01)
+            while [task for task in asyncio.all_tasks() if "ControlServer._client" in repr(task)]:
+                await asyncio.sleep(0.05)
+        with contextlib.suppress(ConnectionError):  # what it was sent may be read, and its end
+            while await asyncio.to_thread(link.recv, 1 << 20):
+                pass
+
+
+async def test_who_is_being_answered_keeps_his_place(tmp_path: Path) -> None:
+    go = asyncio.Event()
+
+    async def slow(request: Mapping[str, Any]) -> Mapping[str, Any]:
+        await go.wait()
+        return {"said": "slow"}
+
+    server = ControlServer(tmp_path, {"slow": slow})
+    await server.start()
+    asked = [asyncio.create_task(asyncio.to_thread(ask, tmp_path, "slow")) for _ in range(3)]
+    await asyncio.sleep(0.3)
+    with contextlib.ExitStack() as links:
+        for _ in range(3 * CLIENTS):
+            links.enter_context(await asyncio.to_thread(silent, tmp_path))
+        go.set()
+        assert await asyncio.gather(*asked) == [{"said": "slow"}] * 3
+    await server.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"", "hung up"),
+        (b'{"ok":', "hung up"),
+        (b"[]\n", "no daemon of this version"),
+        (b"\xff\n", "no daemon of this version"),
+        (b"{}\n", "no daemon of this version"),
+        (b'{"ok":false}\n', "no daemon of this version"),
+        (b'{"ok":false,"error":"\\u001b[2J"}\n', "\x1b"),
+        (b"[" * 100_000 + b"\n", "no daemon of this version"),
+    ],
+)
+async def test_an_answer_that_is_none_is_told(tmp_path: Path, said: bytes, told: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(said)
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, str(tmp_path / NAME)):
+        with pytest.raises(VerbError) as error:
+            await asyncio.to_thread(ask, tmp_path, "echo")
+    assert told in str(error.value)
+
+
+async def test_an_answer_that_drips_is_not_waited_for(tmp_path: Path) -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+
+    async with await asyncio.start_unix_server(drip, str(tmp_path / NAME)):
+        with pytest.raises(VerbError, match=r"no answer within 0\.5 s"):
+            await asyncio.wait_for(asyncio.to_thread(ask, tmp_path, "echo", 0.5), 10)
+        await asyncio.sleep(0.2)  # the other side notices
 
 
 def test_a_bus_has_one_owner(tmp_path: Path) -> None:

@@ -268,7 +268,7 @@ class Fragile(Stage):
     """A stage whose process is killed before one of its writes."""
 
     def __init__(self, life: "Life", wiring: Wiring) -> None:
-        super().__init__(life.box.folder / "run", life.box.boot_id, wiring.staged())
+        super().__init__(life.box.folder / "run", life.box.boot_id, staged=wiring.staged())
         self._life = life
 
     def _append(self, entry: Any) -> None:

@@ -46,6 +46,30 @@ def removed(path: Path, rng: random.Random) -> None:
     path.unlink()
 
 
+def flipped_once(path: Path, rng: random.Random) -> None:
+    """One bit, which is what a checksum must see."""
+    data = bytearray(path.read_bytes())
+    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+
+
+def random_words(path: Path, rng: random.Random) -> None:
+    """Some words of eight bytes, where such words lie or across them."""
+    data = bytearray(path.read_bytes())
+    for _ in range(rng.choice([1, 4, 40])):
+        at = rng.randrange(len(data))
+        at -= rng.choice([0, at % 8, at % 4])
+        word = rng.choice([rng.randbytes(8), b"\xff" * 8, bytes(8), rng.randbytes(1) + bytes(7)])
+        data[at : at + 8] = word[: len(data) - at]
+    path.write_bytes(data)
+
+
+WORDS: Final[dict[str, Harm]] = {
+    "a bit": flipped_once,
+    "bits": flipped,
+    "bits at its head": flipped_at_its_head,
+    "words": random_words,
+}
 HARMS: Final[dict[str, Harm]] = {
     "halved": halved,
     "cut short": cut_short,

@@ -5,7 +5,7 @@ import contextlib
 import ctypes
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -61,7 +61,14 @@ class Tally:
 class Life:
     """`live` for so many deaths. Everything follows from the seed."""
 
-    def __init__(self, sqlite: ctypes.CDLL, root: Path, seed: int, lie: float = 0.0) -> None:
+    def __init__(
+        self,
+        sqlite: ctypes.CDLL,
+        root: Path,
+        seed: int,
+        lie: float = 0.0,
+        pragmas: Sequence[str] = (),
+    ) -> None:
         self.rng = random.Random(seed)
         self.card = Card(root, self.rng, lie)
         self.vfs = CardVfs(sqlite, self.card)
@@ -70,7 +77,7 @@ class Life:
         self.model = Model()
         self.tally = Tally()
         self.lies = lie > 0
-        self._seed = seed
+        self._seed, self._pragmas = seed, pragmas
         self._boots = 0
         self._n = 0
         self._now_ns = S
@@ -80,19 +87,45 @@ class Life:
         self._taken = 0  # the last row that the present link has had
 
     def live(self, deaths: int) -> Tally:
+        with self.powered():
+            for _ in range(deaths):
+                self._until_death()
+                self._die()
+                if self.rng.random() < 0.7:
+                    self._look()
+            self._look()
+        return self.tally
+
+    def linked_while_it_dies(self, after: int) -> bool:
+        """One death, `after` so many operations of the moment in which a link is there; then the
+        process is killed. Nothing in tmpfs is lost by that: what arrived has arrived. Whether
+        anything has, although the card had died.
+
+        SQLite says nothing when the checkpoint fails that follows a commit by itself.
+        """
+        with self.powered():
+            outbox = self._open()
+            self._begin(outbox)
+            for _ in range(20):
+                self._commit(outbox)
+            if outbox._disk is not None:
+                outbox._disk.rows("PRAGMA wal_autocheckpoint = 1")
+            self.card.arm(after)
+            self._confirm(outbox)
+            reached = self.card.dead and len(self.model.told) > 0
+            self._kill()
+            self._look()
+        return reached
+
+    @contextlib.contextmanager
+    def powered(self) -> Iterator[None]:
         dice = mock.patch("secrets.randbits", self.rng.getrandbits)  # ids: sizes depend on them
         try:
-            with watching(self.card), self.vfs.installed(), dice:
-                for _ in range(deaths):
-                    self._until_death()
-                    self._die()
-                    if self.rng.random() < 0.7:
-                        self._look()
-                self._look()
+            with watching(self.card), self.vfs.installed(*self._pragmas), dice:
+                yield
         finally:
             self.card.close()
         self.tally.acknowledged = self.model.acknowledged
-        return self.tally
 
     # -- living and dying -----------------------------------------------------------------------
 
@@ -110,18 +143,23 @@ class Life:
                     self._commit(outbox)
 
     def _die(self) -> None:
-        self.vfs.close()
-        self._waiting, self._taken = [], 0
         if self.rng.random() < 0.2:
-            self.tally.kills += 1
-            self.card.disarm()
+            self._kill()
         else:
+            self.vfs.close()
+            self._waiting, self._taken = [], 0
             self.tally.cuts += 1
             self.card.cut()
             self._boots += 1
             self._killed_only = False
             for path in self.run_dir.iterdir():
                 path.unlink()
+
+    def _kill(self) -> None:
+        self.vfs.close()
+        self._waiting, self._taken = [], 0
+        self.tally.kills += 1
+        self.card.disarm()
 
     def _open(self) -> Outbox:
         return Outbox.open(
@@ -237,13 +275,18 @@ class Life:
 
 
 def lives(
-    sqlite: ctypes.CDLL, root: Path, seeds: Sequence[int], deaths: int, lie: float = 0.0
+    sqlite: ctypes.CDLL,
+    root: Path,
+    seeds: Sequence[int],
+    deaths: int,
+    lie: float = 0.0,
+    pragmas: Sequence[str] = (),
 ) -> Tally:
     """Several lives, one after the other, in one folder."""
     total = Tally()
     for seed in seeds:
         home = root / f"life-{seed}"
         home.mkdir()
-        total.add(Life(sqlite, home, seed, lie).live(deaths))
+        total.add(Life(sqlite, home, seed, lie, pragmas).live(deaths))
         shutil.rmtree(home)
     return total

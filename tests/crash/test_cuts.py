@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -39,20 +40,30 @@ def counted(what: str, tally: Tally, capsys: pytest.CaptureFixture[str]) -> None
         print("\n".join(tally.wrong))
 
 
-def live(sqlite: ctypes.CDLL, folder: Path, cuts: int, first: int, lie: float = 0.0) -> Tally:
+def live(
+    sqlite: ctypes.CDLL,
+    folder: Path,
+    cuts: int,
+    first: int,
+    lie: float = 0.0,
+    pragmas: Sequence[str] = (),
+) -> Tally:
     """Lives with growing seeds until there were so many cuts."""
     total = Tally()
     while total.cuts < cuts:
-        total.add(lives(sqlite, folder, [first], DEATHS, lie))
+        total.add(lives(sqlite, folder, [first], DEATHS, lie, pragmas))
         first += 1
     return total
 
 
+@pytest.mark.parametrize("pragma", ["secure_delete = ON", "secure_delete = OFF"])
 def test_no_cut_loses_or_doubles_what_was_acknowledged_and_every_start_succeeds(
-    tmp_path: Path, sqlite: ctypes.CDLL, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, sqlite: ctypes.CDLL, pragma: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tally = live(sqlite, tmp_path, CUTS, 0)
-    counted("power cuts", tally, capsys)
+    """Debian builds SQLite with `secure_delete`, others do not: other pages are written, and at
+    other moments."""
+    tally = live(sqlite, tmp_path, CUTS, 0, pragmas=[pragma])
+    counted(f"power cuts, {pragma}", tally, capsys)
     assert not tally.wrong
     assert (tally.lost, tally.twice, tally.failed, tally.quarantined) == (0, 0, 0, 0)
     assert tally.over == 0, "what is declared lost is lost, and declared once"
@@ -72,6 +83,21 @@ def test_a_card_that_lies_about_flushes_costs_rows_but_no_start_and_gives_no_wro
     assert tally.failed == 0
     if CUTS >= 300:
         assert tally.damaged >= tally.quarantined > 0, "the card has not lied enough"
+
+
+def test_what_arrives_when_the_card_dies_in_a_checkpoint_is_not_lost(
+    tmp_path: Path, sqlite: ctypes.CDLL
+) -> None:
+    """That was what the cuts lost with `secure_delete = OFF`: the judge forgot what the journal in
+    tmpfs knew, when the cut came in the checkpoint that follows a commit. SQLite does not tell
+    that one, so rows were handed over and confirmed after it."""
+    reached = 0
+    for after in range(1, 16):
+        life = Life(sqlite, tmp_path / str(after), 1)
+        reached += life.linked_while_it_dies(after)
+        assert not life.tally.wrong, f"after {after}"
+        assert life.tally.lost == 0
+    assert reached > 0, "no cut was in the checkpoint"
 
 
 def test_a_card_that_keeps_nothing_is_noticed(tmp_path: Path, sqlite: ctypes.CDLL) -> None:

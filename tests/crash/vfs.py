@@ -113,12 +113,17 @@ class CardVfs:
         return ctypes.cast(function, Pointer).value
 
     @contextlib.contextmanager
-    def installed(self) -> Iterator[None]:
-        """Every connection that is opened meanwhile and lies on the card goes through it."""
+    def installed(self, *pragmas: str) -> Iterator[None]:
+        """Every connection that is opened meanwhile and lies on the card goes through it.
+
+        `pragmas`: as if SQLite had been built so.
+        """
         real = sqlite3.connect
 
         def connect(*values: Any, **words: Any) -> sqlite3.Connection:
             self._connections.append(real(*values, **words))
+            for each in pragmas:
+                self._connections[-1].execute(f"PRAGMA {each}")
             return self._connections[-1]
 
         sqlite3.connect = connect  # type: ignore[assignment]

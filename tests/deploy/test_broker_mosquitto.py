@@ -47,10 +47,10 @@ async def test_a_gateway_writes_its_own_branch_and_no_other(city: City) -> None:
     elsewhere = OWN.replace("v1", "v2")
     found = await publish(
         city.gateways, city.gateway("gw-0001"), OWN, OTHER, DOWN.format("gw-0001"), elsewhere,
-        "$SYS/broker/uptime", "x",
+        "$SYS/broker/uptime", "x", f"{OWN}/mitte/gw-0002/up/event", f"city/{OTHER}",
     )  # fmt: skip
     assert found.pop(OWN) == 16, "nobody listens, and it is allowed"
-    assert len(found) == 5
+    assert len(found) == 7
     assert set(found.values()) == {REFUSED}
 
 
@@ -60,7 +60,7 @@ async def test_who_asks_for_everything_gets_what_is_meant_for_him(city: City) ->
         city.gateways.broker(city.gateway("gw-0001"), "any"), subscribe=["#", "$SYS/#"]
     )
     other = await platform.open(
-        city.platforms.broker(city.platform, "p"), subscribe=["kerbstone/v1/+/+/up/#"]
+        city.platforms.broker(city.platform, "p"), subscribe=["kerbstone/v1/+/+/up/+"]
     )
     gateway = await publish(city.gateways, city.gateway("gw-0002"), OTHER)
     assert gateway == {OTHER: 0}

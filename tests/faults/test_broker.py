@@ -27,10 +27,12 @@ from tests.uplink.test_receipts import platform
 Make = Callable[..., Mosquitto]
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
 ACL = """\
-pattern write kerbstone/v1/+/%u/up/#
+pattern write kerbstone/v1/+/%u/up/+
+pattern write kerbstone/v1/+/%u/up/+/+
 pattern read kerbstone/v1/+/%u/down/#
 user city
-topic read kerbstone/v1/+/+/up/#
+topic read kerbstone/v1/+/+/up/+
+topic read kerbstone/v1/+/+/up/+/+
 topic write kerbstone/v1/+/+/down/#
 """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge.identity.claim import NAME
-from edge.identity.main import main
+from edge.identity.main import NO_CLAIM, main
 from edge.identity.store import Store
 from tests.identity import device
 from tests.identity.town import Town
@@ -81,7 +81,7 @@ def test_the_whole_life_of_an_identity(root: Path, town: Town, said: Said) -> No
     assert said(root, "forget", "--yes") == (0, "")
     assert list((root / "state").iterdir()) == []
     code, text = said(root, "run")
-    assert code == 1
+    assert code == NO_CLAIM
     assert text.endswith("kerbstone-enrol run: no claim\n")
 
 
@@ -156,7 +156,7 @@ def test_there_is_one_at_a_time_and_a_signal_ends_it(root: Path, town: Town, sai
             page = root / "boot/kerbstone-status.txt"
             device.until(lambda: page.exists() and "approval" in page.read_text())
             code, text = said(root, "renew")
-            assert code == 2
+            assert code == 3
             assert "another kerbstone-enrol is at work" in text
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 130

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.identity import keys
+from edge.identity.main import NO_CLAIM
 from edge.identity.store import Store
 from tests.identity import device
 from tests.identity.card import copied, everything, wrong
@@ -170,7 +171,7 @@ def test_a_card_of_one_tpm_is_of_no_use_with_another(
     stolen = copied(root, tmp_path / "stolen")
     before = everything(stolen / "state")
     done = device.awake(stolen, "run", env=other.env)
-    assert done.code == 1, done
+    assert done.code == NO_CLAIM, done
     said = (stolen / "boot/kerbstone-status.txt").read_text()
     assert "another TPM" in said
     assert everything(stolen / "state") == before, "nothing is lost: it may be put back"

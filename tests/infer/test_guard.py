@@ -103,7 +103,7 @@ def test_a_failure_is_logged_once_and_so_is_the_recovery(
         door = next(doors)
         if door is None:
             raise ModelError("not there")
-        return Session(door)
+        return Session(door, Stopwatch())  # a busy machine is no late answer
 
     judge = _guarded(tmp_path, opened)
     judge.guard.load()

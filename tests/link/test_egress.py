@@ -1,6 +1,7 @@
 """Whom the daemon may speak to, from what is configured; `any` never slips in."""
 
 import ipaddress
+import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.link.egress import addresses, drop_in, hosts, nameservers
+from edge.link.egress import Known, addresses, drop_in, hosts, known_of, nameservers
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,9 +41,11 @@ def test_fallbacks_count_once_and_nonsense_is_left_to_check() -> None:
 
 
 def test_names_become_addresses_and_resolvers_are_among_them() -> None:
-    found = addresses(["b.example"], {}, lambda _: ["192.0.2.10", "2001:db8::7", "192.0.2.10"])
     servers = nameservers("# x\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\nnameserver\n")
-    assert allowed(drop_in(found, servers)) == [
+    answers = ["192.0.2.10", "2001:db8::7", "192.0.2.10"]
+    found, failed = addresses(["b.example"], servers, Known(), lambda _: answers)
+    assert failed == []
+    assert allowed(drop_in(found)) == [
         "192.0.2.10",
         "192.0.2.53",
         "2001:db8::7",
@@ -50,14 +53,29 @@ def test_names_become_addresses_and_resolvers_are_among_them() -> None:
     ]
 
 
-def test_a_name_that_nobody_knows_now_keeps_what_it_meant() -> None:
-    def unknown(host: str) -> Sequence[str]:
-        raise OSError(f"{host}: no such name")
+def unknown(host: str) -> Sequence[str]:
+    raise OSError(f"{host}: no such name")
 
-    assert addresses(["b.example"], {"b.example": ["192.0.2.1"]}, unknown) == {
-        "b.example": ["192.0.2.1"]
-    }
-    assert addresses(["b.example"], {}, unknown) == {"b.example": []}
+
+def test_a_name_that_nobody_knows_now_keeps_what_it_meant_and_is_asked_for_again() -> None:
+    known = Known({"b.example": ["192.0.2.1"]}, ["192.0.2.53"])
+    found, failed = addresses(["b.example"], [], known, unknown)
+    assert found == known, "before the network is there, name servers stay allowed, too"
+    assert failed == ["b.example"]
+    assert addresses(["b.example"], [], Known(), unknown)[0] == Known({"b.example": []}, [])
+    other = addresses(["b.example"], ["192.0.2.54"], known, unknown)[0]
+    assert other.servers == ["192.0.2.54"], "who are told now are the right ones"
+
+
+@given(st.text() | st.recursive(
+    st.none() | st.booleans() | st.text(max_size=9) | st.integers(),
+    lambda inner: st.lists(inner) | st.dictionaries(
+        st.sampled_from(("names", "servers", "b")), inner),
+).map(json.dumps))  # fmt: skip
+def test_whatever_lies_in_the_file_of_the_run_before_is_no_error(text: str) -> None:
+    found, _ = addresses(["b"], [], known_of(text), unknown)
+    assert all(type(one) is str for each in found.names.values() for one in each)
+    allowed(drop_in(found))
 
 
 @given(
@@ -72,13 +90,13 @@ def test_a_name_that_nobody_knows_now_keeps_what_it_meant() -> None:
     )
 )
 def test_only_addresses_of_single_machines_come_through(answers: list[str]) -> None:
-    for one in allowed(drop_in(addresses(["b"], {}, lambda _: answers), answers)):
+    for one in allowed(drop_in(addresses(["b"], answers, Known(), lambda _: answers)[0])):
         found = ipaddress.ip_address(one)
         assert not found.is_unspecified
         assert not found.is_multicast
 
 
-@pytest.mark.parametrize("known", ["", "[]", "{", '{"x": 1}'])
+@pytest.mark.parametrize("known", ["", "[]", "{", '{"names": 1, "servers": []}'])
 def test_the_command_writes_the_drop_in_and_remembers(known: str, tmp_path: Path) -> None:
     from edge.link.__main__ import main
 
@@ -92,7 +110,29 @@ def test_the_command_writes_the_drop_in_and_remembers(known: str, tmp_path: Path
     file = tmp_path / "units/kerbstone.service.d/50-egress.conf"
     assert allowed(file.read_text()) == ["192.0.2.10", "192.0.2.20", "192.0.2.53"]
     assert file.stat().st_mode & 0o777 == 0o644, "systemd reads it, and so may people"
-    assert kept.read_text() == '{"192.0.2.10": ["192.0.2.10"], "192.0.2.20": ["192.0.2.20"]}'
+    names = {"192.0.2.10": ["192.0.2.10"], "192.0.2.20": ["192.0.2.20"]}
+    assert json.loads(kept.read_text()) == {"names": names, "servers": ["192.0.2.53"]}
+
+
+def test_after_a_boot_the_last_addresses_are_open_before_there_is_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edge.link import egress
+    from edge.link.__main__ import main
+
+    site, resolv, kept = tmp_path / "site.toml", tmp_path / "resolv.conf", tmp_path / "known.json"
+    site.write_text('[uplink]\nurl = "mqtts://b.example"\n')
+    kept.write_text(Known({"b.example": ["192.0.2.1"]}, ["192.0.2.53"]).to_json())
+    command = ["--site", str(site), "egress", "--units", str(tmp_path / "units")]
+    command += ["--known", str(kept), "--resolv", str(resolv)]
+    monkeypatch.setattr(egress.addresses, "__defaults__", (unknown,))
+    assert main(command) == 3, "it is asked again until the name was resolved"
+    file = tmp_path / "units/kerbstone.service.d/50-egress.conf"
+    assert allowed(file.read_text()) == ["192.0.2.1", "192.0.2.53"]
+    resolv.write_text("nameserver 192.0.2.53\n")
+    monkeypatch.setattr(egress.addresses, "__defaults__", (lambda _: ["192.0.2.2"],))
+    assert main(command) == 0
+    assert allowed(file.read_text()) == ["192.0.2.2", "192.0.2.53"]
 
 
 def test_with_a_proxy_only_the_proxy_is_spoken_to() -> None:

@@ -15,7 +15,9 @@ from paho.mqtt.properties import Properties
 
 from edge.core import Envelope, Key, Record, Stream
 from edge.platform.entry import Entry, entry_of
+from edge.uplink.manifests import Manifests
 from edge.uplink.wire import Payload, Topics, decode, decode_receipts, encode
+from edge.uplink.wire.clock import Moment
 from tests.uplink.broker import Mosquitto
 
 S = 1_000_000_000
@@ -49,7 +51,7 @@ def entry(
     made: Record,
     tq: str = "ntp",
     encoding: Any = "msgpack",
-    received: str = "",
+    received: str = "2026-11-25T13:00:00.000Z",
     *,
     late: bool = False,
     again: bool = False,
@@ -60,11 +62,30 @@ def entry(
     return entry_of(message, topic, payload.data, payload.content_type, received)
 
 
+def moment(made: Record) -> Moment:
+    """By which `envelope` dates it."""
+    return Moment(made.boot, 0, NOON // 1000, "ntp")
+
+
+def sealed(*records: Record) -> list[Record]:
+    """With their manifest."""
+    manifests = Manifests()
+    for each in records:
+        manifests.handed(each, moment(each))
+    (draft,) = manifests.due(records[-1].to_ns, all_=True)
+    at_s = records[-1].to_ns // S
+    body = dict(draft.body)
+    return [
+        *records,
+        record(1, stream=Stream.MANIFEST, source=draft.source, at=(at_s, at_s), body=body),
+    ]
+
+
 class Gateway:
     """Publishes records, and knows which have a receipt."""
 
-    def __init__(self, client: aiomqtt.Client) -> None:
-        self._client = client
+    def __init__(self, client: aiomqtt.Client, topics: Topics = TOPICS) -> None:
+        self._client, self._topics = client, topics
         self.receipted: set[tuple[int, str, int]] = set()
         self.messages = 0
 
@@ -80,7 +101,7 @@ class Gateway:
         await self._client.publish(topic, payload.data, 1, retain, properties)
 
     async def listen(self) -> None:
-        await self._client.subscribe(TOPICS.receipt, qos=1)
+        await self._client.subscribe(self._topics.receipt, qos=1)
         async for message in self._client.messages:
             assert isinstance(message.payload, bytes)
             self.messages += 1
@@ -91,12 +112,12 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def gateway(broker: Mosquitto) -> AsyncIterator[Gateway]:
+async def gateway(broker: Mosquitto, topics: Topics = TOPICS) -> AsyncIterator[Gateway]:
     async with aiomqtt.Client(
         "127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5, timeout=60
     ) as client:
         client.pending_calls_threshold = 10_000
-        made = Gateway(client)
+        made = Gateway(client, topics)
         task = asyncio.create_task(made.listen())
         try:
             yield made

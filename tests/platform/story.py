@@ -12,7 +12,7 @@ from typing import Any
 from edge.core import Draft, Key, Record, Stream
 from edge.core.numbers import steps
 from edge.uplink.manifests import Manifests
-from tests.platform.records import S
+from tests.platform.records import S, moment
 
 Place = tuple[int, str, int]  # epoch, stream, number
 PERIOD = 60
@@ -56,7 +56,7 @@ class _Epoch:
     def hand_over(self, record: Record) -> None:
         self.story.records.append(record)
         if record.key.stream is not Stream.MANIFEST:
-            self.manifests.handed(record)
+            self.manifests.handed(record, moment(record))
 
     def event(self, at: int, body: Mapping[str, Any]) -> Record:
         return self.number(Draft(Stream.EVENT, "gateway", at * S, at * S, body))

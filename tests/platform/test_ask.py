@@ -18,7 +18,7 @@ from edge.platform.ask import RANGES, commands_of
 from edge.platform.store import open_store
 from edge.uplink.wire import decode_command, encode_command, encode_json, parse_ranges
 from edge.uplink.wire.down import MAX_DOWN
-from tests.platform.records import COMMAND, E1, E2, GW, ROOT, TOPICS, entry, record
+from tests.platform.records import COMMAND, E1, E2, GW, ROOT, TOPICS, entry, record, sealed
 from tests.uplink.broker import Mosquitto
 
 Make = Callable[..., Mosquitto]
@@ -110,10 +110,10 @@ async def test_a_gateway_that_cannot_is_told(
 async def test_nobody_is_asked_when_nothing_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "store.jsonl"
     store = open_store(path, write=True)
-    store.commit([entry(record(1)), entry(record(2))], [])
+    store.commit([entry(each) for each in sealed(record(1), record(2))], [])
     store.close()
     code, lines, _ = await audit(path, "--ask", "--broker", "mqtt://127.0.0.1:1")
-    assert (code, lines[-1]["audit"], lines[-1]["records"]) == (0, "clean", 2)
+    assert (code, lines[-1]["audit"], lines[-1]["records"]) == (0, "clean", 3)
 
 
 RANGE = st.tuples(st.integers(1, 2**52), st.integers(0, 5)).map(lambda p: (p[0], p[0] + p[1]))

@@ -197,5 +197,5 @@ def test_whatever_a_record_holds_it_has_a_line(stream: str, body: dict[str, obje
 )
 def test_an_answer_to_a_command_has_a_line(answer: dict[str, object], says: str) -> None:
     data = {"v": 1, "gw": "gw-1", "id": "a", "verb": "resend", **answer}
-    (found,) = decode("k/s/gw-1/up/answer/resend", json.dumps(data).encode(), JSON)
+    (found,) = decode("kerbstone/v1/s/gw-1/up/answer/resend", json.dumps(data).encode(), JSON)
     assert line(found) == f"gw-1 answers resend: {says}"

@@ -14,7 +14,7 @@ from random import Random
 
 from edge.core import Stream
 from edge.uplink.wire import decode_command, parse_ranges
-from tests.platform.records import COMMAND, ROOT, gateway, record, until
+from tests.platform.records import COMMAND, ROOT, gateway, record, sealed, until
 from tests.platform.story import place, tell
 from tests.uplink.broker import Mosquitto
 
@@ -70,9 +70,9 @@ async def test_the_commands_work_one_after_the_other(mosquitto: Make, tmp_path: 
     shell = subprocess.Popen(["sh", "-c", receive], env=words, cwd=tmp_path)
     await until(lambda: "Sending SUBACK" in broker.log)
     async with gateway(broker) as sender:
-        for n in (1, 2):
-            await sender.publish(record(n))
-        await until(lambda: len(sender.receipted) == 2)
+        for each in sealed(record(1), record(2)):
+            await sender.publish(each)
+        await until(lambda: len(sender.receipted) == 3)
     assert await asyncio.to_thread(shell.wait, 60) == 0
     for text in (audit, ask):  # nothing is missing, so nobody is asked
         done = await asyncio.to_thread(
@@ -80,7 +80,7 @@ async def test_the_commands_work_one_after_the_other(mosquitto: Make, tmp_path: 
             text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines()[-1] == "1 gateways, 2 records: complete"
+        assert done.stdout.splitlines()[-1] == "1 gateways, 3 records: complete"
 
 
 def test_the_command_by_hand_is_one() -> None:

@@ -14,8 +14,20 @@ import pytest
 from edge.core import Stream
 from edge.platform.collect import merged, receipts_of
 from edge.platform.store import open_store
-from edge.uplink.wire import JSON, Payload, Topics, decode_receipts
-from tests.platform.records import COMMAND, E1, E2, GW, ROOT, TOPICS, entry, gateway, record, until
+from edge.uplink.wire import JSON, Payload, Topics, decode_receipts, encode
+from tests.platform.records import (
+    COMMAND,
+    E1,
+    E2,
+    GW,
+    ROOT,
+    TOPICS,
+    entry,
+    envelope,
+    gateway,
+    record,
+    until,
+)
 from tests.platform.records import platform as receiving
 from tests.uplink.broker import Mosquitto
 
@@ -106,6 +118,28 @@ async def test_what_cannot_be_read_has_no_receipt(mosquitto: Make, tmp_path: Pat
     assert code == 1
     assert "1 could not be read" in out, (out, err)
     assert sender.messages == 2
+
+
+async def test_with_another_prefix_what_lies_below_the_usual_one_is_nobodys(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    """Levels are counted behind it, whatever its own are called."""
+    broker, store, prefix = mosquitto(), tmp_path / "store.db", "a/up"
+    other = Topics(prefix, "stadt", GW)
+    words = ["--prefix", prefix, "--filter", "#", "--json"]
+    with receiving(broker, store, *words) as process:
+        async with gateway(broker) as sender, gateway(broker, other) as at_home:
+            payload = encode(record(1), envelope(record(1)), GW, "json")
+            for branch in (TOPICS.up, f"kerbstone/v1/{other.up}", f"{other.up}/stadt/{GW}/up"):
+                await sender.put(f"{branch}/air/hut", payload)
+            await at_home.put(f"{other.up}/air/hut", payload)
+            await until(lambda: at_home.receipted == {(E1, "air", 1)})
+            assert sender.receipted == set()
+        process.send_signal(signal.SIGTERM)
+        code, out, _ = await end_of(process)
+    assert code == 1
+    counts = json.loads(out)
+    assert (counts["stored"], counts["repeats"], counts["undecodable"]) == (1, 0, 3)
 
 
 async def test_a_second_process_on_the_same_store_is_refused(

@@ -1,18 +1,23 @@
 """Both stores keep the same, whatever order it comes in, and give back what went in."""
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core import ConfigError, Stream
-from edge.platform.entry import Entry, Undecodable
+from edge.platform import tallies
+from edge.platform.entry import Entry, Refused
 from edge.platform.store import Store, StoreError, open_store
-from tests.platform.records import E1, E2, GW, entry, record
+from tests.platform.records import E1, E2, GW, TOPICS, entry, record
 
 KINDS = ["store.db", "store.jsonl"]
 
@@ -91,14 +96,89 @@ def test_a_conflict_is_kept_beside_the_first_and_once(store: Store, path: Path) 
     again.close()
 
 
-def test_what_cannot_be_read_is_kept_up_to_a_thousand_and_counted(store: Store, path: Path) -> None:
-    aside = [Undecodable("a/b", "why", n, b"\x00\xff", "now") for n in range(1200)]
-    store.commit([], aside)
-    assert store.undecodable() == 1200
+def refused(gw: str, number: int = 0, size: int = 2, kind: Any = "undecodable") -> Refused:
+    return Refused(kind, gw, f"k/s/{gw}/up/x", "why", number, b"\xff" * size, "now")
+
+
+def tallied(store: Store) -> dict[tuple[str, str], tuple[int, int]]:
+    return {(gw, kind): (tally.kept, tally.more) for gw, kind, tally in store.tallies()}
+
+
+def refused_kept(path: Path) -> list[tuple[str, str, int]]:
+    """Gateway, kind and size of what is there of refused messages."""
     if path.suffix == ".jsonl":
-        lines = path.with_suffix(".undecodable.jsonl").read_text().splitlines()
-        assert len(lines) == 1000
-        assert json.loads(lines[0])["size"] == 0
+        lines = path.with_suffix(".refused.jsonl").read_text().splitlines()
+        return [(line["gw"], line["kind"], line["size"]) for line in map(json.loads, lines)]
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT gw, kind, size FROM refused ORDER BY id").fetchall()
+
+
+def test_what_one_gateway_is_refused_leaves_the_room_of_another(store: Store, path: Path) -> None:
+    store.commit([], [refused("gw-evil", number) for number in range(1200)])
+    store.commit([], [refused("gw-2", 7), refused("gw-evil", 8, kind="foreign")])
+    kept_of_it = tallies.KEPT, 1200 - tallies.KEPT
+    wanted = {
+        ("gw-2", "undecodable"): (1, 0), ("gw-evil", "foreign"): (1, 0),
+        ("gw-evil", "undecodable"): kept_of_it,
+    }  # fmt: skip
+    assert tallied(store) == wanted
+    assert [each[2] for each in refused_kept(path)] == [*range(tallies.KEPT), 7, 8]
+    store.close()
+    again = open_store(path, write=True)
+    assert tallied(again) == wanted, "and that is remembered"
+    again.commit([], [refused("gw-evil")])
+    assert tallied(again)["gw-evil", "undecodable"] == (tallies.KEPT, 1201 - tallies.KEPT)
+    again.close()
+
+
+def test_few_large_ones_fill_the_room_of_a_gateway_too(store: Store, path: Path) -> None:
+    large = tallies.BYTES // 4
+    store.commit([], [refused("gw-evil", number, large) for number in range(6)])
+    assert tallied(store) == {("gw-evil", "undecodable"): (3, 3)}
+    assert len(refused_kept(path)) == 3
+
+
+def test_names_that_are_made_up_have_one_room_together(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tallies, "NAMES", 20)
+    store.commit([], [refused(f"gw-{number:03d}") for number in range(300)])
+    found = tallied(store)
+    assert len(found) == 21
+    assert found["", "undecodable"] == (tallies.KEPT, 280 - tallies.KEPT)
+
+
+def test_contents_under_one_key_do_not_fill_the_disk(store: Store, path: Path) -> None:
+    """As a gateway that seals nothing can send them without an end."""
+    others = [entry(record(1, body={"x": f"other {number}"})) for number in range(250)]
+    assert verdicts(store, entry(record(1))) == ["stored"]
+    found = verdicts(store, *others)
+    assert found == ["conflict"] * tallies.KEPT + ["excess"] * (250 - tallies.KEPT)
+    assert list(store.records(GW)) == [entry(record(1))]
+    assert len(list(store.conflicts(GW))) == tallies.KEPT
+    store.close()
+    again = open_store(path, write=True)
+    assert verdicts(again, others[0], others[-1]) == ["conflict", "excess"], "kept is kept"
+    assert tallied(again) == {(GW, "conflict"): (tallies.KEPT, 251 - tallies.KEPT)}
+    topic = TOPICS.record(Stream.AIR, "hut").replace(GW, "gw-2")
+    for number, verdict in ((1, "stored"), (2, "conflict")):
+        other = replace(others[number], topic=topic, key=("gw-2", E1, "air", 1))
+        assert verdicts(again, other) == [verdict], "the room of another is its own"
+    assert len(list(again.conflicts(GW))) == tallies.KEPT
+    again.close()
+
+
+def test_a_damaged_tally_is_told_and_does_not_stop_the_store(tmp_path: Path) -> None:
+    path = tmp_path / "store.jsonl"
+    store = open_store(path, write=True)
+    store.commit([], [refused("gw-evil")])
+    store.close()
+    for content in (b"", b"[", b"{}", b'[{"gw": 1}]', b"[1]", b"[" * 5000, b"\xff", b"null"):
+        path.with_suffix(".tally.json").write_bytes(content)
+        again = open_store(path, write=True)
+        assert verdicts(again, entry(record(1)))[0] in ("stored", "repeat")
+        assert again.damage.lines == (content != b"{}"), content
+        again.close()
 
 
 def test_a_second_writer_is_refused_and_a_reader_is_not(store: Store, path: Path) -> None:

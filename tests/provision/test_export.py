@@ -1,9 +1,12 @@
 """What mosquitto reads: all that fits together, or nothing is replaced."""
 
+import contextlib
+import os
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from edge.core import ConfigError
 from edge.provision import export, files, issuing
@@ -43,7 +46,9 @@ def put(world: World, key: Path | None = None, name: str = "mq-1") -> Put:
 
 
 def there(world: World) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((world.folder / "broker").iterdir())}
+    """What a broker finds under the names of its configuration."""
+    files = sorted((world.folder / "broker").iterdir())
+    return {path.name: path.read_bytes() for path in files if path.is_file()}
 
 
 def test_the_names_are_those_of_the_broker_s_configuration(world: World) -> None:
@@ -111,17 +116,85 @@ def test_a_renewal_replaces_key_and_certificate(world: World) -> None:
 
 def test_a_full_disk_leaves_what_was_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     put(world, issue(world))
-    before, key, stage = there(world), issue(world), files._stage
+    before, key, stage = there(world), issue(world), files.stage
 
-    def full(part: files.Part) -> Path:
+    def full(part: files.Part) -> None:
         if part.path.name == "server.crt":
             raise OSError(28, "No space left on device")
-        return stage(part)
+        stage(part)
 
-    monkeypatch.setattr(files, "_stage", full)
+    monkeypatch.setattr(files, "stage", full)
     with pytest.raises(OSError, match="No space"):
         put(world, key)
     assert there(world) == before
+
+
+def fits(found: dict[str, bytes]) -> bool:
+    key = load_pem_private_key(found["server.key"], None).public_key()
+    return key == x509.load_pem_x509_certificate(found["server.crt"]).public_key()
+
+
+class Killed(BaseException):
+    """From then on nothing can be changed any more."""
+
+
+CHANGES = ("replace", "rename", "symlink", "unlink", "mkdir", "rmdir", "link")
+
+
+def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Before the `step`th change of a name. What was to be changed is in the list."""
+    asked: list[str] = []
+
+    def change(name: str) -> None:
+        real = getattr(os, name)
+
+        def wrapped(*values: object, **words: object) -> object:
+            asked.append(name)
+            if len(asked) >= step:
+                raise Killed
+            return real(*values, **words)
+
+        monkeypatch.setattr(os, name, wrapped)
+
+    for name in CHANGES:
+        change(name)
+    return asked
+
+
+@pytest.mark.parametrize("before_it", ["put here", "a key by hand", "files by hand"])
+def test_a_renewal_is_read_whole_or_not_at_all_at_any_moment(
+    world: World, before_it: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reload that comes between two steps, or a kill: the key fits the certificate, always."""
+    folder = world.folder / "broker"
+    first = issue(world)
+    if before_it == "a key by hand":
+        (folder / "server.key").write_bytes(first.read_bytes())
+        put(world)
+    else:
+        put(world, first)
+    if before_it == "files by hand":
+        for name, data in there(world).items():
+            (folder / name).unlink()
+            (folder / name).write_bytes(data)
+    old, key = there(world), issue(world)
+    world.pass_days(1)
+    seen = set()
+    for step in range(1, 200):
+        with monkeypatch.context() as patch:
+            asked = killed_at(step, patch)
+            with contextlib.suppress(Killed):
+                put(world, key)
+        now = there(world)
+        assert fits(now), f"killed before step {step}, {asked[-1]}"
+        which = [now[name] == old[name] for name in ("server.key", "server.crt", "crl.pem")]
+        assert len(set(which)) == 1, f"killed before step {step}, {asked[-1]}: {which}"
+        seen.add(which[0])
+        if len(asked) < step:
+            break
+    assert seen == {True, False}, "killed before it, and not killed"
+    put(world, key)
+    assert len(list(folder.iterdir())) == 6, "four names, and what they lead to; no remains"
 
 
 def test_a_broker_of_a_group_reads_its_key_and_nobody_else_does(world: World) -> None:

@@ -4,7 +4,10 @@ import base64
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.provision import request
+from edge.provision.answers import Answer
 from edge.provision.handler import BODY, HEADER
-from edge.provision.serve import Limits
+from edge.provision.serve import Limits, network
 from tests.provision.world import Box, World
 
 POST = b"POST /.well-known/est/kerbstone/simpleenroll HTTP/1.1\r\nHost: x\r\n"
@@ -170,6 +174,126 @@ def test_somebody_who_drips_is_cut_off_all_the_same(narrow: World) -> None:
             except OSError:
                 break
     assert served(narrow)
+
+
+def silent(world: World, address: str) -> socket.socket:
+    """A connection, and nothing on it."""
+    return socket.create_connection(("127.0.0.1", world.port), 20, (address, 0))
+
+
+def half_open(world: World, address: str) -> socket.socket:
+    """It has said hello in TLS, and does not go on."""
+    out = ssl.MemoryBIO()
+    hello = world.tls().wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        hello.do_handshake()
+    link = silent(world, address)
+    link.sendall(out.read())
+    return link
+
+
+def dripping(world: World, address: str) -> socket.socket:
+    """All of TLS, and a byte of the request; another one comes in time, as often as it takes."""
+    link = world.tls().wrap_socket(silent(world, address), server_hostname="localhost")
+    link.sendall(POST[:1])
+    return link
+
+
+def lingering(world: World, address: str) -> socket.socket:
+    """It has its answer, and does not hang up."""
+    link = world.tls().wrap_socket(silent(world, address), server_hostname="localhost")
+    link.sendall(b"GET /.well-known/est/kerbstone/cacerts HTTP/1.1\r\n\r\n")
+    return link
+
+
+@pytest.mark.parametrize("kind", [silent, half_open, dripping, lingering])
+@pytest.mark.parametrize("addresses", [1, 8, 64])
+def test_connections_that_ask_for_nothing_lock_nobody_out(
+    world: World, kind: Callable[[World, str], socket.socket], addresses: int
+) -> None:
+    """64 of them were enough, and sixteen for those who share an address with them."""
+    with contextlib.ExitStack() as links:
+        for number in range(80):
+            address = f"127.0.0.{1 + number % addresses}"
+            with contextlib.suppress(OSError):  # another one has its place already
+                links.enter_context(kind(world, address))
+        began_s = time.monotonic()
+        world.enrolled(Box())
+        assert time.monotonic() - began_s < 8.0
+
+
+def test_one_who_comes_again_and_again_puts_out_himself_only(world: World) -> None:
+    ends = threading.Event()
+
+    def flood() -> None:
+        links: list[socket.socket] = []
+        while not ends.is_set():
+            with contextlib.suppress(OSError):
+                links.append(silent(world, "127.0.0.66"))
+            if len(links) > 200:
+                links.pop(0).close()
+        for each in links:
+            each.close()
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    try:
+        for number in range(5):
+            world.enrolled(Box(f"gw-{number:03}"))
+    finally:
+        ends.set()
+        flooding.join()
+
+
+def test_who_is_being_answered_keeps_his_place(world: World) -> None:
+    """His request is here: what he asked for is not thrown away."""
+    running = world.start() if world.running is None else world.running
+    desk, go, began = running.server.desk, threading.Event(), threading.Event()
+    act = desk.cacerts
+
+    def slow() -> Answer:
+        began.set()
+        go.wait(20)
+        return act()
+
+    desk.cacerts = slow  # type: ignore[method-assign]
+    with ThreadPoolExecutor(1) as pool, contextlib.ExitStack() as links:
+        asked = pool.submit(world.ask, "cacerts")
+        assert began.wait(20)
+        for _ in range(80):
+            links.enter_context(silent(world, "127.0.0.1"))
+        go.set()
+        assert asked.result().status == 200
+
+
+def test_a_machine_without_threads_counts_no_connection_for_ever(
+    narrow: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", narrow.port), timeout=20) as link:
+                assert link.recv(1) == b""
+    assert served(narrow)
+    assert any("can't start new thread" in line for line in narrow.log)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("10.0.0.1", "10.0.0.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:10.0.0.1", "10.0.0.1", True),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("?", "?", True),
+    ],
+)
+def test_whose_a_connection_is(one: str, other: str, same: bool) -> None:
+    assert (network(one) == network(other)) is same
 
 
 def test_plain_http_gets_nothing(world: World) -> None:

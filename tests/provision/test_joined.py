@@ -200,9 +200,9 @@ def test_a_broker_takes_its_renewed_certificate_when_it_is_told(city: City) -> N
 def test_a_second_start_of_the_broker_issues_nothing(city: City) -> None:
     now = datetime.now(UTC)
     start.join(city.broker, city.home, now)
-    before = {path.name: path.read_bytes() for path in city.broker.glob("*.*")}
+    before = {path.name: path.read_bytes() for path in city.broker.glob("[!.]*.*")}
     start.join(city.broker, city.home, now)
-    after = {path.name: path.read_bytes() for path in city.broker.glob("*.*")}
+    after = {path.name: path.read_bytes() for path in city.broker.glob("[!.]*.*")}
     assert {name for name in before if before[name] != after[name]} == {"crl.pem"}
 
 

@@ -64,12 +64,6 @@ def foreign(path: Path) -> None:
     other.close()
 
 
-def newer(path: Path) -> None:
-    other = sqlite3.connect(path)
-    other.execute("PRAGMA user_version = 99")
-    other.close()
-
-
 def no_counters(path: Path) -> None:
     other = sqlite3.connect(path)
     other.execute("DROP TABLE counter")
@@ -77,7 +71,7 @@ def no_counters(path: Path) -> None:
 
 
 DAMAGES = [
-    truncate, cut_to_a_stub, zero, zero_the_middle, text, folder_instead, foreign, newer,
+    truncate, cut_to_a_stub, zero, zero_the_middle, text, folder_instead, foreign,
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import pytest
 from edge.core import Key, Stream
 from edge.store import Mark, Outbox, journal
 from edge.store.drops import Drops
-from edge.store.journal import NAME, Journal
+from edge.store.journal import ENTRY, NAME, left_behind
 from edge.store.memory import WEIGHT, Memory
 from edge.store.rows import pack, row_of
 from tests.store.test_outbox import S, drafts, everything, kill, opened
@@ -26,7 +26,8 @@ def filled(folder: Path) -> tuple[Outbox, int]:
 
 
 def more(outbox: Outbox, n: int) -> int:
-    outbox.commit(drafts(100, size=700, at=n), clock=Mark((n + 100) * S, 0, "none"))
+    mark, flying = Mark((n + 100) * S, 0, "none"), outbox.journal.on_their_way()
+    outbox.commit(drafts(100, size=700, at=n), clock=mark, flying=flying)
     return n + 100
 
 
@@ -88,10 +89,10 @@ def test_what_was_sent_and_is_not_remembered_by_itself_says_again(
         outbox.begin()
         again = [stored.row for stored in everything(outbox) if stored.again]
         assert again == rows[:90]
-        assert outbox.journal.last_sent == rows[89], "what lies behind it has never gone"
+        assert outbox._sent_before.last_sent == rows[89], "what lies behind it has never gone"
+        outbox.journal.settled(())
         kill(outbox)
     data = (tmp_path / NAME).read_bytes()
-    assert len(data) <= 8 * (1 + 40 + 1), "bounded"
-    other = Journal(tmp_path, 1)
-    assert (other.found, other.maybe_sent(rows[0]), other.last_sent) == (False, False, 0)
-    other.close()
+    assert len(data) <= ENTRY.size * (3 + 40), "bounded"
+    other = left_behind(tmp_path, "").for_start(1 << 52, 1)
+    assert (other.maybe_sent(rows[0]), other.last_sent) == (True, 0), "of another database"

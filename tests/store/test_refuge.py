@@ -345,9 +345,12 @@ def test_memory_remembers_only_rows_that_may_be_on_disk(monkeypatch: pytest.Monk
     memory.reached = 100
     for number in range(98, 1000):
         memory.remove(number)
-    assert (list(memory.gone), memory.forgotten) == ([98, 99, 100], 0)
-    memory.remove(97)
-    assert memory.forgotten == 1
+    assert (memory.gone.ranges(), memory.forgotten) == ([(98, 100)], 0)
+    for number in (10, 20, 97):
+        memory.remove(number)
+    assert (memory.gone.ranges(), memory.forgotten) == ([(10, 10), (20, 20), (97, 100)], 0)
+    memory.remove(30)
+    assert (memory.gone.count(), memory.forgotten) == (3, 1)
 
 
 @pytest.mark.parametrize("steps", range(15, 60))

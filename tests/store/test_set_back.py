@@ -7,16 +7,17 @@ to within a quarter of an hour, and the log itself.
 
 import shutil
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from edge.core import Draft, Stream
 from edge.store import Mark, Outbox
+from edge.store.database import NAME as DB
 from edge.store.highwater import NAME, Reached
-from edge.store.rows import Former, Past
-from edge.store.waltail import Tail, tail
+from edge.store.rows import Former, Past, Tail
+from edge.store.wal import judge, look
 
 S = 1_000_000_000
 MINUTE = 60 * S
@@ -130,7 +131,8 @@ def test_a_bit_in_the_log_is_seen_in_the_same_boot(box: Box, back: int) -> None:
     flip(box.log, commits(box.log)[-back] + 40)
     assert box.start() == "older"
     assert box.state == 10 - back
-    assert any("older than what was numbered" in text for text in events(box))
+    [text] = events(box)  # one damage, one event
+    assert "totals do not go on from it" in text
 
 
 def test_a_bit_in_the_log_is_seen_after_a_reboot_if_another_commit_follows(box: Box) -> None:
@@ -140,7 +142,8 @@ def test_a_bit_in_the_log_is_seen_after_a_reboot_if_another_commit_follows(box: 
     box.reboot()
     assert box.start() == "older"
     assert box.state == 5
-    assert events(box)
+    [text] = events(box)
+    assert "log of the outbox is damaged" in text
 
 
 def test_a_bit_in_the_last_commit_leaves_the_past_in_doubt_after_a_reboot(box: Box) -> None:
@@ -150,7 +153,30 @@ def test_a_bit_in_the_last_commit_leaves_the_past_in_doubt_after_a_reboot(box: B
     flip(box.log, commits(box.log)[-1] + 40)
     box.reboot()
     assert box.start() == "doubtful"
-    assert any("is not whole" in text for text in events(box))
+    [text] = events(box)
+    assert "is not whole" in text
+
+
+@pytest.mark.parametrize("reboot", [False, True])
+@pytest.mark.parametrize("lost_mark", [False, True])
+@pytest.mark.parametrize("back", [1, 2, 6])
+def test_one_damage_is_one_event_and_one_loss(
+    box: Box, back: int, lost_mark: bool, reboot: bool
+) -> None:
+    """Whoever finds it: the log itself, or the numbers that were given and are not there."""
+    box.close_windows(10)
+    box.kill()
+    flip(box.log, commits(box.log)[-back] + 40)
+    if reboot:
+        box.reboot()
+    if lost_mark:
+        (box.run / NAME).unlink(missing_ok=True)
+    torn = back == 1 and (reboot or lost_mark)
+    assert box.start() == ("doubtful" if torn else "older")
+    assert box.outbox is not None
+    rows = box.outbox.commit([], {}, [1], Mark(box.now_ns + S, 0, "none"))
+    told = sorted(row.record.body["event"] for row in rows)
+    assert told == (["storage"] if torn else ["drop", "storage"])
 
 
 @pytest.mark.parametrize("at", [2, 9, 17, 22, 25])
@@ -271,10 +297,10 @@ def test_the_card_hears_of_it_at_a_start_and_each_quarter_of_an_hour(
 
     real = highwater._write
 
-    def counted(path: Path, reached: Reached, *, durable: bool = False) -> None:
+    def counted(path: Path, block: bytes, *, durable: bool = False) -> None:
         if durable:
             told.append(path)
-        real(path, reached, durable=durable)
+        real(path, block, durable=durable)
 
     monkeypatch.setattr(highwater, "_write", counted)
     box.close_windows(60 * 24)
@@ -309,6 +335,8 @@ def test_marks_say_what_is_ahead() -> None:
     assert not Reached(6 << 32 | 1, 0).ahead_of(former)
     assert Reached(1 << 32, 1).ahead_of(None)
     assert Reached.parse(Reached(1 << 50, 3).packed()) == Reached(1 << 50, 3)
+    assert Reached.parse(Reached(2, 3).packed("town/gw-1"), "town/gw-1") == Reached(2, 3)
+    assert Reached.parse(Reached(2, 3).packed("town/gw-1"), "town/gw-2") is None
 
 
 @pytest.mark.parametrize("harm", [b"", b"\0" * 64, b"1 2", b"\xff" * 64, b"9" * 5000])
@@ -329,18 +357,26 @@ def test_a_folder_in_the_place_of_a_mark_is_no_reason_to_stop(box: Box) -> None:
     box.close_windows(2)
 
 
+def tail(log: Path, ends: Sequence[int]) -> Tail:
+    """Of a log that was cut somewhere, after a reboot."""
+    size = log.stat().st_size
+    read = sum(at + 24 + 1024 <= size for at in ends)
+    frames_read = 0 if not read else (ends[read - 1] - 32) // (24 + 1024) + 1
+    return judge(look(log.parent), frames_read, same_boot=False)
+
+
 def test_a_log_that_is_cut_within_a_commit_is_torn_and_at_its_end_whole(
     box: Box, tmp_path: Path
 ) -> None:
     box.close_windows(3)
     box.kill()
     data, ends = box.log.read_bytes(), commits(box.log)
-    path = tmp_path / "log"
+    path = tmp_path / f"{DB}-wal"
     verdicts: dict[int, Tail] = {}
     for size in range(0, len(data), 211):
         path.write_bytes(data[:size])
-        verdicts[size] = tail(path)
+        verdicts[size] = tail(path, ends)
     assert set(verdicts.values()) == {"whole", "torn"}
     for end in ends:
         path.write_bytes(data[: end + 24 + 1024])
-        assert tail(path) == "whole"
+        assert tail(path, ends) == "whole"

@@ -1,5 +1,6 @@
 """The units of the link, and the daemon's exposure, judged by systemd's own tools."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,6 +34,25 @@ def test_exposure(unit: str, limit: int) -> None:
         "systemd-analyze", "security", "--offline=true", f"--threshold={limit}", UNITS / unit
     )
     assert code == 0, text[-200:]
+
+
+def lines(unit: str, key: str) -> list[str]:
+    text = (UNITS / unit).read_text(encoding="utf-8")
+    found = re.findall(rf"^{key}=(.*)$", text, re.MULTILINE)
+    return [word for each in found for word in each.split()]
+
+
+def test_the_way_out_opens_with_the_daemon_and_waits_for_no_network_and_no_timer() -> None:
+    """Ten seconds of a timer, up to a minute by chance, and the network's target came before it:
+    so long the daemon reached nobody after each boot."""
+    egress = "kerbstone-egress.service"
+    assert egress in lines("kerbstone.service", "Wants")
+    assert egress not in lines("kerbstone.service", "After"), "and the daemon does not wait for it"
+    waits = [*lines(egress, "After"), *lines(egress, "Wants"), *lines(egress, "Requires")]
+    assert not [each for each in waits if each.startswith("network")]
+    assert lines(egress, "Restart") == ["on-failure"], "names are asked for again"
+    assert lines(egress, "RestartSec") == ["2s"]
+    assert lines(egress, "StartLimitIntervalSec") == ["0"], "and it never gives up"
 
 
 def test_users_and_groups_are_made_in_a_root(tmp_path: Path) -> None:

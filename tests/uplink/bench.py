@@ -92,7 +92,7 @@ async def box(
             alarm=lambda kind, text: alarms.append((kind, text)),
             beat=beat or (lambda: None),
             known=known or (lambda known: None),
-            sealed=sealed or (lambda record: None),
+            sealed=sealed or (lambda record, moment: None),
         ),
     )
     made = Box(writer, sender, clock)

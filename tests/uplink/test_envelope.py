@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core import Envelope, Key, Record, Stamp, Stream, TimeQuality
-from edge.uplink.envelope import CERTAIN, MARKS, TRUST, ClockMap, Mark, best_mark, envelope
+from edge.uplink.envelope import CERTAIN, MARKS, ClockMap, Mark, best_mark, envelope
 from edge.uplink.wire import Topics, WireError, decode, encode, iso
+from edge.uplink.wire.clock import TRUST
 
 S = 1_000_000_000
 YEAR = 365 * 86_400 * S

@@ -89,7 +89,7 @@ def test_a_fleet_whose_broker_stays_away_spreads_further_with_each_round() -> No
     assert sum(attempts.values()) > 500 * 10
 
 
-@pytest.mark.parametrize("code", [0x88, 0x89, 0x97, 0x9F, 0x9C, 0x9D])
+@pytest.mark.parametrize("code", [0x88, 0x89, 0x97, 0x9F, 0x9C, 0x9D, 0x9A, 0x9B])
 def test_a_broker_that_asks_for_it_is_left_alone_and_the_others_are_tried(code: int) -> None:
     one, now = made(A, B), 100 * S
     one.failed(now, code)

@@ -9,10 +9,14 @@ from hypothesis import strategies as st
 
 from edge.core import Draft, Envelope, Key, Record, Stream
 from edge.core.numbers import stepped
-from edge.uplink.manifests import FULL, Manifests
+from edge.uplink.manifests import AGAIN, FULL, Manifests
 from edge.uplink.wire import START, decode, encode, link_of_map
+from edge.uplink.wire.clock import MOMENTS, Moment
 
 EPOCH = 4294967299
+NTP = Moment(3, 5_000, 1_790_000_000_005_000, "ntp")
+STEPPED = Moment(3, 9_000, 1_790_000_002_009_000, "ntp")
+NONE = Moment(2, 0, 0, "none", 1_780_000_000_000_000)
 
 
 def record(seq: int, stream: Stream = Stream.AIR, **body: Any) -> Record:
@@ -47,13 +51,13 @@ def test_a_stream_in_order_is_one_segment() -> None:
     manifests = Manifests()
     records = [record(seq) for seq in range(1, 6)]
     for each in records:
-        manifests.handed(each)
+        manifests.handed(each, NTP)
     assert manifests.due(0, all_=False) == []
     (draft,) = manifests.due(7, all_=True)
     assert (draft.stream, draft.source, draft.from_ns, draft.to_ns) == ("manifest", "air", 7, 7)
     assert draft.body == {
         "epoch_of": EPOCH, "stream_of": "air", "first": 1, "last": 5, "count": 5,
-        "seqs": [[1, 5, 1]], "sha256": chain(records),
+        "seqs": [[1, 5, 1]], "sha256": chain(records), "clock": [NTP.packed()],
     }  # fmt: skip
     assert manifests.due(8, all_=True) == []
 
@@ -61,7 +65,7 @@ def test_a_stream_in_order_is_one_segment() -> None:
 def test_live_and_backlog_are_two_segments() -> None:
     manifests = Manifests()
     for seq in (101, 1, 102, 2, 3, 103):
-        manifests.handed(record(seq))
+        manifests.handed(record(seq), NTP)
     found = bodies(manifests.due(0, all_=True))
     assert sorted(stepped(body["seqs"]) for body in found) == [[1, 2, 3], [101, 102, 103]]
     for body in found:
@@ -70,10 +74,10 @@ def test_live_and_backlog_are_two_segments() -> None:
 
 def test_what_was_sealed_is_not_sealed_again() -> None:
     manifests = Manifests()
-    manifests.handed(record(1))
+    manifests.handed(record(1), NTP)
     assert len(manifests.due(0, all_=True)) == 1
-    manifests.handed(record(1))
-    assert manifests.due(0, all_=True) == []
+    manifests.handed(record(1), NTP)
+    assert [body["count"] for body in bodies(manifests.due(0, all_=True))] == [0]
 
 
 def test_merged_records_continue_their_neighbours() -> None:
@@ -82,7 +86,7 @@ def test_merged_records_continue_their_neighbours() -> None:
     merged = [record(43 + n, covers=[[1 + n, 43 + n, 3]]) for n in range(3)]
     later = [record(88 + n, covers=[[46 + n, 88 + n, 3]]) for n in range(3)]
     for each in (*merged, *later):
-        manifests.handed(each)
+        manifests.handed(each, NTP)
     (body,) = bodies(manifests.due(0, all_=True))
     assert stepped(body["seqs"]) == [43, 44, 45, 88, 89, 90]
     assert body["sha256"] == chain([*merged, *later])
@@ -91,7 +95,7 @@ def test_merged_records_continue_their_neighbours() -> None:
 def test_a_full_segment_ends_before_its_time() -> None:
     manifests = Manifests()
     for seq in range(1, FULL + 2):
-        manifests.handed(record(seq))
+        manifests.handed(record(seq), NTP)
     (body,) = bodies(manifests.due(0, all_=False))
     assert (body["first"], body["last"], body["count"]) == (1, FULL, FULL)
     (rest,) = bodies(manifests.due(0, all_=True))
@@ -109,14 +113,14 @@ def test_every_number_is_sealed_once_over_restarts(
     manifests, found = Manifests(), []
     given: list[Draft] = []
     for at, seq in enumerate([*order, *order[:5]]):
-        manifests.handed(record(seq))
+        manifests.handed(record(seq), NTP)
         if at in ends:
             given += manifests.due(0, all_=True)
         if at in restarts:
             state = msgpack.unpackb(msgpack.packb(manifests.snapshot(given)))
             manifests = Manifests()
             manifests.restore(state)
-    found += bodies([*given, *manifests.due(0, all_=True)])
+    found += [body for body in bodies([*given, *manifests.due(0, all_=True)]) if body["count"]]
     sealed = [seq for body in found for seq in stepped(body["seqs"])]
     assert sorted(sealed) == list(range(1, 25))
     for body in found:
@@ -131,7 +135,7 @@ def test_a_consumer_calculates_the_same_chain(encoding: Any, value: float) -> No
     sent = record(9, value=value, whole=1.0, points={"a": {"n": 3, "mean": 0.5, "none": None}})
     sealed = Envelope(1, 2, "ntp", late=True, again=True)
     payload = encode(sent, sealed, "gw", encoding)
-    (message,) = decode("k/v1/s/gw/up/air/hut", payload.data, payload.content_type)
+    (message,) = decode("kerbstone/v1/s/gw/up/air/hut", payload.data, payload.content_type)
     assert link_of_map(START, message.sent).hex() == chain([sent])
 
 
@@ -149,7 +153,49 @@ def test_a_signature_is_over_all_the_rest() -> None:
         return {"alg": "ed25519", "sig": "c2ln", "cert_sha256": "00"}
 
     manifests = Manifests(sign)
-    manifests.handed(record(1))
+    manifests.handed(record(1), NTP)
     (body,) = bodies(manifests.due(0, all_=True))
     assert {k: v for k, v in body.items() if k not in ("alg", "sig", "cert_sha256")} == seen[0]
     assert body["sig"] == "c2ln"
+
+
+def test_a_manifest_says_by_which_moments_its_records_were_dated_each_once() -> None:
+    manifests = Manifests()
+    again = NTP._replace(mono_us=7_000, wall_us=1_790_000_000_007_002)  # another look, no step
+    for seq, by in ((1, NTP), (2, again), (3, STEPPED), (4, NTP)):
+        manifests.handed(record(seq), by)
+    (body,) = bodies(manifests.due(0, all_=True))
+    assert body["clock"] == [NTP.packed(), STEPPED.packed()]
+
+
+def test_what_goes_again_and_is_dated_better_is_told_once() -> None:
+    manifests = Manifests()
+    manifests.handed(record(1), NONE)
+    given = manifests.due(0, all_=True)
+    assert bodies(given)[0]["clock"] == [NONE.packed()]
+    manifests.handed(record(1), NTP)
+    assert manifests.changed
+    state = msgpack.unpackb(msgpack.packb(manifests.snapshot(given)))
+    manifests = Manifests()
+    manifests.restore(state)
+    (alone,) = bodies(manifests.due(0, all_=True))
+    assert (alone["count"], alone["clock"], alone["clock_again"]) == (0, [], [NTP.packed()])
+    manifests.handed(record(1), NTP)
+    assert manifests.due(0, all_=True) == []
+    manifests.handed(record(1), STEPPED)
+    manifests.handed(record(2), NTP)
+    (beside,) = bodies(manifests.due(0, all_=True))
+    assert (beside["count"], beside["clock_again"]) == (1, [STEPPED.packed()])
+
+
+def test_a_clock_that_is_set_without_end_makes_no_large_manifest() -> None:
+    manifests = Manifests()
+    moments = [NTP._replace(wall_us=NTP.wall_us + n * 1_000_000) for n in range(2 * AGAIN)]
+    for seq, by in enumerate(moments[:100], 1):
+        manifests.handed(record(seq), by)
+    for seq in range(1, 101):
+        manifests.handed(record(seq), *moments[seq * 17 : seq * 17 + 17])
+    found = bodies(manifests.due(0, all_=True))
+    assert max(len(body["clock"]) for body in found) <= MOMENTS
+    assert max(len(body.get("clock_again", ())) for body in found) == MOMENTS
+    assert sum(len(body.get("clock_again", ())) for body in found) == AGAIN

@@ -121,7 +121,7 @@ async def test_what_an_amnesic_broker_had_acknowledged_is_not_lost(
     async with box(tmp_path, broker.url, receipt_s=1) as gateway:
         gateway.connect()
         await gateway.commit(drafts(0, 30))
-        await until(lambda: gateway.sender.counts.nobody == 30)
+        await until(lambda: gateway.sender.counts.nobody >= 30)
         broker.kill()
         broker.start()
         async with platform(broker) as city:

@@ -10,6 +10,7 @@ from typing import Any
 
 from edge.core import Draft, Stream
 from edge.uplink.broker import broker_of
+from edge.uplink.oversize import TAKEN
 from tests.uplink.bench import GW, S, box, drafts, numbers, until
 from tests.uplink.broker import Listener, Mosquitto
 
@@ -149,11 +150,11 @@ async def test_what_is_too_large_is_buried_and_declared(mosquitto: Make, tmp_pat
     async with box(tmp_path, broker.url) as gateway:
         gateway.connect()
         large = Draft(Stream.AIR, "hut_air", 0, S, {"text": "x" * 3000})
-        await gateway.commit([large, *drafts(1, 2)])
-        await until(lambda: gateway.sender.counts.confirmed == 2)
-        assert gateway.sender.counts.dead == 1
+        await gateway.commit([large, *drafts(1, TAKEN)])
+        await until(lambda: gateway.sender.counts.confirmed == TAKEN)
+        await until(lambda: gateway.sender.counts.dead == 1)
         await gateway.commit([])
-        await until(lambda: gateway.sender.counts.confirmed == 3)
+        await until(lambda: gateway.sender.counts.confirmed == TAKEN + 1)
         counts = await gateway.writer.counts()
         assert (counts.rows, counts.dead) == (1, 1)  # the event is confirmed, not yet committed
     (event,) = [json.loads(line.partition(" ")[2]) for line in listener.stop()]

@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edge.core import Draft, Stamp, Stream
+from edge.core import Draft, Key, Record, Stamp, Stream
 from edge.uplink.broker import Broker, broker_of
 from edge.uplink.gate import QUARTER_NS, SETTLED_NS
+from edge.uplink.mqtt import LostError
+from edge.uplink.retained import Retained
+from edge.uplink.wire import Topics
 from tests.store.test_thin import MINUTE, WALL
 from tests.uplink.bench import GW, Box, RealClock, box, until
 from tests.uplink.broker import Listener, Mosquitto
@@ -191,3 +194,103 @@ async def test_a_lost_connection_opens_no_gate_and_a_new_process_knows_of_none(
         gateway.connect()
         await until(lambda: gateway.sender.counts.confirmed == 3)
     assert [record["seq"] for record in records(listener, 3)] == [1, 2, 3]
+
+
+def retained(broker: Mosquitto) -> dict[str, int]:
+    """The last records that somebody finds who comes now: source and number."""
+    lines = Listener(broker, f"{UP}/#", "--retained-only", "-W", "2").stop(2)  # status, meta
+    pairs = [line.partition(" ")[::2] for line in lines if f"{UP}/last/" in line]
+    return {topic.rpartition("/")[2]: json.loads(payload)["seq"] for topic, payload in pairs}
+
+
+async def test_no_last_record_is_an_old_one_while_bytes_are_spared(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+        gateway.connect()
+        await until(lambda: gateway.sender.connected)
+        await minutes(gateway, 0, 1)
+        await until(lambda: gateway.sender.counts.confirmed == 1)
+        await turns(gateway)
+        assert retained(broker) == {"hut": 1}
+        gateway.sender.thrift(1)
+        await held(gateway)
+        await turns(gateway)
+        assert retained(broker) == {}, "at once, not after the first quarter"
+        await minutes(gateway, 1, 15)
+        gateway.clock.ahead_ns += SETTLED_NS  # type: ignore[attr-defined]
+        await turns(gateway)
+        await until(lambda: gateway.sender.counts.confirmed == 15)
+        await held(gateway)
+        assert retained(broker) == {}, "what goes in a quarter's batch is no present value"
+        gateway.sender.thrift(0)
+        await turns(gateway)
+        await minutes(gateway, 15, 16)
+        await until(lambda: gateway.sender.counts.confirmed == 16)
+        await turns(gateway)
+        assert retained(broker) == {"hut": 16}
+
+
+async def test_what_the_process_before_left_is_taken_away_too(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+        gateway.connect()
+        await until(lambda: gateway.sender.connected)
+        await minutes(gateway, 0, 1)
+        await until(lambda: gateway.sender.counts.confirmed == 1)
+        await turns(gateway)
+    assert retained(broker) == {"hut": 1}
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+        gateway.sender.thrift(1)
+        await minutes(gateway, 1, 2)
+        gateway.connect()
+        await until(lambda: gateway.sender.connected)
+        gateway.clock.ahead_ns = QUARTER_NS + SETTLED_NS  # type: ignore[attr-defined]
+        await turns(gateway)
+        await until(lambda: gateway.sender.counts.confirmed == 1)
+        await turns(gateway)
+        assert retained(broker) == {}
+
+
+class Wire:
+    """Takes what is published; answers come when the test says so."""
+
+    room = 99
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Any, str, bytes]] = []
+
+    def publish(self, token: Any, topic: str, payload: bytes, *_: Any, **__: Any) -> None:
+        self.sent.append((token, topic, payload))
+
+
+def test_what_is_to_be_taken_away_outlives_a_connection_and_is_said_once() -> None:
+    record = Record(Key(1, Stream.AIR, 7), "hut", 1, 0, MINUTE, {})
+    kept = Retained(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None)
+    link: Any = Wire()
+    kept.put_last(record, {"seq": 7}, late=False)
+    kept.publish(link)
+    kept.spare(True)
+    kept.publish(link)
+    token, topic, payload = link.sent[-1]
+    assert (topic, payload) == (f"{UP}/last/hut", b"")
+    kept.answered(link.sent[0][0], 0)  # of the record before it
+    kept.answered(token, LostError("gone"))
+    kept.clear()  # a new connection
+    kept.publish(link)
+    assert link.sent[-1][1:] == (topic, b"")
+    kept.answered(link.sent[-1][0], 0)
+    kept.clear()
+    kept.spare(True)  # level 2
+    kept.publish(link)
+    assert len(link.sent) == 3
+    kept.spare(False)
+    kept.put_last(record, {"seq": 7}, late=True)
+    kept.publish(link)
+    assert len(link.sent) == 3, "a late one is not the present"
+    kept.put_last(record, {"seq": 8}, late=False)
+    kept.publish(link)
+    assert json.loads(link.sent[-1][2]) == {"seq": 8}

@@ -120,7 +120,8 @@ def test_names_that_would_break_topics_are_refused(name: str) -> None:
 
 def test_topics_are_taken_apart() -> None:
     assert parse_topic(AIR).source == "hut"
-    assert parse_topic("a/b/c/up/up/x/up/raw").gw == "x"
+    assert parse_topic("a/b/up/up/x/up/raw", "a/b/up").gw == "x"
+    assert parse_topic(AIR).branch == TOPICS.up.removesuffix("/up")
     assert parse_topic(TOPICS.last("hut")).kind == "last"
     assert parse_topic(TOPICS.status).kind == "status"
     for wrong in ("", "/", "up/air", f"{AIR}/x", AIR.replace("air", "aire"), f"{TOPICS.up}/last"):

@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -176,10 +176,11 @@ class Cluster:
             self._mapper.kill()
             self._mapper.wait(60)
 
-    def admit(self, names: Sequence[str]) -> gateways.Done:
-        """Let exactly these gateways in."""
+    def admit(self, names: Iterable[str]) -> gateways.Done:
+        """Let exactly these gateways in, at any site; at certain ones when `names` is a map."""
+        sites = names if isinstance(names, Mapping) else dict.fromkeys(names, ())
         return gateways.sync(
-            names, gateways.Ctl(BINARIES / "rabbitmqctl", self.nodes[0].environment)
+            sites, gateways.Ctl(BINARIES / "rabbitmqctl", self.nodes[0].environment)
         )
 
 
@@ -209,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, signal.default_int_handler)
     cluster = Cluster(folder, ports)
     try:
-        pki.make(folder, datetime.datetime.now(datetime.UTC), gateways=names)  # noqa: TID251
+        pki.make(folder, datetime.datetime.now(datetime.UTC), gateways=names)
         cluster.configure()
         cluster.start()
         cluster.admit(names)

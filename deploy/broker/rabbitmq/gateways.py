@@ -1,12 +1,16 @@
 """Let the approved gateways into a RabbitMQ cluster, and end those that are not approved any more.
 
     python deploy/broker/rabbitmq/gateways.py --desk /var/lib/kerbstone-provision
-    python deploy/broker/rabbitmq/gateways.py --names FILE      # one a line; - is standard input
+    python deploy/broker/rabbitmq/gateways.py --names FILE      # - is standard input
+
+FILE has a gateway a line, and after it the sites under which it may write (none: any). The desk
+knows them by itself.
 
 RabbitMQ lets nobody in by his certificate alone: each name is a user there, without a password. To
 be run on one node, after each approval and revocation, or every few minutes: it changes what
-differs. Whoever is removed loses his open connection too. Only users with the tag `gateway` are
-touched. Exit codes: 0 fine, 1 too many would go, 2 wrong use, 3 the cluster does not answer.
+differs. Whoever is removed, or gets other rights, loses his open connection too. Only users with
+the tag `gateway` are touched. Exit codes: 0 fine, 1 too many would go, 2 wrong use, 3 the cluster
+does not answer.
 """
 
 import argparse
@@ -14,11 +18,10 @@ import json
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -26,17 +29,17 @@ from typing import Any, Final, NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[3]))  # from a checkout, wherever it is called
 
 from edge.core import ConfigError
-from edge.identity.names import is_gateway
+from edge.identity.names import SITE, is_gateway
+from edge.platform.sites import approved, listed
 
 TAG: Final = "gateway"
 EXCHANGE: Final = "amq.topic"
-MOST: Final = 100_000  # names
 ENOUGH: Final = 5  # or a tenth: more than that are not removed without being asked for
 PATIENCE_S: Final = 600
 
 
 class Done(NamedTuple):
-    """Names of gateways."""
+    """Names of gateways; added are also those whose rights were others."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -70,13 +73,17 @@ def user(name: str) -> dict[str, Any]:
     return {"name": name, "password_hash": "", "hashing_algorithm": kind, "tags": [TAG]}
 
 
-def topics(name: str) -> dict[str, str]:
-    """Where MQTT has a slash there is a dot here, and `*` for `+`. The site is any."""
+def topics(name: str, sites: Collection[str] = ()) -> dict[str, str]:
+    """Where MQTT has a slash there is a dot here, and `*` for `+`. Without sites it is any.
+
+    A dot in a topic is one level here and two for who receives it: so no level has one.
+    """
+    site = f"({'|'.join(sorted(sites))})" if sites else "[^.*#]+"
     return {
         "user": name,
         "vhost": "/",
         "exchange": EXCHANGE,
-        "write": rf"^kerbstone\.v1\.[^.*#]+\.{name}\.up\.[^*#]+$",
+        "write": rf"^kerbstone\.v1\.{site}\.{name}\.up\.[^.*#]+(\.[^.*#]+)?$",
         "read": rf"^kerbstone\.v1\.[^.#]+\.{name}\.down\..+$",
     }
 
@@ -88,30 +95,64 @@ def resources(name: str) -> dict[str, str]:
     return {"user": name, "vhost": "/", "configure": f"^{own}$", "write": both, "read": both}
 
 
-def sync(names: Iterable[str], ctl: Callable[..., str], *, many: bool = False) -> Done:
-    """Raises ConfigError, ManyError or OSError."""
-    wanted = set(names)
-    for name in wanted:
+def sync(
+    gateways: Mapping[str, Collection[str]], ctl: Callable[..., str], *, many: bool = False
+) -> Done:
+    """`gateways` with their sites. Raises ConfigError, ManyError or OSError."""
+    wanted = set(gateways)
+    for name, sites in gateways.items():
         if not is_gateway(name):
             raise ConfigError(f"{name!r:.80} is no name of a gateway: 3 to 64 of a-z, 0-9 and -")
+        for site in sites:
+            if not re.match(SITE, site):
+                raise ConfigError(f"{name}: {site!r:.80} is no site: 1 to 64 of a-z, 0-9, _ and -")
     users = _listed(ctl, "list_users")
     held = {each["user"] for each in users if TAG in each["tags"]}
     if others := sorted(wanted & {each["user"] for each in users} - held):
         text = "the cluster's own users: a gateway of this name would have their rights"
         raise ConfigError(f"{', '.join(others)}: {text}; give it another name")
-    granted = {each["user"] for each in _listed(ctl, "list_permissions")}
-    limited = {each["user"] for each in _listed(ctl, "list_topic_permissions")}
-    new, gone = sorted(wanted - (held & granted & limited)), sorted(held - wanted)
+    # held against what they ought to be: a box moves, and an older version gave other rights
+    granted, limited = _rights(ctl, "list_permissions"), _rights(ctl, "list_topic_permissions")
+    right = {
+        name
+        for name in wanted & held
+        if _has(granted, resources(name)) and _has(limited, topics(name, gateways[name]))
+    }
+    new, gone = sorted(wanted - right), sorted(held - wanted)
     if len(gone) > max(ENOUGH, len(held) // 10) and not many:
         text = f"{len(gone)} of {len(held)} gateways are not in the list: --many removes them all"
         raise ManyError(text)
     if new:
         # topics first: who has rights on the exchange and none on topics may use them all
-        _load(ctl, {"users": [*map(user, new)], "topic_permissions": [*map(topics, new)]})
+        _load(
+            ctl,
+            {
+                "users": [*map(user, new)],
+                "topic_permissions": [topics(name, gateways[name]) for name in new],
+            },
+        )
         _load(ctl, {"permissions": [*map(resources, new)]})
+    for name in sorted(held.intersection(new)):
+        # an open session remembers what it was allowed: it has to connect again
+        ctl("close_all_user_connections", name, "its rights have changed")
     for name in gone:
         ctl("delete_user", name)
     return Done(tuple(new), tuple(gone))
+
+
+def _rights(ctl: Callable[..., str], what: str) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for each in _listed(ctl, what):
+        found.setdefault(each["user"], []).append(each)
+    return found
+
+
+def _has(rights: Mapping[str, list[dict[str, Any]]], wanted: Mapping[str, str]) -> bool:
+    """Whether he has these, and no others."""
+    match rights.get(wanted["user"], []):
+        case [one]:
+            return all(one.get(word, text) == text for word, text in wanted.items())
+    return False
 
 
 def _listed(ctl: Callable[..., str], what: str) -> list[dict[str, Any]]:
@@ -144,20 +185,6 @@ def publish_list(crl: Path, folder: Path) -> None:
     new.replace(folder / f"{said.stdout.strip()}.r0")
 
 
-def approved(desk: Path) -> list[str]:
-    """The gateways of an enrolment server. Raises ConfigError."""
-    path = desk / "store.db"
-    try:
-        store = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            rows = store.execute("SELECT DISTINCT gateway FROM asked WHERE state = 'approved'")
-            return [str(name) for (name,) in rows.fetchmany(MOST)]
-        finally:
-            store.close()
-    except sqlite3.Error as error:
-        raise ConfigError(f"{path}: {error}; is the enrolment server here?") from None
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -170,11 +197,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         if args.desk is not None:
-            names = approved(args.desk)
+            found = approved(args.desk)
         else:
             text = sys.stdin.read() if str(args.names) == "-" else args.names.read_text()
-            names = text.split()
-        done = sync(names, Ctl(args.ctl, os.environ), many=args.many)
+            found = listed(text, str(args.names))
+        done = sync(found, Ctl(args.ctl, os.environ), many=args.many)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

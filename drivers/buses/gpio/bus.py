@@ -90,6 +90,13 @@ class GpioBus:
             self._turn()
             self.close()
 
+    def look(self) -> None:
+        """Take what waits on any line, from the thread that runs `run`: edges of a moment before
+        are then delivered, though nobody has been woken for them yet."""
+        if self._loop is not None:
+            self._ready = dict.fromkeys(each for each in self._entries if each.line.is_open)
+            self._turn()
+
     def close(self) -> None:
         """Give back all lines and the chip. Always safe; from the thread that ran `run`."""
         for timer in self._timers.values():

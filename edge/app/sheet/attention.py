@@ -97,7 +97,15 @@ def _outbox(counts: Mapping[str, Any]) -> Iterator[Matter]:
         yield Matter(
             "damaged outbox put aside",
             f"{counted(aside, 'file')} of a damaged outbox put aside in the folder quarantine: "
-            "keep them for support, then remove them. The card may be failing.",
+            "`kerbstone outbox rescue FILE` sends what can be read of it; then remove it. The card "
+            "may be failing.",
+        )
+    for path in counts.get("kept") or ():
+        yield Matter(
+            "outbox of another version",
+            f"An outbox that another version of this program has written is kept, {path}: install "
+            f"that version again, or let `kerbstone outbox rescue` send what it holds; then remove "
+            "it.",
         )
 
 
@@ -112,6 +120,8 @@ def _link(status: Mapping[str, Any]) -> Iterator[Matter]:
             f"No link to the broker{since}{why}: check modem, antenna and cable, then uplink.url."
             + _meanwhile(counts),
         )
+    if trouble := link.get("trouble"):
+        yield Matter("broker takes too little", sentence(plain(trouble)))
     if link.get("confirm") == "broker" and (unheard := health.get("unheard")):
         yield Matter(
             "nobody subscribes",

@@ -31,6 +31,8 @@ def _standing(link: Mapping[str, Any]) -> Iterator[str]:
     since = "" if link.get("for_s") is None else f" for {span(link['for_s'])}"
     if link.get("connected"):
         yield f"connected to {broker}{since}"
+        if trouble := link.get("trouble"):
+            yield f"IT TAKES TOO LITTLE: {plain(trouble)}"
     else:
         yield f"NOT CONNECTED{since}; {broker} is tried again and again"
         if failure := link.get("failure"):

@@ -19,7 +19,7 @@ REASONS: Final = {  # as `drop` events give them
 TOLD: Final = {  # keys that have a line of their own; others are shown as they are
     *("rows", "streams", "size", "limit", "oldest", "age_s", "boot", "ram", "commits", "bytes_in"),
     *("dropped", "damaged", "dead", "quarantined", "thinned", "undeclared", "letters"),
-    *("oldest_wall_ns", "oldest_tq", "aside"),
+    *("oldest_wall_ns", "oldest_tq", "aside", "kept"),
     *("confirmed", "wal", "ballast", "forecast_s", "forecast_thinned_s"),
 }
 YEAR_9999_NS: Final = 253_370_764_800_000_000_000
@@ -107,6 +107,8 @@ def _losses(counts: Mapping[str, Any], daemon: bool, whole: bool) -> Iterator[st
     if whole or dead or aside:
         letters = counted(dead, "dead letter (refused for good)", "dead letters (refused for good)")
         yield f"{letters}, {counted(aside, 'file')} in quarantine"
+    for path in counts.get("kept") or ():
+        yield f"of another version of this program: {path}"
     if whole:
         yield from _letters(counts.get("letters"))
         yield from _aside(counts.get("aside"))

@@ -11,8 +11,8 @@ from edge.app.sheet.wires import buses, models
 from edge.app.sheet.words import rendered
 
 
-def page(status: Mapping[str, Any], found: list[Matter]) -> str:
-    """Of a daemon that answered."""
+def page(status: Mapping[str, Any], found: list[Matter]) -> list[str]:
+    """Of a daemon that answered, in lines."""
     who = f"{status.get('gateway', 'the gateway')} at {status.get('site', 'its site')}"
     sections = [
         *([to_do(found)] if found else []),
@@ -24,4 +24,4 @@ def page(status: Mapping[str, Any], found: list[Matter]) -> str:
         card(status),
         models(status),
     ]
-    return f"{verdict(found, who)}\n{rendered(s for s in sections if s.lines)}"
+    return [verdict(found, who), *rendered(s for s in sections if s.lines)]

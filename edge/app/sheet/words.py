@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from edge.core.printable import printable
+
 WIDTH: Final = 80
 LABEL: Final = 10  # columns of a section's name
 COMMAND: Final = re.compile("`[^`]{1,60}`")  # is copied, so it stays on one line
@@ -26,12 +28,12 @@ class Section:
     lines: tuple[str, ...]
 
 
-def rendered(sections: Iterable[Section], width: int = WIDTH) -> str:
+def rendered(sections: Iterable[Section], width: int = WIDTH) -> list[str]:
     """The sheet: names at the left, everything else beside them."""
     out: list[str] = []
     for section in sections:
         head = f"{section.name:<{LABEL}}"
-        for line in section.lines or ("-",):
+        for line in map(printable, section.lines or ("-",)):
             indent = len(line) - len(line.lstrip(" "))
             bare = COMMAND.sub(lambda found: found[0].replace(" ", GLUE), line.lstrip(" "))
             out += textwrap.wrap(
@@ -42,12 +44,12 @@ def rendered(sections: Iterable[Section], width: int = WIDTH) -> str:
                 break_on_hyphens=False,
             ) or [head.rstrip()]
             head = " " * LABEL
-    return "\n".join(out).replace(GLUE, " ")
+    return [row.replace(GLUE, " ") for row in out]
 
 
 def fitted(line: str, more: str = "") -> str:
     """One line that is one line on a telephone, too; `more` is at its end whatever happens."""
-    room = WIDTH - len(more)
+    line, room = printable(line), WIDTH - len(more)
     return (line if len(line) <= room else line[: room - 3].rstrip() + "...") + more
 
 

@@ -13,7 +13,13 @@ class Place(Struct, frozen=True, kw_only=True):
     """Which gateway this is. The two names are part of every topic."""
 
     id: Annotated[Name, Meta(description="The site: an intersection, a street, a district.")]
-    gateway: Annotated[Name, Meta(description="This box. No two gateways may share a name.")]
+    gateway: Annotated[
+        Name,
+        Meta(
+            description="This box. No two gateways may share a name. Once it or the site is "
+            "changed, what waits under the old names is kept in `store.dir` and not sent."
+        ),
+    ]
     zone: Annotated[
         str,
         Meta(
@@ -37,6 +43,11 @@ class Place(Struct, frozen=True, kw_only=True):
             "service takes servers with NTS only; nobody else can tell."
         ),
     ] = "ntp"
+
+    @property
+    def owner(self) -> str:
+        """Whose records these are, as store, stage and journal name it."""
+        return f"{self.id}/{self.gateway}"
 
 
 class Store(Struct, frozen=True, kw_only=True):

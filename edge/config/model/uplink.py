@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from edge.config.model.words import Folder
-from edge.core import Endpoint, endpoint
+from edge.core import PREFIX, Endpoint, endpoint
 
 
 class Uplink(Struct, frozen=True, kw_only=True):
@@ -67,7 +67,7 @@ class Uplink(Struct, frozen=True, kw_only=True):
             extra={"form": 'words with / between them, such as "kerbstone/v1"'},
             description="What all topics begin with.",
         ),
-    ] = "kerbstone/v1"
+    ] = PREFIX
     username: Annotated[str, Meta(description="The user's name at the broker.")] | None = None
     password_file: (
         Annotated[

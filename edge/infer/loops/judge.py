@@ -184,7 +184,8 @@ class Loops:
                 now = LoopVerdict(
                     *key, round(f.score, 3), f.fault, f.since_ns, None, said.get(key, by)
                 )
-                out.append(replace(turned.get(key, now), score=now.score, by=now.by))
+                last = turned.get(key)
+                out.append(now if last is None else replace(last, score=now.score, by=now.by))
         return out
 
     def _fault(self, key: Key) -> str | None:

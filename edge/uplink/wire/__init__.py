@@ -14,12 +14,13 @@ from edge.uplink.wire.down import (
 )
 from edge.uplink.wire.records import JSON, MSGPACK, RAW, Payload, encode, encode_json, iso
 from edge.uplink.wire.seal import START, link_of, link_of_map, signed_bytes
-from edge.uplink.wire.strict import MAX_PAYLOAD, WireError
-from edge.uplink.wire.topics import Topic, Topics, identifier, parse_topic
+from edge.uplink.wire.strict import MAX_PAYLOAD, ForeignError, WireError
+from edge.uplink.wire.topics import Topic, Topics, gateway_of, identifier, is_down, parse_topic
 
 __all__ = [
-    "JSON", "MAX_PAYLOAD", "MSGPACK", "RAW", "START", "Command", "Message", "Payload", "Receipt",
-    "Topic", "Topics", "WireError", "decode", "decode_command", "decode_receipts", "decode_spread",
-    "encode", "encode_command", "encode_json", "encode_receipts", "identifier", "iso", "link_of",
-    "link_of_map", "parse_ranges", "parse_topic", "raw_body", "raw_sweeps", "signed_bytes",
+    "JSON", "MAX_PAYLOAD", "MSGPACK", "RAW", "START", "Command", "ForeignError", "Message",
+    "Payload", "Receipt", "Topic", "Topics", "WireError", "decode", "decode_command",
+    "decode_receipts", "decode_spread", "encode", "encode_command", "encode_json",
+    "encode_receipts", "gateway_of", "identifier", "is_down", "iso", "link_of", "link_of_map",
+    "parse_ranges", "parse_topic", "raw_body", "raw_sweeps", "signed_bytes",
 ]  # fmt: skip

@@ -4,9 +4,16 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from edge.core import PREFIX
 from edge.uplink.wire.batches import raw_sweeps
 from edge.uplink.wire.records import JSON, MSGPACK, RAW
-from edge.uplink.wire.strict import MAX_PAYLOAD, WireError, load_json, load_msgpack
+from edge.uplink.wire.strict import (
+    MAX_PAYLOAD,
+    ForeignError,
+    WireError,
+    load_json,
+    load_msgpack,
+)
 from edge.uplink.wire.topics import Topic, identifier, parse_topic
 
 MAX_NUMBER: Final = 1 << 53  # JavaScript's whole numbers end there
@@ -43,19 +50,26 @@ class Message:
         return self.topic.gw, data["epoch"], data["stream"], data["seq"]
 
 
-def decode(topic: str, payload: bytes, content_type: str | None = None) -> list[Message]:
+def decode(
+    topic: str, payload: bytes, content_type: str | None = None, *, prefix: str = PREFIX
+) -> list[Message]:
     """What a message says. Without a content type (MQTT 3.1.1) the payload tells what it is.
 
-    Raises WireError, and nothing else, whatever the bytes are.
+    An empty `last` says nothing: what was retained there is taken away.
+
+    Raises WireError, and nothing else, whatever the bytes are; of these ForeignError when the
+    payload names another gateway than the topic.
     """
-    place = parse_topic(topic)
+    place = parse_topic(topic, prefix)
+    if not payload and place.kind == "last":
+        return []
     if len(payload) > MAX_PAYLOAD:
         raise WireError(f"{len(payload)} bytes; {MAX_PAYLOAD} are allowed")
     data = _load(payload, content_type)
     if data.__class__ is not dict:
         raise WireError("the payload is no map")
     if data.get("gw") != place.gw:
-        raise WireError(f"gw is {data.get('gw')!r:.40}, the topic says {place.gw}")
+        raise ForeignError(f"gw is {data.get('gw')!r:.40}, the topic says {place.gw}")
     version = data.get("v")
     if version.__class__ is not int or version != 1:
         raise WireError(f"v is {version!r:.20}; this program reads 1")

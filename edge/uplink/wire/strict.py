@@ -18,6 +18,10 @@ class WireError(ValueError):
     """The payload or the topic is not what the wire format allows; the text says where."""
 
 
+class ForeignError(WireError):
+    """A message that names another gateway or site than the one it may be filed under."""
+
+
 def checked(value: Any) -> Any:
     """`value` itself when it is JSON-like and within bounds. Raises WireError."""
     left = MAX_ITEMS

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from edge.core import Stream
+from edge.core import PREFIX, Stream
 from edge.uplink.wire.strict import WireError
 
 IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}")
@@ -35,6 +35,11 @@ class Topic:
     kind: str
     stream: str = ""
     source: str = ""
+
+    @property
+    def branch(self) -> str:
+        """Prefix, site and gateway: what its receipts and commands go to lies below it too."""
+        return f"{self.prefix}/{self.site}/{self.gw}"
 
 
 class Topics:
@@ -75,22 +80,43 @@ class Topics:
         return f"{self.up}/last/{identifier(source)}"
 
 
-def parse_topic(topic: str) -> Topic:
-    """Take a topic of ours apart. Raises WireError."""
-    levels = topic.split("/")
-    # looked for from the end: a prefix may have any number of levels, one of them may be `up`
-    for tail in (2, 3):
-        if len(levels) >= tail + 3 and levels[-tail] == "up":
-            head, rest = levels[: -tail - 2], levels[1 - tail :]
-            site, gw = levels[-tail - 2], levels[-tail - 1]
-            for level in (*head, site, gw, *rest):
+def parse_topic(topic: str, prefix: str = PREFIX) -> Topic:
+    """Take PREFIX/SITE/GATEWAY/up/KIND[/SOURCE] apart. Raises WireError.
+
+    At fixed levels behind the prefix: a broker's ACL binds the gateway's level to a certificate,
+    and a level that is looked for in any other way is one that the sender chooses.
+    """
+    site, gw, rest = _below(topic, prefix)
+    match rest:
+        case ["up", *tail] if 0 < len(tail) <= 2:
+            for level in (site, gw, *tail):
                 identifier(level)
-            kind = _kind(rest)
-            if kind:
-                source = rest[1] if len(rest) == 2 else ""
-                stream = rest[0] if kind == "record" else ""
-                return Topic("/".join(head), site, gw, kind, stream, source)
-    raise WireError(f"{topic!r:.200} is no topic of a gateway (PREFIX/SITE/GATEWAY/up/...)")
+            if kind := _kind(tail):
+                source = tail[1] if len(tail) == 2 else ""
+                stream = tail[0] if kind == "record" else ""
+                return Topic(prefix, site, gw, kind, stream, source)
+    raise WireError(f"{topic!r:.200} is no topic of a gateway ({prefix}/SITE/GATEWAY/up/...)")
+
+
+def gateway_of(topic: str, prefix: str = PREFIX) -> str:
+    """In whose branch a topic lies, whatever else is wrong with it; empty: in nobody's."""
+    _, gw, _ = _below(topic, prefix)
+    return gw if IDENTIFIER.fullmatch(gw) else ""
+
+
+def is_down(topic: str, prefix: str = PREFIX) -> bool:
+    """Whether it goes to a gateway (receipts, commands): it is none of what gateways say."""
+    _, _, rest = _below(topic, prefix)
+    return rest[:1] == ["down"]
+
+
+def _below(topic: str, prefix: str) -> tuple[str, str, list[str]]:
+    """Site, gateway and the levels after them; empty where there are none."""
+    head = f"{prefix}/"
+    match topic.removeprefix(head).split("/") if topic.startswith(head) else []:
+        case [site, gw, *rest]:
+            return site, gw, rest
+    return "", "", []
 
 
 def _kind(rest: list[str]) -> str:

@@ -17,7 +17,10 @@ class Former(Part, kw_only=True):
     """The epoch before, as far as the outbox knows it."""
 
     epoch: Annotated[Epoch, told("The epoch.")]
-    last: Annotated[dict[StreamName, Count], told("The last number of each stream.")]
+    last: Annotated[
+        dict[StreamName, Count],
+        told("The last number of each stream; empty: its numbers are lost with its outbox."),
+    ]
 
 
 class Gap(Event, tag="gap", kw_only=True):
@@ -36,7 +39,10 @@ class Gap(Event, tag="gap", kw_only=True):
         told("From (in the time of `boot_before`; null: unknown) to (in that of `boot`).", "us"),
     ]
     boot_before: Annotated[Count | None, told("The boot in which the gap began.")]
-    former: Annotated[Former, told("The epoch before.")] | UnsetType = UNSET
+    former: (
+        Annotated[Former, told("The epoch before. Left out: unknown, as on a new card.")]
+        | UnsetType
+    ) = UNSET
 
 
 class ClockCut(Event, tag="clock", kw_only=True):
@@ -115,11 +121,16 @@ class Denied(Alarm, tag="denied", kw_only=True):
 
 
 class Refused(Alarm, tag="refused", kw_only=True):
-    """A record was given up, because the broker refused it again and again."""
+    """A record was given up: the broker refused it again and again, or takes none of its size."""
 
 
 class Quota(Alarm, tag="quota", kw_only=True):
     """The broker takes no more for now (reason code 151)."""
+
+
+class BrokerLimit(Alarm, tag="broker_limit", kw_only=True):
+    """The broker takes less than records need: messages that are too small, no QoS 1, or nothing
+    retained. Nothing is given up; `text` says what would do."""
 
 
 class Untrusted(Alarm, tag="untrusted", kw_only=True):
@@ -142,8 +153,18 @@ class Unclaimed(Alarm, tag="unclaimed", kw_only=True):
     """An edge of a line that nobody claims."""
 
 
-class Overload(Alarm, tag="overload", kw_only=True):
-    """The main loop was too busy: something that came in was dropped, and is marked."""
+class Overload(Event, tag="overload", kw_only=True):
+    """More was asked of this box than it can do, and something was given up (decision 34). Told at
+    once, and while it lasts every 15 min, each time of what was since. The records account for all
+    of it: `bad:stale` readings, `given_up` of raw records, `lost_edges`."""
+
+    within_s: Annotated[Amount, told("In how long before this moment all of it was.", "s")]
+    rested_s: Annotated[
+        Amount, told("For how long questions were due and not asked, all buses together.", "s")
+    ]
+    readings: Annotated[Count, told("Sweeps that were read and dropped.")]
+    raw: Annotated[Count, told("Sweeps that were left out of raw records.")]
+    edges: Annotated[Count, told("Edges that were read from the kernel and dropped.")]
 
 
 class StageFull(Alarm, tag="stage", kw_only=True):
@@ -164,6 +185,6 @@ class Configuration(Alarm, tag="configuration", kw_only=True):
 
 BOX_EVENTS: tuple[type[Event], ...] = (
     Gap, ClockCut, Drop, Storage, Start, Board, Thrift, LinkStep, Denied, Refused, Quota,
-    Untrusted, TakenOver, WrongTime, OldProtocol, Unclaimed, Overload, StageFull, Journal, Bus,
-    Configuration,
+    BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol, Unclaimed, Overload, StageFull,
+    Journal, Bus, Configuration,
 )  # fmt: skip

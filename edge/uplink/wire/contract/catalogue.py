@@ -79,7 +79,8 @@ MESSAGES: Final = (
              retained=True),
 )  # fmt: skip
 LAST: Final = ("lane", "loop_card", "bay", "air", "energy")
-"""The newest record of a source is retained at `up/last/{source}` as well, as JSON."""
+"""The newest record of a source is retained at `up/last/{source}` as well, as JSON; while bytes are
+spared there is none."""
 BY_NAME: Final[Mapping[str, Declared]] = {each.name: each for each in MESSAGES}
 
 

@@ -11,6 +11,16 @@ from edge.uplink.wire.contract.boxevent import Former, StreamName
 from edge.uplink.wire.contract.header import Sourced
 from edge.uplink.wire.contract.terms import Count, Epoch, Seq, Sha256, Step, told
 
+Moment = tuple[
+    Count, Count, Count, Literal["none", "floor", "rtc", "ntp", "nts"], Count | None, Count | None
+]
+Moments = Annotated[list[Moment], Meta(max_length=32)]
+CLOCK = (
+    "Each is `[boot, monotonic, wall, tq, before, after]`, microseconds, wall times Unix: a record"
+    " of that boot has the wall times `mono + wall - monotonic`. `before` and `after` are what is"
+    " certain of the boots around (its latest moment, its earliest start), where time is unsure."
+)
+
 
 class Manifest(Sourced, kw_only=True):
     """One segment of a stream's numbers, each 15 min, after 2,000 records and at a clean stop."""
@@ -23,6 +33,11 @@ class Manifest(Sourced, kw_only=True):
     count: Annotated[Count, told("How many records; 0 in the first manifest of an epoch.")]
     seqs: Annotated[list[Step], told("Their numbers, as steps [first, last, step].")]
     sha256: Annotated[Sha256, told("End of the chain of digests over them, in their order.")]
+    clock: Annotated[Moments, told(f"The moments by which they were dated. {CLOCK}")]
+    clock_again: (
+        Annotated[Moments, told("The same of records that went out again since the last one.")]
+        | UnsetType
+    ) = UNSET
     former: (
         Annotated[Former, told("In the first manifest of an epoch: the epoch before.")] | UnsetType
     ) = UNSET

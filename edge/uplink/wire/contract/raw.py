@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from edge.uplink.wire.contract.header import Header
 from edge.uplink.wire.contract.terms import Count, Part, told
@@ -37,6 +37,16 @@ class Raw(Header, kw_only=True):
         bytes,
         told("zlib over a MessagePack list of Table; MessagePack's own bytes, not Base64."),
     ]
+    given_up: (
+        Annotated[
+            Count,
+            told(
+                "Sweeps before these that were given up: more was read than could be committed."
+                " They count in the summaries."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Table(Part, kw_only=True):

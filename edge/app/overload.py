@@ -1,0 +1,87 @@
+"""What is given up when there is more to do than this box can, and who is told.
+
+In this order: raw rows, which count in summaries anyway; questions to devices, which count as
+`bad:stale`; sweeps that were read and found no room. Edges of lines come before all of these: what
+does not fit is known by number, and in the record as `lost_edges`. Windows that have piled up are
+closed together. All of it is in the records; the event is for people.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from edge.core import Draft, Stream
+
+RESTED: Final = 0.1  # of the time of one bus: less is no overload
+LOOK_NS: Final = 10_000_000_000
+AGAIN_NS: Final = 900_000_000_000  # an overload that lasts is told so often
+TEXT: Final = (
+    "More is asked of this box than it can do: questions were left out for {rested_s:.0f} s of the "
+    "buses' time, {readings} readings, {raw} raw rows and {edges} edges were dropped in the last "
+    "{within_s:.0f} s, and are marked. Ask devices more seldom (every_s), make windows longer "
+    "(period_s), or turn raw off."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Since the start, or since the last event. `rested_ns`: questions were due and not asked."""
+
+    rested_ns: int = 0
+    readings: int = 0
+    raw: int = 0
+    edges: int = 0
+
+    def __add__(self, other: "GivenUp") -> "GivenUp":
+        return GivenUp(
+            self.rested_ns + other.rested_ns,
+            self.readings + other.readings,
+            self.raw + other.raw,
+            self.edges + other.edges,
+        )
+
+    def since(self, before: "GivenUp") -> "GivenUp":
+        """What has come to it."""
+        return self + GivenUp(-before.rested_ns, -before.readings, -before.raw, -before.edges)
+
+
+class Overload:
+    """Looks every ten seconds; says it at once, then every AGAIN_NS while it lasts."""
+
+    def __init__(self, now_ns: int) -> None:
+        self._looked = self._told = GivenUp()
+        self._looked_ns = self._told_ns = now_ns
+        self._quiet = True  # no overload that was told goes on
+        self._rested = False  # much, when it was looked last
+
+    def look(self, now_ns: int, count: GivenUp) -> list[Draft]:
+        """`count` is what was given up since the start."""
+        passed_ns = now_ns - self._looked_ns
+        if passed_ns < LOOK_NS:
+            return []
+        more, self._looked, self._looked_ns = count.since(self._looked), count, now_ns
+        lost, before = replace(more, rested_ns=0) != GivenUp(), self._rested
+        self._rested = more.rested_ns > RESTED * passed_ns
+        much = lost or (self._rested and before)  # a start that loads its models is no overload
+        if self._quiet and not much:
+            if not self._rested:  # a moment's rest now and then is no news
+                self._told, self._told_ns = count, now_ns
+            return []
+        if not self._quiet and now_ns - self._told_ns < AGAIN_NS:
+            return []
+        since, passed_ns = count.since(self._told), now_ns - self._told_ns
+        self._quiet = not much
+        self._told, self._told_ns = count, now_ns
+        if since == GivenUp():
+            return []
+        return [Draft(Stream.EVENT, "gateway", now_ns, now_ns, _body(since, passed_ns))]
+
+
+def _body(count: GivenUp, passed_ns: int) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "within_s": round(passed_ns / 1e9, 1),
+        "rested_s": round(count.rested_ns / 1e9, 1),
+        "readings": count.readings,
+        "raw": count.raw,
+        "edges": count.edges,
+    }
+    return {"event": "overload", "text": TEXT.format(**told), **told}

@@ -1,0 +1,213 @@
+"""What a file of ours still holds, whoever has left it: records with their times, or what a stage
+had read. For `kerbstone outbox rescue`."""
+
+import dataclasses
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from edge.acquire.stage import segment_in
+from edge.app.trust import trust
+from edge.config import Site
+from edge.core import Contact, Envelope, Record, Sweep
+from edge.platform.entry import Entry, entry_of
+from edge.platform.store import Store
+from edge.store import spool
+from edge.store.memory import Memory
+from edge.store.rows import DamagedError, Mark, Row, readable
+from edge.store.salvage import Progress, Salvage
+from edge.uplink.envelope import envelope
+from edge.uplink.wire import Topics, WireError, decode, encode, iso
+
+GROUP: Final = 500  # records of one commit of an export
+SQLITE: Final = b"SQLite format 3\0"
+OF_A_DATABASE: Final = ("outbox", ".db")
+ALL: Final = 1 << 40  # bytes: of what lies in a file nothing is dropped for room
+
+
+class Source(Protocol):
+    """A file with records. `rows` once, then the counts are right."""
+
+    owner: str
+    read: int
+    damaged: int
+    found: int
+    expected: int | None
+    dead: int
+    trouble: str | None
+    version: int | None
+
+    def rows(self) -> Iterator[Row]: ...
+    def marks(self, boot: int) -> Sequence[Mark]: ...
+    def bounds(self, boot: int) -> tuple[int | None, int | None]: ...
+    def close(self) -> None: ...
+
+
+class Spooled:
+    """The log of an outbox that was in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.trouble: str | None = None
+        self.damaged = self.read = self.found = self.dead = 0
+        self.expected: int | None = None
+        self.version: int | None = None
+        with tempfile.TemporaryDirectory() as copy:  # its reader knows it by its folder
+            shutil.copyfile(path, Path(copy, spool.NAME))
+            left = spool.read_left(Path(copy), Memory(ALL))
+        if left is None:
+            raise DamagedError(f"{path} cannot be read")
+        self._rows = sorted(left.memory.rows.values())
+        self._marks = {left.boot: [left.mark] if left.mark is not None else []}
+        self.owner = str(getattr(left, "owner", ""))
+
+    def rows(self) -> Iterator[Row]:
+        for row in self._rows:
+            if readable(row) is None:
+                self.damaged += 1
+                continue
+            self.read += 1
+            yield row
+
+    def marks(self, boot: int) -> Sequence[Mark]:
+        return self._marks.get(boot, ())
+
+    def bounds(self, boot: int) -> tuple[int | None, int | None]:
+        return None, None
+
+    def close(self) -> None:
+        pass
+
+
+def is_stage(path: Path) -> bool:
+    try:
+        return segment_in(path) is not None
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+
+
+def source(path: Path, progress: Progress) -> Source:
+    """A database, or the log of one in memory. Raises OSError, DamagedError: it is neither."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    named = path.name.startswith(OF_A_DATABASE[0]) and path.name.endswith(OF_A_DATABASE[1])
+    if head == SQLITE or named:
+        try:
+            return Salvage(path, progress)
+        except sqlite3.Error as error:
+            raise DamagedError(str(error)) from error
+    return Spooled(path)
+
+
+class Dates:
+    """Records with the wall times that the file's own clock maps give them: late, and again."""
+
+    def __init__(self, found: Source) -> None:
+        self._found, self._rows = found, found.rows()
+        self._boots: dict[int, tuple[Sequence[Mark], tuple[int | None, int | None]]] = {}
+
+    def dated(self) -> Iterator[tuple[Record, Envelope]]:
+        """Those that nobody has asked for yet."""
+        for row in self._rows:
+            if (record := readable(row)) is not None:
+                yield record, self._envelope(record)
+
+    def count_rest(self) -> None:
+        """Look through what is left, so that the file's counts are right."""
+        for _ in self._rows:
+            pass
+
+    def _envelope(self, record: Record) -> Envelope:
+        boot = record.boot
+        if boot not in self._boots:
+            self._boots.clear()  # rows come in order of age: one boot after the other
+            self._boots[boot] = self._found.marks(boot), self._found.bounds(boot)
+        marks, known = self._boots[boot]
+        return envelope(marks, record.from_ns, record.to_ns, late=True, again=True, known=known)
+
+
+@dataclass(slots=True)
+class Exported:
+    """What an export has written."""
+
+    written: int = 0
+    conflicts: int = 0
+    unwritable: int = 0
+
+
+def export(
+    records: Iterable[tuple[Record, Envelope]], topics: Topics, gw: str, store: Store, wall_ns: int,
+    progress: Callable[[Exported], None],
+) -> Exported:  # fmt: skip
+    """Into a store as `kerbstone receipts` writes it, which `kerbstone audit` reads."""
+    done, received = Exported(), iso(wall_ns)
+    group: list[Entry] = []
+
+    def commit() -> None:
+        for each in store.commit(group, ()):
+            done.written += each.verdict == "stored"
+            done.conflicts += each.verdict == "conflict"
+        group.clear()
+        progress(done)
+
+    for record, dated in records:
+        try:
+            topic = topics.record(record.key.stream, record.source)
+            payload = encode(record, dated, gw, "json")
+            for message in decode(topic, payload.data, payload.content_type):
+                group.append(entry_of(message, topic, payload.data, payload.content_type, received))
+        except WireError:
+            done.unwritable += 1
+        if len(group) >= GROUP:
+            commit()
+    commit()
+    return done
+
+
+def staged(path: Path) -> Iterator[dict[str, Any]]:
+    """What a stage holds, entry by entry: what was read, of which no record was made yet."""
+    segment = segment_in(path)
+    if segment is None:
+        return
+    yield {"kind": "window", "from_ns": segment.start_ns, "to_ns": segment.end_ns}
+    for entry, repeated in segment.read():
+        if isinstance(entry, list):
+            yield from (_piece(each, repeated) for each in entry)
+        elif isinstance(entry, int):
+            yield {"kind": "listened", "until_ns": entry}
+        elif isinstance(entry[0], str):
+            yield {"kind": "unwatched", "source": entry[0], "at_ns": entry[1]}
+        else:
+            yield {"kind": "gap", "from_ns": entry[0], "to_ns": entry[1]}
+
+
+def _piece(each: Contact | Sweep, repeated: bool) -> dict[str, Any]:
+    again = {"repeated": True} if repeated else {}
+    if isinstance(each, Contact):
+        return {"kind": "contact", **dataclasses.asdict(each), **again}
+    qualities = [str(quality) for quality in each.qualities]
+    return {"kind": "sweep", "source": each.source, "mono_ns": each.mono_ns,
+            "values": list(each.values), "qualities": qualities, **again}  # fmt: skip
+
+
+def wrong_certificate(site: Site) -> str | None:
+    """Why the broker would not take records of this gateway from us, as far as we can see."""
+    known = trust(site)
+    if known.cert is None:
+        return None
+    try:
+        from cryptography import x509
+        from cryptography.x509.oid import NameOID
+
+        certificate = x509.load_pem_x509_certificate(known.cert.read_bytes())
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except ImportError:  # the broker sees to it
+        return None
+    except (OSError, ValueError) as error:
+        return f"{known.cert} cannot be read: {error}"
+    if [each.value for each in names] == [site.place.gateway]:
+        return None
+    return f"the certificate {known.cert} is not for {site.place.gateway}"

@@ -1,0 +1,249 @@
+"""`kerbstone outbox rescue FILE`: send, or export, what a file of an outbox still holds.
+
+FILE is a database of an outbox wherever it lies (put aside, damaged, cut, on a card that is
+read-only, of another version), the log of one that was in memory (memory.log), or a stage. It is
+read only. Without --out its records go to the broker of --config under their own keys, if they are
+this gateway's; with --out they are written as `kerbstone receipts` does it, and `kerbstone audit`
+reads that. Exit codes: 0 all of it, 1 something was damaged, refused or not confirmed, 2 wrong use,
+3 the file, the broker or the store cannot be reached.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from edge.acquire.clock import SystemClock
+from edge.app.rescue import (
+    Dates,
+    Exported,
+    Source,
+    export,
+    is_stage,
+    source,
+    staged,
+    wrong_certificate,
+)
+from edge.app.uplinks import brokers_for
+from edge.cli.site import site_of
+from edge.config import Site
+from edge.core import ConfigError
+from edge.platform.store import StoreError, open_store
+from edge.store.database import in_use
+from edge.store.rows import DamagedError
+from edge.terminal import echo, echo_json, progress
+from edge.uplink.mqtt import RefusedError
+from edge.uplink.rescue import Rescue, Rescued
+from edge.uplink.wire import Topics, WireError
+
+PREFIX: Final = "kerbstone/v1"
+NOBODY: Final = "unknown/unknown"  # site and gateway of an export that nobody has named
+EXPORT: Final = "export them with --out NAME.jsonl instead"
+
+
+class WrongUse(Exception):  # noqa: N818  it is a sentence for people, and ends the verb
+    """What cannot be done, and what can."""
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser(
+        "rescue", help="send, or export, what a file of an outbox still holds",
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add = parser.add_argument
+    add("file", type=Path, metavar="FILE")
+    add("--out", type=Path, metavar="NAME.jsonl", help="write them there instead of sending them")
+    add("--owner", metavar="SITE/GATEWAY", help="whose they are, when FILE does not say so")
+    # both also before the word `rescue`: the outer parser has the defaults
+    add("--config", type=Path, default=argparse.SUPPRESS, metavar="SITE")
+    add("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        if not args.file.is_file():
+            return _say(f"{args.file}: there is no such file", 3)
+        if args.out is not None and args.out.exists():
+            raise WrongUse(f"{args.out} is there already: choose another name")
+        if is_stage(args.file):
+            return _stage(args)
+        if in_use(args.file):
+            return _say(f"{args.file} is in use: stop the daemon that has it open first", 3)
+        with contextlib.closing(source(args.file, _progress)) as found:
+            return _records(args, found)
+    except (WrongUse, ConfigError) as error:
+        return _say(str(error), 2)
+    except (OSError, StoreError, DamagedError) as error:
+        return _say(str(error), 3)
+
+
+def _stage(args: argparse.Namespace) -> int:
+    if args.out is None:
+        raise WrongUse(
+            f"{args.file} is a stage: readings of a window that no record was made of yet, so "
+            f"there is nothing to be sent; {EXPORT}"
+        )
+    count = 0
+    with args.out.open("x", encoding="utf-8") as file:
+        for entry in staged(args.file):
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            count += 1
+    _told(args, {"entries": count}, [f"{count} entries of a stage written to {args.out}"])
+    return 0
+
+
+def _records(args: argparse.Namespace, found: Source) -> int:
+    owner = _owner(args, found)
+    site_id, _, gw = owner.rpartition("/")
+    dates = Dates(found)
+    if args.out is not None:
+        with contextlib.closing(open_store(args.out, write=True)) as store:
+            topics = Topics(PREFIX, site_id, gw)
+            wall_ns = SystemClock().now().wall_ns
+            exported = export(
+                dates.dated(), topics, gw, store, wall_ns,
+                lambda done: _progress("writing", done.written),
+            )  # fmt: skip
+        return _verdict(args, found, owner, exported=exported)
+    site = _fitting(args, owner)
+    topics = Topics(site.uplink.prefix, site_id, gw)
+    receipt_s = site.uplink.receipt_s if site.uplink.confirm == "platform" else None
+    rescue = Rescue(topics, gw, site.uplink.encoding, receipt_s, _confirmed)
+    why = asyncio.run(_sent(site, rescue, dates))
+    dates.count_rest()  # what it holds is told, though nobody takes it
+    code = _verdict(args, found, owner, sent=rescue.done)
+    return _say(f"{why}. Nothing has changed in {args.file}: run it again", 3) if why else code
+
+
+async def _sent(site: Site, rescue: Rescue, dates: Dates) -> str | None:
+    """Why it could not go on; None: it came to its end. The brokers in their order."""
+    why = "there is no broker"
+    for broker in brokers_for(site):
+        beside = replace(broker, client_id=f"{broker.client_id}-rescue")
+        try:
+            await rescue.run(beside, dates.dated())
+        except (OSError, RefusedError) as error:
+            why = f"{broker}: {error}"
+            if rescue.done.sent:
+                return why
+        else:
+            return None
+    return why
+
+
+def _owner(args: argparse.Namespace, found: Source) -> str:
+    """Site and gateway whose records these are. Raises WrongUse."""
+    named: str | None = args.owner
+    if named is not None:
+        site_id, _, gw = named.partition("/")
+        try:
+            Topics(PREFIX, site_id, gw)
+        except WireError as error:
+            raise WrongUse(f"--owner {named}: write SITE/GATEWAY; {error}") from None
+        if found.owner and found.owner != named:
+            raise WrongUse(f"{args.file} holds records of {found.owner}, not of {named}")
+        return named
+    if found.owner:
+        try:
+            Topics(PREFIX, *found.owner.split("/", 1))
+        except (WireError, TypeError):
+            raise WrongUse(f"{args.file} names an owner that cannot be: say --owner") from None
+        return found.owner
+    if args.out is not None:
+        return NOBODY
+    raise WrongUse(
+        f"{args.file} does not say whose records it holds. Nothing is sent under a guessed name: "
+        f"say --owner SITE/GATEWAY if you know it, or {EXPORT}"
+    )
+
+
+def _fitting(args: argparse.Namespace, owner: str) -> Site:
+    """The configuration of the gateway whose records these are. Raises WrongUse."""
+    site = site_of(args.config)
+    if site is None:
+        raise WrongUse(f"{args.config} cannot be used: name another with --config, or {EXPORT}")
+    mine = f"{site.place.id}/{site.place.gateway}"
+    if mine != owner:
+        raise WrongUse(
+            f"{args.file} holds records of {owner}, and {args.config} is of {mine}: nothing of "
+            f"one gateway is sent as another's. Run it with the configuration and the "
+            f"certificate of {owner}, or {EXPORT}"
+        )
+    if wrong := wrong_certificate(site):
+        raise WrongUse(f"{wrong}: the broker would refuse the records, or {EXPORT}")
+    return site
+
+
+def _verdict(
+    args: argparse.Namespace, found: Source, owner: str, *,
+    exported: Exported | None = None, sent: Rescued | None = None,
+) -> int:  # fmt: skip
+    whole = found.read + found.found
+    missing = max(0, (found.expected or 0) - whole - found.damaged)
+    counts: dict[str, Any] = {
+        "owner": owner, "version": found.version, "read": found.read,
+        "found_on_pages": found.found, "damaged": found.damaged, "missing": missing,
+        "dead": found.dead, "trouble": found.trouble,
+    }  # fmt: skip
+    lines = [f"{args.file}: records of {owner}", *_found(found, missing)]
+    finding = bool(found.damaged or missing or found.trouble)
+    if exported is not None:
+        counts |= {"written": exported.written, "conflicts": exported.conflicts}
+        lines.append(f"{exported.written} records written to {args.out}")
+        lines += [f"{n} {what}" for n, what in (
+            (exported.conflicts, "came with another content, too: both are kept"),
+            (exported.unwritable, "cannot be written as a message"),
+        ) if n]  # fmt: skip
+        finding = finding or bool(exported.conflicts or exported.unwritable)
+    if sent is not None:
+        refused = dict(sent.refused)
+        counts |= {"sent": sent.sent, "confirmed": sent.confirmed, "refused": refused,
+                   "unconfirmed": sent.unanswered}  # fmt: skip
+        lines.append(f"{sent.sent} records sent, {sent.confirmed} confirmed")
+        lines += [f"{n} not taken: {why}" for why, n in refused.items()]
+        if sent.unanswered:
+            lines.append(
+                f"{sent.unanswered} not confirmed: run it again; what is stored is stored once"
+            )
+        finding = finding or bool(refused) or sent.confirmed < whole
+    _told(args, counts, lines)
+    return 1 if finding else 0
+
+
+def _found(found: Source, missing: int) -> Iterator[str]:
+    yield f"{found.read} records read"
+    if found.trouble:
+        yield f"it is damaged: {found.trouble}"
+        yield f"{found.found} more records found page by page; some of them may have arrived before"
+    if found.damaged:
+        yield f"{found.damaged} records are damaged, and cannot be read"
+    if missing:
+        yield f"{missing} more were there by its own count, and cannot be found"
+    if found.dead:
+        yield f"{found.dead} dead letters, refused and declared lost before, stay where they are"
+
+
+def _told(args: argparse.Namespace, counts: dict[str, Any], lines: list[str]) -> None:
+    progress("")
+    if args.json:
+        echo_json(counts)
+    else:
+        echo(*lines)
+
+
+def _progress(what: str, count: int) -> None:
+    progress(f"{what}: {count:,} records")
+
+
+def _confirmed(done: Rescued) -> None:
+    _progress(f"sending, {done.confirmed:,} confirmed", done.sent)
+
+
+def _say(text: str, code: int) -> int:
+    echo(f"kerbstone outbox rescue: {text}", err=True)
+    return code

@@ -1,0 +1,88 @@
+"""Text of strangers, made fit for one line of a terminal, a log or a file that people read.
+
+An event's text, a name, a topic, a broker's reason, a device's identity: whoever writes it may
+write escape sequences that move the cursor, newlines that begin a line of their own, and marks that
+turn the order of letters around. Here all of that becomes visible, `\\x1b`, `\\n`, `\\u202e`, and
+nothing becomes too long. What is whole stays as it is, in every script.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any, Final
+
+MOST: Final = 4096  # characters of one line
+CUT: Final = "[...]"
+WORD: Final = re.compile(r"[A-Za-z0-9_./:+-]{1,256}")
+MARKS: Final = 2  # accents on one letter; more of them cover the lines above and below
+INDENT: Final = "    "  # of the second row of a line, and those after it
+# Invisible, though Python calls them printable: Default_Ignorable_Code_Point of Unicode's
+# DerivedCoreProperties.txt without the classes Cf and Cn, and the empty Braille pattern.
+HIDDEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+
+
+def printable(text: str, most: int = MOST) -> str:
+    """One line of at most `most` characters; a longer one loses its middle.
+
+    Doing it twice changes nothing. A backslash that was there is not doubled: what is shown is for
+    eyes, and is not read back.
+    """
+    if len(text) > 2 * most:  # no more work than there is to show
+        text = text[:most] + text[-most:]
+    if not (text.isprintable() and (text.isascii() or not _odd(text))):
+        text = "".join(_visible(text))
+    if len(text) <= most:
+        return text
+    tail = most // 4
+    return text[: most - tail - len(CUT)] + CUT + text[len(text) - tail :]
+
+
+def word(text: str) -> str:
+    """A name that begins a line: in quotes, unless it can be nothing but a name.
+
+    Somebody may call himself "9999 records: complete".
+    """
+    return text if WORD.fullmatch(text) else one_json(text[:MOST])
+
+
+def one_json(value: Any, indent: int | None = None) -> str:
+    """JSON of ASCII alone, without any control character; bytes become hexadecimal digits."""
+    text = json.dumps(value, indent=indent, default=bytes.hex)
+    return text.replace("\x7f", "\\u007f")  # the one that JSON lets stand
+
+
+def folded(text: str, columns: int) -> Iterator[str]:
+    """The rows that a line takes on a terminal. Only the first begins at the left.
+
+    A terminal that breaks a long line by itself begins a row with whatever stands there: blanks in
+    a name would be enough to show a line that nobody has written.
+    """
+    row, used = "", 0
+    for char in text:
+        if unicodedata.combining(char):
+            wide = 0
+        else:
+            wide = 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        if used + wide > max(columns, 4 * len(INDENT)):
+            yield row
+            row, used = INDENT, len(INDENT)
+        row += char
+        used += wide
+    yield row
+
+
+def _odd(text: str) -> bool:
+    """Whether something printable in it is not to be printed."""
+    return HIDDEN.search(text) is not None or any(map(unicodedata.combining, text))
+
+
+def _visible(text: str) -> Iterator[str]:
+    marks = 0
+    for char in text:
+        marks = marks + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
+        plain = char.isprintable() and HIDDEN.match(char) is None and marks <= MARKS
+        yield char if plain else char.encode("unicode_escape").decode("ascii")

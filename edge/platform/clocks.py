@@ -1,0 +1,107 @@
+"""Whether a record has the wall times that its gateway gave it: as its manifest's clock map says.
+
+A gateway calculates them from a moment on both clocks, and names that moment in the manifest. So
+nothing drifts between the two, however long a boot lasts: what differs is rounding to milliseconds,
+and 10 ms up to which two moments are told as one.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from edge.platform.entry import Entry, Wall, wall_of
+from edge.platform.seals import Seal
+from edge.platform.verdict import Finding, name
+from edge.uplink.wire.clock import Moment
+from edge.uplink.wire.records import MAX_WALL_NS
+
+BOUND_US: Final = 100_000
+CORRECTIONS: Final = 10_000  # of one gateway; more are not believed
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class Corrections:
+    """By which moments records were dated that went out again: their times may be better now."""
+
+    def __init__(self) -> None:
+        self._boots: dict[int, list[Moment]] = {}
+        self._count = 0
+
+    def add(self, moments: Iterable[Moment]) -> None:
+        for moment in moments:
+            known = self._boots.setdefault(moment.boot, [])
+            if self._count < CORRECTIONS and moment not in known:
+                known.append(moment)
+                self._count += 1
+
+    def of(self, boot: int) -> Sequence[Moment]:
+        return self._boots.get(boot, ())
+
+
+@dataclass(slots=True)
+class Dates:
+    """The records of one seal, held against its clock map."""
+
+    seal: Seal
+    corrections: Corrections
+    wrong: int = 0
+    first: str = field(default="", init=False)
+
+    def look(self, entry: Entry, sent: Mapping[str, Any]) -> None:
+        """At what the store says, and at what the payload says."""
+        try:
+            walls = {entry.wall, wall_of(sent)}
+        except (KeyError, TypeError):
+            walls = {entry.wall}
+        possible = (*self.seal.clock, *self.corrections.of(entry.boot))
+        for wall in walls:
+            if not any(_is(wall, entry, moment) for moment in possible):
+                self.wrong += 1
+                said = f"{name(*entry.key)} says {wall.start} ({wall.tq})"
+                self.first = self.first or f"{said}, {_or(self.seal.clock, entry)}"
+                return
+
+    def finding(self) -> Finding | None:
+        if not self.wrong:
+            return None
+        text = f"{self.wrong} records that the manifest {name(*self.seal.key)} seals have other"
+        text += f" wall times than the gateway gave them: {self.first}"
+        return Finding("time", text, self.seal.key)
+
+
+def _is(wall: Wall, entry: Entry, moment: Moment) -> bool:
+    """Whether a record of this boot that was dated by this moment has these wall times."""
+    if moment.boot != entry.boot or moment.tq != wall.tq:
+        return False
+    start, end, bounds = moment.dated(*entry.mono)
+    try:
+        told = None if wall.bounds is None else json.loads(wall.bounds)
+        pairs = [(wall.start, start), (wall.end, end), *zip(told or (), bounds or (), strict=True)]
+        return all(_near(*pair) for pair in pairs)
+    except (TypeError, ValueError):
+        return False
+
+
+def _near(text: object, us: int | None) -> bool:
+    """Raises TypeError or ValueError for what is no time."""
+    if text is None or us is None:
+        return text is us
+    said = (datetime.fromisoformat(str(text)) - EPOCH) // MICROSECOND
+    return abs(said - min(max(us, 0), MAX_WALL_NS // 1000)) <= BOUND_US
+
+
+def _or(clock: Sequence[Moment], entry: Entry) -> str:
+    """What the map says instead, for people."""
+    mine = [moment for moment in clock if moment.boot == entry.boot]
+    if not mine:
+        return f"and the manifest knows no clock of boot {entry.boot}"
+    return "the gateway " + " or ".join(f"{_iso(each, entry)} ({each.tq})" for each in mine[:3])
+
+
+def _iso(moment: Moment, entry: Entry) -> str:
+    start, _, _ = moment.dated(*entry.mono)
+    whole = min(max(start, 0), MAX_WALL_NS // 1000)
+    return (EPOCH + timedelta(microseconds=whole)).isoformat(timespec="milliseconds")

@@ -1,0 +1,91 @@
+"""Which sites a gateway may file under, as the city knows it: from a list or its enrolment server.
+
+A broker lets a gateway write at any site, so a gateway could fill another street's records in its
+own name. Who is not known here may file anywhere: to keep him out is the broker's business.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from edge.core import ConfigError
+
+MOST: Final = 100_000  # gateways
+AGAIN_NS: Final = 10_000_000_000  # so often it is read again: boxes come and go
+STORE: Final = "store.db"  # in the folder of the enrolment server
+
+Known = Mapping[str, frozenset[str]]
+
+
+class Sites:
+    """`path` is a list (see `listed`) or the folder of the enrolment server. Raises ConfigError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known = known(path)
+        self._due_ns = 0
+        self._lost = False
+
+    def look(self, mono_ns: int) -> str | None:
+        """Read it again when it is time. What is wrong with it, when it has just become so."""
+        if mono_ns < self._due_ns:
+            return None
+        self._due_ns = mono_ns + AGAIN_NS
+        try:
+            self._known, self._lost = known(self._path), False
+        except ConfigError as error:
+            told, self._lost = self._lost, True
+            return None if told else f"{error}; what was known of the sites still holds"
+        return None
+
+    def of(self, gw: str) -> frozenset[str]:
+        """Empty: nothing is known of it."""
+        return self._known.get(gw, frozenset())
+
+    def refusal(self, gw: str, site: str) -> str | None:
+        """Why this gateway may not file under this site; None when it may."""
+        own = self.of(gw)
+        if not own or site in own:
+            return None
+        return f"{gw} belongs to {', '.join(sorted(own))}, and files under {site:.64}"
+
+
+def known(path: Path) -> Known:
+    """Gateways and their sites. Raises ConfigError."""
+    if path.is_dir():
+        return approved(path)
+    try:
+        return listed(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def listed(text: str, where: str) -> Known:
+    """A gateway and its sites a line, with blanks between them; no site: any. # is a comment."""
+    found: dict[str, frozenset[str]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        match line.partition("#")[0].split():
+            case [gw, *sites]:
+                if gw in found:
+                    raise ConfigError(f"{where}:{number}: {gw} stands twice in it; use one line")
+                found[gw] = frozenset(sites)
+    return found
+
+
+def approved(desk: Path) -> Known:
+    """The gateways of an enrolment server. Raises ConfigError."""
+    path = desk / STORE
+    try:
+        store = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            sql = "SELECT gateway, site FROM asked WHERE state = 'approved' ORDER BY gateway"
+            rows = store.execute(sql).fetchmany(MOST)
+        finally:
+            store.close()
+    except sqlite3.Error as error:
+        raise ConfigError(f"{path}: {error}; is the enrolment server here?") from None
+    found: dict[str, frozenset[str]] = {}
+    for gw, site in rows:
+        found[str(gw)] = found.get(str(gw), frozenset()) | {str(site)}
+    return found

@@ -1,0 +1,90 @@
+"""Stores that are not ours to use, kept beside ours: another gateway's, or another version's.
+
+Nothing here ever deletes one: nobody else has those records. Each finds its own again under the
+name that it was kept by: a gateway whose name was changed by mistake and changed back, or the
+version of this program that wrote it. `kerbstone outbox rescue` reads them.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Final
+
+from edge.store.database import NAME, VERSION
+from edge.store.files import sync
+
+ENDS: Final = ("-wal", "-journal", "-shm", "")  # the database last: its name says that it is whole
+PATTERNS: Final = ("outbox.of.*.db", "outbox.v*.db")
+STRANGE: Final = re.compile(r"[^a-z0-9_-]")  # in what a file of somebody says of itself
+
+
+def of_owner(owner: str) -> str:
+    """What a file of `SITE/GATEWAY` is called by."""
+    return ".".join(["of", *(STRANGE.sub("_", word)[:64] for word in owner.split("/", 1))])
+
+
+def of_version() -> str:
+    """What another version of this program calls a file of ours by."""
+    return f"v{VERSION}"
+
+
+def name_of(whose: str, number: int = 1) -> str:
+    """`outbox.of.town.gw-2.db` of gateway gw-2 at site town, `outbox.v2.db` of version 2;
+    `outbox.v2.3.db` is the third one of that version."""
+    return ".".join(["outbox", whose, *([str(number)] if number > 1 else []), "db"])
+
+
+def keep(folder: Path, whose: str) -> Path:
+    """Move the database there aside, with its log. Raises OSError."""
+    number = 1
+    while os.path.lexists(folder / name_of(whose, number)):
+        number += 1
+    _move(folder, NAME, name_of(whose, number))
+    return folder / name_of(whose, number)
+
+
+def take_back(folder: Path, whose: str) -> bool:
+    """Its own, kept while another one was here, if there is no other. Raises OSError."""
+    name = name_of(whose)
+    if os.path.lexists(folder / NAME) or not (folder / name).is_file():
+        return False
+    _move(folder, name, NAME)
+    return True
+
+
+def keep_memory(log: Path, folder: Path, whose: str) -> Path:
+    """As `keep`, of what a process had in memory: from the run directory, which goes with the
+    power. Raises OSError."""
+    number = 1
+    while os.path.lexists(to := folder / f"{name_of(whose, number)}-{log.name}"):
+        number += 1
+    shutil.copyfile(log, to)
+    sync(folder)
+    log.unlink()
+    return to
+
+
+def kept(folder: Path) -> list[Path]:
+    """The databases that are kept there."""
+    try:
+        return sorted(p for pattern in PATTERNS for p in folder.glob(pattern) if p.is_file())
+    except OSError:
+        return []
+
+
+def kept_bytes(folder: Path) -> int:
+    """What they take, with their logs and what was in memory."""
+    size = 0
+    with contextlib.suppress(OSError):
+        for path in (path for pattern in PATTERNS for path in folder.glob(f"{pattern}*")):
+            size += path.lstat().st_size
+    return size
+
+
+def _move(folder: Path, name: str, to: str) -> None:
+    for end in ENDS:
+        if os.path.lexists(folder / f"{name}{end}"):
+            (folder / f"{name}{end}").rename(folder / f"{to}{end}")
+    sync(folder)

@@ -1,0 +1,154 @@
+"""What SQLite does not read of a write-ahead log, and does not tell: all behind the first damage.
+
+It takes the frames of a log up to the first one whose checksum is wrong, because a power cut leaves
+such an end, too. Frames of the same generation (its salts) behind that tell the two apart: a
+transaction begins when the one before it is on the disk, so a cut tears the last one at most. While
+the machine ran on, nothing was torn at all. And a log whose head is damaged is ignored as a whole.
+Source: sqlite.org/walformat.html; `walIndexRecover` in wal.c. The format is in `frames`.
+
+One verdict for both who ask: damage is declared as a loss, and nobody goes on from states that lie
+before it; a last transaction that is torn was under way when the power went, or it is damaged and
+had been sent, so that what is counted on from there is in doubt (`edge.store.rows.Past`).
+
+Not seen: a log that is shorter than it was by whole transactions.
+"""
+
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+from edge.store.database import NAME
+from edge.store.frames import FORMAT, FRAME, HEAD, MAGIC, SIZES, Sums, summed
+from edge.store.rows import Tail
+
+LIMIT: Final = 32 << 20  # bytes that are looked at: a log has 4 MiB and one transaction
+DAMAGED: Final = (
+    "The log of the outbox is damaged: what it held behind that place is lost, and totals do not "
+    "go on from it."
+)
+
+
+class Log(NamedTuple):
+    """A log as it lay there before SQLite took it. `commits` are the places of frames that end a
+    transaction; `last` is the last frame of all, `whole` tells whether the last commit is in one
+    piece, `followed` whether the next transaction goes on from it, `ignored` whether there are
+    commits that SQLite will not read, for the log's head; `headless`, that this head is wrong, and
+    nobody can tell what is behind it."""
+
+    commits: tuple[int, ...] = ()
+    last: int = -1
+    whole: bool = False
+    followed: bool = False
+    ignored: bool = False
+    headless: bool = False
+
+
+def look(folder: Path) -> Log:
+    """Before SQLite opens it. Raises OSError."""
+    try:
+        with (folder / f"{NAME}-wal").open("rb") as file:
+            data = file.read(LIMIT)
+    except FileNotFoundError:
+        return Log()
+    if len(data) < HEAD.size + FRAME.size:
+        return Log()
+    magic, form, page, _, salts, *sums = HEAD.unpack_from(data)
+    little = not magic & 1
+    stored: Sums = (sums[0], sums[1])
+    if stored == summed((0, 0), data[:24], little=little) and page in SIZES:
+        if magic | 1 != MAGIC | 1 or form != FORMAT:
+            return Log()  # of another program
+        return _found(data, page, salts, stored, little=little)
+    return _headless(data, folder / NAME, stored)
+
+
+def judge(log: Log, frames: int | None, *, same_boot: bool) -> Tail:
+    """`damaged`: transactions that were on the disk are not among the `frames` that SQLite has
+    read. `torn`: the last one is not there in one piece, and perhaps never was.
+
+    `same_boot`: no power was cut since it was written; what a kill tore then was never answered.
+    `frames` None: SQLite did not say.
+    """
+    if log.ignored or log.headless:
+        return "damaged" if log.ignored or same_boot else "torn"
+    if frames is None:
+        return "whole"
+    behind = [place for place in log.commits if place >= frames]
+    # frames of one that was rolled back may lie there, too: they do not go on from this one
+    if behind and (len(behind) > 1 or log.followed or (same_boot and log.whole)):
+        return "damaged"
+    return "torn" if log.last >= frames else "whole"
+
+
+def _found(data: bytes, page: int, salts: bytes, start: Sums, *, little: bool) -> Log:
+    """The frames of this generation, whether SQLite reads them or not."""
+    size = FRAME.size + page
+    pages_of: dict[int, int] = {}  # of frames that say that they end a transaction
+    last = -1
+    for place, at in enumerate(range(HEAD.size, len(data) - FRAME.size + 1, size)):
+        _, pages, of, *_ = FRAME.unpack_from(data, at)
+        if _ours(of, salts):
+            last = place
+            if pages and at + size <= len(data):
+                pages_of[place] = pages
+    sound = {n for n in pages_of if _follows(data, n, page, start, little=little)}
+    sizes = [pages_of[n] for n in sound]
+    # a frame that is torn may say so by chance: then its number of pages is no possible one
+    commits = [n for n, pages in pages_of.items() if sizes and min(sizes) <= pages <= max(sizes)]
+    if not commits:
+        return Log(last=last)
+    place = commits[-1] + 1
+    followed = place <= last and _follows(data, place, page, start, little=little)
+    return Log(tuple(commits), last, commits[-1] in sound, followed)
+
+
+def _ours(of: bytes, salts: bytes) -> bool:
+    """One of the two words is enough: the other one may be what was hit."""
+    return of[:4] == salts[:4] or of[4:] == salts[4:]
+
+
+def _follows(data: bytes, place: int, page: int, start: Sums, *, little: bool) -> bool:
+    """Whether a frame is in one piece, by what the one before it says of itself."""
+    at = HEAD.size + place * (FRAME.size + page)
+    if len(data) < at + FRAME.size + page:
+        return False
+    if place:
+        _, _, _, *before = FRAME.unpack_from(data, at - FRAME.size - page)
+        start = before[0], before[1]
+    _, _, _, one, two = FRAME.unpack_from(data, at)
+    body = data[at : at + 8] + data[at + FRAME.size : at + FRAME.size + page]
+    return summed(start, body, little=little) == (one, two)
+
+
+def _headless(data: bytes, database: Path, stored: Sums) -> Log:
+    """A log whose head is wrong. Its frames count if the head was theirs: one that was just being
+    written anew has frames behind it that the database has already."""
+    with database.open("rb") as file:
+        size = int.from_bytes(file.read(18)[16:])
+        page = 65536 if size == 1 else size
+        if page not in SIZES or len(data) < HEAD.size + FRAME.size + page:
+            return Log(headless=True)
+        salts = FRAME.unpack_from(data, HEAD.size)[2]
+        for little in (True, False):
+            for start in (stored, summed((0, 0), data[:24], little=little)):
+                if _follows(data, 0, page, start, little=little):
+                    found = _found(data, page, salts, start, little=little)
+                    latest = dict(_images(data, page, salts, found))
+                    news = any(_page(file, number, page) != it for number, it in latest.items())
+                    return found._replace(ignored=True) if news else Log()
+    return Log(headless=True)
+
+
+def _images(data: bytes, page: int, salts: bytes, found: Log) -> list[tuple[int, bytes]]:
+    """Pages that are committed there, by their numbers, in order."""
+    size, images = FRAME.size + page, []
+    for place in range(found.commits[-1] + 1 if found.commits else 0):
+        at = HEAD.size + place * size
+        number, _, of, *_ = FRAME.unpack_from(data, at)
+        if _ours(of, salts):
+            images.append((number, data[at + FRAME.size : at + size]))
+    return images
+
+
+def _page(file: BinaryIO, number: int, page: int) -> bytes:
+    file.seek((number - 1) * page)
+    return file.read(page)

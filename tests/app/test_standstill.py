@@ -1,0 +1,150 @@
+"""A process that stood still, or whose bus threads had no turn: edges count in their own window."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from edge.app.ledger import LATE_NS
+from edge.core import Draft
+from tests.app.lives import (
+    PERIOD_NS,
+    SLOT_NS,
+    Box,
+    KilledError,
+    Life,
+    closed,
+    done,
+    end_ns,
+    grown,
+    lived,
+    volumes,
+)
+from tests.app.wires import WIRES
+from tests.process.build import MS, S
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Box:
+    """The uninterrupted run."""
+    return lived(Box(tmp_path_factory.mktemp("whole")), [])
+
+
+class Stopped(Life):
+    """Its main loop has its turn before the thread that reads the lines."""
+
+    def stand_still(self, seconds: float, heard_after: int) -> None:
+        """SIGSTOP and SIGCONT; the edges come after so many ticks of the ledger."""
+        from_ns, heard_ns = self.now_ns, self.now().mono_ns
+        self.ledger.heard_ns = lambda: heard_ns
+        self.now_ns += int(seconds * S)
+        for _ in range(heard_after):
+            done(self.ledger.tick(self.now()))
+            self.now_ns += SLOT_NS
+        contacts, _ = WIRES.between(from_ns, self.now_ns)  # nobody asked the meters
+        self.take(contacts, [])
+        until_ns = self.now().mono_ns
+        self.ledger.heard_ns = lambda: until_ns
+        done(self.ledger.tick(self.now()))
+        self.ledger.heard_ns = lambda: 1 << 62
+
+
+def of_lines(box: Box) -> list[tuple[str, int, int, object]]:
+    return [
+        (r.source, r.from_ns, r.to_ns, r.body.get("volume"))
+        for name in ("north_1", "east_1")
+        for r in box.of(name)
+    ]
+
+
+@pytest.mark.parametrize("seconds", [3.0, 18.0])
+def test_after_a_stop_edges_count_in_the_window_in_which_they_were(
+    tmp_path: Path, whole: Box, seconds: float
+) -> None:
+    box = Box(tmp_path)
+    life = Stopped(box, 0)
+    life.run(int(7.4 * S))
+    life.stand_still(seconds, heard_after=3)
+    life.run(end_ns(0))
+    closed(life)
+    assert of_lines(box) == of_lines(whole)
+    assert not any("uncertain:gap" in r.body["quality"] for r in box.of("north_1"))
+    assert grown(box, "heat") == grown(whole, "heat")
+    assert box.audit().clean
+
+
+def test_windows_that_have_piled_up_are_one_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = Box(tmp_path)
+    life = Stopped(box, 0)
+    life.run(int(7.4 * S))
+    commits: list[int] = []
+    commit = box.commit
+
+    def counted(drafts: Sequence[Draft], states: Mapping[str, tuple[int, bytes]]) -> None:
+        commits.append(len(drafts))
+        commit(drafts, states)
+
+    monkeypatch.setattr(box, "commit", counted)
+    assert not life.ledger.piled_up(life.now())
+    life.now_ns += 4 * PERIOD_NS
+    assert life.ledger.piled_up(life.now())
+    done(life.ledger.tick(life.now()))
+    assert not life.ledger.piled_up(life.now())
+    assert len(commits) == 1
+    assert [r.to_ns // S for r in box.of("east_1")][-4:] == [10, 15, 20, 25]
+
+
+def test_however_many_have_piled_up_others_have_their_turn(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    life = Stopped(box, 0)
+    life.run(7 * S)
+    life.now_ns += 40 * PERIOD_NS
+    turns = 0
+    while life.ledger.piled_up(life.now()):
+        done(life.ledger.tick(life.now()))
+        turns += 1
+    assert turns == 3
+    assert len(box.of("east_1")) == 41
+
+
+def test_a_bus_that_never_comes_delays_a_window_and_stops_none(tmp_path: Path) -> None:
+    """Its thread hangs: it is given so long once, and not once for each window."""
+    box = Box(tmp_path)
+    life = Stopped(box, 0)
+    life.run(4 * S)
+    heard_ns = life.now().mono_ns
+    life.ledger.heard_ns = lambda: heard_ns
+    life.run(30 * S)
+    ends = [r.to_ns for r in box.of("east_1")]
+    assert ends[-1] == 25 * S
+    assert ends == sorted(set(ends))
+    assert LATE_NS <= PERIOD_NS
+
+
+def test_killed_amid_windows_that_have_piled_up_nothing_is_lost(tmp_path: Path, whole: Box) -> None:
+    """At each write of closing four windows together."""
+    left = 0
+    while True:
+        folder = tmp_path / str(left)
+        folder.mkdir()
+        box = Box(folder)
+        life = Stopped(box, 0)
+        life.run(int(7.4 * S))
+        life.left = life.steps + left
+        try:
+            life.stand_still(18.0, heard_after=0)
+        except KilledError:
+            back = Life(box, life.now_ns + 300 * MS)
+            back.run(end_ns(0))
+            closed(back)
+            assert box.audit().clean
+            holes = box.gaps()
+            for lane, source in (("north_1", "north_1.lead"), ("east_1", "east_1.lead")):
+                seen = [at for at in WIRES.rises(source) if not any(a < at < b for a, b in holes)]
+                assert volumes(box, lane) == len(seen), (left, holes)
+            left += 1
+            continue
+        break
+    assert left > 8

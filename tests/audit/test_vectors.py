@@ -1,0 +1,30 @@
+"""The rules of an audit as data: both of our stores find what they have to, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.audit.make import FOLDER, vectors
+from tests.audit.runner import Ours, Theirs, failures
+
+NAMES = sorted(file.stem for file in FOLDER.glob("*.json"))
+
+
+def test_the_data_are_what_the_gateways_own_code_makes() -> None:
+    """Else `python -m tests.audit.make` makes them anew."""
+    made = {name: vector.text() for name, vector in vectors()}
+    assert {name: (FOLDER / f"{name}.json").read_text("utf-8") for name in NAMES} == made
+
+
+@pytest.mark.parametrize("suffix", [".db", ".jsonl"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_vector(name: str, suffix: str) -> None:
+    assert failures(Ours(), FOLDER / f"{name}.json", suffix) == []
+
+
+def test_another_platform_is_two_commands(tmp_path: Path) -> None:
+    """One that keeps nothing and finds nothing differs wherever there is something to find."""
+    theirs = Theirs("tee {store}", "true {store} {keys}")
+    assert failures(theirs, FOLDER / "whole.json", ".x") == []
+    (text,) = failures(theirs, FOLDER / "changed_and_resealed.json", ".x")
+    assert "unsigned" in text

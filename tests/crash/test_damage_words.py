@@ -1,0 +1,215 @@
+"""Bits and words in any file of a gateway's folders: it starts, and confirms nothing by itself.
+
+`CRASH_DAMAGE=all` takes a thousand damages, a number so many; without it there are a few dozen.
+"""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from drivers.sim.sen55 import Sen55
+from edge.core import Draft, Stream
+from edge.core.numbers import stepped
+from edge.store import Mark, Outbox
+from tests.crash.harm import WORDS
+from tests.crash.said import everything
+from tests.system.site import AIR, CONFIG, LOOPS, ROOT, Street
+from tests.uplink.broker import free_port
+
+ASKED: Final = os.environ.get("CRASH_DAMAGE", "")
+DAMAGES: Final = 1000 if ASKED == "all" else int(ASKED or 24)
+SEED: Final = 13
+OWNER: Final = "test/gw-1"
+S: Final = 1_000_000_000
+# SQLite takes a log up to its first wrong checksum: what followed was never written, to it
+SILENT: Final = "store/outbox.db-wal"
+AIR_HELD: Final = {
+    "pm1_0": 5.2, "pm2_5": 9.5, "pm4_0": 12.6, "pm10": 13.3, "humidity": 45.5,
+    "temperature": 23.5, "voc_index": 100.0, "nox_index": 1.0,
+}  # fmt: skip
+
+Place = tuple[int, str, int]  # epoch, stream, number
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was in the outbox when its process died."""
+
+    waiting: frozenset[Place]  # and the city does not have it
+    sent: frozenset[Place]
+    files: tuple[str, ...]
+
+
+class Box:
+    """Its folders, and the process that starts daemons in them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        values = {"dir": folder, "url": f"mqtt://127.0.0.1:{free_port()}", "encoding": "json"}
+        text = (CONFIG + LOOPS + AIR).format(**values, period_s=1)
+        text = text.replace("limit_mb = 16\n", "limit_mb = 16\nballast_mb = 0\n")
+        (folder / "site.toml").write_text(text)
+        self._starter = subprocess.Popen(
+            [sys.executable, "-m", "tests.crash.starting"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        )  # fmt: skip
+
+    def start(self, after_s: float = 0.0) -> str:
+        """How a start has ended that is killed so long after it was ready."""
+        starter = self._starter
+        assert starter.stdin is not None
+        assert starter.stdout is not None
+        starter.stdin.write(f"{self.folder}\t{after_s}\n")
+        starter.stdin.flush()
+        return starter.stdout.readline().strip()
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "daemon.log").read_text(errors="replace")
+
+    def outbox(self) -> Outbox:
+        run = self.folder / "run"
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return Outbox.open(
+            self.folder / "store", limit_bytes=16 << 20, boot_id=boot, run_dir=run,
+            ballast_bytes=0, owner=OWNER,
+        )  # fmt: skip
+
+    def used(self) -> Known:
+        """Daemons were killed here, the last one after its disk had failed: each kind of file that
+        there is. Of what was sent, some was confirmed, and the database has not heard of it."""
+        for _ in range(2):
+            assert self.start(after_s=3.0).startswith("ready"), self.log
+        outbox = self.outbox()
+        outbox.begin()
+        rows = list(everything(outbox))
+        assert len(rows) >= 12
+        outbox.journal.sent([stored.row for stored in rows[:10]])
+        outbox.journal.confirmed([stored.row for stored in rows[3:6]])
+        outbox.commit([draft(n) for n in range(20)], {"air": (1, b"x")}, clock=Mark(S, S, "none"))
+        kept = self.folder / "kept"  # closing the database would take its log away
+        shutil.copytree(self.folder / "store", kept / "store")
+        outbox._medium.fall(OSError(5, "Input/output error"))
+        outbox.commit([draft(n) for n in range(20, 60)], clock=Mark(2 * S, 2 * S, "none"))
+        places = {stored.row: place(stored.record.key) for stored in everything(outbox)}
+        outbox.journal.close()
+        confirmed = {place(stored.record.key) for stored in rows[3:6]}
+        waiting = {place(stored.record.key) for stored in rows} | set(places.values())
+        shutil.copytree(self.folder / "run", kept / "run", ignore=_sockets)
+        files = [
+            str(path.relative_to(kept))
+            for path in sorted(kept.rglob("*"))
+            if path.is_file() and path.stat().st_size
+        ]
+        sent = {place(stored.record.key) for stored in rows[:10]} - confirmed
+        return Known(frozenset(waiting - confirmed), frozenset(sent), tuple(files))
+
+    def restore(self) -> None:
+        for name in ("store", "run"):
+            shutil.rmtree(self.folder / name)
+            shutil.copytree(self.folder / "kept" / name, self.folder / name)
+
+    def close(self) -> None:
+        assert self._starter.stdin is not None
+        assert self._starter.stdout is not None
+        self._starter.stdin.close()
+        self._starter.stdout.close()
+        self._starter.wait(60)
+
+
+def draft(n: int) -> Draft:
+    return Draft(Stream.AIR, "hut_air", n * S, (n + 1) * S, {"n": n, "text": "x" * (n % 50)})
+
+
+def place(key: Any) -> Place:
+    return key.epoch, str(key.stream), key.seq
+
+
+def _sockets(at: str, names: list[str]) -> list[str]:
+    return [name for name in names if not (Path(at, name).is_file() or Path(at, name).is_dir())]
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Box]:
+    with Street(tmp_path, Sen55(AIR_HELD, powered_s=86_400)):
+        one = Box(tmp_path)
+        try:
+            yield one
+        finally:
+            one.close()
+
+
+@pytest.mark.timeout(7200)
+def test_damage_start(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
+    known = box.used()
+    assert {name.partition("/")[2] for name in known.files} >= {
+        "ledger", "outbox.db", "outbox.db-wal", "starts", "uplink.journal", "memory.log",
+    }  # fmt: skip
+    box.restore()
+    assert box.start().startswith("ready"), box.log
+    assert after(box, known) == ([], []), "the test itself is wrong"
+    rng = random.Random(SEED)
+    failed: list[str] = []
+    silent: list[str] = []
+    unsaid: list[str] = []
+    for number in range(DAMAGES):
+        box.restore()
+        file = known.files[number % len(known.files)]
+        harm = rng.choice(sorted(WORDS))
+        name = f"{number}: {harm} in {file}"
+        WORDS[harm](box.folder / file, rng)
+        ended = box.start()
+        if not ended.startswith("ready"):
+            failed.append(f"{name}: {ended}: {box.log[-1500:]}")
+            continue
+        lost, quiet = after(box, known)
+        if lost and file != SILENT:
+            silent.append(f"{name}: {lost}")
+        unsaid += [f"{name}: {row}" for row in quiet]
+    with capsys.disabled():
+        print(f"\n{DAMAGES} damages tried in {len(known.files)} files, {len(failed)} starts failed")
+        print(f"rows that vanished without a word: {silent}; sent rows not marked: {unsaid}")
+    assert not failed, "\n".join(failed)
+    assert not silent
+    assert not unsaid
+
+
+def after(box: Box, known: Known) -> tuple[list[Place], list[Place]]:
+    """What the city does not have, and will neither get nor hear of; and what was sent before and
+    does not say so."""
+    outbox = box.outbox()
+    outbox.begin()
+    there: set[Place] = set()
+    quiet: list[Place] = []
+    said = [(key, drop.first, drop.last) for key, drop in outbox._drops.items()]
+    for stored in everything(outbox):
+        key, body = stored.record.key, stored.record.body
+        numbers = stepped(body["covers"]) if "covers" in body else [key.seq]
+        there |= {(key.epoch, str(key.stream), number) for number in numbers}
+        if place(key) in known.sent and not stored.again:
+            quiet.append(place(key))
+        if body.get("event") == "drop":
+            first, last = body["range"]
+            said.append(((body["epoch_of"], body["stream_of"], ""), first, last))
+    outbox.journal.close()
+    assert outbox._disk is not None, outbox.opened
+    outbox._disk.close()
+    left = known.waiting - there
+    return sorted(one for one in left if not _declared(one, said)), quiet
+
+
+def _declared(one: Place, said: list[tuple[tuple[int, str, str], int, int | None]]) -> bool:
+    epoch, stream, number = one
+    return any(
+        epoch <= of if name == "*" else (of, name) == (epoch, stream) and
+        first <= number <= (number if last is None else last)
+        for (of, name, _), first, last in said
+    )  # fmt: skip

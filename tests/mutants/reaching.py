@@ -1,0 +1,44 @@
+"""A pytest plugin: which test reaches which line, and how long each takes.
+
+    REACH=FOLDER python -m pytest -p tests.mutants.reaching ...
+
+Each process writes FOLDER/NAME.coverage, whose contexts are the names of tests, and
+FOLDER/NAME.json: the seconds of each test that passed.
+"""
+
+import json
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import coverage
+import pytest
+
+_FOLDER = Path(os.environ["REACH"])
+_NAME = os.environ.get("PYTEST_XDIST_WORKER", "main")
+_MEASURE = coverage.Coverage(
+    data_file=str(_FOLDER / f"{_NAME}.coverage"), source=["edge"], config_file=False
+)
+_PASSED: dict[str, float] = {}
+_FAILED: set[str] = set()
+_MEASURE.start()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    _MEASURE.switch_context(item.nodeid)
+    return (yield)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.outcome != "passed":
+        _FAILED.add(report.nodeid)
+    _PASSED[report.nodeid] = _PASSED.get(report.nodeid, 0.0) + report.duration
+
+
+def pytest_sessionfinish() -> None:
+    _MEASURE.stop()
+    _MEASURE.save()
+    passed = {name: took for name, took in _PASSED.items() if name not in _FAILED}
+    (_FOLDER / f"{_NAME}.json").write_text(json.dumps(passed), encoding="utf-8")

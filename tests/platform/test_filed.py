@@ -1,0 +1,159 @@
+"""Under which name and site a record was filed: what a store holds of a gateway is its own."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.core import ConfigError
+from edge.platform.audit import audit
+from edge.platform.entry import Entry, Refused
+from edge.platform.filed import SITES, Filed, refused
+from edge.platform.sites import AGAIN_NS, Sites, listed
+from edge.platform.store import open_store
+from edge.provision.rows import Asked, State
+from edge.provision.store import Store as Desk
+from tests.platform.records import E1, GW, TOPICS, entry, record
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+
+def at(number: int, site: str) -> Entry:
+    one = entry(record(number))
+    return replace(one, topic=one.topic.replace("/stadt/", f"/{site}/"))
+
+
+def found(*entries: Entry, sites: Sites | None = None) -> list[tuple[str, str]]:
+    filed = Filed(GW, sites=sites)
+    taken = [filed.take(each) for each in entries]
+    return [(each.kind, each.text) for each in (*taken, *filed.findings()) if each is not None]
+
+
+def known(path: Path, text: str) -> Sites:
+    path.write_text(text)
+    return Sites(path)
+
+
+def test_two_sites_of_one_gateway_are_a_finding(tmp_path: Path) -> None:
+    path = tmp_path / "city.db"
+    store = open_store(path, write=True)
+    store.commit([at(1, "stadt"), at(2, "nord"), at(3, "nord"), at(4, "stadt")], [])
+    (done,) = audit(store)
+    (finding,) = [each for _, each in done.findings if each.kind == "site"]
+    assert finding.text == f"{GW} files under nord, and files under stadt too: see {GW} {E1}/air/2"
+    assert finding.place == (GW, E1, "air", 2)
+    assert done.branch == TOPICS.up.removesuffix("/up")
+    store.close()
+
+
+def test_one_site_is_none_and_a_known_one_counts_before_the_first(tmp_path: Path) -> None:
+    assert found(at(1, "stadt"), at(2, "stadt")) == []
+    sites = known(tmp_path / "sites", f"{GW} nord")
+    ((kind, text),) = found(at(1, "stadt"), at(2, "nord"), sites=sites)
+    assert kind == "site"
+    assert text.startswith(f"{GW} files under stadt, and belongs to nord:")
+    assert (
+        found(at(1, "stadt"), at(2, "nord"), sites=known(tmp_path / "s", f"{GW} nord stadt")) == []
+    )
+
+
+def test_a_gateway_that_makes_up_sites_is_told_in_few_sentences() -> None:
+    told = found(*(at(number, f"s{number}") for number in range(1, 500)))
+    assert len(told) == SITES
+    assert (
+        told[-1][1] == f"{GW}: {499 - SITES} more of its records came under more than {SITES} sites"
+    )
+
+
+@pytest.mark.parametrize("topic", [
+    f"kerbstone/v1/stadt/gw-evil/up/stadt/{GW}/up/air/hut",
+    "kerbstone/v1/stadt/gw-evil/up/air/hut", "x",
+    f"kerbstone/v2/stadt/{GW}/up/air/hut", f"{TOPICS.up}/air/hut/more",
+])  # fmt: skip
+def test_a_record_of_another_branch_is_told_and_not_audited_as_its_own(
+    tmp_path: Path, topic: str
+) -> None:
+    """As a store holds it that an older version, or somebody else, has written."""
+    store = open_store(tmp_path / "city.db", write=True)
+    store.commit([entry(record(1)), replace(entry(record(2)), topic=topic), entry(record(3))], [])
+    (done,) = audit(store)
+    assert {each.kind for _, each in done.findings} == {"foreign", "missing"}
+    assert topic in str([each.text for _, each in done.findings if each.kind == "foreign"])
+    assert done.missing == {(E1, "air"): [(2, 2)]}
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["city.db", "city.jsonl"])
+def test_what_was_refused_of_a_gateway_is_a_finding_also_when_it_has_no_record(
+    tmp_path: Path, name: str
+) -> None:
+    store = open_store(tmp_path / name, write=True)
+    store.commit([], [Refused("foreign", "gw-evil", "t", "why", 1, b"x", "now")] * 3)
+    store.commit([], [Refused("undecodable", "gw-2", "t", "why", 1, b"x", "now")])
+    ((gw, finding),) = refused(store)
+    assert (gw, finding.kind) == ("gw-evil", "foreign")
+    assert "3 messages" in finding.text
+    assert list(refused(store, "gw-2")) == []
+    store.close()
+
+
+def test_the_sites_stand_in_a_list_or_in_the_store_of_the_enrolment_server(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "store.db")
+    for number, site in enumerate(("mitte", "nord")):
+        asked = Asked(
+            f"claim{number}", b"d", site, f"role{number}", f"gw-000{number}", b"k%d" % number,
+            b"csr", State.PENDING, NOW, "192.0.2.1",
+        )  # fmt: skip
+        desk.take(asked)
+        desk.approve(asked.claim, NOW)
+    sites = Sites(tmp_path)
+    assert sites.refusal("gw-0000", "mitte") is None
+    assert sites.refusal("gw-0000", "nord") == "gw-0000 belongs to mitte, and files under nord"
+    assert sites.refusal("gw-9", "anywhere") is None, "nothing is known of it"
+    desk.refuse("claim0", NOW, "keyCompromise")
+    assert sites.look(AGAIN_NS) is None
+    assert sites.of("gw-0000") == frozenset()
+    desk.close()
+
+
+def test_a_list_is_read_again_and_one_that_is_lost_still_holds(tmp_path: Path) -> None:
+    path = tmp_path / "sites"
+    sites = known(path, "# a comment\n\ngw-1 a b # more\ngw-2\n")
+    assert (sites.of("gw-1"), sites.of("gw-2")) == (frozenset("ab"), frozenset())
+    path.write_text("gw-1 c\n")
+    assert sites.look(0) is None
+    assert sites.of("gw-1") == frozenset("c")
+    path.write_text("gw-1 d\n")
+    assert sites.look(AGAIN_NS - 1) is None
+    assert sites.of("gw-1") == frozenset("c"), "not yet"
+    path.unlink()
+    assert str(path) in str(sites.look(AGAIN_NS))
+    assert sites.look(2 * AGAIN_NS) is None, "told once"
+    assert sites.of("gw-1") == frozenset("c")
+
+
+def test_a_gateway_that_stands_twice_in_a_list_is_a_mistake() -> None:
+    with pytest.raises(ConfigError, match=":2: gw-1"):
+        listed("gw-1 a\ngw-1 b\n", "sites")
+
+
+@given(
+    st.dictionaries(st.from_regex(r"\A[a-z0-9-]{3,9}\Z"), st.sets(st.from_regex(r"\A[a-z]{1,5}\Z")))
+)
+def test_a_list_says_what_was_written(wanted: dict[str, set[str]]) -> None:
+    text = "\n".join(" ".join((gw, *sites)) for gw, sites in wanted.items())
+    assert listed(text, "sites") == {gw: frozenset(sites) for gw, sites in wanted.items()}
+
+
+def test_what_is_no_list_is_a_mistake_of_the_configuration(tmp_path: Path) -> None:
+    for content in (b"\xff\xfe", None):
+        path = tmp_path / ("bytes" if content else "missing")
+        if content:
+            path.write_bytes(content)
+        with pytest.raises(ConfigError, match=path.name):
+            Sites(path)
+    with pytest.raises(ConfigError, match="enrolment server"):
+        Sites(tmp_path)  # a folder that is none of an enrolment server

@@ -1,0 +1,125 @@
+"""What is left of a database: every row on a page that nobody has touched, and no invented one."""
+
+import random
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge.core import Stream
+from edge.store import Mark, Outbox
+from edge.store.pages import Pages
+from edge.store.rows import Row
+from edge.store.salvage import Salvage
+from tests.store.test_look import picture
+from tests.store.test_outbox import LIMIT, S, drafts
+
+COLUMNS = len(Row._fields)
+MARK = Mark(400 * S, 1_790_000_400 * S, "ntp")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, Row]]:
+    """A database with a log as a kill leaves it: short rows, and some on pages of their own."""
+    folder = tmp_path_factory.mktemp("source")
+    outbox = Outbox.open(folder / "o", limit_bytes=LIMIT, boot_id="b", ballast_bytes=0)
+    outbox.begin()
+    for n in range(20):
+        outbox.commit(drafts(40, at=40 * n, size=200), clock=MARK)
+    outbox.commit(drafts(3, Stream.RAW, size=9000), clock=MARK)
+    assert outbox._disk is not None
+    outbox._disk.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    for n in range(5):
+        outbox.commit(drafts(40, at=9000 + 40 * n, size=200), clock=MARK)
+    (folder / "cut").mkdir()
+    for name in ("outbox.db", "outbox.db-wal"):
+        shutil.copy(folder / "o" / name, folder / "cut")
+    outbox.close()
+    with closing(Salvage(folder / "cut/outbox.db")) as salvage:
+        rows = {row.id: row for row in salvage.rows()}
+        assert (salvage.trouble, len(rows)) == (None, 1003)
+    return folder / "cut/outbox.db", rows
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_words_cost_the_rows_that_they_hit_and_invent_none(
+    tmp_path: Path, source: tuple[Path, dict[int, Row]], seed: int
+) -> None:
+    path, rows = source
+    rng = random.Random(seed)
+    words = 0
+    for name in ("outbox.db", "outbox.db-wal"):
+        data = bytearray(path.with_name(name).read_bytes())
+        for _ in range(rng.randrange(8)):
+            place = rng.randrange(len(data) - 4)
+            data[place : place + 4] = rng.randbytes(4)
+            words += 1
+        (tmp_path / name).write_bytes(data)
+    before = picture(tmp_path)
+    with closing(Salvage(tmp_path / "outbox.db")) as salvage:
+        found = list(salvage.rows())
+        salvage.marks(1), salvage.bounds(1)
+    assert len({row.id for row in found}) == len(found)
+    for row in found:
+        assert row[2:] == rows[row.id][2:], "what comes out is what went in"
+    assert len(found) >= len(rows) - 12 * words
+    assert picture(tmp_path) == before
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=6000), log=st.none() | st.binary(max_size=3000))
+def test_any_bytes_are_pages_with_nothing_on_them_or_something(
+    tmp_path: Path, data: bytes, log: bytes | None
+) -> None:
+    (tmp_path / "x.db").write_bytes(data)
+    (tmp_path / "x.db-wal").unlink(missing_ok=True)
+    if log is not None:
+        (tmp_path / "x.db-wal").write_bytes(log)
+    with Pages(tmp_path / "x.db") as pages:
+        for number, values in pages.records(COLUMNS):
+            assert isinstance(number, int)
+            assert len(values) == COLUMNS
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    harm=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=8))),
+    cut=st.none() | st.floats(0, 1),
+)
+def test_a_page_turned_into_anything_raises_nothing(
+    tmp_path: Path,
+    source: tuple[Path, dict[int, Row]],
+    harm: list[tuple[float, bytes]],
+    cut: float | None,
+) -> None:
+    data = bytearray(source[0].read_bytes()[: 24 << 10])
+    for where, what in harm:
+        place = int(where * len(data))
+        data[place : place + len(what)] = what
+    (tmp_path / "y.db").write_bytes(data[: int(cut * len(data))] if cut is not None else data)
+    with Pages(tmp_path / "y.db") as pages:
+        for _, values in pages.records(COLUMNS):
+            assert len(values) == COLUMNS
+
+
+def test_a_view_in_the_place_of_the_table_is_not_asked(tmp_path: Path) -> None:
+    """A hostile file: it would give records without an end."""
+    import sqlite3
+
+    outbox = Outbox.open(tmp_path / "o", limit_bytes=LIMIT, boot_id="b", ballast_bytes=0)
+    outbox.begin()
+    outbox.close()
+    with sqlite3.connect(tmp_path / "o/outbox.db") as db:
+        db.execute("DROP TABLE record")
+        columns = ", ".join(f"n AS {name}" for name in Row._fields)
+        db.execute(
+            "CREATE VIEW record AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)"
+            f" SELECT {columns} FROM c"
+        )
+    db.close()
+    with closing(Salvage(tmp_path / "o/outbox.db")) as salvage:
+        assert list(salvage.rows()) == []
+        assert "no table" in str(salvage.trouble)

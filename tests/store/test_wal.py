@@ -1,0 +1,234 @@
+"""Damage inside the write-ahead log shortens it, and so does a power cut: they are told apart."""
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.core import Stream
+from edge.store import Outbox
+from edge.store.database import NAME
+from edge.store.files import read_ledger
+from edge.store.frames import FRAME, HEAD, summed
+from edge.store.wal import Log, judge, look
+from tests.crash.harm import HARMS
+from tests.store.test_outbox import MARK, drafts, everything, opened
+
+COMMITS = 12
+SAME = "b1"  # the boot
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as kill -9 leaves it: a database, and a log with all commits of its start."""
+    folder = tmp_path_factory.mktemp("alive")
+    outbox = opened(folder)
+    outbox.begin()
+    for n in range(COMMITS):
+        outbox.commit(drafts(3, size=300), {"totals": (1, b"%d" % n)}, clock=MARK)
+    shutil.copytree(folder, folder.with_name("left"))  # who closes it empties its log
+    outbox.close()
+    return folder.with_name("left")
+
+
+def again(left: Path, to: Path) -> Path:
+    shutil.copytree(left, to)
+    return to / "outbox" / f"{NAME}-wal"
+
+
+def places(log: Path) -> Iterator[int]:
+    """Where its frames begin."""
+    data = log.read_bytes()
+    page = HEAD.unpack_from(data)[2]
+    yield from range(HEAD.size, len(data), FRAME.size + page)
+
+
+def commits(log: Path) -> list[int]:
+    data = log.read_bytes()
+    return [at for at in places(log) if FRAME.unpack_from(data, at)[1]]
+
+
+def flip(path: Path, at: int, bit: int = 0) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1 << bit
+    path.write_bytes(data)
+
+
+def start(folder: Path, boot: str = SAME) -> tuple[Outbox, int]:
+    """It with how many rows it has."""
+    outbox = opened(folder, boot=boot)
+    outbox.begin()
+    return outbox, len(everything(outbox))
+
+
+def test_what_is_whole_is_whole_after_a_kill_and_after_a_cut(left: Path, tmp_path: Path) -> None:
+    for name in (SAME, "another"):
+        again(left, tmp_path / name)
+        outbox, rows = start(tmp_path / name, name)
+        assert (outbox.opened.damage, rows) == (None, 3 * COMMITS)
+        outbox.close()
+
+
+def test_a_bit_in_the_middle_is_told_and_what_is_lost_is_declared(
+    left: Path, tmp_path: Path
+) -> None:
+    log = again(left, tmp_path / "x")
+    flip(log, commits(log)[COMMITS // 2] + 100)
+    outbox, rows = start(tmp_path / "x", "another")
+    assert rows < 3 * COMMITS, "SQLite stops there, and says nothing"
+    assert outbox.opened.damage is not None
+    assert "log" in outbox.opened.damage
+    former = read_ledger(left / "outbox").epoch
+    [(key, drop)] = outbox._drops.items()
+    assert key == (former, "*", "damage")
+    assert drop.count is None, "nobody knows how many"
+    outbox.close()
+
+
+@pytest.mark.parametrize("boot", [SAME, "another"])
+def test_no_bit_takes_rows_away_in_silence_and_none_is_declared_for_nothing(
+    left: Path, tmp_path: Path, boot: str
+) -> None:
+    """Only of the very last transaction it cannot be told after a power cut."""
+    rng = random.Random(boot)
+    told = 0
+    for n in range(150):
+        log = again(left, tmp_path / str(n))
+        at = rng.randrange(log.stat().st_size if n % 3 else HEAD.size)
+        ends = commits(log)
+        latest = ends[-1] if boot == SAME else ends[-2] + FRAME.size + 1024
+        flip(log, at, rng.randrange(8))
+        outbox, rows = start(tmp_path / str(n), boot)
+        gone = 3 * COMMITS - rows
+        if at < latest:
+            assert (gone > 0) == (outbox.opened.damage is not None), f"{n}: byte {at}, {gone} rows"
+        else:
+            assert gone <= 3, f"{n}: byte {at}"
+        told += outbox.opened.damage is not None
+        outbox.close()
+        shutil.rmtree(tmp_path / str(n))
+    assert told > 50
+
+
+@pytest.mark.parametrize("zero", [True, False])
+def test_a_last_transaction_that_the_power_tore_is_no_damage(
+    left: Path, tmp_path: Path, zero: bool
+) -> None:
+    """Its first frame never reached the card, its last one did; or the log just ends."""
+    log = again(left, tmp_path / "x")
+    data, ends = bytearray(log.read_bytes()), commits(log)
+    first = next(at for at in places(log) if at > ends[-2])
+    if zero:
+        size = ends[-1] - ends[-2]
+        data[first : first + 512] = bytes(min(512, size))
+        log.write_bytes(data)
+    else:
+        log.write_bytes(data[: first + 700])
+    outbox, rows = start(tmp_path / "x", "another")
+    assert (outbox.opened.damage, rows) == (None, 3 * COMMITS - 3)
+    assert outbox.opened.log == "torn", "it may have been answered, and sent: nobody knows"
+    outbox.close()
+
+
+def test_a_head_that_is_being_written_anew_over_an_old_log_is_no_damage(
+    left: Path, tmp_path: Path
+) -> None:
+    """All of that log is in the database already, and a power cut tore its new head."""
+    log = again(left, tmp_path / "x")
+    shutil.copy(log, tmp_path / "kept")
+    with sqlite3.connect(log.with_name(NAME)) as other:
+        other.execute("PRAGMA wal_checkpoint(FULL)")
+    other.close()
+    data = bytearray((tmp_path / "kept").read_bytes())
+    data[12:20] = random.Random(1).randbytes(8)
+    log.write_bytes(data)
+    outbox, rows = start(tmp_path / "x", "another")
+    assert (outbox.opened.damage, rows) == (None, 3 * COMMITS)
+    outbox.close()
+
+
+def test_each_start_has_a_log_of_its_own(left: Path, tmp_path: Path) -> None:
+    """So what is left of a transaction that was torn is never taken for a later one."""
+    log = again(left, tmp_path / "x")
+    outbox, _ = start(tmp_path / "x")
+    assert log.stat().st_size < (left / "outbox" / log.name).stat().st_size // 2
+    outbox.close()
+
+
+def test_the_checksum_is_that_of_sqlite(left: Path) -> None:
+    log = look(left / "outbox")
+    assert log.whole
+    assert log.last == log.commits[-1]
+    assert judge(log, log.last + 1, same_boot=False) == "whole"
+    assert judge(log, log.last, same_boot=False) == "torn"
+    assert judge(log, log.last, same_boot=True) == "damaged"
+    assert judge(log, 0, same_boot=False) == "damaged"
+    assert summed((0, 0), bytes(24), little=True) == (0, 0)
+
+
+@pytest.mark.parametrize("size", [0, 31, 55, 56, 1080, 5000])
+def test_rubbish_is_no_log(tmp_path: Path, size: int) -> None:
+    for seed in range(20):
+        (tmp_path / NAME).write_bytes(random.Random(seed).randbytes(4096))
+        (tmp_path / f"{NAME}-wal").write_bytes(random.Random(seed).randbytes(size))
+        found = look(tmp_path)
+        assert found == (Log(headless=True) if size >= HEAD.size + FRAME.size else Log())
+        assert judge(found, 0, same_boot=False) != "damaged", "a cut may leave such a head"
+
+
+@pytest.mark.parametrize("harm", ["zeroed", "flipped at its head"])
+def test_a_head_that_is_no_head_is_damage_where_no_power_was_cut(
+    left: Path, tmp_path: Path, harm: str
+) -> None:
+    for seed in range(10):
+        log = again(left, tmp_path / str(seed))
+        HARMS[harm](log, random.Random(seed))
+        outbox, rows = start(tmp_path / str(seed))
+        assert rows == 3 * COMMITS or outbox.opened.damage is not None
+        outbox.close()
+
+
+def test_events_are_lost_rows_too(left: Path, tmp_path: Path) -> None:
+    log = again(left, tmp_path / "x")
+    flip(log, commits(log)[2] + 60)
+    outbox, _ = start(tmp_path / "x", "another")
+    stored = outbox.commit([], confirmed=[1], clock=MARK)
+    bodies = [each.record.body for each in stored if each.record.key.stream == Stream.EVENT]
+    assert any(body.get("event") == "drop" and body["reason"] == "damage" for body in bodies)
+    assert any("log of the outbox is damaged" in str(body.get("text")) for body in bodies)
+    outbox.close()
+
+
+def test_a_salt_that_is_damaged_in_the_last_frame_leaves_no_whole_log(
+    left: Path, tmp_path: Path
+) -> None:
+    """SQLite takes such a frame for one of the log before."""
+    for at in (8, 11, 12, 15):
+        log = again(left, tmp_path / str(at))
+        flip(log, commits(log)[-1] + at)
+        outbox, rows = start(tmp_path / str(at), "another")
+        assert (rows, outbox.opened.log) == (3 * COMMITS - 3, "torn")
+        outbox.close()
+
+
+def test_frames_of_a_transaction_that_was_rolled_back_make_a_torn_one_no_damage(
+    left: Path, tmp_path: Path
+) -> None:
+    """A large one is written before its end is known; what it left lies behind the next one."""
+    log = again(left, tmp_path / "x")
+    data, ends = log.read_bytes(), commits(log)
+    size = FRAME.size + 1024
+    stale = bytearray(data[ends[0] + size : ends[0] + 3 * size])
+    for at in (0, size):
+        stale[at + 4 : at + 8] = bytes(4)  # none of them ends a transaction
+    torn = bytearray(data)
+    first = next(at for at in places(log) if at > ends[-2])
+    torn[first + 100] ^= 1
+    log.write_bytes(torn + stale)
+    outbox, rows = start(tmp_path / "x", "another")
+    assert (outbox.opened.damage, rows) == (None, 3 * COMMITS - 3)
+    assert outbox.opened.log == "torn"
+    outbox.close()
