@@ -22,6 +22,7 @@ FRAME: Final = struct.Struct(">II8sII")  # page number, pages after a commit or 
 MAGIC: Final = 0x377F0682  # its last bit says in which order the checksums take the bytes
 FORMAT: Final = 3_007_000
 LIMIT: Final = 32 << 20  # bytes that are looked at: a log has 4 MiB and one transaction
+SECTOR: Final = 512  # bytes that are on a card together, or not
 PAGES: Final = frozenset(1 << bits for bits in range(9, 17))
 DAMAGED: Final = "The log of the outbox is damaged: what it held behind that place is lost."
 
@@ -91,9 +92,15 @@ def _found(data: bytes, page: int, salts: bytes, start: Sums, *, little: bool) -
                 pages_of[place] = pages
     sound = {n for n in pages_of if _follows(data, n, page, start, little=little)}
     sizes = [pages_of[n] for n in sound]
-    # a frame that is torn may say so by chance: then its number of pages is no possible one
-    commits = [n for n, pages in pages_of.items() if sizes and min(sizes) <= pages <= max(sizes)]
-    return Log(tuple(commits), last, bool(commits) and commits[-1] in sound)
+
+    def believed(place: int) -> bool:
+        """A frame that is torn may say so by chance, or by what lay in its first sector before."""
+        at = (HEAD.size + place * size) % SECTOR
+        possible = bool(sizes) and min(sizes) <= pages_of[place] <= max(sizes)
+        return place in sound or (possible and at + 16 <= SECTOR)
+
+    commits = tuple(filter(believed, pages_of))
+    return Log(commits, last, bool(commits) and commits[-1] in sound)
 
 
 def _follows(data: bytes, place: int, page: int, start: Sums, *, little: bool) -> bool:
