@@ -8,6 +8,7 @@ No text that comes from outside can begin a line, move a cursor or colour anythi
 import argparse
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from shutil import get_terminal_size
@@ -76,16 +77,25 @@ def log_to_stderr(form: str, level: int) -> logging.Handler:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(form))
     logging.basicConfig(level=level, handlers=[handler])
-    return handler
+    return logging.getLogger().handlers[0]
 
 
 def tell_faults() -> None:
-    """Let the traceback of a fault of ours be told by the same rule."""
+    """Let the traceback of a fault of ours, in any thread, be told by the same rule; and what a
+    library logs where nobody has set a log up.
+    """
 
-    def told(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
-        echo(*_traceback(fault), err=True, fold=False)
+    def told(
+        kind: type[BaseException], fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if fault is not None:
+            echo(*_traceback(fault), err=True, fold=False)
 
     sys.excepthook = told
+    if threading.excepthook is threading.__excepthook__:  # nobody else wants to know
+        threading.excepthook = lambda args: told(args.exc_type, args.exc_value, None)
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(LineFormatter())
 
 
 def _traceback(fault: BaseException) -> Iterator[str]:

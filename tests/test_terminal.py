@@ -58,12 +58,28 @@ def test_a_log_line_is_one_line_and_its_traceback_invents_none() -> None:
     assert "KeyError: 'second'" in lines
 
 
-def test_the_fault_of_a_command_invents_no_line_either(tmp_path: Path) -> None:
-    code = f"from edge import terminal; terminal.tell_faults(); raise RuntimeError({EVIL!r})"
+def test_the_fault_of_a_command_invents_no_line_either() -> None:
+    """In the main thread, in another one, and in the log of a library that nobody set up."""
+    code = f"""
+import logging, threading
+from edge.terminal import tell_faults
+
+def fail():
+    raise RuntimeError({EVIL!r})
+
+tell_faults()
+logging.getLogger("library").warning({EVIL!r})
+other = threading.Thread(target=fail)
+other.start()
+other.join()
+fail()
+"""
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
     lines = done.stderr.decode().split("\n")
     assert done.returncode == 1
-    assert lines[-2] == f"RuntimeError: {printable(EVIL)}"
+    assert lines[0] == printable(EVIL)
+    assert lines.count(f"RuntimeError: {printable(EVIL)}") == 2
+    assert all(line.isprintable() for line in lines)
 
 
 def test_a_wrong_word_in_a_command_is_repeated_in_one_line() -> None:

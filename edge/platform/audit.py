@@ -99,7 +99,7 @@ class _Audit:
             text = f"{name(*entry.key)} came with two different contents"
             text += f"; the second at {entry.received}"
             done.find(Finding("conflict", text, entry.key))
-        judge = Judge(ledger)
+        judge = Judge(ledger, strict=self._keys is not None)
         findings, done.missing = judge.verdict(done.notes)
         of_registers, anew = self._registers.judge(judge)
         for finding in (*findings, *of_registers):

@@ -1,6 +1,6 @@
 """What a gateway itself says of what is missing: gap and drop events, the end of former epochs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,8 +29,9 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Of the numbers `first` to `last`, `count` are lost."""
+    """Of the numbers `first` to `last`, `count` are lost. `key` is the event's."""
 
+    key: Key
     first: int
     last: int
     count: int
@@ -96,11 +97,13 @@ class Declared:
                 self.words.former(epoch, of, last)
 
     def unexplained(
-        self, epoch: int, stream: str, missing: Iterable[Range]
-    ) -> tuple[list[Range], int, int]:
-        """What no drop covers; how many numbers they cover, and how many they allow."""
+        self, epoch: int, stream: str, missing: Iterable[Range],
+        believed: Callable[[Key], bool] = lambda _key: True,
+    ) -> tuple[list[Range], int, int]:  # fmt: skip
+        """What no drop covers whose event is `believed`; how many numbers they cover, and how many
+        they allow."""
         missing = list(missing)
-        drops = self._drops.get((epoch, stream), [])
+        drops = [d for d in self._drops.get((epoch, stream), []) if believed(d.key)]
         left = without(missing, [(drop.first, drop.last) for drop in drops])
         covered = size(missing) - size(left)
         return left, covered, sum(drop.count for drop in drops)
@@ -109,7 +112,7 @@ class Declared:
         match data:
             case {"range": [int(first), int(last)], "count": int(count)} if stream != ALL:
                 drops = self._drops.setdefault((epoch, stream), [])
-                drops.append(Drop(first, last, count))
+                drops.append(Drop(key, first, last, count))
             case _:
                 self.lost.append(Lost(key, epoch, stream))
                 if stream == ALL:

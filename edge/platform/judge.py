@@ -50,10 +50,12 @@ def minus(ranges: list[Range], taken: list[Range]) -> list[Range]:
 
 
 class Judge:
-    """Of one gateway, when all has come that will come."""
+    """Of one gateway, when all has come that will come. `strict`: manifests are signed, and what
+    they seal is excused only by events that they seal as well. Anybody can add others."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, *, strict: bool = False) -> None:
         self.ledger, self.order = ledger, ledger.order()
+        self._strict = strict
         # of these we need not have heard, but for the first one: its first record was here
         self._early = self.order.until(ledger.joined)
         if all(epoch != ledger.joined for epoch, _ in ledger.numbers):
@@ -178,6 +180,15 @@ class Judge:
         epoch, stream = where
         ledger = self.ledger
         left, covered, allowed = ledger.declared.unexplained(epoch, stream, absent)
+        if self._strict and covered:
+            sealed = ledger.sealed.get(where)
+            known = minus(absent, minus(absent, sealed.ranges() if sealed is not None else []))
+            union = Numbers()
+            for first, last in (
+                *left, *ledger.declared.unexplained(epoch, stream, known, self._is_sealed)[0],
+            ):  # fmt: skip
+                union.add_range(first, last)
+            left = union.ranges()
         name = f"{ledger.gw} {epoch}/{stream}"
         if left:
             missing[where] = left
@@ -196,6 +207,9 @@ class Judge:
         if covered > allowed:
             text = f"{name}: {covered} numbers are missing where the gateway declared {allowed}"
             yield Finding("missing", f"{text} as lost", (ledger.gw, epoch, stream, absent[0][0]))
+
+    def _is_sealed(self, key: Key) -> bool:
+        return key[3] in self.ledger.sealed.get(key[1:3], ())
 
     def _all_lost(self, epoch: int, stream: str) -> bool:
         """Whether the gateway said that it lost what it had not delivered of them."""

@@ -108,9 +108,10 @@ class Place:
         take_back(self.folder, of_version())
 
     def _found(self, disk: Disk, log: wal.Log) -> tuple[Disk, Opened]:
-        ledger = read_ledger(self.folder)
-        same_boot = bool(self._boot_id) and ledger.boot_id == self._boot_id
-        tail = wal.judge(log, disk.frames, same_boot=same_boot)
+        same_boot = bool(self._boot_id) and read_ledger(self.folder).boot_id == self._boot_id
+        # after a goodbye there is no log; a start that only the log knew is known to the ledger
+        left_so = same_boot and disk.word("clean", 1) == 0
+        tail = wal.judge(log, disk.frames, same_boot=left_so)
         if tail == "damaged":
             return disk, Opened(damage=wal.DAMAGED, log=tail)
         return disk, Opened(damage=None if disk.used else self._missing(), log=tail)

@@ -21,6 +21,7 @@ from edge.store.frames import FORMAT, FRAME, HEAD, MAGIC, SIZES, Sums, summed
 from edge.store.rows import Tail
 
 LIMIT: Final = 32 << 20  # bytes that are looked at: a log has 4 MiB and one transaction
+SECTOR: Final = 512  # bytes that are on a card together, or not
 DAMAGED: Final = (
     "The log of the outbox is damaged: what it held behind that place is lost, and totals do not "
     "go on from it."
@@ -92,13 +93,19 @@ def _found(data: bytes, page: int, salts: bytes, start: Sums, *, little: bool) -
                 pages_of[place] = pages
     sound = {n for n in pages_of if _follows(data, n, page, start, little=little)}
     sizes = [pages_of[n] for n in sound]
-    # a frame that is torn may say so by chance: then its number of pages is no possible one
-    commits = [n for n, pages in pages_of.items() if sizes and min(sizes) <= pages <= max(sizes)]
+
+    def believed(place: int) -> bool:
+        """A frame that is torn may say so by chance, or by what lay in its first sector before."""
+        at = (HEAD.size + place * size) % SECTOR
+        possible = bool(sizes) and min(sizes) <= pages_of[place] <= max(sizes)
+        return place in sound or (possible and at + 16 <= SECTOR)
+
+    commits = tuple(filter(believed, pages_of))
     if not commits:
         return Log(last=last)
     place = commits[-1] + 1
     followed = place <= last and _follows(data, place, page, start, little=little)
-    return Log(tuple(commits), last, commits[-1] in sound, followed)
+    return Log(commits, last, commits[-1] in sound, followed)
 
 
 def _ours(of: bytes, salts: bytes) -> bool:

@@ -94,13 +94,15 @@ async def test_a_disk_that_hangs_does_not_hide_the_rest(monkeypatch: pytest.Monk
 
 async def test_the_link_says_since_when_and_what_is_under_way() -> None:
     standing = SimpleNamespace(
-        broker="mqtts://a:8883", since_ns=40 * S, failure="", confirmed_ns=97 * S
-    )
+        broker="mqtts://a:8883", since_ns=40 * S, failure="", trouble="it takes 200 bytes",
+        confirmed_ns=97 * S,
+    )  # fmt: skip
     daemon = Daemon(Counts(), standing=standing, under_way=12)
     found = await verbs(daemon)["status"]({})  # type: ignore[arg-type]
     assert found["link"] == {
         "connected": True, "brokers": ["mqtts://a:8883"], "confirm": "platform",
         "broker": "mqtts://a:8883", "for_s": 60.0, "failure": None, "confirmed_s": 3.0,
+        "trouble": "it takes 200 bytes",
         "unconfirmed": 12,
     }  # fmt: skip
     standing.confirmed_ns = None

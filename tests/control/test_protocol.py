@@ -16,6 +16,17 @@ from edge.control.locks import BusLock
 from edge.control.protocol import CLIENTS, NAME, ControlServer, VerbError, ask
 
 
+def clients() -> int:
+    """How many the server has."""
+    return sum("ControlServer._client" in repr(task) for task in asyncio.all_tasks())
+
+
+async def until(found: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not found():
+            await asyncio.sleep(0.02)
+
+
 @pytest.fixture
 async def folder(tmp_path: Path) -> AsyncIterator[Path]:
     async def echo(request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -31,6 +42,7 @@ async def folder(tmp_path: Path) -> AsyncIterator[Path]:
     await server.start()
     yield tmp_path
     await server.close()
+    await until(lambda: clients() == 0)
 
 
 async def test_a_question_gets_its_answer(folder: Path) -> None:
@@ -105,8 +117,7 @@ async def test_clients_that_wait_for_nothing_keep_nobody_out(
             began_s = time.monotonic()
             assert await asyncio.to_thread(ask, folder, "echo", text="hut") == {"said": "hut"}
             assert time.monotonic() - began_s < 1.0
-        kept = [task for task in asyncio.all_tasks() if "ControlServer._client" in repr(task)]
-        assert len(kept) <= CLIENTS
+        await until(lambda: clients() <= CLIENTS)
 
 
 async def test_who_reads_nothing_is_put_out_by_himself(
@@ -114,13 +125,8 @@ async def test_who_reads_nothing_is_put_out_by_himself(
 ) -> None:
     monkeypatch.setattr(protocol, "READ_S", 0.1)
     with await asyncio.to_thread(deaf, folder) as link:
-        async with asyncio.timeout(20):
-            while not [
-                task for task in asyncio.all_tasks() if "ControlServer._client" in repr(task)
-            ]:
-                await asyncio.sleep(0.01)
-            while [task for task in asyncio.all_tasks() if "ControlServer._client" in repr(task)]:
-                await asyncio.sleep(0.05)
+        await until(lambda: clients() == 1)
+        await until(lambda: clients() == 0)
         with contextlib.suppress(ConnectionError):  # what it was sent may be read, and its end
             while await asyncio.to_thread(link.recv, 1 << 20):
                 pass
@@ -142,7 +148,8 @@ async def test_who_is_being_answered_keeps_his_place(tmp_path: Path) -> None:
             links.enter_context(await asyncio.to_thread(silent, tmp_path))
         go.set()
         assert await asyncio.gather(*asked) == [{"said": "slow"}] * 3
-    await server.close()
+        await server.close()
+        await until(lambda: clients() == 0)
 
 
 @pytest.mark.parametrize(

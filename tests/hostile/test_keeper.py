@@ -70,6 +70,9 @@ SHIFTS: dict[str, Tamper] = {
     "a forged drop": lambda street: _forged(street, {
         "event": "drop", "epoch_of": E2, "stream_of": "*", "range": [1, None], "count": None,
     }),
+    "a drop with a count": lambda street: _forged(street, {
+        "event": "drop", "epoch_of": E2, "stream_of": "air", "range": [1, 4], "count": 4,
+    }),
     "a drop without a count": lambda street: _forged(street, {
         "event": "drop", "epoch_of": E2, "stream_of": "air", "range": [1, None], "count": None,
     }),

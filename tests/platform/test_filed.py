@@ -80,7 +80,7 @@ def test_a_record_of_another_branch_is_told_and_not_audited_as_its_own(
     store = open_store(tmp_path / "city.db", write=True)
     store.commit([entry(record(1)), replace(entry(record(2)), topic=topic), entry(record(3))], [])
     (done,) = audit(store)
-    assert {each.kind for _, each in done.findings} == {"foreign", "missing"}
+    assert {each.kind for _, each in done.findings} == {"foreign", "missing", "nothing"}
     assert topic in str([each.text for _, each in done.findings if each.kind == "foreign"])
     assert done.missing == {(E1, "air"): [(2, 2)]}
     store.close()

@@ -69,7 +69,9 @@ def test_random_words_cost_the_rows_that_they_hit_and_invent_none(
     assert picture(tmp_path) == before
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.binary(max_size=6000), log=st.none() | st.binary(max_size=3000))
 def test_any_bytes_are_pages_with_nothing_on_them_or_something(
     tmp_path: Path, data: bytes, log: bytes | None
@@ -84,7 +86,9 @@ def test_any_bytes_are_pages_with_nothing_on_them_or_something(
             assert len(values) == COLUMNS
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     harm=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=8))),
     cut=st.none() | st.floats(0, 1),
