@@ -80,13 +80,15 @@ class Outbox(Refuge):
         past = self._past(start)
         if self.opened.beside:
             medium.say(True, self.opened.beside)
-        # one that had been kept is behind, and what it does not know lies beside it
-        behind = past == "older" and not self.opened.beside
+        # what one that had been kept does not know lies beside it
+        behind = past == "older" and not self.opened.newer
         damage = self.opened.damage or (BEHIND if behind else None)
         if damage or past == "doubtful":
             medium.say(True, damage or TORN)
-        if damage and start.before:
-            self._drops[start.before, "*", "damage"] = Drop(1, None, None)
+        # of a store that was kept beside another one's the ledger does not know
+        last = start.before or (start.former.epoch if start.former is not None else 0)
+        if damage and last:
+            self._drops[last, "*", "damage"] = Drop(1, None, None)
         # else nobody knows what was handed over
         known = past == "known"
         word = self._ask(lambda disk: str(disk.meta(WORD, "")), "") if known else ""

@@ -101,13 +101,15 @@ class Epoch:
 @dataclass(frozen=True, slots=True)
 class Opened:
     """What was found at opening. `damage`, `ram` and `beside` are sentences for people, or None:
-    what is `beside` belongs to another gateway or version, and is kept. `log`: how the write-ahead
-    log ended; `torn` may have been never acknowledged, or damaged since."""
+    what is `beside` belongs to another gateway or version, and is kept; `newer`: it is ours, and
+    has numbered after what is used now. `log`: how the write-ahead log ended; `torn` may have been
+    never acknowledged, or damaged since."""
 
     damage: str | None = None
     quarantined: Path | None = None
     ram: str | None = None
     beside: str | None = None
+    newer: bool = False
     log: Tail = "whole"
 
 
