@@ -34,7 +34,8 @@ TEXTS: Final = {
     "stage": "The daemon was not running in between, and what it had seen of the window that was "
     "open cannot be read back. Totals go on from the registers.",
     "older": "What this gateway knows is older than what it has numbered: the outbox's log was "
-    "damaged, or an older copy was put in its place. Growth of totals up to here is in no record.",
+    "damaged, an older copy was put in its place, or another version of this program went on from "
+    "it. Growth of totals up to here is in no record.",
     "gone": "The configuration has these sources no more, or something else under their names: "
     "what they had seen of the window that was open is in no record.",
     "new": "The configuration before this one did not have these sources, or had something else "
