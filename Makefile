@@ -63,7 +63,7 @@ outage: venv
 # cuts through a VFS that drops, reorders and tears; kills at each system call; damaged files
 crash: venv
 	@.ci/tools
-	CRASH_CUTS=300 CRASH_KILLS=all CRASH_DAMAGE=all KILLS=all $(PY) -m pytest --timeout 1800 -s $(PYTEST) \
+	CRASH_CUTS=300 CRASH_KILLS=all CRASH_DAMAGE=all CRASH_CHANGES=300 KILLS=all $(PY) -m pytest --timeout 1800 -s $(PYTEST) \
 	    tests/crash tests/identity/test_kills.py tests/infer/test_kills.py
 
 faults: venv

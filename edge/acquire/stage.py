@@ -6,14 +6,17 @@ A new segment begins with what had already arrived for the next window; its head
 such entries are a repetition, so that reading two segments in a row counts nothing twice.
 
 An entry is `length u32, crc32 u32, msgpack`. A torn tail ends the reading; it is never an error.
+What is in it is named as the configuration of its process named it. Who reads it may have another
+one: so a segment says what its sources meant, and whether their sweeps were to be raw records, and
+says so again where another process goes on in it.
 """
 
 import contextlib
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -24,7 +27,7 @@ from edge.core import GOOD, Contact, Sweep, all_good, parse_quality
 FRAME: Final = struct.Struct("<II")
 LIMIT: Final = 1 << 20  # bytes of one entry; a longer one is damage
 BATCH: Final = 500  # items of one entry
-VERSION: Final = 1  # of what is in an entry
+VERSION: Final = 2  # of what is in an entry
 PREFIX: Final = "stage."
 ASIDE: Final = "aside."
 SEGMENT_LIMIT: Final = 16 << 20  # bytes of one segment: a tmpfs is memory
@@ -34,11 +37,28 @@ Entry = list[Contact] | list[Sweep] | tuple[int, int] | tuple[str, int] | int
 a number a mark: somebody listened until then."""
 
 
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What the entries of a process are about: its sources, and whether it keeps their sweeps."""
+
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # with what they mean
+    raw: bool = False
+
+    @classmethod
+    def parse(cls, told: Any) -> "Staged":
+        sources, raw = told
+        return cls({name: tuple(means) for name, means in sources.items()}, bool(raw))
+
+    def packed(self) -> list[Any]:
+        return [self.sources, self.raw]
+
+
 @dataclass(slots=True)
 class Segment:
     """One file that was left behind. `read` goes through it entry by entry.
 
-    `carried` entries at its beginning repeat the end of the segment before it.
+    `carried` entries at its beginning repeat the end of the segment before it. `staged` is what
+    the entry that was read last is about.
     """
 
     number: int
@@ -47,6 +67,7 @@ class Segment:
     path: Path
     carried: int
     at: int  # bytes up to here are whole; grows while it is read
+    staged: Staged = field(default_factory=Staged)
     count: int = 0  # entries that were read
 
     @property
@@ -63,6 +84,9 @@ class Segment:
             file.seek(self.at)
             for item, end in _entries(file, self.at):
                 self.at = end
+                if item[0] == "r":
+                    self.staged = Staged.parse(item[1:])
+                    continue
                 self.count += 1
                 yield _decode(item), self.count <= self.carried
 
@@ -70,8 +94,8 @@ class Segment:
 class Stage:
     """Writes one segment after the other. Used from the main loop; a write costs microseconds."""
 
-    def __init__(self, folder: Path, boot: str, owner: str = "") -> None:
-        self._folder, self._boot, self.owner = folder, boot, owner
+    def __init__(self, folder: Path, boot: str, owner: str = "", staged: Staged = Staged()) -> None:
+        self._folder, self._boot, self.owner, self._staged = folder, boot, owner, staged
         self._fd = -1
         self._size = 0
         self._full = False
@@ -97,6 +121,7 @@ class Stage:
                 "owner": self.owner,
                 "window": [start_ns, end_ns],
                 "carried": carried,
+                "staged": self._staged.packed(),
             }
         )
         self.add_contacts(contacts)
@@ -110,6 +135,8 @@ class Stage:
         self._full = False
         os.truncate(segment.path, segment.at)
         self._fd = os.open(segment.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        if segment.staged != self._staged:
+            self._append(["r", *self._staged.packed()])
 
     def add_contacts(self, batch: Sequence[Contact]) -> None:
         for part in _parts(batch):
@@ -192,25 +219,24 @@ def of_others(folder: Path, boot: str, owner: str) -> list[Segment]:
 def _headed(folder: Path, boot: str) -> Iterator[tuple[str, Segment]]:
     """Each segment of a boot, with its owner."""
     for path in sorted(folder.glob(f"{PREFIX}*"), key=_number):
-        with path.open("rb") as file:
-            header, at = next(_entries(file, 0), (None, 0))
-        if not isinstance(header, dict) or header.get("v") != VERSION:
-            continue
-        if header.get("boot") == boot:
-            start_ns, end_ns = header["window"]
-            carried = int(header["carried"])
-            segment = Segment(_number(path), start_ns, end_ns, path, carried, at)
+        header, segment = _opened(path)
+        if segment is not None and header.get("boot") == boot:
             yield str(header["owner"]), segment
 
 
 def segment_in(path: Path) -> Segment | None:
     """A segment wherever it lies, of whatever boot; None: it is none of this version."""
+    return _opened(path)[1]
+
+
+def _opened(path: Path) -> tuple[Mapping[str, Any], Segment | None]:
     with path.open("rb") as file:
         header, at = next(_entries(file, 0), (None, 0))
     if not isinstance(header, dict) or header.get("v") != VERSION or "window" not in header:
-        return None
+        return {}, None
     start_ns, end_ns = header["window"]
-    return Segment(_number(path), start_ns, end_ns, path, int(header["carried"]), at)
+    carried, staged = int(header["carried"]), Staged.parse(header["staged"])
+    return header, Segment(_number(path), start_ns, end_ns, path, carried, at, staged)
 
 
 def _entries(file: BinaryIO, at: int) -> Iterator[tuple[Any, int]]:

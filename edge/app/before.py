@@ -16,7 +16,7 @@ class Before:
     itself, and `held` what the platform was told of those that said too much; `contacts` how plain
     contacts stood, and what was told of them; `others` are devices that were swapped, which the
     totals of the last committed window do not know yet; `starting` is since when the lines of
-    `closed` were not open, where nobody has been told so.
+    `closed` were not open, where nobody has been told so; `epoch` is that in which it was kept.
     """
 
     boot: int
@@ -30,6 +30,7 @@ class Before:
     others: Sequence[str] = ()
     starting: int | None = None
     closed: Sequence[str] = ()
+    epoch: int = 0
 
     @classmethod
     def parse(cls, state: Mapping[str, Any]) -> "Before":
@@ -48,8 +49,9 @@ class Before:
         starting = None if since is None else int(since)
         closed = tuple(map(str, state.get("closed", ())))
         return cls(
-            boot, number, start_ns, raw, problems, told, contacts, held, others, starting, closed
-        )
+            boot, number, start_ns, raw, problems, told, contacts, held, others, starting, closed,
+            int(state["epoch"]),
+        )  # fmt: skip
 
     def packed(self) -> dict[str, Any]:
         """For the outbox."""
@@ -65,4 +67,5 @@ class Before:
             "others": list(self.others),
             "starting": self.starting,
             "closed": list(self.closed),
+            "epoch": self.epoch,
         }

@@ -57,7 +57,9 @@ class Daemon:
         self.pipeline: Pipeline = self.wiring.pipeline()
         self.progress, self.notify = Progress(), Notify()
         self.boot_id = boot_id()
-        self.stage = Stage(Path(site.store.run_dir), self.boot_id, site.place.owner)
+        self.stage = Stage(
+            Path(site.store.run_dir), self.boot_id, site.place.owner, self.wiring.staged()
+        )
         self.intake = Intake(self.wiring, self.pipeline, self.stage, clock)
         self.sparing = Sparing(self)
         self.overload = Overload(clock.now().mono_ns)

@@ -27,7 +27,7 @@ from edge.app.sealing import OWNER, Sealing
 from edge.app.windows import GRACE_NS, SYNCED, Windows
 from edge.app.wiring import Wiring
 from edge.core import Clock, Draft, Reason, Stamp, Stream
-from edge.store import Epoch, Mark, Stored, Writer
+from edge.store import Epoch, Mark, Past, Stored, Writer
 
 LOG = logging.getLogger("kerbstone")
 
@@ -62,6 +62,7 @@ class Ledger:
     ) -> None:
         self._sealing = sealing
         self._site, self._points = wiring.site, wiring.points()
+        self._keys = {name: [point.key for point in told] for name, told in self._points.items()}
         self._pipeline, self._intake, self._stage = pipeline, intake, stage
         self._writer, self._clock, self._boot_id = writer, clock, boot_id
         self._epoch: Epoch = writer.epoch
@@ -171,6 +172,9 @@ class Ledger:
         """Read back what the former process had seen; commit what it could not."""
         now, folder = self._clock.now(), Path(self._site.store.run_dir)
         before = await self._restore()
+        past = self._past(before)
+        if past != "known":
+            self._pipeline.engine.doubt_past(older=past == "older")
         self._pipeline.engine.expired(expired(self._site, now))
         owner = self._stage.owner
         if strange := of_others(folder, self._boot_id, owner):
@@ -188,7 +192,7 @@ class Ledger:
         found = recover(
             self._pipeline, before, self._epoch.boot, segments, now.mono_ns, self._windows.end_ns,
             self._epoch.succeeds, self._writer.opened.damage is not None, self._fits,
-            unread=self._writer.opened.ram is not None,
+            unread=self._writer.opened.ram is not None, past=past,
         )  # fmt: skip
         attempts.ended()
         found.drafts = self._intake.with_health(found.drafts)
@@ -205,8 +209,9 @@ class Ledger:
 
     async def _go_on(self, found: Recovered) -> None:
         self._windows.end_ns = found.end_ns
-        if self._site.streams.raw:
-            self._intake.raw.add(found.sweeps)
+        for points, rows in found.raw:
+            self._intake.raw.given_up += rows.given_up
+            found.drafts += raw_drafts(points, *rows.take())
         if found.segment is None:
             self._rotate(found.start_ns)
             await self._store(found.drafts, {})
@@ -260,6 +265,13 @@ class Ledger:
             self._intake.forget(what)
         return before
 
+    def _past(self, before: Before | None) -> Past:
+        """What the states are worth. Those of another epoch than numbered last were spared by a
+        start that could not read them; it has counted for itself what came meanwhile."""
+        past, former = self._epoch.past, self._epoch.former
+        spared = before is not None and former is not None and before.epoch != former.epoch
+        return "doubtful" if spared and past == "known" else past
+
     # -- commits ---------------------------------------------------------------------------------
 
     async def _cut(self, now: Stamp, why: str) -> None:
@@ -302,12 +314,13 @@ class Ledger:
                 tuple(intake.others),
                 starting.since_ns if starting is not None and starting.closed else None,
                 sorted(starting.closed) if starting is not None else (),
+                self._epoch.epoch,
             )  # fmt: skip
             packed = {
                 owner: (STATE_VERSION, msgpack.packb(state))
                 for owner, state in {**states, **self._alarms(), "app": before.packed()}.items()
             }
-            rows = [*urgent, *drafts, *raw_drafts(self._points, raw, given_up)]
+            rows = [*urgent, *drafts, *raw_drafts(self._keys, raw, given_up)]
             now = self._clock.now()
             mark = Mark(now.mono_ns, now.wall_ns, now.tq)
             stored: list[Stored] = await self._writer.commit(rows, packed, clock=mark)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from edge.core import Draft, Point, Stream, Sweep
+from edge.core import Draft, Stream, Sweep
 from edge.uplink.wire import raw_body
 
 RAW_VALUES: Final = 100_000  # of one raw record
@@ -46,9 +46,10 @@ class RawRows:
 
 
 def raw_drafts(
-    points: Mapping[str, Sequence[Point]], raw: Sequence[Sweep], given_up: int = 0
+    points: Mapping[str, Sequence[str]], raw: Sequence[Sweep], given_up: int = 0
 ) -> list[Draft]:
-    """All of it, in batches that a record can hold; `given_up` were before them."""
+    """All of it, in batches that a record can hold; `given_up` were before them.
+    `points` are the keys of the points of each source."""
     drafts: list[Draft] = []
     part: list[Sweep] = []
     values = 0
@@ -66,7 +67,7 @@ def _size(sweep: Sweep) -> int:
 
 
 def _raw_draft(
-    points: Mapping[str, Sequence[Point]], sweeps: Sequence[Sweep], given_up: int
+    points: Mapping[str, Sequence[str]], sweeps: Sequence[Sweep], given_up: int
 ) -> Draft:
     times = [sweep.mono_ns for sweep in sweeps]
     body = raw_body(points, sweeps)

@@ -5,14 +5,17 @@ window is read back, and only the time in between is a gap. Another boot: power 
 was restarted; the open window is lost, totals go on. No state: a first start.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from edge.acquire.stage import Segment
 from edge.app.before import Before
 from edge.app.pipeline import Pipeline
+from edge.app.readback import Raw, ReadBack, contacts, listened
 from edge.core import Contact, Draft, Stream, Sweep
+from edge.process.meanings import meanings
+from edge.store import Past
 
 ALL: Final = ("*",)
 AWAY_NS: Final = 3_600_000_000_000  # how long a boot is taken to have been off: nobody knows
@@ -30,15 +33,25 @@ TEXTS: Final = {
     "been committed. Totals go on from the registers.",
     "stage": "The daemon was not running in between, and what it had seen of the window that was "
     "open cannot be read back. Totals go on from the registers.",
+    "older": "What this gateway knows is older than what it has numbered: the outbox's log was "
+    "damaged, or an older copy was put in its place. Growth of totals up to here is in no record.",
+    "gone": "The configuration has these sources no more, or something else under their names: "
+    "what they had seen of the window that was open is in no record.",
+    "new": "The configuration before this one did not have these sources, or had something else "
+    "under their names: nothing is known of the time before.",
 }
 
-REASONS: Final = dict.fromkeys(("lost", "unread", "opening", "other", "stage"), "restart")
+REASONS: Final = {
+    **dict.fromkeys(("lost", "unread", "opening", "other", "stage", "older", "gone"), "restart"),
+    "new": "start",
+}
 
 
 @dataclass(slots=True)
 class Recovered:
-    """Where the daemon goes on: its open window [start, end), records to commit, raw sweeps too.
+    """Where the daemon goes on: its open window [start, end), records to commit.
 
+    `raw` are sweeps that no raw record holds yet, as the process named them that took them.
     `segment` is the one to go on with, `count` the sweeps that are in it; None begins a new one.
     `gap` is to be staged once the records are committed.
     """
@@ -46,7 +59,7 @@ class Recovered:
     start_ns: int
     end_ns: int
     drafts: list[Draft] = field(default_factory=list)
-    sweeps: list[Sweep] = field(default_factory=list)
+    raw: Raw = field(default_factory=list)
     segment: Segment | None = None
     count: int = 0
     gap: tuple[int, int] | None = None
@@ -63,31 +76,45 @@ def recover(
     damaged: bool = False,
     fits: bool = True,
     unread: bool = False,
+    past: Past = "known",
 ) -> Recovered:
     """Bring the pipeline to the present moment. `damaged`: the outbox was not as it was left;
-    `unread`: it did not answer, and there may be a time before.
+    `unread`: it did not answer, and there may be a time before; `past`: what its states are worth.
 
     Its state as of the last committed window is already restored, if it `fits`. `end_ns` is where
     a window that is open now ends by the clock; `former` names the former epoch and its last
     numbers.
     """
     if before is None:
-        why = "unread" if unread else "lost" if damaged else "start"
+        why = "unread" if unread else "lost" if damaged or past == "older" else "start"
         return _anew(pipeline, _gap(why, None, now_ns, former), now_ns, end_ns)
+    if past == "older":  # nobody can say since when nothing is known
+        since_ns = before.start_ns if before.boot == boot else now_ns - AWAY_NS
+        pipeline.judge.missing(min(since_ns, now_ns), now_ns)
+        return _anew(pipeline, _gap("older", None, now_ns, former), now_ns, end_ns)
     pipeline.engine.plain.load(before.contacts, before.boot == boot)
     since_ns = before.start_ns if before.starting is None else before.starting
     if before.boot != boot:
         pipeline.engine.another(before.others)
         pipeline.judge.missing(now_ns - AWAY_NS, now_ns)
         return _anew(pipeline, _gap("power", before, now_ns, former), now_ns, end_ns)
-    if not fits:
-        pipeline.judge.missing(min(before.start_ns, now_ns), now_ns)
-        return _anew(pipeline, _gap("other", before, now_ns, former), now_ns, end_ns)
-    if not segments or segments[0].number != before.segment:
+    setup = pipeline.engine.setup
+    back = ReadBack(meanings(setup), before.raw)
+    whole = bool(segments) and segments[0].number == before.segment
+    if not fits or not whole:
         pipeline.engine.another(before.others)
+        why = "other" if not fits else "older" if segments else "stage"
+        if why == "older":  # it knows nothing of a commit for which a segment went
+            pipeline.engine.doubt_past(older=True)
         pipeline.judge.missing(min(before.start_ns, now_ns), now_ns)
-        return _anew(pipeline, _gap("stage", before, now_ns, former), now_ns, end_ns)
-    result = Recovered(now_ns, end_ns)
+        gap = _gap(why, None if why == "older" else before, now_ns, former)
+        for i, segment in enumerate(segments if whole else ()):
+            for _ in back.entries(segment, again=i > 0):
+                pass  # of raw sweeps nobody has to know anything
+        found = _anew(pipeline, gap, now_ns, end_ns, back.raw)
+        found.drafts += _new(pipeline.engine.fresh if fits else setup.names(), now_ns)
+        return found
+    result = Recovered(now_ns, end_ns, raw=back.raw)
     alive_ns = before.start_ns
     opening = Opening(boot, since_ns, before.closed)
     for i, segment in enumerate(segments):
@@ -95,22 +122,38 @@ def recover(
             if alive_ns < segment.start_ns:  # a start that was killed had closed it, in a gap
                 pipeline.lost(alive_ns, segment.start_ns)
             result.drafts += pipeline.close(segment.start_ns)
-        result.segment, result.count = segment, 0
-        for entry, repeated in segment.read():
-            if isinstance(entry, list) and isinstance(entry[0], Contact):
-                result.drafts += opening.take(entry)  # it was killed before it told
-            if not (repeated and i):  # else it came with the segment before
-                alive_ns = max(alive_ns, _feed(pipeline, entry, result, before.raw))
-            result.count += _sweeps(entry)
+        result.segment = segment
+        for entry, mine in back.entries(segment, again=i > 0):
+            result.drafts += opening.take(contacts(entry))  # it was killed before it told
+            result.drafts += _feed(pipeline, mine)
+            alive_ns = max(alive_ns, listened(entry))
+        result.count = back.count
     if since_ns >= before.start_ns:  # lines that stay closed for windows are a fault, and told
         result.drafts += opening.ended(alive_ns)
     result.drafts.append(_gap("restart", replace(before, start_ns=alive_ns), now_ns, former))
+    result.drafts += _gone(back, boot, alive_ns)
+    result.drafts += _new(back.new.union(pipeline.engine.fresh), now_ns)
     return _go_on(pipeline, result, alive_ns, now_ns)
 
 
-def _anew(pipeline: Pipeline, gap: Draft, now_ns: int, end_ns: int) -> Recovered:
+def _anew(
+    pipeline: Pipeline, gap: Draft, now_ns: int, end_ns: int, raw: Raw | None = None
+) -> Recovered:
     pipeline.engine.start(now_ns)
-    return Recovered(now_ns, end_ns, [gap])
+    return Recovered(now_ns, end_ns, [gap], raw or [])
+
+
+def _gone(back: ReadBack, boot: int, alive_ns: int) -> Iterator[Draft]:
+    """Windows that nobody can close any more, since the configuration was changed."""
+    for from_ns in sorted(set(back.gone.values())):
+        names = sorted(name for name, since_ns in back.gone.items() if since_ns == from_ns)
+        yield _gap("gone", Before(boot, 0, from_ns), max(from_ns, alive_ns), None, names)
+
+
+def _new(names: Iterable[str], now_ns: int) -> Iterator[Draft]:
+    """Sources that were not there before; they may have been, in a configuration before that."""
+    if told := sorted(names):
+        yield _gap("new", None, now_ns, None, told)
 
 
 def _go_on(pipeline: Pipeline, result: Recovered, alive_ns: int, now_ns: int) -> Recovered:
@@ -135,39 +178,18 @@ def _go_on(pipeline: Pipeline, result: Recovered, alive_ns: int, now_ns: int) ->
     return result
 
 
-def _feed(pipeline: Pipeline, entry: Any, result: Recovered, raw: tuple[int, int]) -> int:
-    """Feed one entry of a stage; returns the last moment that it proves somebody listened."""
+def _feed(pipeline: Pipeline, entry: Any) -> list[Draft]:
+    """Feed one entry of a stage; what cannot wait for the window's end comes back."""
     match entry:
-        case int(until_ns):
-            return until_ns
         case (int(from_ns), int(to_ns)):
             pipeline.lost(from_ns, to_ns)
-            return to_ns
         case (str(source), int(at_ns)):
             pipeline.engine.closed(source, at_ns)
-            return at_ns
         case [Contact(), *_]:
-            result.drafts += pipeline.contacts(entry)
+            return pipeline.contacts(entry)
         case [Sweep(), *_]:
-            result.drafts += pipeline.sweeps(entry)
-            result.sweeps += _uncommitted(entry, result, raw)
-            return 0  # an edge that is older may have been under way, on another bus
-        case _:
-            return 0
-    return int(max(item.mono_ns for item in entry))
-
-
-def _sweeps(entry: Any) -> int:
-    return len(entry) if isinstance(entry, list) and isinstance(entry[0], Sweep) else 0
-
-
-def _uncommitted(entry: Sequence[Sweep], at: Recovered, raw: tuple[int, int]) -> Sequence[Sweep]:
-    """The sweeps of an entry that no raw record holds yet."""
-    assert at.segment is not None, "an entry is read from a segment"
-    if at.segment.number < raw[0]:
-        return []
-    skip = raw[1] - at.count if at.segment.number == raw[0] else 0
-    return entry[max(0, skip) :]
+            return pipeline.sweeps(entry)
+    return []
 
 
 class Opening:

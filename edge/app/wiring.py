@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import drivers
+from edge.acquire.stage import Staged
 from edge.app import busmakers, calibrating, roadside
 from edge.app.pipeline import Pipeline
 from edge.config import Problems, Site
@@ -13,6 +14,7 @@ from edge.core import ConfigError, Contact, Edge, Lined, LineSpec, Point, Polled
 from edge.infer.judge import Judge, JudgeSetup
 from edge.process.bounds import told_power_w
 from edge.process.engine import Engine
+from edge.process.meanings import meanings
 from edge.process.setup import ContactSetup, DeviceSetup, PulseSetup, Setup
 
 ENERGY: Final = {Quantity.ENERGY, Quantity.POWER, Quantity.APPARENT_POWER}
@@ -80,6 +82,10 @@ class Wiring:
     def points(self) -> Mapping[str, Sequence[Point]]:
         """Points of every polled device, in the order of its sweeps."""
         return {d.name: d.polled.points for group in self.polled.values() for d in group}
+
+    def staged(self) -> Staged:
+        """What the entries of a stage are about. Raises ValueError as `setup` does."""
+        return Staged(meanings(self.setup()), self.site.streams.raw)
 
     def pipeline(self, *, replayed: bool = False) -> Pipeline:
         """Engine and judge. `replayed` leaves out what recorded edges cannot speak of.

@@ -36,16 +36,18 @@ class State:
     flickers: bool = False
     changes: deque[int] = field(default_factory=lambda: deque(maxlen=FLICKER))
     seen_ns: int = -1  # of the last contact in this boot
+    past: bool = False  # is what was told of it last not known: its next level is, whichever
 
     def take(self, contact: Contact) -> Draft | None:
         """The event that a contact makes, if any."""
         if contact.mono_ns <= max(self.told_ns, self.changes[-1] if self.changes else -1):
             return None  # told, or held back, by the process before this one
         self.seen_ns = contact.mono_ns
-        if contact.on is self.on or (contact.initial and self.on is None and not contact.on):
+        silent = contact.initial and self.on is None and not contact.on and not self.past
+        if contact.on is self.on or silent:
             self.on = contact.on
             return None
-        self.on = contact.on
+        self.on, self.past = contact.on, False
         self.changes.append(contact.mono_ns)
         rests = contact.mono_ns - self.changes[0] > FLICKER_NS
         if len(self.changes) == FLICKER and not rests:
@@ -69,6 +71,9 @@ class State:
     def load(self, state: Sequence[Any], same_boot: bool) -> None:
         """Back from `state`, or from the shorter one of the version before."""
         on, told_ns, *storm = state
+        if on is None:
+            self.past = True
+            return
         self.on, self.flickers = bool(on), bool(storm and storm[0])
         if same_boot:
             self.told_ns = int(told_ns)
@@ -104,12 +109,18 @@ class Contacts:
         found = (state.settle(end_ns) for state in self._states.values())
         return [draft for draft in found if draft is not None]
 
+    def doubt_past(self) -> None:
+        """What was told of them last is not known: how each is found is told."""
+        for state in self._states.values():
+            state.on, state.past = None, True
+
     def state(self) -> dict[str, list[Any]]:
-        """Of each contact that was seen: its level, what was told of it and what was held back."""
+        """Of each contact that was seen: its level, what was told of it and what was held back.
+        Without a level: that it is not known what was told."""
         return {
             name: [state.on, state.told_ns, state.flickers, list(state.changes)]
             for name, state in self._states.items()
-            if state.on is not None
+            if state.on is not None or state.past
         }
 
     def load(self, state: Mapping[str, Any], same_boot: bool) -> None:

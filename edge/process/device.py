@@ -76,6 +76,11 @@ class Device:
         for total in self._totals.values():
             total.another()
 
+    def doubt_past(self, *, older: bool) -> None:
+        """What its registers grew from may have been counted already; `older`: it was."""
+        for total in self._totals.values():
+            total.doubt_past(older=older)
+
     def fits(self, sweep: Sweep) -> bool:
         """Has this sweep a value and a quality for each point?"""
         return len(sweep.values) == len(sweep.qualities) == len(self.setup.points)

@@ -38,6 +38,7 @@ class Engine:
         self.setup = setup
         self.strangers = 0  # contacts and sweeps that belong to nobody here
         self.dropped: tuple[str, ...] = ()  # sources of the last restore that fit nobody here
+        self.fresh: tuple[str, ...] = ()  # sources that it did not know, or as something else
         self.ticks: tuple[LoopTick, ...] = ()  # of the slots that ended with the last close
         self.plain = Contacts(setup.contacts)
         self._start: int | None = None
@@ -179,6 +180,18 @@ class Engine:
             if name in self._sources.devices:
                 self._sources.devices[name].another()
 
+    def doubt_past(self, *, older: bool) -> None:
+        """The state that was restored may be one of before; `older`: it is. What was counted since
+        then, and perhaps sent, shall not be counted again as if nothing had been."""
+        sources = self._sources
+        for device in sources.devices.values():
+            device.doubt_past(older=older)
+        for meter in sources.pulses.values():
+            meter.doubt_past(older=older)
+        if older:
+            self.plain.doubt_past()
+        self._saved = save(self._start or 0, self._slot, self._gaps, sources, self._over)
+
     def points(self, device: str) -> tuple[Point, ...]:
         """The points that are published of a device: corrected ones, raw ones, those of cells."""
         return self._sources.devices[device].points
@@ -220,7 +233,7 @@ class Engine:
         """
         sources = Sources(self.setup)
         loaded = load(state, sources)
-        self._start, self._slot, self._gaps, self.dropped, self._over = loaded
+        self._start, self._slot, self._gaps, self.dropped, self._over, self.fresh = loaded
         self._sources, self._marks, self.ticks = sources, [], ()
         self._saved = save(self._start, self._slot, self._gaps, sources, self._over)
 

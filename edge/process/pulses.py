@@ -47,6 +47,7 @@ class Pulses:
         self._quality: tally.Tally = {}
         self._first = 0
         self._lost = 0
+        self._past = False  # is what it counts from in doubt
 
     def begin(self, at_ns: int) -> None:
         """A first window: the count stays, all else is unknown."""
@@ -54,6 +55,14 @@ class Pulses:
         self._loop.begin(at_ns)
         self._last = self._interval = None
         self._next()
+
+    def doubt_past(self, *, older: bool) -> None:
+        """The count may be one of before. `older`: it is, and goes on from nothing, as a meter does
+        that was reset: pulses that were told already are not told again under the same count."""
+        if older:
+            self.total = 0
+            self._next()
+        self._past = True
 
     def fold(self, source: str, contacts: Sequence[Contact], start_ns: int) -> None:
         """Take contacts in the order in which they came."""
@@ -98,6 +107,7 @@ class Pulses:
             "total": self.total,
             "last": self._last,
             "interval": self._interval,
+            "past": self._past,
         }
 
     def load(self, state: Mapping[str, Any], start_ns: int) -> None:
@@ -108,6 +118,7 @@ class Pulses:
         self._interval = None if state["interval"] is None else int(state["interval"])
         same = list(state["step"]) == [self._step.num, self._step.den]
         self.total = int(state["total"]) if same else 0
+        self._past = bool(state["past"])
         self._next()
 
     def _next(self) -> None:
@@ -154,6 +165,9 @@ class Pulses:
         seen = covered_us > 0 or self.total > self._first
         counts = (self._first, self.total, self.total - self._first) if seen else (None,) * 3
         energy = total_body(self._step, self._step.value(1), *counts)
+        if seen and self._past:
+            tally.count(self._quality, tally.GAP)
+            self._past = False
         energy["quality"] = tally.added(self._quality, {})
         if not seen:
             energy["quality"] = {tally.BAD_GAP: 1}

@@ -24,6 +24,7 @@ class Loaded(NamedTuple):
     gaps: list[tuple[int, int]]
     dropped: tuple[str, ...]  # names that fit nobody
     over: list[Over]  # still to be told
+    fresh: tuple[str, ...]  # sources of records over time that the snapshot does not know
 
 
 def save(
@@ -73,7 +74,10 @@ def load(state: Mapping[str, Any], sources: Sources) -> Loaded:
         raise ValueError(f"this state is damaged: {error!r}") from error
     if told and not fits:
         raise ValueError("this state is of another site: nothing in it is known here")
-    return Loaded(at, slot, gaps, tuple(name for name in told if name not in fits), over)
+    here = (sources.lanes, sources.devices, sources.pulses, sources.bays)
+    fresh = tuple(name for kind in here for name in kind if name not in fits)
+    dropped = tuple(name for name in told if name not in fits)
+    return Loaded(at, slot, gaps, dropped, over, fresh)
 
 
 def _fill(state: Mapping[str, Any], at_ns: int, sources: Sources) -> set[str]:

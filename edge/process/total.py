@@ -7,8 +7,9 @@ event, and the step between the two registers is not counted. A single wild valu
 does not confirm is counted as uncertain and changes nothing; but one that comes again and again is
 another register under the same name (two devices with one address), and then neither is believed.
 A value that is uncertain or bad because of a gap is the first of another meter, which has told so:
-the register goes on from there, or from its first value that is good. A value whose calibration
-has expired counts, and is marked.
+the register goes on from there, or from its first value that is good. Where the past is in doubt
+the next value is uncertain because of a gap, and growth up to it is counted so, or not at all.
+A value whose calibration has expired counts, and is marked.
 
 A register stands still for long, then jumps: growth is measured against the time since it last
 changed, and more than can have come since it was last heard has to be said twice. Before its first
@@ -39,7 +40,8 @@ RETURNS: Final = 3  # so often another register came back: then there are two
 RETURN_NS: Final = 2 * HOUR_NS  # within which it has to come back each time
 APART_NS: Final = HOUR_NS // 2  # of registers closer than this one may have grown to the other
 SETTLED_NS: Final = HOUR_NS  # of two registers one has gone, when the other one stayed so long
-NEVER: Final = (None, None, None, True, None, None, 0, None)  # the state of one that nobody saw
+# the state of one that nobody saw
+NEVER: Final = (None, None, None, True, None, None, 0, None, False)
 
 
 class Jump(NamedTuple):
@@ -56,8 +58,8 @@ class Total:
 
     __slots__ = (
         "_changed", "_first", "_grown", "_heard", "_high", "_last", "_low", "_n", "_other",
-        "_quality", "_rate", "_returns", "_seen", "_shown", "_sure", "_suspect", "_unit", "_was",
-        "jumps", "step",
+        "_past", "_quality", "_rate", "_returns", "_seen", "_shown", "_sure", "_suspect", "_unit",
+        "_was", "jumps", "step",
     )  # fmt: skip
 
     def __init__(self, point: Point, an_hour: float | None) -> None:
@@ -75,6 +77,7 @@ class Total:
         self._other: tuple[int, int] | None = None  # of a register that was left, or not believed
         self._returns = 0  # how often it came back
         self._was: int | None = None  # its last value before it was counted the other way round
+        self._past = False  # is what it grew from in doubt
         self.jumps: list[Jump] = []
         self.next()
 
@@ -131,6 +134,13 @@ class Total:
         self.forget_time()
         self._sure = False
 
+    def doubt_past(self, *, older: bool) -> None:
+        """Its state may be one of before. `older`: it certainly is, so what it has grown since then
+        was counted already, as far as it was heard."""
+        if older:
+            self.another()
+        self._past = True
+
     def missing(self, count: int) -> None:
         """So many values were expected and nothing was heard of them."""
         tally.count(self._quality, tally.STALE, count)
@@ -153,15 +163,15 @@ class Total:
         other = None if self._other is None else list(self._other)
         return [
             self._last, self._changed, suspect, self._sure, self._seen, other, self._returns,
-            self._was,
+            self._was, self._past,
         ]  # fmt: skip
 
     def load(self, state: Sequence[Any]) -> None:
         """Back from `state`, or from a shorter one of an older version."""
-        last, changed, suspect, sure, seen, other, returns, was = _full(state)
+        last, changed, suspect, sure, seen, other, returns, was, past = _full(state)
         self._last, self._changed = _whole(last), _whole(changed)
         self._suspect, self._other = _moment(suspect), _moment(other)
-        self._sure, self._seen = bool(sure), _whole(seen)
+        self._sure, self._seen, self._past = bool(sure), _whole(seen), bool(past)
         self._returns, self._was, self._heard = int(returns), _whole(was), None
         self.next()
 
@@ -209,6 +219,8 @@ class Total:
             self._grown += max(0, steps - suspect[0])
             self._last, self._changed = max(steps, suspect[0]), at
             self._suspect = None
+        if self._past:
+            name, self._past = tally.GAP, False
         if self._returns >= RETURNS:  # it is doubled; a property would cost each value
             name = tally.CONTRADICTED
         self._shown, self._sure, self._heard = self._last, True, at

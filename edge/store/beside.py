@@ -14,6 +14,7 @@ from typing import Final
 
 from edge.store.database import NAME, VERSION
 from edge.store.files import sync
+from edge.store.highwater import NAME as MARK
 
 ENDS: Final = ("-wal", "-journal", "-shm", "")  # the database last: its name says that it is whole
 PATTERNS: Final = ("outbox.of.*.db", "outbox.v*.db")
@@ -37,11 +38,13 @@ def name_of(whose: str, number: int = 1) -> str:
 
 
 def keep(folder: Path, whose: str) -> Path:
-    """Move the database there aside, with its log. Raises OSError."""
+    """Move the database there aside, with its log and the mark of its numbers. Raises OSError."""
     number = 1
     while os.path.lexists(folder / name_of(whose, number)):
         number += 1
-    _move(folder, NAME, name_of(whose, number))
+    to = name_of(whose, number)
+    _rename(folder / MARK, folder / f"{to}-{MARK}")
+    _move(folder, NAME, to)
     return folder / name_of(whose, number)
 
 
@@ -50,6 +53,7 @@ def take_back(folder: Path, whose: str) -> bool:
     name = name_of(whose)
     if os.path.lexists(folder / NAME) or not (folder / name).is_file():
         return False
+    _rename(folder / f"{name}-{MARK}", folder / MARK)
     _move(folder, name, NAME)
     return True
 
@@ -85,6 +89,10 @@ def kept_bytes(folder: Path) -> int:
 
 def _move(folder: Path, name: str, to: str) -> None:
     for end in ENDS:
-        if os.path.lexists(folder / f"{name}{end}"):
-            (folder / f"{name}{end}").rename(folder / f"{to}{end}")
+        _rename(folder / f"{name}{end}", folder / f"{to}{end}")
     sync(folder)
+
+
+def _rename(path: Path, to: Path) -> None:
+    if os.path.lexists(path):
+        path.rename(to)

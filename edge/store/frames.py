@@ -1,6 +1,6 @@
 """SQLite's write-ahead log, frame by frame: what SQLite finds in it, and what lies behind that.
 
-The format: https://www.sqlite.org/fileformat2.html, 4.
+The format: https://www.sqlite.org/fileformat2.html, 4. What an end means that is not whole: `wal`.
 """
 
 import struct
@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-HEAD: Final = 32
-FRAME_HEAD: Final = 24
-LITTLE: Final = 0x377F0682  # how its checksums read words; one more: as big-endian
+HEAD: Final = struct.Struct(">IIII8sII")  # magic, format, page size, sequence, salts, checksum
+FRAME: Final = struct.Struct(">II8sII")  # page, pages after a commit or 0, salts, checksum
+MAGIC: Final = 0x377F0682  # checksums read words as little-endian; one more: as big-endian
+FORMAT: Final = 3_007_000
 SIZES: Final = frozenset(512 << n for n in range(8))  # of pages
+
+Sums = tuple[int, int]
 
 
 class Frame(NamedTuple):
@@ -27,23 +30,24 @@ class Frame(NamedTuple):
 def frames(log: BinaryIO) -> Iterator[Frame]:
     """From its beginning on. Memory: one page. What cannot be a log has none."""
     log.seek(0)
-    head = log.read(HEAD)
-    size = int.from_bytes(head[8:12], "big")
-    if len(head) < HEAD or size not in SIZES:
+    head = log.read(HEAD.size)
+    if len(head) < HEAD.size:
         return
-    magic = int.from_bytes(head[:4], "big")
-    little = magic == LITTLE
+    magic, _, size, _, salts, *told = HEAD.unpack(head)
+    if size not in SIZES:
+        return
+    little = magic == MAGIC
     sums = summed((0, 0), head[:24], little=little)
-    whole = magic in (LITTLE, LITTLE + 1) and struct.unpack(">2I", head[24:]) == sums
-    place = HEAD
-    while len(frame := log.read(FRAME_HEAD + size)) == FRAME_HEAD + size:
-        page, commit = struct.unpack_from(">2I", frame)
-        ours = frame[8:16] == head[16:24]  # else of the log before this one, or damaged
+    whole = magic in (MAGIC, MAGIC + 1) and tuple(told) == sums
+    place = HEAD.size
+    while len(frame := log.read(FRAME.size + size)) == FRAME.size + size:
+        page, commit, of, *told = FRAME.unpack_from(frame)
+        ours = of == salts  # else of the log before this one, or damaged
         if whole and ours:
-            sums = summed(summed(sums, frame[:8], little=little), frame[FRAME_HEAD:], little=little)
-        whole = whole and ours and page > 0 and struct.unpack_from(">2I", frame, 16) == sums
-        yield Frame(page, place + FRAME_HEAD, whole, bool(commit) and ours)
-        place += FRAME_HEAD + size
+            sums = summed(sums, frame[:8] + frame[FRAME.size :], little=little)
+        whole = whole and ours and page > 0 and tuple(told) == sums
+        yield Frame(page, place + FRAME.size, whole, bool(commit) and ours)
+        place += FRAME.size + size
 
 
 def has_commits(path: Path) -> bool:
@@ -61,7 +65,7 @@ def has_commits(path: Path) -> bool:
     return False
 
 
-def summed(sums: tuple[int, int], data: bytes, *, little: bool) -> tuple[int, int]:
+def summed(sums: Sums, data: bytes, *, little: bool) -> Sums:
     """The checksum of the log, going on."""
     one, two = sums
     words = struct.unpack(f"{'<' if little else '>'}{len(data) // 4}I", data)

@@ -16,14 +16,15 @@ from edge.store.clockmap import Marking, set_mark
 from edge.store.disk import Disk
 from edge.store.drops import Drop, Drops, storage_event
 from edge.store.handover import WORD
+from edge.store.highwater import HighWater, Reached
 from edge.store.medium import Medium
 from edge.store.memory import States as States
 from edge.store.numbering import number
 from edge.store.place import Place
 from edge.store.refuge import Refuge
 from edge.store.room import Packed, fit
-from edge.store.rows import MAX_BODY, Epoch, Mark, Row, Stored, pack, readable
-from edge.store.starts import BEHIND, handed_over, keep
+from edge.store.rows import MAX_BODY, Epoch, Mark, Past, Row, Stored, pack, readable
+from edge.store.starts import BEHIND, TORN, Start, handed_over, keep
 from edge.store.thin import Merge
 
 BALLAST: Final = 16 << 20  # bytes
@@ -44,6 +45,7 @@ class Outbox(Refuge):
     ) -> None:
         medium = Medium(place, ballast_bytes)
         super().__init__(place, medium, merge, boot_id, run_dir)
+        self._water = HighWater(place.folder, run_dir, self._owner)
         self._marking = Marking()
         self._heard = False  # somebody confirms: a declaration would be heard of
 
@@ -75,16 +77,21 @@ class Outbox(Refuge):
         ride in the first commit: `handed` is lost with this process, so it must be found again."""
         medium, start = self._medium, self._plan()
         self._start, self._row = start, start.number << 32
+        past = self._past(start)
         if self.opened.beside:
             medium.say(True, self.opened.beside)
-        # one that had been kept is behind, and what it does not know lies beside it
-        behind = start.behind and not self.opened.beside
+        # what one that had been kept does not know lies beside it
+        behind = past == "older" and not self.opened.newer
         damage = self.opened.damage or (BEHIND if behind else None)
-        if damage:
-            medium.say(True, damage)
-            if start.before:
-                self._drops[start.before, "*", "damage"] = Drop(1, None, None)
-        word = self._ask(lambda disk: str(disk.meta(WORD, "")), "")
+        if damage or past == "doubtful":
+            medium.say(True, damage or TORN)
+        # of a store that was kept beside another one's the ledger does not know
+        last = start.before or (start.former.epoch if start.former is not None else 0)
+        if damage and last:
+            self._drops[last, "*", "damage"] = Drop(1, None, None)
+        # else nobody knows what was handed over
+        known = past == "known"
+        word = self._ask(lambda disk: str(disk.meta(WORD, "")), "") if known else ""
         # a disk that can be read and not written has its journal, too
         token = self._look(lambda disk: disk.token, None)
         sent = self._sent_before = self._sent_before.for_start(self._row, token)
@@ -104,7 +111,18 @@ class Outbox(Refuge):
             medium.say(True, self.opened.ram)
         medium.ballast.build()
         before = start.before or None if start.former is None else None
-        return Epoch(start.epoch, start.boot, start.same_boot, start.former, start.unclean, before)
+        former, unclean = start.former, start.unclean or past != "known"
+        return Epoch(start.epoch, start.boot, start.same_boot, former, unclean, before, past)
+
+    def _past(self, start: Start) -> Past:
+        """What the database's states are worth. Of memory's nobody doubts: they go with it."""
+        if self._medium.disk is None or not self._medium.disk.used:
+            return "known"
+        ahead = any(reached.ahead_of(start.former) for reached in self._water.found)
+        if start.behind or ahead or self.opened.log == "damaged":
+            return "older"
+        # what was given last the run directory knows without the log
+        return "doubtful" if self.opened.log == "torn" and not self._water.run else "known"
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -144,6 +162,8 @@ class Outbox(Refuge):
         self._row += len(rows)
         self._handover.committed(now_ns, self._row)
         self._next |= following
+        if following:
+            self._water.commit(self._reached, now_ns, on_disk=self._disk is not None)
         self._drops = drops
         self._counting.dropped += len(lost)
         self._counting.committed(rows, clock.mono_ns if clock else None)
@@ -205,6 +225,10 @@ class Outbox(Refuge):
         if self._disk is None:
             self._remember(rows, states, gone, following, drops, clock, flying)
 
+    @property
+    def _reached(self) -> Reached:
+        return Reached(self._start.epoch, sum(number - 1 for number in self._next.values()))
+
     def close(self) -> None:
         """The goodbye: the next start is not called unclean."""
         self._look_for_the_last_time()
@@ -216,6 +240,8 @@ class Outbox(Refuge):
                     if self._clock is not None:
                         set_mark(disk, self._start.boot, self._clock)
                     disk.set_meta({"clean": 1})
+                if self._next:
+                    self._water.goodbye(self._reached)
             except sqlite3.Error:
                 pass  # then the next start says so
             disk.close()

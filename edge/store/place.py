@@ -8,7 +8,7 @@ from typing import Final
 
 from edge.store import wal
 from edge.store.beside import keep, kept_bytes, of_owner, of_version, take_back
-from edge.store.database import NAME, PAGE, BusyError, ForeignError, KeptError
+from edge.store.database import NAME, PAGE, BusyError, ForeignError, KeptError, VersionError
 from edge.store.disk import Disk
 from edge.store.files import prove, quarantine, quarantined, read_ledger
 from edge.store.rows import Opened
@@ -58,7 +58,7 @@ class Place:
         try:
             said = error.kept_as(self.move_away(error))
             self._take_back()
-            return self.connect(), Opened(beside=said)
+            return self.connect(), Opened(beside=said, newer=isinstance(error, VersionError))
         except (sqlite3.Error, ForeignError, OSError) as failure:
             return None, Opened(
                 ram=f"The outbox goes on in memory: {error}, and it cannot be kept beside a new "

@@ -52,6 +52,7 @@ class Refuge(Holdings):
     ) -> None:
         # who asks for nobody's in particular goes on in the journal of whose database it is
         owner = place.owner or (medium.disk.owner if medium.disk is not None else "")
+        self._owner = owner
         super().__init__(place, medium, Journal(run_dir, owner), merge)
         self._sent_before = left_behind(run_dir, owner)
         self.opened = medium.opened

@@ -67,6 +67,15 @@ class Former:
     last: Mapping[str, int]
 
 
+Past = Literal["known", "doubtful", "older"]
+"""What the states in the database are worth. `doubtful`: the last commit may be missing, and may
+have been sent; `older`: numbers were given after them, so what they count on from is past."""
+
+
+Tail = Literal["whole", "torn", "damaged"]
+"""How the write-ahead log of a database ended: see `edge.store.wal`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """This start of the daemon. `unclean`: the former one ended without a goodbye. `before`: the
@@ -78,6 +87,7 @@ class Epoch:
     former: Former | None
     unclean: bool
     before: int | None = None
+    past: Past = "known"
 
     @property
     def succeeds(self) -> dict[str, Any] | None:
@@ -91,14 +101,16 @@ class Epoch:
 @dataclass(frozen=True, slots=True)
 class Opened:
     """What was found at opening. `damage`, `ram` and `beside` are sentences for people, or None:
-    what is `beside` belongs to another gateway or version, and is kept. `log`: how the write-ahead
-    log ended; `torn` may have been never acknowledged, or damaged since."""
+    what is `beside` belongs to another gateway or version, and is kept; `newer`: it is ours, and
+    has numbered after what is used now. `log`: how the write-ahead log ended; `torn` may have been
+    never acknowledged, or damaged since."""
 
     damage: str | None = None
     quarantined: Path | None = None
     ram: str | None = None
     beside: str | None = None
-    log: Literal["whole", "torn", "damaged"] = "whole"
+    newer: bool = False
+    log: Tail = "whole"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,13 @@ WRAPPING: Final = 1024  # starts around the wrap
 HANDED: Final = 20_000  # rows that are read back before they go
 HANDED_BYTES: Final = 8 << 20  # of their bodies
 BEHIND: Final = (
-    "The outbox does not know of the last start: its log was lost, or that start ran in memory. "
-    "What it had not delivered is lost."
+    "The outbox is older than what was numbered from it: its log was lost or damaged, an older "
+    "copy was put in its place, or it went on in memory. What had not been delivered is lost, and "
+    "totals do not go on from it."
+)
+TORN: Final = (
+    "The last commit in the outbox's log is not whole: it was under way when the power went, or it "
+    "is damaged and what was in it is lost. The growth of totals up to here is uncertain."
 )
 
 

@@ -4,41 +4,41 @@ It takes the frames of a log up to the first one whose checksum is wrong, becaus
 such an end, too. Frames of the same generation (its salts) behind that tell the two apart: a
 transaction begins when the one before it is on the disk, so a cut tears the last one at most. While
 the machine ran on, nothing was torn at all. And a log whose head is damaged is ignored as a whole.
-Source: sqlite.org/walformat.html; `walIndexRecover` in wal.c.
+Source: sqlite.org/walformat.html; `walIndexRecover` in wal.c. The format is in `frames`.
 
-Not seen: damage in the very last transaction when the power was cut after it, which looks like one
-that was never finished, and a log that is shorter than it was.
+One verdict for both who ask: damage is declared as a loss, and nobody goes on from states that lie
+before it; a last transaction that is torn was under way when the power went, or it is damaged and
+had been sent, so that what is counted on from there is in doubt (`edge.store.rows.Past`).
+
+Not seen: a log that is shorter than it was by whole transactions.
 """
 
-import struct
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from edge.store.database import NAME
-from edge.store.frames import summed
+from edge.store.frames import FORMAT, FRAME, HEAD, MAGIC, SIZES, Sums, summed
+from edge.store.rows import Tail
 
-HEAD: Final = struct.Struct(">IIII8sII")  # magic, version, page, sequence, salts, checksum
-FRAME: Final = struct.Struct(">II8sII")  # page number, pages after a commit or 0, salts, checksum
-MAGIC: Final = 0x377F0682  # its last bit says in which order the checksums take the bytes
-FORMAT: Final = 3_007_000
 LIMIT: Final = 32 << 20  # bytes that are looked at: a log has 4 MiB and one transaction
 SECTOR: Final = 512  # bytes that are on a card together, or not
-PAGES: Final = frozenset(1 << bits for bits in range(9, 17))
-DAMAGED: Final = "The log of the outbox is damaged: what it held behind that place is lost."
-
-Sums = tuple[int, int]
-Tail = Literal["whole", "torn", "damaged"]
+DAMAGED: Final = (
+    "The log of the outbox is damaged: what it held behind that place is lost, and totals do not "
+    "go on from it."
+)
 
 
 class Log(NamedTuple):
     """A log as it lay there before SQLite took it. `commits` are the places of frames that end a
     transaction; `last` is the last frame of all, `whole` tells whether the last commit is in one
-    piece, `ignored` whether there are commits that SQLite will not read, for the log's head;
-    `headless`, that this head is wrong, and nobody can tell what is behind it."""
+    piece, `followed` whether the next transaction goes on from it, `ignored` whether there are
+    commits that SQLite will not read, for the log's head; `headless`, that this head is wrong, and
+    nobody can tell what is behind it."""
 
     commits: tuple[int, ...] = ()
     last: int = -1
     whole: bool = False
+    followed: bool = False
     ignored: bool = False
     headless: bool = False
 
@@ -55,7 +55,7 @@ def look(folder: Path) -> Log:
     magic, form, page, _, salts, *sums = HEAD.unpack_from(data)
     little = not magic & 1
     stored: Sums = (sums[0], sums[1])
-    if stored == summed((0, 0), data[:24], little=little) and page in PAGES:
+    if stored == summed((0, 0), data[:24], little=little) and page in SIZES:
         if magic | 1 != MAGIC | 1 or form != FORMAT:
             return Log()  # of another program
         return _found(data, page, salts, stored, little=little)
@@ -66,7 +66,7 @@ def judge(log: Log, frames: int | None, *, same_boot: bool) -> Tail:
     """`damaged`: transactions that were on the disk are not among the `frames` that SQLite has
     read. `torn`: the last one is not there in one piece, and perhaps never was.
 
-    `same_boot`: no power was cut since it was written; one that is torn then was never answered.
+    `same_boot`: no power was cut since it was written; what a kill tore then was never answered.
     `frames` None: SQLite did not say.
     """
     if log.ignored or log.headless:
@@ -74,9 +74,10 @@ def judge(log: Log, frames: int | None, *, same_boot: bool) -> Tail:
     if frames is None:
         return "whole"
     behind = [place for place in log.commits if place >= frames]
-    if behind and (behind[0] < log.last or (same_boot and log.whole)):
+    # frames of one that was rolled back may lie there, too: they do not go on from this one
+    if behind and (len(behind) > 1 or log.followed or (same_boot and log.whole)):
         return "damaged"
-    return "torn" if log.last >= frames and not same_boot else "whole"
+    return "torn" if log.last >= frames else "whole"
 
 
 def _found(data: bytes, page: int, salts: bytes, start: Sums, *, little: bool) -> Log:
@@ -86,7 +87,7 @@ def _found(data: bytes, page: int, salts: bytes, start: Sums, *, little: bool) -
     last = -1
     for place, at in enumerate(range(HEAD.size, len(data) - FRAME.size + 1, size)):
         _, pages, of, *_ = FRAME.unpack_from(data, at)
-        if of == salts:
+        if _ours(of, salts):
             last = place
             if pages and at + size <= len(data):
                 pages_of[place] = pages
@@ -100,12 +101,23 @@ def _found(data: bytes, page: int, salts: bytes, start: Sums, *, little: bool) -
         return place in sound or (possible and at + 16 <= SECTOR)
 
     commits = tuple(filter(believed, pages_of))
-    return Log(commits, last, bool(commits) and commits[-1] in sound)
+    if not commits:
+        return Log(last=last)
+    place = commits[-1] + 1
+    followed = place <= last and _follows(data, place, page, start, little=little)
+    return Log(commits, last, commits[-1] in sound, followed)
+
+
+def _ours(of: bytes, salts: bytes) -> bool:
+    """One of the two words is enough: the other one may be what was hit."""
+    return of[:4] == salts[:4] or of[4:] == salts[4:]
 
 
 def _follows(data: bytes, place: int, page: int, start: Sums, *, little: bool) -> bool:
     """Whether a frame is in one piece, by what the one before it says of itself."""
     at = HEAD.size + place * (FRAME.size + page)
+    if len(data) < at + FRAME.size + page:
+        return False
     if place:
         _, _, _, *before = FRAME.unpack_from(data, at - FRAME.size - page)
         start = before[0], before[1]
@@ -120,7 +132,7 @@ def _headless(data: bytes, database: Path, stored: Sums) -> Log:
     with database.open("rb") as file:
         size = int.from_bytes(file.read(18)[16:])
         page = 65536 if size == 1 else size
-        if page not in PAGES or len(data) < HEAD.size + FRAME.size + page:
+        if page not in SIZES or len(data) < HEAD.size + FRAME.size + page:
             return Log(headless=True)
         salts = FRAME.unpack_from(data, HEAD.size)[2]
         for little in (True, False):
@@ -139,7 +151,7 @@ def _images(data: bytes, page: int, salts: bytes, found: Log) -> list[tuple[int,
     for place in range(found.commits[-1] + 1 if found.commits else 0):
         at = HEAD.size + place * size
         number, _, of, *_ = FRAME.unpack_from(data, at)
-        if of == salts:
+        if _ours(of, salts):
             images.append((number, data[at + FRAME.size : at + size]))
     return images
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.acquire import stage as staging
-from edge.acquire.stage import Entry, Stage, left_behind
+from edge.acquire.stage import Entry, Stage, Staged, left_behind
 from edge.core import Bad, Contact, Doubt, Reason, failed, sweep
 
 CONTACTS = [Contact("a.lead", True, 5, 0, True), Contact("a.lead", False, 9, 3)]
@@ -168,3 +168,27 @@ def test_a_full_stage_is_counted_and_harms_nobody(
     for i in range(20):
         stage.mark(i)
     assert stage.overflow > 10
+
+
+def test_who_goes_on_in_a_segment_says_what_its_own_sources_mean(tmp_path: Path) -> None:
+    before = Staged({"m": ("device", "a", "b", "c", "d")}, raw=True)
+    stage = Stage(tmp_path, "boot", staged=before)
+    stage.rotate(0, 60, CONTACTS, [])
+    [segment] = left_behind(tmp_path, "boot")
+    assert segment.staged == before
+    assert list(segment.read()) == [(CONTACTS, True)]
+    after = Staged({"m": ("pulses", "1000")})
+    for _ in range(2):  # the second one has nothing new to say
+        other = Stage(tmp_path, "boot", staged=after)
+        other.resume(segment, 0)
+        other.add_sweeps(SWEEPS)
+        other.close()
+        size = segment.path.stat().st_size
+        [segment] = left_behind(tmp_path, "boot")
+        assert segment.staged == before
+        entries = [(entry, segment.staged) for entry, _ in segment.read()]
+        assert entries[0] == (CONTACTS, before)
+        assert all(staged == after for _, staged in entries[1:])
+        assert segment.begun
+        assert segment.at == size
+    assert len(entries) == 3

@@ -107,7 +107,7 @@ class FragileStage(Stage):
     """A stage whose process is killed before one of its writes; that one may be torn."""
 
     def __init__(self, folder: Path, boot: str, life: "Life") -> None:
-        super().__init__(folder, boot)
+        super().__init__(folder, boot, staged=life.box.wiring.staged())
         self._life = life
 
     def _append(self, entry: Any) -> None:

@@ -20,6 +20,7 @@ from tests.process.build import MS, S
 from tests.virtual import VirtualClock
 
 POINTS = (Point("power", Quantity.POWER),)
+KEYS = [point.key for point in POINTS]
 PERIOD_NS = 10 * S
 
 
@@ -137,7 +138,7 @@ def test_raw_rows_that_cannot_be_committed_are_counted_in_the_next_record(
         ]
         rows.add(made)
         raw, given_up = rows.take()
-        drafts = raw_drafts({"m": POINTS}, raw, given_up)
+        drafts = raw_drafts({"m": KEYS}, raw, given_up)
         told = [draft.body.get("given_up", 0) for draft in drafts]
         assert sum(told) == given_up == told[0]
         kept = [sweep for draft in drafts for sweep in raw_sweeps(draft.body)[1]]

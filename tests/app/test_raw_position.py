@@ -2,14 +2,22 @@
 
 from pathlib import Path
 
-from edge.acquire.stage import Stage, left_behind
+import pytest
+
+from edge.acquire.stage import Stage, Staged, left_behind
+from edge.app import rawdrafts
 from edge.app.before import Before
 from edge.app.pipeline import Pipeline
+from edge.app.rawdrafts import raw_drafts
 from edge.app.recover import recover
 from edge.infer.judge import Judge, JudgeSetup
 from edge.process.engine import Engine
+from edge.process.meanings import meanings
 from edge.process.setup import Setup
+from edge.uplink.wire import raw_sweeps
 from tests.process.build import AIR, S, sweeps
+
+KEYS = {"hut_air": ("pm2_5", "temperature")}
 
 
 def test_sweeps_that_a_segment_repeats_count_in_its_position_and_are_raw_once(
@@ -19,7 +27,7 @@ def test_sweeps_that_a_segment_repeats_count_in_its_position_and_are_raw_once(
     pipeline = Pipeline(Engine(setup), Judge(JudgeSetup(period_ns=5 * S)))
     pipeline.engine.start(0)
     first, early, later = sweeps("hut_air", [(t, (9.5, 20.0)) for t in (3.0, 6.0, 7.0)])
-    stage = Stage(tmp_path, "boot")
+    stage = Stage(tmp_path, "boot", staged=Staged(meanings(setup), raw=True))
     stage.rotate(0, 5 * S, [], [])
     stage.add_sweeps([first])
     stage.add_sweeps([early])  # it came before the first window was closed
@@ -27,6 +35,29 @@ def test_sweeps_that_a_segment_repeats_count_in_its_position_and_are_raw_once(
     stage.add_sweeps([later])  # and killed before the commit of the first window
     before = Before(boot=1, segment=1, start_ns=0, raw=(1, 1))
     found = recover(pipeline, before, 1, left_behind(tmp_path, "boot", 1), 8 * S, 10 * S, None)
-    assert found.sweeps == [early, later]  # the first is in the outbox already
+    [(keys, rows)] = found.raw
+    assert keys == KEYS
+    assert rows.take() == ([early, later], 0)  # the first is in the outbox already
     assert found.segment is not None
     assert (found.segment.number, found.count) == (2, 2)  # where the next raw record begins
+
+
+def test_more_sweeps_than_memory_allows_are_given_up_in_reading_back_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rawdrafts, "WAITING", 10 * 4)  # two values, a time and a source each
+    setup = Setup(devices=(AIR,), period_ns=5 * S)
+    pipeline = Pipeline(Engine(setup), Judge(JudgeSetup(period_ns=5 * S)))
+    pipeline.engine.start(0)
+    made = sweeps("hut_air", [(n / 10, (9.5, 20.0)) for n in range(30)])
+    stage = Stage(tmp_path, "boot", staged=Staged(meanings(setup), raw=True))
+    stage.rotate(0, 5 * S, [], [])
+    for each in made:
+        stage.add_sweeps([each])
+    before = Before(boot=1, segment=1, start_ns=0, raw=(1, 5))
+    found = recover(pipeline, before, 1, left_behind(tmp_path, "boot", 1), 4 * S, 5 * S, None)
+    [(keys, rows)] = found.raw
+    [draft] = raw_drafts(keys, *rows.take())
+    assert draft.body["given_up"] == 15
+    assert [sweep.mono_ns for sweep in raw_sweeps(draft.body)[1]] == [s.mono_ns for s in made[20:]]
+    assert found.count == 30

@@ -11,7 +11,7 @@ from edge.store import Opened
 from tests.app import lives
 
 
-def said(**how: bool) -> Any:
+def said(**how: Any) -> Any:
     found = recover(mock.Mock(), None, 1, [], 5_000_000_000, 60_000_000_000, None, **how)
     return found.drafts[0].body
 

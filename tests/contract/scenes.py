@@ -139,7 +139,7 @@ def contradicting() -> list[Draft]:
 
 def raw() -> list[Draft]:
     """Batches, with everything that a column may be."""
-    points = {"hut_air": (PM25, TEMPERATURE), "odd": (Point("word", Quantity.STATE),)}
+    points = {"hut_air": (PM25.key, TEMPERATURE.key), "odd": ("word",)}
     words: list[Sample] = ["a", 1, 2.5, True]
     swept = [
         *sweeps(

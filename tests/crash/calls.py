@@ -1,4 +1,5 @@
-"""Our own files on a card: calls of `os` that change names or sync are operations of it."""
+"""Our own files on a card: calls of `os` that change names, write in place or sync are operations
+of it."""
 
 import contextlib
 import os
@@ -18,7 +19,8 @@ CHANGES: Final = (
 @contextlib.contextmanager
 def watching(card: Card) -> Iterator[None]:
     """Whoever calls them knows nothing of this. Not for two cards at a time."""
-    real: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in SYNCS + CHANGES}
+    names = (*SYNCS, *CHANGES, "pwrite")
+    real: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in names}
 
     def watched(name: str) -> Callable[..., Any]:
         def call(target: Any, *values: Any, **words: Any) -> Any:
@@ -31,6 +33,8 @@ def watching(card: Card) -> Iterator[None]:
                 return card.sync(path)
             result = real[name](target, *values, **words)
             card.look()
+            if name == "pwrite":
+                card.file(path).written(values[1], len(values[0]))
             return result
 
         return call

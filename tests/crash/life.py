@@ -46,6 +46,7 @@ class Tally:
     failed: int = 0  # starts after which nothing could be kept on the card
     quarantined: int = 0
     damaged: int = 0
+    doubtful: int = 0  # starts behind a commit that was torn
     wrong: list[str] = field(default_factory=list)
 
     def add(self, other: "Tally") -> None:
@@ -179,6 +180,9 @@ class Life:
         if self.epoch.epoch in self.model.epochs:
             self._say([f"epoch {self.epoch.epoch} was there before"])
         wrong = self.model.begun(self.epoch)
+        if self.epoch.past == "older":  # its states are those of the last commit that returned
+            wrong.append("the card is taken for one of before")
+        self.tally.doubtful += self.epoch.past == "doubtful"
         if not self.lies:
             self._say(wrong)
         return True

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import Draft, Point, Quantity, Stream, Sweep, all_good
+from edge.core import Draft, Stream, Sweep, all_good
 from edge.uplink.wire import raw_body
 from tests.uplink.bench import GW, Box, S, box, drafts, until
 from tests.uplink.broker import Mosquitto, free_port
@@ -76,8 +76,7 @@ async def end_of(process: subprocess.Popen[str]) -> tuple[int, list[str], str]:
 
 async def test_every_encoding_comes_out_as_json(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto()
-    point = Point("u", Quantity.VOLTAGE)
-    body = raw_body({"m": [point]}, [Sweep("m", S, (230.5,), all_good(1))])
+    body = raw_body({"m": ["u"]}, [Sweep("m", S, (230.5,), all_good(1))])
     raw = Draft(Stream.RAW, "", 0, S, body)
     event = Draft(Stream.EVENT, "gateway", S, S, {"event": "clock", "text": "It is late."})
     with subscriber(broker, "--json") as process:

@@ -72,6 +72,7 @@ def test_a_name_that_is_changed_back_finds_its_own_again(tmp_path: Path) -> None
     assert "3 records" in str(outbox.opened.beside) or "4 records" in str(outbox.opened.beside)
     epoch = outbox.begin()
     assert (outbox.opened.damage, epoch.unclean) == (None, True)
+    assert epoch.past == "known", "what the other one has numbered says nothing of ours"
     assert epoch.former is not None
     assert (epoch.former.epoch, epoch.former.last["air"]) == (first.epoch, 7)
     assert outbox.state("engine") == (1, b"totals")
@@ -183,7 +184,8 @@ def test_what_another_owner_had_in_memory_is_put_beside_its_store(tmp_path: Path
     texts = [stored.record.body["text"] for stored in made[1:]]
     assert any("town/gw-2's, with 4 records" in text for text in texts), texts
     kept = {path.name for path in (tmp_path / "outbox").glob("outbox.of.*")}
-    assert kept == {"outbox.of.town.gw-2.db", "outbox.of.town.gw-2.db-memory.log"}
+    name = "outbox.of.town.gw-2.db"
+    assert kept == {name, f"{name}-memory.log", f"{name}-highwater"}
     assert not (tmp_path / "run" / "memory.log").exists()
     outbox.close()
 
@@ -253,3 +255,28 @@ def test_an_owner_in_the_ledger_survives_and_damage_to_it_is_known(tmp_path: Pat
         bad[place] ^= 1
         (tmp_path / "ledger").write_bytes(bad)
         assert read_ledger(tmp_path) in (Ledger(), Ledger(7, 3, "b2", 700, OURS)), place
+
+
+def test_a_damage_that_nobody_could_tell_of_is_told_when_its_owner_comes_back(
+    tmp_path: Path,
+) -> None:
+    """Another gateway's start has opened the log, and put all that was left of it aside."""
+    outbox = opened(tmp_path, OURS)
+    outbox.begin()
+    for n in range(4):
+        outbox.commit(drafts(3, size=300), {"engine": (1, b"%d" % n)}, clock=MARK)
+    outbox._water.goodbye(outbox._reached)  # as each quarter of an hour
+    shutil.copytree(tmp_path / "outbox", tmp_path / "copy")  # who closes it empties its log
+    kill(outbox)
+    shutil.rmtree(tmp_path / "outbox")
+    log = (tmp_path / "copy").rename(tmp_path / "outbox") / f"{NAME}-wal"
+    data = bytearray(log.read_bytes())
+    data[len(data) // 2] ^= 1
+    log.write_bytes(data)
+    left_by(tmp_path, THEIRS, 3)
+    outbox = opened(tmp_path)
+    assert outbox.begin().past == "older"
+    assert outbox.state("engine") not in (None, (1, b"3"))
+    told = [row.record.body["event"] for row in outbox.commit([], {}, [1], MARK)]
+    assert sorted(told) == ["drop", "storage", "storage"], "what is beside it, and the damage"
+    outbox.close()

@@ -64,6 +64,7 @@ def test_each_version_finds_its_own_again_and_nothing_is_called_lost(
     outbox = opened(tmp_path)
     back = outbox.begin()
     assert back.epoch > first.epoch, "it counts on from the ledger"
+    assert back.past == "older", "the other version has counted on meanwhile"
     assert set(newer) <= {each.row for each in everything(outbox)}
     assert "damage" not in {drop[2] for drop in outbox._drops}
     assert "lost" not in told(outbox)

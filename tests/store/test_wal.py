@@ -12,8 +12,8 @@ from edge.core import Stream
 from edge.store import Outbox
 from edge.store.database import NAME
 from edge.store.files import read_ledger
-from edge.store.frames import summed
-from edge.store.wal import FRAME, HEAD, Log, judge, look
+from edge.store.frames import FRAME, HEAD, summed
+from edge.store.wal import Log, judge, look
 from tests.crash.harm import HARMS
 from tests.store.test_outbox import MARK, drafts, everything, opened
 
@@ -207,6 +207,38 @@ def test_events_are_lost_rows_too(left: Path, tmp_path: Path) -> None:
     bodies = [each.record.body for each in stored if each.record.key.stream == Stream.EVENT]
     assert any(body.get("event") == "drop" and body["reason"] == "damage" for body in bodies)
     assert any("log of the outbox is damaged" in str(body.get("text")) for body in bodies)
+    outbox.close()
+
+
+def test_a_salt_that_is_damaged_in_the_last_frame_leaves_no_whole_log(
+    left: Path, tmp_path: Path
+) -> None:
+    """SQLite takes such a frame for one of the log before."""
+    for at in (8, 11, 12, 15):
+        log = again(left, tmp_path / str(at))
+        flip(log, commits(log)[-1] + at)
+        outbox, rows = start(tmp_path / str(at), "another")
+        assert (rows, outbox.opened.log) == (3 * COMMITS - 3, "torn")
+        outbox.close()
+
+
+def test_frames_of_a_transaction_that_was_rolled_back_make_a_torn_one_no_damage(
+    left: Path, tmp_path: Path
+) -> None:
+    """A large one is written before its end is known; what it left lies behind the next one."""
+    log = again(left, tmp_path / "x")
+    data, ends = log.read_bytes(), commits(log)
+    size = FRAME.size + 1024
+    stale = bytearray(data[ends[0] + size : ends[0] + 3 * size])
+    for at in (0, size):
+        stale[at + 4 : at + 8] = bytes(4)  # none of them ends a transaction
+    torn = bytearray(data)
+    first = next(at for at in places(log) if at > ends[-2])
+    torn[first + 100] ^= 1
+    log.write_bytes(torn + stale)
+    outbox, rows = start(tmp_path / "x", "another")
+    assert (outbox.opened.damage, rows) == (None, 3 * COMMITS - 3)
+    assert outbox.opened.log == "torn"
     outbox.close()
 
 

@@ -27,7 +27,7 @@ from typing import Any, Final
 
 import msgpack
 
-from edge.core import GOOD, Grade, Point, Quality, Reason, Sweep, all_good, bad, parse_quality
+from edge.core import GOOD, Grade, Quality, Reason, Sweep, all_good, bad, parse_quality
 from edge.core.reading import Value
 from edge.uplink.wire.strict import WireError, load_msgpack
 
@@ -43,14 +43,14 @@ PLAIN: Final = frozenset({float, int, bool, str, type(None)})
 Column = list[Any]
 
 
-def raw_body(points: Mapping[str, Sequence[Point]], sweeps: Sequence[Sweep]) -> dict[str, Any]:
-    """The body of a `raw` draft. `points` names the points of each source, in order."""
+def raw_body(points: Mapping[str, Sequence[str]], sweeps: Sequence[Sweep]) -> dict[str, Any]:
+    """The body of a `raw` draft. `points` are the keys of each source's points, in order."""
     groups: dict[tuple[str, ...], list[Sweep]] = {}
     names: dict[str, list[Sweep]] = {}
     for sweep in sweeps:
         group = names.get(sweep.source)
         if group is None:
-            keys = tuple(point.key for point in points[sweep.source])
+            keys = tuple(points[sweep.source])
             group = names[sweep.source] = groups.setdefault(keys, [])
         group.append(sweep)
     tables = [_table(keys, rows) for keys, rows in groups.items()]

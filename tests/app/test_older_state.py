@@ -1,0 +1,78 @@
+"""States that are older than what was sent: told by the stage, by the epoch that kept them, and by
+the outbox; what comes next is uncertain, or in no record."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge.core import Record
+from edge.store import Past
+from tests.app import lives
+from tests.app.lives import Box, Life, closed
+from tests.process.build import S
+
+
+def after(box: Box, epoch: int) -> list[Record]:
+    """Energy of the meter in the start that followed."""
+    return [record for record in box.of("main_meter") if record.key.epoch == epoch]
+
+
+def test_a_state_without_the_segment_that_it_names_is_older_if_a_later_one_is_there(
+    tmp_path: Path,
+) -> None:
+    box = Box(tmp_path)
+    life = Life(box, 0)
+    life.run(7 * S)
+    states = dict(box.states)
+    life.run(18 * S)
+    box.states = states  # an older copy, while nobody looked
+    again = Life(box, 19 * S)
+    again.run(30 * S)
+    closed(again)
+    first = after(box, box.epoch)[0].body["points"]["energy_import"]
+    assert first["quality"]["uncertain:gap"] == 1
+    assert lives.grown(box, "main_meter") <= 2 * 30 + 2, "0.002 kWh a second, once"
+    texts = [record.body["text"] for record in box.events("gap")]
+    assert any("older than what it has numbered" in text for text in texts)
+
+
+@pytest.mark.parametrize(("past", "grown"), [("older", False), ("doubtful", True)])
+def test_what_the_outbox_says_of_its_states_is_believed(
+    tmp_path: Path, past: Past, grown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = Box(tmp_path)
+    life = Life(box, 0)
+    life.run(12 * S)
+    made = lives.FragileWriter.__init__
+
+    def doubted(self: lives.FragileWriter, box: Box, life: Life) -> None:
+        made(self, box, life)
+        self.epoch = replace(self.epoch, past=past)
+
+    monkeypatch.setattr(lives.FragileWriter, "__init__", doubted)
+    box.reboot(100 * S)
+    again = Life(box, 20 * S)
+    again.run(30 * S)
+    closed(again)
+    first = after(box, box.epoch)[0]
+    told = first.body["points"]["energy_import"]
+    assert told["quality"]["uncertain:gap"] == 1
+    assert ((lives.steps_of(first, "delta") or 0) > 15) is grown, "what came in between"
+
+
+def test_states_that_a_blind_start_has_spared_are_in_doubt(tmp_path: Path) -> None:
+    """It could not read them, counted and sent for itself, and left them as they are."""
+    box = Box(tmp_path)
+    Life(box, 0).run(12 * S)
+    states = dict(box.states)
+    box.states = {}
+    Life(box, 13 * S).run(18 * S)
+    box.states = states
+    for path in box.stage():
+        path.unlink()
+    again = Life(box, 19 * S)
+    again.run(30 * S)
+    closed(again)
+    first = after(box, box.epoch)[0].body["points"]["energy_import"]
+    assert first["quality"]["uncertain:gap"] == 1

@@ -1,0 +1,422 @@
+"""One box whose configuration is changed between two processes: the real pipeline, ledger, stage
+and outbox in virtual time, killed before or behind any write.
+
+The wires go on whatever is configured: each line has its own traffic, each bus its own devices.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, cast
+from zlib import crc32
+
+from hypothesis import strategies as st
+
+import drivers
+from edge.acquire.stage import Stage
+from edge.app.intake import Intake
+from edge.app.ledger import Ledger
+from edge.app.sealing import Sealing
+from edge.app.windows import GRACE_NS
+from edge.app.wiring import Wiring
+from edge.config import load
+from edge.core import (
+    Draft,
+    Edge,
+    Envelope,
+    Kind,
+    Point,
+    Record,
+    Stamp,
+    Stream,
+    Sweep,
+    all_good,
+)
+from edge.platform.check import Auditor, Report
+from edge.process.merge import merge
+from edge.store import Mark, Outbox, Riding, Stored, Writer
+from edge.uplink.wire import Topics, decode, encode, raw_sweeps
+from tests.app.lives import KilledError, done
+from tests.process.build import MS, S
+
+GW: Final = "gw-1"
+TOPICS: Final = Topics("kerbstone/v1", "stadt", GW)
+LINES: Final = "abcdefghij"
+RATE: Final = 0.002  # of all registers, a second
+BEGIN_NS: Final = 100 * S
+TICK_NS: Final = 500 * MS
+SLOT_NS: Final = 250 * MS
+RUN_S: Final = 13  # of each process that nobody kills: two windows, and a bit
+NAMES: Final = ("heat", "hut_air", "main_meter", "north_1", "x1", "yard")
+AIRS: Final = ("pms5003", "sds011", "pms7003")
+METERS: Final = ("sdm120", "sdm230", "sdm630")
+
+HEAD: Final = """
+[site]
+id = "stadt"
+gateway = "gw-1"
+period_s = {period_s}
+[store]
+dir = "{folder}/store"
+run_dir = "{folder}/run"
+ballast_mb = 0
+[uplink]
+url = "mqtt://localhost"
+confirm = "broker"
+[streams]
+raw = {raw}
+raw_commit_s = {raw_commit_s}
+[privacy]
+passages = true
+[models]
+congestion = {models}
+anomaly = {models}
+loopfault = {models}
+"""
+BUSES: Final = {
+    "loops": 'kind = "gpio"\n',
+    "meters": 'kind = "modbus-tcp"\nhost = "localhost"\n',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One valid configuration; `parts` are the tables of what hangs on the wires."""
+
+    period_s: int
+    raw: bool
+    raw_commit_s: float
+    models: bool
+    parts: tuple[str, ...]
+    buses: Mapping[str, str] = field(default_factory=dict)
+
+    def text(self, folder: Path) -> str:
+        words = {name: str(value).lower() for name, value in self._words().items()}
+        buses = (f"[bus.{name}]\n{told}" for name, told in self.buses.items())
+        return HEAD.format(folder=folder, **words) + "".join((*buses, *self.parts))
+
+    def _words(self) -> dict[str, Any]:
+        names = ("period_s", "raw", "raw_commit_s", "models")
+        return {name: getattr(self, name) for name in names}
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> Config:
+    """Any of them; the names are few, so that two of them give one name to two things."""
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=5, unique=True))
+    lines = iter(draw(st.permutations(LINES)))
+    parts: list[str] = []
+    buses: dict[str, str] = {}
+    for number, name in enumerate(names):
+        kind = draw(st.sampled_from(("air", "meter", "meter", "s0", "contact", "lane", "bay")))
+        parts.append(_part(draw, name, kind, number, lines, buses))
+    return Config(
+        draw(st.sampled_from((5, 5, 10))),
+        draw(st.sampled_from((True, True, False))),
+        draw(st.sampled_from((0, 1, 60))),
+        draw(st.booleans()),
+        tuple(parts),
+        buses,
+    )
+
+
+def _part(
+    draw: st.DrawFn, name: str, kind: str, number: int, lines: Iterator[str], buses: dict[str, str]
+) -> str:
+    def one(*told: str) -> str:
+        return draw(st.sampled_from(told))
+
+    if kind == "air":
+        bus = f"air{number}"
+        buses[bus] = f'kind = "serial"\nport = "/dev/tty{number}"\n'
+        return f'[device.{name}]\ndriver = "{one(*AIRS)}"\nbus = "{bus}"\n'
+    if kind == "meter":
+        buses["meters"] = BUSES["meters"]
+        some = one("", "", 'points = ["energy_import", "power"]\n', 'points = ["energy_import"]\n')
+        driver = one(*METERS)
+        turned = one("", "", "", "reversed = true\n") if not some else ""
+        return (
+            f'[device.{name}]\ndriver = "{driver}"\nbus = "meters"\nunit = {number + 1}\n'
+            f"{some}{turned}"
+        )
+    buses["loops"] = BUSES["loops"]
+    head = 'bus = "loops"\nactive = "high"\n'
+    if kind == "s0":
+        told = f'driver = "s0"\nline = "{next(lines)}"\nimp_per_kwh = {one("500", "1000")}\n'
+        return f"[device.{name}]\n{head}{told}"
+    if kind == "contact":
+        told = f'driver = "contact"\nline = "{next(lines)}"\nevent = "{one("door", "plug")}"\n'
+        return f"[device.{name}]\n{head}{told}"
+    if kind == "bay":
+        return f'[bay.{name}]\n{head}line = "{next(lines)}"\nkind = "loading"\nmin_stay_s = 0\n'
+    trail = f'trail = "{next(lines)}"\nspacing_m = {one("3.5", "4.0")}\n' if one("pair", "") else ""
+    approach = one("north", "east")
+    return f'[lane.{name}]\n{head}approach = "{approach}"\nlead = "{next(lines)}"\n{trail}'
+
+
+# -- the wires ------------------------------------------------------------------------------------
+
+
+def high(line: str, at_ns: int) -> bool:
+    """Each line is closed for a moment, in a rhythm of its own."""
+    number = LINES.index(line)
+    return (at_ns + number * 137 * MS) % ((900 + 250 * number) * MS) < (50 + 30 * number) * MS
+
+
+def value(point: Point, at_ns: int) -> float:
+    """Registers grow by 0.002 a second; any other stands where its key says, so that a value that
+    comes out under another key is found."""
+    if point.kind is Kind.TOTAL:
+        return round(1000 + RATE * (at_ns // S), 3)
+    low, high_ = max(point.low, 0.0), min(point.high, 100.0)
+    return low + (high_ - low) * (crc32(point.key.encode()) % 97 / 97)
+
+
+# -- the box --------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Box:
+    """What is kept while no process runs, and what the wires have brought to any of them."""
+
+    folder: Path
+    now_ns: int = BEGIN_NS
+    boot: int = 1
+    kills: int = 0
+    starts: int = 0
+    swept: dict[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
+    pulses: dict[tuple[str, float], int] = field(default_factory=dict)  # by name and constant
+    polled: set[str] = field(default_factory=set)  # names that were, once
+    watched: list[tuple[str, int, int]] = field(default_factory=list)  # source, from, to
+    said: dict[str, set[float]] = field(default_factory=dict)  # all values of a key, no registers
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    @property
+    def boot_id(self) -> str:
+        return f"boot-{self.boot}"
+
+    def reboot(self) -> None:
+        """Nothing is left of the run directory."""
+        self.boot += 1
+        shutil.rmtree(self.folder / "run")
+        (self.folder / "run").mkdir()
+
+    def killed(self, outbox: Outbox) -> None:
+        """What is on disk stays as it is: closing the connection would tidy it up."""
+        self.kills += 1
+        kept = self.folder / "kept"
+        shutil.copytree(self.store, kept)
+        if (disk := outbox._medium.disk) is not None:
+            disk.close()
+        shutil.rmtree(self.store)
+        kept.rename(self.store)
+
+    def records(self) -> list[Record]:
+        """Everything: nothing was ever sent."""
+        outbox = opened(self)
+        outbox.begin()
+        found: list[Record] = []
+        after = 0
+        while rows := outbox.pending(after, 500):
+            found += (stored.record for stored in rows)
+            after = rows[-1].row
+        outbox.close()
+        return found
+
+
+def opened(box: Box) -> Outbox:
+    return Outbox.open(
+        box.store, limit_bytes=16 << 20, boot_id=box.boot_id, run_dir=box.folder / "run",
+        merge=merge, ballast_bytes=0,
+    )  # fmt: skip
+
+
+class Kept:
+    """What the ledger asks of the writer, of a real outbox; killed before a commit, or after it."""
+
+    def __init__(self, box: Box, life: "Life") -> None:
+        self._life = life
+        self.outbox = opened(box)
+        self.opened = self.outbox.opened
+        self.epoch = self.outbox.begin()
+        self.handed: list[Stored] = self.outbox.handed
+        self.riding: Riding = lambda drafts: ({}, lambda: None)
+
+    async def state(self, owner: str) -> tuple[int, bytes] | None:
+        return self.outbox.state(owner)
+
+    async def commit(
+        self,
+        drafts: Sequence[Draft],
+        states: Mapping[str, tuple[int, bytes]],
+        clock: Mark | None = None,
+    ) -> list[Stored]:
+        self._life.step()
+        riding, kept = self.riding(drafts)
+        stored = self.outbox.commit(drafts, {**states, **riding}, (), clock)
+        kept()
+        self._life.committed()
+        self._life.step()
+        return stored
+
+
+class Fragile(Stage):
+    """A stage whose process is killed before one of its writes."""
+
+    def __init__(self, life: "Life", wiring: Wiring) -> None:
+        super().__init__(life.box.folder / "run", life.box.boot_id, staged=wiring.staged())
+        self._life = life
+
+    def _append(self, entry: Any) -> None:
+        self._life.step()
+        super()._append(entry)
+
+    def drop_others(self) -> None:
+        self._life.step()
+        super().drop_others()
+
+
+class Life:
+    """One process with one configuration; it dies after `left` steps."""
+
+    def __init__(self, box: Box, config: Config, left: int | None = None) -> None:
+        self.box, self.left, self.steps = box, left, 0
+        box.starts += 1
+        file = box.folder / "site.toml"
+        file.write_text(config.text(box.folder), "utf-8")
+        site = load(file, drivers.catalogue())
+        self.wiring, self._raw = Wiring.of(site), site.streams.raw
+        self.pipeline = self.wiring.pipeline()
+        self.stage = Fragile(self, self.wiring)
+        self.intake = Intake(self.wiring, self.pipeline, self.stage, self)
+        self.kept = Kept(box, self)
+        writer = cast("Writer", self.kept)
+        sealing = Sealing(self.kept.epoch, 900, None, self.now())
+        self.kept.riding = sealing.riding
+        self.ledger = Ledger(
+            self.wiring, self.pipeline, self.intake, self.stage, writer, self, box.boot_id, sealing
+        )
+
+    def now(self) -> Stamp:
+        return Stamp(self.box.now_ns, 0, "none")
+
+    async def sleep_until(self, mono_ns: int) -> None:
+        raise AssertionError("nobody sleeps here")
+
+    def step(self) -> None:
+        if self.left is not None and self.steps >= self.left:
+            raise KilledError
+        self.steps += 1
+
+    def committed(self) -> None:
+        """Something is on disk now."""
+
+    def live(self, seconds: float, *, stop: bool = True) -> bool:
+        """Whether it was still there at the end, and has stopped in order; else it is killed."""
+        box = self.box
+        try:
+            done(self.ledger.recover())
+            from_ns = box.now_ns
+            self._levels()
+            end_ns, tick_ns = box.now_ns + int(seconds * S), box.now_ns
+            while box.now_ns < end_ns:
+                box.now_ns += SLOT_NS
+                self._take(box.now_ns - SLOT_NS, box.now_ns)
+                now = self.now()
+                if now.mono_ns >= min(tick_ns + TICK_NS, self.ledger.next_ns):
+                    tick_ns = now.mono_ns
+                    self.stage.mark(now.mono_ns - GRACE_NS)
+                    self._watched(from_ns, now.mono_ns - GRACE_NS)
+                    done(self.ledger.tick(now))
+            if not stop:
+                raise KilledError
+            done(self.ledger.close(now.mono_ns, partial=True, last=True))
+        except KilledError:
+            self.stage.close()
+            box.killed(self.kept.outbox)
+            return False
+        self.stage.close()
+        self.kept.outbox.close()
+        return True
+
+    def _watched(self, from_ns: int, to_ns: int) -> None:
+        """Whoever sums something up was watched then, as far as a kill leaves it known."""
+        setup = self.pipeline.engine.setup
+        names = [each.name for kind in (setup.lanes, setup.devices) for each in kind]
+        names += [each.name for kind in (setup.pulses, setup.bays) for each in kind]
+        self.box.watched += [(name, from_ns, to_ns) for name in names]
+
+    def _levels(self) -> None:
+        now_ns = self.box.now_ns
+        self._edges(
+            [Edge(line, high(line, now_ns), now_ns, 0) for line in self.wiring.lined if line]
+        )
+
+    def _take(self, from_ns: int, to_ns: int) -> None:
+        edges = [
+            Edge(line, high(line, at_ns), at_ns, 1)
+            for at_ns in range(from_ns, to_ns, 10 * MS)
+            for line in self.wiring.lined
+            if high(line, at_ns) != high(line, at_ns - 10 * MS)
+        ]
+        if edges:
+            self._edges(edges)
+        if from_ns % S == 0 and (sweeps := [*self._sweeps(from_ns + 7 * MS)]):
+            self.stage_first(sweeps)
+
+    def _edges(self, edges: Sequence[Edge]) -> None:
+        constants = {each.name: each.imp_per_kwh for each in self.pipeline.engine.setup.pulses}
+        for edge in edges:
+            name = self.wiring.lined[edge.line][0]
+            if edge.high and edge.seqno and name in constants:
+                key = name, constants[name]
+                self.box.pulses[key] = self.box.pulses.get(key, 0) + 1
+        if edges:
+            self.intake.edges(edges)
+
+    def stage_first(self, sweeps: Sequence[Sweep]) -> None:
+        """What is lost with a kill is what had not reached the stage."""
+        steps = self.steps
+        try:
+            self.intake.sweeps(sweeps)
+        finally:
+            if self.steps > steps and self._raw:
+                for each in sweeps:
+                    keys = tuple(point.key for point in self.wiring.points()[each.source])
+                    self.box.swept[each.source, each.mono_ns // 1000] = keys
+
+    def _sweeps(self, at_ns: int) -> Iterator[Sweep]:
+        for name, points in self.wiring.points().items():
+            self.box.polled.add(name)
+            values = tuple(value(point, at_ns) for point in points)
+            for point, said in zip(points, values, strict=True):
+                if point.kind is Kind.GAUGE:
+                    self.box.said.setdefault(point.key, set()).add(said)
+            yield Sweep(name, at_ns, values, all_good(len(values)))
+
+
+# -- what must be so ------------------------------------------------------------------------------
+
+
+def raw_of(records: Sequence[Record]) -> list[tuple[tuple[str, int], tuple[str, ...]]]:
+    """Each sweep of all raw records, with the keys of its points."""
+    found = []
+    for record in records:
+        if record.key.stream is Stream.RAW:
+            points, sweeps = raw_sweeps(record.body)
+            found += [((s.source, s.mono_ns // 1000), points[s.source]) for s in sweeps]
+    return found
+
+
+def audit(records: Sequence[Record]) -> Report:
+    auditor = Auditor()
+    for record in records:
+        data = encode(record, Envelope(S, S, "ntp"), GW, "json")
+        topic = TOPICS.record(record.key.stream, record.source)
+        for message in decode(topic, data.data, data.content_type):
+            auditor.take(message)
+    return auditor.report()
