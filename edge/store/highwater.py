@@ -84,15 +84,15 @@ class HighWater:
             self._told_ns, self._unknown = mono_ns, False
             self._write(self._card, reached, durable=True)
         elif not on_disk and not self._unknown:
-            self._unknown = True
-            self._write(self._card, Reached(reached.epoch, UNKNOWN), durable=True)
+            # a card that fails may not take even this: asked again with the next commit
+            self._unknown = self._write(self._card, Reached(reached.epoch, UNKNOWN), durable=True)
 
     def goodbye(self, reached: Reached) -> None:
         """The last word, of a database that is on disk."""
         self._write(self._card, reached, durable=True)
 
-    def _write(self, path: Path, reached: Reached, *, durable: bool = False) -> None:
-        _write(path, reached.packed(self._owner), durable=durable)
+    def _write(self, path: Path, reached: Reached, *, durable: bool = False) -> bool:
+        return _write(path, reached.packed(self._owner), durable=durable)
 
 
 def _sum(line: str, owner: str) -> int:
@@ -109,8 +109,9 @@ def _read(path: Path, owner: str) -> Reached | None:
     return None
 
 
-def _write(path: Path, block: bytes, *, durable: bool = False) -> None:
-    """In place: nothing but the block itself changes, and a sector is whole or as it was."""
+def _write(path: Path, block: bytes, *, durable: bool = False) -> bool:
+    """In place: nothing but the block itself changes, and a sector is whole or as it was. Whether
+    it is there."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with contextlib.suppress(OSError):
         fd = os.open(path, flags, 0o600)
@@ -118,5 +119,7 @@ def _write(path: Path, block: bytes, *, durable: bool = False) -> None:
             os.pwrite(fd, block, 0)
             if durable:
                 os.fdatasync(fd)
+            return True
         finally:
             os.close(fd)
+    return False

@@ -297,10 +297,10 @@ def test_the_card_hears_of_it_at_a_start_and_each_quarter_of_an_hour(
 
     real = highwater._write
 
-    def counted(path: Path, block: bytes, *, durable: bool = False) -> None:
+    def counted(path: Path, block: bytes, *, durable: bool = False) -> bool:
         if durable:
             told.append(path)
-        real(path, block, durable=durable)
+        return real(path, block, durable=durable)
 
     monkeypatch.setattr(highwater, "_write", counted)
     box.close_windows(60 * 24)
@@ -315,6 +315,20 @@ def test_a_power_cut_while_the_outbox_is_in_memory_is_seen(box: Box) -> None:
     box.reboot()
     assert box.start() == "older"
     assert box.state == 3
+
+
+def test_a_card_that_takes_no_word_at_first_is_told_as_soon_as_it_takes_one(box: Box) -> None:
+    box.close_windows(3)
+    box.fall()
+    mark = box.store / NAME
+    mark.rename(mark.with_name("kept"))
+    mark.mkdir()
+    box.close_windows(1)
+    mark.rmdir()
+    mark.with_name("kept").rename(mark)
+    box.close_windows(2)
+    box.reboot()
+    assert box.start() == "older"
 
 
 def test_a_kill_while_the_outbox_is_in_memory_leaves_no_doubt(box: Box) -> None:

@@ -70,8 +70,9 @@ async def platform(broker: Mosquitto) -> AsyncIterator[Platform]:
         try:
             yield made
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            while not task.done():  # wait_for of Python 3.11, in aiomqtt, may swallow it
+                task.cancel()
+                await asyncio.wait({task}, timeout=1)
 
 
 async def rows(gateway: Box) -> int:
