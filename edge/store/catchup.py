@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from edge.core.numbers import Range
 from edge.store.clockmap import set_mark
 from edge.store.disk import Disk
 from edge.store.drops import Drop, Drops
@@ -20,7 +21,7 @@ from edge.store.rows import Mark, Row
 from edge.store.spool import ABSORBED
 from edge.store.starts import Start, note
 
-GONE: Final = 500  # rows that are deleted in one transaction
+GONE: Final = 2000  # rows that are deleted in one transaction
 BATCH: Final = 512 << 10  # bytes of bodies in one transaction
 
 Attempt = Callable[[Disk, Callable[[Disk], None]], None]
@@ -60,19 +61,32 @@ def catch_up(
         combine(drops, disk.drops())
     spared = {o for o in memory.states if news.spared(o) and disk.state(o) is not None}
 
+    gone = memory.gone.ranges()
+
+    def forget(disk: Disk) -> None:
+        nonlocal gone
+        with disk.transaction():
+            left = _forget(disk, gone)
+        gone = left
+
     def begin(disk: Disk) -> None:
+        nonlocal gone
         with disk.transaction():
             in_order = start.boot >= disk.word("boots", 0)
             note(disk, start)
+            # what memory has given up leaves with its declaration, never before it
+            left = _forget(disk, gone)
             disk.delete(news.confirmed)
             disk.set_states({o: s for o, s in memory.states.items() if o not in spared})
             if news.mark is not None and in_order:  # else it would bound the wrong boots
                 set_mark(disk, start.boot, news.mark)
             disk.set_drops(drops)
             disk.set_meta(news.words or {})
+        gone = left
 
-    _forget(disk, memory, attempt)
     attempt(disk, begin)
+    while gone:
+        attempt(disk, forget)
     lost = 0
     for batch in _batches(memory):
         lost += _take(disk, batch, news, limit_bytes, attempt, thin)
@@ -86,17 +100,16 @@ def catch_up(
     return lost, spared
 
 
-def _forget(disk: Disk, memory: Memory, attempt: Attempt) -> None:
-    """What has left meanwhile, in steps: it may be all that lay there."""
-    left = memory.gone.ranges()
-
-    def step(disk: Disk) -> None:
-        with disk.transaction():
-            if disk.delete_between(*left[-1], GONE) < GONE:
-                left.pop()
-
-    while left:
-        attempt(disk, step)
+def _forget(disk: Disk, gone: Sequence[Range]) -> list[Range]:
+    """Delete GONE rows of what has left meanwhile, which may be all that lay there; inside a
+    transaction. What of the ranges remains to be done."""
+    left, room = list(gone), GONE
+    while left and room > 0:
+        done = disk.delete_between(*left[-1], room)
+        if done < room:
+            left.pop()
+        room -= done
+    return left
 
 
 def _batches(memory: Memory) -> Iterator[list[Row]]:
