@@ -63,8 +63,9 @@ def test_random_words_cost_the_rows_that_they_hit_and_invent_none(
         found = list(salvage.rows())
         salvage.marks(1), salvage.bounds(1)
     assert len({row.id for row in found}) == len(found)
-    for row in found:
-        assert row[2:] == rows[row.id][2:], "what comes out is what went in"
+    went_in = {row[2:] for row in rows.values()}
+    for row in found:  # by its own key: the number of the row itself has no checksum
+        assert row[2:] in went_in, "what comes out is what went in"
     assert len(found) >= len(rows) - 12 * words
     assert picture(tmp_path) == before
 
