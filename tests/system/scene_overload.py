@@ -13,7 +13,7 @@ import msgpack
 
 from drivers.sim.gpio import SimChip
 from tests.bench.program import Program, quiet_broker
-from tests.bench.rig import TABLES, Listener, write_site
+from tests.bench.rig import TABLES, Listener, forget_folders, write_site
 
 BUSES: Final = 4
 EACH: Final = 25  # devices of a bus
@@ -105,6 +105,7 @@ def overloaded(folder: Path) -> Iterator[Overloaded]:
     """Running, its lines open."""
     lines = [*SLOW, FAST]
     with ExitStack() as stack:
+        stack.callback(forget_folders)
         broker = stack.enter_context(quiet_broker(folder))
         chip = stack.enter_context(SimChip(lines, folder / "chip.sock"))
         parts = [f'[bus.lines]\nkind = "gpio"\nchip = "sim:{folder / "chip.sock"}"\n']
