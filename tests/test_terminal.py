@@ -83,7 +83,7 @@ fail()
 
 
 def test_a_wrong_word_in_a_command_is_repeated_in_one_line() -> None:
-    words = [sys.executable, "-m", "edge.cli.main", "outbox", "--config", "x", EVIL]
+    words = [sys.executable, "-m", "edge.cli.main", "status", "--config", "x", EVIL]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 2
     assert done.stderr.decode().endswith(f"{printable(EVIL)}\n")
