@@ -9,6 +9,9 @@ CODE = $(wildcard conftest.py deploy docs drivers edge models tests)
 # mosquitto lives where only root looks
 export PATH := $(PATH):/usr/sbin:/sbin
 
+# more than the machine can do: beside others it takes minutes
+ALONE = tests/system/test_overload.py
+
 .PHONY: help demo test scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs models models-eval lock \
     wheel deb bundle sbom sums deb-test image image-test cluster-test broker clean
 
@@ -54,7 +57,8 @@ test: venv
 
 scenes: venv
 	@.ci/tools
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile -m scene $(PYTEST)
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile -m scene --ignore=$(ALONE) $(PYTEST)
+	$(PY) -m pytest -m scene $(ALONE)
 
 outage: venv
 	@.ci/tools

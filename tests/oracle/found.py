@@ -96,7 +96,7 @@ def stored(store: Path, wall_minus_mono_us: int) -> Found:
         )
     ]  # fmt: skip
     (conflicts,) = db.execute("SELECT count(*) FROM conflict").fetchone()
-    (undecodable,) = db.execute("SELECT count(*) FROM undecodable").fetchone()
+    (undecodable,) = db.execute("SELECT count(*) FROM refused").fetchone()
     db.close()
     return Found(rows, conflicts, undecodable)
 
