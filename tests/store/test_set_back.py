@@ -23,6 +23,19 @@ S = 1_000_000_000
 MINUTE = 60 * S
 
 
+OPENED: list[Outbox] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """A connection that nobody closes is a warning, in whatever test comes then."""
+    yield
+    while OPENED:
+        disk = OPENED.pop()._medium.disk
+        if disk is not None:
+            disk.close()
+
+
 class Box:
     """One gateway's folders. Its state is how many windows it has closed."""
 
@@ -40,6 +53,7 @@ class Box:
             self.store, limit_bytes=8 << 20, boot_id=f"boot-{self.boot}", run_dir=self.run,
             ballast_bytes=0,
         )  # fmt: skip
+        OPENED.append(self.outbox)
         self.past = self.outbox.begin().past
         return self.past
 
