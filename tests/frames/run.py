@@ -8,6 +8,7 @@ compared. A set that is not here is named. --write makes docs/frames.md, if ever
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -66,6 +67,7 @@ def compared(shelf: Shelf, why: Sequence[Reason], sets: Sequence[Set]) -> dict[S
             for case in one.cases(files):
                 tally.add(case, why)
         except Exception as error:
+            traceback.print_exc()  # it may be a fault of ours as well
             raise sources.DamagedError(
                 f"{one.name}: after {tally.frames} frames: {type(error).__name__}: {error};"
                 f" are these frames of {one.protocol}?"
