@@ -1,5 +1,6 @@
 """One HTTP request: read within limits, given to the desk, answered, closed."""
 
+import contextlib
 import http.client
 import http.server
 import re
@@ -60,7 +61,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if not self.raw_requestline or not self.parse_request():
                 return
             self.rfile = stream
-            self._send(self._answer())
+            with contextlib.ExitStack() as working:  # until the answer is on its way
+                self._send(self._answer(working))
         except http.client.LineTooLong:
             self._send(
                 problem(431, "malformed", "Too large", f"header of more than {HEADER} bytes")
@@ -68,7 +70,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         finally:
             self.rfile = stream
 
-    def _answer(self) -> Answer:
+    def _answer(self, working: contextlib.ExitStack) -> Answer:
         found = PATH.fullmatch(self.path)
         if found is None or found[1] != self.server.desk.label or found[2] not in METHODS:
             return problem(404, "missing", "There is nothing here", "no such path or label")
@@ -77,8 +79,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return problem(405, "malformed", "Wrong method", f"{verb} is {METHODS[verb]}")
         try:
             act = self._act(verb)  # the body is read, too
-            with self.server.at_work(self.connection):
-                return self.server.desk.answer(act)
+            working.enter_context(self.server.at_work(self.connection))
+            return self.server.desk.answer(act)
         except StoreError as error:
             self.server.log(str(error))
             return problem(503, "busy", "The store cannot be used", "try again later")

@@ -42,7 +42,8 @@ class Limits:
 
 @dataclass(slots=True)
 class _Place:
-    """A connection, which holds a thread. `at_work`: its request is here, and is being answered."""
+    """A connection, which holds a thread. `at_work`: its request is here, and its
+    answer is not yet on its way."""
 
     network: str
     socket: socket.socket
@@ -108,7 +109,8 @@ class EnrolServer(socketserver.TCPServer):
 
     @contextlib.contextmanager
     def at_work(self, connection: socket.socket) -> Iterator[None]:
-        """While the request on it is answered nobody takes its place."""
+        """While the request on it is answered nobody takes its place. Raises ConnectionError when
+        it is gone already."""
         with self._lock:
             place = next((each for each in self._places if each.socket is connection), None)
             if place is None:

@@ -18,12 +18,14 @@ from edge.store import Mark, Outbox, Stored, Writer, writer
 from edge.uplink.wire.clock import Moment
 
 LIMIT = 16 << 20
-Number = tuple[int, int]  # epoch and number
+Number = tuple[int, str, int]  # epoch, stream and number
 
 
 def copied(outbox: Outbox, *, old: Path, new: Path) -> None:
-    """In the thread of the outbox: its files as a kill leaves them."""
-    shutil.copytree(old, new)
+    """In the thread of the outbox: both folders as a kill leaves them. None of its commits comes
+    between them, or the run directory would know of numbers that the outbox has not."""
+    shutil.copytree(old / "outbox", new / "outbox")
+    shutil.copytree(old / "run", new / "run")
 
 
 class Street:
@@ -89,7 +91,8 @@ class Street:
         self.rng.shuffle(self.handed)
         rows, self.handed = self.handed[:20], self.handed[20:]
         self.writer.confirm([stored.row for stored in rows])
-        self.arrived |= {(s.record.key.epoch, s.record.key.seq) for s in rows}
+        keys = [stored.record.key for stored in rows]
+        self.arrived |= {(key.epoch, str(key.stream), key.seq) for key in keys}
 
     async def wait(self) -> None:
         await asyncio.gather(*self.tasks)
@@ -110,10 +113,7 @@ class Street:
         self.life += 1
         old, self.home = self.home, self.folder / str(self.life)
         self.home.mkdir()
-        call = self.writer._call
-        new = self.home / "outbox"
-        await call(lambda outbox: copied(outbox, old=old / "outbox", new=new))
-        shutil.copytree(old / "run", self.home / "run")
+        await self.writer._call(lambda outbox: copied(outbox, old=old, new=self.home))
         await self.end()
         shutil.rmtree(old)
         await self.begin()
@@ -138,8 +138,9 @@ class Street:
         while rows := await self.writer.pending(after, 100):
             for stored in rows:
                 body = stored.record.body
-                if stored.record.key.stream == Stream.MANIFEST and body["stream_of"] == "air":
-                    found += [(body["epoch_of"], number) for number in stepped(body["seqs"])]
+                if stored.record.key.stream == Stream.MANIFEST and body["count"]:
+                    place = body["epoch_of"], body["stream_of"]
+                    found += [(*place, number) for number in stepped(body["seqs"])]
             after = rows[-1].row
         return found
 
