@@ -76,7 +76,7 @@ def _lane(lane: str, i: int, n: int, from_ns: int, to_ns: int) -> Draft:
 
 def _tick(lane: str, i: int, n: int, from_ns: int, to_ns: int) -> LoopTick:
     on_ns = round(_share(i, n) * WINDOW_S * S / 5)
-    begins = [from_ns + 6 * k * S + S // 2 for k in range(5)]
+    begins = [from_ns + 6 * k * S + S // 2 + i * 61_803_399 % (4 * S) for k in range(5)]
     stays = tuple(Stay(begin, begin + on_ns) for begin in begins)
     return LoopTick(lane, "lead", from_ns, to_ns, to_ns - from_ns, 5 * on_ns, stays)
 

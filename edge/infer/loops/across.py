@@ -20,13 +20,16 @@ class Across:
 
     def __init__(self, lanes: Iterable[LaneSite], approaches: Iterable[ApproachSite]) -> None:
         sites = tuple(lanes)
-        self._leads: dict[Group, list[Key]] = {}
-        for lane in sites:
-            self._leads.setdefault((lane.approach, lane.position), []).append((lane.name, "lead"))
         self._shares = {
             group: {other: Share() for other in others}
             for group, others in next_to(sites, approaches).items()
         }
+        compared = {other for shares in self._shares.values() for other in shares}
+        self._leads: dict[Group, list[Key]] = {}
+        for lane in sites:
+            group = lane.approach, lane.position
+            if self._shares[group] or group in compared:
+                self._leads.setdefault(group, []).append((lane.name, "lead"))
 
     def step(
         self, memory: Mapping[Key, Memory], told: Collection[Key], length_s: float
@@ -37,7 +40,9 @@ class Across:
         few.
         """
         sums = {
-            group: [sum(memory[k].scales[i][E.CAPPED] for k in leads) for i in range(len(SCALES_S))]
+            group: [
+                sum([memory[k].scales[i][E.CAPPED] for k in leads]) for i in range(len(SCALES_S))
+            ]
             for group, leads in self._leads.items()
             if all(k in told for k in leads)
         }

@@ -156,6 +156,8 @@ class Activity:
     def _telling(self, lane: str) -> tuple[Key, ...]:
         """The loops whose silence is the lane's: without those that are active whatever comes."""
         keys = self._keys[lane]
+        if len(keys) == 1:
+            return keys
         return tuple(key for key in keys if self._fault_of(key) not in LOUD) or keys
 
     def _sums(self, counted: Mapping[str, float]) -> dict[Group, float]:

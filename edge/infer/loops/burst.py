@@ -68,7 +68,7 @@ class Burst:
 
     def _brief(self, slot: Mapping[Key, LoopTick]) -> list[Span]:
         """Stays that ended in the slot, by their begin; none while too few loops had any."""
-        if sum(bool(tick.stays) for tick in slot.values()) < self._half:
+        if len([1 for tick in slot.values() if tick.stays]) < self._half:
             return []
         return sorted(
             (on_ns, off_ns, key)

@@ -132,16 +132,16 @@ def sums(key: Key, all_heard: Mapping[Key, Heard], place: Place, usual_ns: float
 
 def _lengths(out: Sums, h: Heard, usual_ns: float) -> None:
     begins, ends, first = h.begins, h.ends, h.fresh
-    brief = 0.45 * usual_ns
+    brief, short, quick, log = 0.45 * usual_ns, 0, 0, 0.0
     for i in range(first, first + len(h.tick.stays)):
         length = ends[i] - begins[i]
         if length < brief:
-            out[E.SHORT] += 1.0
+            short += 1
         if length < TINY_NS:
             out[E.TINY] += 1.0
         if length < QUICK_NS:
-            out[E.QUICK] += 1.0
-            out[E.LOG] += math.log(max(length, 1_000_000) / NS)
+            quick += 1
+            log += math.log(max(length, 1_000_000) / NS)
         if i and length < PART_NS:
             gap, before = begins[i] - ends[i - 1], ends[i - 1] - begins[i - 1]
             if gap < CLOSE_NS and before < PART_NS:
@@ -149,6 +149,7 @@ def _lengths(out: Sums, h: Heard, usual_ns: float) -> None:
                 if gap < BROKEN_NS:
                     out[E.BROKEN] += 1.0
                     out[E.TAILED] += float(length < before)
+    out[E.SHORT], out[E.QUICK], out[E.LOG] = float(short), float(quick), log
 
 
 def _beside(

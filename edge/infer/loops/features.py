@@ -100,16 +100,16 @@ class Watch:
         partner = place.partner
         mate = self.memory[partner] if partner is not None and partner in new else None
         row: list[float] = []
-        for i in range(len(SCALES_S)):
-            together(row, memory.scales[i])
-            paired(row, memory.scales[i], mate.scales[i] if mate is not None else None)
+        for i, scale in enumerate(memory.scales):
+            theirs = mate.scales[i] if mate is not None else None
+            together(row, scale)
+            paired(row, scale, theirs)
             flow(row, memory, i, place, around, mate, across[i])
             lengths(row, memory, i, beside)
-            others = [odd(other.scales[i]) for other in around.values()]
             row += (
-                odd(mate.scales[i]) if mate is not None else 0.0,
-                max(others, default=0.0),
-                math.log1p(memory.scales[i][E.N]),
+                odd(theirs) if theirs is not None else 0.0,
+                max([odd(other.scales[i]) for other in around.values()]) if around else 0.0,
+                math.log1p(scale[E.N]),
             )
             if i < 2:
                 brief(row, memory, i)

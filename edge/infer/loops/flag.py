@@ -74,16 +74,18 @@ class LoopFlag:
         share = 1.0 if at_once else 1.0 - math.exp(-dt_s / SMOOTH_S)
         whole = zip_longest(self.smooth, p, fillvalue=0.0)
         self.smooth = [old + share * (now - old) for old, now in whole]
-        self.doubt_s = min(LONG_S, self.doubt_s + dt_s) if self.score > DOUBT else 0.0
-        best = max(range(1, len(self.smooth)), key=self.smooth.__getitem__)
-        found = FAULTS[best - 1]
-        another = found == DEAD or over or self.fault is None
-        if another and found != self.fault and self.smooth[best] >= self.on:
-            self.fault, self.since_ns, self.low_s = found, end_ns, 0.0
-            return "on"
+        score = self.score
+        self.doubt_s = min(LONG_S, self.doubt_s + dt_s) if score > DOUBT else 0.0
+        most = max(self.smooth[1:])
+        if most >= self.on:
+            found = FAULTS[self.smooth.index(most, 1) - 1]
+            another = found == DEAD or over or self.fault is None
+            if another and found != self.fault:
+                self.fault, self.since_ns, self.low_s = found, end_ns, 0.0
+                return "on"
         if self.fault is None:
             return None
-        if self.score > self.off:
+        if score > self.off:
             self.low_s = 0.0
         elif traffic:
             self.low_s += dt_s

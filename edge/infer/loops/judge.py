@@ -12,8 +12,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from edge.core.loop import Doubted, LoopTick
 from edge.infer.flags import Turn
@@ -44,8 +43,7 @@ Row = list[float]
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class LoopVerdict:
+class LoopVerdict(NamedTuple):
     """One loop as of the last slot. `score`: how likely it is not to be believed, 0..1.
 
     `fault` is its state, up since `since_ns`; `turn` says that it has just changed. What it told
@@ -137,7 +135,7 @@ class Loops:
             {key: self._rules[key].step(row, slot[key]) for key, row in rows.items()}
             for slot, rows in slots
         ]
-        overruled = [self._overruled(now_ns, slot, rows, wall_s) for slot, rows in slots]
+        heard = [self._overruled(now_ns, slot, rows, wall_s) for slot, rows in slots]
         names = ["|".join(key) for _, rows in slots for key in rows]
         told = self._asked(now_ns, names, [row for _, rows in slots for row in rows.values()])
         known = self.guard.manifest
@@ -146,24 +144,24 @@ class Loops:
         out: list[LoopVerdict] = []
         said: dict[Key, str] = {}  # by whom, where not by the model
         at = 0
-        for (slot, rows), ruled, over in zip(slots, rulings, overruled, strict=True):
+        for (slot, rows), ruled, over in zip(slots, rulings, heard, strict=True):
             for key in [*rows, *(key for key in slot if key not in rows and key in self._flags)]:
-                tick, flag = slot[key], self._flags[key]
-                ruling = over.get(key, ruled.get(key, SOUND))
+                tick, flag, overruled = slot[key], self._flags[key], key in over
+                ruling = over[key] if overruled else ruled.get(key, SOUND)
                 if ruling.fault in ALONE and self._beside_a_loud_one(key):
                     ruling = SOUND
                 p = None
                 if key in rows:
                     p = heeded(told[at], silent=ruling.silent) if told is not None else None
                     at += 1
-                if p is None or key in over or (ruling.fault in ALWAYS and p[0] >= OPEN):
+                if p is None or overruled or (ruling.fault in ALWAYS and p[0] >= OPEN):
                     p, said[key] = _spread(ruling), NAME
                 if not self._activity.lived(key):
                     p = never_lived(p)
                 came = bool(tick.stays) or tick.more > 0
-                at_once = told is None or key in over or key not in rows
+                at_once = told is None or overruled or key not in rows
                 turn = flag.step(
-                    p, tick.to_ns, tick.length_s, traffic=came, at_once=at_once, over=key in over
+                    p, tick.to_ns, tick.length_s, traffic=came, at_once=at_once, over=overruled
                 )
                 if turn is not None:
                     if key in turned:
@@ -185,7 +183,7 @@ class Loops:
                     *key, round(f.score, 3), f.fault, f.since_ns, None, said.get(key, by)
                 )
                 last = turned.get(key)
-                out.append(now if last is None else replace(last, score=now.score, by=now.by))
+                out.append(now if last is None else last._replace(score=now.score, by=now.by))
         return out
 
     def _fault(self, key: Key) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from edge.core.loop import Stay
@@ -94,22 +95,29 @@ class Memory:
         self.met, self.due = [0.0] * 3, [0.0] * 4
 
 
+@lru_cache(8)
+def _fading(length_s: float) -> tuple[float, ...]:
+    """How much of each scale's sums, and of the day's, is left after a slot."""
+    return tuple(math.exp(-length_s / tau) for tau in (*SCALES_S, DAY_S))
+
+
 def remember(m: Memory, h: Heard, new: Sums) -> None:
     """Add a slot to a loop's sums, and to what is usual of it."""
     tick = h.tick
     length_s = tick.length_s
-    for i, tau in enumerate(SCALES_S):
-        by = math.exp(-length_s / tau)
-        m.scales[i] = [old * by + now for old, now in zip(m.scales[i], new, strict=True)]
-    by = math.exp(-length_s / DAY_S)
-    m.log, m.quick = m.log * by + new[E.LOG], m.quick * by + new[E.QUICK]
+    *scales, day = _fading(length_s)
+    m.scales = [
+        [old * by + now for old, now in zip(scale, new)]  # noqa: B905 - SIZE, and hot
+        for scale, by in zip(m.scales, scales, strict=True)
+    ]
+    m.log, m.quick = m.log * day + new[E.LOG], m.quick * day + new[E.QUICK]
     m.tail = [*m.tail, *tick.stays][-TAIL:]
     seen_s = new[E.SEEN]
     if seen_s > 0.0:
         m.age_s = min(m.age_s + seen_s, DAY_S)
         m.pace += (new[E.CAPPED] - m.pace * seen_s) / max(m.age_s, 600.0)
-    for on, off in tick.stays:
-        m.longest_on_s = max(m.longest_on_s, min(600.0, (off - on) / NS))
+    longest_ns = max([off - on for on, off in tick.stays], default=0)
+    m.longest_on_s = max(m.longest_on_s, min(600.0, longest_ns / NS))
     m.longest_on_s = max(2.0, m.longest_on_s * (1.0 - length_s / 43_200.0))
     m.longest_idle_s = max(60.0, m.longest_idle_s * (1.0 - length_s / DAY_S))
 

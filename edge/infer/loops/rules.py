@@ -101,8 +101,9 @@ class LoopRule:
 
         if (len(tick.stays) + tick.more) * 30.0 > CHATTER * max(1.0, tick.length_s):
             return "chatter"
-        high = get("slot_occupancy") > HIGH_OCCUPANCY
-        if self._locked_on(row, tick) or (self._daily == "high value" and high):
+        if self._locked_on(row, tick) or (
+            self._daily == "high value" and get("slot_occupancy") > HIGH_OCCUPANCY
+        ):
             return "stuck_on"
         if silent and self._silent(get, tick):
             return "stuck_off"
@@ -114,14 +115,18 @@ class LoopRule:
             return "breakup"
         if get("near_z_mid") > TOGETHER_Z and get("near_mid") > TOGETHER_SHARE:
             return "crosstalk" if get("near_short_mid") > SHORTER else None
-        if min(get("midst_z_mid"), get("midst_z_slow")) > AMID_Z and (
-            min(get("midst_mid"), get("midst_slow")) > AMID_SHARE
+        if (
+            get("midst_z_mid") > AMID_Z
+            and get("midst_z_slow") > AMID_Z
+            and get("midst_mid") > AMID_SHARE
+            and get("midst_slow") > AMID_SHARE
         ):
             return "overhang" if get("midst_short_slow") > SHORTER else None
         if self._misses(get):
             return "undercount"
         if (
-            min(abs(get("ratio_mid")), abs(get("ratio_slow"))) > PAIR_RATIO
+            abs(get("ratio_mid")) > PAIR_RATIO
+            and abs(get("ratio_slow")) > PAIR_RATIO
             and get("ratio_sd_mid") < PAIR_SPREAD
         ):
             return "mismatch"
@@ -140,7 +145,8 @@ class LoopRule:
 
     def _misses(self, get: Get) -> bool:
         return (
-            min(get("missed_mid"), get("missed_slow")) > MISSED_SHARE
+            get("missed_mid") > MISSED_SHARE
+            and get("missed_slow") > MISSED_SHARE
             and get("against_mate_slow") < MISSED_Z
             and get("odd_mate_slow") < ODD_SHARE
         )

@@ -46,6 +46,8 @@ def dead(row: Sequence[float], *, along: bool) -> bool:
         return math.expm1(row[_AT[name]])
 
     idle_s = many("idle")
+    if idle_s <= 0.0:
+        return False
     if row[_AT["paired"]] > 0.0:
         return idle_s >= PAIR_S and many("due_mate") >= PAIR_DUE
     asked = along or row[_AT["beside"]] > 0.0
