@@ -102,6 +102,10 @@ class Ledger:
         elif self._intake.urgent or self._raw_is_due(now):
             await self._commit((), {})
 
+    async def keep_clock(self, now: Stamp) -> None:
+        """What the clocks show is durable on return."""
+        await self._commit((), {}, now)
+
     def _waits(self, now: Stamp) -> bool:
         """Edges of before the window's end may still be on their way: the process stood still, or
         the thread that reads them has its turn later. What comes too late counts in the next."""
@@ -300,7 +304,9 @@ class Ledger:
         due_s = self._site.streams.raw_commit_s
         return since_ns is not None and now.mono_ns >= since_ns + int(due_s * 1e9)
 
-    async def _commit(self, drafts: Sequence[Draft], states: Mapping[str, Any]) -> None:
+    async def _commit(
+        self, drafts: Sequence[Draft], states: Mapping[str, Any], now: Stamp | None = None
+    ) -> None:
         async with self._committing:
             intake = self._intake
             urgent, intake.urgent = intake.urgent, []
@@ -321,7 +327,7 @@ class Ledger:
                 for owner, state in {**states, **self._alarms(), "app": before.packed()}.items()
             }
             rows = [*urgent, *drafts, *raw_drafts(self._keys, raw, given_up)]
-            now = self._clock.now()
+            now = now or self._clock.now()
             mark = Mark(now.mono_ns, now.wall_ns, now.tq)
             stored: list[Stored] = await self._writer.commit(rows, packed, clock=mark)
             self.offer(stored)

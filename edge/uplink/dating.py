@@ -25,8 +25,13 @@ class Dating:
         self._stale = False  # this boot has become certain: it bounds those before it
         self._again_ns: int | None = None  # when to ask once more
 
+    def knows(self, now: Stamp) -> bool:
+        """Whether `see` would learn nothing: what the clocks show dates records already."""
+        return self._running.holds(now)
+
     def see(self, now: Stamp) -> None:
-        """What the clocks show; told often, so that a step is dated by when it was."""
+        """What the clocks show; told often, so that a step is dated by when it was. Kept by the
+        store before: a mark that is lost with the power cannot prove what was dated by it."""
         if self._running.see(now):
             # asked once more when the store has surely heard of it, too
             self._stale, self._again_ns = True, now.mono_ns + STORED_NS

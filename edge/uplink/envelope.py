@@ -32,10 +32,14 @@ class ClockMap:
     def __init__(self, marks: Sequence[Mark] = ()) -> None:
         self.marks = sorted(marks, key=lambda mark: mark.mono_ns)[-MARKS:]
 
+    def holds(self, now: Mark) -> bool:
+        """Whether the last mark says the same as the clock does."""
+        last = self.marks[-1] if self.marks else None
+        return last is not None and last.tq == now.tq and abs(_shift(now) - _shift(last)) <= SAME_NS
+
     def see(self, now: Mark) -> bool:
         """Look at the clock. True when it has become certain, or is certain of something else."""
-        last = self.marks[-1] if self.marks else None
-        if last is not None and last.tq == now.tq and abs(_shift(now) - _shift(last)) <= SAME_NS:
+        if self.holds(now):
             return False
         if len(self.marks) >= MARKS:  # what a certain one can stand for goes first
             unsure = (n for n, mark in enumerate(self.marks) if _trust(mark) < CERTAIN)

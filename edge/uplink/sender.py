@@ -153,8 +153,13 @@ class Sender:
             self._delivery.offer(rows, self._clock.now().mono_ns)
             self._wake.set()
 
+    def knows(self, now: Stamp) -> bool:
+        """Whether records are dated already by what the clocks show."""
+        return self._dating.knows(now)
+
     def see(self, now: Stamp) -> None:
-        """The clocks as they are: a step of the wall is known to dating at once."""
+        """The clocks as they are: a step of the wall is known to dating at once. First keep what
+        the sender does not know yet: a power cut takes no mark that something was dated by."""
         self._dating.see(now)
 
     def thrift(self, level: int) -> None:

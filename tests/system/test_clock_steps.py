@@ -5,9 +5,12 @@ of its own under libfaketime. Monotonic time is real in both.
 """
 
 import asyncio
+import shutil
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -20,8 +23,10 @@ import drivers
 from edge.acquire.clock import Discipline, SystemClock
 from edge.app.daemon import Daemon
 from edge.config import load
+from edge.core import Stamp
 from edge.core.release import RELEASED_NS
 from edge.store import Mark, Writer
+from edge.uplink.sender import Sender
 from tests.system.found import ALL, end_us, events, once
 from tests.system.site import LOOPS, Records, Site, Street
 from tests.uplink.broker import Mosquitto
@@ -82,11 +87,24 @@ STEPS = [  # how far beside, and what is thought of it when the kernel says that
 
 
 async def test_a_clock_that_is_set_while_the_daemon_runs_does_no_harm(
-    tmp_path: Path, broker: Mosquitto, site: Callable[..., Site]
+    tmp_path: Path,
+    broker: Mosquitto,
+    site: Callable[..., Site],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     wall, aside = Wall(), asyncio.to_thread  # what blocks must not block the daemon
     one = site(LOOPS, period_s=1)
     daemon = Daemon(load(one.config, drivers.catalogue()), wall.clock(tmp_path))
+    seen: list[bool] = []
+    dates = Sender.see
+
+    def see(sender: Sender, now: Stamp) -> None:
+        """From here on records are dated by it."""
+        if not sender.knows(now):
+            seen.append(now.tq in durable_marks(one.folder / "store", tmp_path / f"cut{len(seen)}"))
+        dates(sender, now)
+
+    monkeypatch.setattr(Sender, "see", see)
     records = await aside(Records, broker, tmp_path, *ALL)
     with Street(tmp_path):
         running = asyncio.create_task(daemon.run())
@@ -119,6 +137,15 @@ async def test_a_clock_that_is_set_while_the_daemon_runs_does_no_harm(
     believed = [shift_ns for shift_ns, tq in STEPS if tq == "ntp"]
     assert all(any(abs(told - one) < NEAR for one in believed) for told in dated)
     assert once(found, "traffic")[0]["tq"] == "none"
+    assert len(seen) >= len(STEPS)
+    assert all(seen), "a power cut would have taken what dated records"
+
+
+def durable_marks(store: Path, copy: Path) -> set[str]:
+    """Qualities of the clock's marks that a power cut leaves."""
+    shutil.copytree(store, copy)
+    with closing(sqlite3.connect(copy / "outbox.db")) as database:
+        return {tq for (tq,) in database.execute("SELECT tq FROM clock")}
 
 
 def check_windows(found: list[dict[str, Any]], period_us: int) -> None:
