@@ -11,7 +11,7 @@ from edge.store.database import OWNER, owner_word
 from edge.store.disk import Disk
 from edge.store.drops import Drops
 from edge.store.files import Ledger, read_ledger, write_ledger
-from edge.store.rows import Former, Stored, readable
+from edge.store.rows import Former, Past, Stored, readable
 
 WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays below 2**53
 
@@ -22,6 +22,8 @@ WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays bel
 # before its forerunners; then the higher counts stay.
 BLIND: Final = range(1 << 20, 3 << 19)
 WRAPPING: Final = 1024  # starts around the wrap
+
+PAST: Final = "past"  # in the table `meta`: what states that lie there are worth, if not "known"
 
 HANDED: Final = 20_000  # rows that are read back before they go
 HANDED_BYTES: Final = 8 << 20  # of their bodies
@@ -116,10 +118,13 @@ def keep_ledger(folder: Path, start: Start) -> None:
     write_ledger(folder, Ledger(starts, boot, id_, start.epoch, start.owner))
 
 
-def keep(disk: Disk, start: Start, drops: Drops) -> None:
-    """Write the start down, and what is known to be lost. Raises sqlite3.Error."""
+def keep(disk: Disk, start: Start, drops: Drops, past: Past) -> None:
+    """Write the start down, and what is known to be lost, and what its states are worth: what told
+    so may be gone when this start ends before new ones lie there. Raises sqlite3.Error."""
     with disk.transaction():
         note(disk, start)
+        if past != "known":
+            disk.set_meta({PAST: past})
         disk.set_drops(drops)
         boots = [start.boot]
         if start.former is not None:
