@@ -24,7 +24,7 @@ from edge.store.place import Place
 from edge.store.refuge import Refuge
 from edge.store.room import Packed, fit
 from edge.store.rows import MAX_BODY, Epoch, Mark, Past, Row, Stored, pack, readable
-from edge.store.starts import BEHIND, PAST, TORN, Start, handed_over, keep
+from edge.store.starts import BEHIND, PAST, TORN, UNTOLD, Start, handed_over, keep
 from edge.store.thin import Merge
 
 BALLAST: Final = 16 << 20  # bytes
@@ -172,7 +172,7 @@ class Outbox(Refuge):
         self._handover.committed(now_ns, self._row)
         self._next |= following
         if following:
-            self._water.commit(self._reached, now_ns, on_disk=self._disk is not None)
+            self._tell_how_far(now_ns)
         self._drops = drops
         self._counting.dropped += len(lost)
         self._counting.committed(rows, clock.mono_ns if clock else None)
@@ -237,6 +237,18 @@ class Outbox(Refuge):
             self._ask(lambda disk: self._medium.attempt(disk, write), None)
         if self._disk is None:
             self._remember(rows, states, gone, following, drops, clock, flying)
+
+    def _tell_how_far(self, now_ns: int) -> None:
+        before = self._water.untold
+        self._water.commit(self._reached, now_ns, on_disk=self._disk is not None)
+        if self._water.untold and not before:
+            self._medium.say(True, UNTOLD)
+
+    @property
+    def untold(self) -> bool:
+        """What was committed last would go with the power, and nothing on the card tells so: a
+        start behind that counts on from before it, and knows of no doubt."""
+        return self._water.untold
 
     @property
     def _reached(self) -> Reached:

@@ -32,6 +32,11 @@ BEHIND: Final = (
     "copy was put in its place, or it went on in memory. What had not been delivered is lost, and "
     "totals do not go on from it."
 )
+UNTOLD: Final = (
+    "The card takes not even the word that the outbox goes on in memory. Should the power be cut "
+    "now, what totals grow by would be counted again: until it takes it, their growth is told as "
+    "uncertain. Replace the card."
+)
 TORN: Final = (
     "The last commit in the outbox's log is not whole: it was under way when the power went, or it "
     "is damaged and what was in it is lost. The growth of totals up to here is uncertain."
