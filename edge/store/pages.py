@@ -23,7 +23,8 @@ Value = int | float | str | bytes | None
 
 
 class Pages:
-    """Of a database and its log, or of what is left of the two. Memory: one page, and eight bytes for each page of the log."""
+    """Of a database and its log, or of one of them. Memory: one page, and eight bytes for each page
+    of the log."""
 
     def __init__(self, path: Path) -> None:
         self._file: BinaryIO = path.open("rb") if path.is_file() else BytesIO()
