@@ -311,7 +311,7 @@ class Ledger:
             starting = intake.starting
             before = Before(
                 self._epoch.boot, segment, self._start_ns, (segment, self._stage.sweeps),
-                {what: why for what, why in intake.problems.items() if what in self._known},
+                {w: why for w, why in intake.told_problems().items() if w in self._known},
                 intake.devices, self._pipeline.engine.plain.state(), intake.held(),
                 tuple(intake.others),
                 starting.since_ns if starting is not None and starting.closed else None,

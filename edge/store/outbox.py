@@ -130,7 +130,7 @@ class Outbox(Refuge):
 
     def _left_in_doubt(self) -> Past:
         """What a start before this one found, and did not live to commit states of its own."""
-        word = self._ask(lambda disk: disk.meta(PAST, ""), "")
+        word = self._ask(lambda disk: str(disk.meta(PAST, "")), "")
         return "older" if word == "older" else "doubtful" if word == "doubtful" else "known"
 
     # -- writing ----------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-"""What lies in the run directory under the name of a stage and is none: nobody waits for it, dies of
-it or deletes it, and the stage goes on beside it."""
+"""What lies in the run directory under the name of a stage and is none: nobody waits for it, dies
+of it or deletes it, and the stage goes on beside it."""
 
 import os
 import subprocess
