@@ -1,5 +1,6 @@
 """A device that answers and fails by turns is told so often; how it stands in the end always is."""
 
+from itertools import pairwise
 from pathlib import Path
 
 from edge.core import Draft, Reason, Stream
@@ -53,7 +54,7 @@ def test_the_last_state_is_told_when_it_has_come_to_rest(tmp_path: Path) -> None
     assert taken(life) == []
     states = [each.body["state"] for each in (*told, *rested(life, 2 * HOUR_S))]
     assert states[-1] == "off"
-    assert all(one != two for one, two in zip(states, states[1:], strict=False)), "by turns"
+    assert all(one != two for one, two in pairwise(states)), "by turns"
 
 
 def test_what_the_platform_knows_outlives_a_kill(tmp_path: Path) -> None:
