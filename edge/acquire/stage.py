@@ -114,7 +114,8 @@ class Stage:
             self.number += 1  # something of another kind lies there
         self._size = self.sweeps = 0
         self._full = False
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        path.unlink(missing_ok=True)  # of another boot, or of root, who has run it by hand
         try:
             self._fd = os.open(path, flags, 0o600)
         except OSError as error:
@@ -230,7 +231,10 @@ def of_others(folder: Path, boot: str, owner: str) -> list[Segment]:
 def _headed(folder: Path, boot: str) -> Iterator[tuple[str, Segment]]:
     """Each segment of a boot, with its owner."""
     for path in sorted(_files(folder, PREFIX), key=_number):
-        header, segment = _opened(path)
+        try:
+            header, segment = _opened(path)
+        except PermissionError:  # whoever left it is somebody else
+            continue
         if segment is not None and header.get("boot") == boot:
             yield str(header["owner"]), segment
 

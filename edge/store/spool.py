@@ -208,12 +208,12 @@ def _of(size: int) -> int:
 
 def read_left(folder: Path | None, memory: Memory) -> Left | None:
     """What the process before has left in tmpfs, its rows in `memory`; None: nothing. Raises
-    DamagedError when not even its beginning can be read."""
+    DamagedError when not even its beginning can be read, or it is not ours to read."""
     path = None if folder is None else folder / NAME
     try:
         return None if path is None or not is_file(path) else read_log(path, memory)
-    except OSError:
-        return None
+    except OSError as error:
+        raise DamagedError(f"{path}: {error.strerror}") from error
 
 
 def read_log(path: Path, memory: Memory) -> Left:

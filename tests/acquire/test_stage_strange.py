@@ -2,12 +2,17 @@
 of it or deletes it, and the stage goes on beside it."""
 
 import os
+import stat
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from edge.acquire.stage import Stage, left_behind, of_others
+
+NOBODY = 65534
 
 
 def entries(folder: Path, number: int) -> list[object]:
@@ -70,3 +75,48 @@ def test_a_tmpfs_without_room_for_another_file_ends_no_daemon(tmp_path: Path) ->
         assert entries(folder, stage.number) == [12], "there was room again"
     finally:
         subprocess.run(("umount", "--lazy", str(folder)), check=True)
+
+
+@contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """What lies in the folder is root's, the folder itself belongs to whom we are meanwhile."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be somebody else")
+    for above in folder.parents:
+        mode = above.stat().st_mode
+        if mode & stat.S_ISVTX or above == above.parent:
+            break
+        above.chmod(mode | 0o011)
+    os.chown(folder, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_stage_that_root_has_left_is_no_crash_loop_for_the_service(tmp_path: Path) -> None:
+    """Somebody has run it once by hand, as root, in the folders of the service."""
+    by_hand = Stage(tmp_path, "boot")
+    by_hand.rotate(0, 5, [], [])
+    by_hand.close()
+    with as_nobody(tmp_path):
+        assert left_behind(tmp_path, "boot") == []
+        assert of_others(tmp_path, "boot", "town/gw-1") == []
+        stage = Stage(tmp_path, "boot")
+        stage.rotate(0, 5, [], [])
+        stage.mark(3)
+        stage.close()
+        assert entries(tmp_path, stage.number) == [3]
+        stage.drop_others()
+
+
+def test_a_link_in_the_place_of_the_next_segment_costs_no_file_behind_it(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("precious")
+    (tmp_path / "stage.00000001").symlink_to(tmp_path / "theirs")
+    stage = Stage(tmp_path, "boot")
+    stage.rotate(0, 5, [], [])
+    stage.mark(3)
+    stage.close()
+    assert (tmp_path / "theirs").read_text() == "precious"
+    assert entries(tmp_path, stage.number) == [3]
