@@ -12,6 +12,7 @@ says so again where another process goes on in it.
 """
 
 import contextlib
+import errno
 import os
 import struct
 import zlib
@@ -109,10 +110,18 @@ class Stage:
         """Begin the segment of the window [start, end); it carries over what came early for it."""
         self.close()
         self.number += 1
+        while os.path.lexists(path := self._path(self.number)) and not path.is_file():
+            self.number += 1  # something of another kind lies there
         self._size = self.sweeps = 0
         self._full = False
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-        self._fd = os.open(self._path(self.number), flags, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        path.unlink(missing_ok=True)  # of another boot, or of root, who has run it by hand
+        try:
+            self._fd = os.open(path, flags, 0o600)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            self.overflow += 1  # the window goes on in memory, as below
         carried = sum(-(-len(batch) // BATCH) for batch in (contacts, sweeps))
         self._append(
             {
@@ -161,16 +170,19 @@ class Stage:
 
     def drop_others(self) -> None:
         """Forget every other segment: its window is in the outbox, or its boot is over."""
-        for path in self._folder.glob(f"{PREFIX}*"):
+        for path in _files(self._folder, PREFIX):
             if path != self._path(self.number):
                 path.unlink(missing_ok=True)
 
     def set_aside(self, segments: Sequence[Segment]) -> None:
         """Keep what could not be read back, for people; the next that is set aside replaces it."""
-        for old in self._folder.glob(f"{ASIDE}*"):
+        for old in _files(self._folder, ASIDE):
             old.unlink(missing_ok=True)
         for segment in segments:
-            segment.path.rename(self._folder / f"{ASIDE}{segment.path.name}")
+            to = self._folder / f"{ASIDE}{segment.path.name}"
+            while to.exists():  # something of another kind lies there
+                to = to.with_name(f"{to.name}_")
+            segment.path.rename(to)
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -218,10 +230,18 @@ def of_others(folder: Path, boot: str, owner: str) -> list[Segment]:
 
 def _headed(folder: Path, boot: str) -> Iterator[tuple[str, Segment]]:
     """Each segment of a boot, with its owner."""
-    for path in sorted(folder.glob(f"{PREFIX}*"), key=_number):
-        header, segment = _opened(path)
+    for path in sorted(_files(folder, PREFIX), key=_number):
+        try:
+            header, segment = _opened(path)
+        except PermissionError:  # whoever left it is somebody else
+            continue
         if segment is not None and header.get("boot") == boot:
             yield str(header["owner"]), segment
+
+
+def _files(folder: Path, prefix: str) -> list[Path]:
+    """Those of such a name; of what else may have it a pipe would make its reader wait for ever."""
+    return [path for path in folder.glob(f"{prefix}*") if path.is_file()]
 
 
 def segment_in(path: Path) -> Segment | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from edge.acquire.stage import Stage
+from edge.app.flapping import LAST, Fault
 from edge.app.pipeline import Pipeline
 from edge.app.rawdrafts import RawRows
 from edge.app.recover import Opening
@@ -30,6 +31,7 @@ class Intake:
         self.urgent: list[Draft] = []  # does not wait for the window's end
         self.raw = RawRows()  # not committed yet
         self.problems: dict[str, str] = {}  # what is broken now, by device or line
+        self._faults: dict[str, Fault] = {}  # of what was told in this process
         self.voices: dict[str, Voice] = {}  # what each device has said of itself
         self.others: dict[str, bool] = {}  # devices that were swapped; whether a window ended since
         self.unclaimed = 0
@@ -89,6 +91,9 @@ class Intake:
             before = voice.said
             if events := voice.settle(now_ns):
                 self._heard(events, voice.said.identity != before.identity)
+        for what, fault in self._faults.items():
+            if fault.rests(now_ns):
+                self._say_fault(what, fault, now_ns)
 
     @property
     def devices(self) -> dict[str, Told]:
@@ -99,6 +104,16 @@ class Intake:
         """What devices had told the process before; `said` is what of it was held back."""
         for name, told in now.items():
             self.voices[name] = Voice(name, said.get(name, told), told, name in said)
+
+    def told_problems(self) -> dict[str, str]:
+        """What the platform knows to be broken: for a process that goes on from here."""
+        found = dict(self.problems)
+        for what, fault in self._faults.items():
+            if fault.told is None:
+                found.pop(what, None)
+            else:
+                found[what] = fault.told
+        return found
 
     def held(self) -> dict[str, Told]:
         """What the platform knows of devices that are something else by now."""
@@ -153,15 +168,23 @@ class Intake:
             return
         if reason is not None and self.problems.get(what) == text:
             return  # told by the process before this one
-        (LOG.info if reason is None else LOG.warning)("%s: %s", what, text)
-        now_ns = self._clock.now().mono_ns
-        body: dict[str, Any] = {"event": "sensor_fault", "state": "off", "text": f"{what}: {text}"}
         if reason is not None:
             self.problems[what] = text
-            # what it told before was read from it: nothing that was sent is in doubt
-            body |= {"state": "on", "reason": str(reason), "since_s": 0.0}
-        self._hurry([Draft(Stream.EVENT, source, now_ns, now_ns, body)])
+        now_ns = self._clock.now().mono_ns
+        fault = self._faults.setdefault(what, Fault())
+        fault.source, fault.reason, fault.text = source, str(reason or ""), text
+        if fault.changes(None if reason is None else text, now_ns):
+            self._say_fault(what, fault, now_ns)
         self.changed()
+
+    def _say_fault(self, what: str, fault: Fault, now_ns: int) -> None:
+        told = f"{what}: {fault.text}{LAST if fault.held else ''}"
+        (LOG.info if fault.told is None else LOG.warning)("%s", told)
+        body: dict[str, Any] = {"event": "sensor_fault", "state": "off", "text": told}
+        if fault.told is not None:
+            # what it told before was read from it: nothing that was sent is in doubt
+            body |= {"state": "on", "reason": fault.reason, "since_s": 0.0}
+        self._hurry([Draft(Stream.EVENT, fault.source, now_ns, now_ns, body)])
 
     def _now(self, device: str) -> Told:
         voice = self.voices.get(device)

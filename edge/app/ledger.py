@@ -142,6 +142,8 @@ class Ledger:
         self._pipeline.engine.expired(expired(self._site, now))
         if self._windows.stepped:
             self._pipeline.engine.mark(Reason.CLOCK)
+        if self._writer.untold:  # after a power cut nobody would know that it was counted
+            self._pipeline.engine.doubt_past(older=False)
         wall_ns = now.wall_ns - (now.mono_ns - end_ns)
         wall_s = wall_ns / 1e9 if now.tq in SYNCED else None
         closed = self._pipeline.close(end_ns, partial=partial, wall_s=wall_s)
@@ -315,7 +317,7 @@ class Ledger:
             starting = intake.starting
             before = Before(
                 self._epoch.boot, segment, self._start_ns, (segment, self._stage.sweeps),
-                {what: why for what, why in intake.problems.items() if what in self._known},
+                {w: why for w, why in intake.told_problems().items() if w in self._known},
                 intake.devices, self._pipeline.engine.plain.state(), intake.held(),
                 tuple(intake.others),
                 starting.since_ns if starting is not None and starting.closed else None,

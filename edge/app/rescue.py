@@ -2,15 +2,14 @@
 had read. For `kerbstone outbox rescue`."""
 
 import dataclasses
-import shutil
+import json
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from edge.acquire.stage import segment_in
+from edge.acquire.stage import Segment, segment_in
 from edge.app.trust import trust
 from edge.config import Site
 from edge.core import Contact, Envelope, Record, Sweep
@@ -55,14 +54,12 @@ class Spooled:
         self.damaged = self.read = self.found = self.dead = 0
         self.expected: int | None = None
         self.version: int | None = None
-        with tempfile.TemporaryDirectory() as copy:  # its reader knows it by its folder
-            shutil.copyfile(path, Path(copy, spool.NAME))
-            left = spool.read_left(Path(copy), Memory(ALL))
-        if left is None:
-            raise DamagedError(f"{path} cannot be read")
+        left = spool.read_log(path, Memory(ALL))
+        if left.damaged:
+            self.trouble = "some of its commits cannot be read, and nobody knows what was in them"
         self._rows = sorted(left.memory.rows.values())
         self._marks = {left.boot: [left.mark] if left.mark is not None else []}
-        self.owner = str(getattr(left, "owner", ""))
+        self.owner = left.owner
 
     def rows(self) -> Iterator[Row]:
         for row in self._rows:
@@ -91,8 +88,10 @@ def is_stage(path: Path) -> bool:
 
 def source(path: Path, progress: Progress) -> Source:
     """A database, or the log of one in memory. Raises OSError, DamagedError: it is neither."""
-    with path.open("rb") as file:
-        head = file.read(16)
+    head = b""
+    if path.is_file():  # else its log is there
+        with path.open("rb") as file:
+            head = file.read(16)
     named = path.name.startswith(OF_A_DATABASE[0]) and path.name.endswith(OF_A_DATABASE[1])
     if head == SQLITE or named:
         try:
@@ -167,11 +166,23 @@ def export(
     return done
 
 
-def staged(path: Path) -> Iterator[dict[str, Any]]:
-    """What a stage holds, entry by entry: what was read, of which no record was made yet."""
+def staged(path: Path) -> Iterator[str]:
+    """What a stage holds, entry by entry, as JSON: what was read, of which no record was made yet.
+
+    Raises DamagedError behind what can be read of it."""
     segment = segment_in(path)
     if segment is None:
         return
+    try:
+        for each in _pieces(segment):
+            yield json.dumps(each, ensure_ascii=False)
+    except (ValueError, TypeError, LookupError) as error:
+        raise DamagedError(f"what is in it behind byte {segment.at} is no entry") from error
+    if left := path.stat().st_size - segment.at:
+        raise DamagedError(f"its last {left} bytes are not whole entries")
+
+
+def _pieces(segment: Segment) -> Iterator[dict[str, Any]]:
     yield {"kind": "window", "from_ns": segment.start_ns, "to_ns": segment.end_ns}
     for entry, repeated in segment.read():
         if isinstance(entry, list):

@@ -11,7 +11,6 @@ reads that. Exit codes: 0 all of it, 1 something was damaged, refused or not con
 import argparse
 import asyncio
 import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +41,7 @@ from edge.uplink.wire import Topics, WireError
 
 PREFIX: Final = "kerbstone/v1"
 NOBODY: Final = "unknown/unknown"  # site and gateway of an export that nobody has named
+LOG: Final = "-wal"  # behind the name of its database
 EXPORT: Final = "export them with --out NAME.jsonl instead"
 
 
@@ -65,14 +65,16 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.file.name.endswith(LOG):  # it is read with its database, or without one
+        args.file = args.file.with_name(args.file.name.removesuffix(LOG))
     try:
-        if not args.file.is_file():
+        if not (args.file.is_file() or Path(f"{args.file}{LOG}").is_file()):
             return _say(f"{args.file}: there is no such file", 3)
         if args.out is not None and args.out.exists():
             raise WrongUse(f"{args.out} is there already: choose another name")
         if is_stage(args.file):
             return _stage(args)
-        if in_use(args.file):
+        if args.file.is_file() and in_use(args.file):
             return _say(f"{args.file} is in use: stop the daemon that has it open first", 3)
         with contextlib.closing(source(args.file, _progress)) as found:
             return _records(args, found)
@@ -88,13 +90,18 @@ def _stage(args: argparse.Namespace) -> int:
             f"{args.file} is a stage: readings of a window that no record was made of yet, so "
             f"there is nothing to be sent; {EXPORT}"
         )
-    count = 0
+    count, trouble = 0, None
     with args.out.open("x", encoding="utf-8") as file:
-        for entry in staged(args.file):
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
-            count += 1
-    _told(args, {"entries": count}, [f"{count} entries of a stage written to {args.out}"])
-    return 0
+        try:
+            for entry in staged(args.file):
+                file.write(entry + "\n")
+                count += 1
+        except DamagedError as error:
+            trouble = str(error)
+    lines = [f"{count} entries of a stage written to {args.out}"]
+    lines += [f"it is damaged, or was being written: {trouble}"] if trouble else []
+    _told(args, {"entries": count, "trouble": trouble}, lines)
+    return 1 if trouble else 0
 
 
 def _records(args: argparse.Namespace, found: Source) -> int:
@@ -219,6 +226,7 @@ def _found(found: Source, missing: int) -> Iterator[str]:
     yield f"{found.read} records read"
     if found.trouble:
         yield f"it is damaged: {found.trouble}"
+    if found.found:
         yield f"{found.found} more records found page by page; some of them may have arrived before"
     if found.damaged:
         yield f"{found.damaged} records are damaged, and cannot be read"

@@ -67,6 +67,7 @@ class HighWater:
         self._card, self._run = folder / NAME, None if run_dir is None else run_dir / NAME
         self._told_ns: int | None = None  # when the card heard of it
         self._unknown = False  # the card has heard that it hears no more
+        self.untold = False  # it should have heard so, and did not take it
         self.run = None if self._run is None else _read(self._run, owner)
         card = _read(self._card, owner)
         # of one start the run directory knows the last word
@@ -86,6 +87,7 @@ class HighWater:
         elif not on_disk and not self._unknown:
             # a card that fails may not take even this: asked again with the next commit
             self._unknown = self._write(self._card, Reached(reached.epoch, UNKNOWN), durable=True)
+        self.untold = not on_disk and not self._unknown
 
     def goodbye(self, reached: Reached) -> None:
         """The last word, of a database that is on disk."""

@@ -40,6 +40,7 @@ class Medium:
         self._failures = 0  # in a row, of a database on a device that has proven to work
         self._error: Exception | None = None  # the last one
         self._replaced = False  # in this time in memory
+        self.lost = False  # with what was put aside then: of records that were in it nobody knows
 
     def say(self, on: bool, text: str) -> None:
         """For an event."""
@@ -173,6 +174,7 @@ class Medium:
             self._place.prove()
             self._replaced = True
             moved = self._place.move_away(self._error)
+            self.lost = not isinstance(self._error, KeptError)
             disk = self._place.connect()
         except (sqlite3.Error, ForeignError, BusyError, OSError) as error:
             self._strand(error)

@@ -24,7 +24,7 @@ from edge.store.place import Place
 from edge.store.refuge import Refuge
 from edge.store.room import Packed, fit
 from edge.store.rows import MAX_BODY, Epoch, Mark, Past, Row, Stored, pack, readable
-from edge.store.starts import BEHIND, TORN, Start, handed_over, keep
+from edge.store.starts import BEHIND, PAST, TORN, UNTOLD, Start, handed_over, keep
 from edge.store.thin import Merge
 
 BALLAST: Final = 16 << 20  # bytes
@@ -48,6 +48,7 @@ class Outbox(Refuge):
         self._water = HighWater(place.folder, run_dir, self._owner)
         self._marking = Marking()
         self._heard = False  # somebody confirms: a declaration would be heard of
+        self._doubted = False  # the word `past` on disk says that its states are in doubt
 
     @classmethod
     def open(
@@ -77,14 +78,16 @@ class Outbox(Refuge):
         ride in the first commit: `handed` is lost with this process, so it must be found again."""
         medium, start = self._medium, self._plan()
         self._start, self._row = start, start.number << 32
-        past = self._past(start)
+        found, left = self._past(start), self._left_in_doubt()
+        past: Past = "older" if "older" in (found, left) else left if found == "known" else found
+        self._doubted = past != "known"
         if self.opened.beside:
             medium.say(True, self.opened.beside)
         # what one that had been kept does not know lies beside it
-        behind = past == "older" and not self.opened.newer
+        behind = found == "older" and not self.opened.newer
         damage = self.opened.damage or (BEHIND if behind else None)
-        if damage or past == "doubtful":
-            medium.say(True, damage or TORN)
+        if damage or past == "doubtful" or (past == left == "older"):
+            medium.say(True, damage or (TORN if past == "doubtful" else BEHIND))
         # of a store that was kept beside another one's the ledger does not know
         last = start.before or (start.former.epoch if start.former is not None else 0)
         if damage and last:
@@ -103,7 +106,8 @@ class Outbox(Refuge):
         self.handed += self._look(lambda disk: handed_over(disk, self._arrived), [])
         self.arrived = len(self.handed)
         self._ask(
-            lambda disk: medium.attempt(disk, lambda disk: keep(disk, start, self._drops)), None
+            lambda disk: medium.attempt(disk, lambda disk: keep(disk, start, self._drops, past)),
+            None,
         )
         self._begun()
         self._keep_ledger()
@@ -123,6 +127,11 @@ class Outbox(Refuge):
             return "older"
         # what was given last the run directory knows without the log
         return "doubtful" if self.opened.log == "torn" and not self._water.run else "known"
+
+    def _left_in_doubt(self) -> Past:
+        """What a start before this one found, and did not live to commit states of its own."""
+        word = self._ask(lambda disk: str(disk.meta(PAST, "")), "")
+        return "older" if word == "older" else "doubtful" if word == "doubtful" else "known"
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -163,7 +172,7 @@ class Outbox(Refuge):
         self._handover.committed(now_ns, self._row)
         self._next |= following
         if following:
-            self._water.commit(self._reached, now_ns, on_disk=self._disk is not None)
+            self._tell_how_far(now_ns)
         self._drops = drops
         self._counting.dropped += len(lost)
         self._counting.committed(rows, clock.mono_ns if clock else None)
@@ -200,6 +209,7 @@ class Outbox(Refuge):
     ) -> None:
         start, handover, word = self._start, self._handover, self._word()
         durable, marking = self._without_spared(states, clock), self._marking
+        settled = self._doubted and bool(durable) and not self._spared  # others lie there now
 
         def write(disk: Disk) -> None:
             mark = clock if clock is not None and marking.due(disk, clock) else None
@@ -214,7 +224,10 @@ class Outbox(Refuge):
                     disk.set_drops(drops)
                 if word != handover.stored:
                     disk.set_meta({WORD: word})
+                if settled:
+                    disk.set_meta({PAST: "known"})
             handover.stored = word
+            self._doubted = self._doubted and not settled
             if mark is not None:
                 marking.written(disk, mark)
 
@@ -224,6 +237,18 @@ class Outbox(Refuge):
             self._ask(lambda disk: self._medium.attempt(disk, write), None)
         if self._disk is None:
             self._remember(rows, states, gone, following, drops, clock, flying)
+
+    def _tell_how_far(self, now_ns: int) -> None:
+        before = self._water.untold
+        self._water.commit(self._reached, now_ns, on_disk=self._disk is not None)
+        if self._water.untold and not before:
+            self._medium.say(True, UNTOLD)
+
+    @property
+    def untold(self) -> bool:
+        """What was committed last would go with the power, and nothing on the card tells so: a
+        start behind that counts on from before it, and knows of no doubt."""
+        return self._water.untold
 
     @property
     def _reached(self) -> Reached:

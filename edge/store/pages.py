@@ -6,6 +6,7 @@ all up to the first frame that is damaged; what was committed behind it is found
 
 import struct
 from collections.abc import Iterator, Sequence
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
@@ -22,11 +23,11 @@ Value = int | float | str | bytes | None
 
 
 class Pages:
-    """Of a database and its log. Memory: one page, and eight bytes for each page of the log."""
+    """Of a database and its log, or of one of them. Memory: one page, and eight bytes for each page
+    of the log."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: BinaryIO = path.open("rb")
+        self._file: BinaryIO = path.open("rb") if path.is_file() else BytesIO()
         log = Path(f"{path}-wal")
         self._log: BinaryIO | None = log.open("rb") if log.is_file() else None
         self.size = self._page_size()
@@ -49,7 +50,7 @@ class Pages:
         """Row id and values of all that looks like a row with so many columns."""
         for place in reversed(self.torn):
             yield from self._rows(self._at(place), columns)
-        count = -(-self._path.stat().st_size // self.size)
+        count = -(-self._file.seek(0, SEEK_END) // self.size)
         for number in range(1, max(count, max(self._latest, default=0)) + 1):
             page = self._page(number)
             yield from self._rows(page[100:] if number == 1 else page, columns, number == 1)

@@ -14,6 +14,7 @@ from edge.store.files import prove, quarantine, quarantined, read_ledger
 from edge.store.rows import Opened
 
 SMALLEST: Final = 1 << 20  # bytes
+STRANGERS: Final = 4  # stores that are put aside at one start, each in the place of the one before
 LEAST: Final = 4  # one part in so many of the limit is ours whatever is kept beside it
 
 BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -55,10 +56,17 @@ class Place:
 
     def _beside(self, error: KeptError) -> tuple[Disk | None, Opened]:
         """Our own from before, or a new one; nothing of another's goes out under our name."""
+        said: list[str] = []
+        newer = isinstance(error, VersionError)
         try:
-            said = error.kept_as(self.move_away(error))
-            self._take_back()
-            return self.connect(), Opened(beside=said, newer=isinstance(error, VersionError))
+            while len(said) < STRANGERS:
+                said.append(error.kept_as(self.move_away(error)))
+                self._take_back()
+                try:
+                    return self.connect(), Opened(beside=" ".join(said), newer=newer)
+                except KeptError as another:  # of our version, and another's; or the other way
+                    error = another
+            raise error
         except (sqlite3.Error, ForeignError, OSError) as failure:
             return None, Opened(
                 ram=f"The outbox goes on in memory: {error}, and it cannot be kept beside a new "

@@ -245,7 +245,8 @@ class Refuge(Holdings):
         if disk is not None:
             self._return_to(disk)
         if medium.disk is None and (disk := medium.replace()) is not None:
-            self._drops[self._start.epoch, "*", "damage"] = Drop(1, None, None)
+            if medium.lost:
+                self._drops[self._start.epoch, "*", "damage"] = Drop(1, None, None)
             self._return_to(disk)
 
     def _look_for_the_last_time(self) -> None:

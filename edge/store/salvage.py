@@ -45,14 +45,16 @@ class Salvage:
         self._seen = Numbers()  # ids
         self._numbers: dict[tuple[int, str], Numbers] = {}  # for which a row stands
         # of an empty database SQLite removes the log, too
-        log = path.stat().st_size > 0 and has_commits(Path(f"{path}-wal"))
+        there = path.is_file()
+        log = there and path.stat().st_size > 0 and has_commits(Path(f"{path}-wal"))
         uri = f"file:{quote(os.fsencode(path.absolute()))}{WITH_LOG if log else ALONE}"
+        uri = uri if there else "file::memory:"
         self._db = sqlite3.connect(uri, isolation_level=None, uri=True, check_same_thread=False)
         self._db.text_factory = lambda data: data.decode("utf-8", "replace")
         try:
             self._begin()
         except sqlite3.Error as error:
-            self.trouble = str(error)
+            self.trouble = str(error) if there else "the database is gone, and only its log is left"
 
     def close(self) -> None:
         self._db.close()

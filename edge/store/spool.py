@@ -208,21 +208,25 @@ def _of(size: int) -> int:
 
 def read_left(folder: Path | None, memory: Memory) -> Left | None:
     """What the process before has left in tmpfs, its rows in `memory`; None: nothing. Raises
-    DamagedError when not even its beginning can be read."""
+    DamagedError when not even its beginning can be read, or it is not ours to read."""
     path = None if folder is None else folder / NAME
     try:
-        if path is None or not is_file(path):
-            return None
-        with path.open("rb") as file:
-            data = file.read(READ_LIMIT)
-    except OSError:
-        return None
+        return None if path is None or not is_file(path) else read_log(path, memory)
+    except OSError as error:
+        raise DamagedError(f"{path}: {error.strerror}") from error
+
+
+def read_log(path: Path, memory: Memory) -> Left:
+    """As `read_left`, of a log wherever it lies. Raises OSError, DamagedError."""
+    with path.open("rb") as file:
+        data = file.read(READ_LIMIT + 1)
     frames = _frames(data)
     head = next(frames, None)
     if head is None:
-        raise DamagedError(f"the beginning of {path}")
+        raise DamagedError(f"{path} is neither a log of an outbox in memory nor a database")
     try:
         left = _left(head, memory)
+        left.damaged = len(data) > READ_LIMIT
         for frame in frames:
             if frame is None:
                 left.damaged = True

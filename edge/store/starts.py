@@ -11,7 +11,7 @@ from edge.store.database import OWNER, owner_word
 from edge.store.disk import Disk
 from edge.store.drops import Drops
 from edge.store.files import Ledger, read_ledger, write_ledger
-from edge.store.rows import Former, Stored, readable
+from edge.store.rows import Former, Past, Stored, readable
 
 WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays below 2**53
 
@@ -23,12 +23,19 @@ WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays bel
 BLIND: Final = range(1 << 20, 3 << 19)
 WRAPPING: Final = 1024  # starts around the wrap
 
+PAST: Final = "past"  # in the table `meta`: what states that lie there are worth, if not "known"
+
 HANDED: Final = 20_000  # rows that are read back before they go
 HANDED_BYTES: Final = 8 << 20  # of their bodies
 BEHIND: Final = (
     "The outbox is older than what was numbered from it: its log was lost or damaged, an older "
     "copy was put in its place, or it went on in memory. What had not been delivered is lost, and "
     "totals do not go on from it."
+)
+UNTOLD: Final = (
+    "The card takes not even the word that the outbox goes on in memory. Should the power be cut "
+    "now, what totals grow by would be counted again: until it takes it, their growth is told as "
+    "uncertain. Replace the card."
 )
 TORN: Final = (
     "The last commit in the outbox's log is not whole: it was under way when the power went, or it "
@@ -116,10 +123,13 @@ def keep_ledger(folder: Path, start: Start) -> None:
     write_ledger(folder, Ledger(starts, boot, id_, start.epoch, start.owner))
 
 
-def keep(disk: Disk, start: Start, drops: Drops) -> None:
-    """Write the start down, and what is known to be lost. Raises sqlite3.Error."""
+def keep(disk: Disk, start: Start, drops: Drops, past: Past) -> None:
+    """Write the start down, and what is known to be lost, and what its states are worth: what told
+    so may be gone when this start ends before new ones lie there. Raises sqlite3.Error."""
     with disk.transaction():
         note(disk, start)
+        if past != "known":
+            disk.set_meta({PAST: past})
         disk.set_drops(drops)
         boots = [start.boot]
         if start.former is not None:

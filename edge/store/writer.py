@@ -98,6 +98,11 @@ class Writer:
         """Why the daemon should be started anew, as a sentence for people, else None."""
         return self._outbox.restart
 
+    @property
+    def untold(self) -> bool:
+        """The last commit would go with the power, and nothing on the card tells so."""
+        return self._outbox.untold
+
     # -- what the parts of the daemon ask for ------------------------------------------------------
 
     async def commit(

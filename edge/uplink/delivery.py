@@ -207,6 +207,7 @@ class Delivery:
         """A chosen item that is larger than this broker takes."""
         self._chosen -= 1
         self._flying.pop(item.row, None)
+        self.probing.answered(item.row, False, now_ns)  # nobody else answers it
         self.oversize.hold(item.row, item.record.key.stream, now_ns)
 
     async def _bury(self, row: int, stream: str, why: str, now_ns: int) -> None:

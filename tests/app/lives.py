@@ -137,6 +137,8 @@ class FragileWriter:
         self.handed: list[Stored] = []  # nothing is sent here
         self.riding: Riding = lambda drafts: ({}, lambda: None)
 
+    untold = False  # its card takes everything
+
     async def state(self, owner: str) -> tuple[int, bytes] | None:
         return self._box.states.get(owner)
 

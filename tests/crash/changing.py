@@ -246,6 +246,10 @@ class Kept:
         self.handed: list[Stored] = self.outbox.handed
         self.riding: Riding = lambda drafts: ({}, lambda: None)
 
+    @property
+    def untold(self) -> bool:
+        return self.outbox.untold
+
     async def state(self, owner: str) -> tuple[int, bytes] | None:
         return self.outbox.state(owner)
 

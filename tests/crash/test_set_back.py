@@ -8,10 +8,13 @@ committed meanwhile has been sent: the city has it.
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge.core import Record, Stream
+from edge.store import Stored
+from edge.store.highwater import NAME as MARK
 from tests.crash.changing import BUSES, RATE, RUN_S, Box, Config, Life, high
 from tests.store.test_set_back import commits, flip
 
@@ -135,3 +138,58 @@ def test_energy_is_not_counted_twice_whatever_the_store_is_set_back_to(
     with capsys.disabled():
         print(f"\nset back: {pasts}")
     assert pasts.keys() >= {"older"}
+
+
+class Failing(Life):
+    """Its card takes nothing any more after some commits, not even a word; `sent` is all that was
+    committed, wherever it lay."""
+
+    def __init__(self, box: Box, config: Config, commits_left: int) -> None:
+        super().__init__(box, config)
+        self.sent: list[Record] = []
+        self._commits_left, commit = commits_left, self.kept.outbox.commit
+
+        def seen(*args: Any, **told: Any) -> list[Stored]:
+            stored = commit(*args, **told)
+            self.sent += (each.record for each in stored)
+            return stored
+
+        self.kept.outbox.commit = seen  # type: ignore[method-assign]
+
+    def committed(self) -> None:
+        self._commits_left -= 1
+        if self._commits_left == 0:
+            mark = self.box.store / MARK
+            mark.rename(mark.with_name("kept"))
+            mark.mkdir()
+            self.kept.outbox._medium.fall(OSError(30, "Read-only file system"))
+            self.kept.outbox._medium.probe = lambda *_, **__: None  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("commits", [2, 4])
+def test_a_power_cut_on_a_card_that_took_not_even_the_word_counts_nothing_twice(
+    tmp_path: Path, commits: int
+) -> None:
+    """Nothing on it tells that growth was counted, and sent, that it does not know."""
+    (tmp_path / "run").mkdir()
+    box = Box(tmp_path)
+    begin_ns = box.now_ns
+    assert Life(box, SITE).live(RUN_S)
+    box.now_ns += 500_000_000
+    failing = Failing(box, SITE, commits)
+    assert not failing.live(5 * RUN_S, stop=False)
+    (box.store / MARK).rmdir()
+    (box.store / "kept").rename(box.store / MARK)
+    box.reboot()
+    box.now_ns += 3_000_000_000
+    assert not Life(box, SITE).live(RUN_S, stop=False)
+    both = summaries(by_key(failing.sent, box.records()))
+    for source, true in true_kwh(box, begin_ns).items():
+        # the window in whose commit it failed had been made when nobody knew
+        window = RATE * SITE.period_s if source == "main_meter" else 0.005
+        assert grown(both, source, good=True) <= true + window + 1e-9, source
+    doubted = [r for r in summaries(failing.sent) if r.source == "main_meter"][-5:]
+    told = [each.body["points"]["energy_import"]["quality"] for each in doubted]
+    assert all(each.keys() == {"good", "uncertain:gap"} for each in told), told
+    texts = [r.body["text"] for r in failing.sent if r.body.get("event") == "storage"]
+    assert sum("not even" in text for text in texts) == 1, texts

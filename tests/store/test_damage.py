@@ -241,7 +241,8 @@ def test_no_disk_at_all_means_memory_and_back(tmp_path: Path) -> None:
     assert "memory" in str([s.record.body for s in made[3:]])
     assert everything(outbox) == made
     assert outbox.counts().ram is not None
-    outbox.commit([], confirmed=[made[0].row], clock=Mark(20 * S, 0, "none"))
+    told = outbox.commit([], confirmed=[made[0].row], clock=Mark(20 * S, 0, "none"))
+    assert ["not even" in s.record.body["text"] for s in told] == [True]
 
     blocker.unlink()
     blocker.mkdir()
@@ -255,7 +256,7 @@ def test_no_disk_at_all_means_memory_and_back(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     again = outbox.begin()
     assert again.former is not None
-    assert (again.former.epoch, again.former.last) == (epoch.epoch, {"air": 4, "event": 3})
+    assert (again.former.epoch, again.former.last) == (epoch.epoch, {"air": 4, "event": 4})
     assert [s.record.key.seq for s in everything(outbox) if s.record.key.stream == "air"] == [
         2, 3, 4,
     ]  # fmt: skip

@@ -11,8 +11,11 @@ from edge.store import Mark, Outbox
 from edge.store.database import NAME
 from edge.store.files import KEEP, quarantine, quarantined, read_ledger
 from edge.store.memory import Memory
+from edge.store.rows import DamagedError
 from edge.store.spool import NAME as SPOOL
+from edge.store.spool import read_left
 from edge.store.starts import BLIND
+from tests.acquire.test_stage_strange import as_nobody
 from tests.store.faulty import FaultyDisk, FaultyPlace, away, back
 from tests.store.test_outbox import LIMIT, S, drafts, everything, opened
 
@@ -380,3 +383,13 @@ def test_a_power_cut_while_memory_is_brought_back_leaves_no_number_unexplained(
         assert there.get(stream) == set(range(1, last + 1)), stream
     assert set(there) <= set(former.last), "and none is there that is not counted"
     outbox.close()
+
+
+def test_a_log_of_memory_that_cannot_be_read_is_said_to_be_lost(tmp_path: Path) -> None:
+    """Somebody has run it once by hand, as root: its file is not the service's."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "memory.log").write_bytes(b"x" * 100)
+    (run / "memory.log").chmod(0o600)
+    with as_nobody(run), pytest.raises(DamagedError):
+        read_left(run, Memory(1 << 20))

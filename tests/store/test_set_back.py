@@ -289,6 +289,58 @@ def test_a_kill_before_the_first_commit_forgets_no_doubt(box: Box) -> None:
 
 
 @pytest.mark.parametrize("reboot", [False, True])
+@pytest.mark.parametrize("back", [1, 5])
+def test_a_second_power_cut_before_the_first_commit_forgets_no_doubt(
+    box: Box, back: int, reboot: bool
+) -> None:
+    """What told of it was the log, and each start empties that."""
+    box.close_windows(10)
+    box.kill()
+    flip(box.log, commits(box.log)[-back] + 40)
+    box.reboot()
+    past = box.start()
+    assert past == ("doubtful" if back == 1 else "older")
+    for _ in range(3):
+        box.kill()
+        if reboot:
+            box.reboot()
+        assert box.start() == past
+    assert len(events(box)) == 1
+    box.kill()
+    assert box.start() == past, "no state was committed yet"
+    box.close_windows(1)
+    for _ in range(2):
+        box.kill()
+        if reboot:
+            box.reboot()
+        assert box.start() == "known"
+
+
+def test_a_copy_without_a_mark_is_in_doubt_until_states_are_committed(
+    box: Box, tmp_path: Path
+) -> None:
+    """The count of starts told of it, and the first start has moved that on."""
+    box.close_windows(3)
+    box.kill()
+    copy = tmp_path / "copy"
+    shutil.copytree(box.store, copy)
+    box.start()
+    box.close_windows(3)
+    box.stop()
+    for name in ("outbox.db", "outbox.db-wal"):
+        shutil.copy(copy / name, box.store / name)
+    (box.store / NAME).unlink()
+    box.reboot()
+    assert box.start() == "older"
+    box.kill()
+    box.reboot()
+    assert box.start() == "older"
+    assert box.outbox is not None
+    rows = box.outbox.commit([], {}, [1], Mark(box.now_ns + S, 0, "none"))
+    assert sorted(row.record.body["event"] for row in rows) == ["drop", "storage"]
+
+
+@pytest.mark.parametrize("reboot", [False, True])
 def test_an_ordinary_kill_leaves_no_doubt(box: Box, reboot: bool) -> None:
     for _ in range(4):
         box.close_windows(5)

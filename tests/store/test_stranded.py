@@ -83,8 +83,10 @@ def test_what_lies_on_a_read_only_card_is_read_and_stays_sent_until_the_next_boo
         assert outbox.counts().rows == COUNT
         new = outbox.commit(drafts(5, at=5000), clock=at(1))
         assert rows_of(everything(outbox)) == [*rows, *(n.row for n in new if n.row not in rows)]
-        outbox.commit([], confirmed=[*rows[:300], rows[400], new[0].row], clock=at(2))
-        left = [row for row in [*rows, *rows_of(new)]
+        more = outbox.commit([], confirmed=[*rows[:300], rows[400], new[0].row], clock=at(2))
+        [text] = [each.record.body["text"] for each in more]
+        assert "not even the word" in text
+        left = [row for row in [*rows, *rows_of(new), *rows_of(more)]
                 if row not in {*rows[:300], rows[400], new[0].row}]  # fmt: skip
         assert rows_of(everything(outbox)) == left
         assert outbox.counts().rows == len(left)

@@ -8,6 +8,7 @@ from edge.app.sheet.attention import matters
 from edge.store import Outbox, look
 from edge.store.beside import kept, name_of
 from edge.store.files import quarantine
+from tests.cli.test_outbox_rescue import named
 from tests.store.test_outbox import LIMIT, MARK, drafts, everything, opened
 
 MODULES = ("edge.store.database", "edge.store.beside")
@@ -116,3 +117,59 @@ def test_a_second_one_of_the_same_version_never_replaces_the_first(
         (tmp_path / "outbox/outbox.db").unlink()
     names = {path.name for path in kept(tmp_path / "outbox")}
     assert names == {"outbox.v2.db", "outbox.v2.2.db", "outbox.v2.3.db"}
+
+
+def test_another_version_and_another_name_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What our version had left here before is another gateway's, too."""
+    program(monkeypatch, 1)
+    used(tmp_path)
+    program(monkeypatch, 2)
+    used(tmp_path)
+    folder = tmp_path / "outbox"
+    assert [path.name for path in kept(folder)] == ["outbox.v1.db"]
+    for path in kept(folder):
+        named(path, "town/gw-1")
+    named(folder / "outbox.db", "town/gw-1")
+    program(monkeypatch, 1)
+    outbox = Outbox.open(
+        folder, limit_bytes=LIMIT, boot_id="b", ballast_bytes=0, owner="town/gw-2"
+    )  # fmt: skip
+    assert (outbox.opened.ram, outbox.opened.damage) == (None, None)
+    outbox.begin()
+    made = outbox.commit(drafts(1), confirmed=[1], clock=MARK)
+    said = [str(each.record.body.get("text")) for each in made]
+    assert any("outbox.v2.db" in text and "outbox.of.town.gw-1.db" in text for text in said), said
+    assert "drop" not in {each.record.body.get("event") for each in made}
+    assert {path.name for path in kept(folder)} == {"outbox.v2.db", "outbox.of.town.gw-1.db"}
+    assert all(each.record.key.epoch == outbox._start.epoch for each in everything(outbox))
+    outbox.close()
+
+
+def test_a_disk_that_comes_late_with_another_versions_store_costs_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of this start lies in it, and it is kept: there is nothing to be declared lost."""
+    program(monkeypatch, 2)
+    used(tmp_path)
+    program(monkeypatch, 1)
+
+    def fails(folder: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as once:
+        once.setattr("edge.store.place.fits", fails)
+        outbox = opened(tmp_path)
+        outbox.begin()
+        assert outbox.opened.ram
+        outbox.commit(drafts(3), confirmed=[1], clock=MARK)
+    told: list[str] = []
+    for n in range(1, 5):
+        later = MARK._replace(mono_ns=MARK.mono_ns + n * 40_000_000_000)
+        made = outbox.commit(drafts(1, at=500 + n), confirmed=[1], clock=later)
+        told += [str(each.record.body.get("event")) for each in made]
+    assert outbox.counts().ram is None, "it is on disk again"
+    assert [path.name for path in kept(tmp_path / "outbox")] == ["outbox.v2.db"]
+    assert "drop" not in told
+    outbox.close()

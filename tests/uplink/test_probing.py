@@ -64,6 +64,24 @@ async def test_an_alarm_of_the_backlog_is_tried_too(
         await until(lambda: gateway.sender.counts.confirmed == 21, 15.0)
 
 
+async def test_an_alarm_that_is_larger_than_the_broker_takes_does_not_end_the_trying(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It never goes, so no answer to it ever comes."""
+    monkeypatch.setattr(delivery, "IN_VAIN", 1)
+    async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
+        broker.connack_properties = b"\x27\x00\x00\x02\x00"  # Maximum Packet Size 512
+        broker.answer = lambda topic, _: REFUSE_ALL if "/air/" in topic else 0
+        gateway.connect()
+        await gateway.commit(drafts(0, 20))
+        await rests(gateway)
+        body = {"event": "tamper", "text": "x" * 600}
+        await gateway.commit([Draft(Stream.EVENT, "door", S, S, body)])
+        await until(lambda: len(gateway.sender._delivery.oversize) == 1, 5.0)
+        await gateway.commit([alarm(1)])
+        await until(lambda: len(broker.records("event")) == 1, 5.0)
+
+
 async def test_an_alarm_that_cannot_be_written_does_not_end_the_trying(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

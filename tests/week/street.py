@@ -109,6 +109,8 @@ class Meter:
 class Kept:
     """What the ledger asks of the outbox's writer; it only remembers."""
 
+    untold = False
+
     def __init__(self) -> None:
         self.epoch = Epoch(1 << 32, 1, False, None, False)
         self.opened = Opened()

@@ -1,0 +1,50 @@
+"""Faults that come and go without a rest: told so often, and as they stand once they rest.
+
+A device that is damaged and answers by turns would make two events a pair. After LIMIT of them
+within an hour nothing more is told of it until it has been the same for QUIET; the status says
+meanwhile how it stands, and each record says how good its values are.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from edge.app.told import LIMIT, QUIET_NS, WITHIN_NS
+
+LAST: Final = " It comes and goes: it is told again when it has come to rest."
+
+
+@dataclass(slots=True)
+class Fault:
+    """One device or line: what the platform was told, and what is so now; None: nothing is wrong.
+    `source`, `reason` and `text` are those of the event that would tell it."""
+
+    told: str | None = None
+    now: str | None = None
+    source: str = ""
+    reason: str = ""
+    text: str = ""
+    held: bool = False
+    changed_ns: int = 0
+    at: deque[int] = field(default_factory=lambda: deque(maxlen=LIMIT))  # of its events
+
+    def changes(self, now: str | None, at_ns: int) -> bool:
+        """Whether to tell it."""
+        self.now, self.changed_ns = now, at_ns
+        return not self.held and self._tell(at_ns)
+
+    def rests(self, at_ns: int) -> bool:
+        """Whether there is something to tell of one that has come to rest."""
+        if not self.held or at_ns - self.changed_ns <= QUIET_NS or self._full(at_ns):
+            return False
+        self.held = False
+        return self.told != self.now and self._tell(at_ns)
+
+    def _tell(self, at_ns: int) -> bool:
+        self.told = self.now
+        self.at.append(at_ns)
+        self.held = self._full(at_ns)  # this was the last of them
+        return True
+
+    def _full(self, at_ns: int) -> bool:
+        return len(self.at) == LIMIT and at_ns - self.at[0] < WITHIN_NS
