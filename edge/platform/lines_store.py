@@ -106,7 +106,7 @@ class LinesStore:
                 raise
         return done
 
-    def gateways(self) -> list[tuple[str, int]]:
+    def gateways(self) -> list[tuple[str, int | None]]:
         return self._index.execute("SELECT gw, epoch FROM joined ORDER BY gw").fetchall()
 
     def records(self, gw: str, stream: str | None = None) -> Iterator[Entry]:

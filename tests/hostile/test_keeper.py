@@ -3,9 +3,11 @@
 Whatever is done to them, `kerbstone audit --keys` does not say that all is complete.
 """
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,9 +16,12 @@ import msgpack
 import pytest
 
 from edge.cli.main import VERBS, main
+from edge.core import Key, Record, Stream
 from edge.platform.store import open_store
+from edge.store.drops import Drop
+from edge.uplink.wire.records import ADDED
 from tests.audit.make import HALF_A_YEAR_US, SIGNATURE, redated, resealed, said, without
-from tests.audit.street import E1, E2, E3, GW, Sent, Street, device_key, entries, honest
+from tests.audit.street import E1, E2, E3, E4, GW, S, Sent, Street, device_key, entries, honest
 
 SIGN, PEM = device_key()
 Said = tuple[int, list[str], str]
@@ -79,10 +84,46 @@ SHIFTS: dict[str, Tamper] = {
 }  # fmt: skip
 
 
+def _hidden(street: Street) -> list[Sent]:
+    """Four records, the manifest over them and all manifests over manifests are gone; events that
+    nobody seals declare each of these numbers as lost."""
+    gone = [each.key for each in street.messages if _proves(each, "air")]
+    gone += [(E1, "air", n) for n in range(2, 6)]
+    street.messages = [each for each in street.messages if each.key not in gone]
+    last = max(each.key for each in street.messages if each.key[1] == "manifest")
+    for epoch, stream, n in gone:
+        if (epoch, stream, n) < last:
+            street.drop(epoch, stream, Drop(n, n, 1))
+    return street.messages
+
+
+def _replayed(street: Street) -> list[Sent]:
+    """A record says something else, and in the places of all manifests that could tell stand copies
+    of another one, whose signature holds."""
+    good = next(each.payload for each in street.messages if each.key == (E1, "manifest", 1))
+    said_ = {k: v for k, v in good.items() if k not in ADDED}
+    return [
+        replace(each, payload={k: v for k, v in each.payload.items() if k in ADDED} | said_)
+        if _proves(each, "air") else each
+        for each in said(street, (E1, "air", 3), covered_s=9.0)
+    ]  # fmt: skip
+
+
+def _proves(each: Sent, stream: str) -> bool:
+    """Whether it seals records of a stream in the first epoch, or manifests."""
+    if each.key[1] != "manifest" or not each.payload["count"]:
+        return False
+    of = each.payload["epoch_of"], each.payload["stream_of"]
+    return of == (E1, stream) or of[1] == "manifest"
+
+
 def _forged(street: Street, body: dict[str, Any]) -> list[Sent]:
     """Four records are cut, and an event that nobody sealed excuses it."""
     street.event({**body, "reason": "damage", "text": ""}, "outbox")
     return without(street, *[(E2, "air", n) for n in range(1, 5)])
+
+
+SHIFTS |= {"hidden by forged drops": _hidden, "replayed manifests": _replayed}
 
 
 @pytest.mark.parametrize("suffix", [".db", ".jsonl"])
@@ -126,6 +167,14 @@ TABLES = {
     "where we came": f"UPDATE joined SET epoch = {E3};"
     f"DELETE FROM record WHERE epoch = {E1} AND stream = 'air' AND seq BETWEEN 2 AND 4",
     "manifests": "DELETE FROM record WHERE stream = 'manifest'",
+    "sources": "UPDATE record SET source = 'other' WHERE source = 'meter'",
+    "topics": "UPDATE record SET topic = replace(topic, 'meter', 'other') WHERE source = 'meter'",
+    "bounds": "UPDATE record SET tq = 'floor', bounds = 'x' WHERE stream = 'air' AND seq = 2",
+    "times that are none": "UPDATE record SET wall_from = x'80' WHERE stream = 'air' AND seq = 2",
+    "numbers that are none": "UPDATE record SET seq = x'80' WHERE stream = 'air' AND seq = 2",
+    "arrivals that are none": "UPDATE record SET received = x'80' WHERE stream = 'air'",
+    "a name twice": "UPDATE record SET payload = CAST(replace(CAST(payload AS TEXT),"
+    """ '"covered_s":', '"covered_s":9.0,"covered_s":') AS BLOB) WHERE stream = 'air'""",
 }
 
 
@@ -139,6 +188,48 @@ def test_what_is_done_in_the_database_is_never_complete(
     database.close()
     code, kinds, last = audited(capsys, store, "--keys", keys)
     assert (code, bool(kinds), "complete" in last) == (1, True, False), (kinds, last)
+
+
+def test_a_gateway_that_is_taken_off_the_list_is_still_audited(
+    tmp_path: Path, keys: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside another one that is whole: else nobody would ask for it any more."""
+    store = kept(tmp_path / "store.db", honest(SIGN).messages)
+    with contextlib.closing(sqlite3.connect(store)) as database:
+        database.executescript(
+            "INSERT INTO record SELECT 'gw-0000', epoch, stream, seq,"
+            " replace(topic, 'gw-0001', 'gw-0000'), source, boot, mono_from, mono_to, wall_from,"
+            " wall_to, tq, bounds, received, content_type, CAST(replace(CAST(payload AS TEXT),"
+            " 'gw-0001', 'gw-0000') AS BLOB), digest FROM record WHERE stream != 'manifest'"
+        )
+    code = main(["audit", "--store", str(store), "--json", "--keys", str(keys)])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (code, lines[-1]["gateways"]) == (1, 2)
+    assert {line["gw"] for line in lines if "finding" in line} == {"gw-0000"}
+
+
+def test_a_new_cards_clock_does_not_date_the_old_ones_records(
+    tmp_path: Path, keys: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A box with a new card counts its boots anew. Half a year later its manifest says by which
+    moment a record of its own boot 1 went out again; that is no moment of the old card's boot 1."""
+    old = Street(SIGN)
+    old.start(E4)
+    old.minutes(6)
+    old.seal()
+    new = Street(SIGN)
+    new.began = HALF_A_YEAR_US // 1_000_000 - 1
+    new.start(E1)
+    new.minutes(3)
+    new.seal()
+    new.began += 1
+    body = {"covered_s": 60.0, "points": {}}
+    new.hand(Record(Key(E1, Stream.AIR, 1), "hut", 1, 0, 60 * S, body))
+    new.seal()
+    new.seal()
+    for found, messages in ((["open"], old.messages), (["open", "time"], redated(old.messages))):
+        store = kept(tmp_path / f"{len(found)}.db", [*messages, *new.messages])
+        assert audited(capsys, store, "--keys", keys)[:2] == (1, found)
 
 
 def test_what_nobody_can_find_is_said(
