@@ -190,6 +190,23 @@ def test_what_is_done_in_the_database_is_never_complete(
     assert (code, bool(kinds), "complete" in last) == (1, True, False), (kinds, last)
 
 
+@pytest.mark.parametrize("how", ["a line twice", "a name twice"])
+def test_a_file_of_lines_says_one_thing_only(
+    how: str, tmp_path: Path, keys: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """This program takes the first of two lines, and the last of two names; others do otherwise."""
+    store = kept(tmp_path / "store.jsonl", honest(SIGN).messages)
+    lines = store.read_text("utf-8").splitlines(keepends=True)
+    at = next(n for n, line in enumerate(lines) if '"stream":"air"' in line)
+    if how == "a line twice":
+        lines.append(lines[at].replace("60.0", "9.0"))
+    else:
+        lines[at] = lines[at].replace('"payload":', '"payload":"{}","payload":')
+    store.write_text("".join(lines), "utf-8")
+    code, kinds, _ = audited(capsys, store, "--keys", keys)
+    assert (code, "damage" in kinds) == (1, True)
+
+
 def test_a_gateway_that_is_taken_off_the_list_is_still_audited(
     tmp_path: Path, keys: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
