@@ -7,7 +7,6 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,12 +15,19 @@ import msgpack
 import pytest
 
 from edge.cli.main import VERBS, main
-from edge.core import Key, Record, Stream
 from edge.platform.store import open_store
-from edge.store.drops import Drop
-from edge.uplink.wire.records import ADDED
-from tests.audit.make import HALF_A_YEAR_US, SIGNATURE, redated, resealed, said, without
-from tests.audit.street import E1, E2, E3, E4, GW, S, Sent, Street, device_key, entries, honest
+from tests.audit.make import before_and_after_a_new_card
+from tests.audit.street import E1, E2, E3, GW, Sent, Street, device_key, entries, honest
+from tests.audit.tamper import (
+    HALF_A_YEAR_US,
+    SIGNATURE,
+    hidden,
+    redated,
+    replayed,
+    resealed,
+    said,
+    without,
+)
 
 SIGN, PEM = device_key()
 Said = tuple[int, list[str], str]
@@ -84,46 +90,13 @@ SHIFTS: dict[str, Tamper] = {
 }  # fmt: skip
 
 
-def _hidden(street: Street) -> list[Sent]:
-    """Four records, the manifest over them and all manifests over manifests are gone; events that
-    nobody seals declare each of these numbers as lost."""
-    gone = [each.key for each in street.messages if _proves(each, "air")]
-    gone += [(E1, "air", n) for n in range(2, 6)]
-    street.messages = [each for each in street.messages if each.key not in gone]
-    last = max(each.key for each in street.messages if each.key[1] == "manifest")
-    for epoch, stream, n in gone:
-        if (epoch, stream, n) < last:
-            street.drop(epoch, stream, Drop(n, n, 1))
-    return street.messages
-
-
-def _replayed(street: Street) -> list[Sent]:
-    """A record says something else, and in the places of all manifests that could tell stand copies
-    of another one, whose signature holds."""
-    good = next(each.payload for each in street.messages if each.key == (E1, "manifest", 1))
-    said_ = {k: v for k, v in good.items() if k not in ADDED}
-    return [
-        replace(each, payload={k: v for k, v in each.payload.items() if k in ADDED} | said_)
-        if _proves(each, "air") else each
-        for each in said(street, (E1, "air", 3), covered_s=9.0)
-    ]  # fmt: skip
-
-
-def _proves(each: Sent, stream: str) -> bool:
-    """Whether it seals records of a stream in the first epoch, or manifests."""
-    if each.key[1] != "manifest" or not each.payload["count"]:
-        return False
-    of = each.payload["epoch_of"], each.payload["stream_of"]
-    return of == (E1, stream) or of[1] == "manifest"
-
-
 def _forged(street: Street, body: dict[str, Any]) -> list[Sent]:
     """Four records are cut, and an event that nobody sealed excuses it."""
     street.event({**body, "reason": "damage", "text": ""}, "outbox")
     return without(street, *[(E2, "air", n) for n in range(1, 5)])
 
 
-SHIFTS |= {"hidden by forged drops": _hidden, "replayed manifests": _replayed}
+SHIFTS |= {"hidden by forged drops": hidden, "replayed manifests": replayed}
 
 
 @pytest.mark.parametrize("suffix", [".db", ".jsonl"])
@@ -230,20 +203,7 @@ def test_a_new_cards_clock_does_not_date_the_old_ones_records(
 ) -> None:
     """A box with a new card counts its boots anew. Half a year later its manifest says by which
     moment a record of its own boot 1 went out again; that is no moment of the old card's boot 1."""
-    old = Street(SIGN)
-    old.start(E4)
-    old.minutes(6)
-    old.seal()
-    new = Street(SIGN)
-    new.began = HALF_A_YEAR_US // 1_000_000 - 1
-    new.start(E1)
-    new.minutes(3)
-    new.seal()
-    new.began += 1
-    body = {"covered_s": 60.0, "points": {}}
-    new.hand(Record(Key(E1, Stream.AIR, 1), "hut", 1, 0, 60 * S, body))
-    new.seal()
-    new.seal()
+    old, new = before_and_after_a_new_card()
     for found, messages in ((["open"], old.messages), (["open", "time"], redated(old.messages))):
         store = kept(tmp_path / f"{len(found)}.db", [*messages, *new.messages])
         assert audited(capsys, store, "--keys", keys)[:2] == (1, found)
