@@ -114,7 +114,10 @@ class SqliteStore:
     def gateways(self) -> list[tuple[str, int | None]]:
         with self._told():
             found = self._db.execute(GATEWAYS).fetchall()
-        return [(str(gw), epoch if isinstance(epoch, int) else None) for gw, epoch in found]
+        named = [each for each in found if isinstance(each[0], str) and each[0].isascii()]
+        if len(named) < len(found):  # rows of a gateway whose name is none
+            self.damage = Damage(lines=self.damage.lines + len(found) - len(named))
+        return [(gw, epoch if isinstance(epoch, int) else None) for gw, epoch in named]
 
     def records(self, gw: str, stream: str | None = None) -> Iterator[Entry]:
         """In the order of the keys; of one stream in the order of epochs and numbers."""
@@ -218,6 +221,8 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,  # commits happen in a thread, one at a time
     )
+    # one rotten byte in a text ends no audit: it is another text than the payload's
+    db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     try:
         db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         if write:
@@ -247,7 +252,7 @@ def _entry(row: tuple[Any, ...]) -> Entry | None:
         topic, gw, epoch, stream, seq, source, boot, start, end,
         wall_from, wall_to, tq, bounds, received, content_type, payload, digest,
     ) = row  # fmt: skip
-    if bounds is not None and not is_bounds(bounds):
+    if not (gw.isascii() and stream.isascii()) or (bounds is not None and not is_bounds(bounds)):
         return None
     return Entry(
         topic, (gw, epoch, stream, seq), source, boot, (start, end),

@@ -146,6 +146,10 @@ TABLES = {
     "times that are none": "UPDATE record SET wall_from = x'80' WHERE stream = 'air' AND seq = 2",
     "numbers that are none": "UPDATE record SET seq = x'80' WHERE stream = 'air' AND seq = 2",
     "arrivals that are none": "UPDATE record SET received = x'80' WHERE stream = 'air'",
+    "a text that is none": "UPDATE record SET source = CAST(x'ff' AS TEXT) WHERE source = 'meter'",
+    "a name that is none": "UPDATE record SET gw = CAST(x'ff' AS TEXT) WHERE stream = 'air'",
+    "a stream that is none": "UPDATE record SET stream = CAST(x'ff' AS TEXT) WHERE stream = 'air'",
+    "a time that is no text": "UPDATE record SET wall_to = CAST(x'32ff' AS TEXT) WHERE seq = 2",
     "a name twice": "UPDATE record SET payload = CAST(replace(CAST(payload AS TEXT),"
     """ '"covered_s":', '"covered_s":9.0,"covered_s":') AS BLOB) WHERE stream = 'air'""",
 }
