@@ -28,6 +28,7 @@ from edge.provision.database import StoreError
 from edge.provision.home import Home
 from edge.provision.issuing import Wanted
 from edge.provision.rows import Kind
+from edge.terminal import echo
 
 BROKER: Final = "broker-loopback"  # its name on the roll
 HERE: Final = Path(__file__).parent / "mosquitto"
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     binary = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
     if binary is None:
-        print("mosquitto is not installed: apt install mosquitto", file=sys.stderr)
+        echo("mosquitto is not installed: apt install mosquitto", err=True)
         return 3
     folder: Path = args.folder.absolute()
     now = datetime.datetime.now(datetime.UTC)
@@ -85,12 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             join(folder, args.provision.absolute(), now)
         path = configure(folder, (args.port, args.port + 1))
     except (ConfigError, StoreError, OSError) as error:
-        print(error, file=sys.stderr)
+        echo(str(error), err=True)
         return 2 if isinstance(error, ConfigError) else 3
     boxes = f"gateways {folder}/gateways/, " if args.provision is None else ""
-    print(f"gateways: mqtts://127.0.0.1:{args.port}, platform: mqtts://127.0.0.1:{args.port + 1}")
-    print(f"ca {folder}/ca.crt, {boxes}platform {folder}/platform.crt")
-    sys.stdout.flush()
+    echo(f"gateways: mqtts://127.0.0.1:{args.port}, platform: mqtts://127.0.0.1:{args.port + 1}")
+    echo(f"ca {folder}/ca.crt, {boxes}platform {folder}/platform.crt")
     return os.execv(binary, [binary, "-c", str(path)])
 
 

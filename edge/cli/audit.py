@@ -95,7 +95,7 @@ def _audit(
         text = f"{args.store}: nothing of {args.gateway or 'anybody'} is in it"
         printer.finding(args.gateway, Finding("nothing", text))
     if store.damage.lines:
-        text = f"{store.damage.lines} lines of the store cannot be read"
+        text = f"{store.damage.lines} lines or rows of the store cannot be read"
         printer.finding(None, Finding("damage", text))
     if aside := sum(tally.all for _, kind, tally in store.tallies() if kind == "undecodable"):
         printer.note(f"{aside} messages could not be read")

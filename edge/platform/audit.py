@@ -18,7 +18,8 @@ from edge.platform.filed import Filed
 from edge.platform.judge import Judge, unsealed
 from edge.platform.ledger import Ledger
 from edge.platform.registers import Registers
-from edge.platform.seals import Seal, prove
+from edge.platform.replays import Replays
+from edge.platform.seals import Seal, prove, seal_of
 from edge.platform.signatures import Keys
 from edge.platform.sites import Sites
 from edge.platform.store import Store
@@ -66,7 +67,8 @@ def audit(
     for gw, joined in store.gateways():
         if gateway is None or gateway == gw:
             filed = Filed(gw, prefix, sites)
-            yield _Audit(store, Ledger(gw, joined), filed, keys).run(progress)
+            auditing = _Audit(store, Ledger(gw, joined or 0), filed, keys)
+            yield auditing.run(progress, known=joined is not None)
 
 
 class _Audit:
@@ -78,9 +80,13 @@ class _Audit:
         self._registers, self._corrections = Registers(), Corrections()
         self._signed = self._unsigned = 0  # manifests
 
-    def run(self, progress: Callable[[int], None]) -> Audited:
+    def run(self, progress: Callable[[int], None], *, known: bool) -> Audited:
+        """`known`: with which epoch the store began to hear of it."""
         done, ledger = self._done, self._ledger
         found: list[Finding] = []  # told at the end, when the days are known
+        if not known:
+            text = f"{ledger.gw}: the store does not know any more since when it hears of it"
+            found.append(Finding("damage", f"{text}: it is audited as if since ever"))
         for entry in self._store.records(ledger.gw):
             done.records += 1
             if done.records % 10_000 == 0:
@@ -158,25 +164,29 @@ class _Audit:
                 continue
             seal = self._seal(entry)
             if isinstance(seal, Seal):
-                self._corrections.add(seal.again)
+                self._corrections.add(entry.key[1], seal.again)
                 continue
             refused.add(entry.key)
             if seal is not None:
                 done.find(seal)
+        self._corrections.judge(ledger.order(), ledger.boots)
+        replays = Replays(frozenset(ledger.resealed))
         unproved = agree = 0
         for entry in store.records(ledger.gw, "manifest"):
-            seal = None if entry.key in refused else ledger.seal(entry.key, _map(entry))
-            if not isinstance(seal, Seal):
+            if entry.key in refused:
                 continue
+            sent = _map(entry)
+            seal = seal_of(entry.key, sent)
             dates = Dates(seal, self._corrections)
             proof = prove(seal, _sealed(store, ledger.gw, seal, dates))
-            wrong = [each for each in (proof.finding, dates.finding()) if each is not None]
+            found = proof.finding, dates.finding(), replays.look(seal, sent)
+            wrong = [each for each in found if each is not None]
             for finding in wrong:
                 done.find(finding)
             unproved += not proof.proved and proof.finding is None
             if proof.proved and not wrong:
                 agree += seal.count > 0
-                if self._keys is None or "sig" in _map(entry):
+                if self._keys is None or "sig" in sent:
                     done.proved += 1
                     done.days.day(day_of(entry.wall)).proved += 1
         if not agree:
@@ -231,11 +241,13 @@ def _sent(entry: Entry) -> dict[str, Any] | Finding:
     """The stored payload, held against the columns it is found by."""
     try:
         sent = entry.sent()
-        gw, epoch, stream, seq = entry.key
         said = sent["gw"], sent["epoch"], sent["stream"], sent["seq"], sent["boot"]
-        if said == (gw, epoch, stream, seq, entry.boot) and list(entry.mono) == list(sent["mono"]):
+        if said != (*entry.key, entry.boot) or list(entry.mono) != list(sent["mono"]):
+            why = "its payload has another key"
+        elif sent.get("source", "") != entry.source or not entry.fits_topic:
+            why = "its topic, its source and its payload are not of one record"
+        else:
             return sent
-        why = "its payload has another key"
     except (WireError, KeyError, TypeError) as error:
         why = f"{error}"
     text = f"{name(*entry.key)}: the stored payload is damaged: {why}"

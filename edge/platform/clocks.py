@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from edge.platform.entry import Entry, Wall, wall_of
+from edge.platform.epochs import Order
 from edge.platform.seals import Seal
 from edge.platform.verdict import Finding, name
 from edge.uplink.wire.clock import Moment
@@ -24,21 +25,39 @@ MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Corrections:
-    """By which moments records were dated that went out again: their times may be better now."""
+    """By which moments records were dated that went out again: their times may be better now.
+
+    A box with a new card counts its boots anew. What it says of one is not said of the boot that
+    had this number on the old card.
+    """
 
     def __init__(self) -> None:
-        self._boots: dict[int, list[Moment]] = {}
+        self._boots: dict[int, list[tuple[int, Moment]]] = {}
         self._count = 0
+        self._lines: dict[int, int] = {}  # of each epoch
+        self._used: dict[int, set[int]] = {}  # in which lines a boot has this number
 
-    def add(self, moments: Iterable[Moment]) -> None:
+    def add(self, by: int, moments: Iterable[Moment]) -> None:
+        """As a manifest of the epoch `by` says."""
         for moment in moments:
             known = self._boots.setdefault(moment.boot, [])
-            if self._count < CORRECTIONS and moment not in known:
-                known.append(moment)
+            if self._count < CORRECTIONS and (by, moment) not in known:
+                known.append((by, moment))
                 self._count += 1
 
-    def of(self, boot: int) -> Sequence[Moment]:
-        return self._boots.get(boot, ())
+    def judge(self, order: Order, boots: Mapping[int, int]) -> None:
+        """When all is added: which epochs followed each other, and the boot of each."""
+        self._lines = {epoch: line for epoch, (line, _) in order.place.items()}
+        self._used = {}
+        for epoch, boot in boots.items():
+            self._used.setdefault(boot, set()).add(self._lines[epoch])
+
+    def of(self, epoch: int, boot: int) -> Sequence[Moment]:
+        """Those that can be of this boot of this epoch."""
+        told = self._boots.get(boot, ())
+        mine, used = self._lines.get(epoch), self._used.get(boot, ())
+        lines = ((self._lines.get(by), moment) for by, moment in told)
+        return [moment for line, moment in lines if line == mine or line not in used]
 
 
 @dataclass(slots=True)
@@ -56,7 +75,7 @@ class Dates:
             walls = {entry.wall, wall_of(sent)}
         except (KeyError, TypeError):
             walls = {entry.wall}
-        possible = (*self.seal.clock, *self.corrections.of(entry.boot))
+        possible = (*self.seal.clock, *self.corrections.of(entry.key[1], entry.boot))
         for wall in walls:
             if not any(_is(wall, entry, moment) for moment in possible):
                 self.wrong += 1

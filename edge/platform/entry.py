@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import msgpack
-
 from edge.platform.content import RANK, digest
 from edge.uplink.wire import Message, WireError
+from edge.uplink.wire.strict import load_json, load_msgpack
 
 Key = tuple[str, int, str, int]  # gateway, epoch, stream, number
 
@@ -50,8 +49,16 @@ class Entry:
     @property
     def branch(self) -> str:
         """Prefix, site and gateway of its topic: where its receipt goes, below `down`."""
-        tail = f"/{self.source}" if self.source else ""
-        return self.topic.removesuffix(f"/up/{self.key[2]}{tail}")
+        return self.topic.removesuffix(self._tail)
+
+    @property
+    def fits_topic(self) -> bool:
+        """Whether its topic names its stream and its source."""
+        return self.topic.endswith(self._tail)
+
+    @property
+    def _tail(self) -> str:
+        return f"/up/{self.key[2]}/{self.source}" if self.source else f"/up/{self.key[2]}"
 
     @property
     def size(self) -> int:
@@ -64,14 +71,13 @@ class Entry:
     def sent(self) -> dict[str, Any]:
         """The map as it was sent. Raises WireError when the stored bytes are damaged.
 
-        What it may hold was checked when it came: to check it again would double an audit's time.
+        As strict as when it came: bytes in which a name stands twice, or that are of another
+        alphabet, say one thing to this program and another one to the next that reads the store.
         """
+        load = load_json if self.payload[:1] == b"{" else load_msgpack
         try:
-            if self.payload[:1] == b"{":
-                found = json.loads(self.payload)
-            else:
-                found = msgpack.unpackb(self.payload)
-        except (ValueError, RecursionError, msgpack.UnpackException) as error:
+            found = load(self.payload)
+        except WireError as error:
             raise WireError(f"it cannot be read: {error!s:.200}") from error
         if not isinstance(found, dict):
             raise WireError("the stored payload is no map")
@@ -131,3 +137,11 @@ def bounds_text(bounds: object) -> str | None:
         case [str() | None as low, str() | None as high]:
             return json.dumps([low, high])
     return None
+
+
+def is_bounds(text: str) -> bool:
+    """Whether a stored text is what `bounds_text` makes."""
+    try:
+        return bounds_text(json.loads(text)) == text
+    except (ValueError, RecursionError):
+        return False

@@ -50,8 +50,8 @@ def minus(ranges: list[Range], taken: list[Range]) -> list[Range]:
 
 
 class Judge:
-    """Of one gateway, when all has come that will come. `strict`: manifests are signed, and what
-    they seal is excused only by events that they seal as well. Anybody can add others."""
+    """Of one gateway, when all has come that will come. `strict`: manifests are signed, and numbers
+    are excused only by events that they seal. Who can write the store can add others."""
 
     def __init__(self, ledger: Ledger, *, strict: bool = False) -> None:
         self.ledger, self.order = ledger, ledger.order()
@@ -180,15 +180,15 @@ class Judge:
         epoch, stream = where
         ledger = self.ledger
         left, covered, allowed = ledger.declared.unexplained(epoch, stream, absent)
+        doubtful: list[Range] = []
         if self._strict and covered:
             sealed = ledger.sealed.get(where)
-            known = minus(absent, minus(absent, sealed.ranges() if sealed is not None else []))
-            union = Numbers()
-            for first, last in (
-                *left, *ledger.declared.unexplained(epoch, stream, known, self._is_sealed)[0],
-            ):  # fmt: skip
-                union.add_range(first, last)
-            left = union.ranges()
+            sure, covered, allowed = ledger.declared.unexplained(
+                epoch, stream, absent, self._is_sealed
+            )
+            excused = minus(sure, left)
+            doubtful = minus(excused, sealed.ranges() if sealed is not None else [])
+            left = minus(sure, doubtful)
         name = f"{ledger.gw} {epoch}/{stream}"
         if left:
             missing[where] = left
@@ -204,6 +204,11 @@ class Judge:
                 if ranges:
                     text = f"{name}: {size(ranges)} numbers are missing{why}: {said(ranges)}"
                     yield Finding(kind, text, (ledger.gw, epoch, stream, ranges[0][0]))
+        if doubtful:
+            text = f"{name}: {size(doubtful)} numbers are missing: {said(doubtful)}; only events"
+            text += " that no manifest seals declare them. If these are new, audit again in half an"
+            text += " hour"
+            yield Finding("unsealed", text, (ledger.gw, epoch, stream, doubtful[0][0]))
         if covered > allowed:
             text = f"{name}: {covered} numbers are missing where the gateway declared {allowed}"
             yield Finding("missing", f"{text} as lost", (ledger.gw, epoch, stream, absent[0][0]))

@@ -28,6 +28,7 @@ class Ledger:
         self.numbers: dict[EpochStream, Numbers] = {}
         self.covered: dict[EpochStream, Numbers] = {}
         self.sealed: dict[EpochStream, Numbers] = {}
+        self.resealed: set[tuple[int, str, int]] = set()  # where manifests seal nothing new
         # of each stream and source, by epoch and boot
         self.timelines: dict[tuple[str, str], dict[tuple[int, int], Timeline]] = {}
         self.boots: dict[int, int] = {}  # of each epoch
@@ -64,6 +65,8 @@ class Ledger:
         if not seal.count:
             return seal
         sealed = self.sealed.setdefault((seal.epoch, seal.stream), Numbers())
+        if not any(any(sealed.missing(*each)) for each in seal.ranges):
+            self.resealed.add((seal.epoch, seal.stream, seal.first))
         for first, last in seal.ranges:
             sealed.add_range(first, last)
         return seal

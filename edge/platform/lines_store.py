@@ -106,7 +106,7 @@ class LinesStore:
                 raise
         return done
 
-    def gateways(self) -> list[tuple[str, int]]:
+    def gateways(self) -> list[tuple[str, int | None]]:
         return self._index.execute("SELECT gw, epoch FROM joined ORDER BY gw").fetchall()
 
     def records(self, gw: str, stream: str | None = None) -> Iterator[Entry]:
@@ -179,7 +179,8 @@ class LinesStore:
     def _indexed(self, line: dict[str, Any], place: int, length: int) -> None:
         match line.get("kind"):
             case "record":
-                self._add(entry_in(line), place, length)
+                if not self._add(entry_in(line), place, length):
+                    raise ValueError("another line has this number already")
             case "envelope":
                 self._date((line["gw"], line["epoch"], line["stream"], line["seq"]), wall_in(line))
 
@@ -206,14 +207,16 @@ class LinesStore:
             kept += line_of({"kind": "envelope", **named(entry.key), **dated(entry.wall)})
         return "repeat"
 
-    def _add(self, entry: Entry, place: int, length: int) -> None:
+    def _add(self, entry: Entry, place: int, length: int) -> bool:
+        """Whether none had its number before."""
         wall = entry.wall
-        self._index.execute(
+        added = self._index.execute(
             "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (*entry.key, entry.digest, wall.start, wall.end, wall.tq, wall.bounds, place, length),
         )
         joined = "INSERT INTO joined VALUES (?, ?) ON CONFLICT DO NOTHING"
         self._index.execute(joined, entry.key[:2])
+        return bool(added.rowcount)
 
     def _beside(self, entry: Entry, place: int, length: int) -> None:
         insert = "INSERT INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"

@@ -59,8 +59,8 @@ def seal_of(key: Key, data: Mapping[str, Any]) -> Seal:
         }:  # fmt: skip
             if stream not in STREAMS or not 0 <= epoch < MAX_SEQ:
                 raise ValueError("epoch_of or stream_of cannot be")
-            if "former" in data and epoch != key[1]:
-                raise ValueError("it is the first one of another epoch")
+            if "former" in data and (epoch, key[3]) != (key[1], 1):
+                raise ValueError("it is the first one of an epoch, and stands at another place")
             numbers = stepped(seqs)
             if not all(a < b for a, b in pairwise(numbers)):
                 raise ValueError("its numbers do not grow")

@@ -6,6 +6,7 @@
 import base64
 import binascii
 from collections.abc import Collection, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,10 +37,8 @@ class Keys:
     def __init__(
         self, folder: Path, ca: Path | None = None, unsigned_ok: Collection[str] = ()
     ) -> None:
-        try:
-            from cryptography import x509
-        except ImportError:
-            raise MissingLibraryError("signatures need the package `cryptography`") from None
+        if find_spec("cryptography") is None:
+            raise MissingLibraryError("signatures need the package `cryptography`")
         self.unsigned_ok = frozenset(unsigned_ok)
         authority = None if ca is None else _certificate(ca)
         self._keys: dict[str, tuple[frozenset[str], Any]] = {}
@@ -50,9 +49,8 @@ class Keys:
                 certificate = _certificate(file)
                 if authority is not None:
                     _issued(certificate, authority, file)
-                names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-                fingerprint, key = _key(certificate)
-                self._keys[fingerprint] = frozenset(str(each.value) for each in names), key
+                fingerprint, names, key = _holder(certificate, file)
+                self._keys[fingerprint] = names, key
         if not self._keys:
             raise ConfigError(f"{folder}: no certificates (*.pem, *.crt) in it")
 
@@ -88,7 +86,7 @@ def _certificate(file: Path) -> "Certificate":
     try:
         with file.open("rb") as handle:
             return x509.load_pem_x509_certificate(handle.read(LARGEST))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, x509.InvalidVersion) as error:
         raise ConfigError(f"{file}: no certificate in PEM: {error}") from None
 
 
@@ -101,10 +99,18 @@ def _issued(certificate: "Certificate", authority: "Certificate", file: Path) ->
         raise ConfigError(f"{file}: this certificate was not issued by --ca") from None
 
 
-def _key(certificate: "Certificate") -> tuple[str, Any]:
+def _holder(certificate: "Certificate", file: Path) -> tuple[str, frozenset[str], Any]:
+    """Its SHA-256, its common names and its key. All but the first is read only when asked for."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.hashes import SHA256
 
-    return certificate.fingerprint(SHA256()).hex(), certificate.public_key()
+    try:
+        names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        key = certificate.public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigError(f"{file}: its name or its key cannot be read: {error}") from None
+    return certificate.fingerprint(SHA256()).hex(), frozenset(str(n.value) for n in names), key
 
 
 def _how(alg: str, key: Any) -> tuple[Any, ...] | None:

@@ -53,9 +53,9 @@ class Sites:
 
 def known(path: Path) -> Known:
     """Gateways and their sites. Raises ConfigError."""
-    if path.is_dir():
-        return approved(path)
-    try:
+    try:  # also of `is_dir`: a folder above it may be closed to us
+        if path.is_dir():
+            return approved(path)
         return listed(path.read_text(encoding="utf-8"), str(path))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from None

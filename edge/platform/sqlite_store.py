@@ -12,10 +12,11 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import NoneType
 from typing import Any, Final
 
 from edge.core import ConfigError
-from edge.platform.entry import Entry, Key, Refused, Wall
+from edge.platform.entry import Entry, Key, Refused, Wall, is_bounds
 from edge.platform.store import Committed, Damage, Lock, StoreError, Verdict
 from edge.platform.tallies import CONFLICT, Tallies, Tally
 
@@ -52,6 +53,19 @@ DATE: Final = f"UPDATE record SET wall_from = ?, wall_to = ?, tq = ?, bounds = ?
 READ: Final = f"SELECT {COLUMNS} FROM record WHERE gw = ?"
 BESIDE: Final = f"SELECT 1 FROM conflict WHERE {KEY} AND digest = ?"
 ORDER: Final = " ORDER BY gw, epoch, stream, seq"
+# SQLite keeps in a column whatever is put there: what these are when this program put it there
+KINDS: Final[tuple[type | tuple[type, ...], ...]] = (
+    str, str, int, str, int, str, int, int, int, str, str, str,
+    (str, NoneType), str, (str, NoneType), bytes, bytes,
+)  # fmt: skip
+# from one gateway to the next along the key, however many records lie between
+GATEWAYS: Final = """
+WITH RECURSIVE here(gw) AS (
+    SELECT min(gw) FROM record
+    UNION ALL SELECT (SELECT min(gw) FROM record WHERE gw > here.gw) FROM here WHERE gw NOT NULL)
+SELECT gw, epoch FROM joined
+UNION ALL SELECT gw, NULL FROM here WHERE gw NOT NULL AND gw NOT IN (SELECT gw FROM joined)
+ORDER BY gw"""
 
 
 class SqliteStore:
@@ -97,14 +111,18 @@ class SqliteStore:
                 raise
         return done
 
-    def gateways(self) -> list[tuple[str, int]]:
+    def gateways(self) -> list[tuple[str, int | None]]:
         with self._told():
-            return self._db.execute("SELECT gw, epoch FROM joined ORDER BY gw").fetchall()
+            found = self._db.execute(GATEWAYS).fetchall()
+        named = [each for each in found if isinstance(each[0], str) and each[0].isascii()]
+        if len(named) < len(found):  # rows of a gateway whose name is none
+            self.damage = Damage(lines=self.damage.lines + len(found) - len(named))
+        return [(gw, epoch if isinstance(epoch, int) else None) for gw, epoch in named]
 
     def records(self, gw: str, stream: str | None = None) -> Iterator[Entry]:
         """In the order of the keys; of one stream in the order of epochs and numbers."""
-        if stream is None:
-            return self._read(f"{READ}{ORDER}", (gw,))
+        if stream is None:  # the one that meets each record: it counts what it cannot read
+            return self._read(f"{READ}{ORDER}", (gw,), counts=True)
         return self._read(f"{READ} AND stream = ?{ORDER}", (gw, stream))
 
     def run(self, first: Key, last: int) -> Iterator[Entry]:
@@ -175,13 +193,17 @@ class SqliteStore:
     def _counted(self) -> Tallies:
         found = Tallies()
         for gw, kind, *numbers in self._db.execute("SELECT * FROM tally"):
-            found.restore(gw, kind, Tally(*numbers))
+            if all(isinstance(each, int) for each in numbers):  # else: damaged, as if not there
+                found.restore(str(gw), str(kind), Tally(*numbers))
         return found
 
-    def _read(self, sql: str, values: Sequence[Any]) -> Iterator[Entry]:
+    def _read(self, sql: str, values: Sequence[Any], *, counts: bool = False) -> Iterator[Entry]:
         with self._told():
             for row in self._db.execute(sql, values):
-                yield _entry(row)
+                if (entry := _entry(row)) is not None:
+                    yield entry
+                elif counts:
+                    self.damage = Damage(lines=self.damage.lines + 1)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -199,6 +221,8 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,  # commits happen in a thread, one at a time
     )
+    # one rotten byte in a text ends no audit: it is another text than the payload's
+    db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     try:
         db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         if write:
@@ -220,11 +244,16 @@ def _row(entry: Entry) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _entry(row: tuple[Any, ...]) -> Entry:
+def _entry(row: tuple[Any, ...]) -> Entry | None:
+    """None for a row that this program has not written."""
+    if not all(isinstance(each, kind) for each, kind in zip(row, KINDS, strict=True)):
+        return None
     (
         topic, gw, epoch, stream, seq, source, boot, start, end,
         wall_from, wall_to, tq, bounds, received, content_type, payload, digest,
     ) = row  # fmt: skip
+    if not (gw.isascii() and stream.isascii()) or (bounds is not None and not is_bounds(bounds)):
+        return None
     return Entry(
         topic, (gw, epoch, stream, seq), source, boot, (start, end),
         Wall(wall_from, wall_to, tq, bounds), received, content_type, payload, digest,

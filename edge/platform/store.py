@@ -38,7 +38,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What opening found: bytes of a last line that was cut, lines that cannot be read."""
+    """What was found: bytes of a last line that was cut, lines or rows that cannot be read."""
 
     torn_bytes: int = 0
     lines: int = 0
@@ -55,7 +55,8 @@ class Store(Protocol):
     damage: Damage
 
     def commit(self, entries: Sequence[Entry], refused: Sequence[Refused]) -> list[Committed]: ...
-    def gateways(self) -> list[tuple[str, int]]: ...  # with the epoch of its first record here
+    # with the epoch of its first record here; None: that is not known any more
+    def gateways(self) -> list[tuple[str, int | None]]: ...
     def records(self, gw: str, stream: str | None = None) -> Iterator[Entry]: ...
     def run(self, first: Key, last: int) -> Iterator[Entry]: ...
     def conflicts(self, gw: str) -> Iterator[Entry]: ...

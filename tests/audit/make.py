@@ -6,20 +6,26 @@ and without.
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from edge.core import Key, Record, Stream
 from edge.store.drops import Drop
-from edge.uplink.wire import START, iso, link_of_map
 from tests.audit.street import E1, E2, E3, E4, NOON_US, S, Sent, Street, device_key, honest
+from tests.audit.tamper import (
+    HALF_A_YEAR_US,
+    hidden,
+    iso_us,
+    redated,
+    replayed,
+    resealed,
+    said,
+    without,
+)
 
 FOLDER: Final = Path(__file__).parent / "vectors"
-HALF_A_YEAR_US: Final = 182 * 86_400 * 1_000_000
 SIGN, PEM = device_key()
-SIGNATURE: Final = ("alg", "sig", "cert_sha256")
 
 
 @dataclass(frozen=True)
@@ -43,53 +49,23 @@ class Vector:
         return f'{json.dumps(head)[:-1]}, "messages": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
-def without(street: Street, *keys: tuple[int, str, int]) -> list[Sent]:
-    return [each for each in street.messages if each.key not in keys]
-
-
-def said(street: Street, of: tuple[int, str, int], **more: Any) -> list[Sent]:
-    """One record says something else."""
-    return [
-        replace(each, payload={**each.payload, **more}) if each.key == of else each
-        for each in street.messages
-    ]
-
-
-def resealed(messages: list[Sent], *, dated: int = 0) -> list[Sent]:
-    """As who has no key would do it: each manifest is made anew over what is there now."""
-    found: dict[tuple[int, str, int], dict[str, Any]] = {}
-    for each in messages:
-        body = dict(each.payload)
-        if body["stream"] == "manifest":
-            chain = START
-            for first, last, step in body["seqs"]:
-                for seq in range(first, last + 1, step):
-                    chain = link_of_map(chain, found[body["epoch_of"], body["stream_of"], seq])
-            clock = [[b, mono, wall + dated, *rest] for b, mono, wall, *rest in body["clock"]]
-            changed = chain.hex() != body["sha256"] or dated
-            body |= {"sha256": chain.hex(), "clock": clock}
-            for name in SIGNATURE if changed else ():
-                body.pop(name, None)
-        found[each.key] = body
-    return [replace(each, payload=found[each.key]) for each in messages]
-
-
-def redated(messages: list[Sent]) -> list[Sent]:
-    """All records half a year later; what manifests say is left."""
-    found = []
-    for each in messages:
-        times = {name: _later(each.payload[name]) for name in ("from", "to")}
-        found.append(replace(each, payload={**each.payload, **times}))
-    return found
-
-
-def _later(text: str) -> str:
-    since = datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)
-    return _iso(round(since.total_seconds() * 1000) * 1000 + HALF_A_YEAR_US)
-
-
-def _iso(us: int) -> str:
-    return iso(us * 1000)
+def before_and_after_a_new_card() -> tuple[Street, Street]:
+    """Half a year later its boots are counted anew, and its first record goes out again, dated by a
+    moment of boot 1 that is the old card's plus half a year."""
+    old = Street(SIGN)
+    old.start(E4)
+    old.minutes(6)
+    old.seal()
+    new = Street(SIGN)
+    new.began = HALF_A_YEAR_US // 1_000_000 - 1
+    new.start(E1)
+    new.minutes(3)
+    new.seal()
+    new.began += 1
+    new.hand(_first(new))
+    new.seal()
+    new.seal()
+    return old, new
 
 
 def vectors() -> Iterator[tuple[str, Vector]]:
@@ -127,6 +103,24 @@ def cut_and_excused() -> Vector:
     keys = [(E1, "air", n) for n in range(2, 6)]
     about = "Four sealed records are gone, and a `drop *` excuses all epochs up to the last one."
     return Vector(about, without(street, *keys), {"missing", "lost"})
+
+
+def cut_and_hidden() -> Vector:
+    about = (
+        "Four sealed records are gone, and all manifests that could tell; events that nobody has"
+    )
+    return Vector(f"{about} sealed declare them.", hidden(honest(SIGN)), set(), {"unsealed"})
+
+
+def replayed_manifests() -> Vector:
+    about = "A record is another one; copies of an older manifest stand in the places of all that"
+    return Vector(f"{about} could tell.", replayed(honest(SIGN)), {"replay"})
+
+
+def half_a_year_later_by_a_new_cards_clock() -> Vector:
+    old, new = before_and_after_a_new_card()
+    about = "The old card's records are dated anew, as the new card dates its own boot 1."
+    return Vector(about, [*redated(old.messages), *new.messages], {"open", "time"})
 
 
 def cut_at_the_end() -> Vector:
@@ -283,7 +277,7 @@ def corrected() -> Vector:
 def corrected_by_nobody() -> Vector:
     street = _without_a_clock()
     street.seal()
-    start, end = (_iso(NOON_US + us) for us in (0, 60_000_000))
+    start, end = (iso_us(NOON_US + us) for us in (0, 60_000_000))
     messages = said(street, (E1, "air", 1), **{"from": start, "to": end, "tq": "nts"})
     about = "A record claims a better time, and no manifest knows of it."
     return Vector(about, messages, {"time"})
@@ -346,7 +340,8 @@ MAKERS: Final[tuple[Callable[[], Vector], ...]] = (
     whole, declared, cut, cut_and_excused, cut_at_the_end, memory_lost, wiped,
     new_card_counts_anew, new_card_and_a_cut, older_copy, set_back, circle, counted_twice,
     half_a_year_later, half_a_year_later_and_resealed, corrected, corrected_by_nobody, changed,
-    changed_and_resealed, unsigned, key_in_a_tpm, another_key, no_manifest, empty,
+    changed_and_resealed, cut_and_hidden, replayed_manifests,
+    half_a_year_later_by_a_new_cards_clock, unsigned, key_in_a_tpm, another_key, no_manifest, empty,
 )  # fmt: skip
 
 

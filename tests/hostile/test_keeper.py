@@ -3,6 +3,7 @@
 Whatever is done to them, `kerbstone audit --keys` does not say that all is complete.
 """
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Callable
@@ -15,8 +16,18 @@ import pytest
 
 from edge.cli.main import VERBS, main
 from edge.platform.store import open_store
-from tests.audit.make import HALF_A_YEAR_US, SIGNATURE, redated, resealed, said, without
+from tests.audit.make import before_and_after_a_new_card
 from tests.audit.street import E1, E2, E3, GW, Sent, Street, device_key, entries, honest
+from tests.audit.tamper import (
+    HALF_A_YEAR_US,
+    SIGNATURE,
+    hidden,
+    redated,
+    replayed,
+    resealed,
+    said,
+    without,
+)
 
 SIGN, PEM = device_key()
 Said = tuple[int, list[str], str]
@@ -85,6 +96,9 @@ def _forged(street: Street, body: dict[str, Any]) -> list[Sent]:
     return without(street, *[(E2, "air", n) for n in range(1, 5)])
 
 
+SHIFTS |= {"hidden by forged drops": hidden, "replayed manifests": replayed}
+
+
 @pytest.mark.parametrize("suffix", [".db", ".jsonl"])
 @pytest.mark.parametrize("what", SHIFTS)
 def test_what_a_keeper_changes_is_never_complete(
@@ -126,6 +140,18 @@ TABLES = {
     "where we came": f"UPDATE joined SET epoch = {E3};"
     f"DELETE FROM record WHERE epoch = {E1} AND stream = 'air' AND seq BETWEEN 2 AND 4",
     "manifests": "DELETE FROM record WHERE stream = 'manifest'",
+    "sources": "UPDATE record SET source = 'other' WHERE source = 'meter'",
+    "topics": "UPDATE record SET topic = replace(topic, 'meter', 'other') WHERE source = 'meter'",
+    "bounds": "UPDATE record SET tq = 'floor', bounds = 'x' WHERE stream = 'air' AND seq = 2",
+    "times that are none": "UPDATE record SET wall_from = x'80' WHERE stream = 'air' AND seq = 2",
+    "numbers that are none": "UPDATE record SET seq = x'80' WHERE stream = 'air' AND seq = 2",
+    "arrivals that are none": "UPDATE record SET received = x'80' WHERE stream = 'air'",
+    "a text that is none": "UPDATE record SET source = CAST(x'ff' AS TEXT) WHERE source = 'meter'",
+    "a name that is none": "UPDATE record SET gw = CAST(x'ff' AS TEXT) WHERE stream = 'air'",
+    "a stream that is none": "UPDATE record SET stream = CAST(x'ff' AS TEXT) WHERE stream = 'air'",
+    "a time that is no text": "UPDATE record SET wall_to = CAST(x'32ff' AS TEXT) WHERE seq = 2",
+    "a name twice": "UPDATE record SET payload = CAST(replace(CAST(payload AS TEXT),"
+    """ '"covered_s":', '"covered_s":9.0,"covered_s":') AS BLOB) WHERE stream = 'air'""",
 }
 
 
@@ -139,6 +165,52 @@ def test_what_is_done_in_the_database_is_never_complete(
     database.close()
     code, kinds, last = audited(capsys, store, "--keys", keys)
     assert (code, bool(kinds), "complete" in last) == (1, True, False), (kinds, last)
+
+
+@pytest.mark.parametrize("how", ["a line twice", "a name twice"])
+def test_a_file_of_lines_says_one_thing_only(
+    how: str, tmp_path: Path, keys: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """This program takes the first of two lines, and the last of two names; others do otherwise."""
+    store = kept(tmp_path / "store.jsonl", honest(SIGN).messages)
+    lines = store.read_text("utf-8").splitlines(keepends=True)
+    at = next(n for n, line in enumerate(lines) if '"stream":"air"' in line)
+    if how == "a line twice":
+        lines.append(lines[at].replace("60.0", "9.0"))
+    else:
+        lines[at] = lines[at].replace('"payload":', '"payload":"{}","payload":')
+    store.write_text("".join(lines), "utf-8")
+    code, kinds, _ = audited(capsys, store, "--keys", keys)
+    assert (code, "damage" in kinds) == (1, True)
+
+
+def test_a_gateway_that_is_taken_off_the_list_is_still_audited(
+    tmp_path: Path, keys: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside another one that is whole: else nobody would ask for it any more."""
+    store = kept(tmp_path / "store.db", honest(SIGN).messages)
+    with contextlib.closing(sqlite3.connect(store)) as database:
+        database.executescript(
+            "INSERT INTO record SELECT 'gw-0000', epoch, stream, seq,"
+            " replace(topic, 'gw-0001', 'gw-0000'), source, boot, mono_from, mono_to, wall_from,"
+            " wall_to, tq, bounds, received, content_type, CAST(replace(CAST(payload AS TEXT),"
+            " 'gw-0001', 'gw-0000') AS BLOB), digest FROM record WHERE stream != 'manifest'"
+        )
+    code = main(["audit", "--store", str(store), "--json", "--keys", str(keys)])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (code, lines[-1]["gateways"]) == (1, 2)
+    assert {line["gw"] for line in lines if "finding" in line} == {"gw-0000"}
+
+
+def test_a_new_cards_clock_does_not_date_the_old_ones_records(
+    tmp_path: Path, keys: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A box with a new card counts its boots anew. Half a year later its manifest says by which
+    moment a record of its own boot 1 went out again; that is no moment of the old card's boot 1."""
+    old, new = before_and_after_a_new_card()
+    for found, messages in ((["open"], old.messages), (["open", "time"], redated(old.messages))):
+        store = kept(tmp_path / f"{len(found)}.db", [*messages, *new.messages])
+        assert audited(capsys, store, "--keys", keys)[:2] == (1, found)
 
 
 def test_what_nobody_can_find_is_said(

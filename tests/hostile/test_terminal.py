@@ -24,6 +24,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deploy.broker.rabbitmq import gateways
 from edge.app import paste
 from edge.cli import check, decode, provision_said, receipts, scan, status, subscribe
 from edge.cli.main import main
@@ -277,6 +278,19 @@ def test_metrics(evil: str) -> None:
     kinds = {"gauge": 1.5, "counter": 2, "word": evil, "words": [], "ratios": {evil: 0.5}}
     text = render(families({f.key: kinds[f.kind] for f in FIELDS}, {"gateway": evil}))
     checked(text)
+
+
+@QUICK
+@given(st.text(st.characters(codec="utf-8", exclude_characters="#"), min_size=1, max_size=9))
+def test_a_list_of_gateways_for_rabbitmq(evil: str) -> None:
+    """It comes from a pipe, and quotes what it cannot use."""
+    with TemporaryDirectory() as folder:
+        names = Path(folder, "names")
+        for text in (f"gw-\x1b[2J{evil}", f"\x9b1A{INVENTED}"):
+            name = "".join(text.split()) or "x"
+            names.write_text(f"{name} a\n{name} b\n", encoding="utf-8")
+            lines = said_by(lambda: gateways.main(["--names", str(names)]))
+            assert len(lines) == 1
 
 
 def test_a_gateway_cannot_write_in_the_terminal_of_the_city(tmp_path: Path) -> None:

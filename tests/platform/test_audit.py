@@ -1,5 +1,6 @@
 """The audit judges right: held against a gateway of which everything is known."""
 
+import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core import Record, Stream
+from edge.core import ConfigError, Record, Stream
 from edge.core.numbers import size
 from edge.platform.audit import Audited, audit
 from edge.platform.check import Auditor, Report
@@ -223,8 +224,30 @@ def test_signatures_are_checked_with_the_gateways_certificates(tmp_path: Path) -
     (unknown,) = audit(store, keys=Keys(others))
     manifests = sum(r.key.stream is Stream.MANIFEST for r in story.records)
     kinds = [finding.kind for _, finding in unknown.findings]
-    assert kinds == [*["signature"] * manifests, "nothing"]
+    # and so nothing seals the events that declare what is missing
+    assert sorted(kinds) == ["nothing", *["signature"] * manifests, "unsealed"]
     store.close()
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("a003020102", "a003020130"),  # a version that there is none of
+    ("06032b6570032100", "06032b6579032100"),  # a key of a kind that nobody knows
+    (GW.encode().hex(), "ff" + GW.encode().hex()[2:]),  # a name that is no UTF-8
+])  # fmt: skip
+def test_a_certificate_with_a_wrong_byte_is_named(tmp_path: Path, old: str, new: str) -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from edge.platform.signatures import Keys
+
+    _, pem = signer(GW)
+    der = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER).hex()
+    assert old in der
+    wrong = base64.encodebytes(bytes.fromhex(der.replace(old, new)))
+    head, tail = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----\n"
+    (tmp_path / "gw.pem").write_bytes(head + wrong + tail)
+    with pytest.raises(ConfigError, match=r"gw\.pem"):
+        Keys(tmp_path)
 
 
 def test_a_manifest_that_was_changed_has_a_wrong_signature() -> None:

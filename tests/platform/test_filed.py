@@ -119,6 +119,12 @@ def test_the_sites_stand_in_a_list_or_in_the_store_of_the_enrolment_server(tmp_p
     desk.close()
 
 
+def test_a_place_that_cannot_be_looked_at_is_said(tmp_path: Path) -> None:
+    """`receipts` would take it for a lost connection, and throw away what it has in its hands."""
+    with pytest.raises(ConfigError, match="name too long"):
+        Sites(tmp_path / ("x" * 300))
+
+
 def test_a_list_is_read_again_and_one_that_is_lost_still_holds(tmp_path: Path) -> None:
     path = tmp_path / "sites"
     sites = known(path, "# a comment\n\ngw-1 a b # more\ngw-2\n")

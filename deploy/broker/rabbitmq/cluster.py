@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))  # from a checkout, wherever 
 from deploy.broker.rabbitmq import gateways
 from edge.core import ConfigError
 from edge.provision import pki
+from edge.terminal import echo
 
 HERE: Final = Path(__file__).parent
 BINARIES: Final = Path("/usr/lib/rabbitmq/bin")  # Debian's; those in /usr/sbin change the user
@@ -200,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--gateway", action="append", metavar="ID", help="default is gw-0001")
     args = parser.parse_args(arguments)
     if not installed():
-        print("RabbitMQ is not installed: apt install rabbitmq-server", file=sys.stderr)
+        echo("RabbitMQ is not installed: apt install rabbitmq-server", err=True)
         return 3
     folder: Path = args.folder.absolute()
     names = args.gateway or ["gw-0001"]
@@ -214,12 +215,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cluster.configure()
         cluster.start()
         cluster.admit(names)
-        print("gateways and platform:", *(f"mqtts://127.0.0.1:{port}" for port in mqtt))
-        print(f"ca {folder}/ca.crt, gateways {folder}/gateways/, platform {folder}/platform.crt")
-        print("the client id must be the name in the certificate", flush=True)
+        echo(" ".join(["gateways and platform:", *(f"mqtts://127.0.0.1:{port}" for port in mqtt)]))
+        echo(f"ca {folder}/ca.crt, gateways {folder}/gateways/, platform {folder}/platform.crt")
+        echo("the client id must be the name in the certificate")
         signal.pause()
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        echo(str(error), err=True)
         return 2
     except KeyboardInterrupt:
         pass

@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))  # from a checkout, wherever 
 from edge.core import ConfigError
 from edge.identity.names import SITE, is_gateway
 from edge.platform.sites import approved, listed
+from edge.terminal import echo
 
 TAG: Final = "gateway"
 EXCHANGE: Final = "amq.topic"
@@ -203,16 +204,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found = listed(text, str(args.names))
         done = sync(found, Ctl(args.ctl, os.environ), many=args.many)
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        echo(str(error), err=True)
         return 2
     except ManyError as error:
-        print(error, file=sys.stderr)
+        echo(str(error), err=True)
         return 1
     except (OSError, subprocess.TimeoutExpired) as error:
-        print(error, file=sys.stderr)
+        echo(str(error), err=True)
         return 3
-    print(f"added {len(done.added)}: {' '.join(done.added)}")
-    print(f"removed {len(done.removed)}: {' '.join(done.removed)}")
+    echo(f"added {len(done.added)}: {' '.join(done.added)}")
+    echo(f"removed {len(done.removed)}: {' '.join(done.removed)}")
     return 0
 
 
