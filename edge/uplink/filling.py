@@ -79,7 +79,6 @@ class Filling:
 
     async def _publish(self, link: Connection, items: list[Item]) -> None:
         delivery = self._delivery
-        self._dating.see(self._clock.now())
         await self._dating.learn({item.record.boot for item in items})
         self._backlog.sent([item.row for item in items])
         now_ns = self._clock.now().mono_ns
