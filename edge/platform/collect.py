@@ -146,6 +146,8 @@ class Collector:
     async def _first(
         self, client: aiomqtt.Client, stop: asyncio.Event, idle_s: float | None
     ) -> aiomqtt.Message | None:
+        if stop.is_set():
+            return None  # one that waits must not be taken and cancelled: it is acknowledged
         waiting = asyncio.ensure_future(anext(client.messages))
         stopping = asyncio.ensure_future(stop.wait())
         try:
@@ -211,8 +213,9 @@ class Collector:
             return
         counts = self.counts
         try:
-            (message,) = decode(came.topic, came.payload, came.content_type, prefix=self._prefix)
-            self._at_home(message)
+            found = decode(came.topic, came.payload, came.content_type, prefix=self._prefix)
+            for message in found:  # none: a retained `last` was taken away
+                self._at_home(message)
         except ForeignError as error:
             counts.foreign += 1
             refused.append(self._refused("foreign", came, error, received))
@@ -220,11 +223,12 @@ class Collector:
             counts.undecodable += 1
             refused.append(self._refused("undecodable", came, error, received))
         else:
-            if message.kind == "record":
-                entry = entry_of(message, came.topic, came.payload, came.content_type, received)
-                entries.append(entry)
-            else:
-                counts.others += 1
+            for message in found:
+                if message.kind == "record":
+                    entry = entry_of(message, came.topic, came.payload, came.content_type, received)
+                    entries.append(entry)
+                else:
+                    counts.others += 1
 
     def _at_home(self, message: Message) -> None:
         """Raises ForeignError."""
