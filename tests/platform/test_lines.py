@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.demo.show import RED, Board, _coloured, _folded
-from edge.platform.lines import _words, line, told
+from edge.platform.lines import _span, _words, line, told
 from edge.uplink.wire import JSON, Message, decode
 
 BY = "model congestion 1.0.0"
@@ -199,3 +199,14 @@ def test_an_answer_to_a_command_has_a_line(answer: dict[str, object], says: str)
     data = {"v": 1, "gw": "gw-1", "id": "a", "verb": "resend", **answer}
     (found,) = decode("kerbstone/v1/s/gw-1/up/answer/resend", json.dumps(data).encode(), JSON)
     assert line(found) == f"gw-1 answers resend: {says}"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [
+        (0.9994, "999 ms"), (1, "1 s"), (119.4, "119 s"), (120, "2 min"), (7199, "120 min"),
+        (7200, "2 h"), (172_799, "48 h"), (172_800, "2 days"), (864_000, "10 days"),
+    ],
+)  # fmt: skip
+def test_a_span_is_said_in_the_unit_that_fits(seconds: float, says: str) -> None:
+    assert _span(seconds) == says
