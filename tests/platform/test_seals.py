@@ -14,6 +14,8 @@ def test_the_envelope_is_no_content_and_bytes_are() -> None:
     assert digest(one) == digest({**one, "late": True, "again": True, "bounds": [], "tq": "x"})
     found = {digest({"x": value}) for value in (b"\x01", b"\x02", "a", None, 1, [1])}
     assert len(found) == 6
+    assert digest({"a": 1, "b": {"c": 1, "d": 2}}) == digest({"b": {"d": 2, "c": 1}, "a": 1})
+    assert len(digest(one)) == 12
     with pytest.raises(TypeError):
         digest({"x": object()})
 
