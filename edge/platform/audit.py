@@ -26,6 +26,7 @@ from edge.platform.verdict import Finding, Missing, name
 from edge.uplink.wire import WireError
 
 SEALED_AFTER: Final = timedelta(days=1)  # so long a manifest may wait behind a backlog
+TOLD_EVERY: Final = 10_000  # records, of its progress
 SHOWN: Final = 1000  # findings of one gateway that are told; all are counted
 
 
@@ -83,7 +84,7 @@ class _Audit:
         found: list[Finding] = []  # told at the end, when the days are known
         for entry in self._store.records(ledger.gw):
             done.records += 1
-            if done.records % 10_000 == 0:
+            if done.records % TOLD_EVERY == 0:
                 progress(done.records)
             if (foreign := self._filed.take(entry)) is not None:
                 found.append(foreign)
