@@ -135,7 +135,10 @@ async def test_each_command_has_its_answer_and_what_was_not_asked_is_counted(
     source = source_of(broker.url, "city")
     branch = TOPICS.up.removesuffix("/up")
     said = {"v": 1, "gw": GW, "state": "online", "epoch": E2}
-    answers = [{"ok": True, "again": 2, "gone": 1}, {"ok": True, "again": 1, "gone": 4}]
+    answers: list[dict[str, Any]] = [
+        {"ok": True, "again": 2, "gone": 1},
+        {"ok": True, "again": 1, "gone": 4},
+    ]
     refusing = [answers[0], {"ok": False, "error": "not today"}]
     for told, wanted in (
         (answers, Asked(again=3, gone=5, left=11)),
@@ -154,9 +157,9 @@ async def test_each_command_has_its_answer_and_what_was_not_asked_is_counted(
                 command = decode_command("resend", came.payload, GW)
                 ranges.append([each.ranges for each in parse_ranges(
                     command.arguments["ranges"], "ranges")])  # fmt: skip
-                assert came.properties is not None
-                assert came.properties.ContentType == JSON
-                assert 0 < came.properties.MessageExpiryInterval <= EXPIRY_S
+                properties: Any = came.properties
+                assert properties.ContentType == JSON
+                assert 0 < properties.MessageExpiryInterval <= EXPIRY_S
                 data = {"v": 1, "gw": GW, "id": command.id, "verb": "resend", **answer}
                 for other in (b"no answer", encode_json({**data, "id": "x", "again": 77})):
                     await client.publish(TOPICS.answer("resend"), other, 1)

@@ -289,7 +289,12 @@ async def test_a_receipt_that_could_not_be_sent_is_sent_when_the_broker_is_back(
 async def test_told_to_end_without_a_connection_it_ends(mosquitto: Make, store: Store) -> None:
     broker, gate = mosquitto(), Gate(store)
     async with collecting(broker, gate) as running:
-        gate.before = lambda: (running.stop.set(), broker.kill())
+
+        def end() -> None:
+            running.stop.set()
+            broker.kill()
+
+        gate.before = end
         await sent(broker, record(1))
         await asyncio.wait_for(asyncio.shield(running.task), 60)
     assert (running.counts, running.told) == ({"stored": 1, "commits": 1}, [])

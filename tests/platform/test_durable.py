@@ -81,7 +81,7 @@ def test_a_commit_that_fails_leaves_nothing(store: Store) -> None:
     for _ in range(2):
         with pytest.raises((OverflowError, StoreError)):
             store.commit([good, *others, bad], [])
-        assert list(store.records(GW)) == list(store.conflicts(GW)) == store.gateways() == []
+        assert [*store.records(GW), *store.conflicts(GW), *store.gateways()] == []
     done = store.commit([good, OTHER], [])
     assert [each.verdict for each in done] == ["stored", "conflict"], "and takes no room"
     assert list(store.conflicts(GW)) == [OTHER]

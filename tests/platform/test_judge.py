@@ -34,8 +34,8 @@ def event(of: Ledger, epoch: int, number: int = 1, **data: Any) -> None:
 
 
 def follows(of: Ledger, epoch: int, former: int, **last: int) -> None:
-    gap = {"event": "gap", "gap": [0, 0], "sources": ["*"]}
-    event(of, epoch, former={"epoch": former, "last": last}, **gap)
+    gap: dict[str, Any] = {"event": "gap", "gap": [0, 0], "sources": ["*"]}
+    event(of, epoch, **gap, former={"epoch": former, "last": last})
 
 
 def found(of: Ledger) -> Found:

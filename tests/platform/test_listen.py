@@ -133,7 +133,8 @@ async def test_a_refused_subscription_is_not_silence(granted: list[Any], refused
 
 
 def test_what_is_no_bytes_arrives_as_nothing() -> None:
-    for payload in (None, 7, "text"):
+    payloads: tuple[Any, ...] = (None, 7, "text")
+    for payload in payloads:
         came = aiomqtt.Message("a", payload, 1, True, 1, None)
         assert arrived(came) == Arrived("a", b"", None, retained=True)
 

@@ -1,5 +1,7 @@
 """What a manifest seals, and what proves it."""
 
+from typing import Any
+
 import pytest
 
 from edge.platform.content import digest
@@ -54,11 +56,12 @@ def test_a_manifest_that_contradicts_itself_is_refused() -> None:
     assert made.again == ()
     more = {"clock_again": body["clock"]}
     assert seal_of(KEY, body | more).again == made.clock
-    for wrong in (
+    wrongs: list[dict[str, Any]] = [
         {"first": 2}, {"last": 8}, {"count": 2}, {"stream_of": "aire"}, {"epoch_of": -1},
         {"epoch_of": 1 << 53}, {"seqs": [[3, 7, 0]]}, {"seqs": [[3, 3, 1], [3, 3, 1]], "last": 3},
         {"former": {}, "epoch_of": E1 + 1}, {"clock": None}, {"sha256": 7}, {"clock": [[]]},
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for wrong in wrongs:
         with pytest.raises(ValueError, match=r"."):
             seal_of(KEY, body | wrong)
     nothing = {"first": 1, "last": 0, "count": 0, "seqs": [], "former": {}}
