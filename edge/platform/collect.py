@@ -9,7 +9,7 @@ For the same reason what does not fit in memory may be thrown away.
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal, cast
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -18,7 +18,7 @@ from paho.mqtt.properties import Properties
 from edge.core import PREFIX, Clock
 from edge.core.numbers import Range
 from edge.platform.entry import Entry, Refused, entry_of
-from edge.platform.inbox import Inbox
+from edge.platform.inbox import Inbox, size_of
 from edge.platform.sites import Sites
 from edge.platform.store import Committed, Store
 from edge.platform.subscribe import (
@@ -170,8 +170,7 @@ class Collector:
         found, room = list(group), GROUP_BYTES
         while len(found) < GROUP and room > 0 and not self._inbox.empty():
             found.append(self._inbox.get_nowait())
-            payload: Any = found[-1].payload
-            room -= len(payload) if isinstance(payload, bytes) else 0
+            room -= size_of(found[-1])
         return found
 
     async def _group(self, client: aiomqtt.Client, group: Iterable[aiomqtt.Message]) -> None:

@@ -157,6 +157,7 @@ async def test_each_command_has_its_answer_and_what_was_not_asked_is_counted(
                 command = decode_command("resend", came.payload, GW)
                 ranges.append([each.ranges for each in parse_ranges(
                     command.arguments["ranges"], "ranges")])  # fmt: skip
+                assert len(command.id) == 16
                 properties: Any = came.properties
                 assert properties.ContentType == JSON
                 assert 0 < properties.MessageExpiryInterval <= EXPIRY_S
@@ -167,6 +168,8 @@ async def test_each_command_has_its_answer_and_what_was_not_asked_is_counted(
                 await client.publish(TOPICS.answer("resend"), encode_json(data), 1)
             assert await asking == wanted
             assert ranges == [[((1, 1), (3, 3))], [((5, 5), (7, 7))]]
+    assert "Received PUBLISH from city (d0, q1" in broker.log, "QoS 1, and once"
+    assert "Received PUBLISH from city (d0, q2" not in broker.log
 
 
 async def test_who_is_not_there_is_asked_nothing(mosquitto: Make) -> None:
@@ -181,6 +184,16 @@ async def test_who_is_not_there_is_asked_nothing(mosquitto: Make) -> None:
         assert "offline" in (await ask(source, branch, missing, 60.0)).error
     with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:1: "):
         await ask(source_of("mqtt://127.0.0.1:1", "city"), branch, missing, 1.0)
+
+
+def test_a_command_is_filled_before_the_next_one_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream takes the room of a range, and so does each of its ranges."""
+    monkeypatch.setattr(module, "RANGES", 5)
+    missing = {(E1, "air"): [(1, 1), (3, 3)], (E1, "energy"): [(7, 7), (9, 9)]}
+    found = [[(each["stream"], each["ranges"]) for each in command]
+             for command in commands_of(missing)]  # fmt: skip
+    assert found == [[("air", [[1, 1], [3, 3]]), ("energy", [[7, 7]])], [("energy", [[9, 9]])]]
+    assert list(commands_of({})) == []
 
 
 RANGE = st.tuples(st.integers(1, 2**52), st.integers(0, 5)).map(lambda p: (p[0], p[0] + p[1]))

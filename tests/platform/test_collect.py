@@ -12,7 +12,7 @@ import aiomqtt
 import pytest
 
 from edge.acquire.clock import SystemClock
-from edge.core import Record
+from edge.core import Record, Stamp
 from edge.platform import collect, inbox, tallies
 from edge.platform.collect import TOLD, Collector
 from edge.platform.entry import Entry, Refused
@@ -153,6 +153,8 @@ async def test_each_kind_of_message_is_counted_and_records_have_receipts(
     assert sorted(text.partition(":")[0] for text in running.told) == [
         "conflict", "foreign", "undecodable", "undecodable",
     ]  # fmt: skip
+    assert "Received PUBLISH from city (d0, q1" in broker.log
+    assert "Received PUBLISH from city (d0, q2" not in broker.log
     assert [each.key[3] for each in store.records(GW)] == [1, 2, 4]
     kept = {(gw, kind): tally.kept for gw, kind, tally in store.tallies()}
     assert kept == {
@@ -168,6 +170,22 @@ async def test_what_is_retained_no_more_is_no_message(mosquitto: Make, store: St
         await sender.publish(record(1))
         await running.until(lambda: sender.receipted == {(E1, "air", 1)})
     assert (running.counts["stored"], running.told) == (1, [])
+
+
+async def test_what_is_not_told_one_by_one_is_told_of_its_gateway(
+    mosquitto: Make, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "TOLD", 0)
+    others = [entry(record(1, body={"x": f"other {n}"})) for n in range(tallies.KEPT)]
+    store.commit([entry(record(1)), *others], [])
+    broker = mosquitto()
+    async with collecting(broker, store) as running, gateway(broker) as sender:
+        for x in ("other 1", "one more", "and more", "other 2"):
+            await sender.publish(record(1, body={"x": x}))
+        await running.until(lambda: running.counts.get("conflicts") == 2)
+    more = f"more from {GW} is counted, and not told one by one"
+    assert running.told == [f"conflict: {more}", f"excess: {more}"]
+    assert running.counts["excess"] == 2
 
 
 async def test_what_is_more_than_is_kept_has_no_receipt(mosquitto: Make, store: Store) -> None:
@@ -190,7 +208,10 @@ async def test_one_gateway_does_not_hide_the_sentences_about_another(
 ) -> None:
     broker = mosquitto()
     async with collecting(broker, store) as running, gateway(broker) as sender:
-        for _ in range(TOLD + 3):
+        for _ in range(TOLD + 1):
+            await sender.put(AIR, Payload(b"", JSON))
+        await running.until(lambda: len(running.told) == TOLD + 1)
+        for _ in range(2):
             await sender.put(AIR, Payload(b"", JSON))
         for gw in ("gw-2", "x y"):  # the second is no gateway's branch
             await sender.put(AIR.replace(GW, gw), Payload(b"", JSON))
@@ -309,11 +330,12 @@ async def test_a_broker_that_was_never_there_is_an_error(tmp_path: Path, store: 
 
 
 async def test_it_ends_when_nothing_comes(mosquitto: Make, store: Store) -> None:
-    broker = mosquitto()
+    broker, before = mosquitto(), asyncio.all_tasks()
     async with collecting(broker, store, idle_s=0.5) as running:
         await sent(broker, record(1))
         await asyncio.wait_for(asyncio.shield(running.task), 60)
     assert running.counts["stored"] == 1
+    assert asyncio.all_tasks() == before, "nothing is left waiting"
 
 
 async def test_a_gateway_files_under_its_own_site_and_a_list_that_is_lost_is_told(
@@ -331,3 +353,35 @@ async def test_a_gateway_files_under_its_own_site_and_a_list_that_is_lost_is_tol
     assert lost.endswith("what was known of the sites still holds")
     assert foreign.endswith(f"{GW} belongs to nord, and files under stadt")
     assert (running.counts["foreign"], list(store.records(GW))) == (1, [])
+    assert [(gw, kind) for gw, kind, _ in store.tallies()] == [(GW, "foreign")], "it is written"
+
+
+@pytest.mark.parametrize(
+    ("late_ns", "wakes_ms"), [(0, [10, 20, 30, 40, 50]), (4_000_000, [10, 24, 38, 50])]
+)
+async def test_the_first_of_a_group_waits_for_others_a_moment(
+    store: Store, late_ns: int, wakes_ms: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "GROUP", 4)
+    wakes: list[int] = []
+
+    class Late:
+        """Wakes so late each time."""
+
+        mono_ns = 0
+
+        def now(self) -> Stamp:
+            return Stamp(self.mono_ns, 0, "none")
+
+        async def sleep_until(self, mono_ns: int) -> None:
+            wakes.append(mono_ns // 1_000_000)
+            self.mono_ns = mono_ns + late_ns
+
+    collector = Collector(store, clock=Late(), tell=pytest.fail)
+    for _ in range(2):
+        collector._inbox.put_nowait(aiomqtt.Message("x", b"", 1, False, 1, None))
+    await collector._wait_for_more()
+    assert wakes == wakes_ms
+    collector._inbox.put_nowait(aiomqtt.Message("x", b"", 1, False, 1, None))
+    await collector._wait_for_more()
+    assert wakes == wakes_ms, "a whole group waits for nothing"

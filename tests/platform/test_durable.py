@@ -119,14 +119,42 @@ def test_a_newer_version_is_told_and_left_alone(path: Path) -> None:
     else:
         path.write_bytes(path.read_bytes().replace(b'"v":2', b'"v":9'))
     before = path.read_bytes()
-    for write in (True, False):
+    for write in (True, True, False):  # who is refused gives the lock back
         with pytest.raises(ConfigError, match="version 9 of the store; this program knows 2"):
             open_store(path, write=write)
     assert path.read_bytes() == before
 
 
-def test_an_empty_file_of_lines_is_no_store_yet(tmp_path: Path) -> None:
-    path = tmp_path / "store.jsonl"
+def test_a_database_that_has_tables_of_another_program_gets_none_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "city.db"
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE theirs (x)")
+    db.close()
+    before = path.read_bytes()
+    for write in (True, True, False):
+        with pytest.raises(ConfigError, match="no store"):
+            open_store(path, write=write)
+    assert path.read_bytes() == before
+
+
+def test_what_cannot_be_opened_gives_the_lock_back(path: Path) -> None:
+    path.mkdir()
+    for _ in range(2):
+        with pytest.raises(StoreError, match=str(path)):
+            open_store(path, write=True)
+    path.rmdir()
+    open_store(path, write=True).close()
+
+
+def test_a_store_that_was_closed_is_one_file_again(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "store.db", write=True)
+    store.commit([entry(record(1))], [])
+    assert (tmp_path / "store.db-wal").exists()
+    store.close()
+    assert {file.name for file in tmp_path.iterdir()} == {"store.db", "store.db.lock"}
+
+
+def test_an_empty_file_is_no_store_yet(path: Path) -> None:
     path.touch()
     with pytest.raises(ConfigError, match="no store"):
         open_store(path, write=False)
