@@ -8,14 +8,18 @@ from typing import Any
 import msgpack
 import pytest
 
+from edge.core import Stream
 from edge.platform import audit as module
 from edge.platform.audit import Audited, _stands_for, audit
 from edge.platform.days import UNKNOWN, Days
 from edge.platform.entry import Entry
 from edge.platform.ledger import Ledger
+from edge.platform.signatures import Keys
 from edge.platform.store import open_store
-from edge.uplink.wire import WireError
+from edge.uplink.wire import START, WireError
+from edge.uplink.wire.records import ADDED
 from tests.platform.records import E1, E2, GW, entry, record, sealed
+from tests.platform.test_audit import signer
 
 ELSEWHERE = "kerbstone/v1/stadt/gw-evil/up/air/hut"
 
@@ -121,6 +125,9 @@ def test_a_payload_of_another_key_is_damage(tmp_path: Path, wrong: dict[str, Any
     changed = replace(one, payload=msgpack.packb({**one.sent(), **wrong}))
     done = audited(tmp_path, [changed, *SEALED[1:]])
     assert sorted(kinds(done)) == ["damage", "digest", "nothing"]
+    day = done.days.day("2026-11-25")
+    assert (day.numbers, day.covered) == (3, {("air", "hut"): 60.0})
+    assert "not checked" not in str(done.notes)
     (text,) = [each.text for _, each in done.findings if each.kind == "damage"]
     assert text == f"{GW} {E1}/air/1: the stored payload is damaged: its payload has another key"
     assert done.days.day("2026-11-25").records == 3
@@ -155,6 +162,70 @@ def test_a_merged_record_stands_for_what_it_covers(tmp_path: Path) -> None:
     assert (day.records, day.numbers) == (1, 3)
     assert [_stands_for({"covers": covers}) for covers in ([[1, 5, 2]], "x", [])] == [3, 1, 0]
     assert _stands_for({}) == 1
+
+
+MANIFEST = sealed(record(1), record(2))[-1]
+
+
+def manifest(seq: int, **more: Any) -> Entry:
+    body = {**MANIFEST.body, **more}
+    return entry(record(seq, stream=Stream.MANIFEST, source="air", at=(120, 120), body=body))
+
+
+@pytest.mark.parametrize("at", [1, 3])
+def test_a_manifest_that_is_no_good_hides_no_other(tmp_path: Path, at: int) -> None:
+    foreign = replace(manifest(at), topic=ELSEWHERE.replace("air/hut", "manifest/air"))
+    rotten = replace(manifest(at), payload=b"x")
+    for wrong, kind in (
+        (foreign, "foreign"), (rotten, "damage"), (manifest(at, count=9), "digest"),
+    ):  # fmt: skip
+        done = audited(tmp_path, [*SEALED[:2], manifest(2), wrong])
+        assert (kinds(done), done.proved) == ([kind], 1)
+
+
+def test_a_manifest_that_seals_nothing_proves_nothing(tmp_path: Path) -> None:
+    body = {
+        "epoch_of": E1, "stream_of": "manifest", "first": 1, "last": 0, "count": 0, "seqs": [],
+        "sha256": START.hex(), "clock": [], "former": {"epoch": E1 - 1, "last": {}},
+    }  # fmt: skip
+    opening = entry(record(1, stream=Stream.MANIFEST, source="manifest", body=body))
+    done = audited(tmp_path, [SEALED[0], opening])
+    assert (kinds(done), done.proved) == (["nothing"], 1)
+    assert audited(tmp_path, [entry(each) for each in sealed(record(1))]).findings == []
+
+
+def test_what_is_not_signed_is_believed_only_where_the_operator_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    sign, pem = signer(GW)
+    (folder / "gw.pem").write_bytes(pem)
+    done = audited(tmp_path, SEALED, keys=Keys(folder))
+    assert (kinds(done), done.proved) == (["unsigned", "nothing"], 0)
+    assert "not signed" not in str(done.notes)
+    allowed = Keys(folder, unsigned_ok=[GW])
+    done = audited(tmp_path, SEALED, keys=allowed)
+    assert (done.findings, done.proved) == ([], 0)
+    text = "1 manifests are not signed, which --unsigned-ok allows (a key in a TPM): who can write"
+    assert done.notes[0] == (f"{GW}: {text} this store can have made them, so they prove nothing")
+    signed = manifest(1, **sign({k: v for k, v in SEALED[2].sent().items() if k not in ADDED}))
+    done = audited(tmp_path, [*SEALED[:2], signed], keys=allowed)
+    assert (done.findings, done.proved) == ([], 1)
+    assert "not signed" not in str(done.notes)
+
+
+def test_a_register_that_began_anew_is_noted(tmp_path: Path) -> None:
+    points: list[dict[str, int]] = [
+        {"first": 0, "last": 5, "delta": 0, "step": 1}, {"first": 9, "last": 12, "delta": 3,
+                                                        "step": 1},
+    ]  # fmt: skip
+    made = [
+        record(n, stream=Stream.ENERGY, body={"covered_s": 60.0, "points": {"energy": point}})
+        for n, point in enumerate(points, 1)
+    ]
+    done = audited(tmp_path, [entry(each) for each in sealed(*made)])
+    assert done.findings == []
+    text = "1 registers began anew: what they counted before is in no record"
+    assert done.notes[0] == f"{GW}: {text}"
 
 
 # -- days ------------------------------------------------------------------------------------------

@@ -1,10 +1,13 @@
 """What `commit` has returned for is on the disk; what failed has left nothing; a reader sees one
 state."""
 
+import base64
+import json
 import os
 import sqlite3
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,6 +74,29 @@ def test_each_file_of_lines_is_synced_behind_its_last_byte(
             file.st_ino: synced.get(file.st_ino) for file in files
         }
     assert folders == 6, "and each new tally"
+    synced.clear()
+    assert [each.verdict for each in store.commit([OTHER], [])] == ["conflict"]
+    assert synced == {}, "what is there already costs no write"
+    store.close()
+    for file in tmp_path.glob("*.jsonl"):
+        with file.open("ab") as handle:
+            handle.write(b'{"kind"')
+    synced.clear()
+    open_store(tmp_path / "store.jsonl", write=True).close()
+    files = [file.stat() for file in tmp_path.glob("*.jsonl")]
+    assert [synced.get(file.st_ino) for file in files] == [file.st_size for file in files]
+
+
+def test_a_payload_of_text_is_kept_as_text(tmp_path: Path) -> None:
+    """So that any program reads it."""
+    path = tmp_path / "store.jsonl"
+    store = open_store(path, write=True)
+    made = [entry(record(1), encoding="json"), entry(record(2))]
+    store.commit(made, [])
+    _, first, second = map(json.loads, path.read_text("utf-8").splitlines())
+    assert first["payload"].encode() == made[0].payload
+    assert base64.b64decode(second["payload_b64"]) == made[1].payload
+    assert list(store.records(GW)) == made
     store.close()
 
 
@@ -178,15 +204,30 @@ def test_lines_that_say_too_little_are_counted(tmp_path: Path) -> None:
     store = open_store(path, write=True)
     store.commit([entry(record(1)), OTHER], [])
     store.close()
-    for file in (path, path.with_suffix(".conflict.jsonl")):
-        with file.open("ab") as handle:
-            handle.write(b'{"kind":"record","gw":"x"}\n{"kind":"record",\n')
+    bad = b'{"kind":"record","gw":"x"}\n{"kind":"record",\n'
+    path.write_bytes(path.read_bytes() + bad)
+    beside = path.with_suffix(".conflict.jsonl")
+    beside.write_bytes(bad + beside.read_bytes())
     for write in (False, True):
         again = open_store(path, write=write)
         assert (again.damage.lines, again.damage.torn_bytes) == (4, 0)
         assert list(again.records(GW)) == [entry(record(1))]
         assert list(again.conflicts(GW)) == [OTHER]
         again.close()
+
+
+@pytest.mark.parametrize("tail", [1, 65_534, 65_535, 65_536, 65_537, 200_000])
+def test_the_end_of_the_last_whole_line_is_found(tmp_path: Path, tail: int) -> None:
+    """Also where it is the first byte of what is read at once."""
+    path = tmp_path / "lines"
+    whole = (HEAD + b'1"}\n') * 2
+    path.write_bytes(whole + b"x" * tail)
+    for write in (False, True):
+        file = Journal(path, write=write)
+        assert (file.end, file.torn_bytes) == (len(whole), tail)
+        assert (len(list(file.lines())), file.damaged) == (2, 0)
+        file.close()
+    assert path.read_bytes() == whole
 
 
 def test_a_line_that_is_longer_than_any_of_ours_is_passed_over(
@@ -249,3 +290,63 @@ def test_a_branch_is_what_stands_before_up() -> None:
     assert batch.branch == made.branch
     assert made.size == len(made.topic) + len(made.payload)
     assert FOREIGN.kept_size == 2
+
+
+def test_a_commit_may_happen_in_another_thread(store: Store) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        assert len(pool.submit(store.commit, [entry(record(1))], [FOREIGN]).result()) == 1
+    assert list(store.records(GW)) == [entry(record(1))]
+
+
+def handles() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_nothing_stays_open_behind_a_store(path: Path) -> None:
+    before = handles()
+    for _ in range(3):
+        store = open_store(path, write=True)
+        store.commit([entry(record(1)), OTHER], [FOREIGN])
+        opened = handles()
+        with pytest.raises(ConfigError, match="another"):
+            open_store(path, write=True)
+        assert handles() == opened
+        store.close()
+        assert handles() == before
+        with pytest.raises((StoreError, sqlite3.Error)):
+            store.gateways()
+        reader = open_store(path, write=False)
+        reader.close()
+        reader.close()
+        assert handles() == before
+
+
+def test_files_are_for_their_owner_and_group(tmp_path: Path) -> None:
+    open_store(tmp_path / "store.jsonl", write=True).close()
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert len(modes) == 4
+    assert all(mode & ~0o640 == 0 for mode in modes.values()), modes
+
+
+def test_a_head_stands_first(tmp_path: Path) -> None:
+    path = tmp_path / "store.jsonl"
+    store = open_store(path, write=True)
+    store.commit([entry(record(1))], [])
+    store.close()
+    head, line = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(line + head)
+    for write in (True, False):
+        with pytest.raises(ConfigError, match="no store"):
+            open_store(path, write=write)
+    assert path.read_bytes() == line + head
+
+
+def test_a_place_where_no_store_can_be_is_wrong_use(tmp_path: Path) -> None:
+    for name in ("none.db", "none.jsonl"):
+        with pytest.raises(ConfigError, match="there is no such file"):
+            open_store(tmp_path / name, write=False)
+        with pytest.raises(ConfigError, match="does not exist; make it"):
+            open_store(tmp_path / "folder" / name, write=True)
+    with pytest.raises(ConfigError, match=r"ends in \.db"):
+        open_store(tmp_path / "store.txt", write=True)
+    assert list(tmp_path.iterdir()) == []

@@ -84,7 +84,8 @@ def test_last_numbers_are_kept_as_they_are_said() -> None:
 EVENT: dict[str, Any] = {"boot": 5, "mono": [7, 8]}
 
 
-def test_events_say_what_was_lost_and_what_came_before() -> None:
+def test_events_say_what_was_lost_and_what_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.platform.declared.METERS", 2)
     declared = Declared()
 
     def event(number: int, **data: Any) -> None:
@@ -111,6 +112,7 @@ def test_events_say_what_was_lost_and_what_came_before() -> None:
     event(7, event="meter", source="hut", point="energy")
     event(8, event="swap", source="hut", point=7)
     event(9, event="start", source="hut")
+    event(10, event="meter", source="one too many")
     assert [(each.source, each.point, each.at_us) for each in declared.meters] == [
         ("hut", "energy", 8), ("hut", None, 8),
     ]  # fmt: skip

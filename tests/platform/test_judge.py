@@ -244,3 +244,93 @@ def test_a_seal_counts_as_numbers_that_exist() -> None:
         "sha256": seal(1).sha256, "clock": [],
     })  # fmt: skip
     assert judge(made, [])[1] == {(E1, "air"): [(2, 4)]}
+
+
+def timed(of: Ledger, epoch: int, boot: int, number: int, at: tuple[int, int]) -> list[str]:
+    """A record of air; seconds."""
+    of.number(epoch, "air", number)
+    mono = [second * 1_000_000 for second in at]
+    data = {"stream": "air", "epoch": epoch, "seq": number, "boot": boot, "mono": mono}
+    return [each.kind for each in of.take("hut", data)]
+
+
+def leading(of: Ledger, epoch: int, former: int, boots: tuple[int, int], gap: list[int]) -> None:
+    us = [second * 1_000_000 for second in gap]
+    event(of, epoch, event="gap", gap=us, sources=["hut"], boot=boots[1], boot_before=boots[0],
+          former={"epoch": former, "last": {"air": 1}})  # fmt: skip
+
+
+def test_time_goes_on_over_epochs_of_one_boot() -> None:
+    for end, kinds in ((100, []), (90, ["hole"])):
+        made = Ledger(GW, E1)
+        assert timed(made, E2, 1, 1, (100, 160)) == []
+        timed(made, E1, 1, 1, (0, 60))
+        leading(made, E2, E1, (1, 1), [60, end])
+        made.latest = E2
+        findings, _ = judge(made, [])
+        assert [each.kind for each in findings] == kinds
+    assert findings[0].place == (GW, E2, "air", 1)
+    assert findings[0].text == (
+        f"{GW} air/hut: 10.000 s are missing between 60000000 and 100000000 us of boot 1"
+    )
+
+
+def test_a_time_that_two_epochs_tell_is_an_overlap() -> None:
+    made = Ledger(GW, E1)
+    timed(made, E1, 1, 1, (0, 60))
+    timed(made, E2, 1, 1, (59, 90))
+    leading(made, E2, E1, (1, 1), [60, 60])
+    (finding,) = judge(made, [])[0]
+    assert (finding.kind, finding.place) == ("overlap", (GW, E2, "air", 1))
+    assert finding.text == (
+        f"{GW} air/hut: records of epoch {E2} speak of a time of boot 1 that another epoch has told"
+        " (59000000..90000000 us)"
+    )
+
+
+def test_boots_come_in_the_order_of_their_epochs_whenever_they_are_heard() -> None:
+    for led in (True, False):
+        made = Ledger(GW, E1)
+        for epoch, boot in ((E3, 3), (E1, 1), (E2, 2)):
+            timed(made, epoch, boot, 1, (5, 60))
+        leading(made, E2, E1, (1, 2), [0, 5])
+        leading(made, E3, E2, (2, 3), [0, 5 if led else 4])
+        made.declared.words.former(E3, E2, {"event": 1})
+        made.latest = E3
+        findings, _ = judge(made, [])
+        if led:
+            assert findings == []
+        else:
+            (finding,) = findings
+            assert (finding.kind, finding.place) == ("hole", (GW, E3, "air", 1))
+            assert finding.text == (
+                f"{GW} air/hut: no gap event leads from boot 2 to its first record of boot 3"
+            )
+
+
+def test_a_gap_of_another_line_excuses_nothing() -> None:
+    """Two starts say that they followed the first one: what one says is not true of the other."""
+    made = Ledger(GW, E1)
+    timed(made, E1, 1, 1, (0, 60))
+    timed(made, E3, 1, 1, (100, 160))
+    leading(made, E2, E1, (1, 1), [60, 100])
+    leading(made, E3, E1, (1, 1), [100, 100])
+    kinds = [each.kind for each in judge(made, [])[0]]
+    assert kinds == ["fork", "open", "hole"]
+
+
+def test_where_we_came_late_the_newest_older_epoch_is_taken_for_the_one_before() -> None:
+    def taken(numbers: dict[int, list[int]], opened: bool) -> list[str]:
+        made = ledger(numbers, joined=E3)
+        made.latest = E3
+        if opened:
+            event(made, E3, event="start")
+        return [each.text for each in judge(made, [])[0] if each.kind == "open"]
+
+    assert taken({E3: [7], E2: [5]}, False) == []
+    (text,) = taken({E3: [7], E2: [5], E1: [5]}, False)
+    assert f"epoch {E1} was never closed" in text
+    assert len(taken({E3: [7], E2: [5]}, True)) == 1
+    later = (4 << 32) + 1
+    (text,) = taken({E3: [7], later: [5]}, False)
+    assert "was never closed" in text
