@@ -90,3 +90,31 @@ def test_corrections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert finding is not None
     assert "knows no clock of boot 3" in finding.text
     assert finding.text.startswith("1 records")
+
+
+def test_the_first_that_is_wrong_is_told_with_what_would_be_right() -> None:
+    clock = tuple(Moment(1, 0, AT_US + n * 1_000_000, "ntp") for n in range(5))
+    looking = Dates(seal(1, 2, clock=clock), Corrections())
+    for number in (1, 2):
+        wall = Wall(text(AT_US - number * 3_600_000_000), text(AT_US), "rtc")
+        looking.look(replace(entry(record(number)), mono=(0, 1), wall=wall), {})
+    finding = looking.finding()
+    assert finding is not None
+    assert finding.place == KEY
+    assert finding.text == (
+        f"2 records that the manifest {GW} {E1}/manifest/1 seals have other wall times than the"
+        f" gateway gave them: {GW} {E1}/air/1 says 2026-11-25T11:00:00+00:00 (rtc), the gateway"
+        " 2026-11-25T12:00:00.000+00:00 (ntp) or 2026-11-25T12:00:01.000+00:00 (ntp) or"
+        " 2026-11-25T12:00:02.000+00:00 (ntp)"
+    )
+
+
+def test_what_no_calendar_can_say_is_said_as_its_ends() -> None:
+    for wall_us, says in (
+        (-5_000_000, "1970-01-01T00:00:00.000"),
+        (1 << 61, "9999-12-31T23:59:59"),
+    ):
+        looking = Dates(seal(1, clock=(Moment(1, 0, wall_us, "ntp"),)), Corrections())
+        wall = Wall(text(AT_US), text(AT_US), "ntp")
+        looking.look(replace(entry(record(1)), mono=(0, 1), wall=wall), {})
+        assert f"the gateway {says}" in str(looking.finding())

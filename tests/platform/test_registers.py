@@ -30,7 +30,7 @@ from edge.platform.store import open_store
 from edge.process.events import meter
 from edge.process.merge import merge
 from edge.process.total import Total
-from tests.platform.records import E1, GW, S, entry, record, sealed
+from tests.platform.records import E1, E2, GW, S, entry, record, sealed
 
 DOUBTS = (uncertain(Reason.GAP), bad(Reason.GAP), bad(Reason.SILENT))
 POINT = Point("energy_import", Quantity.ENERGY, kind=Kind.TOTAL, resolution=0.1)
@@ -226,8 +226,46 @@ def test_steps_are_told_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.take((GW, E1, "energy", n), "hut", body)
     seen.take((GW, E1, "energy", 7), "hut", {"points": 7})
     findings, anew = seen.judge(Judge(ledger))
-    assert [each.place and each.place[3] for each in findings] == [2, 3, None]
+    places = [(GW, E1, "energy", 2), (GW, E1, "energy", 3), None]
+    assert [each.place for each in findings] == places
     assert findings[-1].text == f"{GW}: 3 more registers do not go on where they were"
     text = f"{GW} {E1}/energy/2: hut.energy_import grew from 20 to 21, and the record before it"
     assert findings[0].text.startswith(f"{text} ({E1}/1) ends at 11: it was counted twice")
     assert anew == 0
+
+
+Told = tuple[int, int, int, int, int]  # epoch, number, first, last, delta
+
+
+def fed(*told: Told, words: dict[int, int] | None = None) -> tuple[list[int], int]:
+    """The numbers of the findings, and how many registers began anew."""
+    seen, ledger = Registers(), Ledger(GW, told[0][0])
+    for epoch, number, first, last, delta in told:
+        ledger.number(epoch, "energy", number)
+        point = {"first": first, "last": last, "delta": delta, "step": 1}
+        body = {"boot": 1, "mono": [0, 1], "points": {"energy_import": point}}
+        seen.take((GW, epoch, "energy", number), "hut", body)
+    for by, of in (words or {}).items():
+        ledger.declared.words.former(by, of, {"energy": 1})
+    findings, anew = seen.judge(Judge(ledger))
+    return [each.place[3] for each in findings if each.place is not None], anew
+
+
+def test_what_grew_before_cannot_begin_anew() -> None:
+    still, again = (E1, 2, 5, 5, 0), (E1, 3, 9, 12, 3)
+    assert fed((E1, 1, 0, 5, 0), still, again) == ([], 1)
+    assert fed((E1, 1, 0, 5, 5), still, again) == ([3], 0)
+    assert fed((E1, 1, 0, 4, 0), (E1, 2, 4, 5, 1), again) == ([3], 0)
+
+
+def test_one_step_that_is_explained_hides_no_other() -> None:
+    assert fed((E1, 1, 0, 5, 5), (E1, 3, 9, 12, 3), (E1, 4, 20, 21, 1)) == ([4], 0)
+
+
+def test_registers_go_on_over_epochs_in_their_order() -> None:
+    high, low = (E2, 1, 0, 5, 5), (E1, 1, 5, 8, 3)  # a new card counts epochs anew
+    assert fed(low, high, words={E1: E2}) == ([], 0)
+    assert fed(low, high, words={E2: E1}) == ([1], 0)
+    assert fed(low, high) == ([], 0), "nobody says which was first"
+    assert fed(low, high, words={E1: E2, E2: E1}) == ([], 0), "nor in a circle"
+    assert fed((E1, 1, 0, 5, 5), (E2, 1, 9, 12, 3), words={E2: E1}) == ([], 1)

@@ -7,7 +7,7 @@ import pytest
 from edge.platform.content import digest
 from edge.platform.seals import prove, seal_of
 from edge.uplink.wire.clock import Moment
-from tests.platform.records import E1
+from tests.platform.records import E1, GW
 from tests.platform.seals import KEY, seal, sent
 
 
@@ -39,6 +39,10 @@ def test_a_seal_is_proved_by_all_of_its_records_and_no_other() -> None:
     assert (proof.proved, proof.absent) == (False, ())
     assert proof.finding is not None
     assert proof.finding.kind == "digest"
+    assert proof.finding.text == (
+        f"{made.says} seals 3 numbers of {E1}/air (2-6), and what came under them is something else"
+    )
+    assert made.says == f"the manifest {GW} {E1}/manifest/1"
     unreadable = prove(made, [(2, {}), *here[2:]])
     assert unreadable.finding == proof.finding
     assert list(made.ranges) == [(2, 2), (4, 4), (6, 6)]

@@ -1,6 +1,7 @@
 """Signatures hold with the key that made them, and certificates are what the operator gave."""
 
 import base64
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from edge.core import ConfigError
-from edge.platform.signatures import LARGEST, Keys
+from edge.platform.signatures import LARGEST, Keys, MissingLibraryError
 from edge.uplink.wire import signed_bytes
 
 pytest.importorskip("cryptography")
@@ -100,3 +101,9 @@ def test_a_folder_without_certificates_is_a_mistake(tmp_path: Path) -> None:
         (folder / "gw.cert").write_bytes(content)
         with pytest.raises(ConfigError, match=r"gw\.cert: no certificate in PEM"):
             Keys(folder)
+
+
+def test_without_the_library_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with pytest.raises(MissingLibraryError, match="cryptography"):
+        Keys(tmp_path)
