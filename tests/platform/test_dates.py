@@ -10,8 +10,8 @@ from edge.platform.clocks import BOUND_US, Corrections, Dates
 from edge.platform.entry import Wall
 from edge.uplink.wire.clock import Moment
 from edge.uplink.wire.records import MAX_WALL_NS
-from tests.platform.records import entry, record
-from tests.platform.seals import seal
+from tests.platform.records import E1, GW, entry, record
+from tests.platform.seals import KEY, seal
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 AT_US = int(AT.timestamp()) * 1_000_000
@@ -110,10 +110,8 @@ def test_the_first_that_is_wrong_is_told_with_what_would_be_right() -> None:
 
 
 def test_what_no_calendar_can_say_is_said_as_its_ends() -> None:
-    for wall_us, says in (
-        (-5_000_000, "1970-01-01T00:00:00.000"),
-        (1 << 61, "9999-12-31T23:59:59"),
-    ):
+    ends = ((-5_000_000, "1970-01-01T00:00:00.000"), (1 << 61, "9999-12-31T23:59:59"))
+    for wall_us, says in ends:
         looking = Dates(seal(1, clock=(Moment(1, 0, wall_us, "ntp"),)), Corrections())
         wall = Wall(text(AT_US), text(AT_US), "ntp")
         looking.look(replace(entry(record(1)), mono=(0, 1), wall=wall), {})
