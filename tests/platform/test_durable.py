@@ -2,6 +2,7 @@
 state."""
 
 import base64
+import gc
 import json
 import os
 import sqlite3
@@ -303,6 +304,7 @@ def handles() -> int:
 
 
 def test_nothing_stays_open_behind_a_store(path: Path) -> None:
+    gc.collect()  # what other tests have left
     before = handles()
     for _ in range(3):
         store = open_store(path, write=True)
