@@ -49,6 +49,11 @@ def test_subscriptions_bring_what_the_filter_would(topic_filter: str) -> None:
         assert all("#" not in each for each in asked) or len(levels) > 7
 
 
+@pytest.mark.parametrize("tail", ["+/#", "down/#", "#", "up/air", "up/air/hut/#"])
+def test_what_is_not_above_the_levels_of_up_is_subscribed_as_it_is(tail: str) -> None:
+    assert subscriptions(f"k/v1/+/+/{tail}", "k/v1") == [f"k/v1/+/+/{tail}"]
+
+
 UP = "k/v1/+/+/up"
 
 
