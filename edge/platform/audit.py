@@ -27,6 +27,7 @@ from edge.platform.verdict import Finding, Missing, name
 from edge.uplink.wire import WireError
 
 SEALED_AFTER: Final = timedelta(days=1)  # so long a manifest may wait behind a backlog
+TOLD_EVERY: Final = 10_000  # records, of its progress
 SHOWN: Final = 1000  # findings of one gateway that are told; all are counted
 
 
@@ -89,7 +90,7 @@ class _Audit:
             found.append(Finding("damage", f"{text}: it is audited as if since ever"))
         for entry in self._store.records(ledger.gw):
             done.records += 1
-            if done.records % 10_000 == 0:
+            if done.records % TOLD_EVERY == 0:
                 progress(done.records)
             if (foreign := self._filed.take(entry)) is not None:
                 found.append(foreign)

@@ -9,7 +9,7 @@ For the same reason what does not fit in memory may be thrown away.
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal, cast
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -18,7 +18,7 @@ from paho.mqtt.properties import Properties
 from edge.core import PREFIX, Clock
 from edge.core.numbers import Range
 from edge.platform.entry import Entry, Refused, entry_of
-from edge.platform.inbox import Inbox
+from edge.platform.inbox import Inbox, size_of
 from edge.platform.sites import Sites
 from edge.platform.store import Committed, Store
 from edge.platform.subscribe import (
@@ -146,6 +146,8 @@ class Collector:
     async def _first(
         self, client: aiomqtt.Client, stop: asyncio.Event, idle_s: float | None
     ) -> aiomqtt.Message | None:
+        if stop.is_set():
+            return None  # one that waits must not be taken and cancelled: it is acknowledged
         waiting = asyncio.ensure_future(anext(client.messages))
         stopping = asyncio.ensure_future(stop.wait())
         try:
@@ -168,8 +170,7 @@ class Collector:
         found, room = list(group), GROUP_BYTES
         while len(found) < GROUP and room > 0 and not self._inbox.empty():
             found.append(self._inbox.get_nowait())
-            payload: Any = found[-1].payload
-            room -= len(payload) if isinstance(payload, bytes) else 0
+            room -= size_of(found[-1])
         return found
 
     async def _group(self, client: aiomqtt.Client, group: Iterable[aiomqtt.Message]) -> None:
@@ -211,8 +212,9 @@ class Collector:
             return
         counts = self.counts
         try:
-            (message,) = decode(came.topic, came.payload, came.content_type, prefix=self._prefix)
-            self._at_home(message)
+            found = decode(came.topic, came.payload, came.content_type, prefix=self._prefix)
+            for message in found:  # none: a retained `last` was taken away
+                self._at_home(message)
         except ForeignError as error:
             counts.foreign += 1
             refused.append(self._refused("foreign", came, error, received))
@@ -220,11 +222,12 @@ class Collector:
             counts.undecodable += 1
             refused.append(self._refused("undecodable", came, error, received))
         else:
-            if message.kind == "record":
-                entry = entry_of(message, came.topic, came.payload, came.content_type, received)
-                entries.append(entry)
-            else:
-                counts.others += 1
+            for message in found:
+                if message.kind == "record":
+                    entry = entry_of(message, came.topic, came.payload, came.content_type, received)
+                    entries.append(entry)
+                else:
+                    counts.others += 1
 
     def _at_home(self, message: Message) -> None:
         """Raises ForeignError."""

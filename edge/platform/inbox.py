@@ -18,7 +18,7 @@ class Inbox(asyncio.Queue[aiomqtt.Message]):
         self._bytes = 0
 
     def put_nowait(self, item: aiomqtt.Message) -> None:
-        size = _size(item)
+        size = size_of(item)
         if self.qsize() >= MESSAGES or self._bytes + size > BYTES:
             self.thrown_away += 1
             return
@@ -27,10 +27,11 @@ class Inbox(asyncio.Queue[aiomqtt.Message]):
 
     def _get(self) -> aiomqtt.Message:  # what asyncio.Queue itself calls, and lets be overridden
         item: aiomqtt.Message = super()._get()
-        self._bytes -= _size(item)
+        self._bytes -= size_of(item)
         return item
 
 
-def _size(item: aiomqtt.Message) -> int:
+def size_of(item: aiomqtt.Message) -> int:
+    """Bytes of its payload; the library has other types for what we never publish."""
     payload: Any = item.payload
     return len(payload) if isinstance(payload, bytes) else 0

@@ -117,7 +117,7 @@ def _whole(handle: int, size: int) -> int:
 
 def sync_folder(folder: Path) -> None:
     """What was made or renamed in it stays there after a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    handle = os.open(folder, os.O_DIRECTORY)
     try:
         os.fsync(handle)
     finally:

@@ -107,7 +107,8 @@ class LinesStore:
         return done
 
     def gateways(self) -> list[tuple[str, int | None]]:
-        return self._index.execute("SELECT gw, epoch FROM joined ORDER BY gw").fetchall()
+        with self._told():
+            return self._index.execute("SELECT gw, epoch FROM joined ORDER BY gw").fetchall()
 
     def records(self, gw: str, stream: str | None = None) -> Iterator[Entry]:
         if stream is None:

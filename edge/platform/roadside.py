@@ -1,6 +1,5 @@
 """A few words for a lane's or a bay's record, whatever it holds."""
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -71,7 +70,7 @@ def number(value: Any) -> float | None:
     """`value` when it is a number that can be shown."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if abs(value) < LIMIT and math.isfinite(value) else None
+    return float(value) if abs(value) < LIMIT else None  # NaN is not, either
 
 
 def _of(value: Any, key: str) -> Any:

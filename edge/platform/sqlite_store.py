@@ -22,7 +22,7 @@ from edge.platform.tallies import CONFLICT, Tallies, Tally
 
 APPLICATION: Final = 0x4B65_7262  # "Kerb"
 VERSION: Final = 2
-BUSY_MS: Final = 10_000
+BUSY_S: Final = 10.0
 COLUMNS: Final = (
     "topic, gw, epoch, stream, seq, source, boot, mono_from, mono_to, wall_from, wall_to, tq, "
     "bounds, received, content_type, payload, digest"
@@ -159,7 +159,10 @@ class SqliteStore:
         elif version != VERSION:
             text = f"{self._path}: version {version} of the store; this program knows {VERSION}"
             raise ConfigError(text)
-        if not write:
+        if write:  # not before: a database of another program is left as it is
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+        else:
             self._db.execute("BEGIN")  # one state of the store, whatever is written meanwhile
         (name,) = self._db.execute("SELECT name FROM store").fetchone()
         return str(name)
@@ -218,19 +221,12 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
+        timeout=BUSY_S,
         isolation_level=None,
         check_same_thread=False,  # commits happen in a thread, one at a time
     )
     # one rotten byte in a text ends no audit: it is another text than the payload's
     db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-    try:
-        db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-        if write:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-    except BaseException:
-        db.close()
-        raise
     return db
 
 

@@ -14,9 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core.numbers import Range
-from edge.platform.ask import RANGES, commands_of
+from edge.platform import ask as module
+from edge.platform.ask import EXPIRY_S, RANGES, Asked, ask, commands_of
 from edge.platform.store import open_store
-from edge.uplink.wire import decode_command, encode_command, encode_json, parse_ranges
+from edge.platform.subscribe import UnreachableError, source_of
+from edge.uplink.wire import (
+    JSON,
+    decode_command,
+    encode_command,
+    encode_json,
+    parse_ranges,
+)
 from edge.uplink.wire.down import MAX_DOWN
 from tests.platform.records import COMMAND, E1, E2, GW, ROOT, TOPICS, entry, record, sealed
 from tests.uplink.broker import Mosquitto
@@ -114,6 +122,78 @@ async def test_nobody_is_asked_when_nothing_is_missing(tmp_path: Path) -> None:
     store.close()
     code, lines, _ = await audit(path, "--ask", "--broker", "mqtt://127.0.0.1:1")
     assert (code, lines[-1]["audit"], lines[-1]["records"]) == (0, "clean", 3)
+
+
+async def test_each_command_has_its_answer_and_what_was_not_asked_is_counted(
+    mosquitto: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process: what goes out, and what may come before the answer."""
+    monkeypatch.setattr(module, "RANGES", 3)  # two ranges, or one of each of two streams
+    monkeypatch.setattr(module, "COMMANDS", 2)
+    missing = {(E1, "air"): [(n, n) for n in range(1, 10, 2)], (E1, "energy"): [(1, 10)]}
+    broker = mosquitto()
+    source = source_of(broker.url, "city")
+    branch = TOPICS.up.removesuffix("/up")
+    said = {"v": 1, "gw": GW, "state": "online", "epoch": E2}
+    answers: list[dict[str, Any]] = [
+        {"ok": True, "again": 2, "gone": 1},
+        {"ok": True, "again": 1, "gone": 4},
+    ]
+    refusing = [answers[0], {"ok": False, "error": "not today"}]
+    for told, wanted in (
+        (answers, Asked(again=3, gone=5, left=11)),
+        (refusing, Asked(again=2, gone=1, error="it refuses: not today")),
+    ):
+        async with aiomqtt.Client(
+            "127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5
+        ) as client:
+            await client.subscribe(TOPICS.commands, qos=1)
+            await client.publish(TOPICS.status, encode_json(said), 1, retain=True)
+            asking = asyncio.create_task(ask(source, branch, missing, 60.0))
+            ranges = []
+            for answer in told:
+                came = await anext(client.messages)
+                assert isinstance(came.payload, bytes)
+                command = decode_command("resend", came.payload, GW)
+                ranges.append([each.ranges for each in parse_ranges(
+                    command.arguments["ranges"], "ranges")])  # fmt: skip
+                assert len(command.id) == 16
+                properties: Any = came.properties
+                assert properties.ContentType == JSON
+                assert 0 < properties.MessageExpiryInterval <= EXPIRY_S
+                data = {"v": 1, "gw": GW, "id": command.id, "verb": "resend", **answer}
+                for other in (b"no answer", encode_json({**data, "id": "x", "again": 77})):
+                    await client.publish(TOPICS.answer("resend"), other, 1)
+                await client.publish(TOPICS.status, encode_json(said), 1)
+                await client.publish(TOPICS.answer("resend"), encode_json(data), 1)
+            assert await asking == wanted
+            assert ranges == [[((1, 1), (3, 3))], [((5, 5), (7, 7))]]
+    assert "Received PUBLISH from city (d0, q1" in broker.log, "QoS 1, and once"
+    assert "Received PUBLISH from city (d0, q2" not in broker.log
+
+
+async def test_who_is_not_there_is_asked_nothing(mosquitto: Make) -> None:
+    broker = mosquitto()
+    source, branch = source_of(broker.url, "city"), TOPICS.up.removesuffix("/up")
+    missing = {(E1, "air"): [(1, 1)]}
+    assert (await ask(source, branch, missing, 0.2)).error == "no answer within 0.2 s"
+    for said in ({"state": "offline", "epoch": E2}, {"state": "online"}):
+        async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+            status = encode_json({"v": 1, "gw": GW, **said})
+            await client.publish(TOPICS.status, status, 1, retain=True)
+        assert "offline" in (await ask(source, branch, missing, 60.0)).error
+    with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:1: "):
+        await ask(source_of("mqtt://127.0.0.1:1", "city"), branch, missing, 1.0)
+
+
+def test_a_command_is_filled_before_the_next_one_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream takes the room of a range, and so does each of its ranges."""
+    monkeypatch.setattr(module, "RANGES", 5)
+    missing = {(E1, "air"): [(1, 1), (3, 3)], (E1, "energy"): [(7, 7), (9, 9)]}
+    found = [[(each["stream"], each["ranges"]) for each in command]
+             for command in commands_of(missing)]  # fmt: skip
+    assert found == [[("air", [[1, 1], [3, 3]]), ("energy", [[7, 7]])], [("energy", [[9, 9]])]]
+    assert list(commands_of({})) == []
 
 
 RANGE = st.tuples(st.integers(1, 2**52), st.integers(0, 5)).map(lambda p: (p[0], p[0] + p[1]))

@@ -14,6 +14,7 @@ from edge.platform.entry import Entry, Refused
 from edge.platform.filed import SITES, Filed, refused
 from edge.platform.sites import AGAIN_NS, Sites, listed
 from edge.platform.store import open_store
+from edge.platform.tallies import KEPT
 from edge.provision.rows import Asked, State
 from edge.provision.store import Store as Desk
 from tests.platform.records import E1, GW, TOPICS, entry, record
@@ -97,7 +98,37 @@ def test_what_was_refused_of_a_gateway_is_a_finding_also_when_it_has_no_record(
     assert (gw, finding.kind) == ("gw-evil", "foreign")
     assert "3 messages" in finding.text
     assert list(refused(store, "gw-2")) == []
+    assert [gw for gw, _ in refused(store, "gw-evil")] == ["gw-evil"]
+    assert finding.text.startswith("gw-evil: ")
+    store.commit([], [Refused("foreign", "", "t", "why", 1, b"x", "now")])
+    (_, finding), _ = refused(store)
+    assert finding.text.startswith("nobody's branch: 1 messages")
+    store.commit([], [Refused("undecodable", "gw-2", "t", "why", 1, b"x", "now")] * KEPT)
+    assert list(refused(store, "gw-2")) == [], "damage on the way is none of its doing"
     store.close()
+
+
+def test_contents_that_were_not_kept_are_a_finding(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "city.db", write=True)
+    others = [entry(record(1, body={"x": n})) for n in range(KEPT + 1)]
+    store.commit(others, [])
+    assert list(refused(store)) == [], "those that are kept are told one by one"
+    store.commit([entry(record(1, body={"x": "more"}))], [])
+    ((gw, finding),) = refused(store)
+    assert (gw, finding.kind) == (GW, "conflict")
+    assert finding.text.startswith(f"{GW}: 1 more contents came under numbers that others have")
+    store.close()
+
+
+def test_topics_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.platform.filed.TOPICS", 2)
+    filed = Filed(GW)
+    for _ in range(2):
+        for n, site in enumerate(("a", "b", "x y", "c", "a"), 1):
+            assert (filed.take(at(n, site)) is None) == (site != "x y")
+            assert 0 < len(filed._known) <= 2
+    assert filed.is_own(at(1, "a"))
+    assert not filed.is_own(at(1, "x y"))
 
 
 def test_the_sites_stand_in_a_list_or_in_the_store_of_the_enrolment_server(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.demo.show import RED, Board, _coloured, _folded
-from edge.platform.lines import _words, line, told
+from edge.platform.lines import _span, _words, line, told
 from edge.uplink.wire import JSON, Message, decode
 
 BY = "model congestion 1.0.0"
@@ -75,6 +75,9 @@ def test_the_demos_table_says_a_flag_once_and_a_raised_one_in_red() -> None:
         ({"event": "gap", "gap": [None, 9], "boot_before": None, "text": "Nothing before."},
          "gap: Nothing before."),
         ({"event": "gap", "gap": [9, 1], "boot_before": 0, "text": "Off."}, "gap: Off."),
+        ({"event": "gap", "gap": [9, 1], "boot_before": 1, "text": "Back."}, "gap: Back."),
+        ({"event": "gap", "gap": [9, 9], "boot_before": 1, "text": ""}, "gap of 0 ms"),
+        ({"event": "board", "condition": "hot"}, "hot"),
         ({"event": "board", "condition": "disk_full", "state": "on", "text": "Only 3 MiB."},
          "disk full on: Only 3 MiB."),
     ],
@@ -95,6 +98,16 @@ BAY = {"bay": "bakery", "occupied": 1, "since_s": 460.0, "occupancy": 1.0, "heal
          "1 vehicle, occupied 12.5%, about 48 km/h"),
         (LANE | {"stopped": 2, "queue_us": 7_400_000, "signal": {"split_failures": 1}},
          "5 vehicles, occupied 12.5%, 2 stopped, a queue for 7 s, 1 split failure"),
+        (LANE | {"volume": 0, "stopped": 0, "p_congested_15": 0.5, "speed": {"mean": True}},
+         "0 vehicles, occupied 12.5%, congested in 15 min: 0.50"),
+        (LANE | {"p_congested_15": 0.49, "volume": 1e12, "counted_by": "both", "loops": 7,
+                 "speed": 7, "speed_single": {"kmh": float("nan")}},
+         "vehicles not known, occupied 12.5%"),
+        (LANE | {"counted_by": "both"}, "5 vehicles by both loops, occupied 12.5%"),
+        (BAY | {"since_s": 119.4, "occupancy": None, "departures": 2},
+         "occupied for 119 s, 2 departures"),
+        (BAY | {"since_s": 120, "occupancy": None}, "occupied for 2 min"),
+        (BAY | {"since_s": None, "occupancy": None}, "occupied"),
         (LANE | {"p_congested": 0.2, "p_congested_15": 0.61},
          "5 vehicles, occupied 12.5%, congested in 15 min: 0.61"),
         ({"volume": None, "occupancy": None, "health": "stuck_on",
@@ -163,6 +176,19 @@ MANIFEST = {"stream_of": "air", "epoch_of": 7, "first": 1, "last": 45, "count": 
         ("health", {"alarms": ["hot", "memory"], "cpu_temperature": 81.2},
          "alarms: hot, memory, 81 degrees"),
         ("health", {"reads": 4}, "nothing known"),
+        ("health", {"alarms": None, "uptime_s": float(1 << 63), "dropped": -(1 << 63),
+                    "flash_written_mb_day": 7.4, "queue_rows": "3"}, "7 MB a day written"),
+        ("manifest", MANIFEST | {"count": 0, "former": {"epoch": 6, "last": {}}},
+         "first manifest of this start; how the one before ended is not known"),
+        ("manifest", MANIFEST | {"count": 0, "former": {"last": 7}, "sig": "x"},
+         "first manifest of this start; the one before ended with -, signed"),
+        ("manifest", MANIFEST | {"count": 0, "seqs": 7}, "manifest of air: 0 records, 1 to 45"),
+        ("raw", {"n": 3, "sweeps": [1]}, "3 sweeps"),
+        ("air", {"points": {"a": {"mean": 1.5}, "b": {"delta": 2}, "c": {}, "d": 7,
+                            "e": {"mean": None, "delta": 0}, "f": {}, "g": {}}},
+         "a 1.5, b 2, c -, d, e 0, f -"),
+        ("bay", {"a": 1, "b": 2, "c": 3, "d": 4}, "b=2, c=3, d=4"),
+        ("traffic", {"points": {"a": {}}}, "points={'a': {}}"),
     ],
 )  # fmt: skip
 def test_manifests_and_health_are_said_in_words(
@@ -199,3 +225,36 @@ def test_an_answer_to_a_command_has_a_line(answer: dict[str, object], says: str)
     data = {"v": 1, "gw": "gw-1", "id": "a", "verb": "resend", **answer}
     (found,) = decode("kerbstone/v1/s/gw-1/up/answer/resend", json.dumps(data).encode(), JSON)
     assert line(found) == f"gw-1 answers resend: {says}"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [
+        (0.9994, "999 ms"), (1, "1 s"), (119.4, "119 s"), (120, "2 min"), (7199, "120 min"),
+        (7200, "2 h"), (172_799, "48 h"), (172_800, "2 days"), (864_000, "10 days"),
+    ],
+)  # fmt: skip
+def test_a_span_is_said_in_the_unit_that_fits(seconds: float, says: str) -> None:
+    assert _span(seconds) == says
+
+
+def test_marks_and_other_kinds_of_messages_have_a_line() -> None:
+    text = line(event(event="clock", late=True, again=True, text=""))
+    assert text == "2026-11-25T01:00:00.000Z gw-1 event/3 north: clock late again"
+    for kind, data, says in (
+        ("status", {"state": "online"}, "gw-1 status online"),
+        ("meta", {}, "gw-1 meta"),
+    ):
+        payload = json.dumps({"v": 1, "gw": "gw-1", **data}).encode()
+        (found,) = decode(f"kerbstone/v1/s/gw-1/up/{kind}", payload, JSON)
+        assert line(found) == says
+    record = {**event(event="clock", text="").data}
+    topic = "kerbstone/v1/s/gw-1/up/last/north"
+    (found,) = decode(topic, json.dumps(record).encode(), JSON)
+    assert line(found) == "2026-11-25T01:00:00.000Z gw-1 event/3 north (last): clock"
+
+
+def test_what_no_number_of_ours_can_be_is_no_span() -> None:
+    gap = {"event": "gap", "boot": 1, "boot_before": 1}
+    assert told(gap | {"gap": [0, 1 << 63]}) == "gap"
+    assert told(gap | {"gap": [1, 1 << 63]}) == f"gap of {((1 << 63) - 1) / 86_400e6:.0f} days"

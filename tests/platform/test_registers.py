@@ -6,17 +6,31 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core import Kind, Point, Quantity, Record, Stream
 from edge.core.quality import Reason, bad, uncertain
+from edge.platform import registers
 from edge.platform.audit import audit
+from edge.platform.judge import Judge
+from edge.platform.ledger import Ledger
+from edge.platform.registers import (
+    NEAR_US,
+    Reading,
+    Registers,
+    Step,
+    _anew,
+    _explained,
+    _meet,
+    _reading,
+)
 from edge.platform.store import open_store
 from edge.process.events import meter
 from edge.process.merge import merge
 from edge.process.total import Total
-from tests.platform.records import S, entry, record, sealed
+from tests.platform.records import E1, E2, GW, S, entry, record, sealed
 
 DOUBTS = (uncertain(Reason.GAP), bad(Reason.GAP), bad(Reason.SILENT))
 POINT = Point("energy_import", Quantity.ENERGY, kind=Kind.TOTAL, resolution=0.1)
@@ -109,3 +123,149 @@ def test_what_does_not_go_on_is_found(at: int, moved: int) -> None:
     records = [record(n, stream=Stream.ENERGY, body=b) for n, b in enumerate(bodies, 1)]
     assert kinds(records) == ["register"]
     assert kinds([each for each in records if each.key.seq != at]) == ["missing"], "told once"
+
+
+ENERGY = ("energy", "hut", "energy_import")
+
+
+def reading(number: int, before: int, last: int, **more: Any) -> Reading:
+    made = Reading((E1, number), 1, number * NEAR_US, 0.1, before, last, before, sure=True)
+    return made._replace(**more)
+
+
+@pytest.mark.parametrize(
+    ("event", "right_at", "explained"),
+    [
+        ({"at": 2}, 3, True),
+        ({"at": 2, "event": "swap", "point": None}, 3, True),
+        ({"at": 2, "source": "other"}, 3, False),
+        ({"at": 2, "point": "energy_export"}, 3, False),
+        ({"at": 2, "boot": 2}, 3, False),
+        ({"at": 1}, 3, True),
+        ({"at": 1, "more_us": -1}, 3, False),
+        ({"at": 4}, 3, True),
+        ({"at": 4, "more_us": 1}, 3, False),
+        ({"at": 3}, 1, True),
+        ({"at": 3, "more_us": 1}, 1, False),
+        ({"at": 0, "boot": 3}, 3, True),
+        ({"at": 4, "boot": 3}, 3, True),
+        ({"at": 4, "boot": 3, "more_us": 1}, 3, False),
+    ],
+)
+def test_an_event_explains_a_register_near_it(
+    event: dict[str, Any], right_at: int, explained: bool
+) -> None:
+    """The step leads from 2 in boot 1 to boot 3; times are in units of what is near."""
+    body = {"event": "meter", "source": "hut", "point": "energy_import", "boot": 1, **event}
+    at_us = body.pop("at") * NEAR_US + body.pop("more_us", 0)
+    ledger = Ledger(GW, E1)
+    for number in (1, 2, 3):
+        ledger.number(E1, "energy", number)
+    ledger.declared.event((GW, E1, "event", 1), {**body, "mono": [0, at_us]})
+    right = reading(3, 9, 12, boot=3, at_us=right_at * NEAR_US)
+    step = Step(ENERGY, reading(2, 0, 5), right, grown=True)
+    assert _explained(Judge(ledger), step) == explained
+
+
+def test_records_that_are_missing_between_explain_it_too() -> None:
+    ledger = Ledger(GW, E1)
+    for number in (1, 4):
+        ledger.number(E1, "energy", number)
+    step = Step(ENERGY, reading(1, 0, 5), reading(4, 9, 12), grown=True)
+    assert _explained(Judge(ledger), step)
+    for number in (2, 3):
+        ledger.number(E1, "energy", number)
+    assert not _explained(Judge(ledger), step)
+
+
+def test_readings_meet_within_a_step_and_where_nobody_can_tell() -> None:
+    left = reading(1, 0, 5)
+    for before, meets in ((4, True), (5, True), (6, True), (3, False), (7, False)):
+        assert _meet(left, reading(2, before, 9)) == meets
+    assert _meet(left, reading(2, 7, 9, sure=False))
+    assert _meet(left._replace(sure=False), reading(2, 7, 9))
+    assert _meet(left, reading(2, 7, 9, step=1.0))
+
+
+def test_a_register_that_began_anew_is_told_from_one_that_was_counted_twice() -> None:
+    left = reading(1, 0, 5)
+    for right, grown, anew in (
+        (reading(2, 9, 12), False, True),
+        (reading(2, 9, 12), True, False),
+        (reading(2, 9, 12, first=5), False, True),
+        (reading(2, 9, 12, first=6), False, False),
+        (reading(2, 3, 12), False, False),
+        (reading(2, 5, 12), False, False),
+    ):
+        assert _anew(Step(ENERGY, left, right, grown)) == anew
+
+
+def test_what_is_no_reading_is_passed_over() -> None:
+    sent = {"boot": 4, "mono": [1, 9]}
+    told = {"first": 1.0, "last": 1.5, "delta": 0.4, "step": 0.1}
+    key = GW, E1, "energy", 3
+    assert _reading(key, sent, told) == Reading((E1, 3), 4, 9, 0.1, 10, 15, 11, sure=True)
+    for quality, sure in (
+        ({"good": 1}, True), (None, True), ({"uncertain:gap": 1}, False), ({"bad:gap": 2}, False),
+        ("uncertain:gap", True),
+    ):  # fmt: skip
+        found = _reading(key, sent, {**told, "quality": quality})
+        assert found is not None
+        assert found.sure == sure
+    for wrong in ({"step": 0}, {"last": float("inf")}, {"delta": float("nan")}):
+        assert _reading(key, sent, {**told, **wrong}) is None
+
+
+def test_steps_are_told_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registers, "DOUBTED", 2)
+    seen, ledger = Registers(), Ledger(GW, E1)
+    for n in range(1, 7):
+        ledger.number(E1, "energy", n)
+        point = {"first": n * 10, "last": n * 10 + 1, "delta": 1, "step": 1}
+        body = {"boot": 1, "mono": [n, n + 1], "points": {"energy_import": point, "x": None}}
+        seen.take((GW, E1, "energy", n), "hut", body)
+    seen.take((GW, E1, "energy", 7), "hut", {"points": 7})
+    findings, anew = seen.judge(Judge(ledger))
+    places = [(GW, E1, "energy", 2), (GW, E1, "energy", 3), None]
+    assert [each.place for each in findings] == places
+    assert findings[-1].text == f"{GW}: 3 more registers do not go on where they were"
+    text = f"{GW} {E1}/energy/2: hut.energy_import grew from 20 to 21, and the record before it"
+    assert findings[0].text.startswith(f"{text} ({E1}/1) ends at 11: it was counted twice")
+    assert anew == 0
+
+
+Told = tuple[int, int, int, int, int]  # epoch, number, first, last, delta
+
+
+def fed(*told: Told, words: dict[int, int] | None = None) -> tuple[list[int], int]:
+    """The numbers of the findings, and how many registers began anew."""
+    seen, ledger = Registers(), Ledger(GW, told[0][0])
+    for epoch, number, first, last, delta in told:
+        ledger.number(epoch, "energy", number)
+        point = {"first": first, "last": last, "delta": delta, "step": 1}
+        body = {"boot": 1, "mono": [0, 1], "points": {"energy_import": point}}
+        seen.take((GW, epoch, "energy", number), "hut", body)
+    for by, of in (words or {}).items():
+        ledger.declared.words.former(by, of, {"energy": 1})
+    findings, anew = seen.judge(Judge(ledger))
+    return [each.place[3] for each in findings if each.place is not None], anew
+
+
+def test_what_grew_before_cannot_begin_anew() -> None:
+    still, again = (E1, 2, 5, 5, 0), (E1, 3, 9, 12, 3)
+    assert fed((E1, 1, 0, 5, 0), still, again) == ([], 1)
+    assert fed((E1, 1, 0, 5, 5), still, again) == ([3], 0)
+    assert fed((E1, 1, 0, 4, 0), (E1, 2, 4, 5, 1), again) == ([3], 0)
+
+
+def test_one_step_that_is_explained_hides_no_other() -> None:
+    assert fed((E1, 1, 0, 5, 5), (E1, 3, 9, 12, 3), (E1, 4, 20, 21, 1)) == ([4], 0)
+
+
+def test_registers_go_on_over_epochs_in_their_order() -> None:
+    high, low = (E2, 1, 0, 5, 5), (E1, 1, 5, 8, 3)  # a new card counts epochs anew
+    assert fed(low, high, words={E1: E2}) == ([], 0)
+    assert fed(low, high, words={E2: E1}) == ([1], 0)
+    assert fed(low, high) == ([], 0), "nobody says which was first"
+    assert fed(low, high, words={E1: E2, E2: E1}) == ([], 0), "nor in a circle"
+    assert fed((E1, 1, 0, 5, 5), (E2, 1, 9, 12, 3), words={E2: E1}) == ([], 1)

@@ -1,0 +1,386 @@
+"""The collector in the test's own process, against mosquitto and a real store."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import pytest
+
+from edge.acquire.clock import SystemClock
+from edge.core import Record, Stamp
+from edge.platform import collect, inbox, tallies
+from edge.platform.collect import TOLD, Collector
+from edge.platform.entry import Entry, Refused
+from edge.platform.sites import Sites
+from edge.platform.store import Committed, Store, open_store
+from edge.platform.subscribe import RETRY_NS, UnreachableError, source_of
+from edge.uplink.wire import JSON, Payload, encode
+from tests.platform.records import (
+    E1,
+    GW,
+    TOPICS,
+    Gateway,
+    entry,
+    envelope,
+    gateway,
+    record,
+    until,
+)
+from tests.uplink.broker import Mosquitto, free_port
+
+Make = Callable[..., Mosquitto]
+ALL = "kerbstone/v1/#"
+UP = "kerbstone/v1/+/+/up/#"
+AIR = f"{TOPICS.up}/air/hut"
+
+
+class Gate:
+    """A real store whose commits wait until they may; `sizes` are those of the groups."""
+
+    def __init__(self, store: Store, *, free: bool = True) -> None:
+        self._store = store
+        self.sizes: list[int] = []
+        self.free = threading.Event()
+        self.before: Callable[[], object] = lambda: None
+        if free:
+            self.free.set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def commit(self, entries: Sequence[Entry], refused: Sequence[Refused]) -> list[Committed]:
+        self.sizes.append(len(entries) + len(refused))
+        assert self.free.wait(60)
+        done = self._store.commit(entries, refused)
+        before, self.before = self.before, lambda: None
+        before()
+        return done
+
+
+class Noted(SystemClock):
+    """Real time; remembers how long it was asked to sleep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept: list[int] = []
+
+    async def sleep_until(self, mono_ns: int) -> None:
+        self.slept.append(mono_ns - self.now().mono_ns)
+        await super().sleep_until(mono_ns)
+
+
+@dataclass
+class Running:
+    collector: Collector
+    told: list[str]
+    clock: Noted
+    stop: asyncio.Event
+    task: "asyncio.Task[None]"
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Fails at once when the collector has ended."""
+        await until(lambda: condition() or self.task.done())
+        if self.task.done():
+            await self.task
+        assert condition()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {name: count for name, count in asdict(self.collector.counts).items() if count}
+
+    async def end(self) -> None:
+        self.stop.set()
+        await asyncio.wait_for(self.task, 60)
+
+
+@contextlib.asynccontextmanager
+async def collecting(
+    broker: Mosquitto, store: Any, *, filters: str = UP, sites: Sites | None = None,
+    idle_s: float | None = None,
+) -> AsyncIterator[Running]:  # fmt: skip
+    """One that has subscribed; ended in order if the test has not done so."""
+    told: list[str] = []
+    ready, stop, clock = asyncio.Event(), asyncio.Event(), Noted()
+    made = Collector(store, clock=clock, tell=told.append, sites=sites)
+    source = source_of(broker.url, "city")
+    run = made.run(source, [filters], stop, idle_s=idle_s, on_ready=ready.set)
+    task = asyncio.create_task(run)
+    try:
+        await until(lambda: ready.is_set() or task.done())
+        running = Running(made, told, clock, stop, task)
+        yield running
+        await running.end()
+    finally:
+        task.cancel()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    with contextlib.closing(open_store(tmp_path / "store.db", write=True)) as made:
+        yield made
+
+
+async def test_each_kind_of_message_is_counted_and_records_have_receipts(
+    mosquitto: Make, store: Store
+) -> None:
+    broker = mosquitto()
+    other = record(1, body={"x": "another content"})
+    async with collecting(broker, store, filters=ALL) as running, gateway(broker) as sender:
+        for one in (record(1), record(1), other, record(2)):
+            await sender.publish(one)
+        foreign = encode(record(3), envelope(record(3)), "gw-evil", "json")
+        await sender.put(AIR, foreign)
+        await sender.put(AIR, Payload(b"\x81", JSON))
+        await sender.put("kerbstone/v1/x", Payload(b"no record", JSON))
+        await sender.put(TOPICS.last("hut"), encode(record(9), envelope(record(9)), GW, "json"))
+        await sender.put(TOPICS.status, Payload(b'{"v":1,"gw":"%s"}' % GW.encode(), JSON))
+        await sender.publish(record(4))
+        await running.until(lambda: sender.receipted == {(E1, "air", n) for n in (1, 2, 4)})
+        await running.end()
+    counts = running.counts
+    assert counts.pop("commits") >= 1
+    assert counts.pop("receipts") == sender.messages
+    assert counts == {
+        "stored": 3, "repeats": 1, "conflicts": 1, "foreign": 1, "undecodable": 2, "others": 2,
+    }  # fmt: skip
+    (conflict,) = (text for text in running.told if text.startswith("conflict: "))
+    assert f"{GW} {E1}/air/1 came with another content" in conflict
+    assert sorted(text.partition(":")[0] for text in running.told) == [
+        "conflict", "foreign", "undecodable", "undecodable",
+    ]  # fmt: skip
+    assert "Received PUBLISH from city (d0, q1" in broker.log
+    assert "Received PUBLISH from city (d0, q2" not in broker.log
+    assert [each.key[3] for each in store.records(GW)] == [1, 2, 4]
+    kept = {(gw, kind): tally.kept for gw, kind, tally in store.tallies()}
+    assert kept == {
+        (GW, "conflict"): 1, (GW, "foreign"): 1, (GW, "undecodable"): 1, ("", "undecodable"): 1,
+    }  # fmt: skip
+
+
+async def test_what_is_retained_no_more_is_no_message(mosquitto: Make, store: Store) -> None:
+    """An empty `last` takes the retained one away: anybody may send it at any time."""
+    broker = mosquitto()
+    async with collecting(broker, store) as running, gateway(broker) as sender:
+        await sender.put(TOPICS.last("hut"), Payload(b"", JSON))
+        await sender.publish(record(1))
+        await running.until(lambda: sender.receipted == {(E1, "air", 1)})
+    assert (running.counts["stored"], running.told) == (1, [])
+
+
+async def test_what_is_not_told_one_by_one_is_told_of_its_gateway(
+    mosquitto: Make, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "TOLD", 0)
+    others = [entry(record(1, body={"x": f"other {n}"})) for n in range(tallies.KEPT)]
+    store.commit([entry(record(1)), *others], [])
+    broker = mosquitto()
+    async with collecting(broker, store) as running, gateway(broker) as sender:
+        for x in ("other 1", "one more", "and more", "other 2"):
+            await sender.publish(record(1, body={"x": x}))
+        await running.until(lambda: running.counts.get("conflicts") == 2)
+    more = f"more from {GW} is counted, and not told one by one"
+    assert running.told == [f"conflict: {more}", f"excess: {more}"]
+    assert running.counts["excess"] == 2
+
+
+async def test_what_is_more_than_is_kept_has_no_receipt(mosquitto: Make, store: Store) -> None:
+    others = [entry(record(1, body={"x": f"other {n}"})) for n in range(tallies.KEPT)]
+    store.commit([entry(record(1)), *others], [])
+    broker = mosquitto()
+    async with collecting(broker, store) as running, gateway(broker) as sender:
+        await sender.publish(record(1, body={"x": "one more"}))
+        await sender.publish(record(2))
+        await running.until(lambda: sender.receipted == {(E1, "air", 2)})
+    counts = running.counts
+    assert (counts["excess"], counts["stored"], "conflicts" in counts) == (1, 1, False)
+    (told,) = running.told
+    assert told.startswith(f"excess: {GW} {E1}/air/1: more contents than are kept came")
+    assert told.endswith("this one is not kept, and no receipt says so")
+
+
+async def test_one_gateway_does_not_hide_the_sentences_about_another(
+    mosquitto: Make, store: Store
+) -> None:
+    broker = mosquitto()
+    async with collecting(broker, store) as running, gateway(broker) as sender:
+        for _ in range(TOLD + 1):
+            await sender.put(AIR, Payload(b"", JSON))
+        await running.until(lambda: len(running.told) == TOLD + 1)
+        for _ in range(2):
+            await sender.put(AIR, Payload(b"", JSON))
+        for gw in ("gw-2", "x y"):  # the second is no gateway's branch
+            await sender.put(AIR.replace(GW, gw), Payload(b"", JSON))
+        await running.until(lambda: running.counts.get("undecodable") == TOLD + 5)
+    told = [text.partition(": ")[2] for text in running.told]
+    assert [text.startswith(AIR) for text in told] == [True] * TOLD + [False] * 3
+    assert told[TOLD] == f"more from {GW} is counted, and not told one by one"
+
+
+async def waiting_in(
+    mosquitto: Make, store: Store, end: Callable[[Running], object] = lambda _running: None
+) -> list[int]:
+    """Nine records come while the first one is written; the sizes of the groups that are made."""
+    broker, gate = mosquitto(), Gate(store, free=False)
+    async with collecting(broker, gate) as running, gateway(broker) as sender:
+        await sender.publish(record(1))
+        await running.until(lambda: gate.sizes == [1])
+        for n in range(2, 11):
+            await sender.publish(record(n))
+        await asyncio.to_thread(broker.wait_for_acknowledgements)
+        end(running)
+        gate.free.set()
+        await until(lambda: len(sender.receipted) == 10 or running.task.done())
+        await running.end()
+        await until(lambda: len(sender.receipted) == 10)
+    assert running.counts["commits"] == len(gate.sizes)
+    return gate.sizes
+
+
+async def test_groups_are_bounded_in_messages(
+    mosquitto: Make, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "GROUP", 4)
+    assert await waiting_in(mosquitto, store) == [1, 4, 4, 1]
+
+
+async def test_groups_are_bounded_in_bytes_and_what_waits_at_the_end_is_stored(
+    mosquitto: Make, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = len(encode(record(1), envelope(record(1)), GW, "msgpack").data)
+    monkeypatch.setattr(collect, "GROUP", 4)
+    monkeypatch.setattr(collect, "GROUP_BYTES", 2 * size)
+    assert await waiting_in(mosquitto, store, lambda it: it.stop.set()) == [1, 2, 2, 2, 2, 1]
+
+
+async def test_what_does_not_fit_is_thrown_away_counted_and_not_receipted(
+    mosquitto: Make, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "MESSAGES", 3)
+    broker, gate = mosquitto(), Gate(store, free=False)
+    async with collecting(broker, gate) as running, gateway(broker) as sender:
+        await sender.publish(record(1))
+        await running.until(lambda: gate.sizes == [1])
+        for n in range(2, 11):
+            await sender.publish(record(n))
+        await asyncio.to_thread(broker.wait_for_acknowledgements)
+        gate.free.set()
+        await running.until(lambda: len(sender.receipted) == 4)
+    assert sender.receipted == {(E1, "air", n) for n in (1, 2, 3, 4)}
+    assert (running.counts["stored"], running.counts["thrown_away"]) == (4, 6)
+
+
+async def sent(broker: Mosquitto, one: Record) -> None:
+    """By somebody who does not hear whether it was stored."""
+    with contextlib.suppress(aiomqtt.MqttError):  # the broker may have ended meanwhile
+        async with aiomqtt.Client(
+            "127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5
+        ) as client:
+            await Gateway(client).publish(one)
+
+
+async def test_a_receipt_that_could_not_be_sent_is_sent_when_the_broker_is_back(
+    mosquitto: Make, store: Store
+) -> None:
+    """The gateway sends nothing again here."""
+    broker, gate = mosquitto(), Gate(store)
+
+    def restart() -> None:
+        broker.kill()
+        broker.start()
+
+    gate.before = restart
+    async with collecting(broker, gate) as running:
+        await sent(broker, record(1))
+        await running.until(lambda: running.counts.get("receipts") == 1)
+        assert "/down/receipt" in broker.log
+        async with gateway(broker) as sender:
+            await sender.publish(record(2))
+            await running.until(lambda: sender.receipted == {(E1, "air", 2)})
+    assert running.counts == {"stored": 2, "commits": 2, "receipts": 2, "reconnections": 1}
+    (told,) = running.told
+    assert told.startswith("connection lost (")
+    assert max(running.clock.slept) > RETRY_NS // 2, "a broker that starts is not hammered"
+
+
+async def test_told_to_end_without_a_connection_it_ends(mosquitto: Make, store: Store) -> None:
+    broker, gate = mosquitto(), Gate(store)
+    async with collecting(broker, gate) as running:
+
+        def end() -> None:
+            running.stop.set()
+            broker.kill()
+
+        gate.before = end
+        await sent(broker, record(1))
+        await asyncio.wait_for(asyncio.shield(running.task), 60)
+    assert (running.counts, running.told) == ({"stored": 1, "commits": 1}, [])
+
+
+async def test_a_broker_that_was_never_there_is_an_error(tmp_path: Path, store: Store) -> None:
+    port = free_port()
+    source = source_of(f"mqtt://127.0.0.1:{port}", "city")
+    collector = Collector(store, clock=SystemClock(), tell=pytest.fail)
+    with pytest.raises(UnreachableError, match=f"127.0.0.1:{port}: "):
+        await collector.run(source, [UP], asyncio.Event())
+
+
+async def test_it_ends_when_nothing_comes(mosquitto: Make, store: Store) -> None:
+    broker, before = mosquitto(), asyncio.all_tasks()
+    async with collecting(broker, store, idle_s=0.2) as running:
+        await asyncio.wait_for(asyncio.shield(running.task), 60)
+        assert not running.stop.is_set()
+    assert asyncio.all_tasks() == before, "nothing is left waiting"
+
+
+async def test_a_gateway_files_under_its_own_site_and_a_list_that_is_lost_is_told(
+    mosquitto: Make, store: Store, tmp_path: Path
+) -> None:
+    path = tmp_path / "sites"
+    path.write_text(f"{GW} nord\n")
+    sites = Sites(path)
+    path.unlink()
+    broker = mosquitto()
+    async with collecting(broker, store, sites=sites) as running, gateway(broker) as sender:
+        await sender.publish(record(1))
+        await running.until(lambda: len(running.told) == 2)
+    lost, foreign = running.told
+    assert lost.endswith("what was known of the sites still holds")
+    assert foreign.endswith(f"{GW} belongs to nord, and files under stadt")
+    assert (running.counts["foreign"], list(store.records(GW))) == (1, [])
+    assert [(gw, kind) for gw, kind, _ in store.tallies()] == [(GW, "foreign")], "it is written"
+
+
+@pytest.mark.parametrize(
+    ("late_ns", "wakes_ms"), [(0, [10, 20, 30, 40, 50]), (4_000_000, [10, 24, 38, 50])]
+)
+async def test_the_first_of_a_group_waits_for_others_a_moment(
+    store: Store, late_ns: int, wakes_ms: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "GROUP", 4)
+    wakes: list[int] = []
+
+    class Late:
+        """Wakes so late each time."""
+
+        mono_ns = 0
+
+        def now(self) -> Stamp:
+            return Stamp(self.mono_ns, 0, "none")
+
+        async def sleep_until(self, mono_ns: int) -> None:
+            wakes.append(mono_ns // 1_000_000)
+            self.mono_ns = mono_ns + late_ns
+
+    collector = Collector(store, clock=Late(), tell=pytest.fail)
+    for _ in range(2):
+        collector._inbox.put_nowait(aiomqtt.Message("x", b"", 1, False, 1, None))
+    await collector._wait_for_more()
+    assert wakes == wakes_ms
+    collector._inbox.put_nowait(aiomqtt.Message("x", b"", 1, False, 1, None))
+    await collector._wait_for_more()
+    assert wakes == wakes_ms, "a whole group waits for nothing"

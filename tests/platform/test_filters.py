@@ -1,0 +1,85 @@
+"""Topic filters are held against what a broker would match."""
+
+from itertools import product
+
+import pytest
+from aiomqtt import Topic, Wildcard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.platform.filters import refusal, subscriptions, unheard
+
+TOPICS = [
+    "/".join(("k", "v1", site, gw, "up", *tail))
+    for site, gw in product(("s", "up"), repeat=2)
+    for tail in (*product(("air", "event", "s"), repeat=1), *product(("air", "up"), repeat=2))
+]
+LEVELS = st.lists(st.sampled_from(["k", "v1", "+", "+", "s", "up", "air"]), max_size=7)
+FILTERS = st.tuples(LEVELS, st.sampled_from([["#"], ["#"], []])).map(
+    lambda parts: "/".join((*parts[0], *parts[1]))
+).filter(bool)  # fmt: skip
+BRANCH = st.lists(st.sampled_from(["+", "s", "up"]), min_size=2, max_size=2).map(
+    lambda names: "/".join(("k", "v1", *names, "up"))
+)  # so that few begin elsewhere
+
+
+def brings(topic_filter: str) -> set[str]:
+    return {topic for topic in TOPICS if Topic(topic).matches(Wildcard(topic_filter))}
+
+
+@given(FILTERS | st.builds("{}/{}".format, BRANCH, FILTERS) | BRANCH)
+def test_a_filter_is_unheard_when_no_topic_of_a_gateway_matches(topic_filter: str) -> None:
+    tail = topic_filter.split("/")[5:]
+    if len(tail) <= 2:  # what lies deeper, nobody publishes
+        anything = topic_filter.split("/")[:5] + ["+"] * len(tail)
+        told = "/".join(anything) if tail and tail[-1] != "#" else topic_filter
+        if len(tail) == 2 and tail[-1] == "#":
+            told = "/".join((*anything[:5], "+", "#"))
+        assert (unheard(topic_filter, "k/v1") is None) == bool(brings(told))
+
+
+@given(FILTERS | st.builds("{}/{}".format, BRANCH, FILTERS) | BRANCH)
+def test_subscriptions_bring_what_the_filter_would(topic_filter: str) -> None:
+    asked = subscriptions(topic_filter, "k/v1")
+    assert set().union(*map(brings, asked)) == brings(topic_filter)
+    more = set().union(*map(brings, subscriptions(topic_filter, "k/v1", check=True)))
+    assert more - brings(topic_filter) <= {each for each in TOPICS if each.split("/")[5] == "event"}
+    levels = topic_filter.split("/")
+    if levels[-1] == "#" and levels[4:5] == ["up"]:
+        assert all("#" not in each for each in asked) or len(levels) > 7
+
+
+@pytest.mark.parametrize("tail", ["+/#", "down/#", "#", "up/air", "up/air/hut/#"])
+def test_what_is_not_above_the_levels_of_up_is_subscribed_as_it_is(tail: str) -> None:
+    assert subscriptions(f"k/v1/+/+/{tail}", "k/v1") == [f"k/v1/+/+/{tail}"]
+
+
+UP = "k/v1/+/+/up"
+
+
+@pytest.mark.parametrize(
+    ("topic_filter", "why"),
+    [
+        (f"{UP}/air/hut", "over all sources; end it with /up/air/#"),
+        (f"{UP}/air", "over all sources; end it with /up/air/#"),
+        (f"{UP}/last/#", "last holds no numbered records"),
+        (f"{UP}/status", "status holds no numbered records"),
+        (f"{UP}/aire/#", "end it with /up/# or /up/STREAM/#"),
+        (f"{UP}/+/hut", "end it with /up/# or /up/STREAM/#"),
+        ("k/v1/+/+/+/air/#", "it does not name what is checked"),
+        (UP, "it ends above what gateways say"),
+        ("k/v1/+", "it ends above what gateways say"),
+        ("k/v2/+/+/up/#", "it brings nothing of k/v1/SITE/GATEWAY/up"),
+        (f"$share/a/{UP}/#", "a shared subscription"),
+        (f"$queue/{UP}/#", "a shared subscription"),
+    ],
+)
+def test_a_refusal_says_what_to_do(topic_filter: str, why: str) -> None:
+    assert why in str(refusal(topic_filter, "k/v1"))
+
+
+@pytest.mark.parametrize("tail", ["/#", "/+/#", "/air/#", "/manifest/#"])
+def test_filters_of_whole_streams_are_fine(tail: str) -> None:
+    assert refusal(UP + tail, "k/v1") is None
+    for above in ("#", "k/#", "k/v1/#", "k/v1/+/#", "k/v1/+/+/#"):
+        assert refusal(above, "k/v1") is None

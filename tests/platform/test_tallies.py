@@ -1,0 +1,33 @@
+"""How much is kept of what no gateway should send, to the message and to the byte."""
+
+import pytest
+
+from edge.platform import tallies
+from edge.platform.tallies import Tallies, Tally
+
+
+def test_messages_and_bytes_have_a_bound_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tallies, "BYTES", 10)
+    found = Tallies(3)
+    assert [found.keep("a", "foreign", size) for size in (4, 6, 1, 0, 0)] == [
+        True, True, False, True, False,
+    ]  # fmt: skip
+    assert found.of("a", "foreign") == Tally(3, 10, 2)
+    assert found.of("a", "foreign").all == 5
+    assert found.of("a", "conflict") == found.of("b", "foreign") == Tally()
+    assert found.keep("b", "foreign", 10)
+    assert found.changed == {("a", "foreign"), ("b", "foreign")}
+    found.restore("0", "x", Tally(1, 2, 3))
+    assert [(gw, kind) for gw, kind, _ in found] == [("0", "x"), ("a", "foreign"), ("b", "foreign")]
+    assert ("0", "x") not in found.changed
+
+
+def test_names_beyond_the_bound_share_one_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tallies, "NAMES", 2)
+    found = Tallies(2)
+    for gw in ("a", "b", "c", "d", "e", "a"):
+        found.keep(gw, "k", 1)
+    assert {gw: (tally.kept, tally.more) for gw, _, tally in found} == {
+        "a": (2, 0), "b": (1, 0), "": (2, 1),
+    }  # fmt: skip
+    assert found.changed == {("a", "k"), ("b", "k"), ("", "k")}
