@@ -2,7 +2,7 @@
 
 import re
 
-from tests.docs import code
+from tests.docs import source
 from tests.docs.pages import GLOSSARY, rows, spans
 from tests.docs.test_map import FILE, PLACE, wrong
 
@@ -27,7 +27,7 @@ def test_what_it_names_in_the_code_is_there() -> None:
             if FILE.fullmatch(span) or PLACE.fullmatch(span):
                 why = wrong(span)
             else:
-                unknown = [w for w in code.WORD.findall(span) if w not in code.words()]
+                unknown = [w for w in source.WORD.findall(span) if w not in source.words()]
                 why = f"unknown: {unknown}" if unknown else ""
             if why:
                 gone.append((cells[0], span, why))

@@ -15,7 +15,7 @@ from edge.control import protocol
 from edge.health import scrape
 from edge.store import ballast, database, highwater, journal, spool
 from edge.store import files as beside
-from tests.docs import code
+from tests.docs import source
 from tests.docs.pages import (
     COMMANDS,
     CONTRIBUTING,
@@ -51,7 +51,7 @@ def wrong(told: str) -> str:
         path, name, member = ROOT / found[1], found[2], found[3] or ""
         if not path.is_file():
             return "no such file"
-        return "" if code.module(path).has(name, member) else "no such name in that file"
+        return "" if source.module(path).has(name, member) else "no such name in that file"
     if FILE.fullmatch(span):
         return "" if list(ROOT.glob(span.rstrip("/"))) else "no such file or folder"
     if "/" not in span and (ROOT / span).is_file():
@@ -61,7 +61,7 @@ def wrong(told: str) -> str:
         return ""
     if first == "make":
         asked = [word for word in rest.partition("=")[0].split() if word.islower()]
-        return "" if code.targets().issuperset(asked) else "no such target"
+        return "" if source.targets().issuperset(asked) else "no such target"
     if first == "kerbstone":
         return "" if rest.split()[0] in {*VERBS, "VERB"} else "no such command"
     if span.startswith("python -m "):
@@ -72,7 +72,7 @@ def wrong(told: str) -> str:
     if (found := KEY.fullmatch(span)) and found[1] in SECTIONS and found[2] not in ENDS:
         return "" if found[2] in SECTIONS[found[1]].__struct_fields__ else "no such key"
     if found := SYMBOL.fullmatch(span):
-        members = code.symbols().get(found[1])
+        members = source.symbols().get(found[1])
         if members is not None:
             return "" if not found[2] or found[2] in members else "no such member"
     return missing(span)
@@ -80,9 +80,9 @@ def wrong(told: str) -> str:
 
 def missing(span: str) -> str:
     """Which of its words stands nowhere in the code, nor in a unit or a rule."""
-    for word in code.WORD.findall(MADE.sub(" ", span)):
-        whole = len(word) < 4 or word in code.words()
-        if not whole and not re.search(rf"\b{word}\b", code.elsewhere()):
+    for word in source.WORD.findall(MADE.sub(" ", span)):
+        whole = len(word) < 4 or word in source.words()
+        if not whole and not re.search(rf"\b{word}\b", source.elsewhere()):
             return f"{word!r} stands nowhere in the code"
     return ""
 
@@ -114,7 +114,7 @@ def test_a_folder_in_a_picture_exists(page: Path) -> None:
 
 def test_every_package_stands_in_the_map() -> None:
     told = {next(spans(cells[0]), "") for cells in rows(MAP)}
-    assert code.packages() - told == set()
+    assert source.packages() - told == set()
 
 
 def test_every_package_of_the_daemons_path_stands_in_the_picture() -> None:
@@ -125,7 +125,7 @@ def test_every_package_of_the_daemons_path_stands_in_the_picture() -> None:
 
 def test_every_thread_has_a_place_in_the_map() -> None:
     told = set(spans(prose(MAP)))
-    made = code.threads()
+    made = source.threads()
     assert {"bus-", "outbox", "dial", "lookup", "lamp"} <= made  # what is looked for is found
     assert {name for name in made if not any(one.startswith(name) for one in told)} == set()
 
@@ -137,8 +137,8 @@ def test_every_unit_stands_in_the_map() -> None:
 
 
 def test_the_rules_between_packages_are_those_that_are_checked() -> None:
-    told = [cells[0] for cells in rows(MAP) if cells[0] in code.contracts()]
-    assert tuple(told) == code.contracts()
+    told = [cells[0] for cells in rows(MAP) if cells[0] in source.contracts()]
+    assert tuple(told) == source.contracts()
 
 
 def test_every_state_has_an_owner_in_the_page_and_none_is_made_up() -> None:
