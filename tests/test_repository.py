@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from edge.cli.main import VERBS
-
 ROOT = Path(__file__).parents[1]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 SCRIPTS = [*sorted((ROOT / ".ci").iterdir()), ROOT / "requirements/lock.sh"]
@@ -80,13 +78,6 @@ def test_a_script_can_be_run(script: Path) -> None:
 @pytest.mark.parametrize("name", ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "README.md"])
 def test_what_a_project_has(name: str) -> None:
     assert (ROOT / name).stat().st_size > 200
-
-
-def test_the_readme_names_every_command_and_every_part() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    parts = [f"edge/{each.parent.name}" for each in (ROOT / "edge").glob("*/__init__.py")]
-    missing = [name for name in (*VERBS, *parts) if f"`{name}`" not in text]
-    assert missing == []
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "check", "bench", "docs", "lock", "wheel"])
