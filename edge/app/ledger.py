@@ -180,15 +180,14 @@ class Ledger:
         if strange := of_others(folder, self._boot_id, owner):
             LOG.error("the stage in %s is not this gateway's: it is set aside", folder)
             self._stage.set_aside(strange)
-        segments = left_behind(folder, self._boot_id, before.segment if before else 0, owner)
+        since = before.segment if before is not None else 0
+        segments = left_behind(folder, self._boot_id, since, owner)
         attempts = Attempts(folder)
         if not attempts.begin() and segments:
             LOG.error("starts have died while they read the stage back: it is set aside")
             self._stage.set_aside(segments)
             segments = []
-        self._stage.number = max(
-            (s.number for s in segments), default=before.segment if before else 0
-        )
+        self._stage.number = max((s.number for s in segments), default=since)
         found = recover(
             self._pipeline, before, self._epoch.boot, segments, now.mono_ns, self._windows.end_ns,
             self._epoch.succeeds, self._writer.opened.damage is not None, self._fits,

@@ -19,6 +19,7 @@ import drivers
 from edge.acquire.stage import Stage
 from edge.app.intake import Intake
 from edge.app.ledger import Ledger
+from edge.app.observing import Observer
 from edge.app.pipeline import Pipeline
 from edge.app.recover import TEXTS
 from edge.app.sealing import Sealing
@@ -88,17 +89,17 @@ class KilledError(Exception):
 
 
 @cache
-def template() -> Site:
-    """The site of all boxes."""
+def template(more: str = "") -> Site:
+    """The site of all boxes, with more tables."""
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-        file.write(SITE)
+        file.write(SITE + more)
         file.flush()
         return load(Path(file.name), drivers.catalogue())
 
 
-def placed(folder: Path) -> Site:
+def placed(folder: Path, more: str = "") -> Site:
     """It, with this folder as its tmpfs."""
-    site = template()
+    site = template(more)
     store = msgspec.structs.replace(site.store, run_dir=str(folder))
     return replace(site, store=store)
 
@@ -151,9 +152,10 @@ class FragileWriter:
 
 
 class Box:
-    """What is kept while no process runs. `zero_ns` is the wires' time 0 in this boot's time."""
+    """What is kept while no process runs. `zero_ns` is the wires' time 0 in this boot's time;
+    `more` are tables of its configuration."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "") -> None:
         self.folder = folder
         self.boot, self.boot_id, self.zero_ns = 1, "boot-1", 0
         self.epoch = 0
@@ -162,7 +164,7 @@ class Box:
         self.records: list[Record] = []
         self.states: dict[str, tuple[int, bytes]] = {}
         self.kills = 0
-        self.site = placed(folder)
+        self.site = placed(folder, more)
         self.wiring = Wiring.of(self.site)
 
     def __repr__(self) -> str:
@@ -253,10 +255,15 @@ class Life:
         self.ledger = Ledger(
             wiring, self.pipeline, self.intake, self.stage, writer, self, box.boot_id, sealing
         )
+        self.ledger.observer = self.observer()
         done(self.ledger.recover())
         self.deaf = opening_ns is None  # its lines never open
         self.now_ns += opening_ns or 0  # a bus takes its time
         self.take(WIRES.levels(self.now_ns), [])
+
+    def observer(self) -> Observer | None:
+        """Who watches the box itself: here nobody."""
+        return None
 
     # it is its own clock
 

@@ -1,0 +1,206 @@
+"""What the ledger commits, and when: windows by the wall, raw records, manifests, what hurries."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from edge.app import ledger
+from edge.app.pipeline import Pipeline
+from edge.app.sealing import Sealing
+from edge.app.windows import GRACE_NS
+from edge.core import Draft, Reason, Record, Stamp, Stream, TimeQuality
+from edge.uplink.wire import raw_sweeps
+from tests.app.lives import PERIOD_NS, TICK_NS, Box, Life, closed, done
+from tests.process.build import MS, S
+
+WALL_NS = 1_790_000_001 * S  # a second behind a border
+SHORT_NS = WALL_NS % PERIOD_NS
+RAW = """
+[streams]
+raw = true
+raw_commit_s = 2
+[privacy]
+passages = true
+"""
+
+
+class Walled(Life):
+    """The wall can be set, and known or not."""
+
+    offset_ns = WALL_NS
+    tq: TimeQuality = "none"
+
+    def now(self) -> Stamp:
+        mono_ns = super().now().mono_ns
+        return Stamp(mono_ns, mono_ns + self.offset_ns, self.tq)
+
+
+def windows(box: Box) -> list[tuple[int, int, bool]]:
+    """From, to, and whether it was cut short."""
+    return [(r.from_ns, r.to_ns, "partial" in r.body) for r in box.of("east_1")]
+
+
+def test_the_window_in_which_time_becomes_known_ends_there_and_says_so(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    life = Walled(box, 0)
+    life.run(2 * S)
+    life.tq = "ntp"
+    life.run(12 * S)
+    closed(life)
+    (event,) = box.events("clock")
+    assert event.body["reason"] == "synchronised"
+    at_ns = event.from_ns
+    assert (event.to_ns, event.source) == (at_ns, "gateway")
+    assert 2 * S < at_ns <= 2 * S + TICK_NS
+    second = at_ns + PERIOD_NS - (at_ns + SHORT_NS) % PERIOD_NS
+    assert windows(box) == [
+        (0, at_ns, True),
+        (at_ns, second, False),
+        (second, second + PERIOD_NS, False),
+        (second + PERIOD_NS, 12 * S, True),
+    ]
+    assert box.audit().clean
+
+
+def test_the_window_in_which_the_clock_was_set_is_cut_and_uncertain(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    life = Walled(box, 0)
+    life.tq = "ntp"
+    life.run(7 * S)
+    life.offset_ns += 3600 * S + 2 * S
+    life.run(12 * S)
+    closed(life)
+    assert [event.body["reason"] for event in box.events("clock")] == ["synchronised", "step"]
+    at_ns = box.events("clock")[-1].from_ns
+    marked = [r.to_ns for r in box.of("east_1") if f"uncertain:{Reason.CLOCK}" in r.body["quality"]]
+    assert marked == [at_ns]
+    assert all((to_ns + SHORT_NS + 2 * S) % PERIOD_NS == 0 or cut
+               for _, to_ns, cut in windows(box) if to_ns > at_ns)  # fmt: skip
+
+
+@pytest.mark.parametrize("tq", ["none", "floor", "rtc", "ntp", "nts"])
+def test_models_hear_what_time_it_was_when_that_is_sure(tmp_path: Path, tq: TimeQuality) -> None:
+    life = Walled(Box(tmp_path), 0)
+    life.run(S)
+    life.tq = tq
+    life.run(2 * S)
+    with mock.patch.object(Pipeline, "close", autospec=True, side_effect=Pipeline.close) as close:
+        life.run(11 * S)
+    told = [(call.args[1], call.kwargs["wall_s"]) for call in close.call_args_list]
+    sure = tq in ("ntp", "nts")
+    assert len(told) >= 2
+    assert told == [(end, (end + WALL_NS) / 1e9 if sure else None) for end, _ in told]
+    life.stage.close()
+
+
+def test_all_that_is_committed_is_offered_to_the_uplink(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    life = Life(box, 0)
+    offered: list[object] = []
+    life.ledger.offer = offered.append
+    with mock.patch.object(box, "commit", side_effect=box.commit) as commit:
+        life.run(11 * S)
+    assert len(offered) == commit.call_count >= 2
+    life.stage.close()
+
+
+def test_what_has_become_due_of_manifests_goes_with_the_window(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    life = Life(box, 0)
+    manifest = Draft(Stream.MANIFEST, "gateway", 0, 0, {"count": 1})
+    with mock.patch.object(Sealing, "due", return_value=[manifest]) as due:
+        life.run(6 * S)
+        life.stop()
+    assert [call.kwargs["last"] for call in due.call_args_list] == [False, True]
+    assert len([r for r in box.records if r.key.stream == Stream.MANIFEST]) == 2
+
+
+def test_what_hurries_is_committed_before_its_window_ends(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    life = Life(box, 0)
+    life.run(S)
+    life.intake.alarm("storage", "something")
+    life.run(S + TICK_NS)
+    assert [event.from_ns for event in box.events("storage")] == [S]
+    assert not box.of("east_1")
+    life.run(2 * S)
+    assert len(box.events("storage")) == 1
+    life.stage.close()
+
+
+def test_a_fault_that_was_told_before_a_kill_is_not_told_again_and_its_end_is(
+    tmp_path: Path,
+) -> None:
+    box = Box(tmp_path)
+    life = Life(box, 0)
+    life.intake.fault("hut_air", Reason.SILENT, "it does not answer")
+    life.run(6 * S)  # and killed
+    life = Life(box, 7 * S)
+    life.intake.fault("hut_air", Reason.SILENT, "it does not answer")
+    life.run(8 * S)
+    assert [event.body["state"] for event in box.events("sensor_fault")] == ["on"]
+    life.intake.fault("hut_air", None, "it answers again")
+    life.run(9 * S)
+    assert [event.body["state"] for event in box.events("sensor_fault")] == ["on", "off"]
+    life.stage.close()
+
+
+def raw(box: Box) -> list[Record]:
+    return [record for record in box.records if record.key.stream == Stream.RAW]
+
+
+def test_raw_records_wait_so_long_and_no_longer(tmp_path: Path) -> None:
+    box = Box(tmp_path, RAW)
+    life = Life(box, 0)
+    life.run(2 * S)
+    assert raw(box) == []
+    life.run(3 * S)
+    (record,) = raw(box)
+    assert record.from_ns == 250 * MS
+    assert record.to_ns >= 2 * S + 250 * MS
+    life.run(4 * S)
+    assert len(raw(box)) == 1, "those that came since have their own two seconds"
+    closed(life)
+
+
+def test_over_kills_each_sweep_is_raw_once(tmp_path: Path) -> None:
+    box = Box(tmp_path, RAW)
+    for from_s, to_s in ((0, 4), (5, 9), (10, 12)):
+        life = Life(box, from_s * S)
+        life.run(to_s * S)  # and killed, but for the last
+    closed(life)
+    found = [each for record in raw(box) for each in times(record, "main_meter")]
+    seconds = [*range(4), *range(5, 9), *range(10, 12)]
+    assert found == [each * S + 250 * MS for each in seconds]
+
+
+def times(record: Record, source: str) -> list[int]:
+    body: dict[str, Any] = dict(record.body)
+    return [each.mono_ns for each in raw_sweeps(body)[1] if each.source == source]
+
+
+def test_windows_with_many_records_are_committed_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = Box(tmp_path)
+    life = Life(box, 0)
+    life.run(4 * S)
+    life.now_ns = 3 * PERIOD_NS + GRACE_NS
+    made: list[int] = []
+    commit = box.commit
+
+    def counted(drafts: Sequence[Draft], states: Any) -> None:
+        made.append(len(drafts))
+        commit(drafts, states)
+
+    monkeypatch.setattr(box, "commit", counted)
+    monkeypatch.setattr(ledger, "TOGETHER", 5)  # as many as one window has
+    done(life.ledger.tick(life.now()))
+    assert [end for _, end, _ in windows(box)] == [PERIOD_NS]
+    monkeypatch.setattr(ledger, "TOGETHER", 6)
+    done(life.ledger.tick(life.now()))
+    assert [end for _, end, _ in windows(box)] == [PERIOD_NS, 2 * PERIOD_NS, 3 * PERIOD_NS]
+    life.stage.close()
