@@ -89,17 +89,17 @@ class KilledError(Exception):
 
 
 @cache
-def template(more: str = "") -> Site:
-    """The site of all boxes, with more tables."""
+def template(text: str = SITE) -> Site:
+    """The site of all boxes, or another one."""
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-        file.write(SITE + more)
+        file.write(text)
         file.flush()
         return load(Path(file.name), drivers.catalogue())
 
 
-def placed(folder: Path, more: str = "") -> Site:
+def placed(folder: Path, text: str = SITE) -> Site:
     """It, with this folder as its tmpfs."""
-    site = template(more)
+    site = template(text)
     store = msgspec.structs.replace(site.store, run_dir=str(folder))
     return replace(site, store=store)
 
@@ -153,9 +153,9 @@ class FragileWriter:
 
 class Box:
     """What is kept while no process runs. `zero_ns` is the wires' time 0 in this boot's time;
-    `more` are tables of its configuration."""
+    `text` is its configuration."""
 
-    def __init__(self, folder: Path, more: str = "") -> None:
+    def __init__(self, folder: Path, text: str = SITE) -> None:
         self.folder = folder
         self.boot, self.boot_id, self.zero_ns = 1, "boot-1", 0
         self.epoch = 0
@@ -164,7 +164,7 @@ class Box:
         self.records: list[Record] = []
         self.states: dict[str, tuple[int, bytes]] = {}
         self.kills = 0
-        self.site = placed(folder, more)
+        self.site = placed(folder, text)
         self.wiring = Wiring.of(self.site)
 
     def __repr__(self) -> str:

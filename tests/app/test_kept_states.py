@@ -10,12 +10,13 @@ import pytest
 
 from drivers.chips.sgp41 import Sgp41
 from edge.acquire.stage import Stage
-from edge.app.ledger import MODEL_STATE_NS
+from edge.app.ledger import LESSON_NS, MODEL_STATE_NS
 from edge.app.observing import Observer
-from edge.core import Edge, Stamp, Stream
+from edge.app.wiring import Wiring
+from edge.core import Edge, Reason, Stamp, Stream
 from edge.infer.judge import Judge
 from tests.app import test_observing as observing
-from tests.app.lives import PERIOD_NS, Box, Life, closed, done, volumes
+from tests.app.lives import PERIOD_NS, SITE, Box, Life, closed, done, placed, volumes
 from tests.app.wires import WIRES
 from tests.process.build import MS, S
 
@@ -47,15 +48,18 @@ until = {UNTIL}
 OVER_NS = int(datetime.datetime(2027, 3, 2, tzinfo=datetime.UTC).timestamp()) * S
 
 
-def test_what_models_have_learnt_is_written_once_an_hour(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("owner", "every_ns"), [("judge", MODEL_STATE_NS), ("drivers", LESSON_NS)])
+def test_what_was_learnt_is_written_so_often_and_no_more(
+    tmp_path: Path, owner: str, every_ns: int
+) -> None:
     box = Box(tmp_path)
     life = Life(box, 0)
     for _ in range(2):
-        for waits_ns, written in ((MODEL_STATE_NS - MS, False), (MS, True)):
-            box.states.pop("judge", None)
+        for waits_ns, written in ((every_ns - MS, False), (MS, True)):
+            box.states.pop(owner, None)
             life.now_ns += waits_ns
             done(life.ledger.close(life.now().mono_ns))
-            assert ("judge" in box.states) is written
+            assert (owner in box.states) is written
     life.stage.close()
 
 
@@ -68,13 +72,18 @@ def test_what_models_had_learnt_at_a_stop_is_what_the_next_start_begins_with(
     assert "judge" not in box.states
     life.stop()
     learnt = msgpack.unpackb(msgpack.packb(life.pipeline.judge.snapshot()))
-    with mock.patch.object(Judge, "restore") as restored:
+    raised = msgpack.unpackb(msgpack.packb(life.pipeline.judge.flags()))
+    with (
+        mock.patch.object(Judge, "restore") as restored,
+        mock.patch.object(Judge, "restore_flags") as flags,
+    ):
         Life(box, 13 * S).stage.close()
     restored.assert_called_once_with(learnt)
+    flags.assert_called_once_with(raised)
 
 
 def test_devices_are_given_back_what_they_had_learnt_and_how_long_ago(tmp_path: Path) -> None:
-    box = Box(tmp_path, NOSE)
+    box = Box(tmp_path, SITE + NOSE)
     life = Life(box, 0)
     life.ledger.kept = lambda: {"nose": b"so far"}
     life.run(7 * S)
@@ -105,7 +114,7 @@ def test_the_stage_of_another_gateway_is_set_aside_and_nothing_of_it_counts(
 
 @pytest.mark.parametrize("reboot", [False, True])
 def test_a_door_that_was_opened_before_a_kill_is_told_once(tmp_path: Path, reboot: bool) -> None:
-    box = Box(tmp_path, DOOR)
+    box = Box(tmp_path, SITE + DOOR)
     life = Life(box, 0)
     life.intake.edges([Edge("e", False, life.now().mono_ns, 0)])
     life.run(6 * S)
@@ -120,6 +129,20 @@ def test_a_door_that_was_opened_before_a_kill_is_told_once(tmp_path: Path, reboo
     life.intake.edges([Edge("e", False, life.now().mono_ns, 1)])
     closed(life)
     assert [event.body["state"] for event in box.events("door")] == ["on", "off"]
+
+
+def test_a_fault_of_what_is_not_configured_any_more_is_over(tmp_path: Path) -> None:
+    box = Box(tmp_path, SITE + NOSE)
+    life = Life(box, 0)
+    life.intake.fault("nose", Reason.SILENT, "it does not answer")
+    life.run(6 * S)  # and killed
+    box.site = placed(tmp_path)
+    box.wiring = Wiring.of(box.site)
+    closed(Life(box, 7 * S))
+    on, off = box.events("sensor_fault")
+    assert (on.source, on.body["state"]) == ("nose", "on")
+    assert (off.source, off.body["state"]) == ("nose", "off")
+    assert "is not configured any more" in off.body["text"]
 
 
 class Watched(Life):
@@ -152,7 +175,7 @@ def test_an_alarm_that_was_on_at_a_kill_is_ended_by_the_next_start(tmp_path: Pat
     again = Watched(box, 7 * S)  # it was killed
     assert again.ledger.observer is not None
     assert again.ledger.observer.state() == on
-    again.stage.close()
+    Life(box, 8 * S).stage.close()  # nobody watches, and nobody minds
 
 
 def test_the_health_of_the_box_rides_in_the_commit_of_a_window(tmp_path: Path) -> None:
@@ -178,7 +201,7 @@ class Dated(Life):
 def test_a_calibration_that_runs_out_is_said_from_the_window_on_in_which_it_did(
     tmp_path: Path,
 ) -> None:
-    box = Box(tmp_path, CALIBRATED)
+    box = Box(tmp_path, SITE + CALIBRATED)
     life = Dated(box, 0)
     life.run(8 * PERIOD_NS)
     closed(life)
@@ -191,7 +214,7 @@ def test_a_calibration_that_runs_out_is_said_from_the_window_on_in_which_it_did(
 def test_a_window_that_a_start_closes_says_that_its_calibration_had_run_out(
     tmp_path: Path,
 ) -> None:
-    box = Box(tmp_path, CALIBRATED)
+    box = Box(tmp_path, SITE + CALIBRATED)
     Dated(box, 6 * PERIOD_NS).run(7 * PERIOD_NS + 3 * S)  # and killed
     life = Dated(box, 8 * PERIOD_NS + S)
     life.run(9 * PERIOD_NS)

@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgpack
 import pytest
 
-from edge.app import ledger
+from edge.app import ledger, rawdrafts
+from edge.app.attempts import FILE, MOST
 from edge.app.pipeline import Pipeline
+from edge.app.recover import TEXTS
 from edge.app.sealing import Sealing
 from edge.app.windows import GRACE_NS
 from edge.core import Draft, Reason, Record, Stamp, Stream, TimeQuality
 from edge.uplink.wire import raw_sweeps
-from tests.app.lives import PERIOD_NS, TICK_NS, Box, Life, closed, done
+from tests.app.lives import PERIOD_NS, SITE, TICK_NS, Box, Life, closed, done
 from tests.process.build import MS, S
 
 WALL_NS = 1_790_000_001 * S  # a second behind a border
@@ -104,7 +107,47 @@ def test_all_that_is_committed_is_offered_to_the_uplink(tmp_path: Path) -> None:
     with mock.patch.object(box, "commit", side_effect=box.commit) as commit:
         life.run(11 * S)
     assert len(offered) == commit.call_count >= 2
+    assert len(box.stage()) == 1, "what is committed is in the stage no more"
     life.stage.close()
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_at_the_very_end_what_was_sealed_since_is_written(tmp_path: Path, changed: bool) -> None:
+    life = Life(Box(tmp_path), 0)
+    with (
+        mock.patch.object(Sealing, "changed", new_callable=mock.PropertyMock, return_value=changed),
+        mock.patch.object(life.ledger, "_writer", mock.AsyncMock()) as writer,
+    ):
+        done(life.ledger.sealed())
+    assert writer.commit.await_count == int(changed)
+    life.stage.close()
+
+
+def test_a_window_ends_at_the_very_moment_at_which_all_is_heard(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    life = Life(box, 0)
+    life.run(4 * S)
+    life.ledger.heard_ns = lambda: PERIOD_NS
+    life.now_ns = PERIOD_NS + GRACE_NS - 1
+    done(life.ledger.tick(life.now()))
+    assert not windows(box)
+    life.now_ns += 1
+    done(life.ledger.tick(life.now()))
+    assert windows(box) == [(0, PERIOD_NS, False)]
+    life.stage.close()
+
+
+def test_a_site_without_lines_opens_none(tmp_path: Path) -> None:
+    head, tail = SITE.split("[lane.north_1]")[0], SITE.split("[device.hut_air]")[1]
+    box = Box(tmp_path, f"{head}[device.hut_air]{tail}")
+    for from_s, to_s in ((0, 6), (7, 12)):
+        life = Life(box, from_s * S, opening_ns=None)
+        life.run(to_s * S)
+    closed(life)
+    ((begin, end),) = box.gaps()
+    assert 5 * S < begin <= 6 * S
+    assert end == 7 * S
+    assert [r.to_ns // S for r in box.of("hut_air")] == [5, 10, 12]
 
 
 def test_what_has_become_due_of_manifests_goes_with_the_window(tmp_path: Path) -> None:
@@ -148,12 +191,65 @@ def test_a_fault_that_was_told_before_a_kill_is_not_told_again_and_its_end_is(
     life.stage.close()
 
 
+@pytest.mark.parametrize("died", [2, 3])
+def test_a_stage_of_which_starts_have_died_is_set_aside(tmp_path: Path, died: int) -> None:
+    box = Box(tmp_path)
+    Life(box, 0).run(8 * S)  # and killed
+    (tmp_path / FILE).write_bytes(b"." * died)
+    life = Life(box, 9 * S)
+    assert not (tmp_path / FILE).exists(), "this one has lived"
+    assert len(list(tmp_path.glob("aside.*"))) == (died >= MOST)
+    assert len(box.stage()) == 1
+    ((begin, end),) = box.gaps()
+    assert end == 9 * S
+    assert (begin == PERIOD_NS) is (died >= MOST), "from the last commit on nothing is known"
+    closed(life)
+
+
+def test_states_of_another_version_are_no_states(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    Life(box, 0).run(8 * S)
+    box.states = {owner: (99, state) for owner, (_, state) in box.states.items()}
+    Life(box, 9 * S).stage.close()
+    assert [event.body["reason"] for event in box.events("gap")] == ["start", "start"]
+
+
+def test_what_does_not_fit_begins_anew_and_its_sweeps_are_kept(tmp_path: Path) -> None:
+    """The state of the engine is damaged: of the time since the last commit raw records are made,
+    and nothing else."""
+    box = Box(tmp_path, SITE + RAW)
+    Life(box, 0).run(8 * S)
+    box.states["engine"] = (1, msgpack.packb({"version": 99}))
+    life = Life(box, 9 * S)
+    told = {r.body["text"]: r.body for r in box.events("gap") if r.key.epoch == box.epoch}
+    assert set(told) == {TEXTS["other"], TEXTS["new"]}
+    assert told[TEXTS["other"]]["gap"] == [5_000_000, 9_000_000]
+    assert told[TEXTS["new"]]["sources"] == sorted(
+        ("east_1", "heat", "hut_air", "main_meter", "north_1")
+    )
+    life.run(12 * S)
+    closed(life)
+    found = [each for record in raw(box) for each in times(record, "main_meter")]
+    assert found == [each * S + 250 * MS for each in (*range(8), *range(9, 12))]
+
+
+def test_a_process_that_had_numbered_nothing_is_no_reason_to_doubt(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    Life(box, 0).run(8 * S)
+    box.numbers = {}
+    life = Life(box, 9 * S)
+    life.run(12 * S)
+    closed(life)
+    energy = [r.body["points"]["energy_import"]["quality"] for r in box.of("main_meter")]
+    assert not any("uncertain:gap" in quality for quality in energy)
+
+
 def raw(box: Box) -> list[Record]:
     return [record for record in box.records if record.key.stream == Stream.RAW]
 
 
 def test_raw_records_wait_so_long_and_no_longer(tmp_path: Path) -> None:
-    box = Box(tmp_path, RAW)
+    box = Box(tmp_path, SITE + RAW)
     life = Life(box, 0)
     life.run(2 * S)
     assert raw(box) == []
@@ -167,7 +263,7 @@ def test_raw_records_wait_so_long_and_no_longer(tmp_path: Path) -> None:
 
 
 def test_over_kills_each_sweep_is_raw_once(tmp_path: Path) -> None:
-    box = Box(tmp_path, RAW)
+    box = Box(tmp_path, SITE + RAW)
     for from_s, to_s in ((0, 4), (5, 9), (10, 12)):
         life = Life(box, from_s * S)
         life.run(to_s * S)  # and killed, but for the last
@@ -175,6 +271,19 @@ def test_over_kills_each_sweep_is_raw_once(tmp_path: Path) -> None:
     found = [each for record in raw(box) for each in times(record, "main_meter")]
     seconds = [*range(4), *range(5, 9), *range(10, 12)]
     assert found == [each * S + 250 * MS for each in seconds]
+
+
+def test_what_memory_did_not_hold_in_reading_back_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = Box(tmp_path, SITE + RAW)
+    Life(box, 0, left=20).run(2 * S)  # nothing is committed yet, but its start; and killed
+    monkeypatch.setattr(rawdrafts, "WAITING", 1)
+    life = Life(box, 3 * S)
+    given_up = life.intake.raw.given_up
+    assert given_up == 3, "of four sweeps the last one is kept"
+    assert sum(record.body.get("given_up", 0) for record in raw(box)) == given_up
+    life.stage.close()
 
 
 def times(record: Record, source: str) -> list[int]:

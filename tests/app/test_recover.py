@@ -213,6 +213,8 @@ def test_killed_while_it_recovers_the_first_gap_is_not_forgotten(
         last.run(end_ns(0))
         closed(last)
         check(box, whole)
+        begins = {record.from_ns for record in box.of("north_1")}
+        assert begins >= set(range(0, end_ns(0), PERIOD_NS)), "windows that are not long stay whole"
 
 
 def test_killed_between_the_new_segment_and_the_commit_the_window_comes_once(
@@ -432,12 +434,15 @@ def test_a_clean_stop_and_start_lose_only_the_time_between(tmp_path: Path, whole
     assert former == {"epoch": 1 << 32, "last": {"traffic": 4, "air": 2, "energy": 4, "event": 1}}
 
 
-def test_a_stage_that_is_gone_is_a_gap_since_the_last_commit(tmp_path: Path, whole: Box) -> None:
+def test_a_stage_that_is_gone_is_a_gap_since_the_last_commit(
+    tmp_path: Path, whole: Box, dark: list[tuple[int, int]]
+) -> None:
     box = Box(tmp_path)
     Life(box, 0).run(8 * S)
     for path in box.stage():
         path.unlink()  # somebody cleaned the tmpfs
     life = Life(box, 9 * S)
+    assert dark == [(5 * S, 9 * S)]
     life.run(end_ns(0))
     closed(life)
     check(box, whole)

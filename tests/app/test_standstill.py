@@ -151,6 +151,8 @@ def test_killed_amid_windows_that_have_piled_up_nothing_is_lost(tmp_path: Path, 
             for lane, source in (("north_1", "north_1.lead"), ("east_1", "east_1.lead")):
                 seen = [at for at in WIRES.rises(source) if not any(a < at < b for a, b in holes)]
                 assert volumes(box, lane) == len(seen), (left, holes)
+                whole_s = [r.body["covered_s"] for r in box.of(lane) if r.to_ns <= holes[0][0]]
+                assert whole_s == [5.0] * len(whole_s), "they were listened to up to their ends"
             left += 1
             continue
         break
