@@ -11,7 +11,6 @@ one: so a segment says what its sources meant, and whether their sweeps were to 
 says so again where another process goes on in it.
 """
 
-import contextlib
 import os
 import struct
 import zlib
@@ -94,15 +93,16 @@ class Segment:
 
 
 class Stage:
-    """Writes one segment after the other. Used from the main loop; a write costs microseconds."""
+    """Writes one segment after the other. Used from the main loop; a write costs microseconds.
+
+    `number` is that of the segment, and `sweeps` are in it, so that raw rows can say how far they
+    reach; `overflow` entries found no room.
+    """
 
     def __init__(self, folder: Path, boot: str, owner: str = "", staged: Staged = Staged()) -> None:
         self._folder, self._boot, self.owner, self._staged = folder, boot, owner, staged
         self._fd: int | None = None  # none: nothing more is written to this segment
-        self._size = 0
-        self.number = 0
-        self.sweeps = 0  # in this segment, so that raw rows can say how far they reach
-        self.overflow = 0  # entries that found the segment full
+        self._size = self.number = self.sweeps = self.overflow = 0
 
     def rotate(
         self, start_ns: int, end_ns: int, contacts: Sequence[Contact], sweeps: Sequence[Sweep]
@@ -183,17 +183,15 @@ class Stage:
         body: bytes = msgpack.packb(entry)
         data = FRAME.pack(len(body), zlib.crc32(body)) + body
         try:
-            written = os.write(self._fd, data)
+            whole = os.write(self._fd, data) == len(data)
         except OSError:
-            written = 0
-        if written == len(data):
-            self._size += written
+            whole = False
+        if whole:
+            self._size += len(data)
             return
         # tmpfs is full: the window goes on in memory. Nothing more is written to this segment, not
         # even a mark: what a kill would lose has to lie in the gap that begins at the last one.
         self.overflow += 1
-        with contextlib.suppress(OSError):
-            os.ftruncate(self._fd, self._size)
         self.close()
 
     def _path(self, number: int) -> Path:
@@ -251,7 +249,7 @@ def _entries(file: BinaryIO, at: int) -> Iterator[tuple[Any, int]]:
         if not 0 < length <= LIMIT:
             return
         body = file.read(length)
-        if len(body) < length or zlib.crc32(body) != crc:
+        if zlib.crc32(body) != crc:  # or it is not all there
             return
         at += FRAME.size + length
         yield msgpack.unpackb(body), at

@@ -48,6 +48,7 @@ def test_what_was_early_is_read_once(tmp_path: Path) -> None:
     first = stage.rotate(0, 60, [], [])
     stage.add_contacts(CONTACTS)
     second = stage.rotate(8, 60, CONTACTS[1:], SWEEPS[1:])
+    assert stage.sweeps == 2
     stage.mark(12)
     assert read(tmp_path, "boot", first) == [[CONTACTS], [12]]
     # the window before is in the outbox: now the repetition is the only copy
