@@ -2,7 +2,9 @@
 devices have learnt, what doors and alarms were told, which calibration has run out."""
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import msgpack
@@ -222,5 +224,5 @@ def test_a_window_that_a_start_closes_says_that_its_calibration_had_run_out(
     assert [expired(record.body) for record in box.of("hut_air")] == [True] * 3
 
 
-def expired(body: dict[str, object]) -> bool:
+def expired(body: Mapping[str, Any]) -> bool:
     return "uncertain:calibration" in str(body["points"])
