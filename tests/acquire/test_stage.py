@@ -65,7 +65,10 @@ def test_a_segment_can_be_gone_on_with_behind_its_last_whole_entry(tmp_path: Pat
     stage.add_sweeps(SWEEPS)
     stage.mark(5)
     [path] = tmp_path.iterdir()
-    path.write_bytes(path.read_bytes()[:-2])  # the mark was torn by the kill
+    whole = path.read_bytes()
+    path.write_bytes(whole + bytes(64))  # zeros are no entry, though their checksum is right
+    assert read(tmp_path, "boot") == [[(1, 2), SWEEPS, 5]]
+    path.write_bytes(whole[:-2])  # the mark was torn by the kill
     [segment] = left_behind(tmp_path, "boot")
     assert [entry for entry, _ in segment.read()] == [(1, 2), SWEEPS]
     after = Stage(tmp_path, "boot")
