@@ -111,6 +111,16 @@ def test_all_that_is_committed_is_offered_to_the_uplink(tmp_path: Path) -> None:
     life.stage.close()
 
 
+def test_a_start_seals_which_epoch_it_follows(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    Life(box, 0).run(6 * S)  # and killed
+    former = box.epoch
+    Life(box, 7 * S).stage.close()
+    (manifest,) = (r for r in box.records if r.key.stream == Stream.MANIFEST)
+    assert manifest.key.epoch == box.epoch
+    assert manifest.body["former"]["epoch"] == former
+
+
 @pytest.mark.parametrize("changed", [False, True])
 def test_at_the_very_end_what_was_sealed_since_is_written(tmp_path: Path, changed: bool) -> None:
     life = Life(Box(tmp_path), 0)
