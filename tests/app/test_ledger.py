@@ -16,7 +16,7 @@ from edge.app.sealing import Sealing
 from edge.app.windows import GRACE_NS
 from edge.core import Draft, Reason, Record, Stamp, Stream, TimeQuality
 from edge.uplink.wire import raw_sweeps
-from tests.app.lives import PERIOD_NS, SITE, TICK_NS, Box, Life, closed, done
+from tests.app.lives import PERIOD_NS, SITE, TICK_NS, Box, KilledError, Life, closed, done
 from tests.process.build import MS, S
 
 WALL_NS = 1_790_000_001 * S  # a second behind a border
@@ -323,3 +323,15 @@ def test_windows_with_many_records_are_committed_one_by_one(
     done(life.ledger.tick(life.now()))
     assert [end for _, end, _ in windows(box)] == [PERIOD_NS, 2 * PERIOD_NS, 3 * PERIOD_NS]
     life.stage.close()
+
+
+def test_killed_at_the_very_end_of_a_window_no_record_of_nothing_is_made(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    life = Life(box, 0)
+    life.run(4 * S)
+    life.now_ns = PERIOD_NS + GRACE_NS
+    life.left = life.steps + 1  # the mark that it was listened to, and no segment after it
+    with pytest.raises(KilledError):
+        done(life.ledger.tick(life.now()))
+    Life(box, 23 * S).stage.close()
+    assert [(begin, end) for begin, end, _ in windows(box)] == [(0, PERIOD_NS)]
