@@ -11,7 +11,6 @@ one: so a segment says what its sources meant, and whether their sweeps were to 
 says so again where another process goes on in it.
 """
 
-import contextlib
 import errno
 import os
 import struct
@@ -47,8 +46,10 @@ class Staged:
 
     @classmethod
     def parse(cls, told: Any) -> "Staged":
+        """Raises TypeError or ValueError for what is none."""
         sources, raw = told
-        return cls({name: tuple(means) for name, means in sources.items()}, bool(raw))
+        means = {str(name): tuple(map(str, told)) for name, told in dict(sources).items()}
+        return cls(means, bool(raw))
 
     def packed(self) -> list[Any]:
         return [self.sources, self.raw]
@@ -93,16 +94,16 @@ class Segment:
 
 
 class Stage:
-    """Writes one segment after the other. Used from the main loop; a write costs microseconds."""
+    """Writes one segment after the other. Used from the main loop; a write costs microseconds.
+
+    `number` is that of the segment, and `sweeps` are in it, so that raw rows can say how far they
+    reach; `overflow` entries found no room.
+    """
 
     def __init__(self, folder: Path, boot: str, owner: str = "", staged: Staged = Staged()) -> None:
         self._folder, self._boot, self.owner, self._staged = folder, boot, owner, staged
-        self._fd = -1
-        self._size = 0
-        self._full = False
-        self.number = 0
-        self.sweeps = 0  # in this segment, so that raw rows can say how far they reach
-        self.overflow = 0  # entries that found the segment full
+        self._fd: int | None = None  # none: nothing more is written to this segment
+        self._size = self.number = self.sweeps = self.overflow = 0
 
     def rotate(
         self, start_ns: int, end_ns: int, contacts: Sequence[Contact], sweeps: Sequence[Sweep]
@@ -113,8 +114,7 @@ class Stage:
         while os.path.lexists(path := self._path(self.number)) and not path.is_file():
             self.number += 1  # something of another kind lies there
         self._size = self.sweeps = 0
-        self._full = False
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         path.unlink(missing_ok=True)  # of another boot, or of root, who has run it by hand
         try:
             self._fd = os.open(path, flags, 0o600)
@@ -141,9 +141,8 @@ class Stage:
         """Go on in a segment that has just been read, behind its last whole entry."""
         self.close()
         self.number, self.sweeps, self._size = segment.number, sweeps, segment.at
-        self._full = False
         os.truncate(segment.path, segment.at)
-        self._fd = os.open(segment.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self._fd = os.open(segment.path, os.O_WRONLY | os.O_APPEND)
         if segment.staged != self._staged:
             self._append(["r", *self._staged.packed()])
 
@@ -185,29 +184,27 @@ class Stage:
             segment.path.rename(to)
 
     def close(self) -> None:
-        if self._fd >= 0:
+        if self._fd is not None:
             os.close(self._fd)
-            self._fd = -1
+            self._fd = None
 
     def _append(self, entry: Any) -> None:
-        if self._fd < 0 or self._full or self._size > SEGMENT_LIMIT:
+        if self._fd is None or self._size > SEGMENT_LIMIT:
             self.overflow += 1
             return
         body: bytes = msgpack.packb(entry)
         data = FRAME.pack(len(body), zlib.crc32(body)) + body
         try:
-            written = os.write(self._fd, data)
+            whole = os.write(self._fd, data) == len(data)
         except OSError:
-            written = 0
-        if written == len(data):
-            self._size += written
+            whole = False
+        if whole:
+            self._size += len(data)
             return
         # tmpfs is full: the window goes on in memory. Nothing more is written to this segment, not
         # even a mark: what a kill would lose has to lie in the gap that begins at the last one.
         self.overflow += 1
-        self._full = True
-        with contextlib.suppress(OSError):
-            os.ftruncate(self._fd, self._size)
+        self.close()
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{PREFIX}{number:08d}"
@@ -232,11 +229,11 @@ def _headed(folder: Path, boot: str) -> Iterator[tuple[str, Segment]]:
     """Each segment of a boot, with its owner."""
     for path in sorted(_files(folder, PREFIX), key=_number):
         try:
-            header, segment = _opened(path)
+            opened = _opened(path)
         except PermissionError:  # whoever left it is somebody else
             continue
-        if segment is not None and header.get("boot") == boot:
-            yield str(header["owner"]), segment
+        if opened is not None and opened[0] == boot:
+            yield opened[1:]
 
 
 def _files(folder: Path, prefix: str) -> list[Path]:
@@ -246,17 +243,23 @@ def _files(folder: Path, prefix: str) -> list[Path]:
 
 def segment_in(path: Path) -> Segment | None:
     """A segment wherever it lies, of whatever boot; None: it is none of this version."""
-    return _opened(path)[1]
+    opened = _opened(path)
+    return None if opened is None else opened[2]
 
 
-def _opened(path: Path) -> tuple[Mapping[str, Any], Segment | None]:
+def _opened(path: Path) -> tuple[str, str, Segment] | None:
+    """Its boot, its owner and the segment, as its header tells them."""
     with path.open("rb") as file:
-        header, at = next(_entries(file, 0), (None, 0))
-    if not isinstance(header, dict) or header.get("v") != VERSION or "window" not in header:
-        return {}, None
-    start_ns, end_ns = header["window"]
-    carried, staged = int(header["carried"]), Staged.parse(header["staged"])
-    return header, Segment(_number(path), start_ns, end_ns, path, carried, at, staged)
+        try:
+            header, at = next(_entries(file, 0))
+            if header["v"] != VERSION:
+                return None
+            start_ns, end_ns = map(int, header["window"])
+            carried, staged = int(header["carried"]), Staged.parse(header["staged"])
+            segment = Segment(_number(path), start_ns, end_ns, path, carried, at, staged)
+            return str(header["boot"]), str(header["owner"]), segment
+        except (StopIteration, KeyError, TypeError, ValueError, OverflowError):
+            return None
 
 
 def _entries(file: BinaryIO, at: int) -> Iterator[tuple[Any, int]]:
@@ -266,7 +269,7 @@ def _entries(file: BinaryIO, at: int) -> Iterator[tuple[Any, int]]:
         if not 0 < length <= LIMIT:
             return
         body = file.read(length)
-        if len(body) < length or zlib.crc32(body) != crc:
+        if zlib.crc32(body) != crc:  # or it is not all there
             return
         at += FRAME.size + length
         yield msgpack.unpackb(body), at

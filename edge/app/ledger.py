@@ -97,7 +97,7 @@ class Ledger:
         why = self._windows.cut(now)
         if why is not None:
             await self._cut(now, why)
-        elif now.mono_ns >= self.next_ns and not self._waits(now):
+        elif self._is_over(now):
             await self._close_all(now)
         elif self._intake.urgent or self._raw_is_due(now):
             await self._commit((), {})
@@ -106,26 +106,30 @@ class Ledger:
         """What the clocks show is durable on return."""
         await self._commit((), {}, now)
 
+    def _is_over(self, now: Stamp) -> bool:
+        """The window can be closed."""
+        return now.mono_ns >= self.next_ns and not self._waits(now)
+
     def _waits(self, now: Stamp) -> bool:
         """Edges of before the window's end may still be on their way: the process stood still, or
         the thread that reads them has its turn later. What comes too late counts in the next."""
         heard_ns = self.heard_ns()
         if heard_ns != self._heard_ns:
             self._heard_ns, self._waiting_ns = heard_ns, now.mono_ns  # it is alive
-        if heard_ns >= self._windows.end_ns or now.mono_ns >= self._waiting_ns + LATE_NS:
-            return False
-        self._again_ns = now.mono_ns + AGAIN_NS
-        return True
+        waits = heard_ns < self._windows.end_ns and now.mono_ns < self._waiting_ns + LATE_NS
+        if waits:
+            self._again_ns = now.mono_ns + AGAIN_NS
+        return waits
 
     async def _close_all(self, now: Stamp) -> None:
         """The window, and those that have ended meanwhile: a card that is slow, or a process that
         stood still, pays for one commit and not for each."""
         drafts, states = self._end(self._windows.end_ns)
-        for _ in range(WINDOWS - 1):
-            if now.mono_ns < self.next_ns or len(drafts) >= TOGETHER or self._waits(now):
-                break
+        closed = 1
+        while closed < WINDOWS and len(drafts) < TOGETHER and self._is_over(now):
             more, later = self._end(self._windows.end_ns)
             drafts, states = drafts + more, {**states, **later}
+            closed += 1
         await self._store(drafts, states)
 
     async def close(self, end_ns: int, *, partial: bool = False, last: bool = False) -> None:
@@ -186,15 +190,14 @@ class Ledger:
         if strange := of_others(folder, self._boot_id, owner):
             LOG.error("the stage in %s is not this gateway's: it is set aside", folder)
             self._stage.set_aside(strange)
-        segments = left_behind(folder, self._boot_id, before.segment if before else 0, owner)
+        since = before.segment if before is not None else 0
+        segments = left_behind(folder, self._boot_id, since, owner)
         attempts = Attempts(folder)
         if not attempts.begin() and segments:
             LOG.error("starts have died while they read the stage back: it is set aside")
             self._stage.set_aside(segments)
             segments = []
-        self._stage.number = max(
-            (s.number for s in segments), default=before.segment if before else 0
-        )
+        self._stage.number = max((s.number for s in segments), default=since)
         found = recover(
             self._pipeline, before, self._epoch.boot, segments, now.mono_ns, self._windows.end_ns,
             self._epoch.succeeds, self._writer.opened.damage is not None, self._fits,
@@ -320,7 +323,7 @@ class Ledger:
                 {w: why for w, why in intake.told_problems().items() if w in self._known},
                 intake.devices, self._pipeline.engine.plain.state(), intake.held(),
                 tuple(intake.others),
-                starting.since_ns if starting is not None and starting.closed else None,
+                starting.since_ns if starting is not None else None,
                 sorted(starting.closed) if starting is not None else (),
                 self._epoch.epoch,
             )  # fmt: skip

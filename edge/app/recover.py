@@ -6,7 +6,7 @@ was restarted; the open window is lost, totals go on. No state: a first start.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from edge.acquire.stage import Segment
@@ -98,7 +98,8 @@ def recover(
     if before.boot != boot:
         pipeline.engine.another(before.others)
         pipeline.judge.missing(now_ns - AWAY_NS, now_ns)
-        return _anew(pipeline, _gap("power", before, now_ns, former), now_ns, end_ns)
+        gap = _gap("power", (before.boot, before.start_ns), now_ns, former)
+        return _anew(pipeline, gap, now_ns, end_ns)
     setup = pipeline.engine.setup
     back = ReadBack(meanings(setup), before.raw)
     whole = bool(segments) and segments[0].number == before.segment
@@ -108,7 +109,8 @@ def recover(
         if why == "older":  # it knows nothing of a commit for which a segment went
             pipeline.engine.doubt_past(older=True)
         pipeline.judge.missing(min(before.start_ns, now_ns), now_ns)
-        gap = _gap(why, None if why == "older" else before, now_ns, former)
+        since = None if why == "older" else (before.boot, before.start_ns)
+        gap = _gap(why, since, now_ns, former)
         for i, segment in enumerate(segments if whole else ()):
             for _ in back.entries(segment, again=i > 0):
                 pass  # of raw sweeps nobody has to know anything
@@ -131,7 +133,7 @@ def recover(
         result.count = back.count
     if since_ns >= before.start_ns:  # lines that stay closed for windows are a fault, and told
         result.drafts += opening.ended(alive_ns)
-    result.drafts.append(_gap("restart", replace(before, start_ns=alive_ns), now_ns, former))
+    result.drafts.append(_gap("restart", (before.boot, alive_ns), now_ns, former))
     result.drafts += _gone(back, boot, alive_ns)
     result.drafts += _new(back.new.union(pipeline.engine.fresh), now_ns)
     return _go_on(pipeline, result, alive_ns, now_ns)
@@ -148,7 +150,7 @@ def _gone(back: ReadBack, boot: int, alive_ns: int) -> Iterator[Draft]:
     """Windows that nobody can close any more, since the configuration was changed."""
     for from_ns in sorted(set(back.gone.values())):
         names = sorted(name for name, since_ns in back.gone.items() if since_ns == from_ns)
-        yield _gap("gone", Before(boot, 0, from_ns), max(from_ns, alive_ns), None, names)
+        yield _gap("gone", (boot, from_ns), max(from_ns, alive_ns), None, names)
 
 
 def _new(names: Iterable[str], now_ns: int) -> Iterator[Draft]:
@@ -223,26 +225,26 @@ class Opening:
         if to_ns <= self.since_ns:
             return []
         sources = sorted({source.partition(".")[0] for source in opened})
-        return [_gap("opening", Before(self.boot, 0, self.since_ns), to_ns, None, sources)]
+        return [_gap("opening", (self.boot, self.since_ns), to_ns, None, sources)]
 
 
 def _gap(
     why: str,
-    since: Before | None,
+    since: tuple[int, int] | None,
     to_ns: int,
     former: Mapping[str, Any] | None,
     sources: Sequence[str] = ALL,
 ) -> Draft:
     """The event that names a hole in time: what every record after a start refers to.
 
-    The hole begins at `since.start_ns`, in the time of the boot that is named with it.
+    `since` is the boot in which the hole began and when, in that boot's time.
     """
     body: dict[str, Any] = {
         "event": "gap",
         "reason": REASONS.get(why, why),
         "sources": list(sources),
-        "gap": [None if since is None else since.start_ns // 1000, to_ns // 1000],
-        "boot_before": None if since is None else since.boot,
+        "gap": [None if since is None else since[1] // 1000, to_ns // 1000],
+        "boot_before": None if since is None else since[0],
         "text": TEXTS[why],
     }
     if former is not None:

@@ -82,7 +82,7 @@ class Spooled:
 def is_stage(path: Path) -> bool:
     try:
         return segment_in(path) is not None
-    except (OSError, ValueError, TypeError, KeyError):
+    except OSError:
         return False
 
 

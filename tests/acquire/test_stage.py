@@ -2,14 +2,18 @@
 
 import errno
 import os
+import shutil
+import zlib
 from pathlib import Path
+from typing import Any
 
+import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.acquire import stage as staging
-from edge.acquire.stage import Entry, Stage, Staged, left_behind
+from edge.acquire.stage import FRAME, Entry, Segment, Stage, Staged, left_behind, segment_in
 from edge.core import Bad, Contact, Doubt, Reason, failed, sweep
 
 CONTACTS = [Contact("a.lead", True, 5, 0, True), Contact("a.lead", False, 9, 3)]
@@ -44,6 +48,7 @@ def test_what_was_early_is_read_once(tmp_path: Path) -> None:
     first = stage.rotate(0, 60, [], [])
     stage.add_contacts(CONTACTS)
     second = stage.rotate(8, 60, CONTACTS[1:], SWEEPS[1:])
+    assert stage.sweeps == 2
     stage.mark(12)
     assert read(tmp_path, "boot", first) == [[CONTACTS], [12]]
     # the window before is in the outbox: now the repetition is the only copy
@@ -60,7 +65,10 @@ def test_a_segment_can_be_gone_on_with_behind_its_last_whole_entry(tmp_path: Pat
     stage.add_sweeps(SWEEPS)
     stage.mark(5)
     [path] = tmp_path.iterdir()
-    path.write_bytes(path.read_bytes()[:-2])  # the mark was torn by the kill
+    whole = path.read_bytes()
+    path.write_bytes(whole + bytes(64))  # zeros are no entry, though their checksum is right
+    assert read(tmp_path, "boot") == [[(1, 2), SWEEPS, 5]]
+    path.write_bytes(whole[:-2])  # the mark was torn by the kill
     [segment] = left_behind(tmp_path, "boot")
     assert [entry for entry, _ in segment.read()] == [(1, 2), SWEEPS]
     after = Stage(tmp_path, "boot")
@@ -86,6 +94,7 @@ def test_another_boot_speaks_in_another_time(tmp_path: Path) -> None:
     assert left_behind(tmp_path, "boot 2") == []
     newer = Stage(tmp_path, "boot 2")
     newer.rotate(0, 60, [], [])
+    assert read(tmp_path, "boot 2") == [[]], "nothing of what lay there under this number"
     newer.drop_others()
     assert [path.name for path in tmp_path.iterdir()] == ["stage.00000001"]
 
@@ -192,3 +201,63 @@ def test_who_goes_on_in_a_segment_says_what_its_own_sources_mean(tmp_path: Path)
         assert segment.begun
         assert segment.at == size
     assert len(entries) == 3
+
+
+def test_a_file_of_another_name_is_no_segment(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, "boot")
+    stage.rotate(0, 60, CONTACTS, [])
+    shutil.copy(tmp_path / "stage.00000001", tmp_path / "stage.00000001.bak")
+    assert [segment.path.name for segment in left_behind(tmp_path, "boot", 1)] == ["stage.00000001"]
+
+
+def test_one_file_is_open_at_a_time_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    def opened() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = opened()
+    stage = Stage(tmp_path, "boot")
+    for number in range(3):
+        stage.rotate(number, number + 1, [], [])
+        assert opened() == before + 1
+    stage.resume(left_behind(tmp_path, "boot", 3)[0], 0)
+    assert opened() == before + 1
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    for _ in range(2):
+        stage.close()
+        assert opened() == before
+    stage.mark(1)
+    assert stage.overflow == 1, "who is closed says that nothing was kept"
+
+
+HEADER: dict[str, Any] = {
+    "v": staging.VERSION, "boot": "boot", "owner": "", "window": [0, 60], "carried": 0,
+    "staged": [{"m": ["device"]}, True],
+}  # fmt: skip
+STRANGE: tuple[Any, ...] = (
+    None, True, -1, 2**64 - 1, float("inf"), float("nan"), "x", b"\xff", [], [1], [1, 2, 3],
+    ["a", "b"], [[1], [2]], [{"m": 1}, 0], [{"m": [1]}, 0], [{"m": None}, 0], [{}, 0], {}, {"v": 2},
+)  # fmt: skip
+
+
+def segment_of(path: Path, body: bytes) -> list[Segment]:
+    """What a stage with this as its header, and the right checksum, is taken for."""
+    path.write_bytes(FRAME.pack(len(body), zlib.crc32(body)) + body)
+    found = left_behind(path.parent, "boot")
+    assert found in ([], [segment_in(path)])
+    return found
+
+
+def test_a_header_that_says_something_else_ends_no_start(tmp_path: Path) -> None:
+    path = tmp_path / "stage.00000001"
+    (known,) = segment_of(path, msgpack.packb(HEADER))
+    staged = Staged({"m": ("device",)}, raw=True)
+    assert (known.start_ns, known.end_ns, known.number, known.staged) == (0, 60, 1, staged)
+    for key in HEADER:
+        assert segment_of(path, msgpack.packb({k: v for k, v in HEADER.items() if k != key})) == []
+        for value in STRANGE:
+            for segment in segment_of(path, msgpack.packb({**HEADER, key: value})):
+                assert list(segment.read()) == []
+    for value in STRANGE:
+        assert segment_of(path, msgpack.packb(value)) == []
+    for body in (b"", b"\xc1", b"\x92", b"\x81\xa1v\x02\xff"):  # no msgpack, or not all of it
+        assert segment_of(path, body) == []

@@ -19,6 +19,7 @@ import drivers
 from edge.acquire.stage import Stage
 from edge.app.intake import Intake
 from edge.app.ledger import Ledger
+from edge.app.observing import Observer
 from edge.app.pipeline import Pipeline
 from edge.app.recover import TEXTS
 from edge.app.sealing import Sealing
@@ -88,17 +89,17 @@ class KilledError(Exception):
 
 
 @cache
-def template() -> Site:
-    """The site of all boxes."""
+def template(text: str = SITE) -> Site:
+    """The site of all boxes, or another one."""
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-        file.write(SITE)
+        file.write(text)
         file.flush()
         return load(Path(file.name), drivers.catalogue())
 
 
-def placed(folder: Path) -> Site:
+def placed(folder: Path, text: str = SITE) -> Site:
     """It, with this folder as its tmpfs."""
-    site = template()
+    site = template(text)
     store = msgspec.structs.replace(site.store, run_dir=str(folder))
     return replace(site, store=store)
 
@@ -114,7 +115,7 @@ class FragileStage(Stage):
         try:
             self._life.step()
         except KilledError:
-            if self._life.torn and self._fd >= 0:
+            if self._life.torn and self._fd is not None:
                 super()._append(entry)
                 path = self._path(self.number)
                 os.truncate(path, path.stat().st_size - 3)
@@ -153,9 +154,10 @@ class FragileWriter:
 
 
 class Box:
-    """What is kept while no process runs. `zero_ns` is the wires' time 0 in this boot's time."""
+    """What is kept while no process runs. `zero_ns` is the wires' time 0 in this boot's time;
+    `text` is its configuration."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, text: str = SITE) -> None:
         self.folder = folder
         self.boot, self.boot_id, self.zero_ns = 1, "boot-1", 0
         self.epoch = 0
@@ -164,7 +166,7 @@ class Box:
         self.records: list[Record] = []
         self.states: dict[str, tuple[int, bytes]] = {}
         self.kills = 0
-        self.site = placed(folder)
+        self.site = placed(folder, text)
         self.wiring = Wiring.of(self.site)
 
     def __repr__(self) -> str:
@@ -255,10 +257,15 @@ class Life:
         self.ledger = Ledger(
             wiring, self.pipeline, self.intake, self.stage, writer, self, box.boot_id, sealing
         )
+        self.ledger.observer = self.observer()
         done(self.ledger.recover())
         self.deaf = opening_ns is None  # its lines never open
         self.now_ns += opening_ns or 0  # a bus takes its time
         self.take(WIRES.levels(self.now_ns), [])
+
+    def observer(self) -> Observer | None:
+        """Who watches the box itself: here nobody."""
+        return None
 
     # it is its own clock
 

@@ -86,6 +86,22 @@ def test_a_swap_before_the_power_was_cut_is_no_growth_after_it(
     assert steps_of(after, "delta") == last - since > 0
 
 
+def test_a_swap_before_the_stage_went_is_no_growth_after_it(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    life = Life(box, 0)
+    life.intake.told("main_meter", "1", {})
+    life.run(7 * S)
+    life.intake.told("main_meter", "2", {})
+    life.run(int(7.6 * S))  # and killed
+    for path in box.stage():
+        path.unlink()
+    Life(box, 9 * S).run(20 * S)
+    first = next(r for r in box.of("main_meter") if r.key.epoch == box.epoch)
+    assert steps_of(first, "delta") == (steps_of(first, "last") or 0) - (
+        steps_of(first, "first") or 0
+    )
+
+
 def test_a_swap_that_is_in_a_closed_window_is_done_with(tmp_path: Path) -> None:
     box = Box(tmp_path)
     life = Life(box, 0)

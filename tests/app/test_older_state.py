@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.app.recover import AWAY_NS
 from edge.core import Record
 from edge.store import Past
 from tests.app import lives
@@ -16,6 +17,17 @@ from tests.process.build import S
 def after(box: Box, epoch: int) -> list[Record]:
     """Energy of the meter in the start that followed."""
     return [record for record in box.of("main_meter") if record.key.epoch == epoch]
+
+
+def believed(monkeypatch: pytest.MonkeyPatch, past: Past) -> None:
+    """What the outbox says of its states, from now on."""
+    made = lives.FragileWriter.__init__
+
+    def doubted(self: lives.FragileWriter, box: Box, life: Life) -> None:
+        made(self, box, life)
+        self.epoch = replace(self.epoch, past=past)
+
+    monkeypatch.setattr(lives.FragileWriter, "__init__", doubted)
 
 
 def test_a_state_without_the_segment_that_it_names_is_older_if_a_later_one_is_there(
@@ -44,13 +56,7 @@ def test_what_the_outbox_says_of_its_states_is_believed(
     box = Box(tmp_path)
     life = Life(box, 0)
     life.run(12 * S)
-    made = lives.FragileWriter.__init__
-
-    def doubted(self: lives.FragileWriter, box: Box, life: Life) -> None:
-        made(self, box, life)
-        self.epoch = replace(self.epoch, past=past)
-
-    monkeypatch.setattr(lives.FragileWriter, "__init__", doubted)
+    believed(monkeypatch, past)
     box.reboot(100 * S)
     again = Life(box, 20 * S)
     again.run(30 * S)
@@ -61,8 +67,26 @@ def test_what_the_outbox_says_of_its_states_is_believed(
     assert ((lives.steps_of(first, "delta") or 0) > 15) is grown, "what came in between"
 
 
-def test_states_that_a_blind_start_has_spared_are_in_doubt(tmp_path: Path) -> None:
-    """It could not read them, counted and sent for itself, and left them as they are."""
+@pytest.mark.parametrize("reboot", [False, True])
+def test_models_miss_all_that_is_not_known_since_an_older_state(
+    tmp_path: Path, reboot: bool, dark: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Since its window began; in another boot nobody knows how long: an hour."""
+    box = Box(tmp_path)
+    Life(box, 0).run(12 * S)
+    believed(monkeypatch, "older")
+    if reboot:
+        box.reboot(100 * S)
+    Life(box, 20 * S).stage.close()
+    assert dark == [(120 * S - AWAY_NS, 120 * S) if reboot else (10 * S, 20 * S)]
+
+
+@pytest.mark.parametrize("past", ["known", "older"])
+def test_states_that_a_blind_start_has_spared_are_in_doubt(
+    tmp_path: Path, past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not read them, counted and sent for itself, and left them as they are. If the
+    outbox says that they are older still, they are."""
     box = Box(tmp_path)
     Life(box, 0).run(12 * S)
     states = dict(box.states)
@@ -71,8 +95,11 @@ def test_states_that_a_blind_start_has_spared_are_in_doubt(tmp_path: Path) -> No
     box.states = states
     for path in box.stage():
         path.unlink()
+    believed(monkeypatch, past)
     again = Life(box, 19 * S)
     again.run(30 * S)
     closed(again)
     first = after(box, box.epoch)[0].body["points"]["energy_import"]
     assert first["quality"]["uncertain:gap"] == 1
+    grown = lives.steps_of(after(box, box.epoch)[0], "delta") or 0
+    assert (grown > 15) is (past == "known"), "what came in between"

@@ -75,5 +75,6 @@ def test_a_line_that_fails_to_open_is_a_fault_and_no_gap_without_an_end() -> Non
 def test_a_first_level_that_came_with_the_start_is_no_gap() -> None:
     opening = Opening(1, 5 * S, ["a"])
     assert opening.take([Contact("a", True, 4 * S, initial=True)]) == [], "of another opening"
+    assert opening.take([Contact("a", True, 6 * S)]) == [], "an edge is no level that was found"
     assert opening.take([Contact("a", True, 5 * S, initial=True)]) == []
     assert not opening.closed

@@ -20,8 +20,9 @@ from tests.process.build import AIR, S, sweeps
 KEYS = {"hut_air": ("pm2_5", "temperature")}
 
 
+@pytest.mark.parametrize("fits", [True, False])
 def test_sweeps_that_a_segment_repeats_count_in_its_position_and_are_raw_once(
-    tmp_path: Path,
+    tmp_path: Path, fits: bool
 ) -> None:
     setup = Setup(devices=(AIR,), period_ns=5 * S)
     pipeline = Pipeline(Engine(setup), Judge(JudgeSetup(period_ns=5 * S)))
@@ -34,12 +35,14 @@ def test_sweeps_that_a_segment_repeats_count_in_its_position_and_are_raw_once(
     stage.rotate(5 * S, 10 * S, [], [early])
     stage.add_sweeps([later])  # and killed before the commit of the first window
     before = Before(boot=1, segment=1, start_ns=0, raw=(1, 1))
-    found = recover(pipeline, before, 1, left_behind(tmp_path, "boot", 1), 8 * S, 10 * S, None)
+    left = left_behind(tmp_path, "boot", 1)
+    found = recover(pipeline, before, 1, left, 8 * S, 10 * S, None, fits=fits)
     [(keys, rows)] = found.raw
     assert keys == KEYS
     assert rows.take() == ([early, later], 0)  # the first is in the outbox already
-    assert found.segment is not None
-    assert (found.segment.number, found.count) == (2, 2)  # where the next raw record begins
+    if fits:  # else a new segment begins
+        assert found.segment is not None
+        assert (found.segment.number, found.count) == (2, 2)  # where the next raw record begins
 
 
 def test_more_sweeps_than_memory_allows_are_given_up_in_reading_back_and_counted(

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.app.recover import AWAY_NS
+from edge.app.recover import AWAY_NS, LONGEST
 from edge.core import Reason, Record, Stream
-from edge.infer.judge import Judge
 from tests.app.lives import (
     PERIOD_NS,
     SLOT_NS,
@@ -72,6 +71,7 @@ def check(box: Box, whole: Box) -> None:
     listened = box.gaps(lines=False)
     for record in box.records:
         assert_covered(record, holes if record.key.stream == Stream.TRAFFIC else listened)
+        assert_on_borders(record)
 
 
 def inside(at_ns: int, holes: Sequence[tuple[int, int]]) -> bool:
@@ -104,6 +104,14 @@ def assert_covered(record: Record, holes: Sequence[tuple[int, int]]) -> None:
     assert record.body["covered_s"] <= most_s + 1e-5, (bare(record), holes)
     if record.key.stream == Stream.TRAFFIC:
         assert record.body["covered_s"] >= most_s - 1e-5, (bare(record), holes)
+
+
+def assert_on_borders(record: Record) -> None:
+    """A window ends where its period does, or says that it was cut; none is much longer."""
+    if record.key.stream not in (Stream.TRAFFIC, Stream.AIR, Stream.ENERGY):
+        return
+    assert record.body.get("partial") or record.to_ns % PERIOD_NS == 0, bare(record)
+    assert 1 < record.to_ns - record.from_ns <= LONGEST * PERIOD_NS, bare(record)
 
 
 def test_the_uninterrupted_run_is_whole(whole: Box) -> None:
@@ -205,6 +213,8 @@ def test_killed_while_it_recovers_the_first_gap_is_not_forgotten(
         last.run(end_ns(0))
         closed(last)
         check(box, whole)
+        begins = {record.from_ns for record in box.of("north_1")}
+        assert begins >= set(range(0, end_ns(0), PERIOD_NS)), "windows that are not long stay whole"
 
 
 def test_killed_between_the_new_segment_and_the_commit_the_window_comes_once(
@@ -247,6 +257,7 @@ def test_killed_in_a_rotation_and_again_soon_after_what_came_early_is_not_lost(
             continue
         found += 1
         second = Life(box, first.now_ns + SLOT_NS)
+        assert len(box.stage()) == 1, "what was committed is forgotten"
         with contextlib.suppress(KilledError):
             second.left = second.steps
             second.run(second.now_ns + S)
@@ -271,6 +282,7 @@ def test_away_for_many_periods_records_go_on_where_the_gap_ends(tmp_path: Path, 
         assert gap[1] == 23 * S + 300 * MS
         for source in SOURCES:
             records = box.of(source)
+            assert gap[1] in [r.from_ns for r in records], "a window that holds the gap's end"
             before = max(r.to_ns for r in records if r.to_ns <= gap[1])
             assert gap[0] - MS <= before, (source, after_ms, "a hole before the gap")
 
@@ -336,20 +348,6 @@ def test_another_boot_begins_with_a_gap_of_power_and_totals_go_on(tmp_path: Path
         round(WIRES.register(first_s) * 1000),
         round(WIRES.register(last_s) * 1000),
     )
-
-
-@pytest.fixture
-def dark(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """From when to when models were told that nobody watched."""
-    told: list[tuple[int, int]] = []
-    missing = Judge.missing
-
-    def heard(judge: Judge, from_ns: int, to_ns: int) -> None:
-        told.append((from_ns, to_ns))
-        missing(judge, from_ns, to_ns)
-
-    monkeypatch.setattr(Judge, "missing", heard)
-    return told
 
 
 @pytest.mark.parametrize("up_s", [10, 5000])  # since that boot: it may have been up for long
@@ -436,12 +434,15 @@ def test_a_clean_stop_and_start_lose_only_the_time_between(tmp_path: Path, whole
     assert former == {"epoch": 1 << 32, "last": {"traffic": 4, "air": 2, "energy": 4, "event": 1}}
 
 
-def test_a_stage_that_is_gone_is_a_gap_since_the_last_commit(tmp_path: Path, whole: Box) -> None:
+def test_a_stage_that_is_gone_is_a_gap_since_the_last_commit(
+    tmp_path: Path, whole: Box, dark: list[tuple[int, int]]
+) -> None:
     box = Box(tmp_path)
     Life(box, 0).run(8 * S)
     for path in box.stage():
         path.unlink()  # somebody cleaned the tmpfs
     life = Life(box, 9 * S)
+    assert dark == [(5 * S, 9 * S)]
     life.run(end_ns(0))
     closed(life)
     check(box, whole)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.app.ledger import LATE_NS
+from edge.app.ledger import AGAIN_NS, LATE_NS, WINDOWS
+from edge.app.windows import GRACE_NS
 from edge.core import Draft
 from tests.app.lives import (
     PERIOD_NS,
@@ -88,8 +89,11 @@ def test_windows_that_have_piled_up_are_one_commit(
 
     monkeypatch.setattr(box, "commit", counted)
     assert not life.ledger.piled_up(life.now())
-    life.now_ns += 4 * PERIOD_NS
+    life.now_ns = 3 * PERIOD_NS + GRACE_NS - 1  # the second window is not over yet
+    assert not life.ledger.piled_up(life.now())
+    life.now_ns += 1
     assert life.ledger.piled_up(life.now())
+    life.now_ns = 5 * PERIOD_NS + GRACE_NS  # which it is at this very moment
     done(life.ledger.tick(life.now()))
     assert not life.ledger.piled_up(life.now())
     assert len(commits) == 1
@@ -101,12 +105,11 @@ def test_however_many_have_piled_up_others_have_their_turn(tmp_path: Path) -> No
     life = Stopped(box, 0)
     life.run(7 * S)
     life.now_ns += 40 * PERIOD_NS
-    turns = 0
+    found = [len(box.of("east_1"))]
     while life.ledger.piled_up(life.now()):
         done(life.ledger.tick(life.now()))
-        turns += 1
-    assert turns == 3
-    assert len(box.of("east_1")) == 41
+        found.append(len(box.of("east_1")))
+    assert found == [1, 1 + WINDOWS, 1 + 2 * WINDOWS, 41]
 
 
 def test_a_bus_that_never_comes_delays_a_window_and_stops_none(tmp_path: Path) -> None:
@@ -116,6 +119,10 @@ def test_a_bus_that_never_comes_delays_a_window_and_stops_none(tmp_path: Path) -
     life.run(4 * S)
     heard_ns = life.now().mono_ns
     life.ledger.heard_ns = lambda: heard_ns
+    life.run(5 * S + GRACE_NS)
+    assert not box.of("east_1")
+    now_ns = life.now().mono_ns
+    assert now_ns < life.ledger.next_ns <= now_ns + AGAIN_NS, "and nobody looks all the time"
     life.run(30 * S)
     ends = [r.to_ns for r in box.of("east_1")]
     assert ends[-1] == 25 * S
@@ -144,6 +151,8 @@ def test_killed_amid_windows_that_have_piled_up_nothing_is_lost(tmp_path: Path, 
             for lane, source in (("north_1", "north_1.lead"), ("east_1", "east_1.lead")):
                 seen = [at for at in WIRES.rises(source) if not any(a < at < b for a, b in holes)]
                 assert volumes(box, lane) == len(seen), (left, holes)
+                whole_s = [r.body["covered_s"] for r in box.of(lane) if r.to_ns <= holes[0][0]]
+                assert whole_s == [5.0] * len(whole_s), "they were listened to up to their ends"
             left += 1
             continue
         break

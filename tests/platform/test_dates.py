@@ -81,9 +81,9 @@ def test_corrections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clocks, "CORRECTIONS", 3)
     moments = [Moment(1, n, n, "ntp") for n in range(5)]
     known = Corrections()
-    known.add([moments[0], moments[0], *moments])
-    assert known.of(1) == moments[:3]
-    assert known.of(2) == ()
+    known.add(7, [moments[0], moments[0], *moments])
+    assert known.of(7, 1) == moments[:3]
+    assert known.of(7, 2) == []
     looking = Dates(seal(1), known)
     looking.look(replace(entry(record(1)), boot=3), {})
     finding = looking.finding()

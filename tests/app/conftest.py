@@ -1,0 +1,19 @@
+"""What several tests of the daemon's parts look at."""
+
+import pytest
+
+from edge.infer.judge import Judge
+
+
+@pytest.fixture
+def dark(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """From when to when models were told that nobody watched."""
+    told: list[tuple[int, int]] = []
+    missing = Judge.missing
+
+    def heard(judge: Judge, from_ns: int, to_ns: int) -> None:
+        told.append((from_ns, to_ns))
+        missing(judge, from_ns, to_ns)
+
+    monkeypatch.setattr(Judge, "missing", heard)
+    return told
