@@ -188,6 +188,25 @@ async def test_an_address_that_swallows_everything_leaves_time_for_the_next(
         assert time.monotonic() - start < 25
 
 
+async def test_what_worked_comes_first_then_what_is_said_now_then_what_was_said_then() -> None:
+    a, b, c = ((socket.AF_INET, (f"192.0.2.{n}", 1883)) for n in (1, 2, 3))
+    said: list[Address] = [a, b]
+
+    def look_up(_host: str, _port: int) -> tuple[Address, ...]:
+        if not said:
+            raise socket.gaierror(-3, "no name server")
+        return tuple(said)
+
+    known = Names(look_up)
+    known.worked(HOST, 1883, b, (a, b))
+    said[:] = [c, a, b]
+    assert await known.find(HOST, 1883) == (b, c, a)
+    said[:] = [c]
+    assert await known.find(HOST, 1883) == (c, b, a), "what is not said any more is the last resort"
+    said.clear()
+    assert await known.find(HOST, 1883) == (b, a)
+
+
 async def test_few_hosts_are_remembered() -> None:
     known = Names()
     for number in range(50):

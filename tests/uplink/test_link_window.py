@@ -178,3 +178,18 @@ def test_one_delay_counts_once_however_many_messages_it_held_up() -> None:
     for _, sent_s in held:
         link.window.answered(link.now + 5, sent_s, link.size)
     assert link.window.limit == pytest.approx(200 * 0.7 * TARGET_S / 5, abs=2)
+
+
+def test_after_a_pause_it_doubles_again() -> None:
+    """Nobody knows the link then: it starts small, but must not grow by quarters from there."""
+    link = Link(Window(200, 4 << 20), rate=10e6, round_trip_s=0.05)
+    link.run(1)
+    while link.answers:  # all late: the doubling is over
+        link.now, sent_s = heapq.heappop(link.answers)
+        link.now += 5
+        link.window.answered(link.now, sent_s, link.size)
+    link.now += IDLE_S + 1
+    link.run(0.001)
+    assert link.window.limit <= START
+    link.run(0.5)
+    assert link.window.limit == 200
