@@ -11,7 +11,16 @@ from edge.uplink import delivery as module
 from edge.uplink.awaiting import Awaiting
 from edge.uplink.complaints import Complaints
 from edge.uplink.counters import Counters
-from edge.uplink.delivery import DENIED, DENIED_NS, REFUSALS, Delivery, Sent
+from edge.uplink.delivery import (
+    DENIED,
+    DENIED_NS,
+    HELD_LONGEST_NS,
+    QUOTA,
+    QUOTA_NS,
+    REFUSALS,
+    Delivery,
+    Sent,
+)
 from edge.uplink.feed import Item
 from edge.uplink.mqtt import LostError, RefusedError
 from edge.uplink.wire import Receipt
@@ -154,6 +163,40 @@ async def test_a_row_that_is_too_large_is_held_and_no_longer_at_the_next_broker(
     assert [row for row, _ in await desk.send()] == [2]
     desk.delivery.connected(1)
     assert [row for row, _ in await desk.send()] == [1]
+
+
+async def test_a_new_connection_begins_anew() -> None:
+    desk = Desk(receipt_s=None)
+    fresh = desk.delivery
+    assert (fresh.paused_ns, fresh.highest, fresh.flying, fresh.stalled) == (0, 0, False, False)
+    await desk.send()
+    quota = RefusedError(QUOTA, "Quota exceeded")
+    await desk.answer(0, r1=RefusedError(DENIED, "Not authorized"), r2=quota, r3=quota)
+    assert desk.delivery.paused_ns == QUOTA_NS
+    assert (desk.alarms, await desk.send()) == (["denied", "quota"], [])
+    desk.delivery.probing.tried(None, 0)
+    desk.delivery.connected(1)
+    assert (desk.delivery.paused_ns, desk.delivery.probing.due(1)) == (0, True)
+    assert await desk.send() == [(1, True), (2, True), (3, True)]
+    assert desk.delivery.highest == 3
+
+
+async def test_a_broker_that_refuses_all_gets_a_pause_that_doubles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "IN_VAIN", 2)
+    desk, refused = Desk(1), RefusedError(131, "Implementation specific")
+    pauses = []
+    for _ in range(24):
+        await desk.answer(5, r1=refused)
+        pauses.append(desk.delivery.paused_ns - 5 if desk.delivery.paused_ns else 0)
+    assert pauses[:7] == [0, S, S, 2 * S, 2 * S, 4 * S, 4 * S]
+    assert pauses[-1] == HELD_LONGEST_NS
+    assert (desk.counts.dead, desk.counts.refused) == (0, 24), "it is not the record that is wrong"
+    await desk.answer(6, r1=0)
+    desk.delivery.paused_ns = 0
+    await desk.answer(7, r1=refused)
+    assert desk.delivery.paused_ns == 0, "one that was taken ends the count"
 
 
 async def test_what_the_platform_asks_for_goes_again_unless_it_is_on_its_way() -> None:
