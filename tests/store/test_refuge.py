@@ -284,6 +284,26 @@ def test_a_tmpfs_without_room_still_tells_which_numbers_are_lost(
     outbox.close()
 
 
+def test_what_was_confirmed_of_memory_is_known_to_the_next_start_without_a_disk_too(
+    tmp_path: Path,
+) -> None:
+    """Else a row that the city has would be sent once more by each start, and sealed by none."""
+    outbox = opened(tmp_path, run=tmp_path)
+    outbox.begin()
+    FaultyDisk.fail(IOERR)
+    made = outbox.commit(drafts(3), clock=at(1))
+    outbox.journal.sent([stored.row for stored in made])
+    outbox.journal.confirmed([made[1].row])
+    outbox.journal.close()  # as kill -9 leaves both places
+    outbox._spool._close()
+    outbox = opened(tmp_path, run=tmp_path)
+    outbox.begin()
+    assert outbox.counts().ram is not None
+    handed = [(stored.row, stored.record, stored.again) for stored in outbox.handed]
+    assert handed == [(made[1].row, made[1].record, True)]
+    outbox.close()
+
+
 @pytest.mark.parametrize("cut", [0, 1, 9, 40, 200])
 def test_a_torn_log_of_memory_never_stops_a_start(tmp_path: Path, cut: int) -> None:
     outbox = opened(tmp_path, run=tmp_path)

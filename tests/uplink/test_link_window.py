@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.uplink.window import FLOOR_BYTES, IDLE_S, QUEUE_S, START, TARGET_S, Window
+from edge.uplink.window import (
+    FLOOR_BYTES,
+    IDLE_S,
+    QUEUE_S,
+    START,
+    START_BYTES,
+    TARGET_S,
+    Window,
+)
 
 
 @dataclass
@@ -193,3 +201,16 @@ def test_after_a_pause_it_doubles_again() -> None:
     assert link.window.limit <= START
     link.run(0.5)
     assert link.window.limit == 200
+
+
+def test_one_message_that_fills_it_is_known_to_be_carried() -> None:
+    """Full is what was full at any time since a message left, and when it left."""
+    window = Window(200, 4 << 20)
+    window.sent(1.0, START_BYTES)
+    window.answered(1.1, 1.0, START_BYTES)
+    assert window.room_bytes == 2 * START_BYTES, "a message of the size of the window doubles it"
+    assert window.limit == START, "one of eight was not in use"
+    for _ in range(START // 2):
+        window.sent(2.0, 1)
+    window.answered(2.1, 2.0, 1)
+    assert window.limit == START + 1
