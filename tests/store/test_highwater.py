@@ -1,10 +1,10 @@
 """The card hears how far the numbers have come: seldom, but at once when it matters."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from edge.store import highwater as module
 from edge.store.highwater import EVERY_NS, NAME, UNKNOWN, HighWater, Reached
 from edge.store.rows import Former
 
@@ -52,7 +52,7 @@ def test_a_card_that_does_not_take_the_word_is_asked_again_with_the_next_commit(
         raise OSError(28, "no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.os, "pwrite", full)
+        patch.setattr(os, "pwrite", full)
         mark.commit(Reached(EPOCH, 2), 1, on_disk=False)
     assert told(tmp_path) == 1
     mark.commit(Reached(EPOCH, 2), 2, on_disk=False)

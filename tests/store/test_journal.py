@@ -1,6 +1,7 @@
 """The journal of deliveries: whatever becomes of its bytes, it repeats at worst, and says so."""
 
 import asyncio
+import os
 import random
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.store import Mark, Outbox, Stored, Writer
-from edge.store import journal as module
 from edge.store.journal import NAME, Journal, Left, left_behind
 from tests.memory import in_memory
 from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill, opened
@@ -200,7 +200,7 @@ def test_a_journal_follows_no_link_and_says_when_it_cannot_be_written(
     assert journal.trouble is None
     assert left_behind(tmp_path, "site/gw").maybe_sent(7)
     with monkeypatch.context() as patch:  # a full tmpfs
-        patch.setattr(module.os, "write", lambda fd, data: len(data) - 1)
+        patch.setattr(os, "write", lambda fd, data: len(data) - 1)
         journal.sent([8])
     assert journal.trouble is not None
     assert "cannot be written: no space left" in journal.trouble

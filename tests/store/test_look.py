@@ -177,16 +177,14 @@ def test_damaged_columns_of_what_is_looked_at_are_left_out(tmp_path: Path) -> No
 
 def looked(folder: Path, limit: int) -> Look:
     """Without a process of its own; and the database is closed again."""
-    found = module._looked(folder, limit)
+    found: Look = module._looked(folder, limit)
     disk = module.OPEN.pop()
     assert isinstance(disk, Disk)
     disk.close()
     return found
 
 
-def test_all_that_is_said_is_what_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_that_is_said_is_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outbox = opened(tmp_path)
     epoch = outbox.begin().epoch
     wall_ns = 1_790_000_000 * S

@@ -69,7 +69,7 @@ def test_a_number_of_any_length_is_read_and_where_it_ends(number: int, more: byt
 
 
 def leaf(cells: int, *rows: bytes, size: int = PAGE) -> bytes:
-    """A page of a table, not the first, with these cells at its end; it says that it has `cells`."""
+    """A page of a table with these cells at its end; it says that it has `cells`."""
     page = bytearray(size)
     page[0] = 0x0D
     struct.pack_into(">H", page, 3, cells)

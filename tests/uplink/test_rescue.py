@@ -32,7 +32,9 @@ def records(count: int, stream: Stream = Stream.AIR, **body: Any) -> list[Dated]
     ]
 
 
-def rescue(receipt_s: float | None = None, progress: Callable[[Rescued], None] = lambda done: None) -> Rescue:
+def rescue(
+    receipt_s: float | None = None, progress: Callable[[Rescued], None] = lambda done: None
+) -> Rescue:
     return Rescue(TOPICS, GW, "json", receipt_s, progress)
 
 

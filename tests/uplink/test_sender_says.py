@@ -89,7 +89,9 @@ async def test_status_and_description_are_said_anew_when_they_are_asked_for() ->
         (answer,) = said(broker, "/up/answer/status")
         assert (answer["id"], answer["ok"]) == ("one", True)
         await until(lambda: len(said(broker, "/up/status")) == 3, 5.0)
-        asked = [each["asked"] for kind in ("/up/status", "/up/meta") for each in said(broker, kind)]
+        asked = [
+            each["asked"] for kind in ("/up/status", "/up/meta") for each in said(broker, kind)
+        ]
         assert sorted(set(asked)) == sorted(asked), "each as it is then"
 
 

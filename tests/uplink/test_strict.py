@@ -67,7 +67,7 @@ def test_an_array_is_as_long_as_it_may_be_and_no_longer() -> None:
 
 def test_a_key_stands_once_in_either_encoding() -> None:
     for load, data in ((load_json, b'{"a":1,"a":2}'), (load_msgpack, b"\x82\xa1a\x01\xa1a\x02")):
-        with pytest.raises(WireError, match="^a key stands twice"):
+        with pytest.raises(WireError, match=r"^a key stands twice"):
             load(data)
 
 
@@ -95,11 +95,12 @@ def ranges(*pairs: list[Any], epoch: Any = 7, stream: Any = "air") -> list[dict[
 
 def test_ranges_are_pairs_in_order_and_not_without_end() -> None:
     assert parse_ranges(ranges([1, 1], [5, 9], epoch=0), "x")[0].ranges == ((1, 1), (5, 9))
-    wrong = [[0, 1], [2, 1], [1], [1, "2"]]
-    for pair in wrong:
+    pairs: list[list[Any]] = [[0, 1], [2, 1], [1], [1, "2"]]
+    for pair in pairs:
         with pytest.raises(WireError, match="no pair of numbers"):
             parse_ranges(ranges(pair), "x")
-    for found in (ranges(epoch=-1), ranges(stream="aire"), ranges(epoch=1 << 63), [[]]):
+    wrong: list[Any] = [ranges(epoch=-1), ranges(stream="aire"), ranges(epoch=1 << 63), [[]]]
+    for found in wrong:
         with pytest.raises(WireError, match="no epoch, stream and ranges"):
             parse_ranges(found, "x")
     with pytest.raises(WireError, match="x is no list"):

@@ -149,7 +149,7 @@ async def test_a_backlog_whose_rate_is_used_up_says_when_it_may_go_on() -> None:
     made = feed(range(1, 100), per_s=100.0)
     assert made.wait_s() is None, "nobody waits"
     assert len(await drained_now(made)) == 20
-    wait_s = made.wait_s()
+    wait_s = made.wait_s() or 0.0
     assert wait_s == pytest.approx(0.05)
     made.refill(S + int(wait_s * S) + 1)
     assert (made.wait_s(), len(await drained_now(made))) == (None, 5)
