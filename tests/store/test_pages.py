@@ -116,3 +116,15 @@ def test_a_page_that_says_that_it_is_full_of_cells_is_read_to_its_end(tmp_path: 
     for size in (PAGE, 8, 7, 9, 11):
         path.write_bytes(path.read_bytes()[: 2 * PAGE] + leaf(65_535)[:size])
         assert read(path) == {}
+
+
+@pytest.mark.parametrize("page", [512, 1024, 4096])
+def test_rows_of_each_length_around_the_first_pages_of_their_own_come_back(
+    tmp_path: Path, page: int
+) -> None:
+    """SQLite's file format, 1.5: how much of a row stays on its page."""
+    rows = {
+        number: bytes(size)
+        for number, size in enumerate(range(page - 60, 2 * page, 7 if page > 512 else 3), 1)
+    }
+    assert read(database(tmp_path, rows, page)) == rows

@@ -239,6 +239,17 @@ def test_a_stop_in_memory_looks_at_the_disk_once_more(tmp_path: Path) -> None:
     outbox.close()
 
 
+def test_without_a_disk_a_state_is_what_was_kept_last(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.begin()
+    outbox.commit([], {"x": (1, b"old"), "y": (1, b"y")}, clock=at(1))
+    FaultyDisk.fail(IOERR)
+    outbox.commit([], {"x": (2, b"new")}, clock=at(2))
+    assert outbox.state("x") == (2, b"new")
+    FaultyDisk.heal()
+    outbox.close()
+
+
 def test_a_stop_without_a_disk_leaves_all_to_the_next_start(tmp_path: Path) -> None:
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()

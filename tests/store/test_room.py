@@ -1,14 +1,17 @@
 """Room is made when there is too little, of what may go first, and not one row more."""
 
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from edge.core import Stream
+from edge.store.database import PAGE
 from edge.store.disk import Disk
 from edge.store.room import VICTIMS, make_room, margin
 from edge.store.rows import CLASSES
+from tests.store.test_outbox import opened
 
 LIMIT = 10_000  # its hundredth is made free beyond what is needed
 
@@ -86,3 +89,16 @@ def test_a_margin_is_made_free_too(missing: int) -> None:
     assert disk.make(missing, 0)
     assert disk.free - missing >= margin(LIMIT) == 100
     assert disk.free - missing < margin(LIMIT) + 100
+
+
+def test_the_database_leaves_room_for_declaring_losses_out(tmp_path: Path) -> None:
+    """A fiftieth of its pages, and 16 at least: what is lost must be told when it is full."""
+    for limit in (4 << 20, 1 << 18):
+        outbox = opened(tmp_path / str(limit), limit=limit)
+        outbox.begin()
+        disk = outbox._disk
+        assert disk is not None
+        pages = disk.one("PRAGMA max_page_count")
+        left_out = pages * PAGE - disk.room() - disk.used_bytes()
+        assert left_out == max(16, pages // 50) * PAGE
+        outbox.close()

@@ -283,3 +283,16 @@ def test_a_frame_of_no_page_ends_the_log_whatever_its_sums_say(tmp_path: Path) -
     (tmp_path / "wal").write_bytes(data[: 56 + 1024 - 1])
     assert not has_commits(tmp_path / "wal"), "a frame that is cut is none"
     assert not has_commits(tmp_path / "none")
+
+
+@pytest.mark.parametrize(("magic", "form"), [(0x377F0682, 3_007_001), (0x377F0680, 3_007_000)])
+def test_a_log_of_another_program_is_not_ours_to_judge(
+    tmp_path: Path, magic: int, form: int
+) -> None:
+    head = struct.pack(">6I", magic, form, 1024, 0, 5, 6)
+    sums = struct.pack(">2I", *summed((0, 0), head, little=True))
+    path = tmp_path / f"{NAME}-wal"
+    path.write_bytes(head + sums + bytes(24 + 1024))
+    assert look(tmp_path) == Log()
+    path.write_bytes(b"")
+    assert look(tmp_path) == Log()

@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from edge.core import Stream
 from edge.uplink.broker import broker_of
+from edge.uplink.mqtt import Connection, RefusedError, UnknownError
 from edge.uplink.sender import Hooks, Sender, Terms, too_little
 from edge.uplink.wire import Topics, encode_command
 from tests.uplink.bench import GW, box, drafts, until
@@ -29,7 +33,7 @@ class Desk:
         self.known: list[bool] = []
         self.states = iter(range(99))
         self.sender = Sender(
-            [broker_of(broker.url, GW)], TOPICS, GW, Rows([]), self.clock, boot=1, epoch=1,
+            [broker_of(broker.url or "mqtt://broker.example", GW)], TOPICS, GW, Rows([]), self.clock, boot=1, epoch=1,
             terms=Terms(encoding="json", receipt_s=60),
             hooks=Hooks(
                 status=lambda: {"asked": next(self.states)},
@@ -131,3 +135,34 @@ def test_what_a_broker_takes_too_little_of_is_told_with_figures() -> None:
     text = too_little("mqtt://b", 200, 900, 3)
     assert all(each in text for each in ("mqtt://b", "200 bytes", "3 records are", "900 bytes"))
     assert "1000 records or more are" in too_little("mqtt://b", 200, 900, 1000)
+
+
+@pytest.mark.parametrize(
+    ("error", "kinds", "known"),
+    [
+        (ssl.SSLCertVerificationError(1, "self-signed certificate"), ["untrusted"], []),
+        (UnknownError("the broker refuses our certificate: EXPIRED"), [], [False]),
+        (RefusedError(155, "QoS not supported"), ["broker_limit"], []),
+        (ConnectionRefusedError(111, "Connection refused"), [], []),
+    ],
+)
+async def test_why_a_connection_fails_is_told_to_whom_it_concerns(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, kinds: list[str], known: list[bool]
+) -> None:
+    tried = 0
+
+    async def fails(*_: object, **__: object) -> None:
+        nonlocal tried
+        tried += 1
+        raise error
+
+    monkeypatch.setattr(Connection, "open", fails)
+    desk = Desk(RawBroker())
+    task = asyncio.create_task(desk.sender.run())
+    await desk.clock.run(3600)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert tried == desk.sender.counts.failures > 2
+    assert [kind for kind, _ in desk.alarms] == kinds, "once"
+    assert desk.known == known * tried
+    assert desk.sender.standing.failure == str(error)
