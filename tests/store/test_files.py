@@ -115,3 +115,26 @@ def test_zeros_are_real_blocks_or_an_error(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(OSError, match="space") as told:
             ballast.zeros(file.fileno(), size)
         assert told.value.errno == errno.ENOSPC
+
+
+def test_of_databases_in_quarantine_the_oldest_goes_and_none_is_larger_than_may_be(
+    tmp_path: Path,
+) -> None:
+    def put(content: bytes, limit: int = 1000) -> None:
+        (tmp_path / "outbox.db").write_bytes(content)
+        (tmp_path / "outbox.db-wal").write_bytes(b"log")
+        files.quarantine(tmp_path, "outbox.db", limit)
+
+    def kept() -> list[bytes]:
+        return [path.read_bytes() for path in sorted((tmp_path / QUARANTINE).rglob("outbox.db"))]
+
+    for content in (b"one", b"two", b"three"):
+        put(content)
+    assert kept() == [b"two", b"three"]
+    put(b"4" * 989)
+    assert kept() == [b"three", b"4" * 989], "just as much as may be, with their logs"
+    put(b"5" * 998)
+    assert kept() == [b"5" * 500], "one alone, and cut"
+    assert quarantined(tmp_path) == (1, 503)
+    put(b"6" * 500)
+    assert kept() == [b"6" * 500], "with the other one there would be too much"

@@ -33,7 +33,8 @@ class Desk:
         self.known: list[bool] = []
         self.states = iter(range(99))
         self.sender = Sender(
-            [broker_of(broker.url or "mqtt://broker.example", GW)], TOPICS, GW, Rows([]), self.clock, boot=1, epoch=1,
+            [broker_of(broker.url or "mqtt://broker.example", GW)], TOPICS, GW, Rows([]),
+            self.clock, boot=1, epoch=1,
             terms=Terms(encoding="json", receipt_s=60),
             hooks=Hooks(
                 status=lambda: {"asked": next(self.states)},
