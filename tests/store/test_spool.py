@@ -161,3 +161,18 @@ def test_without_room_for_the_rows_their_numbers_are_kept_as_lost(
     assert len(left(tmp_path).memory.rows) == 3
     spool.remove()
     assert read_left(tmp_path, Memory(1 << 20)) is None
+
+
+def test_memory_counts_its_rows_by_their_streams_and_gives_them_in_order() -> None:
+    memory = Memory(1 << 20)
+    event = Draft(Stream.EVENT, "door", 0, 1, {})
+    one = row_of((3 << 32) + 9, Key(START.epoch, Stream.EVENT, 1), event, 2, pack(event))
+    memory.write([*rows(1, 3), one], {}, (), Drops())
+    assert memory.tally() == {"air": 3, "event": 1}
+    first = rows(1)[0].id
+    assert [row.seq for row in memory.after(first, 2)] == [2, 3]
+    assert memory.after(first, 5, urgent=True) == [one]
+    assert (memory.after(one.id, 5), memory.size > 4 * 300) == ([], True)
+    memory.remove(first)
+    memory.remove(first)
+    assert memory.tally() == {"air": 2, "event": 1}

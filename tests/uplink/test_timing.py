@@ -7,6 +7,7 @@ import pytest
 
 from edge.core import Key, Record, Stream
 from edge.store import Mark, Stored
+from edge.uplink import feed as module
 from edge.uplink.envelope import best_mark, envelope
 from edge.uplink.feed import FRESH_NS, LIVE, NEVER, Feed
 
@@ -163,3 +164,14 @@ async def drained_now(made: Feed) -> list[int]:
         while await made.turn_page() and not made._rest.filled:
             pass
     return [item.row for item in iter(made.late, None)]
+
+
+async def test_of_too_many_live_rows_the_oldest_wait_and_alarms_last_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LIVE", 2)
+    made = feed([])
+    made.offer([event(1), row(2), row(3)], S)
+    assert [item.row for item in iter(made.live, None)] == [3]
+    made.offer([event(4), event(5)], S)
+    assert [item.row for item in iter(made.alarm, None)] == [4, 5]
