@@ -17,7 +17,8 @@ from edge.uplink.delivery import DENIED
 from edge.uplink.mqtt import LostError, RefusedError
 from edge.uplink.rescue import Dated, Rescue, Rescued
 from edge.uplink.wire import Receipt, Topics, encode_receipts
-from tests.uplink.raw import DISCONNECT, REFUSE_ALL, RawBroker, publish, raw_broker
+from tests.uplink.raw import DISCONNECT, PUBACK, REFUSE_ALL, RawBroker, publish, raw_broker
+from tests.uplink.waiting import until
 
 S = 1_000_000_000
 GW, EPOCH = "gw-0001", 5
@@ -130,7 +131,10 @@ async def test_only_a_receipt_confirms_where_one_is_awaited(
             await broker.send(publish(TOPICS.receipt.encode(), b"\xff", 8))
             await broker.send(publish(b"else", b"", 9))
             await receipt(broker, (7, 9))
+            await until(lambda: broker.kinds.count(PUBACK) == 4)
+            assert made.done.confirmed == 0
             await receipt(broker, (1, 1), (3, 3))
+            await until(lambda: made.done.confirmed == 2)
             await receipt(broker, (1, 9))
 
         def progress(done: Rescued) -> None:
@@ -140,6 +144,7 @@ async def test_only_a_receipt_confirms_where_one_is_awaited(
 
         made = rescue(60, progress)
         await made.run(gateway(broker), records(4))
+        await asyncio.gather(*cities)
     assert seen[0] == 0
     assert (made.done.sent, made.done.confirmed, made.done.unanswered) == (4, 3, 0)
 
