@@ -246,6 +246,7 @@ def test_without_a_disk_a_state_is_what_was_kept_last(tmp_path: Path) -> None:
     FaultyDisk.fail(IOERR)
     outbox.commit([], {"x": (2, b"new")}, clock=at(2))
     assert outbox.state("x") == (2, b"new")
+    assert (outbox.counts().ram or "").startswith("The outbox goes on in memory: ")
     FaultyDisk.heal()
     outbox.close()
 
