@@ -6,7 +6,7 @@ way leaves none that names a number which is neither there nor declared.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -45,7 +45,7 @@ class News:
     token: int  # of the log in tmpfs
     unread: bool = False
     spared: Callable[[str], bool] = lambda owner: False
-    words: Mapping[str, int | str] | None = None  # more of the table `meta`
+    words: Mapping[str, int | str] = field(default_factory=dict)  # more of the table `meta`
 
 
 def catch_up(
@@ -81,7 +81,7 @@ def catch_up(
             if news.mark is not None and in_order:  # else it would bound the wrong boots
                 set_mark(disk, start.boot, news.mark)
             disk.set_drops(drops)
-            disk.set_meta(news.words or {})
+            disk.set_meta(news.words)
         gone = left
 
     attempt(disk, begin)

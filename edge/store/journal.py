@@ -220,8 +220,7 @@ class Journal:
         self._close()
         try:
             new = path.with_suffix(".new")
-            if os.path.lexists(new) and not is_file(new):
-                new.unlink()
+            new.unlink(missing_ok=True)  # a link would lead to a file of somebody else
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
             self._fd = os.open(new, flags, 0o600)
             self._write(data)

@@ -36,7 +36,7 @@ class Sentences:
         if free <= 0:
             return ()
         said = list(self._said)
-        if said and self._held:
+        if self._held:  # then there is at least one
             on, text = said[0]
             said[0] = on, f"{text} {self._held} more such messages before it were held back."
         return said

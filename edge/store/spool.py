@@ -142,8 +142,7 @@ class Spool:
     def _rewrite(self, path: Path, frames: Iterable[bytes]) -> None:
         self._close()
         new = path.with_suffix(".new")
-        if os.path.lexists(new) and not is_file(new):
-            new.unlink()
+        new.unlink(missing_ok=True)  # a link would lead to a file of somebody else
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
         self._fd, self._size = os.open(new, flags, 0o600), 0
         try:
@@ -232,7 +231,8 @@ def read_log(path: Path, memory: Memory) -> Left:
                 left.damaged = True
             else:
                 _replay(left, frame)
-    except (KeyError, TypeError, ValueError) as error:  # its sums are right: of another version
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # its sums are right: of another version
         raise DamagedError(f"{path}: {error!r}") from error
     return left
 

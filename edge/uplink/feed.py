@@ -113,7 +113,7 @@ class Feed:
 
     def refill(self, now_ns: int) -> None:
         """Time has passed."""
-        passed_s = max(0, now_ns - self._filled_ns) / 1e9
+        passed_s = (now_ns - self._filled_ns) / 1e9
         self._filled_ns = now_ns
         self._tokens = min(max(1.0, self._per_s * BURST), self._tokens + passed_s * self._per_s)
 

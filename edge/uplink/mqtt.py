@@ -41,7 +41,6 @@ __all__ = [
 TOO_LARGE: Final = 149
 NO_RETAIN: Final = 154
 NO_QOS: Final = 155
-PROTOCOL: Final = 130
 GOODBYE_S: Final = 5.0
 REFUSALS: Final = ("CERTIFICATE", "UNKNOWN_CA")  # in OpenSSL's names of alerts
 GROWTH: Final = 128  # bytes by which a message grows when it goes late, again, or with bounds
@@ -313,10 +312,7 @@ def _unusable(properties: Any) -> RefusedError | None:
     """What a CONNACK announces that lets no record be delivered (MQTT 5, 3.2.2.3)."""
     if getattr(properties, "MaximumQoS", 2) < 1:
         return RefusedError(NO_QOS, "QoS not supported", "it takes QoS 0 only")
-    for name in ("ReceiveMaximum", "MaximumPacketSize"):
-        if getattr(properties, name, 1) == 0:
-            return RefusedError(PROTOCOL, "Protocol error", f"it announces {name} 0")
-    return None
+    return None  # a Receive Maximum or Maximum Packet Size of 0 is no CONNACK for paho
 
 
 def _refused(reason: ReasonCode, properties: Any) -> RefusedError:

@@ -6,6 +6,7 @@ import pytest
 
 from edge.core import Draft, Key, Stream
 from edge.store import Mark, Outbox, Stored
+from edge.store.catchup import combine
 from edge.store.drops import Drop, Drops
 from edge.store.rows import Row, pack, row_of
 from tests.store.test_outbox import S, drafts, everything, opened
@@ -132,3 +133,31 @@ def test_other_events_and_odd_bodies_declare_nothing() -> None:
         assert len(found) == 1, each
     assert Drops().lose(row(body)._replace(stream="?"), "full") == 0
     assert Drops().lose(row(body)._replace(seq="x"), "full") == 0  # type: ignore[arg-type]
+
+
+AIR = (1, "air", "full")
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "both", "allowed"),
+    [
+        (Drop(5, 9, 3), Drop(2, 7, 4), Drop(2, 9, 7), Drop(2, 9, 4)),
+        (Drop(2, 7, 4), Drop(5, 9, 3), Drop(2, 9, 7), Drop(2, 9, 4)),
+        (Drop(5, None, None), Drop(2, 7, 4), Drop(2, None, None), Drop(2, None, None)),
+        (Drop(2, 7, 4), Drop(5, None, None), Drop(2, None, None), Drop(2, None, None)),
+    ],
+)
+def test_what_nobody_knows_stays_unknown_when_more_is_declared(
+    one: Drop, two: Drop, both: Drop, allowed: Drop
+) -> None:
+    """Made again both count; what two places tell of the same loss counts once."""
+    again, combined = Drops({AIR: one}), Drops({AIR: one})
+    again._again(AIR, two)
+    combine(combined, Drops({AIR: two, (2, "air", "full"): one}))
+    assert again == {AIR: both}
+    assert combined == {AIR: allowed, (2, "air", "full"): one}
+    more = Drops({AIR: one})
+    more.add(*AIR[:2], 8, "full")
+    known = one.last is not None and one.count is not None
+    assert more[AIR] == (Drop(one.first, max(one.last or 0, 8), (one.count or 0) + 1) if known
+                         else one)  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from edge.core import Draft, Stream
 from edge.store import Mark, Outbox
 from edge.store.rate import Inflow, Rate, Thinning, forecast, forecast_thinned, row_bytes
-from edge.store.rows import pack
+from edge.store.rows import INFINITE, pack
 from edge.store.waiting import ids
 from tests.store.test_outbox import MARK, S, drafts, everything, text
 from tests.store.test_thin import MINUTE, WALL, live, opened
@@ -184,3 +184,18 @@ def test_what_a_row_takes_is_known_before(tmp_path: Path, size: int) -> None:
     told = sum(row_bytes(pack(drafts(1, Stream.RAW, size)[0])) for _ in made)
     assert told == pytest.approx(disk.used_bytes() - before, rel=0.15)
     outbox.close()
+
+
+def test_rows_of_several_starts_are_counted_without_reading_them(tmp_path: Path) -> None:
+    for boot, count in (("b1", 3), ("b2", 1), ("b3", 5)):
+        outbox = opened(tmp_path, boot=boot)
+        outbox.commit(drafts(count))
+        disk = outbox._disk
+        assert disk is not None
+        everywhere = ((0, INFINITE),)
+        assert ids(disk, everywhere) == outbox.counts().rows
+        newest = outbox.pending(0, 99)[-1].row
+        assert ids(disk, ((0, newest - 1),)) == outbox.counts().rows - 1
+        assert ids(disk, ((newest, newest),)) == 1
+        assert ids(disk, ((newest + 1, INFINITE),)) == ids(disk, ()) == 0
+        outbox.close()

@@ -1,6 +1,7 @@
 """The journal of deliveries: whatever becomes of its bytes, it repeats at worst, and says so."""
 
 import asyncio
+import os
 import random
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.store import Mark, Outbox, Stored, Writer
-from edge.store.journal import NAME
+from edge.store.journal import NAME, Journal, Left, left_behind
 from tests.memory import in_memory
 from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 
@@ -184,3 +185,24 @@ async def test_rows_that_are_sent_while_the_disk_comes_back_are_not_forgotten(
 
 def mark(second: int) -> Mark:
     return Mark(second * S, second * S, "none")
+
+
+def test_a_journal_follows_no_link_and_says_when_it_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "target"
+    target.write_bytes(b"of somebody else")
+    (tmp_path / NAME).with_suffix(".new").symlink_to(target)
+    journal = Journal(tmp_path, "site/gw")
+    journal.go_on(Left())
+    journal.sent([7])
+    assert target.read_bytes() == b"of somebody else"
+    assert journal.trouble is None
+    assert left_behind(tmp_path, "site/gw").maybe_sent(7)
+    with monkeypatch.context() as patch:  # a full tmpfs
+        patch.setattr(os, "write", lambda fd, data: len(data) - 1)
+        journal.sent([8])
+    assert journal.trouble is not None
+    assert "cannot be written: no space left" in journal.trouble
+    assert not (tmp_path / NAME).exists(), "half an entry would hide all that follow"
+    journal.close()

@@ -1,12 +1,21 @@
 """`kerbstone outbox` without a daemon: it looks, and leaves everything as it was."""
 
+import importlib
+import json
 import os
+import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from edge.store import Aside, Mark, Outbox, look
+from edge.core import Stream
+from edge.store import Aside, BusyError, Look, Loss, Mark, Outbox, look
+from edge.store.database import ForeignError
+from edge.store.disk import Disk
 from tests.store.test_outbox import LIMIT, MARK, S, drafts, kill, opened
+
+module = importlib.import_module("edge.store.look")  # the function has its name
 
 Picture = dict[str, tuple[int, int, bytes]]
 
@@ -161,3 +170,122 @@ def test_damaged_columns_of_what_is_looked_at_are_left_out(tmp_path: Path) -> No
     told = look(tmp_path / "outbox", LIMIT)
     assert [letter.row for letter in told.letters] == [rows[1].row]
     assert (told.dead, told.undeclared) == (2, ())
+
+
+# -- as the process does it, in this one -----------------------------------------------------------
+
+
+def looked(folder: Path, limit: int) -> Look:
+    """Without a process of its own; and the database is closed again."""
+    found: Look = module._looked(folder, limit)
+    disk = module.OPEN.pop()
+    assert isinstance(disk, Disk)
+    disk.close()
+    return found
+
+
+def test_all_that_is_said_is_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox = opened(tmp_path)
+    epoch = outbox.begin().epoch
+    wall_ns = 1_790_000_000 * S
+    first = outbox.commit(drafts(2, at=40), clock=Mark(41 * S, 5, "none"))
+    outbox.commit(drafts(1, Stream.EVENT), clock=Mark(60 * S, wall_ns + 60 * S, "rtc"))
+    outbox.commit([], {"x": (1, b"")}, clock=Mark(900 * S, wall_ns + 999 * S, "ntp"))
+    outbox.dead(first[1].row, "no")
+    outbox.commit([])
+    folder = tmp_path / "outbox"
+    outbox.close()
+    with monkeypatch.context() as patch:  # a process does not see its own locks
+        patch.setattr(module, "in_use", lambda path: path == folder / "outbox.db")
+        with pytest.raises(BusyError, match=r"outbox\.db is open"):
+            looked(folder, LIMIT)
+    place = folder / "quarantine" / "000001"
+    place.mkdir(parents=True)
+    (place / "outbox.db").write_bytes(bytes(7000))
+    (place / "link").symlink_to(place / "outbox.db")
+    (folder / "outbox.v2.db").write_bytes(bytes(500))
+    size = (folder / "outbox.db").stat().st_size
+    told = looked(folder, LIMIT)
+    assert (told.rows, told.streams) == (2, {"air": 1, "event": 1})
+    assert (told.size, told.limit) == (size + told.wal + 7500, LIMIT)
+    assert told.oldest == (1, 40 * S)
+    assert (told.oldest_wall_ns, told.oldest_tq) == (wall_ns + 40 * S, "rtc")
+    assert told.undeclared == (Loss(epoch, "air", "refused", 2, 2, 1),)
+    (letter,) = told.letters
+    assert (told.dead, letter.row, letter.seq, letter.why) == (1, first[1].row, 2, "no")
+    assert (told.quarantined, told.aside) == (1, (Aside("quarantine/000001/outbox.db", 7000),))
+    assert (told.kept, told.ballast) == ((str(folder / "outbox.v2.db"),), 0)
+
+
+def test_a_later_mark_dates_the_oldest_row_when_it_is_nearer(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.begin()
+    wall_ns = 1_790_000_000 * S
+    outbox.commit([], {"x": (1, b"")}, clock=Mark(60 * S, wall_ns + 60 * S, "rtc"))
+    outbox.commit(drafts(1, at=850), clock=Mark(900 * S, wall_ns + 999 * S, "ntp"))
+    outbox.close()
+    told = looked(tmp_path / "outbox", LIMIT)
+    assert (told.oldest_wall_ns, told.oldest_tq) == (wall_ns + 949 * S, "ntp")
+
+
+def test_an_outbox_without_rows_has_no_oldest(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.begin()
+    outbox.close()
+    told = looked(tmp_path / "outbox", LIMIT)
+    assert (told.rows, told.oldest, told.oldest_wall_ns, told.oldest_tq) == (0, None, None, None)
+    (tmp_path / "outbox" / "outbox.db").write_bytes(bytes(4096))
+    with pytest.raises(ForeignError, match="no outbox"):
+        looked(tmp_path / "outbox", LIMIT)
+
+
+class EndedError(Exception):
+    """In place of the end of the process."""
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (BusyError("held"), {"busy": "held"}),
+        (ForeignError("none of ours"), {"error": "none of ours"}),
+        (OSError(5, "no answer"), {"error": "[Errno 5] no answer"}),
+        (sqlite3.DatabaseError("malformed"), {"error": "malformed"}),
+    ],
+)
+def test_the_process_says_what_stands_in_its_way_and_ends_without_closing_anything(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    found: Exception,
+    says: dict[str, str],
+) -> None:
+    def fail(folder: Path, limit_bytes: int) -> Look:
+        assert (folder, limit_bytes) == (Path("/x"), 70)
+        raise found
+
+    def end(code: int) -> None:
+        raise EndedError(code)
+
+    monkeypatch.setattr(module, "_looked", fail)
+    monkeypatch.setattr(module.os, "_exit", end)
+    monkeypatch.setattr(module.sys, "argv", ["x", "/x", "70"])
+    with pytest.raises(EndedError, match="0"):
+        module.tell()
+    assert json.loads(capfd.readouterr().out) == says
+
+
+@pytest.mark.parametrize(
+    ("out", "error", "why"),
+    [
+        (b'{"busy": "held"}', BusyError, "^held$"),
+        (b'{"error": "malformed"}', ValueError, "cannot be read: malformed"),
+        (b"", ValueError, "cannot be read: x{299}y$"),
+    ],
+)
+def test_what_the_process_says_is_the_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: bytes, error: type[Exception], why: str
+) -> None:
+    (tmp_path / "outbox.db").write_bytes(b"")
+    done = subprocess.CompletedProcess[bytes]([], 1, out, b"x" * 400 + b"y\n")
+    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: done)
+    with pytest.raises(error, match=why):
+        look(tmp_path, LIMIT)

@@ -242,6 +242,18 @@ def test_a_stop_in_memory_looks_at_the_disk_once_more(tmp_path: Path) -> None:
     outbox.close()
 
 
+def test_without_a_disk_a_state_is_what_was_kept_last(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.begin()
+    outbox.commit([], {"x": (1, b"old"), "y": (1, b"y")}, clock=at(1))
+    FaultyDisk.fail(IOERR)
+    outbox.commit([], {"x": (2, b"new")}, clock=at(2))
+    assert outbox.state("x") == (2, b"new")
+    assert (outbox.counts().ram or "").startswith("The outbox goes on in memory: ")
+    FaultyDisk.heal()
+    outbox.close()
+
+
 def test_a_stop_without_a_disk_leaves_all_to_the_next_start(tmp_path: Path) -> None:
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
@@ -284,6 +296,26 @@ def test_a_tmpfs_without_room_still_tells_which_numbers_are_lost(
     assert former.last == {"air": 30}
     drop = outbox._drops[epoch, "air", "memory"]
     assert (drop.first, drop.last, drop.count) == (1, 30, 30)
+    outbox.close()
+
+
+def test_what_was_confirmed_of_memory_is_known_to_the_next_start_without_a_disk_too(
+    tmp_path: Path,
+) -> None:
+    """Else a row that the city has would be sent once more by each start, and sealed by none."""
+    outbox = opened(tmp_path, run=tmp_path)
+    outbox.begin()
+    FaultyDisk.fail(IOERR)
+    made = outbox.commit(drafts(3), clock=at(1))
+    outbox.journal.sent([stored.row for stored in made])
+    outbox.journal.confirmed([made[1].row])
+    outbox.journal.close()  # as kill -9 leaves both places
+    outbox._spool._close()
+    outbox = opened(tmp_path, run=tmp_path)
+    outbox.begin()
+    assert outbox.counts().ram is not None
+    handed = [(stored.row, stored.record, stored.again) for stored in outbox.handed]
+    assert handed == [(made[1].row, made[1].record, True)]
     outbox.close()
 
 

@@ -18,7 +18,9 @@ from edge.store.dictionary import DEFLATED, DICTIONARY, deflated, inflated
 from edge.store.rows import (
     LONG_BODY,
     MAX_BODY,
+    ZLIB,
     DamagedError,
+    body_of,
     checksum,
     numbers,
     pack,
@@ -147,8 +149,10 @@ def test_floats_come_back_bit_for_bit(value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "size"),
-    [(0.0, 3), (-12.8, 3), (230.1, 4), (50.001, 6), (1e-7, 9), (-0.0, 9), (1 / 3, 9), (1e300, 9)],
-)
+    [(0.0, 3), (-12.8, 3), (230.1, 4), (50.001, 6), (1e-7, 9), (-0.0, 9), (1 / 3, 9), (1e300, 9),
+     (1.27, 3), (1.28, 4), (-1.28, 3), (-1.29, 4), (3.2767, 4), (3.2768, 6), (-3.2768, 4),
+     (-3.2769, 6), (2147483.647, 6), (2147483.648, 9), (-2147483.648, 9)],
+)  # fmt: skip
 def test_a_short_decimal_takes_few_bytes(value: float, size: int) -> None:
     assert len(msgpack.packb(shortened(value))) == size
 
@@ -159,3 +163,25 @@ def test_floats_deep_down_stay_as_they_are() -> None:
         value = [value]
     draft = Draft(Stream.ENERGY, "x", 1, 2, {"n": value})
     assert record_of(row_of(1, KEY, draft, 3, pack(draft))).body == draft.body
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (pack(Draft(Stream.AIR, "hut", 0, 1, {"n": 1})), {"n": 1}),
+        (b"\xc1", {}), (b"", {}), (b"\x01", {}), (msgpack.packb([1]), {}), (ZLIB + b"?", {}),
+        (DEFLATED + b"?", {}), (ZLIB + zlib.compress(msgpack.packb({"n": 1}))[1:], {"n": 1}),
+        (zlib.compress(msgpack.packb({"n": "x" * 99}))[:-5], {}),
+        (zlib.compress(msgpack.packb({"n": b"x" * 2 * MAX_BODY})), {}),
+    ],
+)  # fmt: skip
+def test_of_a_body_as_much_is_told_as_can_be_read(body: bytes, told: dict[str, Any]) -> None:
+    key = Key(1, Stream.AIR, 7)
+    row = row_of(1, key, Draft(Stream.AIR, "hut", 0, 1, {}), 1, body)
+    assert body_of(row) == told
+    assert numbers(row) == [7]
+    if told:
+        assert record_of(row).body == told
+    elif body != b"\x01" and body != msgpack.packb([1]):
+        with pytest.raises(DamagedError):
+            record_of(row)

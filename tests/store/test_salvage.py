@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge.core import Stream
 from edge.store import Mark, Outbox
 from edge.store.pages import Pages
-from edge.store.rows import Row
+from edge.store.rows import CLASSES, Row
 from edge.store.salvage import Salvage
 from tests.store.test_look import picture
 from tests.store.test_outbox import LIMIT, S, drafts
@@ -66,6 +66,7 @@ def test_random_words_cost_the_rows_that_they_hit_and_invent_none(
     went_in = {row[2:] for row in rows.values()}
     for row in found:  # by its own key: the number of the row itself has no checksum
         assert row[2:] in went_in, "what comes out is what went in"
+        assert row.level == CLASSES[row.stream], "read again from its stream: it has no checksum"
     assert len(found) >= len(rows) - 12 * words
     assert picture(tmp_path) == before
 

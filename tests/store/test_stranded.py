@@ -11,7 +11,7 @@ import pytest
 
 from edge.store import Mark, Outbox, Stored, look
 from edge.store.memory import Memory
-from edge.store.stranded import SAID
+from edge.store.stranded import SAID, read_only
 from tests.store.readonly import card
 from tests.store.test_look import picture
 from tests.store.test_outbox import LIMIT, S, drafts, everything
@@ -234,3 +234,14 @@ def test_a_million_rows_that_left_take_no_memory_and_no_time() -> None:
     assert memory.gone.passed(200_000) == 200_000
     memory.remove(memory.reached + 1)
     assert memory.reached + 1 not in memory.gone, "it was never on disk"
+
+
+def test_what_the_disk_says_of_itself_is_what_it_is(tmp_path: Path) -> None:
+    error = sqlite3.OperationalError("attempt to write a readonly database")
+    (tmp_path / "outbox.db").write_bytes(b"")
+    assert not read_only(tmp_path, error), "a disk that fails for a moment"
+    error.sqlite_errorcode = sqlite3.SQLITE_READONLY | 4 << 8  # the extended code of a moved file
+    assert read_only(tmp_path, error)
+    assert not read_only(tmp_path, OSError(5, "no answer"))
+    assert not read_only(tmp_path / "missing", None)
+    assert not read_only(tmp_path, None)

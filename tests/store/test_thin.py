@@ -256,3 +256,24 @@ def test_the_ratio_is_measured(tmp_path: Path) -> None:
     live(outbox, range(900))
     assert 10 < thinner.ratio < 15.01
     outbox.close()
+
+
+@pytest.mark.parametrize(("boot", "merges"), [("b1", True), ("b2", False)])
+def test_after_a_power_cut_what_was_before_does_not_merge_while_there_is_room(
+    tmp_path: Path, boot: str, merges: bool
+) -> None:
+    """Its disk may have been read-only at the end, and rows gone from it. After a kill the run
+    directory would have said so."""
+    outbox = opened(tmp_path)
+    live(outbox, range(60))
+    kill(outbox)
+    outbox = opened(tmp_path, boot=boot)
+    while outbox.thin():
+        pass
+    assert (outbox.counts().thinned > 0) == merges
+    live(outbox, range(60, 120))
+    before = outbox.counts().thinned
+    while outbox.thin():
+        pass
+    assert outbox.counts().thinned > before, "what is of this start does"
+    outbox.close()

@@ -1,8 +1,10 @@
 """Damage inside the write-ahead log shortens it, and so does a power cut: they are told apart."""
 
+import io
 import random
 import shutil
 import sqlite3
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from edge.core import Stream
 from edge.store import Outbox
 from edge.store.database import NAME
 from edge.store.files import read_ledger
-from edge.store.frames import FRAME, HEAD, summed
+from edge.store.frames import FRAME, HEAD, frames, has_commits, summed
 from edge.store.wal import Log, judge, look
 from tests.crash.harm import HARMS
 from tests.store.test_outbox import MARK, drafts, everything, opened
@@ -260,3 +262,37 @@ def test_what_lay_in_a_sector_before_ends_no_transaction(left: Path, tmp_path: P
     outbox, rows = start(tmp_path / "x", "another")
     assert (outbox.opened.damage, outbox.opened.log, rows) == (None, "torn", 6)
     outbox.close()
+
+
+def test_a_frame_of_no_page_ends_the_log_whatever_its_sums_say(tmp_path: Path) -> None:
+    """SQLite, walDecodeFrame: page numbers begin with 1."""
+    head = struct.pack(">6I", 0x377F0682, 3_007_000, 1024, 0, 5, 6)
+    sums = summed((0, 0), head, little=True)
+    data = head + struct.pack(">2I", *sums)
+    for page in (1, 2, 0, 3):
+        frame, image = struct.pack(">2I", page, page), bytes(1024)
+        sums = summed(sums, frame + image, little=True)
+        data += frame + struct.pack(">4I", 5, 6, *sums) + image
+    found = list(frames(io.BytesIO(data)))
+    assert [(each.page, each.whole) for each in found] == [
+        (1, True), (2, True), (0, False), (3, False),
+    ]  # fmt: skip
+    assert [each.place for each in found] == [56 + n * (24 + 1024) for n in range(4)]
+    (tmp_path / "wal").write_bytes(data)
+    assert has_commits(tmp_path / "wal")
+    (tmp_path / "wal").write_bytes(data[: 56 + 1024 - 1])
+    assert not has_commits(tmp_path / "wal"), "a frame that is cut is none"
+    assert not has_commits(tmp_path / "none")
+
+
+@pytest.mark.parametrize(("magic", "form"), [(0x377F0682, 3_007_001), (0x377F0680, 3_007_000)])
+def test_a_log_of_another_program_is_not_ours_to_judge(
+    tmp_path: Path, magic: int, form: int
+) -> None:
+    head = struct.pack(">6I", magic, form, 1024, 0, 5, 6)
+    sums = struct.pack(">2I", *summed((0, 0), head, little=True))
+    path = tmp_path / f"{NAME}-wal"
+    path.write_bytes(head + sums + bytes(24 + 1024))
+    assert look(tmp_path) == Log()
+    path.write_bytes(b"")
+    assert look(tmp_path) == Log()

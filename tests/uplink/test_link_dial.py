@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from edge.uplink import dial as dial_module
 from edge.uplink import mqtt, names
 from edge.uplink.aside import Aside
 from edge.uplink.broker import Broker, broker_of
@@ -186,6 +187,45 @@ async def test_an_address_that_swallows_everything_leaves_time_for_the_next(
         start = time.monotonic()
         await (await Caller().open(replace(slow, connect_s=60.0))).close()
         assert time.monotonic() - start < 25
+
+
+async def test_what_worked_comes_first_then_what_is_said_now_then_what_was_said_then() -> None:
+    a, b, c = ((socket.AF_INET, (f"192.0.2.{n}", 1883)) for n in (1, 2, 3))
+    said: list[Address] = [a, b]
+
+    def look_up(_host: str, _port: int) -> tuple[Address, ...]:
+        if not said:
+            raise socket.gaierror(-3, "no name server")
+        return tuple(said)
+
+    known = Names(look_up)
+    known.worked(HOST, 1883, b, (a, b))
+    said[:] = [c, a, b]
+    assert await known.find(HOST, 1883) == (b, c, a)
+    said[:] = [c]
+    assert await known.find(HOST, 1883) == (c, b, a), "what is not said any more is the last resort"
+    said.clear()
+    assert await known.find(HOST, 1883) == (b, a)
+
+
+async def test_all_addresses_together_have_the_time_of_one_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each has its share of what is left; the reason of the first is the one that is told."""
+    shares: list[float] = []
+
+    def connect(_broker: Broker, address: Address, within_s: float, _floor: object) -> None:
+        shares.append(within_s)
+        raise ConnectionRefusedError(111, f"refused by {address[1]}")
+
+    monkeypatch.setattr(dial_module, "_connect", connect)
+    found: tuple[Address, ...] = tuple((socket.AF_INET, n) for n in range(4))
+    broker = replace(broker_of("mqtt://h", "gw"), connect_s=80.0)
+    with pytest.raises(ConnectionRefusedError, match="refused by 0"):
+        await dial(broker, Names(lambda host, port: found))
+    assert shares == [pytest.approx(80.0 / (4 - n), rel=0.2) for n in range(4)]
+    with pytest.raises(OSError, match="h has no address"):
+        await dial(broker, Names(lambda host, port: ()))
 
 
 async def test_few_hosts_are_remembered() -> None:

@@ -227,3 +227,14 @@ async def test_a_goodbye_is_read_before_the_connection_ends(mosquitto: Make) -> 
     await until(lambda: platform.messages[-1:] != [] and platform.messages[-1].topic == "end")
     assert [message.payload for message in platform.messages[:-1]] == [b"stopped"] * 50
     await listener.close()
+
+
+@pytest.mark.parametrize("announced", [b"\x21\x00\x00", b"\x27\x00\x00\x00\x00"])
+async def test_a_broker_that_announces_that_it_takes_nothing_is_left(announced: bytes) -> None:
+    """Receive Maximum 0, and Maximum Packet Size 0: a protocol error (MQTT 5, 3.2.2.3)."""
+    async with raw_broker() as broker:
+        broker.connack_properties = announced
+        caller = Caller()
+        with pytest.raises(LostError):
+            await caller.open(broker_of(broker.url, "gw"))
+        assert caller.lost == []

@@ -67,5 +67,12 @@ def test_a_stopped_process_does_not_blame_the_broker() -> None:
     assert verdicts(pulse, 60, heard=False, sent=False, start=100.0)[-1] == "lost"
 
 
+def test_with_a_short_keepalive_a_shorter_stop_is_one() -> None:
+    pulse = Pulse(1, 0.0)
+    assert pulse.look(0.125, heard=True, sent=True) == "well"
+    assert pulse.look(0.5, heard=False, sent=False) == "well"
+    assert pulse.look(3.0, heard=False, sent=False) == "late"
+
+
 def test_without_a_keepalive_a_dead_link_is_still_found() -> None:
     assert verdicts(Pulse(0, 0.0), 100, heard=False, sent=False, start=0.0)[-1] == "lost"

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.uplink.window import FLOOR_BYTES, IDLE_S, QUEUE_S, START, TARGET_S, Window
+from edge.uplink.window import (
+    FLOOR_BYTES,
+    IDLE_S,
+    QUEUE_S,
+    START,
+    START_BYTES,
+    TARGET_S,
+    Window,
+)
 
 
 @dataclass
@@ -178,3 +186,31 @@ def test_one_delay_counts_once_however_many_messages_it_held_up() -> None:
     for _, sent_s in held:
         link.window.answered(link.now + 5, sent_s, link.size)
     assert link.window.limit == pytest.approx(200 * 0.7 * TARGET_S / 5, abs=2)
+
+
+def test_after_a_pause_it_doubles_again() -> None:
+    """Nobody knows the link then: it starts small, but must not grow by quarters from there."""
+    link = Link(Window(200, 4 << 20), rate=10e6, round_trip_s=0.05)
+    link.run(1)
+    while link.answers:  # all late: the doubling is over
+        link.now, sent_s = heapq.heappop(link.answers)
+        link.now += 5
+        link.window.answered(link.now, sent_s, link.size)
+    link.now += IDLE_S + 1
+    link.run(0.001)
+    assert link.window.limit <= START
+    link.run(0.5)
+    assert link.window.limit == 200
+
+
+def test_one_message_that_fills_it_is_known_to_be_carried() -> None:
+    """Full is what was full at any time since a message left, and when it left."""
+    window = Window(200, 4 << 20)
+    window.sent(1.0, START_BYTES)
+    window.answered(1.1, 1.0, START_BYTES)
+    assert window.room_bytes == 2 * START_BYTES, "a message of the size of the window doubles it"
+    assert window.limit == START, "one of eight was not in use"
+    for _ in range(START // 2):
+        window.sent(2.0, 1)
+    window.answered(2.1, 2.0, 1)
+    assert window.limit == START + 1

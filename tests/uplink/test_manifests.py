@@ -4,11 +4,13 @@ import hashlib
 from typing import Any
 
 import msgpack
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core import Draft, Envelope, Key, Record, Stream
 from edge.core.numbers import stepped
+from edge.uplink import manifests as module
 from edge.uplink.manifests import AGAIN, FULL, Manifests
 from edge.uplink.wire import START, decode, encode, link_of_map
 from edge.uplink.wire.clock import MOMENTS, Moment
@@ -199,3 +201,96 @@ def test_a_clock_that_is_set_without_end_makes_no_large_manifest() -> None:
     assert max(len(body["clock"]) for body in found) <= MOMENTS
     assert max(len(body.get("clock_again", ())) for body in found) == MOMENTS
     assert sum(len(body.get("clock_again", ())) for body in found) == AGAIN
+
+
+def test_of_many_open_segments_the_oldest_end_and_are_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SEGMENTS", 2)
+    manifests = Manifests()
+    for seq in (30, 20, 10):  # each begins a segment of its own
+        manifests.handed(record(seq), NTP)
+    assert [body["first"] for body in bodies(manifests.due(0, all_=False))] == [30]
+    manifests.handed(record(21), NTP)
+    assert sorted(body["seqs"] for body in bodies(manifests.due(0, all_=True))) == [
+        [[10, 10, 1]], [[20, 21, 1]],
+    ]  # fmt: skip
+
+
+def test_of_many_streams_the_oldest_is_forgotten_and_may_be_sealed_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "KNOWN", 2)
+    manifests = Manifests()
+    streams = (Stream.AIR, Stream.BAY, Stream.ENERGY)
+    for stream in streams:
+        manifests.handed(record(1, stream), NTP)
+    assert len(manifests.due(0, all_=True)) == 3
+    for stream in streams:
+        manifests.handed(record(1, stream), NTP)
+    again = bodies(manifests.due(0, all_=True))
+    assert [body["stream_of"] for body in again if body["count"]] == ["air", "bay"]
+
+
+def test_of_what_was_sealed_so_many_ranges_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RANGES", 2)
+    manifests = Manifests()
+    for seq in (1, 3, 5):
+        manifests.handed(record(seq), NTP)
+    manifests.due(0, all_=True)
+    for seq in (5, 3, 1):
+        manifests.handed(record(seq), NTP)
+    found = [body for body in bodies(manifests.due(0, all_=True)) if body["count"]]
+    assert [body["seqs"] for body in found] == [[[1, 1, 1]]]
+
+
+def test_a_clock_that_was_set_often_ends_a_segment_before_its_time() -> None:
+    manifests = Manifests()
+    moments = [NTP._replace(wall_us=NTP.wall_us + n * 1_000_000) for n in range(MOMENTS // 2)]
+    for seq, by in enumerate(moments[:-1], 1):
+        manifests.handed(record(seq), by)
+    assert manifests.due(0, all_=False) == []
+    manifests.handed(record(len(moments)), moments[-1])
+    (body,) = bodies(manifests.due(0, all_=False))
+    assert body["clock"] == [moment.packed() for moment in moments]
+
+
+def test_a_snapshot_holds_a_segment_until_its_draft_is_kept() -> None:
+    """A kill between the draft and its commit must not lose the seal."""
+    manifests = Manifests()
+    manifests.handed(record(1), NTP)
+    drafts = manifests.due(0, all_=True)
+    before = manifests.changes
+    assert [each[4] for each in manifests.snapshot()["open"]] == [bytes.fromhex(chain([record(1)]))]
+    assert manifests.snapshot(drafts)["open"] == []
+    manifests.kept(before, [])
+    assert manifests.changed, "the draft is not kept yet"
+    manifests.kept(before, drafts)
+    assert not manifests.changed
+    assert manifests.snapshot()["open"] == []
+
+
+WHOLE = [EPOCH, "air", [[1, 2, 1]], 2, bytes(32), [], []]
+DAMAGED: list[dict[str, Any]] = [
+    {"version": 1},
+    {"version": None},
+    {"open": [[*WHOLE[:3], 3, *WHOLE[4:]]]},
+    {"open": [[*WHOLE[:4], bytes(31), [], []]]},
+    {"open": [[*WHOLE[:4], "0" * 32, [], []]]},
+    {"open": [WHOLE[:5]]},
+    {"open": [[*WHOLE[:5], [[1]], []]]},
+    {"again": [[EPOCH, 1]]},
+    {"sealed": [[EPOCH, "air", [[1]]]]},
+    {"sealed": None},
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_state_that_cannot_be_is_refused_and_changes_nothing(damage: dict[str, Any]) -> None:
+    manifests = Manifests()
+    manifests.handed(record(1), NTP)
+    state = {**manifests.snapshot(), "open": [WHOLE]}
+    before = manifests.snapshot()
+    with pytest.raises(ValueError, match="no state of manifests"):
+        manifests.restore({**state, **damage})
+    assert manifests.snapshot() == before
+    manifests.restore(state)
+    assert manifests.snapshot()["open"] == [WHOLE]

@@ -167,3 +167,18 @@ def test_it_waits_longer_each_time_up_to_a_bound_and_begins_anew_when_one_is_tak
     assert probing.due(now_ns)
     probing.tried(None, now_ns)  # nothing to be tried
     assert probing.wait_s(now_ns) == FIRST_NS / S
+
+
+def test_after_a_new_alarm_the_waiting_begins_with_the_shortest_again() -> None:
+    probing, now_ns = Probing(), 0
+    for _ in range(5):
+        now_ns += HOUR_NS
+        probing.tried(1, now_ns)
+        probing.answered(1, False, now_ns)
+    assert probing.wait_s(now_ns) == LONGEST_NS / S
+    probing.hurry(now_ns)
+    assert probing.wait_s(now_ns) == FIRST_NS / S
+    now_ns += FIRST_NS
+    probing.tried(2, now_ns)
+    probing.answered(2, False, now_ns)
+    assert probing.wait_s(now_ns) == FIRST_NS / S

@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from edge.core import Draft, Key, Record, Stamp, Stream
+from edge.uplink import retained as retained_module
 from edge.uplink.broker import Broker, broker_of
 from edge.uplink.gate import QUARTER_NS, SETTLED_NS
-from edge.uplink.mqtt import LostError
+from edge.uplink.mqtt import LostError, RefusedError
 from edge.uplink.retained import Retained
 from edge.uplink.wire import Topics
 from tests.store.test_thin import MINUTE, WALL
@@ -294,3 +297,53 @@ def test_what_is_to_be_taken_away_outlives_a_connection_and_is_said_once() -> No
     kept.put_last(record, {"seq": 8}, late=False)
     kept.publish(link)
     assert json.loads(link.sent[-1][2]) == {"seq": 8}
+
+
+def test_of_so_many_sources_the_last_record_is_known_and_the_newest_goes_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retained_module, "SOURCES", 2)
+    kept = Retained(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None)
+    link: Any = Wire()
+    for seq, source in enumerate(("hut", "mast", "door", "hut", "hut"), 1):
+        end_ns = MINUTE * (1 if seq == 5 else seq)  # the fifth is older than the fourth
+        record = Record(Key(1, Stream.AIR, seq), source, 1, 0, end_ns, {})
+        kept.put_last(record, {"seq": seq}, late=False)
+        kept.publish(link)
+    assert [json.loads(payload)["seq"] for _, _, payload in link.sent] == [1, 2, 4]
+    later = Record(Key(2, Stream.AIR, 1), "hut", 1, 0, 1, {})  # of the next epoch
+    kept.put_last(later, {"seq": 6}, late=False)
+    kept.spare(True)
+    kept.publish(link)
+    emptied = [topic.rpartition("/")[2] for _, topic, payload in link.sent if not payload]
+    assert sorted(emptied) == ["hut", "mast"]
+
+
+def test_a_last_record_that_is_refused_or_cannot_be_written_is_told_once() -> None:
+    told: list[str] = []
+    kept = Retained(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: told.append(kind))
+    link: Any = Wire()
+    kept.put(f"{UP}/last/hut", {"x": float("nan")})
+    kept.put(f"{UP}/status", {})
+    kept.publish(link)
+    assert [topic for _, topic, _ in link.sent] == [f"{UP}/status"]
+    assert told == ["last"]
+    kept.answered(f"{UP}/status", RefusedError(135, "Not authorized"))
+    kept.answered(f"{UP}/status", LostError("gone"))
+    kept.answered(f"{UP}/status", 0)
+    assert told == ["last", "status"]
+    link.publish = lambda *_args, **_more: RefusedError(149, "Packet too large")
+    kept.put(f"{UP}/meta", {})
+    kept.publish(link)
+    assert told == ["last", "status", "meta"], "also when the answer comes at once"
+
+
+def test_with_a_topic_only_that_one_goes() -> None:
+    kept = Retained(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None)
+    link: Any = Wire()
+    kept.put(f"{UP}/meta", {})
+    kept.publish(link, only=f"{UP}/status")
+    assert link.sent == []
+    kept.put(f"{UP}/status", {})
+    kept.publish(link, only=f"{UP}/status")
+    assert [topic for _, topic, _ in link.sent] == [f"{UP}/status"]

@@ -3,10 +3,13 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import pytest
+
 from edge.core import Key, Record, Stream
 from edge.store import Mark, Stored
+from edge.uplink import feed as module
 from edge.uplink.envelope import best_mark, envelope
-from edge.uplink.feed import FRESH_NS, LIVE, Feed
+from edge.uplink.feed import FRESH_NS, LIVE, NEVER, Feed
 
 S = 1_000_000_000
 
@@ -127,3 +130,48 @@ async def test_live_rows_are_bounded() -> None:
     made.offer([row(number) for number in numbers], S)
     assert await drained(made) == list(range(1, 11))
     assert len(list(iter(made.live, None))) == LIVE
+
+
+def event(number: int) -> Stored:
+    return Stored(number, Record(Key(1, Stream.EVENT, number), "a", 1, 0, 1, {}))
+
+
+async def test_what_is_live_is_fresh_until_it_has_gone() -> None:
+    made = feed([])
+    for each, take in ((row(1), made.live), (event(2), made.alarm)):
+        assert made.fresh is False
+        made.offer([each], S)
+        assert made.fresh is True
+        assert take() is not None
+    assert (made.fresh, made.live_from) == (False, NEVER)
+
+
+async def test_a_backlog_whose_rate_is_used_up_says_when_it_may_go_on() -> None:
+    made = feed(range(1, 100), per_s=100.0)
+    assert made.wait_s() is None, "nobody waits"
+    assert len(await drained_now(made)) == 20
+    wait_s = made.wait_s() or 0.0
+    assert wait_s == pytest.approx(0.05)
+    made.refill(S + int(wait_s * S) + 1)
+    assert (made.wait_s(), len(await drained_now(made))) == (None, 5)
+    made.hold()
+    assert (made.wait_s(), made.late()) == (None, None), "it stands still, not for its rate"
+
+
+async def drained_now(made: Feed) -> list[int]:
+    """As much as the rate allows; another page is not asked for without need."""
+    if made._rest.wanted:
+        while await made.turn_page() and not made._rest.filled:
+            pass
+    return [item.row for item in iter(made.late, None)]
+
+
+async def test_of_too_many_live_rows_the_oldest_wait_and_alarms_last_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LIVE", 2)
+    made = feed([])
+    made.offer([event(1), row(2), row(3)], S)
+    assert [item.row for item in iter(made.live, None)] == [3]
+    made.offer([event(4), event(5)], S)
+    assert [item.row for item in iter(made.alarm, None)] == [4, 5]

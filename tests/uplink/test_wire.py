@@ -331,7 +331,9 @@ def test_json_is_strict(text: str) -> None:
     ("name", "value"),
     [("gw", "gw-0002"), ("stream", "energy"), ("source", "b"), ("v", 2), ("v", True), ("seq", 0),
      ("seq", True), ("epoch", -1), ("mono", [5, 4]), ("mono", [1]), ("tq", "good"), ("late", False),
-     ("again", 1), ("from", None), ("boot", 1.0)],
+     ("again", 1), ("from", None), ("to", 5), ("boot", 1.0), ("boot", -1), ("seq", 1 << 63),
+     ("mono", [1, 2.5]), ("mono", [1.5, 2]), ("mono", [-1, 2]), ("mono", [1, 2, 3]),
+     ("bounds", [None, None]), ("bounds", [None, "2026-11-26T01:00:00.000Z"])],
 )  # fmt: skip
 def test_a_header_that_is_wrong_is_refused(name: str, value: Any) -> None:
     with pytest.raises(WireError):

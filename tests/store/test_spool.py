@@ -1,0 +1,178 @@
+"""What memory holds goes through tmpfs and comes back whole, or the loss of it is told."""
+
+import os
+import zlib
+from pathlib import Path
+
+import msgpack
+import pytest
+
+from edge.core import Draft, Key, Stream
+from edge.store import spool as module
+from edge.store.drops import Drop, Drops
+from edge.store.memory import Memory
+from edge.store.rows import DamagedError, Former, Mark, Row, pack, row_of
+from edge.store.spool import HEAD, NAME, Commit, Left, Spool, _of, _pack, read_left
+from edge.store.starts import Start
+
+S = 1_000_000_000
+FORMER = Former(7, 1, {"air": 5})
+START = Start(3, 3 << 32, 2, "boot", False, FORMER, True, 7, owner="site/gw")
+EMPTY = msgpack.packb([])
+NO_MAP = HEAD.pack(len(EMPTY), _of(len(EMPTY)), zlib.crc32(EMPTY)) + EMPTY
+MARK = Mark(5 * S, 6 * S, "ntp")
+
+
+def rows(first: int, count: int = 1) -> list[Row]:
+    made = []
+    for seq in range(first, first + count):
+        draft = Draft(Stream.AIR, "hut", seq * S, (seq + 1) * S, {"n": seq})
+        key = Key(START.epoch, Stream.AIR, seq)
+        made.append(row_of((3 << 32) + seq, key, draft, 2, pack(draft)))
+    return made
+
+
+FIRST = Commit(rows(1, 3), {"a": (1, b"x"), "b": (2, b"y")}, (), 41, {"air": 4}, Drops(), MARK)
+LOST = Drops({(7, "air", "full"): Drop(1, 9, 4), (6, "*", "damage"): Drop(1, None, None)})
+SECOND = Commit(
+    rows(4), {"b": (3, b"z")}, ((START.epoch + 1, START.epoch + 2),), 40, {"event": 2}, LOST
+)
+
+
+def write(spool: Spool, *commits: Commit, known: frozenset[str] | None = None) -> None:
+    for each in commits:
+        spool.commit(START, known, True, 1 << 20, each, each)
+
+
+def left(folder: Path) -> Left:
+    found = read_left(folder, Memory(1 << 20))
+    assert found is not None
+    return found
+
+
+def test_what_was_committed_comes_back_as_it_was(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    write(spool, FIRST, SECOND, known=frozenset({"a"}))
+    found = left(tmp_path)
+    assert (found.token, found.unread, found.owner) == (spool.token, True, "site/gw")
+    assert (found.number, found.epoch, found.boot, found.boot_id) == (3, 3 << 32, 2, "boot")
+    assert (found.former, found.known) == (FORMER, frozenset({"a"}))
+    assert list(found.memory.rows.values()) == rows(3, 2), "two had left meanwhile"
+    assert found.memory.states == {"a": (1, b"x"), "b": (3, b"z")}
+    assert found.memory.reached == 41
+    assert (found.counters, found.drops, found.mark) == ({"air": 4, "event": 2}, LOST, MARK)
+    assert (found.clean, found.damaged) == (False, False)
+    assert found.latest() == Former(3 << 32, 2, {"air": 3, "event": 1})
+    spool.said_goodbye()
+    assert left(tmp_path).clean
+    write(spool, FIRST)
+    assert left(tmp_path).counters == found.counters, "nothing is written after a goodbye"
+
+
+def test_what_has_numbered_nothing_names_the_start_before_it(tmp_path: Path) -> None:
+    write(Spool(tmp_path), Commit())
+    found = left(tmp_path)
+    assert (found.latest(), found.mark, found.known) == (FORMER, None, None)
+
+
+def test_a_commit_that_is_damaged_is_said_and_the_others_count(tmp_path: Path) -> None:
+    write(Spool(tmp_path), FIRST, Commit(rows(9)), SECOND)
+    path = tmp_path / NAME
+    data = bytearray(path.read_bytes())
+    place = data.rindex(msgpack.packb({"n": 9}))
+    data[place + 1] ^= 1
+    path.write_bytes(data)
+    found = left(tmp_path)
+    assert found.damaged
+    assert [row.seq for row in found.memory.rows.values()] == [3, 4]
+
+
+@pytest.mark.parametrize("cut", [1, 5, 12, 40])
+def test_a_tail_that_is_cut_was_never_acknowledged(tmp_path: Path, cut: int) -> None:
+    write(Spool(tmp_path), FIRST, Commit(rows(9)))
+    path = tmp_path / NAME
+    path.write_bytes(path.read_bytes()[:-cut])
+    found = left(tmp_path)
+    assert (found.damaged, len(found.memory.rows)) == (False, 3)
+
+
+def test_what_has_no_beginning_or_is_of_another_version_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    assert read_left(tmp_path, Memory(1 << 20)) is None
+    assert read_left(None, Memory(1 << 20)) is None
+    write(Spool(tmp_path), FIRST)
+    data = path.read_bytes()
+    head = data[: HEAD.size + HEAD.unpack_from(data)[0]]
+    for wrong in (b"", head[:-1], bytes((data[0] ^ 1,)) + data[1:], head[:-1] + b"?"):
+        path.write_bytes(wrong)
+        with pytest.raises(DamagedError, match="the beginning of"):
+            read_left(tmp_path, Memory(1 << 20))
+    for wrong in (_pack({"token": 1}) + data, head + _pack({"rows": 5}), head + NO_MAP):
+        path.write_bytes(wrong)
+        with pytest.raises(DamagedError, match=NAME):
+            read_left(tmp_path, Memory(1 << 20))
+
+
+def test_a_log_that_has_grown_is_made_anew_of_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SLACK", 100)
+    spool = Spool(tmp_path)
+    whole = Commit(rows(9))
+    sizes = []
+    for _ in range(8):
+        spool.commit(START, None, False, 200, FIRST, whole)
+        sizes.append((tmp_path / NAME).stat().st_size)
+    assert sizes != sorted(sizes), "it grows, and is made anew"
+    assert max(sizes) < 3 * (2 * 200 + 100)
+    assert list(tmp_path.iterdir()) == [tmp_path / NAME]
+
+
+def test_what_lies_in_the_way_of_a_new_one_is_removed(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_bytes(b"of somebody else")
+    (tmp_path / NAME).with_suffix(".new").symlink_to(target)
+    write(Spool(tmp_path), FIRST)
+    assert target.read_bytes() == b"of somebody else"
+    assert len(left(tmp_path).memory.rows) == 3
+
+
+def test_without_room_for_the_rows_their_numbers_are_kept_as_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tmpfs that takes the head and a short commit, and cuts the rows."""
+    real = os.write
+
+    def cut(fd: int, data: bytes) -> int:
+        return real(fd, data[:400])
+
+    spool = Spool(tmp_path)
+    large = Commit(rows(1, 20), {"a": (1, b"x")}, (), 50, {"air": 21}, LOST, MARK)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", cut)
+        write(spool, large)
+    assert spool.trouble is not None
+    assert "No space left" in spool.trouble or "no space left" in spool.trouble
+    found = left(tmp_path)
+    assert (found.memory.rows, found.memory.states, found.mark) == ({}, {}, MARK)
+    assert found.drops == {**LOST, (START.epoch, "air", "memory"): Drop(1, 20, 20)}
+    assert (found.counters, found.memory.reached) == ({"air": 21}, 50)
+    write(spool, FIRST)
+    assert len(left(tmp_path).memory.rows) == 3
+    spool.remove()
+    assert read_left(tmp_path, Memory(1 << 20)) is None
+
+
+def test_memory_counts_its_rows_by_their_streams_and_gives_them_in_order() -> None:
+    memory = Memory(1 << 20)
+    event = Draft(Stream.EVENT, "door", 0, 1, {})
+    one = row_of((3 << 32) + 9, Key(START.epoch, Stream.EVENT, 1), event, 2, pack(event))
+    memory.write([*rows(1, 3), one], {}, (), Drops())
+    assert memory.tally() == {"air": 3, "event": 1}
+    first = rows(1)[0].id
+    assert [row.seq for row in memory.after(first, 2)] == [2, 3]
+    assert memory.after(first, 5, urgent=True) == [one]
+    assert (memory.after(one.id, 5), memory.size > 4 * 300) == ([], True)
+    memory.remove(first)
+    memory.remove(first)
+    assert memory.tally() == {"air": 2, "event": 1}

@@ -1,0 +1,222 @@
+"""What becomes of a row, without a network: sent again, held, tried later, given up."""
+
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+
+from edge.core import Key, Record, Stream
+from edge.store import Stored
+from edge.uplink import delivery as module
+from edge.uplink.awaiting import Awaiting
+from edge.uplink.complaints import Complaints
+from edge.uplink.counters import Counters
+from edge.uplink.delivery import (
+    DENIED,
+    DENIED_NS,
+    HELD_LONGEST_NS,
+    QUOTA,
+    QUOTA_NS,
+    REFUSALS,
+    Delivery,
+    Sent,
+)
+from edge.uplink.feed import Item
+from edge.uplink.mqtt import LostError, RefusedError
+from edge.uplink.wire import Receipt
+from edge.uplink.wire.clock import Moment
+from tests.uplink.test_timing import Rows
+
+S = 1_000_000_000
+NTP = Moment(1, 0, 1_790_000_000_000_000, "ntp")
+LOST = LostError("hung up")
+
+
+class Store(Rows):
+    """Rows of the streams air and event, in turn; what is confirmed or dead has left."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(range(1, count + 1))
+        self.gone: list[tuple[int, str]] = []
+
+    async def dead(self, row: int, why: str) -> None:
+        self.gone.append((row, why))
+        self.confirm([row])
+
+    def confirm(self, rows: Collection[int]) -> None:
+        self.rows = [each for each in self.rows if each.row not in rows]
+
+
+class Desk:
+    """A delivery at its begin; `sent` has what was handed over, in order."""
+
+    def __init__(self, count: int = 3, receipt_s: int | None = 10) -> None:
+        self.counts, self.store = Counters(), Store(count)
+        self.alarms: list[str] = []
+        self.delivery = Delivery(
+            self.store, 1e6, Complaints(lambda kind, text: self.alarms.append(kind)), self.counts,
+            "up", None if receipt_s is None else Awaiting(receipt_s * S),
+            lambda item, moment: None,
+        )  # fmt: skip
+        self.delivery.feed.refill(S)
+
+    async def next(self) -> Item | None:
+        feed = self.delivery.feed
+        while (item := feed.late()) is None:
+            if not await feed.turn_page():
+                return None
+        return item
+
+    async def send(self, now_ns: int = 0) -> list[tuple[int, bool]]:
+        """All that may go now: row, and whether it goes again."""
+        found = []
+        while (item := await self.next()) is not None:
+            self.delivery.choose(item)
+            found.append((item.row, self.delivery.again(item)))
+            self.delivery.hand(item, now_ns, NTP)
+        return found
+
+    async def answer(self, now_ns: int, **answers: Any) -> None:
+        """`r1=0` is the answer to row 1."""
+        for name, answer in answers.items():
+            self.delivery.answered(Sent(int(name[1:]), "air"), answer)
+        await self.delivery.settle(now_ns)
+
+
+@pytest.mark.parametrize("receipt_s", [None, 10])
+async def test_a_row_whose_answer_was_lost_is_sent_again_and_says_so(receipt_s: int | None) -> None:
+    """Nobody knows whether it arrived: not one may be taken for delivered."""
+    desk = Desk(receipt_s=receipt_s)
+    assert await desk.send() == [(1, False), (2, False), (3, False)]
+    await desk.answer(1, r1=0, r2=LOST, r3=LOST)
+    assert (desk.counts.lost, desk.delivery.flying) == (2, False)
+    assert await desk.send() == [(2, True), (3, True)]
+
+
+async def test_under_way_is_what_is_not_answered_and_what_is_not_receipted() -> None:
+    plain, receipted = Desk(receipt_s=None), Desk()
+    for desk, after in ((plain, 2), (receipted, 5)):
+        await desk.send()
+        await desk.answer(1, r1=0)
+        assert desk.delivery.under_way == after
+    receipted.delivery.receipts([Receipt(1, "air", ((1, 3),))], 2)
+    assert (receipted.delivery.under_way, receipted.counts.confirmed) == (2, 3)
+
+
+async def test_a_stream_that_is_denied_is_tried_again_in_a_while() -> None:
+    desk = Desk(receipt_s=None)
+    await desk.send()
+    await desk.answer(5, r1=RefusedError(DENIED, "Not authorized"), r2=0, r3=0)
+    assert desk.alarms == ["denied"]
+    for now_ns in (5, 4 + DENIED_NS):
+        desk.delivery.look(now_ns)
+        assert await desk.send() == []
+    desk.delivery.look(5 + DENIED_NS)
+    assert await desk.send() == [(1, True)]
+
+
+async def test_a_row_that_is_refused_waits_longer_each_time_and_is_given_up_in_the_end() -> None:
+    desk, now_ns, waits = Desk(2, receipt_s=1000), 0, []
+    await desk.send()
+    for refusal in range(1, REFUSALS + 1):
+        # between two refusals the broker has taken another one: the record itself is at fault
+        await desk.answer(now_ns, r1=RefusedError(131, "Implementation specific"), r2=0)
+        if refusal < REFUSALS:
+            assert await desk.next() is None
+            wait_s = desk.delivery.wait_s(now_ns)
+            assert wait_s is not None
+            waits.append(wait_s)
+            now_ns += int(wait_s * S)
+            desk.delivery.look(now_ns - 1)
+            assert await desk.next() is None
+            desk.delivery.look(now_ns)
+            assert await desk.send(now_ns) == [(1, True)]
+    assert waits == [1.0, 2.0, 4.0, 8.0]
+    assert [row for row, _ in desk.store.gone] == [1]
+    assert (desk.counts.dead, desk.counts.refused, desk.alarms) == (1, 5, ["refused"])
+    assert (await desk.send(now_ns), desk.delivery.wait_s(now_ns)) == ([], None)
+    assert desk.delivery._awaiting is not None
+    assert 1 not in desk.delivery._awaiting, "nobody waits for a receipt of what was given up"
+
+
+async def test_of_refused_rows_so_many_are_known_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "COUNTED", 3)
+    desk = Desk(6)
+    await desk.send()
+    refused = RefusedError(131, "Implementation specific")
+    await desk.answer(0, **{f"r{row}": refused for row in range(1, 7)})
+    assert sorted(desk.delivery._refusals) == sorted(desk.delivery._held) == [4, 5, 6]
+    # those that nobody remembers do not wait, and are not lost
+    assert [row for row, _ in await desk.send()] == [1, 2, 3]
+
+
+async def test_a_row_that_is_too_large_is_held_and_no_longer_at_the_next_broker() -> None:
+    desk = Desk(2)
+    item = await desk.next()
+    assert item is not None
+    desk.delivery.choose(item)
+    desk.delivery.too_large(item, 0)
+    assert not desk.delivery.flying
+    desk.delivery.feed.rewind(0)
+    assert [row for row, _ in await desk.send()] == [2]
+    desk.delivery.connected(1)
+    assert [row for row, _ in await desk.send()] == [1]
+
+
+async def test_a_new_connection_begins_anew() -> None:
+    desk = Desk(receipt_s=None)
+    fresh = desk.delivery
+    assert (fresh.paused_ns, fresh.highest, fresh.flying, fresh.stalled) == (0, 0, False, False)
+    await desk.send()
+    quota = RefusedError(QUOTA, "Quota exceeded")
+    await desk.answer(0, r1=RefusedError(DENIED, "Not authorized"), r2=quota, r3=quota)
+    assert desk.delivery.paused_ns == QUOTA_NS
+    assert (desk.alarms, await desk.send()) == (["denied", "quota"], [])
+    desk.delivery.probing.tried(None, 0)
+    desk.delivery.connected(1)
+    assert (desk.delivery.paused_ns, desk.delivery.probing.due(1)) == (0, True)
+    assert await desk.send() == [(1, True), (2, True), (3, True)]
+    assert desk.delivery.highest == 3
+
+
+async def test_a_broker_that_refuses_all_gets_a_pause_that_doubles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "IN_VAIN", 2)
+    desk, refused = Desk(1), RefusedError(131, "Implementation specific")
+    pauses = []
+    for _ in range(24):
+        await desk.answer(5, r1=refused)
+        pauses.append(desk.delivery.paused_ns - 5 if desk.delivery.paused_ns else 0)
+    assert pauses[:7] == [0, S, S, 2 * S, 2 * S, 4 * S, 4 * S]
+    assert pauses[-1] == HELD_LONGEST_NS
+    assert (desk.counts.dead, desk.counts.refused) == (0, 24), "it is not the record that is wrong"
+    await desk.answer(6, r1=0)
+    desk.delivery.paused_ns = 0
+    await desk.answer(7, r1=refused)
+    assert desk.delivery.paused_ns == 0, "one that was taken ends the count"
+
+
+async def test_what_the_platform_asks_for_goes_again_unless_it_is_on_its_way() -> None:
+    desk = Desk()
+    await desk.send()
+    await desk.answer(1, r1=0, r2=0)
+    desk.delivery.repeat([3])
+    assert await desk.send() == []
+    desk.delivery.repeat([2, 3])
+    assert await desk.send() == [(2, True)]
+
+
+def test_urgent_rows_hurry_the_probing_and_others_do_not() -> None:
+    desk = Desk()
+    probing = desk.delivery.probing
+    probing.tried(9, 0)
+    probing.answered(9, False, 0)
+    probing.tried(9, S)
+    probing.answered(9, False, S)
+    for stream, wait_s in ((Stream.AIR, 2.0), (Stream.EVENT, 1.0)):
+        row = Stored(20, Record(Key(1, stream, 20), "a", 1, 0, 1, {}))
+        desk.delivery.offer([row], S)
+        assert probing.wait_s(S) == wait_s

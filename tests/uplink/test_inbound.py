@@ -1,0 +1,93 @@
+"""What comes down the wire is sorted by its topic, and nothing retained confirms anything."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from edge.uplink.commands import Commands
+from edge.uplink.counters import Counters
+from edge.uplink.inbound import WAITING, WAITING_BYTES, Inbound
+from edge.uplink.session import Inbound as Message
+from edge.uplink.wire import Receipt, Topics, encode_command, encode_receipts
+
+GW, EPOCH = "gw-0001", 7
+TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
+STORED = Receipt(EPOCH, "air", ((1, 5),))
+
+
+def message(topic: str, payload: bytes = b"", *, retain: bool = False) -> Message:
+    return Message(topic, payload, None, retain)
+
+
+def receipt(*, retain: bool) -> Message:
+    (payload,) = encode_receipts(GW, [STORED])
+    return message(TOPICS.receipt, payload.data, retain=retain)
+
+
+class Desk:
+    """An `Inbound`, and all that it has passed on."""
+
+    def __init__(self, receipted: bool = True) -> None:
+        self.counts = Counters()
+        self.told: list[tuple[list[Receipt], int]] = []
+        self.spread: list[float] = []
+
+        async def status(_command: object) -> dict[str, Any]:
+            return {}
+
+        def store(receipts: Sequence[Receipt], now_ns: int) -> None:
+            self.told.append((list(receipts), now_ns))
+
+        commands = Commands(GW, EPOCH, {"status": status})
+        stores: Callable[[Sequence[Receipt], int], None] | None = store if receipted else None
+        self.inbound = Inbound(TOPICS, GW, commands, self.counts, stores, self.spread.append)
+
+    async def take(self, *messages: Message) -> list[dict[str, Any]]:
+        for each in messages:
+            self.inbound.put(each)
+        return [dict(answer.data) for answer in await self.inbound.work(42)]
+
+
+async def test_a_retained_receipt_confirms_nothing() -> None:
+    """A broker that keeps one would hand it to each start, of rows that were never sent."""
+    desk = Desk()
+    await desk.take(receipt(retain=True))
+    assert (desk.told, desk.counts.strange) == ([], 0)
+    await desk.take(receipt(retain=False))
+    assert desk.told == [([STORED], 42)]
+
+
+async def test_who_waits_for_no_receipts_asks_for_none_and_believes_none() -> None:
+    desk = Desk(receipted=False)
+    assert desk.inbound.filters == (TOPICS.commands, TOPICS.spread)
+    await desk.take(receipt(retain=False))
+    assert (desk.told, desk.counts.strange) == ([], 0)
+    assert Desk().inbound.filters == (TOPICS.receipt, TOPICS.commands, TOPICS.spread)
+
+
+async def test_what_is_strange_is_counted_each_time_and_what_follows_is_looked_at() -> None:
+    desk = Desk()
+    command = encode_command(GW, EPOCH, "one", {}).data
+    answers = await desk.take(
+        message(f"{TOPICS.down}/else"),
+        message(TOPICS.receipt, b"\xff"),
+        message(f"{TOPICS.down}/cmd/status", command, retain=True),
+        message(f"{TOPICS.down}/cmd/status", command, retain=True),
+        message(f"{TOPICS.down}/cmd/status", command),
+        message(TOPICS.spread, b'{"v": 1, "spread_s": 3}', retain=True),
+    )
+    assert (desk.counts.strange, desk.counts.commands) == (4, 3)
+    assert answers == [{"id": "one", "verb": "status", "ok": True}]
+    assert desk.spread == [3.0]
+
+
+async def test_what_waits_is_bounded_and_what_is_too_much_is_counted() -> None:
+    desk = Desk()
+    for _ in range(2):  # room is there again when it was looked at
+        await desk.take(*[receipt(retain=False)] * (WAITING + 3))
+    assert (len(desk.told), desk.counts.strange) == (2 * WAITING, 6)
+    told = b'{"v": 1, "spread_s": 3}'
+    half = message(TOPICS.spread, told.ljust(WAITING_BYTES // 2), retain=True)
+    for _ in range(2):  # an empty one has room where one byte has none
+        await desk.take(half, half, message(TOPICS.spread, b" "), message(TOPICS.spread))
+    assert desk.spread == [3.0, 3.0, 0.0] * 2
+    assert desk.counts.strange == 6 + 2

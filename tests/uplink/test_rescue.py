@@ -1,0 +1,169 @@
+"""Records of a store that no daemon has: each ends as confirmed, refused with its reason, or open.
+
+The broker answers as the test says; that it is a real one is shown in tests/cli.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from edge.core import Envelope, Key, Record, Stream
+from edge.uplink import rescue as module
+from edge.uplink.broker import Broker, broker_of
+from edge.uplink.delivery import DENIED
+from edge.uplink.mqtt import LostError, RefusedError
+from edge.uplink.rescue import Dated, Rescue, Rescued
+from edge.uplink.wire import Receipt, Topics, encode_receipts
+from tests.uplink.raw import DISCONNECT, PUBACK, REFUSE_ALL, RawBroker, publish, raw_broker
+from tests.uplink.waiting import until
+
+S = 1_000_000_000
+GW, EPOCH = "gw-0001", 5
+TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
+NTP = Envelope(0, S, "ntp")
+
+
+def records(count: int, stream: Stream = Stream.AIR, **body: Any) -> list[Dated]:
+    return [
+        (Record(Key(EPOCH, stream, seq), "hut", 1, 0, S, {"n": seq, **body}), NTP)
+        for seq in range(1, count + 1)
+    ]
+
+
+def rescue(
+    receipt_s: float | None = None, progress: Callable[[Rescued], None] = lambda done: None
+) -> Rescue:
+    return Rescue(TOPICS, GW, "json", receipt_s, progress)
+
+
+def gateway(broker: RawBroker) -> Broker:
+    return replace(broker_of(broker.url, "rescue"), connect_s=5.0)
+
+
+async def receipt(broker: RawBroker, *ranges: tuple[int, int], retain: bool = False) -> None:
+    (payload,) = encode_receipts(GW, [Receipt(EPOCH, "air", tuple(ranges))])
+    packet = publish(TOPICS.receipt.encode(), payload.data, 7)
+    await broker.send(bytes((packet[0] | retain,)) + packet[1:])
+
+
+async def test_what_the_broker_takes_is_confirmed_and_what_it_refuses_is_counted_with_why() -> None:
+    async with raw_broker() as broker:
+        broker.answer = lambda topic, payload: REFUSE_ALL if b'"n":2' in payload else 0
+        made = rescue()
+        await made.run(gateway(broker), records(5))
+        assert (made.done.sent, made.done.confirmed, made.done.unanswered) == (5, 4, 0)
+        assert dict(made.done.refused) == {"Unspecified error (128)": 1}
+        assert broker.kinds[-1] == DISCONNECT, "it says goodbye"
+
+
+async def test_a_record_that_cannot_go_is_told_with_why_and_the_others_go() -> None:
+    async with raw_broker() as broker:
+        broker.connack_properties = b"\x27" + (600).to_bytes(4, "big")  # bytes of a packet
+        made = rescue()
+        wild = records(1, x=float("nan"))
+        large = records(2, text="x" * 600)
+        await made.run(gateway(broker), [*wild, *large, *records(3)])
+        assert (made.done.sent, made.done.confirmed) == (3, 3)
+        assert sorted(made.done.refused.values()) == [1, 2]
+        assert made.done.refused["it is larger than the broker takes"] == 2
+        (text,) = [why for why in made.done.refused if why.startswith("it cannot be written")]
+        assert "Out of range" in text
+
+
+async def test_a_broker_that_does_not_allow_it_ends_it_at_once() -> None:
+    async with raw_broker() as broker:
+        broker.answer = lambda topic, payload: DENIED
+        made = rescue(receipt_s=60)
+        with pytest.raises(RefusedError, match="Not authorized"):
+            await made.run(gateway(broker), records(30))
+        assert made.done.confirmed == 0
+        refused = sum(made.done.refused.values())
+        assert refused + made.done.unanswered >= made.done.sent, "of a refused one nobody waits"
+
+
+async def test_a_connection_that_ends_is_an_error_and_what_was_not_answered_is_open() -> None:
+    for receipt_s in (None, 60):
+        async with raw_broker() as broker:
+
+            def answer(_topic: str, payload: bytes, broker: RawBroker = broker) -> int:
+                if b'"n":4' in payload:
+                    broker.hang_up()
+                return 0
+
+            broker.answer = answer
+            made = rescue(receipt_s)
+            with pytest.raises(LostError):
+                await made.run(gateway(broker), records(6))
+            done = made.done
+            assert done.unanswered >= 1
+            if receipt_s is None:
+                assert done.confirmed + done.unanswered == done.sent
+            else:
+                assert done.confirmed == 0
+
+
+async def test_where_receipts_cannot_be_heard_nothing_is_sent() -> None:
+    async with raw_broker() as broker:
+        broker.suback = lambda name: 135
+        made = rescue(receipt_s=5)
+        with pytest.raises(LostError, match="does not let us hear"):
+            await made.run(gateway(broker), records(3))
+        assert broker.published == []
+        await rescue().run(gateway(broker), records(3))  # who asks for none needs none
+        assert len(broker.published) == 3
+
+
+async def test_only_a_receipt_confirms_where_one_is_awaited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not a retained one, not another gateway's or a wrong one; a refused record waits for none."""
+    monkeypatch.setattr(module, "TURN_S", 0.05)
+    seen: list[int] = []
+    cities: list[asyncio.Task[None]] = []
+    async with raw_broker() as broker:
+        broker.answer = lambda topic, payload: REFUSE_ALL if b'"n":2' in payload else 0
+
+        async def city() -> None:
+            await receipt(broker, (1, 9), retain=True)
+            await broker.send(publish(TOPICS.receipt.encode(), b"\xff", 8))
+            await broker.send(publish(b"else", b"", 9))
+            await receipt(broker, (7, 9))
+            await until(lambda: broker.kinds.count(PUBACK) == 4)
+            assert made.done.confirmed == 0
+            await receipt(broker, (1, 1), (3, 3))
+            await until(lambda: made.done.confirmed == 2)
+            await receipt(broker, (1, 9))
+
+        def progress(done: Rescued) -> None:
+            seen.append(done.confirmed)
+            if sum(done.refused.values()) == 1 and len(broker.published) == 4 and not cities:
+                cities.append(asyncio.create_task(city()))
+
+        made = rescue(60, progress)
+        await made.run(gateway(broker), records(4))
+        await asyncio.gather(*cities)
+    assert seen[0] == 0
+    assert (made.done.sent, made.done.confirmed, made.done.unanswered) == (4, 3, 0)
+
+
+async def test_a_city_that_stores_nothing_is_waited_for_so_long_and_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "TURN_S", 0.05)
+    monkeypatch.setattr(module, "WAITING", 2)
+    monkeypatch.setattr(module, "PAGE", 2)
+    async with raw_broker() as broker:
+        read: list[int] = []
+
+        def source() -> Iterator[Dated]:
+            for each in records(9):
+                read.append(each[0].key.seq)
+                yield each
+
+        made = rescue(receipt_s=0.3)
+        await made.run(gateway(broker), source())
+        assert (made.done.sent, made.done.confirmed, made.done.unanswered) == (2, 0, 2)
+        assert len(read) <= 4, "a page, and not the whole file"

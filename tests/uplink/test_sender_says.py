@@ -1,0 +1,169 @@
+"""What a sender tells the daemon, and says of itself, when the broker does something strange."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.core import Stream
+from edge.uplink.broker import broker_of
+from edge.uplink.mqtt import Connection, RefusedError, UnknownError
+from edge.uplink.sender import Hooks, Sender, Terms, too_little
+from edge.uplink.wire import Topics, encode_command
+from tests.uplink.bench import GW, box, drafts, until
+from tests.uplink.raw import RawBroker, publish, raw_broker
+from tests.uplink.test_timing import Rows, row
+from tests.virtual import VirtualClock
+
+TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
+TAKEN_OVER = b"\xe0\x01\x8e"  # DISCONNECT, reason code 142
+
+
+class Desk:
+    """A sender without records of its own, in virtual time, and all that it tells."""
+
+    def __init__(self, broker: RawBroker) -> None:
+        self.clock = VirtualClock()
+        self.alarms: list[tuple[str, str]] = []
+        self.known: list[bool] = []
+        self.states = iter(range(99))
+        self.sender = Sender(
+            [broker_of(broker.url or "mqtt://broker.example", GW)], TOPICS, GW, Rows([]),
+            self.clock, boot=1, epoch=1,
+            terms=Terms(encoding="json", receipt_s=60),
+            hooks=Hooks(
+                status=lambda: {"asked": next(self.states)},
+                meta=lambda: {"asked": next(self.states)},
+                alarm=lambda kind, text: self.alarms.append((kind, text)),
+                known=self.known.append,
+            ),
+        )  # fmt: skip
+
+
+@asynccontextmanager
+async def running(broker: RawBroker) -> AsyncIterator[Desk]:
+    desk = Desk(broker)
+    task = asyncio.create_task(desk.sender.run())
+    try:
+        await until(lambda: desk.sender.connected)
+        yield desk
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def said(broker: RawBroker, kind: str) -> list[dict[str, Any]]:
+    return [json.loads(payload) for topic, payload in broker.published if topic.endswith(kind)]
+
+
+async def test_a_name_that_somebody_else_uses_too_is_an_alarm() -> None:
+    async with raw_broker() as broker, running(broker) as desk:
+        await broker.send(TAKEN_OVER)
+        await until(lambda: bool(desk.alarms))
+        ((kind, text),) = desk.alarms
+        assert (kind, "card was copied" in text) == ("taken_over", True)
+        await until(lambda: not desk.sender.connected)
+        assert "taken over" in desk.sender.standing.failure
+
+
+async def test_a_topic_that_the_gateway_may_not_hear_is_an_alarm() -> None:
+    async with raw_broker() as broker:
+        broker.suback = lambda name: 135 if name == TOPICS.receipt else 1
+        async with running(broker) as desk:
+            assert desk.alarms == [
+                ("denied", f"The broker does not let this gateway hear {TOPICS.receipt}")
+            ]
+            assert desk.known == [True]
+
+
+async def test_status_and_description_are_said_anew_when_they_are_asked_for() -> None:
+    async with raw_broker() as broker, running(broker) as desk:
+        await until(lambda: len(said(broker, "/up/meta")) == 1)
+        desk.sender.publish_meta()
+        await until(lambda: len(said(broker, "/up/meta")) == 2, 5.0)
+        desk.sender.publish_status()
+        await until(lambda: len(said(broker, "/up/status")) == 2, 5.0)
+        command = encode_command(GW, 1, "one", {}).data
+        await broker.send(publish(f"{TOPICS.down}/cmd/status".encode(), command, 7))
+        await until(lambda: bool(said(broker, "/up/answer/status")), 5.0)
+        (answer,) = said(broker, "/up/answer/status")
+        assert (answer["id"], answer["ok"]) == ("one", True)
+        await until(lambda: len(said(broker, "/up/status")) == 3, 5.0)
+        asked = [
+            each["asked"] for kind in ("/up/status", "/up/meta") for each in said(broker, kind)
+        ]
+        assert sorted(set(asked)) == sorted(asked), "each as it is then"
+
+
+async def test_a_drain_waits_for_what_is_live_and_not_for_ever() -> None:
+    async with raw_broker() as broker, running(broker) as desk:
+        sender, clock = desk.sender, desk.clock
+        done = asyncio.create_task(sender.drain(5.0))
+        await clock.run(0)
+        assert done.done(), "nothing is to be waited for"
+        sender.offer([row(7)])  # the broker answers; no platform receipts it
+        done = asyncio.create_task(sender.drain(5.0))
+        await until(lambda: sender.under_way == 1 and not sender._delivery.feed.fresh)
+        await clock.run(4.9)
+        assert not done.done()
+        start_ns = clock.mono_ns
+        await clock.run(0.2)
+        assert done.done()
+        assert clock.mono_ns - start_ns == 200_000_000
+        done = asyncio.create_task(sender.drain(5.0))
+        await clock.run(1)
+        broker.hang_up()
+        await until(lambda: not sender.connected)
+        await clock.run(1)
+        assert done.done(), "without a link nothing goes"
+
+
+async def test_a_drain_ends_when_all_has_its_answer(tmp_path: Path) -> None:
+    async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
+        gateway.connect()
+        await until(lambda: gateway.sender.connected)
+        await gateway.commit(drafts(0, 30, Stream.EVENT))
+        await asyncio.wait_for(gateway.sender.drain(60.0), 20)
+        assert (gateway.sender.counts.confirmed, gateway.sender.under_way) == (30, 0)
+
+
+def test_what_a_broker_takes_too_little_of_is_told_with_figures() -> None:
+    text = too_little("mqtt://b", 200, 900, 3)
+    assert all(each in text for each in ("mqtt://b", "200 bytes", "3 records are", "900 bytes"))
+    assert "1000 records or more are" in too_little("mqtt://b", 200, 900, 1000)
+
+
+@pytest.mark.parametrize(
+    ("error", "kinds", "known"),
+    [
+        (ssl.SSLCertVerificationError(1, "self-signed certificate"), ["untrusted"], []),
+        (UnknownError("the broker refuses our certificate: EXPIRED"), [], [False]),
+        (RefusedError(155, "QoS not supported"), ["broker_limit"], []),
+        (ConnectionRefusedError(111, "Connection refused"), [], []),
+    ],
+)
+async def test_why_a_connection_fails_is_told_to_whom_it_concerns(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, kinds: list[str], known: list[bool]
+) -> None:
+    tried = 0
+
+    async def fails(*_: object, **__: object) -> None:
+        nonlocal tried
+        tried += 1
+        raise error
+
+    monkeypatch.setattr(Connection, "open", fails)
+    desk = Desk(RawBroker())
+    task = asyncio.create_task(desk.sender.run())
+    await desk.clock.run(3600)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert tried == desk.sender.counts.failures > 2
+    assert [kind for kind, _ in desk.alarms] == kinds, "once"
+    assert desk.known == known * tried
+    assert desk.sender.standing.failure == str(error)
