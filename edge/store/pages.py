@@ -51,8 +51,8 @@ class Pages:
             yield from self._rows(self._at(place), columns)
         count = -(-self._path.stat().st_size // self.size)
         for number in range(1, max(count, max(self._latest, default=0)) + 1):
-            page = self._page(number)
-            yield from self._rows(page[100:] if number == 1 else page, columns, number == 1)
+            # the first one has the file's head in front: what is on it is the schema, and no row
+            yield from self._rows(self._page(number), columns)
 
     # -- pages -------------------------------------------------------------------------------------
 
@@ -99,17 +99,14 @@ class Pages:
 
     # -- rows --------------------------------------------------------------------------------------
 
-    def _rows(
-        self, page: bytes, columns: int, first: bool = False
-    ) -> Iterator[tuple[int, Sequence[Value]]]:
-        """`first`: the page whose head is the file's; its places count from there on."""
+    def _rows(self, page: bytes, columns: int) -> Iterator[tuple[int, Sequence[Value]]]:
         if len(page) < 8 or page[0] != LEAF:
             return
         (cells,) = struct.unpack_from(">H", page, 3)
         for cell in range(min(cells, (len(page) - 8) // 2)):
             (place,) = struct.unpack_from(">H", page, 8 + 2 * cell)
             try:
-                number, payload = self._cell(page, place - (100 if first else 0))
+                number, payload = self._cell(page, place)
                 values = _values(payload, columns)
             except (IndexError, ValueError, struct.error):
                 continue

@@ -110,6 +110,13 @@ def test_a_compressed_body_that_nobody_wrote_is_damage(body: bytes) -> None:
     assert numbers(row) == [1]
 
 
+@pytest.mark.parametrize(
+    "body", [b"", b"\xc0", msgpack.packb([1]), msgpack.packb("covers"), None, 7]
+)
+def test_a_body_that_names_no_numbers_stands_for_its_own(body: Any) -> None:
+    assert numbers(row_of(1, KEY, LONG, 3, b"")._replace(body=body)) == [1]
+
+
 def test_a_row_without_a_body_is_damage_whatever_its_checksum_says() -> None:
     row = row_of(1, KEY, LONG, 3, b"")._replace(body=cast("bytes", None), crc=-1)
     assert checksum(*row[2:10]) == row.crc
@@ -127,6 +134,15 @@ def test_as_many_bytes_as_may_be_are_taken_back_and_one_more_is_refused() -> Non
 def test_bytes_from_a_worn_card_are_damage_or_a_value_and_nothing_else(data: bytes) -> None:
     with contextlib.suppress(DamagedError):
         record_of(row_of(1, KEY, LONG, 3, DEFLATED + data))
+
+
+@pytest.mark.parametrize("digits", [0, 1, 7])
+@pytest.mark.parametrize("bits", [7, 15, 31])
+def test_a_short_decimal_at_the_edge_of_its_bytes_comes_back(bits: int, digits: int) -> None:
+    for whole in (-(1 << bits) - 1, -(1 << bits), (1 << bits) - 1, 1 << bits):
+        value = whole / 10**digits
+        packed = msgpack.packb(shortened(value))
+        assert msgpack.unpackb(packed, ext_hook=lengthened) == value
 
 
 decimals = st.builds(lambda whole, digits: whole / 10**digits, st.integers(), st.integers(0, 9))

@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,25 @@ def test_only_then_the_oldest_are_lost_and_all_that_they_cover_is_declared(tmp_p
     assert drop["count"] == 2 * count - len(kept)
     assert set(range(drop["range"][0], drop["range"][1] + 1)) | kept == set(range(1, 2 * count + 1))
     assert sum(b["count"] for b in declared) == counts.dropped
+    outbox.close()
+
+
+@pytest.mark.parametrize(
+    ("boot", "end", "merges"),
+    [("b1", kill, True), ("b2", kill, False), ("b2", Outbox.close, True)],
+)
+def test_rows_that_may_have_gone_from_a_read_only_card_stay_as_they_are(
+    tmp_path: Path, boot: str, end: Callable[[Outbox], None], merges: bool
+) -> None:
+    """Of a start that said no goodbye only its own boot still knows whether they went."""
+    outbox = opened(tmp_path, 8 << 20)
+    live(outbox, range(60))
+    end(outbox)
+    outbox = opened(tmp_path, 8 << 20, boot)
+    while outbox.thin():
+        pass
+    assert (outbox.counts().thinned > 100) == merges
+    assert (outbox.counts().thinned > 0) == merges
     outbox.close()
 
 
