@@ -101,6 +101,16 @@ def test_the_search_ends_two_hours_behind_the_last_number(tmp_path: Path) -> Non
     outbox.close()
 
 
+def test_a_search_for_rows_that_never_merge_ends_behind_the_last_number(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    epoch = outbox.begin().epoch
+    outbox.commit([*drafts(9, Stream.EVENT), *drafts(3000)], clock=MARK)
+    search = Search(epoch, "event", 2, 4)
+    assert [s.record.key.seq for s in outbox.search(search)] == [2, 3, 4]
+    assert search.done, "with the first step"
+    outbox.close()
+
+
 def test_in_memory_they_are_found_too(tmp_path: Path) -> None:
     (tmp_path / "outbox").write_text("")
     outbox = opened(tmp_path)
