@@ -2,14 +2,16 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from edge.core import Draft, Stream
+from edge.core import Draft, Key, Stream
+from edge.core.numbers import steps
 from edge.store import Mark, Outbox, Stored, UnavailableError, Writer, starts
 from edge.store.find import Search
-from edge.store.rows import INFINITE
+from edge.store.rows import INFINITE, Row, pack, row_of
 from tests.store.test_damage import FailingDisk
 from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 from tests.store.test_thin import SOURCES, WALL, covered, live, mark, minute, summed
@@ -87,6 +89,18 @@ def test_with_short_periods_every_covered_number_is_found(tmp_path: Path) -> Non
         assert number in covered(found)
     assert find(outbox, epoch, "air", 12_001, 12_100) == []
     outbox.close()
+
+
+def test_of_rows_beside_the_disk_those_are_found_that_stand_for_a_number() -> None:
+    def row(number: int, epoch: int, stream: Stream, covers: Sequence[int] = ()) -> Row:
+        body = {"covers": steps(covers)} if covers else {}
+        draft = Draft(stream, "s", 0, 1, body)
+        return row_of(number, Key(epoch, stream, number), draft, 1, pack(draft))
+
+    mine = [row(2, 7, Stream.AIR), row(9, 7, Stream.AIR, [3, 9])]
+    others = [row(1, 7, Stream.AIR), row(4, 7, Stream.AIR, [4]), row(3, 7, Stream.ENERGY)]
+    others += [row(2, 8, Stream.AIR), mine[0]._replace(crc=0)]
+    assert Search(7, "air", 2, 3).also([*others, *mine]) == mine
 
 
 def test_the_search_ends_two_hours_behind_the_last_number(tmp_path: Path) -> None:
