@@ -163,7 +163,22 @@ def test_floats_come_back_bit_for_bit(value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "size"),
-    [(0.0, 3), (-12.8, 3), (230.1, 4), (50.001, 6), (1e-7, 9), (-0.0, 9), (1 / 3, 9), (1e300, 9)],
+    [
+        (0.0, 3),
+        (-12.8, 3),
+        (-128.0, 3),
+        (127.0, 3),
+        (128.0, 4),
+        (-32768.0, 4),
+        (32767.0, 4),
+        (32768.0, 6),
+        (230.1, 4),
+        (50.001, 6),
+        (1e-7, 9),
+        (-0.0, 9),
+        (1 / 3, 9),
+        (1e300, 9),
+    ],
 )
 def test_a_short_decimal_takes_few_bytes(value: float, size: int) -> None:
     assert len(msgpack.packb(shortened(value))) == size

@@ -32,9 +32,10 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
     outbox.begin()
     for n in range(COMMITS):
         outbox.commit(drafts(3, size=300), {"totals": (1, b"%d" % n)}, clock=MARK)
-    shutil.copytree(folder, folder.with_name("left"))  # who closes it empties its log
+    copy = tmp_path_factory.mktemp("left") / "left"
+    shutil.copytree(folder, copy)  # who closes it empties its log
     outbox.close()
-    return folder.with_name("left")
+    return copy
 
 
 def again(left: Path, to: Path) -> Path:
