@@ -13,7 +13,7 @@ from typing import Final
 from edge.core.numbers import Range
 from edge.store.clockmap import set_mark
 from edge.store.disk import Disk
-from edge.store.drops import Drop, Drops
+from edge.store.drops import Drops
 from edge.store.memory import Memory
 from edge.store.rate import row_bytes
 from edge.store.room import SLACK, VICTIMS, Thin, make_room
@@ -184,9 +184,4 @@ def _delete(disk: Disk, rows: Sequence[Row], drops: Drops) -> None:
 def combine(drops: Drops, others: Drops) -> None:
     """Add declarations that may be known already: each allows what either of them does."""
     for key, two in others.items():
-        one = drops.get(key, two)
-        first = min(one.first, two.first)
-        if one.last is None or one.count is None or two.last is None or two.count is None:
-            drops[key] = Drop(first, None, None)
-        else:
-            drops[key] = Drop(first, max(one.last, two.last), max(one.count, two.count))
+        drops[key] = two.joined(drops.get(key, two), max)

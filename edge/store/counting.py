@@ -40,7 +40,7 @@ class Counting:
         if thinner is None:
             return plain, plain
         where = thinner.waiting(disk, spans)
-        waiting = ids(disk, where) if inflow.rows else 0
+        waiting = ids(disk, where)
         thinner.look_ahead(disk, where, waiting)
         size = min(waiting * inflow.summaries // max(1, inflow.rows), disk.used_bytes())
         thinning = Thinning(

@@ -4,6 +4,7 @@ Raises sqlite3.Error, decides nothing.
 """
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -34,11 +35,9 @@ class Disk(Database):
         whole: bool = False,
         reading: bool = False,
     ) -> None:
-        self._low: dict[str, int] = {}  # no row of this stream has a smaller id
+        # no row of this stream has a smaller id
+        self._low: defaultdict[str, int] = defaultdict(int)
         super().__init__(folder, max_bytes, wal_bytes, whole=whole, reading=reading)
-
-    def _prepare(self, whole: bool, reading: bool) -> None:
-        super()._prepare(whole, reading)
 
     # -- starts ---------------------------------------------------------------------------------
 
@@ -203,7 +202,7 @@ class Disk(Database):
         """At most `limit` of the oldest rows of these streams, as many as `need` bytes ask for;
         those that are `spared` only when there are no others."""
         places = ",".join("?" * len(streams))
-        low = min((self._low.get(stream, 0) for stream in streams), default=0)
+        low = min(self._low[stream] for stream in streams)
         # thousands may be spared: their bodies are not read
         cursor = self._db.execute(
             "SELECT id, length(body) FROM record"

@@ -5,8 +5,9 @@ one says it. Only when it is damaged so that it cannot be read, its own number a
 the numbers that it named stay unexplained, and an audit reports them as missing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import add
 from typing import Final
 
 from edge.core import Draft, Stream
@@ -33,18 +34,21 @@ class Drop:
     last: int | None
     count: int | None
 
+    def joined(self, other: "Drop", count: Callable[[int, int], int]) -> "Drop":
+        """Both as one; `count` makes one of their two. Of what nobody knows of either, nobody knows
+        of both."""
+        first = min(self.first, other.first)
+        if self.last is None or self.count is None or other.last is None or other.count is None:
+            return Drop(first, None, None)
+        return Drop(first, max(self.last, other.last), count(self.count, other.count))
+
 
 class Drops(dict[DropKey, Drop]):
     """One growing entry per epoch, stream and reason."""
 
     def add(self, epoch: int, stream: str, seq: int, reason: str) -> None:
         """One more number is lost."""
-        key = (epoch, stream, reason)
-        old = self.get(key)
-        if old is None:
-            self[key] = Drop(seq, seq, 1)
-        elif old.last is not None and old.count is not None:
-            self[key] = Drop(min(old.first, seq), max(old.last, seq), old.count + 1)
+        self._more((epoch, stream, reason), Drop(seq, seq, 1))
 
     def lose(self, row: Row, reason: str) -> int:
         """A row is lost, with all numbers that it stands for: how many they are. What it declared
@@ -57,20 +61,12 @@ class Drops(dict[DropKey, Drop]):
             self.add(row.epoch, row.stream, seq, reason)
         declared = _declared(row)
         if declared is not None:
-            self._again(*declared)
+            self._more(*declared)
         return len(lost)
 
-    def _again(self, key: DropKey, drop: Drop) -> None:
+    def _more(self, key: DropKey, drop: Drop) -> None:
         old = self.get(key)
-        if old is None:
-            self[key] = drop
-            return
-        first, last, count = min(old.first, drop.first), None, None
-        if old.last is not None and drop.last is not None:
-            last = max(old.last, drop.last)
-        if old.count is not None and drop.count is not None:
-            count = old.count + drop.count
-        self[key] = Drop(first, last, count)
+        self[key] = drop if old is None else old.joined(drop, add)
 
     def copy(self) -> "Drops":
         return Drops(self)
@@ -92,8 +88,8 @@ def _declared(row: Row) -> tuple[DropKey, Drop] | None:
     sentence repeats the numbers, its own key the epoch."""
     if (row.stream, row.source) != (Stream.EVENT, SOURCE):
         return None
-    body = body_of(row)
     try:
+        body = body_of(row)
         epoch, stream, reason = body["epoch_of"], body["stream_of"], body["reason"]
         first, last = body["range"]
         count = body["count"]

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from edge.store import clockmap
 from edge.store.beside import kept as others
@@ -23,8 +23,6 @@ from edge.store.states import state_of
 from edge.store.thin import Merge, Thinner
 
 T = TypeVar("T")
-
-FOUND: Final = 200  # rows that one search for numbers gives
 
 
 class Holdings:
@@ -104,21 +102,9 @@ class Holdings:
     def _maybe_sent(self, row: int) -> bool:
         return self._sent_before.maybe_sent(row)
 
-    def find(
-        self, epoch: int, stream: str, first: int, last: int, limit: int = FOUND
-    ) -> list[Stored]:
-        """Rows that stand for one of these numbers, the oldest first: a merged one, too, that
-        covers one of them. Reads all rows of the epoch at worst; `search` does it in steps.
-
-        Raises UnavailableError when the disk does not work, and they are not all in memory."""
-        found: list[Stored] = []
-        search = Search(epoch, stream, first, last)
-        while not search.done and len(found) < limit:
-            found += self.search(search)
-        return found[:limit]
-
     def search(self, search: Search) -> list[Stored]:
-        """One bounded step of it. Raises UnavailableError."""
+        """One bounded step of it. Raises UnavailableError when the disk does not work, and they are
+        not all in memory."""
         found = self._ask(search.step, None)
         if found is None:
             found = self._medium.search(search)

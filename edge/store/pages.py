@@ -51,8 +51,8 @@ class Pages:
         for place in reversed(self.torn):
             yield from self._rows(self._at(place), columns)
         count = -(-self._file.seek(0, SEEK_END) // self.size)
-        # the first page is the schema's, whatever lies on it
-        for number in range(2, max(count, max(self._latest, default=0)) + 1):
+        for number in range(1, max(count, max(self._latest, default=0)) + 1):
+            # the first one has the file's head in front: what is on it is the schema, and no row
             yield from self._rows(self._page(number), columns)
 
     # -- pages -------------------------------------------------------------------------------------

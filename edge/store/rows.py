@@ -229,20 +229,19 @@ def numbers(row: Row) -> list[int]:
     if row.level != SUMMARIES:
         return [row.seq]
     try:
-        body = _unpack(row.body)
+        body = body_of(row)
         found = stepped(body["covers"]) if "covers" in body else []
-    except (ValueError, TypeError, zlib.error, msgpack.UnpackException):
+    except (ValueError, TypeError):
         found = []
     return found if row.seq in found else [row.seq]
 
 
-def body_of(row: Row) -> dict[str, Any]:
-    """As far as it can be read, whatever the checksum says; else nothing."""
+def body_of(row: Row) -> Any:
+    """Whatever the checksum says, and whatever it is. Raises ValueError."""
     try:
-        body = _unpack(row.body)
-    except (ValueError, TypeError, zlib.error, msgpack.UnpackException):
-        return {}
-    return body if isinstance(body, dict) else {}
+        return _unpack(row.body)
+    except (TypeError, zlib.error, msgpack.UnpackException) as error:
+        raise ValueError(f"row {row.id}: {error}") from error
 
 
 def readable(row: Row) -> Record | None:

@@ -145,7 +145,7 @@ class Salvage:
         """Those that SQLite did not find. One that a merged row stands for has left as it was."""
         with Pages(self.path) as pages:
             for number, values in pages.records(len(Row._fields)):
-                row = Row._make((number, CLASSES.get(str(values[3]), 0), *values[2:]))
+                row = Row._make((number, *values[1:]))
                 named = self._numbers.get((row.epoch, row.stream)) if _sound(row) else None
                 if named is not None and row.seq in named:
                     continue
@@ -168,7 +168,7 @@ class Salvage:
         numbers = self._numbers.setdefault((row.epoch, row.stream), Numbers())
         for number in known:
             numbers.add(number)
-        return row
+        return row._replace(level=CLASSES[row.stream])  # which its checksum leaves out
 
 
 class _Asked:

@@ -8,7 +8,7 @@ import asyncio
 import errno
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -42,19 +42,21 @@ class Aside:
                 done.set_exception(error)
 
         def thread() -> None:
+            tell: Callable[[], None]
+            came: list[T] = []
             try:
-                result = work()
+                came.append(work())
+                tell = partial(deliver, came[0])
             except (OSError, ValueError) as failed:
                 error = failed if isinstance(failed, OSError) else OSError(22, str(failed))
-                with suppress(RuntimeError):  # the loop has ended meanwhile
-                    loop.call_soon_threadsafe(fail, error)
-                return
+                tell = partial(fail, error)
             finally:
-                self._free.release()
+                self._free.release()  # before anybody hears of it, and asks again
             try:
-                loop.call_soon_threadsafe(deliver, result)
-            except RuntimeError:
-                discard(result)
+                loop.call_soon_threadsafe(tell)
+            except RuntimeError:  # the loop has ended meanwhile
+                for result in came:
+                    discard(result)
 
         try:
             threading.Thread(target=thread, name=self._name, daemon=True).start()

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from edge.core import Stream
 from edge.store import Mark, Outbox
-from edge.store.ballast import Ballast, free_bytes
+from edge.store.ballast import CHUNK, Ballast, free_bytes, zeros
 from tests.store.test_outbox import S, drafts, everything, kill
 
 SIZE = 1 << 20
@@ -32,6 +33,25 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.parametrize("size", [1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5])
+def test_zeros_take_real_blocks_where_none_can_be_allocated(tmp_path: Path, size: int) -> None:
+    with (tmp_path / "ballast").open("wb") as file:
+        zeros(file.fileno(), size)
+    found = (tmp_path / "ballast").stat()
+    assert found.st_size == size <= found.st_blocks * 512
+
+
+def test_a_file_that_takes_only_a_part_is_no_ballast(tmp_path: Path) -> None:
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with (tmp_path / "ballast").open("wb") as file:
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (CHUNK + 100, usual[1]))
+            with pytest.raises(OSError, match="No space left"):
+                zeros(file.fileno(), 2 * CHUNK)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
 
 def opened(disk: Path, size: int = SIZE, limit: int = 64 << 20) -> Outbox:

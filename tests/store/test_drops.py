@@ -1,5 +1,6 @@
 """A declaration that is lost itself is made again; what cannot be known is not made up."""
 
+from operator import add
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,21 @@ def test_a_lost_database_stays_without_a_number() -> None:
     assert found[7, "air", "full"] == Drop(2, None, None)
 
 
+@pytest.mark.parametrize("unknown", [Drop(2, None, None), Drop(2, 8, None), Drop(2, None, 3)])
+def test_of_what_nobody_knows_of_either_nobody_knows_of_both(unknown: Drop) -> None:
+    known = Drop(5, 9, 3)
+    assert known.joined(unknown, add) == unknown.joined(known, add) == Drop(2, None, None)
+
+
+def test_what_is_lost_adds_up_and_what_may_be_known_already_does_not() -> None:
+    one, two = Drop(5, 9, 3), Drop(2, 6, 4)
+    assert one.joined(two, add) == two.joined(one, add) == Drop(2, 9, 7)
+    key, other, new = (7, "air", "full"), (7, "air", "size"), (8, "air", "full")
+    drops = Drops({key: one, other: two})
+    combine(drops, Drops({key: two, new: two}))
+    assert drops == {key: Drop(2, 9, 4), other: two, new: two}
+
+
 def test_a_damaged_one_of_an_epoch_that_it_says_only_once_is_not_believed() -> None:
     body = event(Drops({(7, "air", "full"): Drop(1, 3, 2)}))
     whole = Drops()
@@ -152,7 +168,7 @@ def test_what_nobody_knows_stays_unknown_when_more_is_declared(
 ) -> None:
     """Made again both count; what two places tell of the same loss counts once."""
     again, combined = Drops({AIR: one}), Drops({AIR: one})
-    again._again(AIR, two)
+    again._more(AIR, two)
     combine(combined, Drops({AIR: two, (2, "air", "full"): one}))
     assert again == {AIR: both}
     assert combined == {AIR: allowed, (2, "air", "full"): one}

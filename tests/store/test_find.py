@@ -2,18 +2,29 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from edge.core import Draft, Stream
-from edge.store import Mark, Outbox, UnavailableError, Writer, starts
+from edge.core import Draft, Key, Stream
+from edge.core.numbers import steps
+from edge.store import Mark, Outbox, Stored, UnavailableError, Writer, starts
 from edge.store.find import Search
-from edge.store.rows import INFINITE
+from edge.store.rows import INFINITE, Row, pack, row_of
 from tests.store.test_damage import FailingDisk
 from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 from tests.store.test_thin import SOURCES, WALL, covered, live, mark, minute, summed
 from tests.store.test_thin import opened as thinning
+
+
+def find(outbox: Outbox, epoch: int, stream: str, first: int, last: int) -> list[Stored]:
+    """All steps of a search at once."""
+    search = Search(epoch, stream, first, last)
+    found: list[Stored] = []
+    while not search.done:
+        found += outbox.search(search)
+    return found
 
 
 def test_rows_are_found_by_epoch_stream_and_number(tmp_path: Path) -> None:
@@ -25,20 +36,19 @@ def test_rows_are_found_by_epoch_stream_and_number(tmp_path: Path) -> None:
     second = outbox.begin().epoch
     outbox.commit(drafts(50), clock=MARK)
 
-    def found(epoch: int, stream: str, first: int, last: int, limit: int = 9999) -> list[int]:
-        rows = outbox.find(epoch, stream, first, last, limit)
+    def found(epoch: int, stream: str, first: int, last: int) -> list[int]:
+        rows = find(outbox, epoch, stream, first, last)
         assert {(s.record.key.epoch, str(s.record.key.stream)) for s in rows} <= {(epoch, stream)}
         return [s.record.key.seq for s in rows]
 
     assert found(first, "air", 695, 705) == list(range(695, 706))
     assert found(first, "air", 1, 9999) == list(range(1, 1401))
-    assert found(first, "air", 1, 9999, 7) == list(range(1, 8))
     assert found(first, "event", 30, 31) == [30]
     assert found(second, "air", 49, 99) == [49, 50]
     assert found(second, "event", 1, 9) == []
     for epoch in (second + 1, second + (1 << 32), 0, -1, 1 << 53, 1 << 200):
         assert found(epoch, "air", 1, 9) == []
-    gone = [s.row for s in outbox.find(first, "air", 10, 20)]
+    gone = [s.row for s in find(outbox, first, "air", 10, 20)]
     outbox.commit([], confirmed=gone)
     assert found(first, "air", 9, 21) == [9, 21]
     outbox.close()
@@ -53,9 +63,9 @@ def test_a_merged_row_is_found_by_each_number_that_it_covers(tmp_path: Path) -> 
     rows = [s for s in everything(outbox) if s.record.key.stream is Stream.AIR]
     epoch = rows[0].record.key.epoch
     for number in range(1, 81):
-        (found,) = outbox.find(epoch, "air", number, number)
+        (found,) = find(outbox, epoch, "air", number, number)
         assert number in covered(found)
-    assert outbox.find(epoch, "air", 1, 30) == [s for s in rows if min(covered(s)) <= 30]
+    assert find(outbox, epoch, "air", 1, 30) == [s for s in rows if min(covered(s)) <= 30]
     outbox.close()
 
 
@@ -75,10 +85,22 @@ def test_with_short_periods_every_covered_number_is_found(tmp_path: Path) -> Non
     assert outbox.counts().thinned > 9000
     epoch = rows[0].record.key.epoch
     for number in [*range(1, 12_000, 397), 5400, 5401, 12_000]:
-        (found,) = outbox.find(epoch, "air", number, number)
+        (found,) = find(outbox, epoch, "air", number, number)
         assert number in covered(found)
-    assert outbox.find(epoch, "air", 12_001, 12_100) == []
+    assert find(outbox, epoch, "air", 12_001, 12_100) == []
     outbox.close()
+
+
+def test_of_rows_beside_the_disk_those_are_found_that_stand_for_a_number() -> None:
+    def row(number: int, epoch: int, stream: Stream, covers: Sequence[int] = ()) -> Row:
+        body = {"covers": steps(covers)} if covers else {}
+        draft = Draft(stream, "s", 0, 1, body)
+        return row_of(number, Key(epoch, stream, number), draft, 1, pack(draft))
+
+    mine = [row(2, 7, Stream.AIR), row(9, 7, Stream.AIR, [3, 9])]
+    others = [row(1, 7, Stream.AIR), row(4, 7, Stream.AIR, [4]), row(3, 7, Stream.ENERGY)]
+    others += [row(2, 8, Stream.AIR), mine[0]._replace(crc=0)]
+    assert Search(7, "air", 2, 3).also([*others, *mine]) == mine
 
 
 def test_the_search_ends_two_hours_behind_the_last_number(tmp_path: Path) -> None:
@@ -93,12 +115,22 @@ def test_the_search_ends_two_hours_behind_the_last_number(tmp_path: Path) -> Non
     outbox.close()
 
 
+def test_a_search_for_rows_that_never_merge_ends_behind_the_last_number(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    epoch = outbox.begin().epoch
+    outbox.commit([*drafts(9, Stream.EVENT), *drafts(3000)], clock=MARK)
+    search = Search(epoch, "event", 2, 4)
+    assert [s.record.key.seq for s in outbox.search(search)] == [2, 3, 4]
+    assert search.done, "with the first step"
+    outbox.close()
+
+
 def test_in_memory_they_are_found_too(tmp_path: Path) -> None:
     (tmp_path / "outbox").write_text("")
     outbox = opened(tmp_path)
     epoch = outbox.begin().epoch
     outbox.commit(drafts(9), clock=MARK)
-    assert [s.record.key.seq for s in outbox.find(epoch, "air", 3, 5)] == [3, 4, 5]
+    assert [s.record.key.seq for s in find(outbox, epoch, "air", 3, 5)] == [3, 4, 5]
     assert {s.record.key.stream for s in outbox.pending(urgent=True)} == {"event"}
     outbox.close()
 
@@ -136,7 +168,7 @@ def test_a_disk_that_fails_in_a_search_is_not_an_empty_one(
 
     monkeypatch.setattr(outbox._disk, "heads", broken)
     with pytest.raises(UnavailableError):
-        outbox.find(epoch, "air", 1, 9)
+        find(outbox, epoch, "air", 1, 9)
     outbox.close()
 
 
@@ -219,7 +251,7 @@ def test_rows_confirmed_before_a_kill_are_handed_back_until_a_commit(tmp_path: P
     outbox.begin()
     assert [(s.record, s.again) for s in outbox.handed] == handed, "that start did nothing yet"
     epoch = stored[0].record.key.epoch
-    assert [s.row for s in outbox.find(epoch, "air", 1, 6)] == [stored[n].row for n in (2, 4, 5)]
+    assert [s.row for s in find(outbox, epoch, "air", 1, 6)] == [stored[n].row for n in (2, 4, 5)]
     outbox.commit(())
     assert outbox.counts().rows == 3
     kill(outbox)
@@ -319,5 +351,5 @@ def test_odd_drafts_are_found_in_order(tmp_path: Path) -> None:
     epoch = outbox.begin().epoch
     big = Draft(Stream.AIR, "x", 0, 1, {"x": bytes(2_000_000)})
     outbox.commit([*drafts(2), big, *drafts(2)], clock=MARK)
-    assert [s.record.key.seq for s in outbox.find(epoch, "air", 1, 9)] == [1, 2, 4, 5]
+    assert [s.record.key.seq for s in find(outbox, epoch, "air", 1, 9)] == [1, 2, 4, 5]
     outbox.close()

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from edge.store import Mark, Outbox, Writer
 from edge.store.handover import (
+    COMMITS,
+    LIVE_NS,
     SPANS,
     STRIDE,
     Handover,
@@ -25,6 +27,23 @@ from tests.store.test_outbox import everything, kill
 from tests.store.test_thin import SOURCES, S, air, covered, live, mark, minute, opened, summed
 
 START = 1 << 32  # no row of the first start has a lower id
+
+
+def test_rows_settle_when_nobody_holds_them_as_live_any_more() -> None:
+    """Each commit by itself; of more than are remembered the last ones together, later."""
+    handover = Handover()
+    handover.begin("", 0, 0)
+    for n in range(COMMITS + 50):
+        handover.committed(n, n + 1)
+        assert handover.settled == 0
+    assert len(handover._commits) == COMMITS
+    last = COMMITS + 49
+    settled = []
+    for mono_ns in (LIVE_NS - 1, LIVE_NS, LIVE_NS + 7, LIVE_NS + last - 1, LIVE_NS + last):
+        handover.tick(mono_ns)
+        settled.append(handover.settled)
+    assert settled == [0, 1, 8, COMMITS - 1, last + 1]
+    assert not handover._commits
 
 
 def thin(outbox: Outbox) -> None:

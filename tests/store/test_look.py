@@ -13,6 +13,7 @@ from edge.core import Stream
 from edge.store import Aside, BusyError, Look, Loss, Mark, Outbox, look
 from edge.store.database import ForeignError
 from edge.store.disk import Disk
+from edge.store.look import OPEN, _looked
 from tests.store.test_outbox import LIMIT, MARK, S, drafts, kill, opened
 
 module = importlib.import_module("edge.store.look")  # the function has its name
@@ -30,6 +31,16 @@ def picture(folder: Path) -> Picture:
         )
         for path in (folder, *sorted(folder.rglob("*")))
     }
+
+
+def told_here(folder: Path, limit_bytes: int) -> Look:
+    """What a process of its own says, and this one says it too."""
+    told = look(folder, limit_bytes)
+    assert _looked(folder, limit_bytes) == told
+    disk = OPEN.pop()
+    assert isinstance(disk, Disk)
+    disk.close()
+    return told
 
 
 def copied(folder: Path, to: Path) -> Path:
@@ -116,7 +127,7 @@ def test_what_only_a_daemon_knows_is_not_said_and_what_is_on_disk_is(tmp_path: P
     (place / "outbox.db").write_bytes(bytes(70_000))
     (place / "link").symlink_to(place / "outbox.db")
 
-    told = look(tmp_path / "outbox", 1 << 20)
+    told = told_here(tmp_path / "outbox", 1 << 20)
     unknown = (
         told.dropped, told.damaged, told.thinned, told.commits, told.bytes_in, told.ram,
         told.forecast_s, told.forecast_thinned_s,
@@ -144,7 +155,7 @@ def test_the_oldest_row_is_dated_by_the_trusted_mark_next_to_it(tmp_path: Path) 
     outbox.commit([], {"x": (1, b"")}, clock=Mark(60 * S, wall_ns + 60 * S, "rtc"))
     outbox.commit([], {"x": (1, b"")}, clock=Mark(900 * S, wall_ns + 999 * S, "ntp"))
     outbox.close()
-    told = look(tmp_path / "outbox", LIMIT)
+    told = told_here(tmp_path / "outbox", LIMIT)
     assert (told.oldest_wall_ns, told.oldest_tq) == (wall_ns + 40 * S, "rtc")
 
 
@@ -152,7 +163,7 @@ def test_an_empty_outbox_has_nothing_to_say(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     outbox.begin()
     outbox.close()
-    told = look(tmp_path / "outbox", LIMIT)
+    told = told_here(tmp_path / "outbox", LIMIT)
     assert (told.rows, told.oldest, told.oldest_wall_ns) == (0, None, None)
     assert (told.undeclared, told.letters, told.aside) == ((), (), ())
 
@@ -167,7 +178,7 @@ def test_damaged_columns_of_what_is_looked_at_are_left_out(tmp_path: Path) -> No
     outbox._disk._db.execute("UPDATE dead SET why = x'ff00' WHERE id = ?", (rows[0].row,))
     outbox._disk._db.execute("UPDATE dropped SET first = 'x'")
     outbox.close()
-    told = look(tmp_path / "outbox", LIMIT)
+    told = told_here(tmp_path / "outbox", LIMIT)
     assert [letter.row for letter in told.letters] == [rows[1].row]
     assert (told.dead, told.undeclared) == (2, ())
 

@@ -8,6 +8,7 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.store import BusyError, Mark, Outbox, Stored, look
+from edge.store.rows import pack
 
 S = 1_000_000_000
 MARK = Mark(5 * S, 1_790_000_000 * S, "ntp")
@@ -58,6 +59,8 @@ def test_numbers_run_per_stream_and_start_at_one(tmp_path: Path) -> None:
     assert {stored.record.key.epoch for stored in first} == {epoch.epoch}
     assert first[0].record.body == drafts(1)[0].body
     assert everything(outbox) == [*first, *second]
+    bodies = [pack(draft) for draft in (*drafts(2), *drafts(3, Stream.TRAFFIC), *drafts(1))]
+    assert (outbox.counts().commits, outbox.counts().bytes_in) == (2, sum(map(len, bodies)))
     outbox.close()
 
 
@@ -86,6 +89,17 @@ def test_a_start_is_an_epoch_and_names_the_former_one(tmp_path: Path) -> None:
         three.epoch
     ]
     outbox.close()
+
+
+def test_two_boxes_that_start_anew_have_other_epochs(tmp_path: Path) -> None:
+    """Their counts of starts are the same; a new card may go on where nobody knows."""
+    epochs = []
+    for name in ("one", "two"):
+        outbox = opened(tmp_path / name)
+        epochs.append(outbox.begin().epoch)
+        outbox.close()
+    assert epochs[0] >> 32 == epochs[1] >> 32 == 1
+    assert epochs[0] != epochs[1]
 
 
 def test_confirmed_rows_go_with_the_next_commit(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.store import Epoch, Former, Mark, Outbox
-from edge.store.beside import kept_bytes, name_of, of_owner
+from edge.store.beside import keep_memory, kept_bytes, name_of, of_owner
 from edge.store.database import NAME, OWNER, owner_of, owner_word
 from edge.store.files import Ledger, read_ledger, write_ledger
 from edge.store.look import look
@@ -42,6 +42,17 @@ def rows_of(database: Path) -> int:
     for path in database.parent.glob(f"{database.name}*"):
         shutil.copy(path, place / path.name.replace(database.name, NAME))
     return look(place, LIMIT).rows
+
+
+def test_what_others_had_in_memory_never_replaces_what_is_kept(tmp_path: Path) -> None:
+    kept = []
+    for number in range(3):
+        log = tmp_path / "memory.log"
+        log.write_text(f"of start {number}")
+        kept.append(keep_memory(log, tmp_path, of_owner(THEIRS)))
+        assert not log.exists()
+    assert [path.read_text() for path in kept] == [f"of start {number}" for number in range(3)]
+    assert kept_bytes(tmp_path) == sum(path.stat().st_size for path in kept)
 
 
 @pytest.mark.parametrize("other", [THEIRS, "village/gw-1"])

@@ -360,6 +360,22 @@ def test_a_disk_that_comes_and_goes_makes_few_events_and_counts_the_others(
     outbox.close()
 
 
+def test_a_state_that_was_kept_in_memory_is_given_back(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.begin()
+    outbox.commit([], {"engine": (1, b"old"), "lanes": (1, b"same")}, clock=at(1))
+    FaultyDisk.fail(IOERR, device=False)
+    outbox.commit(drafts(1), {"engine": (2, b"new")}, clock=at(2))
+    assert outbox.counts().ram is not None
+    assert (outbox.state("engine"), outbox.state("lanes")) == ((2, b"new"), None)
+    FaultyDisk.heal()
+    outbox.commit([], clock=at(200))
+    outbox.commit([], clock=at(300))
+    assert outbox.counts().ram is None
+    assert (outbox.state("engine"), outbox.state("lanes")) == ((2, b"new"), (1, b"same"))
+    outbox.close()
+
+
 def test_a_row_that_is_refused_in_memory_is_counted(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     outbox.begin()

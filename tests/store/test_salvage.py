@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge.core import Stream
 from edge.store import Mark, Outbox
-from edge.store.pages import Pages
+from edge.store.pages import LEAF, Pages
 from edge.store.rows import CLASSES, Row
 from edge.store.salvage import Salvage
 from tests.store.test_look import picture
@@ -41,6 +41,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, Ro
     with closing(Salvage(folder / "cut/outbox.db")) as salvage:
         rows = {row.id: row for row in salvage.rows()}
         assert (salvage.trouble, len(rows)) == (None, 1003)
+        assert all(row.level == CLASSES[row.stream] for row in rows.values())
     return folder / "cut/outbox.db", rows
 
 
@@ -109,6 +110,46 @@ def test_a_page_turned_into_anything_raises_nothing(
     with Pages(tmp_path / "y.db") as pages:
         for _, values in pages.records(COLUMNS):
             assert len(values) == COLUMNS
+
+
+def test_a_file_that_was_cut_at_its_beginning_has_rows_on_its_first_page(
+    tmp_path: Path, source: tuple[Path, dict[int, Row]]
+) -> None:
+    data = source[0].read_bytes()
+    with Pages(source[0]) as pages:
+        size = pages.size
+    leaves = [at for at in range(0, len(data), size) if data[at] == LEAF]
+    begin = leaves[len(leaves) // 2]
+    found: list[set[int]] = []
+    for head in (bytes(begin), b""):
+        (tmp_path / "x.db").write_bytes(head + data[begin:])
+        with Pages(tmp_path / "x.db") as pages:
+            found.append({number for number, _ in pages.records(COLUMNS)})
+    long = {row.id for row in source[1].values() if len(row.body) > size}  # whose pages moved
+    assert found[0] - long <= found[1] <= found[0]
+    assert len(found[1]) > 100
+
+
+def test_a_long_rescue_says_how_far_it_has_come(
+    tmp_path: Path, source: tuple[Path, dict[int, Row]]
+) -> None:
+    told: list[tuple[str, int]] = []
+    with closing(Salvage(source[0], lambda *word: told.append(word))) as salvage:
+        assert len(list(salvage.rows())) == 1003
+    assert told == [("reading", 1000), ("checking the file", 1003)]
+
+
+def test_what_it_finds_on_single_pages_is_told_too(
+    tmp_path: Path, source: tuple[Path, dict[int, Row]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.store.salvage.TOLD", 300)
+    (tmp_path / "x.db").write_bytes(bytes(100) + source[0].read_bytes()[100:])
+    told: list[tuple[str, int]] = []
+    with closing(Salvage(tmp_path / "x.db", lambda *word: told.append(word))) as salvage:
+        found = len(list(salvage.rows()))
+        assert (salvage.read, salvage.found, salvage.damaged) == (0, found, 0)
+    assert 600 <= found < 900
+    assert told == [("looking at single pages", 300), ("looking at single pages", 600)]
 
 
 def test_a_view_in_the_place_of_the_table_is_not_asked(tmp_path: Path) -> None:

@@ -15,12 +15,24 @@ import pytest
 from edge.core import Draft, Stream
 from edge.store import Mark, Outbox
 from edge.store.database import NAME as DB
-from edge.store.highwater import NAME, Reached
+from edge.store.highwater import NAME, UNKNOWN, HighWater, Reached
 from edge.store.rows import Former, Past, Tail
 from edge.store.wal import judge, look
 
 S = 1_000_000_000
 MINUTE = 60 * S
+
+
+def test_the_card_hears_at_once_of_numbers_that_are_on_it_again(tmp_path: Path) -> None:
+    """Not only a quarter of an hour later: until then it would say that nobody knows."""
+    water = HighWater(tmp_path, None)
+    told = [(10, True), (11, False), (12, False), (13, True), (14, True)]
+    heard = []
+    for second, (count, on_disk) in enumerate(told):
+        water.commit(Reached(1 << 32, count), second * S, on_disk=on_disk)
+        (found,) = HighWater(tmp_path, None).found
+        heard.append(found.count)
+    assert heard == [10, UNKNOWN, UNKNOWN, 13, 13]
 
 
 OPENED: list[Outbox] = []

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from edge.store import Mark, Outbox, Stored, look
 from edge.store.memory import Memory
 from edge.store.stranded import SAID, read_only
 from tests.store.readonly import card
+from tests.store.test_find import find
 from tests.store.test_look import picture
 from tests.store.test_outbox import LIMIT, S, drafts, everything
 from tests.uplink.bench import box, until
@@ -90,7 +92,7 @@ def test_what_lies_on_a_read_only_card_is_read_and_stays_sent_until_the_next_boo
                 if row not in {*rows[:300], rows[400], new[0].row}]  # fmt: skip
         assert rows_of(everything(outbox)) == left
         assert outbox.counts().rows == len(left)
-        found = outbox.find(outbox.pending()[0].record.key.epoch, "air", 301, 310)
+        found = find(outbox, outbox.pending()[0].record.key.epoch, "air", 301, 310)
         assert [each.record.key.seq for each in found] == list(range(301, 311))
         killed(outbox)
 
@@ -200,6 +202,21 @@ def test_a_look_from_outside_at_a_read_only_card(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path(BINARY).exists(), reason="needs mosquitto")
+def test_an_error_that_says_read_only_is_believed_and_another_is_not(tmp_path: Path) -> None:
+    """The folder itself can be written."""
+    outbox = Outbox.open(tmp_path, limit_bytes=LIMIT, boot_id="b", ballast_bytes=0)
+    outbox.close()
+    errors: list[Exception | None] = [OSError(30, "Read-only file system"), None]
+    for statement in ("DELETE FROM record", "no statement"):
+        with closing(sqlite3.connect(f"file:{tmp_path}/outbox.db?mode=ro", uri=True)) as db:
+            try:
+                db.execute(statement)
+            except sqlite3.Error as error:
+                errors.append(error)
+    assert [read_only(tmp_path, error) for error in errors] == [False, False, True, False]
+    assert not read_only(tmp_path / "away", None)
+
+
 async def test_a_read_only_card_empties_itself_into_the_broker(tmp_path: Path) -> None:
     broker = Mosquitto(tmp_path / "broker").start()
     try:

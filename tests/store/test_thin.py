@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from edge.core import Draft, Stream
 from edge.core.numbers import stepped
 from edge.store import Mark, Outbox, Stored
-from edge.store.thin import Thinner
+from edge.store.quarter import Quarters
+from edge.store.rows import SUMMARIES, Head
+from edge.store.thin import Thinner, groups
 from tests.store.test_outbox import everything, kill, text
 
 S = 1_000_000_000
@@ -121,6 +123,45 @@ def test_only_then_the_oldest_are_lost_and_all_that_they_cover_is_declared(tmp_p
     assert drop["count"] == 2 * count - len(kept)
     assert set(range(drop["range"][0], drop["range"][1] + 1)) | kept == set(range(1, 2 * count + 1))
     assert sum(b["count"] for b in declared) == counts.dropped
+    outbox.close()
+
+
+def test_only_the_latest_start_may_still_add_to_a_quarter() -> None:
+    """Of one before it the last quarter is as whole as it will ever be."""
+
+    def heads(epoch: int, minutes: range) -> list[Head]:
+        return [
+            Head((epoch << 32) + n, SUMMARIES, epoch, "air", n, "hut", 1, at, at + MINUTE)
+            for n, at in ((n, n * MINUTE) for n in minutes)
+        ]  # fmt: skip
+
+    found, growing = groups([*heads(1, range(18)), *heads(2, range(18, 33))], Quarters(no_marks))
+    whole = [[head.seq for head in group] for group in found if group[-1].id not in growing]
+    rest = [[head.seq for head in group] for group in found if group[-1].id in growing]
+    assert whole == [[*range(15)], [15, 16, 17], [*range(18, 30)]]
+    assert rest == [[30, 31, 32]]
+
+
+def no_marks(boot: int) -> list[Mark]:
+    return []
+
+
+@pytest.mark.parametrize(
+    ("boot", "end", "merges"),
+    [("b1", kill, True), ("b2", kill, False), ("b2", Outbox.close, True)],
+)
+def test_rows_that_may_have_gone_from_a_read_only_card_stay_as_they_are(
+    tmp_path: Path, boot: str, end: Callable[[Outbox], None], merges: bool
+) -> None:
+    """Of a start that said no goodbye only its own boot still knows whether they went."""
+    outbox = opened(tmp_path, 8 << 20)
+    live(outbox, range(60))
+    end(outbox)
+    outbox = opened(tmp_path, 8 << 20, boot)
+    while outbox.thin():
+        pass
+    assert (outbox.counts().thinned > 100) == merges
+    assert (outbox.counts().thinned > 0) == merges
     outbox.close()
 
 

@@ -1,11 +1,13 @@
 """Damage inside the write-ahead log shortens it, and so does a power cut: they are told apart."""
 
 import io
+import os
 import random
 import shutil
 import sqlite3
 import struct
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from edge.core import Stream
 from edge.store import Outbox
 from edge.store.database import NAME
 from edge.store.files import read_ledger
-from edge.store.frames import FRAME, HEAD, frames, has_commits, summed
+from edge.store.frames import FRAME, HEAD, MAGIC, frames, has_commits, summed
 from edge.store.wal import Log, judge, look
 from tests.crash.harm import HARMS
 from tests.store.test_outbox import MARK, drafts, everything, opened
@@ -31,9 +33,10 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
     outbox.begin()
     for n in range(COMMITS):
         outbox.commit(drafts(3, size=300), {"totals": (1, b"%d" % n)}, clock=MARK)
-    shutil.copytree(folder, folder.with_name("left"))  # who closes it empties its log
+    copy = tmp_path_factory.mktemp("left") / "left"
+    shutil.copytree(folder, copy)  # who closes it empties its log
     outbox.close()
-    return folder.with_name("left")
+    return copy
 
 
 def again(left: Path, to: Path) -> Path:
@@ -64,6 +67,38 @@ def start(folder: Path, boot: str = SAME) -> tuple[Outbox, int]:
     outbox = opened(folder, boot=boot)
     outbox.begin()
     return outbox, len(everything(outbox))
+
+
+def test_a_page_that_has_no_number_ends_a_log_as_it_does_for_sqlite(
+    left: Path, tmp_path: Path
+) -> None:
+    log = again(left, tmp_path / "x")
+    middle, data = commits(log)[COMMITS // 2], log.read_bytes()
+    log.write_bytes(sealed(data[:middle] + bytes(4) + data[middle + 4 :]))
+    with log.open("rb") as file:
+        whole = [frame.place - FRAME.size for frame in frames(file) if frame.whole]
+    assert whole == [at for at in places(log) if at < middle]
+    cut = again(left, tmp_path / "cut")
+    os.truncate(cut, middle)
+    rows = [rows_of(each.with_name(NAME)) for each in (log, cut, again(left, tmp_path / "all"))]
+    assert rows[0] == rows[1] < rows[2], "what SQLite finds"
+
+
+def rows_of(database: Path) -> int:
+    with closing(sqlite3.connect(database)) as db:
+        return int(db.execute("SELECT count(*) FROM record").fetchone()[0])
+
+
+def sealed(log: bytes) -> bytes:
+    """It with checksums that are right."""
+    magic, _, page, *_ = HEAD.unpack_from(log)
+    sums = summed((0, 0), log[:24], little=magic == MAGIC)
+    made = log[: HEAD.size]
+    for at in range(HEAD.size, len(log), FRAME.size + page):
+        image = log[at + FRAME.size : at + FRAME.size + page]
+        sums = summed(sums, log[at : at + 8] + image, little=magic == MAGIC)
+        made += log[at : at + 16] + struct.pack(">II", *sums) + image
+    return made
 
 
 def test_what_is_whole_is_whole_after_a_kill_and_after_a_cut(left: Path, tmp_path: Path) -> None:
