@@ -76,7 +76,8 @@ class Bench:
     ) -> Verdict:
         """`took`: how long each test takes on the code as it is. Stops at the first that fails.
 
-        A test that fails on the code as it is has noticed nothing, and is left out.
+        A test that fails on the code as it is, behind the same others, has noticed nothing, and is
+        left out.
         """
         started = time.monotonic()
         wanted = _within(tests, took)
@@ -90,7 +91,7 @@ class Bench:
             if said == "":
                 left = left[len(turn) :]
                 continue
-            if self.passes([said], limit):
+            if self.passes(turn[: turn.index(said) + 1] if said in turn else [said], limit):
                 return Verdict(Fate.KILLED, said, len(wanted), time.monotonic() - started)
             if said in flaky:
                 left = left[len(turn) :]

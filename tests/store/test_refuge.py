@@ -376,6 +376,29 @@ def test_a_state_that_was_kept_in_memory_is_given_back(tmp_path: Path) -> None:
     outbox.close()
 
 
+def test_what_half_a_return_brought_to_the_disk_leaves_it_once_it_is_confirmed(
+    tmp_path: Path,
+) -> None:
+    """The disk fails again at any statement of it."""
+    for after in range(0, 120, 3):
+        outbox = opened(tmp_path / str(after))
+        outbox.begin()
+        outbox.commit(drafts(1), clock=at(1))
+        FaultyDisk.fail(IOERR, device=False)
+        outbox.commit(drafts(1), clock=at(2))
+        rows = [stored.row for stored in outbox.commit(drafts(9, at=50), clock=at(3))]
+        FaultyDisk.fail(IOERR, after=after)
+        outbox.commit([], clock=at(200))
+        outbox.commit([], clock=at(300))
+        outbox.commit([], confirmed=rows, clock=at(301))
+        FaultyDisk.heal()
+        for second in (400, 500, 600):
+            outbox.commit([], clock=at(second))
+        assert outbox.counts().ram is None
+        assert not {stored.row for stored in everything(outbox)} & set(rows)
+        outbox.close()
+
+
 def test_a_row_that_is_refused_in_memory_is_counted(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     outbox.begin()

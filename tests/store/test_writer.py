@@ -74,7 +74,10 @@ async def test_confirmed_rows_are_not_pending_any_more(
     assert made._flush is not None
     await made._flush
     assert (await made.counts()).rows == 60
-    made.confirm(rows[40:])
+    made.confirm(rows[40:75])
+    await made._flush  # another one
+    assert (await made.counts()).rows == 25
+    made.confirm(rows[75:])
     await made.close()
     made = await start(tmp_path)
     assert await made.pending() == []
