@@ -138,7 +138,7 @@ def tell() -> None:
         told = dataclasses.asdict(_looked(folder, limit_bytes))
     except BusyError as error:
         told = {"busy": str(error)}
-    except (sqlite3.Error, ForeignError, OSError) as error:
+    except (sqlite3.Error, UnicodeError, ForeignError, OSError) as error:
         told = {"error": str(error)}
     sys.stdout.write(json.dumps(told))  # noqa: TID251  a pipe to the process that started us
     sys.stdout.flush()  # noqa: TID251

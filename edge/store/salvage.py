@@ -23,6 +23,7 @@ from edge.store.pages import Pages
 from edge.store.rows import CLASSES, Mark, Row, covered, record_of
 
 # with the table's name: SQLite takes "a column" that is not there for a text
+UNREADABLE: Final = (sqlite3.Error, UnicodeError)  # whose sentence may quote a damaged schema
 COLUMNS: Final = ", ".join(f'record."{name}"' for name in Row._fields)
 TOLD: Final = 1000  # rows between two words of progress
 
@@ -53,7 +54,7 @@ class Salvage:
         self._db.text_factory = lambda data: data.decode("utf-8", "replace")
         try:
             self._begin()
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             self.trouble = str(error) if there else "the database is gone, and only its log is left"
 
     def close(self) -> None:
@@ -109,14 +110,14 @@ class Salvage:
         """None also when there is no such table: that of another version may differ."""
         try:
             found = self.query(statement)
-        except sqlite3.Error:
+        except UNREADABLE:
             return None
         return found[0][0] if found else None
 
     def _verdict(self) -> str | None:
         try:
             found = self.query("PRAGMA quick_check(1)")[0][0]
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             return str(error)
         with Pages(self.path) as pages:
             torn = len(pages.torn)
@@ -136,7 +137,7 @@ class Salvage:
                 if self.read % TOLD == 0:
                     self._progress("reading", self.read)
                 yield row
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             self.trouble = self.trouble or str(error)
 
     # -- pages -------------------------------------------------------------------------------------

@@ -2,12 +2,15 @@
 
 import errno
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from edge.store import ballast, beside, files
+from edge.store import ballast, beside, files, look
 from edge.store.files import PROBE, QUARANTINE, prove, quarantined
+from edge.store.salvage import Salvage
 
 
 def test_a_device_that_gives_back_what_was_written_is_proved(tmp_path: Path) -> None:
@@ -42,6 +45,24 @@ def test_the_probe_follows_no_link(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic"):
         prove(tmp_path)
     assert target.read_bytes() == b"of somebody else"
+
+
+@pytest.mark.parametrize("wrong", [b"INTEGER PRIMARY K\x81Y", b"INTEGER\xc3PRIMARY(KEY"])
+def test_a_database_with_a_schema_that_is_no_text_is_put_aside_and_looked_at(
+    tmp_path: Path, wrong: bytes
+) -> None:
+    """SQLite's own sentence quotes it, and is then no text either."""
+    path = tmp_path / "outbox.db"
+    for _ in range(3):
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("CREATE TABLE record (id INTEGER PRIMARY KEY)")
+        path.write_bytes(path.read_bytes().replace(b"INTEGER PRIMARY KEY", wrong))
+        with closing(Salvage(path)) as salvage:
+            assert list(salvage.rows()) == []
+        with pytest.raises(ValueError, match="cannot be read"):
+            look(tmp_path, 1 << 20)
+        files.quarantine(tmp_path, path.name, 1 << 20)
+    assert quarantined(tmp_path)
 
 
 def test_what_is_put_aside_pushes_out_the_oldest_whatever_it_is(tmp_path: Path) -> None:
