@@ -65,6 +65,8 @@ async def test_what_was_not_looked_for_is_not_called_gone(monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "MOST", 10)
     answer, rows = await ask(Store(range(1, 31)), [[1, 30]])
     assert (answer, len(rows)) == ({"again": 10, "gone": 0, "left": 20}, 10)
+    answer, _ = await ask(Store([*range(1, 7), *range(2001, 2011)]), [[1, 6], [2001, 2010]])
+    assert answer == {"again": 10, "gone": 0, "left": 6}
     monkeypatch.setattr(module, "WALKS", 2)
     answer, _ = await ask(Store([1]), [[1, 1], [2000, 2000], [4000, 4001]])
     assert answer == {"again": 1, "gone": 1, "left": 2}

@@ -106,7 +106,8 @@ def test_a_proxy_that_drips_is_cut_off() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["proxy:3128", "https://p:1", "http://p", "http://p:0", "http://u@p:1"]
+    "text",
+    ["proxy:3128", "https://p:1", "http://p", "http://p:0", "http://p:65536", "http://u@p:1"],
 )
 def test_what_is_no_proxy_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="http://host:port"):
