@@ -51,10 +51,12 @@ class Overloaded:
         self.daemon.send(signal.SIGCONT)
 
     def end(self) -> None:
-        """Each pulse that was begun ends."""
-        for line, high in self._high.items():
-            if not high:
-                self._toggle(line)
+        """Each pulse that was begun ends, and not before its time: a short one would be chatter."""
+        while begun := [line for line, high in self._high.items() if not high]:
+            for line in begun:
+                if time.monotonic() >= self._due[line]:
+                    self._toggle(line)
+            time.sleep(0.001)
 
     def _turn(self) -> None:
         now = time.monotonic()
