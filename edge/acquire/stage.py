@@ -118,10 +118,9 @@ class Stage:
         path.unlink(missing_ok=True)  # of another boot, or of root, who has run it by hand
         try:
             self._fd = os.open(path, flags, 0o600)
-        except OSError as error:
+        except OSError as error:  # without room the window goes on in memory, as below
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            self.overflow += 1  # the window goes on in memory, as below
         carried = sum(-(-len(batch) // BATCH) for batch in (contacts, sweeps))
         self._append(
             {

@@ -1,5 +1,6 @@
 """In which order starts followed each other, as each says of the one before it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,10 +10,10 @@ from hypothesis import strategies as st
 from edge.platform.declared import Declared
 from edge.platform.epochs import Order, Words, order
 
-Pairs = list[tuple[int, int]]
+Pairs = Sequence[tuple[int, int]]
 
 
-def ordered(formers: Pairs, lost: Pairs = [], known: list[int] = []) -> Order:  # noqa: B006
+def ordered(formers: Pairs, lost: Pairs = (), known: Sequence[int] = ()) -> Order:
     words = Words()
     for by, of in formers:
         words.former(by, of, {})

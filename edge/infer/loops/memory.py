@@ -107,7 +107,7 @@ def remember(m: Memory, h: Heard, new: Sums) -> None:
     length_s = tick.length_s
     *scales, day = _fading(length_s)
     m.scales = [
-        [old * by + now for old, now in zip(scale, new)]  # noqa: B905 - SIZE, and hot
+        [old * by + now for old, now in zip(scale, new, strict=True)]
         for scale, by in zip(m.scales, scales, strict=True)
     ]
     m.log, m.quick = m.log * day + new[E.LOG], m.quick * day + new[E.QUICK]
