@@ -38,6 +38,7 @@ STATE_VERSION: Final = 1
 OWNERS: Final = ("alarms", "app", "drivers", "engine", "flags", "judge")
 LATE_NS: Final = 5_000_000_000  # so long a window waits for edges that are under way to it
 AGAIN_NS: Final = 50_000_000  # between two looks whether they have come
+STILL_NS: Final = 1_000_000_000  # between two ticks, which come twice a second: the process stood
 TOGETHER: Final = 1000  # records of windows that have piled up are committed at one time
 WINDOWS: Final = 16  # of these: others have their turn in between
 CUTS: Final = {
@@ -79,6 +80,7 @@ class Ledger:
         # until when all edges have been taken; as above
         self.heard_ns: Callable[[], int] = lambda: FOREVER_NS
         self._heard_ns = self._waiting_ns = 0  # as it was told last, and since when
+        self._ticked_ns = self._start_ns
         self._again_ns = 0  # not before: edges of the window that has ended are under way
         polled = (device for group in wiring.polled.values() for device in group)
         self._lessons = Lessons({device.name: device.polled for device in polled})
@@ -101,6 +103,7 @@ class Ledger:
             await self._close_all(now)
         elif self._intake.urgent or self._raw_is_due(now):
             await self._commit((), {})
+        self._ticked_ns = self._clock.now().mono_ns
 
     async def keep_clock(self, now: Stamp) -> None:
         """What the clocks show is durable on return."""
@@ -114,8 +117,9 @@ class Ledger:
         """Edges of before the window's end may still be on their way: the process stood still, or
         the thread that reads them has its turn later. What comes too late counts in the next."""
         heard_ns = self.heard_ns()
-        if heard_ns != self._heard_ns:
-            self._heard_ns, self._waiting_ns = heard_ns, now.mono_ns  # it is alive
+        # it is alive, or could not show it
+        if heard_ns != self._heard_ns or now.mono_ns - self._ticked_ns > STILL_NS:
+            self._heard_ns, self._waiting_ns = heard_ns, now.mono_ns
         waits = heard_ns < self._windows.end_ns and now.mono_ns < self._waiting_ns + LATE_NS
         if waits:
             self._again_ns = now.mono_ns + AGAIN_NS

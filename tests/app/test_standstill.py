@@ -36,7 +36,8 @@ class Stopped(Life):
 
     def stand_still(self, seconds: float, heard_after: int) -> None:
         """SIGSTOP and SIGCONT; the edges come after so many ticks of the ledger."""
-        from_ns, heard_ns = self.now_ns, self.now().mono_ns
+        from_ns = self.now_ns
+        heard_ns = min(self.now().mono_ns, self.ledger.heard_ns())
         self.ledger.heard_ns = lambda: heard_ns
         self.now_ns += int(seconds * S)
         for _ in range(heard_after):
@@ -71,6 +72,25 @@ def test_after_a_stop_edges_count_in_the_window_in_which_they_were(
     assert of_lines(box) == of_lines(whole)
     assert not any("uncertain:gap" in r.body["quality"] for r in box.of("north_1"))
     assert grown(box, "heat") == grown(whole, "heat")
+    assert box.audit().clean
+
+
+@pytest.mark.parametrize("heard_ns", [2 * PERIOD_NS - 100 * MS, 2 * PERIOD_NS + 100 * MS])
+def test_a_stop_right_after_a_look_at_the_lines_does_not_use_up_their_time(
+    tmp_path: Path, whole: Box, heard_ns: int
+) -> None:
+    """Amid the waiting for edges, or when a window was just closed: what the lines' thread showed
+    last is known already, and it stood still as we did."""
+    box = Box(tmp_path)
+    life = Stopped(box, 0)
+    life.run(2 * PERIOD_NS)
+    life.ledger.heard_ns = lambda: heard_ns
+    life.run(2 * PERIOD_NS + GRACE_NS + 10 * MS)
+    life.stand_still(18.0, heard_after=3)
+    life.run(end_ns(0))
+    closed(life)
+    assert of_lines(box) == of_lines(whole)
+    assert not any("uncertain:gap" in r.body["quality"] for r in box.of("north_1"))
     assert box.audit().clean
 
 
