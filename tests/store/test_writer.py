@@ -35,11 +35,12 @@ async def test_commits_that_meet_share_a_transaction(
     await made.close()
 
 
-async def test_a_card_that_takes_the_word_of_it_is_not_untold(tmp_path: Path) -> None:
+async def test_a_card_that_does_not_take_the_word_of_it_is_known_to(tmp_path: Path) -> None:
     one = await start(tmp_path)
     assert one.untold is False
     (tmp_path / "outbox" / "highwater").mkdir(parents=True, exist_ok=True)
-    one._outbox._medium.fall(OSError(5, "Input/output error"))
+    # in its thread: another one cannot close the database
+    await one._call(lambda outbox: outbox._medium.fall(OSError(5, "Input/output error")))
     await one.commit(drafts(1))
     assert one.untold is True
     await one.close()

@@ -92,11 +92,13 @@ class Overloaded:
         return found
 
     def wait_told(self, timeout_s: float) -> list[dict[str, Any]]:
-        """Until each pulse is in a record, or the time is over."""
+        """Until each pulse is in a record and the overload, which has to last, in an event; or the
+        time is over."""
         end = time.monotonic() + timeout_s
         while True:
             found = self.records()
-            if self.told(found) == self.made or time.monotonic() > end:
+            overload = any(each.get("event") == "overload" for each in found)
+            if (overload and self.told(found) == self.made) or time.monotonic() > end:
                 return found
             self.daemon.alive()
             time.sleep(1.0)
