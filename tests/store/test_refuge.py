@@ -289,6 +289,21 @@ def test_a_log_of_memory_that_is_on_the_disk_is_not_brought_there_again(
     outbox.close()
 
 
+def test_rows_that_come_from_memory_at_the_next_boot_keep_their_clock(tmp_path: Path) -> None:
+    outbox = opened(tmp_path, run=tmp_path)
+    boot = outbox.begin().boot
+    FaultyDisk.fail(IOERR)
+    synced = Mark(5 * S, 1_790_000_000 * S, "ntp")
+    outbox.commit(drafts(2), clock=synced)
+    outbox.close()
+    FaultyDisk.heal()
+    outbox = opened(tmp_path, boot="b2", run=tmp_path)
+    assert outbox.begin().boot == boot + 1
+    assert {stored.record.boot for stored in everything(outbox)} == {boot}
+    assert outbox.marks(boot) == [synced]
+    outbox.close()
+
+
 def test_a_stop_in_memory_looks_at_the_disk_once_more(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     outbox.begin()
