@@ -154,10 +154,13 @@ def test_the_counts_tell_it(tmp_path: Path) -> None:
     assert 0 < counts.wal < counts.size
     # it comes true: within a tenth
     number = 90
-    while not outbox.counts().thinned:
+    last = counts
+    while not (now := outbox.counts()).thinned:
+        last = now
         live(outbox, [number], size=450)
         number += 1
     assert (number - 90) * 60 == pytest.approx(counts.forecast_s, rel=0.1)
+    assert last.forecast_s == 0.0, "there is no room for the next commit"
     outbox.close()
 
 

@@ -205,4 +205,20 @@ def test_a_journal_follows_no_link_and_says_when_it_cannot_be_written(
     assert journal.trouble is not None
     assert "cannot be written: no space left" in journal.trouble
     assert not (tmp_path / NAME).exists(), "half an entry would hide all that follow"
+    said = journal.trouble
+    journal.sent([9])
+    assert journal.trouble == said, "what is not open is not written to"
     journal.close()
+
+
+def test_what_was_left_behind_stays_until_there_is_something_to_go_on_from(tmp_path: Path) -> None:
+    """The database may not have been seen yet: a kill then must not cost what is known."""
+    first = Journal(tmp_path, "site/gw")
+    first.go_on(Left())
+    first.sent([7])
+    first.close()
+    second = Journal(tmp_path, "site/gw")
+    second.sent([8])
+    assert second.trouble is None
+    assert left_behind(tmp_path, "site/gw").maybe_sent(7)
+    second.close()

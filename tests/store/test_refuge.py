@@ -17,7 +17,7 @@ from edge.store.spool import read_left
 from edge.store.starts import BLIND
 from tests.acquire.test_stage_strange import as_nobody
 from tests.store.faulty import FaultyDisk, FaultyPlace, away, back
-from tests.store.test_outbox import LIMIT, S, drafts, everything, opened
+from tests.store.test_outbox import LIMIT, S, drafts, everything, kill, opened
 
 IOERR, CORRUPT = sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT
 
@@ -225,6 +225,82 @@ def test_memory_finds_its_way_to_an_outbox_that_is_full(tmp_path: Path, of: Stre
     declared = [d for (e, s, _), d in outbox._drops.items() if (e, s) == (epoch, "air")]
     lost = sum(drop.count or 0 for drop in declared)
     assert len(there) + lost == outbox._next["air"] - 1
+    outbox.close()
+
+
+def test_what_left_meanwhile_leaves_the_disk_however_much_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two rows in one transaction, of more than two."""
+    monkeypatch.setattr("edge.store.catchup.GONE", 2)
+    outbox = opened(tmp_path)
+    outbox.begin()
+    rows = [stored.row for stored in outbox.commit(drafts(8), clock=at(1))]
+    FaultyDisk.fail(IOERR)
+    outbox.commit([], confirmed=[*rows[:2], *rows[3:]], clock=at(2))
+    FaultyDisk.heal()
+    outbox.commit([], clock=at(100))
+    outbox.commit([], clock=at(200))
+    disk = outbox._disk
+    assert disk is not None
+    assert [row for row in rows if disk.row(row) is not None] == [rows[2]]
+    outbox.close()
+
+
+def test_numbers_that_have_left_memory_again_are_counted_on_the_disk(tmp_path: Path) -> None:
+    """Else the next commit would find the counter where nobody left it."""
+    outbox = opened(tmp_path)
+    outbox.begin()
+    outbox.commit(drafts(2), clock=at(1))
+    FaultyDisk.fail(IOERR)
+    made = outbox.commit(drafts(3), clock=at(2))
+    outbox.commit([], confirmed=[stored.row for stored in made], clock=at(3))
+    FaultyDisk.heal()
+    outbox.commit([], clock=at(100))
+    outbox.commit([], clock=at(200))
+    (one,) = outbox.commit(drafts(1), clock=at(201))
+    assert (one.record.key.seq, outbox.counts().ram) == (6, None)
+    kill(outbox)
+    outbox = opened(tmp_path)
+    former = outbox.begin().former
+    assert former is not None
+    assert former.last["air"] == 6
+    outbox.close()
+
+
+def test_a_log_of_memory_that_is_on_the_disk_is_not_brought_there_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill before it could be removed: what has left since would come back."""
+    outbox = opened(tmp_path, run=tmp_path)
+    outbox.begin()
+    FaultyDisk.fail(IOERR)
+    rows = [stored.row for stored in outbox.commit(drafts(3), clock=at(1))]
+    monkeypatch.setattr(outbox._spool, "remove", lambda: None)
+    FaultyDisk.heal()
+    outbox.commit([], clock=at(100))
+    outbox.commit([], clock=at(200))
+    outbox.commit([], confirmed=rows, clock=at(201))
+    kill(outbox)
+    assert (tmp_path / SPOOL).exists()
+    outbox = opened(tmp_path, run=tmp_path)
+    outbox.begin()
+    assert not set(rows) & {stored.row for stored in everything(outbox)}
+    outbox.close()
+
+
+def test_rows_that_come_from_memory_at_the_next_boot_keep_their_clock(tmp_path: Path) -> None:
+    outbox = opened(tmp_path, run=tmp_path)
+    boot = outbox.begin().boot
+    FaultyDisk.fail(IOERR)
+    synced = Mark(5 * S, 1_790_000_000 * S, "ntp")
+    outbox.commit(drafts(2), clock=synced)
+    outbox.close()
+    FaultyDisk.heal()
+    outbox = opened(tmp_path, boot="b2", run=tmp_path)
+    assert outbox.begin().boot == boot + 1
+    assert {stored.record.boot for stored in everything(outbox)} == {boot}
+    assert outbox.marks(boot) == [synced]
     outbox.close()
 
 

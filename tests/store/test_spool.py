@@ -87,6 +87,17 @@ def test_a_commit_that_is_damaged_is_said_and_the_others_count(tmp_path: Path) -
     assert [row.seq for row in found.memory.rows.values()] == [3, 4]
 
 
+def test_a_log_that_is_longer_than_is_read_counts_as_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the byte: what lies behind is lost, and somebody must say so."""
+    write(Spool(tmp_path), FIRST, SECOND)
+    size = (tmp_path / NAME).stat().st_size
+    for limit, damaged in ((size, False), (size - 1, True)):
+        monkeypatch.setattr(module, "READ_LIMIT", limit)
+        assert left(tmp_path).damaged is damaged
+
+
 @pytest.mark.parametrize("cut", [1, 5, 12, 40])
 def test_a_tail_that_is_cut_was_never_acknowledged(tmp_path: Path, cut: int) -> None:
     write(Spool(tmp_path), FIRST, Commit(rows(9)))
@@ -159,6 +170,7 @@ def test_without_room_for_the_rows_their_numbers_are_kept_as_lost(
     assert (found.counters, found.memory.reached) == ({"air": 21}, 50)
     write(spool, FIRST)
     assert len(left(tmp_path).memory.rows) == 3
+    assert spool.trouble is None, "there is room again"
     spool.remove()
     assert read_left(tmp_path, Memory(1 << 20)) is None
 

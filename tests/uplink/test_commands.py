@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from edge.uplink.commands import BURST, REMEMBERED, Commands
-from edge.uplink.wire import Command, WireError, encode_command
+from edge.uplink.commands import BURST, REMEMBERED, Answer, Commands
+from edge.uplink.presence import REPLIES, Presence
+from edge.uplink.wire import Command, Topics, WireError, encode_command
 
 S = 1_000_000_000
 EPOCH = 77
@@ -100,3 +101,46 @@ async def test_remembered_answers_are_bounded() -> None:
 async def test_what_is_no_command_is_a_wire_error(payload: bytes) -> None:
     with pytest.raises(WireError):
         await Platform().gateway.take("light", payload, False, S)
+
+
+class Link:
+    """A connection with room for so many messages more."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.went: list[Any] = []  # the id of an answer, the state of a status
+
+    def publish(
+        self, _token: object, _topic: str, payload: bytes, _type: str, **_more: bool
+    ) -> None:
+        assert self.room > 0, "the broker may hang up on what is more than it takes"
+        self.room -= 1
+        data = json.loads(payload)
+        assert (data["v"], data["gw"]) == (1, "gw")
+        self.went.append(data.get("id", data.get("state")))
+
+
+def hurried(presence: Presence, room: int) -> list[Any]:
+    """What goes over a new connection with so much room."""
+    link: Any = Link(room)
+    for _ in range(2):
+        presence.hurry(link)
+    return list(link.went)
+
+
+def test_answers_that_find_no_room_wait_for_the_next_connection_too() -> None:
+    presence = Presence(Topics("city", "site", "gw"), "gw", 1, dict, dict, lambda *_: None)
+    presence.reply([Answer("light", {"id": n}) for n in range(3)])
+    presence.born()
+    assert hurried(presence, 0) == []
+    assert hurried(presence, 2) == ["online", 0], "the birth comes first"
+    presence.reply([Answer("light", {"id": 3})])
+    assert hurried(presence, 9) == [1, 2, 3]
+    assert hurried(presence, 9) == []
+
+
+def test_of_too_many_answers_that_wait_the_oldest_go() -> None:
+    presence = Presence(Topics("city", "site", "gw"), "gw", 1, dict, dict, lambda *_: None)
+    presence.reply([Answer("light", {"id": n}) for n in range(REPLIES)])
+    presence.reply([Answer("light", {"id": REPLIES})])
+    assert hurried(presence, 2 * REPLIES) == list(range(1, REPLIES + 1))

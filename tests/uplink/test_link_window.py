@@ -14,6 +14,7 @@ from edge.uplink.window import (
     START,
     START_BYTES,
     TARGET_S,
+    TIMES,
     Window,
 )
 
@@ -214,3 +215,50 @@ def test_one_message_that_fills_it_is_known_to_be_carried() -> None:
         window.sent(2.0, 1)
     window.answered(2.1, 2.0, 1)
     assert window.limit == START + 1
+
+
+def test_a_late_answer_ends_the_doubling() -> None:
+    """However quick those are that follow: from there the window grows by quarters."""
+    window = Window(200, 4 << 20)
+    limits = []
+    for sent_s, took_s in ((0.0, 0.1), (1.0, 5.0), (7.0, 0.1)):
+        flying = min(START, window.limit)
+        for _ in range(flying):
+            window.sent(sent_s, 1)
+        for _ in range(flying):
+            window.answered(sent_s + took_s, sent_s, 1)
+        limits.append(window.limit)
+    assert limits == [2 * START, 7, 9]
+
+
+def test_of_bytes_half_of_the_window_must_have_been_in_use() -> None:
+    window = Window(200, 4 << 20)
+    window.sent(1.0, START_BYTES // 2 - 1)
+    window.answered(1.1, 1.0, START_BYTES // 2 - 1)
+    assert window.room_bytes == START_BYTES
+    window.sent(2.0, START_BYTES // 2)
+    window.answered(2.1, 2.0, START_BYTES // 2)
+    assert window.room_bytes == START_BYTES + START_BYTES // 2
+
+
+def test_a_late_answer_shrinks_the_bytes_as_it_does_the_messages() -> None:
+    window = Window(200, 4 << 20)
+    window.sent(0.0, 1)
+    window.answered(0.1, 0.0, 1)
+    window.sent(1.0, 1)
+    window.sent(1.5, 1)
+    window.answered(3.5, 1.5, 1)
+    assert window.room_bytes == pytest.approx(START_BYTES * 0.7 * TARGET_S / 2, abs=2)
+
+
+def test_only_a_message_that_went_alone_raises_what_the_bare_link_needs() -> None:
+    """By a quarter of the way, since it may have had bad luck."""
+    window = Window(200, 4 << 20)
+    for sent_s, took_s, best_s in ((0.0, 1.0, 1.0), (5.0, 3.0, 1.5), (9.0, 0.75, 0.75)):
+        window.sent(sent_s, 1)
+        window.answered(sent_s + took_s, sent_s, 1)
+        assert window.target_s == min(TIMES * best_s, best_s + QUEUE_S)
+    window.sent(12.0, 1)
+    window.sent(12.5, 1)
+    window.answered(15.5, 12.5, 1)
+    assert window.target_s == 0.75 + QUEUE_S, "it may have waited behind the other"

@@ -10,6 +10,7 @@ from edge.store import Mark, Stored
 from edge.uplink import feed as module
 from edge.uplink.envelope import best_mark, envelope
 from edge.uplink.feed import FRESH_NS, LIVE, NEVER, Feed
+from edge.uplink.pages import Pages
 
 S = 1_000_000_000
 
@@ -100,6 +101,45 @@ async def test_what_was_confirmed_after_its_page_was_read_is_not_sent_again() ->
         pass
     made.confirmed([2])
     assert await drained(made) == [1, 3]
+
+
+async def test_what_is_confirmed_while_its_page_is_read_is_not_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The store has read it by then, and does not know that it has arrived."""
+    store = Rows([1, 2, 3])
+    pages = Pages(store, urgent=False)
+
+    async def pending(after_row: int = 0, limit: int = 200) -> list[Stored]:
+        found = [stored for stored in store.rows if stored.row > after_row]
+        pages.confirmed([2])
+        return found
+
+    monkeypatch.setattr(store, "pending", pending)
+    await pages.turn()
+    assert [stored.row for stored in iter(pages.next, None)] == [1, 3]
+
+
+async def test_who_looks_again_begins_there_though_a_page_is_half_sent() -> None:
+    pages = Pages(Rows([1, 2, 3]), urgent=False)
+    await pages.turn()
+    assert pages.next() == row(1)
+    pages.rewind(0)
+    await pages.turn()
+    assert [stored.row for stored in iter(pages.next, None)] == [1, 2, 3]
+
+
+async def test_confirmations_are_remembered_only_for_a_page_that_may_hold_them() -> None:
+    pages = Pages(Rows([1, 2, 3]), urgent=False)
+    pages.confirmed([7])
+    assert not pages._done, "no page was asked for"
+    await pages.turn()
+    pages.confirmed([3])
+    assert [stored.row for stored in iter(pages.next, None)] == [1, 2]
+    pages.confirmed([1, 2])
+    assert pages._done == {3}, "the page is empty"
+    await pages.turn()
+    assert not pages._done, "another page was read behind it"
 
 
 async def test_the_backlog_keeps_to_its_rate() -> None:
