@@ -229,8 +229,8 @@ class Journal:
         except OSError as error:
             self._failed(path, error)
 
-    def _append(self, entries: Iterable[tuple[Kind, int]]) -> None:
-        if self._fd < 0 or self._path is None:
+    def _append(self, entries: Collection[tuple[Kind, int]]) -> None:
+        if self._fd < 0 or self._path is None or not entries:
             return
         try:
             self._write(data := self._packed(entries))
