@@ -1,6 +1,6 @@
 """Telegrams of a P1 port, and what they tell."""
 
-from drivers.chips.dsmr import DRIVER, explain
+from drivers.chips.dsmr import explain
 from drivers.sim.dsmr import crc16
 from edge.core import Bad, Reason, Sample
 
@@ -12,11 +12,6 @@ GAS = "0-1:24.1.0(003)"
 def telegram(*lines: str, crc: bool = True) -> bytes:
     text = b"/KST5\\2X\r\n\r\n" + "".join(f"{line}\r\n" for line in lines).encode() + b"!"
     return text + (b"%04X\r\n" % crc16(text) if crc else b"\r\n")
-
-
-def told(samples: tuple[Sample, ...]) -> dict[str, Sample]:
-    found = zip([p.key for p in DRIVER.points], samples, strict=True)
-    return {key: sample for key, sample in found if sample != ADDRESS}
 
 
 def one(*lines: str) -> dict[str, Sample]:
