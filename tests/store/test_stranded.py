@@ -18,8 +18,9 @@ from tests.store.refuge import at
 from tests.store.test_find import find
 from tests.store.test_look import picture
 from tests.store.test_outbox import LIMIT, drafts, everything
-from tests.uplink.bench import box, until
+from tests.uplink.bench import box
 from tests.uplink.broker import BINARY, Mosquitto
+from tests.uplink.waiting import until
 
 COUNT = 700
 WRITE = """
