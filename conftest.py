@@ -51,7 +51,6 @@ SCENES: Final = frozenset({
 # at it while the others have nothing left.
 FIRST: Final = (
     "models/test_training_smoke.py",
-    "cli/test_doctor.py",
     "cli/test_demo.py",
     "platform/test_subscribe.py",
     "uplink/test_link_life.py",

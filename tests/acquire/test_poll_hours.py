@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 
 from edge.acquire.poll import RETRY_LONGEST_S, RETRY_PART, Device, Poller
-from edge.core import BusError, Sweep
-from tests.acquire.test_poll_share import Meter, S
+from edge.core import Sweep
+from tests.acquire.test_poll_share import Meter, S, dead
 from tests.virtual import VirtualClock
 
 
@@ -43,10 +43,6 @@ class Run:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-def dead(clock: Jumping, takes_s: float) -> Meter:
-    return Meter(clock, takes_s, BusError("no answer"))
 
 
 @pytest.mark.parametrize("count", [1, 7])

@@ -3,6 +3,13 @@
 import pytest
 
 from edge.infer.judge import Judge
+from tests.app.lives import Box, lived
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Box:
+    """The uninterrupted run."""
+    return lived(Box(tmp_path_factory.mktemp("whole")), [])
 
 
 @pytest.fixture

@@ -1,99 +1,30 @@
-"""What a picture of a replay shows: gaps as gaps, names as text, one file that needs nothing."""
+"""What a picture of a replay shows: gaps as gaps, flags as long as they lasted, axes to read."""
 
-import json
 import re
-import shutil
-import subprocess
-import xml.etree.ElementTree as ET
-from html.parser import HTMLParser
 from itertools import pairwise
-from math import isnan
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import edge.app.plot
-from edge.app.plot import ENDINGS, Heading, Kept, draw, kept, scale
+from edge.app.plot import Heading, draw, scale
 from edge.app.plot.flags import MOST, Flags
-from edge.app.plot.table import Table
 from edge.core import Key, Record, Stream
-
-S = 1_000_000_000
-SVG = "{http://www.w3.org/2000/svg}"
-NASTY = '</script><svg onload="alert(1)">&amp;\'"'
-VOID_TAGS = {"meta", "br", "tr", "th", "td"}  # of ours: closed by what follows
-
-
-def lane(name: str, at_s: int, period_s: int = 60, **body: Any) -> Record:
-    told = {
-        "lane": name, "approach": "north", "covered_s": float(period_s), "volume": 10,
-        "occupancy": 0.1, "health": "ok", "p_congested": 0.25,
-        "speed": {"n": 10, "mean": 50.0}, **body,
-    }  # fmt: skip
-    key = Key(0, Stream.TRAFFIC, 1)
-    return Record(key, name, 0, at_s * S, (at_s + period_s) * S, told)
-
-
-def event(source: str, at_s: float, **body: Any) -> Record:
-    return Record(Key(0, Stream.EVENT, 1), source, 0, int(at_s * S), int(at_s * S), body)
-
-
-def taken(*records: Record, period_s: int = 60) -> Kept:
-    made = Kept(period_s * S)
-    for record in records:
-        made.take(record)
-    return made
-
-
-def hour(**bodies: dict[str, Any]) -> list[Record]:
-    """Sixty windows of north_1; `m5` is the body of the sixth."""
-    return [lane("north_1", 60 * m, **bodies.get(f"m{m}", {})) for m in range(60)]
-
-
-VOID = {"volume": None, "occupancy": None, "speed": None}
-STUCK = {**VOID, "health": "stuck_on"}
-UNSEEN = {**VOID, "covered_s": 0.0, "health": "unobserved"}
-EMPTY = {"volume": 0, "occupancy": 0.0, "speed": {"n": 0, "mean": None}}
-
-
-def svg(made: Kept, **words: Any) -> ET.Element:
-    return ET.fromstring(draw(made, Heading("t", **words), ".svg"))
-
-
-def path(root: ET.Element, kind: str, css: str = "line") -> str:
-    (found,) = (p for p in root.iter(f"{SVG}path")
-                if p.get("data-kind") == kind and css in str(p.get("class")))  # fmt: skip
-    return str(found.get("d"))
-
-
-def data(page: str) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page)
-    assert found
-    whole: dict[str, Any] = json.loads(found[1])
-    return whole
-
-
-class Reader(HTMLParser):
-    """Tags that are open, and every attribute that could fetch something."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stack: list[str] = []
-        self.links: list[tuple[str, str | None]] = []
-        self.tags: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.links += [a for a in attrs if a[0] in ("src", "href", "xlink:href", "onload")]
-        if tag not in VOID_TAGS:
-            self.stack.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.stack.pop() == tag
-
+from tests.app.plotted import (
+    EMPTY,
+    STUCK,
+    SVG,
+    UNSEEN,
+    S,
+    data,
+    event,
+    hour,
+    lane,
+    path,
+    svg,
+    taken,
+)
 
 # -- what is drawn ---------------------------------------------------------------------------------
 
@@ -248,153 +179,6 @@ def test_of_very_many_events_the_rest_is_counted() -> None:
     made = taken(*hour(), *(event("x", m / 10, event="contact", text="x") for m in range(MOST + 7)))
     assert len(made.flags.spans) == MOST
     assert f"And {MOST + 7 - 300:,} more." in draw(made, Heading("t"), ".html")
-
-
-# -- the file --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_names_and_sentences_are_text_whatever_is_in_them(ending: str) -> None:
-    records = [lane(NASTY, 60 * m, approach=NASTY, health=NASTY) for m in range(60)]
-    odd = [
-        event(NASTY, 600, event=NASTY, state="on", point=NASTY, text=NASTY),
-        event("other", 600, event=NASTY, text=NASTY),
-    ]
-    text = draw(taken(*records, *odd), Heading(NASTY), ending)
-    assert "<svg onload" not in text
-    if ending == ".svg":
-        texts = {t.text for t in ET.fromstring(text).iter(f"{SVG}text")}
-        assert NASTY in texts
-        return
-    reader = Reader()
-    reader.feed(text)
-    assert reader.stack == []
-    assert reader.links == []
-    assert reader.tags.count("script") == 2
-    assert data(text)["lanes"][0]["name"] == NASTY
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_it_fetches_nothing(ending: str) -> None:
-    text = draw(taken(*hour()), Heading("t"), ending).replace("http://www.w3.org/2000/svg", "")
-    assert not re.findall(r"https?:|url\(|@import|<link|<img|fetch\(|XMLHttp", text)
-    if ending == ".html":
-        assert "default-src 'none'" in text
-
-
-def test_who_does_not_see_it_is_told_what_is_in_it() -> None:
-    on = event("north", 600, event="congestion", state="on", text="Congestion.")
-    root = svg(taken(*hour(), on))
-    assert root.get("role") == "img"
-    named = {e.get("id"): str(e.text) for e in root}
-    assert str(root.get("aria-labelledby")).split() == ["title", "desc"]
-    assert "1 lane (north_1)" in named["desc"]
-    assert "600 vehicles" in named["desc"]
-    assert "Congested 1 time, first at 0:10:00" in named["desc"]
-
-
-def test_a_replay_without_a_window_is_an_empty_picture() -> None:
-    for ending in ENDINGS:
-        assert "<svg" in draw(Kept(60 * S), Heading("t"), ending) or ending == ".html"
-
-
-def test_the_script_draws_what_the_picture_shows(tmp_path: Path) -> None:
-    """Two languages, one meaning: the page's own script gives the paths of the still picture."""
-    if shutil.which("node") is None:
-        pytest.skip("Node is not installed")
-    single = {"speed": None, "speed_single": {"kmh": 41.0, "n": 2}}
-    signal = {"signal": {"arrivals": 8, "arrivals_on_green": 3}, "queue_us": 5_000_000}
-    varied = {f"m{m}": {"volume": m % 7, "occupancy": m % 11 / 20, "p_congested": m % 5 / 8,
-                        "speed": {"n": m % 7, "mean": 30.0 + m % 9}, **signal}
-              for m in range(40)}  # fmt: skip
-    page = draw(taken(*hour(**varied, m44=STUCK, m45=UNSEEN, m47=single, m48=single)),
-                Heading("t"), ".html")  # fmt: skip
-    (tmp_path / "data").write_text(json.dumps(data(page)))
-    code = (Path(edge.app.plot.__file__).with_name("lines.js")).read_text()
-    run = """
-    const text = require("fs").readFileSync(process.argv[1], "utf8");
-    globalThis.document = { getElementById: () => ({ textContent: text }) };
-    eval(require("fs").readFileSync(process.argv[2], "utf8") + `
-      const out = {}, size = D.bin / D.width;
-      const kinds = [["volume"], ["occupancy"], ["speed"], ["single", "speed"], ["queue"], ["aog"]];
-      for (const [kind, panel] of [...kinds, ["now"]]) {
-        const found = pointsOf(kind, kind === "now" ? chances.north : lanes[0], size);
-        const height = { now: 72, queue: 64, aog: 64 }[kind] || 92;
-        const highest = Math.max(...found.out.filter((p) => p && p[0] === p[0]).map((p) => p[0]));
-        const [least, most] = kind === "now" ? [1, 1] : D.panels[panel || kind];
-        out[kind] = paths(found, size, height, Math.min(axis(highest, least), most ?? 1e9)).line;
-      }
-      console.log(JSON.stringify(out));`);
-    """
-    (tmp_path / "lines.js").write_text(code)
-    done = subprocess.run(
-        ["node", "-e", run, tmp_path / "data", tmp_path / "lines.js"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    for kind, drawn in json.loads(done.stdout).items():
-        still = re.search(rf'class="line [^"]*" data-kind="{kind}"[^>]* d="([^"]*)"', page)
-        assert still, kind
-        numbers = [re.findall(r"[\d.]+", text) for text in (still[1], drawn)]
-        shapes = [re.sub(r"[\d.]+", "", text) for text in (still[1], drawn)]
-        assert shapes[0] == shapes[1], kind
-        assert [float(n) for n in numbers[0]] == pytest.approx([float(n) for n in numbers[1]],
-                                                               abs=0.25), kind  # fmt: skip
-
-
-# -- bounds ----------------------------------------------------------------------------------------
-
-
-def test_a_day_of_windows_of_5_s_on_8_lanes_is_below_5_mb() -> None:
-    made = Kept(5 * S)
-    told = {
-        "speed": {"n": 3, "mean": 47.3},
-        "p_congested_5": 0.123,
-        "p_congested_15": 0.456,
-        "p_congested": 0.321,
-    }
-    for window in range(17_280):
-        share = window * 7919 % 10_000 / 10_000
-        for i in range(8):
-            made.take(lane(f"lane_{i}", 5 * window, 5, occupancy=share, volume=window % 4,
-                           approach=f"approach_{i // 2}", queue_us=window, **told))  # fmt: skip
-    assert made.width_ns == 5 * S
-    page = draw(made, Heading("t"), ".html")
-    assert len(page.encode()) < 5_000_000
-    assert len(draw(made, Heading("t"), ".svg").encode()) < 1_000_000
-
-
-def test_more_than_that_is_folded_and_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "WHOLE", 400)
-    monkeypatch.setattr(kept, "FOLDED", 200)
-    made = Kept(60 * S)
-    for window in range(5000):
-        high = 0.9 if window == 1234 else 0.1
-        for name in ("a", "b"):
-            made.take(lane(name, 60 * window, volume=window % 3, occupancy=high))
-    assert made.columns * 2 <= 200
-    table = made.lanes["a"].table
-    assert sum(table["volume"]) == sum(window % 3 for window in range(5000))
-    assert max(table["high"]) == 0.9
-    assert sum(table["covered"]) == 5000 * 60
-    assert "low" in data(draw(made, Heading("t"), ".html"))["lanes"][0]
-
-
-@given(
-    st.lists(st.none() | st.integers(0, 50), min_size=1, max_size=60), st.integers(0, 4)
-)  # fmt: skip
-def test_folding_keeps_sums_and_extremes(values: list[int | None], times: int) -> None:
-    table = Table({"a": "sum", "b": "low", "c": "high"})
-    for at, value in enumerate(values):
-        table.put(at, dict.fromkeys("abc", value))
-    for _ in range(times):
-        table.fold()
-    known = [value for value in values if value is not None]
-    left = {name: [v for v in table[name] if not isnan(v)] for name in "abc"}
-    assert sum(left["a"]) == sum(known)
-    if known:
-        assert (min(left["b"]), max(left["c"])) == (min(known), max(known))
-    assert len(table) <= -(-len(values) // 2**times)
 
 
 @given(st.floats(0, 1e5), st.floats(1, 1e3))

@@ -18,17 +18,10 @@ from tests.app.lives import (
     done,
     end_ns,
     grown,
-    lived,
     volumes,
 )
 from tests.app.wires import WIRES
 from tests.process.build import MS, S
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Box:
-    """The uninterrupted run."""
-    return lived(Box(tmp_path_factory.mktemp("whole")), [])
 
 
 class Stopped(Life):

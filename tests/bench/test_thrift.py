@@ -13,7 +13,8 @@ from edge.uplink.broker import broker_of
 from tests.bench.proxy import Proxy
 from tests.bench.report import Report
 from tests.deploy.pki_city import running
-from tests.uplink.bench import RealClock, box, until
+from tests.uplink.bench import RealClock, box
+from tests.uplink.waiting import until
 from tests.week.offline import Again
 from tests.week.street import MONO_0, WALL_0, Commit, S, lived
 

@@ -5,95 +5,17 @@ import random
 import shutil
 import subprocess
 import sys
-import time
-import zlib
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
-import msgpack
 import pytest
 
-from edge.acquire.stage import FRAME, Stage
-from edge.core import Contact, Draft, Stream, Sweep, all_good
 from edge.store import Mark, Outbox
 from edge.store.files import quarantine
 from edge.store.salvage import Salvage
 from tests.cli.conftest import Command
+from tests.cli.rescued import LIMIT, OWNER, damaged, drafts, filled, keys, named, site
 from tests.store.test_look import picture
-from tests.uplink.broker import BINARY, Mosquitto
-
-S = 1_000_000_000
-LIMIT = 8 << 20
-OWNER = "stadtmitte/gw-0001"
-SITE = """
-[site]
-id = "stadtmitte"
-gateway = "{gw}"
-[store]
-dir = "{folder}/store"
-run_dir = "{folder}/run"
-[uplink]
-url = "{url}"
-confirm = "{confirm}"
-receipt_s = 5
-"""
-
-
-def drafts(count: int, first: int = 0, size: int = 120) -> list[Draft]:
-    rng = random.Random(first)
-    return [
-        Draft(Stream.AIR, "hut", n * S, (n + 1) * S,
-              {"covered_s": 1.0, "n": n, "text": rng.randbytes(size // 2).hex()})
-        for n in range(first, first + count)
-    ]  # fmt: skip
-
-
-def named(path: Path, owner: str = OWNER) -> None:
-    """As a store that knows whose it is."""
-    import sqlite3
-
-    with sqlite3.connect(path) as db:
-        word = f"{zlib.crc32(owner.encode()):08x} {owner}"
-        db.execute("INSERT OR REPLACE INTO meta VALUES ('owner', ?)", (word,))
-    db.close()
-
-
-def filled(folder: Path, count: int = 300) -> Path:
-    """An outbox that was closed, with an opening as a daemon makes it."""
-    outbox = Outbox.open(folder / "store", limit_bytes=LIMIT, boot_id="b", ballast_bytes=0)
-    outbox.begin()
-    mark = Mark(400 * S, 1_790_000_400 * S, "ntp")
-    body = {"event": "gap", "reason": "start", "sources": ["*"], "gap": [None, 0],
-            "boot_before": None, "text": "first"}  # fmt: skip
-    outbox.commit([Draft(Stream.EVENT, "gateway", 0, 0, body)], clock=mark)
-    for first in range(0, count, 50):
-        outbox.commit(drafts(50, first), clock=mark)
-    outbox.close()
-    named(folder / "store/outbox.db")
-    return folder / "store/outbox.db"
-
-
-def site(folder: Path, url: str = "mqtt://127.0.0.1:1", gw: str = "gw-0001",
-         confirm: str = "broker") -> Path:  # fmt: skip
-    file = folder / "site.toml"
-    file.write_text(SITE.format(folder=folder, url=url, gw=gw, confirm=confirm))
-    return file
-
-
-def keys(store: Path) -> list[tuple[str, int]]:
-    lines = [json.loads(line) for line in store.read_text().splitlines()]
-    return [(each["stream"], each["seq"]) for each in lines if each.get("kind") == "record"]
-
-
-def damaged(path: Path, rng: random.Random, words: int) -> None:
-    """Random words, anywhere behind the first page."""
-    data = bytearray(path.read_bytes())
-    for _ in range(words):
-        place = rng.randrange(1024, len(data) - 4)
-        data[place : place + 4] = rng.randbytes(4)
-    path.write_bytes(data)
-
 
 # -- export ---------------------------------------------------------------------------------------
 
@@ -204,64 +126,6 @@ def test_a_newer_version_is_read_where_its_tables_can_be(
     assert "body" in json.loads(said.out)["trouble"]
 
 
-def test_what_lay_in_memory_and_a_stage_with_an_open_window(
-    tmp_path: Path, kerbstone: Command
-) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
-    outbox = Outbox.open(
-        tmp_path / "o", limit_bytes=LIMIT, boot_id="b", run_dir=run, ballast_bytes=0
-    )
-    outbox.begin()
-    outbox._medium.fall(OSError(5, "Input/output error"))
-    outbox.commit(drafts(20), clock=Mark(400 * S, 1_790_000_400 * S, "ntp"))
-    said = kerbstone("outbox", "rescue", run / "memory.log", "--out", tmp_path / "m.jsonl")
-    assert said.code == 0
-    assert len([key for key in keys(tmp_path / "m.jsonl") if key[0] == "air"]) == 20
-    outbox.close()
-
-    stage = Stage(run, "boot")
-    stage.rotate(0, 60 * S, [], [])
-    stage.add_contacts([Contact("north", True, 5, 0, False)])
-    stage.add_sweeps([Sweep("hut", 7, (1.5, 2.5), all_good(2))])
-    stage.close()
-    said = kerbstone("outbox", "rescue", run / "stage.00000001")
-    assert said.code == 2
-    assert "--out" in said.err
-    said = kerbstone("outbox", "rescue", run / "stage.00000001", "--out", tmp_path / "s.jsonl")
-    assert said.code == 0
-    lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
-    assert [line["kind"] for line in lines] == ["window", "contact", "sweep"]
-    assert lines[2]["values"] == [1.5, 2.5]
-
-
-def in_memory(folder: Path) -> Path:
-    """The log of an outbox that has never seen its disk work: six commits of twenty records."""
-    run = folder / "run"
-    run.mkdir()
-    outbox = Outbox.open(folder / "o", limit_bytes=LIMIT, boot_id="b", run_dir=run, ballast_bytes=0)
-    outbox.begin()
-    outbox._medium.fall(OSError(5, "Input/output error"))
-    for first in range(0, 120, 20):
-        outbox.commit(drafts(20, first), clock=Mark(400 * S, 1_790_000_400 * S, "ntp"))
-    shutil.copy(run / "memory.log", folder / "kept.log")
-    outbox.close()
-    return folder / "kept.log"
-
-
-def test_a_log_of_memory_with_a_damaged_commit_is_not_called_whole(
-    tmp_path: Path, kerbstone: Command
-) -> None:
-    log = in_memory(tmp_path)
-    data = bytearray(log.read_bytes())
-    data[len(data) // 2] ^= 1
-    log.write_bytes(data)
-    said = kerbstone("outbox", "rescue", log, "--out", tmp_path / "a.jsonl", "--json")
-    told = json.loads(said.out)
-    assert (said.code, told["written"]) == (1, 101)
-    assert "cannot be read" in told["trouble"]
-
-
 def test_nothing_is_copied_to_look_at_a_file_that_is_none_of_ours(
     tmp_path: Path, kerbstone: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,43 +140,6 @@ def test_nothing_is_copied_to_look_at_a_file_that_is_none_of_ours(
     assert said.code == 3
     assert "card.img" in said.err
     assert list(spare.iterdir()) == []
-
-
-def staged_file(folder: Path, *entries: object) -> Path:
-    """A stage with these entries, whose checksums are right."""
-    head = {"v": 2, "boot": "b", "owner": "", "window": [0, 5], "carried": 0, "staged": [{}, False]}
-    path = folder / "stage.00000001"
-    bodies = [msgpack.packb(each) for each in (head, *entries)]
-    path.write_bytes(b"".join(FRAME.pack(len(b), zlib.crc32(b)) + b for b in bodies))
-    return path
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [7, None, [], ["m", "x"], ["g", 1], ["c", [[1, 2]]], ["c", 5], ["r", 1], ["s", [["a", 1, 2]]],
-     ["s", [["a", 1, [b"x"], None]]], ["s", [["a", 1, [1.0], ["awful"]]]], {"c": 1}],
-)  # fmt: skip
-def test_a_stage_with_anything_in_it_is_said_to_be_damaged(
-    tmp_path: Path, kerbstone: Command, entry: object
-) -> None:
-    path = staged_file(tmp_path, ["m", 5], entry, ["m", 9])
-    said = kerbstone("outbox", "rescue", path, "--out", tmp_path / "a.jsonl", "--json")
-    assert (said.code, said.err) == (1, "")
-    assert json.loads(said.out)["trouble"]
-    assert len((tmp_path / "a.jsonl").read_text().splitlines()) >= 2, "what came before it"
-
-
-def test_a_stage_that_cannot_be_read_to_its_end_is_not_called_whole(
-    tmp_path: Path, kerbstone: Command
-) -> None:
-    path = staged_file(tmp_path, ["m", 5], ["m", 7], ["m", 9])
-    data = bytearray(path.read_bytes())
-    data[-16] ^= 1  # in the last but one
-    path.write_bytes(data)
-    said = kerbstone("outbox", "rescue", path, "--out", tmp_path / "a.jsonl", "--json")
-    told = json.loads(said.out)
-    assert (said.code, told["entries"]) == (1, 2)
-    assert "bytes" in told["trouble"]
 
 
 @pytest.mark.parametrize("name", ["outbox.db-wal", "outbox.db"])
@@ -379,69 +206,3 @@ def test_what_is_in_use_or_nothing_of_ours_is_said(tmp_path: Path, kerbstone: Co
         daemon.kill()
     assert said.code == 3
     assert "stop the daemon" in said.err
-
-
-# -- to the broker --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    if not Path(BINARY).exists():
-        pytest.skip("needs mosquitto")
-    made = Mosquitto(tmp_path / "broker").start()
-    yield made
-    made.kill()
-
-
-@contextmanager
-def receipts(broker: Mosquitto, store: Path) -> "Iterator[subprocess.Popen[str]]":
-    """The city's side, as a process of its own."""
-    words = ["receipts", "--broker", broker.url, "--store", str(store), "--idle", "4"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "edge.cli.main", *words], stderr=subprocess.PIPE, text=True
-    ) as city:
-        assert city.stderr is not None
-        assert "listening" in city.stderr.readline()
-        yield city
-        assert city.wait(60) == 0
-
-
-@pytest.mark.parametrize("harm", [False, True])
-def test_what_is_sent_is_receipted_and_audited(
-    tmp_path: Path, kerbstone: Command, broker: Mosquitto, harm: bool
-) -> None:
-    path = filled(tmp_path)
-    if harm:
-        damaged(path, random.Random(3), 6)
-    config, store = site(tmp_path, broker.url, confirm="platform"), tmp_path / "city.db"
-    with receipts(broker, store):
-        said = kerbstone("outbox", "rescue", path, "--config", config, "--owner", OWNER, "--json")
-        twice = kerbstone("outbox", "rescue", path, "--config", config, "--owner", OWNER, "--json")
-    told = json.loads(said.out)
-    assert told["confirmed"] == told["sent"] == told["read"] + told["found_on_pages"]
-    assert said.code == twice.code == int(harm)
-    assert (told["sent"] == 301) is not harm
-    audit = kerbstone("audit", "--store", store, "--json")
-    lines = [json.loads(line) for line in audit.out.splitlines()]
-    verdict = lines[-1]
-    assert verdict["records"] == told["sent"], "what came twice is stored once"
-    kinds = {line["finding"] for line in lines if "finding" in line}
-    assert ("missing" in kinds) is harm, "what was damaged is found missing"
-    # no manifest was made; a record that cannot be read leaves its time, too
-    assert kinds - ({"missing", "hole"} if harm else set()) == {"nothing"}, "and nothing else is"
-
-
-def test_a_broker_that_is_not_there_and_one_that_stores_nothing(
-    tmp_path: Path, kerbstone: Command, broker: Mosquitto
-) -> None:
-    path = filled(tmp_path, 50)
-    said = kerbstone("outbox", "rescue", path, "--config", site(tmp_path))
-    assert said.code == 3
-    assert "run it again" in said.err
-    config = site(tmp_path, broker.url, confirm="platform")
-    begun = time.monotonic()
-    said = kerbstone("outbox", "rescue", path, "--config", config)
-    assert said.code == 1
-    assert "51 not confirmed: run it again" in said.out
-    assert time.monotonic() - begun < 60
-    assert kerbstone("outbox", "rescue", path, "--config", site(tmp_path, broker.url)).code == 0

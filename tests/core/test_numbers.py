@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.numbers import Numbers, stepped, steps
+from edge.core.numbers import Numbers, size, stepped, steps, without
 
 
 @given(st.sets(st.integers(1, 2**53), max_size=60))
@@ -51,3 +51,25 @@ def test_ranges_hold_what_was_added(pairs: list[tuple[int, int]]) -> None:
     numbers.coarsen(2)
     assert len(numbers.ranges()) <= 2
     assert all(n in numbers for n in truth), "coarser is more, never less"
+
+
+@given(st.lists(st.integers(1, 60)))
+def test_numbers_are_a_set(values: list[int]) -> None:
+    numbers, truth = Numbers(), set[int]()
+    for value in values:
+        assert numbers.add(value) == (value not in truth)
+        truth.add(value)
+    missing = {n for a, b in numbers.missing(5, 40) for n in range(a, b + 1)}
+    assert missing == set(range(5, 41)) - truth
+    if truth:
+        assert (numbers.first, numbers.last) == (min(truth), max(truth))
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 9))), st.lists(st.integers(0, 40)))
+def test_ranges_are_taken_away(taken: list[tuple[int, int]], base: list[int]) -> None:
+    ranges = [(n, n) for n in sorted(set(base))]
+    cuts = [(a, a + n) for a, n in taken]
+    left = set(base) - {n for a, b in cuts for n in range(a, b + 1)}
+    found = without(ranges, cuts)
+    assert {n for a, b in found for n in range(a, b + 1)} == left
+    assert size(found) == len(left)

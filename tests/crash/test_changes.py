@@ -16,18 +16,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from edge.core import Record, Stream
-from tests.crash.changing import (
-    BEGIN_NS,
-    BUSES,
-    RATE,
-    RUN_S,
-    Box,
-    Config,
-    Life,
-    audit,
-    configs,
-    raw_of,
-)  # fmt: skip
+from tests.crash.changing import BEGIN_NS, RATE, RUN_S, Box, Life, audit, raw_of
+from tests.crash.configs import BUSES, Config, configs
 
 TRIED = int(os.environ.get("CRASH_CHANGES", "15"))
 SLACK_NS = 1_000_000  # gaps are told in microseconds

@@ -15,8 +15,9 @@ import pytest
 from edge.core import Record, Stream
 from edge.store import Stored
 from edge.store.highwater import NAME as MARK
-from tests.crash.changing import BUSES, RATE, RUN_S, Box, Config, Life, high
-from tests.store.test_set_back import commits, flip
+from tests.crash.changing import RATE, RUN_S, Box, Life, high
+from tests.crash.configs import BUSES, Config
+from tests.store.set_back import commits, flip
 
 METER = '[device.main_meter]\ndriver = "sdm120"\nbus = "meters"\nunit = 1\n'
 PULSES = '[device.heat]\nbus = "loops"\nactive = "high"\ndriver = "s0"\nline = "a"\n'

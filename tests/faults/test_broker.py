@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ from edge.uplink.wire import (
     decode_spread,
     encode_command,
 )
-from tests.uplink.bench import GW, S, box, drafts, until
-from tests.uplink.broker import Listener, Mosquitto
+from tests.uplink.bench import GW, S, box, drafts
+from tests.uplink.broker import Listener, Make, Mosquitto
 from tests.uplink.test_receipts import platform
+from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
 ACL = """\
 pattern write kerbstone/v1/+/%u/up/+

@@ -7,7 +7,7 @@ import datetime
 import re
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,11 +15,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from edge.uplink.broker import Broker, broker_of
-from tests.uplink.bench import GW, box, drafts, until
-from tests.uplink.broker import Listener, Mosquitto
+from tests.uplink.bench import GW, box, drafts
+from tests.uplink.broker import Listener, Make
 from tests.uplink.certs import Authority
+from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 DAYS = {"expired": (-9.0, -1.0), "not_begun": (1.0, 9.0), "revoked": (-1.0, 2.0)}
 
 

@@ -5,7 +5,7 @@ import contextlib
 import json
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,12 @@ from edge.uplink.broker import Broker, broker_of
 from edge.uplink.sender import Hooks, Sender, Terms
 from edge.uplink.wire import Topics
 from tests.faults.slowly import only_with_all
-from tests.uplink.bench import GW, S, box, drafts, until
-from tests.uplink.broker import Listener, Mosquitto
+from tests.uplink.bench import GW, S, box, drafts
+from tests.uplink.broker import Listener, Make
 from tests.uplink.link_proxy import line
+from tests.uplink.waiting import until
 from tests.virtual import VirtualClock
 
-Make = Callable[..., Mosquitto]
 UP = f"kerbstone/v1/stadtmitte/{GW}/up"
 DAY_S = 86_400
 TIMES = 3  # as fast, the line and the patience with it

@@ -4,17 +4,15 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edge.uplink.broker import broker_of
-from tests.uplink.bench import GW, box, drafts, until
-from tests.uplink.broker import Mosquitto
+from tests.uplink.bench import GW, box, drafts
+from tests.uplink.broker import Make
 from tests.uplink.certs import Authority
-
-Make = Callable[..., Mosquitto]
+from tests.uplink.waiting import until
 
 
 @pytest.fixture(autouse=True)

@@ -34,3 +34,10 @@ def box(tmp_path: Path, city: City) -> Box:
     made = Box(tmp_path, city)
     made.insert(city.claim())
     return made
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> Path:
+    made = tmp_path / "stick"
+    made.mkdir()
+    return made

@@ -34,13 +34,6 @@ def town(tmp_path: Path) -> Iterator[Town]:
 
 
 @pytest.fixture
-def stick(tmp_path: Path) -> Path:
-    made = tmp_path / "stick"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
 def box(tmp_path: Path, town: Town) -> Box:
     return boxed(tmp_path / "box", town, "gw-0001")
 

@@ -26,13 +26,6 @@ def box(tmp_path: Path) -> Box:
     return made
 
 
-@pytest.fixture
-def stick(tmp_path: Path) -> Path:
-    made = tmp_path / "stick"
-    made.mkdir()
-    return made
-
-
 def put(path: Path, kind: str, victim: Path) -> None:
     match kind:
         case "link to a file":

@@ -5,7 +5,7 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ E1, E2 = (1 << 32) + 7, (2 << 32) + 9
 TOPICS = Topics("kerbstone/v1", "stadt", GW)
 NOON = 1_795_608_000 * S  # 2026-11-25T12:00:00Z
 ROOT = Path(__file__).parents[2]
+KINDS = ["store.db", "store.jsonl"]  # a store is of the kind that its name says
 # the verbs are in the command's list only where it ships them
 RUN = (
     "from edge.cli import main as m; m.VERBS.setdefault('receipts', ''); "
@@ -146,11 +147,3 @@ def platform(broker: Mosquitto, store: Path, *options: str) -> Iterator["subproc
         if process.poll() is None:
             process.kill()
         process.communicate()
-
-
-async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for what another process does; fails with what was awaited."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.01)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,10 @@ from edge.platform import ask as module
 from edge.platform.ask import EXPIRY_S, RANGES, Asked, ask, commands_of
 from edge.platform.store import open_store
 from edge.platform.subscribe import UnreachableError, source_of
-from edge.uplink.wire import (
-    JSON,
-    decode_command,
-    encode_command,
-    encode_json,
-    parse_ranges,
-)
+from edge.uplink.wire import JSON, decode_command, encode_command, encode_json, parse_ranges
 from edge.uplink.wire.down import MAX_DOWN
 from tests.platform.records import COMMAND, E1, E2, GW, ROOT, TOPICS, entry, record, sealed
-from tests.uplink.broker import Mosquitto
-
-Make = Callable[..., Mosquitto]
+from tests.uplink.broker import Make, Mosquitto
 
 
 @contextlib.asynccontextmanager

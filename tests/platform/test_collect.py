@@ -20,20 +20,10 @@ from edge.platform.sites import Sites
 from edge.platform.store import Committed, Store, open_store
 from edge.platform.subscribe import RETRY_NS, UnreachableError, source_of
 from edge.uplink.wire import JSON, Payload, encode
-from tests.platform.records import (
-    E1,
-    GW,
-    TOPICS,
-    Gateway,
-    entry,
-    envelope,
-    gateway,
-    record,
-    until,
-)
-from tests.uplink.broker import Mosquitto, free_port
+from tests.platform.records import E1, GW, TOPICS, Gateway, entry, envelope, gateway, record
+from tests.uplink.broker import Make, Mosquitto, free_port
+from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 ALL = "kerbstone/v1/#"
 UP = "kerbstone/v1/+/+/up/#"
 AIR = f"{TOPICS.up}/air/hut"
@@ -221,10 +211,9 @@ async def test_one_gateway_does_not_hide_the_sentences_about_another(
     assert told[TOLD] == f"more from {GW} is counted, and not told one by one"
 
 
-async def waiting_in(
-    mosquitto: Make, store: Store, end: Callable[[Running], object] = lambda _running: None
-) -> list[int]:
-    """Nine records come while the first one is written; the sizes of the groups that are made."""
+@contextlib.asynccontextmanager
+async def ten_sent(mosquitto: Make, store: Store) -> AsyncIterator[tuple[Running, Gateway, Gate]]:
+    """Nine records have come while the first one is written, which takes until the gate is free."""
     broker, gate = mosquitto(), Gate(store, free=False)
     async with collecting(broker, gate) as running, gateway(broker) as sender:
         await sender.publish(record(1))
@@ -232,6 +221,14 @@ async def waiting_in(
         for n in range(2, 11):
             await sender.publish(record(n))
         await asyncio.to_thread(broker.wait_for_acknowledgements)
+        yield running, sender, gate
+
+
+async def waiting_in(
+    mosquitto: Make, store: Store, end: Callable[[Running], object] = lambda _running: None
+) -> list[int]:
+    """The sizes of the groups that are made of them."""
+    async with ten_sent(mosquitto, store) as (running, sender, gate):
         end(running)
         gate.free.set()
         await until(lambda: len(sender.receipted) == 10 or running.task.done())
@@ -261,13 +258,7 @@ async def test_what_does_not_fit_is_thrown_away_counted_and_not_receipted(
     mosquitto: Make, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "MESSAGES", 3)
-    broker, gate = mosquitto(), Gate(store, free=False)
-    async with collecting(broker, gate) as running, gateway(broker) as sender:
-        await sender.publish(record(1))
-        await running.until(lambda: gate.sizes == [1])
-        for n in range(2, 11):
-            await sender.publish(record(n))
-        await asyncio.to_thread(broker.wait_for_acknowledgements)
+    async with ten_sent(mosquitto, store) as (running, sender, gate):
         gate.free.set()
         await running.until(lambda: len(sender.receipted) == 4)
     assert sender.receipted == {(E1, "air", n) for n in (1, 2, 3, 4)}

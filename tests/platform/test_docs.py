@@ -6,15 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.uplink.bench import GW, Box, box, drafts, until
-from tests.uplink.broker import Mosquitto
+from tests.uplink.bench import GW, Box, box, drafts
+from tests.uplink.broker import Make, Mosquitto
+from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "subscribe.md").read_text(encoding="utf-8")
 # `make test` puts npm's mqtt and @msgpack/msgpack there when Node is on this machine

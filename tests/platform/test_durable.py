@@ -7,7 +7,6 @@ import json
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -25,18 +24,6 @@ from tests.platform.records import E1, GW, entry, record
 FULL = 2  # of `PRAGMA synchronous`
 OTHER = entry(record(1, body={"x": "other"}))
 FOREIGN = Refused("foreign", "gw-evil", "t", "why", 1, b"x", "now")
-
-
-@pytest.fixture(params=["store.db", "store.jsonl"])
-def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    return tmp_path / str(request.param)
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    made = open_store(path, write=True)
-    yield made
-    made.close()
 
 
 def test_the_database_waits_for_the_disk(tmp_path: Path) -> None:

@@ -83,3 +83,42 @@ def test_filters_of_whole_streams_are_fine(tail: str) -> None:
     assert refusal(UP + tail, "k/v1") is None
     for above in ("#", "k/#", "k/v1/#", "k/v1/+/#", "k/v1/+/+/#"):
         assert refusal(above, "k/v1") is None
+
+
+@pytest.mark.parametrize(
+    "topic_filter",
+    ["kerbstone/v1/+/+/up/#", "kerbstone/v1/#", "#", "kerbstone/v1/s/gw/up/air/#"],
+)
+def test_filters_that_bring_all_sources_can_be_checked(topic_filter: str) -> None:
+    assert refusal(topic_filter) is None
+
+
+@pytest.mark.parametrize(
+    "topic_filter",
+    [
+        "kerbstone/v1/+/+/up/air/hut",
+        "kerbstone/v1/+/+/up/air/+",
+        "kerbstone/v1/+/+/up/+/hut",
+        "kerbstone/v1/+/+/up",
+        "kerbstone/v1/+/+/+/air/#",
+        "kerbstone/v1/+/+/up/last/#",
+        "kerbstone/v1/+/+/up/aire/#",
+        "$share/a/kerbstone/v1/#",
+        "$queue/kerbstone/v1/#",
+        "kerbstone/v1/s/+/gw/up/#",
+        "a/up/+/#",
+        "kerbstone/v1/+",
+    ],
+)
+def test_the_others_are_refused_with_a_reason(topic_filter: str) -> None:
+    assert refusal(topic_filter)
+
+
+def test_a_check_of_one_stream_listens_to_the_events_too() -> None:
+    up = "k/s/g/up"
+    air, event = ([f"{up}/{each}", f"{up}/{each}/+"] for each in ("air", "event"))
+    assert subscriptions(f"{up}/air/#", "k", check=True) == air + event
+    assert subscriptions(f"{up}/air/#", "k") == air
+    assert subscriptions(f"{up}/#", "k", check=True) == [f"{up}/+", f"{up}/+/+"]
+    assert subscriptions("k/#", "k", check=True) == ["k/#"]
+    assert subscriptions(f"{up}/air/hut", "k") == [f"{up}/air/hut"]

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,8 @@ from edge.platform.subscribe import (
 )
 from edge.uplink.wire import JSON, Payload
 from tests.platform.records import TOPICS, gateway
-from tests.uplink.broker import Mosquitto, free_port
+from tests.uplink.broker import Make, free_port
 
-Make = Callable[..., Mosquitto]
 UP = [f"{TOPICS.up}/#"]
 
 

@@ -8,17 +8,16 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 from edge.core import Stream
 from edge.uplink.wire import decode_command, parse_ranges
-from tests.platform.records import COMMAND, ROOT, gateway, record, sealed, until
+from tests.platform.records import COMMAND, ROOT, gateway, record, sealed
 from tests.platform.story import place, tell
-from tests.uplink.broker import Mosquitto
+from tests.uplink.broker import Make
+from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 PAGE = (ROOT / "docs" / "platform.md").read_text(encoding="utf-8")
 
 

@@ -6,7 +6,6 @@ import random
 import shlex
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,12 +25,11 @@ from tests.platform.records import (
     envelope,
     gateway,
     record,
-    until,
 )
 from tests.platform.records import platform as receiving
-from tests.uplink.broker import Mosquitto
+from tests.uplink.broker import Make
+from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 # as the city's broker ought to be: what was acknowledged is on the disk
 DURABLE = "allow_anonymous true\nmax_queued_messages 0\n"
 OTHER = {"x": "another content"}

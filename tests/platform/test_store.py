@@ -3,7 +3,6 @@
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,21 +16,7 @@ from edge.core import ConfigError, Stream
 from edge.platform import tallies
 from edge.platform.entry import Entry, Refused
 from edge.platform.store import Store, StoreError, open_store
-from tests.platform.records import E1, E2, GW, TOPICS, entry, record
-
-KINDS = ["store.db", "store.jsonl"]
-
-
-@pytest.fixture(params=KINDS)
-def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    return tmp_path / str(request.param)
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    made = open_store(path, write=True)
-    yield made
-    made.close()
+from tests.platform.records import E1, E2, GW, KINDS, TOPICS, entry, record
 
 
 def verdicts(store: Store, *entries: Entry) -> list[str]:

@@ -7,17 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from edge.core import Draft, Stream, Sweep, all_good
 from edge.uplink.wire import raw_body
-from tests.uplink.bench import GW, Box, S, box, drafts, until
-from tests.uplink.broker import Mosquitto, free_port
+from tests.uplink.bench import GW, Box, S, box, drafts
+from tests.uplink.broker import Make, Mosquitto, free_port
+from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 ROOT = Path(__file__).parents[2]
 MAIN = [sys.executable, "-m", "edge.cli.main", "subscribe", "--broker"]
 

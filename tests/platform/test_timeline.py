@@ -1,5 +1,11 @@
 """Which time has come, and which is missing."""
 
+from collections.abc import Iterator
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from edge.platform import timeline
 from edge.platform.timeline import Timeline, uncovered
 from tests.platform.records import E1
@@ -32,3 +38,25 @@ def test_a_hole_is_what_no_gap_names() -> None:
     inner = [(10 * slack, 50 * slack), (20 * slack, 30 * slack)]
     assert uncovered(0, whole, inner) == 60 * slack
     assert uncovered(0, whole, [(-9, -1), (whole, whole + 9)]) == whole
+
+
+def stretches(order: list[int]) -> Iterator[tuple[int, int]]:
+    for n in order:
+        yield n * 10, n * 10 + 10
+
+
+@given(st.permutations(list(range(8))), st.sets(st.integers(0, 7)))
+def test_a_timeline_does_not_care_for_order(order: list[int], absent: set[int]) -> None:
+    timeline = Timeline()
+    for start, end in stretches([n for n in order if n not in absent]):
+        assert timeline.add(start, end, (1, start))
+    present = sorted(set(range(8)) - absent)
+    holes = [(a * 10 + 10, b * 10) for a, b in pairwise(present) if b > a + 1]
+    assert [(left.to_us, right.from_us) for left, right in timeline.holes()] == holes
+    for start, _ in stretches(present):
+        assert not timeline.add(start + 3, start + 5, (1, 99))
+
+
+def test_rounding_of_a_gap_is_forgiven() -> None:
+    assert uncovered(1_000_000, 2_000_000, [(1_000_400, 1_999_700)]) == 0
+    assert uncovered(1_000_000, 2_000_000, [(1_100_000, 2_000_000)]) == 100_000

@@ -3,17 +3,15 @@
 import asyncio
 import json
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from edge.uplink.manifests import Manifests
-from tests.platform.records import COMMAND, ROOT, until
+from tests.platform.records import COMMAND, ROOT
 from tests.platform.records import platform as receiving
 from tests.uplink.bench import GW, S, box, drafts
-from tests.uplink.broker import Mosquitto
-
-Make = Callable[..., Mosquitto]
+from tests.uplink.broker import Make
+from tests.uplink.waiting import until
 
 
 def audit(store: Path, *options: str) -> tuple[int, list[Any]]:

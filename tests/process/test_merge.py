@@ -30,7 +30,7 @@ from tests.process.build import (
     presences,
     sweeps,
 )
-from tests.process.test_engine import SLOW, run
+from tests.process.windows import SLOW, run
 from tests.process.worlds import SITE, World, worlds
 
 

@@ -14,22 +14,9 @@ from edge.process.phase import PhaseSetup
 from edge.process.signals import SignalSetup
 from edge.process.traffic.belief import DOUBTFUL, HEALTH, PAIR, STATES, VOID, believe, worst
 from edge.process.traffic.rate import Rate
-from tests.process.build import (
-    MINUTE,
-    MS,
-    SINGLE,
-    S,
-    body,
-    car,
-    engine,
-    events,
-    found,
-    presences,
-)
-from tests.process.build import (
-    PAIR as LANE,
-)
-from tests.process.test_engine import SLOW, packed
+from tests.process.build import MINUTE, MS, SINGLE, S, body, car, engine, events, found, presences
+from tests.process.build import PAIR as LANE
+from tests.process.windows import SLOW, packed
 from tests.process.worlds import contacts
 
 ALONE = replace(SINGLE, name="x")

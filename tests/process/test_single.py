@@ -13,7 +13,7 @@ from edge.core.edge import Contact
 from edge.process.engine import Engine, LaneSetup
 from edge.process.traffic.single import BLOCK, ENOUGH, Single
 from tests.process.build import MINUTE, PAIR, SINGLE, S, body, car, engine, found, presences
-from tests.process.test_engine import packed
+from tests.process.windows import packed
 
 Vehicle = tuple[float, float, float]  # when, km/h, metres
 

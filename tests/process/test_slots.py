@@ -16,7 +16,7 @@ from edge.process.line import Change, Event, Line
 from edge.process.loop import Loop
 from edge.process.traffic.slots import SLOT_NS, Slots, cut
 from tests.process.build import MINUTE, MS, PAIR, SINGLE, S, body, car, engine, found, presences
-from tests.process.test_engine import SLOW, feed, packed
+from tests.process.windows import SLOW, feed, packed
 from tests.process.worlds import SITE, World, worlds
 
 

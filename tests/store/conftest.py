@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 
 from tests.memory import in_memory
+from tests.store.faulty import FaultyDisk, FaultyPlace
+from tests.store.set_back import Box
 
 
 @pytest.fixture
@@ -11,3 +13,26 @@ def tmp_path(tmp_path: Path) -> Iterator[Path]:
     """In memory: these tests are about order, not about speed."""
     with in_memory(tmp_path) as folder:
         yield folder
+
+
+@pytest.fixture
+def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Disks that fail when they are told to."""
+    monkeypatch.setattr("edge.store.place.Disk", FaultyDisk)
+    monkeypatch.setattr("edge.store.outbox.Place", FaultyPlace)
+    FaultyDisk.heal()
+    yield
+    FaultyDisk.heal()
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Box]:
+    """It has run before, and runs again."""
+    one = Box(tmp_path)
+    try:
+        assert one.start() == "known"
+        one.stop()  # so that the database is one without its log, too
+        assert one.start() == "known"
+        yield one
+    finally:
+        one.let_go()

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from edge.core import Stream
-from edge.store import Mark, Outbox
+from edge.store import Outbox
 from edge.store.ballast import CHUNK, Ballast, free_bytes, zeros
-from tests.store.test_outbox import S, drafts, everything, kill
+from tests.store.refuge import at
+from tests.store.test_outbox import drafts, everything, kill
 
 SIZE = 1 << 20
 DISK = 8 << 20
@@ -58,10 +59,6 @@ def opened(disk: Path, size: int = SIZE, limit: int = 64 << 20) -> Outbox:
     outbox = Outbox.open(disk / "outbox", limit_bytes=limit, boot_id="b", ballast_bytes=size)
     outbox.begin()
     return outbox
-
-
-def at(second: int) -> Mark:
-    return Mark(second * S, second * S, "none")
 
 
 def fill(disk: Path) -> None:

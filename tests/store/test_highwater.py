@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from edge.store import highwater
 from edge.store.highwater import EVERY_NS, NAME, UNKNOWN, HighWater, Reached
 from edge.store.rows import Former
+from tests.store.set_back import Box, S
 
 EPOCH = 5 << 32
 
@@ -101,3 +103,65 @@ def test_a_database_that_knows_less_than_was_numbered_is_older(
     count: int, former: Former | None, ahead: bool
 ) -> None:
     assert Reached(EPOCH, count).ahead_of(former) is ahead
+
+
+def test_the_card_hears_at_once_of_numbers_that_are_on_it_again(tmp_path: Path) -> None:
+    """Not only a quarter of an hour later: until then it would say that nobody knows."""
+    water = HighWater(tmp_path, None)
+    told = [(10, True), (11, False), (12, False), (13, True), (14, True)]
+    heard = []
+    for second, (count, on_disk) in enumerate(told):
+        water.commit(Reached(1 << 32, count), second * S, on_disk=on_disk)
+        (found,) = HighWater(tmp_path, None).found
+        heard.append(found.count)
+    assert heard == [10, UNKNOWN, UNKNOWN, 13, 13]
+
+
+def test_the_card_hears_of_it_at_a_start_and_each_quarter_of_an_hour(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Path] = []
+    write = Path(f"{box.store / NAME}")
+    real = highwater._write
+
+    def counted(path: Path, block: bytes, *, durable: bool = False) -> bool:
+        if durable:
+            told.append(path)
+        return real(path, block, durable=durable)
+
+    monkeypatch.setattr(highwater, "_write", counted)
+    box.close_windows(60 * 24)
+    assert told == [write] * 24 * 4
+    assert write.stat().st_size == 64
+
+
+def test_marks_say_what_is_ahead() -> None:
+    former = Former(5 << 32 | 7, 1, {"air": 10, "event": 2})
+    assert not Reached(5 << 32 | 7, 12).ahead_of(former)
+    assert Reached(5 << 32 | 7, 13).ahead_of(former)
+    assert Reached(6 << 32 | 1, 1).ahead_of(former)
+    assert Reached(5 << 32 | 8, 1).ahead_of(former), "another start with the same count"
+    assert not Reached(4 << 32 | 1, 99).ahead_of(former)
+    assert not Reached(6 << 32 | 1, 0).ahead_of(former)
+    assert Reached(1 << 32, 1).ahead_of(None)
+    assert Reached.parse(Reached(1 << 50, 3).packed()) == Reached(1 << 50, 3)
+    assert Reached.parse(Reached(2, 3).packed("town/gw-1"), "town/gw-1") == Reached(2, 3)
+    assert Reached.parse(Reached(2, 3).packed("town/gw-1"), "town/gw-2") is None
+
+
+@pytest.mark.parametrize("harm", [b"", b"\0" * 64, b"1 2", b"\xff" * 64, b"9" * 5000])
+def test_a_mark_that_is_none_is_not_believed(box: Box, harm: bytes) -> None:
+    box.close_windows(3)
+    box.kill()
+    for folder in (box.store, box.run):
+        (folder / NAME).write_bytes(harm)
+    assert box.start() == "known"
+
+
+def test_a_folder_in_the_place_of_a_mark_is_no_reason_to_stop(box: Box) -> None:
+    box.kill()
+    for folder in (box.store, box.run):
+        (folder / NAME).unlink(missing_ok=True)
+        (folder / NAME).mkdir()
+    assert box.start() == "known"
+    box.close_windows(2)

@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,6 @@ from edge.store import Mark, Outbox, Stored, Writer
 from edge.store.journal import NAME, Journal, Left, left_behind
 from tests.memory import in_memory
 from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill, opened
-
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """In memory: nothing here is about what a disk makes of it."""
-    with in_memory(tmp_path) as folder:
-        yield folder
-
 
 SENT, CONFIRMED, ROWS = range(2, 12), range(5, 9), 20
 

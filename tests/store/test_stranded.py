@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from edge.store import Mark, Outbox, Stored, look
+from edge.store import Outbox, Stored, look
 from edge.store.memory import Memory
 from edge.store.stranded import SAID, read_only
 from tests.store.readonly import card
+from tests.store.refuge import at
 from tests.store.test_find import find
 from tests.store.test_look import picture
-from tests.store.test_outbox import LIMIT, S, drafts, everything
-from tests.uplink.bench import box, until
+from tests.store.test_outbox import LIMIT, drafts, everything
+from tests.uplink.bench import box
 from tests.uplink.broker import BINARY, Mosquitto
+from tests.uplink.waiting import until
 
 COUNT = 700
 WRITE = """
@@ -56,10 +58,6 @@ def opened(folder: Path, run: Path, boot: str = "b1") -> Outbox:
 
 def rows_of(stored: list[Stored]) -> list[int]:
     return [each.row for each in stored]
-
-
-def at(second: int) -> Mark:
-    return Mark(second * S, second * S, "none")
 
 
 def killed(outbox: Outbox) -> None:

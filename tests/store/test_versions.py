@@ -8,7 +8,7 @@ from edge.app.sheet.attention import matters
 from edge.store import Outbox, look
 from edge.store.beside import kept, name_of
 from edge.store.files import quarantine
-from tests.cli.test_outbox_rescue import named
+from tests.cli.rescued import named
 from tests.store.test_outbox import LIMIT, MARK, drafts, everything, opened
 
 MODULES = ("edge.store.database", "edge.store.beside")

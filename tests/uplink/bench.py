@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,10 @@ def drafts(first: int, count: int, stream: Stream = Stream.AIR) -> list[Draft]:
         Draft(stream, "hut_air", number * S, (number + 1) * S, {"covered_s": 1.0, "n": number})
         for number in range(first, first + count)
     ]
+
+
+def large(count: int, stream: Stream = Stream.AIR) -> list[Draft]:
+    return [Draft(stream, "big", n, n, {"text": "x" * 400, "n": n}) for n in range(count)]
 
 
 class Box:
@@ -102,14 +106,6 @@ async def box(
     finally:
         await made.disconnect()
         await writer.close()
-
-
-async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for what another process does; fails with what was awaited."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.01)
 
 
 def numbers(lines: list[str], stream: str = "air") -> Iterator[int]:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 BINARY = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -124,3 +125,7 @@ class Listener:
         assert self._process.stdout is not None
         self._process.stdout.close()
         return self._lines
+
+
+Make = Callable[..., Mosquitto]
+"""What the fixture `mosquitto` gives: a broker of these settings, started."""

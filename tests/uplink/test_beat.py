@@ -1,7 +1,6 @@
 """The watchdog hears from the sender, whatever the sender waits for."""
 
 import asyncio
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,13 +11,12 @@ from edge.uplink.broker import broker_of
 from edge.uplink.brokers import REFUSED_MORE_S, REFUSED_S
 from edge.uplink.sender import Hooks, Sender, Terms
 from edge.uplink.wire import Topics
-from tests.uplink.bench import GW, RealClock, box, drafts, until
-from tests.uplink.broker import Mosquitto
+from tests.uplink.bench import GW, RealClock, box, drafts
+from tests.uplink.broker import Make
 from tests.uplink.raw import raw_broker
 from tests.uplink.test_timing import Rows
+from tests.uplink.waiting import until
 from tests.virtual import VirtualClock
-
-Make = Callable[..., Mosquitto]
 
 
 async def test_an_idle_sender_shows_that_it_lives(

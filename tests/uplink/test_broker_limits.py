@@ -2,23 +2,22 @@
 
 import asyncio
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edge.app.sheet.attention import matters
 from edge.app.sheet.link import link
-from edge.core import Draft, Stream
+from edge.core import Stream
 from edge.uplink import oversize
 from edge.uplink.broker import Broker, broker_of
 from edge.uplink.brokers import Brokers
 from edge.uplink.oversize import KNOWN, TAKEN, Oversize
-from tests.uplink.bench import GW, S, box, drafts, until
-from tests.uplink.broker import Mosquitto
+from tests.uplink.bench import GW, S, box, drafts, large
+from tests.uplink.broker import Make
 from tests.uplink.raw import raw_broker
+from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 SMALL = b"\x27\x00\x00\x00\xc8"  # Maximum Packet Size 200
 NO_QOS, NO_RETAIN = b"\x24\x00", b"\x25\x00"
 
@@ -28,10 +27,6 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SPREAD_S", "LONGEST_S"):
         monkeypatch.setattr(f"edge.uplink.brokers.{name}", 0.05)
     monkeypatch.setattr(oversize, "LOOKED_NS", S // 2)
-
-
-def large(count: int, stream: Stream = Stream.AIR) -> list[Draft]:
-    return [Draft(stream, "big", n, n, {"text": "x" * 400, "n": n}) for n in range(count)]
 
 
 async def test_a_limit_of_200_bytes_gives_nothing_up_and_a_larger_one_lets_all_of_it_go(

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -21,13 +21,12 @@ from edge.uplink.aside import Aside
 from edge.uplink.broker import Broker, broker_of
 from edge.uplink.dial import dial
 from edge.uplink.names import Address, Names
-from tests.uplink.broker import Mosquitto
+from tests.uplink.broker import Make, Mosquitto
 from tests.uplink.caller import Caller
 from tests.uplink.certs import Authority
 from tests.uplink.raw import raw_broker
 from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 HOST = "broker.example"
 
 

@@ -2,18 +2,16 @@
 
 import ssl
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edge.uplink.broker import Broker, broker_of
-from tests.uplink.broker import Mosquitto
+from tests.uplink.broker import Make
 from tests.uplink.caller import Caller
 from tests.uplink.certs import Authority
 
-Make = Callable[..., Mosquitto]
 DAY_NS = 86_400 * 1_000_000_000
 
 

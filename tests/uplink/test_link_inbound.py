@@ -2,7 +2,6 @@
 
 import asyncio
 import tracemalloc
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,12 +10,11 @@ from edge.uplink import attached
 from edge.uplink.broker import Protocol, broker_of
 from edge.uplink.client import LARGEST
 from edge.uplink.mqtt import Connection, Inbound, LostError
-from tests.uplink.broker import Mosquitto
+from tests.uplink.broker import Make
 from tests.uplink.caller import Caller
 from tests.uplink.raw import PUBACK, length, publish, raw_broker
 from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 TYPE = "application/json"
 
 

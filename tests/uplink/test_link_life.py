@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +12,12 @@ from edge.uplink import mqtt, window
 from edge.uplink.broker import broker_of
 from edge.uplink.mqtt import TAKEN_OVER, Connection, LostError, RefusedError, Will
 from edge.uplink.pulse import Pulse
-from tests.uplink.broker import Mosquitto
+from tests.uplink.broker import Make
 from tests.uplink.caller import Caller
 from tests.uplink.link_proxy import line
 from tests.uplink.raw import PINGREQ, raw_broker
 from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 TYPE = "application/json"
 TIMES = 4
 

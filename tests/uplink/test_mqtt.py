@@ -4,7 +4,6 @@ import asyncio
 import signal
 import ssl
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,12 +14,11 @@ import pytest
 from edge.core import ConfigError
 from edge.uplink.broker import broker_of
 from edge.uplink.mqtt import LostError, RefusedError
-from tests.uplink.broker import Mosquitto
+from tests.uplink.broker import Make, Mosquitto
 from tests.uplink.caller import Caller
 from tests.uplink.certs import Authority
 from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 TYPE = "application/json"
 
 

@@ -10,8 +10,9 @@ import pytest
 from edge.core import Draft, Stream
 from edge.uplink import delivery
 from edge.uplink.probing import FIRST_NS, LONGEST_NS, Probing
-from tests.uplink.bench import Box, S, box, drafts, until
+from tests.uplink.bench import Box, S, box, drafts
 from tests.uplink.raw import REFUSE_ALL, raw_broker
+from tests.uplink.waiting import until
 
 HOUR_NS = 3600 * S
 

@@ -17,10 +17,10 @@ import pytest
 from edge.core import Stream
 from edge.uplink import awaiting as module
 from edge.uplink.wire import Receipt, Topics, encode_command, encode_receipts
-from tests.uplink.bench import GW, Box, box, drafts, until
-from tests.uplink.broker import Mosquitto
+from tests.uplink.bench import GW, Box, box, drafts
+from tests.uplink.broker import Make, Mosquitto
+from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
 
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,12 @@ from edge.uplink import delivery
 from edge.uplink import sender as module
 from edge.uplink.broker import broker_of
 from edge.uplink.oversize import TAKEN
-from tests.uplink.bench import GW, Box, S, box, drafts, until
-from tests.uplink.broker import Mosquitto
+from tests.uplink.bench import GW, Box, S, box, drafts, large
+from tests.uplink.broker import Make
 from tests.uplink.raw import REFUSE_ALL, RawBroker, raw_broker
+from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 UP = f"kerbstone/v1/stadtmitte/{GW}/up"
-
-
-def large(count: int, stream: Stream = Stream.AIR) -> list[Draft]:
-    return [Draft(stream, "big", n, n, {"text": "x" * 400, "n": n}) for n in range(count)]
 
 
 def as_events(made: Box) -> None:

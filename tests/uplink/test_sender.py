@@ -4,17 +4,16 @@ import asyncio
 import json
 import signal
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from edge.core import Draft, Stream
 from edge.uplink.broker import broker_of
 from edge.uplink.oversize import TAKEN
-from tests.uplink.bench import GW, S, box, drafts, numbers, until
-from tests.uplink.broker import Listener, Mosquitto
+from tests.uplink.bench import GW, S, box, drafts, numbers
+from tests.uplink.broker import Listener, Make
+from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 UP = f"kerbstone/v1/stadtmitte/{GW}/up"
 
 

@@ -15,9 +15,10 @@ from edge.uplink.broker import broker_of
 from edge.uplink.mqtt import Connection, RefusedError, UnknownError
 from edge.uplink.sender import Hooks, Sender, Terms, too_little
 from edge.uplink.wire import Topics, encode_command
-from tests.uplink.bench import GW, box, drafts, until
+from tests.uplink.bench import GW, box, drafts
 from tests.uplink.raw import RawBroker, publish, raw_broker
 from tests.uplink.test_timing import Rows, row
+from tests.uplink.waiting import until
 from tests.virtual import VirtualClock
 
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from edge.uplink.mqtt import LostError, RefusedError
 from edge.uplink.retained import Retained
 from edge.uplink.wire import Topics
 from tests.store.test_thin import MINUTE, WALL
-from tests.uplink.bench import GW, Box, RealClock, box, until
-from tests.uplink.broker import Listener, Mosquitto
+from tests.uplink.bench import GW, Box, RealClock, box
+from tests.uplink.broker import Listener, Make, Mosquitto
+from tests.uplink.waiting import until
 
-Make = Callable[..., Mosquitto]
 UP = f"kerbstone/v1/stadtmitte/{GW}/up"
 
 

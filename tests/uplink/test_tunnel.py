@@ -5,7 +5,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,9 @@ import pytest
 from edge.core import ConfigError
 from edge.uplink.broker import broker_of
 from edge.uplink.tunnel import LARGEST, proxy_of, tunnel
-from tests.uplink.bench import GW, box, drafts, until
-from tests.uplink.broker import Mosquitto
-
-Make = Callable[..., Mosquitto]
+from tests.uplink.bench import GW, box, drafts
+from tests.uplink.broker import Make
+from tests.uplink.waiting import until
 
 
 @contextlib.asynccontextmanager

@@ -71,3 +71,12 @@ class Far:
     def _start(self, run: Callable[[], None]) -> None:
         self._threads.append(threading.Thread(target=run, daemon=True))
         self._threads[-1].start()
+
+
+def cut(data: bytes) -> tuple[bytes | None, int]:
+    """Frames are `<...>`; what is before one is rubbish."""
+    start = data.find(b"<")
+    if start < 0:
+        return None, len(data)
+    end = data.find(b">", start)
+    return (data[start : end + 1], end + 1) if end > 0 else (None, start)

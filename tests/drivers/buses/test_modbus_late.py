@@ -6,14 +6,13 @@ from collections.abc import Callable
 import pytest
 
 from drivers.buses.modbus import ModbusRtu
-from drivers.buses.modbus.frame import Ask, seal
-from drivers.buses.modbus.owed import DOUBTS, KINDS, PROVEN, TOLD, Owed, Worth
+from drivers.buses.modbus.frame import Ask
+from drivers.buses.modbus.owed import DOUBTS, PROVEN
 from drivers.sim.meter import Fault, Slave
 from edge.core import BusError, DataError, Old, OwedError
+from tests.drivers.buses.asks import BLOCK, HERTZ, VOLTS
 from tests.drivers.buses.virtual_wire import VirtualWire
 
-VOLTS, HERTZ = (1, 4, 0, 2), (1, 4, 0x46, 2)
-BLOCK = (1, 4, 0, 4)
 TIMEOUT_S, DELAY_S = 0.5, 5.0
 S = 1_000_000_000
 
@@ -147,20 +146,6 @@ async def test_what_was_told_twice_once_is_told_twice_again(link: Link, bus: Mod
     assert await asked(bus) == 231.0  # and this is none
 
 
-@pytest.mark.parametrize(("since_s", "copy"), [(4.5, True), (5.5, False)])
-def test_a_copy_that_waited_to_be_read_may_be_as_old_as_the_last_look(
-    since_s: float, copy: bool
-) -> None:
-    """Nobody read the line for long: when what waits there came, nobody knows."""
-    owed, told = Owed(5 * S), seal(bytes.fromhex("010404 43668000"))
-    owed.owe(VOLTS, 0, 0, False)
-    owed.came(told, 3 * S, 0)  # late
-    assert owed.bars(VOLTS, 3 * S) is None
-    owed.owe(VOLTS, 4 * S, 0, False)
-    owed.came(told, 6 * S, int(since_s * S))
-    assert (owed.bars(VOLTS, 6 * S) is not None) == copy
-
-
 async def test_a_unit_that_was_late_gives_what_is_unchanged_as_old_and_what_follows_it(
     link: Link, bus: ModbusRtu
 ) -> None:
@@ -258,61 +243,6 @@ async def test_the_answer_behind_a_copy_is_not_that_of_other_registers(
         await asked(bus, HERTZ)
 
 
-def shifted() -> tuple[Owed, int]:
-    """Two answers of one line that are the same, and when the second came."""
-    owed, told = Owed(5 * S), bytes.fromhex("43660000")
-    assert owed.worth(VOLTS, told, None, 0, 0) is Worth.SOUND
-    owed.answered(VOLTS, told, None, 0, 0)
-    assert owed.worth(VOLTS, told, None, S, S) is Worth.OLD
-    owed.answered(VOLTS, Old(told), None, S, 0)
-    return owed, S
-
-
-def test_an_old_answer_leaves_its_question_open_for_some_answers() -> None:
-    owed, now_ns = shifted()
-    for at in range(1, DOUBTS):
-        now_ns += S
-        assert owed.bars(VOLTS, now_ns) is None
-        told = Old(at.to_bytes(4, "big"))
-        assert owed.worth(VOLTS, told, None, now_ns, now_ns) is Worth.OLD
-        owed.answered(VOLTS, told, None, now_ns, 0)
-    assert owed.bars(HERTZ, now_ns) is None
-    assert owed.worth(VOLTS, b"new!", None, now_ns, now_ns) is Worth.SOUND
-
-
-def test_a_question_that_another_waits_for_is_asked_no_more_until_it_is_settled() -> None:
-    """Else registers that are asked often would keep all others of their length from being read."""
-    owed, now_ns = shifted()
-    assert owed.bars(VOLTS, now_ns + S) is None
-    assert owed.bars(HERTZ, now_ns + S) is not None
-    assert owed.bars(VOLTS, now_ns + S) is not None
-    assert owed.bars(VOLTS, now_ns + 5 * S) is None
-    assert owed.bars(HERTZ, now_ns + 5 * S) is None
-
-
-def test_what_most_likely_has_its_answer_takes_no_refusal_from_others() -> None:
-    """Each that is not known whose it is would leave one more question open, and so on."""
-    owed, now_ns = shifted()
-    assert owed.worth(BLOCK, None, 2, now_ns + S, now_ns + S) is Worth.SOUND
-    owed.owe(HERTZ, now_ns, 0, False)
-    assert owed.worth(BLOCK, None, 2, now_ns + S, now_ns + S) is Worth.NONE
-
-
-def test_a_pause_settles_whose_an_answer_is() -> None:
-    owed, now_ns = shifted()
-    now_ns += 5 * S
-    assert owed.bars(HERTZ, now_ns) is None
-    assert owed.worth(VOLTS, b"new!", None, now_ns, now_ns) is Worth.SOUND
-
-
-def test_one_answer_more_settles_whose_it_is_and_that_they_come_late() -> None:
-    owed, now_ns = shifted()
-    owed.came(seal(bytes.fromhex("010404 43670000")), now_ns + S // 2, now_ns)
-    assert owed.bars(HERTZ, now_ns + S) is None
-    assert owed.wary(1, now_ns + S)
-    assert owed.worth(VOLTS, b"new!", None, now_ns + S, now_ns + S) is Worth.SOUND
-
-
 async def test_two_registers_that_hold_the_same_are_believed_of_who_is_never_late(
     link: Link, bus: ModbusRtu
 ) -> None:
@@ -395,22 +325,3 @@ async def test_a_dead_unit_takes_no_more_of_the_line_than_its_time_out(
         assert await asked(bus) == 230.0
     assert max(took_s) < TIMEOUT_S + 0.01
     assert sum(took_s) < 40 * 0.25  # each fourth in full, and those between not at all or 0.1 s
-
-
-def test_what_is_remembered_has_an_end() -> None:
-    owed = Owed(5 * S)
-    for at in range(3 * TOLD):
-        owed.answered(VOLTS, at.to_bytes(4, "big"), None, at, 0)
-    for at in range(3 * KINDS):
-        owed.answered((at % 247, 4, at, 1 + at % 125), b"\0\0", None, at, 0)
-    assert len(owed._told) <= KINDS
-    assert len(owed._last) <= KINDS
-    assert all(len(told) <= TOLD for told in owed._told.values())
-    assert owed.worth(VOLTS, b"new!", None, 0, 0) is Worth.SOUND
-
-
-def test_a_stranger_that_was_never_asked_changes_nothing() -> None:
-    owed = Owed(5 * S)
-    owed.came(seal(bytes.fromhex("630404 43668000")), S, 0)
-    owed.came(seal(bytes.fromhex("638402")), S, 0)
-    assert not owed.wary(0x63, S)

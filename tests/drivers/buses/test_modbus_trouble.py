@@ -42,13 +42,6 @@ def bus(line: MeterLine) -> Iterator[ModbusRtu]:
     master.close()
 
 
-@pytest.fixture
-def far() -> Iterator[Far]:
-    end = Far()
-    yield end
-    end.close()
-
-
 async def trouble(bus: ModbusRtu, unit: int) -> str:
     with pytest.raises((BusError, DataError)) as caught:
         await bus.read_registers(unit, 4, 0, 2)

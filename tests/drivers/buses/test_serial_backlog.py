@@ -1,28 +1,11 @@
 """What piled up on a port while nobody listened: only what is new counts as new."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from drivers.buses.serial_port import FULL, SerialPort
-from tests.drivers.buses.far import Far
-
-
-@pytest.fixture
-def far() -> Iterator[Far]:
-    end = Far()
-    yield end
-    end.close()
-
-
-def cut(data: bytes) -> tuple[bytes | None, int]:
-    """Frames are `<...>`; what is before one is rubbish."""
-    start = data.find(b"<")
-    if start < 0:
-        return None, len(data)
-    end = data.find(b">", start)
-    return (data[start : end + 1], end + 1) if end > 0 else (None, start)
+from tests.drivers.buses.far import Far, cut
 
 
 def piled_up(port: SerialPort, count: int) -> None:

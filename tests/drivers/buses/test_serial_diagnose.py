@@ -5,7 +5,6 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ from tests.drivers.buses.far import Far
 from tests.drivers.waiting import Hearing
 
 LISTEN_S = 0.08
-
-
-@pytest.fixture
-def far() -> Iterator[Far]:
-    end = Far()
-    yield end
-    end.close()
 
 
 @pytest.fixture

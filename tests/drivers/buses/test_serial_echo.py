@@ -16,13 +16,6 @@ from tests.drivers.waiting import waiting
 
 
 @pytest.fixture
-def far() -> Iterator[Far]:
-    end = Far()
-    yield end
-    end.close()
-
-
-@pytest.fixture
 def port(far: Far) -> Iterator[SerialPort]:
     opened = waiting(far)(far.path, 115_200)
     yield opened

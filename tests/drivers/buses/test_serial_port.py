@@ -20,17 +20,10 @@ from drivers.buses import serial_wire
 from drivers.buses.serial_port import SerialPort
 from drivers.buses.serial_wire import LIMIT
 from edge.core import BusError, DataError, Reason, SerialBus
-from tests.drivers.buses.far import Far
+from tests.drivers.buses.far import Far, cut
 from tests.drivers.waiting import waiting
 
 TIOCGEXCL = 0x80045440  # asks the kernel whether a terminal is exclusive
-
-
-@pytest.fixture
-def far() -> Iterator[Far]:
-    end = Far()
-    yield end
-    end.close()
 
 
 @pytest.fixture
@@ -38,15 +31,6 @@ def port(far: Far) -> Iterator[SerialPort]:
     opened = SerialPort(far.path)
     yield opened
     opened.close()
-
-
-def cut(data: bytes) -> tuple[bytes | None, int]:
-    """Frames are `<...>`; what is before one is rubbish."""
-    start = data.find(b"<")
-    if start < 0:
-        return None, len(data)
-    end = data.find(b">", start)
-    return (data[start : end + 1], end + 1) if end > 0 else (None, start)
 
 
 def test_it_is_a_serial_bus_and_building_it_opens_nothing() -> None:

@@ -18,58 +18,13 @@ from drivers.chips._obis import Obis
 from drivers.chips.dlms import DRIVER, Dlms, explain
 from drivers.sim._dlms_line import addressed, framed, wrong_hcs
 from drivers.sim.dlms import Dlms as Meter
-from edge.core import (
-    Bad,
-    BusError,
-    Condition,
-    ConfigError,
-    Cut,
-    DataError,
-    Reason,
-    Sample,
-    Telling,
-)
+from edge.core import Bad, BusError, Condition, ConfigError, DataError, Reason, Telling
+from tests.drivers.chips.wired import Wired
+from tests.drivers.known import read
 
 CLIENT, SERVER = b"\x21", b"\x03"
 GOOD = framed(CLIENT, SERVER, 0x30, b"\xe6\xe7\x00\xc4\x01\xc1\x00\x12\x08\xfd")
 IMPORT = Attribute(3, Obis(1, 0, 1, 8, 0))
-
-
-class Wired:
-    """A line without a port: what is written is heard at once, answers are cut as a port does."""
-
-    def __init__(self, *meters: Meter) -> None:
-        self.meters = meters
-        self.written: list[bytes] = []
-        self.frames: list[bytes] = []
-
-    async def frame(
-        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
-    ) -> bytes:
-        self.written.append(write)
-        said = b"".join(data for meter in self.meters for _, data in meter.hear(write)[1])
-        self.frames += [write, said]
-        if not said:
-            raise BusError("silence")
-        while said:
-            found, done = cut(said)
-            if found is not None:
-                return found
-            if not done:
-                break
-            said = said[done:]
-        raise DataError("no frame")
-
-    async def send(self, data: bytes) -> None:
-        raise AssertionError("nothing is only sent")
-
-    async def speed(self, baud: int = 0) -> None:
-        raise AssertionError("the speed stays")
-
-
-async def read(device: Dlms) -> dict[str, Sample]:
-    samples = zip(device.points, await device.read(), strict=True)
-    return {point.key: sample for point, sample in samples if sample != Bad(Reason.ADDRESS)}
 
 
 # --- frames -----------------------------------------------------------------------------------

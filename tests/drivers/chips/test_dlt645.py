@@ -12,42 +12,13 @@ from drivers.chips import _dlt645_items as items
 from drivers.chips.dlt645 import DRIVER, Dlt645, explain
 from drivers.sim.dlt645 import Dlt645 as Meter
 from drivers.sim.dlt645 import framed
-from edge.core import Bad, BusError, Condition, ConfigError, Cut, DataError, Reason, Telling
+from edge.core import Bad, Condition, ConfigError, DataError, Reason, Telling
+from tests.drivers.chips.wired import Wired
 
 VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 ADDRESS = "202311250042"
 REQUEST = wire.frame(ADDRESS, wire.READ, bytes.fromhex("0000 0100"))
 ANSWER = framed(ADDRESS, 0x91, bytes.fromhex("00000100 56341200")).lstrip(b"\xfe")
-
-
-class Wired:
-    """A line without a port: what is written is heard at once, answers are cut as a port does."""
-
-    def __init__(self, *meters: Meter) -> None:
-        self.meters = meters
-        self.written: list[bytes] = []
-
-    async def frame(
-        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
-    ) -> bytes:
-        self.written.append(write)
-        said = b"".join(data for meter in self.meters for _, data in meter.hear(write)[1])
-        if not said:
-            raise BusError("silence")
-        while said:
-            found, done = cut(said)
-            if found is not None:
-                return found
-            if not done:
-                break
-            said = said[done:]
-        raise DataError("no frame")
-
-    async def send(self, data: bytes) -> None:
-        raise AssertionError("nothing is only sent")
-
-    async def speed(self, baud: int = 0) -> None:
-        raise AssertionError("the speed stays")
 
 
 def key(name: str) -> int:

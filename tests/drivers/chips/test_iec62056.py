@@ -7,10 +7,11 @@ import pytest
 
 from drivers.chips import iec62056 as chip
 from drivers.chips._telegram import checked, coded
-from drivers.chips.iec62056 import DRIVER, Iec62056
+from drivers.chips.iec62056 import Iec62056
 from drivers.sim.iec62056 import BAUDS, FAULTS
 from drivers.sim.iec62056 import Iec62056 as Meter
-from edge.core import Bad, BusError, Condition, ConfigError, Cut, DataError, Reason, Sample, Telling
+from edge.core import Bad, BusError, Condition, ConfigError, Cut, DataError, Reason, Telling
+from tests.drivers.known import read
 
 VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 VALUES = {
@@ -88,17 +89,12 @@ class Line:
             self._buffer += self._coming.pop(0)[1]
 
 
-def by_key(samples: tuple[Sample, ...]) -> dict[str, Sample]:
-    found = zip([p.key for p in DRIVER.points], samples, strict=True)
-    return {key: sample for key, sample in found if sample != ADDRESS}
-
-
 @pytest.mark.parametrize("speed", [*"0123456", *"ABCDEF", "9", "Z", "~", "("])
 async def test_meters_of_all_modes_and_speeds_are_read(speed: str) -> None:
     meter = Meter(VALUES, speed=speed)
     line = Line(meter)
     device = Iec62056(line)
-    assert by_key(await device.read()) == pytest.approx(VALUES)
+    assert await read(device) == pytest.approx(VALUES)
     mode = "0123456".find(speed) if speed.isdigit() else "ABCDEF".find(speed) + 1
     baud = BAUDS[max(mode, 0)]
     assert line.speeds == [300, *([baud] if baud != 300 else []), 300]
@@ -110,7 +106,7 @@ async def test_meters_of_all_modes_and_speeds_are_read(speed: str) -> None:
 
 async def test_more_speed_than_the_head_can_follow_is_refused() -> None:
     line = Line(Meter(VALUES, speed="6"))
-    assert by_key(await Iec62056(line, fastest=9600).read()) == pytest.approx(VALUES)
+    assert await read(Iec62056(line, fastest=9600)) == pytest.approx(VALUES)
     assert checked(line.sent[1][1]) == b"\x06000\r\n"
     assert set(line.speeds) == {300}
 
@@ -123,7 +119,7 @@ async def test_the_reaction_times_of_both_sides_are_kept(
     maker: str, reaction_s: float, least_s: float, most_s: float
 ) -> None:
     line = Line(Meter(VALUES, reaction_s=reaction_s, maker=maker))
-    assert by_key(await Iec62056(line).read()) == pytest.approx(VALUES)
+    assert await read(Iec62056(line)) == pytest.approx(VALUES)
     (called, call), (acknowledged, _) = line.sent
     named = called + 10 * len(call) / 300 + reaction_s + 10 * len("/KST5SIM-3\r\n") / 300
     assert least_s <= acknowledged - named < most_s
@@ -146,7 +142,7 @@ async def test_each_fault_is_noticed_and_costs_one_reading(fault: str) -> None:
     device = Iec62056(line)
     line.meter.faults.append(fault)
     if fault in ("noise", "error"):
-        assert by_key(await device.read()) == pytest.approx(VALUES)
+        assert await read(device) == pytest.approx(VALUES)
         assert (Condition.DEVICE in device.health) is (fault == "error")
     else:
         with pytest.raises(DataError if fault in ("bcc", "flip", "parity", "slow") else BusError):
@@ -155,7 +151,7 @@ async def test_each_fault_is_noticed_and_costs_one_reading(fault: str) -> None:
         assert device.identity == ""
     line.meter.faults.clear()
     line.now += 60
-    assert by_key(await device.read()) == pytest.approx(VALUES)
+    assert await read(device) == pytest.approx(VALUES)
     assert device.health == {}
 
 

@@ -25,48 +25,12 @@ from edge.core import (
     Sample,
     Telling,
 )
+from tests.drivers.chips.wired import Wired
+from tests.drivers.known import read
 
 VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 HEAD = bytes.fromhex("78563412 422e 01 02 2a 00 0000")
 GOOD = framed(8, 1, 0x72, HEAD + bytes.fromhex("0c0356341200"))
-
-
-class Wired:
-    """A line without a port: what is written is heard at once, answers are cut as a port does."""
-
-    def __init__(self, *meters: Meter) -> None:
-        self.meters = meters
-        self.written: list[bytes] = []
-
-    async def frame(
-        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
-    ) -> bytes:
-        self.written.append(write)
-        said = b"".join(data for meter in self.meters for _, data in meter.hear(write)[1])
-        if not said:
-            raise BusError("silence")
-        while said:
-            found, done = cut(said)
-            if found is not None:
-                return found
-            if not done:
-                break
-            said = said[done:]
-        raise DataError("no frame")
-
-    async def send(self, data: bytes) -> None:
-        raise AssertionError("nothing is only sent")
-
-    async def speed(self, baud: int = 0) -> None:
-        raise AssertionError("the speed stays")
-
-
-def named(samples: tuple[Sample, ...]) -> dict[str, Sample]:
-    return {
-        point.key: sample
-        for point, sample in zip(DRIVER.points, samples, strict=True)
-        if sample != Bad(Reason.ADDRESS)
-    }
 
 
 @given(st.binary(max_size=120), st.integers(1, 40))
@@ -278,7 +242,7 @@ async def test_all_telegrams_of_a_meter_are_read_and_each_reading_begins_anew() 
     await device.open()
     for _ in range(2):
         line.written.clear()
-        assert named(await device.read()) == values
+        assert await read(device) == values
         asked = [link.short(c, 7) for c in (0x40, 0x7B, 0x5B, 0x7B, 0x5B)]
         assert line.written == asked
     assert device.identity == "KRB 12345678"
@@ -290,10 +254,10 @@ async def test_a_meter_is_found_by_its_number_among_others() -> None:
     line = Wired(Meter({"power": 1.0}, 3, "11111111"), Meter(heat, 3, "00000022", "ABC", HEAT))
     device = Mbus(line, secondary="00000022")
     await device.open()
-    assert named(await device.read()) == heat
+    assert await read(device) == heat
     assert device.identity == "ABC 00000022"
     by_wildcard = Mbus(line, secondary="111fffff")
-    assert named(await by_wildcard.read()) == {"power": 1.0}
+    assert await read(by_wildcard) == {"power": 1.0}
     with pytest.raises(BusError):
         await Mbus(line, secondary="33333333").read()
 
@@ -303,7 +267,7 @@ async def test_a_late_telegram_of_another_is_not_that_of_the_meter_that_was_sele
 
     late = framed(8, 1, 0x72, HEAD + bytes.fromhex("022b1111"))
 
-    class Late(Wired):
+    class Late(Wired[Meter]):
         async def frame(
             self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
         ) -> bytes:
@@ -313,7 +277,7 @@ async def test_a_late_telegram_of_another_is_not_that_of_the_meter_that_was_sele
     line = Late(Meter({"power": 5.0}, 3, "00000022"))
     for number in ("00000022", "000000f2"):
         device = Mbus(line, secondary=number)
-        assert named(await device.read()) == {"power": 5.0}
+        assert await read(device) == {"power": 5.0}
         assert device.identity == "KRB 00000022"
 
 
@@ -329,11 +293,11 @@ async def test_the_status_byte_becomes_health() -> None:
     await device.read()
     assert device.health == {}
     meter.status, meter.flags = 0x14, 0x0203
-    assert named(await device.read()) == {"power": 5.0}
+    assert await read(device) == {"power": 5.0}
     assert set(device.health) == {Condition.BATTERY, Condition.DEVICE}
     assert "203" in device.health[Condition.DEVICE]
     meter.status, meter.flags = 0x08, 0
-    assert named(await device.read()) == {"power": Doubt(5.0, Reason.FAULT)}
+    assert await read(device) == {"power": Doubt(5.0, Reason.FAULT)}
     assert "permanent" in device.health[Condition.DEVICE]
 
 
@@ -354,7 +318,7 @@ async def test_what_is_wrong_with_a_telegram_is_said(fault: str, reason: Reason)
 
 async def test_telegrams_without_end_come_to_an_end() -> None:
     line = Wired(Meter({"power": 5.0}, 1, fault="endless"))
-    assert named(await Mbus(line, 1).read()) == {"power": 5.0}
+    assert await read(Mbus(line, 1)) == {"power": 5.0}
     assert len(line.written) == 1 + 8
 
 

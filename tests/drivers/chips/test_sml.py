@@ -2,21 +2,17 @@
 
 import pytest
 
-from drivers.chips.sml import DRIVER, Sml, explain
+from drivers.chips.sml import Sml, explain
 from drivers.sim.sml import FAULTS, NOTHING, WH, framed, listed, message, octets, signed, unsigned
 from drivers.sim.sml import Sml as Meter
 from edge.core import Bad, BusError, Condition, DataError, Reason, Sample, Telling
 from tests.drivers.bench import SerialWire
 from tests.drivers.chips.sml_frames import ENERGY, POWER, SERVER, answer, entry
+from tests.drivers.known import read
 
 ADDRESS, RANGE = Bad(Reason.ADDRESS), Bad(Reason.RANGE)
 VALUES = {"energy_import": 1234.5678, "energy_export": 0.5, "power": -613.25, "frequency": 50.0}
 DZG = "0a01445a47000282225e"
-
-
-def told(samples: tuple[Sample, ...]) -> dict[str, Sample]:
-    found = zip([p.key for p in DRIVER.points], samples, strict=True)
-    return {key: sample for key, sample in found if sample != ADDRESS}
 
 
 # --- values -------------------------------------------------------------------------------------
@@ -70,7 +66,7 @@ async def test_several_lists_in_one_frame_belong_together() -> None:
     second = answer(entry(ENERGY, unsigned(9, 1)), power, server=b"OTHER")
     other = message(9, 0xFF01, listed(NOTHING))
     device = Sml(SerialWire([framed(first + other + second)]))
-    assert told(await device.read()) == {"energy_import": 5.0, "power": -7.0}
+    assert await read(device) == {"energy_import": 5.0, "power": -7.0}
     assert device.identity == "1KST0003160491"
 
 
@@ -79,13 +75,13 @@ async def test_several_lists_in_one_frame_belong_together() -> None:
 
 async def test_the_newest_frame_counts_and_says_who_sent_it() -> None:
     device = Sml(SerialWire([Meter(VALUES).frame()]))
-    assert told(await device.read()) == pytest.approx(VALUES)
+    assert await read(device) == pytest.approx(VALUES)
     assert isinstance(device, Telling)
     assert device.identity == "1KST0003160491"
     assert device.health == {}
     swapped = Meter({"energy_import": 3.0}, server="0a01445a470000000042").frame()
     device.bus = SerialWire([Meter(VALUES).frame(), swapped, Meter(VALUES).frame()[:50]])
-    assert told(await device.read()) == {"energy_import": 3.0}
+    assert await read(device) == {"energy_import": 3.0}
     assert device.identity == "1DZG0000000066"
 
 
@@ -102,7 +98,7 @@ async def test_without_a_number_among_the_values_the_server_is_known(
 
 async def test_what_the_pin_hides_is_not_there() -> None:
     device = Sml(SerialWire([Meter(VALUES, pin=False).frame()]))
-    assert told(await device.read()) == {"energy_import": 1234.0, "energy_export": 0.0}
+    assert await read(device) == {"energy_import": 1234.0, "energy_export": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -192,7 +188,7 @@ async def test_the_wrong_sign_of_a_dvs74_is_put_right_and_that_of_others_kept() 
         wrong = Meter(VALUES | {"power": watts}, server=DZG, small_signed=True).frame()
         assert explain([wrong])["power"] == watts
         plain = Sml(SerialWire([wrong]), dvs74="off")
-        assert told(await plain.read())["power"] == pytest.approx(looks)
+        assert (await read(plain))["power"] == pytest.approx(looks)
         other = Meter(VALUES | {"power": watts}, small_signed=True).frame()
         assert explain([other])["power"] == pytest.approx(looks)
 
@@ -201,7 +197,7 @@ async def test_the_wrong_sign_of_a_dvs74_is_put_right_and_that_of_others_kept() 
 async def test_a_spoilt_frame_gives_nothing(fault: str) -> None:
     device = Sml(SerialWire([Meter(VALUES, fault=fault).speak()]))
     if fault == "noise":
-        assert told(await device.read()) == pytest.approx(VALUES)
+        assert await read(device) == pytest.approx(VALUES)
         return
     with pytest.raises(DataError):
         await device.read()

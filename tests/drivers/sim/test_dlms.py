@@ -12,7 +12,8 @@ from drivers.sim._asked import Line
 from drivers.sim._dlms_line import framed, taken_apart
 from drivers.sim._dlms_registers import ROWS
 from drivers.sim.dlms import FAULTS, Dlms
-from edge.core import Bad, BusError, DataError, Reason, Sample
+from edge.core import BusError, DataError
+from tests.drivers.known import read
 from tests.drivers.waiting import waiting
 
 FAST = 115200  # what a port waits between frames goes by its speed; a pty has none
@@ -45,16 +46,11 @@ def port(meter: Dlms) -> Iterator[SerialPort]:
     made.close()
 
 
-async def told(device: Driver) -> dict[str, Sample]:
-    samples = zip(device.points, await device.read(), strict=True)
-    return {point.key: sample for point, sample in samples if sample != Bad(Reason.ADDRESS)}
-
-
 async def test_what_it_holds_is_what_is_read(meter: Dlms, port: SerialPort) -> None:
     device = Driver(port, 17)
     await device.open()
     for _ in range(2):
-        assert await told(device) == pytest.approx(VALUES)
+        assert await read(device) == pytest.approx(VALUES)
     assert (device.identity, device.health) == ("12345678", {})
 
 
@@ -64,20 +60,20 @@ async def test_its_faults_are_seen_and_it_recovers() -> None:
         port = waiting(meter)(meter.port, FAST)
         device = Driver(port, timeout_s=0.05)
         meter.late_s = 3600.0
-        assert await told(device) == values
+        assert await read(device) == values
         healed = {"crc", "hcs", "cut", "noise", "echo", "not_ready", "foreign"}
         ignored = {"refused", "wrong_unit", "wrong_block"}  # these are not of an energy's value
         for fault in FAULTS:
             meter.faults.extend(["", "", "", fault])
             try:
-                assert (await told(device) == values) is (fault in healed | ignored), fault
+                assert (await read(device) == values) is (fault in healed | ignored), fault
             except (BusError, DataError):
                 assert fault not in healed | ignored
             meter.faults.clear()
             if fault == "late":
                 meter.hurry()
                 assert select.select([port._fd], [], [], 20.0)[0]
-            assert await told(device) == values, fault
+            assert await read(device) == values, fault
         meter.fault = "refused"
         with pytest.raises(DataError, match="refuses the association"):
             await device.read()
@@ -96,8 +92,8 @@ async def test_two_on_one_line() -> None:
         port = waiting(line)(line.port, FAST)
         one, two = Driver(port, 17), Driver(port, 1000, password="12345678")
         for _ in range(2):
-            assert await told(one) == {"power": 1.0}
-            assert await told(two) == {"power": 2.0}
+            assert await read(one) == {"power": 1.0}
+            assert await read(two) == {"power": 2.0}
         assert (one.identity, two.identity) == ("12345678", "2")
         port.close()
 

@@ -8,7 +8,8 @@ from drivers.buses.serial_port import SerialPort
 from drivers.chips import iec62056 as chip
 from drivers.chips.iec62056 import Iec62056 as Driver
 from drivers.sim.iec62056 import Iec62056
-from edge.core import Bad, BusError, Condition, DataError, Reason
+from edge.core import BusError, Condition, DataError
+from tests.drivers.known import read
 from tests.drivers.waiting import waiting
 
 VALUES = {
@@ -41,18 +42,13 @@ def port(meter: Iec62056) -> Iterator[SerialPort]:
     made.close()
 
 
-async def told(device: Driver) -> dict[str, object]:
-    samples = zip(device.points, await device.read(), strict=True)
-    return {point.key: sample for point, sample in samples if sample != Bad(Reason.ADDRESS)}
-
-
 async def test_it_is_read_at_its_own_speed_and_called_anew_at_300(
     meter: Iec62056, port: SerialPort
 ) -> None:
     device = Driver(port)
     for speed in ("5", "B"):
         meter.speed = speed
-        assert await told(device) == pytest.approx(VALUES)
+        assert await read(device) == pytest.approx(VALUES)
         assert meter.line_speed() == 300
     assert device.identity == meter.serial
     assert meter.calls == 2
@@ -70,7 +66,7 @@ async def test_a_meter_that_does_not_follow_is_noise_and_is_read_the_next_time(
     monkeypatch.setattr(chip, "SILENT_S", 20.0)
     meter.faults.clear()
     meter.faults.append("error")
-    assert await told(device) == pytest.approx(VALUES)
+    assert await read(device) == pytest.approx(VALUES)
     assert Condition.DEVICE in device.health
 
 

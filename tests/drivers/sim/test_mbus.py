@@ -16,7 +16,8 @@ from drivers.chips.mbus import Mbus as Driver
 from drivers.chips.mbus import telegram
 from drivers.sim._asked import Line
 from drivers.sim.mbus import FAULTS, HEAT, Mbus, framed
-from edge.core import Bad, BusError, DataError, Reason
+from edge.core import BusError, DataError
+from tests.drivers.known import read
 from tests.drivers.waiting import waiting
 
 FAST = 115200  # what a port waits between telegrams goes by its speed; a pty has none
@@ -45,15 +46,10 @@ def port(meter: Mbus) -> Iterator[SerialPort]:
     made.close()
 
 
-async def told(device: Driver) -> dict[str, object]:
-    samples = zip(device.points, await device.read(), strict=True)
-    return {point.key: sample for point, sample in samples if sample != Bad(Reason.ADDRESS)}
-
-
 async def test_what_it_holds_is_what_is_read(meter: Mbus, port: SerialPort) -> None:
     for device in (Driver(port, 5), Driver(port, secondary="12345678")):
         await device.open()
-        assert await told(device) == pytest.approx(VALUES)
+        assert await read(device) == pytest.approx(VALUES)
         assert device.identity == "KRB 12345678"
 
 
@@ -77,14 +73,14 @@ async def test_its_faults_are_seen_and_it_recovers(meter: Mbus, port: SerialPort
     for fault in FAULTS:
         meter.faults.append(fault)
         try:
-            assert await told(device) == pytest.approx(VALUES)
+            assert await read(device) == pytest.approx(VALUES)
             assert fault in ("noise", "endless")
         except (DataError, BusError):
             assert fault not in ("noise", "endless")
         if fault == "late":
             meter.hurry()
             assert select.select([port._fd], [], [], 20.0)[0]
-        assert await told(device) == pytest.approx(VALUES), fault
+        assert await read(device) == pytest.approx(VALUES), fault
 
 
 async def test_two_on_one_line() -> None:
@@ -94,9 +90,9 @@ async def test_two_on_one_line() -> None:
     ]
     with Line(meters) as line:
         port = waiting(line)(line.port, FAST, "E")
-        assert await told(Driver(port, 6)) == {"volume": 12.5}
-        assert await told(Driver(port, secondary="12345678")) == pytest.approx(VALUES)
-        assert await told(Driver(port, secondary="00000006")) == {"volume": 12.5}
+        assert await read(Driver(port, 6)) == {"volume": 12.5}
+        assert await read(Driver(port, secondary="12345678")) == pytest.approx(VALUES)
+        assert await read(Driver(port, secondary="00000006")) == {"volume": 12.5}
         with pytest.raises(BusError):
             await Driver(port, 7, timeout_s=0.03).read()
         port.close()

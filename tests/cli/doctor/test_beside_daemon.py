@@ -1,0 +1,112 @@
+"""`kerbstone doctor` beside the daemon: it is asked, and no wire is touched."""
+
+import errno
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.buses.host import node
+from drivers.buses.i2c import SmbusI2c
+from drivers.buses.serial_wire import SerialWire
+from drivers.sim.gpio import SimChip
+from drivers.sim.i2c import I2cKernel
+from drivers.sim.meter import Fault
+from drivers.sim.rtu import Rtu
+from edge.app import bedside
+from edge.config import SerialBus
+from tests.cli.conftest import Command
+from tests.cli.doctor.cabinet import AIR, LOOPS, METERS, ROOT, Site, sht4x, told
+
+
+def test_a_running_daemon_is_asked_and_no_wire_is_touched(
+    kerbstone: Command, wired: Site, air: I2cKernel, meters: Rtu, chip: SimChip,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    air.chips = {0x44: sht4x()}
+    meters.units[12].fault = Fault("silent")
+    file = wired(AIR, LOOPS, METERS, words=(meters.port,))
+    command = [sys.executable, "-m", "edge.cli.main", "run", str(file)]
+    daemon = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    for wire in (SerialWire, SmbusI2c):
+        monkeypatch.setattr(wire, "open" if wire is SerialWire else "transfer", _touched)
+    try:
+        end = time.monotonic() + 20
+        while True:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+            if not (tmp_path / "run" / "control.sock").exists():
+                continue
+            said = kerbstone("doctor", "--config", file, "--json")
+            if "no answer" in told(said, "shop") and len(json.loads(said.out)["fine"]) == 3:
+                break
+        words = kerbstone("doctor", "--config", file)
+    finally:
+        daemon.terminate()
+        daemon.wait(15)
+    assert words.code == said.code == 1
+    assert words.lines[0] == "through the daemon, no wire was touched"
+    assert "fine     hut/hut_air" in words.out
+    assert "fine     loops/north_1" in words.out
+    assert "can be heard" in told(said, "shop")
+    assert told(said, "main") == ""
+
+
+def _touched(*_: object, **__: object) -> None:
+    raise AssertionError("a wire was touched")
+
+
+STATUS: dict[str, Any] = {
+    "devices": {
+        "hut_air": {"reads": 3, "missed": 9, "state": "ok", "health": {"heater": "it is broken"}}
+    },
+    "problems": {"line lead": "line lead of x is held by y: stop that program"},
+    "dropped": 2,
+}
+
+
+def test_what_the_daemon_knows_is_told(
+    kerbstone: Command, wired: Site, chip: SimChip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.cli.doctor.ask", lambda *_: STATUS)
+    file = wired(AIR, LOOPS, METERS, words=("/dev/ttyNOTHERE",))
+    said = kerbstone("doctor", "--config", file, "--json")
+    assert said.code == 1
+    assert "warning: it is broken" in told(said, "hut_air")
+    assert "the bus is too slow for every_s = 1: 9 readings were left out" in told(said, "hut_air")
+    assert "held by y | stop that program" in told(said, "north_1")
+    assert "the running daemon does not know it" in told(said, "main")
+    assert "/dev/ttyNOTHERE is not there" in told(said, "")
+    assert "2 pieces of news were dropped" in told(said, "")
+    assert "dropped" not in kerbstone("doctor", "hut", "--config", file).out
+
+
+def test_the_console_and_the_group_of_the_daemon_s_user_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = tmp_path / "ttyAMA0"
+    port.touch()
+    port.chmod(0o660)
+    mine = port.stat()
+    shut = bedside.User("kerbstone", mine.st_uid + 1, frozenset({mine.st_gid + 1}))
+    let_in = bedside.User("kerbstone", mine.st_uid + 1, frozenset({mine.st_gid}))
+    assert let_in.shut_out(str(port)) == []
+    [found] = shut.shut_out(str(port))
+    assert f"kerbstone is not in the group {node(str(port)).group}" in found.sentence
+    monkeypatch.setattr(bedside, "consoles", lambda cmdline: [str(port)])
+    [found] = bedside.beside(SerialBus(port=str(port)), None)
+    assert "the kernel writes its messages to" in found.sentence
+
+
+def test_a_daemon_that_cannot_be_asked_is_not_reachable(
+    kerbstone: Command, wired: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shut(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("edge.cli.doctor.ask", shut)
+    assert kerbstone("doctor", "--config", wired(AIR)).code == 3

@@ -1,0 +1,40 @@
+"""A start without its card, and the way back from memory."""
+
+import sqlite3
+from pathlib import Path
+
+from edge.store import Mark, Outbox
+from edge.store.database import NAME
+from tests.store.faulty import away, back
+from tests.store.test_outbox import S, opened
+
+IOERR, CORRUPT = sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT
+
+
+def at(second: int) -> Mark:
+    return Mark(second * S, second * S, "none")
+
+
+def rows_in(folder: Path) -> int:
+    """In all databases of a folder, those put aside among them."""
+    found = 0
+    for path in folder.rglob(NAME):
+        other = sqlite3.connect(path)
+        found += other.execute("SELECT count(*) FROM record").fetchone()[0]
+        other.close()
+    return found
+
+
+def blind(folder: Path) -> Outbox:
+    """A start that finds no card, and it comes back once the outbox has begun."""
+    away(folder / "outbox")
+    outbox = opened(folder, boot="blind")
+    outbox.begin()
+    return outbox
+
+
+def returned(folder: Path, outbox: Outbox) -> None:
+    back(folder / "outbox")
+    outbox.commit([], clock=at(200))
+    outbox.commit([], clock=at(300))
+    assert outbox.counts().ram is None
