@@ -216,6 +216,18 @@ def test_a_stage_of_which_starts_have_died_is_set_aside(tmp_path: Path, died: in
     closed(life)
 
 
+def test_what_was_set_aside_stays_when_a_start_finds_no_stage(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    Life(box, 0).run(8 * S)  # and killed
+    for at in (9, 10):
+        (tmp_path / FILE).write_bytes(b"." * MOST)
+        Life(box, at * S).stage.close()
+        kept = list(tmp_path.glob("aside.*"))
+        assert len(kept) == 1
+        for segment in tmp_path.glob("stage.*"):
+            segment.unlink()
+
+
 def test_states_of_another_version_are_no_states(tmp_path: Path) -> None:
     box = Box(tmp_path)
     Life(box, 0).run(8 * S)
