@@ -22,6 +22,7 @@ VALUES: Final = 20  # of one meter20
 LONG_S: Final = 900  # the longest period of a site: its summaries stay out of the measurement
 Who = Literal["ours", "script"]
 
+OWNER: Final = "bench/gw"  # whose stage it is: site and gateway
 SITE: Final = """
 [site]
 id = "bench"

@@ -16,7 +16,7 @@ from edge.acquire.stage import left_behind
 from edge.core import Contact
 from tests.bench.program import Program, bare_rss_mib, quiet_broker
 from tests.bench.report import Report
-from tests.bench.rig import LONG_S, clear_of_long_windows, write_site
+from tests.bench.rig import LONG_S, OWNER, clear_of_long_windows, write_site
 
 pytestmark = pytest.mark.bench
 
@@ -93,7 +93,8 @@ class Ours(NamedTuple):
 
 def staged(run: Path) -> tuple[int, int]:
     """Edges that a daemon has in its stage, and those that it says it has lost."""
-    read = [pair for segment in left_behind(run, boot_id()) for pair in segment.read()]
+    segments = left_behind(run, boot_id(), owner=OWNER)
+    read = [pair for segment in segments for pair in segment.read()]
     entries = [entry for entry, repeated in read if not repeated]
     contacts = [c for entry in entries if isinstance(entry, list) for c in entry]
     came = sum(isinstance(c, Contact) and not c.initial for c in contacts)
