@@ -99,7 +99,8 @@ def test_a_box_that_gets_damaged_answers_is_enrolled_by_the_first_whole_one(box:
         left -= 1
         der = base64.b64decode(answer[2])
         at = len(der) // 2 + left
-        return answer[0], answer[1], base64.encodebytes(der[:at] + b"\x0d" + der[at + 1 :])
+        wrong = b"\x0d" if der[at] != 0x0D else b"\x0e"
+        return answer[0], answer[1], base64.encodebytes(der[:at] + wrong + der[at + 1 :])
 
     box.wire.changed = damaged
     assert box.power().run() == "enrolled"
