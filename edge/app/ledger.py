@@ -38,7 +38,9 @@ STATE_VERSION: Final = 1
 OWNERS: Final = ("alarms", "app", "drivers", "engine", "flags", "judge")
 LATE_NS: Final = 5_000_000_000  # so long a window waits for edges that are under way to it
 AGAIN_NS: Final = 50_000_000  # between two looks whether they have come
-STILL_NS: Final = 1_000_000_000  # between two ticks, which come twice a second: the process stood
+STILL_NS: Final = (
+    1_000_000_000  # more between two ticks, two of which come a second: all stood still
+)
 TOGETHER: Final = 1000  # records of windows that have piled up are committed at one time
 WINDOWS: Final = 16  # of these: others have their turn in between
 CUTS: Final = {
@@ -96,6 +98,8 @@ class Ledger:
 
     async def tick(self, now: Stamp) -> None:
         """Close the window when its time has come, or time itself has jumped; else what hurries."""
+        # whoever stood still with us could not show that he is alive
+        self._waiting_ns += max(0, now.mono_ns - self._ticked_ns - STILL_NS)
         why = self._windows.cut(now)
         if why is not None:
             await self._cut(now, why)
@@ -117,9 +121,8 @@ class Ledger:
         """Edges of before the window's end may still be on their way: the process stood still, or
         the thread that reads them has its turn later. What comes too late counts in the next."""
         heard_ns = self.heard_ns()
-        # it is alive, or could not show it
-        if heard_ns != self._heard_ns or now.mono_ns - self._ticked_ns > STILL_NS:
-            self._heard_ns, self._waiting_ns = heard_ns, now.mono_ns
+        if heard_ns != self._heard_ns:
+            self._heard_ns, self._waiting_ns = heard_ns, now.mono_ns  # it is alive
         waits = heard_ns < self._windows.end_ns and now.mono_ns < self._waiting_ns + LATE_NS
         if waits:
             self._again_ns = now.mono_ns + AGAIN_NS

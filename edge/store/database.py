@@ -17,6 +17,7 @@ from urllib.parse import quote
 from edge.store.frames import has_commits
 
 NAME: Final = "outbox.db"
+UNREADABLE: Final = (sqlite3.Error, UnicodeError)  # a sentence of SQLite may quote a damaged schema
 APPLICATION: Final = 0x4B524253  # "KRBS": not a database of somebody else
 VERSION: Final = 1
 PAGE: Final = 1024  # a commit touches nine pages or so: with 4096 it writes twice as much

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from edge.store.database import NAME
+from edge.store.database import NAME, UNREADABLE
 
 LEDGER: Final = "ledger"
 LEDGER_LIMIT: Final = 4096  # characters; more is damage
@@ -115,7 +115,7 @@ def _is_empty(place: Path) -> bool:
         name = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro&immutable=1"
         with contextlib.closing(sqlite3.connect(name, uri=True)) as opened:
             return opened.execute("SELECT 1 FROM record LIMIT 1").fetchone() is None
-    except (OSError, sqlite3.Error, UnicodeError):  # what SQLite says quotes a damaged schema
+    except (OSError, *UNREADABLE):
         return False
 
 

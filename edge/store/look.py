@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from edge.store.ballast import Ballast
 from edge.store.beside import kept as others
 from edge.store.beside import kept_bytes
 from edge.store.clockmap import marks
-from edge.store.database import NAME, BusyError, ForeignError, in_use
+from edge.store.database import NAME, UNREADABLE, BusyError, ForeignError, in_use
 from edge.store.disk import DEAD_LIMIT, Disk
 from edge.store.drops import Drops
 from edge.store.files import QUARANTINE, quarantined
@@ -138,7 +137,7 @@ def tell() -> None:
         told = dataclasses.asdict(_looked(folder, limit_bytes))
     except BusyError as error:
         told = {"busy": str(error)}
-    except (sqlite3.Error, UnicodeError, ForeignError, OSError) as error:
+    except (*UNREADABLE, ForeignError, OSError) as error:
         told = {"error": str(error)}
     sys.stdout.write(json.dumps(told))  # noqa: TID251  a pipe to the process that started us
     sys.stdout.flush()  # noqa: TID251

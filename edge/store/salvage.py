@@ -17,13 +17,12 @@ from urllib.parse import quote
 
 from edge.core.numbers import Numbers
 from edge.store import clockmap
-from edge.store.database import ALONE, APPLICATION, WITH_LOG, Database
+from edge.store.database import ALONE, APPLICATION, UNREADABLE, WITH_LOG, Database
 from edge.store.frames import has_commits
 from edge.store.pages import Pages
 from edge.store.rows import CLASSES, Mark, Row, covered, record_of
 
 # with the table's name: SQLite takes "a column" that is not there for a text
-UNREADABLE: Final = (sqlite3.Error, UnicodeError)  # whose sentence may quote a damaged schema
 COLUMNS: Final = ", ".join(f'record."{name}"' for name in Row._fields)
 TOLD: Final = 1000  # rows between two words of progress
 

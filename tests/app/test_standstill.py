@@ -143,6 +143,20 @@ def test_a_bus_that_never_comes_delays_a_window_and_stops_none(tmp_path: Path) -
     assert LATE_NS <= PERIOD_NS
 
 
+def test_a_bus_that_never_comes_stops_no_window_of_a_slow_main_loop(tmp_path: Path) -> None:
+    """Each of its ticks looks as if it had stood still, and none gives the thread all its time."""
+    box = Box(tmp_path)
+    life = Stopped(box, 0)
+    life.run(4 * S)
+    heard_ns = life.now().mono_ns
+    life.ledger.heard_ns = lambda: heard_ns
+    while life.now_ns < 60 * S:
+        life.now_ns += 2 * S
+        done(life.ledger.tick(life.now()))
+    ends = [r.to_ns for r in box.of("east_1")]
+    assert ends == list(range(PERIOD_NS, 60 * S, PERIOD_NS))
+
+
 def test_killed_amid_windows_that_have_piled_up_nothing_is_lost(tmp_path: Path, whole: Box) -> None:
     """At each write of closing four windows together."""
     left = 0
