@@ -38,9 +38,7 @@ STATE_VERSION: Final = 1
 OWNERS: Final = ("alarms", "app", "drivers", "engine", "flags", "judge")
 LATE_NS: Final = 5_000_000_000  # so long a window waits for edges that are under way to it
 AGAIN_NS: Final = 50_000_000  # between two looks whether they have come
-STILL_NS: Final = (
-    1_000_000_000  # more between two ticks, two of which come a second: all stood still
-)
+STILL_NS: Final = 1_000_000_000  # with more between two ticks (half a second) all stood still
 TOGETHER: Final = 1000  # records of windows that have piled up are committed at one time
 WINDOWS: Final = 16  # of these: others have their turn in between
 CUTS: Final = {
