@@ -183,10 +183,15 @@ class Database:
         self.owner = owner_of(self.meta(OWNER, ""))  # "": it is not known
 
     def _begin_log(self) -> None:
-        """Each start has a log of its own: what lies in it is of this start, or was damaged."""
+        """Each start has a log of its own: what lies in it is of this start, or was damaged.
+
+        The first commit begins it, over the old one: until then a kill takes no verdict on that
+        with it, and a file that keeps its length costs the file system less than one that grows.
+        """
         with contextlib.suppress(sqlite3.Error):  # no room: then it goes on in the old one
             self.frames = max(0, self.rows("PRAGMA wal_checkpoint(PASSIVE)")[0][1])
-            self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+            if not self.frames:  # then SQLite keeps the salts, and what it did not read has them
+                self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _create(self) -> None:
         with self.transaction():

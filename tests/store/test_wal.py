@@ -195,11 +195,44 @@ def test_a_head_that_is_being_written_anew_over_an_old_log_is_no_damage(
     outbox.close()
 
 
-def test_each_start_has_a_log_of_its_own(left: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("harmed", [None, 0, COMMITS // 2])
+def test_each_start_has_a_log_of_its_own(left: Path, tmp_path: Path, harmed: int | None) -> None:
     """So what is left of a transaction that was torn is never taken for a later one."""
     log = again(left, tmp_path / "x")
+    if harmed is not None:
+        flip(log, (commits(log)[harmed] if harmed else HEAD.size) + 100)
+    outbox = opened(tmp_path / "x", boot=SAME)
+    outbox.begin()
+    shutil.copytree(tmp_path / "x", tmp_path / "killed")
+    outbox.close()
+    found = look(tmp_path / "killed" / "outbox")
+    assert (len(found.commits), found.commits[-1]) == (1, found.last), "of its first commit"
+    outbox, _ = start(tmp_path / "killed")
+    assert outbox.opened.damage is None
+    outbox.close()
+
+
+def test_a_log_keeps_its_length_over_a_start(left: Path, tmp_path: Path) -> None:
+    """A file that grows costs the file system more than one that is written over."""
+    log = again(left, tmp_path / "x")
+    length = log.stat().st_size
     outbox, _ = start(tmp_path / "x")
-    assert log.stat().st_size < (left / "outbox" / log.name).stat().st_size // 2
+    assert log.stat().st_size == length
+    outbox.close()
+
+
+def test_a_kill_before_the_first_commit_takes_no_verdict_with_it(
+    left: Path, tmp_path: Path
+) -> None:
+    log = again(left, tmp_path / "x")
+    flip(log, commits(log)[COMMITS // 2] + 100)
+    outbox = opened(tmp_path / "x", boot=SAME)
+    shutil.copytree(tmp_path / "x", tmp_path / "killed")
+    first = outbox.opened.damage
+    outbox.close()
+    outbox, _ = start(tmp_path / "killed")
+    assert outbox.opened.damage == first is not None
+    assert outbox._drops, "what is lost is declared"
     outbox.close()
 
 
