@@ -72,8 +72,8 @@ def spec(name: str) -> DriverSpec:
     bus = hints[fields[0].name]
     wiring = next((word for kind, word in WIRING.items() if kind is bus), "gpio")
     those = fields if wiring == "gpio" else fields[1:]
-    told = {field.name: _option(hints[field.name], field) for field in those}
-    fixed = None if "address" in told else getattr(module.DRIVER, "address", None)
+    driver_options = {field.name: _option(hints[field.name], field) for field in those}
+    fixed = None if "address" in driver_options else getattr(module.DRIVER, "address", None)
     factory = getattr(module.DRIVER, "line", "") if wiring == "serial" else ""
     line = SerialLine.parse(factory) if factory else FACTORY
     pace = {key: getattr(module.DRIVER, key) for key in PACE if hasattr(module.DRIVER, key)}
@@ -82,7 +82,7 @@ def spec(name: str) -> DriverSpec:
     open_ended = any(field.name == "points" for field in dataclasses.fields(module.DRIVER))
     keys = () if open_ended else tuple(point.key for point in points)
     both = directed(points)
-    return DriverSpec(name, wiring, told, fixed, line, keys, directed=both, **pace)
+    return DriverSpec(name, wiring, driver_options, fixed, line, keys, directed=both, **pace)
 
 
 def catalogue() -> Mapping[str, DriverSpec]:

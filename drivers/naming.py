@@ -116,16 +116,16 @@ def _of_mbus(frame: bytes) -> str:
 
 
 def _of_dlt645(frame: bytes) -> str:
-    said = _dlt645.parse(frame)
-    code = said.control & 0x1F
-    name = f" {int.from_bytes(said.data[:4], 'little'):08x}" if len(said.data) >= 4 else ""
-    if not said.control & _dlt645.ANSWER:
+    parsed = _dlt645.parse(frame)
+    code = parsed.control & 0x1F
+    name = f" {int.from_bytes(parsed.data[:4], 'little'):08x}" if len(parsed.data) >= 4 else ""
+    if not parsed.control & _dlt645.ANSWER:
         what = DLT645.get(code, f"a command {code:02x}")
-        whom = "any meter" if said.address == _dlt645.WILDCARD else f"meter {said.address}"
+        whom = "any meter" if parsed.address == _dlt645.WILDCARD else f"meter {parsed.address}"
         return f"{what}{name if code in (_dlt645.READ, _dlt645.MORE) else ''}, to {whom}"
-    if said.control & _dlt645.REFUSED:
-        return str(_dlt645.refusal(said))
-    return f"an answer of meter {said.address}{name}"
+    if parsed.control & _dlt645.REFUSED:
+        return str(_dlt645.refusal(parsed))
+    return f"an answer of meter {parsed.address}{name}"
 
 
 def _of_iec62056(frame: bytes) -> str:
@@ -138,8 +138,8 @@ def _of_iec62056(frame: bytes) -> str:
     if text == NAK:
         return "a refusal (NAK): say it again"
     if text in (ACK, *(_iec62056.acknowledge(baud) for baud in _iec62056.BAUDS)):
-        told = text[2:3].decode("ascii")
-        return f"an acknowledgement: go on at {_iec62056.BAUDS[int(told)]} baud" if told else (
+        kind = text[2:3].decode("ascii")
+        return f"an acknowledgement: go on at {_iec62056.BAUDS[int(kind)]} baud" if kind else (
             "an acknowledgement")  # fmt: skip
     if text[:2] == b"/?" and text.endswith(b"!\r\n"):
         whom = text[2:-3].decode("ascii", "replace")
@@ -158,8 +158,8 @@ def _of_hdlc(frame: bytes) -> str:
 
 
 def _of_p1(frame: bytes) -> str:
-    said = dsmr.behind(dsmr.telegram(frame), {})[1]
-    return "a telegram of a P1 port" + "".join(f"; {text}" for text in said)
+    notes = dsmr.behind(dsmr.telegram(frame), {})[1]
+    return "a telegram of a P1 port" + "".join(f"; {text}" for text in notes)
 
 
 PROTOCOLS: Final[dict[str, Callable[[bytes], str]]] = {

@@ -41,8 +41,8 @@ def report(args: argparse.Namespace) -> Iterator[tuple[str, bool]]:
         elif getattr(args, needed) is None:
             yield f"left out: no --{needed}", True
         else:
-            told = argparse.Namespace(**{**vars(args), "bundle": BUNDLES / name})
-            for line in _tables(name, told):
+            options = argparse.Namespace(**{**vars(args), "bundle": BUNDLES / name})
+            for line in _tables(name, options):
                 yield line, "left out" in line
 
 

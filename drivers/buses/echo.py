@@ -13,8 +13,8 @@ class Echo:
     characters of 7 `bits` the eighth is the parity, which a port takes away.
     """
 
-    def __init__(self, said: bytes, bits: int = 8) -> None:
-        self._said, self._seven = said, bits == 7
+    def __init__(self, sent: bytes, bits: int = 8) -> None:
+        self._said, self._seven = sent, bits == 7
         self._held = b""
 
     def without(self, chunk: bytes) -> bytes:

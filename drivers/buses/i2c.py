@@ -92,12 +92,12 @@ class SmbusI2c:
         Each is a name with its address first, then the others that its kind can have. It writes
         nothing, and stops where the bus is stuck.
         """
-        said: list[Finding] = []
+        findings: list[Finding] = []
         if not self.path.startswith(SIM):
             found = node(self.path)
-            said = of_host(found, *host_facts(), holder(found.path))
-            if any(one.severity == "fault" for one in said):
-                return said
+            findings = of_host(found, *host_facts(), holder(found.path))
+            if any(one.severity == "fault" for one in findings):
+                return findings
         heard = self._heard.difference(first for first, *_ in silent.values())
         try:
             for address in ADDRESSES:
@@ -105,8 +105,8 @@ class SmbusI2c:
                     heard.add(address)
                 await asyncio.sleep(0)
         except BusError as error:
-            return [*said, fault(str(error))]
-        return said + of_walk(self.path, heard, silent)
+            return [*findings, fault(str(error))]
+        return findings + of_walk(self.path, heard, silent)
 
     def close(self) -> None:
         """Give the bus back. Always safe; the next transfer opens it again."""

@@ -123,26 +123,26 @@ def of_walk(
 
     Each of them is a name with its address first, then the others that its kind can have.
     """
-    said = []
+    findings = []
     for name, (address, *others) in silent.items():
         if address in heard:
             text = f"{name}: somebody is at 0x{address:02x} on {path}, and does not answer as it"
             remedy = "is it another kind of chip, or was it just switched on?"
-            said.append(fault(f"{text} should", remedy))
+            findings.append(fault(f"{text} should", remedy))
             continue
         elsewhere = sorted(heard & set(others))
         if elsewhere:
             text = f"{name}: nobody answers at 0x{address:02x} on {path}, but somebody at"
             remedy = f"set address = 0x{elsewhere[0]:02x}, or its address pin to the other level"
-            said.append(fault(f"{text} {addresses(elsewhere)}, where its kind can be", remedy))
+            findings.append(fault(f"{text} {addresses(elsewhere)}, where its kind can be", remedy))
         else:
             text = f"{name}: nobody answers at 0x{address:02x} on {path}"
-            said.append(fault(text, _where(address, heard)))
+            findings.append(fault(text, _where(address, heard)))
     if heard:
-        said.append(note(f"{path}: {addresses(heard)} answer"))
+        findings.append(note(f"{path}: {addresses(heard)} answer"))
     elif not silent:
-        said.append(note(f"{path}: nobody answers a bare read", "some sensors never do"))
-    return said
+        findings.append(note(f"{path}: nobody answers a bare read", "some sensors never do"))
+    return findings
 
 
 def host_facts() -> tuple[list[str], tuple[str, str] | None]:

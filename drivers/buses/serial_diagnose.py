@@ -43,21 +43,21 @@ async def diagnose(
     port: "SerialPort", cut: Cut | None, listen_s: float, search: Sequence[str]
 ) -> list[Finding]:
     """As `SerialPort.diagnose` says."""
-    said = look(port.port, ours=port.is_open)
-    if any(found.severity == "fault" for found in said):
+    findings = look(port.port, ours=port.is_open)
+    if any(found.severity == "fault" for found in findings):
         port.close()
-        return said
+        return findings
     try:
         heard, counted = await listen(port, listen_s)
         count = frames(heard, cut) if cut is not None else 0
-        said += _judge(port, heard, counted, count, cut, listen_s)
+        findings += _judge(port, heard, counted, count, cut, listen_s)
         if cut is not None and heard and not count:
-            said += await _search(port, cut, listen_s, search)
+            findings += await _search(port, cut, listen_s, search)
     except BusError as error:
-        said.append(fault(str(error)))
+        findings.append(fault(str(error)))
     finally:
         port.close()
-    return said
+    return findings
 
 
 def _judge(
@@ -68,14 +68,18 @@ def _judge(
     cut: Cut | None,
     listen_s: float,
 ) -> list[Finding]:
-    said = of_counters(port.port, port.settings, counted)
+    port_findings = of_counters(port.port, port.settings, counted)
     if count:
-        return [*said, speaks(port.port, port.settings, count)]
+        return [*port_findings, speaks(port.port, port.settings, count)]
     if not heard:
-        return said if cut is None or said else [silent(port.port, port.settings, listen_s)]
+        return (
+            port_findings
+            if cut is None or port_findings
+            else [silent(port.port, port.settings, listen_s)]
+        )
     if cut is None:
-        return [*said, unasked(port.port, heard)]
-    return said or of_bytes(port.port, port.settings, heard)
+        return [*port_findings, unasked(port.port, heard)]
+    return port_findings or of_bytes(port.port, port.settings, heard)
 
 
 async def _search(

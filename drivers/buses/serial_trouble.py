@@ -81,21 +81,21 @@ def of_host(
         listed = ", ".join(present) or "none"
         remedy = f"plug the adapter in, or name one of those that are there ({listed})"
         return [fault(f"{found.name} is not there", remedy)]
-    said = []
+    findings = []
     tty = found.path.removeprefix("/dev/")
     if tty in kernel_consoles:
-        said.append(_kernel_talks(found.name, tty))
+        findings.append(_kernel_talks(found.name, tty))
     if login is not None:
         text = f"{login} uses {found.name} as its terminal: what a device says is taken as typed"
-        said.append(fault(text, CONSOLE_REMEDY.format(tty=tty)))
+        findings.append(fault(text, CONSOLE_REMEDY.format(tty=tty)))
     elif holder is not None:
         text = f"{holder} has {found.name} open"
-        said.append(fault(text, "end it, a line has one master"))
+        findings.append(fault(text, "end it, a line has one master"))
     if not found.usable:
         text = f"no permission for {found.name}, which belongs to the group {found.group}"
         remedy = f"add the user to it (usermod -aG {found.group} USER) and start again"
-        said.append(fault(text, remedy))
-    return said
+        findings.append(fault(text, remedy))
+    return findings
 
 
 def of_console(found: Node, kernel_consoles: Sequence[str]) -> str:
@@ -117,16 +117,16 @@ def of_counters(port: str, settings: str, found: Counters) -> list[Finding]:
 
     A few damaged ones among many that are sound are an accident, and no setting's fault.
     """
-    said = []
+    findings = []
     if found.breaks > max(2, found.received // 10):
-        said.append(
+        findings.append(
             fault(
                 f"{port}: the line is held low ({found.breaks} breaks)",
                 "A and B are swapped, shorted, or the adapter has no bias resistors: swap A and B",
             )
         )
     elif found.framing and found.framing >= found.received // 20:
-        said.append(
+        findings.append(
             fault(
                 f"{port}: {found.framing} of {found.received} bytes have no stop bit at {settings}",
                 "the device has another baud rate, or two stop bits or parity where we have none"
@@ -134,7 +134,7 @@ def of_counters(port: str, settings: str, found: Counters) -> list[Finding]:
             )
         )
     elif found.parity and found.parity >= found.received // 20:
-        said.append(
+        findings.append(
             fault(
                 f"{port}: {found.parity} of {found.received} bytes have the wrong parity"
                 f" at {settings}",
@@ -143,8 +143,8 @@ def of_counters(port: str, settings: str, found: Counters) -> list[Finding]:
         )
     if found.overrun:
         text = f"{port}: {found.overrun} bytes were lost before this program could read them"
-        said.append(warning(text, "the machine is overloaded, or its UART has no FIFO"))
-    return said
+        findings.append(warning(text, "the machine is overloaded, or its UART has no FIFO"))
+    return findings
 
 
 def of_bytes(port: str, settings: str, heard: bytes) -> list[Finding]:

@@ -90,10 +90,10 @@ class Ads1115Chip:
         if not self._over:
             return {}
         low = max(self.points[0].low, -self._range_v)
-        told = f"{' and '.join(self._over)} not within {low:g} to {self._range_v:g} V"
+        over_text = f"{' and '.join(self._over)} not within {low:g} to {self._range_v:g} V"
         largest = self._range_v == RANGES_V[0]
         hint = "check the wiring" if largest else "check the wiring, or choose a larger range_v"
-        return {Condition.OVERLOAD: f"{told}: {hint}"}
+        return {Condition.OVERLOAD: f"{over_text}: {hint}"}
 
     @property
     def _range_v(self) -> float:

@@ -85,10 +85,10 @@ def text(frame: bytes, code: bytes, address: int = ANYBODY) -> str:
         raise DataError(f"wrong checksum in {frame.hex()}")
     if frame[4:5] != code or address not in (ANYBODY, frame[3]):
         raise DataError(f"an answer to another question, or of another card: {frame.hex()}")
-    told = frame[5:-3].decode("ascii", "replace").strip("\0 ")
-    if not told.isprintable() or not told.isascii():
+    text = frame[5:-3].decode("ascii", "replace").strip("\0 ")
+    if not text.isprintable() or not text.isascii():
         raise DataError(f"no text in {frame.hex()}")
-    return told
+    return text
 
 
 def cut_events(data: bytes) -> tuple[bytes | None, int]:

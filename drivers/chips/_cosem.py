@@ -131,9 +131,9 @@ def accepted(apdu: bytes) -> None:
     """Raises DataError unless this AARE is one of a meter that takes us in."""
     if apdu[:1] != bytes((AARE,)):
         raise _exception(apdu)
-    told = _parsed(_library().acse.ApplicationAssociationResponse.from_bytes, _bare(apdu))
-    if told.result:
-        why = getattr(told.result_source_diagnostics, "name", "UNKNOWN").lower().replace("_", " ")
+    aare = _parsed(_library().acse.ApplicationAssociationResponse.from_bytes, _bare(apdu))
+    if aare.result:
+        why = getattr(aare.result_source_diagnostics, "name", "UNKNOWN").lower().replace("_", " ")
         raise DataError(
             f"the meter refuses the association ({why}): are `client` and `password` right, and"
             " may this client read without encryption?",
@@ -155,13 +155,13 @@ def answered(apdu: bytes) -> Answer:
     """The answer to a GET. Raises DataError for a refusal and for anything else."""
     if apdu[:1] != bytes((GOT,)) or apdu[1:2] not in (b"\x01", b"\x02"):
         raise _exception(apdu)
-    told = _parsed(_library().xdlms.GetResponseFactory.from_bytes, apdu)
-    if told is None or told.invoke_id_and_priority.invoke_id != 1:
+    response = _parsed(_library().xdlms.GetResponseFactory.from_bytes, apdu)
+    if response is None or response.invoke_id_and_priority.invoke_id != 1:
         raise DataError(f"this answers something else: {apdu[:64].hex()}")
-    if hasattr(told, "error"):
-        raise _refusal(int(told.error))
-    more = type(told).__name__ == "GetResponseWithBlock"
-    return Answer(told.data, getattr(told, "block_number", 0), more)
+    if hasattr(response, "error"):
+        raise _refusal(int(response.error))
+    more = type(response).__name__ == "GetResponseWithBlock"
+    return Answer(response.data, getattr(response, "block_number", 0), more)
 
 
 def _refusal(code: int) -> DataError:

@@ -76,18 +76,18 @@ class Talk:
             frame = await self._number(part, bool(left))
             if left and not frame.ready:
                 raise DataError("the meter answers before it was asked")
-        told = b""
+        data = b""
         for _ in range(FRAMES_AT_MOST):
             if frame.numbered:
-                told += frame.information
+                data += frame.information
                 if not frame.more:
                     break
             frame = await self._say_until_sound(self._ready())
         if not frame.numbered or frame.more:
             raise DataError("an answer that does not end")
-        if told[:3] != cosem.TELL:
-            raise DataError(f"no answer of DLMS: {told[:64].hex() or 'nothing'}")
-        return told[3:]
+        if data[:3] != cosem.TELL:
+            raise DataError(f"no answer of DLMS: {data[:64].hex() or 'nothing'}")
+        return data[3:]
 
     async def _number(self, part: bytes, more: bool) -> Frame:
         """One I frame of ours, and what comes after it."""

@@ -28,7 +28,11 @@ _KEYS: Final = {point.key: place for place, point in enumerate(POINTS)}
 def _codes() -> dict[Obis, Meaning]:
     """The codes of these points, in their order; what is told whole comes before its parts."""
     every = (Obis(1, 0, c, d, e) for c in range(1, 100) for d in (7, 8) for e in range(5))
-    known = {obis: told for obis in every if (told := meaning(obis)) and told.key in _KEYS}
+    known = {
+        obis: point_meaning
+        for obis in every
+        if (point_meaning := meaning(obis)) and point_meaning.key in _KEYS
+    }
     return dict(sorted(known.items(), key=lambda item: (_KEYS[item[1].key], item[1].sign != 0)))
 
 

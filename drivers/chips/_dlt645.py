@@ -82,21 +82,21 @@ def answer_to(request: bytes) -> Cut:
 
 def _belongs(found: bytes, asked: Frame) -> bool:
     try:
-        said = parse(found)
+        parsed = parse(found)
     except DataError:
         return True
-    if not said.control & ANSWER or said.control & 0x1F != asked.control:
+    if not parsed.control & ANSWER or parsed.control & 0x1F != asked.control:
         return False
-    if WILDCARD != asked.address != said.address:
+    if WILDCARD != asked.address != parsed.address:
         return False
-    return bool(said.control & REFUSED) or said.data[:4] == asked.data[:4] or not asked.data
+    return bool(parsed.control & REFUSED) or parsed.data[:4] == asked.data[:4] or not asked.data
 
 
-def refusal(said: Frame) -> DataError:
+def refusal(parsed: Frame) -> DataError:
     """What a refusing answer (D1, D2, D3) means for the points that were asked for."""
-    why = said.data[0] if said.data else 0
+    why = parsed.data[0] if parsed.data else 0
     if why & NOT_HERE:
-        return DataError(f"meter {said.address} has no such data", Reason.ADDRESS)
+        return DataError(f"meter {parsed.address} has no such data", Reason.ADDRESS)
     if why & NOT_ALLOWED:
-        return DataError(f"meter {said.address} does not allow it", Reason.ADDRESS)
-    return DataError(f"meter {said.address} refuses with error {why:02x}", Reason.FAULT)
+        return DataError(f"meter {parsed.address} does not allow it", Reason.ADDRESS)
+    return DataError(f"meter {parsed.address} refuses with error {why:02x}", Reason.FAULT)

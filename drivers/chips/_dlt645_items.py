@@ -140,22 +140,22 @@ PHASE_BITS: Final = (
 
 def conditions(words: dict[int, int]) -> dict[Condition, str]:
     """What the status words say is wrong."""
-    said: list[tuple[Condition, str]] = []
+    reported: list[tuple[Condition, str]] = []
     if words.get(1, 0) & 0x04:
-        said.append((Condition.BATTERY, "the battery of the clock is low"))
+        reported.append((Condition.BATTERY, "the battery of the clock is low"))
     if words.get(1, 0) & 0x08:
-        said.append((Condition.BATTERY, "the battery for reading without mains is low"))
+        reported.append((Condition.BATTERY, "the battery for reading without mains is low"))
     if words.get(3, 0) & 0x06:
-        said.append((Condition.POWER, "the meter runs on its auxiliary supply or battery"))
+        reported.append((Condition.POWER, "the meter runs on its auxiliary supply or battery"))
     if words.get(3, 0) & 0x10:
-        said.append((Condition.POWER, "the relay of the meter is open"))
+        reported.append((Condition.POWER, "the relay of the meter is open"))
     for number, phase in PHASE.items():
         for bit, condition, text in PHASE_BITS:
             if words.get(number, 0) & 1 << bit:
-                said.append((condition, text.format(phase)))
+                reported.append((condition, text.format(phase)))
     if words.get(7, 0) & 0x03:
-        said.append((Condition.PHASES, "the order of the phases is reversed"))
+        reported.append((Condition.PHASES, "the order of the phases is reversed"))
     found: dict[Condition, str] = {}
-    for condition, text in said:
+    for condition, text in reported:
         found[condition] = f"{found[condition]}; {text}" if condition in found else text
     return found

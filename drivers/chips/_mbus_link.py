@@ -91,7 +91,7 @@ def _belongs(found: bytes, address: int, number: str) -> bool:
     except DataError:
         return True
     if ci == VARIABLE and number:
-        told = zip(number, data[3::-1].hex().upper(), strict=False)
-        if any(digit not in ("F", one) for digit, one in told):
+        pairs = zip(number, data[3::-1].hex().upper(), strict=False)
+        if any(digit not in ("F", one) for digit, one in pairs):
             return False
     return control & KIND == RSP_UD and address in (sender, SELECTED)

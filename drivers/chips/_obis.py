@@ -77,10 +77,10 @@ SERIALS: Final = (  # best first
 )
 
 
-def serial(told: dict[Obis, str]) -> str:
+def serial(texts: dict[Obis, str]) -> str:
     """The serial number among texts told under codes, "" when there is none."""
-    told = {**{code._replace(e=0): t for code, t in told.items() if code.e == UNSAID}, **told}
-    return next((text for code in SERIALS if (text := plain(told.get(code, "")))), "")
+    texts = {**{code._replace(e=0): t for code, t in texts.items() if code.e == UNSAID}, **texts}
+    return next((text for code in SERIALS if (text := plain(texts.get(code, "")))), "")
 
 
 def plain(text: str) -> str:

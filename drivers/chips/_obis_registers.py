@@ -32,9 +32,9 @@ class Registers:
         if identity != self._of:
             self._of, self._parts = identity, {}
         parts = _parts(readings)
-        told = zip(wanted, samples(wanted, readings), strict=True)
+        pairs = zip(wanted, samples(wanted, readings), strict=True)
         return tuple(
-            self._steady(point.key, sample, parts.get(point.key)) for point, sample in told
+            self._steady(point.key, sample, parts.get(point.key)) for point, sample in pairs
         )
 
     def _steady(self, key: str, sample: Sample, parts: int | None) -> Sample:
@@ -53,6 +53,10 @@ def _parts(readings: Iterable[Reading]) -> dict[str, int]:
     for code in (reading.obis for reading in readings):
         if (key := register_of(code)) is not None:
             found.setdefault(key, set()).add(code.e)
-        elif code.d == REGISTER and code.e in (0, UNSAID) and (told := meaning(code)) is not None:
-            found.setdefault(told.key, set()).add(0)
+        elif (
+            code.d == REGISTER
+            and code.e in (0, UNSAID)
+            and (point_meaning := meaning(code)) is not None
+        ):
+            found.setdefault(point_meaning.key, set()).add(0)
     return {key: WHOLE if 0 in tariffs else len(tariffs) for key, tariffs in found.items()}

@@ -197,8 +197,8 @@ def samples(
     tariffs: dict[str, dict[int, Reading]] = {}
     channels: dict[str, int] = {}
     for reading in readings:
-        if (told := meaning(reading.obis)) is not None:
-            found.setdefault(told, reading)
+        if (point_meaning := meaning(reading.obis)) is not None:
+            found.setdefault(point_meaning, reading)
         key = register_of(reading.obis) if all_told else None
         if key is not None and channels.setdefault(key, reading.obis.b) == reading.obis.b:
             tariffs.setdefault(key, {}).setdefault(reading.obis.e, reading)

@@ -46,8 +46,8 @@ class Meter(NamedTuple):
         if not self.at:
             return Bad(Reason.STALE)
         point, (value, unit) = MBUS[self.kind], self.value
-        told = Reading(Obis(0, 1, 24, 2, 1), value if unit else None, unit)
-        return within(point, convert(told, point))
+        reading = Reading(Obis(0, 1, 24, 2, 1), value if unit else None, unit)
+        return within(point, convert(reading, point))
 
     @property
     def day(self) -> int:
@@ -104,14 +104,14 @@ def meters(found: Iterable[Entry]) -> list[Meter]:
                 values[code.b] = (at, amount(value))
             case (24, 3, 0), (at, _, _, _, _, unit, value, *_):  # DSMR 2, 3: the last in a new line
                 values[code.b] = (at, (amount(value)[0], unit))
-    told: list[Meter] = []
+    meters: list[Meter] = []
     for channel, (at, told_value) in sorted(values.items()):
         kind = kinds.get(channel, -1)
         if kind in MBUS:
             identity = next((names[key] for key in sorted(names) if key[0] == channel), "")
             read_at = at[:12] if READ_AT.fullmatch(at) else ""
-            told.append(Meter(kind, identity, read_at, told_value))
-    return [one for place, one in enumerate(told) if not _again(one, told[:place], told)]
+            meters.append(Meter(kind, identity, read_at, told_value))
+    return [one for place, one in enumerate(meters) if not _again(one, meters[:place], meters)]
 
 
 def _again(one: Meter, before: Sequence[Meter], everybody: Sequence[Meter]) -> bool:
@@ -129,12 +129,14 @@ def _less(a: Sample, b: Sample) -> bool:
     return isinstance(a, float) and isinstance(b, float) and a < b
 
 
-def places(kind: int, told: Sequence[Meter], named: Sequence[str]) -> tuple[dict[str, Place], str]:
+def places(
+    kind: int, meters: Sequence[Meter], named: Sequence[str]
+) -> tuple[dict[str, Place], str]:
     """The points of a kind, and a sentence for a person where these do not say what they could.
 
     `named` are the identifiers of the configuration: the first is the plain point.
     """
-    mine = [one for one in told if one.kind == kind]
+    mine = [one for one in meters if one.kind == kind]
     if named:
         by_name = {name: [one for one in mine if one.identity == name] for name in named}
         found = [_only(by_name[name]) for name in named]
@@ -165,11 +167,11 @@ def _only(those: Sequence[Meter]) -> Place:
     return Place(Bad(Reason.CONTRADICTED), names.pop() if len(names) == 1 else "")
 
 
-def ambiguous(told: Sequence[Meter], named: Mapping[int, Sequence[str]]) -> dict[str, list[str]]:
+def ambiguous(meters: Sequence[Meter], named: Mapping[int, Sequence[str]]) -> dict[str, list[str]]:
     """Option -> what to write into it: of each kind with several meters that nobody has named."""
     found: dict[str, list[str]] = {}
     for kind, option in OPTIONS.items():
-        names = {one.identity for one in _there([one for one in told if one.kind == kind])}
+        names = {one.identity for one in _there([one for one in meters if one.kind == kind])}
         if len(names) > 1 and not named.get(kind) and all(names):
             found[option] = sorted(names)
     return found

@@ -100,8 +100,8 @@ class Layout:
             raise DataError(f"no frame of this sensor: {frame[: self.size].hex() or 'nothing'}")
         if not _sum_is_right(frame):
             raise DataError(f"wrong sum in {frame.hex()}")
-        told = frame[4 : -4 if self.errors else -2]
-        counts = struct.unpack(f">{len(told) // 2}H", told)
+        payload = frame[4 : -4 if self.errors else -2]
+        counts = struct.unpack(f">{len(payload) // 2}H", payload)
         others = {word.at for word in self.words if not word.settles}
         empty = not any(count for at, count in enumerate(counts) if at not in others)
         nothing = not any(counts)
@@ -118,10 +118,10 @@ class Layout:
         Commands and what confirms them may be among them. Raises DataError for a damaged frame,
         and when there are no values.
         """
-        told = [self.decode(frame) for frame in frames if not _is_command(frame)]
-        if not told:
+        decoded = [self.decode(frame) for frame in frames if not _is_command(frame)]
+        if not decoded:
             raise DataError("no values among the frames", Reason.SILENT)
-        return {p.key: sample for p, sample in zip(self.points, told[-1], strict=True)}
+        return {p.key: sample for p, sample in zip(self.points, decoded[-1], strict=True)}
 
 
 def _sum_is_right(frame: bytes) -> bool:

@@ -38,8 +38,8 @@ def number(data: bytes) -> str:
 
 def text(data: bytes) -> str:
     """A serial number that is text, up to its zero byte; "" when it is no plain text."""
-    told = data.split(b"\0", 1)[0].decode("ascii", "replace")
-    return told if told.isascii() and told.isprintable() else ""
+    text = data.split(b"\0", 1)[0].decode("ascii", "replace")
+    return text if text.isascii() and text.isprintable() else ""
 
 
 def command(code: int, *arguments: int) -> bytes:
@@ -110,11 +110,11 @@ def exchanges(
     Raises DataError for such a one, and for an answer that is missing.
     """
     rest = iter([frame for frame in frames if frame])
-    for told in rest:
-        expected = answers(told)
+    for reply in rest:
+        expected = answers(reply)
         if expected is None:
-            raise DataError(f"{told.hex()} is no command that this driver gives")
+            raise DataError(f"{reply.hex()} is no command that this driver gives")
         answer = next(rest, b"") if expected else b""
         if expected and not answer:
-            raise DataError(f"{told.hex()} has no answer", Reason.SILENT)
-        yield told, answer
+            raise DataError(f"{reply.hex()} has no answer", Reason.SILENT)
+        yield reply, answer

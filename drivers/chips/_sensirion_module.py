@@ -168,14 +168,14 @@ class Module:
         self._fresh += 1
         self._silence.broken()
         await self._learn()
-        told = judged(profile, samples, self._status, settled)
+        judged_samples = judged(profile, samples, self._status, settled)
         # a part that gives nothing any more may have said why
-        self._status_due |= Bad(Reason.STALE) in told
-        return told
+        self._status_due |= Bad(Reason.STALE) in judged_samples
+        return judged_samples
 
     async def _name(self) -> None:
-        told = await serial_number(self.bus, self.address, self.profile.serial)
-        self._identity = told or self._identity
+        number = await serial_number(self.bus, self.address, self.profile.serial)
+        self._identity = number or self._identity
 
     async def _has_news(self) -> bool:
         for ask in range(ASKS):

@@ -158,5 +158,5 @@ def explain(profile: Profile, frames: Sequence[bytes]) -> dict[str, Sample]:
             samples = (Bad(Reason.STALE),) * len(profile.points)
     if samples is None:
         raise DataError("no measured values among the frames", Reason.SILENT)
-    told = judged(profile, samples, register, settled=True)
-    return {point.key: sample for point, sample in zip(profile.points, told, strict=True)}
+    judged_samples = judged(profile, samples, register, settled=True)
+    return {point.key: sample for point, sample in zip(profile.points, judged_samples, strict=True)}

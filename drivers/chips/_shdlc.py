@@ -89,9 +89,9 @@ def cut(command: int) -> Cut:
             return None, start if len(data) - start <= LONGEST else len(data)
         frame = data[start : end + 1]
         try:
-            told = answer(frame)
+            response = answer(frame)
         except DataError:
             return None, end  # its end may be the beginning of the next
-        return (frame, end + 1) if told.command == command else (None, end + 1)
+        return (frame, end + 1) if response.command == command else (None, end + 1)
 
     return found

@@ -130,8 +130,8 @@ def readings(found: Iterable[Entry]) -> list[Reading]:
 
 def texts(found: Iterable[Entry]) -> dict[Obis, str]:
     """The entries as texts, the first of each code."""
-    told: dict[Obis, str] = {}
+    texts: dict[Obis, str] = {}
     for entry in found:
         if (code := parse(entry.code)) is not None:
-            told.setdefault(code, entry.groups[0])
-    return told
+            texts.setdefault(code, entry.groups[0])
+    return texts

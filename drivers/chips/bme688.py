@@ -134,15 +134,15 @@ class Bme688:
     @property
     def health(self) -> Mapping[Condition, str]:
         """Which of its parts gives nothing, and whether the heater gets hot."""
-        told = {}
+        conditions = {}
         if self._lacking:
-            told[Condition.SENSOR] = f"it measures no {' and no '.join(self._lacking)}"
+            conditions[Condition.SENSOR] = f"it measures no {' and no '.join(self._lacking)}"
         if self._cold >= COLD_READS:
-            told[Condition.HEATER] = (
+            conditions[Condition.HEATER] = (
                 f"the heater does not reach {self.heater_cel} Cel within {self.heater_ms} ms:"
                 " check the supply, or heat longer"
             )
-        return told
+        return conditions
 
     async def open(self) -> None:
         """Reset it, and read its calibration. Raises BusError, and DataError for another chip."""

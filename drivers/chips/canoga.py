@@ -89,8 +89,8 @@ class Channel:
                 return self._doubt()
             self.volume = now.count
             return self._good()
-        told = step(last, now)
-        if told is Step.ODD:
+        what_changed = step(last, now)
+        if what_changed is Step.ODD:
             again = Step.ODD if suspect is None else step(suspect, now)
             if again is Step.ODD:
                 self.suspect = now
@@ -98,8 +98,8 @@ class Channel:
             # Said twice: it is true. What the card had counted until then is not known.
             self._go_on(suspect or now, now, again)
             return self._doubt()
-        self._go_on(last, now, told)
-        if told is Step.SAME:
+        self._go_on(last, now, what_changed)
+        if what_changed is Step.SAME:
             return self._good()
         if not sure and headway_ms(last, now) >= FULL_COUNT_MS:
             return self._doubt()
@@ -108,8 +108,8 @@ class Channel:
         alone = passed(last, now) == 1
         return volume, on_time if alone else Doubt(on_time, Reason.PARTIAL)
 
-    def _go_on(self, before: Detection, now: Detection, told: Step) -> None:
-        if told is Step.NEXT:
+    def _go_on(self, before: Detection, now: Detection, step: Step) -> None:
+        if step is Step.NEXT:
             self.volume += passed(before, now)
             self.on_ms += now.duration_ms
         self.last = now
@@ -203,11 +203,11 @@ class Canoga:
         """Go on with the totals; what passed meanwhile is counted if that was not for long."""
         if kept[:1] != FORM or len(kept) != 1 + CHANNELS * KEPT.size:
             return
-        for channel, told in zip(self._channels, KEPT.iter_unpack(kept[1:]), strict=True):
-            channel.volume, channel.on_ms = told[0], told[1]
+        for channel, state in zip(self._channels, KEPT.iter_unpack(kept[1:]), strict=True):
+            channel.volume, channel.on_ms = state[0], state[1]
             channel.restored = True
             if 0 <= age_s < LONGEST_HEADWAY_MS / 1000:
-                channel.last = Detection(*told[2:])
+                channel.last = Detection(*state[2:])
 
 
 def _fields(last: Detection | None) -> tuple[int, int, int, int]:

@@ -100,39 +100,39 @@ class Dlms:
         """Its serial number. Another meter has other exponents."""
         for name in tuple(self._names):
             try:
-                told = cosem.text(await self._talk.get(name))
+                device_name = cosem.text(await self._talk.get(name))
             except DataError as damage:
                 if damage.reason is Reason.CRC:
                     raise
                 if damage.reason is Reason.ADDRESS:
                     self._names.remove(name)
                 continue
-            if told and told != self.identity:
+            if device_name and device_name != self.identity:
                 if self.identity:
                     self._forget()
-                self.identity = told
-            if told:
+                self.identity = device_name
+            if device_name:
                 return
 
     async def _values(self) -> None:
         """Ask for every code; a silence ends it, with what there is. Raises what came first."""
-        told = self._told
+        readings = self._told
         error: BusError | DataError | None = None
-        while (obis := told.next()) is not None:
+        while (obis := readings.next()) is not None:
             try:
-                told.value(obis, await self._talk.get(Attribute(REGISTER, obis, VALUE)))
-                if obis not in told.scales:
+                readings.value(obis, await self._talk.get(Attribute(REGISTER, obis, VALUE)))
+                if obis not in readings.scales:
                     scale = await self._talk.get(Attribute(REGISTER, obis, SCALER_UNIT))
-                    told.scale(obis, scale)
+                    readings.scale(obis, scale)
             except BusError as silence:
                 error = error or silence
-                told.stop(silence.reason)
+                readings.stop(silence.reason)
             except DataError as damage:
                 error = error or damage
-                told.refuse(obis, damage.reason)
+                readings.refuse(obis, damage.reason)
                 if damage.reason is Reason.CRC:  # twice: the two sides have lost each other
-                    told.stop(damage.reason)
-        if not told.values:
+                    readings.stop(damage.reason)
+        if not readings.values:
             raise error or DataError("the meter has nothing to say", Reason.ADDRESS)
 
     async def _look_after(self) -> None:
@@ -156,7 +156,7 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
 
     Raises DataError for a damaged frame, for a refused association, and when nothing is in them.
     """
-    told, parts = Told(), {b"": b""}
+    readings, parts = Told(), {b"": b""}
     asked: Attribute | None = None
     block = b""
     for data in frames:
@@ -180,13 +180,13 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
                 block = (block + answer.data)[: LONGEST + 1]
                 if answer.more:
                     continue
-                told.take(asked, block)
+                readings.take(asked, block)
             except DataError as damage:
-                told.refuse(asked.obis, damage.reason)
+                readings.refuse(asked.obis, damage.reason)
             block = b""
     if not frames:
         raise DataError("no frame of a meter", Reason.SILENT)
-    return told.samples(asked_only=True)
+    return readings.samples(asked_only=True)
 
 
 DRIVER: Final = Dlms

@@ -169,15 +169,15 @@ class Dlt645:
     async def _ask(self, di: int) -> bytes:
         """The data behind an identifier, of all frames. Raises BusError, DataError."""
         name = di.to_bytes(4, "little")
-        said = await self._exchange(wire.READ, name)
-        data = said.data[4:]
+        frame = await self._exchange(wire.READ, name)
+        data = frame.data[4:]
         for turn in range(1, FRAMES_AT_MOST):
-            if not said.control & wire.FOLLOWS:
+            if not frame.control & wire.FOLLOWS:
                 return data
-            said = await self._exchange(wire.MORE, name + bytes((turn,)))
-            if said.data[-1:] != bytes((turn,)):
+            frame = await self._exchange(wire.MORE, name + bytes((turn,)))
+            if frame.data[-1:] != bytes((turn,)):
                 raise DataError(f"frame {turn} of {di:08x} was asked for, another came")
-            data += said.data[4:-1]
+            data += frame.data[4:-1]
         raise DataError(f"more than {FRAMES_AT_MOST} frames for {di:08x}")
 
     async def _exchange(
@@ -186,26 +186,26 @@ class Dlt645:
         request = wire.frame(self._target, control, data)
         answer_s = ANSWER_S if answer_s is None else answer_s
         answer = await self.bus.frame(wire.answer_to(request), answer_s, wire.WAKE + request)
-        said = wire.parse(answer)
-        if said.control & wire.REFUSED:
-            raise wire.refusal(said)
-        return said
+        frame = wire.parse(answer)
+        if frame.control & wire.REFUSED:
+            raise wire.refusal(frame)
+        return frame
 
     async def _own_address(self) -> str:
-        said = await self._exchange(wire.READ_ADDRESS, b"", PROBE_S)
-        if len(said.data) != 6 or not _digits(said.address):
-            raise DataError(f"{said.data.hex()} is no address")
-        return said.address
+        frame = await self._exchange(wire.READ_ADDRESS, b"", PROBE_S)
+        if len(frame.data) != 6 or not _digits(frame.address):
+            raise DataError(f"{frame.data.hex()} is no address")
+        return frame.address
 
     async def _number(self) -> str:
         """The number of the meter, or its address where it has none of its own."""
         try:
-            told = await self._ask(items.NUMBER)
+            number = await self._ask(items.NUMBER)
         except DataError as damage:
             if damage.reason is not Reason.ADDRESS:
                 raise
-            told = await self._ask(items.ADDRESS)
-        digits = told[::-1].hex()
+            number = await self._ask(items.ADDRESS)
+        digits = number[::-1].hex()
         return digits if _digits(digits) else ""
 
 
@@ -236,25 +236,25 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
     parts: dict[int, bytes] = {}
     useful = False
     for one in frames:
-        said = wire.parse(one)
-        code = said.control & 0x1F
-        if not said.control & wire.ANSWER:
-            asked = int.from_bytes(said.data[:4], "little") if len(said.data) >= 4 else None
+        frame = wire.parse(one)
+        code = frame.control & 0x1F
+        if not frame.control & wire.ANSWER:
+            asked = int.from_bytes(frame.data[:4], "little") if len(frame.data) >= 4 else None
             useful |= code in (wire.READ, wire.MORE, wire.READ_ADDRESS)
             continue
         useful = True
-        if said.control & wire.REFUSED:
+        if frame.control & wire.REFUSED:
             if asked is None:
-                raise wire.refusal(said)  # of what, nobody knows
+                raise wire.refusal(frame)  # of what, nobody knows
             item = items.item_of(asked)
             if item is not None:
-                found |= {key: Bad(wire.refusal(said).reason) for key in _keys(asked)}
+                found |= {key: Bad(wire.refusal(frame).reason) for key in _keys(asked)}
             continue
-        if code not in (wire.READ, wire.MORE) or len(said.data) < 4:
+        if code not in (wire.READ, wire.MORE) or len(frame.data) < 4:
             continue
-        di = int.from_bytes(said.data[:4], "little")
-        data = said.data[4:] if code == wire.READ else parts.pop(di, b"") + said.data[4:-1]
-        if said.control & wire.FOLLOWS:
+        di = int.from_bytes(frame.data[:4], "little")
+        data = frame.data[4:] if code == wire.READ else parts.pop(di, b"") + frame.data[4:-1]
+        if frame.control & wire.FOLLOWS:
             parts[di] = data[: wire.LONGEST * FRAMES_AT_MOST]
             continue
         item = items.item_of(di)

@@ -106,8 +106,8 @@ class Dsmr:
         """The newest telegram. Raises BusError on silence, DataError for a damaged one."""
         found = telegram(await self.bus.frame(cut, SILENT_S, newest=True))
         self._identity = identity(found) or self._identity
-        places, said = behind(found, self._named)
-        self.health = {Condition.SETTINGS: ". ".join(said)} if said else {}
+        places, notes = behind(found, self._named)
+        self.health = {Condition.SETTINGS: ". ".join(notes)} if notes else {}
         own = decode(found, self._identity, self._registers)
         samples = own | {key: self._goes_on(key, *at) for key, at in places.items()}
         return tuple(samples[point.key] for point in self.points)
@@ -117,17 +117,17 @@ class Dsmr:
 
     def kept(self) -> bytes:
         """Which meter each point was last of, so that another one is noticed after a restart."""
-        told = {key: UNSURE if key in self._gaps else name for key, name in self._meters.items()}
-        rows = [HEAD, *(f"{key}={name}" for key, name in sorted(told.items()))]
-        return "\n".join(rows).encode() if told else b""
+        meters = {key: UNSURE if key in self._gaps else name for key, name in self._meters.items()}
+        rows = [HEAD, *(f"{key}={name}" for key, name in sorted(meters.items()))]
+        return "\n".join(rows).encode() if meters else b""
 
     def restore(self, kept: bytes, age_s: float) -> None:
         """Take back what `kept` gave, however long ago."""
         head, *rows = kept[:KEPT].decode("ascii", "replace").split("\n")
         keys = {point.key for point in self.points}
         if head == HEAD:
-            told = (row.partition("=") for row in rows)
-            self._meters = {key: name for key, _, name in told if key in keys} | self._meters
+            pairs = (row.partition("=") for row in rows)
+            self._meters = {key: name for key, _, name in pairs if key in keys} | self._meters
 
     def _goes_on(self, key: str, sample: Sample, name: str) -> Sample:
         """The sample; of another meter than before: uncertain for the gap.
@@ -148,13 +148,13 @@ class Dsmr:
         return Doubt(sample, Reason.GAP)  # type: ignore[arg-type]
 
 
-def _names(option: str, told: Sequence[str]) -> list[str]:
+def _names(option: str, identifiers: Sequence[str]) -> list[str]:
     """The identifiers in an option, as they are compared. Raises ConfigError."""
-    found = [p1.canonical(name) for name in told]
+    found = [p1.canonical(name) for name in identifiers]
     if len(found) > p1.CHANNELS or "" in found or len(set(found)) < len(found):
         raise ConfigError(
-            f"{option} = {list(told)} cannot be right: the identifiers of up to {p1.CHANNELS}"
-            " different meters belong here, as printed on them"
+            f"{option} = {list(identifiers)} cannot be right: the identifiers of up to "
+            f"{p1.CHANNELS} different meters belong here, as printed on them"
         )
     return found
 
@@ -189,8 +189,8 @@ def telegram(frame: bytes) -> list[Entry]:
 
 def decode(found: Sequence[Entry], identity: str, registers: Registers) -> dict[str, Sample]:
     """What the data sets of a telegram say of the meter itself."""
-    told = [one if one.unit else one._replace(value=None) for one in readings(found)]
-    samples = registers.samples(identity, ELECTRICITY, told)
+    obis_found = [one if one.unit else one._replace(value=None) for one in readings(found)]
+    samples = registers.samples(identity, ELECTRICITY, obis_found)
     by_key = {p.key: s for p, s in zip(ELECTRICITY, samples, strict=True)}
     plain = texts(found)
     return by_key | {point.key: _count(point, plain.get(code)) for code, point in FAILURES.items()}
@@ -200,14 +200,14 @@ def behind(
     found: Sequence[Entry], named: Mapping[int, Sequence[str]]
 ) -> tuple[dict[str, p1.Place], list[str]]:
     """The points of the meters on its M-Bus, and what a person should know of them."""
-    told = p1.meters(found)
+    meters = p1.meters(found)
     by_key: dict[str, p1.Place] = {}
-    said: list[str] = []
+    notes: list[str] = []
     for kind in p1.MBUS:
-        places, text = p1.places(kind, told, named.get(kind, ()))
+        places, text = p1.places(kind, meters, named.get(kind, ()))
         by_key |= places
-        said += [text] if text else []
-    return by_key, said
+        notes += [text] if text else []
+    return by_key, notes
 
 
 def _count(point: Point, text: str | None) -> Sample:

@@ -107,9 +107,9 @@ class Iec62056:
             raise BusError(f"a readout of more than {LONGEST_S:g} s: raise `fastest`?") from late
         finally:
             await self.bus.speed()
-        told = texts(found)
-        self._identity = serial(told) or self._identity
-        error = fault(told.get(ERRORS, ""))
+        obis_found = texts(found)
+        self._identity = serial(obis_found) or self._identity
+        error = fault(obis_found.get(ERRORS, ""))
         self._health = {Condition.DEVICE: _sentence(error)} if error else {}
         return self._registers.samples(self._identity, POINTS, readings(found))
 

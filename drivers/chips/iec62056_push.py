@@ -58,9 +58,9 @@ class Iec62056Push:
     async def read(self) -> tuple[Sample, ...]:
         """The newest telegram. Raises BusError on silence, DataError for a damaged one."""
         found = telegram(await self.bus.frame(cut, SILENT_S, newest=True))
-        told = texts(found)
-        self._identity = serial(told) or self._identity
-        self._health = conditions(told)
+        obis_found = texts(found)
+        self._identity = serial(obis_found) or self._identity
+        self._health = conditions(obis_found)
         return self._registers.samples(self._identity, POINTS, readings(found))
 
     async def close(self) -> None:
@@ -78,10 +78,10 @@ def telegram(frame: bytes) -> list[Entry]:
     return found
 
 
-def conditions(told: Mapping[Obis, str]) -> dict[Condition, str]:
+def conditions(texts: Mapping[Obis, str]) -> dict[Condition, str]:
     """What the status byte 96.5.5 and the error register F.F say."""
     found: dict[Condition, str] = {}
-    word = told.get(STATUS, "")
+    word = texts.get(STATUS, "")
     if len(word) == 2 and all(digit in "0123456789ABCDEFabcdef" for digit in word):
         bits = int(word, 16)
         missing = [f"L{phase}" for phase, bit in ((1, 5), (2, 4), (3, 3)) if bits >> bit & 1]
@@ -89,7 +89,7 @@ def conditions(told: Mapping[Obis, str]) -> dict[Condition, str]:
             found[Condition.POWER] = f"no voltage on {', '.join(missing)}"
         if bits & 1:
             found[Condition.DEVICE] = f"the meter reports an error (status {word})"
-    if error := fault(told.get(ERRORS, "")):
+    if error := fault(texts.get(ERRORS, "")):
         found[Condition.DEVICE] = f"the error register F.F holds {error}: look it up in the manual"
     return found
 

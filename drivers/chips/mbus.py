@@ -166,10 +166,10 @@ def decode(telegrams: Sequence[Telegram]) -> dict[str, Sample]:
         if forms[place] in forms[:place] and _is_repeated(telegrams, place):
             continue
         for record in one.records:
-            told = _sample(record, one.medium)
-            if told is None:
+            value = _sample(record, one.medium)
+            if value is None:
                 continue
-            key, sample = told
+            key, sample = value
             if key in found:
                 if _contradicts(place, record, *by[key]):
                     found[key] = Bad(Reason.CONTRADICTED)
@@ -199,24 +199,24 @@ def _sample(record: Record, medium: int) -> tuple[str, Sample] | None:
     """A record's point and value; None when it is of something else."""
     if record.function or record.storage or record.subunit:
         return None
-    told = meaning(record.vif)
-    if told is None:
+    unit_meaning = meaning(record.vif)
+    if unit_meaning is None:
         return None
-    stem = told.stem
+    stem = unit_meaning.stem
     if medium == ELECTRICITY and stem in ("energy", "reactive_energy"):
-        stem += "_export" if told.given else "_import"
-    elif told.given:
+        stem += "_export" if unit_meaning.given else "_import"
+    elif unit_meaning.given:
         return None
-    key = stem + (f"_l{told.phase}" if told.phase else "")
+    key = stem + (f"_l{unit_meaning.phase}" if unit_meaning.phase else "")
     key += f"_t{record.tariff}" if record.tariff else ""
     point = POINTS.get(key)
     if point is None:
         return None
-    if told.error is not None:
-        return key, Bad(told.error)
+    if unit_meaning.error is not None:
+        return key, Bad(unit_meaning.error)
     if record.value is None:
         return key, Bad(Reason.RANGE)
-    value = float(Fraction(record.value) * told.factor)
+    value = float(Fraction(record.value) * unit_meaning.factor)
     return key, value if point.low <= value <= point.high else Bad(Reason.RANGE)
 
 
@@ -251,18 +251,18 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
 
     Raises DataError for a damaged telegram, and when there is none.
     """
-    told: list[Telegram] = []
+    telegrams: list[Telegram] = []
     useful = False
     for frame in frames:
         if frame == link.ACK or link.is_request(frame):
             useful = True
             continue
         if link.inside(frame)[0] & link.KIND == link.RSP_UD:
-            told.append(telegram(frame))
+            telegrams.append(telegram(frame))
         useful = True
     if not useful:
         raise DataError("no telegram", Reason.SILENT)
-    return decode(told)
+    return decode(telegrams)
 
 
 DRIVER: Final = Mbus

@@ -206,18 +206,18 @@ class Sds011:
 
     async def _adjust(self, what: str, code: int, wanted: int) -> None:
         """Set what differs. Remembers what the sensor did not confirm."""
-        told = await self._ask(command(code))
-        if told is None or told[4] != wanted:
-            told = await self._ask(command(code, 1, wanted))
-        if told is None or told[4] != wanted:
+        answer = await self._ask(command(code))
+        if answer is None or answer[4] != wanted:
+            answer = await self._ask(command(code, 1, wanted))
+        if answer is None or answer[4] != wanted:
             self._unsaid[what] = f"it did not confirm its {what} ({wanted})"
         else:
             self._unsaid.pop(what, None)
 
-    async def _ask(self, said: bytes) -> bytes | None:
+    async def _ask(self, question: bytes) -> bytes | None:
         """Its reply, or None when it says other things only. Raises BusError on silence."""
         try:
-            reply = await self.bus.frame(cut(REPLY + said[2:3]), ANSWER_S, write=said)
+            reply = await self.bus.frame(cut(REPLY + question[2:3]), ANSWER_S, write=question)
         except DataError:
             return None
         self._identity = reply[6:8].hex()

@@ -120,10 +120,10 @@ class Sgp41:
         """Come to rest, to be conditioned anew. Raises BusError when it might not have done so."""
         await self._rest()
         self._reads = 0
-        told = await serial_number(self.bus, self.address, SERIAL)
-        if self._identity not in ("", told or self._identity):
+        number = await serial_number(self.bus, self.address, SERIAL)
+        if self._identity not in ("", number or self._identity):
             self._forget()  # another sensor
-        self._identity = told or self._identity
+        self._identity = number or self._identity
         self._recall()
         await self._test()
 
@@ -159,8 +159,8 @@ class Sgp41:
         return await self.bus.transfer(self.address, asked, read=count, wait_s=wait_s)
 
     async def _test(self) -> None:
-        told = await serial_number(self.bus, self.address, SELF_TEST)
-        self._broken = int(told, 16) & PIXELS if told else 0
+        answer = await serial_number(self.bus, self.address, SELF_TEST)
+        self._broken = int(answer, 16) & PIXELS if answer else 0
 
     @property
     def identity(self) -> str:
@@ -221,7 +221,7 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
         asks = len(command) == 8 and int.from_bytes(command[:2]) in (CONDITION, MEASURE)
         return asks or command in (SERIAL.command, SELF_TEST.command) or None
 
-    told: tuple[Sample, ...] = ()
+    last_samples: tuple[Sample, ...] = ()
     before = 0
     for asked, answer in exchanges(frames, answers):
         code = int.from_bytes(asked[:2])
@@ -231,12 +231,12 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
             whole(asked[2:], 2)
             samples = decode(answer, code == CONDITION)
             if before != CONDITION:  # else it only ends the conditioning
-                told = samples
+                last_samples = samples
         before = code
-    if not told:
+    if not last_samples:
         raise DataError("no measured values among the frames", Reason.SILENT)
-    indices = tuple(ticks if isinstance(ticks, Bad) else WARM for ticks in told)
-    return {p.key: s for p, s in zip(Sgp41.points, (*indices, *told), strict=True)}
+    indices = tuple(ticks if isinstance(ticks, Bad) else WARM for ticks in last_samples)
+    return {p.key: s for p, s in zip(Sgp41.points, (*indices, *last_samples), strict=True)}
 
 
 DRIVER: Final = Sgp41

@@ -43,8 +43,8 @@ def decode(frame: bytes) -> tuple[Sample, ...]:
 
 
 def _percent(word: bytes) -> float:
-    told = -6 + 125 * int.from_bytes(word) / 65535
-    return min(100.0, max(0.0, told)) if -BEYOND < told < 100 + BEYOND else told
+    percent = -6 + 125 * int.from_bytes(word) / 65535
+    return min(100.0, max(0.0, percent)) if -BEYOND < percent < 100 + BEYOND else percent
 
 
 @dataclass(slots=True)
@@ -90,17 +90,17 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
     Raises DataError for a damaged or foreign frame, and when no values were read.
     """
     measures = {measure for measure, _ in MEASURE.values()}
-    told: tuple[Sample, ...] = ()
+    samples: tuple[Sample, ...] = ()
     for command, answer in exchanges(
         frames, lambda command: command in measures or command == SERIAL.command or None
     ):
         if command in measures:
-            told = decode(answer)
+            samples = decode(answer)
         else:
             whole(answer, SERIAL.words)
-    if not told:
+    if not samples:
         raise DataError("no measured values among the frames", Reason.SILENT)
-    return {point.key: sample for point, sample in zip(POINTS, told, strict=True)}
+    return {point.key: sample for point, sample in zip(POINTS, samples, strict=True)}
 
 
 DRIVER: Final = Sht4x

@@ -120,14 +120,14 @@ def _power(found: Sequence[Reading], entries: Iterable[Entry]) -> list[Reading]:
     by_code = {one.obis: one for one in now}
     if any(one.obis.c in POWERS and one.obis != SIGNED for one in now):
         return []
-    if (told := by_code.get(ABSOLUTE)) is not None:
+    if (reading := by_code.get(ABSOLUTE)) is not None:
         words = [e.status for e in entries if e.status and e.status & FIXED_MASK != FIXED]
-        if told.value is None or told.value < 0 or not (words or told.value == 0):
+        if reading.value is None or reading.value < 0 or not (words or reading.value == 0):
             return []
         gives = any(word & GIVES for word in words)
-        return [told._replace(obis=WHOLE, value=-told.value if gives else told.value)]
-    told = by_code.get(SIGNED)
-    return [] if told is None else [told._replace(obis=WHOLE)]
+        return [reading._replace(obis=WHOLE, value=-reading.value if gives else reading.value)]
+    reading = by_code.get(SIGNED)
+    return [] if reading is None else [reading._replace(obis=WHOLE)]
 
 
 def _is_dvs74(value: object) -> bool:

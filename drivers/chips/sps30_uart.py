@@ -47,14 +47,16 @@ def decode(frame: bytes) -> tuple[Sample, ...]:
     Without data it has nothing new: bad:stale. What is no number, or none it can measure, is
     bad:range; all zeros are bad:warmup.
     """
-    told = answer(frame)
-    if told.error:
-        raise DataError(f"it refuses to tell its values (error 0x{told.error:02x})", Reason.FAULT)
-    if not told.data:
+    response = answer(frame)
+    if response.error:
+        raise DataError(
+            f"it refuses to tell its values (error 0x{response.error:02x})", Reason.FAULT
+        )
+    if not response.data:
         return (Bad(Reason.STALE),) * len(POINTS)
-    if len(told.data) != 4 * len(POINTS):
-        raise DataError(f"{len(told.data)} bytes are not ten floats")
-    values = struct.unpack(">10f", told.data)
+    if len(response.data) != 4 * len(POINTS):
+        raise DataError(f"{len(response.data)} bytes are not ten floats")
+    values = struct.unpack(">10f", response.data)
     return awake(POINTS, KEYS, [within(p, v) for p, v in zip(POINTS, values, strict=True)])
 
 
@@ -104,9 +106,9 @@ class Sps30Uart:
             await self._ask(WAKE, before=PULSE)
             await self._start()
         with suppress(BusError, DataError):
-            told = await self._ask(INFO, SERIAL)
-            if not told.error:
-                self._identity = text(told.data)
+            number = await self._ask(INFO, SERIAL)
+            if not number.error:
+                self._identity = text(number.data)
         self._status_due = self._register_answers = True
 
     async def read(self) -> tuple[Sample, ...]:
@@ -129,27 +131,27 @@ class Sps30Uart:
                 await self._ask(STOP)
 
     async def _start(self) -> None:
-        told = await self._ask(START, FLOATS)
-        if told.error not in (0, NOT_ALLOWED):  # which it is while it measures
-            raise DataError(f"it does not start (error 0x{told.error:02x})", Reason.FAULT)
-        if not told.error:
+        response = await self._ask(START, FLOATS)
+        if response.error not in (0, NOT_ALLOWED):  # which it is while it measures
+            raise DataError(f"it does not start (error 0x{response.error:02x})", Reason.FAULT)
+        if not response.error:
             self._fresh, self._silence = 0, Silence()
         self._running = True
 
     async def _read(self) -> tuple[Sample, ...]:
-        frame, told = await self._news()
-        if told.error == NOT_ALLOWED:  # it has lost power, and its mode with it
+        frame, response = await self._news()
+        if response.error == NOT_ALLOWED:  # it has lost power, and its mode with it
             self._fresh = 0
             await self._start()
             return (Bad(Reason.WARMUP),) * len(POINTS)
         samples = decode(frame)
-        if not told.data:
+        if not response.data:
             self._silence.reads += 1
             nothing = Bad(Reason.STALE if self._fresh else Reason.WARMUP)
             return (nothing,) * len(POINTS)
-        if told.flagged or self._status_due or self._fresh % STATUS_EVERY == 0:
+        if response.flagged or self._status_due or self._fresh % STATUS_EVERY == 0:
             await self._ask_status()
-        self._flagged = told.flagged
+        self._flagged = response.flagged
         self._silence.broken()
         settled = self._fresh >= self.settle_reads
         self._fresh += 1
@@ -164,10 +166,10 @@ class Sps30Uart:
             if ask:
                 await self._wait()
             frame = await self.bus.frame(cut(READ), ANSWER_S, write=request(READ))
-            told = answer(frame)
-            if told.data or told.error:
+            response = answer(frame)
+            if response.data or response.error:
                 break
-        return frame, told
+        return frame, response
 
     async def _wait(self) -> None:
         with suppress(BusError, DataError):  # nothing is what we wait for
@@ -178,19 +180,19 @@ class Sps30Uart:
         if not self._register_answers:
             return
         try:
-            told = await self._ask(STATUS, CLEAR)
+            status = await self._ask(STATUS, CLEAR)
         except BusError:  # the values are here: it has no such command
             self._register_answers, self._register = False, 0
             return
         except DataError:
             self._status_due = True
             return
-        if not told.error and len(told.data) >= 4:  # an old firmware does not know the command
-            self._register = int.from_bytes(told.data[:4])
+        if not status.error and len(status.data) >= 4:  # an old firmware does not know the command
+            self._register = int.from_bytes(status.data[:4])
 
     async def _ask(self, command: int, data: bytes = b"", before: bytes = b"") -> Answer:
-        said = before + request(command, data)
-        return answer(await self.bus.frame(cut(command), ANSWER_S, write=said))
+        question = before + request(command, data)
+        return answer(await self.bus.frame(cut(command), ANSWER_S, write=question))
 
 
 def _doubted(samples: Sequence[Sample]) -> tuple[Sample, ...]:
@@ -208,11 +210,11 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
     for frame in frames:
         if asked(frame.removeprefix(PULSE)) is not None:
             continue
-        told = answer(frame)
-        if told.command == READ:
+        response = answer(frame)
+        if response.command == READ:
             samples = decode(frame)
-        elif told.command == STATUS and len(told.data) >= 4:
-            register = int.from_bytes(told.data[:4])
+        elif response.command == STATUS and len(response.data) >= 4:
+            register = int.from_bytes(response.data[:4])
     if not samples:
         raise DataError("no measured values among the frames", Reason.SILENT)
     told_of = judged(Sps30.profile, samples, register, settled=True)

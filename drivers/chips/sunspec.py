@@ -179,16 +179,16 @@ def _image(frames: Sequence[bytes]) -> dict[int, bytes]:
         raise DataError(f"{len(frames)} frames: a request and its answer belong together")
     image: dict[int, bytes] = {}
     for at in range(0, len(frames), 2):
-        asked, told = (_body(frames[place], place) for place in (at, at + 1))
-        if len(asked) != 6 or asked[1] != FUNCTION or asked[0] != told[0]:
+        asked, answer = (_body(frames[place], place) for place in (at, at + 1))
+        if len(asked) != 6 or asked[1] != FUNCTION or asked[0] != answer[0]:
             raise DataError(f"frame {at + 1} is no read of registers, or frame {at + 2} no answer")
         address, count = struct.unpack(">HH", asked[2:])
-        if told[1] == FUNCTION | 0x80:
+        if answer[1] == FUNCTION | 0x80:
             continue
-        if told[1] != FUNCTION or len(told) != 3 + 2 * count or told[2] != 2 * count:
+        if answer[1] != FUNCTION or len(answer) != 3 + 2 * count or answer[2] != 2 * count:
             raise DataError(f"frame {at + 2} does not answer frame {at + 1}")
         for i in range(count):
-            image[address + i] = told[3 + 2 * i : 5 + 2 * i]
+            image[address + i] = answer[3 + 2 * i : 5 + 2 * i]
     return image
 
 

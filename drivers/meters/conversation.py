@@ -29,10 +29,10 @@ def explain(table: RegisterMap, frames: Sequence[bytes]) -> dict[str, Sample]:
     cells: list[Sample | None] = [None] * len(table.cells)
     for at in range(0, len(frames), 2):
         number, asked = _open(frames[at], at)
-        again, told = _open(frames[at + 1], at + 1)
+        again, answer = _open(frames[at + 1], at + 1)
         if number != again:
             raise DataError(f"frame {at + 2} answers transaction {again}, not {number}")
-        for place, sample in _pair(table, asked, told, at).items():
+        for place, sample in _pair(table, asked, answer, at).items():
             cells[place] = sample
     told_points = zip(table.registers, points(table, cells), strict=True)
     return {register.point.key: sample for register, sample in told_points if sample is not None}
@@ -47,7 +47,7 @@ def _open(frame: bytes, at: int) -> tuple[int, bytes]:
     raise DataError(f"frame {at + 1} is damaged: its CRC does not match: {frame.hex(' ')}")
 
 
-def _pair(table: RegisterMap, asked: bytes, told: bytes, at: int) -> dict[int, Sample]:
+def _pair(table: RegisterMap, asked: bytes, answer: bytes, at: int) -> dict[int, Sample]:
     cells, who = table.cells, table.identity
     functions = {table.asks(cell) for cell in cells} | ({who.function} if who else set())
     if len(asked) != 6 or asked[1] not in functions:
@@ -73,12 +73,12 @@ def _pair(table: RegisterMap, asked: bytes, told: bytes, at: int) -> dict[int, S
             f" {table.name} has no point there",
             Reason.ADDRESS,
         )
-    if told[0] != unit:
-        raise DataError(f"frame {at + 2} is from unit {told[0]}, unit {unit} was asked")
-    if told[1] == function | 0x80 and len(told) == 3:
-        refused: Sample = Bad(REASONS.get(told[2], Reason.FAULT))
+    if answer[0] != unit:
+        raise DataError(f"frame {at + 2} is from unit {answer[0]}, unit {unit} was asked")
+    if answer[1] == function | 0x80 and len(answer) == 3:
+        refused: Sample = Bad(REASONS.get(answer[2], Reason.FAULT))
         return dict.fromkeys(places, refused)
-    if told[1] != function or len(told) != 3 + 2 * count or told[2] != 2 * count:
+    if answer[1] != function or len(answer) != 3 + 2 * count or answer[2] != 2 * count:
         raise DataError(
             f"frame {at + 2} does not answer frame {at + 1}: {count} registers were asked"
         )
@@ -86,4 +86,4 @@ def _pair(table: RegisterMap, asked: bytes, told: bytes, at: int) -> dict[int, S
         return {}
     one = block(table, places)
     skip = 3 + 2 * (one.address - address)
-    return dict(zip(places, one.decode(told[skip : skip + 2 * one.count]), strict=True))
+    return dict(zip(places, one.decode(answer[skip : skip + 2 * one.count]), strict=True))

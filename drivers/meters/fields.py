@@ -15,8 +15,8 @@ def choice(
         return value
     hint = get_close_matches(str(value), known, 1)
     meant = f"; did you mean {hint[0]!r}?" if hint else ""
-    said = f"not {value!r}" if name in row else "and is missing"
-    wrong.append(f"{name} must be one of {', '.join(known)}, {said}{meant}")
+    problem = f"not {value!r}" if name in row else "and is missing"
+    wrong.append(f"{name} must be one of {', '.join(known)}, {problem}{meant}")
     return None
 
 

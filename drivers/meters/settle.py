@@ -47,10 +47,10 @@ def _plain(sample: Sample | None) -> Sample | None:
 
 def conditions(table: RegisterMap, cells: Sequence[Sample | None]) -> Mapping[Condition, str]:
     """What is wrong, in sentences. A sign that could not be read says nothing."""
-    told = zip(table.signs, map(_plain, cells[len(cells) - len(table.signs) :]), strict=True)
+    pairs = zip(table.signs, map(_plain, cells[len(cells) - len(table.signs) :]), strict=True)
     return {
         sign.condition: sign.says
-        for sign, sample in told
+        for sign, sample in pairs
         if isinstance(sample, int | float) and sample != sign.normal
     }
 

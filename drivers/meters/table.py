@@ -121,8 +121,8 @@ def _document(text: str, path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         found = PLACE.search(str(error))
         line = found[1] if found and found[1] else text.rstrip().count("\n") + 1
-        told = PLACE.sub("", str(error))
-        raise ConfigError(f"{path}:{line}: this is not TOML: {told}") from error
+        problem = PLACE.sub("", str(error))
+        raise ConfigError(f"{path}:{line}: this is not TOML: {problem}") from error
     except (ValueError, RecursionError) as error:  # a number of 5000 digits; a list in a list in a
         raise ConfigError(f"{path}: a number is too long or lists are nested too deeply") from error
 

@@ -113,8 +113,8 @@ async def _sps30(asker: Asker) -> list[Found]:
     frame = await asker.frame(_shdlc.cut(SHDLC_INFO), 0.25, question)
     if frame is None:
         return []
-    told = _shdlc.answer(frame)
-    serial = "" if told.error else text(told.data)
+    response = _shdlc.answer(frame)
+    serial = "" if response.error else text(response.data)
     what = f"an SPS30 on its UART, serial number {serial or 'unknown'}"
     return [Found("sps30_uart", what, {}, serial, line=asker.line)]
 
@@ -126,14 +126,14 @@ async def _dlt645_meter(asker: Asker) -> list[Found]:
     if frame is None:
         return []
     try:
-        said = _dlt645.parse(frame)
+        reply = _dlt645.parse(frame)
     except DataError:
         asker.heard += 1
         return []
-    if not (said.address.isascii() and said.address.isdecimal()):
+    if not (reply.address.isascii() and reply.address.isdecimal()):
         return []
-    what = f"a meter that speaks DL/T 645, address {said.address}"
-    return [Found("dlt645", what, {"address": said.address}, said.address, line=asker.line)]
+    what = f"a meter that speaks DL/T 645, address {reply.address}"
+    return [Found("dlt645", what, {"address": reply.address}, reply.address, line=asker.line)]
 
 
 async def _dlms_meter(asker: Asker) -> list[Found]:
@@ -144,11 +144,11 @@ async def _dlms_meter(asker: Asker) -> list[Found]:
     if frame is None:
         return []
     try:
-        told = _hdlc.decode(frame)
+        hdlc_frame = _hdlc.decode(frame)
     except DataError:
         asker.heard += 1
         return []
-    if told.control | _hdlc.FINAL == _hdlc.UA:
+    if hdlc_frame.control | _hdlc.FINAL == _hdlc.UA:
         await asker.frame(cut, 0.5, _hdlc.encode(_hdlc.Frame(server, client, _hdlc.DISC)))
     return [Found("dlms", "a meter that speaks DLMS on HDLC", line=asker.line)]
 
@@ -189,13 +189,13 @@ async def _mbus_telegram(asker: Asker, address: int) -> Found | None:
     if frame is None:
         return None
     try:
-        told = mbus.telegram(frame)
+        telegram = mbus.telegram(frame)
         sender = _mbus_link.inside(frame)[1]
     except DataError:
         asker.heard += 1
         return None
-    number = told.identity.rpartition(" ")[2]
-    what = f"a meter on M-Bus, {told.identity}, address {sender}"
+    number = telegram.identity.rpartition(" ")[2]
+    what = f"a meter on M-Bus, {telegram.identity}, address {sender}"
     # one that has never been given an address has 0, as all others fresh from the factory
     options = {"secondary": number} if sender == 0 else {"address": sender}
     return Found("mbus", what, options, number, line=asker.line)
@@ -206,11 +206,11 @@ async def _iec62056_meter(asker: Asker) -> list[Found]:
     if frame is None:
         return []
     try:
-        told = _iec62056.ident(frame)
+        ident = _iec62056.ident(frame)
     except DataError:
         asker.heard += 1
         return []
-    what = f"a meter of IEC 62056-21, {told.maker} {told.text.strip()}".rstrip()
+    what = f"a meter of IEC 62056-21, {ident.maker} {ident.text.strip()}".rstrip()
     return [Found("iec62056", what, line=asker.line)]
 
 

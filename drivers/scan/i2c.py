@@ -56,7 +56,7 @@ async def scan(bus: I2cBus, out: Findings, tick: Tick, taken: Mapping[int, str])
             out.notes.append(f"0x{address:02x} belongs to {taken[address]} and was not asked")
             continue
         try:
-            told = await _asked(bus, address)
+            result = await _asked(bus, address)
             stuck = 0
         except BusError as error:
             stuck += 1
@@ -64,10 +64,10 @@ async def scan(bus: I2cBus, out: Findings, tick: Tick, taken: Mapping[int, str])
                 raise
             out.notes.append(str(error))
             continue
-        if isinstance(told, Found):
-            out.devices.append(told)
-        elif told:
-            out.unknown.append(f"0x{address:02x}: {told}")
+        if isinstance(result, Found):
+            out.devices.append(result)
+        elif result:
+            out.unknown.append(f"0x{address:02x}: {result}")
 
 
 def estimate_s() -> float:
@@ -79,9 +79,9 @@ async def _asked(bus: I2cBus, address: int) -> Found | str | None:
     unasked = address in SHY and await _bytes(bus, address, b"", 1) is not None
     for addresses, ask in QUESTIONS:
         if address in addresses and not unasked:
-            told = await ask(bus, address)
-            if told is not None:
-                return told
+            result = await ask(bus, address)
+            if result is not None:
+                return result
     if not unasked and await _bytes(bus, address, b"", 1) is None:
         return None
     return "something answers, and is no chip that this program knows"
@@ -113,12 +113,12 @@ async def _put_back(bus: I2cBus, address: int, sent: bytes, before: bytes) -> st
     """Give a chip with one register what it had before. None when it is no such chip."""
     if await _bytes(bus, address, b"", 1) != sent:
         return None
-    told = "it gives back what it is sent: a multiplexer such as a TCA9548A, or a port"
+    problem = "it gives back what it is sent: a multiplexer such as a TCA9548A, or a port"
     try:
         await bus.transfer(address, before)
     except BusError as error:
-        return f"{told}; it has 0x{sent.hex()} now instead of 0x{before.hex()} ({error})"
-    return f"{told}; it has 0x{before.hex()} again. What is behind it was not searched"
+        return f"{problem}; it has 0x{sent.hex()} now instead of 0x{before.hex()} ({error})"
+    return f"{problem}; it has 0x{before.hex()} again. What is behind it was not searched"
 
 
 async def _bosch(bus: I2cBus, address: int) -> Found | str | None:
@@ -126,8 +126,8 @@ async def _bosch(bus: I2cBus, address: int) -> Found | str | None:
     answer = None if before is None else await _bytes(bus, address, CHIP_ID, 1)
     if before is None or answer is None:
         return None
-    if answer == CHIP_ID and (told := await _put_back(bus, address, CHIP_ID, before)):
-        return told
+    if answer == CHIP_ID and (problem := await _put_back(bus, address, CHIP_ID, before)):
+        return problem
     if answer[0] in BOSCH:
         driver, name = BOSCH[answer[0]]
         options = {"address": address}
@@ -183,8 +183,8 @@ async def _ads1115(bus: I2cBus, address: int) -> Found | str | None:
     low = None if before is None else await _bytes(bus, address, LOW, 2)
     if before is None or low is None:
         return None
-    if low == LOW * 2 and (told := await _put_back(bus, address, LOW, before)):
-        return told
+    if low == LOW * 2 and (problem := await _put_back(bus, address, LOW, before)):
+        return problem
     if low != THRESHOLDS[0] or await _bytes(bus, address, HIGH, 2) != THRESHOLDS[1]:
         return (
             "something answers, and is no ADS1115 as one comes from the factory; if it is a"

@@ -114,15 +114,15 @@ class Registers:
     async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
         """As a bus does. A damaged or busy answer is asked for once more."""
         key = (function, address, count)
-        told = self.known.get(key)
-        if told is None:
-            told = await self._asked(unit, key)
-            if isinstance(told, DataError) and told.reason in (Reason.CRC, Reason.BUSY):
-                told = await self._asked(unit, key)
-            self.known[key] = told
-        if isinstance(told, DataError):
-            raise told
-        return told
+        known = self.known.get(key)
+        if known is None:
+            known = await self._asked(unit, key)
+            if isinstance(known, DataError) and known.reason in (Reason.CRC, Reason.BUSY):
+                known = await self._asked(unit, key)
+            self.known[key] = known
+        if isinstance(known, DataError):
+            raise known
+        return known
 
     async def _asked(self, unit: int, key: tuple[int, int, int]) -> bytes | DataError:
         if self.silences >= SILENCES:

@@ -52,11 +52,11 @@ class Ear:
 
     def cut(self, data: bytes) -> tuple[bytes | None, int]:
         self.heard = data
-        told = [(good, driver, frame) for driver, cut in TALKERS
+        candidates = [(good, driver, frame) for driver, cut in TALKERS
                 for good, frame in _frames(driver, cut, data)]  # fmt: skip
-        if not told:
+        if not candidates:
             return None, 0
-        good, driver, frame = max(told, key=lambda one: one[0])
+        good, driver, frame = max(candidates, key=lambda one: one[0])
         self.found = (driver, frame)
         return (frame, len(data)) if good else (None, 0)
 
@@ -112,6 +112,6 @@ async def listen(bus: SerialLine, line: str, listen_s: float) -> tuple[Found | N
     options: dict[str, Any] = dict(OPTIONS.get(driver, {}))
     if driver == "dsmr" and (several := dsmr.drafted(frame)):
         options |= several
-        told = " and ".join(f"{len(names)} {key} meters" for key, names in several.items())
-        what += f", with {told} behind it: change their order if the first is not the main one"
+        text = " and ".join(f"{len(names)} {key} meters" for key, names in several.items())
+        what += f", with {text} behind it: change their order if the first is not the main one"
     return Found(driver, what, options, serial, also, line), b""

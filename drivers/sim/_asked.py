@@ -201,9 +201,9 @@ class Line:
             if device.fault == ECHO_ONLY:  # it is there, and says nothing
                 self._heard[place] = b""
                 continue
-            rest, said = device.hear(self._heard[place] + data)
+            rest, replies = device.hear(self._heard[place] + data)
             self._heard[place] = rest[-LIMIT:]
-            for after_s, words in said:
+            for after_s, words in replies:
                 self._count += 1
                 if after_s < device.late_s:
                     self._owed.add(self._count)

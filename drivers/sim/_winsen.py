@@ -18,12 +18,12 @@ def framed(body: bytes) -> bytes:
 def commands(heard: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Code and argument of each whole command, and what is left behind it."""
     while (at := heard.find(b"\xff\x01")) >= 0 and len(heard) - at >= SIZE:
-        told = heard[at : at + SIZE]
-        if framed(told[1:-1]) != told:
+        frame = heard[at : at + SIZE]
+        if framed(frame[1:-1]) != frame:
             heard = heard[at + 1 :]
             continue
         heard = heard[at + SIZE :]
-        yield told[2], told[3], heard
+        yield frame[2], frame[3], heard
 
 
 def spoiled(fault: str, data: bytes) -> bytes:

@@ -87,8 +87,8 @@ def check(wish: Wish, on: str) -> tuple[str, str]:
     """What kind of place it is, and its name. Raises ValueError for a wish that cannot be met."""
     known = faults(wish.driver, wish.wiring, wish.table is not None)
     if wish.fault and wish.fault not in known:
-        told = f"known are {', '.join(known)}" if known else "it has none"
-        raise ValueError(f"{wish.fault!r} is no fault of the simulated {wish.driver}; {told}")
+        choices = f"known are {', '.join(known)}" if known else "it has none"
+        raise ValueError(f"{wish.fault!r} is no fault of the simulated {wish.driver}; {choices}")
     _known_points(wish)
     _told(wish)
     return place(on, wish.wiring)

@@ -77,15 +77,15 @@ class Canoga(Asked):
 
     def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
         """Questions of 8 bytes that are for it."""
-        said: list[Said] = []
+        replies: list[Said] = []
         while (at := heard.find(b"<08")) >= 0 and len(heard) - at >= 8:
             question, heard = heard[at : at + 8], heard[at + 8 :]
             if question != _summed(question[:-3]) or question[3] not in (self.address, ANYBODY):
                 continue
-            told = self._told(question[4:5])
-            if told:
-                said += self._spoilt(told)
-        return heard[-8:], said
+            answer = self._told(question[4:5])
+            if answer:
+                replies += self._spoilt(answer)
+        return heard[-8:], replies
 
     def _told(self, code: bytes) -> bytes:
         if code == b"*":
@@ -104,29 +104,29 @@ class Canoga(Asked):
             for channel in range(1, CHANNELS + 1):
                 self.passes(channel, max(0, start_ms), int(OWN_S * 1000))
 
-    def _spoilt(self, told: bytes) -> list[Said]:
+    def _spoilt(self, data: bytes) -> list[Said]:
         match self.due():
             case "silent":
                 return []
             case "late":
-                return [(self.late_s, told)]
+                return [(self.late_s, data)]
             case "half":
-                return [(ANSWER_S, told[: len(told) // 2])]
+                return [(ANSWER_S, data[: len(data) // 2])]
             case "sum":
-                return [(ANSWER_S, bytes([told[0] ^ 0x01]) + told[1:])]
+                return [(ANSWER_S, bytes([data[0] ^ 0x01]) + data[1:])]
             case "garbage":
-                return [(ANSWER_S, NOISE + told)]
+                return [(ANSWER_S, NOISE + data)]
             case "first_byte":
-                return [(ANSWER_S, told[1:] + b"\0")]
-        return [(ANSWER_S, told)]
+                return [(ANSWER_S, data[1:] + b"\0")]
+        return [(ANSWER_S, data)]
 
 
 def _events(channels: list[Vehicle]) -> bytes:
-    told = b"".join(
+    event_bytes = b"".join(
         each.duration_ms.to_bytes(3) + each.start_ms.to_bytes(4) + bytes([each.count, each.state])
         for each in channels
     )
-    return told + bytes([_xor(told)])
+    return event_bytes + bytes([_xor(event_bytes)])
 
 
 def _xor(data: bytes) -> int:

@@ -74,15 +74,15 @@ class Dlms(Asked):
     def hear(self, heard_: bytes) -> tuple[bytes, list[Said]]:
         """Frames for this meter, answered; others passed over."""
         *frames, rest = heard(heard_)
-        said: list[Said] = []
+        replies: list[Said] = []
         for body in frames:
             parts = taken_apart(body)
             if parts is None or parts[:2] != (self.own, self.client):
                 continue
             fault = self.due()
             reply = self._answer(parts[2], parts[3], parts[4], fault)
-            said += self._spoilt(reply, FLAG + body + FLAG, fault)
-        return rest, said
+            replies += self._spoilt(reply, FLAG + body + FLAG, fault)
+        return rest, replies
 
     def tried(self) -> None:
         for name, *_ in (row for rows in ROWS.values() for row in rows):
@@ -136,8 +136,8 @@ class Dlms(Asked):
         request, self._request = self._request, b""
         if request[:3] != b"\xe6\xe6\x00":
             return framed(self.client, self.own, 0x97)
-        told = b"\xe6\xe7\x00" + self._told(request[3:], fault)
-        self._segments = [told[at : at + self.room] for at in range(0, len(told), self.room)]
+        answer = b"\xe6\xe7\x00" + self._told(request[3:], fault)
+        self._segments = [answer[at : at + self.room] for at in range(0, len(answer), self.room)]
         return self._segment(fault)
 
     def _go_on(self, control: int, fault: str) -> bytes:

@@ -85,23 +85,23 @@ class Dlt645(Asked):
 
     def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
         """Requests for this meter, answered; others passed over."""
-        said: list[Said] = []
+        replies: list[Said] = []
         while True:
             start = heard.find(b"\x68")
             if start < 0:
-                return b"", said
+                return b"", replies
             heard = heard[start:]
             if len(heard) < 10:
-                return heard, said
+                return heard, replies
             size = 12 + heard[9]
             if heard[7] != 0x68 or (len(heard) >= size and heard[size - 1] != 0x16):
                 heard = heard[1:]
                 continue
             if len(heard) < size:
-                return heard, said
+                return heard, replies
             one, heard = heard[:size], heard[size:]
             if sum(one[:-2]) % 256 == one[-2]:
-                said += self._answer(one)
+                replies += self._answer(one)
 
     def tried(self) -> None:
         for keys, size, steps in ROWS.values():

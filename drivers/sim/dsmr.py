@@ -86,15 +86,17 @@ class Dsmr(Talker):
         else:
             head = ["1-3:0.2.8(50)", "0-0:1.0.0(261125120000W)", f"0-0:96.1.1({code})"]
         prefix = "1-0:"
-        told = [*head, *lines(self.values, prefix), "0-0:96.14.0(0002)"]
-        told += [f"{c}({round(self.values[k]):05d})" for k, c in SHORT.items() if k in self.values]
-        told += ["0-0:96.13.0()", *self._mbus()]
-        text = "/KST5\\2SIM-P1\r\n\r\n" + "".join(f"{line}\r\n" for line in told) + "!"
+        data_lines = [*head, *lines(self.values, prefix), "0-0:96.14.0(0002)"]
+        data_lines += [
+            f"{c}({round(self.values[k]):05d})" for k, c in SHORT.items() if k in self.values
+        ]
+        data_lines += ["0-0:96.13.0()", *self._mbus()]
+        text = "/KST5\\2SIM-P1\r\n\r\n" + "".join(f"{line}\r\n" for line in data_lines) + "!"
         data = text.encode("ascii")
         return data + (b"%04X" % crc16(data) if self.version >= 4 else b"") + b"\r\n"
 
     def _mbus(self) -> list[str]:
-        told, channel = [], 0
+        lines, channel = [], 0
         turn = self.turn % max(1, len(self.meters))
         for key in self.meters[turn:] + self.meters[:turn]:
             kind = MBUS[_stem(key)]
@@ -103,16 +105,16 @@ class Dsmr(Talker):
                 unit, value = "GJ", value / GJ_KWH
             if self.swapped:
                 channel += 1
-                told += [f"0-{channel}:24.1.0({kind:03d})", f"0-{channel}:96.1.0()"]
+                lines += [f"0-{channel}:24.1.0({kind:03d})", f"0-{channel}:96.1.0()"]
             channel += 1
             name = self.names[key].encode("ascii").hex().upper()
-            told += [f"0-{channel}:24.1.0({kind:03d})", f"0-{channel}:96.1.0({name})"]
+            lines += [f"0-{channel}:24.1.0({kind:03d})", f"0-{channel}:96.1.0({name})"]
             if self.version < 4:
                 head = f"0-{channel}:24.3.0(261125120000)(00)(60)(1)(0-{channel}:24.2.1)({unit})"
-                told += [f"{head}\r\n({value:09.3f})"]
+                lines += [f"{head}\r\n({value:09.3f})"]
             else:
-                told += [f"0-{channel}:24.2.1(261125115500W)({value:09.3f}*{unit})"]
-        return told
+                lines += [f"0-{channel}:24.2.1(261125115500W)({value:09.3f}*{unit})"]
+        return lines
 
     def speak(self) -> bytes:
         fault = self.due()

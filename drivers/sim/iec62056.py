@@ -75,13 +75,13 @@ class Iec62056(Talker):
     def block(self) -> bytes:
         """The readout from STX to the check character, without parity."""
         fault = self.due()
-        told = [
+        data_lines = [
             f"F.F({'00400000' if fault == 'error' else '00000000'})",
             f"0.0.0({self.serial})",
             *lines(self.values),
             *self.more,
         ]
-        text = "".join(f"{line}\r\n" for line in told).encode("ascii") + b"!\r\n\x03"
+        text = "".join(f"{line}\r\n" for line in data_lines).encode("ascii") + b"!\r\n\x03"
         check = 0
         for byte in text:
             check ^= byte

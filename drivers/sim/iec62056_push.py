@@ -36,12 +36,14 @@ class Iec62056Push(Talker):
 
     def telegram(self) -> bytes:
         """The next telegram, without parity."""
-        told = [
+        data_lines = [
             f"1-0:0.0.0*255({self.serial})",
             *(line.replace("(", "*255(", 1) for line in lines(self.values, "1-0:")),
             f"1-0:96.5.5*255({self.status})",
         ]
-        return ("/KST5SIMPUSH\r\n\r\n" + "".join(f"{line}\r\n" for line in told) + "!\r\n").encode()
+        return (
+            "/KST5SIMPUSH\r\n\r\n" + "".join(f"{line}\r\n" for line in data_lines) + "!\r\n"
+        ).encode()
 
     def speak(self) -> bytes:
         data = even(self.telegram())

@@ -102,14 +102,14 @@ class Mbus(Asked):
 
     def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
         """Requests for this meter, answered; others passed over."""
-        said: list[Said] = []
+        replies: list[Said] = []
         while heard:
             if heard[0] == 0x10:
                 if len(heard) < 5:
                     break
                 one, heard = heard[:5], heard[5:]
                 if (one[1] + one[2]) % 256 == one[3] and one[4] == 0x16:
-                    said += self._short(one[1], one[2])
+                    replies += self._short(one[1], one[2])
             elif heard[0] == 0x68:
                 begun = bytes([0x68, *heard[1:2] * 2, 0x68])[: len(heard)]
                 if heard[:4] != begun or (len(heard) > 1 and heard[1] < 3):
@@ -120,10 +120,10 @@ class Mbus(Asked):
                 one, heard = heard[: heard[1] + 6], heard[heard[1] + 6 :]
                 selects = one[4] & 0xDF == 0x53 and one[5:7] == b"\xfd\x52"  # with FCB or without
                 if selects and sum(one[4:-2]) % 256 == one[-2]:
-                    said += self._select(one[7:-2])
+                    replies += self._select(one[7:-2])
             else:
                 heard = heard[1:]
-        return heard, said
+        return heard, replies
 
     def tried(self) -> None:
         for key, value in self.values.items():

@@ -61,22 +61,22 @@ class Unit:
         fault = self._misbehave()
         if fault is not None and fault.kind == "silent":
             return None
-        told = self._read(pdu)
+        reply = self._read(pdu)
         if fault is None:
-            return Reply(unit, told)
+            return Reply(unit, reply)
         match fault.kind:
             case "exception":
                 return Reply(unit, bytes((pdu[0] | 0x80, fault.code)))
             case "noise":
-                return Reply(unit, told, before=fault.noise)
+                return Reply(unit, reply, before=fault.noise)
             case "late":
-                return Reply(unit, told, late_s=fault.seconds)
+                return Reply(unit, reply, late_s=fault.seconds)
             case "foreign":
-                return Reply(unit % 247 + 1, told)
+                return Reply(unit % 247 + 1, reply)
             case "crc":
-                return Reply(unit, told, spoilt=True)
+                return Reply(unit, reply, spoilt=True)
             case _:
-                return Reply(unit, told, cut=True)
+                return Reply(unit, reply, cut=True)
 
     def _misbehave(self) -> Fault | None:
         fault = self.fault

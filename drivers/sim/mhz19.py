@@ -53,16 +53,16 @@ class Mhz19(Asked):
 
     def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
         """Answer whole commands."""
-        said: list[Said] = []
+        replies: list[Said] = []
         left = heard
         for code, argument, rest in commands(heard):
             left = rest
             if code == READ:
-                said += self._told()
+                replies += self._told()
             elif code == SELF_CALIBRATION and self.fault != "silent":
                 self.self_calibrating = argument == 0xA0
-                said.append((ANSWER_S, framed(bytes((code, 1)))))
-        return left[-SIZE:], said
+                replies.append((ANSWER_S, framed(bytes((code, 1)))))
+        return left[-SIZE:], replies
 
     def _told(self) -> list[Said]:
         fault = self.due()

@@ -27,7 +27,7 @@ class Rtu(Asked):
 
     def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
         """Whole requests among what came, each answered by the unit that it is for."""
-        said: list[Said] = []
+        replies: list[Said] = []
         while len(heard) >= REQUEST:
             asked = heard[:REQUEST]
             if asked[1] not in FUNCTIONS or checksum(asked[:-2]) != asked[-2:]:
@@ -38,5 +38,5 @@ class Rtu(Asked):
             unit = self.units.get(asked[0])
             reply = unit.answer(asked[0], asked[1:-2]) if unit is not None else None
             if reply is not None:
-                said.append((self.turnaround_s + reply.late_s, frame(reply)))
-        return heard, said
+                replies.append((self.turnaround_s + reply.late_s, frame(reply)))
+        return heard, replies

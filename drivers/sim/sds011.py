@@ -111,20 +111,20 @@ class Sds011(Talker):
         if code == MODE:
             self.writes += write
             self.query = bool(value) if write else self.query
-            told = [write, self.query, 0]
+            settings = [write, self.query, 0]
         elif code == SLEEP:
-            told = [write, self._sleeps(value) if write else not self.asleep, 0]
+            settings = [write, self._sleeps(value) if write else not self.asleep, 0]
         elif code == PERIOD:
             if write:
                 self.writes += 1
                 self.period_min, self._since, self._told = value, self.clock(), -1
-            told = [write, self.period_min, 0]
+            settings = [write, self.period_min, 0]
         elif code == FIRMWARE:
-            told = list(DATE)
+            settings = list(DATE)
         else:
             return
         if self.fault != "deaf":
-            self.say(self._framed(REPLY, bytes([code, *told])))
+            self.say(self._framed(REPLY, bytes([code, *settings])))
 
     def _sleeps(self, value: int) -> int:
         if value == 1 and self.asleep:

@@ -138,10 +138,10 @@ class Sml(Talker):
         values = listed(*self._entries())
         time = listed(unsigned(1, 1), unsigned(self._number & 0xFFFFFF, 4))
         code = octets(bytes.fromhex("0100620affff"))
-        told = listed(NOTHING, octets(self.server), code, time, values, NOTHING, NOTHING)
+        frame = listed(NOTHING, octets(self.server), code, time, values, NOTHING, NOTHING)
         return framed(
             message(numbers[0], 0x0101, opened, self.kermit)
-            + message(numbers[1], 0x0701, told, self.kermit, spoil)
+            + message(numbers[1], 0x0701, frame, self.kermit, spoil)
             + message(numbers[2], 0x0201, listed(NOTHING), self.kermit),
             self.kermit,
         )

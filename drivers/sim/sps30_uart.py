@@ -68,15 +68,15 @@ class Sps30Uart(Asked):
 
     def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
         """Whole frames among what came; what is damaged is not answered."""
-        said: list[Said] = []
+        replies: list[Said] = []
         if self.asleep and b"\xff" in heard:
             self._pulse_at = self.clock()
         while (start := heard.find(FLAG)) >= 0 and (end := heard.find(FLAG, start + 1)) >= 0:
             body = _plain(heard[start + 1 : end])
             heard = heard[end + bool(body) :]
             if body:
-                said += self._answered(body)
-        return heard if FLAG in heard else b"", said
+                replies += self._answered(body)
+        return heard if FLAG in heard else b"", replies
 
     def tried(self) -> None:
         struct.pack(">10f", *(self.values.get(key, 0.0) for key in KEYS))
@@ -91,9 +91,9 @@ class Sps30Uart(Asked):
         fault = self.due()
         if fault in BITS:
             self._register |= 1 << BITS[fault]
-        error, told = self._does(command, data)
+        error, content = self._does(command, data)
         state = error | (0x80 if self._register & ERRORS else 0)
-        frame = _framed(bytes([0, command, state, len(told)]) + told)
+        frame = _framed(bytes([0, command, state, len(content)]) + content)
         match fault:
             case "silent":
                 return []
@@ -147,10 +147,10 @@ class Sps30Uart(Asked):
             case 0xD1, b"":
                 return 0, bytes([*self.firmware, 0, 7, 0, 2, 0])
             case 0xD2, b"\x00" | b"\x01" if self.firmware >= (2, 2):
-                told = self._register.to_bytes(4) + b"\0"
+                content = self._register.to_bytes(4) + b"\0"
                 if data == b"\x01":
                     self._register = 0
-                return 0, told
+                return 0, content
             case 0xD3, b"":
                 self.power_cycle()
                 return 0, b""

@@ -33,12 +33,12 @@ def held(points: Sequence[Point], samples: Sequence[Sample]) -> tuple[Sample, ..
 
 def owed(found: Sweep, places: Collection[int]) -> Sweep:
     """A sweep whose values of these places are of something else than the sweep's before."""
-    told = enumerate(zip(found.values, found.qualities, strict=True))
+    pairs = enumerate(zip(found.values, found.qualities, strict=True))
     return replace(
         found,
         qualities=tuple(
             GAP if place in places and value is not None else quality
-            for place, (value, quality) in told
+            for place, (value, quality) in pairs
         ),
     )
 

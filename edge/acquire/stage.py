@@ -45,9 +45,9 @@ class Staged:
     raw: bool = False
 
     @classmethod
-    def parse(cls, told: Any) -> "Staged":
+    def parse(cls, data: Any) -> "Staged":
         """Raises TypeError or ValueError for what is none."""
-        sources, raw = told
+        sources, raw = data
         means = {str(name): tuple(map(str, told)) for name, told in dict(sources).items()}
         return cls(means, bool(raw))
 

@@ -50,9 +50,9 @@ class User:
         shift = 6 if stat.st_uid == self.number else 3 if stat.st_gid in self.groups else 0
         if (stat.st_mode >> shift) & 6 == 6:
             return []
-        said = f"the daemon's user {self.name} is not in the group {found.group} of {path}"
+        text = f"the daemon's user {self.name} is not in the group {found.group} of {path}"
         remedy = f"usermod -aG {found.group} {self.name}, and restart the daemon"
-        return [warning(said, remedy)]
+        return [warning(text, remedy)]
 
 
 def visit(exams: Sequence[Exam], status: Mapping[str, Any]) -> list[Said]:
@@ -70,13 +70,13 @@ def visit(exams: Sequence[Exam], status: Mapping[str, Any]) -> list[Said]:
         if isinstance(bus := one.site.buses[one.bus], GpioBus):
             _lines(one, bus.chip, status.get("problems", {}))
         one.finished = True
-    said = []
+    box_findings = []
     for key, words in (("dropped", "pieces of news were dropped: the gateway is too busy"),
                        ("stage_overflow", "entries did not fit into the stage")):  # fmt: skip
         if count := status.get(key, 0):
             remedy = "read less often (every_s), or find out what else runs on this machine"
-            said.append(Said("", "", warning(f"{count} {words}", remedy)))
-    return said
+            box_findings.append(Said("", "", warning(f"{count} {words}", remedy)))
+    return box_findings
 
 
 def beside(bus: Bus, user: User | None) -> list[Finding]:
@@ -100,17 +100,17 @@ def beside(bus: Bus, user: User | None) -> list[Finding]:
     return []
 
 
-def _device(exam: Exam, name: str, told: Mapping[str, Any]) -> None:
-    for one in of_health(told.get("health", {})):
+def _device(exam: Exam, name: str, status: Mapping[str, Any]) -> None:
+    for one in of_health(status.get("health", {})):
         exam.say(name, one)
-    if told.get("state", "ok") != "ok":
-        exam.failed[name] = parted("fault", str(told.get("text") or f"it is {told['state']}"))
-    elif told.get("reads", 0):
+    if status.get("state", "ok") != "ok":
+        exam.failed[name] = parted("fault", str(status.get("text") or f"it is {status['state']}"))
+    elif status.get("reads", 0):
         exam.answers.add(name)
     every_s = exam.site.devices[name].every_s
-    if told.get("missed", 0) > told.get("reads", 0) > 0:
-        exam.say(name, warning(f"the bus is too slow for every_s = {every_s:g}: {told['missed']}"
-                               f" readings were left out, {told['reads']} were not",
+    if status.get("missed", 0) > status.get("reads", 0) > 0:
+        exam.say(name, warning(f"the bus is too slow for every_s = {every_s:g}: {status['missed']}"
+                               f" readings were left out, {status['reads']} were not",
                                "read it, or its neighbours, less often"))  # fmt: skip
 
 
@@ -118,8 +118,8 @@ def _lines(exam: Exam, chip: str, problems: Mapping[str, str]) -> None:
     """What the daemon says of its lines, and who else holds one of them."""
     wiring = Wiring.of(exam.site)
     for spec in wiring.lines.get(exam.bus, []):
-        if told := problems.get(f"line {spec.line}"):
-            exam.say(wiring.lined[spec.line][0].partition(".")[0], parted("fault", told))
+        if problem := problems.get(f"line {spec.line}"):
+            exam.say(wiring.lined[spec.line][0].partition(".")[0], parted("fault", problem))
     if chip.startswith("sim:") or os.access(chip, os.R_OK | os.W_OK):
         lines(exam, chip, OURS)
     else:  # it is not open to us: then the daemon's word is all there is

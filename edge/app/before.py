@@ -37,7 +37,7 @@ class Before:
         """Raises KeyError, TypeError or ValueError for a state that is not one."""
         segment, count = state["raw"]
         boot, number, start_ns = (int(state[key]) for key in ("boot", "segment", "start_ns"))
-        told, held = (
+        conditions, held = (
             {name: Told.parse(each) for name, each in dict(state.get(key, {})).items()}
             for key in ("told", "held")
         )
@@ -49,8 +49,8 @@ class Before:
         starting = None if since is None else int(since)
         closed = tuple(map(str, state.get("closed", ())))
         return cls(
-            boot, number, start_ns, raw, problems, told, contacts, held, others, starting, closed,
-            int(state["epoch"]),
+            boot, number, start_ns, raw, problems, conditions, contacts, held, others, starting,
+            closed, int(state["epoch"]),
         )  # fmt: skip
 
     def packed(self) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Buses:
         taker: Taker,
         progress: Progress,
         broken: Container[str],
-        told: Mapping[str, Told],
+        conditions: Mapping[str, Told],
         *,
         floor_s: float | None = None,
         again: Callable[[], Wiring] | None = None,
@@ -60,7 +60,7 @@ class Buses:
         self.turns: dict[str, Turn] = {}
         for bus, devices in wiring.polled.items():
             self._expect(bus)
-            made = [_device(d, d.name in broken, told.get(d.name, Told())) for d in devices]
+            made = [_device(d, d.name in broken, conditions.get(d.name, Told())) for d in devices]
             self.turns[bus] = Turn(bus, wiring.buses[bus], self._main, made, ())
         for bus, lines in wiring.lines.items():
             self._expect(bus)
@@ -211,10 +211,10 @@ def _given_up(turn: Turn) -> GivenUp:
     return GivenUp(rested_ns=rested_ns, readings=readings, edges=edges)
 
 
-def _device(device: PolledDevice, broken: bool, told: Told) -> Device:
+def _device(device: PolledDevice, broken: bool, conditions: Told) -> Device:
     """A device that was broken when the former process ended says so when it answers again."""
     found = Device(device.name, device.polled, int(device.every_s * 1e9))
-    found.identity, found.health = told.identity, told.health
+    found.identity, found.health = conditions.identity, conditions.health
     found.reason = Reason.SILENT if broken else None
     return found
 

@@ -31,10 +31,10 @@ def expiring(site: Site, now: Stamp) -> list[Problem]:
     for path, until in named:
         if until is None or until - today > SOON:
             continue
-        told = f"{until} is the last day on which it counts"
+        text = f"{until} is the last day on which it counts"
         if until < today:
-            told = f"{until} has passed: its values are uncertain:calibration"
-        found.append(site.remark((*path, "until"), f"{told}; have it calibrated again"))
+            text = f"{until} has passed: its values are uncertain:calibration"
+        found.append(site.remark((*path, "until"), f"{text}; have it calibrated again"))
     return found
 
 
@@ -79,10 +79,10 @@ def _certified(site: Site) -> Iterator[tuple[str, Calibration | Cell]]:
 
 def _told(certificate: Calibration | Cell) -> dict[str, object]:
     keys = (key for key in certificate.__struct_fields__ if key not in ("device", "point"))
-    told = {key: getattr(certificate, key) for key in keys}
+    fields = {key: getattr(certificate, key) for key in keys}
     return {
         key: str(value) if isinstance(value, datetime.date) else value
-        for key, value in told.items()
+        for key, value in fields.items()
         if value is not None
     }
 
@@ -108,8 +108,8 @@ def _cell(point: str, c: Cell) -> GasCell:
     )  # fmt: skip
 
 
-def _input(told: str | None) -> Input | None:
-    if told is None:
+def _input(point_name: str | None) -> Input | None:
+    if point_name is None:
         return None
-    device, _, point = told.partition(".")
+    device, _, point = point_name.partition(".")
     return Input(device, point)

@@ -101,6 +101,6 @@ def differences(a: Told, b: Told) -> dict[str, Any]:
 
 
 def _turn(turn: Turn) -> dict[str, Any]:
-    told = {**turn._asdict(), "at_s": round(turn.end_ns / 1e9, 3)}
-    del told["end_ns"]
-    return told
+    fields = {**turn._asdict(), "at_s": round(turn.end_ns / 1e9, 3)}
+    del fields["end_ns"]
+    return fields

@@ -100,10 +100,12 @@ class Intake:
         """What each device is now, in its own words."""
         return {name: voice.now for name, voice in self.voices.items()}
 
-    def remember(self, now: Mapping[str, Told], said: Mapping[str, Told]) -> None:
+    def remember(self, now: Mapping[str, Told], reported: Mapping[str, Told]) -> None:
         """What devices had told the process before; `said` is what of it was held back."""
-        for name, told in now.items():
-            self.voices[name] = Voice(name, said.get(name, told), told, name in said)
+        for name, conditions in now.items():
+            self.voices[name] = Voice(
+                name, reported.get(name, conditions), conditions, name in reported
+            )
 
     def told_problems(self) -> dict[str, str]:
         """What the platform knows to be broken: for a process that goes on from here."""
@@ -150,8 +152,8 @@ class Intake:
     def with_health(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Summaries of devices that say something of themselves tell it, too."""
         return [
-            replace(draft, body={**draft.body, "health": sorted(told.health)})
-            if "points" in draft.body and (told := self._now(draft.source)).health
+            replace(draft, body={**draft.body, "health": sorted(conditions.health)})
+            if "points" in draft.body and (conditions := self._now(draft.source)).health
             else draft
             for draft in drafts
         ]

@@ -77,11 +77,11 @@ class Overload:
 
 
 def _body(count: GivenUp, passed_ns: int) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    body: dict[str, Any] = {
         "within_s": round(passed_ns / 1e9, 1),
         "rested_s": round(count.rested_ns / 1e9, 1),
         "readings": count.readings,
         "raw": count.raw,
         "edges": count.edges,
     }
-    return {"event": "overload", "text": TEXT.format(**told), **told}
+    return {"event": "overload", "text": TEXT.format(**body), **body}

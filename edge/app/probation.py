@@ -24,12 +24,12 @@ async def watch(daemon: Daemon, start: LastGood, clock: Clock) -> None:
     reach its broker is no bad start, and no good one: its URL may be what is wrong.
     """
     begun_ns = healthy_ns = clock.now().mono_ns
-    reached = told = False
+    reached = announced = False
     while True:
         now = clock.now()
         if getattr(daemon, "buses", None) is not None:  # else it has not come that far
-            if start.fallback and not told:
-                told = True
+            if start.fallback and not announced:
+                announced = True
                 tell(daemon, start.fallback)
             reached = reached or daemon.sender.connected or not plugged()
             fine = daemon.progress.healthy(now.mono_ns)[0] and daemon.progress.worked()

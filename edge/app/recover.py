@@ -155,8 +155,8 @@ def _gone(back: ReadBack, boot: int, alive_ns: int) -> Iterator[Draft]:
 
 def _new(names: Iterable[str], now_ns: int) -> Iterator[Draft]:
     """Sources that were not there before; they may have been, in a configuration before that."""
-    if told := sorted(names):
-        yield _gap("new", None, now_ns, None, told)
+    if new_names := sorted(names):
+        yield _gap("new", None, now_ns, None, new_names)
 
 
 def _go_on(pipeline: Pipeline, result: Recovered, alive_ns: int, now_ns: int) -> Recovered:

@@ -14,32 +14,34 @@ from edge.process.traffic.classes import LENGTH_CLASSES, Classes
 OPEN_CM: Final = 100_000  # the last class has no limit, and its number is not looked at
 
 
-def lane(name: str, told: Lane) -> LaneSetup:
+def lane(name: str, lane: Lane) -> LaneSetup:
     """A lane for the engine. Raises ValueError for what cannot work."""
     return LaneSetup(
         name=name,
-        approach=told.approach,
-        spacing_m=told.spacing_m if told.trail else None,
-        loop_m=told.loop_m,
-        mode=told.mode,
-        kind=told.kind,
-        max_presence_s=told.max_presence_s,
-        effective_m=told.effective_m,
-        limit_kmh=told.limit_kmh,
-        classes=LENGTH_CLASSES if told.classes is None else classes(told.classes),
-        tailgate_s=told.tailgate_s,
-        stopped_s=told.stopped_s,
+        approach=lane.approach,
+        spacing_m=lane.spacing_m if lane.trail else None,
+        loop_m=lane.loop_m,
+        mode=lane.mode,
+        kind=lane.kind,
+        max_presence_s=lane.max_presence_s,
+        effective_m=lane.effective_m,
+        limit_kmh=lane.limit_kmh,
+        classes=LENGTH_CLASSES if lane.classes is None else classes(lane.classes),
+        tailgate_s=lane.tailgate_s,
+        stopped_s=lane.stopped_s,
     )
 
 
-def classes(told: Sequence[Class]) -> Classes:
+def classes(classes: Sequence[Class]) -> Classes:
     """Name and upper limit in cm of each class."""
-    return tuple((one.name, OPEN_CM if one.to_m is None else round(one.to_m * 100)) for one in told)
+    return tuple(
+        (one.name, OPEN_CM if one.to_m is None else round(one.to_m * 100)) for one in classes
+    )
 
 
-def bay(name: str, told: Bay) -> BaySetup:
+def bay(name: str, bay: Bay) -> BaySetup:
     """A bay for the engine. Raises ValueError for what cannot work."""
-    return BaySetup(name, told.kind, told.max_stay_min, told.min_stay_s)
+    return BaySetup(name, bay.kind, bay.max_stay_min, bay.min_stay_s)
 
 
 def signals(site: Site) -> tuple[SignalSetup, ...]:

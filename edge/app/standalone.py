@@ -31,9 +31,9 @@ def read(site: Site, name: str) -> dict[str, Any]:
     if not lock.take():
         raise VerbError(f"bus {bus} is in use by another process that does not answer; try again")
     try:
-        told = readings(asyncio.run(_read(device.name, device.polled)), device.polled.points)
+        rows = readings(asyncio.run(_read(device.name, device.polled)), device.polled.points)
         health = device.polled.health if isinstance(device.polled, Telling) else {}
-        return {"readings": told, "health": health_of(health)}
+        return {"readings": rows, "health": health_of(health)}
     finally:
         lock.release()
         wiring.close()

@@ -128,9 +128,9 @@ def street(site: Site) -> dict[str, dict[str, Any]]:
     }
 
 
-def _lane(name: str, told: Lane) -> dict[str, Any]:
-    setup = roadside.lane(name, told)
-    optional: dict[str, Any] = {"effective_m": told.effective_m, "limit_kmh": told.limit_kmh}
+def _lane(name: str, lane: Lane) -> dict[str, Any]:
+    setup = roadside.lane(name, lane)
+    optional: dict[str, Any] = {"effective_m": lane.effective_m, "limit_kmh": lane.limit_kmh}
     if setup.paired and setup.kind == "vehicle":
         *closed, (last, _) = setup.classes
         limits = [(each, limit / 100) for each, limit in closed]
@@ -138,14 +138,14 @@ def _lane(name: str, told: Lane) -> dict[str, Any]:
             {"name": each, "to_m": to_m} for each, to_m in [*limits, (last, None)]
         ]
     return {
-        "approach": told.approach,
-        "position": told.position,
-        "mode": told.mode,
-        "loops": 2 if told.trail else 1,
+        "approach": lane.approach,
+        "position": lane.position,
+        "mode": lane.mode,
+        "loops": 2 if lane.trail else 1,
         "spacing_m": setup.spacing_m,
-        "loop_m": told.loop_m,
-        "tailgate_s": told.tailgate_s,
-        "stopped_s": told.stopped_s,
+        "loop_m": lane.loop_m,
+        "tailgate_s": lane.tailgate_s,
+        "stopped_s": lane.stopped_s,
         **{key: value for key, value in optional.items() if value is not None},
     }
 
@@ -172,8 +172,8 @@ def _points(daemon: "Daemon", device: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _serial(told: Told | None) -> dict[str, str]:
-    return {"serial": told.identity} if told is not None and told.identity else {}
+def _serial(conditions: Told | None) -> dict[str, str]:
+    return {"serial": conditions.identity} if conditions is not None and conditions.identity else {}
 
 
 def _point(point: Any) -> dict[str, Any]:

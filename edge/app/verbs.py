@@ -30,8 +30,8 @@ def verbs(daemon: "Daemon") -> Mapping[str, Verb]:
         points = daemon.wiring.points()
         if name not in points:
             raise VerbError(not_there(name, points))
-        told = readings(await daemon.buses.read(name), points[name])
-        return {"readings": told, "health": health_of(daemon.buses.health(name))}
+        rows = readings(await daemon.buses.read(name), points[name])
+        return {"readings": rows, "health": health_of(daemon.buses.health(name))}
 
     async def outbox(request: Mapping[str, Any]) -> Mapping[str, Any]:
         found = await outbox_of(daemon)

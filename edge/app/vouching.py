@@ -28,18 +28,18 @@ def voucher(cert: Path | None, run_dir: Path) -> Callable[[bool], None]:
     except (OSError, ValueError) as error:  # the broker's own part has said so already
         LOG.debug("%s: %s", cert, error)
         return lambda known: None
-    name, path, said = hashlib.sha256(der).hexdigest(), run_dir / NAME, ""
+    name, path, last_word = hashlib.sha256(der).hexdigest(), run_dir / NAME, ""
 
     def say(word: str) -> None:
-        nonlocal said
-        if word == said:
+        nonlocal last_word
+        if word == last_word:
             return
         new = path.with_suffix(".new")
         try:
             new.write_text(f"{word} {name}\n", encoding="ascii")
             new.chmod(0o640)  # whatever the unit's umask
             new.replace(path)
-            said = word
+            last_word = word
         except OSError as error:
             LOG.warning("%s: %s; a renewed certificate will not replace the former", path, error)
 

@@ -70,8 +70,8 @@ class Wiring:
                     loop = drivers.build("loop", None, {"line": line, **options})
                     wiring._hang(lane.bus, f"{name}.{role}", cast("Lined", loop))
         for name, bay in site.bays.items():
-            told = {"line": bay.line, "active": bay.active, "bias": bay.bias}
-            wiring._hang(bay.bus, name, cast("Lined", drivers.build("loop", None, told)))
+            bay_options = {"line": bay.line, "active": bay.active, "bias": bay.bias}
+            wiring._hang(bay.bus, name, cast("Lined", drivers.build("loop", None, bay_options)))
         return wiring
 
     def contact(self, edge: Edge) -> Contact | None:

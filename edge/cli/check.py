@@ -81,9 +81,9 @@ def _points(site: Site) -> tuple[dict[str, list[str]], list[Problem]]:
                 device.driver, None, device.options, device.points or (), backwards=device.reversed
             )
         except ConfigError as error:
-            key, told, text = str(error).partition(": ")
+            key, problem, text = str(error).partition(": ")
             keyed = (
-                told and key.isidentifier()
+                problem and key.isidentifier()
             )  # what the driver says of one key stands at its line
             path = ("device", name, *([key] if keyed else []))
             wrong.append(site.remark(path, text if keyed else str(error)))

@@ -44,12 +44,14 @@ def run(args: argparse.Namespace) -> int:
     try:
         status = ask(Path(site.store.run_dir), "status")
         if status is not None:
-            said = visit(looked, status)
-            said = [] if args.names else said  # what is wrong with the gateway was not asked
+            findings = visit(looked, status)
+            findings = (
+                [] if args.names else findings
+            )  # what is wrong with the gateway was not asked
         else:
             doctor = Doctor(looked)
             why = doctor.run(lambda: _show(doctor))
-            said = []
+            findings = []
             progress("")
     except ConfigError as error:
         echo(f"kerbstone doctor: {args.config}: {error}", err=True)
@@ -59,12 +61,12 @@ def run(args: argparse.Namespace) -> int:
         return 3
     through = "the wires, no daemon runs" if status is None else "the daemon, no wire was touched"
     if args.json:
-        echo_json(_report(looked, said, through, why), indent=2)
+        echo_json(_report(looked, findings, through, why), indent=2)
     else:
-        echo(f"through {through}", *_lines(looked, said, args.config.name))
+        echo(f"through {through}", *_lines(looked, findings, args.config.name))
     if why:
         echo(f"kerbstone doctor: {why}; this is what was found so far", err=True)
-    everything = [*said, *(one for exam in looked for one in exam.told())]
+    everything = [*findings, *(one for exam in looked for one in exam.told())]
     if why == EARLY:
         return 130
     if any(one.finding.severity == "fault" for one in everything):
@@ -79,14 +81,14 @@ def _show(doctor: Doctor) -> None:
     progress(f"{done} of {len(doctor.exams)} buses, {doctor.took_s:.0f} s  {step}")
 
 
-def _lines(looked: Sequence[Exam], said: Sequence[Said], file: str) -> list[str]:
+def _lines(looked: Sequence[Exam], findings: Sequence[Said], file: str) -> list[str]:
     """A line for each finding, its remedy under it, and one for all that is fine."""
-    out = [line for one in said for line in _line(one, "gateway")]
+    out = [line for one in findings for line in _line(one, "gateway")]
     for exam in looked:
-        told = list(exam.told())
+        findings = list(exam.told())
         for name in ("", *exam.names):
             who = f"{exam.bus}/{name}" if name else exam.bus
-            mine = [one for one in told if one.device == name]
+            mine = [one for one in findings if one.device == name]
             if exam.is_fine(name):
                 out.append(f"{'fine':<9}{who}")
             for one in mine:
@@ -102,8 +104,10 @@ def _line(one: Said, who: str) -> list[str]:
     return out
 
 
-def _report(looked: Sequence[Exam], said: Sequence[Said], through: str, why: str) -> dict[str, Any]:
-    everything = [*said, *(one for exam in looked for one in exam.told())]
+def _report(
+    looked: Sequence[Exam], findings: Sequence[Said], through: str, why: str
+) -> dict[str, Any]:
+    everything = [*findings, *(one for exam in looked for one in exam.told())]
     return {
         "through": through,
         "whole": not why,

@@ -16,9 +16,9 @@ def new(args: argparse.Namespace) -> int:
     fields["ca"] = files.read(args.ca, "certificate of the CA").decode(errors="replace")
     fields["network"] = paper.network(args.network)
     made = paper.new_claim(args.out, paper.operator_key(args.key), fields, now(), args.days)
-    said = {"file": str(made.path), "claim": made.claim.claim, "gateway": made.claim.gateway,
+    shown = {"file": str(made.path), "claim": made.claim.claim, "gateway": made.claim.gateway,
             "expires": made.claim.expires, "label": made.label}  # fmt: skip
-    return result(args, said, *made.label.splitlines(), f"written to {made.path}")
+    return result(args, shown, *made.label.splitlines(), f"written to {made.path}")
 
 
 def config(args: argparse.Namespace) -> int:
@@ -28,8 +28,8 @@ def config(args: argparse.Namespace) -> int:
         return 2
     key = paper.operator_key(args.key)
     path, serial = paper.sign_config(args.file, args.gateway, key, args.out, now(), args.after)
-    said = {"file": str(path), "gateway": args.gateway, "serial": serial}
-    return result(args, said, f"written and signed, number {serial}: {path}")
+    fields = {"file": str(path), "gateway": args.gateway, "serial": serial}
+    return result(args, fields, f"written and signed, number {serial}: {path}")
 
 
 def pending(args: argparse.Namespace) -> int:
@@ -62,8 +62,8 @@ def revoke(args: argparse.Namespace) -> int:
         ended = issuing.revoke(home, store, args.id, args.reason, now())
     serials = [f"{each.serial:x}" for each in ended]
     lines = [f"revoked: {each} of {args.id}" for each in serials]
-    said = {"name": args.id, "revoked": serials}
-    return result(args, said, *(lines or [f"{args.id} has nothing left"]))
+    fields = {"name": args.id, "revoked": serials}
+    return result(args, fields, *(lines or [f"{args.id} has nothing left"]))
 
 
 def offline(args: argparse.Namespace) -> int:

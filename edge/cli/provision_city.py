@@ -33,10 +33,10 @@ def issue(args: argparse.Namespace) -> int:
         made = issuing.issue(home, store, home.authority(), wanted, args.out, now())
     files = [str(each) for each in made.written]
     ends = to_text(made.named.ends)
-    said = {"kind": args.kind, "name": args.name, "serial": f"{made.named.serial:x}",
+    fields = {"kind": args.kind, "name": args.name, "serial": f"{made.named.serial:x}",
             "ends": ends, "files": files}  # fmt: skip
     text = f"{args.kind} {args.name} until {ends}; the server keeps no key of it"
-    return result(args, said, *files, text)
+    return result(args, fields, *files, text)
 
 
 def issued(args: argparse.Namespace) -> int:
@@ -67,8 +67,8 @@ def broker(args: argparse.Namespace) -> int:
     todo = "the broker reads it at SIGHUP: systemctl reload mosquitto"
     if not done.has_key:
         todo = f"put the key of {args.name} beside it as {export.KEY}; then start the broker"
-    said = {"files": files, "serial": f"{done.named.serial:x}", "has_key": done.has_key}
-    return result(args, said, *files, todo)
+    fields = {"files": files, "serial": f"{done.named.serial:x}", "has_key": done.has_key}
+    return result(args, fields, *files, todo)
 
 
 def serve(args: argparse.Namespace) -> int:

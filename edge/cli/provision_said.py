@@ -21,9 +21,9 @@ def now() -> datetime:
     return datetime.fromtimestamp(SystemClock().now().wall_ns / 1_000_000_000, UTC)
 
 
-def result(args: argparse.Namespace, said: dict[str, Any], *lines: str) -> int:
+def result(args: argparse.Namespace, fields: dict[str, Any], *lines: str) -> int:
     if args.json:
-        echo_json(said)
+        echo_json(fields)
     else:
         echo(*lines)
     return 0

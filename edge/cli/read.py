@@ -25,8 +25,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         answer = ask(Path(site.store.run_dir), "read", device=args.device)
         through = "the daemon" if answer is not None else "the bus itself, no daemon runs"
-        told = answer or standalone.read(site, args.device)
-        readings, health = told["readings"], told.get("health", {})
+        shown_readings = answer or standalone.read(site, args.device)
+        readings, health = shown_readings["readings"], shown_readings.get("health", {})
     except VerbError as error:
         echo(f"kerbstone read: {error}", err=True)
         return 2

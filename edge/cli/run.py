@@ -73,8 +73,8 @@ def _supervised(args: argparse.Namespace) -> LastGood | None:
     attended = attended or is_terminal(err=True)
     if attended and not os.environ.get("NOTIFY_SOCKET"):
         return None
-    told = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    folder = args.state or (Path(told) if told else None)
+    state_folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    folder = args.state or (Path(state_folder) if state_folder else None)
     return None if folder is None else LastGood(folder, args.config)
 
 

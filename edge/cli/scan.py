@@ -146,11 +146,11 @@ def _site(file: Path) -> tuple[Site | None, AtWork]:
     buses: dict[str, str] = {}
     untold = False
     for place in dict.fromkeys((folder, RUN_DIR)):
-        told = _daemon(place)
-        if told.untold and site is not None and place == folder:
-            told = AtWork(places.of_site(site))
-        buses.update(told.buses)
-        untold |= told.untold
+        answer = _daemon(place)
+        if answer.untold and site is not None and place == folder:
+            answer = AtWork(places.of_site(site))
+        buses.update(answer.buses)
+        untold |= answer.untold
     return site, AtWork(buses, untold)
 
 

@@ -105,13 +105,13 @@ def wished(
     options = {**required, **_address(spec, address)}
     built = None if spec.wiring == "gpio" else drivers.build(spec.name, None, options)
     points = getattr(built, "points", ())
-    told = line or (str(table.get("line", "")) if table else "")
+    line_text = line or (str(table.get("line", "")) if table else "")
     try:
-        chosen = SerialLine.parse(told) if told else spec.line
+        chosen = SerialLine.parse(line_text) if line_text else spec.line
     except ValueError as error:
         raise ValueError(f"--line {error}") from error
     if spec.wiring == "modbus" and chosen.bits != 8:
-        raise ValueError(f"--line {told!r}: Modbus has 8 bits")
+        raise ValueError(f"--line {line_text!r}: Modbus has 8 bits")
     return alone.Wish(spec.name, spec.wiring, tuple(points), chosen, values, fault, address, table)
 
 
@@ -169,8 +169,8 @@ def _say(
     where = where or f"{found.bus['host']}:{found.bus['port']}"
     text = toml(spec, found, line)
     if args.json:
-        told: dict[str, Any] = {"driver": spec.name, "at": where, "bus": dict(found.bus)}
-        echo_json({**told, "options": dict(found.options), "toml": text})
+        usage: dict[str, Any] = {"driver": spec.name, "at": where, "bus": dict(found.bus)}
+        echo_json({**usage, "options": dict(found.options), "toml": text})
         return
     fault = f", with the fault {args.fault}" if args.fault else ""
     echo(f"# a simulated {spec.name} is at {where}{fault}; Ctrl-C ends it")

@@ -69,8 +69,8 @@ def _of_a_hidden_site(file: Path) -> dict[str, Any] | None:
 def _shown(args: argparse.Namespace, status: Mapping[str, Any]) -> int:
     found = matters(status)
     if args.json:
-        told = [dataclasses.asdict(matter) for matter in found]
-        echo_json({**status, "ok": not found, "matters": told})
+        issues = [dataclasses.asdict(matter) for matter in found]
+        echo_json({**status, "ok": not found, "matters": issues})
     else:
         echo(*page(status, found), fold=False)
     return 1 if found else 0
@@ -83,8 +83,8 @@ def _unreachable(args: argparse.Namespace, site: Site, why: str, do: Sequence[st
     try:
         found = look(Path(site.store.dir), limit_bytes=site.store.limit_mb << 20)
     except (BusyError, OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        section = Section("outbox", (f"cannot be looked at: {said}",))
+        error_text = getattr(error, "strerror", None) or str(error)
+        section = Section("outbox", (f"cannot be looked at: {error_text}",))
     else:
         counts = dataclasses.asdict(found)
         section = outbox(counts, daemon=False)

@@ -168,10 +168,10 @@ def _device(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Devi
 
 
 def _phase(draft: Draft, rule: Rule, path: Path, values: dict[str, Any]) -> Phase | None:
-    told = values.get("phase")
-    if told is not None and not isinstance(told, dict):
-        draft.say((*path, "phase"), f"{shown(told)} does not fit; {rule.what} belongs here")
-    return _table(draft, Phase, (*path, "phase"), told) if isinstance(told, dict) else None
+    table = values.get("phase")
+    if table is not None and not isinstance(table, dict):
+        draft.say((*path, "phase"), f"{shown(table)} does not fit; {rule.what} belongs here")
+    return _table(draft, Phase, (*path, "phase"), table) if isinstance(table, dict) else None
 
 
 def _lane(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Lane | None:
@@ -184,14 +184,16 @@ def _lane(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Lane |
     return None if lane is None else msgspec.structs.replace(lane, classes=classes)
 
 
-def _classes(draft: Draft, path: Path, told: Any) -> tuple[Class, ...] | None:
-    if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
+def _classes(draft: Draft, path: Path, tables: Any) -> tuple[Class, ...] | None:
+    if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
         what = of_model(Lane)["classes"].what
-        draft.say(path, f"{shown(told)} does not fit; {what}, belongs here")
+        draft.say(path, f"{shown(tables)} does not fit; {what}, belongs here")
         return None
-    if not 1 <= len(told) <= CLASSES:
-        draft.say(path, f"has {len(told)} classes; 1 to {CLASSES} belong here")
-    made = [_table(draft, Class, (*path, index), each) for index, each in enumerate(told[:CLASSES])]
+    if not 1 <= len(tables) <= CLASSES:
+        draft.say(path, f"has {len(tables)} classes; 1 to {CLASSES} belong here")
+    made = [
+        _table(draft, Class, (*path, index), each) for index, each in enumerate(tables[:CLASSES])
+    ]
     draft.values[path] = tuple(made)
     return tuple(each for each in made if each is not None)
 

@@ -51,9 +51,9 @@ def _point(draft: Draft, path: tuple[str, str], key: str) -> None:
 
 def _where(draft: Draft, path: tuple[str, str, str]) -> None:
     """`device.point`, if it is given."""
-    told = draft.get(*path)
-    if told is not None:
-        device, _, point = told.partition(".")
+    value = draft.get(*path)
+    if value is not None:
+        device, _, point = value.partition(".")
         if _polled(draft, path, device):
             _has(draft, path, device, point)
 

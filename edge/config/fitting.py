@@ -36,8 +36,8 @@ def _needs(site: Site, points: Points) -> Iterator[Problem]:
         if point is None:
             yield site.remark(path, f"{device} has no point {shown(key)}; {near(key, known)}")
         elif path[-1] == "kappa" and point.quantity is not wanted:
-            told = f"is for the mass of particles, and {_what(device, point)}"
-            yield site.remark(path, f"{told}; leave kappa and humidity out")
+            problem = f"is for the mass of particles, and {_what(device, point)}"
+            yield site.remark(path, f"{problem}; leave kappa and humidity out")
         elif wanted is not None and point.quantity is not wanted:
             own = {device: points[device]} if path[-1] in ELECTRODES else {}
             right = _having(own, wanted) or _having(points, wanted) or "no device here has it"
@@ -69,14 +69,14 @@ def _of_cells(site: Site) -> Iterator[Need]:
 
 def _slow(site: Site, age_s: float) -> Iterator[Problem]:
     """A source that is heard less often than its values count leaves gaps."""
-    for path, told in _sources(site):
-        device = _parted(told)[0]
+    for path, source in _sources(site):
+        device = _parted(source)[0]
         every_s = site.devices[device].every_s
         if every_s >= age_s:
             yield site.remark(
                 path,
-                f"{told} is read every {every_s:g} s and counts for {age_s:g} s, so it would often "
-                f"be missing; write every_s = {age_s / 2:g} or less in device.{device}",
+                f"{source} is read every {every_s:g} s and counts for {age_s:g} s, so it would "
+                f"often be missing; write every_s = {age_s / 2:g} or less in device.{device}",
             )
 
 
@@ -86,9 +86,9 @@ def _sources(site: Site) -> Iterator[tuple[Path, str]]:
     for table, named in tables:
         for name, one in named.items():
             for key in ("humidity", "temperature", "no2"):
-                told = getattr(one, key, None)
-                if told is not None and not (key == "no2" and _of_cell(site, told)):
-                    yield (table, name, key), told
+                sources = getattr(one, key, None)
+                if sources is not None and not (key == "no2" and _of_cell(site, sources)):
+                    yield (table, name, key), sources
 
 
 def _names(site: Site, points: Points) -> Iterator[Problem]:
@@ -103,19 +103,21 @@ def _names(site: Site, points: Points) -> Iterator[Problem]:
         key = each.point + RAW
         cells = (cell for cell, one in site.cells.items() if one.device == each.device)
         if key in {*cells, *(point.key for point in points.get(each.device, ()))}:
-            told = f'"both" makes a point {key}, and {each.device} has one already'
+            problem = f'"both" makes a point {key}, and {each.device} has one already'
             cell = f", or give cell.{key} another name" if key in site.cells else ""
-            yield site.remark(("calibration", name, "publish"), f'{told}; write "corrected"{cell}')
+            yield site.remark(
+                ("calibration", name, "publish"), f'{problem}; write "corrected"{cell}'
+            )
 
 
-def _of_cell(site: Site, told: str) -> bool:
+def _of_cell(site: Site, value: str) -> bool:
     """Does a gas cell make this point?"""
-    device, point = _parted(told)
+    device, point = _parted(value)
     return point in site.cells and site.cells[point].device == device
 
 
-def _parted(told: str) -> tuple[str, str]:
-    device, _, point = told.partition(".")
+def _parted(value: str) -> tuple[str, str]:
+    device, _, point = value.partition(".")
     return device, point
 
 

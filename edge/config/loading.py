@@ -81,8 +81,8 @@ def _text(path: Path, name: str) -> str:
         raise Problems([Problem(name, line, "file", "this line is not UTF-8 text")]) from error
     for number, line_text in enumerate(text.split("\n"), 1):
         if len(line_text) > LINE_LIMIT:
-            told = f"this line has more than {LINE_LIMIT} characters; break it"
-            raise Problems([Problem(name, number, "file", told)])
+            problem = f"this line has more than {LINE_LIMIT} characters; break it"
+            raise Problems([Problem(name, number, "file", problem)])
     return text
 
 
@@ -93,8 +93,8 @@ def _parse(text: str, name: str) -> dict[str, Any]:
         found = _PLACE.search(str(error))
         line = int(found[1]) if found and found[1] else text.rstrip().count("\n") + 1
         column = f" (column {found[2]})" if found and found[2] else ""
-        told = f"this is not TOML: {_PLACE.sub('', str(error))}{column}; the rest is not checked"
-        raise Problems([Problem(name, line, "file", told)]) from error
+        problem = f"this is not TOML: {_PLACE.sub('', str(error))}{column}; the rest is not checked"
+        raise Problems([Problem(name, line, "file", problem)]) from error
     except (ValueError, RecursionError) as error:  # a number of 5000 digits; a list in a list in a
         raise _whole(name, "a number is too long or lists are nested too deeply") from error
 

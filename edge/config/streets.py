@@ -46,14 +46,14 @@ def _hint(name: str, approaches: set[str]) -> str:
 def _rings(draft: Draft) -> None:
     """Following the traffic never comes back: a queue in a ring would be its own cause."""
     after = {name: draft.get("approach", name, "downstream") for name in draft.names("approach")}
-    told: set[str] = set()
+    reported: set[str] = set()
     for name in after:
         way = [name]
         while (then := after.get(way[-1])) is not None and then not in way:
             way.append(then)
         # a ring is told once, where its first approach stands in the file
-        if then == name and then != after[then] and not told & set(way):
-            told |= set(way)
+        if then == name and then != after[then] and not reported & set(way):
+            reported |= set(way)
             ring = " -> ".join([*way, name])
             draft.say(("approach", name, "downstream"), f"leads back: {ring}; leave one out")
 
@@ -61,12 +61,12 @@ def _rings(draft: Draft) -> None:
 def _role(draft: Draft, lane: str) -> None:
     role, kind = draft.get("lane", lane, "role"), draft.get("lane", lane, "kind")
     if role is not None and kind is not None and (role == "bicycle") != (kind == "bicycle"):
-        told = (
+        problem = (
             'is for bicycles, and the loops are not: write kind = "bicycle", or another role'
             if role == "bicycle"
             else f"is {role}, and the loops are for bicycles: leave it out"
         )
-        draft.say(("lane", lane, "role"), told)
+        draft.say(("lane", lane, "role"), problem)
 
 
 def _phases(draft: Draft, approaches: set[str]) -> None:
@@ -83,17 +83,17 @@ def _phases(draft: Draft, approaches: set[str]) -> None:
         if approach is None or colour is None:
             continue
         if approach not in approaches:
-            told = f"no lane is of approach {shown(approach)}; {_hint(approach, approaches)}"
-            draft.say((*path, "approach"), told)
+            problem = f"no lane is of approach {shown(approach)}; {_hint(approach, approaches)}"
+            draft.say((*path, "approach"), problem)
         other = seen.setdefault((approach, colour), name)
         if other != name:
-            told = f"device.{other} tells {colour} of {approach} already; one contact a colour"
-            draft.say((*path, "colour"), told)
+            problem = f"device.{other} tells {colour} of {approach} already; one contact a colour"
+            draft.say((*path, "colour"), problem)
         colours.setdefault(approach, set()).add(colour)
     for (approach, _), name in seen.items():
         if colours[approach] == {"amber"}:
-            told = f"amber alone does not tell when {approach} is green; declare green, or red"
-            draft.say(("device", name, "phase", "colour"), told)
+            problem = f"amber alone does not tell when {approach} is green; declare green, or red"
+            draft.say(("device", name, "phase", "colour"), problem)
 
 
 def _declared(draft: Draft) -> Iterator[tuple[str, dict[str, str | None]]]:
@@ -120,11 +120,11 @@ def _classes(draft: Draft, lane: str) -> None:
                 (*path, index, "to_m"), "is missing; only the last class takes what is longer"
             )
         elif each.to_m is not None and last:
-            told = "the last class takes what is longer, so it has none; leave it out or add one"
-            draft.say((*path, index, "to_m"), told)
+            problem = "the last class takes what is longer, so it has none; leave it out or add one"
+            draft.say((*path, index, "to_m"), problem)
         elif each.to_m is not None and each.to_m <= below:
-            told = f"{each.to_m:g} m is not above the {below:g} m of the class before"
-            draft.say((*path, index, "to_m"), told)
+            problem = f"{each.to_m:g} m is not above the {below:g} m of the class before"
+            draft.say((*path, index, "to_m"), problem)
         below = each.to_m or below
 
 

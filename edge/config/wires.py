@@ -69,8 +69,8 @@ def _names(draft: Draft) -> None:
         for name in draft.names(table):
             other = owners.setdefault(name, table)
             if other != table:
-                told = f"a {other} has this name already; records are told apart by it"
-                draft.say((table, name), told)
+                problem = f"a {other} has this name already; records are told apart by it"
+                draft.say((table, name), problem)
 
 
 def _bus(draft: Draft, path: Path, kinds: tuple[str, ...], who: str) -> None:

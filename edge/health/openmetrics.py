@@ -77,8 +77,8 @@ def _family(field: Field, value: Any) -> Family:
             return Family(name, "gauge", field.help, samples, field.unit)
         case kind:
             # scaled: 12 digits, so that 86.4 MB a day are 1000 bytes a second
-            said = value if field.scale == 1 else float(f"{value * field.scale:.12g}")
-            return Family(name, kind, field.help, [({}, said)], field.unit)
+            number = value if field.scale == 1 else float(f"{value * field.scale:.12g}")
+            return Family(name, kind, field.help, [({}, number)], field.unit)
 
 
 def _samples(name: str, samples: Sequence[Sample]) -> list[str]:
@@ -92,8 +92,8 @@ def _labels(labels: Mapping[str, str]) -> str:
     for label in labels:
         if LABEL.fullmatch(label) is None:
             raise ValueError(f"{label!r} is no name of a label")
-    said = ",".join(f'{label}="{_escaped(value)}"' for label, value in sorted(labels.items()))
-    return f"{{{said}}}" if said else ""
+    label_text = ",".join(f'{label}="{_escaped(value)}"' for label, value in sorted(labels.items()))
+    return f"{{{label_text}}}" if label_text else ""
 
 
 def _escaped(text: str) -> str:

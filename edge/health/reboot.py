@@ -90,12 +90,15 @@ def why(found: Reset, *, first: bool, same_boot: bool, unclean: bool) -> Reboot:
 
 
 def _crash(oom_kills: int | None) -> str:
-    said = (
+    sentence_text = (
         "The daemon ended without a goodbye: it was killed, or failed; see journalctl -u kerbstone."
     )
     if not oom_kills:
-        return said
-    return f"{said} The kernel has killed {oom_kills} processes for want of memory since the boot."
+        return sentence_text
+    return (
+        f"{sentence_text} The kernel has killed {oom_kills} processes for want of memory since "
+        "the boot."
+    )
 
 
 def _hard(found: Reset) -> Reboot:
@@ -127,11 +130,11 @@ def _hard(found: Reset) -> Reboot:
         )
     if rsts is not None and rsts & RSTS_POWER:
         return Reboot(Cause.POWER, f"The power was cut (rsts 0x{rsts:x}).")
-    told = "" if rsts is None else f" (rsts 0x{rsts:x})"
+    register_text = "" if rsts is None else f" (rsts 0x{rsts:x})"
     return Reboot(
         Cause.UNKNOWN,
         "The machine went down without a goodbye: a power cut, a reset, or a kernel that hung; the "
-        f"board does not tell which{told}.",
+        f"board does not tell which{register_text}.",
     )
 
 

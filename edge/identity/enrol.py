@@ -83,18 +83,18 @@ class Enrolment:
             except ClaimError as error:
                 self.teller.tell(Said("not commissioned", answer=str(error)))
                 return "bad claim"
-            said = Said("not enrolled", claim.gateway)
+            status = Said("not enrolled", claim.gateway)
             try:
                 key = self.store.next_key(self.has_tpm)
-                said = replace(said, code=comparison(key.spki()), key=key.kind)
-                said, bundle, wait_s = self._try(claim, data, key, said, tries)
+                status = replace(status, code=comparison(key.spki()), key=key.kind)
+                status, bundle, wait_s = self._try(claim, data, key, status, tries)
             except keys.NoKeyError as error:
-                self.teller.tell(replace(said, answer=est.plain(f"no key: {error}"), do=KEYLESS))
+                self.teller.tell(replace(status, answer=est.plain(f"no key: {error}"), do=KEYLESS))
                 return "no key"
             if bundle is not None:
                 return bundle
             tries += 1
-            self._pause(said, claim.claim, wait_s)
+            self._pause(status, claim.claim, wait_s)
 
     def take(self) -> None:
         """Copy the claim of a box without an identity, and its network: before there is one.
@@ -107,8 +107,8 @@ class Enrolment:
         network = parse(data).network
         if network is None:
             self.store.drop(store.NETWORK)
-        elif self.store.get(store.NETWORK) != (said := msgspec.json.encode(network)):
-            self.store.put(store.NETWORK, said)
+        elif self.store.get(store.NETWORK) != (network_json := msgspec.json.encode(network)):
+            self.store.put(store.NETWORK, network_json)
 
     def claim_file(self) -> bytes | None:
         """The claim; from the boot partition it is copied to where a write is all or nothing.
@@ -129,7 +129,7 @@ class Enrolment:
         return there
 
     def _try(
-        self, claim: Claim, data: bytes, key: keys.Key, said: Said, tries: int
+        self, claim: Claim, data: bytes, key: keys.Key, status: Said, tries: int
     ) -> tuple[Said, Bundle | None, float]:
         """Ask once: what to say, the bundle if there is one now, and how long to wait if not."""
         home, ca = Home.of(claim), claim.ca.encode()
@@ -141,54 +141,56 @@ class Enrolment:
                 )
                 bundle = self.store.install(key, found, ca, home)
                 self.watch.passed(found.not_valid_before_utc)
-                return said, bundle, 0.0
+                return status, bundle, 0.0
         except (ServerError, certs.CertificateError) as error:
             do = NETWORK if isinstance(error, ServerError) else DAMAGED
-            said = replace(said, waits_for="the enrolment server", answer=est.plain(str(error)))
-            return replace(said, do=do), None, self._backoff(tries)
+            status = replace(status, waits_for="the enrolment server", answer=est.plain(str(error)))
+            return replace(status, do=do), None, self._backoff(tries)
         if isinstance(answer, est.Wait):
-            said = replace(said, waits_for=APPROVAL, do=COMPARE)
+            status = replace(status, waits_for=APPROVAL, do=COMPARE)
             after_s = min(max(float(answer.after_s), FIRST_S), LONGEST_S)
-            return said, None, after_s * self.rng.uniform(1.0, 1.2)
-        said = replace(said, waits_for="a claim that is accepted", do=HELP[answer.status])
-        said = replace(said, answer=f"refused ({answer.status}): {answer.text}")
-        return said, None, max(DENIED_S, self._backoff(tries))
+            return status, None, after_s * self.rng.uniform(1.0, 1.2)
+        status = replace(status, waits_for="a claim that is accepted", do=HELP[answer.status])
+        status = replace(status, answer=f"refused ({answer.status}): {answer.text}")
+        return status, None, max(DENIED_S, self._backoff(tries))
 
     def _finish(self, bundle: Bundle) -> None:
         """The identity is here. It has worked when it has brought the configuration."""
         self.store.used_key(bundle)
-        said, tries = _enrolled(bundle), 0
+        status, tries = _enrolled(bundle), 0
         while not siteconfig.kept(self.store, bundle.home):
             try:
                 data = est.config(self.ask, self.watch, bundle)
                 siteconfig.keep(self.store, data, bundle.home)
             except (ServerError, ConfigError) as error:
-                said = replace(said, waits_for="its configuration", answer=est.plain(str(error)))
-                self._pause(said, bundle.home.gateway, self._backoff(tries))
+                status = replace(
+                    status, waits_for="its configuration", answer=est.plain(str(error))
+                )
+                self._pause(status, bundle.home.gateway, self._backoff(tries))
                 tries += 1
         self.done(bundle)
 
     def done(self, bundle: Bundle) -> None:
         """It works: the claim's code is of no use any more, and goes."""
         self.store.drop(store.PENDING)
-        claim, said = self.store.get(store.CLAIM), _enrolled(bundle)
+        claim, status = self.store.get(store.CLAIM), _enrolled(bundle)
         if claim is not None and not self.boot.blank(claim):
-            said = replace(said, do=f"delete {NAME} here: this box cannot write to the card")
+            status = replace(status, do=f"delete {NAME} here: this box cannot write to the card")
         elif claim is not None:
             self.store.used()
-        if not said.do and self.boot.claim() is not None:
-            said = replace(said, answer=f"{NAME} is not looked at", do=FORGET)
-        self.teller.tell(said)
+        if not status.do and self.boot.claim() is not None:
+            status = replace(status, answer=f"{NAME} is not looked at", do=FORGET)
+        self.teller.tell(status)
 
     def _backoff(self, tries: int) -> float:
         most = min(LONGEST_S, FIRST_S * 2 ** min(tries, 16))
         return self.rng.uniform(most / 2, most)
 
-    def _pause(self, said: Said, claim: str, wait_s: float) -> None:
+    def _pause(self, status: Said, claim: str, wait_s: float) -> None:
         """Wait, and keep account of it over restarts: a technician wants to know since when."""
         kept, now_s = self.store.pending(claim), self.watch.clock.mono_s()
         waited_s = kept.waited_s + now_s - self.started_s
-        self.teller.tell(replace(said, since_s=waited_s))
+        self.teller.tell(replace(status, since_s=waited_s))
         self.watch.clock.sleep(wait_s)
         waited_s += self.watch.clock.mono_s() - now_s
         if kept.tries == 0 or waited_s - kept.waited_s >= KEPT_S:

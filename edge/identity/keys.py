@@ -172,6 +172,8 @@ def openssl(*arguments: str, data: bytes = b"") -> bytes:
             f"`openssl {arguments[0]}` does not run: {type(error).__name__}"
         ) from error
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise NoKeyError(f"`openssl {arguments[0]}` failed: {said[-1] if said else 'silently'}")
+        error_lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise NoKeyError(
+            f"`openssl {arguments[0]}` failed: {error_lines[-1] if error_lines else 'silently'}"
+        )
     return done.stdout

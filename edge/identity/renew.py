@@ -57,22 +57,22 @@ class Renewal:
         elif word == "refused" and self._older(bundle):
             return "went back"
         code, kind = comparison(certs.public(bundle.certificate)), keys.kind(bundle.folder / KEY)
-        said = Said("enrolled", bundle.home.gateway, code, kind)
+        status = Said("enrolled", bundle.home.gateway, code, kind)
         if damaged:
             LOG.warning("%s; %s is used instead", damaged, bundle.folder.name)
-            self.teller.tell(replace(said, answer=f"{damaged}; {bundle.folder.name} is used"))
+            self.teller.tell(replace(status, answer=f"{damaged}; {bundle.folder.name} is used"))
         try:
             if not self._due(bundle):
-                return self._configure(bundle, said)
+                return self._configure(bundle, status)
             answer = self._renew(bundle)
         except (ServerError, certs.CertificateError) as error:
             answer = str(error)
         if answer is None:
-            self.teller.tell(said)
+            self.teller.tell(status)
             return "renewed"  # a changed configuration can wait for a day
-        said = replace(said, waits_for="a new certificate", answer=est.plain(answer))
-        self._configure(bundle, said)
-        self.teller.tell(said)
+        status = replace(status, waits_for="a new certificate", answer=est.plain(answer))
+        self._configure(bundle, status)
+        self.teller.tell(status)
         return "trouble"
 
     def _lost(self, damaged: str) -> None:
@@ -80,7 +80,7 @@ class Renewal:
             LOG.warning("%s, and there is no other", damaged)
             self.teller.tell(Said("not commissioned", answer=damaged, do=AGAIN))
 
-    def _configure(self, bundle: Bundle, said: Said) -> Outcome:
+    def _configure(self, bundle: Bundle, status: Said) -> Outcome:
         """What cannot be had, or is not for us, changes nothing; the latter is told."""
         before, held = self.store.get(SITE), self.store.get(CONFIG)
         try:
@@ -92,10 +92,10 @@ class Renewal:
             siteconfig.keep(self.store, data, bundle.home, self.changing)
         except ConfigError as error:
             LOG.warning("the configuration stays as it is: %s", error)
-            self.teller.tell(replace(said, answer=est.plain(str(error)), do=SIGN))
+            self.teller.tell(replace(status, answer=est.plain(str(error)), do=SIGN))
             return "fine"
         if data != held:
-            self.teller.tell(said)  # where a refusal may stand
+            self.teller.tell(status)  # where a refusal may stand
         return "fine" if self.store.get(SITE) == before else "configured"
 
     def _word(self, bundle: Bundle) -> str:

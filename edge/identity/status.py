@@ -30,26 +30,31 @@ class Said:
     do: str = ""
 
 
-def page(said: Said) -> str:
+def page(status: Said) -> str:
     """The file. Only what is known has a line."""
     rows = {
-        "state": said.state,
-        "gateway": said.gateway,
-        "code": said.code,
-        "key": WHERE[said.key] if said.key else "",
-        "waits for": said.waits_for,
-        "since": since(said.since_s) if said.waits_for else "",
-        "last answer": said.answer,
-        "what to do": said.do,
+        "state": status.state,
+        "gateway": status.gateway,
+        "code": status.code,
+        "key": WHERE[status.key] if status.key else "",
+        "waits for": status.waits_for,
+        "since": since(status.since_s) if status.waits_for else "",
+        "last answer": status.answer,
+        "what to do": status.do,
     }
     return "".join(f"{name + ':':<13}{printable(text)}\n" for name, text in rows.items() if text)
 
 
-def line(said: Said) -> str:
+def line(status: Said) -> str:
     """The console: without the time, which would make a new line of each look."""
-    parts = [said.state, said.gateway, said.code, said.waits_for and f"waits for {said.waits_for}"]
-    told = "kerbstone: " + ", ".join(part for part in (*parts, said.answer, said.do) if part)
-    return printable(told)
+    parts = [
+        status.state,
+        status.gateway,
+        status.code,
+        status.waits_for and f"waits for {status.waits_for}",
+    ]
+    text = "kerbstone: " + ", ".join(part for part in (*parts, status.answer, status.do) if part)
+    return printable(text)
 
 
 def since(seconds: float) -> str:
@@ -70,9 +75,9 @@ class Teller:
         self._write = write
         self._last = ""
 
-    def tell(self, said: Said) -> None:
-        self._boot.tell(page(said))
-        text = line(said)
+    def tell(self, status: Said) -> None:
+        self._boot.tell(page(status))
+        text = line(status)
         if text != self._last:
             self._last = text
             self._write(text)

@@ -82,10 +82,10 @@ class Approaches:
         verdicts: list[ApproachVerdict] = []
         for k, (seen, dt_s) in enumerate(fresh):
             for i, name in enumerate(self.names):
-                told, by = ruled[k][i], OCCUPANCY
+                score, by = ruled[k][i], OCCUPANCY
                 if modelled is not None and not self._is_ruled(name, modelled[k][i]):
-                    told, by = modelled[k][i], model
-                verdict = self._tell(name, told, dt_s, by, seen.get(name, {}))
+                    score, by = modelled[k][i], model
+                verdict = self._tell(name, score, dt_s, by, seen.get(name, {}))
                 if verdict.turn and k < len(fresh) - 1:
                     verdicts.append(verdict)
                 self._last[name] = replace(verdict, turn=None, reason="")
@@ -97,19 +97,19 @@ class Approaches:
         p = self._rules[name].step(seen.get(name, {}), dt_s)
         return None if p is None else Told(p, p)
 
-    def _is_ruled(self, name: str, told: Told | None) -> bool:
-        if told is not None and told.level >= self._flags[name].on:
+    def _is_ruled(self, name: str, score: Told | None) -> bool:
+        if score is not None and score.level >= self._flags[name].on:
             self._ruled.discard(name)
         return name in self._ruled
 
     def _tell(
-        self, name: str, told: Told | None, dt_s: float, by: str, seen: Mapping[str, Seen]
+        self, name: str, score: Told | None, dt_s: float, by: str, seen: Mapping[str, Seen]
     ) -> ApproachVerdict:
         flag = self._flags[name]
-        turn = flag.drop() if told is None else flag.step(told.level, told.level, dt_s)
+        turn = flag.drop() if score is None else flag.step(score.level, score.level, dt_s)
         if not flag.raised:
             self._ruled.discard(name)
-        return silent(name, turn, by) if told is None else said(name, told, turn, by, seen)
+        return silent(name, turn, by) if score is None else said(name, score, turn, by, seen)
 
     def _model(self, now_ns: int, count: int) -> list[list[Told | None]] | None:
         """What the model says of the last `count` slots, after it has caught up with all.
@@ -125,7 +125,7 @@ class Approaches:
         if self._state is None or len(self._state) != len(self.names):
             self._state = self._first(session)
         in_time = True
-        told: deque[list[Told | None]] = deque(maxlen=count)
+        scores: deque[list[Told | None]] = deque(maxlen=count)
         while self._behind:
             seen, dt_s = self._behind.popleft()
             feed = self._feed(session, seen, dt_s)
@@ -137,9 +137,9 @@ class Approaches:
             if self.shadow is not None:
                 self.shadow.see(now_ns, session.manifest, feed, outputs, self.names)
             self._state = outputs[-1]
-            told.append(read(outputs))
+            scores.append(read(outputs))
             in_time = in_time and quick
-        return list(told) if in_time else None
+        return list(scores) if in_time else None
 
     def _first(self, session: Session) -> Tensor:
         state = session.started([0.0] * len(self.names))
@@ -195,7 +195,7 @@ class Approaches:
         names = [str(name) for name in saved["names"]]
         data = base64.b64decode(saved["state"], validate=True)
         size = len(data) // max(1, len(names))
-        told = {
+        state = {
             name: KeptApproach(
                 bool(saved["raised"][i]), 0.0, 0.0,
                 numbers(saved["smooth"][i], 0.0, 1.0), numbers(saved["age_s"][i], 0.0, LONG_S),
@@ -204,7 +204,7 @@ class Approaches:
             )
             for i, name in enumerate(names)
         }  # fmt: skip
-        return self.take(told, str(saved["model"])) or not data
+        return self.take(state, str(saved["model"])) or not data
 
     def kept(self) -> dict[str, KeptApproach]:
         """Each approach as of the last window."""

@@ -173,5 +173,7 @@ def _reason(pair: Pair) -> str:
     if not pair.values:
         return ""
     upper, lower, flow, usual = pair.values
-    said = f"occupancy {round(100 * upper)} % above and {round(100 * lower)} % below"
-    return f"{said}, {round(100 * flow / usual)} % of the usual flow below" if usual > 0 else said
+    clause = f"occupancy {round(100 * upper)} % above and {round(100 * lower)} % below"
+    return (
+        f"{clause}, {round(100 * flow / usual)} % of the usual flow below" if usual > 0 else clause
+    )

@@ -125,9 +125,9 @@ class Judge:
             notes.loops(out, doubts)
             events += told_of_loops
         if self._approaches is not None:
-            told = self._approaches.step(end_ns, ticks, scores)
-            notes.approaches(out, self._lanes, told)
-            events += [say.congestion(end_ns, v) for v in told if v.turn]
+            verdicts = self._approaches.step(end_ns, ticks, scores)
+            notes.approaches(out, self._lanes, verdicts)
+            events += [say.congestion(end_ns, v) for v in verdicts if v.turn]
             events += [say.incident(end_ns, v) for v in self._incidents.step(ticks, scores)]
         if self._series is not None:
             events += self._judge_series(end_ns, out, wall_s)

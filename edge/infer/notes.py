@@ -22,10 +22,10 @@ def loops(out: list[Draft], notes: Mapping[str, Note]) -> None:
 
 
 def approaches(
-    out: list[Draft], lanes: Mapping[str, LaneSite], told: Sequence[ApproachVerdict]
+    out: list[Draft], lanes: Mapping[str, LaneSite], verdicts: Sequence[ApproachVerdict]
 ) -> None:
     """How likely the lane's approach is congested, now and later."""
-    last = {verdict.approach: verdict for verdict in told}
+    last = {verdict.approach: verdict for verdict in verdicts}
     for i, draft in enumerate(out):
         site = lanes.get(draft.source) if draft.stream is Stream.TRAFFIC else None
         v = last.get(site.approach) if site else None

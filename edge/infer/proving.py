@@ -96,14 +96,14 @@ def _graph(proof: Proof, path: Path) -> Iterator[Fault]:
         yield Fault(f"{path}: no ONNX file: {error}", COPY)
         return
     proof.bytes = len(data)
-    for name, has, most, said in (
+    for name, has, most, text in (
         ("opset", found.opset, OPSET, manifest.opset),
         ("IR", found.ir, IR, manifest.ir),
     ):
         if has is None or has > most:
             yield Fault(f"{path.name} has {name} {has}; {most} is the newest allowed", EXPORT)
-        if said is not None and said != has:
-            yield Fault(f"{path.name} has {name} {has}; its manifest says {said}", COPY)
+        if text is not None and text != has:
+            yield Fault(f"{path.name} has {name} {has}; its manifest says {text}", COPY)
 
 
 def _complete(manifest: Manifest, folder: Path) -> Iterator[Fault]:

@@ -27,13 +27,13 @@ def because(seen: Mapping[str, Seen], slow: Sequence[float] = ()) -> str:
     if not here:
         return ""
     best = here[0]
-    said = [f"occupancy {round(100 * seen[best].mean)} % on the {_loops(best)}"]
+    clauses = [f"occupancy {round(100 * seen[best].mean)} % on the {_loops(best)}"]
     if slow and any(seen[position].flow > 0 for position in here):
-        said.append(f"vehicles at {speed(slow[POSITIONS.index(best)])}")
+        clauses.append(f"vehicles at {speed(slow[POSITIONS.index(best)])}")
     stands = [p for p in here if _queue(seen[p])]
     if stands:
-        said.append(f"a queue stands at the {_loops(stands[0])}")
-    return ", ".join(said)
+        clauses.append(f"a queue stands at the {_loops(stands[0])}")
+    return ", ".join(clauses)
 
 
 def speed(slow: float) -> str:

@@ -75,14 +75,14 @@ def observe(
 
     Loops in pulse mode tell no occupancy and are left out.
     """
-    told: dict[str, dict[str, LoopTick]] = {}
+    by_approach: dict[str, dict[str, LoopTick]] = {}
     for tick in ticks:
         site = lanes.get(tick.lane)
         if site is None or site.mode == "pulse" or not _believed(tick, scores):
             continue
-        told.setdefault(tick.lane, {})[tick.part] = tick
+        by_approach.setdefault(tick.lane, {})[tick.part] = tick
     found: dict[tuple[str, str], list[_Lane]] = {}
-    for name, parts in told.items():
+    for name, parts in by_approach.items():
         site = lanes[name]
         found.setdefault((site.approach, site.position), []).append(_lane(site, parts))
     out: dict[str, dict[str, Seen]] = {}

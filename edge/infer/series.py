@@ -66,18 +66,18 @@ class SeriesJudge:
         if not self._places:
             return []
         self._past.add(hour, now)
-        told = self._model(now_ns) if self.guard.ready(now_ns) else None
-        if told is not None and self.guard.manifest is not None:
+        outputs = self._model(now_ns) if self.guard.ready(now_ns) else None
+        if outputs is not None and self.guard.manifest is not None:
             by = self.guard.manifest.by
             self._rules.drop()
         else:
-            told, by = self._rule(), ROBUST_Z
+            outputs, by = self._rule(), ROBUST_Z
         return [
             SeriesVerdict(
                 self._keys[place], odd, self._turn(place, self._told(place, odd, whose, now), dt_s),
                 by, whose,
             )
-            for place, (odd, whose) in told.items()
+            for place, (odd, whose) in outputs.items()
         ]  # fmt: skip
 
     def _told(self, place: int, odd: Odd, whose: Meant | None, now: Mapping[Key, Reading]) -> Odd:

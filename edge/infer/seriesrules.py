@@ -37,14 +37,14 @@ class SeriesRules:
 
     def step(self, keys: Iterable[Key], window: Mapping[Key, Reading]) -> dict[Key, Odd]:
         """What they say of one window; a series without a value is left out."""
-        told = {}
+        oddities = {}
         for key in keys:
             reading = window.get(key, NOTHING)
             rule = self._rules.setdefault(key, RobustZRule())
             odd = rule.step(reading.value, reading.quantum)
             if odd is not None:
-                told[key] = odd
-        return told
+                oddities[key] = odd
+        return oddities
 
     def kept(self, key: Key, hold_s: float) -> tuple[tuple[float, ...], float]:
         """What one remembers, and for how long that is too little; `hold_s` if it is at work."""

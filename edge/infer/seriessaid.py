@@ -36,15 +36,15 @@ def read(
     """By place, of those that `matter` by their onset and level; `since` are samples of a flag."""
     onsets, levels = outputs[0][:, 0].tolist(), outputs[1][:, 0].tolist()
     surprises = outputs[2][:, 2:].max(axis=1).tolist()
-    told: dict[int, Said] = {}
+    verdicts: dict[int, Said] = {}
     for key, place in places.items():
         value, onset, level = values[place], onsets[place], levels[place]
         if value is not None and matters(place, onset, level):
             row = outputs[2][place].tolist()
             whose = meant(_beside(key, window, places, surprises))
             why = "event" if whose == "world" else cause(row, value, since[place])
-            told[place] = Odd(round(onset, 3), round(level, 3), why), whose
-    return told
+            verdicts[place] = Odd(round(onset, 3), round(level, 3), why), whose
+    return verdicts
 
 
 def _beside(

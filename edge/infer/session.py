@@ -167,15 +167,15 @@ class Session:
 
     def _agree(self) -> None:
         """The graph takes and gives what the manifest says, by name."""
-        for word, said, found in (
+        for word, name, found in (
             ("takes", set(self.manifest.inputs), {i.name for i in self._session.get_inputs()}),
             ("gives", set(self._names), {o.name for o in self._session.get_outputs()}),
         ):
             # an output that nobody asks for costs nothing; an input that nobody gives is fatal
-            if (said != found) if word == "takes" else (said - found):
+            if (name != found) if word == "takes" else (name - found):
                 raise ModelError(
                     f"{self.manifest.file}: {word} {', '.join(sorted(found))}; "
-                    f"the manifest says {', '.join(sorted(said))}",
+                    f"the manifest says {', '.join(sorted(name))}",
                     COPY,
                 )
 

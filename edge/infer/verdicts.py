@@ -46,12 +46,12 @@ def silent(name: str, turn: Turn | None = None, by: str = OCCUPANCY) -> Approach
 
 
 def said(
-    name: str, told: Told, turn: Turn | None, by: str, seen: Mapping[str, Seen]
+    name: str, score: Told, turn: Turn | None, by: str, seen: Mapping[str, Seen]
 ) -> ApproachVerdict:
     """As it leaves the judge: rounded, and with a reason where its flag turns."""
-    reason = because(seen, told.slow) if turn else ""
+    reason = because(seen, score.slow) if turn else ""
     return ApproachVerdict(
-        name, round(told.p, 3), _rounded(told.p5), _rounded(told.p15), turn, by, reason
+        name, round(score.p, 3), _rounded(score.p5), _rounded(score.p15), turn, by, reason
     )
 
 

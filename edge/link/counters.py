@@ -28,13 +28,13 @@ def carrier(patterns: Sequence[str], net: Path = NET) -> bool | None:
 
     The kernel gives an error for one that is administratively down, and modems have no carrier.
     """
-    said: list[bool] = []
+    carriers: list[bool] = []
     for name in matching(patterns, net):
         try:
-            said.append(_number(net / name / "carrier") != 0)
+            carriers.append(_number(net / name / "carrier") != 0)
         except (OSError, ValueError):
             continue
-    return any(said) if said else None
+    return any(carriers) if carriers else None
 
 
 def matching(patterns: Sequence[str], net: Path = NET) -> list[str]:

@@ -41,11 +41,11 @@ class Daemon:
         return _reach(found) if found is not None else _of_status(self._say("status"))
 
     def thrift(self, level: int, why: str, used: int, budget: int, month: str) -> bool:
-        told = {"level": level, "why": why, "used": used, "budget": budget, "month": month}
-        return self._say("thrift", **told) is not None
+        request = {"level": level, "why": why, "used": used, "budget": budget, "month": month}
+        return self._say("thrift", **request) is not None
 
-    def step(self, told: Told) -> bool:
-        return self._say("link_step", **msgspec.structs.asdict(told)) is not None
+    def step(self, step: Told) -> bool:
+        return self._say("link_step", **msgspec.structs.asdict(step)) is not None
 
     def _say(self, verb: str, **arguments: Any) -> Mapping[str, Any] | None:
         try:

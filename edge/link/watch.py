@@ -95,13 +95,13 @@ class Watch:
     def _link(self) -> Link:
         """Only a cable says for certain that it is not there; a radio or a modem may be stuck."""
         parts = self._parts
-        said = carrier(parts.options.names(parts.kind), parts.net)
-        if parts.kind == "ethernet" and said is False:
+        carrier_state = carrier(parts.options.names(parts.kind), parts.net)
+        if parts.kind == "ethernet" and carrier_state is False:
             return "no_carrier"
         try:
             return "up" if services.up(parts.bus) else "down"
         except BusFault:  # no NetworkManager: the kernel's word must do
-            return "up" if said else "down"
+            return "up" if carrier_state else "down"
 
     def _count(self, reach: Reach, mono_s: float) -> None:
         parts, ledger, options = self._parts, self.ledger, self._parts.options
@@ -122,8 +122,8 @@ class Watch:
             text = "%s (%d of %d bytes, month %s)"
             log.warning(text, SAYS[found], bytes_, options.budget, month or "unknown")
         if changed or self._told_s is None or mono_s - self._told_s >= REPEAT_S:
-            said = parts.daemon.thrift(found, SAYS[found], bytes_, options.budget, month)
-            self._told_s = mono_s if said else None  # else again at the next look
+            accepted = parts.daemon.thrift(found, SAYS[found], bytes_, options.budget, month)
+            self._told_s = mono_s if accepted else None  # else again at the next look
 
     def _act(self, due: Due) -> None:
         ledger, parts = self.ledger, self._parts

@@ -242,8 +242,8 @@ def _sent(entry: Entry) -> dict[str, Any] | Finding:
     """The stored payload, held against the columns it is found by."""
     try:
         sent = entry.sent()
-        said = sent["gw"], sent["epoch"], sent["stream"], sent["seq"], sent["boot"]
-        if said != (*entry.key, entry.boot) or list(entry.mono) != list(sent["mono"]):
+        header = sent["gw"], sent["epoch"], sent["stream"], sent["seq"], sent["boot"]
+        if header != (*entry.key, entry.boot) or list(entry.mono) != list(sent["mono"]):
             why = "its payload has another key"
         elif sent.get("source", "") != entry.source or not entry.fits_topic:
             why = "its topic, its source and its payload are not of one record"

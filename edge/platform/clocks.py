@@ -79,8 +79,8 @@ class Dates:
         for wall in walls:
             if not any(_is(wall, entry, moment) for moment in possible):
                 self.wrong += 1
-                said = f"{name(*entry.key)} says {wall.start} ({wall.tq})"
-                self.first = self.first or f"{said}, {_or(self.seal.clock, entry)}"
+                sentence_text = f"{name(*entry.key)} says {wall.start} ({wall.tq})"
+                self.first = self.first or f"{sentence_text}, {_or(self.seal.clock, entry)}"
                 return
 
     def finding(self) -> Finding | None:
@@ -97,8 +97,12 @@ def _is(wall: Wall, entry: Entry, moment: Moment) -> bool:
         return False
     start, end, bounds = moment.dated(*entry.mono)
     try:
-        told = None if wall.bounds is None else json.loads(wall.bounds)
-        pairs = [(wall.start, start), (wall.end, end), *zip(told or (), bounds or (), strict=True)]
+        claimed_bounds = None if wall.bounds is None else json.loads(wall.bounds)
+        pairs = [
+            (wall.start, start),
+            (wall.end, end),
+            *zip(claimed_bounds or (), bounds or (), strict=True),
+        ]
         return all(_near(*pair) for pair in pairs)
     except (TypeError, ValueError):
         return False
@@ -108,8 +112,8 @@ def _near(text: object, us: int | None) -> bool:
     """Raises TypeError or ValueError for what is no time."""
     if text is None or us is None:
         return text is us
-    said = (datetime.fromisoformat(str(text)) - EPOCH) // MICROSECOND
-    return abs(said - min(max(us, 0), MAX_WALL_NS // 1000)) <= BOUND_US
+    microseconds = (datetime.fromisoformat(str(text)) - EPOCH) // MICROSECOND
+    return abs(microseconds - min(max(us, 0), MAX_WALL_NS // 1000)) <= BOUND_US
 
 
 def _or(clock: Sequence[Moment], entry: Entry) -> str:

@@ -92,8 +92,8 @@ class Days:
 
 
 def _covered_s(sent: Mapping[str, Any]) -> float:
-    said = sent.get("covered_s")
-    if isinstance(said, int | float) and not isinstance(said, bool):
-        return float(said)
+    covered = sent.get("covered_s")
+    if isinstance(covered, int | float) and not isinstance(covered, bool):
+        return float(covered)
     start, end = sent["mono"]
     return float(end - start) / 1e6

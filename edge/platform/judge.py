@@ -256,8 +256,8 @@ class Judge:
         self, line: int, stream: str, source: str, boots: dict[int, Timeline]
     ) -> Iterator[Finding]:
         gw, epochs = self.ledger.gw, self.order.lines[line]
-        told = set(epochs)
-        mine = [g for g in self.ledger.declared.gaps if g.epoch in told and g.names(source)]
+        epoch_set = set(epochs)
+        mine = [g for g in self.ledger.declared.gaps if g.epoch in epoch_set and g.names(source)]
         for boot, timeline in boots.items():
             named = [(gap.from_us, gap.to_us) for gap in mine if gap.boot == boot]
             for left, right in timeline.holes():

@@ -65,13 +65,13 @@ class Registers:
         points = sent.get("points")
         if not isinstance(points, dict):
             return
-        for point, told in points.items():
-            match told:
+        for point, register in points.items():
+            match register:
                 case {
                     "first": int() | float(), "last": int() | float(), "delta": int() | float(),
                     "step": int() | float(),
                 }:  # fmt: skip
-                    self._take((key[2], source, str(point)), _reading(key, sent, told))
+                    self._take((key[2], source, str(point)), _reading(key, sent, register))
 
     def judge(self, judge: Judge) -> tuple[list[Finding], int]:
         """Findings, and how many registers began anew: what they did before is in no record."""
@@ -123,13 +123,13 @@ class Registers:
                         yield Step(register, left.tail, right.head, grown=False)
 
 
-def _reading(key: Key, sent: Mapping[str, Any], told: Mapping[str, Any]) -> Reading | None:
-    step = told["step"]
+def _reading(key: Key, sent: Mapping[str, Any], point_map: Mapping[str, Any]) -> Reading | None:
+    step = point_map["step"]
     try:
-        first, last, delta = (round(told[each] / step) for each in ("first", "last", "delta"))
+        first, last, delta = (round(point_map[each] / step) for each in ("first", "last", "delta"))
     except (ZeroDivisionError, OverflowError, ValueError):
         return None
-    quality = told.get("quality")
+    quality = point_map.get("quality")
     sure = not (isinstance(quality, dict) and any(gap in quality for gap in GAPS))
     at_us = sent["mono"][1]
     return Reading((key[1], key[3]), sent["boot"], at_us, step, first, last, last - delta, sure)

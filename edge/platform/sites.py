@@ -35,8 +35,8 @@ class Sites:
         try:
             self._known, self._lost = known(self._path), False
         except ConfigError as error:
-            told, self._lost = self._lost, True
-            return None if told else f"{error}; what was known of the sites still holds"
+            was_lost, self._lost = self._lost, True
+            return None if was_lost else f"{error}; what was known of the sites still holds"
         return None
 
     def of(self, gw: str) -> frozenset[str]:

@@ -148,7 +148,7 @@ class Bay:
         for mark in marks:
             tally.count(quality, mark)
         since = stays.since_ns
-        told = known and self._watched
+        is_known = known and self._watched
         body: dict[str, Any] = {
             "bay": setup.name,
             "kind": setup.kind,
@@ -159,8 +159,8 @@ class Bay:
             "stay": self._durations.body() if known else None,
             "overstays": stays.overstays if known else None,
             "overstay_us": stays.over_us if known else None,
-            "occupied": int(since is not None) if told else None,
-            "since_s": _coarse_s(end_ns - since) if told and since is not None else None,
+            "occupied": int(since is not None) if is_known else None,
+            "since_s": _coarse_s(end_ns - since) if is_known and since is not None else None,
             "quality": tally.added(quality, {}),
             "health": health,
         }

@@ -162,7 +162,7 @@ def figures(
     """
     ahead = [onsets for site in sites if site.position == "advance"
              for _, onsets in (played[site.lane],)]  # fmt: skip
-    told: dict[str, dict[str, int]] = {}
+    measures: dict[str, dict[str, int]] = {}
     for site in sites:
         sums, onsets = played[site.lane]
         if sums is None:
@@ -179,8 +179,8 @@ def figures(
                 keys.append("queue_to_advance")
                 far = [at for at in queues if any(each.get(at) for each in ahead)]
                 found["queue_to_advance"] = len(far)
-        told[site.lane] = {key: found.get(key, 0) for key in keys}
-    return told
+        measures[site.lane] = {key: found.get(key, 0) for key in keys}
+    return measures
 
 
 def merge_signal(a: Mapping[str, int] | None, b: Mapping[str, int] | None) -> dict[str, int]:

@@ -142,13 +142,13 @@ class Device:
         """
         for key, total in self._totals.items():
             # one that has no counterpart had its name
-            told, meaning = state.get(key) or state.get(opposite(key)), self._meaning(key)
-            if told is None:
+            saved, meaning = state.get(key) or state.get(opposite(key)), self._meaning(key)
+            if saved is None:
                 continue
-            if key in state and told[0] == meaning:
-                total.load(told[1:])
-            elif opposite(key) != key and _other_way(told[0]) == meaning:
-                total.turned(told[1:])
+            if key in state and saved[0] == meaning:
+                total.load(saved[1:])
+            elif opposite(key) != key and _other_way(saved[0]) == meaning:
+                total.turned(saved[1:])
 
     def _columns(self, values: list[tuple[Value | None, ...]], times: list[int]) -> None:
         if not values:
@@ -176,12 +176,12 @@ class Device:
     def _meaning(self, key: str) -> str:
         """In what its numbers count: the growth from one kind to another was not consumed."""
         step = self._totals[key].step
-        said = [f"{step.num}/{step.den}"]
+        meaning_parts = [f"{step.num}/{step.den}"]
         for one in self.setup.corrections:
             if one.point == key and (*one.polynomial, one.kappa) != AS_IT_IS:
-                said += map(repr, (*one.polynomial, one.kappa))
+                meaning_parts += map(repr, (*one.polynomial, one.kappa))
         turned = TURNED if self.setup.backwards and opposite(key) != key else ""
-        return " ".join(said) + turned
+        return " ".join(meaning_parts) + turned
 
     def _next(self) -> None:
         self._heard = 0

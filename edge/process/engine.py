@@ -159,9 +159,9 @@ class Engine:
         again = {name: lanes[name].doubted(doubts) for name in names}
         out = list(drafts)
         for i, draft in enumerate(out):
-            told = again.get(draft.source) if draft.stream is Stream.TRAFFIC else None
-            if told is not None:
-                out[i] = _with(told, partial=True) if "partial" in draft.body else told
+            recounted = again.get(draft.source) if draft.stream is Stream.TRAFFIC else None
+            if recounted is not None:
+                out[i] = _with(recounted, partial=True) if "partial" in draft.body else recounted
         return self._signed(out) if again else out
 
     def mark(self, reason: Reason) -> None:

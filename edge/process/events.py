@@ -59,11 +59,11 @@ def contradiction(
     fault: str,
     on: bool,
     points: Sequence[str],
-    said: Mapping[str, float],
+    point_values: Mapping[str, float],
     look: str,
 ) -> Draft:
     """Points of one device contradict each other from now on, or agree again. `said` are values."""
-    figures = ", ".join(f"{key} {value:.6g}" for key, value in list(said.items())[:SHOWN])
+    figures = ", ".join(f"{key} {value:.6g}" for key, value in list(point_values.items())[:SHOWN])
     what = f"{CONTRADICTIONS[fault]}{f' ({figures})' if figures else ''}; {look}"
     body: dict[str, Any] = {
         "event": "sensor_fault",
@@ -96,7 +96,7 @@ def meter(
     kind: Literal["reset", "swap", "reversed"],
 ) -> Draft:
     """A register went back, or forward further than it can. `before` and `after` are its values."""
-    told, counted = METER_TEXTS[kind]
+    text, counted = METER_TEXTS[kind]
     return event(
         source,
         at_ns,
@@ -108,7 +108,7 @@ def meter(
             "unit": unit,
             "before": before,
             "after": after,
-            "text": f"{source}: the register {point} {told}: {before:g} {unit}, "
+            "text": f"{source}: the register {point} {text}: {before:g} {unit}, "
             f"then {after:g} {unit}. {counted}",
         },
     )

@@ -103,13 +103,13 @@ class Gauge:
 
     def body(self) -> dict[str, Any]:
         """What a record says of it."""
-        told = gauge_body(
+        body = gauge_body(
             self._step, self._unit, self._n, self._sum, self._sq, self._origin, self._min, self._max
         )
-        told["quality"] = tally.added(self._quality, {})
+        body["quality"] = tally.added(self._quality, {})
         if self._doubt:
-            told["grade"] = "uncertain"
-        return told
+            body["grade"] = "uncertain"
+        return body
 
     def _each(self, values: Sequence[Value | None]) -> None:
         for value in values:
@@ -170,15 +170,15 @@ def merged_gauge(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     if a["step"] != b["step"]:
         raise ValueError("two steps in one point")
     step = step_of(a["step"])
-    told, rest = (a, b) if a["n"] else (b, a)
+    better, rest = (a, b) if a["n"] else (b, a)
     if a["n"] and b["n"]:
         if a.get("grade") == b.get("grade"):
             rest = b
         else:
-            told, rest = (b, a) if "grade" in a else (a, b)
+            better, rest = (b, a) if "grade" in a else (a, b)
             rest = {**rest, "n": 0}
-    n, total, sq, origin = told["n"], told["sum"], told["sq"], told["origin"]
-    low, high = (step.steps(told[key]) if n else 0 for key in ("min", "max"))
+    n, total, sq, origin = better["n"], better["sum"], better["sq"], better["origin"]
+    low, high = (step.steps(better[key]) if n else 0 for key in ("min", "max"))
     if rest["n"]:
         shift = rest["origin"] - origin
         if sq is not None and rest["sq"] is not None:
@@ -191,6 +191,6 @@ def merged_gauge(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
         high = max(high, step.steps(rest["max"]))
     body = gauge_body(step, a["step"], n, total, sq, origin, low, high)
     body["quality"] = tally.added(a["quality"], b["quality"])
-    if "grade" in told:
-        body["grade"] = told["grade"]
+    if "grade" in better:
+        body["grade"] = better["grade"]
     return body

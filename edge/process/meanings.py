@@ -34,9 +34,9 @@ def meanings(setup: Setup) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def points(told: Meanings) -> dict[str, tuple[str, ...]]:
+def points(meanings: Meanings) -> dict[str, tuple[str, ...]]:
     """The keys of the points of each polled device."""
-    return {source: means[1:] for source, means in told.items() if means[0] == DEVICE}
+    return {source: means[1:] for source, means in meanings.items() if means[0] == DEVICE}
 
 
 def owner(source: str) -> str:

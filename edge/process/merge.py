@@ -87,26 +87,26 @@ def _merge_devices(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]
 def _rare(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     """The keys that stand in a record only when there is something to tell."""
     counts = {key: a.get(key, 0) + b.get(key, 0) for key in ("breakups", "wrong_way", "lost_edges")}
-    told: dict[str, Any] = {key: value for key, value in counts.items() if value}
+    merged: dict[str, Any] = {key: value for key, value in counts.items() if value}
     if a.get("partial") or b.get("partial"):
-        told["partial"] = True
+        merged["partial"] = True
     # what models said of them: of several minutes the worst stays
     for key in ("p_congested", "p_congested_5", "p_congested_15"):
         judged = [each[key] for each in (a, b) if each.get(key) is not None]
         if judged:
-            told[key] = max(judged)
+            merged[key] = max(judged)
     doubts = [each.get("loops", {}) for each in (a, b)]
     if any(doubts):
-        told["loops"] = {
+        merged["loops"] = {
             part: max((each[part] for each in doubts if part in each), key=_doubt)
             for part in sorted({*doubts[0], *doubts[1]})
         }
     odd = [each.get("anomaly", {}) for each in (a, b)]
     if any(odd):
-        told["anomaly"] = {
+        merged["anomaly"] = {
             key: max(each.get(key, 0) for each in odd) for key in sorted({*odd[0], *odd[1]})
         }
-    return told
+    return merged
 
 
 def _doubt(loop: Mapping[str, Any]) -> tuple[float, str]:

@@ -132,19 +132,19 @@ class Phase:
 
     def run(self, start_ns: int, end_ns: int) -> list[Draft]:
         """Play a window; gives the faults that began or ended in it."""
-        told: list[tuple[int, Lamp, Change]] = []
+        changes: list[tuple[int, Lamp, Change]] = []
         unsure = []  # since when edges are missing
         for lamp in self._lamps.values():
             lamp.line.border(end_ns)
             lamp.line.bounces(end_ns)
             lamp.line.late = 0
             for change in lamp.line.take(end_ns):
-                told.append((change.at_ns, lamp, change.what))
+                changes.append((change.at_ns, lamp, change.what))
                 if change.what is Change.LOST:
                     unsure.append((max(change.since_ns, start_ns), change.at_ns))
-        told.sort(key=lambda each: each[0])
+        changes.sort(key=lambda each: each[0])
         shown = [Shown(start_ns, self._colour())]
-        for at, lamp, what in told:
+        for at, lamp, what in changes:
             lamp.apply(what, at)
             _show(shown, max(at, start_ns), self._colour())
         faults = []
@@ -217,7 +217,7 @@ def _fault(setup: PhaseSetup, at_ns: int, fault: Fault, since_ns: int | None) ->
     """It is on since `since_ns`, or over."""
     on = since_ns is not None
     name, minutes = setup.name, SILENT_NS // 60_000_000_000
-    told = {
+    texts = {
         ("rests", True): f"has not changed for {minutes} minutes: the signal is off or flashes, or "
         "the contact's cable is cut; figures of the signal are left out",
         ("rests", False): "changes again",
@@ -230,7 +230,7 @@ def _fault(setup: PhaseSetup, at_ns: int, fault: Fault, since_ns: int | None) ->
         "state": "on" if on else "off",
         "by": "rule phase",
         "fault": "phase",
-        "text": f"{name}: the contact for {setup.colour} of {setup.approach} {told}.",
+        "text": f"{name}: the contact for {setup.colour} of {setup.approach} {texts}.",
     }
     if since_ns is not None:
         body["since_s"] = (at_ns - since_ns) / 1e9

@@ -69,14 +69,14 @@ def load(state: Mapping[str, Any], sources: Sources) -> Loaded:
         fits = _fill(state, at, sources)
         over = [(str(name), dict(body)) for name, body in state.get("over", ())]
         over += _over(state, sources)
-        told = [name for kind in KINDS for name in state.get(kind, ())]
+        saved_names = [name for kind in KINDS for name in state.get(kind, ())]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"this state is damaged: {error!r}") from error
-    if told and not fits:
+    if saved_names and not fits:
         raise ValueError("this state is of another site: nothing in it is known here")
     here = (sources.lanes, sources.devices, sources.pulses, sources.bays)
     fresh = tuple(name for kind in here for name in kind if name not in fits)
-    dropped = tuple(name for name in told if name not in fits)
+    dropped = tuple(name for name in saved_names if name not in fits)
     return Loaded(at, slot, gaps, dropped, over, fresh)
 
 
@@ -84,9 +84,9 @@ def _fill(state: Mapping[str, Any], at_ns: int, sources: Sources) -> set[str]:
     sources.begin(at_ns)
     fits: set[str] = set()
     for name, lane in sources.lanes.items():
-        told = state["lanes"].get(name)
-        if told is not None and told[0] == _print(lane):
-            lane.load(told[1], at_ns)
+        lane_state = state["lanes"].get(name)
+        if lane_state is not None and lane_state[0] == _print(lane):
+            lane.load(lane_state[1], at_ns)
             fits.add(name)
     for name, device in sources.devices.items():
         if name in state["devices"]:
@@ -100,10 +100,10 @@ def _fill(state: Mapping[str, Any], at_ns: int, sources: Sources) -> set[str]:
             meter.load(state["pulses"][name], at_ns)
             fits.add(name)
     for kind, owners in (("bays", sources.bays), ("signals", sources.signals)):
-        told = state.get(kind, {})
+        lane_state = state.get(kind, {})
         for name, owner in owners.items():
-            if name in told:
-                owner.load(told[name], at_ns)
+            if name in lane_state:
+                owner.load(lane_state[name], at_ns)
                 fits.add(name)
     return fits
 
@@ -168,5 +168,5 @@ def _fault_over(name: str, fault: str, part: str = "", by: str = "") -> Over:
 def _print(lane: Lane) -> str:
     """A lane with another geometry is another lane; with other limits it is not."""
     setup = lane.setup
-    said = (setup.kind, setup.mode, setup.spacing_m, setup.loop_m)
-    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+    geometry = (setup.kind, setup.mode, setup.spacing_m, setup.loop_m)
+    return hashlib.sha256(repr(geometry).encode()).hexdigest()[:16]

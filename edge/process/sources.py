@@ -63,10 +63,10 @@ class Sources:
     def figures(self, start_ns: int, end_ns: int) -> dict[str, dict[str, int]]:
         """Lane -> what its traffic did with green, after the lanes have closed that window."""
         changes = {name: lane.changes for name, lane in self.lanes.items()} if self.signals else {}
-        told: dict[str, dict[str, int]] = {}
+        measures: dict[str, dict[str, int]] = {}
         for signal in self.signals.values():
-            told |= signal.figures(start_ns, end_ns, changes)
-        return told
+            measures |= signal.figures(start_ns, end_ns, changes)
+        return measures
 
     def _sites(self, setup: SignalSetup) -> list[Site]:
         lanes = [(self.lanes[name].setup, position) for name, position in setup.lanes]

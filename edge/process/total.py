@@ -147,15 +147,15 @@ class Total:
 
     def body(self) -> dict[str, Any]:
         """What a record says of it."""
-        told = total_body(
+        body = total_body(
             self.step,
             self._unit,
             self._first,
             self._shown,
             self._grown if self._n else None,
         )
-        told["quality"] = tally.added(self._quality, {})
-        return told
+        body["quality"] = tally.added(self._quality, {})
+        return body
 
     def state(self) -> list[Any]:
         """For a snapshot, between windows."""
@@ -330,12 +330,12 @@ def _full(state: Sequence[Any]) -> list[Any]:
     return [*state, *NEVER[len(state) :]]
 
 
-def _whole(told: Any) -> int | None:
-    return None if told is None else int(told)
+def _whole(value: Any) -> int | None:
+    return None if value is None else int(value)
 
 
-def _moment(told: Any) -> tuple[int, int] | None:
-    return None if told is None else (int(told[0]), int(told[1]))
+def _moment(value: Any) -> tuple[int, int] | None:
+    return None if value is None else (int(value[0]), int(value[1]))
 
 
 def total_body(

@@ -51,12 +51,14 @@ def problem(status: int, code: str, title: str, detail: str) -> Answer:
     return Answer(status, body, PROBLEM, said=f"{code}: {detail}")
 
 
-def json(status: int, body: object, said: str, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(status, msgspec.json.encode(body), "application/json", headers or {}, said)
+def json(
+    status: int, body: object, log_text: str, headers: Mapping[str, str] | None = None
+) -> Answer:
+    return Answer(status, msgspec.json.encode(body), "application/json", headers or {}, log_text)
 
 
-def given(certificate: x509.Certificate, said: str) -> Answer:
+def given(certificate: x509.Certificate, log_text: str) -> Answer:
     """PKCS#7 with this certificate and nothing else, in base64."""
     der = pkcs7.serialize_certificates([certificate], serialization.Encoding.DER)
     headers = {"Content-Transfer-Encoding": "base64"}
-    return Answer(200, base64.encodebytes(der), CERTS, headers, said)
+    return Answer(200, base64.encodebytes(der), CERTS, headers, log_text)

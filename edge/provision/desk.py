@@ -61,10 +61,10 @@ class Desk:
         row = self._take(claim, data, asked, address)
         code = comparison(asked.spki)
         if row.state is State.PENDING:
-            said = f"{claim.gateway} waits for approval, code {code}"
+            text = f"{claim.gateway} waits for approval, code {code}"
             detail = f"an operator must approve claim {claim.claim}, comparison code {code}"
             body = {"title": "Pending", "detail": detail, "code": "pending"}
-            return answers.json(202, body, said, {"Retry-After": str(RETRY_S)})
+            return answers.json(202, body, text, {"Retry-After": str(RETRY_S)})
         # a claim gives one certificate: lost on the way it is sent again, later it is renewed
         issued = self._issue(row.claim, asked, row, lambda last: True)
         self._alive(issued, timedelta(0))
@@ -174,8 +174,8 @@ class Desk:
         )
 
     def _given(self, issued: Issued) -> Answer:
-        said = f"certificate {issued.serial:x} for {issued.gateway}, until {to_text(issued.ends)}"
-        return answers.given(x509.load_der_x509_certificate(issued.der), said)
+        text = f"certificate {issued.serial:x} for {issued.gateway}, until {to_text(issued.ends)}"
+        return answers.given(x509.load_der_x509_certificate(issued.der), text)
 
 
 def _claim_bytes(header: str | None) -> bytes:

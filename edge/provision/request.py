@@ -90,8 +90,8 @@ def check_common_name(request: Request, name: str) -> None:
     except (ValueError, TypeError):
         raise RequestError("its names cannot be read") from None
     if names != [name]:
-        said = ", ".join(names) or "none"
-        raise NameRefusedError(f"its common name is {said!r:.100}, and not {name}")
+        names_text = ", ".join(names) or "none"
+        raise NameRefusedError(f"its common name is {names_text!r:.100}, and not {name}")
 
 
 def check_names(request: Request, gateway: str) -> None:

@@ -94,7 +94,7 @@ def _declared(row: Row) -> tuple[DropKey, Drop] | None:
         first, last = body["range"]
         count = body["count"]
         drop = Drop(first, last, count)
-        told = _body(epoch, stream, reason, drop)
+        declared_body = _body(epoch, stream, reason, drop)
     except (KeyError, TypeError, ValueError):
         return None
     known = (epoch, first) if last is count is None else (epoch, first, last, count)
@@ -102,7 +102,7 @@ def _declared(row: Row) -> tuple[DropKey, Drop] | None:
     if not texts or not all(isinstance(each, int) for each in known):
         return None
     sound = readable(row) is not None or epoch == row.epoch
-    return ((epoch, stream, reason), drop) if sound and told == body else None
+    return ((epoch, stream, reason), drop) if sound and declared_body == body else None
 
 
 def _body(epoch: int, stream: str, reason: str, drop: Drop) -> dict[str, object]:

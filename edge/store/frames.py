@@ -33,19 +33,19 @@ def frames(log: BinaryIO) -> Iterator[Frame]:
     head = log.read(HEAD.size)
     if len(head) < HEAD.size:
         return
-    magic, _, size, _, salts, *told = HEAD.unpack(head)
+    magic, _, size, _, salts, *stored_sums = HEAD.unpack(head)
     if size not in SIZES:
         return
     little = magic == MAGIC
     sums = summed((0, 0), head[:24], little=little)
-    whole = magic in (MAGIC, MAGIC + 1) and tuple(told) == sums
+    whole = magic in (MAGIC, MAGIC + 1) and tuple(stored_sums) == sums
     place = HEAD.size
     while len(frame := log.read(FRAME.size + size)) == FRAME.size + size:
-        page, commit, of, *told = FRAME.unpack_from(frame)
+        page, commit, of, *stored_sums = FRAME.unpack_from(frame)
         ours = of == salts  # else of the log before this one, or damaged
         if whole and ours:
             sums = summed(sums, frame[:8] + frame[FRAME.size :], little=little)
-        whole = whole and ours and page > 0 and tuple(told) == sums
+        whole = whole and ours and page > 0 and tuple(stored_sums) == sums
         yield Frame(page, place + FRAME.size, whole, bool(commit) and ours)
         place += FRAME.size + size
 

@@ -115,31 +115,31 @@ def look(folder: Path, limit_bytes: int) -> Look:
         env={**os.environ, "PYTHONPATH": places},
     )
     try:
-        told: dict[str, Any] = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        said = done.stderr.decode("utf-8", "replace").strip()[-300:]
-        raise ValueError(f"the outbox in {folder} cannot be read: {said}") from None
-    if "busy" in told:
-        raise BusyError(told["busy"])
-    if "error" in told:
-        raise ValueError(f"the outbox in {folder} cannot be read: {told['error']}")
-    told["oldest"] = tuple(told["oldest"]) if told["oldest"] else None
+        error_text = done.stderr.decode("utf-8", "replace").strip()[-300:]
+        raise ValueError(f"the outbox in {folder} cannot be read: {error_text}") from None
+    if "busy" in answer:
+        raise BusyError(answer["busy"])
+    if "error" in answer:
+        raise ValueError(f"the outbox in {folder} cannot be read: {answer['error']}")
+    answer["oldest"] = tuple(answer["oldest"]) if answer["oldest"] else None
     for name, kind in (("undeclared", Loss), ("letters", DeadLetter), ("aside", Aside)):
-        told[name] = tuple(kind(**each) for each in told[name])
-    told["kept"] = tuple(told["kept"])
-    return Look(**told)
+        answer[name] = tuple(kind(**each) for each in answer[name])
+    answer["kept"] = tuple(answer["kept"])
+    return Look(**answer)
 
 
 def tell() -> None:
     """In a process of its own: the arguments are the folder and the limit, the answer is JSON."""
     folder, limit_bytes = Path(sys.argv[1]), int(sys.argv[2])
     try:
-        told = dataclasses.asdict(_looked(folder, limit_bytes))
+        result = dataclasses.asdict(_looked(folder, limit_bytes))
     except BusyError as error:
-        told = {"busy": str(error)}
+        result = {"busy": str(error)}
     except (*UNREADABLE, ForeignError, OSError) as error:
-        told = {"error": str(error)}
-    sys.stdout.write(json.dumps(told))  # noqa: TID251  a pipe to the process that started us
+        result = {"error": str(error)}
+    sys.stdout.write(json.dumps(result))  # noqa: TID251  a pipe to the process that started us
     sys.stdout.flush()  # noqa: TID251
     os._exit(0)  # the database is not closed: its log stays as it is
 

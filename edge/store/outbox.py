@@ -155,8 +155,8 @@ class Outbox(Refuge):
             self._look_again(clock)
         now_ns = clock.mono_ns if clock else max((draft.to_ns for draft in drafts), default=0)
         self._handover.tick(now_ns)
-        said = self._medium.said.due(now_ns) if now_ns else ()
-        own = [storage_event(now_ns, on, text) for on, text in said]
+        notices = self._medium.said.due(now_ns) if now_ns else ()
+        own = [storage_event(now_ns, on, text) for on, text in notices]
         packed = [(draft, pack(draft)) for draft in (*drafts, *own)]
         lost = {n: "size" for n, (_, body) in enumerate(packed) if len(body) > MAX_BODY}
         lost.update(dict.fromkeys(self._crowded(packed, lost, gone, flying), "full"))
@@ -176,7 +176,7 @@ class Outbox(Refuge):
         self._drops = drops
         self._counting.dropped += len(lost)
         self._counting.committed(rows, clock.mono_ns if clock else None)
-        self._medium.said.told(len(said), now_ns)
+        self._medium.said.told(len(notices), now_ns)
         self._heard = self._heard and not declared
         return [Stored(row.id, record) for row in rows for record in (readable(row),) if record]
 

@@ -61,9 +61,9 @@ class Pages:
         head = self._file.read(18)
         found = int.from_bytes(head[16:18], "big")
         if self._log is not None:
-            told = int.from_bytes(self._log.read(12)[8:12], "big")
-            if told in SIZES:
-                return told
+            size = int.from_bytes(self._log.read(12)[8:12], "big")
+            if size in SIZES:
+                return size
         if head.startswith(b"SQLite format 3\0") and found in SIZES:
             return found
         return PAGE

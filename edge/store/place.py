@@ -56,14 +56,14 @@ class Place:
 
     def _beside(self, error: KeptError) -> tuple[Disk | None, Opened]:
         """Our own from before, or a new one; nothing of another's goes out under our name."""
-        said: list[str] = []
+        text: list[str] = []
         newer = isinstance(error, VersionError)
         try:
-            while len(said) < STRANGERS:
-                said.append(error.kept_as(self.move_away(error)))
+            while len(text) < STRANGERS:
+                text.append(error.kept_as(self.move_away(error)))
                 self._take_back()
                 try:
-                    return self.connect(), Opened(beside=" ".join(said), newer=newer)
+                    return self.connect(), Opened(beside=" ".join(text), newer=newer)
                 except KeptError as another:  # of our version, and another's; or the other way
                     error = another
             raise error

@@ -35,11 +35,11 @@ class Sentences:
             del self._said[:-keep]
         if free <= 0:
             return ()
-        said = list(self._said)
+        notices = list(self._said)
         if self._held:  # then there is at least one
-            on, text = said[0]
-            said[0] = on, f"{text} {self._held} more such messages before it were held back."
-        return said
+            on, text = notices[0]
+            notices[0] = on, f"{text} {self._held} more such messages before it were held back."
+        return notices
 
     def told(self, count: int, now_ns: int) -> None:
         """So many have become events; those that are new since then wait on."""

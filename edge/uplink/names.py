@@ -48,14 +48,14 @@ class Names:
             return self._look_up(host, port)
         try:
             async with asyncio.timeout(PATIENCE_S if known else None):
-                said = await self._aside.run(lambda: self._look_up(host, port), lambda _: None)
+                resolved = await self._aside.run(lambda: self._look_up(host, port), lambda _: None)
         except OSError as error:  # TimeoutError is one
             if not known:
                 raise
             LOG.debug("%s: the name server fails (%s): the last known addresses", host, error)
             return known
-        first = [address for address in known[:1] if address in said]
-        rest = [address for address in (*said, *known) if address not in first]
+        first = [address for address in known[:1] if address in resolved]
+        rest = [address for address in (*resolved, *known) if address not in first]
         return tuple(dict.fromkeys(first + rest))[:MOST_ADDRESSES]
 
     def worked(self, host: str, port: int, address: Address, tried: tuple[Address, ...]) -> None:

@@ -148,11 +148,11 @@ class Rescue:
             return
         for receipt in receipts:
             place = receipt.epoch, str(receipt.stream)
-            told = Numbers()
+            numbers = Numbers()
             for first, last in receipt.ranges:
-                told.add_range(first, last)
+                numbers.add_range(first, last)
             waiting = self._waiting.get(place, set())
-            stored = {seq for seq in waiting if seq in told}
+            stored = {seq for seq in waiting if seq in numbers}
             if stored:
                 self.done.confirmed += len(stored)
                 waiting -= stored

@@ -189,31 +189,33 @@ class Sender:
 
     async def run(self) -> None:
         """Connect, send, connect again; ends only by cancellation, with a goodbye."""
-        said: set[str] = set()
+        reported: set[str] = set()
         while True:
             attempt = self._brokers.next
             await self._rest_until(attempt.at_ns)
             try:
                 await self._one_connection(attempt.broker)
-                said.clear()
+                reported.clear()
                 self._brokers.ended(self._clock.now().mono_ns)
             except RefusedError as error:
-                self._failed(attempt.broker, error, said, error.code)
+                self._failed(attempt.broker, error, reported, error.code)
             except OSError as error:  # LostError, TimeoutError and ssl.SSLError are among them
-                self._failed(attempt.broker, error, said, None)
+                self._failed(attempt.broker, error, reported, None)
 
     # -- one connection ----------------------------------------------------------------------------
 
-    def _failed(self, broker: Broker, error: Exception, said: set[str], code: int | None) -> None:
+    def _failed(
+        self, broker: Broker, error: Exception, reported: set[str], code: int | None
+    ) -> None:
         self.counts.failures += 1
         if isinstance(error, UnknownError):
             self._hooks.known(False)
         self.standing.failure = str(error)
         # each cause is told once, the hours between are not
         cause = f"{broker}: {error}"
-        new = cause not in said and len(said) < CAUSES
+        new = cause not in reported and len(reported) < CAUSES
         if new:
-            said.add(cause)
+            reported.add(cause)
         LOG.log(logging.WARNING if new else logging.DEBUG, "%s", cause)
         self._brokers.failed(self._clock.now().mono_ns, code)
         if code in LACKS:

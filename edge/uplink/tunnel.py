@@ -39,8 +39,8 @@ def tunnel(sock: socket.socket, host: str, port: int, until_s: float) -> None:
     if status is None:
         raise ConnectionError("what answers at the proxy's address does not speak HTTP")
     if not status[1].startswith(b"2"):
-        said = b" ".join(status.groups(b"")).decode("ascii").strip()
-        raise ConnectionError(f"the proxy lets nobody through to {place}: {said}")
+        status_text = b" ".join(status.groups(b"")).decode("ascii").strip()
+        raise ConnectionError(f"the proxy lets nobody through to {place}: {status_text}")
 
 
 def _wait(sock: socket.socket, until_s: float) -> None:

@@ -134,20 +134,20 @@ def benchmark(files: Sequence[nab.File], scores: Scores, on: float, off: float) 
     yield "| detections | all | realTraffic | detections in all |"
     yield "|---|---|---|---|"
     rule = by_rule([file.series for file in files])
-    for name, told in (
+    for name, series_scores in (
         ("rows with onset >= threshold", _detections(scores, on)),
         ("rows at which the flag goes on", _turns(scores, on, off)),
         ("the same, by the rule", _turns(rule, on, off)),
     ):
         parts = [
             (f.series.name, (nab.raw(f, at), len(f.windows)))
-            for f, at in zip(files, told, strict=True)
+            for f, at in zip(files, series_scores, strict=True)
         ]
         cells = []
         for prefix in ("", TRAFFIC):
             mine = [part for file, part in parts if file.startswith(prefix)]
             cells.append(interval(mine, nab.standing).shown(1) if mine else "-")
-        yield f"| {name} | {' | '.join(cells)} | {sum(map(len, told))} |"
+        yield f"| {name} | {' | '.join(cells)} | {sum(map(len, series_scores))} |"
     yield ""
 
 
@@ -179,8 +179,8 @@ def official(
         only = np.zeros(len(onset))
         only[at] = onset[at]
         flags.append(only)
-    for name, told in (("onset", onsets), ("onset where the flag goes on", flags)):
-        named = {f.series.name: values for f, values in zip(files, told, strict=True)}
+    for name, series_scores in (("onset", onsets), ("onset where the flag goes on", flags)):
+        named = {f.series.name: values for f, values in zip(files, series_scores, strict=True)}
         whole = nabrepo.official(repo, named, threshold=on, python=python)
         for word, threshold, score in (
             ("frozen", on, whole.frozen),
@@ -208,7 +208,7 @@ def volume(files: Sequence[nab.File], scores: Scores) -> Iterator[str]:
 
     Beside it what a score gets that is drawn by lot.
     """
-    told: dict[str, float] = {}
+    file_volumes: dict[str, float] = {}
     base: dict[str, float] = {}
     rng = np.random.default_rng(1)
     for file, (_, level) in zip(files, scores, strict=True):
@@ -218,16 +218,16 @@ def volume(files: Sequence[nab.File], scores: Scores) -> Iterator[str]:
         for begin, end in file.windows:
             labels[begin : end + 1] = 1
         widest = vus.period(file.series.values)
-        told[file.series.name] = vus.vus_pr(labels, level, widest)
+        file_volumes[file.series.name] = vus.vus_pr(labels, level, widest)
         base[file.series.name] = vus.vus_pr(labels, rng.random(len(labels)), widest)
-    if not told:
+    if not file_volumes:
         yield "VUS-PR: left out, no file of realTraffic"
         return
     yield "| VUS-PR of the state | model | drawn by lot |"
     yield "|---|---|---|"
-    for name, value in told.items():
+    for name, value in file_volumes.items():
         yield f"| {name.removeprefix(TRAFFIC)} | {value:.2f} | {base[name]:.2f} |"
-    mean = interval(list(told.values()), lambda parts: float(np.mean(parts)))
+    mean = interval(list(file_volumes.values()), lambda parts: float(np.mean(parts)))
     yield f"| realTraffic, mean | {mean.shown()} | {np.mean(list(base.values())):.2f} |"
 
 

@@ -84,8 +84,8 @@ def _injured(series: Series, avoid: NDArray[np.bool_], rng: np.random.Generator)
     x = series.values.copy()
     whole = float(np.mean(series.values == np.round(series.values))) > 0.8
     sd, middle = max(float(np.nanstd(x)), 1e-9), float(np.nanmedian(x))
-    told = as_it_is(series, avoid)
-    truth, weight = told.truth, told.weight
+    lesson_series = as_it_is(series, avoid)
+    truth, weight = lesson_series.truth, lesson_series.weight
     at = START + int(rng.integers(0, EVERY))
     while at < len(x) - 120:
         kind = KINDS[int(rng.integers(0, len(KINDS)))]

@@ -68,8 +68,8 @@ def official(
         done = subprocess.run(words, cwd=work, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"NAB's code failed: {done.stderr.strip().splitlines()[-1:]}")
-    told = json.loads(done.stdout)
-    return Official(told["optimised"], told["threshold"], told.get("frozen"))
+    result = json.loads(done.stdout)
+    return Official(result["optimised"], result["threshold"], result.get("frozen"))
 
 
 def _result(repo: Path, work: Path, detector: str, name: str, scores: NDArray[Any]) -> None:

@@ -67,17 +67,17 @@ def references(session: Any, series: Sequence[Series]) -> list[dict[str, Any]]:
     Answers, because the values themselves come in any unit.
     """
     length = max(len(s.values) for s in series)
-    told = np.zeros((length, len(series), len(WATCHED)), np.float32)
+    outputs = np.zeros((length, len(series), len(WATCHED)), np.float32)
     columns = [ODDITY.index(name) for name in WATCHED]
 
     def keep(t: int, answer: Sequence[NDArray[Any]]) -> None:
-        told[t] = answer[2][:, columns]
+        outputs[t] = answer[2][:, columns]
 
     running.each(session, series, keep)
     parts = []
     for i, s in enumerate(series):
         there = np.flatnonzero(np.isfinite(s.values))[1:]  # the first is no step
-        parts.append(told[there[:: max(1, len(there) // MOST)], i])
+        parts.append(outputs[there[:: max(1, len(there) // MOST)], i])
     rows = np.concatenate(parts)
     return [
         _reference(name, columns[k], rows[:, k], levels)

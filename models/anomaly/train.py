@@ -82,12 +82,12 @@ def look(
     return [(known[:n, i], seen[:n, i]) for i, n in enumerate(lengths)]
 
 
-def learn(told: Sequence[Lesson], params: Params, seed: int) -> Net:
+def learn(taught: Sequence[Lesson], params: Params, seed: int) -> Net:
     """The learned part, from lessons."""
     rng = np.random.default_rng(seed)
     rows, wrong, weight = [], [], []
-    for part in range(0, len(told), 64):
-        some = told[part : part + 64]
+    for part in range(0, len(taught), 64):
+        some = taught[part : part + 64]
         looks = look([one.series for one in some], params, running.empty_net())
         for one, (_, seen) in zip(some, looks, strict=True):
             keep = (one.truth == 1) | ((one.truth == 0) & (rng.random(len(one.truth)) < SHARE))
@@ -95,7 +95,7 @@ def learn(told: Sequence[Lesson], params: Params, seed: int) -> Net:
             wrong.append((one.truth[keep] == 1).astype(np.float32))
             weight.append(one.weight[keep].astype(np.float32))
     x = np.concatenate(rows)
-    print(f"{len(told)} lessons, {len(x)} samples", flush=True)
+    print(f"{len(taught)} lessons, {len(x)} samples", flush=True)
     truth, counts = np.concatenate(wrong), np.concatenate(weight)
     return network.joined([network.fit(x, truth, counts, seed + k) for k in range(NETS)])
 

@@ -116,10 +116,11 @@ def trial(m: Material, p: Params) -> Trial:
     curve = np.zeros(len(GRID))
     ours, count = 0.0, sum(len(f.windows) for f in m.files)
     for file, known, worths in zip(m.files, m.of_files, m.worths, strict=True):
-        said = told(surprise(known, p), p)
-        at = np.flatnonzero(said >= GRID[0])
+        told_surprise = told(surprise(known, p), p)
+        at = np.flatnonzero(told_surprise >= GRID[0])
         *scores, own = (
-            _raw(len(file.windows), at[said[at] >= limit], worths) for limit in (*GRID, p.alarm)
+            _raw(len(file.windows), at[told_surprise[at] >= limit], worths)
+            for limit in (*GRID, p.alarm)
         )
         curve += scores
         ours += own

@@ -49,10 +49,10 @@ def graph(parts: Parts) -> Any:
 
 def run(parts: Parts, feed: Mapping[str, NDArray[np.float32]], o: Eager | None = None) -> Feed:
     """The same by numpy, with trees of its own."""
-    told: Feed = formula.step(
+    outputs: Feed = formula.step(
         o or TreeEager(), feed["x"], feed["present"], feed["dt"], feed["state"], parts
     )
-    return told
+    return outputs
 
 
 def export(
@@ -98,11 +98,11 @@ def golden(parts: Parts, samples: Sequence[Sample]) -> list[tuple[Feed, Feed]]:
         )
         for i in range(at, at + 40):
             feed = _feed(rows, i, feed["state"])
-            told = run(parts, feed)
+            outputs = run(parts, feed)
             if i < at + 39:
-                feed["state"] = told["state_out"]
-        if _steady(parts, feed, told):
-            cases.append((feed, told))
+                feed["state"] = outputs["state_out"]
+        if _steady(parts, feed, outputs):
+            cases.append((feed, outputs))
         if len(cases) == CASES:
             return cases
     raise ValueError(f"only {len(cases)} slots that no rounding error changes")
@@ -117,14 +117,14 @@ def _feed(rows: Sequence[Any], at: int, state: NDArray[np.float32]) -> Feed:
     }
 
 
-def _steady(parts: Parts, feed: Feed, told: Feed) -> bool:
+def _steady(parts: Parts, feed: Feed, outputs: Feed) -> bool:
     for sign in (1.0, -1.0):
         nudged = dict(feed)
         nudged["state"] = (feed["state"] * np.float32(1 + sign * NUDGE)).astype(np.float32)
         nudged["x"] = (feed["x"] * np.float32(1 + sign * NUDGE)).astype(np.float32)
         other = run(parts, nudged)
         for name in ("p", "p5", "p15", "level"):
-            if np.abs(other[name] - told[name]).max() > TOLERANCE / 4:
+            if np.abs(other[name] - outputs[name]).max() > TOLERANCE / 4:
                 return False
     return True
 

@@ -69,28 +69,28 @@ def speaker(
     kept = [i for i in here if row_counts(rows[i])]
     halves = [[k for k, i in enumerate(kept) if (i < clean) == sound] for sound in (True, False)]
     by_rule = [tuning.scored(rule[i], rows[i], RULE_LIMITS.on, RULE_LIMITS.off) for i in kept]
-    told = {"tuned occupancy": figures(by_rule, halves)}
+    results = {"tuned occupancy": figures(by_rule, halves)}
     best = ALONE
     if not ruled:
         tried = _tried(samples, kept, trees[0], rule)
         found, mine = nested(tried, [rows[i].street for i in kept], folds)
-        told["trees"] = figures(mine, halves)
+        results["trees"] = figures(mine, halves)
         if all(
             total(mine[k] for k in half).f1 >= total(by_rule[k] for k in half).f1 + MARGIN
             for half in halves
         ):
             best = found
     at = [[kept[k] for k in half] for half in halves]
-    said = smoothed_odds(samples, here, trees[0], rule, best.trees, best.tau_s)
-    floor = floor_of(said, rule, best.limits, rows, at) if best.trees else 0.0
+    mixed_odds = smoothed_odds(samples, here, trees[0], rule, best.trees, best.tau_s)
+    floor = floor_of(mixed_odds, rule, best.limits, rows, at) if best.trees else 0.0
     lines = [best.limits.line]
-    for now, ahead_s in zip((said, *trees[1:]), AHEAD_S, strict=True):
+    for now, ahead_s in zip((mixed_odds, *trees[1:]), AHEAD_S, strict=True):
         told_true = [truth(rows[i], ahead_s) for i in here]
         z = np.concatenate([now[i][w > 0] for i, (_, w) in zip(here, told_true, strict=True)])
         y = np.concatenate([y[w > 0] for y, w in told_true])
         lines.append(tuning.calibrated(z, y))
     rounded = [(round(a, 4), round(b, 4)) for a, b in lines]
-    return Speaker(best.trees, best.tau_s, floor, *rounded), told
+    return Speaker(best.trees, best.tau_s, floor, *rounded), results
 
 
 def _tried(
@@ -99,9 +99,9 @@ def _tried(
     """By CHOICES, then by `kept`."""
     out = []
     for share, tau_s in product(SHARES, TAUS_S):
-        said = smoothed_odds(samples, kept, trees, rule, share, tau_s)
+        mixed_odds = smoothed_odds(samples, kept, trees, rule, share, tau_s)
         out += [
-            [tuning.scored(said[i], samples[i].row, on, on - gap) for i in kept]
+            [tuning.scored(mixed_odds[i], samples[i].row, on, on - gap) for i in kept]
             for on, gap in product(ONS, GAPS)
         ]
     return out

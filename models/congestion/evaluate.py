@@ -76,7 +76,7 @@ def flags(level: NDArray[Any], row: Row, on: float, off: float) -> Tally:
 
 
 def events_table(
-    name: str, rows: Sequence[Row], told: Mapping[str, Sequence[Tally]]
+    name: str, rows: Sequence[Row], by_model: Mapping[str, Sequence[Tally]]
 ) -> Iterator[str]:
     """With what each score lies between in 95 % of draws of streets, with repeats."""
     yield ""
@@ -88,7 +88,7 @@ def events_table(
         at = [i for i, row in enumerate(rows) if mine(row)]
         if not at or not sum(len(rows[i].link.events) for i in at):
             continue
-        for who, tallies in told.items():
+        for who, tallies in by_model.items():
             parts = by_street((rows[i].street, tallies[i]) for i in at)
             cells = " | ".join(shown(parts) for shown in MEASURES)
             yield f"| {kind} | {who} | {cells} | {total(parts).events} |"
@@ -102,7 +102,9 @@ def by_street(tallies: Iterable[tuple[str, Tally]]) -> list[Tally]:
     return list(out.values())
 
 
-def forecast_table(rows: Sequence[Row], told: Sequence[dict[str, NDArray[Any]]]) -> Iterator[str]:
+def forecast_table(
+    rows: Sequence[Row], outputs: Sequence[dict[str, NDArray[Any]]]
+) -> Iterator[str]:
     """Brier scores of whole links, beside: it stays as it is; it is as often as on average."""
     at = [i for i, row in enumerate(rows) if row.whole]
     share = float(np.concatenate([rows[i].inside(rows[i].link.events) for i in at]).mean())
@@ -114,33 +116,38 @@ def forecast_table(rows: Sequence[Row], told: Sequence[dict[str, NDArray[Any]]])
         for i in at:
             there, counts = truth(rows[i], ahead_s)
             keep = counts > 0
-            p.append(told[i][name][keep])
+            p.append(outputs[i][name][keep])
             y.append(there[keep])
-            flag.append(told[i]["p"][keep] >= 0.5)
+            flag.append(outputs[i]["p"][keep] >= 0.5)
             now.append(rows[i].inside(rows[i].link.events)[keep])
-        said, was = np.concatenate(p), np.concatenate(y).astype(np.float64)
+        chance, was = np.concatenate(p), np.concatenate(y).astype(np.float64)
         brier = [
             float(np.mean((np.asarray(each, np.float64) - was) ** 2))
-            for each in (said, np.concatenate(flag), np.concatenate(now), np.full(len(was), share))
+            for each in (
+                chance,
+                np.concatenate(flag),
+                np.concatenate(now),
+                np.full(len(was), share),
+            )
         ]
         cells = " | ".join(f"{b:.4f}" for b in brier)
         yield f"| {ahead_s / 60:.0f} min | {cells} |"
-    yield from calibration_table(rows, told, at)
+    yield from calibration_table(rows, outputs, at)
 
 
 def calibration_table(
-    rows: Sequence[Row], told: Sequence[dict[str, NDArray[Any]]], at: Sequence[int]
+    rows: Sequence[Row], outputs: Sequence[dict[str, NDArray[Any]]], at: Sequence[int]
 ) -> Iterator[str]:
     yield ""
     yield "| p from | slots | mean p | share congested |"
     yield "|---|---|---|---|"
-    said = np.concatenate([told[i]["p"] for i in at])
+    chance = np.concatenate([outputs[i]["p"] for i in at])
     was = np.concatenate([rows[i].inside(rows[i].link.events) for i in at])
     clear = np.concatenate([truth(rows[i], 0.0)[1] > 0 for i in at])
     for low, high in ((0, 0.05), (0.05, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.01)):
-        here = (said >= low) & (said < high) & clear
+        here = (chance >= low) & (chance < high) & clear
         if here.any():
-            cells = f"{here.sum()} | {said[here].mean():.3f} | {was[here].mean():.3f}"
+            cells = f"{here.sum()} | {chance[here].mean():.3f} | {was[here].mean():.3f}"
             yield f"| {low:g} to {min(high, 1):g} | {cells} |"
 
 
@@ -161,11 +168,11 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     rule_off = float(np.log(LEVEL_OFF / (1 - LEVEL_OFF)))
     for name, share in (("Sound", 0.0), ("With injured loops", FAULTY)):
         rows = played(streets, share, health)
-        told = bundle.run(rows)
+        outputs = bundle.run(rows)
         scores = {
             "model": [
                 flags(np.round(one["level"] * one["known"], 3), row, on, off)
-                for one, row in zip(told, rows, strict=True)
+                for one, row in zip(outputs, rows, strict=True)
             ],
             "tuned occupancy": [
                 flags(odds, row, 0.0, rule_off)
@@ -177,7 +184,7 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
         yield from events_table(
             f"{name}: {len(streets)} streets, {days:.1f} link-days", rows, scores
         )
-        yield from forecast_table(rows, told)
+        yield from forecast_table(rows, outputs)
 
 
 def main() -> None:

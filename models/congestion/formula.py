@@ -112,8 +112,8 @@ def step(o: Any, x: Any, present: Any, dt: Any, state: Any, parts: Parts) -> dic
         "slow": o.columns(slow, 0, OWN),
         "state_out": o.join([remembered_out, smooth_out, usual_out, learned_out, odds]),
     }
-    for name, said in zip(("p", "p5", "p15"), (odds, *trees[1:]), strict=True):
-        out[name] = o.sigmoid(_line(here, said, name))
+    for name, mixed_odds in zip(("p", "p5", "p15"), (odds, *trees[1:]), strict=True):
+        out[name] = o.sigmoid(_line(here, mixed_odds, name))
     return {name: out[name] for name in OUTPUTS}
 
 
@@ -142,12 +142,12 @@ def _chances(o: Any, smooth: Any, usual: Any, rules: Sequence[Rule]) -> Any:
 
 def _best(o: Any, chances: Any, known: Any) -> Any:
     """Odds [A, 1] of the best position that is known."""
-    said: Any = 0.0
+    best_odds: Any = 0.0
     left: Any = 1.0
     for chance, here in zip(o.split(chances, [1] * OWN), o.split(known, [1] * OWN), strict=True):
-        said = said + left * here * chance
+        best_odds = best_odds + left * here * chance
         left = left * (1.0 - here)
-    return said
+    return best_odds
 
 
 def situations(o: Any, known: Any) -> list[Any]:

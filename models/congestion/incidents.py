@@ -75,11 +75,13 @@ def alarms(street: Street, played: Sequence[Window], limits: Limits) -> list[tup
     return out
 
 
-def score(street: Street, told: Sequence[tuple[Pair, float]], into: Found) -> None:
+def score(street: Street, pair_alarms: Sequence[tuple[Pair, float]], into: Found) -> None:
     true = incidents_of(street)
-    right = np.zeros(len(told), bool)
+    right = np.zeros(len(pair_alarms), bool)
     for pair, begin, end in true:
-        mine = [i for i, (p, at) in enumerate(told) if p == pair and begin <= at <= end + AFTER_S]
+        mine = [
+            i for i, (p, at) in enumerate(pair_alarms) if p == pair and begin <= at <= end + AFTER_S
+        ]
         right[mine] = True
         jam = any(
             a < end + AFTER_S and begin < b for name in pair for a, b in street.link(name).events
@@ -89,7 +91,7 @@ def score(street: Street, told: Sequence[tuple[Pair, float]], into: Found) -> No
         if mine:
             into.found += 1
             into.found_matter += jam
-            into.delays.append(told[mine[0]][1] - begin)
+            into.delays.append(pair_alarms[mine[0]][1] - begin)
     into.false += int((~right).sum())
     into.days += street.hours / 24
 
@@ -98,8 +100,8 @@ def older(folder: Path) -> list[Street]:
     """The older corridors, with the incidents of their meta.json."""
     out = []
     for street in load_legacy(folder):
-        told = json.loads((folder / street.name / "meta.json").read_text(encoding="utf-8"))
-        rows = [[i["edge"], 0, i["pos"], i["t0"], i["t1"] - i["t0"]] for i in told["incidents"]]
+        meta = json.loads((folder / street.name / "meta.json").read_text(encoding="utf-8"))
+        rows = [[i["edge"], 0, i["pos"], i["t0"], i["t1"] - i["t0"]] for i in meta["incidents"]]
         out.append(replace(street, about={**street.about, "incidents": rows}))
     return out
 

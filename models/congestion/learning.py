@@ -94,12 +94,12 @@ def learn(samples: Sequence[Sample], which: int, seed: int = 0) -> Forest:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     random = np.random.default_rng([seed, which])
-    told = [(sample, *truth(sample.row, AHEAD_S[which])) for sample in samples]
-    jammed = sum(int((y & (w > 0)).sum()) for _, y, w in told)
-    free = sum(int((~y & (w > 0)).sum()) for _, y, w in told)
+    truths = [(sample, *truth(sample.row, AHEAD_S[which])) for sample in samples]
+    jammed = sum(int((y & (w > 0)).sum()) for _, y, w in truths)
+    free = sum(int((~y & (w > 0)).sum()) for _, y, w in truths)
     share = min(1.0, MOST / (jammed + free / RARER))
     xs, ys = [], []
-    for sample, y, w in told:
+    for sample, y, w in truths:
         drawn = np.where(y, share, share / RARER)
         keep = (w > 0) & (sample.known[:, : signals.OWN].max(axis=1) > 0)
         keep &= random.random(len(y)) < drawn

@@ -106,8 +106,8 @@ def rows_of(street: Street, health: Health = sound, period_s: float = 60) -> lis
             lengths.append(dt_s)
             here = observe(slot, lanes, health(end_ns, slot))
             for link in street.links:
-                told = (here.get(name, {}) for name in around[link.name])
-                seen[link.name].append(inputs(*told))
+                neighbour_slots = (here.get(name, {}) for name in around[link.name])
+                seen[link.name].append(inputs(*neighbour_slots))
     lengths_s = np.asarray(lengths, np.float32)
     out = []
     for link in street.links:

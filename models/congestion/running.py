@@ -72,14 +72,16 @@ class Bundle:
     def __init__(self, folder: Path) -> None:
         import onnxruntime
 
-        told: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        self.manifest = told
-        self.outputs = list(told["outputs"])
+        manifest_map: dict[str, Any] = json.loads(
+            (folder / "manifest.json").read_text(encoding="utf-8")
+        )
+        self.manifest = manifest_map
+        self.outputs = list(manifest_map["outputs"])
         runtime: Any = onnxruntime  # it has no types of its own
         options = runtime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = runtime.InferenceSession(
-            str(folder / told["file"]), options, providers=["CPUExecutionProvider"]
+            str(folder / manifest_map["file"]), options, providers=["CPUExecutionProvider"]
         )
 
     def run(self, rows: Sequence[Row]) -> list[dict[str, NDArray[Any]]]:
@@ -89,8 +91,8 @@ class Bundle:
         for i, row in enumerate(rows):
             groups.setdefault(rhythm(row), []).append(i)
         for at in groups.values():
-            for i, told in zip(at, self._batch([rows[i] for i in at]), strict=True):
-                out[i] = told
+            for i, result in zip(at, self._batch([rows[i] for i in at]), strict=True):
+                out[i] = result
         return out
 
     def _batch(self, rows: Sequence[Row]) -> list[dict[str, NDArray[Any]]]:
@@ -100,7 +102,7 @@ class Bundle:
         for x, present, dt in usual_days(rows):
             feed = {"x": x, "present": present, "dt": dt, "state": state}
             (state,) = self._session.run(["state_out"], feed)
-        told = np.zeros((len(names), length, len(rows)), np.float32)
+        outputs = np.zeros((len(names), length, len(rows)), np.float32)
         for i in range(length):
             feed = {
                 "x": np.stack([row.x[i] for row in rows]),
@@ -111,5 +113,5 @@ class Bundle:
             answer = dict(zip(self.outputs, self._session.run(self.outputs, feed), strict=True))
             state = answer["state_out"]
             for k, name in enumerate(names):
-                told[k, i] = answer[name][:, 0]
-        return [{n: told[k, :, j] for k, n in enumerate(names)} for j in range(len(rows))]
+                outputs[k, i] = answer[name][:, 0]
+        return [{n: outputs[k, :, j] for k, n in enumerate(names)} for j in range(len(rows))]

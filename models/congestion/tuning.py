@@ -91,8 +91,8 @@ class Trials:
         Neighbours have the next lower and higher threshold: a peak in between would be chance.
         """
         kept = [i for i, row in enumerate(self.rows) if row.street not in without]
-        said = [worth(total(self.tallies[i][k] for i in kept)) for k in range(len(self.rules))]
-        value = np.asarray(said).reshape(-1, len(THRESHOLDS), len(OFF))
+        worths = [worth(total(self.tallies[i][k] for i in kept)) for k in range(len(self.rules))]
+        value = np.asarray(worths).reshape(-1, len(THRESHOLDS), len(OFF))
         return self.rules[int(np.argmax(broad(value)))]
 
 

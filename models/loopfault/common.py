@@ -131,12 +131,12 @@ def counted(
 
 def sound(some: Sequence[Street]) -> str:
     """What is said of sound streets."""
-    told: Counter[str] = Counter()
+    counter: Counter[str] = Counter()
     for street in some:
-        told += sites(turns(keys_of(street), slots(street), MONDAY_S))
+        counter += sites(turns(keys_of(street), slots(street), MONDAY_S))
     days = sum(street.hours for street in some) / 24.0
     loops = sum(len(street.loops) for street in some)
-    return f"{len(some)} sites, {loops} loops, {days:.2f} site-days: {_said(told)}"
+    return f"{len(some)} sites, {loops} loops, {days:.2f} site-days: {_said(counter)}"
 
 
 def late(some: Sequence[Street]) -> Iterator[str]:
@@ -226,7 +226,7 @@ def by_counts(path: Path) -> Iterator[str]:
             ("each detector a site", [{name: one} for name, one in series.items()]),
         ):
             for clock, wall_s in (("a clock", MONDAY_S), ("no clock", None)):
-                told: Counter[str] = Counter()
+                counter: Counter[str] = Counter()
                 days = 0.0
                 for i, part in enumerate(parts):
                     keys: list[Key] = [(name, "lead") for name in part]
@@ -237,13 +237,13 @@ def by_counts(path: Path) -> Iterator[str]:
                         end_ns = next(iter(slot.values())).to_ns
                         wall = None if wall_s is None else wall_s + end_ns / 1e9
                         now = witness.step(slot, {}, wall)
-                        told["silent"] += bool(now) and not up
+                        counter["silent"] += bool(now) and not up
                         up = bool(now)
-                yield f"signal {signal}, {what}, {clock}: {days:.0f} site-days: {_said(told)}"
+                yield f"signal {signal}, {what}, {clock}: {days:.0f} site-days: {_said(counter)}"
 
 
-def _said(told: Counter[str]) -> str:
-    found = {fault: n for fault, n in told.items() if n}
+def _said(counter: Counter[str]) -> str:
+    found = {fault: n for fault, n in counter.items() if n}
     return ", ".join(f"{n} {fault}" for fault, n in sorted(found.items())) or "nothing said"
 
 

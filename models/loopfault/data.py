@@ -106,14 +106,14 @@ def played(street: Street, faults: Sequence[LoopFault], period_s: float = 60.0) 
     silent: list[list[bool]] = []
     for _, ticks in play(street, period_s):
         for slot in slots(ticks):
-            told = watch.step(slot)
+            slot_rows = watch.step(slot)
             at: dict[Key, LoopTick] = {(tick.lane, tick.part): tick for tick in slot}
             ends.append(slot[0].to_ns / 1e9)
-            rows.append(np.array([told[key] for key in keys], np.float32))
+            rows.append(np.array([slot_rows[key] for key in keys], np.float32))
             came.append([bool(at[key].stays) or at[key].more > 0 for key in keys])
-            said = [rules[key].step(told[key], at[key]) for key in keys]
-            ruled.append([CLASSES.index(ruling.fault or "sound") for ruling in said])
-            silent.append([ruling.silent for ruling in said])
+            rulings = [rules[key].step(slot_rows[key], at[key]) for key in keys]
+            ruled.append([CLASSES.index(ruling.fault or "sound") for ruling in rulings])
+            silent.append([ruling.silent for ruling in rulings])
     when = np.array(ends)
     whole = np.stack(rows) if rows else np.zeros((0, len(keys), WIDTH), np.float32)
     return Played(

@@ -41,8 +41,8 @@ def evaluate(
             hurt = (street.seed // 3 + seed) % 2
             injured, faults = inject(street, seed, SHARE if hurt else 0.0)
             p = played(injured, faults)
-            told = floored(heeded(run.answer(p), p.silent), p.ruled)
-            (flags,) = alarms([p], [told], ON, OFF)
+            answers = floored(heeded(run.answer(p), p.silent), p.ruled)
+            (flags,) = alarms([p], [answers], ON, OFF)
             model += score(flags, faults, p.hours)
             (flags,) = alarms([p], [ruling(p.ruled)], ON, OFF, at_once=True)
             ruled += score(flags, faults, p.hours)

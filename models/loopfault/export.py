@@ -28,10 +28,10 @@ def references(some: Sequence[tuple[Played, Rows]]) -> list[dict[str, Any]]:
     """How some inputs and the answer are spread, for the guard's watch over drift."""
     rows = np.concatenate([p.rows.reshape(-1, p.rows.shape[2]) for p, _ in some])
     sound = np.concatenate([answer[..., 0].ravel() for _, answer in some])
-    told = [("x", FEATURES.index(name), name, rows[:, FEATURES.index(name)]) for name in WATCHED]
-    told.append(("p", 0, CLASSES[0], sound))
+    watched = [("x", FEATURES.index(name), name, rows[:, FEATURES.index(name)]) for name in WATCHED]
+    watched.append(("p", 0, CLASSES[0], sound))
     out = []
-    for tensor, column, name, values in told:
+    for tensor, column, name, values in watched:
         edges = sorted({float(f"{q:.4g}") for q in np.quantile(values, QUANTILES)})
         bins = np.searchsorted(edges, values, side="left")
         shares = np.bincount(bins, minlength=len(edges) + 1) / len(values)

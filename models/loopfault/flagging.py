@@ -21,7 +21,7 @@ Alarms = dict[Key, list[Alarm]]
 
 def alarms(
     some: Sequence[Played],
-    told: Sequence[Probabilities],
+    probabilities: Sequence[Probabilities],
     on: float,
     off: float,
     *,
@@ -29,7 +29,7 @@ def alarms(
 ) -> list[Alarms]:
     """The flags of every loop of every street, in order of time."""
     first = np.cumsum([0, *(len(p.keys) for p in some)])
-    p = joined(told)
+    p = joined(probabilities)
     ends = _beside([np.repeat(each.ends_s[:, None], len(each.keys), 1) for each in some])
     lengths = np.diff(ends, axis=0, prepend=0.0).clip(0.0)  # 0 where a street is over
     traffic = _beside([each.traffic for each in some])
@@ -41,9 +41,9 @@ def alarms(
     return out
 
 
-def joined(told: Sequence[Probabilities]) -> Probabilities:
+def joined(probabilities: Sequence[Probabilities]) -> Probabilities:
     """All streets' answers beside each other, the shorter ones filled up."""
-    return np.asarray(_beside(told), np.float32)
+    return np.asarray(_beside(probabilities), np.float32)
 
 
 def _beside(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:

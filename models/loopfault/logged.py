@@ -64,10 +64,10 @@ def counts(path: Path) -> dict[str, Counts]:
             if s == signal
         ]
         bins = max(i for i, *_ in here) + 1
-        told = sorted({i for i, *_ in here})
+        numbers = sorted({i for i, *_ in here})
         table = {d: np.full(bins, np.nan) for d in sorted({d for _, d, _ in here})}
         for series in table.values():
-            series[told] = 0.0
+            series[numbers] = 0.0
         for i, detector, total in here:
             table[detector][i] += total
         out[str(signal)] = {str(d): series for d, series in table.items()}

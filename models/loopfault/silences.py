@@ -75,8 +75,8 @@ def alarms(of: Site, judge: Activity | None = None, first: int = 0) -> Iterator[
             judge.missing(each)
             continue
         ticks, wall_s = each
-        told = judge.step({(t.lane, t.part): t for t in ticks}, {}, wall_s)
-        dead = {key[0]: ruling for key, ruling in told.items()}
+        rulings = judge.step({(t.lane, t.part): t for t in ticks}, {}, wall_s)
+        dead = {key[0]: ruling for key, ruling in rulings.items()}
         for lane in dead.keys() - up:
             yield _alarm(lane, ticks[0], dead[lane])
         up = (up & {t.lane for t in ticks if not (t.more or t.stays)}) | dead.keys()
@@ -235,10 +235,12 @@ def counted(sites: Iterable[Site], show: Callable[[str], None]) -> None:
     found, days = 0, 0.0
     named: list[tuple[float, float, float | None]] = []
     for of in sites:
-        told = list(alarms(of))
-        found, days = found + len(told), days + of.days
-        show(f"{of.name}: {len(of.lanes)} lanes, {of.days:.1f} days, {len(told)} called dead")
-        for alarm in told:
+        site_alarms = list(alarms(of))
+        found, days = found + len(site_alarms), days + of.days
+        show(
+            f"{of.name}: {len(of.lanes)} lanes, {of.days:.1f} days, {len(site_alarms)} called dead"
+        )
+        for alarm in site_alarms:
             when = f"day {alarm.at_s / 86_400:.2f}, after {alarm.idle_s / 60:.0f} min"
             show(f"    {alarm.lane}: {when}: {alarm.text}")
         day = max(0, min(15, int(of.days) - 1))
@@ -297,8 +299,8 @@ def main() -> None:
         ("mainline", 1.0, 0.5), ("turn", 10.0, 0.2), ("auxiliary", 10.0, 0.2),
         ("bus", 10.0, 0.05), ("bicycle", 10.0, 0.5),
     ):  # fmt: skip
-        told = after_a_day(a_minute, share, args.plays, role)  # type: ignore[arg-type]
-        show(f"{role}, {a_minute:g} a minute beside, a share of {share:g}: {told}")
+        delay = after_a_day(a_minute, share, args.plays, role)  # type: ignore[arg-type]
+        show(f"{role}, {a_minute:g} a minute beside, a share of {share:g}: {delay}")
     if args.days:
         streets = load_legacy(args.days)
         counted([simulated(street) for street in streets], show)

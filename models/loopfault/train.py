@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--bins", type=int, default=128, help="of each column")
     args = parser.parse_args()
     seeds, shape = range(1, args.plays + 1), Shape(args.rounds, args.leaves, args.bins)
-    told: list[Answered] = []
+    answers: list[Answered] = []
     names: list[str] = []
     for fold in sorted({fold_of(street) for street in streets(args.streets)}):
         trees = fitted(args.streets, seeds, args.cache, fold, shape)
@@ -183,9 +183,9 @@ def main() -> None:
         for street in streets(args.streets):
             if fold_of(street) == fold:
                 names.append(street.name)
-                told += [(bare(p), run.answer(p)) for p in plays(street, seeds, args.cache)]
-    bias = tune(told)
-    print(table(scored(told, bias)), flush=True)
+                answers += [(bare(p), run.answer(p)) for p in plays(street, seeds, args.cache)]
+    bias = tune(answers)
+    print(table(scored(answers, bias)), flush=True)
     trees = fitted(args.streets, seeds, args.cache, None, shape)
     golden = [p for street in streets(args.streets) for p in plays(street, (1,), args.cache)]
     export(

@@ -27,8 +27,8 @@ def bare(p: Played) -> Played:
 
 def scored(some: Sequence[Answered], bias: Sequence[float]) -> Score:
     """What flags with these thresholds do."""
-    told = [floored(heeded(biased(a, bias), p.silent), p.ruled) for p, a in some]
-    found = alarms([p for p, _ in some], told, ON, OFF)
+    answers = [floored(heeded(biased(a, bias), p.silent), p.ruled) for p, a in some]
+    found = alarms([p for p, _ in some], answers, ON, OFF)
     return total(score(a, p.faults, p.hours) for a, (p, _) in zip(found, some, strict=True))
 
 

@@ -25,15 +25,15 @@ async def diagnose(
     addresses: Sequence[int],
 ) -> list[Finding]:
     """As `ModbusRtu.diagnose` says."""
-    said = await bus.port.diagnose(None, listen_s)
-    if any(found.severity == "fault" for found in said):
-        return said
+    findings = await bus.port.diagnose(None, listen_s)
+    if any(found.severity == "fault" for found in findings):
+        return findings
     bus.known.answered.clear()
     try:
         troubles = {name: await _trouble(bus, ask) for name, ask in asks.items()}
         if not bus.known.answered:
             if found := await _search(bus, asks, search):
-                return [*said, found]
+                return [*findings, found]
         elif addresses:
             known = {ask[0] for ask in asks.values()}
             for name, ask in asks.items():
@@ -43,8 +43,8 @@ async def diagnose(
     finally:
         bus.close()
     for name, trouble in troubles.items():
-        said.append(fault(f"{name}: {trouble}") if trouble else note(f"{name} answers"))
-    return said
+        findings.append(fault(f"{name}: {trouble}") if trouble else note(f"{name} answers"))
+    return findings
 
 
 async def _trouble(bus: "ModbusRtu", ask: Ask) -> str:

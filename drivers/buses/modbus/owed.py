@@ -94,8 +94,8 @@ class Owed:
         """Of what fits `ask`: registers, or the code of an exception. It came after `since_ns`."""
         unit, function = ask[:2]
         if data is None:  # an exception fits every question that has no answer
-            told = self._tellers(_refused(unit, function), bytes((code or 0,)), since_ns)
-            unsure = self._open(unit, function, now_ns) or (told and self.wary(unit, now_ns))
+            told_by = self._tellers(_refused(unit, function), bytes((code or 0,)), since_ns)
+            unsure = self._open(unit, function, now_ns) or (told_by and self.wary(unit, now_ns))
             return Worth.NONE if unsure else Worth.SOUND
         tellers = self._tellers(_kind(ask), data, since_ns)
         if tellers:
@@ -134,16 +134,16 @@ class Owed:
         """
         unit, function = frame[0], frame[1]
         if function & EXCEPTION:
-            kind, told = _refused(unit, function & ~EXCEPTION), frame[2:3]
+            kind, code = _refused(unit, function & ~EXCEPTION), frame[2:3]
         else:
-            kind, told = (unit, function, frame[2]), frame[3:-2]
+            kind, code = (unit, function, frame[2]), frame[3:-2]
         due = self._due.get(kind)
-        if self._tellers(kind, told, since_ns):  # or registers that have not changed: who knows
+        if self._tellers(kind, code, since_ns):  # or registers that have not changed: who knows
             if due is None or due.until_ns <= now_ns:
                 self._repeats[unit], self._prompt[unit] = now_ns + REPEATS_NS, 0
         elif due is not None and due.until_ns > now_ns:
             del self._due[kind]
-            self._tell(kind, told, due.ask, due.until_ns)
+            self._tell(kind, code, due.ask, due.until_ns)
             self._late[unit], self._prompt[unit] = now_ns + LATE_TIMES * self.delay_ns, 0
 
     def wary(self, unit: int, now_ns: int) -> bool:
@@ -170,18 +170,18 @@ class Owed:
         return [ask for ask, until_ns in tellers.items() if until_ns > since_ns]
 
     def _tell(self, kind: Kind, data: bytes, ask: Ask, until_ns: int) -> None:
-        told = self._told.get(kind)
-        if told is None:
+        records = self._told.get(kind)
+        if records is None:
             if len(self._told) >= KINDS:
                 self._told.clear()
-            told = self._told[kind] = {}
-        tellers = told.pop(data, None) or {}
+            records = self._told[kind] = {}
+        tellers = records.pop(data, None) or {}
         tellers[ask] = until_ns
-        told[data] = tellers
-        oldest = next(iter(told))
-        while len(told) > TOLD or max(told[oldest].values()) <= until_ns - 2 * self.delay_ns:
-            del told[oldest]
-            oldest = next(iter(told))
+        records[data] = tellers
+        oldest = next(iter(records))
+        while len(records) > TOLD or max(records[oldest].values()) <= until_ns - 2 * self.delay_ns:
+            del records[oldest]
+            oldest = next(iter(records))
 
 
 def _kind(ask: Ask) -> Kind:

@@ -106,8 +106,8 @@ class Kept:
         if lane is None:
             lane = self.lanes[name] = LaneKept(name, str(body.get("approach") or name))
         lane.table.put(index, _numbers(body) | self._health(lane, body))
-        told = {key: _number(body.get(word)) for key, word in AHEAD.items()}
-        self.approaches.setdefault(lane.approach, Table(APPROACH)).put(index, told)
+        chances = {key: _number(body.get(word)) for key, word in AHEAD.items()}
+        self.approaches.setdefault(lane.approach, Table(APPROACH)).put(index, chances)
 
     def _health(self, lane: LaneKept, body: Mapping[str, Any]) -> dict[str, float | None]:
         word = str(body.get("health") or "ok")

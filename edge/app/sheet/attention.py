@@ -139,9 +139,9 @@ def _meanwhile(counts: Mapping[str, Any]) -> str:
 def _wires(status: Mapping[str, Any]) -> Iterator[Matter]:
     devices = mapping(status.get("devices"))
     ratios = mapping(mapping(mapping(status.get("box")).get("health")).get("device_error_ratio"))
-    told = set()
+    told_devices = set()
     for what, text in mapping(status.get("problems")).items():
-        told.add(what)
+        told_devices.add(what)
         if what == OURS:
             yield Matter("last good configuration", f"{sentence(str(text))} Mend the file.")
             continue
@@ -149,10 +149,10 @@ def _wires(status: Mapping[str, Any]) -> Iterator[Matter]:
         yield _failing(what, state, str(text), what if what in devices else "")
     for name, device in devices.items():
         state, ratio = str(mapping(device).get("state", "ok")), ratios.get(name) or 0
-        if name not in told and state != "ok" and state not in YET:
+        if name not in told_devices and state != "ok" and state not in YET:
             text = str(mapping(device).get("text") or f"it is {state}")
             yield _failing(name, state, text, name)
-        elif name not in told and ratio >= FAILING:
+        elif name not in told_devices and ratio >= FAILING:
             yield Matter(
                 f"{name} fails often",
                 f"{name}: {percent(ratio)} of its reads of the last hour failed: `kerbstone doctor "
@@ -163,8 +163,8 @@ def _wires(status: Mapping[str, Any]) -> Iterator[Matter]:
                 yield Matter(f"{name} {word}", f"{name} reports: {sentence(str(text))}")
 
 
-def _loops(told: Mapping[str, Any]) -> Iterator[Matter]:
-    for name, text in told.items():
+def _loops(models: Mapping[str, Any]) -> Iterator[Matter]:
+    for name, text in models.items():
         yield Matter(f"loop {name}", sentence(str(text)))
 
 
@@ -176,9 +176,9 @@ def _failing(name: str, state: str, text: str, device: str) -> Matter:
         if state == Reason.SILENT:  # whatever it was before: look at the same things
             known = "check its supply, its plug and its wires"
     remedy = sentence(known[:1].upper() + known[1:])
-    said = " ".join(part for part in (f"{name}: {sentence(text)}", remedy) if part)
+    sentence_text = " ".join(part for part in (f"{name}: {sentence(text)}", remedy) if part)
     hint = f"`kerbstone doctor {device}`" if device else "`kerbstone doctor`"
-    return Matter(f"{name} {state}".rstrip(), f"{said} {hint} says more.")
+    return Matter(f"{name} {state}".rstrip(), f"{sentence_text} {hint} says more.")
 
 
 def _box(status: Mapping[str, Any]) -> Iterator[Matter]:
@@ -222,16 +222,21 @@ def _daemon(status: Mapping[str, Any]) -> Iterator[Matter]:
             f"The thread of a bus hung and was begun anew {counted(count, 'time')}: look at the "
             "adapter, its cable and its driver.",
         )
-    for name, told in mapping(status.get("models")).items():
-        if isinstance(told, Mapping) and told.get("answers") != "model" and told.get("why"):
+    for name, model_status in mapping(status.get("models")).items():
+        if (
+            isinstance(model_status, Mapping)
+            and model_status.get("answers") != "model"
+            and model_status.get("why")
+        ):
             yield Matter(
                 f"model {name} fails",
-                f"The model {name} does not answer, its rule stands in: {sentence(told['why'])}",
+                f"The model {name} does not answer, its rule stands in: "
+                f"{sentence(model_status['why'])}",
             )
 
 
-def _models(told: Mapping[str, Any]) -> Iterator[Matter]:
-    for name, one in told.items():
+def _models(status: Mapping[str, Any]) -> Iterator[Matter]:
+    for name, one in status.items():
         if not isinstance(one, Mapping):
             continue
         if instead := one.get("instead"):

@@ -55,24 +55,24 @@ def trained(training: Mapping[str, Any]) -> str:
     return "; ".join([*data, *rest]) or "what its manifest does not say"
 
 
-def live(told: Any) -> Iterator[str]:
+def live(status: Any) -> Iterator[str]:
     """What the daemon says of one model: who answers, drift, and the candidate beside it."""
-    if not isinstance(told, Mapping):
+    if not isinstance(status, Mapping):
         yield "off in the configuration"
         return
-    if told.get("answers") == "model":
-        took = "" if told.get("ms") is None else f", {told['ms']:.1f} ms for the last answer"
-        yield f"{told.get('model')} answers{took}"
+    if status.get("answers") == "model":
+        took = "" if status.get("ms") is None else f", {status['ms']:.1f} ms for the last answer"
+        yield f"{status.get('model')} answers{took}"
     else:
-        yield f"its rule answers: {told.get('why') or 'the model is not loaded yet'}"
-    if told.get("instead"):
-        yield f"it is the former one; {told['instead']}"
-    drift = mapping(told.get("drift"))
+        yield f"its rule answers: {status.get('why') or 'the model is not loaded yet'}"
+    if status.get("instead"):
+        yield f"it is the former one; {status['instead']}"
+    drift = mapping(status.get("drift"))
     if drift.get("text"):
         yield f"drift: {drift['text']}" + _psi(drift)
     elif drift.get("psi") is not None:
         yield "inputs and answers are as in training" + _psi(drift)
-    if shadow := mapping(told.get("shadow")):
+    if shadow := mapping(status.get("shadow")):
         yield from candidate(shadow)
 
 

@@ -94,9 +94,9 @@ def _losses(counts: Mapping[str, Any], daemon: bool, whole: bool) -> Iterator[st
     if dropped is None or not daemon:
         yield f"what was lost or merged since the last start: {WITHOUT}"
     else:
-        said = f"{counted(dropped, 'record') if dropped else 'nothing'} lost since the start"
-        said += f", {damaged:,} unreadable" if damaged else ""
-        yield said + (f"; {thinned:,} merged into quarter hours" if thinned else "")
+        line = f"{counted(dropped, 'record') if dropped else 'nothing'} lost since the start"
+        line += f", {damaged:,} unreadable" if damaged else ""
+        yield line + (f"; {thinned:,} merged into quarter hours" if thinned else "")
     undeclared = counts.get("undeclared")
     if undeclared:
         yield "lost, and not declared by an event yet:"

@@ -46,29 +46,29 @@ def _lined(status: Mapping[str, Any], bus: str) -> Iterator[str]:
     if bays := [f"{name} ({told.get('kind')})" for name, told in own["bays"].items()]:
         yield f"  {'bay' if len(bays) == 1 else 'bays'} {', '.join(bays)}"
     signals: dict[str, list[str]] = {}
-    for name, told in own["signals"].items():
-        signals.setdefault(str(told.get("approach")), []).append(name)
+    for name, bay_status in own["signals"].items():
+        signals.setdefault(str(bay_status.get("approach")), []).append(name)
     for approach, contacts in signals.items():
         yield f"  signal of {approach}: {', '.join(contacts)}"
 
 
 def _devices(devices: Mapping[str, Any], ratios: Mapping[str, Any]) -> Iterator[str]:
     quiet = [name for name, told in devices.items() if _well(told, ratios.get(name))]
-    for name, told in devices.items():
+    for name, status in devices.items():
         if len(quiet) <= FINE or name not in quiet:
-            yield from _device(name, told, ratios.get(name))
+            yield from _device(name, status, ratios.get(name))
     if len(quiet) > FINE:
         yield f"  {len(quiet)} more devices are fine"
 
 
-def _well(told: Mapping[str, Any], ratio: float | None) -> bool:
-    return told.get("state") == "ok" and not told.get("health") and (ratio or 0) < RATE
+def _well(status: Mapping[str, Any], ratio: float | None) -> bool:
+    return status.get("state") == "ok" and not status.get("health") and (ratio or 0) < RATE
 
 
-def _device(name: str, told: Mapping[str, Any], ratio: float | None) -> Iterator[str]:
-    state = str(told.get("state"))
-    said = "ok" if state == "ok" else STATES.get(state, state.upper())
-    reads, errors = told.get("reads"), told.get("errors")
+def _device(name: str, status: Mapping[str, Any], ratio: float | None) -> Iterator[str]:
+    state = str(status.get("state"))
+    state_text = "ok" if state == "ok" else STATES.get(state, state.upper())
+    reads, errors = status.get("reads"), status.get("errors")
     if ratio is not None:
         rate = (
             f"{percent(ratio)} of the reads of the last hour failed" if ratio else "no read failed"
@@ -76,25 +76,29 @@ def _device(name: str, told: Mapping[str, Any], ratio: float | None) -> Iterator
         rate += "" if ratio else " in the last hour"
     else:
         rate = f"{counted(reads, 'read')}, {counted(errors, 'error')} since the start"
-    yield f"  {name}: {said}; {rate}"
-    if state != "ok" and (text := told.get("text")):
+    yield f"  {name}: {state_text}; {rate}"
+    if state != "ok" and (text := status.get("text")):
         yield f"    {text}"
-    for word, text in mapping(told.get("health")).items():
+    for word, text in mapping(status.get("health")).items():
         yield f"    {'' if word in MILD else 'it reports: '}{text}"
 
 
 def models(status: Mapping[str, Any]) -> Section:
     """Which model answers, and where its rule stands in for it."""
     lines = []
-    for name, told in mapping(status.get("models")).items():
-        if not isinstance(told, Mapping):
+    for name, model_status in mapping(status.get("models")).items():
+        if not isinstance(model_status, Mapping):
             lines.append(f"{name}: off")
-        elif told.get("answers") == "model":
-            took = "" if told.get("ms") is None else f", {told['ms']:.1f} ms for the last answer"
-            lines.append(f"{told.get('model') or name} answers{took}")
+        elif model_status.get("answers") == "model":
+            took = (
+                ""
+                if model_status.get("ms") is None
+                else f", {model_status['ms']:.1f} ms for the last answer"
+            )
+            lines.append(f"{model_status.get('model') or name} answers{took}")
         else:
-            why = told.get("why") or "the model is not loaded yet"
+            why = model_status.get("why") or "the model is not loaded yet"
             lines.append(f"{name}: its rule answers instead: {why}")
-        if isinstance(told, Mapping):
-            lines += [f"  {text}" for text in list(live(told))[1:]]
+        if isinstance(model_status, Mapping):
+            lines += [f"  {text}" for text in list(live(model_status))[1:]]
     return Section("models", tuple(lines))

@@ -32,7 +32,7 @@ class Across:
                 self._leads.setdefault(group, []).append((lane.name, "lead"))
 
     def step(
-        self, memory: Mapping[Key, Memory], told: Collection[Key], length_s: float
+        self, memory: Mapping[Key, Memory], keys: Collection[Key], length_s: float
     ) -> dict[Group, list[float]]:
         """After a slot: how far each group is from what is due, at each scale.
 
@@ -44,7 +44,7 @@ class Across:
                 sum([memory[k].scales[i][E.CAPPED] for k in leads]) for i in range(len(SCALES_S))
             ]
             for group, leads in self._leads.items()
-            if all(k in told for k in leads)
+            if all(k in keys for k in leads)
         }
         out: dict[Group, list[float]] = {}
         for group, own in sums.items():

@@ -112,7 +112,7 @@ class Activity:
                 quiet.missing(length_s)
                 continue
             here = sums.get(self._group[lane])
-            told = quiet.step(
+            ruling = quiet.step(
                 Slot(
                     lane not in active,
                     counted.get(lane),
@@ -128,8 +128,8 @@ class Activity:
                     wall_s,
                 )
             )
-            if told is not None:
-                out |= self._rulings(lane, quiet, told, rows, tick.to_ns)
+            if ruling is not None:
+                out |= self._rulings(lane, quiet, ruling, rows, tick.to_ns)
         return out
 
     def _look(
@@ -169,10 +169,10 @@ class Activity:
         }
 
     def _rulings(
-        self, lane: str, quiet: Quiet, told: Told, rows: Mapping[Key, Sequence[float]], to_ns: int
+        self, lane: str, quiet: Quiet, ruling: Told, rows: Mapping[Key, Sequence[float]], to_ns: int
     ) -> dict[Key, Ruling]:
         ever = any(key in self._lived for key in self._keys[lane])
-        seen = words(told, quiet.idle_s, ever=ever)
+        seen = words(ruling, quiet.idle_s, ever=ever)
         out: dict[Key, Ruling] = {}
         for key in self._telling(lane):
             # a loop may be silent for longer than its lane, whose other loop died later
@@ -205,17 +205,17 @@ class Activity:
                 self._density[lane].restore(saved["dense"][lane])
 
 
-def words(told: Told, idle_s: float, *, ever: bool) -> str:
+def words(ruling: Told, idle_s: float, *, ever: bool) -> str:
     """What was seen, and for how long: the first half of a sentence for people."""
     head = "has seen nothing" if ever else "has not seen anything since it is watched, that is"
     meanwhile = {
-        "beside": f", while {told.much:.0f} vehicles passed in {told.lane} beside it",
-        "along": f", while {told.much:.0f} vehicles passed before or after it in {told.lane}",
-        "green": f", through {told.much / 60.0:.0f} min of green",
-        "week": f", where {told.much:.0f} vehicles are usual in these hours of the week",
-        "time": f", where {told.much:.0f} vehicles are usual in as long a time",
-    }[told.who]
-    if told.who == "time" and not ever:
+        "beside": f", while {ruling.much:.0f} vehicles passed in {ruling.lane} beside it",
+        "along": f", while {ruling.much:.0f} vehicles passed before or after it in {ruling.lane}",
+        "green": f", through {ruling.much / 60.0:.0f} min of green",
+        "week": f", where {ruling.much:.0f} vehicles are usual in these hours of the week",
+        "time": f", where {ruling.much:.0f} vehicles are usual in as long a time",
+    }[ruling.who]
+    if ruling.who == "time" and not ever:
         meanwhile = ""
     looks = "it looks dead, or the lane is closed" if ever else "it looks as if it is not connected"
     return f"{head} for {span(idle_s)}{meanwhile}: {looks}"

@@ -83,14 +83,14 @@ class Due:
 
     def share(self, band: int) -> float:
         """Of the other's vehicles in such traffic; where little is known, as in denser traffic."""
-        told = self.prior
+        share = self.prior
         for i in range(BANDS - 1, band - 1, -1):
             if i < THIN_BANDS:
-                told *= FEWER
+                share *= FEWER
                 if i == THIN_BANDS - 1 and not any(self.other[THIN_BANDS:]):
-                    told = THIN * self.prior
-            told = (self.own[i] + self.known * told) / (self.other[i] + self.known)
-        return told
+                    share = THIN * self.prior
+            share = (self.own[i] + self.known * share) / (self.other[i] + self.known)
+        return share
 
     def wait(self, count: float, band: int) -> None:
         """A slot in which this lane was silent, and the other counted so many."""
@@ -148,11 +148,11 @@ class Due:
 
     def restore(self, saved: Sequence[Any]) -> None:
         """Raises TypeError or ValueError for what is no snapshot."""
-        told = amounts(saved, 3 * BANDS + 3)
-        self.own, self.other = told[:BANDS], told[BANDS : 2 * BANDS]
-        self.pending = told[2 * BANDS : 3 * BANDS]
+        numbers = amounts(saved, 3 * BANDS + 3)
+        self.own, self.other = numbers[:BANDS], numbers[BANDS : 2 * BANDS]
+        self.pending = numbers[2 * BANDS : 3 * BANDS]
         self.open = any(self.pending)
-        self.due, self.passed, self.most = told[3 * BANDS :]
+        self.due, self.passed, self.most = numbers[3 * BANDS :]
 
 
 class Sum:

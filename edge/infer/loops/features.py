@@ -68,22 +68,24 @@ class Watch:
 
     def step(self, ticks: Sequence[LoopTick]) -> dict[Key, list[float]]:
         """Ticks of loops that the site does not know are passed over."""
-        told: dict[Key, Heard] = {}
+        stays: dict[Key, Heard] = {}
         for tick in ticks:
             key: Key = (tick.lane, tick.part)
             if key in self.memory:
-                told[key] = heard(tick, self.memory[key].tail)
-        new = {key: sums(key, told, self.places[key], self.memory[key].usual_ns()) for key in told}
-        for key, h in told.items():
+                stays[key] = heard(tick, self.memory[key].tail)
+        new = {
+            key: sums(key, stays, self.places[key], self.memory[key].usual_ns()) for key in stays
+        }
+        for key, h in stays.items():
             remember(self.memory[key], h, new[key])
-        for key, h in told.items():
+        for key, h in stays.items():
             compare(self.memory[key], h, self.places[key], new, self.memory)
         length_s = ticks[0].length_s if ticks else 0.0
-        across = self._across.step(self.memory, told.keys(), length_s)
+        across = self._across.step(self.memory, stays.keys(), length_s)
         none = [0.0] * len(SCALES_S)
         return {
-            key: self._row(key, told[key].tick, new, across.get(self.places[key].group, none))
-            for key in told
+            key: self._row(key, stays[key].tick, new, across.get(self.places[key].group, none))
+            for key in stays
         }
 
     def missing(self, gap_s: float) -> None:

@@ -137,12 +137,14 @@ class Loops:
         ]
         heard = [self._overruled(now_ns, slot, rows, wall_s) for slot, rows in slots]
         names = ["|".join(key) for _, rows in slots for key in rows]
-        told = self._asked(now_ns, names, [row for _, rows in slots for row in rows.values()])
+        rule_answers = self._asked(
+            now_ns, names, [row for _, rows in slots for row in rows.values()]
+        )
         known = self.guard.manifest
-        by = known.by if told is not None and known else NAME
+        by = known.by if rule_answers is not None and known else NAME
         turned: dict[Key, LoopVerdict] = {}  # with its last turn
         out: list[LoopVerdict] = []
-        said: dict[Key, str] = {}  # by whom, where not by the model
+        spoken_by: dict[Key, str] = {}  # by whom, where not by the model
         at = 0
         for (slot, rows), ruled, over in zip(slots, rulings, heard, strict=True):
             for key in [*rows, *(key for key in slot if key not in rows and key in self._flags)]:
@@ -152,21 +154,25 @@ class Loops:
                     ruling = SOUND
                 p = None
                 if key in rows:
-                    p = heeded(told[at], silent=ruling.silent) if told is not None else None
+                    p = (
+                        heeded(rule_answers[at], silent=ruling.silent)
+                        if rule_answers is not None
+                        else None
+                    )
                     at += 1
                 if p is None or overruled or (ruling.fault in ALWAYS and p[0] >= OPEN):
-                    p, said[key] = _spread(ruling), NAME
+                    p, spoken_by[key] = _spread(ruling), NAME
                 if not self._activity.lived(key):
                     p = never_lived(p)
                 came = bool(tick.stays) or tick.more > 0
-                at_once = told is None or overruled or key not in rows
+                at_once = rule_answers is None or overruled or key not in rows
                 turn = flag.step(
                     p, tick.to_ns, tick.length_s, traffic=came, at_once=at_once, over=overruled
                 )
                 if turn is not None:
                     if key in turned:
                         out.append(turned[key])
-                    who = NAME if key in said else by
+                    who = NAME if key in spoken_by else by
                     found = over.get(key, SOUND)
                     found = found if found.fault == flag.fault else SOUND
                     doubt_ns = found.since_ns
@@ -180,7 +186,7 @@ class Loops:
         for key, f in self._flags.items():
             if key in seen:
                 now = LoopVerdict(
-                    *key, round(f.score, 3), f.fault, f.since_ns, None, said.get(key, by)
+                    *key, round(f.score, 3), f.fault, f.since_ns, None, spoken_by.get(key, by)
                 )
                 last = turned.get(key)
                 out.append(now if last is None else last._replace(score=now.score, by=now.by))

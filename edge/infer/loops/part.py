@@ -66,10 +66,10 @@ class LoopPart:
         for tick in ticks:
             if tick.since_ns is None and tick.seen_ns >= tick.to_ns - tick.from_ns:
                 self._teller.free(tick.lane, tick.part)
-        told = self._teller.told(end_ns, verdicts, events, self.loops.beside)
-        told += [unwatched(end_ns, *gone) for gone in self._gone]
+        loop_events = self._teller.told(end_ns, verdicts, events, self.loops.beside)
+        loop_events += [unwatched(end_ns, *gone) for gone in self._gone]
         self._gone = []
-        return {lane: dict(note) for lane, note in self._notes.items() if note}, told
+        return {lane: dict(note) for lane, note in self._notes.items() if note}, loop_events
 
     def faults(self) -> dict[str, str]:
         """What is wrong now, in a sentence or two for each loop, for people."""

@@ -146,11 +146,11 @@ class Quiet:
         if self._week_due is not None:
             self._week_due = None if usual is None else self._week_due + usual.due
             self._week_sure = self._week_sure and usual is not None and usual.sure
-        told = self._told(slot) if self._watched_s >= LEAST_S else None
-        if told is None and self.dead:  # until a vehicle comes
+        ruling = self._told(slot) if self._watched_s >= LEAST_S else None
+        if ruling is None and self.dead:  # until a vehicle comes
             return Told("time", "", self.time.due)
-        self.dead = told is not None
-        return told
+        self.dead = ruling is not None
+        return ruling
 
     def missing(self, gap_s: float) -> None:
         """Nobody watched for so long: if it is silent now, it may have been since before."""
@@ -218,7 +218,7 @@ class Quiet:
 
     def _by_lanes(self, slot: Slot) -> Told | None:
         """By the one that tells of most, unless one that lives excuses it."""
-        best, told = 1.0, None
+        best, ruling = 1.0, None
         asked: tuple[tuple[Who, Mapping[str, Due]], ...] = (
             ("beside", self.beside),
             ("along", self.along),
@@ -231,13 +231,13 @@ class Quiet:
                 if lane not in slot.silent and due.utmost < EXCUSED * limit:
                     return None
                 if due.sure >= best * limit and self._missed(due.sure):
-                    best, told = due.sure / limit, Told(who, lane, due.passed)
-        return told
+                    best, ruling = due.sure / limit, Told(who, lane, due.passed)
+        return ruling
 
     def _missed(self, due: float) -> bool:
         """Whether the vehicles are missing, and do not pass beside it."""
-        told = [lack for each in self.sums.values() if (lack := each.short()) is not None]
-        return not told or min(told) >= MISSING * due
+        lacks = [lack for each in self.sums.values() if (lack := each.short()) is not None]
+        return not lacks or min(lacks) >= MISSING * due
 
     @staticmethod
     def _over(due: Due, least: float) -> bool:

@@ -107,13 +107,13 @@ class SilentSite:
         )
 
     def _text(self, fault: str) -> str:
-        told = f"{self._idle_s / 60.0:.0f} min"
+        duration = f"{self._idle_s / 60.0:.0f} min"
         if fault == "never_active":
-            told = f"{self._idle_s / HOUR_S:.0f} h, as long as it is watched"
+            duration = f"{self._idle_s / HOUR_S:.0f} h, as long as it is watched"
         usual = f", where some {self._missing():.0f} are usual" if fault == "stuck_off" else ""
         return (
-            f"has seen nothing for {told}, and neither has any loop of {self._name}{usual}: look "
-            "first at the power of the loop cards and at what their outputs share, unless the road "
+            f"has seen nothing for {duration}, and neither has any loop of {self._name}{usual}: "
+            "look first at the power of the loop cards and at what their outputs share, unless the road "
             "is closed"
         )
 

@@ -90,11 +90,11 @@ class WeekHours:
     def restore(self, saved: Sequence[Any]) -> None:
         """Raises TypeError or ValueError for what is no snapshot."""
         mean, weeks, waiting = saved
-        told = amounts(mean, WEEK)
+        numbers = amounts(mean, WEEK)
         seen = [int(v) for v in amounts(weeks, WEEK)]
         empty = [int(hour) for hour in waiting]
         if len(empty) > WEEK or not all(0 <= hour < WEEK for hour in empty):
             raise ValueError(f"not hours of a week: {waiting!r:.80}")
         if max(seen) > round(1 / RATE):
             raise ValueError("not the weeks in which an hour was seen")
-        self.mean, self.weeks, self._waiting = told, seen, empty
+        self.mean, self.weeks, self._waiting = numbers, seen, empty

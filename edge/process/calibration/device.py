@@ -114,11 +114,11 @@ def _gas(
     """What a cell finds: of the working and the auxiliary electrode, in this order."""
     found: list[float] = []
     quality = GOOD
-    for value, told in volts:
+    for value, value_quality in volts:
         if isinstance(value, bool | str) or value is None:
-            return None, told if told.grade is Grade.BAD else bad(Reason.FAULT)
+            return None, value_quality if value_quality.grade is Grade.BAD else bad(Reason.FAULT)
         found.append(value)
-        quality = _worse(quality, told)
+        quality = _worse(quality, value_quality)
     temperature = inputs.at(cell.temperature, at_ns)
     if temperature is None or (cell.no2 is not None and no2 is None):
         return None, bad(Reason.CALIBRATION)  # without it the number would mean nothing

@@ -88,7 +88,7 @@ class Plausibility:
 
     def judge(self, start_ns: int, end_ns: int) -> list[Draft]:
         """Look at the window that ends: doubt what is contradicted, and tell what has turned."""
-        told: list[Draft] = []
+        events: list[Draft] = []
         doubted: set[str] = set()
         found_all, apart = self._found(end_ns - start_ns)
         for name, checks in found_all.items():
@@ -99,7 +99,7 @@ class Plausibility:
             hurt = [check for check, verdict, _ in checks if verdict is found]
             hold_ns = round(first.hold_s * 1e9)
             if standing.step(found, start_ns, end_ns, hold_ns, first.windows):
-                told.append(self._told(first.fault, standing.up, end_ns, hurt, first.look))
+                events.append(self._told(first.fault, standing.up, end_ns, hurt, first.look))
             for check, verdict, readings in checks:
                 certain = readings >= READINGS or standing.up
                 if check.marks and ((verdict and certain) or (standing.up and found is None)):
@@ -108,7 +108,7 @@ class Plausibility:
             if relation.marks and self._standings[relation.name].up:
                 doubted.update(relation.keys)
         self._doubt(doubted)
-        return told + self._doubled(start_ns, end_ns)
+        return events + self._doubled(start_ns, end_ns)
 
     def state(self) -> dict[str, Any]:
         """For a snapshot: of each check what is told, and what it has gathered."""
@@ -153,12 +153,14 @@ class Plausibility:
         found: dict[str, list[tuple[Check, Judged, int]]] = {}
         apart: list[Relation] = []
         for relation in self.relations:
-            told = [one for key in relation.keys if (one := figure(key)) is not None]
+            known_figures = [one for key in relation.keys if (one := figure(key)) is not None]
             # of other readings than its neighbours: they say nothing of each other
-            if len(told) < len(relation.keys) or len({one.n for one in told}) > 1:
+            if len(known_figures) < len(relation.keys) or len({one.n for one in known_figures}) > 1:
                 apart.append(relation)
                 continue
-            found.setdefault(relation.name, []).append((relation, relation.judge(told), told[0].n))
+            found.setdefault(relation.name, []).append(
+                (relation, relation.judge(known_figures), known_figures[0].n)
+            )
         for tracker in self.trackers:
             found[tracker.name] = [(tracker, tracker.step(figure, grown, window_ns), 0)]
         return found, apart
@@ -188,8 +190,12 @@ class Plausibility:
                 self._doubt(self.gauges)
         if not turned:
             return []
-        named, said = self._two, self._said(self._two)
-        return [contradiction(self.device, end_ns, DOUBLED, standing.up, named, said, DOUBLED_LOOK)]
+        named, point_values = self._two, self._said(self._two)
+        return [
+            contradiction(
+                self.device, end_ns, DOUBLED, standing.up, named, point_values, DOUBLED_LOOK
+            )
+        ]
 
     def _said(self, keys: Iterable[str]) -> dict[str, float]:
         """What the gauges among these say, for a person."""

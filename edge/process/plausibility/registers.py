@@ -123,12 +123,12 @@ class Direction:
         return (self.power, *self.taken, *self.given)
 
     def step(self, gauges: Gauges, grown: Grown, window_ns: int) -> Judged:
-        told = gauges(self.power)
+        power = gauges(self.power)
         grew = [_first(grown, keys) for keys in (self.taken, self.given)]
-        if told is None or grew == [None, None] or told.low < 0 < told.high:
+        if power is None or grew == [None, None] or power.low < 0 < power.high:
             self._begin()
             return None
-        kwh = told.mean * window_ns / 1e9 / WS_PER_KWH
+        kwh = power.mean * window_ns / 1e9 / WS_PER_KWH
         if kwh * self._kwh < 0:
             self._begin()
         self._kwh += kwh

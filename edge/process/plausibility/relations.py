@@ -114,18 +114,18 @@ def _alone(known: dict[str, Point]) -> bool:
     return low * volts * amps <= power <= high * volts * amps
 
 
-def _of_phase(known: dict[str, Point], phase: str, told: str) -> list[Relation]:
+def _of_phase(known: dict[str, Point], phase: str, suffix: str) -> list[Relation]:
     volts, amps = "voltage" + phase, "current" + phase
     found = [
         Relation(
-            "apparent_power", "power" + told, (key, volts, amps), _carried(_floor(known[key])),
+            "apparent_power", "power" + suffix, (key, volts, amps), _carried(_floor(known[key])),
             "look at the ratio of the current transformers, at which of them belongs to which"
             " phase, and whether two devices have one address",
         )
-        for key in ("power" + told, "apparent_power" + told)
+        for key in ("power" + suffix, "apparent_power" + suffix)
         if key in known and volts in known and amps in known
     ]  # fmt: skip
-    return found + (_triangle(known, told) if told else [])
+    return found + (_triangle(known, suffix) if suffix else [])
 
 
 def _triangle(known: dict[str, Point], phase: str) -> list[Relation]:
@@ -180,21 +180,21 @@ def _beyond(over: float, *spreads: float) -> Judged:
 
 
 def _sum(floor: float) -> Callable[[Sequence[Figure]], Judged]:
-    def judge(told: Sequence[Figure]) -> Judged:
-        whole, *parts = told
+    def judge(figures: Sequence[Figure]) -> Judged:
+        whole, *parts = figures
         if not any(part.low or part.high for part in parts):
             return None  # without a neutral a meter tells no power of a phase
         off = abs(whole.mean - sum(part.mean for part in parts))
         size = sum(abs(part.mean) for part in parts)
-        slack = SUM * max(size, abs(whole.mean)) + sum(each.grain for each in told) + floor
-        return _beyond(off - slack, *map(_spread, told))
+        slack = SUM * max(size, abs(whole.mean)) + sum(each.grain for each in figures) + floor
+        return _beyond(off - slack, *map(_spread, figures))
 
     return judge
 
 
 def _carried(floor: float) -> Callable[[Sequence[Figure]], Judged]:
-    def judge(told: Sequence[Figure]) -> Judged:
-        power, volts, amps = told
+    def judge(figures: Sequence[Figure]) -> Judged:
+        power, volts, amps = figures
         if amps.low < 0 < amps.high:
             return None  # it flowed both ways: the mean of its current says nothing
         if not volts.high:
@@ -207,19 +207,19 @@ def _carried(floor: float) -> Callable[[Sequence[Figure]], Judged]:
 
 
 def _pythagoras(floor: float) -> Callable[[Sequence[Figure]], Judged]:
-    def judge(told: Sequence[Figure]) -> Judged:
-        apparent, power, reactive = told
+    def judge(figures: Sequence[Figure]) -> Judged:
+        apparent, power, reactive = figures
         if apparent.low < 0:
             return None  # it is given a sign: its mean may be of both
-        slack = sum(each.grain for each in told) + floor
+        slack = sum(each.grain for each in figures) + floor
         over = hypot(power.mean, reactive.mean) - TENTH * apparent.mean - slack
-        return _beyond(over, *map(_spread, told))
+        return _beyond(over, *map(_spread, figures))
 
     return judge
 
 
-def _factor(told: Sequence[Figure]) -> Judged:
-    factor, power, apparent = told
+def _factor(figures: Sequence[Figure]) -> Judged:
+    factor, power, apparent = figures
     if min(abs(apparent.low), abs(apparent.high)) < LOADED_VA or power.low < 0 < power.high:
         return None
     if _spread(factor) > STEADY or _spread(apparent) > TORN * abs(apparent.mean):
@@ -227,12 +227,12 @@ def _factor(told: Sequence[Figure]) -> Judged:
     return abs(factor.mean) < abs(power.mean / apparent.mean) - STEADY - factor.grain
 
 
-def _swapped(told: Sequence[Figure]) -> Judged:
+def _swapped(figures: Sequence[Figure]) -> Judged:
     """Each of two phases has the other one's voltage: their angles are 120 degrees off, each its
     way, and so their power factors and that of the third add up to nothing."""
     factors = []
     for at in (0, 3, 6):
-        volts, amps, power = told[at : at + 3]
+        volts, amps, power = figures[at : at + 3]
         apparent = volts.mean * abs(amps.mean)
         if apparent < LOADED_VA or power.low < 0 < power.high or amps.low < 0 < amps.high:
             return None
@@ -241,13 +241,13 @@ def _swapped(told: Sequence[Figure]) -> Judged:
     return high > 0.7 and middle < -0.1 and low > -1.0 and abs(low + middle + high) < 0.2
 
 
-def _part_of(told: Sequence[Figure]) -> Judged:
-    part, whole = told
+def _part_of(figures: Sequence[Figure]) -> Judged:
+    part, whole = figures
     return part.mean > SIZES * whole.mean + part.grain + whole.grain
 
 
-def _heat(told: Sequence[Figure]) -> Judged:
-    power, flow, kelvin = told
+def _heat(figures: Sequence[Figure]) -> Judged:
+    power, flow, kelvin = figures
     expected = HEAT_W * abs(flow.mean * kelvin.mean)
     # the mean of a product is that of its means, and at most this much more or less
     together = (flow.high - flow.low) * (kelvin.high - kelvin.low) / 4
@@ -258,7 +258,7 @@ def _heat(told: Sequence[Figure]) -> Judged:
     return off > HEAT_PART * max(expected, abs(power.mean)) + slack + power.grain + QUIET_W
 
 
-def _difference(told: Sequence[Figure]) -> Judged:
-    kelvin, flow, back = told
+def _difference(figures: Sequence[Figure]) -> Judged:
+    kelvin, flow, back = figures
     off = abs(abs(flow.mean - back.mean) - abs(kelvin.mean))
     return off > 2 * COLD_K

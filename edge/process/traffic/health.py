@@ -25,12 +25,12 @@ def state_of(loop: Loop, rate: Rate, flooded: bool) -> str:
 
 def faults(lane: str, loops: Sequence[Loop], rates: Sequence[Rate]) -> list[Draft]:
     """What began or ended in the window, as events; the lead loop is first."""
-    told = [
+    fault_events = [
         sensor_fault(lane, at, "stuck_on", on, part, loop.max_s)
         for part, loop in zip(PARTS, loops, strict=False)
         for at, on in loop.faults
     ]
-    return told + [
+    return fault_events + [
         sensor_fault(lane, at, fault, on, part, rate.since_s[fault])
         for part, rate in zip(PARTS, rates, strict=False)
         for at, fault, on in rate.faults

@@ -66,7 +66,7 @@ def body(bins: Bins, counts: Sequence[int], total: int, pace: int) -> dict[str, 
     n = sum(counts)
     filled = [i for i, each in enumerate(counts) if each]
     first = filled[0] if filled else 0
-    told: dict[str, Any] = {
+    body: dict[str, Any] = {
         "unit": bins.unit,
         "width": _plain(bins.width / bins.per_unit),
         "bins": bins.count,
@@ -78,11 +78,11 @@ def body(bins: Bins, counts: Sequence[int], total: int, pace: int) -> dict[str, 
         "mean": round(total / (n * bins.per_unit), 2) if n else None,
     }
     if bins.paced:
-        told["isum"] = pace
-        told["harmonic"] = round(n * PACE_TO_KMH / pace, 2) if pace else None
+        body["isum"] = pace
+        body["harmonic"] = round(n * PACE_TO_KMH / pace, 2) if pace else None
     for name, percent in (("p15", 15), ("p50", 50), ("p85", 85)):
-        told[name] = percentile(bins, counts, percent)
-    return told
+        body[name] = percentile(bins, counts, percent)
+    return body
 
 
 def percentile(bins: Bins, counts: Sequence[int], percent: int) -> float | None:

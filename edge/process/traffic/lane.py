@@ -220,8 +220,8 @@ class Lane:
             line.load(state["lines"][name])
         for loop, each in zip(self._loops, state["loops"], strict=True):
             loop.load(each, start_ns)
-        for slots, told in zip(self._slots, state.get("slots", ()), strict=False):
-            slots.load(told)
+        for slots, saved in zip(self._slots, state.get("slots", ()), strict=False):
+            slots.load(saved)
         self._rate.load(state["rate"], start_ns)
         last = None if state["last"] is None else Presence(*state["last"])
         if self._pairing is not None:

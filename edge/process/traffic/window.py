@@ -124,21 +124,21 @@ def _quality(
 
 def merged_rare(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     """Of two records as one what stands in them only when there is something to tell."""
-    told: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     if by := _merged_by(a, b):
-        told["counted_by"] = by
+        merged["counted_by"] = by
     if "classes" in a or "classes" in b:
-        told["classes"] = tally.added(a.get("classes", {}), b.get("classes", {}))
+        merged["classes"] = tally.added(a.get("classes", {}), b.get("classes", {}))
     speeds = [each["speed_single"] for each in (a, b) if "speed_single" in each]
     if speeds:
-        told["speed_single"] = merged_single(*speeds) if len(speeds) == 2 else dict(speeds[0])
+        merged["speed_single"] = merged_single(*speeds) if len(speeds) == 2 else dict(speeds[0])
     gaps = [each["tailgating"] for each in (a, b) if "tailgating" in each]
     if gaps:
-        told["tailgating"] = {key: sum(each[key] for each in gaps) for key in ("n", "of")}
+        merged["tailgating"] = {key: sum(each[key] for each in gaps) for key in ("n", "of")}
     for key in ("stopped", "queue_us"):
         if count := a.get(key, 0) + b.get(key, 0):
-            told[key] = count
-    return told
+            merged[key] = count
+    return merged
 
 
 LEAD: Final = "lead"  # of a record that does not say it, and has a count

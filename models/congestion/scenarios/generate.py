@@ -153,8 +153,8 @@ def main() -> int:
         parser.error(f"no scenario {options.only}")
     if options.jobs > 1:
         with ProcessPoolExecutor(options.jobs) as pool:
-            for told in pool.map(make, todo, [options.out] * len(todo)):
-                print(told, flush=True)
+            for text in pool.map(make, todo, [options.out] * len(todo)):
+                print(text, flush=True)
     else:
         for task in todo:
             print(make(task, options.out), flush=True)

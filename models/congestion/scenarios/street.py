@@ -176,11 +176,11 @@ def load(folder: Path) -> Street:
     return Street(links=links, loops=loops, stays=stays[: len(loops)], **head)
 
 
-def _link(i: int, told: dict[str, Any], arrays: Any) -> Link:
-    told["events"] = tuple((a, b) for a, b in told["events"])
-    told["short"] = tuple((a, b) for a, b in told["short"])
+def _link(i: int, fields: dict[str, Any], arrays: Any) -> Link:
+    fields["events"] = tuple((a, b) for a, b in fields["events"])
+    fields["short"] = tuple((a, b) for a, b in fields["short"])
     return Link(
-        **told,
+        **fields,
         density=arrays[f"density{i}"] / _FINE,
         speed=arrays[f"speed{i}"] / _FINE,
         green=arrays.get(f"green{i}"),

@@ -87,10 +87,10 @@ def _refs(node: Any) -> list[str]:
 def _open(schema: Schema) -> Schema:
     """The declarations are strict for our tests; a consumer has to bear what is added later."""
     strict = ("additionalProperties", False)
-    said = {key: value for key, value in schema.items() if (key, value) != strict}
-    if "description" in said:
-        said["description"] = " ".join(said["description"].split())
-    return said
+    open_schema = {key: value for key, value in schema.items() if (key, value) != strict}
+    if "description" in open_schema:
+        open_schema["description"] = " ".join(open_schema["description"].split())
+    return open_schema
 
 
 def _shared(schema: Schema, header: Schema) -> Schema:
