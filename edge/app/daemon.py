@@ -32,7 +32,7 @@ from edge.health.logs import LogLimit
 from edge.health.notify import Notify
 from edge.health.progress import Progress
 from edge.process.merge import merge
-from edge.store import Epoch, Writer
+from edge.store import AsyncOutbox, Epoch
 from edge.uplink.sender import Sender
 
 LOG = logging.getLogger("kerbstone")
@@ -65,7 +65,7 @@ class Daemon:
         self.overload = Overload(clock.now().mono_ns)
         self.started_ns = clock.now().mono_ns
         # from `run` on
-        self.writer: Writer
+        self.writer: AsyncOutbox
         self.epoch: Epoch
         self.sealing: Sealing
         self.observer: Observer
@@ -88,7 +88,7 @@ class Daemon:
         self._locks = occupy(self.site, self.wiring.buses)
         try:
             store = self.site.store
-            self.writer = await Writer.start(
+            self.writer = await AsyncOutbox.start(
                 Path(store.dir),
                 limit_bytes=store.limit_mb << 20,
                 boot_id=self.boot_id,

@@ -27,7 +27,7 @@ from edge.app.sealing import OWNER, Sealing
 from edge.app.windows import GRACE_NS, SYNCED, Windows
 from edge.app.wiring import Wiring
 from edge.core import Clock, Draft, Reason, Stamp, Stream
-from edge.store import Epoch, Mark, Past, Stored, Writer
+from edge.store import AsyncOutbox, ClockMark, Epoch, PastState, StoredRecord
 
 LOG = logging.getLogger("kerbstone")
 
@@ -56,7 +56,7 @@ class Ledger:
         pipeline: Pipeline,
         intake: Intake,
         stage: Stage,
-        writer: Writer,
+        writer: AsyncOutbox,
         clock: Clock,
         boot_id: str,
         sealing: Sealing,
@@ -279,7 +279,7 @@ class Ledger:
             self._intake.forget(what)
         return before
 
-    def _past(self, before: Before | None) -> Past:
+    def _past(self, before: Before | None) -> PastState:
         """What the states are worth. Those of another epoch than numbered last were spared by a
         start that could not read them; it has counted for itself what came meanwhile."""
         past, former = self._epoch.past, self._epoch.former
@@ -338,6 +338,6 @@ class Ledger:
             }
             rows = [*urgent, *drafts, *raw_drafts(self._keys, raw, given_up)]
             now = now or self._clock.now()
-            mark = Mark(now.mono_ns, now.wall_ns, now.tq)
-            stored: list[Stored] = await self._writer.commit(rows, packed, clock=mark)
+            mark = ClockMark(now.mono_ns, now.wall_ns, now.tq)
+            stored: list[StoredRecord] = await self._writer.commit(rows, packed, clock=mark)
             self.offer(stored)

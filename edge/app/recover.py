@@ -15,7 +15,7 @@ from edge.app.pipeline import Pipeline
 from edge.app.readback import Raw, ReadBack, contacts, listened
 from edge.core import Contact, Draft, Stream, Sweep
 from edge.process.meanings import meanings
-from edge.store import Past
+from edge.store import PastState
 
 ALL: Final = ("*",)
 AWAY_NS: Final = 3_600_000_000_000  # how long a boot is taken to have been off: nobody knows
@@ -77,7 +77,7 @@ def recover(
     damaged: bool = False,
     fits: bool = True,
     unread: bool = False,
-    past: Past = "known",
+    past: PastState = "known",
 ) -> Recovered:
     """Bring the pipeline to the present moment. `damaged`: the outbox was not as it was left;
     `unread`: it did not answer, and there may be a time before; `past`: what its states are worth.

@@ -15,9 +15,9 @@ from edge.config import Site
 from edge.core import Contact, Envelope, Record, Sweep
 from edge.platform.entry import Entry, entry_of
 from edge.platform.store import Store
-from edge.store import spool
-from edge.store.memory import Memory
-from edge.store.rows import DamagedError, Mark, Row, readable
+from edge.store import commitlog
+from edge.store.memoryoutbox import MemoryOutbox
+from edge.store.rowformat import ClockMark, DamagedRowError, OutboxRow, try_record
 from edge.store.salvage import Progress, Salvage
 from edge.uplink.envelope import envelope
 from edge.uplink.wire import Topics, WireError, decode, encode, iso
@@ -40,8 +40,8 @@ class Source(Protocol):
     trouble: str | None
     version: int | None
 
-    def rows(self) -> Iterator[Row]: ...
-    def marks(self, boot: int) -> Sequence[Mark]: ...
+    def rows(self) -> Iterator[OutboxRow]: ...
+    def marks(self, boot: int) -> Sequence[ClockMark]: ...
     def bounds(self, boot: int) -> tuple[int | None, int | None]: ...
     def close(self) -> None: ...
 
@@ -54,22 +54,22 @@ class Spooled:
         self.damaged = self.read = self.found = self.dead = 0
         self.expected: int | None = None
         self.version: int | None = None
-        left = spool.read_log(path, Memory(ALL))
+        left = commitlog.read_log(path, MemoryOutbox(ALL))
         if left.damaged:
             self.trouble = "some of its commits cannot be read, and nobody knows what was in them"
         self._rows = sorted(left.memory.rows.values())
         self._marks = {left.boot: [left.mark] if left.mark is not None else []}
         self.owner = left.owner
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[OutboxRow]:
         for row in self._rows:
-            if readable(row) is None:
+            if try_record(row) is None:
                 self.damaged += 1
                 continue
             self.read += 1
             yield row
 
-    def marks(self, boot: int) -> Sequence[Mark]:
+    def marks(self, boot: int) -> Sequence[ClockMark]:
         return self._marks.get(boot, ())
 
     def bounds(self, boot: int) -> tuple[int | None, int | None]:
@@ -87,7 +87,7 @@ def is_stage(path: Path) -> bool:
 
 
 def source(path: Path, progress: Progress) -> Source:
-    """A database, or the log of one in memory. Raises OSError, DamagedError: it is neither."""
+    """A database, or the log of one in memory. Raises OSError, DamagedRowError: it is neither."""
     head = b""
     if path.is_file():  # else its log is there
         with path.open("rb") as file:
@@ -97,7 +97,7 @@ def source(path: Path, progress: Progress) -> Source:
         try:
             return Salvage(path, progress)
         except sqlite3.Error as error:
-            raise DamagedError(str(error)) from error
+            raise DamagedRowError(str(error)) from error
     return Spooled(path)
 
 
@@ -106,12 +106,12 @@ class Dates:
 
     def __init__(self, found: Source) -> None:
         self._found, self._rows = found, found.rows()
-        self._boots: dict[int, tuple[Sequence[Mark], tuple[int | None, int | None]]] = {}
+        self._boots: dict[int, tuple[Sequence[ClockMark], tuple[int | None, int | None]]] = {}
 
     def dated(self) -> Iterator[tuple[Record, Envelope]]:
         """Those that nobody has asked for yet."""
         for row in self._rows:
-            if (record := readable(row)) is not None:
+            if (record := try_record(row)) is not None:
                 yield record, self._envelope(record)
 
     def count_rest(self) -> None:
@@ -169,7 +169,7 @@ def export(
 def staged(path: Path) -> Iterator[str]:
     """What a stage holds, entry by entry, as JSON: what was read, of which no record was made yet.
 
-    Raises DamagedError behind what can be read of it."""
+    Raises DamagedRowError behind what can be read of it."""
     segment = segment_in(path)
     if segment is None:
         return
@@ -177,9 +177,9 @@ def staged(path: Path) -> Iterator[str]:
         for each in _pieces(segment):
             yield json.dumps(each, ensure_ascii=False)
     except (ValueError, TypeError, LookupError) as error:
-        raise DamagedError(f"what is in it behind byte {segment.at} is no entry") from error
+        raise DamagedRowError(f"what is in it behind byte {segment.at} is no entry") from error
     if left := path.stat().st_size - segment.at:
-        raise DamagedError(f"its last {left} bytes are not whole entries")
+        raise DamagedRowError(f"its last {left} bytes are not whole entries")
 
 
 def _pieces(segment: Segment) -> Iterator[dict[str, Any]]:

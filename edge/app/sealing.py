@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgpack
 
 from edge.core import ConfigError, Draft, Stamp
-from edge.store import Epoch, States, Stored
+from edge.store import Epoch, OwnerStates, StoredRecord
 from edge.uplink.dating import Dated, moment
 from edge.uplink.manifests import Manifests, Sign
 from edge.uplink.wire import signed_bytes
@@ -35,7 +35,7 @@ class Sealing:
     def begin(
         self,
         state: tuple[int, bytes] | None,
-        handed: Sequence[Stored],
+        handed: Sequence[StoredRecord],
         clocks: Mapping[int, Dated],
         now: Stamp,
     ) -> list[Draft]:
@@ -76,7 +76,7 @@ class Sealing:
         """Something has gone out, or was sealed, that no commit has kept."""
         return self.manifests.changed
 
-    def riding(self, going: Sequence[Draft]) -> tuple[States, Callable[[], None]]:
+    def riding(self, going: Sequence[Draft]) -> tuple[OwnerStates, Callable[[], None]]:
         """What goes with a commit of the drafts `going`, and what to call once it is durable:
         nothing when nothing has gone out. For `Writer.riding`."""
         if not self.changed:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Final
 
-from edge.store import Counts
+from edge.store import OutboxCounts
 from edge.uplink.counters import Counters
 
 Numbers = Mapping[str, int | float | bool | None]
@@ -27,7 +27,7 @@ LINK: Final = {  # of the link's counters; what it gives up for good, the outbox
 }
 
 
-def queue_of(counts: Counts, boot: int, now_ns: int) -> Numbers:
+def queue_of(counts: OutboxCounts, boot: int, now_ns: int) -> Numbers:
     """The outbox. A row of another boot has an age that nobody knows here."""
     age_ns = None
     if counts.oldest is not None and counts.oldest[0] == boot:

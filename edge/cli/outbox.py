@@ -16,7 +16,7 @@ from edge.app.sheet.words import fitted, rendered
 from edge.cli import outbox_rescue
 from edge.cli.site import site_of, site_options
 from edge.control.protocol import VerbError, ask
-from edge.store import BusyError, look
+from edge.store import OutboxBusyError, inspect_outbox
 from edge.terminal import echo, echo_json
 
 
@@ -39,8 +39,10 @@ def run(args: argparse.Namespace) -> int:
         daemon = counts is not None
         if counts is None:
             limit_bytes = site.store.limit_mb << 20
-            counts = dataclasses.asdict(look(Path(site.store.dir), limit_bytes=limit_bytes))
-    except (VerbError, BusyError, OSError, ValueError) as error:
+            counts = dataclasses.asdict(
+                inspect_outbox(Path(site.store.dir), limit_bytes=limit_bytes)
+            )
+    except (VerbError, OutboxBusyError, OSError, ValueError) as error:
         echo(f"kerbstone outbox: {error}", err=True)
         return 3
     if args.json:

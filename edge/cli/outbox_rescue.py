@@ -33,7 +33,7 @@ from edge.config import Site
 from edge.core import ConfigError
 from edge.platform.store import StoreError, open_store
 from edge.store.database import in_use
-from edge.store.rows import DamagedError
+from edge.store.rowformat import DamagedRowError
 from edge.terminal import echo, echo_json, progress
 from edge.uplink.mqtt import RefusedError
 from edge.uplink.rescue import Rescue, Rescued
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
             return _records(args, found)
     except (WrongUse, ConfigError) as error:
         return _say(str(error), 2)
-    except (OSError, StoreError, DamagedError) as error:
+    except (OSError, StoreError, DamagedRowError) as error:
         return _say(str(error), 3)
 
 
@@ -96,7 +96,7 @@ def _stage(args: argparse.Namespace) -> int:
             for entry in staged(args.file):
                 file.write(entry + "\n")
                 count += 1
-        except DamagedError as error:
+        except DamagedRowError as error:
             trouble = str(error)
     lines = [f"{count} entries of a stage written to {args.out}"]
     lines += [f"it is damaged, or was being written: {trouble}"] if trouble else []

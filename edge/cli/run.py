@@ -20,7 +20,7 @@ from edge.config import Problems, Site, warnings
 from edge.core import ConfigError
 from edge.core.places import site_file
 from edge.health.logs import LogLimit
-from edge.store import BusyError as StoreBusyError
+from edge.store import OutboxBusyError as StoreBusyError
 from edge.terminal import echo, is_terminal, log_to_stderr
 
 STATE_HELP = (

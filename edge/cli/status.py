@@ -20,7 +20,7 @@ from edge.cli.site import site_of, site_options
 from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask
 from edge.core.places import site_file
-from edge.store import BusyError, look
+from edge.store import OutboxBusyError, inspect_outbox
 from edge.terminal import echo, echo_json
 
 START: Final = (
@@ -81,8 +81,8 @@ def _unreachable(args: argparse.Namespace, site: Site, why: str, do: Sequence[st
     counts: dict[str, Any] | None = None
     section = Section("outbox", ())
     try:
-        found = look(Path(site.store.dir), limit_bytes=site.store.limit_mb << 20)
-    except (BusyError, OSError, ValueError) as error:
+        found = inspect_outbox(Path(site.store.dir), limit_bytes=site.store.limit_mb << 20)
+    except (OutboxBusyError, OSError, ValueError) as error:
         error_text = getattr(error, "strerror", None) or str(error)
         section = Section("outbox", (f"cannot be looked at: {error_text}",))
     else:

@@ -1,16 +1,46 @@
 """The outbox: what must not be lost, and the owners' state. One thread, bounded in bytes."""
 
-from edge.store.database import BusyError
-from edge.store.find import UnavailableError
-from edge.store.journal import Journal
-from edge.store.look import Aside, DeadLetter, Look, Loss, look
-from edge.store.memory import States
+from edge.store.asyncoutbox import AsyncOutbox, CommitRider
+from edge.store.database import OutboxBusyError
+from edge.store.deliveryjournal import DeliveryJournal
+from edge.store.memoryoutbox import OwnerStates
 from edge.store.outbox import Outbox
-from edge.store.rows import Counts, Epoch, Former, Mark, Opened, Past, Stored
-from edge.store.writer import Riding, Writer
+from edge.store.outboxinspector import (
+    DeadLetter,
+    Loss,
+    OutboxInspection,
+    QuarantinedFile,
+    inspect_outbox,
+)
+from edge.store.rowformat import (
+    ClockMark,
+    Epoch,
+    OpenReport,
+    OutboxCounts,
+    PastState,
+    PreviousStart,
+    StoredRecord,
+)
+from edge.store.rowsearch import UnavailableError
 
 __all__ = [
-    "Aside", "BusyError", "Counts", "DeadLetter", "Epoch", "Former", "Journal", "Look", "Loss",
-    "Mark", "Opened", "Outbox", "Past", "Riding", "States", "Stored", "UnavailableError", "Writer",
-    "look",
+    "AsyncOutbox",
+    "ClockMark",
+    "CommitRider",
+    "DeadLetter",
+    "DeliveryJournal",
+    "Epoch",
+    "Loss",
+    "OpenReport",
+    "Outbox",
+    "OutboxBusyError",
+    "OutboxCounts",
+    "OutboxInspection",
+    "OwnerStates",
+    "PastState",
+    "PreviousStart",
+    "QuarantinedFile",
+    "StoredRecord",
+    "UnavailableError",
+    "inspect_outbox",
 ]  # fmt: skip

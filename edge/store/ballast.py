@@ -70,7 +70,7 @@ class Ballast:
             except OSError as error:
                 if error.errno not in NO_FALLOCATE:
                     raise
-                zeros(fd, self._wanted)
+                write_zeros(fd, self._wanted)
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -80,7 +80,7 @@ class Ballast:
             self._path.unlink()  # written: then there is no ballast
 
 
-def zeros(fd: int, size: int) -> None:
+def write_zeros(fd: int, size: int) -> None:
     """Real blocks where the file system cannot allocate them. Raises OSError."""
     for place in range(0, size, CHUNK):
         piece = min(CHUNK, size - place)

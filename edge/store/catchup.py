@@ -11,37 +11,37 @@ from functools import partial
 from typing import Final
 
 from edge.core.numbers import Range
-from edge.store.clockmap import set_mark
-from edge.store.disk import Disk
-from edge.store.drops import Drops
-from edge.store.memory import Memory
-from edge.store.rate import row_bytes
-from edge.store.room import SLACK, VICTIMS, Thin, make_room
-from edge.store.rows import Mark, Row
-from edge.store.spool import ABSORBED
-from edge.store.starts import Start, note
+from edge.store.clockmap import write_mark
+from edge.store.commitlog import ABSORBED_KEY
+from edge.store.diskoutbox import DiskOutbox
+from edge.store.drops import PendingDrops
+from edge.store.epochs import EpochStart, mark_running
+from edge.store.eviction import EVICT_BATCH_ROWS, EVICT_MARGIN_BYTES, DownsampleStep, evict_rows
+from edge.store.fillrate import row_bytes
+from edge.store.memoryoutbox import MemoryOutbox
+from edge.store.rowformat import ClockMark, OutboxRow
 
-GONE: Final = 2000  # rows that are deleted in one transaction
-BATCH: Final = 512 << 10  # bytes of bodies in one transaction
+DELETE_BATCH_ROWS: Final = 2000  # rows that are deleted in one transaction
+INSERT_BATCH_BYTES: Final = 512 << 10  # bytes of bodies in one transaction
 
-Attempt = Callable[[Disk, Callable[[Disk], None]], None]
+Attempt = Callable[[DiskOutbox, Callable[[DiskOutbox], None]], None]
 """Do something that writes; perhaps twice. Raises sqlite3.Error."""
 
 
 @dataclass(slots=True)
-class News:
+class PendingChanges:
     """What the disk does not know. `drops` grows by what does not fit.
 
     `unread`: nobody has read what the disk has to declare, so the two are merged. `spared` tells
     of an owner whether its state on the disk, if there is one, is the better one.
     """
 
-    start: Start
-    memory: Memory
+    start: EpochStart
+    memory: MemoryOutbox
     counters: Mapping[str, int]
-    drops: Drops
+    drops: PendingDrops
     confirmed: Collection[int]
-    mark: Mark | None
+    mark: ClockMark | None
     token: int  # of the log in tmpfs
     unread: bool = False
     spared: Callable[[str], bool] = lambda owner: False
@@ -49,7 +49,7 @@ class News:
 
 
 def catch_up(
-    disk: Disk, news: News, limit_bytes: int, attempt: Attempt, thin: Thin
+    disk: DiskOutbox, news: PendingChanges, limit_bytes: int, attempt: Attempt, thin: DownsampleStep
 ) -> tuple[int, set[str]]:
     """How many records were lost for want of room, and whose states were spared.
 
@@ -58,28 +58,28 @@ def catch_up(
     memory, drops, start = news.memory, news.drops, news.start
     memory.trying()
     if news.unread:
-        combine(drops, disk.drops())
+        merge_drops(drops, disk.drops())
     spared = {o for o in memory.states if news.spared(o) and disk.state(o) is not None}
 
     gone = memory.gone.ranges()
 
-    def forget(disk: Disk) -> None:
+    def forget(disk: DiskOutbox) -> None:
         nonlocal gone
         with disk.transaction():
-            left = _forget(disk, gone)
+            left = _delete_gone(disk, gone)
         gone = left
 
-    def begin(disk: Disk) -> None:
+    def begin(disk: DiskOutbox) -> None:
         nonlocal gone
         with disk.transaction():
             in_order = start.boot >= disk.word("boots", 0)
-            note(disk, start)
+            mark_running(disk, start)
             # what memory has given up leaves with its declaration, never before it
-            left = _forget(disk, gone)
+            left = _delete_gone(disk, gone)
             disk.delete(news.confirmed)
             disk.set_states({o: s for o, s in memory.states.items() if o not in spared})
             if news.mark is not None and in_order:  # else it would bound the wrong boots
-                set_mark(disk, start.boot, news.mark)
+                write_mark(disk, start.boot, news.mark)
             disk.set_drops(drops)
             disk.set_meta(news.words)
         gone = left
@@ -89,21 +89,21 @@ def catch_up(
         attempt(disk, forget)
     lost = 0
     for batch in _batches(memory):
-        lost += _take(disk, batch, news, limit_bytes, attempt, thin)
+        lost += _insert_batch(disk, batch, news, limit_bytes, attempt, thin)
 
-    def end(disk: Disk) -> None:
+    def end(disk: DiskOutbox) -> None:
         with disk.transaction():
             disk.set_counters(start.epoch, start.boot, news.counters)  # of what has left again, too
-            disk.set_meta({ABSORBED: news.token})
+            disk.set_meta({ABSORBED_KEY: news.token})
 
     attempt(disk, end)
     return lost, spared
 
 
-def _forget(disk: Disk, gone: Sequence[Range]) -> list[Range]:
+def _delete_gone(disk: DiskOutbox, gone: Sequence[Range]) -> list[Range]:
     """Delete GONE rows of what has left meanwhile, which may be all that lay there; inside a
     transaction. What of the ranges remains to be done."""
-    left, room = list(gone), GONE
+    left, room = list(gone), DELETE_BATCH_ROWS
     while left and room > 0:
         done = disk.delete_between(*left[-1], room)
         if done < room:
@@ -112,12 +112,12 @@ def _forget(disk: Disk, gone: Sequence[Range]) -> list[Range]:
     return left
 
 
-def _batches(memory: Memory) -> Iterator[list[Row]]:
+def _batches(memory: MemoryOutbox) -> Iterator[list[OutboxRow]]:
     """Each of one class, the highest first: what does not fit is of a lower one."""
-    batch: list[Row] = []
+    batch: list[OutboxRow] = []
     size = 0
     for row in sorted(memory.rows.values(), key=lambda row: (-row.level, row.id)):
-        full = len(batch) >= VICTIMS or size + len(row.body) > BATCH
+        full = len(batch) >= EVICT_BATCH_ROWS or size + len(row.body) > INSERT_BATCH_BYTES
         if batch and (full or batch[0].level != row.level):
             yield batch
             batch, size = [], 0
@@ -127,24 +127,29 @@ def _batches(memory: Memory) -> Iterator[list[Row]]:
         yield batch
 
 
-def _take(
-    disk: Disk, batch: list[Row], news: News, limit_bytes: int, attempt: Attempt, thin: Thin
+def _insert_batch(
+    disk: DiskOutbox,
+    batch: list[OutboxRow],
+    news: PendingChanges,
+    limit_bytes: int,
+    attempt: Attempt,
+    thin: DownsampleStep,
 ) -> int:
     """One transaction, and those that make room for it; how many records were lost."""
     memory, drops = news.memory, news.drops
     lost = 0
 
-    def lose(rows: Sequence[Row]) -> None:
+    def lose(rows: Sequence[OutboxRow]) -> None:
         nonlocal lost
         for row in rows:
             memory.remove(row.id)  # if an attempt before this one has brought it there
             lost += drops.lose(row, "full")
         attempt(disk, partial(_delete, rows=rows, drops=drops))
 
-    need = SLACK + sum(row_bytes(row.body) for row in batch)
+    need = EVICT_MARGIN_BYTES + sum(row_bytes(row.body) for row in batch)
     fitting = batch
-    if not make_room(disk, need, batch[0].level, limit_bytes, lose, thin):
-        room = disk.room() - SLACK
+    if not evict_rows(disk, need, batch[0].level, limit_bytes, lose, thin):
+        room = disk.room() - EVICT_MARGIN_BYTES
         cut = 0
         while cut < len(batch) and (room := room - row_bytes(batch[cut].body)) >= 0:
             cut += 1
@@ -154,7 +159,7 @@ def _take(
     fitting = [row for row in fitting if row.id in memory.rows]
     without = [row for row in batch if row.id not in memory.rows]  # an attempt may have brought it
 
-    def insert(disk: Disk) -> None:
+    def insert(disk: DiskOutbox) -> None:
         with disk.transaction():
             disk.insert(fitting)
             if without:
@@ -167,7 +172,7 @@ def _take(
     return lost
 
 
-def _counters(rows: Sequence[Row]) -> dict[tuple[int, int], dict[str, int]]:
+def _counters(rows: Sequence[OutboxRow]) -> dict[tuple[int, int], dict[str, int]]:
     """By epoch and boot: the numbers that follow these rows, whose streams are in order."""
     found: dict[tuple[int, int], dict[str, int]] = {}
     for row in rows:
@@ -175,13 +180,13 @@ def _counters(rows: Sequence[Row]) -> dict[tuple[int, int], dict[str, int]]:
     return found
 
 
-def _delete(disk: Disk, rows: Sequence[Row], drops: Drops) -> None:
+def _delete(disk: DiskOutbox, rows: Sequence[OutboxRow], drops: PendingDrops) -> None:
     with disk.transaction():
         disk.delete(row.id for row in rows)
         disk.set_drops(drops)
 
 
-def combine(drops: Drops, others: Drops) -> None:
+def merge_drops(drops: PendingDrops, others: PendingDrops) -> None:
     """Add declarations that may be known already: each allows what either of them does."""
     for key, two in others.items():
         drops[key] = two.joined(drops.get(key, two), max)

@@ -16,16 +16,16 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from edge.store.database import Database
-from edge.store.rows import TRUST, Mark
+from edge.store.rowformat import TIME_QUALITY_RANK, ClockMark
 
-STEP: Final = re.compile("step[0-9]{9}")
+STEP_WORD: Final = re.compile("step[0-9]{9}")
 STEP_NS: Final = 1_000_000_000  # less is drift, or the setting of a clock that was right
 STEPS: Final = 13  # a boot; with first, best and last there are 16. The oldest one makes room
 MARK_NS: Final = 300_000_000_000  # the last mark may be so old: a page less in each commit
-STILL_NS: Final = 10_000_000  # what reading two clocks one after the other may take
-TRUSTED: Final = 2  # of `TRUST`: rtc or better
+SAME_SHIFT_NS: Final = 10_000_000  # what reading two clocks one after the other may take
+TRUSTED: Final = 2  # of `TIME_QUALITY_RANK`: rtc or better
 CERTAIN: Final = "('ntp', 'nts')"
-SURE: Final = 3  # of `TRUST`: what is certain
+SURE_SHIFTS: Final = 3  # of `TIME_QUALITY_RANK`: what is certain
 CORRECTION_NS: Final = 86_400_000_000_000  # a clock that is corrected by less was not wrong
 WHOLE_BOOTS: Final = 500  # the latest ones keep all of their marks,
 BOOTS: Final = 5000  # the others the best one, and the oldest ones none
@@ -39,9 +39,9 @@ class Anchor(NamedTuple):
     end_ns: int
 
 
-def set_mark(database: Database, boot: int, mark: Mark) -> None:
+def write_mark(database: Database, boot: int, mark: ClockMark) -> None:
     """The latest mark of a boot, and what else of it is worth keeping. Inside a transaction."""
-    kept = _kept(database, boot)
+    kept = _stored_marks(database, boot)
 
     def keep(which: str) -> None:
         database.rows(
@@ -51,14 +51,16 @@ def set_mark(database: Database, boot: int, mark: Mark) -> None:
 
     keep("last")
     best = kept.get("best")
-    if best is None or TRUST[mark.tq] >= TRUST[best.tq]:
+    if best is None or TIME_QUALITY_RANK[mark.tq] >= TIME_QUALITY_RANK[best.tq]:
         keep("best")
-    steps = sorted(which for which in kept if STEP.fullmatch(which))
+    steps = sorted(which for which in kept if STEP_WORD.fullmatch(which))
     before = kept.get(steps[-1]) if steps else kept.get("first")
     if "first" not in kept:
         keep("first")
-    elif TRUST[mark.tq] >= TRUSTED and (
-        before is None or TRUST[before.tq] < TRUSTED or abs(_shift(mark) - _shift(before)) > STEP_NS
+    elif TIME_QUALITY_RANK[mark.tq] >= TRUSTED and (
+        before is None
+        or TIME_QUALITY_RANK[before.tq] < TRUSTED
+        or abs(_shift(mark) - _shift(before)) > STEP_NS
     ):
         # numbered for ever, so that the order of names is the order of time
         keep(f"step{int(steps[-1][4:]) + 1 if steps else 1:09}")
@@ -66,58 +68,58 @@ def set_mark(database: Database, boot: int, mark: Mark) -> None:
             database.rows("DELETE FROM clock WHERE boot = ? AND which = ?", (boot, steps[0]))
 
 
-class Marking:
+class MarkThrottle:
     """Which marks of a start are worth a page of the card: the first, one each five minutes, and at
     once those with news: another quality, or a wall clock that was set."""
 
     def __init__(self) -> None:
-        self._last: tuple[Database, Mark] | None = None  # where it lies; another file lacks it
+        self._last: tuple[Database, ClockMark] | None = None  # where it lies; another file lacks it
 
-    def due(self, database: Database, mark: Mark) -> bool:
+    def due(self, database: Database, mark: ClockMark) -> bool:
         """Whether it is to be written."""
         if self._last is None or self._last[0] is not database:
             return True
         last = self._last[1]
         return (
             mark.tq != last.tq
-            or abs(_shift(mark) - _shift(last)) > STILL_NS
+            or abs(_shift(mark) - _shift(last)) > SAME_SHIFT_NS
             or not 0 <= mark.mono_ns - last.mono_ns < MARK_NS
         )
 
-    def written(self, database: Database, mark: Mark) -> None:
+    def written(self, database: Database, mark: ClockMark) -> None:
         """It is on disk."""
         self._last = database, mark
 
 
-def marks(database: Database, boot: int) -> list[Mark]:
+def read_marks(database: Database, boot: int) -> list[ClockMark]:
     """At most 16, each once: the most trusted first, and among those the latest first.
 
     Without those that are certain of something that later ones, or other boots, have overruled.
     """
-    known = set(_kept(database, boot).values())
-    sure = [mark for mark in known if TRUST[mark.tq] >= SURE]
+    known = set(_stored_marks(database, boot).values())
+    sure = [mark for mark in known if TIME_QUALITY_RANK[mark.tq] >= SURE_SHIFTS]
     if sure:
         latest = max(sure, key=lambda mark: mark.mono_ns)
-        overruled = all(anchor.boot != boot for anchor in agreed(_anchors(database)))
+        overruled = all(anchor.boot != boot for anchor in consistent_anchors(_anchors(database)))
         known -= {
             mark for mark in sure if overruled or abs(_shift(mark) - _shift(latest)) > CORRECTION_NS
         }
-    return sorted(known, key=lambda mark: (TRUST[mark.tq], mark.mono_ns), reverse=True)
+    return sorted(known, key=lambda mark: (TIME_QUALITY_RANK[mark.tq], mark.mono_ns), reverse=True)
 
 
-def bounds(database: Database, boot: int) -> tuple[int | None, int | None]:
+def boot_bounds(database: Database, boot: int) -> tuple[int | None, int | None]:
     """Between which wall times (Unix ns) a boot lies that never learnt the time.
 
     From the latest moment that an earlier boot knew for certain to the earliest certain start of a
     later one; None where no boot proves anything.
     """
-    found = agreed(_anchors(database))
+    found = consistent_anchors(_anchors(database))
     before = [anchor.end_ns for anchor in found if anchor.boot < boot]
     after = [anchor.start_ns for anchor in found if anchor.boot > boot]
     return (before[-1] if before else None), (after[0] if after else None)
 
 
-def agreed(anchors: Sequence[Anchor]) -> list[Anchor]:
+def consistent_anchors(anchors: Sequence[Anchor]) -> list[Anchor]:
     """Those to be believed, by their boots: as many as can be that lie one after the other.
 
     The latest is always among them: the clock that made it was checked against the others, and
@@ -144,10 +146,10 @@ def agreed(anchors: Sequence[Anchor]) -> list[Anchor]:
     while longest is not None:
         chosen.append(longest)
         longest = chains[longest]
-    return [anchor for anchor in sorted(anchors) if _fits(anchor, chosen)]
+    return [anchor for anchor in sorted(anchors) if _is_consistent(anchor, chosen)]
 
 
-def _fits(anchor: Anchor, chosen: Sequence[Anchor]) -> bool:
+def _is_consistent(anchor: Anchor, chosen: Sequence[Anchor]) -> bool:
     """Whether it is one of them, or contradicts its neighbours by no more than a correction."""
     at = bisect_left(chosen, anchor)
     if at < len(chosen) and chosen[at] == anchor:
@@ -188,16 +190,16 @@ def _anchors(database: Database) -> list[Anchor]:
     ]
 
 
-def _kept(database: Database, boot: int) -> dict[str, Mark]:
+def _stored_marks(database: Database, boot: int) -> dict[str, ClockMark]:
     """By their names. What a damaged page says is left out: nothing here has a checksum."""
     return {
-        str(which): Mark(mono_ns, wall_ns, tq)
+        str(which): ClockMark(mono_ns, wall_ns, tq)
         for which, mono_ns, wall_ns, tq in database.rows(
             "SELECT which, mono_ns, wall_ns, tq FROM clock WHERE boot = ?", (boot,)
         )
-        if tq in TRUST and isinstance(mono_ns, int) and isinstance(wall_ns, int)
+        if tq in TIME_QUALITY_RANK and isinstance(mono_ns, int) and isinstance(wall_ns, int)
     }
 
 
-def _shift(mark: Mark) -> int:
+def _shift(mark: ClockMark) -> int:
     return mark.wall_ns - mark.mono_ns

@@ -14,21 +14,23 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from edge.store.frames import has_commits
+from edge.store.walframes import has_commits
 
-NAME: Final = "outbox.db"
+DATABASE_NAME: Final = "outbox.db"
 UNREADABLE: Final = (sqlite3.Error, UnicodeError)  # a sentence of SQLite may quote a damaged schema
-APPLICATION: Final = 0x4B524253  # "KRBS": not a database of somebody else
-VERSION: Final = 1
-PAGE: Final = 1024  # a commit touches nine pages or so: with 4096 it writes twice as much
+APPLICATION_ID: Final = 0x4B524253  # "KRBS": not a database of somebody else
+USER_VERSION: Final = 1
+PAGE_SIZE: Final = 1024  # a commit touches nine pages or so: with 4096 it writes twice as much
 # Who only reads makes no log: without one nobody else has the file open. With one, SQLite wants to
 # lock the file for itself, which a disk that cannot be written refuses: without locks it reads the
 # log, too, with its index in memory (exclusive mode), and leaves both files as they are.
 # A log that holds nothing for it, it would remove.
-ALONE: Final = "?mode=ro&immutable=1"
-WITH_LOG: Final = "?mode=ro&vfs=unix-none"
-LOCKED: Final = (510, 0x40000002)  # bytes that SQLite locks: how many, and from where on
-CHECKED_WHOLE: Final = 64 << 20  # bytes; larger databases are checked when they give trouble
+IMMUTABLE_URI: Final = "?mode=ro&immutable=1"
+READ_ONLY_URI: Final = "?mode=ro&vfs=unix-none"
+LOCK_BYTES: Final = (510, 0x40000002)  # bytes that SQLite locks: how many, and from where on
+INTEGRITY_CHECK_LIMIT: Final = (
+    64 << 20
+)  # bytes; larger databases are checked when they give trouble
 
 SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -51,29 +53,29 @@ CREATE TABLE dead (id INTEGER PRIMARY KEY, epoch INTEGER, stream TEXT, seq INTEG
 INDEX: Final = "CREATE INDEX IF NOT EXISTS urgent ON record (level) WHERE level = 4"
 
 
-OWNER: Final = "owner"  # in the table `meta`, which has no checksums
+OWNER_KEY: Final = "owner"  # in the table `meta`, which has no checksums
 
 
-def owner_word(owner: str) -> str:
+def encode_owner(owner: str) -> str:
     """What stands for an owner in the table `meta`."""
     return f"{zlib.crc32(owner.encode()):08x} {owner}"
 
 
-def owner_of(word: object) -> str:
+def decode_owner(word: object) -> str:
     """Back; "" when it is damaged, or nobody has written it."""
     owner = str(word)[9:]
-    return owner if word == owner_word(owner) else ""
+    return owner if word == encode_owner(owner) else ""
 
 
-class BusyError(Exception):
+class OutboxBusyError(Exception):
     """Another process has this outbox open."""
 
 
-class ForeignError(Exception):
+class UnusableOutboxError(Exception):
     """The file is no outbox, or one of a newer version, or damaged."""
 
 
-class KeptError(ForeignError):
+class ForeignOutboxError(UnusableOutboxError):
     """It is sound, and not ours to use: it is to be kept beside ours. `whose` is its name there."""
 
     def __init__(self, text: str, whose: str) -> None:
@@ -85,17 +87,19 @@ class KeptError(ForeignError):
         raise NotImplementedError
 
 
-class VersionError(KeptError):
+class OutboxVersionError(ForeignOutboxError):
     """Another version of this program has written it."""
 
     def __init__(self, version: int) -> None:
         self.version = version
-        super().__init__(f"it has version {version}; this program knows {VERSION}", f"v{version}")
+        super().__init__(
+            f"it has version {version}; this program knows {USER_VERSION}", f"v{version}"
+        )
 
     def kept_as(self, path: Path) -> str:
         return (
             f"The outbox was written by version {self.version} of its format, and this program "
-            f"knows version {VERSION}: it is kept as {path} with all its records. Install the "
+            f"knows version {USER_VERSION}: it is kept as {path} with all its records. Install the "
             f"program that wrote it again, or let `kerbstone outbox rescue {path}` send what it "
             "holds."
         )
@@ -106,7 +110,7 @@ def in_use(path: Path) -> bool:
     a file that is closed takes the locks of its process with it. Raises OSError."""
     with path.open("rb") as file:
         try:
-            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, *LOCKED)
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, *LOCK_BYTES)
         except (BlockingIOError, PermissionError):
             return True
     return False
@@ -128,12 +132,12 @@ class Database:
         whole: bool = False,
         reading: bool = False,
     ) -> None:
-        self._path = folder / NAME
-        self._wal = folder / f"{NAME}-wal"
+        self._path = folder / DATABASE_NAME
+        self._wal = folder / f"{DATABASE_NAME}-wal"
         self._wal_bytes = wal_bytes
         self._max_bytes = max_bytes
         self.frames: int | None = None  # of the log that lay there, as far as SQLite has read it
-        how = "" if not reading else WITH_LOG if has_commits(self._wal) else ALONE
+        how = "" if not reading else READ_ONLY_URI if has_commits(self._wal) else IMMUTABLE_URI
         name = f"file:{quote(os.fsencode(self._path.absolute()))}{how}"
         self._db = sqlite3.connect(name, timeout=0.5, isolation_level=None, uri=True)
         # a flipped bit in a text must end as a wrong checksum, not as an error of the whole query
@@ -148,7 +152,7 @@ class Database:
         one = self.one
         # exclusive: no second writer, and no shared-memory file beside the database
         one("PRAGMA locking_mode = EXCLUSIVE")
-        one(f"PRAGMA page_size = {PAGE}")
+        one(f"PRAGMA page_size = {PAGE_SIZE}")
         if not reading:
             one("PRAGMA journal_mode = WAL")
         one("PRAGMA synchronous = FULL")
@@ -164,23 +168,23 @@ class Database:
         )
         if kind == 0 and version == 0 and one("SELECT count(*) FROM sqlite_schema") == 0:
             if reading:
-                raise ForeignError("it is empty")
+                raise UnusableOutboxError("it is empty")
             self._create()
-        elif kind != APPLICATION:
-            raise ForeignError("it is no outbox of Kerbstone")
-        elif version != VERSION:
-            raise VersionError(version)
-        elif not reading and (whole or pages * self._page <= CHECKED_WHOLE):
+        elif kind != APPLICATION_ID:
+            raise UnusableOutboxError("it is no outbox of Kerbstone")
+        elif version != USER_VERSION:
+            raise OutboxVersionError(version)
+        elif not reading and (whole or pages * self._page <= INTEGRITY_CHECK_LIMIT):
             verdict = one("PRAGMA quick_check(1)")
             if verdict != "ok":
-                raise ForeignError(f"it is damaged ({verdict!s:.200})")
+                raise UnusableOutboxError(f"it is damaged ({verdict!s:.200})")
         if not reading:
             self._begin_log()
         # a lower limit than its size is ignored by SQLite, so a large file is never refused
         one(f"PRAGMA max_page_count = {self._max_pages}")
         self.token = self.word("token", 0)
         self.used = self.word("starts", 0) > 0  # by a daemon, ever
-        self.owner = owner_of(self.meta(OWNER, ""))  # "": it is not known
+        self.owner = decode_owner(self.meta(OWNER_KEY, ""))  # "": it is not known
 
     def _begin_log(self) -> None:
         """Each start has a log of its own: what lies in it is of this start, or was damaged.
@@ -199,8 +203,8 @@ class Database:
                 self._db.execute(statement)
             self._db.execute("INSERT INTO meta VALUES ('token', ?)", (secrets.randbits(62),))
             # pragmas of the header take part in the transaction
-            self._db.execute(f"PRAGMA application_id = {APPLICATION}")
-            self._db.execute(f"PRAGMA user_version = {VERSION}")
+            self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._db.execute(f"PRAGMA user_version = {USER_VERSION}")
 
     def one(self, statement: str, values: Sequence[object] = ()) -> Any:
         """The first column of the first row; no cursor stays open."""

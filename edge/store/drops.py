@@ -11,13 +11,13 @@ from operator import add
 from typing import Final
 
 from edge.core import Draft, Stream
-from edge.store.rows import CLASSES, Row, body_of, numbers, readable
+from edge.store.rowformat import STREAM_LEVELS, OutboxRow, row_body, row_numbers, try_record
 
-DropKey = tuple[int, str, str]  # epoch, stream, reason
+DropGroup = tuple[int, str, str]  # epoch, stream, reason
 
-SOURCE: Final = "outbox"  # of the events
+DROP_SOURCE: Final = "outbox"  # of the events
 
-REASONS: Mapping[str, str] = {
+DROP_REASONS: Mapping[str, str] = {
     "full": "there was no more room for them",
     "size": "they were too large to be sent",
     "refused": "the broker refused them again and again",
@@ -27,36 +27,36 @@ REASONS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
+class DropRange:
     """`count` numbers of `first`..`last`. None: nobody knows, the database itself was lost."""
 
     first: int
     last: int | None
     count: int | None
 
-    def joined(self, other: "Drop", count: Callable[[int, int], int]) -> "Drop":
+    def joined(self, other: "DropRange", count: Callable[[int, int], int]) -> "DropRange":
         """Both as one; `count` makes one of their two. Of what nobody knows of either, nobody knows
         of both."""
         first = min(self.first, other.first)
         if self.last is None or self.count is None or other.last is None or other.count is None:
-            return Drop(first, None, None)
-        return Drop(first, max(self.last, other.last), count(self.count, other.count))
+            return DropRange(first, None, None)
+        return DropRange(first, max(self.last, other.last), count(self.count, other.count))
 
 
-class Drops(dict[DropKey, Drop]):
+class PendingDrops(dict[DropGroup, DropRange]):
     """One growing entry per epoch, stream and reason."""
 
     def add(self, epoch: int, stream: str, seq: int, reason: str) -> None:
         """One more number is lost."""
-        self._more((epoch, stream, reason), Drop(seq, seq, 1))
+        self._more((epoch, stream, reason), DropRange(seq, seq, 1))
 
-    def lose(self, row: Row, reason: str) -> int:
+    def lose(self, row: OutboxRow, reason: str) -> int:
         """A row is lost, with all numbers that it stands for: how many they are. What it declared
         itself is to be declared again. 0 for one whose columns are damaged."""
         whole = isinstance(row.epoch, int) and isinstance(row.seq, int)
-        if row.stream not in CLASSES or not whole:
+        if row.stream not in STREAM_LEVELS or not whole:
             return 0
-        lost = numbers(row)
+        lost = row_numbers(row)
         for seq in lost:
             self.add(row.epoch, row.stream, seq, reason)
         declared = _declared(row)
@@ -64,36 +64,38 @@ class Drops(dict[DropKey, Drop]):
             self._more(*declared)
         return len(lost)
 
-    def _more(self, key: DropKey, drop: Drop) -> None:
+    def _more(self, key: DropGroup, drop: DropRange) -> None:
         old = self.get(key)
         self[key] = drop if old is None else old.joined(drop, add)
 
-    def copy(self) -> "Drops":
-        return Drops(self)
+    def copy(self) -> "PendingDrops":
+        return PendingDrops(self)
 
     def drafts(self, now_ns: int) -> Iterator[Draft]:
         """The events that declare them."""
         for (epoch, stream, reason), drop in sorted(self.items()):
-            yield Draft(Stream.EVENT, SOURCE, now_ns, now_ns, _body(epoch, stream, reason, drop))
+            yield Draft(
+                Stream.EVENT, DROP_SOURCE, now_ns, now_ns, _body(epoch, stream, reason, drop)
+            )
 
 
-def storage_event(now_ns: int, on: bool, text: str) -> Draft:
+def storage_event_draft(now_ns: int, on: bool, text: str) -> Draft:
     """The event that says that the disk gives trouble, or works again."""
     body = {"event": "storage", "state": "on" if on else "off", "text": text}
-    return Draft(Stream.EVENT, SOURCE, now_ns, now_ns, body)
+    return Draft(Stream.EVENT, DROP_SOURCE, now_ns, now_ns, body)
 
 
-def _declared(row: Row) -> tuple[DropKey, Drop] | None:
+def _declared(row: OutboxRow) -> tuple[DropGroup, DropRange] | None:
     """What a row declared. One whose checksum is wrong is believed if it says everything twice: its
     sentence repeats the numbers, its own key the epoch."""
-    if (row.stream, row.source) != (Stream.EVENT, SOURCE):
+    if (row.stream, row.source) != (Stream.EVENT, DROP_SOURCE):
         return None
     try:
-        body = body_of(row)
+        body = row_body(row)
         epoch, stream, reason = body["epoch_of"], body["stream_of"], body["reason"]
         first, last = body["range"]
         count = body["count"]
-        drop = Drop(first, last, count)
+        drop = DropRange(first, last, count)
         declared_body = _body(epoch, stream, reason, drop)
     except (KeyError, TypeError, ValueError):
         return None
@@ -101,11 +103,11 @@ def _declared(row: Row) -> tuple[DropKey, Drop] | None:
     texts = isinstance(stream, str) and isinstance(reason, str)
     if not texts or not all(isinstance(each, int) for each in known):
         return None
-    sound = readable(row) is not None or epoch == row.epoch
+    sound = try_record(row) is not None or epoch == row.epoch
     return ((epoch, stream, reason), drop) if sound and declared_body == body else None
 
 
-def _body(epoch: int, stream: str, reason: str, drop: Drop) -> dict[str, object]:
+def _body(epoch: int, stream: str, reason: str, drop: DropRange) -> dict[str, object]:
     if drop.count is None:
         what = f"All records of epoch {epoch} and before that were not yet delivered are lost"
     else:
@@ -117,5 +119,5 @@ def _body(epoch: int, stream: str, reason: str, drop: Drop) -> dict[str, object]
         "reason": reason,
         "range": [drop.first, drop.last],
         "count": drop.count,
-        "text": f"{what}: {REASONS.get(reason, reason)}.",
+        "text": f"{what}: {DROP_REASONS.get(reason, reason)}.",
     }

@@ -16,37 +16,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge.store.rows import Former
-from edge.store.starts import later
+from edge.store.epochs import later_count
+from edge.store.rowformat import PreviousStart
 
-NAME: Final = "highwater"
+HIGHWATER_NAME: Final = "highwater"
 EVERY_NS: Final = 900_000_000_000
-BYTES: Final = 64
+BLOCK_BYTES: Final = 64
 UNKNOWN: Final = (1 << 53) - 1  # numbers: the outbox is in memory, and the card hears no more of it
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class HighWaterMark:
     """A start, by its epoch, and how many numbers it has given, of all streams together."""
 
     epoch: int
     count: int
 
-    def ahead_of(self, former: Former | None) -> bool:
+    def ahead_of(self, former: PreviousStart | None) -> bool:
         """Whether a database that knows this of its last start is older than that."""
         if former is None:
             return self.count > 0
         if former.epoch == self.epoch:
             return self.count > sum(former.last.values())
         start, known = self.epoch >> 32, former.epoch >> 32
-        return self.count > 0 and later(start, known) == start
+        return self.count > 0 and later_count(start, known) == start
 
     def packed(self, owner: str = "") -> bytes:
         line = f"{self.epoch} {self.count}"
-        return f"{line} {_sum(line, owner):08x}".ljust(BYTES - 1).encode() + b"\n"
+        return f"{line} {_sum(line, owner):08x}".ljust(BLOCK_BYTES - 1).encode() + b"\n"
 
     @classmethod
-    def parse(cls, data: bytes, owner: str = "") -> "Reached | None":
+    def parse(cls, data: bytes, owner: str = "") -> "HighWaterMark | None":
         """None for what is not whole, or another owner's."""
         try:
             line, _, crc = data.decode("ascii").rstrip().rpartition(" ")
@@ -58,23 +58,26 @@ class Reached:
             return None
 
 
-class HighWater:
+class HighWaterFiles:
     """Both places. Belongs to the thread of the outbox. Raises nothing: one that cannot be written
     tells of an earlier moment, and what it does not tell is not doubted."""
 
     def __init__(self, folder: Path, run_dir: Path | None, owner: str = "") -> None:
         self._owner = owner
-        self._card, self._run = folder / NAME, None if run_dir is None else run_dir / NAME
+        self._card, self._run = (
+            folder / HIGHWATER_NAME,
+            None if run_dir is None else run_dir / HIGHWATER_NAME,
+        )
         self._told_ns: int | None = None  # when the card heard of it
         self._unknown = False  # the card has heard that it hears no more
         self.untold = False  # it should have heard so, and did not take it
-        self.run = None if self._run is None else _read(self._run, owner)
-        card = _read(self._card, owner)
+        self.run = None if self._run is None else _read_mark(self._run, owner)
+        card = _read_mark(self._card, owner)
         # of one start the run directory knows the last word
         known = self.run is not None and card is not None and card.epoch == self.run.epoch
         self.found = [each for each in (self.run, None if known else card) if each is not None]
 
-    def commit(self, reached: Reached, mono_ns: int, *, on_disk: bool) -> None:
+    def commit(self, reached: HighWaterMark, mono_ns: int, *, on_disk: bool) -> None:
         """So many numbers have been given, and are durable. `on_disk`: in the database, and not
         only in memory, of which a power cut leaves nothing."""
         if self._run is not None:
@@ -86,14 +89,16 @@ class HighWater:
             self._write(self._card, reached, durable=True)
         elif not on_disk and not self._unknown:
             # a card that fails may not take even this: asked again with the next commit
-            self._unknown = self._write(self._card, Reached(reached.epoch, UNKNOWN), durable=True)
+            self._unknown = self._write(
+                self._card, HighWaterMark(reached.epoch, UNKNOWN), durable=True
+            )
         self.untold = not on_disk and not self._unknown
 
-    def goodbye(self, reached: Reached) -> None:
+    def goodbye(self, reached: HighWaterMark) -> None:
         """The last word, of a database that is on disk."""
         self._write(self._card, reached, durable=True)
 
-    def _write(self, path: Path, reached: Reached, *, durable: bool = False) -> bool:
+    def _write(self, path: Path, reached: HighWaterMark, *, durable: bool = False) -> bool:
         return _write(path, reached.packed(self._owner), durable=durable)
 
 
@@ -101,11 +106,11 @@ def _sum(line: str, owner: str) -> int:
     return zlib.crc32(line.encode(), zlib.crc32(owner.encode()))
 
 
-def _read(path: Path, owner: str) -> Reached | None:
+def _read_mark(path: Path, owner: str) -> HighWaterMark | None:
     with contextlib.suppress(OSError):
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            return Reached.parse(os.read(fd, BYTES), owner)
+            return HighWaterMark.parse(os.read(fd, BLOCK_BYTES), owner)
         finally:
             os.close(fd)
     return None

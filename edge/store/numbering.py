@@ -3,26 +3,26 @@
 from collections.abc import Mapping, Sequence
 
 from edge.core import Key
-from edge.store.drops import Drops
-from edge.store.room import Packed
-from edge.store.rows import Row, row_of
-from edge.store.starts import Start
+from edge.store.drops import PendingDrops
+from edge.store.epochs import EpochStart
+from edge.store.eviction import PackedDraft
+from edge.store.rowformat import OutboxRow, make_row
 
 
-def number(
-    packed: Sequence[Packed],
+def assign_numbers(
+    packed: Sequence[PackedDraft],
     lost: Mapping[int, str],
-    start: Start,
+    start: EpochStart,
     last_row: int,
     counters: Mapping[str, int],
-    drops: Drops,
-) -> tuple[list[Row], dict[str, int]]:
+    drops: PendingDrops,
+) -> tuple[list[OutboxRow], dict[str, int]]:
     """The rows behind `last_row`, and the counters that have moved.
 
     What is lost, by its place and with its reason, gets a number for its declaration in `drops`.
     """
     following: dict[str, int] = {}
-    rows: list[Row] = []
+    rows: list[OutboxRow] = []
     for place, (draft, body) in enumerate(packed):
         stream = str(draft.stream)
         seq = following.get(stream, counters.get(stream, 1))
@@ -31,5 +31,5 @@ def number(
             drops.add(start.epoch, stream, seq, lost[place])
             continue
         key = Key(start.epoch, draft.stream, seq)
-        rows.append(row_of(last_row + 1 + len(rows), key, draft, start.boot, body))
+        rows.append(make_row(last_row + 1 + len(rows), key, draft, start.boot, body))
     return rows, following

@@ -12,41 +12,58 @@ from pathlib import Path
 from typing import Final
 
 from edge.core import Draft
-from edge.store.clockmap import Marking, set_mark
-from edge.store.disk import Disk
-from edge.store.drops import Drop, Drops, storage_event
-from edge.store.handover import WORD
-from edge.store.highwater import HighWater, Reached
-from edge.store.medium import Medium
-from edge.store.memory import States as States
-from edge.store.numbering import number
-from edge.store.place import Place
-from edge.store.refuge import Refuge
-from edge.store.room import Packed, fit
-from edge.store.rows import MAX_BODY, Epoch, Mark, Past, Row, Stored, pack, readable
-from edge.store.starts import BEHIND, PAST, TORN, UNTOLD, Start, handed_over, keep
-from edge.store.thin import Merge
+from edge.store.activestorage import ActiveStorage
+from edge.store.clockmap import MarkThrottle, write_mark
+from edge.store.diskoutbox import DiskOutbox
+from edge.store.downsample import MergeBodies
+from edge.store.drops import DropRange, PendingDrops, storage_event_draft
+from edge.store.epochs import (
+    PAST,
+    STALE_NOTICE,
+    TORN_COMMIT_NOTICE,
+    UNTOLD,
+    EpochStart,
+    confirmed_leftovers,
+    write_epoch,
+)
+from edge.store.eviction import PackedDraft, fit_drafts
+from edge.store.failover import FailoverStorage
+from edge.store.highwater import HighWaterFiles, HighWaterMark
+from edge.store.memoryoutbox import OwnerStates as OwnerStates
+from edge.store.mergeable import META_KEY
+from edge.store.numbering import assign_numbers
+from edge.store.outboxfolder import OutboxFolder
+from edge.store.rowformat import (
+    MAX_BODY,
+    ClockMark,
+    Epoch,
+    OutboxRow,
+    PastState,
+    StoredRecord,
+    pack_body,
+    try_record,
+)
 
-BALLAST: Final = 16 << 20  # bytes
+BALLAST_BYTES: Final = 16 << 20  # bytes
 
-NO_STATES: Final[States] = {}
+NO_OWNER_STATES: Final[OwnerStates] = {}
 
 
-class Outbox(Refuge):
+class Outbox(FailoverStorage):
     """`open`, then `begin`, then the rest."""
 
     def __init__(
         self,
-        place: Place,
+        place: OutboxFolder,
         boot_id: str,
         run_dir: Path | None,
-        merge: Merge | None,
+        merge: MergeBodies | None,
         ballast_bytes: int,
     ) -> None:
-        medium = Medium(place, ballast_bytes)
+        medium = ActiveStorage(place, ballast_bytes)
         super().__init__(place, medium, merge, boot_id, run_dir)
-        self._water = HighWater(place.folder, run_dir, self._owner)
-        self._marking = Marking()
+        self._water = HighWaterFiles(place.folder, run_dir, self._owner)
+        self._marking = MarkThrottle()
         self._heard = False  # somebody confirms: a declaration would be heard of
         self._doubted = False  # the word `past` on disk says that its states are in doubt
 
@@ -58,8 +75,8 @@ class Outbox(Refuge):
         limit_bytes: int,
         boot_id: str,
         run_dir: Path | None = None,
-        merge: Merge | None = None,
-        ballast_bytes: int = BALLAST,
+        merge: MergeBodies | None = None,
+        ballast_bytes: int = BALLAST_BYTES,
         owner: str | None = None,
     ) -> "Outbox":
         """Open or create. Raises BusyError, and nothing else; `opened` says what was found.
@@ -68,7 +85,7 @@ class Outbox(Refuge):
         is put aside. None asks nobody. Without `merge` nothing is thinned. The ballast lies outside
         of `limit_bytes`.
         """
-        place = Place(folder, limit_bytes, boot_id, owner)
+        place = OutboxFolder(folder, limit_bytes, boot_id, owner)
         return cls(place, boot_id, run_dir, merge, ballast_bytes)
 
     # -- a start of the daemon --------------------------------------------------------------------
@@ -79,22 +96,24 @@ class Outbox(Refuge):
         medium, start = self._medium, self._plan()
         self._start, self._row = start, start.number << 32
         found, left = self._past(start), self._left_in_doubt()
-        past: Past = "older" if "older" in (found, left) else left if found == "known" else found
+        past: PastState = (
+            "older" if "older" in (found, left) else left if found == "known" else found
+        )
         self._doubted = past != "known"
         if self.opened.beside:
             medium.say(True, self.opened.beside)
         # what one that had been kept does not know lies beside it
         behind = found == "older" and not self.opened.newer
-        damage = self.opened.damage or (BEHIND if behind else None)
+        damage = self.opened.damage or (STALE_NOTICE if behind else None)
         if damage or past == "doubtful" or (past == left == "older"):
-            medium.say(True, damage or (TORN if past == "doubtful" else BEHIND))
+            medium.say(True, damage or (TORN_COMMIT_NOTICE if past == "doubtful" else STALE_NOTICE))
         # of a store that was kept beside another one's the ledger does not know
         last = start.before or (start.former.epoch if start.former is not None else 0)
         if damage and last:
-            self._drops[last, "*", "damage"] = Drop(1, None, None)
+            self._drops[last, "*", "damage"] = DropRange(1, None, None)
         # else nobody knows what was handed over
         known = past == "known"
-        word = self._ask(lambda disk: str(disk.meta(WORD, "")), "") if known else ""
+        word = self._ask(lambda disk: str(disk.meta(META_KEY, "")), "") if known else ""
         # a disk that can be read and not written has its journal, too
         token = self._look(lambda disk: disk.token, None)
         sent = self._sent_before = self._sent_before.for_start(self._row, token)
@@ -103,10 +122,12 @@ class Outbox(Refuge):
         self._arrived = sent.confirmed
         if token is None:
             self._arrived &= medium.memory.rows.keys()  # the others are none of this place
-        self.handed += self._look(lambda disk: handed_over(disk, self._arrived), [])
+        self.handed += self._look(lambda disk: confirmed_leftovers(disk, self._arrived), [])
         self.arrived = len(self.handed)
         self._ask(
-            lambda disk: medium.attempt(disk, lambda disk: keep(disk, start, self._drops, past)),
+            lambda disk: medium.attempt(
+                disk, lambda disk: write_epoch(disk, start, self._drops, past)
+            ),
             None,
         )
         self._begun()
@@ -118,7 +139,7 @@ class Outbox(Refuge):
         former, unclean = start.former, start.unclean or past != "known"
         return Epoch(start.epoch, start.boot, start.same_boot, former, unclean, before, past)
 
-    def _past(self, start: Start) -> Past:
+    def _past(self, start: EpochStart) -> PastState:
         """What the database's states are worth. Of memory's nobody doubts: they go with it."""
         if self._medium.disk is None or not self._medium.disk.used:
             return "known"
@@ -128,7 +149,7 @@ class Outbox(Refuge):
         # what was given last the run directory knows without the log
         return "doubtful" if self.opened.log == "torn" and not self._water.run else "known"
 
-    def _left_in_doubt(self) -> Past:
+    def _left_in_doubt(self) -> PastState:
         """What a start before this one found, and did not live to commit states of its own."""
         word = self._ask(lambda disk: str(disk.meta(PAST, "")), "")
         return "older" if word == "older" else "doubtful" if word == "doubtful" else "known"
@@ -138,11 +159,11 @@ class Outbox(Refuge):
     def commit(
         self,
         drafts: Sequence[Draft],
-        states: States = NO_STATES,
+        states: OwnerStates = NO_OWNER_STATES,
         confirmed: Iterable[int] = (),
-        clock: Mark | None = None,
+        clock: ClockMark | None = None,
         flying: Collection[int] = frozenset(),
-    ) -> list[Stored]:
+    ) -> list[StoredRecord]:
         """Number and keep `drafts`, keep `states`, forget `confirmed`: all of it or nothing. Of two
         rows of a class one that is `flying`, sent and not answered, makes room last.
 
@@ -156,16 +177,16 @@ class Outbox(Refuge):
         now_ns = clock.mono_ns if clock else max((draft.to_ns for draft in drafts), default=0)
         self._handover.tick(now_ns)
         notices = self._medium.said.due(now_ns) if now_ns else ()
-        own = [storage_event(now_ns, on, text) for on, text in notices]
-        packed = [(draft, pack(draft)) for draft in (*drafts, *own)]
+        own = [storage_event_draft(now_ns, on, text) for on, text in notices]
+        packed = [(draft, pack_body(draft)) for draft in (*drafts, *own)]
         lost = {n: "size" for n, (_, body) in enumerate(packed) if len(body) > MAX_BODY}
         lost.update(dict.fromkeys(self._crowded(packed, lost, gone, flying), "full"))
         drops = self._drops.copy()
         declared = bool(drops) and self._heard and now_ns > 0
         if declared:
-            packed.extend((draft, pack(draft)) for draft in drops.drafts(now_ns))
-            drops = Drops()
-        rows, following = number(packed, lost, self._start, self._row, self._next, drops)
+            packed.extend((draft, pack_body(draft)) for draft in drops.drafts(now_ns))
+            drops = PendingDrops()
+        rows, following = assign_numbers(packed, lost, self._start, self._row, self._next, drops)
         self._write(rows, following, states, gone, clock, drops, flying)
         self._arrived, self.arrived = frozenset(), 0
         self._row += len(rows)
@@ -178,11 +199,13 @@ class Outbox(Refuge):
         self._counting.committed(rows, clock.mono_ns if clock else None)
         self._medium.said.told(len(notices), now_ns)
         self._heard = self._heard and not declared
-        return [Stored(row.id, record) for row in rows for record in (readable(row),) if record]
+        return [
+            StoredRecord(row.id, record) for row in rows for record in (try_record(row),) if record
+        ]
 
     def _crowded(
         self,
-        packed: list[Packed],
+        packed: list[PackedDraft],
         lost: Mapping[int, str],
         gone: tuple[int, ...],
         flying: Collection[int],
@@ -193,25 +216,26 @@ class Outbox(Refuge):
         limit, lose = self._place.limit_bytes, partial(self._lose, arrived=frozenset(gone))
         spared = flying.__contains__
         crowded: set[int] = self._ask(
-            lambda disk: fit(disk, fitting, limit, lose, partial(self._thin, disk), spared), set()
+            lambda disk: fit_drafts(disk, fitting, limit, lose, partial(self._thin, disk), spared),
+            set(),
         )
         return [places[place] for place in crowded]
 
     def _write(
         self,
-        rows: list[Row],
+        rows: list[OutboxRow],
         following: Mapping[str, int],
-        states: States,
+        states: OwnerStates,
         gone: tuple[int, ...],
-        clock: Mark | None,
-        drops: Drops,
+        clock: ClockMark | None,
+        drops: PendingDrops,
         flying: Collection[int],
     ) -> None:
         start, handover, word = self._start, self._handover, self._word()
         durable, marking = self._without_spared(states, clock), self._marking
         settled = self._doubted and bool(durable) and not self._spared  # others lie there now
 
-        def write(disk: Disk) -> None:
+        def write(disk: DiskOutbox) -> None:
             mark = clock if clock is not None and marking.due(disk, clock) else None
             with disk.transaction():
                 disk.delete(gone)
@@ -219,11 +243,11 @@ class Outbox(Refuge):
                 disk.insert(rows)
                 disk.set_states(durable)
                 if mark is not None:
-                    set_mark(disk, start.boot, mark)
+                    write_mark(disk, start.boot, mark)
                 if drops != self._drops:
                     disk.set_drops(drops)
                 if word != handover.stored:
-                    disk.set_meta({WORD: word})
+                    disk.set_meta({META_KEY: word})
                 if settled:
                     disk.set_meta({PAST: "known"})
             handover.stored = word
@@ -251,8 +275,8 @@ class Outbox(Refuge):
         return self._water.untold
 
     @property
-    def _reached(self) -> Reached:
-        return Reached(self._start.epoch, sum(number - 1 for number in self._next.values()))
+    def _reached(self) -> HighWaterMark:
+        return HighWaterMark(self._start.epoch, sum(number - 1 for number in self._next.values()))
 
     def close(self) -> None:
         """The goodbye: the next start is not called unclean."""
@@ -263,7 +287,7 @@ class Outbox(Refuge):
             try:
                 with disk.transaction():
                     if self._clock is not None:
-                        set_mark(disk, self._start.boot, self._clock)
+                        write_mark(disk, self._start.boot, self._clock)
                     disk.set_meta({"clean": 1})
                 if self._next:
                     self._water.goodbye(self._reached)

@@ -17,14 +17,14 @@ from urllib.parse import quote
 
 from edge.core.numbers import Numbers
 from edge.store import clockmap
-from edge.store.database import ALONE, APPLICATION, UNREADABLE, WITH_LOG, Database
-from edge.store.frames import has_commits
-from edge.store.pages import Pages
-from edge.store.rows import CLASSES, Mark, Row, covered, record_of
+from edge.store.database import APPLICATION_ID, IMMUTABLE_URI, READ_ONLY_URI, UNREADABLE, Database
+from edge.store.rowformat import STREAM_LEVELS, ClockMark, OutboxRow, covered_numbers, row_to_record
+from edge.store.sqlitepages import SqlitePages
+from edge.store.walframes import has_commits
 
 # with the table's name: SQLite takes "a column" that is not there for a text
-COLUMNS: Final = ", ".join(f'record."{name}"' for name in Row._fields)
-TOLD: Final = 1000  # rows between two words of progress
+ROW_COLUMNS: Final = ", ".join(f'record."{name}"' for name in OutboxRow._fields)
+PROGRESS_EVERY_ROWS: Final = 1000  # rows between two words of progress
 
 Progress = Callable[[str, int], None]
 """What is done, and how many records have been found."""
@@ -47,7 +47,7 @@ class Salvage:
         # of an empty database SQLite removes the log, too
         there = path.is_file()
         log = there and path.stat().st_size > 0 and has_commits(Path(f"{path}-wal"))
-        uri = f"file:{quote(os.fsencode(path.absolute()))}{WITH_LOG if log else ALONE}"
+        uri = f"file:{quote(os.fsencode(path.absolute()))}{READ_ONLY_URI if log else IMMUTABLE_URI}"
         uri = uri if there else "file::memory:"
         self._db = sqlite3.connect(uri, isolation_level=None, uri=True, check_same_thread=False)
         self._db.text_factory = lambda data: data.decode("utf-8", "replace")
@@ -59,7 +59,7 @@ class Salvage:
     def close(self) -> None:
         self._db.close()
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[OutboxRow]:
         """Each whole row once, those of SQLite in order of age."""
         yield from self._by_sqlite()
         if self.trouble is None:
@@ -68,16 +68,16 @@ class Salvage:
         if self.trouble is not None:
             yield from self._by_pages()
 
-    def marks(self, boot: int) -> Sequence[Mark]:
+    def marks(self, boot: int) -> Sequence[ClockMark]:
         """The clock map of a boot, as far as it can be read."""
         try:
-            return clockmap.marks(cast("Database", _Asked(self._db)), boot)
+            return clockmap.read_marks(cast("Database", _MetaReader(self._db)), boot)
         except (sqlite3.Error, TypeError, ValueError, KeyError):
             return ()
 
     def bounds(self, boot: int) -> tuple[int | None, int | None]:
         try:
-            return clockmap.bounds(cast("Database", _Asked(self._db)), boot)
+            return clockmap.boot_bounds(cast("Database", _MetaReader(self._db)), boot)
         except (sqlite3.Error, TypeError, ValueError, KeyError):
             return None, None
 
@@ -91,7 +91,7 @@ class Salvage:
         self.query("PRAGMA locking_mode = EXCLUSIVE")
         self.query("PRAGMA cache_size = -1024")
         self.query("PRAGMA trusted_schema = OFF")
-        if self.query("PRAGMA application_id")[0][0] != APPLICATION:
+        if self.query("PRAGMA application_id")[0][0] != APPLICATION_ID:
             raise sqlite3.DatabaseError("it does not say that it is an outbox")
         if self._one("SELECT type FROM sqlite_schema WHERE name = 'record'") != "table":
             raise sqlite3.DatabaseError("it has no table of records")  # a view may have no end
@@ -118,22 +118,22 @@ class Salvage:
             found = self.query("PRAGMA quick_check(1)")[0][0]
         except UNREADABLE as error:
             return str(error)
-        with Pages(self.path) as pages:
+        with SqlitePages(self.path) as pages:
             torn = len(pages.torn)
         if found == "ok":
             return f"{torn} pages lie behind a damaged place of its log" if torn else None
         return str(found)[:200]
 
-    def _by_sqlite(self) -> Iterator[Row]:
+    def _by_sqlite(self) -> Iterator[OutboxRow]:
         if self.trouble is not None:
             return
         try:
-            for values in self._db.execute(f"SELECT {COLUMNS} FROM record ORDER BY id"):
-                if (row := self._new(Row._make(values))) is None:
+            for values in self._db.execute(f"SELECT {ROW_COLUMNS} FROM record ORDER BY id"):
+                if (row := self._new(OutboxRow._make(values))) is None:
                     self.damaged += 1
                     continue
                 self.read += 1
-                if self.read % TOLD == 0:
+                if self.read % PROGRESS_EVERY_ROWS == 0:
                     self._progress("reading", self.read)
                 yield row
         except UNREADABLE as error:
@@ -141,37 +141,37 @@ class Salvage:
 
     # -- pages -------------------------------------------------------------------------------------
 
-    def _by_pages(self) -> Iterator[Row]:
+    def _by_pages(self) -> Iterator[OutboxRow]:
         """Those that SQLite did not find. One that a merged row stands for has left as it was."""
-        with Pages(self.path) as pages:
-            for number, values in pages.records(len(Row._fields)):
-                row = Row._make((number, *values[1:]))
-                named = self._numbers.get((row.epoch, row.stream)) if _sound(row) else None
+        with SqlitePages(self.path) as pages:
+            for number, values in pages.records(len(OutboxRow._fields)):
+                row = OutboxRow._make((number, *values[1:]))
+                named = self._numbers.get((row.epoch, row.stream)) if _is_row_sound(row) else None
                 if named is not None and row.seq in named:
                     continue
                 if (whole := self._new(row)) is not None:
                     self.found += 1
-                    if self.found % TOLD == 0:
+                    if self.found % PROGRESS_EVERY_ROWS == 0:
                         self._progress("looking at single pages", self.read + self.found)
                     yield whole
 
-    def _new(self, row: Row) -> Row | None:
+    def _new(self, row: OutboxRow) -> OutboxRow | None:
         """It, if it is whole and was not there before."""
-        if not _sound(row) or row.id in self._seen:
+        if not _is_row_sound(row) or row.id in self._seen:
             return None
         try:
-            record = record_of(row)
-            known = covered(record)
+            record = row_to_record(row)
+            known = covered_numbers(record)
         except (ValueError, AttributeError, TypeError):
             return None
         self._seen.add(row.id)
         numbers = self._numbers.setdefault((row.epoch, row.stream), Numbers())
         for number in known:
             numbers.add(number)
-        return row._replace(level=CLASSES[row.stream])  # which its checksum leaves out
+        return row._replace(level=STREAM_LEVELS[row.stream])  # which its checksum leaves out
 
 
-class _Asked:
+class _MetaReader:
     """A database as the clock map asks it."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -185,7 +185,7 @@ class _Asked:
         return found[0][0] if found else 0
 
 
-def _sound(row: Row) -> bool:
+def _is_row_sound(row: OutboxRow) -> bool:
     """Its columns are what they should be; of a damaged page they may be anything."""
     whole = (row.id, row.epoch, row.seq, row.boot, row.from_ns, row.to_ns, row.crc)
     texts = row.stream, row.source
@@ -193,7 +193,7 @@ def _sound(row: Row) -> bool:
         all(isinstance(each, int) for each in whole)
         and all(isinstance(each, str) for each in texts)
         and isinstance(row.body, bytes)
-        and row.stream in CLASSES
+        and row.stream in STREAM_LEVELS
     )
 
 

@@ -8,7 +8,7 @@ Source: sqlite.org/walformat.html; `walIndexRecover` in wal.c. The format is in 
 
 One verdict for both who ask: damage is declared as a loss, and nobody goes on from states that lie
 before it; a last transaction that is torn was under way when the power went, or it is damaged and
-had been sent, so that what is counted on from there is in doubt (`edge.store.rows.Past`).
+had been sent, so that what is counted on from there is in doubt (`edge.store.rowformat.Past`).
 
 Not seen: a log that is shorter than it was by whole transactions.
 """
@@ -16,19 +16,27 @@ Not seen: a log that is shorter than it was by whole transactions.
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-from edge.store.database import NAME
-from edge.store.frames import FORMAT, FRAME, HEAD, MAGIC, SIZES, Sums, summed
-from edge.store.rows import Tail
+from edge.store.database import DATABASE_NAME
+from edge.store.rowformat import LogTail
+from edge.store.walframes import (
+    FRAME_HEADER,
+    PAGE_SIZES,
+    WAL_FORMAT,
+    WAL_HEADER,
+    WAL_MAGIC,
+    WalChecksum,
+    wal_checksum,
+)
 
-LIMIT: Final = 32 << 20  # bytes that are looked at: a log has 4 MiB and one transaction
+WAL_READ_LIMIT: Final = 32 << 20  # bytes that are looked at: a log has 4 MiB and one transaction
 SECTOR: Final = 512  # bytes that are on a card together, or not
-DAMAGED: Final = (
+DAMAGED_NOTICE: Final = (
     "The log of the outbox is damaged: what it held behind that place is lost, and totals do not "
     "go on from it."
 )
 
 
-class Log(NamedTuple):
+class WalLog(NamedTuple):
     """A log as it lay there before SQLite took it. `commits` are the places of frames that end a
     transaction; `last` is the last frame of all, `whole` tells whether the last commit is in one
     piece, `followed` whether the next transaction goes on from it, `ignored` whether there are
@@ -43,26 +51,26 @@ class Log(NamedTuple):
     headless: bool = False
 
 
-def look(folder: Path) -> Log:
+def inspect_wal(folder: Path) -> WalLog:
     """Before SQLite opens it. Raises OSError."""
     try:
-        with (folder / f"{NAME}-wal").open("rb") as file:
-            data = file.read(LIMIT)
+        with (folder / f"{DATABASE_NAME}-wal").open("rb") as file:
+            data = file.read(WAL_READ_LIMIT)
     except FileNotFoundError:
-        return Log()
-    if len(data) < HEAD.size + FRAME.size:
-        return Log()
-    magic, form, page, _, salts, *sums = HEAD.unpack_from(data)
+        return WalLog()
+    if len(data) < WAL_HEADER.size + FRAME_HEADER.size:
+        return WalLog()
+    magic, form, page, _, salts, *sums = WAL_HEADER.unpack_from(data)
     little = not magic & 1
-    stored: Sums = (sums[0], sums[1])
-    if stored == summed((0, 0), data[:24], little=little) and page in SIZES:
-        if magic | 1 != MAGIC | 1 or form != FORMAT:
-            return Log()  # of another program
-        return _found(data, page, salts, stored, little=little)
-    return _headless(data, folder / NAME, stored)
+    stored: WalChecksum = (sums[0], sums[1])
+    if stored == wal_checksum((0, 0), data[:24], little=little) and page in PAGE_SIZES:
+        if magic | 1 != WAL_MAGIC | 1 or form != WAL_FORMAT:
+            return WalLog()  # of another program
+        return _scan_frames(data, page, salts, stored, little=little)
+    return _headless(data, folder / DATABASE_NAME, stored)
 
 
-def judge(log: Log, frames: int | None, *, same_boot: bool) -> Tail:
+def classify_wal(log: WalLog, frames: int | None, *, same_boot: bool) -> LogTail:
     """`damaged`: transactions that were on the disk are not among the `frames` that SQLite has
     read. `torn`: the last one is not there in one piece, and perhaps never was.
 
@@ -80,14 +88,16 @@ def judge(log: Log, frames: int | None, *, same_boot: bool) -> Tail:
     return "torn" if log.last >= frames else "whole"
 
 
-def _found(data: bytes, page: int, salts: bytes, start: Sums, *, little: bool) -> Log:
+def _scan_frames(
+    data: bytes, page: int, salts: bytes, start: WalChecksum, *, little: bool
+) -> WalLog:
     """The frames of this generation, whether SQLite reads them or not."""
-    size = FRAME.size + page
+    size = FRAME_HEADER.size + page
     pages_of: dict[int, int] = {}  # of frames that say that they end a transaction
     last = -1
-    for place, at in enumerate(range(HEAD.size, len(data) - FRAME.size + 1, size)):
-        _, pages, of, *_ = FRAME.unpack_from(data, at)
-        if _ours(of, salts):
+    for place, at in enumerate(range(WAL_HEADER.size, len(data) - FRAME_HEADER.size + 1, size)):
+        _, pages, of, *_ = FRAME_HEADER.unpack_from(data, at)
+        if _is_this_generation(of, salts):
             last = place
             if pages and at + size <= len(data):
                 pages_of[place] = pages
@@ -96,63 +106,63 @@ def _found(data: bytes, page: int, salts: bytes, start: Sums, *, little: bool) -
 
     def believed(place: int) -> bool:
         """A frame that is torn may say so by chance, or by what lay in its first sector before."""
-        at = (HEAD.size + place * size) % SECTOR
+        at = (WAL_HEADER.size + place * size) % SECTOR
         possible = bool(sizes) and min(sizes) <= pages_of[place] <= max(sizes)
         return place in sound or (possible and at + 16 <= SECTOR)
 
     commits = tuple(filter(believed, pages_of))
     if not commits:
-        return Log(last=last)
+        return WalLog(last=last)
     place = commits[-1] + 1
     followed = place <= last and _follows(data, place, page, start, little=little)
-    return Log(commits, last, commits[-1] in sound, followed)
+    return WalLog(commits, last, commits[-1] in sound, followed)
 
 
-def _ours(of: bytes, salts: bytes) -> bool:
+def _is_this_generation(of: bytes, salts: bytes) -> bool:
     """One of the two words is enough: the other one may be what was hit."""
     return of[:4] == salts[:4] or of[4:] == salts[4:]
 
 
-def _follows(data: bytes, place: int, page: int, start: Sums, *, little: bool) -> bool:
+def _follows(data: bytes, place: int, page: int, start: WalChecksum, *, little: bool) -> bool:
     """Whether a frame is in one piece, by what the one before it says of itself."""
-    at = HEAD.size + place * (FRAME.size + page)
-    if len(data) < at + FRAME.size + page:
+    at = WAL_HEADER.size + place * (FRAME_HEADER.size + page)
+    if len(data) < at + FRAME_HEADER.size + page:
         return False
     if place:
-        _, _, _, *before = FRAME.unpack_from(data, at - FRAME.size - page)
+        _, _, _, *before = FRAME_HEADER.unpack_from(data, at - FRAME_HEADER.size - page)
         start = before[0], before[1]
-    _, _, _, one, two = FRAME.unpack_from(data, at)
-    body = data[at : at + 8] + data[at + FRAME.size : at + FRAME.size + page]
-    return summed(start, body, little=little) == (one, two)
+    _, _, _, one, two = FRAME_HEADER.unpack_from(data, at)
+    body = data[at : at + 8] + data[at + FRAME_HEADER.size : at + FRAME_HEADER.size + page]
+    return wal_checksum(start, body, little=little) == (one, two)
 
 
-def _headless(data: bytes, database: Path, stored: Sums) -> Log:
+def _headless(data: bytes, database: Path, stored: WalChecksum) -> WalLog:
     """A log whose head is wrong. Its frames count if the head was theirs: one that was just being
     written anew has frames behind it that the database has already."""
     with database.open("rb") as file:
         size = int.from_bytes(file.read(18)[16:])
         page = 65536 if size == 1 else size
-        if page not in SIZES or len(data) < HEAD.size + FRAME.size + page:
-            return Log(headless=True)
-        salts = FRAME.unpack_from(data, HEAD.size)[2]
+        if page not in PAGE_SIZES or len(data) < WAL_HEADER.size + FRAME_HEADER.size + page:
+            return WalLog(headless=True)
+        salts = FRAME_HEADER.unpack_from(data, WAL_HEADER.size)[2]
         for little in (True, False):
-            for start in (stored, summed((0, 0), data[:24], little=little)):
+            for start in (stored, wal_checksum((0, 0), data[:24], little=little)):
                 if _follows(data, 0, page, start, little=little):
-                    found = _found(data, page, salts, start, little=little)
+                    found = _scan_frames(data, page, salts, start, little=little)
                     latest = dict(_images(data, page, salts, found))
                     news = any(_page(file, number, page) != it for number, it in latest.items())
-                    return found._replace(ignored=True) if news else Log()
-    return Log(headless=True)
+                    return found._replace(ignored=True) if news else WalLog()
+    return WalLog(headless=True)
 
 
-def _images(data: bytes, page: int, salts: bytes, found: Log) -> list[tuple[int, bytes]]:
+def _images(data: bytes, page: int, salts: bytes, found: WalLog) -> list[tuple[int, bytes]]:
     """Pages that are committed there, by their numbers, in order."""
-    size, images = FRAME.size + page, []
+    size, images = FRAME_HEADER.size + page, []
     for place in range(found.commits[-1] + 1 if found.commits else 0):
-        at = HEAD.size + place * size
-        number, _, of, *_ = FRAME.unpack_from(data, at)
-        if _ours(of, salts):
-            images.append((number, data[at + FRAME.size : at + size]))
+        at = WAL_HEADER.size + place * size
+        number, _, of, *_ = FRAME_HEADER.unpack_from(data, at)
+        if _is_this_generation(of, salts):
+            images.append((number, data[at + FRAME_HEADER.size : at + size]))
     return images
 
 

@@ -17,8 +17,8 @@ from edge.acquire.clock import Discipline, SystemClock
 from edge.acquire.floor import CORRECTION_NS, DAY_NS, OVERRULE_NS, SETTLE_NS, YEAR_NS
 from edge.app.windows import SYNCED, Windows
 from edge.core.release import RELEASED_NS
-from edge.store import Mark
-from edge.store.clockmap import bounds, forget_before, marks, set_mark
+from edge.store import ClockMark
+from edge.store.clockmap import boot_bounds, forget_before, read_marks, write_mark
 from edge.store.database import SCHEMA, Database
 
 S = 1_000_000_000
@@ -87,7 +87,7 @@ class Box:
             mono_ns=lambda: state["mono"],
             kernel=lambda: Discipline(bool(state["synced"]), 1000),
         )
-        clock.raise_floor(bounds(self.map, self.number)[0] or 0)
+        clock.raise_floor(boot_bounds(self.map, self.number)[0] or 0)
         windows = Windows(MINUTE, clock.now())
         seen = Seen(began_ns, began_ns + boot.length_ns, [], 0, None, 0)
         while mono_ns < boot.length_ns:
@@ -107,7 +107,7 @@ class Box:
             floor_ns = clock.wrong()
             dated_ns = now.wall_ns if floor_ns is None else floor_ns
             seen.wrong_floors += dated_ns > began_ns + mono_ns + YEAR_NS
-            set_mark(self.map, self.number, Mark(now.mono_ns, now.wall_ns, now.tq))
+            write_mark(self.map, self.number, ClockMark(now.mono_ns, now.wall_ns, now.tq))
             seen.stamps.append(now)
             mono_ns += LOOK_NS
         seen.overruled = clock.floor.overruled
@@ -140,7 +140,9 @@ def test_a_boot_that_was_wrong_by_years_costs_the_next_one_an_hour(alone: bool) 
     after = box.boot(HONEST)
     assert after.overruled is None
     assert next(stamp.tq for stamp in after.stamps if stamp.mono_ns > 2 * MINUTE) == "ntp"
-    assert [mark.tq for mark in marks(box.map, 2)] == ["none"], "what it was certain of is gone"
+    assert [mark.tq for mark in read_marks(box.map, 2)] == ["none"], (
+        "what it was certain of is gone"
+    )
 
 
 def test_a_wrong_answer_that_is_corrected_soon_leaves_no_trace() -> None:
@@ -149,7 +151,7 @@ def test_a_wrong_answer_that_is_corrected_soon_leaves_no_trace() -> None:
     assert words(seen) == ["none", "ntp"]
     assert seen.cuts == 1
     assert seen.wrong_floors == 0
-    assert bounds(box.map, 2)[0] == seen.stamps[-1].wall_ns
+    assert boot_bounds(box.map, 2)[0] == seen.stamps[-1].wall_ns
     assert box.boot(HONEST).overruled is None
 
 
@@ -193,7 +195,7 @@ def test_an_honest_history_is_bounded_by_the_truth(boots: list[Boot], alone: boo
             for stamp in each.stamps
             if stamp.tq in SYNCED
         )
-        low, high = bounds(box.map, number)
+        low, high = boot_bounds(box.map, number)
         assert low is None or low <= each.began_ns
         assert high is None or each.ended_ns <= high
         assert each.overruled is None
@@ -227,9 +229,9 @@ def test_a_history_with_one_wrong_boot_heals_in_the_next_that_is_right_for_long_
                 assert last.tq == "ntp"
     healing = box.boot(HONEST)
     assert healing.stamps[-1].tq == "ntp"
-    assert bounds(box.map, box.number + 1) == (healing.stamps[-1].wall_ns, None)
+    assert boot_bounds(box.map, box.number + 1) == (healing.stamps[-1].wall_ns, None)
     after = box.boot(HONEST)
     assert after.stamps[2].tq == "ntp", "at the first look after the time service has answered"
     for number in range(1, box.number + 1):
-        low, high = bounds(box.map, number)
+        low, high = boot_bounds(box.map, number)
         assert low is None or high is None or low <= high + CORRECTION_NS

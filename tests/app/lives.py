@@ -30,7 +30,15 @@ from edge.core import Contact, Draft, Edge, Envelope, Key, Record, Stamp, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.platform.check import Auditor, Report
 from edge.process.engine import Engine
-from edge.store import Epoch, Former, Mark, Opened, Riding, Stored, Writer
+from edge.store import (
+    AsyncOutbox,
+    ClockMark,
+    CommitRider,
+    Epoch,
+    OpenReport,
+    PreviousStart,
+    StoredRecord,
+)
 from edge.uplink.wire import Topics, decode, encode
 from tests.app.wires import DRIVE_S, ENERGY, LINES, WIRES
 from tests.process.build import MS, S
@@ -134,9 +142,9 @@ class FragileWriter:
         self._box, self._life = box, life
         box.start()
         self.epoch = Epoch(box.epoch, box.boot, True, box.former, True)
-        self.opened = Opened()
-        self.handed: list[Stored] = []  # nothing is sent here
-        self.riding: Riding = lambda drafts: ({}, lambda: None)
+        self.opened = OpenReport()
+        self.handed: list[StoredRecord] = []  # nothing is sent here
+        self.riding: CommitRider = lambda drafts: ({}, lambda: None)
 
     untold = False  # its card takes everything
 
@@ -144,8 +152,8 @@ class FragileWriter:
         return self._box.states.get(owner)
 
     async def commit(
-        self, drafts: Sequence[Draft], states: Mapping[str, tuple[int, bytes]], clock: Mark
-    ) -> list[Stored]:
+        self, drafts: Sequence[Draft], states: Mapping[str, tuple[int, bytes]], clock: ClockMark
+    ) -> list[StoredRecord]:
         self._life.step()
         riding, kept = self.riding(drafts)
         self._box.commit(drafts, {**states, **riding})
@@ -161,7 +169,7 @@ class Box:
         self.folder = folder
         self.boot, self.boot_id, self.zero_ns = 1, "boot-1", 0
         self.epoch = 0
-        self.former: Former | None = None
+        self.former: PreviousStart | None = None
         self.numbers: dict[str, int] = {}
         self.records: list[Record] = []
         self.states: dict[str, tuple[int, bytes]] = {}
@@ -175,7 +183,7 @@ class Box:
     def start(self) -> None:
         """A new epoch, which knows the last one that numbered anything."""
         if self.numbers:
-            self.former = Former(self.epoch, self.boot, self.numbers)
+            self.former = PreviousStart(self.epoch, self.boot, self.numbers)
         self.epoch, self.numbers = self.epoch + (1 << 32), {}
 
     def commit(self, drafts: Sequence[Draft], states: Mapping[str, tuple[int, bytes]]) -> None:
@@ -251,7 +259,7 @@ class Life:
         self.pipeline = Pipeline(Engine(wiring.setup()), judge)
         self.stage = FragileStage(box.folder, box.boot_id, self)
         self.intake = Intake(wiring, self.pipeline, self.stage, self)
-        writer = cast("Writer", FragileWriter(box, self))
+        writer = cast("AsyncOutbox", FragileWriter(box, self))
         sealing = Sealing(writer.epoch, 900, None, self.now())
         writer.riding = sealing.riding
         self.ledger = Ledger(

@@ -16,7 +16,7 @@ from edge.health.flash import Wear
 from edge.health.logs import LogCounts
 from edge.health.look import Look
 from edge.health.reboot import Cause, Reboot
-from edge.store import Counts
+from edge.store import OutboxCounts
 from edge.uplink.counters import Counters
 
 S = 1_000_000_000
@@ -45,7 +45,7 @@ class Box:
         self.log = LogCounts(3, 200, 1, None)
         self.devices: dict[str, tuple[int, int]] = {"hut_air": (0, 0), "meter": (0, 0)}
         self.told: list[Draft] = []
-        self.queue: Numbers = queue_of(Counts(rows=4, size=9, limit=99), 7, 0)
+        self.queue: Numbers = queue_of(OutboxCounts(rows=4, size=9, limit=99), 7, 0)
         about = About(
             "junction", "gw-1", Reboot(Cause.POWER, "The power was cut."), Board("Pi", "00ff")
         )
@@ -239,7 +239,7 @@ async def test_status_and_metrics_say_the_same_as_the_record() -> None:
 
 
 def test_the_age_of_the_oldest_row_is_known_within_its_boot() -> None:
-    counts = Counts(rows=1, oldest=(7, 5 * S), ram="the disk failed", forecast_s=3600.4)
+    counts = OutboxCounts(rows=1, oldest=(7, 5 * S), ram="the disk failed", forecast_s=3600.4)
     found = queue_of(counts, 7, 65 * S)
     assert (found["queue_age_s"], found["queue_forecast_s"], found["ram"]) == (60.0, 3600, True)
     assert found["queue_forecast_thinned_s"] is None
@@ -247,7 +247,7 @@ def test_the_age_of_the_oldest_row_is_known_within_its_boot() -> None:
 
 
 def test_every_count_of_the_parts_has_its_field() -> None:
-    assert set(queue_of(Counts(), 7, 0)) <= set(BY_KEY)
+    assert set(queue_of(OutboxCounts(), 7, 0)) <= set(BY_KEY)
     assert set(link_of(Counters(), True)) <= set(BY_KEY)
     counted = {each.name for each in fields(Counters)}
     assert counted - set(LINK) == {"dead"}  # the outbox has it
@@ -258,7 +258,7 @@ async def test_a_short_period_is_kept() -> None:
     box = Box(health_s=60)
     found = []
     for minute in range(5):
-        box.queue = queue_of(Counts(rows=minute), 7, 0)
+        box.queue = queue_of(OutboxCounts(rows=minute), 7, 0)
         found += records(await box.run(1))
     assert [draft.body["queue_rows"] for draft in found] == [1, 2, 3, 4]
     assert box.observer.due(box.now) != []

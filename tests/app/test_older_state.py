@@ -8,7 +8,7 @@ import pytest
 
 from edge.app.recover import AWAY_NS
 from edge.core import Record
-from edge.store import Past
+from edge.store import PastState
 from tests.app import lives
 from tests.app.lives import Box, Life, closed
 from tests.process.build import S
@@ -19,7 +19,7 @@ def after(box: Box, epoch: int) -> list[Record]:
     return [record for record in box.of("main_meter") if record.key.epoch == epoch]
 
 
-def believed(monkeypatch: pytest.MonkeyPatch, past: Past) -> None:
+def believed(monkeypatch: pytest.MonkeyPatch, past: PastState) -> None:
     """What the outbox says of its states, from now on."""
     made = lives.FragileWriter.__init__
 
@@ -51,7 +51,7 @@ def test_a_state_without_the_segment_that_it_names_is_older_if_a_later_one_is_th
 
 @pytest.mark.parametrize(("past", "grown"), [("older", False), ("doubtful", True)])
 def test_what_the_outbox_says_of_its_states_is_believed(
-    tmp_path: Path, past: Past, grown: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, past: PastState, grown: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     box = Box(tmp_path)
     life = Life(box, 0)
@@ -83,7 +83,7 @@ def test_models_miss_all_that_is_not_known_since_an_older_state(
 
 @pytest.mark.parametrize("past", ["known", "older"])
 def test_states_that_a_blind_start_has_spared_are_in_doubt(
-    tmp_path: Path, past: Past, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, past: PastState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It could not read them, counted and sent for itself, and left them as they are. If the
     outbox says that they are older still, they are."""

@@ -15,23 +15,25 @@ from cryptography.x509.oid import NameOID
 
 from edge.app.sealing import Sealing, signer
 from edge.core import ConfigError, Key, Record, Stamp, Stream
-from edge.store import Epoch, Former, Mark, Stored
+from edge.store import ClockMark, Epoch, PreviousStart, StoredRecord
 from edge.uplink.dating import moment
 from edge.uplink.wire import signed_bytes
 from edge.uplink.wire.clock import Moment
 
-EPOCH = Epoch(9, 2, True, Former(8, 2, {"air": 5}), False)
+EPOCH = Epoch(9, 2, True, PreviousStart(8, 2, {"air": 5}), False)
 S = 1_000_000_000
 NTP = Moment(2, 5, 1_790_000_000_000_000, "ntp")
-MARK = Mark(7 * S, 1_780_000_000 * S, "ntp")
+MARK = ClockMark(7 * S, 1_780_000_000 * S, "ntp")
 
 
 def at(seconds: float) -> Stamp:
     return Stamp(int(seconds * S), 0, "none")
 
 
-def stored(seq: int, epoch: int = 9) -> Stored:
-    return Stored(seq, Record(Key(epoch, Stream.AIR, seq), "hut", 2, seq * S, (seq + 1) * S, {}))
+def stored(seq: int, epoch: int = 9) -> StoredRecord:
+    return StoredRecord(
+        seq, Record(Key(epoch, Stream.AIR, seq), "hut", 2, seq * S, (seq + 1) * S, {})
+    )
 
 
 def made(sign: Any = None, every_s: float = 900) -> Sealing:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edge.app.sealing import OWNER, Sealing
 from edge.core import Draft, Stamp, Stream
 from edge.core.numbers import stepped
-from edge.store import Mark, Outbox, Stored, Writer, writer
+from edge.store import AsyncOutbox, ClockMark, Outbox, StoredRecord, asyncoutbox
 from edge.uplink.wire.clock import Moment
 
 LIMIT = 16 << 20
@@ -42,14 +42,14 @@ class Street:
 
     async def begin(self) -> None:
         boot = f"b{self.rng.randrange(2)}"
-        self.writer = await Writer.start(
+        self.writer = await AsyncOutbox.start(
             self.home / "outbox", limit_bytes=LIMIT, boot_id=boot, run_dir=self.home / "run",
             ballast_bytes=0,
         )  # fmt: skip
         self.sealing = Sealing(self.writer.epoch, 900, None, Stamp(0, 0, "none"))
         self.writer.riding = self.sealing.riding
-        self.queue: list[Stored] = []
-        self.handed: list[Stored] = []
+        self.queue: list[StoredRecord] = []
+        self.handed: list[StoredRecord] = []
         self.tasks: list[asyncio.Task[Any]] = []
         self.writer.on_rows = self._offered
         state = await self.writer.state(OWNER)
@@ -65,11 +65,11 @@ class Street:
             self.queue += [s for s in rows if s.record.key.stream != Stream.MANIFEST]
             after = rows[-1].row
 
-    def _offered(self, rows: list[Stored]) -> None:
+    def _offered(self, rows: list[StoredRecord]) -> None:
         self.queue += [s for s in rows if s.record.key.stream != Stream.MANIFEST]
 
     async def _commit(self, drafts: list[Draft]) -> None:
-        self._offered(await self.writer.commit(drafts, {}, Mark(1, 1, "none")))
+        self._offered(await self.writer.commit(drafts, {}, ClockMark(1, 1, "none")))
 
     async def close_window(self) -> None:
         self.made += 1
@@ -150,7 +150,7 @@ class Street:
 def test_every_number_that_was_handed_over_and_confirmed_is_sealed_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr(writer, "FLUSH", 30)
+    monkeypatch.setattr(asyncoutbox, "FLUSH_ROWS", 30)
 
     async def lives() -> None:
         rng = random.Random(seed)

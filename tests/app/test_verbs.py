@@ -11,7 +11,7 @@ from edge.app.verbs import verbs
 from edge.control.protocol import VerbError
 from edge.core import Stamp
 from edge.infer.judge import Judge, JudgeSetup
-from edge.store import Counts
+from edge.store import OutboxCounts
 
 S = 1_000_000_000
 
@@ -19,8 +19,8 @@ S = 1_000_000_000
 class Daemon(SimpleNamespace):
     """As much of one as the verbs look at; the outbox is `counts`, or hangs."""
 
-    def __init__(self, counts: Counts | None, **more: Any) -> None:
-        async def counted() -> Counts:
+    def __init__(self, counts: OutboxCounts | None, **more: Any) -> None:
+        async def counted() -> OutboxCounts:
             if counts is None:
                 await asyncio.Event().wait()
             assert counts is not None
@@ -56,7 +56,7 @@ class Daemon(SimpleNamespace):
 
 
 async def test_the_outbox_is_counted_at_this_moment() -> None:
-    counts = Counts(rows=4, size=10, limit=99, oldest=(7, 40 * S), dropped=3)
+    counts = OutboxCounts(rows=4, size=10, limit=99, oldest=(7, 40 * S), dropped=3)
     found = await verbs(Daemon(counts))["status"]({})  # type: ignore[arg-type]
     assert (found["outbox"]["rows"], found["outbox"]["age_s"], found["outbox"]["boot"]) == (
         4,
@@ -77,7 +77,7 @@ async def test_the_outbox_is_counted_at_this_moment() -> None:
 
 
 async def test_an_age_that_nobody_knows_is_no_old_one() -> None:
-    found = await verbs(Daemon(Counts(rows=1, oldest=(6, 5))))["status"]({})  # type: ignore[arg-type]
+    found = await verbs(Daemon(OutboxCounts(rows=1, oldest=(6, 5))))["status"]({})  # type: ignore[arg-type]
     assert found["outbox"]["age_s"] is None
     assert "queue_age_s" not in found["box"]["health"]
 
@@ -97,7 +97,7 @@ async def test_the_link_says_since_when_and_what_is_under_way() -> None:
         broker="mqtts://a:8883", since_ns=40 * S, failure="", trouble="it takes 200 bytes",
         confirmed_ns=97 * S,
     )  # fmt: skip
-    daemon = Daemon(Counts(), standing=standing, under_way=12)
+    daemon = Daemon(OutboxCounts(), standing=standing, under_way=12)
     found = await verbs(daemon)["status"]({})  # type: ignore[arg-type]
     assert found["link"] == {
         "connected": True, "brokers": ["mqtts://a:8883"], "confirm": "platform",

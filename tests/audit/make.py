@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.core import Key, Record, Stream
-from edge.store.drops import Drop
+from edge.store.drops import DropRange
 from tests.audit.street import E1, E2, E3, E4, NOON_US, S, Sent, Street, device_key, honest
 from tests.audit.tamper import (
     HALF_A_YEAR_US,
@@ -82,7 +82,7 @@ def declared() -> Vector:
     street.start(E1)
     street.minutes(2)
     street.lose(Stream.ENERGY)
-    street.drop(E1, "energy", Drop(3, 3, 1))
+    street.drop(E1, "energy", DropRange(3, 3, 1))
     street.minutes(2)
     street.seal()
     street.seal()
@@ -99,7 +99,7 @@ def cut() -> Vector:
 def cut_and_excused() -> Vector:
     """What a keeper adds to excuse it: the gateway is made to say that it lost its memory."""
     street = honest(SIGN)
-    street.drop(E3, "*", Drop(1, None, None))
+    street.drop(E3, "*", DropRange(1, None, None))
     keys = [(E1, "air", n) for n in range(2, 6)]
     about = "Four sealed records are gone, and a `drop *` excuses all epochs up to the last one."
     return Vector(about, without(street, *keys), {"missing", "lost"})
@@ -137,7 +137,7 @@ def memory_lost() -> Vector:
     street.seal()
     street.lose(Stream.AIR, 2)
     street.start(E2, former=None)
-    street.drop(E1, "*", Drop(1, None, None))
+    street.drop(E1, "*", DropRange(1, None, None))
     street.minutes(3)
     street.seal()
     street.seal()

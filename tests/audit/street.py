@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from edge.core import Draft, Envelope, Key, Record, Stream
 from edge.platform.entry import Entry, entry_of
-from edge.store.drops import Drop, Drops
+from edge.store.drops import DropRange, PendingDrops
 from edge.uplink.manifests import Manifests, Sign
 from edge.uplink.wire import Topics, decode, encode, signed_bytes
 from edge.uplink.wire.clock import Moment
@@ -93,9 +93,9 @@ class Street:
     def event(self, body: Mapping[str, Any], source: str = "gateway") -> None:
         self._hand(Draft(Stream.EVENT, source, self.at * S, self.at * S, body))
 
-    def drop(self, epoch: int, stream: str, drop: Drop) -> None:
+    def drop(self, epoch: int, stream: str, drop: DropRange) -> None:
         """The event as the outbox makes it."""
-        (draft,) = Drops({(epoch, stream, "damage"): drop}).drafts(self.at * S)
+        (draft,) = PendingDrops({(epoch, stream, "damage"): drop}).drafts(self.at * S)
         self._hand(draft)
 
     def lose(self, stream: Stream, count: int = 1) -> None:

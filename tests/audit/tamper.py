@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from edge.store.drops import Drop
+from edge.store.drops import DropRange
 from edge.uplink.wire import START, iso, link_of_map
 from edge.uplink.wire.records import ADDED
 from tests.audit.street import E1, Sent, Street
@@ -71,7 +71,7 @@ def hidden(street: Street) -> list[Sent]:
     last = max(each.key for each in street.messages if each.key[1] == "manifest")
     for epoch, stream, n in gone:
         if (epoch, stream, n) < last:
-            street.drop(epoch, stream, Drop(n, n, 1))
+            street.drop(epoch, stream, DropRange(n, n, 1))
     return street.messages
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from edge.config.model import Store
 from edge.process.merge import merge
-from edge.store import Counts
+from edge.store import OutboxCounts
 from edge.store.outbox import Outbox
 from tests.week.offline import Account, Again, Fed, account
 from tests.week.street import S, lived
@@ -23,7 +23,7 @@ class Week:
 
     folder: Path
     fed: Fed
-    counts: Counts
+    counts: OutboxCounts
     found: Account
     foretold_s: float  # after a day: so long from the beginning on
     true_s: float  # as the week's size says

@@ -17,7 +17,7 @@ from typing import Any, Final
 from edge.acquire.clock import SystemClock
 from edge.core import Draft, Stream
 from edge.process.merge import merge
-from edge.store import Mark, Writer
+from edge.store import AsyncOutbox, ClockMark
 from edge.uplink.broker import broker_of
 from edge.uplink.sender import Hooks, Sender, Terms
 from edge.uplink.wire import Topics
@@ -35,12 +35,12 @@ def summary(mono_ns: int) -> Draft:
     return Draft(Stream.AIR, "live", mono_ns - 60_000_000_000, mono_ns, body)
 
 
-async def live(writer: Writer, sender: Sender, clock: SystemClock, every_s: float) -> None:
+async def live(writer: AsyncOutbox, sender: Sender, clock: SystemClock, every_s: float) -> None:
     """Goes on until it is cancelled."""
     due_ns = clock.now().mono_ns
     while True:
         now = clock.now()
-        rows = await writer.commit([summary(now.mono_ns)], clock=Mark(*_mark(now)))
+        rows = await writer.commit([summary(now.mono_ns)], clock=ClockMark(*_mark(now)))
         sender.offer(rows)
         due_ns = max(due_ns + int(every_s * 1e9), now.mono_ns)
         await clock.sleep_until(due_ns)
@@ -53,7 +53,7 @@ def _mark(now: Any) -> tuple[int, int, Any]:
 async def main(words: dict[str, Any]) -> None:
     """Until it is killed."""
     clock = SystemClock()
-    writer = await Writer.start(
+    writer = await AsyncOutbox.start(
         Path(words["folder"]), limit_bytes=256 << 20, boot_id="b", run_dir=Path(words["run"]),
         merge=merge, ballast_bytes=0,
     )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 
 from edge.core import Stamp, Stream
 from edge.process.merge import merge
-from edge.store import Mark
+from edge.store import ClockMark
 from edge.uplink.broker import broker_of
 from tests.bench.proxy import Proxy
 from tests.bench.report import Report
@@ -60,7 +60,9 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
                 clock.mono_ns = commit.at_ns
                 at = clock.now()
                 drafts = [each for each in commit.drafts if each.stream != Stream.HEALTH]
-                rows = await gateway.writer.commit(drafts, {}, Mark(at.mono_ns, at.wall_ns, at.tq))
+                rows = await gateway.writer.commit(
+                    drafts, {}, ClockMark(at.mono_ns, at.wall_ns, at.tq)
+                )
                 sender.offer(rows)
                 made += len(rows)
                 minutes += commit.closes

@@ -8,7 +8,7 @@ import pytest
 
 from edge.cli.main import main
 from edge.core import Draft, Stream
-from edge.store import Counts, Mark, Writer
+from edge.store import AsyncOutbox, ClockMark, OutboxCounts
 from tests.cli.answering import answering
 
 
@@ -23,11 +23,11 @@ def config(tmp_path: Path) -> Path:
 
 
 async def fill(tmp_path: Path) -> None:
-    writer = await Writer.start(
+    writer = await AsyncOutbox.start(
         tmp_path / "store", limit_bytes=8 << 20, boot_id="b", run_dir=tmp_path / "run"
     )
     drafts = [Draft(Stream.AIR, "hut", i, i + 1, {"covered_s": 1.0}) for i in range(3)]
-    await writer.commit(drafts, clock=Mark(5, 5, "none"))
+    await writer.commit(drafts, clock=ClockMark(5, 5, "none"))
     await writer.close()
 
 
@@ -56,7 +56,8 @@ def test_the_daemon_tells_it_in_words(
     tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     counts = asdict(
-        Counts(rows=4, streams={"event": 1, "air": 3}, size=2 << 20, limit=16 << 20, dropped=7,
+        OutboxCounts(rows=4, streams={"event": 1, "air": 3}, size=2 << 20, limit=16 << 20,
+        dropped=7,
                dead=1, thinned=9, forecast_s=90_000.0, forecast_thinned_s=900_000.0)
     )  # fmt: skip
     undeclared = [

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from edge.store import Mark, Outbox
-from edge.store.files import quarantine
+from edge.store import ClockMark, Outbox
 from edge.store.salvage import Salvage
+from edge.store.storefiles import quarantine
 from tests.cli.conftest import Command
 from tests.cli.rescued import LIMIT, OWNER, damaged, drafts, filled, keys, named, site
-from tests.store.test_look import picture
+from tests.store.test_outboxinspector import picture
 
 # -- export ---------------------------------------------------------------------------------------
 
@@ -83,7 +83,7 @@ def test_rows_that_are_in_the_log_alone_and_behind_a_torn_frame(
     outbox = Outbox.open(tmp_path / "o", limit_bytes=LIMIT, boot_id="b", ballast_bytes=0)
     outbox.begin()
     for first in range(0, 200, 50):
-        outbox.commit(drafts(50, first), clock=Mark(5, 5, "none"))
+        outbox.commit(drafts(50, first), clock=ClockMark(5, 5, "none"))
     (tmp_path / "cut").mkdir()
     for name in ("outbox.db", "outbox.db-wal"):
         shutil.copy(tmp_path / "o" / name, tmp_path / "cut")
@@ -150,7 +150,7 @@ def test_a_log_whose_database_is_gone_is_read(
     outbox = Outbox.open(tmp_path / "o", limit_bytes=LIMIT, boot_id="b", ballast_bytes=0)
     outbox.begin()
     for first in range(0, 200, 50):
-        outbox.commit(drafts(50, first), clock=Mark(5, 5, "none"))
+        outbox.commit(drafts(50, first), clock=ClockMark(5, 5, "none"))
     (tmp_path / "alone").mkdir()
     shutil.copy(tmp_path / "o/outbox.db-wal", tmp_path / "alone")
     outbox.close()

@@ -16,12 +16,12 @@ from edge.app.sheet.page import page
 from edge.app.sheet.words import WIDTH, fitted, megabytes, percent, rendered, span
 from edge.config import Store
 from edge.core import places
-from edge.store import Counts
+from edge.store import OutboxCounts
 from tests.cli.answering import answering
 from tests.cli.conftest import Command, MakeSite
 
 DAY = 86_400.0
-COUNTS = asdict(Counts(rows=1204, size=3 << 20, limit=64 << 20, streams={"air": 1204},
+COUNTS = asdict(OutboxCounts(rows=1204, size=3 << 20, limit=64 << 20, streams={"air": 1204},
                        oldest=(2, 5), forecast_s=12.4 * DAY,
                        forecast_thinned_s=160 * DAY))  # fmt: skip
 FINE: dict[str, Any] = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.core import Stream
-from edge.store import Writer
+from edge.store import AsyncOutbox
 from edge.uplink.sender import Hooks, Sender, Terms
 from edge.uplink.wire import Topics
 from tests.cluster.rabbit import GATEWAYS, Rabbit
@@ -18,7 +18,7 @@ Key = tuple[str, int]
 """A gateway, and a number of its stream `air`: each names one record, for ever."""
 
 
-class Watched(Writer):
+class Watched(AsyncOutbox):
     """An outbox that remembers what the sender told it to forget, and when."""
 
     gone: set[int]

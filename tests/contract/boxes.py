@@ -12,7 +12,7 @@ from edge.health.board import Board, Space
 from edge.health.logs import LogCounts
 from edge.health.look import Look, look
 from edge.health.reboot import Cause, Reboot
-from edge.store import Counts
+from edge.store import OutboxCounts
 from tests.health.trees import pi
 
 STEPS: Final = 130  # of CHECK_NS: a little more than an hour
@@ -28,7 +28,9 @@ async def _box(root: Path) -> list[Draft]:
     reads = 0
 
     async def queue() -> Numbers:
-        return queue_of(Counts(rows=4, size=40_960, limit=1 << 24, oldest=(7, 0)), 7, 60 * CHECK_NS)
+        return queue_of(
+            OutboxCounts(rows=4, size=40_960, limit=1 << 24, oldest=(7, 0)), 7, 60 * CHECK_NS
+        )
 
     def devices() -> Mapping[str, tuple[int, int]]:
         return {"hut_air": (reads, reads // 50), "main_meter": (reads, 0)}

@@ -39,8 +39,8 @@ from edge.platform.subscribe import Arrived
 from edge.process.engine import Engine
 from edge.process.merge import merge
 from edge.process.setup import DeviceSetup, Setup
-from edge.store.drops import REASONS, Drop, Drops, storage_event
-from edge.store.thin import together
+from edge.store.downsample import merge_records
+from edge.store.drops import DROP_REASONS, DropRange, PendingDrops, storage_event_draft
 from edge.uplink.manifests import Manifests
 from edge.uplink.wire import Receipt, Topics, encode, encode_command, encode_json, encode_receipts
 from edge.uplink.wire.clock import Moment
@@ -103,15 +103,15 @@ def thinned(drafts: Sequence[Draft]) -> list[Record]:
     for source in MERGED:
         found = (r for r in numbered(drafts) if r.source == source)
         three = islice((r for r in found if r.key.stream is not Stream.EVENT), 3)
-        merged.append(reduce(lambda one, two: together(one, two, merge), three))
+        merged.append(reduce(lambda one, two: merge_records(one, two, merge), three))
     return merged
 
 
 def outbox() -> list[Draft]:
     """What the outbox has to declare."""
-    drops = Drops({(EPOCH, "air", reason): Drop(3, 9, 5) for reason in REASONS})
-    drops[EPOCH, "*", "damage"] = Drop(1, None, None)
-    troubles = [storage_event(5 * S, on, "the disk is full") for on in (True, False)]
+    drops = PendingDrops({(EPOCH, "air", reason): DropRange(3, 9, 5) for reason in DROP_REASONS})
+    drops[EPOCH, "*", "damage"] = DropRange(1, None, None)
+    troubles = [storage_event_draft(5 * S, on, "the disk is full") for on in (True, False)]
     return [*drops.drafts(4 * S), *troubles]
 
 

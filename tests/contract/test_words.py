@@ -16,7 +16,7 @@ from edge.process import bay
 from edge.process.contacts import TEXTS
 from edge.process.events import CONTRADICTIONS, FAULT_TEXTS
 from edge.process.traffic.belief import HEALTH, STATES
-from edge.store.drops import REASONS
+from edge.store.drops import DROP_REASONS
 from edge.uplink.wire.contract import BY_NAME, EVENTS, MESSAGES, schema_of
 from edge.uplink.wire.contract.bay import BayHealth
 from edge.uplink.wire.contract.event import Switch
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_closed_lists_are_those_of_the_code() -> None:
     assert set(get_args(LaneHealth)) == set(HEALTH)
-    assert words("event", "Drop", "reason") == set(REASONS)
+    assert words("event", "Drop", "reason") == set(DROP_REASONS)
     assert set(get_args(LoopFault)) == set(FAULTS)
     assert set(FAULTS) < set(STATES), "what a judge finds, a record must know what to do with"
     assert set(get_args(Fault)) == {*FAULT_TEXTS, *FAULTS, *CONTRADICTIONS, "phase"}

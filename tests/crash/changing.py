@@ -33,7 +33,7 @@ from edge.core import (
 )
 from edge.platform.check import Auditor, Report
 from edge.process.merge import merge
-from edge.store import Mark, Outbox, Riding, Stored, Writer
+from edge.store import AsyncOutbox, ClockMark, CommitRider, Outbox, StoredRecord
 from edge.uplink.wire import Topics, decode, encode, raw_sweeps
 from tests.app.lives import KilledError, done
 from tests.crash.configs import LINES, Config
@@ -136,8 +136,8 @@ class Kept:
         self.outbox = opened(box)
         self.opened = self.outbox.opened
         self.epoch = self.outbox.begin()
-        self.handed: list[Stored] = self.outbox.handed
-        self.riding: Riding = lambda drafts: ({}, lambda: None)
+        self.handed: list[StoredRecord] = self.outbox.handed
+        self.riding: CommitRider = lambda drafts: ({}, lambda: None)
 
     @property
     def untold(self) -> bool:
@@ -150,8 +150,8 @@ class Kept:
         self,
         drafts: Sequence[Draft],
         states: Mapping[str, tuple[int, bytes]],
-        clock: Mark | None = None,
-    ) -> list[Stored]:
+        clock: ClockMark | None = None,
+    ) -> list[StoredRecord]:
         self._life.step()
         riding, kept = self.riding(drafts)
         stored = self.outbox.commit(drafts, {**states, **riding}, (), clock)
@@ -191,7 +191,7 @@ class Life:
         self.stage = Fragile(self, self.wiring)
         self.intake = Intake(self.wiring, self.pipeline, self.stage, self)
         self.kept = Kept(box, self)
-        writer = cast("Writer", self.kept)
+        writer = cast("AsyncOutbox", self.kept)
         sealing = Sealing(self.kept.epoch, 900, None, self.now())
         self.kept.riding = sealing.riding
         self.ledger = Ledger(

@@ -12,7 +12,7 @@ from typing import Final
 from unittest import mock
 
 from edge.core import Draft, Stream
-from edge.store import Mark, Outbox, Stored
+from edge.store import ClockMark, Outbox, StoredRecord
 from tests.crash.calls import watching
 from tests.crash.card import Card, PowerCut
 from tests.crash.model import Found, Model
@@ -81,7 +81,7 @@ class Life:
         self._boots = 0
         self._n = 0
         self._now_ns = S
-        self._waiting: list[Stored] = []  # told to the journal, not yet to a commit
+        self._waiting: list[StoredRecord] = []  # told to the journal, not yet to a commit
         self._killed_only = True  # since the last check
         self._busy = 0.0
         self._taken = 0  # the last row that the present link has had
@@ -235,7 +235,7 @@ class Life:
         drafts = self._drafts()
         gone = [stored.row for stored in self._waiting]
         self.model.starts(Wish(self.epoch.epoch, drafts, states))
-        stored = outbox.commit(drafts, states, gone, Mark(self._now_ns, self._now_ns, "none"))
+        stored = outbox.commit(drafts, states, gone, ClockMark(self._now_ns, self._now_ns, "none"))
         if self.card.dead:
             return
         self.model.returned(stored, outbox._next, [each.record.key for each in self._waiting])

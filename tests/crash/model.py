@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from edge.core import Key, Record
 from edge.core.numbers import stepped
-from edge.store import Epoch, Outbox, Stored
-from edge.store.drops import Drops
+from edge.store import Epoch, Outbox, StoredRecord
+from edge.store.drops import PendingDrops
 from tests.crash.said import Place, Said, everything, ours, packed
 
 
@@ -48,7 +48,9 @@ class Model(Said):
         self.under_way.clear()
         return found
 
-    def _twice(self, there: Sequence[Stored], found: Found, *, killed: bool, lies: bool) -> None:
+    def _twice(
+        self, there: Sequence[StoredRecord], found: Found, *, killed: bool, lies: bool
+    ) -> None:
         counted = Counter(each.record.key for each in there)
         found.twice = sum(count - 1 for count in counted.values())
         if not lies:
@@ -60,7 +62,7 @@ class Model(Said):
         if ids != sorted(set(ids)):
             found.wrong.append("rows are not in order")
 
-    def _values(self, there: Sequence[Stored], found: Found, *, lies: bool) -> None:
+    def _values(self, there: Sequence[StoredRecord], found: Found, *, lies: bool) -> None:
         """Every record is what was committed, or is part of a commit that was under way."""
         wishes = {packed(draft) for wish in self.under_way for draft in wish.drafts}
         for each in there:
@@ -86,7 +88,9 @@ class Model(Said):
         if unknown and not self.under_way and not lies:
             found.wrong.append(f"{record} covers what never was")
 
-    def _numbers(self, there: Sequence[Stored], outbox: Outbox, epoch: Epoch, found: Found) -> None:
+    def _numbers(
+        self, there: Sequence[StoredRecord], outbox: Outbox, epoch: Epoch, found: Found
+    ) -> None:
         present: dict[Place, set[int]] = defaultdict(set)
         for each in there:
             place = each.record.key.epoch, str(each.record.key.stream)
@@ -135,7 +139,7 @@ class Model(Said):
         return wished + sum((key.epoch, key.stream) == place for key in self.told - self.settled)
 
     def _declared(
-        self, there: Sequence[Stored], outbox: Outbox
+        self, there: Sequence[StoredRecord], outbox: Outbox
     ) -> tuple[Counter[Place], dict[Place, list[tuple[int, int]]]]:
         """Losses by events that are on their way or have arrived, and those not yet an event."""
         counts: Counter[Place] = Counter()
@@ -146,7 +150,7 @@ class Model(Said):
             for each in there
             if each.record.body.get("event") == "drop" and each.record.key not in self.told
         ]
-        waiting: Drops = outbox._drops
+        waiting: PendingDrops = outbox._drops
         bodies += [draft.body for draft in waiting.drafts(1)]
         for body in bodies:
             place = body["epoch_of"], body["stream_of"]

@@ -13,7 +13,7 @@ import msgpack
 
 from edge.core import Draft, Key, Record
 from edge.core.numbers import stepped
-from edge.store import Epoch, Outbox, Stored
+from edge.store import Epoch, Outbox, StoredRecord
 
 States = Mapping[str, tuple[int, bytes]]
 Place = tuple[int, str]  # epoch and stream, in which numbers run
@@ -76,7 +76,7 @@ class Said:
             self._ever[owner].add(state)
 
     def returned(
-        self, stored: Sequence[Stored], following: Mapping[str, int], gone: Iterable[Key]
+        self, stored: Sequence[StoredRecord], following: Mapping[str, int], gone: Iterable[Key]
     ) -> None:
         """The latest commit under way has come back: its rows, the counters after it, and what
         it has let go."""
@@ -91,7 +91,7 @@ class Said:
     def confirmed(self, keys: Sequence[Key]) -> None:
         self.told.update(keys)
 
-    def sent(self, rows: Iterable[Stored]) -> None:
+    def sent(self, rows: Iterable[StoredRecord]) -> None:
         for each in rows:
             record = each.record
             self.handed[record.key] = packed(record)
@@ -142,7 +142,7 @@ def packed(what: Draft | Record) -> bytes:
     return data
 
 
-def everything(outbox: Outbox) -> Iterator[Stored]:
+def everything(outbox: Outbox) -> Iterator[StoredRecord]:
     """All rows that are not confirmed, page by page as the sender asks."""
     after = 0
     while rows := outbox.pending(after, 100):

@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from edge.app.lastgood import LastGood, Starts
 from edge.core import Draft, Stream
-from edge.store import Mark, Outbox
-from edge.store.files import Ledger, read_ledger, write_ledger
-from edge.store.journal import COMPACT
-from edge.store.room import SLACK
+from edge.store import ClockMark, Outbox
+from edge.store.deliveryjournal import COMPACT_BYTES
+from edge.store.eviction import EVICT_MARGIN_BYTES
+from edge.store.storefiles import EpochFile, read_epoch_file, write_epoch_file
 from tests.crash.said import merge
 
 LIMIT: Final = 1 << 20
@@ -72,8 +72,8 @@ def opened(folder: Path) -> Outbox:
     )
 
 
-def mark(at: int) -> Mark:
-    return Mark(at * S, at * S, "none")
+def mark(at: int) -> ClockMark:
+    return ClockMark(at * S, at * S, "none")
 
 
 def _some(folder: Path) -> None:
@@ -109,7 +109,7 @@ def _week(folder: Path) -> None:
     outbox = opened(folder)
     outbox.begin()
     at = 1000
-    while outbox._disk is not None and outbox._disk.room() > SLACK + (10 << 10):
+    while outbox._disk is not None and outbox._disk.room() > EVICT_MARGIN_BYTES + (10 << 10):
         outbox.commit(minutes(at), {"x": (1, b"0")}, clock=mark(at * 60))
         at += 1
     outbox.close()
@@ -172,7 +172,7 @@ def _no_site(file: Path) -> Any:
 
 
 def next_ledger(folder: Path) -> None:
-    write_ledger(folder / "store", Ledger(8, 3, "b2", 800))
+    write_epoch_file(folder / "store", EpochFile(8, 3, "b2", 800))
 
 
 REPLACED: Final[dict[str, Callable[[Path], None]]] = {
@@ -187,14 +187,14 @@ def before_it_is_replaced(folder: Path) -> None:
     (folder / "site.toml").write_bytes(OLD)
     become_good(folder)
     (folder / "site.toml").write_bytes(NEW)
-    write_ledger(folder / "store", Ledger(7, 3, "b2", 700))
+    write_epoch_file(folder / "store", EpochFile(7, 3, "b2", 700))
 
 
 def replaced_well(name: str, folder: Path) -> list[str]:
     """What is neither the old one nor the new one."""
     store, wrong = folder / "store", []
-    if read_ledger(store).epoch not in ({700, 800} if name == "ledger" else {700}):
-        wrong.append(f"the ledger is {read_ledger(store)}")
+    if read_epoch_file(store).epoch not in ({700, 800} if name == "ledger" else {700}):
+        wrong.append(f"the ledger is {read_epoch_file(store)}")
     good = (store / "good.toml").read_bytes()
     if good not in ((OLD,) if name == "ledger" else (OLD, NEW)):
         wrong.append(f"the last good configuration is {good!r:.60}")
@@ -208,7 +208,7 @@ def play(scene: Scene, folder: Path, far: mmap.mmap) -> None:
     outbox = opened(folder)
     outbox.begin()
     if scene.long_journal:
-        outbox.journal.sent(range(1 << 50, (1 << 50) + COMPACT // 8))
+        outbox.journal.sent(range(1 << 50, (1 << 50) + COMPACT_BYTES // 8))
     for number, act in enumerate(scene.acts, 1):
         rows = [stored.row for stored in outbox.pending(0, max(1, act.confirm))][: act.confirm]
         outbox.journal.sent(rows)

@@ -21,7 +21,7 @@ import pytest
 from drivers.sim.sen55 import Sen55
 from edge.core import Draft, Stream
 from edge.core.numbers import stepped
-from edge.store import Mark, Outbox, Stored
+from edge.store import ClockMark, Outbox, StoredRecord
 from tests.crash.harm import WORDS
 from tests.crash.said import everything
 from tests.system.site import AIR, CONFIG, LOOPS, ROOT, Street
@@ -100,11 +100,13 @@ class Box:
         assert len(rows) >= 12
         outbox.journal.sent([stored.row for stored in rows[:10]])
         outbox.journal.confirmed([stored.row for stored in rows[3:6]])
-        outbox.commit([draft(n) for n in range(20)], {"air": (1, b"x")}, clock=Mark(S, S, "none"))
+        outbox.commit(
+            [draft(n) for n in range(20)], {"air": (1, b"x")}, clock=ClockMark(S, S, "none")
+        )
         kept = self.folder / "kept"  # closing the database would take its log away
         shutil.copytree(self.folder / "store", kept / "store")
         outbox._medium.fall(OSError(5, "Input/output error"))
-        outbox.commit([draft(n) for n in range(20, 60)], clock=Mark(2 * S, 2 * S, "none"))
+        outbox.commit([draft(n) for n in range(20, 60)], clock=ClockMark(2 * S, 2 * S, "none"))
         places = {stored.row: place(stored.record.key) for stored in everything(outbox)}
         outbox.journal.close()
         confirmed = {place(stored.record.key) for stored in rows[3:6]}
@@ -220,7 +222,7 @@ def after(box: Box, known: Known) -> tuple[list[Place], list[Place], bool]:
     return sorted(one for one in left if not _declared(one, said)), quiet, strange
 
 
-def on_disk_again(outbox: Outbox) -> list[Stored]:
+def on_disk_again(outbox: Outbox) -> list[StoredRecord]:
     """Where no check of the start has found the damage and a later look has, the outbox is in
     memory, and says so; it has mended the database, or put it aside, within a few looks."""
     if outbox._disk is not None:
@@ -228,7 +230,7 @@ def on_disk_again(outbox: Outbox) -> list[Stored]:
     assert list(outbox._medium.said.due(S)), "in memory without a word"
     for look in range(LOOKS):
         now_ns = (100 + 31 * look) * S
-        outbox.commit((), clock=Mark(now_ns, now_ns, "none"))
+        outbox.commit((), clock=ClockMark(now_ns, now_ns, "none"))
     return list(everything(outbox))
 
 

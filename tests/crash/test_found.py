@@ -9,9 +9,9 @@ import pytest
 from edge.acquire.stage import PREFIX, left_behind
 from edge.core import Stream
 from edge.store import Outbox
-from edge.store import journal as journals
-from edge.store.files import QUARANTINE
-from edge.store.journal import Journal, Left
+from edge.store import deliveryjournal as journals
+from edge.store.deliveryjournal import DeliveryJournal, RecoveredJournal
+from edge.store.storefiles import QUARANTINE
 from tests.crash.card import PowerCut
 from tests.crash.said import everything
 from tests.crash.scenes import drafts, mark, opened
@@ -32,7 +32,7 @@ def test_a_first_start_that_ends_behind_its_ledger_has_lost_nothing(
     tmp_path: Path, dying: list[Outbox]
 ) -> None:
     dying.append(opened(tmp_path))
-    with mock.patch("edge.store.outbox.keep", side_effect=PowerCut), pytest.raises(PowerCut):
+    with mock.patch("edge.store.outbox.write_epoch", side_effect=PowerCut), pytest.raises(PowerCut):
         dying[0].begin()
     dying[0]._disk.close()  # type: ignore[union-attr]
     outbox = opened(tmp_path)
@@ -41,13 +41,13 @@ def test_a_first_start_that_ends_behind_its_ledger_has_lost_nothing(
 
 
 def test_what_the_journal_knows_to_be_confirmed_is_no_row_that_was_sent(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, "site/gw")
-    journal.go_on(Left(token=1))
+    journal = DeliveryJournal(tmp_path, "site/gw")
+    journal.go_on(RecoveredJournal(token=1))
     journal.sent([3, 4])
     journal.confirmed([4])
     journal.close()
-    left = journals.left_behind(tmp_path, "site/gw")
-    assert left == Left(token=1, sent=frozenset({3}), confirmed=frozenset({4}))
+    left = journals.recover_journal(tmp_path, "site/gw")
+    assert left == RecoveredJournal(token=1, sent=frozenset({3}), confirmed=frozenset({4}))
 
 
 def test_a_confirmed_row_is_not_declared_lost_by_the_commit_that_lets_it_go(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge.core import Key, Record
-from edge.store import Epoch, Outbox, Stored
+from edge.store import Epoch, Outbox, StoredRecord
 from tests.crash.killing import STRACE, Stage
 from tests.crash.model import Model
 from tests.crash.said import Wish, everything
@@ -163,7 +163,7 @@ def replay(scene: Scene, model: Model, epoch: Epoch, far: int, there: set[Key]) 
             following[draft.stream] = seq + 1
             key = Key(of, draft.stream, seq)
             record = Record(key, draft.source, 1, draft.from_ns, draft.to_ns, draft.body)
-            rows.append(Stored(0, record))
+            rows.append(StoredRecord(0, record))
         model.returned(rows, following, gone)
 
 

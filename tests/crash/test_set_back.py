@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from edge.core import Record, Stream
-from edge.store import Stored
-from edge.store.highwater import NAME as MARK
+from edge.store import StoredRecord
+from edge.store.highwater import HIGHWATER_NAME as MARK
 from tests.crash.changing import RATE, RUN_S, Box, Life, high
 from tests.crash.configs import BUSES, Config
 from tests.store.set_back import commits, flip
@@ -150,7 +150,7 @@ class Failing(Life):
         self.sent: list[Record] = []
         self._commits_left, commit = commits_left, self.kept.outbox.commit
 
-        def seen(*args: Any, **told: Any) -> list[Stored]:
+        def seen(*args: Any, **told: Any) -> list[StoredRecord]:
             stored = commit(*args, **told)
             self.sent += (each.record for each in stored)
             return stored

@@ -13,8 +13,8 @@ from edge.cli.main import VERBS
 from edge.config.model.gateway import SECTIONS
 from edge.control import protocol
 from edge.health import scrape
-from edge.store import ballast, database, highwater, journal, spool
-from edge.store import files as beside
+from edge.store import ballast, commitlog, database, deliveryjournal, highwater
+from edge.store import storefiles as beside
 from tests.docs import source
 from tests.docs.pages import (
     COMMANDS,
@@ -150,9 +150,11 @@ def test_every_state_has_an_owner_in_the_page_and_none_is_made_up() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        database.NAME, beside.LEDGER, beside.QUARANTINE, beside.PROBE, highwater.NAME,
+        database.DATABASE_NAME, beside.EPOCH_FILE, beside.QUARANTINE, beside.PROBE_NAME,
+        highwater.HIGHWATER_NAME,
         ballast.NAME, lastgood.GOOD, lastgood.STARTS, stage.PREFIX, stage.ASIDE, attempts.FILE,
-        journal.NAME, spool.NAME, protocol.NAME, scrape.NAME, vouching.NAME,
+        deliveryjournal.JOURNAL_NAME, commitlog.COMMIT_LOG_NAME, protocol.NAME, scrape.NAME,
+        vouching.NAME,
     ],
 )  # fmt: skip
 def test_every_file_of_the_daemon_stands_in_the_page(name: str) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from edge.core import Draft, Stream
-from edge.store import Mark, Outbox
-from edge.store.disk import Disk
+from edge.store import ClockMark, Outbox
+from edge.store.diskoutbox import DiskOutbox
 
 S = 1_000_000_000
 LIMIT = 8 << 20
@@ -34,7 +34,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> None:
     def insert(*_: Any) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(Disk, "insert", insert)
+    monkeypatch.setattr(DiskOutbox, "insert", insert)
 
 
 def kill(outbox: Outbox) -> None:
@@ -46,7 +46,7 @@ def kill(outbox: Outbox) -> None:
 
 
 def commit(outbox: Outbox, second: int) -> None:
-    mark = Mark(second * S, second * S, "none")
+    mark = ClockMark(second * S, second * S, "none")
     outbox.commit([window(second)], {"engine": (1, b"%d" % second)}, clock=mark)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from edge.core import Draft, Envelope, Stream
 from edge.core.numbers import steps
 from edge.platform.check import Auditor, Report
-from edge.store.drops import Drops
+from edge.store.drops import PendingDrops
 from edge.uplink.wire import START, Message, decode, encode, link_of_map
 from tests.platform.records import E1, GW, TOPICS, S, record
 
@@ -41,7 +41,7 @@ def gap(seq: int, start: int, end: int, **more: Any) -> Message:
     )
 
 
-def drop(seq: int, drops: Drops) -> Message:
+def drop(seq: int, drops: PendingDrops) -> Message:
     """The event as the outbox itself makes it."""
     (draft,) = drops.drafts(999 * S)
     assert isinstance(draft, Draft)

@@ -7,7 +7,7 @@ import pytest
 
 from edge.core import Stream
 from edge.platform.check import Auditor
-from edge.store.drops import Drop, Drops
+from edge.store.drops import DropRange, PendingDrops
 from edge.uplink.wire import Message, decode, is_down
 from tests.platform.checked import audit, drop, gap, kinds, manifest, message
 from tests.platform.records import E1, GW, TOPICS
@@ -76,18 +76,18 @@ def test_what_the_broker_repeats_after_our_own_loss_is_no_finding() -> None:
 
 
 def test_declared_losses_are_accounted_for() -> None:
-    lost = Drops({(E1, "air", "full"): Drop(2, 4, 3)})
+    lost = PendingDrops({(E1, "air", "full"): DropRange(2, 4, 3)})
     assert audit(message(1), message(5), drop(1, lost)).clean
-    few = Drops({(E1, "air", "full"): Drop(2, 4, 2)})
+    few = PendingDrops({(E1, "air", "full"): DropRange(2, 4, 2)})
     assert kinds(message(1), message(5), drop(1, few)) == ["missing"]
     # a row that was in flight when it was dropped may have arrived all the same
     assert audit(message(1), message(2), message(5), drop(1, lost)).clean
-    elsewhere = Drops({(E1, "energy", "full"): Drop(2, 4, 3)})
+    elsewhere = PendingDrops({(E1, "energy", "full"): DropRange(2, 4, 3)})
     assert kinds(message(1), message(5), drop(1, elsewhere)) == ["missing"]
 
 
 def test_a_lost_database_explains_all_before_it_and_excuses_nothing() -> None:
-    lost = Drops({(E1, "*", "damage"): Drop(1, None, None)})
+    lost = PendingDrops({(E1, "*", "damage"): DropRange(1, None, None)})
     assert kinds(message(1), message(5), drop(1, lost)) == ["lost", "lost"]
     assert kinds(message(1), message(2), drop(1, lost)) == ["lost"], "nobody knows how much"
     sealed = manifest(1, *(message(n) for n in range(1, 4)))

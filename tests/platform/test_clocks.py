@@ -17,7 +17,7 @@ from edge.platform.audit import Audited, audit
 from edge.platform.clocks import BOUND_US
 from edge.platform.entry import Entry, entry_of
 from edge.platform.store import open_store
-from edge.store import Mark, Stored, Writer
+from edge.store import AsyncOutbox, ClockMark, StoredRecord
 from edge.uplink.dating import Dating
 from edge.uplink.wire import decode, encode
 from edge.uplink.wire.clock import Moment, dated, moments
@@ -36,7 +36,7 @@ class Box:
         self.folder, self.rng = folder, rng
         self.boot, self.true_ns = 0, TRUTH
         self.tq: TimeQuality = "none"
-        self.waiting: dict[int, Stored] = {}
+        self.waiting: dict[int, StoredRecord] = {}
         self.sent: set[int] = set()
         self.stored: list[Entry] = []
 
@@ -46,7 +46,7 @@ class Box:
             self.boot += 1
             self.mono_ns, self.began_ns = 2 * S, self.true_ns
             self.wall_ns, self.tq = self.rng.choice((0, TRUTH, self.true_ns)), "none"
-        self.writer = await Writer.start(
+        self.writer = await AsyncOutbox.start(
             self.folder / "outbox", limit_bytes=8 << 20, boot_id=f"b{self.boot}",
             run_dir=self.folder, ballast_bytes=0,
         )  # fmt: skip
@@ -72,7 +72,7 @@ class Box:
 
     async def commit(self, drafts: list[Draft]) -> None:
         now = self.now()
-        mark = Mark(now.mono_ns, now.wall_ns, now.tq)
+        mark = ClockMark(now.mono_ns, now.wall_ns, now.tq)
         for stored in await self.writer.commit(drafts, {}, mark):
             self.waiting[stored.row] = stored
 

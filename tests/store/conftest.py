@@ -18,8 +18,8 @@ def tmp_path(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Disks that fail when they are told to."""
-    monkeypatch.setattr("edge.store.place.Disk", FaultyDisk)
-    monkeypatch.setattr("edge.store.outbox.Place", FaultyPlace)
+    monkeypatch.setattr("edge.store.outboxfolder.DiskOutbox", FaultyDisk)
+    monkeypatch.setattr("edge.store.outbox.OutboxFolder", FaultyPlace)
     FaultyDisk.heal()
     yield
     FaultyDisk.heal()

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from edge.store.disk import Disk
-from edge.store.place import Place
+from edge.store.diskoutbox import DiskOutbox
+from edge.store.outboxfolder import OutboxFolder
 
 TEXTS = {
     sqlite3.SQLITE_IOERR: "disk I/O error",
@@ -17,7 +17,7 @@ TEXTS = {
 }
 
 
-class FaultyDisk(Disk):
+class FaultyDisk(DiskOutbox):
     """From the statement after `left` more on, everything fails with `code`, until it is None."""
 
     code: ClassVar[int | None] = None
@@ -59,7 +59,7 @@ class FaultyDisk(Disk):
         self.step()  # it is on disk, and nobody is told so
 
 
-class FaultyPlace(Place):
+class FaultyPlace(OutboxFolder):
     """Its device works when that of FaultyDisk does."""
 
     def prove(self) -> None:

@@ -3,22 +3,22 @@
 import sqlite3
 from pathlib import Path
 
-from edge.store import Mark, Outbox
-from edge.store.database import NAME
+from edge.store import ClockMark, Outbox
+from edge.store.database import DATABASE_NAME
 from tests.store.faulty import away, back
 from tests.store.test_outbox import S, opened
 
 IOERR, CORRUPT = sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT
 
 
-def at(second: int) -> Mark:
-    return Mark(second * S, second * S, "none")
+def at(second: int) -> ClockMark:
+    return ClockMark(second * S, second * S, "none")
 
 
 def rows_in(folder: Path) -> int:
     """In all databases of a folder, those put aside among them."""
     found = 0
-    for path in folder.rglob(NAME):
+    for path in folder.rglob(DATABASE_NAME):
         other = sqlite3.connect(path)
         found += other.execute("SELECT count(*) FROM record").fetchone()[0]
         other.close()

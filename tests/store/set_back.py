@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge.core import Draft, Stream
-from edge.store import Mark, Outbox
-from edge.store.rows import Past
+from edge.store import ClockMark, Outbox
+from edge.store.rowformat import PastState
 
 S = 1_000_000_000
 MINUTE = 60 * S
@@ -22,11 +22,11 @@ class Box:
         self.boot = 1
         self.windows = 0
         self.now_ns = S
-        self.past: Past = "known"
+        self.past: PastState = "known"
         self.outbox: Outbox | None = None
         self._opened: list[Outbox] = []
 
-    def start(self) -> Past:
+    def start(self) -> PastState:
         self.outbox = Outbox.open(
             self.store, limit_bytes=8 << 20, boot_id=f"boot-{self.boot}", run_dir=self.run,
             ballast_bytes=0,
@@ -42,7 +42,7 @@ class Box:
             self.now_ns += MINUTE
             draft = Draft(Stream.ENERGY, "m", self.now_ns - MINUTE, self.now_ns, {"n": 1})
             state = {"engine": (1, b"%d" % self.windows)}
-            self.outbox.commit([draft], state, (), Mark(self.now_ns, 0, "none"))
+            self.outbox.commit([draft], state, (), ClockMark(self.now_ns, 0, "none"))
 
     @property
     def state(self) -> int:
@@ -101,7 +101,7 @@ class Box:
 def events(box: Box) -> list[str]:
     """What a start says of the outbox."""
     assert box.outbox is not None
-    rows = box.outbox.commit([], {}, (), Mark(box.now_ns + S, 0, "none"))
+    rows = box.outbox.commit([], {}, (), ClockMark(box.now_ns + S, 0, "none"))
     return [row.record.body["text"] for row in rows if row.record.body["event"] == "storage"]
 
 

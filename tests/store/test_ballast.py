@@ -11,7 +11,7 @@ import pytest
 
 from edge.core import Stream
 from edge.store import Outbox
-from edge.store.ballast import CHUNK, Ballast, free_bytes, zeros
+from edge.store.ballast import CHUNK, Ballast, free_bytes, write_zeros
 from tests.store.refuge import at
 from tests.store.test_outbox import drafts, everything, kill
 
@@ -39,7 +39,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("size", [1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5])
 def test_zeros_take_real_blocks_where_none_can_be_allocated(tmp_path: Path, size: int) -> None:
     with (tmp_path / "ballast").open("wb") as file:
-        zeros(file.fileno(), size)
+        write_zeros(file.fileno(), size)
     found = (tmp_path / "ballast").stat()
     assert found.st_size == size <= found.st_blocks * 512
 
@@ -50,7 +50,7 @@ def test_a_file_that_takes_only_a_part_is_no_ballast(tmp_path: Path) -> None:
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (CHUNK + 100, usual[1]))
             with pytest.raises(OSError, match="No space left"):
-                zeros(file.fileno(), 2 * CHUNK)
+                write_zeros(file.fileno(), 2 * CHUNK)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 

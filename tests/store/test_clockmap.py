@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.store import Mark, Outbox, Writer
+from edge.store import AsyncOutbox, ClockMark, Outbox
 from edge.store.clockmap import BOOTS, WHOLE_BOOTS
 from tests.store.test_outbox import drafts, opened
 
@@ -12,11 +12,11 @@ S = 1_000_000_000
 WALL = 1_790_000_000 * S
 
 
-def mark(second: int, tq: str, wall_s: float = 0) -> Mark:
-    return Mark(second * S, WALL + second * S + int(wall_s * S), tq)  # type: ignore[arg-type]
+def mark(second: int, tq: str, wall_s: float = 0) -> ClockMark:
+    return ClockMark(second * S, WALL + second * S + int(wall_s * S), tq)  # type: ignore[arg-type]
 
 
-def told(folder: Path, marks: list[Mark], boot: str = "b1") -> int:
+def told(folder: Path, marks: list[ClockMark], boot: str = "b1") -> int:
     outbox = opened(folder, boot=boot)
     number = outbox.begin().boot
     for each in marks:
@@ -25,7 +25,7 @@ def told(folder: Path, marks: list[Mark], boot: str = "b1") -> int:
     return number
 
 
-def marks(folder: Path, number: int) -> list[Mark]:
+def marks(folder: Path, number: int) -> list[ClockMark]:
     outbox = opened(folder, boot="later")
     outbox.begin()
     found = outbox.marks(number)
@@ -158,7 +158,9 @@ def test_a_damaged_clock_page_is_no_mark(tmp_path: Path) -> None:
 
 
 async def test_the_writer_gives_bounds(boots: Path) -> None:
-    made = await Writer.start(boots / "outbox", limit_bytes=8 << 20, boot_id="b7", ballast_bytes=0)
+    made = await AsyncOutbox.start(
+        boots / "outbox", limit_bytes=8 << 20, boot_id="b7", ballast_bytes=0
+    )
     assert await made.bounds(2) == (WALL + 200 * S, WALL + 5000 * S)
     assert isinstance(made._outbox, Outbox)
     await made.close()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.store import Mark
-from edge.store.clockmap import BOOTS, CORRECTION_NS, Anchor, agreed
+from edge.store import ClockMark
+from edge.store.clockmap import BOOTS, CORRECTION_NS, Anchor, consistent_anchors
 from tests.store.test_clockmap import WALL, S, mark, marks, told
 from tests.store.test_outbox import drafts, opened
 
@@ -39,7 +39,7 @@ def history(*days: float) -> list[Anchor]:
     ],
 )
 def test_what_contradicts_the_others_is_left_out(days: list[float], right: list[int]) -> None:
-    assert [anchor.boot for anchor in agreed(history(*days))] == right
+    assert [anchor.boot for anchor in consistent_anchors(history(*days))] == right
 
 
 DAYS = st.lists(st.integers(-2000, 6000).map(lambda tenth: tenth * 2.5), max_size=7)
@@ -49,7 +49,7 @@ DAYS = st.lists(st.integers(-2000, 6000).map(lambda tenth: tenth * 2.5), max_siz
 def test_as_many_as_can_be_follow_each_other_up_to_the_latest(days: list[float]) -> None:
     """Against all choices there are."""
     anchors = history(*days)
-    found = agreed(anchors)
+    found = consistent_anchors(anchors)
     assert [each for each in anchors if each in found] == found
     choices = (
         (*rest, anchors[-1])
@@ -83,7 +83,7 @@ def test_one_wrong_boot_is_left_out_as_soon_as_two_others_or_the_latest_contradi
         if (each.boot < wrong + 1 and each.end_ns > given_[wrong].start_ns)
         or (each.boot > wrong + 1 and each.start_ns < given_[wrong].end_ns)
     ]
-    found = agreed(given_)
+    found = consistent_anchors(given_)
     left_out = {each.boot for each in given_} - {each.boot for each in found}
     if wrong == len(days) - 1:
         assert left_out <= {each.boot for each in against}, "it is the latest: nobody knows better"
@@ -188,7 +188,7 @@ def test_what_is_kept_of_a_wrong_boot_does_not_outlive_the_next_one(tmp_path: Pa
 def test_a_damaged_mark_is_no_anchor(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     number = outbox.begin().boot
-    outbox.commit(drafts(1), clock=Mark(S, WALL, "ntp"))
+    outbox.commit(drafts(1), clock=ClockMark(S, WALL, "ntp"))
     assert outbox._disk is not None
     outbox._disk._db.execute("UPDATE clock SET wall_ns = 'noon'")
     assert outbox.bounds(number + 1) == (None, None)

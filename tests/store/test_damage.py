@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from edge.core import Stream
-from edge.store import Mark, Outbox
-from edge.store.disk import Disk
-from edge.store.files import read_ledger
-from edge.store.place import Place
+from edge.store import ClockMark, Outbox
+from edge.store.diskoutbox import DiskOutbox
+from edge.store.outboxfolder import OutboxFolder
+from edge.store.storefiles import read_epoch_file
 from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 
 
@@ -113,7 +113,7 @@ def test_a_file_that_is_gone_is_declared_as_lost(
 ) -> None:
     """A new outbox with another epoch; the ledger knows that it is not the first one."""
     loss(used(tmp_path))
-    former = read_ledger(tmp_path / "outbox").epoch
+    former = read_epoch_file(tmp_path / "outbox").epoch
     outbox = opened(tmp_path)
     assert (outbox.opened.ram, outbox.opened.quarantined) == (None, None)
     assert outbox.begin().epoch >> 32 == 2
@@ -140,7 +140,7 @@ def test_a_file_that_is_gone_is_declared_as_lost(
 def test_a_new_file_that_no_start_has_seen_is_not_the_old_one(tmp_path: Path) -> None:
     """Somebody looked into the empty file, or the start was killed at once."""
     empty(used(tmp_path))
-    Place(tmp_path / "outbox", LIMIT).open()[0].close()  # type: ignore[union-attr]
+    OutboxFolder(tmp_path / "outbox", LIMIT).open()[0].close()  # type: ignore[union-attr]
     outbox = opened(tmp_path)
     assert outbox.opened.damage is not None
     outbox.close()
@@ -236,19 +236,19 @@ def test_no_disk_at_all_means_memory_and_back(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     assert outbox.opened.ram is not None
     epoch = outbox.begin()
-    made = outbox.commit(drafts(3), {"x": (1, b"a")}, clock=Mark(10 * S, 0, "none"))
+    made = outbox.commit(drafts(3), {"x": (1, b"a")}, clock=ClockMark(10 * S, 0, "none"))
     assert [s.record.key.seq for s in made] == [1, 2, 3, 1, 2]
     assert "memory" in str([s.record.body for s in made[3:]])
     assert everything(outbox) == made
     assert outbox.counts().ram is not None
-    told = outbox.commit([], confirmed=[made[0].row], clock=Mark(20 * S, 0, "none"))
+    told = outbox.commit([], confirmed=[made[0].row], clock=ClockMark(20 * S, 0, "none"))
     assert ["not even" in s.record.body["text"] for s in told] == [True]
 
     blocker.unlink()
     blocker.mkdir()
-    outbox.commit([], clock=Mark(30 * S, 0, "none"))
+    outbox.commit([], clock=ClockMark(30 * S, 0, "none"))
     assert outbox.counts().ram is not None, "the disk is looked at twice a minute, not always"
-    back = outbox.commit(drafts(1), clock=Mark(60 * S, 0, "none"))
+    back = outbox.commit(drafts(1), clock=ClockMark(60 * S, 0, "none"))
     assert outbox.counts().ram is None
     assert [s.record.body.get("state") for s in back] == [None, "off"]
     kill(outbox)
@@ -264,7 +264,7 @@ def test_no_disk_at_all_means_memory_and_back(tmp_path: Path) -> None:
     outbox.close()
 
 
-class FailingDisk(Disk):
+class FailingDisk(DiskOutbox):
     """A disk whose commits end in an I/O error from some moment on."""
 
     broken = False
@@ -278,20 +278,20 @@ class FailingDisk(Disk):
 def test_an_io_error_never_deletes_and_numbers_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.store.place.Disk", FailingDisk)
+    monkeypatch.setattr("edge.store.outboxfolder.DiskOutbox", FailingDisk)
     FailingDisk.broken = False
     outbox = opened(tmp_path)
     outbox.begin()
-    outbox.commit(drafts(3), clock=Mark(1 * S, 0, "none"))
+    outbox.commit(drafts(3), clock=ClockMark(1 * S, 0, "none"))
     FailingDisk.broken = True
-    second = outbox.commit(drafts(2), clock=Mark(2 * S, 0, "none"))
+    second = outbox.commit(drafts(2), clock=ClockMark(2 * S, 0, "none"))
     assert [s.record.key.seq for s in second] == [4, 5]
     assert outbox.counts().ram is not None
-    third = outbox.commit(drafts(1), clock=Mark(3 * S, 0, "none"))
+    third = outbox.commit(drafts(1), clock=ClockMark(3 * S, 0, "none"))
     assert [s.record.key.seq for s in third] == [6, 1]
     assert third[1].record.body["state"] == "on"
     FailingDisk.broken = False
-    outbox.commit(drafts(1), clock=Mark(100 * S, 0, "none"))
+    outbox.commit(drafts(1), clock=ClockMark(100 * S, 0, "none"))
     assert outbox.counts().ram is None
     air = [s.record.key.seq for s in everything(outbox) if s.record.key.stream == "air"]
     assert sorted(air) == [1, 2, 3, 4, 5, 6, 7]
@@ -319,7 +319,7 @@ COMMITTER = """
 import sys
 from pathlib import Path
 from edge.core import Draft, Stream
-from edge.store import Mark, Outbox
+from edge.store import ClockMark, Outbox
 folder, run = map(Path, sys.argv[1:])
 outbox = Outbox.open(folder, limit_bytes=256 << 20, boot_id="b1", run_dir=run)
 outbox.begin()
@@ -327,7 +327,7 @@ n = 0
 while True:
     made = [Draft(Stream.AIR, "a", n, n + 1, {"n": n, "x": "y" * 300}) for n in range(n, n + 7)]
     n += 7
-    rows = outbox.commit(made, {"total": (1, str(n).encode())}, clock=Mark(n, n, "none"))
+    rows = outbox.commit(made, {"total": (1, str(n).encode())}, clock=ClockMark(n, n, "none"))
     print(rows[-1].record.key.seq, flush=True)
 """
 
@@ -370,11 +370,11 @@ def test_a_folder_that_may_not_be_written_means_memory(tmp_path: Path) -> None:
     used(tmp_path)
     script = (
         "import os,sys; from pathlib import Path; from edge.core import Draft, Stream\n"
-        "from edge.store import Mark, Outbox\n"
+        "from edge.store import ClockMark, Outbox\n"
         "import codecs; codecs.lookup('ascii')  # its module may lie where only root may look\n"
         "os.geteuid() or os.setuid(65534)\n"
         "o = Outbox.open(Path(sys.argv[1]), limit_bytes=8 << 20, boot_id='b1')\n"
-        "o.begin(); o.commit([Draft(Stream.AIR, 'a', 0, 1, {})], clock=Mark(1, 1, 'none'))\n"
+        "o.begin(); o.commit([Draft(Stream.AIR, 'a', 0, 1, {})], clock=ClockMark(1, 1, 'none'))\n"
         "print(o.counts().ram, o.counts().rows)\n"
     )
     (tmp_path / "outbox").chmod(0o555)

@@ -6,34 +6,34 @@ from pathlib import Path
 import pytest
 
 from edge.core import Draft, Key, Stream
-from edge.store import Mark, Outbox, Stored
-from edge.store.catchup import combine
-from edge.store.drops import Drop, Drops
-from edge.store.rows import Row, pack, row_of
+from edge.store import ClockMark, Outbox, StoredRecord
+from edge.store.catchup import merge_drops
+from edge.store.drops import DropRange, PendingDrops
+from edge.store.rowformat import OutboxRow, make_row, pack_body
 from tests.store.test_outbox import S, drafts, everything, opened
 
 
-def declared(rows: list[Stored]) -> list[tuple[str, str, int]]:
+def declared(rows: list[StoredRecord]) -> list[tuple[str, str, int]]:
     """Stream, reason and count of each event among them."""
     bodies = [s.record.body for s in rows if s.record.body.get("event") == "drop"]
     return [(b["stream_of"], b["reason"], b["count"]) for b in bodies]
 
 
-def lost_five(tmp_path: Path) -> tuple[Outbox, Stored]:
+def lost_five(tmp_path: Path) -> tuple[Outbox, StoredRecord]:
     """An outbox, and the event that says that five numbers are lost."""
     outbox = opened(tmp_path)
     outbox.begin()
-    rows = outbox.commit(drafts(9), clock=Mark(1 * S, 0, "none"))
+    rows = outbox.commit(drafts(9), clock=ClockMark(1 * S, 0, "none"))
     for stored in rows[:5]:
         outbox.dead(stored.row, "no")
-    made = outbox.commit([], confirmed=[rows[5].row], clock=Mark(2 * S, 0, "none"))
+    made = outbox.commit([], confirmed=[rows[5].row], clock=ClockMark(2 * S, 0, "none"))
     assert declared(made) == [("air", "refused", 5)]
     return outbox, made[-1]
 
 
 def again(outbox: Outbox, at: int) -> list[tuple[str, str, int]]:
     row = everything(outbox)[0].row
-    return declared(outbox.commit([], confirmed=[row], clock=Mark(at * S, 0, "none")))
+    return declared(outbox.commit([], confirmed=[row], clock=ClockMark(at * S, 0, "none")))
 
 
 def test_one_that_is_refused_is_made_again_with_what_was_lost_since(tmp_path: Path) -> None:
@@ -79,58 +79,60 @@ def test_one_that_is_damaged_is_made_again_if_it_can_be_believed(
     outbox.close()
 
 
-def row(body: dict[str, object], source: str = "outbox", epoch: int = 9) -> Row:
+def row(body: dict[str, object], source: str = "outbox", epoch: int = 9) -> OutboxRow:
     draft = Draft(Stream.EVENT, source, 0, 0, body)
-    return row_of(1, Key(epoch, Stream.EVENT, 4), draft, 1, pack(draft))
+    return make_row(1, Key(epoch, Stream.EVENT, 4), draft, 1, pack_body(draft))
 
 
-def event(drops: Drops) -> dict[str, object]:
+def event(drops: PendingDrops) -> dict[str, object]:
     (draft,) = drops.drafts(1)
     return dict(draft.body)
 
 
 def test_a_lost_database_stays_without_a_number() -> None:
-    drops = Drops({(7, "*", "damage"): Drop(1, None, None)})
+    drops = PendingDrops({(7, "*", "damage"): DropRange(1, None, None)})
     lost = row(event(drops))
-    found = Drops()
+    found = PendingDrops()
     assert found.lose(lost, "full") == 1
-    assert found == {**drops, (9, "event", "full"): Drop(4, 4, 1)}
+    assert found == {**drops, (9, "event", "full"): DropRange(4, 4, 1)}
     found.lose(lost, "full")
-    assert found[7, "*", "damage"] == Drop(1, None, None)
-    found[7, "air", "full"] = Drop(5, 9, 3)
-    found.lose(row(event(Drops({(7, "air", "full"): Drop(2, None, None)}))), "full")
-    assert found[7, "air", "full"] == Drop(2, None, None)
+    assert found[7, "*", "damage"] == DropRange(1, None, None)
+    found[7, "air", "full"] = DropRange(5, 9, 3)
+    found.lose(row(event(PendingDrops({(7, "air", "full"): DropRange(2, None, None)}))), "full")
+    assert found[7, "air", "full"] == DropRange(2, None, None)
 
 
-@pytest.mark.parametrize("unknown", [Drop(2, None, None), Drop(2, 8, None), Drop(2, None, 3)])
-def test_of_what_nobody_knows_of_either_nobody_knows_of_both(unknown: Drop) -> None:
-    known = Drop(5, 9, 3)
-    assert known.joined(unknown, add) == unknown.joined(known, add) == Drop(2, None, None)
+@pytest.mark.parametrize(
+    "unknown", [DropRange(2, None, None), DropRange(2, 8, None), DropRange(2, None, 3)]
+)
+def test_of_what_nobody_knows_of_either_nobody_knows_of_both(unknown: DropRange) -> None:
+    known = DropRange(5, 9, 3)
+    assert known.joined(unknown, add) == unknown.joined(known, add) == DropRange(2, None, None)
 
 
 def test_what_is_lost_adds_up_and_what_may_be_known_already_does_not() -> None:
-    one, two = Drop(5, 9, 3), Drop(2, 6, 4)
-    assert one.joined(two, add) == two.joined(one, add) == Drop(2, 9, 7)
+    one, two = DropRange(5, 9, 3), DropRange(2, 6, 4)
+    assert one.joined(two, add) == two.joined(one, add) == DropRange(2, 9, 7)
     key, other, new = (7, "air", "full"), (7, "air", "size"), (8, "air", "full")
-    drops = Drops({key: one, other: two})
-    combine(drops, Drops({key: two, new: two}))
-    assert drops == {key: Drop(2, 9, 4), other: two, new: two}
+    drops = PendingDrops({key: one, other: two})
+    merge_drops(drops, PendingDrops({key: two, new: two}))
+    assert drops == {key: DropRange(2, 9, 4), other: two, new: two}
 
 
 def test_a_damaged_one_of_an_epoch_that_it_says_only_once_is_not_believed() -> None:
-    body = event(Drops({(7, "air", "full"): Drop(1, 3, 2)}))
-    whole = Drops()
+    body = event(PendingDrops({(7, "air", "full"): DropRange(1, 3, 2)}))
+    whole = PendingDrops()
     whole.lose(row(body), "full")
     assert (7, "air", "full") in whole
     for epoch, known in ((7, True), (8, False)):
         damaged = row(body, epoch=epoch)._replace(crc=0)
-        found = Drops()
+        found = PendingDrops()
         found.lose(damaged, "damage")
         assert ((7, "air", "full") in found) == known
 
 
 def test_other_events_and_odd_bodies_declare_nothing() -> None:
-    body = event(Drops({(9, "air", "full"): Drop(1, 3, 2)}))
+    body = event(PendingDrops({(9, "air", "full"): DropRange(1, 3, 2)}))
     odd = [
         row(body, source="gate"),
         row({**body, "text": "x"}),
@@ -144,11 +146,11 @@ def test_other_events_and_odd_bodies_declare_nothing() -> None:
         row(body)._replace(stream="air"),
     ]
     for each in odd:
-        found = Drops()
+        found = PendingDrops()
         found.lose(each, "full")
         assert len(found) == 1, each
-    assert Drops().lose(row(body)._replace(stream="?"), "full") == 0
-    assert Drops().lose(row(body)._replace(seq="x"), "full") == 0  # type: ignore[arg-type]
+    assert PendingDrops().lose(row(body)._replace(stream="?"), "full") == 0
+    assert PendingDrops().lose(row(body)._replace(seq="x"), "full") == 0  # type: ignore[arg-type]
 
 
 AIR = (1, "air", "full")
@@ -157,23 +159,33 @@ AIR = (1, "air", "full")
 @pytest.mark.parametrize(
     ("one", "two", "both", "allowed"),
     [
-        (Drop(5, 9, 3), Drop(2, 7, 4), Drop(2, 9, 7), Drop(2, 9, 4)),
-        (Drop(2, 7, 4), Drop(5, 9, 3), Drop(2, 9, 7), Drop(2, 9, 4)),
-        (Drop(5, None, None), Drop(2, 7, 4), Drop(2, None, None), Drop(2, None, None)),
-        (Drop(2, 7, 4), Drop(5, None, None), Drop(2, None, None), Drop(2, None, None)),
+        (DropRange(5, 9, 3), DropRange(2, 7, 4), DropRange(2, 9, 7), DropRange(2, 9, 4)),
+        (DropRange(2, 7, 4), DropRange(5, 9, 3), DropRange(2, 9, 7), DropRange(2, 9, 4)),
+        (
+            DropRange(5, None, None),
+            DropRange(2, 7, 4),
+            DropRange(2, None, None),
+            DropRange(2, None, None),
+        ),
+        (
+            DropRange(2, 7, 4),
+            DropRange(5, None, None),
+            DropRange(2, None, None),
+            DropRange(2, None, None),
+        ),
     ],
 )
 def test_what_nobody_knows_stays_unknown_when_more_is_declared(
-    one: Drop, two: Drop, both: Drop, allowed: Drop
+    one: DropRange, two: DropRange, both: DropRange, allowed: DropRange
 ) -> None:
     """Made again both count; what two places tell of the same loss counts once."""
-    again, combined = Drops({AIR: one}), Drops({AIR: one})
+    again, combined = PendingDrops({AIR: one}), PendingDrops({AIR: one})
     again._more(AIR, two)
-    combine(combined, Drops({AIR: two, (2, "air", "full"): one}))
+    merge_drops(combined, PendingDrops({AIR: two, (2, "air", "full"): one}))
     assert again == {AIR: both}
     assert combined == {AIR: allowed, (2, "air", "full"): one}
-    more = Drops({AIR: one})
+    more = PendingDrops({AIR: one})
     more.add(*AIR[:2], 8, "full")
     known = one.last is not None and one.count is not None
-    assert more[AIR] == (Drop(one.first, max(one.last or 0, 8), (one.count or 0) + 1) if known
+    assert more[AIR] == (DropRange(one.first, max(one.last or 0, 8), (one.count or 0) + 1) if known
                          else one)  # fmt: skip

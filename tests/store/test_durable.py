@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.store.files import LEDGER, Ledger, quarantine, write_ledger
-from edge.store.highwater import NAME, HighWater, Reached
+from edge.store.highwater import HIGHWATER_NAME, HighWaterFiles, HighWaterMark
+from edge.store.storefiles import EPOCH_FILE, EpochFile, quarantine, write_epoch_file
 
 Synced = list[tuple[str, list[str]]]
 
@@ -33,8 +33,8 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> Synced:
 
 
 def test_a_ledger_is_durable_with_its_name(tmp_path: Path, synced: Synced) -> None:
-    write_ledger(tmp_path, Ledger(3, 2, "b", 7, "s/gw"))
-    assert synced == [(f"{tmp_path}/{LEDGER}.new", []), (str(tmp_path), [LEDGER])]
+    write_epoch_file(tmp_path, EpochFile(3, 2, "b", 7, "s/gw"))
+    assert synced == [(f"{tmp_path}/{EPOCH_FILE}.new", []), (str(tmp_path), [EPOCH_FILE])]
 
 
 def test_what_is_put_aside_is_durable_where_it_lies_now(tmp_path: Path, synced: Synced) -> None:
@@ -46,8 +46,8 @@ def test_what_is_put_aside_is_durable_where_it_lies_now(tmp_path: Path, synced: 
 def test_how_far_it_has_come_is_durable_on_the_card_alone(tmp_path: Path, synced: Synced) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    water = HighWater(tmp_path, run)
+    water = HighWaterFiles(tmp_path, run)
     for on_disk in (True, False, True):
-        water.commit(Reached(1 << 32, 1), 0, on_disk=on_disk)
-    water.goodbye(Reached(1 << 32, 1))
-    assert synced == [(f"{tmp_path}/{NAME}", [])] * 4
+        water.commit(HighWaterMark(1 << 32, 1), 0, on_disk=on_disk)
+    water.goodbye(HighWaterMark(1 << 32, 1))
+    assert synced == [(f"{tmp_path}/{HIGHWATER_NAME}", [])] * 4

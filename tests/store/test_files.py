@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from edge.store import ballast, beside, files, look
-from edge.store.files import PROBE, QUARANTINE, prove, quarantined
+from edge.store import ballast, foreign, inspect_outbox, storefiles
 from edge.store.salvage import Salvage
+from edge.store.storefiles import PROBE_NAME, QUARANTINE, probe_device, quarantine_usage
 
 
 def test_a_device_that_gives_back_what_was_written_is_proved(tmp_path: Path) -> None:
-    (tmp_path / PROBE).write_bytes(b"of a start before" * 10_000)
-    prove(tmp_path)
+    (tmp_path / PROBE_NAME).write_bytes(b"of a start before" * 10_000)
+    probe_device(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -33,7 +33,7 @@ def test_a_device_that_keeps_something_else_is_none(
 ) -> None:
     monkeypatch.setattr(os, name, lie)
     with pytest.raises(OSError, match="does not give back") as told:
-        prove(tmp_path)
+        probe_device(tmp_path)
     assert told.value.errno == errno.EIO
     assert list(tmp_path.iterdir()) == [], "the probe does not stay"
 
@@ -41,9 +41,9 @@ def test_a_device_that_keeps_something_else_is_none(
 def test_the_probe_follows_no_link(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_bytes(b"of somebody else")
-    (tmp_path / PROBE).symlink_to(target)
+    (tmp_path / PROBE_NAME).symlink_to(target)
     with pytest.raises(OSError, match="symbolic"):
-        prove(tmp_path)
+        probe_device(tmp_path)
     assert target.read_bytes() == b"of somebody else"
 
 
@@ -60,9 +60,9 @@ def test_a_database_with_a_schema_that_is_no_text_is_put_aside_and_looked_at(
         with closing(Salvage(path)) as salvage:
             assert list(salvage.rows()) == []
         with pytest.raises(ValueError, match="cannot be read"):
-            look(tmp_path, 1 << 20)
-        files.quarantine(tmp_path, path.name, 1 << 20)
-    assert quarantined(tmp_path)
+            inspect_outbox(tmp_path, 1 << 20)
+        storefiles.quarantine(tmp_path, path.name, 1 << 20)
+    assert quarantine_usage(tmp_path)
 
 
 def test_what_is_put_aside_pushes_out_the_oldest_whatever_it_is(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_what_is_put_aside_pushes_out_the_oldest_whatever_it_is(tmp_path: Path) 
     (home / "000002").symlink_to(outside)
     for _ in range(3):
         (tmp_path / "outbox.db").mkdir()
-        files._put_aside(tmp_path / "outbox.db", tmp_path)
+        storefiles._quarantine_obstacle(tmp_path / "outbox.db", tmp_path)
     assert sorted(path.name for path in home.iterdir()) == ["000004", "000005"]
     assert (outside / "precious").read_bytes() == b"x"
 
@@ -84,35 +84,35 @@ def test_what_is_put_aside_pushes_out_the_oldest_whatever_it_is(tmp_path: Path) 
 def test_the_bytes_in_quarantine_are_those_of_plain_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert quarantined(tmp_path) == (0, 0)
+    assert quarantine_usage(tmp_path) == (0, 0)
     place = tmp_path / QUARANTINE / "000001"
     place.mkdir(parents=True)
     (place / "outbox.db").write_bytes(bytes(70))
     (place / "outbox.db-wal").write_bytes(bytes(5))
     (place / "link").symlink_to(place / "outbox.db")
     (tmp_path / QUARANTINE / "readme").write_bytes(b"xyz")
-    assert quarantined(tmp_path) == (1, 78)
+    assert quarantine_usage(tmp_path) == (1, 78)
 
     def gone(path: Path) -> None:
         raise FileNotFoundError(2, "cleared up meanwhile", str(path))
 
     monkeypatch.setattr(Path, "lstat", gone)
-    assert files._bytes(tmp_path / QUARANTINE) == 0
+    assert storefiles._bytes(tmp_path / QUARANTINE) == 0
 
 
 def test_each_kept_database_and_memory_has_a_number_of_its_own(tmp_path: Path) -> None:
-    whose = beside.of_owner("site/gw")
+    whose = foreign.owner_label("site/gw")
     for content in (b"one", b"two", b"three"):
         log = tmp_path / "memory.log"
         log.write_bytes(content)
-        beside.keep_memory(log, tmp_path, whose)
+        foreign.set_aside_commit_log(log, tmp_path, whose)
         assert not log.exists()
         (tmp_path / "outbox.db").write_bytes(content)
-        beside.keep(tmp_path, whose)
+        foreign.set_aside(tmp_path, whose)
     told = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
     assert sorted(told) == sorted([b"one", b"two", b"three"] * 2)
-    assert beside.kept_bytes(tmp_path) == 2 * len(b"onetwothree")
-    names = [path.name for path in beside.kept(tmp_path)]
+    assert foreign.foreign_bytes(tmp_path) == 2 * len(b"onetwothree")
+    names = [path.name for path in foreign.list_foreign(tmp_path)]
     assert names == [f"outbox.of.site.gw.{number}db" for number in ("2.", "3.", "")]
 
 
@@ -123,18 +123,18 @@ def test_a_folder_that_cannot_be_asked_keeps_nothing_that_is_known(
         raise OSError(errno.EIO, "a card that does not answer")
 
     monkeypatch.setattr(Path, "glob", broken)
-    assert (beside.kept(tmp_path), beside.kept_bytes(tmp_path)) == ([], 0)
+    assert (foreign.list_foreign(tmp_path), foreign.foreign_bytes(tmp_path)) == ([], 0)
 
 
 def test_zeros_are_real_blocks_or_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = 2 * ballast.CHUNK + 5
     with (tmp_path / "x").open("wb") as file:
-        ballast.zeros(file.fileno(), size)
+        ballast.write_zeros(file.fileno(), size)
         assert os.fstat(file.fileno()).st_size == size
         assert os.fstat(file.fileno()).st_blocks * 512 >= size
         monkeypatch.setattr(os, "pwrite", lambda fd, data, place: len(data) - 1)
         with pytest.raises(OSError, match="space") as told:
-            ballast.zeros(file.fileno(), size)
+            ballast.write_zeros(file.fileno(), size)
         assert told.value.errno == errno.ENOSPC
 
 
@@ -144,7 +144,7 @@ def test_of_databases_in_quarantine_the_oldest_goes_and_none_is_larger_than_may_
     def put(content: bytes, limit: int = 1000) -> None:
         (tmp_path / "outbox.db").write_bytes(content)
         (tmp_path / "outbox.db-wal").write_bytes(b"log")
-        files.quarantine(tmp_path, "outbox.db", limit)
+        storefiles.quarantine(tmp_path, "outbox.db", limit)
 
     def kept() -> list[bytes]:
         return [path.read_bytes() for path in sorted((tmp_path / QUARANTINE).rglob("outbox.db"))]
@@ -156,6 +156,6 @@ def test_of_databases_in_quarantine_the_oldest_goes_and_none_is_larger_than_may_
     assert kept() == [b"three", b"4" * 989], "just as much as may be, with their logs"
     put(b"5" * 998)
     assert kept() == [b"5" * 500], "one alone, and cut"
-    assert quarantined(tmp_path) == (1, 503)
+    assert quarantine_usage(tmp_path) == (1, 503)
     put(b"6" * 500)
     assert kept() == [b"6" * 500], "with the other one there would be too much"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from edge.core import Draft, Stream
-from edge.store import BusyError, Mark, Outbox, Stored, look
-from edge.store.rows import pack
+from edge.store import ClockMark, Outbox, OutboxBusyError, StoredRecord, inspect_outbox
+from edge.store.rowformat import pack_body
 
 S = 1_000_000_000
-MARK = Mark(5 * S, 1_790_000_000 * S, "ntp")
+MARK = ClockMark(5 * S, 1_790_000_000 * S, "ntp")
 LIMIT = 8 << 20
 
 
@@ -35,8 +35,8 @@ def text(seed: int, size: int) -> str:
     return base64.b85encode(random.Random(seed).randbytes(size))[:size].decode()
 
 
-def everything(outbox: Outbox) -> list[Stored]:
-    found: list[Stored] = []
+def everything(outbox: Outbox) -> list[StoredRecord]:
+    found: list[StoredRecord] = []
     while rows := outbox.pending(found[-1].row if found else 0, 100):
         found += rows
     return found
@@ -59,7 +59,7 @@ def test_numbers_run_per_stream_and_start_at_one(tmp_path: Path) -> None:
     assert {stored.record.key.epoch for stored in first} == {epoch.epoch}
     assert first[0].record.body == drafts(1)[0].body
     assert everything(outbox) == [*first, *second]
-    bodies = [pack(draft) for draft in (*drafts(2), *drafts(3, Stream.TRAFFIC), *drafts(1))]
+    bodies = [pack_body(draft) for draft in (*drafts(2), *drafts(3, Stream.TRAFFIC), *drafts(1))]
     assert (outbox.counts().commits, outbox.counts().bytes_in) == (2, sum(map(len, bodies)))
     outbox.close()
 
@@ -117,13 +117,13 @@ def test_state_and_clock_ride_in_the_commit(tmp_path: Path) -> None:
     boot = outbox.begin().boot
     assert outbox.state("energy") is None
     outbox.commit(drafts(1), {"energy": (2, b"\x00\x01")}, clock=MARK)
-    outbox.commit(drafts(1), clock=Mark(9 * S, 1_790_000_004 * S, "rtc"))
+    outbox.commit(drafts(1), clock=ClockMark(9 * S, 1_790_000_004 * S, "rtc"))
     kill(outbox)
     outbox = opened(tmp_path)
     outbox.begin()
     assert outbox.state("energy") == (2, b"\x00\x01")
     # the mark that is trusted most, and the latest one
-    assert outbox.marks(boot) == [MARK, Mark(9 * S, 1_790_000_004 * S, "rtc")]
+    assert outbox.marks(boot) == [MARK, ClockMark(9 * S, 1_790_000_004 * S, "rtc")]
     assert outbox.marks(boot + 1) == []
     outbox.close()
 
@@ -131,14 +131,14 @@ def test_state_and_clock_ride_in_the_commit(tmp_path: Path) -> None:
 def test_a_second_process_is_turned_away(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     outbox.begin()
-    with pytest.raises(BusyError):
+    with pytest.raises(OutboxBusyError):
         opened(tmp_path)
-    with pytest.raises(BusyError):
-        look(tmp_path / "outbox", LIMIT)
+    with pytest.raises(OutboxBusyError):
+        inspect_outbox(tmp_path / "outbox", LIMIT)
     assert not (tmp_path / "outbox" / "quarantine").exists()
     outbox.commit(drafts(2))
     outbox.close()
-    assert look(tmp_path / "outbox", LIMIT).streams == {"air": 2}
+    assert inspect_outbox(tmp_path / "outbox", LIMIT).streams == {"air": 2}
 
 
 def test_the_journal_knows_what_was_sent_and_what_was_confirmed(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_flood_stays_within_the_limit_and_every_number_is_accounted_for(
     events = [stored.row for stored in outbox.commit(drafts(5, Stream.EVENT), clock=MARK)]
     for step in range(4_000_000 // (100 * (size + 100))):
         count += 100
-        outbox.commit(drafts(100, Stream.RAW, size), clock=Mark((step + 1) * S, 0, "none"))
+        outbox.commit(drafts(100, Stream.RAW, size), clock=ClockMark((step + 1) * S, 0, "none"))
         assert outbox.counts().size <= limit
     left = everything(outbox)
     assert events == [stored.row for stored in left if stored.record.key.stream is Stream.EVENT], (
@@ -287,7 +287,7 @@ def test_a_database_with_larger_pages_stays_within_the_limit(
     """Made by an earlier version: a database keeps its size of page for ever."""
     limit = 2 << 20
     with monkeypatch.context() as earlier:
-        earlier.setattr("edge.store.database.PAGE", 4096)
+        earlier.setattr("edge.store.database.PAGE_SIZE", 4096)
         outbox = opened(tmp_path, limit=limit)
         outbox.begin()
         outbox.commit(drafts(10), clock=MARK)

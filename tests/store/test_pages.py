@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.store.pages import LARGEST, Pages, _varint
+from edge.store.sqlitepages import PAYLOAD_LIMIT, SqlitePages, _varint
 
 PAGE = 1024
 VALUES: list[Any] = [
@@ -31,7 +31,7 @@ def database(folder: Path, rows: dict[int, Any], page: int = PAGE) -> Path:
 
 
 def read(path: Path) -> dict[int, Any]:
-    with Pages(path) as pages:
+    with SqlitePages(path) as pages:
         return {number: values[1] for number, values in pages.records(3)}
 
 
@@ -94,7 +94,7 @@ ONE = bytes((4, 0, 9, 8))  # head of four bytes: null, one, nought
     "damaged",
     [
         cell(9, ONE, 0),
-        cell(9, ONE, LARGEST + 1),
+        cell(9, ONE, PAYLOAD_LIMIT + 1),
         cell(9, bytes((4, 0, 9, 10))),  # a kind of value that there is not
         cell(9, bytes((4, 0, 9, 1))),  # the value is cut
         cell(9, bytes((3, 0, 9, 8))),  # two columns, and something else

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.store import Mark
-from edge.store.files import read_ledger
-from edge.store.starts import BLIND
+from edge.store import ClockMark
+from edge.store.epochs import BLIND_STARTS
+from edge.store.storefiles import read_epoch_file
 from tests.store.refuge import at, blind, returned
 from tests.store.test_outbox import S, drafts, everything, opened
 
@@ -22,7 +22,7 @@ def test_a_blind_start_never_meets_the_rows_of_others(tmp_path: Path) -> None:
     new = outbox.commit(drafts(3, at=50), clock=at(10))
     epoch = new[0].record.key.epoch
     assert former.epoch < epoch < 1 << 53
-    assert epoch >> 32 in range(BLIND.start, BLIND.stop + 1)
+    assert epoch >> 32 in range(BLIND_STARTS.start, BLIND_STARTS.stop + 1)
     outbox.commit([], confirmed=[new[0].row], clock=at(11))
     returned(tmp_path, outbox)
     left = {stored.record.key for stored in everything(outbox)}
@@ -39,7 +39,7 @@ def test_a_blind_start_never_meets_the_rows_of_others(tmp_path: Path) -> None:
 def test_rows_from_before_a_blind_start_keep_their_clock(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     boot = outbox.begin().boot
-    made = outbox.commit(drafts(2), clock=Mark(5 * S, 1_790_000_000 * S, "ntp"))
+    made = outbox.commit(drafts(2), clock=ClockMark(5 * S, 1_790_000_000 * S, "ntp"))
     outbox.close()
     outbox = blind(tmp_path)
     outbox.commit(drafts(1), clock=at(10))
@@ -69,7 +69,7 @@ def test_counts_never_fall_and_declarations_survive_a_blind_start(tmp_path: Path
     assert outbox._disk is not None
     assert kept.keys() <= outbox._disk.drops().keys()
     assert outbox._disk.word("starts", 0) == outbox._start.number
-    assert read_ledger(tmp_path / "outbox").starts == outbox._start.number > epoch.epoch >> 32
+    assert read_epoch_file(tmp_path / "outbox").starts == outbox._start.number > epoch.epoch >> 32
     assert outbox._start.boot > epoch.boot
     outbox.close()
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from edge.core import Stream
-from edge.store import Mark
-from edge.store.memory import Memory
-from edge.store.rows import DamagedError
-from edge.store.spool import NAME as SPOOL
-from edge.store.spool import read_left
+from edge.store import ClockMark
+from edge.store.commitlog import COMMIT_LOG_NAME as SPOOL
+from edge.store.commitlog import recover_commit_log
+from edge.store.memoryoutbox import MemoryOutbox
+from edge.store.rowformat import DamagedRowError
 from tests.acquire.test_stage_strange import as_nobody
 from tests.store.faulty import FaultyDisk
 from tests.store.refuge import IOERR, at
@@ -213,15 +213,15 @@ def test_a_log_of_memory_that_cannot_be_read_is_said_to_be_lost(tmp_path: Path) 
     run.mkdir()
     (run / "memory.log").write_bytes(b"x" * 100)
     (run / "memory.log").chmod(0o600)
-    with as_nobody(run), pytest.raises(DamagedError):
-        read_left(run, Memory(1 << 20))
+    with as_nobody(run), pytest.raises(DamagedRowError):
+        recover_commit_log(run, MemoryOutbox(1 << 20))
 
 
 def test_what_left_meanwhile_leaves_the_disk_however_much_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two rows in one transaction, of more than two."""
-    monkeypatch.setattr("edge.store.catchup.GONE", 2)
+    monkeypatch.setattr("edge.store.catchup.DELETE_BATCH_ROWS", 2)
     outbox = opened(tmp_path)
     outbox.begin()
     rows = [stored.row for stored in outbox.commit(drafts(8), clock=at(1))]
@@ -282,7 +282,7 @@ def test_rows_that_come_from_memory_at_the_next_boot_keep_their_clock(tmp_path: 
     outbox = opened(tmp_path, run=tmp_path)
     boot = outbox.begin().boot
     FaultyDisk.fail(IOERR)
-    synced = Mark(5 * S, 1_790_000_000 * S, "ntp")
+    synced = ClockMark(5 * S, 1_790_000_000 * S, "ntp")
     outbox.commit(drafts(2), clock=synced)
     outbox.close()
     FaultyDisk.heal()

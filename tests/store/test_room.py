@@ -7,10 +7,10 @@ from typing import Any, cast
 import pytest
 
 from edge.core import Stream
-from edge.store.database import PAGE
-from edge.store.disk import Disk
-from edge.store.room import VICTIMS, make_room, margin
-from edge.store.rows import CLASSES
+from edge.store.database import PAGE_SIZE
+from edge.store.diskoutbox import DiskOutbox
+from edge.store.eviction import EVICT_BATCH_ROWS, evict_margin, evict_rows
+from edge.store.rowformat import STREAM_LEVELS
 from tests.store.test_outbox import opened
 
 LIMIT = 10_000  # its hundredth is made free beyond what is needed
@@ -33,7 +33,7 @@ class Rows:
     def oldest(
         self, streams: Collection[str], limit: int, need: int, spared: Callable[[int], bool]
     ) -> list[str]:
-        assert limit == VICTIMS
+        assert limit == EVICT_BATCH_ROWS
         found = [name for name in streams for _ in range(self.left.get(name, 0))]
         return found[: min(limit, -(-need // 100))]
 
@@ -53,7 +53,7 @@ class Rows:
             self.free += 100
             return True
 
-        return make_room(cast("Disk", self), need, highest, LIMIT, self.lose, thin)
+        return evict_rows(cast("DiskOutbox", self), need, highest, LIMIT, self.lose, thin)
 
 
 def test_where_there_is_just_enough_nothing_is_touched() -> None:
@@ -66,20 +66,20 @@ def test_where_there_is_just_enough_nothing_is_touched() -> None:
 
 def test_what_may_go_first_goes_first_and_nothing_above_what_needs_the_room() -> None:
     disk = Rows(0, raw=2, health=1, air=3, manifest=9, event=5)
-    assert disk.make(400, CLASSES[Stream.AIR])
+    assert disk.make(400, STREAM_LEVELS[Stream.AIR])
     assert disk.left == {"raw": 0, "health": 0, "air": 1, "manifest": 9, "event": 5}
-    assert not disk.make(700, CLASSES[Stream.AIR])
+    assert not disk.make(700, STREAM_LEVELS[Stream.AIR])
     assert disk.left == {"raw": 0, "health": 0, "air": 0, "manifest": 9, "event": 5}
-    assert disk.make(700, CLASSES[Stream.EVENT])
+    assert disk.make(700, STREAM_LEVELS[Stream.EVENT])
     assert disk.left["event"] == 5, "the manifests were enough"
 
 
 def test_what_can_merge_merges_before_any_of_it_goes() -> None:
     disk = Rows(0, air=9)
-    assert disk.make(400, CLASSES[Stream.AIR], gains=50)
-    assert (disk.left["air"], disk.free, disk.gains) == (9, 400 + margin(LIMIT), 45)
+    assert disk.make(400, STREAM_LEVELS[Stream.AIR], gains=50)
+    assert (disk.left["air"], disk.free, disk.gains) == (9, 400 + evict_margin(LIMIT), 45)
     disk = Rows(0, air=9)
-    assert disk.make(400, CLASSES[Stream.AIR], gains=2)
+    assert disk.make(400, STREAM_LEVELS[Stream.AIR], gains=2)
     assert disk.left["air"] == 6
 
 
@@ -87,8 +87,8 @@ def test_what_can_merge_merges_before_any_of_it_goes() -> None:
 def test_a_margin_is_made_free_too(missing: int) -> None:
     disk = Rows(0, raw=99)
     assert disk.make(missing, 0)
-    assert disk.free - missing >= margin(LIMIT) == 100
-    assert disk.free - missing < margin(LIMIT) + 100
+    assert disk.free - missing >= evict_margin(LIMIT) == 100
+    assert disk.free - missing < evict_margin(LIMIT) + 100
 
 
 def test_the_database_leaves_room_for_declaring_losses_out(tmp_path: Path) -> None:
@@ -99,6 +99,6 @@ def test_the_database_leaves_room_for_declaring_losses_out(tmp_path: Path) -> No
         disk = outbox._disk
         assert disk is not None
         pages = disk.one("PRAGMA max_page_count")
-        left_out = pages * PAGE - disk.room() - disk.used_bytes()
-        assert left_out == max(16, pages // 50) * PAGE
+        left_out = pages * PAGE_SIZE - disk.room() - disk.used_bytes()
+        assert left_out == max(16, pages // 50) * PAGE_SIZE
         outbox.close()

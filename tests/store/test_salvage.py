@@ -10,19 +10,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.core import Stream
-from edge.store import Mark, Outbox
-from edge.store.pages import LEAF, Pages
-from edge.store.rows import CLASSES, Row
+from edge.store import ClockMark, Outbox
+from edge.store.rowformat import STREAM_LEVELS, OutboxRow
 from edge.store.salvage import Salvage
-from tests.store.test_look import picture
+from edge.store.sqlitepages import TABLE_LEAF, SqlitePages
 from tests.store.test_outbox import LIMIT, S, drafts
+from tests.store.test_outboxinspector import picture
 
-COLUMNS = len(Row._fields)
-MARK = Mark(400 * S, 1_790_000_400 * S, "ntp")
+COLUMNS = len(OutboxRow._fields)
+MARK = ClockMark(400 * S, 1_790_000_400 * S, "ntp")
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, Row]]:
+def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, OutboxRow]]:
     """A database with a log as a kill leaves it: short rows, and some on pages of their own."""
     folder = tmp_path_factory.mktemp("source")
     outbox = Outbox.open(folder / "o", limit_bytes=LIMIT, boot_id="b", ballast_bytes=0)
@@ -41,13 +41,13 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, Ro
     with closing(Salvage(folder / "cut/outbox.db")) as salvage:
         rows = {row.id: row for row in salvage.rows()}
         assert (salvage.trouble, len(rows)) == (None, 1003)
-        assert all(row.level == CLASSES[row.stream] for row in rows.values())
+        assert all(row.level == STREAM_LEVELS[row.stream] for row in rows.values())
     return folder / "cut/outbox.db", rows
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_random_words_cost_the_rows_that_they_hit_and_invent_none(
-    tmp_path: Path, source: tuple[Path, dict[int, Row]], seed: int
+    tmp_path: Path, source: tuple[Path, dict[int, OutboxRow]], seed: int
 ) -> None:
     path, rows = source
     rng = random.Random(seed)
@@ -67,7 +67,9 @@ def test_random_words_cost_the_rows_that_they_hit_and_invent_none(
     went_in = {row[2:] for row in rows.values()}
     for row in found:  # by its own key: the number of the row itself has no checksum
         assert row[2:] in went_in, "what comes out is what went in"
-        assert row.level == CLASSES[row.stream], "read again from its stream: it has no checksum"
+        assert row.level == STREAM_LEVELS[row.stream], (
+            "read again from its stream: it has no checksum"
+        )
     assert len(found) >= len(rows) - 12 * words
     assert picture(tmp_path) == before
 
@@ -83,7 +85,7 @@ def test_any_bytes_are_pages_with_nothing_on_them_or_something(
     (tmp_path / "x.db-wal").unlink(missing_ok=True)
     if log is not None:
         (tmp_path / "x.db-wal").write_bytes(log)
-    with Pages(tmp_path / "x.db") as pages:
+    with SqlitePages(tmp_path / "x.db") as pages:
         for number, values in pages.records(COLUMNS):
             assert isinstance(number, int)
             assert len(values) == COLUMNS
@@ -98,7 +100,7 @@ def test_any_bytes_are_pages_with_nothing_on_them_or_something(
 )
 def test_a_page_turned_into_anything_raises_nothing(
     tmp_path: Path,
-    source: tuple[Path, dict[int, Row]],
+    source: tuple[Path, dict[int, OutboxRow]],
     harm: list[tuple[float, bytes]],
     cut: float | None,
 ) -> None:
@@ -107,23 +109,23 @@ def test_a_page_turned_into_anything_raises_nothing(
         place = int(where * len(data))
         data[place : place + len(what)] = what
     (tmp_path / "y.db").write_bytes(data[: int(cut * len(data))] if cut is not None else data)
-    with Pages(tmp_path / "y.db") as pages:
+    with SqlitePages(tmp_path / "y.db") as pages:
         for _, values in pages.records(COLUMNS):
             assert len(values) == COLUMNS
 
 
 def test_a_file_that_was_cut_at_its_beginning_has_rows_on_its_first_page(
-    tmp_path: Path, source: tuple[Path, dict[int, Row]]
+    tmp_path: Path, source: tuple[Path, dict[int, OutboxRow]]
 ) -> None:
     data = source[0].read_bytes()
-    with Pages(source[0]) as pages:
+    with SqlitePages(source[0]) as pages:
         size = pages.size
-    leaves = [at for at in range(0, len(data), size) if data[at] == LEAF]
+    leaves = [at for at in range(0, len(data), size) if data[at] == TABLE_LEAF]
     begin = leaves[len(leaves) // 2]
     found: list[set[int]] = []
     for head in (bytes(begin), b""):
         (tmp_path / "x.db").write_bytes(head + data[begin:])
-        with Pages(tmp_path / "x.db") as pages:
+        with SqlitePages(tmp_path / "x.db") as pages:
             found.append({number for number, _ in pages.records(COLUMNS)})
     long = {row.id for row in source[1].values() if len(row.body) > size}  # whose pages moved
     assert found[0] - long <= found[1] <= found[0]
@@ -131,7 +133,7 @@ def test_a_file_that_was_cut_at_its_beginning_has_rows_on_its_first_page(
 
 
 def test_a_long_rescue_says_how_far_it_has_come(
-    tmp_path: Path, source: tuple[Path, dict[int, Row]]
+    tmp_path: Path, source: tuple[Path, dict[int, OutboxRow]]
 ) -> None:
     told: list[tuple[str, int]] = []
     with closing(Salvage(source[0], lambda *word: told.append(word))) as salvage:
@@ -140,9 +142,9 @@ def test_a_long_rescue_says_how_far_it_has_come(
 
 
 def test_what_it_finds_on_single_pages_is_told_too(
-    tmp_path: Path, source: tuple[Path, dict[int, Row]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, source: tuple[Path, dict[int, OutboxRow]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.store.salvage.TOLD", 300)
+    monkeypatch.setattr("edge.store.salvage.PROGRESS_EVERY_ROWS", 300)
     (tmp_path / "x.db").write_bytes(bytes(100) + source[0].read_bytes()[100:])
     told: list[tuple[str, int]] = []
     with closing(Salvage(tmp_path / "x.db", lambda *word: told.append(word))) as salvage:
@@ -161,7 +163,7 @@ def test_a_view_in_the_place_of_the_table_is_not_asked(tmp_path: Path) -> None:
     outbox.close()
     with sqlite3.connect(tmp_path / "o/outbox.db") as db:
         db.execute("DROP TABLE record")
-        columns = ", ".join(f"n AS {name}" for name in Row._fields)
+        columns = ", ".join(f"n AS {name}" for name in OutboxRow._fields)
         db.execute(
             "CREATE VIEW record AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)"
             f" SELECT {columns} FROM c"

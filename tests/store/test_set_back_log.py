@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.store import Mark
-from edge.store.database import NAME as DB
-from edge.store.highwater import NAME
-from edge.store.rows import Tail
-from edge.store.wal import judge, look
+from edge.store import ClockMark
+from edge.store.database import DATABASE_NAME as DB
+from edge.store.highwater import HIGHWATER_NAME
+from edge.store.rowformat import LogTail
+from edge.store.wal import classify_wal, inspect_wal
 from tests.store.set_back import Box, S, commits, events, flip
 
 
@@ -64,11 +64,11 @@ def test_one_damage_is_one_event_and_one_loss(
     if reboot:
         box.reboot()
     if lost_mark:
-        (box.run / NAME).unlink(missing_ok=True)
+        (box.run / HIGHWATER_NAME).unlink(missing_ok=True)
     torn = back == 1 and (reboot or lost_mark)
     assert box.start() == ("doubtful" if torn else "older")
     assert box.outbox is not None
-    rows = box.outbox.commit([], {}, [1], Mark(box.now_ns + S, 0, "none"))
+    rows = box.outbox.commit([], {}, [1], ClockMark(box.now_ns + S, 0, "none"))
     told = sorted(row.record.body["event"] for row in rows)
     assert told == (["storage"] if torn else ["drop", "storage"])
 
@@ -138,12 +138,12 @@ def test_a_second_power_cut_before_the_first_commit_forgets_no_doubt(
         assert box.start() == "known"
 
 
-def tail(log: Path, ends: Sequence[int]) -> Tail:
+def tail(log: Path, ends: Sequence[int]) -> LogTail:
     """Of a log that was cut somewhere, after a reboot."""
     size = log.stat().st_size
     read = sum(at + 24 + 1024 <= size for at in ends)
     frames_read = 0 if not read else (ends[read - 1] - 32) // (24 + 1024) + 1
-    return judge(look(log.parent), frames_read, same_boot=False)
+    return classify_wal(inspect_wal(log.parent), frames_read, same_boot=False)
 
 
 def test_a_log_that_is_cut_within_a_commit_is_torn_and_at_its_end_whole(
@@ -153,7 +153,7 @@ def test_a_log_that_is_cut_within_a_commit_is_torn_and_at_its_end_whole(
     box.kill()
     data, ends = box.log.read_bytes(), commits(box.log)
     path = tmp_path / f"{DB}-wal"
-    verdicts: dict[int, Tail] = {}
+    verdicts: dict[int, LogTail] = {}
     for size in range(0, len(data), 211):
         path.write_bytes(data[:size])
         verdicts[size] = tail(path, ends)

@@ -8,50 +8,70 @@ import msgpack
 import pytest
 
 from edge.core import Draft, Key, Stream
-from edge.store import spool as module
-from edge.store.drops import Drop, Drops
-from edge.store.memory import Memory
-from edge.store.rows import DamagedError, Former, Mark, Row, pack, row_of
-from edge.store.spool import HEAD, NAME, Commit, Left, Spool, _of, _pack, read_left
-from edge.store.starts import Start
+from edge.store import commitlog as module
+from edge.store.commitlog import (
+    COMMIT_LOG_NAME,
+    LOG_HEADER,
+    CommitLog,
+    LoggedCommit,
+    RecoveredLog,
+    _length_checksum,
+    _pack,
+    recover_commit_log,
+)
+from edge.store.drops import DropRange, PendingDrops
+from edge.store.epochs import EpochStart
+from edge.store.memoryoutbox import MemoryOutbox
+from edge.store.rowformat import (
+    ClockMark,
+    DamagedRowError,
+    OutboxRow,
+    PreviousStart,
+    make_row,
+    pack_body,
+)
 
 S = 1_000_000_000
-FORMER = Former(7, 1, {"air": 5})
-START = Start(3, 3 << 32, 2, "boot", False, FORMER, True, 7, owner="site/gw")
+FORMER = PreviousStart(7, 1, {"air": 5})
+START = EpochStart(3, 3 << 32, 2, "boot", False, FORMER, True, 7, owner="site/gw")
 EMPTY = msgpack.packb([])
-NO_MAP = HEAD.pack(len(EMPTY), _of(len(EMPTY)), zlib.crc32(EMPTY)) + EMPTY
-MARK = Mark(5 * S, 6 * S, "ntp")
+NO_MAP = LOG_HEADER.pack(len(EMPTY), _length_checksum(len(EMPTY)), zlib.crc32(EMPTY)) + EMPTY
+MARK = ClockMark(5 * S, 6 * S, "ntp")
 
 
-def rows(first: int, count: int = 1) -> list[Row]:
+def rows(first: int, count: int = 1) -> list[OutboxRow]:
     made = []
     for seq in range(first, first + count):
         draft = Draft(Stream.AIR, "hut", seq * S, (seq + 1) * S, {"n": seq})
         key = Key(START.epoch, Stream.AIR, seq)
-        made.append(row_of((3 << 32) + seq, key, draft, 2, pack(draft)))
+        made.append(make_row((3 << 32) + seq, key, draft, 2, pack_body(draft)))
     return made
 
 
-FIRST = Commit(rows(1, 3), {"a": (1, b"x"), "b": (2, b"y")}, (), 41, {"air": 4}, Drops(), MARK)
-LOST = Drops({(7, "air", "full"): Drop(1, 9, 4), (6, "*", "damage"): Drop(1, None, None)})
-SECOND = Commit(
+FIRST = LoggedCommit(
+    rows(1, 3), {"a": (1, b"x"), "b": (2, b"y")}, (), 41, {"air": 4}, PendingDrops(), MARK
+)
+LOST = PendingDrops(
+    {(7, "air", "full"): DropRange(1, 9, 4), (6, "*", "damage"): DropRange(1, None, None)}
+)
+SECOND = LoggedCommit(
     rows(4), {"b": (3, b"z")}, ((START.epoch + 1, START.epoch + 2),), 40, {"event": 2}, LOST
 )
 
 
-def write(spool: Spool, *commits: Commit, known: frozenset[str] | None = None) -> None:
+def write(spool: CommitLog, *commits: LoggedCommit, known: frozenset[str] | None = None) -> None:
     for each in commits:
         spool.commit(START, known, True, 1 << 20, each, each)
 
 
-def left(folder: Path) -> Left:
-    found = read_left(folder, Memory(1 << 20))
+def left(folder: Path) -> RecoveredLog:
+    found = recover_commit_log(folder, MemoryOutbox(1 << 20))
     assert found is not None
     return found
 
 
 def test_what_was_committed_comes_back_as_it_was(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
+    spool = CommitLog(tmp_path)
     write(spool, FIRST, SECOND, known=frozenset({"a"}))
     found = left(tmp_path)
     assert (found.token, found.unread, found.owner) == (spool.token, True, "site/gw")
@@ -62,7 +82,7 @@ def test_what_was_committed_comes_back_as_it_was(tmp_path: Path) -> None:
     assert found.memory.reached == 41
     assert (found.counters, found.drops, found.mark) == ({"air": 4, "event": 2}, LOST, MARK)
     assert (found.clean, found.damaged) == (False, False)
-    assert found.latest() == Former(3 << 32, 2, {"air": 3, "event": 1})
+    assert found.latest() == PreviousStart(3 << 32, 2, {"air": 3, "event": 1})
     spool.said_goodbye()
     assert left(tmp_path).clean
     write(spool, FIRST)
@@ -70,14 +90,14 @@ def test_what_was_committed_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_what_has_numbered_nothing_names_the_start_before_it(tmp_path: Path) -> None:
-    write(Spool(tmp_path), Commit())
+    write(CommitLog(tmp_path), LoggedCommit())
     found = left(tmp_path)
     assert (found.latest(), found.mark, found.known) == (FORMER, None, None)
 
 
 def test_a_commit_that_is_damaged_is_said_and_the_others_count(tmp_path: Path) -> None:
-    write(Spool(tmp_path), FIRST, Commit(rows(9)), SECOND)
-    path = tmp_path / NAME
+    write(CommitLog(tmp_path), FIRST, LoggedCommit(rows(9)), SECOND)
+    path = tmp_path / COMMIT_LOG_NAME
     data = bytearray(path.read_bytes())
     place = data.rindex(msgpack.packb({"n": 9}))
     data[place + 1] ^= 1
@@ -91,8 +111,8 @@ def test_a_log_that_is_longer_than_is_read_counts_as_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the byte: what lies behind is lost, and somebody must say so."""
-    write(Spool(tmp_path), FIRST, SECOND)
-    size = (tmp_path / NAME).stat().st_size
+    write(CommitLog(tmp_path), FIRST, SECOND)
+    size = (tmp_path / COMMIT_LOG_NAME).stat().st_size
     for limit, damaged in ((size, False), (size - 1, True)):
         monkeypatch.setattr(module, "READ_LIMIT", limit)
         assert left(tmp_path).damaged is damaged
@@ -100,50 +120,50 @@ def test_a_log_that_is_longer_than_is_read_counts_as_damaged(
 
 @pytest.mark.parametrize("cut", [1, 5, 12, 40])
 def test_a_tail_that_is_cut_was_never_acknowledged(tmp_path: Path, cut: int) -> None:
-    write(Spool(tmp_path), FIRST, Commit(rows(9)))
-    path = tmp_path / NAME
+    write(CommitLog(tmp_path), FIRST, LoggedCommit(rows(9)))
+    path = tmp_path / COMMIT_LOG_NAME
     path.write_bytes(path.read_bytes()[:-cut])
     found = left(tmp_path)
     assert (found.damaged, len(found.memory.rows)) == (False, 3)
 
 
 def test_what_has_no_beginning_or_is_of_another_version_is_damage(tmp_path: Path) -> None:
-    path = tmp_path / NAME
-    assert read_left(tmp_path, Memory(1 << 20)) is None
-    assert read_left(None, Memory(1 << 20)) is None
-    write(Spool(tmp_path), FIRST)
+    path = tmp_path / COMMIT_LOG_NAME
+    assert recover_commit_log(tmp_path, MemoryOutbox(1 << 20)) is None
+    assert recover_commit_log(None, MemoryOutbox(1 << 20)) is None
+    write(CommitLog(tmp_path), FIRST)
     data = path.read_bytes()
-    head = data[: HEAD.size + HEAD.unpack_from(data)[0]]
+    head = data[: LOG_HEADER.size + LOG_HEADER.unpack_from(data)[0]]
     for wrong in (b"", head[:-1], bytes((data[0] ^ 1,)) + data[1:], head[:-1] + b"?"):
         path.write_bytes(wrong)
-        with pytest.raises(DamagedError, match="neither a log"):
-            read_left(tmp_path, Memory(1 << 20))
+        with pytest.raises(DamagedRowError, match="neither a log"):
+            recover_commit_log(tmp_path, MemoryOutbox(1 << 20))
     for wrong in (_pack({"token": 1}) + data, head + _pack({"rows": 5}), head + NO_MAP):
         path.write_bytes(wrong)
-        with pytest.raises(DamagedError, match=NAME):
-            read_left(tmp_path, Memory(1 << 20))
+        with pytest.raises(DamagedRowError, match=COMMIT_LOG_NAME):
+            recover_commit_log(tmp_path, MemoryOutbox(1 << 20))
 
 
 def test_a_log_that_has_grown_is_made_anew_of_what_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SLACK", 100)
-    spool = Spool(tmp_path)
-    whole = Commit(rows(9))
+    monkeypatch.setattr(module, "COMPACT_SLACK_BYTES", 100)
+    spool = CommitLog(tmp_path)
+    whole = LoggedCommit(rows(9))
     sizes = []
     for _ in range(8):
         spool.commit(START, None, False, 200, FIRST, whole)
-        sizes.append((tmp_path / NAME).stat().st_size)
+        sizes.append((tmp_path / COMMIT_LOG_NAME).stat().st_size)
     assert sizes != sorted(sizes), "it grows, and is made anew"
     assert max(sizes) < 3 * (2 * 200 + 100)
-    assert list(tmp_path.iterdir()) == [tmp_path / NAME]
+    assert list(tmp_path.iterdir()) == [tmp_path / COMMIT_LOG_NAME]
 
 
 def test_what_lies_in_the_way_of_a_new_one_is_removed(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_bytes(b"of somebody else")
-    (tmp_path / NAME).with_suffix(".new").symlink_to(target)
-    write(Spool(tmp_path), FIRST)
+    (tmp_path / COMMIT_LOG_NAME).with_suffix(".new").symlink_to(target)
+    write(CommitLog(tmp_path), FIRST)
     assert target.read_bytes() == b"of somebody else"
     assert len(left(tmp_path).memory.rows) == 3
 
@@ -157,8 +177,8 @@ def test_without_room_for_the_rows_their_numbers_are_kept_as_lost(
     def cut(fd: int, data: bytes) -> int:
         return real(fd, data[:400])
 
-    spool = Spool(tmp_path)
-    large = Commit(rows(1, 20), {"a": (1, b"x")}, (), 50, {"air": 21}, LOST, MARK)
+    spool = CommitLog(tmp_path)
+    large = LoggedCommit(rows(1, 20), {"a": (1, b"x")}, (), 50, {"air": 21}, LOST, MARK)
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", cut)
         write(spool, large)
@@ -166,20 +186,20 @@ def test_without_room_for_the_rows_their_numbers_are_kept_as_lost(
     assert "No space left" in spool.trouble or "no space left" in spool.trouble
     found = left(tmp_path)
     assert (found.memory.rows, found.memory.states, found.mark) == ({}, {}, MARK)
-    assert found.drops == {**LOST, (START.epoch, "air", "memory"): Drop(1, 20, 20)}
+    assert found.drops == {**LOST, (START.epoch, "air", "memory"): DropRange(1, 20, 20)}
     assert (found.counters, found.memory.reached) == ({"air": 21}, 50)
     write(spool, FIRST)
     assert len(left(tmp_path).memory.rows) == 3
     assert spool.trouble is None, "there is room again"
     spool.remove()
-    assert read_left(tmp_path, Memory(1 << 20)) is None
+    assert recover_commit_log(tmp_path, MemoryOutbox(1 << 20)) is None
 
 
 def test_memory_counts_its_rows_by_their_streams_and_gives_them_in_order() -> None:
-    memory = Memory(1 << 20)
+    memory = MemoryOutbox(1 << 20)
     event = Draft(Stream.EVENT, "door", 0, 1, {})
-    one = row_of((3 << 32) + 9, Key(START.epoch, Stream.EVENT, 1), event, 2, pack(event))
-    memory.write([*rows(1, 3), one], {}, (), Drops())
+    one = make_row((3 << 32) + 9, Key(START.epoch, Stream.EVENT, 1), event, 2, pack_body(event))
+    memory.write([*rows(1, 3), one], {}, (), PendingDrops())
     assert memory.tally() == {"air": 3, "event": 1}
     first = rows(1)[0].id
     assert [row.seq for row in memory.after(first, 2)] == [2, 3]

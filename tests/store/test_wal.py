@@ -14,10 +14,17 @@ import pytest
 
 from edge.core import Stream
 from edge.store import Outbox
-from edge.store.database import NAME
-from edge.store.files import read_ledger
-from edge.store.frames import FRAME, HEAD, MAGIC, frames, has_commits, summed
-from edge.store.wal import Log, judge, look
+from edge.store.database import DATABASE_NAME
+from edge.store.storefiles import read_epoch_file
+from edge.store.wal import WalLog, classify_wal, inspect_wal
+from edge.store.walframes import (
+    FRAME_HEADER,
+    WAL_HEADER,
+    WAL_MAGIC,
+    has_commits,
+    wal_checksum,
+    wal_frames,
+)
 from tests.crash.harm import HARMS
 from tests.store.test_outbox import MARK, drafts, everything, opened
 
@@ -41,19 +48,19 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def again(left: Path, to: Path) -> Path:
     shutil.copytree(left, to)
-    return to / "outbox" / f"{NAME}-wal"
+    return to / "outbox" / f"{DATABASE_NAME}-wal"
 
 
 def places(log: Path) -> Iterator[int]:
     """Where its frames begin."""
     data = log.read_bytes()
-    page = HEAD.unpack_from(data)[2]
-    yield from range(HEAD.size, len(data), FRAME.size + page)
+    page = WAL_HEADER.unpack_from(data)[2]
+    yield from range(WAL_HEADER.size, len(data), FRAME_HEADER.size + page)
 
 
 def commits(log: Path) -> list[int]:
     data = log.read_bytes()
-    return [at for at in places(log) if FRAME.unpack_from(data, at)[1]]
+    return [at for at in places(log) if FRAME_HEADER.unpack_from(data, at)[1]]
 
 
 def flip(path: Path, at: int, bit: int = 0) -> None:
@@ -76,11 +83,13 @@ def test_a_page_that_has_no_number_ends_a_log_as_it_does_for_sqlite(
     middle, data = commits(log)[COMMITS // 2], log.read_bytes()
     log.write_bytes(sealed(data[:middle] + bytes(4) + data[middle + 4 :]))
     with log.open("rb") as file:
-        whole = [frame.place - FRAME.size for frame in frames(file) if frame.whole]
+        whole = [frame.place - FRAME_HEADER.size for frame in wal_frames(file) if frame.whole]
     assert whole == [at for at in places(log) if at < middle]
     cut = again(left, tmp_path / "cut")
     os.truncate(cut, middle)
-    rows = [rows_of(each.with_name(NAME)) for each in (log, cut, again(left, tmp_path / "all"))]
+    rows = [
+        rows_of(each.with_name(DATABASE_NAME)) for each in (log, cut, again(left, tmp_path / "all"))
+    ]
     assert rows[0] == rows[1] < rows[2], "what SQLite finds"
 
 
@@ -91,12 +100,12 @@ def rows_of(database: Path) -> int:
 
 def sealed(log: bytes) -> bytes:
     """It with checksums that are right."""
-    magic, _, page, *_ = HEAD.unpack_from(log)
-    sums = summed((0, 0), log[:24], little=magic == MAGIC)
-    made = log[: HEAD.size]
-    for at in range(HEAD.size, len(log), FRAME.size + page):
-        image = log[at + FRAME.size : at + FRAME.size + page]
-        sums = summed(sums, log[at : at + 8] + image, little=magic == MAGIC)
+    magic, _, page, *_ = WAL_HEADER.unpack_from(log)
+    sums = wal_checksum((0, 0), log[:24], little=magic == WAL_MAGIC)
+    made = log[: WAL_HEADER.size]
+    for at in range(WAL_HEADER.size, len(log), FRAME_HEADER.size + page):
+        image = log[at + FRAME_HEADER.size : at + FRAME_HEADER.size + page]
+        sums = wal_checksum(sums, log[at : at + 8] + image, little=magic == WAL_MAGIC)
         made += log[at : at + 16] + struct.pack(">II", *sums) + image
     return made
 
@@ -118,7 +127,7 @@ def test_a_bit_in_the_middle_is_told_and_what_is_lost_is_declared(
     assert rows < 3 * COMMITS, "SQLite stops there, and says nothing"
     assert outbox.opened.damage is not None
     assert "log" in outbox.opened.damage
-    former = read_ledger(left / "outbox").epoch
+    former = read_epoch_file(left / "outbox").epoch
     [(key, drop)] = outbox._drops.items()
     assert key == (former, "*", "damage")
     assert drop.count is None, "nobody knows how many"
@@ -129,7 +138,7 @@ def parted(log: Path, at: int) -> bool:
     """Whether this byte is of the last commit but one, whose head lies in two sectors: what it says
     of itself may be what lay there before."""
     end = commits(log)[-2]
-    return end <= at < end + FRAME.size + 1024 and end % 512 > 512 - 16
+    return end <= at < end + FRAME_HEADER.size + 1024 and end % 512 > 512 - 16
 
 
 @pytest.mark.parametrize("boot", [SAME, "another"])
@@ -141,9 +150,9 @@ def test_no_bit_takes_rows_away_in_silence_and_none_is_declared_for_nothing(
     told = 0
     for n in range(150):
         log = again(left, tmp_path / str(n))
-        at = rng.randrange(log.stat().st_size if n % 3 else HEAD.size)
+        at = rng.randrange(log.stat().st_size if n % 3 else WAL_HEADER.size)
         ends = commits(log)
-        latest = ends[-1] if boot == SAME else ends[-2] + FRAME.size + 1024
+        latest = ends[-1] if boot == SAME else ends[-2] + FRAME_HEADER.size + 1024
         told_so = at < latest and not parted(log, at)
         flip(log, at, rng.randrange(8))
         outbox, rows = start(tmp_path / str(n), boot)
@@ -184,7 +193,7 @@ def test_a_head_that_is_being_written_anew_over_an_old_log_is_no_damage(
     """All of that log is in the database already, and a power cut tore its new head."""
     log = again(left, tmp_path / "x")
     shutil.copy(log, tmp_path / "kept")
-    with sqlite3.connect(log.with_name(NAME)) as other:
+    with sqlite3.connect(log.with_name(DATABASE_NAME)) as other:
         other.execute("PRAGMA wal_checkpoint(FULL)")
     other.close()
     data = bytearray((tmp_path / "kept").read_bytes())
@@ -200,12 +209,12 @@ def test_each_start_has_a_log_of_its_own(left: Path, tmp_path: Path, harmed: int
     """So what is left of a transaction that was torn is never taken for a later one."""
     log = again(left, tmp_path / "x")
     if harmed is not None:
-        flip(log, (commits(log)[harmed] if harmed else HEAD.size) + 100)
+        flip(log, (commits(log)[harmed] if harmed else WAL_HEADER.size) + 100)
     outbox = opened(tmp_path / "x", boot=SAME)
     outbox.begin()
     shutil.copytree(tmp_path / "x", tmp_path / "killed")
     outbox.close()
-    found = look(tmp_path / "killed" / "outbox")
+    found = inspect_wal(tmp_path / "killed" / "outbox")
     assert (len(found.commits), found.commits[-1]) == (1, found.last), "of its first commit"
     outbox, _ = start(tmp_path / "killed")
     assert outbox.opened.damage is None
@@ -237,24 +246,26 @@ def test_a_kill_before_the_first_commit_takes_no_verdict_with_it(
 
 
 def test_the_checksum_is_that_of_sqlite(left: Path) -> None:
-    log = look(left / "outbox")
+    log = inspect_wal(left / "outbox")
     assert log.whole
     assert log.last == log.commits[-1]
-    assert judge(log, log.last + 1, same_boot=False) == "whole"
-    assert judge(log, log.last, same_boot=False) == "torn"
-    assert judge(log, log.last, same_boot=True) == "damaged"
-    assert judge(log, 0, same_boot=False) == "damaged"
-    assert summed((0, 0), bytes(24), little=True) == (0, 0)
+    assert classify_wal(log, log.last + 1, same_boot=False) == "whole"
+    assert classify_wal(log, log.last, same_boot=False) == "torn"
+    assert classify_wal(log, log.last, same_boot=True) == "damaged"
+    assert classify_wal(log, 0, same_boot=False) == "damaged"
+    assert wal_checksum((0, 0), bytes(24), little=True) == (0, 0)
 
 
 @pytest.mark.parametrize("size", [0, 31, 55, 56, 1080, 5000])
 def test_rubbish_is_no_log(tmp_path: Path, size: int) -> None:
     for seed in range(20):
-        (tmp_path / NAME).write_bytes(random.Random(seed).randbytes(4096))
-        (tmp_path / f"{NAME}-wal").write_bytes(random.Random(seed).randbytes(size))
-        found = look(tmp_path)
-        assert found == (Log(headless=True) if size >= HEAD.size + FRAME.size else Log())
-        assert judge(found, 0, same_boot=False) != "damaged", "a cut may leave such a head"
+        (tmp_path / DATABASE_NAME).write_bytes(random.Random(seed).randbytes(4096))
+        (tmp_path / f"{DATABASE_NAME}-wal").write_bytes(random.Random(seed).randbytes(size))
+        found = inspect_wal(tmp_path)
+        assert found == (
+            WalLog(headless=True) if size >= WAL_HEADER.size + FRAME_HEADER.size else WalLog()
+        )
+        assert classify_wal(found, 0, same_boot=False) != "damaged", "a cut may leave such a head"
 
 
 @pytest.mark.parametrize("harm", ["zeroed", "flipped at its head"])
@@ -298,7 +309,7 @@ def test_frames_of_a_transaction_that_was_rolled_back_make_a_torn_one_no_damage(
     """A large one is written before its end is known; what it left lies behind the next one."""
     log = again(left, tmp_path / "x")
     data, ends = log.read_bytes(), commits(log)
-    size = FRAME.size + 1024
+    size = FRAME_HEADER.size + 1024
     stale = bytearray(data[ends[0] + size : ends[0] + 3 * size])
     for at in (0, size):
         stale[at + 4 : at + 8] = bytes(4)  # none of them ends a transaction
@@ -316,7 +327,7 @@ def test_what_lay_in_a_sector_before_ends_no_transaction(left: Path, tmp_path: P
     """A cut in a long transaction kept half of a frame's head: in its other half is an old one."""
     log = again(left, tmp_path / "x")
     data, ends = bytearray(log.read_bytes()), commits(log)
-    size = FRAME.unpack_from(data, ends[-1])[1]
+    size = FRAME_HEADER.unpack_from(data, ends[-1])[1]
     begin = next(at for at in places(log) if at > ends[2])  # one transaction from here on
     split = [at for at in places(log) if at > begin and at % 512 > 512 - 16]
     for at in places(log):
@@ -335,13 +346,13 @@ def test_what_lay_in_a_sector_before_ends_no_transaction(left: Path, tmp_path: P
 def test_a_frame_of_no_page_ends_the_log_whatever_its_sums_say(tmp_path: Path) -> None:
     """SQLite, walDecodeFrame: page numbers begin with 1."""
     head = struct.pack(">6I", 0x377F0682, 3_007_000, 1024, 0, 5, 6)
-    sums = summed((0, 0), head, little=True)
+    sums = wal_checksum((0, 0), head, little=True)
     data = head + struct.pack(">2I", *sums)
     for page in (1, 2, 0, 3):
         frame, image = struct.pack(">2I", page, page), bytes(1024)
-        sums = summed(sums, frame + image, little=True)
+        sums = wal_checksum(sums, frame + image, little=True)
         data += frame + struct.pack(">4I", 5, 6, *sums) + image
-    found = list(frames(io.BytesIO(data)))
+    found = list(wal_frames(io.BytesIO(data)))
     assert [(each.page, each.whole) for each in found] == [
         (1, True), (2, True), (0, False), (3, False),
     ]  # fmt: skip
@@ -358,9 +369,9 @@ def test_a_log_of_another_program_is_not_ours_to_judge(
     tmp_path: Path, magic: int, form: int
 ) -> None:
     head = struct.pack(">6I", magic, form, 1024, 0, 5, 6)
-    sums = struct.pack(">2I", *summed((0, 0), head, little=True))
-    path = tmp_path / f"{NAME}-wal"
+    sums = struct.pack(">2I", *wal_checksum((0, 0), head, little=True))
+    path = tmp_path / f"{DATABASE_NAME}-wal"
     path.write_bytes(head + sums + bytes(24 + 1024))
-    assert look(tmp_path) == Log()
+    assert inspect_wal(tmp_path) == WalLog()
     path.write_bytes(b"")
-    assert look(tmp_path) == Log()
+    assert inspect_wal(tmp_path) == WalLog()

@@ -25,7 +25,7 @@ from edge.app.daemon import Daemon
 from edge.config import load
 from edge.core import Stamp
 from edge.core.release import RELEASED_NS
-from edge.store import Mark, Writer
+from edge.store import AsyncOutbox, ClockMark
 from edge.uplink.sender import Sender
 from tests.system.found import ALL, end_us, events, once
 from tests.system.site import LOOPS, Records, Site, Street
@@ -180,14 +180,14 @@ async def test_a_restart_in_a_boot_that_was_certain_does_not_watch_again(tmp_pat
     wall.shift_ns, wall.synced = YEAR, True
     for certain in (False, True):
         began_ns = wall.true_ns + wall.shift_ns
-        writer = await Writer.start(
+        writer = await AsyncOutbox.start(
             tmp_path / "outbox", limit_bytes=8 << 20, boot_id="a", ballast_bytes=0
         )
         part = SimpleNamespace(clock=wall.clock(tmp_path), writer=writer, epoch=writer.epoch)
         await Daemon._know_the_past(part)  # type: ignore[arg-type]
         assert part.clock.now().tq == ("ntp" if certain else "floor")
         mono_ns = time.monotonic_ns()
-        await writer.commit((), {"x": (1, b"")}, Mark(mono_ns, began_ns + mono_ns, "ntp"))
+        await writer.commit((), {"x": (1, b"")}, ClockMark(mono_ns, began_ns + mono_ns, "ntp"))
         await writer.close()
 
 

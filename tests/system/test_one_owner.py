@@ -10,7 +10,7 @@ from drivers.sim.sen55 import Sen55
 from edge.acquire.clock import boot_id
 from edge.acquire.stage import PREFIX, left_behind
 from edge.control.protocol import ask
-from edge.store import look
+from edge.store import inspect_outbox
 from tests.system.site import AIR, KERBSTONE, LOOPS, ROOT, Records, Site, Street
 from tests.system.test_read import wait_for
 from tests.uplink.broker import Mosquitto
@@ -89,7 +89,7 @@ def test_no_record_goes_out_under_the_name_of_a_renamed_gateway(
         assert status is not None
         old = status["epoch"]
         one.kill()
-        waiting = look(one.folder / "store", 16 << 20).rows
+        waiting = inspect_outbox(one.folder / "store", 16 << 20).rows
         segment = left_behind(one.folder / "run", boot_id(), 0, "test/gw-1")
         assert segment, "its stage is left behind"
 
@@ -114,7 +114,7 @@ def test_no_record_goes_out_under_the_name_of_a_renamed_gateway(
         assert str(kept) in storage["text"]
         (one.folder / "kept").mkdir()
         kept.rename(one.folder / "kept" / "outbox.db")
-        assert look(one.folder / "kept", 16 << 20).rows == waiting, "all of it is there"
+        assert inspect_outbox(one.folder / "kept", 16 << 20).rows == waiting, "all of it is there"
         aside = list((one.folder / "run").glob("aside.*"))
         assert [path.name for path in aside] == [f"aside.{segment[0].path.name}"]
         records.stop()

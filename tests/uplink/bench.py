@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.core import Draft, Stamp, Stream
-from edge.store import Mark, Stored, Writer
+from edge.store import AsyncOutbox, ClockMark, StoredRecord
 from edge.uplink.broker import Broker, broker_of
 from edge.uplink.sender import Hooks, Sender, Terms
 from edge.uplink.wire import Topics
@@ -41,7 +41,7 @@ def large(count: int, stream: Stream = Stream.AIR) -> list[Draft]:
 class Box:
     """What `edge.app` joins: an outbox, and a sender that is fed with its commits."""
 
-    def __init__(self, writer: Writer, sender: Sender, clock: RealClock) -> None:
+    def __init__(self, writer: AsyncOutbox, sender: Sender, clock: RealClock) -> None:
         self.writer, self.sender, self.clock = writer, sender, clock
         self.alarms: list[tuple[str, str]] = []
         self.task: asyncio.Task[None] | None = None
@@ -55,9 +55,9 @@ class Box:
             with contextlib.suppress(asyncio.CancelledError):
                 await self.task
 
-    async def commit(self, made: list[Draft]) -> list[Stored]:
+    async def commit(self, made: list[Draft]) -> list[StoredRecord]:
         now = self.clock.now()
-        stored = await self.writer.commit(made, {}, Mark(now.mono_ns, now.wall_ns, now.tq))
+        stored = await self.writer.commit(made, {}, ClockMark(now.mono_ns, now.wall_ns, now.tq))
         self.sender.offer(stored)
         return stored
 
@@ -74,7 +74,7 @@ async def box(
     clock: RealClock | None = None,
     **terms: Any,
 ) -> AsyncIterator[Box]:
-    writer = await Writer.start(
+    writer = await AsyncOutbox.start(
         folder / "outbox", limit_bytes=8 << 20, boot_id="b", run_dir=folder, merge=merge
     )
     clock = clock or RealClock()

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.core import Key, Record, Stamp, Stream
-from edge.store import Mark
+from edge.store import ClockMark
 from edge.uplink.dating import BOOTS, STORED_NS, Dating, moment
 from edge.uplink.wire.clock import Moment
 from tests.uplink.test_timing import Rows
@@ -19,9 +19,9 @@ class Store(Rows):
         super().__init__([])
         self.asked: list[int] = []
 
-    async def marks(self, boot: int) -> list[Mark]:
+    async def marks(self, boot: int) -> list[ClockMark]:
         self.asked.append(boot)
-        return [Mark(boot * S, WALL + boot * S, "ntp")] if boot else []
+        return [ClockMark(boot * S, WALL + boot * S, "ntp")] if boot else []
 
 
 def record(boot: int) -> Record:
@@ -69,7 +69,7 @@ async def test_so_many_boots_are_kept_and_those_that_are_sent_from_whatever_thei
 
 async def test_a_boot_that_never_knew_the_time_is_dated_by_what_is_known_around_it() -> None:
     assert moment(3, None, (5_000, 7_000)) == Moment(3, 0, 0, "none", 5, 7)
-    assert moment(3, Mark(2_000, 9_000, "rtc"), (5_000, None)) == Moment(3, 2, 9, "rtc")
+    assert moment(3, ClockMark(2_000, 9_000, "rtc"), (5_000, None)) == Moment(3, 2, 9, "rtc")
     dating = Dating(Store(), 9)
     await dating.learn({0})
     dated, by = dating.date(record(0), late=False, again=True)

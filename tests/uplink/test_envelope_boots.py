@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edge.core import Draft, Envelope, Record, Stamp, Stream, TimeQuality
-from edge.store import Mark, Writer
+from edge.store import AsyncOutbox, ClockMark
 from edge.uplink.dating import Dating
 
 S = 1_000_000_000
@@ -14,14 +14,16 @@ T0 = 1_790_000_000 * S
 class Boot:
     """One boot of the box, with its outbox open. `began_ns`: its wall's idea of when it began."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: AsyncOutbox) -> None:
         self.writer, self.number = writer, writer.epoch.boot
         self.dating = Dating(writer, self.number)
 
     @classmethod
     async def start(cls, folder: Path, name: str) -> "Boot":
         return cls(
-            await Writer.start(folder / "outbox", limit_bytes=8 << 20, boot_id=name, run_dir=folder)
+            await AsyncOutbox.start(
+                folder / "outbox", limit_bytes=8 << 20, boot_id=name, run_dir=folder
+            )
         )
 
     async def record(self, mono_s: int, tq: TimeQuality, began_ns: int) -> Record:
@@ -29,7 +31,7 @@ class Boot:
         now_ns = mono_s * S
         draft = Draft(Stream.AIR, "hut", now_ns - S, now_ns, {"covered_s": 1.0})
         self.dating.see(Stamp(now_ns, began_ns + now_ns, tq))
-        (stored,) = await self.writer.commit([draft], {}, Mark(now_ns, began_ns + now_ns, tq))
+        (stored,) = await self.writer.commit([draft], {}, ClockMark(now_ns, began_ns + now_ns, tq))
         return stored.record
 
     async def dated(self, record: Record) -> Envelope:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core import Key, Record, Stream
-from edge.store import Stored
+from edge.store import StoredRecord
 from edge.uplink import resend as module
 from edge.uplink.resend import clusters, resend
 from edge.uplink.wire import Command, WireError
@@ -23,12 +23,12 @@ class Store:
 
     async def find(
         self, epoch: int, stream: str, first: int, last: int, limit: int
-    ) -> list[Stored]:
+    ) -> list[StoredRecord]:
         self.walks += 1
         if epoch == 666:
             raise OSError(5, "the disk does not work")
         return [
-            Stored(n, Record(Key(epoch, Stream.AIR, n), "hut", 1, 0, 1, {}))
+            StoredRecord(n, Record(Key(epoch, Stream.AIR, n), "hut", 1, 0, 1, {}))
             for n in self.numbers
             if first <= n <= last and stream == "air"
         ][:limit]

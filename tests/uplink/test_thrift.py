@@ -16,7 +16,7 @@ from edge.uplink.gate import QUARTER_NS, SETTLED_NS
 from edge.uplink.mqtt import LostError, RefusedError
 from edge.uplink.retained import Retained
 from edge.uplink.wire import Topics
-from tests.store.test_thin import MINUTE, WALL
+from tests.store.test_downsample import MINUTE, WALL
 from tests.uplink.bench import GW, Box, RealClock, box
 from tests.uplink.broker import Listener, Make, Mosquitto
 from tests.uplink.waiting import until

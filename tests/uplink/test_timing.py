@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edge.core import Key, Record, Stream
-from edge.store import Mark, Stored
+from edge.store import ClockMark, StoredRecord
 from edge.uplink import feed as module
 from edge.uplink.envelope import best_mark, envelope
 from edge.uplink.feed import FRESH_NS, LIVE, NEVER, Feed
@@ -16,8 +16,8 @@ S = 1_000_000_000
 
 
 def test_a_record_is_dated_by_the_mark_that_is_trusted_most() -> None:
-    unsynced, synced = Mark(10 * S, 0, "none"), Mark(60 * S, 1_000_060 * S, "ntp")
-    lost = Mark(900 * S, 1_000_905 * S, "rtc")
+    unsynced, synced = ClockMark(10 * S, 0, "none"), ClockMark(60 * S, 1_000_060 * S, "ntp")
+    lost = ClockMark(900 * S, 1_000_905 * S, "rtc")
     marks = [lost, unsynced, synced]
     # from before the synchronisation: dated by what came later
     assert envelope(marks, 5 * S, 9 * S).from_wall_ns == 1_000_005 * S
@@ -34,8 +34,8 @@ def test_a_boot_that_never_knew_the_time_says_so() -> None:
     assert (sealed.late, sealed.again) == (True, True)
 
 
-def row(number: int) -> Stored:
-    return Stored(number, Record(Key(1, Stream.AIR, number), "a", 1, 0, 1, {}))
+def row(number: int) -> StoredRecord:
+    return StoredRecord(number, Record(Key(1, Stream.AIR, number), "a", 1, 0, 1, {}))
 
 
 class Rows:
@@ -44,16 +44,16 @@ class Rows:
     def __init__(self, numbers: Sequence[int]) -> None:
         self.rows = [row(number) for number in numbers]
 
-    async def pending(self, after_row: int = 0, limit: int = 200) -> list[Stored]:
+    async def pending(self, after_row: int = 0, limit: int = 200) -> list[StoredRecord]:
         return [stored for stored in self.rows if stored.row > after_row][:limit]
 
-    async def urgent(self, after_row: int = 0, limit: int = 200) -> list[Stored]:
+    async def urgent(self, after_row: int = 0, limit: int = 200) -> list[StoredRecord]:
         return []
 
-    async def find(self, *place: object) -> list[Stored]:
+    async def find(self, *place: object) -> list[StoredRecord]:
         return []
 
-    async def marks(self, boot: int) -> list[Mark]:
+    async def marks(self, boot: int) -> list[ClockMark]:
         return []
 
     async def bounds(self, boot: int) -> tuple[None, None]:
@@ -110,7 +110,7 @@ async def test_what_is_confirmed_while_its_page_is_read_is_not_sent_again(
     store = Rows([1, 2, 3])
     pages = Pages(store, urgent=False)
 
-    async def pending(after_row: int = 0, limit: int = 200) -> list[Stored]:
+    async def pending(after_row: int = 0, limit: int = 200) -> list[StoredRecord]:
         found = [stored for stored in store.rows if stored.row > after_row]
         pages.confirmed([2])
         return found
@@ -172,8 +172,8 @@ async def test_live_rows_are_bounded() -> None:
     assert len(list(iter(made.live, None))) == LIVE
 
 
-def event(number: int) -> Stored:
-    return Stored(number, Record(Key(1, Stream.EVENT, number), "a", 1, 0, 1, {}))
+def event(number: int) -> StoredRecord:
+    return StoredRecord(number, Record(Key(1, Stream.EVENT, number), "a", 1, 0, 1, {}))
 
 
 async def test_what_is_live_is_fresh_until_it_has_gone() -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from edge.core import Draft, Stream
 from edge.process.step import step_of
-from edge.store import Mark, Stored
+from edge.store import ClockMark, StoredRecord
 from edge.store.outbox import Outbox
 from tests.week.street import MONO_0, WALL_0, Commit, S, summaries
 
@@ -94,8 +94,8 @@ def faults(at_ns: int, app: tuple[int, bytes]) -> Iterator[Commit]:
         yield Commit(moment, (event,), {"app": app})
 
 
-def mark(at_ns: int) -> Mark:
-    return Mark(at_ns, WALL_0 - MONO_0 + at_ns, "ntp")
+def mark(at_ns: int) -> ClockMark:
+    return ClockMark(at_ns, WALL_0 - MONO_0 + at_ns, "ntp")
 
 
 @dataclass(slots=True)
@@ -127,7 +127,7 @@ class Account:
     lost: dict[str, set[int]] = field(default_factory=dict)  # what drop events declare
     seconds: Counter[str] = field(default_factory=Counter)
 
-    def take(self, rows: Iterable[Stored]) -> None:
+    def take(self, rows: Iterable[StoredRecord]) -> None:
         for stored in rows:
             record = stored.record
             covers = record.body.get("covers")

@@ -23,7 +23,7 @@ from edge.config import load
 from edge.core import Draft, Stamp, Sweep, sweep
 from edge.infer.judge import Judge, JudgeSetup
 from edge.process.engine import Engine
-from edge.store import Epoch, Mark, Opened, Stored, Writer
+from edge.store import AsyncOutbox, ClockMark, Epoch, OpenReport, StoredRecord
 
 S: Final = 1_000_000_000
 DEVICES: Final = 20
@@ -113,16 +113,16 @@ class Kept:
 
     def __init__(self) -> None:
         self.epoch = Epoch(1 << 32, 1, False, None, False)
-        self.opened = Opened()
-        self.handed: list[Stored] = []
+        self.opened = OpenReport()
+        self.handed: list[StoredRecord] = []
         self.commits: list[Commit] = []
 
     async def state(self, owner: str) -> tuple[int, bytes] | None:
         return None
 
     async def commit(
-        self, drafts: Sequence[Draft], states: Mapping[str, tuple[int, bytes]], clock: Mark
-    ) -> list[Stored]:
+        self, drafts: Sequence[Draft], states: Mapping[str, tuple[int, bytes]], clock: ClockMark
+    ) -> list[StoredRecord]:
         self.commits.append(Commit(clock.mono_ns, tuple(drafts), dict(states)))
         return []
 
@@ -161,7 +161,7 @@ class Street:
         stage = Stage(self.folder, "boot")
         intake = Intake(wiring, pipeline, stage, self)
         ledger = Ledger(
-            wiring, pipeline, intake, stage, cast("Writer", self.kept), self, "boot",
+            wiring, pipeline, intake, stage, cast("AsyncOutbox", self.kept), self, "boot",
             Sealing(self.kept.epoch, 900, None, self.now()),
         )  # fmt: skip
         done(ledger.recover())

@@ -113,8 +113,8 @@ class SilentSite:
         usual = f", where some {self._missing():.0f} are usual" if fault == "stuck_off" else ""
         return (
             f"has seen nothing for {duration}, and neither has any loop of {self._name}{usual}: "
-            "look first at the power of the loop cards and at what their outputs share, unless the road "
-            "is closed"
+            "look first at the power of the loop cards and at what their outputs share, unless the "
+            "road is closed"
         )
 
     def _lived(self, count: float, length_s: float) -> None:

@@ -1,0 +1,322 @@
+"""In memory while the disk gives trouble, and back: what is kept meanwhile, and what is made of
+what a process before this one had to leave there."""
+
+import contextlib
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from edge.core.numbers import Numbers
+from edge.store.activestorage import ActiveStorage
+from edge.store.catchup import PendingChanges, catch_up, merge_drops
+from edge.store.commitlog import (
+    ABSORBED_KEY,
+    CommitLog,
+    LoggedCommit,
+    RecoveredLog,
+    recover_commit_log,
+)
+from edge.store.commitlog import COMMIT_LOG_NAME as SPOOL
+from edge.store.deliveryjournal import DeliveryJournal, recover_journal
+from edge.store.diskoutbox import DiskOutbox
+from edge.store.downsample import MergeBodies
+from edge.store.drops import DropRange, PendingDrops
+from edge.store.epochs import EpochStart, plan_epoch, update_epoch_file
+from edge.store.foreign import owner_label, set_aside_commit_log
+from edge.store.memoryoutbox import OwnerStates
+from edge.store.mergeable import META_KEY, ranges_after
+from edge.store.outboxfolder import OutboxFolder
+from edge.store.outboxrows import OutboxRows
+from edge.store.rowformat import (
+    INFINITE,
+    ClockMark,
+    DamagedRowError,
+    OutboxRow,
+    StoredRecord,
+    try_record,
+)
+from edge.store.storefiles import EpochFile, read_epoch_file
+
+STATES_INTERVAL_NS: Final = (
+    3_600_000_000_000  # so long states of a start that was blind stay off the disk
+)
+RESTART_NOTICE: Final = (
+    "The outbox could not be read at this start and works now. Restart the daemon, so that it "
+    "goes on from the totals that lie there."
+)
+
+
+TORN_NOTICE: Final = (
+    "What the outbox had kept in memory is damaged in the run directory: some of it is lost."
+)
+
+
+class FailoverStorage(OutboxRows):
+    """Holdings with a second place to lie in."""
+
+    def __init__(
+        self,
+        place: OutboxFolder,
+        medium: ActiveStorage,
+        merge: MergeBodies | None,
+        boot_id: str,
+        run_dir: Path | None,
+    ) -> None:
+        # who asks for nobody's in particular goes on in the journal of whose database it is
+        owner = place.owner or (medium.disk.owner if medium.disk is not None else "")
+        self._owner = owner
+        super().__init__(place, medium, DeliveryJournal(run_dir, owner), merge)
+        self._sent_before = recover_journal(run_dir, owner)
+        self.opened = medium.opened
+        self.handed: list[StoredRecord] = []  # confirmed before the last process was killed
+        self._boot_id, self._run_dir = boot_id, run_dir
+        self._row = 0
+        self._next: dict[str, int] = {}  # the counter rows, as they are on disk
+        declared = self._ask(DiskOutbox.drops, None)
+        self._unread = declared is None  # nobody knows what the disk has to declare
+        self._drops = PendingDrops() if declared is None else declared
+        self._spool = CommitLog(run_dir)
+        self._clock: ClockMark | None = None
+        # owners that could go on from their states; None: all, because the disk was there
+        self._known: frozenset[str] | None = None
+        self._missed: set[str] = set()  # owners who asked for their state in vain
+        self._spared: set[str] = set()  # owners whose state on disk is better than the new one
+        self._spared_ns = 0  # since when
+
+    @property
+    def restart(self) -> str | None:
+        """Why the daemon should be started anew, as a sentence for people."""
+        return RESTART_NOTICE if self._spared else None
+
+    # -- a start ----------------------------------------------------------------------------------
+
+    def _plan(self) -> EpochStart:
+        """The next start, with what the one before it has left in memory."""
+        medium, folder = self._medium, self._place.folder
+        left, torn = self._left_in_memory()
+        if left is not None and self._ask(lambda disk: disk.word(ABSORBED_KEY, 0), 0) == left.token:
+            left = None  # it is on disk, and was not removed any more
+        others = [] if self._run_dir is None else [read_epoch_file(self._run_dir)]
+        former = None
+        if left is not None:
+            others.append(EpochFile(left.number, left.boot, left.boot_id, left.epoch))
+            former = left.latest()
+            if left.unread:
+                merge_drops(left.drops, self._drops)
+            # else it had read them, and has declared some of them since
+            self._unread = self._unread and left.unread
+            self._drops = left.drops
+            self._absorb(left)
+        try:
+            start = plan_epoch(
+                medium.disk, folder, self._boot_id, others, former, self._place.owner
+            )
+        except sqlite3.Error as error:
+            medium.fall(error)
+            start = plan_epoch(None, folder, self._boot_id, others, former, self._place.owner)
+        if torn:
+            medium.say(True, TORN_NOTICE)
+            if start.before:
+                self._drops[start.before, "*", "damage"] = DropRange(1, None, None)
+        if left is not None and medium.disk is None:
+            self._adopt(left)
+            start = replace(start, unclean=not left.clean)
+        elif left is not None or medium.disk is not None:
+            self._spool.remove()
+        return start
+
+    def _left_in_memory(self) -> tuple[RecoveredLog | None, bool]:
+        """What the process before had no disk for, and whether some of it cannot be read. What is
+        another owner's is put aside."""
+        owner = self._place.owner
+        try:
+            left = recover_commit_log(self._run_dir, self._medium.empty())
+        except DamagedRowError:
+            return None, True
+        if left is None or owner is None or left.owner in ("", owner):
+            return left, left is not None and left.damaged
+        self._keep_memory_of(left)
+        return None, False
+
+    def _keep_memory_of(self, left: RecoveredLog) -> None:
+        """Of another owner. On the disk, if it works: a tmpfs goes with the power."""
+        if self._run_dir is None:
+            return
+        path, where = self._run_dir / SPOOL, self._place.folder
+        text = f"{path} is {left.owner}'s, with {len(left.memory.rows)} records"
+        try:
+            to = where if self._disk is not None else self._run_dir
+            kept = set_aside_commit_log(path, to, owner_label(left.owner))
+        except OSError as error:
+            self._medium.say(True, f"{text}; it cannot be kept: {error.strerror}.")
+        else:
+            self._medium.say(True, f"{text}: it is kept as {kept}.")
+
+    def _absorb(self, left: RecoveredLog) -> None:
+        """To the disk, if it works."""
+        start = EpochStart(
+            left.number, left.epoch, left.boot, left.boot_id, False, None, False, 0,
+            owner=left.owner,
+        )  # fmt: skip
+        known = left.known
+        words: dict[str, int | str] = {"clean": int(left.clean), META_KEY: ""}
+        news = PendingChanges(
+            start, left.memory, left.counters, self._drops, (), left.mark, left.token,
+            spared=lambda owner: known is not None and owner not in known, words=words,
+        )  # fmt: skip
+        self._ask(lambda disk: bool(self._bring(disk, news)), False)
+
+    def _adopt(self, left: RecoveredLog) -> None:
+        """Its rows lie in memory still, and go on lying there."""
+        self._medium.memory = left.memory
+        self._known = frozenset(left.memory.states) if left.known is None else left.known
+        for number in sorted(self._sent_before.confirmed & left.memory.rows.keys()):
+            record = try_record(left.memory.rows[number])
+            if record is not None:
+                self.handed.append(StoredRecord(number, record, again=True))
+
+    def _begun(self) -> None:
+        """At the end of a start."""
+        if self._disk is None:
+            self._known = self._known or frozenset()
+            self._remember((), {}, (), {}, self._drops, None, ())
+
+    def _keep_ledger(self) -> None:
+        """Behind the database: one that is behind its ledger has lost its last start."""
+        try:
+            self._medium.rescued(partial(update_epoch_file, self._place.folder, self._start))
+        except OSError as error:
+            text = f"The ledger of starts cannot be written: {error.strerror}."
+            self._medium.say(True, text)
+        if self._run_dir is not None:  # for a start that finds no disk in this boot
+            with contextlib.suppress(OSError):
+                update_epoch_file(self._run_dir, self._start)
+
+    # -- meanwhile --------------------------------------------------------------------------------
+
+    def state(self, owner: str) -> tuple[int, bytes] | None:
+        found = super().state(owner)
+        if found is None and self._disk is None:
+            self._missed.add(owner)
+        return found
+
+    def _better(self, owner: str) -> bool:
+        """Whether a state on disk would be the better one: nobody could go on from it."""
+        unread = self._known is not None and owner not in self._known
+        return unread or owner in self._missed
+
+    def _without_spared(self, states: OwnerStates, clock: ClockMark | None) -> OwnerStates:
+        """What of them may go to the disk."""
+        if not self._spared:
+            return states
+        if clock is not None and not 0 <= clock.mono_ns - self._spared_ns < STATES_INTERVAL_NS:
+            self._spared.clear()  # nobody has started the daemon anew: these totals are the truth
+        return {owner: state for owner, state in states.items() if owner not in self._spared}
+
+    def _remember(
+        self,
+        rows: Sequence[OutboxRow],
+        states: OwnerStates,
+        gone: Iterable[int],
+        following: Mapping[str, int],
+        drops: PendingDrops,
+        clock: ClockMark | None,
+        flying: Collection[int],
+    ) -> None:
+        """One commit while the disk does not work."""
+        memory = self._medium.memory
+        # the commit that failed may be on disk all the same
+        memory.reached = memory.reached or self._row + len(rows)
+        memory.reached = max(memory.reached, self._medium.stranded.top)
+        forgotten = memory.forgotten
+        self._counting.dropped += memory.write(rows, states, gone, drops, flying.__contains__)
+        if memory.forgotten and not forgotten:
+            self._medium.say(True, "So much was confirmed meanwhile that some of it is sent again.")
+        out, memory.out = memory.out.ranges(), Numbers()
+        kept = [row for row in rows if row.id in memory.rows]
+        counters = {**self._next, **following}
+        was, reached = self._spool.trouble, memory.reached
+        self._spool.commit(
+            self._start,
+            self._known,
+            self._unread,
+            memory.size,
+            LoggedCommit(kept, states, out, reached, following, drops, clock),
+            LoggedCommit(
+                memory.rows.values(), memory.states, memory.gone.ranges(), reached, counters, drops,
+                clock or self._clock,
+            ),
+        )  # fmt: skip
+        if self._spool.trouble is not None and was is None:
+            self._medium.say(True, self._spool.trouble)
+
+    # -- a disk that works again ------------------------------------------------------------------
+
+    def _look_again(self, clock: ClockMark) -> None:
+        medium, self._clock = self._medium, clock
+        medium.look_again(clock.mono_ns)
+        disk = medium.probe(clock.mono_ns)
+        if disk is not None:
+            self._return_to(disk)
+        if medium.disk is None and (disk := medium.replace()) is not None:
+            if medium.lost:
+                self._drops[self._start.epoch, "*", "damage"] = DropRange(1, None, None)
+            self._return_to(disk)
+
+    def _look_for_the_last_time(self) -> None:
+        """The process ends: what the disk does not take stays in tmpfs, for the next one."""
+        disk = self._medium.probe(self._clock.mono_ns if self._clock else 0, now=True)
+        if disk is not None:
+            self._return_to(disk)
+        self._spool.said_goodbye()
+
+    def _return_to(self, disk: DiskOutbox) -> None:
+        """Raises nothing: when it fails again, all of it stays in memory."""
+        word = self._word()
+        before = self._sent_before.for_start(self._start.number << 32, disk.token)
+        news = PendingChanges(
+            self._start, self._medium.memory, self._next, self._drops, before.confirmed,
+            self._clock, self._spool.token, self._unread, self._better, {META_KEY: word},
+        )  # fmt: skip
+        spared: set[str] = set()
+        if not self._medium.resume(disk, lambda disk: spared.update(self._bring(disk, news))):
+            return
+        if before != self._sent_before:
+            self._sent_before = before
+            self.journal.go_on(before)
+        self._keep_ledger()
+        self._spool.remove()
+        self._handover.stored = word
+        self._spared_ns = self._clock.mono_ns if self._clock else 0
+        self._spared, self._unread, self._known = spared, False, None
+        self._missed.clear()
+        if self._ask(lambda disk: disk.word("starts", 0), 0) != self._start.number:
+            self._thinner = None  # rows behind ours were handed over, nobody knows how many
+
+    def _bring(self, disk: DiskOutbox, news: PendingChanges) -> set[str]:
+        """Whose states were spared. Raises sqlite3.Error."""
+        lost, spared = catch_up(
+            disk, news, self._place.limit_bytes, self._medium.attempt, partial(self._thin, disk)
+        )
+        self._counting.dropped += lost
+        return spared
+
+    def thin(self) -> bool:
+        """As below, though there is room: each byte on the way costs. While the sender holds no
+        row at all, not even one that was just committed."""
+        return bool(self._ask(lambda disk: self._thin(disk, INFINITE), False))
+
+    def _thin(self, disk: DiskOutbox, settled: int | None = None) -> bool:
+        """One step of thinning; whether another one may gain more. Raises sqlite3.Error."""
+        thinner = self._thinner
+        if thinner is None:
+            return False
+        spans = self._handover.spans
+        if settled == INFINITE and self._start.unclean and not self._start.same_boot:
+            # the disk may have been read-only at the end, and rows gone from it: see `Stranded`
+            spans = ranges_after(spans, self._start.number << 32)
+        settled = self._handover.settled if settled is None else settled
+        return self._medium.attempt(disk, lambda disk: thinner.step(disk, spans, settled))

@@ -1,0 +1,75 @@
+"""Tables without checksums: whatever a damaged page says in a column, a start goes on from it."""
+
+import contextlib
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.core import Stream
+from edge.store import ClockMark
+from edge.store.database import DATABASE_NAME
+from tests.memory import in_memory
+from tests.store.test_foreign_owner import OURS, opened
+from tests.store.test_outbox import MARK, S, drafts, everything
+
+COLUMNS = {
+    "meta": ["value"],
+    "counter": ["epoch", "boot", "next"],
+    "clock": ["boot", "mono_ns", "wall_ns"],
+    "dropped": ["epoch", "stream", "reason", "first", "last", "count"],
+    "tally": ["stream", "rows"],
+    "dead": ["epoch", "stream", "seq", "source", "why"],
+    "state": ["version", "data", "crc"],
+}
+VALUES: list[object] = [(1 << 63) - 1, -(1 << 63), -1, 1 << 53, "x", b"\xff\x00", None, 1e300]
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[Path]:
+    with in_memory(Path("/tmp")) as folder:
+        outbox = opened(folder, OURS)
+        outbox.begin()
+        rows = outbox.commit(
+            [*drafts(20), *drafts(3, Stream.EVENT)], {"engine": (1, b"t")}, clock=MARK
+        )
+        outbox.dead(rows[0].row, "nobody takes it")
+        outbox.commit(drafts(2, at=30), clock=ClockMark(40 * S, MARK.wall_ns + 35 * S, "ntp"))
+        outbox.close()
+        yield folder
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("table", COLUMNS)
+def test_no_value_of_a_column_ends_a_start_or_loses_a_row(
+    tmp_path: Path, kept: Path, table: str, value: object
+) -> None:
+    for column in COLUMNS[table]:
+        for boot in ("b1", "b2"):
+            shutil.rmtree(tmp_path / "x", ignore_errors=True)
+            shutil.copytree(kept, tmp_path / "x")
+            database = sqlite3.connect(tmp_path / "x" / "outbox" / DATABASE_NAME)
+            with contextlib.suppress(sqlite3.IntegrityError):  # no NULL can be there
+                database.execute(f"UPDATE OR REPLACE {table} SET {column} = ?", (value,))
+            database.commit()
+            database.close()
+            outbox = opened(tmp_path / "x", OURS, boot)
+            epoch = outbox.begin()
+            assert outbox.opened.ram is None, column
+            assert outbox.opened.damage is None or table == "meta", "it is known, and said"
+            told = epoch.succeeds
+            assert told is None or 0 <= told["epoch"] < 1 << 53, column
+            assert all(0 <= last < 1 << 53 for last in (told or {"last": {}})["last"].values())
+            assert 0 < epoch.boot < 1 << 53, column
+            rows = everything(outbox)
+            assert len([s for s in rows if s.record.key.epoch != epoch.epoch]) == 24, column
+            outbox.marks(epoch.boot)
+            outbox.marks(1)
+            outbox.bounds(epoch.boot)
+            made = outbox.commit(drafts(2), {"x": (1, b"y")}, [rows[0].row], MARK)
+            assert made[0].record.key.seq == 1, column
+            assert outbox.counts().ram is None, f"{column}: {outbox.counts().ram}"
+            outbox.details()
+            outbox.close()
