@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, Final
 
 from edge.core import Condition, Quantity, Reason
-from edge.uplink.wire.contract import BY_NAME, LAST, MESSAGES, Declared, Schema, schema_of
+from edge.uplink.wire.contract import BY_NAME, LAST, MESSAGES, DeclaredMessage, Schema, schema_of
 
 Examples = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -65,7 +65,7 @@ def _topics() -> Iterator[str]:
         yield _topic("up/last/{source}", message, True, message.content_types[-1:])
 
 
-def _topic(address: str, message: Declared, retained: bool, types: Sequence[str]) -> str:
+def _topic(address: str, message: DeclaredMessage, retained: bool, types: Sequence[str]) -> str:
     kinds = "<br>".join(f"`{each}`" for each in types)
     link = f"[{message.name}](#{message.name})"
     return f"| `{address}` | {message.direction} | {'yes' if retained else ''} | {link} | {kinds} |"
@@ -76,7 +76,9 @@ def _header() -> str:
     return _table(header)
 
 
-def _message(message: Declared, seen: set[str], told: Sequence[Mapping[str, Any]]) -> list[str]:
+def _message(
+    message: DeclaredMessage, seen: set[str], told: Sequence[Mapping[str, Any]]
+) -> list[str]:
     schema = schema_of(message)
     defs: Mapping[str, Schema] = schema["$defs"]
     link = f"[schema](schemas/{message.name}.json)"

@@ -19,7 +19,7 @@ from edge.uplink.wire.contract import (
     LAST,
     MESSAGES,
     VERSION,
-    Declared,
+    DeclaredMessage,
     Schema,
     schema_of,
 )
@@ -70,7 +70,7 @@ def examples() -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _schema(message: Declared) -> str:
+def _schema(message: DeclaredMessage) -> str:
     payloads = [each["payload"] for each in examples().get(message.name, ())]
     schema = schema_of(message)
     defs = schema.pop("$defs")
@@ -141,7 +141,11 @@ def _mqtt(*, retain: bool) -> dict[str, Any]:
 
 
 def _place(
-    channels: dict[str, Any], operations: dict[str, Any], address: str, key: str, told: Declared
+    channels: dict[str, Any],
+    operations: dict[str, Any],
+    address: str,
+    key: str,
+    told: DeclaredMessage,
 ) -> None:
     """A channel with its message (channels may have several) and the operation on it."""
     name = address.replace("/", "_").replace("{", "").replace("}", "")
@@ -170,12 +174,12 @@ def _place(
     }
 
 
-def _message_name(message: Declared, content_type: str) -> str:
+def _message_name(message: DeclaredMessage, content_type: str) -> str:
     return message.name if content_type == JSON else f"{message.name}_msgpack"
 
 
 def _messages(
-    message: Declared, told: list[dict[str, Any]] | tuple[()]
+    message: DeclaredMessage, told: list[dict[str, Any]] | tuple[()]
 ) -> list[tuple[str, dict[str, Any]]]:
     """One for each encoding; the schema is the same."""
     found = []

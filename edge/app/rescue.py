@@ -13,14 +13,14 @@ from edge.acquire.stage import Segment, segment_in
 from edge.app.trust import trust
 from edge.config import Site
 from edge.core import Contact, Envelope, Record, Sweep
-from edge.platform.entry import Entry, entry_of
-from edge.platform.store import Store
+from edge.platform.receivedrecord import ReceivedRecord, make_received
+from edge.platform.recordstore import RecordStore
 from edge.store import commitlog
 from edge.store.memoryoutbox import MemoryOutbox
 from edge.store.rowformat import ClockMark, DamagedRowError, OutboxRow, try_record
 from edge.store.salvage import Progress, Salvage
-from edge.uplink.envelope import envelope
-from edge.uplink.wire import Topics, WireError, decode, encode, iso
+from edge.uplink.envelope import make_envelope
+from edge.uplink.wire import Topics, WireError, decode, encode, iso_time
 
 GROUP: Final = 500  # records of one commit of an export
 SQLITE: Final = b"SQLite format 3\0"
@@ -125,7 +125,9 @@ class Dates:
             self._boots.clear()  # rows come in order of age: one boot after the other
             self._boots[boot] = self._found.marks(boot), self._found.bounds(boot)
         marks, known = self._boots[boot]
-        return envelope(marks, record.from_ns, record.to_ns, late=True, again=True, known=known)
+        return make_envelope(
+            marks, record.from_ns, record.to_ns, late=True, again=True, known=known
+        )
 
 
 @dataclass(slots=True)
@@ -138,12 +140,13 @@ class Exported:
 
 
 def export(
-    records: Iterable[tuple[Record, Envelope]], topics: Topics, gw: str, store: Store, wall_ns: int,
+    records: Iterable[tuple[Record, Envelope]], topics: Topics, gw: str, store: RecordStore,
+    wall_ns: int,
     progress: Callable[[Exported], None],
 ) -> Exported:  # fmt: skip
     """Into a store as `kerbstone receipts` writes it, which `kerbstone audit` reads."""
-    done, received = Exported(), iso(wall_ns)
-    group: list[Entry] = []
+    done, received = Exported(), iso_time(wall_ns)
+    group: list[ReceivedRecord] = []
 
     def commit() -> None:
         for each in store.commit(group, ()):
@@ -157,7 +160,9 @@ def export(
             topic = topics.record(record.key.stream, record.source)
             payload = encode(record, dated, gw, "json")
             for message in decode(topic, payload.data, payload.content_type):
-                group.append(entry_of(message, topic, payload.data, payload.content_type, received))
+                group.append(
+                    make_received(message, topic, payload.data, payload.content_type, received)
+                )
         except WireError:
             done.unwritable += 1
         if len(group) >= GROUP:

@@ -13,10 +13,10 @@ import msgpack
 
 from edge.core import ConfigError, Draft, Stamp
 from edge.store import Epoch, OwnerStates, StoredRecord
-from edge.uplink.dating import Dated, moment
 from edge.uplink.manifests import Manifests, Sign
+from edge.uplink.timestamps import MarksAndBounds, manifest_moment
 from edge.uplink.wire import signed_bytes
-from edge.uplink.wire.clock import Moment
+from edge.uplink.wire.clockmoments import Moment
 
 LOG: Final = logging.getLogger("kerbstone")
 OWNER: Final = "manifest"
@@ -36,7 +36,7 @@ class Sealing:
         self,
         state: tuple[int, bytes] | None,
         handed: Sequence[StoredRecord],
-        clocks: Mapping[int, Dated],
+        clocks: Mapping[int, MarksAndBounds],
         now: Stamp,
     ) -> list[Draft]:
         """What the former process had sealed, and what it had handed over and not sealed: by one
@@ -57,12 +57,12 @@ class Sealing:
             return []
         return [self.manifests.opening(self._epoch.epoch, former, now.mono_ns)]
 
-    def _moments(self, boot: int, clock: Dated, now: Stamp) -> list[Moment]:
+    def _moments(self, boot: int, clock: MarksAndBounds, now: Stamp) -> list[Moment]:
         """By which the former process may have dated what it sent. A mark that came within its
         last moments was not written down: if this is the same boot, the clock still shows it."""
         marks, known = clock
         seen = [*marks, now] if boot == self._epoch.boot else marks
-        return [moment(boot, mark, known) for mark in seen or (None,)]
+        return [manifest_moment(boot, mark, known) for mark in seen or (None,)]
 
     def due(self, now: Stamp, *, last: bool) -> list[Draft]:
         """At a window's end: the manifests whose time has come. They are to be committed."""

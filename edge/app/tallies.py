@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from edge.store import OutboxCounts
-from edge.uplink.counters import Counters
+from edge.uplink.counters import UplinkCounters
 
 Numbers = Mapping[str, int | float | bool | None]
 
@@ -48,7 +48,7 @@ def queue_of(counts: OutboxCounts, boot: int, now_ns: int) -> Numbers:
     }
 
 
-def link_of(counters: Counters, connected: bool) -> Numbers:
+def link_of(counters: UplinkCounters, connected: bool) -> Numbers:
     """The link to the broker, since the daemon's start."""
     counted = dataclasses.asdict(counters)
     return {"connected": connected, **{name: counted[own] for own, name in LINK.items()}}

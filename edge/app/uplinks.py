@@ -13,9 +13,9 @@ from edge.app.trust import trust
 from edge.app.vouching import voucher
 from edge.config import Lane, Site, password
 from edge.core import Quantity
-from edge.uplink.broker import Broker, broker_of
+from edge.uplink.broker import Broker, make_broker
 from edge.uplink.manifests import Sign
-from edge.uplink.sender import Hooks, Sender, Terms
+from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.uplink.wire import Topics
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def brokers_for(site: Site, floor_ns: Callable[[], int | None] | None = None) ->
     """
     uplink, known = site.uplink, trust(site)
     return [
-        broker_of(
+        make_broker(
             url,
             site.place.gateway,
             ca=known.ca,
@@ -64,11 +64,11 @@ def sender_for(daemon: "Daemon") -> Sender:
         daemon.clock,
         boot=daemon.epoch.boot,
         epoch=daemon.epoch.epoch,
-        terms=Terms(
+        terms=SenderOptions(
             encoding=site.uplink.encoding,
             receipt_s=site.uplink.receipt_s if site.uplink.confirm == "platform" else None,
         ),
-        hooks=Hooks(
+        hooks=SenderHooks(
             status=daemon.status,
             meta=lambda: meta(daemon),
             alarm=daemon.intake.alarm,

@@ -17,15 +17,15 @@ from edge.cli.subscribe import broker_options, source_from
 from edge.core import ConfigError
 from edge.core.numbers import size
 from edge.core.printable import word
-from edge.platform.ask import Asked, ask
-from edge.platform.audit import Audited, audit
-from edge.platform.days import UNKNOWN, Day
-from edge.platform.filed import refused
-from edge.platform.signatures import Keys, MissingLibraryError
-from edge.platform.sites import Sites
-from edge.platform.store import Store, StoreError, open_store
-from edge.platform.subscribe import Source, UnreachableError
-from edge.platform.verdict import Finding
+from edge.platform.allowedsites import AllowedSites
+from edge.platform.audit import GatewayAudit, audit_store
+from edge.platform.auditreport import AuditFinding
+from edge.platform.days import UNKNOWN, DayCounts
+from edge.platform.recordstore import RecordStore, RecordStoreError, open_store
+from edge.platform.resendrequest import ResendResult, request_resend
+from edge.platform.signatures import CertificateKeys, MissingLibraryError
+from edge.platform.sitecheck import refused_findings
+from edge.platform.subscription import BrokerSource, UnreachableError
 from edge.terminal import echo, echo_json, progress
 
 DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
@@ -62,54 +62,57 @@ def run(args: argparse.Namespace) -> int:
     try:
         source = source_from(args, f"kerbstone-audit-{secrets.token_hex(4)}") if args.ask else None
         keys = _keys(args)
-        sites = Sites(args.sites) if args.sites is not None else None
+        sites = AllowedSites(args.sites) if args.sites is not None else None
         store = open_store(args.store, write=False)
     except ConfigError as error:
         return _say(str(error), 2)
-    except StoreError as error:
+    except RecordStoreError as error:
         return _say(str(error), 3)
     printer = _Printer(args)
     with contextlib.closing(store):
         try:
             return _audit(args, store, keys, sites, source, printer)
-        except StoreError as error:
+        except RecordStoreError as error:
             return _say(str(error), 3)
         except UnreachableError as error:
             return _say(f"{args.broker} cannot be reached: {error}", 3)
 
 
 def _audit(
-    args: argparse.Namespace, store: Store, keys: Keys | None, sites: Sites | None,
-    source: Source | None, printer: "_Printer",
+    args: argparse.Namespace, store: RecordStore, keys: CertificateKeys | None,
+    sites: AllowedSites | None,
+    source: BrokerSource | None, printer: "_Printer",
 ) -> int:  # fmt: skip
-    for done in audit(
+    for done in audit_store(
         store, gateway=args.gateway, keys=keys, prefix=args.prefix, sites=sites,
         progress=printer.progress,
     ):  # fmt: skip
         printer.gateway(done)
         if source is not None and done.missing:
-            printer.asked(done, asyncio.run(ask(source, done.branch, done.missing, args.wait_s)))
-    for gw, finding in refused(store, args.gateway):
+            printer.asked(
+                done, asyncio.run(request_resend(source, done.branch, done.missing, args.wait_s))
+            )
+    for gw, finding in refused_findings(store, args.gateway):
         printer.finding(gw, finding)
     if not printer.gateways:
         text = f"{args.store}: nothing of {args.gateway or 'anybody'} is in it"
-        printer.finding(args.gateway, Finding("nothing", text))
+        printer.finding(args.gateway, AuditFinding("nothing", text))
     if store.damage.lines:
         text = f"{store.damage.lines} lines or rows of the store cannot be read"
-        printer.finding(None, Finding("damage", text))
+        printer.finding(None, AuditFinding("damage", text))
     if aside := sum(tally.all for _, kind, tally in store.tallies() if kind == "undecodable"):
         printer.note(f"{aside} messages could not be read")
     return printer.verdict()
 
 
-def _keys(args: argparse.Namespace) -> Keys | None:
+def _keys(args: argparse.Namespace) -> CertificateKeys | None:
     if args.keys is None:
         if args.keys_ca is not None or args.unsigned_ok:
             word = "--keys-ca" if args.keys_ca is not None else "--unsigned-ok"
             raise ConfigError(f"{word} needs --keys: the folder with the certificates")
         return None
     try:
-        return Keys(args.keys, args.keys_ca, args.unsigned_ok)
+        return CertificateKeys(args.keys, args.keys_ca, args.unsigned_ok)
     except MissingLibraryError as error:
         raise ConfigError(f"{error}: `pip install cryptography`") from None
 
@@ -124,7 +127,7 @@ class _Printer:
     def progress(self, records: int) -> None:
         progress(f"{records} records")
 
-    def gateway(self, done: Audited) -> None:
+    def gateway(self, done: GatewayAudit) -> None:
         progress("")
         self.gateways += 1
         self._records += done.records
@@ -141,12 +144,12 @@ class _Printer:
         if done.hidden:
             self.note(f"{done.gw}: {done.hidden} more findings are counted and not told")
 
-    def finding(self, gw: str | None, finding: Finding) -> None:
+    def finding(self, gw: str | None, finding: AuditFinding) -> None:
         """One that is in no gateway's days."""
         self._findings += 1
         self._told(gw, UNKNOWN, finding)
 
-    def asked(self, done: Audited, answer: Asked) -> None:
+    def asked(self, done: GatewayAudit, answer: ResendResult) -> None:
         wanted = sum(size(ranges) for ranges in done.missing.values())
         text = f"{word(done.gw)} was asked for {wanted} numbers: {answer.again} rows come again"
         text += f", {answer.gone} numbers are not there any more"
@@ -178,7 +181,7 @@ class _Printer:
     def _shown(self, date: str) -> bool:
         return self._day in (None, date) or date == UNKNOWN
 
-    def _told(self, gw: str | None, date: str, finding: Finding) -> None:
+    def _told(self, gw: str | None, date: str, finding: AuditFinding) -> None:
         fields = {"finding": finding.kind, "gw": gw, "day": date, "text": finding.text}
         self._put(fields, f"{finding.kind}: {finding.text}")
 
@@ -189,7 +192,7 @@ class _Printer:
             echo(text)
 
 
-def _fields(gw: str, date: str, day: Day) -> dict[str, Any]:
+def _fields(gw: str, date: str, day: DayCounts) -> dict[str, Any]:
     least = day.least()
     return {
         "gw": gw, "day": date, "records": day.records, "numbers": day.numbers,
@@ -199,7 +202,7 @@ def _fields(gw: str, date: str, day: Day) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _line(gw: str, date: str, day: Day) -> str:
+def _line(gw: str, date: str, day: DayCounts) -> str:
     least = day.least()
     covered = "" if least is None else f"{least[1]:.0f} s covered (least: {least[0]}), "
     state = "complete" if not day.findings else f"{day.findings} findings"

@@ -31,12 +31,12 @@ from edge.app.uplinks import brokers_for
 from edge.cli.site import site_of
 from edge.config import Site
 from edge.core import ConfigError
-from edge.platform.store import StoreError, open_store
+from edge.platform.recordstore import RecordStoreError, open_store
 from edge.store.database import in_use
 from edge.store.rowformat import DamagedRowError
 from edge.terminal import echo, echo_json, progress
-from edge.uplink.mqtt import RefusedError
-from edge.uplink.rescue import Rescue, Rescued
+from edge.uplink.mqtt import BrokerRefusedError
+from edge.uplink.rescuesender import RescueResult, RescueSender
 from edge.uplink.wire import Topics, WireError
 
 PREFIX: Final = "kerbstone/v1"
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
             return _records(args, found)
     except (WrongUse, ConfigError) as error:
         return _say(str(error), 2)
-    except (OSError, StoreError, DamagedRowError) as error:
+    except (OSError, RecordStoreError, DamagedRowError) as error:
         return _say(str(error), 3)
 
 
@@ -120,21 +120,21 @@ def _records(args: argparse.Namespace, found: Source) -> int:
     site = _fitting(args, owner)
     topics = Topics(site.uplink.prefix, site_id, gw)
     receipt_s = site.uplink.receipt_s if site.uplink.confirm == "platform" else None
-    rescue = Rescue(topics, gw, site.uplink.encoding, receipt_s, _confirmed)
+    rescue = RescueSender(topics, gw, site.uplink.encoding, receipt_s, _confirmed)
     why = asyncio.run(_sent(site, rescue, dates))
     dates.count_rest()  # what it holds is told, though nobody takes it
     code = _verdict(args, found, owner, sent=rescue.done)
     return _say(f"{why}. Nothing has changed in {args.file}: run it again", 3) if why else code
 
 
-async def _sent(site: Site, rescue: Rescue, dates: Dates) -> str | None:
+async def _sent(site: Site, rescue: RescueSender, dates: Dates) -> str | None:
     """Why it could not go on; None: it came to its end. The brokers in their order."""
     why = "there is no broker"
     for broker in brokers_for(site):
         beside = replace(broker, client_id=f"{broker.client_id}-rescue")
         try:
             await rescue.run(beside, dates.dated())
-        except (OSError, RefusedError) as error:
+        except (OSError, BrokerRefusedError) as error:
             why = f"{broker}: {error}"
             if rescue.done.sent:
                 return why
@@ -188,7 +188,7 @@ def _fitting(args: argparse.Namespace, owner: str) -> Site:
 
 def _verdict(
     args: argparse.Namespace, found: Source, owner: str, *,
-    exported: Exported | None = None, sent: Rescued | None = None,
+    exported: Exported | None = None, sent: RescueResult | None = None,
 ) -> int:  # fmt: skip
     whole = found.read + found.found
     missing = max(0, (found.expected or 0) - whole - found.damaged)
@@ -248,7 +248,7 @@ def _progress(what: str, count: int) -> None:
     progress(f"{what}: {count:,} records")
 
 
-def _confirmed(done: Rescued) -> None:
+def _confirmed(done: RescueResult) -> None:
     _progress(f"sending, {done.confirmed:,} confirmed", done.sent)
 
 

@@ -18,11 +18,11 @@ from typing import Final
 from edge.acquire.clock import SystemClock
 from edge.cli.subscribe import broker_options, source_from
 from edge.core import ConfigError
-from edge.platform.collect import Collector
-from edge.platform.filters import subscriptions, unheard
-from edge.platform.sites import Sites
-from edge.platform.store import Store, StoreError, open_store
-from edge.platform.subscribe import Source, UnreachableError
+from edge.platform.allowedsites import AllowedSites
+from edge.platform.collector import Collector
+from edge.platform.recordstore import RecordStore, RecordStoreError, open_store
+from edge.platform.subscription import BrokerSource, UnreachableError
+from edge.platform.topicfilters import receive_refusal, subscriptions
 from edge.terminal import echo, echo_json, is_terminal, progress
 
 PROGRESS_NS: Final = 2_000_000_000
@@ -49,14 +49,14 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(args: argparse.Namespace) -> int:
     chosen = args.filter or f"{args.prefix}/+/+/up/#"
-    if (why := unheard(chosen, args.prefix)) is not None:
+    if (why := receive_refusal(chosen, args.prefix)) is not None:
         return _say(f"{chosen} cannot be received: {why}", 2)
     try:
-        sites = Sites(args.sites) if args.sites is not None else None
+        sites = AllowedSites(args.sites) if args.sites is not None else None
         store = open_store(args.store, write=True)
     except ConfigError as error:
         return _say(str(error), 2)
-    except StoreError as error:
+    except RecordStoreError as error:
         return _say(str(error), 3)
     with contextlib.closing(store):
         _damage(store)
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             return _say(str(error), 2)
         except UnreachableError as error:
             return _say(f"{args.broker} cannot be reached: {error}", 3)
-        except StoreError as error:
+        except RecordStoreError as error:
             text = "nothing more is receipted, so the gateways keep it; make room and start again"
             listener.verdict()
             return _say(f"{error}: {text}", 3)
@@ -88,7 +88,7 @@ class _Listener:
         self._clock = SystemClock()
         self._collector = collector(clock=self._clock, tell=self._tell)
 
-    async def run(self, source: Source) -> None:
+    async def run(self, source: BrokerSource) -> None:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -145,7 +145,7 @@ class _Listener:
         return 1 if any(found) else 0
 
 
-def _damage(store: Store) -> None:
+def _damage(store: RecordStore) -> None:
     if store.damage.torn_bytes:
         text = f"{store.damage.torn_bytes} bytes of a last line that was cut are cut off"
         _say(f"{text}: it had no receipt, and comes again", 0)

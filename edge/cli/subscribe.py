@@ -12,12 +12,25 @@ from edge.acquire.clock import SystemClock
 from edge.config import read_password
 from edge.core import PREFIX, ConfigError
 from edge.core.printable import word
-from edge.platform.check import Auditor, Report
-from edge.platform.filters import refusal, subscriptions
-from edge.platform.lines import line
-from edge.platform.subscribe import Arrived, Source, UnreachableError, listen, source_of
+from edge.platform.auditor import Auditor, AuditReport
+from edge.platform.messagelines import message_line
+from edge.platform.subscription import (
+    ArrivedMessage,
+    BrokerSource,
+    UnreachableError,
+    listen,
+    parse_source,
+)
+from edge.platform.topicfilters import check_refusal, subscriptions
 from edge.terminal import echo, echo_json
-from edge.uplink.wire import ForeignError, Message, WireError, decode, identifier, is_down
+from edge.uplink.wire import (
+    DecodedMessage,
+    WireError,
+    WrongGatewayError,
+    check_identifier,
+    decode,
+    is_down,
+)
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -62,14 +75,14 @@ def prefix_option(parser: argparse.ArgumentParser) -> None:
 
 def _prefix(text: str) -> str:
     try:
-        return "/".join(identifier(level) for level in text.split("/"))
+        return "/".join(check_identifier(level) for level in text.split("/"))
     except WireError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def source_from(args: argparse.Namespace, client_id: str) -> Source:
+def source_from(args: argparse.Namespace, client_id: str) -> BrokerSource:
     """What `broker_options` brought. Raises ConfigError."""
-    return source_of(
+    return parse_source(
         args.broker,
         args.client_id or client_id,
         ca=args.ca,
@@ -82,7 +95,7 @@ def source_from(args: argparse.Namespace, client_id: str) -> Source:
 
 def run(args: argparse.Namespace) -> int:
     chosen = args.filter or f"{args.prefix}/{'+/+/up/#' if args.check else '#'}"
-    why = refusal(chosen, args.prefix) if args.check else None
+    why = check_refusal(chosen, args.prefix) if args.check else None
     if why is not None:
         return _say(f"{chosen} cannot be checked: {why}", 2)
     try:
@@ -104,7 +117,7 @@ class _Listener:
         self._json, self._auditor, self._prefix = args.json, auditor, args.prefix
         self._for_s, self._idle_s = args.for_s, args.idle_s
 
-    async def run(self, source: Source, filters: list[str]) -> None:
+    async def run(self, source: BrokerSource, filters: list[str]) -> None:
         task = asyncio.current_task()
         loop = asyncio.get_running_loop()
         stopped = asyncio.Event()
@@ -125,7 +138,7 @@ class _Listener:
             if not stopped.is_set():
                 raise
 
-    async def _listen(self, source: Source, filters: list[str]) -> None:
+    async def _listen(self, source: BrokerSource, filters: list[str]) -> None:
         auditor = self._auditor
         messages = listen(
             source,
@@ -144,7 +157,7 @@ class _Listener:
                     return
                 self._take(arrived)
 
-    def _take(self, arrived: Arrived) -> None:
+    def _take(self, arrived: ArrivedMessage) -> None:
         if is_down(arrived.topic, self._prefix):
             return  # receipts and commands: not said by a gateway
         try:
@@ -153,7 +166,7 @@ class _Listener:
             )
         except WireError as error:
             if self._auditor is not None:
-                kind = "foreign" if isinstance(error, ForeignError) else "undecodable"
+                kind = "foreign" if isinstance(error, WrongGatewayError) else "undecodable"
                 self._auditor.refused(kind, arrived.topic, str(error))
             echo(f"{word(arrived.topic)}: {error}", err=True)
             return
@@ -162,12 +175,12 @@ class _Listener:
                 self._auditor.take(message)
             self._print(arrived.topic, message)
 
-    def _print(self, topic: str, message: Message) -> None:
+    def _print(self, topic: str, message: DecodedMessage) -> None:
         if self._json:
             shown: dict[str, Any] = {"topic": topic, "kind": message.kind, **message.data}
             echo_json(shown)
         elif self._auditor is None:
-            echo(line(message))
+            echo(message_line(message))
 
     def _lost(self, why: str) -> None:
         if self._auditor is not None:
@@ -188,14 +201,14 @@ class _Listener:
         return 0 if report.clean else 1
 
 
-def _sentences(report: Report) -> list[str]:
+def _sentences(report: AuditReport) -> list[str]:
     found = [f"note: {note}" for note in report.notes]
     found += [f"{finding.kind}: {finding.text}" for finding in report.findings]
     state = "complete" if report.clean else f"{len(report.findings)} findings"
     return [*found, f"{report.records} records: {state}"]
 
 
-def _summary(report: Report) -> dict[str, Any]:
+def _summary(report: AuditReport) -> dict[str, Any]:
     """The last line with --json: it has `check` and no topic."""
     findings = [{"kind": finding.kind, "text": finding.text} for finding in report.findings]
     return {

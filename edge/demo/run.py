@@ -18,7 +18,7 @@ from edge.demo.broker import broker
 from edge.demo.show import Board, Screen
 from edge.demo.street import FAULT_AT_S, Street, load_trace
 from edge.demo.warm import WARM_S, warm
-from edge.platform.subscribe import listen, source_of
+from edge.platform.subscription import listen, parse_source
 from edge.uplink.wire import WireError, decode
 
 HERE: Final = Path(__file__).parent
@@ -87,7 +87,7 @@ async def _timeline(
 
 
 async def _show(port: int, clock: SystemClock, screen: Screen, ready: asyncio.Event) -> None:
-    source = source_of(f"mqtt://127.0.0.1:{port}", "kerbstone-demo")
+    source = parse_source(f"mqtt://127.0.0.1:{port}", "kerbstone-demo")
     async for arrived in listen(source, [TOPICS], clock, on_ready=ready.set):
         with contextlib.suppress(WireError):  # nobody else publishes here
             for message in decode(arrived.topic, arrived.payload, arrived.content_type):

@@ -7,8 +7,8 @@ from textwrap import wrap
 from typing import Any, Final, TextIO
 
 from edge.core.printable import printable
-from edge.platform.lines import line, told
-from edge.uplink.wire import Message
+from edge.platform.messagelines import event_text, message_line
+from edge.uplink.wire import DecodedMessage
 
 CLEAR: Final = "\x1b[H\x1b[J"
 BOLD, RED, PLAIN = "\x1b[1m", "\x1b[1;31m", "\x1b[0m"
@@ -32,7 +32,7 @@ class Board:
     flags: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def take(self, message: Message) -> None:
+    def take(self, message: DecodedMessage) -> None:
         """One message of the broker."""
         if message.kind != "record":
             return
@@ -62,7 +62,7 @@ class Board:
         out += ["", f"FLAGS ({len(self.flags)})   {self.records} records received"]
         for when, data in self.flags[-FLAGS_SHOWN:]:
             mark = ON if data.get("state") == "on" else " "
-            out.append(f"  {when[11:19]} {mark} {told(data)}")
+            out.append(f"  {when[11:19]} {mark} {event_text(data)}")
         return [printable(row) for row in (*out, "", *self.notes)]
 
     def _lane(self, name: str, data: Mapping[str, Any]) -> str:
@@ -119,14 +119,14 @@ class Screen:
         self._out.write(f"{printable(text)}\n")
         self._out.flush()
 
-    def show(self, message: Message) -> None:
+    def show(self, message: DecodedMessage) -> None:
         self._board.take(message)
         if self.live:
             wide = get_terminal_size((WIDE, 0)).columns
             rows = (_coloured(row, _folded(row, wide)) for row in self._board.rows())
             self._out.write(CLEAR + "\n".join(rows) + "\n")
         elif message.kind != "last":
-            self._out.write(printable(line(message)) + "\n")
+            self._out.write(printable(message_line(message)) + "\n")
         self._out.flush()
 
     def progress(self, share: float, what: str) -> None:

@@ -15,15 +15,15 @@ from typing import Final
 from edge.config.model.link import Link
 from edge.core import ConfigError
 from edge.core.places import site_file
-from edge.link import egress, options, profile
-from edge.link.bus import BusFault, SystemBus
-from edge.link.ladder import Ladder
-from edge.link.lamp import Lamp
-from edge.link.ledger import Book
-from edge.link.place import make_folder, settle, write
-from edge.link.power import Line, Supply, Switched, UsbPort
-from edge.link.told import Daemon
-from edge.link.watch import LOOK_S, Parts, Watch, steps
+from edge.link import egress, linkoptions, profile
+from edge.link.atomicwrite import make_folder, sync_files, write_atomically
+from edge.link.daemonclient import DaemonClient
+from edge.link.dbus import DBusError, SystemDBus
+from edge.link.ladder import RecoveryLadder
+from edge.link.linkstate import LinkStateFile
+from edge.link.linkwatch import LOOK_S, LinkWatch, WatchParts, available_steps
+from edge.link.modempower import ModemPower, PowerLine, SwitchedPower, UsbPortPower
+from edge.link.statusled import StatusLed
 from edge.terminal import Parser, log_to_stderr, tell_faults
 
 CLAIMED: Final = Path("/var/lib/kerbstone-identity/network.json")
@@ -67,26 +67,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
-    found = options.load(given.site)
+    found = linkoptions.load_link_options(given.site)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    kind = _read(Path("/") / KIND).strip() or "ethernet"
+    kind = _read_text(Path("/") / KIND).strip() or "ethernet"
     supply = _supply(found, ended)
-    lamp = None if found.lamp is None else Lamp(_line(found.chip, found.lamp, on=False))
-    spread_s = zlib.crc32(_read(Path("/etc/machine-id")).encode()) % SPREAD_S
-    bus = SystemBus()
-    watch = Watch(
-        Parts(
+    lamp = None if found.lamp is None else StatusLed(_line(found.chip, found.lamp, on=False))
+    spread_s = zlib.crc32(_read_text(Path("/etc/machine-id")).encode()) % SPREAD_S
+    bus = SystemDBus()
+    watch = LinkWatch(
+        WatchParts(
             options=found,
             kind=kind,
-            ladder=Ladder(steps(found, kind, supply), spread_s),
-            book=Book(
+            ladder=RecoveryLadder(available_steps(found, kind, supply), spread_s),
+            book=LinkStateFile(
                 given.state / "ledger",
-                _read(Path("/proc/sys/kernel/random/boot_id")).strip(),
+                _read_text(Path("/proc/sys/kernel/random/boot_id")).strip(),
                 lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME),
             ),
-            daemon=Daemon(given.control),
+            daemon=DaemonClient(given.control),
             bus=bus,
             state=given.shown,
             supply=supply,
@@ -106,18 +106,18 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _network(given: argparse.Namespace) -> int:
-    network = options.network(given.claimed)
-    wanted = {} if network is None else profile.files(network)
-    changed = settle(given.root, wanted, profile.ALL)
+    network = linkoptions.load_claimed_network(given.claimed)
+    wanted = {} if network is None else profile.profile_files(network)
+    changed = sync_files(given.root, wanted, profile.ALL_FILES)
     kind = given.root / KIND
     make_folder(given.root, kind.parent)
-    write(kind, f"{'ethernet' if network is None else network.kind}\n".encode(), 0o644)
+    write_atomically(kind, f"{'ethernet' if network is None else network.kind}\n".encode(), 0o644)
     for name in changed:
         log.info("/%s %s", name, "written" if name in wanted else "removed")
     if given.reload and changed:
         try:
-            SystemBus().call(*RELOAD)
-        except BusFault as error:
+            SystemDBus().call(*RELOAD)
+        except DBusError as error:
             log.error("NetworkManager does not read its profiles again: %s", error)
             return 1
     return 0
@@ -125,37 +125,37 @@ def _network(given: argparse.Namespace) -> int:
 
 def _egress(given: argparse.Namespace) -> int:
     try:
-        site = tomllib.loads(_read(given.site))
+        site = tomllib.loads(_read_text(given.site))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{given.site}: {error}; `kerbstone check` says more") from error
-    known = egress.known_of(_read(given.known))
-    servers = egress.nameservers(_read(given.resolv))
-    found, failed = egress.addresses(egress.hosts(site), servers, known)
+    known = egress.parse_known(_read_text(given.known))
+    servers = egress.nameservers(_read_text(given.resolv))
+    found, failed = egress.allowed_addresses(egress.configured_hosts(site), servers, known)
     folder = given.units / f"{given.unit}.d"
     folder.mkdir(parents=True, exist_ok=True)
-    text = egress.drop_in(found)
-    if _read(folder / egress.NAME) != text:
-        write(folder / egress.NAME, text.encode(), 0o644)
+    text = egress.render_drop_in(found)
+    if _read_text(folder / egress.NAME) != text:
+        write_atomically(folder / egress.NAME, text.encode(), 0o644)
         log.info("%s/%s written", folder, egress.NAME)
     if found != known:
-        write(given.known, found.to_json().encode(), 0o600)
+        write_atomically(given.known, found.to_json().encode(), 0o600)
     if closed := [name for name, each in found.names.items() if not each]:
         log.error("no address is known for %s: out of reach until the name is", ", ".join(closed))
     return 3 if failed or closed else 0  # 3: the unit asks again soon
 
 
-def _supply(found: Link, ended: threading.Event) -> Supply | None:
+def _supply(found: Link, ended: threading.Event) -> ModemPower | None:
     def wait(seconds: float) -> None:
         ended.wait(seconds)  # the end of this process cuts it short
 
     if found.supply is not None:
-        return Switched(
+        return SwitchedPower(
             _line(found.chip, found.supply, on=True, inverted=found.cut == "high"), wait
         )
-    return None if found.usb is None else UsbPort(found.usb, wait)
+    return None if found.usb is None else UsbPortPower(found.usb, wait)
 
 
-def _line(chip: str, name: str, *, on: bool, inverted: bool = False) -> Line:
+def _line(chip: str, name: str, *, on: bool, inverted: bool = False) -> PowerLine:
     # the one place here that knows a driver; loaded only on boxes that have such a line
     from drivers.buses.led import Output
 
@@ -165,7 +165,7 @@ def _line(chip: str, name: str, *, on: bool, inverted: bool = False) -> Line:
         raise ConfigError(f"GPIO line {name} of {chip}: {error}") from error
 
 
-def _read(path: Path) -> str:
+def _read_text(path: Path) -> str:
     """Nothing when it is not there."""
     try:
         return path.read_text(encoding="utf-8")

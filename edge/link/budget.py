@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 LONG_S: Final = 31 * 86400.0  # of life without a clock: that is a month, whatever it is called
-KEPT: Final = 4  # months: this one, and those that a clock went to and came from
-LEVELS: Final = ((95, 2), (80, 1))  # percent -> level
-SAYS: Final = (
+MONTHS_KEPT: Final = 4  # months: this one, and those that a clock went to and came from
+LEVEL_AT_PERCENT: Final = ((95, 2), (80, 1))  # percent -> level
+LEVEL_TEXTS: Final = (
     "within the budget",
     "80 % of the month's bytes are used: messages wait longer and go together",
     "95 % of the month's bytes are used: readings are thinned",
@@ -37,13 +37,13 @@ class Counter(msgspec.Struct, frozen=True):
     value: int
 
 
-def label(wall_s: float, day: int = 1) -> str:
+def month_label(wall_s: float, day: int = 1) -> str:
     """The month of account. `day` is when the contract begins anew, 1 to 28."""
     moment = datetime.fromtimestamp(wall_s, UTC) - timedelta(days=day - 1)
     return f"{moment:%Y-%m}"
 
 
-def moved(old: Mapping[str, Counter], new: Mapping[str, Counter]) -> int:
+def bytes_since(old: Mapping[str, Counter], new: Mapping[str, Counter]) -> int:
     """Bytes since the last look. A counter that is smaller, or of another device, began at 0."""
     total = 0
     for name, now in new.items():
@@ -53,7 +53,7 @@ def moved(old: Mapping[str, Counter], new: Mapping[str, Counter]) -> int:
     return total
 
 
-def account(
+def add_bytes(
     months: Sequence[Month], delta: int, known: str | None, lived_s: float
 ) -> tuple[Month, ...]:
     """Add bytes; the month that they belong to comes last.
@@ -74,22 +74,22 @@ def account(
         others = [month for month in (*others, now) if month.label not in (known, "")]
         fresh = found[0] if found else Month(known, 0, lived_s, lived_s)
         # bytes from before the clock was set count for the month that it then shows
-        now = fresh if now.label else _more(fresh, now.used, lived_s)
-    return (*others[1 - KEPT :], _more(now, delta, lived_s))
+        now = fresh if now.label else _add_to_month(fresh, now.used, lived_s)
+    return (*others[1 - MONTHS_KEPT :], _add_to_month(now, delta, lived_s))
 
 
-def used(months: Sequence[Month]) -> int:
+def month_used(months: Sequence[Month]) -> int:
     """Bytes of the last one. A month later than today's was a lie: its bytes are today's."""
     now = months[-1]
     return now.used + sum(month.used for month in months[:-1] if month.label > now.label > "")
 
 
-def level(used: int, budget: int) -> int:
+def saver_level(used: int, budget: int) -> int:
     """0 as usual, 1 batch longer, 2 thin. A budget of 0 is none."""
     if budget <= 0:
         return 0
-    return next((level for percent, level in LEVELS if used * 100 >= budget * percent), 0)
+    return next((level for percent, level in LEVEL_AT_PERCENT if used * 100 >= budget * percent), 0)
 
 
-def _more(month: Month, delta: int, lived_s: float) -> Month:
+def _add_to_month(month: Month, delta: int, lived_s: float) -> Month:
     return Month(month.label, month.used + delta, month.since_s, lived_s)

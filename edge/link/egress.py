@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from edge.core import endpoint
 
-MOST: Final = 64  # addresses; a name with more of them is no broker
+ADDRESSES_LIMIT: Final = 64  # addresses; a name with more of them is no broker
 NAME: Final = "50-egress.conf"
 
 PROXY: Final = re.compile(r"http://(\[[0-9a-f:.]+\]|[a-z0-9.-]+):[0-9]{1,5}/?\Z")
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 Resolve = Callable[[str], Sequence[str]]
 
 
-def hosts(site: Mapping[str, Any]) -> list[str]:
+def configured_hosts(site: Mapping[str, Any]) -> list[str]:
     """Brokers and converters of a site's file, each once; errors are for `check` to tell."""
     uplink = _table(site, "uplink")
     proxy = PROXY.match(str(uplink.get("proxy", "")))
@@ -58,7 +58,7 @@ def resolve(host: str) -> Sequence[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownAddresses:
     """Addresses by the names of brokers and converters, and those of the name servers."""
 
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -68,24 +68,24 @@ class Known:
         return json.dumps({"names": dict(self.names), "servers": list(self.servers)})
 
 
-def known_of(text: str) -> Known:
+def parse_known(text: str) -> KnownAddresses:
     """What the run before has written; nothing of it when it is damaged."""
     try:
         found = json.loads(text)
         names, servers = found["names"], found["servers"]
         lists = [servers, *names.values()]
         whole = all(type(each) is list and all(type(x) is str for x in each) for each in lists)
-        return Known(names, servers) if whole else Known()
+        return KnownAddresses(names, servers) if whole else KnownAddresses()
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Known()
+        return KnownAddresses()
 
 
-def addresses(
+def allowed_addresses(
     names: Iterable[str],
     servers: Sequence[str],
-    known: Known,
+    known: KnownAddresses,
     resolve: Resolve = resolve,
-) -> tuple[Known, list[str]]:
+) -> tuple[KnownAddresses, list[str]]:
     """What is allowed now, and the names that could not be resolved: these keep what they meant."""
     found: dict[str, list[str]] = {}
     failed: list[str] = []
@@ -97,10 +97,10 @@ def addresses(
             now = known.names.get(name, ())
             log.warning("%s: %s; %s", name, error, "the last addresses stay" if now else "closed")
         found[name] = _usable(now)
-    return Known(found, _usable(servers) or _usable(known.servers)), failed
+    return KnownAddresses(found, _usable(servers) or _usable(known.servers)), failed
 
 
-def drop_in(found: Known) -> str:
+def render_drop_in(found: KnownAddresses) -> str:
     """The text of the drop-in. The unit itself denies all and allows this machine."""
     lines = ["# Made of the site's file by `python -m edge.link egress`; a change here is lost."]
     lines.append("[Service]")
@@ -110,7 +110,7 @@ def drop_in(found: Known) -> str:
 
 
 def _usable(found: Iterable[str]) -> list[str]:
-    return sorted({str(one) for one in map(_address, found) if one is not None})[:MOST]
+    return sorted({str(one) for one in map(_address, found) if one is not None})[:ADDRESSES_LIMIT]
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -13,7 +13,7 @@ ESCAPES: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 Sections = Mapping[str, Mapping[str, str]]
 
 
-def text(value: str) -> str:
+def escape_text(value: str) -> str:
     """A value as one line. Raises ValueError for what no key file can hold."""
     for char in value:
         if char not in ESCAPES and unicodedata.category(char) in ("Cc", "Cs"):
@@ -26,17 +26,17 @@ def text(value: str) -> str:
     return "\\s" * len(before) + inner + "\\s" * len(after)
 
 
-def octets(value: str) -> str:
+def ssid_octets(value: str) -> str:
     """An SSID: it is bytes, not text, and as a list of numbers it needs no escapes."""
     return "".join(f"{byte};" for byte in value.encode())
 
 
-def listed(values: Sequence[str]) -> str:
+def join_list(values: Sequence[str]) -> str:
     """Addresses; none of them holds a semicolon."""
     return "".join(f"{value};" for value in values)
 
 
-def render(sections: Sections) -> str:
+def render_keyfile(sections: Sections) -> str:
     """The file. Values come through `text`, `octets` or `listed`, or are ours."""
     lines = ["# Made of the claim at each boot; a change here is lost."]
     for name, pairs in sections.items():

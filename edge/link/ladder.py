@@ -8,50 +8,50 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Link = Literal["up", "down", "no_carrier"]
-Step = Literal["reconnect", "modem", "power", "reboot", "held", "recovered"]
+LinkCarrier = Literal["up", "down", "no_carrier"]
+LadderStep = Literal["reconnect", "modem", "power", "reboot", "held", "recovered"]
 
 PATIENCE_S: Final = 600.0  # away for so long before the first step, and again after each
-AGAIN_S: Final = 3600.0  # from the last step to the first one again
+REPEAT_S: Final = 3600.0  # from the last step to the first one again
 CALM_S: Final = 300.0  # connected for so long: the trouble is over
 GAP_S: Final = 60.0  # more between two looks proves nothing: this process may have stood still
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LinkObservation:
     """One look. `broker` is None when nobody can say: the daemon does not run."""
 
     mono_s: float
-    link: Link
+    link: LinkCarrier
     broker: bool | None
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueStep:
     """A step, and why. `held` and `recovered` are told; there is nothing to do for them."""
 
-    step: Step
+    step: LadderStep
     why: str
 
 
-class Ladder:
+class RecoveryLadder:
     """Climbs one step after the other while the trouble lasts.
 
     `steps` are those that this box can do. The reboot comes up to `spread_s` later: the boxes of
     a city whose broker is away should not all be blind in the same minute.
     """
 
-    def __init__(self, steps: Sequence[Step], spread_s: float = 0.0) -> None:
+    def __init__(self, steps: Sequence[LadderStep], spread_s: float = 0.0) -> None:
         self.steps = tuple(steps)
         self.away_s = 0.0
         self.rung = 0
         self._spread_s = spread_s
         self._calm_s = 0.0
-        self._last: Seen | None = None
+        self._last: LinkObservation | None = None
         self._ours = False
         self._rest_s = 0.0  # a full ladder is behind us
 
-    def look(self, seen: Seen, may_reboot: bool) -> Due | None:
+    def look(self, seen: LinkObservation, may_reboot: bool) -> DueStep | None:
         """What is due now. Each step is given once; done or not, the next one waits its time."""
         last, self._last = self._last, seen
         passed_s = 0.0 if last is None else min(max(0.0, seen.mono_s - last.mono_s), GAP_S)
@@ -75,28 +75,28 @@ class Ladder:
         return PATIENCE_S + spread_s
 
     @property
-    def _next(self) -> Step:
+    def _next(self) -> LadderStep:
         return self.steps[self.rung]
 
-    def _climb(self, may_reboot: bool) -> Due | None:
+    def _climb(self, may_reboot: bool) -> DueStep | None:
         if not self.steps:
             return None
         away_s, self.away_s, self._rest_s = self.away_s, 0.0, 0.0
         step = self._next
         self.rung += 1
         if self.rung == len(self.steps):
-            self.rung, self._rest_s = 0, AGAIN_S
+            self.rung, self._rest_s = 0, REPEAT_S
         why = f"no broker for {away_s / 60:.0f} min while the link claims to be up"
         if step == "reboot" and not may_reboot:
-            return Due("held", f"{why}; a reboot is due, but there was one within a day")
+            return DueStep("held", f"{why}; a reboot is due, but there was one within a day")
         self._ours = step != "reboot"
-        return Due(step, why)
+        return DueStep(step, why)
 
-    def _good(self, passed_s: float) -> Due | None:
+    def _good(self, passed_s: float) -> DueStep | None:
         self.away_s = 0.0
         self._calm_s += passed_s
         if self._calm_s < CALM_S or not (self.rung or self._rest_s):
             return None
         done = self.steps[self.rung - 1]
         self.rung, self._rest_s = 0, 0.0
-        return Due("recovered", f"a broker is connected again; the last step was {done}")
+        return DueStep("recovered", f"a broker is connected again; the last step was {done}")

@@ -9,37 +9,37 @@ from collections.abc import Mapping
 from typing import Final
 
 from edge.identity.network import Network
-from edge.link.keyfile import Sections, listed, octets, render, text
+from edge.link.keyfile import Sections, escape_text, join_list, render_keyfile, ssid_octets
 
 CONNECTIONS: Final = "run/NetworkManager/system-connections"
-MAIN: Final = f"{CONNECTIONS}/kerbstone.nmconnection"
-TRUNK: Final = f"{CONNECTIONS}/kerbstone-trunk.nmconnection"
-PROXY: Final = "run/kerbstone-network/proxy.env"
-TIME: Final = "run/chrony-dhcp/kerbstone.sources"  # a `sourcedir` of Debian's chrony.conf
-ALL: Final = (MAIN, TRUNK, PROXY, TIME)
+MAIN_CONNECTION: Final = f"{CONNECTIONS}/kerbstone.nmconnection"
+TRUNK_CONNECTION: Final = f"{CONNECTIONS}/kerbstone-trunk.nmconnection"
+PROXY_FILE: Final = "run/kerbstone-network/proxy.env"
+NTP_FILE: Final = "run/chrony-dhcp/kerbstone.sources"  # a `sourcedir` of Debian's chrony.conf
+ALL_FILES: Final = (MAIN_CONNECTION, TRUNK_CONNECTION, PROXY_FILE, NTP_FILE)
 
 # fixed, so that the profile is found again by what keeps it connected
 UUID: Final = "6f5c3c0e-5d0e-4c6f-9d52-6b6572627374"
 TRUNK_UUID: Final = "6f5c3c0e-5d0e-4c6f-9d52-7472756e6b00"
 TYPES: Final = {"ethernet": "ethernet", "wifi": "wifi", "cellular": "gsm"}
-OFF: Final[Sections] = {"ipv4": {"method": "disabled"}, "ipv6": {"method": "disabled"}}
+DISABLED_IP: Final[Sections] = {"ipv4": {"method": "disabled"}, "ipv6": {"method": "disabled"}}
 
 
-def mode(path: str) -> int:
+def file_mode(path: str) -> int:
     """chronyd reads its sources again as a user of its own; the others may hold a password."""
-    return 0o644 if path == TIME else 0o600
+    return 0o644 if path == NTP_FILE else 0o600
 
 
-def files(network: Network) -> dict[str, str]:
-    """Path below the root -> text. What is not in it must not be there: see `ALL`."""
-    found = {MAIN: render(_main(network))}
+def profile_files(network: Network) -> dict[str, str]:
+    """Path below the root -> text. What is not in it must not be there: see `ALL_FILES`."""
+    found = {MAIN_CONNECTION: render_keyfile(_main(network))}
     if network.vlan is not None:
         trunk = {"id": "kerbstone-trunk", "uuid": TRUNK_UUID, "type": "ethernet"}
-        found[TRUNK] = render({"connection": trunk | _forever(), **OFF})
+        found[TRUNK_CONNECTION] = render_keyfile({"connection": trunk | _forever(), **DISABLED_IP})
     if network.proxy is not None:
-        found[PROXY] = _proxy(network.proxy)
+        found[PROXY_FILE] = _proxy(network.proxy)
     if network.ntp:
-        found[TIME] = "".join(f"server {host} iburst\n" for host in network.ntp)
+        found[NTP_FILE] = "".join(f"server {host} iburst\n" for host in network.ntp)
     return found
 
 
@@ -51,9 +51,9 @@ def _main(network: Network) -> Sections:
         connection["interface-name"] = f"vlan{network.vlan}"
         found["vlan"] = {"flags": "1", "id": str(network.vlan), "parent": TRUNK_UUID}
     if network.ssid is not None:
-        found["wifi"] = {"mode": "infrastructure", "ssid": octets(network.ssid)}
+        found["wifi"] = {"mode": "infrastructure", "ssid": ssid_octets(network.ssid)}
     if network.psk is not None:
-        found["wifi-security"] = {"key-mgmt": "wpa-psk", "psk": text(network.psk)}
+        found["wifi-security"] = {"key-mgmt": "wpa-psk", "psk": escape_text(network.psk)}
     if network.kind == "cellular":
         gsm = {
             "apn": network.apn,
@@ -61,7 +61,7 @@ def _main(network: Network) -> Sections:
             "password": network.password,
             "pin": network.pin,
         }
-        found["gsm"] = {key: text(value) for key, value in gsm.items() if value is not None}
+        found["gsm"] = {key: escape_text(value) for key, value in gsm.items() if value is not None}
     return found | {"ipv4": _ip(network, 4), "ipv6": _ip(network, 6)}
 
 
@@ -73,7 +73,7 @@ def _forever() -> dict[str, str]:
 def _ip(network: Network, version: int) -> Mapping[str, str]:
     """One family. A static IPv6 address says that the site has no IPv4; not the other way round."""
     own = [one for one in network.dns if ipaddress.ip_address(one).version == version]
-    named = {"dns": listed(own), "ignore-auto-dns": "true"} if own else {}
+    named = {"dns": join_list(own), "ignore-auto-dns": "true"} if own else {}
     if network.address is None:
         return {"method": "auto"} | named
     if ipaddress.ip_address(network.address).version != version:

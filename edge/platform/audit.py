@@ -11,33 +11,33 @@ from typing import Any, Final
 
 from edge.core import PREFIX
 from edge.core.numbers import said, size, stepped
-from edge.platform.clocks import Corrections, Dates
-from edge.platform.days import Days, day_of
-from edge.platform.entry import Entry, Key
-from edge.platform.filed import Filed
-from edge.platform.judge import Judge, unsealed
-from edge.platform.ledger import Ledger
-from edge.platform.registers import Registers
+from edge.platform.allowedsites import AllowedSites
+from edge.platform.auditreport import AuditFinding, Missing, record_name
+from edge.platform.completeness import CompletenessCheck, unsealed_numbers
+from edge.platform.days import DaysOfGateway, day_of
+from edge.platform.receivedranges import ReceivedRanges
+from edge.platform.receivedrecord import Key, ReceivedRecord
+from edge.platform.recordstore import RecordStore
+from edge.platform.registercontinuity import RegisterContinuity
 from edge.platform.replays import Replays
-from edge.platform.seals import Seal, prove, seal_of
-from edge.platform.signatures import Keys
-from edge.platform.sites import Sites
-from edge.platform.store import Store
-from edge.platform.verdict import Finding, Missing, name
+from edge.platform.seals import Seal, prove_seal, seal_of
+from edge.platform.signatures import CertificateKeys
+from edge.platform.sitecheck import SiteCheck
+from edge.platform.walltimecheck import RedatedMoments, WallTimeCheck
 from edge.uplink.wire import WireError
 
 SEALED_AFTER: Final = timedelta(days=1)  # so long a manifest may wait behind a backlog
 TOLD_EVERY: Final = 10_000  # records, of its progress
-SHOWN: Final = 1000  # findings of one gateway that are told; all are counted
+FINDINGS_SHOWN: Final = 1000  # findings of one gateway that are told; all are counted
 
 
 @dataclass(slots=True)
-class Audited:
+class GatewayAudit:
     """One gateway. `findings` have the day near which they are, or `unknown`."""
 
     gw: str
-    days: Days = field(default_factory=Days)
-    findings: list[tuple[str, Finding]] = field(default_factory=list)
+    days: DaysOfGateway = field(default_factory=DaysOfGateway)
+    findings: list[tuple[str, AuditFinding]] = field(default_factory=list)
     hidden: int = 0
     notes: list[str] = field(default_factory=list)
     missing: Missing = field(default_factory=dict)
@@ -46,48 +46,54 @@ class Audited:
     proved: int = 0
     unsealed: int = 0  # numbers
 
-    def find(self, finding: Finding) -> None:
+    def find(self, finding: AuditFinding) -> None:
         day = self.days.of(finding.place)
         self.days.day(day).findings += 1
-        if len(self.findings) < SHOWN:
+        if len(self.findings) < FINDINGS_SHOWN:
             self.findings.append((day, finding))
         else:
             self.hidden += 1
 
 
-def audit(
-    store: Store,
+def audit_store(
+    store: RecordStore,
     *,
     gateway: str | None = None,
-    keys: Keys | None = None,
+    keys: CertificateKeys | None = None,
     prefix: str = PREFIX,
-    sites: Sites | None = None,
+    sites: AllowedSites | None = None,
     progress: Callable[[int], None] = lambda _records: None,
-) -> Iterator[Audited]:
+) -> Iterator[GatewayAudit]:
     """Gateways in the order of their names. Raises StoreError."""
     for gw, joined in store.gateways():
         if gateway is None or gateway == gw:
-            filed = Filed(gw, prefix, sites)
-            auditing = _Audit(store, Ledger(gw, joined or 0), filed, keys)
+            filed = SiteCheck(gw, prefix, sites)
+            auditing = _GatewayAuditor(store, ReceivedRanges(gw, joined or 0), filed, keys)
             yield auditing.run(progress, known=joined is not None)
 
 
-class _Audit:
+class _GatewayAuditor:
     """Of one gateway."""
 
-    def __init__(self, store: Store, ledger: Ledger, filed: Filed, keys: Keys | None) -> None:
+    def __init__(
+        self,
+        store: RecordStore,
+        ledger: ReceivedRanges,
+        filed: SiteCheck,
+        keys: CertificateKeys | None,
+    ) -> None:
         self._store, self._ledger, self._filed, self._keys = store, ledger, filed, keys
-        self._done = Audited(ledger.gw)
-        self._registers, self._corrections = Registers(), Corrections()
+        self._done = GatewayAudit(ledger.gw)
+        self._registers, self._corrections = RegisterContinuity(), RedatedMoments()
         self._signed = self._unsigned = 0  # manifests
 
-    def run(self, progress: Callable[[int], None], *, known: bool) -> Audited:
+    def run(self, progress: Callable[[int], None], *, known: bool) -> GatewayAudit:
         """`known`: with which epoch the store began to hear of it."""
         done, ledger = self._done, self._ledger
-        found: list[Finding] = []  # told at the end, when the days are known
+        found: list[AuditFinding] = []  # told at the end, when the days are known
         if not known:
             text = f"{ledger.gw}: the store does not know any more since when it hears of it"
-            found.append(Finding("damage", f"{text}: it is audited as if since ever"))
+            found.append(AuditFinding("damage", f"{text}: it is audited as if since ever"))
         for entry in self._store.records(ledger.gw):
             done.records += 1
             if done.records % TOLD_EVERY == 0:
@@ -97,16 +103,16 @@ class _Audit:
             else:
                 done.branch = done.branch or entry.branch
                 found.extend(self._record(entry))
-            while len(found) > SHOWN:
+            while len(found) > FINDINGS_SHOWN:
                 done.find(found.pop())
         for finding in (*found, *self._filed.findings()):
             done.find(finding)
         self._manifests()
         for entry in self._store.conflicts(ledger.gw):
-            text = f"{name(*entry.key)} came with two different contents"
+            text = f"{record_name(*entry.key)} came with two different contents"
             text += f"; the second at {entry.received}"
-            done.find(Finding("conflict", text, entry.key))
-        judge = Judge(ledger, strict=self._keys is not None)
+            done.find(AuditFinding("conflict", text, entry.key))
+        judge = CompletenessCheck(ledger, strict=self._keys is not None)
         findings, done.missing = judge.verdict(done.notes)
         of_registers, anew = self._registers.judge(judge)
         for finding in (*findings, *of_registers):
@@ -124,7 +130,7 @@ class _Audit:
         """The last quarter of an hour is not sealed yet; what came a day before the last record
         should be: its manifests are gone, or there were none."""
         done, ledger = self._done, self._ledger
-        found = unsealed(ledger)
+        found = unsealed_numbers(ledger)
         done.unsealed = sum(map(size, found.values()))
         if done.unsealed:
             text = "numbers have come that no manifest seals yet"
@@ -139,14 +145,14 @@ class _Audit:
             if old:
                 text = f"{ledger.gw} {epoch}/{stream}: {old} records that came long ago were never"
                 text += f" sealed: nothing proves them ({said(ranges)})"
-                done.find(Finding("unsealed", text, (ledger.gw, epoch, stream, ranges[0][0])))
+                done.find(AuditFinding("unsealed", text, (ledger.gw, epoch, stream, ranges[0][0])))
 
-    def _record(self, entry: Entry) -> list[Finding]:
+    def _record(self, entry: ReceivedRecord) -> list[AuditFinding]:
         done, ledger = self._done, self._ledger
         _, epoch, stream, seq = entry.key
         ledger.number(epoch, stream, seq, entry.received)
         sent = _sent(entry)
-        if isinstance(sent, Finding):
+        if isinstance(sent, AuditFinding):
             empty = {"mono": (0, 0)}
             done.days.record(entry.key, entry.source, day_of(entry.wall), empty, 1)
             return [sent]
@@ -178,8 +184,8 @@ class _Audit:
                 continue
             sent = _map(entry)
             seal = seal_of(entry.key, sent)
-            dates = Dates(seal, self._corrections)
-            proof = prove(seal, _sealed(store, ledger.gw, seal, dates))
+            dates = WallTimeCheck(seal, self._corrections)
+            proof = prove_seal(seal, _sealed(store, ledger.gw, seal, dates))
             found = proof.finding, dates.finding(), replays.look(seal, sent)
             wrong = [each for each in found if each is not None]
             for finding in wrong:
@@ -192,26 +198,26 @@ class _Audit:
                     done.days.day(day_of(entry.wall)).proved += 1
         if not agree:
             text = f"{ledger.gw}: no manifest proves anything that is here. If the gateway is new,"
-            done.find(Finding("nothing", f"{text} audit again in half an hour"))
+            done.find(AuditFinding("nothing", f"{text} audit again in half an hour"))
         if unproved:
             text = "manifests seal numbers that are not in the store: their digests are not checked"
             done.notes.append(f"{ledger.gw}: {unproved} {text}")
         self._signatures()
 
-    def _seal(self, entry: Entry) -> Seal | Finding | None:
+    def _seal(self, entry: ReceivedRecord) -> Seal | AuditFinding | None:
         """A manifest that may be believed: without keys nobody knows better. None for one whose
         payload is damaged: that was told already."""
         keys, gw, sent = self._keys, self._ledger.gw, _sent(entry)
-        if isinstance(sent, Finding):
+        if isinstance(sent, AuditFinding):
             return None
         signed = "sig" in sent
         self._signed += signed
         self._unsigned += not signed
-        says = f"the manifest {name(*entry.key)}"
+        says = f"the manifest {record_name(*entry.key)}"
         if keys is not None and not signed and gw not in keys.unsigned_ok:
-            return Finding("unsigned", f"{says} is not signed", entry.key)
+            return AuditFinding("unsigned", f"{says} is not signed", entry.key)
         if keys is not None and signed and (why := keys.refusal(gw, sent)) is not None:
-            return Finding("signature", f"{says}: {why}", entry.key)
+            return AuditFinding("signature", f"{says}: {why}", entry.key)
         return self._ledger.seal(entry.key, sent)
 
     def _signatures(self) -> None:
@@ -227,7 +233,7 @@ class _Audit:
 
 
 def _sealed(
-    store: Store, gw: str, seal: Seal, dates: Dates
+    store: RecordStore, gw: str, seal: Seal, dates: WallTimeCheck
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     wanted = set(seal.numbers)
     for entry in store.run((gw, seal.epoch, seal.stream, seal.first), seal.last):
@@ -238,7 +244,7 @@ def _sealed(
             yield entry.key[3], sent
 
 
-def _sent(entry: Entry) -> dict[str, Any] | Finding:
+def _sent(entry: ReceivedRecord) -> dict[str, Any] | AuditFinding:
     """The stored payload, held against the columns it is found by."""
     try:
         sent = entry.sent()
@@ -251,8 +257,8 @@ def _sent(entry: Entry) -> dict[str, Any] | Finding:
             return sent
     except (WireError, KeyError, TypeError) as error:
         why = f"{error}"
-    text = f"{name(*entry.key)}: the stored payload is damaged: {why}"
-    return Finding("damage", text, entry.key)
+    text = f"{record_name(*entry.key)}: the stored payload is damaged: {why}"
+    return AuditFinding("damage", text, entry.key)
 
 
 def _came(received: str) -> datetime | None:
@@ -262,10 +268,10 @@ def _came(received: str) -> datetime | None:
         return None
 
 
-def _map(entry: Entry) -> dict[str, Any]:
+def _map(entry: ReceivedRecord) -> dict[str, Any]:
     """As above; nothing for what is damaged."""
     sent = _sent(entry)
-    return {} if isinstance(sent, Finding) else sent
+    return {} if isinstance(sent, AuditFinding) else sent
 
 
 def _stands_for(sent: Mapping[str, Any]) -> int:

@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from edge.platform.entry import Key, Wall
-from edge.platform.ledger import TIMED
+from edge.platform.receivedranges import TIMED_STREAMS
+from edge.platform.receivedrecord import Key, WallTimes
 
 UNKNOWN: Final = "unknown"  # sorts behind every date
-GUESSED: Final = frozenset({"none", "floor"})
+GUESSED_QUALITIES: Final = frozenset({"none", "floor"})
 DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)T\d\d:\d\d")
 
 
-def day_of(wall: Wall) -> str:
+def day_of(wall: WallTimes) -> str:
     """`2026-11-26`. A record that begins before midnight belongs to the day in which it begins.
 
     A record without a clock belongs to a day only when both its bounds lie within it.
     """
-    if wall.tq not in GUESSED:
+    if wall.tq not in GUESSED_QUALITIES:
         return _date(wall.start)
     low, high = json.loads(wall.bounds) if wall.bounds is not None else (None, None)
     if low is None or high is None or _date(low) != _date(high):
@@ -34,7 +34,7 @@ def _date(text: str) -> str:
 
 
 @dataclass(slots=True)
-class Day:
+class DayCounts:
     """What came of one gateway and day. `covered` are seconds per stream and source."""
 
     records: int = 0
@@ -53,16 +53,16 @@ class Day:
         return "/".join(place), seconds
 
 
-class Days:
+class DaysOfGateway:
     """All days of one gateway. Fed in the order of the keys."""
 
     def __init__(self) -> None:
-        self.days: dict[str, Day] = {}
+        self.days: dict[str, DayCounts] = {}
         # per epoch and stream: from which number on it is which day; few, since numbers follow time
         self._marks: dict[tuple[int, str], tuple[list[int], list[str]]] = {}
 
-    def day(self, date: str) -> Day:
-        return self.days.setdefault(date, Day())
+    def day(self, date: str) -> DayCounts:
+        return self.days.setdefault(date, DayCounts())
 
     def record(self, key: Key, source: str, date: str, sent: Mapping[str, Any], of: int) -> None:
         """One record that stands for `of` numbers."""
@@ -74,7 +74,7 @@ class Days:
         if not dates or dates[-1] != date:
             numbers.append(seq)
             dates.append(date)
-        if stream in TIMED:
+        if stream in TIMED_STREAMS:
             place = stream, source
             day.covered[place] = day.covered.get(place, 0.0) + _covered_s(sent)
         elif stream == "event":

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import aiomqtt
 
-MESSAGES: Final = 20_000
-BYTES: Final = 64 << 20
+INBOX_MESSAGES: Final = 20_000
+INBOX_BYTES: Final = 64 << 20
 
 
 class Inbox(asyncio.Queue[aiomqtt.Message]):
@@ -19,7 +19,7 @@ class Inbox(asyncio.Queue[aiomqtt.Message]):
 
     def put_nowait(self, item: aiomqtt.Message) -> None:
         size = size_of(item)
-        if self.qsize() >= MESSAGES or self._bytes + size > BYTES:
+        if self.qsize() >= INBOX_MESSAGES or self._bytes + size > INBOX_BYTES:
             self.thrown_away += 1
             return
         self._bytes += size

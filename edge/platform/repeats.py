@@ -4,11 +4,11 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edge.platform.content import digest
-from edge.platform.entry import Key
-from edge.platform.verdict import Finding, name
+from edge.platform.auditreport import AuditFinding, record_name
+from edge.platform.contentdigest import content_digest
+from edge.platform.receivedrecord import Key
 
-REMEMBERED: Final = 50_000  # contents of a stream, for telling a duplicate from a conflict
+DIGESTS_KEPT: Final = 50_000  # contents of a stream, for telling a duplicate from a conflict
 IN_FLIGHT: Final = 200  # messages that a broker may send again after our connection was lost
 
 
@@ -25,27 +25,29 @@ class Repeats:
         """Our own connection was lost: the broker may send its last messages again."""
         self._forgiven = set(self._latest)
 
-    def compare(self, key: Key, sent: Mapping[str, Any], new: bool) -> tuple[bool, Finding | None]:
+    def compare(
+        self, key: Key, sent: Mapping[str, Any], new: bool
+    ) -> tuple[bool, AuditFinding | None]:
         """Whether the record is to be counted, and what is wrong with a second one."""
         contents = self._contents.setdefault(key[:3], OrderedDict())
-        content, again = digest(sent), bool(sent.get("again"))
+        content, again = content_digest(sent), bool(sent.get("again"))
         before = contents.get(key[3])
         if before is None:
             contents[key[3]] = content, again
-            if len(contents) > REMEMBERED:
+            if len(contents) > DIGESTS_KEPT:
                 contents.popitem(last=False)
             if new:
                 self._latest.append(key)
             elif not again:
-                text = f"{name(*key)} came twice, the first time long ago"
-                return False, Finding("duplicate", text, key)
+                text = f"{record_name(*key)} came twice, the first time long ago"
+                return False, AuditFinding("duplicate", text, key)
             return new, None
         if before[0] != content:
-            text = f"{name(*key)} came with two different contents"
-            return False, Finding("conflict", text, key)
+            text = f"{record_name(*key)} came with two different contents"
+            return False, AuditFinding("conflict", text, key)
         if key in self._forgiven:
             self.redelivered += 1
         elif not (again or before[1]):
-            text = f"{name(*key)} came twice, and neither says `again`"
-            return False, Finding("duplicate", text, key)
+            text = f"{record_name(*key)} came twice, and neither says `again`"
+            return False, AuditFinding("duplicate", text, key)
         return False, None

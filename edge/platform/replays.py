@@ -9,11 +9,11 @@ import hashlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from edge.platform.entry import Key
+from edge.platform.auditreport import AuditFinding, record_name
+from edge.platform.receivedrecord import Key
 from edge.platform.seals import Seal
-from edge.platform.verdict import Finding, name
 from edge.uplink.wire import signed_bytes
-from edge.uplink.wire.records import ADDED
+from edge.uplink.wire.records import HEADER_KEYS
 
 
 class Replays:
@@ -24,16 +24,19 @@ class Replays:
         self._resealed = resealed
         self._first: dict[bytes, Key] = {}
 
-    def look(self, seal: Seal, sent: Mapping[str, Any]) -> Finding | None:
+    def look(self, seal: Seal, sent: Mapping[str, Any]) -> AuditFinding | None:
         """Whether another one has said the same before."""
         if "former" in sent:
             return None  # the first of its epoch, and it can stand nowhere else
         if seal.count and (seal.epoch, seal.stream, seal.first) not in self._resealed:
             return None
-        body = {field: value for field, value in sent.items() if field not in ADDED}
+        body = {field: value for field, value in sent.items() if field not in HEADER_KEYS}
         said = hashlib.sha256(signed_bytes(body)).digest()
         first = self._first.setdefault(said, seal.key)
         if first == seal.key:
             return None
-        text = f"{seal.says} says what {name(*first)} says, word for word: one of them was put in"
-        return Finding("replay", f"{text} the place of another, which is gone", seal.key)
+        text = (
+            f"{seal.says} says what {record_name(*first)} says, word for word: one of them was put "
+            "in the place of another, which is gone"
+        )
+        return AuditFinding("replay", text, seal.key)

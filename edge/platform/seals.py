@@ -6,14 +6,14 @@ from itertools import pairwise
 from typing import Any, Final
 
 from edge.core.numbers import Range, Step, said, stepped
-from edge.platform.entry import Key
-from edge.platform.verdict import Finding, name
-from edge.uplink.wire import START, link_of_map
-from edge.uplink.wire.clock import Moment, moments
+from edge.platform.auditreport import AuditFinding, record_name
+from edge.platform.receivedrecord import Key
+from edge.uplink.wire import CHAIN_START, chain_map
+from edge.uplink.wire.clockmoments import Moment, parse_moments
 from edge.uplink.wire.down import MAX_SEQ
 from edge.uplink.wire.topics import STREAMS
 
-# what a map that is none of ours makes `link_of_map` raise
+# what a map that is none of ours makes `chain_map` raise
 UNREADABLE: Final = (KeyError, TypeError, ValueError, OverflowError)
 
 
@@ -46,7 +46,7 @@ class Seal:
 
     @property
     def says(self) -> str:
-        return f"the manifest {name(*self.key)}"
+        return f"the manifest {record_name(*self.key)}"
 
 
 def seal_of(key: Key, data: Mapping[str, Any]) -> Seal:
@@ -68,23 +68,23 @@ def seal_of(key: Key, data: Mapping[str, Any]) -> Seal:
             ends = (numbers[0], numbers[-1]) if numbers else (first, first - 1)
             if (first, last, count) != (*ends, len(numbers)):
                 raise ValueError("first, last and count are not those of seqs")
-            known, again = moments(clock), moments(data.get("clock_again", ()))
+            known, again = parse_moments(clock), parse_moments(data.get("clock_again", ()))
             return Seal(key, epoch, stream, _steps(seqs), first, last, count, sha256, known, again)
     raise ValueError("epoch_of, stream_of, first, last, count, seqs, sha256 or clock is missing")
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class SealProof:
     """`proved` only when all is here and the digest is the same. `absent` numbers are not here."""
 
     proved: bool
     absent: tuple[int, ...] = ()
-    finding: Finding | None = None
+    finding: AuditFinding | None = None
 
 
-def prove(seal: Seal, records: Iterable[tuple[int, Mapping[str, Any]]]) -> Proof:
+def prove_seal(seal: Seal, records: Iterable[tuple[int, Mapping[str, Any]]]) -> SealProof:
     """`records` are those with the numbers of the seal, in order; others are passed over."""
-    chain = START
+    chain = CHAIN_START
     wanted = seal.numbers
     absent: list[int] = []
     at = 0
@@ -94,22 +94,22 @@ def prove(seal: Seal, records: Iterable[tuple[int, Mapping[str, Any]]]) -> Proof
             at += 1
         if at < len(wanted) and wanted[at] == seq:
             try:
-                chain = link_of_map(chain, sent)
+                chain = chain_map(chain, sent)
             except UNREADABLE:
-                return Proof(False, (), _differs(seal))
+                return SealProof(False, (), _differs(seal))
             at += 1
     absent.extend(wanted[at:])
     if absent:
-        return Proof(False, tuple(absent))
+        return SealProof(False, tuple(absent))
     if chain.hex() != seal.sha256:
-        return Proof(False, (), _differs(seal))
-    return Proof(True)
+        return SealProof(False, (), _differs(seal))
+    return SealProof(True)
 
 
-def _differs(seal: Seal) -> Finding:
+def _differs(seal: Seal) -> AuditFinding:
     ranges = said([(seal.first, seal.last)])
     text = f"{seal.says} seals {seal.count} numbers of {seal.epoch}/{seal.stream} ({ranges})"
-    return Finding("digest", f"{text}, and what came under them is something else", seal.key)
+    return AuditFinding("digest", f"{text}, and what came under them is something else", seal.key)
 
 
 def _steps(seqs: list[Step]) -> tuple[tuple[int, int, int], ...]:

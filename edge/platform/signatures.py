@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge.core import ConfigError
 from edge.uplink.wire import signed_bytes
-from edge.uplink.wire.records import ADDED
+from edge.uplink.wire.records import HEADER_KEYS
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 SUFFIXES: Final = frozenset({".pem", ".crt", ".cert"})
-LARGEST: Final = 64 << 10  # bytes of a certificate's file
+CERTIFICATE_LIMIT: Final = 64 << 10  # bytes of a certificate's file
 
 
 class MissingLibraryError(Exception):
     """`cryptography` is not installed."""
 
 
-class Keys:
+class CertificateKeys:
     """The certificates of a folder, by their SHA-256. Raises ConfigError, MissingLibraryError.
 
     With `ca` each must have been issued by it. `unsigned_ok` are gateways of which the operator
@@ -69,10 +69,10 @@ class Keys:
         names, key = known
         if gw not in names:
             return f"it is signed with the key of {', '.join(sorted(names))}"
-        how = _how(alg, key)
+        how = _verify_arguments(alg, key)
         if how is None:
             return f"alg is {alg!r:.40}, and the key of its certificate is of another kind"
-        body = {field: value for field, value in sent.items() if field not in ADDED}
+        body = {field: value for field, value in sent.items() if field not in HEADER_KEYS}
         try:
             key.verify(base64.b64decode(sig, validate=True), signed_bytes(body), *how)
         except (InvalidSignature, binascii.Error, ValueError):
@@ -85,7 +85,7 @@ def _certificate(file: Path) -> "Certificate":
 
     try:
         with file.open("rb") as handle:
-            return x509.load_pem_x509_certificate(handle.read(LARGEST))
+            return x509.load_pem_x509_certificate(handle.read(CERTIFICATE_LIMIT))
     except (OSError, ValueError, x509.InvalidVersion) as error:
         raise ConfigError(f"{file}: no certificate in PEM: {error}") from None
 
@@ -113,7 +113,7 @@ def _holder(certificate: "Certificate", file: Path) -> tuple[str, frozenset[str]
     return certificate.fingerprint(SHA256()).hex(), frozenset(str(n.value) for n in names), key
 
 
-def _how(alg: str, key: Any) -> tuple[Any, ...] | None:
+def _verify_arguments(alg: str, key: Any) -> tuple[Any, ...] | None:
     """What `verify` needs beside signature and bytes; None when the key cannot have signed so."""
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
     from cryptography.hazmat.primitives.hashes import SHA256

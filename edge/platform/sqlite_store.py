@@ -16,12 +16,18 @@ from types import NoneType
 from typing import Any, Final
 
 from edge.core import ConfigError
-from edge.platform.entry import Entry, Key, Refused, Wall, is_bounds
-from edge.platform.store import Committed, Damage, Lock, StoreError, Verdict
-from edge.platform.tallies import CONFLICT, Tallies, Tally
+from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
+from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage, WallTimes, is_bounds
+from edge.platform.recordstore import (
+    CommittedRecord,
+    RecordStoreError,
+    StoreDamage,
+    StoreLock,
+    StoreVerdict,
+)
 
-APPLICATION: Final = 0x4B65_7262  # "Kerb"
-VERSION: Final = 2
+APPLICATION_ID: Final = 0x4B65_7262  # "Kerb"
+USER_VERSION: Final = 2
 BUSY_S: Final = 10.0
 COLUMNS: Final = (
     "topic, gw, epoch, stream, seq, source, boot, mono_from, mono_to, wall_from, wall_to, tq, "
@@ -69,12 +75,12 @@ ORDER BY gw"""
 
 
 class SqliteStore:
-    """See `edge.platform.store.Store`. Used by one thread at a time."""
+    """See `edge.platform.recordstore.RecordStore`. Used by one thread at a time."""
 
     def __init__(self, path: Path, *, write: bool) -> None:
-        self.damage = Damage()
+        self.damage = StoreDamage()
         self._path = path
-        self._lock = Lock(path) if write else None
+        self._lock = StoreLock(path) if write else None
         try:
             with self._told():
                 self._db = _connect(path, write)
@@ -90,12 +96,14 @@ class SqliteStore:
             self.close()
             raise
 
-    def commit(self, entries: Sequence[Entry], refused: Sequence[Refused]) -> list[Committed]:
+    def commit(
+        self, entries: Sequence[ReceivedRecord], refused: Sequence[RefusedMessage]
+    ) -> list[CommittedRecord]:
         """All of it or nothing; on the disk when this returns."""
         with self._told():
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                done = [Committed(entry, self._put(entry)) for entry in entries]
+                done = [CommittedRecord(entry, self._put(entry)) for entry in entries]
                 for each in refused:
                     self._refuse(each)
                 for place in self._tallies.changed:
@@ -116,24 +124,24 @@ class SqliteStore:
             found = self._db.execute(GATEWAYS).fetchall()
         named = [each for each in found if isinstance(each[0], str) and each[0].isascii()]
         if len(named) < len(found):  # rows of a gateway whose name is none
-            self.damage = Damage(lines=self.damage.lines + len(found) - len(named))
+            self.damage = StoreDamage(lines=self.damage.lines + len(found) - len(named))
         return [(gw, epoch if isinstance(epoch, int) else None) for gw, epoch in named]
 
-    def records(self, gw: str, stream: str | None = None) -> Iterator[Entry]:
+    def records(self, gw: str, stream: str | None = None) -> Iterator[ReceivedRecord]:
         """In the order of the keys; of one stream in the order of epochs and numbers."""
         if stream is None:  # the one that meets each record: it counts what it cannot read
             return self._read(f"{READ}{ORDER}", (gw,), counts=True)
         return self._read(f"{READ} AND stream = ?{ORDER}", (gw, stream))
 
-    def run(self, first: Key, last: int) -> Iterator[Entry]:
+    def run(self, first: Key, last: int) -> Iterator[ReceivedRecord]:
         """The records of one epoch and stream, from a number to another one."""
         where = " AND epoch = ? AND stream = ? AND seq BETWEEN ? AND ?"
         return self._read(f"{READ}{where}{ORDER}", (*first, last))
 
-    def conflicts(self, gw: str) -> Iterator[Entry]:
+    def conflicts(self, gw: str) -> Iterator[ReceivedRecord]:
         return self._read(f"SELECT {COLUMNS} FROM conflict WHERE gw = ?{ORDER}", (gw,))
 
-    def tallies(self) -> Tallies:
+    def tallies(self) -> KeepQuota:
         with self._told():
             return self._counted()
 
@@ -150,14 +158,16 @@ class SqliteStore:
         (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if write and not tables and not application:
             self._db.executescript(
-                f"BEGIN;{SCHEMA}PRAGMA application_id = {APPLICATION};"
-                f"PRAGMA user_version = {VERSION};"
+                f"BEGIN;{SCHEMA}PRAGMA application_id = {APPLICATION_ID};"
+                f"PRAGMA user_version = {USER_VERSION};"
                 f"INSERT INTO store VALUES ('{secrets.token_hex(8)}');COMMIT;"
             )
-        elif application != APPLICATION:
+        elif application != APPLICATION_ID:
             raise ConfigError(f"{self._path}: this is a database, but no store of `receipts`")
-        elif version != VERSION:
-            text = f"{self._path}: version {version} of the store; this program knows {VERSION}"
+        elif version != USER_VERSION:
+            text = (
+                f"{self._path}: version {version} of the store; this program knows {USER_VERSION}"
+            )
             raise ConfigError(text)
         if write:  # not before: a database of another program is left as it is
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -167,7 +177,7 @@ class SqliteStore:
         (name,) = self._db.execute("SELECT name FROM store").fetchone()
         return str(name)
 
-    def _put(self, entry: Entry) -> Verdict:
+    def _put(self, entry: ReceivedRecord) -> StoreVerdict:
         row = _row(entry)
         if self._db.execute(INSERT, row).rowcount:
             joined = "INSERT INTO joined VALUES (?, ?) ON CONFLICT DO NOTHING"
@@ -180,12 +190,12 @@ class SqliteStore:
                     return "excess"
                 self._db.execute(KEEP_BOTH, row)
             return "conflict"
-        if entry.wall.better(Wall(*wall)):
+        if entry.wall.better(WallTimes(*wall)):
             new = entry.wall
             self._db.execute(DATE, (new.start, new.end, new.tq, new.bounds, *entry.key))
         return "repeat"
 
-    def _refuse(self, each: Refused) -> None:
+    def _refuse(self, each: RefusedMessage) -> None:
         if self._tallies.keep(each.gw, each.kind, each.kept_size):
             columns = "kind, gw, topic, why, size, payload, received"
             row = (
@@ -193,27 +203,29 @@ class SqliteStore:
             )  # fmt: skip
             self._db.execute(f"INSERT INTO refused ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
-    def _counted(self) -> Tallies:
-        found = Tallies()
+    def _counted(self) -> KeepQuota:
+        found = KeepQuota()
         for gw, kind, *numbers in self._db.execute("SELECT * FROM tally"):
             if all(isinstance(each, int) for each in numbers):  # else: damaged, as if not there
-                found.restore(str(gw), str(kind), Tally(*numbers))
+                found.restore(str(gw), str(kind), QuotaCount(*numbers))
         return found
 
-    def _read(self, sql: str, values: Sequence[Any], *, counts: bool = False) -> Iterator[Entry]:
+    def _read(
+        self, sql: str, values: Sequence[Any], *, counts: bool = False
+    ) -> Iterator[ReceivedRecord]:
         with self._told():
             for row in self._db.execute(sql, values):
                 if (entry := _entry(row)) is not None:
                     yield entry
                 elif counts:
-                    self.damage = Damage(lines=self.damage.lines + 1)
+                    self.damage = StoreDamage(lines=self.damage.lines + 1)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: {error}") from error
+            raise RecordStoreError(f"{self._path}: {error}") from error
 
 
 def _connect(path: Path, write: bool) -> sqlite3.Connection:
@@ -230,7 +242,7 @@ def _connect(path: Path, write: bool) -> sqlite3.Connection:
     return db
 
 
-def _row(entry: Entry) -> tuple[Any, ...]:
+def _row(entry: ReceivedRecord) -> tuple[Any, ...]:
     gw, epoch, stream, seq = entry.key
     wall = entry.wall
     return (
@@ -240,7 +252,7 @@ def _row(entry: Entry) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _entry(row: tuple[Any, ...]) -> Entry | None:
+def _entry(row: tuple[Any, ...]) -> ReceivedRecord | None:
     """None for a row that this program has not written."""
     if not all(isinstance(each, kind) for each, kind in zip(row, KINDS, strict=True)):
         return None
@@ -250,7 +262,7 @@ def _entry(row: tuple[Any, ...]) -> Entry | None:
     ) = row  # fmt: skip
     if not (gw.isascii() and stream.isascii()) or (bounds is not None and not is_bounds(bounds)):
         return None
-    return Entry(
+    return ReceivedRecord(
         topic, (gw, epoch, stream, seq), source, boot, (start, end),
-        Wall(wall_from, wall_to, tq, bounds), received, content_type, payload, digest,
+        WallTimes(wall_from, wall_to, tq, bounds), received, content_type, payload, digest,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Final
 
 SLACK_US: Final = 1000  # a gap event may be rounded
 
-Place = tuple[int, int]  # epoch and number of a record
+RowPlace = tuple[int, int]  # epoch and number of a record
 
 
 @dataclass(slots=True)
@@ -16,8 +16,8 @@ class Stretch:
 
     from_us: int
     to_us: int
-    head: Place
-    tail: Place
+    head: RowPlace
+    tail: RowPlace
 
 
 class Timeline:
@@ -26,7 +26,7 @@ class Timeline:
     def __init__(self) -> None:
         self.stretches: list[Stretch] = []
 
-    def add(self, from_us: int, to_us: int, head: Place, tail: Place | None = None) -> bool:
+    def add(self, from_us: int, to_us: int, head: RowPlace, tail: RowPlace | None = None) -> bool:
         """False when this time, or a part of it, has come before from another record. Several
         records that follow each other have a `tail`, too."""
         tail = tail or head

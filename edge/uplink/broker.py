@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge.core import ConfigError, endpoint
-from edge.uplink.tunnel import proxy_of
+from edge.uplink.tunnel import parse_proxy
 
 Protocol = Literal["5", "3.1.1"]
 
@@ -37,7 +37,7 @@ class Broker:
         return f"mqtt{'s' if self.tls else ''}://{self.host}:{self.port}"
 
 
-def broker_of(
+def make_broker(
     url: str,
     client_id: str,
     *,
@@ -60,7 +60,7 @@ def broker_of(
     if not place.tls and (ca or cert or key):
         raise ConfigError("uplink.url: certificates need mqtts://, not mqtt://")
     try:
-        through = None if proxy is None else proxy_of(proxy)
+        through = None if proxy is None else parse_proxy(proxy)
     except ValueError as error:
         raise ConfigError(f"uplink.proxy: {error}") from None
     if password is not None and username is None:
@@ -84,16 +84,18 @@ def _context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLCon
     try:
         context = ssl.create_default_context(cafile=ca)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"uplink.ca: {ca}: {_why(error)}") from None
+        raise ConfigError(f"uplink.ca: {ca}: {_certificate_error(error)}") from None
     if key is not None and cert is None:
         raise ConfigError("uplink.key needs uplink.cert")
     if cert is not None:
         try:
             context.load_cert_chain(cert, key)
         except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"uplink.cert: {cert}, {key or cert}: {_why(error)}") from None
+            raise ConfigError(
+                f"uplink.cert: {cert}, {key or cert}: {_certificate_error(error)}"
+            ) from None
     return context
 
 
-def _why(error: OSError) -> str:
+def _certificate_error(error: OSError) -> str:
     return getattr(error, "reason", None) or error.strerror or str(error)

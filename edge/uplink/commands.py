@@ -10,33 +10,35 @@ from typing import Any, Final
 
 from edge.uplink.wire import Command, WireError, decode_command
 
-REMEMBERED: Final = 256  # answers
-BURST: Final = 10  # commands at once; then one a second
+ID_LIMIT: Final = 256  # answers
+COMMANDS_BURST: Final = 10  # commands at once; then one a second
 SECOND_NS: Final = 1_000_000_000
 
-Verb = Callable[[Command], Awaitable[Mapping[str, Any]]]
+CommandVerb = Callable[[Command], Awaitable[Mapping[str, Any]]]
 """What a verb does. Gives what the answer says; raises WireError with what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandAnswer:
     """For `up/answer/{verb}`."""
 
     verb: str
     data: Mapping[str, Any]
 
 
-class Commands:
+class CommandHandler:
     """One gateway in one epoch. `refused` counts what got no answer."""
 
-    def __init__(self, gw: str, epoch: int, verbs: Mapping[str, Verb]) -> None:
+    def __init__(self, gw: str, epoch: int, verbs: Mapping[str, CommandVerb]) -> None:
         self._gw, self._epoch, self._verbs = gw, epoch, verbs
-        self._answers: dict[tuple[str, str], Answer] = {}
-        self._tokens = float(BURST)
+        self._answers: dict[tuple[str, str], CommandAnswer] = {}
+        self._tokens = float(COMMANDS_BURST)
         self._filled_ns: int | None = None
         self.refused = 0
 
-    async def take(self, verb: str, payload: bytes, retained: bool, now_ns: int) -> Answer | None:
+    async def take(
+        self, verb: str, payload: bytes, retained: bool, now_ns: int
+    ) -> CommandAnswer | None:
         """The answer, or None when there is none: too many, retained, or nothing to answer to."""
         if retained or not self._allowed(now_ns):
             self.refused += 1
@@ -49,10 +51,10 @@ class Commands:
         known = self._answers.get((verb, command.id))
         if known is not None:
             return known
-        answer = Answer(verb, {"id": command.id, "verb": verb, **await self._obey(command)})
+        answer = CommandAnswer(verb, {"id": command.id, "verb": verb, **await self._obey(command)})
         if answer.data["ok"]:
             self._answers[verb, command.id] = answer
-            while len(self._answers) > REMEMBERED:
+            while len(self._answers) > ID_LIMIT:
                 del self._answers[next(iter(self._answers))]
         return answer
 
@@ -71,7 +73,7 @@ class Commands:
     def _allowed(self, now_ns: int) -> bool:
         passed_ns = 0 if self._filled_ns is None else now_ns - self._filled_ns
         self._filled_ns = now_ns
-        self._tokens = min(float(BURST), self._tokens + passed_ns / SECOND_NS)
+        self._tokens = min(float(COMMANDS_BURST), self._tokens + passed_ns / SECOND_NS)
         if self._tokens < 1.0:
             return False
         self._tokens -= 1.0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Counters:
+class UplinkCounters:
     """Retained messages are not counted as records."""
 
     sent: int = 0
@@ -25,7 +25,7 @@ class Counters:
 
 
 @dataclass(slots=True)
-class Standing:
+class ConnectionState:
     """Where the link stands: what a person asks first. Times are monotonic ns."""
 
     since_ns: int  # connected, or without a link, since then

@@ -9,32 +9,38 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge.core.numbers import Numbers
-from edge.uplink.awaiting import Awaiting
-from edge.uplink.complaints import Complaints
-from edge.uplink.counters import Counters
-from edge.uplink.feed import URGENT, Feed, Item
-from edge.uplink.mqtt import Answer, LostError, RefusedError
+from edge.uplink.backlogreader import Backlog, StoredRow
+from edge.uplink.brokerlog import BrokerLogThrottle
+from edge.uplink.brokerprobe import BrokerProbe
+from edge.uplink.counters import UplinkCounters
+from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, PublishAnswer
 from edge.uplink.oversize import Oversize
-from edge.uplink.pages import Backlog, Row
-from edge.uplink.probing import Probing
+from edge.uplink.receipttracker import ReceiptTracker
+from edge.uplink.sendqueue import URGENT_STREAMS, SendItem, SendQueue
 from edge.uplink.wire import Receipt
-from edge.uplink.wire.clock import Moment
+from edge.uplink.wire.clockmoments import Moment
 
-NOBODY: Final = 16  # success, but nobody has subscribed
-DENIED: Final = 135
-QUOTA: Final = 151
-REFUSALS: Final = 5  # then a row is dead
-COUNTED: Final = 5000  # rows whose refusals are counted: more than two windows, or none gets to 5
-DENIED_NS: Final = 300_000_000_000  # a stream that is denied is tried again after this time
-HELD_NS: Final = 500_000_000  # twice as long after each refusal
-HELD_LONGEST_NS: Final = 60_000_000_000
-IN_VAIN: Final = 200  # refusals without one success: after each so many the pause doubles
-QUOTA_NS: Final = 10_000_000_000
-HANDED: Final = 1000  # ranges of rows; what they close up over says `again` for nothing
+NO_MATCHING_SUBSCRIBERS: Final = 16  # success, but nobody has subscribed
+NOT_AUTHORIZED: Final = 135
+QUOTA_EXCEEDED: Final = 151
+REFUSALS_LIMIT: Final = 5  # then a row is dead
+TRACKED_REFUSALS: Final = (
+    5000  # rows whose refusals are counted: more than two windows, or none gets to 5
+)
+NOT_AUTHORIZED_RETRY_NS: Final = (
+    300_000_000_000  # a stream that is denied is tried again after this time
+)
+RETRY_FIRST_NS: Final = 500_000_000  # twice as long after each refusal
+RETRY_MAX_NS: Final = 60_000_000_000
+PAUSE_AFTER_REFUSALS: Final = (
+    200  # refusals without one success: after each so many the pause doubles
+)
+QUOTA_PAUSE_NS: Final = 10_000_000_000
+HANDED_RANGES: Final = 1000  # ranges of rows; what they close up over says `again` for nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class PublishToken:
     """The token of a record in the window."""
 
     row: int
@@ -48,16 +54,16 @@ class Delivery:
         self,
         backlog: Backlog,
         per_s: float,
-        complaints: Complaints,
-        counts: Counters,
+        complaints: BrokerLogThrottle,
+        counts: UplinkCounters,
         up: str,
-        awaiting: Awaiting | None,
-        sealed: Callable[[Item, Moment], None],
+        awaiting: ReceiptTracker | None,
+        sealed: Callable[[SendItem, Moment], None],
     ) -> None:
-        self.feed = Feed(backlog, per_s, self._skips)
+        self.feed = SendQueue(backlog, per_s, self._skips)
         self._backlog, self._complaints, self._counts = backlog, complaints, counts
         self._up, self._awaiting, self._sealed = up, awaiting, sealed
-        self._answers: deque[tuple[Sent, Answer]] = deque()
+        self._answers: deque[tuple[PublishToken, PublishAnswer]] = deque()
         self._flying: dict[int, str] = {}  # row -> stream
         self._chosen = 0  # of these: not handed over yet
         self._handed = Numbers()  # rows that were on their way in this process
@@ -68,7 +74,7 @@ class Delivery:
         self._denied: dict[str, int] = {}  # stream -> when it may be tried again
         self.oversize = Oversize()  # rows that this broker takes at no price
         self.paused_ns = 0  # until then nothing is sent but a probe; 0: go on
-        self.probing = Probing()
+        self.probing = BrokerProbe()
         self.highest = 0  # the last row that was ever handed over
 
     @property
@@ -89,22 +95,22 @@ class Delivery:
 
     # -- towards the broker ------------------------------------------------------------------------
 
-    def offer(self, rows: Sequence[Row], now_ns: int) -> None:
+    def offer(self, rows: Sequence[StoredRow], now_ns: int) -> None:
         """New rows, right after their commit."""
         self.feed.offer(rows, now_ns)
-        if any(row.record.key.stream in URGENT for row in rows):
+        if any(row.record.key.stream in URGENT_STREAMS for row in rows):
             self.probing.hurry(now_ns)
 
-    def choose(self, item: Item) -> None:
+    def choose(self, item: SendItem) -> None:
         """It is going to be sent: nobody else takes it."""
         self._flying[item.row] = item.record.key.stream
         self._chosen += 1
 
-    def again(self, item: Item) -> bool:
+    def again(self, item: SendItem) -> bool:
         """Whether it may have been sent before."""
         return item.again or item.row in self._handed
 
-    def hand(self, item: Item, now_ns: int, moment: Moment) -> Sent:
+    def hand(self, item: SendItem, now_ns: int, moment: Moment) -> PublishToken:
         """It goes out now, dated by `moment`. Comes before the first byte: a receipt may be faster
         than a PUBACK."""
         self._chosen -= 1
@@ -112,24 +118,24 @@ class Delivery:
             self._awaiting.handed(item.row, item.record.key, now_ns)
         self._counts.again += self.again(item)
         self._handed.add(item.row)
-        self._handed.coarsen(HANDED)
+        self._handed.coarsen(HANDED_RANGES)
         self.highest = max(self.highest, item.row)
         self._sealed(item, moment)
         self._counts.sent += 1
         self._counts.late += item.late
-        return Sent(item.row, item.record.key.stream)
+        return PublishToken(item.row, item.record.key.stream)
 
     def connected(self, now_ns: int) -> None:
         """A new connection: nothing is denied any more."""
         self._denied.clear()
         self.oversize.connected()
         self.paused_ns = 0
-        self.probing = Probing()
+        self.probing = BrokerProbe()
         self.feed.restart(now_ns)
 
     # -- answers -----------------------------------------------------------------------------------
 
-    def answered(self, token: Sent, answer: Answer) -> None:
+    def answered(self, token: PublishToken, answer: PublishAnswer) -> None:
         """From paho's callback: looked at later."""
         self._answers.append((token, answer))
 
@@ -147,9 +153,9 @@ class Delivery:
                 self._accepted += 1
                 self.oversize.took()
                 self._in_vain = 0
-                self._counts.nobody += answer == NOBODY
+                self._counts.nobody += answer == NO_MATCHING_SUBSCRIBERS
                 self._refusals.pop(token.row, None)
-            elif isinstance(answer, LostError):
+            elif isinstance(answer, ConnectionLostError):
                 self._counts.lost += 1
                 self._send_again((token.row,))
             else:
@@ -198,12 +204,12 @@ class Delivery:
         if rest := [row for row in rows if row not in self._flying]:
             self._send_again(rest)
 
-    async def unsendable(self, item: Item, why: str, now_ns: int) -> None:
+    async def unsendable(self, item: SendItem, why: str, now_ns: int) -> None:
         """A chosen item that cannot be written as a message."""
         self._chosen -= 1
         await self._bury(item.row, item.record.key.stream, why, now_ns)
 
-    def too_large(self, item: Item, now_ns: int) -> None:
+    def too_large(self, item: SendItem, now_ns: int) -> None:
         """A chosen item that is larger than this broker takes."""
         self._chosen -= 1
         self._flying.pop(item.row, None)
@@ -225,37 +231,37 @@ class Delivery:
         await self._backlog.dead(row, why)
         self.feed.confirmed((row,))  # the page may hold it, too
 
-    async def _refused(self, token: Sent, error: RefusedError, now_ns: int) -> None:
+    async def _refused(self, token: PublishToken, error: BrokerRefusedError, now_ns: int) -> None:
         self._counts.refused += 1
-        if error.code == DENIED:
+        if error.code == NOT_AUTHORIZED:
             text = f"The broker does not allow {self._up}/{token.stream}: {error}"
             self._complaints.say("denied", token.stream, text, now_ns)
-            self._denied[token.stream] = now_ns + DENIED_NS
-        elif error.code == QUOTA:
+            self._denied[token.stream] = now_ns + NOT_AUTHORIZED_RETRY_NS
+        elif error.code == QUOTA_EXCEEDED:
             text = f"The broker takes no more for now: {error}"
             self._complaints.say("quota", "", text, now_ns)
-            self.paused_ns = now_ns + QUOTA_NS
+            self.paused_ns = now_ns + QUOTA_PAUSE_NS
         else:
             self._wait_for_a_broker_in_trouble(now_ns)
             # while the broker takes nothing from anybody, it is not the record that is wrong
             refusals, then = self._refusals.get(token.row, (0, -1))
             refusals += then != self._accepted
             self._refusals[token.row] = refusals, self._accepted
-            self._held[token.row] = now_ns + min(HELD_NS << refusals, HELD_LONGEST_NS)
-            if refusals >= REFUSALS:
+            self._held[token.row] = now_ns + min(RETRY_FIRST_NS << refusals, RETRY_MAX_NS)
+            if refusals >= REFUSALS_LIMIT:
                 await self._bury(token.row, token.stream, str(error), now_ns)
                 return
-            while len(self._refusals) > COUNTED:
+            while len(self._refusals) > TRACKED_REFUSALS:
                 del self._refusals[next(iter(self._refusals))]
-            while len(self._held) > COUNTED:
+            while len(self._held) > TRACKED_REFUSALS:
                 del self._held[next(iter(self._held))]
         self._send_again((token.row,))
 
     def _wait_for_a_broker_in_trouble(self, now_ns: int) -> None:
         """It refuses whatever comes: more of it only costs bytes."""
         self._in_vain += 1
-        if rounds := self._in_vain // IN_VAIN:
-            pause_ns = min(HELD_NS << min(rounds, 16), HELD_LONGEST_NS)
+        if rounds := self._in_vain // PAUSE_AFTER_REFUSALS:
+            pause_ns = min(RETRY_FIRST_NS << min(rounds, 16), RETRY_MAX_NS)
             self.paused_ns = max(self.paused_ns, now_ns + pause_ns)
 
     def _confirm(self, rows: Collection[int]) -> None:

@@ -9,22 +9,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edge.uplink.aside import Aside
+from edge.uplink.blockingcalls import BlockingCalls
 from edge.uplink.broker import Broker
-from edge.uplink.names import Address, Names
-from edge.uplink.tunnel import tunnel
+from edge.uplink.resolver import Address, CachingResolver
+from edge.uplink.tunnel import open_tunnel
 
 NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the ssl module has no name for it
 YEARS_10_NS: Final = 3653 * 86_400 * 1_000_000_000
-LEAST_S: Final = 0.1  # for one address, however many there are
+MIN_TIMEOUT_S: Final = 0.1  # for one address, however many there are
 
-_names: Final = Names()
-_dials: Final = Aside("dial", 2, "earlier connections still wait for TCP or TLS")
+_names: Final = CachingResolver()
+_dials: Final = BlockingCalls("dial", 2, "earlier connections still wait for TCP or TLS")
 _flags: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Dialled:
+class DialledSocket:
     """An open socket, with TLS where the broker has it."""
 
     sock: socket.socket
@@ -32,7 +32,7 @@ class Dialled:
     address: Address
 
 
-async def dial(broker: Broker, names: Names = _names) -> Dialled:
+async def dial(broker: Broker, names: CachingResolver = _names) -> DialledSocket:
     """Raises OSError. When the caller gives up, the thread closes what it may still open, later."""
     until_s = time.monotonic() + broker.connect_s
     floor_ns = broker.floor_ns() if broker.floor_ns is not None else None
@@ -43,7 +43,7 @@ async def dial(broker: Broker, names: Names = _names) -> Dialled:
     return dialled
 
 
-def patience(sock: socket.socket, keepalive_s: float) -> None:
+def set_user_timeout(sock: socket.socket, keepalive_s: float) -> None:
     """The kernel gives a connection up when nothing it sent is acknowledged for so long.
 
     It finds a dead link while data waits; where nothing waits, the keep-alive does.
@@ -56,39 +56,41 @@ def patience(sock: socket.socket, keepalive_s: float) -> None:
 
 def _reach(
     broker: Broker, addresses: Sequence[Address], until_s: float, floor_ns: int | None
-) -> Dialled:
+) -> DialledSocket:
     first: OSError | None = None
     for number, address in enumerate(addresses):
         # one that swallows everything leaves time for the others
         share_s = (until_s - time.monotonic()) / (len(addresses) - number)
         try:
-            return _connect(broker, address, max(LEAST_S, share_s), floor_ns)
+            return _connect(broker, address, max(MIN_TIMEOUT_S, share_s), floor_ns)
         except OSError as error:
             first = first or error
     raise first or OSError(f"{(broker.proxy or (broker.host,))[0]} has no address")
 
 
-def _connect(broker: Broker, address: Address, within_s: float, floor_ns: int | None) -> Dialled:
+def _connect(
+    broker: Broker, address: Address, within_s: float, floor_ns: int | None
+) -> DialledSocket:
     until_s = time.monotonic() + within_s
     family, place = address
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.settimeout(within_s)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        patience(sock, broker.keepalive_s)
+        set_user_timeout(sock, broker.keepalive_s)
         sock.connect(place)
         if broker.proxy is not None:
-            tunnel(sock, broker.host, broker.port, until_s)
+            open_tunnel(sock, broker.host, broker.port, until_s)
         if broker.tls is None:
-            return Dialled(sock, None, address)
+            return DialledSocket(sock, None, address)
         secure = _wrap(broker.tls, sock, broker.host, dated=floor_ns is None)
         sock = secure
-        secure.settimeout(max(LEAST_S, until_s - time.monotonic()))
+        secure.settimeout(max(MIN_TIMEOUT_S, until_s - time.monotonic()))
         secure.do_handshake()
         # mypy takes the answer for a bare dict; without verification it is an empty one
         certificate: Any = secure.getpeercert()
         not_before_ns = _dates(certificate, floor_ns) if certificate else None
-        return Dialled(secure, not_before_ns, address)
+        return DialledSocket(secure, not_before_ns, address)
     except BaseException:
         sock.close()
         raise
@@ -132,6 +134,6 @@ def _dates(certificate: dict[str, Any], floor_ns: int | None) -> int:
     return begins_ns
 
 
-def _discard(dialled: Dialled) -> None:
+def _discard(dialled: DialledSocket) -> None:
     with contextlib.suppress(OSError):
         dialled.sock.close()

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from edge.core import Envelope
-from edge.uplink.wire.clock import SAME_US, TRUST, Known, dated
+from edge.uplink.wire.clockmoments import SAME_US, TRUST, KnownBounds, wall_times
 
-CERTAIN: Final = TRUST.index("ntp")  # from there on a wall time is one
-MARKS: Final = 16  # of a boot
+CERTAIN_RANK: Final = TRUST.index("ntp")  # from there on a wall time is one
+MARKS_LIMIT: Final = 16  # of a boot
 SAME_NS: Final = SAME_US * 1000
 CORRECTION_NS: Final = 86_400_000_000_000  # a clock that is corrected by less was not wrong
 
 
-class Mark(Protocol):
+class ClockMarkLike(Protocol):
     """One moment on both clocks."""
 
     @property
@@ -29,26 +29,26 @@ class ClockMap:
     Both clocks are slewed alike, so an offset holds until the wall is set. Bounded.
     """
 
-    def __init__(self, marks: Sequence[Mark] = ()) -> None:
-        self.marks = sorted(marks, key=lambda mark: mark.mono_ns)[-MARKS:]
+    def __init__(self, marks: Sequence[ClockMarkLike] = ()) -> None:
+        self.marks = sorted(marks, key=lambda mark: mark.mono_ns)[-MARKS_LIMIT:]
 
-    def holds(self, now: Mark) -> bool:
+    def holds(self, now: ClockMarkLike) -> bool:
         """Whether the last mark says the same as the clock does."""
         last = self.marks[-1] if self.marks else None
         return last is not None and last.tq == now.tq and abs(_shift(now) - _shift(last)) <= SAME_NS
 
-    def see(self, now: Mark) -> bool:
+    def see(self, now: ClockMarkLike) -> bool:
         """Look at the clock. True when it has become certain, or is certain of something else."""
         if self.holds(now):
             return False
-        if len(self.marks) >= MARKS:  # what a certain one can stand for goes first
-            unsure = (n for n, mark in enumerate(self.marks) if _trust(mark) < CERTAIN)
+        if len(self.marks) >= MARKS_LIMIT:  # what a certain one can stand for goes first
+            unsure = (n for n, mark in enumerate(self.marks) if _trust(mark) < CERTAIN_RANK)
             del self.marks[next(unsure, 0)]
         self.marks.append(now)
-        return _trust(now) >= CERTAIN
+        return _trust(now) >= CERTAIN_RANK
 
 
-def best_mark(marks: Sequence[Mark], to_ns: int) -> Mark | None:
+def best_mark(marks: Sequence[ClockMarkLike], to_ns: int) -> ClockMarkLike | None:
     """The mark to date a record by that ended at `to_ns`; None when the boot has none.
 
     The one that held then, if it was certain; else the first certain one after it: that is what
@@ -56,10 +56,10 @@ def best_mark(marks: Sequence[Mark], to_ns: int) -> Mark | None:
     A record that ended at the very moment of a mark was cut there, and belongs to what was before.
     A certain one that the last certain one contradicts by more than a day was wrong: it is none.
     """
-    found: Mark | None = None
-    for mark in sorted(_standing(marks), key=lambda mark: mark.mono_ns):
+    found: ClockMarkLike | None = None
+    for mark in sorted(_without_overruled(marks), key=lambda mark: mark.mono_ns):
         if mark.mono_ns >= to_ns and found is not None:
-            if _trust(found) >= CERTAIN:
+            if _trust(found) >= CERTAIN_RANK:
                 break
             if _trust(mark) <= _trust(found):
                 continue
@@ -67,49 +67,55 @@ def best_mark(marks: Sequence[Mark], to_ns: int) -> Mark | None:
     return found
 
 
-def envelope(
-    marks: Sequence[Mark],
+def make_envelope(
+    marks: Sequence[ClockMarkLike],
     from_ns: int,
     to_ns: int,
     *,
     late: bool = False,
     again: bool = False,
-    known: Known | None = None,
+    known: KnownBounds | None = None,
 ) -> Envelope:
     """Wall times of a record. With `known` those that are unsure keep between their bounds.
 
     A boot without a mark has no wall time: the lower bound, or else 1970, and `none` say so.
     """
-    return enveloped(best_mark(marks, to_ns), from_ns, to_ns, known, late=late, again=again)
+    return envelope_by(best_mark(marks, to_ns), from_ns, to_ns, known, late=late, again=again)
 
 
-def enveloped(
-    mark: Mark | None, from_ns: int, to_ns: int, known: Known | None, *, late: bool, again: bool
+def envelope_by(
+    mark: ClockMarkLike | None,
+    from_ns: int,
+    to_ns: int,
+    known: KnownBounds | None,
+    *,
+    late: bool,
+    again: bool,
 ) -> Envelope:
     """By this mark."""
     if mark is None:  # 1970 by itself; `dated` puts it between its bounds
-        start_ns, end_ns, bounds = dated(-from_ns, "none", known, from_ns, to_ns)
+        start_ns, end_ns, bounds = wall_times(-from_ns, "none", known, from_ns, to_ns)
         return Envelope(start_ns, end_ns, "none", late, again, bounds)
-    start_ns, end_ns, bounds = dated(_shift(mark), mark.tq, known, from_ns, to_ns)
+    start_ns, end_ns, bounds = wall_times(_shift(mark), mark.tq, known, from_ns, to_ns)
     return Envelope(start_ns, end_ns, mark.tq, late, again, bounds)
 
 
-def _standing(marks: Sequence[Mark]) -> Sequence[Mark]:
+def _without_overruled(marks: Sequence[ClockMarkLike]) -> Sequence[ClockMarkLike]:
     """Without those that were overruled. At most one boot's, and nearly always all of them."""
-    sure = [mark for mark in marks if _trust(mark) >= CERTAIN]
+    sure = [mark for mark in marks if _trust(mark) >= CERTAIN_RANK]
     if len(sure) < 2:
         return marks
     shift = _shift(max(sure, key=lambda mark: mark.mono_ns))
     return [
         mark
         for mark in marks
-        if _trust(mark) < CERTAIN or abs(_shift(mark) - shift) <= CORRECTION_NS
+        if _trust(mark) < CERTAIN_RANK or abs(_shift(mark) - shift) <= CORRECTION_NS
     ]
 
 
-def _trust(mark: Mark) -> int:
+def _trust(mark: ClockMarkLike) -> int:
     return TRUST.index(mark.tq)
 
 
-def _shift(mark: Mark) -> int:
+def _shift(mark: ClockMarkLike) -> int:
     return mark.wall_ns - mark.mono_ns

@@ -9,24 +9,24 @@ from typing import Any, Final
 
 from edge.core import Draft, Record, Stream
 from edge.core.numbers import Numbers, Step, stepped
-from edge.uplink.wire import START, link_of
-from edge.uplink.wire.clock import MOMENTS, Moment, moments
+from edge.uplink.wire import CHAIN_START, chain_record
+from edge.uplink.wire.clockmoments import MOMENTS_LIMIT, Moment, parse_moments
 
-FULL: Final = 2000  # records of one segment; then it ends before its time
-SEGMENTS: Final = 64  # open at one time; then the oldest end
-KNOWN: Final = 64  # epochs and streams of which it is known what was sealed
-RANGES: Final = 256  # of each of these
-AGAIN: Final = 1024  # moments by which records were dated that went out again
-TOLD: Final = 256  # of these it is known that a manifest has told them
+SEGMENT_RECORDS: Final = 2000  # records of one segment; then it ends before its time
+SEGMENTS_LIMIT: Final = 64  # open at one time; then the oldest end
+SEALED_LIMIT: Final = 64  # epochs and streams of which it is known what was sealed
+SEALED_RANGES_LIMIT: Final = 256  # of each of these
+REDATED_LIMIT: Final = 1024  # moments by which records were dated that went out again
+REDATED_TOLD_LIMIT: Final = 256  # of these it is known that a manifest has told them
 VERSION: Final = 2
 
-Place = tuple[int, str]  # epoch and stream
+SegmentPlace = tuple[int, str]  # epoch and stream
 Sign = Callable[[Mapping[str, Any]], Mapping[str, str]]
 """Gives `alg`, `sig` and `cert_sha256` of a manifest's body."""
 
 
 @dataclass(slots=True)
-class Segment:
+class ManifestSegment:
     """Records of one epoch and stream with growing numbers.
 
     `clock` are the moments by which they were dated, `again` those by which others were that went
@@ -37,7 +37,7 @@ class Segment:
     stream: str
     steps: list[Step] = field(default_factory=list)
     count: int = 0
-    chain: bytes = START
+    chain: bytes = CHAIN_START
     clock: list[Moment] = field(default_factory=list)
     again: list[Moment] = field(default_factory=list)
 
@@ -51,11 +51,11 @@ class Segment:
 
     @property
     def full(self) -> bool:
-        return self.count >= FULL or len(self.clock) >= MOMENTS // 2
+        return self.count >= SEGMENT_RECORDS or len(self.clock) >= MOMENTS_LIMIT // 2
 
     def add(self, record: Record, by: Sequence[Moment]) -> None:
         number = record.key.seq
-        self.chain = link_of(self.chain, record)
+        self.chain = chain_record(self.chain, record)
         self.count += 1
         for moment in by:
             if not any(moment.same(other) for other in self.clock):
@@ -87,11 +87,11 @@ class Manifests:
 
     def __init__(self, sign: Sign | None = None) -> None:
         self._sign = sign
-        self._open: list[Segment] = []
-        self._ended: list[Segment] = []  # full, or too many: their drafts are due at once
+        self._open: list[ManifestSegment] = []
+        self._ended: list[ManifestSegment] = []  # full, or too many: their drafts are due at once
         # of drafts that were given and may not be kept yet
-        self._leaving: list[tuple[Draft, Segment]] = []
-        self._sealed: dict[Place, Numbers] = {}
+        self._leaving: list[tuple[Draft, ManifestSegment]] = []
+        self._sealed: dict[SegmentPlace, Numbers] = {}
         self._again: dict[Moment, int] = {}  # by which what goes again is dated; and an epoch of it
         self._told: list[Moment] = []  # of these, the last that a manifest has said
         self.changes = 0  # so often has something changed
@@ -113,12 +113,14 @@ class Manifests:
         sealed = self._sealed.get(place)
         if sealed is None:
             sealed = self._sealed[place] = Numbers()
-            while len(self._sealed) > KNOWN:  # what is forgotten may be sealed twice: no harm
+            while (
+                len(self._sealed) > SEALED_LIMIT
+            ):  # what is forgotten may be sealed twice: no harm
                 del self._sealed[min(known for known in self._sealed if known != place)]
         if not sealed.add(key.seq):
             self._dated_again(key.epoch, by)
             return
-        sealed.forget(RANGES)
+        sealed.forget(SEALED_RANGES_LIMIT)
         self.changes += 1
         segment = self._segment(place, key.seq)
         segment.add(record, by)
@@ -147,7 +149,7 @@ class Manifests:
             "last": 0,
             "count": 0,
             "seqs": [],
-            "sha256": START.hex(),
+            "sha256": CHAIN_START.hex(),
             "clock": [],
             "former": dict(former),
         }
@@ -181,18 +183,20 @@ class Manifests:
         try:
             if state["version"] != VERSION:
                 raise ValueError("another version")
-            segments = [Segment(int(e), str(s), *_parsed(*rest)) for e, s, *rest in state["open"]]
-            sealed: dict[Place, Numbers] = {}
+            segments = [
+                ManifestSegment(int(e), str(s), *_parsed(*rest)) for e, s, *rest in state["open"]
+            ]
+            sealed: dict[SegmentPlace, Numbers] = {}
             for epoch, stream, ranges in state["sealed"]:
                 numbers = sealed[int(epoch), str(stream)] = Numbers()
                 for first, last in ranges:
                     numbers.add_range(int(first), int(last))
-            again = {moments([moment])[0]: int(epoch) for epoch, *moment in state["again"]}
+            again = {parse_moments([moment])[0]: int(epoch) for epoch, *moment in state["again"]}
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"no state of manifests: {error!r}") from error
         self._open, self._sealed, self._again = segments, sealed, again
 
-    def _segment(self, place: Place, number: int) -> Segment:
+    def _segment(self, place: SegmentPlace, number: int) -> ManifestSegment:
         """The one that this number continues, or a new one."""
         fitting = (
             segment
@@ -201,9 +205,9 @@ class Manifests:
         )
         found = max(fitting, key=lambda segment: segment.last, default=None)
         if found is None:
-            found = Segment(*place)
+            found = ManifestSegment(*place)
             self._open.append(found)
-            if len(self._open) > SEGMENTS:
+            if len(self._open) > SEGMENTS_LIMIT:
                 self._ended.append(self._open.pop(0))
         return found
 
@@ -213,22 +217,24 @@ class Manifests:
             if not any(moment.same(other) for other in known):
                 self.changes += 1
                 self._again[moment] = epoch
-                while len(self._again) > AGAIN:
+                while len(self._again) > REDATED_LIMIT:
                     del self._again[next(iter(self._again))]
 
-    def _told_again(self, ended: list[Segment], *, all_: bool) -> list[Segment]:
+    def _told_again(self, ended: list[ManifestSegment], *, all_: bool) -> list[ManifestSegment]:
         """What went again is told by the manifests that are due; more of them, if none has room."""
-        more: list[Segment] = []
-        while self._again and (all_ or len(self._again) >= MOMENTS):
-            some = list(self._again)[:MOMENTS]
+        more: list[ManifestSegment] = []
+        while self._again and (all_ or len(self._again) >= MOMENTS_LIMIT):
+            some = list(self._again)[:MOMENTS_LIMIT]
             free = (segment for segment in ended if not segment.again)
-            segment = next(free, None) or Segment(self._again[some[0]], str(Stream.MANIFEST))
+            segment = next(free, None) or ManifestSegment(
+                self._again[some[0]], str(Stream.MANIFEST)
+            )
             if not segment.count:
                 more.append(segment)
             segment.again = some
             for moment in some:
                 del self._again[moment]
-            self._told = [*self._told, *some][-TOLD:]
+            self._told = [*self._told, *some][-REDATED_TOLD_LIMIT:]
         return more
 
     def _draft(self, source: str, body: dict[str, Any], now_ns: int) -> Draft:
@@ -243,7 +249,7 @@ def _packed(clock: Sequence[Moment]) -> list[list[Any]]:
 
 def _parsed(found: Any, count: Any, chain: Any, clock: Any, again: Any) -> Iterator[Any]:
     numbers = stepped(found)
-    if not isinstance(chain, bytes) or len(chain) != len(START) or count != len(numbers):
+    if not isinstance(chain, bytes) or len(chain) != len(CHAIN_START) or count != len(numbers):
         raise ValueError("a segment that cannot be")
-    known = list(moments(clock)), list(moments(again))
+    known = list(parse_moments(clock)), list(parse_moments(again))
     return iter(([list(step) for step in found], int(count), chain, *known))

@@ -2,7 +2,7 @@
 
 A connection is made once and ends once; for the next one there is a new object and a new paho
 client, so that paho keeps nothing and sends nothing behind our back. The caller's outbox stays in
-charge: each message gets exactly one answer, a reason code or `LostError`.
+charge: each message gets exactly one answer, a reason code or `ConnectionLostError`.
 """
 
 import asyncio
@@ -14,40 +14,52 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.uplink.attached import Arrivals, Attached
 from edge.uplink.broker import Broker
-from edge.uplink.client import Client, publish_properties
-from edge.uplink.dial import dial, patience
-from edge.uplink.flight import Flight
-from edge.uplink.pulse import Pulse
+from edge.uplink.clientsocket import ClientSocket, ReceiveHandler
+from edge.uplink.dial import dial, set_user_timeout
+from edge.uplink.inflight import InFlight
+from edge.uplink.keepalive import KeepAlive
+from edge.uplink.pahoclient import PahoClient, publish_properties
 from edge.uplink.session import (
-    TAKEN_OVER,
-    Answer,
-    Inbound,
-    LostError,
+    SESSION_TAKEN_OVER,
+    BrokerRefusedError,
+    CertificateRejectedError,
+    ConnectionLostError,
+    InboundMessage,
+    MqttSession,
     OnAnswer,
     OnMessage,
-    RefusedError,
-    Session,
-    UnknownError,
+    PublishAnswer,
     Will,
 )
 
 __all__ = [
-    "TAKEN_OVER", "TOO_LARGE", "Answer", "Connection", "Inbound", "LostError", "OnAnswer",
-    "OnMessage", "RefusedError", "Session", "UnknownError", "Will",
+    "PACKET_TOO_LARGE",
+    "SESSION_TAKEN_OVER",
+    "BrokerRefusedError",
+    "CertificateRejectedError",
+    "ConnectionLostError",
+    "InboundMessage",
+    "MqttConnection",
+    "MqttSession",
+    "OnAnswer",
+    "OnMessage",
+    "PublishAnswer",
+    "Will",
 ]  # fmt: skip
 
-TOO_LARGE: Final = 149
-NO_RETAIN: Final = 154
-NO_QOS: Final = 155
-GOODBYE_S: Final = 5.0
+PACKET_TOO_LARGE: Final = 149
+RETAIN_NOT_SUPPORTED: Final = 154
+QOS_NOT_SUPPORTED: Final = 155
+DISCONNECT_TIMEOUT_S: Final = 5.0
 REFUSALS: Final = ("CERTIFICATE", "UNKNOWN_CA")  # in OpenSSL's names of alerts
-GROWTH: Final = 128  # bytes by which a message grows when it goes late, again, or with bounds
+HEADER_GROWTH: Final = (
+    128  # bytes by which a message grows when it goes late, again, or with bounds
+)
 HEADER: Final = 16  # bytes of a PUBLISH besides topic, payload and content type, at most
 
 
-class Connection:
+class MqttConnection:
     """Made by `open`; all callbacks are called from the loop and must not raise."""
 
     def __init__(
@@ -55,31 +67,31 @@ class Connection:
         broker: Broker,
         will: Will | None,
         on_answer: OnAnswer,
-        on_lost: Callable[[LostError], None],
+        on_lost: Callable[[ConnectionLostError], None],
         on_message: OnMessage | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._broker, self._on_lost = broker, on_lost
-        self._connected: asyncio.Future[Session] = self._loop.create_future()
+        self._connected: asyncio.Future[MqttSession] = self._loop.create_future()
         self._subscribed: asyncio.Future[Sequence[ReasonCode]] = self._loop.create_future()
         self._ended = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
-        self._reason: LostError | None = None
+        self._reason: ConnectionLostError | None = None
         self._up = self._closing = False
         self._not_before_ns: int | None = None
         self._v5 = broker.protocol == "5"
-        self._pulse = Pulse(broker.keepalive_s, self._loop.time())
-        self._flight = Flight(broker.window, on_answer)
-        self.session = Session(0, None, broker.keepalive_s)
+        self._pulse = KeepAlive(broker.keepalive_s, self._loop.time())
+        self._flight = InFlight(broker.window, on_answer)
+        self.session = MqttSession(0, None, broker.keepalive_s)
         self.needed = 0
         """Bytes that the broker would have to take, so that all that was tried arrives."""
         self.unsubscribed: tuple[str, ...] = ()
         """Filters that the broker refused."""
-        self._client = client = Client(broker, will)
+        self._client = client = PahoClient(broker, will)
         client.on_connect, client.on_disconnect = self._connack, self._gone
         client.on_publish, client.on_subscribe = self._puback, self._suback
-        self._attached = Attached(client, self._cut)
-        self._arrivals = Arrivals(client, on_message)
+        self._attached = ClientSocket(client, self._cut)
+        self._arrivals = ReceiveHandler(client, on_message)
 
     @classmethod
     async def open(
@@ -88,12 +100,12 @@ class Connection:
         *,
         will: Will | None,
         on_answer: OnAnswer,
-        on_lost: Callable[[LostError], None],
+        on_lost: Callable[[ConnectionLostError], None],
         subscribe: Sequence[str] = (),
         on_message: OnMessage | None = None,
-    ) -> "Connection":
-        """Connect and subscribe. Raises OSError (also for TLS), RefusedError, LostError or
-        TimeoutError.
+    ) -> "MqttConnection":
+        """Connect and subscribe. Raises OSError (also for TLS), BrokerRefusedError,
+        ConnectionLostError or TimeoutError.
 
         Nothing in it blocks the loop, and all of it ends within `broker.connect_s`.
         `on_message` may be called before this returns. See `unsubscribed` afterwards.
@@ -105,44 +117,45 @@ class Connection:
                 self._not_before_ns = dialled.not_before_ns
                 self._attached.start(dialled.sock)
                 self.session = await self._connected
-                self._flight = Flight(self.session.window, on_answer)
+                self._flight = InFlight(self.session.window, on_answer)
                 if self.session.keepalive_s != broker.keepalive_s:
-                    patience(dialled.sock, self.session.keepalive_s)
+                    set_user_timeout(dialled.sock, self.session.keepalive_s)
                 if subscribe:
                     await self._subscribe(tuple(subscribe))
             if self._reason is not None:  # it ended in the same moment
                 raise self._reason
         except BaseException as error:
-            self._cut(LostError("not connected"))
+            self._cut(ConnectionLostError("not connected"))
             if isinstance(error, TimeoutError):
                 text = f"no answer from {broker} within {broker.connect_s:.0f} s"
                 raise TimeoutError(text) from None
             raise
         self._up = True
-        self._pulse = Pulse(self.session.keepalive_s, self._loop.time())
+        self._pulse = KeepAlive(self.session.keepalive_s, self._loop.time())
         self._timer = self._loop.call_later(self._pulse.tick_s, self._tick)
         return self
 
     async def _subscribe(self, filters: tuple[str, ...]) -> None:
         if self._client.ask_for(filters) is None:
-            raise self._reason or LostError("the connection ended before a subscription")
+            raise self._reason or ConnectionLostError("the connection ended before a subscription")
         reasons = await self._subscribed
         self.unsubscribed = tuple(
             name for name, reason in zip(filters, reasons, strict=False) if reason.is_failure
         )
 
     async def close(self) -> None:
-        """Say goodbye, so that the will is not published; what is unanswered ends as LostError."""
+        """Say goodbye, so that the will is not published; what is unanswered ends as
+        ConnectionLostError."""
         if self._up and not self._closing:
             self._closing = True
-            self._reason = LostError("closed")
+            self._reason = ConnectionLostError("closed")
             self._arrivals.stop()
             self._client.say_goodbye()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GOODBYE_S):
+                async with asyncio.timeout(DISCONNECT_TIMEOUT_S):
                     await asyncio.shield(self._ended)
         self._closing = True
-        self._cut(LostError("closed"))
+        self._cut(ConnectionLostError("closed"))
 
     # -- publishing --------------------------------------------------------------------------------
 
@@ -180,7 +193,7 @@ class Connection:
         size, largest = _size(topic, payload, content_type), self.session.max_packet
         if largest is None or size <= largest:
             return True
-        self.needed = max(self.needed, size + GROWTH)
+        self.needed = max(self.needed, size + HEADER_GROWTH)
         return False
 
     def publish(
@@ -191,22 +204,22 @@ class Connection:
         content_type: str,
         *,
         retain: bool = False,
-    ) -> Answer | None:
+    ) -> PublishAnswer | None:
         """Send with QoS 1. None: the answer comes later; anything else is the answer, at once.
 
         The caller has looked at `room`.
         """
         if not self._up or self._closing:
-            return self._reason or LostError("not connected")
+            return self._reason or ConnectionLostError("not connected")
         properties = publish_properties(content_type) if self._v5 else None
         size = _size(topic, payload, content_type)
         if not self.takes(topic, payload, content_type):
             text = f"{size} bytes of {self.session.max_packet}"
-            return RefusedError(TOO_LARGE, "Packet too large", text)
+            return BrokerRefusedError(PACKET_TOO_LARGE, "Packet too large", text)
         retain = retain and self.session.retain
         info = self._client.publish(topic, payload, 1, retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            return LostError(paho.error_string(info.rc))
+            return ConnectionLostError(paho.error_string(info.rc))
         self._flight.left(info.mid, token, size, self._loop.time())
         return None
 
@@ -218,13 +231,13 @@ class Connection:
         if self._connected.done():
             return
         if reason.is_failure:
-            _fail(self._connected, _refused(reason, properties))
+            _fail(self._connected, _connack_error(reason, properties))
             return
         if (error := _unusable(properties)) is not None:
             _fail(self._connected, error)
             return
         self._connected.set_result(
-            Session(
+            MqttSession(
                 window=min(self._broker.window, getattr(properties, "ReceiveMaximum", 65_535)),
                 max_packet=getattr(properties, "MaximumPacketSize", None),
                 keepalive_s=getattr(properties, "ServerKeepAlive", self._broker.keepalive_s),
@@ -242,25 +255,29 @@ class Connection:
     def _puback(
         self, _client: Any, _data: Any, mid: int, reason: ReasonCode, properties: Any
     ) -> None:
-        answer = _refused(reason, properties) if reason.is_failure else reason.value
+        answer = _connack_error(reason, properties) if reason.is_failure else reason.value
         self._flight.answered(mid, answer, self._loop.time())
 
     def _gone(
         self, _client: Any, _data: Any, flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
         if flags.is_disconnect_packet_from_server:
-            self._end(LostError(f"broker: {reason.getName()}", reason.value))
+            self._end(ConnectionLostError(f"broker: {reason.getName()}", reason.value))
         elif not self._connected.done():
             # with TLS 1.3 a client certificate is refused after the handshake
             if any(word in self._client.alert for word in REFUSALS):
-                self._end(UnknownError(f"the broker refuses our certificate: {self._client.alert}"))
+                self._end(
+                    CertificateRejectedError(
+                        f"the broker refuses our certificate: {self._client.alert}"
+                    )
+                )
                 return
             text = "the broker hung up before it let us in; does it know our certificate?"
-            self._end(LostError(text if self._broker.tls else text.partition(";")[0]))
+            self._end(ConnectionLostError(text if self._broker.tls else text.partition(";")[0]))
         else:
-            self._end(LostError(f"connection: {reason.getName()}"))
+            self._end(ConnectionLostError(f"connection: {reason.getName()}"))
 
-    def _end(self, error: LostError) -> None:
+    def _end(self, error: ConnectionLostError) -> None:
         error = self._reason = self._reason or error
         was_up, self._up = self._up, False
         if self._timer is not None:
@@ -284,15 +301,17 @@ class Connection:
         verdict = pulse.look(now_s, heard=client.heard, sent=client.spoken)
         client.heard = client.spoken = False
         if verdict == "lost":
-            self._cut(LostError(f"nothing heard from the broker for {pulse.silent_s:.0f} s"))
+            self._cut(
+                ConnectionLostError(f"nothing heard from the broker for {pulse.silent_s:.0f} s")
+            )
             return
         if verdict == "ping":
             client.ping()
         waited_s = self._flight.overdue_s(now_s, self._broker.answer_s)
         if waited_s is not None and verdict != "late":
-            self._cut(LostError(f"no answer to a message for {waited_s:.0f} s"))
+            self._cut(ConnectionLostError(f"no answer to a message for {waited_s:.0f} s"))
 
-    def _cut(self, error: LostError) -> None:
+    def _cut(self, error: ConnectionLostError) -> None:
         """End without a goodbye."""
         self._reason = self._reason or error
         self._attached.cut()
@@ -308,12 +327,14 @@ def _size(topic: str, payload: bytes, content_type: str) -> int:
     return len(topic.encode()) + len(payload) + len(content_type) + HEADER
 
 
-def _unusable(properties: Any) -> RefusedError | None:
+def _unusable(properties: Any) -> BrokerRefusedError | None:
     """What a CONNACK announces that lets no record be delivered (MQTT 5, 3.2.2.3)."""
     if getattr(properties, "MaximumQoS", 2) < 1:
-        return RefusedError(NO_QOS, "QoS not supported", "it takes QoS 0 only")
+        return BrokerRefusedError(QOS_NOT_SUPPORTED, "QoS not supported", "it takes QoS 0 only")
     return None  # a Receive Maximum or Maximum Packet Size of 0 is no CONNACK for paho
 
 
-def _refused(reason: ReasonCode, properties: Any) -> RefusedError:
-    return RefusedError(reason.value, reason.getName(), getattr(properties, "ReasonString", ""))
+def _connack_error(reason: ReasonCode, properties: Any) -> BrokerRefusedError:
+    return BrokerRefusedError(
+        reason.value, reason.getName(), getattr(properties, "ReasonString", "")
+    )

@@ -6,10 +6,12 @@ limit is: nothing is given up, all of it is held for a broker that takes it.
 
 from typing import Final
 
-KNOWN: Final = 1000  # rows held at one time; if fewer arrive than that, the backlog waits, too
-TAKEN: Final = 100  # records that the broker must have taken for each one that is given up
-LOOKED_NS: Final = 5_000_000_000  # so long it may take until a record that fits has its answer
-MANY: Final = 20  # with so many that do not fit nobody waits for that
+HELD_LIMIT: Final = 1000  # rows held at one time; if fewer arrive than that, the backlog waits, too
+PROOF_RECORDS: Final = 100  # records that the broker must have taken for each one that is given up
+PROOF_WITHIN_NS: Final = (
+    5_000_000_000  # so long it may take until a record that fits has its answer
+)
+TOO_MANY: Final = 20  # with so many that do not fit nobody waits for that
 
 
 class Oversize:
@@ -29,7 +31,7 @@ class Oversize:
     @property
     def in_vain(self) -> bool:
         """To look for more that fits would be."""
-        return len(self._rows) >= max(KNOWN, self._taken + 1)
+        return len(self._rows) >= max(HELD_LIMIT, self._taken + 1)
 
     def connected(self) -> None:
         """Another broker, or the same with another limit: everything is tried again."""
@@ -45,7 +47,7 @@ class Oversize:
         again when the backlog is."""
         if self._since_ns is None:
             self._since_ns = now_ns
-        if len(self._rows) < KNOWN:
+        if len(self._rows) < HELD_LIMIT:
             self._rows[row] = stream
 
     def forget(self, row: int) -> None:
@@ -54,13 +56,13 @@ class Oversize:
 
     def guilty(self) -> list[tuple[int, str]]:
         """Row and stream of those that are at fault themselves."""
-        few = len(self._rows) * TAKEN <= self._taken
+        few = len(self._rows) * PROOF_RECORDS <= self._taken
         return list(self._rows.items()) if few else []
 
     def too_many(self, now_ns: int) -> bool:
         """So much of what was tried does not fit that the limit is at fault."""
-        if len(self._rows) >= MANY:
+        if len(self._rows) >= TOO_MANY:
             return not self.guilty()
         if self._since_ns is None or len(self._rows) <= self._taken:
             return False
-        return now_ns - self._since_ns >= LOOKED_NS
+        return now_ns - self._since_ns >= PROOF_WITHIN_NS

@@ -4,26 +4,28 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Final
 
 from edge.core import Record
-from edge.uplink.commands import Answer as Reply
-from edge.uplink.mqtt import Answer, Connection, Will
-from edge.uplink.retained import Retained
+from edge.uplink.commands import CommandAnswer as Reply
+from edge.uplink.mqtt import MqttConnection, PublishAnswer, Will
+from edge.uplink.retained import RetainedMessages
 from edge.uplink.wire import JSON, Topics, encode_json
 
-REPLIES: Final = 64  # answers to commands that wait for room; more are dropped, and asked for again
+REPLIES_LIMIT: Final = (
+    64  # answers to commands that wait for room; more are dropped, and asked for again
+)
 
-Tell = Callable[[], Mapping[str, Any]]
+StatusSource = Callable[[], Mapping[str, Any]]
 
 
-class Presence:
+class PresencePublisher:
     """All that is not a record. `failed(topic kind, text)` is told of what the broker refuses."""
 
     def __init__(
-        self, topics: Topics, gw: str, boot: int, status: Tell, meta: Tell,
+        self, topics: Topics, gw: str, boot: int, status: StatusSource, meta: StatusSource,
         failed: Callable[[str, str], None],
     ) -> None:  # fmt: skip
         self._topics, self._gw, self._boot = topics, gw, boot
         self._status, self._meta = status, meta
-        self._retained = Retained(topics, failed)
+        self._retained = RetainedMessages(topics, failed)
         self._replies: list[Reply] = []
 
     @property
@@ -54,9 +56,9 @@ class Presence:
 
     def reply(self, replies: list[Reply]) -> None:
         """Answers that are to be sent; those that find no room wait, over connections too."""
-        self._replies = [*self._replies, *replies][-REPLIES:]
+        self._replies = [*self._replies, *replies][-REPLIES_LIMIT:]
 
-    def hurry(self, link: Connection) -> None:
+    def hurry(self, link: MqttConnection) -> None:
         """What goes before alarms: the birth, and answers to commands. All of it is short."""
         self._retained.publish(link, only=self._topics.status)
         while self._replies and link.room:
@@ -64,15 +66,15 @@ class Presence:
             topic = self._topics.answer(answer.verb)
             link.publish(topic, topic, encode_json({"v": 1, "gw": self._gw, **answer.data}), JSON)
 
-    def publish(self, link: Connection) -> None:
+    def publish(self, link: MqttConnection) -> None:
         """The rest, as much as there is room for: it may be long."""
         self._retained.publish(link)
 
-    def answered(self, topic: Hashable, answer: Answer) -> None:
+    def answered(self, topic: Hashable, answer: PublishAnswer) -> None:
         """The token of these messages tells their topic."""
         self._retained.answered(topic, answer)
 
-    def goodbye(self, link: Connection) -> None:
+    def goodbye(self, link: MqttConnection) -> None:
         """The last word of a clean end."""
         topic = self._topics.status
         link.publish(topic, topic, encode_json(self._offline("stopped")), JSON, retain=True)

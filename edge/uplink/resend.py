@@ -5,17 +5,19 @@ from typing import Any, Final
 
 from edge.core import Record
 from edge.core.numbers import stepped
-from edge.uplink.pages import Backlog, Row
+from edge.uplink.backlogreader import Backlog, StoredRow
 from edge.uplink.wire import Command, Receipt, WireError, parse_ranges
 
-MOST: Final = 10_000  # rows of one command
-WALKS: Final = 50  # through an epoch, which may be long; further ones are left to the next command
-NEAR: Final = 500  # numbers between two ranges that one walk finds together
+RESEND_LIMIT: Final = 10_000  # rows of one command
+SEARCH_LIMIT: Final = (
+    50  # through an epoch, which may be long; further ones are left to the next command
+)
+CLUSTER_GAP: Final = 500  # numbers between two ranges that one walk finds together
 
 Range = tuple[int, int]
 
 
-async def resend(
+async def find_for_resend(
     backlog: Backlog, command: Command, beat: Callable[[], None] = lambda: None
 ) -> tuple[Mapping[str, Any], list[int]]:
     """What to answer, and which rows are to go out again. Raises WireError for a wrong command.
@@ -26,15 +28,15 @@ async def resend(
     rows: dict[int, None] = {}
     found = gone = left = walks = 0
     for wanted in parse_ranges(command.arguments.get("ranges"), "ranges"):
-        for walk in clusters(wanted.ranges):
+        for walk in cluster_ranges(wanted.ranges):
             asked = sum(last - first + 1 for first, last in walk)
-            if walks == WALKS or len(rows) >= MOST:
+            if walks == SEARCH_LIMIT or len(rows) >= RESEND_LIMIT:
                 left += asked
                 continue
             walks += 1
             beat()
-            stored = await _find(backlog, wanted, walk[0][0], walk[-1][1], MOST - len(rows))
-            whole = len(stored) < MOST - len(rows)
+            stored = await _find(backlog, wanted, walk[0][0], walk[-1][1], RESEND_LIMIT - len(rows))
+            whole = len(stored) < RESEND_LIMIT - len(rows)
             here = {each.row: _within(each.record, walk) for each in stored}
             rows.update(dict.fromkeys(row for row, count in here.items() if count))
             found = sum(here.values())
@@ -43,14 +45,14 @@ async def resend(
     return answer | ({"left": left} if left > 0 else {}), list(rows)
 
 
-def clusters(ranges: Sequence[Range]) -> list[list[Range]]:
+def cluster_ranges(ranges: Sequence[Range]) -> list[list[Range]]:
     """Ranges without overlaps, in order, together with those that are near."""
     found: list[list[Range]] = []
     for first, last in sorted(ranges):
         before = found[-1][-1] if found else None
         if before is not None and first <= before[1] + 1:
             found[-1][-1] = before[0], max(last, before[1])
-        elif before is not None and first - before[1] <= NEAR:
+        elif before is not None and first - before[1] <= CLUSTER_GAP:
             found[-1].append((first, last))
         else:
             found.append([(first, last)])
@@ -59,7 +61,7 @@ def clusters(ranges: Sequence[Range]) -> list[list[Range]]:
 
 async def _find(
     backlog: Backlog, wanted: Receipt, first: int, last: int, most: int
-) -> Sequence[Row]:
+) -> Sequence[StoredRow]:
     try:
         return await backlog.find(wanted.epoch, wanted.stream, first, last, most)
     except OSError as error:

@@ -9,21 +9,23 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.core import Record, Stream
-from edge.uplink.mqtt import Answer, Connection, LostError, RefusedError
+from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, MqttConnection, PublishAnswer
 from edge.uplink.wire import JSON, Topics, WireError, encode_json
 
-SOURCES: Final = 1000  # whose last record is known
-LAST: Final = frozenset({Stream.TRAFFIC, Stream.BAY, Stream.AIR, Stream.ENERGY, Stream.REGISTER})
+SOURCES_LIMIT: Final = 1000  # whose last record is known
+LAST_STREAMS: Final = frozenset(
+    {Stream.TRAFFIC, Stream.BAY, Stream.AIR, Stream.ENERGY, Stream.REGISTER}
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Emptied:
+class ClearedTopic:
     """The token of a message that takes away what is retained."""
 
     topic: str
 
 
-class Retained:
+class RetainedMessages:
     """What is to be published, the newest of each topic. `failed(topic kind, text)` is told.
 
     A message that was refused, or cannot be written, is not tried again before it is a new one.
@@ -61,7 +63,7 @@ class Retained:
         if self._sparing:
             self._take_away(source)  # a process before this one may have left one
             return
-        known = source in self._last or len(self._last) < SOURCES
+        known = source in self._last or len(self._last) < SOURCES_LIMIT
         if not late and known and self._last.get(source, (0, 0)) < place:
             self._last[source] = place
             topic = self._topics.last(source)
@@ -70,12 +72,12 @@ class Retained:
 
     def _take_away(self, source: str) -> None:
         topic = self._topics.last(source)
-        if topic not in self._emptied and len(self._emptied) < SOURCES:
+        if topic not in self._emptied and len(self._emptied) < SOURCES_LIMIT:
             self._emptied.add(topic)
             self._unanswered.add(topic)
             self._waiting[topic] = None
 
-    def publish(self, link: Connection, only: str | None = None) -> None:
+    def publish(self, link: MqttConnection, only: str | None = None) -> None:
         """As much as there is room for: one message a source, so records have their turn.
 
         `only` is a topic: nothing else is published then.
@@ -90,17 +92,17 @@ class Retained:
             except WireError as error:
                 self._tell(topic, error)
                 continue
-            token: Hashable = topic if data is not None else Emptied(topic)
+            token: Hashable = topic if data is not None else ClearedTopic(topic)
             answer = link.publish(token, topic, payload, JSON, retain=True)
             if answer is not None:
                 self.answered(token, answer)
 
-    def answered(self, token: Hashable, answer: Answer) -> None:
-        """The token of a retained message is its topic, or `Emptied`."""
-        topic = token.topic if isinstance(token, Emptied) else str(token)
-        if isinstance(token, Emptied) and not isinstance(answer, LostError):
+    def answered(self, token: Hashable, answer: PublishAnswer) -> None:
+        """The token of a retained message is its topic, or `ClearedTopic`."""
+        topic = token.topic if isinstance(token, ClearedTopic) else str(token)
+        if isinstance(token, ClearedTopic) and not isinstance(answer, ConnectionLostError):
             self._unanswered.discard(topic)
-        if isinstance(answer, RefusedError):
+        if isinstance(answer, BrokerRefusedError):
             self._tell(topic, answer)
 
     def _tell(self, topic: str, error: Exception) -> None:

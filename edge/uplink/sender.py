@@ -10,51 +10,51 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from edge.core import Clock, Record, Stamp
-from edge.uplink.awaiting import Awaiting
+from edge.uplink.backloggate import BacklogGate
+from edge.uplink.backlogreader import Backlog, StoredRow
 from edge.uplink.broker import Broker
-from edge.uplink.brokers import Brokers
-from edge.uplink.commands import Commands
-from edge.uplink.complaints import Alarm, Complaints
-from edge.uplink.counters import Counters, Standing
-from edge.uplink.dating import Dating
-from edge.uplink.delivery import Delivery, Sent
-from edge.uplink.filling import Filling
-from edge.uplink.gate import Gate
-from edge.uplink.inbound import Inbound
+from edge.uplink.brokerlog import Alarm, BrokerLogThrottle
+from edge.uplink.commands import CommandHandler
+from edge.uplink.counters import ConnectionState, UplinkCounters
+from edge.uplink.delivery import Delivery, PublishToken
+from edge.uplink.inboundqueue import InboundQueue
 from edge.uplink.mqtt import (
-    NO_QOS,
-    NO_RETAIN,
-    TAKEN_OVER,
-    Answer,
-    Connection,
-    LostError,
-    RefusedError,
-    UnknownError,
+    QOS_NOT_SUPPORTED,
+    RETAIN_NOT_SUPPORTED,
+    SESSION_TAKEN_OVER,
+    BrokerRefusedError,
+    CertificateRejectedError,
+    ConnectionLostError,
+    MqttConnection,
+    PublishAnswer,
 )
-from edge.uplink.oversize import KNOWN
-from edge.uplink.pages import Backlog, Row
-from edge.uplink.presence import Presence
-from edge.uplink.resend import resend
-from edge.uplink.session import Inbound as Received
+from edge.uplink.oversize import HELD_LIMIT
+from edge.uplink.presence import PresencePublisher
+from edge.uplink.publisher import Publisher
+from edge.uplink.receipttracker import ReceiptTracker
+from edge.uplink.reconnect import ReconnectPolicy
+from edge.uplink.resend import find_for_resend
+from edge.uplink.session import InboundMessage as Received
+from edge.uplink.timestamps import Timestamper
 from edge.uplink.wire import Command, Topics
-from edge.uplink.wire.clock import Moment
+from edge.uplink.wire.clockmoments import Moment
 
 LOG: Final = logging.getLogger("kerbstone.uplink")
 
-DRAIN_NS: Final = 20_000_000
+DRAIN_STEP_NS: Final = 20_000_000
 IDLE_S: Final = 10.0  # the longest turn without anything to do: who watches sees that we live
-SLICE_NS: Final = 30_000_000_000  # the same between two connections
-LACKS: Final = {  # by the reason code
-    NO_QOS: "takes messages without an answer only (Maximum QoS 0), so nothing that is sent there "
-    "can be confirmed. Allow QoS 1",
-    NO_RETAIN: "keeps no retained messages (Retain Available 0), and the status of a gateway is "
-    "one. Allow them",
+IDLE_SLICE_NS: Final = 30_000_000_000  # the same between two connections
+MISSING_FEATURES: Final = {  # by the reason code
+    QOS_NOT_SUPPORTED: "takes messages without an answer only (Maximum QoS 0), so nothing that is "
+    "sent there can be confirmed. Allow QoS 1",
+    RETAIN_NOT_SUPPORTED: "keeps no retained messages (Retain Available 0), and the status of a "
+    "gateway is one. Allow them",
 }
-CAUSES: Final = 8  # different failures to connect that are said, before one succeeds
+CAUSES_LOGGED: Final = 8  # different failures to connect that are said, before one succeeds
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SenderOptions:
     """How records are sent. `receipt_s` None: the broker's answer confirms."""
 
     encoding: Literal["json", "msgpack"] = "msgpack"
@@ -63,7 +63,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Hooks:
+class SenderHooks:
     """What the sender asks of the daemon, and tells it. All are called in the loop."""
 
     status: Callable[[], Mapping[str, Any]]
@@ -91,16 +91,16 @@ class Sender:
         *,
         boot: int,
         epoch: int,
-        terms: Terms,
-        hooks: Hooks,
+        terms: SenderOptions,
+        hooks: SenderHooks,
     ) -> None:
         self._backlog, self._clock = backlog, clock
         self._terms, self._hooks = terms, hooks
-        self.counts = Counters()
-        self.standing = Standing(clock.now().mono_ns)
-        self._complaints = Complaints(hooks.alarm)
+        self.counts = UplinkCounters()
+        self.standing = ConnectionState(clock.now().mono_ns)
+        self._complaints = BrokerLogThrottle(hooks.alarm)
         rng = random.Random(f"{gw}:{epoch}")
-        self._brokers = Brokers(brokers, rng, clock.now().mono_ns)
+        self._brokers = ReconnectPolicy(brokers, rng, clock.now().mono_ns)
         waits_ns = None if terms.receipt_s is None else int(terms.receipt_s * 1e9)
         self._delivery = Delivery(
             backlog,
@@ -108,29 +108,29 @@ class Sender:
             self._complaints,
             self.counts,
             topics.up,
-            None if waits_ns is None else Awaiting(waits_ns),
+            None if waits_ns is None else ReceiptTracker(waits_ns),
             lambda item, moment: hooks.sealed(item.record, moment),
         )
-        self._inbound = Inbound(
+        self._inbound = InboundQueue(
             topics,
             gw,
-            Commands(gw, epoch, {"resend": self._resend, "status": self._say_status}),
+            CommandHandler(gw, epoch, {"resend": self._resend, "status": self._say_status}),
             self.counts,
             None if waits_ns is None else self._delivery.receipts,
             self._spread,
         )
-        self._presence = Presence(
+        self._presence = PresencePublisher(
             topics, gw, boot, hooks.status, hooks.meta,
             lambda what, text: self._complaints.log(what, text, clock.now().mono_ns),
         )  # fmt: skip
-        self._dating = Dating(backlog, boot)
-        self._filling = Filling(
+        self._dating = Timestamper(backlog, boot)
+        self._filling = Publisher(
             self._delivery, self._dating, backlog, self._presence, topics, gw, terms.encoding, clock
         )
-        self._gate = Gate(backlog, self._delivery)
+        self._gate = BacklogGate(backlog, self._delivery)
         self._turn_s = min(IDLE_S, (terms.receipt_s or IDLE_S) / 2)  # sees what is overdue
-        self._link: Connection | None = None
-        self._lost: LostError | None = None
+        self._link: MqttConnection | None = None
+        self._lost: ConnectionLostError | None = None
         self._wake = asyncio.Event()
         if any(broker.protocol != "5" for broker in brokers):
             text = "MQTT 3.1.1: a publish that the broker refuses looks like a success"
@@ -147,7 +147,7 @@ class Sender:
         """Rows that are not answered, or not receipted, yet."""
         return self._delivery.under_way
 
-    def offer(self, rows: Sequence[Row]) -> None:
+    def offer(self, rows: Sequence[StoredRow]) -> None:
         """Rows just committed."""
         if rows:
             self._delivery.offer(rows, self._clock.now().mono_ns)
@@ -175,7 +175,7 @@ class Sender:
             now_ns = self._clock.now().mono_ns
             if now_ns >= until_ns:
                 return
-            await self._clock.sleep_until(now_ns + DRAIN_NS)
+            await self._clock.sleep_until(now_ns + DRAIN_STEP_NS)
 
     def publish_status(self) -> None:
         """The status has changed: publish it, retained."""
@@ -197,9 +197,11 @@ class Sender:
                 await self._one_connection(attempt.broker)
                 reported.clear()
                 self._brokers.ended(self._clock.now().mono_ns)
-            except RefusedError as error:
+            except BrokerRefusedError as error:
                 self._failed(attempt.broker, error, reported, error.code)
-            except OSError as error:  # LostError, TimeoutError and ssl.SSLError are among them
+            except (
+                OSError
+            ) as error:  # ConnectionLostError, TimeoutError and ssl.SSLError are among them
                 self._failed(attempt.broker, error, reported, None)
 
     # -- one connection ----------------------------------------------------------------------------
@@ -208,18 +210,18 @@ class Sender:
         self, broker: Broker, error: Exception, reported: set[str], code: int | None
     ) -> None:
         self.counts.failures += 1
-        if isinstance(error, UnknownError):
+        if isinstance(error, CertificateRejectedError):
             self._hooks.known(False)
         self.standing.failure = str(error)
         # each cause is told once, the hours between are not
         cause = f"{broker}: {error}"
-        new = cause not in reported and len(reported) < CAUSES
+        new = cause not in reported and len(reported) < CAUSES_LOGGED
         if new:
             reported.add(cause)
         LOG.log(logging.WARNING if new else logging.DEBUG, "%s", cause)
         self._brokers.failed(self._clock.now().mono_ns, code)
-        if code in LACKS:
-            text = f"{broker} {LACKS[code]} there. Records are kept meanwhile."
+        if code in MISSING_FEATURES:
+            text = f"{broker} {MISSING_FEATURES[code]} there. Records are kept meanwhile."
             self._complain("broker_limit", "", text)
         if isinstance(error, ssl.SSLCertVerificationError):
             text = (
@@ -233,14 +235,14 @@ class Sender:
         now_ns = self._clock.now().mono_ns
         while now_ns < until_ns:
             self._hooks.beat()
-            await self._clock.sleep_until(min(until_ns, now_ns + SLICE_NS))
+            await self._clock.sleep_until(min(until_ns, now_ns + IDLE_SLICE_NS))
             now_ns = self._clock.now().mono_ns
 
     async def _one_connection(self, broker: Broker) -> None:
         self._hooks.beat()
         self._lost = None
         self.standing.broker = str(broker)
-        link = await Connection.open(
+        link = await MqttConnection.open(
             broker,
             will=self._presence.will,
             on_answer=self._answered,
@@ -261,7 +263,7 @@ class Sender:
             await self._delivery.settle(self._clock.now().mono_ns)
             self._gate.unlinked()
 
-    async def _connected(self, link: Connection) -> None:
+    async def _connected(self, link: MqttConnection) -> None:
         """What is said and done at the begin of each connection."""
         self._link = link
         self.counts.connections += 1
@@ -280,7 +282,7 @@ class Sender:
         self._delivery.connected(now_ns)
         await self._gate.linked(self._clock.now(), self._hooks.beat)
 
-    async def _send(self, link: Connection) -> None:
+    async def _send(self, link: MqttConnection) -> None:
         delivery, confirmed = self._delivery, self.counts.confirmed
         while self._lost is None and not self._returns():
             self._hooks.beat()
@@ -316,14 +318,14 @@ class Sender:
             LOG.info("on to another broker, or back to the first")
             return
         LOG.warning("%s", self._lost)
-        if self._lost.code == TAKEN_OVER:
+        if self._lost.code == SESSION_TAKEN_OVER:
             text = (
                 "Another client has connected under this gateway's name: its card was copied, or "
                 "two boxes have one name. Revoke the certificate if nobody knows of it."
             )
             self._complain("taken_over", "", text)
 
-    def _look_at_its_limit(self, link: Connection, now_ns: int) -> None:
+    def _look_at_its_limit(self, link: MqttConnection, now_ns: int) -> None:
         """Whether much of what waits is larger than the broker takes: it is held, and told."""
         oversize = self._delivery.oversize
         if not oversize.too_many(now_ns):
@@ -331,7 +333,7 @@ class Sender:
             return
         if not self.standing.trouble:
             self._brokers.takes_too_little(now_ns)
-        self.standing.trouble = text = too_little(
+        self.standing.trouble = text = limit_notice(
             self.standing.broker, link.session.max_packet, link.needed, len(oversize)
         )
         self._complain("broker_limit", "", text)
@@ -351,8 +353,8 @@ class Sender:
 
     # -- answers -----------------------------------------------------------------------------------
 
-    def _answered(self, token: Hashable, answer: Answer) -> None:
-        if isinstance(token, Sent):
+    def _answered(self, token: Hashable, answer: PublishAnswer) -> None:
+        if isinstance(token, PublishToken):
             self._delivery.answered(token, answer)
         else:
             self._presence.answered(token, answer)
@@ -365,7 +367,7 @@ class Sender:
     def _spread(self, seconds: float) -> None:
         self._brokers.spread_s = seconds
 
-    def _gone(self, error: LostError) -> None:
+    def _gone(self, error: ConnectionLostError) -> None:
         self._lost = error
         self._wake.set()
 
@@ -375,7 +377,7 @@ class Sender:
     # -- commands ----------------------------------------------------------------------------------
 
     async def _resend(self, command: Command) -> Mapping[str, Any]:
-        answer, rows = await resend(self._backlog, command, self._hooks.beat)
+        answer, rows = await find_for_resend(self._backlog, command, self._hooks.beat)
         self._delivery.repeat(rows)
         return answer
 
@@ -384,9 +386,9 @@ class Sender:
         return {}
 
 
-def too_little(broker: str, limit: int | None, needed: int, rows: int) -> str:
+def limit_notice(broker: str, limit: int | None, needed: int, rows: int) -> str:
     """For people: `limit` and `needed` are bytes of a message, `rows` those that wait for it."""
-    count = f"{rows} records or more" if rows >= KNOWN else f"{rows} records"
+    count = f"{rows} records or more" if rows >= HELD_LIMIT else f"{rows} records"
     return (
         f"{broker} takes messages of {limit} bytes at most (Maximum Packet Size), and {count} are "
         f"larger. They are kept, and go by themselves to a broker that takes {needed} bytes or "

@@ -4,13 +4,14 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final
 
-TAKEN_OVER: Final = 142  # DISCONNECT: another client has connected under our name
+SESSION_TAKEN_OVER: Final = 142  # DISCONNECT: another client has connected under our name
 
 
-class LostError(ConnectionError):
+class ConnectionLostError(ConnectionError):
     """The connection ended before the broker answered. Nobody knows whether the message arrived.
 
-    `code` is the reason code of the broker's DISCONNECT, when it sent one: 142 is `TAKEN_OVER`.
+    `code` is the reason code of the broker's DISCONNECT, when it sent one: 142 is
+    `SESSION_TAKEN_OVER`.
     """
 
     def __init__(self, text: str, code: int | None = None) -> None:
@@ -18,11 +19,11 @@ class LostError(ConnectionError):
         self.code = code
 
 
-class UnknownError(LostError):
+class CertificateRejectedError(ConnectionLostError):
     """The broker does not take our certificate: expired, revoked, or from somebody else."""
 
 
-class RefusedError(Exception):
+class BrokerRefusedError(Exception):
     """The broker said no: `code` and `name` as in MQTT 5, for example 135 Not authorized."""
 
     def __init__(self, code: int, name: str, text: str = "") -> None:
@@ -40,7 +41,7 @@ class Will:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class MqttSession:
     """What the broker said when it let us in."""
 
     window: int  # messages that it takes without an answer, or our own limit
@@ -51,7 +52,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Inbound:
+class InboundMessage:
     """A message from the broker: hostile until parsed.
 
     `retain`: with MQTT 5 as it was published; with 3.1.1 only what was stored before we came.
@@ -63,7 +64,7 @@ class Inbound:
     retain: bool
 
 
-Answer = int | RefusedError | LostError
-OnAnswer = Callable[[Hashable, Answer], None]
+PublishAnswer = int | BrokerRefusedError | ConnectionLostError
+OnAnswer = Callable[[Hashable, PublishAnswer], None]
 """Called once for each message with the caller's token. Must not raise: paho is in mid-packet."""
-OnMessage = Callable[[Inbound], None]
+OnMessage = Callable[[InboundMessage], None]

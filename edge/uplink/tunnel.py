@@ -5,13 +5,13 @@ import socket
 import time
 from typing import Final
 
-LARGEST: Final = 8192  # bytes of an answer's head
+MAX_RESPONSE_BYTES: Final = 8192  # bytes of an answer's head
 PROXY: Final = re.compile(r"http://(\[[0-9a-f:.]+\]|[a-z0-9.-]+):([0-9]{1,5})/?")
 STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: ([ -~]{0,80})[ -~]*)?\r?\n")
-LEAST_S: Final = 0.1
+MIN_WAIT_S: Final = 0.1
 
 
-def proxy_of(text: str) -> tuple[str, int]:
+def parse_proxy(text: str) -> tuple[str, int]:
     """Host and port of `http://host:port`. Raises ValueError."""
     found = PROXY.fullmatch(text)
     if found is None or not 0 < int(found[2]) < 65_536:
@@ -19,7 +19,7 @@ def proxy_of(text: str) -> tuple[str, int]:
     return found[1].strip("[]"), int(found[2])
 
 
-def tunnel(sock: socket.socket, host: str, port: int, until_s: float) -> None:
+def open_tunnel(sock: socket.socket, host: str, port: int, until_s: float) -> None:
     """Through the proxy at the other end of `sock` to host and port, until a monotonic time.
 
     What comes behind the answer is lost: neither TLS nor MQTT lets a server speak first.
@@ -33,7 +33,7 @@ def tunnel(sock: socket.socket, host: str, port: int, until_s: float) -> None:
         _wait(sock, until_s)
         data = sock.recv(1024)
         head += data
-        if not data or len(head) > LARGEST:
+        if not data or len(head) > MAX_RESPONSE_BYTES:
             raise ConnectionError("the proxy gives no answer to CONNECT that can be read")
     status = STATUS.match(head)
     if status is None:
@@ -47,4 +47,4 @@ def _wait(sock: socket.socket, until_s: float) -> None:
     left_s = until_s - time.monotonic()
     if left_s <= 0:
         raise TimeoutError("the proxy is too slow")
-    sock.settimeout(max(LEAST_S, left_s))
+    sock.settimeout(max(MIN_WAIT_S, left_s))

@@ -28,7 +28,7 @@ from edge.app.wiring import Wiring
 from edge.config import Site, load
 from edge.core import Contact, Draft, Edge, Envelope, Key, Record, Stamp, Stream, Sweep
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
-from edge.platform.check import Auditor, Report
+from edge.platform.auditor import Auditor, AuditReport
 from edge.process.engine import Engine
 from edge.store import (
     AsyncOutbox,
@@ -227,7 +227,7 @@ class Box:
             found.append((begin, end))
         return [gap for gap in found if gap != (-1, 0)]
 
-    def audit(self) -> Report:
+    def audit(self) -> AuditReport:
         auditor = Auditor()
         for record in self.records:
             data = encode(record, Envelope(S, S, "ntp"), GW, "json")

@@ -17,7 +17,7 @@ from edge.health.logs import LogCounts
 from edge.health.look import Look
 from edge.health.reboot import Cause, Reboot
 from edge.store import OutboxCounts
-from edge.uplink.counters import Counters
+from edge.uplink.counters import UplinkCounters
 
 S = 1_000_000_000
 WELL = Look(
@@ -248,10 +248,10 @@ def test_the_age_of_the_oldest_row_is_known_within_its_boot() -> None:
 
 def test_every_count_of_the_parts_has_its_field() -> None:
     assert set(queue_of(OutboxCounts(), 7, 0)) <= set(BY_KEY)
-    assert set(link_of(Counters(), True)) <= set(BY_KEY)
-    counted = {each.name for each in fields(Counters)}
+    assert set(link_of(UplinkCounters(), True)) <= set(BY_KEY)
+    counted = {each.name for each in fields(UplinkCounters)}
     assert counted - set(LINK) == {"dead"}  # the outbox has it
-    assert link_of(Counters(sent=3, again=2), False)["sent_again"] == 2
+    assert link_of(UplinkCounters(sent=3, again=2), False)["sent_again"] == 2
 
 
 async def test_a_short_period_is_kept() -> None:

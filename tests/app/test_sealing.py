@@ -16,9 +16,9 @@ from cryptography.x509.oid import NameOID
 from edge.app.sealing import Sealing, signer
 from edge.core import ConfigError, Key, Record, Stamp, Stream
 from edge.store import ClockMark, Epoch, PreviousStart, StoredRecord
-from edge.uplink.dating import moment
+from edge.uplink.timestamps import manifest_moment
 from edge.uplink.wire import signed_bytes
-from edge.uplink.wire.clock import Moment
+from edge.uplink.wire.clockmoments import Moment
 
 EPOCH = Epoch(9, 2, True, PreviousStart(8, 2, {"air": 5}), False)
 S = 1_000_000_000
@@ -71,7 +71,7 @@ def test_what_was_handed_over_before_a_kill_and_confirmed_is_sealed_at_the_start
     (draft,) = after.due(at(900), last=False)
     assert (draft.body["epoch_of"], draft.body["seqs"]) == (8, [[1, 2, 1]])
     assert draft.body["clock"] == [
-        list(NTP), list(moment(2, MARK, (None, None))), [2, 0, 0, "none", None, None]
+        list(NTP), list(manifest_moment(2, MARK, (None, None))), [2, 0, 0, "none", None, None]
     ], "by which of the marks of its boot the former process dated it, nobody knows"  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from edge.app.sealing import OWNER, Sealing
 from edge.core import Draft, Stamp, Stream
 from edge.core.numbers import stepped
 from edge.store import AsyncOutbox, ClockMark, Outbox, StoredRecord, asyncoutbox
-from edge.uplink.wire.clock import Moment
+from edge.uplink.wire.clockmoments import Moment
 
 LIMIT = 16 << 20
 Number = tuple[int, str, int]  # epoch, stream and number

@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from edge.core import Draft, Envelope, Key, Record, Stream
-from edge.platform.entry import Entry, entry_of
+from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.store.drops import DropRange, PendingDrops
 from edge.uplink.manifests import Manifests, Sign
 from edge.uplink.wire import Topics, decode, encode, signed_bytes
-from edge.uplink.wire.clock import Moment
+from edge.uplink.wire.clockmoments import Moment
 
 S: Final = 1_000_000_000
 GW: Final = "gw-0001"
@@ -149,7 +149,7 @@ def honest(sign: Sign | None = None) -> Street:
     return street
 
 
-def entries(messages: Iterable[Sent]) -> list[Entry]:
+def entries(messages: Iterable[Sent]) -> list[ReceivedRecord]:
     """As a platform stores them, a second after each other."""
     found = []
     for n, sent in enumerate(messages):
@@ -157,7 +157,7 @@ def entries(messages: Iterable[Sent]) -> list[Entry]:
         (message,) = decode(sent.topic, data, None)
         came = datetime.fromtimestamp(NOON_US // 1_000_000 + 3600 + n, UTC)
         received = came.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        found.append(entry_of(message, sent.topic, data, None, received))
+        found.append(make_received(message, sent.topic, data, None, received))
     return found
 
 

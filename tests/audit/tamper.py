@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from edge.store.drops import DropRange
-from edge.uplink.wire import START, iso, link_of_map
-from edge.uplink.wire.records import ADDED
+from edge.uplink.wire import CHAIN_START, chain_map, iso_time
+from edge.uplink.wire.records import HEADER_KEYS
 from tests.audit.street import E1, Sent, Street
 
 HALF_A_YEAR_US: Final = 182 * 86_400 * 1_000_000
@@ -31,10 +31,10 @@ def resealed(messages: list[Sent], *, dated: int = 0) -> list[Sent]:
     for each in messages:
         body = dict(each.payload)
         if body["stream"] == "manifest":
-            chain = START
+            chain = CHAIN_START
             for first, last, step in body["seqs"]:
                 for seq in range(first, last + 1, step):
-                    chain = link_of_map(chain, found[body["epoch_of"], body["stream_of"], seq])
+                    chain = chain_map(chain, found[body["epoch_of"], body["stream_of"], seq])
             clock = [[b, mono, wall + dated, *rest] for b, mono, wall, *rest in body["clock"]]
             changed = chain.hex() != body["sha256"] or dated
             body |= {"sha256": chain.hex(), "clock": clock}
@@ -59,7 +59,7 @@ def _later(text: str) -> str:
 
 
 def iso_us(us: int) -> str:
-    return iso(us * 1000)
+    return iso_time(us * 1000)
 
 
 def hidden(street: Street) -> list[Sent]:
@@ -79,9 +79,9 @@ def replayed(street: Street) -> list[Sent]:
     """A record says something else, and in the places of all manifests that could tell stand copies
     of another one, whose signature holds."""
     good = next(each.payload for each in street.messages if each.key == (E1, "manifest", 1))
-    copied = {k: v for k, v in good.items() if k not in ADDED}
+    copied = {k: v for k, v in good.items() if k not in HEADER_KEYS}
     return [
-        replace(each, payload={k: v for k, v in each.payload.items() if k in ADDED} | copied)
+        replace(each, payload={k: v for k, v in each.payload.items() if k in HEADER_KEYS} | copied)
         if _proves(each, "air") else each
         for each in said(street, (E1, "air", 3), covered_s=9.0)
     ]  # fmt: skip

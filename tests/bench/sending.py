@@ -18,8 +18,8 @@ from edge.acquire.clock import SystemClock
 from edge.core import Draft, Stream
 from edge.process.merge import merge
 from edge.store import AsyncOutbox, ClockMark
-from edge.uplink.broker import broker_of
-from edge.uplink.sender import Hooks, Sender, Terms
+from edge.uplink.broker import make_broker
+from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.uplink.wire import Topics
 
 GW: Final = "gw"
@@ -58,17 +58,17 @@ async def main(words: dict[str, Any]) -> None:
         merge=merge, ballast_bytes=0,
     )  # fmt: skip
     receipt_s, per_s = words["receipt_s"], words["per_s"]
-    usual = Terms(receipt_s=receipt_s)
+    usual = SenderOptions(receipt_s=receipt_s)
     sender = Sender(
-        [broker_of(f"mqtt://127.0.0.1:{words['port']}", GW)],
+        [make_broker(f"mqtt://127.0.0.1:{words['port']}", GW)],
         Topics("kerbstone/v1", "bench", GW),
         GW,
         writer,
         clock,
         boot=writer.epoch.boot,
         epoch=writer.epoch.epoch,
-        terms=usual if per_s is None else Terms(receipt_s=receipt_s, backlog_per_s=per_s),
-        hooks=Hooks(
+        terms=usual if per_s is None else SenderOptions(receipt_s=receipt_s, backlog_per_s=per_s),
+        hooks=SenderHooks(
             status=lambda: {"epoch": writer.epoch.epoch},
             meta=lambda: {"devices": {}},
             alarm=lambda kind, text: print(kind, text, file=sys.stderr, flush=True),

@@ -9,7 +9,7 @@ import pytest
 from edge.core import Stamp, Stream
 from edge.process.merge import merge
 from edge.store import ClockMark
-from edge.uplink.broker import broker_of
+from edge.uplink.broker import make_broker
 from tests.bench.proxy import Proxy
 from tests.bench.report import Report
 from tests.deploy.pki_city import running
@@ -42,7 +42,7 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
     clock = Virtual()
     with running(folder / "city") as city, Proxy(city.gateways.port) as line:
         cert, key = city.gateway("gw-0001")
-        broker = broker_of(
+        broker = make_broker(
             f"mqtts://127.0.0.1:{line.port}", "gw-0001",
             ca=folder / "city/ca.crt", cert=cert, key=key,
         )  # fmt: skip

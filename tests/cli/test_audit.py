@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from edge.cli.main import VERBS
-from edge.platform.store import open_store
+from edge.platform.recordstore import open_store
 from edge.uplink.manifests import Manifests
 from tests.cli.conftest import Command
-from tests.platform.records import GW, entry, moment, record
+from tests.platform.made_records import GW, entry, moment, record
 from tests.uplink.broker import free_port
 
 

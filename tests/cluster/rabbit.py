@@ -11,7 +11,7 @@ import aiomqtt
 from cryptography import x509
 
 from deploy.broker.rabbitmq.cluster import BINARIES, COUNT, Cluster, Node, Ports
-from edge.platform.subscribe import SESSION_S, Source, client_of
+from edge.platform.subscription import SESSION_S, BrokerSource, make_client
 from edge.provision import pki
 from edge.uplink.broker import Broker
 from tests.deploy.pki_city import Place
@@ -66,7 +66,7 @@ class Rabbit:
         """The platform's own client, at this node; its session lasts for an hour."""
         place = self.places[number]
         tls = place.context(self.platform)
-        return client_of(Source("127.0.0.1", place.port, "platform", tls), SESSION_S, queue)
+        return make_client(BrokerSource("127.0.0.1", place.port, "platform", tls), SESSION_S, queue)
 
     def serial(self, name: str) -> int:
         return x509.load_pem_x509_certificate(self.gateway(name)[0].read_bytes()).serial_number

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge.core import Stream
 from edge.store import AsyncOutbox
-from edge.uplink.sender import Hooks, Sender, Terms
+from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.uplink.wire import Topics
 from tests.cluster.rabbit import GATEWAYS, Rabbit
 from tests.uplink.bench import Box, RealClock, drafts
@@ -66,14 +66,14 @@ async def gateway(rabbit: Rabbit, folder: Path, name: str, first: int) -> AsyncI
     writer.gone, writer.longest_s, writer.last_s = set(), 0.0, None
     alarms: list[tuple[str, str]] = []
     clock, epoch = RealClock(), writer.epoch
-    hooks = Hooks(
+    hooks = SenderHooks(
         status=lambda: {"epoch": epoch.epoch},
         meta=lambda: {"devices": {}},
         alarm=lambda kind, text: alarms.append((kind, text)),
     )
     sender = Sender(
         rabbit.brokers(name, first), Topics("kerbstone/v1", "mitte", name), name, writer, clock,
-        boot=epoch.boot, epoch=epoch.epoch, terms=Terms(encoding="json"), hooks=hooks,
+        boot=epoch.boot, epoch=epoch.epoch, terms=SenderOptions(encoding="json"), hooks=hooks,
     )  # fmt: skip
     box = Box(writer, sender, clock)
     box.alarms = alarms

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.provision import pki
-from edge.uplink.mqtt import Answer, LostError, RefusedError
+from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, PublishAnswer
 from tests.cluster.rabbit import Rabbit
 from tests.deploy.pki_city import DOWN, UP, Place
 from tests.deploy.pki_forged import SERVER, Pair, forge
@@ -20,7 +20,7 @@ BAD_ID, NOBODY, TAKEN_OVER = 133, 134, 142
 LET_IN = "connack 133"  # TLS was fine, and only the client id is not: `Place.answer` says "any"
 
 
-async def publish(place: Place, pair: Pair, name: str, topic: str) -> Answer:
+async def publish(place: Place, pair: Pair, name: str, topic: str) -> PublishAnswer:
     caller = Caller()
     link = await caller.open(place.broker(pair, name))
     assert link.publish(topic, topic, b"{}", TYPE) is None
@@ -40,7 +40,7 @@ async def test_a_gateway_that_writes_elsewhere_loses_its_connection(
     """RabbitMQ 4.0 gives no answer to it: it hangs up."""
     place, pair = rabbit.places[0], rabbit.gateway("gw-0001")
     assert await publish(place, pair, "gw-0001", OWN) in (0, 16)
-    assert isinstance(await publish(place, pair, "gw-0001", topic), LostError)
+    assert isinstance(await publish(place, pair, "gw-0001", topic), ConnectionLostError)
 
 
 @pytest.mark.parametrize("wish", [
@@ -115,7 +115,7 @@ def test_tls_below_1_3_is_refused(rabbit: Rabbit) -> None:
 
 async def refusal(rabbit: Rabbit, pair: Pair, client_id: str, **said: str) -> int:
     broker = replace(rabbit.places[0].broker(pair, client_id), **said)  # type: ignore[arg-type]
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(BrokerRefusedError) as caught:
         await Caller().open(broker)
     return caught.value.code
 

@@ -8,10 +8,10 @@ import pytest
 
 from deploy.broker.rabbitmq import gateways
 from edge.core import ConfigError
-from edge.platform.sites import approved
+from edge.platform.allowedsites import approved_gateways
 from edge.provision.rows import Asked, State
 from edge.provision.store import Store
-from edge.uplink.mqtt import RefusedError
+from edge.uplink.mqtt import BrokerRefusedError
 from tests.cluster.rabbit import GATEWAYS, Rabbit
 from tests.deploy.pki_city import UP
 from tests.uplink.caller import Caller
@@ -62,7 +62,7 @@ async def test_a_gateway_that_is_not_approved_any_more_is_thrown_out_by_the_same
     assert city.cluster.admit(GATEWAYS[:1]) == ((), GATEWAYS[1:])
     await until(lambda: len(callers[1].lost) == len(callers[2].lost) == 1)
     assert callers[0].lost == []
-    with pytest.raises(RefusedError, match="134"):
+    with pytest.raises(BrokerRefusedError, match="134"):
         await Caller().open(city.brokers("gw-0002")[0])
     assert city.cluster.admit(GATEWAYS) == (GATEWAYS[1:], ())
     again = await Caller().open(city.brokers("gw-0002")[0])
@@ -148,7 +148,7 @@ def test_who_is_approved_stands_in_the_store_of_the_enrolment_server(tmp_path: P
             store.approve(asked.claim, NOW)
     store.refuse("claim2", NOW, "keyCompromise")
     mitte = frozenset({"mitte"})
-    assert approved(tmp_path) == {"gw-0001": mitte, "gw-0003": mitte}
+    assert approved_gateways(tmp_path) == {"gw-0001": mitte, "gw-0003": mitte}
     store.close()
     with pytest.raises(ConfigError, match="is the enrolment server here"):
-        approved(tmp_path / "elsewhere")
+        approved_gateways(tmp_path / "elsewhere")

@@ -12,7 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.uplink.mqtt import Connection, LostError, RefusedError, Will
+from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, MqttConnection, Will
 from tests.cluster.platform import FILTERS, Platform
 from tests.cluster.rabbit import Rabbit
 from tests.cluster.street import Street
@@ -96,7 +96,7 @@ async def test_with_a_limit_for_sessions_one_that_is_full_stops_the_gateways(cit
     await link.close()
     assert caller.answers[0][1] == 0
     refused = caller.answers[-1][1]
-    assert isinstance(refused, RefusedError)
+    assert isinstance(refused, BrokerRefusedError)
     assert refused.code == UNSPECIFIC
 
 
@@ -126,7 +126,7 @@ async def test_connections_have_a_limit_in_all_nodes_together(city: Rabbit) -> N
     try:
         link = await Caller().open(city.brokers("gw-0001")[0])
         await asyncio.sleep(1)  # connections are counted from events
-        with pytest.raises(RefusedError) as caught:
+        with pytest.raises(BrokerRefusedError) as caught:
             await Caller().open(city.brokers("gw-0002")[1])
         await link.close()
     finally:
@@ -164,13 +164,13 @@ async def test_the_will_of_a_gateway_dies_with_its_node(city: Rabbit) -> None:
         city.places[1].broker(city.platform, "platform"), subscribe=["kerbstone/v1/+/+/up/status"]
     )
     for node in (2, 0):
-        lost: list[LostError] = []
-        link = await Connection.open(
+        lost: list[ConnectionLostError] = []
+        link = await MqttConnection.open(
             city.brokers("gw-0001", node)[0], will=will, on_answer=lambda *_: None,
             on_lost=lost.append,
         )  # fmt: skip
         if node:
-            link._cut(LostError("as if its power had gone"))
+            link._cut(ConnectionLostError("as if its power had gone"))
             await until(lambda: len(platform.messages) == 1)
         else:
             city.nodes[node].kill()

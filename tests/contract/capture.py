@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from docs.promise import EXAMPLES, ROOT, dumped
-from edge.platform.subscribe import Arrived
+from edge.platform.subscription import ArrivedMessage
 from edge.uplink.wire import JSON, decode
 from edge.uplink.wire.contract import BY_NAME
 from tests.contract import scenes
@@ -72,7 +72,7 @@ def everything() -> Iterator[tuple[str, str, Example]]:
         yield from records(watched(Path(folder)))
 
 
-def watched(folder: Path) -> list[Arrived]:
+def watched(folder: Path) -> list[ArrivedMessage]:
     broker = Mosquitto(folder / "broker", PERSISTENT.format(folder / "broker")).start()
     sites: list[Site] = []
 
@@ -89,7 +89,7 @@ def watched(folder: Path) -> list[Arrived]:
     return [each for each in heard if "/up/" in each.topic and "/last/" not in each.topic]
 
 
-def records(arrived: Iterable[Arrived]) -> Iterator[tuple[str, str, Example]]:
+def records(arrived: Iterable[ArrivedMessage]) -> Iterator[tuple[str, str, Example]]:
     for each in arrived:
         for message in decode(each.topic, each.payload, each.content_type):
             conforms(message)

@@ -12,13 +12,13 @@ from typing import Any
 import msgpack
 import msgspec
 
-from edge.uplink.wire import Message
-from edge.uplink.wire.contract import BY_NAME, LAST, Declared, Table, declared, point_hook
+from edge.uplink.wire import DecodedMessage
+from edge.uplink.wire.contract import BY_NAME, LAST, DeclaredMessage, Table, declared, point_hook
 
 DOWN = {each.address: each for each in BY_NAME.values() if each.direction == "down"}
 
 
-def conforms(message: Message) -> None:
+def conforms(message: DecodedMessage) -> None:
     """It is declared, every field of it is, and all is in its range."""
     found = named(message)
     assert message.kind != "last" or found.name in LAST, f"{found.name} is never retained as last"
@@ -31,7 +31,7 @@ def conforms(message: Message) -> None:
         assert ("error" in message.sent) is not message.sent["ok"], "an error, or done"
 
 
-def conforms_down(topic: str, payload: bytes) -> Declared:
+def conforms_down(topic: str, payload: bytes) -> DeclaredMessage:
     """The same for a message on its way down; returns which it is."""
     address = "down" + topic.rpartition("/down")[2]
     assert address in DOWN, f"no message is declared for {address}"
@@ -39,7 +39,7 @@ def conforms_down(topic: str, payload: bytes) -> Declared:
     return DOWN[address]
 
 
-def named(message: Message) -> Declared:
+def named(message: DecodedMessage) -> DeclaredMessage:
     """Which message it is."""
     try:
         return declared(message.kind, message.sent)
@@ -47,7 +47,7 @@ def named(message: Message) -> Declared:
         raise AssertionError(f"{message.topic} is not declared in the contract") from None
 
 
-def checked(message: Declared, data: Mapping[str, Any], where: str) -> None:
+def checked(message: DeclaredMessage, data: Mapping[str, Any], where: str) -> None:
     """`data` is such a message."""
     if message.name == "event":
         kinds = [str(each.__struct_config__.tag) for each in message.types]

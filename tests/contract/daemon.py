@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.sim.sen55 import Sen55
-from edge.platform.subscribe import Arrived
+from edge.platform.subscription import ArrivedMessage
 from edge.uplink.wire import encode_command
 from tests.system.site import AIR, LOOPS, Site, Street
 from tests.uplink.broker import SUBSCRIBER, Mosquitto
@@ -30,17 +30,19 @@ class Ear:
         self._process = subprocess.Popen([*command, "-F", "%t %r [%C] %x"], stdout=self._out)
         self._until(lambda: broker.log.count("Sending SUBACK") > before)
 
-    def heard(self) -> list[Arrived]:
+    def heard(self) -> list[ArrivedMessage]:
         """Everything so far."""
         found = []
         for line in self._file.read_text(encoding="utf-8").split("\n")[:-1]:
             topic, retained, kind, payload = line.split(" ")
             content_type = kind.removeprefix("[").removesuffix("]") or None
-            found.append(Arrived(topic, bytes.fromhex(payload), content_type, retained == "1"))
+            found.append(
+                ArrivedMessage(topic, bytes.fromhex(payload), content_type, retained == "1")
+            )
         return found
 
     def wait(
-        self, parts: Sequence[str], is_said: Callable[[Arrived], bool] = lambda _: True
+        self, parts: Sequence[str], is_said: Callable[[ArrivedMessage], bool] = lambda _: True
     ) -> None:
         """Until a topic that begins (after `/up/`) with each of `parts` has said it."""
 
@@ -67,7 +69,7 @@ class Ear:
 
 def live(
     folder: Path, broker: Mosquitto, site: Callable[..., Site], encoding: str
-) -> list[Arrived]:
+) -> list[ArrivedMessage]:
     """Loops, air and raw readings through a start and a stop of the daemon."""
     ear = Ear(broker, folder)
     with Street(folder, Sen55({"pm2_5": 9.5, "temperature": 23.5}, powered_s=86_400)) as street:

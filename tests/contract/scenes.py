@@ -33,9 +33,9 @@ from edge.core import (
     TimeQuality,
     sweep,
 )
-from edge.link.budget import SAYS
-from edge.link.ledger import Told as Taken
-from edge.platform.subscribe import Arrived
+from edge.link.budget import LEVEL_TEXTS
+from edge.link.linkstate import TakenStep as Taken
+from edge.platform.subscription import ArrivedMessage
 from edge.process.engine import Engine
 from edge.process.merge import merge
 from edge.process.setup import DeviceSetup, Setup
@@ -43,7 +43,7 @@ from edge.store.downsample import merge_records
 from edge.store.drops import DROP_REASONS, DropRange, PendingDrops, storage_event_draft
 from edge.uplink.manifests import Manifests
 from edge.uplink.wire import Receipt, Topics, encode, encode_command, encode_json, encode_receipts
-from edge.uplink.wire.clock import Moment
+from edge.uplink.wire.clockmoments import Moment
 from edge.uplink.wire.contract import EVENTS
 from edge.uplink.wire.contract.boxevent import Alarm
 from tests.app.lives import Box, Life, lived
@@ -72,12 +72,12 @@ def numbered(drafts: Iterable[Draft]) -> Iterator[Record]:
         yield Record(key, draft.source, BOOT, draft.from_ns, draft.to_ns, draft.body)
 
 
-def sent(drafts: Iterable[Draft], encoding: Encoding) -> Iterator[Arrived]:
+def sent(drafts: Iterable[Draft], encoding: Encoding) -> Iterator[ArrivedMessage]:
     """The same as the sender encodes them."""
     return (arrived(record, encoding) for record in numbered(drafts))
 
 
-def again(records: Iterable[Record], encoding: Encoding) -> Iterator[Arrived]:
+def again(records: Iterable[Record], encoding: Encoding) -> Iterator[ArrivedMessage]:
     """Of a backlog: late, sent before, of a boot that never knew the time."""
     for record in records:
         begin = WALL_NS + record.from_ns
@@ -85,16 +85,16 @@ def again(records: Iterable[Record], encoding: Encoding) -> Iterator[Arrived]:
         yield _packed(record, times, encoding)
 
 
-def arrived(record: Record, encoding: Encoding) -> Arrived:
+def arrived(record: Record, encoding: Encoding) -> ArrivedMessage:
     """One that goes out live."""
     times = Envelope(WALL_NS + record.from_ns, WALL_NS + record.to_ns, "ntp")
     return _packed(record, times, encoding)
 
 
-def _packed(record: Record, times: Envelope, encoding: Encoding) -> Arrived:
+def _packed(record: Record, times: Envelope, encoding: Encoding) -> ArrivedMessage:
     payload = encode(record, times, GW, encoding)
     topic = TOPICS.record(record.key.stream, record.source)
-    return Arrived(topic, payload.data, payload.content_type, False)
+    return ArrivedMessage(topic, payload.data, payload.content_type, False)
 
 
 def thinned(drafts: Sequence[Draft]) -> list[Record]:
@@ -193,7 +193,13 @@ def _link(intake: Intake) -> None:
     at = SimpleNamespace(now=lambda: Stamp(201 * S, 0, "none"))
     sender = SimpleNamespace(thrift=lambda level: None, publish_status=lambda: None)
     daemon: Any = SimpleNamespace(intake=intake, clock=at, sender=sender)
-    told = {"level": 2, "why": SAYS[2], "used": 480 * MB, "budget": 500 * MB, "month": "2026-09"}
+    told = {
+        "level": 2,
+        "why": LEVEL_TEXTS[2],
+        "used": 480 * MB,
+        "budget": 500 * MB,
+        "month": "2026-09",
+    }
     Sparing(daemon).told(told)
     taken = Taken("reboot", "no broker for 40 min", "ordered", 12, 8_640_000.0)
     intake.tell([step(asdict(taken), 201 * S)])

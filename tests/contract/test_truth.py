@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.core import Contact, Draft
-from edge.platform.subscribe import Arrived
+from edge.platform.subscription import ArrivedMessage
 from edge.process.engine import Engine, Setup
-from edge.uplink.wire import Message, decode
+from edge.uplink.wire import DecodedMessage, decode
 from edge.uplink.wire.contract import BY_NAME, EVENTS, MESSAGES, schema_of
 from edge.uplink.wire.contract.health import Health
 from edge.uplink.wire.records import HEADER
@@ -34,7 +34,7 @@ def hour() -> list[Draft]:
     return street()
 
 
-def decoded(arrived: Iterator[Arrived]) -> Iterator[Message]:
+def decoded(arrived: Iterator[ArrivedMessage]) -> Iterator[DecodedMessage]:
     for each in arrived:
         yield from decode(each.topic, each.payload, each.content_type)
 
@@ -115,7 +115,7 @@ def test_what_is_not_declared_does_not_conform(hour: list[Draft], change: dict[s
     conforms(message)
     wrong = {**message.sent, **change}
     with pytest.raises(AssertionError):
-        conforms(Message(message.topic, wrong, wrong))
+        conforms(DecodedMessage(message.topic, wrong, wrong))
 
 
 def test_each_field_of_a_record_is_needed_or_declared_optional(hour: list[Draft]) -> None:
@@ -125,9 +125,9 @@ def test_each_field_of_a_record_is_needed_or_declared_optional(hour: list[Draft]
         less = {key: value for key, value in message.sent.items() if key != name}
         if name in required:
             with pytest.raises(AssertionError):
-                conforms(Message(message.topic, less, less))
+                conforms(DecodedMessage(message.topic, less, less))
         else:
-            conforms(Message(message.topic, less, less))
+            conforms(DecodedMessage(message.topic, less, less))
 
 
 def test_every_field_that_is_declared_is_sent_by_some_scene(

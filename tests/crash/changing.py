@@ -31,7 +31,7 @@ from edge.core import (
     Sweep,
     all_good,
 )
-from edge.platform.check import Auditor, Report
+from edge.platform.auditor import Auditor, AuditReport
 from edge.process.merge import merge
 from edge.store import AsyncOutbox, ClockMark, CommitRider, Outbox, StoredRecord
 from edge.uplink.wire import Topics, decode, encode, raw_sweeps
@@ -309,7 +309,7 @@ def raw_of(records: Sequence[Record]) -> list[tuple[tuple[str, int], tuple[str, 
     return found
 
 
-def audit(records: Sequence[Record]) -> Report:
+def audit(records: Sequence[Record]) -> AuditReport:
     auditor = Auditor()
     for record in records:
         data = encode(record, Envelope(S, S, "ntp"), GW, "json")

@@ -19,7 +19,7 @@ from paho.mqtt.properties import Properties
 
 from deploy.broker import start
 from edge.provision import pki
-from edge.uplink.broker import Broker, broker_of
+from edge.uplink.broker import Broker, make_broker
 from tests.deploy.pki_forged import Pair
 from tests.uplink.broker import BINARY, free_port
 
@@ -36,7 +36,7 @@ class Place:
     def broker(self, pair: Pair, client_id: str) -> Broker:
         cert, key = pair
         url = f"mqtts://127.0.0.1:{self.port}"
-        return broker_of(url, client_id, ca=self.folder / "ca.crt", cert=cert, key=key)
+        return make_broker(url, client_id, ca=self.folder / "ca.crt", cert=cert, key=key)
 
     def client(self, pair: Pair, name: str, *, fresh: bool = True) -> aiomqtt.Client:
         """A platform's client; its session stays for a day, unless it is `fresh`."""

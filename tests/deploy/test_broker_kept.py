@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.uplink.mqtt import Connection
+from edge.uplink.mqtt import MqttConnection
 from tests.deploy.pki_city import UP, City, running
 from tests.uplink.bench import box, drafts
 from tests.uplink.caller import Caller
@@ -124,7 +124,7 @@ async def leave_a_session(city: City) -> None:
         await away.subscribe(FILTER, qos=1)
 
 
-async def publish(city: City, numbers: range) -> tuple[Caller, Connection]:
+async def publish(city: City, numbers: range) -> tuple[Caller, MqttConnection]:
     caller = Caller()
     link = await caller.open(city.gateways.broker(city.gateway("gw-0001"), "any"))
     for sent in numbers:

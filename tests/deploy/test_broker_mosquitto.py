@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.provision import pki
-from edge.uplink.mqtt import LostError, RefusedError
+from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
 from tests.deploy.pki_city import DOWN, UP, City, Place, running
 from tests.deploy.pki_forged import SERVER, Pair, forge
 from tests.uplink.caller import Caller
@@ -38,8 +38,8 @@ async def publish(place: Place, pair: Pair, *topics: str) -> dict[str, int]:
 def codes(caller: Caller) -> dict[str, int]:
     found = {}
     for topic, answer in caller.answers:
-        assert not isinstance(answer, LostError)
-        found[str(topic)] = answer.code if isinstance(answer, RefusedError) else answer
+        assert not isinstance(answer, ConnectionLostError)
+        found[str(topic)] = answer.code if isinstance(answer, BrokerRefusedError) else answer
     return found
 
 

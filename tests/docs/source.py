@@ -138,7 +138,7 @@ def _thread(call: ast.Call) -> Iterator[str]:
     made = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     key = {"Thread": "name", "ThreadPoolExecutor": "thread_name_prefix"}.get(made)
     told = [each.value for each in call.keywords if each.arg == key] if key else []
-    if made == "Aside":  # runs blocking work in threads that it names
+    if made == "BlockingCalls":  # runs blocking work in threads that it names
         told = call.args[:1]
     for value in told:
         if isinstance(value, ast.JoinedStr):

@@ -11,7 +11,7 @@ import aiomqtt
 import pytest
 
 from edge.core import Draft, Stream
-from edge.uplink.broker import broker_of
+from edge.uplink.broker import make_broker
 from edge.uplink.wire import (
     Topics,
     WireError,
@@ -116,7 +116,7 @@ async def test_nobody_but_the_city_commands_and_a_command_works_once(
 ) -> None:
     """A neighbour's identity, a recorded command, one of yesterday, a retained one, a flood."""
     broker = guarded(mosquitto, tmp_path)
-    place = broker_of(broker.url, GW, username=GW, password="x")
+    place = make_broker(broker.url, GW, username=GW, password="x")
     async with box(tmp_path, place) as gateway, client(broker, "city") as city:
         await city.subscribe(TOPICS.up + "/answer/#", qos=1)
         gateway.connect()
@@ -180,7 +180,7 @@ async def test_a_gateway_that_subscribes_to_everything_sees_nothing_of_others(
     mosquitto: Make, tmp_path: Path
 ) -> None:
     broker = guarded(mosquitto, tmp_path)
-    place = broker_of(broker.url, GW, username=GW, password="x")
+    place = make_broker(broker.url, GW, username=GW, password="x")
     async with client(broker, "gw-0002") as spy, box(tmp_path, place) as gateway:
         seen: list[str] = []
 

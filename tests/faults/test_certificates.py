@@ -14,7 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from edge.uplink.broker import Broker, broker_of
+from edge.uplink.broker import Broker, make_broker
 from tests.uplink.bench import GW, box, drafts
 from tests.uplink.broker import Listener, Make
 from tests.uplink.certs import Authority
@@ -58,7 +58,7 @@ class City:
 
     def place(self, cert: Path, key: Path) -> Broker:
         url = self.broker.url.replace("mqtt:", "mqtts:")
-        return broker_of(url, GW, ca=self.authority.path, cert=cert, key=key)
+        return make_broker(url, GW, ca=self.authority.path, cert=cert, key=key)
 
     def publish(self, revoked: Sequence[Path], days: tuple[float, float] = (-1, 7)) -> None:
         """A new list; the broker has read it."""

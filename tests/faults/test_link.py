@@ -13,15 +13,15 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.health.logs import LogLimit
+from edge.uplink import inflightwindow
 from edge.uplink import sender as module
-from edge.uplink import window
-from edge.uplink.broker import Broker, broker_of
-from edge.uplink.sender import Hooks, Sender, Terms
+from edge.uplink.broker import Broker, make_broker
+from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.uplink.wire import Topics
 from tests.faults.slowly import only_with_all
 from tests.uplink.bench import GW, S, box, drafts
 from tests.uplink.broker import Listener, Make
-from tests.uplink.link_proxy import line
+from tests.uplink.faulty_proxy import line
 from tests.uplink.waiting import until
 from tests.virtual import VirtualClock
 
@@ -68,7 +68,7 @@ async def test_a_week_without_a_network_leaves_a_handful_of_lines_in_the_log(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Tens of thousands of attempts, each with a reason; some of the reasons are new each time."""
-    monkeypatch.setattr(module, "Connection", Nowhere)
+    monkeypatch.setattr(module, "MqttConnection", Nowhere)
     monkeypatch.setattr(Nowhere, "tried", 0)
     clock = Skipping()
     end_ns = clock.mono_ns + 7 * DAY_S * S
@@ -79,11 +79,11 @@ async def test_a_week_without_a_network_leaves_a_handful_of_lines_in_the_log(
     log.addHandler(handler)
     level = log.level
     log.setLevel(logging.WARNING)
-    hooks = Hooks(dict, dict, lambda kind, text: None)
+    hooks = SenderHooks(dict, dict, lambda kind, text: None)
     nobody: Any = Emptied()
     gateway = Sender(
-        [broker_of("mqtt://192.0.2.1", GW)], Topics("kerbstone/v1", "stadtmitte", GW), GW, nobody,
-        clock, boot=1, epoch=1 << 32, terms=Terms(), hooks=hooks,
+        [make_broker("mqtt://192.0.2.1", GW)], Topics("kerbstone/v1", "stadtmitte", GW), GW, nobody,
+        clock, boot=1, epoch=1 << 32, terms=SenderOptions(), hooks=hooks,
     )  # fmt: skip
     running = asyncio.create_task(gateway.run())
     try:
@@ -151,7 +151,7 @@ async def test_an_alarm_overtakes_a_backlog_on_2_kilobytes_a_second(
 ) -> None:
     """Bytes are counted and not seconds: what goes before the alarm is 3 s of such a line."""
     for name in ("TARGET_S", "QUEUE_S"):
-        monkeypatch.setattr(window, name, getattr(window, name) / TIMES)
+        monkeypatch.setattr(inflightwindow, name, getattr(inflightwindow, name) / TIMES)
     broker = mosquitto()
     listener = Listener(broker, f"{UP}/#")
     async with line(broker.port) as way, box(tmp_path, way.url) as gateway:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.uplink.broker import broker_of
+from edge.uplink.broker import make_broker
 from tests.uplink.bench import GW, box, drafts
 from tests.uplink.broker import Make
 from tests.uplink.certs import Authority
@@ -18,7 +18,7 @@ from tests.uplink.waiting import until
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three attempts need not take seconds."""
-    monkeypatch.setattr("edge.uplink.brokers.LONGEST_S", 0.05)
+    monkeypatch.setattr("edge.uplink.reconnect.MAX_BACKOFF_S", 0.05)
 
 
 class Middle:
@@ -59,7 +59,7 @@ async def test_a_server_of_another_authority_is_told_nothing(
     middle = Middle(*theirs.issue("portal"))
     await middle.start(broker.port)
     assert middle.server is not None
-    place = broker_of(url, GW, ca=ours.path, username="gw", password="do not tell")
+    place = make_broker(url, GW, ca=ours.path, username="gw", password="do not tell")
     async with box(tmp_path, place) as gateway:
         await gateway.commit(drafts(0, 20))
         gateway.connect()
@@ -78,7 +78,7 @@ async def test_a_server_of_another_authority_is_told_nothing(
 async def test_a_server_of_another_authority_is_an_alarm(tmp_path: Path) -> None:
     ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
     middle = Middle(*theirs.issue("portal"))
-    place = broker_of(f"mqtts://127.0.0.1:{await middle.start()}", GW, ca=ours.path)
+    place = make_broker(f"mqtts://127.0.0.1:{await middle.start()}", GW, ca=ours.path)
     assert middle.server is not None
     async with box(tmp_path, place) as gateway:
         gateway.connect()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edge.platform.store import open_store
+from edge.platform.recordstore import open_store
 from tests.deploy.pki_city import Place
 from tests.deploy.pki_forged import Pair
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from edge.platform.store import open_store
-from edge.platform.tallies import KEPT
+from edge.platform.keepquota import KEPT_PER_KIND
+from edge.platform.recordstore import open_store
 from tests.deploy.pki_city import City, running
 from tests.hostile.attack import OWN, Attack, impostor_topics, shown_as
 from tests.hostile.attempts import EVIL, SITE, VICTIM, attempts, record
@@ -174,10 +174,12 @@ def test_contents_without_an_end_under_one_key_fill_no_disk(
         assert receipts.end() == 1
     assert tallied(store) == {(EVIL, "conflict"): sent - 1}
     reader = open_store(store, write=False)
-    assert len(list(reader.conflicts(EVIL))) == KEPT
+    assert len(list(reader.conflicts(EVIL))) == KEPT_PER_KIND
     reader.close()
     told = receipts.err.splitlines()
     assert [sum(f"{kind}: " in line for line in told) for kind in ("conflict", "excess")] == [6, 6]
     code, lines = audited(store)
     assert code == 1
-    assert f"{sent - 1 - KEPT} more contents came under numbers that others have" in str(lines)
+    assert f"{sent - 1 - KEPT_PER_KIND} more contents came under numbers that others have" in str(
+        lines
+    )

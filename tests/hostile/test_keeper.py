@@ -15,7 +15,7 @@ import msgpack
 import pytest
 
 from edge.cli.main import VERBS, main
-from edge.platform.store import open_store
+from edge.platform.recordstore import open_store
 from tests.audit.make import before_and_after_a_new_card
 from tests.audit.street import E1, E2, E3, GW, Sent, Street, device_key, entries, honest
 from tests.audit.tamper import (

@@ -35,15 +35,15 @@ from edge.identity.claim import ClaimError, parse
 from edge.identity.est import _said
 from edge.identity.status import Said, line, page
 from edge.identity.tls import Reply
-from edge.platform.check import Auditor
-from edge.platform.collect import Collector
-from edge.platform.entry import Refused
-from edge.platform.store import open_store
-from edge.platform.subscribe import Arrived
+from edge.platform.auditor import Auditor
+from edge.platform.collector import Collector
+from edge.platform.receivedrecord import RefusedMessage
+from edge.platform.recordstore import open_store
+from edge.platform.subscription import ArrivedMessage
 from edge.terminal import echo
 from edge.uplink.wire import WireError, encode
 from tests.cli.test_status import FINE
-from tests.platform.records import COMMAND, GW, TOPICS, entry, envelope, record
+from tests.platform.made_records import COMMAND, GW, TOPICS, entry, envelope, record
 from tests.uplink.broker import Mosquitto
 
 INVENTED = "9999 records: complete"
@@ -128,7 +128,9 @@ def test_subscribe(evil: str, body: Any, data: st.DataObject, as_json: bool, aud
     topic = TOPICS.record(Stream(stream), source)
 
     def taken(topic: str, sent: bytes) -> list[str]:
-        return said_by(lambda: listener._take(Arrived(topic, sent, "application/json", False)))
+        return said_by(
+            lambda: listener._take(ArrivedMessage(topic, sent, "application/json", False))
+        )
 
     assert len(taken(topic, sent)) <= 1
     assert len(taken(topic.replace(GW, evil), sent)) <= 1, "the topic"
@@ -153,7 +155,9 @@ def test_audit(evil: str, body: Any, data: st.DataObject, kind: str) -> None:
         with contextlib.suppress(WireError, ValueError):  # what cannot be stored is not audited
             made = record(1, stream=Stream(body["stream"]), body=sent)
             entries.append(entry(made, encoding="json"))
-        store.commit(entries, [Refused("undecodable", "", evil, evil, 3, b"abc", good.received)])
+        store.commit(
+            entries, [RefusedMessage("undecodable", "", evil, evil, 3, b"abc", good.received)]
+        )
         store.close()
         for more in ([], ["--json"], ["--day", "2026-11-25"]):
             lines = said_by(partial(main, ["audit", "--store", str(file), *more]))

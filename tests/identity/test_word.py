@@ -12,7 +12,7 @@ from edge.identity import certs
 from edge.identity.main import ENROLLED, RESTART, _leave_word, _ready, main
 from edge.identity.network import Network
 from edge.identity.store import NETWORK, Store
-from edge.link import options
+from edge.link import linkoptions
 from tests.identity.box import Box
 from tests.identity.city import City
 
@@ -37,7 +37,7 @@ def take(box: Box) -> int:
 
 
 def claimed(box: Box) -> Network | None:
-    return options.network(box.state / NETWORK)
+    return linkoptions.load_claimed_network(box.state / NETWORK)
 
 
 def test_the_network_is_there_before_anybody_is_asked_and_outlives_the_claim(box: Box) -> None:

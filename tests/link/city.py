@@ -10,13 +10,13 @@ from typing import Any
 
 from edge.config.model.link import Link as Options
 from edge.control.protocol import VerbError
-from edge.link.bus import BusFault
-from edge.link.ladder import Ladder
-from edge.link.ledger import Book
-from edge.link.power import Supply
+from edge.link.daemonclient import DaemonClient
+from edge.link.dbus import DBusError
+from edge.link.ladder import RecoveryLadder
+from edge.link.linkstate import LinkStateFile
+from edge.link.linkwatch import LOOK_S, LinkWatch, WatchParts, available_steps
+from edge.link.modempower import ModemPower
 from edge.link.profile import UUID
-from edge.link.told import Daemon
-from edge.link.watch import LOOK_S, Parts, Watch, steps
 from tests.link.net import Net
 
 NM = "org.freedesktop.NetworkManager"
@@ -50,25 +50,27 @@ class City:
         self.faulty: set[str] = set()
         self.done: list[str] = []
         self.boots = 0
-        self.supply: Supply | None = None
+        self.supply: ModemPower | None = None
         self.boot()
 
     def boot(self) -> None:
         self.boots += 1
         self.mono_s = 15.0
-        parts = Parts(
+        parts = WatchParts(
             options=self.options,
             kind=self.kind,
-            ladder=Ladder(steps(self.options, self.kind, self.supply)),
-            book=Book(self.folder / "ledger", f"boot-{self.boots}", lambda: int(self.mono_s * 1e9)),
-            daemon=Daemon(self.folder, self._ask),
+            ladder=RecoveryLadder(available_steps(self.options, self.kind, self.supply)),
+            book=LinkStateFile(
+                self.folder / "ledger", f"boot-{self.boots}", lambda: int(self.mono_s * 1e9)
+            ),
+            daemon=DaemonClient(self.folder, self._ask),
             bus=self,
             state=self.run / "state.json",
             supply=self.supply,
             commissioned=(self.folder / "commissioned",),
             net=self.net.folder,
         )
-        self.watch = Watch(parts)
+        self.watch = LinkWatch(parts)
 
     def live(self, seconds: float, each: Callable[[], None] = lambda: None) -> Sequence[str]:
         """What was done in this time. A reboot that was ordered happens."""
@@ -102,7 +104,7 @@ class City:
     ) -> tuple[Any, ...]:
         name = method.rpartition(".")[2]
         if name in self.faulty or to in self.faulty:
-            raise BusFault(f"{name}: refused")
+            raise DBusError(f"{name}: refused")
         match name, arguments:
             case "Get", (_, "ActiveConnections"):
                 return (("ao", ["/active/1"] if self.active else []),)

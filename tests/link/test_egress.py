@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.link.egress import Known, addresses, drop_in, hosts, known_of, nameservers
+from edge.link.egress import (
+    KnownAddresses,
+    allowed_addresses,
+    configured_hosts,
+    nameservers,
+    parse_known,
+    render_drop_in,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +32,7 @@ def allowed(text: str) -> list[str]:
 
 def test_the_example_names_its_brokers_and_its_converter() -> None:
     site = tomllib.loads((ROOT / "deploy/site.example.toml").read_text())
-    assert hosts(site) == ["broker.example", "192.0.2.20"]
+    assert configured_hosts(site) == ["broker.example", "192.0.2.20"]
 
 
 def test_fallbacks_count_once_and_nonsense_is_left_to_check() -> None:
@@ -33,19 +40,21 @@ def test_fallbacks_count_once_and_nonsense_is_left_to_check() -> None:
         "url": "mqtts://a.example",
         "fallback": ["mqtts://b.example:1", "?", 7],
     }
-    assert hosts({"uplink": uplink | {"fallback": [*uplink["fallback"], "mqtt://a.example"]}}) == [
+    assert configured_hosts(
+        {"uplink": uplink | {"fallback": [*uplink["fallback"], "mqtt://a.example"]}}
+    ) == [
         "a.example",
         "b.example",
     ]
-    assert hosts({"uplink": 3, "bus": {"x": {"host": 5}, "y": 1}}) == []
+    assert configured_hosts({"uplink": 3, "bus": {"x": {"host": 5}, "y": 1}}) == []
 
 
 def test_names_become_addresses_and_resolvers_are_among_them() -> None:
     servers = nameservers("# x\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\nnameserver\n")
     answers = ["192.0.2.10", "2001:db8::7", "192.0.2.10"]
-    found, failed = addresses(["b.example"], servers, Known(), lambda _: answers)
+    found, failed = allowed_addresses(["b.example"], servers, KnownAddresses(), lambda _: answers)
     assert failed == []
-    assert allowed(drop_in(found)) == [
+    assert allowed(render_drop_in(found)) == [
         "192.0.2.10",
         "192.0.2.53",
         "2001:db8::7",
@@ -58,12 +67,14 @@ def unknown(host: str) -> Sequence[str]:
 
 
 def test_a_name_that_nobody_knows_now_keeps_what_it_meant_and_is_asked_for_again() -> None:
-    known = Known({"b.example": ["192.0.2.1"]}, ["192.0.2.53"])
-    found, failed = addresses(["b.example"], [], known, unknown)
+    known = KnownAddresses({"b.example": ["192.0.2.1"]}, ["192.0.2.53"])
+    found, failed = allowed_addresses(["b.example"], [], known, unknown)
     assert found == known, "before the network is there, name servers stay allowed, too"
     assert failed == ["b.example"]
-    assert addresses(["b.example"], [], Known(), unknown)[0] == Known({"b.example": []}, [])
-    other = addresses(["b.example"], ["192.0.2.54"], known, unknown)[0]
+    assert allowed_addresses(["b.example"], [], KnownAddresses(), unknown)[0] == KnownAddresses(
+        {"b.example": []}, []
+    )
+    other = allowed_addresses(["b.example"], ["192.0.2.54"], known, unknown)[0]
     assert other.servers == ["192.0.2.54"], "who are told now are the right ones"
 
 
@@ -73,9 +84,9 @@ def test_a_name_that_nobody_knows_now_keeps_what_it_meant_and_is_asked_for_again
         st.sampled_from(("names", "servers", "b")), inner),
 ).map(json.dumps))  # fmt: skip
 def test_whatever_lies_in_the_file_of_the_run_before_is_no_error(text: str) -> None:
-    found, _ = addresses(["b"], [], known_of(text), unknown)
+    found, _ = allowed_addresses(["b"], [], parse_known(text), unknown)
     assert all(type(one) is str for each in found.names.values() for one in each)
-    allowed(drop_in(found))
+    allowed(render_drop_in(found))
 
 
 @given(
@@ -90,7 +101,9 @@ def test_whatever_lies_in_the_file_of_the_run_before_is_no_error(text: str) -> N
     )
 )
 def test_only_addresses_of_single_machines_come_through(answers: list[str]) -> None:
-    for one in allowed(drop_in(addresses(["b"], answers, Known(), lambda _: answers)[0])):
+    for one in allowed(
+        render_drop_in(allowed_addresses(["b"], answers, KnownAddresses(), lambda _: answers)[0])
+    ):
         found = ipaddress.ip_address(one)
         assert not found.is_unspecified
         assert not found.is_multicast
@@ -122,21 +135,21 @@ def test_after_a_boot_the_last_addresses_are_open_before_there_is_a_network(
 
     site, resolv, kept = tmp_path / "site.toml", tmp_path / "resolv.conf", tmp_path / "known.json"
     site.write_text('[uplink]\nurl = "mqtts://b.example"\n')
-    kept.write_text(Known({"b.example": ["192.0.2.1"]}, ["192.0.2.53"]).to_json())
+    kept.write_text(KnownAddresses({"b.example": ["192.0.2.1"]}, ["192.0.2.53"]).to_json())
     command = ["--site", str(site), "egress", "--units", str(tmp_path / "units")]
     command += ["--known", str(kept), "--resolv", str(resolv)]
-    monkeypatch.setattr(egress.addresses, "__defaults__", (unknown,))
+    monkeypatch.setattr(egress.allowed_addresses, "__defaults__", (unknown,))
     assert main(command) == 3, "it is asked again until the name was resolved"
     file = tmp_path / "units/kerbstone.service.d/50-egress.conf"
     assert allowed(file.read_text()) == ["192.0.2.1", "192.0.2.53"]
     resolv.write_text("nameserver 192.0.2.53\n")
-    monkeypatch.setattr(egress.addresses, "__defaults__", (lambda _: ["192.0.2.2"],))
+    monkeypatch.setattr(egress.allowed_addresses, "__defaults__", (lambda _: ["192.0.2.2"],))
     assert main(command) == 0
     assert allowed(file.read_text()) == ["192.0.2.2", "192.0.2.53"]
 
 
 def test_with_a_proxy_only_the_proxy_is_spoken_to() -> None:
     site = {"uplink": {"url": "mqtts://broker:8883", "proxy": "http://[2001:db8::1]:3128"}}
-    assert hosts(site) == ["2001:db8::1"]
+    assert configured_hosts(site) == ["2001:db8::1"]
     site["uplink"]["proxy"] = "ftp://x"  # `check` tells that
-    assert hosts(site) == ["broker"]
+    assert configured_hosts(site) == ["broker"]

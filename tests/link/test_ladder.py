@@ -6,28 +6,37 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.link.ladder import AGAIN_S, CALM_S, PATIENCE_S, Due, Ladder, Link, Seen, Step
+from edge.link.ladder import (
+    CALM_S,
+    PATIENCE_S,
+    REPEAT_S,
+    DueStep,
+    LadderStep,
+    LinkCarrier,
+    LinkObservation,
+    RecoveryLadder,
+)
 
-ALL: Sequence[Step] = ("reconnect", "modem", "power", "reboot")
+ALL: Sequence[LadderStep] = ("reconnect", "modem", "power", "reboot")
 LOOK_S = 30.0
 
 
 class Street:
     """A ladder, and time that passes with one state of the world."""
 
-    def __init__(self, steps: Sequence[Step] = ALL, spread_s: float = 0.0) -> None:
-        self.ladder = Ladder(steps, spread_s)
+    def __init__(self, steps: Sequence[LadderStep] = ALL, spread_s: float = 0.0) -> None:
+        self.ladder = RecoveryLadder(steps, spread_s)
         self.now_s = 100.0
         self.may_reboot = True
-        self.done: list[tuple[float, Step]] = []
-        self.told: list[Due] = []
+        self.done: list[tuple[float, LadderStep]] = []
+        self.told: list[DueStep] = []
 
-    def live(self, seconds: float, link: Link, broker: bool | None) -> list[Step]:
+    def live(self, seconds: float, link: LinkCarrier, broker: bool | None) -> list[LadderStep]:
         """The steps of this time."""
         before, end_s = len(self.done), self.now_s + seconds
         while self.now_s < end_s:
             self.now_s += LOOK_S
-            due = self.ladder.look(Seen(self.now_s, link, broker), self.may_reboot)
+            due = self.ladder.look(LinkObservation(self.now_s, link, broker), self.may_reboot)
             if due is not None:
                 self.done.append((self.now_s, due.step))
                 self.told.append(due)
@@ -48,7 +57,7 @@ def test_ten_minutes_without_a_broker_reconnect_and_not_earlier() -> None:
 def test_the_steps_come_one_after_the_other_and_then_from_the_start() -> None:
     street = Street()
     assert street.live(4 * PATIENCE_S + LOOK_S, "up", False) == list(ALL)
-    assert street.live(AGAIN_S - LOOK_S, "up", False) == []
+    assert street.live(REPEAT_S - LOOK_S, "up", False) == []
     assert street.live(LOOK_S, "up", False) == ["reconnect"]
 
 
@@ -119,9 +128,9 @@ def test_the_reboot_of_each_box_waits_its_own_time() -> None:
 
 
 def test_a_process_that_stood_still_has_seen_nothing() -> None:
-    ladder = Ladder(ALL)
-    ladder.look(Seen(0, "up", False), True)
-    assert ladder.look(Seen(86_400, "up", False), True) is None
+    ladder = RecoveryLadder(ALL)
+    ladder.look(LinkObservation(0, "up", False), True)
+    assert ladder.look(LinkObservation(86_400, "up", False), True) is None
 
 
 World = st.tuples(
@@ -133,7 +142,7 @@ World = st.tuples(
 
 @given(st.lists(World, max_size=25), st.booleans())
 def test_steps_are_never_closer_than_the_patience_and_never_without_trouble(
-    worlds: list[tuple[float, Link, bool | None]], may: bool
+    worlds: list[tuple[float, LinkCarrier, bool | None]], may: bool
 ) -> None:
     street = Street()
     street.may_reboot = may

@@ -14,7 +14,7 @@ import pytest
 from edge.config.model.link import Link
 from edge.core import ConfigError
 from edge.identity.network import Network
-from edge.link import options, profile
+from edge.link import linkoptions, profile
 from edge.link.__main__ import KIND, main
 
 ROOT = Path(__file__).parents[2]
@@ -37,14 +37,20 @@ def test_a_claim_becomes_a_profile(tmp_path: Path) -> None:
 def _becomes_a_profile(tmp_path: Path) -> None:
     assert network(tmp_path, '{"kind": "cellular", "apn": "iot.example"}') == 0
     root = tmp_path / "root"
-    assert "apn=iot.example" in (root / profile.MAIN).read_text()
+    assert "apn=iot.example" in (root / profile.MAIN_CONNECTION).read_text()
     assert (root / KIND).read_text() == "cellular\n"
-    for name in ("run/NetworkManager", "run/kerbstone-network", Path(profile.MAIN).parent):
+    for name in (
+        "run/NetworkManager",
+        "run/kerbstone-network",
+        Path(profile.MAIN_CONNECTION).parent,
+    ):
         assert (root / name).stat().st_mode & 0o777 == 0o755, "others look into it"
     (tmp_path / "network.json").unlink()
     none = ["network", "--claimed", str(tmp_path / "network.json"), "--root", str(root)]
     assert main(none) == 0
-    assert not (root / profile.MAIN).exists(), "a claim without a network leaves it to the image"
+    assert not (root / profile.MAIN_CONNECTION).exists(), (
+        "a claim without a network leaves it to the image"
+    )
     assert (root / KIND).read_text() == "ethernet\n"
 
 
@@ -53,9 +59,9 @@ def test_a_claim_that_cannot_be_read_changes_nothing(
     claim: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     network(tmp_path, '{"kind": "ethernet"}')
-    before = (tmp_path / "root" / profile.MAIN).read_bytes()
+    before = (tmp_path / "root" / profile.MAIN_CONNECTION).read_bytes()
     assert network(tmp_path, claim) == 1
-    assert (tmp_path / "root" / profile.MAIN).read_bytes() == before
+    assert (tmp_path / "root" / profile.MAIN_CONNECTION).read_bytes() == before
     assert "put a new claim" in caplog.text
 
 
@@ -66,13 +72,13 @@ def test_no_claim_is_no_error(tmp_path: Path) -> None:
 def test_options_are_the_table_of_the_site(tmp_path: Path) -> None:
     file = tmp_path / "site.toml"
     file.write_text('[uplink]\nurl = "x"\n[link]\nbudget_mb = 500\nusb = "1-1.2"\n')
-    found = options.load(file)
+    found = linkoptions.load_link_options(file)
     assert (found.budget, found.usb) == (500_000_000, "1-1.2")
-    assert options.load(tmp_path / "none") == Link()
+    assert linkoptions.load_link_options(tmp_path / "none") == Link()
     for wrong in ("budget_mb = -1", 'usb = "../x"', "lump = 1", 'lamp = "a b"', 'chip = "x"'):
         file.write_text(f"[link]\n{wrong}\n")
         with pytest.raises(ConfigError, match="table link"):
-            options.load(file)
+            linkoptions.load_link_options(file)
 
 
 def test_it_runs_without_anything_and_ends_when_asked(tmp_path: Path) -> None:
@@ -114,7 +120,9 @@ def test_the_proxy_of_a_claim_is_the_way_of_a_request(tmp_path: Path) -> None:
     server = HTTPServer(("127.0.0.1", 0), Proxy)
     thread = threading.Thread(target=server.handle_request)
     thread.start()
-    text = profile.files(Network(proxy=f"http://127.0.0.1:{server.server_port}"))[profile.PROXY]
+    text = profile.profile_files(Network(proxy=f"http://127.0.0.1:{server.server_port}"))[
+        profile.PROXY_FILE
+    ]
     pairs = dict(line.split("=", 1) for line in text.splitlines())
     code = "import urllib.request as u\ntry: u.urlopen('https://enrol.example:8443', timeout=20)\n"
     code += "except OSError: pass\n"

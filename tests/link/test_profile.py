@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from edge.identity.network import Network
 from edge.link import profile
-from edge.link.keyfile import octets, text
-from edge.link.place import settle
+from edge.link.atomicwrite import sync_files
+from edge.link.keyfile import escape_text, ssid_octets
 from tests.link.profiles import NASTY, networks, texts
 
 KEYS = {
@@ -48,14 +48,14 @@ def plain(value: str) -> str:
 
 @given(networks())
 def test_another_reader_finds_our_keys_and_nothing_else(network: Network) -> None:
-    for path, content in profile.files(network).items():
+    for path, content in profile.profile_files(network).items():
         if not path.endswith(".nmconnection"):
             continue
         found = read(content)
         assert set(found) <= set(KEYS)
         for section, pairs in found.items():
             assert set(pairs) <= KEYS[section]
-    main = read(profile.files(network)[profile.MAIN])
+    main = read(profile.profile_files(network)[profile.MAIN_CONNECTION])
     if network.ssid is not None:
         octets = [int(one) for one in main["wifi"]["ssid"].split(";")[:-1]]
         assert bytes(octets).decode() == network.ssid
@@ -82,7 +82,7 @@ def test_another_reader_finds_our_keys_and_nothing_else(network: Network) -> Non
 @example("  \t x \\ ")
 def test_a_value_is_one_line_or_refused(value: str) -> None:
     try:
-        line = text(value)
+        line = escape_text(value)
     except ValueError:
         assert any(ord(char) < 0x20 or 0x7F <= ord(char) <= 0x9F for char in value)
         return
@@ -111,7 +111,7 @@ def through(nmcli: str, content: str) -> dict[str, dict[str, str]]:
 @settings(max_examples=60, deadline=None)
 @given(network=networks())
 def test_networkmanager_reads_the_same(nmcli: str, network: Network) -> None:
-    main = through(nmcli, profile.files(network)[profile.MAIN])
+    main = through(nmcli, profile.profile_files(network)[profile.MAIN_CONNECTION])
     assert main["connection"]["zone"] == "read-by-it"
     assert main["connection"]["uuid"] == profile.UUID
     if network.ssid is not None:
@@ -137,11 +137,11 @@ def test_networkmanager_reads_the_same(nmcli: str, network: Network) -> None:
     if network.vlan is not None:
         assert main["vlan"]["id"] == str(network.vlan)
         assert main["vlan"]["parent"] == profile.TRUNK_UUID
-        through(nmcli, profile.files(network)[profile.TRUNK])
+        through(nmcli, profile.profile_files(network)[profile.TRUNK_CONNECTION])
 
 
 def test_networkmanager_would_notice_a_broken_profile(nmcli: str) -> None:
-    good = profile.files(Network(kind="ethernet"))[profile.MAIN]
+    good = profile.profile_files(Network(kind="ethernet"))[profile.MAIN_CONNECTION]
     command = [nmcli, "--offline", "connection", "modify", "connection.zone", "x"]
     broken = good.replace("type=ethernet", "type=ethernot")
     done = subprocess.run(command, input=broken, capture_output=True, text=True, check=False)
@@ -150,7 +150,7 @@ def test_networkmanager_would_notice_a_broken_profile(nmcli: str) -> None:
 
 def test_a_static_address_turns_dhcp_off_and_an_own_resolver_stays() -> None:
     network = Network(address="192.0.2.9", prefix=24, gateway="192.0.2.1", dns=("192.0.2.53",))
-    four = read(profile.files(network)[profile.MAIN])["ipv4"]
+    four = read(profile.profile_files(network)[profile.MAIN_CONNECTION])["ipv4"]
     assert four == {
         "method": "manual",
         "address1": "192.0.2.9/24",
@@ -162,43 +162,47 @@ def test_a_static_address_turns_dhcp_off_and_an_own_resolver_stays() -> None:
 
 @given(networks())
 def test_proxy_and_time_are_lines_of_their_own_kind(network: Network) -> None:
-    found = profile.files(network)
-    assert (profile.PROXY in found) == (network.proxy is not None)
-    for line in found.get(profile.PROXY, "").splitlines():
+    found = profile.profile_files(network)
+    assert (profile.PROXY_FILE in found) == (network.proxy is not None)
+    for line in found.get(profile.PROXY_FILE, "").splitlines():
         assert re.fullmatch(r"[A-Za-z_]+=[a-z0-9.:/,-]+", line)
-    lines = found.get(profile.TIME, "").splitlines()
+    lines = found.get(profile.NTP_FILE, "").splitlines()
     assert lines == [f"server {host} iburst" for host in network.ntp]
 
 
 def test_files_are_private_whole_and_go_away_again(tmp_path: Path) -> None:
-    first = profile.files(Network(vlan=7, proxy="http://p.example:3128", ntp=("t.example",)))
-    assert settle(tmp_path, first, profile.ALL) == list(profile.ALL)
-    assert settle(tmp_path, first, profile.ALL) == [], "nothing changed, nothing is written"
-    for name in profile.ALL:
+    first = profile.profile_files(
+        Network(vlan=7, proxy="http://p.example:3128", ntp=("t.example",))
+    )
+    assert sync_files(tmp_path, first, profile.ALL_FILES) == list(profile.ALL_FILES)
+    assert sync_files(tmp_path, first, profile.ALL_FILES) == [], (
+        "nothing changed, nothing is written"
+    )
+    for name in profile.ALL_FILES:
         assert (tmp_path / name).stat().st_mode & 0o777 == (
-            0o644 if name == profile.TIME else 0o600
+            0o644 if name == profile.NTP_FILE else 0o600
         )
-    (tmp_path / profile.MAIN).chmod(0o644)  # NetworkManager would refuse it
-    assert settle(tmp_path, first, profile.ALL) == [profile.MAIN]
-    second = profile.files(Network())
-    assert settle(tmp_path, second, profile.ALL) == list(profile.ALL)
+    (tmp_path / profile.MAIN_CONNECTION).chmod(0o644)  # NetworkManager would refuse it
+    assert sync_files(tmp_path, first, profile.ALL_FILES) == [profile.MAIN_CONNECTION]
+    second = profile.profile_files(Network())
+    assert sync_files(tmp_path, second, profile.ALL_FILES) == list(profile.ALL_FILES)
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert left == [tmp_path / profile.MAIN]
+    assert left == [tmp_path / profile.MAIN_CONNECTION]
 
 
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
-    target = tmp_path / profile.MAIN
+    target = tmp_path / profile.MAIN_CONNECTION
     target.parent.mkdir(parents=True)
     target.symlink_to(victim)
     target.with_name(f".{target.name}.new").symlink_to(victim)
-    settle(tmp_path, profile.files(Network()), profile.ALL)
+    sync_files(tmp_path, profile.profile_files(Network()), profile.ALL_FILES)
     assert victim.read_text() == "mine"
     assert not target.is_symlink()
 
 
 def test_the_nasty_ones_are_nasty() -> None:
     """A renderer without escapes would fail: the tests above can."""
-    assert any(plain(octets(one)) != one for one in NASTY)
-    assert text("a\\nb") == "a\\\\nb"
+    assert any(plain(ssid_octets(one)) != one for one in NASTY)
+    assert escape_text("a\\nb") == "a\\\\nb"

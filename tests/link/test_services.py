@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from edge.link import services
-from edge.link.bus import BusFault, SystemBus
+from edge.link.dbus import DBusError, SystemDBus
 from edge.link.profile import UUID
-from tests.link.desk import LOGIND, MM, NM, Desk
+from tests.link.private_dbus import LOGIND, MM, NM, Desk
 
 pytest.importorskip("jeepney", reason="jeepney is not installed: extra `link`")
 
@@ -25,78 +25,78 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def bus(desk: Desk) -> Iterator[SystemBus]:
-    found = SystemBus(timeout_s=5.0)
+def bus(desk: Desk) -> Iterator[SystemDBus]:
+    found = SystemDBus(timeout_s=5.0)
     yield found
     found.close()
 
 
-def test_up_is_our_profile_when_it_is_activated(desk: Desk, bus: SystemBus) -> None:
-    assert not services.up(bus)
+def test_up_is_our_profile_when_it_is_activated(desk: Desk, bus: SystemDBus) -> None:
+    assert not services.is_up(bus)
     desk.connection(UUID, 1)
-    assert not services.up(bus), "it is activating only"
+    assert not services.is_up(bus), "it is activating only"
     desk.connection(UUID, 2)
-    assert services.up(bus)
+    assert services.is_up(bus)
 
 
-def test_another_connection_is_not_ours(desk: Desk, bus: SystemBus) -> None:
+def test_another_connection_is_not_ours(desk: Desk, bus: SystemDBus) -> None:
     desk.connection("other", 2)
     desk.profiles[UUID] = "/profile/1"
-    assert not services.up(bus)
+    assert not services.is_up(bus)
     del desk.profiles[UUID]  # a network made by hand: then it is what counts
-    assert services.up(bus)
+    assert services.is_up(bus)
 
 
-def test_a_reconnect_activates_our_profile(desk: Desk, bus: SystemBus) -> None:
+def test_a_reconnect_activates_our_profile(desk: Desk, bus: SystemDBus) -> None:
     desk.profiles[UUID] = "/profile/1"
-    assert "/profile/1" in services.reconnect(bus)
+    assert "/profile/1" in services.reconnect_profile(bus)
     path = "/org/freedesktop/NetworkManager"
     assert desk.calls == [(f"{NM}.ActivateConnection", path, ("/profile/1", "/", "/"))]
 
 
-def test_a_reconnect_by_hand_activates_the_primary_one(desk: Desk, bus: SystemBus) -> None:
+def test_a_reconnect_by_hand_activates_the_primary_one(desk: Desk, bus: SystemDBus) -> None:
     desk.connection("other", 2)
-    assert "/profile/7" in services.reconnect(bus)
+    assert "/profile/7" in services.reconnect_profile(bus)
 
 
-def test_without_any_connection_a_reconnect_is_a_fault(desk: Desk, bus: SystemBus) -> None:
-    with pytest.raises(BusFault, match="neither"):
-        services.reconnect(bus)
+def test_without_any_connection_a_reconnect_is_a_fault(desk: Desk, bus: SystemDBus) -> None:
+    with pytest.raises(DBusError, match="neither"):
+        services.reconnect_profile(bus)
 
 
-def test_every_modem_is_reset(desk: Desk, bus: SystemBus) -> None:
+def test_every_modem_is_reset(desk: Desk, bus: SystemDBus) -> None:
     services.reset_modem(bus)
     assert desk.calls == [(f"{MM}.Modem.Reset", desk.modems[0], ())]
     desk.modems = []
-    with pytest.raises(BusFault, match="no modem"):
+    with pytest.raises(DBusError, match="no modem"):
         services.reset_modem(bus)
 
 
-def test_a_reboot_asks_nobody(desk: Desk, bus: SystemBus) -> None:
+def test_a_reboot_asks_nobody(desk: Desk, bus: SystemDBus) -> None:
     services.reboot(bus)
     assert desk.calls == [(f"{LOGIND}.Manager.Reboot", "/org/freedesktop/login1", (False,))]
 
 
-def test_a_refusal_says_what_was_refused(desk: Desk, bus: SystemBus) -> None:
+def test_a_refusal_says_what_was_refused(desk: Desk, bus: SystemDBus) -> None:
     desk.refuse.add(f"{LOGIND}.Manager.Reboot")
-    with pytest.raises(BusFault, match=r"Reboot: .*AccessDenied"):
+    with pytest.raises(DBusError, match=r"Reboot: .*AccessDenied"):
         services.reboot(bus)
 
 
-def test_wrong_types_would_be_noticed(desk: Desk, bus: SystemBus) -> None:
-    with pytest.raises(BusFault, match="InvalidArgs"):
+def test_wrong_types_would_be_noticed(desk: Desk, bus: SystemDBus) -> None:
+    with pytest.raises(DBusError, match="InvalidArgs"):
         bus.call(LOGIND, "/org/freedesktop/login1", f"{LOGIND}.Manager.Reboot", "s", "no")
 
 
-def test_a_service_that_is_not_there_is_a_fault(desk: Desk, bus: SystemBus) -> None:
-    with pytest.raises(BusFault, match="ServiceUnknown"):
+def test_a_service_that_is_not_there_is_a_fault(desk: Desk, bus: SystemDBus) -> None:
+    with pytest.raises(DBusError, match="ServiceUnknown"):
         bus.call("org.example.None", "/", "org.example.None.Do")
 
 
 def test_a_service_that_never_answers_is_a_fault_and_the_next_call_works(desk: Desk) -> None:
-    bus = SystemBus(timeout_s=0.3)
+    bus = SystemDBus(timeout_s=0.3)
     desk.silent.add(f"{LOGIND}.Manager.Reboot")
-    with pytest.raises(BusFault):
+    with pytest.raises(DBusError):
         services.reboot(bus)
     desk.silent.clear()
     services.reboot(bus)
@@ -105,22 +105,22 @@ def test_a_service_that_never_answers_is_a_fault_and_the_next_call_works(desk: D
 
 def test_no_bus_at_all_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/none")
-    with pytest.raises(BusFault):
-        services.up(SystemBus())
+    with pytest.raises(DBusError):
+        services.is_up(SystemDBus())
 
 
 def test_a_bus_that_was_restarted_is_found_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bus = SystemBus(timeout_s=5.0)
+    bus = SystemDBus(timeout_s=5.0)
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/bus")
     with Desk(tmp_path) as desk:
         desk.nothing()
-        assert not services.up(bus)
+        assert not services.is_up(bus)
     (tmp_path / "bus").unlink(missing_ok=True)
     with Desk(tmp_path) as desk:
         desk.nothing()
-        with pytest.raises(BusFault):
-            services.up(bus)
-        assert not services.up(bus)
+        with pytest.raises(DBusError):
+            services.is_up(bus)
+        assert not services.is_up(bus)
     bus.close()

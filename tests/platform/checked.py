@@ -4,10 +4,10 @@ from typing import Any
 
 from edge.core import Draft, Envelope, Stream
 from edge.core.numbers import steps
-from edge.platform.check import Auditor, Report
+from edge.platform.auditor import Auditor, AuditReport
 from edge.store.drops import PendingDrops
-from edge.uplink.wire import START, Message, decode, encode, link_of_map
-from tests.platform.records import E1, GW, TOPICS, S, record
+from edge.uplink.wire import CHAIN_START, DecodedMessage, chain_map, decode, encode
+from tests.platform.made_records import E1, GW, TOPICS, S, record
 
 E3 = (3 << 32) + 1
 
@@ -22,7 +22,7 @@ def message(
     at: tuple[int, int] | None = None,
     body: dict[str, Any] | None = None,
     **envelope: Any,
-) -> Message:
+) -> DecodedMessage:
     said = {"x": 1} if body is None else body
     made = record(seq, stream=stream, source=source, epoch=epoch, boot=boot, at=at, body=said)
     payload = encode(made, Envelope(S, S, "ntp", **envelope), GW, "msgpack")
@@ -30,7 +30,7 @@ def message(
     return found
 
 
-def gap(seq: int, start: int, end: int, **more: Any) -> Message:
+def gap(seq: int, start: int, end: int, **more: Any) -> DecodedMessage:
     epoch, boot = more.pop("epoch", E1), more.pop("boot", 1)
     body = {
         "event": "gap", "sources": ["*"], "reason": "restart",
@@ -41,35 +41,37 @@ def gap(seq: int, start: int, end: int, **more: Any) -> Message:
     )
 
 
-def drop(seq: int, drops: PendingDrops) -> Message:
+def drop(seq: int, drops: PendingDrops) -> DecodedMessage:
     """The event as the outbox itself makes it."""
     (draft,) = drops.drafts(999 * S)
     assert isinstance(draft, Draft)
     return message(seq, stream=Stream.EVENT, source="outbox", at=(999, 999), body=dict(draft.body))
 
 
-def audit(*messages: Message) -> Report:
+def audit(*messages: DecodedMessage) -> AuditReport:
     auditor = Auditor()
     for one in messages:
         auditor.take(one)
     return auditor.report()
 
 
-def kinds(*messages: Message) -> list[str]:
+def kinds(*messages: DecodedMessage) -> list[str]:
     return [finding.kind for finding in audit(*messages).findings]
 
 
-def start(epoch: int, former: int | None, **last: int) -> Message:
+def start(epoch: int, former: int | None, **last: int) -> DecodedMessage:
     """The first event of an epoch, and of a boot of its own."""
     said = {} if former is None else {"former": {"epoch": former, "last": last}}
     before = None if former is None else 1
     return gap(1, 0, 0, epoch=epoch, boot=epoch >> 32, boot_before=before, **said)
 
 
-def manifest(seq: int, *sealed: Message, of: Stream = Stream.AIR, **more: Any) -> Message:
-    chain = START
+def manifest(
+    seq: int, *sealed: DecodedMessage, of: Stream = Stream.AIR, **more: Any
+) -> DecodedMessage:
+    chain = CHAIN_START
     for one in sealed:
-        chain = link_of_map(chain, one.sent)
+        chain = chain_map(chain, one.sent)
     numbers = [one.data["seq"] for one in sealed]
     body = {
         "epoch_of": E1, "stream_of": str(of), "first": numbers[0], "last": numbers[-1],

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.platform.store import Store, open_store
-from tests.platform.records import KINDS
+from edge.platform.recordstore import RecordStore, open_store
+from tests.platform.made_records import KINDS
 from tests.uplink.conftest import mosquitto
 
 __all__ = ["mosquitto"]
@@ -16,7 +16,7 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[Store]:
+def store(path: Path) -> Iterator[RecordStore]:
     made = open_store(path, write=True)
     yield made
     made.close()

@@ -1,11 +1,11 @@
-"""Seals as manifests carry them, over records of `tests.platform.records`."""
+"""Seals as manifests carry them, over records of `tests.platform.made_records`."""
 
 from dataclasses import replace
 from typing import Any
 
 from edge.platform.seals import Seal
-from edge.uplink.wire import START, link_of_map
-from tests.platform.records import E1, GW, entry, record
+from edge.uplink.wire import CHAIN_START, chain_map
+from tests.platform.made_records import E1, GW, entry, record
 
 KEY = GW, E1, "manifest", 1
 
@@ -15,9 +15,9 @@ def sent(seq: int, **more: Any) -> dict[str, Any]:
 
 
 def seal(*numbers: int, **more: Any) -> Seal:
-    chain = START
+    chain = CHAIN_START
     for number in numbers:
-        chain = link_of_map(chain, sent(number))
+        chain = chain_map(chain, sent(number))
     first, last = numbers[0], numbers[-1]
     steps = ((first, last, 1),) if last - first + 1 == len(numbers) else ((first, last, 2),)
     made = Seal(KEY, E1, "air", steps, first, last, len(numbers), chain.hex(), (), ())

@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 
 from edge.core import ConfigError, Record, Stream
 from edge.core.numbers import size
-from edge.platform.audit import Audited, audit
-from edge.platform.check import Auditor, Report
+from edge.platform.audit import GatewayAudit, audit_store
+from edge.platform.auditor import Auditor, AuditReport
 from edge.platform.days import UNKNOWN, day_of
-from edge.platform.entry import Wall
-from edge.platform.store import open_store
+from edge.platform.receivedrecord import WallTimes
+from edge.platform.recordstore import open_store
 from edge.uplink.wire import decode, encode
-from tests.platform.records import E1, GW, TOPICS, entry, envelope, record, sealed
-from tests.platform.story import Place, Story, place, tell
+from tests.platform.gateway_story import Place, Story, place, tell
+from tests.platform.made_records import E1, GW, TOPICS, entry, envelope, record, sealed
 
 SEEDS = st.integers(0, 2**32)
 
 
-def live(records: Iterable[Record], again: Iterable[Record] = ()) -> Report:
+def live(records: Iterable[Record], again: Iterable[Record] = ()) -> AuditReport:
     """What `subscribe --check` says."""
     auditor = Auditor()
     for one, marks in [*((r, False) for r in records), *((r, True) for r in again)]:
@@ -37,18 +37,18 @@ def live(records: Iterable[Record], again: Iterable[Record] = ()) -> Report:
     return auditor.report()
 
 
-def stored(folder: Path, records: Iterable[Record], again: Iterable[Record] = ()) -> Audited:
+def stored(folder: Path, records: Iterable[Record], again: Iterable[Record] = ()) -> GatewayAudit:
     """What `audit` says of a store into which it came."""
     path = folder / f"store.{len(list(folder.iterdir()))}.db"
     store = open_store(path, write=True)
     store.commit([entry(r) for r in records], [])
     store.commit([entry(r, again=True) for r in again], [])
-    (done,) = audit(store)
+    (done,) = audit_store(store)
     store.close()
     return done
 
 
-def missing_of(done: Audited) -> set[Place]:
+def missing_of(done: GatewayAudit) -> set[Place]:
     return {
         (epoch, stream, n)
         for (epoch, stream), ranges in done.missing.items()
@@ -160,18 +160,19 @@ def test_a_finding_is_near_a_day(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wall", "day"),
     [
-        (Wall("2026-11-26T23:59:00.000Z", "2026-11-27T00:00:00.000Z", "ntp"), "2026-11-26"),
-        (Wall("2026-11-26T23:59:00.000Z", "2026-11-27T00:00:00.000Z", "rtc"), "2026-11-26"),
-        (Wall("2026-11-26T01:00:00.000Z", "x", "none"), UNKNOWN),
-        (Wall("2026-11-26T01:00:00.000Z", "x", "floor", "[null, null]"), UNKNOWN),
-        (Wall("1970", "x", "none", '["2026-11-26T01:00:00Z", "2026-11-26T09:00:00Z"]'),
+        (WallTimes("2026-11-26T23:59:00.000Z", "2026-11-27T00:00:00.000Z", "ntp"), "2026-11-26"),
+        (WallTimes("2026-11-26T23:59:00.000Z", "2026-11-27T00:00:00.000Z", "rtc"), "2026-11-26"),
+        (WallTimes("2026-11-26T01:00:00.000Z", "x", "none"), UNKNOWN),
+        (WallTimes("2026-11-26T01:00:00.000Z", "x", "floor", "[null, null]"), UNKNOWN),
+        (WallTimes("1970", "x", "none", '["2026-11-26T01:00:00Z", "2026-11-26T09:00:00Z"]'),
          "2026-11-26"),
-        (Wall("1970", "x", "none", '["2026-11-25T01:00:00Z", "2026-11-26T09:00:00Z"]'), UNKNOWN),
-        (Wall("1970", "x", "none", '["2026-11-26T01:00:00Z", null]'), UNKNOWN),
-        (Wall("nonsense", "x", "ntp"), UNKNOWN),
+        (WallTimes("1970", "x", "none", '["2026-11-25T01:00:00Z", "2026-11-26T09:00:00Z"]'),
+        UNKNOWN),
+        (WallTimes("1970", "x", "none", '["2026-11-26T01:00:00Z", null]'), UNKNOWN),
+        (WallTimes("nonsense", "x", "ntp"), UNKNOWN),
     ],
 )  # fmt: skip
-def test_a_record_without_a_clock_has_a_day_only_by_its_bounds(wall: Wall, day: str) -> None:
+def test_a_record_without_a_clock_has_a_day_only_by_its_bounds(wall: WallTimes, day: str) -> None:
     assert day_of(wall) == day
 
 
@@ -203,7 +204,7 @@ def signer(gw: str) -> tuple[Any, bytes]:
 
 
 def test_signatures_are_checked_with_the_gateways_certificates(tmp_path: Path) -> None:
-    from edge.platform.signatures import Keys
+    from edge.platform.signatures import CertificateKeys
 
     sign, pem = signer(GW)
     keys, others = tmp_path / "keys", tmp_path / "others"
@@ -215,13 +216,13 @@ def test_signatures_are_checked_with_the_gateways_certificates(tmp_path: Path) -
     path = tmp_path / "store.db"
     store = open_store(path, write=True)
     store.commit([entry(r) for r in story.records], [])
-    (without,) = audit(store)
+    (without,) = audit_store(store)
     assert without.findings == []
     assert "are signed" in without.notes[0]
-    (right,) = audit(store, keys=Keys(keys))
+    (right,) = audit_store(store, keys=CertificateKeys(keys))
     assert right.findings == [], right.findings
     assert [note for note in right.notes if "sign" in note] == []
-    (unknown,) = audit(store, keys=Keys(others))
+    (unknown,) = audit_store(store, keys=CertificateKeys(others))
     manifests = sum(r.key.stream is Stream.MANIFEST for r in story.records)
     kinds = [finding.kind for _, finding in unknown.findings]
     # and so nothing seals the events that declare what is missing
@@ -238,7 +239,7 @@ def test_a_certificate_with_a_wrong_byte_is_named(tmp_path: Path, old: str, new:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from edge.platform.signatures import Keys
+    from edge.platform.signatures import CertificateKeys
 
     _, pem = signer(GW)
     der = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER).hex()
@@ -247,16 +248,16 @@ def test_a_certificate_with_a_wrong_byte_is_named(tmp_path: Path, old: str, new:
     head, tail = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----\n"
     (tmp_path / "gw.pem").write_bytes(head + wrong + tail)
     with pytest.raises(ConfigError, match=r"gw\.pem"):
-        Keys(tmp_path)
+        CertificateKeys(tmp_path)
 
 
 def test_a_manifest_that_was_changed_has_a_wrong_signature() -> None:
-    from edge.platform.signatures import Keys
+    from edge.platform.signatures import CertificateKeys
 
     sign, pem = signer(GW)
     with TemporaryDirectory() as folder:
         (Path(folder) / "gw.pem").write_bytes(pem)
-        keys = Keys(Path(folder))
+        keys = CertificateKeys(Path(folder))
     (made, *_) = [r for r in tell(Random(5), sign).records if r.key.stream is Stream.MANIFEST]
     sent = entry(made).sent()
     assert keys.refusal(GW, sent) is None
@@ -280,6 +281,6 @@ def test_bytes_that_rot_in_the_store_are_findings_and_never_a_crash(
     with TemporaryDirectory() as folder:
         store = open_store(Path(folder) / "store.db", write=True)
         store.commit(entries, [])
-        (done,) = audit(store)
+        (done,) = audit_store(store)
         store.close()
     assert done.records == len(entries)

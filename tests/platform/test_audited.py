@@ -10,31 +10,31 @@ import pytest
 
 from edge.core import Stream
 from edge.platform import audit as module
-from edge.platform.audit import Audited, _stands_for, audit
-from edge.platform.days import UNKNOWN, Days
-from edge.platform.entry import Entry
-from edge.platform.ledger import Ledger
-from edge.platform.signatures import Keys
-from edge.platform.store import open_store
-from edge.uplink.wire import START, WireError
-from edge.uplink.wire.records import ADDED
-from tests.platform.records import E1, E2, GW, entry, record, sealed
+from edge.platform.audit import GatewayAudit, _stands_for, audit_store
+from edge.platform.days import UNKNOWN, DaysOfGateway
+from edge.platform.receivedranges import ReceivedRanges
+from edge.platform.receivedrecord import ReceivedRecord
+from edge.platform.recordstore import open_store
+from edge.platform.signatures import CertificateKeys
+from edge.uplink.wire import CHAIN_START, WireError
+from edge.uplink.wire.records import HEADER_KEYS
+from tests.platform.made_records import E1, E2, GW, entry, record, sealed
 from tests.platform.test_audit import signer
 
 ELSEWHERE = "kerbstone/v1/stadt/gw-evil/up/air/hut"
 
 
-def audited(folder: Path, entries: Iterable[Entry], **more: Any) -> Audited:
+def audited(folder: Path, entries: Iterable[ReceivedRecord], **more: Any) -> GatewayAudit:
     path = folder / f"store.{len(list(folder.iterdir()))}.db"
     store = open_store(path, write=True)
     for each in entries:
         store.commit([each], [])
-    (done,) = audit(store, **more)
+    (done,) = audit_store(store, **more)
     store.close()
     return done
 
 
-def kinds(done: Audited) -> list[str]:
+def kinds(done: GatewayAudit) -> list[str]:
     return [finding.kind for _, finding in done.findings]
 
 
@@ -89,7 +89,7 @@ def test_progress_is_told_now_and_then(tmp_path: Path, monkeypatch: pytest.Monke
 def test_findings_are_shown_up_to_a_bound_and_counted_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SHOWN", 3)
+    monkeypatch.setattr(module, "FINDINGS_SHOWN", 3)
     foreign = [replace(entry(record(n)), topic=ELSEWHERE) for n in range(1, 9)]
     done = audited(tmp_path, foreign)
     assert (len(done.findings), done.hidden) == (3, 6)  # the ninth: nothing is proved
@@ -149,9 +149,9 @@ def test_one_gateway_of_a_store_is_audited_alone(tmp_path: Path) -> None:
     other = replace(SEALED[0], key=("gw-2", *SEALED[0].key[1:]))
     store = open_store(tmp_path / "city.db", write=True)
     store.commit([*SEALED, other], [])
-    assert [done.gw for done in audit(store)] == [GW, "gw-2"]
-    assert [done.gw for done in audit(store, gateway=GW)] == [GW]
-    assert list(audit(store, gateway="gw-3")) == []
+    assert [done.gw for done in audit_store(store)] == [GW, "gw-2"]
+    assert [done.gw for done in audit_store(store, gateway=GW)] == [GW]
+    assert list(audit_store(store, gateway="gw-3")) == []
     store.close()
 
 
@@ -167,7 +167,7 @@ def test_a_merged_record_stands_for_what_it_covers(tmp_path: Path) -> None:
 MANIFEST = sealed(record(1), record(2))[-1]
 
 
-def manifest(seq: int, **more: Any) -> Entry:
+def manifest(seq: int, **more: Any) -> ReceivedRecord:
     body = {**MANIFEST.body, **more}
     return entry(record(seq, stream=Stream.MANIFEST, source="air", at=(120, 120), body=body))
 
@@ -186,7 +186,7 @@ def test_a_manifest_that_is_no_good_hides_no_other(tmp_path: Path, at: int) -> N
 def test_a_manifest_that_seals_nothing_proves_nothing(tmp_path: Path) -> None:
     body = {
         "epoch_of": E1, "stream_of": "manifest", "first": 1, "last": 0, "count": 0, "seqs": [],
-        "sha256": START.hex(), "clock": [], "former": {"epoch": E1 - 1, "last": {}},
+        "sha256": CHAIN_START.hex(), "clock": [], "former": {"epoch": E1 - 1, "last": {}},
     }  # fmt: skip
     opening = entry(record(1, stream=Stream.MANIFEST, source="manifest", body=body))
     done = audited(tmp_path, [SEALED[0], opening])
@@ -199,15 +199,17 @@ def test_what_is_not_signed_is_believed_only_where_the_operator_says_so(tmp_path
     folder.mkdir()
     sign, pem = signer(GW)
     (folder / "gw.pem").write_bytes(pem)
-    done = audited(tmp_path, SEALED, keys=Keys(folder))
+    done = audited(tmp_path, SEALED, keys=CertificateKeys(folder))
     assert (kinds(done), done.proved) == (["unsigned", "nothing"], 0)
     assert "not signed" not in str(done.notes)
-    allowed = Keys(folder, unsigned_ok=[GW])
+    allowed = CertificateKeys(folder, unsigned_ok=[GW])
     done = audited(tmp_path, SEALED, keys=allowed)
     assert (done.findings, done.proved) == ([], 0)
     text = "1 manifests are not signed, which --unsigned-ok allows (a key in a TPM): who can write"
     assert done.notes[0] == (f"{GW}: {text} this store can have made them, so they prove nothing")
-    signed = manifest(1, **sign({k: v for k, v in SEALED[2].sent().items() if k not in ADDED}))
+    signed = manifest(
+        1, **sign({k: v for k, v in SEALED[2].sent().items() if k not in HEADER_KEYS})
+    )
     done = audited(tmp_path, [*SEALED[:2], signed], keys=allowed)
     assert (done.findings, done.proved) == ([], 1)
     assert "not signed" not in str(done.notes)
@@ -232,7 +234,7 @@ def test_a_register_that_began_anew_is_noted(tmp_path: Path) -> None:
 
 
 def test_a_number_belongs_to_the_day_of_the_record_before_it() -> None:
-    days = Days()
+    days = DaysOfGateway()
     for seq, date in ((5, "a"), (6, "a"), (9, "b"), (12, "a")):
         days.record((GW, E1, "air", seq), "hut", date, {"mono": [0, 60_000_000]}, 1)
     near = {seq: days.of((GW, E1, "air", seq)) for seq in (1, 5, 8, 9, 10, 11, 12, 99)}
@@ -244,7 +246,7 @@ def test_a_number_belongs_to_the_day_of_the_record_before_it() -> None:
 
 
 def test_seconds_gaps_and_drops_are_added_up() -> None:
-    days = Days()
+    days = DaysOfGateway()
     for said in (7.5, True, "9", None):
         sent = {"mono": [1_000_000, 3_000_000], "covered_s": said}
         days.record((GW, E1, "air", 1), "b", "a", sent, 2)
@@ -263,7 +265,7 @@ def test_seconds_gaps_and_drops_are_added_up() -> None:
 
 
 def test_the_epoch_that_was_heard_last_is_known_by_its_time() -> None:
-    ledger = Ledger(GW, E1)
+    ledger = ReceivedRanges(GW, E1)
     assert (ledger.latest, ledger.heard) == (E1, "")
     for epoch, heard, latest in ((E2, "b", E2), (E1, "a", E2), (E1, "b", E1), (E2, "", E1)):
         ledger.number(epoch, "air", 1, heard)
@@ -271,7 +273,7 @@ def test_the_epoch_that_was_heard_last_is_known_by_its_time() -> None:
 
 
 def test_covered_numbers_are_new_once_and_a_conflict_as_records_of_their_own() -> None:
-    ledger = Ledger(GW, E1)
+    ledger = ReceivedRanges(GW, E1)
 
     def take(seq: int, covers: Any = None) -> tuple[bool, list[str]]:
         new = ledger.number(E1, "raw", seq)

@@ -3,19 +3,19 @@
 import msgpack
 import pytest
 
-from edge.platform import check, repeats, unproved
-from edge.platform.check import Auditor
+from edge.platform import auditor, repeats, unsealedrecords
+from edge.platform.auditor import Auditor
 from edge.platform.repeats import Repeats
-from edge.platform.unproved import OVERHEAD, Unproved
-from tests.platform.records import E1, GW
+from edge.platform.unsealedrecords import OVERHEAD, UnsealedRecords
+from tests.platform.made_records import E1, GW
 from tests.platform.seals import key, seal, sent
 
 
 def test_what_is_proved_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     room = sum(len(msgpack.packb(sent(n))) + OVERHEAD for n in range(1, 5))
     for kept, proved in ((room, 10), (room - 1, 0)):
-        monkeypatch.setattr(unproved, "KEPT", kept)
-        waiting = Unproved()
+        monkeypatch.setattr(unsealedrecords, "KEPT_BYTES", kept)
+        waiting = UnsealedRecords()
         for _ in range(10):
             for n in range(1, 5):
                 waiting.add(key(n), sent(n))
@@ -24,8 +24,8 @@ def test_what_is_proved_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unproved, "KEPT", 5 * (len(msgpack.packb(sent(9))) + OVERHEAD))
-    waiting = Unproved()
+    monkeypatch.setattr(unsealedrecords, "KEPT_BYTES", 5 * (len(msgpack.packb(sent(9))) + OVERHEAD))
+    waiting = UnsealedRecords()
     for n in range(1, 10):
         waiting.add(key(n), sent(n))
     waiting.sealed(GW, seal(4, 5))
@@ -34,7 +34,7 @@ def test_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_manifest_that_came_too_early_is_proved_late_and_once() -> None:
-    waiting = Unproved()
+    waiting = UnsealedRecords()
     waiting.sealed(GW, seal(1, 2))
     waiting.add(key(1), sent(1))
     assert (waiting.late(), waiting.proved, waiting.waiting) == ([], 0, 1)
@@ -48,8 +48,8 @@ def test_a_manifest_that_came_too_early_is_proved_late_and_once() -> None:
 
 
 def test_manifests_that_wait_are_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unproved, "WAITING", 3)
-    waiting = Unproved()
+    monkeypatch.setattr(unsealedrecords, "WAITING_MANIFESTS", 3)
+    waiting = UnsealedRecords()
     for n in range(1, 6):
         waiting.sealed(GW, seal(n, key=(GW, E1, "manifest", n)))
         assert waiting.waiting == n
@@ -59,7 +59,7 @@ def test_manifests_that_wait_are_bounded_and_counted(monkeypatch: pytest.MonkeyP
 
 
 def test_contents_are_remembered_for_the_newest_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repeats, "REMEMBERED", 3)
+    monkeypatch.setattr(repeats, "DIGESTS_KEPT", 3)
     seen = Repeats()
     for n in range(1, 5):
         assert seen.compare(key(n), sent(n), True) == (True, None)
@@ -88,11 +88,11 @@ def test_only_what_came_last_is_forgiven_after_a_loss(monkeypatch: pytest.Monkey
 def test_findings_are_told_up_to_a_bound_and_all_are_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(check, "SHOWN", 3)
-    auditor = Auditor()
+    monkeypatch.setattr(auditor, "FINDINGS_LIMIT", 3)
+    audit = Auditor()
     for n in range(5):
-        auditor.refused("undecodable", f"t{n}", "broken")
-    auditor.lost(7)
-    report = auditor.report()
+        audit.refused("undecodable", f"t{n}", "broken")
+    audit.lost(7)
+    report = audit.report()
     assert [each.text for each in report.findings] == [f"t{n}: broken" for n in range(3)]
     assert report.notes == ["3 more findings of these kinds are not shown"]

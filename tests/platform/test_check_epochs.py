@@ -1,9 +1,9 @@
 """The auditor joins epochs and boots: each tail is checked, and what never came is missed."""
 
 from edge.core import Stream
-from edge.uplink.wire import START
+from edge.uplink.wire import CHAIN_START
 from tests.platform.checked import E3, audit, gap, kinds, message, start
-from tests.platform.records import E1, E2
+from tests.platform.made_records import E1, E2
 
 
 def test_a_later_epoch_has_to_be_there_from_its_first_number() -> None:
@@ -77,7 +77,7 @@ def test_the_former_epoch_of_a_manifest_is_held_against_what_came() -> None:
     told = gap(1, 60, 180, epoch=E2)
     body = {
         "epoch_of": E2, "stream_of": "manifest", "first": 1, "last": 0, "count": 0, "seqs": [],
-        "sha256": START.hex(), "clock": [], "former": {"epoch": E1, "last": {"air": 2}},
+        "sha256": CHAIN_START.hex(), "clock": [], "former": {"epoch": E1, "last": {"air": 2}},
     }  # fmt: skip
     opening = message(
         1, stream=Stream.MANIFEST, source="manifest", epoch=E2, at=(180, 180), body=body

@@ -13,14 +13,14 @@ import pytest
 
 from edge.acquire.clock import SystemClock
 from edge.core import Record, Stamp
-from edge.platform import collect, inbox, tallies
-from edge.platform.collect import TOLD, Collector
-from edge.platform.entry import Entry, Refused
-from edge.platform.sites import Sites
-from edge.platform.store import Committed, Store, open_store
-from edge.platform.subscribe import RETRY_NS, UnreachableError, source_of
+from edge.platform import collector, inbox, keepquota
+from edge.platform.allowedsites import AllowedSites
+from edge.platform.collector import TOLD_PER_GATEWAY, Collector
+from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
+from edge.platform.recordstore import CommittedRecord, RecordStore, open_store
+from edge.platform.subscription import RETRY_NS, UnreachableError, parse_source
 from edge.uplink.wire import JSON, Payload, encode
-from tests.platform.records import E1, GW, TOPICS, Gateway, entry, envelope, gateway, record
+from tests.platform.made_records import E1, GW, TOPICS, Gateway, entry, envelope, gateway, record
 from tests.uplink.broker import Make, Mosquitto, free_port
 from tests.uplink.waiting import until
 
@@ -32,7 +32,7 @@ AIR = f"{TOPICS.up}/air/hut"
 class Gate:
     """A real store whose commits wait until they may; `sizes` are those of the groups."""
 
-    def __init__(self, store: Store, *, free: bool = True) -> None:
+    def __init__(self, store: RecordStore, *, free: bool = True) -> None:
         self._store = store
         self.sizes: list[int] = []
         self.free = threading.Event()
@@ -43,7 +43,9 @@ class Gate:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def commit(self, entries: Sequence[Entry], refused: Sequence[Refused]) -> list[Committed]:
+    def commit(
+        self, entries: Sequence[ReceivedRecord], refused: Sequence[RefusedMessage]
+    ) -> list[CommittedRecord]:
         self.sizes.append(len(entries) + len(refused))
         assert self.free.wait(60)
         done = self._store.commit(entries, refused)
@@ -90,14 +92,14 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def collecting(
-    broker: Mosquitto, store: Any, *, filters: str = UP, sites: Sites | None = None,
+    broker: Mosquitto, store: Any, *, filters: str = UP, sites: AllowedSites | None = None,
     idle_s: float | None = None,
 ) -> AsyncIterator[Running]:  # fmt: skip
     """One that has subscribed; ended in order if the test has not done so."""
     told: list[str] = []
     ready, stop, clock = asyncio.Event(), asyncio.Event(), Noted()
     made = Collector(store, clock=clock, tell=told.append, sites=sites)
-    source = source_of(broker.url, "city")
+    source = parse_source(broker.url, "city")
     run = made.run(source, [filters], stop, idle_s=idle_s, on_ready=ready.set)
     task = asyncio.create_task(run)
     try:
@@ -116,7 +118,7 @@ def store(tmp_path: Path) -> Any:
 
 
 async def test_each_kind_of_message_is_counted_and_records_have_receipts(
-    mosquitto: Make, store: Store
+    mosquitto: Make, store: RecordStore
 ) -> None:
     broker = mosquitto()
     other = record(1, body={"x": "another content"})
@@ -152,7 +154,7 @@ async def test_each_kind_of_message_is_counted_and_records_have_receipts(
     }  # fmt: skip
 
 
-async def test_what_is_retained_no_more_is_no_message(mosquitto: Make, store: Store) -> None:
+async def test_what_is_retained_no_more_is_no_message(mosquitto: Make, store: RecordStore) -> None:
     """An empty `last` takes the retained one away: anybody may send it at any time."""
     broker = mosquitto()
     async with collecting(broker, store) as running, gateway(broker) as sender:
@@ -163,10 +165,10 @@ async def test_what_is_retained_no_more_is_no_message(mosquitto: Make, store: St
 
 
 async def test_what_is_not_told_one_by_one_is_told_of_its_gateway(
-    mosquitto: Make, store: Store, monkeypatch: pytest.MonkeyPatch
+    mosquitto: Make, store: RecordStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collect, "TOLD", 0)
-    others = [entry(record(1, body={"x": f"other {n}"})) for n in range(tallies.KEPT)]
+    monkeypatch.setattr(collector, "TOLD_PER_GATEWAY", 0)
+    others = [entry(record(1, body={"x": f"other {n}"})) for n in range(keepquota.KEPT_PER_KIND)]
     store.commit([entry(record(1)), *others], [])
     broker = mosquitto()
     async with collecting(broker, store) as running, gateway(broker) as sender:
@@ -178,8 +180,10 @@ async def test_what_is_not_told_one_by_one_is_told_of_its_gateway(
     assert running.counts["excess"] == 2
 
 
-async def test_what_is_more_than_is_kept_has_no_receipt(mosquitto: Make, store: Store) -> None:
-    others = [entry(record(1, body={"x": f"other {n}"})) for n in range(tallies.KEPT)]
+async def test_what_is_more_than_is_kept_has_no_receipt(
+    mosquitto: Make, store: RecordStore
+) -> None:
+    others = [entry(record(1, body={"x": f"other {n}"})) for n in range(keepquota.KEPT_PER_KIND)]
     store.commit([entry(record(1)), *others], [])
     broker = mosquitto()
     async with collecting(broker, store) as running, gateway(broker) as sender:
@@ -194,25 +198,27 @@ async def test_what_is_more_than_is_kept_has_no_receipt(mosquitto: Make, store: 
 
 
 async def test_one_gateway_does_not_hide_the_sentences_about_another(
-    mosquitto: Make, store: Store
+    mosquitto: Make, store: RecordStore
 ) -> None:
     broker = mosquitto()
     async with collecting(broker, store) as running, gateway(broker) as sender:
-        for _ in range(TOLD + 1):
+        for _ in range(TOLD_PER_GATEWAY + 1):
             await sender.put(AIR, Payload(b"", JSON))
-        await running.until(lambda: len(running.told) == TOLD + 1)
+        await running.until(lambda: len(running.told) == TOLD_PER_GATEWAY + 1)
         for _ in range(2):
             await sender.put(AIR, Payload(b"", JSON))
         for gw in ("gw-2", "x y"):  # the second is no gateway's branch
             await sender.put(AIR.replace(GW, gw), Payload(b"", JSON))
-        await running.until(lambda: running.counts.get("undecodable") == TOLD + 5)
+        await running.until(lambda: running.counts.get("undecodable") == TOLD_PER_GATEWAY + 5)
     told = [text.partition(": ")[2] for text in running.told]
-    assert [text.startswith(AIR) for text in told] == [True] * TOLD + [False] * 3
-    assert told[TOLD] == f"more from {GW} is counted, and not told one by one"
+    assert [text.startswith(AIR) for text in told] == [True] * TOLD_PER_GATEWAY + [False] * 3
+    assert told[TOLD_PER_GATEWAY] == f"more from {GW} is counted, and not told one by one"
 
 
 @contextlib.asynccontextmanager
-async def ten_sent(mosquitto: Make, store: Store) -> AsyncIterator[tuple[Running, Gateway, Gate]]:
+async def ten_sent(
+    mosquitto: Make, store: RecordStore
+) -> AsyncIterator[tuple[Running, Gateway, Gate]]:
     """Nine records have come while the first one is written, which takes until the gate is free."""
     broker, gate = mosquitto(), Gate(store, free=False)
     async with collecting(broker, gate) as running, gateway(broker) as sender:
@@ -225,7 +231,7 @@ async def ten_sent(mosquitto: Make, store: Store) -> AsyncIterator[tuple[Running
 
 
 async def waiting_in(
-    mosquitto: Make, store: Store, end: Callable[[Running], object] = lambda _running: None
+    mosquitto: Make, store: RecordStore, end: Callable[[Running], object] = lambda _running: None
 ) -> list[int]:
     """The sizes of the groups that are made of them."""
     async with ten_sent(mosquitto, store) as (running, sender, gate):
@@ -239,25 +245,25 @@ async def waiting_in(
 
 
 async def test_groups_are_bounded_in_messages(
-    mosquitto: Make, store: Store, monkeypatch: pytest.MonkeyPatch
+    mosquitto: Make, store: RecordStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collect, "GROUP", 4)
+    monkeypatch.setattr(collector, "GROUP_RECORDS", 4)
     assert await waiting_in(mosquitto, store) == [1, 4, 4, 1]
 
 
 async def test_groups_are_bounded_in_bytes_and_what_waits_at_the_end_is_stored(
-    mosquitto: Make, store: Store, monkeypatch: pytest.MonkeyPatch
+    mosquitto: Make, store: RecordStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = len(encode(record(1), envelope(record(1)), GW, "msgpack").data)
-    monkeypatch.setattr(collect, "GROUP", 4)
-    monkeypatch.setattr(collect, "GROUP_BYTES", 2 * size)
+    monkeypatch.setattr(collector, "GROUP_RECORDS", 4)
+    monkeypatch.setattr(collector, "GROUP_BYTES", 2 * size)
     assert await waiting_in(mosquitto, store, lambda it: it.stop.set()) == [1, 2, 2, 2, 2, 1]
 
 
 async def test_what_does_not_fit_is_thrown_away_counted_and_not_receipted(
-    mosquitto: Make, store: Store, monkeypatch: pytest.MonkeyPatch
+    mosquitto: Make, store: RecordStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "MESSAGES", 3)
+    monkeypatch.setattr(inbox, "INBOX_MESSAGES", 3)
     async with ten_sent(mosquitto, store) as (running, sender, gate):
         gate.free.set()
         await running.until(lambda: len(sender.receipted) == 4)
@@ -275,7 +281,7 @@ async def sent(broker: Mosquitto, one: Record) -> None:
 
 
 async def test_a_receipt_that_could_not_be_sent_is_sent_when_the_broker_is_back(
-    mosquitto: Make, store: Store
+    mosquitto: Make, store: RecordStore
 ) -> None:
     """The gateway sends nothing again here."""
     broker, gate = mosquitto(), Gate(store)
@@ -298,7 +304,9 @@ async def test_a_receipt_that_could_not_be_sent_is_sent_when_the_broker_is_back(
     assert max(running.clock.slept) > RETRY_NS // 2, "a broker that starts is not hammered"
 
 
-async def test_told_to_end_without_a_connection_it_ends(mosquitto: Make, store: Store) -> None:
+async def test_told_to_end_without_a_connection_it_ends(
+    mosquitto: Make, store: RecordStore
+) -> None:
     broker, gate = mosquitto(), Gate(store)
     async with collecting(broker, gate) as running:
 
@@ -312,15 +320,17 @@ async def test_told_to_end_without_a_connection_it_ends(mosquitto: Make, store: 
     assert (running.counts, running.told) == ({"stored": 1, "commits": 1}, [])
 
 
-async def test_a_broker_that_was_never_there_is_an_error(tmp_path: Path, store: Store) -> None:
+async def test_a_broker_that_was_never_there_is_an_error(
+    tmp_path: Path, store: RecordStore
+) -> None:
     port = free_port()
-    source = source_of(f"mqtt://127.0.0.1:{port}", "city")
-    collector = Collector(store, clock=SystemClock(), tell=pytest.fail)
+    source = parse_source(f"mqtt://127.0.0.1:{port}", "city")
+    running = Collector(store, clock=SystemClock(), tell=pytest.fail)
     with pytest.raises(UnreachableError, match=f"127.0.0.1:{port}: "):
-        await collector.run(source, [UP], asyncio.Event())
+        await running.run(source, [UP], asyncio.Event())
 
 
-async def test_it_ends_when_nothing_comes(mosquitto: Make, store: Store) -> None:
+async def test_it_ends_when_nothing_comes(mosquitto: Make, store: RecordStore) -> None:
     broker, before = mosquitto(), asyncio.all_tasks()
     async with collecting(broker, store, idle_s=0.2) as running:
         await asyncio.wait_for(asyncio.shield(running.task), 60)
@@ -329,11 +339,11 @@ async def test_it_ends_when_nothing_comes(mosquitto: Make, store: Store) -> None
 
 
 async def test_a_gateway_files_under_its_own_site_and_a_list_that_is_lost_is_told(
-    mosquitto: Make, store: Store, tmp_path: Path
+    mosquitto: Make, store: RecordStore, tmp_path: Path
 ) -> None:
     path = tmp_path / "sites"
     path.write_text(f"{GW} nord\n")
-    sites = Sites(path)
+    sites = AllowedSites(path)
     path.unlink()
     broker = mosquitto()
     async with collecting(broker, store, sites=sites) as running, gateway(broker) as sender:
@@ -350,9 +360,9 @@ async def test_a_gateway_files_under_its_own_site_and_a_list_that_is_lost_is_tol
     ("late_ns", "wakes_ms"), [(0, [10, 20, 30, 40, 50]), (4_000_000, [10, 24, 38, 50])]
 )
 async def test_the_first_of_a_group_waits_for_others_a_moment(
-    store: Store, late_ns: int, wakes_ms: list[int], monkeypatch: pytest.MonkeyPatch
+    store: RecordStore, late_ns: int, wakes_ms: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collect, "GROUP", 4)
+    monkeypatch.setattr(collector, "GROUP_RECORDS", 4)
     wakes: list[int] = []
 
     class Late:
@@ -367,11 +377,11 @@ async def test_the_first_of_a_group_waits_for_others_a_moment(
             wakes.append(mono_ns // 1_000_000)
             self.mono_ns = mono_ns + late_ns
 
-    collector = Collector(store, clock=Late(), tell=pytest.fail)
+    running = Collector(store, clock=Late(), tell=pytest.fail)
     for _ in range(2):
-        collector._inbox.put_nowait(aiomqtt.Message("x", b"", 1, False, 1, None))
-    await collector._wait_for_more()
+        running._inbox.put_nowait(aiomqtt.Message("x", b"", 1, False, 1, None))
+    await running._wait_for_more()
     assert wakes == wakes_ms
-    collector._inbox.put_nowait(aiomqtt.Message("x", b"", 1, False, 1, None))
-    await collector._wait_for_more()
+    running._inbox.put_nowait(aiomqtt.Message("x", b"", 1, False, 1, None))
+    await running._wait_for_more()
     assert wakes == wakes_ms, "a whole group waits for nothing"

@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 from edge.core import ConfigError
-from edge.platform import journal, tallies
-from edge.platform.entry import Entry, Refused, Wall
-from edge.platform.journal import HEAD, Journal
+from edge.platform import jsonlinesfile, keepquota
+from edge.platform.jsonlinesfile import RECORD_HEAD, JsonLinesFile
+from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, WallTimes
+from edge.platform.recordstore import RecordStore, RecordStoreError, open_store
 from edge.platform.sqlite_store import SqliteStore
-from edge.platform.store import Store, StoreError, open_store
-from tests.platform.records import E1, GW, entry, record
+from tests.platform.made_records import E1, GW, entry, record
 
 FULL = 2  # of `PRAGMA synchronous`
 OTHER = entry(record(1, body={"x": "other"}))
-FOREIGN = Refused("foreign", "gw-evil", "t", "why", 1, b"x", "now")
+FOREIGN = RefusedMessage("foreign", "gw-evil", "t", "why", 1, b"x", "now")
 
 
 def test_the_database_waits_for_the_disk(tmp_path: Path) -> None:
@@ -88,12 +88,12 @@ def test_a_payload_of_text_is_kept_as_text(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_commit_that_fails_leaves_nothing(store: Store) -> None:
+def test_a_commit_that_fails_leaves_nothing(store: RecordStore) -> None:
     good = entry(record(1))
     bad = replace(entry(record(2)), key=(GW, E1, "air", 1 << 70))
-    others = [entry(record(1, body={"x": n})) for n in range(tallies.KEPT)]
+    others = [entry(record(1, body={"x": n})) for n in range(keepquota.KEPT_PER_KIND)]
     for _ in range(2):
-        with pytest.raises((OverflowError, StoreError)):
+        with pytest.raises((OverflowError, RecordStoreError)):
             store.commit([good, *others, bad], [])
         assert [*store.records(GW), *store.conflicts(GW), *store.gateways()] == []
     done = store.commit([good, OTHER], [])
@@ -101,7 +101,7 @@ def test_a_commit_that_fails_leaves_nothing(store: Store) -> None:
     assert list(store.conflicts(GW)) == [OTHER]
 
 
-def test_a_reader_sees_one_state(store: Store, path: Path) -> None:
+def test_a_reader_sees_one_state(store: RecordStore, path: Path) -> None:
     store.commit([entry(record(1))], [])
     reader = open_store(path, write=False)
     store.commit([entry(record(2)), OTHER], [])
@@ -154,7 +154,7 @@ def test_a_database_that_has_tables_of_another_program_gets_none_of_ours(tmp_pat
 def test_what_cannot_be_opened_gives_the_lock_back(path: Path) -> None:
     path.mkdir()
     for _ in range(2):
-        with pytest.raises(StoreError, match=str(path)):
+        with pytest.raises(RecordStoreError, match=str(path)):
             open_store(path, write=True)
     path.rmdir()
     open_store(path, write=True).close()
@@ -208,10 +208,10 @@ def test_lines_that_say_too_little_are_counted(tmp_path: Path) -> None:
 def test_the_end_of_the_last_whole_line_is_found(tmp_path: Path, tail: int) -> None:
     """Also where it is the first byte of what is read at once."""
     path = tmp_path / "lines"
-    whole = (HEAD + b'1"}\n') * 2
+    whole = (RECORD_HEAD + b'1"}\n') * 2
     path.write_bytes(whole + b"x" * tail)
     for write in (False, True):
-        file = Journal(path, write=write)
+        file = JsonLinesFile(path, write=write)
         assert (file.end, file.torn_bytes) == (len(whole), tail)
         assert (len(list(file.lines())), file.damaged) == (2, 0)
         file.close()
@@ -221,12 +221,12 @@ def test_the_end_of_the_last_whole_line_is_found(tmp_path: Path, tail: int) -> N
 def test_a_line_that_is_longer_than_any_of_ours_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "LINE", 64)
+    monkeypatch.setattr(jsonlinesfile, "LINE_LIMIT", 64)
     path = tmp_path / "lines"
-    whole = [HEAD + b'%d"}\n' % n for n in range(3)]
+    whole = [RECORD_HEAD + b'%d"}\n' % n for n in range(3)]
     for middle in (b"x" * 63 + b"\n", b"x" * 64 + b"\n", b"x" * 65 + b"\n", b"{" * 500 + b"\n"):
         path.write_bytes(whole[0] + middle + whole[1] + whole[2])
-        file = Journal(path, write=False)
+        file = JsonLinesFile(path, write=False)
         starts = [0, len(whole[0] + middle), len(whole[0] + middle + whole[1])]
         assert [(place, length, line["kind"]) for place, length, line in file.lines()] == [
             (start, len(whole[0]), str(n)) for n, start in enumerate(starts)
@@ -245,19 +245,19 @@ def test_what_is_written_in_parts_is_written_whole(
     pwrite = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda h, data, at: pwrite(h, bytes(data)[:7], at))
     path = tmp_path / "lines"
-    file = Journal(path, write=True)
+    file = JsonLinesFile(path, write=True)
     for n in range(3):
-        file.append(HEAD + b'%d"}\n' % n)
+        file.append(RECORD_HEAD + b'%d"}\n' % n)
     assert file.end == path.stat().st_size
     file.close()
-    assert path.read_bytes() == b"".join(HEAD + b'%d"}\n' % n for n in range(3))
+    assert path.read_bytes() == b"".join(RECORD_HEAD + b'%d"}\n' % n for n in range(3))
 
 
 ORDER = ["atomic", "floor", "rtc", "ntp", "nts"]  # the first is none that is known
 
 
-def wall(tq: str, bounds: str | None = None) -> Wall:
-    return Wall("a", "b", tq, bounds)
+def wall(tq: str, bounds: str | None = None) -> WallTimes:
+    return WallTimes("a", "b", tq, bounds)
 
 
 def test_times_are_replaced_by_better_ones_only() -> None:
@@ -272,7 +272,7 @@ def test_times_are_replaced_by_better_ones_only() -> None:
 
 
 def test_a_branch_is_what_stands_before_up() -> None:
-    made: Entry = entry(record(1))
+    made: ReceivedRecord = entry(record(1))
     assert made.branch == f"kerbstone/v1/stadt/{GW}"
     batch = replace(made, topic=made.topic.removesuffix("/hut"), source="")
     assert batch.branch == made.branch
@@ -280,7 +280,7 @@ def test_a_branch_is_what_stands_before_up() -> None:
     assert FOREIGN.kept_size == 2
 
 
-def test_a_commit_may_happen_in_another_thread(store: Store) -> None:
+def test_a_commit_may_happen_in_another_thread(store: RecordStore) -> None:
     with ThreadPoolExecutor(1) as pool:
         assert len(pool.submit(store.commit, [entry(record(1))], [FOREIGN]).result()) == 1
     assert list(store.records(GW)) == [entry(record(1))]
@@ -302,7 +302,7 @@ def test_nothing_stays_open_behind_a_store(path: Path) -> None:
         assert handles() == opened
         store.close()
         assert handles() == before
-        with pytest.raises(StoreError):
+        with pytest.raises(RecordStoreError):
             store.gateways()
         reader = open_store(path, write=False)
         reader.close()

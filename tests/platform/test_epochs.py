@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.platform.declared import Declared
-from edge.platform.epochs import Order, Words, order
+from edge.platform.declaredlosses import DeclaredLosses
+from edge.platform.epochorder import EpochClaims, EpochOrder, order_epochs
 
 Pairs = Sequence[tuple[int, int]]
 
 
-def ordered(formers: Pairs, lost: Pairs = (), known: Sequence[int] = ()) -> Order:
-    words = Words()
+def ordered(formers: Pairs, lost: Pairs = (), known: Sequence[int] = ()) -> EpochOrder:
+    words = EpochClaims()
     for by, of in formers:
         words.former(by, of, {})
     for by, of in lost:
         words.lost.setdefault(by, set()).add(of)
-    return order(known, words)
+    return order_epochs(known, words)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_what_lies_between_and_before() -> None:
 
 
 def test_last_numbers_are_kept_as_they_are_said() -> None:
-    words = Words()
+    words = EpochClaims()
     words.former(2, 1, {"air": 3, "energy": "many"})
     words.former(3, 1, {"air": 4})
     assert (words.last(1, "air"), words.last(1, "energy"), words.last(2, "air")) == (
@@ -86,8 +86,8 @@ EVENT: dict[str, Any] = {"boot": 5, "mono": [7, 8]}
 
 
 def test_events_say_what_was_lost_and_what_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.platform.declared.METERS", 2)
-    declared = Declared()
+    monkeypatch.setattr("edge.platform.declaredlosses.METERS_LIMIT", 2)
+    declared = DeclaredLosses()
 
     def event(number: int, **data: Any) -> None:
         declared.event(("gw", 2, "event", number), {**EVENT, **data})
@@ -97,7 +97,7 @@ def test_events_say_what_was_lost_and_what_came_before(monkeypatch: pytest.Monke
     event(3, event="drop", epoch_of=3, stream_of="air")
     event(4, event="drop", epoch_of=1, stream_of="air", range=[1, 4], count=3)
     assert declared.words.lost == {2: {1}}
-    assert order([2], declared.words).lines == [[1, 2]]
+    assert order_epochs([2], declared.words).lines == [[1, 2]]
     lost = [(each.key[3], each.epoch, each.stream) for each in declared.lost]
     assert lost == [(1, 1, "*"), (2, 1, "*"), (3, 3, "air")]
     assert declared.unexplained(1, "air", [(2, 6)]) == ([(5, 6)], 3, 3)

@@ -8,38 +8,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core.numbers import size
-from edge.platform.declared import Gap
-from edge.platform.judge import Judge, _before, _leads, _names, judge, minus, unsealed
-from edge.platform.ledger import Ledger
+from edge.platform.completeness import (
+    CompletenessCheck,
+    _before,
+    _epoch_names,
+    _gap_leads,
+    judge_completeness,
+    subtract_ranges,
+    unsealed_numbers,
+)
+from edge.platform.declaredlosses import DeclaredGap
+from edge.platform.receivedranges import ReceivedRanges
 from edge.platform.timeline import SLACK_US
-from tests.platform.records import E1, E2, GW
+from tests.platform.made_records import E1, E2, GW
 from tests.platform.seals import KEY, seal
 
 E3 = (3 << 32) + 1
 Found = list[tuple[str, str]]
 
 
-def ledger(numbers: dict[int, list[int]], joined: int = E1, stream: str = "air") -> Ledger:
-    made = Ledger(GW, joined)
+def ledger(numbers: dict[int, list[int]], joined: int = E1, stream: str = "air") -> ReceivedRanges:
+    made = ReceivedRanges(GW, joined)
     for epoch, mine in numbers.items():
         for number in mine:
             made.number(epoch, stream, number)
     return made
 
 
-def event(of: Ledger, epoch: int, number: int = 1, **data: Any) -> None:
+def event(of: ReceivedRanges, epoch: int, number: int = 1, **data: Any) -> None:
     of.number(epoch, "event", number)
     said = {"boot": epoch >> 32, "mono": [0, 0], **data}
     of.declared.event((GW, epoch, "event", number), said)
 
 
-def follows(of: Ledger, epoch: int, former: int, **last: int) -> None:
+def follows(of: ReceivedRanges, epoch: int, former: int, **last: int) -> None:
     gap: dict[str, Any] = {"event": "gap", "gap": [0, 0], "sources": ["*"]}
     event(of, epoch, **gap, former={"epoch": former, "last": last})
 
 
-def found(of: Ledger) -> Found:
-    return [(each.kind, each.text.removeprefix(f"{GW}: ")) for each in judge(of, [])[0]]
+def found(of: ReceivedRanges) -> Found:
+    return [
+        (each.kind, each.text.removeprefix(f"{GW}: ")) for each in judge_completeness(of, [])[0]
+    ]
 
 
 RANGES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 6)), max_size=6)
@@ -52,7 +62,7 @@ def test_what_is_left_of_ranges(one: list[tuple[int, int]], two: list[tuple[int,
     ranges, taken = ([*each.numbers.values()] for each in (whole, cut))
     mine = ranges[0].ranges() if ranges else []
     others = taken[0].ranges() if taken else []
-    left = minus(mine, others)
+    left = subtract_ranges(mine, others)
     truth = {n for a, b in mine for n in range(a, b + 1)}
     truth -= {n for a, b in others for n in range(a, b + 1)}
     assert [n for a, b in left for n in range(a, b + 1)] == sorted(truth)
@@ -65,7 +75,7 @@ def test_what_no_manifest_seals_are_own_numbers_only() -> None:
     made.number(E1, "manifest", 1)
     made.covered[E1, "air"] = ledger({E1: [2]}).numbers[E1, "air"]
     made.sealed[E1, "air"] = ledger({E1: [1, 4]}).numbers[E1, "air"]
-    assert unsealed(made) == {(E1, "air"): [(3, 3), (5, 5)], (E2, "air"): [(1, 1)]}
+    assert unsealed_numbers(made) == {(E1, "air"): [(3, 3), (5, 5)], (E2, "air"): [(1, 1)]}
 
 
 def test_forks_name_their_starts() -> None:
@@ -81,15 +91,15 @@ def test_forks_name_their_starts() -> None:
     circle = ledger({E1: [1], E2: [1]})
     follows(circle, E2, E1)
     follows(circle, E1, E2)
-    (first, *_) = judge(circle, [])[0]
+    (first, *_) = judge_completeness(circle, [])[0]
     assert first.text == f"{GW}: the starts {E2}, {E1} follow each other in a circle"
     assert first.place is not None
     assert first.place[1] == E1
 
 
 def test_names_are_few() -> None:
-    assert _names([1, 2, 3, 4]) == "1, 2, 3, 4"
-    assert _names([1, 2, 3, 4, 5, 6]) == "1, 2, 3, 4 and 2 more"
+    assert _epoch_names([1, 2, 3, 4]) == "1, 2, 3, 4"
+    assert _epoch_names([1, 2, 3, 4, 5, 6]) == "1, 2, 3, 4 and 2 more"
 
 
 def test_losses_say_of_what() -> None:
@@ -116,7 +126,7 @@ def test_all_before_a_lost_epoch_is_lost_too_and_nothing_after() -> None:
         follows(made, E2, E1, air=3, event=0)
         follows(made, E3, E2, air=3, event=1)
         event(made, E3, 2, event="drop", epoch_of=lost, stream_of="*")
-        kinds = {each.place[1]: each.kind for each in judge(made, [])[0]
+        kinds = {each.place[1]: each.kind for each in judge_completeness(made, [])[0]
                  if each.place is not None and each.place[2] == "air"}  # fmt: skip
         assert kinds == {epoch: "lost" if epoch <= lost else "missing" for epoch in (E1, E2, E3)}
 
@@ -125,14 +135,14 @@ def test_numbers_before_the_first_that_came_are_missed_only_where_we_were_there(
     notes: list[str] = []
     made = ledger({E1: [5], E2: [2]})
     follows(made, E2, E1, air=5)
-    findings, missing = judge(made, notes)
+    findings, missing = judge_completeness(made, notes)
     assert missing == {(E2, "air"): [(1, 1)]}
     assert [each.place for each in findings] == [(GW, E2, "air", 1)]
     assert notes == [f"{GW} {E1}/air: joined at number 5"]
     notes.clear()
-    assert judge(ledger({E1: [1]}), notes) == ([], {})
+    assert judge_completeness(ledger({E1: [1]}), notes) == ([], {})
     assert notes == []
-    assert judge(Ledger(GW, E1), notes) == ([], {})
+    assert judge_completeness(ReceivedRanges(GW, E1), notes) == ([], {})
 
 
 def test_what_came_beyond_the_last_that_is_known_is_damage() -> None:
@@ -151,22 +161,22 @@ def test_epochs_before_the_one_we_joined_in_are_a_note() -> None:
     notes: list[str] = []
     made = ledger({E2: [1]}, joined=E2)
     follows(made, E2, E1, air=5)
-    assert judge(made, notes) == ([], {})
+    assert judge_completeness(made, notes) == ([], {})
     text = f"{GW}: of epoch {E1} and before nothing is here: the store begins with epoch {E2}"
     assert notes == [text]
 
 
 def test_only_the_epoch_that_was_heard_last_may_be_open() -> None:
     made = ledger({E1: [1]})
-    assert Judge(made).running == E1
+    assert CompletenessCheck(made).running == E1
     follows(made, E2, E1, air=1)
     made.number(E2, "air", 1)
-    assert Judge(made).running == E2
+    assert CompletenessCheck(made).running == E2
     assert found(made) == []
     lone = ledger({E1: [1]})
     lone.number(E3, "air", 1, "2026")
     lone.number(E3, "event", 1, "2026")
-    assert Judge(lone).running == E3
+    assert CompletenessCheck(lone).running == E3
     assert [kind for kind, _ in found(lone)] == ["open"]
 
 
@@ -174,19 +184,19 @@ def test_strict_believes_no_excuse_that_nobody_sealed() -> None:
     made = ledger({E1: [1, 5]})
     event(made, E1, event="drop", epoch_of=E1, stream_of="air", range=[2, 4], count=3)
     assert found(made) == []
-    assert Judge(made, strict=True).verdict([])[1] == {}
+    assert CompletenessCheck(made, strict=True).verdict([])[1] == {}
     made.sealed[E1, "air"] = ledger({E1: [2, 3]}).numbers[E1, "air"]
-    assert Judge(made).verdict([])[1] == {}
-    assert Judge(made, strict=True).verdict([])[1] == {(E1, "air"): [(2, 3)]}
+    assert CompletenessCheck(made).verdict([])[1] == {}
+    assert CompletenessCheck(made, strict=True).verdict([])[1] == {(E1, "air"): [(2, 3)]}
     made.sealed[E1, "event"] = ledger({E1: [1]}).numbers[E1, "air"]
-    assert Judge(made, strict=True).verdict([])[1] == {}
+    assert CompletenessCheck(made, strict=True).verdict([])[1] == {}
 
 
 def test_more_may_not_be_missing_than_was_declared() -> None:
     for count, kinds in ((3, []), (4, []), (2, ["missing"])):
         made = ledger({E1: [1, 5]})
         event(made, E1, event="drop", epoch_of=E1, stream_of="air", range=[2, 4], count=count)
-        findings, missing = judge(made, [])
+        findings, missing = judge_completeness(made, [])
         assert ([each.kind for each in findings], missing) == (kinds, {})
     assert "3 numbers are missing where the gateway declared 2 as lost" in findings[0].text
     assert findings[0].place == (GW, E1, "air", 2)
@@ -196,7 +206,7 @@ def test_records_are_absent_between_two_of_one_epoch_or_of_several() -> None:
     made = ledger({E1: [1, 2, 5], E2: [1, 2], E3: [1]})
     follows(made, E2, E1, air=5)
     follows(made, E3, E2, air=2)
-    of = Judge(made)
+    of = CompletenessCheck(made)
     assert of.absent((E1, 2), (E1, 5), "air")
     assert of.absent((E1, 5), (E1, 2), "air")
     assert not of.absent((E1, 1), (E1, 2), "air")
@@ -204,14 +214,14 @@ def test_records_are_absent_between_two_of_one_epoch_or_of_several() -> None:
     assert of.absent((E1, 2), (E2, 1), "air")
     assert not of.absent((E1, 5), (E3, 1), "air"), "all of the one between is there"
     made.number(E2, "air", 4)
-    assert Judge(made).absent((E1, 5), (E3, 1), "air")
+    assert CompletenessCheck(made).absent((E1, 5), (E3, 1), "air")
     made.number(E2, "air", 3)
     made.number(E3, "air", 3)
-    assert Judge(made).absent((E1, 5), (E3, 3), "air")
+    assert CompletenessCheck(made).absent((E1, 5), (E3, 3), "air")
     made.number(E3, "air", 2)
-    assert not Judge(made).absent((E1, 5), (E3, 3), "air")
+    assert not CompletenessCheck(made).absent((E1, 5), (E3, 3), "air")
     event(made, E3, 2, event="drop", epoch_of=E1, stream_of="air")
-    assert Judge(made).absent((E1, 5), (E3, 3), "air")
+    assert CompletenessCheck(made).absent((E1, 5), (E3, 3), "air")
 
 
 @pytest.mark.parametrize(
@@ -230,7 +240,7 @@ def test_a_gap_leads_from_a_boot_to_the_first_record_of_the_next(
     gap: dict[str, int], leads: bool
 ) -> None:
     told = {"epoch": E1, "boot": 2, "from_us": 0, "to_us": 5000, "boot_before": 1, **gap}
-    assert _leads(Gap(("*",), **told), 1, 2, 5000, {0: 0, 1: 1, 2: 2}) == leads
+    assert _gap_leads(DeclaredGap(("*",), **told), 1, 2, 5000, {0: 0, 1: 1, 2: 2}) == leads
 
 
 def test_what_stands_before_a_number() -> None:
@@ -243,10 +253,10 @@ def test_a_seal_counts_as_numbers_that_exist() -> None:
         "epoch_of": E1, "stream_of": "air", "first": 1, "last": 4, "count": 4, "seqs": [[1, 4, 1]],
         "sha256": seal(1).sha256, "clock": [],
     })  # fmt: skip
-    assert judge(made, [])[1] == {(E1, "air"): [(2, 4)]}
+    assert judge_completeness(made, [])[1] == {(E1, "air"): [(2, 4)]}
 
 
-def timed(of: Ledger, epoch: int, boot: int, number: int, at: tuple[int, int]) -> list[str]:
+def timed(of: ReceivedRanges, epoch: int, boot: int, number: int, at: tuple[int, int]) -> list[str]:
     """A record of air; seconds."""
     of.number(epoch, "air", number)
     mono = [second * 1_000_000 for second in at]
@@ -254,7 +264,9 @@ def timed(of: Ledger, epoch: int, boot: int, number: int, at: tuple[int, int]) -
     return [each.kind for each in of.take("hut", data)]
 
 
-def leading(of: Ledger, epoch: int, former: int, boots: tuple[int, int], gap: list[int]) -> None:
+def leading(
+    of: ReceivedRanges, epoch: int, former: int, boots: tuple[int, int], gap: list[int]
+) -> None:
     us = [second * 1_000_000 for second in gap]
     event(of, epoch, event="gap", gap=us, sources=["hut"], boot=boots[1], boot_before=boots[0],
           former={"epoch": former, "last": {"air": 1}})  # fmt: skip
@@ -262,12 +274,12 @@ def leading(of: Ledger, epoch: int, former: int, boots: tuple[int, int], gap: li
 
 def test_time_goes_on_over_epochs_of_one_boot() -> None:
     for end, kinds in ((100, []), (90, ["hole"])):
-        made = Ledger(GW, E1)
+        made = ReceivedRanges(GW, E1)
         assert timed(made, E2, 1, 1, (100, 160)) == []
         timed(made, E1, 1, 1, (0, 60))
         leading(made, E2, E1, (1, 1), [60, end])
         made.latest = E2
-        findings, _ = judge(made, [])
+        findings, _ = judge_completeness(made, [])
         assert [each.kind for each in findings] == kinds
     assert findings[0].place == (GW, E2, "air", 1)
     assert findings[0].text == (
@@ -276,11 +288,11 @@ def test_time_goes_on_over_epochs_of_one_boot() -> None:
 
 
 def test_a_time_that_two_epochs_tell_is_an_overlap() -> None:
-    made = Ledger(GW, E1)
+    made = ReceivedRanges(GW, E1)
     timed(made, E1, 1, 1, (0, 60))
     timed(made, E2, 1, 1, (59, 90))
     leading(made, E2, E1, (1, 1), [60, 60])
-    (finding,) = judge(made, [])[0]
+    (finding,) = judge_completeness(made, [])[0]
     assert (finding.kind, finding.place) == ("overlap", (GW, E2, "air", 1))
     assert finding.text == (
         f"{GW} air/hut: records of epoch {E2} speak of a time of boot 1 that another epoch has told"
@@ -290,14 +302,14 @@ def test_a_time_that_two_epochs_tell_is_an_overlap() -> None:
 
 def test_boots_come_in_the_order_of_their_epochs_whenever_they_are_heard() -> None:
     for led in (True, False):
-        made = Ledger(GW, E1)
+        made = ReceivedRanges(GW, E1)
         for epoch, boot in ((E3, 3), (E1, 1), (E2, 2)):
             timed(made, epoch, boot, 1, (5, 60))
         leading(made, E2, E1, (1, 2), [0, 5])
         leading(made, E3, E2, (2, 3), [0, 5 if led else 4])
         made.declared.words.former(E3, E2, {"event": 1})
         made.latest = E3
-        findings, _ = judge(made, [])
+        findings, _ = judge_completeness(made, [])
         if led:
             assert findings == []
         else:
@@ -310,12 +322,12 @@ def test_boots_come_in_the_order_of_their_epochs_whenever_they_are_heard() -> No
 
 def test_a_gap_of_another_line_excuses_nothing() -> None:
     """Two starts say that they followed the first one: what one says is not true of the other."""
-    made = Ledger(GW, E1)
+    made = ReceivedRanges(GW, E1)
     timed(made, E1, 1, 1, (0, 60))
     timed(made, E3, 1, 1, (100, 160))
     leading(made, E2, E1, (1, 1), [60, 100])
     leading(made, E3, E1, (1, 1), [100, 100])
-    kinds = [each.kind for each in judge(made, [])[0]]
+    kinds = [each.kind for each in judge_completeness(made, [])[0]]
     assert kinds == ["fork", "open", "hole"]
 
 
@@ -325,7 +337,7 @@ def test_where_we_came_late_the_newest_older_epoch_is_taken_for_the_one_before()
         made.latest = E3
         if opened:
             event(made, E3, event="start")
-        return [each.text for each in judge(made, [])[0] if each.kind == "open"]
+        return [each.text for each in judge_completeness(made, [])[0] if each.kind == "open"]
 
     assert taken({E3: [7], E2: [5]}, False) == []
     (text,) = taken({E3: [7], E2: [5], E1: [5]}, False)

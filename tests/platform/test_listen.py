@@ -12,19 +12,19 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.acquire.clock import SystemClock
 from edge.core import ConfigError
-from edge.platform import subscribe as module
-from edge.platform.subscribe import (
+from edge.platform import subscription as module
+from edge.platform.subscription import (
     RETRY_NS,
-    Arrived,
+    ArrivedMessage,
     UnreachableError,
-    arrived,
-    client_of,
     listen,
-    source_of,
-    subscribe,
+    make_client,
+    parse_source,
+    subscribe_all,
+    to_arrived,
 )
 from edge.uplink.wire import JSON, Payload
-from tests.platform.records import TOPICS, gateway
+from tests.platform.made_records import TOPICS, gateway
 from tests.uplink.broker import Make, free_port
 
 UP = [f"{TOPICS.up}/#"]
@@ -33,9 +33,9 @@ UP = [f"{TOPICS.up}/#"]
 async def test_what_comes_too_fast_is_counted_once(
     mosquitto: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "QUEUE", 3)
+    monkeypatch.setattr(module, "QUEUE_MESSAGES", 3)
     broker, told, ready = mosquitto(), list[int](), asyncio.Event()
-    source = source_of(broker.url, "reader")
+    source = parse_source(broker.url, "reader")
     messages = listen(source, UP, SystemClock(), on_ready=ready.set, on_overrun=told.append)
     async with contextlib.aclosing(messages), gateway(broker) as sender:
         first = asyncio.ensure_future(anext(messages))
@@ -43,7 +43,7 @@ async def test_what_comes_too_fast_is_counted_once(
         for n in range(1, 12):
             await sender.put(TOPICS.status, Payload(b"%d" % n, JSON))
             if n == 1:
-                assert await first == Arrived(TOPICS.status, b"1", JSON, retained=False)
+                assert await first == ArrivedMessage(TOPICS.status, b"1", JSON, retained=False)
         await asyncio.to_thread(broker.wait_for_acknowledgements)
         assert [(await anext(messages)).payload for _ in range(3)] == [b"2", b"3", b"4"]
     assert told == [7]
@@ -66,7 +66,7 @@ async def test_a_loss_is_told_and_after_a_while_it_listens_again(mosquitto: Make
         said.append("lost" if why else "no reason")
 
     clock = Noted()
-    messages = listen(source_of(broker.url, "r"), UP, clock, on_ready=ready, on_loss=lost)
+    messages = listen(parse_source(broker.url, "r"), UP, clock, on_ready=ready, on_loss=lost)
     async with contextlib.aclosing(messages):
         task = asyncio.ensure_future(anext(messages))
         async with asyncio.timeout(60):
@@ -83,18 +83,18 @@ async def test_a_session_keeps_what_comes_meanwhile_and_large_packets_are_not_se
     mosquitto: Make,
 ) -> None:
     broker = mosquitto()
-    source = source_of(broker.url, "reader")
-    async with client_of(source, 600, largest=1000) as client:
-        await subscribe(client, UP)
+    source = parse_source(broker.url, "reader")
+    async with make_client(source, 600, largest=1000) as client:
+        await subscribe_all(client, UP)
     async with aiomqtt.Client("127.0.0.1", broker.port) as sender:
         for payload in (b"x" * 2000, b"kept"):
             await sender.publish(TOPICS.status, payload, 1)
-    async with client_of(source, 0, largest=1000) as client:
+    async with make_client(source, 0, largest=1000) as client:
         assert (await anext(client.messages)).payload == b"kept"
     async with aiomqtt.Client("127.0.0.1", broker.port) as sender:
         await sender.publish(TOPICS.status, b"lost", 1)
-    async with client_of(source, 0) as client:  # the session before ended with its connection
-        await subscribe(client, UP)
+    async with make_client(source, 0) as client:  # the session before ended with its connection
+        await subscribe_all(client, UP)
         async with aiomqtt.Client("127.0.0.1", broker.port) as sender:
             await sender.publish(TOPICS.status, b"x" * 2000, 1)
         assert (await anext(client.messages)).payload == b"x" * 2000
@@ -103,7 +103,7 @@ async def test_a_session_keeps_what_comes_meanwhile_and_large_packets_are_not_se
 async def test_nobody_there_is_an_error_that_says_where() -> None:
     port = free_port()
     with pytest.raises(UnreachableError, match=f"127.0.0.1:{port}: "):
-        await anext(listen(source_of(f"mqtt://127.0.0.1:{port}", "r"), UP, SystemClock()))
+        await anext(listen(parse_source(f"mqtt://127.0.0.1:{port}", "r"), UP, SystemClock()))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ async def test_a_refused_subscription_is_not_silence(granted: list[Any], refused
 
     client: Any = Granting()
     with pytest.raises(UnreachableError, match="refuses") if refused else contextlib.nullcontext():
-        await subscribe(client, ["a", "b"])
+        await subscribe_all(client, ["a", "b"])
     assert asked == [("a", 1), ("b", 1)]
 
 
@@ -134,20 +134,20 @@ def test_what_is_no_bytes_arrives_as_nothing() -> None:
     payloads: tuple[Any, ...] = (None, 7, "text")
     for payload in payloads:
         came = aiomqtt.Message("a", payload, 1, True, 1, None)
-        assert arrived(came) == Arrived("a", b"", None, retained=True)
+        assert to_arrived(came) == ArrivedMessage("a", b"", None, retained=True)
 
 
 def test_a_source_is_what_the_command_line_says(tmp_path: Path) -> None:
-    plain = source_of("mqtt://h:1884", "me", username="u", password="p")
+    plain = parse_source("mqtt://h:1884", "me", username="u", password="p")
     assert (plain.host, plain.port, plain.client_id, plain.tls) == ("h", 1884, "me", None)
     assert (plain.username, plain.password) == ("u", "p")
-    assert source_of("mqtts://h", "me", username="u").tls is not None
+    assert parse_source("mqtts://h", "me", username="u").tls is not None
     with pytest.raises(ConfigError, match="--broker mqtts://HOST:PORT"):
-        source_of("http://h", "me")
+        parse_source("http://h", "me")
     with pytest.raises(ConfigError, match="--username"):
-        source_of("mqtt://h", "me", password="p")
+        parse_source("mqtt://h", "me", password="p")
     (tmp_path / "cert.pem").write_text("no certificate")
     with pytest.raises(ConfigError):
-        source_of("mqtts://h", "me", cert=tmp_path / "cert.pem")
+        parse_source("mqtts://h", "me", cert=tmp_path / "cert.pem")
     with pytest.raises(ConfigError):
-        source_of("mqtts://h", "me", ca=tmp_path / "none.pem")
+        parse_source("mqtts://h", "me", ca=tmp_path / "none.pem")

@@ -13,8 +13,8 @@ from random import Random
 
 from edge.core import Stream
 from edge.uplink.wire import decode_command, parse_ranges
-from tests.platform.records import COMMAND, ROOT, gateway, record, sealed
-from tests.platform.story import place, tell
+from tests.platform.gateway_story import place, tell
+from tests.platform.made_records import COMMAND, ROOT, gateway, record, sealed
 from tests.uplink.broker import Make
 from tests.uplink.waiting import until
 

@@ -4,38 +4,42 @@ from typing import Any
 
 import pytest
 
-from edge.platform.content import digest
-from edge.platform.seals import prove, seal_of
-from edge.uplink.wire.clock import Moment
-from tests.platform.records import E1, GW
+from edge.platform.contentdigest import content_digest
+from edge.platform.seals import prove_seal, seal_of
+from edge.uplink.wire.clockmoments import Moment
+from tests.platform.made_records import E1, GW
 from tests.platform.seals import KEY, seal, sent
 
 
 def test_the_envelope_is_no_content_and_bytes_are() -> None:
     one = sent(1)
-    assert digest(one) == digest({**one, "late": True, "again": True, "bounds": [], "tq": "x"})
-    found = {digest({"x": value}) for value in (b"\x01", b"\x02", "a", None, 1, [1])}
+    assert content_digest(one) == content_digest(
+        {**one, "late": True, "again": True, "bounds": [], "tq": "x"}
+    )
+    found = {content_digest({"x": value}) for value in (b"\x01", b"\x02", "a", None, 1, [1])}
     assert len(found) == 6
-    assert digest({"a": 1, "b": {"c": 1, "d": 2}}) == digest({"b": {"d": 2, "c": 1}, "a": 1})
-    assert len(digest(one)) == 12
+    assert content_digest({"a": 1, "b": {"c": 1, "d": 2}}) == content_digest(
+        {"b": {"d": 2, "c": 1}, "a": 1}
+    )
+    assert len(content_digest(one)) == 12
     with pytest.raises(TypeError):
-        digest({"x": object()})
+        content_digest({"x": object()})
 
 
 def test_a_seal_is_proved_by_all_of_its_records_and_no_other() -> None:
     numbers = (2, 4, 6)
     made = seal(*numbers)
     here = [(n, sent(n)) for n in range(1, 8)]
-    assert prove(made, here).proved
+    assert prove_seal(made, here).proved
     for gone in range(1, 8):
         left = [each for each in here if each[0] != gone]
-        proof = prove(made, left)
+        proof = prove_seal(made, left)
         assert proof.absent == ((gone,) if gone in numbers else ())
         assert proof.proved == (gone not in numbers)
         assert proof.finding is None
-    assert prove(made, []).absent == numbers
+    assert prove_seal(made, []).absent == numbers
     changed = [(n, sent(n, x="other")) if n == 4 else (n, one) for n, one in here]
-    proof = prove(made, changed)
+    proof = prove_seal(made, changed)
     assert (proof.proved, proof.absent) == (False, ())
     assert proof.finding is not None
     assert proof.finding.kind == "digest"
@@ -43,7 +47,7 @@ def test_a_seal_is_proved_by_all_of_its_records_and_no_other() -> None:
         f"{made.says} seals 3 numbers of {E1}/air (2-6), and what came under them is something else"
     )
     assert made.says == f"the manifest {GW} {E1}/manifest/1"
-    unreadable = prove(made, [(2, {}), *here[2:]])
+    unreadable = prove_seal(made, [(2, {}), *here[2:]])
     assert unreadable.finding == proof.finding
     assert list(made.ranges) == [(2, 2), (4, 4), (6, 6)]
     assert list(seal(3, 4, 5).ranges) == [(3, 5)]

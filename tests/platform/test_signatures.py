@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edge.core import ConfigError
-from edge.platform.signatures import LARGEST, Keys, MissingLibraryError
+from edge.platform.signatures import CERTIFICATE_LIMIT, CertificateKeys, MissingLibraryError
 from edge.uplink.wire import signed_bytes
 
 pytest.importorskip("cryptography")
@@ -58,7 +58,7 @@ def test_each_kind_of_key_holds_its_own_signature_only(tmp_path: Path, alg: str)
     make, sign = KINDS[alg]
     key = make()
     fingerprint = put(tmp_path / "keys" / "gw.pem", certificate(key, "gw-1"))
-    keys = Keys(tmp_path / "keys")
+    keys = CertificateKeys(tmp_path / "keys")
     sig = base64.b64encode(sign(key, signed_bytes(BODY))).decode()
     sent = {**BODY, "gw": "gw-1", "alg": alg, "sig": sig, "cert_sha256": fingerprint.upper()}
     assert keys.refusal("gw-1", sent) is None
@@ -78,32 +78,32 @@ def test_with_a_ca_each_must_have_been_issued_by_it(tmp_path: Path) -> None:
     key, city, other = (ed25519.Ed25519PrivateKey.generate() for _ in range(3))
     put(tmp_path / "ca.pem", certificate(city, "city"))
     put(tmp_path / "keys" / "gw.pem", certificate(key, "gw-1", "city", city))
-    keys = Keys(tmp_path / "keys", tmp_path / "ca.pem", ["gw-7"])
+    keys = CertificateKeys(tmp_path / "keys", tmp_path / "ca.pem", ["gw-7"])
     assert keys.unsigned_ok == {"gw-7"}
     put(tmp_path / "keys" / "other.crt", certificate(key, "gw-1", "city", other))
-    Keys(tmp_path / "keys")
+    CertificateKeys(tmp_path / "keys")
     with pytest.raises(ConfigError, match=r"other\.crt: this certificate was not issued by --ca"):
-        Keys(tmp_path / "keys", tmp_path / "ca.pem")
+        CertificateKeys(tmp_path / "keys", tmp_path / "ca.pem")
     put(tmp_path / "keys" / "other.crt", certificate(other, "gw-1"))
     with pytest.raises(ConfigError, match="not issued"):
-        Keys(tmp_path / "keys", tmp_path / "ca.pem")
+        CertificateKeys(tmp_path / "keys", tmp_path / "ca.pem")
 
 
 def test_a_folder_without_certificates_is_a_mistake(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
     with pytest.raises(ConfigError, match="is a folder"):
-        Keys(folder)
+        CertificateKeys(folder)
     made = certificate(ed25519.Ed25519PrivateKey.generate(), "gw-1")
     put(folder / "gw.txt", made)
     with pytest.raises(ConfigError, match="no certificates"):
-        Keys(folder)
-    for content in (b"", b"x" * 100, b"\n" * LARGEST + made.public_bytes(Encoding.PEM)):
+        CertificateKeys(folder)
+    for content in (b"", b"x" * 100, b"\n" * CERTIFICATE_LIMIT + made.public_bytes(Encoding.PEM)):
         (folder / "gw.cert").write_bytes(content)
         with pytest.raises(ConfigError, match=r"gw\.cert: no certificate in PEM"):
-            Keys(folder)
+            CertificateKeys(folder)
 
 
 def test_without_the_library_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography", None)
     with pytest.raises(MissingLibraryError, match="cryptography"):
-        Keys(tmp_path)
+        CertificateKeys(tmp_path)

@@ -2,29 +2,29 @@
 
 import pytest
 
-from edge.platform import tallies
-from edge.platform.tallies import Tallies, Tally
+from edge.platform import keepquota
+from edge.platform.keepquota import KeepQuota, QuotaCount
 
 
 def test_messages_and_bytes_have_a_bound_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tallies, "BYTES", 10)
-    found = Tallies(3)
+    monkeypatch.setattr(keepquota, "BYTES_PER_KIND", 10)
+    found = KeepQuota(3)
     assert [found.keep("a", "foreign", size) for size in (4, 6, 1, 0, 0)] == [
         True, True, False, True, False,
     ]  # fmt: skip
-    assert found.of("a", "foreign") == Tally(3, 10, 2)
+    assert found.of("a", "foreign") == QuotaCount(3, 10, 2)
     assert found.of("a", "foreign").all == 5
-    assert found.of("a", "conflict") == found.of("b", "foreign") == Tally()
+    assert found.of("a", "conflict") == found.of("b", "foreign") == QuotaCount()
     assert found.keep("b", "foreign", 10)
     assert found.changed == {("a", "foreign"), ("b", "foreign")}
-    found.restore("0", "x", Tally(1, 2, 3))
+    found.restore("0", "x", QuotaCount(1, 2, 3))
     assert [(gw, kind) for gw, kind, _ in found] == [("0", "x"), ("a", "foreign"), ("b", "foreign")]
     assert ("0", "x") not in found.changed
 
 
 def test_names_beyond_the_bound_share_one_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tallies, "NAMES", 2)
-    found = Tallies(2)
+    monkeypatch.setattr(keepquota, "GATEWAYS_LIMIT", 2)
+    found = KeepQuota(2)
     for gw in ("a", "b", "c", "d", "e", "a"):
         found.keep(gw, "k", 1)
     assert {gw: (tally.kept, tally.more) for gw, _, tally in found} == {

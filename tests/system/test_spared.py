@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from edge.control.protocol import VerbError, ask
-from edge.link.ledger import Told
-from edge.link.told import Daemon, Reach
+from edge.link.daemonclient import DaemonClient, DaemonReport
+from edge.link.linkstate import TakenStep
 from tests.system.site import AIR, Site
 from tests.uplink.broker import Listener, Mosquitto
 
@@ -30,14 +30,14 @@ def test_the_link_asks_and_tells(
 ) -> None:
     listener = Listener(broker, EVENTS)
     one = site(AIR)
-    link = Daemon(one.folder / "run")
-    assert link.reach() == Reach(), "no daemon is no evidence"
+    link = DaemonClient(one.folder / "run")
+    assert link.reach() == DaemonReport(), "no daemon is no evidence"
     one.start()
     reach = until(lambda: (found := link.reach()).broker and found)
     assert reach.faulty is None or isinstance(reach.faulty, bool)
     assert link.thrift(1, "80 % are used", 80_000_000, 100_000_000, "2026-11")
     assert link.thrift(1, "80 % are used", 81_000_000, 100_000_000, "2026-11")
-    assert link.step(Told("reboot", "no broker for 40 min", "ordered", 7, 1234.5))
+    assert link.step(TakenStep("reboot", "no broker for 40 min", "ordered", 7, 1234.5))
     status = json.loads(one.ask("status").stdout)
     assert status["thrift"] == {
         "level": 1, "used": 81_000_000, "budget": 100_000_000, "month": "2026-11"

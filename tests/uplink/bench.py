@@ -9,8 +9,8 @@ from typing import Any
 
 from edge.core import Draft, Stamp, Stream
 from edge.store import AsyncOutbox, ClockMark, StoredRecord
-from edge.uplink.broker import Broker, broker_of
-from edge.uplink.sender import Hooks, Sender, Terms
+from edge.uplink.broker import Broker, make_broker
+from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.uplink.wire import Topics
 
 GW = "gw-0001"
@@ -80,7 +80,7 @@ async def box(
     clock = clock or RealClock()
     alarms: list[tuple[str, str]] = []
     if isinstance(broker, str):
-        broker = broker_of(broker, GW)
+        broker = make_broker(broker, GW)
     sender = Sender(
         [broker] if isinstance(broker, Broker) else broker,
         Topics("kerbstone/v1", "stadtmitte", GW),
@@ -89,8 +89,8 @@ async def box(
         clock,
         boot=writer.epoch.boot,
         epoch=writer.epoch.epoch,
-        terms=Terms(encoding=encoding, **terms),
-        hooks=Hooks(
+        terms=SenderOptions(encoding=encoding, **terms),
+        hooks=SenderHooks(
             status=lambda: {"epoch": writer.epoch.epoch},
             meta=lambda: {"devices": {}},
             alarm=lambda kind, text: alarms.append((kind, text)),

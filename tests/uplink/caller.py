@@ -3,17 +3,17 @@
 from collections.abc import Hashable, Sequence
 
 from edge.uplink.broker import Broker
-from edge.uplink.mqtt import Answer, Connection, Inbound, LostError
+from edge.uplink.mqtt import ConnectionLostError, InboundMessage, MqttConnection, PublishAnswer
 
 
 class Caller:
     def __init__(self) -> None:
-        self.answers: list[tuple[Hashable, Answer]] = []
-        self.lost: list[LostError] = []
-        self.messages: list[Inbound] = []
+        self.answers: list[tuple[Hashable, PublishAnswer]] = []
+        self.lost: list[ConnectionLostError] = []
+        self.messages: list[InboundMessage] = []
 
-    async def open(self, broker: Broker, subscribe: Sequence[str] = ()) -> Connection:
-        return await Connection.open(
+    async def open(self, broker: Broker, subscribe: Sequence[str] = ()) -> MqttConnection:
+        return await MqttConnection.open(
             broker,
             will=None,
             on_answer=lambda token, answer: self.answers.append((token, answer)),

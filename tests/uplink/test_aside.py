@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edge.uplink.aside import Aside
+from edge.uplink.blockingcalls import BlockingCalls
 
 
 class AtOnce:
@@ -31,7 +31,7 @@ async def test_a_result_that_comes_in_the_moment_of_giving_up_is_discarded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(threading, "Thread", AtOnce)
-    aside, discarded = Aside("x", 1, "busy"), list[str]()
+    aside, discarded = BlockingCalls("x", 1, "busy"), list[str]()
     task = asyncio.create_task(aside.run(lambda: "socket", discarded.append))
     for _ in range(2):  # it waits; the result is there, and it has not run since
         await asyncio.sleep(0)
@@ -46,7 +46,7 @@ async def test_a_result_that_comes_in_the_moment_of_giving_up_is_discarded(
 async def test_without_a_thread_it_fails_and_the_place_is_free_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    aside = Aside("x", 1, "busy")
+    aside = BlockingCalls("x", 1, "busy")
     with monkeypatch.context() as patch:
         patch.setattr(threading, "Thread", NoneLeft)
         for _ in range(2):
@@ -57,7 +57,7 @@ async def test_without_a_thread_it_fails_and_the_place_is_free_again(
 
 
 async def test_a_wrong_value_is_an_error_as_any_other_and_more_than_may_be_fail_at_once() -> None:
-    aside, release = Aside("x", 1, "all are busy"), threading.Event()
+    aside, release = BlockingCalls("x", 1, "all are busy"), threading.Event()
 
     def wrong() -> int:
         raise ValueError("a host of no name")

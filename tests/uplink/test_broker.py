@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge.core import ConfigError
-from edge.uplink.broker import broker_of
+from edge.uplink.broker import make_broker
 from tests.uplink.certs import Authority
 
 TLS = "mqtts://broker.example"
@@ -23,13 +23,13 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 
 def test_what_is_right_is_a_broker_and_shows_no_secret(files: dict[str, Path]) -> None:
-    made = broker_of(
+    made = make_broker(
         TLS, "gw", ca=files["ca"], cert=files["cert"], key=files["key"],
         username="gw", password="secret", proxy="http://proxy:3128",
     )  # fmt: skip
     assert (str(made), made.proxy) == ("mqtts://broker.example:8883", ("proxy", 3128))
     assert "secret" not in repr(made)
-    assert broker_of("mqtt://h:5", "gw").tls is None
+    assert make_broker("mqtt://h:5", "gw").tls is None
 
 
 WRONG: list[tuple[str, dict[str, str], str]] = [
@@ -53,12 +53,12 @@ def test_what_cannot_work_is_said_with_its_key_and_why(
     named = {**files, "missing": tmp_path / "missing"}
     places = {name: named[what] for name, what in given.items()}
     with pytest.raises(ConfigError, match=why) as told:
-        broker_of(url, "gw", **places)  # type: ignore[arg-type]
+        make_broker(url, "gw", **places)  # type: ignore[arg-type]
     assert "None" not in str(told.value)
 
 
 def test_a_password_needs_a_name_and_a_proxy_an_address() -> None:
     with pytest.raises(ConfigError, match=r"password_file needs uplink\.username"):
-        broker_of("mqtt://h", "gw", password="x")
+        make_broker("mqtt://h", "gw", password="x")
     with pytest.raises(ConfigError, match=r"uplink\.proxy: "):
-        broker_of("mqtt://h", "gw", proxy="ftp://x")
+        make_broker("mqtt://h", "gw", proxy="ftp://x")

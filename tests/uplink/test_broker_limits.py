@@ -10,9 +10,9 @@ from edge.app.sheet.attention import matters
 from edge.app.sheet.link import link
 from edge.core import Stream
 from edge.uplink import oversize
-from edge.uplink.broker import Broker, broker_of
-from edge.uplink.brokers import Brokers
-from edge.uplink.oversize import KNOWN, TAKEN, Oversize
+from edge.uplink.broker import Broker, make_broker
+from edge.uplink.oversize import HELD_LIMIT, PROOF_RECORDS, Oversize
+from edge.uplink.reconnect import ReconnectPolicy
 from tests.uplink.bench import GW, S, box, drafts, large
 from tests.uplink.broker import Make
 from tests.uplink.raw import raw_broker
@@ -24,9 +24,9 @@ NO_QOS, NO_RETAIN = b"\x24\x00", b"\x25\x00"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SPREAD_S", "LONGEST_S"):
-        monkeypatch.setattr(f"edge.uplink.brokers.{name}", 0.05)
-    monkeypatch.setattr(oversize, "LOOKED_NS", S // 2)
+    for name in ("SPREAD_DEFAULT_S", "MAX_BACKOFF_S"):
+        monkeypatch.setattr(f"edge.uplink.reconnect.{name}", 0.05)
+    monkeypatch.setattr(oversize, "PROOF_WITHIN_NS", S // 2)
 
 
 async def test_a_limit_of_200_bytes_gives_nothing_up_and_a_larger_one_lets_all_of_it_go(
@@ -82,8 +82,8 @@ async def test_one_among_many_that_arrive_is_given_up_and_told(
     broker = mosquitto("allow_anonymous true\nmax_packet_size 450\n")
     async with box(tmp_path, broker.url) as gateway:
         gateway.connect()
-        await gateway.commit([*large(1), *drafts(0, TAKEN - 1)])
-        await until(lambda: gateway.sender.counts.confirmed == TAKEN - 1)
+        await gateway.commit([*large(1), *drafts(0, PROOF_RECORDS - 1)])
+        await until(lambda: gateway.sender.counts.confirmed == PROOF_RECORDS - 1)
         assert gateway.sender.counts.dead == 0
         await gateway.commit(drafts(200, 2))
         await until(lambda: gateway.sender.counts.dead == 1)
@@ -96,7 +96,7 @@ async def test_the_next_broker_is_tried_at_once_when_the_first_takes_too_little(
 ) -> None:
     small = mosquitto("allow_anonymous true\nmax_packet_size 200\n")
     usual = mosquitto()
-    both = [broker_of(small.url, GW), broker_of(usual.url, GW)]
+    both = [make_broker(small.url, GW), make_broker(usual.url, GW)]
     async with box(tmp_path, both) as gateway:  # type: ignore[arg-type]
         await gateway.commit(drafts(0, 60))
         gateway.connect()
@@ -111,7 +111,7 @@ async def test_a_broker_that_cannot_do_it_is_left_for_one_that_can(
     """Maximum QoS 0, Receive Maximum 0, Maximum Packet Size 0."""
     async with raw_broker() as broker, raw_broker() as other:
         broker.connack_properties = lacking
-        both = [broker_of(each.url, GW) for each in (broker, other)]
+        both = [make_broker(each.url, GW) for each in (broker, other)]
         async with box(tmp_path, both) as gateway:  # type: ignore[arg-type]
             await gateway.commit(drafts(0, 20))
             gateway.connect()
@@ -125,7 +125,7 @@ async def test_a_broker_that_cannot_do_it_is_left_for_one_that_can(
 async def test_a_broker_that_refuses_a_retained_will_is_told_and_left(tmp_path: Path) -> None:
     async with raw_broker() as broker, raw_broker() as other:
         broker.connack = 154
-        both = [broker_of(each.url, GW) for each in (broker, other)]
+        both = [make_broker(each.url, GW) for each in (broker, other)]
         async with box(tmp_path, both) as gateway:  # type: ignore[arg-type]
             await gateway.commit(drafts(0, 3))
             gateway.connect()
@@ -172,7 +172,7 @@ async def test_what_else_a_broker_announces_gives_nothing_up(
 async def test_a_backlog_that_does_not_fit_is_not_read_through_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oversize, "KNOWN", 100)
+    monkeypatch.setattr(oversize, "HELD_LIMIT", 100)
     async with raw_broker() as broker, box(tmp_path, broker.url, backlog_per_s=1e6) as gateway:
         broker.connack_properties = SMALL
         await gateway.writer.commit(drafts(0, 3000))
@@ -194,8 +194,8 @@ def test_it_is_the_broker_until_nearly_all_arrive_and_then_the_record() -> None:
     assert not one.too_many(10**12)
     one.hold(7, "air", 0)
     assert not one.too_many(1), "what fits may have no answer yet"
-    assert one.too_many(oversize.LOOKED_NS)
-    for _ in range(TAKEN - 1):
+    assert one.too_many(oversize.PROOF_WITHIN_NS)
+    for _ in range(PROOF_RECORDS - 1):
         one.took()
     assert (one.too_many(10**12), one.guilty()) == (False, [])
     one.took()
@@ -213,20 +213,20 @@ def test_a_stream_that_does_not_fit_among_others_that_do_is_the_brokers_fault() 
             one.took()
         assert not one.guilty()
         assert not one.in_vain, "more of the backlog fits"
-        assert one.too_many(1) == (row >= oversize.MANY - 1)
-    assert len(one) == KNOWN
+        assert one.too_many(1) == (row >= oversize.TOO_MANY - 1)
+    assert len(one) == HELD_LIMIT
 
 
 def test_where_nothing_fits_the_backlog_is_not_looked_through() -> None:
     one = Oversize()
-    for row in range(2 * KNOWN):
+    for row in range(2 * HELD_LIMIT):
         one.hold(row, "air", 1)
-    assert (len(one), one.in_vain, one.guilty()) == (KNOWN, True, [])
+    assert (len(one), one.in_vain, one.guilty()) == (HELD_LIMIT, True, [])
 
 
-def made(count: int) -> Brokers:
+def made(count: int) -> ReconnectPolicy:
     brokers = [Broker(name, 1883, "gw") for name in "abc"[:count]]
-    return Brokers(brokers, random.Random(1), 0)
+    return ReconnectPolicy(brokers, random.Random(1), 0)
 
 
 def test_a_single_broker_that_takes_too_little_is_asked_again_in_five_minutes() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from edge.uplink.commands import BURST, REMEMBERED, Answer, Commands
-from edge.uplink.presence import REPLIES, Presence
+from edge.uplink.commands import COMMANDS_BURST, ID_LIMIT, CommandAnswer, CommandHandler
+from edge.uplink.presence import REPLIES_LIMIT, PresencePublisher
 from edge.uplink.wire import Command, Topics, WireError, encode_command
 
 S = 1_000_000_000
@@ -18,7 +18,7 @@ class Platform:
 
     def __init__(self) -> None:
         self.obeyed = 0
-        self.gateway = Commands("gw", EPOCH, {"light": self._light})
+        self.gateway = CommandHandler("gw", EPOCH, {"light": self._light})
         self.now_ns = 0
 
     async def _light(self, command: Command) -> dict[str, Any]:
@@ -85,16 +85,16 @@ async def test_a_flood_is_dropped_and_counted() -> None:
     platform = Platform()
     payloads = [encode_command("gw", EPOCH, str(n), {}).data for n in range(100)]
     answers = [await platform.gateway.take("light", p, False, S) for p in payloads]
-    assert sum(answer is not None for answer in answers) == BURST
-    assert platform.gateway.refused == 100 - BURST
+    assert sum(answer is not None for answer in answers) == COMMANDS_BURST
+    assert platform.gateway.refused == 100 - COMMANDS_BURST
     assert await platform.gateway.take("light", payloads[99], False, 2 * S) is not None
 
 
 async def test_remembered_answers_are_bounded() -> None:
     platform = Platform()
-    for number in range(REMEMBERED + 20):
+    for number in range(ID_LIMIT + 20):
         await platform.ask(str(number))
-    assert len(platform.gateway._answers) == REMEMBERED
+    assert len(platform.gateway._answers) == ID_LIMIT
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", b"[]", json.dumps({"v": 1, "gw": "x"}).encode()])
@@ -120,7 +120,7 @@ class Link:
         self.went.append(data.get("id", data.get("state")))
 
 
-def hurried(presence: Presence, room: int) -> list[Any]:
+def hurried(presence: PresencePublisher, room: int) -> list[Any]:
     """What goes over a new connection with so much room."""
     link: Any = Link(room)
     for _ in range(2):
@@ -129,18 +129,18 @@ def hurried(presence: Presence, room: int) -> list[Any]:
 
 
 def test_answers_that_find_no_room_wait_for_the_next_connection_too() -> None:
-    presence = Presence(Topics("city", "site", "gw"), "gw", 1, dict, dict, lambda *_: None)
-    presence.reply([Answer("light", {"id": n}) for n in range(3)])
+    presence = PresencePublisher(Topics("city", "site", "gw"), "gw", 1, dict, dict, lambda *_: None)
+    presence.reply([CommandAnswer("light", {"id": n}) for n in range(3)])
     presence.born()
     assert hurried(presence, 0) == []
     assert hurried(presence, 2) == ["online", 0], "the birth comes first"
-    presence.reply([Answer("light", {"id": 3})])
+    presence.reply([CommandAnswer("light", {"id": 3})])
     assert hurried(presence, 9) == [1, 2, 3]
     assert hurried(presence, 9) == []
 
 
 def test_of_too_many_answers_that_wait_the_oldest_go() -> None:
-    presence = Presence(Topics("city", "site", "gw"), "gw", 1, dict, dict, lambda *_: None)
-    presence.reply([Answer("light", {"id": n}) for n in range(REPLIES)])
-    presence.reply([Answer("light", {"id": REPLIES})])
-    assert hurried(presence, 2 * REPLIES) == list(range(1, REPLIES + 1))
+    presence = PresencePublisher(Topics("city", "site", "gw"), "gw", 1, dict, dict, lambda *_: None)
+    presence.reply([CommandAnswer("light", {"id": n}) for n in range(REPLIES_LIMIT)])
+    presence.reply([CommandAnswer("light", {"id": REPLIES_LIMIT})])
+    assert hurried(presence, 2 * REPLIES_LIMIT) == list(range(1, REPLIES_LIMIT + 1))

@@ -4,12 +4,12 @@ import logging
 
 import pytest
 
-from edge.uplink.complaints import QUIET_NS, Complaints
+from edge.uplink.brokerlog import QUIET_NS, BrokerLogThrottle
 
 
 def test_one_trouble_is_told_once_a_while_however_often_the_link_comes_and_goes() -> None:
     told: list[tuple[str, str]] = []
-    complaints = Complaints(lambda kind, text: told.append((kind, text)))
+    complaints = BrokerLogThrottle(lambda kind, text: told.append((kind, text)))
 
     def say(now_ns: int, kind: str = "denied", stream: str = "air") -> int:
         complaints.connected(now_ns)
@@ -24,7 +24,7 @@ def test_one_trouble_is_told_once_a_while_however_often_the_link_comes_and_goes(
 
 def test_what_happens_to_an_event_makes_no_event(caplog: pytest.LogCaptureFixture) -> None:
     told: list[str] = []
-    complaints = Complaints(lambda kind, text: told.append(kind))
+    complaints = BrokerLogThrottle(lambda kind, text: told.append(kind))
     with caplog.at_level(logging.WARNING):
         complaints.say("refused", "event", "an event", 0)
         complaints.log("last", "no record", 0)

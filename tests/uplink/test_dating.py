@@ -4,9 +4,9 @@ import pytest
 
 from edge.core import Key, Record, Stamp, Stream
 from edge.store import ClockMark
-from edge.uplink.dating import BOOTS, STORED_NS, Dating, moment
-from edge.uplink.wire.clock import Moment
-from tests.uplink.test_timing import Rows
+from edge.uplink.timestamps import BOOTS_LIMIT, REREAD_NS, Timestamper, manifest_moment
+from edge.uplink.wire.clockmoments import Moment
+from tests.uplink.test_sendqueue_order import Rows
 
 S = 1_000_000_000
 WALL = 1_790_000_000 * S
@@ -30,7 +30,7 @@ def record(boot: int) -> Record:
 
 async def test_the_clock_of_a_boot_is_asked_for_once() -> None:
     store = Store()
-    dating = Dating(store, 9)
+    dating = Timestamper(store, 9)
     for boots in ({1, 9}, {1, 9}, {1}):
         await dating.learn(boots)
     assert sorted(store.asked) == [1, 9]
@@ -42,11 +42,11 @@ async def test_the_clock_of_a_boot_is_asked_for_once() -> None:
 async def test_when_the_time_is_known_the_boots_before_are_looked_up_again_twice() -> None:
     """At once, and when the store has surely heard of it: it bounds what they can have been."""
     store = Store()
-    dating = Dating(store, 9)
+    dating = Timestamper(store, 9)
     await dating.learn({1})
     known = Stamp(50 * S, WALL + 59 * S, "ntp")
     dating.see(known)
-    for ahead_ns, times in ((0, 2), (1, 2), (STORED_NS - 1, 2), (STORED_NS, 3), (2 * STORED_NS, 3)):
+    for ahead_ns, times in ((0, 2), (1, 2), (REREAD_NS - 1, 2), (REREAD_NS, 3), (2 * REREAD_NS, 3)):
         dating.see(Stamp(known.mono_ns + ahead_ns, known.wall_ns + ahead_ns, "ntp"))
         await dating.learn({1})
         assert store.asked.count(1) == times, ahead_ns
@@ -54,23 +54,25 @@ async def test_when_the_time_is_known_the_boots_before_are_looked_up_again_twice
 
 async def test_so_many_boots_are_kept_and_those_that_are_sent_from_whatever_their_number() -> None:
     store = Store()
-    dating = Dating(store, 99)
-    for boot in range(1, BOOTS + 3):
+    dating = Timestamper(store, 99)
+    for boot in range(1, BOOTS_LIMIT + 3):
         await dating.learn({boot})
-    await dating.learn({BOOTS + 2})
+    await dating.learn({BOOTS_LIMIT + 2})
     await dating.learn({1})  # had to make room
     await dating.learn({4})  # had not
     assert (store.asked.count(1), store.asked.count(4)) == (2, 1)
-    many = set(range(100, 100 + 2 * BOOTS))
+    many = set(range(100, 100 + 2 * BOOTS_LIMIT))
     await dating.learn(many)
     for boot in many:
         dating.date(record(boot), late=False, again=False)
 
 
 async def test_a_boot_that_never_knew_the_time_is_dated_by_what_is_known_around_it() -> None:
-    assert moment(3, None, (5_000, 7_000)) == Moment(3, 0, 0, "none", 5, 7)
-    assert moment(3, ClockMark(2_000, 9_000, "rtc"), (5_000, None)) == Moment(3, 2, 9, "rtc")
-    dating = Dating(Store(), 9)
+    assert manifest_moment(3, None, (5_000, 7_000)) == Moment(3, 0, 0, "none", 5, 7)
+    assert manifest_moment(3, ClockMark(2_000, 9_000, "rtc"), (5_000, None)) == Moment(
+        3, 2, 9, "rtc"
+    )
+    dating = Timestamper(Store(), 9)
     await dating.learn({0})
     dated, by = dating.date(record(0), late=False, again=True)
     assert (dated.tq, dated.to_wall_ns - dated.from_wall_ns, dated.again) == ("none", S, True)
@@ -80,7 +82,7 @@ async def test_a_boot_that_never_knew_the_time_is_dated_by_what_is_known_around_
 @pytest.mark.parametrize("before", [True, False])
 async def test_the_running_boot_is_dated_by_what_its_clock_shows_now(before: bool) -> None:
     """Whether its map was fetched before the clock was set, or after."""
-    dating = Dating(Store(), 9)
+    dating = Timestamper(Store(), 9)
     if before:
         await dating.learn({9})
     dating.see(Stamp(60 * S, WALL + 100 * S, "nts"))  # set on by 40 s

@@ -8,28 +8,28 @@ import pytest
 from edge.core import Key, Record, Stream
 from edge.store import StoredRecord
 from edge.uplink import delivery as module
-from edge.uplink.awaiting import Awaiting
-from edge.uplink.complaints import Complaints
-from edge.uplink.counters import Counters
+from edge.uplink.brokerlog import BrokerLogThrottle
+from edge.uplink.counters import UplinkCounters
 from edge.uplink.delivery import (
-    DENIED,
-    DENIED_NS,
-    HELD_LONGEST_NS,
-    QUOTA,
-    QUOTA_NS,
-    REFUSALS,
+    NOT_AUTHORIZED,
+    NOT_AUTHORIZED_RETRY_NS,
+    QUOTA_EXCEEDED,
+    QUOTA_PAUSE_NS,
+    REFUSALS_LIMIT,
+    RETRY_MAX_NS,
     Delivery,
-    Sent,
+    PublishToken,
 )
-from edge.uplink.feed import Item
-from edge.uplink.mqtt import LostError, RefusedError
+from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
+from edge.uplink.receipttracker import ReceiptTracker
+from edge.uplink.sendqueue import SendItem
 from edge.uplink.wire import Receipt
-from edge.uplink.wire.clock import Moment
-from tests.uplink.test_timing import Rows
+from edge.uplink.wire.clockmoments import Moment
+from tests.uplink.test_sendqueue_order import Rows
 
 S = 1_000_000_000
 NTP = Moment(1, 0, 1_790_000_000_000_000, "ntp")
-LOST = LostError("hung up")
+LOST = ConnectionLostError("hung up")
 
 
 class Store(Rows):
@@ -51,16 +51,17 @@ class Desk:
     """A delivery at its begin; `sent` has what was handed over, in order."""
 
     def __init__(self, count: int = 3, receipt_s: int | None = 10) -> None:
-        self.counts, self.store = Counters(), Store(count)
+        self.counts, self.store = UplinkCounters(), Store(count)
         self.alarms: list[str] = []
         self.delivery = Delivery(
-            self.store, 1e6, Complaints(lambda kind, text: self.alarms.append(kind)), self.counts,
-            "up", None if receipt_s is None else Awaiting(receipt_s * S),
+            self.store, 1e6, BrokerLogThrottle(lambda kind, text: self.alarms.append(kind)),
+            self.counts,
+            "up", None if receipt_s is None else ReceiptTracker(receipt_s * S),
             lambda item, moment: None,
         )  # fmt: skip
         self.delivery.feed.refill(S)
 
-    async def next(self) -> Item | None:
+    async def next(self) -> SendItem | None:
         feed = self.delivery.feed
         while (item := feed.late()) is None:
             if not await feed.turn_page():
@@ -79,7 +80,7 @@ class Desk:
     async def answer(self, now_ns: int, **answers: Any) -> None:
         """`r1=0` is the answer to row 1."""
         for name, answer in answers.items():
-            self.delivery.answered(Sent(int(name[1:]), "air"), answer)
+            self.delivery.answered(PublishToken(int(name[1:]), "air"), answer)
         await self.delivery.settle(now_ns)
 
 
@@ -106,22 +107,22 @@ async def test_under_way_is_what_is_not_answered_and_what_is_not_receipted() -> 
 async def test_a_stream_that_is_denied_is_tried_again_in_a_while() -> None:
     desk = Desk(receipt_s=None)
     await desk.send()
-    await desk.answer(5, r1=RefusedError(DENIED, "Not authorized"), r2=0, r3=0)
+    await desk.answer(5, r1=BrokerRefusedError(NOT_AUTHORIZED, "Not authorized"), r2=0, r3=0)
     assert desk.alarms == ["denied"]
-    for now_ns in (5, 4 + DENIED_NS):
+    for now_ns in (5, 4 + NOT_AUTHORIZED_RETRY_NS):
         desk.delivery.look(now_ns)
         assert await desk.send() == []
-    desk.delivery.look(5 + DENIED_NS)
+    desk.delivery.look(5 + NOT_AUTHORIZED_RETRY_NS)
     assert await desk.send() == [(1, True)]
 
 
 async def test_a_row_that_is_refused_waits_longer_each_time_and_is_given_up_in_the_end() -> None:
     desk, now_ns, waits = Desk(2, receipt_s=1000), 0, []
     await desk.send()
-    for refusal in range(1, REFUSALS + 1):
+    for refusal in range(1, REFUSALS_LIMIT + 1):
         # between two refusals the broker has taken another one: the record itself is at fault
-        await desk.answer(now_ns, r1=RefusedError(131, "Implementation specific"), r2=0)
-        if refusal < REFUSALS:
+        await desk.answer(now_ns, r1=BrokerRefusedError(131, "Implementation specific"), r2=0)
+        if refusal < REFUSALS_LIMIT:
             assert await desk.next() is None
             wait_s = desk.delivery.wait_s(now_ns)
             assert wait_s is not None
@@ -142,10 +143,10 @@ async def test_a_row_that_is_refused_waits_longer_each_time_and_is_given_up_in_t
 async def test_of_refused_rows_so_many_are_known_and_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "COUNTED", 3)
+    monkeypatch.setattr(module, "TRACKED_REFUSALS", 3)
     desk = Desk(6)
     await desk.send()
-    refused = RefusedError(131, "Implementation specific")
+    refused = BrokerRefusedError(131, "Implementation specific")
     await desk.answer(0, **{f"r{row}": refused for row in range(1, 7)})
     assert sorted(desk.delivery._refusals) == sorted(desk.delivery._held) == [4, 5, 6]
     # those that nobody remembers do not wait, and are not lost
@@ -170,9 +171,11 @@ async def test_a_new_connection_begins_anew() -> None:
     fresh = desk.delivery
     assert (fresh.paused_ns, fresh.highest, fresh.flying, fresh.stalled) == (0, 0, False, False)
     await desk.send()
-    quota = RefusedError(QUOTA, "Quota exceeded")
-    await desk.answer(0, r1=RefusedError(DENIED, "Not authorized"), r2=quota, r3=quota)
-    assert desk.delivery.paused_ns == QUOTA_NS
+    quota = BrokerRefusedError(QUOTA_EXCEEDED, "Quota exceeded")
+    await desk.answer(
+        0, r1=BrokerRefusedError(NOT_AUTHORIZED, "Not authorized"), r2=quota, r3=quota
+    )
+    assert desk.delivery.paused_ns == QUOTA_PAUSE_NS
     assert (desk.alarms, await desk.send()) == (["denied", "quota"], [])
     desk.delivery.probing.tried(None, 0)
     desk.delivery.connected(1)
@@ -184,14 +187,14 @@ async def test_a_new_connection_begins_anew() -> None:
 async def test_a_broker_that_refuses_all_gets_a_pause_that_doubles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "IN_VAIN", 2)
-    desk, refused = Desk(1), RefusedError(131, "Implementation specific")
+    monkeypatch.setattr(module, "PAUSE_AFTER_REFUSALS", 2)
+    desk, refused = Desk(1), BrokerRefusedError(131, "Implementation specific")
     pauses = []
     for _ in range(24):
         await desk.answer(5, r1=refused)
         pauses.append(desk.delivery.paused_ns - 5 if desk.delivery.paused_ns else 0)
     assert pauses[:7] == [0, S, S, 2 * S, 2 * S, 4 * S, 4 * S]
-    assert pauses[-1] == HELD_LONGEST_NS
+    assert pauses[-1] == RETRY_MAX_NS
     assert (desk.counts.dead, desk.counts.refused) == (0, 24), "it is not the record that is wrong"
     await desk.answer(6, r1=0)
     desk.delivery.paused_ns = 0

@@ -9,9 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core import Envelope, Key, Record, Stamp, Stream, TimeQuality
-from edge.uplink.envelope import CERTAIN, MARKS, ClockMap, Mark, best_mark, envelope
-from edge.uplink.wire import Topics, WireError, decode, encode, iso
-from edge.uplink.wire.clock import TRUST
+from edge.uplink.envelope import (
+    CERTAIN_RANK,
+    MARKS_LIMIT,
+    ClockMap,
+    ClockMarkLike,
+    best_mark,
+    make_envelope,
+)
+from edge.uplink.wire import Topics, WireError, decode, encode, iso_time
+from edge.uplink.wire.clockmoments import TRUST
 
 S = 1_000_000_000
 YEAR = 365 * 86_400 * S
@@ -24,9 +31,9 @@ def mark(mono_s: float, tq: TimeQuality, began_ns: int = T0) -> Stamp:
     return Stamp(int(mono_s * S), began_ns + int(mono_s * S), tq)
 
 
-def start(marks: Sequence[Mark], mono_s: int) -> tuple[int, str]:
+def start(marks: Sequence[ClockMarkLike], mono_s: int) -> tuple[int, str]:
     """When the wall says that this boot began, for a record that ended then; how sure it is."""
-    sealed = envelope(marks, (mono_s - 1) * S, mono_s * S)
+    sealed = make_envelope(marks, (mono_s - 1) * S, mono_s * S)
     return sealed.to_wall_ns - mono_s * S, sealed.tq
 
 
@@ -104,7 +111,7 @@ def test_nothing_is_dated_by_a_wrong_answer_when_the_last_one_was_right(
 
 MARK_LISTS = st.lists(
     st.builds(Stamp, st.integers(0, 10**6), st.integers(-(10**6), 10**6), st.sampled_from(TRUST)),
-    max_size=MARKS,
+    max_size=MARKS_LIMIT,
 )
 
 
@@ -121,9 +128,9 @@ def test_the_choice_does_not_depend_on_the_order_and_is_certain_if_it_can_be(
         return
     trust = TRUST.index(found.tq)
     after = [one for one in marks if one.mono_ns >= to_ns]
-    if any(TRUST.index(one.tq) >= CERTAIN for one in after):
-        assert trust >= CERTAIN
-    assert all(trust >= min(TRUST.index(one.tq), CERTAIN) for one in after)
+    if any(TRUST.index(one.tq) >= CERTAIN_RANK for one in after):
+        assert trust >= CERTAIN_RANK
+    assert all(trust >= min(TRUST.index(one.tq), CERTAIN_RANK) for one in after)
 
 
 # -- the map of the boot that runs -----------------------------------------------------------------
@@ -150,11 +157,11 @@ def test_a_clock_that_flaps_keeps_what_is_certain() -> None:
     clock = ClockMap([mark(1, "ntp")])
     for second in range(2, 1000):
         clock.see(mark(second, "floor", T0 + second * YEAR))
-        assert len(clock.marks) <= MARKS
+        assert len(clock.marks) <= MARKS_LIMIT
     assert clock.marks[0] == mark(1, "ntp")
     for second in range(1000, 2000):
         clock.see(mark(second, "ntp", T0 + second * S))
-    assert len(clock.marks) == MARKS
+    assert len(clock.marks) == MARKS_LIMIT
     assert clock.marks[-1] == mark(1999, "ntp", T0 + 1999 * S)
     assert start(clock.marks, 2000) == (T0 + 1999 * S, "ntp")
 
@@ -170,7 +177,7 @@ def test_a_map_from_the_outbox_is_put_in_order() -> None:
 def sealed(tq: TimeQuality | None, known: Any, wall_ns: int = T0) -> Envelope:
     """A record from 100 s to 160 s of its boot."""
     marks = [] if tq is None else [mark(10, tq, wall_ns)]
-    return envelope(marks, 100 * S, 160 * S, known=known)
+    return make_envelope(marks, 100 * S, 160 * S, known=known)
 
 
 @pytest.mark.parametrize("tq", [None, "none"])
@@ -227,7 +234,7 @@ def test_the_truth_and_what_is_told_lie_within_the_bounds(
         None if before is None else began_ns - before,
         None if after is None else began_ns + to_ns + after,
     )
-    found = envelope([Stamp(0, wall_ns, tq)], from_ns, to_ns, known=known)
+    found = make_envelope([Stamp(0, wall_ns, tq)], from_ns, to_ns, known=known)
     if known == (None, None):
         assert found.bounds_ns is None
         return
@@ -253,10 +260,10 @@ def sent(bounds: Any, encoding: Any = "json") -> Any:
 @pytest.mark.parametrize(
     ("bounds", "told"),
     [
-        ((T0, T0 + S), [iso(T0), iso(T0 + S)]),
-        ((T0, None), [iso(T0), None]),
-        ((None, T0 + 1), [None, iso(T0 + S // 1000)]),  # a bound is not cut below the truth
-        ((T0, T0), [iso(T0), iso(T0)]),
+        ((T0, T0 + S), [iso_time(T0), iso_time(T0 + S)]),
+        ((T0, None), [iso_time(T0), None]),
+        ((None, T0 + 1), [None, iso_time(T0 + S // 1000)]),  # a bound is not cut below the truth
+        ((T0, T0), [iso_time(T0), iso_time(T0)]),
     ],
 )
 def test_bounds_come_back_as_they_were_sent(bounds: Any, told: Any, encoding: str) -> None:
@@ -272,7 +279,7 @@ def test_without_bounds_nothing_is_said_of_them() -> None:
     assert "bounds" not in json.loads(sent(None).data)
 
 
-LOW, HIGH = iso(T0), iso(T0 + S)
+LOW, HIGH = iso_time(T0), iso_time(T0 + S)
 
 
 @pytest.mark.parametrize(

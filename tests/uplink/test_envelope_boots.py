@@ -4,7 +4,7 @@ from pathlib import Path
 
 from edge.core import Draft, Envelope, Record, Stamp, Stream, TimeQuality
 from edge.store import AsyncOutbox, ClockMark
-from edge.uplink.dating import Dating
+from edge.uplink.timestamps import Timestamper
 
 S = 1_000_000_000
 DAY = 86_400 * S
@@ -16,7 +16,7 @@ class Boot:
 
     def __init__(self, writer: AsyncOutbox) -> None:
         self.writer, self.number = writer, writer.epoch.boot
-        self.dating = Dating(writer, self.number)
+        self.dating = Timestamper(writer, self.number)
 
     @classmethod
     async def start(cls, folder: Path, name: str) -> "Boot":

@@ -2,15 +2,15 @@
 
 import pytest
 
-from edge.uplink import flight as module
-from edge.uplink.flight import ALLOWED, SLOWEST, Flight
-from edge.uplink.session import Answer, LostError
-from edge.uplink.window import START, START_BYTES
+from edge.uplink import inflight as module
+from edge.uplink.inflight import ALLOWANCE_BYTES, SLOWEST_BYTES_S, InFlight
+from edge.uplink.inflightwindow import START_BYTES, START_MESSAGES
+from edge.uplink.session import ConnectionLostError, PublishAnswer
 
 
-def flight(limit: int = 200) -> tuple[Flight, list[tuple[object, Answer]]]:
-    told: list[tuple[object, Answer]] = []
-    return Flight(limit, lambda token, answer: told.append((token, answer))), told
+def flight(limit: int = 200) -> tuple[InFlight, list[tuple[object, PublishAnswer]]]:
+    told: list[tuple[object, PublishAnswer]] = []
+    return InFlight(limit, lambda token, answer: told.append((token, answer))), told
 
 
 def test_each_message_has_one_answer_and_others_have_none() -> None:
@@ -21,7 +21,7 @@ def test_each_message_has_one_answer_and_others_have_none() -> None:
     made.answered(2, 0, 0.1)
     made.answered(9, 0, 0.1)
     assert (told, len(made)) == ([("m2", 0)], 2)
-    lost = LostError("gone")
+    lost = ConnectionLostError("gone")
     made.lose_all(lost)
     made.lose_all(lost)
     assert told == [("m2", 0), ("m1", lost), ("m3", lost)]
@@ -31,20 +31,20 @@ def test_each_message_has_one_answer_and_others_have_none() -> None:
 def test_a_message_may_take_the_longer_the_more_was_sent_before_it() -> None:
     made, _ = flight()
     assert made.overdue_s(1000.0, 20.0) is None, "nothing is waited for"
-    made.left(1, "a", 3 * SLOWEST, 100.0)  # three seconds of the slowest link
-    made.left(2, "b", 5 * SLOWEST, 110.0)
+    made.left(1, "a", 3 * SLOWEST_BYTES_S, 100.0)  # three seconds of the slowest link
+    made.left(2, "b", 5 * SLOWEST_BYTES_S, 110.0)
     assert made.overdue_s(123.0, 20.0) is None
     assert made.overdue_s(123.0005, 20.0) == pytest.approx(23.0005)
     made.answered(1, 0, 124.0)
     assert made.overdue_s(138.0, 20.0) is None, "eight seconds lay before its end"
     assert made.overdue_s(138.5, 20.0) == 28.5
     made.answered(2, 0, 139.0)
-    made.left(3, "c", SLOWEST, 200.0)
+    made.left(3, "c", SLOWEST_BYTES_S, 200.0)
     assert made.overdue_s(221.0, 20.0) is None
     assert made.overdue_s(221.5, 20.0) == 21.5, "what was answered is not before it any more"
-    made.left(4, "d", 10 * ALLOWED, 300.0)
+    made.left(4, "d", 10 * ALLOWANCE_BYTES, 300.0)
     made.answered(3, 0, 300.0)
-    bound_s = 20.0 + ALLOWED / SLOWEST
+    bound_s = 20.0 + ALLOWANCE_BYTES / SLOWEST_BYTES_S
     assert made.overdue_s(300.0 + bound_s, 20.0) is None
     assert made.overdue_s(300.5 + bound_s, 20.0) is not None, "without a bound nobody would end it"
 
@@ -58,6 +58,6 @@ def test_room_is_what_broker_and_link_allow_whichever_is_less(
         made.left(number, number, 10, 0.0)
     assert (made.room, made.room_bytes) == (0, START_BYTES - 30)
     wide, _ = flight()
-    assert (wide.limit, wide.room) == (START, START)
-    monkeypatch.setattr(module, "MOST_BYTES", 1000)
+    assert (wide.limit, wide.room) == (START_MESSAGES, START_MESSAGES)
+    monkeypatch.setattr(module, "IN_FLIGHT_MAX_BYTES", 1000)
     assert flight()[0].room_bytes == 1000

@@ -5,7 +5,13 @@ from dataclasses import replace
 import pytest
 
 from edge.core import Stamp
-from edge.uplink.gate import QUARTER_NS, SETTLED_NS, STEPS, THIN, Gate
+from edge.uplink.backloggate import (
+    DOWNSAMPLE_LEVEL,
+    DOWNSAMPLE_STEPS,
+    QUARTER_NS,
+    SETTLED_NS,
+    BacklogGate,
+)
 from tests.uplink.test_delivery import Desk, Store
 
 S = 1_000_000_000
@@ -38,7 +44,7 @@ class Door:
     def __init__(self) -> None:
         self.store, self.desk = Asked(), Desk()
         self.delivery = self.desk.delivery
-        self.gate = Gate(self.store, self.delivery)
+        self.gate = BacklogGate(self.store, self.delivery)
         self.beats = 0
 
     @property
@@ -131,11 +137,13 @@ async def test_the_end_of_thrift_opens_it_at_once(linked: bool) -> None:
     assert not door.held
 
 
-@pytest.mark.parametrize(("gains", "steps"), [(0, 1), (3, 4), (9 * STEPS, STEPS)])
+@pytest.mark.parametrize(
+    ("gains", "steps"), [(0, 1), (3, 4), (9 * DOWNSAMPLE_STEPS, DOWNSAMPLE_STEPS)]
+)
 async def test_with_more_thrift_what_waits_merges_before_it_goes(gains: int, steps: int) -> None:
     """And whoever watches sees that we live."""
     door = Door()
     door.store.gains = gains
-    door.gate.level(THIN)
+    door.gate.level(DOWNSAMPLE_LEVEL)
     assert await door.linked() == ["thin"] * steps + ["linked"]
     assert door.beats == steps

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edge.uplink.commands import Commands
-from edge.uplink.counters import Counters
-from edge.uplink.inbound import WAITING, WAITING_BYTES, Inbound
-from edge.uplink.session import Inbound as Message
+from edge.uplink.commands import CommandHandler
+from edge.uplink.counters import UplinkCounters
+from edge.uplink.inboundqueue import QUEUE_BYTES, QUEUE_MESSAGES, InboundQueue
+from edge.uplink.session import InboundMessage as Message
 from edge.uplink.wire import Receipt, Topics, encode_command, encode_receipts
 
 GW, EPOCH = "gw-0001", 7
@@ -24,10 +24,10 @@ def receipt(*, retain: bool) -> Message:
 
 
 class Desk:
-    """An `Inbound`, and all that it has passed on."""
+    """An `InboundQueue`, and all that it has passed on."""
 
     def __init__(self, receipted: bool = True) -> None:
-        self.counts = Counters()
+        self.counts = UplinkCounters()
         self.told: list[tuple[list[Receipt], int]] = []
         self.spread: list[float] = []
 
@@ -37,9 +37,9 @@ class Desk:
         def store(receipts: Sequence[Receipt], now_ns: int) -> None:
             self.told.append((list(receipts), now_ns))
 
-        commands = Commands(GW, EPOCH, {"status": status})
+        commands = CommandHandler(GW, EPOCH, {"status": status})
         stores: Callable[[Sequence[Receipt], int], None] | None = store if receipted else None
-        self.inbound = Inbound(TOPICS, GW, commands, self.counts, stores, self.spread.append)
+        self.inbound = InboundQueue(TOPICS, GW, commands, self.counts, stores, self.spread.append)
 
     async def take(self, *messages: Message) -> list[dict[str, Any]]:
         for each in messages:
@@ -83,10 +83,10 @@ async def test_what_is_strange_is_counted_each_time_and_what_follows_is_looked_a
 async def test_what_waits_is_bounded_and_what_is_too_much_is_counted() -> None:
     desk = Desk()
     for _ in range(2):  # room is there again when it was looked at
-        await desk.take(*[receipt(retain=False)] * (WAITING + 3))
-    assert (len(desk.told), desk.counts.strange) == (2 * WAITING, 6)
+        await desk.take(*[receipt(retain=False)] * (QUEUE_MESSAGES + 3))
+    assert (len(desk.told), desk.counts.strange) == (2 * QUEUE_MESSAGES, 6)
     told = b'{"v": 1, "spread_s": 3}'
-    half = message(TOPICS.spread, told.ljust(WAITING_BYTES // 2), retain=True)
+    half = message(TOPICS.spread, told.ljust(QUEUE_BYTES // 2), retain=True)
     for _ in range(2):  # an empty one has room where one byte has none
         await desk.take(half, half, message(TOPICS.spread, b" "), message(TOPICS.spread))
     assert desk.spread == [3.0, 3.0, 0.0] * 2

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from edge.core import Draft, Envelope, Key, Record, Stream
 from edge.core.numbers import stepped
 from edge.uplink import manifests as module
-from edge.uplink.manifests import AGAIN, FULL, Manifests
-from edge.uplink.wire import START, decode, encode, link_of_map
-from edge.uplink.wire.clock import MOMENTS, Moment
+from edge.uplink.manifests import REDATED_LIMIT, SEGMENT_RECORDS, Manifests
+from edge.uplink.wire import CHAIN_START, chain_map, decode, encode
+from edge.uplink.wire.clockmoments import MOMENTS_LIMIT, Moment
 
 EPOCH = 4294967299
 NTP = Moment(3, 5_000, 1_790_000_000_005_000, "ntp")
@@ -96,12 +96,12 @@ def test_merged_records_continue_their_neighbours() -> None:
 
 def test_a_full_segment_ends_before_its_time() -> None:
     manifests = Manifests()
-    for seq in range(1, FULL + 2):
+    for seq in range(1, SEGMENT_RECORDS + 2):
         manifests.handed(record(seq), NTP)
     (body,) = bodies(manifests.due(0, all_=False))
-    assert (body["first"], body["last"], body["count"]) == (1, FULL, FULL)
+    assert (body["first"], body["last"], body["count"]) == (1, SEGMENT_RECORDS, SEGMENT_RECORDS)
     (rest,) = bodies(manifests.due(0, all_=True))
-    assert rest["first"] == FULL + 1
+    assert rest["first"] == SEGMENT_RECORDS + 1
 
 
 @given(
@@ -138,7 +138,7 @@ def test_a_consumer_calculates_the_same_chain(encoding: Any, value: float) -> No
     sealed = Envelope(1, 2, "ntp", late=True, again=True)
     payload = encode(sent, sealed, "gw", encoding)
     (message,) = decode("kerbstone/v1/s/gw/up/air/hut", payload.data, payload.content_type)
-    assert link_of_map(START, message.sent).hex() == chain([sent])
+    assert chain_map(CHAIN_START, message.sent).hex() == chain([sent])
 
 
 def test_the_opening_names_the_former_epoch() -> None:
@@ -192,19 +192,19 @@ def test_what_goes_again_and_is_dated_better_is_told_once() -> None:
 
 def test_a_clock_that_is_set_without_end_makes_no_large_manifest() -> None:
     manifests = Manifests()
-    moments = [NTP._replace(wall_us=NTP.wall_us + n * 1_000_000) for n in range(2 * AGAIN)]
+    moments = [NTP._replace(wall_us=NTP.wall_us + n * 1_000_000) for n in range(2 * REDATED_LIMIT)]
     for seq, by in enumerate(moments[:100], 1):
         manifests.handed(record(seq), by)
     for seq in range(1, 101):
         manifests.handed(record(seq), *moments[seq * 17 : seq * 17 + 17])
     found = bodies(manifests.due(0, all_=True))
-    assert max(len(body["clock"]) for body in found) <= MOMENTS
-    assert max(len(body.get("clock_again", ())) for body in found) == MOMENTS
-    assert sum(len(body.get("clock_again", ())) for body in found) == AGAIN
+    assert max(len(body["clock"]) for body in found) <= MOMENTS_LIMIT
+    assert max(len(body.get("clock_again", ())) for body in found) == MOMENTS_LIMIT
+    assert sum(len(body.get("clock_again", ())) for body in found) == REDATED_LIMIT
 
 
 def test_of_many_open_segments_the_oldest_end_and_are_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SEGMENTS", 2)
+    monkeypatch.setattr(module, "SEGMENTS_LIMIT", 2)
     manifests = Manifests()
     for seq in (30, 20, 10):  # each begins a segment of its own
         manifests.handed(record(seq), NTP)
@@ -218,7 +218,7 @@ def test_of_many_open_segments_the_oldest_end_and_are_due(monkeypatch: pytest.Mo
 def test_of_many_streams_the_oldest_is_forgotten_and_may_be_sealed_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "KNOWN", 2)
+    monkeypatch.setattr(module, "SEALED_LIMIT", 2)
     manifests = Manifests()
     streams = (Stream.AIR, Stream.BAY, Stream.ENERGY)
     for stream in streams:
@@ -231,7 +231,7 @@ def test_of_many_streams_the_oldest_is_forgotten_and_may_be_sealed_twice(
 
 
 def test_of_what_was_sealed_so_many_ranges_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RANGES", 2)
+    monkeypatch.setattr(module, "SEALED_RANGES_LIMIT", 2)
     manifests = Manifests()
     for seq in (1, 3, 5):
         manifests.handed(record(seq), NTP)
@@ -244,7 +244,7 @@ def test_of_what_was_sealed_so_many_ranges_are_known(monkeypatch: pytest.MonkeyP
 
 def test_a_clock_that_was_set_often_ends_a_segment_before_its_time() -> None:
     manifests = Manifests()
-    moments = [NTP._replace(wall_us=NTP.wall_us + n * 1_000_000) for n in range(MOMENTS // 2)]
+    moments = [NTP._replace(wall_us=NTP.wall_us + n * 1_000_000) for n in range(MOMENTS_LIMIT // 2)]
     for seq, by in enumerate(moments[:-1], 1):
         manifests.handed(record(seq), by)
     assert manifests.due(0, all_=False) == []

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from edge.core import ConfigError
-from edge.uplink.broker import broker_of
-from edge.uplink.mqtt import LostError, RefusedError
+from edge.uplink.broker import make_broker
+from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
 from tests.uplink.broker import Make, Mosquitto
 from tests.uplink.caller import Caller
 from tests.uplink.certs import Authority
@@ -25,7 +25,7 @@ TYPE = "application/json"
 async def test_the_window_is_what_the_broker_announces(mosquitto: Make) -> None:
     broker = mosquitto("allow_anonymous true\nmax_inflight_messages 7\nmax_packet_size 500\n")
     caller = Caller()
-    link = await caller.open(broker_of(broker.url, "a"))
+    link = await caller.open(make_broker(broker.url, "a"))
     assert link.session.window == 7
     assert link.session.max_packet == 500
     broker.send(signal.SIGSTOP)
@@ -38,7 +38,7 @@ async def test_the_window_is_what_the_broker_announces(mosquitto: Make) -> None:
     await until(lambda: len(caller.answers) == 7)
     assert {answer for _, answer in caller.answers} == {16}
     large = link.publish("large", "t", bytes(600), TYPE)
-    assert isinstance(large, RefusedError)
+    assert isinstance(large, BrokerRefusedError)
     assert large.code == 149
     await link.close()
     assert link.room == 0
@@ -50,13 +50,13 @@ async def test_a_refusal_belongs_to_its_own_message(mosquitto: Make, tmp_path: P
     acl.write_text("topic write ok/#\n")
     broker = mosquitto(f"allow_anonymous true\nacl_file {acl}\n")
     caller = Caller()
-    link = await caller.open(broker_of(broker.url, "a"))
+    link = await caller.open(make_broker(broker.url, "a"))
     for token, topic in enumerate(["ok/1", "denied/1", "ok/2"]):
         link.publish(token, topic, b"x", TYPE)
     await until(lambda: len(caller.answers) == 3)
     found = dict(caller.answers)
     assert (found[0], found[2]) == (16, 16)
-    assert isinstance(found[1], RefusedError)
+    assert isinstance(found[1], BrokerRefusedError)
     assert found[1].code == 135
     await link.close()
 
@@ -64,39 +64,39 @@ async def test_a_refusal_belongs_to_its_own_message(mosquitto: Make, tmp_path: P
 async def test_what_is_unanswered_is_lost_with_the_connection(mosquitto: Make) -> None:
     broker = mosquitto()
     caller = Caller()
-    link = await caller.open(broker_of(broker.url, "a"))
+    link = await caller.open(make_broker(broker.url, "a"))
     broker.send(signal.SIGSTOP)
     for token in range(10):
         link.publish(token, "t", b"x", TYPE)
     await asyncio.sleep(0.05)
     broker.kill()
     await until(lambda: len(caller.answers) == 10)
-    assert all(isinstance(answer, LostError) for _, answer in caller.answers)
+    assert all(isinstance(answer, ConnectionLostError) for _, answer in caller.answers)
     assert len(caller.lost) == 1
-    assert isinstance(link.publish(11, "t", b"x", TYPE), LostError)
+    assert isinstance(link.publish(11, "t", b"x", TYPE), ConnectionLostError)
     await link.close()
 
 
 async def test_a_broker_that_stops_answering_is_noticed(mosquitto: Make) -> None:
     broker = mosquitto()
     caller = Caller()
-    link = await caller.open(replace(broker_of(broker.url, "a"), answer_s=0.5))
+    link = await caller.open(replace(make_broker(broker.url, "a"), answer_s=0.5))
     broker.send(signal.SIGSTOP)
     link.publish("x", "t", b"x", TYPE)
     await until(lambda: bool(caller.lost), 4)
     assert "no answer" in str(caller.lost[0])
-    assert isinstance(caller.answers[0][1], LostError)
+    assert isinstance(caller.answers[0][1], ConnectionLostError)
     await link.close()
 
 
 async def test_no_broker_and_no_entry_are_told_apart(mosquitto: Make) -> None:
     broker = mosquitto("allow_anonymous false\n")
-    with pytest.raises(RefusedError) as refused:
-        await Caller().open(broker_of(broker.url, "a"))
+    with pytest.raises(BrokerRefusedError) as refused:
+        await Caller().open(make_broker(broker.url, "a"))
     assert refused.value.code == 135
     broker.kill()
     with pytest.raises(OSError, match="refused"):
-        await Caller().open(broker_of(broker.url, "a"))
+        await Caller().open(make_broker(broker.url, "a"))
 
 
 async def mute(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -110,7 +110,7 @@ async def mute(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def test_a_silent_listener_does_not_stop_the_loop(scheme: str) -> None:
     server = await asyncio.start_server(mute, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    broker = replace(broker_of(f"{scheme}://127.0.0.1:{port}", "a"), connect_s=0.4)
+    broker = replace(make_broker(f"{scheme}://127.0.0.1:{port}", "a"), connect_s=0.4)
     steps: list[float] = []
 
     async def heartbeat() -> None:
@@ -145,7 +145,7 @@ async def test_garbage_from_the_broker_ends_the_connection(mosquitto: Make) -> N
     server = await asyncio.start_server(hostile, "127.0.0.1", 0)
     caller = Caller()
     link = await caller.open(
-        broker_of(f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}", "a")
+        make_broker(f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}", "a")
     )
     assert link.session.window == 20
     link.publish("x", "t", b"x", TYPE)
@@ -171,7 +171,7 @@ async def test_tls_with_a_client_certificate(secure: tuple[Mosquitto, Authority]
     cert, key = authority.issue("gw-0001")
     url = broker.url.replace("mqtt:", "mqtts:")
     caller = Caller()
-    link = await caller.open(broker_of(url, "a", ca=authority.path, cert=cert, key=key))
+    link = await caller.open(make_broker(url, "a", ca=authority.path, cert=cert, key=key))
     for token in range(200):
         if not link.room:
             await until(lambda: link.room > 0)
@@ -189,12 +189,12 @@ async def test_wrong_certificates_are_errors(
     other = Authority(tmp_path, "other")
     cert, key = other.issue("evil")
     with pytest.raises(OSError):
-        await Caller().open(broker_of(url, "a", ca=authority.path, cert=cert, key=key))
+        await Caller().open(make_broker(url, "a", ca=authority.path, cert=cert, key=key))
     with pytest.raises(OSError):
-        await Caller().open(broker_of(url, "a", ca=authority.path))
+        await Caller().open(make_broker(url, "a", ca=authority.path))
     good = authority.issue("gw")
     with pytest.raises(ssl.SSLCertVerificationError):
-        await Caller().open(broker_of(url, "a", ca=other.path, cert=good[0], key=good[1]))
+        await Caller().open(make_broker(url, "a", ca=other.path, cert=good[0], key=good[1]))
 
 
 async def test_a_password_opens_the_door_and_is_never_shown(
@@ -209,7 +209,7 @@ async def test_a_password_opens_the_door_and_is_never_shown(
     )  # fmt: skip
     broker = mosquitto(f"allow_anonymous false\npassword_file {known}\n")
     caplog.set_level(0)
-    chosen = broker_of(broker.url, "a", username="gw", password="s3cret-word")
+    chosen = make_broker(broker.url, "a", username="gw", password="s3cret-word")
     link = await Caller().open(chosen)
     await link.close()
     assert "s3cret" not in repr(chosen) + str(chosen) + caplog.text
@@ -233,4 +233,4 @@ def test_a_broker_that_cannot_work_is_a_configuration_error(
     url: str, options: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(ConfigError, match=says):
-        broker_of(url, "a", **options)
+        make_broker(url, "a", **options)

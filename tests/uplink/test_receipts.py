@@ -15,7 +15,7 @@ import aiomqtt
 import pytest
 
 from edge.core import Stream
-from edge.uplink import awaiting as module
+from edge.uplink import receipttracker as module
 from edge.uplink.wire import Receipt, Topics, encode_command, encode_receipts
 from tests.uplink.bench import GW, Box, box, drafts
 from tests.uplink.broker import Make, Mosquitto
@@ -117,7 +117,7 @@ async def test_what_an_amnesic_broker_had_acknowledged_is_not_lost(
     mosquitto: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Acknowledged by the broker, killed, nothing kept: the platform has it all in the end."""
-    monkeypatch.setattr("edge.uplink.brokers.SPREAD_S", 0.05)
+    monkeypatch.setattr("edge.uplink.reconnect.SPREAD_DEFAULT_S", 0.05)
     broker = mosquitto()
     async with box(tmp_path, broker.url, receipt_s=1) as gateway:
         gateway.connect()
@@ -154,7 +154,7 @@ async def test_a_receipt_for_what_was_never_sent_is_ignored(
 async def test_when_nobody_stores_the_backlog_stands_still_and_live_goes_on(
     mosquitto: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LIMIT", 10)
+    monkeypatch.setattr(module, "TRACKED_LIMIT", 10)
     broker = mosquitto()
     async with platform(broker) as city, box(tmp_path, broker.url, receipt_s=600) as gateway:
         city.answers = lambda record: False

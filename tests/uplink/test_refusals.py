@@ -13,8 +13,8 @@ import pytest
 from edge.core import Draft, Stream
 from edge.uplink import delivery
 from edge.uplink import sender as module
-from edge.uplink.broker import broker_of
-from edge.uplink.oversize import TAKEN
+from edge.uplink.broker import make_broker
+from edge.uplink.oversize import PROOF_RECORDS
 from tests.uplink.bench import GW, Box, S, box, drafts, large
 from tests.uplink.broker import Make
 from tests.uplink.raw import REFUSE_ALL, RawBroker, raw_broker
@@ -64,7 +64,7 @@ async def test_a_row_is_given_up_once(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto("allow_anonymous true\nmax_packet_size 600\n")
     async with box(tmp_path, broker.url) as gateway:
         gateway.connect()
-        await gateway.commit([*large(2), *drafts(0, 2 * TAKEN)])
+        await gateway.commit([*large(2), *drafts(0, 2 * PROOF_RECORDS)])
         await until(lambda: gateway.sender.counts.dead >= 2)
         await asyncio.sleep(0.1)
         assert gateway.sender.counts.dead == 2
@@ -94,25 +94,25 @@ async def test_a_denied_event_stream_is_in_the_log_only(
 async def test_a_new_connection_may_say_it_again_but_not_soon(
     mosquitto: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("SPREAD_S", "LONGEST_S"):
-        monkeypatch.setattr(f"edge.uplink.brokers.{name}", 0.05)
+    for name in ("SPREAD_DEFAULT_S", "MAX_BACKOFF_S"):
+        monkeypatch.setattr(f"edge.uplink.reconnect.{name}", 0.05)
     broker = mosquitto("allow_anonymous true\nmax_packet_size 600\n")
     async with box(tmp_path, broker.url) as gateway:
         gateway.connect()
         for turn, alarms in ((1, 1), (2, 1), (3, 2)):
             await until(lambda turn=turn: gateway.sender.counts.connections == turn)  # type: ignore[misc]
-            await gateway.commit([*large(2), *drafts(0, 2 * TAKEN)])
+            await gateway.commit([*large(2), *drafts(0, 2 * PROOF_RECORDS)])
             await until(lambda turn=turn: gateway.sender.counts.dead == 2 * turn)  # type: ignore[misc]
             assert len(gateway.alarms) == alarms
             if turn == 2:
-                monkeypatch.setattr("edge.uplink.complaints.QUIET_NS", 0)
+                monkeypatch.setattr("edge.uplink.brokerlog.QUIET_NS", 0)
             broker.kill()
             broker.start()
 
 
 async def test_a_quota_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """151: nothing is tried before the pause is over, and nothing is given up."""
-    monkeypatch.setattr(delivery, "QUOTA_NS", S // 2)
+    monkeypatch.setattr(delivery, "QUOTA_PAUSE_NS", S // 2)
     async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
         broker.answer = lambda topic, _: 151 if "/air/" in topic else 0
         gateway.connect()
@@ -121,7 +121,7 @@ async def test_a_quota_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
         await gateway.commit(drafts(4, 1))
         await asyncio.sleep(0.25)
         assert len(broker.records()) == 4, "the pause holds for what is new, too"
-        monkeypatch.setattr(delivery, "QUOTA_NS", S // 100)
+        monkeypatch.setattr(delivery, "QUOTA_PAUSE_NS", S // 100)
         for _ in range(7 * 5):  # more often than a row may be refused otherwise
             before = gateway.sender.counts.refused
             await until(lambda before=before: gateway.sender.counts.refused > before)  # type: ignore[misc]
@@ -129,13 +129,13 @@ async def test_a_quota_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
         await until(lambda: gateway.sender.counts.confirmed == 5)
         assert gateway.sender.counts.dead == 0
         assert [kind for kind, _ in gateway.alarms] == ["quota"]
-        assert max(Counter(broker.records()).values()) > delivery.REFUSALS
+        assert max(Counter(broker.records()).values()) > delivery.REFUSALS_LIMIT
 
 
 async def test_a_poison_record_is_given_up_and_the_others_arrive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "HELD_NS", S // 1000)
+    monkeypatch.setattr(delivery, "RETRY_FIRST_NS", S // 1000)
     async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
         broker.answer = lambda _, payload: REFUSE_ALL if b'"n":2}' in payload else 0
         gateway.connect()
@@ -148,7 +148,7 @@ async def test_a_poison_record_is_given_up_and_the_others_arrive(
             await asyncio.sleep(0.02)
             assert count < 100
         seen = Counter(json.loads(payload)["n"] for payload in broker.records())
-        assert seen.pop(2) >= delivery.REFUSALS
+        assert seen.pop(2) >= delivery.REFUSALS_LIMIT
         assert set(seen.values()) == {1}
         assert gateway.sender._delivery._refusals == {}
 
@@ -157,12 +157,12 @@ async def test_while_the_broker_takes_nothing_no_record_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its trouble is not the records': when it works again, all of them arrive."""
-    monkeypatch.setattr(delivery, "HELD_NS", S // 1000)
+    monkeypatch.setattr(delivery, "RETRY_FIRST_NS", S // 1000)
     async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
         broker.answer = lambda topic, _: REFUSE_ALL if "/air/" in topic else 0
         gateway.connect()
         await gateway.commit(drafts(0, 100))
-        await until(lambda: gateway.sender.counts.refused > 100 * delivery.REFUSALS)
+        await until(lambda: gateway.sender.counts.refused > 100 * delivery.REFUSALS_LIMIT)
         assert gateway.sender.counts.dead == 0
         broker.answer = lambda _topic, _payload: 0
         await until(lambda: gateway.sender.counts.confirmed == 100)
@@ -171,8 +171,8 @@ async def test_while_the_broker_takes_nothing_no_record_is_given_up(
 async def test_a_broker_that_takes_nothing_is_tried_more_and_more_seldom(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "HELD_NS", S // 200)
-    monkeypatch.setattr(delivery, "IN_VAIN", 20)
+    monkeypatch.setattr(delivery, "RETRY_FIRST_NS", S // 200)
+    monkeypatch.setattr(delivery, "PAUSE_AFTER_REFUSALS", 20)
     async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
         broker.answer = lambda topic, _: REFUSE_ALL if "/air/" in topic else 0
         gateway.connect()
@@ -190,9 +190,9 @@ async def test_the_widest_window_of_refusals_comes_to_an_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More rows are refused at one time than are counted: each still gets to its end."""
-    monkeypatch.setattr(delivery, "HELD_NS", S // 1000)
+    monkeypatch.setattr(delivery, "RETRY_FIRST_NS", S // 1000)
     async with raw_broker() as broker:
-        wide = replace(broker_of(broker.url, GW), window=2000)
+        wide = replace(make_broker(broker.url, GW), window=2000)
         async with box(tmp_path, wide, backlog_per_s=1e6) as gateway:
             broker.answer = lambda topic, _: REFUSE_ALL if "/air/" in topic else 0
             await gateway.writer.commit(drafts(0, 1600))
@@ -203,14 +203,14 @@ async def test_the_widest_window_of_refusals_comes_to_an_end(
                 turn += 1
                 await asyncio.sleep(0.02)
                 assert turn < 4000
-            assert len(gateway.sender._delivery._refusals) <= delivery.COUNTED
+            assert len(gateway.sender._delivery._refusals) <= delivery.TRACKED_REFUSALS
             assert [kind for kind, _ in gateway.alarms] == ["refused"]
 
 
 async def test_retained_messages_do_not_hold_up_records(tmp_path: Path) -> None:
     """With room for one message, hundreds of sources with a `last` each: records go first."""
     async with raw_broker() as broker:
-        narrow = replace(broker_of(broker.url, GW), window=1)
+        narrow = replace(make_broker(broker.url, GW), window=1)
         async with box(tmp_path, narrow) as gateway:
             gateway.connect()
             await until(lambda: gateway.sender.connected)
@@ -255,7 +255,7 @@ async def test_each_cause_is_said_once_until_a_connection_succeeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody is there, then somebody who does not know us, then nobody again: two lines."""
-    monkeypatch.setattr("edge.uplink.brokers.LONGEST_S", 0.01)
+    monkeypatch.setattr("edge.uplink.reconnect.MAX_BACKOFF_S", 0.01)
     caplog.set_level(logging.WARNING)
     broker = RawBroker()
     broker.connack = 0x86  # bad user name or password
@@ -301,4 +301,4 @@ async def test_causes_without_end_do_not_fill_the_log(
         broker = gateway.sender._brokers.next.broker
         for n in range(100):
             gateway.sender._failed(broker, OSError(f"trouble {n}"), said, None)
-    assert len(caplog.records) == len(said) == module.CAUSES
+    assert len(caplog.records) == len(said) == module.CAUSES_LOGGED

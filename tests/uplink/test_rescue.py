@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from edge.core import Envelope, Key, Record, Stream
-from edge.uplink import rescue as module
-from edge.uplink.broker import Broker, broker_of
-from edge.uplink.delivery import DENIED
-from edge.uplink.mqtt import LostError, RefusedError
-from edge.uplink.rescue import Dated, Rescue, Rescued
+from edge.uplink import rescuesender as module
+from edge.uplink.broker import Broker, make_broker
+from edge.uplink.delivery import NOT_AUTHORIZED
+from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
+from edge.uplink.rescuesender import DatedRecord, RescueResult, RescueSender
 from edge.uplink.wire import Receipt, Topics, encode_receipts
 from tests.uplink.raw import DISCONNECT, PUBACK, REFUSE_ALL, RawBroker, publish, raw_broker
 from tests.uplink.waiting import until
@@ -26,7 +26,7 @@ TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
 NTP = Envelope(0, S, "ntp")
 
 
-def records(count: int, stream: Stream = Stream.AIR, **body: Any) -> list[Dated]:
+def records(count: int, stream: Stream = Stream.AIR, **body: Any) -> list[DatedRecord]:
     return [
         (Record(Key(EPOCH, stream, seq), "hut", 1, 0, S, {"n": seq, **body}), NTP)
         for seq in range(1, count + 1)
@@ -34,13 +34,13 @@ def records(count: int, stream: Stream = Stream.AIR, **body: Any) -> list[Dated]
 
 
 def rescue(
-    receipt_s: float | None = None, progress: Callable[[Rescued], None] = lambda done: None
-) -> Rescue:
-    return Rescue(TOPICS, GW, "json", receipt_s, progress)
+    receipt_s: float | None = None, progress: Callable[[RescueResult], None] = lambda done: None
+) -> RescueSender:
+    return RescueSender(TOPICS, GW, "json", receipt_s, progress)
 
 
 def gateway(broker: RawBroker) -> Broker:
-    return replace(broker_of(broker.url, "rescue"), connect_s=5.0)
+    return replace(make_broker(broker.url, "rescue"), connect_s=5.0)
 
 
 async def receipt(broker: RawBroker, *ranges: tuple[int, int], retain: bool = False) -> None:
@@ -75,9 +75,9 @@ async def test_a_record_that_cannot_go_is_told_with_why_and_the_others_go() -> N
 
 async def test_a_broker_that_does_not_allow_it_ends_it_at_once() -> None:
     async with raw_broker() as broker:
-        broker.answer = lambda topic, payload: DENIED
+        broker.answer = lambda topic, payload: NOT_AUTHORIZED
         made = rescue(receipt_s=60)
-        with pytest.raises(RefusedError, match="Not authorized"):
+        with pytest.raises(BrokerRefusedError, match="Not authorized"):
             await made.run(gateway(broker), records(30))
         assert made.done.confirmed == 0
         refused = sum(made.done.refused.values())
@@ -95,7 +95,7 @@ async def test_a_connection_that_ends_is_an_error_and_what_was_not_answered_is_o
 
             broker.answer = answer
             made = rescue(receipt_s)
-            with pytest.raises(LostError):
+            with pytest.raises(ConnectionLostError):
                 await made.run(gateway(broker), records(6))
             done = made.done
             assert done.unanswered >= 1
@@ -109,7 +109,7 @@ async def test_where_receipts_cannot_be_heard_nothing_is_sent() -> None:
     async with raw_broker() as broker:
         broker.suback = lambda name: 135
         made = rescue(receipt_s=5)
-        with pytest.raises(LostError, match="does not let us hear"):
+        with pytest.raises(ConnectionLostError, match="does not let us hear"):
             await made.run(gateway(broker), records(3))
         assert broker.published == []
         await rescue().run(gateway(broker), records(3))  # who asks for none needs none
@@ -120,7 +120,7 @@ async def test_only_a_receipt_confirms_where_one_is_awaited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Not a retained one, not another gateway's or a wrong one; a refused record waits for none."""
-    monkeypatch.setattr(module, "TURN_S", 0.05)
+    monkeypatch.setattr(module, "TICK_S", 0.05)
     seen: list[int] = []
     cities: list[asyncio.Task[None]] = []
     async with raw_broker() as broker:
@@ -137,7 +137,7 @@ async def test_only_a_receipt_confirms_where_one_is_awaited(
             await until(lambda: made.done.confirmed == 2)
             await receipt(broker, (1, 9))
 
-        def progress(done: Rescued) -> None:
+        def progress(done: RescueResult) -> None:
             seen.append(done.confirmed)
             if sum(done.refused.values()) == 1 and len(broker.published) == 4 and not cities:
                 cities.append(asyncio.create_task(city()))
@@ -152,13 +152,13 @@ async def test_only_a_receipt_confirms_where_one_is_awaited(
 async def test_a_city_that_stores_nothing_is_waited_for_so_long_and_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "TURN_S", 0.05)
-    monkeypatch.setattr(module, "WAITING", 2)
-    monkeypatch.setattr(module, "PAGE", 2)
+    monkeypatch.setattr(module, "TICK_S", 0.05)
+    monkeypatch.setattr(module, "IN_FLIGHT_LIMIT", 2)
+    monkeypatch.setattr(module, "PAGE_RECORDS", 2)
     async with raw_broker() as broker:
         read: list[int] = []
 
-        def source() -> Iterator[Dated]:
+        def source() -> Iterator[DatedRecord]:
             for each in records(9):
                 read.append(each[0].key.seq)
                 yield each

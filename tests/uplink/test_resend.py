@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edge.core import Key, Record, Stream
 from edge.store import StoredRecord
 from edge.uplink import resend as module
-from edge.uplink.resend import clusters, resend
+from edge.uplink.resend import cluster_ranges, find_for_resend
 from edge.uplink.wire import Command, WireError
 
 
@@ -36,7 +36,7 @@ class Store:
 
 async def ask(store: Any, ranges: list[list[int]], epoch: int = 5) -> tuple[dict[str, int], Any]:
     wanted = [{"epoch": epoch, "stream": "air", "ranges": ranges}]
-    answer, rows = await resend(store, Command("resend", 5, "x", {"ranges": wanted}))
+    answer, rows = await find_for_resend(store, Command("resend", 5, "x", {"ranges": wanted}))
     return dict(answer), rows
 
 
@@ -44,7 +44,7 @@ async def ask(store: Any, ranges: list[list[int]], epoch: int = 5) -> tuple[dict
 def test_clusters_hold_the_same_numbers_in_order(pairs: list[tuple[int, int]]) -> None:
     ranges = [(first, first + more) for first, more in pairs]
     truth = {n for first, last in ranges for n in range(first, last + 1)}
-    flat = [each for cluster in clusters(ranges) for each in cluster]
+    flat = [each for cluster in cluster_ranges(ranges) for each in cluster]
     assert [n for first, last in flat for n in range(first, last + 1)] == sorted(truth)
 
 
@@ -62,12 +62,12 @@ async def test_what_is_not_here_is_gone() -> None:
 
 
 async def test_what_was_not_looked_for_is_not_called_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 10)
+    monkeypatch.setattr(module, "RESEND_LIMIT", 10)
     answer, rows = await ask(Store(range(1, 31)), [[1, 30]])
     assert (answer, len(rows)) == ({"again": 10, "gone": 0, "left": 20}, 10)
     answer, _ = await ask(Store([*range(1, 7), *range(2001, 2011)]), [[1, 6], [2001, 2010]])
     assert answer == {"again": 10, "gone": 0, "left": 6}
-    monkeypatch.setattr(module, "WALKS", 2)
+    monkeypatch.setattr(module, "SEARCH_LIMIT", 2)
     answer, _ = await ask(Store([1]), [[1, 1], [2000, 2000], [4000, 4001]])
     assert answer == {"again": 1, "gone": 1, "left": 2}
 
@@ -79,4 +79,4 @@ async def test_a_disk_that_does_not_work_is_an_answer() -> None:
 
 async def test_wrong_ranges_are_refused() -> None:
     with pytest.raises(WireError):
-        await resend(Store([]), Command("resend", 5, "x", json.loads('{"ranges": 5}')))  # type: ignore[arg-type]
+        await find_for_resend(Store([]), Command("resend", 5, "x", json.loads('{"ranges": 5}')))  # type: ignore[arg-type]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.core import Draft, Stream
-from edge.uplink.broker import broker_of
-from edge.uplink.oversize import TAKEN
+from edge.uplink.broker import make_broker
+from edge.uplink.oversize import PROOF_RECORDS
 from tests.uplink.bench import GW, S, box, drafts, numbers
 from tests.uplink.broker import Listener, Make
 from tests.uplink.waiting import until
@@ -149,11 +149,11 @@ async def test_what_is_too_large_is_buried_and_declared(mosquitto: Make, tmp_pat
     async with box(tmp_path, broker.url) as gateway:
         gateway.connect()
         large = Draft(Stream.AIR, "hut_air", 0, S, {"text": "x" * 3000})
-        await gateway.commit([large, *drafts(1, TAKEN)])
-        await until(lambda: gateway.sender.counts.confirmed == TAKEN)
+        await gateway.commit([large, *drafts(1, PROOF_RECORDS)])
+        await until(lambda: gateway.sender.counts.confirmed == PROOF_RECORDS)
         await until(lambda: gateway.sender.counts.dead == 1)
         await gateway.commit([])
-        await until(lambda: gateway.sender.counts.confirmed == TAKEN + 1)
+        await until(lambda: gateway.sender.counts.confirmed == PROOF_RECORDS + 1)
         counts = await gateway.writer.counts()
         assert (counts.rows, counts.dead) == (1, 1)  # the event is confirmed, not yet committed
     (event,) = [json.loads(line.partition(" ")[2]) for line in listener.stop()]
@@ -183,7 +183,7 @@ async def test_a_kill_between_puback_and_commit_sends_nothing_twice(
 async def test_an_old_protocol_is_said(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto()
     listener = Listener(broker, f"{UP}/air/#")
-    old = broker_of(broker.url, GW, protocol="3.1.1")
+    old = make_broker(broker.url, GW, protocol="3.1.1")
     async with box(tmp_path, old) as gateway:
         assert [kind for kind, _ in gateway.alarms] == ["old_protocol"]
         gateway.connect()

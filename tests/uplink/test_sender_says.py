@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from edge.core import Stream
-from edge.uplink.broker import broker_of
-from edge.uplink.mqtt import Connection, RefusedError, UnknownError
-from edge.uplink.sender import Hooks, Sender, Terms, too_little
+from edge.uplink.broker import make_broker
+from edge.uplink.mqtt import BrokerRefusedError, CertificateRejectedError, MqttConnection
+from edge.uplink.sender import Sender, SenderHooks, SenderOptions, limit_notice
 from edge.uplink.wire import Topics, encode_command
 from tests.uplink.bench import GW, box, drafts
 from tests.uplink.raw import RawBroker, publish, raw_broker
-from tests.uplink.test_timing import Rows, row
+from tests.uplink.test_sendqueue_order import Rows, row
 from tests.uplink.waiting import until
 from tests.virtual import VirtualClock
 
@@ -34,10 +34,10 @@ class Desk:
         self.known: list[bool] = []
         self.states = iter(range(99))
         self.sender = Sender(
-            [broker_of(broker.url or "mqtt://broker.example", GW)], TOPICS, GW, Rows([]),
+            [make_broker(broker.url or "mqtt://broker.example", GW)], TOPICS, GW, Rows([]),
             self.clock, boot=1, epoch=1,
-            terms=Terms(encoding="json", receipt_s=60),
-            hooks=Hooks(
+            terms=SenderOptions(encoding="json", receipt_s=60),
+            hooks=SenderHooks(
                 status=lambda: {"asked": next(self.states)},
                 meta=lambda: {"asked": next(self.states)},
                 alarm=lambda kind, text: self.alarms.append((kind, text)),
@@ -134,17 +134,17 @@ async def test_a_drain_ends_when_all_has_its_answer(tmp_path: Path) -> None:
 
 
 def test_what_a_broker_takes_too_little_of_is_told_with_figures() -> None:
-    text = too_little("mqtt://b", 200, 900, 3)
+    text = limit_notice("mqtt://b", 200, 900, 3)
     assert all(each in text for each in ("mqtt://b", "200 bytes", "3 records are", "900 bytes"))
-    assert "1000 records or more are" in too_little("mqtt://b", 200, 900, 1000)
+    assert "1000 records or more are" in limit_notice("mqtt://b", 200, 900, 1000)
 
 
 @pytest.mark.parametrize(
     ("error", "kinds", "known"),
     [
         (ssl.SSLCertVerificationError(1, "self-signed certificate"), ["untrusted"], []),
-        (UnknownError("the broker refuses our certificate: EXPIRED"), [], [False]),
-        (RefusedError(155, "QoS not supported"), ["broker_limit"], []),
+        (CertificateRejectedError("the broker refuses our certificate: EXPIRED"), [], [False]),
+        (BrokerRefusedError(155, "QoS not supported"), ["broker_limit"], []),
         (ConnectionRefusedError(111, "Connection refused"), [], []),
     ],
 )
@@ -158,7 +158,7 @@ async def test_why_a_connection_fails_is_told_to_whom_it_concerns(
         tried += 1
         raise error
 
-    monkeypatch.setattr(Connection, "open", fails)
+    monkeypatch.setattr(MqttConnection, "open", fails)
     desk = Desk(RawBroker())
     task = asyncio.create_task(desk.sender.run())
     await desk.clock.run(3600)

@@ -14,7 +14,7 @@ from edge.uplink.wire.strict import (
     MAX_DEPTH,
     MAX_INT,
     MAX_PAYLOAD,
-    checked,
+    check_value,
     load_json,
     load_msgpack,
 )
@@ -46,16 +46,16 @@ PAST: list[tuple[Any, Any, str]] = [
 def test_within_its_bound_it_passes_and_beyond_it_is_refused(
     sound: Any, wrong: Any, why: str
 ) -> None:
-    assert checked(sound) is sound
+    assert check_value(sound) is sound
     with pytest.raises(WireError, match=why):
-        checked(wrong)
+        check_value(wrong)
 
 
 def test_so_many_values_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strict, "MAX_ITEMS", 6)  # all levels together
-    checked([1, [2, 3], 4])
+    check_value([1, [2, 3], 4])
     with pytest.raises(WireError, match="more than 6 values"):
-        checked([1, [2, 3], 4, 5])
+        check_value([1, [2, 3], 4, 5])
 
 
 def test_an_array_is_as_long_as_it_may_be_and_no_longer() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from edge.core import ConfigError
-from edge.uplink.broker import broker_of
-from edge.uplink.tunnel import LARGEST, proxy_of, tunnel
+from edge.uplink.broker import make_broker
+from edge.uplink.tunnel import MAX_RESPONSE_BYTES, open_tunnel, parse_proxy
 from tests.uplink.bench import GW, box, drafts
 from tests.uplink.broker import Make
 from tests.uplink.waiting import until
@@ -51,7 +51,7 @@ async def test_records_go_through_a_proxy_that_knows_the_brokers_name(
     async with proxy(asked) as port:
         # only the proxy knows this name
         url = f"mqtt://broker.city.invalid:{broker.port}"
-        through = broker_of(url, GW, proxy=f"http://127.0.0.1:{port}")
+        through = make_broker(url, GW, proxy=f"http://127.0.0.1:{port}")
         async with box(tmp_path, through) as gateway:
             gateway.connect()
             await gateway.commit(drafts(0, 3))
@@ -65,7 +65,7 @@ async def test_records_go_through_a_proxy_that_knows_the_brokers_name(
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication"),
         (b"HTTP/1.0 503\r\n\r\n", "503"),
         (b"SSH-2.0-OpenSSH\r\n\r\n", "does not speak HTTP"),
-        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * LARGEST, "can be read"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * MAX_RESPONSE_BYTES, "can be read"),
         (b"HTTP/1.1 200", "can be read"),
         (b"", "can be read"),
         (b"\xff\x00\n\n", "does not speak HTTP"),
@@ -79,7 +79,7 @@ def test_a_proxy_that_does_not_let_through_is_an_error_with_its_words(
         theirs.sendall(answer)
         theirs.shutdown(socket.SHUT_WR)
         with pytest.raises(ConnectionError, match=word):
-            tunnel(ours, "::1", 8883, time.monotonic() + 30)
+            open_tunnel(ours, "::1", 8883, time.monotonic() + 30)
         assert theirs.recv(999).startswith(
             b"CONNECT [::1]:8883 HTTP/1.1\r\nHost: [::1]:8883\r\n\r\n"
         )
@@ -99,7 +99,7 @@ def test_a_proxy_that_drips_is_cut_off() -> None:
     began_s = time.monotonic()
     with ours, theirs:
         with pytest.raises(TimeoutError):
-            tunnel(ours, "broker", 8883, began_s + 0.4)
+            open_tunnel(ours, "broker", 8883, began_s + 0.4)
         ended.set()
         dripping.join()
 
@@ -110,6 +110,6 @@ def test_a_proxy_that_drips_is_cut_off() -> None:
 )
 def test_what_is_no_proxy_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="http://host:port"):
-        proxy_of(text)
+        parse_proxy(text)
     with pytest.raises(ConfigError, match=r"uplink\.proxy"):
-        broker_of("mqtts://b", GW, proxy=text)
+        make_broker("mqtts://b", GW, proxy=text)

@@ -32,7 +32,7 @@ from edge.uplink.wire import (
     WireError,
     decode,
     encode,
-    iso,
+    iso_time,
     parse_topic,
     raw_body,
     raw_sweeps,
@@ -104,9 +104,9 @@ def test_a_text_that_looks_like_infinity_can_be_sent() -> None:
 
 
 def test_times_of_clocks_gone_mad_can_still_be_written() -> None:
-    assert iso(-5) == "1970-01-01T00:00:00.000Z"
-    assert iso(1 << 80) == "9999-12-31T23:59:59.999Z"
-    assert iso(1_764_032_400 * S + 999_999_999) == "2025-11-25T01:00:00.999Z"
+    assert iso_time(-5) == "1970-01-01T00:00:00.000Z"
+    assert iso_time(1 << 80) == "9999-12-31T23:59:59.999Z"
+    assert iso_time(1_764_032_400 * S + 999_999_999) == "2025-11-25T01:00:00.999Z"
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a+b", "#", "ä", "a b", "-x", "x" * 65, "a\n", "$x"])

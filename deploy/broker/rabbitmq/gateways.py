@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))  # from a checkout, wherever 
 
 from edge.core import ConfigError
 from edge.identity.names import SITE, is_gateway
-from edge.platform.sites import approved, listed
+from edge.platform.allowedsites import approved_gateways, parse_site_list
 from edge.terminal import echo
 
 TAG: Final = "gateway"
@@ -198,10 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         if args.desk is not None:
-            found = approved(args.desk)
+            found = approved_gateways(args.desk)
         else:
             text = sys.stdin.read() if str(args.names) == "-" else args.names.read_text()
-            found = listed(text, str(args.names))
+            found = parse_site_list(text, str(args.names))
         done = sync(found, Ctl(args.ctl, os.environ), many=args.many)
     except ConfigError as error:
         echo(str(error), err=True)

@@ -1,7 +1,8 @@
 """The wire format: topics and payloads, both ways. Pure; what the broker sees is a promise."""
 
 from edge.uplink.wire.batches import raw_body, raw_sweeps
-from edge.uplink.wire.decode import Message, decode
+from edge.uplink.wire.decode import DecodedMessage, decode
+from edge.uplink.wire.digestchain import CHAIN_START, chain_map, chain_record, signed_bytes
 from edge.uplink.wire.down import (
     Command,
     Receipt,
@@ -12,15 +13,48 @@ from edge.uplink.wire.down import (
     encode_receipts,
     parse_ranges,
 )
-from edge.uplink.wire.records import JSON, MSGPACK, RAW, Payload, encode, encode_json, iso
-from edge.uplink.wire.seal import START, link_of, link_of_map, signed_bytes
-from edge.uplink.wire.strict import MAX_PAYLOAD, ForeignError, WireError
-from edge.uplink.wire.topics import Topic, Topics, gateway_of, identifier, is_down, parse_topic
+from edge.uplink.wire.records import JSON, MSGPACK, RAW, Payload, encode, encode_json, iso_time
+from edge.uplink.wire.strict import MAX_PAYLOAD, WireError, WrongGatewayError
+from edge.uplink.wire.topics import (
+    Topic,
+    Topics,
+    check_identifier,
+    gateway_of,
+    is_down,
+    parse_topic,
+)
 
 __all__ = [
-    "JSON", "MAX_PAYLOAD", "MSGPACK", "RAW", "START", "Command", "ForeignError", "Message",
-    "Payload", "Receipt", "Topic", "Topics", "WireError", "decode", "decode_command",
-    "decode_receipts", "decode_spread", "encode", "encode_command", "encode_json",
-    "encode_receipts", "gateway_of", "identifier", "is_down", "iso", "link_of", "link_of_map",
-    "parse_ranges", "parse_topic", "raw_body", "raw_sweeps", "signed_bytes",
+    "CHAIN_START",
+    "JSON",
+    "MAX_PAYLOAD",
+    "MSGPACK",
+    "RAW",
+    "Command",
+    "DecodedMessage",
+    "Payload",
+    "Receipt",
+    "Topic",
+    "Topics",
+    "WireError",
+    "WrongGatewayError",
+    "chain_map",
+    "chain_record",
+    "check_identifier",
+    "decode",
+    "decode_command",
+    "decode_receipts",
+    "decode_spread",
+    "encode",
+    "encode_command",
+    "encode_json",
+    "encode_receipts",
+    "gateway_of",
+    "is_down",
+    "iso_time",
+    "parse_ranges",
+    "parse_topic",
+    "raw_body",
+    "raw_sweeps",
+    "signed_bytes",
 ]  # fmt: skip

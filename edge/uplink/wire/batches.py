@@ -205,7 +205,7 @@ def _inflate(packed: bytes) -> bytes:
 def _rows(table: Any, points: dict[str, tuple[str, ...]], sweeps: list[Sweep], room: int) -> int:
     if table.__class__ is not dict:
         raise WireError("a table is no map")
-    keys, sources = _names(table, "points"), _names(table, "sources")
+    keys, sources = _check_names(table, "points"), _check_names(table, "sources")
     if not sources:
         raise WireError("a table without a source")
     if len(set(keys)) != len(keys) or len(set(sources)) != len(sources):
@@ -222,8 +222,8 @@ def _rows(table: Any, points: dict[str, tuple[str, ...]], sweeps: list[Sweep], r
     room -= count * (len(keys) + 2)
     if room < 0:
         raise WireError(f"a batch of more than {MAX_VALUES} values")
-    places = _whole(_unpack(table.get("src"), count), len(sources), "src")
-    times = _whole(_unpack(table.get("t"), count), 1 << 53, "t")
+    places = _check_indices(_unpack(table.get("src"), count), len(sources), "src")
+    times = _check_indices(_unpack(table.get("t"), count), 1 << 53, "t")
     unpacked = [_unpack(column, count) for column in columns]
     values = [list(row) for row in zip(*unpacked, strict=True)] if keys else [[] for _ in times]
     qualities = _qualities(table.get("q"), values, len(keys))
@@ -241,7 +241,7 @@ def _rows(table: Any, points: dict[str, tuple[str, ...]], sweeps: list[Sweep], r
     return room
 
 
-def _names(table: dict[str, Any], field: str) -> tuple[str, ...]:
+def _check_names(table: dict[str, Any], field: str) -> tuple[str, ...]:
     found = table.get(field)
     if found.__class__ is not list or not all(name.__class__ is str for name in found):
         raise WireError(f"{field} is no list of names")
@@ -254,9 +254,9 @@ def _unpack(column: Any, count: int) -> Sequence[Any]:
     found: Sequence[Any]
     match column:
         case ["=", value]:
-            found = _plain([value]) * count
+            found = _json_values([value]) * count
         case ["*", list(values)]:
-            found = _plain(values)
+            found = _json_values(values)
         case [("f4" | "f8") as code, bytes(data)]:
             found = _array(NUMBERS[code], data)
             if not all(map(isfinite, found)):
@@ -270,7 +270,7 @@ def _unpack(column: Any, count: int) -> Sequence[Any]:
     return found
 
 
-def _plain(values: list[Any]) -> list[Any]:
+def _json_values(values: list[Any]) -> list[Any]:
     if not all(value.__class__ in PLAIN for value in values):
         raise WireError("a column of what is no value")
     return values
@@ -286,7 +286,7 @@ def _array(code: str, data: bytes) -> list[Any]:
     return found.tolist()
 
 
-def _whole(values: Sequence[Any], end: int, name: str) -> Sequence[int]:
+def _check_indices(values: Sequence[Any], end: int, name: str) -> Sequence[int]:
     if not all(value.__class__ is int and 0 <= value < end for value in values):
         raise WireError(f"{name} holds what is not in 0..{end - 1}")
     return values

@@ -9,12 +9,12 @@ from edge.uplink.wire.batches import raw_sweeps
 from edge.uplink.wire.records import JSON, MSGPACK, RAW
 from edge.uplink.wire.strict import (
     MAX_PAYLOAD,
-    ForeignError,
     WireError,
+    WrongGatewayError,
     load_json,
     load_msgpack,
 )
-from edge.uplink.wire.topics import Topic, identifier, parse_topic
+from edge.uplink.wire.topics import Topic, check_identifier, parse_topic
 
 MAX_NUMBER: Final = 1 << 53  # JavaScript's whole numbers end there
 QUALITIES_OF_TIME: Final = frozenset({"none", "floor", "rtc", "ntp", "nts"})
@@ -27,7 +27,7 @@ FLAGS: Final = ("late", "again")
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class DecodedMessage:
     """One decoded message. `sent` is the map as it was sent, `data` the same or, of a batch, its
     readable form.
 
@@ -52,12 +52,12 @@ class Message:
 
 def decode(
     topic: str, payload: bytes, content_type: str | None = None, *, prefix: str = PREFIX
-) -> list[Message]:
+) -> list[DecodedMessage]:
     """What a message says. Without a content type (MQTT 3.1.1) the payload tells what it is.
 
     An empty `last` says nothing: what was retained there is taken away.
 
-    Raises WireError, and nothing else, whatever the bytes are; of these ForeignError when the
+    Raises WireError, and nothing else, whatever the bytes are; of these WrongGatewayError when the
     payload names another gateway than the topic.
     """
     place = parse_topic(topic, prefix)
@@ -69,7 +69,7 @@ def decode(
     if data.__class__ is not dict:
         raise WireError("the payload is no map")
     if data.get("gw") != place.gw:
-        raise ForeignError(f"gw is {data.get('gw')!r:.40}, the topic says {place.gw}")
+        raise WrongGatewayError(f"gw is {data.get('gw')!r:.40}, the topic says {place.gw}")
     version = data.get("v")
     if version.__class__ is not int or version != 1:
         raise WireError(f"v is {version!r:.20}; this program reads 1")
@@ -77,8 +77,8 @@ def decode(
     if place.kind in ("record", "last"):
         _header(data, place)
         if data["stream"] == "raw":
-            shown = _readable(data)
-    return [Message(place, shown, data)]
+            shown = _expand_batch(data)
+    return [DecodedMessage(place, shown, data)]
 
 
 def _load(payload: bytes, content_type: str | None) -> Any:
@@ -104,7 +104,7 @@ def _header(data: dict[str, Any], place: Topic) -> None:
     source = data.get("source", "")
     if source.__class__ is not str or source != place.source:
         raise WireError(f"source is {source!r:.40}, the topic says {place.source!r}")
-    identifier(stream)
+    check_identifier(stream)
     match data.get("mono"):
         case [start, end]:
             _number(start, "mono[0]")
@@ -144,7 +144,7 @@ def _number(value: Any, name: str, low: int = 0) -> None:
         raise WireError(f"{name} is {value!r:.30}, not a whole number from {low}")
 
 
-def _readable(data: dict[str, Any]) -> dict[str, Any]:
+def _expand_batch(data: dict[str, Any]) -> dict[str, Any]:
     """A batch with its sweeps as lists, as JSON can show them."""
     points, sweeps = raw_sweeps(data)
     shown = {name: value for name, value in data.items() if name != "tables"}

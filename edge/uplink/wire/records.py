@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgpack
 
 from edge.core import Envelope, Record, Stream
-from edge.uplink.wire.strict import WireError, checked
+from edge.uplink.wire.strict import WireError, check_value
 
 Encoding = Literal["json", "msgpack"]
 
@@ -22,7 +22,7 @@ HEADER: Final = frozenset(
     {"v", "gw", "epoch", "stream", "seq", "source", "boot", "from", "to", "tq", "bounds", "mono",
      "late", "again"}
 )  # fmt: skip
-ADDED: Final = HEADER | {"since"}
+HEADER_KEYS: Final = HEADER | {"since"}
 """What sending adds to a body; the chain of a manifest is over the rest."""
 # a float64 in MessagePack whose exponent is all ones: infinite, or not a number
 NOT_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
@@ -51,7 +51,7 @@ def encode(record: Record, envelope: Envelope, gw: str, encoding: Encoding) -> P
 
     Raises WireError when the body holds what cannot be sent, or a name of the header.
     """
-    found = as_map(record, envelope, gw)
+    found = record_map(record, envelope, gw)
     stream = record.key.stream
     if stream is Stream.RAW:
         return Payload(msgpack.packb(found), RAW)
@@ -62,11 +62,11 @@ def encode(record: Record, envelope: Envelope, gw: str, encoding: Encoding) -> P
     except (ValueError, TypeError, OverflowError) as error:
         raise WireError(f"cannot be written as MessagePack: {error}") from error
     if NOT_FINITE.search(packed):
-        checked(found)  # it may also be a text that looks so; this knows
+        check_value(found)  # it may also be a text that looks so; this knows
     return Payload(packed, MSGPACK)
 
 
-def as_map(record: Record, envelope: Envelope, gw: str) -> dict[str, Any]:
+def record_map(record: Record, envelope: Envelope, gw: str) -> dict[str, Any]:
     """The map that goes out; times in `mono` are microseconds."""
     key, stream = record.key, record.key.stream
     found: dict[str, Any] = {
@@ -79,30 +79,30 @@ def as_map(record: Record, envelope: Envelope, gw: str) -> dict[str, Any]:
     if record.source:
         found["source"] = record.source
     found["boot"] = record.boot
-    found["from"] = iso(envelope.from_wall_ns)
-    found["to"] = iso(envelope.to_wall_ns)
+    found["from"] = iso_time(envelope.from_wall_ns)
+    found["to"] = iso_time(envelope.to_wall_ns)
     found["tq"] = str(envelope.tq)
     if envelope.bounds_ns is not None:
         low, high = envelope.bounds_ns
         found["bounds"] = [
-            None if low is None else iso(low),
-            None if high is None else iso(high + 999_999),  # not cut to an earlier millisecond
+            None if low is None else iso_time(low),
+            None if high is None else iso_time(high + 999_999),  # not cut to an earlier millisecond
         ]
     found["mono"] = [record.from_ns // 1000, record.to_ns // 1000]
     if envelope.late:
         found["late"] = True
     if envelope.again:
         found["again"] = True
-    if not ADDED.isdisjoint(record.body):
-        names = ", ".join(sorted(ADDED.intersection(record.body)))
+    if not HEADER_KEYS.isdisjoint(record.body):
+        names = ", ".join(sorted(HEADER_KEYS.intersection(record.body)))
         raise WireError(f"the body of a record cannot say {names}: that is added to it")
     found.update(record.body)
     if stream is Stream.EVENT and "since_s" in record.body:
-        found["since"] = iso(envelope.from_wall_ns - round(record.body["since_s"] * 1e9))
+        found["since"] = iso_time(envelope.from_wall_ns - round(record.body["since_s"] * 1e9))
     return found
 
 
-def iso(wall_ns: int) -> str:
+def iso_time(wall_ns: int) -> str:
     """`2026-11-25T01:00:00.000Z`; what no calendar can say is cut to its ends."""
     seconds, rest = divmod(min(max(wall_ns, 0), MAX_WALL_NS), 1_000_000_000)
     return f"{_second(seconds)}.{rest // 1_000_000:03}Z"

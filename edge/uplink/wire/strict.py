@@ -18,11 +18,11 @@ class WireError(ValueError):
     """The payload or the topic is not what the wire format allows; the text says where."""
 
 
-class ForeignError(WireError):
+class WrongGatewayError(WireError):
     """A message that names another gateway or site than the one it may be filed under."""
 
 
-def checked(value: Any) -> Any:
+def check_value(value: Any) -> Any:
     """`value` itself when it is JSON-like and within bounds. Raises WireError."""
     left = MAX_ITEMS
     level: Sequence[Any] = (value,)
@@ -67,7 +67,7 @@ def load_json(payload: bytes) -> Any:
         raise
     except (ValueError, RecursionError) as error:
         raise WireError(f"not JSON: {error}") from error
-    return checked(value)
+    return check_value(value)
 
 
 def load_msgpack(payload: bytes) -> Any:
@@ -85,7 +85,7 @@ def load_msgpack(payload: bytes) -> Any:
         raise
     except (ValueError, RecursionError, msgpack.UnpackException) as error:
         raise WireError(f"not MessagePack: {error!s:.200}") from error
-    return checked(value)
+    return check_value(value)
 
 
 def _text(text: str) -> None:

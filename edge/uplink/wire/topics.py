@@ -9,11 +9,11 @@ from edge.uplink.wire.strict import WireError
 
 IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}")
 STREAMS: Final = frozenset(str(stream) for stream in Stream)
-SINGLES: Final = frozenset({"status", "meta"})
-PAIRS: Final = frozenset({"last", "answer"})
+ONE_LEVEL_KINDS: Final = frozenset({"status", "meta"})
+TWO_LEVEL_KINDS: Final = frozenset({"last", "answer"})
 
 
-def identifier(text: str) -> str:
+def check_identifier(text: str) -> str:
     """`text` itself when it may be a level of a topic. Raises WireError: no + # / or blanks."""
     if not IDENTIFIER.fullmatch(text):
         raise WireError(
@@ -46,8 +46,8 @@ class Topics:
     """The topics of one gateway. All names are checked here, once."""
 
     def __init__(self, prefix: str, site: str, gw: str) -> None:
-        levels = [identifier(level) for level in prefix.split("/")]
-        self.up = "/".join([*levels, identifier(site), identifier(gw), "up"])
+        levels = [check_identifier(level) for level in prefix.split("/")]
+        self.up = "/".join([*levels, check_identifier(site), check_identifier(gw), "up"])
         self.down = self.up.removesuffix("up") + "down"
         self.receipt = f"{self.down}/receipt"
         self.spread = f"{self.down}/spread"
@@ -60,7 +60,7 @@ class Topics:
         """Where a record goes; an empty `source` is a batch."""
         found = self._known.get((stream, source))
         if found is None:
-            tail = f"/{identifier(source)}" if source else ""
+            tail = f"/{check_identifier(source)}" if source else ""
             found = f"{self.up}/{stream}{tail}"
             if len(self._known) < 1000:
                 self._known[stream, source] = found
@@ -68,7 +68,7 @@ class Topics:
 
     def answer(self, verb: str) -> str:
         """Where the answer to a command goes."""
-        return f"{self.up}/answer/{identifier(verb)}"
+        return f"{self.up}/answer/{check_identifier(verb)}"
 
     def verb(self, topic: str) -> str | None:
         """The verb of a command's topic, None for another topic."""
@@ -77,7 +77,7 @@ class Topics:
 
     def last(self, source: str) -> str:
         """The retained topic of a source's newest record."""
-        return f"{self.up}/last/{identifier(source)}"
+        return f"{self.up}/last/{check_identifier(source)}"
 
 
 def parse_topic(topic: str, prefix: str = PREFIX) -> Topic:
@@ -86,11 +86,11 @@ def parse_topic(topic: str, prefix: str = PREFIX) -> Topic:
     At fixed levels behind the prefix: a broker's ACL binds the gateway's level to a certificate,
     and a level that is looked for in any other way is one that the sender chooses.
     """
-    site, gw, rest = _below(topic, prefix)
+    site, gw, rest = _levels_below(topic, prefix)
     match rest:
         case ["up", *tail] if 0 < len(tail) <= 2:
             for level in (site, gw, *tail):
-                identifier(level)
+                check_identifier(level)
             if kind := _kind(tail):
                 source = tail[1] if len(tail) == 2 else ""
                 stream = tail[0] if kind == "record" else ""
@@ -100,17 +100,17 @@ def parse_topic(topic: str, prefix: str = PREFIX) -> Topic:
 
 def gateway_of(topic: str, prefix: str = PREFIX) -> str:
     """In whose branch a topic lies, whatever else is wrong with it; empty: in nobody's."""
-    _, gw, _ = _below(topic, prefix)
+    _, gw, _ = _levels_below(topic, prefix)
     return gw if IDENTIFIER.fullmatch(gw) else ""
 
 
 def is_down(topic: str, prefix: str = PREFIX) -> bool:
     """Whether it goes to a gateway (receipts, commands): it is none of what gateways say."""
-    _, _, rest = _below(topic, prefix)
+    _, _, rest = _levels_below(topic, prefix)
     return rest[:1] == ["down"]
 
 
-def _below(topic: str, prefix: str) -> tuple[str, str, list[str]]:
+def _levels_below(topic: str, prefix: str) -> tuple[str, str, list[str]]:
     """Site, gateway and the levels after them; empty where there are none."""
     head = f"{prefix}/"
     match topic.removeprefix(head).split("/") if topic.startswith(head) else []:
@@ -122,6 +122,6 @@ def _below(topic: str, prefix: str) -> tuple[str, str, list[str]]:
 def _kind(rest: list[str]) -> str:
     if rest[0] in STREAMS:
         return "record"
-    if len(rest) == 1 and rest[0] in SINGLES:
+    if len(rest) == 1 and rest[0] in ONE_LEVEL_KINDS:
         return rest[0]
-    return rest[0] if len(rest) == 2 and rest[0] in PAIRS else ""
+    return rest[0] if len(rest) == 2 and rest[0] in TWO_LEVEL_KINDS else ""

@@ -4,12 +4,20 @@ The daemon does not load it. The documents under `docs/contract/` are made from 
 what is really sent against it.
 """
 
-from edge.uplink.wire.contract.catalogue import BY_NAME, EVENTS, LAST, MESSAGES, Declared, declared
+from edge.uplink.wire.contract.catalogue import (
+    BY_NAME,
+    EVENTS,
+    LAST,
+    MESSAGES,
+    DeclaredMessage,
+    declared,
+)
 from edge.uplink.wire.contract.points import point_hook
 from edge.uplink.wire.contract.raw import Table
 from edge.uplink.wire.contract.schemas import DRAFT, VERSION, Schema, schema_of
 
 __all__ = [
-    "BY_NAME", "DRAFT", "EVENTS", "LAST", "MESSAGES", "VERSION", "Declared", "Schema", "Table",
+    "BY_NAME", "DRAFT", "EVENTS", "LAST", "MESSAGES", "VERSION", "DeclaredMessage", "Schema",
+    "Table",
     "declared", "point_hook", "schema_of",
 ]  # fmt: skip

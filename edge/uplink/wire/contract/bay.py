@@ -14,11 +14,11 @@ from edge.uplink.wire.contract.terms import (
     BayKind,
     Count,
     Name,
-    Part,
     Positive,
     Qualities,
     Share,
-    told,
+    WireStruct,
+    meaning,
 )
 
 BayHealth = Literal["ok", "unobserved", "chatter"]
@@ -31,13 +31,13 @@ class Bay(Summary, kw_only=True):
     A bay is one place: a stay can be read from its records, but nothing of the vehicle itself.
     """
 
-    stream: Annotated[Literal["bay"], told("The stream.")]
-    bay: Annotated[Name, told("The bay. NTCIP 1209: sensorZoneLabel.")]
-    kind: Annotated[Kind, told("What it is for.")]
-    occupied_us: Annotated[Count | None, told("For how long it was occupied.", "us")]
+    stream: Annotated[Literal["bay"], meaning("The stream.")]
+    bay: Annotated[Name, meaning("The bay. NTCIP 1209: sensorZoneLabel.")]
+    kind: Annotated[Kind, meaning("What it is for.")]
+    occupied_us: Annotated[Count | None, meaning("For how long it was occupied.", "us")]
     occupancy: Annotated[
         Share | None,
-        told(
+        meaning(
             "Share of the watched time for which it was occupied. NTCIP 1209:"
             " samplePercentOccupancy; DATEX II: TrafficConcentration.occupancy (both in per cent).",
             Quantity.OCCUPANCY,
@@ -45,56 +45,58 @@ class Bay(Summary, kw_only=True):
     ]
     arrivals: Annotated[
         Count | None,
-        told(
+        meaning(
             "Vehicles that came and stayed for `min_stay_s` (in `meta`) or more. NTCIP 1209:"
             " sampleVolumeData."
         ),
     ]
-    departures: Annotated[Count | None, told("Vehicles that left after such a stay.")]
+    departures: Annotated[Count | None, meaning("Vehicles that left after such a stay.")]
     stay: Annotated[
         Times | None,
-        told("For how long those had stayed that left, where both ends of the stay were seen."),
+        meaning("For how long those had stayed that left, where both ends of the stay were seen."),
     ]
     overstays: Annotated[
-        Count | None, told("Vehicles that passed `max_stay_min` (in `meta`), each once.")
+        Count | None, meaning("Vehicles that passed `max_stay_min` (in `meta`), each once.")
     ]
-    overstay_us: Annotated[Count | None, told("For how long it was seen occupied beyond it.", "us")]
+    overstay_us: Annotated[
+        Count | None, meaning("For how long it was seen occupied beyond it.", "us")
+    ]
     occupied: Annotated[
         Literal[0, 1] | None,
-        told(
+        meaning(
             "Whether somebody stands there at the window's end; null: nobody knows. DATEX II:"
             " parkingSpaceOccupied."
         ),
     ]
     since_s: Annotated[
         Amount | None,
-        told("For how long, or at least, if it was found occupied; null while it is free.", "s"),
+        meaning("For how long, or at least, if it was found occupied; null while it is free.", "s"),
     ]
-    quality: Annotated[Qualities, told(QUALITIES + " Stays count when they are over.")]
+    quality: Annotated[Qualities, meaning(QUALITIES + " Stays count when they are over.")]
     health: Annotated[
         BayHealth,
-        told(
+        meaning(
             "State of its contact; the worst in the window. NTCIP 1209: sampleZoneStatus (chatter"
             " is erraticCounts)."
         ),
     ]
     void_s: (
-        Annotated[Amount, told("Watched time in which nothing was a number.", "s")] | UnsetType
+        Annotated[Amount, meaning("Watched time in which nothing was a number.", "s")] | UnsetType
     ) = UNSET
-    passers: Annotated[Positive, told("Vehicles that left before `min_stay_s`.")] | UnsetType = (
+    passers: Annotated[Positive, meaning("Vehicles that left before `min_stay_s`.")] | UnsetType = (
         UNSET
     )
     lost_edges: (
-        Annotated[Count, told("Edges that did not fit in the kernel's buffer.")] | UnsetType
+        Annotated[Count, meaning("Edges that did not fit in the kernel's buffer.")] | UnsetType
     ) = UNSET
 
 
-class BayMeta(Part, kw_only=True):
+class BayMeta(WireStruct, kw_only=True):
     """A bay with one loop or contact."""
 
-    kind: Annotated[Kind, told("What it is for.")]
+    kind: Annotated[Kind, meaning("What it is for.")]
     max_stay_min: Annotated[
         Amount | None,
-        told("Who stays longer is told in an `overstay` event; null: no limit.", "min"),
+        meaning("Who stays longer is told in an `overstay` event; null: no limit.", "min"),
     ]
-    min_stay_s: Annotated[Amount, told("Who leaves sooner only passed by.", "s")]
+    min_stay_s: Annotated[Amount, meaning("Who leaves sooner only passed by.", "s")]

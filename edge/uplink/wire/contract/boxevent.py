@@ -6,20 +6,20 @@ from msgspec import UNSET, Meta, UnsetType
 
 from edge.uplink.wire.contract.event import Event
 from edge.uplink.wire.contract.health import CAUSE, BoardCondition, RebootCause
-from edge.uplink.wire.contract.terms import Amount, Count, Epoch, OnOff, Part, Seq, told
+from edge.uplink.wire.contract.terms import Amount, Count, Epoch, OnOff, Seq, WireStruct, meaning
 from edge.uplink.wire.topics import STREAMS
 
 StreamName = Annotated[str, Meta(pattern=f"^({'|'.join(sorted(STREAMS))})$")]
 StreamOrAll = Annotated[str, Meta(pattern=rf"^(\*|{'|'.join(sorted(STREAMS))})$")]
 
 
-class Former(Part, kw_only=True):
+class Former(WireStruct, kw_only=True):
     """The epoch before, as far as the outbox knows it."""
 
-    epoch: Annotated[Epoch, told("The epoch.")]
+    epoch: Annotated[Epoch, meaning("The epoch.")]
     last: Annotated[
         dict[StreamName, Count],
-        told("The last number of each stream; empty: its numbers are lost with its outbox."),
+        meaning("The last number of each stream; empty: its numbers are lost with its outbox."),
     ]
 
 
@@ -28,19 +28,19 @@ class Gap(Event, tag="gap", kw_only=True):
 
     reason: Annotated[
         Literal["start", "restart", "power"],
-        told(
+        meaning(
             "start: nothing is known before. restart: the daemon did not run. power: the box was"
             " off; the open window and what was not committed are lost."
         ),
     ]
-    sources: Annotated[list[str], told("Who is concerned; `*` is all.")]
+    sources: Annotated[list[str], meaning("Who is concerned; `*` is all.")]
     gap: Annotated[
         tuple[Count | None, Count],
-        told("From (in the time of `boot_before`; null: unknown) to (in that of `boot`).", "us"),
+        meaning("From (in the time of `boot_before`; null: unknown) to (in that of `boot`).", "us"),
     ]
-    boot_before: Annotated[Count | None, told("The boot in which the gap began.")]
+    boot_before: Annotated[Count | None, meaning("The boot in which the gap began.")]
     former: (
-        Annotated[Former, told("The epoch before. Left out: unknown, as on a new card.")]
+        Annotated[Former, meaning("The epoch before. Left out: unknown, as on a new card.")]
         | UnsetType
     ) = UNSET
 
@@ -50,52 +50,52 @@ class ClockCut(Event, tag="clock", kw_only=True):
 
     reason: Annotated[
         Literal["synchronised", "step"],
-        told("The clock is known now, or was set while it was trusted."),
+        meaning("The clock is known now, or was set while it was trusted."),
     ]
 
 
 class Drop(Event, tag="drop", kw_only=True):
     """Numbers that will never be delivered."""
 
-    epoch_of: Annotated[Epoch, told("Their epoch.")]
-    stream_of: Annotated[StreamOrAll, told("Their stream; `*`: all of the epoch.")]
+    epoch_of: Annotated[Epoch, meaning("Their epoch.")]
+    stream_of: Annotated[StreamOrAll, meaning("Their stream; `*`: all of the epoch.")]
     reason: Annotated[
         Literal["full", "size", "refused", "damage", "memory"],
-        told(
+        meaning(
             "full: no room. size: too large to be sent. refused: by the broker, again and again."
             " damage: not readable from the disk. memory: the disk failed and memory was full."
         ),
     ]
     range: Annotated[
         tuple[Seq, Seq | None],
-        told("First and last number; not all between need be lost. Last null: nobody knows."),
+        meaning("First and last number; not all between need be lost. Last null: nobody knows."),
     ]
-    count: Annotated[Count | None, told("How many; null: nobody knows.")]
+    count: Annotated[Count | None, meaning("How many; null: nobody knows.")]
 
 
 class Storage(Event, tag="storage", kw_only=True):
     """The disk gives trouble (records are kept in memory), or works again."""
 
-    state: Annotated[OnOff, told("On or off.")]
+    state: Annotated[OnOff, meaning("On or off.")]
 
 
 class Start(Event, tag="start", kw_only=True):
     """Why the daemon was started, as far as the board tells."""
 
-    reason: Annotated[RebootCause, told(CAUSE)]
+    reason: Annotated[RebootCause, meaning(CAUSE)]
 
 
 class Board(Event, tag="board", kw_only=True):
     """A condition of the box itself goes on or off; `text` says what to do."""
 
-    state: Annotated[OnOff, told("On or off.")]
-    condition: Annotated[BoardCondition, told("What it is.")]
+    state: Annotated[OnOff, meaning("On or off.")]
+    condition: Annotated[BoardCondition, meaning("What it is.")]
 
 
 class Thrift(Event, tag="thrift", kw_only=True):
     """The month's bytes run out, or do not any more."""
 
-    level: Annotated[Literal[0, 1, 2], told("As in the status: 0 is as usual.")]
+    level: Annotated[Literal[0, 1, 2], meaning("As in the status: 0 is as usual.")]
 
 
 class LinkStep(Event, tag="link", kw_only=True):
@@ -103,13 +103,13 @@ class LinkStep(Event, tag="link", kw_only=True):
 
     step: Annotated[
         Literal["reconnect", "modem", "power", "reboot", "held", "recovered"],
-        told(
+        meaning(
             "What was done; held: no reboot, because it could not be counted on the disk;"
             " recovered: a broker is connected again."
         ),
     ]
-    boots: Annotated[Count, told("How often the box had started then.")]
-    age_s: Annotated[Amount, told("How long it had lived then, over all its starts.", "s")]
+    boots: Annotated[Count, meaning("How often the box had started then.")]
+    age_s: Annotated[Amount, meaning("How long it had lived then, over all its starts.", "s")]
 
 
 class Alarm(Event, kw_only=True):
@@ -158,13 +158,13 @@ class Overload(Event, tag="overload", kw_only=True):
     once, and while it lasts every 15 min, each time of what was since. The records account for all
     of it: `bad:stale` readings, `given_up` of raw records, `lost_edges`."""
 
-    within_s: Annotated[Amount, told("In how long before this moment all of it was.", "s")]
+    within_s: Annotated[Amount, meaning("In how long before this moment all of it was.", "s")]
     rested_s: Annotated[
-        Amount, told("For how long questions were due and not asked, all buses together.", "s")
+        Amount, meaning("For how long questions were due and not asked, all buses together.", "s")
     ]
-    readings: Annotated[Count, told("Sweeps that were read and dropped.")]
-    raw: Annotated[Count, told("Sweeps that were left out of raw records.")]
-    edges: Annotated[Count, told("Edges that were read from the kernel and dropped.")]
+    readings: Annotated[Count, meaning("Sweeps that were read and dropped.")]
+    raw: Annotated[Count, meaning("Sweeps that were left out of raw records.")]
+    edges: Annotated[Count, meaning("Edges that were read from the kernel and dropped.")]
 
 
 class StageFull(Alarm, tag="stage", kw_only=True):

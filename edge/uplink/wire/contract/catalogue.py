@@ -31,7 +31,7 @@ BOTH: Final = (MSGPACK, JSON)
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class DeclaredMessage:
     """One kind of message. `types` are its forms; `address` follows PREFIX/SITE/GATEWAY/."""
 
     name: str
@@ -59,32 +59,35 @@ class Declared:
 
 
 MESSAGES: Final = (
-    Declared("lane", "A lane, one period", "up/traffic/{source}", (Lane,), BOTH),
-    Declared("loop_card", "A loop card, one period", "up/traffic/{source}", (LoopCard,), BOTH),
-    Declared("bay", "A bay, one period", "up/bay/{source}", (Bay,), BOTH),
-    Declared("air", "Air and weather, one period", "up/air/{source}", (Air,), BOTH),
-    Declared("energy", "A meter, one period", "up/energy/{source}", (Energy,), BOTH),
-    Declared("event", "An event", "up/event/{source}", tuple(EVENTS.values())),
-    Declared("health", "How the gateway fares", "up/health/{source}", (Health,), BOTH),
-    Declared("manifest", "What was handed over", "up/manifest/{source}", (Manifest,), BOTH),
-    Declared("raw", "Every reading, in batches", "up/raw", (Raw,), (RAW,)),
-    Declared("status", "Birth, status and will", "up/status", (Online, Offline), retained=True),
-    Declared("meta", "What each number means", "up/meta", (Description,), retained=True),
-    Declared("answer", "The answer to a command", "up/answer/{verb}", (down.Answer,)),
-    Declared("receipt", "What is stored", "down/receipt", (down.Receipt,), direction="down"),
-    Declared("resend", "Send again", "down/cmd/resend", (down.Resend,), direction="down"),
-    Declared("ask_status", "Tell the status", "down/cmd/status", (down.AskStatus,),
+    DeclaredMessage("lane", "A lane, one period", "up/traffic/{source}", (Lane,), BOTH),
+    DeclaredMessage("loop_card", "A loop card, one period", "up/traffic/{source}", (LoopCard,),
+    BOTH),
+    DeclaredMessage("bay", "A bay, one period", "up/bay/{source}", (Bay,), BOTH),
+    DeclaredMessage("air", "Air and weather, one period", "up/air/{source}", (Air,), BOTH),
+    DeclaredMessage("energy", "A meter, one period", "up/energy/{source}", (Energy,), BOTH),
+    DeclaredMessage("event", "An event", "up/event/{source}", tuple(EVENTS.values())),
+    DeclaredMessage("health", "How the gateway fares", "up/health/{source}", (Health,), BOTH),
+    DeclaredMessage("manifest", "What was handed over", "up/manifest/{source}", (Manifest,), BOTH),
+    DeclaredMessage("raw", "Every reading, in batches", "up/raw", (Raw,), (RAW,)),
+    DeclaredMessage("status", "Birth, status and will", "up/status", (Online, Offline),
+    retained=True),
+    DeclaredMessage("meta", "What each number means", "up/meta", (Description,), retained=True),
+    DeclaredMessage("answer", "The answer to a command", "up/answer/{verb}", (down.Answer,)),
+    DeclaredMessage("receipt", "What is stored", "down/receipt", (down.Receipt,), direction="down"),
+    DeclaredMessage("resend", "Send again", "down/cmd/resend", (down.Resend,), direction="down"),
+    DeclaredMessage("ask_status", "Tell the status", "down/cmd/status", (down.AskStatus,),
              direction="down"),
-    Declared("spread", "Spread reconnections", "down/spread", (down.Spread,), direction="down",
+    DeclaredMessage("spread", "Spread reconnections", "down/spread", (down.Spread,),
+    direction="down",
              retained=True),
 )  # fmt: skip
 LAST: Final = ("lane", "loop_card", "bay", "air", "energy")
 """The newest record of a source is retained at `up/last/{source}` as well, as JSON; while bytes are
 spared there is none."""
-BY_NAME: Final[Mapping[str, Declared]] = {each.name: each for each in MESSAGES}
+BY_NAME: Final[Mapping[str, DeclaredMessage]] = {each.name: each for each in MESSAGES}
 
 
-def declared(kind: str, data: Mapping[str, Any]) -> Declared:
+def declared(kind: str, data: Mapping[str, Any]) -> DeclaredMessage:
     """Which message a decoded one of this kind (`wire.Message.kind`) is. Raises LookupError."""
     name = str(data["stream"]) if kind in ("record", "last") else kind
     if name == "traffic":

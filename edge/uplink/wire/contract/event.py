@@ -19,7 +19,7 @@ from edge.uplink.wire.contract.terms import (
     OnOff,
     Share,
     Time,
-    told,
+    meaning,
 )
 
 Cause = Annotated[
@@ -32,55 +32,57 @@ BY = "Who says so: `model NAME VERSION` or `rule NAME`."
 class Event(Sourced, tag_field="event", kw_only=True):
     """Something happened; `from` and `to` are its moment. Always JSON, ahead of all summaries."""
 
-    stream: Annotated[Literal["event"], told("The stream.")]
-    text: Annotated[str, told("One sentence for people, in English.")]
+    stream: Annotated[Literal["event"], meaning("The stream.")]
+    text: Annotated[str, meaning("One sentence for people, in English.")]
 
 
 class Congestion(Event, tag="congestion", kw_only=True):
     """The flag of an approach goes on or off."""
 
-    state: Annotated[OnOff, told("On or off.")]
-    approach: Annotated[Name, told("The approach.")]
-    p: Annotated[Share | None, told("How likely; null: no healthy loop knows.", "/")]
+    state: Annotated[OnOff, meaning("On or off.")]
+    approach: Annotated[Name, meaning("The approach.")]
+    p: Annotated[Share | None, meaning("How likely; null: no healthy loop knows.", "/")]
     p5: (
-        Annotated[Share | None, told("How likely in 5 minutes; null: no model knows.", "/")]
+        Annotated[Share | None, meaning("How likely in 5 minutes; null: no model knows.", "/")]
         | UnsetType
     ) = UNSET
     p15: (
-        Annotated[Share | None, told("How likely in 15 minutes; null: no model knows.", "/")]
+        Annotated[Share | None, meaning("How likely in 15 minutes; null: no model knows.", "/")]
         | UnsetType
     ) = UNSET
     reason: (
-        Annotated[str, told("What was seen when it turned, in words; may be empty.")] | UnsetType
+        Annotated[str, meaning("What was seen when it turned, in words; may be empty.")] | UnsetType
     ) = UNSET
-    by: Annotated[str, told(BY)] | UnsetType = UNSET
+    by: Annotated[str, meaning(BY)] | UnsetType = UNSET
 
 
 class Incident(Event, tag="incident", kw_only=True):
     """Something may block the road between two stations: the upper one jams, below it is empty."""
 
-    state: Annotated[OnOff, told("On or off.")]
-    upstream: Annotated[Name, told("The approach before it.")]
-    downstream: Annotated[Name, told("The approach after it.")]
-    by: Annotated[str, told(BY)] | UnsetType = UNSET
+    state: Annotated[OnOff, meaning("On or off.")]
+    upstream: Annotated[Name, meaning("The approach before it.")]
+    downstream: Annotated[Name, meaning("The approach after it.")]
+    by: Annotated[str, meaning(BY)] | UnsetType = UNSET
 
 
 class Anomaly(Event, tag="anomaly", kw_only=True):
     """The flag of a series goes on or off."""
 
-    state: Annotated[OnOff, told("On or off.")]
+    state: Annotated[OnOff, meaning("On or off.")]
     point: Annotated[
         str,
-        told("The point of the device that `source` names; of a lane: volume, occupancy or speed."),
+        meaning(
+            "The point of the device that `source` names; of a lane: volume, occupancy or speed."
+        ),
     ]
-    score: Annotated[Share, told("How odd it is.", "/")] | UnsetType = UNSET
-    onset: Annotated[Share, told("How much it looks like the begin of it.", "/")] | UnsetType = (
+    score: Annotated[Share, meaning("How odd it is.", "/")] | UnsetType = UNSET
+    onset: Annotated[Share, meaning("How much it looks like the begin of it.", "/")] | UnsetType = (
         UNSET
     )
     cause: (
         Annotated[
             Cause | None,
-            told(
+            meaning(
                 "What is odd; null when it goes off. scale: in step with its usual course, but"
                 " larger or smaller. event: something passes that is not usual."
             ),
@@ -90,25 +92,25 @@ class Anomaly(Event, tag="anomaly", kw_only=True):
     meant: (
         Annotated[
             Literal["sensor", "world"] | None,
-            told(
+            meaning(
                 "What it is taken for: a sensor that is wrong, or a world that is unusual; null:"
                 " nobody knows."
             ),
         ]
         | UnsetType
     ) = UNSET
-    by: Annotated[str, told(BY)] | UnsetType = UNSET
+    by: Annotated[str, meaning(BY)] | UnsetType = UNSET
 
 
 class SensorFault(Event, tag="sensor_fault", kw_only=True):
     """A sensor, a device or a line is not to be believed from now on, or is again."""
 
-    state: Annotated[OnOff, told("On or off.")]
-    reason: Annotated[Reason, told("Why it gives nothing; when it goes on.")] | UnsetType = UNSET
+    state: Annotated[OnOff, meaning("On or off.")]
+    reason: Annotated[Reason, meaning("Why it gives nothing; when it goes on.")] | UnsetType = UNSET
     fault: (
         Annotated[
             Fault,
-            told(
+            meaning(
                 "What a rule or a model found. NTCIP 1209, sensorZoneStatus: stuck_on is"
                 " maxPresence, stuck_off and no_activity are noActivity, chatter and breakup"
                 " erraticCounts, mismatch and swapped pairedZoneFault, the others sensorFailure."
@@ -125,43 +127,46 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
         ]
         | UnsetType
     ) = UNSET
-    part: Annotated[LoopPart, told("Which loop.")] | UnsetType = UNSET
+    part: Annotated[LoopPart, meaning("Which loop.")] | UnsetType = UNSET
     since_s: (
         Annotated[
             Amount,
-            told("When it goes on: for how long it may have been so before `from`.", "s"),
+            meaning("When it goes on: for how long it may have been so before `from`.", "s"),
         ]
         | UnsetType
     ) = UNSET
     since: (
         Annotated[
             Time,
-            told("`from` less `since_s`: what was sent of this source from then on is in doubt."),
+            meaning(
+                "`from` less `since_s`: what was sent of this source from then on is in doubt."
+            ),
         ]
         | UnsetType
     ) = UNSET
     points: (
         Annotated[
-            list[str], told("Of a device: the points that contradict each other, or agree again.")
+            list[str],
+            meaning("Of a device: the points that contradict each other, or agree again."),
         ]
         | UnsetType
     ) = UNSET
-    score: Annotated[Share, told("How likely the loop is not to be believed.", "/")] | UnsetType = (
-        UNSET
-    )
-    by: Annotated[str, told(BY)] | UnsetType = UNSET
+    score: (
+        Annotated[Share, meaning("How likely the loop is not to be believed.", "/")] | UnsetType
+    ) = UNSET
+    by: Annotated[str, meaning(BY)] | UnsetType = UNSET
 
 
 class Overstay(Event, tag="overstay", kw_only=True):
     """A vehicle has been in a bay for as long as it may stay, or it has left after that."""
 
-    state: Annotated[OnOff, told("On when the limit is reached, off when it has left.")]
-    max_stay_min: Annotated[Amount, told("The limit.", "min")]
+    state: Annotated[OnOff, meaning("On when the limit is reached, off when it has left.")]
+    max_stay_min: Annotated[Amount, meaning("The limit.", "min")]
     stay_s: (
-        Annotated[Amount, told("How long it had stayed; left out when nobody knows.", "s")]
+        Annotated[Amount, meaning("How long it had stayed; left out when nobody knows.", "s")]
         | UnsetType
     ) = UNSET
-    by: Annotated[str, told(BY)]
+    by: Annotated[str, meaning(BY)]
 
 
 class Meter(Event, tag="meter", kw_only=True):
@@ -172,23 +177,23 @@ class Meter(Event, tag="meter", kw_only=True):
 
     kind: Annotated[
         Literal["reset", "swap", "reversed"],
-        told(
+        meaning(
             "It began again near zero; is another register; or `reversed` of its device was"
             " changed in the configuration, so that import and export are exchanged."
         ),
     ]
-    point: Annotated[str, told("The register.")]
-    unit: Annotated[str, told("Unit of `before` and `after`.")]
-    before: Annotated[float, told("Its last value, in `unit`.")]
-    after: Annotated[float, told("Its next value, in `unit`.")]
-    by: Annotated[str, told(BY)]
+    point: Annotated[str, meaning("The register.")]
+    unit: Annotated[str, meaning("Unit of `before` and `after`.")]
+    before: Annotated[float, meaning("Its last value, in `unit`.")]
+    after: Annotated[float, meaning("Its next value, in `unit`.")]
+    by: Annotated[str, meaning(BY)]
 
 
 class Swap(Event, tag="swap", kw_only=True):
     """A device tells another serial number than before."""
 
-    before: Annotated[str, told("Serial number.")]
-    after: Annotated[str, told("Serial number.")]
+    before: Annotated[str, meaning("Serial number.")]
+    after: Annotated[str, meaning("Serial number.")]
 
 
 class DeviceHealth(Event, tag="health", kw_only=True):
@@ -196,10 +201,10 @@ class DeviceHealth(Event, tag="health", kw_only=True):
 
     state: Annotated[
         Literal["on", "off", "flicker", "rest"],
-        told("flicker: it says now this, now that, and is told again at rest."),
+        meaning("flicker: it says now this, now that, and is told again at rest."),
     ]
     condition: (
-        Annotated[Condition, told("Of the closed list; not with flicker and rest.")] | UnsetType
+        Annotated[Condition, meaning("Of the closed list; not with flicker and rest.")] | UnsetType
     ) = UNSET
 
 
@@ -208,9 +213,9 @@ class Switch(Event, kw_only=True):
 
     state: Annotated[
         Literal["on", "off", "flicker"],
-        told("flicker: too many changes; told again at rest."),
+        meaning("flicker: too many changes; told again at rest."),
     ]
-    lost_edges: Annotated[Count, told("Edges lost before this one.")] | UnsetType = UNSET
+    lost_edges: Annotated[Count, meaning("Edges lost before this one.")] | UnsetType = UNSET
 
 
 class Door(Switch, tag="door", kw_only=True):

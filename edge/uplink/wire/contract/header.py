@@ -11,39 +11,39 @@ from edge.uplink.wire.contract.terms import (
     Count,
     Epoch,
     Name,
-    Part,
     Seq,
     Steps,
     Time,
+    WireStruct,
     Yes,
-    told,
+    meaning,
 )
 
 Microseconds = Annotated[int, Meta(ge=0, le=MAX_INT)]
 
 
-class Header(Part, rename={"from_": "from"}, kw_only=True):
+class Header(WireStruct, rename={"from_": "from"}, kw_only=True):
     """What every record begins with. `(gw, epoch, stream, seq)` names it for ever."""
 
-    v: Annotated[Literal[1], told("Version of the wire format.")]
-    gw: Annotated[Name, told("The gateway.")]
+    v: Annotated[Literal[1], meaning("Version of the wire format.")]
+    gw: Annotated[Name, meaning("The gateway.")]
     epoch: Annotated[
         Epoch,
-        told(
+        meaning(
             "One start of the daemon: start counter (modulo 2^21) * 2^32 + 32 random bits. Unsent"
             " records keep theirs."
         ),
     ]
-    seq: Annotated[Seq, told("Number in its epoch and stream, over all sources, without gaps.")]
-    boot: Annotated[Count, told("Number of the boot whose monotonic clock `mono` is of.")]
+    seq: Annotated[Seq, meaning("Number in its epoch and stream, over all sources, without gaps.")]
+    boot: Annotated[Count, meaning("Number of the boot whose monotonic clock `mono` is of.")]
     from_: Annotated[
         Time,
-        told("Begin of the window, UTC; of an event its moment. A later envelope is better."),
+        meaning("Begin of the window, UTC; of an event its moment. A later envelope is better."),
     ]
-    to: Annotated[Time, told("End of the window, UTC.")]
+    to: Annotated[Time, meaning("End of the window, UTC.")]
     tq: Annotated[
         TimeQuality,
-        told(
+        meaning(
             "How far `from` and `to` can be trusted: none (nobody knows; 1970 may stand there),"
             " floor (not before), rtc, ntp, nts."
         ),
@@ -51,7 +51,7 @@ class Header(Part, rename={"from_": "from"}, kw_only=True):
     bounds: (
         Annotated[
             tuple[Time | None, Time | None],
-            told(
+            meaning(
                 "Of a record whose boot never knew the time: it lies between these moments (UTC);"
                 " null is an end that is not known."
             ),
@@ -60,16 +60,18 @@ class Header(Part, rename={"from_": "from"}, kw_only=True):
     ) = UNSET
     mono: Annotated[
         tuple[Microseconds, Microseconds],
-        told("Begin and end of the window on CLOCK_MONOTONIC of this boot.", "us"),
+        meaning("Begin and end of the window on CLOCK_MONOTONIC of this boot.", "us"),
     ]
-    late: Annotated[Yes, told("Sent from the backlog, not live.")] | UnsetType = UNSET
-    again: Annotated[Yes, told("May have been sent before.")] | UnsetType = UNSET
+    late: Annotated[Yes, meaning("Sent from the backlog, not live.")] | UnsetType = UNSET
+    again: Annotated[Yes, meaning("May have been sent before.")] | UnsetType = UNSET
 
 
 class Sourced(Header, kw_only=True):
     """A record of one source."""
 
-    source: Annotated[Name, told("The lane, bay, device or part of the gateway that it is about.")]
+    source: Annotated[
+        Name, meaning("The lane, bay, device or part of the gateway that it is about.")
+    ]
 
 
 class Summary(Sourced, kw_only=True):
@@ -77,18 +79,18 @@ class Summary(Sourced, kw_only=True):
 
     covered_s: Annotated[
         Amount,
-        told("How much of the window was watched. The rest is in a `gap` event.", "s"),
+        meaning("How much of the window was watched. The rest is in a `gap` event.", "s"),
     ]
     partial: (
         Annotated[
-            Yes, told("The window was cut short: a stop, or the time became known or jumped.")
+            Yes, meaning("The window was cut short: a stop, or the time became known or jumped.")
         ]
         | UnsetType
     ) = UNSET
     covers: (
         Annotated[
             Steps,
-            told(
+            meaning(
                 "A merged record: exactly the numbers that it stands for, its own among them, as"
                 " steps [first, last, step] (decision 11)."
             ),

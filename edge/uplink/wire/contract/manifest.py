@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from edge.uplink.wire.contract.boxevent import Former, StreamName
 from edge.uplink.wire.contract.header import Sourced
-from edge.uplink.wire.contract.terms import Count, Epoch, Seq, Sha256, Step, told
+from edge.uplink.wire.contract.terms import Count, Epoch, Seq, Sha256, Step, meaning
 
 Moment = tuple[
     Count, Count, Count, Literal["none", "floor", "rtc", "ntp", "nts"], Count | None, Count | None
@@ -25,34 +25,35 @@ CLOCK = (
 class Manifest(Sourced, kw_only=True):
     """One segment of a stream's numbers, each 15 min, after 2,000 records and at a clean stop."""
 
-    stream: Annotated[Literal["manifest"], told("The stream.")]
-    epoch_of: Annotated[Epoch, told("The epoch of the records that it seals.")]
-    stream_of: Annotated[StreamName, told("Their stream; `source` says the same.")]
-    first: Annotated[Seq, told("The first number.")]
-    last: Annotated[Count, told("The last number; 0 when it seals nothing.")]
-    count: Annotated[Count, told("How many records; 0 in the first manifest of an epoch.")]
-    seqs: Annotated[list[Step], told("Their numbers, as steps [first, last, step].")]
-    sha256: Annotated[Sha256, told("End of the chain of digests over them, in their order.")]
-    clock: Annotated[Moments, told(f"The moments by which they were dated. {CLOCK}")]
+    stream: Annotated[Literal["manifest"], meaning("The stream.")]
+    epoch_of: Annotated[Epoch, meaning("The epoch of the records that it seals.")]
+    stream_of: Annotated[StreamName, meaning("Their stream; `source` says the same.")]
+    first: Annotated[Seq, meaning("The first number.")]
+    last: Annotated[Count, meaning("The last number; 0 when it seals nothing.")]
+    count: Annotated[Count, meaning("How many records; 0 in the first manifest of an epoch.")]
+    seqs: Annotated[list[Step], meaning("Their numbers, as steps [first, last, step].")]
+    sha256: Annotated[Sha256, meaning("End of the chain of digests over them, in their order.")]
+    clock: Annotated[Moments, meaning(f"The moments by which they were dated. {CLOCK}")]
     clock_again: (
-        Annotated[Moments, told("The same of records that went out again since the last one.")]
+        Annotated[Moments, meaning("The same of records that went out again since the last one.")]
         | UnsetType
     ) = UNSET
     former: (
-        Annotated[Former, told("In the first manifest of an epoch: the epoch before.")] | UnsetType
+        Annotated[Former, meaning("In the first manifest of an epoch: the epoch before.")]
+        | UnsetType
     ) = UNSET
     alg: (
         Annotated[
             Literal["ed25519", "ecdsa-sha256", "rsa-pss-sha256"],
-            told("Signature algorithm: that of the device's key."),
+            meaning("Signature algorithm: that of the device's key."),
         ]
         | UnsetType
     ) = UNSET
     sig: (
         Annotated[
             Annotated[str, Meta(pattern="^[A-Za-z0-9+/]+={0,2}$")],
-            told("Signature, Base64.", contentEncoding="base64"),
+            meaning("Signature, Base64.", contentEncoding="base64"),
         ]
         | UnsetType
     ) = UNSET
-    cert_sha256: Annotated[Sha256, told("The device's certificate.")] | UnsetType = UNSET
+    cert_sha256: Annotated[Sha256, meaning("The device's certificate.")] | UnsetType = UNSET

@@ -8,66 +8,70 @@ from edge.core import Quantity
 from edge.uplink.wire.contract.bay import BayMeta
 from edge.uplink.wire.contract.models import Models
 from edge.uplink.wire.contract.status import Retained
-from edge.uplink.wire.contract.terms import Amount, Name, Part, Yes, told
+from edge.uplink.wire.contract.terms import Amount, Name, WireStruct, Yes, meaning
 
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$", extra_json_schema={"format": "date"})]
 
 
-class Certificate(Part, kw_only=True):
+class Certificate(WireStruct, kw_only=True):
     """Who calibrated a point, when, until when, and how (as in site.toml)."""
 
-    by: Annotated[str, told("Who calibrated it.")]
-    on: Annotated[Day, told("When.")]
-    certificate: Annotated[str, told("Its number.")] | UnsetType = UNSET
-    until: Annotated[Day, told("The last day (UTC) on which it counts.")] | UnsetType = UNSET
-    offset: Annotated[float, told("Added last, in the point's unit.")] | UnsetType = UNSET
-    gain: Annotated[float, told("What is measured is times this.")] | UnsetType = UNSET
-    polynomial: Annotated[list[float], told("c0, c1, c2 ... in place of both.")] | UnsetType = UNSET
-    kappa: Annotated[float, told("How hygroscopic the particles are.")] | UnsetType = UNSET
-    humidity: Annotated[str, told("DEVICE.POINT of the humidity.")] | UnsetType = UNSET
-    publish: Annotated[Literal["corrected", "both"], told("What is published.")] | UnsetType = UNSET
-    type: Annotated[str, told("Of a gas cell: its type.")] | UnsetType = UNSET
-    working: Annotated[str, told("Point of the working electrode.")] | UnsetType = UNSET
-    auxiliary: Annotated[str, told("Point of the auxiliary electrode.")] | UnsetType = UNSET
-    we_electronic_mv: Annotated[float, told("Electronic zero.", "mV")] | UnsetType = UNSET
-    ae_electronic_mv: Annotated[float, told("Electronic zero.", "mV")] | UnsetType = UNSET
-    we_zero_mv: Annotated[float, told("Zero.", "mV")] | UnsetType = UNSET
-    ae_zero_mv: Annotated[float, told("Zero.", "mV")] | UnsetType = UNSET
-    sensitivity_mv_ppb: Annotated[float, told("Sensitivity.", "mV/ppb")] | UnsetType = UNSET
-    algorithm: Annotated[int, told("Of AAN 803; 0 is the preferred one.")] | UnsetType = UNSET
-    temperature: Annotated[str, told("DEVICE.POINT of the temperature.")] | UnsetType = UNSET
-    no2: Annotated[str, told("DEVICE.POINT of the NO2.")] | UnsetType = UNSET
-    no2_mv_ppb: Annotated[float, told("Sensitivity to NO2.", "mV/ppb")] | UnsetType = UNSET
+    by: Annotated[str, meaning("Who calibrated it.")]
+    on: Annotated[Day, meaning("When.")]
+    certificate: Annotated[str, meaning("Its number.")] | UnsetType = UNSET
+    until: Annotated[Day, meaning("The last day (UTC) on which it counts.")] | UnsetType = UNSET
+    offset: Annotated[float, meaning("Added last, in the point's unit.")] | UnsetType = UNSET
+    gain: Annotated[float, meaning("What is measured is times this.")] | UnsetType = UNSET
+    polynomial: Annotated[list[float], meaning("c0, c1, c2 ... in place of both.")] | UnsetType = (
+        UNSET
+    )
+    kappa: Annotated[float, meaning("How hygroscopic the particles are.")] | UnsetType = UNSET
+    humidity: Annotated[str, meaning("DEVICE.POINT of the humidity.")] | UnsetType = UNSET
+    publish: Annotated[Literal["corrected", "both"], meaning("What is published.")] | UnsetType = (
+        UNSET
+    )
+    type: Annotated[str, meaning("Of a gas cell: its type.")] | UnsetType = UNSET
+    working: Annotated[str, meaning("Point of the working electrode.")] | UnsetType = UNSET
+    auxiliary: Annotated[str, meaning("Point of the auxiliary electrode.")] | UnsetType = UNSET
+    we_electronic_mv: Annotated[float, meaning("Electronic zero.", "mV")] | UnsetType = UNSET
+    ae_electronic_mv: Annotated[float, meaning("Electronic zero.", "mV")] | UnsetType = UNSET
+    we_zero_mv: Annotated[float, meaning("Zero.", "mV")] | UnsetType = UNSET
+    ae_zero_mv: Annotated[float, meaning("Zero.", "mV")] | UnsetType = UNSET
+    sensitivity_mv_ppb: Annotated[float, meaning("Sensitivity.", "mV/ppb")] | UnsetType = UNSET
+    algorithm: Annotated[int, meaning("Of AAN 803; 0 is the preferred one.")] | UnsetType = UNSET
+    temperature: Annotated[str, meaning("DEVICE.POINT of the temperature.")] | UnsetType = UNSET
+    no2: Annotated[str, meaning("DEVICE.POINT of the NO2.")] | UnsetType = UNSET
+    no2_mv_ppb: Annotated[float, meaning("Sensitivity to NO2.", "mV/ppb")] | UnsetType = UNSET
 
 
 QuantityName = Annotated[str, Meta(extra_json_schema={"x-known": [q.label for q in Quantity]})]
 Unit = Annotated[str, Meta(extra_json_schema={"x-known": sorted({q.unit for q in Quantity})})]
 
 
-class PointMeta(Part, kw_only=True):
+class PointMeta(WireStruct, kw_only=True):
     """A point: its quantity, unit and range."""
 
-    quantity: Annotated[QuantityName, told("What is measured.")]
-    unit: Annotated[Unit, told("SenML symbol (RFC 8428, RFC 8798) where there is one.")]
-    step: Annotated[Amount, told("Resolution of its summaries, in `unit`.")]
-    kind: Annotated[Literal["gauge", "total"], told("Summed up by its mean, or by its growth.")]
-    low: Annotated[float, told("Lowest plausible value, in `unit`.")] | UnsetType = UNSET
-    high: Annotated[float, told("Highest plausible value, in `unit`.")] | UnsetType = UNSET
-    calibration: Annotated[Certificate, told("Its calibration.")] | UnsetType = UNSET
+    quantity: Annotated[QuantityName, meaning("What is measured.")]
+    unit: Annotated[Unit, meaning("SenML symbol (RFC 8428, RFC 8798) where there is one.")]
+    step: Annotated[Amount, meaning("Resolution of its summaries, in `unit`.")]
+    kind: Annotated[Literal["gauge", "total"], meaning("Summed up by its mean, or by its growth.")]
+    low: Annotated[float, meaning("Lowest plausible value, in `unit`.")] | UnsetType = UNSET
+    high: Annotated[float, meaning("Highest plausible value, in `unit`.")] | UnsetType = UNSET
+    calibration: Annotated[Certificate, meaning("Its calibration.")] | UnsetType = UNSET
 
 
-class DeviceMeta(Part, kw_only=True):
+class DeviceMeta(WireStruct, kw_only=True):
     """A device that is polled."""
 
-    driver: Annotated[str, told("Name of its driver.")]
-    stream: Annotated[Literal["traffic", "air", "energy"], told("Where its records go.")]
-    every_s: Annotated[Amount, told("How often it is asked.", "s")]
-    points: Annotated[dict[str, PointMeta], told("Its points.")]
-    serial: Annotated[str, told("Its serial number, once told.")] | UnsetType = UNSET
+    driver: Annotated[str, meaning("Name of its driver.")]
+    stream: Annotated[Literal["traffic", "air", "energy"], meaning("Where its records go.")]
+    every_s: Annotated[Amount, meaning("How often it is asked.", "s")]
+    points: Annotated[dict[str, PointMeta], meaning("Its points.")]
+    serial: Annotated[str, meaning("Its serial number, once told.")] | UnsetType = UNSET
     reversed: (
         Annotated[
             Yes,
-            told(
+            meaning(
                 "It is mounted backwards, and turned by the gateway: power and current change their"
                 " sign, import and export registers are exchanged."
             ),
@@ -76,72 +80,78 @@ class DeviceMeta(Part, kw_only=True):
     ) = UNSET
 
 
-class ClassMeta(Part, kw_only=True):
+class ClassMeta(WireStruct, kw_only=True):
     """A class of vehicles by length, from the end of the class before."""
 
-    name: Annotated[Name, told("As `classes` of a record has it. NTCIP 1209: zoneClassLabel.")]
-    to_m: Annotated[Amount | None, told("Up to this length; null: all that are longer.", "m")]
+    name: Annotated[Name, meaning("As `classes` of a record has it. NTCIP 1209: zoneClassLabel.")]
+    to_m: Annotated[Amount | None, meaning("Up to this length; null: all that are longer.", "m")]
 
 
-class LaneMeta(Part, kw_only=True):
+class LaneMeta(WireStruct, kw_only=True):
     """A lane with loops."""
 
-    approach: Annotated[Name, told("The approach.")]
-    position: Annotated[Literal["corridor", "advance", "mid", "stop"], told("Where its loops lie.")]
-    mode: Annotated[Literal["presence", "pulse"], told("NTCIP 1209: sensorZoneOutputMode.")]
-    loops: Annotated[Literal[1, 2], told("One loop, or a pair.")]
+    approach: Annotated[Name, meaning("The approach.")]
+    position: Annotated[
+        Literal["corridor", "advance", "mid", "stop"], meaning("Where its loops lie.")
+    ]
+    mode: Annotated[Literal["presence", "pulse"], meaning("NTCIP 1209: sensorZoneOutputMode.")]
+    loops: Annotated[Literal[1, 2], meaning("One loop, or a pair.")]
     spacing_m: Annotated[
         Amount | None,
-        told("Leading edge to leading edge. NTCIP 1209: sensorZonePairedZoneSpacing.", "m"),
+        meaning("Leading edge to leading edge. NTCIP 1209: sensorZonePairedZoneSpacing.", "m"),
     ]
-    loop_m: Annotated[Amount, told("Length of a loop. NTCIP 1209: sensorZoneLength.", "m")]
+    loop_m: Annotated[Amount, meaning("Length of a loop. NTCIP 1209: sensorZoneLength.", "m")]
     effective_m: (
         Annotated[
             Amount,
-            told("Metres of road in which a loop sees a vehicle, where that is not `loop_m`.", "m"),
+            meaning(
+                "Metres of road in which a loop sees a vehicle, where that is not `loop_m`.", "m"
+            ),
         ]
         | UnsetType
     ) = UNSET
     limit_kmh: (
-        Annotated[Amount, told("The speed limit, where it is configured.", Quantity.SPEED)]
+        Annotated[Amount, meaning("The speed limit, where it is configured.", Quantity.SPEED)]
         | UnsetType
     ) = UNSET
-    tailgate_s: Annotated[Amount, told("A gap that is shorter is too short.", "s")]
-    stopped_s: Annotated[Amount, told("Who is on a loop for longer has stopped there.", "s")]
+    tailgate_s: Annotated[Amount, meaning("A gap that is shorter is too short.", "s")]
+    stopped_s: Annotated[Amount, meaning("Who is on a loop for longer has stopped there.", "s")]
     classes: (
         Annotated[
             list[ClassMeta],
-            told("Of a pair of loops: its length classes, the shortest first."),
+            meaning("Of a pair of loops: its length classes, the shortest first."),
         ]
         | UnsetType
     ) = UNSET
 
 
-class SignalMeta(Part, kw_only=True):
+class SignalMeta(WireStruct, kw_only=True):
     """The contacts that tell the colour of a signal. What has none is inferred."""
 
-    red: Annotated[str, told("The device that is on while it is red.")] | UnsetType = UNSET
-    amber: Annotated[str, told("The device that is on while it is amber.")] | UnsetType = UNSET
-    green: Annotated[str, told("The device that is on while it is green.")] | UnsetType = UNSET
+    red: Annotated[str, meaning("The device that is on while it is red.")] | UnsetType = UNSET
+    amber: Annotated[str, meaning("The device that is on while it is amber.")] | UnsetType = UNSET
+    green: Annotated[str, meaning("The device that is on while it is green.")] | UnsetType = UNSET
 
 
-class ApproachMeta(Part, kw_only=True):
+class ApproachMeta(WireStruct, kw_only=True):
     """An approach, or a station of a corridor."""
 
-    downstream: Annotated[Name | None, told("The approach that its traffic reaches next.")]
-    distance_m: Annotated[Amount | None, told("From its loops to those of the next.", "m")]
-    signal: Annotated[SignalMeta, told("Its signal, where contacts tell it.")] | UnsetType = UNSET
+    downstream: Annotated[Name | None, meaning("The approach that its traffic reaches next.")]
+    distance_m: Annotated[Amount | None, meaning("From its loops to those of the next.", "m")]
+    signal: Annotated[SignalMeta, meaning("Its signal, where contacts tell it.")] | UnsetType = (
+        UNSET
+    )
 
 
 class Description(Retained, kw_only=True):
     """What each number means: points with units and ranges, lanes, models."""
 
-    site: Annotated[Name, told("The site.")]
-    zone: Annotated[str, told("IANA time zone of the site. A day on the wire is a UTC day.")]
-    period_s: Annotated[Amount, told("Length of a window.", "s")]
-    units: Annotated[dict[QuantityName, Unit], told("One unit per quantity.")]
-    devices: Annotated[dict[str, DeviceMeta], told("Devices that are polled, by source.")]
-    lanes: Annotated[dict[str, LaneMeta], told("Lanes, by source.")]
-    approaches: Annotated[dict[str, ApproachMeta], told("What lies after each approach.")]
-    bays: Annotated[dict[str, BayMeta], told("Bays, by source.")]
-    models: Annotated[Models, told("Who judges; null: not asked for.")]
+    site: Annotated[Name, meaning("The site.")]
+    zone: Annotated[str, meaning("IANA time zone of the site. A day on the wire is a UTC day.")]
+    period_s: Annotated[Amount, meaning("Length of a window.", "s")]
+    units: Annotated[dict[QuantityName, Unit], meaning("One unit per quantity.")]
+    devices: Annotated[dict[str, DeviceMeta], meaning("Devices that are polled, by source.")]
+    lanes: Annotated[dict[str, LaneMeta], meaning("Lanes, by source.")]
+    approaches: Annotated[dict[str, ApproachMeta], meaning("What lies after each approach.")]
+    bays: Annotated[dict[str, BayMeta], meaning("Bays, by source.")]
+    models: Annotated[Models, meaning("Who judges; null: not asked for.")]

@@ -11,54 +11,54 @@ from edge.uplink.wire.contract.terms import (
     Amount,
     Conditions,
     Count,
-    Part,
     Qualities,
     Share,
-    told,
+    WireStruct,
+    meaning,
 )
 
 Steps64 = Annotated[int, Meta(ge=-MAX_INT - 1, le=MAX_INT)]
 METER = "Its unit stands in `meta`."
 
 
-class Gauge(Part, kw_only=True):
+class Gauge(WireStruct, kw_only=True):
     """A value that is summed up by its mean. Integers in `step` about an origin: merging is exact.
 
     mean = (origin + sum / n) * step; variance = (sq / n - (sum / n)^2) * step^2.
     """
 
-    mean: Annotated[float | None, told(f"Of the good values; null without any. {METER}")]
-    n: Annotated[Count, told("Number of values in mean, min, max and sums.")]
-    min: Annotated[float | None, told("Smallest.")]
-    max: Annotated[float | None, told("Largest.")]
-    sum: Annotated[Steps64, told("Sum of (value - origin), in steps.")]
+    mean: Annotated[float | None, meaning(f"Of the good values; null without any. {METER}")]
+    n: Annotated[Count, meaning("Number of values in mean, min, max and sums.")]
+    min: Annotated[float | None, meaning("Smallest.")]
+    max: Annotated[float | None, meaning("Largest.")]
+    sum: Annotated[Steps64, meaning("Sum of (value - origin), in steps.")]
     sq: Annotated[
         Annotated[int, Meta(ge=0, le=MAX_INT)] | None,
-        told("Sum of (value - origin)^2, in steps^2; null when it is beyond 64 bits."),
+        meaning("Sum of (value - origin)^2, in steps^2; null when it is beyond 64 bits."),
     ]
-    origin: Annotated[Steps64, told("What the sums are about, in steps.")]
-    step: Annotated[Amount, told("The resolution, in the point's unit.")]
-    quality: Annotated[Qualities, told(QUALITIES)]
+    origin: Annotated[Steps64, meaning("What the sums are about, in steps.")]
+    step: Annotated[Amount, meaning("The resolution, in the point's unit.")]
+    quality: Annotated[Qualities, meaning(QUALITIES)]
     grade: (
         Annotated[
             Literal["uncertain"],
-            told("No value was good; mean, min, max and sums are of the uncertain ones."),
+            meaning("No value was good; mean, min, max and sums are of the uncertain ones."),
         ]
         | UnsetType
     ) = UNSET
 
 
-class Total(Part, kw_only=True):
+class Total(WireStruct, kw_only=True):
     """A register that only grows. The growth of all windows adds up to what the register did."""
 
-    first: Annotated[float | None, told(f"First good value of the window. {METER}")]
-    last: Annotated[float | None, told("Last good value of the window.")]
+    first: Annotated[float | None, meaning(f"First good value of the window. {METER}")]
+    last: Annotated[float | None, meaning("Last good value of the window.")]
     delta: Annotated[
         float | None,
-        told("Growth since the last good value before the window; null without a good value."),
+        meaning("Growth since the last good value before the window; null without a good value."),
     ]
-    step: Annotated[Amount, told("The resolution, in the point's unit.")]
-    quality: Annotated[Qualities, told(QUALITIES)]
+    step: Annotated[Amount, meaning("The resolution, in the point's unit.")]
+    quality: Annotated[Qualities, meaning(QUALITIES)]
 
 
 class PointSummary:
@@ -73,14 +73,14 @@ class Device(Summary, kw_only=True):
 
     points: Annotated[
         dict[Annotated[str, Meta(min_length=1, max_length=64)], PointSummary],
-        told("Each point by its key: a Gauge or a Total. `meta` tells units and ranges."),
+        meaning("Each point by its key: a Gauge or a Total. `meta` tells units and ranges."),
     ]
     quality: (
-        Annotated[Qualities, told("What is true of the window as a whole: uncertain:clock.")]
+        Annotated[Qualities, meaning("What is true of the window as a whole: uncertain:clock.")]
         | UnsetType
     ) = UNSET
     health: (
-        Annotated[Conditions, told("What the device says of itself now, of the closed list.")]
+        Annotated[Conditions, meaning("What the device says of itself now, of the closed list.")]
         | UnsetType
     ) = UNSET
 
@@ -91,7 +91,7 @@ class Judged(Device, kw_only=True):
     anomaly: (
         Annotated[
             dict[str, Share],
-            told("Points that behave oddly, each with how much; only those above 0.05.", "/"),
+            meaning("Points that behave oddly, each with how much; only those above 0.05.", "/"),
         ]
         | UnsetType
     ) = UNSET
@@ -100,15 +100,17 @@ class Judged(Device, kw_only=True):
 class Air(Judged, kw_only=True):
     """Air quality and weather: one device, one period."""
 
-    stream: Annotated[Literal["air"], told("The stream.")]
+    stream: Annotated[Literal["air"], meaning("The stream.")]
 
 
 class Energy(Judged, kw_only=True):
     """Energy: one meter or pulse output, one period."""
 
-    stream: Annotated[Literal["energy"], told("The stream.")]
+    stream: Annotated[Literal["energy"], meaning("The stream.")]
     lost_edges: (
-        Annotated[Count, told("Of a pulse meter: edges that did not fit in the kernel's buffer.")]
+        Annotated[
+            Count, meaning("Of a pulse meter: edges that did not fit in the kernel's buffer.")
+        ]
         | UnsetType
     ) = UNSET
 
@@ -116,7 +118,7 @@ class Energy(Judged, kw_only=True):
 class LoopCard(Device, kw_only=True):
     """A loop card on a serial line, which counts by itself: its points, one period."""
 
-    stream: Annotated[Literal["traffic"], told("The stream.")]
+    stream: Annotated[Literal["traffic"], meaning("The stream.")]
 
 
 def point_hook(kind: type, value: Any) -> Any:

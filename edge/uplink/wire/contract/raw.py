@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from edge.uplink.wire.contract.header import Header
-from edge.uplink.wire.contract.terms import Count, Part, told
+from edge.uplink.wire.contract.terms import Count, WireStruct, meaning
 
 COLUMNS = [
     {"description": "All rows hold this value.", "prefixItems": [{"const": "="}, {}]},
@@ -31,16 +31,16 @@ Column = Annotated[
 class Raw(Header, kw_only=True):
     """All sweeps of a while, as columns. It has no source: the tables name them."""
 
-    stream: Annotated[Literal["raw"], told("The stream.")]
-    n: Annotated[Count, told("Number of sweeps.")]
+    stream: Annotated[Literal["raw"], meaning("The stream.")]
+    n: Annotated[Count, meaning("Number of sweeps.")]
     tables: Annotated[
         bytes,
-        told("zlib over a MessagePack list of Table; MessagePack's own bytes, not Base64."),
+        meaning("zlib over a MessagePack list of Table; MessagePack's own bytes, not Base64."),
     ]
     given_up: (
         Annotated[
             Count,
-            told(
+            meaning(
                 "Sweeps before these that were given up: more was read than could be committed."
                 " They count in the summaries."
             ),
@@ -49,18 +49,18 @@ class Raw(Header, kw_only=True):
     ) = UNSET
 
 
-class Table(Part, kw_only=True):
+class Table(WireStruct, kw_only=True):
     """Sweeps of all sources that have the same points."""
 
-    rows: Annotated[Count, told("Number of sweeps in it.")]
-    points: Annotated[list[str], told("Keys of the points.")]
-    sources: Annotated[list[str], told("Names of the devices.")]
-    src: Annotated[Column, told("Which of `sources` each row is of, from 0.")]
-    t: Annotated[Column, told("CLOCK_MONOTONIC of each row.", "us")]
-    cols: Annotated[list[Column], told("One per point; units stand in `meta`.")]
+    rows: Annotated[Count, meaning("Number of sweeps in it.")]
+    points: Annotated[list[str], meaning("Keys of the points.")]
+    sources: Annotated[list[str], meaning("Names of the devices.")]
+    src: Annotated[Column, meaning("Which of `sources` each row is of, from 0.")]
+    t: Annotated[Column, meaning("CLOCK_MONOTONIC of each row.", "us")]
+    cols: Annotated[list[Column], meaning("One per point; units stand in `meta`.")]
     q: Annotated[
         list[tuple[Count, list[Count] | None, str]],
-        told(
+        meaning(
             "What is not good: row, numbers of the points (null: all), quality. A value that is bad"
             " is absent, whatever its column holds."
         ),

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from edge.uplink.wire.contract.catalogue import EVENTS, Declared
+from edge.uplink.wire.contract.catalogue import EVENTS, DeclaredMessage
 from edge.uplink.wire.contract.event import Event
 from edge.uplink.wire.contract.header import Header
 from edge.uplink.wire.contract.points import Gauge, Total, point_schema
@@ -18,7 +18,7 @@ REF: Final = "#/$defs/{name}"
 Schema = dict[str, Any]
 
 
-def schema_of(message: Declared) -> Schema:
+def schema_of(message: DeclaredMessage) -> Schema:
     """The schema of one message. Fields that nobody has declared are allowed: adding is free."""
     wanted = [message.type, Header, Gauge, Total, Table, Event]
     (top, *_), defs = msgspec.json.schema_components(
@@ -58,7 +58,7 @@ def _later(event: Schema, known: list[str]) -> Schema:
     }
 
 
-def _reached(top: Any, defs: Mapping[str, Schema], message: Declared) -> dict[str, Schema]:
+def _reached(top: Any, defs: Mapping[str, Schema], message: DeclaredMessage) -> dict[str, Schema]:
     """The definitions that this message needs; a record shares its header's, too."""
     todo, found = list(_refs(top)), dict[str, Schema]()
     if any(issubclass(each, Header) for each in message.types):

@@ -19,7 +19,7 @@ NAME_PATTERN: Final = "^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}$"
 HEX_PATTERN: Final = "^[0-9a-f]{64}$"
 
 
-class Part(Struct, kw_only=True, forbid_unknown_fields=True):
+class WireStruct(Struct, kw_only=True, forbid_unknown_fields=True):
     """What every declared map is.
 
     It is strict, so that a test finds a field that nobody has declared. Consumers get schemas that
@@ -27,7 +27,7 @@ class Part(Struct, kw_only=True, forbid_unknown_fields=True):
     """
 
 
-def told(text: str, unit: str | Quantity | None = None, **more: object) -> Meta:
+def meaning(text: str, unit: str | Quantity | None = None, **more: object) -> Meta:
     """What a field means and, of a quantity, in which unit. `more` goes into the schema as is."""
     extra: dict[str, object] = dict(more)
     if unit is not None:

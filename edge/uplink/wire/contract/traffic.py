@@ -21,11 +21,11 @@ from edge.uplink.wire.contract.terms import (
     LoopFault,
     LoopPart,
     Name,
-    Part,
     Positive,
     Qualities,
     Share,
-    told,
+    WireStruct,
+    meaning,
 )
 
 LaneHealth = Literal[
@@ -40,13 +40,13 @@ LaneHealth = Literal[
 """The worst last. `trail_`: the lead loop is sound, and its trail loop is not."""
 
 
-class LoopDoubt(Part, kw_only=True):
+class LoopDoubt(WireStruct, kw_only=True):
     """How far a loop is to be believed."""
 
-    score: Annotated[Share, told("How likely it is not to be believed.", "/")]
+    score: Annotated[Share, meaning("How likely it is not to be believed.", "/")]
     fault: Annotated[
         Annotated[LoopFault, Meta(extra_json_schema=GROWS)] | None,
-        told(
+        meaning(
             "What is wrong with it, once that is sure; null before. It stays until traffic has"
             " shown for minutes that it is over."
         ),
@@ -56,16 +56,16 @@ class LoopDoubt(Part, kw_only=True):
 class Lane(Summary, kw_only=True):
     """One lane, one period. What the state of its loops does not allow to say is null, never 0."""
 
-    stream: Annotated[Literal["traffic"], told("The stream.")]
-    lane: Annotated[Name, told("The lane. NTCIP 1209: sensorZoneLabel.")]
-    approach: Annotated[Name, told("The approach that it belongs to.")]
+    stream: Annotated[Literal["traffic"], meaning("The stream.")]
+    lane: Annotated[Name, meaning("The lane. NTCIP 1209: sensorZoneLabel.")]
+    approach: Annotated[Name, meaning("The approach that it belongs to.")]
     kind: (
-        Annotated[Literal["bicycle"], told("What the lane is for, where not for vehicles.")]
+        Annotated[Literal["bicycle"], meaning("What the lane is for, where not for vehicles.")]
         | UnsetType
     ) = UNSET
     volume: Annotated[
         Count | None,
-        told(
+        meaning(
             "Vehicles that came onto the lead loop, or onto the trail loop (see `counted_by`)."
             " NTCIP 1209: sampleVolumeData; DATEX II: TrafficFlow.vehicleFlow, which is per hour.",
             Quantity.COUNT,
@@ -74,7 +74,7 @@ class Lane(Summary, kw_only=True):
     counted_by: (
         Annotated[
             Literal["trail", "both"],
-            told(
+            meaning(
                 "Which loop has counted, where it was not the lead, which is not to be believed"
                 " (see `health`): all that one loop tells is then of this one, and `signal` is left"
                 " out. `both`, one after the other: in a record of several windows."
@@ -84,29 +84,29 @@ class Lane(Summary, kw_only=True):
     ) = UNSET
     occupancy: Annotated[
         Share | None,
-        told(
+        meaning(
             "Share of the watched time for which the loop was occupied. NTCIP 1209:"
             " samplePercentOccupancy; DATEX II: TrafficConcentration.occupancy (both in per cent).",
             Quantity.OCCUPANCY,
         ),
     ]
-    on_us: Annotated[Count | None, told("For how long the loop was occupied.", "us")]
-    speed: Annotated[Speeds | None, told("Of a pair of loops. NTCIP 1209: sampleSpeedData.")]
-    length: Annotated[Lengths | None, told("Of a pair of loops. DATEX II: vehicleLength.")]
+    on_us: Annotated[Count | None, meaning("For how long the loop was occupied.", "us")]
+    speed: Annotated[Speeds | None, meaning("Of a pair of loops. NTCIP 1209: sampleSpeedData.")]
+    length: Annotated[Lengths | None, meaning("Of a pair of loops. DATEX II: vehicleLength.")]
     headway: Annotated[
         Times | None,
-        told(
+        meaning(
             "From the front of one vehicle to the front of the next. DATEX II: TrafficHeadway"
             ".averageTimeHeadway."
         ),
     ]
     gap: Annotated[
         Times | None,
-        told("From the end of one vehicle to the front of the next. DATEX II: averageTimeGap."),
+        meaning("From the end of one vehicle to the front of the next. DATEX II: averageTimeGap."),
     ]
     quality: Annotated[
         Qualities,
-        told(
+        meaning(
             QUALITIES + " Vehicles of a pair count once they are over. `uncertain:loop`: counted by"
             " a loop that is doubted; of a whole window, where nothing came or (`mismatch`) for how"
             " long the loop was occupied is in doubt. One `bad` says why a value is null."
@@ -114,7 +114,7 @@ class Lane(Summary, kw_only=True):
     ]
     health: Annotated[
         LaneHealth,
-        told(
+        meaning(
             "State of the loops; the worst in the window: the lead loop's, and where that is sound"
             " the trail loop's, with `trail_` before it unless it speaks of the pair. NTCIP 1209:"
             " sampleZoneStatus (stuck_on is maxPresence; chatter, breakup, crosstalk and overhang"
@@ -123,22 +123,22 @@ class Lane(Summary, kw_only=True):
         ),
     ]
     void_s: (
-        Annotated[Amount, told("Watched time in which nothing was a number.", "s")] | UnsetType
+        Annotated[Amount, meaning("Watched time in which nothing was a number.", "s")] | UnsetType
     ) = UNSET
     breakups: (
-        Annotated[Count, told("Vehicles that a loop had broken up, and that were joined.")]
+        Annotated[Count, meaning("Vehicles that a loop had broken up, and that were joined.")]
         | UnsetType
     ) = UNSET
     wrong_way: (
-        Annotated[Count, told("Vehicles that came over the trail loop first.")] | UnsetType
+        Annotated[Count, meaning("Vehicles that came over the trail loop first.")] | UnsetType
     ) = UNSET
     lost_edges: (
-        Annotated[Count, told("Edges that did not fit in the kernel's buffer.")] | UnsetType
+        Annotated[Count, meaning("Edges that did not fit in the kernel's buffer.")] | UnsetType
     ) = UNSET
     classes: (
         Annotated[
             dict[Name, Positive],
-            told(
+            meaning(
                 "Vehicles by length class: by length only, never TLS 8+1 or FHWA 13, which need a"
                 " signature, or axles. Their names and limits stand in `meta`. A pair of loops"
                 " only; without those of which none came. NTCIP 1209: zoneClassLabel, and"
@@ -151,27 +151,27 @@ class Lane(Summary, kw_only=True):
     speed_single: (
         Annotated[
             SingleSpeed,
-            told("Where no pair tells a speed: what one loop alone lets one estimate."),
+            meaning("Where no pair tells a speed: what one loop alone lets one estimate."),
         ]
         | UnsetType
     ) = UNSET
     tailgating: (
         Annotated[
-            Tailgating, told("How many follow too closely; while vehicles follow each other.")
+            Tailgating, meaning("How many follow too closely; while vehicles follow each other.")
         ]
         | UnsetType
     ) = UNSET
     stopped: (
         Annotated[
             Positive,
-            told("Vehicles that stood on the loop for longer than `stopped_s` in `meta`."),
+            meaning("Vehicles that stood on the loop for longer than `stopped_s` in `meta`."),
         ]
         | UnsetType
     ) = UNSET
     queue_us: (
         Annotated[
             Positive,
-            told(
+            meaning(
                 "For how long a queue stood on the loop: vehicles that stay longer than 3 s,"
                 " with less than 4 s between them.",
                 "us",
@@ -182,7 +182,7 @@ class Lane(Summary, kw_only=True):
     signal: (
         Annotated[
             Signal,
-            told(
+            meaning(
                 "What its traffic did with its green; where contacts tell the signal's colour, and"
                 " the lead loop has counted."
             ),
@@ -192,7 +192,7 @@ class Lane(Summary, kw_only=True):
     loops: (
         Annotated[
             dict[LoopPart, LoopDoubt],
-            told(
+            meaning(
                 "Loops that are not fully believed. NTCIP 1209: sensorZoneStatus other than oK;"
                 " DATEX II: dataError, supplierCalculatedDataQuality."
             ),
@@ -202,26 +202,26 @@ class Lane(Summary, kw_only=True):
     anomaly: (
         Annotated[
             dict[Literal["volume", "occupancy", "speed"], Share],
-            told("Series that behave oddly, each with how much; only those above 0.05.", "/"),
+            meaning("Series that behave oddly, each with how much; only those above 0.05.", "/"),
         ]
         | UnsetType
     ) = UNSET
     p_congested: (
         Annotated[
             Share | None,
-            told("How likely its approach is congested; null: no healthy loop.", "/"),
+            meaning("How likely its approach is congested; null: no healthy loop.", "/"),
         ]
         | UnsetType
     ) = UNSET
     p_congested_5: (
         Annotated[
-            Share | None, told("The same in 5 minutes; left out or null: no model knows.", "/")
+            Share | None, meaning("The same in 5 minutes; left out or null: no model knows.", "/")
         ]
         | UnsetType
     ) = UNSET
     p_congested_15: (
         Annotated[
-            Share | None, told("The same in 15 minutes; left out or null: no model knows.", "/")
+            Share | None, meaning("The same in 15 minutes; left out or null: no model knows.", "/")
         ]
         | UnsetType
     ) = UNSET

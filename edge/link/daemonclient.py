@@ -1,0 +1,80 @@
+"""What the daemon says, and what it is told, through its control socket.
+
+Verbs: `reach` (asked), `thrift` and `link_step` (told). A daemon that does not know `reach` is
+asked for its `status`; what it does not take is kept, and stays in the journal and our state file.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge.control.protocol import VerbError, ask
+from edge.link.linkstate import TakenStep
+
+log = logging.getLogger(__name__)
+
+Ask = Callable[..., dict[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonReport:
+    """`wall_s` is None unless the daemon's clock is synchronised."""
+
+    broker: bool | None = None
+    faulty: bool | None = None
+    wall_s: float | None = None
+
+
+class DaemonClient:
+    """The other end. Nothing here raises: no daemon is a usual state."""
+
+    def __init__(self, folder: Path, ask: Ask = ask) -> None:
+        self._folder, self._ask = folder, ask
+        self._strange: set[str] = set()  # verbs that it refused, told once
+
+    def reach(self) -> DaemonReport:
+        found = self._say("reach")
+        return _reach(found) if found is not None else _of_status(self._say("status"))
+
+    def thrift(self, level: int, why: str, used: int, budget: int, month: str) -> bool:
+        request = {"level": level, "why": why, "used": used, "budget": budget, "month": month}
+        return self._say("thrift", **request) is not None
+
+    def step(self, step: TakenStep) -> bool:
+        return self._say("link_step", **msgspec.structs.asdict(step)) is not None
+
+    def _say(self, verb: str, **arguments: Any) -> Mapping[str, Any] | None:
+        try:
+            answer = self._ask(self._folder, verb, **arguments)
+        except VerbError as error:
+            if verb not in self._strange:
+                self._strange.add(verb)
+                log.info("the daemon does not take %r: %s", verb, error)
+            return None
+        except OSError:
+            return None
+        self._strange.discard(verb)
+        return answer
+
+
+def _reach(found: Mapping[str, Any]) -> DaemonReport:
+    """{"connected": true, "faults": 0, "tq": "ntp", "wall_s": 1790000000}"""
+    connected, faults, wall_s = found.get("connected"), found.get("faults"), found.get("wall_s")
+    synced = found.get("tq") in ("ntp", "nts") and isinstance(wall_s, int | float)
+    return DaemonReport(
+        connected if isinstance(connected, bool) else None,
+        faults > 0 if isinstance(faults, int) else None,
+        wall_s if synced else None,
+    )
+
+
+def _of_status(found: Mapping[str, Any] | None) -> DaemonReport:
+    if found is None:
+        return DaemonReport()
+    link, clock, devices = (found.get(key) or {} for key in ("link", "clock", "devices"))
+    faults = sum(1 for device in devices.values() if device.get("state") != "ok")
+    return _reach({"connected": link.get("connected"), "faults": faults, **clock})

@@ -1,0 +1,31 @@
+"""The table `link` of the site's file: what this box's link has, and what its bytes cost."""
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from edge.config.model.link import Link
+from edge.core import ConfigError
+from edge.identity.network import Network
+
+
+def load_link_options(path: Path) -> Link:
+    """The table `link` of a TOML file; other tables are the daemon's. No file is all defaults."""
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        return msgspec.convert(found.get("link", {}), Link)
+    except FileNotFoundError:
+        return Link()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f"{path}, table link: {error}; docs/link.md lists the keys") from error
+
+
+def load_claimed_network(path: Path) -> Network | None:
+    """The network of a claim that was verified when it was copied. None: it brings none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Network)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:  # a MsgspecError is a ValueError
+        raise ConfigError(f"{path}: {error}; put a new claim on the boot partition") from error

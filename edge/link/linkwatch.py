@@ -1,0 +1,201 @@
+"""One look at the link, again and again: count, judge, act, tell. Everything in it is given."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edge.config.model.link import Link as Options
+from edge.core.places import OWN
+from edge.link import services
+from edge.link.atomicwrite import write_atomically
+from edge.link.budget import (
+    LEVEL_TEXTS,
+    add_bytes,
+    bytes_since,
+    month_label,
+    month_used,
+    saver_level,
+)
+from edge.link.daemonclient import DaemonClient, DaemonReport
+from edge.link.dbus import DBus, DBusError
+from edge.link.interfaces import NET, read_carrier, read_counters
+from edge.link.ladder import DueStep, LadderStep, LinkCarrier, LinkObservation, RecoveryLadder
+from edge.link.linkstate import LinkState, LinkStateFile
+from edge.link.modempower import ModemPower
+from edge.link.statusled import LedFacts, StatusLed, led_state
+
+LOOK_S: Final = 30.0
+REPEAT_S: Final = 600.0  # the daemon may have started anew and know nothing of the budget
+FINE_CHARACTERS: Final = (
+    200  # parts of the budget; so many bytes more are worth a write to the card
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchParts:
+    """What a watch is made of."""
+
+    options: Options
+    kind: str  # of the network: ethernet, wifi, cellular
+    ladder: RecoveryLadder
+    book: LinkStateFile
+    daemon: DaemonClient
+    bus: DBus
+    state: Path
+    supply: ModemPower | None = None
+    lamp: StatusLed | None = None
+    commissioned: Sequence[Path] = (OWN, Path("/run/kerbstone-identity/enrolled"))  # any of them
+    net: Path = NET
+
+
+def available_steps(options: Options, kind: str, supply: ModemPower | None) -> Sequence[LadderStep]:
+    """What this box can do, in order."""
+    found: list[LadderStep] = ["reconnect"]
+    if kind == "cellular":
+        found.append("modem")
+    if supply is not None:
+        found.append("power")
+    if options.reboot:
+        found.append("reboot")
+    return found
+
+
+class LinkWatch:
+    """Keeps the ledger; `look` is called every LOOK_S with the time since boot."""
+
+    def __init__(self, parts: WatchParts) -> None:
+        self._parts = parts
+        self.ledger: LinkState = parts.book.open()
+        self._level = 0
+        self._told_s: float | None = None
+        self._counted = 0  # bytes since the ledger was last saved for them
+        self._last: dict[str, object] = {}
+
+    def look(self, mono_s: float) -> None:
+        parts, ledger = self._parts, self.ledger
+        ledger.tick(mono_s)
+        reach = parts.daemon.reach()
+        self._count(reach, mono_s)
+        link = self._link()
+        if (
+            due := parts.ladder.look(LinkObservation(mono_s, link, reach.broker), ledger.may_reboot)
+        ) is not None:
+            self._act(due)
+        if ledger.untold and self._tell():
+            parts.book.save(ledger)  # else it would be told again after a reboot
+        self._show(reach, link)
+        parts.book.save_sometimes(ledger)
+
+    def close(self) -> None:
+        self._parts.book.save(self.ledger)
+
+    def _tell(self) -> bool:
+        """Whether the daemon took any of the steps that it does not know yet."""
+        before = self.ledger.untold
+        while self.ledger.untold and self._parts.daemon.step(self.ledger.untold[0]):
+            self.ledger.untold = self.ledger.untold[1:]
+        return before != self.ledger.untold
+
+    def _link(self) -> LinkCarrier:
+        """Only a cable says for certain that it is not there; a radio or a modem may be stuck."""
+        parts = self._parts
+        carrier_state = read_carrier(parts.options.names(parts.kind), parts.net)
+        if parts.kind == "ethernet" and carrier_state is False:
+            return "no_carrier"
+        try:
+            return "up" if services.is_up(parts.bus) else "down"
+        except DBusError:  # no NetworkManager: the kernel's word must do
+            return "up" if carrier_state else "down"
+
+    def _count(self, reach: DaemonReport, mono_s: float) -> None:
+        parts, ledger, options = self._parts, self.ledger, self._parts.options
+        new = read_counters(options.names(parts.kind), parts.net)
+        delta = bytes_since(ledger.counters, new)
+        ledger.counters = {**ledger.counters, **new}
+        known = None if reach.wall_s is None else month_label(reach.wall_s, options.day)
+        ledger.months = add_bytes(ledger.months, delta, known, ledger.age_s)
+        month, bytes_ = ledger.months[-1].label, month_used(ledger.months)
+        found = saver_level(bytes_, options.budget)
+        self._counted += delta
+        if options.budget and self._counted * FINE_CHARACTERS >= options.budget:
+            self._counted = 0
+            parts.book.save(ledger)
+        changed = found != self._level
+        if changed:
+            self._level = found
+            text = "%s (%d of %d bytes, month %s)"
+            log.warning(text, LEVEL_TEXTS[found], bytes_, options.budget, month or "unknown")
+        if changed or self._told_s is None or mono_s - self._told_s >= REPEAT_S:
+            accepted = parts.daemon.thrift(found, LEVEL_TEXTS[found], bytes_, options.budget, month)
+            self._told_s = mono_s if accepted else None  # else again at the next look
+
+    def _act(self, due: DueStep) -> None:
+        ledger, parts = self.ledger, self._parts
+        if due.step == "reboot":
+            ledger.rebooted_s = ledger.age_s
+            ledger.note(due.step, due.why, "ordered")
+            if not parts.book.save(ledger):  # it would be done again and again
+                due = DueStep(
+                    "held", f"{due.why}; no reboot, for it could not be counted on the disk"
+                )
+                ledger.untold = ledger.untold[:-1]
+        result = self._do(due.step)
+        log.warning("%s: %s: %s", due.step, due.why, result)
+        self._last = {"step": due.step, "why": due.why, "result": result, "age_s": ledger.age_s}
+        if due.step != "reboot" or result.startswith("failed"):
+            ledger.note(due.step, due.why, result)
+            parts.book.save(ledger)
+
+    def _do(self, step: LadderStep) -> str:
+        bus, supply = self._parts.bus, self._parts.supply
+        try:
+            match step:
+                case "reconnect":
+                    return services.reconnect_profile(bus)
+                case "modem":
+                    return services.reset_modem(bus)
+                case "power" if supply is not None:
+                    return supply.cycle()
+                case "reboot":
+                    return services.reboot(bus)
+        except (DBusError, OSError) as error:
+            return f"failed: {error}"
+        return "nothing to do"
+
+    def _show(self, reach: DaemonReport, link: LinkCarrier) -> None:
+        parts, ledger, month = self._parts, self.ledger, self.ledger.months[-1]
+        commissioned = any(path.exists() for path in parts.commissioned)
+        shown = led_state(LedFacts(commissioned, reach.broker, reach.faulty))
+        if parts.lamp is not None:
+            parts.lamp.show(shown)
+        found = {
+            "v": 1,
+            "lamp": shown,
+            "link": link,
+            "broker": reach.broker,
+            "away_s": round(parts.ladder.away_s, 1),
+            "steps": parts.ladder.steps,
+            "rung": parts.ladder.rung,
+            "last": self._last or None,
+            "untold": len(ledger.untold),
+            "lost": ledger.lost,
+            "boots": ledger.boots,
+            "age_s": round(ledger.age_s, 1),
+            "ledger": parts.book.failure or "ok",
+            "bytes": {
+                "month": month.label or None,
+                "used": month_used(ledger.months),
+                "budget": parts.options.budget,
+                "level": self._level,
+                "says": LEVEL_TEXTS[self._level],
+            },
+        }
+        try:
+            write_atomically(parts.state, json.dumps(found).encode() + b"\n", 0o640, sync=False)
+        except OSError as error:
+            log.warning("the state cannot be written: %s", error)

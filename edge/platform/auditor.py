@@ -1,0 +1,89 @@
+"""The auditor: is everything there that a gateway has numbered, once, and is no time missing?
+
+Pure: it is fed with messages in the order of their arrival, which is not the order of their
+numbers: live records overtake the backlog. So it judges at the end, and not before.
+"""
+
+from edge.core.numbers import size
+from edge.platform.auditreport import FINDINGS_LIMIT, AuditFinding, AuditReport
+from edge.platform.completeness import judge_completeness, unsealed_numbers
+from edge.platform.receivedranges import ReceivedRanges
+from edge.platform.repeats import Repeats
+from edge.platform.unsealedrecords import UnsealedRecords
+from edge.uplink.wire.decode import DecodedMessage
+
+__all__ = ["AuditFinding", "AuditReport", "Auditor"]
+
+
+class Auditor:
+    """`take` every message, then `report`."""
+
+    def __init__(self) -> None:
+        self._records = 0
+        self._ledgers: dict[str, ReceivedRanges] = {}
+        self._repeats = Repeats()
+        self._unproved = UnsealedRecords()
+        self._found: list[AuditFinding] = []
+        self._hidden = 0
+
+    def take(self, message: DecodedMessage) -> None:
+        """One decoded message; retained copies (`last`, `status`, `meta`) are no records."""
+        if message.kind != "record":
+            return
+        gw, epoch, stream, seq = key = message.key
+        ledger = self._ledgers.setdefault(gw, ReceivedRanges(gw, epoch))
+        new = ledger.number(epoch, stream, seq)
+        counted, finding = self._repeats.compare(key, message.sent, new)
+        if finding is not None:
+            self._find(finding)
+        if not counted:
+            return
+        self._records += 1
+        for finding in ledger.take(message.topic.source, message.sent):
+            self._find(finding)
+        if stream == "manifest":
+            seal = ledger.seal(key, message.sent)
+            finding = seal if isinstance(seal, AuditFinding) else self._unproved.sealed(gw, seal)
+            if finding is not None:
+                self._find(finding)
+        else:
+            self._unproved.add(key, message.sent)
+
+    def refused(self, kind: str, topic: str, why: str) -> None:
+        """A message that names another gateway than its topic, or is not in the wire format."""
+        self._find(AuditFinding(kind, f"{topic}: {why}"))
+
+    def reconnected(self) -> None:
+        """Our own connection was lost: the broker may send its last messages again."""
+        self._repeats.reconnected()
+
+    def lost(self, count: int) -> None:
+        """This program was too slow, and threw messages away."""
+        text = f"{count} messages came faster than they could be checked"
+        self._find(AuditFinding("overrun", text))
+
+    def report(self) -> AuditReport:
+        """The verdict over all that has come until now."""
+        for late in self._unproved.late():
+            self._find(late)
+        report = AuditReport(self._records, self._unproved.proved, list(self._found))
+        if self._hidden:
+            report.notes.append(f"{self._hidden} more findings of these kinds are not shown")
+        if self._repeats.redelivered:
+            count = self._repeats.redelivered
+            report.notes.append(f"{count} messages came again after a reconnection")
+        for gw, ledger in self._ledgers.items():
+            findings, _ = judge_completeness(ledger, report.notes)
+            report.findings.extend(findings)
+            if ledger.sealed and (count := sum(map(size, unsealed_numbers(ledger).values()))):
+                report.notes.append(f"{gw}: {count} numbers have come that no manifest seals yet")
+        if self._unproved.waiting:
+            text = "manifests seal records that did not come here, or came too long ago"
+            report.notes.append(f"{self._unproved.waiting} {text}: their digests are not checked")
+        return report
+
+    def _find(self, finding: AuditFinding) -> None:
+        if len(self._found) < FINDINGS_LIMIT:
+            self._found.append(finding)
+        else:
+            self._hidden += 1

@@ -1,0 +1,317 @@
+"""The verdict over a ledger: which numbers and which times nobody accounts for."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from edge.core.numbers import Numbers, Range, said, size
+from edge.platform.auditreport import AuditFinding, Missing
+from edge.platform.declaredlosses import ALL, DeclaredGap
+from edge.platform.epochorder import EpochOrder
+from edge.platform.receivedranges import EpochStream, ReceivedRanges
+from edge.platform.receivedrecord import Key
+from edge.platform.timeline import SLACK_US, RowPlace, Timeline, uncovered
+
+
+def judge_completeness(
+    ledger: ReceivedRanges, notes: list[str]
+) -> tuple[list[AuditFinding], Missing]:
+    """Findings, and the numbers that are missing and that no drop event declares."""
+    return CompletenessCheck(ledger).verdict(notes)
+
+
+def unsealed_numbers(ledger: ReceivedRanges) -> Missing:
+    """Numbers that have come, as records of their own, and that no manifest seals."""
+    found: Missing = {}
+    for place, numbers in ledger.numbers.items():
+        if place[1] != "manifest":
+            own = numbers.ranges()
+            for other in (ledger.covered.get(place), ledger.sealed.get(place)):
+                own = subtract_ranges(own, other.ranges() if other is not None else [])
+            if own:
+                found[place] = own
+    return found
+
+
+def subtract_ranges(ranges: list[Range], taken: list[Range]) -> list[Range]:
+    """What is left of sorted ranges; both are walked once."""
+    left: list[Range] = []
+    at = 0
+    for range_start, end in ranges:
+        start = range_start
+        while at < len(taken) and taken[at][1] < start:
+            at += 1
+        place = at
+        while place < len(taken) and taken[place][0] <= end:
+            if taken[place][0] > start:
+                left.append((start, taken[place][0] - 1))
+            start = taken[place][1] + 1
+            place += 1
+        if start <= end:
+            left.append((start, end))
+    return left
+
+
+class CompletenessCheck:
+    """Of one gateway, when all has come that will come. `strict`: manifests are signed, and numbers
+    are excused only by events that they seal. Who can write the store can add others."""
+
+    def __init__(self, ledger: ReceivedRanges, *, strict: bool = False) -> None:
+        self.ledger, self.order = ledger, ledger.order()
+        self._strict = strict
+        # of these we need not have heard, but for the first one: its first record was here
+        self._early = self.order.until(ledger.joined)
+        if all(epoch != ledger.joined for epoch, _ in ledger.numbers):
+            self._early.discard(ledger.joined)
+        self._taken = _assumed_previous(ledger, self.order, self._early)
+        if self._taken is not None:
+            self._early |= self.order.until(self._taken)
+        # a declaration that was lost itself is made again
+        self._lost = {(each.epoch, each.stream): each for each in ledger.declared.lost}
+        self._forgotten: set[int] = set()  # epochs of which all that was not delivered is lost
+        for epoch, stream in self._lost:
+            at: int | None = epoch if stream == ALL else None
+            while at is not None and at not in self._forgotten:
+                self._forgotten.add(at)
+                at = self.order.before.get(at)
+        self._streams: dict[int, str] = {}  # one of each epoch
+        for epoch, stream in ledger.numbers:
+            self._streams.setdefault(epoch, stream)
+
+    def verdict(self, notes: list[str]) -> tuple[list[AuditFinding], Missing]:
+        if not self.ledger.numbers:
+            return [], {}
+        missing: Missing = {}
+        findings = [*self._epochs(), *self._losses(), *self._numbers(notes, missing)]
+        findings.extend(self._holes())
+        return findings, missing
+
+    def absent(self, left: RowPlace, right: RowPlace, stream: str) -> bool:
+        """Whether records between the two are missing: then that is told, or was declared."""
+        if left[0] == right[0]:
+            low, high = sorted((left[1], right[1]))
+            return any(self._absent(left[0], stream, low, high))
+        return (
+            any(self._absent(left[0], stream, left[1], self._end(left[0], stream)))
+            or any(self._absent(right[0], stream, 1, right[1]))
+            or any(
+                any(self._absent(epoch, stream, 1, self._end(epoch, stream)))
+                for epoch in self.order.between(left[0], right[0])
+            )
+            or self._all_lost(left[0], stream)
+        )
+
+    # -- epochs ------------------------------------------------------------------------------------
+
+    def _epochs(self) -> Iterator[AuditFinding]:
+        gw, order = self.ledger.gw, self.order
+        for epoch, successors in sorted(order.forks.items()):
+            text = f"{gw}: the starts {_epoch_names(successors)} all say that they followed {epoch}"
+            text += ": an older copy of its card was put back, or the card was copied"
+            yield AuditFinding("fork", text, self._near(successors[-1]))
+        for epoch, formers in sorted(order.torn.items()):
+            text = f"{gw}: the start {epoch} names several before it: {_epoch_names(formers)}"
+            yield AuditFinding("fork", text, self._near(epoch))
+        for circle in order.circles:
+            text = f"{gw}: the starts {_epoch_names(circle)} follow each other in a circle"
+            yield AuditFinding("fork", text, self._near(circle[-1]))
+        closed = {self.running, self._taken, *(of for of, stream in self._lost if stream == ALL)}
+        for epoch in order.ends:
+            if epoch not in closed:
+                text = f"{gw}: epoch {epoch} was never closed: no later start knows how it ended."
+                text += " Its card was changed or wiped, and what it had not sent is lost"
+                yield AuditFinding("open", text, self._near(epoch))
+
+    @property
+    def running(self) -> int | None:
+        """The one epoch that may be open: that which was heard last, or what followed it."""
+        heard = self.ledger.latest if self._taken is None else self.ledger.joined
+        if heard not in self.order.place:
+            return None
+        line, _ = self.order.place[heard]
+        ends = set(self.order.ends)
+        return next((each for each in reversed(self.order.lines[line]) if each in ends), None)
+
+    def _near(self, epoch: int) -> Key | None:
+        """A record of this epoch, for a day to be found."""
+        stream = self._streams.get(epoch)
+        if stream is None:
+            return None
+        return self.ledger.gw, epoch, stream, self.ledger.numbers[epoch, stream].last
+
+    # -- numbers -----------------------------------------------------------------------------------
+
+    def _losses(self) -> Iterator[AuditFinding]:
+        for lost in self._lost.values():
+            what = "all that it had not delivered" if lost.stream == ALL else lost.stream
+            text = f"{self.ledger.gw}: the gateway lost {what} of epoch {lost.epoch}"
+            text += " and before" if lost.stream == ALL else ""
+            yield AuditFinding("lost", f"{text}: how much, nobody knows", lost.key)
+
+    def _numbers(self, notes: list[str], missing: Missing) -> Iterator[AuditFinding]:
+        ledger, declared = self.ledger, self.ledger.declared
+        gw, keys = ledger.gw, set(ledger.numbers) | set(ledger.sealed)
+        unheard: set[int] = set()
+        # an epoch of which nothing at all has come is known from the one after it
+        for epoch, lasts in declared.words.lasts.items():
+            keys |= {(epoch, stream) for stream in lasts}
+        for epoch, stream in sorted(keys):
+            numbers = ledger.numbers.get((epoch, stream))
+            known = min(declared.words.last(epoch, stream), default=None)
+            if numbers is not None and known is not None and numbers.last > known:
+                text = f"{gw} {epoch}/{stream} has come up to {numbers.last}"
+                text += f", the gateway knows {known}: its memory was damaged or set back"
+                yield AuditFinding("damage", text, (gw, epoch, stream, numbers.last))
+            start = 1
+            if epoch in self._early:
+                if numbers is None:
+                    unheard.add(epoch)
+                    continue  # before we came, perhaps
+                start = numbers.first
+                if declared.unexplained(epoch, stream, _before(start))[0]:
+                    notes.append(f"{gw} {epoch}/{stream}: joined at number {start}")
+            absent = list(self._absent(epoch, stream, start, self._end(epoch, stream)))
+            yield from self._unexplained((epoch, stream), absent, missing)
+        unheard -= {epoch for epoch, _ in ledger.numbers}
+        if unheard:
+            text = f"{gw}: of epoch {_epoch_names(sorted(unheard))} and before nothing is here"
+            notes.append(f"{text}: the store begins with epoch {ledger.joined}")
+
+    def _unexplained(
+        self, where: EpochStream, absent: list[Range], missing: Missing
+    ) -> Iterator[AuditFinding]:
+        epoch, stream = where
+        ledger = self.ledger
+        left, covered, allowed = ledger.declared.unexplained(epoch, stream, absent)
+        doubtful: list[Range] = []
+        if self._strict and covered:
+            sealed = ledger.sealed.get(where)
+            sure, covered, allowed = ledger.declared.unexplained(
+                epoch, stream, absent, self._is_sealed
+            )
+            excused = subtract_ranges(sure, left)
+            doubtful = subtract_ranges(excused, sealed.ranges() if sealed is not None else [])
+            left = subtract_ranges(sure, doubtful)
+        name = f"{ledger.gw} {epoch}/{stream}"
+        if left:
+            missing[where] = left
+            gone: list[Range] = []
+            if self._all_lost(epoch, stream):  # what was sealed had left before that
+                sealed = ledger.sealed.get(where)
+                gone = subtract_ranges(left, sealed.ranges() if sealed is not None else [])
+                left = subtract_ranges(left, gone)
+            for kind, ranges, why in (
+                ("missing", left, ""),
+                ("lost", gone, " (the gateway lost its memory)"),
+            ):
+                if ranges:
+                    text = f"{name}: {size(ranges)} numbers are missing{why}: {said(ranges)}"
+                    yield AuditFinding(kind, text, (ledger.gw, epoch, stream, ranges[0][0]))
+        if doubtful:
+            text = f"{name}: {size(doubtful)} numbers are missing: {said(doubtful)}; only events"
+            text += " that no manifest seals declare them. If these are new, audit again in half an"
+            text += " hour"
+            yield AuditFinding("unsealed", text, (ledger.gw, epoch, stream, doubtful[0][0]))
+        if covered > allowed:
+            text = f"{name}: {covered} numbers are missing where the gateway declared {allowed}"
+            yield AuditFinding(
+                "missing", f"{text} as lost", (ledger.gw, epoch, stream, absent[0][0])
+            )
+
+    def _is_sealed(self, key: Key) -> bool:
+        return key[3] in self.ledger.sealed.get(key[1:3], ())
+
+    def _all_lost(self, epoch: int, stream: str) -> bool:
+        """Whether the gateway said that it lost what it had not delivered of them."""
+        return epoch in self._forgotten or (epoch, stream) in self._lost
+
+    def _end(self, epoch: int, stream: str) -> int:
+        """The highest number that is known to exist."""
+        ledger = self.ledger
+        known = [0, *ledger.declared.words.last(epoch, stream)]
+        for numbers in (ledger.numbers.get((epoch, stream)), ledger.sealed.get((epoch, stream))):
+            if numbers is not None:
+                known.append(numbers.last)
+        return max(known)
+
+    def _absent(self, epoch: int, stream: str, first: int, last: int) -> Iterator[Range]:
+        return self.ledger.numbers.get((epoch, stream), Numbers()).missing(first, last)
+
+    # -- time --------------------------------------------------------------------------------------
+
+    def _holes(self) -> Iterator[AuditFinding]:
+        for (stream, source), timelines in sorted(self.ledger.timelines.items()):
+            lines: dict[int, list[tuple[int, int]]] = {}
+            for epoch, boot in timelines:
+                lines.setdefault(self.order.place[epoch][0], []).append((epoch, boot))
+            for line, places in sorted(lines.items()):
+                places.sort(key=lambda each: self.order.place[each[0]])
+                boots: dict[int, Timeline] = {}
+                for place in places:
+                    merged = boots.setdefault(place[1], Timeline())
+                    for each in timelines[place].stretches:
+                        if not merged.add(each.from_us, each.to_us, each.head, each.tail):
+                            text = f"{self.ledger.gw} {stream}/{source}: records of epoch"
+                            text += f" {place[0]} speak of a time of boot {place[1]} that"
+                            text += f" another epoch has told ({each.from_us}..{each.to_us} us)"
+                            yield AuditFinding("overlap", text, self._key(stream, each.head))
+                yield from self._of_source(line, stream, source, boots)
+
+    def _of_source(
+        self, line: int, stream: str, source: str, boots: dict[int, Timeline]
+    ) -> Iterator[AuditFinding]:
+        gw, epochs = self.ledger.gw, self.order.lines[line]
+        epoch_set = set(epochs)
+        mine = [g for g in self.ledger.declared.gaps if g.epoch in epoch_set and g.names(source)]
+        for boot, timeline in boots.items():
+            named = [(gap.from_us, gap.to_us) for gap in mine if gap.boot == boot]
+            for left, right in timeline.holes():
+                lost = uncovered(left.to_us, right.from_us, named)
+                if lost and not self.absent(left.tail, right.head, stream):
+                    text = f"{gw} {stream}/{source}: {lost / 1e6:.3f} s are missing"
+                    where = f"between {left.to_us} and {right.from_us} us of boot {boot}"
+                    yield AuditFinding("hole", f"{text} {where}", self._key(stream, right.head))
+        # the boots of this line, in their order
+        all_boots = self.ledger.boots
+        known = dict.fromkeys(all_boots[each] for each in epochs if each in all_boots)
+        ranks = {boot: rank for rank, boot in enumerate(known)}
+        for before, after in pairwise(boots):
+            first, tail = boots[after].stretches[0], boots[before].stretches[-1].tail
+            if not any(
+                _gap_leads(gap, before, after, first.from_us, ranks) for gap in mine
+            ) and not (self.absent(tail, first.head, stream)):
+                text = f"{gw} {stream}/{source}: no gap event leads from boot {before}"
+                text = f"{text} to its first record of boot {after}"
+                yield AuditFinding("hole", text, self._key(stream, first.head))
+
+    def _key(self, stream: str, place: RowPlace) -> Key:
+        return self.ledger.gw, place[0], stream, place[1]
+
+
+def _gap_leads(
+    gap: DeclaredGap, before: int, after: int, first_us: int, ranks: dict[int, int]
+) -> bool:
+    """Whether a gap leads from boot `before`, or one before it, to the first record of `after`."""
+    rank = ranks.get(gap.boot_before, -1)  # one of which nothing has come is not after these
+    early = rank <= ranks.get(before, rank)
+    return gap.boot == after and early and gap.to_us >= first_us - SLACK_US
+
+
+def _assumed_previous(ledger: ReceivedRanges, order: EpochOrder, early: set[int]) -> int | None:
+    """Where we came too late to hear what the epoch that ran said of the one before: the older one
+    that is taken for it, though nobody has closed it. Its backlog may come now."""
+    opened = any(
+        1 in ledger.numbers.get((ledger.joined, stream), ()) for stream in ("manifest", "event")
+    )
+    if opened or ledger.joined in order.before:
+        return None
+    older = (epoch for epoch in order.ends if epoch < ledger.joined and epoch not in early)
+    return max(older, default=None)
+
+
+def _before(start: int) -> list[Range]:
+    return [(1, start - 1)] if start > 1 else []
+
+
+def _epoch_names(epochs: list[int]) -> str:
+    shown = ", ".join(map(str, epochs[:4]))
+    return shown + (f" and {len(epochs) - 4} more" if len(epochs) > 4 else "")

@@ -1,0 +1,62 @@
+"""How much of what no gateway should send is kept of each of them: a few, and the rest is counted.
+
+So that one gateway takes neither the city's disk nor the room that another one's needs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+KEPT_PER_KIND: Final = 100  # messages of one gateway and kind
+BYTES_PER_KIND: Final = 4 << 20  # of these together
+GATEWAYS_LIMIT: Final = (
+    10_000  # gateways that are told apart; those after them have one room together
+)
+
+CONFLICT: Final = "conflict"  # a kind beside `foreign` and `undecodable`
+
+
+@dataclass(slots=True)
+class QuotaCount:
+    """Of one gateway and kind. `more` came when there was no more room."""
+
+    kept: int = 0
+    size: int = 0  # bytes of what is kept
+    more: int = 0
+
+    @property
+    def all(self) -> int:
+        return self.kept + self.more
+
+
+class KeepQuota:
+    """Of all gateways. `changed` are those that have to be written down; the store clears it."""
+
+    def __init__(self, most: int = KEPT_PER_KIND) -> None:
+        self._most = most
+        self._found: dict[tuple[str, str], QuotaCount] = {}
+        self.changed: set[tuple[str, str]] = set()
+
+    def __iter__(self) -> Iterator[tuple[str, str, QuotaCount]]:
+        """Gateway, kind and tally, in the order of the names."""
+        return ((gw, kind, self._found[gw, kind]) for gw, kind in sorted(self._found))
+
+    def of(self, gw: str, kind: str) -> QuotaCount:
+        return self._found.get((gw, kind), QuotaCount())
+
+    def restore(self, gw: str, kind: str, tally: QuotaCount) -> None:
+        """What a store has written down."""
+        self._found[gw, kind] = tally
+
+    def keep(self, gw: str, kind: str, size: int) -> bool:
+        """Count one of so many bytes. Whether it is to be kept."""
+        if (gw, kind) not in self._found and len(self._found) >= GATEWAYS_LIMIT:
+            gw = ""
+        tally = self._found.setdefault((gw, kind), QuotaCount())
+        self.changed.add((gw, kind))
+        if tally.kept >= self._most or tally.size + size > BYTES_PER_KIND:
+            tally.more += 1
+            return False
+        tally.kept += 1
+        tally.size += size
+        return True

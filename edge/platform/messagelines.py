@@ -1,0 +1,133 @@
+"""One readable line for a message: for people at a terminal."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from edge.core.printable import word
+from edge.platform import roadlines
+from edge.uplink.wire import DecodedMessage
+
+PLAIN_KINDS: Final = ("start", "gap", "board")  # their text always comes with a head of its own
+
+MOST: Final = 1 << 63  # what is larger is no number of ours
+
+
+def message_line(message: DecodedMessage) -> str:
+    """Time, gateway, stream, source and what it says in a few words."""
+    data, place = message.data, message.topic
+    if message.kind in ("status", "meta"):
+        return f"{word(place.gw)} {message.kind} {data.get('state', '')}".rstrip()
+    if message.kind == "answer":
+        result = "done" if data.get("ok") is True else f"refused: {data.get('error', '')}"
+        return f"{word(place.gw)} answers {place.source}: {result}"
+    marks = "".join(f" {word}" for word in ("late", "again") if data.get(word))
+    name = f"{place.gw} {data['stream']}/{data['seq']} {place.source}".rstrip()
+    last = " (last)" if message.kind == "last" else ""
+    return f"{word(data['to'])} {name}{last}: {_stream_text(data['stream'], data)}{marks}"
+
+
+def event_text(data: Mapping[str, Any]) -> str:
+    """What an event says; its kind and state stand before a text that does not name the kind."""
+    kind, text = str(data.get("event", "")), str(data.get("text", ""))
+    if kind in PLAIN_KINDS:
+        head = _event_head(kind, data)
+        return f"{head}: {text}" if text else head
+    reason = data.get("reason")
+    if kind == "congestion" and reason and isinstance(reason, str) and reason not in text:
+        text = f"{text} Seen: {reason}." if text else f"Seen: {reason}."
+    # who says it ("the model congestion 1.0.0") does not count as saying it
+    if kind.replace("_", " ") in text.replace(str(data.get("by")), "").lower():
+        return text
+    head = f"{kind} {data.get('state') or ''}".rstrip()
+    return f"{head}: {text}" if text else head
+
+
+def _event_head(kind: str, data: Mapping[str, Any]) -> str:
+    """`start (power)`, `gap of 24 ms`, `board undervoltage on`."""
+    match kind, data:
+        case "start", {"reason": str(reason)}:
+            return f"start ({reason})"
+        case "gap", {"gap": [int(first), int(last)], "boot": boot, "boot_before": before} if (
+            boot == before and 0 <= last - first < MOST
+        ):
+            return f"gap of {_span((last - first) / 1e6)}"
+        case "board", {"condition": str(condition)}:
+            return f"{condition.replace('_', ' ')} {data.get('state') or ''}".rstrip()
+    return kind
+
+
+def _stream_text(stream: str, data: Mapping[str, Any]) -> str:
+    match data:
+        case {"event": str()}:
+            return event_text(data)
+        case {"volume": _, "occupancy": _}:
+            return roadlines.lane_line(data)
+        case {"bay": _, "occupied": _}:
+            return roadlines.bay_line(data)
+        case {"points": dict(points)} if stream in ("air", "energy"):
+            return ", ".join(_point(name, point) for name, point in list(points.items())[:6])
+        case {"n": int(count), "sweeps": list()}:
+            return f"{count} sweeps"
+        case {"stream_of": str(), "count": int()}:
+            return _manifest(data)
+    if stream == "health":
+        return _health(data)
+    return ", ".join(f"{key}={value}" for key, value in list(data.items())[-3:])
+
+
+def _manifest(data: Mapping[str, Any]) -> str:
+    """`manifest of air: 45 records, 1 to 45, signed`."""
+    count, stream = data["count"], data["stream_of"]
+    signed = ", signed" if data.get("sig") else ""
+    former = data.get("former")
+    if count == 0 and isinstance(former, dict):
+        last = former.get("last")
+        if not last:
+            return f"first manifest of this start; how the one before ended is not known{signed}"
+        names = ", ".join(f"{k} {v}" for k, v in last.items()) if isinstance(last, dict) else "-"
+        return f"first manifest of this start; the one before ended with {names}{signed}"
+    steps = data.get("seqs")
+    holes = isinstance(steps, Sequence) and len(steps) > 1
+    span = f", {data.get('first')} to {data.get('last')}" + (" with holes" if holes else "")
+    records = "1 record" if count == 1 else f"{count} records"
+    return f"manifest of {stream}: {records}{span}{signed}"
+
+
+def _health(data: Mapping[str, Any]) -> str:
+    """The few numbers of it that a person looks for first; what nobody measured is left out."""
+    alarms = data.get("alarms")
+    parts = []
+    if isinstance(alarms, list):
+        parts.append(f"alarms: {', '.join(map(str, alarms))}" if alarms else "no alarm")
+    for key, form in HEALTH_TEXTS.items():
+        value = data.get(key)
+        if isinstance(value, (int, float)) and abs(value) < MOST:
+            parts.append(form(float(value)))
+    return ", ".join(parts) or "nothing known"
+
+
+def _span(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} days"
+
+
+HEALTH_TEXTS: Final[Mapping[str, Callable[[float], str]]] = {
+    "uptime_s": lambda value: f"up {_span(value)}",
+    "queue_rows": lambda value: f"{value:.0f} records wait",
+    "dropped": lambda value: f"{value:.0f} lost",
+    "cpu_temperature": lambda value: f"{value:.0f} degrees",
+    "flash_written_mb_day": lambda value: f"{value:.0f} MB a day written",
+}
+
+
+def _point(name: str, point: Any) -> str:
+    if not isinstance(point, dict):
+        return name
+    for kind in ("mean", "delta"):
+        if point.get(kind) is not None:
+            return f"{name} {point[kind]}"
+    return f"{name} -"

@@ -1,0 +1,147 @@
+"""One record as the platform keeps it: the payload as it came, and what it is found by."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from edge.platform.contentdigest import TIME_QUALITY_RANK, content_digest
+from edge.uplink.wire import DecodedMessage, WireError
+from edge.uplink.wire.strict import load_json, load_msgpack
+
+Key = tuple[str, int, str, int]  # gateway, epoch, stream, number
+
+
+@dataclass(frozen=True, slots=True)
+class WallTimes:
+    """When, as the clock map of one sending said: ISO 8601 in UTC, and what that is worth.
+
+    `bounds` is JSON, a pair of times or nulls between which a record without a clock lies, or None.
+    """
+
+    start: str
+    end: str
+    tq: str
+    bounds: str | None = None
+
+    def better(self, other: "WallTimes") -> bool:
+        """Whether this one is to replace the other."""
+        mine, others = TIME_QUALITY_RANK.get(self.tq, 0), TIME_QUALITY_RANK.get(other.tq, 0)
+        bounded = self.bounds is not None and other.bounds is None
+        return mine > others or (mine == others and bounded)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedRecord:
+    """`received` is the platform's own wall clock, ISO 8601. Times in `mono` are microseconds."""
+
+    topic: str
+    key: Key
+    source: str
+    boot: int
+    mono: tuple[int, int]
+    wall: WallTimes
+    received: str
+    content_type: str | None
+    payload: bytes
+    digest: bytes
+
+    @property
+    def branch(self) -> str:
+        """Prefix, site and gateway of its topic: where its receipt goes, below `down`."""
+        return self.topic.removesuffix(self._tail)
+
+    @property
+    def fits_topic(self) -> bool:
+        """Whether its topic names its stream and its source."""
+        return self.topic.endswith(self._tail)
+
+    @property
+    def _tail(self) -> str:
+        return f"/up/{self.key[2]}/{self.source}" if self.source else f"/up/{self.key[2]}"
+
+    @property
+    def size(self) -> int:
+        """Bytes, near enough."""
+        return len(self.topic) + len(self.payload)
+
+    def dated(self, wall: WallTimes) -> "ReceivedRecord":
+        return replace(self, wall=wall)
+
+    def sent(self) -> dict[str, Any]:
+        """The map as it was sent. Raises WireError when the stored bytes are damaged.
+
+        As strict as when it came: bytes in which a name stands twice, or that are of another
+        alphabet, say one thing to this program and another one to the next that reads the store.
+        """
+        load = load_json if self.payload[:1] == b"{" else load_msgpack
+        try:
+            found = load(self.payload)
+        except WireError as error:
+            raise WireError(f"it cannot be read: {error!s:.200}") from error
+        if not isinstance(found, dict):
+            raise WireError("the stored payload is no map")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedMessage:
+    """A message that is no record here, and has no receipt; its payload may be cut.
+
+    Foreign is what names another gateway or site than its own, undecodable what the wire format
+    does not allow. `gw` is in whose branch it came, for which a broker's ACL vouches; may be empty.
+    """
+
+    kind: Literal["foreign", "undecodable"]
+    gw: str
+    topic: str
+    why: str
+    size: int
+    payload: bytes
+    received: str
+
+    @property
+    def kept_size(self) -> int:
+        """Bytes, near enough."""
+        return len(self.topic) + len(self.payload)
+
+
+def make_received(
+    message: DecodedMessage, topic: str, payload: bytes, content_type: str | None, received: str
+) -> ReceivedRecord:
+    """What to store of a decoded record."""
+    sent = message.sent
+    start, end = sent["mono"]
+    return ReceivedRecord(
+        topic,
+        message.key,
+        message.topic.source,
+        sent["boot"],
+        (start, end),
+        wall_times_of(sent),
+        received,
+        content_type,
+        payload,
+        content_digest(sent),
+    )
+
+
+def wall_times_of(sent: Mapping[str, Any]) -> WallTimes:
+    """The envelope's times. What `bounds` says is kept only when it is a pair of texts or nulls."""
+    return WallTimes(sent["from"], sent["to"], sent["tq"], bounds_text(sent.get("bounds")))
+
+
+def bounds_text(bounds: object) -> str | None:
+    """`["2026-...Z", null]` as one text; None for what is no such pair."""
+    match bounds:
+        case [str() | None as low, str() | None as high]:
+            return json.dumps([low, high])
+    return None
+
+
+def is_bounds(text: str) -> bool:
+    """Whether a stored text is what `bounds_text` makes."""
+    try:
+        return bounds_text(json.loads(text)) == text
+    except (ValueError, RecursionError):
+        return False

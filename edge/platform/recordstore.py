@@ -1,0 +1,107 @@
+"""Where the platform keeps records: an SQLite database or a JSON-lines file, chosen by the name.
+
+A store is written by one process at a time (a lock file beside it says so), and read by any number.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from edge.core import ConfigError
+from edge.platform.keepquota import KeepQuota
+from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage
+
+SQLITE: Final = frozenset({".db", ".sqlite", ".sqlite3"})
+LINES: Final = frozenset({".jsonl", ".ndjson"})
+
+StoreVerdict = Literal["stored", "repeat", "conflict", "excess"]
+
+
+class RecordStoreError(Exception):
+    """The store cannot be read or written: nothing may be receipted."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedRecord:
+    """What became of a record. A conflict is kept beside the first content, not in place.
+
+    All are durable now but the excess: conflicts for which their gateway has no more room.
+    """
+
+    entry: ReceivedRecord
+    verdict: StoreVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class StoreDamage:
+    """What was found: bytes of a last line that was cut, lines or rows that cannot be read."""
+
+    torn_bytes: int = 0
+    lines: int = 0
+
+
+class RecordStore(Protocol):
+    """Written by the collector, in groups; read by the audit, in the order of the keys.
+
+    `name` is random, made with the store: a persistent session is named after it. `commit` returns
+    when all is on the disk. Everything raises RecordStoreError.
+    """
+
+    name: str
+    damage: StoreDamage
+
+    def commit(
+        self, entries: Sequence[ReceivedRecord], refused: Sequence[RefusedMessage]
+    ) -> list[CommittedRecord]: ...
+    # with the epoch of its first record here; None: that is not known any more
+    def gateways(self) -> list[tuple[str, int | None]]: ...
+    def records(self, gw: str, stream: str | None = None) -> Iterator[ReceivedRecord]: ...
+    def run(self, first: Key, last: int) -> Iterator[ReceivedRecord]: ...
+    def conflicts(self, gw: str) -> Iterator[ReceivedRecord]: ...
+    def tallies(self) -> KeepQuota: ...  # of what came beside records
+    def close(self) -> None: ...
+
+
+def open_store(path: Path, *, write: bool) -> RecordStore:
+    """Raises ConfigError for what is no store, RecordStoreError for what cannot be read."""
+    from edge.platform.jsonlstore import JsonLinesStore
+    from edge.platform.sqlite_store import SqliteStore
+
+    if path.suffix not in SQLITE | LINES:
+        raise ConfigError(f"{path}: a store ends in .db (SQLite) or .jsonl (JSON lines)")
+    if not write and not path.is_file():
+        raise ConfigError(f"{path}: there is no such file")
+    if write and not path.parent.is_dir():
+        raise ConfigError(f"{path}: the folder {path.parent} does not exist; make it")
+    if path.suffix in SQLITE:
+        return SqliteStore(path, write=write)
+    return JsonLinesStore(path, write=write)
+
+
+class StoreLock:
+    """The right to write a store; held until `close`, or until the process ends.
+
+    A file of its own: closing any descriptor of a database would give up SQLite's own locks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._stack = ExitStack()
+        file = path.with_name(f"{path.name}.lock")
+        try:
+            handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            self._stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._stack.close()
+            text = f"{path}: another `kerbstone receipts` writes this store; stop it first"
+            raise ConfigError(text) from None
+        except OSError as error:
+            self._stack.close()
+            raise RecordStoreError(f"{file}: {error.strerror}") from error
+
+    def close(self) -> None:
+        self._stack.close()

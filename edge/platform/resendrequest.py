@@ -1,0 +1,122 @@
+"""Ask a gateway for what is missing: the command `resend` (decision 14), and its answer."""
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edge.core.numbers import Range
+from edge.platform.auditreport import Missing
+from edge.platform.subscription import (
+    BrokerSource,
+    UnreachableError,
+    make_client,
+    subscribe_all,
+    to_arrived,
+)
+from edge.uplink.wire import DecodedMessage, WireError, decode, encode_command
+
+RANGES_PER_COMMAND: Final = 1000  # of one command: at most 40 KB, and 64 KiB are allowed
+COMMANDS_PER_RUN: Final = 10  # of one run: a gateway takes ten at once, then one a second
+EXPIRY_S: Final = 60  # the broker throws a command away that it could not deliver until then
+
+
+@dataclass(frozen=True, slots=True)
+class ResendResult:
+    """`again` rows go out again, `gone` numbers are not there any more, `left` were not asked.
+
+    `error` is a sentence when the gateway could not be asked, or refused.
+    """
+
+    again: int = 0
+    gone: int = 0
+    left: int = 0
+    error: str = ""
+
+
+async def request_resend(
+    source: BrokerSource, branch: str, missing: Missing, wait_s: float
+) -> ResendResult:
+    """`branch` is prefix, site and gateway. Waits so long for each answer.
+
+    Raises UnreachableError when the broker cannot be reached.
+    """
+    commands = list(split_commands(missing))
+    try:
+        async with make_client(source, 0) as client:
+            await subscribe_all(client, [f"{branch}/up/status", f"{branch}/up/answer/resend"])
+            try:
+                return await _request_in_turn(client, branch, commands, wait_s)
+            except TimeoutError:
+                return ResendResult(error=f"no answer within {wait_s:g} s")
+    except (aiomqtt.MqttError, OSError) as error:
+        raise UnreachableError(f"{source.host}:{source.port}: {error}") from error
+
+
+def split_commands(missing: Missing) -> Iterator[list[dict[str, Any]]]:
+    """What `ranges` says in each of as few commands as hold them all."""
+    command: list[dict[str, Any]] = []
+    room = RANGES_PER_COMMAND
+    for (epoch, stream), found in sorted(missing.items()):
+        ranges: list[Range] = list(found)
+        while ranges:
+            if room < 2:
+                yield command
+                command, room = [], RANGES_PER_COMMAND
+            part, ranges = ranges[: room - 1], ranges[room - 1 :]
+            room -= len(part) + 1
+            each = {"epoch": epoch, "stream": stream, "ranges": [list(pair) for pair in part]}
+            command.append(each)
+    if command:
+        yield command
+
+
+async def _request_in_turn(
+    client: aiomqtt.Client, branch: str, commands: list[list[dict[str, Any]]], wait_s: float
+) -> ResendResult:
+    prefix = branch.rsplit("/", 2)[0]
+    status = await _first_message(client, wait_s, prefix, "status")
+    epoch = status.data.get("epoch")
+    if status.data.get("state") == "offline" or not isinstance(epoch, int):
+        return ResendResult(error="it is offline; ask again when it is back")
+    again = gone = 0
+    for ranges in commands[:COMMANDS_PER_RUN]:
+        name = secrets.token_hex(8)
+        payload = encode_command(status.topic.gw, epoch, name, {"ranges": ranges})
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties.ContentType = payload.content_type
+        properties.MessageExpiryInterval = EXPIRY_S
+        topic = f"{branch}/down/cmd/resend"
+        await client.publish(topic, payload.data, qos=1, properties=properties)
+        data = (await _first_message(client, wait_s, prefix, "answer", name)).data
+        match data:
+            case {"ok": True, "again": int(more), "gone": int(lost)}:
+                again, gone = again + more, gone + lost
+            case _:
+                why = str(data.get("error", "an answer that is none"))
+                return ResendResult(again, gone, error=f"it refuses: {why:.300}")
+    left = sum(
+        b - a + 1 for c in commands[COMMANDS_PER_RUN:] for each in c for a, b in each["ranges"]
+    )
+    return ResendResult(again, gone, left)
+
+
+async def _first_message(
+    client: aiomqtt.Client, wait_s: float, prefix: str, kind: str, name: str = ""
+) -> DecodedMessage:
+    """The first message of this kind; of answers the one to the command of this name."""
+    async with asyncio.timeout(wait_s):
+        async for came in client.messages:
+            one = to_arrived(came)
+            try:
+                (message,) = decode(one.topic, one.payload, one.content_type, prefix=prefix)
+            except WireError:
+                continue
+            if message.kind == kind and (kind != "answer" or message.data.get("id") == name):
+                return message
+    raise TimeoutError

@@ -1,0 +1,167 @@
+"""Listening to a broker until told to stop, over lost connections."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edge.core import Clock, ConfigError, endpoint
+
+QUEUE_MESSAGES: Final = 100_000  # messages; more are counted and thrown away
+RETRY_NS: Final = 200_000_000
+FAILURE_CODE: Final = 0x80  # SUBACK codes from here on are refusals
+SESSION_S: Final = 3600  # the broker keeps what comes while we are away
+
+
+class UnreachableError(Exception):
+    """There was never a connection: wrong address, wrong key, no broker."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSource:
+    """The broker to listen to."""
+
+    host: str
+    port: int
+    client_id: str
+    tls: ssl.SSLContext | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivedMessage:
+    """A message as it came."""
+
+    topic: str
+    payload: bytes
+    content_type: str | None
+    retained: bool
+
+
+def parse_source(
+    url: str,
+    client_id: str,
+    *,
+    ca: Path | None = None,
+    cert: Path | None = None,
+    key: Path | None = None,
+    username: str | None = None,
+    password: str | None = None,
+) -> BrokerSource:
+    """From the words of a command line. Raises ConfigError."""
+    try:
+        place = endpoint(url)
+    except ValueError as error:
+        raise ConfigError(f"{error} (--broker mqtts://HOST:PORT)") from None
+    if password is not None and username is None:
+        raise ConfigError("--password-file needs --username")
+    context = None
+    if place.tls:
+        try:
+            context = ssl.create_default_context(cafile=ca)
+            if cert is not None:
+                context.load_cert_chain(cert, key)
+        except OSError as error:  # ssl.SSLError is one
+            raise ConfigError(f"{error}") from None
+    return BrokerSource(place.host, place.port, client_id, context, username, password)
+
+
+async def listen(
+    source: BrokerSource,
+    filters: Sequence[str],
+    clock: Clock,
+    *,
+    on_ready: Callable[[], None] = lambda: None,
+    on_loss: Callable[[str], None] = lambda _why: None,
+    on_overrun: Callable[[int], None] = lambda _count: None,
+) -> AsyncGenerator[ArrivedMessage, None]:
+    """Messages, for ever. Raises UnreachableError when the first connection fails.
+
+    `on_ready` is called after each subscription, `on_loss` after each connection that was lost,
+    `on_overrun` when messages had to be thrown away.
+    """
+    lost = 0
+    reached = False
+
+    class Bounded(asyncio.Queue[aiomqtt.Message]):
+        def put_nowait(self, item: aiomqtt.Message) -> None:
+            nonlocal lost
+            if self.qsize() >= QUEUE_MESSAGES:
+                lost += 1
+                return
+            super().put_nowait(item)
+
+    while True:
+        try:
+            async with make_client(source, SESSION_S, Bounded) as client:
+                await subscribe_all(client, filters)
+                reached = True
+                on_ready()
+                async for message in client.messages:
+                    if lost:
+                        on_overrun(lost)
+                        lost = 0
+                    yield to_arrived(message)
+        except (aiomqtt.MqttError, OSError) as error:
+            if not reached:
+                raise UnreachableError(f"{source.host}:{source.port}: {error}") from error
+            on_loss(str(error))
+            await clock.sleep_until(clock.now().mono_ns + RETRY_NS)
+
+
+def make_client(
+    source: BrokerSource,
+    session_s: int,
+    queue_type: type[asyncio.Queue[aiomqtt.Message]] | None = None,
+    largest: int | None = None,
+) -> aiomqtt.Client:
+    """A client with MQTT 5 whose session the broker keeps so long after the connection is lost.
+
+    Packets of more than `largest` bytes are not sent to it.
+    """
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = session_s
+    if largest is not None:
+        properties.MaximumPacketSize = largest
+    return aiomqtt.Client(
+        source.host,
+        source.port,
+        identifier=source.client_id,
+        username=source.username,
+        password=source.password,
+        tls_context=source.tls,
+        protocol=aiomqtt.ProtocolVersion.V5,
+        # mosquitto 2.0 does not keep a session on disk that began with a clean start
+        clean_start=False,
+        properties=properties,
+        queue_type=queue_type,
+    )
+
+
+async def subscribe_all(client: aiomqtt.Client, filters: Sequence[str]) -> None:
+    """With QoS 1. Raises UnreachableError when the broker refuses."""
+    granted = await client.subscribe([(name, 1) for name in filters])
+    refused = [code for code in granted if _value(code) >= FAILURE_CODE]
+    if refused:
+        raise UnreachableError(f"the broker refuses the subscription: {refused[0]}")
+
+
+def to_arrived(message: aiomqtt.Message) -> ArrivedMessage:
+    """What came, without the library's own types."""
+    payload: Any = message.payload
+    content_type = getattr(message.properties, "ContentType", None)
+    data = payload if isinstance(payload, bytes) else b""
+    return ArrivedMessage(str(message.topic), data, content_type, bool(message.retain))
+
+
+def _value(code: object) -> int:
+    """A SUBACK code: a plain number with MQTT 3.1.1, an object with MQTT 5."""
+    value = getattr(code, "value", code)
+    return value if isinstance(value, int) else FAILURE_CODE

@@ -1,0 +1,132 @@
+"""Whether a record has the wall times that its gateway gave it: as its manifest's clock map says.
+
+A gateway calculates them from a moment on both clocks, and names that moment in the manifest. So
+nothing drifts between the two, however long a boot lasts: what differs is rounding to milliseconds,
+and 10 ms up to which two moments are told as one.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from edge.platform.auditreport import AuditFinding, record_name
+from edge.platform.epochorder import EpochOrder
+from edge.platform.receivedrecord import ReceivedRecord, WallTimes, wall_times_of
+from edge.platform.seals import Seal
+from edge.uplink.wire.clockmoments import Moment
+from edge.uplink.wire.records import MAX_WALL_NS
+
+BOUND_US: Final = 100_000
+CORRECTIONS: Final = 10_000  # of one gateway; more are not believed
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class RedatedMoments:
+    """By which moments records were dated that went out again: their times may be better now.
+
+    A box with a new card counts its boots anew. What it says of one is not said of the boot that
+    had this number on the old card.
+    """
+
+    def __init__(self) -> None:
+        self._boots: dict[int, list[tuple[int, Moment]]] = {}
+        self._count = 0
+        self._lines: dict[int, int] = {}  # of each epoch
+        self._used: dict[int, set[int]] = {}  # in which lines a boot has this number
+
+    def add(self, by: int, moments: Iterable[Moment]) -> None:
+        """As a manifest of the epoch `by` says."""
+        for moment in moments:
+            known = self._boots.setdefault(moment.boot, [])
+            if self._count < CORRECTIONS and (by, moment) not in known:
+                known.append((by, moment))
+                self._count += 1
+
+    def judge(self, order: EpochOrder, boots: Mapping[int, int]) -> None:
+        """When all is added: which epochs followed each other, and the boot of each."""
+        self._lines = {epoch: line for epoch, (line, _) in order.place.items()}
+        self._used = {}
+        for epoch, boot in boots.items():
+            self._used.setdefault(boot, set()).add(self._lines[epoch])
+
+    def of(self, epoch: int, boot: int) -> Sequence[Moment]:
+        """Those that can be of this boot of this epoch."""
+        told = self._boots.get(boot, ())
+        mine, used = self._lines.get(epoch), self._used.get(boot, ())
+        lines = ((self._lines.get(by), moment) for by, moment in told)
+        return [moment for line, moment in lines if line == mine or line not in used]
+
+
+@dataclass(slots=True)
+class WallTimeCheck:
+    """The records of one seal, held against its clock map."""
+
+    seal: Seal
+    corrections: RedatedMoments
+    wrong: int = 0
+    first: str = field(default="", init=False)
+
+    def look(self, entry: ReceivedRecord, sent: Mapping[str, Any]) -> None:
+        """At what the store says, and at what the payload says."""
+        try:
+            walls = {entry.wall, wall_times_of(sent)}
+        except (KeyError, TypeError):
+            walls = {entry.wall}
+        possible = (*self.seal.clock, *self.corrections.of(entry.key[1], entry.boot))
+        for wall in walls:
+            if not any(_matches(wall, entry, moment) for moment in possible):
+                self.wrong += 1
+                sentence_text = f"{record_name(*entry.key)} says {wall.start} ({wall.tq})"
+                self.first = self.first or f"{sentence_text}, {_map_text(self.seal.clock, entry)}"
+                return
+
+    def finding(self) -> AuditFinding | None:
+        if not self.wrong:
+            return None
+        text = (
+            f"{self.wrong} records that the manifest {record_name(*self.seal.key)} seals have other"
+        )
+        text += f" wall times than the gateway gave them: {self.first}"
+        return AuditFinding("time", text, self.seal.key)
+
+
+def _matches(wall: WallTimes, entry: ReceivedRecord, moment: Moment) -> bool:
+    """Whether a record of this boot that was dated by this moment has these wall times."""
+    if moment.boot != entry.boot or moment.tq != wall.tq:
+        return False
+    start, end, bounds = moment.dated(*entry.mono)
+    try:
+        claimed_bounds = None if wall.bounds is None else json.loads(wall.bounds)
+        pairs = [
+            (wall.start, start),
+            (wall.end, end),
+            *zip(claimed_bounds or (), bounds or (), strict=True),
+        ]
+        return all(_is_near(*pair) for pair in pairs)
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_near(text: object, us: int | None) -> bool:
+    """Raises TypeError or ValueError for what is no time."""
+    if text is None or us is None:
+        return text is us
+    microseconds = (datetime.fromisoformat(str(text)) - EPOCH) // MICROSECOND
+    return abs(microseconds - min(max(us, 0), MAX_WALL_NS // 1000)) <= BOUND_US
+
+
+def _map_text(clock: Sequence[Moment], entry: ReceivedRecord) -> str:
+    """What the map says instead, for people."""
+    mine = [moment for moment in clock if moment.boot == entry.boot]
+    if not mine:
+        return f"and the manifest knows no clock of boot {entry.boot}"
+    return "the gateway " + " or ".join(f"{_iso(each, entry)} ({each.tq})" for each in mine[:3])
+
+
+def _iso(moment: Moment, entry: ReceivedRecord) -> str:
+    start, _, _ = moment.dated(*entry.mono)
+    whole = min(max(start, 0), MAX_WALL_NS // 1000)
+    return (EPOCH + timedelta(microseconds=whole)).isoformat(timespec="milliseconds")

@@ -1,0 +1,79 @@
+"""Thrift: what can wait goes together each quarter of an hour; with more of it, it merges first.
+
+The connection stays, and alarms, registers, commands and receipts pass at any time. What waits at
+the closed gate was not handed over, so the store may make quarter hours of its minutes.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from edge.core import Stamp
+from edge.uplink.backlogreader import Backlog
+from edge.uplink.delivery import Delivery
+
+QUARTER_NS: Final = 900_000_000_000
+SETTLED_NS: Final = 10_000_000_000  # so long after it all of a quarter is committed
+DOWNSAMPLE_LEVEL: Final = 2  # from this level on minutes merge
+DOWNSAMPLE_STEPS: Final = 200  # of merging, each some 500 rows, before the rest goes as it is
+
+
+class BacklogGate:
+    """In front of the backlog; open unless somebody has asked for thrift."""
+
+    def __init__(self, backlog: Backlog, delivery: Delivery) -> None:
+        self._backlog, self._delivery = backlog, delivery
+        self._level = 0
+        self._quarter = 0  # that has opened it last
+        self._up = False  # a connection
+
+    def level(self, level: int) -> None:
+        """0 open, 1 together, 2 merged. It closes when all that waits has gone, and at once while
+        nothing can go."""
+        self._level = level
+        if level and not self._up:
+            self._delivery.feed.hold()
+
+    async def linked(self, now: Stamp, beat: Callable[[], None]) -> None:
+        """A connection is up. Before the first row is handed over."""
+        self._up = True
+        if not self._delivery.feed.held:
+            await self._open(now)
+        elif not self._level or self._at(now) != self._quarter:
+            await self._let_go(now, beat)
+
+    def unlinked(self) -> None:
+        """The connection is down."""
+        self._up = False
+        self._backlog.unlinked(self._delivery.highest)
+        if self._level:
+            self._delivery.feed.hold()
+
+    async def look(self, now: Stamp, beat: Callable[[], None]) -> None:
+        """Time has passed: open it, or close it behind the last one."""
+        feed, due = self._delivery.feed, self._at(now) != self._quarter
+        if feed.held and (due or not self._level):
+            await self._let_go(now, beat)
+        elif self._level and not feed.held and feed.drained and not self._delivery.flying:
+            if due:  # it has been open all the time
+                self._quarter = self._at(now)
+            feed.hold()
+            self._backlog.unlinked(self._delivery.highest)
+
+    async def _let_go(self, now: Stamp, beat: Callable[[], None]) -> None:
+        """Nobody holds a row of what waits, so all of it may merge before."""
+        for _ in range(DOWNSAMPLE_STEPS if self._level >= DOWNSAMPLE_LEVEL else 0):
+            beat()
+            if not await self._backlog.thin():
+                break
+        await self._open(now)
+
+    async def _open(self, now: Stamp) -> None:
+        feed = self._delivery.feed
+        feed.held, self._quarter = False, self._at(now)
+        # from here on rows may have been handed over
+        await self._backlog.linked(feed.live_from)
+
+    @staticmethod
+    def _at(now: Stamp) -> int:
+        """By the wall, right or wrong: a clock that jumps opens it once too often."""
+        return (now.wall_ns - SETTLED_NS) // QUARTER_NS

@@ -1,0 +1,165 @@
+"""What to send next: alarms first, then what is live, then the backlog at a bounded rate."""
+
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from edge.core import Record, Stream
+from edge.uplink.backlogreader import Backlog, BacklogReader, StoredRow
+
+LIVE_LIMIT: Final = 1000  # rows kept as live; more than that go through the backlog
+LIVE_AGE_NS: Final = 10_000_000_000  # a row that waited longer is not live any more
+NEVER: Final = (1 << 63) - 1
+BACKLOG_BURST_S: Final = 0.2  # seconds of the backlog's rate that may go at once
+URGENT_STREAMS: Final = frozenset({str(Stream.EVENT), str(Stream.REGISTER)})
+
+
+@dataclass(frozen=True, slots=True)
+class SendItem:
+    """One row to be sent."""
+
+    row: int
+    record: Record
+    late: bool
+    again: bool
+
+
+class SendQueue:
+    """Holds at most LIVE live rows and two pages of the backlog. `per_s` bounds the backlog.
+
+    `skip(row, stream)` says that a row is under way, or must not go now.
+    """
+
+    def __init__(self, backlog: Backlog, per_s: float, skip: Callable[[int, str], bool]) -> None:
+        self._per_s, self._skip = per_s, skip
+        self._alarms: deque[tuple[int, StoredRow]] = deque()
+        self._live: deque[tuple[int, StoredRow]] = deque()
+        self._live_rows: set[int] = set()
+        self._urgent, self._rest = (
+            BacklogReader(backlog, urgent=True),
+            BacklogReader(backlog, urgent=False),
+        )
+        self._tokens = per_s * BACKLOG_BURST_S
+        self._filled_ns = 0
+        self.held = False  # what can wait does: it joins the backlog, which stands still
+
+    def offer(self, rows: Sequence[StoredRow], now_ns: int) -> None:
+        """New rows, right after their commit."""
+        self._stale(now_ns)
+        for row in rows:
+            urgent = row.record.key.stream in URGENT_STREAMS
+            if self.held and not urgent:
+                self._rest.rewind(row.row - 1)
+                continue
+            queue = self._alarms if urgent else self._live
+            queue.append((now_ns, row))
+            self._live_rows.add(row.row)
+        while len(self._live_rows) > LIVE_LIMIT:
+            self._pass_over(self._live or self._alarms)
+
+    def restart(self, now_ns: int) -> None:
+        """A new connection: everything unconfirmed is to be sent, the fresh ones as live."""
+        self._stale(now_ns)
+        self.rewind(0)
+
+    def confirmed(self, rows: Collection[int]) -> None:
+        """These rows need not be sent any more, though a page may hold them."""
+        self._urgent.confirmed(rows)
+        self._rest.confirmed(rows)
+
+    def rewind(self, row: int) -> None:
+        """Look at the backlog again from behind `row`."""
+        self._urgent.rewind(row)
+        self._rest.rewind(row)
+
+    def alarm(self) -> SendItem | None:
+        """The next event or register, a live one first; those of the backlog keep to its rate."""
+        return self._of(self._alarms) or self._rated(self._urgent)
+
+    def live(self) -> SendItem | None:
+        """The next live row, or None."""
+        return self._of(self._live)
+
+    @property
+    def live_from(self) -> int:
+        """The first row that goes as a live one; all before it go through the backlog, in order."""
+        return min(self._live_rows, default=NEVER)
+
+    @property
+    def fresh(self) -> bool:
+        """Live rows are waiting."""
+        return bool(self._live or self._alarms)
+
+    def hold(self) -> None:
+        """What can wait does, from now on: also what was live."""
+        self.held = True
+        while self._live:
+            self._pass_over(self._live)
+
+    @property
+    def drained(self) -> bool:
+        """Nothing that can wait is left to be sent."""
+        return not (self._live or self._rest.filled or self._rest.wanted)
+
+    def late(self) -> SendItem | None:
+        """The next row of the backlog, if the rate allows it."""
+        return None if self.held else self._rated(self._rest)
+
+    def wait_s(self) -> float | None:
+        """How long until the backlog may go on; None when it needs no waiting."""
+        filled = (self._rest.filled and not self.held) or self._urgent.filled
+        if not filled or self._tokens >= 1.0:
+            return None
+        some = max(
+            1.0, self._per_s * BACKLOG_BURST_S / 4
+        )  # a turn has its price: not one for each record
+        return (some - self._tokens) / self._per_s
+
+    def refill(self, now_ns: int) -> None:
+        """Time has passed."""
+        passed_s = (now_ns - self._filled_ns) / 1e9
+        self._filled_ns = now_ns
+        self._tokens = min(
+            max(1.0, self._per_s * BACKLOG_BURST_S), self._tokens + passed_s * self._per_s
+        )
+
+    async def turn_page(self, *, urgent_only: bool = False) -> bool:
+        """Fetch what is missing next, alarms before the rest; False when nothing is wanted."""
+        for pages in (self._urgent,) if urgent_only or self.held else (self._urgent, self._rest):
+            if pages.wanted:
+                await pages.turn()
+                return True
+        return False
+
+    def _of(self, queue: "deque[tuple[int, StoredRow]]") -> SendItem | None:
+        while queue:
+            _, row = queue.popleft()
+            self._live_rows.discard(row.row)
+            if not self._skip(row.row, row.record.key.stream):
+                return SendItem(row.row, row.record, late=False, again=row.again)
+        return None
+
+    def _rated(self, pages: BacklogReader) -> SendItem | None:
+        if self._tokens < 1.0:
+            return None
+        item = self._paged(pages)
+        self._tokens -= item is not None
+        return item
+
+    def _paged(self, pages: BacklogReader) -> SendItem | None:
+        while (row := pages.next()) is not None:
+            known = row.row in self._live_rows
+            if not known and not self._skip(row.row, row.record.key.stream):
+                return SendItem(row.row, row.record, late=True, again=row.again)
+        return None
+
+    def _stale(self, now_ns: int) -> None:
+        for queue in (self._alarms, self._live):
+            while queue and now_ns - queue[0][0] > LIVE_AGE_NS:
+                self._pass_over(queue)
+
+    def _pass_over(self, queue: "deque[tuple[int, StoredRow]]") -> None:
+        _, row = queue.popleft()
+        self._live_rows.discard(row.row)
+        self.rewind(row.row - 1)

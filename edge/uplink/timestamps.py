@@ -1,0 +1,72 @@
+"""The clock maps of the boots that are sent from: which wall time a record gets."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from edge.core import Envelope, Record, Stamp
+from edge.uplink.backlogreader import Backlog
+from edge.uplink.envelope import ClockMap, ClockMarkLike, best_mark, envelope_by
+from edge.uplink.wire.clockmoments import KnownBounds, Moment, make_moment
+
+MarksAndBounds = tuple[Sequence[ClockMarkLike], KnownBounds]
+"""The clock map of a boot, and what is certain of the boots before and after."""
+
+REREAD_NS: Final = 5_000_000_000
+BOOTS_LIMIT: Final = 16  # boots whose clock map is kept
+
+
+class Timestamper:
+    """Asks the store once for each boot; of the one that runs it is told the clock as well."""
+
+    def __init__(self, backlog: Backlog, boot: int) -> None:
+        self._backlog, self._boot = backlog, boot
+        self._boots: dict[int, MarksAndBounds] = {}
+        self._running = ClockMap()
+        self._stale = False  # this boot has become certain: it bounds those before it
+        self._again_ns: int | None = None  # when to ask once more
+
+    def knows(self, now: Stamp) -> bool:
+        """Whether `see` would learn nothing: what the clocks show dates records already."""
+        return self._running.holds(now)
+
+    def see(self, now: Stamp) -> None:
+        """What the clocks show; told often, so that a step is dated by when it was. Kept by the
+        store before: a mark that is lost with the power cannot prove what was dated by it."""
+        if self._running.see(now):
+            # asked once more when the store has surely heard of it, too
+            self._stale, self._again_ns = True, now.mono_ns + REREAD_NS
+        elif self._again_ns is not None and now.mono_ns >= self._again_ns:
+            self._stale, self._again_ns = True, None
+
+    async def learn(self, boots: set[int]) -> None:
+        """Fetch what is not known yet."""
+        if self._stale:
+            self._stale = False
+            self._boots.clear()
+        for boot in boots - self._boots.keys():
+            marks, known = await self._backlog.marks(boot), await self._backlog.bounds(boot)
+            if boot == self._boot:
+                known_ns = {mark.mono_ns for mark in self._running.marks}
+                new = [mark for mark in marks if mark.mono_ns not in known_ns]  # asked before, too
+                self._running = ClockMap([*new, *self._running.marks])
+            self._boots[boot] = marks, known
+        # what is sent now may be of as many boots as the window has places
+        spare = [boot for boot in self._boots if boot not in boots]
+        for boot in spare[: max(0, len(self._boots) - BOOTS_LIMIT)]:
+            del self._boots[boot]
+
+    def date(self, record: Record, *, late: bool, again: bool) -> tuple[Envelope, Moment]:
+        """The envelope of a record whose boot has been learnt, and by which moment it is dated."""
+        marks, known = self._boots[record.boot]
+        if record.boot == self._boot:
+            marks = self._running.marks
+        mark = best_mark(marks, record.to_ns)
+        dated = envelope_by(mark, record.from_ns, record.to_ns, known, late=late, again=again)
+        return dated, manifest_moment(record.boot, mark, known)
+
+
+def manifest_moment(boot: int, mark: ClockMarkLike | None, known: KnownBounds) -> Moment:
+    """For the manifest. A boot without a mark has no wall time."""
+    if mark is None:
+        return make_moment(boot, 0, 0, "none", known)
+    return make_moment(boot, mark.mono_ns, mark.wall_ns, mark.tq, known)

@@ -1,0 +1,129 @@
+"""The clock map as a manifest carries it: by which moments on both clocks its records were dated.
+
+Both sides calculate with it: the gateway when it sends, the platform when it holds what it has
+stored against what was sealed. Wall times are an envelope, outside of the digest (decision 13).
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+TRUST: Final = ("none", "floor", "rtc", "ntp", "nts")
+UNSURE: Final = ("none", "floor")  # these are sent with bounds
+SAME_US: Final = 10_000  # two looks at an offset that has not changed
+MOMENTS_LIMIT: Final = 32  # of one manifest
+LATEST: Final = 1 << 62  # us, Unix or monotonic: whatever lies beyond is no time
+
+KnownBounds = tuple[int | None, int | None]
+"""Wall times (Unix ns) that are certain: the latest of the boots before, and the earliest start of
+a boot after. None for what nobody knows."""
+
+
+class Moment(NamedTuple):
+    """One moment on both clocks of a boot, microseconds; wall times are Unix.
+
+    An unsure one, `none` or `floor`, has what is certain of the boots before and after.
+    """
+
+    boot: int
+    mono_us: int
+    wall_us: int
+    tq: str
+    before_us: int | None = None
+    after_us: int | None = None
+
+    @property
+    def shift_us(self) -> int:
+        return self.wall_us - self.mono_us
+
+    def same(self, other: "Moment") -> bool:
+        """Whether both give a record the same wall times."""
+        return (
+            (self.boot, self.tq, self.before_us, self.after_us)
+            == (other.boot, other.tq, other.before_us, other.after_us)
+        ) and abs(self.shift_us - other.shift_us) <= SAME_US
+
+    def packed(self) -> list[Any]:
+        """`[boot, mono, wall, tq, before, after]`."""
+        return list(self)
+
+    def dated(self, from_us: int, to_us: int) -> tuple[int, int, KnownBounds | None]:
+        """From, to and bounds (Unix us) of a record, as its gateway dates it by this moment."""
+        known = _ns(self.before_us), _ns(self.after_us)
+        start, end, bounds = wall_times(
+            self.shift_us * 1000, self.tq, known, from_us * 1000, to_us * 1000
+        )
+        within = None if bounds is None else (_us(bounds[0]), _us(bounds[1]))
+        return start // 1000, end // 1000, within
+
+
+def make_moment(boot: int, mono_ns: int, wall_ns: int, tq: str, known: KnownBounds) -> Moment:
+    """As a manifest says it. A `none` dates nothing: only what is known around it counts."""
+    if tq == "none":
+        mono_ns = wall_ns = 0
+    around = (_us(known[0]), _us(known[1])) if tq in UNSURE else (None, None)
+    return Moment(boot, mono_ns // 1000, wall_ns // 1000, tq, *around)
+
+
+def parse_moments(found: object) -> tuple[Moment, ...]:
+    """From a map that came from outside. Raises ValueError for what is no clock map."""
+    if not isinstance(found, list | tuple) or len(found) > MOMENTS_LIMIT:
+        raise ValueError(f"a clock map is a list of at most {MOMENTS_LIMIT} moments")
+    return tuple(_moment(each) for each in found)
+
+
+def wall_times(
+    shift_ns: int, tq: str, known: KnownBounds | None, from_ns: int, to_ns: int
+) -> tuple[int, int, KnownBounds | None]:
+    """From, to and bounds (Unix ns) of a record, by wall - monotonic of its boot.
+
+    With `known` those that are unsure keep between their bounds.
+    """
+    length_ns, start_ns, bounds = to_ns - from_ns, from_ns + shift_ns, None
+    if known and tq == "none":
+        start_ns = 0  # this wall cannot be right
+    if known and tq in UNSURE:
+        bounds = _bounds(known, from_ns, length_ns)
+    if bounds is not None:
+        low, high = bounds
+        if high is not None:
+            start_ns = min(start_ns, high - length_ns)
+        start_ns = max(start_ns, low or 0)
+    return start_ns, start_ns + length_ns, bounds
+
+
+def _bounds(known: KnownBounds, from_ns: int, length_ns: int) -> KnownBounds | None:
+    """When it can have been: the boot began after what was known before, and the record began
+    `from_ns` after its boot. None when nothing is known, or when what is known contradicts itself.
+    """
+    before_ns, high_ns = known
+    low_ns = None if before_ns is None else before_ns + from_ns
+    if low_ns is None and high_ns is None:
+        return None
+    if low_ns is not None and high_ns is not None and low_ns + length_ns > high_ns:
+        return None  # a clock that was taken for certain was wrong
+    return low_ns, high_ns
+
+
+def _moment(found: object) -> Moment:
+    match found:
+        case [
+            int(boot), int(mono), int(wall), str(tq), int() | None as before, int() | None as after
+        ] if tq in TRUST:  # fmt: skip
+            made = Moment(boot, mono, wall, tq, before, after)
+        case _:
+            raise ValueError(f"{found!r:.80} is no [boot, monotonic, wall, tq, before, after]")
+    if not all(0 <= each < LATEST for each in _numbers(made)):
+        raise ValueError(f"{found!r:.80} is no moment")
+    return made
+
+
+def _numbers(moment: Moment) -> Iterable[int]:
+    return (each for each in moment if isinstance(each, int))
+
+
+def _us(ns: int | None) -> int | None:
+    return None if ns is None else ns // 1000
+
+
+def _ns(us: int | None) -> int | None:
+    return None if us is None else us * 1000

@@ -1,0 +1,134 @@
+"""What outlives a reboot, a power cut and a damaged card. No wall clock is read at all."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.link.budget import Counter
+from edge.link.linkstate import DAY_S, SAVE_S, UNREPORTED_LIMIT, LinkState, LinkStateFile
+
+
+class Box:
+    """A box with a disk: boots, lives, loses power."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "ledger"
+        self.boots = 0
+        self.mono_s = 0.0
+
+    def boot(self) -> tuple[LinkStateFile, LinkState]:
+        self.boots += 1
+        self.mono_s = 20.0
+        return self.start()
+
+    def start(self) -> tuple[LinkStateFile, LinkState]:
+        """The process starts, in the same boot."""
+        book = LinkStateFile(self.path, f"boot-{self.boots}", lambda: int(self.mono_s * 1e9))
+        return book, book.open()
+
+    def live(self, ledger: LinkState, seconds: float) -> None:
+        self.mono_s += seconds
+        ledger.tick(self.mono_s)
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    return Box(tmp_path)
+
+
+def test_the_age_is_the_sum_of_all_uptimes(box: Box) -> None:
+    book, ledger = box.boot()
+    box.live(ledger, 1_000)
+    book.save(ledger)
+    _, ledger = box.boot()
+    assert (ledger.age_s, ledger.boots) == (1_040, 2)
+
+
+def test_a_restart_of_the_process_counts_nothing_twice(box: Box) -> None:
+    book, ledger = box.boot()
+    box.live(ledger, 1_000)
+    book.save(ledger)
+    box.mono_s += 5
+    _, ledger = box.start()
+    assert (ledger.age_s, ledger.boots) == (1_025, 1)
+
+
+def test_one_reboot_a_day_over_boots(box: Box) -> None:
+    book, ledger = box.boot()
+    assert not ledger.may_reboot, "a new ledger knows nothing, so it waits a day"
+    box.live(ledger, DAY_S)
+    assert ledger.may_reboot
+    ledger.rebooted_s = ledger.age_s
+    book.save(ledger)
+    _, ledger = box.boot()
+    assert not ledger.may_reboot
+    box.live(ledger, DAY_S - 21)
+    assert not ledger.may_reboot
+    box.live(ledger, 1)
+    assert ledger.may_reboot
+
+
+def test_a_disk_that_forgets_cannot_make_a_loop_of_reboots(box: Box) -> None:
+    for _ in range(5):
+        box.path.unlink(missing_ok=True)
+        _, ledger = box.boot()
+        box.live(ledger, DAY_S - 60)
+        assert not ledger.may_reboot
+
+
+@pytest.mark.parametrize("cut", [0, 1, 8, 9, 10, 60, -1, -2])
+def test_a_torn_file_is_put_aside_and_waits_a_day(box: Box, cut: int) -> None:
+    book, ledger = box.boot()
+    box.live(ledger, 9 * DAY_S)
+    book.save(ledger)
+    whole = box.path.read_bytes()
+    box.path.write_bytes(whole[:cut])
+    _, ledger = box.boot()
+    assert not ledger.may_reboot
+    assert box.path.with_suffix(".damaged").read_bytes() == whole[:cut]
+
+
+def test_each_flipped_bit_is_noticed(box: Box) -> None:
+    book, ledger = box.boot()
+    ledger.counters = {"wwan0": Counter(3, 1_000)}
+    box.live(ledger, 9 * DAY_S)
+    book.save(ledger)
+    whole = box.path.read_bytes()
+    for place in range(len(whole) - 1):
+        box.path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        _, found = box.boot()
+        assert not found.may_reboot, place
+
+
+def test_counters_of_another_boot_are_forgotten(box: Box) -> None:
+    book, ledger = box.boot()
+    ledger.counters = {"wwan0": Counter(3, 1_000)}
+    book.save(ledger)
+    assert box.start()[1].counters
+    assert box.boot()[1].counters == {}
+
+
+def test_the_card_is_written_twice_an_hour(box: Box) -> None:
+    book, ledger = box.boot()
+    written = 0
+    for _ in range(int(3_600 / 30)):
+        box.live(ledger, 30)
+        before = box.path.read_bytes()
+        book.save_sometimes(ledger)
+        written += before != box.path.read_bytes()
+    assert written == 3_600 / SAVE_S
+
+
+def test_a_disk_that_cannot_be_written_says_so(box: Box) -> None:
+    book, ledger = box.boot()
+    box.path.with_name(".ledger.new").mkdir()
+    assert not book.save(ledger)
+    assert book.failure
+
+
+def test_untold_steps_have_an_end_and_the_rest_is_counted() -> None:
+    ledger = LinkState()
+    for number in range(UNREPORTED_LIMIT + 3):
+        ledger.note("reconnect", str(number), "done")
+    assert len(ledger.untold) == UNREPORTED_LIMIT
+    assert (ledger.untold[0].why, ledger.lost) == ("3", 3)

@@ -1,0 +1,192 @@
+"""The whole watch in virtual time: a daemon, a bus and a kernel that are told what to say."""
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from edge.link.ladder import LadderStep
+from edge.link.linkwatch import LOOK_S, available_steps
+from edge.link.modempower import OFF_S, SwitchedPower
+from tests.link.city import DAY_S, MB, NM, NOVEMBER_S, City
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> City:
+    return City(tmp_path)
+
+
+def test_a_good_day_does_nothing_and_writes_the_card_rarely(city: City) -> None:
+    ledger, writes, last = city.folder / "ledger", 0, b""
+
+    def count() -> None:
+        nonlocal writes, last
+        now = ledger.read_bytes()
+        writes, last = writes + (now != last), now
+
+    assert city.live(DAY_S, count) == []
+    assert writes <= 50
+    assert city.state["lamp"] == "fine"
+
+
+def test_the_ladder_is_climbed_and_all_of_it_is_told(city: City) -> None:
+    city.older(DAY_S)
+    city.broker = False
+    assert city.live(1_900) == ["ActivateConnection", "Reset", "Reboot"]
+    assert city.boots == 2
+    city.broker = True
+    city.live(60)
+    told = city.told("link_step")
+    assert [one["step"] for one in told] == ["reconnect", "modem", "reboot"]
+    assert all("10 min" in one["why"] for one in told)
+    assert [one["boots"] for one in told] == [1, 1, 1]
+
+
+def test_days_without_a_broker_reboot_once_a_day_at_most(city: City) -> None:
+    city.older(DAY_S)
+    city.broker = False
+    done = city.live(3 * DAY_S)
+    assert 2 <= done.count("Reboot") <= 3
+
+
+def test_reboots_are_rare_even_if_the_clock_runs_wild(city: City) -> None:
+    city.older(DAY_S)
+    city.broker = False
+
+    def wild() -> None:
+        city.wall_s = 0 if city.wall_s > NOVEMBER_S else 2_208_988_800  # 1970, 2040
+
+    assert city.live(2 * DAY_S, wild).count("Reboot") <= 2
+
+
+def test_a_reboot_that_cannot_be_counted_does_not_happen_and_is_told(city: City) -> None:
+    city.older(DAY_S)
+    city.broker = False
+    (city.folder / ".ledger.new").mkdir()  # the disk takes nothing any more
+    assert "Reboot" not in city.live(DAY_S)
+    told = city.told("link_step")
+    assert any(one["step"] == "held" and "counted" in one["why"] for one in told)
+    assert city.state["ledger"] != "ok"
+
+
+def test_a_link_that_is_down_by_itself_is_left_alone(city: City) -> None:
+    city.broker, city.active = False, False
+    assert city.live(DAY_S + 3_600) == []  # a reboot may be ordered after a day
+    assert city.state["link"] == "down"
+
+
+def test_a_cable_that_is_out_is_left_alone(tmp_path: Path) -> None:
+    city = City(tmp_path, "ethernet")
+    city.net.interface("eth0", carrier="0")
+    city.broker = False
+    assert city.live(DAY_S + 3_600) == []  # a reboot may be ordered after a day
+    assert city.state["link"] == "no_carrier"
+
+
+def test_without_networkmanager_the_carrier_counts_and_each_failure_is_told(tmp_path: Path) -> None:
+    city = City(tmp_path, "ethernet", reboot=False)
+    city.net.interface("eth0", carrier="1")
+    city.broker, city.faulty = False, {NM}
+    city.live(700)
+    (told,) = city.told("link_step")
+    assert told["result"].startswith("failed")
+
+
+def test_the_supply_is_switched_between_the_modems_reset_and_the_reboot(tmp_path: Path) -> None:
+    city = City(tmp_path)
+    waited, levels = list[float](), list[bool]()
+
+    class Relay:
+        def set(self, on: bool) -> None:
+            levels.append(on)
+
+    city.supply = SwitchedPower(Relay(), waited.append)
+    city.boot()
+    wanted: list[LadderStep] = ["reconnect", "modem", "power", "reboot"]
+    assert list(available_steps(city.options, city.kind, city.supply)) == wanted
+    city.broker = False
+    city.live(1_900)
+    assert (levels, waited) == ([False, True], [OFF_S])
+
+
+def sender(city: City, way: str = "rx") -> Callable[[], None]:
+    """A megabyte with each look, counted from the boot on."""
+    sent = count(MB, MB)
+
+    def send() -> None:
+        now = next(sent)
+        city.net.interface("wwan0", rx=now if way == "rx" else 0, tx=now if way == "tx" else 0)
+
+    return send
+
+
+def test_the_budget_is_kept_over_reboots_and_said_at_each_level(tmp_path: Path) -> None:
+    city = City(tmp_path, budget_mb=1_000)
+    city.live(500 * LOOK_S, sender(city))
+    assert (city.state["bytes"]["used"], city.state["bytes"]["level"]) == (500 * MB, 0)
+    city.watch.close()
+    city.net.interface("wwan0")
+    city.boot()
+    send = sender(city)
+    city.live(299 * LOOK_S, send)
+    assert city.state["bytes"]["level"] == 0
+    city.live(LOOK_S, send)
+    assert city.state["bytes"]["level"] == 1
+    assert city.told("thrift")[-1]["level"] == 1
+    city.live(150 * LOOK_S, send)
+    last = city.told("thrift")[-1]
+    assert (last["level"], last["used"] >= 950 * MB) == (2, True)
+    assert "thinned" in last["why"]
+    city.wall_s += 30 * DAY_S
+    city.live(LOOK_S)
+    assert city.told("thrift")[-1]["level"] == 0
+
+
+def test_a_power_cut_costs_a_two_hundredth_of_the_budget_at_most(tmp_path: Path) -> None:
+    city = City(tmp_path, budget_mb=1_000)
+    city.live(23 * LOOK_S, sender(city, "tx"))
+    city.net.interface("wwan0")
+    city.boot()  # nobody closed the book
+    city.live(LOOK_S)
+    assert city.state["bytes"]["used"] >= (23 - 5) * MB
+
+
+def test_a_daemon_that_starts_anew_is_told_the_level_again(tmp_path: Path) -> None:
+    city = City(tmp_path, budget_mb=1)
+    city.net.interface("wwan0", rx=MB)
+    city.daemon_runs = False
+    city.live(3_600)
+    city.daemon_runs = True
+    city.live(2 * LOOK_S)
+    assert city.told("thrift")[0]["level"] == 2
+    city.asked.clear()
+    city.live(3_600)
+    assert 5 <= len(city.told("thrift")) <= 7
+
+
+def test_a_daemon_without_our_verbs_is_asked_for_its_status_and_steps_are_kept(city: City) -> None:
+    city.verbs = {"status"}
+    city.broker = False
+    assert city.live(700) == ["ActivateConnection"]
+    assert city.state["untold"] == 1
+    assert city.state["last"]["step"] == "reconnect"
+    city.verbs |= {"link_step"}
+    city.live(LOOK_S)
+    assert city.state["untold"] == 0
+
+
+def test_the_lamp_knows_all_four(city: City) -> None:
+    city.daemon_runs = False
+    city.live(LOOK_S)
+    assert city.state["lamp"] == "not_commissioned"
+    (city.folder / "commissioned").touch()
+    city.daemon_runs, city.broker = True, False
+    city.live(LOOK_S)
+    assert city.state["lamp"] == "no_broker"
+    city.broker, city.faults = True, 2
+    city.live(LOOK_S)
+    assert city.state["lamp"] == "sensor_fault"
+    city.faults = 0
+    city.live(LOOK_S)
+    assert city.state["lamp"] == "fine"

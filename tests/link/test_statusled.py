@@ -1,0 +1,95 @@
+"""What the lamp says, in virtual time; a person with a watch could tell the four apart."""
+
+import threading
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from edge.link.statusled import PATTERNS, LedFacts, LedState, StatusLed, led_state
+
+
+class Wire:
+    """A line, a clock and a waiting that takes no time. `late_s` is how late each wake-up is."""
+
+    def __init__(self, seconds: float, late_s: float = 0.0) -> None:
+        self.now_s, self.late_s, self._end_s = 0.0, late_s, seconds
+        self.edges: list[tuple[float, bool]] = []
+        self.lamp = StatusLed(self, self.wait, lambda: self.now_s)
+        self.at: list[tuple[float, LedState]] = []
+
+    def set(self, on: bool) -> None:
+        self.edges.append((round(self.now_s, 3), on))
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        until_s = self.now_s + seconds
+        if self.at and self.at[0][0] <= until_s:
+            self.now_s, shown = self.at.pop(0)
+            self.lamp.show(shown)
+        else:
+            self.now_s = until_s + self.late_s
+        if self.now_s >= self._end_s:
+            self.lamp.close()
+        return event.is_set()
+
+    def play(self, *shown: LedState) -> Sequence[float]:
+        for one in shown:
+            self.lamp.show(one)
+        self.lamp.run()
+        return [when for when, on in self.edges if on]
+
+
+@pytest.mark.parametrize(
+    ("shown", "on"),
+    [
+        ("fine", [3.0, 6.2, 9.4]),
+        ("no_broker", [3.0, 3.5, 6.7, 7.2, 10.4]),
+        ("sensor_fault", [3.0, 3.5, 4.0, 7.2, 7.7, 8.2]),
+        ("not_commissioned", [1.0, 3.0, 5.0, 7.0, 9.0]),
+    ],
+)
+def test_each_pattern_is_as_documented(shown: LedState, on: list[float]) -> None:
+    assert Wire(10.5).play(shown) == on
+
+
+def test_each_flash_ends_and_the_lamp_is_dark_at_the_end() -> None:
+    wire = Wire(30.0)
+    wire.play("sensor_fault")
+    levels = [on for _, on in wire.edges]
+    assert levels[0] is False
+    assert levels[-1] is False
+    assert all(a != b for a, b in pairwise(levels[:-1])), "alternating"
+
+
+def test_late_wake_ups_do_not_add_up() -> None:
+    wire = Wire(3_200.0, late_s=0.004)
+    on = wire.play("fine")
+    assert len(on) == 1_000 - 1 or len(on) == 1_000
+    assert on[-1] - (3.0 + 3.2 * (len(on) - 1)) < 0.01
+
+
+def test_a_new_state_begins_at_once_with_dark() -> None:
+    wire = Wire(9.0)
+    wire.at = [(3.1, "no_broker")]
+    wire.play("fine")
+    assert (3.1, False) in wire.edges
+    assert [when for when, on in wire.edges if on] == [3.0, 6.1, 6.6]
+
+
+def test_the_patterns_differ() -> None:
+    assert len(set(PATTERNS.values())) == 4
+
+
+@pytest.mark.parametrize(
+    ("facts", "shown"),
+    [
+        (LedFacts(False, None, None), "not_commissioned"),
+        (LedFacts(False, True, False), "fine"),  # set up by hand: a daemon that runs is enough
+        (LedFacts(True, True, False), "fine"),
+        (LedFacts(True, True, True), "sensor_fault"),
+        (LedFacts(True, False, True), "no_broker"),
+        (LedFacts(True, None, None), "sensor_fault"),  # the daemon itself does not answer
+    ],
+)
+def test_the_worst_is_shown(facts: LedFacts, shown: LedState) -> None:
+    assert led_state(facts) == shown

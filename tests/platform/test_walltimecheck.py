@@ -1,0 +1,226 @@
+"""Wall times in a store are held against the clock maps of the manifests: the box's own code makes
+both, through steps of the clock, boots, and time that is learnt late."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.app.sealing import OWNER, Sealing
+from edge.core import Draft, Stamp, Stream, TimeQuality
+from edge.platform.audit import GatewayAudit, audit_store
+from edge.platform.receivedrecord import ReceivedRecord, make_received
+from edge.platform.recordstore import open_store
+from edge.platform.walltimecheck import BOUND_US
+from edge.store import AsyncOutbox, ClockMark, StoredRecord
+from edge.uplink.timestamps import Timestamper
+from edge.uplink.wire import decode, encode
+from edge.uplink.wire.clockmoments import Moment, parse_moments, wall_times
+from tests.platform.made_records import GW, TOPICS
+
+S = 1_000_000_000
+TRUTH = 1_790_000_000 * S  # Unix ns, when the first boot begins
+CAME = "2026-12-24T12:00:00.000Z"
+QUALITIES: tuple[TimeQuality, ...] = ("none", "floor", "rtc", "ntp", "nts")
+
+
+class Box:
+    """One gateway through its boots. What it sends is lost now and then, and sent again."""
+
+    def __init__(self, folder: Path, rng: Random) -> None:
+        self.folder, self.rng = folder, rng
+        self.boot, self.true_ns = 0, TRUTH
+        self.tq: TimeQuality = "none"
+        self.waiting: dict[int, StoredRecord] = {}
+        self.sent: set[int] = set()
+        self.stored: list[ReceivedRecord] = []
+
+    async def start(self, *, another: bool) -> None:
+        """In another boot the monotonic clock begins anew, and the wall shows anything."""
+        if another:
+            self.boot += 1
+            self.mono_ns, self.began_ns = 2 * S, self.true_ns
+            self.wall_ns, self.tq = self.rng.choice((0, TRUTH, self.true_ns)), "none"
+        self.writer = await AsyncOutbox.start(
+            self.folder / "outbox", limit_bytes=8 << 20, boot_id=f"b{self.boot}",
+            run_dir=self.folder, ballast_bytes=0,
+        )  # fmt: skip
+        self.dating = Timestamper(self.writer, self.writer.epoch.boot)
+        self.sealing = Sealing(self.writer.epoch, 900, None, self.now())
+        self.writer.riding = self.sealing.riding
+        boots = {stored.record.boot for stored in self.writer.handed}
+        clocks = {
+            boot: (await self.writer.marks(boot), await self.writer.bounds(boot)) for boot in boots
+        }
+        found = self.sealing.begin(
+            await self.writer.state(OWNER), self.writer.handed, clocks, self.now()
+        )
+        self.waiting = {}
+        after = 0
+        while rows := await self.writer.pending(after, 100):
+            self.waiting |= {row.row: row for row in rows}
+            after = rows[-1].row
+        await self.commit(found)
+
+    def now(self) -> Stamp:
+        return Stamp(self.mono_ns, self.wall_ns + self.mono_ns, self.tq)
+
+    async def commit(self, drafts: list[Draft]) -> None:
+        now = self.now()
+        mark = ClockMark(now.mono_ns, now.wall_ns, now.tq)
+        for stored in await self.writer.commit(drafts, {}, mark):
+            self.waiting[stored.row] = stored
+
+    async def minute(self) -> None:
+        """A record, and whatever happens to the clock."""
+        passed_ns = self.rng.randrange(1, 90 * S)
+        self.mono_ns += passed_ns
+        self.true_ns += passed_ns
+        chance = self.rng.random()
+        if chance < 0.25:
+            self.tq = self.rng.choice(QUALITIES)
+        if chance < 0.15:  # the wall is set: right, or wrong by anything
+            wrong_ns = self.rng.choice((0, 0, 3 * S, -200 * S, 400 * 86_400 * S))
+            self.wall_ns = self.began_ns + wrong_ns
+        self.dating.see(self.now())
+        start_ns = self.mono_ns - min(passed_ns, S)
+        await self.commit([Draft(Stream.AIR, "hut", start_ns, self.mono_ns, {"n": self.mono_ns})])
+
+    async def send(self, most: int) -> None:
+        rows = [self.waiting[row] for row in sorted(self.waiting)[:most]]
+        self.dating.see(self.now())
+        await self.dating.learn({stored.record.boot for stored in rows})
+        for stored in rows:
+            record, again = stored.record, stored.row in self.sent or stored.again
+            self.sent.add(stored.row)
+            envelope, moment = self.dating.date(record, late=False, again=again)
+            self.sealing.manifests.handed(record, moment)
+            if self.rng.random() < 0.3:
+                continue  # the link is gone before it has left
+            topic = TOPICS.record(record.key.stream, record.source)
+            payload = encode(record, envelope, GW, "msgpack")
+            (message,) = decode(topic, payload.data, payload.content_type)
+            self.stored.append(
+                make_received(message, topic, payload.data, payload.content_type, CAME)
+            )
+            if self.rng.random() < 0.3:
+                continue  # its receipt is lost
+            del self.waiting[stored.row]
+            self.writer.confirm([stored.row])
+
+    async def stop(self) -> None:
+        if self.rng.random() < 0.5:
+            await self.commit(self.sealing.due(self.now(), last=True))
+        await self.commit([])
+        await self.writer.close()
+
+    async def live(self) -> list[ReceivedRecord]:
+        await self.start(another=True)
+        for _ in range(self.rng.randrange(1, 5)):
+            for _ in range(self.rng.randrange(1, 8)):
+                await self.minute()
+                if self.rng.random() < 0.7:
+                    await self.send(self.rng.randrange(1, 6))
+                if self.rng.random() < 0.3:
+                    await self.commit(self.sealing.due(self.now(), last=True))
+            await self.stop()
+            await self.start(another=self.rng.random() < 0.5)
+        for _ in range(3):  # what seals the last of it is sealed by nobody
+            while self.waiting:
+                await self.send(100)
+            await self.commit(self.sealing.due(self.now(), last=True))
+        while self.waiting:
+            await self.send(100)
+        await self.writer.close()
+        return self.stored
+
+
+def judged(entries: list[ReceivedRecord]) -> GatewayAudit:
+    with TemporaryDirectory() as folder:
+        store = open_store(Path(folder) / "store.db", write=True)
+        store.commit(entries, [])
+        (done,) = audit_store(store)
+        store.close()
+    return done
+
+
+def lived(seed: int) -> list[ReceivedRecord]:
+    with TemporaryDirectory() as folder:
+        return asyncio.run(Box(Path(folder), Random(seed)).live())
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1 << 32), data=st.data())
+def test_what_a_gateway_dated_is_never_a_finding_and_what_another_dated_is(
+    seed: int, data: st.DataObject
+) -> None:
+    entries = lived(seed)
+    done = judged(entries)
+    kinds = {finding.kind for _, finding in done.findings}
+    assert kinds <= {"hole"}, [finding.text for _, finding in done.findings]  # it says no gaps
+    # one of them is dated anew, its content untouched
+    sealed = [each for each in entries if each.key[2] == "air"]
+    victim = data.draw(st.sampled_from(sorted({each.key for each in sealed})))
+    shift_ms = data.draw(st.integers(-40_000_000, 40_000_000).filter(lambda ms: abs(ms) > 2))
+    shift_ms *= BOUND_US // 1000
+    forged = [_redated(each, shift_ms) if each.key == victim else each for each in entries]
+    found = {finding.kind for _, finding in judged(forged).findings}
+    assert found - {"hole"} == {"time"}
+
+
+def _redated(entry: ReceivedRecord, shift_ms: int) -> ReceivedRecord:
+    """All of its wall times, as a keeper of the store would move them."""
+    wall = entry.wall
+    return replace(entry, wall=replace(wall, start=_moved(wall.start, shift_ms)))
+
+
+def _moved(text: str, shift_ms: int) -> str:
+    from datetime import UTC, datetime, timedelta
+
+    moved = datetime.fromisoformat(text) + timedelta(milliseconds=shift_ms)
+    if moved.year < 1970:
+        moved = datetime(2001, 1, 1, tzinfo=UTC)
+    return moved.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+NO_CLOCK_MAPS: list[object] = [
+    None, 7, {}, [[]], [[1, 2, 3, "ntp"]], [[1, 2, 3, "ntp", None, None, None]],
+    [[1, 2, 3, "atomic", None, None]], [[-1, 2, 3, "ntp", None, None]],
+    [[1, 2, 1 << 63, "ntp", None, None]], [[1, 2, "3", "ntp", None, None]],
+    [[1, 2, 3, "none", -5, None]], [[1, 2, 3, "ntp", None, None]] * 33,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("found", NO_CLOCK_MAPS)
+def test_what_is_no_clock_map_is_refused(found: object) -> None:
+    with pytest.raises(ValueError, match=r"clock map|is no"):
+        parse_moments(found)
+
+
+whole = st.integers(0, (1 << 62) - 1)
+
+
+@given(
+    st.builds(Moment, whole, whole, whole, st.sampled_from(QUALITIES), st.none() | whole,
+              st.none() | whole),
+    whole, whole,
+)  # fmt: skip
+def test_any_clock_map_can_be_asked(moment: Moment, start: int, length: int) -> None:
+    assert parse_moments([moment.packed()]) == (moment,)
+    begin, end, bounds = moment.dated(start, start + length)
+    assert end - begin == length
+    if bounds is not None and moment.tq in ("none", "floor"):
+        low, high = bounds
+        assert low is None or begin >= low
+        assert high is None or low is not None or end <= high or begin == 0
+
+
+def test_without_a_clock_only_what_is_certain_dates() -> None:
+    assert wall_times(5 * S, "none", (None, None), 7 * S, 9 * S) == (0, 2 * S, None)
+    assert wall_times(5 * S, "none", (S, None), 7 * S, 9 * S) == (8 * S, 10 * S, (8 * S, None))
+    assert wall_times(5 * S, "ntp", (S, None), 7 * S, 9 * S) == (12 * S, 14 * S, None)

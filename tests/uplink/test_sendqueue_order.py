@@ -1,0 +1,217 @@
+"""Which time to write on a record, and in which order rows go."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pytest
+
+from edge.core import Key, Record, Stream
+from edge.store import ClockMark, StoredRecord
+from edge.uplink import sendqueue as module
+from edge.uplink.backlogreader import BacklogReader
+from edge.uplink.envelope import best_mark, make_envelope
+from edge.uplink.sendqueue import LIVE_AGE_NS, LIVE_LIMIT, NEVER, SendQueue
+
+S = 1_000_000_000
+
+
+def test_a_record_is_dated_by_the_mark_that_is_trusted_most() -> None:
+    unsynced, synced = ClockMark(10 * S, 0, "none"), ClockMark(60 * S, 1_000_060 * S, "ntp")
+    lost = ClockMark(900 * S, 1_000_905 * S, "rtc")
+    marks = [lost, unsynced, synced]
+    # from before the synchronisation: dated by what came later
+    assert make_envelope(marks, 5 * S, 9 * S).from_wall_ns == 1_000_005 * S
+    assert make_envelope(marks, 5 * S, 9 * S).tq == "ntp"
+    # from after trust was lost: it says so
+    assert best_mark(marks, 950 * S) == lost
+    assert make_envelope(marks, 940 * S, 950 * S).tq == "rtc"
+    assert make_envelope(marks, 940 * S, 950 * S).to_wall_ns == 1_000_955 * S
+
+
+def test_a_boot_that_never_knew_the_time_says_so() -> None:
+    sealed = make_envelope([], 100 * S, 160 * S, late=True, again=True)
+    assert (sealed.tq, sealed.from_wall_ns, sealed.to_wall_ns) == ("none", 0, 60 * S)
+    assert (sealed.late, sealed.again) == (True, True)
+
+
+def row(number: int) -> StoredRecord:
+    return StoredRecord(number, Record(Key(1, Stream.AIR, number), "a", 1, 0, 1, {}))
+
+
+class Rows:
+    """A store that holds these rows."""
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self.rows = [row(number) for number in numbers]
+
+    async def pending(self, after_row: int = 0, limit: int = 200) -> list[StoredRecord]:
+        return [stored for stored in self.rows if stored.row > after_row][:limit]
+
+    async def urgent(self, after_row: int = 0, limit: int = 200) -> list[StoredRecord]:
+        return []
+
+    async def find(self, *place: object) -> list[StoredRecord]:
+        return []
+
+    async def marks(self, boot: int) -> list[ClockMark]:
+        return []
+
+    async def bounds(self, boot: int) -> tuple[None, None]:
+        return None, None
+
+    async def linked(self, live_from: int = 0) -> None: ...
+    def unlinked(self, row: int) -> None: ...
+
+    async def thin(self) -> bool:
+        return False
+
+    async def dead(self, row: int, why: str) -> None: ...
+    def sent(self, rows: Collection[int]) -> None: ...
+    def confirm(self, rows: Collection[int]) -> None: ...
+
+
+def feed(numbers: Sequence[int], per_s: float = 1e6, flying: Collection[int] = ()) -> SendQueue:
+    made = SendQueue(Rows(numbers), per_s, lambda number, _stream: number in flying)
+    made.refill(S)
+    return made
+
+
+async def drained(made: SendQueue) -> list[int]:
+    found: list[int] = []
+    while True:
+        item: Any = made.late()
+        if item is not None:
+            found.append(item.row)
+        elif not await made.turn_page():
+            return found
+
+
+async def test_the_backlog_leaves_out_what_is_live_or_in_flight() -> None:
+    made = feed([1, 2, 3, 4, 5], flying={2})
+    made.offer([row(4), row(5)], S)
+    assert await drained(made) == [1, 3]
+    assert [item.row for item in iter(made.live, None)] == [4, 5]
+    made.rewind(3)
+    assert await drained(made) == [4, 5]
+
+
+async def test_what_was_confirmed_after_its_page_was_read_is_not_sent_again() -> None:
+    made = feed([1, 2, 3])
+    while await made.turn_page() and not made._rest.filled:
+        pass
+    made.confirmed([2])
+    assert await drained(made) == [1, 3]
+
+
+async def test_what_is_confirmed_while_its_page_is_read_is_not_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The store has read it by then, and does not know that it has arrived."""
+    store = Rows([1, 2, 3])
+    pages = BacklogReader(store, urgent=False)
+
+    async def pending(after_row: int = 0, limit: int = 200) -> list[StoredRecord]:
+        found = [stored for stored in store.rows if stored.row > after_row]
+        pages.confirmed([2])
+        return found
+
+    monkeypatch.setattr(store, "pending", pending)
+    await pages.turn()
+    assert [stored.row for stored in iter(pages.next, None)] == [1, 3]
+
+
+async def test_who_looks_again_begins_there_though_a_page_is_half_sent() -> None:
+    pages = BacklogReader(Rows([1, 2, 3]), urgent=False)
+    await pages.turn()
+    assert pages.next() == row(1)
+    pages.rewind(0)
+    await pages.turn()
+    assert [stored.row for stored in iter(pages.next, None)] == [1, 2, 3]
+
+
+async def test_confirmations_are_remembered_only_for_a_page_that_may_hold_them() -> None:
+    pages = BacklogReader(Rows([1, 2, 3]), urgent=False)
+    pages.confirmed([7])
+    assert not pages._done, "no page was asked for"
+    await pages.turn()
+    pages.confirmed([3])
+    assert [stored.row for stored in iter(pages.next, None)] == [1, 2]
+    pages.confirmed([1, 2])
+    assert pages._done == {3}, "the page is empty"
+    await pages.turn()
+    assert not pages._done, "another page was read behind it"
+
+
+async def test_the_backlog_keeps_to_its_rate() -> None:
+    made = feed(range(1, 1000), per_s=100.0)
+    burst = len(await drained(made))
+    assert burst == 20
+    assert made.wait_s() is not None
+    made.refill(2 * S)
+    assert len(await drained(made)) == 20, "what was not used is not saved up"
+    made.refill(2 * S + S // 10)
+    assert len(await drained(made)) == 10
+
+
+async def test_old_live_rows_go_through_the_backlog() -> None:
+    made = feed([1, 2])
+    made.offer([row(1)], S)
+    made.offer([row(2)], S + LIVE_AGE_NS)
+    made.restart(S + LIVE_AGE_NS + 1)
+    assert [item.row for item in iter(made.live, None)] == [2]
+    made.offer([row(2)], S + LIVE_AGE_NS)
+    assert await drained(made) == [1]
+
+
+async def test_live_rows_are_bounded() -> None:
+    numbers = range(1, LIVE_LIMIT + 11)
+    made = feed(numbers)
+    await drained(made)
+    made.offer([row(number) for number in numbers], S)
+    assert await drained(made) == list(range(1, 11))
+    assert len(list(iter(made.live, None))) == LIVE_LIMIT
+
+
+def event(number: int) -> StoredRecord:
+    return StoredRecord(number, Record(Key(1, Stream.EVENT, number), "a", 1, 0, 1, {}))
+
+
+async def test_what_is_live_is_fresh_until_it_has_gone() -> None:
+    made = feed([])
+    for each, take in ((row(1), made.live), (event(2), made.alarm)):
+        assert made.fresh is False
+        made.offer([each], S)
+        assert made.fresh is True
+        assert take() is not None
+    assert (made.fresh, made.live_from) == (False, NEVER)
+
+
+async def test_a_backlog_whose_rate_is_used_up_says_when_it_may_go_on() -> None:
+    made = feed(range(1, 100), per_s=100.0)
+    assert made.wait_s() is None, "nobody waits"
+    assert len(await drained_now(made)) == 20
+    wait_s = made.wait_s() or 0.0
+    assert wait_s == pytest.approx(0.05)
+    made.refill(S + int(wait_s * S) + 1)
+    assert (made.wait_s(), len(await drained_now(made))) == (None, 5)
+    made.hold()
+    assert (made.wait_s(), made.late()) == (None, None), "it stands still, not for its rate"
+
+
+async def drained_now(made: SendQueue) -> list[int]:
+    """As much as the rate allows; another page is not asked for without need."""
+    if made._rest.wanted:
+        while await made.turn_page() and not made._rest.filled:
+            pass
+    return [item.row for item in iter(made.late, None)]
+
+
+async def test_of_too_many_live_rows_the_oldest_wait_and_alarms_last_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LIVE_LIMIT", 2)
+    made = feed([])
+    made.offer([event(1), row(2), row(3)], S)
+    assert [item.row for item in iter(made.live, None)] == [3]
+    made.offer([event(4), event(5)], S)
+    assert [item.row for item in iter(made.alarm, None)] == [4, 5]
