@@ -68,14 +68,14 @@ outage: venv
 crash: venv
 	@.ci/tools
 	CRASH_CUTS=300 CRASH_KILLS=all CRASH_DAMAGE=all CRASH_CHANGES=300 KILLS=all $(PY) -m pytest --timeout 1800 -s $(PYTEST) \
-	    tests/crash tests/identity/test_kills.py tests/infer/test_kills.py
+	    tests/crash tests/identity/test_killed_by_signal.py tests/infer/test_judge_kills.py
 
 faults: venv
 	@.ci/tools
 	PYTHONPATH=. $(PY) -m tests.faults.run -n auto --dist loadfile $(PYTEST)
 
 late: venv
-	LATE=$(or $(LATE),100000) $(PY) -m pytest -n auto --timeout 3600 -rP -q $(PYTEST) tests/drivers/meters/test_late.py
+	LATE=$(or $(LATE),100000) $(PY) -m pytest -n auto --timeout 3600 -rP -q $(PYTEST) tests/drivers/meters/test_late_responses.py
 
 oracle: venv
 	@.ci/tools

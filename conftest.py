@@ -52,10 +52,10 @@ SCENES: Final = frozenset({
 FIRST: Final = (
     "models/test_training_smoke.py",
     "cli/test_demo.py",
-    "platform/test_subscribe.py",
-    "uplink/test_link_life.py",
-    "platform/test_receipts.py",
-    "link/test_watch.py",
+    "platform/test_subscription.py",
+    "uplink/test_connection_loss.py",
+    "platform/test_collector.py",
+    "link/test_linkwatch.py",
 )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import drivers
-from drivers.meters.register_map import load, tables
+from drivers.meters.register_map import list_maps, load_register_map
 from edge.core import Point
 from edge.core.driver import REQUIRED, DriverSpec, Option
 
@@ -81,8 +81,8 @@ def _device(spec: DriverSpec) -> str:
 
 
 def _points(spec: DriverSpec) -> Sequence[Point]:
-    if spec.name in tables():
-        return [register.point for register in load(spec.name).registers]
+    if spec.name in list_maps():
+        return [register.point for register in load_register_map(spec.name).registers]
     if spec.wiring == "gpio":
         return ()
     return tuple(drivers.chip(spec.name).DRIVER.points)
@@ -138,7 +138,7 @@ def _option(spec: DriverSpec, name: str, option: Option) -> str:
 
 def _head(name: str) -> str:
     """What the driver's file says of itself at its top, as paragraphs."""
-    if name in tables():
+    if name in list_maps():
         text = (ROOT / "drivers/meters" / f"{name}.toml").read_text(encoding="utf-8")
         lines = [line[1:].strip() for line in text.split("\n") if line.startswith("#")]
         head = "\n".join(lines[: _end(text)])

@@ -12,11 +12,11 @@ from typing import Final
 import drivers
 from docs import promise
 from docs.catalogue import catalogue
-from edge.config.document import reference
+from edge.config.reference import render_reference
 
 ROOT: Final = Path(__file__).parents[1]
 DOCUMENTS: Final[dict[str, Callable[[], str]]] = {
-    "docs/configuration.md": lambda: reference(drivers.catalogue()),
+    "docs/configuration.md": lambda: render_reference(drivers.catalogue()),
     "drivers/README.md": catalogue,
     **promise.documents(),
 }

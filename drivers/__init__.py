@@ -14,13 +14,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-from drivers.choice import chosen, turned
-from drivers.meters.register_map import ModbusDevice, load, options, tables
+from drivers.choice import reversed_device, with_points
+from drivers.meters.register_map import ModbusDevice, list_maps, load_register_map, options
 from edge.core import (
     ConfigError,
     DataError,
     I2cBus,
-    Lined,
+    LineDevice,
     ModbusBus,
     Point,
     Polled,
@@ -28,8 +28,8 @@ from edge.core import (
     Sample,
     SerialBus,
 )
-from edge.core.driver import FACTORY, REQUIRED, DriverSpec, Option, SerialLine
-from edge.core.point import directed, opposite
+from edge.core.driver import FACTORY_LINE, REQUIRED, DriverSpec, Option, SerialLine
+from edge.core.point import is_directed, opposite_key
 
 HERE: Final = Path(__file__).parent
 PACE: Final = ("every_s", "slowest_s")  # class variables of a driver
@@ -40,7 +40,7 @@ WIRING: Final[dict[object, str]] = {I2cBus: "i2c", SerialBus: "serial", ModbusBu
 def names() -> list[str]:
     """All drivers that ship with the gateway."""
     chips = (path.stem for path in (HERE / "chips").glob("[!_]*.py"))
-    return sorted({*chips, *tables()})
+    return sorted({*chips, *list_maps()})
 
 
 def chip(name: str) -> ModuleType:
@@ -57,14 +57,14 @@ def chip(name: str) -> ModuleType:
 @cache
 def spec(name: str) -> DriverSpec:
     """What a configuration may say to a driver: its wiring and its options."""
-    if name in tables():
+    if name in list_maps():
         try:
-            table = load(name)
+            table = load_register_map(name)
         except ConfigError:  # somebody's own; `build` says what is wrong, and the others are read
             return DriverSpec(name, "modbus", options(None), directed=True)
-        line = SerialLine.parse(table.line) if table.line else FACTORY
+        line = SerialLine.parse(table.line) if table.line else FACTORY_LINE
         keys = tuple(register.point.key for register in table.registers)
-        both = directed(register.point for register in table.registers)
+        both = is_directed(register.point for register in table.registers)
         return DriverSpec(name, "modbus", options(table), line=line, points=keys, directed=both)
     module = chip(name)
     hints = get_type_hints(module.DRIVER, include_extras=True)
@@ -75,13 +75,13 @@ def spec(name: str) -> DriverSpec:
     driver_options = {field.name: _option(hints[field.name], field) for field in those}
     fixed = None if "address" in driver_options else getattr(module.DRIVER, "address", None)
     factory = getattr(module.DRIVER, "line", "") if wiring == "serial" else ""
-    line = SerialLine.parse(factory) if factory else FACTORY
+    line = SerialLine.parse(factory) if factory else FACTORY_LINE
     pace = {key: getattr(module.DRIVER, key) for key in PACE if hasattr(module.DRIVER, key)}
     points = _points(module.DRIVER)
     # where they are a field they depend on the options
     open_ended = any(field.name == "points" for field in dataclasses.fields(module.DRIVER))
     keys = () if open_ended else tuple(point.key for point in points)
-    both = directed(points)
+    both = is_directed(points)
     return DriverSpec(name, wiring, driver_options, fixed, line, keys, directed=both, **pace)
 
 
@@ -98,7 +98,7 @@ def build(
     points: Sequence[str] = (),
     *,
     backwards: bool = False,
-) -> Polled | Lined:
+) -> Polled | LineDevice:
     """One device, with `settings` for its options. Touches no wire; on GPIO lines `bus` is unused.
 
     `points` are the keys of those that are wanted; none means all. One that is mounted `backwards`
@@ -108,22 +108,22 @@ def build(
     if backwards:
         if not spec(name).directed:
             raise ConfigError(f"reversed: {name} tells no direction; leave it out")
-        own = tuple(opposite(key) for key in points)
-        return turned(typing.cast("Polled", build(name, bus, settings, own)))
-    if name in tables():
-        table = load(name)
+        own = tuple(opposite_key(key) for key in points)
+        return reversed_device(typing.cast("Polled", build(name, bus, settings, own)))
+    if name in list_maps():
+        table = load_register_map(name)
         return ModbusDevice(bus, table.only(points) if points else table, **settings)
     driver = chip(name).DRIVER
     if spec(name).wiring == "gpio":
-        return typing.cast("Lined", driver(**settings))
+        return typing.cast("LineDevice", driver(**settings))
     device = typing.cast("Polled", driver(bus, **settings))
-    return chosen(device, points) if points else device
+    return with_points(device, points) if points else device
 
 
 def explain(name: str, frames: list[bytes]) -> dict[str, tuple[Sample, str]]:
     """What recorded frames mean: point -> (sample, unit). Raises DataError for a damaged frame."""
-    if name in tables():
-        table = load(name)
+    if name in list_maps():
+        table = load_register_map(name)
         samples = import_module("drivers.meters.register_map").explain(table, frames)
         units = {r.point.key: r.point.quantity.unit for r in table.registers}
     else:
@@ -145,7 +145,7 @@ def named(name: str, frames: list[bytes]) -> list[str]:
     if spec(name).wiring == "i2c":
         return [""] * len(frames)
     naming = import_module("drivers.naming")  # it knows many protocols, and is seldom needed
-    return [naming.named(name, frame, name in tables()) for frame in frames]
+    return [naming.named(name, frame, name in list_maps()) for frame in frames]
 
 
 def _points(driver: Any) -> tuple[Point, ...]:

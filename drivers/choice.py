@@ -9,11 +9,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
-from edge.core import Bad, Condition, ConfigError, Doubt, Keeping, Point, Polled, Sample, Telling
-from edge.core.point import FLOWS, Quantity, opposite
+from edge.core import (
+    Bad,
+    Condition,
+    ConfigError,
+    Point,
+    Polled,
+    Sample,
+    SelfReporting,
+    Stateful,
+    UncertainValue,
+)
+from edge.core.point import SIGNED_QUANTITIES, Quantity, opposite_key
 
 
-def chosen(device: Polled, keys: Sequence[str]) -> Polled:
+def with_points(device: Polled, keys: Sequence[str]) -> Polled:
     """The device with these of its points, in its own order. Raises ConfigError for a stranger."""
     known = [point.key for point in device.points]
     for key in keys:
@@ -21,10 +31,10 @@ def chosen(device: Polled, keys: Sequence[str]) -> Polled:
             hint = get_close_matches(key, known, 1)
             meant = f"did you mean {hint[0]!r}?" if hint else f"there are {', '.join(known)}"
             raise ConfigError(f"it has no point {key!r}; {meant}")
-    return _Some(device, tuple(place for place, key in enumerate(known) if key in keys))
+    return _PointSubset(device, tuple(place for place, key in enumerate(known) if key in keys))
 
 
-def turned(device: Polled) -> Polled:
+def reversed_device(device: Polled) -> Polled:
     """The device that is mounted backwards, as if it were not.
 
     A register that has no counterpart keeps counting what it counts, under the other name. Raises
@@ -32,14 +42,15 @@ def turned(device: Polled) -> Polled:
     """
     # of a meter that tells both directions a site may want one register
     if not any(
-        (p.quantity in FLOWS and p.low < 0) or opposite(p.key) != p.key for p in device.points
+        (p.quantity in SIGNED_QUANTITIES and p.low < 0) or opposite_key(p.key) != p.key
+        for p in device.points
     ):
         raise ConfigError("reversed: it tells no direction, so nothing can be turned; leave it out")
-    return _Turned(device)
+    return _Reversed(device)
 
 
 @dataclass(slots=True)
-class _Passed:
+class _Forwarding:
     """Passes on what a device says of itself."""
 
     device: Polled
@@ -52,22 +63,22 @@ class _Passed:
 
     @property
     def identity(self) -> str:
-        return self.device.identity if isinstance(self.device, Telling) else ""
+        return self.device.identity if isinstance(self.device, SelfReporting) else ""
 
     @property
     def health(self) -> Mapping[Condition, str]:
-        return self.device.health if isinstance(self.device, Telling) else {}
+        return self.device.health if isinstance(self.device, SelfReporting) else {}
 
     def kept(self) -> bytes:
-        return self.device.kept() if isinstance(self.device, Keeping) else b""
+        return self.device.kept() if isinstance(self.device, Stateful) else b""
 
     def restore(self, kept: bytes, age_s: float) -> None:
-        if isinstance(self.device, Keeping):
+        if isinstance(self.device, Stateful):
             self.device.restore(kept, age_s)
 
 
 @dataclass(slots=True)
-class _Some(_Passed):
+class _PointSubset(_Forwarding):
     """`places` are those of the points that are wanted."""
 
     places: tuple[int, ...]
@@ -82,7 +93,7 @@ class _Some(_Passed):
 
 
 @dataclass(slots=True)
-class _Turned(_Passed):
+class _Reversed(_Forwarding):
     """Some devices give a current the sign of its power, some never, and a range does not tell:
     currents are turned once one of them has been below zero.
     """
@@ -94,34 +105,36 @@ class _Turned(_Passed):
 
     def __post_init__(self) -> None:
         points = self.device.points
-        signed = [at for at, p in enumerate(points) if p.quantity in FLOWS and p.low < 0]
+        signed = [
+            at for at, p in enumerate(points) if p.quantity in SIGNED_QUANTITIES and p.low < 0
+        ]
         self._currents = tuple(at for at in signed if points[at].quantity is Quantity.CURRENT)
         self._flows = tuple(at for at in signed if at not in self._currents)
         self.points = tuple(
             replace(p, low=-p.high, high=-p.low)
             if at in signed
-            else replace(p, key=opposite(p.key))
+            else replace(p, key=opposite_key(p.key))
             for at, p in enumerate(points)
         )
 
     async def read(self) -> tuple[Sample, ...]:
         samples = list(await self.device.read())
         if not self._signed:
-            self._signed = any(_below(samples[at]) for at in self._currents)
+            self._signed = any(_is_below_zero(samples[at]) for at in self._currents)
         for at in (*self._flows, *self._currents) if self._signed else self._flows:
             samples[at] = _negative(samples[at])
         return tuple(samples)
 
 
-def _below(sample: Sample) -> bool:
-    value = sample.value if isinstance(sample, Doubt) else sample
+def _is_below_zero(sample: Sample) -> bool:
+    value = sample.value if isinstance(sample, UncertainValue) else sample
     return not isinstance(value, Bad | str) and value < 0
 
 
 def _negative(sample: Sample) -> Sample:
     match sample:
-        case Doubt(value, reason) if not isinstance(value, str):
-            return Doubt(0.0 - value, reason)  # 0 stays 0, and is not -0
-        case Bad() | Doubt() | str():
+        case UncertainValue(value, reason) if not isinstance(value, str):
+            return UncertainValue(0.0 - value, reason)  # 0 stays 0, and is not -0
+        case Bad() | UncertainValue() | str():
             return sample
     return 0.0 - sample

@@ -11,7 +11,7 @@ from typing import Final
 
 from drivers.buses.modbus.frame import EXCEPTIONS, FUNCTIONS
 from drivers.chips import _dlt645, _hdlc, _iec62056, _mbus_link, dsmr, mbus
-from drivers.chips._telegram import ACK, SOH, STX, checked
+from drivers.chips._telegram import ACK, SOH, STX, check_parity
 from edge.core import DataError, Reason, crc16_modbus
 
 REGISTERS: Final = {3: "holding", 4: "input"}
@@ -50,12 +50,12 @@ def named(driver: str, frame: bytes, register_map: bool) -> str:
     """What this frame is; "" when it is damaged, or none of this device's."""
     find = _of_modbus if register_map else PROTOCOLS.get(driver)
     try:
-        return find(frame) if find is not None else _other(driver, frame)
+        return find(frame) if find is not None else _other_frame(driver, frame)
     except DataError:
         return ""
 
 
-def _other(driver: str, frame: bytes) -> str:
+def _other_frame(driver: str, frame: bytes) -> str:
     """The drivers pass over sound frames without values, and find none then."""
     try:
         import_module(f"drivers.chips.{driver}").explain([frame])
@@ -101,7 +101,7 @@ def _of_mbus(frame: bytes) -> str:
             case 0x4A:
                 return f"a request for alarms (REQ_UD1) {to}"
         return f"a short frame with control field {frame[1]:02x} {to}"
-    control, address, ci, data = _mbus_link.inside(frame)
+    control, address, ci, data = _mbus_link.parse_long(frame)
     if control & _mbus_link.KIND != _mbus_link.RSP_UD:
         what = MBUS_CI.get(ci, f"CI field {ci:02x}")
         whom = f" of the meter {data[3::-1].hex().upper()}" if ci == 0x52 and len(data) >= 4 else ""
@@ -116,7 +116,7 @@ def _of_mbus(frame: bytes) -> str:
 
 
 def _of_dlt645(frame: bytes) -> str:
-    parsed = _dlt645.parse(frame)
+    parsed = _dlt645.parse_frame(frame)
     code = parsed.control & 0x1F
     name = f" {int.from_bytes(parsed.data[:4], 'little'):08x}" if len(parsed.data) >= 4 else ""
     if not parsed.control & _dlt645.ANSWER:
@@ -124,12 +124,12 @@ def _of_dlt645(frame: bytes) -> str:
         whom = "any meter" if parsed.address == _dlt645.WILDCARD else f"meter {parsed.address}"
         return f"{what}{name if code in (_dlt645.READ, _dlt645.MORE) else ''}, to {whom}"
     if parsed.control & _dlt645.REFUSED:
-        return str(_dlt645.refusal(parsed))
+        return str(_dlt645.refusal_error(parsed))
     return f"an answer of meter {parsed.address}{name}"
 
 
 def _of_iec62056(frame: bytes) -> str:
-    text = checked(frame)
+    text = check_parity(frame)
     if text[:1] == STX:
         _iec62056.readout(frame)
         return "a readout"
@@ -158,7 +158,7 @@ def _of_hdlc(frame: bytes) -> str:
 
 
 def _of_p1(frame: bytes) -> str:
-    notes = dsmr.behind(dsmr.telegram(frame), {})[1]
+    notes = dsmr.mbus_samples(dsmr.parse_telegram(frame), {})[1]
     return "a telegram of a P1 port" + "".join(f"; {text}" for text in notes)
 
 

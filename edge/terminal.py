@@ -15,7 +15,7 @@ from shutil import get_terminal_size
 from types import TracebackType
 from typing import Any, Final, NoReturn, TextIO
 
-from edge.core.printable import folded, one_json, printable
+from edge.core.printable import fold_line, json_line_text, printable
 
 CLEAR: Final = "\r\x1b[K"  # of the row that the cursor is in
 
@@ -25,7 +25,7 @@ def echo(*lines: str, err: bool = False, fold: bool = True, flush: bool = True) 
     out = sys.stderr if err else sys.stdout
     columns = get_terminal_size().columns if fold and is_terminal(err=err) else 0
     for line in lines:
-        for row in folded(printable(line), columns) if columns else (printable(line),):
+        for row in fold_line(printable(line), columns) if columns else (printable(line),):
             print(_encodable(row, out), file=out)
     if flush and out is not None:
         out.flush()
@@ -33,7 +33,7 @@ def echo(*lines: str, err: bool = False, fold: bool = True, flush: bool = True) 
 
 def echo_json(value: Any, *, indent: int | None = None, flush: bool = True) -> None:
     """Write one JSON value to stdout, for programs."""
-    print(one_json(value, indent), flush=flush)
+    print(json_line_text(value, indent), flush=flush)
 
 
 def progress(text: str) -> None:
@@ -43,7 +43,7 @@ def progress(text: str) -> None:
     """
     if is_terminal(err=True):
         room = get_terminal_size().columns - 1
-        row = next(folded(printable(text), room)) if text else ""
+        row = next(fold_line(printable(text), room)) if text else ""
         print(f"{CLEAR}{row}", end="", file=sys.stderr, flush=True)
 
 
@@ -80,7 +80,7 @@ def log_to_stderr(form: str, level: int) -> logging.Handler:
     return logging.getLogger().handlers[0]
 
 
-def tell_faults() -> None:
+def log_faults() -> None:
     """Let the traceback of a fault of ours, in any thread, be told by the same rule; and what a
     library logs where nobody has set a log up.
     """

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.graph import IR, OPSET
 
 
-def write(
+def write_bundle(
     folder: Path,
     model: onnx.ModelProto,
     about: Mapping[str, Any],
@@ -44,7 +44,7 @@ def write(
     _json(folder / "golden.json", {"cases": golden}, indent=None)
 
 
-def reference(
+def reference_distribution(
     tensor: str,
     columns: NDArray[Any],
     names: Sequence[str],

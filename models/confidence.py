@@ -32,7 +32,7 @@ class Interval(NamedTuple):
         return f"{value} ({low} to {high})" if math.isfinite(self.low + self.high) else value
 
 
-def interval(
+def bootstrap_interval(
     parts: Sequence[Part],
     score: Callable[[Sequence[Part]], float],
     *,

@@ -30,7 +30,7 @@ NEEDS: Final = {"loopfault": "streets", "congestion": "streets", "anomaly": "dat
 Tables = Callable[[argparse.Namespace], Iterable[str]]
 
 
-def report(args: argparse.Namespace) -> Iterator[tuple[str, bool]]:
+def all_tables(args: argparse.Namespace) -> Iterator[tuple[str, bool]]:
     """(line, whether something was left out) over all models."""
     for name in args.models or MODELS:
         yield "", False
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         args.data = args.data / LABELLED
     args.nab = None
     left_out = False
-    for line, left in report(args):
+    for line, left in all_tables(args):
         print(line, flush=True)
         left_out = left_out or left
     return int(left_out)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import helper
 
-from models.graph import Eager, Graph, Node
+from models.graph import GraphNode, GraphOps, NumpyOps
 
 DOMAIN: Final = "ai.onnx.ml"
 VERSION: Final = 3
@@ -93,7 +93,7 @@ def _tree(nodes: NDArray[Any]) -> Tree:
     )
 
 
-class TreeEager(Eager):
+class TreeEager(NumpyOps):
     """The operations on numpy arrays, and trees."""
 
     def trees(self, x: Any, forests: Sequence[Forest]) -> Any:
@@ -101,12 +101,12 @@ class TreeEager(Eager):
         return np.concatenate([forest.run(np.asarray(x, np.float32)) for forest in forests], axis=1)
 
 
-class TreeGraph(Graph):
+class TreeGraph(GraphOps):
     """The operations as nodes of a graph, and trees."""
 
-    opsets: ClassVar[Mapping[str, int]] = {**Graph.opsets, DOMAIN: VERSION}
+    opsets: ClassVar[Mapping[str, int]] = {**GraphOps.opsets, DOMAIN: VERSION}
 
-    def trees(self, x: Any, forests: Sequence[Forest]) -> Node:
+    def trees(self, x: Any, forests: Sequence[Forest]) -> GraphNode:
         """One column for each forest."""
         self._next += 1
         out = f"t{self._next}"
@@ -120,7 +120,7 @@ class TreeGraph(Graph):
             **_attributes(forests),
         )
         self._nodes.append(node)
-        return Node(self, out)
+        return GraphNode(self, out)
 
 
 def _attributes(forests: Sequence[Forest]) -> dict[str, Any]:

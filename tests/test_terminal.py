@@ -62,12 +62,12 @@ def test_the_fault_of_a_command_invents_no_line_either() -> None:
     """In the main thread, in another one, and in the log of a library that nobody set up."""
     code = f"""
 import logging, threading
-from edge.terminal import tell_faults
+from edge.terminal import log_faults
 
 def fail():
     raise RuntimeError({EVIL!r})
 
-tell_faults()
+log_faults()
 logging.getLogger("library").warning({EVIL!r})
 other = threading.Thread(target=fail)
 other.start()

@@ -23,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # from a checkout, wherever 
 
 from edge.core import ConfigError
 from edge.identity.names import PLATFORM
-from edge.provision import export, issuing, pki
-from edge.provision.database import StoreError
-from edge.provision.home import Home
-from edge.provision.issuing import Wanted
-from edge.provision.rows import Kind
+from edge.provision import brokerexport, issuing, pki
+from edge.provision.enroldatabase import EnrolStoreError
+from edge.provision.issuing import IssueRequest
+from edge.provision.registryrows import NamedKind
+from edge.provision.serverdir import ServerDirectory
 from edge.terminal import echo
 
 BROKER: Final = "broker-loopback"  # its name on the roll
@@ -59,12 +59,15 @@ def configure(folder: Path, ports: tuple[int, int]) -> Path:
 def join(folder: Path, provision: Path, now: datetime.datetime) -> None:
     """What the broker and a platform need from this enrolment server, as far as it is missing."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    home = Home(provision)
+    home = ServerDirectory(provision)
     with contextlib.closing(home.store()) as store:
-        for wanted in (Wanted(Kind.BROKER, BROKER, pki.LOOPBACK), Wanted(Kind.PLATFORM, PLATFORM)):
-            if not issuing.holds(store, wanted.name, folder, now):
-                issuing.issue(home, store, home.authority(), wanted, folder, now)
-        export.put(home, store, BROKER, folder, folder / f"{BROKER}.key", now)
+        for wanted in (
+            IssueRequest(NamedKind.BROKER, BROKER, pki.LOOPBACK),
+            IssueRequest(NamedKind.PLATFORM, PLATFORM),
+        ):
+            if not issuing.has_valid_certificate(store, wanted.name, folder, now):
+                issuing.issue_certificate(home, store, home.authority(), wanted, folder, now)
+        brokerexport.export_for_broker(home, store, BROKER, folder, folder / f"{BROKER}.key", now)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,11 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     now = datetime.datetime.now(datetime.UTC)
     try:
         if args.provision is None:
-            pki.make(folder, now)
+            pki.make_pki(folder, now)
         else:
             join(folder, args.provision.absolute(), now)
         path = configure(folder, (args.port, args.port + 1))
-    except (ConfigError, StoreError, OSError) as error:
+    except (ConfigError, EnrolStoreError, OSError) as error:
         echo(str(error), err=True)
         return 2 if isinstance(error, ConfigError) else 3
     boxes = f"gateways {folder}/gateways/, " if args.provision is None else ""

@@ -17,7 +17,7 @@ PROCESSES: Final = 20_000  # looked at; a machine with more is no roadside box
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class DeviceNode:
     """A device node as this process finds it. `path` is where its links lead to."""
 
     name: str
@@ -29,7 +29,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class NodeUser:
     """Somebody else on this machine."""
 
     pid: int
@@ -39,13 +39,13 @@ class Process:
         return f"{self.name} (process {self.pid})"
 
 
-def node(name: str) -> Node:
+def look_up_node(name: str) -> DeviceNode:
     """Look at a node, through links."""
     path = os.path.realpath(name)
     try:
         found = Path(path).stat()
     except OSError:
-        return Node(name, path, present=False)
+        return DeviceNode(name, path, present=False)
     number = 0
     if stat.S_ISCHR(found.st_mode):
         major, minor = os.major(found.st_rdev), os.minor(found.st_rdev)
@@ -54,16 +54,16 @@ def node(name: str) -> Node:
         group = grp.getgrgid(found.st_gid).gr_name
     except KeyError:
         group = str(found.st_gid)
-    return Node(name, path, True, os.access(path, os.R_OK | os.W_OK), group, number)
+    return DeviceNode(name, path, True, os.access(path, os.R_OK | os.W_OK), group, number)
 
 
-def consoles(cmdline: str) -> list[str]:
+def kernel_consoles(cmdline: str) -> list[str]:
     """The terminals that the kernel was told to write its messages to: ["ttyAMA0", "tty1"]."""
     words = (word.partition("=") for word in cmdline.split())
     return [value.partition(",")[0] for key, _, value in words if key == "console" and value]
 
 
-def on_terminal(number: int, proc: Path = Path("/proc")) -> Process | None:
+def login_on(number: int, proc: Path = Path("/proc")) -> NodeUser | None:
     """Who has this terminal as his controlling one: a login console, mostly."""
     if not number:
         return None
@@ -72,11 +72,11 @@ def on_terminal(number: int, proc: Path = Path("/proc")) -> Process | None:
             # the name may hold blanks and brackets of its own
             head, _, rest = (folder / "stat").read_text("utf-8", "replace").rpartition(")")
             if int(rest.split()[4]) == number:
-                return Process(int(folder.name), head.partition("(")[2])
+                return NodeUser(int(folder.name), head.partition("(")[2])
     return None
 
 
-def holder(path: str, proc: Path = Path("/proc")) -> Process | None:
+def find_holder(path: str, proc: Path = Path("/proc")) -> NodeUser | None:
     """Who else has this node open, as far as this process may see."""
     for folder in _processes(proc):
         if folder.name == str(os.getpid()):
@@ -85,7 +85,7 @@ def holder(path: str, proc: Path = Path("/proc")) -> Process | None:
             for file in (folder / "fd").iterdir():
                 if str(file.readlink()) == path:
                     name = (folder / "comm").read_text("utf-8", "replace").strip()
-                    return Process(int(folder.name), name)
+                    return NodeUser(int(folder.name), name)
     return None
 
 
@@ -95,14 +95,14 @@ def _processes(proc: Path) -> list[Path]:
     return []
 
 
-def names(folder: str) -> list[str]:
+def list_names(folder: str) -> list[str]:
     """What is in a folder of /dev, sorted; nothing if it is not there."""
     with suppress(OSError):
         return sorted(str(path) for path in Path(folder).iterdir())
     return []
 
 
-def text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """A file's content; "" when it cannot be read."""
     with suppress(OSError):
         return path.read_text("utf-8", "replace")
@@ -112,6 +112,6 @@ def text(path: Path) -> str:
 def board_config(root: Path = Path("/")) -> tuple[str, str] | None:
     """Name and content of a Raspberry Pi's config.txt, on a Raspberry Pi."""
     for name in CONFIGS:
-        if found := text(root / name):
+        if found := read_text(root / name):
             return f"/{name}", found
     return None

@@ -12,18 +12,18 @@ from typing import Any, Final
 import smbus2.smbus2
 from smbus2 import I2cFunc, SMBus, i2c_msg
 
-from drivers.buses.abandon import let_go
 from drivers.buses.finding import Finding, fault
-from drivers.buses.host import holder, node
+from drivers.buses.forceclose import force_close
+from drivers.buses.host import find_holder, look_up_node
 from drivers.buses.i2c_remote import SIM, RemoteSMBus
 from drivers.buses.i2c_trouble import (
     NACKS,
+    errno_reason,
     host_facts,
-    of_host,
-    of_walk,
+    host_findings,
     opening_trouble,
-    reason,
     transfer_trouble,
+    walk_findings,
 )
 from edge.core import BusError
 
@@ -94,8 +94,8 @@ class SmbusI2c:
         """
         findings: list[Finding] = []
         if not self.path.startswith(SIM):
-            found = node(self.path)
-            findings = of_host(found, *host_facts(), holder(found.path))
+            found = look_up_node(self.path)
+            findings = host_findings(found, *host_facts(), find_holder(found.path))
             if any(one.severity == "fault" for one in findings):
                 return findings
         heard = self._heard.difference(first for first, *_ in silent.values())
@@ -106,7 +106,7 @@ class SmbusI2c:
                 await asyncio.sleep(0)
         except BusError as error:
             return [*findings, fault(str(error))]
-        return findings + of_walk(self.path, heard, silent)
+        return findings + walk_findings(self.path, heard, silent)
 
     def close(self) -> None:
         """Give the bus back. Always safe; the next transfer opens it again."""
@@ -120,7 +120,7 @@ class SmbusI2c:
         self._abandoned = True
         opened, self._bus = self._bus, None
         if opened is not None and opened.fd is not None:
-            let_go(opened.fd, opened)
+            force_close(opened.fd, opened)
 
     def _send(self, address: int, messages: list[i2c_msg]) -> None:
         if not messages:
@@ -133,7 +133,7 @@ class SmbusI2c:
             if code not in DEVICE_ERRORS:
                 self.close()
             text = transfer_trouble(self.path, address, error, self._heard)
-            raise BusError(text, reason(code)) from error
+            raise BusError(text, errno_reason(code)) from error
         self._heard.add(address)
 
     def _opened(self) -> SMBus:
@@ -147,7 +147,7 @@ class SmbusI2c:
             _set_limits(bus)
         except OSError as error:
             bus.close()
-            raise BusError(opening_trouble(self.path, error), reason(error.errno)) from error
+            raise BusError(opening_trouble(self.path, error), errno_reason(error.errno)) from error
         if not bus.funcs & I2cFunc.I2C:
             bus.close()
             raise BusError(

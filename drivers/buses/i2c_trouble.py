@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from drivers.buses.finding import Finding, fault, note
-from drivers.buses.host import Node, Process, board_config
+from drivers.buses.host import DeviceNode, NodeUser, board_config
 from edge.core import Reason
 
 SIM: Final = "sim:"  # before the path of a simulator's socket
@@ -18,7 +18,7 @@ NACKS: Final = frozenset({errno.ENXIO, errno.EREMOTEIO})  # nobody acknowledged
 ENABLED: Final = ("dtparam=i2c_arm=on", "dtparam=i2c=on", "dtoverlay=i2c")
 
 
-def reason(code: int | None) -> Reason:
+def errno_reason(code: int | None) -> Reason:
     """What an error number of the kernel means for the points."""
     return Reason.BUSY if code in (errno.EBUSY, errno.EAGAIN) else Reason.SILENT
 
@@ -77,14 +77,15 @@ def _where(address: int, heard: Collection[int] | None) -> str:
     if address in heard:
         return "it did before; check its plug, its wiring and its supply"
     if heard:
-        return f"{addresses(heard)} on the same wires does; check its address, wiring and supply"
+        others = format_addresses(heard)
+        return f"{others} on the same wires does; check its address, wiring and supply"
     return (
         "nobody on this bus has answered yet; check wiring (SDA and SCL swapped?), supply,"
         " pull-ups and address"
     )
 
 
-def addresses(found: Collection[int]) -> str:
+def format_addresses(found: Collection[int]) -> str:
     """As people write them: 0x44, 0x69."""
     return ", ".join(f"0x{address:02x}" for address in sorted(found))
 
@@ -92,8 +93,11 @@ def addresses(found: Collection[int]) -> str:
 # --- before and after a walk over the addresses ---------------------------------------------------
 
 
-def of_host(
-    found: Node, present: Sequence[str], config: tuple[str, str] | None, holder: Process | None
+def host_findings(
+    found: DeviceNode,
+    present: Sequence[str],
+    config: tuple[str, str] | None,
+    holder: NodeUser | None,
 ) -> list[Finding]:
     """What the machine says of a bus before it is opened. `present` are those that there are."""
     if not found.present:
@@ -116,7 +120,7 @@ def _enabled(config: str) -> bool:
     return any(line.strip().startswith(ENABLED) for line in config.splitlines())
 
 
-def of_walk(
+def walk_findings(
     path: str, heard: AbstractSet[int], silent: Mapping[str, Sequence[int]]
 ) -> list[Finding]:
     """Who answered the walk, and what that means for the devices that are `silent`.
@@ -134,12 +138,14 @@ def of_walk(
         if elsewhere:
             text = f"{name}: nobody answers at 0x{address:02x} on {path}, but somebody at"
             remedy = f"set address = 0x{elsewhere[0]:02x}, or its address pin to the other level"
-            findings.append(fault(f"{text} {addresses(elsewhere)}, where its kind can be", remedy))
+            findings.append(
+                fault(f"{text} {format_addresses(elsewhere)}, where its kind can be", remedy)
+            )
         else:
             text = f"{name}: nobody answers at 0x{address:02x} on {path}"
             findings.append(fault(text, _where(address, heard)))
     if heard:
-        findings.append(note(f"{path}: {addresses(heard)} answer"))
+        findings.append(note(f"{path}: {format_addresses(heard)} answer"))
     elif not silent:
         findings.append(note(f"{path}: nobody answers a bare read", "some sensors never do"))
     return findings

@@ -7,18 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from drivers.buses.finding import Finding, fault
-from drivers.buses.host import consoles, holder, names, node, on_terminal, text
+from drivers.buses.host import (
+    find_holder,
+    kernel_consoles,
+    list_names,
+    login_on,
+    look_up_node,
+    read_text,
+)
 from drivers.buses.serial_trouble import (
-    Counters,
-    of_bytes,
-    of_counters,
-    of_host,
+    UartCounters,
+    bytes_finding,
+    counter_findings,
+    host_findings,
     other_settings,
     silent,
-    speaks,
-    unasked,
+    speaks_note,
+    unasked_finding,
 )
-from edge.core import BusError, Cut
+from edge.core import BusError, Framer
 
 if TYPE_CHECKING:
     from drivers.buses.serial_port import SerialPort
@@ -27,30 +34,30 @@ LIMIT: Final = 16_384  # bytes looked at
 SLICE_NS: Final = 100_000_000
 
 
-def look(port: str, ours: bool = False) -> list[Finding]:
+def check_port(port: str, ours: bool = False) -> list[Finding]:
     """What the machine says about a port, without opening it; `ours`: this process has it open."""
-    tty = node(port)
-    return of_host(
+    tty = look_up_node(port)
+    return host_findings(
         tty,
-        consoles(text(Path("/proc/cmdline"))),
-        on_terminal(tty.number),
-        None if ours else holder(tty.path),
-        names("/dev/serial/by-id"),
+        kernel_consoles(read_text(Path("/proc/cmdline"))),
+        login_on(tty.number),
+        None if ours else find_holder(tty.path),
+        list_names("/dev/serial/by-id"),
     )
 
 
 async def diagnose(
-    port: "SerialPort", cut: Cut | None, listen_s: float, search: Sequence[str]
+    port: "SerialPort", cut: Framer | None, listen_s: float, search: Sequence[str]
 ) -> list[Finding]:
     """As `SerialPort.diagnose` says."""
-    findings = look(port.port, ours=port.is_open)
+    findings = check_port(port.port, ours=port.is_open)
     if any(found.severity == "fault" for found in findings):
         port.close()
         return findings
     try:
-        heard, counted = await listen(port, listen_s)
-        count = frames(heard, cut) if cut is not None else 0
-        findings += _judge(port, heard, counted, count, cut, listen_s)
+        heard, counted = await listen_port(port, listen_s)
+        count = count_frames(heard, cut) if cut is not None else 0
+        findings += _findings(port, heard, counted, count, cut, listen_s)
         if cut is not None and heard and not count:
             findings += await _search(port, cut, listen_s, search)
     except BusError as error:
@@ -60,17 +67,17 @@ async def diagnose(
     return findings
 
 
-def _judge(
+def _findings(
     port: "SerialPort",
     heard: bytes,
-    counted: Counters,
+    counted: UartCounters,
     count: int,
-    cut: Cut | None,
+    cut: Framer | None,
     listen_s: float,
 ) -> list[Finding]:
-    port_findings = of_counters(port.port, port.settings, counted)
+    port_findings = counter_findings(port.port, port.settings, counted)
     if count:
-        return [*port_findings, speaks(port.port, port.settings, count)]
+        return [*port_findings, speaks_note(port.port, port.settings, count)]
     if not heard:
         return (
             port_findings
@@ -78,25 +85,25 @@ def _judge(
             else [silent(port.port, port.settings, listen_s)]
         )
     if cut is None:
-        return [*port_findings, unasked(port.port, heard)]
-    return port_findings or of_bytes(port.port, port.settings, heard)
+        return [*port_findings, unasked_finding(port.port, heard)]
+    return port_findings or bytes_finding(port.port, port.settings, heard)
 
 
 async def _search(
-    port: "SerialPort", cut: Cut, listen_s: float, search: Sequence[str]
+    port: "SerialPort", cut: Framer, listen_s: float, search: Sequence[str]
 ) -> list[Finding]:
     port.close()
     for settings in search:
         other = port.at(port.port, settings)
         try:
-            if frames((await listen(other, listen_s))[0], cut):
+            if count_frames((await listen_port(other, listen_s))[0], cut):
                 return [other_settings(port.port, port.settings, settings)]
         finally:
             other.close()
     return []
 
 
-async def listen(port: "SerialPort", listen_s: float) -> tuple[bytes, Counters]:
+async def listen_port(port: "SerialPort", listen_s: float) -> tuple[bytes, UartCounters]:
     """What comes within so many seconds, and what the UART counted meanwhile. Raises BusError."""
     port.drain()
     before, heard = port.counters(), b""
@@ -107,7 +114,7 @@ async def listen(port: "SerialPort", listen_s: float) -> tuple[bytes, Counters]:
     return heard, port.counters().since(before)
 
 
-def frames(heard: bytes, cut: Cut) -> int:
+def count_frames(heard: bytes, cut: Framer) -> int:
     """How many frames a cut finds."""
     count = 0
     while heard:

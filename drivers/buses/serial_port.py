@@ -14,7 +14,7 @@ from drivers.buses.finding import Finding
 from drivers.buses.serial_diagnose import diagnose
 from drivers.buses.serial_trouble import damaged, silent
 from drivers.buses.serial_wire import LIMIT, SerialWire
-from edge.core import BusError, Cut, DataError, Reason
+from edge.core import BusError, DataError, Framer, Reason
 
 SAMPLE: Final = 64  # bytes of what came that are looked at when no frame is in it
 SLICE_NS: Final = 100_000_000  # `frame` lets its loop run this often while it waits
@@ -28,7 +28,7 @@ class SerialPort(SerialWire):
     """A port as a `SerialBus`."""
 
     async def frame(
-        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+        self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False
     ) -> bytes:
         """Write, then read until `cut` finds a frame; `newest` takes the last of those waiting.
 
@@ -138,7 +138,7 @@ class SerialPort(SerialWire):
         if len(self._buffer) > LIMIT:
             del self._buffer[: len(self._buffer) - LIMIT]
 
-    def _next(self, cut: Cut) -> bytes | None:
+    def _next(self, cut: Framer) -> bytes | None:
         """The next frame in the buffer; what `cut` is done with goes out of it."""
         while self._buffer:
             frame, done = cut(bytes(self._buffer))
@@ -151,7 +151,7 @@ class SerialPort(SerialWire):
         return None
 
     async def diagnose(
-        self, cut: Cut | None = None, listen_s: float = 2.5, search: Sequence[str] = ()
+        self, cut: Framer | None = None, listen_s: float = 2.5, search: Sequence[str] = ()
     ) -> list[Finding]:
         """What is wrong with this port, or with a device on it that talks by itself.
 

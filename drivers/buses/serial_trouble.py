@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from drivers.buses.finding import Finding, fault, note, warning
-from drivers.buses.host import Node, Process
+from drivers.buses.host import DeviceNode, NodeUser
 
 COUNTERS: Final = struct.Struct("=20i")  # struct serial_icounter_struct
 ENOUGH: Final = 8  # bytes below which nothing is concluded from them
@@ -22,7 +22,7 @@ CONSOLE_REMEDY: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
+class UartCounters:
     """What the UART has counted since it was opened first: events, not bytes lost."""
 
     received: int = 0
@@ -32,14 +32,14 @@ class Counters:
     breaks: int = 0
 
     @classmethod
-    def parse(cls, data: bytes) -> "Counters":
+    def parse(cls, data: bytes) -> "UartCounters":
         """From what TIOCGICOUNT gives."""
         found = COUNTERS.unpack(data)
         return cls(found[4], found[6], found[7] + found[10], found[8], found[9])
 
-    def since(self, before: "Counters") -> "Counters":
+    def since(self, before: "UartCounters") -> "UartCounters":
         """What was added since then."""
-        return Counters(
+        return UartCounters(
             self.received - before.received,
             self.framing - before.framing,
             self.overrun - before.overrun,
@@ -69,11 +69,11 @@ def not_opened(port: str, settings: str, error: Exception, group: str = "dialout
     return fault(f"{port} cannot be opened at {settings}: {error}")
 
 
-def of_host(
-    found: Node,
+def host_findings(
+    found: DeviceNode,
     kernel_consoles: Sequence[str] = (),
-    login: Process | None = None,
-    holder: Process | None = None,
+    login: NodeUser | None = None,
+    holder: NodeUser | None = None,
     present: Sequence[str] = (),
 ) -> list[Finding]:
     """What the machine says before anything is opened. `present` are the ports that there are."""
@@ -98,7 +98,7 @@ def of_host(
     return findings
 
 
-def of_console(found: Node, kernel_consoles: Sequence[str]) -> str:
+def console_finding(found: DeviceNode, kernel_consoles: Sequence[str]) -> str:
     """Says it when the kernel writes its messages to this port; "" when it does not."""
     tty = found.path.removeprefix("/dev/")
     return str(_kernel_talks(found.name, tty)) if tty in kernel_consoles else ""
@@ -112,7 +112,7 @@ def _kernel_talks(name: str, tty: str) -> Finding:
 # --- what came ------------------------------------------------------------------------------------
 
 
-def of_counters(port: str, settings: str, found: Counters) -> list[Finding]:
+def counter_findings(port: str, settings: str, found: UartCounters) -> list[Finding]:
     """What the UART itself says about the bytes of the last seconds.
 
     A few damaged ones among many that are sound are an accident, and no setting's fault.
@@ -147,7 +147,7 @@ def of_counters(port: str, settings: str, found: Counters) -> list[Finding]:
     return findings
 
 
-def of_bytes(port: str, settings: str, heard: bytes) -> list[Finding]:
+def bytes_finding(port: str, settings: str, heard: bytes) -> list[Finding]:
     """What bytes in which no frame was found look like."""
     if len(heard) < ENOUGH:
         return []
@@ -159,7 +159,7 @@ def of_bytes(port: str, settings: str, heard: bytes) -> list[Finding]:
                 "A and B are swapped, shorted, or the device has no supply: swap A and B",
             )
         ]
-    seven = seven_bits(heard)
+    seven = parity_of_seven_bits(heard)
     if seven and f"7{seven}" not in settings:
         return [
             fault(
@@ -189,15 +189,15 @@ def silent(port: str, settings: str, listen_s: float, asked: bool = False) -> Fi
     return warning(text, remedy)
 
 
-def damaged(port: str, settings: str, heard: bytes, count: int, counted: Counters) -> str:
+def damaged(port: str, settings: str, heard: bytes, count: int, counted: UartCounters) -> str:
     """Why no frame is among the `count` bytes that came; `heard` are some of them."""
-    found = of_counters(port, settings, counted) or of_bytes(port, settings, heard)
+    found = counter_findings(port, settings, counted) or bytes_finding(port, settings, heard)
     if found:
         return str(found[0])
     return f"{port}: {count} bytes came, and no whole frame among them; is {settings} right?"
 
 
-def unasked(port: str, heard: bytes) -> Finding:
+def unasked_finding(port: str, heard: bytes) -> Finding:
     """Bytes came while everybody on the line should wait to be asked."""
     return warning(
         f"{port}: {len(heard)} bytes came that nobody asked for ({heard[:12].hex(' ')})",
@@ -205,7 +205,7 @@ def unasked(port: str, heard: bytes) -> Finding:
     )
 
 
-def seven_bits(heard: bytes) -> str:
+def parity_of_seven_bits(heard: bytes) -> str:
     """E or O when all of it is text of seven bits with that parity in the eighth; "" when not.
 
     Pure ASCII is not told apart from 8N1: it has no parity bit to be seen.
@@ -224,7 +224,7 @@ def other_settings(port: str, settings: str, found: str) -> Finding:
     return fault(text, f"set {found} in the configuration (or {settings} in the device)")
 
 
-def speaks(port: str, settings: str, count: int) -> Finding:
+def speaks_note(port: str, settings: str, count: int) -> Finding:
     """All is well."""
     return note(f"{port}: {count} whole frames came at {settings}")
 

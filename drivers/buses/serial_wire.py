@@ -16,9 +16,9 @@ from typing import Final, Self
 
 import serial
 
-from drivers.buses.abandon import let_go
-from drivers.buses.host import consoles, node, text
-from drivers.buses.serial_trouble import COUNTERS, Counters, not_opened, of_console
+from drivers.buses.forceclose import force_close
+from drivers.buses.host import kernel_consoles, look_up_node, read_text
+from drivers.buses.serial_trouble import COUNTERS, UartCounters, console_finding, not_opened
 from edge.core import BusError
 
 LIMIT: Final = 4096  # bytes kept while no frame is found; the oldest go first
@@ -47,7 +47,7 @@ class SerialWire:
         self._sent_ns = 0  # when the last bit of ours leaves
         self._settled = True  # the last question had its answer, and nothing else was heard
         self._counts = False  # this UART counts what it cannot take
-        self._mark = Counters()
+        self._mark = UartCounters()
         self._abandoned = False
 
     @classmethod
@@ -102,7 +102,7 @@ class SerialWire:
         self._now_baud, self.char_ns = self.baud, self._char_ns(self.baud)
         self._heard_ns, self._sent_ns, self._settled = 0, 0, True
         self._buffer.clear()
-        self._counts, self._mark = True, Counters()
+        self._counts, self._mark = True, UartCounters()
         self._mark = self.counters()
         return True
 
@@ -126,7 +126,7 @@ class SerialWire:
         opened, self._serial, fd, self._fd = self._serial, None, self._fd, -1
         if opened is not None and fd >= 0:
             # as long as the thread hangs the port stays open: the locks must go, for the next one
-            let_go(fd, opened, _share, _unlock, _forget)
+            force_close(fd, opened, _share, _unlock, _flush_output)
 
     def write(self, data: bytes) -> int:
         """Hand `data` to the wire. Returns when its last bit will have left (monotonic ns)."""
@@ -187,28 +187,30 @@ class SerialWire:
         )
 
     def _not_opened(self, error: Exception) -> BusError:
-        found = node(self.port)
+        found = look_up_node(self.port)
         group = found.group if found.present and not found.usable else "dialout"
         return BusError(str(not_opened(self.port, self.settings, error, group)))
 
-    def counters(self) -> Counters:
+    def counters(self) -> UartCounters:
         """What the UART has counted so far; zeros where it does not count."""
         self.open()
         if not self._counts:
-            return Counters()
+            return UartCounters()
         try:
-            return Counters.parse(fcntl.ioctl(self._fd, TIOCGICOUNT, bytes(COUNTERS.size)))
+            return UartCounters.parse(fcntl.ioctl(self._fd, TIOCGICOUNT, bytes(COUNTERS.size)))
         except OSError:  # a pseudo-terminal, and some adapters
             self._counts = False
-            return Counters()
+            return UartCounters()
 
-    def counted(self) -> Counters:
+    def counted(self) -> UartCounters:
         """What it has counted since the last write, or since the port was opened."""
         return self.counters().since(self._mark)
 
     def console(self) -> str:
         """Says it when the kernel writes its messages to this port; "" when it does not."""
-        return of_console(node(self.port), consoles(text(Path("/proc/cmdline"))))
+        return console_finding(
+            look_up_node(self.port), kernel_consoles(read_text(Path("/proc/cmdline")))
+        )
 
     def _char_ns(self, baud: int) -> int:
         """Start bit, data bits, parity, stop bits."""
@@ -224,7 +226,7 @@ def _unlock(fd: int) -> None:
     fcntl.flock(fd, fcntl.LOCK_UN)
 
 
-def _forget(fd: int) -> None:
+def _flush_output(fd: int) -> None:
     """What waits to be sent would keep the last close waiting."""
     with suppress(termios.error):
         termios.tcflush(fd, termios.TCIOFLUSH)

@@ -7,7 +7,7 @@ import struct
 from typing import NamedTuple
 
 
-class Trim(NamedTuple):
+class Bme688Trim(NamedTuple):
     """The calibration of one chip, by the names of the datasheet; `heat_*` are of the heater."""
 
     t1: int
@@ -37,28 +37,28 @@ class Trim(NamedTuple):
     heat_range: int
 
 
-def trimmed(data: bytes) -> Trim:
+def parse_trim(data: bytes) -> Bme688Trim:
     """The three blocks of the calibration, one after the other: 42 bytes."""
     t2, t3, p1, p2, p3, p4, p5, p7, p6, p8, p9, p10 = struct.unpack("<hbxHhbxhhbbxxhhB", data[:23])
     high2, both, high1, h3, h4, h5, h6, h7, t1, g2, g1, g3 = struct.unpack(
         "<BBBbbbBbHhbb", data[23:37]
     )
     heat_value, heat_range = struct.unpack("<bxBxx", data[37:])
-    return Trim(
+    return Bme688Trim(
         t1, t2, t3, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10,
         high1 << 4 | both & 0x0F, high2 << 4 | both >> 4, h3, h4, h5, h6, h7,
         g1, g2, g3, heat_value, heat_range >> 4 & 0x03,
     )  # fmt: skip
 
 
-def fine_temperature(trim: Trim, raw: int) -> float:
+def fine_temperature(trim: Bme688Trim, raw: int) -> float:
     """The temperature in 1/5120 Cel."""
     near = (raw / 16384 - trim.t1 / 1024) * trim.t2
     far = (raw / 131072 - trim.t1 / 8192) ** 2 * trim.t3 * 16
     return near + far
 
 
-def pressure(trim: Trim, fine: float, raw: int) -> float:
+def pressure(trim: Bme688Trim, fine: float, raw: int) -> float:
     """The pressure in Pa; 0 for a calibration by which it cannot be calculated."""
     t = fine / 2 - 64000
     offset = (t * t * trim.p6 / 131072 + t * trim.p5 * 2) / 4 + trim.p4 * 65536
@@ -71,7 +71,7 @@ def pressure(trim: Trim, fine: float, raw: int) -> float:
     return p + (square + p * trim.p8 / 32768 + cube + trim.p7 * 128) / 16
 
 
-def humidity(trim: Trim, fine: float, raw: int) -> float:
+def humidity(trim: Bme688Trim, fine: float, raw: int) -> float:
     """The relative humidity in %, not cut off at 0 and 100."""
     cel = fine / 5120
     base = raw - (trim.h1 * 16 + trim.h3 / 2 * cel)
@@ -87,7 +87,7 @@ def resistance(data: bytes) -> float:
     return 1e6 * (262144 >> span) / (4096 + 3 * (count - 512))
 
 
-def heater_code(trim: Trim, target_cel: float, air_cel: float) -> int:
+def heater_code(trim: Bme688Trim, target_cel: float, air_cel: float) -> int:
     """What the heater's register must hold to reach a temperature from that of the air."""
     cold = trim.g1 / 16 + 49
     rise = trim.g2 / 32768 * 0.0005 + 0.00235

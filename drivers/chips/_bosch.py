@@ -26,7 +26,9 @@ PRESSURE: Final = Point("pressure", Quantity.PRESSURE, low=30_000, high=110_000)
 Counts = tuple[int | None, int | None, int | None]
 
 
-async def ask(bus: I2cBus, address: int, register: bytes, count: int, wait_s: float = 0.0) -> bytes:
+async def read_checked(
+    bus: I2cBus, address: int, register: bytes, count: int, wait_s: float = 0.0
+) -> bytes:
     """The content of `count` registers. Raises BusError, and DataError for another length."""
     answer = await bus.transfer(address, register, read=count, wait_s=wait_s)
     if len(answer) != count:
@@ -34,9 +36,11 @@ async def ask(bus: I2cBus, address: int, register: bytes, count: int, wait_s: fl
     return answer
 
 
-async def again(bus: I2cBus, address: int, register: bytes, count: int, first: bytes) -> None:
+async def verify_again(
+    bus: I2cBus, address: int, register: bytes, count: int, first: bytes
+) -> None:
     """Read what does not change once more. Raises DataError unless its end is as at first."""
-    if not (await ask(bus, address, register, count)).endswith(first):
+    if not (await read_checked(bus, address, register, count)).endswith(first):
         raise DataError(
             f"register {register.hex()} reads differently each time: check wires and pull-ups"
         )
@@ -44,7 +48,7 @@ async def again(bus: I2cBus, address: int, register: bytes, count: int, first: b
 
 async def expect_chip(bus: I2cBus, address: int, wanted: int, driver: str) -> None:
     """Make sure of the chip. Raises DataError that says which one is there instead."""
-    check_chip((await ask(bus, address, CHIP_ID, 1))[0], wanted, driver)
+    check_chip((await read_checked(bus, address, CHIP_ID, 1))[0], wanted, driver)
 
 
 def check_chip(found: int, wanted: int, driver: str) -> None:
@@ -62,7 +66,12 @@ def check_chip(found: int, wanted: int, driver: str) -> None:
 async def calibration(bus: I2cBus, address: int, blocks: Mapping[bytes, int]) -> bytes:
     """All these blocks, one after the other. Raises DataError unless they read the same twice."""
     first, again = [
-        b"".join([await ask(bus, address, register, count) for register, count in blocks.items()])
+        b"".join(
+            [
+                await read_checked(bus, address, register, count)
+                for register, count in blocks.items()
+            ]
+        )
         for _ in range(2)
     ]
     if first != again:
@@ -101,7 +110,7 @@ def clamped(humidity: float) -> float:
     return min(100.0, max(0.0, humidity))
 
 
-def memory(frames: Sequence[bytes]) -> dict[int, int]:
+def register_image(frames: Sequence[bytes]) -> dict[int, int]:
     """What recorded frames tell of the registers: register -> content, the latest.
 
     A frame of one byte names a register and is followed by its content; one of more writes, and
@@ -121,7 +130,7 @@ def memory(frames: Sequence[bytes]) -> dict[int, int]:
     return image
 
 
-def block(image: Mapping[int, int], first: int, count: int) -> bytes:
+def image_block(image: Mapping[int, int], first: int, count: int) -> bytes:
     """Some registers of the image. Raises DataError when they are not all there."""
     try:
         return bytes(image[register] for register in range(first, first + count))

@@ -11,7 +11,7 @@ from functools import reduce
 from operator import xor
 from typing import Final
 
-from edge.core import Cut, DataError
+from edge.core import DataError, Framer
 
 ANYBODY: Final = 255
 BACKPLANE, PROGRAMMED = range(16), range(128, 256)  # addresses, the last of which is a wildcard
@@ -27,7 +27,7 @@ LONGEST_HEADWAY_MS: Final = 12 * 3_600_000
 FULL_COUNT_MS: Final = 240_000  # 256 vehicles do not pass a loop faster
 
 
-def request(address: int, code: bytes) -> bytes:
+def card_request(address: int, code: bytes) -> bytes:
     """A question to one card. Raises ValueError for an address that no card has."""
     if address not in BACKPLANE and address not in PROGRAMMED:
         raise ValueError(f"address {address}: it is 0 to 15 (slot) or 128 to 255 (programmed)")
@@ -91,12 +91,12 @@ def text(frame: bytes, code: bytes, address: int = ANYBODY) -> str:
     return text
 
 
-def cut_events(data: bytes) -> tuple[bytes | None, int]:
+def frame_events(data: bytes) -> tuple[bytes | None, int]:
     """The raw answer: so many bytes, whatever they are."""
     return (data[:EVENTS_SIZE], EVENTS_SIZE) if len(data) >= EVENTS_SIZE else (None, 0)
 
 
-def cut_text(code: bytes, address: int) -> Cut:
+def text_framer(code: bytes, address: int) -> Framer:
     """Finds a whole framed answer to this question."""
 
     def found(data: bytes) -> tuple[bytes | None, int]:
@@ -121,7 +121,7 @@ def cut_text(code: bytes, address: int) -> Cut:
     return found
 
 
-class Step(Enum):
+class DetectionStep(Enum):
     """What one answer says after the one before it."""
 
     SAME = "same"
@@ -134,7 +134,7 @@ def headway_ms(before: Detection, now: Detection) -> int:
     return (now.start_ms - before.start_ms) % CLOCK_MS
 
 
-def step(before: Detection, now: Detection) -> Step:
+def detection_step(before: Detection, now: Detection) -> DetectionStep:
     """Can `now` follow `before` on a card that went on counting?
 
     Half of the oddities are those of IRIS: a start or a count that alone stays the same; and a
@@ -142,27 +142,27 @@ def step(before: Detection, now: Detection) -> Step:
     was lost and the checksum did not see it.
     """
     if now == before:
-        return Step.SAME
+        return DetectionStep.SAME
     if (now.duration_ms, now.start_ms, now.count) == (
         before.duration_ms,
         before.start_ms,
         before.count,
     ):
-        return Step.SAME  # only the state is another
+        return DetectionStep.SAME  # only the state is another
     if before.none:
-        return Step.NEXT
+        return DetectionStep.NEXT
     if now.none or now.start_ms == before.start_ms or now.count == before.count:
-        return Step.ODD
+        return DetectionStep.ODD
     if before.duration_ms and now.duration_ms >> 8 == before.duration_ms & 0xFFFF:
-        return Step.ODD
+        return DetectionStep.ODD
     headway = headway_ms(before, now)
     if headway < before.duration_ms:
-        return Step.ODD  # it began before the last one had ended
+        return DetectionStep.ODD  # it began before the last one had ended
     if headway >= LONGEST_HEADWAY_MS and now.start_ms < before.start_ms:
-        return Step.ODD  # its clock went back, and not round
-    return Step.NEXT
+        return DetectionStep.ODD  # its clock went back, and not round
+    return DetectionStep.NEXT
 
 
-def passed(before: Detection, now: Detection) -> int:
+def vehicles_between(before: Detection, now: Detection) -> int:
     """How many vehicles have passed, at least: 256 more would look the same."""
     return (now.count - before.count) % 256

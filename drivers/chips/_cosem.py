@@ -39,7 +39,7 @@ class Attribute(NamedTuple):
     number: int = VALUE
 
 
-class Answer(NamedTuple):
+class GetResponse(NamedTuple):
     """What a GET brought. `block` 0: all at once; else its number, from 1 on."""
 
     data: bytes
@@ -47,7 +47,7 @@ class Answer(NamedTuple):
     more: bool = False
 
 
-def present() -> None:
+def require_library() -> None:
     """Raises ConfigError where the library is not installed. Imports nothing."""
     if find_spec("dlms_cosem") is None:
         raise ConfigError(MISSING)
@@ -117,7 +117,7 @@ def get_next(block: int) -> bytes:
     return apdu
 
 
-def asked(apdu: bytes) -> Attribute | None:
+def parse_get(apdu: bytes) -> Attribute | None:
     """What a request asks for, if it is a GET of one attribute."""
     if len(apdu) < 13 or apdu[0] != GET or apdu[1] != NORMAL:
         return None
@@ -127,11 +127,13 @@ def asked(apdu: bytes) -> Attribute | None:
 # --- what is answered -------------------------------------------------------------------------
 
 
-def accepted(apdu: bytes) -> None:
+def check_aare(apdu: bytes) -> None:
     """Raises DataError unless this AARE is one of a meter that takes us in."""
     if apdu[:1] != bytes((AARE,)):
         raise _exception(apdu)
-    aare = _parsed(_library().acse.ApplicationAssociationResponse.from_bytes, _bare(apdu))
+    aare = _parsed(
+        _library().acse.ApplicationAssociationResponse.from_bytes, _without_user_information(apdu)
+    )
     if aare.result:
         why = getattr(aare.result_source_diagnostics, "name", "UNKNOWN").lower().replace("_", " ")
         raise DataError(
@@ -141,7 +143,7 @@ def accepted(apdu: bytes) -> None:
         )
 
 
-def _bare(aare: bytes) -> bytes:
+def _without_user_information(aare: bytes) -> bytes:
     """Without its user information."""
     parts, at = b"", 2
     while at + 1 < len(aare):
@@ -151,7 +153,7 @@ def _bare(aare: bytes) -> bytes:
     return bytes((AARE, len(parts) & 0xFF)) + parts
 
 
-def answered(apdu: bytes) -> Answer:
+def parse_response(apdu: bytes) -> GetResponse:
     """The answer to a GET. Raises DataError for a refusal and for anything else."""
     if apdu[:1] != bytes((GOT,)) or apdu[1:2] not in (b"\x01", b"\x02"):
         raise _exception(apdu)
@@ -161,7 +163,7 @@ def answered(apdu: bytes) -> Answer:
     if hasattr(response, "error"):
         raise _refusal(int(response.error))
     more = type(response).__name__ == "GetResponseWithBlock"
-    return Answer(response.data, getattr(response, "block_number", 0), more)
+    return GetResponse(response.data, getattr(response, "block_number", 0), more)
 
 
 def _refusal(code: int) -> DataError:

@@ -6,8 +6,8 @@ Source: DL/T 645-2007 (frame, control codes) as public drivers and the package d
 from dataclasses import dataclass
 from typing import Final
 
-from drivers.chips._stream import only
-from edge.core import Cut, DataError, Reason
+from drivers.chips._framers import filtered_framer
+from edge.core import DataError, Framer, Reason
 
 WAKE: Final = b"\xfe" * 4  # before a request: it wakes a receiver up, and is no part of the frame
 HEAD, END, OFFSET = 0x68, 0x16, 0x33
@@ -21,7 +21,7 @@ NOT_HERE, NOT_ALLOWED = 0x02, 0x04
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Dlt645Frame:
     """One frame: address as printed on the meter, control code, data without their offset."""
 
     address: str
@@ -29,14 +29,14 @@ class Frame:
     data: bytes
 
 
-def frame(address: str, control: int, data: bytes = b"") -> bytes:
+def encode_frame(address: str, control: int, data: bytes = b"") -> bytes:
     """A frame as it goes on the wire, without the bytes that wake a receiver up."""
     body = bytes((HEAD, *bytes.fromhex(address)[::-1], HEAD, control, len(data)))
     body += bytes((byte + OFFSET) & 0xFF for byte in data)
     return body + bytes((sum(body) & 0xFF, END))
 
 
-def parse(data: bytes) -> Frame:
+def parse_frame(data: bytes) -> Dlt645Frame:
     """One whole frame. Raises DataError when it is damaged."""
     data = data.lstrip(b"\xfe")
     length = len(data) - SHELL
@@ -45,10 +45,10 @@ def parse(data: bytes) -> Frame:
     if sum(data[:-2]) & 0xFF != data[-2]:
         raise DataError(f"wrong sum in {data.hex()}")
     inside = bytes((byte - OFFSET) & 0xFF for byte in data[10:-2])
-    return Frame(data[1:7][::-1].hex(), data[8], inside)
+    return Dlt645Frame(data[1:7][::-1].hex(), data[8], inside)
 
 
-def cut(data: bytes) -> tuple[bytes | None, int]:
+def next_frame(data: bytes) -> tuple[bytes | None, int]:
     """Find the next frame: (frame or None, bytes that are done with).
 
     A frame with a wrong sum is given too, so that the damage is seen.
@@ -71,18 +71,18 @@ def cut(data: bytes) -> tuple[bytes | None, int]:
     return None, len(data)
 
 
-def answer_to(request: bytes) -> Cut:
+def answer_framer(request: bytes) -> Framer:
     """A cut that gives the answer to this request, or a damaged frame, and passes over the rest.
 
     The rest are echoes of our own words, and answers of others, or to what was asked before.
     """
-    asked = parse(request)
-    return only(cut, lambda found: _belongs(found, asked))
+    asked = parse_frame(request)
+    return filtered_framer(next_frame, lambda found: _belongs(found, asked))
 
 
-def _belongs(found: bytes, asked: Frame) -> bool:
+def _belongs(found: bytes, asked: Dlt645Frame) -> bool:
     try:
-        parsed = parse(found)
+        parsed = parse_frame(found)
     except DataError:
         return True
     if not parsed.control & ANSWER or parsed.control & 0x1F != asked.control:
@@ -92,7 +92,7 @@ def _belongs(found: bytes, asked: Frame) -> bool:
     return bool(parsed.control & REFUSED) or parsed.data[:4] == asked.data[:4] or not asked.data
 
 
-def refusal(parsed: Frame) -> DataError:
+def refusal_error(parsed: Dlt645Frame) -> DataError:
     """What a refusing answer (D1, D2, D3) means for the points that were asked for."""
     why = parsed.data[0] if parsed.data else 0
     if why & NOT_HERE:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from edge.core import Bad, Condition, DataError, Kind, Point, Quantity, Reason, Sample
+from edge.core import Bad, Condition, DataError, Point, PointKind, Quantity, Reason, Sample
 
 NUMBER: Final = 0x0400_0402  # of the meter, 12 digits
 ADDRESS: Final = 0x0400_0401
@@ -19,7 +19,7 @@ TARIFFS: Final = 4  # of up to 63
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Dlt645Item:
     """Values of one kind: asked for as a block, or each alone. `steps` are in one unit."""
 
     block: int
@@ -38,24 +38,24 @@ def _item(
     steps: int,
     high: float,
     low: float | None = None,
-) -> Item:
+) -> Dlt645Item:
     """Items of several points have one data identifier each (00 or 01 first), and FF is all."""
     first = 0 if len(keys) == 4 else 1
     singles = tuple((block & ~0xFF00) | (first + n) << 8 for n in range(len(keys)))
     low = -high if low is None else low
     points = tuple(Point(key, quantity, low=low, high=high) for key in keys)
-    return Item(block, singles if len(keys) > 1 else (block,), points, size, steps, low < 0)
+    return Dlt645Item(block, singles if len(keys) > 1 else (block,), points, size, steps, low < 0)
 
 
-def _total(block: int, stem: str) -> Item:
+def _total(block: int, stem: str) -> Dlt645Item:
     """A register: the block is the total, then its tariffs, as many as the meter has."""
     keys = (stem, *(f"{stem}_t{tariff}" for tariff in range(1, TARIFFS + 1)))
     singles = tuple((block & ~0xFF00) | n << 8 for n in range(len(keys)))
     points = tuple(
-        Point(key, Quantity.ENERGY, low=0, high=999_999.99, resolution=0.01, kind=Kind.TOTAL)
+        Point(key, Quantity.ENERGY, low=0, high=999_999.99, resolution=0.01, kind=PointKind.TOTAL)
         for key in keys
     )
-    return Item(block, singles, points, 4, 100, signed=False)
+    return Dlt645Item(block, singles, points, 4, 100, signed=False)
 
 
 def _phases(stem: str) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ ITEMS: Final = (
 POINTS: Final = tuple(point for item in ITEMS for point in item.points)
 
 
-def values(item: Item, di: int, data: bytes) -> dict[str, Sample]:
+def item_values(item: Dlt645Item, di: int, data: bytes) -> dict[str, Sample]:
     """Samples by key, from the data behind the identifier. Raises DataError for a wrong length.
 
     What a block leaves out, or fills with FF, the meter does not have.
@@ -102,7 +102,7 @@ def values(item: Item, di: int, data: bytes) -> dict[str, Sample]:
     return found
 
 
-def _value(item: Item, point: Point, word: bytes) -> Sample:
+def _value(item: Dlt645Item, point: Point, word: bytes) -> Sample:
     if word.count(0xFF) == len(word):
         return Bad(Reason.ADDRESS)
     negative = item.signed and bool(word[-1] & 0x80)
@@ -113,12 +113,12 @@ def _value(item: Item, point: Point, word: bytes) -> Sample:
     return value if point.low <= value <= point.high else Bad(Reason.RANGE)
 
 
-def item_of(di: int) -> Item | None:
+def item_of(di: int) -> Dlt645Item | None:
     """The item that a data identifier belongs to."""
     return next((item for item in ITEMS if di == item.block or di in item.singles), None)
 
 
-def words_of(di: int, data: bytes) -> dict[int, int]:
+def status_words(di: int, data: bytes) -> dict[int, int]:
     """Status words by their number, 1 to 7. Raises DataError for a wrong length."""
     numbers = range(1, WORDS + 1) if di == STATUS_BLOCK else (di & 0xFF,)
     if len(data) != 2 * len(numbers):
@@ -138,7 +138,7 @@ PHASE_BITS: Final = (
 )
 
 
-def conditions(words: dict[int, int]) -> dict[Condition, str]:
+def status_conditions(words: dict[int, int]) -> dict[Condition, str]:
     """What the status words say is wrong."""
     reported: list[tuple[Condition, str]] = []
     if words.get(1, 0) & 0x04:

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Final
 
 from drivers.chips._crc16 import x25
-from drivers.chips._stream import only
-from edge.core import Cut, DataError
+from drivers.chips._framers import filtered_framer
+from edge.core import DataError, Framer
 
 FLAG, FORMAT, SEGMENTED = 0x7E, 0xA0, 0x08
 SNRM, DISC, UA, DM, FRMR = 0x93, 0x53, 0x73, 0x1F, 0x97
@@ -23,7 +23,7 @@ ROOM_RECEIVE: Final = 0x06  # in the parameters of UA: what the meter takes
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class HdlcFrame:
     """One frame. The addresses are as on the wire; `more` says that another segment follows."""
 
     target: bytes
@@ -53,7 +53,7 @@ class Frame:
         return self.control >> 5
 
 
-def encode(frame: Frame) -> bytes:
+def encode(frame: HdlcFrame) -> bytes:
     """As it goes on the wire, with its flags."""
     head = frame.target + frame.source + bytes((frame.control,))
     size = 4 + len(head) + (2 + len(frame.information) if frame.information else 0)
@@ -65,7 +65,7 @@ def encode(frame: Frame) -> bytes:
 
 
 @lru_cache(4)  # a cut has looked at it before the one who reads does
-def decode(data: bytes) -> Frame:
+def decode(data: bytes) -> HdlcFrame:
     """One whole frame. Raises DataError when it is damaged."""
     whole = SHORTEST <= len(data) <= LONGEST and data[0] == data[-1] == FLAG
     if not whole or data[1] & 0xF0 != FORMAT or _size(data) != len(data) - 2:
@@ -80,10 +80,10 @@ def decode(data: bytes) -> Frame:
     control, rest, head = body[at], body[at + 1 :], body[: at + 1]
     if rest and (len(rest) < 3 or _check(head) != rest[:2]):
         raise DataError(f"wrong HCS in {data.hex()}")
-    return Frame(target, source, control, rest[2:], bool(data[1] & SEGMENTED))
+    return HdlcFrame(target, source, control, rest[2:], bool(data[1] & SEGMENTED))
 
 
-def find(data: bytes) -> tuple[bytes | None, int]:
+def next_frame(data: bytes) -> tuple[bytes | None, int]:
     """Find the next frame: (frame or None, bytes that are done with). Damaged ones count.
 
     What has no sound header is no frame: it must not keep us waiting for its end.
@@ -91,7 +91,7 @@ def find(data: bytes) -> tuple[bytes | None, int]:
     at = data.find(FLAG)
     while at >= 0:
         rest = data[at : at + LONGEST]
-        looks = _head(rest)
+        looks = _has_head(rest)
         if looks is None:
             return None, at
         if looks:
@@ -104,7 +104,7 @@ def find(data: bytes) -> tuple[bytes | None, int]:
     return None, len(data)
 
 
-def _head(data: bytes) -> bool | None:
+def _has_head(data: bytes) -> bool | None:
     """Whether a frame begins so; None: more of it is to be seen first.
 
     Behind the control field comes the check of all before it, HCS or FCS.
@@ -119,7 +119,7 @@ def _head(data: bytes) -> bool | None:
     return len(ends) == 2 and _check(data[1 : ends[1] + 2]) == data[ends[1] + 2 : ends[1] + 4]
 
 
-def answer(client: bytes, server: bytes, fits: Callable[[Frame], bool]) -> Cut:
+def answer_framer(client: bytes, server: bytes, fits: Callable[[HdlcFrame], bool]) -> Framer:
     """A cut that gives this meter's next frame that `fits`, or a damaged one; others it skips.
 
     The others are echoes of our own words, frames of other meters, and repetitions.
@@ -132,7 +132,7 @@ def answer(client: bytes, server: bytes, fits: Callable[[Frame], bool]) -> Cut:
             return True
         return (frame.target, frame.source) == (client, server) and fits(frame)
 
-    return only(find, mine)
+    return filtered_framer(next_frame, mine)
 
 
 def client_address(number: int) -> bytes:
@@ -155,7 +155,7 @@ def server_address(logical: int, physical: int, wide: bool = False) -> bytes:
     return raw[:-1] + bytes((raw[-1] | 1,))
 
 
-def room(information: bytes) -> int:
+def max_information(information: bytes) -> int:
     """How much information the meter takes in a frame, from what is in its UA."""
     at, last = 3, len(information)
     while at + 2 <= last:

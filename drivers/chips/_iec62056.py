@@ -7,7 +7,17 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from drivers.chips._telegram import ACK, ETX, SOH, STX, Entry, bcc, checked, entries, seven
+from drivers.chips._telegram import (
+    ACK,
+    ETX,
+    SOH,
+    STX,
+    DataSet,
+    bcc,
+    check_parity,
+    parse_data_sets,
+    strip_parity,
+)
 from edge.core import DataError, Reason
 
 BAUDS: Final = (300, 600, 1200, 2400, 4800, 9600, 19200)  # by their character, 0 to 6
@@ -50,9 +60,9 @@ def acknowledge(baud: int) -> bytes:
     return ACK + b"0%d0\r\n" % BAUDS.index(baud)
 
 
-def cut_ident(data: bytes) -> tuple[bytes | None, int]:
+def next_ident(data: bytes) -> tuple[bytes | None, int]:
     """Find an identification; the echo of what was asked is none."""
-    text = seven(data)
+    text = strip_parity(data)
     if found := _IDENT.search(text):
         return data[found.start() : found.end()], found.end()
     return None, max(0, len(text) - ECHO)
@@ -60,20 +70,20 @@ def cut_ident(data: bytes) -> tuple[bytes | None, int]:
 
 def ident(data: bytes) -> Ident:
     """An identification. Raises DataError."""
-    found = _IDENT.fullmatch(checked(data))
+    found = _IDENT.fullmatch(check_parity(data))
     if found is None:
         raise DataError(f"no identification of a meter: {data[:40].hex() or 'nothing'}")
     first, third, speed, text = (part.decode("ascii") for part in found.groups())
     return Ident(first + third, speed, text, third.islower())
 
 
-def nothing(data: bytes) -> tuple[bytes | None, int]:
+def no_frame(data: bytes) -> tuple[bytes | None, int]:
     """Finds no frame, and leaves what came where it is: to let time pass on a line."""
     return None, 0
 
 
 @dataclass(slots=True)
-class Block:
+class Readout:
     """Takes in a readout piece by piece, from STX to the check character, however long it takes.
 
     `take` is a `Cut` that gives each piece as a frame, so whoever reads can give up on silence and
@@ -87,7 +97,7 @@ class Block:
 
     def take(self, data: bytes) -> tuple[bytes | None, int]:
         """The next bytes: (what was taken, how many)."""
-        text, at = seven(data), 0
+        text, at = strip_parity(data), 0
         if self._ended:  # only the check character was missing
             return self._close(data, 0)
         if not self.data:
@@ -113,9 +123,9 @@ class Block:
         return data[: at + 1], min(at + 1, len(data))
 
 
-def readout(block: bytes) -> list[Entry]:
+def readout(block: bytes) -> list[DataSet]:
     """The data sets of a readout from STX to the check character. Raises DataError."""
-    text = checked(block)
+    text = check_parity(block)
     if len(text) < 6 or text[:1] != STX or text[-2:-1] != ETX:
         raise DataError(f"no readout: {block[:40].hex() or 'nothing'}")
     if bcc(text[1:-1]) != text[-1]:
@@ -123,7 +133,7 @@ def readout(block: bytes) -> list[Entry]:
     body = text[1:-2]
     if not body.endswith(b"!\r\n"):
         raise DataError("a readout without an end")
-    found = entries(body[:-3].decode("ascii"))
+    found = parse_data_sets(body[:-3].decode("ascii"))
     if not found:
         raise DataError("a readout without values", Reason.STALE)
     return found
@@ -131,7 +141,7 @@ def readout(block: bytes) -> list[Entry]:
 
 def command(frame: bytes) -> bytes:
     """A command of the programming mode, from SOH to the check character. Raises DataError."""
-    text = checked(frame)
+    text = check_parity(frame)
     if len(text) < 5 or text[:1] != SOH or text[-2:-1] != ETX or bcc(text[1:-1]) != text[-1]:
         raise DataError(f"no command: {frame[:40].hex() or 'nothing'}")
     return text[1:-2]

@@ -6,8 +6,8 @@ them.
 
 from typing import Final
 
-from drivers.chips._stream import only
-from edge.core import Cut, DataError
+from drivers.chips._framers import filtered_framer
+from edge.core import DataError, Framer
 
 ACK: Final = b"\xe5"
 SHORT, LONG, END = 0x10, 0x68, 0x16
@@ -20,12 +20,12 @@ VARIABLE: Final = 0x72  # CI: records of any kind, low byte first
 KIND, RSP_UD = 0x4F, 0x08  # of a control byte: direction and function; the answer with data
 
 
-def short(control: int, address: int) -> bytes:
+def short_frame(control: int, address: int) -> bytes:
     """A request without data."""
     return bytes((SHORT, control, address, (control + address) & 0xFF, END))
 
 
-def long(control: int, address: int, ci: int, data: bytes) -> bytes:
+def long_frame(control: int, address: int, ci: int, data: bytes) -> bytes:
     """A telegram with data."""
     body = bytes((control, address, ci)) + data
     return bytes((LONG, len(body), len(body), LONG)) + body + bytes((sum(body) & 0xFF, END))
@@ -34,10 +34,10 @@ def long(control: int, address: int, ci: int, data: bytes) -> bytes:
 def select(secondary: str) -> bytes:
     """Select the meter with this number (8 digits; F stands for any), whatever its maker."""
     number = bytes.fromhex(secondary)[::-1]
-    return long(SND_UD, SELECTED, SELECT, number + b"\xff" * 4)
+    return long_frame(SND_UD, SELECTED, SELECT, number + b"\xff" * 4)
 
 
-def inside(frame: bytes) -> tuple[int, int, int, bytes]:
+def parse_long(frame: bytes) -> tuple[int, int, int, bytes]:
     """Control, address, CI and data of a long frame. Raises DataError when it is damaged."""
     length = len(frame) - SHELL
     head = frame[:4] == bytes((LONG, length & 0xFF, length & 0xFF, LONG))
@@ -55,21 +55,21 @@ def is_request(frame: bytes) -> bool:
     return (frame[1] + frame[2]) & 0xFF == frame[3]
 
 
-def ack(data: bytes) -> tuple[bytes | None, int]:
+def next_ack(data: bytes) -> tuple[bytes | None, int]:
     """Find an acknowledgement, the single byte E5: a cut."""
     at = data.find(ACK)
     return (ACK, at + 1) if at >= 0 else (None, len(data))
 
 
-def answer_of(address: int, number: str = "") -> Cut:
+def answer_framer(address: int, number: str = "") -> Framer:
     """A cut that finds the telegram of this meter, or a damaged one; those of others it skips.
 
     Who was selected by its `number` (F stands for any digit) is known by that alone.
     """
-    return only(_cut, lambda found: _belongs(found, address, number.upper()))
+    return filtered_framer(_next_frame, lambda found: _belongs(found, address, number.upper()))
 
 
-def _cut(data: bytes) -> tuple[bytes | None, int]:
+def _next_frame(data: bytes) -> tuple[bytes | None, int]:
     at = data.find(LONG)
     while at >= 0:
         rest = data[at : at + SHELL + 0xFF]
@@ -87,7 +87,7 @@ def _cut(data: bytes) -> tuple[bytes | None, int]:
 
 def _belongs(found: bytes, address: int, number: str) -> bool:
     try:
-        control, sender, ci, data = inside(found)
+        control, sender, ci, data = parse_long(found)
     except DataError:
         return True
     if ci == VARIABLE and number:

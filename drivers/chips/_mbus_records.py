@@ -24,7 +24,7 @@ TABLE_FD, TABLE_FB, PLAIN_TEXT = 0xFD, 0xFB, 0x7C
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class MbusRecord:
     """One value. `vif` are the bytes that tell its unit; None: it is no number, or not valid."""
 
     function: int  # 0 now, 1 maximum, 2 minimum, 3 while in error
@@ -36,7 +36,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class VifMeaning:
     """What a record is of, and what its number is to be multiplied with for the usual unit."""
 
     stem: str
@@ -46,9 +46,9 @@ class Meaning:
     error: Reason | None = None
 
 
-def records(data: bytes) -> tuple[list[Record], bool]:
+def parse_records(data: bytes) -> tuple[list[MbusRecord], bool]:
     """The records behind the header, and whether another telegram follows. Raises DataError."""
-    found: list[Record] = []
+    found: list[MbusRecord] = []
     at = 0
     while at < len(data):
         dif = data[at]
@@ -73,7 +73,7 @@ def records(data: bytes) -> tuple[list[Record], bool]:
             at += 1 + (data[at] if at < len(data) else 0)
         more, at = _chain(vif, data, at)
         value, at = _value(dif & 0x0F, data, at)
-        found.append(Record(dif >> 4 & 3, storage, tariff, subunit, (vif, *more), value))
+        found.append(MbusRecord(dif >> 4 & 3, storage, tariff, subunit, (vif, *more), value))
     return found, False
 
 
@@ -167,7 +167,7 @@ PHASES: Final = (0x7C, 0x7F)  # the codes before the number of a phase: of the s
 TAKEN, GIVEN, NO_ERROR = 0x3B, 0x3C, 0x00
 
 
-def meaning(vif: tuple[int, ...]) -> Meaning | None:
+def vif_meaning(vif: tuple[int, ...]) -> VifMeaning | None:
     """What this unit is of; None for what is not among the points, or qualified beyond them."""
     table, codes = PRIMARY, list(vif)
     if vif[0] in (TABLE_FD, TABLE_FB) and len(vif) > 1:
@@ -195,4 +195,4 @@ def meaning(vif: tuple[int, ...]) -> Meaning | None:
             given = code == GIVEN
         elif code != NO_ERROR:
             return None
-    return Meaning(stem, factor, phase, given, error)
+    return VifMeaning(stem, factor, phase, given, error)

@@ -37,7 +37,7 @@ _DOTTED: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){5}")
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{12}")
 
 
-def parse(text: str) -> Obis | None:
+def parse_obis(text: str) -> Obis | None:
     """Read a code as people and meters write it; None for what is none.
 
     "1-0:1.8.0*255", "1-0:1.8.0", "1.8.0", "1.8.0*03", "C.1.0", "F.F", "1.0.1.8.0.255" and
@@ -77,12 +77,12 @@ SERIALS: Final = (  # best first
 )
 
 
-def serial(texts: dict[Obis, str]) -> str:
+def serial_number(texts: dict[Obis, str]) -> str:
     """The serial number among texts told under codes, "" when there is none."""
     texts = {**{code._replace(e=0): t for code, t in texts.items() if code.e == UNSAID}, **texts}
-    return next((text for code in SERIALS if (text := plain(texts.get(code, "")))), "")
+    return next((text for code in SERIALS if (text := plain_serial(texts.get(code, "")))), "")
 
 
-def plain(text: str) -> str:
+def plain_serial(text: str) -> str:
     """A text of a wire as a serial number: printable ASCII without spaces around, 64 at most."""
     return "".join(c for c in text if " " <= c <= "~").strip()[:64]

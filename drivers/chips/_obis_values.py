@@ -14,13 +14,13 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from drivers.chips._obis import CURRENT, UNSAID, Obis
-from edge.core import Bad, Kind, Point, Quantity, Reason, Sample
+from edge.core import Bad, Point, PointKind, Quantity, Reason, Sample
 
 PHASES: Final = (("l1", 20), ("l2", 40), ("l3", 60))  # what is added to group C
 TARIFFS: Final = range(1, 5)
 
 
-class Reading(NamedTuple):
+class ObisReading(NamedTuple):
     """One value as a meter tells it. `unit` is a text ("kWh"), a DLMS number (30), or ""."""
 
     obis: Obis
@@ -28,7 +28,7 @@ class Reading(NamedTuple):
     unit: str | int = ""
 
 
-class Meaning(NamedTuple):
+class ObisMeaning(NamedTuple):
     """The point that a code tells of. `sign` 0: the whole; 1 and -1: what is taken and given."""
 
     key: str
@@ -57,7 +57,7 @@ _PLAIN: Final = {  # instantaneous values that are told whole: (C, D, E)
     (81, 7, 26): "phase_angle_l3",
 }
 _PARTS: Final = {  # taken and given are two codes: (C, D, E) -> point and sign
-    (c + plus, 7, 0): Meaning(f"{name}{phase}", sign)
+    (c + plus, 7, 0): ObisMeaning(f"{name}{phase}", sign)
     for phase, plus in (("", 0), *((f"_{phase}", plus) for phase, plus in PHASES))
     for c, name, sign in (
         (1, "power", 1),
@@ -76,19 +76,19 @@ _TOTALS: Final = {  # group C of the registers (D = 8)
     9: "apparent_energy",
 }
 _MEANINGS: Final = {
-    **{code: Meaning(key) for code, key in _PLAIN.items()},
+    **{code: ObisMeaning(key) for code, key in _PLAIN.items()},
     **_PARTS,
-    **{(c, 8, 0): Meaning(key) for c, key in _TOTALS.items()},
-    **{(c, 8, t): Meaning(f"{key}_t{t}") for c, key in _TOTALS.items() for t in TARIFFS},
+    **{(c, 8, 0): ObisMeaning(key) for c, key in _TOTALS.items()},
+    **{(c, 8, t): ObisMeaning(f"{key}_t{t}") for c, key in _TOTALS.items() for t in TARIFFS},
     **{
-        (c + plus, 8, 0): Meaning(f"{_TOTALS[c]}_{phase}")
+        (c + plus, 8, 0): ObisMeaning(f"{_TOTALS[c]}_{phase}")
         for c in (1, 2, 3, 4)
         for phase, plus in PHASES
     },
 }
 
 
-def meaning(obis: Obis) -> Meaning | None:
+def obis_meaning(obis: Obis) -> ObisMeaning | None:
     """The point that a code of an electricity meter tells of, if it is a value of now."""
     if obis.a != 1 or obis.b > 1 or obis.f != CURRENT:
         return None
@@ -115,7 +115,7 @@ _TOTAL: Final = (Quantity.ENERGY, Quantity.REACTIVE_ENERGY, Quantity.APPARENT_EN
 def _point(key: str) -> Point:
     stem = max((stem for stem in _LIMITS if key.startswith(stem)), key=len)
     quantity, low, high = _LIMITS[stem]
-    kind = Kind.TOTAL if quantity in _TOTAL else Kind.GAUGE
+    kind = PointKind.TOTAL if quantity in _TOTAL else PointKind.GAUGE
     return Point(key, quantity, low, high, kind=kind)
 
 
@@ -123,7 +123,7 @@ POINTS: Final = MappingProxyType({m.key: _point(m.key) for m in _MEANINGS.values
 """Every point that a code can mean, by its key."""
 
 
-def points(*keys: str) -> tuple[Point, ...]:
+def known_points(*keys: str) -> tuple[Point, ...]:
     """These points of the vocabulary, in this order."""
     return tuple(POINTS[key] for key in keys)
 
@@ -165,7 +165,7 @@ _UNITS: Final[dict[str | int, tuple[Quantity, Decimal]]] = {
 _AMBIGUOUS: Final = (Quantity.POWER, Quantity.REACTIVE_POWER, Quantity.APPARENT_POWER)
 
 
-def convert(reading: Reading, point: Point) -> float | None:
+def convert(reading: ObisReading, point: Point) -> float | None:
     """The value in the unit of the point's quantity; None when it is a value of something else.
 
     Without a unit it is taken as kWh, kvarh, V, A, Hz, those of all displays. Power is shown in W
@@ -183,8 +183,8 @@ def convert(reading: Reading, point: Point) -> float | None:
 # --- from values to samples -------------------------------------------------------------------
 
 
-def samples(
-    wanted: Sequence[Point], readings: Iterable[Reading], all_told: bool = True
+def obis_samples(
+    wanted: Sequence[Point], readings: Iterable[ObisReading], all_told: bool = True
 ) -> tuple[Sample, ...]:
     """One sample per wanted point; of a code that comes twice the first counts.
 
@@ -193,11 +193,11 @@ def samples(
     only is their sum, where these are all that the meter has to tell (`all_told`); those of the
     channel that comes first.
     """
-    found: dict[Meaning, Reading] = {}
-    tariffs: dict[str, dict[int, Reading]] = {}
+    found: dict[ObisMeaning, ObisReading] = {}
+    tariffs: dict[str, dict[int, ObisReading]] = {}
     channels: dict[str, int] = {}
     for reading in readings:
-        if (point_meaning := meaning(reading.obis)) is not None:
+        if (point_meaning := obis_meaning(reading.obis)) is not None:
             found.setdefault(point_meaning, reading)
         key = register_of(reading.obis) if all_told else None
         if key is not None and channels.setdefault(key, reading.obis.b) == reading.obis.b:
@@ -213,7 +213,7 @@ def register_of(obis: Obis) -> str | None:
     return _TOTALS.get(obis.c) if now and tariff else None
 
 
-def _sum(point: Point, parts: dict[int, Reading]) -> float | None:
+def _sum(point: Point, parts: dict[int, ObisReading]) -> float | None:
     """What the tariffs 1, 2 and so on make together; None when one of them is not known.
 
     One alone is no sum: the others may be hidden.
@@ -225,21 +225,21 @@ def _sum(point: Point, parts: dict[int, Reading]) -> float | None:
     return float(sum(exact)) if whole and len(exact) == len(values) else None
 
 
-def _sample(point: Point, found: dict[Meaning, Reading], summed: float | None) -> Sample:
-    whole = found.get(Meaning(point.key))
+def _sample(point: Point, found: dict[ObisMeaning, ObisReading], summed: float | None) -> Sample:
+    whole = found.get(ObisMeaning(point.key))
     if whole is not None:
         value = convert(whole, point)
     else:
-        parts = [(s, found[m]) for s in (1, -1) if (m := Meaning(point.key, s)) in found]
+        parts = [(s, found[m]) for s in (1, -1) if (m := ObisMeaning(point.key, s)) in found]
         if not parts:
-            return Bad(Reason.ADDRESS) if summed is None else within(point, summed)
+            return Bad(Reason.ADDRESS) if summed is None else checked_sample(point, summed)
         values = [(sign, convert(part, point)) for sign, part in parts]
         value = sum(s * v for s, v in values if v is not None)
         if any(v is None for _, v in values):
             value = None
-    return within(point, value)
+    return checked_sample(point, value)
 
 
-def within(point: Point, value: float | None) -> Sample:
+def checked_sample(point: Point, value: float | None) -> Sample:
     """The value as a sample; bad:range outside the point's range and for what is no number."""
     return value if value is not None and point.low <= value <= point.high else Bad(Reason.RANGE)

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from drivers.chips._obis import Obis, parse, plain
-from drivers.chips._obis_values import Reading, convert, within
-from drivers.chips._telegram import Entry, amount
-from edge.core import Bad, Kind, Point, Quantity, Reason, Sample
+from drivers.chips._obis import Obis, parse_obis, plain_serial
+from drivers.chips._obis_values import ObisReading, checked_sample, convert
+from drivers.chips._telegram import DataSet, parse_amount
+from edge.core import Bad, Point, PointKind, Quantity, Reason, Sample
 
 CHANNELS: Final = 4
 GONE_DAYS: Final = 31  # a reading that is so much older than another's: that meter was taken away
@@ -24,16 +24,16 @@ READ_AT: Final = re.compile(  # YYMMDDhhmmss; the first P1 ports are of 2007
     r"(?:0[7-9]|[1-5][0-9])(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{6}[SWsw]?"
 )
 MBUS: Final = {  # type of the device after EN 13757-3 -> point
-    3: Point("gas_volume", Quantity.VOLUME, 0, 1e8, kind=Kind.TOTAL),
-    7: Point("water_volume", Quantity.VOLUME, 0, 1e8, kind=Kind.TOTAL),
-    6: Point("warm_water_volume", Quantity.VOLUME, 0, 1e8, kind=Kind.TOTAL),
-    4: Point("heat_energy", Quantity.ENERGY, 0, 1e9, kind=Kind.TOTAL),
+    3: Point("gas_volume", Quantity.VOLUME, 0, 1e8, kind=PointKind.TOTAL),
+    7: Point("water_volume", Quantity.VOLUME, 0, 1e8, kind=PointKind.TOTAL),
+    6: Point("warm_water_volume", Quantity.VOLUME, 0, 1e8, kind=PointKind.TOTAL),
+    4: Point("heat_energy", Quantity.ENERGY, 0, 1e9, kind=PointKind.TOTAL),
 }
 OPTIONS: Final = {3: "gas", 7: "water", 6: "warm_water", 4: "heat"}
 ALIASES: Final = {12: 4}  # heat measured in the flow or in the return pipe
 
 
-class Meter(NamedTuple):
+class P1Meter(NamedTuple):
     """What a telegram says of one meter. `at` sorts by time; "" is none that can be."""
 
     kind: int
@@ -46,8 +46,8 @@ class Meter(NamedTuple):
         if not self.at:
             return Bad(Reason.STALE)
         point, (value, unit) = MBUS[self.kind], self.value
-        reading = Reading(Obis(0, 1, 24, 2, 1), value if unit else None, unit)
-        return within(point, convert(reading, point))
+        reading = ObisReading(Obis(0, 1, 24, 2, 1), value if unit else None, unit)
+        return checked_sample(point, convert(reading, point))
 
     @property
     def day(self) -> int:
@@ -56,14 +56,14 @@ class Meter(NamedTuple):
         return (year * 12 + month) * 31 + day
 
 
-class Place(NamedTuple):
+class PointSource(NamedTuple):
     """What a point says, and of which meter; "" when it has no identifier, or several speak."""
 
     sample: Sample
     identity: str = ""
 
 
-def letters(text: str) -> str:
+def identifier_text(text: str) -> str:
     """An identifier as it is printed: it is told as the hexadecimal of its letters."""
     try:
         found = bytes.fromhex(text).decode("ascii")
@@ -72,19 +72,19 @@ def letters(text: str) -> str:
     return found if found.isprintable() and found else text
 
 
-def canonical(text: str) -> str:
+def canonical_identifier(text: str) -> str:
     """An identifier from a telegram or a configuration, in letters or in hexadecimal."""
-    found = plain(letters(text.strip())).upper()
+    found = plain_serial(identifier_text(text.strip())).upper()
     return found if found.strip("0") else ""
 
 
-def keys(kind: int, count: int) -> list[str]:
+def point_keys(kind: int, count: int) -> list[str]:
     """The points of so many meters of a kind: `gas_volume`, `gas_volume_2`."""
     stem = MBUS[kind].key
     return [stem if n == 1 else f"{stem}_{n}" for n in range(1, max(1, count) + 1)]
 
 
-def meters(found: Iterable[Entry]) -> list[Meter]:
+def list_meters(found: Iterable[DataSet]) -> list[P1Meter]:
     """Those that tell a reading. One that stands on two channels is there once, by its later one;
     twice only where the two contradict each other.
     """
@@ -92,29 +92,31 @@ def meters(found: Iterable[Entry]) -> list[Meter]:
     names: dict[tuple[int, int], str] = {}
     values: dict[int, tuple[str, tuple[Decimal | None, str]]] = {}
     for entry in found:
-        code = parse(entry.code)
+        code = parse_obis(entry.code)
         if code is None or code.a != 0 or not 1 <= code.b <= CHANNELS:
             continue
         match code[2:5], entry.groups:
             case (24, 1, 0), (digits, *_) if digits.isdigit() and len(digits) <= 3:
                 kinds[code.b] = ALIASES.get(int(digits), int(digits))
-            case (96, 1, place), (name, *_) if canonical(name):
-                names[code.b, place] = canonical(name)
+            case (96, 1, place), (name, *_) if canonical_identifier(name):
+                names[code.b, place] = canonical_identifier(name)
             case (24, 2, 1 | 3), (at, value, *_) if value:
-                values[code.b] = (at, amount(value))
+                values[code.b] = (at, parse_amount(value))
             case (24, 3, 0), (at, _, _, _, _, unit, value, *_):  # DSMR 2, 3: the last in a new line
-                values[code.b] = (at, (amount(value)[0], unit))
-    meters: list[Meter] = []
+                values[code.b] = (at, (parse_amount(value)[0], unit))
+    meters: list[P1Meter] = []
     for channel, (at, told_value) in sorted(values.items()):
         kind = kinds.get(channel, -1)
         if kind in MBUS:
             identity = next((names[key] for key in sorted(names) if key[0] == channel), "")
             read_at = at[:12] if READ_AT.fullmatch(at) else ""
-            meters.append(Meter(kind, identity, read_at, told_value))
-    return [one for place, one in enumerate(meters) if not _again(one, meters[:place], meters)]
+            meters.append(P1Meter(kind, identity, read_at, told_value))
+    return [
+        one for place, one in enumerate(meters) if not _is_same_meter(one, meters[:place], meters)
+    ]
 
 
-def _again(one: Meter, before: Sequence[Meter], everybody: Sequence[Meter]) -> bool:
+def _is_same_meter(one: P1Meter, before: Sequence[P1Meter], everybody: Sequence[P1Meter]) -> bool:
     """Whether another channel tells of this very meter: later, or the same and before it.
 
     One that went back meanwhile is not this very meter, whatever its identifier.
@@ -129,9 +131,9 @@ def _less(a: Sample, b: Sample) -> bool:
     return isinstance(a, float) and isinstance(b, float) and a < b
 
 
-def places(
-    kind: int, meters: Sequence[Meter], named: Sequence[str]
-) -> tuple[dict[str, Place], str]:
+def point_sources(
+    kind: int, meters: Sequence[P1Meter], named: Sequence[str]
+) -> tuple[dict[str, PointSource], str]:
     """The points of a kind, and a sentence for a person where these do not say what they could.
 
     `named` are the identifiers of the configuration: the first is the plain point.
@@ -147,27 +149,29 @@ def places(
         there = _there(mine)
         found = [_only(there or mine[:1])]
         text = _ambiguous(kind, there) if len(there) > 1 else ""
-    return dict(zip(keys(kind, len(named)), found, strict=True)), text
+    return dict(zip(point_keys(kind, len(named)), found, strict=True)), text
 
 
-def _there(mine: Sequence[Meter]) -> list[Meter]:
+def _there(mine: Sequence[P1Meter]) -> list[P1Meter]:
     """Without those that were never read, or have been taken away."""
     read = [one for one in mine if one.at]
     last = max((one.day for one in read), default=0)
     return [one for one in read if last - one.day <= GONE_DAYS]
 
 
-def _only(those: Sequence[Meter]) -> Place:
+def _only(those: Sequence[P1Meter]) -> PointSource:
     match those:
         case []:
-            return Place(Bad(Reason.ADDRESS))
+            return PointSource(Bad(Reason.ADDRESS))
         case [one]:
-            return Place(one.sample, one.identity)
+            return PointSource(one.sample, one.identity)
     names = {one.identity for one in those}
-    return Place(Bad(Reason.CONTRADICTED), names.pop() if len(names) == 1 else "")
+    return PointSource(Bad(Reason.CONTRADICTED), names.pop() if len(names) == 1 else "")
 
 
-def ambiguous(meters: Sequence[Meter], named: Mapping[int, Sequence[str]]) -> dict[str, list[str]]:
+def ambiguous(
+    meters: Sequence[P1Meter], named: Mapping[int, Sequence[str]]
+) -> dict[str, list[str]]:
     """Option -> what to write into it: of each kind with several meters that nobody has named."""
     found: dict[str, list[str]] = {}
     for kind, option in OPTIONS.items():
@@ -177,7 +181,7 @@ def ambiguous(meters: Sequence[Meter], named: Mapping[int, Sequence[str]]) -> di
     return found
 
 
-def _ambiguous(kind: int, there: Sequence[Meter]) -> str:
+def _ambiguous(kind: int, there: Sequence[P1Meter]) -> str:
     option, first = OPTIONS[kind], MBUS[kind].key
     names = sorted({one.identity for one in there})
     words = option.replace("_", " ")

@@ -10,18 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final
 
-from drivers.chips._stream import sized
+from drivers.chips._framers import fixed_size_framer
 from edge.core import (
     Bad,
     BusError,
     Condition,
     DataError,
-    Doubt,
     Point,
     Quantity,
     Reason,
     Sample,
     SerialBus,
+    UncertainValue,
 )
 
 START: Final = b"\x42\x4d"  # "BM", then how many bytes follow
@@ -35,7 +35,7 @@ PARTICLES: Final = (Quantity.MASS_CONCENTRATION, Quantity.NUMBER_CONCENTRATION)
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class ValueWord:
     """Where a point's value stands in a frame, in words, and how many counts make one unit."""
 
     point: Point
@@ -49,18 +49,18 @@ class Word:
         return self.point.quantity in PARTICLES
 
 
-def masses() -> tuple[Word, ...]:
+def mass_words() -> tuple[ValueWord, ...]:
     """The values for outdoor air ("atmospheric environment"); those before them are for indoors."""
     return tuple(
-        Word(Point(key, Quantity.MASS_CONCENTRATION, low=0, high=1000, resolution=1), at)
+        ValueWord(Point(key, Quantity.MASS_CONCENTRATION, low=0, high=1000, resolution=1), at)
         for at, key in enumerate(MASS, 3)
     )
 
 
-def numbers(*keys: str) -> tuple[Word, ...]:
+def number_words(*keys: str) -> tuple[ValueWord, ...]:
     """How many particles are larger than the size in the key; they follow the masses."""
     return tuple(
-        Word(Point(key, Quantity.NUMBER_CONCENTRATION, low=0, high=655.35), at, PER_CM3)
+        ValueWord(Point(key, Quantity.NUMBER_CONCENTRATION, low=0, high=655.35), at, PER_CM3)
         for at, key in enumerate(keys, 6)
     )
 
@@ -69,7 +69,7 @@ def numbers(*keys: str) -> tuple[Word, ...]:
 class Layout:
     """The frame of one model: its words, how many bytes it has, and whether it ends in an error."""
 
-    words: tuple[Word, ...]
+    words: tuple[ValueWord, ...]
     size: int
     errors: bool = True  # the last word before the sum is a version and an error code
 
@@ -83,7 +83,7 @@ class Layout:
 
     def cut(self, data: bytes) -> tuple[bytes | None, int]:
         """Find the next frame: (frame or None, bytes that are done with)."""
-        return sized(self.head, self.size, _sum_is_right)(data)
+        return fixed_size_framer(self.head, self.size, _sum_is_right)(data)
 
     def error(self, frame: bytes) -> int:
         """The error code of a whole frame, 0 where there is none."""
@@ -133,13 +133,13 @@ def _is_command(frame: bytes) -> bool:
     return frame.startswith(START) and len(frame) in COMMANDS and _sum_is_right(frame)
 
 
-def _sample(word: Word, count: int, error: int) -> Sample:
+def _sample(word: ValueWord, count: int, error: int) -> Sample:
     if word.signed and count >= 0x8000:
         count -= 0x10000
     value = count / word.per_unit
     if not word.point.low <= value <= word.point.high:
         return Bad(Reason.RANGE)
-    return Doubt(value, Reason.FAULT) if error else value
+    return UncertainValue(value, Reason.FAULT) if error else value
 
 
 @dataclass(slots=True)
@@ -197,8 +197,8 @@ class ParticleSensor:
             return samples
         return tuple(
             sample
-            if isinstance(sample, Bad | Doubt) or not word.settles
-            else Doubt(sample, Reason.WARMUP)
+            if isinstance(sample, Bad | UncertainValue) or not word.settles
+            else UncertainValue(sample, Reason.WARMUP)
             for word, sample in zip(layout.words, samples, strict=True)
         )
 

@@ -11,7 +11,7 @@ from edge.core import Bad, BusError, DataError, I2cBus, Point, Reason, Sample, c
 
 
 @dataclass(frozen=True, slots=True)
-class Serial:
+class SerialQuery:
     """How a device is asked for its serial number, and how that is spelt."""
 
     command: bytes
@@ -20,40 +20,42 @@ class Serial:
     spell: Callable[[bytes], str]
 
 
-async def serial_number(bus: I2cBus, address: int, serial: Serial) -> str:
+async def serial_number(bus: I2cBus, address: int, serial: SerialQuery) -> str:
     """The serial number; "" when the device does not tell it now. Never an error."""
     try:
         answer = await bus.transfer(
             address, serial.command, read=3 * serial.words, wait_s=serial.wait_s
         )
-        return serial.spell(whole(answer, serial.words))
+        return serial.spell(whole_words(answer, serial.words))
     except (BusError, DataError):
         return ""
 
 
-def number(data: bytes) -> str:
+def decimal_serial(data: bytes) -> str:
     """A serial number that is a number, as Sensirion's tools print it: decimal."""
     return str(int.from_bytes(data))
 
 
-def text(data: bytes) -> str:
+def text_serial(data: bytes) -> str:
     """A serial number that is text, up to its zero byte; "" when it is no plain text."""
     text = data.split(b"\0", 1)[0].decode("ascii", "replace")
     return text if text.isascii() and text.isprintable() else ""
 
 
-def command(code: int, *arguments: int) -> bytes:
+def encode_command(code: int, *arguments: int) -> bytes:
     """A command of 16 bits and its arguments, each a word with a checksum."""
-    return code.to_bytes(2) + worded(b"".join(argument.to_bytes(2) for argument in arguments))
+    return code.to_bytes(2) + with_checksums(
+        b"".join(argument.to_bytes(2) for argument in arguments)
+    )
 
 
-def worded(data: bytes) -> bytes:
+def with_checksums(data: bytes) -> bytes:
     """Words of two bytes, each with its checksum, as they go out."""
     pairs = (data[i : i + 2] for i in range(0, len(data), 2))
     return b"".join(pair + bytes([crc8(pair)]) for pair in pairs)
 
 
-def words(frame: bytes, count: int) -> list[bytes | None]:
+def checked_words(frame: bytes, count: int) -> list[bytes | None]:
     """The words of an answer, two bytes each; None for a word whose checksum is wrong.
 
     Raises DataError when there are not `count` words.
@@ -66,15 +68,15 @@ def words(frame: bytes, count: int) -> list[bytes | None]:
     ]
 
 
-def whole(frame: bytes, count: int) -> bytes:
+def whole_words(frame: bytes, count: int) -> bytes:
     """The words of an answer that is of use only as a whole. Raises DataError when damaged."""
-    good = [word for word in words(frame, count) if word is not None]
+    good = [word for word in checked_words(frame, count) if word is not None]
     if len(good) < count:
         raise DataError(f"wrong checksum in {frame.hex()}")
     return b"".join(good)
 
 
-def samples(
+def word_samples(
     points: Sequence[Point], formulas: Sequence[Callable[[bytes], float | None]], frame: bytes
 ) -> tuple[Sample, ...]:
     """One word a point, each by its own formula, which gives None for "not known yet".
@@ -82,16 +84,18 @@ def samples(
     A damaged word spoils its own point only. Raises DataError for another length.
     """
     return tuple(
-        Bad(Reason.CRC) if word is None else _told(point, formula(word))
-        for point, formula, word in zip(points, formulas, words(frame, len(points)), strict=True)
+        Bad(Reason.CRC) if word is None else _sample(point, formula(word))
+        for point, formula, word in zip(
+            points, formulas, checked_words(frame, len(points)), strict=True
+        )
     )
 
 
-def _told(point: Point, value: float | None) -> Sample:
-    return Bad(Reason.WARMUP) if value is None else within(point, value)
+def _sample(point: Point, value: float | None) -> Sample:
+    return Bad(Reason.WARMUP) if value is None else checked_sample(point, value)
 
 
-def within(point: Point, value: float) -> Sample:
+def checked_sample(point: Point, value: float) -> Sample:
     """A value, or bad:range for one that is outside the point's range, or no number."""
     return value if point.low <= value <= point.high else Bad(Reason.RANGE)
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from drivers.chips._kept import LEARNT_READS, is_young, pack, unpack
-from drivers.chips._sensirion import command, whole, within, words
+from drivers.chips._saved_state import LEARNT_READS, is_young, pack_state, unpack_state
+from drivers.chips._sensirion import checked_sample, checked_words, encode_command, whole_words
 from drivers.chips._sensirion_module import ParticleModule
 from edge.core import Bad, BusError, DataError, Point, Quantity, Reason, Sample
 
@@ -41,7 +41,7 @@ def decode_words(points: tuple[Point, ...], frame: bytes, unknown: Reason) -> tu
 
     A damaged word spoils its own point only. Raises DataError for another length.
     """
-    found = words(frame, len(points))
+    found = checked_words(frame, len(points))
     return tuple(_sample(point, word, unknown) for point, word in zip(points, found, strict=True))
 
 
@@ -54,7 +54,7 @@ def _sample(point: Point, word: bytes | None, unknown: Reason) -> Sample:
         return Bad(unknown)
     if count == 0 and point.key in NEVER_ZERO:  # no index yet: its algorithm learns for 45 s
         return Bad(Reason.WARMUP)
-    return within(point, count / SCALES[point.key])
+    return checked_sample(point, count / SCALES[point.key])
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class AirModule(ParticleModule):
 
     def kept(self) -> bytes:
         """The state of its VOC algorithm; b"" before it is worth keeping."""
-        return pack(self._identity, self._state) if self._is_learnt() and self._state else b""
+        return pack_state(self._identity, self._state) if self._is_learnt() and self._state else b""
 
     def restore(self, kept: bytes, age_s: float) -> None:
         """Take back what `kept` gave `age_s` seconds ago; ignored when it is too old."""
@@ -87,10 +87,10 @@ class AirModule(ParticleModule):
     async def _teach(self) -> None:
         """It has an effect on a module that does not measure, at the next start."""
         kept, self._given = self._given, b""
-        state = unpack(kept, self._identity)
+        state = unpack_state(kept, self._identity)
         if len(state) == 2 * STATE_WORDS:
             values = [int.from_bytes(state[i : i + 2]) for i in range(0, len(state), 2)]
-            self._taken = await self._takes(command(int.from_bytes(STATE), *values))
+            self._taken = await self._takes(encode_command(int.from_bytes(STATE), *values))
 
     def _began(self) -> None:
         self._skilled, self._taken = self._taken, False
@@ -100,4 +100,4 @@ class AirModule(ParticleModule):
         if self._fresh % STATE_EVERY == 0:
             with suppress(BusError, DataError):  # the values are here; it is asked again
                 answer = await self._ask(STATE, 3 * STATE_WORDS)
-                self._state = whole(answer, STATE_WORDS)
+                self._state = whole_words(answer, STATE_WORDS)

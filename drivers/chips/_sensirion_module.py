@@ -16,10 +16,10 @@ from drivers.chips._sensirion_profile import (
     STATUS,
     ZERO_READS,
     Profile,
-    Silence,
-    awake,
+    StaleLimits,
+    apply_status,
     is_ready,
-    judged,
+    mark_warming,
     status,
 )
 from edge.core import Bad, BusError, Condition, DataError, I2cBus, Reason, Sample
@@ -47,7 +47,7 @@ class Module:
     _identity: str = field(default="", init=False, repr=False)
     _running: bool = field(default=False, init=False, repr=False)
     _fresh: int = field(default=0, init=False, repr=False)  # samples since the start
-    _silence: Silence = field(default_factory=Silence, init=False, repr=False)
+    _silence: StaleLimits = field(default_factory=StaleLimits, init=False, repr=False)
     _status: int = field(default=0, init=False, repr=False)
     _status_due: bool = field(default=True, init=False, repr=False)
     _status_known: bool = field(default=False, init=False, repr=False)  # since it was opened
@@ -67,7 +67,7 @@ class Module:
             # it refuses a start while it measures; if it is that, it answers this
             await self._ready()
         else:
-            self._fresh, self._silence, self._unset = 0, Silence(), not all(taken)
+            self._fresh, self._silence, self._unset = 0, StaleLimits(), not all(taken)
             self._began()
         self._status_due, self._status_known = True, False
         self._running = True
@@ -164,11 +164,11 @@ class Module:
             Reason.STALE if settled else Reason.WARMUP,
         )
         if self._fresh < max(self._settles_after(), ZERO_READS):
-            samples = awake(profile.points, profile.settling, samples)
+            samples = mark_warming(profile.points, profile.settling, samples)
         self._fresh += 1
         self._silence.broken()
         await self._learn()
-        judged_samples = judged(profile, samples, self._status, settled)
+        judged_samples = apply_status(profile, samples, self._status, settled)
         # a part that gives nothing any more may have said why
         self._status_due |= Bad(Reason.STALE) in judged_samples
         return judged_samples

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from drivers.chips._sensirion import Serial, exchanges, text, whole
-from edge.core import Bad, Condition, DataError, Doubt, Point, Reason, Sample
+from drivers.chips._sensirion import SerialQuery, exchanges, text_serial, whole_words
+from edge.core import Bad, Condition, DataError, Point, Reason, Sample, UncertainValue
 
 STOP: Final = b"\x01\x04"
 READY: Final = b"\x02\x02"
 STATUS: Final = b"\xd2\x06"
 CLEAR: Final = b"\xd2\x10"  # the fan's error bit stays set until it is cleared
 CLEAN: Final = b"\x56\x07"  # the fan blows itself free
-SERIAL: Final = Serial(b"\xd0\x33", 16, 0.05, text)
+SERIAL: Final = SerialQuery(b"\xd0\x33", 16, 0.05, text_serial)
 ZERO_READS: Final = 5  # however soon a module counts as settled: at first zeros are no clean air
 QUIET_READS: Final = 2  # more than usual
 SAID_CLEANING: Final = "nothing new: its fan may be cleaning itself, for ten seconds of each week"
@@ -26,7 +26,7 @@ Decode = Callable[[bytes, Reason], tuple[Sample, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class StatusFlag:
     """A bit of the status register, what it says of the module, and the points that it spoils."""
 
     bit: int
@@ -50,17 +50,17 @@ class Profile:
     read_bytes: int
     decode: Decode
     settling: frozenset[str] = frozenset()  # keys of the points that need to settle
-    flags: tuple[Flag, ...] = ()  # none: it has no status register
+    flags: tuple[StatusFlag, ...] = ()  # none: it has no status register
     stop: bytes = STOP
     ready: bytes = READY
     ready_mask: int = 0x00FF
-    serial: Serial = SERIAL
+    serial: SerialQuery = SERIAL
     writes: frozenset[bytes] = frozenset()  # further commands, which carry arguments
     asks: frozenset[bytes] = frozenset()  # further commands, which have an answer
 
 
 @dataclass(slots=True)
-class Silence:
+class StaleLimits:
     """How many reads in a row brought nothing new, and how many do so between two samples.
 
     Who polls faster than the module measures has some always, and more is what tells.
@@ -80,15 +80,15 @@ class Silence:
 
 def is_ready(profile: Profile, frame: bytes) -> bool:
     """The answer to the question for news. Raises DataError when it is damaged."""
-    return bool(int.from_bytes(whole(frame, 1)) & profile.ready_mask)
+    return bool(int.from_bytes(whole_words(frame, 1)) & profile.ready_mask)
 
 
 def status(frame: bytes) -> int:
     """The 32 bits of the status register. Raises DataError when they are damaged."""
-    return int.from_bytes(whole(frame, 2))
+    return int.from_bytes(whole_words(frame, 2))
 
 
-def awake(
+def mark_warming(
     points: Sequence[Point], keys: frozenset[str], samples: Sequence[Sample]
 ) -> tuple[Sample, ...]:
     """Samples, of which those of `keys` are bad:warmup when all their numbers are zero.
@@ -105,7 +105,7 @@ def awake(
     )
 
 
-def judged(
+def apply_status(
     profile: Profile, samples: Sequence[Sample], register: int, settled: bool
 ) -> tuple[Sample, ...]:
     """Samples with what the status register and the time since the start say of them."""
@@ -118,16 +118,16 @@ def judged(
     )
 
 
-def _judge(key: str, sample: Sample, raised: Sequence[Flag], settled: bool) -> Sample:
+def _judge(key: str, sample: Sample, raised: Sequence[StatusFlag], settled: bool) -> Sample:
     mine = [flag for flag in raised if key in flag.keys]
     for flag in mine:
         if not flag.usable:
             return Bad(flag.reason)
-    if isinstance(sample, Bad | Doubt):
+    if isinstance(sample, Bad | UncertainValue):
         return sample
     if mine:
-        return Doubt(sample, mine[0].reason)
-    return sample if settled else Doubt(sample, Reason.WARMUP)
+        return UncertainValue(sample, mine[0].reason)
+    return sample if settled else UncertainValue(sample, Reason.WARMUP)
 
 
 def explain(profile: Profile, frames: Sequence[bytes]) -> dict[str, Sample]:
@@ -153,10 +153,10 @@ def explain(profile: Profile, frames: Sequence[bytes]) -> dict[str, Sample]:
         elif command == profile.read:
             samples = profile.decode(answer, Reason.WARMUP)
         elif command == profile.serial.command:
-            whole(answer, profile.serial.words)
+            whole_words(answer, profile.serial.words)
         elif command == profile.ready and not is_ready(profile, answer):
             samples = (Bad(Reason.STALE),) * len(profile.points)
     if samples is None:
         raise DataError("no measured values among the frames", Reason.SILENT)
-    judged_samples = judged(profile, samples, register, settled=True)
+    judged_samples = apply_status(profile, samples, register, settled=True)
     return {point.key: sample for point, sample in zip(profile.points, judged_samples, strict=True)}

@@ -6,7 +6,7 @@ Sensirion/python-uart-sps30. Error 0x43 is a command that is not allowed in the 
 
 from typing import Final, NamedTuple
 
-from edge.core import Cut, DataError
+from edge.core import DataError, Framer
 
 FLAG: Final = 0x7E
 ESCAPE: Final = 0x7D
@@ -18,7 +18,7 @@ NOT_ALLOWED: Final = 0x43
 FLAGGED: Final = 0x80  # of the state: the device status register says more
 
 
-class Answer(NamedTuple):
+class ShdlcResponse(NamedTuple):
     """What a device said to one command. `error` 0 is none."""
 
     command: int
@@ -27,24 +27,24 @@ class Answer(NamedTuple):
     data: bytes
 
 
-def request(command: int, data: bytes = b"") -> bytes:
+def encode_request(command: int, data: bytes = b"") -> bytes:
     """A command to the device at address 0, which all are."""
     body = bytes([0, command, len(data)]) + data
-    return bytes([FLAG]) + stuffed(body + _check(body)) + bytes([FLAG])
+    return bytes([FLAG]) + byte_stuff(body + _check(body)) + bytes([FLAG])
 
 
 def _check(body: bytes | bytearray) -> bytes:
     return bytes([~sum(body) & 0xFF])
 
 
-def stuffed(data: bytes) -> bytes:
+def byte_stuff(data: bytes) -> bytes:
     """As it goes over the wire, between the flags."""
     return b"".join(
         bytes([ESCAPE, STUFFED[byte]]) if byte in STUFFED else bytes([byte]) for byte in data
     )
 
 
-def content(frame: bytes) -> bytes:
+def unstuff_and_check(frame: bytes) -> bytes:
     """What is in a frame, its checksum cut off. Raises DataError when it is damaged."""
     if len(frame) < 2 or len(frame) > LONGEST or frame[0] != FLAG or frame[-1] != FLAG:
         raise DataError(f"no SHDLC frame: {frame[:LONGEST].hex() or 'nothing'}")
@@ -63,21 +63,21 @@ def content(frame: bytes) -> bytes:
     return bytes(plain[:-1])
 
 
-def answer(frame: bytes) -> Answer:
+def parse_response(frame: bytes) -> ShdlcResponse:
     """What a device said. Raises DataError for a damaged frame."""
-    body = content(frame)
+    body = unstuff_and_check(frame)
     if len(body) < 4 or body[0] != 0 or body[3] != len(body) - 4:
         raise DataError(f"no SHDLC answer: {frame.hex()}")
-    return Answer(body[1], body[2] & 0x7F, bool(body[2] & FLAGGED), body[4:])
+    return ShdlcResponse(body[1], body[2] & 0x7F, bool(body[2] & FLAGGED), body[4:])
 
 
-def asked(frame: bytes) -> int | None:
+def parse_request(frame: bytes) -> int | None:
     """The command of a request; None when it is not one. Raises DataError for a damaged frame."""
-    body = content(frame)
+    body = unstuff_and_check(frame)
     return body[1] if body[0] == 0 and body[2] == len(body) - 3 else None
 
 
-def cut(command: int) -> Cut:
+def response_framer(command: int) -> Framer:
     """Finds the whole answer to one command; what is late, foreign or damaged is passed over."""
 
     def found(data: bytes) -> tuple[bytes | None, int]:
@@ -89,7 +89,7 @@ def cut(command: int) -> Cut:
             return None, start if len(data) - start <= LONGEST else len(data)
         frame = data[start : end + 1]
         try:
-            response = answer(frame)
+            response = parse_response(frame)
         except DataError:
             return None, end  # its end may be the beginning of the next
         return (frame, end + 1) if response.command == command else (None, end + 1)

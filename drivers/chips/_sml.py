@@ -24,7 +24,7 @@ MESSAGE: Final = 6  # parts of a message
 GET_LIST, ENTRY = 0x0701, 7  # the answer that holds values; parts of one value
 
 
-class Number(NamedTuple):
+class SmlNumber(NamedTuple):
     """A number and how it came: some meters get that wrong."""
 
     value: int
@@ -35,12 +35,12 @@ class Number(NamedTuple):
 Check = Callable[[bytes], bytes]
 """A checksum as its two bytes stand on the wire."""
 
-Node = bytes | Number | bool | None | list["Node"]
+Node = bytes | SmlNumber | bool | None | list["Node"]
 """Octets, a number, a truth, nothing (an optional part that is not there), or a list."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SmlEntry:
     """One value of a list: its code, the meter's status word, unit, power of ten."""
 
     name: bytes
@@ -51,11 +51,11 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Values:
+class SmlValues:
     """What the lists of one frame say, and who says it."""
 
     server: bytes
-    entries: tuple[Entry, ...]
+    entries: tuple[SmlEntry, ...]
 
 
 def _x25(data: bytes) -> bytes:
@@ -69,7 +69,7 @@ def _kermit(data: bytes) -> bytes:
 # --- transport --------------------------------------------------------------------------------
 
 
-def cut(data: bytes) -> tuple[bytes | None, int]:
+def next_frame(data: bytes) -> tuple[bytes | None, int]:
     """Find the next frame, from the escape to the checksum.
 
     One that breaks off, or grows beyond the limit, is passed over. Leaves at most `LIMIT` bytes.
@@ -119,7 +119,7 @@ def _unescape(data: bytes) -> bytes:
 # --- the tree ---------------------------------------------------------------------------------
 
 
-class Reader:
+class SmlReader:
     """Takes nodes off the front of bytes. Every method raises DataError for what cannot be."""
 
     def __init__(self, data: bytes) -> None:
@@ -152,7 +152,7 @@ class Reader:
             case 4 if size == 1:
                 return raw != b"\x00"
             case 5 | 6 if 1 <= size <= 8:
-                return Number(int.from_bytes(raw, signed=kind == 5), size, kind == 5)
+                return SmlNumber(int.from_bytes(raw, signed=kind == 5), size, kind == 5)
         raise DataError(f"no SML value: type {kind}, {size} bytes")
 
     def message(self, check: Check) -> tuple[int, Node]:
@@ -165,12 +165,12 @@ class Reader:
         crc = self.node(1)
         # its bytes are told as a number, of which a leading zero may be left out
         want = int.from_bytes(check(self.data[begin:end]))
-        if not isinstance(crc, Number) or crc.signed or crc.value != want:
+        if not isinstance(crc, SmlNumber) or crc.signed or crc.value != want:
             raise DataError("wrong CRC of a message")
         if self._byte() != 0:
             raise DataError("a message without an end")
         match body:
-            case [Number(tag, _, False), inner]:
+            case [SmlNumber(tag, _, False), inner]:
                 return tag, inner
         raise DataError("a message without a body")
 
@@ -181,11 +181,11 @@ class Reader:
         return self.data[self.at - 1]
 
 
-def decode(frame: bytes) -> Values:
+def decode(frame: bytes) -> SmlValues:
     """The values of one frame. Raises DataError when anything in it is not right."""
     body, check = unwrap(frame)
-    reader = Reader(body)
-    server, found = b"", list[Entry]()
+    reader = SmlReader(body)
+    server, found = b"", list[SmlEntry]()
     while reader.at < len(body):
         tag, inner = reader.message(check)
         if tag == GET_LIST:
@@ -195,15 +195,23 @@ def decode(frame: bytes) -> Values:
                     found += [_entry(value) for value in values]
                 case _:
                     raise DataError("a list of values is none")
-    return Values(server, tuple(found))
+    return SmlValues(server, tuple(found))
 
 
-def _entry(node: Node) -> Entry:
+def _entry(node: Node) -> SmlEntry:
     match node:
-        case [bytes(name), status, _, Number() | None as unit, Number() | None as scaler, value, _]:
-            return Entry(name, _plain(status), _plain(unit), _plain(scaler), value)
+        case [
+            bytes(name),
+            status,
+            _,
+            SmlNumber() | None as unit,
+            SmlNumber() | None as scaler,
+            value,
+            _,
+        ]:
+            return SmlEntry(name, _plain(status), _plain(unit), _plain(scaler), value)
     raise DataError("a value in a list is none")
 
 
 def _plain(node: Node) -> int:
-    return node.value if isinstance(node, Number) else 0
+    return node.value if isinstance(node, SmlNumber) else 0

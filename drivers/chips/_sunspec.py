@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from edge.core import Bad, Condition, DataError, Kind, Point, Quantity, Reason, Sample
+from edge.core import Bad, Condition, DataError, Point, PointKind, Quantity, Reason, Sample
 
 BASES: Final = (40_000, 50_000, 0)
 MARK: Final = b"SunS"
@@ -27,7 +27,7 @@ LINES: Final = ("_avg", *PHASES[1:], "_ll_avg", "_l12", "_l23", "_l31")
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ValueGroup:
     """Values that follow each other, and in an integer model share the scale factor behind them.
 
     `shift` is the power of ten from the model's unit to ours; floats have it for energies only.
@@ -46,19 +46,19 @@ def _phased(*names: str) -> tuple[str, ...]:
 
 
 GROUPS: Final = (
-    Group(Quantity.CURRENT, ("current_sum", *_phased("current")[1:]), -5e3, 5e3),
-    Group(Quantity.VOLTAGE, tuple("voltage" + line for line in LINES), 0, 1e5),
-    Group(Quantity.FREQUENCY, ("frequency",), 40, 70),
-    Group(Quantity.POWER, _phased("power"), -5e6, 5e6),
-    Group(Quantity.APPARENT_POWER, _phased("apparent_power"), -5e6, 5e6),
-    Group(Quantity.REACTIVE_POWER, _phased("reactive_power"), -5e6, 5e6),
-    Group(Quantity.POWER_FACTOR, _phased("power_factor"), -1, 1, shift=-2),
-    Group(Quantity.ENERGY, _phased("energy_export", "energy_import"), 0, 1e9, 2, -3),
-    Group(
+    ValueGroup(Quantity.CURRENT, ("current_sum", *_phased("current")[1:]), -5e3, 5e3),
+    ValueGroup(Quantity.VOLTAGE, tuple("voltage" + line for line in LINES), 0, 1e5),
+    ValueGroup(Quantity.FREQUENCY, ("frequency",), 40, 70),
+    ValueGroup(Quantity.POWER, _phased("power"), -5e6, 5e6),
+    ValueGroup(Quantity.APPARENT_POWER, _phased("apparent_power"), -5e6, 5e6),
+    ValueGroup(Quantity.REACTIVE_POWER, _phased("reactive_power"), -5e6, 5e6),
+    ValueGroup(Quantity.POWER_FACTOR, _phased("power_factor"), -1, 1, shift=-2),
+    ValueGroup(Quantity.ENERGY, _phased("energy_export", "energy_import"), 0, 1e9, 2, -3),
+    ValueGroup(
         Quantity.APPARENT_ENERGY,
         _phased("apparent_energy_export", "apparent_energy_import"), 0, 1e9, 2, -3,
     ),
-    Group(
+    ValueGroup(
         Quantity.REACTIVE_ENERGY,
         _phased(*(f"reactive_energy_q{n}" for n in (1, 2, 3, 4))), 0, 1e9, 2, -3,
     ),
@@ -69,7 +69,7 @@ POINTS: Final = tuple(
         group.quantity,
         group.low,
         group.high,
-        kind=Kind.TOTAL if group.words == 2 else Kind.GAUGE,
+        kind=PointKind.TOTAL if group.words == 2 else PointKind.GAUGE,
     )
     for group in GROUPS
     for key in group.keys
@@ -89,7 +89,7 @@ NO_EVENTS: Final = (0x8000_0000, 0xFFFF_FFFF)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ModelPlace:
     """Where a meter's model begins, which it is, and the serial number of its device."""
 
     address: int
@@ -104,11 +104,11 @@ class Place:
     @property
     def cuts(self) -> tuple[int, ...]:
         """Where this block may be cut, for a device that does not give so much at once."""
-        return tuple(self.address + 1 + part.at for part in parts(self.model))
+        return tuple(self.address + 1 + part.at for part in model_parts(self.model))
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ModelPart:
     """What is read in one request or not at all, from its place behind the head of a model: a value
     of floats, or integers with their scale factor; the last one are the events, with no point.
     """
@@ -118,19 +118,19 @@ class Part:
 
 
 @cache
-def parts(model: int) -> tuple[Part, ...]:
+def model_parts(model: int) -> tuple[ModelPart, ...]:
     """All of a model, in their order."""
     found, at, place = [], 1, 0  # its length comes first
     for group in GROUPS:
         count = len(group.keys)
         size = 2 if model in FLOATS else group.words * count + 1
         for points in (1,) * count if model in FLOATS else (count,):
-            found.append(Part(at, slice(place, place + points)))
+            found.append(ModelPart(at, slice(place, place + points)))
             at, place = at + size, place + points
-    return (*found, Part(at, slice(place, place)))
+    return (*found, ModelPart(at, slice(place, place)))
 
 
-def walk(meter: int) -> Generator[tuple[int, int], bytes | None, Place]:
+def find_model(meter: int) -> Generator[tuple[int, int], bytes | None, ModelPlace]:
     """Find the meter of this number (1: the first) in the list of models.
 
     Yields what to read (address, count) and is sent its bytes, None where there is nothing.
@@ -154,7 +154,7 @@ def walk(meter: int) -> Generator[tuple[int, int], bytes | None, Place]:
         elif model in LENGTHS and length >= LENGTHS[model]:
             found += 1
             if found == meter:
-                return Place(address, model, serial)
+                return ModelPlace(address, model, serial)
         address += 2 + length
         if address + 2 > TOP:
             break
@@ -206,11 +206,11 @@ def _floats(block: bytes) -> Generator[Sample]:
         at += 4 * len(group.keys)
 
 
-def _within(group: Group, value: float) -> Sample:
+def _within(group: ValueGroup, value: float) -> Sample:
     return value if group.low <= value <= group.high else Bad(Reason.RANGE)
 
 
-def events(block: bytes) -> Mapping[Condition, str]:
+def event_texts(block: bytes) -> Mapping[Condition, str]:
     """What the meter says is wrong, by the 32 bits at the end of its model."""
     bits = int.from_bytes(block[-4:], "big")
     texts = [EVENTS[bit] for bit in EVENTS if bits >> bit & 1] if bits not in NO_EVENTS else []

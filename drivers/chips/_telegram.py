@@ -14,8 +14,8 @@ from functools import reduce
 from operator import xor
 from typing import Final, NamedTuple
 
-from drivers.chips._obis import Obis, parse
-from drivers.chips._obis_values import Reading
+from drivers.chips._obis import Obis, parse_obis
+from drivers.chips._obis_values import ObisReading
 from edge.core import DataError
 
 STX, ETX, SOH, ACK = b"\x02", b"\x03", b"\x01", b"\x06"
@@ -31,26 +31,26 @@ _GROUP: Final = re.compile(r"([^()]*)\(([^()]*)\)")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,16}(?:\.[0-9]{1,9})?")
 
 
-class Entry(NamedTuple):
+class DataSet(NamedTuple):
     """One data set: the code as it was written, and what stood in the brackets behind it."""
 
     code: str
     groups: tuple[str, ...]
 
 
-def seven(data: bytes) -> bytes:
+def strip_parity(data: bytes) -> bytes:
     """Without the parity bits, unchecked: to look for something."""
     return data.translate(_SEVEN)
 
 
-def coded(text: bytes) -> bytes:
+def add_parity(text: bytes) -> bytes:
     """With even parity in the eighth bit; a port of 7 bits drops it and makes its own."""
     return text.translate(_CODED)
 
 
-def checked(data: bytes) -> bytes:
+def check_parity(data: bytes) -> bytes:
     """The characters. Where parity bits are to be seen, all must be right. Raises DataError."""
-    plain = seven(data)
+    plain = strip_parity(data)
     if plain != data and plain.translate(_CODED) != data:
         raise DataError("wrong parity: noise, or another speed than the meter's")
     return plain
@@ -61,12 +61,12 @@ def bcc(data: bytes) -> int:
     return reduce(xor, data, 0)
 
 
-def cut(data: bytes) -> tuple[bytes | None, int]:
+def next_telegram(data: bytes) -> tuple[bytes | None, int]:
     """Find the next telegram, from "/" to the end of the line with "!".
 
     One that breaks off, or grows beyond the limit, is passed over. Leaves at most `LIMIT` bytes.
     """
-    text = seven(data)
+    text = strip_parity(data)
     found = _START.search(text)
     if found is None:
         return None, max(len(text) - 3, 0)
@@ -80,13 +80,13 @@ def cut(data: bytes) -> tuple[bytes | None, int]:
     return (data[start:last], last) if end else (None, start)
 
 
-def entries(text: str, strict: bool = False) -> list[Entry]:
+def parse_data_sets(text: str, strict: bool = False) -> list[DataSet]:
     """The data sets of these lines. A line that begins with a bracket goes on with the last one.
 
     A line that is none is passed over: a checksum says that the meter meant it. Without one, be
     `strict`. Raises DataError for such a line then, and for more lines than a meter has.
     """
-    found: list[Entry] = []
+    found: list[DataSet] = []
     for line in text.split("\r\n"):
         at = 0
         for match in _GROUP.finditer(line):
@@ -95,9 +95,9 @@ def entries(text: str, strict: bool = False) -> list[Entry]:
             at = match.end()
             code, group = match[1].strip(), match[2]
             if code:
-                found.append(Entry(code, (group,)))
+                found.append(DataSet(code, (group,)))
             elif found:
-                found[-1] = Entry(found[-1].code, (*found[-1].groups[-16:], group))
+                found[-1] = DataSet(found[-1].code, (*found[-1].groups[-16:], group))
         if strict and (at != len(line) or not line.isprintable()):
             raise DataError(f"a damaged line: {line[:40]!r}")
         if len(found) > ENTRIES:
@@ -105,33 +105,33 @@ def entries(text: str, strict: bool = False) -> list[Entry]:
     return found
 
 
-def number(text: str) -> Decimal | None:
+def parse_number(text: str) -> Decimal | None:
     """A decimal number, None for anything else."""
     return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
-def amount(group: str) -> tuple[Decimal | None, str]:
+def parse_amount(group: str) -> tuple[Decimal | None, str]:
     """What stands in brackets as a number and its unit, "" without one.
 
     Between them stands a "*", at some meters (Iskra MT171) a space.
     """
     text, _, unit = group.strip().partition("*" if "*" in group else " ")
-    return number(text.strip()), unit.strip()
+    return parse_number(text.strip()), unit.strip()
 
 
-def readings(found: Iterable[Entry]) -> list[Reading]:
+def obis_readings(found: Iterable[DataSet]) -> list[ObisReading]:
     """The entries as values, those whose code is one of OBIS."""
     return [
-        Reading(code, *amount(entry.groups[0]))
+        ObisReading(code, *parse_amount(entry.groups[0]))
         for entry in found
-        if (code := parse(entry.code)) is not None
+        if (code := parse_obis(entry.code)) is not None
     ]
 
 
-def texts(found: Iterable[Entry]) -> dict[Obis, str]:
+def obis_texts(found: Iterable[DataSet]) -> dict[Obis, str]:
     """The entries as texts, the first of each code."""
     texts: dict[Obis, str] = {}
     for entry in found:
-        if (code := parse(entry.code)) is not None:
+        if (code := parse_obis(entry.code)) is not None:
             texts.setdefault(code, entry.groups[0])
     return texts

@@ -8,8 +8,8 @@ command, six bytes and the sum.
 from collections.abc import Mapping
 from typing import Final
 
-from drivers.chips._stream import sized
-from edge.core import Condition, Cut, DataError
+from drivers.chips._framers import fixed_size_framer
+from edge.core import Condition, DataError, Framer
 
 SIZE: Final = 9
 COMMAND: Final = b"\xff\x01"
@@ -21,7 +21,7 @@ def checksum(frame: bytes) -> int:
     return -sum(frame[1:8]) & 0xFF
 
 
-def command(code: int, argument: int = 0) -> bytes:
+def encode_command(code: int, argument: int = 0) -> bytes:
     """A command with one argument."""
     body = COMMAND + bytes((code, argument)).ljust(6, b"\0")
     return body + bytes([checksum(body)])
@@ -32,7 +32,7 @@ def is_whole(frame: bytes) -> bool:
     return len(frame) == SIZE and frame[0] == 0xFF and frame[-1] == checksum(frame)
 
 
-def answer(frame: bytes, code: int) -> bytes:
+def parse_answer(frame: bytes, code: int) -> bytes:
     """The six bytes that an answer holds. Raises DataError when it is damaged or another."""
     if len(frame) != SIZE or frame[0] != 0xFF or frame[1] != code:
         raise DataError(f"no answer to command {code:02x}: {frame[:SIZE].hex() or 'nothing'}")
@@ -41,12 +41,12 @@ def answer(frame: bytes, code: int) -> bytes:
     return frame[2:-1]
 
 
-def cut(code: int) -> Cut:
+def answer_framer(code: int) -> Framer:
     """Finds the answers to one command among whatever else comes."""
-    return sized(bytes((0xFF, code)), SIZE, is_whole)
+    return fixed_size_framer(bytes((0xFF, code)), SIZE, is_whole)
 
 
-def warming(reads: int, settle_reads: int) -> Mapping[Condition, str]:
+def warming_conditions(reads: int, settle_reads: int) -> Mapping[Condition, str]:
     """What there is to say of a sensor that says nothing of itself: whether it warms up."""
     if reads > settle_reads:
         return {}

@@ -19,16 +19,16 @@ from drivers.chips._bosch import (
     PRESSURE,
     RESET,
     TEMPERATURE,
-    again,
-    ask,
-    block,
     calibration,
     check_chip,
     clamped,
     counts,
     expect_chip,
     fingerprint,
-    memory,
+    image_block,
+    read_checked,
+    register_image,
+    verify_again,
     within,
 )
 from edge.core import Bad, BusError, Condition, I2cBus, Point, Reason, Sample
@@ -50,7 +50,7 @@ ASKS_S: Final = 0.002
 POINTS: Final = (TEMPERATURE, HUMIDITY, PRESSURE)
 
 
-class Trim(NamedTuple):
+class Bme280Trim(NamedTuple):
     """The calibration of one chip, by the names of the datasheet."""
 
     t1: int
@@ -73,15 +73,15 @@ class Trim(NamedTuple):
     h6: int
 
 
-def trimmed(data: bytes) -> Trim:
+def parse_trim(data: bytes) -> Bme280Trim:
     """The two blocks of the calibration, one after the other: 33 bytes."""
     low = struct.unpack("<HhhHhhhhhhhhxB", data[:26])
     h2, h3, high4, both, high5, h6 = struct.unpack("<hBbBbb", data[26:])
     h4, h5 = high4 * 16 | both & 0x0F, high5 * 16 | both >> 4
-    return Trim._make((*low, h2, h3, h4, h5, h6))
+    return Bme280Trim._make((*low, h2, h3, h4, h5, h6))
 
 
-def decode(trim: Trim, data: bytes) -> tuple[Sample, ...]:
+def decode(trim: Bme280Trim, data: bytes) -> tuple[Sample, ...]:
     """The eight bytes of counts. Without a temperature nothing can be compensated."""
     raw_p, raw_t, raw_h = counts(data)
     if raw_t is None:
@@ -93,14 +93,14 @@ def decode(trim: Trim, data: bytes) -> tuple[Sample, ...]:
     return tuple(within(point, value) for point, value in zip(POINTS, found, strict=True))
 
 
-def fine_temperature(trim: Trim, raw: int) -> float:
+def fine_temperature(trim: Bme280Trim, raw: int) -> float:
     """The temperature in 1/5120 Cel."""
     near = (raw / 16384 - trim.t1 / 1024) * trim.t2
     far = (raw / 131072 - trim.t1 / 8192) ** 2 * trim.t3
     return near + far
 
 
-def pressure(trim: Trim, fine: float, raw: int) -> float:
+def pressure(trim: Bme280Trim, fine: float, raw: int) -> float:
     """The pressure in Pa; 0 for a calibration by which it cannot be calculated."""
     t = fine / 2 - 64000
     offset = (t * t * trim.p6 / 32768 + t * trim.p5 * 2) / 4 + trim.p4 * 65536
@@ -111,7 +111,7 @@ def pressure(trim: Trim, fine: float, raw: int) -> float:
     return p + (trim.p9 * p * p / 2147483648 + p * trim.p8 / 32768 + trim.p7) / 16
 
 
-def humidity(trim: Trim, fine: float, raw: int) -> float:
+def humidity(trim: Bme280Trim, fine: float, raw: int) -> float:
     """The relative humidity in %, not cut off at 0 and 100."""
     t = fine - 76800
     base = raw - (trim.h4 * 64 + trim.h5 / 16384 * t)
@@ -127,7 +127,7 @@ class Bme280:
     points: ClassVar[Sequence[Point]] = POINTS
     bus: I2cBus
     address: Annotated[int, (0x76, 0x77)] = 0x76
-    _trim: Trim | None = field(default=None, init=False, repr=False)
+    _trim: Bme280Trim | None = field(default=None, init=False, repr=False)
     _identity: str = field(default="", init=False, repr=False)
     _lacking: tuple[str, ...] = field(default=(), init=False, repr=False)
 
@@ -154,7 +154,7 @@ class Bme280:
             self._trim = await self._started()
         await self.bus.transfer(self.address, MEASURE, wait_s=MEASURE_S)
         data = await self._settled(MEASURING, "its measurement has no end")
-        await again(self.bus, self.address, STATUS, ANSWER, data)
+        await verify_again(self.bus, self.address, STATUS, ANSWER, data)
         samples = decode(self._trim, data)
         self._lacking = tuple(
             point.key
@@ -166,19 +166,19 @@ class Bme280:
     async def close(self) -> None:
         """Nothing to release: it sleeps by itself."""
 
-    async def _started(self) -> Trim:
+    async def _started(self) -> Bme280Trim:
         await expect_chip(self.bus, self.address, ID, "bme280")
         await self.bus.transfer(self.address, RESET, wait_s=RESET_S)
         await self._settled(COPYING, "it does not come back from its reset")
         data = await calibration(self.bus, self.address, TRIM)
         self._identity = fingerprint(data)
-        return trimmed(data)
+        return parse_trim(data)
 
     async def _settled(self, bit: int, trouble: str) -> bytes:
         """The counts, once this bit of the status is gone."""
         for turn in range(ASKS):
             wait_s = ASKS_S if turn else 0.0
-            answer = await ask(self.bus, self.address, STATUS, ANSWER, wait_s)
+            answer = await read_checked(self.bus, self.address, STATUS, ANSWER, wait_s)
             if not answer[0] & bit:
                 return answer[-COUNTS:]
         raise BusError(f"0x{self.address:02x}: {trouble}", Reason.BUSY)
@@ -189,11 +189,11 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
 
     The calibration must be among the frames. Raises DataError when it or the counts are not.
     """
-    image = memory(frames)
-    data = block(image, STATUS[0] + 4, COUNTS)
-    blocks = [block(image, register[0], count) for register, count in TRIM.items()]
+    image = register_image(frames)
+    data = image_block(image, STATUS[0] + 4, COUNTS)
+    blocks = [image_block(image, register[0], count) for register, count in TRIM.items()]
     check_chip(image.get(CHIP_ID[0], ID), ID, "bme280")
-    samples = decode(trimmed(b"".join(blocks)), data)
+    samples = decode(parse_trim(b"".join(blocks)), data)
     return {point.key: sample for point, sample in zip(POINTS, samples, strict=True)}
 
 

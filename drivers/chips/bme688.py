@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final
 
 from drivers.chips._bme688 import (
-    Trim,
+    Bme688Trim,
     fine_temperature,
     heater_code,
     heating_code,
     humidity,
+    parse_trim,
     pressure,
     resistance,
-    trimmed,
 )
 from drivers.chips._bosch import (
     CHIP_ID,
@@ -28,28 +28,28 @@ from drivers.chips._bosch import (
     PRESSURE,
     RESET,
     TEMPERATURE,
-    again,
-    ask,
-    block,
     calibration,
     check_chip,
     clamped,
     counts,
     expect_chip,
     fingerprint,
-    memory,
+    image_block,
+    read_checked,
+    register_image,
+    verify_again,
     within,
 )
 from edge.core import (
     Bad,
     Condition,
     DataError,
-    Doubt,
     I2cBus,
     Point,
     Quantity,
     Reason,
     Sample,
+    UncertainValue,
 )
 
 ID: Final = 0x61
@@ -81,7 +81,7 @@ POINTS: Final = (
 )
 
 
-def decode(trim: Trim, data: bytes) -> tuple[Sample, ...]:
+def decode(trim: Bme688Trim, data: bytes) -> tuple[Sample, ...]:
     """The field of one measurement. What is not new is bad:stale.
 
     Without a temperature nothing can be compensated. The gas resistance is bad:stale when none was
@@ -100,8 +100,8 @@ def decode(trim: Trim, data: bytes) -> tuple[Sample, ...]:
         resistance(data) if data[-1] & GAS_VALID else None,
     )
     *air, gas = (within(point, value) for point, value in zip(POINTS, found, strict=True))
-    if not isinstance(gas, Bad | Doubt) and not data[-1] & HEAT_STABLE:
-        gas = Doubt(gas, Reason.WARMUP)
+    if not isinstance(gas, Bad | UncertainValue) and not data[-1] & HEAT_STABLE:
+        gas = UncertainValue(gas, Reason.WARMUP)
     return *air, gas
 
 
@@ -119,7 +119,7 @@ class Bme688:
     heater_cel: Annotated[int, (200, 400)] = 320
     heater_ms: Annotated[int, (10, 4032)] = 150
     settle_reads: Annotated[int, (0, 3600)] = SETTLE_READS
-    _trim: Trim | None = field(default=None, init=False, repr=False)
+    _trim: Bme688Trim | None = field(default=None, init=False, repr=False)
     _identity: str = field(default="", init=False, repr=False)
     _air_cel: float = field(default=ROOM_CEL, init=False, repr=False)
     _reads: int = field(default=0, init=False, repr=False)
@@ -159,31 +159,33 @@ class Bme688:
         wait_s = MEASURE_S + self.heater_ms / 1000
         await self.bus.transfer(self.address, heat + MEASURE, wait_s=wait_s)
         data = await self._field()
-        await again(self.bus, self.address, FIELD, ANSWER, data[2:])  # the rest may be used up
+        await verify_again(
+            self.bus, self.address, FIELD, ANSWER, data[2:]
+        )  # the rest may be used up
         samples = decode(self._trim, data)
         self._learn(samples, data[-1])
         gas = samples[-1]
-        if self._reads > self.settle_reads or isinstance(gas, Bad | Doubt):
+        if self._reads > self.settle_reads or isinstance(gas, Bad | UncertainValue):
             return samples
-        return *samples[:-1], Doubt(gas, Reason.WARMUP)
+        return *samples[:-1], UncertainValue(gas, Reason.WARMUP)
 
     async def close(self) -> None:
         """Nothing to release: it sleeps by itself."""
 
-    async def _started(self) -> Trim:
+    async def _started(self) -> Bme688Trim:
         await expect_chip(self.bus, self.address, ID, "bme688")
-        check_variant((await ask(self.bus, self.address, VARIANT, 1))[0])
+        check_variant((await read_checked(self.bus, self.address, VARIANT, 1))[0])
         await self.bus.transfer(self.address, RESET, wait_s=RESET_S)
         data = await calibration(self.bus, self.address, TRIM)
         self._identity = fingerprint(data)
-        return trimmed(data)
+        return parse_trim(data)
 
     async def _field(self) -> bytes:
-        data = await ask(self.bus, self.address, FIELD, ANSWER)
+        data = await read_checked(self.bus, self.address, FIELD, ANSWER)
         for _ in range(ASKS):
             if data[0] & NEW:
                 break
-            data = await ask(self.bus, self.address, FIELD, ANSWER, ASKS_S)
+            data = await read_checked(self.bus, self.address, FIELD, ANSWER, ASKS_S)
         return data
 
     def _learn(self, samples: Sequence[Sample], gas: int) -> None:
@@ -213,12 +215,12 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
     Frames are a register and its content, or a write without answer; the calibration must be among
     them. Raises DataError when it or a measurement is not.
     """
-    image = memory(frames)
-    data = block(image, FIELD[0], ANSWER)
-    blocks = [block(image, register[0], count) for register, count in TRIM.items()]
+    image = register_image(frames)
+    data = image_block(image, FIELD[0], ANSWER)
+    blocks = [image_block(image, register[0], count) for register, count in TRIM.items()]
     check_chip(image.get(CHIP_ID[0], ID), ID, "bme688")
     check_variant(image.get(VARIANT[0], GAS_HIGH))
-    samples = decode(trimmed(b"".join(blocks)), data)
+    samples = decode(parse_trim(b"".join(blocks)), data)
     return {point.key: sample for point, sample in zip(POINTS, samples, strict=True)}
 
 

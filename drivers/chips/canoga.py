@@ -27,16 +27,16 @@ from drivers.chips._canoga import (
     LONGEST_HEADWAY_MS,
     SERIAL,
     Detection,
-    Step,
+    DetectionStep,
+    card_request,
     checksum,
-    cut_events,
-    cut_text,
+    detection_step,
     detections,
+    frame_events,
     headway_ms,
-    passed,
-    request,
-    step,
     text,
+    text_framer,
+    vehicles_between,
 )
 from edge.core import (
     Bad,
@@ -44,13 +44,13 @@ from edge.core import (
     Condition,
     ConfigError,
     DataError,
-    Doubt,
-    Kind,
     Point,
+    PointKind,
     Quantity,
     Reason,
     Sample,
     SerialBus,
+    UncertainValue,
 )
 
 ANSWER_S: Final = 0.3
@@ -61,8 +61,8 @@ POINTS: Final = tuple(
     point
     for channel in range(1, CHANNELS + 1)
     for point in (
-        Point(f"ch{channel}_volume", Quantity.COUNT, low=0, kind=Kind.TOTAL),
-        Point(f"ch{channel}_on_time", Quantity.DURATION, low=0, kind=Kind.TOTAL),
+        Point(f"ch{channel}_volume", Quantity.COUNT, low=0, kind=PointKind.TOTAL),
+        Point(f"ch{channel}_on_time", Quantity.DURATION, low=0, kind=PointKind.TOTAL),
         Point(f"ch{channel}_state", Quantity.STATE, low=0, high=255),
     )
 )
@@ -89,28 +89,28 @@ class Channel:
                 return self._doubt()
             self.volume = now.count
             return self._good()
-        what_changed = step(last, now)
-        if what_changed is Step.ODD:
-            again = Step.ODD if suspect is None else step(suspect, now)
-            if again is Step.ODD:
+        what_changed = detection_step(last, now)
+        if what_changed is DetectionStep.ODD:
+            again = DetectionStep.ODD if suspect is None else detection_step(suspect, now)
+            if again is DetectionStep.ODD:
                 self.suspect = now
                 return Bad(Reason.CRC), Bad(Reason.CRC)
             # Said twice: it is true. What the card had counted until then is not known.
             self._go_on(suspect or now, now, again)
             return self._doubt()
         self._go_on(last, now, what_changed)
-        if what_changed is Step.SAME:
+        if what_changed is DetectionStep.SAME:
             return self._good()
         if not sure and headway_ms(last, now) >= FULL_COUNT_MS:
             return self._doubt()
         volume, on_time = self._good()
         # of those that came between two answers nobody knows how long they stayed
-        alone = passed(last, now) == 1
-        return volume, on_time if alone else Doubt(on_time, Reason.PARTIAL)
+        alone = vehicles_between(last, now) == 1
+        return volume, on_time if alone else UncertainValue(on_time, Reason.PARTIAL)
 
-    def _go_on(self, before: Detection, now: Detection, step: Step) -> None:
-        if step is Step.NEXT:
-            self.volume += passed(before, now)
+    def _go_on(self, before: Detection, now: Detection, step: DetectionStep) -> None:
+        if step is DetectionStep.NEXT:
+            self.volume += vehicles_between(before, now)
             self.on_ms += now.duration_ms
         self.last = now
 
@@ -119,7 +119,7 @@ class Channel:
 
     def _doubt(self) -> tuple[Sample, Sample]:
         volume, on_time = self._good()
-        return Doubt(volume, Reason.PARTIAL), Doubt(on_time, Reason.PARTIAL)
+        return UncertainValue(volume, Reason.PARTIAL), UncertainValue(on_time, Reason.PARTIAL)
 
 
 @dataclass(slots=True)
@@ -148,7 +148,7 @@ class Canoga:
     def __post_init__(self) -> None:
         self._channels = tuple(Channel() for _ in range(CHANNELS))
         try:
-            request(self.address, EVENTS)
+            card_request(self.address, EVENTS)
         except ValueError as error:
             raise ConfigError(str(error)) from error
 
@@ -173,15 +173,15 @@ class Canoga:
         """Ask for its serial number. Never fails: `read` tells whether it is there."""
         self._sure = False
         with suppress(BusError, DataError):
-            cut = cut_text(SERIAL, self.address)
-            frame = await self.bus.frame(cut, ANSWER_S, write=request(self.address, SERIAL))
+            cut = text_framer(SERIAL, self.address)
+            frame = await self.bus.frame(cut, ANSWER_S, write=card_request(self.address, SERIAL))
             self._identity = text(frame, SERIAL, self.address)
 
     async def read(self) -> tuple[Sample, ...]:
         """Totals and states. Raises BusError on silence, DataError for a damaged answer."""
         sure, self._sure = self._sure, False
-        question = request(self.address, EVENTS)
-        answer = detections(await self.bus.frame(cut_events, ANSWER_S, write=question))
+        question = card_request(self.address, EVENTS)
+        answer = detections(await self.bus.frame(frame_events, ANSWER_S, write=question))
         samples: list[Sample] = []
         for channel, now in zip(self._channels, answer, strict=True):
             volume, on_time = channel.take(now, sure)

@@ -22,8 +22,8 @@ from typing import Annotated, ClassVar, Final, Literal
 from drivers.chips import _cosem as cosem
 from drivers.chips import _hdlc as hdlc
 from drivers.chips._cosem import DATA, REGISTER, SCALER_UNIT, VALUE, Attribute
-from drivers.chips._dlms_talk import Talk
-from drivers.chips._dlms_told import CODES, ERRORS, NAMES, POINTS, Told
+from drivers.chips._dlms_readings import CODES, ERRORS, NAMES, POINTS, DlmsReadings
+from drivers.chips._dlms_session import DlmsSession
 from edge.core import BusError, Condition, ConfigError, DataError, Point, Reason, Sample, SerialBus
 
 TIMEOUTS: Final = 10  # the longest reading; the line has other meters
@@ -49,17 +49,17 @@ class Dlms:
     timeout_s: Annotated[float, (0.2, 10.0)] = 2.0
     identity: str = field(default="", init=False)
     health: Mapping[Condition, str] = field(default_factory=dict, init=False)
-    _talk: Talk = field(init=False, repr=False)
-    _told: Told = field(init=False, repr=False)
+    _talk: DlmsSession = field(init=False, repr=False)
+    _told: DlmsReadings = field(init=False, repr=False)
     _names: list[Attribute] = field(init=False, repr=False)
     _errors: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        cosem.present()
+        cosem.require_library()
         if not (self.password.isascii() and len(self.password) <= 64):
             raise ConfigError("password cannot be right: at most 64 plain characters belong here")
         server = hdlc.server_address(self.logical, self.address, self.width == "four")
-        self._talk = Talk(self.bus, hdlc.client_address(self.client), server, self.timeout_s)
+        self._talk = DlmsSession(self.bus, hdlc.client_address(self.client), server, self.timeout_s)
         self._forget()
 
     async def open(self) -> None:
@@ -92,7 +92,7 @@ class Dlms:
 
     def _forget(self) -> None:
         """What is known of a meter, and might be of another one."""
-        self._told = Told()
+        self._told = DlmsReadings()
         self._names = [Attribute(DATA, obis) for obis in NAMES]
         self._errors = True
 
@@ -156,7 +156,7 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
 
     Raises DataError for a damaged frame, for a refused association, and when nothing is in them.
     """
-    readings, parts = Told(), {b"": b""}
+    readings, parts = DlmsReadings(), {b"": b""}
     asked: Attribute | None = None
     block = b""
     for data in frames:
@@ -169,14 +169,14 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
             continue
         apdu = whole[3:]
         if whole[:3] == cosem.ASK:
-            asked = cosem.asked(apdu) or (asked if apdu[:2] == b"\xc0\x02" else None)
+            asked = cosem.parse_get(apdu) or (asked if apdu[:2] == b"\xc0\x02" else None)
         elif whole[:3] != cosem.TELL:
             raise DataError(f"no words of DLMS: {whole[:64].hex()}")
         elif apdu[:1] == bytes((cosem.AARE,)):
-            cosem.accepted(apdu)
+            cosem.check_aare(apdu)
         elif asked is not None and asked.kind == REGISTER and asked.obis in CODES:
             try:
-                answer = cosem.answered(apdu)
+                answer = cosem.parse_response(apdu)
                 block = (block + answer.data)[: LONGEST + 1]
                 if answer.more:
                     continue

@@ -98,7 +98,7 @@ class Dlt645:
             try:
                 data = await self._ask(di)
                 heard = True
-                found |= items.values(_item(di), di, data)
+                found |= items.item_values(_item(di), di, data)
                 answered = True
             except BusError:
                 if not answered:
@@ -153,7 +153,7 @@ class Dlt645:
         words: dict[int, int] = {}
         for di in tuple(self._status):
             try:
-                words |= items.words_of(di, await self._ask(di))
+                words |= items.status_words(di, await self._ask(di))
             except BusError:
                 self._status = []
                 return
@@ -164,7 +164,7 @@ class Dlt645:
                 if di == items.STATUS_BLOCK:
                     self._status = list(items.STATUS_WORDS)
                     return  # next time
-        self.health = items.conditions(words)
+        self.health = items.status_conditions(words)
 
     async def _ask(self, di: int) -> bytes:
         """The data behind an identifier, of all frames. Raises BusError, DataError."""
@@ -182,13 +182,13 @@ class Dlt645:
 
     async def _exchange(
         self, control: int, data: bytes, answer_s: float | None = None
-    ) -> wire.Frame:
-        request = wire.frame(self._target, control, data)
+    ) -> wire.Dlt645Frame:
+        request = wire.encode_frame(self._target, control, data)
         answer_s = ANSWER_S if answer_s is None else answer_s
-        answer = await self.bus.frame(wire.answer_to(request), answer_s, wire.WAKE + request)
-        frame = wire.parse(answer)
+        answer = await self.bus.frame(wire.answer_framer(request), answer_s, wire.WAKE + request)
+        frame = wire.parse_frame(answer)
         if frame.control & wire.REFUSED:
-            raise wire.refusal(frame)
+            raise wire.refusal_error(frame)
         return frame
 
     async def _own_address(self) -> str:
@@ -213,7 +213,7 @@ def _digits(text: str) -> bool:
     return text.isascii() and text.isdecimal()
 
 
-def _item(di: int) -> items.Item:
+def _item(di: int) -> items.Dlt645Item:
     item = items.item_of(di)
     assert item is not None, "it is in no plan"
     return item
@@ -236,7 +236,7 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
     parts: dict[int, bytes] = {}
     useful = False
     for one in frames:
-        frame = wire.parse(one)
+        frame = wire.parse_frame(one)
         code = frame.control & 0x1F
         if not frame.control & wire.ANSWER:
             asked = int.from_bytes(frame.data[:4], "little") if len(frame.data) >= 4 else None
@@ -245,10 +245,10 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
         useful = True
         if frame.control & wire.REFUSED:
             if asked is None:
-                raise wire.refusal(frame)  # of what, nobody knows
+                raise wire.refusal_error(frame)  # of what, nobody knows
             item = items.item_of(asked)
             if item is not None:
-                found |= {key: Bad(wire.refusal(frame).reason) for key in _keys(asked)}
+                found |= {key: Bad(wire.refusal_error(frame).reason) for key in _keys(asked)}
             continue
         if code not in (wire.READ, wire.MORE) or len(frame.data) < 4:
             continue
@@ -259,7 +259,7 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
             continue
         item = items.item_of(di)
         if item is not None:
-            found |= items.values(item, di, data)
+            found |= items.item_values(item, di, data)
     if not useful:
         raise DataError("no frame of a meter", Reason.SILENT)
     return found

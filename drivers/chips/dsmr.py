@@ -20,22 +20,30 @@ from typing import ClassVar, Final
 
 from drivers.chips import _p1_meters as p1
 from drivers.chips._crc16 import arc
-from drivers.chips._obis import Obis, serial
-from drivers.chips._obis_registers import Registers
-from drivers.chips._obis_values import points, within
-from drivers.chips._telegram import Entry, checked, cut, entries, number, readings, texts
+from drivers.chips._obis import Obis, serial_number
+from drivers.chips._obis_registers import TariffRegisters
+from drivers.chips._obis_values import checked_sample, known_points
+from drivers.chips._telegram import (
+    DataSet,
+    check_parity,
+    next_telegram,
+    obis_readings,
+    obis_texts,
+    parse_data_sets,
+    parse_number,
+)
 from edge.core import (
     Bad,
     Condition,
     ConfigError,
     DataError,
-    Doubt,
-    Kind,
     Point,
+    PointKind,
     Quantity,
     Reason,
     Sample,
     SerialBus,
+    UncertainValue,
 )
 
 SILENT_S: Final = 22.0  # two telegrams of the slow ones
@@ -45,7 +53,7 @@ MODERN: Final = (  # lines of the telegrams that end with a checksum
     Obis(0, 0, 96, 1, 4),
 )
 
-ELECTRICITY: Final = points(
+ELECTRICITY: Final = known_points(
     "energy_import", "energy_import_t1", "energy_import_t2",
     "energy_export", "energy_export_t1", "energy_export_t2",
     "reactive_energy_import", "reactive_energy_export",
@@ -53,8 +61,10 @@ ELECTRICITY: Final = points(
     "voltage_l1", "voltage_l2", "voltage_l3", "current_l1", "current_l2", "current_l3",
 )  # fmt: skip
 FAILURES: Final = {
-    Obis(0, 0, 96, 7, 21): Point("power_failures", Quantity.COUNT, 0, 99999, kind=Kind.TOTAL),
-    Obis(0, 0, 96, 7, 9): Point("long_power_failures", Quantity.COUNT, 0, 99999, kind=Kind.TOTAL),
+    Obis(0, 0, 96, 7, 21): Point("power_failures", Quantity.COUNT, 0, 99999, kind=PointKind.TOTAL),
+    Obis(0, 0, 96, 7, 9): Point(
+        "long_power_failures", Quantity.COUNT, 0, 99999, kind=PointKind.TOTAL
+    ),
 }
 POINTS: Final = (*ELECTRICITY, *p1.MBUS.values(), *FAILURES.values())
 HEAD: Final = "p1 1"  # of what is kept
@@ -86,14 +96,16 @@ class Dsmr:
     points: Sequence[Point] = field(default=POINTS, init=False, repr=False)  # with the options'
     health: Mapping[Condition, str] = field(default_factory=dict, init=False, repr=False)
     _identity: str = field(default="", init=False, repr=False)
-    _registers: Registers = field(default_factory=Registers, init=False, repr=False)
+    _registers: TariffRegisters = field(default_factory=TariffRegisters, init=False, repr=False)
     _named: dict[int, list[str]] = field(init=False, repr=False)
     _meters: dict[str, str] = field(default_factory=dict, init=False, repr=False)  # by point
     _gaps: dict[str, int] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._named = {kind: _names(key, getattr(self, key)) for kind, key in p1.OPTIONS.items()}
-        self.points = (*POINTS, *more_points(self._named))
+        self._named = {
+            kind: _identifiers(key, getattr(self, key)) for kind, key in p1.OPTIONS.items()
+        }
+        self.points = (*POINTS, *points_of_further_meters(self._named))
 
     @property
     def identity(self) -> str:
@@ -104,9 +116,9 @@ class Dsmr:
 
     async def read(self) -> tuple[Sample, ...]:
         """The newest telegram. Raises BusError on silence, DataError for a damaged one."""
-        found = telegram(await self.bus.frame(cut, SILENT_S, newest=True))
+        found = parse_telegram(await self.bus.frame(next_telegram, SILENT_S, newest=True))
         self._identity = identity(found) or self._identity
-        places, notes = behind(found, self._named)
+        places, notes = mbus_samples(found, self._named)
         self.health = {Condition.SETTINGS: ". ".join(notes)} if notes else {}
         own = decode(found, self._identity, self._registers)
         samples = own | {key: self._goes_on(key, *at) for key, at in places.items()}
@@ -145,12 +157,12 @@ class Dsmr:
         self._gaps[key] -= 1
         if not self._gaps[key]:
             del self._gaps[key]
-        return Doubt(sample, Reason.GAP)  # type: ignore[arg-type]
+        return UncertainValue(sample, Reason.GAP)  # type: ignore[arg-type]
 
 
-def _names(option: str, identifiers: Sequence[str]) -> list[str]:
+def _identifiers(option: str, identifiers: Sequence[str]) -> list[str]:
     """The identifiers in an option, as they are compared. Raises ConfigError."""
-    found = [p1.canonical(name) for name in identifiers]
+    found = [p1.canonical_identifier(name) for name in identifiers]
     if len(found) > p1.CHANNELS or "" in found or len(set(found)) < len(found):
         raise ConfigError(
             f"{option} = {list(identifiers)} cannot be right: the identifiers of up to "
@@ -159,18 +171,18 @@ def _names(option: str, identifiers: Sequence[str]) -> list[str]:
     return found
 
 
-def more_points(named: Mapping[int, Sequence[str]]) -> list[Point]:
+def points_of_further_meters(named: Mapping[int, Sequence[str]]) -> list[Point]:
     """Those of the second, third and fourth meter of a kind."""
     return [
-        Point(key, p1.MBUS[kind].quantity, 0, p1.MBUS[kind].high, kind=Kind.TOTAL)
+        Point(key, p1.MBUS[kind].quantity, 0, p1.MBUS[kind].high, kind=PointKind.TOTAL)
         for kind, names in named.items()
-        for key in p1.keys(kind, len(names))[1:]
+        for key in p1.point_keys(kind, len(names))[1:]
     ]
 
 
-def telegram(frame: bytes) -> list[Entry]:
+def parse_telegram(frame: bytes) -> list[DataSet]:
     """The data sets of a telegram. Raises DataError when it is damaged."""
-    text = checked(frame)
+    text = check_parity(frame)
     head, _, rest = text.partition(b"\r\n")
     body, mark, tail = rest.rpartition(b"\r\n!")
     if not head.startswith(b"/") or not mark or not tail.endswith(b"\r\n"):
@@ -179,32 +191,34 @@ def telegram(frame: bytes) -> list[Entry]:
     right = arc(text[: -len(tail)])
     if crc and crc not in (f"{right:04X}", f"{right:X}"):  # some leave out leading zeros
         raise DataError("wrong CRC: the telegram was damaged")
-    found = entries(body.decode("ascii"), strict=not crc)
+    found = parse_data_sets(body.decode("ascii"), strict=not crc)
     if not found:
         raise DataError("a telegram without values")
-    if not crc and not texts(found).keys().isdisjoint(MODERN):
+    if not crc and not obis_texts(found).keys().isdisjoint(MODERN):
         raise DataError("the telegram has lost its CRC")
     return found
 
 
-def decode(found: Sequence[Entry], identity: str, registers: Registers) -> dict[str, Sample]:
+def decode(
+    found: Sequence[DataSet], identity: str, registers: TariffRegisters
+) -> dict[str, Sample]:
     """What the data sets of a telegram say of the meter itself."""
-    obis_found = [one if one.unit else one._replace(value=None) for one in readings(found)]
+    obis_found = [one if one.unit else one._replace(value=None) for one in obis_readings(found)]
     samples = registers.samples(identity, ELECTRICITY, obis_found)
     by_key = {p.key: s for p, s in zip(ELECTRICITY, samples, strict=True)}
-    plain = texts(found)
+    plain = obis_texts(found)
     return by_key | {point.key: _count(point, plain.get(code)) for code, point in FAILURES.items()}
 
 
-def behind(
-    found: Sequence[Entry], named: Mapping[int, Sequence[str]]
-) -> tuple[dict[str, p1.Place], list[str]]:
+def mbus_samples(
+    found: Sequence[DataSet], named: Mapping[int, Sequence[str]]
+) -> tuple[dict[str, p1.PointSource], list[str]]:
     """The points of the meters on its M-Bus, and what a person should know of them."""
-    meters = p1.meters(found)
-    by_key: dict[str, p1.Place] = {}
+    meters = p1.list_meters(found)
+    by_key: dict[str, p1.PointSource] = {}
     notes: list[str] = []
     for kind in p1.MBUS:
-        places, text = p1.places(kind, meters, named.get(kind, ()))
+        places, text = p1.point_sources(kind, meters, named.get(kind, ()))
         by_key |= places
         notes += [text] if text else []
     return by_key, notes
@@ -213,29 +227,31 @@ def behind(
 def _count(point: Point, text: str | None) -> Sample:
     if text is None:
         return Bad(Reason.ADDRESS)
-    value = number(text)
-    return within(point, None if value is None else float(value))
+    value = parse_number(text)
+    return checked_sample(point, None if value is None else float(value))
 
 
-def identity(found: Iterable[Entry]) -> str:
+def identity(found: Iterable[DataSet]) -> str:
     """The serial number of the electricity meter: it is told as the hexadecimal of its letters."""
-    return serial({code: p1.letters(text) for code, text in texts(found).items()})
+    return serial_number(
+        {code: p1.identifier_text(text) for code, text in obis_texts(found).items()}
+    )
 
 
 def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
     """What the last of these telegrams means. Raises DataError for a damaged one, and for none."""
     if not frames:
         raise DataError("no telegram", Reason.SILENT)
-    found = [telegram(frame) for frame in frames][-1]
-    by_key = decode(found, "", Registers()) | {
-        key: at.sample for key, at in behind(found, {})[0].items()
+    found = [parse_telegram(frame) for frame in frames][-1]
+    by_key = decode(found, "", TariffRegisters()) | {
+        key: at.sample for key, at in mbus_samples(found, {})[0].items()
     }
     return {point.key: by_key[point.key] for point in POINTS}
 
 
-def drafted(frame: bytes) -> dict[str, list[str]]:
+def draft_options(frame: bytes) -> dict[str, list[str]]:
     """Options for a port with several meters of a kind. Raises DataError for a damaged frame."""
-    return p1.ambiguous(p1.meters(telegram(frame)), {})
+    return p1.ambiguous(p1.list_meters(parse_telegram(frame)), {})
 
 
 DRIVER: Final = Dsmr

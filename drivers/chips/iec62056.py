@@ -20,20 +20,29 @@ from typing import Annotated, ClassVar, Final
 
 from drivers.chips._iec62056 import (
     BAUDS,
-    Block,
+    Readout,
     acknowledge,
     command,
-    cut_ident,
     fault,
     ident,
-    nothing,
+    next_ident,
+    no_frame,
     readout,
     sign_on,
 )
-from drivers.chips._obis import LETTERS, Obis, serial
-from drivers.chips._obis_registers import Registers
-from drivers.chips._obis_values import points, samples
-from drivers.chips._telegram import ACK, SOH, STX, Entry, coded, readings, seven, texts
+from drivers.chips._obis import LETTERS, Obis, serial_number
+from drivers.chips._obis_registers import TariffRegisters
+from drivers.chips._obis_values import known_points, obis_samples
+from drivers.chips._telegram import (
+    ACK,
+    SOH,
+    STX,
+    DataSet,
+    add_parity,
+    obis_readings,
+    obis_texts,
+    strip_parity,
+)
 from edge.core import (
     BusError,
     Condition,
@@ -53,7 +62,7 @@ SILENT_S: Final = 2.0  # the longest pause within an answer is 1.5 s
 LONGEST_S: Final = 75.0  # of one reading; 2,000 characters at 300 baud, and nobody drips for ever
 ERRORS: Final = Obis(0, 0, LETTERS["F"], LETTERS["F"], 0)  # F.F
 
-POINTS: Final = points(
+POINTS: Final = known_points(
     "energy_import", "energy_import_t1", "energy_import_t2", "energy_import_t3", "energy_import_t4",
     "energy_export", "energy_export_t1", "energy_export_t2", "energy_export_t3", "energy_export_t4",
     "energy_total", "reactive_energy_import", "reactive_energy_export",
@@ -78,7 +87,7 @@ class Iec62056:
     address: str = ""
     fastest: Annotated[int, (300, 19200)] = 19200
     _identity: str = field(default="", init=False, repr=False)
-    _registers: Registers = field(default_factory=Registers, init=False, repr=False)
+    _registers: TariffRegisters = field(default_factory=TariffRegisters, init=False, repr=False)
     _health: dict[Condition, str] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -107,29 +116,31 @@ class Iec62056:
             raise BusError(f"a readout of more than {LONGEST_S:g} s: raise `fastest`?") from late
         finally:
             await self.bus.speed()
-        obis_found = texts(found)
-        self._identity = serial(obis_found) or self._identity
+        obis_found = obis_texts(found)
+        self._identity = serial_number(obis_found) or self._identity
         error = fault(obis_found.get(ERRORS, ""))
         self._health = {Condition.DEVICE: _sentence(error)} if error else {}
-        return self._registers.samples(self._identity, POINTS, readings(found))
+        return self._registers.samples(self._identity, POINTS, obis_readings(found))
 
     async def close(self) -> None:
         """Nothing to release: the meter falls asleep by itself."""
 
     async def _readout(self) -> bytearray:
         await self.bus.speed()
-        called = await self.bus.frame(cut_ident, SIGN_ON_S, write=coded(sign_on(self.address)))
+        called = await self.bus.frame(
+            next_ident, SIGN_ON_S, write=add_parity(sign_on(self.address))
+        )
         meter = ident(called)
         baud = meter.baud if meter.baud <= self.fastest else BAUDS[0]
         if meter.asks:
             await self._pause(QUICK_S if meter.quick else REACTION_S)
-            await self.bus.send(coded(acknowledge(baud)))
+            await self.bus.send(add_parity(acknowledge(baud)))
             await self._pause(ACK_S)
         else:
             baud = meter.baud
         if baud != BAUDS[0]:
             await self.bus.speed(baud)
-        block = Block()
+        block = Readout()
         while not block.whole:
             await self.bus.frame(block.take, SILENT_S)
         return block.data
@@ -137,16 +148,16 @@ class Iec62056:
     async def _pause(self, for_s: float) -> None:
         """Let the line rest: what comes meanwhile stays for the next who reads."""
         with suppress(BusError, DataError):
-            await self.bus.frame(nothing, for_s)
+            await self.bus.frame(no_frame, for_s)
 
 
 def _sentence(error: str) -> str:
     return f"the error register F.F holds {error}: look it up in the meter's manual"
 
 
-def decode(found: Sequence[Entry]) -> tuple[Sample, ...]:
+def decode(found: Sequence[DataSet]) -> tuple[Sample, ...]:
     """The data sets of a readout, one sample per point."""
-    return samples(POINTS, readings(found))
+    return obis_samples(POINTS, obis_readings(found))
 
 
 def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
@@ -154,18 +165,18 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
 
     Raises DataError for a damaged frame, and when there is no readout.
     """
-    found: list[Entry] | None = None
+    found: list[DataSet] | None = None
     for frame in frames:
-        match seven(frame[:1]):
+        match strip_parity(frame[:1]):
             case head if head == STX:
                 found = readout(frame)
             case head if head == SOH:
                 command(frame)
             case head if head == ACK and len(frame) == 6:
                 pass
-            case b"/" if seven(frame[:2]) != b"/?":
+            case b"/" if strip_parity(frame[:2]) != b"/?":
                 ident(frame)
-            case b"/" if seven(frame[-3:]) == b"!\r\n":
+            case b"/" if strip_parity(frame[-3:]) == b"!\r\n":
                 pass
             case _:
                 raise DataError(f"no frame of IEC 62056-21: {frame[:40].hex() or 'nothing'}")

@@ -15,17 +15,24 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from drivers.chips._iec62056 import fault
-from drivers.chips._obis import LETTERS, Obis, serial
-from drivers.chips._obis_registers import Registers
-from drivers.chips._obis_values import points, samples
-from drivers.chips._telegram import Entry, checked, cut, entries, readings, texts
+from drivers.chips._obis import LETTERS, Obis, serial_number
+from drivers.chips._obis_registers import TariffRegisters
+from drivers.chips._obis_values import known_points, obis_samples
+from drivers.chips._telegram import (
+    DataSet,
+    check_parity,
+    next_telegram,
+    obis_readings,
+    obis_texts,
+    parse_data_sets,
+)
 from edge.core import Condition, DataError, Point, Reason, Sample, SerialBus
 
 SILENT_S: Final = 12.0  # a telegram takes 3 s at 2400 baud; the slowest meters begin one every 5 s
 STATUS: Final = Obis(1, 0, 96, 5, 5)
 ERRORS: Final = Obis(0, 0, LETTERS["F"], LETTERS["F"], 0)  # F.F
 
-POINTS: Final = points(
+POINTS: Final = known_points(
     "energy_import", "energy_import_t1", "energy_import_t2",
     "energy_export", "energy_export_t1", "energy_export_t2",
     "power", "power_l1", "power_l2", "power_l3",
@@ -41,7 +48,7 @@ class Iec62056Push:
     line: ClassVar[str] = "2400 8N1"
     bus: SerialBus
     _identity: str = field(default="", init=False, repr=False)
-    _registers: Registers = field(default_factory=Registers, init=False, repr=False)
+    _registers: TariffRegisters = field(default_factory=TariffRegisters, init=False, repr=False)
     _health: dict[Condition, str] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -57,28 +64,28 @@ class Iec62056Push:
 
     async def read(self) -> tuple[Sample, ...]:
         """The newest telegram. Raises BusError on silence, DataError for a damaged one."""
-        found = telegram(await self.bus.frame(cut, SILENT_S, newest=True))
-        obis_found = texts(found)
-        self._identity = serial(obis_found) or self._identity
-        self._health = conditions(obis_found)
-        return self._registers.samples(self._identity, POINTS, readings(found))
+        found = parse_telegram(await self.bus.frame(next_telegram, SILENT_S, newest=True))
+        obis_found = obis_texts(found)
+        self._identity = serial_number(obis_found) or self._identity
+        self._health = status_conditions(obis_found)
+        return self._registers.samples(self._identity, POINTS, obis_readings(found))
 
     async def close(self) -> None:
         """Nothing to release: it goes on talking."""
 
 
-def telegram(frame: bytes) -> list[Entry]:
+def parse_telegram(frame: bytes) -> list[DataSet]:
     """The data sets of a telegram. Raises DataError when one line of it is damaged."""
-    head, _, rest = checked(frame).partition(b"\r\n")
+    head, _, rest = check_parity(frame).partition(b"\r\n")
     if not head.startswith(b"/") or not rest.endswith(b"\r\n!\r\n"):
         raise DataError(f"no telegram: {frame[:40].hex() or 'nothing'}")
-    found = entries(rest[:-5].decode("ascii"), strict=True)
+    found = parse_data_sets(rest[:-5].decode("ascii"), strict=True)
     if not found:
         raise DataError("a telegram without values")
     return found
 
 
-def conditions(texts: Mapping[Obis, str]) -> dict[Condition, str]:
+def status_conditions(texts: Mapping[Obis, str]) -> dict[Condition, str]:
     """What the status byte 96.5.5 and the error register F.F say."""
     found: dict[Condition, str] = {}
     word = texts.get(STATUS, "")
@@ -98,8 +105,10 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
     """What the last of these telegrams means. Raises DataError for a damaged one, and for none."""
     if not frames:
         raise DataError("no telegram", Reason.SILENT)
-    found = [telegram(frame) for frame in frames][-1]
-    return {p.key: s for p, s in zip(POINTS, samples(POINTS, readings(found)), strict=True)}
+    found = [parse_telegram(frame) for frame in frames][-1]
+    return {
+        p.key: s for p, s in zip(POINTS, obis_samples(POINTS, obis_readings(found)), strict=True)
+    }
 
 
 DRIVER: Final = Iec62056Push

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from drivers.chips._line import contact
+from drivers.chips._contact_line import contact
 from edge.core import Bias, Contact, Edge, LineSpec
 
 

@@ -19,19 +19,19 @@ from fractions import Fraction
 from typing import Annotated, ClassVar, Final
 
 from drivers.chips import _mbus_link as link
-from drivers.chips._mbus_records import Record, meaning, records
+from drivers.chips._mbus_records import MbusRecord, parse_records, vif_meaning
 from edge.core import (
     Bad,
     Condition,
     ConfigError,
     DataError,
-    Doubt,
-    Kind,
     Point,
+    PointKind,
     Quantity,
     Reason,
     Sample,
     SerialBus,
+    UncertainValue,
 )
 
 VARIABLE, ERROR = link.VARIABLE, 0x70  # CI: records; an error instead
@@ -51,7 +51,7 @@ _PHASED: Final = (
 
 
 def _total(key: str, quantity: Quantity = Quantity.ENERGY) -> Point:
-    return Point(key, quantity, low=0, high=1e9, kind=Kind.TOTAL)
+    return Point(key, quantity, low=0, high=1e9, kind=PointKind.TOTAL)
 
 
 @dataclass(slots=True)
@@ -100,25 +100,27 @@ class Mbus:
     async def read(self) -> tuple[Sample, ...]:
         """All points, of all its telegrams. Raises BusError on silence, DataError for damage."""
         if self.secondary:  # this deselects the others, and the meter begins with its first one
-            await self.bus.frame(link.ack, self.timeout_s, link.select(self.secondary))
+            await self.bus.frame(link.next_ack, self.timeout_s, link.select(self.secondary))
         else:
-            await self.bus.frame(link.ack, self.timeout_s, link.short(link.SND_NKE, self.address))
+            await self.bus.frame(
+                link.next_ack, self.timeout_s, link.short_frame(link.SND_NKE, self.address)
+            )
         target = link.SELECTED if self.secondary else self.address
-        telegrams: list[Telegram] = []
+        telegrams: list[MbusTelegram] = []
         for turn in range(TELEGRAMS_AT_MOST):
             control = link.REQ_UD2 | (0 if turn % 2 else link.FCB)
             answer = await self.bus.frame(
-                link.answer_of(target, self.secondary),
+                link.answer_framer(target, self.secondary),
                 self.timeout_s,
-                link.short(control, target),
+                link.short_frame(control, target),
             )
-            telegrams.append(telegram(answer))
+            telegrams.append(parse_telegram(answer))
             if telegrams[0].identity != telegrams[-1].identity:
                 raise DataError("two meters answer: they have the same address")
             if not telegrams[-1].more:
                 break
         samples = decode(telegrams)
-        self.identity, self.health = telegrams[0].identity, health(telegrams)
+        self.identity, self.health = telegrams[0].identity, status_conditions(telegrams)
         return tuple(samples.get(p.key, Bad(Reason.ADDRESS)) for p in self.points)
 
     async def close(self) -> None:
@@ -126,19 +128,19 @@ class Mbus:
 
 
 @dataclass(frozen=True, slots=True)
-class Telegram:
+class MbusTelegram:
     """One telegram with data: whose it is, how it is doing, its records."""
 
     identity: str
     medium: int
     status: int
-    records: tuple[Record, ...]
+    records: tuple[MbusRecord, ...]
     more: bool
 
 
-def telegram(frame: bytes) -> Telegram:
+def parse_telegram(frame: bytes) -> MbusTelegram:
     """Raises DataError for a damaged telegram, for one that tells an error, and for other forms."""
-    control, _, ci, data = link.inside(frame)
+    control, _, ci, data = link.parse_long(frame)
     if control & link.KIND != link.RSP_UD:
         raise DataError("this telegram is no answer with data")
     if ci == ERROR:
@@ -152,15 +154,15 @@ def telegram(frame: bytes) -> Telegram:
         raise DataError("the meter encrypts what it says: switch that off", Reason.FAULT)
     maker = int.from_bytes(data[4:6], "little")
     letters = "".join(chr(64 + (maker >> shift & 0x1F)) for shift in (10, 5, 0))
-    found, more = records(data[HEADER:])
+    found, more = parse_records(data[HEADER:])
     number = data[3::-1].hex().upper()
-    return Telegram(f"{letters} {number}", data[7], data[9], tuple(found), more)
+    return MbusTelegram(f"{letters} {number}", data[7], data[9], tuple(found), more)
 
 
-def decode(telegrams: Sequence[Telegram]) -> dict[str, Sample]:
+def decode(telegrams: Sequence[MbusTelegram]) -> dict[str, Sample]:
     """Samples by key. A meter that reports a permanent error gives uncertain values (fault)."""
     found: dict[str, Sample] = {}
-    by: dict[str, tuple[int, Record]] = {}  # telegram and record that it came with
+    by: dict[str, tuple[int, MbusRecord]] = {}  # telegram and record that it came with
     forms = [[replace(record, value=None) for record in one.records] for one in telegrams]
     for place, one in enumerate(telegrams):
         if forms[place] in forms[:place] and _is_repeated(telegrams, place):
@@ -174,13 +176,13 @@ def decode(telegrams: Sequence[Telegram]) -> dict[str, Sample]:
                 if _contradicts(place, record, *by[key]):
                     found[key] = Bad(Reason.CONTRADICTED)
                 continue
-            broken = one.status & PERMANENT and not isinstance(sample, Bad | Doubt)
+            broken = one.status & PERMANENT and not isinstance(sample, Bad | UncertainValue)
             by[key] = (place, record)
-            found[key] = Doubt(sample, Reason.FAULT) if broken else sample  # type: ignore[arg-type]
+            found[key] = UncertainValue(sample, Reason.FAULT) if broken else sample  # type: ignore[arg-type]
     return found
 
 
-def _is_repeated(telegrams: Sequence[Telegram], place: int) -> bool:
+def _is_repeated(telegrams: Sequence[MbusTelegram], place: int) -> bool:
     """Whether a telegram of a form that was there is that one again, later.
 
     It is where the meter never comes to its last one, since it does not heed the frame count bit,
@@ -190,16 +192,16 @@ def _is_repeated(telegrams: Sequence[Telegram], place: int) -> bool:
     return telegrams[-1].more or any(not one.more for one in telegrams[:place])
 
 
-def _contradicts(place: int, record: Record, before: int, first: Record) -> bool:
+def _contradicts(place: int, record: MbusRecord, before: int, first: MbusRecord) -> bool:
     """Whether two records claim to be the same thing; a register may stand in each telegram."""
     return record.vif == first.vif and (place == before or record.value != first.value)
 
 
-def _sample(record: Record, medium: int) -> tuple[str, Sample] | None:
+def _sample(record: MbusRecord, medium: int) -> tuple[str, Sample] | None:
     """A record's point and value; None when it is of something else."""
     if record.function or record.storage or record.subunit:
         return None
-    unit_meaning = meaning(record.vif)
+    unit_meaning = vif_meaning(record.vif)
     if unit_meaning is None:
         return None
     stem = unit_meaning.stem
@@ -220,7 +222,7 @@ def _sample(record: Record, medium: int) -> tuple[str, Sample] | None:
     return key, value if point.low <= value <= point.high else Bad(Reason.RANGE)
 
 
-def health(telegrams: Sequence[Telegram]) -> dict[Condition, str]:
+def status_conditions(telegrams: Sequence[MbusTelegram]) -> dict[Condition, str]:
     """What the status byte and the error flags say."""
     status = 0
     for one in telegrams:
@@ -251,14 +253,14 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
 
     Raises DataError for a damaged telegram, and when there is none.
     """
-    telegrams: list[Telegram] = []
+    telegrams: list[MbusTelegram] = []
     useful = False
     for frame in frames:
         if frame == link.ACK or link.is_request(frame):
             useful = True
             continue
-        if link.inside(frame)[0] & link.KIND == link.RSP_UD:
-            telegrams.append(telegram(frame))
+        if link.parse_long(frame)[0] & link.KIND == link.RSP_UD:
+            telegrams.append(parse_telegram(frame))
         useful = True
     if not useful:
         raise DataError("no telegram", Reason.SILENT)

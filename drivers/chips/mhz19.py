@@ -13,18 +13,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final, Literal
 
-from drivers.chips._winsen import COMMAND, READ, answer, command, cut, is_whole, warming
+from drivers.chips._winsen import (
+    COMMAND,
+    READ,
+    answer_framer,
+    encode_command,
+    is_whole,
+    parse_answer,
+    warming_conditions,
+)
 from edge.core import (
     Bad,
     BusError,
     Condition,
     DataError,
-    Doubt,
     Point,
     Quantity,
     Reason,
     Sample,
     SerialBus,
+    UncertainValue,
 )
 
 SELF_CALIBRATION: Final = 0x79
@@ -63,7 +71,7 @@ class Mhz19:
     @property
     def health(self) -> Mapping[Condition, str]:
         """Whether it warms up."""
-        return warming(self._reads, self.settle_reads)
+        return warming_conditions(self._reads, self.settle_reads)
 
     async def open(self) -> None:
         """Begin to count, and say what was configured. Raises BusError when the port is gone."""
@@ -71,12 +79,12 @@ class Mhz19:
         if self.self_calibration != "keep":
             wanted = ON if self.self_calibration == "on" else OFF
             # some models confirm it and some do not; an answer is passed over by the next question
-            await self.bus.send(command(SELF_CALIBRATION, wanted))
+            await self.bus.send(encode_command(SELF_CALIBRATION, wanted))
 
     async def read(self) -> tuple[Sample, ...]:
         """Ask. Raises BusError on silence, DataError for a damaged answer."""
         try:
-            frame = await self.bus.frame(cut(READ), ANSWER_S, write=command(READ))
+            frame = await self.bus.frame(answer_framer(READ), ANSWER_S, write=encode_command(READ))
         except BusError:
             self._reads = 0  # it may have lost power
             raise
@@ -86,9 +94,9 @@ class Mhz19:
             return samples
         self._reads += 1
         co2, inner = samples
-        if self._reads > self.settle_reads or isinstance(co2, Bad | Doubt):
+        if self._reads > self.settle_reads or isinstance(co2, Bad | UncertainValue):
             return samples
-        return Doubt(co2, Reason.WARMUP), inner
+        return UncertainValue(co2, Reason.WARMUP), inner
 
     async def close(self) -> None:
         """Nothing to release."""
@@ -96,7 +104,7 @@ class Mhz19:
 
 def decode(frame: bytes) -> tuple[Sample, ...]:
     """One answer. Raises DataError when it is damaged. One of zeros, or 0 ppm, is bad:warmup."""
-    held = answer(frame, READ)
+    held = parse_answer(frame, READ)
     if not any(held):
         return (Bad(Reason.WARMUP),) * len(POINTS)
     values = (float(int.from_bytes(held[:2])), float(held[2] - ZERO_CEL))

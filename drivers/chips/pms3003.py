@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from drivers.chips._plantower import Layout, ParticleSensor, masses
+from drivers.chips._plantower import Layout, ParticleSensor, mass_words
 from edge.core import Point, Sample
 
-LAYOUT: Final = Layout(masses(), size=24, errors=False)
+LAYOUT: Final = Layout(mass_words(), size=24, errors=False)
 
 
 @dataclass(slots=True)

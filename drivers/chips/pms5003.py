@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from drivers.chips._plantower import Layout, ParticleSensor, masses, numbers
+from drivers.chips._plantower import Layout, ParticleSensor, mass_words, number_words
 from edge.core import Point, Sample
 
 LAYOUT: Final = Layout(
-    (*masses(), *numbers("n0_3", "n0_5", "n1_0", "n2_5", "n5_0", "n10")),
+    (*mass_words(), *number_words("n0_3", "n0_5", "n1_0", "n2_5", "n5_0", "n10")),
     size=32,
 )
 

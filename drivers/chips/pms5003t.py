@@ -12,20 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from drivers.chips._plantower import Layout, ParticleSensor, Word, masses, numbers
+from drivers.chips._plantower import Layout, ParticleSensor, ValueWord, mass_words, number_words
 from edge.core import Point, Quantity, Sample
 
 LAYOUT: Final = Layout(
     (
-        *masses(),
-        *numbers("n0_3", "n0_5", "n1_0", "n2_5"),
-        Word(
+        *mass_words(),
+        *number_words("n0_3", "n0_5", "n1_0", "n2_5"),
+        ValueWord(
             Point("temperature", Quantity.TEMPERATURE, low=-40, high=85, resolution=0.1),
             at=10,
             per_unit=10,
             signed=True,
         ),
-        Word(
+        ValueWord(
             Point("humidity", Quantity.RELATIVE_HUMIDITY, low=0, high=100, resolution=0.1),
             at=11,
             per_unit=10,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from drivers.chips._line import contact
+from drivers.chips._contact_line import contact
 from edge.core import Bias, ConfigError, Contact, Edge, LineSpec
 
 SHORTEST_PULSE_S: Final = 0.030

@@ -14,7 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final, Literal
 
-from drivers.chips._sensirion import Serial, celsius, command, number, samples
+from drivers.chips._sensirion import (
+    SerialQuery,
+    celsius,
+    decimal_serial,
+    encode_command,
+    word_samples,
+)
 from drivers.chips._sensirion_module import Module
 from drivers.chips._sensirion_profile import Profile
 from drivers.chips._sensirion_profile import explain as explain_with
@@ -38,7 +44,7 @@ def decode(frame: bytes, unknown: Reason = Reason.WARMUP) -> tuple[Sample, ...]:
 
     A damaged word spoils its own point only. Raises DataError for another length.
     """
-    return samples(POINTS, (_ppm, celsius, _percent), frame)
+    return word_samples(POINTS, (_ppm, celsius, _percent), frame)
 
 
 def _ppm(word: bytes) -> int | None:
@@ -72,7 +78,7 @@ class Scd41(Module):
         stop=b"\x3f\x86",
         ready=b"\xe4\xb8",
         ready_mask=0x07FF,
-        serial=Serial(b"\x36\x82", 3, 0.001, number),
+        serial=SerialQuery(b"\x36\x82", 3, 0.001, decimal_serial),
         writes=frozenset({ALTITUDE.to_bytes(2)}),
     )
 
@@ -95,7 +101,7 @@ class Scd41(Module):
         return True
 
     def _settings(self) -> Sequence[bytes]:
-        return (command(ALTITUDE, self.altitude_m),) if self.altitude_m else ()
+        return (encode_command(ALTITUDE, self.altitude_m),) if self.altitude_m else ()
 
     def _start(self) -> bytes:
         return START[self.mode == "low_power"]

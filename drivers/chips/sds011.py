@@ -14,19 +14,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final, Literal
 
-from drivers.chips._stream import begun
+from drivers.chips._framers import partial_head
 from edge.core import (
     Bad,
     BusError,
     Condition,
-    Cut,
     DataError,
-    Doubt,
+    Framer,
     Point,
     Quantity,
     Reason,
     Sample,
     SerialBus,
+    UncertainValue,
 )
 
 VALUES: Final = b"\xaa\xc0"
@@ -50,19 +50,19 @@ POINTS: Final = tuple(
 )
 
 
-def command(code: int, *data: int) -> bytes:
+def encode_command(code: int, *data: int) -> bytes:
     """A command to whichever sensor is on the line."""
     body = bytes([code, *data]).ljust(13, b"\0") + b"\xff\xff"
     return COMMAND + body + bytes([sum(body) & 0xFF, TAIL])
 
 
-def cut(start: bytes) -> Cut:
+def framer_for(start: bytes) -> Framer:
     """Finds whole frames that begin so, among any others."""
 
     def found(data: bytes) -> tuple[bytes | None, int]:
         at = data.find(start)
         if at < 0:
-            return None, len(data) - begun(data, start)
+            return None, len(data) - partial_head(data, start)
         if len(data) - at < SIZE:
             return None, at
         frame = data[at : at + SIZE]
@@ -172,7 +172,10 @@ class Sds011:
         self._reads += 1
         if self.work_min or self._reads > self.settle_reads:
             return samples
-        return tuple(s if isinstance(s, Bad | Doubt) else Doubt(s, Reason.WARMUP) for s in samples)
+        return tuple(
+            s if isinstance(s, Bad | UncertainValue) else UncertainValue(s, Reason.WARMUP)
+            for s in samples
+        )
 
     async def close(self) -> None:
         """Let fan and laser stand still. Always safe."""
@@ -180,7 +183,7 @@ class Sds011:
         if working and not self.work_min:
             self._set = False
             with suppress(BusError):
-                await self.bus.send(command(SLEEP, 1, 0))
+                await self.bus.send(encode_command(SLEEP, 1, 0))
 
     def _is_missed(self) -> bool:
         """Whether this is no rest any more. How often it is asked is not known here but learnt."""
@@ -194,21 +197,21 @@ class Sds011:
     async def _frame(self) -> bytes:
         if self.mode == "query":
             wait_s = REST_S if self.work_min and self._quiet else ANSWER_S
-            return await self.bus.frame(cut(VALUES), wait_s, write=command(QUERY))
+            return await self.bus.frame(framer_for(VALUES), wait_s, write=encode_command(QUERY))
         wait_s = REST_S if self.work_min else REPORT_S
-        return await self.bus.frame(cut(VALUES), wait_s, newest=True)
+        return await self.bus.frame(framer_for(VALUES), wait_s, newest=True)
 
     async def _set_up(self) -> None:
-        await self._ask(command(SLEEP, 1, 1))
+        await self._ask(encode_command(SLEEP, 1, 1))
         await self._adjust("reporting mode", MODE, int(self.mode == "query"))
         await self._adjust("working period", PERIOD, self.work_min)
         self._set = True
 
     async def _adjust(self, what: str, code: int, wanted: int) -> None:
         """Set what differs. Remembers what the sensor did not confirm."""
-        answer = await self._ask(command(code))
+        answer = await self._ask(encode_command(code))
         if answer is None or answer[4] != wanted:
-            answer = await self._ask(command(code, 1, wanted))
+            answer = await self._ask(encode_command(code, 1, wanted))
         if answer is None or answer[4] != wanted:
             self._unsaid[what] = f"it did not confirm its {what} ({wanted})"
         else:
@@ -217,7 +220,9 @@ class Sds011:
     async def _ask(self, question: bytes) -> bytes | None:
         """Its reply, or None when it says other things only. Raises BusError on silence."""
         try:
-            reply = await self.bus.frame(cut(REPLY + question[2:3]), ANSWER_S, write=question)
+            reply = await self.bus.frame(
+                framer_for(REPLY + question[2:3]), ANSWER_S, write=question
+            )
         except DataError:
             return None
         self._identity = reply[6:8].hex()

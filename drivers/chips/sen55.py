@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from drivers.chips._sensirion_air import AIR, GAS, MASS, POINTS, STATE, AirModule, decode_words
-from drivers.chips._sensirion_profile import Flag, Profile
+from drivers.chips._sensirion_profile import Profile, StatusFlag
 from drivers.chips._sensirion_profile import explain as explain_with
 from edge.core import Condition, Point, Reason, Sample
 
@@ -39,13 +39,13 @@ class Sen55(AirModule):
         decode=decode,
         settling=frozenset(MASS),
         flags=(
-            Flag(4, frozenset(MASS), Condition.FAN, "the fan stands still"),
-            Flag(5, frozenset(MASS), Condition.LASER, "the laser's current is out of range"),
-            Flag(6, frozenset(AIR), Condition.SENSOR, "the humidity sensor does not answer"),
+            StatusFlag(4, frozenset(MASS), Condition.FAN, "the fan stands still"),
+            StatusFlag(5, frozenset(MASS), Condition.LASER, "the laser's current is out of range"),
+            StatusFlag(6, frozenset(AIR), Condition.SENSOR, "the humidity sensor does not answer"),
             # which the indices are corrected with
-            Flag(6, frozenset(GAS), Condition.SENSOR, "", usable=True),
-            Flag(7, frozenset(GAS), Condition.SENSOR, "the gas sensor does not work"),
-            Flag(
+            StatusFlag(6, frozenset(GAS), Condition.SENSOR, "", usable=True),
+            StatusFlag(7, frozenset(GAS), Condition.SENSOR, "the gas sensor does not work"),
+            StatusFlag(
                 19,
                 frozenset(MASS),
                 Condition.CLEANING,
@@ -53,7 +53,7 @@ class Sen55(AirModule):
                 usable=True,
                 reason=Reason.STALE,
             ),
-            Flag(
+            StatusFlag(
                 21,
                 frozenset(MASS),
                 Condition.FAN,

@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final
 
-from drivers.chips._sensirion import command
+from drivers.chips._sensirion import encode_command
 from drivers.chips._sensirion_air import AIR, GAS, MASS, STATE, AirModule, decode_words
 from drivers.chips._sensirion_air import POINTS as SHARED
-from drivers.chips._sensirion_profile import CLEAN, STATUS, Flag, Profile
+from drivers.chips._sensirion_profile import CLEAN, STATUS, Profile, StatusFlag
 from drivers.chips._sensirion_profile import explain as explain_with
 from edge.core import Bad, Condition, Point, Quantity, Reason, Sample
 
@@ -66,14 +66,14 @@ class Sen66(AirModule):
         decode=decode,
         settling=frozenset(MASS),
         flags=(
-            Flag(4, frozenset(MASS), Condition.FAN, "the fan stands still"),
-            Flag(6, frozenset(AIR), Condition.SENSOR, "the humidity sensor does not work"),
+            StatusFlag(4, frozenset(MASS), Condition.FAN, "the fan stands still"),
+            StatusFlag(6, frozenset(AIR), Condition.SENSOR, "the humidity sensor does not work"),
             # which the others are corrected with
-            Flag(6, frozenset(GAS) | CO2, Condition.SENSOR, "", usable=True),
-            Flag(7, frozenset(GAS), Condition.SENSOR, "the gas sensor does not work"),
-            Flag(9, CO2, Condition.SENSOR, "the CO2 sensor does not work"),
-            Flag(11, frozenset(MASS), Condition.SENSOR, "the particle sensor does not work"),
-            Flag(
+            StatusFlag(6, frozenset(GAS) | CO2, Condition.SENSOR, "", usable=True),
+            StatusFlag(7, frozenset(GAS), Condition.SENSOR, "the gas sensor does not work"),
+            StatusFlag(9, CO2, Condition.SENSOR, "the CO2 sensor does not work"),
+            StatusFlag(11, frozenset(MASS), Condition.SENSOR, "the particle sensor does not work"),
+            StatusFlag(
                 21,
                 frozenset(MASS),
                 Condition.FAN,
@@ -147,7 +147,7 @@ class Sen66(AirModule):
         return {Condition.CLEANING: "its fan is being cleaned: no values for twenty readings"}
 
     def _settings(self) -> Sequence[bytes]:
-        return (command(ALTITUDE, self.altitude_m),) if self.altitude_m else ()
+        return (encode_command(ALTITUDE, self.altitude_m),) if self.altitude_m else ()
 
 
 def explain(frames: Sequence[bytes]) -> dict[str, Sample]:

@@ -19,16 +19,16 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final
 
 from drivers.chips._gas_index import NOTHING, GasIndex
-from drivers.chips._kept import LEARNT_READS, is_young, pack, unpack
+from drivers.chips._saved_state import LEARNT_READS, is_young, pack_state, unpack_state
 from drivers.chips._sensirion import (
-    Serial,
-    command,
+    SerialQuery,
+    checked_sample,
+    decimal_serial,
+    encode_command,
     exchanges,
-    number,
-    samples,
     serial_number,
-    whole,
-    within,
+    whole_words,
+    word_samples,
 )
 from edge.core import (
     Bad,
@@ -45,12 +45,12 @@ from edge.core import (
 CONDITION: Final = 0x2612
 MEASURE: Final = 0x2619
 HEATER_OFF: Final = b"\x36\x15"
-SERIAL: Final = Serial(b"\x36\x82", 3, 0.001, number)
+SERIAL: Final = SerialQuery(b"\x36\x82", 3, 0.001, decimal_serial)
 ANSWER_S: Final = 0.05
 CONDITION_S: Final = 0.4  # known to pass between the command and its end
 OFF_S: Final = 0.001
 CONDITION_READS: Final = 10
-SELF_TEST: Final = Serial(b"\x28\x0e", 1, 0.32, bytes.hex)
+SELF_TEST: Final = SerialQuery(b"\x28\x0e", 1, 0.32, bytes.hex)
 PIXELS: Final = 0x0F  # in its result: what has failed; the rest is to be ignored
 
 INDICES: Final = (
@@ -64,9 +64,9 @@ TICKS: Final = (  # in the order on the wire; outside this the algorithm takes n
 WARM: Final = Bad(Reason.WARMUP)
 
 
-def request(code: int, humidity_percent: float, temperature_cel: float) -> bytes:
+def encode_request(code: int, humidity_percent: float, temperature_cel: float) -> bytes:
     """A command with the air that the raw values are to be corrected for, in ticks."""
-    return command(
+    return encode_command(
         code,
         round(humidity_percent * 65535 / 100),
         round((temperature_cel + 45) * 65535 / 175),
@@ -79,9 +79,9 @@ def decode(frame: bytes, conditioned: bool = False) -> tuple[Sample, Sample]:
     A damaged word spoils its own point only. Raises DataError for another length.
     """
     if conditioned:
-        (voc,) = samples(TICKS[:1], (int.from_bytes,), frame)
+        (voc,) = word_samples(TICKS[:1], (int.from_bytes,), frame)
         return voc, WARM
-    voc, nox = samples(TICKS, (int.from_bytes, int.from_bytes), frame)
+    voc, nox = word_samples(TICKS, (int.from_bytes, int.from_bytes), frame)
     return voc, nox
 
 
@@ -155,7 +155,7 @@ class Sgp41:
         return await self._ask(MEASURE, 6, ANSWER_S)
 
     async def _ask(self, code: int, count: int, wait_s: float) -> bytes:
-        asked = request(code, self.humidity_percent, self.temperature_cel)
+        asked = encode_request(code, self.humidity_percent, self.temperature_cel)
         return await self.bus.transfer(self.address, asked, read=count, wait_s=wait_s)
 
     async def _test(self) -> None:
@@ -182,7 +182,7 @@ class Sgp41:
     def kept(self) -> bytes:
         """What the VOC algorithm has learnt; b"" before it is worth keeping."""
         learnt = self._skilled or self._voc.fed >= LEARNT_READS
-        return pack(self._identity, self._voc.state()) if learnt and self._voc.index else b""
+        return pack_state(self._identity, self._voc.state()) if learnt and self._voc.index else b""
 
     def restore(self, kept: bytes, age_s: float) -> None:
         """Take back what `kept` gave `age_s` seconds ago; ignored when it is too old."""
@@ -198,14 +198,14 @@ class Sgp41:
     def _recall(self) -> None:
         kept, self._given = self._given, b""
         if not self._voc.fed:  # else it has learnt more since
-            self._skilled = self._voc.learn(unpack(kept, self._identity)) or self._skilled
+            self._skilled = self._voc.learn(unpack_state(kept, self._identity)) or self._skilled
 
 
 def _index(point: Point, algorithm: GasIndex, ticks: Sample) -> Sample:
     index = algorithm.feed(ticks if isinstance(ticks, int) else NOTHING)
     if isinstance(ticks, Bad):
         return ticks
-    return within(point, index) if index else WARM
+    return checked_sample(point, index) if index else WARM
 
 
 def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
@@ -226,9 +226,9 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
     for asked, answer in exchanges(frames, answers):
         code = int.from_bytes(asked[:2])
         if asked in (SERIAL.command, SELF_TEST.command):
-            whole(answer, (SERIAL if asked == SERIAL.command else SELF_TEST).words)
+            whole_words(answer, (SERIAL if asked == SERIAL.command else SELF_TEST).words)
         elif asked != HEATER_OFF:
-            whole(asked[2:], 2)
+            whole_words(asked[2:], 2)
             samples = decode(answer, code == CONDITION)
             if before != CONDITION:  # else it only ends the conditioning
                 last_samples = samples

@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final, Literal
 
 from drivers.chips._sensirion import (
-    Serial,
+    SerialQuery,
     celsius,
+    decimal_serial,
     exchanges,
-    number,
-    samples,
     serial_number,
-    whole,
+    whole_words,
+    word_samples,
 )
 from edge.core import Condition, DataError, I2cBus, Point, Quantity, Reason, Sample
 
 MEASURE: Final = {"high": (b"\xfd", 0.01), "medium": (b"\xf6", 0.005), "low": (b"\xe0", 0.002)}
-SERIAL: Final = Serial(b"\x89", 2, 0.01, number)
+SERIAL: Final = SerialQuery(b"\x89", 2, 0.01, decimal_serial)
 BEYOND: Final = 6  # %RH outside of what can be that are a matter of tolerance
 
 POINTS: Final = (  # in the order on the wire
@@ -39,7 +39,7 @@ def decode(frame: bytes) -> tuple[Sample, ...]:
 
     A damaged word spoils its own point only. Raises DataError for another length.
     """
-    return samples(POINTS, (celsius, _percent), frame)
+    return word_samples(POINTS, (celsius, _percent), frame)
 
 
 def _percent(word: bytes) -> float:
@@ -97,7 +97,7 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
         if command in measures:
             samples = decode(answer)
         else:
-            whole(answer, SERIAL.words)
+            whole_words(answer, SERIAL.words)
     if not samples:
         raise DataError("no measured values among the frames", Reason.SILENT)
     return {point.key: sample for point, sample in zip(POINTS, samples, strict=True)}

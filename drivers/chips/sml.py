@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar, Final, Literal
 
-from drivers.chips._obis import Obis, from_bytes, serial
-from drivers.chips._obis_registers import Registers
-from drivers.chips._obis_values import Reading, points, samples
-from drivers.chips._sml import Entry, Number, Values, cut, decode
+from drivers.chips._obis import Obis, from_bytes, serial_number
+from drivers.chips._obis_registers import TariffRegisters
+from drivers.chips._obis_values import ObisReading, known_points, obis_samples
+from drivers.chips._sml import SmlEntry, SmlNumber, SmlValues, decode, next_frame
 from edge.core import Condition, DataError, Point, Reason, Sample, SerialBus
 
 SILENT_S: Final = 12.0  # most send every one to four seconds
@@ -39,7 +39,7 @@ STATUS: Final = (  # bit, condition, what a person should know
     (17, Condition.DEVICE, "the meter reports a fatal error"),  # from memory of the FNN text
 )
 
-POINTS: Final = points(
+POINTS: Final = known_points(
     "energy_import", "energy_import_t1", "energy_import_t2",
     "energy_export", "energy_export_t1", "energy_export_t2",
     "power", "power_l1", "power_l2", "power_l3",
@@ -62,7 +62,7 @@ class Sml:
     bus: SerialBus
     dvs74: Literal["auto", "off"] = "auto"
     _identity: str = field(default="", init=False, repr=False)
-    _registers: Registers = field(default_factory=Registers, init=False, repr=False)
+    _registers: TariffRegisters = field(default_factory=TariffRegisters, init=False, repr=False)
     _server: bytes = field(default=b"", init=False, repr=False)  # by which it is known again
     _health: dict[Condition, str] = field(default_factory=dict, init=False, repr=False)
 
@@ -79,39 +79,41 @@ class Sml:
 
     async def read(self) -> tuple[Sample, ...]:
         """The newest frame. Raises BusError on silence, DataError for a damaged one."""
-        values = decode(await self.bus.frame(cut, SILENT_S, newest=True))
-        found = readings(values, self.dvs74 == "auto")
+        values = decode(await self.bus.frame(next_frame, SILENT_S, newest=True))
+        found = sml_readings(values, self.dvs74 == "auto")
         if not self._identity or values.server != self._server:
             self._identity = identity(values) or self._identity
             self._server = values.server
-        self._health = conditions(values.entries)
+        self._health = status_conditions(values.entries)
         return self._registers.samples(self._identity, POINTS, found)
 
     async def close(self) -> None:
         """Nothing to release: it goes on talking."""
 
 
-def readings(values: Values, mend: bool = True) -> list[Reading]:
+def sml_readings(values: SmlValues, mend: bool = True) -> list[ObisReading]:
     """The numbers among the values. Raises DataError when there are none."""
     mend = mend and any(_is_dvs74(e.value) for e in values.entries)
-    found: list[Reading] = []
-    left_out: list[Reading] = []  # a tariff that is not known: then the others are not the whole
+    found: list[ObisReading] = []
+    left_out: list[
+        ObisReading
+    ] = []  # a tariff that is not known: then the others are not the whole
     for entry in values.entries:
         code = from_bytes(entry.name)
         if code is not None and code.d == REGISTER and code.e and entry.value is None:
-            left_out.append(Reading(code, None, entry.unit))
-        elif code is not None and isinstance(entry.value, Number):
+            left_out.append(ObisReading(code, None, entry.unit))
+        elif code is not None and isinstance(entry.value, SmlNumber):
             number = entry.value.value
             if mend and entry.name == POWER and entry.value.size <= 3 and number < 0:
                 number += 1 << 8 * entry.value.size
             exact = Decimal(number).scaleb(entry.scaler) if entry.scaler in SCALERS else None
-            found.append(Reading(code, exact, entry.unit))
+            found.append(ObisReading(code, exact, entry.unit))
     if not found:
         raise DataError("a frame without values", Reason.STALE)
     return [*found, *left_out, *_power(found, values.entries)]
 
 
-def _power(found: Sequence[Reading], entries: Iterable[Entry]) -> list[Reading]:
+def _power(found: Sequence[ObisReading], entries: Iterable[SmlEntry]) -> list[ObisReading]:
     """Power that is told by another code than the usual ones, as if by the usual one.
 
     What has no sign gets that of the status word; without one it is not told, unless it is zero.
@@ -137,24 +139,24 @@ def _is_dvs74(value: object) -> bool:
     return any(int.from_bytes(value[5:]) in batch for batch in DVS74)
 
 
-def identity(values: Values) -> str:
+def identity(values: SmlValues) -> str:
     """The serial number: from the list, or the id of the server."""
     texts = {
-        code: named(entry.value)
+        code: server_id_text(entry.value)
         for entry in values.entries
         if isinstance(entry.value, bytes) and (code := from_bytes(entry.name)) is not None
     }
-    return serial(texts) or named(values.server)
+    return serial_number(texts) or server_id_text(values.server)
 
 
-def named(raw: bytes) -> str:
+def server_id_text(raw: bytes) -> str:
     """A server id as it stands on the plate (DIN 43863-5): 1EMH0012345678; others in hex."""
     if len(raw) == 10 and raw[0] in (9, 10) and raw[2:5].isalpha():
         return f"{raw[1]:X}{raw[2:5].decode('ascii')}{raw[5]:02X}{int.from_bytes(raw[6:]):08d}"
     return raw.decode("ascii") if raw.isascii() and raw.isalnum() else raw.hex()
 
 
-def conditions(entries: Iterable[Entry]) -> dict[Condition, str]:
+def status_conditions(entries: Iterable[SmlEntry]) -> dict[Condition, str]:
     """What the status words say, where they are those after FNN."""
     words = [e.status for e in entries if e.status and e.status & FIXED_MASK == FIXED]
     found: dict[Condition, str] = {}
@@ -169,7 +171,9 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
     if not frames:
         raise DataError("no frame", Reason.SILENT)
     found = [decode(frame) for frame in frames][-1]
-    return {p.key: s for p, s in zip(POINTS, samples(POINTS, readings(found)), strict=True)}
+    return {
+        p.key: s for p, s in zip(POINTS, obis_samples(POINTS, sml_readings(found)), strict=True)
+    }
 
 
 DRIVER: Final = Sml

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from drivers.chips._sensirion import within, words
+from drivers.chips._sensirion import checked_sample, checked_words
 from drivers.chips._sensirion_module import ParticleModule
-from drivers.chips._sensirion_profile import SAID_CLEANING, Flag, Profile, awake
+from drivers.chips._sensirion_profile import SAID_CLEANING, Profile, StatusFlag, mark_warming
 from drivers.chips._sensirion_profile import explain as explain_with
 from edge.core import Bad, Condition, Point, Quantity, Reason, Sample
 
@@ -36,19 +36,19 @@ def decode(frame: bytes, unknown: Reason = Reason.WARMUP) -> tuple[Sample, ...]:
     A damaged word spoils its own point only. Raises DataError for another length. The module
     has no word for "unknown"; what is no number is bad:range, and all zeros are bad:warmup.
     """
-    found = words(frame, 2 * len(POINTS))
+    found = checked_words(frame, 2 * len(POINTS))
     samples = tuple(
         _sample(point, high, low)
         for point, high, low in zip(POINTS, found[::2], found[1::2], strict=True)
     )
-    return awake(POINTS, KEYS, samples)
+    return mark_warming(POINTS, KEYS, samples)
 
 
 def _sample(point: Point, high: bytes | None, low: bytes | None) -> Sample:
     if high is None or low is None:
         return Bad(Reason.CRC)
     value: float = struct.unpack(">f", high + low)[0]
-    return within(point, value)
+    return checked_sample(point, value)
 
 
 @dataclass(slots=True)
@@ -68,9 +68,9 @@ class Sps30(ParticleModule):
         decode=decode,
         settling=KEYS,
         flags=(
-            Flag(4, KEYS, Condition.FAN, "the fan stands still"),
-            Flag(5, KEYS, Condition.LASER, "the laser's current is out of range"),
-            Flag(
+            StatusFlag(4, KEYS, Condition.FAN, "the fan stands still"),
+            StatusFlag(5, KEYS, Condition.LASER, "the laser's current is out of range"),
+            StatusFlag(
                 21,
                 KEYS,
                 Condition.FAN,

@@ -16,21 +16,28 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final
 
-from drivers.chips._sensirion import text, within
+from drivers.chips._sensirion import checked_sample, text_serial
 from drivers.chips._sensirion_module import ASKS, ASKS_S, SETTLE_READS, STATUS_EVERY
-from drivers.chips._sensirion_profile import SAID_CLEANING, Silence, awake, judged
-from drivers.chips._shdlc import NOT_ALLOWED, Answer, answer, asked, cut, request
+from drivers.chips._sensirion_profile import SAID_CLEANING, StaleLimits, apply_status, mark_warming
+from drivers.chips._shdlc import (
+    NOT_ALLOWED,
+    ShdlcResponse,
+    encode_request,
+    parse_request,
+    parse_response,
+    response_framer,
+)
 from drivers.chips.sps30 import KEYS, POINTS, Sps30
 from edge.core import (
     Bad,
     BusError,
     Condition,
     DataError,
-    Doubt,
     Point,
     Reason,
     Sample,
     SerialBus,
+    UncertainValue,
 )
 
 START, STOP, READ, WAKE, INFO, STATUS = 0x00, 0x01, 0x03, 0x11, 0xD0, 0xD2
@@ -47,7 +54,7 @@ def decode(frame: bytes) -> tuple[Sample, ...]:
     Without data it has nothing new: bad:stale. What is no number, or none it can measure, is
     bad:range; all zeros are bad:warmup.
     """
-    response = answer(frame)
+    response = parse_response(frame)
     if response.error:
         raise DataError(
             f"it refuses to tell its values (error 0x{response.error:02x})", Reason.FAULT
@@ -57,7 +64,9 @@ def decode(frame: bytes) -> tuple[Sample, ...]:
     if len(response.data) != 4 * len(POINTS):
         raise DataError(f"{len(response.data)} bytes are not ten floats")
     values = struct.unpack(">10f", response.data)
-    return awake(POINTS, KEYS, [within(p, v) for p, v in zip(POINTS, values, strict=True)])
+    return mark_warming(
+        POINTS, KEYS, [checked_sample(p, v) for p, v in zip(POINTS, values, strict=True)]
+    )
 
 
 @dataclass(slots=True)
@@ -72,7 +81,7 @@ class Sps30Uart:
     _identity: str = field(default="", init=False, repr=False)
     _running: bool = field(default=False, init=False, repr=False)
     _fresh: int = field(default=0, init=False, repr=False)  # samples since the start
-    _silence: Silence = field(default_factory=Silence, init=False, repr=False)
+    _silence: StaleLimits = field(default_factory=StaleLimits, init=False, repr=False)
     _register: int = field(default=0, init=False, repr=False)
     _register_answers: bool = field(default=True, init=False, repr=False)
     _flagged: bool = field(default=False, init=False, repr=False)
@@ -108,7 +117,7 @@ class Sps30Uart:
         with suppress(BusError, DataError):
             number = await self._ask(INFO, SERIAL)
             if not number.error:
-                self._identity = text(number.data)
+                self._identity = text_serial(number.data)
         self._status_due = self._register_answers = True
 
     async def read(self) -> tuple[Sample, ...]:
@@ -135,7 +144,7 @@ class Sps30Uart:
         if response.error not in (0, NOT_ALLOWED):  # which it is while it measures
             raise DataError(f"it does not start (error 0x{response.error:02x})", Reason.FAULT)
         if not response.error:
-            self._fresh, self._silence = 0, Silence()
+            self._fresh, self._silence = 0, StaleLimits()
         self._running = True
 
     async def _read(self) -> tuple[Sample, ...]:
@@ -157,23 +166,25 @@ class Sps30Uart:
         self._fresh += 1
         if self._flagged and not self._register:
             samples = _doubted(samples)
-        return judged(Sps30.profile, samples, self._register, settled)
+        return apply_status(Sps30.profile, samples, self._register, settled)
 
-    async def _news(self) -> tuple[bytes, Answer]:
+    async def _news(self) -> tuple[bytes, ShdlcResponse]:
         """Its answer; our second and its own drift, so what is not there yet comes in a moment."""
         frame = b""
         for ask in range(ASKS):
             if ask:
                 await self._wait()
-            frame = await self.bus.frame(cut(READ), ANSWER_S, write=request(READ))
-            response = answer(frame)
+            frame = await self.bus.frame(
+                response_framer(READ), ANSWER_S, write=encode_request(READ)
+            )
+            response = parse_response(frame)
             if response.data or response.error:
                 break
         return frame, response
 
     async def _wait(self) -> None:
         with suppress(BusError, DataError):  # nothing is what we wait for
-            await self.bus.frame(cut(READ), ASKS_S)
+            await self.bus.frame(response_framer(READ), ASKS_S)
 
     async def _ask_status(self) -> None:
         self._status_due = False
@@ -190,13 +201,18 @@ class Sps30Uart:
         if not status.error and len(status.data) >= 4:  # an old firmware does not know the command
             self._register = int.from_bytes(status.data[:4])
 
-    async def _ask(self, command: int, data: bytes = b"", before: bytes = b"") -> Answer:
-        question = before + request(command, data)
-        return answer(await self.bus.frame(cut(command), ANSWER_S, write=question))
+    async def _ask(self, command: int, data: bytes = b"", before: bytes = b"") -> ShdlcResponse:
+        question = before + encode_request(command, data)
+        return parse_response(
+            await self.bus.frame(response_framer(command), ANSWER_S, write=question)
+        )
 
 
 def _doubted(samples: Sequence[Sample]) -> tuple[Sample, ...]:
-    return tuple(s if isinstance(s, Bad | Doubt) else Doubt(s, Reason.FAULT) for s in samples)
+    return tuple(
+        s if isinstance(s, Bad | UncertainValue) else UncertainValue(s, Reason.FAULT)
+        for s in samples
+    )
 
 
 def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
@@ -208,16 +224,16 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
     samples: tuple[Sample, ...] = ()
     register = 0
     for frame in frames:
-        if asked(frame.removeprefix(PULSE)) is not None:
+        if parse_request(frame.removeprefix(PULSE)) is not None:
             continue
-        response = answer(frame)
+        response = parse_response(frame)
         if response.command == READ:
             samples = decode(frame)
         elif response.command == STATUS and len(response.data) >= 4:
             register = int.from_bytes(response.data[:4])
     if not samples:
         raise DataError("no measured values among the frames", Reason.SILENT)
-    told_of = judged(Sps30.profile, samples, register, settled=True)
+    told_of = apply_status(Sps30.profile, samples, register, settled=True)
     return {point.key: sample for point, sample in zip(POINTS, told_of, strict=True)}
 
 

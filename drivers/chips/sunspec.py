@@ -18,22 +18,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final, Literal
 
-from drivers.chips._sunspec import POINTS, Place, decode, events, parts, walk
+from drivers.chips._sunspec import POINTS, ModelPlace, decode, event_texts, find_model, model_parts
 from edge.core import (
     Bad,
     Condition,
     DataError,
-    LengthError,
     ModbusBus,
-    Old,
     Point,
     Polled,
     Reason,
     Sample,
-    aged,
+    StaleAnswer,
+    TooLongError,
     crc16_modbus,
+    mark_stale,
 )
-from edge.core.point import FLOWS
+from edge.core.point import SIGNED_QUANTITIES
 
 FUNCTION: Final = 3
 MAX_COUNT: Final = 125
@@ -55,22 +55,22 @@ class SunSpec:
     positive: Literal["import", "export"] = "import"
     identity: str = field(init=False, default="")
     health: Mapping[Condition, str] = field(init=False, default_factory=dict)
-    _place: Place | None = field(init=False, repr=False, default=None)
+    _place: ModelPlace | None = field(init=False, repr=False, default=None)
     _most: int = field(init=False, repr=False, default=MAX_COUNT)  # registers that it gives at once
 
     async def open(self) -> None:
         """Search the meter. Raises BusError on silence, DataError when there is none."""
         await self._search()
 
-    async def _search(self) -> Place:
+    async def _search(self) -> ModelPlace:
         self._place, self._most, self.identity, self.health = None, MAX_COUNT, "", {}
-        path = walk(self.meter)
+        path = find_model(self.meter)
         address, count = next(path)
         while True:
             try:
                 address, count = path.send(await self._ask(address, count))
             except StopIteration as end:
-                place: Place = end.value
+                place: ModelPlace = end.value
                 self._place, self.identity = place, place.serial
                 return place
 
@@ -88,18 +88,20 @@ class SunSpec:
         if len(lost) == len(place.cuts):
             self._place = None
             raise DataError("however little is asked for, it calls it too much", Reason.FAULT)
-        for part, at in zip(parts(place.model), place.cuts, strict=True) if lost else ():
+        for part, at in zip(model_parts(place.model), place.cuts, strict=True) if lost else ():
             if at in lost:
                 count = len(samples[part.points])
                 filled = (Bad(Reason.FAULT),) * count
                 samples = (*samples[: part.points.start], *filled, *samples[part.points.stop :])
-        self.health = events(block)
+        self.health = event_texts(block)
         if self.positive != "import":
             samples = tuple(
-                -sample + 0.0 if point.quantity in FLOWS and isinstance(sample, float) else sample
+                -sample + 0.0
+                if point.quantity in SIGNED_QUANTITIES and isinstance(sample, float)
+                else sample
                 for point, sample in zip(self.points, samples, strict=True)
             )
-        return aged(samples) if isinstance(block, Old) else samples
+        return mark_stale(samples) if isinstance(block, StaleAnswer) else samples
 
     async def close(self) -> None:
         """Nothing to release: the bus belongs to all."""
@@ -128,9 +130,9 @@ class SunSpec:
             if size <= self._most or not inside:
                 try:
                     got = await self.bus.read_registers(self.unit, FUNCTION, begin, size)
-                    data, old = data + got, old or isinstance(got, Old)
+                    data, old = data + got, old or isinstance(got, StaleAnswer)
                     continue
-                except LengthError:
+                except TooLongError:
                     if not cuts:
                         raise
                     if not inside:
@@ -140,7 +142,7 @@ class SunSpec:
                     self._most = min(self._most, size - 1)
             middle = min(inside, key=lambda at: abs(2 * at - begin - end))
             rest += [(middle, end), (begin, middle)]
-        return Old(data) if old else data
+        return StaleAnswer(data) if old else data
 
 
 DRIVER: Final[type[Polled]] = SunSpec
@@ -158,13 +160,13 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
         words = [image.get(at, b"") for at in range(address, address + count)]
         return b"".join(words) if all(words) else None
 
-    path = walk(1)
+    path = find_model(1)
     address, count = next(path)
     while True:
         try:
             address, count = path.send(ask(address, count))
         except StopIteration as end:
-            place: Place = end.value
+            place: ModelPlace = end.value
             break
     block = ask(*place.block)
     if block is None:

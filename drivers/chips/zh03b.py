@@ -12,32 +12,40 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final, Literal
 
-from drivers.chips._plantower import START, Layout, masses
-from drivers.chips._winsen import COMMAND, READ, answer, command, cut, is_whole, warming
+from drivers.chips._plantower import START, Layout, mass_words
+from drivers.chips._winsen import (
+    COMMAND,
+    READ,
+    answer_framer,
+    encode_command,
+    is_whole,
+    parse_answer,
+    warming_conditions,
+)
 from edge.core import (
     Bad,
     BusError,
     Condition,
     DataError,
-    Doubt,
     Point,
     Reason,
     Sample,
     SerialBus,
+    UncertainValue,
 )
 
 MODE, REST = 0x78, 0xA7  # commands
-UPLOAD: Final = command(MODE, 0x40)
-ASKED: Final = command(MODE, 0x41)
-WAKE: Final = command(REST, 0)
-SLEEP: Final = command(REST, 1)
-ASK: Final = command(READ)
+UPLOAD: Final = encode_command(MODE, 0x40)
+ASKED: Final = encode_command(MODE, 0x41)
+WAKE: Final = encode_command(REST, 0)
+SLEEP: Final = encode_command(REST, 1)
+ASK: Final = encode_command(READ)
 
 UPLOAD_S: Final = 3.0  # a frame comes each second
 ANSWER_S: Final = 1.0
 SETTLE_READS: Final = 45
 
-LAYOUT: Final = Layout(masses(), size=24, errors=False)
+LAYOUT: Final = Layout(mass_words(), size=24, errors=False)
 POINTS: Final = LAYOUT.points
 ORDER: Final = (2, 0, 1)  # where PM1, PM2.5 and PM10 stand in an answer
 
@@ -66,14 +74,14 @@ class Zh03b:
     @property
     def health(self) -> Mapping[Condition, str]:
         """Whether it warms up."""
-        return warming(self._reads, self.settle_reads)
+        return warming_conditions(self._reads, self.settle_reads)
 
     async def open(self) -> None:
         """Wake it, and set its mode. Raises BusError when it should talk now and is silent."""
         self._reads = 0
         self._set = False
         with suppress(BusError, DataError):  # one that is awake may say other things, or nothing
-            await self.bus.frame(cut(REST), ANSWER_S, write=WAKE)
+            await self.bus.frame(answer_framer(REST), ANSWER_S, write=WAKE)
         await self._tell_mode()
 
     async def read(self) -> tuple[Sample, ...]:
@@ -92,7 +100,10 @@ class Zh03b:
         self._reads += 1
         if self._reads > self.settle_reads:
             return samples
-        return tuple(s if isinstance(s, Bad | Doubt) else Doubt(s, Reason.WARMUP) for s in samples)
+        return tuple(
+            s if isinstance(s, Bad | UncertainValue) else UncertainValue(s, Reason.WARMUP)
+            for s in samples
+        )
 
     async def close(self) -> None:
         """Let fan and laser stand still. Always safe."""
@@ -106,7 +117,7 @@ class Zh03b:
         if not self._set:
             await self._tell_mode()
         if self.mode == "asked":
-            return decode(await self.bus.frame(cut(READ), ANSWER_S, write=ASK))
+            return decode(await self.bus.frame(answer_framer(READ), ANSWER_S, write=ASK))
         return LAYOUT.decode(await self.bus.frame(LAYOUT.cut, UPLOAD_S, newest=True))
 
     async def _tell_mode(self) -> None:
@@ -119,7 +130,7 @@ class Zh03b:
 
 def decode(frame: bytes) -> tuple[Sample, ...]:
     """One answer of 9 bytes. Raises DataError when it is damaged. Zeros are bad:warmup."""
-    held = answer(frame, READ)
+    held = parse_answer(frame, READ)
     if not any(held):
         return (Bad(Reason.WARMUP),) * len(POINTS)
     counts = [int.from_bytes(held[2 * at : 2 * at + 2]) for at in ORDER]

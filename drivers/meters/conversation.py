@@ -4,9 +4,9 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from drivers.meters.block import block
-from drivers.meters.registers import RegisterMap
-from drivers.meters.settle import points
+from drivers.meters.metervalues import point_samples
+from drivers.meters.registerblock import make_block
+from drivers.meters.registermodel import RegisterMap
 from edge.core import Bad, DataError, Reason, Sample, crc16_modbus
 
 REASONS: Final = {
@@ -34,7 +34,7 @@ def explain(table: RegisterMap, frames: Sequence[bytes]) -> dict[str, Sample]:
             raise DataError(f"frame {at + 2} answers transaction {again}, not {number}")
         for place, sample in _pair(table, asked, answer, at).items():
             cells[place] = sample
-    told_points = zip(table.registers, points(table, cells), strict=True)
+    told_points = zip(table.registers, point_samples(table, cells), strict=True)
     return {register.point.key: sample for register, sample in told_points if sample is not None}
 
 
@@ -84,6 +84,6 @@ def _pair(table: RegisterMap, asked: bytes, answer: bytes, at: int) -> dict[int,
         )
     if not places:
         return {}
-    one = block(table, places)
+    one = make_block(table, places)
     skip = 3 + 2 * (one.address - address)
     return dict(zip(places, one.decode(answer[skip : skip + 2 * one.count]), strict=True))

@@ -47,14 +47,14 @@ RATIOS: Final = {"pt_ratio": "pt", "ct_ratio": "ct"}
 HOLDING: Final = 3  # the function that reads what can be set
 
 
-def ours(theirs: str) -> str:
+def our_quantity(theirs: str) -> str:
     """What we call a quantity of the list."""
     for pattern, name in NAMES:
         theirs = re.sub(pattern, name, theirs)
     return theirs
 
 
-def table(doc: Mapping[str, Any], volts: float, amps: float, kwh: float) -> str:
+def draft_table(doc: Mapping[str, Any], volts: float, amps: float, kwh: float) -> str:
     """The draft. Raises KeyError for a list that lacks something, or tells it in other words."""
     meter, modbus, serial = doc["meter"], doc["modbus"], doc.get("serial", {})
     function = modbus["read_functions"][0]
@@ -79,7 +79,7 @@ def table(doc: Mapping[str, Any], volts: float, amps: float, kwh: float) -> str:
     signs = {SIGNS[r["quantity"]][0]: _sign(r) for r in rows if r["quantity"] in SIGNS}
     lines += _section("conditions", signs)
     points = {
-        ours(row["quantity"]): _point(row, meter["phases"], volts, amps, kwh)
+        our_quantity(row["quantity"]): _point(row, meter["phases"], volts, amps, kwh)
         for row in rows
         if row["quantity"] not in SIGNS
     }
@@ -89,7 +89,7 @@ def table(doc: Mapping[str, Any], volts: float, amps: float, kwh: float) -> str:
 def _point(
     row: Mapping[str, Any], phases: int, volts: float, amps: float, kwh: float
 ) -> dict[str, str]:
-    quantity, key = UNITS[row["unit"]], ours(row["quantity"])
+    quantity, key = UNITS[row["unit"]], our_quantity(row["quantity"])
     low, high = _range(quantity, key, phases, volts, amps, kwh)
     if row["type"].startswith("u"):
         low = max(low, 0.0)
@@ -183,7 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         doc = tomllib.loads(options.file.read_text(encoding="utf-8"))
-        draft = table(doc, options.volts, options.amps, options.kwh)
+        draft = draft_table(doc, options.volts, options.amps, options.kwh)
     except (OSError, ValueError) as error:
         echo(f"{options.file} cannot be read: {error}", err=True)
         return 2

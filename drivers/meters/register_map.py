@@ -9,30 +9,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from drivers.meters import settle
-from drivers.meters.block import Block, block
+from drivers.meters import metervalues
 from drivers.meters.conversation import explain
-from drivers.meters.known import Known
-from drivers.meters.registers import POSITIVE, Register, RegisterMap
-from drivers.meters.table import MAX_AMPS, load, parse, tables
+from drivers.meters.mapfile import MAX_AMPS, list_maps, load_register_map, parse_register_map
+from drivers.meters.refusals import KnownRefusals
+from drivers.meters.registerblock import RegisterBlock, make_block
+from drivers.meters.registermodel import POSITIVE, Register, RegisterMap
 from edge.core import (
+    AmbiguousAnswerError,
     Bad,
     BusError,
     Condition,
     DataError,
-    LengthError,
     ModbusBus,
-    Old,
-    OwedError,
     Point,
     Reason,
     Sample,
-    aged,
+    StaleAnswer,
+    TooLongError,
+    mark_stale,
 )
 from edge.core.driver import Option
 
 __all__ = [
-    "ModbusDevice", "Register", "RegisterMap", "explain", "load", "options", "parse", "tables",
+    "ModbusDevice",
+    "Register",
+    "RegisterMap",
+    "explain",
+    "list_maps",
+    "load_register_map",
+    "options",
+    "parse_register_map",
 ]  # fmt: skip
 
 AGAIN: Final = 100  # readings after which the serial number is asked for again
@@ -85,8 +92,8 @@ class ModbusDevice:
     health: Mapping[Condition, str] = field(init=False, default_factory=dict)
     _cells: int = field(init=False, repr=False)
     _plain: bool = field(init=False, repr=False)  # neither ratios nor conditions
-    _blocks: list[Block] = field(init=False, repr=False)
-    _known: Known = field(init=False, repr=False)
+    _blocks: list[RegisterBlock] = field(init=False, repr=False)
+    _known: KnownRefusals = field(init=False, repr=False)
     # it has refused everything: until it answers something, no block is taken apart again
     _stranger: bool = field(init=False, repr=False, default=False)
     _until_asked: int = field(init=False, repr=False, default=0)  # readings; -1: never again
@@ -102,7 +109,7 @@ class ModbusDevice:
 
     def _fresh(self) -> None:
         """Nothing is known of what is on the wire."""
-        self._known = Known(self.map)
+        self._known = KnownRefusals(self.map)
         self._blocks = self._known.plan()
         self._stranger = False
         self._until_asked, self._tries = 0 if self.map.identity else -1, 0
@@ -122,7 +129,7 @@ class ModbusDevice:
         for one in self._blocks:
             try:
                 got = await self._block(one)
-            except OwedError as owed:  # others of its blocks have other lengths
+            except AmbiguousAnswerError as owed:  # others of its blocks have other lengths
                 error = error or owed
                 got = (Bad(owed.reason),) * len(one.places)
             except BusError as silence:
@@ -156,8 +163,8 @@ class ModbusDevice:
         """Nothing to release: the bus belongs to all."""
 
     def _settled(self, samples: list[Sample]) -> tuple[Sample, ...]:
-        self.health = settle.conditions(self.map, samples)
-        found = settle.points(self.map, samples)
+        self.health = metervalues.meter_conditions(self.map, samples)
+        found = metervalues.point_samples(self.map, samples)
         return tuple(sample for sample in found if sample is not None)
 
     async def _identify(self) -> None:
@@ -170,7 +177,7 @@ class ModbusDevice:
             data = await self.bus.read_registers(
                 self.unit, where.function, where.address, where.words
             )
-        except OwedError:
+        except AmbiguousAnswerError:
             return  # it was not asked
         except BusError:
             self._until_asked = -1  # it answers all but this: that would be a time-out each time
@@ -181,29 +188,29 @@ class ModbusDevice:
             elif self._tries >= TRIES:
                 self._until_asked, self._tries = AGAIN - 1, 0
         else:
-            self.identity = settle.serial(where, self.map.words, data)
+            self.identity = metervalues.meter_serial(where, self.map.words, data)
             self._until_asked, self._tries = AGAIN - 1, 0
 
-    async def _block(self, one: Block) -> Sequence[Sample]:
+    async def _block(self, one: RegisterBlock) -> Sequence[Sample]:
         """Its samples. Raises DataError when there is not one answer in it."""
         known = self._known
         try:
             data = await self.bus.read_registers(self.unit, one.function, one.address, one.count)
-        except OwedError:
+        except AmbiguousAnswerError:
             raise
         except BusError:
             if one.padding is None:
                 raise
             known.bare(one, too_long=False)  # some say nothing where others refuse
-            return await self._block(block(self.map, one.places))
+            return await self._block(make_block(self.map, one.places))
         except DataError as error:
             known.refusals += 1
-            too_long = isinstance(error, LengthError)
+            too_long = isinstance(error, TooLongError)
             if self._stranger or not (too_long or error.reason is Reason.ADDRESS):
                 raise
             if one.padding is not None:
                 known.bare(one, too_long)
-                return await self._block(block(self.map, one.places))
+                return await self._block(make_block(self.map, one.places))
             if len(one.places) == 1:
                 known.gone(one, error.reason)
                 raise
@@ -211,15 +218,15 @@ class ModbusDevice:
                 known.limited(one)
             return await self._halves(one, too_long)
         samples = one.decode(data)
-        if isinstance(data, Old):
-            samples = aged(samples)
+        if isinstance(data, StaleAnswer):
+            samples = mark_stale(samples)
         known.answered(one)
         return samples
 
-    async def _halves(self, one: Block, too_long: bool) -> Sequence[Sample]:
+    async def _halves(self, one: RegisterBlock, too_long: bool) -> Sequence[Sample]:
         """A block that was refused, by two requests, and where one of them is refused by more."""
         half, refusals = len(one.places) // 2, self._known.refusals
-        left, right = (block(self.map, at) for at in (one.places[:half], one.places[half:]))
+        left, right = (make_block(self.map, at) for at in (one.places[:half], one.places[half:]))
         samples: list[Sample] = []
         errors: list[DataError] = []
         for part in (left, right):

@@ -22,10 +22,10 @@ from drivers.chips import (
     mbus,
     sds011,
 )
-from drivers.chips._sensirion import text
-from drivers.chips._telegram import coded
-from drivers.scan.found import Found, SerialLine, Tick
-from edge.core import BusError, Cut, DataError, Reason
+from drivers.chips._sensirion import text_serial
+from drivers.chips._telegram import add_parity
+from drivers.scan.found import FoundDevice, ScanPort, ScanTick
+from edge.core import BusError, DataError, Framer, Reason
 
 LEAST_PPM: Final = 300
 EVERYBODY: Final = 254
@@ -46,13 +46,13 @@ SHDLC_INFO, SHDLC_SERIAL = 0xD0, b"\x03"
 class Asker:
     """One port at certain settings. `patience` stretches or shortens every wait."""
 
-    bus: SerialLine
+    bus: ScanPort
     line: str
     patience: float
-    tick: Tick
+    tick: ScanTick
     heard: int = 0  # answers in which nothing was understood
 
-    async def frame(self, cut: Cut, answer_s: float, write: bytes) -> bytes | None:
+    async def frame(self, cut: Framer, answer_s: float, write: bytes) -> bytes | None:
         """The answer, or None. Raises BusError when the port is of no use."""
         try:
             return await self.bus.frame(cut, answer_s * self.patience, write)
@@ -74,73 +74,77 @@ class Asker:
         return bits / self.baud
 
 
-Question = Callable[[Asker], Awaitable[list[Found]]]
+Question = Callable[[Asker], Awaitable[list[FoundDevice]]]
 
 
-async def _winsen_sensor(asker: Asker) -> list[Found]:
-    cut, question = _winsen.cut(_winsen.READ), _winsen.command(_winsen.READ)
+async def _winsen_sensor(asker: Asker) -> list[FoundDevice]:
+    cut, question = _winsen.answer_framer(_winsen.READ), _winsen.encode_command(_winsen.READ)
     frame = await asker.frame(cut, 0.5, question)
     if frame is None or not _winsen.is_whole(frame):
         return []
-    first = int.from_bytes(_winsen.answer(frame, _winsen.READ)[:2])
+    first = int.from_bytes(_winsen.parse_answer(frame, _winsen.READ)[:2])
     if first >= LEAST_PPM or not any(frame[2:-1]):
-        return [Found("mhz19", "an MH-Z19 (carbon dioxide)", also=("zh03b",), line=asker.line)]
+        return [
+            FoundDevice("mhz19", "an MH-Z19 (carbon dioxide)", also=("zh03b",), line=asker.line)
+        ]
     what = "a ZH03B that waits to be asked"
-    return [Found("zh03b", what, {"mode": "asked"}, also=("mhz19",), line=asker.line)]
+    return [FoundDevice("zh03b", what, {"mode": "asked"}, also=("mhz19",), line=asker.line)]
 
 
-async def _sds011(asker: Asker) -> list[Found]:
-    frame = await asker.frame(sds011.cut(sds011.VALUES), 1.2, sds011.command(sds011.QUERY))
+async def _sds011(asker: Asker) -> list[FoundDevice]:
+    frame = await asker.frame(
+        sds011.framer_for(sds011.VALUES), 1.2, sds011.encode_command(sds011.QUERY)
+    )
     if frame is None:
         return []
     serial = frame[6:8].hex()
     what = f"an SDS011 that waits to be asked, number {serial}"
-    return [Found("sds011", what, {}, serial, line=asker.line)]
+    return [FoundDevice("sds011", what, {}, serial, line=asker.line)]
 
 
-async def _canoga_card(asker: Asker) -> list[Found]:
-    cut = _canoga.cut_text(_canoga.SERIAL, _canoga.ANYBODY)
-    frame = await asker.frame(cut, 0.3, _canoga.request(_canoga.ANYBODY, _canoga.SERIAL))
+async def _canoga_card(asker: Asker) -> list[FoundDevice]:
+    cut = _canoga.text_framer(_canoga.SERIAL, _canoga.ANYBODY)
+    frame = await asker.frame(cut, 0.3, _canoga.card_request(_canoga.ANYBODY, _canoga.SERIAL))
     if frame is None:
         return []
     serial, address = _canoga.text(frame, _canoga.SERIAL), frame[3]
     what = f"a Canoga loop card, serial number {serial}, address {address}"
-    return [Found("canoga", what, {"address": address}, serial, line=asker.line)]
+    return [FoundDevice("canoga", what, {"address": address}, serial, line=asker.line)]
 
 
-async def _sps30(asker: Asker) -> list[Found]:
-    question = _shdlc.request(SHDLC_INFO, SHDLC_SERIAL)
-    frame = await asker.frame(_shdlc.cut(SHDLC_INFO), 0.25, question)
+async def _sps30(asker: Asker) -> list[FoundDevice]:
+    question = _shdlc.encode_request(SHDLC_INFO, SHDLC_SERIAL)
+    frame = await asker.frame(_shdlc.response_framer(SHDLC_INFO), 0.25, question)
     if frame is None:
         return []
-    response = _shdlc.answer(frame)
-    serial = "" if response.error else text(response.data)
+    response = _shdlc.parse_response(frame)
+    serial = "" if response.error else text_serial(response.data)
     what = f"an SPS30 on its UART, serial number {serial or 'unknown'}"
-    return [Found("sps30_uart", what, {}, serial, line=asker.line)]
+    return [FoundDevice("sps30_uart", what, {}, serial, line=asker.line)]
 
 
-async def _dlt645_meter(asker: Asker) -> list[Found]:
-    question = _dlt645.frame(_dlt645.WILDCARD, _dlt645.READ_ADDRESS)
+async def _dlt645_meter(asker: Asker) -> list[FoundDevice]:
+    question = _dlt645.encode_frame(_dlt645.WILDCARD, _dlt645.READ_ADDRESS)
     wait_s = DLT645_S + asker.on_the_wire_s(DLT645_BITS)
-    frame = await asker.frame(_dlt645.answer_to(question), wait_s, _dlt645.WAKE + question)
+    frame = await asker.frame(_dlt645.answer_framer(question), wait_s, _dlt645.WAKE + question)
     if frame is None:
         return []
     try:
-        reply = _dlt645.parse(frame)
+        reply = _dlt645.parse_frame(frame)
     except DataError:
         asker.heard += 1
         return []
     if not (reply.address.isascii() and reply.address.isdecimal()):
         return []
     what = f"a meter that speaks DL/T 645, address {reply.address}"
-    return [Found("dlt645", what, {"address": reply.address}, reply.address, line=asker.line)]
+    return [FoundDevice("dlt645", what, {"address": reply.address}, reply.address, line=asker.line)]
 
 
-async def _dlms_meter(asker: Asker) -> list[Found]:
+async def _dlms_meter(asker: Asker) -> list[FoundDevice]:
     """One that has no physical address: the link is set up, and let go at once."""
     client, server = _hdlc.client_address(PUBLIC), _hdlc.server_address(1, 0)
-    cut = _hdlc.answer(client, server, lambda frame: not frame.numbered)
-    frame = await asker.frame(cut, 0.5, _hdlc.encode(_hdlc.Frame(server, client, _hdlc.SNRM)))
+    cut = _hdlc.answer_framer(client, server, lambda frame: not frame.numbered)
+    frame = await asker.frame(cut, 0.5, _hdlc.encode(_hdlc.HdlcFrame(server, client, _hdlc.SNRM)))
     if frame is None:
         return []
     try:
@@ -149,14 +153,14 @@ async def _dlms_meter(asker: Asker) -> list[Found]:
         asker.heard += 1
         return []
     if hdlc_frame.control | _hdlc.FINAL == _hdlc.UA:
-        await asker.frame(cut, 0.5, _hdlc.encode(_hdlc.Frame(server, client, _hdlc.DISC)))
-    return [Found("dlms", "a meter that speaks DLMS on HDLC", line=asker.line)]
+        await asker.frame(cut, 0.5, _hdlc.encode(_hdlc.HdlcFrame(server, client, _hdlc.DISC)))
+    return [FoundDevice("dlms", "a meter that speaks DLMS on HDLC", line=asker.line)]
 
 
-async def _mbus_meters(asker: Asker) -> list[Found]:
-    reset = _mbus_link.short(_mbus_link.SND_NKE, EVERYBODY)
+async def _mbus_meters(asker: Asker) -> list[FoundDevice]:
+    reset = _mbus_link.short_frame(_mbus_link.SND_NKE, EVERYBODY)
     before, wait_s = asker.heard, MBUS_S + asker.on_the_wire_s(MBUS_BITS)
-    somebody = await asker.frame(_mbus_link.ack, wait_s, reset)
+    somebody = await asker.frame(_mbus_link.next_ack, wait_s, reset)
     if somebody is None and (asker.heard == before or asker.baud <= SLOW):
         return []
     one = await _mbus_telegram(asker, EVERYBODY)
@@ -164,7 +168,9 @@ async def _mbus_meters(asker: Asker) -> list[Found]:
         return [one]
     # several at once answer in each other's words; a noise answers even those who cannot be there
     before = asker.heard
-    nobody = await asker.frame(_mbus_link.ack, wait_s, _mbus_link.short(_mbus_link.SND_NKE, NOBODY))
+    nobody = await asker.frame(
+        _mbus_link.next_ack, wait_s, _mbus_link.short_frame(_mbus_link.SND_NKE, NOBODY)
+    )
     if nobody is not None or asker.heard > before:
         return []
     found = []
@@ -172,25 +178,25 @@ async def _mbus_meters(asker: Asker) -> list[Found]:
     for place, address in enumerate(PRIMARY):
         more_s = 0.0 if place else step_s * len(PRIMARY)
         asker.tick(f"M-Bus address {address}", step_s, more_s)
-        reset = _mbus_link.short(_mbus_link.SND_NKE, address)
-        if await asker.frame(_mbus_link.ack, wait_s, reset) is not None:
+        reset = _mbus_link.short_frame(_mbus_link.SND_NKE, address)
+        if await asker.frame(_mbus_link.next_ack, wait_s, reset) is not None:
             meter = await _mbus_telegram(asker, address)
             found += [meter] if meter is not None else []
     return found
 
 
-async def _mbus_telegram(asker: Asker, address: int) -> Found | None:
-    request = _mbus_link.short(_mbus_link.REQ_UD2 | _mbus_link.FCB, address)
+async def _mbus_telegram(asker: Asker, address: int) -> FoundDevice | None:
+    request = _mbus_link.short_frame(_mbus_link.REQ_UD2 | _mbus_link.FCB, address)
     target = _mbus_link.SELECTED if address == EVERYBODY else address
     wait_s = MBUS_S + asker.on_the_wire_s(MBUS_BITS + TELEGRAM_BITS)
     step_s = wait_s * asker.patience
     asker.tick(f"M-Bus address {address} answers", step_s, step_s)
-    frame = await asker.frame(_mbus_link.answer_of(target), wait_s, request)
+    frame = await asker.frame(_mbus_link.answer_framer(target), wait_s, request)
     if frame is None:
         return None
     try:
-        telegram = mbus.telegram(frame)
-        sender = _mbus_link.inside(frame)[1]
+        telegram = mbus.parse_telegram(frame)
+        sender = _mbus_link.parse_long(frame)[1]
     except DataError:
         asker.heard += 1
         return None
@@ -198,11 +204,11 @@ async def _mbus_telegram(asker: Asker, address: int) -> Found | None:
     what = f"a meter on M-Bus, {telegram.identity}, address {sender}"
     # one that has never been given an address has 0, as all others fresh from the factory
     options = {"secondary": number} if sender == 0 else {"address": sender}
-    return Found("mbus", what, options, number, line=asker.line)
+    return FoundDevice("mbus", what, options, number, line=asker.line)
 
 
-async def _iec62056_meter(asker: Asker) -> list[Found]:
-    frame = await asker.frame(_iec62056.cut_ident, 3.0, coded(_iec62056.sign_on()))
+async def _iec62056_meter(asker: Asker) -> list[FoundDevice]:
+    frame = await asker.frame(_iec62056.next_ident, 3.0, add_parity(_iec62056.sign_on()))
     if frame is None:
         return []
     try:
@@ -211,7 +217,7 @@ async def _iec62056_meter(asker: Asker) -> list[Found]:
         asker.heard += 1
         return []
     what = f"a meter of IEC 62056-21, {ident.maker} {ident.text.strip()}".rstrip()
-    return [Found("iec62056", what, line=asker.line)]
+    return [FoundDevice("iec62056", what, line=asker.line)]
 
 
 # what is asked at which settings, and how long that takes at most (seconds)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from drivers.meters.register_map import tables
-from drivers.meters.table import load
+from drivers.meters.mapfile import load_register_map
+from drivers.meters.register_map import list_maps
 from edge.core import ConfigError, ModbusBus, SerialBus
 
 LINES: Final = (  # how Modbus lines are set, the usual ones first
@@ -18,7 +18,7 @@ class StoppedError(Exception):
     """Somebody has seen enough."""
 
 
-class Tick(Protocol):
+class ScanTick(Protocol):
     """Called before each step: what it does, and how long it may take (s). Raises StoppedError.
 
     `more_s` is how much longer the whole takes with it than `estimate_s` said.
@@ -27,20 +27,20 @@ class Tick(Protocol):
     def __call__(self, step: str, seconds: float, more_s: float = 0.0) -> None: ...
 
 
-class SerialLine(SerialBus, Protocol):
+class ScanPort(SerialBus, Protocol):
     """A serial port at certain settings."""
 
     def close(self) -> None: ...
 
 
-class ModbusLine(ModbusBus, Protocol):
+class ScanModbus(ModbusBus, Protocol):
     """A Modbus master that can be given back."""
 
     def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundDevice:
     """A device: its driver, what it was known by, and the options that reach it.
 
     `also` are drivers of others that look the same on the wire. `line` is how the port was set.
@@ -61,7 +61,7 @@ class Findings:
     `heard` is what came that no frame was in: how the port was set -> the bytes.
     """
 
-    devices: list[Found] = field(default_factory=list)
+    devices: list[FoundDevice] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     heard: dict[str, bytes] = field(default_factory=dict)
@@ -84,9 +84,9 @@ class Pace:
 def factory_lines() -> tuple[str, ...]:
     """The usual settings of Modbus lines, and those with which a known meter leaves the factory."""
     found = list(LINES)
-    for name in tables():
+    for name in list_maps():
         try:
-            line = load(name).line
+            line = load_register_map(name).line
         except ConfigError:
             continue  # a table of the user's own, and wrong: `check` tells
         if line and line not in found:

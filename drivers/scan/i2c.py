@@ -21,9 +21,9 @@ from typing import Final
 
 from drivers.chips import scd41, sgp41, sht4x
 from drivers.chips._bosch import CHIP_ID
-from drivers.chips._sensirion import Serial, text, whole
+from drivers.chips._sensirion import SerialQuery, text_serial, whole_words
 from drivers.chips._sensirion_profile import SERIAL as MODULE_SERIAL
-from drivers.scan.found import Findings, Found, Tick
+from drivers.scan.found import Findings, FoundDevice, ScanTick
 from edge.core import BusError, DataError, I2cBus
 
 FIRST, LAST = 0x08, 0x77
@@ -32,8 +32,8 @@ NOBODY: Final = frozenset({errno.ENXIO, errno.EREMOTEIO, errno.EIO})
 SHY: Final = (0x59, 0x62)  # give nothing unasked
 GIVE_UP: Final = 3  # addresses in a row at which the bus itself is stuck
 
-PRODUCT_NAME: Final = Serial(b"\xd0\x14", 16, 0.05, text)  # SEN5x, SEN6x
-PRODUCT_TYPE: Final = Serial(b"\xd0\x02", 4, 0.05, text)  # SPS30
+PRODUCT_NAME: Final = SerialQuery(b"\xd0\x14", 16, 0.05, text_serial)  # SEN5x, SEN6x
+PRODUCT_TYPE: Final = SerialQuery(b"\xd0\x02", 4, 0.05, text_serial)  # SPS30
 SPS30_TYPE: Final = "00080000"
 BOSCH: Final = {0x60: ("bme280", "BME280"), 0x61: ("bme688", "BME688 or BME680")}
 STRANGERS: Final = {0x58: "a BMP280, which measures no humidity"}
@@ -41,11 +41,11 @@ LOW, HIGH, CONFIG = b"\x02", b"\x03", b"\x01"  # registers of an ADS1115
 THRESHOLDS: Final = (b"\x80\x00", b"\x7f\xff")  # nobody who does not compare changes them
 POWER_ON: Final = b"\x85\x83"
 
-Ask = Callable[[I2cBus, int], Awaitable["Found | str | None"]]
+Ask = Callable[[I2cBus, int], Awaitable["FoundDevice | str | None"]]
 """Gives what is at an address, a sentence about what is there instead, or None."""
 
 
-async def scan(bus: I2cBus, out: Findings, tick: Tick, taken: Mapping[int, str]) -> None:
+async def scan_i2c(bus: I2cBus, out: Findings, tick: ScanTick, taken: Mapping[int, str]) -> None:
     """Every address, except those in `taken` (by whom). Raises BusError when the bus is of no use,
     StoppedError.
     """
@@ -56,7 +56,7 @@ async def scan(bus: I2cBus, out: Findings, tick: Tick, taken: Mapping[int, str])
             out.notes.append(f"0x{address:02x} belongs to {taken[address]} and was not asked")
             continue
         try:
-            result = await _asked(bus, address)
+            result = await _identify(bus, address)
             stuck = 0
         except BusError as error:
             stuck += 1
@@ -64,18 +64,18 @@ async def scan(bus: I2cBus, out: Findings, tick: Tick, taken: Mapping[int, str])
                 raise
             out.notes.append(str(error))
             continue
-        if isinstance(result, Found):
+        if isinstance(result, FoundDevice):
             out.devices.append(result)
         elif result:
             out.unknown.append(f"0x{address:02x}: {result}")
 
 
-def estimate_s() -> float:
+def estimate_i2c_s() -> float:
     """At most, on a bus that is not stuck."""
     return (LAST - FIRST + 1) * STEP_S
 
 
-async def _asked(bus: I2cBus, address: int) -> Found | str | None:
+async def _identify(bus: I2cBus, address: int) -> FoundDevice | str | None:
     unasked = address in SHY and await _bytes(bus, address, b"", 1) is not None
     for addresses, ask in QUESTIONS:
         if address in addresses and not unasked:
@@ -100,11 +100,11 @@ async def _bytes(
     return answer if len(answer) == count else None
 
 
-async def _number(bus: I2cBus, address: int, how: Serial) -> str | None:
+async def _number(bus: I2cBus, address: int, how: SerialQuery) -> str | None:
     """A number or a name with checksums; None without one, or when they are wrong."""
     answer = await _bytes(bus, address, how.command, 3 * how.words, how.wait_s)
     try:
-        return None if answer is None else how.spell(whole(answer, how.words))
+        return None if answer is None else how.spell(whole_words(answer, how.words))
     except DataError:
         return None
 
@@ -121,7 +121,7 @@ async def _put_back(bus: I2cBus, address: int, sent: bytes, before: bytes) -> st
     return f"{problem}; it has 0x{before.hex()} again. What is behind it was not searched"
 
 
-async def _bosch(bus: I2cBus, address: int) -> Found | str | None:
+async def _bosch(bus: I2cBus, address: int) -> FoundDevice | str | None:
     before = await _bytes(bus, address, b"", 1)
     answer = None if before is None else await _bytes(bus, address, CHIP_ID, 1)
     if before is None or answer is None:
@@ -131,39 +131,39 @@ async def _bosch(bus: I2cBus, address: int) -> Found | str | None:
     if answer[0] in BOSCH:
         driver, name = BOSCH[answer[0]]
         options = {"address": address}
-        return Found(driver, f"{name}, chip id 0x{answer[0]:02x} at 0x{address:02x}", options)
+        return FoundDevice(driver, f"{name}, chip id 0x{answer[0]:02x} at 0x{address:02x}", options)
     there = STRANGERS.get(answer[0], "no chip that this program knows")
     return f"chip id 0x{answer[0]:02x} is {there}"
 
 
-async def _sht4x(bus: I2cBus, address: int) -> Found | None:
+async def _sht4x(bus: I2cBus, address: int) -> FoundDevice | None:
     serial = await _number(bus, address, sht4x.SERIAL)
     if serial is None:
         return None
     what = f"SHT4x, serial number {serial} at 0x{address:02x}"
-    return Found("sht4x", what, {"address": address}, serial)
+    return FoundDevice("sht4x", what, {"address": address}, serial)
 
 
-async def _scd4x(bus: I2cBus, address: int) -> Found | None:
+async def _scd4x(bus: I2cBus, address: int) -> FoundDevice | None:
     serial = await _number(bus, address, scd41.Scd41.profile.serial)
     if serial is not None:
-        return Found("scd41", f"SCD4x, serial number {serial} at 0x{address:02x}", {}, serial)
+        return FoundDevice("scd41", f"SCD4x, serial number {serial} at 0x{address:02x}", {}, serial)
     # while it measures it tells nothing but whether it has news
-    ready = Serial(scd41.Scd41.profile.ready, 1, 0.001, bytes.hex)
+    ready = SerialQuery(scd41.Scd41.profile.ready, 1, 0.001, bytes.hex)
     if await _number(bus, address, ready) is not None:
-        return Found("scd41", f"SCD4x that measures, at 0x{address:02x}")
+        return FoundDevice("scd41", f"SCD4x that measures, at 0x{address:02x}")
     return None
 
 
-async def _sgp41(bus: I2cBus, address: int) -> Found | None:
+async def _sgp41(bus: I2cBus, address: int) -> FoundDevice | None:
     serial = await _number(bus, address, sgp41.SERIAL)
     if serial is None:
         return None
     what = f"SGP41 (an SGP40 answers the same), serial number {serial} at 0x{address:02x}"
-    return Found("sgp41", what, {}, serial)
+    return FoundDevice("sgp41", what, {}, serial)
 
 
-async def _module(bus: I2cBus, address: int) -> Found | str | None:
+async def _module(bus: I2cBus, address: int) -> FoundDevice | str | None:
     """A module with a fan: by the name that it tells, and an SPS30 by its type or its number."""
     name = await _number(bus, address, PRODUCT_NAME)
     if not name and await _number(bus, address, PRODUCT_TYPE) == SPS30_TYPE:
@@ -175,10 +175,10 @@ async def _module(bus: I2cBus, address: int) -> Found | str | None:
     if driver is None:
         return f"a Sensirion module {name or 'without a name'}, which no driver is for"
     what = f"{name}, serial number {serial or 'unknown'} at 0x{address:02x}"
-    return Found(driver, what, {}, serial or "")
+    return FoundDevice(driver, what, {}, serial or "")
 
 
-async def _ads1115(bus: I2cBus, address: int) -> Found | str | None:
+async def _ads1115(bus: I2cBus, address: int) -> FoundDevice | str | None:
     before = await _bytes(bus, address, b"", 1)
     low = None if before is None else await _bytes(bus, address, LOW, 2)
     if before is None or low is None:
@@ -195,7 +195,7 @@ async def _ads1115(bus: I2cBus, address: int) -> Found | str | None:
         return None
     fresh = "as from power-on" if config == POWER_ON else f"set to {config.hex()}"
     what = f"ADS1115 at 0x{address:02x}, {fresh}; wired in pairs it is ads1115_pairs"
-    return Found("ads1115", what, {"address": address}, also=("ads1115_pairs",))
+    return FoundDevice("ads1115", what, {"address": address}, also=("ads1115_pairs",))
 
 
 MODULES: Final = {"SEN55": "sen55", "SEN66": "sen66", "SPS30": "sps30"}

@@ -11,22 +11,22 @@ from enum import Enum
 from typing import Final
 
 from drivers.chips.sunspec import SunSpec
-from drivers.meters.block import block
-from drivers.meters.register_map import ModbusDevice, tables
-from drivers.meters.registers import RegisterMap
-from drivers.meters.table import load
-from drivers.scan.found import Findings, Found, ModbusLine, Pace, Tick
-from drivers.scan.marks import MARKS
+from drivers.meters.mapfile import load_register_map
+from drivers.meters.register_map import ModbusDevice, list_maps
+from drivers.meters.registerblock import make_block
+from drivers.meters.registermodel import RegisterMap
+from drivers.scan.found import Findings, FoundDevice, Pace, ScanModbus, ScanTick
+from drivers.scan.modelmarks import MARKS
 from edge.core import (
     Bad,
     BusError,
     ConfigError,
     DataError,
-    Doubt,
     Point,
     Quantity,
     Reason,
     Sample,
+    UncertainValue,
 )
 
 STEP_S: Final = 0.03  # a question on the wire
@@ -38,24 +38,24 @@ PHASE: Final = 40  # values that a phase is worth: more than a map has of one th
 NEAR: Final = 3  # values by which one map must be better than another to be told apart from it
 
 
-def estimate_s(pace: Pace) -> float:
+def estimate_units_s(pace: Pace) -> float:
     """At most, on a line where nobody answers."""
     return len(pace.units) * (pace.answer_s + STEP_S)
 
 
-async def scan(bus: ModbusLine, line: str, pace: Pace, out: Findings, tick: Tick) -> bool:
+async def scan_units(bus: ScanModbus, line: str, pace: Pace, out: Findings, tick: ScanTick) -> bool:
     """Ask every unit: whether any is there. Raises StoppedError, BusError when the bus is gone."""
     somebody = False
     for unit in pace.units:
         tick(f"unit {unit}", pace.answer_s + STEP_S)
         there = await _there(bus, unit, line, out, somebody)
-        somebody |= there is not Answer.NONE
-        if there is not Answer.SOUND:
+        somebody |= there is not UnitAnswer.NONE
+        if there is not UnitAnswer.SOUND:
             continue
         tick(f"unit {unit} answers", IDENTIFY_S, IDENTIFY_S)
-        found = await identify(bus, unit)
+        found = await identify_unit(bus, unit)
         if found is not None:
-            out.devices.append(Found(found.driver, found.what, {"unit": unit}, found.serial,
+            out.devices.append(FoundDevice(found.driver, found.what, {"unit": unit}, found.serial,
                                      found.also, line))  # fmt: skip
         else:
             out.unknown.append(
@@ -65,7 +65,7 @@ async def scan(bus: ModbusLine, line: str, pace: Pace, out: Findings, tick: Tick
     return somebody
 
 
-class Answer(Enum):
+class UnitAnswer(Enum):
     """What a unit makes of a question."""
 
     NONE = "none"
@@ -73,12 +73,14 @@ class Answer(Enum):
     DAMAGED = "damaged"
 
 
-async def _there(bus: ModbusLine, unit: int, line: str, out: Findings, somebody: bool) -> Answer:
+async def _there(
+    bus: ScanModbus, unit: int, line: str, out: Findings, somebody: bool
+) -> UnitAnswer:
     try:
         await bus.read_registers(unit, 3, 0, 1)
     except DataError as error:
         if error.reason is not Reason.CRC:
-            return Answer.SOUND  # it refuses, so it is there
+            return UnitAnswer.SOUND  # it refuses, so it is there
         if not line and not somebody:  # there are no collisions on TCP, and no noise
             raise BusError(
                 f"what is there answers, and not in Modbus TCP ({error}): another service, or a"
@@ -86,14 +88,14 @@ async def _there(bus: ModbusLine, unit: int, line: str, out: Findings, somebody:
             ) from error
         why = "; two devices with one address, or a bad line" if line else ""
         out.unknown.append(f"unit {unit}{_at(line)}: {error}{why}")
-        return Answer.DAMAGED
+        return UnitAnswer.DAMAGED
     except BusError as error:
         if error.reason is Reason.CRC:
             out.heard.setdefault(line, b"")
         elif error.__cause__ is not None:
             raise
-        return Answer.NONE
-    return Answer.SOUND
+        return UnitAnswer.NONE
+    return UnitAnswer.SOUND
 
 
 def _at(line: str) -> str:
@@ -101,13 +103,13 @@ def _at(line: str) -> str:
 
 
 @dataclass(slots=True)
-class Registers:
+class UnitRegisters:
     """A unit as a bus of its own, on which nothing is asked twice: values, and refusals, stay.
 
     One that falls silent is left alone after a while.
     """
 
-    bus: ModbusLine
+    bus: ScanModbus
     silences: int = 0
     known: dict[tuple[int, int, int], bytes | DataError] = field(default_factory=dict)
 
@@ -137,7 +139,7 @@ class Registers:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class MapCandidate:
     """A map that fits. `worth` counts its values, less those that are nothing or refused."""
 
     table: RegisterMap
@@ -146,9 +148,9 @@ class Candidate:
     marked: bool
 
 
-async def identify(bus: ModbusLine, unit: int) -> Found | None:
+async def identify_unit(bus: ScanModbus, unit: int) -> FoundDevice | None:
     """What the unit is; None when it is nothing that has a driver."""
-    registers = Registers(bus)
+    registers = UnitRegisters(bus)
     sunspec = SunSpec(registers, unit)
     try:
         await sunspec.open()
@@ -156,7 +158,9 @@ async def identify(bus: ModbusLine, unit: int) -> Found | None:
         pass
     else:
         known = f", serial number {sunspec.identity}" if sunspec.identity else ""
-        return Found("sunspec", f"a SunSpec meter, unit {unit}{known}", serial=sunspec.identity)
+        return FoundDevice(
+            "sunspec", f"a SunSpec meter, unit {unit}{known}", serial=sunspec.identity
+        )
     found = [
         await _candidate(table, registers, unit)
         for table in _tables()
@@ -173,27 +177,27 @@ async def identify(bus: ModbusLine, unit: int) -> Found | None:
     what += f", serial number {best.serial}" if best.serial else ""
     if also:
         what += f"; {', '.join(also)} would fit too: see what is printed on it"
-    return Found(best.table.name, what, serial=best.serial, also=also)
+    return FoundDevice(best.table.name, what, serial=best.serial, also=also)
 
 
 def _tables() -> list[RegisterMap]:
     found = []
-    for name in sorted(tables()):
+    for name in sorted(list_maps()):
         try:
-            found.append(load(name))
+            found.append(load_register_map(name))
         except ConfigError:
             continue  # one of the user's own, and wrong: `check` tells
     return found
 
 
-async def _fits(table: RegisterMap, registers: Registers, unit: int) -> bool:
+async def _fits(table: RegisterMap, registers: UnitRegisters, unit: int) -> bool:
     """Whether its first voltage and its frequency are those of a mains."""
     looked = 0
     for quantity, (low, high) in ((Quantity.VOLTAGE, VOLTS), (Quantity.FREQUENCY, HERTZ)):
         place = next((n for n, r in enumerate(table.registers) if r.point.quantity is quantity), -1)
         if place < 0:
             continue
-        one = block(table, [place])
+        one = make_block(table, [place])
         try:
             data = await registers.read_registers(unit, one.function, one.address, one.count)
             value = one.decode(data)[0]
@@ -205,7 +209,7 @@ async def _fits(table: RegisterMap, registers: Registers, unit: int) -> bool:
     return looked > 0
 
 
-async def _candidate(table: RegisterMap, registers: Registers, unit: int) -> Candidate:
+async def _candidate(table: RegisterMap, registers: UnitRegisters, unit: int) -> MapCandidate:
     """Read all of it once; a unit that does not let itself be read fits all the same."""
     mark, marked = MARKS.get(table.name), False
     if mark is not None:
@@ -215,12 +219,12 @@ async def _candidate(table: RegisterMap, registers: Registers, unit: int) -> Can
     worth = -len(table.registers)
     with suppress(BusError, DataError):
         worth = sum(map(_worth, device.points, await device.read()))
-    return Candidate(table, worth, device.identity, marked)
+    return MapCandidate(table, worth, device.identity, marked)
 
 
 def _worth(point: Point, sample: Sample) -> int:
     """A mains voltage says most: who has three of them has three phases, idle or not."""
-    if isinstance(sample, Bad | Doubt) or not sample:
+    if isinstance(sample, Bad | UncertainValue) or not sample:
         return -1
     if point.quantity is Quantity.VOLTAGE and VOLTS[0] <= float(sample) <= VOLTS[1]:
         return PHASE

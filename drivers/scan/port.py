@@ -4,27 +4,27 @@ from collections.abc import Callable
 from typing import Final
 
 from drivers.scan import asking, meters, talking
-from drivers.scan.found import Findings, Found, ModbusLine, Pace, SerialLine, Tick
+from drivers.scan.found import Findings, FoundDevice, Pace, ScanModbus, ScanPort, ScanTick
 
-OpenSerial = Callable[[str], SerialLine]
-OpenModbus = Callable[[str, float], ModbusLine]
+OpenSerial = Callable[[str], ScanPort]
+OpenModbus = Callable[[str, float], ScanModbus]
 
 BABBLE: Final = 24  # bytes while listening: less may be noise of a line that is not terminated
 
 
-async def scan(
-    serial: OpenSerial, modbus: OpenModbus, pace: Pace, out: Findings, tick: Tick
+async def scan_port(
+    serial: OpenSerial, modbus: OpenModbus, pace: Pace, out: Findings, tick: ScanTick
 ) -> None:
     """Ends when a device is found, for then the port's settings are known; other units and
     addresses on the same line are found with it. Raises BusError when the port is of no use.
     """
-    talker = await _listen(serial, pace, out, tick)
+    talker = await _scan_talking(serial, pace, out, tick)
     if talker is not None:
         out.devices.append(talker)
         return
     if len(out.heard) == len(talking.LINES) and min(map(len, out.heard.values())) >= BABBLE:
         return  # somebody talks all the time, and nobody can be asked meanwhile
-    found = await _ask(serial, pace, out, tick)
+    found = await _scan_asked(serial, pace, out, tick)
     if found:
         out.devices += found
         return
@@ -32,13 +32,13 @@ async def scan(
         bus = modbus(line, pace.answer_s)
 
         try:
-            if await meters.scan(bus, line, pace, out, _at(line, tick)):
+            if await meters.scan_units(bus, line, pace, out, _at(line, tick)):
                 return
         finally:
             bus.close()
 
 
-def _at(line: str, tick: Tick) -> Tick:
+def _at(line: str, tick: ScanTick) -> ScanTick:
     """Tell the settings with each step."""
 
     def told(step: str, seconds: float, more_s: float = 0.0) -> None:
@@ -47,21 +47,23 @@ def _at(line: str, tick: Tick) -> Tick:
     return told
 
 
-def estimate_s(pace: Pace) -> float:
+def estimate_port_s(pace: Pace) -> float:
     """At most, on a port where nobody is."""
     return (
         pace.listen_s
         + asking.estimate_s() * pace.patience
-        + len(pace.lines) * meters.estimate_s(pace)
+        + len(pace.lines) * meters.estimate_units_s(pace)
     )
 
 
-async def _listen(serial: OpenSerial, pace: Pace, out: Findings, tick: Tick) -> Found | None:
+async def _scan_talking(
+    serial: OpenSerial, pace: Pace, out: Findings, tick: ScanTick
+) -> FoundDevice | None:
     for place, line in enumerate(talking.LINES):
         tick(f"{line} listening", pace.listen_s, pace.listen_s if place else 0.0)
         bus = serial(line)
         try:
-            found, heard = await talking.listen(bus, line, pace.listen_s)
+            found, heard = await talking.listen_for_talkers(bus, line, pace.listen_s)
         finally:
             bus.close()
         if found is not None:
@@ -73,7 +75,9 @@ async def _listen(serial: OpenSerial, pace: Pace, out: Findings, tick: Tick) -> 
     return None
 
 
-async def _ask(serial: OpenSerial, pace: Pace, out: Findings, tick: Tick) -> list[Found]:
+async def _scan_asked(
+    serial: OpenSerial, pace: Pace, out: Findings, tick: ScanTick
+) -> list[FoundDevice]:
     for name, question, lines, seconds in asking.QUESTIONS:
         for line in lines:
             tick(f"{line} {name}", seconds * pace.patience)

@@ -10,19 +10,19 @@ from importlib import import_module
 from typing import Any, Final
 
 from drivers.chips import _sml, _telegram, dsmr, pms3003, pms5003, sds011, zh03b
-from drivers.scan.found import Found, SerialLine
-from edge.core import Bad, BusError, Cut, DataError
+from drivers.scan.found import FoundDevice, ScanPort
+from edge.core import Bad, BusError, DataError, Framer
 
 LINES: Final = ("9600 8N1", "115200 8N1", "2400 8N1")
 OVER_S: Final = 0.2  # that listening may take longer
-TALKERS: Final[tuple[tuple[str, Cut], ...]] = (
+TALKERS: Final[tuple[tuple[str, Framer], ...]] = (
     ("pms5003", pms5003.LAYOUT.cut),
     ("zh03b", zh03b.LAYOUT.cut),
     ("pms3003", pms3003.LAYOUT.cut),
-    ("sds011", sds011.cut(sds011.VALUES)),
-    ("sml", _sml.cut),
-    ("dsmr", _telegram.cut),
-    ("iec62056_push", _telegram.cut),
+    ("sds011", sds011.framer_for(sds011.VALUES)),
+    ("sml", _sml.next_frame),
+    ("dsmr", _telegram.next_telegram),
+    ("iec62056_push", _telegram.next_telegram),
 )
 NAMES: Final = {
     "pms5003": "a Plantower sensor with frames of 32 bytes",
@@ -40,8 +40,8 @@ INDOOR: Final = slice(4, 10)  # of a frame of 24 bytes
 
 
 @dataclass(slots=True)
-class Ear:
-    """Listens with all drivers at once. As a `Cut` it gives the first frame with values.
+class FrameListener:
+    """Listens with all drivers at once. As a `Framer` it gives the first frame with values.
 
     `found` is the driver and that frame; a frame without values, as a sensor sends while it starts,
     is kept there too, for as long as nothing better comes.
@@ -61,7 +61,7 @@ class Ear:
         return (frame, len(data)) if good else (None, 0)
 
 
-def _frames(driver: str, cut: Cut, data: bytes) -> Iterator[tuple[int, bytes]]:
+def _frames(driver: str, cut: Framer, data: bytes) -> Iterator[tuple[int, bytes]]:
     """The frames of this driver, each with the number of its values; ends at one that has some."""
     at = 0
     while at < len(data):
@@ -92,9 +92,11 @@ def _good(driver: str, frame: bytes) -> int:
     return sum(not isinstance(sample, Bad) for sample in found.values())
 
 
-async def listen(bus: SerialLine, line: str, listen_s: float) -> tuple[Found | None, bytes]:
+async def listen_for_talkers(
+    bus: ScanPort, line: str, listen_s: float
+) -> tuple[FoundDevice | None, bytes]:
     """Who talks at these settings; else what came. Raises BusError when the port is of no use."""
-    ear = Ear()
+    ear = FrameListener()
     try:
         await bus.frame(ear.cut, listen_s)
     except DataError:
@@ -110,8 +112,8 @@ async def listen(bus: SerialLine, line: str, listen_s: float) -> tuple[Found | N
     same = f"; {', '.join(also)} look the same here: see what is printed on it" if also else ""
     what = f"{NAMES[driver]} that talks by itself at {line}{same}"
     options: dict[str, Any] = dict(OPTIONS.get(driver, {}))
-    if driver == "dsmr" and (several := dsmr.drafted(frame)):
+    if driver == "dsmr" and (several := dsmr.draft_options(frame)):
         options |= several
         text = " and ".join(f"{len(names)} {key} meters" for key, names in several.items())
         what += f", with {text} behind it: change their order if the first is not the main one"
-    return Found(driver, what, options, serial, also, line), b""
+    return FoundDevice(driver, what, options, serial, also, line), b""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 
-class Row(NamedTuple):
+class ObisRow(NamedTuple):
     """One value: its code (C.D.E), its unit on the wire, how many of it make the point's unit."""
 
     code: str
@@ -18,30 +18,30 @@ class Row(NamedTuple):
     decimals: int = 3
 
 
-def _phased(key: str, code: tuple[int, str], unit: str, *rest: float) -> dict[str, Row]:
+def _phased(key: str, code: tuple[int, str], unit: str, *rest: float) -> dict[str, ObisRow]:
     first, tail = code
     scale, digits, decimals = rest
     return {
-        f"{key}_l{n}": Row(f"{first + 20 * n}.{tail}", unit, scale, int(digits), int(decimals))
+        f"{key}_l{n}": ObisRow(f"{first + 20 * n}.{tail}", unit, scale, int(digits), int(decimals))
         for n in (1, 2, 3)
     }
 
 
-ROWS: Final[Mapping[str, Row]] = {
-    "energy_import": Row("1.8.0", "kWh"),
-    **{f"energy_import_t{n}": Row(f"1.8.{n}", "kWh") for n in (1, 2, 3, 4)},
-    "energy_export": Row("2.8.0", "kWh"),
-    **{f"energy_export_t{n}": Row(f"2.8.{n}", "kWh") for n in (1, 2, 3, 4)},
-    "energy_total": Row("15.8.0", "kWh"),
-    "reactive_energy_import": Row("3.8.0", "kvarh"),
-    "reactive_energy_export": Row("4.8.0", "kvarh"),
-    "power": Row("1.7.0", "kW", 0.001, 2, 3),
+ROWS: Final[Mapping[str, ObisRow]] = {
+    "energy_import": ObisRow("1.8.0", "kWh"),
+    **{f"energy_import_t{n}": ObisRow(f"1.8.{n}", "kWh") for n in (1, 2, 3, 4)},
+    "energy_export": ObisRow("2.8.0", "kWh"),
+    **{f"energy_export_t{n}": ObisRow(f"2.8.{n}", "kWh") for n in (1, 2, 3, 4)},
+    "energy_total": ObisRow("15.8.0", "kWh"),
+    "reactive_energy_import": ObisRow("3.8.0", "kvarh"),
+    "reactive_energy_export": ObisRow("4.8.0", "kvarh"),
+    "power": ObisRow("1.7.0", "kW", 0.001, 2, 3),
     **_phased("power", (1, "7.0"), "kW", 0.001, 2, 3),
-    "reactive_power": Row("3.7.0", "kvar", 0.001, 2, 3),
+    "reactive_power": ObisRow("3.7.0", "kvar", 0.001, 2, 3),
     **_phased("voltage", (12, "7.0"), "V", 1, 3, 1),
     **_phased("current", (11, "7.0"), "A", 1, 3, 2),
-    "power_factor": Row("13.7.0", "", 1, 1, 3),
-    "frequency": Row("14.7.0", "Hz", 1, 2, 2),
+    "power_factor": ObisRow("13.7.0", "", 1, 1, 3),
+    "frequency": ObisRow("14.7.0", "Hz", 1, 2, 2),
 }
 GIVEN: Final = {  # what is given has a code of its own: point -> C of the other direction
     "power": "2.7.0", "power_l1": "22.7.0", "power_l2": "42.7.0", "power_l3": "62.7.0",
@@ -49,7 +49,7 @@ GIVEN: Final = {  # what is given has a code of its own: point -> C of the other
 }  # fmt: skip
 
 
-def lines(values: Mapping[str, float], prefix: str = "") -> Iterator[str]:
+def data_set_lines(values: Mapping[str, float], prefix: str = "") -> Iterator[str]:
     """A data set per value, as in 1.8.0(000123.456*kWh); power is split into taken and given."""
     for key, row in ROWS.items():
         if key not in values:
@@ -62,13 +62,13 @@ def lines(values: Mapping[str, float], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{row.code}({_text(value, row)})"
 
 
-def _text(value: float, row: Row) -> str:
+def _text(value: float, row: ObisRow) -> str:
     number = f"{value:0{row.digits + 1 + row.decimals}.{row.decimals}f}"
     if len(number.lstrip("-")) > row.digits + 1 + row.decimals:
         raise OverflowError(f"{row.code} has {row.digits} digits before the point")
     return f"{number}*{row.unit}" if row.unit else number
 
 
-def even(text: bytes) -> bytes:
+def with_even_parity(text: bytes) -> bytes:
     """7 bits and even parity, as a line that knows only 8 bits shows them."""
     return bytes(byte | (byte.bit_count() & 1) << 7 for byte in text)

@@ -23,7 +23,7 @@ MASS: Final = ("pm1_0", "pm2_5", "pm10")
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class WordLayout:
     """The words of one model after the masses, each with its counts per unit, and what follows."""
 
     words: tuple[tuple[str, int], ...]
@@ -59,7 +59,7 @@ class Plantower(Talker):
     """
 
     faults_known: tuple[str, ...] = FAULTS
-    FORM: ClassVar[Form]
+    FORM: ClassVar[WordLayout]
 
     def __init__(
         self,

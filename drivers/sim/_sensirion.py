@@ -79,7 +79,7 @@ class Sensirion:
             case "silent":
                 self._on = False
             case "crc":
-                self.damage = flip(SPOILT_BIT)
+                self.damage = flip_bit(SPOILT_BIT)
             case "flaky":
                 self.flaky = FLAKY
             case "late":
@@ -151,7 +151,7 @@ class Sensirion:
         return sample | self._kept
 
 
-def worded(data: bytes) -> bytes:
+def with_checksums(data: bytes) -> bytes:
     """Words of two bytes, each with its checksum."""
     return b"".join(
         data[i : i + 2] + bytes([crc8(data[i : i + 2])]) for i in range(0, len(data), 2)
@@ -168,7 +168,7 @@ def arguments(data: bytes) -> bytes:
     return b"".join(data[i : i + 2] for i in range(2, len(data), 3))
 
 
-def flip(bit: int) -> Callable[[bytes], bytes]:
+def flip_bit(bit: int) -> Callable[[bytes], bytes]:
     """A damage: this bit of every answer (0 is the highest of the first byte) arrives wrong."""
 
     def damage(answer: bytes) -> bytes:

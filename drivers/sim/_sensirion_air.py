@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from drivers.sim._sensirion import arguments, worded
+from drivers.sim._sensirion import arguments, with_checksums
 from drivers.sim._sensirion_module import Module
 
 STATE: Final = 0x6181
@@ -68,7 +68,7 @@ class AirModule(Module):
             return super()._does(command, data, now)
         given = arguments(data)
         if not given:
-            self._answer = worded(int(self.learnt_s).to_bytes(STATE_BYTES))
+            self._answer = with_checksums(int(self.learnt_s).to_bytes(STATE_BYTES))
         elif len(given) == STATE_BYTES and self._started_at is None:
             self._given_s = float(int.from_bytes(given))
         else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from drivers.sim._sensirion import FAULTS as COMMON
-from drivers.sim._sensirion import Sensirion, worded
+from drivers.sim._sensirion import Sensirion, with_checksums
 from drivers.sim.i2c import Nack
 
 READY, STOP, STATUS, CLEAR = 0x0202, 0x0104, 0xD206, 0xD210
@@ -72,20 +72,20 @@ class Module(Sensirion):
             case _ if command == STOP and measuring:
                 self._idle(now)
             case _ if command == READY and measuring:
-                self._answer = worded(bytes([0, self._new]))
+                self._answer = with_checksums(bytes([0, self._new]))
             case _ if command == self.READ and measuring:
                 self._new = False
-                self._answer = worded(self.encode(self._sample))
+                self._answer = with_checksums(self.encode(self._sample))
             case _ if command == CLEAN and self._may_clean():
                 self._clean_until = now + CLEANING_S
             case _ if command == STATUS:
-                self._answer = worded(self._status(now).to_bytes(4))
+                self._answer = with_checksums(self._status(now).to_bytes(4))
             case _ if command == CLEAR:
                 self._latched.clear()
             case _ if command == SERIAL:
-                self._answer = worded(self.serial.encode().ljust(32, b"\0"))
+                self._answer = with_checksums(self.serial.encode().ljust(32, b"\0"))
             case _ if command in self.PRODUCT:
-                self._answer = worded(self.PRODUCT[command])
+                self._answer = with_checksums(self.PRODUCT[command])
             case _ if command == RESET:
                 self._forget(now)
             case _:
@@ -96,7 +96,7 @@ class Module(Sensirion):
         if not self.lenient:
             raise Nack
         if command == READY:
-            self._answer = worded(b"\0\0")
+            self._answer = with_checksums(b"\0\0")
 
     def _starts(self, data: bytes) -> bool:
         return data == self.START

@@ -10,7 +10,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from drivers.sim._asked import FORGETS_S
+from drivers.sim._responder import FORGETS_S
 
 
 class Talker:

@@ -9,24 +9,24 @@ from typing import Final
 SIZE: Final = 9
 
 
-def framed(body: bytes) -> bytes:
+def encode_frame(body: bytes) -> bytes:
     """Seven bytes or fewer behind 0xff, then the sum: inverted, and one added."""
     body = body.ljust(7, b"\0")
     return b"\xff" + body + bytes([((0xFF ^ (sum(body) & 0xFF)) + 1) & 0xFF])
 
 
-def commands(heard: bytes) -> Iterator[tuple[int, int, bytes]]:
+def split_commands(heard: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Code and argument of each whole command, and what is left behind it."""
     while (at := heard.find(b"\xff\x01")) >= 0 and len(heard) - at >= SIZE:
         frame = heard[at : at + SIZE]
-        if framed(frame[1:-1]) != frame:
+        if encode_frame(frame[1:-1]) != frame:
             heard = heard[at + 1 :]
             continue
         heard = heard[at + SIZE :]
         yield frame[2], frame[3], heard
 
 
-def spoiled(fault: str, data: bytes) -> bytes:
+def spoil_frame(fault: str, data: bytes) -> bytes:
     """A frame with one of the faults that a line makes."""
     match fault:
         case "half":

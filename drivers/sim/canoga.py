@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from drivers.sim._asked import NOISE, Asked, Said
+from drivers.sim._responder import NOISE, Responder, Said
 
 Values = Mapping[str, float]
 
@@ -30,7 +30,7 @@ class Vehicle:
     state: int = 0
 
 
-class Canoga(Asked):
+class Canoga(Responder):
     """One card behind `port`, or one of several on a line.
 
     `values` gives what it has counted (`ch1_volume`) and its state (`ch1_state`). A vehicle comes

@@ -9,9 +9,16 @@ Nothing can be written into it.
 from collections.abc import Iterator
 from typing import Final
 
-from drivers.sim._asked import NOISE, Asked, Said, Values
-from drivers.sim._dlms_line import FLAG, addressed, framed, heard, taken_apart, wrong_hcs
+from drivers.sim._dlms_hdlc import (
+    FLAG,
+    encode_address,
+    encode_frame,
+    parse_frame,
+    split_frames,
+    wrong_hcs,
+)
 from drivers.sim._dlms_registers import ROWS, register
+from drivers.sim._responder import NOISE, Responder, Said, Values
 
 FAULTS: Final = (
     "silent", "crc", "hcs", "cut", "noise", "late", "foreign", "echo", "refused", "disconnected",
@@ -35,7 +42,7 @@ ODD_DATA: Final[dict[str, bytes | int]] = {  # instead of a register's value, ex
 }  # fmt: skip
 
 
-class Dlms(Asked):
+class Dlms(Responder):
     """One meter. `values` by point; a point that is not in them the meter does not have.
 
     `room` is how much information it takes and sends in one frame, `block` how many bytes of an
@@ -61,7 +68,7 @@ class Dlms(Asked):
         super().__init__(fault)
         self.values, self.serial, self.errors = dict(values), serial, errors
         self.password = password
-        self.own, self.client = addressed(logical, address), bytes([client * 2 + 1])
+        self.own, self.client = encode_address(logical, address), bytes([client * 2 + 1])
         self.room, self.block, self.turnaround_s = room, block, turnaround_s
         self._reset(connected=False)
 
@@ -73,10 +80,10 @@ class Dlms(Asked):
 
     def hear(self, heard_: bytes) -> tuple[bytes, list[Said]]:
         """Frames for this meter, answered; others passed over."""
-        *frames, rest = heard(heard_)
+        *frames, rest = split_frames(heard_)
         replies: list[Said] = []
         for body in frames:
-            parts = taken_apart(body)
+            parts = parse_frame(body)
             if parts is None or parts[:2] != (self.own, self.client):
                 continue
             fault = self.due()
@@ -101,9 +108,9 @@ class Dlms(Asked):
             case "noise":
                 reply = NOISE + b"\x7e\xa0" + reply
             case "foreign":
-                parts = taken_apart(reply[1:-1])
+                parts = parse_frame(reply[1:-1])
                 assert parts is not None
-                reply = framed(parts[0], b"\x7f", *parts[2:])
+                reply = encode_frame(parts[0], b"\x7f", *parts[2:])
             case "echo":
                 reply = question + reply
         yield self.turnaround_s + (self.late_s if fault == "late" else 0.0), reply
@@ -116,13 +123,15 @@ class Dlms(Asked):
             size = self.room.to_bytes(2, "big")
             terms = b"\x05\x02" + size + b"\x06\x02" + size
             terms += b"\x07\x04\x00\x00\x00\x01\x08\x04\x00\x00\x00\x01"
-            return framed(self.client, self.own, 0x73, b"\x81\x80" + bytes([len(terms)]) + terms)
+            return encode_frame(
+                self.client, self.own, 0x73, b"\x81\x80" + bytes([len(terms)]) + terms
+            )
         if not self.connected or fault == "disconnected":
             self._reset(connected=False)
-            return framed(self.client, self.own, 0x1F)
+            return encode_frame(self.client, self.own, 0x1F)
         if control == 0x53:
             self._reset(connected=False)
-            return framed(self.client, self.own, 0x73)
+            return encode_frame(self.client, self.own, 0x73)
         if control & 1:
             return self._go_on(control, fault)
         if fault == "not_ready":
@@ -135,7 +144,7 @@ class Dlms(Asked):
             return self._ready()
         request, self._request = self._request, b""
         if request[:3] != b"\xe6\xe6\x00":
-            return framed(self.client, self.own, 0x97)
+            return encode_frame(self.client, self.own, 0x97)
         answer = b"\xe6\xe7\x00" + self._told(request[3:], fault)
         self._segments = [answer[at : at + self.room] for at in range(0, len(answer), self.room)]
         return self._segment(fault)
@@ -143,7 +152,7 @@ class Dlms(Asked):
     def _go_on(self, control: int, fault: str) -> bytes:
         """RR: the next segment, or again what has not arrived."""
         if control & 0x0F != 1:
-            return framed(self.client, self.own, 0x97)
+            return encode_frame(self.client, self.own, 0x97)
         if control >> 5 == (self._next - 1) % 8 and self._last:
             return self._last
         return self._segment(fault) if self._segments else self._ready()
@@ -153,11 +162,11 @@ class Dlms(Asked):
         step = 3 if fault == "out_of_step" else 0
         control = self._awaited << 5 | 0x10 | ((self._next + step) % 8) << 1
         self._next = (self._next + 1) % 8
-        self._last = framed(self.client, self.own, control, part, bool(self._segments))
+        self._last = encode_frame(self.client, self.own, control, part, bool(self._segments))
         return self._last
 
     def _ready(self) -> bytes:
-        return framed(self.client, self.own, self._awaited << 5 | 0x11)
+        return encode_frame(self.client, self.own, self._awaited << 5 | 0x11)
 
     # --- DLMS ---------------------------------------------------------------------------------
 

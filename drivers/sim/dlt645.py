@@ -8,7 +8,7 @@ was built without, single items, its address and number, and its status words; l
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from drivers.sim._asked import NOISE, Asked, Said, Values
+from drivers.sim._responder import NOISE, Responder, Said, Values
 
 FAULTS: Final = ("silent", "crc", "cut", "noise", "late", "foreign", "echo", "refuse", "wrong_item")
 
@@ -36,7 +36,7 @@ ROWS: Final[dict[str, tuple[tuple[str, ...], int, float]]] = {
 NO_SUCH_DATA, OTHER = 0x02, 0x01
 
 
-def framed(address: str, control: int, data: bytes) -> bytes:
+def encode_frame(address: str, control: int, data: bytes) -> bytes:
     """A frame with the bytes that wake the receiver before it."""
     coded = bytes.fromhex(address)[::-1]
     moved = bytes((value + 0x33) % 256 for value in data)
@@ -44,7 +44,7 @@ def framed(address: str, control: int, data: bytes) -> bytes:
     return b"\xfe\xfe\xfe\xfe" + body + bytes([sum(body) % 256]) + b"\x16"
 
 
-def coded(value: float, size: int, steps: float) -> bytes:
+def encode_bcd(value: float, size: int, steps: float) -> bytes:
     """Packed digits, the low ones first; a minus is the highest bit."""
     count = round(abs(value) * steps)
     text = f"{count:0{2 * size}d}"
@@ -56,7 +56,7 @@ def coded(value: float, size: int, steps: float) -> bytes:
     return bytes(raw)
 
 
-class Dlt645(Asked):
+class Dlt645(Responder):
     """One meter. `values` by point; a point that is not in them the meter does not have.
 
     `words` are its status words by number. `blocks` says whether it knows blocks; a single-phase
@@ -106,7 +106,7 @@ class Dlt645(Asked):
     def tried(self) -> None:
         for keys, size, steps in ROWS.values():
             for key in self.values.keys() & set(keys):
-                coded(self.values[key], size, steps)
+                encode_bcd(self.values[key], size, steps)
 
     def _answer(self, one: bytes) -> Iterator[Said]:
         target = one[1:7][::-1].hex()
@@ -115,7 +115,7 @@ class Dlt645(Asked):
             return
         data = bytes((value - 0x33) % 256 for value in one[10:-2])
         fault = self.due()
-        reply = framed(self.address, *self._say(control, data, fault))
+        reply = encode_frame(self.address, *self._say(control, data, fault))
         match fault:
             case "silent":
                 return
@@ -127,7 +127,7 @@ class Dlt645(Asked):
                 reply = NOISE + b"\x68" + reply
             case "foreign":
                 other = f"{(int(self.address) + 1) % 10**12:012d}"
-                reply = framed(other, *self._say(control, data, fault))
+                reply = encode_frame(other, *self._say(control, data, fault))
             case "echo":
                 reply = one + reply
         yield self.turnaround_s + (self.late_s if fault == "late" else 0.0), reply
@@ -166,7 +166,7 @@ class Dlt645(Asked):
             for n, key in enumerate(keys):
                 single = block[:4] + f"{first + n:02x}" + block[6:]
                 if len(keys) > 1 and name == single and key in self.values:
-                    return coded(self.values[key], size, steps)
+                    return encode_bcd(self.values[key], size, steps)
         return b""
 
     def _block(self, keys: tuple[str, ...], size: int, steps: float) -> bytes:
@@ -175,7 +175,7 @@ class Dlt645(Asked):
         out = b""
         for key in keys:
             if key in self.values:
-                out += coded(self.values[key], size, steps)
+                out += encode_bcd(self.values[key], size, steps)
             elif self.fill:
                 out += b"\xff" * size
         return out

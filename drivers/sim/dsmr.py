@@ -7,7 +7,7 @@ for `version` 2, which has no checksum and 7 bits with even parity.
 from collections.abc import Mapping
 from typing import Final
 
-from drivers.sim._obis import even, lines
+from drivers.sim._obis import data_set_lines, with_even_parity
 from drivers.sim._talker import Talker
 
 FAULTS: Final = (
@@ -86,7 +86,7 @@ class Dsmr(Talker):
         else:
             head = ["1-3:0.2.8(50)", "0-0:1.0.0(261125120000W)", f"0-0:96.1.1({code})"]
         prefix = "1-0:"
-        data_lines = [*head, *lines(self.values, prefix), "0-0:96.14.0(0002)"]
+        data_lines = [*head, *data_set_lines(self.values, prefix), "0-0:96.14.0(0002)"]
         data_lines += [
             f"{c}({round(self.values[k]):05d})" for k, c in SHORT.items() if k in self.values
         ]
@@ -119,8 +119,10 @@ class Dsmr(Talker):
     def speak(self) -> bytes:
         fault = self.due()
         self.turn += fault == "channels"
-        data = self.telegram() if self.version >= 4 else even(self.telegram())
-        star = data.find(b"*" if self.version >= 4 else even(b"*"))  # a digit stands before it
+        data = self.telegram() if self.version >= 4 else with_even_parity(self.telegram())
+        star = data.find(
+            b"*" if self.version >= 4 else with_even_parity(b"*")
+        )  # a digit stands before it
         middle = star - 2 if star > 0 else len(data) // 2
         match fault:
             case "crc" if self.version >= 4:

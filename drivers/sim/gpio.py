@@ -21,8 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from drivers.sim.gpio_lines import Held, Line, Settings
-from drivers.sim.gpio_link import LocalLink, Peer
+from drivers.sim.gpio_lines import RequestedLine, RequestSettings, SimLine
+from drivers.sim.gpio_link import ChipConnection, LocalLink
 
 PACKET: Final = 65_536
 WAITING: Final = b"!"
@@ -48,11 +48,11 @@ class SimChip:
     ) -> None:
         self.label = label
         self.path = None if socket_path is None else Path(socket_path)
-        self.lines = [Line(number, name) for number, name in enumerate(names)]
+        self.lines = [SimLine(number, name) for number, name in enumerate(names)]
         self._by_name = _names(names)
         self._clock_ns = clock_ns
         self._changed = threading.Condition(threading.RLock())  # a request, a read, an end
-        self._peers: list[Peer] = []
+        self._peers: list[ChipConnection] = []
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._thread: threading.Thread | None = None
@@ -121,7 +121,7 @@ class SimChip:
     def connect(self) -> LocalLink:
         """A link within this process: questions are answered in the caller's thread."""
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        peer = Peer(theirs)
+        peer = ChipConnection(theirs)
         with self._changed:
             self._peers.append(peer)
         return LocalLink(mine, partial(self.handle, peer), partial(self.leave, peer))
@@ -161,7 +161,7 @@ class SimChip:
             os.close(self._wake_write)
             self._wake_read = self._wake_write = -1
 
-    def handle(self, peer: Peer, packet: bytes) -> None:
+    def handle(self, peer: ChipConnection, packet: bytes) -> None:
         """Answer one packet of a client."""
         with self._changed:
             try:
@@ -178,7 +178,7 @@ class SimChip:
             self._tell(peer)
             self._changed.notify_all()
 
-    def leave(self, peer: Peer) -> None:
+    def leave(self, peer: ChipConnection) -> None:
         """A connection has ended, and with it its request."""
         with self._changed:
             if peer.held is not None:
@@ -189,7 +189,7 @@ class SimChip:
                 peer.sock.close()
             self._changed.notify_all()
 
-    def _answer(self, peer: Peer, question: dict[str, Any]) -> bytes:
+    def _answer(self, peer: ChipConnection, question: dict[str, Any]) -> bytes:
         match question:
             case {"do": "read", "max": int(most)} if peer.held is not None:
                 events = peer.held.take(max(0, min(most, READ_MAX)))
@@ -201,10 +201,10 @@ class SimChip:
                 settings = peer.held.settings
                 if settings.direction != "output":
                     raise OSError(errno.EPERM, "an input cannot be set")
-                peer.held.settings = Settings("output", settings.bias, level=bool(level))
+                peer.held.settings = RequestSettings("output", settings.bias, level=bool(level))
                 return _packed({})
             case {"do": "reconfigure", "settings": settings} if peer.held is not None:
-                peer.held.reconfigure(Settings.parse(settings))
+                peer.held.reconfigure(RequestSettings.parse(settings))
                 return _packed({})
             case {"do": "chip"}:
                 return _packed({"label": self.label, "lines": len(self.lines)})
@@ -222,33 +222,35 @@ class SimChip:
                 return self._request(peer, self._numbered(number), consumer, buffer, settings)
         raise OSError(errno.EINVAL, "no such question")
 
-    def _request(self, peer: Peer, line: Line, consumer: str, buffer: int, settings: Any) -> bytes:
+    def _request(
+        self, peer: ChipConnection, line: SimLine, consumer: str, buffer: int, settings: Any
+    ) -> bytes:
         for other in list(self._peers):
             # a process that was killed has let go, even if we have not noticed yet
             if other.held is not None and other.held.line is line and other.gone():
                 other.held.end()
         if line.holder is not None:
             raise OSError(errno.EBUSY, "held by another")
-        peer.held = Held(
+        peer.held = RequestedLine(
             line,
             consumer[:CONSUMER_MAX] or "?",
-            Settings.parse(settings),
+            RequestSettings.parse(settings),
             buffer,
             lambda: self._tell(peer),
         )
         return _packed({})
 
-    def _tell(self, peer: Peer) -> None:
+    def _tell(self, peer: ChipConnection) -> None:
         if peer.held is not None and peer.held.waiting and not peer.told:
             peer.told = True
             peer.say(WAITING)
 
-    def _line(self, line: int | str) -> Line:
+    def _line(self, line: int | str) -> SimLine:
         if isinstance(line, str):
             return self.lines[self._by_name[line]]
         return self.lines[line]
 
-    def _numbered(self, number: int) -> Line:
+    def _numbered(self, number: int) -> SimLine:
         if not 0 <= number < len(self.lines):
             raise OSError(errno.EINVAL, "no such line")
         return self.lines[number]
@@ -262,7 +264,7 @@ class SimChip:
                     self._hear(key.data)
                 elif key.fileobj is listener:
                     sock, _ = listener.accept()
-                    peer = Peer(sock)
+                    peer = ChipConnection(sock)
                     with self._changed:
                         self._peers.append(peer)
                     self._selector.register(sock, selectors.EVENT_READ, peer)
@@ -275,7 +277,7 @@ class SimChip:
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
-    def _hear(self, peer: Peer) -> None:
+    def _hear(self, peer: ChipConnection) -> None:
         try:
             packet = peer.sock.recv(PACKET)
         except ConnectionResetError:

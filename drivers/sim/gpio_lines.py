@@ -19,7 +19,7 @@ DIRECTIONS: Final = ("input", "output")
 DEBOUNCE_MAX_NS: Final = SEQNO_MASK * 1000  # the kernel takes microseconds in 32 bits
 
 
-class Event(NamedTuple):
+class LineEdge(NamedTuple):
     """One edge as the kernel buffers it."""
 
     mono_ns: int
@@ -28,7 +28,7 @@ class Event(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class RequestSettings:
     """How a line is requested. `debounce_ns` > 0: an edge counts when the level held so long."""
 
     direction: str = "input"
@@ -38,7 +38,7 @@ class Settings:
     level: bool = False  # what an output shows
 
     @classmethod
-    def parse(cls, plain: Any) -> "Settings":
+    def parse(cls, plain: Any) -> "RequestSettings":
         """From a client. Raises OSError EINVAL for what makes no sense."""
         try:
             settings = cls(
@@ -62,17 +62,17 @@ class Settings:
         return settings
 
 
-class Line:
+class SimLine:
     """A wire: what drives it from outside (None: nothing), and who has requested it."""
 
     def __init__(self, number: int, name: str) -> None:
         self.number, self.name = number, name
         self.driven: bool | None = None
-        self.holder: Held | None = None
+        self.holder: RequestedLine | None = None
 
     def level(self) -> bool:
         """What a meter on the wire would show."""
-        settings = Settings() if self.holder is None else self.holder.settings
+        settings = RequestSettings() if self.holder is None else self.holder.settings
         if settings.direction == "output":
             return settings.level
         return settings.bias == "up" if self.driven is None else self.driven
@@ -87,21 +87,21 @@ class Line:
             self.holder.changed(mono_ns)
 
 
-class Held:
+class RequestedLine:
     """A requested line. The buffer drops its oldest edge when full; the numbers show the gap."""
 
     def __init__(
         self,
-        line: Line,
+        line: SimLine,
         consumer: str,
-        settings: Settings,
+        settings: RequestSettings,
         buffer: int,
         news: Callable[[], None],
     ) -> None:
         self.line, self.consumer, self.settings = line, consumer, settings
         # a kfifo is as long as the next power of two
         size = min(buffer, BUFFER_MAX) if buffer > 0 else BUFFER_USUAL
-        self._events: deque[Event] = deque(maxlen=1 << (size - 1).bit_length())
+        self._events: deque[LineEdge] = deque(maxlen=1 << (size - 1).bit_length())
         self._news = news
         self.seqno = 0  # starts anew with each request, goes on when it is reconfigured
         line.holder = self
@@ -123,7 +123,7 @@ class Held:
         """When a level that is being debounced will have held long enough."""
         return self._due_ns
 
-    def reconfigure(self, settings: Settings) -> None:
+    def reconfigure(self, settings: RequestSettings) -> None:
         self.settings = settings
         self._seen, self._due_ns = self.line.level(), None
 
@@ -140,7 +140,7 @@ class Held:
             due_ns, self._due_ns = self._due_ns, None
             self._see(due_ns)
 
-    def take(self, most: int) -> list[Event]:
+    def take(self, most: int) -> list[LineEdge]:
         """The oldest edges, and forget them."""
         return [self._events.popleft() for _ in range(min(most, len(self._events)))]
 
@@ -158,5 +158,5 @@ class Held:
         if level not in EDGES[self.settings.edges]:
             return
         self.seqno = (self.seqno + 1) & SEQNO_MASK
-        self._events.append(Event(mono_ns, self.seqno, level))
+        self._events.append(LineEdge(mono_ns, self.seqno, level))
         self._news()

@@ -5,17 +5,17 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from drivers.sim.gpio_lines import Held
+from drivers.sim.gpio_lines import RequestedLine
 
 HUNG_UP: Final = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
 
-class Peer:
+class ChipConnection:
     """One connection: the chip itself, or a requested line."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.held: Held | None = None
+        self.held: RequestedLine | None = None
         self.told = False  # a `!` is on its way that no answer has followed yet
 
     def gone(self) -> bool:

@@ -39,7 +39,7 @@ class Nack(Exception):  # noqa: N818  what happens on the wire, by its name
     """The chip does not acknowledge."""
 
 
-class Chip(Protocol):
+class I2cChip(Protocol):
     """One device on the bus. Both calls raise Nack for what the chip does not acknowledge."""
 
     def write(self, data: bytes) -> None: ...
@@ -47,7 +47,7 @@ class Chip(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class I2cMessage:
     """One message of a transfer; `data` is what is written."""
 
     address: int
@@ -68,7 +68,7 @@ class I2cKernel:
     takes as long as I2C_TIMEOUT says, passed to `stall` in seconds), EAGAIN for lost arbitration.
     """
 
-    chips: Mapping[int, Chip]
+    chips: Mapping[int, I2cChip]
     nack_errno: int = errno.EREMOTEIO  # bcm2835 says so; many others say ENXIO
     bound: set[int] = field(default_factory=set)  # addresses that a kernel driver owns
     fault: int = 0
@@ -79,7 +79,7 @@ class I2cKernel:
     log: deque[tuple[int, str, bytes]] = field(default_factory=lambda: deque(maxlen=1000))
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def set_value(self, request: int, value: int, client: "Client") -> int:
+    def set_value(self, request: int, value: int, client: "I2cClient") -> int:
         """The calls that set one number. Returns 0 or minus an errno."""
         match request:
             case _ if request in (I2C_SLAVE, I2C_SLAVE_FORCE):
@@ -98,7 +98,7 @@ class I2cKernel:
                 return -errno.ENOTTY
         return 0
 
-    def transfer(self, messages: Sequence[Message]) -> tuple[int, bytes]:
+    def transfer(self, messages: Sequence[I2cMessage]) -> tuple[int, bytes]:
         """One transfer: the number of messages or minus an errno, and what was read in it."""
         if not 0 < len(messages) <= MAX_MESSAGES or any(m.length > MAX_BYTES for m in messages):
             return -errno.EINVAL, b""
@@ -113,7 +113,7 @@ class I2cKernel:
                 answers.append(answer)
         return len(messages), b"".join(answers)
 
-    def _one(self, message: Message) -> tuple[int, bytes]:
+    def _one(self, message: I2cMessage) -> tuple[int, bytes]:
         if self.fault:
             if self.fault == errno.ETIMEDOUT:
                 self.stall(self.timeout_s)
@@ -143,9 +143,9 @@ class I2cKernel:
             return -errno.EOPNOTSUPP, b""
         if length > 32:
             return -errno.EINVAL, b""
-        ask = Message(address, I2C_M_RD, length)
+        ask = I2cMessage(address, I2C_M_RD, length)
         if size == QUICK:
-            messages = [ask if reading else Message(address, 0, 0)]
+            messages = [ask if reading else I2cMessage(address, 0, 0)]
         elif size == BYTE:
             messages = [ask if reading else _write(address, bytes([command]))]
         elif reading:
@@ -162,20 +162,20 @@ class I2cKernel:
 
 
 @dataclass
-class Client:
+class I2cClient:
     """What the kernel remembers for one open descriptor."""
 
     slave: int = 0
 
 
-def _write(address: int, data: bytes) -> Message:
-    return Message(address, 0, len(data), data)
+def _write(address: int, data: bytes) -> I2cMessage:
+    return I2cMessage(address, 0, len(data), data)
 
 
-def chip(name: str, values: Mapping[str, float]) -> tuple[int, Chip]:
+def make_chip(name: str, values: Mapping[str, float]) -> tuple[int, I2cChip]:
     """A simulated chip by the name of its module, and its address. Raises ModuleNotFoundError."""
     module: Any = import_module(f"drivers.sim.{name}")
-    made: Chip = module.CHIP(values)
+    made: I2cChip = module.CHIP(values)
     return module.CHIP.ADDRESS, made
 
 
@@ -189,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("values", nargs="*", metavar="point=value")
     args = parser.parse_args(arguments)
     pairs = [text.partition("=") for text in args.values]
-    address, made = chip(args.chip, {key: float(value) for key, _, value in pairs})
+    address, made = make_chip(args.chip, {key: float(value) for key, _, value in pairs})
     with I2cServer(I2cKernel({address: made}), args.socket):
         echo(f"sim:{args.socket} has a {args.chip} at 0x{address:02x}")
         try:

@@ -16,9 +16,9 @@ from drivers.sim.i2c import (
     I2C_RDWR,
     I2C_SMBUS,
     UNION,
-    Client,
+    I2cClient,
     I2cKernel,
-    Message,
+    I2cMessage,
 )
 
 
@@ -33,7 +33,7 @@ class Ioctl:
 
     def __init__(self, kernel: I2cKernel, path: Path) -> None:
         self.kernel, self.path = kernel, path
-        self._clients: dict[int, Client] = {}
+        self._clients: dict[int, I2cClient] = {}
 
     def install(self, patch: Patch) -> str:
         """Replace the one name that smbus2 calls. Returns the path to open."""
@@ -50,7 +50,7 @@ class Ioctl:
         return code
 
     def _answer(self, fd: int, request: int, argument: Any) -> int:
-        client = self._clients.setdefault(fd, Client())
+        client = self._clients.setdefault(fd, I2cClient())
         if request == I2C_FUNCS:
             argument.value = self.kernel.funcs
             return 0
@@ -64,7 +64,7 @@ class Ioctl:
         found = [argument.msgs[i] for i in range(argument.nmsgs)]
         code, answer = self.kernel.transfer(
             [
-                Message(
+                I2cMessage(
                     m.addr,
                     m.flags,
                     m.len,
@@ -80,7 +80,7 @@ class Ioctl:
                 at += message.len
         return code
 
-    def _smbus(self, argument: Any, client: Client) -> int:
+    def _smbus(self, argument: Any, client: I2cClient) -> int:
         union = argument.data.contents if argument.data else None
         body = ctypes.string_at(ctypes.addressof(union), UNION) if union is not None else b""
         code, answer = self.kernel.smbus(

@@ -20,9 +20,9 @@ from drivers.sim.i2c import (
     MAX_BYTES,
     MAX_MESSAGES,
     UNION,
-    Client,
+    I2cClient,
     I2cKernel,
-    Message,
+    I2cMessage,
 )
 
 MAGIC: Final = b"Ki"
@@ -107,14 +107,14 @@ class I2cServer:
                 self._spawn(self._serve, link)
 
     def _serve(self, link: socket.socket) -> None:
-        client = Client()
+        client = I2cClient()
         try:
-            while (question := _take(link, QUESTION.size)) is not None:
+            while (question := _receive_exactly(link, QUESTION.size)) is not None:
                 magic, version, request, length = QUESTION.unpack(question)
                 if (magic, version) != (MAGIC, VERSION) or length > LIMIT:
                     link.sendall(ANSWER.pack(MAGIC, VERSION, -errno.EPROTO, 0))
                     return
-                body = _take(link, length)
+                body = _receive_exactly(link, length)
                 if body is None:
                     return
                 code, answer = self._answer(request, body, client)
@@ -126,7 +126,7 @@ class I2cServer:
                 self._links.discard(link)
             link.close()
 
-    def _answer(self, request: int, body: bytes, client: Client) -> tuple[int, bytes]:
+    def _answer(self, request: int, body: bytes, client: I2cClient) -> tuple[int, bytes]:
         try:
             if request == I2C_FUNCS:
                 return 0, self.kernel.funcs.to_bytes(8)
@@ -142,16 +142,16 @@ class I2cServer:
         return self.kernel.set_value(request, int.from_bytes(body[:8]), client), b""
 
 
-def _messages(body: bytes) -> list[Message]:
+def _messages(body: bytes) -> list[I2cMessage]:
     """The messages of one transfer. Raises struct.error or ValueError when they are cut off."""
     count, at = int.from_bytes(body[:2]), 2
-    found: list[Message] = []
+    found: list[I2cMessage] = []
     for _ in range(count):
         address, flags, length = MESSAGE.unpack_from(body, at)
         at += MESSAGE.size
-        message = Message(address, flags, length)
+        message = I2cMessage(address, flags, length)
         if not message.reads:
-            message = Message(address, flags, length, body[at : at + length])
+            message = I2cMessage(address, flags, length, body[at : at + length])
             at += length
             if at > len(body):
                 raise ValueError("a message is cut off")
@@ -159,7 +159,7 @@ def _messages(body: bytes) -> list[Message]:
     return found
 
 
-def _take(link: socket.socket, count: int) -> bytes | None:
+def _receive_exactly(link: socket.socket, count: int) -> bytes | None:
     """That many bytes, or None when the other side hung up before."""
     data = b""
     while len(data) < count:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from drivers.sim._obis import even, lines
+from drivers.sim._obis import data_set_lines, with_even_parity
 from drivers.sim._talker import Talker
 
 FAULTS: Final = (
@@ -78,7 +78,7 @@ class Iec62056(Talker):
         data_lines = [
             f"F.F({'00400000' if fault == 'error' else '00000000'})",
             f"0.0.0({self.serial})",
-            *lines(self.values),
+            *data_set_lines(self.values),
             *self.more,
         ]
         text = "".join(f"{line}\r\n" for line in data_lines).encode("ascii") + b"!\r\n\x03"
@@ -86,13 +86,13 @@ class Iec62056(Talker):
         for byte in text:
             check ^= byte
         data = b"\x02" + text + bytes([check ^ (fault == "bcc")])
-        return self._spoil(even(data), fault)
+        return self._spoil(with_even_parity(data), fault)
 
     def tried(self) -> None:
         self.block()
 
     def _spoil(self, data: bytes, fault: str) -> bytes:
-        star = data.find(even(b"*"))  # a digit stands before it
+        star = data.find(with_even_parity(b"*"))  # a digit stands before it
         middle = star - 2 if star > 0 else len(data) // 2
         match fault:
             case "flip":  # two bits, so that the parity is right again
@@ -102,7 +102,7 @@ class Iec62056(Talker):
             case "cut":
                 return data[: len(data) // 2]
             case "noise":
-                return even(b"\x7f\x00??") + data
+                return with_even_parity(b"\x7f\x00??") + data
         return data
 
     # --- what it hears and says -------------------------------------------------------------
@@ -113,7 +113,7 @@ class Iec62056(Talker):
         if self.line_speed() != self.baud or self.silent:
             return b""
         text = bytes(byte & 0x7F for byte in heard)
-        if text != heard and even(text) != heard:
+        if text != heard and with_even_parity(text) != heard:
             return b""  # wrong parity: it hears nothing
         if found := _CALL.search(text):
             if found[1] in (b"", self.serial.encode("ascii")):
@@ -129,7 +129,7 @@ class Iec62056(Talker):
     def _called(self, now: float) -> None:
         name = f"/{self.maker}{self.speed}SIM-3\r\n".encode("ascii")
         self._slow = False
-        self._due = [(now + self.reaction_s, BAUDS[0], even(name))]
+        self._due = [(now + self.reaction_s, BAUDS[0], with_even_parity(name))]
         named = now + self.reaction_s + 10 * len(name) / BAUDS[0]  # when the last bit has left
         if self.speed.isdigit():
             self._until = named + PATIENCE_S

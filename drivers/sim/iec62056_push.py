@@ -6,7 +6,7 @@ Source: IEC 62056-21:2002, protocol mode D; the form of the telegram as an EasyM
 from collections.abc import Mapping
 from typing import Final
 
-from drivers.sim._obis import even, lines
+from drivers.sim._obis import data_set_lines, with_even_parity
 from drivers.sim._talker import Talker
 
 FAULTS: Final = (
@@ -38,7 +38,7 @@ class Iec62056Push(Talker):
         """The next telegram, without parity."""
         data_lines = [
             f"1-0:0.0.0*255({self.serial})",
-            *(line.replace("(", "*255(", 1) for line in lines(self.values, "1-0:")),
+            *(line.replace("(", "*255(", 1) for line in data_set_lines(self.values, "1-0:")),
             f"1-0:96.5.5*255({self.status})",
         ]
         return (
@@ -46,8 +46,8 @@ class Iec62056Push(Talker):
         ).encode()
 
     def speak(self) -> bytes:
-        data = even(self.telegram())
-        middle = data.index(even(b"*"), len(data) // 2)
+        data = with_even_parity(self.telegram())
+        middle = data.index(with_even_parity(b"*"), len(data) // 2)
         match self.due():
             case "parity":
                 return data[:middle] + bytes([data[middle] ^ 0x01]) + data[middle + 1 :]

@@ -20,7 +20,7 @@ BACKLOG_MAX: Final = 256  # edges that may wait for a reader when playing as fas
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class SimVehicle:
     """One vehicle at constant speed; its front reaches the lead loop at `t_s`."""
 
     t_s: float
@@ -29,7 +29,7 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class TrueTimes:
     """What was true of a vehicle: ns since the start of the schedule, before any flaw."""
 
     lead_on_ns: int
@@ -52,7 +52,7 @@ class Flaws:
     seed: int = 1
 
 
-class Change(NamedTuple):
+class ContactChange(NamedTuple):
     """A contact opens or closes at `t_ns` since the start of the schedule."""
 
     t_ns: int
@@ -60,7 +60,7 @@ class Change(NamedTuple):
     on: bool
 
 
-class Wires(Protocol):
+class WireDriver(Protocol):
     """The part of a SimChip that is played on."""
 
     def drive(self, line: int | str, level: bool | None, mono_ns: int) -> None: ...
@@ -71,7 +71,7 @@ Mode = Literal["presence", "pulse"]
 Spell = tuple[int, int]  # a contact is closed from, to
 
 
-def truth(passages: Iterable[Passage], spacing_m: float, loop_m: float) -> list[Truth]:
+def true_times(passages: Iterable[SimVehicle], spacing_m: float, loop_m: float) -> list[TrueTimes]:
     """When each vehicle is over each loop. `spacing_m` is from leading to leading edge."""
     found = []
     for passage in passages:
@@ -79,7 +79,7 @@ def truth(passages: Iterable[Passage], spacing_m: float, loop_m: float) -> list[
         over_s = (passage.length_m + loop_m) * metre_s
         later_s = passage.t_s + spacing_m * metre_s
         found.append(
-            Truth(
+            TrueTimes(
                 round(passage.t_s * NS),
                 round((passage.t_s + over_s) * NS),
                 round(later_s * NS),
@@ -92,18 +92,18 @@ def truth(passages: Iterable[Passage], spacing_m: float, loop_m: float) -> list[
 
 
 def schedule(
-    vehicles: Sequence[Truth],
+    vehicles: Sequence[TrueTimes],
     mode: Mode = "presence",
     pulse_s: float = 0.125,
     flaws: Flaws | None = None,
-) -> list[Change]:
+) -> list[ContactChange]:
     """The changes of both contacts in order of time. Each contact alternates, on first.
 
     Vehicles that are over a loop at once close it once.
     """
     flaws = flaws or Flaws()
     rng = random.Random(flaws.seed)
-    changes: list[Change] = []
+    changes: list[ContactChange] = []
     loops: tuple[tuple[Literal["lead", "trail"], float | None], ...] = (
         ("lead", flaws.lead_dead_s),
         ("trail", flaws.trail_dead_s),
@@ -118,11 +118,11 @@ def schedule(
                 spells += _broken((on, off), round(flaws.hole_s * NS))
             else:
                 spells.append((on, off))
-        contact = [t for spell in _joined(spells) for t in spell]
+        contact = [t for spell in _merge_spells(spells) for t in spell]
         contact = _bounced(contact, flaws.bounce_s, rng)
         if dead_s is not None:
             contact = _dead(contact, round(dead_s * NS))
-        changes += [Change(t_ns, loop, i % 2 == 0) for i, t_ns in enumerate(contact)]
+        changes += [ContactChange(t_ns, loop, i % 2 == 0) for i, t_ns in enumerate(contact)]
     return sorted(changes, key=lambda change: change.t_ns)
 
 
@@ -134,7 +134,7 @@ class LoopPair:
 
     def __init__(
         self,
-        chip: Wires,
+        chip: WireDriver,
         lead: int | str,
         trail: int | str,
         spacing_m: float = 4.0,
@@ -152,23 +152,23 @@ class LoopPair:
         for line in self._lines.values():
             chip.drive(line, not self._active_high, time.monotonic_ns() if at_ns is None else at_ns)
 
-    def plan(self, passages: Iterable[Passage]) -> tuple[list[Truth], list["Row"]]:
+    def plan(self, passages: Iterable[SimVehicle]) -> tuple[list[TrueTimes], list["LineLevel"]]:
         """What will be true, and the levels of both lines that say so."""
-        vehicles = truth(passages, self._spacing_m, self._loop_m)
+        vehicles = true_times(passages, self._spacing_m, self._loop_m)
         changes = schedule(vehicles, self._mode, flaws=self.flaws)
-        rows = [Row(c.t_ns, self._lines[c.loop], c.on is self._active_high) for c in changes]
+        rows = [LineLevel(c.t_ns, self._lines[c.loop], c.on is self._active_high) for c in changes]
         return vehicles, rows
 
     def play(
-        self, passages: Iterable[Passage], start_ns: int, pace: Literal["real", "fast"] = "fast"
-    ) -> list[Truth]:
+        self, passages: Iterable[SimVehicle], start_ns: int, pace: Literal["real", "fast"] = "fast"
+    ) -> list[TrueTimes]:
         """Play the passages on the wires; time 0 of the passages is `start_ns`. See `play`."""
         vehicles, rows = self.plan(passages)
-        play(self._chip, rows, start_ns, pace)
+        play_levels(self._chip, rows, start_ns, pace)
         return vehicles
 
 
-class Row(NamedTuple):
+class LineLevel(NamedTuple):
     """A level of a line, since the start of a recording."""
 
     t_ns: int
@@ -176,7 +176,7 @@ class Row(NamedTuple):
     level: bool
 
 
-def read_rows(path: str | Path) -> Iterator[Row]:
+def read_rows(path: str | Path) -> Iterator[LineLevel]:
     """Rows of a file `t_ms,line,level` (.csv or .csv.gz); decimals of t_ms are kept, to the ns.
 
     Raises ValueError with the number of the row that is wrong.
@@ -187,13 +187,16 @@ def read_rows(path: str | Path) -> Iterator[Row]:
         for number, row in enumerate(csv.DictReader(file), 2):
             try:
                 t_ns = int(Decimal(row["t_ms"]) * 1_000_000)
-                yield Row(t_ns, row["line"], {"0": False, "1": True}[row["level"]])
+                yield LineLevel(t_ns, row["line"], {"0": False, "1": True}[row["level"]])
             except (KeyError, ArithmeticError, ValueError, TypeError) as error:
                 raise ValueError(f"{path} row {number}: not t_ms,line,level: {row}") from error
 
 
-def play(
-    chip: Wires, rows: Iterable[Row], start_ns: int, pace: Literal["real", "fast"] = "fast"
+def play_levels(
+    chip: WireDriver,
+    rows: Iterable[LineLevel],
+    start_ns: int,
+    pace: Literal["real", "fast"] = "fast",
 ) -> int:
     """Drive the wires; each change is stamped with its exact time, `start_ns` + `t_ns`.
 
@@ -214,7 +217,7 @@ def play(
     return count
 
 
-def _over(vehicle: Truth, loop: str) -> Spell:
+def _over(vehicle: TrueTimes, loop: str) -> Spell:
     if loop == "lead":
         return vehicle.lead_on_ns, vehicle.lead_off_ns
     return vehicle.trail_on_ns, vehicle.trail_off_ns
@@ -228,7 +231,7 @@ def _broken(spell: Spell, hole_ns: int) -> list[Spell]:
     return [(on, begin), (end, off)] if end < off else [spell]
 
 
-def _joined(spells: list[Spell]) -> list[Spell]:
+def _merge_spells(spells: list[Spell]) -> list[Spell]:
     """Spells that touch or overlap are one."""
     joined: list[Spell] = []
     for on, off in sorted(spells):

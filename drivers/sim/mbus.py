@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from drivers.sim._asked import NOISE, Asked, Said, Values
+from drivers.sim._responder import NOISE, Responder, Said, Values
 
 FAULTS: Final = (
     "silent", "crc", "cut", "noise", "late", "foreign", "no_data", "error", "encrypted", "fixed",
@@ -48,7 +48,7 @@ PAST: Final = bytes.fromhex("44 03 01000000")  # storage 1: energy at the last d
 HIGHEST: Final = bytes.fromhex("14 2a 40420f00")  # the highest power
 
 
-def record(key: str, value: float) -> bytes:
+def encode_record(key: str, value: float) -> bytes:
     """One value as a record."""
     head, kind, steps = WAYS[key]
     start = bytes.fromhex(head)
@@ -66,13 +66,13 @@ def record(key: str, value: float) -> bytes:
     return start + bytes.fromhex(text)[::-1]
 
 
-def framed(control: int, address: int, ci: int, data: bytes) -> bytes:
+def long_frame(control: int, address: int, ci: int, data: bytes) -> bytes:
     """A telegram with data."""
     body = bytes([control, address, ci]) + data
     return bytes([0x68, len(body), len(body), 0x68]) + body + bytes([sum(body) % 256, 0x16])
 
 
-class Mbus(Asked):
+class Mbus(Responder):
     """One meter. `values` by point. `status` is its status byte, `flags` its error flags.
 
     `per_telegram` is how many records one telegram holds; the rest come with the next.
@@ -127,7 +127,7 @@ class Mbus(Asked):
 
     def tried(self) -> None:
         for key, value in self.values.items():
-            record(key, value)
+            encode_record(key, value)
 
     def _mine(self, address: int) -> bool:
         return address in (self.address, 254) or (address == 253 and self.selected)
@@ -167,7 +167,7 @@ class Mbus(Asked):
     def _data(self) -> Iterator[Said]:
         fault = self.due()
         address = self.address + 1 if fault == "foreign" else self.address
-        reply = framed(0x08, address, 0x72, self._told(fault))
+        reply = long_frame(0x08, address, 0x72, self._told(fault))
         match fault:
             case "silent":
                 return
@@ -180,14 +180,14 @@ class Mbus(Asked):
             case "noise":
                 reply = NOISE + b"\x68\x05" + reply
             case "error":
-                reply = framed(0x08, address, 0x70, b"\x08")
+                reply = long_frame(0x08, address, 0x70, b"\x08")
             case "fixed":
                 number = bytes.fromhex(self.number)[::-1]
-                reply = framed(0x08, address, 0x73, number + bytes(12))
+                reply = long_frame(0x08, address, 0x73, number + bytes(12))
         yield self.turnaround_s + (self.late_s if fault == "late" else 0.0), reply
 
     def _told(self, fault: str) -> bytes:
-        records = [record(key, value) for key, value in self.values.items()]
+        records = [encode_record(key, value) for key, value in self.values.items()]
         records += [PAST, HIGHEST] if self.medium == ELECTRICITY else []
         records += [b"\x02\xfd\x17" + self.flags.to_bytes(2, "little")]
         parts: list[list[bytes]] = [[]]

@@ -16,14 +16,24 @@ from pathlib import Path
 from typing import get_args
 
 from drivers.sim.meter_line import MeterLine
-from drivers.sim.meter_load import Load
-from drivers.sim.meter_slave import FAULTS, Fault, Kind, Slave, Values
+from drivers.sim.meter_load import MeterLoad
+from drivers.sim.meter_server import FAULTS, Kind, MeterServer, UnitFault, Values
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.meter_unit import Unit
 from drivers.sim.sunspec import SunSpec
 from edge.terminal import echo_json
 
-__all__ = ["FAULTS", "Fault", "Load", "MeterLine", "MeterTcp", "Slave", "SunSpec", "Unit", "main"]
+__all__ = [
+    "FAULTS",
+    "MeterLine",
+    "MeterLoad",
+    "MeterServer",
+    "MeterTcp",
+    "SunSpec",
+    "Unit",
+    "UnitFault",
+    "main",
+]
 
 
 def units(text: str) -> list[int]:
@@ -35,13 +45,13 @@ def units(text: str) -> list[int]:
     return found
 
 
-def fault(text: str) -> tuple[int, Fault]:
+def fault(text: str) -> tuple[int, UnitFault]:
     """`UNIT:KIND`, as in `3:silent`."""
     unit, _, kind = text.partition(":")
     kinds: dict[str, Kind] = {known: known for known in get_args(Kind)}
     if kind not in kinds:
         raise argparse.ArgumentTypeError(f"{kind!r} is no fault; known are {', '.join(kinds)}")
-    return int(unit), Fault(kinds[kind])
+    return int(unit), UnitFault(kinds[kind])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,12 +80,12 @@ def main(arguments: list[str] | None = None) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # the threads inherit it: sigwait gets them
     server = _server(options, slaves)
     if isinstance(server, MeterLine):
-        _say({"pty": server.path, "link": str(options.link) if options.link else None})
+        _print_line({"pty": server.path, "link": str(options.link) if options.link else None})
     else:
-        _say({"host": server.host, "port": server.port})
+        _print_line({"host": server.host, "port": server.port})
     signal.sigwait(stop)
     server.stop()
-    _say({"held": {unit: slave.held() for unit, slave in slaves.items()}})
+    _print_line({"held": {unit: slave.held() for unit, slave in slaves.items()}})
     return 0
 
 
@@ -85,8 +95,8 @@ def _unit(options: argparse.Namespace, number: int) -> Unit:
         return _device(options, values, number)
     phases = 3
     if options.table != "sunspec":
-        phases = 3 if "voltage_l2" in Slave(options.table, {}).table["points"] else 1
-    load = Load(phases)
+        phases = 3 if "voltage_l2" in MeterServer(options.table, {}).table["points"] else 1
+    load = MeterLoad(phases)
     load.reset(options.kwh)
     return _device(options, load.values, number)
 
@@ -94,7 +104,7 @@ def _unit(options: argparse.Namespace, number: int) -> Unit:
 def _device(options: argparse.Namespace, values: Values, number: int) -> Unit:
     if options.table == "sunspec":
         return SunSpec(values, options.model, serial=str(number))
-    return Slave(options.table, values, serial=number)
+    return MeterServer(options.table, values, serial=number)
 
 
 def _server(options: argparse.Namespace, slaves: dict[int, Unit]) -> MeterLine | MeterTcp:
@@ -106,7 +116,7 @@ def _server(options: argparse.Namespace, slaves: dict[int, Unit]) -> MeterLine |
     return line.start()
 
 
-def _say(what: dict[str, object]) -> None:
+def _print_line(what: dict[str, object]) -> None:
     echo_json(what)
 
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from drivers.sim.meter_unit import Reply, Unit
+from drivers.sim.meter_unit import Unit, UnitReply
 
 STEP_S: Final = 0.001  # bytes that are due within a millisecond leave together
 WHOLE_S: Final = 60.0
@@ -152,7 +152,7 @@ class MeterLine:
             if not reply.late_s:
                 self._owed.add(self.requests)
             at_ns = end_ns + self._turnaround_ns + int(reply.late_s * 1e9)
-            heapq.heappush(self._due, (at_ns, self.requests, frame(reply)))
+            heapq.heappush(self._due, (at_ns, self.requests, encode_frame(reply)))
 
     def _send(self, data: bytes) -> None:
         start_ns = time.monotonic_ns()
@@ -172,7 +172,7 @@ class MeterLine:
             at += count
 
 
-def frame(reply: Reply) -> bytes:
+def encode_frame(reply: UnitReply) -> bytes:
     """A reply as it goes over a serial line, with what is wrong with it."""
     body = bytes((reply.unit,)) + reply.pdu
     whole = body + checksum(body)

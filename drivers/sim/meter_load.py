@@ -20,13 +20,13 @@ TOTALS: Final = (
 )
 
 
-def cabinet(t_s: float) -> tuple[float, float, float]:
+def cabinet_currents(t_s: float) -> tuple[float, float, float]:
     """Currents (A) of a street cabinet: lamps and heating that come and go within a minute."""
     l1, l2, l3 = (4.0 + 2.0 * math.sin(math.tau * (t_s / 60 + k / 3)) for k in range(3))
     return l1, l2, l3
 
 
-class Load:
+class MeterLoad:
     """A load behind a meter of one or three phases.
 
     `amps` gives the currents at a time (s since the start), negative ones flow out. `values()`
@@ -36,7 +36,7 @@ class Load:
     def __init__(
         self,
         phases: int = 3,
-        amps: Callable[[float], tuple[float, ...]] = cabinet,
+        amps: Callable[[float], tuple[float, ...]] = cabinet_currents,
         volts: tuple[float, float, float] = (230.4, 229.1, 231.7),
         power_factor: float = 0.95,
         hz: float = 50.0,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from drivers.sim.meter_unit import Reply, Unit
+from drivers.sim.meter_unit import Unit, UnitReply
 
 POLL_S: Final = 0.1
 
@@ -130,7 +130,7 @@ class MeterTcp:
                 client.sendall(data)
 
 
-def wrap(number: bytes, reply: Reply) -> bytes:
+def wrap(number: bytes, reply: UnitReply) -> bytes:
     """A reply as it goes over TCP. Noise is an answer to another question; spoilt is no Modbus."""
     body = bytes((reply.unit,)) + reply.pdu
     protocol = b"\x12\x34" if reply.spoilt else b"\x00\x00"

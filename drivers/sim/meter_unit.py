@@ -13,7 +13,7 @@ Image = Mapping[int, tuple[int, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class UnitFault:
     """How a unit misbehaves, for so many answers (None: until told otherwise)."""
 
     kind: Kind
@@ -24,7 +24,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class UnitReply:
     """What goes back, before check sum or header. `unit` may be a foreign one."""
 
     unit: int
@@ -44,7 +44,7 @@ class Unit:
 
     def __init__(self, limit: int = 125, gaps: Literal["zero", "refuse"] = "zero") -> None:
         self.limit, self.gaps = limit, gaps
-        self.fault: Fault | None = None
+        self.fault: UnitFault | None = None
         self.requests = 0
 
     def held(self) -> dict[str, float]:
@@ -55,7 +55,7 @@ class Unit:
         """All registers that this function reads."""
         raise NotImplementedError
 
-    def answer(self, unit: int, pdu: bytes) -> Reply | None:
+    def answer(self, unit: int, pdu: bytes) -> UnitReply | None:
         """The reply to a request for this unit; None: it stays silent."""
         self.requests += 1
         fault = self._misbehave()
@@ -63,27 +63,29 @@ class Unit:
             return None
         reply = self._read(pdu)
         if fault is None:
-            return Reply(unit, reply)
+            return UnitReply(unit, reply)
         match fault.kind:
             case "exception":
-                return Reply(unit, bytes((pdu[0] | 0x80, fault.code)))
+                return UnitReply(unit, bytes((pdu[0] | 0x80, fault.code)))
             case "noise":
-                return Reply(unit, reply, before=fault.noise)
+                return UnitReply(unit, reply, before=fault.noise)
             case "late":
-                return Reply(unit, reply, late_s=fault.seconds)
+                return UnitReply(unit, reply, late_s=fault.seconds)
             case "foreign":
-                return Reply(unit % 247 + 1, reply)
+                return UnitReply(unit % 247 + 1, reply)
             case "crc":
-                return Reply(unit, reply, spoilt=True)
+                return UnitReply(unit, reply, spoilt=True)
             case _:
-                return Reply(unit, reply, cut=True)
+                return UnitReply(unit, reply, cut=True)
 
-    def _misbehave(self) -> Fault | None:
+    def _misbehave(self) -> UnitFault | None:
         fault = self.fault
         if fault is not None and fault.times is not None:
             left = fault.times - 1
             self.fault = (
-                Fault(fault.kind, left, fault.code, fault.seconds, fault.noise) if left else None
+                UnitFault(fault.kind, left, fault.code, fault.seconds, fault.noise)
+                if left
+                else None
             )
         return fault
 
@@ -110,7 +112,7 @@ class Unit:
         return b"\0\0" if self.gaps == "zero" and inside else b""
 
 
-def put(image: dict[int, tuple[int, bytes]], address: int, coded: bytes) -> None:
+def write_registers(image: dict[int, tuple[int, bytes]], address: int, coded: bytes) -> None:
     """Lay a value into registers from `address` on."""
     for i in range(0, len(coded), 2):
         image[address + i // 2] = (i // 2, coded[i : i + 2])

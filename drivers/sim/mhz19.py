@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from drivers.sim._asked import Asked, Said
-from drivers.sim._winsen import SIZE, commands, framed, spoiled
+from drivers.sim._responder import Responder, Said
+from drivers.sim._winsen import SIZE, encode_frame, split_commands, spoil_frame
 
 Values = Mapping[str, float] | Callable[[float], Mapping[str, float]]
 
@@ -25,7 +25,7 @@ HEATING_PPM: Final = 410
 ANSWER_S: Final = 0.01
 
 
-class Mhz19(Asked):
+class Mhz19(Responder):
     """One sensor behind `port`, running for `powered_s`.
 
     Faults: those of `FAULTS`; `bias` is added to a point. `self_calibrating` is as it was told.
@@ -55,20 +55,20 @@ class Mhz19(Asked):
         """Answer whole commands."""
         replies: list[Said] = []
         left = heard
-        for code, argument, rest in commands(heard):
+        for code, argument, rest in split_commands(heard):
             left = rest
             if code == READ:
                 replies += self._told()
             elif code == SELF_CALIBRATION and self.fault != "silent":
                 self.self_calibrating = argument == 0xA0
-                replies.append((ANSWER_S, framed(bytes((code, 1)))))
+                replies.append((ANSWER_S, encode_frame(bytes((code, 1)))))
         return left[-SIZE:], replies
 
     def _told(self) -> list[Said]:
         fault = self.due()
         if fault == "silent":
             return []
-        data = spoiled(fault, framed(bytes([READ]) + self._held(fault)))
+        data = spoil_frame(fault, encode_frame(bytes([READ]) + self._held(fault)))
         return [(ANSWER_S + self.late_s * (fault == "late"), data)]
 
     def _held(self, fault: str) -> bytes:

@@ -7,17 +7,17 @@ three reserved words is not known: here it is never zero.
 from typing import ClassVar, Final
 
 from drivers.sim._plantower import FAULTS as ALL
-from drivers.sim._plantower import Form, Plantower
+from drivers.sim._plantower import Plantower, WordLayout
 
 FAULTS: Final = tuple(fault for fault in ALL if fault != "error")  # it has no code for it
-FORM: Final = Form((), reserved=(0x1234, 0x0ABC, 0x0021), errors=False, obeys=False)
+FORM: Final = WordLayout((), reserved=(0x1234, 0x0ABC, 0x0021), errors=False, obeys=False)
 
 
 class Pms3003(Plantower):
     """One sensor behind `port`; see `Plantower` for its faults."""
 
     faults_known = FAULTS
-    FORM: ClassVar[Form] = FORM
+    FORM: ClassVar[WordLayout] = FORM
 
 
 DEVICE: Final = Pms3003

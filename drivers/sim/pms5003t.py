@@ -5,18 +5,18 @@ Source: Plantower PMS5003T datasheet, transport protocol; driver avaldebe/PyPMS.
 
 from typing import ClassVar, Final
 
-from drivers.sim._plantower import FAULTS, Form, Plantower
+from drivers.sim._plantower import FAULTS, Plantower, WordLayout
 
 __all__ = ["DEVICE", "FAULTS", "FORM", "Pms5003t"]
 
 NUMBER: Final = ("n0_3", "n0_5", "n1_0", "n2_5")
-FORM: Final = Form((*((key, 100) for key in NUMBER), ("temperature", 10), ("humidity", 10)))
+FORM: Final = WordLayout((*((key, 100) for key in NUMBER), ("temperature", 10), ("humidity", 10)))
 
 
 class Pms5003t(Plantower):
     """One sensor behind `port`; see `Plantower` for its faults."""
 
-    FORM: ClassVar[Form] = FORM
+    FORM: ClassVar[WordLayout] = FORM
 
 
 DEVICE: Final = Pms5003t

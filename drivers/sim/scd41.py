@@ -11,9 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from drivers.sim._sensirion import FAULTS, Sensirion, Values, arguments, flip, ticks, worded
+from drivers.sim._sensirion import (
+    FAULTS,
+    Sensirion,
+    Values,
+    arguments,
+    flip_bit,
+    ticks,
+    with_checksums,
+)
 
-__all__ = ["CHIP", "FAULTS", "Scd41", "Values", "flip"]
+__all__ = ["CHIP", "FAULTS", "Scd41", "Values", "flip_bit"]
 
 INTERVALS_S: Final = {0x21B1: 5.0, 0x21AC: 30.0}  # by the command that starts it
 STOP, READY, READ, SERIAL, ALTITUDE = 0x3F86, 0xE4B8, 0xEC05, 0x3682, 0x2427
@@ -56,11 +64,11 @@ class Scd41(Sensirion):
             case _ if command == STOP:
                 self._forget(now)
             case _ if command == READY:
-                self._answer = worded(b"\x80\x06" if self._sample else b"\x80\x00")
+                self._answer = with_checksums(b"\x80\x06" if self._sample else b"\x80\x00")
             case _ if command == READ and self._sample:
-                self._answer, self._sample = worded(self._sample), b""
+                self._answer, self._sample = with_checksums(self._sample), b""
             case _ if command == SERIAL and not self.measuring:
-                self._answer = worded(self.serial.to_bytes(6))
+                self._answer = with_checksums(self.serial.to_bytes(6))
             case _ if command == ALTITUDE and not self.measuring and len(arguments(data)) == 2:
                 self.altitude_m = int.from_bytes(arguments(data))
             case _:

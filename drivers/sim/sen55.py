@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from drivers.sim._sensirion import Values, flip
+from drivers.sim._sensirion import Values, flip_bit
 from drivers.sim._sensirion_air import AirModule
 from drivers.sim._sensirion_module import FAULTS, RESET, STOP
 
-__all__ = ["CHIP", "FAULTS", "Sen55", "Values", "flip"]
+__all__ = ["CHIP", "FAULTS", "Sen55", "Values", "flip_bit"]
 
 
 @dataclass

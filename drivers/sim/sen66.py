@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from drivers.sim._sensirion import Values, arguments, flip
+from drivers.sim._sensirion import Values, arguments, flip_bit
 from drivers.sim._sensirion_air import LAYOUT, AirModule
 from drivers.sim._sensirion_module import FAULTS, RESET, STOP
 
-__all__ = ["CHIP", "FAULTS", "Sen66", "Values", "flip"]
+__all__ = ["CHIP", "FAULTS", "Sen66", "Values", "flip_bit"]
 
 ALTITUDE: Final = 0x6736
 

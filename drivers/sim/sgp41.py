@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from drivers.sim._sensirion import FAULTS as COMMON
-from drivers.sim._sensirion import Sensirion, Values, arguments, flip, worded
+from drivers.sim._sensirion import Sensirion, Values, arguments, flip_bit, with_checksums
 
-__all__ = ["CHIP", "FAULTS", "Sgp41", "Values", "flip"]
+__all__ = ["CHIP", "FAULTS", "Sgp41", "Values", "flip_bit"]
 
 CONDITION, MEASURE, HEATER_OFF, SERIAL, SELF_TEST = 0x2612, 0x2619, 0x3615, 0x3682, 0x280E
 FAULTS: Final = (*COMMON, "sensor")
@@ -64,7 +64,7 @@ class Sgp41(Sensirion):
             self.told = (humidity * 100 / 65535, temperature * 175 / 65535 - 45)
             self.hot = True
             values = self.encode(self._measured(now))
-            self._answer = worded(values[:2] if command == CONDITION else values)
+            self._answer = with_checksums(values[:2] if command == CONDITION else values)
             if command == MEASURE:
                 self._conditioned_s += now - (self._conditioned_at or now)
                 self._conditioned_at = None
@@ -73,9 +73,9 @@ class Sgp41(Sensirion):
         elif command == HEATER_OFF:
             self._forget(now)
         elif command == SELF_TEST and not self.hot:
-            self._answer = worded(bytes((0xD4, self.failed)))
+            self._answer = with_checksums(bytes((0xD4, self.failed)))
         elif command == SERIAL and not self.hot:
-            self._answer = worded(self.serial.to_bytes(6))
+            self._answer = with_checksums(self.serial.to_bytes(6))
         else:
             return False
         return True

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from drivers.sim._sensirion import FAULTS, Sensirion, Values, flip, ticks, worded
+from drivers.sim._sensirion import FAULTS, Sensirion, Values, flip_bit, ticks, with_checksums
 from drivers.sim.i2c import Nack
 
-__all__ = ["CHIP", "FAULTS", "Sht4x", "Values", "flip"]
+__all__ = ["CHIP", "FAULTS", "Sht4x", "Values", "flip_bit"]
 
 MEASURES: Final = {0xFD: 0.01, 0xF6: 0.005, 0xE0: 0.002}  # seconds
 SERIAL, RESET = 0x89, 0x94
@@ -42,9 +42,9 @@ class Sht4x(Sensirion):
 
     def _does(self, command: int, data: bytes, now: float) -> bool:
         if command in MEASURES:
-            self._answer = worded(self.encode(self._measured(now)))
+            self._answer = with_checksums(self.encode(self._measured(now)))
         elif command == SERIAL:
-            self._answer = worded(self.serial.to_bytes(4))
+            self._answer = with_checksums(self.serial.to_bytes(4))
         else:
             return command == RESET
         return True

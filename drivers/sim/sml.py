@@ -59,7 +59,7 @@ def crc(data: bytes, kermit: bool = False) -> bytes:
     return state.to_bytes(2) if kermit else (state ^ 0xFFFF).to_bytes(2, "little")
 
 
-def octets(raw: bytes) -> bytes:
+def encode_octets(raw: bytes) -> bytes:
     """A string of bytes; its length counts the bytes that tell it."""
     if len(raw) < 15:
         return bytes([len(raw) + 1]) + raw
@@ -75,23 +75,25 @@ def signed(value: int, size: int) -> bytes:
     return bytes([0x50 | size + 1]) + value.to_bytes(size, signed=True)
 
 
-def listed(*parts: bytes) -> bytes:
+def encode_list(*parts: bytes) -> bytes:
     """A list; its length counts its parts."""
     count = len(parts)
     head = bytes([0x70 | count]) if count < 16 else bytes([0xF0 | count >> 4, count & 0x0F])
     return head + b"".join(parts)
 
 
-def message(number: int, tag: int, body: bytes, kermit: bool = False, spoil: bool = False) -> bytes:
-    head = b"\x76" + octets(number.to_bytes(4)) + unsigned(0, 1) + unsigned(0, 1)
-    head += listed(unsigned(tag, 2), body)
+def encode_message(
+    number: int, tag: int, body: bytes, kermit: bool = False, spoil: bool = False
+) -> bytes:
+    head = b"\x76" + encode_octets(number.to_bytes(4)) + unsigned(0, 1) + unsigned(0, 1)
+    head += encode_list(unsigned(tag, 2), body)
     check = crc(head, kermit)
     if spoil:
         check = bytes([check[0] ^ 0x10, check[1]])
     return head + b"\x63" + check + b"\x00"
 
 
-def framed(messages: bytes, kermit: bool = False) -> bytes:
+def encode_frame(messages: bytes, kermit: bool = False) -> bytes:
     """A frame: escapes doubled, filled up to four bytes, with its checksum."""
     padding = -len(messages) % 4
     body = (messages + b"\x00" * padding).replace(ESCAPE, ESCAPE * 2)
@@ -132,23 +134,32 @@ class Sml(Talker):
         """The next frame; `spoil` makes the checksum of one message wrong."""
         numbers = [self._number + step for step in (1, 2, 3)]
         self._number = (self._number + 1) % 0xFFFFFFF0
-        opened = listed(
-            NOTHING, NOTHING, octets(b"\x00\x01"), octets(self.server), NOTHING, NOTHING
+        opened = encode_list(
+            NOTHING,
+            NOTHING,
+            encode_octets(b"\x00\x01"),
+            encode_octets(self.server),
+            NOTHING,
+            NOTHING,
         )
-        values = listed(*self._entries())
-        time = listed(unsigned(1, 1), unsigned(self._number & 0xFFFFFF, 4))
-        code = octets(bytes.fromhex("0100620affff"))
-        frame = listed(NOTHING, octets(self.server), code, time, values, NOTHING, NOTHING)
-        return framed(
-            message(numbers[0], 0x0101, opened, self.kermit)
-            + message(numbers[1], 0x0701, frame, self.kermit, spoil)
-            + message(numbers[2], 0x0201, listed(NOTHING), self.kermit),
+        values = encode_list(*self._entries())
+        time = encode_list(unsigned(1, 1), unsigned(self._number & 0xFFFFFF, 4))
+        code = encode_octets(bytes.fromhex("0100620affff"))
+        frame = encode_list(
+            NOTHING, encode_octets(self.server), code, time, values, NOTHING, NOTHING
+        )
+        return encode_frame(
+            encode_message(numbers[0], 0x0101, opened, self.kermit)
+            + encode_message(numbers[1], 0x0701, frame, self.kermit, spoil)
+            + encode_message(numbers[2], 0x0201, encode_list(NOTHING), self.kermit),
             self.kermit,
         )
 
     def _entries(self) -> Iterator[bytes]:
-        name = octets(bytes.fromhex("0100600100ff"))
-        yield listed(name, NOTHING, NOTHING, NOTHING, NOTHING, octets(self.server), NOTHING)
+        name = encode_octets(bytes.fromhex("0100600100ff"))
+        yield encode_list(
+            name, NOTHING, NOTHING, NOTHING, NOTHING, encode_octets(self.server), NOTHING
+        )
         status = unsigned(self.status, 4)
         for key, (code, unit, scaler) in ROWS.items():
             if key not in self.values:
@@ -162,7 +173,7 @@ class Sml(Talker):
             else:
                 continue
             parts = (status, NOTHING, unsigned(unit, 1), signed(scaler, 1), number, NOTHING)
-            yield listed(octets(bytes.fromhex(code)), *parts)
+            yield encode_list(encode_octets(bytes.fromhex(code)), *parts)
             status = NOTHING
 
     def _signed(self, count: int, key: str) -> bytes:

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from drivers.sim._sensirion import Values, flip
+from drivers.sim._sensirion import Values, flip_bit
 from drivers.sim._sensirion_module import FAULTS, RESET, STATUS, STOP, Module
 
-__all__ = ["CHIP", "FAULTS", "Sps30", "Values", "flip"]
+__all__ = ["CHIP", "FAULTS", "Sps30", "Values", "flip_bit"]
 
 KEYS: Final = (
     *("pm1_0", "pm2_5", "pm4_0", "pm10"),

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from drivers.sim._asked import Asked, Said
+from drivers.sim._responder import Responder, Said
 
 Values = Mapping[str, float]
 
@@ -31,7 +31,7 @@ AWAKE_S: Final = 0.1  # for the command to wake, after the pulse
 ANSWER_S: Final = 0.002
 
 
-class Sps30Uart(Asked):
+class Sps30Uart(Responder):
     """One module behind `port`. `firmware` before 2.2 has no status register.
 
     Commands in `deaf` it does not even refuse. Its first `zeros` samples after a start are zeros.
@@ -72,7 +72,7 @@ class Sps30Uart(Asked):
         if self.asleep and b"\xff" in heard:
             self._pulse_at = self.clock()
         while (start := heard.find(FLAG)) >= 0 and (end := heard.find(FLAG, start + 1)) >= 0:
-            body = _plain(heard[start + 1 : end])
+            body = _unstuff(heard[start + 1 : end])
             heard = heard[end + bool(body) :]
             if body:
                 replies += self._answered(body)
@@ -168,7 +168,7 @@ class Sps30Uart(Asked):
         return 0, struct.pack(">10f", *(values.get(key, 0.0) for key in KEYS))
 
 
-def _plain(stuffed: bytes) -> bytes:
+def _unstuff(stuffed: bytes) -> bytes:
     """What is between two flags; b"" when it is not a whole request."""
     plain = bytearray()
     inner = iter(stuffed)

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Mapping
 from typing import Final
 
-from drivers.sim.meter_unit import FAULTS, Image, Unit, Values, put
+from drivers.sim.meter_unit import FAULTS, Image, Unit, Values, write_registers
 
 __all__ = ["FAULTS", "SunSpec"]
 
@@ -77,7 +77,7 @@ class SunSpec(Unit):
             whole += struct.pack(">HH", number, len(body) // 2) + body
         whole += struct.pack(">HH", 0xFFFF, 0)
         for at in range(0, len(whole), 2):  # each register may be read alone
-            put(image, self.base + at // 2, whole[at : at + 2])
+            write_registers(image, self.base + at // 2, whole[at : at + 2])
         return image
 
     def meter(self) -> bytes:

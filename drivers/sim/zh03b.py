@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from drivers.sim._talker import Talker
-from drivers.sim._winsen import SIZE, commands, framed, spoiled
+from drivers.sim._winsen import SIZE, encode_frame, split_commands, spoil_frame
 
 Values = Mapping[str, float] | Callable[[float], Mapping[str, float]]
 
@@ -57,12 +57,12 @@ class Zh03b(Talker):
             return b""
         fault, (pm1, pm2_5, pm10) = self._next()
         body = b"\x42\x4d\x00\x14" + struct.pack(">9H", 0, 0, 0, pm1, pm2_5, pm10, 0, 0, 0)
-        return spoiled(fault, body + sum(body).to_bytes(2))
+        return spoil_frame(fault, body + sum(body).to_bytes(2))
 
     def hear(self, heard: bytes) -> bytes:
         """Obey whole commands."""
         left = heard
-        for code, argument, rest in commands(heard):
+        for code, argument, rest in split_commands(heard):
             left = rest
             if not self.silent:
                 self._obey(code, argument)
@@ -74,15 +74,15 @@ class Zh03b(Talker):
                 self._left = self.zeros
             self.asleep = argument == 1
             if self.fault != "deaf":
-                self.say(framed(bytes((REST, 1))))
+                self.say(encode_frame(bytes((REST, 1))))
         elif self.asleep:
             return
         elif code == MODE and argument in (0x40, 0x41):
             self.asked = argument == 0x41
         elif code == READ and self.asked:
             fault, (pm1, pm2_5, pm10) = self._next()
-            answer = framed(bytes([READ]) + struct.pack(">3H", pm2_5, pm10, pm1))
-            self.say(spoiled(fault, answer))
+            answer = encode_frame(bytes([READ]) + struct.pack(">3H", pm2_5, pm10, pm1))
+            self.say(spoil_frame(fault, answer))
 
     def _next(self) -> tuple[str, list[int]]:
         """The fault that is due, and the three counts."""

@@ -18,10 +18,12 @@ from edge.core import Edge
 
 T = TypeVar("T")
 
-QUEUE: Final = 20_000  # items that may wait for a main loop that is busy; beyond, the oldest go
+QUEUE_ITEMS: Final = (
+    20_000  # items that may wait for a main loop that is busy; beyond, the oldest go
+)
 
 
-class Crossing(Generic[T]):
+class ThreadBridge(Generic[T]):
     """Carries items from a bus's thread to the main loop. Bounded; what falls out is counted."""
 
     def __init__(
@@ -60,7 +62,7 @@ class Crossing(Generic[T]):
             return
         with self._lock:
             self._items.extend(items)
-            while len(self._items) > QUEUE:
+            while len(self._items) > QUEUE_ITEMS:
                 self._drop(self._items.popleft())
                 self.dropped += 1
             wake, self._woken = not self._woken, True
@@ -93,7 +95,7 @@ class Crossing(Generic[T]):
         return items
 
 
-class EdgeCrossing(Crossing[Edge]):
+class EdgeBridge(ThreadBridge[Edge]):
     """Edges that fall out are told as lost with the next edge of their line, as the kernel does."""
 
     def __init__(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edge.acquire.floor import YEAR_NS, Floor
+from edge.acquire.timefloor import YEAR_NS, TimeFloor
 from edge.core import Stamp, TimeQuality
 
 TIME_ERROR: Final = 5  # adjtimex: not synchronised; 1 to 4 are a leap second, and are no error
@@ -87,7 +87,7 @@ class SystemClock:
     ) -> None:
         self.synced_as: TimeQuality = synced_as
         self._root, self._wall, self._mono, self._kernel = root, wall_ns, mono_ns, kernel
-        self.floor = Floor()
+        self.floor = TimeFloor()
         self.max_error_us: int | None = None  # by the kernel's own account; None: it does not tell
         self.steps = 0  # how often the wall was seen to jump
         self._checked_ns: int | None = None

@@ -12,20 +12,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, runtime_checkable
 
-from edge.acquire.another import GAP, UNTOLD, after_a_gap, held, owed
+from edge.acquire.swappeddevice import GAP, UNTOLD_READS, hold_registers, mark_ambiguous, mark_gap
 from edge.core import (
     Bad,
     BusError,
     Clock,
     Condition,
     DataError,
-    Keeping,
     Polled,
     Reason,
     Sample,
+    SelfReporting,
+    Stateful,
     Sweep,
-    Telling,
-    failed,
+    failed_sweep,
     sweep,
 )
 
@@ -40,15 +40,15 @@ DAMAGED_IN_A_ROW: Final = 3  # and then it is treated as such
 PAUSE_NS: Final = 100_000_000  # after an interrupted answer: who is busy with it refuses to stop
 BREATH_NS: Final = 50_000_000  # at least so often the loop turns, however late the polls are
 FRESH_NS: Final = 3_000_000_000  # for a person
-WARMING: Final = Bad(Reason.WARMUP)
+WARMING_UP: Final = Bad(Reason.WARMUP)
 REOPEN_AFTER_NS: Final = 15_000_000_000  # of no news at all; a fan cleans itself for 10 s
 REOPEN_PACES: Final = 3  # and so many times its own period
-OCCUPIED: Final = frozenset({Condition.CLEANING, Condition.SELF_TEST})
+OCCUPIED_CONDITIONS: Final = frozenset({Condition.CLEANING, Condition.SELF_TEST})
 OCCUPIED_TIMES: Final = 4  # so much longer then: who has lost its supply may look the same
 
 
 @dataclass(slots=True)
-class Device:
+class PollState:
     """One polled device and how it fares. `every_ns` is its period."""
 
     name: str
@@ -70,12 +70,12 @@ class Device:
     gaps: set[int] = field(default_factory=set, repr=False)  # of points, told to a person only
     health: Mapping[Condition, str] = field(default_factory=dict)  # what it last said of itself
     kept: bytes = b""  # what its algorithm has learnt
-    telling: Telling | None = field(init=False, repr=False)
-    keeping: Keeping | None = field(init=False, repr=False)
+    telling: SelfReporting | None = field(init=False, repr=False)
+    keeping: Stateful | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.telling = self.polled if isinstance(self.polled, Telling) else None
-        self.keeping = self.polled if isinstance(self.polled, Keeping) else None
+        self.telling = self.polled if isinstance(self.polled, SelfReporting) else None
+        self.keeping = self.polled if isinstance(self.polled, Stateful) else None
 
 
 @runtime_checkable
@@ -86,13 +86,13 @@ class Paced(Protocol):
     def pace_s(self) -> float: ...
 
 
-class Report(Protocol):
+class FaultListener(Protocol):
     """Hears of the first failure of a device and of its recovery, not of the hours between."""
 
     def __call__(self, device: str, reason: Reason | None, text: str) -> None: ...
 
 
-class Hear(Protocol):
+class ConditionListener(Protocol):
     """Hears what a device says of itself, each time that it is something else."""
 
     def __call__(self, device: str, identity: str, health: Mapping[Condition, str]) -> None: ...
@@ -106,12 +106,12 @@ class Poller:
 
     def __init__(
         self,
-        devices: list[Device],
+        devices: list[PollState],
         clock: Clock,
         deliver: Callable[[Sweep], None],
-        report: Report,
+        report: FaultListener,
         progress: Callable[[], None] = lambda: None,
-        hear: Hear = lambda device, identity, health: None,
+        hear: ConditionListener = lambda device, identity, health: None,
         rest_ns: Callable[[], int] = lambda: 0,
     ) -> None:
         """`rest_ns` is how long to give way to others before a question that is overdue."""
@@ -195,30 +195,30 @@ class Poller:
             await self._commands.popleft()()
             self._progress()
 
-    async def _tick(self, device: Device) -> None:
+    async def _tick(self, device: PollState) -> None:
         now_ns = self._clock.now().mono_ns
         if now_ns < device.rest_until_ns:
             self._deliver(
-                failed(
+                failed_sweep(
                     device.name, now_ns, len(device.polled.points), device.reason or Reason.SILENT
                 )
             )
             return
         result = await self._read(device)
         if device.gaps:
-            result = owed(result, device.gaps)
+            result = mark_ambiguous(result, device.gaps)
             device.gaps = {place for place in device.gaps if result.values[place] is None}
         self._deliver(result)
         if device.reason is None:
             device.another = False
 
-    async def _read(self, device: Device) -> Sweep:
+    async def _read(self, device: PollState) -> Sweep:
         begin_ns = self._clock.now().mono_ns
         try:
             if not device.open:
                 await device.polled.open()
                 device.open, device.news_ns = True, self._clock.now().mono_ns
-                device.untold = UNTOLD if device.identity else 0
+                device.untold = UNTOLD_READS if device.identity else 0
             samples = await device.polled.read()
         except (BusError, DataError) as error:
             return await self._failed(device, error, begin_ns)
@@ -239,12 +239,12 @@ class Poller:
         return result
 
     def _told(
-        self, device: Device, telling: Telling, samples: tuple[Sample, ...]
+        self, device: PollState, telling: SelfReporting, samples: tuple[Sample, ...]
     ) -> tuple[Sample, ...]:
         """Pass on what it says of itself; what its values are worth if it may be another one."""
         before, identity, health = device.identity, telling.identity, telling.health
         identity = identity or before  # it has not told yet
-        if all(sample == WARMING for sample in samples):
+        if all(sample == WARMING_UP for sample in samples):
             # just started, and not asked how it is: what was wrong before is not over
             health = {**device.health, **health}
         if identity != before or health != device.health:
@@ -253,10 +253,10 @@ class Poller:
         device.another |= before not in ("", identity)
         device.untold = 0 if telling.identity else max(0, device.untold - 1)
         if device.another:
-            return after_a_gap(device.polled.points, samples)
-        return held(device.polled.points, samples) if device.untold else samples
+            return mark_gap(device.polled.points, samples)
+        return hold_registers(device.polled.points, samples) if device.untold else samples
 
-    async def _failed(self, device: Device, error: BusError | DataError, begin_ns: int) -> Sweep:
+    async def _failed(self, device: PollState, error: BusError | DataError, begin_ns: int) -> Sweep:
         now_ns = self._clock.now().mono_ns
         device.errors += 1
         device.failures += 1
@@ -269,9 +269,9 @@ class Poller:
         before, device.reason, device.text = device.reason, error.reason, str(error)
         if before != error.reason:
             self._report(device.name, error.reason, device.text)
-        return failed(device.name, now_ns, len(device.polled.points), error.reason)
+        return failed_sweep(device.name, now_ns, len(device.polled.points), error.reason)
 
-    def _rest_s(self, device: Device, took_s: float) -> float:
+    def _rest_s(self, device: PollState, took_s: float) -> float:
         """Until the next try: growing, and so long that all the dead together are a small part."""
         # no float holds 2 to the power of what fails for days
         grown_s = RETRY_FIRST_S * 2.0 ** min(device.failures - 1, 10)
@@ -284,15 +284,15 @@ class Poller:
         cap_s = min(max(cap_s, min(share_s, grown_s)), RETRY_LONGEST_S)
         return min(cap_s, max(share_s, grown_s))
 
-    async def _close(self, device: Device) -> None:
+    async def _close(self, device: PollState) -> None:
         device.open = False
         with contextlib.suppress(BusError, DataError):  # gone already: no goodbye is needed
             await device.polled.close()
 
 
-def _patience_ns(device: Device) -> int:
+def _patience_ns(device: PollState) -> int:
     """How long it may answer without news. One poll without any is none to act on."""
     pace_s = device.polled.pace_s if isinstance(device.polled, Paced) else 0.0
     own_ns = max(int(REOPEN_PACES * pace_s * 1e9), 3 * device.every_ns // 2)
-    occupied = not OCCUPIED.isdisjoint(device.health)
+    occupied = not OCCUPIED_CONDITIONS.isdisjoint(device.health)
     return max(REOPEN_AFTER_NS, own_ns) * (OCCUPIED_TIMES if occupied else 1)

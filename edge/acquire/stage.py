@@ -25,11 +25,11 @@ import msgpack
 from edge.core import GOOD, Contact, Sweep, all_good, parse_quality
 
 FRAME: Final = struct.Struct("<II")
-LIMIT: Final = 1 << 20  # bytes of one entry; a longer one is damage
-BATCH: Final = 500  # items of one entry
+FRAME_LIMIT: Final = 1 << 20  # bytes of one entry; a longer one is damage
+BATCH_ITEMS: Final = 500  # items of one entry
 VERSION: Final = 2  # of what is in an entry
 PREFIX: Final = "stage."
-ASIDE: Final = "aside."
+ASIDE_PREFIX: Final = "aside."
 SEGMENT_LIMIT: Final = 16 << 20  # bytes of one segment: a tmpfs is memory
 
 Entry = list[Contact] | list[Sweep] | tuple[int, int] | tuple[str, int] | int
@@ -38,14 +38,14 @@ a number a mark: somebody listened until then."""
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class StageHeader:
     """What the entries of a process are about: its sources, and whether it keeps their sweeps."""
 
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # with what they mean
     raw: bool = False
 
     @classmethod
-    def parse(cls, data: Any) -> "Staged":
+    def parse(cls, data: Any) -> "StageHeader":
         """Raises TypeError or ValueError for what is none."""
         sources, raw = data
         means = {str(name): tuple(map(str, told)) for name, told in dict(sources).items()}
@@ -56,7 +56,7 @@ class Staged:
 
 
 @dataclass(slots=True)
-class Segment:
+class StageSegment:
     """One file that was left behind. `read` goes through it entry by entry.
 
     `carried` entries at its beginning repeat the end of the segment before it. `staged` is what
@@ -69,7 +69,7 @@ class Segment:
     path: Path
     carried: int
     at: int  # bytes up to here are whole; grows while it is read
-    staged: Staged = field(default_factory=Staged)
+    staged: StageHeader = field(default_factory=StageHeader)
     count: int = 0  # entries that were read
 
     @property
@@ -87,7 +87,7 @@ class Segment:
             for item, end in _entries(file, self.at):
                 self.at = end
                 if item[0] == "r":
-                    self.staged = Staged.parse(item[1:])
+                    self.staged = StageHeader.parse(item[1:])
                     continue
                 self.count += 1
                 yield _decode(item), self.count <= self.carried
@@ -100,7 +100,9 @@ class Stage:
     reach; `overflow` entries found no room.
     """
 
-    def __init__(self, folder: Path, boot: str, owner: str = "", staged: Staged = Staged()) -> None:
+    def __init__(
+        self, folder: Path, boot: str, owner: str = "", staged: StageHeader = StageHeader()
+    ) -> None:
         self._folder, self._boot, self.owner, self._staged = folder, boot, owner, staged
         self._fd: int | None = None  # none: nothing more is written to this segment
         self._size = self.number = self.sweeps = self.overflow = 0
@@ -121,7 +123,7 @@ class Stage:
         except OSError as error:  # without room the window goes on in memory, as below
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-        carried = sum(-(-len(batch) // BATCH) for batch in (contacts, sweeps))
+        carried = sum(-(-len(batch) // BATCH_ITEMS) for batch in (contacts, sweeps))
         self._append(
             {
                 "v": VERSION,
@@ -136,7 +138,7 @@ class Stage:
         self.add_sweeps(sweeps)
         return self.number
 
-    def resume(self, segment: Segment, sweeps: int) -> None:
+    def resume(self, segment: StageSegment, sweeps: int) -> None:
         """Go on in a segment that has just been read, behind its last whole entry."""
         self.close()
         self.number, self.sweeps, self._size = segment.number, sweeps, segment.at
@@ -172,12 +174,12 @@ class Stage:
             if path != self._path(self.number):
                 path.unlink(missing_ok=True)
 
-    def set_aside(self, segments: Sequence[Segment]) -> None:
+    def set_aside(self, segments: Sequence[StageSegment]) -> None:
         """Keep what could not be read back, for people; the next that is set aside replaces it."""
-        for old in _files(self._folder, ASIDE):
+        for old in _files(self._folder, ASIDE_PREFIX):
             old.unlink(missing_ok=True)
         for segment in segments:
-            to = self._folder / f"{ASIDE}{segment.path.name}"
+            to = self._folder / f"{ASIDE_PREFIX}{segment.path.name}"
             while to.exists():  # something of another kind lies there
                 to = to.with_name(f"{to.name}_")
             segment.path.rename(to)
@@ -209,7 +211,7 @@ class Stage:
         return self._folder / f"{PREFIX}{number:08d}"
 
 
-def left_behind(folder: Path, boot: str, since: int = 0, owner: str = "") -> list[Segment]:
+def find_segments(folder: Path, boot: str, since: int = 0, owner: str = "") -> list[StageSegment]:
     """The segments of this boot and this version from number `since` on, oldest first.
 
     Those of another boot speak in another boot's time. When the first is not number `since`, what
@@ -219,12 +221,12 @@ def left_behind(folder: Path, boot: str, since: int = 0, owner: str = "") -> lis
     return [segment for segment in segments if segment.number >= since]
 
 
-def of_others(folder: Path, boot: str, owner: str) -> list[Segment]:
+def find_foreign_segments(folder: Path, boot: str, owner: str) -> list[StageSegment]:
     """The segments of this boot that another gateway has staged here."""
     return [segment for whose, segment in _headed(folder, boot) if whose != owner]
 
 
-def _headed(folder: Path, boot: str) -> Iterator[tuple[str, Segment]]:
+def _headed(folder: Path, boot: str) -> Iterator[tuple[str, StageSegment]]:
     """Each segment of a boot, with its owner."""
     for path in sorted(_files(folder, PREFIX), key=_number):
         try:
@@ -240,13 +242,13 @@ def _files(folder: Path, prefix: str) -> list[Path]:
     return [path for path in folder.glob(f"{prefix}*") if path.is_file()]
 
 
-def segment_in(path: Path) -> Segment | None:
+def open_segment(path: Path) -> StageSegment | None:
     """A segment wherever it lies, of whatever boot; None: it is none of this version."""
     opened = _opened(path)
     return None if opened is None else opened[2]
 
 
-def _opened(path: Path) -> tuple[str, str, Segment] | None:
+def _opened(path: Path) -> tuple[str, str, StageSegment] | None:
     """Its boot, its owner and the segment, as its header tells them."""
     with path.open("rb") as file:
         try:
@@ -254,8 +256,8 @@ def _opened(path: Path) -> tuple[str, str, Segment] | None:
             if header["v"] != VERSION:
                 return None
             start_ns, end_ns = map(int, header["window"])
-            carried, staged = int(header["carried"]), Staged.parse(header["staged"])
-            segment = Segment(_number(path), start_ns, end_ns, path, carried, at, staged)
+            carried, staged = int(header["carried"]), StageHeader.parse(header["staged"])
+            segment = StageSegment(_number(path), start_ns, end_ns, path, carried, at, staged)
             return str(header["boot"]), str(header["owner"]), segment
         except (StopIteration, KeyError, TypeError, ValueError, OverflowError):
             return None
@@ -265,7 +267,7 @@ def _entries(file: BinaryIO, at: int) -> Iterator[tuple[Any, int]]:
     """Entry by entry, each with the offset of its end; stops at the first that is not whole."""
     while len(frame := file.read(FRAME.size)) == FRAME.size:
         length, crc = FRAME.unpack(frame)
-        if not 0 < length <= LIMIT:
+        if not 0 < length <= FRAME_LIMIT:
             return
         body = file.read(length)
         if zlib.crc32(body) != crc:  # or it is not all there
@@ -305,7 +307,7 @@ def _grades(sweep: Sweep) -> list[str] | None:
 
 
 def _parts(batch: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (batch[at : at + BATCH] for at in range(0, len(batch), BATCH))
+    return (batch[at : at + BATCH_ITEMS] for at in range(0, len(batch), BATCH_ITEMS))
 
 
 def _number(path: Path) -> int:

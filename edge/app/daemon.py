@@ -11,27 +11,27 @@ from typing import Any, Final
 
 from edge.acquire.clock import SystemClock, boot_id
 from edge.acquire.stage import Stage
-from edge.app.buses import Buses
-from edge.app.folders import Locks, occupy
-from edge.app.intake import Intake
-from edge.app.ledger import Ledger
-from edge.app.observers import metrics_for, observer_for
-from edge.app.observing import Observer
-from edge.app.overload import GivenUp, Overload
+from edge.app.boxmonitor import BoxMonitor
+from edge.app.boxmonitorsetup import make_box_monitor, make_metrics
+from edge.app.busworkers import BusWorkers
+from edge.app.datasaver import DataSaver
+from edge.app.ingest import Ingest
+from edge.app.manifestschedule import ManifestSchedule
+from edge.app.overload import OverloadMonitor, ShedCounts
 from edge.app.pipeline import Pipeline
-from edge.app.sealing import Sealing
-from edge.app.thrift import Sparing
-from edge.app.uplinks import brokers_for, sender_for, signer_for
-from edge.app.verbs import status, verbs
-from edge.app.windows import GRACE_NS, SYNCED
+from edge.app.sitelocks import Locks, lock_site
+from edge.app.uplinksetup import find_signer, make_brokers, make_sender
+from edge.app.verbs import control_verbs, gateway_status
+from edge.app.windowcommitter import WindowCommitter
+from edge.app.windowschedule import GRACE_NS, SYNCED
 from edge.app.wiring import Wiring
 from edge.config import Site
 from edge.control.protocol import ControlServer
 from edge.core import Clock, Draft, Stamp, Stream
-from edge.health.logs import LogLimit
+from edge.health.loglimit import LogLimit
 from edge.health.notify import Notify
 from edge.health.progress import Progress
-from edge.process.merge import merge
+from edge.process.merge import merge_bodies
 from edge.store import AsyncOutbox, Epoch
 from edge.uplink.sender import Sender
 
@@ -41,7 +41,7 @@ TICK_NS: Final = 500_000_000
 ALIVE_S: Final = 5.0  # how often systemd hears that work is done, or oftener if it wants to
 DRAIN_S: Final = 3.0  # at a stop, for the last records; what is left waits on the card
 SENDER_SILENCE_S: Final = 120.0
-LEDGER_SILENCE: Final = 2  # periods without a commit, and a minute
+COMMITTER_SILENCE_PERIODS: Final = 2  # periods without a commit, and a minute
 
 
 class Daemon:
@@ -53,25 +53,25 @@ class Daemon:
         wrong = None
         if isinstance(clock, SystemClock):
             clock.synced_as, wrong = site.place.time, clock.wrong
-        self.brokers = brokers_for(site, wrong)
+        self.brokers = make_brokers(site, wrong)
         self.pipeline: Pipeline = self.wiring.pipeline()
         self.progress, self.notify = Progress(), Notify()
         self.boot_id = boot_id()
         self.stage = Stage(
             Path(site.store.run_dir), self.boot_id, site.place.owner, self.wiring.staged()
         )
-        self.intake = Intake(self.wiring, self.pipeline, self.stage, clock)
-        self.sparing = Sparing(self)
-        self.overload = Overload(clock.now().mono_ns)
+        self.intake = Ingest(self.wiring, self.pipeline, self.stage, clock)
+        self.sparing = DataSaver(self)
+        self.overload = OverloadMonitor(clock.now().mono_ns)
         self.started_ns = clock.now().mono_ns
         # from `run` on
         self.writer: AsyncOutbox
         self.epoch: Epoch
-        self.sealing: Sealing
-        self.observer: Observer
-        self.ledger: Ledger
+        self.sealing: ManifestSchedule
+        self.observer: BoxMonitor
+        self.ledger: WindowCommitter
         self.sender: Sender
-        self.buses: Buses
+        self.buses: BusWorkers
         self._stopping = False
         self._alive_ns = 0
         self._loading: asyncio.Future[None] | None = None
@@ -85,7 +85,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Until `stop`. Raises BusyError, FolderError, and whatever fault of ours ended a part."""
-        self._locks = occupy(self.site, self.wiring.buses)
+        self._locks = lock_site(self.site, self.wiring.buses)
         try:
             store = self.site.store
             self.writer = await AsyncOutbox.start(
@@ -93,7 +93,7 @@ class Daemon:
                 limit_bytes=store.limit_mb << 20,
                 boot_id=self.boot_id,
                 run_dir=Path(store.run_dir),
-                merge=merge,
+                merge=merge_bodies,
                 ballast_bytes=store.ballast_mb << 20,
                 owner=self.site.place.owner,
             )
@@ -110,27 +110,27 @@ class Daemon:
     async def _with_outbox(self) -> None:
         self.epoch = self.writer.epoch
         await self._know_the_past()
-        self.sealing = Sealing(
-            self.epoch, self.site.streams.manifest_s, signer_for(self.site), self.clock.now()
+        self.sealing = ManifestSchedule(
+            self.epoch, self.site.streams.manifest_s, find_signer(self.site), self.clock.now()
         )
         self.writer.riding = self.sealing.riding
-        self.sender = sender_for(self)
-        self.ledger = Ledger(
+        self.sender = make_sender(self)
+        self.ledger = WindowCommitter(
             self.wiring, self.pipeline, self.intake, self.stage, self.writer, self.clock,
             self.boot_id, self.sealing,
         )  # fmt: skip
-        self.ledger.observer = self.observer = observer_for(self, self._log)
+        self.ledger.observer = self.observer = make_box_monitor(self, self._log)
         self.ledger.offer = self.writer.on_rows = self._committed
-        self._expect("ledger", LEDGER_SILENCE * self.site.period_ns / 1e9 + 60)
+        self._expect("ledger", COMMITTER_SILENCE_PERIODS * self.site.period_ns / 1e9 + 60)
         await self.ledger.recover()
-        self.buses = Buses(
+        self.buses = BusWorkers(
             self.wiring, self.clock, self.intake, self.progress, self.intake.problems,
             self.intake.devices,
         )  # fmt: skip
         self.ledger.kept, self.ledger.heard_ns = self.buses.kept, self.buses.heard_ns
-        control = ControlServer(Path(self.site.store.run_dir), verbs(self))
+        control = ControlServer(Path(self.site.store.run_dir), control_verbs(self))
         await control.start()
-        metrics = metrics_for(self, self.observer)
+        metrics = make_metrics(self, self.observer)
         await metrics.start()
         self._expect("sender", SENDER_SILENCE_S)
         sending = asyncio.create_task(self.sender.run(), name="sender")
@@ -174,7 +174,7 @@ class Daemon:
             self._raise_faults(sending)
             self._say_troubles()
             self.buses.piled_up(self.ledger.piled_up(now))
-            given_up = self.buses.given_up() + GivenUp(raw=self.intake.raw.given_up)
+            given_up = self.buses.given_up() + ShedCounts(raw=self.intake.raw.given_up)
             self.intake.tell(self.overload.look(now.mono_ns, given_up))
             self.sparing.look(now.mono_ns)
             self._begin_anew()
@@ -238,7 +238,7 @@ class Daemon:
     # -- for the parts ---------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
-        return status(self)
+        return gateway_status(self)
 
     def _committed(self, rows: Any) -> None:
         self.progress.done("ledger", self.clock.now().mono_ns)

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from edge.app.told import LIMIT, QUIET_NS, WITHIN_NS
+from edge.app.deviceconditions import EVENTS_BEFORE_FLICKER, FLICKER_REST_NS, FLICKER_WITHIN_NS
 
 LAST: Final = " It comes and goes: it is told again when it has come to rest."
 
@@ -26,7 +26,9 @@ class Fault:
     text: str = ""
     held: bool = False
     changed_ns: int = 0
-    at: deque[int] = field(default_factory=lambda: deque(maxlen=LIMIT))  # of its events
+    at: deque[int] = field(
+        default_factory=lambda: deque(maxlen=EVENTS_BEFORE_FLICKER)
+    )  # of its events
 
     def changes(self, now: str | None, at_ns: int) -> bool:
         """Whether to tell it."""
@@ -35,7 +37,7 @@ class Fault:
 
     def rests(self, at_ns: int) -> bool:
         """Whether there is something to tell of one that has come to rest."""
-        if not self.held or at_ns - self.changed_ns <= QUIET_NS or self._full(at_ns):
+        if not self.held or at_ns - self.changed_ns <= FLICKER_REST_NS or self._full(at_ns):
             return False
         self.held = False
         return self.told != self.now and self._tell(at_ns)
@@ -47,4 +49,4 @@ class Fault:
         return True
 
     def _full(self, at_ns: int) -> bool:
-        return len(self.at) == LIMIT and at_ns - self.at[0] < WITHIN_NS
+        return len(self.at) == EVENTS_BEFORE_FLICKER and at_ns - self.at[0] < FLICKER_WITHIN_NS

@@ -1,7 +1,7 @@
 """The last configuration that ran well: what runs when a new one has failed three times.
 
 In the state folder lie `good.toml`, the exact bytes of a site file that ran well for five minutes
-(`edge.app.probation` judges that), and `starts`: how many starts with which file did not become
+(`edge.app.configtrial` judges that), and `starts`: how many starts with which file did not become
 good. A start counts before it reads its file, and a start that is stopped in order does not count.
 After BAD starts with the same bytes `good.toml` runs, if it is another one and can be used; the
 file is tried again when its bytes have changed, when it was refused and is not any more (a newer
@@ -30,26 +30,28 @@ from typing import Final
 
 import drivers
 from edge.app.wiring import Wiring
-from edge.config import Site, load
+from edge.config import Site, load_site
 from edge.core import ConfigError
 from edge.core.release import RELEASED_NS
 
 LOG = logging.getLogger("kerbstone")
 
-GOOD: Final = "good.toml"
-STARTS: Final = "starts"
-BAD: Final = 3  # starts with the same file that did not become good
+GOOD_NAME: Final = "good.toml"
+STARTS_NAME: Final = "starts"
+FAILED_STARTS_LIMIT: Final = 3  # starts with the same file that did not become good
 MOST: Final = 1_000_000  # counted
 AGAIN_S: Final = 86_400  # then a file that failed is tried once more
-KNOWN_S: Final = RELEASED_NS // 1_000_000_000  # a wall clock before it (a boot in 1970) is no time
+EARLIEST_CLOCK_S: Final = (
+    RELEASED_NS // 1_000_000_000
+)  # a wall clock before it (a boot in 1970) is no time
 DUE: Final = 1  # in place of a time: the day of the next try has come
 LIMIT: Final = 128 * 1024 + 1  # bytes read of a site file; a longer one is refused by its parser
 LONGEST: Final = 300  # characters of a reason
-UNSTEADY: Final = "{} starts with it did not last five minutes in good health"
+UNSTEADY_TEXT: Final = "{} starts with it did not last five minutes in good health"
 
 
 @dataclass(frozen=True, slots=True)
-class Starts:
+class StartHistory:
     """What the starts before this one came to."""
 
     count: int = 0  # bad ones in a row, with the file that has this digest
@@ -58,7 +60,7 @@ class Starts:
     since_s: int = 0  # wall time of the last attempt at a file that failed so often; 0: not known
 
     @classmethod
-    def parse(cls, data: bytes) -> "Starts":
+    def parse(cls, data: bytes) -> "StartHistory":
         """What was written; nothing when it is damaged."""
         try:
             line, _, crc = data.decode("ascii").rstrip("\n").rpartition(" ")
@@ -74,14 +76,14 @@ class Starts:
         return f"{line} {zlib.crc32(line.encode()):08x}\n".encode()
 
 
-def read(file: Path) -> Site:
+def read_site(file: Path) -> Site:
     """The site of a file. Raises ConfigError."""
-    return load(file, drivers.catalogue())
+    return load_site(file, drivers.catalogue())
 
 
-def usable(file: Path) -> Site:
+def load_usable_site(file: Path) -> Site:
     """The site of a file that a daemon can be built of. Raises ConfigError."""
-    site = read(file)
+    site = read_site(file)
     Wiring.of(site).pipeline()
     return site
 
@@ -93,12 +95,12 @@ class LastGood:
         self,
         folder: Path,
         file: Path,
-        load: Callable[[Path], Site] = read,
-        use: Callable[[Path], Site] = usable,
+        load: Callable[[Path], Site] = read_site,
+        use: Callable[[Path], Site] = load_usable_site,
     ) -> None:
         self._folder, self._file, self._load, self._use = folder, file, load, use
-        self._before = Starts()
-        self._now = Starts()
+        self._before = StartHistory()
+        self._now = StartHistory()
         self._bytes = b""
         self._looked = ""  # digest of what was last found not to be worth a try
         self._good = False
@@ -106,12 +108,12 @@ class LastGood:
 
     def choose(self, wall_s: int) -> Site:
         """Count this start, then say what runs. Raises ConfigError for a file that is refused."""
-        self._bytes = _read(self._file, LIMIT)
+        self._bytes = _read_limited(self._file, LIMIT)
         digest = _digest(self._bytes)
-        found = Starts.parse(_read(self._folder / STARTS, 256))
-        self._before = found if found.digest == digest else Starts(0, digest)
+        found = StartHistory.parse(_read_limited(self._folder / STARTS_NAME, 256))
+        self._before = found if found.digest == digest else StartHistory(0, digest)
         self._write(replace(self._before, count=min(self._before.count + 1, MOST)))
-        good = self._last() if self._before.count >= BAD else None
+        good = self._last() if self._before.count >= FAILED_STARTS_LIMIT else None
         why = None if good is None else self._against(wall_s)
         if good is not None and why is not None:
             self.fallback = f"{self._file} is not used: {why}; the last good configuration runs"
@@ -132,11 +134,11 @@ class LastGood:
         self._good = True
         if self.fallback:
             return
-        if self._bytes != _read(self._file, LIMIT):
+        if self._bytes != _read_limited(self._file, LIMIT):
             return  # edited since: nobody knows for certain which of the two was read
-        if self._bytes != _read(self._folder / GOOD, LIMIT):
-            self._replace(GOOD, self._bytes)
-        self._write(Starts(0, self._now.digest))
+        if self._bytes != _read_limited(self._folder / GOOD_NAME, LIMIT):
+            self._replace(GOOD_NAME, self._bytes)
+        self._write(StartHistory(0, self._now.digest))
 
     def stopped(self) -> None:
         """It was asked to end, or could not begin for no fault of the file: no bad start."""
@@ -145,7 +147,7 @@ class LastGood:
 
     def worth_a_try(self, wall_s: int, ran_s: float) -> bool:
         """Of a process that has run the last good one for `ran_s`: whether to try the file now."""
-        data = _read(self._file, LIMIT)
+        data = _read_limited(self._file, LIMIT)
         changed = _digest(data) not in (self._now.digest, self._looked)
         if not changed and ran_s < AGAIN_S:
             return False
@@ -162,8 +164,8 @@ class LastGood:
 
     def _last(self) -> Site | None:
         """The last good configuration, when it is another one and can be used."""
-        file = self._folder / GOOD
-        data = _read(file, LIMIT)
+        file = self._folder / GOOD_NAME
+        data = _read_limited(file, LIMIT)
         if not data or data == self._bytes:
             return None
         try:
@@ -174,19 +176,19 @@ class LastGood:
 
     def _against(self, wall_s: int) -> str | None:
         """Why a file that has failed so often is not tried now; None when it is."""
-        before, known_s = self._before, wall_s if wall_s >= KNOWN_S else 0
+        before, known_s = self._before, wall_s if wall_s >= EARLIEST_CLOCK_S else 0
         try:
             self._use(self._file)
         except ConfigError as error:
             why = _short(error)
         else:
             if before.refused:  # it is accepted now
-                self._before = Starts(0, before.digest)
-                self._write(Starts(1, before.digest))
+                self._before = StartHistory(0, before.digest)
+                self._write(StartHistory(1, before.digest))
                 return None
-            why = UNSTEADY.format(before.count if before.count < MOST else "many")
+            why = UNSTEADY_TEXT.format(before.count if before.count < MOST else "many")
             if before.since_s == DUE or (
-                before.since_s >= KNOWN_S and wall_s - before.since_s >= AGAIN_S
+                before.since_s >= EARLIEST_CLOCK_S and wall_s - before.since_s >= AGAIN_S
             ):
                 self._write(replace(self._now, since_s=known_s))
                 return None
@@ -194,9 +196,9 @@ class LastGood:
         self._write(replace(self._now, since_s=before.since_s or known_s))
         return why
 
-    def _write(self, starts: Starts) -> None:
+    def _write(self, starts: StartHistory) -> None:
         self._now = starts
-        self._replace(STARTS, starts.packed())
+        self._replace(STARTS_NAME, starts.packed())
 
     def _replace(self, name: str, data: bytes) -> None:
         """A power cut leaves the old file or the new one; a disk that is ill leaves the old one."""
@@ -218,7 +220,7 @@ class LastGood:
             LOG.warning("%s cannot be written: %s", path, error.strerror)
 
 
-def _read(path: Path, limit: int) -> bytes:
+def _read_limited(path: Path, limit: int) -> bytes:
     """The beginning of a file; b"" when it cannot be read, or is none."""
     with suppress(OSError):
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC

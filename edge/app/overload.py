@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from edge.core import Draft, Stream
 
-RESTED: Final = 0.1  # of the time of one bus: less is no overload
+REST_SHARE: Final = 0.1  # of the time of one bus: less is no overload
 LOOK_NS: Final = 10_000_000_000
 AGAIN_NS: Final = 900_000_000_000  # an overload that lasts is told so often
-TEXT: Final = (
+OVERLOAD_TEXT: Final = (
     "More is asked of this box than it can do: questions were left out for {rested_s:.0f} s of the "
     "buses' time, {readings} readings, {raw} raw rows and {edges} edges were dropped in the last "
     "{within_s:.0f} s, and are marked. Ask devices more seldom (every_s), make windows longer "
@@ -23,7 +23,7 @@ TEXT: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp:
+class ShedCounts:
     """Since the start, or since the last event. `rested_ns`: questions were due and not asked."""
 
     rested_ns: int = 0
@@ -31,36 +31,36 @@ class GivenUp:
     raw: int = 0
     edges: int = 0
 
-    def __add__(self, other: "GivenUp") -> "GivenUp":
-        return GivenUp(
+    def __add__(self, other: "ShedCounts") -> "ShedCounts":
+        return ShedCounts(
             self.rested_ns + other.rested_ns,
             self.readings + other.readings,
             self.raw + other.raw,
             self.edges + other.edges,
         )
 
-    def since(self, before: "GivenUp") -> "GivenUp":
+    def since(self, before: "ShedCounts") -> "ShedCounts":
         """What has come to it."""
-        return self + GivenUp(-before.rested_ns, -before.readings, -before.raw, -before.edges)
+        return self + ShedCounts(-before.rested_ns, -before.readings, -before.raw, -before.edges)
 
 
-class Overload:
+class OverloadMonitor:
     """Looks every ten seconds; says it at once, then every AGAIN_NS while it lasts."""
 
     def __init__(self, now_ns: int) -> None:
-        self._looked = self._told = GivenUp()
+        self._looked = self._told = ShedCounts()
         self._looked_ns = self._told_ns = now_ns
         self._quiet = True  # no overload that was told goes on
         self._rested = False  # much, when it was looked last
 
-    def look(self, now_ns: int, count: GivenUp) -> list[Draft]:
+    def look(self, now_ns: int, count: ShedCounts) -> list[Draft]:
         """`count` is what was given up since the start."""
         passed_ns = now_ns - self._looked_ns
         if passed_ns < LOOK_NS:
             return []
         more, self._looked, self._looked_ns = count.since(self._looked), count, now_ns
-        lost, before = replace(more, rested_ns=0) != GivenUp(), self._rested
-        self._rested = more.rested_ns > RESTED * passed_ns
+        lost, before = replace(more, rested_ns=0) != ShedCounts(), self._rested
+        self._rested = more.rested_ns > REST_SHARE * passed_ns
         much = lost or (self._rested and before)  # a start that loads its models is no overload
         if self._quiet and not much:
             if not self._rested:  # a moment's rest now and then is no news
@@ -71,12 +71,12 @@ class Overload:
         since, passed_ns = count.since(self._told), now_ns - self._told_ns
         self._quiet = not much
         self._told, self._told_ns = count, now_ns
-        if since == GivenUp():
+        if since == ShedCounts():
             return []
         return [Draft(Stream.EVENT, "gateway", now_ns, now_ns, _body(since, passed_ns))]
 
 
-def _body(count: GivenUp, passed_ns: int) -> dict[str, Any]:
+def _body(count: ShedCounts, passed_ns: int) -> dict[str, Any]:
     body: dict[str, Any] = {
         "within_s": round(passed_ns / 1e9, 1),
         "rested_s": round(count.rested_ns / 1e9, 1),
@@ -84,4 +84,4 @@ def _body(count: GivenUp, passed_ns: int) -> dict[str, Any]:
         "raw": count.raw,
         "edges": count.edges,
     }
-    return {"event": "overload", "text": TEXT.format(**body), **body}
+    return {"event": "overload", "text": OVERLOAD_TEXT.format(**body), **body}

@@ -12,10 +12,10 @@ from edge.core import Draft, Stream, Sweep
 from edge.uplink.wire import raw_body
 
 RAW_VALUES: Final = 100_000  # of one raw record
-WAITING: Final = 500_000  # values that may wait for their commit: some 20 MB
+WAITING_VALUES: Final = 500_000  # values that may wait for their commit: some 20 MB
 
 
-class RawRows:
+class RawSweeps:
     """Sweeps that wait for their commit. Beyond WAITING values the oldest are given up."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class RawRows:
     def add(self, batch: Sequence[Sweep]) -> None:
         self._rows += batch
         self._values += sum(map(_size, batch))
-        while self._values > WAITING and len(self._rows) > 1:
+        while self._values > WAITING_VALUES and len(self._rows) > 1:
             self._values -= _size(self._rows.popleft())
             self._given_up += 1
             self.given_up += 1
@@ -45,7 +45,7 @@ class RawRows:
         return found, gone
 
 
-def raw_drafts(
+def make_raw_drafts(
     points: Mapping[str, Sequence[str]], raw: Sequence[Sweep], given_up: int = 0
 ) -> list[Draft]:
     """All of it, in batches that a record can hold; `given_up` were before them.

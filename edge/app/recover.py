@@ -9,18 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from edge.acquire.stage import Segment
-from edge.app.before import Before
+from edge.acquire.stage import StageSegment
 from edge.app.pipeline import Pipeline
-from edge.app.readback import Raw, ReadBack, contacts, listened
+from edge.app.previousrun import PreviousRun
+from edge.app.stagereadback import RawBySetup, StageReadback, entry_contacts, watched_until_ns
 from edge.core import Contact, Draft, Stream, Sweep
-from edge.process.meanings import meanings
+from edge.process.inputmeanings import input_meanings
 from edge.store import PastState
 
-ALL: Final = ("*",)
+ALL_SOURCES: Final = ("*",)
 AWAY_NS: Final = 3_600_000_000_000  # how long a boot is taken to have been off: nobody knows
-LONGEST: Final = 1.5  # periods: a window that would be longer begins anew
-TEXTS: Final = {
+MAX_WINDOW_PERIODS: Final = 1.5  # periods: a window that would be longer begins anew
+GAP_TEXTS: Final = {
     "start": "Nothing is known of the time before this start.",
     "other": "The daemon was not running in between, and what it had seen does not fit the "
     "configuration as it is now. Totals begin anew.",
@@ -42,7 +42,7 @@ TEXTS: Final = {
     "under their names: nothing is known of the time before.",
 }
 
-REASONS: Final = {
+GAP_REASONS: Final = {
     **dict.fromkeys(("lost", "unread", "opening", "other", "stage", "older", "gone"), "restart"),
     "new": "start",
 }
@@ -60,17 +60,17 @@ class Recovered:
     start_ns: int
     end_ns: int
     drafts: list[Draft] = field(default_factory=list)
-    raw: Raw = field(default_factory=list)
-    segment: Segment | None = None
+    raw: RawBySetup = field(default_factory=list)
+    segment: StageSegment | None = None
     count: int = 0
     gap: tuple[int, int] | None = None
 
 
 def recover(
     pipeline: Pipeline,
-    before: Before | None,
+    before: PreviousRun | None,
     boot: int,
-    segments: Sequence[Segment],
+    segments: Sequence[StageSegment],
     now_ns: int,
     end_ns: int,
     former: Mapping[str, Any] | None,
@@ -88,20 +88,20 @@ def recover(
     """
     if before is None:
         why = "unread" if unread else "lost" if damaged or past == "older" else "start"
-        return _anew(pipeline, _gap(why, None, now_ns, former), now_ns, end_ns)
+        return _begin_anew(pipeline, _gap(why, None, now_ns, former), now_ns, end_ns)
     if past == "older":  # nobody can say since when nothing is known
         since_ns = before.start_ns if before.boot == boot else now_ns - AWAY_NS
         pipeline.judge.missing(min(since_ns, now_ns), now_ns)
-        return _anew(pipeline, _gap("older", None, now_ns, former), now_ns, end_ns)
+        return _begin_anew(pipeline, _gap("older", None, now_ns, former), now_ns, end_ns)
     pipeline.engine.plain.load(before.contacts, before.boot == boot)
     since_ns = before.start_ns if before.starting is None else before.starting
     if before.boot != boot:
         pipeline.engine.another(before.others)
         pipeline.judge.missing(now_ns - AWAY_NS, now_ns)
         gap = _gap("power", (before.boot, before.start_ns), now_ns, former)
-        return _anew(pipeline, gap, now_ns, end_ns)
+        return _begin_anew(pipeline, gap, now_ns, end_ns)
     setup = pipeline.engine.setup
-    back = ReadBack(meanings(setup), before.raw)
+    back = StageReadback(input_meanings(setup), before.raw)
     whole = bool(segments) and segments[0].number == before.segment
     if not fits or not whole:
         pipeline.engine.another(before.others)
@@ -114,12 +114,12 @@ def recover(
         for i, segment in enumerate(segments if whole else ()):
             for _ in back.entries(segment, again=i > 0):
                 pass  # of raw sweeps nobody has to know anything
-        found = _anew(pipeline, gap, now_ns, end_ns, back.raw)
+        found = _begin_anew(pipeline, gap, now_ns, end_ns, back.raw)
         found.drafts += _new(pipeline.engine.fresh if fits else setup.names(), now_ns)
         return found
     result = Recovered(now_ns, end_ns, raw=back.raw)
     alive_ns = before.start_ns
-    opening = Opening(boot, since_ns, before.closed)
+    opening = OpeningLines(boot, since_ns, before.closed)
     for i, segment in enumerate(segments):
         if i:  # the window before had ended, but its commit had not come
             if alive_ns < segment.start_ns:  # a start that was killed had closed it, in a gap
@@ -127,26 +127,26 @@ def recover(
             result.drafts += pipeline.close(segment.start_ns)
         result.segment = segment
         for entry, mine in back.entries(segment, again=i > 0):
-            result.drafts += opening.take(contacts(entry))  # it was killed before it told
+            result.drafts += opening.take(entry_contacts(entry))  # it was killed before it told
             result.drafts += _feed(pipeline, mine)
-            alive_ns = max(alive_ns, listened(entry))
+            alive_ns = max(alive_ns, watched_until_ns(entry))
         result.count = back.count
     if since_ns >= before.start_ns:  # lines that stay closed for windows are a fault, and told
         result.drafts += opening.ended(alive_ns)
     result.drafts.append(_gap("restart", (before.boot, alive_ns), now_ns, former))
-    result.drafts += _gone(back, boot, alive_ns)
+    result.drafts += _gap_drafts_of_gone(back, boot, alive_ns)
     result.drafts += _new(back.new.union(pipeline.engine.fresh), now_ns)
     return _go_on(pipeline, result, alive_ns, now_ns)
 
 
-def _anew(
-    pipeline: Pipeline, gap: Draft, now_ns: int, end_ns: int, raw: Raw | None = None
+def _begin_anew(
+    pipeline: Pipeline, gap: Draft, now_ns: int, end_ns: int, raw: RawBySetup | None = None
 ) -> Recovered:
     pipeline.engine.start(now_ns)
     return Recovered(now_ns, end_ns, [gap], raw or [])
 
 
-def _gone(back: ReadBack, boot: int, alive_ns: int) -> Iterator[Draft]:
+def _gap_drafts_of_gone(back: StageReadback, boot: int, alive_ns: int) -> Iterator[Draft]:
     """Windows that nobody can close any more, since the configuration was changed."""
     for from_ns in sorted(set(back.gone.values())):
         names = sorted(name for name, since_ns in back.gone.items() if since_ns == from_ns)
@@ -173,7 +173,7 @@ def _go_on(pipeline: Pipeline, result: Recovered, alive_ns: int, now_ns: int) ->
     result.segment = None
     result.drafts += pipeline.close(planned_ns)
     result.start_ns = planned_ns
-    if result.end_ns - planned_ns > LONGEST * pipeline.period_ns:
+    if result.end_ns - planned_ns > MAX_WINDOW_PERIODS * pipeline.period_ns:
         if alive_ns > planned_ns:  # the next window had begun
             result.drafts += pipeline.close(alive_ns + 1, partial=True)
         pipeline.engine.start(now_ns)  # whole windows have passed: they are in the gap
@@ -195,7 +195,7 @@ def _feed(pipeline: Pipeline, entry: Any) -> list[Draft]:
     return []
 
 
-class Opening:
+class OpeningLines:
     """The lines that are not open yet after a start: what passes meanwhile is seen by nobody.
 
     `closed` names them by the source of their contacts, until their opening was told.
@@ -233,7 +233,7 @@ def _gap(
     since: tuple[int, int] | None,
     to_ns: int,
     former: Mapping[str, Any] | None,
-    sources: Sequence[str] = ALL,
+    sources: Sequence[str] = ALL_SOURCES,
 ) -> Draft:
     """The event that names a hole in time: what every record after a start refers to.
 
@@ -241,11 +241,11 @@ def _gap(
     """
     body: dict[str, Any] = {
         "event": "gap",
-        "reason": REASONS.get(why, why),
+        "reason": GAP_REASONS.get(why, why),
         "sources": list(sources),
         "gap": [None if since is None else since[1] // 1000, to_ns // 1000],
         "boot_before": None if since is None else since[0],
-        "text": TEXTS[why],
+        "text": GAP_TEXTS[why],
     }
     if former is not None:
         body["former"] = dict(former)

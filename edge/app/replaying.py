@@ -9,17 +9,17 @@ from typing import Final, TextIO
 
 from edge.app.pipeline import Pipeline
 from edge.app.wiring import Wiring
-from edge.core import Contact, Draft, Edge, Key, Record, Stream
+from edge.core import Contact, Draft, Edge, Record, RecordKey, Stream
 
-HEADER: Final = ["t_ms", "line", "level"]
-SHOWN: Final = 20  # errors in full; the rest is counted
-LONGEST: Final = 1000  # characters of one line
-FARTHEST_NS: Final = 366 * 86_400 * 1_000_000_000  # a year of windows is half a million records
-BATCH: Final = 512  # edges handed over at once; the result does not depend on it
+CSV_HEADER: Final = ["t_ms", "line", "level"]
+ERRORS_SHOWN: Final = 20  # errors in full; the rest is counted
+LINE_LIMIT: Final = 1000  # characters of one line
+TIME_LIMIT_NS: Final = 366 * 86_400 * 1_000_000_000  # a year of windows is half a million records
+BATCH_EDGES: Final = 512  # edges handed over at once; the result does not depend on it
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class EdgeRow:
     """One line of an edge file: an edge, or what is wrong with it."""
 
     number: int
@@ -27,14 +27,16 @@ class Row:
     error: str = ""
 
 
-def rows(file: TextIO) -> Iterator[Row]:
+def read_edge_rows(file: TextIO) -> Iterator[EdgeRow]:
     """Read `t_ms,line,level`; `t_ms` may have decimals, of which microseconds are kept.
 
     No cell needs quotes, so there are none: a stray one spoils its own row only.
     """
-    header = file.readline(LONGEST).strip()
-    if [cell.strip() for cell in header.split(",")] != HEADER:
-        yield Row(1, None, f"the first line must be {','.join(HEADER)}, not {header[:80]!r}")
+    header = file.readline(LINE_LIMIT).strip()
+    if [cell.strip() for cell in header.split(",")] != CSV_HEADER:
+        yield EdgeRow(
+            1, None, f"the first line must be {','.join(CSV_HEADER)}, not {header[:80]!r}"
+        )
         return
     before_ns = 0
     for number, text in enumerate(_lines(file), 2):
@@ -46,26 +48,28 @@ def rows(file: TextIO) -> Iterator[Row]:
             mono_ns = round(float(t_ms) * 1000) * 1000
             high = {"0": False, "1": True}[level]
         except KeyError:
-            yield Row(number, None, f"level is 0 or 1, not {cells[2][:80]!r}")
+            yield EdgeRow(number, None, f"level is 0 or 1, not {cells[2][:80]!r}")
             continue
         except (ValueError, OverflowError):
-            yield Row(number, None, f"three cells, a number first, are needed: {text[:80]!r}")
+            yield EdgeRow(number, None, f"three cells, a number first, are needed: {text[:80]!r}")
             continue
-        if not 0 <= mono_ns <= FARTHEST_NS:
-            yield Row(number, None, f"t_ms {t_ms[:30]} is not between 0 and a year")
+        if not 0 <= mono_ns <= TIME_LIMIT_NS:
+            yield EdgeRow(number, None, f"t_ms {t_ms[:30]} is not between 0 and a year")
         elif mono_ns < before_ns:
-            yield Row(number, None, f"t_ms {t_ms[:30]} lies before the line above: sort by t_ms")
+            yield EdgeRow(
+                number, None, f"t_ms {t_ms[:30]} lies before the line above: sort by t_ms"
+            )
         else:
             before_ns = mono_ns
-            yield Row(number, Edge(line, high, mono_ns, number))
+            yield EdgeRow(number, Edge(line, high, mono_ns, number))
 
 
 def _lines(file: TextIO) -> Iterator[str]:
     """Line by line; of one that is too long the beginning, which is no row then."""
-    while text := file.readline(LONGEST):
+    while text := file.readline(LINE_LIMIT):
         rest = text
         while rest and not rest.endswith(("\n", "\r")):
-            rest = file.readline(LONGEST)
+            rest = file.readline(LINE_LIMIT)
         yield text
 
 
@@ -95,7 +99,7 @@ class Replay:
     wrong: int = 0  # rows that were left out
     _heard: set[str] = field(default_factory=set)  # sources of which a row has come
 
-    def run(self, source: Iterator[Row]) -> Iterator[Record]:
+    def run(self, source: Iterator[EdgeRow]) -> Iterator[Record]:
         """Each record as soon as no row can change it any more."""
         self.pipeline.engine.start(0)
         numbers: dict[Stream, int] = {}
@@ -104,7 +108,7 @@ class Replay:
             contact = self._contact(row)
             if contact is None:
                 continue
-            if contact.mono_ns >= end_ns or len(waiting) >= BATCH:
+            if contact.mono_ns >= end_ns or len(waiting) >= BATCH_EDGES:
                 yield from self._numbered(self.pipeline.contacts(waiting), numbers)
                 waiting.clear()
             while contact.mono_ns >= end_ns:
@@ -128,7 +132,7 @@ class Replay:
         wall_s = None if self.start_s is None else self.start_s + end_ns / 1e9
         return self.pipeline.close(end_ns, wall_s=wall_s)
 
-    def _contact(self, row: Row) -> Contact | None:
+    def _contact(self, row: EdgeRow) -> Contact | None:
         if row.edge is None:
             self._refuse(row, row.error)
             return None
@@ -138,14 +142,14 @@ class Replay:
             self._refuse(row, f"{row.edge.line[:80]!r} is no line of the site ({known})")
         return contact
 
-    def _refuse(self, row: Row, text: str) -> None:
+    def _refuse(self, row: EdgeRow, text: str) -> None:
         self.wrong += 1
-        if len(self.errors) < SHOWN:
+        if len(self.errors) < ERRORS_SHOWN:
             self.errors.append(f"line {row.number}: {text}")
 
     @staticmethod
     def _numbered(drafts: list[Draft], numbers: dict[Stream, int]) -> Iterator[Record]:
         for draft in drafts:
             seq = numbers[draft.stream] = numbers.get(draft.stream, 0) + 1
-            key = Key(0, draft.stream, seq)
+            key = RecordKey(0, draft.stream, seq)
             yield Record(key, draft.source, 0, draft.from_ns, draft.to_ns, draft.body)

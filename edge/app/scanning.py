@@ -14,27 +14,34 @@ import drivers
 from drivers.buses.i2c import SmbusI2c
 from drivers.buses.modbus.rtu import ModbusRtu
 from drivers.buses.modbus.tcp import ModbusTcp
-from drivers.buses.serial_diagnose import look
+from drivers.buses.serial_diagnose import check_port
 from drivers.buses.serial_port import SerialPort
-from drivers.buses.serial_trouble import of_bytes
+from drivers.buses.serial_trouble import bytes_finding
 from drivers.scan import i2c, meters, port
 from drivers.scan.found import Findings, Pace, StoppedError
-from edge.app import paste
-from edge.app.places import AtWork, endpoint, of_site, owner, reach, taken
+from edge.app import tomlsnippet
+from edge.app.scantargets import (
+    BusesInUse,
+    bus_at,
+    check_tcp,
+    kernel_addresses,
+    parse_tcp_target,
+    site_targets,
+)
 from edge.config import Site
 from edge.control.locks import BusLock
 from edge.core import BusError
 from edge.core.driver import SerialLine
 
-NOBODY_AT_WORK: Final = AtWork()
-PTY: Final = "/dev/pts/"  # whoever simulates a device holds its other end, too
+NO_BUSES_IN_USE: Final = BusesInUse()
+PTS_PREFIX: Final = "/dev/pts/"  # whoever simulates a device holds its other end, too
 LOOK_S: Final = 0.1  # between two looks at how far it is
 JOIN_S: Final = 4.0  # for a step to end when somebody has seen enough
-STOP: Final = "stop it first (systemctl stop kerbstone)"
+STOP_HINT: Final = "stop it first (systemctl stop kerbstone)"
 
 
 @dataclass(slots=True)
-class Job:
+class ScanJob:
     """One wire: `place` as it is named, what was found so far, and how far the search is.
 
     `refused` says why it was not searched; `whole` whether it was searched to its end.
@@ -68,32 +75,34 @@ class Job:
         in_step_s = min(self._step_s, time.monotonic() - self._since_s)
         return min(self.estimate_s, self._done_s + in_step_s)
 
-    def bus(self) -> paste.Bus | None:
+    def bus(self) -> tomlsnippet.SnippetBus | None:
         """What a configuration would say; None when nobody was found."""
         found = self.findings.devices
         if not found:
             return None
-        devices = [paste.Device(one.driver, one.options, one.what) for one in found]
+        devices = [tomlsnippet.SnippetDevice(one.driver, one.options, one.what) for one in found]
         if self.kind == "i2c":
-            return paste.Bus({"kind": "i2c", "path": self.place}, devices)
+            return tomlsnippet.SnippetBus({"kind": "i2c", "path": self.place}, devices)
         if self.kind == "modbus-tcp":
-            host, tcp_port = endpoint(self.place)
-            return paste.Bus({"kind": self.kind, "host": host, "port": tcp_port}, devices)
+            host, tcp_port = parse_tcp_target(self.place)
+            return tomlsnippet.SnippetBus(
+                {"kind": self.kind, "host": host, "port": tcp_port}, devices
+            )
         modbus = drivers.spec(found[0].driver).wiring == "modbus"
         kind = "modbus-rtu" if modbus else "serial"
         line = SerialLine.parse(found[0].line)
-        return paste.Bus({"kind": kind, "port": self.place}, devices, line)
+        return tomlsnippet.SnippetBus({"kind": kind, "port": self.place}, devices, line)
 
 
-def job(place: str, pace: Pace) -> Job:
+def make_scan_job(place: str, pace: Pace) -> ScanJob:
     """A place by its name: /dev/i2c-1, sim:/path, tcp:HOST:PORT or a port. Raises ValueError."""
     if place.startswith(("/dev/i2c-", "sim:/")):
-        return Job(place, "i2c", i2c.estimate_s())
+        return ScanJob(place, "i2c", i2c.estimate_i2c_s())
     if place.startswith("tcp:"):
-        endpoint(place)
-        return Job(place, "modbus-tcp", meters.estimate_s(pace))
+        parse_tcp_target(place)
+        return ScanJob(place, "modbus-tcp", meters.estimate_units_s(pace))
     if place.startswith("/"):
-        return Job(place, "serial", port.estimate_s(pace))
+        return ScanJob(place, "serial", port.estimate_port_s(pace))
     raise ValueError(
         f"{place!r} is no place: name an I2C bus (/dev/i2c-1), a serial port (/dev/ttyUSB0), or"
         " tcp:HOST:PORT"
@@ -108,10 +117,10 @@ class Scan:
 
     def __init__(
         self,
-        jobs: Sequence[Job],
+        jobs: Sequence[ScanJob],
         pace: Pace,
         site: Site | None = None,
-        at_work: AtWork = NOBODY_AT_WORK,
+        at_work: BusesInUse = NO_BUSES_IN_USE,
     ) -> None:
         self.jobs = jobs
         self.error: BaseException | None = None
@@ -157,7 +166,7 @@ class Scan:
         """How long it takes at most from now on."""
         return max((one.estimate_s - one.done_s for one in self.jobs), default=0.0)
 
-    def _search(self, one: Job) -> None:
+    def _search(self, one: ScanJob) -> None:
         try:
             with self._alone(one):
                 if not one.refused:
@@ -173,7 +182,7 @@ class Scan:
             if all(each.finished for each in self.jobs):
                 self._ended.set()
 
-    async def _searched(self, one: Job) -> None:
+    async def _searched(self, one: ScanJob) -> None:
         def tick(step: str, seconds: float, more_s: float = 0.0) -> None:
             if self._stop.is_set():
                 raise StoppedError
@@ -182,19 +191,19 @@ class Scan:
         if one.kind == "i2c":
             bus = SmbusI2c(one.place)
             try:
-                await i2c.scan(bus, one.findings, tick, taken(one.place))
+                await i2c.scan_i2c(bus, one.findings, tick, kernel_addresses(one.place))
             finally:
                 bus.close()
         elif one.kind == "modbus-tcp":
-            host, tcp_port = endpoint(one.place)
-            reach(host, tcp_port)
+            host, tcp_port = parse_tcp_target(one.place)
+            check_tcp(host, tcp_port)
             line = ModbusTcp(host, tcp_port, self._pace.answer_s)
             try:
-                await meters.scan(line, "", self._pace, one.findings, tick)
+                await meters.scan_units(line, "", self._pace, one.findings, tick)
             finally:
                 line.close()
         else:
-            await port.scan(
+            await port.scan_port(
                 lambda line: SerialPort.at(one.place, line),
                 lambda line, answer_s: ModbusRtu(
                     SerialPort.at(one.place, line), answer_s, 2 * answer_s
@@ -203,23 +212,24 @@ class Scan:
                 one.findings,
                 tick,
             )
-            one.findings.unknown += misheard(one)
+            one.findings.unknown += not_understood(one)
 
     @contextlib.contextmanager
-    def _alone(self, one: Job) -> Iterator[None]:
+    def _alone(self, one: ScanJob) -> Iterator[None]:
         """The place's lock, if it is a bus of the site. Says in `refused` who has it instead."""
-        bus = owner(of_site(self._site), one.place) if self._site is not None else ""
-        if known := owner(self._at_work.buses, one.place):
+        bus = bus_at(site_targets(self._site), one.place) if self._site is not None else ""
+        if known := bus_at(self._at_work.buses, one.place):
             one.refused = (
-                f"the running daemon works on it (bus {known}): {STOP}, or ask it (kerbstone read)"
+                f"the running daemon works on it (bus {known}): {STOP_HINT}, or ask it "
+                "(kerbstone read)"
             )
         elif one.kind == "i2c" and self._at_work.untold:  # nothing else keeps two masters apart
             one.refused = (
-                f"a daemon runs that does not tell whether it works on it: {STOP}, or name its"
+                f"a daemon runs that does not tell whether it works on it: {STOP_HINT}, or name its"
                 " site file (--config)"
             )
-        elif one.kind == "serial" and not os.path.realpath(one.place).startswith(PTY):
-            found = [str(said) for said in look(one.place) if said.severity == "fault"]
+        elif one.kind == "serial" and not os.path.realpath(one.place).startswith(PTS_PREFIX):
+            found = [str(said) for said in check_port(one.place) if said.severity == "fault"]
             one.refused = "; ".join(found)
         lock = None
         if bus and self._site is not None and not one.refused:
@@ -236,13 +246,13 @@ class Scan:
                 lock.release()
 
 
-def misheard(one: Job) -> list[str]:
+def not_understood(one: ScanJob) -> list[str]:
     """What came on a port and could not be understood; nothing when somebody was found there."""
     if one.findings.devices or not one.findings.heard:
         return []
     line, heard = max(one.findings.heard.items(), key=lambda item: len(item[1]))
     if heard:
-        return [str(said) for said in of_bytes(one.place, line, heard)]
+        return [str(said) for said in bytes_finding(one.place, line, heard)]
     tried = ", ".join(one.findings.heard)
     return [
         f"{one.place}: bytes came at {tried}, and no frame was in them: wrong baud rate or parity,"

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.acquire.clock import SystemClock
-from edge.app.verbs import health_of, not_there, readings
+from edge.app.verbs import condition_texts, not_there, reading_rows
 from edge.app.wiring import Wiring
 from edge.config import Site
 from edge.control.locks import BusLock
 from edge.control.protocol import VerbError
-from edge.core import BusError, DataError, Sweep, Telling, failed, sweep
+from edge.core import BusError, DataError, SelfReporting, Sweep, failed_sweep, sweep
 
 SECOND_NS: Final = 1_000_000_000
 ATTEMPTS: Final = 5  # a sensor that measures once a second has nothing in its first answers
 
 
-def read(site: Site, name: str) -> dict[str, Any]:
+def read_once(site: Site, name: str) -> dict[str, Any]:
     """Readings and health of one device.
 
     Raises VerbError when it cannot be asked, BusError when it is silent.
@@ -31,15 +31,17 @@ def read(site: Site, name: str) -> dict[str, Any]:
     if not lock.take():
         raise VerbError(f"bus {bus} is in use by another process that does not answer; try again")
     try:
-        rows = readings(asyncio.run(_read(device.name, device.polled)), device.polled.points)
-        health = device.polled.health if isinstance(device.polled, Telling) else {}
-        return {"readings": rows, "health": health_of(health)}
+        rows = reading_rows(
+            asyncio.run(_read_device(device.name, device.polled)), device.polled.points
+        )
+        health = device.polled.health if isinstance(device.polled, SelfReporting) else {}
+        return {"readings": rows, "health": condition_texts(health)}
     finally:
         lock.release()
         wiring.close()
 
 
-async def _read(name: str, polled: Any) -> Sweep:
+async def _read_device(name: str, polled: Any) -> Sweep:
     clock = SystemClock()
     try:
         await polled.open()
@@ -51,7 +53,7 @@ async def _read(name: str, polled: Any) -> Sweep:
             await clock.sleep_until(clock.now().mono_ns + SECOND_NS)
         return result
     except DataError as error:
-        return failed(name, 0, len(polled.points), error.reason)
+        return failed_sweep(name, 0, len(polled.points), error.reason)
     finally:
         with contextlib.suppress(BusError, DataError):
             await polled.close()

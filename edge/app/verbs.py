@@ -6,10 +6,10 @@ import resource
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from edge.app import thrift
-from edge.app.places import of_site
-from edge.app.tallies import queue_of
-from edge.control.protocol import Verb, VerbError
+from edge.app import datasaver
+from edge.app.healthcounts import queue_fields
+from edge.app.scantargets import site_targets
+from edge.control.protocol import ControlVerb, VerbError
 from edge.core import Condition, Point, Sweep
 
 if TYPE_CHECKING:
@@ -19,35 +19,35 @@ if TYPE_CHECKING:
 COUNTING_S: Final = 3.0  # a disk that hangs does not keep a person from the rest
 
 
-def verbs(daemon: "Daemon") -> Mapping[str, Verb]:
+def control_verbs(daemon: "Daemon") -> Mapping[str, ControlVerb]:
     """Verb -> what answers it."""
 
     async def status(request: Mapping[str, Any]) -> Mapping[str, Any]:
-        return for_people(daemon, await outbox_of(daemon))
+        return status_for_people(daemon, await outbox_status(daemon))
 
     async def read(request: Mapping[str, Any]) -> Mapping[str, Any]:
         name = str(request.get("device"))
         points = daemon.wiring.points()
         if name not in points:
             raise VerbError(not_there(name, points))
-        rows = readings(await daemon.buses.read(name), points[name])
-        return {"readings": rows, "health": health_of(daemon.buses.health(name))}
+        rows = reading_rows(await daemon.buses.read(name), points[name])
+        return {"readings": rows, "health": condition_texts(daemon.buses.health(name))}
 
     async def outbox(request: Mapping[str, Any]) -> Mapping[str, Any]:
-        found = await outbox_of(daemon)
+        found = await outbox_status(daemon)
         if found is None:
             raise VerbError(f"the outbox has not answered for {COUNTING_S:g} s: its disk may hang")
         return found
 
     async def reach(request: Mapping[str, Any]) -> Mapping[str, Any]:
-        return thrift.reach(daemon)
+        return datasaver.link_facts(daemon)
 
     async def spare(request: Mapping[str, Any]) -> Mapping[str, Any]:
         daemon.sparing.told(request)
         return {}
 
     async def link_step(request: Mapping[str, Any]) -> Mapping[str, Any]:
-        daemon.intake.tell([thrift.step(request, daemon.clock.now().mono_ns)])
+        daemon.intake.tell([datasaver.link_step_event(request, daemon.clock.now().mono_ns)])
         return {}
 
     return {
@@ -56,7 +56,7 @@ def verbs(daemon: "Daemon") -> Mapping[str, Verb]:
     }  # fmt: skip
 
 
-async def outbox_of(daemon: "Daemon") -> dict[str, Any] | None:
+async def outbox_status(daemon: "Daemon") -> dict[str, Any] | None:
     """How full it is at this moment, and how long its oldest row waits. None: no answer in time."""
     try:
         async with asyncio.timeout(COUNTING_S):
@@ -66,11 +66,11 @@ async def outbox_of(daemon: "Daemon") -> dict[str, Any] | None:
     except TimeoutError:
         return None
     boot, now_ns = daemon.epoch.boot, daemon.clock.now().mono_ns
-    age_s = queue_of(counts, boot, now_ns)["queue_age_s"]
+    age_s = queue_fields(counts, boot, now_ns)["queue_age_s"]
     return {**dataclasses.asdict(counts), **more, "boot": boot, "age_s": age_s}
 
 
-def for_people(daemon: "Daemon", outbox: Mapping[str, Any] | None) -> dict[str, Any]:
+def status_for_people(daemon: "Daemon", outbox: Mapping[str, Any] | None) -> dict[str, Any]:
     """The status as of this moment, with what the platform's does not need: places, link, clock.
 
     What the observer counted up to five minutes ago gives way to `outbox`.
@@ -95,7 +95,7 @@ def for_people(daemon: "Daemon", outbox: Mapping[str, Any] | None) -> dict[str, 
         **found,
         "site": site.place.id,
         "gateway": site.place.gateway,
-        "buses": of_site(site),  # what `scan` leaves alone
+        "buses": site_targets(site),  # what `scan` leaves alone
         "lanes": {name: {"bus": lane.bus} for name, lane in site.lanes.items()},
         "loops": daemon.pipeline.judge.loop_faults(),
         "bays": {name: {"bus": bay.bus, "kind": bay.kind} for name, bay in site.bays.items()},
@@ -105,12 +105,12 @@ def for_people(daemon: "Daemon", outbox: Mapping[str, Any] | None) -> dict[str, 
             for name in contacts
         },
         "outbox": outbox,
-        "link": link(daemon),
-        "clock": clock(daemon),
+        "link": link_status(daemon),
+        "clock": clock_status(daemon),
     }
 
 
-def link(daemon: "Daemon") -> dict[str, Any]:
+def link_status(daemon: "Daemon") -> dict[str, Any]:
     """To whom, since when, and what is under way. Seconds ago."""
     sender, now_ns = daemon.sender, daemon.clock.now().mono_ns
     found: dict[str, Any] = {
@@ -131,7 +131,7 @@ def link(daemon: "Daemon") -> dict[str, Any]:
     return found
 
 
-def clock(daemon: "Daemon") -> dict[str, Any]:
+def clock_status(daemon: "Daemon") -> dict[str, Any]:
     """How far the wall clock can be trusted, and since when not."""
     now = daemon.clock.now()
     found: dict[str, Any] = {"tq": now.tq, "wall_s": now.wall_ns // 1_000_000_000}
@@ -148,7 +148,7 @@ def _ago_s(now_ns: int, then_ns: int | None) -> float | None:
     return None if then_ns is None else round(max(0, now_ns - then_ns) / 1e9, 1)
 
 
-def readings(sweep: Sweep, points: Sequence[Point]) -> list[dict[str, Any]]:
+def reading_rows(sweep: Sweep, points: Sequence[Point]) -> list[dict[str, Any]]:
     """A sweep for people: point, value, unit, quality."""
     return [
         {
@@ -161,7 +161,7 @@ def readings(sweep: Sweep, points: Sequence[Point]) -> list[dict[str, Any]]:
     ]
 
 
-def health_of(health: Mapping[Condition, str]) -> dict[str, str]:
+def condition_texts(health: Mapping[Condition, str]) -> dict[str, str]:
     """What a device says of itself: word -> sentence."""
     return {str(word): text for word, text in health.items()}
 
@@ -172,7 +172,7 @@ def not_there(name: str, points: Mapping[str, Any]) -> str:
     )
 
 
-def status(daemon: "Daemon") -> dict[str, Any]:
+def gateway_status(daemon: "Daemon") -> dict[str, Any]:
     """How the gateway fares, in one map: for `status`, and for people on the box."""
     now = daemon.clock.now()
     return {
@@ -190,7 +190,7 @@ def status(daemon: "Daemon") -> dict[str, Any]:
                 "state": "ok" if device.reason is None else str(device.reason),
                 **({"text": device.text} if device.text else {}),
                 **({"serial": device.identity} if device.identity else {}),
-                **({"health": health_of(device.health)} if device.health else {}),
+                **({"health": condition_texts(device.health)} if device.health else {}),
             }
             for poller in daemon.buses.pollers.values()
             for device in poller.devices.values()

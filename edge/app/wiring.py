@@ -6,19 +6,33 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import drivers
-from edge.acquire.stage import Staged
-from edge.app import busmakers, calibrating, roadside
+from edge.acquire.stage import StageHeader
+from edge.app import busfactory, calibrationsetup, streetsetup
 from edge.app.pipeline import Pipeline
 from edge.config import Problems, Site
-from edge.core import ConfigError, Contact, Edge, Lined, LineSpec, Point, Polled, Quantity, Stream
+from edge.core import (
+    ConfigError,
+    Contact,
+    Edge,
+    LineDevice,
+    LineSpec,
+    Point,
+    Polled,
+    Quantity,
+    Stream,
+)
 from edge.infer.judge import Judge, JudgeSetup
-from edge.process.bounds import told_power_w
 from edge.process.engine import Engine
-from edge.process.meanings import meanings
-from edge.process.setup import ContactSetup, DeviceSetup, PulseSetup, Setup
+from edge.process.enginesetup import ContactSetup, DeviceSetup, EngineSetup, PulseSetup
+from edge.process.growthbounds import full_scale_power_w
+from edge.process.inputmeanings import input_meanings
 
-ENERGY: Final = {Quantity.ENERGY, Quantity.POWER, Quantity.APPARENT_POWER}
-ROAD: Final = {Quantity.COUNT, Quantity.DURATION, Quantity.STATE}  # all that a loop card counts
+ENERGY_QUANTITIES: Final = {Quantity.ENERGY, Quantity.POWER, Quantity.APPARENT_POWER}
+ROAD_QUANTITIES: Final = {
+    Quantity.COUNT,
+    Quantity.DURATION,
+    Quantity.STATE,
+}  # all that a loop card counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +53,15 @@ class Wiring:
     buses: dict[str, Any] = field(default_factory=dict)
     polled: dict[str, list[PolledDevice]] = field(default_factory=dict)  # by bus
     lines: dict[str, list[LineSpec]] = field(default_factory=dict)  # by bus
-    lined: dict[str, tuple[str, Lined]] = field(default_factory=dict)  # by line: source, driver
+    lined: dict[str, tuple[str, LineDevice]] = field(
+        default_factory=dict
+    )  # by line: source, driver
 
     @classmethod
     def of(cls, site: Site) -> "Wiring":
         wiring = cls(site)
         for name, bus in site.buses.items():
-            wiring.buses[name] = busmakers.make(bus)
+            wiring.buses[name] = busfactory.make_bus(bus)
         for name, device in site.devices.items():
             spec = drivers.spec(device.driver)
             built = drivers.build(
@@ -56,7 +72,7 @@ class Wiring:
                 backwards=device.reversed,
             )
             if spec.wiring == "gpio":
-                wiring._hang(device.bus, name, cast("Lined", built))
+                wiring._hang(device.bus, name, cast("LineDevice", built))
             else:
                 asked = cast("Polled", built)
                 stream = _stream(asked.points)
@@ -68,10 +84,12 @@ class Wiring:
             for role in ("lead", "trail"):
                 if line := getattr(lane, role):
                     loop = drivers.build("loop", None, {"line": line, **options})
-                    wiring._hang(lane.bus, f"{name}.{role}", cast("Lined", loop))
+                    wiring._hang(lane.bus, f"{name}.{role}", cast("LineDevice", loop))
         for name, bay in site.bays.items():
             bay_options = {"line": bay.line, "active": bay.active, "bias": bay.bias}
-            wiring._hang(bay.bus, name, cast("Lined", drivers.build("loop", None, bay_options)))
+            wiring._hang(
+                bay.bus, name, cast("LineDevice", drivers.build("loop", None, bay_options))
+            )
         return wiring
 
     def contact(self, edge: Edge) -> Contact | None:
@@ -83,16 +101,18 @@ class Wiring:
         """Points of every polled device, in the order of its sweeps."""
         return {d.name: d.polled.points for group in self.polled.values() for d in group}
 
-    def staged(self) -> Staged:
+    def staged(self) -> StageHeader:
         """What the entries of a stage are about. Raises ValueError as `setup` does."""
-        return Staged(meanings(self.setup()), self.site.streams.raw)
+        return StageHeader(input_meanings(self.setup()), self.site.streams.raw)
 
     def pipeline(self, *, replayed: bool = False) -> Pipeline:
         """Engine and judge. `replayed` leaves out what recorded edges cannot speak of.
 
         Raises ConfigError, often Problems, for what cannot be made of this site.
         """
-        if not replayed and (wrong := calibrating.problems(self.site, self.points())):
+        if not replayed and (
+            wrong := calibrationsetup.calibration_problems(self.site, self.points())
+        ):
             raise Problems(wrong)
         try:
             setup = self.setup(replayed)
@@ -110,19 +130,19 @@ class Wiring:
             if not isinstance(bus, str):  # the name of a GPIO chip: its listener closes it
                 bus.close()
 
-    def _hang(self, bus: str, source: str, device: Lined) -> None:
+    def _hang(self, bus: str, source: str, device: LineDevice) -> None:
         for spec in device.lines:
             self.lines.setdefault(bus, []).append(spec)
             self.lined[spec.line] = (source, device)
 
-    def setup(self, replayed: bool = False) -> Setup:
+    def setup(self, replayed: bool = False) -> EngineSetup:
         """What the engine must know. `replayed` leaves out what recorded edges cannot tell."""
         site = self.site
         devices = [] if replayed else [d for group in self.polled.values() for d in group]
-        return Setup(
-            lanes=tuple(roadside.lane(name, lane) for name, lane in site.lanes.items()),
-            bays=tuple(roadside.bay(name, bay) for name, bay in site.bays.items()),
-            signals=roadside.signals(site),
+        return EngineSetup(
+            lanes=tuple(streetsetup.lane_setup(name, lane) for name, lane in site.lanes.items()),
+            bays=tuple(streetsetup.bay_setup(name, bay) for name, bay in site.bays.items()),
+            signals=streetsetup.signal_setups(site),
             devices=tuple(
                 DeviceSetup(
                     d.name,
@@ -130,11 +150,11 @@ class Wiring:
                     tuple(d.polled.points),
                     d.every_s,
                     # ranges that the site has said itself are no ranges for meters of any size
-                    told_power_w(d.polled.points)
+                    full_scale_power_w(d.polled.points)
                     if "amps" in site.devices[d.name].options
                     else None,
-                    corrections=calibrating.corrections(site, d.name),
-                    cells=calibrating.cells(site, d.name),
+                    corrections=calibrationsetup.device_corrections(site, d.name),
+                    cells=calibrationsetup.device_cells(site, d.name),
                     backwards=site.devices[d.name].reversed,
                 )
                 for d in devices
@@ -152,10 +172,10 @@ class Wiring:
             period_ns=site.period_ns,
         )
 
-    def _judged(self, setup: Setup, replayed: bool) -> JudgeSetup:
+    def _judged(self, setup: EngineSetup, replayed: bool) -> JudgeSetup:
         return JudgeSetup(
-            lanes=roadside.lane_sites(self.site),
-            approaches=roadside.approach_sites(self.site),
+            lanes=streetsetup.lane_sites(self.site),
+            approaches=streetsetup.approach_sites(self.site),
             congestion=self.site.models.congestion,
             anomaly=self.site.models.anomaly,
             loopfault=self.site.models.loopfault,
@@ -166,8 +186,8 @@ class Wiring:
 
 
 def _stream(points: Sequence[Point]) -> Stream:
-    if any(point.quantity in ENERGY for point in points):
+    if any(point.quantity in ENERGY_QUANTITIES for point in points):
         return Stream.ENERGY
-    if all(point.quantity in ROAD for point in points):
+    if all(point.quantity in ROAD_QUANTITIES for point in points):
         return Stream.TRAFFIC
     return Stream.AIR

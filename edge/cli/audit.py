@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from edge.cli.subscribe import broker_options, source_from
 from edge.core import ConfigError
-from edge.core.numbers import size
-from edge.core.printable import word
+from edge.core.numbers import count_in_ranges
+from edge.core.printable import quote_name
 from edge.platform.allowedsites import AllowedSites
 from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.auditreport import AuditFinding
@@ -56,26 +56,26 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(args: argparse.Namespace) -> int:
     if args.ask and not args.broker:
-        return _say("--ask needs --broker: the gateways are asked through it", 2)
+        return _fail("--ask needs --broker: the gateways are asked through it", 2)
     if args.day is not None and not DAY.fullmatch(args.day):
-        return _say(f"{args.day} is no day; write it as 2026-11-26", 2)
+        return _fail(f"{args.day} is no day; write it as 2026-11-26", 2)
     try:
         source = source_from(args, f"kerbstone-audit-{secrets.token_hex(4)}") if args.ask else None
         keys = _keys(args)
         sites = AllowedSites(args.sites) if args.sites is not None else None
         store = open_store(args.store, write=False)
     except ConfigError as error:
-        return _say(str(error), 2)
+        return _fail(str(error), 2)
     except RecordStoreError as error:
-        return _say(str(error), 3)
+        return _fail(str(error), 3)
     printer = _Printer(args)
     with contextlib.closing(store):
         try:
             return _audit(args, store, keys, sites, source, printer)
         except RecordStoreError as error:
-            return _say(str(error), 3)
+            return _fail(str(error), 3)
         except UnreachableError as error:
-            return _say(f"{args.broker} cannot be reached: {error}", 3)
+            return _fail(f"{args.broker} cannot be reached: {error}", 3)
 
 
 def _audit(
@@ -150,13 +150,15 @@ class _Printer:
         self._told(gw, UNKNOWN, finding)
 
     def asked(self, done: GatewayAudit, answer: ResendResult) -> None:
-        wanted = sum(size(ranges) for ranges in done.missing.values())
-        text = f"{word(done.gw)} was asked for {wanted} numbers: {answer.again} rows come again"
+        wanted = sum(count_in_ranges(ranges) for ranges in done.missing.values())
+        text = (
+            f"{quote_name(done.gw)} was asked for {wanted} numbers: {answer.again} rows come again"
+        )
         text += f", {answer.gone} numbers are not there any more"
         if answer.left:
             text += f"; {answer.left} numbers are left for the next time"
         if answer.error:
-            text = f"{word(done.gw)} was asked for {wanted} numbers: {answer.error}"
+            text = f"{quote_name(done.gw)} was asked for {wanted} numbers: {answer.error}"
         fields: dict[str, Any] = {
             "asked": done.gw, "numbers": wanted, "again": answer.again, "gone": answer.gone,
             "left": answer.left, "error": answer.error,
@@ -207,11 +209,12 @@ def _line(gw: str, date: str, day: DayCounts) -> str:
     covered = "" if least is None else f"{least[1]:.0f} s covered (least: {least[0]}), "
     state = "complete" if not day.findings else f"{day.findings} findings"
     return (
-        f"{word(gw)} {date}: {day.records} records, {day.numbers} numbers, {covered}{day.gaps} "
-        f"gaps and {day.drops} drops declared, {day.proved} manifests proved: {state}"
+        f"{quote_name(gw)} {date}: {day.records} records, {day.numbers} numbers, "
+        f"{covered}{day.gaps} gaps and {day.drops} drops declared, {day.proved} manifests proved: "
+        f"{state}"
     )
 
 
-def _say(text: str, code: int) -> int:
+def _fail(text: str, code: int) -> int:
     echo(f"kerbstone audit: {text}", err=True)
     return code

@@ -9,8 +9,8 @@ from typing import Any
 
 import drivers
 from edge.acquire.clock import SystemClock
-from edge.app.calibrating import expiring
-from edge.app.uplinks import brokers_for
+from edge.app.calibrationsetup import expiring_certificates
+from edge.app.uplinksetup import make_brokers
 from edge.app.wiring import Wiring
 from edge.config import (
     Bus,
@@ -24,8 +24,8 @@ from edge.config import (
     Problems,
     SerialBus,
     Site,
-    load,
-    warnings,
+    load_site,
+    site_warnings,
 )
 from edge.core import ConfigError
 from edge.terminal import echo, echo_json
@@ -42,16 +42,17 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(args: argparse.Namespace) -> int:
     try:
-        site = load(args.file, drivers.catalogue())
+        site = load_site(args.file, drivers.catalogue())
     except Problems as error:
-        return _refused(args, error.problems)
+        return _report_refused(args, error.problems)
     points, wrong = _points(site)
     wrong += _uplink(site)
-    wrong += [] if wrong else _joined(site)
+    wrong += [] if wrong else _join_problems(site)
     if wrong:
-        return _refused(args, wrong)
+        return _report_refused(args, wrong)
     remarks = sorted(
-        [*warnings(site), *expiring(site, SystemClock().now())], key=lambda p: (p.line, p.key)
+        [*site_warnings(site), *expiring_certificates(site, SystemClock().now())],
+        key=lambda p: (p.line, p.key),
     )
     if args.json:
         echo_json(_report(str(args.file), [], remarks, _facts(site, points)), indent=2)
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _refused(args: argparse.Namespace, problems: Sequence[Problem]) -> int:
+def _report_refused(args: argparse.Namespace, problems: Sequence[Problem]) -> int:
     if args.json:
         echo_json(_report(str(args.file), problems, [], None), indent=2)
         return 2
@@ -99,14 +100,14 @@ def _uplink(site: Site) -> list[Problem]:
     if not all(os.access(name, os.R_OK) for name in named if name):
         return []
     try:
-        brokers_for(site)
+        make_brokers(site)
     except ConfigError as error:
         key, _, text = str(error).removeprefix("uplink.").partition(": ")
         return [site.remark(("uplink", key), text or key)]
     return []
 
 
-def _joined(site: Site) -> list[Problem]:
+def _join_problems(site: Site) -> list[Problem]:
     """What the daemon would find when it joins its parts: they are, and no wire is touched."""
     try:
         with closing(Wiring.of(site)) as wiring:
@@ -174,7 +175,7 @@ def _summary(site: Site, points: dict[str, list[str]]) -> Iterator[str]:
         yield f"bus     {name}: {bus.kind} {_at(bus)}"
         for device_name, device in site.devices_on(name).items():
             options = "".join(f", {key} {value}" for key, value in device.options.items())
-            yield f"          {device_name}: {device.driver}{options}, " + _told(
+            yield f"          {device_name}: {device.driver}{options}, " + _device_text(
                 device, points[device_name]
             )
         for lane_name, lane in site.lanes_on(name).items():
@@ -192,7 +193,7 @@ def _summary(site: Site, points: dict[str, list[str]]) -> Iterator[str]:
     )
 
 
-def _told(device: Device, points: list[str]) -> str:
+def _device_text(device: Device, points: list[str]) -> str:
     """What comes of a device."""
     if points:
         return f"every {device.every_s:g} s, {_count(points, 'point')}"

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 import drivers
-from edge.core import Bad, ConfigError, DataError, Doubt, Reason, Sample, bad, uncertain
+from edge.core import Bad, ConfigError, DataError, Reason, Sample, UncertainValue, bad, uncertain
 from edge.terminal import echo, echo_json
 
 
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         named = drivers.named(args.driver, frames)
         what = "no values" if all(named) or error.reason is Reason.SILENT else "damaged frame"
         echo(f"kerbstone decode: {what} ({error.reason}): {error}", err=True)
-        _tell(named)
+        _print_frames(named)
         return 1
     rows = [_row(point, sample, unit) for point, (sample, unit) in samples.items()]
     echo_json(rows, indent=2)
@@ -41,11 +41,11 @@ def run(args: argparse.Namespace) -> int:
     if damaged:
         echo(f"kerbstone decode: some points are bad: {', '.join(damaged)}", err=True)
     if Reason.CONTRADICTED in damaged:
-        _tell(drivers.named(args.driver, frames))
+        _print_frames(drivers.named(args.driver, frames))
     return 1 if "crc" in damaged else 0
 
 
-def _tell(named: list[str]) -> None:
+def _print_frames(named: list[str]) -> None:
     """What each frame is, as far as it is sound."""
     for number, text in enumerate(named, 1):
         if text:
@@ -56,7 +56,7 @@ def _row(point: str, sample: Sample, unit: str) -> dict[str, Any]:
     match sample:
         case Bad(reason):
             return {"point": point, "value": None, "unit": unit, "quality": str(bad(reason))}
-        case Doubt(value, reason):
+        case UncertainValue(value, reason):
             return {"point": point, "value": value, "unit": unit, "quality": str(uncertain(reason))}
         case value:
             return {"point": point, "value": value, "unit": unit, "quality": "good"}

@@ -4,8 +4,8 @@ import argparse
 import logging
 
 from edge.core import ConfigError
-from edge.demo.broker import NoBrokerError
-from edge.demo.run import demo, new_screen
+from edge.demo.demobroker import NoBrokerError
+from edge.demo.rundemo import new_screen, run_demo
 from edge.terminal import echo, log_to_stderr
 
 
@@ -18,7 +18,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(args: argparse.Namespace) -> int:
     log_to_stderr("%(levelname)s %(name)s: %(message)s", logging.ERROR)
     try:
-        return demo(args.seconds, new_screen())
+        return run_demo(args.seconds, new_screen())
     except (NoBrokerError, ConfigError) as error:
         echo(f"kerbstone demo: {error}", err=True)
         return 2

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge.app.bedside import visit
-from edge.app.doctoring import EARLY, Doctor, exams
-from edge.app.verdict import Exam, Said
-from edge.cli.site import site_of
-from edge.control.protocol import VerbError, ask
+from edge.app.diagnosis import ENDED_EARLY, Doctor, make_exams
+from edge.app.exam import Exam, ExamFinding
+from edge.app.passivechecks import fill_from_status
+from edge.cli.site_options import load_site_or_say
+from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
-from edge.core.places import site_file
+from edge.core.boxfiles import find_site_file
 from edge.terminal import echo, echo_json, progress
 
 
@@ -26,31 +26,31 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )  # fmt: skip
     add = parser.add_argument
     add("names", nargs="*", metavar="DEVICE|BUS", help="as in the configuration; default: all")
-    add("--config", type=Path, default=site_file(), metavar="FILE")
+    add("--config", type=Path, default=find_site_file(), metavar="FILE")
     add("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    site = site_of(args.config)
+    site = load_site_or_say(args.config)
     if site is None:
         return 2
     try:
-        looked = exams(site, args.names)
+        looked = make_exams(site, args.names)
     except ValueError as error:
         echo(f"kerbstone doctor: {error}", err=True)
         return 2
     why = ""
     try:
-        status = ask(Path(site.store.run_dir), "status")
+        status = ask_daemon(Path(site.store.run_dir), "status")
         if status is not None:
-            findings = visit(looked, status)
+            findings = fill_from_status(looked, status)
             findings = (
                 [] if args.names else findings
             )  # what is wrong with the gateway was not asked
         else:
             doctor = Doctor(looked)
-            why = doctor.run(lambda: _show(doctor))
+            why = doctor.run(lambda: _show_progress(doctor))
             findings = []
             progress("")
     except ConfigError as error:
@@ -67,21 +67,21 @@ def run(args: argparse.Namespace) -> int:
     if why:
         echo(f"kerbstone doctor: {why}; this is what was found so far", err=True)
     everything = [*findings, *(one for exam in looked for one in exam.told())]
-    if why == EARLY:
+    if why == ENDED_EARLY:
         return 130
     if any(one.finding.severity == "fault" for one in everything):
         return 1
     return 3 if why or any(exam.refused for exam in looked) else 0
 
 
-def _show(doctor: Doctor) -> None:
+def _show_progress(doctor: Doctor) -> None:
     busy = [one for one in doctor.exams if not one.finished]
     step = f"{busy[0].bus}: {busy[0].step}"[:60] if busy else ""
     done = len(doctor.exams) - len(busy)
     progress(f"{done} of {len(doctor.exams)} buses, {doctor.took_s:.0f} s  {step}")
 
 
-def _lines(looked: Sequence[Exam], findings: Sequence[Said], file: str) -> list[str]:
+def _lines(looked: Sequence[Exam], findings: Sequence[ExamFinding], file: str) -> list[str]:
     """A line for each finding, its remedy under it, and one for all that is fine."""
     out = [line for one in findings for line in _line(one, "gateway")]
     for exam in looked:
@@ -96,7 +96,7 @@ def _lines(looked: Sequence[Exam], findings: Sequence[Said], file: str) -> list[
     return out
 
 
-def _line(one: Said, who: str) -> list[str]:
+def _line(one: ExamFinding, who: str) -> list[str]:
     found = one.finding
     out = [f"{found.severity:<9}{who}: {' '.join(found.sentence.split())}"]
     if found.remedy:
@@ -105,7 +105,7 @@ def _line(one: Said, who: str) -> list[str]:
 
 
 def _report(
-    looked: Sequence[Exam], findings: Sequence[Said], through: str, why: str
+    looked: Sequence[Exam], findings: Sequence[ExamFinding], through: str, why: str
 ) -> dict[str, Any]:
     everything = [*findings, *(one for exam in looked for one in exam.told())]
     return {

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Final
 
 from edge.core import ConfigError
-from edge.terminal import Parser, echo, tell_faults
+from edge.terminal import Parser, echo, log_faults
 
 VERBS: Final = {
     "run": "read the wires of a site and publish what they say",
@@ -33,7 +33,7 @@ VERBS: Final = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. Only that verb's module is imported: a command starts as fast as it can."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    tell_faults()
+    log_faults()
     parser = Parser(prog="kerbstone", description=__doc__)
     parser.add_argument("--version", action="version", version=_version())
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")

@@ -13,16 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from edge.app.sheet.bundles import agreement, described, live
+from edge.app.statustext.bundles import agreement_lines, bundle_lines, live_model_lines
 from edge.cli import score
-from edge.cli.site import site_of
+from edge.cli.site_options import load_site_or_say
 from edge.config import Site
-from edge.control.protocol import VerbError, ask
-from edge.core.places import site_file
-from edge.infer.comparing import Sample, compare
-from edge.infer.manifest import Manifest, ModelError
-from edge.infer.proving import Proof, bundles_in, prove
-from edge.infer.session import Session
+from edge.control.protocol import VerbError, ask_daemon
+from edge.core.boxfiles import find_site_file
+from edge.infer.bundlecheck import BundleReport, bundles_in, check_bundle
+from edge.infer.bundlemanifest import BundleManifest, ModelError
+from edge.infer.modelsession import ModelSession
+from edge.infer.seriescompare import Sample, compare_series
 from edge.terminal import echo, echo_json
 from models import BUNDLES
 
@@ -64,21 +64,21 @@ def _list(args: argparse.Namespace) -> int:
     folder = _folder(site)
     asked, why = _status(site)
     status = asked or {}
-    proofs = [prove(path) for path in bundles_in(folder)]
+    proofs = [check_bundle(path) for path in bundles_in(folder)]
     shown = [p.manifest.name for p in proofs if p.manifest]
     if args.json:
         echo_json({"bundles": [_fields(p) for p in proofs], "live": asked, "live_error": why})
         return 0 if proofs and all(p.well for p in proofs) else 1
     for proof in proofs:
-        echo(*described(proof))
+        echo(*bundle_lines(proof))
         name = proof.manifest.name if proof.manifest else ""
         if name in status and proof.folder.name == name:
-            echo(*(f"  live: {line}" for line in live(status[name])))
+            echo(*(f"  live: {line}" for line in live_model_lines(status[name])))
     for name in status.keys() - shown:
-        echo(f"{name}: no bundle", *(f"  live: {t}" for t in live(status[name])))
+        echo(f"{name}: no bundle", *(f"  live: {t}" for t in live_model_lines(status[name])))
     echo(why or "as the daemon says" if site else "shipped with this command; no site is asked")
     if not proofs:
-        return _say(f"{folder}: no bundle is in it", 1)
+        return _fail(f"{folder}: no bundle is in it", 1)
     return 0 if all(p.well for p in proofs) else 1
 
 
@@ -89,14 +89,14 @@ def _check(args: argparse.Namespace) -> int:
         if code:
             return code
         folder = _folder(site)
-    proofs = [prove(path) for path in bundles_in(folder)]
+    proofs = [check_bundle(path) for path in bundles_in(folder)]
     if not proofs:
-        return _say(f"{folder}: no bundle is in it: a bundle is a folder with manifest.json", 2)
+        return _fail(f"{folder}: no bundle is in it: a bundle is a folder with manifest.json", 2)
     for proof in proofs:
         if args.json:
             echo_json(_fields(proof))
         else:
-            echo(*described(proof))
+            echo(*bundle_lines(proof))
     wrong = sum(not proof.well for proof in proofs)
     if not args.json:
         echo(f"{len(proofs)} checked: {'all can be used' if not wrong else f'{wrong} cannot'}")
@@ -105,26 +105,26 @@ def _check(args: argparse.Namespace) -> int:
 
 def _compare(args: argparse.Namespace) -> int:
     if (args.series is None) == (args.edges is None):
-        return _say("compare needs --series CSV..., or --edges CSV with --config FILE", 2)
+        return _fail("compare needs --series CSV..., or --edges CSV with --config FILE", 2)
     try:
         names = {_usable(path).name for path in (args.a, args.b)}
         if len(names) > 1:
-            return _say(f"{' and '.join(sorted(names))} do not do the same: compare versions", 2)
+            return _fail(f"{' and '.join(sorted(names))} do not do the same: compare versions", 2)
         if args.edges is not None:
             return _over_edges(args, names.pop())
         if names != {"anomaly"}:
-            return _say(f"{names.pop()} judges lanes: give --edges CSV and --config FILE", 2)
+            return _fail(f"{names.pop()} judges lanes: give --edges CSV and --config FILE", 2)
         return 1 if any([_over_series(args, path) for path in args.series]) else 0
     except ModelError as error:
-        return _say(f"{error}{': ' + error.do if error.do else ''}", 2)
+        return _fail(f"{error}{': ' + error.do if error.do else ''}", 2)
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
-        return _say(str(error), 2)
+        return _fail(str(error), 2)
 
 
-def _usable(bundle: Path) -> Manifest:
+def _usable(bundle: Path) -> BundleManifest:
     """Of a bundle that loads here. Raises ModelError for another: its rule would answer for it."""
     try:
-        return Session(bundle).manifest
+        return ModelSession(bundle).manifest
     except ModelError as error:
         raise ModelError(f"{bundle} cannot be compared: {error}", error.do) from error
 
@@ -136,12 +136,12 @@ def _over_series(args: argparse.Namespace, path: Path) -> bool:
         header = [cell.strip() for cell in next(reader, [])]
         if header != score.HEADER:
             raise csv.Error(f"{path}: the first line must be timestamp,value, not {header}")
-        report = compare(args.a, args.b, _samples(reader))
+        report = compare_series(args.a, args.b, _samples(reader))
     differs = [dataclasses.asdict(one) for one in report.differs]
     if args.json:
         echo_json({"series": str(path), **report.counts, "differs": differs})
         return bool(differs)
-    echo(f"{path}: {agreement(report.counts, 'A', 'B')}")
+    echo(f"{path}: {agreement_lines(report.counts, 'A', 'B')}")
     for one in report.differs[:SHOWN]:
         echo(f"  from {one.timestamp}: A {_flag(one.a, one.a_onset)}, "
              f"B {_flag(one.b, one.b_onset)}")  # fmt: skip
@@ -152,25 +152,30 @@ def _over_series(args: argparse.Namespace, path: Path) -> bool:
 
 def _samples(reader: Any) -> Iterator[Sample]:
     """As `kerbstone score` reads them: what it would leave out is left out."""
-    for _line, stamp, text, value in score.rows(reader):
+    for _line, stamp, text, value in score.read_series(reader):
         if value is not None or text.lower() in score.MISSING:
             yield stamp, value
 
 
 def _over_edges(args: argparse.Namespace, name: str) -> int:
-    from edge.app.comparing import differences, told  # the whole daemon: only where it is needed
+    from edge.app.replaycompare import (  # the whole daemon: only where it is needed
+        flag_differences,
+        replay_flags,
+    )
 
     if args.config is None:
-        return _say("--edges needs --config FILE: the site that they were recorded at", 2)
-    site = site_of(args.config)
+        return _fail("--edges needs --config FILE: the site that they were recorded at", 2)
+    site = load_site_or_say(args.config)
     if site is None:
         return 2
     if not getattr(site.models, name, True):
-        return _say(
+        return _fail(
             f"{args.config} switches {name} off, so neither would judge: give a copy with {name} = "
             "true under [models]", 2,
         )  # fmt: skip
-    report = differences(told(site, args.edges, args.a), told(site, args.edges, args.b))
+    report = flag_differences(
+        replay_flags(site, args.edges, args.a), replay_flags(site, args.edges, args.b)
+    )
     differ = bool(report["only_a"] or report["only_b"])
     if args.json:
         echo_json({"edges": str(args.edges), **report})
@@ -188,10 +193,10 @@ def _over_edges(args: argparse.Namespace, name: str) -> int:
 
 def _site(config: Path | None) -> tuple[Site | None, int]:
     """The site that was named, or the gateway's own; none, where there is none. And an exit code"""
-    file = config or site_file()
+    file = config or find_site_file()
     if config is None and not file.is_file():
         return None, 0
-    site = site_of(file)
+    site = load_site_or_say(file)
     return site, 0 if site else 2
 
 
@@ -204,7 +209,7 @@ def _status(site: Site | None) -> tuple[dict[str, Any] | None, str]:
     if site is None:
         return None, ""
     try:
-        status = ask(Path(site.store.run_dir), "status")
+        status = ask_daemon(Path(site.store.run_dir), "status")
     except (VerbError, OSError) as error:
         return None, str(error)
     if status is None:
@@ -212,7 +217,7 @@ def _status(site: Site | None) -> tuple[dict[str, Any] | None, str]:
     return dict(status.get("models") or {}), ""
 
 
-def _fields(proof: Proof) -> dict[str, Any]:
+def _fields(proof: BundleReport) -> dict[str, Any]:
     known = proof.manifest
     return {
         "folder": str(proof.folder),
@@ -236,6 +241,6 @@ def _flag(raised: bool, onset: float) -> str:
     return f"{'on' if raised else 'off'} ({onset:g})"
 
 
-def _say(text: str, code: int) -> int:
+def _fail(text: str, code: int) -> int:
     echo(f"kerbstone models: {text}", err=True)
     return code

@@ -11,11 +11,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from edge.app.sheet.outbox import outbox
-from edge.app.sheet.words import fitted, rendered
+from edge.app.statustext.outbox import outbox_lines
+from edge.app.statustext.textform import fit_line, render_sections
 from edge.cli import outbox_rescue
-from edge.cli.site import site_of, site_options
-from edge.control.protocol import VerbError, ask
+from edge.cli.site_options import load_site_or_say, site_options
+from edge.control.protocol import VerbError, ask_daemon
 from edge.store import OutboxBusyError, inspect_outbox
 from edge.terminal import echo, echo_json
 
@@ -31,11 +31,11 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    site = site_of(args.config)
+    site = load_site_or_say(args.config)
     if site is None:
         return 2
     try:
-        counts: dict[str, Any] | None = ask(Path(site.store.run_dir), "outbox")
+        counts: dict[str, Any] | None = ask_daemon(Path(site.store.run_dir), "outbox")
         daemon = counts is not None
         if counts is None:
             limit_bytes = site.store.limit_mb << 20
@@ -49,6 +49,6 @@ def run(args: argparse.Namespace) -> int:
         echo_json(counts)
         return 0
     through = "as the daemon says" if daemon else "from the files; no daemon runs"
-    head = fitted(f"{site.place.gateway} at {site.place.id}, {through}")
-    echo(head, *rendered([outbox(counts, daemon=daemon, whole=True)]), fold=False)
+    head = fit_line(f"{site.place.gateway} at {site.place.id}, {through}")
+    echo(head, *render_sections([outbox_lines(counts, daemon=daemon, whole=True)]), fold=False)
     return 0

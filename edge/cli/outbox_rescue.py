@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.acquire.clock import SystemClock
-from edge.app.rescue import (
-    Dates,
-    Exported,
-    Source,
-    export,
+from edge.app.rescuesource import (
+    ExportCounts,
+    RecordDates,
+    RescueSource,
+    certificate_mismatch,
+    export_records,
     is_stage,
-    source,
-    staged,
-    wrong_certificate,
+    open_rescue_source,
+    stage_entries,
 )
-from edge.app.uplinks import brokers_for
-from edge.cli.site import site_of
+from edge.app.uplinksetup import make_brokers
+from edge.cli.site_options import load_site_or_say
 from edge.config import Site
 from edge.core import ConfigError
 from edge.platform.recordstore import RecordStoreError, open_store
@@ -40,12 +40,12 @@ from edge.uplink.rescuesender import RescueResult, RescueSender
 from edge.uplink.wire import Topics, WireError
 
 PREFIX: Final = "kerbstone/v1"
-NOBODY: Final = "unknown/unknown"  # site and gateway of an export that nobody has named
+UNKNOWN_OWNER: Final = "unknown/unknown"  # site and gateway of an export that nobody has named
 LOG: Final = "-wal"  # behind the name of its database
-EXPORT: Final = "export them with --out NAME.jsonl instead"
+EXPORT_HINT: Final = "export them with --out NAME.jsonl instead"
 
 
-class WrongUse(Exception):  # noqa: N818  it is a sentence for people, and ends the verb
+class WrongUseError(Exception):
     """What cannot be done, and what can."""
 
 
@@ -69,68 +69,68 @@ def run(args: argparse.Namespace) -> int:
         args.file = args.file.with_name(args.file.name.removesuffix(LOG))
     try:
         if not (args.file.is_file() or Path(f"{args.file}{LOG}").is_file()):
-            return _say(f"{args.file}: there is no such file", 3)
+            return _fail(f"{args.file}: there is no such file", 3)
         if args.out is not None and args.out.exists():
-            raise WrongUse(f"{args.out} is there already: choose another name")
+            raise WrongUseError(f"{args.out} is there already: choose another name")
         if is_stage(args.file):
             return _stage(args)
         if args.file.is_file() and in_use(args.file):
-            return _say(f"{args.file} is in use: stop the daemon that has it open first", 3)
-        with contextlib.closing(source(args.file, _progress)) as found:
+            return _fail(f"{args.file} is in use: stop the daemon that has it open first", 3)
+        with contextlib.closing(open_rescue_source(args.file, _progress)) as found:
             return _records(args, found)
-    except (WrongUse, ConfigError) as error:
-        return _say(str(error), 2)
+    except (WrongUseError, ConfigError) as error:
+        return _fail(str(error), 2)
     except (OSError, RecordStoreError, DamagedRowError) as error:
-        return _say(str(error), 3)
+        return _fail(str(error), 3)
 
 
 def _stage(args: argparse.Namespace) -> int:
     if args.out is None:
-        raise WrongUse(
+        raise WrongUseError(
             f"{args.file} is a stage: readings of a window that no record was made of yet, so "
-            f"there is nothing to be sent; {EXPORT}"
+            f"there is nothing to be sent; {EXPORT_HINT}"
         )
     count, trouble = 0, None
     with args.out.open("x", encoding="utf-8") as file:
         try:
-            for entry in staged(args.file):
+            for entry in stage_entries(args.file):
                 file.write(entry + "\n")
                 count += 1
         except DamagedRowError as error:
             trouble = str(error)
     lines = [f"{count} entries of a stage written to {args.out}"]
     lines += [f"it is damaged, or was being written: {trouble}"] if trouble else []
-    _told(args, {"entries": count, "trouble": trouble}, lines)
+    _print_result(args, {"entries": count, "trouble": trouble}, lines)
     return 1 if trouble else 0
 
 
-def _records(args: argparse.Namespace, found: Source) -> int:
+def _records(args: argparse.Namespace, found: RescueSource) -> int:
     owner = _owner(args, found)
     site_id, _, gw = owner.rpartition("/")
-    dates = Dates(found)
+    dates = RecordDates(found)
     if args.out is not None:
         with contextlib.closing(open_store(args.out, write=True)) as store:
             topics = Topics(PREFIX, site_id, gw)
             wall_ns = SystemClock().now().wall_ns
-            exported = export(
+            exported = export_records(
                 dates.dated(), topics, gw, store, wall_ns,
                 lambda done: _progress("writing", done.written),
             )  # fmt: skip
         return _verdict(args, found, owner, exported=exported)
-    site = _fitting(args, owner)
+    site = _matching_site(args, owner)
     topics = Topics(site.uplink.prefix, site_id, gw)
     receipt_s = site.uplink.receipt_s if site.uplink.confirm == "platform" else None
     rescue = RescueSender(topics, gw, site.uplink.encoding, receipt_s, _confirmed)
     why = asyncio.run(_sent(site, rescue, dates))
     dates.count_rest()  # what it holds is told, though nobody takes it
     code = _verdict(args, found, owner, sent=rescue.done)
-    return _say(f"{why}. Nothing has changed in {args.file}: run it again", 3) if why else code
+    return _fail(f"{why}. Nothing has changed in {args.file}: run it again", 3) if why else code
 
 
-async def _sent(site: Site, rescue: RescueSender, dates: Dates) -> str | None:
+async def _sent(site: Site, rescue: RescueSender, dates: RecordDates) -> str | None:
     """Why it could not go on; None: it came to its end. The brokers in their order."""
     why = "there is no broker"
-    for broker in brokers_for(site):
+    for broker in make_brokers(site):
         beside = replace(broker, client_id=f"{broker.client_id}-rescue")
         try:
             await rescue.run(beside, dates.dated())
@@ -143,52 +143,54 @@ async def _sent(site: Site, rescue: RescueSender, dates: Dates) -> str | None:
     return why
 
 
-def _owner(args: argparse.Namespace, found: Source) -> str:
-    """Site and gateway whose records these are. Raises WrongUse."""
+def _owner(args: argparse.Namespace, found: RescueSource) -> str:
+    """Site and gateway whose records these are. Raises WrongUseError."""
     named: str | None = args.owner
     if named is not None:
         site_id, _, gw = named.partition("/")
         try:
             Topics(PREFIX, site_id, gw)
         except WireError as error:
-            raise WrongUse(f"--owner {named}: write SITE/GATEWAY; {error}") from None
+            raise WrongUseError(f"--owner {named}: write SITE/GATEWAY; {error}") from None
         if found.owner and found.owner != named:
-            raise WrongUse(f"{args.file} holds records of {found.owner}, not of {named}")
+            raise WrongUseError(f"{args.file} holds records of {found.owner}, not of {named}")
         return named
     if found.owner:
         try:
             Topics(PREFIX, *found.owner.split("/", 1))
         except (WireError, TypeError):
-            raise WrongUse(f"{args.file} names an owner that cannot be: say --owner") from None
+            raise WrongUseError(f"{args.file} names an owner that cannot be: say --owner") from None
         return found.owner
     if args.out is not None:
-        return NOBODY
-    raise WrongUse(
+        return UNKNOWN_OWNER
+    raise WrongUseError(
         f"{args.file} does not say whose records it holds. Nothing is sent under a guessed name: "
-        f"say --owner SITE/GATEWAY if you know it, or {EXPORT}"
+        f"say --owner SITE/GATEWAY if you know it, or {EXPORT_HINT}"
     )
 
 
-def _fitting(args: argparse.Namespace, owner: str) -> Site:
-    """The configuration of the gateway whose records these are. Raises WrongUse."""
-    site = site_of(args.config)
+def _matching_site(args: argparse.Namespace, owner: str) -> Site:
+    """The configuration of the gateway whose records these are. Raises WrongUseError."""
+    site = load_site_or_say(args.config)
     if site is None:
-        raise WrongUse(f"{args.config} cannot be used: name another with --config, or {EXPORT}")
+        raise WrongUseError(
+            f"{args.config} cannot be used: name another with --config, or {EXPORT_HINT}"
+        )
     mine = f"{site.place.id}/{site.place.gateway}"
     if mine != owner:
-        raise WrongUse(
+        raise WrongUseError(
             f"{args.file} holds records of {owner}, and {args.config} is of {mine}: nothing of "
             f"one gateway is sent as another's. Run it with the configuration and the "
-            f"certificate of {owner}, or {EXPORT}"
+            f"certificate of {owner}, or {EXPORT_HINT}"
         )
-    if wrong := wrong_certificate(site):
-        raise WrongUse(f"{wrong}: the broker would refuse the records, or {EXPORT}")
+    if wrong := certificate_mismatch(site):
+        raise WrongUseError(f"{wrong}: the broker would refuse the records, or {EXPORT_HINT}")
     return site
 
 
 def _verdict(
-    args: argparse.Namespace, found: Source, owner: str, *,
-    exported: Exported | None = None, sent: RescueResult | None = None,
+    args: argparse.Namespace, found: RescueSource, owner: str, *,
+    exported: ExportCounts | None = None, sent: RescueResult | None = None,
 ) -> int:  # fmt: skip
     whole = found.read + found.found
     missing = max(0, (found.expected or 0) - whole - found.damaged)
@@ -197,7 +199,7 @@ def _verdict(
         "found_on_pages": found.found, "damaged": found.damaged, "missing": missing,
         "dead": found.dead, "trouble": found.trouble,
     }  # fmt: skip
-    lines = [f"{args.file}: records of {owner}", *_found(found, missing)]
+    lines = [f"{args.file}: records of {owner}", *_found_lines(found, missing)]
     finding = bool(found.damaged or missing or found.trouble)
     if exported is not None:
         counts |= {"written": exported.written, "conflicts": exported.conflicts}
@@ -218,11 +220,11 @@ def _verdict(
                 f"{sent.unanswered} not confirmed: run it again; what is stored is stored once"
             )
         finding = finding or bool(refused) or sent.confirmed < whole
-    _told(args, counts, lines)
+    _print_result(args, counts, lines)
     return 1 if finding else 0
 
 
-def _found(found: Source, missing: int) -> Iterator[str]:
+def _found_lines(found: RescueSource, missing: int) -> Iterator[str]:
     yield f"{found.read} records read"
     if found.trouble:
         yield f"it is damaged: {found.trouble}"
@@ -236,7 +238,7 @@ def _found(found: Source, missing: int) -> Iterator[str]:
         yield f"{found.dead} dead letters, refused and declared lost before, stay where they are"
 
 
-def _told(args: argparse.Namespace, counts: dict[str, Any], lines: list[str]) -> None:
+def _print_result(args: argparse.Namespace, counts: dict[str, Any], lines: list[str]) -> None:
     progress("")
     if args.json:
         echo_json(counts)
@@ -252,6 +254,6 @@ def _confirmed(done: RescueResult) -> None:
     _progress(f"sending, {done.confirmed:,} confirmed", done.sent)
 
 
-def _say(text: str, code: int) -> int:
+def _fail(text: str, code: int) -> int:
     echo(f"kerbstone outbox rescue: {text}", err=True)
     return code

@@ -19,9 +19,9 @@ from typing import Any
 
 from edge.cli import provision_boxes as boxes
 from edge.cli import provision_city as city
-from edge.cli.provision_said import say
+from edge.cli.provision_common import print_line
 from edge.core import ConfigError
-from edge.provision.rows import FOLDER, REASONS, Kind
+from edge.provision.registryrows import FOLDER, REASONS, NamedKind
 
 DAYS = 28
 CITY_DAYS = 730
@@ -88,7 +88,7 @@ def _server(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def _city(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     issue = _home(_act(acts, "issue", city.issue, "a certificate, or a new one, without a claim"))
-    issue.add_argument("kind", choices=[str(kind) for kind in Kind])
+    issue.add_argument("kind", choices=[str(kind) for kind in NamedKind])
     issue.add_argument("name", help="of a program: platform, or platform-MORE")
     for word, text in (("dns", "a broker's name in the network"), ("ip", "a broker's address")):
         issue.add_argument(f"--{word}", action="append", default=[], metavar=word.upper(),
@@ -129,15 +129,15 @@ def _days(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     try:
-        from edge.provision.counter import CodeError, DeniedError
-        from edge.provision.database import StoreError
+        from edge.provision.approvals import CodeMismatchError, OfflineDeniedError
+        from edge.provision.enroldatabase import EnrolStoreError
     except ImportError as error:
-        return say(f"{error}: install the extra `sign`: pip install kerbstone[sign]", 2)
+        return print_line(f"{error}: install the extra `sign`: pip install kerbstone[sign]", 2)
     try:
         return int(args.call(args))
-    except (CodeError, DeniedError) as error:
-        return say(str(error), 1)
+    except (CodeMismatchError, OfflineDeniedError) as error:
+        return print_line(str(error), 1)
     except ConfigError as error:
-        return say(str(error), 2)
-    except (StoreError, OSError) as error:
-        return say(str(error), 3)
+        return print_line(str(error), 2)
+    except (EnrolStoreError, OSError) as error:
+        return print_line(str(error), 3)

@@ -4,98 +4,104 @@ import argparse
 import contextlib
 from typing import Any
 
-from edge.cli.provision_said import folder, now, result, say
-from edge.cli.site import site_of
+from edge.cli.provision_common import print_line, print_result, server_folder, utc_now
+from edge.cli.site_options import load_site_or_say
 
 
 def new(args: argparse.Namespace) -> int:
-    from edge.provision import files, paper
+    from edge.provision import atomicfiles, operatordocs
 
     names = ("site", "role", "gateway", "enrol", "broker", "label")
     fields = {name: getattr(args, name) for name in names}
-    fields["ca"] = files.read(args.ca, "certificate of the CA").decode(errors="replace")
-    fields["network"] = paper.network(args.network)
-    made = paper.new_claim(args.out, paper.operator_key(args.key), fields, now(), args.days)
+    fields["ca"] = atomicfiles.read_file(args.ca, "certificate of the CA").decode(errors="replace")
+    fields["network"] = operatordocs.parse_network(args.network)
+    made = operatordocs.new_claim(
+        args.out, operatordocs.operator_key(args.key), fields, utc_now(), args.days
+    )
     shown = {"file": str(made.path), "claim": made.claim.claim, "gateway": made.claim.gateway,
             "expires": made.claim.expires, "label": made.label}  # fmt: skip
-    return result(args, shown, *made.label.splitlines(), f"written to {made.path}")
+    return print_result(args, shown, *made.label.splitlines(), f"written to {made.path}")
 
 
 def config(args: argparse.Namespace) -> int:
-    from edge.provision import paper
+    from edge.provision import operatordocs
 
-    if site_of(args.file) is None:  # a box would get a file that its daemon refuses
+    if load_site_or_say(args.file) is None:  # a box would get a file that its daemon refuses
         return 2
-    key = paper.operator_key(args.key)
-    path, serial = paper.sign_config(args.file, args.gateway, key, args.out, now(), args.after)
+    key = operatordocs.operator_key(args.key)
+    path, serial = operatordocs.sign_config(
+        args.file, args.gateway, key, args.out, utc_now(), args.after
+    )
     fields = {"file": str(path), "gateway": args.gateway, "serial": serial}
-    return result(args, fields, f"written and signed, number {serial}: {path}")
+    return print_result(args, fields, f"written and signed, number {serial}: {path}")
 
 
 def pending(args: argparse.Namespace) -> int:
-    from edge.provision import counter
+    from edge.provision import approvals
 
-    with contextlib.closing(folder(args).store()) as store:
-        rows = [counter.told(row) for row in store.pending()]
+    with contextlib.closing(server_folder(args).store()) as store:
+        rows = [approvals.request_map(row) for row in store.pending()]
     words = ("code", "gateway", "site", "role", "claim", "asked", "from")
     lines = ["  ".join(row[word] for word in words) for row in rows]
-    return result(args, {"pending": rows}, *(lines or ["no box waits"]))
+    return print_result(args, {"pending": rows}, *(lines or ["no box waits"]))
 
 
 def approve(args: argparse.Namespace) -> int:
-    from edge.provision import counter
+    from edge.provision import approvals
 
-    home = folder(args)
+    home = server_folder(args)
     with contextlib.closing(home.store()) as store:
-        done = counter.approve(home, store, args.id, args.code, now())
+        done = approvals.approve_request(home, store, args.id, args.code, utc_now())
     return _decided(args, done)
 
 
 def revoke(args: argparse.Namespace) -> int:
     """A box, or a broker or program: no two of them have one name."""
-    from edge.provision import counter, issuing
+    from edge.provision import approvals, issuing
 
-    home = folder(args)
+    home = server_folder(args)
     with contextlib.closing(home.store()) as store:
         if not store.roll.find(args.id):
-            return _decided(args, counter.revoke(home, store, args.id, args.reason, now()))
-        ended = issuing.revoke(home, store, args.id, args.reason, now())
+            return _decided(
+                args, approvals.revoke_box(home, store, args.id, args.reason, utc_now())
+            )
+        ended = issuing.revoke_named(home, store, args.id, args.reason, utc_now())
     serials = [f"{each.serial:x}" for each in ended]
     lines = [f"revoked: {each} of {args.id}" for each in serials]
     fields = {"name": args.id, "revoked": serials}
-    return result(args, fields, *(lines or [f"{args.id} has nothing left"]))
+    return print_result(args, fields, *(lines or [f"{args.id} has nothing left"]))
 
 
 def offline(args: argparse.Namespace) -> int:
-    from edge.provision import counter
+    from edge.provision import approvals
 
-    home = folder(args)
+    home = server_folder(args)
     with contextlib.closing(home.store()) as store:
-        done = counter.offline(home, store, args.stick, args.code, now)
+        done = approvals.sign_offline(home, store, args.stick, args.code, utc_now)
     return _decided(args, done)
 
 
 def label(args: argparse.Namespace) -> int:
-    from edge.provision import counter, paper
+    from edge.provision import approvals, operatordocs
 
-    home = folder(args)
+    home = server_folder(args)
     with contextlib.closing(home.store()) as store:
-        row = counter.choose(store, args.id)
-    text = paper.label(home.policy().page, row.gateway, row.spki)
+        row = approvals.choose_request(store, args.id)
+    text = operatordocs.label_text(home.policy().page, row.gateway, row.spki)
     wanted = args.out is not None
-    if wanted and not paper.draw(text, None if str(args.out) == "-" else args.out):
-        say("no QR code is drawn without the package `segno`: take the text", 0)
-    return result(args, {"label": text, "gateway": row.gateway}, text)
+    if wanted and not operatordocs.draw_qr(text, None if str(args.out) == "-" else args.out):
+        print_line("no QR code is drawn without the package `segno`: take the text", 0)
+    return print_result(args, {"label": text, "gateway": row.gateway}, text)
 
 
 def _decided(args: argparse.Namespace, done: Any) -> int:
-    from edge.provision import counter
+    from edge.provision import approvals
 
-    row = counter.told(done.row)
+    row = approvals.request_map(done.row)
     ended = [f"{each.serial:x}" for each in done.revoked]
     text = f"{row['gateway']} ({row['site']} {row['role']}) is {row['state']}, code {row['code']}"
     revoked = [
         f"revoked: {each.serial:x} of {each.gateway} ({each.site} {each.role})"
         for each in done.revoked
     ]
-    return result(args, {**row, "revoked": ended}, text, *revoked)
+    return print_result(args, {**row, "revoked": ended}, text, *revoked)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.app import standalone
-from edge.cli.site import site_of, site_options
-from edge.control.protocol import VerbError, ask
+from edge.cli.site_options import load_site_or_say, site_options
+from edge.control.protocol import VerbError, ask_daemon
 from edge.core import BusError
 from edge.terminal import echo, echo_json
 
@@ -19,13 +19,13 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    site = site_of(args.config)
+    site = load_site_or_say(args.config)
     if site is None:
         return 2
     try:
-        answer = ask(Path(site.store.run_dir), "read", device=args.device)
+        answer = ask_daemon(Path(site.store.run_dir), "read", device=args.device)
         through = "the daemon" if answer is not None else "the bus itself, no daemon runs"
-        shown_readings = answer or standalone.read(site, args.device)
+        shown_readings = answer or standalone.read_once(site, args.device)
         readings, health = shown_readings["readings"], shown_readings.get("health", {})
     except VerbError as error:
         echo(f"kerbstone read: {error}", err=True)

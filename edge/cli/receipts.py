@@ -26,7 +26,7 @@ from edge.platform.topicfilters import receive_refusal, subscriptions
 from edge.terminal import echo, echo_json, is_terminal, progress
 
 PROGRESS_NS: Final = 2_000_000_000
-TOLD: Final = 200  # sentences; more are in the counts
+SENTENCES_TOLD: Final = 200  # sentences; more are in the counts
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -50,34 +50,34 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(args: argparse.Namespace) -> int:
     chosen = args.filter or f"{args.prefix}/+/+/up/#"
     if (why := receive_refusal(chosen, args.prefix)) is not None:
-        return _say(f"{chosen} cannot be received: {why}", 2)
+        return _fail(f"{chosen} cannot be received: {why}", 2)
     try:
         sites = AllowedSites(args.sites) if args.sites is not None else None
         store = open_store(args.store, write=True)
     except ConfigError as error:
-        return _say(str(error), 2)
+        return _fail(str(error), 2)
     except RecordStoreError as error:
-        return _say(str(error), 3)
+        return _fail(str(error), 3)
     with contextlib.closing(store):
         _damage(store)
         filters = subscriptions(chosen, args.prefix)
         collector = partial(Collector, store, prefix=args.prefix, sites=sites)
-        listener = _Listener(args, filters, collector)
+        listener = _CollectorRun(args, filters, collector)
         try:
             source = source_from(args, f"kerbstone-receipts-{store.name}")
             asyncio.run(listener.run(source))
         except ConfigError as error:
-            return _say(str(error), 2)
+            return _fail(str(error), 2)
         except UnreachableError as error:
-            return _say(f"{args.broker} cannot be reached: {error}", 3)
+            return _fail(f"{args.broker} cannot be reached: {error}", 3)
         except RecordStoreError as error:
             text = "nothing more is receipted, so the gateways keep it; make room and start again"
             listener.verdict()
-            return _say(f"{error}: {text}", 3)
+            return _fail(f"{error}: {text}", 3)
     return listener.verdict()
 
 
-class _Listener:
+class _CollectorRun:
     """The collector, until a signal or the time ends it."""
 
     def __init__(
@@ -125,14 +125,14 @@ class _Listener:
 
     def _tell(self, text: str) -> None:
         self._told += 1
-        if self._told <= TOLD:
+        if self._told <= SENTENCES_TOLD:
             self._note(text)
-        if self._told == TOLD:
+        if self._told == SENTENCES_TOLD:
             self._note("more is counted, and not told one by one")
 
     def _note(self, text: str) -> None:
         progress("")
-        _say(text, 0)
+        _fail(text, 0)
 
     def verdict(self) -> int:
         """Say what happened; the exit code."""
@@ -148,13 +148,13 @@ class _Listener:
 def _damage(store: RecordStore) -> None:
     if store.damage.torn_bytes:
         text = f"{store.damage.torn_bytes} bytes of a last line that was cut are cut off"
-        _say(f"{text}: it had no receipt, and comes again", 0)
+        _fail(f"{text}: it had no receipt, and comes again", 0)
     if store.damage.lines:
-        _say(
+        _fail(
             f"{store.damage.lines} lines of the store cannot be read: they are left as they are", 0
         )
 
 
-def _say(text: str, code: int) -> int:
+def _fail(text: str, code: int) -> int:
     echo(f"kerbstone receipts: {text}", err=True)
     return code

@@ -9,8 +9,8 @@ from time import monotonic
 from typing import Final
 
 from edge.app import plot, wiring
-from edge.app.replaying import Replay, Row, open_edges, rows
-from edge.cli.site import site_of
+from edge.app.replaying import EdgeRow, Replay, open_edges, read_edge_rows
+from edge.cli.site_options import load_site_or_say
 from edge.core import Envelope, Record
 from edge.terminal import echo, is_terminal, progress
 from edge.uplink import wire
@@ -45,10 +45,10 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    site = site_of(args.config)
+    site = load_site_or_say(args.config)
     if site is None:
         return 2
-    if args.plot is not None and args.plot.suffix.lower() not in plot.ENDINGS:
+    if args.plot is not None and args.plot.suffix.lower() not in plot.SUFFIXES:
         return _wrong(
             f"--plot {args.plot}: the file's name ends with .html or .svg. For a .png, open the "
             ".html in a browser and take a screenshot, or print it"
@@ -62,13 +62,13 @@ def run(args: argparse.Namespace) -> int:
     pipeline.load()
     start_s = None if args.start is None else start_ns / 1e9
     replay = Replay(pipeline, parts, site.period_ns, start_s)
-    kept = plot.Kept(site.period_ns) if args.plot is not None else None
+    kept = plot.PlotData(site.period_ns) if args.plot is not None else None
     shown = _Progress(args.quiet)
     try:
         with open_edges(args.edges) as file:
-            shown.read(rows(file))
+            shown.read(read_edge_rows(file))
         with open_edges(args.edges) as file:
-            for record in replay.run(rows(file)):
+            for record in replay.run(read_edge_rows(file)):
                 shown.replayed(record)
                 if kept is not None:
                     kept.take(record)
@@ -84,16 +84,16 @@ def run(args: argparse.Namespace) -> int:
         _wrong(f"{args.edges}: {text}")
     if replay.wrong > len(replay.errors):
         _wrong(f"and {replay.wrong - len(replay.errors)} more")
-    if kept is not None and not _drawn(kept, args, start_ns, site.place.id):
+    if kept is not None and not _draw_plot(kept, args, start_ns, site.place.id):
         return 2
     return 1 if replay.wrong else 0
 
 
-def _drawn(kept: plot.Kept, args: argparse.Namespace, start_ns: int, site: str) -> bool:
+def _draw_plot(kept: plot.PlotData, args: argparse.Namespace, start_ns: int, site: str) -> bool:
     start_s = None if args.start is None else start_ns / 1e9
     heading = plot.Heading(f"{site}: replay of {args.edges.name}", start_s)
     try:
-        text = plot.draw(kept, heading, args.plot.suffix.lower())
+        text = plot.draw_page(kept, heading, args.plot.suffix.lower())
         args.plot.write_text(text, encoding="utf-8")
     except OSError as error:
         _wrong(f"{args.plot}: {error.strerror}")
@@ -119,7 +119,7 @@ class _Progress:
         self._due_s = monotonic() + TELL_S
         self._last_ns = 0  # of the file's edges
 
-    def read(self, source: Iterator[Row]) -> None:
+    def read(self, source: Iterator[EdgeRow]) -> None:
         """Know how long the file is. A damaged one ends here, before anything was said of it."""
         for row in source:
             if row.edge is not None:

@@ -10,17 +10,17 @@ import time
 from pathlib import Path
 
 from edge.acquire.clock import SystemClock
-from edge.app.calibrating import expiring
+from edge.app.calibrationsetup import expiring_certificates
+from edge.app.configtrial import watch_trial
 from edge.app.daemon import Daemon
-from edge.app.folders import BusyError, FolderError
 from edge.app.lastgood import LastGood
-from edge.app.probation import watch
-from edge.cli.site import site_of
-from edge.config import Problems, Site, warnings
+from edge.app.sitelocks import SiteBusyError, SiteFolderError
+from edge.cli.site_options import load_site_or_say
+from edge.config import Problems, Site, site_warnings
 from edge.core import ConfigError
-from edge.core.places import site_file
-from edge.health.logs import LogLimit
-from edge.store import OutboxBusyError as StoreBusyError
+from edge.core.boxfiles import find_site_file
+from edge.health.loglimit import LogLimit
+from edge.store import OutboxBusyError
 from edge.terminal import echo, is_terminal, log_to_stderr
 
 STATE_HELP = (
@@ -31,7 +31,7 @@ STATE_HELP = (
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser("run", help="read the wires of a site", description=__doc__)
-    parser.add_argument("config", type=Path, nargs="?", default=site_file(), metavar="FILE")
+    parser.add_argument("config", type=Path, nargs="?", default=find_site_file(), metavar="FILE")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more in the log")
     parser.add_argument("--state", type=Path, metavar="DIR", help=STATE_HELP)
     parser.set_defaults(run=run)
@@ -44,10 +44,10 @@ def run(args: argparse.Namespace) -> int:
     limit.install()
     clock = SystemClock()
     start = _supervised(args)
-    site = site_of(args.config) if start is None else _chosen(start, clock)
+    site = load_site_or_say(args.config) if start is None else _choose_site(start, clock)
     if site is None:
         return 2
-    for warning in (*warnings(site), *expiring(site, clock.now())):
+    for warning in (*site_warnings(site), *expiring_certificates(site, clock.now())):
         logging.getLogger("kerbstone").warning("%s", warning)
     try:
         asyncio.run(_run(Daemon(site, clock, limit), start, clock))
@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
         one = (f"kerbstone run: {error}",)
         echo(*(error.lines if isinstance(error, Problems) else one), err=True)
         return 2
-    except (BusyError, FolderError, StoreBusyError) as error:
-        if start is not None and not isinstance(error, FolderError):
+    except (SiteBusyError, SiteFolderError, OutboxBusyError) as error:
+        if start is not None and not isinstance(error, SiteFolderError):
             start.stopped()  # it is another process that is in the way
         echo(f"kerbstone run: {error}", err=True)
         return 3
@@ -78,7 +78,7 @@ def _supervised(args: argparse.Namespace) -> LastGood | None:
     return None if folder is None else LastGood(folder, args.config)
 
 
-def _chosen(start: LastGood, clock: SystemClock) -> Site | None:
+def _choose_site(start: LastGood, clock: SystemClock) -> Site | None:
     try:
         return start.choose(clock.now().wall_ns // 1_000_000_000)
     except ConfigError as error:
@@ -93,8 +93,8 @@ async def _run(daemon: Daemon, start: LastGood | None, clock: SystemClock) -> No
     if start is None:
         await daemon.run()
         return
-    watching = asyncio.create_task(watch(daemon, start, clock), name="probation")
-    watching.add_done_callback(lambda task: _ended(task, daemon))
+    watching = asyncio.create_task(watch_trial(daemon, start, clock), name="probation")
+    watching.add_done_callback(lambda task: _raise_if_failed(task, daemon))
     try:
         await daemon.run()
     finally:
@@ -104,7 +104,7 @@ async def _run(daemon: Daemon, start: LastGood | None, clock: SystemClock) -> No
         raise fault
 
 
-def _ended(watching: "asyncio.Task[None]", daemon: Daemon) -> None:
+def _raise_if_failed(watching: "asyncio.Task[None]", daemon: Daemon) -> None:
     """A fault of ours in what watches ends the process, as everywhere."""
     if not watching.cancelled() and watching.exception() is not None:
         daemon.stop()

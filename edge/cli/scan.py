@@ -13,14 +13,14 @@ from typing import Any, Final
 
 import drivers
 from drivers.scan.found import Pace, factory_lines
-from edge.app import paste, places
-from edge.app.places import AtWork
-from edge.app.scanning import Job, Scan, job
-from edge.config import Site, Store, load
-from edge.control.protocol import VerbError, ask
+from edge.app import scantargets, tomlsnippet
+from edge.app.scanning import Scan, ScanJob, make_scan_job
+from edge.app.scantargets import BusesInUse
+from edge.config import Site, Store, load_site
+from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
+from edge.core.boxfiles import find_site_file
 from edge.core.driver import SerialLine
-from edge.core.places import site_file
 from edge.terminal import echo, echo_json, progress
 
 BAR: Final = 24
@@ -47,7 +47,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add(
         "--config",
         type=Path,
-        default=site_file(),
+        default=find_site_file(),
         metavar="FILE",
         help="to know which bus is in use",
     )
@@ -60,10 +60,13 @@ def run(args: argparse.Namespace) -> int:
         pace = Pace(
             listen_s=_within(args.listen, 0.05, 60.0, "--listen"),
             answer_s=_within(args.timeout, 0.01, 10.0, "--timeout"),
-            units=units(args.units),
-            lines=lines(args.baud, args.parity),
+            units=parse_units(args.units),
+            lines=parse_lines(args.baud, args.parity),
         )
-        jobs = [job(place, pace) for place in dict.fromkeys(args.places or places.everywhere())]
+        jobs = [
+            make_scan_job(place, pace)
+            for place in dict.fromkeys(args.places or scantargets.default_targets())
+        ]
     except ValueError as error:
         echo(f"kerbstone scan: {error}", err=True)
         return 2
@@ -74,22 +77,22 @@ def run(args: argparse.Namespace) -> int:
             err=True,
         )
         return 3
-    return scan(args, jobs, pace)
+    return run_scan(args, jobs, pace)
 
 
-def scan(args: argparse.Namespace, jobs: list[Job], pace: Pace) -> int:
+def run_scan(args: argparse.Namespace, jobs: list[ScanJob], pace: Pace) -> int:
     """Search, show how far it is, tell what was found."""
     site, at_work = _site(args.config)
     found = Scan(jobs, pace, site, at_work)
-    whole = found.run(lambda: _show(found))
+    whole = found.run(lambda: _show_progress(found))
     progress("")
     used = [*site.buses, *site.devices, *site.lanes, *site.bays] if site is not None else []
-    text = paste.tables([bus for one in jobs if (bus := one.bus()) is not None], used)
+    text = tomlsnippet.render_tables([bus for one in jobs if (bus := one.bus()) is not None], used)
     if args.json:
         facts = [_facts(one) for one in jobs]
         echo_json({"places": facts, "whole": whole, "toml": text}, indent=2)
     else:
-        echo(*(line for one in jobs for line in _told(one)))
+        echo(*(line for one in jobs for line in _comment_lines(one)))
         echo("", *(text or "# nobody was found").split("\n"), fold=False)
     if not whole:
         echo("kerbstone scan: ended early; this is what was found so far", err=True)
@@ -100,7 +103,7 @@ def scan(args: argparse.Namespace, jobs: list[Job], pace: Pace) -> int:
     return 0 if known and not any(one.findings.unknown or one.refused for one in jobs) else 1
 
 
-def units(text: str) -> tuple[int, ...]:
+def parse_units(text: str) -> tuple[int, ...]:
     """`1-3,7` as (1, 2, 3, 7). Raises ValueError."""
     found: list[int] = []
     for part in text.split(","):
@@ -112,7 +115,7 @@ def units(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def lines(baud: str | None, parity: str) -> tuple[str, ...]:
+def parse_lines(baud: str | None, parity: str) -> tuple[str, ...]:
     """The settings at which meters are looked for. Raises ValueError."""
     if baud is None:
         return factory_lines()
@@ -132,12 +135,12 @@ def _within(value: float, low: float, high: float, name: str) -> float:
     return value
 
 
-def _site(file: Path) -> tuple[Site | None, AtWork]:
+def _site(file: Path) -> tuple[Site | None, BusesInUse]:
     """The site, if there is one in order, and what running daemons work on."""
     site, folder = None, RUN_DIR
     if file.exists():
         try:
-            site = load(file, drivers.catalogue())
+            site = load_site(file, drivers.catalogue())
             folder = Path(site.store.run_dir)
         except ConfigError:
             echo(f"kerbstone scan: {file} is not in order (kerbstone check tells why): a bus that "
@@ -148,26 +151,26 @@ def _site(file: Path) -> tuple[Site | None, AtWork]:
     for place in dict.fromkeys((folder, RUN_DIR)):
         answer = _daemon(place)
         if answer.untold and site is not None and place == folder:
-            answer = AtWork(places.of_site(site))
+            answer = BusesInUse(scantargets.site_targets(site))
         buses.update(answer.buses)
         untold |= answer.untold
-    return site, AtWork(buses, untold)
+    return site, BusesInUse(buses, untold)
 
 
-def _daemon(folder: Path) -> AtWork:
+def _daemon(folder: Path) -> BusesInUse:
     """What the daemon works on that has its socket here, if one runs."""
     try:
-        status = ask(folder, "status")
+        status = ask_daemon(folder, "status")
     except VerbError:
-        return AtWork(untold=True)  # there is somebody, even if he has no answer
+        return BusesInUse(untold=True)  # there is somebody, even if he has no answer
     except OSError:
-        return AtWork()
+        return BusesInUse()
     if status is None:
-        return AtWork()
+        return BusesInUse()
     buses = status.get("buses")
     if not isinstance(buses, dict):
-        return AtWork(untold=True)
-    return AtWork({str(name): str(place) for name, place in buses.items()})
+        return BusesInUse(untold=True)
+    return BusesInUse({str(name): str(place) for name, place in buses.items()})
 
 
 def _run_dir(file: Path) -> Path:
@@ -179,7 +182,7 @@ def _run_dir(file: Path) -> Path:
     return Path(found) if isinstance(found, str) else RUN_DIR
 
 
-def _show(found: Scan) -> None:
+def _show_progress(found: Scan) -> None:
     full = round(BAR * found.share)
     busy = next((one for one in found.jobs if not one.finished), None)
     step = f"{Path(busy.place).name} {busy.step}"[:40] if busy is not None else ""
@@ -189,7 +192,7 @@ def _show(found: Scan) -> None:
     )
 
 
-def _told(one: Job) -> list[str]:
+def _comment_lines(one: ScanJob) -> list[str]:
     """Comments for a person, in front of the tables."""
     out = [f"# {one.place}"]
     out += [f"#   {device.driver}: {device.what}" for device in one.findings.devices]
@@ -204,7 +207,7 @@ def _told(one: Job) -> list[str]:
     return out
 
 
-def _facts(one: Job) -> dict[str, Any]:
+def _facts(one: ScanJob) -> dict[str, Any]:
     return {
         "place": one.place,
         "kind": one.kind,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
-from edge.infer.manifest import ModelError
+from edge.infer.bundlemanifest import ModelError
 from edge.infer.scorer import Scorer
 from edge.terminal import echo, echo_json
 
@@ -61,13 +61,13 @@ def _score(name: str, file: TextIO, as_json: bool) -> int:
     if not as_json:
         echo("timestamp,value,state,onset")
     try:
-        for line, stamp, text, value in rows(reader):
+        for line, stamp, text, value in read_series(reader):
             if value is None and text.lower() not in MISSING:
                 wrong += 1
                 if wrong <= SHOWN:
                     echo(f"kerbstone score: {name}:{line}: {text}", err=True)
                 continue
-            state, onset = scorer.step(value, wall_of(stamp))
+            state, onset = scorer.step(value, parse_time(stamp))
             if as_json:
                 row = {"timestamp": stamp, "value": value, "state": state, "onset": onset}
                 echo_json(row, flush=False)
@@ -85,7 +85,7 @@ def _score(name: str, file: TextIO, as_json: bool) -> int:
     return 1 if wrong else 0
 
 
-def rows(reader: "Iterator[list[str]]") -> Iterator[tuple[int, str, str, float | None]]:
+def read_series(reader: "Iterator[list[str]]") -> Iterator[tuple[int, str, str, float | None]]:
     """(line, timestamp, value as written, value); no value: missing, or the text says why not."""
     line = 1
     for cells in reader:
@@ -110,7 +110,7 @@ def rows(reader: "Iterator[list[str]]") -> Iterator[tuple[int, str, str, float |
         yield line, stamp, text, value
 
 
-def wall_of(stamp: str) -> float | None:
+def parse_time(stamp: str) -> float | None:
     """Seconds since 1970 of an ISO time (UTC when it has no zone) or a number; None: neither."""
     try:
         when = datetime.fromisoformat(stamp)

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import drivers
-from drivers.meters.register_map import tables
-from drivers.sim import alone
-from drivers.sim.where import FITS, WORDS, whole
-from edge.app import paste
+from drivers.meters.register_map import list_maps
+from drivers.sim import simrunner
+from drivers.sim.simplace import FITS, WORDS, parse_whole
+from edge.app import tomlsnippet
 from edge.core import ConfigError
 from edge.core.driver import DriverSpec, SerialLine
 from edge.terminal import echo, echo_json
@@ -49,11 +49,13 @@ def run(args: argparse.Namespace) -> int:
     try:
         spec = drivers.spec(args.driver)
         if args.faults:
-            return _list(args, alone.faults(spec.name, spec.wiring, spec.name in tables()))
+            return _list(
+                args, simrunner.list_faults(spec.name, spec.wiring, spec.name in list_maps())
+            )
         if not args.on:
             fitting = "; ".join(WORDS[kind] for kind in FITS[spec.wiring])
             raise ValueError(f"say where with --on: {fitting}")
-        wish = wished(spec, _values(args.value), args.fault, args.address, args.line)
+        wish = sim_request(spec, _values(args.value), args.fault, args.address, args.line)
     except (ValueError, ConfigError) as error:
         echo(f"kerbstone sim: {error}", err=True)
         return 2
@@ -68,8 +70,8 @@ def run(args: argparse.Namespace) -> int:
     hook, threading.excepthook = threading.excepthook, fell
     before = {number: signal.signal(number, lambda *_: end.set()) for number in SIGNALS}
     try:
-        with alone.running(wish, args.on) as found:
-            _say(args, spec, found, wish.line)
+        with simrunner.run_sim(wish, args.on) as found:
+            _print_usage(args, spec, found, wish.line)
             while not end.wait(3600.0):  # a wait without an end hears no signal
                 pass
     except ValueError as error:
@@ -89,16 +91,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def wished(
+def sim_request(
     spec: DriverSpec,
     values: Mapping[str, float],
     fault: str = "",
     address: str = "",
     line: str | None = None,
-) -> alone.Wish:
+) -> simrunner.SimRequest:
     """What `alone` must know of a driver. Raises ConfigError, ValueError for line and address."""
     table = None
-    found = tables()
+    found = list_maps()
     if spec.name in found:
         table = tomllib.loads(found[spec.name].read_text(encoding="utf-8"))
     required = {key: int(o.low or 1) for key, o in spec.options.items() if o.required}
@@ -112,7 +114,9 @@ def wished(
         raise ValueError(f"--line {error}") from error
     if spec.wiring == "modbus" and chosen.bits != 8:
         raise ValueError(f"--line {line_text!r}: Modbus has 8 bits")
-    return alone.Wish(spec.name, spec.wiring, tuple(points), chosen, values, fault, address, table)
+    return simrunner.SimRequest(
+        spec.name, spec.wiring, tuple(points), chosen, values, fault, address, table
+    )
 
 
 def _address(spec: DriverSpec, given: str) -> dict[str, Any]:
@@ -122,7 +126,7 @@ def _address(spec: DriverSpec, given: str) -> dict[str, Any]:
         return {}  # `alone` knows the others
     if option is not None and option.type is str:
         return {"address": given}
-    number, form = whole(given), "#x" if spec.wiring == "i2c" else "d"
+    number, form = parse_whole(given), "#x" if spec.wiring == "i2c" else "d"
     if option is None:
         if number != spec.address:
             raise ValueError(f"--address {given}: {spec.name} is always at {spec.address:{form}}")
@@ -155,19 +159,25 @@ def _list(args: argparse.Namespace, faults: tuple[str, ...]) -> int:
     return 0
 
 
-def toml(spec: DriverSpec, found: alone.Running, line: SerialLine) -> str:
+def site_tables(spec: DriverSpec, found: simrunner.RunningSim, line: SerialLine) -> str:
     """The tables for the gateway's site file."""
     set_ = line if found.bus["kind"] == "serial" else None
-    return paste.tables([paste.Bus(found.bus, [paste.Device(spec.name, found.options)], set_)])
+    return tomlsnippet.render_tables(
+        [
+            tomlsnippet.SnippetBus(
+                found.bus, [tomlsnippet.SnippetDevice(spec.name, found.options)], set_
+            )
+        ]
+    )
 
 
-def _say(
-    args: argparse.Namespace, spec: DriverSpec, found: alone.Running, line: SerialLine
+def _print_usage(
+    args: argparse.Namespace, spec: DriverSpec, found: simrunner.RunningSim, line: SerialLine
 ) -> None:
     where = found.bus.get("port") if "host" not in found.bus else None
     where = where or found.bus.get("path") or found.bus.get("chip")
     where = where or f"{found.bus['host']}:{found.bus['port']}"
-    text = toml(spec, found, line)
+    text = site_tables(spec, found, line)
     if args.json:
         usage: dict[str, Any] = {"driver": spec.name, "at": where, "bus": dict(found.bus)}
         echo_json({**usage, "options": dict(found.options), "toml": text})

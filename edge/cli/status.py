@@ -12,23 +12,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from edge.app.sheet.attention import matters
-from edge.app.sheet.outbox import outbox
-from edge.app.sheet.page import page
-from edge.app.sheet.words import Section, fitted, rendered
-from edge.cli.site import site_of, site_options
+from edge.app.statustext.issues import find_issues
+from edge.app.statustext.outbox import outbox_lines
+from edge.app.statustext.page import status_page
+from edge.app.statustext.textform import Section, fit_line, render_sections
+from edge.cli.site_options import load_site_or_say, site_options
 from edge.config import Site, Store
-from edge.control.protocol import VerbError, ask
-from edge.core.places import site_file
+from edge.control.protocol import VerbError, ask_daemon
+from edge.core.boxfiles import find_site_file
 from edge.store import OutboxBusyError, inspect_outbox
 from edge.terminal import echo, echo_json
 
-START: Final = (
+START_HINT: Final = (
     "start it: `sudo systemctl start kerbstone`",
     "what it said last: `journalctl -u kerbstone -n 50`",
     "is the site file in order: `kerbstone check {file}`",
 )
-ASKED: Final = ("it may still be starting, or stand still: `systemctl status kerbstone` says more",)
+NO_ANSWER_HINT: Final = (
+    "it may still be starting, or stand still: `systemctl status kerbstone` says more",
+)
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -41,38 +43,38 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    if (status := _of_a_hidden_site(args.config)) is not None:
-        return _shown(args, status)
-    site = site_of(args.config)
+    if (status := _status_without_site(args.config)) is not None:
+        return _print_status(args, status)
+    site = load_site_or_say(args.config)
     if site is None:
         return 2
     try:
-        status = ask(Path(site.store.run_dir), "status")
+        status = ask_daemon(Path(site.store.run_dir), "status")
     except (VerbError, OSError) as error:
-        return _unreachable(args, site, str(error), ASKED)
+        return _unreachable(args, site, str(error), NO_ANSWER_HINT)
     if status is None:
-        return _unreachable(args, site, "the daemon does not run", START)
-    return _shown(args, status)
+        return _unreachable(args, site, "the daemon does not run", START_HINT)
+    return _print_status(args, status)
 
 
-def _of_a_hidden_site(file: Path) -> dict[str, Any] | None:
+def _status_without_site(file: Path) -> dict[str, Any] | None:
     """A technician in the group kerbstone may ask the daemon, where the signed file of an enrolled
     box is for root only: the daemon is where it is on every box."""
-    if file != site_file() or os.access(file, os.R_OK):
+    if file != find_site_file() or os.access(file, os.R_OK):
         return None
     try:
-        return ask(Path(Store().run_dir), "status")
+        return ask_daemon(Path(Store().run_dir), "status")
     except (VerbError, OSError):
         return None
 
 
-def _shown(args: argparse.Namespace, status: Mapping[str, Any]) -> int:
-    found = matters(status)
+def _print_status(args: argparse.Namespace, status: Mapping[str, Any]) -> int:
+    found = find_issues(status)
     if args.json:
         issues = [dataclasses.asdict(matter) for matter in found]
         echo_json({**status, "ok": not found, "matters": issues})
     else:
-        echo(*page(status, found), fold=False)
+        echo(*status_page(status, found), fold=False)
     return 1 if found else 0
 
 
@@ -87,11 +89,11 @@ def _unreachable(args: argparse.Namespace, site: Site, why: str, do: Sequence[st
         section = Section("outbox", (f"cannot be looked at: {error_text}",))
     else:
         counts = dataclasses.asdict(found)
-        section = outbox(counts, daemon=False)
+        section = outbox_lines(counts, daemon=False)
     if args.json:
         echo_json({"ok": False, "error": why, "outbox": counts})
         return 3
     steps = tuple(f"- {line.format(file=args.config)}" for line in do)
-    head = fitted(f"NOT REACHABLE: {site.place.gateway} at {site.place.id}: {why}")
-    echo(head, *rendered([Section("to do", steps), section]), fold=False)
+    head = fit_line(f"NOT REACHABLE: {site.place.gateway} at {site.place.id}: {why}")
+    echo(head, *render_sections([Section("to do", steps), section]), fold=False)
     return 3

@@ -10,8 +10,8 @@ from typing import Any
 
 from edge.acquire.clock import SystemClock
 from edge.config import read_password
-from edge.core import PREFIX, ConfigError
-from edge.core.printable import word
+from edge.core import TOPIC_PREFIX, ConfigError
+from edge.core.printable import quote_name
 from edge.platform.auditor import Auditor, AuditReport
 from edge.platform.messagelines import message_line
 from edge.platform.subscription import (
@@ -68,8 +68,8 @@ def broker_options(parser: argparse.ArgumentParser, *, required: bool = True) ->
 def prefix_option(parser: argparse.ArgumentParser) -> None:
     """What all topics begin with: the levels behind it are fixed, and say who has sent."""
     parser.add_argument(
-        "--prefix", type=_prefix, default=PREFIX, metavar="PREFIX",
-        help=f"what all topics begin with: the gateways' uplink.prefix (default {PREFIX})",
+        "--prefix", type=_prefix, default=TOPIC_PREFIX, metavar="PREFIX",
+        help=f"what all topics begin with: the gateways' uplink.prefix (default {TOPIC_PREFIX})",
     )  # fmt: skip
 
 
@@ -97,20 +97,20 @@ def run(args: argparse.Namespace) -> int:
     chosen = args.filter or f"{args.prefix}/{'+/+/up/#' if args.check else '#'}"
     why = check_refusal(chosen, args.prefix) if args.check else None
     if why is not None:
-        return _say(f"{chosen} cannot be checked: {why}", 2)
+        return _fail(f"{chosen} cannot be checked: {why}", 2)
     try:
         source = source_from(args, f"kerbstone-subscribe-{secrets.token_hex(4)}")
     except ConfigError as error:
-        return _say(str(error), 2)
-    listener = _Listener(args, Auditor() if args.check else None)
+        return _fail(str(error), 2)
+    listener = _SubscriberRun(args, Auditor() if args.check else None)
     try:
         asyncio.run(listener.run(source, subscriptions(chosen, args.prefix, check=args.check)))
     except UnreachableError as error:
-        return _say(f"{args.broker} cannot be reached: {error}", 3)
+        return _fail(f"{args.broker} cannot be reached: {error}", 3)
     return listener.verdict()
 
 
-class _Listener:
+class _SubscriberRun:
     """Prints what comes, and feeds the auditor."""
 
     def __init__(self, args: argparse.Namespace, auditor: Auditor | None) -> None:
@@ -168,7 +168,7 @@ class _Listener:
             if self._auditor is not None:
                 kind = "foreign" if isinstance(error, WrongGatewayError) else "undecodable"
                 self._auditor.refused(kind, arrived.topic, str(error))
-            echo(f"{word(arrived.topic)}: {error}", err=True)
+            echo(f"{quote_name(arrived.topic)}: {error}", err=True)
             return
         for message in messages:
             if self._auditor is not None:
@@ -188,7 +188,7 @@ class _Listener:
         self._note(f"connection lost ({why}), trying again")
 
     def _note(self, text: str) -> None:
-        _say(text, 0)
+        _fail(text, 0)
 
     def verdict(self) -> int:
         """Say what was found; the exit code."""
@@ -219,6 +219,6 @@ def _summary(report: AuditReport) -> dict[str, Any]:
     }
 
 
-def _say(text: str, code: int) -> int:
+def _fail(text: str, code: int) -> int:
     echo(f"kerbstone subscribe: {text}", err=True)
     return code

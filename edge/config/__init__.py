@@ -1,8 +1,7 @@
 """The configuration of a site: one TOML file, read once, checked whole."""
 
-from edge.config.advice import warnings
-from edge.config.fitting import misfits
-from edge.config.loading import load
+from edge.config.advice import site_warnings
+from edge.config.loading import load_site
 from edge.config.model import (
     Approach,
     Bay,
@@ -18,20 +17,45 @@ from edge.config.model import (
     ModbusTcpBus,
     Models,
     Phase,
-    Place,
     Privacy,
     SerialBus,
+    SiteTable,
     Store,
     Streams,
     Uplink,
 )
+from edge.config.passwords import read_password, uplink_password
+from edge.config.pointchecks import check_points
 from edge.config.problem import Problem, Problems
-from edge.config.secrets import password, read_password
 from edge.config.site import Site
 
 __all__ = [
-    "Approach", "Bay", "Bus", "Calibration", "Cell", "Class", "Device", "GpioBus", "I2cBus", "Lane",
-    "ModbusRtuBus", "ModbusTcpBus", "Models", "Phase", "Place", "Privacy", "Problem", "Problems",
-    "SerialBus", "Site", "Store", "Streams", "Uplink", "load", "misfits", "password",
-    "read_password", "warnings",
+    "Approach",
+    "Bay",
+    "Bus",
+    "Calibration",
+    "Cell",
+    "Class",
+    "Device",
+    "GpioBus",
+    "I2cBus",
+    "Lane",
+    "ModbusRtuBus",
+    "ModbusTcpBus",
+    "Models",
+    "Phase",
+    "Privacy",
+    "Problem",
+    "Problems",
+    "SerialBus",
+    "Site",
+    "SiteTable",
+    "Store",
+    "Streams",
+    "Uplink",
+    "check_points",
+    "load_site",
+    "read_password",
+    "site_warnings",
+    "uplink_password",
 ]  # fmt: skip

@@ -9,11 +9,11 @@ from edge.config.model import Bus, GpioBus, I2cBus, ModbusRtuBus, SerialBus
 from edge.config.problem import Problem
 from edge.config.site import Site
 
-SIMULATED: Final = "sim:"
-UNSTABLE: Final = ("/dev/ttyUSB", "/dev/ttyACM")
+SIM_PREFIX: Final = "sim:"
+UNSTABLE_PORTS: Final = ("/dev/ttyUSB", "/dev/ttyACM")
 
 
-def warnings(site: Site) -> list[Problem]:
+def site_warnings(site: Site) -> list[Problem]:
     """All remarks about a site, in the order of the file. Looks for the files it names."""
     found = [
         *_uplink(site), *_streams(site), *_wires(site), *_turned(site), *_lanes(site),
@@ -85,9 +85,9 @@ def _wires(site: Site) -> Iterator[Problem]:
         yield site.remark((), "nothing is read; add a table [device.NAME] or [lane.NAME]")
     for name, bus in site.buses.items():
         key, place = _place(bus)
-        if place.startswith(SIMULATED):
+        if place.startswith(SIM_PREFIX):
             yield site.remark(("bus", name, key), "this bus is simulated; no wire is read")
-        if place.startswith(UNSTABLE):
+        if place.startswith(UNSTABLE_PORTS):
             yield site.remark(
                 ("bus", name, key),
                 f"{place} may be another adapter after a restart; "

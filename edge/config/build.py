@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from edge.config.keylines import KeyPath
 from edge.config.model import (
     BUSES,
     SECTIONS,
@@ -24,18 +25,19 @@ from edge.config.model import (
     Lane,
     Phase,
 )
-from edge.config.positions import Path
-from edge.config.problem import near, shown
-from edge.config.rules import Rule, WrongError, of_model, of_option
+from edge.config.problem import show_value, suggest
+from edge.config.valuerules import ValueRule, WrongValueError, model_rules, option_rule
 from edge.core.driver import DriverSpec
-from edge.core.point import opposite
+from edge.core.point import opposite_key
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-NAME: Final = of_model(SECTIONS["site"])["id"]  # names of buses, devices and lanes follow it
+NAME_RULE: Final = model_rules(SECTIONS["site"])[
+    "id"
+]  # names of buses, devices and lanes follow it
 VERSION_KEY: Final = "version"
 CLASSES: Final = 8  # of vehicles by length
-PLAIN: Final[dict[str, type[msgspec.Struct]]] = {
+PLAIN_TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "approach": Approach,
     "bay": Bay,
     "calibration": Calibration,
@@ -44,15 +46,15 @@ PLAIN: Final[dict[str, type[msgspec.Struct]]] = {
 """Named tables of plain values."""
 
 
-class Draft:
+class SiteDraft:
     """A file on its way to being a `Site`: values that are right, and findings, both by path."""
 
     def __init__(self, data: Mapping[str, Any], catalogue: Mapping[str, DriverSpec]) -> None:
         self.data, self.catalogue = data, catalogue
-        self.values: dict[Path, Any] = {}
-        self.found: list[tuple[Path, str]] = []
+        self.values: dict[KeyPath, Any] = {}
+        self.found: list[tuple[KeyPath, str]] = []
 
-    def say(self, path: Path, text: str) -> None:
+    def say(self, path: KeyPath, text: str) -> None:
         """Something is wrong with the value at `path`."""
         self.found.append((path, text))
 
@@ -77,7 +79,7 @@ class Draft:
         return kind if isinstance(kind, str) else None
 
 
-def build(draft: Draft) -> dict[str, Any]:
+def build_tables(draft: SiteDraft) -> dict[str, Any]:
     """All tables by name. Whatever could not be built is missing or None, and `draft` says why."""
     known = {VERSION_KEY, *SECTIONS, *TABLES}
     for key in draft.data.keys() - known:
@@ -88,56 +90,58 @@ def build(draft: Draft) -> dict[str, Any]:
         "bus": dict(_each(draft, "bus", _bus)),
         "device": dict(_each(draft, "device", _device)),
         "lane": dict(_each(draft, "lane", _lane)),
-        **{name: dict(_each(draft, name, _plain(model))) for name, model in PLAIN.items()},
+        **{name: dict(_each(draft, name, _plain(model))) for name, model in PLAIN_TABLES.items()},
     }
 
 
-def _section(draft: Draft, name: str, model: type[T]) -> T | None:
-    needed = [key for key, rule in of_model(model).items() if rule.required]
+def _section(draft: SiteDraft, name: str, model: type[T]) -> T | None:
+    needed = [key for key, rule in model_rules(model).items() if rule.required]
     if needed and name not in draft.data:
         draft.say((name,), f"is missing; a table [{name}] with {' and '.join(needed)} belongs here")
         return None
     return _table(draft, model, (name,), draft.data.get(name, {}))
 
 
-def _each(draft: Draft, table: str, make: Any) -> Iterator[tuple[str, Any]]:
+def _each(draft: SiteDraft, table: str, make: Any) -> Iterator[tuple[str, Any]]:
     inner = draft.data.get(table, {})
     if not isinstance(inner, dict):
-        draft.say((table,), f"{shown(inner)} does not fit; tables [{table}.NAME] belong here")
+        draft.say((table,), f"{show_value(inner)} does not fit; tables [{table}.NAME] belong here")
         return
     for name, values in inner.items():
         path = (table, name)
         if not isinstance(values, dict):
-            draft.say(path, f"{shown(values)} does not fit; a table [{table}.NAME] belongs here")
+            draft.say(
+                path, f"{show_value(values)} does not fit; a table [{table}.NAME] belongs here"
+            )
             continue
         try:
-            NAME.check(name)
-        except WrongError as error:
+            NAME_RULE.check(name)
+        except WrongValueError as error:
             draft.say(path, f"as a name, {error}")
         yield name, make(draft, path, values)
 
 
-def _bus(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Bus | None:
+def _bus(draft: SiteDraft, path: tuple[str, str], values: dict[str, Any]) -> Bus | None:
     kind = _kind(draft, path, values)
     if kind is None:
         return None
     return _table(draft, BUSES[kind], path, values, extra=("kind",))
 
 
-def _kind(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> str | None:
-    rule = Rule("kind", str, choices=tuple(BUSES), required=True)
+def _kind(draft: SiteDraft, path: tuple[str, str], values: dict[str, Any]) -> str | None:
+    rule = ValueRule("kind", str, choices=tuple(BUSES), required=True)
     return _value(draft, rule, path, values)  # type: ignore[no-any-return]  # a str, by its rule
 
 
-def _device(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Device | None:
-    rules = {key: rule for key, rule in of_model(Device).items() if key != "options"}
+def _device(draft: SiteDraft, path: tuple[str, str], values: dict[str, Any]) -> Device | None:
+    rules = {key: rule for key, rule in model_rules(Device).items() if key != "options"}
     phase = _phase(draft, rules.pop("phase"), path, values)
     driver = _value(draft, rules.pop("driver"), path, values)
     spec = draft.catalogue.get(driver) if isinstance(driver, str) else None
     if spec is None:
         if driver is not None:
-            draft.say((*path, "driver"), f"no driver is called {shown(driver)}; "
-                      + near(driver, draft.catalogue))  # fmt: skip
+            draft.say((*path, "driver"), f"no driver is called {show_value(driver)}; "
+                      + suggest(driver, draft.catalogue))  # fmt: skip
         plain = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
         return Device(driver="", phase=phase, **plain)  # its options cannot be judged
     if not spec.directed:
@@ -155,9 +159,9 @@ def _device(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Devi
         rules["every_s"] = pace
         if spec.points:
             turned = values.get("reversed") is True
-            own = tuple(map(opposite, spec.points)) if turned else spec.points
+            own = tuple(map(opposite_key, spec.points)) if turned else spec.points
             rules["points"] = replace(rules["points"], choices=own)
-    options = {key: of_option(key, option) for key, option in spec.options.items()}
+    options = {key: option_rule(key, option) for key, option in spec.options.items()}
     known = {"driver", "every_s", "points", "reversed", "phase", *rules, *options}
     for key in values.keys() - known:
         draft.say((*path, key), _unknown(key, known))
@@ -167,14 +171,16 @@ def _device(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Devi
     return Device(driver=spec.name, options=given, phase=phase, **plain)
 
 
-def _phase(draft: Draft, rule: Rule, path: Path, values: dict[str, Any]) -> Phase | None:
+def _phase(
+    draft: SiteDraft, rule: ValueRule, path: KeyPath, values: dict[str, Any]
+) -> Phase | None:
     table = values.get("phase")
     if table is not None and not isinstance(table, dict):
-        draft.say((*path, "phase"), f"{shown(table)} does not fit; {rule.what} belongs here")
+        draft.say((*path, "phase"), f"{show_value(table)} does not fit; {rule.what} belongs here")
     return _table(draft, Phase, (*path, "phase"), table) if isinstance(table, dict) else None
 
 
-def _lane(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Lane | None:
+def _lane(draft: SiteDraft, path: tuple[str, str], values: dict[str, Any]) -> Lane | None:
     """A lane, without its classes first: they are tables in it."""
     rest = {key: value for key, value in values.items() if key != "classes"}
     lane = _table(draft, Lane, path, rest)
@@ -184,10 +190,10 @@ def _lane(draft: Draft, path: tuple[str, str], values: dict[str, Any]) -> Lane |
     return None if lane is None else msgspec.structs.replace(lane, classes=classes)
 
 
-def _classes(draft: Draft, path: Path, tables: Any) -> tuple[Class, ...] | None:
+def _classes(draft: SiteDraft, path: KeyPath, tables: Any) -> tuple[Class, ...] | None:
     if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
-        what = of_model(Lane)["classes"].what
-        draft.say(path, f"{shown(tables)} does not fit; {what}, belongs here")
+        what = model_rules(Lane)["classes"].what
+        draft.say(path, f"{show_value(tables)} does not fit; {what}, belongs here")
         return None
     if not 1 <= len(tables) <= CLASSES:
         draft.say(path, f"has {len(tables)} classes; 1 to {CLASSES} belong here")
@@ -198,18 +204,18 @@ def _classes(draft: Draft, path: Path, tables: Any) -> tuple[Class, ...] | None:
     return tuple(each for each in made if each is not None)
 
 
-def _plain(model: type[T]) -> Callable[[Draft, Path, dict[str, Any]], T | None]:
+def _plain(model: type[T]) -> Callable[[SiteDraft, KeyPath, dict[str, Any]], T | None]:
     return lambda draft, path, values: _table(draft, model, path, values)
 
 
 def _table(
-    draft: Draft, model: type[T], path: Path, values: Any, extra: tuple[str, ...] = ()
+    draft: SiteDraft, model: type[T], path: KeyPath, values: Any, extra: tuple[str, ...] = ()
 ) -> T | None:
     """One table of plain values. None when one that it cannot do without is missing or wrong."""
     if not isinstance(values, dict):
-        draft.say(path, f"{shown(values)} does not fit; a table belongs here")
+        draft.say(path, f"{show_value(values)} does not fit; a table belongs here")
         return None
-    rules = of_model(model)
+    rules = model_rules(model)
     for key in values.keys() - rules.keys() - set(extra):
         draft.say((*path, key), _unknown(key, (*rules, *extra)))
     built = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
@@ -218,7 +224,7 @@ def _table(
     return model(**built)
 
 
-def _value(draft: Draft, rule: Rule, path: Path, values: Mapping[str, Any]) -> Any:
+def _value(draft: SiteDraft, rule: ValueRule, path: KeyPath, values: Mapping[str, Any]) -> Any:
     """One value, or its default; None when it is wrong, or missing and needed."""
     where = (*path, rule.key)
     if rule.key not in values:
@@ -230,7 +236,7 @@ def _value(draft: Draft, rule: Rule, path: Path, values: Mapping[str, Any]) -> A
         return rule.default
     try:
         draft.values[where] = rule.check(values[rule.key])
-    except WrongError as error:
+    except WrongValueError as error:
         draft.say(where, str(error))
         return None
     return draft.values[where]
@@ -238,9 +244,9 @@ def _value(draft: Draft, rule: Rule, path: Path, values: Mapping[str, Any]) -> A
 
 def _unknown(key: str, known: Any) -> str:
     """What to say about a key nobody knows; often it only stands below the wrong header."""
-    text = near(key, known)
+    text = suggest(key, known)
     if not text.startswith("did you mean"):
-        home = [name for name, model in SECTIONS.items() if key in of_model(model)]
+        home = [name for name, model in SECTIONS.items() if key in model_rules(model)]
         if home:
             return f"unknown key here; it belongs to [{home[0]}]"
     return f"unknown key; {text}"

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from edge.config import calibrations, checks, streets, wires
-from edge.config.build import VERSION_KEY, Draft, build
+from edge.config import calibrationchecks, sectionchecks, streetchecks, wiringchecks
+from edge.config.build import VERSION_KEY, SiteDraft, build_tables
+from edge.config.keylines import key_lines
 from edge.config.model import VERSION
-from edge.config.positions import positions
-from edge.config.problem import Problem, Problems, dotted, shown
+from edge.config.problem import Problem, Problems, dotted_path, show_value
 from edge.config.site import Site, line_of
 from edge.core.driver import DriverSpec
 
@@ -21,26 +21,29 @@ LINE_LIMIT: Final = 1000  # characters; the parser's time grows faster than a li
 _PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
-def load(path: Path | str, catalogue: Mapping[str, DriverSpec]) -> Site:
+def load_site(path: Path | str, catalogue: Mapping[str, DriverSpec]) -> Site:
     """Read and check a whole file; `catalogue` says what each driver wants.
 
     Raises Problems, a ConfigError, with a list of all findings.
     """
     name = str(path)
     text = _text(Path(path), name)
-    draft = Draft(_parse(text, name), catalogue)
-    lines = positions(text)
+    draft = SiteDraft(_parse(text, name), catalogue)
+    lines = key_lines(text)
     _version(draft)
     tables: dict[str, Any] = {}
     if not draft.found:  # what another version means by its keys is not ours to judge
-        tables = build(draft)
-        checks.check(draft)
-        wires.check(draft)
-        streets.check(draft)
-        calibrations.check(draft)
+        tables = build_tables(draft)
+        sectionchecks.check_sections(draft)
+        wiringchecks.check_wiring(draft)
+        streetchecks.check_street(draft)
+        calibrationchecks.check_calibrations(draft)
     if draft.found:
         raise Problems(
-            [Problem(name, line_of(lines, key), dotted(key), text) for key, text in draft.found]
+            [
+                Problem(name, line_of(lines, key), dotted_path(key), text)
+                for key, text in draft.found
+            ]
         )
     return Site(
         place=tables["site"],
@@ -50,7 +53,7 @@ def load(path: Path | str, catalogue: Mapping[str, DriverSpec]) -> Site:
         privacy=tables["privacy"],
         models=tables["models"],
         link=tables["link"],
-        buses=wires.settled(draft, tables["bus"]),
+        buses=wiringchecks.resolve_serial_settings(draft, tables["bus"]),
         devices=tables["device"],
         lanes=tables["lane"],
         ways=tables["approach"],
@@ -68,12 +71,14 @@ def _text(path: Path, name: str) -> str:
         # without O_NONBLOCK a pipe by this name would keep us waiting for its writer
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123  Path.open takes no descriptor
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise _whole(name, "is not a file")
+                raise _whole_file_problem(name, "is not a file")
             data = file.read(FILE_LIMIT + 1)
     except OSError as error:
-        raise _whole(name, f"cannot be read: {error.strerror}") from error
+        raise _whole_file_problem(name, f"cannot be read: {error.strerror}") from error
     if len(data) > FILE_LIMIT:
-        raise _whole(name, f"has more than {FILE_LIMIT // 1024} kB; this is no configuration")
+        raise _whole_file_problem(
+            name, f"has more than {FILE_LIMIT // 1024} kB; this is no configuration"
+        )
     try:
         text = data.decode("utf-8-sig")  # some editors put a mark before the first line
     except UnicodeDecodeError as error:
@@ -96,18 +101,21 @@ def _parse(text: str, name: str) -> dict[str, Any]:
         problem = f"this is not TOML: {_PLACE.sub('', str(error))}{column}; the rest is not checked"
         raise Problems([Problem(name, line, "file", problem)]) from error
     except (ValueError, RecursionError) as error:  # a number of 5000 digits; a list in a list in a
-        raise _whole(name, "a number is too long or lists are nested too deeply") from error
+        raise _whole_file_problem(
+            name, "a number is too long or lists are nested too deeply"
+        ) from error
 
 
-def _version(draft: Draft) -> None:
+def _version(draft: SiteDraft) -> None:
     version = draft.data.get(VERSION_KEY, VERSION)
     if type(version) is not int or version != VERSION:
         draft.say(
             (VERSION_KEY,),
-            f"this Kerbstone reads files of version {VERSION}, and this one says {shown(version)}; "
+            f"this Kerbstone reads files of version {VERSION}, and this one says "
+            f"{show_value(version)}; "
             "update Kerbstone, or write the file for this one",
         )
 
 
-def _whole(name: str, text: str) -> Problems:
+def _whole_file_problem(name: str, text: str) -> Problems:
     return Problems([Problem(name, 0, "file", text)])

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edge.config.positions import Path
+from edge.config.keylines import KeyPath
 from edge.core import ConfigError
 from edge.core.printable import printable
 
-SHOWN: Final = 100  # problems printed in one text; a file with more is not a configuration
-LONGEST: Final = 60  # characters of a value repeated in a text
+PROBLEMS_SHOWN: Final = 100  # problems printed in one text; a file with more is not a configuration
+VALUE_WIDTH: Final = 60  # characters of a value repeated in a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Problems(ConfigError):  # noqa: N818  it is a list of findings, and reads 
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda p: (p.line, p.key)))
-        lines = [printable(str(problem)) for problem in self.problems[:SHOWN]]
-        if len(self.problems) > SHOWN:
-            lines.append(f"and {len(self.problems) - SHOWN} more")
+        lines = [printable(str(problem)) for problem in self.problems[:PROBLEMS_SHOWN]]
+        if len(self.problems) > PROBLEMS_SHOWN:
+            lines.append(f"and {len(self.problems) - PROBLEMS_SHOWN} more")
         self._lines = tuple(lines)
         super().__init__("\n".join(lines))
 
@@ -43,15 +43,16 @@ class Problems(ConfigError):  # noqa: N818  it is a list of findings, and reads 
         return self._lines
 
 
-def dotted(path: Path) -> str:
+def dotted_path(path: KeyPath) -> str:
     """`device.hut_air.address`, as it is written in texts."""
     parts = (
-        f"[{part}]" if isinstance(part, int) else f".{printable(part, LONGEST)}" for part in path
+        f"[{part}]" if isinstance(part, int) else f".{printable(part, VALUE_WIDTH)}"
+        for part in path
     )
     return "".join(parts).lstrip(".") or "file"
 
 
-def shown(value: Any, key: str = "") -> str:
+def show_value(value: Any, key: str = "") -> str:
     """A value as one would write it in the file. An `address` is written in hexadecimal."""
     match value:
         case bool():
@@ -61,20 +62,20 @@ def shown(value: Any, key: str = "") -> str:
         case int() if value.bit_length() > 64:
             return "a number of more than 64 bits"
         case str():
-            return f'"{printable(value, LONGEST)}"'
+            return f'"{printable(value, VALUE_WIDTH)}"'
         case dict():
             return "a table"
         case list():
             return "a list"
         case _:
-            return printable(str(value), LONGEST)
+            return printable(str(value), VALUE_WIDTH)
 
 
-def near(word: str, known: Iterable[str]) -> str:
+def suggest(word: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown word: a suggestion, or what is known."""
     words = sorted(known)
     by_lower = {w.lower(): w for w in words}
-    found = difflib.get_close_matches(word[:LONGEST].lower(), by_lower, 1)
+    found = difflib.get_close_matches(word[:VALUE_WIDTH].lower(), by_lower, 1)
     if found:
         return f"did you mean {by_lower[found[0]]}?"
     return f"known are {', '.join(words)}" if words else "there is none"

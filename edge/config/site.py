@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edge.config.keylines import KeyPath
 from edge.config.model import (
     Approach,
     Bay,
@@ -13,21 +14,20 @@ from edge.config.model import (
     Lane,
     Link,
     Models,
-    Place,
     Privacy,
+    SiteTable,
     Store,
     Streams,
     Uplink,
 )
-from edge.config.positions import Path
-from edge.config.problem import Problem, dotted
+from edge.config.problem import Problem, dotted_path
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
     """Everything that was configured. What has names is in the order of the file."""
 
-    place: Place
+    place: SiteTable
     uplink: Uplink
     store: Store = field(default_factory=Store)
     streams: Streams = field(default_factory=Streams)
@@ -42,7 +42,7 @@ class Site:
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     cells: Mapping[str, Cell] = field(default_factory=dict)
     file: str = "site.toml"
-    lines: Mapping[Path, int] = field(default_factory=dict, repr=False, compare=False)
+    lines: Mapping[KeyPath, int] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def period_ns(self) -> int:
@@ -82,12 +82,12 @@ class Site:
         """This key stands in the file; otherwise its value is the default."""
         return path in self.lines
 
-    def remark(self, path: Path, text: str) -> Problem:
+    def remark(self, path: KeyPath, text: str) -> Problem:
         """Something to say about a key, with the line it stands on, or its table's."""
-        return Problem(self.file, line_of(self.lines, path), dotted(path), text)
+        return Problem(self.file, line_of(self.lines, path), dotted_path(path), text)
 
 
-def line_of(lines: Mapping[Path, int], path: Path) -> int:
+def line_of(lines: Mapping[KeyPath, int], path: KeyPath) -> int:
     """The line of a path; of a key that is missing, that of its table; 0 for the file."""
     while path and path not in lines:
         path = path[:-1]

@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 VERSION: Final = 1
-LINE: Final = 64 * 1024
-CLIENTS: Final = 16
+REQUEST_LIMIT: Final = 64 * 1024
+CLIENTS_LIMIT: Final = 16
 IDLE_S: Final = 60.0  # a client that says nothing for so long is put out
 READ_S: Final = 5.0  # so is one that does not read its answer
-LARGEST: Final = 4 << 20  # bytes of an answer that are read
-FULL: Final = "too many clients; try again later"
-NAME: Final = "control.sock"
+ANSWER_LIMIT: Final = 4 << 20  # bytes of an answer that are read
+FULL_TEXT: Final = "too many clients; try again later"
+SOCKET_NAME: Final = "control.sock"
 
 T = TypeVar("T")
-Verb = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+ControlVerb = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
 class VerbError(Exception):
@@ -36,8 +36,8 @@ class VerbError(Exception):
 class ControlServer:
     """Listens in the daemon. `verbs` maps a word to what answers it."""
 
-    def __init__(self, folder: Path, verbs: Mapping[str, Verb]) -> None:
-        self._path = folder / NAME
+    def __init__(self, folder: Path, verbs: Mapping[str, ControlVerb]) -> None:
+        self._path = folder / SOCKET_NAME
         self._verbs = verbs
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.StreamWriter, bool] = {}  # oldest wait first; True: at work
@@ -47,7 +47,7 @@ class ControlServer:
         old = os.umask(0o117)  # the owner and the group kerbstone
         try:
             self._server = await asyncio.start_unix_server(
-                self._client, str(self._path), limit=LINE
+                self._client, str(self._path), limit=REQUEST_LIMIT
             )
         finally:
             os.umask(old)
@@ -60,8 +60,8 @@ class ControlServer:
             each.transport.abort()
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._clients) >= CLIENTS and not self._put_out():
-            writer.write(_line({"ok": False, "error": FULL}))
+        if len(self._clients) >= CLIENTS_LIMIT and not self._put_out():
+            writer.write(_line({"ok": False, "error": FULL_TEXT}))
             writer.close()
             return
         try:
@@ -108,7 +108,7 @@ class ControlServer:
             return {"ok": False, "error": str(error)}
 
 
-def ask(
+def ask_daemon(
     folder: Path, verb: str, timeout_s: float = 10.0, **arguments: Any
 ) -> dict[str, Any] | None:
     """Ask a running daemon. None when there is none. Raises VerbError with the daemon's words.
@@ -118,13 +118,13 @@ def ask(
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
         link.settimeout(timeout_s)
         try:
-            link.connect(str(folder / NAME))
+            link.connect(str(folder / SOCKET_NAME))
         except (FileNotFoundError, ConnectionRefusedError):
             return None
         except PermissionError as error:
             raise VerbError(
-                f"the daemon runs, but {error.filename or folder / NAME} is not open to you: "
-                "join the group kerbstone or use sudo"
+                f"the daemon runs, but {error.filename or folder / SOCKET_NAME} is not open to "
+                "you: join the group kerbstone or use sudo"
             ) from error
         try:
             link.sendall(_line({"v": VERSION, "verb": verb, **arguments}))
@@ -132,9 +132,9 @@ def ask(
         except TimeoutError as error:
             raise VerbError(f"the daemon gave no answer within {timeout_s:g} s") from error
         except ConnectionError as error:  # put out, or the daemon ends
-            raise VerbError(f"the daemon has hung up: {FULL}") from error
+            raise VerbError(f"the daemon has hung up: {FULL_TEXT}") from error
     if not line.endswith(b"\n"):
-        raise VerbError(f"the daemon has hung up: {FULL}")
+        raise VerbError(f"the daemon has hung up: {FULL_TEXT}")
     try:
         answer = json.loads(line)
         if answer.pop("ok"):
@@ -147,7 +147,7 @@ def ask(
 def _one_line(link: socket.socket, end_s: float) -> bytes:
     """Up to its newline; less when the other side hangs up. Raises TimeoutError."""
     data = bytearray()
-    while not data.endswith(b"\n") and len(data) < LARGEST:
+    while not data.endswith(b"\n") and len(data) < ANSWER_LIMIT:
         left_s = end_s - time.monotonic()
         if left_s <= 0:
             raise TimeoutError

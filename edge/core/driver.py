@@ -35,7 +35,7 @@ class SerialLine:
         return f"{self.baud} {self.bits}{self.parity}{self.stop}"
 
 
-FACTORY: Final = SerialLine(9600, 8, "N", 1)  # how most serial devices leave theirs
+FACTORY_LINE: Final = SerialLine(9600, 8, "N", 1)  # how most serial devices leave theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class DriverSpec:
     wiring: str
     options: Mapping[str, Option] = field(default_factory=dict)
     address: int | None = None
-    line: SerialLine = FACTORY
+    line: SerialLine = FACTORY_LINE
     points: tuple[str, ...] = ()
     every_s: float = 1.0
     slowest_s: float = 3600.0

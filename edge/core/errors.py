@@ -23,7 +23,7 @@ class BusError(Exception):
         self.reason = reason
 
 
-class OwedError(BusError):
+class AmbiguousAnswerError(BusError):
     """No answer that is surely that of this question: an older one could be taken for it.
 
     Another question, with an answer of another length, may be asked.
@@ -38,7 +38,7 @@ class DataError(Exception):
         self.reason = reason
 
 
-class LengthError(DataError):
+class TooLongError(DataError):
     """It does not tell so much at once; ask for less."""
 
     def __init__(self, text: str) -> None:

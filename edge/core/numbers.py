@@ -94,7 +94,7 @@ class Numbers:
             yield first, last
 
 
-def without(ranges: Iterable[Range], taken: Iterable[Range]) -> list[Range]:
+def ranges_without(ranges: Iterable[Range], taken: Iterable[Range]) -> list[Range]:
     """What is left of `ranges` outside of `taken`."""
     left = list(ranges)
     for first, last in taken:
@@ -111,12 +111,12 @@ def without(ranges: Iterable[Range], taken: Iterable[Range]) -> list[Range]:
     return left
 
 
-def size(ranges: Iterable[Range]) -> int:
+def count_in_ranges(ranges: Iterable[Range]) -> int:
     """How many numbers they hold."""
     return sum(last - first + 1 for first, last in ranges)
 
 
-def said(ranges: list[Range]) -> str:
+def format_numbers(ranges: list[Range]) -> str:
     """`3, 7-9` for people; at most six of them."""
     words = [str(a) if a == b else f"{a}-{b}" for a, b in ranges[:6]]
     return ", ".join(words) + (f" and {len(ranges) - 6} more ranges" if len(ranges) > 6 else "")
@@ -125,7 +125,7 @@ def said(ranges: list[Range]) -> str:
 Step = list[int]  # [first, last, step]: first, first + step, ... last
 
 
-def steps(numbers: Iterable[int]) -> list[Step]:
+def encode_steps(numbers: Iterable[int]) -> list[Step]:
     """A set of numbers as steps, always the same: the longest run from the smallest one on."""
     found: list[Step] = []
     for number in sorted(set(numbers)):
@@ -141,7 +141,7 @@ def steps(numbers: Iterable[int]) -> list[Step]:
     return found
 
 
-def stepped(found: object, most: int = 100_000) -> list[int]:
+def decode_steps(found: object, most: int = 100_000) -> list[int]:
     """The numbers of steps that came from outside. Raises ValueError for what are no steps."""
     numbers: list[int] = []
     if not isinstance(found, list | tuple):

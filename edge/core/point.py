@@ -46,13 +46,17 @@ class Quantity(Enum):
         self.resolution = resolution
 
 
-FLOWS: Final = (Quantity.CURRENT, Quantity.POWER, Quantity.REACTIVE_POWER)  # have a direction
-OPPOSITES: Final[Mapping[str, str]] = {  # quadrants as in IEC 62053-23: both signs turn
+SIGNED_QUANTITIES: Final = (
+    Quantity.CURRENT,
+    Quantity.POWER,
+    Quantity.REACTIVE_POWER,
+)  # have a direction
+OPPOSITE_KEYS: Final[Mapping[str, str]] = {  # quadrants as in IEC 62053-23: both signs turn
     "import": "export", "export": "import", "q1": "q3", "q2": "q4", "q3": "q1", "q4": "q2",
 }  # fmt: skip
 
 
-class Kind(Enum):
+class PointKind(Enum):
     """How a point may be summed up: a gauge by its mean, a total by its growth."""
 
     GAUGE = "gauge"
@@ -71,7 +75,7 @@ class Point:
     low: float = float("-inf")
     high: float = float("inf")
     resolution: float = 0.0  # 0: the quantity's usual one
-    kind: Kind = Kind.GAUGE
+    kind: PointKind = PointKind.GAUGE
 
     @property
     def step(self) -> float:
@@ -79,20 +83,20 @@ class Point:
         return self.resolution or self.quantity.resolution
 
 
-def opposite(key: str) -> str:
+def opposite_key(key: str) -> str:
     """What a register counts behind a transformer that is mounted backwards; else the key itself.
 
     `energy_import_l1` is `energy_export_l1` then, `reactive_energy_q1` is `reactive_energy_q3`.
     """
-    return "_".join(OPPOSITES.get(word, word) for word in key.split("_"))
+    return "_".join(OPPOSITE_KEYS.get(word, word) for word in key.split("_"))
 
 
-def directed(points: Iterable[Point]) -> bool:
+def is_directed(points: Iterable[Point]) -> bool:
     """Does a device tell which way it flows: by a sign, or by a register for each way?"""
     known = list(points)
     keys = {point.key for point in known}
     return any(
-        (point.quantity in FLOWS and point.low < 0)
-        or (opposite(point.key) != point.key and opposite(point.key) in keys)
+        (point.quantity in SIGNED_QUANTITIES and point.low < 0)
+        or (opposite_key(point.key) != point.key and opposite_key(point.key) in keys)
         for point in known
     )

@@ -8,7 +8,7 @@ from edge.core.edge import Contact, Edge, LineSpec
 from edge.core.point import Point
 from edge.core.reading import Sample, Stamp
 
-Cut = Callable[[bytes], tuple[bytes | None, int]]
+Framer = Callable[[bytes], tuple[bytes | None, int]]
 """Finds a frame in what a serial line brought: (frame or None, bytes that are done with)."""
 
 
@@ -41,20 +41,20 @@ class SerialBus(Protocol):
     """
 
     async def frame(
-        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+        self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False
     ) -> bytes: ...
     async def send(self, data: bytes) -> None: ...
     async def speed(self, baud: int = 0) -> None: ...
 
 
-class Old(bytes):
+class StaleAnswer(bytes):
     """An answer to this question that may be one to an earlier asking: its values are stale."""
 
 
 class ModbusBus(Protocol):
     """One Modbus line, serial or TCP. Returns 2 * count bytes, big-endian as on the wire.
 
-    They are `Old` where a link between repeats answers, or may.
+    They are `StaleAnswer` where a link between repeats answers, or may.
 
     Raises BusError on silence, DataError for a damaged answer (crc) or an exception answer
     (busy, address, fault).
@@ -79,7 +79,7 @@ class Polled(Protocol):
 
 
 @runtime_checkable
-class Telling(Protocol):
+class SelfReporting(Protocol):
     """A polled device that says more of itself than values. Neither property touches the wire.
 
     `identity` is its serial number, "" while unknown: another one later is a swapped device.
@@ -93,7 +93,7 @@ class Telling(Protocol):
 
 
 @runtime_checkable
-class Keeping(Protocol):
+class Stateful(Protocol):
     """A polled device whose algorithm learns for hours, and should not start anew each time.
 
     `kept` is asked after each read and gives b"" when there is nothing worth keeping; at most 4
@@ -105,7 +105,7 @@ class Keeping(Protocol):
     def restore(self, kept: bytes, age_s: float) -> None: ...
 
 
-class Lined(Protocol):
+class LineDevice(Protocol):
     """A device that speaks by itself on GPIO lines: loop, S0 output, door."""
 
     @property

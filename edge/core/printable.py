@@ -12,10 +12,10 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any, Final
 
-MOST: Final = 4096  # characters of one line
-CUT: Final = "[...]"
-WORD: Final = re.compile(r"[A-Za-z0-9_./:+-]{1,256}")
-MARKS: Final = 2  # accents on one letter; more of them cover the lines above and below
+PRINTABLE_LIMIT: Final = 4096  # characters of one line
+CUT_MARK: Final = "[...]"
+PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_./:+-]{1,256}")
+COMBINING_MARKS: Final = 2  # accents on one letter; more of them cover the lines above and below
 INDENT: Final = "    "  # of the second row of a line, and those after it
 # Invisible, though Python calls them printable: Default_Ignorable_Code_Point of Unicode's
 # DerivedCoreProperties.txt without the classes Cf and Cn, and the empty Braille pattern.
@@ -25,7 +25,7 @@ HIDDEN: Final = re.compile(
 )
 
 
-def printable(text: str, most: int = MOST) -> str:
+def printable(text: str, most: int = PRINTABLE_LIMIT) -> str:
     """One line of at most `most` characters; a longer one loses its middle.
 
     Doing it twice changes nothing. A backslash that was there is not doubled: what is shown is for
@@ -38,24 +38,24 @@ def printable(text: str, most: int = MOST) -> str:
     if len(text) <= most:
         return text
     tail = most // 4
-    return text[: most - tail - len(CUT)] + CUT + text[len(text) - tail :]
+    return text[: most - tail - len(CUT_MARK)] + CUT_MARK + text[len(text) - tail :]
 
 
-def word(text: str) -> str:
+def quote_name(text: str) -> str:
     """A name that begins a line: in quotes, unless it can be nothing but a name.
 
     Somebody may call himself "9999 records: complete".
     """
-    return text if WORD.fullmatch(text) else one_json(text[:MOST])
+    return text if PLAIN_NAME.fullmatch(text) else json_line_text(text[:PRINTABLE_LIMIT])
 
 
-def one_json(value: Any, indent: int | None = None) -> str:
+def json_line_text(value: Any, indent: int | None = None) -> str:
     """JSON of ASCII alone, without any control character; bytes become hexadecimal digits."""
     text = json.dumps(value, indent=indent, default=bytes.hex)
     return text.replace("\x7f", "\\u007f")  # the one that JSON lets stand
 
 
-def folded(text: str, columns: int) -> Iterator[str]:
+def fold_line(text: str, columns: int) -> Iterator[str]:
     """The rows that a line takes on a terminal. Only the first begins at the left.
 
     A terminal that breaks a long line by itself begins a row with whatever stands there: blanks in
@@ -84,5 +84,5 @@ def _visible(text: str) -> Iterator[str]:
     marks = 0
     for char in text:
         marks = marks + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
-        plain = char.isprintable() and HIDDEN.match(char) is None and marks <= MARKS
+        plain = char.isprintable() and HIDDEN.match(char) is None and marks <= COMBINING_MARKS
         yield char if plain else char.encode("unicode_escape").decode("ascii")

@@ -28,20 +28,21 @@ class Bad:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class UncertainValue:
     """A sample that was had, and is to be taken with care: a sensor that still warms up."""
 
     value: Value
     reason: Reason
 
 
-Sample = Value | Bad | Doubt
+Sample = Value | Bad | UncertainValue
 
 
-def aged(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+def mark_stale(samples: Iterable[Sample]) -> tuple[Sample, ...]:
     """The same where they may be of an earlier asking."""
     return tuple(
-        one if isinstance(one, Bad | Doubt) else Doubt(one, Reason.STALE) for one in samples
+        one if isinstance(one, Bad | UncertainValue) else UncertainValue(one, Reason.STALE)
+        for one in samples
     )
 
 
@@ -86,7 +87,7 @@ def all_good(count: int) -> tuple[Quality, ...]:
 def sweep(source: str, mono_ns: int, samples: Sequence[Sample]) -> Sweep:
     """Name and stamp what a driver gave."""
     for sample in samples:
-        if sample.__class__ is Bad or sample.__class__ is Doubt:
+        if sample.__class__ is Bad or sample.__class__ is UncertainValue:
             break
     else:
         return Sweep(source, mono_ns, tuple(samples), all_good(len(samples)))  # type: ignore[arg-type]
@@ -97,7 +98,7 @@ def sweep(source: str, mono_ns: int, samples: Sequence[Sample]) -> Sweep:
             case Bad(reason):
                 values.append(None)
                 grades.append(bad(reason))
-            case Doubt(value, reason):
+            case UncertainValue(value, reason):
                 values.append(value)
                 grades.append(uncertain(reason))
             case value:
@@ -106,6 +107,6 @@ def sweep(source: str, mono_ns: int, samples: Sequence[Sample]) -> Sweep:
     return Sweep(source, mono_ns, tuple(values), tuple(grades))
 
 
-def failed(source: str, mono_ns: int, count: int, reason: Reason) -> Sweep:
+def failed_sweep(source: str, mono_ns: int, count: int, reason: Reason) -> Sweep:
     """A sweep in which nothing could be had."""
     return Sweep(source, mono_ns, (None,) * count, (bad(reason),) * count)

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-PREFIX: Final = "kerbstone/v1"  # what topics begin with, unless a site is configured otherwise
+TOPIC_PREFIX: Final = (
+    "kerbstone/v1"  # what topics begin with, unless a site is configured otherwise
+)
 
 
 class Stream(StrEnum):
@@ -40,7 +42,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class RecordKey:
     """What names a record for ever, together with the gateway's id."""
 
     epoch: int
@@ -67,7 +69,7 @@ class Record:
     The counter wraps at 2**21, so that an epoch stays below 2**53 and JavaScript can read it.
     """
 
-    key: Key
+    key: RecordKey
     source: str
     boot: int
     from_ns: int

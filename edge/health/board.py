@@ -15,9 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge.health.kernel import ROOT, matching, number, table, text, whole
+from edge.health.kernelfiles import (
+    ROOT,
+    matching_files,
+    parse_number,
+    read_number,
+    read_table,
+    read_text,
+)
 
-BITS: Final = ("undervoltage", "frequency_capped", "throttled", "soft_temperature_limit")
+THROTTLE_BITS: Final = ("undervoltage", "frequency_capped", "throttled", "soft_temperature_limit")
 MEMORY: Final = ("MemTotal", "MemAvailable", "SwapTotal", "SwapFree")
 THROTTLE_FILES: Final = (
     "sys/devices/platform/soc*/*firmware/get_throttled",  # soc/soc:firmware on all but the newest
@@ -59,64 +66,66 @@ class Space:
     total: int
 
 
-def board(root: Path = ROOT) -> Board:
+def read_board(root: Path = ROOT) -> Board:
     """From the device tree; a PC tells its product's name instead."""
     tree = root / "proc/device-tree"
-    model = text(tree / "model") or text(root / "sys/class/dmi/id/product_name")
-    return Board(model or None, text(tree / "serial-number") or None)
+    model = read_text(tree / "model") or read_text(root / "sys/class/dmi/id/product_name")
+    return Board(model or None, read_text(tree / "serial-number") or None)
 
 
-def vitals(root: Path = ROOT) -> Vitals:
+def read_vitals(root: Path = ROOT) -> Vitals:
     """A look at all of it; some 15 small files."""
-    found = table(root / "proc/meminfo", *MEMORY)
+    found = read_table(root / "proc/meminfo", *MEMORY)
     memory = {name: kib * 1024 for name, kib in found.items()}
-    word = throttle_word(root)
+    word = read_throttle_word(root)
     swap, unused = memory.get("SwapTotal"), memory.get("SwapFree")
-    khz = number(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
+    khz = read_number(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq")
     return Vitals(
-        cpu_temperature=temperature(root),
+        cpu_temperature=read_temperature(root),
         cpu_frequency_hz=None if khz is None else khz * 1000,
         load_1min=_load(root),
         memory_available_bytes=memory.get("MemAvailable"),
         memory_total_bytes=memory.get("MemTotal"),
         swap_used_bytes=None if swap is None or unused is None else swap - unused,
         rss_bytes=_rss(root),
-        oom_kills=table(root / "proc/vmstat", "oom_kill").get("oom_kill"),
+        oom_kills=read_table(root / "proc/vmstat", "oom_kill").get("oom_kill"),
         memory_high=_unit_events(root).get("high"),
-        throttled=None if word is None else _words(word),
-        seen=None if word is None else _words(word >> 16),
-        undervoltage=undervoltage(word, root),
+        throttled=None if word is None else _bit_words(word),
+        seen=None if word is None else _bit_words(word >> 16),
+        undervoltage=is_undervoltage(word, root),
     )
 
 
-def temperature(root: Path = ROOT) -> float | None:
+def read_temperature(root: Path = ROOT) -> float | None:
     """The hottest zone in Cel. A zone that is off or broken says what cannot be."""
-    zones = (number(file) for file in matching(root, "sys/class/thermal/thermal_zone*/temp"))
+    zones = (
+        read_number(file) for file in matching_files(root, "sys/class/thermal/thermal_zone*/temp")
+    )
     known = [milli / 1000 for milli in zones if milli is not None and -60_000 < milli < 200_000]
     return round(max(known), 1) if known else None
 
 
-def throttle_word(root: Path = ROOT) -> int | None:
+def read_throttle_word(root: Path = ROOT) -> int | None:
     """A Raspberry Pi's word: bits 0 to 3 are BITS now, 16 to 19 since the boot or the last look."""
     for pattern in THROTTLE_FILES:
-        for file in matching(root, pattern):
-            word = number(file, 16)
+        for file in matching_files(root, pattern):
+            word = read_number(file, 16)
             if word is not None:
                 return word
     return None
 
 
-def undervoltage(word: int | None, root: Path = ROOT) -> bool | None:
+def is_undervoltage(word: int | None, root: Path = ROOT) -> bool | None:
     """Whether the supply is too low now: as the hwmon driver says, else bit 0 of the word."""
-    for name in matching(root, "sys/class/hwmon/hwmon*/name"):
-        if text(name) == "rpi_volt":
-            alarm = number(name.parent / "in0_lcrit_alarm")
+    for name in matching_files(root, "sys/class/hwmon/hwmon*/name"):
+        if read_text(name) == "rpi_volt":
+            alarm = read_number(name.parent / "in0_lcrit_alarm")
             if alarm is not None:
                 return alarm != 0
     return None if word is None else bool(word & 1)
 
 
-def space(folder: Path) -> Space | None:
+def read_space(folder: Path) -> Space | None:
     """None when the file system does not answer."""
     try:
         found = os.statvfs(folder)
@@ -125,12 +134,12 @@ def space(folder: Path) -> Space | None:
     return Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
 
 
-def _words(word: int) -> tuple[str, ...]:
-    return tuple(name for bit, name in enumerate(BITS) if word >> bit & 1)
+def _bit_words(word: int) -> tuple[str, ...]:
+    return tuple(name for bit, name in enumerate(THROTTLE_BITS) if word >> bit & 1)
 
 
 def _load(root: Path) -> float | None:
-    words = (text(root / "proc/loadavg") or "").split()
+    words = (read_text(root / "proc/loadavg") or "").split()
     try:
         load = float(words[0])
     except (IndexError, ValueError):
@@ -140,17 +149,17 @@ def _load(root: Path) -> float | None:
 
 def _rss(root: Path) -> int | None:
     """proc_pid_statm(5): the second number, in pages."""
-    words = (text(root / "proc/self/statm") or "").split()
-    pages = whole(words[1]) if len(words) > 1 else None
+    words = (read_text(root / "proc/self/statm") or "").split()
+    pages = parse_number(words[1]) if len(words) > 1 else None
     return None if pages is None else pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _unit_events(root: Path) -> dict[str, int]:
     """memory.events of the own cgroup (version 2; beside version 1 it is mounted as `unified`)."""
-    for line in (text(root / "proc/self/cgroup") or "").splitlines():
+    for line in (read_text(root / "proc/self/cgroup") or "").splitlines():
         if line.startswith("0::/") and ".." not in line:
             for mount in ("sys/fs/cgroup", "sys/fs/cgroup/unified"):
-                events = table(root / mount / line[4:] / "memory.events", "high")
+                events = read_table(root / mount / line[4:] / "memory.events", "high")
                 if events:
                     return events
     return {}

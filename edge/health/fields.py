@@ -7,8 +7,8 @@ are scaled. A field that nobody could measure is left out, never 0.
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from edge.health.board import BITS
-from edge.health.conditions import WORDS
+from edge.health.board import THROTTLE_BITS
+from edge.health.boxalarms import ALARM_WORDS
 from edge.health.reboot import Cause
 
 Kind = Literal["gauge", "counter", "word", "words", "ratios"]
@@ -106,14 +106,14 @@ FIELDS: Final = (
     Field("rss_bytes", "gauge", "Memory of the daemon.", "resident_memory_bytes", "bytes"),
     Field("oom_kills", "counter", "Processes killed for want of memory since the boot."),
     Field("memory_high", "counter", "Times this unit was held back for its memory."),
-    Field("throttled", "words", "What the board holds back now.", among=BITS),
+    Field("throttled", "words", "What the board holds back now.", among=THROTTLE_BITS),
     Field("throttled_seen", "words", "What the board has held back since the daemon started.",
-          among=BITS),
+          among=THROTTLE_BITS),
     # what is said
     Field("log_lines", "counter", "Lines written to the log."),
     Field("log_suppressed", "counter", "Lines kept out of the log."),
     Field("log_bytes", "counter", "Bytes written to the log.", unit="bytes"),
-    Field("alarms", "words", "Alarms of the gateway itself that are on.", among=WORDS),
+    Field("alarms", "words", "Alarms of the gateway itself that are on.", among=ALARM_WORDS),
 )  # fmt: skip
 
 BY_KEY: Final = {field.key: field for field in FIELDS}

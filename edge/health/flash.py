@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge.health.growth import HOUR_NS, Growth
-from edge.health.kernel import ROOT, number, table, text, whole
+from edge.health.countergrowth import HOUR_NS, CounterGrowth
+from edge.health.kernelfiles import ROOT, parse_number, read_number, read_table, read_text
 
 SECTOR: Final = 512
 ENDURANCE_TB: Final = 0.4  # host writes; 1 TB = 10**12 bytes
@@ -29,25 +29,25 @@ class Wear:
     pre_eol: str | None = None
 
 
-def written(disk: str, root: Path = ROOT) -> int | None:
+def disk_bytes_written(disk: str, root: Path = ROOT) -> int | None:
     """Bytes written to a whole disk since the boot."""
-    words = (text(root / "sys/block" / disk / "stat") or "").split()
-    sectors = whole(words[6]) if len(words) > 6 else None
+    words = (read_text(root / "sys/block" / disk / "stat") or "").split()
+    sectors = parse_number(words[6]) if len(words) > 6 else None
     return None if sectors is None or sectors < 0 else sectors * SECTOR
 
 
 def own_written(root: Path = ROOT) -> int | None:
     """Bytes that this process caused to be written since it started."""
-    return table(root / "proc/self/io", "write_bytes").get("write_bytes")
+    return read_table(root / "proc/self/io", "write_bytes").get("write_bytes")
 
 
-def wear(disk: str, root: Path = ROOT) -> Wear:
+def read_wear(disk: str, root: Path = ROOT) -> Wear:
     """Nothing for an SD card, and for an eMMC that does not say."""
     device = root / "sys/block" / disk / "device"
-    steps = [whole(word, 16) for word in (text(device / "life_time") or "").split()]
+    steps = [parse_number(word, 16) for word in (read_text(device / "life_time") or "").split()]
     known = [step for step in steps if step is not None and 1 <= step <= 11]
     life_used = round(min(1.0, max(known) / 10), 1) if known else None
-    return Wear(life_used, PRE_EOL.get(number(device / "pre_eol_info", 16) or 0))
+    return Wear(life_used, PRE_EOL.get(read_number(device / "pre_eol_info", 16) or 0))
 
 
 def life_years(bytes_day: float | None, endurance_tb: float = ENDURANCE_TB) -> float | None:
@@ -62,7 +62,7 @@ class FlashMeter:
 
     def __init__(self, endurance_tb: float = ENDURANCE_TB) -> None:
         self.endurance_tb = endurance_tb
-        self._disk, self._own = Growth(), Growth()
+        self._disk, self._own = CounterGrowth(), CounterGrowth()
 
     def see(self, mono_ns: int, disk: int | None, own: int | None) -> None:
         """The counters as they stand; each may begin anew."""

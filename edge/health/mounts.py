@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.health.kernel import ROOT, number, text
+from edge.health.kernelfiles import ROOT, read_number, read_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
+class MountedDisk:
     """The whole disk below a folder, as `mmcblk0`; or None, and a word that says why."""
 
     name: str | None
@@ -34,34 +34,34 @@ class Disk:
 def mount_of(folder: str, root: Path = ROOT) -> Mount | None:
     """The mount that holds an absolute path: the longest that leads to it, the latest of equals."""
     found: Mount | None = None
-    for line in (text(root / "proc/self/mountinfo") or "").splitlines():
+    for line in (read_text(root / "proc/self/mountinfo") or "").splitlines():
         mount = _mount(line)
-        if mount is not None and _leads(mount.point, folder):
+        if mount is not None and _is_above(mount.point, folder):
             found = mount if found is None or len(mount.point) >= len(found.point) else found
     return found
 
 
-def disk_of(mount: Mount | None, root: Path = ROOT) -> Disk:
+def disk_of(mount: Mount | None, root: Path = ROOT) -> MountedDisk:
     """The disk whose counters tell what is written below this mount."""
     if mount is None:
-        return Disk(None, why="unknown")
+        return MountedDisk(None, why="unknown")
     if mount.device.startswith("0:"):
-        return Disk(None, why=mount.kind)
+        return MountedDisk(None, why=mount.kind)
     try:
         folder = (root / "sys/dev/block" / mount.device).resolve(strict=True)
     except (OSError, RuntimeError):
-        return Disk(None, why="unknown")
+        return MountedDisk(None, why="unknown")
     if folder.name.startswith("dm-"):
-        return Disk(None, folder.name, "device-mapper")
+        return MountedDisk(None, folder.name, "device-mapper")
     whole = folder.parent if (folder / "partition").exists() else folder
-    return Disk(whole.name, folder.name)
+    return MountedDisk(whole.name, folder.name)
 
 
-def filesystem_errors(disk: Disk, root: Path = ROOT) -> int | None:
+def filesystem_errors(disk: MountedDisk, root: Path = ROOT) -> int | None:
     """Errors that ext4 found since the file system was checked; None for any other."""
     if not disk.partition:
         return None
-    return number(root / "sys/fs/ext4" / disk.partition / "errors_count")
+    return read_number(root / "sys/fs/ext4" / disk.partition / "errors_count")
 
 
 def _mount(line: str) -> Mount | None:
@@ -71,13 +71,13 @@ def _mount(line: str) -> Mount | None:
     if len(mine) < 6 or len(disk) < 3 or re.fullmatch(r"\d+:\d+", mine[2], re.ASCII) is None:
         return None
     options = {*mine[5].split(","), *disk[2].split(",")}
-    return Mount(_plain(mine[4]), mine[2], disk[0], "ro" in options)
+    return Mount(_unescape(mine[4]), mine[2], disk[0], "ro" in options)
 
 
-def _leads(point: str, folder: str) -> bool:
+def _is_above(point: str, folder: str) -> bool:
     return point == "/" or folder == point or folder.startswith(point + "/")
 
 
-def _plain(name: str) -> str:
+def _unescape(name: str) -> str:
     r"""Blank, tab, newline and backslash stand as \040 and so on."""
     return re.sub(r"\\([0-3][0-7]{2})", lambda found: chr(int(found[1], 8)), name)

@@ -17,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from edge.health.kernel import ROOT, matching, number, raw, table
+from edge.health.kernelfiles import ROOT, matching_files, read_bytes, read_number, read_table
 
 OVERHEAT: Final = 0x01  # WDIOF_OVERHEAT
 POWER_UNDER: Final = 0x10  # WDIOF_POWERUNDER
@@ -60,9 +60,12 @@ class Reboot:
     text: str
 
 
-def reset(root: Path = ROOT) -> Reset:
+def read_reset(root: Path = ROOT) -> Reset:
     """Look at everything that survives a reset."""
-    words = [number(file) for file in matching(root, "sys/class/watchdog/watchdog*/bootstatus")]
+    words = [
+        read_number(file)
+        for file in matching_files(root, "sys/class/watchdog/watchdog*/bootstatus")
+    ]
     known = [word for word in words if word is not None]
     bootstatus = None
     for word in known:
@@ -71,12 +74,12 @@ def reset(root: Path = ROOT) -> Reset:
         bootstatus,
         _cell(root / TREE / "bootloader/rsts"),
         _cell(root / TREE / "power/power_reset"),
-        len(matching(root, "sys/fs/pstore/dmesg-*")),
-        table(root / "proc/vmstat", "oom_kill").get("oom_kill"),
+        len(matching_files(root, "sys/fs/pstore/dmesg-*")),
+        read_table(root / "proc/vmstat", "oom_kill").get("oom_kill"),
     )
 
 
-def why(found: Reset, *, first: bool, same_boot: bool, unclean: bool) -> Reboot:
+def reboot_cause(found: Reset, *, first: bool, same_boot: bool, unclean: bool) -> Reboot:
     """`first`: no former start is known. `unclean`: the former one said no goodbye."""
     if first:
         return Reboot(Cause.FIRST, "This is the first start that is known here.")
@@ -140,5 +143,5 @@ def _hard(found: Reset) -> Reboot:
 
 def _cell(path: Path) -> int | None:
     """One 32-bit cell of a device tree."""
-    found = raw(path)
+    found = read_bytes(path)
     return int.from_bytes(found, "big") if found is not None and len(found) == 4 else None

@@ -14,8 +14,8 @@ from edge.health.openmetrics import CONTENT_TYPE
 
 LOG: Final = logging.getLogger("kerbstone.metrics")
 NAME: Final = "metrics.sock"
-HEAD: Final = 8 * 1024  # bytes of a request
-CLIENTS: Final = 4
+REQUEST_LIMIT: Final = 8 * 1024  # bytes of a request
+CLIENTS_LIMIT: Final = 4
 TIMEOUT_S: Final = 5.0  # for the request, and for the answer to be taken
 PLAIN: Final = "text/plain; charset=utf-8"
 
@@ -34,7 +34,7 @@ class ScrapeServer:
         old = os.umask(0o117)  # the owner and the group kerbstone
         try:
             self._server = await asyncio.start_unix_server(
-                self._client, str(self._path), limit=HEAD
+                self._client, str(self._path), limit=REQUEST_LIMIT
             )
         finally:
             os.umask(old)
@@ -52,13 +52,13 @@ class ScrapeServer:
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None or len(self._open) >= 2 * CLIENTS:
+        if task is None or len(self._open) >= 2 * CLIENTS_LIMIT:
             writer.transport.abort()  # too many even to be told so
             return
         self._open[task] = writer
         try:
             async with asyncio.timeout(self._timeout_s):
-                if len(self._open) > CLIENTS:
+                if len(self._open) > CLIENTS_LIMIT:
                     writer.write(_answer("503 Service Unavailable", "too many clients\n"))
                 else:
                     writer.write(await self._request(reader))
@@ -99,7 +99,7 @@ async def _leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     if writer.can_write_eof():
         writer.write_eof()
     for _ in range(8):
-        if not await reader.read(HEAD):
+        if not await reader.read(REQUEST_LIMIT):
             return
 
 

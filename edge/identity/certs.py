@@ -15,23 +15,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge.core import ConfigError
-from edge.identity.moment import Watch
+from edge.identity.floorclock import FloorClock
 from edge.identity.names import san
 
-MOST: Final = 8  # certificates in one answer
+CERTIFICATES_LIMIT: Final = 8  # certificates in one answer
 # what cryptography raises for bytes of any kind, some of it only when a field is looked at
 UNREADABLE: Final = (
     ValueError, TypeError, OverflowError, UnsupportedAlgorithm, x509.InvalidVersion,
     x509.DuplicateExtension, x509.UnsupportedGeneralNameType,
 )  # fmt: skip
-SPREAD: Final = 0.05  # of the life: boxes that were enrolled together do not renew together
+RENEW_JITTER: Final = 0.05  # of the life: boxes that were enrolled together do not renew together
 
 
 class CertificateError(ConfigError):
     """This certificate is not for us, or not from whom it should be."""
 
 
-def given(body: bytes) -> list[x509.Certificate]:
+def parse_certificates(body: bytes) -> list[x509.Certificate]:
     """What an answer holds. Raises CertificateError."""
     try:
         found = pkcs7.load_der_pkcs7_certificates(base64.b64decode(b"".join(body.split())))
@@ -40,33 +40,35 @@ def given(body: bytes) -> list[x509.Certificate]:
     return found
 
 
-def ours(
-    found: Sequence[x509.Certificate], spki: bytes, gateway: str, ca: bytes, watch: Watch
+def own_certificate(
+    found: Sequence[x509.Certificate], spki: bytes, gateway: str, ca: bytes, watch: FloorClock
 ) -> x509.Certificate:
     """The one among them that is for our key, once it is known to be good. CertificateError."""
     try:
-        return _ours(found, spki, gateway, ca, watch)
+        return _find_own(found, spki, gateway, ca, watch)
     except UNREADABLE as error:
         raise CertificateError("the certificate in the answer is damaged") from error
 
 
-def _ours(
-    found: Sequence[x509.Certificate], spki: bytes, gateway: str, ca: bytes, watch: Watch
+def _find_own(
+    found: Sequence[x509.Certificate], spki: bytes, gateway: str, ca: bytes, watch: FloorClock
 ) -> x509.Certificate:
-    if len(found) > MOST:
-        raise CertificateError(f"the answer holds {len(found)} certificates, more than {MOST}")
-    mine = [each for each in found if public(each) == spki]
+    if len(found) > CERTIFICATES_LIMIT:
+        raise CertificateError(
+            f"the answer holds {len(found)} certificates, more than {CERTIFICATES_LIMIT}"
+        )
+    mine = [each for each in found if certificate_key(each) == spki]
     if not mine:
         raise CertificateError("the certificate in the answer is for somebody else's key")
     newest = max(mine, key=lambda each: each.not_valid_before_utc)
-    check(newest, gateway, ca)
+    check_certificate(newest, gateway, ca)
     wrong = watch.wrong(newest.not_valid_before_utc, newest.not_valid_after_utc)
     if wrong is not None:
         raise CertificateError(f"the certificate in the answer {wrong}")
     return newest
 
 
-def check(certificate: x509.Certificate, gateway: str, ca: bytes) -> None:
+def check_certificate(certificate: x509.Certificate, gateway: str, ca: bytes) -> None:
     """All but the dates. Raises CertificateError."""
     try:
         _check(certificate, gateway, ca)
@@ -88,7 +90,7 @@ def _check(certificate: x509.Certificate, gateway: str, ca: bytes) -> None:
         raise CertificateError("the certificate is from another authority than the claim's")
 
 
-def public(certificate: x509.Certificate) -> bytes:
+def certificate_key(certificate: x509.Certificate) -> bytes:
     key = certificate.public_key()
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
@@ -98,11 +100,13 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
 
 
-def due(certificate: x509.Certificate) -> datetime:
+def renewal_due(certificate: x509.Certificate) -> datetime:
     """When to renew it: at two thirds of its life, give or take, always the same for one."""
     first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     share = int(fingerprint(certificate)[:8], 16) / 0xFFFFFFFF
-    return first + timedelta(seconds=(last - first).total_seconds() * (2 / 3 - SPREAD * share))
+    return first + timedelta(
+        seconds=(last - first).total_seconds() * (2 / 3 - RENEW_JITTER * share)
+    )
 
 
 def _uris(extensions: x509.Extensions) -> list[str]:

@@ -25,13 +25,15 @@ from edge.identity.network import Network
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-LARGEST: Final = 16 << 10  # bytes
-NAME: Final = "kerbstone-claim.toml"
-AGAIN: Final = "write it again with `kerbstone provision new` and copy it to the boot partition"
+CLAIM_LIMIT: Final = 16 << 10  # bytes
+CLAIM_NAME: Final = "kerbstone-claim.toml"
+WRITE_AGAIN_HINT: Final = (
+    "write it again with `kerbstone provision new` and copy it to the boot partition"
+)
 SIGNATURE: Final = re.compile(rb'signature = "([A-Za-z0-9+/]{86}==)"\n\Z')
-EXPIRES: Final = "%Y-%m-%dT%H:%M:%SZ"
+EXPIRES_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 
-Place = Annotated[str, Meta(pattern=SITE)]
+SiteName = Annotated[str, Meta(pattern=SITE)]
 Url = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
@@ -48,14 +50,14 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     v: Literal[1] = 1
     claim: Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z")]
-    site: Place
-    role: Place
+    site: SiteName
+    role: SiteName
     gateway: Annotated[str, Meta(pattern=GATEWAY)]
     code: Annotated[str, Meta(pattern=r"\A[A-Z2-7]{26}\Z")]
     expires: Annotated[str, Meta(pattern=r"\A[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}Z\Z")]
     enrol: Url
     label: Annotated[str, Meta(pattern=r"\A[a-z0-9-]{1,32}\Z")] = "kerbstone"
-    ca: Annotated[str, Meta(min_length=1, max_length=LARGEST)]
+    ca: Annotated[str, Meta(min_length=1, max_length=CLAIM_LIMIT)]
     broker: Url
     operator: str = ""
     network: Network | None = None
@@ -69,19 +71,24 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         _url("broker", self.broker, "mqtts")
 
     def expires_at(self) -> datetime:
-        return datetime.strptime(self.expires, EXPIRES).replace(tzinfo=UTC)
+        return datetime.strptime(self.expires, EXPIRES_FORMAT).replace(tzinfo=UTC)
 
 
-def parse(data: bytes) -> Claim:
+def parse_claim(data: bytes) -> Claim:
     """The claim in these bytes. Raises ClaimError; an `AlteredError` when the signature is wrong.
 
     Its expiry is not looked at: the clock of a new box may be anywhere.
     """
-    if len(data) > LARGEST:
-        raise ClaimError(f"{NAME}: {len(data)} bytes, more than {LARGEST}: no claim; {AGAIN}")
+    if len(data) > CLAIM_LIMIT:
+        raise ClaimError(
+            f"{CLAIM_NAME}: {len(data)} bytes, more than {CLAIM_LIMIT}: no claim; "
+            f"{WRITE_AGAIN_HINT}"
+        )
     found = SIGNATURE.search(data)
     if found is None or (found.start() and data[found.start() - 1] != 0x0A):
-        raise AlteredError(f"{NAME}: the last line is no signature: the file is torn; {AGAIN}")
+        raise AlteredError(
+            f"{CLAIM_NAME}: the last line is no signature: the file is torn; {WRITE_AGAIN_HINT}"
+        )
     body = data[: found.start()]
     claim = _claim(body)
     _verify(claim.operator, base64.b64decode(found[1]), body)
@@ -89,15 +96,15 @@ def parse(data: bytes) -> Claim:
     return claim
 
 
-def sign(claim: Claim, key: "Ed25519PrivateKey") -> bytes:
+def sign_claim(claim: Claim, key: "Ed25519PrivateKey") -> bytes:
     """The file of this claim, signed; `operator` becomes the public half of the key."""
     public = base64.b64encode(key.public_key().public_bytes_raw()).decode("ascii")
     claim = msgspec.structs.replace(claim, operator=public, ca=claim.ca.strip() + "\n")
     body = "".join(_lines(claim)).encode()
     signature = base64.b64encode(key.sign(body)).decode("ascii")
     data = body + f'signature = "{signature}"\n'.encode("ascii")
-    if parse(data) != claim:
-        raise ClaimError(f"{NAME}: a value of it cannot be written in TOML")
+    if parse_claim(data) != claim:
+        raise ClaimError(f"{CLAIM_NAME}: a value of it cannot be written in TOML")
     return data
 
 
@@ -105,11 +112,11 @@ def _claim(body: bytes) -> Claim:
     try:
         table = tomllib.loads(body.decode())
     except (ValueError, RecursionError) as error:  # not UTF-8 is a ValueError too
-        raise ClaimError(f"{NAME}: not TOML: {error}; {AGAIN}") from None
+        raise ClaimError(f"{CLAIM_NAME}: not TOML: {error}; {WRITE_AGAIN_HINT}") from None
     try:
         return msgspec.convert(table, Claim)
     except msgspec.ValidationError as error:
-        raise ClaimError(f"{NAME}: {error}; {AGAIN}") from None
+        raise ClaimError(f"{CLAIM_NAME}: {error}; {WRITE_AGAIN_HINT}") from None
 
 
 def _verify(operator: str, signature: bytes, body: bytes) -> None:
@@ -119,12 +126,16 @@ def _verify(operator: str, signature: bytes, body: bytes) -> None:
     try:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(operator, validate=True))
     except (binascii.Error, ValueError):
-        raise ClaimError(f"{NAME}: `operator` is no Ed25519 key in base64; {AGAIN}") from None
+        raise ClaimError(
+            f"{CLAIM_NAME}: `operator` is no Ed25519 key in base64; {WRITE_AGAIN_HINT}"
+        ) from None
     try:
         key.verify(signature, body)
     except InvalidSignature:
-        text = f"{NAME}: its signature is wrong: the file was altered or is torn; {AGAIN}"
-        raise AlteredError(text) from None
+        raise AlteredError(
+            f"{CLAIM_NAME}: its signature is wrong: the file was altered or is torn; "
+            f"{WRITE_AGAIN_HINT}"
+        ) from None
 
 
 def _anchors(pem: str) -> None:
@@ -133,7 +144,9 @@ def _anchors(pem: str) -> None:
     try:
         x509.load_pem_x509_certificates(pem.encode())
     except (ValueError, x509.InvalidVersion):
-        raise ClaimError(f"{NAME}: `ca` holds no certificate in PEM; {AGAIN}") from None
+        raise ClaimError(
+            f"{CLAIM_NAME}: `ca` holds no certificate in PEM; {WRITE_AGAIN_HINT}"
+        ) from None
 
 
 def _url(key: str, text: str, scheme: str) -> None:

@@ -12,36 +12,40 @@ from typing import Final, Literal
 import msgspec
 
 from edge.core import ConfigError
-from edge.identity import certs, est, keys, siteconfig, store
-from edge.identity.boot import Boot
-from edge.identity.bundle import KEY, Bundle, Home
-from edge.identity.claim import LARGEST, NAME, Claim, ClaimError, parse
-from edge.identity.moment import Watch
-from edge.identity.names import comparison
-from edge.identity.status import Said, Teller
-from edge.identity.store import Pending, Store
-from edge.identity.tls import Ask, ServerError
+from edge.identity import certs, est, keys, siteconfig, statefolder
+from edge.identity.bootpartition import BootPartition
+from edge.identity.claim import CLAIM_LIMIT, CLAIM_NAME, Claim, ClaimError, parse_claim
+from edge.identity.enrolstatus import EnrolmentStatus, StatusWriter
+from edge.identity.floorclock import FloorClock
+from edge.identity.httpsclient import HttpsCall, ServerError
+from edge.identity.identitybundle import KEY, EnrolmentTarget, IdentityBundle
+from edge.identity.names import comparison_code
+from edge.identity.statefolder import PendingWait, StateFolder
 
 LOG: Final = logging.getLogger(__name__)
 FIRST_S: Final = 5.0
 LONGEST_S: Final = 3600.0  # between two tries, whatever the server says
 DENIED_S: Final = 900.0  # it said no: somebody has to do something first
-KEPT_S: Final = 600  # the time waited is written so often
+COUNTED_S: Final = 600  # the time waited is written so often
 
-APPROVAL: Final = "the operator's approval"
-COMPARE: Final = "compare the code with `kerbstone provision pending`, then approve it there"
-LOST: Final = "the identity here is damaged, or its key is elsewhere: another TPM, a credential"
-KEYLESS: Final = "look after the TPM; if it was replaced, `kerbstone-enrol forget` and a new claim"
-NETWORK: Final = "check cable, SIM and antenna, and the table `network` of the claim"
-DAMAGED: Final = "it is asked again; if this stays, report it to whoever runs the server"
-HELP: Final[dict[int, str]] = {
+APPROVAL_TEXT: Final = "the operator's approval"
+COMPARE_HINT: Final = "compare the code with `kerbstone provision pending`, then approve it there"
+LOST_HINT: Final = (
+    "the identity here is damaged, or its key is elsewhere: another TPM, a credential"
+)
+KEYLESS_HINT: Final = (
+    "look after the TPM; if it was replaced, `kerbstone-enrol forget` and a new claim"
+)
+NETWORK_HINT: Final = "check cable, SIM and antenna, and the table `network` of the claim"
+DAMAGED_HINT: Final = "it is asked again; if this stays, report it to whoever runs the server"
+HINT_BY_STATUS: Final[dict[int, str]] = {
     400: "report this: server and box do not understand each other",
     401: "the server does not know who signed this claim: write a new one",
     403: "this claim's site or name is not allowed there: write a new one",
     409: "another box has used this claim: write a new one for this box",
     410: "this claim has expired or was revoked: write a new one",
 }
-FORGET: Final = "to give this box another role, `kerbstone-enrol forget` comes first"
+FORGET_HINT: Final = "to give this box another role, `kerbstone-enrol forget` comes first"
 Outcome = Literal["enrolled", "no claim", "bad claim", "no key"]
 
 
@@ -49,11 +53,11 @@ Outcome = Literal["enrolled", "no claim", "bad claim", "no key"]
 class Enrolment:
     """All that it needs from outside, so that days pass in no time in a test."""
 
-    store: Store
-    boot: Boot
-    watch: Watch
-    ask: Ask
-    teller: Teller
+    store: StateFolder
+    boot: BootPartition
+    watch: FloorClock
+    ask: HttpsCall
+    teller: StatusWriter
     rng: random.Random
     has_tpm: bool | None = None  # None: look
     started_s: float = 0.0
@@ -63,33 +67,35 @@ class Enrolment:
         self.started_s = self.watch.clock.mono_s()
         self.store.tidy()
         bundle = self.store.current() or self.store.adopt() or self._wait()
-        if not isinstance(bundle, Bundle):
+        if not isinstance(bundle, IdentityBundle):
             return bundle
         self._finish(bundle)
         return "enrolled"
 
-    def _wait(self) -> Bundle | Outcome:
+    def _wait(self) -> IdentityBundle | Outcome:
         tries = 0
         while True:
             try:
                 self.take()
                 data = self.claim_file()
                 if data is None:
-                    why = LOST if self.store.numbers() else ""
-                    do = f"put {NAME} here and start again"
-                    self.teller.tell(Said("not commissioned", answer=why, do=do))
+                    why = LOST_HINT if self.store.numbers() else ""
+                    do = f"put {CLAIM_NAME} here and start again"
+                    self.teller.tell(EnrolmentStatus("not commissioned", answer=why, do=do))
                     return "no claim"
-                claim = parse(data)
+                claim = parse_claim(data)
             except ClaimError as error:
-                self.teller.tell(Said("not commissioned", answer=str(error)))
+                self.teller.tell(EnrolmentStatus("not commissioned", answer=str(error)))
                 return "bad claim"
-            status = Said("not enrolled", claim.gateway)
+            status = EnrolmentStatus("not enrolled", claim.gateway)
             try:
                 key = self.store.next_key(self.has_tpm)
-                status = replace(status, code=comparison(key.spki()), key=key.kind)
+                status = replace(status, code=comparison_code(key.spki()), key=key.kind)
                 status, bundle, wait_s = self._try(claim, data, key, status, tries)
             except keys.NoKeyError as error:
-                self.teller.tell(replace(status, answer=est.plain(f"no key: {error}"), do=KEYLESS))
+                self.teller.tell(
+                    replace(status, answer=est.one_line(f"no key: {error}"), do=KEYLESS_HINT)
+                )
                 return "no key"
             if bundle is not None:
                 return bundle
@@ -104,102 +110,108 @@ class Enrolment:
         data = None if self.store.current() is not None else self.claim_file()
         if data is None:
             return
-        network = parse(data).network
+        network = parse_claim(data).network
         if network is None:
-            self.store.drop(store.NETWORK)
-        elif self.store.get(store.NETWORK) != (network_json := msgspec.json.encode(network)):
-            self.store.put(store.NETWORK, network_json)
+            self.store.drop(statefolder.NETWORK)
+        elif self.store.get(statefolder.NETWORK) != (network_json := msgspec.json.encode(network)):
+            self.store.put(statefolder.NETWORK, network_json)
 
     def claim_file(self) -> bytes | None:
         """The claim; from the boot partition it is copied to where a write is all or nothing.
 
         A newer one there replaces the copy; a torn or altered one does not.
         """
-        kept, there = self.store.get(store.CLAIM), self.boot.claim()
+        kept, there = self.store.get(statefolder.CLAIM), self.boot.claim()
         if there is None or there == kept:
             return kept
         try:
-            parse(there)
+            parse_claim(there)
         except ClaimError:
             if kept is not None:
                 LOG.warning("the claim on the boot partition is damaged; using the copy of it")
                 return kept
             raise
-        self.store.put(store.CLAIM, there[:LARGEST])
+        self.store.put(statefolder.CLAIM, there[:CLAIM_LIMIT])
         return there
 
     def _try(
-        self, claim: Claim, data: bytes, key: keys.Key, status: Said, tries: int
-    ) -> tuple[Said, Bundle | None, float]:
+        self, claim: Claim, data: bytes, key: keys.IdentityKey, status: EnrolmentStatus, tries: int
+    ) -> tuple[EnrolmentStatus, IdentityBundle | None, float]:
         """Ask once: what to say, the bundle if there is one now, and how long to wait if not."""
-        home, ca = Home.of(claim), claim.ca.encode()
+        home, ca = EnrolmentTarget.of(claim), claim.ca.encode()
         try:
-            answer = est.enrol(self.ask, self.watch, home, ca, key.csr(claim.gateway), data)
-            if isinstance(answer, est.Issued):
-                found = certs.ours(
-                    certs.given(answer.body), key.spki(), claim.gateway, ca, self.watch
+            answer = est.est_enrol(self.ask, self.watch, home, ca, key.csr(claim.gateway), data)
+            if isinstance(answer, est.EstIssued):
+                found = certs.own_certificate(
+                    certs.parse_certificates(answer.body), key.spki(), claim.gateway, ca, self.watch
                 )
                 bundle = self.store.install(key, found, ca, home)
                 self.watch.passed(found.not_valid_before_utc)
                 return status, bundle, 0.0
         except (ServerError, certs.CertificateError) as error:
-            do = NETWORK if isinstance(error, ServerError) else DAMAGED
-            status = replace(status, waits_for="the enrolment server", answer=est.plain(str(error)))
+            do = NETWORK_HINT if isinstance(error, ServerError) else DAMAGED_HINT
+            status = replace(
+                status, waits_for="the enrolment server", answer=est.one_line(str(error))
+            )
             return replace(status, do=do), None, self._backoff(tries)
-        if isinstance(answer, est.Wait):
-            status = replace(status, waits_for=APPROVAL, do=COMPARE)
+        if isinstance(answer, est.EstWait):
+            status = replace(status, waits_for=APPROVAL_TEXT, do=COMPARE_HINT)
             after_s = min(max(float(answer.after_s), FIRST_S), LONGEST_S)
             return status, None, after_s * self.rng.uniform(1.0, 1.2)
-        status = replace(status, waits_for="a claim that is accepted", do=HELP[answer.status])
+        status = replace(
+            status, waits_for="a claim that is accepted", do=HINT_BY_STATUS[answer.status]
+        )
         status = replace(status, answer=f"refused ({answer.status}): {answer.text}")
         return status, None, max(DENIED_S, self._backoff(tries))
 
-    def _finish(self, bundle: Bundle) -> None:
+    def _finish(self, bundle: IdentityBundle) -> None:
         """The identity is here. It has worked when it has brought the configuration."""
         self.store.used_key(bundle)
         status, tries = _enrolled(bundle), 0
-        while not siteconfig.kept(self.store, bundle.home):
+        while not siteconfig.has_stored_config(self.store, bundle.home):
             try:
-                data = est.config(self.ask, self.watch, bundle)
-                siteconfig.keep(self.store, data, bundle.home)
+                data = est.est_config(self.ask, self.watch, bundle)
+                siteconfig.store_signed_config(self.store, data, bundle.home)
             except (ServerError, ConfigError) as error:
                 status = replace(
-                    status, waits_for="its configuration", answer=est.plain(str(error))
+                    status, waits_for="its configuration", answer=est.one_line(str(error))
                 )
                 self._pause(status, bundle.home.gateway, self._backoff(tries))
                 tries += 1
         self.done(bundle)
 
-    def done(self, bundle: Bundle) -> None:
+    def done(self, bundle: IdentityBundle) -> None:
         """It works: the claim's code is of no use any more, and goes."""
-        self.store.drop(store.PENDING)
-        claim, status = self.store.get(store.CLAIM), _enrolled(bundle)
+        self.store.drop(statefolder.PENDING)
+        claim, status = self.store.get(statefolder.CLAIM), _enrolled(bundle)
         if claim is not None and not self.boot.blank(claim):
-            status = replace(status, do=f"delete {NAME} here: this box cannot write to the card")
+            status = replace(
+                status, do=f"delete {CLAIM_NAME} here: this box cannot write to the card"
+            )
         elif claim is not None:
             self.store.used()
         if not status.do and self.boot.claim() is not None:
-            status = replace(status, answer=f"{NAME} is not looked at", do=FORGET)
+            status = replace(status, answer=f"{CLAIM_NAME} is not looked at", do=FORGET_HINT)
         self.teller.tell(status)
 
     def _backoff(self, tries: int) -> float:
         most = min(LONGEST_S, FIRST_S * 2 ** min(tries, 16))
         return self.rng.uniform(most / 2, most)
 
-    def _pause(self, status: Said, claim: str, wait_s: float) -> None:
+    def _pause(self, status: EnrolmentStatus, claim: str, wait_s: float) -> None:
         """Wait, and keep account of it over restarts: a technician wants to know since when."""
         kept, now_s = self.store.pending(claim), self.watch.clock.mono_s()
         waited_s = kept.waited_s + now_s - self.started_s
         self.teller.tell(replace(status, since_s=waited_s))
         self.watch.clock.sleep(wait_s)
         waited_s += self.watch.clock.mono_s() - now_s
-        if kept.tries == 0 or waited_s - kept.waited_s >= KEPT_S:
+        if kept.tries == 0 or waited_s - kept.waited_s >= COUNTED_S:
             self.started_s = self.watch.clock.mono_s()
-            record = Pending(claim, int(waited_s), kept.tries + 1)
-            self.store.put(store.PENDING, msgspec.json.encode(record))
+            record = PendingWait(claim, int(waited_s), kept.tries + 1)
+            self.store.put(statefolder.PENDING, msgspec.json.encode(record))
 
 
-def _enrolled(bundle: Bundle) -> Said:
-    code = comparison(certs.public(bundle.certificate))
-    kind = keys.kind(bundle.folder / KEY)
-    return Said("enrolled", bundle.home.gateway, code, kind)
+def _enrolled(bundle: IdentityBundle) -> EnrolmentStatus:
+    code = comparison_code(certs.certificate_key(bundle.certificate))
+    kind = keys.key_kind(bundle.folder / KEY)
+    return EnrolmentStatus("enrolled", bundle.home.gateway, code, kind)

@@ -10,104 +10,107 @@ from typing import Final
 import msgspec
 
 from edge.core.printable import printable
-from edge.identity.bundle import Bundle, Home
-from edge.identity.moment import Watch
-from edge.identity.tls import Ask, Question, Reply, ServerError
+from edge.identity.floorclock import FloorClock
+from edge.identity.httpsclient import HttpsCall, HttpsReply, HttpsRequest, ServerError
+from edge.identity.identitybundle import EnrolmentTarget, IdentityBundle
 
 CSR: Final = "application/pkcs10"
 CERTS: Final = "application/pkcs7-mime"
-TEXT: Final = 200  # characters of what a server says, in our log and on the boot partition
+TEXT_LIMIT: Final = 200  # characters of what a server says, in our log and on the boot partition
 NEXT_S: Final = 60  # it does not say when to ask again
 
 
 @dataclass(frozen=True)
-class Issued:
+class EstIssued:
     """Certificates, not verified yet."""
 
     body: bytes
 
 
 @dataclass(frozen=True)
-class Wait:
+class EstWait:
     """The operator has to approve it first."""
 
     after_s: int
 
 
 @dataclass(frozen=True)
-class Denied:
+class EstDenied:
     """It will not, as things are. `status` is the HTTP status."""
 
     status: int
     text: str
 
 
-class Problem(msgspec.Struct, frozen=True):
+class ProblemDetails(msgspec.Struct, frozen=True):
     """application/problem+json."""
 
     title: str = ""
     detail: str = ""
 
 
-def enrol(ask: Ask, watch: Watch, home: Home, ca: bytes, csr: bytes, claim: bytes) -> (
-    Issued | Wait | Denied
+def est_enrol(ask: HttpsCall, watch: FloorClock, home: EnrolmentTarget, ca: bytes, csr: bytes,
+claim: bytes) -> (
+    EstIssued | EstWait | EstDenied
 ):  # fmt: skip
     headers = {
         "Content-Type": CSR,
         "Content-Transfer-Encoding": "base64",
         "Kerbstone-Claim": base64.b64encode(claim).decode("ascii"),
     }
-    question = Question(home, ca, "simpleenroll", base64.b64encode(csr), headers)
+    question = HttpsRequest(home, ca, "simpleenroll", base64.b64encode(csr), headers)
     return _answer(ask(question, watch))
 
 
-def renew(ask: Ask, watch: Watch, bundle: Bundle, csr: bytes) -> Issued | Wait | Denied:
+def est_renew(
+    ask: HttpsCall, watch: FloorClock, bundle: IdentityBundle, csr: bytes
+) -> EstIssued | EstWait | EstDenied:
     headers = {"Content-Type": CSR, "Content-Transfer-Encoding": "base64"}
     body = base64.b64encode(csr)
-    question = Question(bundle.home, bundle.ca, "simplereenroll", body, headers, bundle)
+    question = HttpsRequest(bundle.home, bundle.ca, "simplereenroll", body, headers, bundle)
     return _answer(ask(question, watch))
 
 
-def config(ask: Ask, watch: Watch, bundle: Bundle) -> bytes:
+def est_config(ask: HttpsCall, watch: FloorClock, bundle: IdentityBundle) -> bytes:
     """The signed configuration, not verified yet. Raises ServerError."""
-    reply = ask(Question(bundle.home, bundle.ca, "config", identity=bundle), watch)
+    reply = ask(HttpsRequest(bundle.home, bundle.ca, "config", identity=bundle), watch)
     if reply.status != 200:
-        raise ServerError(f"no configuration ({reply.status}): {_said(reply)}")
+        raise ServerError(f"no configuration ({reply.status}): {_problem_text(reply)}")
     return reply.body
 
 
-def cacerts(ask: Ask, watch: Watch, bundle: Bundle) -> None:
+def est_cacerts(ask: HttpsCall, watch: FloorClock, bundle: IdentityBundle) -> None:
     """Asked for its `Date` header: what time it is at least. Raises ServerError."""
-    ask(Question(bundle.home, bundle.ca, "cacerts"), watch)
+    ask(HttpsRequest(bundle.home, bundle.ca, "cacerts"), watch)
 
 
-def _answer(reply: Reply) -> Issued | Wait | Denied:
+def _answer(reply: HttpsReply) -> EstIssued | EstWait | EstDenied:
     if reply.status == 200:
         if not reply.headers.get("content-type", "").startswith(CERTS):
             raise ServerError("the answer is no certificate: its type is not " + CERTS)
-        return Issued(reply.body)
+        return EstIssued(reply.body)
     if reply.status == 202:
-        return Wait(_after(reply, NEXT_S))
+        return EstWait(_after(reply, NEXT_S))
     if reply.status in (400, 401, 403, 409, 410):
-        return Denied(reply.status, _said(reply))
+        return EstDenied(reply.status, _problem_text(reply))
     if 300 <= reply.status < 400:
         raise ServerError(f"it redirects to somebody else ({reply.status}), which is refused")
-    raise ServerError(f"it answers {reply.status}: {_said(reply)}")
+    raise ServerError(f"it answers {reply.status}: {_problem_text(reply)}")
 
 
-def _after(reply: Reply, default_s: int) -> int:
+def _after(reply: HttpsReply, default_s: int) -> int:
     text = reply.headers.get("retry-after", "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 8 else default_s
 
 
-def _said(reply: Reply) -> str:
+def _problem_text(reply: HttpsReply) -> str:
     try:
-        found = msgspec.json.decode(reply.body, type=Problem)
+        found = msgspec.json.decode(reply.body, type=ProblemDetails)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return "it does not say why"
-    return plain(found.detail or found.title) or "it does not say why"
+    return one_line(found.detail or found.title) or "it does not say why"
 
 
-def plain(text: str) -> str:
+def one_line(text: str) -> str:
     """One short line of what somebody else has written: it goes to a terminal and to a file."""
-    return printable(text.strip(), TEXT)
+    return printable(text.strip(), TEXT_LIMIT)

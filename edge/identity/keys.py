@@ -27,27 +27,27 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from edge.core import ConfigError
-from edge.identity import files, pkcs10
+from edge.identity import durablefiles, pkcs10
 from edge.identity.names import san
 
 OPENSSL: Final = "openssl"
 OPENSSL_S: Final = 60.0  # a slow TPM makes a key in some seconds
-TPM: Final = b"-----BEGIN TSS2 PRIVATE KEY-----"
+TPM_HEADER: Final = b"-----BEGIN TSS2 PRIVATE KEY-----"
 CREDENTIAL: Final = "identity.key"
-LARGEST: Final = 16 << 10
+KEY_LIMIT: Final = 16 << 10
 
-Kind = Literal["file", "tpm", "credential"]
+KeyKind = Literal["file", "tpm", "credential"]
 
 
 class NoKeyError(ConfigError):
     """This key cannot be used."""
 
 
-class Key(Protocol):
+class IdentityKey(Protocol):
     """What can be done with a key. `pem` is what a file of it holds."""
 
     @property
-    def kind(self) -> Kind: ...
+    def kind(self) -> KeyKind: ...
     @property
     def pem(self) -> bytes: ...
 
@@ -60,7 +60,7 @@ class FileKey:
     """A key in the memory of this process."""
 
     private: ec.EllipticCurvePrivateKey
-    kind: Kind = "file"
+    kind: KeyKind = "file"
 
     def __repr__(self) -> str:
         return f"FileKey({self.kind})"
@@ -86,35 +86,35 @@ class TpmKey:
     """A key in the TPM: `pem` is its wrapped form, of use to that TPM only."""
 
     pem: bytes
-    kind: Kind = "tpm"
+    kind: KeyKind = "tpm"
 
     def spki(self) -> bytes:
-        return openssl("pkey", "-in", "/dev/stdin", "-pubout", "-outform", "DER", data=self.pem)
+        return run_openssl("pkey", "-in", "/dev/stdin", "-pubout", "-outform", "DER", data=self.pem)
 
     def csr(self, gateway: str) -> bytes:
-        made = openssl(
+        made = run_openssl(
             "req", "-new", "-key", "/dev/stdin", "-subj", f"/CN={gateway}",
             "-addext", f"subjectAltName=URI:{san(gateway)}", "-outform", "DER", data=self.pem,
         )  # fmt: skip
-        return pkcs10.plain(made)
+        return pkcs10.without_null_parameters(made)
 
 
-def make(has_tpm: bool | None = None) -> Key:
+def make_key(has_tpm: bool | None = None) -> IdentityKey:
     """A key of its own for this box."""
-    given = credential()
+    given = read_credential()
     if given is not None:
         return given
-    if tpm() if has_tpm is None else has_tpm:
+    if has_tpm_provider() if has_tpm is None else has_tpm:
         return TpmKey(
-            openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "group:P-256", "-propquery",
+            run_openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "group:P-256", "-propquery",
                     "provider=tpm2")
         )  # fmt: skip
     return FileKey(ec.generate_private_key(ec.SECP256R1()))
 
 
-def parse(pem: bytes, kind: Kind = "file") -> Key:
+def parse_key(pem: bytes, kind: KeyKind = "file") -> IdentityKey:
     """The key that was kept. Raises NoKeyError."""
-    if TPM in pem:
+    if TPM_HEADER in pem:
         return TpmKey(pem)
     try:
         private = load_pem_private_key(pem, None)
@@ -125,17 +125,17 @@ def parse(pem: bytes, kind: Kind = "file") -> Key:
     return FileKey(private, kind)
 
 
-def kind(path: Path) -> Kind:
+def key_kind(path: Path) -> KeyKind:
     """Where the key of a bundle is, by its file."""
-    data = files.read(path, LARGEST)
-    return "credential" if data is None else "tpm" if TPM in data else "file"
+    data = durablefiles.read_file(path, KEY_LIMIT)
+    return "credential" if data is None else "tpm" if TPM_HEADER in data else "file"
 
 
-def credential() -> Key | None:
+def read_credential() -> IdentityKey | None:
     """The key that systemd hands to this unit, if it does."""
     path = credential_path()
-    data = None if path is None else files.read(path, LARGEST)
-    return None if data is None else parse(data, "credential")
+    data = None if path is None else durablefiles.read_file(path, KEY_LIMIT)
+    return None if data is None else parse_key(data, "credential")
 
 
 def credential_path() -> Path | None:
@@ -144,24 +144,24 @@ def credential_path() -> Path | None:
     return path if path is not None and path.is_file() else None
 
 
-def tpm() -> bool:
+def has_tpm_provider() -> bool:
     """Whether OpenSSL is configured to use one. Then Python's `ssl` uses it, too.
 
     One that is configured and does not answer counts: a key in a file is not what was wanted.
     """
     conf = os.environ.get("OPENSSL_CONF")
     try:
-        if conf and b"tpm2" in (files.read(Path(conf)) or b""):
+        if conf and b"tpm2" in (durablefiles.read_file(Path(conf)) or b""):
             return True
     except OSError:
         pass  # OpenSSL cannot read it either
     try:
-        return b"tpm2" in openssl("list", "-providers")
+        return b"tpm2" in run_openssl("list", "-providers")
     except NoKeyError:
         return False
 
 
-def openssl(*arguments: str, data: bytes = b"") -> bytes:
+def run_openssl(*arguments: str, data: bytes = b"") -> bytes:
     """What it prints. Raises NoKeyError."""
     try:
         done = subprocess.run(

@@ -17,21 +17,21 @@ from pathlib import Path
 from typing import Final
 
 from edge.core import ConfigError
-from edge.identity import certs, files, tls
-from edge.identity.boot import FOLDER, Boot
-from edge.identity.bundle import Bundle
+from edge.identity import certs, durablefiles, httpsclient
+from edge.identity.bootpartition import BOOT_FOLDER, BootPartition
 from edge.identity.enrol import Enrolment
-from edge.identity.moment import SystemTime, Watch
-from edge.identity.names import comparison
-from edge.identity.offline import offline
-from edge.identity.renew import LINE, MARKER, Renewal
-from edge.identity.status import Teller
-from edge.identity.store import SITE, Store
-from edge.terminal import Parser, echo, log_to_stderr, tell_faults
+from edge.identity.enrolstatus import StatusWriter
+from edge.identity.floorclock import FloorClock, SystemTimeSource
+from edge.identity.identitybundle import IdentityBundle
+from edge.identity.names import comparison_code
+from edge.identity.offline import enrol_offline
+from edge.identity.renew import LINE_LIMIT, MARKER, Renewal
+from edge.identity.statefolder import SITE, StateFolder
+from edge.terminal import Parser, echo, log_faults, log_to_stderr
 
 LOG: Final = logging.getLogger(__name__)
 STATE: Final = Path("/var/lib/kerbstone-identity")
-WORDS: Final = Path("/run/kerbstone-identity")  # as the units name it
+RUN_FOLDER: Final = Path("/run/kerbstone-identity")  # as the units name it
 RESTART: Final = "restart"  # in the unit's RuntimeDirectory: the daemon has to start anew
 ENROLLED: Final = "enrolled"  # there: this box has all that the daemon needs
 NO_CLAIM: Final = 4  # of `run`; the unit counts it as success
@@ -46,18 +46,18 @@ VERBS: Final = {
 }
 
 
-class BusyError(OSError):
+class StateBusyError(OSError):
     """Not now: another one has the folder."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     log_to_stderr("%(message)s", logging.INFO)
-    tell_faults()
+    log_faults()
     os.umask(0o077)
     try:
         args.state.mkdir(0o700, parents=True, exist_ok=True)
-        with _alone(args.state):
+        with _holding_lock(args.state):
             return _run(args)
     except (ConfigError, OSError) as error:
         echo(f"kerbstone-enrol {args.verb}: {error}", err=True)
@@ -67,22 +67,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    store, boot = Store(args.state), Boot(args.boot)
+    store, boot = StateFolder(args.state), BootPartition(args.boot)
     if args.verb == "forget":
         return _forget(store, bool(args.yes))
     if args.verb == "status":
         return _status(store)
-    watch, teller = Watch(SystemTime(), args.state), Teller(boot)
+    watch, teller = FloorClock(SystemTimeSource(), args.state), StatusWriter(boot)
     # jitter has to differ between boxes that got power in the same second
-    box = Enrolment(store, boot, watch, tls.ask, teller, random.SystemRandom())
+    box = Enrolment(store, boot, watch, httpsclient.https_request, teller, random.SystemRandom())
     if args.verb == "take":
         box.take()
         return 0
     before, configured = _ready(store), store.get(SITE)
     if args.verb == "renew":
-        done: str = Renewal(store, watch, tls.ask, teller, args.marker, _restart).run()
+        done: str = Renewal(
+            store, watch, httpsclient.https_request, teller, args.marker, _restart
+        ).run()
     elif args.verb == "offline":
-        done = offline(box, args.folder)
+        done = enrol_offline(box, args.folder)
     else:
         done = box.run()
     _leave_word(before if store.get(SITE) == configured else None, _ready(store), args.marker)
@@ -93,17 +95,17 @@ def _run(args: argparse.Namespace) -> int:
     return codes.get(done, 0)
 
 
-def _forget(store: Store, sure: bool) -> int:
+def _forget(store: StateFolder, sure: bool) -> int:
     if not sure:
         echo("kerbstone-enrol forget: --yes says that this box shall lose its identity")
         return 2
     store.forget()
     for word in (ENROLLED, RESTART):
-        Path(WORDS, word).unlink(missing_ok=True)
+        Path(RUN_FOLDER, word).unlink(missing_ok=True)
     return 0
 
 
-def _status(store: Store) -> int:
+def _status(store: StateFolder) -> int:
     bundle, damaged = store.current() or store.whole(), store.damaged()
     if damaged:
         echo(damaged)
@@ -111,7 +113,7 @@ def _status(store: Store) -> int:
         echo("no identity")
         return 1
     last = bundle.certificate.not_valid_after_utc
-    code = comparison(certs.public(bundle.certificate))
+    code = comparison_code(certs.certificate_key(bundle.certificate))
     name = f"{bundle.home.gateway} at {bundle.home.site}"
     echo(f"{name}, key {code}, {bundle.folder.name}, until {last:%Y-%m-%d}")
     if damaged:
@@ -119,12 +121,12 @@ def _status(store: Store) -> int:
     return 1 if damaged else 0
 
 
-def _ready(store: Store) -> Bundle | None:
+def _ready(store: StateFolder) -> IdentityBundle | None:
     """The identity, if the daemon has all that it needs."""
     return store.current() if store.get(SITE) else None
 
 
-def _leave_word(before: Bundle | None, now: Bundle | None, marker: Path) -> None:
+def _leave_word(before: IdentityBundle | None, now: IdentityBundle | None, marker: Path) -> None:
     """For the unit, which starts the daemon, or starts it anew; this process may not.
 
     Anew also when the daemon says that it uses another certificate: the process that has
@@ -138,7 +140,11 @@ def _leave_word(before: Bundle | None, now: Bundle | None, marker: Path) -> None
         return
     Path(folder, ENROLLED).touch(0o644)
     used = [certs.fingerprint(now.certificate)]
-    if before is None or before.folder != now.folder or _named(marker) not in ([], used):
+    if (
+        before is None
+        or before.folder != now.folder
+        or _marked_certificate(marker) not in ([], used)
+    ):
         _restart()
 
 
@@ -147,24 +153,28 @@ def _restart() -> None:
         Path(folder, RESTART).touch()
 
 
-def _named(marker: Path) -> list[str]:
+def _marked_certificate(marker: Path) -> list[str]:
     """The certificate that the daemon says it uses; nothing when it says nothing."""
     try:
-        return (files.read(marker, LINE) or b"").decode("ascii", "replace").split()[1:]
+        return (
+            (durablefiles.read_file(marker, LINE_LIMIT) or b"")
+            .decode("ascii", "replace")
+            .split()[1:]
+        )
     except OSError as error:
         LOG.warning("%s: %s; whether the daemon has the new identity is not known", marker, error)
         return []
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _holding_lock(folder: Path) -> Iterator[None]:
     """One process at a time; the lock goes with the process."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BusyError("another kerbstone-enrol is at work: stop it, or wait") from None
+            raise StateBusyError("another kerbstone-enrol is at work: stop it, or wait") from None
         yield
     finally:
         os.close(fd)
@@ -176,7 +186,7 @@ def _parser() -> Parser:
     for name, text in VERBS.items():
         verb = verbs.add_parser(name, help=text, description=text)
         verb.add_argument("--state", type=Path, default=STATE)
-        verb.add_argument("--boot", type=Path, default=FOLDER)
+        verb.add_argument("--boot", type=Path, default=BOOT_FOLDER)
         verb.add_argument("--marker", type=Path, default=MARKER)
         if name == "offline":
             verb.add_argument("folder", type=Path, help="the stick")

@@ -32,7 +32,7 @@ def san(gateway: str) -> str:
     return f"{SAN}{gateway}"
 
 
-def comparison(spki: bytes) -> str:
+def comparison_code(spki: bytes) -> str:
     """What the box shows and the operator sees of the same key: XXXX-XXXX.
 
     `spki` is the public key as DER, SubjectPublicKeyInfo. 40 bits: enough against a second key

@@ -17,7 +17,7 @@ Text = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\A[^\x00-\x1f
 
 SSID_BYTES: Final = 32
 PSK: Final = re.compile(r"\A([\x20-\x7e]{8,63}|[0-9A-Fa-f]{64})\Z")
-ONLY: Final = {  # which kind a key belongs to
+ONLY_FOR_KIND: Final = {  # which kind a key belongs to
     "vlan": "ethernet",
     "ssid": "wifi",
     "psk": "wifi",
@@ -47,7 +47,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ntp: Annotated[tuple[Host, ...], Meta(max_length=8)] = ()
 
     def __post_init__(self) -> None:
-        for key, kind in ONLY.items():
+        for key, kind in ONLY_FOR_KIND.items():
             if getattr(self, key) is not None and kind != self.kind:
                 raise ValueError(f"`{key}` is for kind = {kind!r}, and this is {self.kind!r}")
         if self.kind == "wifi" and self.ssid is None:

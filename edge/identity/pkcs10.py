@@ -13,7 +13,7 @@ ECDSA_SHA256: Final = bytes.fromhex("300a06082a8648ce3d040302")
 WITH_NULL: Final = bytes.fromhex("300c06082a8648ce3d0403020500")
 
 
-def plain(request: bytes) -> bytes:
+def without_null_parameters(request: bytes) -> bytes:
     """The same request, its algorithm without parameters. Any other bytes stay as they are."""
     try:
         start, end = _element(request, 0)

@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import Final, Literal
 
 from edge.core import ConfigError
-from edge.identity import certs, est, files, keys, siteconfig
-from edge.identity.bundle import KEY, Bundle
-from edge.identity.moment import Watch
-from edge.identity.names import comparison
-from edge.identity.status import Said, Teller
-from edge.identity.store import CONFIG, SITE, Store
-from edge.identity.tls import Ask, ServerError
+from edge.identity import certs, durablefiles, est, keys, siteconfig
+from edge.identity.enrolstatus import EnrolmentStatus, StatusWriter
+from edge.identity.floorclock import FloorClock
+from edge.identity.httpsclient import HttpsCall, ServerError
+from edge.identity.identitybundle import KEY, IdentityBundle
+from edge.identity.names import comparison_code
+from edge.identity.statefolder import CONFIG, SITE, StateFolder
 
 LOG: Final = logging.getLogger(__name__)
 MARKER: Final = Path("/run/kerbstone/identity")
-LINE: Final = 128  # bytes
-SIGN: Final = "the operator has to sign the configuration of this box again"
-AGAIN: Final = "look after the TPM; where there is none, write a new claim for this box"
+LINE_LIMIT: Final = 128  # bytes
+SIGN_HINT: Final = "the operator has to sign the configuration of this box again"
+NEW_CLAIM_HINT: Final = "look after the TPM; where there is none, write a new claim for this box"
 Outcome = Literal["fine", "renewed", "configured", "went back", "not enrolled", "trouble"]
 
 
@@ -35,10 +35,10 @@ Outcome = Literal["fine", "renewed", "configured", "went back", "not enrolled", 
 class Renewal:
     """One look, as a timer asks for it each day."""
 
-    store: Store
-    watch: Watch
-    ask: Ask
-    teller: Teller
+    store: StateFolder
+    watch: FloorClock
+    ask: HttpsCall
+    teller: StatusWriter
     marker: Path = MARKER
     changing: Callable[[], None] = lambda: None  # before the daemon's file is another
     has_tpm: bool | None = None
@@ -56,8 +56,11 @@ class Renewal:
             self.store.only(bundle)
         elif word == "refused" and self._older(bundle):
             return "went back"
-        code, kind = comparison(certs.public(bundle.certificate)), keys.kind(bundle.folder / KEY)
-        status = Said("enrolled", bundle.home.gateway, code, kind)
+        code, kind = (
+            comparison_code(certs.certificate_key(bundle.certificate)),
+            keys.key_kind(bundle.folder / KEY),
+        )
+        status = EnrolmentStatus("enrolled", bundle.home.gateway, code, kind)
         if damaged:
             LOG.warning("%s; %s is used instead", damaged, bundle.folder.name)
             self.teller.tell(replace(status, answer=f"{damaged}; {bundle.folder.name} is used"))
@@ -70,7 +73,7 @@ class Renewal:
         if answer is None:
             self.teller.tell(status)
             return "renewed"  # a changed configuration can wait for a day
-        status = replace(status, waits_for="a new certificate", answer=est.plain(answer))
+        status = replace(status, waits_for="a new certificate", answer=est.one_line(answer))
         self._configure(bundle, status)
         self.teller.tell(status)
         return "trouble"
@@ -78,63 +81,63 @@ class Renewal:
     def _lost(self, damaged: str) -> None:
         if damaged:
             LOG.warning("%s, and there is no other", damaged)
-            self.teller.tell(Said("not commissioned", answer=damaged, do=AGAIN))
+            self.teller.tell(EnrolmentStatus("not commissioned", answer=damaged, do=NEW_CLAIM_HINT))
 
-    def _configure(self, bundle: Bundle, status: Said) -> Outcome:
+    def _configure(self, bundle: IdentityBundle, status: EnrolmentStatus) -> Outcome:
         """What cannot be had, or is not for us, changes nothing; the latter is told."""
         before, held = self.store.get(SITE), self.store.get(CONFIG)
         try:
-            data = est.config(self.ask, self.watch, bundle)
+            data = est.est_config(self.ask, self.watch, bundle)
         except ServerError as error:
             LOG.warning("the configuration stays as it is: %s", error)
             return "fine"
         try:
-            siteconfig.keep(self.store, data, bundle.home, self.changing)
+            siteconfig.store_signed_config(self.store, data, bundle.home, self.changing)
         except ConfigError as error:
             LOG.warning("the configuration stays as it is: %s", error)
-            self.teller.tell(replace(status, answer=est.plain(str(error)), do=SIGN))
+            self.teller.tell(replace(status, answer=est.one_line(str(error)), do=SIGN_HINT))
             return "fine"
         if data != held:
             self.teller.tell(status)  # where a refusal may stand
         return "fine" if self.store.get(SITE) == before else "configured"
 
-    def _word(self, bundle: Bundle) -> str:
+    def _word(self, bundle: IdentityBundle) -> str:
         """What the daemon says of the current one; "" for nothing, or of another one."""
         try:
-            data = files.read(self.marker, LINE) or b""
+            data = durablefiles.read_file(self.marker, LINE_LIMIT) or b""
         except OSError:
             return ""
         word, _, name = data.decode("ascii", "replace").strip().partition(" ")
         return word if name == certs.fingerprint(bundle.certificate) else ""
 
-    def _older(self, bundle: Bundle) -> bool:
-        def good(older: Bundle) -> bool:
+    def _older(self, bundle: IdentityBundle) -> bool:
+        def good(older: IdentityBundle) -> bool:
             found = older.certificate
             wrong = self.watch.wrong(found.not_valid_before_utc, found.not_valid_after_utc)
             return wrong is None
 
         return self.store.back(bundle, good) is not None
 
-    def _due(self, bundle: Bundle) -> bool:
+    def _due(self, bundle: IdentityBundle) -> bool:
         """By our clock, or by the server's where nobody vouches for ours. Raises ServerError."""
         now = self.watch.about()
         if now is None:
-            est.cacerts(self.ask, self.watch, bundle)
+            est.est_cacerts(self.ask, self.watch, bundle)
             now = self.watch.about()
         if now is None:
             raise ServerError("neither this box nor the server knows the time")
-        return now >= certs.due(bundle.certificate)
+        return now >= certs.renewal_due(bundle.certificate)
 
-    def _renew(self, bundle: Bundle) -> str | None:
+    def _renew(self, bundle: IdentityBundle) -> str | None:
         """Why there is no new one yet, or None."""
         key, home = self.store.next_key(self.has_tpm), bundle.home
-        answer = est.renew(self.ask, self.watch, bundle, key.csr(home.gateway))
-        if isinstance(answer, est.Wait):
+        answer = est.est_renew(self.ask, self.watch, bundle, key.csr(home.gateway))
+        if isinstance(answer, est.EstWait):
             return "the operator has to approve it"
-        if isinstance(answer, est.Denied):
+        if isinstance(answer, est.EstDenied):
             return f"refused ({answer.status}): {answer.text}"
-        found = certs.ours(
-            certs.given(answer.body), key.spki(), home.gateway, bundle.ca, self.watch
+        found = certs.own_certificate(
+            certs.parse_certificates(answer.body), key.spki(), home.gateway, bundle.ca, self.watch
         )
         self.store.install(key, found, bundle.ca, home)
         self.watch.passed(found.not_valid_before_utc)

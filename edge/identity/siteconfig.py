@@ -17,19 +17,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from edge.core import ConfigError
-from edge.identity import store
-from edge.identity.bundle import Home
-from edge.identity.store import Store
+from edge.identity import statefolder
+from edge.identity.identitybundle import EnrolmentTarget
+from edge.identity.statefolder import StateFolder
 
-MOST: Final = 2**53 - 1  # what every JSON reader keeps
-Serial = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
+SERIAL_MAX: Final = 2**53 - 1  # what every JSON reader keeps
+Serial = Annotated[int, msgspec.Meta(ge=1, le=SERIAL_MAX)]
 
 
 class SignedConfigError(ConfigError):
     """This is no configuration for us."""
 
 
-class Signed(msgspec.Struct, frozen=True):
+class SignedConfig(msgspec.Struct, frozen=True):
     """The answer to GET config. The signature covers `serial` and `config`; the latter names site
     and gateway.
     """
@@ -41,23 +41,25 @@ class Signed(msgspec.Struct, frozen=True):
     v: int = 1
 
 
-def sign(config: str, gateway: str, serial: int, key: Ed25519PrivateKey) -> bytes:
+def sign_site_config(config: str, gateway: str, serial: int, key: Ed25519PrivateKey) -> bytes:
     """What a server hands out, and what lies on a stick. Raises SignedConfigError."""
-    if serial > MOST:
-        raise SignedConfigError(f"a configuration has a number of at most {MOST}, not {serial}")
+    if serial > SERIAL_MAX:
+        raise SignedConfigError(
+            f"a configuration has a number of at most {SERIAL_MAX}, not {serial}"
+        )
     signature = base64.b64encode(key.sign(_message(serial, config))).decode("ascii")
-    return msgspec.json.encode(Signed(gateway, serial, config, signature))
+    return msgspec.json.encode(SignedConfig(gateway, serial, config, signature))
 
 
-def parse(data: bytes) -> Signed:
+def parse_signed_config(data: bytes) -> SignedConfig:
     """By its form alone. Raises SignedConfigError."""
     try:
-        return msgspec.json.decode(data, type=Signed)
+        return msgspec.json.decode(data, type=SignedConfig)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise SignedConfigError(f"no signed configuration: {error}") from error
 
 
-def signed_by(found: Signed, key: Ed25519PublicKey) -> bool:
+def signed_by(found: SignedConfig, key: Ed25519PublicKey) -> bool:
     try:
         signature = base64.b64decode(found.signature, validate=True)
         key.verify(signature, _message(found.serial, found.config))
@@ -66,9 +68,9 @@ def signed_by(found: Signed, key: Ed25519PublicKey) -> bool:
     return True
 
 
-def verified(data: bytes, home: Home) -> Signed:
+def verify_signed_config(data: bytes, home: EnrolmentTarget) -> SignedConfig:
     """Raises SignedConfigError."""
-    found = parse(data)
+    found = parse_signed_config(data)
     try:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(home.operator, validate=True))
     except ValueError as error:  # binascii's is one
@@ -86,15 +88,18 @@ def verified(data: bytes, home: Home) -> Signed:
     return found
 
 
-def keep(
-    folder: Store, data: bytes, home: Home, changing: Callable[[], None] = lambda: None
+def store_signed_config(
+    folder: StateFolder,
+    data: bytes,
+    home: EnrolmentTarget,
+    changing: Callable[[], None] = lambda: None,
 ) -> None:
     """First as it came, so that it can be verified again; then as the daemon reads it.
 
     `changing` is called before the latter changes: who is killed in between has left word.
     Raises SignedConfigError, also where a newer one is here.
     """
-    found, held = verified(data, home), _held(folder, home)
+    found, held = verify_signed_config(data, home), _held(folder, home)
     same = held is not None and (found.serial, found.config) == (held.serial, held.config)
     if held and found.serial <= held.serial and not same:
         raise SignedConfigError(
@@ -102,30 +107,30 @@ def keep(
             "an old one comes back only when it is signed again"
         )
     site = found.config.encode()
-    if folder.get(store.CONFIG) != data:
-        folder.put(store.CONFIG, data)
-    if folder.get(store.SITE) != site:
+    if folder.get(statefolder.CONFIG) != data:
+        folder.put(statefolder.CONFIG, data)
+    if folder.get(statefolder.SITE) != site:
         changing()
-        folder.put(store.SITE, site)
+        folder.put(statefolder.SITE, site)
 
 
-def kept(folder: Store, home: Home) -> bool:
+def has_stored_config(folder: StateFolder, home: EnrolmentTarget) -> bool:
     """Whether a good one is here; what the daemon reads is made from it again if need be."""
     try:
-        data = folder.get(store.CONFIG)
+        data = folder.get(statefolder.CONFIG)
         if data is None:
             return False
-        keep(folder, data, home)
+        store_signed_config(folder, data, home)
     except (OSError, SignedConfigError):
         return False
     return True
 
 
-def _held(folder: Store, home: Home) -> Signed | None:
+def _held(folder: StateFolder, home: EnrolmentTarget) -> SignedConfig | None:
     """The one that is here, if it is one for this home: another claim begins anew."""
-    data = folder.get(store.CONFIG)
+    data = folder.get(statefolder.CONFIG)
     try:
-        return None if data is None else verified(data, home)
+        return None if data is None else verify_signed_config(data, home)
     except SignedConfigError:
         return None
 

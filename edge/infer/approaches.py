@@ -8,32 +8,38 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from edge.core.loop import LoopTick
-from edge.infer.flags import Flag
-from edge.infer.guard import Guard
-from edge.infer.kept import LONG_S, KeptApproach, numbers
-from edge.infer.manifest import ModelError
+from edge.core.looptick import LoopTick
+from edge.infer.approachverdict import (
+    ApproachScore,
+    ApproachVerdict,
+    make_verdict,
+    no_verdict,
+    read_scores,
+)
+from edge.infer.bundlemanifest import ModelError
+from edge.infer.hysteresis import HysteresisFlag
+from edge.infer.judgestate import LONG_S, ApproachState, check_numbers
+from edge.infer.modelguard import ModelGuard
+from edge.infer.observation import PositionObservation, Scores, model_inputs, observe, ticks_by_slot
 from edge.infer.occupancy import OCCUPANCY, STALE_S, OccupancyRule
-from edge.infer.seen import Scores, Seen, inputs, observe, slots
 from edge.infer.shadow import Shadow
 from edge.infer.sites import ApproachSite, LaneSite
-from edge.infer.verdicts import ApproachVerdict, Told, read, said, silent
 
 if TYPE_CHECKING:
-    from edge.infer.session import Session, Tensor
+    from edge.infer.modelsession import ModelSession, Tensor
 
-__all__ = ["ApproachVerdict", "Approaches"]
+__all__ = ["ApproachJudge", "ApproachVerdict"]
 
-KEPT: Final = 240  # slots that a model which could not be asked catches up with
+SLOTS_KEPT: Final = 240  # slots that a model which could not be asked catches up with
 ON: Final = 0.5
 OFF: Final = 0.35
 QUIET_S: Final = 60.0  # the level must be low for so long before a flag goes off
 
-Views = Mapping[str, Mapping[str, Seen]]  # by approach and position
+Views = Mapping[str, Mapping[str, PositionObservation]]  # by approach and position
 Slot = tuple[Views, float]  # and its length in seconds
 
 
-class Approaches:
+class ApproachJudge:
     """State and flags of all approaches. Rule and model see every slot; one of them speaks.
 
     A flag that is up when the model begins anew is the rule's until it is down, or the model sees
@@ -41,7 +47,7 @@ class Approaches:
     """
 
     def __init__(
-        self, lanes: Iterable[LaneSite], guard: Guard, sites: Iterable[ApproachSite] = ()
+        self, lanes: Iterable[LaneSite], guard: ModelGuard, sites: Iterable[ApproachSite] = ()
     ) -> None:
         """`sites` tell which approach comes after which; without them each stands alone."""
         self._lanes = {lane.name: lane for lane in lanes}
@@ -55,12 +61,12 @@ class Approaches:
         self._rules = {name: OccupancyRule() for name in self.names}
         known = guard.manifest
         on, off = (known.on, known.off) if known else (ON, OFF)
-        self._flags = {name: Flag(on, off, QUIET_S) for name in self.names}
+        self._flags = {name: HysteresisFlag(on, off, QUIET_S) for name in self.names}
         self._state: Tensor | None = None
         self._saved: dict[str, bytes] = {}  # rows of the state that waits for the model
         self._ruled: set[str] = set()  # approaches of whose flag the model knows nothing
-        self._behind: deque[Slot] = deque(maxlen=KEPT)
-        self._last = {name: silent(name) for name in self.names}
+        self._behind: deque[Slot] = deque(maxlen=SLOTS_KEPT)
+        self._last = {name: no_verdict(name) for name in self.names}
 
     def step(self, now_ns: int, ticks: Sequence[LoopTick], scores: Scores) -> list[ApproachVerdict]:
         """Judge the slots that ended with the window that ends at `now_ns`, `ticks` by time.
@@ -69,8 +75,8 @@ class Approaches:
         Without ticks nothing turns, and the last verdicts hold.
         """
         fresh: list[Slot] = []
-        ruled: list[list[Told | None]] = []
-        for _, dt_s, slot in slots(ticks):
+        ruled: list[list[ApproachScore | None]] = []
+        for _, dt_s, slot in ticks_by_slot(ticks):
             seen: Views = observe(slot, self._lanes, scores)
             fresh.append((seen, dt_s))
             ruled.append([self._rule(name, seen, dt_s) for name in self.names])
@@ -93,25 +99,34 @@ class Approaches:
                     verdicts.append(verdict)
         return verdicts
 
-    def _rule(self, name: str, seen: Views, dt_s: float) -> Told | None:
+    def _rule(self, name: str, seen: Views, dt_s: float) -> ApproachScore | None:
         p = self._rules[name].step(seen.get(name, {}), dt_s)
-        return None if p is None else Told(p, p)
+        return None if p is None else ApproachScore(p, p)
 
-    def _is_ruled(self, name: str, score: Told | None) -> bool:
+    def _is_ruled(self, name: str, score: ApproachScore | None) -> bool:
         if score is not None and score.level >= self._flags[name].on:
             self._ruled.discard(name)
         return name in self._ruled
 
     def _tell(
-        self, name: str, score: Told | None, dt_s: float, by: str, seen: Mapping[str, Seen]
+        self,
+        name: str,
+        score: ApproachScore | None,
+        dt_s: float,
+        by: str,
+        seen: Mapping[str, PositionObservation],
     ) -> ApproachVerdict:
         flag = self._flags[name]
         turn = flag.drop() if score is None else flag.step(score.level, score.level, dt_s)
         if not flag.raised:
             self._ruled.discard(name)
-        return silent(name, turn, by) if score is None else said(name, score, turn, by, seen)
+        return (
+            no_verdict(name, turn, by)
+            if score is None
+            else make_verdict(name, score, turn, by, seen)
+        )
 
-    def _model(self, now_ns: int, count: int) -> list[list[Told | None]] | None:
+    def _model(self, now_ns: int, count: int) -> list[list[ApproachScore | None]] | None:
         """What the model says of the last `count` slots, after it has caught up with all.
 
         None if it cannot be trusted now.
@@ -125,7 +140,7 @@ class Approaches:
         if self._state is None or len(self._state) != len(self.names):
             self._state = self._first(session)
         in_time = True
-        scores: deque[list[Told | None]] = deque(maxlen=count)
+        scores: deque[list[ApproachScore | None]] = deque(maxlen=count)
         while self._behind:
             seen, dt_s = self._behind.popleft()
             feed = self._feed(session, seen, dt_s)
@@ -137,11 +152,11 @@ class Approaches:
             if self.shadow is not None:
                 self.shadow.see(now_ns, session.manifest, feed, outputs, self.names)
             self._state = outputs[-1]
-            scores.append(read(outputs))
+            scores.append(read_scores(outputs))
             in_time = in_time and quick
         return list(scores) if in_time else None
 
-    def _first(self, session: Session) -> Tensor:
+    def _first(self, session: ModelSession) -> Tensor:
         state = session.started([0.0] * len(self.names))
         saved, self._saved = self._saved, {}
         for i, name in enumerate(self.names):
@@ -152,8 +167,8 @@ class Approaches:
                     self._ruled.add(name)
         return state
 
-    def _feed(self, session: Session, seen: Views, dt_s: float) -> dict[str, Tensor]:
-        rows = (inputs(*(seen.get(name, {}) for name in names)) for names in self._around)
+    def _feed(self, session: ModelSession, seen: Views, dt_s: float) -> dict[str, Tensor]:
+        rows = (model_inputs(*(seen.get(name, {}) for name in names)) for names in self._around)
         x, present = zip(*rows, strict=True)
         assert self._state is not None
         return {
@@ -168,7 +183,7 @@ class Approaches:
         for name in self.names:
             if self._rules[name].step({}, gap_s) is None:
                 self._flags[name].hold(STALE_S)  # it takes as long to know again
-                self._last[name] = silent(name)
+                self._last[name] = no_verdict(name)
         self._behind.append(({}, gap_s))
 
     def snapshot(self) -> dict[str, Any]:
@@ -196,31 +211,33 @@ class Approaches:
         data = base64.b64decode(saved["state"], validate=True)
         size = len(data) // max(1, len(names))
         state = {
-            name: KeptApproach(
+            name: ApproachState(
                 bool(saved["raised"][i]), 0.0, 0.0,
-                numbers(saved["smooth"][i], 0.0, 1.0), numbers(saved["age_s"][i], 0.0, LONG_S),
+                check_numbers(saved["smooth"][i], 0.0, 1.0), check_numbers(saved["age_s"][i], 0.0,
+                LONG_S),
                 data[i * size : (i + 1) * size],
-                numbers(saved["usual"][i], 0.0, 1.0), numbers(saved["learned"][i], 0.0, LONG_S),
+                check_numbers(saved["usual"][i], 0.0, 1.0), check_numbers(saved["learned"][i], 0.0,
+                LONG_S),
             )
             for i, name in enumerate(names)
         }  # fmt: skip
         return self.take(state, str(saved["model"])) or not data
 
-    def kept(self) -> dict[str, KeptApproach]:
+    def kept(self) -> dict[str, ApproachState]:
         """Each approach as of the last window."""
         rows = {} if self._behind else self._rows()
         out = {}
         for name in self.names:
             rule, flag = self._rules[name], self._flags[name]
             known = b"" if name in self._ruled else rows.get(name, b"")
-            out[name] = KeptApproach(
+            out[name] = ApproachState(
                 flag.raised, flag.low_s, flag.hold_s, tuple(rule.smooth),
                 tuple(min(age_s, LONG_S) for age_s in rule.age_s), known,
                 () if known else tuple(rule.usual), () if known else tuple(rule.learned),
             )  # fmt: skip
         return out
 
-    def take(self, kept: Mapping[str, KeptApproach], model: str) -> bool:
+    def take(self, kept: Mapping[str, ApproachState], model: str) -> bool:
         """Go on with what was kept; False when its rows are of another model, and not taken."""
         same = model == self.guard.sha256
         for name in self.names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-SAYS: Final = dict(event="shows what its neighbours show too") | {
+CAUSE_TEXTS: Final = dict(event="shows what its neighbours show too") | {
     "spike": "jumped",
     "stuck": "repeats exactly the same value",
     "dropout": "fell to nothing",
@@ -14,14 +14,17 @@ SAYS: Final = dict(event="shows what its neighbours show too") | {
     "shift": "stays at another level",
     "scale": "moves more or less than it did",
 }
-MEANS: Final = {"sensor": "its neighbours do not show it", "world": "its neighbours show it too"}
+ORIGIN_TEXTS: Final = {
+    "sensor": "its neighbours do not show it",
+    "world": "its neighbours show it too",
+}
 LARGE: Final = 4.0  # scales of the residual: this very sample is odd
 AWAY: Final = 2.0  # deviations from the mean
 LASTING: Final = 4  # samples after which a jump that stays is a shift
 STUCK: Final = 0.8
 CALM: Final = 0.4  # of the surprise of an alarm: below it nothing is to be seen
 
-Meant = Literal["sensor", "world"]
+CauseOrigin = Literal["sensor", "world"]
 
 # columns of the model's output `oddity`: signed residual in scales, offset from the mean in
 # deviations, then the surprise of each measure, 1 being that of an alarm
@@ -31,7 +34,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-def cause(oddity: Sequence[float], value: float, samples: int) -> str:
+def name_cause(oddity: Sequence[float], value: float, samples: int) -> str:
     """One word. `oddity` is a row of the model's output; `samples` since the onset."""
     was = dict(zip(COLUMNS, oddity, strict=True))
     low = max(was["low"], was["below"])
@@ -53,7 +56,7 @@ def cause(oddity: Sequence[float], value: float, samples: int) -> str:
     return name if kinds[name] > CALM else "spike"
 
 
-def meant(others: Iterable[float]) -> Meant | None:
+def cause_origin(others: Iterable[float]) -> CauseOrigin | None:
     """Whose doing it is, by the surprise of the neighbours; None when they do not tell."""
     seen = list(others)
     if not seen:

@@ -18,19 +18,19 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from edge.infer.manifest import Manifest
+from edge.infer.bundlemanifest import BundleManifest
 
 if TYPE_CHECKING:
-    from edge.infer.session import Tensor
+    from edge.infer.modelsession import Tensor
 
 HOUR_NS: Final = 3_600_000_000_000
 EVERY_NS: Final = 55_000_000_000  # a sample a minute of each row is enough for a day's histogram
 LONGEST_NS: Final = 1_000_000_000_000  # between two looks; windows are of 900 s at most
 HOURS: Final = 24
-ENOUGH_HOURS: Final = 20  # of the last day: a night alone differs from any training
-ENOUGH: Final = 200  # samples of a column; with fewer the index is mostly chance
-LARGE: Final = 0.25
-LEAST: Final = 1e-4  # a share that is none: its logarithm must stay a number
+MIN_HOURS: Final = 20  # of the last day: a night alone differs from any training
+MIN_SAMPLES: Final = 200  # samples of a column; with fewer the index is mostly chance
+LARGE_PSI: Final = 0.25
+MIN_SHARE: Final = 1e-4  # a share that is none: its logarithm must stay a number
 VERSION: Final = 2  # of before: each start was an hour
 
 
@@ -39,15 +39,15 @@ def psi(now: Sequence[float], then: Sequence[float]) -> float:
     all_now, all_then = sum(now), sum(then)
     out = 0.0
     for a, b in zip(now, then, strict=True):
-        share, was = max(a / all_now, LEAST), max(b / all_then, LEAST)
+        share, was = max(a / all_now, MIN_SHARE), max(b / all_then, MIN_SHARE)
         out += (share - was) * math.log(share / was)
     return out
 
 
-class Drift:
+class DriftMonitor:
     """The histograms of one model. `see` costs one pass over the columns, once a minute."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: BundleManifest) -> None:
         import numpy  # only where a model runs
 
         self._numpy = numpy
@@ -118,15 +118,15 @@ class Drift:
         found: list[tuple[float, int]] = []
         for place, one in enumerate(self._references):
             counts = [sum(hour[place][b] for hour in self._hours) for b in range(len(one.shares))]
-            if sum(counts) >= ENOUGH:
+            if sum(counts) >= MIN_SAMPLES:
                 found.append((psi(counts, one.shares), place))
-        if hours < ENOUGH_HOURS or not found:
-            text = f"not known yet: {hours} of {ENOUGH_HOURS} hours are seen"
+        if hours < MIN_HOURS or not found:
+            text = f"not known yet: {hours} of {MIN_HOURS} hours are seen"
             return {"psi": None, "column": None, "hours": hours, "text": text}
         worst, place = max(found)
         one = self._references[place]
         what = "inputs" if one.tensor in self._inputs else "answers"
-        text = f"{what} differ from what it was trained on: {one.name}" if worst > LARGE else ""
+        text = f"{what} differ from what it was trained on: {one.name}" if worst > LARGE_PSI else ""
         return {"psi": round(worst, 3), "column": one.name, "hours": hours, "text": text}
 
     def snapshot(self) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edge.core.loop import LoopTick
-from edge.infer.flags import Flag, Turn
-from edge.infer.seen import Scores, Seen, observe, slots
+from edge.core.looptick import LoopTick
+from edge.infer.hysteresis import FlagTurn, HysteresisFlag
+from edge.infer.observation import PositionObservation, Scores, observe, ticks_by_slot
 from edge.infer.sites import ApproachSite, LaneSite
 
 BY: Final = "rule incident"
@@ -26,7 +26,7 @@ VALUES: Final = ("upper", "lower", "flow", "usual")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class IncidentLimits:
     """When two stations are suspicious, and for how long they must be."""
 
     difference: float = 0.12  # OCCDF: upper less lower occupancy
@@ -42,26 +42,28 @@ class IncidentVerdict:
 
     upstream: str
     downstream: str
-    turn: Turn
+    turn: FlagTurn
     reason: str
     by: str = BY
 
 
-class Pair:
+class StationPair:
     """Two stations, one after the other."""
 
     __slots__ = ("_limits", "age_s", "flag", "high_s", "values")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: IncidentLimits) -> None:
         self._limits = limits
-        self.flag = Flag(1.0, 0.0, limits.clear_s)
+        self.flag = HysteresisFlag(1.0, 0.0, limits.clear_s)
         self.forget()
 
     def forget(self) -> None:
         self.values: list[float] = []
         self.age_s = self.high_s = 0.0
 
-    def step(self, upper: Seen | None, lower: Seen | None, dt_s: float) -> Turn | None:
+    def step(
+        self, upper: PositionObservation | None, lower: PositionObservation | None, dt_s: float
+    ) -> FlagTurn | None:
         """One slot of `dt_s` seconds."""
         if upper is None or lower is None:
             self.age_s += dt_s
@@ -101,13 +103,13 @@ class Incidents:
         self,
         sites: Iterable[ApproachSite],
         lanes: Iterable[LaneSite],
-        limits: Limits | None = None,
+        limits: IncidentLimits | None = None,
     ) -> None:
         self._lanes = {lane.name: lane for lane in lanes if lane.position == POSITION}
         stations = {lane.approach for lane in self._lanes.values()}
-        limits = limits or Limits()
+        limits = limits or IncidentLimits()
         self._pairs = {
-            (site.name, site.downstream): Pair(limits)
+            (site.name, site.downstream): StationPair(limits)
             for site in sites
             if site.downstream is not None and {site.name, site.downstream} <= stations
         }
@@ -117,7 +119,7 @@ class Incidents:
         if not self._pairs:
             return []
         out = []
-        for _, dt_s, slot in slots(ticks):
+        for _, dt_s, slot in ticks_by_slot(ticks):
             seen = observe(slot, self._lanes, scores)
             for (upstream, downstream), pair in self._pairs.items():
                 upper = seen.get(upstream, {}).get(POSITION)
@@ -169,7 +171,7 @@ def _remembered(
     return (upstream, downstream), values, times, bool(one["raised"])
 
 
-def _reason(pair: Pair) -> str:
+def _reason(pair: StationPair) -> str:
     if not pair.values:
         return ""
     upper, lower, flow, usual = pair.values

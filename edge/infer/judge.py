@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.core import Doubted, Draft, LoopTick, Stream
-from edge.infer import events as say
-from edge.infer import notes
-from edge.infer.approaches import QUIET_S, Approaches
-from edge.infer.features import readings
-from edge.infer.guard import Guard
+from edge.core import DoubtedLoop, Draft, LoopTick, Stream
+from edge.infer import annotate
+from edge.infer import judgeevents as say
+from edge.infer.approaches import QUIET_S, ApproachJudge
 from edge.infer.incident import Incidents
-from edge.infer.loops.part import LoopPart
-from edge.infer.raised import UNREADABLE, Raised
+from edge.infer.loops.looppart import LoopPart
+from edge.infer.modelguard import ModelGuard
+from edge.infer.raisedflags import UNREADABLE, RaisedFlags
 from edge.infer.series import SeriesJudge
+from edge.infer.seriesfeatures import series_samples
 from edge.infer.shadow import Shadow, candidate_of
 from edge.infer.sites import ApproachSite, LaneSite
 from models import BUNDLES
@@ -34,11 +34,11 @@ __all__ = ["ApproachSite", "Judge", "JudgeSetup", "LaneSite", "Verdict"]
 
 log = logging.getLogger(__name__)
 
-WHOLE: Final = 0.9  # periods: a shorter window is a missing step for the series
+WHOLE_WINDOW: Final = 0.9  # periods: a shorter window is a missing step for the series
 NAMES: Final = ("loopfault", "congestion", "anomaly")
 
 
-Believe = Callable[[Sequence[Draft], Collection[Doubted]], list[Draft]]
+Recount = Callable[[Sequence[Draft], Collection[DoubtedLoop]], list[Draft]]
 """A window's drafts, made anew where loops are not to be believed."""
 
 
@@ -73,24 +73,24 @@ class Judge:
 
     def __init__(self, setup: JudgeSetup, bundles: Path | None = None) -> None:
         folder = BUNDLES if bundles is None else bundles
-        guards = {name: Guard(name, folder / name, hurry=setup.hurry) for name in NAMES}
+        guards = {name: ModelGuard(name, folder / name, hurry=setup.hurry) for name in NAMES}
         self._setup = setup
         lanes = tuple(lane for lane in setup.lanes if lane.judged)
         self._lanes = {lane.name: lane for lane in lanes}
         self._loops: LoopPart | None = None
-        self._approaches: Approaches | None = None
+        self._approaches: ApproachJudge | None = None
         self._series: SeriesJudge | None = None
         self._incidents = Incidents(setup.approaches if setup.congestion else (), lanes)
         if setup.loopfault and setup.lanes:
             self._loops = LoopPart(setup.lanes, setup.approaches, guards["loopfault"])
         if setup.congestion and lanes:
-            self._approaches = Approaches(lanes, guards["congestion"], setup.approaches)
+            self._approaches = ApproachJudge(lanes, guards["congestion"], setup.approaches)
         if setup.anomaly:
             self._series = SeriesJudge(guards["anomaly"], setup.period_ns / 1e9)
         for name, part in self._parts.items():
             part.shadow = _shadow(name, setup.shadow)
         self._judged_s = 0.0  # time that was judged, over all starts
-        self._raised = Raised(
+        self._raised = RaisedFlags(
             self._lanes, self._loops, self._approaches, self._series, self._incidents
         )
 
@@ -107,7 +107,7 @@ class Judge:
         drafts: Sequence[Draft],
         ticks: Sequence[LoopTick] = (),
         wall_s: float | None = None,
-        believe: Believe = lambda drafts, _: list(drafts),
+        believe: Recount = lambda drafts, _: list(drafts),
     ) -> Verdict:
         """Judge the window that ends at `end_ns`. Never raises for what a model does.
 
@@ -122,13 +122,13 @@ class Judge:
             doubts, told_of_loops = self._loops.step(end_ns, ticks, drafts, wall_s)
             scores = self._loops.loops.weights()
             out = believe(self._loops.without_told(out), self._loops.doubts)
-            notes.loops(out, doubts)
+            annotate.annotate_loops(out, doubts)
             events += told_of_loops
         if self._approaches is not None:
             verdicts = self._approaches.step(end_ns, ticks, scores)
-            notes.approaches(out, self._lanes, verdicts)
-            events += [say.congestion(end_ns, v) for v in verdicts if v.turn]
-            events += [say.incident(end_ns, v) for v in self._incidents.step(ticks, scores)]
+            annotate.annotate_approaches(out, self._lanes, verdicts)
+            events += [say.congestion_event(end_ns, v) for v in verdicts if v.turn]
+            events += [say.incident_event(end_ns, v) for v in self._incidents.step(ticks, scores)]
         if self._series is not None:
             events += self._judge_series(end_ns, out, wall_s)
         return Verdict(out, events)
@@ -138,11 +138,11 @@ class Judge:
         period_s = self._setup.period_ns / 1e9
         dt_s = self._length_s(end_ns, out)
         # a window cut short scatters more than whole ones do, and would raise what is no fault
-        whole = dt_s >= WHOLE * period_s
-        now = readings(out, period_s, self._lanes) if whole else {}
+        whole = dt_s >= WHOLE_WINDOW * period_s
+        now = series_samples(out, period_s, self._lanes) if whole else {}
         verdicts = self._series.step(end_ns, dt_s, now, wall_s)
-        notes.series(out, verdicts)
-        return [say.anomaly(end_ns, v) for v in verdicts if v.turn]
+        annotate.annotate_series(out, verdicts)
+        return [say.anomaly_event(end_ns, v) for v in verdicts if v.turn]
 
     def missing(self, from_ns: int, to_ns: int) -> None:
         """Nobody watched in between: the models are given missing steps."""
@@ -215,7 +215,7 @@ class Judge:
             self._series.missing(steps, forgotten=True)
 
     @property
-    def _parts(self) -> dict[str, Approaches | SeriesJudge | LoopPart]:
+    def _parts(self) -> dict[str, ApproachJudge | SeriesJudge | LoopPart]:
         """Those that judge, by the name of their model."""
         parts = dict(zip(NAMES, (self._loops, self._approaches, self._series), strict=True))
         return {name: part for name, part in parts.items() if part is not None}
@@ -249,6 +249,6 @@ def _shadow(name: str, folder: Path | None) -> Shadow | None:
     )
 
 
-def _status(part: Approaches | SeriesJudge | LoopPart) -> dict[str, Any]:
+def _status(part: ApproachJudge | SeriesJudge | LoopPart) -> dict[str, Any]:
     shadow = {"shadow": part.shadow.report()} if part.shadow else {}
     return {**part.guard.status(), **shadow}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from edge.infer.seen import Seen
+    from edge.infer.observation import PositionObservation
 
 POSITIONS: Final = ("corridor", "advance", "mid", "stop")  # in the order in which they are trusted
 STALE_S: Final = 300.0  # after so long without a healthy loop an approach is not judged
@@ -29,7 +29,7 @@ FAST: Final = 60.0  # slots after which it learns half as fast
 SLOT_S: Final = 30.0
 BOUND: Final = 0.15  # of occupancy: a threshold moves by no more
 CEILING: Final = 0.9  # and no higher than this, which any standing queue exceeds
-MOST: Final = 1e5  # slots that are counted
+ODDS_LIMIT: Final = 1e5  # slots that are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class OccupancyRule:
         self.usual = [THRESHOLDS[position].usual for position in POSITIONS]
         self.learned = [0.0] * len(POSITIONS)  # slots
 
-    def step(self, seen: Mapping[str, Seen], dt_s: float) -> float | None:
+    def step(self, seen: Mapping[str, PositionObservation], dt_s: float) -> float | None:
         answer: float | None = None
         for i, position in enumerate(POSITIONS):
             rule, now = THRESHOLDS[position], seen.get(position)
@@ -101,4 +101,4 @@ class OccupancyRule:
         pace = max(QUICK / (1.0 + self.learned[i] / FAST), SLOW)
         step = slots * pace * (HIGH - (self.smooth[i] < self.usual[i]))
         self.usual[i] = max(0.0, min(1.0, self.usual[i] + step))
-        self.learned[i] = min(self.learned[i] + slots, MOST)
+        self.learned[i] = min(self.learned[i] + slots, ODDS_LIMIT)

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 
-class Versions(NamedTuple):
+class OnnxVersions(NamedTuple):
     """None for what the file does not say."""
 
     ir: int | None
     opset: int | None  # of the operators of ONNX itself
 
 
-def versions(data: bytes) -> Versions:
+def read_onnx_versions(data: bytes) -> OnnxVersions:
     """Raises ValueError for bytes that are no such message."""
     ir = opset = None
     for field, value in _fields(data):
@@ -28,7 +28,7 @@ def versions(data: bytes) -> Versions:
             version = part.get(2)
             if part.get(1, b"") in (b"", b"ai.onnx") and isinstance(version, int):
                 opset = version
-    return Versions(ir, opset)
+    return OnnxVersions(ir, opset)
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:

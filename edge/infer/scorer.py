@@ -6,11 +6,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-from edge.infer.features import LARGEST
-from edge.infer.hours import hour_of
-from edge.infer.manifest import ModelError
-from edge.infer.rules import ROBUST_Z, RobustZRule
-from edge.infer.session import Session
+from edge.infer.bundlemanifest import ModelError
+from edge.infer.hourofday import hour_of
+from edge.infer.modelsession import ModelSession
+from edge.infer.robustz import ROBUST_Z, RobustZRule
+from edge.infer.seriesfeatures import LARGEST
 from models import BUNDLES
 
 
@@ -27,7 +27,7 @@ class Scorer:
         self._feed: dict[str, Any] | None = None
         self.why = ""
         try:
-            self._session: Session | None = Session(folder)
+            self._session: ModelSession | None = ModelSession(folder)
         except ModelError as error:
             self._session, self.by, self.why = None, ROBUST_Z, str(error)
         else:

@@ -6,25 +6,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from edge.infer.cause import Meant
-from edge.infer.features import Key, Reading
-from edge.infer.flags import Flag, Turn
-from edge.infer.guard import Guard
-from edge.infer.hours import UNKNOWN, Hours
-from edge.infer.kept import KeptSeries
-from edge.infer.rules import ROBUST_Z, WARM, Odd
-from edge.infer.seriespast import FORGOTTEN, SeriesPast
+from edge.infer.cause import CauseOrigin
+from edge.infer.hourofday import UNKNOWN_HOUR, HourOfDay
+from edge.infer.hysteresis import FlagTurn, HysteresisFlag
+from edge.infer.judgestate import SeriesState
+from edge.infer.modelguard import ModelGuard
+from edge.infer.robustz import ROBUST_Z, WARMUP_SAMPLES, Oddity
+from edge.infer.seriesfeatures import SeriesKey, SeriesSample
+from edge.infer.serieshistory import FORGOTTEN, SeriesHistory
 from edge.infer.seriesrows import NOTHING, SeriesRows
 from edge.infer.seriesrules import SeriesRules
-from edge.infer.seriessaid import Said, SeriesVerdict, read
+from edge.infer.seriesverdict import OddityAndOrigin, SeriesVerdict, read_verdicts
 from edge.infer.shadow import Shadow
 
-__all__ = ["SHOWN", "SeriesJudge", "SeriesVerdict"]
+__all__ = ["SHOWN_ONSET", "SeriesJudge", "SeriesVerdict"]
 
-MOST: Final = 512  # series; a box with more has a configuration that nobody meant
+SERIES_LIMIT: Final = 512  # series; a box with more has a configuration that nobody meant
 ON: Final = 0.5
 OFF: Final = 0.25
-SHOWN: Final = 0.05  # a level that is worth a place in the record
+SHOWN_ONSET: Final = 0.05  # a level that is worth a place in the record
 
 
 class SeriesJudge:
@@ -34,27 +34,31 @@ class SeriesJudge:
     the series: for as many windows as it takes before a first onset.
     """
 
-    def __init__(self, guard: Guard, period_s: float) -> None:
+    def __init__(self, guard: ModelGuard, period_s: float) -> None:
         self.guard = guard
         self._lineage = guard.lineage
         self.shadow: Shadow | None = None  # a candidate that runs beside the model
-        self._warm_s = WARM * period_s
+        self._warm_s = WARMUP_SAMPLES * period_s
         self.dropped = 0  # series beyond MOST
         known = guard.manifest
         self._thresholds = (known.on, known.off) if known else (ON, OFF)
-        self._places: dict[Key, int] = {}
-        self._keys: list[Key] = []  # by place
-        self._flags: list[Flag] = []
+        self._places: dict[SeriesKey, int] = {}
+        self._keys: list[SeriesKey] = []  # by place
+        self._flags: list[HysteresisFlag] = []
         self._since: list[int] = []  # samples since the flag went on
         self._rules = SeriesRules()
         self._rule_saw = 0  # windows, of all
         self._model_saw = 0
-        self._past = SeriesPast()
-        self._hours = Hours()
+        self._past = SeriesHistory()
+        self._hours = HourOfDay()
         self._rows = SeriesRows(self._warm_s)
 
     def step(
-        self, now_ns: int, dt_s: float, now: Mapping[Key, Reading], wall_s: float | None = None
+        self,
+        now_ns: int,
+        dt_s: float,
+        now: Mapping[SeriesKey, SeriesSample],
+        wall_s: float | None = None,
     ) -> list[SeriesVerdict]:
         """Judge one window that ends at `now_ns`; tells of the series that are odd, or were.
 
@@ -80,26 +84,32 @@ class SeriesJudge:
             for place, (odd, whose) in outputs.items()
         ]  # fmt: skip
 
-    def _told(self, place: int, odd: Odd, whose: Meant | None, now: Mapping[Key, Reading]) -> Odd:
+    def _told(
+        self,
+        place: int,
+        odd: Oddity,
+        whose: CauseOrigin | None,
+        now: Mapping[SeriesKey, SeriesSample],
+    ) -> Oddity:
         """What all lanes of an approach show is traffic, and no news: it raises no flag."""
         road = now.get(self._keys[place], NOTHING).road
         if road and whose != "sensor" and not self._flags[place].raised:
             return replace(odd, onset=0.0)
         return odd
 
-    def _meet(self, now: Mapping[Key, Reading]) -> None:
+    def _meet(self, now: Mapping[SeriesKey, SeriesSample]) -> None:
         for key in now:
             if key in self._places:
                 continue
-            if len(self._places) >= MOST:
+            if len(self._places) >= SERIES_LIMIT:
                 self.dropped += 1
                 continue
             self._places[key] = len(self._places)
             self._keys.append(key)
-            self._flags.append(Flag(*self._thresholds))
+            self._flags.append(HysteresisFlag(*self._thresholds))
             self._since.append(0)
 
-    def _turn(self, place: int, odd: Odd, dt_s: float) -> Turn | None:
+    def _turn(self, place: int, odd: Oddity, dt_s: float) -> FlagTurn | None:
         flag = self._flags[place]
         turn = flag.step(odd.onset, odd.level, dt_s)
         self._since[place] = self._since[place] + 1 if flag.raised and turn is None else 0
@@ -110,27 +120,27 @@ class SeriesJudge:
         return [".".join(key) for key in self._keys]
 
     def _matters(self, place: int, onset: float, level: float) -> bool:
-        return level > SHOWN or onset >= self._thresholds[0] or self._flags[place].raised
+        return level > SHOWN_ONSET or onset >= self._thresholds[0] or self._flags[place].raised
 
-    def _rule(self) -> dict[int, Said]:
+    def _rule(self) -> dict[int, OddityAndOrigin]:
         if not self._rules:
             self._rule_saw = self._past.count - len(self._past)  # all that is left: warm up with it
-            if len(self._past) < WARM:
+            if len(self._past) < WARMUP_SAMPLES:
                 for flag in self._flags:
                     flag.hold(self._warm_s)
             for key, hold_s in self._rules.wake().items():
                 self._flags[self._places[key]].hold(hold_s)
-        odds: dict[Key, Odd] = {}
+        odds: dict[SeriesKey, Oddity] = {}
         for _, window in self._past.unseen(self._rule_saw):
             odds = self._rules.step(self._keys, window)
         self._rule_saw = self._past.count
         return {
-            place: (Odd(round(odd.onset, 3), round(odd.level, 3), odd.cause), None)
+            place: (Oddity(round(odd.onset, 3), round(odd.level, 3), odd.cause), None)
             for key, odd in odds.items()
             if self._matters(place := self._places[key], odd.onset, odd.level)
         }
 
-    def _model(self, now_ns: int) -> dict[int, Said] | None:
+    def _model(self, now_ns: int) -> dict[int, OddityAndOrigin] | None:
         session = self.guard.session
         assert session is not None
         if self._lineage != self.guard.lineage:  # another model speaks: rows mean nothing to it
@@ -141,10 +151,10 @@ class SeriesJudge:
             flag.on, flag.off = self._thresholds
         in_time, outputs = True, None
         values: list[float | None] = []
-        window: Mapping[Key, Reading] = {}
+        window: Mapping[SeriesKey, SeriesSample] = {}
         for hour, window in self._past.unseen(self._model_saw):
             lost = hour == FORGOTTEN
-            hour = UNKNOWN if lost else hour
+            hour = UNKNOWN_HOUR if lost else hour
             for place, hold_s in enumerate(self._rows.grow(session, self._keys)):
                 self._flags[place].hold(hold_s)
             values, feed = self._rows.feed(session, self._keys, hour, window)
@@ -164,7 +174,7 @@ class SeriesJudge:
         self._model_saw = self._past.count
         if outputs is None or not in_time:
             return None
-        return read(outputs, values, window, self._places, self._since, self._matters)
+        return read_verdicts(outputs, values, window, self._places, self._since, self._matters)
 
     def missing(self, steps: int, *, forgotten: bool = False) -> None:
         """Nobody watched for so many windows: samples that are missing.
@@ -192,7 +202,7 @@ class SeriesJudge:
 
         Raises KeyError, TypeError or ValueError for what is not a snapshot.
         """
-        keys = [(str(source), str(point)) for source, point in saved["keys"]][:MOST]
+        keys = [(str(source), str(point)) for source, point in saved["keys"]][:SERIES_LIMIT]
         raised, begun = [bool(v) for v in saved["raised"]], [bool(v) for v in saved["begun"]]
         data = saved["state"]
         if not isinstance(data, bytes):
@@ -207,7 +217,7 @@ class SeriesJudge:
         self._rows.restore(keys, data, begun)
         return True
 
-    def kept(self) -> dict[Key, KeptSeries]:
+    def kept(self) -> dict[SeriesKey, SeriesState]:
         """The series whose flag is up, as of the last window."""
         out = {}
         for key, place in self._places.items():
@@ -217,10 +227,10 @@ class SeriesJudge:
             rule, hold_s = self._rules.kept(key, flag.hold_s)
             if self._model_saw == self._past.count:
                 row, hold_s = self._rows.kept(key, place, hold_s)
-            out[key] = KeptSeries(self._since[place], hold_s, row, rule)
+            out[key] = SeriesState(self._since[place], hold_s, row, rule)
         return out
 
-    def take(self, kept: Mapping[Key, KeptSeries], model: str) -> None:
+    def take(self, kept: Mapping[SeriesKey, SeriesState], model: str) -> None:
         """Raise the flags that were kept, and no other."""
         for flag in self._flags:
             flag.put(False)
@@ -239,7 +249,7 @@ class SeriesJudge:
             self._rows.take(key, one.row if same else b"", one.hold_s)
             self._rules.take(key, one)
 
-    def seek(self, key: Key, here: Mapping[Key, Reading]) -> bool:
+    def seek(self, key: SeriesKey, here: Mapping[SeriesKey, SeriesSample]) -> bool:
         """Is this series still watched? Its flag goes down when it is not."""
         place = self._places.get(key)
         if place is not None and key not in here:

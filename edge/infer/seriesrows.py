@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from edge.infer.features import Key, Reading
-from edge.infer.manifest import ModelError
+from edge.infer.bundlemanifest import ModelError
+from edge.infer.seriesfeatures import SeriesKey, SeriesSample
 
 if TYPE_CHECKING:
-    from edge.infer.session import Session, Tensor
+    from edge.infer.modelsession import ModelSession, Tensor
 
-NOTHING: Final = Reading(None, 0.0)
+NOTHING: Final = SeriesSample(None, 0.0)
 
 
 class SeriesRows:
@@ -25,14 +25,18 @@ class SeriesRows:
         self._warm_s = warm_s
         self._begun: list[bool] = []  # rows of the state that hold a first value
         # of those that wait: the row, whether it has begun, and for how long it knows too little
-        self._waiting: dict[Key, tuple[bytes, bool, float]] = {}
+        self._waiting: dict[SeriesKey, tuple[bytes, bool, float]] = {}
 
     def drop(self) -> None:
         """Another model speaks: rows mean nothing to it."""
         self.state, self._waiting = None, {}
 
     def feed(
-        self, session: Session, keys: Sequence[Key], hour: float, window: Mapping[Key, Reading]
+        self,
+        session: ModelSession,
+        keys: Sequence[SeriesKey],
+        hour: float,
+        window: Mapping[SeriesKey, SeriesSample],
     ) -> tuple[list[float | None], dict[str, Tensor]]:
         """The values by place, and what the model takes. Only after `grow`."""
         rows = [window.get(key, NOTHING) for key in keys]
@@ -53,7 +57,7 @@ class SeriesRows:
             "state": state,
         }
 
-    def grow(self, session: Session, keys: Sequence[Key]) -> list[float]:
+    def grow(self, session: ModelSession, keys: Sequence[SeriesKey]) -> list[float]:
         """A row for each key. Of those that begin now: for how many seconds, by place, each knows
         too little to end a flag; nothing when none begins but at the end."""
         count = len(keys)
@@ -66,7 +70,9 @@ class SeriesRows:
             self._begun += [False] * more
         return []
 
-    def _revive(self, session: Session, state: Tensor, keys: Sequence[Key]) -> list[float]:
+    def _revive(
+        self, session: ModelSession, state: Tensor, keys: Sequence[SeriesKey]
+    ) -> list[float]:
         rows, self._waiting = self._waiting, {}
         holds = []
         for place, key in enumerate(keys[: len(state)]):
@@ -78,7 +84,7 @@ class SeriesRows:
             holds.append(hold_s)
         return holds
 
-    def packed(self, keys: list[Key]) -> tuple[bytes, list[bool]]:
+    def packed(self, keys: list[SeriesKey]) -> tuple[bytes, list[bool]]:
         """All rows as bytes, and which have begun. Sorts `keys`: rows belong to the first ones."""
         if self.state is not None:
             return self.state.tobytes(), list(self._begun)
@@ -86,7 +92,7 @@ class SeriesRows:
         waiting = [self._waiting[key] for key in keys if key in self._waiting]
         return b"".join(row for row, _, _ in waiting), [was for _, was, _ in waiting]
 
-    def restore(self, keys: Sequence[Key], data: bytes, begun: Sequence[bool]) -> None:
+    def restore(self, keys: Sequence[SeriesKey], data: bytes, begun: Sequence[bool]) -> None:
         """Back from `packed`: they wait."""
         size = len(data) // max(1, len(begun))
         self._waiting = {
@@ -95,20 +101,20 @@ class SeriesRows:
         }
         self.state = None
 
-    def kept(self, key: Key, place: int, hold_s: float) -> tuple[bytes, float]:
+    def kept(self, key: SeriesKey, place: int, hold_s: float) -> tuple[bytes, float]:
         """One row, and for how long it knows too little; `hold_s` where that is not known."""
         if self.state is None:
             row, _, hold_s = self._waiting.get(key, (b"", False, hold_s))
             return row, hold_s
         return (self.state[place].tobytes() if place < len(self.state) else b""), hold_s
 
-    def take(self, key: Key, row: bytes, hold_s: float) -> None:
+    def take(self, key: SeriesKey, row: bytes, hold_s: float) -> None:
         """This row waits, of a series whose flag is up; without one it is what waits already."""
         if row:
             self._waiting[key] = (row, True, hold_s)
         elif key in self._waiting:  # older than the flag
             self._waiting[key] = (*self._waiting[key][:2], self._warm_s)
 
-    def leave(self, key: Key) -> None:
+    def leave(self, key: SeriesKey) -> None:
         """Nobody watches this series any more."""
         self._waiting.pop(key, None)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 
-from edge.infer.features import Key, Reading
-from edge.infer.kept import KeptSeries
-from edge.infer.rules import Odd, RobustZRule
+from edge.infer.judgestate import SeriesState
+from edge.infer.robustz import Oddity, RobustZRule
+from edge.infer.seriesfeatures import SeriesKey, SeriesSample
 from edge.infer.seriesrows import NOTHING
 
 log = logging.getLogger(__name__)
@@ -17,9 +17,9 @@ class SeriesRules:
     """They begin anew whenever the model has answered in between."""
 
     def __init__(self) -> None:
-        self._rules: dict[Key, RobustZRule] = {}
+        self._rules: dict[SeriesKey, RobustZRule] = {}
         # of those that wait: for how long each knows too little to end a flag
-        self._waiting: dict[Key, tuple[RobustZRule, float]] = {}
+        self._waiting: dict[SeriesKey, tuple[RobustZRule, float]] = {}
 
     def __bool__(self) -> bool:
         """Is one of them at work?"""
@@ -29,13 +29,15 @@ class SeriesRules:
         """The model answers, or others are to be known: what these knew is forgotten."""
         self._rules, self._waiting = {}, {}
 
-    def wake(self) -> dict[Key, float]:
+    def wake(self) -> dict[SeriesKey, float]:
         """Those that waited are at work: for how long each knows too little to end a flag."""
         waiting, self._waiting = self._waiting, {}
         self._rules |= {key: rule for key, (rule, _) in waiting.items()}
         return {key: hold_s for key, (_, hold_s) in waiting.items()}
 
-    def step(self, keys: Iterable[Key], window: Mapping[Key, Reading]) -> dict[Key, Odd]:
+    def step(
+        self, keys: Iterable[SeriesKey], window: Mapping[SeriesKey, SeriesSample]
+    ) -> dict[SeriesKey, Oddity]:
         """What they say of one window; a series without a value is left out."""
         oddities = {}
         for key in keys:
@@ -46,12 +48,12 @@ class SeriesRules:
                 oddities[key] = odd
         return oddities
 
-    def kept(self, key: Key, hold_s: float) -> tuple[tuple[float, ...], float]:
+    def kept(self, key: SeriesKey, hold_s: float) -> tuple[tuple[float, ...], float]:
         """What one remembers, and for how long that is too little; `hold_s` if it is at work."""
         rule, hold_s = self._waiting.get(key, (self._rules.get(key), hold_s))
         return (rule.kept() if rule else ()), hold_s
 
-    def take(self, key: Key, one: KeptSeries) -> None:
+    def take(self, key: SeriesKey, one: SeriesState) -> None:
         """This one waits, of a series whose flag is up."""
         if one.rule:
             try:
@@ -59,6 +61,6 @@ class SeriesRules:
             except ValueError as error:
                 log.warning("%s of %s: %s", key[1], key[0], error)
 
-    def leave(self, key: Key) -> None:
+    def leave(self, key: SeriesKey) -> None:
         """Nobody watches this series any more."""
         self._waiting.pop(key, None)

@@ -16,13 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from edge.infer.compared import Compared, Said
-from edge.infer.manifest import FeedError, Manifest, ModelError
-from edge.infer.session import Session
-from edge.infer.stepping import Stepper
+from edge.infer.bundlemanifest import BundleManifest, ModelError, ModelInputError
+from edge.infer.modelcomparison import ModelComparison, ModelFlags
+from edge.infer.modelsession import ModelSession
+from edge.infer.stepper import Stepper
 
 if TYPE_CHECKING:
-    from edge.infer.session import Tensor
+    from edge.infer.modelsession import Tensor
 
 LATE: Final = 3  # answers in a row over the budget; one alone may be the machine's fault
 LONGEST_S: Final = 60.0  # a step: a pause before it is not a window
@@ -46,15 +46,15 @@ class Shadow:
         *,
         quiet_s: float = 0.0,
         score: Score = "first",
-        open_session: Callable[[Path], Session] = Session,
+        open_session: Callable[[Path], ModelSession] = ModelSession,
     ) -> None:
         self.name = name
         self.dropped = ""  # why, when it is
         self._folder, self._quiet_s, self._open = folder, quiet_s, open_session
         self._score: Score = score
         self._stepper: Stepper | None = None
-        self._live: Manifest | None = None
-        self._compared: Compared | None = None
+        self._live: BundleManifest | None = None
+        self._compared: ModelComparison | None = None
         self._former_ns: int | None = None
         self._late = 0
         self._runs = 0
@@ -74,7 +74,7 @@ class Shadow:
     def see(
         self,
         now_ns: int,
-        live: Manifest,
+        live: BundleManifest,
         feed: Mapping[str, Tensor],
         outputs: Sequence[Tensor],
         rows: Sequence[str],
@@ -92,7 +92,7 @@ class Shadow:
         fed = {name: feed[name] for name in live.fed}
         try:
             answer = stepper.step(fed, rows)
-        except FeedError:
+        except ModelInputError:
             return  # the live model was refused the same
         except ModelError as error:
             self._drop(str(error))
@@ -100,26 +100,26 @@ class Shadow:
         if self._is_late(stepper.session):
             return
         dt_s = self._length_s(now_ns)
-        theirs = _said(stepper.session.manifest, answer, fed, self._score)
+        theirs = _flags_of(stepper.session.manifest, answer, fed, self._score)
         compared = self._compared
         assert compared is not None
-        lives = _said(live, outputs, fed, self._score)
+        lives = _flags_of(live, outputs, fed, self._score)
         for name, ours, other in zip(rows, lives, theirs, strict=True):
             if ours is not None and other is not None:
                 compared.row(now_ns, name, ours, other, dt_s)
 
-    def _fits(self, live: Manifest, stepper: Stepper) -> bool:
+    def _fits(self, live: BundleManifest, stepper: Stepper) -> bool:
         """Is it fed what the live model is fed? Called anew when another model goes live."""
         own = stepper.session.manifest
         if dict(own.fed) != dict(live.fed):
-            self._drop(f"it takes {_words(own)}; the live model takes {_words(live)}")
+            self._drop(f"it takes {_model_text(own)}; the live model takes {_model_text(live)}")
             return False
         if self._live is None or self._live.sha256 != live.sha256:
-            self._compared = Compared((live.on, live.off), (own.on, own.off), self._quiet_s)
+            self._compared = ModelComparison((live.on, live.off), (own.on, own.off), self._quiet_s)
         self._live = live
         return True
 
-    def _is_late(self, session: Session) -> bool:
+    def _is_late(self, session: ModelSession) -> bool:
         took_ms, allowed_ms = session.took_ms, session.manifest.budget_ms
         self._runs += 1
         self._all_ms += took_ms
@@ -166,9 +166,9 @@ class Shadow:
         }
 
 
-def _said(
-    manifest: Manifest, outputs: Sequence[Any], fed: Mapping[str, Any], score: Score
-) -> list[Said | None]:
+def _flags_of(
+    manifest: BundleManifest, outputs: Sequence[Any], fed: Mapping[str, Any], score: Score
+) -> list[ModelFlags | None]:
     """What a model says of each row: its score, and its level where there is one.
 
     None for a row of which nothing is known: its value is missing, or the model says so.
@@ -182,10 +182,10 @@ def _said(
         known = (outputs[places["known"]][:, 0] > 0.5).tolist()
     elif "present" in fed and fed["present"].shape[1] == 1:
         known = (fed["present"][:, 0] > 0.5).tolist()
-    return [Said(a, b) if here else None for a, b, here in zip(up, down, known, strict=True)]
+    return [ModelFlags(a, b) if here else None for a, b, here in zip(up, down, known, strict=True)]
 
 
-def _words(manifest: Manifest) -> str:
+def _model_text(manifest: BundleManifest) -> str:
     return ", ".join(f"{name} {width}" for name, width in sorted(manifest.fed.items()))
 
 

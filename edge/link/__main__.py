@@ -14,7 +14,7 @@ from typing import Final
 
 from edge.config.model.link import Link
 from edge.core import ConfigError
-from edge.core.places import site_file
+from edge.core.boxfiles import find_site_file
 from edge.link import egress, linkoptions, profile
 from edge.link.atomicwrite import make_folder, sync_files, write_atomically
 from edge.link.daemonclient import DaemonClient
@@ -24,7 +24,7 @@ from edge.link.linkstate import LinkStateFile
 from edge.link.linkwatch import LOOK_S, LinkWatch, WatchParts, available_steps
 from edge.link.modempower import ModemPower, PowerLine, SwitchedPower, UsbPortPower
 from edge.link.statusled import StatusLed
-from edge.terminal import Parser, log_to_stderr, tell_faults
+from edge.terminal import Parser, log_faults, log_to_stderr
 
 CLAIMED: Final = Path("/var/lib/kerbstone-identity/network.json")
 STATE: Final = Path("/var/lib/kerbstone-link")
@@ -41,7 +41,7 @@ log = logging.getLogger("edge.link")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m edge.link", description=__doc__)
-    parser.add_argument("--site", type=Path, default=site_file())
+    parser.add_argument("--site", type=Path, default=find_site_file())
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="keep the link alive, count its bytes, show the lamp")
     run.add_argument("--state", type=Path, default=STATE)
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out.add_argument("--resolv", type=Path, default=Path("/etc/resolv.conf"))
     given = parser.parse_args(arguments)
     log_to_stderr("%(message)s", logging.INFO)
-    tell_faults()
+    log_faults()
     try:
         return {"run": _run, "network": _network, "egress": _egress}[given.command](given)
     except ConfigError as error:
@@ -157,10 +157,10 @@ def _supply(found: Link, ended: threading.Event) -> ModemPower | None:
 
 def _line(chip: str, name: str, *, on: bool, inverted: bool = False) -> PowerLine:
     # the one place here that knows a driver; loaded only on boxes that have such a line
-    from drivers.buses.led import Output
+    from drivers.buses.gpiooutput import GpioOutput
 
     try:
-        return Output(chip, name, on=on, inverted=inverted)
+        return GpioOutput(chip, name, on=on, inverted=inverted)
     except OSError as error:
         raise ConfigError(f"GPIO line {name} of {chip}: {error}") from error
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from edge.control.protocol import VerbError, ask
+from edge.control.protocol import VerbError, ask_daemon
 from edge.link.linkstate import TakenStep
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class DaemonReport:
 class DaemonClient:
     """The other end. Nothing here raises: no daemon is a usual state."""
 
-    def __init__(self, folder: Path, ask: Ask = ask) -> None:
+    def __init__(self, folder: Path, ask: Ask = ask_daemon) -> None:
         self._folder, self._ask = folder, ask
         self._strange: set[str] = set()  # verbs that it refused, told once
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.config.model.link import Link as Options
-from edge.core.places import OWN
+from edge.core.boxfiles import OWN_SITE_FILE
 from edge.link import services
 from edge.link.atomicwrite import write_atomically
 from edge.link.budget import (
@@ -49,7 +49,10 @@ class WatchParts:
     state: Path
     supply: ModemPower | None = None
     lamp: StatusLed | None = None
-    commissioned: Sequence[Path] = (OWN, Path("/run/kerbstone-identity/enrolled"))  # any of them
+    commissioned: Sequence[Path] = (
+        OWN_SITE_FILE,
+        Path("/run/kerbstone-identity/enrolled"),
+    )  # any of them
     net: Path = NET
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from edge.core import PREFIX
-from edge.core.numbers import said, size, stepped
+from edge.core import TOPIC_PREFIX
+from edge.core.numbers import count_in_ranges, decode_steps, format_numbers
 from edge.platform.allowedsites import AllowedSites
 from edge.platform.auditreport import AuditFinding, Missing, record_name
 from edge.platform.completeness import CompletenessCheck, unsealed_numbers
@@ -60,7 +60,7 @@ def audit_store(
     *,
     gateway: str | None = None,
     keys: CertificateKeys | None = None,
-    prefix: str = PREFIX,
+    prefix: str = TOPIC_PREFIX,
     sites: AllowedSites | None = None,
     progress: Callable[[int], None] = lambda _records: None,
 ) -> Iterator[GatewayAudit]:
@@ -131,7 +131,7 @@ class _GatewayAuditor:
         should be: its manifests are gone, or there were none."""
         done, ledger = self._done, self._ledger
         found = unsealed_numbers(ledger)
-        done.unsealed = sum(map(size, found.values()))
+        done.unsealed = sum(map(count_in_ranges, found.values()))
         if done.unsealed:
             text = "numbers have come that no manifest seals yet"
             done.notes.append(f"{ledger.gw}: {done.unsealed} {text}")
@@ -144,7 +144,7 @@ class _GatewayAuditor:
                     old += None in (last, came) or came < last - SEALED_AFTER  # type: ignore[operator]
             if old:
                 text = f"{ledger.gw} {epoch}/{stream}: {old} records that came long ago were never"
-                text += f" sealed: nothing proves them ({said(ranges)})"
+                text += f" sealed: nothing proves them ({format_numbers(ranges)})"
                 done.find(AuditFinding("unsealed", text, (ledger.gw, epoch, stream, ranges[0][0])))
 
     def _record(self, entry: ReceivedRecord) -> list[AuditFinding]:
@@ -279,6 +279,6 @@ def _stands_for(sent: Mapping[str, Any]) -> int:
     if covers is None:
         return 1
     try:
-        return len(set(stepped(covers)))
+        return len(set(decode_steps(covers)))
     except ValueError:
         return 1

@@ -4,7 +4,7 @@ Pure: it is fed with messages in the order of their arrival, which is not the or
 numbers: live records overtake the backlog. So it judges at the end, and not before.
 """
 
-from edge.core.numbers import size
+from edge.core.numbers import count_in_ranges
 from edge.platform.auditreport import FINDINGS_LIMIT, AuditFinding, AuditReport
 from edge.platform.completeness import judge_completeness, unsealed_numbers
 from edge.platform.receivedranges import ReceivedRanges
@@ -75,7 +75,9 @@ class Auditor:
         for gw, ledger in self._ledgers.items():
             findings, _ = judge_completeness(ledger, report.notes)
             report.findings.extend(findings)
-            if ledger.sealed and (count := sum(map(size, unsealed_numbers(ledger).values()))):
+            if ledger.sealed and (
+                count := sum(map(count_in_ranges, unsealed_numbers(ledger).values()))
+            ):
                 report.notes.append(f"{gw}: {count} numbers have come that no manifest seals yet")
         if self._unproved.waiting:
             text = "manifests seal records that did not come here, or came too long ago"

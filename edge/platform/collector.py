@@ -15,7 +15,7 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.core import PREFIX, Clock
+from edge.core import TOPIC_PREFIX, Clock
 from edge.core.numbers import Range
 from edge.platform.allowedsites import AllowedSites
 from edge.platform.auditreport import record_name
@@ -87,7 +87,7 @@ class Collector:
         *,
         clock: Clock,
         tell: Callable[[str], None],
-        prefix: str = PREFIX,
+        prefix: str = TOPIC_PREFIX,
         sites: AllowedSites | None = None,
     ) -> None:
         self.counts = CollectorCounts()

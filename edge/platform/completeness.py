@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from edge.core.numbers import Numbers, Range, said, size
+from edge.core.numbers import Numbers, Range, count_in_ranges, format_numbers
 from edge.platform.auditreport import AuditFinding, Missing
 from edge.platform.declaredlosses import ALL, DeclaredGap
 from edge.platform.epochorder import EpochOrder
@@ -204,12 +204,17 @@ class CompletenessCheck:
                 ("lost", gone, " (the gateway lost its memory)"),
             ):
                 if ranges:
-                    text = f"{name}: {size(ranges)} numbers are missing{why}: {said(ranges)}"
+                    text = (
+                        f"{name}: {count_in_ranges(ranges)} numbers are missing{why}: "
+                        f"{format_numbers(ranges)}"
+                    )
                     yield AuditFinding(kind, text, (ledger.gw, epoch, stream, ranges[0][0]))
         if doubtful:
-            text = f"{name}: {size(doubtful)} numbers are missing: {said(doubtful)}; only events"
-            text += " that no manifest seals declare them. If these are new, audit again in half an"
-            text += " hour"
+            text = (
+                f"{name}: {count_in_ranges(doubtful)} numbers are missing: "
+                f"{format_numbers(doubtful)}; only events that no manifest seals declare them. If "
+                "these are new, audit again in half an hour"
+            )
             yield AuditFinding("unsealed", text, (ledger.gw, epoch, stream, doubtful[0][0]))
         if covered > allowed:
             text = f"{name}: {covered} numbers are missing where the gateway declared {allowed}"

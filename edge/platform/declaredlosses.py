@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edge.core.numbers import Range, size, without
+from edge.core.numbers import Range, count_in_ranges, ranges_without
 from edge.platform.epochorder import EpochClaims
 from edge.platform.receivedrecord import Key
 
@@ -106,8 +106,8 @@ class DeclaredLosses:
         they allow."""
         missing = list(missing)
         drops = [d for d in self._drops.get((epoch, stream), []) if believed(d.key)]
-        left = without(missing, [(drop.first, drop.last) for drop in drops])
-        covered = size(missing) - size(left)
+        left = ranges_without(missing, [(drop.first, drop.last) for drop in drops])
+        covered = count_in_ranges(missing) - count_in_ranges(left)
         return left, covered, sum(drop.count for drop in drops)
 
     def _drop(self, key: Key, epoch: int, stream: str, data: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from edge.core.printable import word
+from edge.core.printable import quote_name
 from edge.platform import roadlines
 from edge.uplink.wire import DecodedMessage
 
@@ -16,14 +16,14 @@ def message_line(message: DecodedMessage) -> str:
     """Time, gateway, stream, source and what it says in a few words."""
     data, place = message.data, message.topic
     if message.kind in ("status", "meta"):
-        return f"{word(place.gw)} {message.kind} {data.get('state', '')}".rstrip()
+        return f"{quote_name(place.gw)} {message.kind} {data.get('state', '')}".rstrip()
     if message.kind == "answer":
         result = "done" if data.get("ok") is True else f"refused: {data.get('error', '')}"
-        return f"{word(place.gw)} answers {place.source}: {result}"
+        return f"{quote_name(place.gw)} answers {place.source}: {result}"
     marks = "".join(f" {word}" for word in ("late", "again") if data.get(word))
     name = f"{place.gw} {data['stream']}/{data['seq']} {place.source}".rstrip()
     last = " (last)" if message.kind == "last" else ""
-    return f"{word(data['to'])} {name}{last}: {_stream_text(data['stream'], data)}{marks}"
+    return f"{quote_name(data['to'])} {name}{last}: {_stream_text(data['stream'], data)}{marks}"
 
 
 def event_text(data: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ It is fed in any order: live records overtake the backlog. So it judges at the e
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from edge.core.numbers import Numbers, stepped
+from edge.core.numbers import Numbers, decode_steps
 from edge.platform.auditreport import AuditFinding, record_name
 from edge.platform.declaredlosses import DeclaredLosses
 from edge.platform.epochorder import EpochOrder, order_epochs
@@ -89,7 +89,7 @@ class ReceivedRanges:
         if covers is None:
             return
         try:
-            found = sorted(set(stepped(covers)))
+            found = sorted(set(decode_steps(covers)))
             if not found or found[-1] != seq:
                 raise ValueError("they do not end with its own number")
         except ValueError as error:

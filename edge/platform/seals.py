@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
-from edge.core.numbers import Range, Step, said, stepped
+from edge.core.numbers import Range, Step, decode_steps, format_numbers
 from edge.platform.auditreport import AuditFinding, record_name
 from edge.platform.receivedrecord import Key
 from edge.uplink.wire import CHAIN_START, chain_map
@@ -61,7 +61,7 @@ def seal_of(key: Key, data: Mapping[str, Any]) -> Seal:
                 raise ValueError("epoch_of or stream_of cannot be")
             if "former" in data and (epoch, key[3]) != (key[1], 1):
                 raise ValueError("it is the first one of an epoch, and stands at another place")
-            numbers = stepped(seqs)
+            numbers = decode_steps(seqs)
             if not all(a < b for a, b in pairwise(numbers)):
                 raise ValueError("its numbers do not grow")
             # the first one of an epoch seals nothing: it names the former epoch
@@ -107,7 +107,7 @@ def prove_seal(seal: Seal, records: Iterable[tuple[int, Mapping[str, Any]]]) -> 
 
 
 def _differs(seal: Seal) -> AuditFinding:
-    ranges = said([(seal.first, seal.last)])
+    ranges = format_numbers([(seal.first, seal.last)])
     text = f"{seal.says} seals {seal.count} numbers of {seal.epoch}/{seal.stream} ({ranges})"
     return AuditFinding("digest", f"{text}, and what came under them is something else", seal.key)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from edge.core import PREFIX
+from edge.core import TOPIC_PREFIX
 from edge.platform.allowedsites import AllowedSites
 from edge.platform.auditreport import AuditFinding, record_name
 from edge.platform.keepquota import CONFLICT
@@ -18,7 +18,9 @@ TOPICS_LIMIT: Final = 10_000  # that are remembered
 class SiteCheck:
     """One gateway's records, fed one by one; `sites` None: nobody knows where it belongs."""
 
-    def __init__(self, gw: str, prefix: str = PREFIX, sites: AllowedSites | None = None) -> None:
+    def __init__(
+        self, gw: str, prefix: str = TOPIC_PREFIX, sites: AllowedSites | None = None
+    ) -> None:
         self._gw, self._prefix = gw, prefix
         self._own = sites.of(gw) if sites is not None else frozenset[str]()
         self._known: dict[str, str | None] = {}  # topic -> site; None: of another gateway

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from edge.core import PREFIX, Stream
+from edge.core import TOPIC_PREFIX, Stream
 
 STREAMS: Final = frozenset(str(stream) for stream in Stream)
 OTHER_KINDS: Final = frozenset({"status", "meta", "last", "answer"})
@@ -12,7 +12,7 @@ SHARED_PREFIXES: Final = (
 )  # the second is EMQX's word for a group without a name
 
 
-def receive_refusal(topic_filter: str, prefix: str = PREFIX) -> str | None:
+def receive_refusal(topic_filter: str, prefix: str = TOPIC_PREFIX) -> str | None:
     """Why nothing can be received and answered by this filter; None when something can."""
     levels = topic_filter.split("/")
     if levels[0] in SHARED_PREFIXES:
@@ -30,7 +30,7 @@ def receive_refusal(topic_filter: str, prefix: str = PREFIX) -> str | None:
     return None
 
 
-def check_refusal(topic_filter: str, prefix: str = PREFIX) -> str | None:
+def check_refusal(topic_filter: str, prefix: str = TOPIC_PREFIX) -> str | None:
     """Why messages of this filter cannot be checked; None when they can.
 
     Numbers run per stream, so all sources are needed.
@@ -55,7 +55,9 @@ def check_refusal(topic_filter: str, prefix: str = PREFIX) -> str | None:
     return "numbers run per stream, over all sources; end it with /up/# or /up/STREAM/#"
 
 
-def subscriptions(topic_filter: str, prefix: str = PREFIX, *, check: bool = False) -> list[str]:
+def subscriptions(
+    topic_filter: str, prefix: str = TOPIC_PREFIX, *, check: bool = False
+) -> list[str]:
     """What to subscribe. A check of one stream needs the events too: they declare losses.
 
     A `#` behind `up` becomes the levels that there are: a broker's ACL lets nobody ask for more.

@@ -27,7 +27,7 @@ from typing import Final
 
 from edge.core import ConfigError
 
-GRID: Final = (-30, -20, -10, 0, 10, 20, 30, 40, 50)  # Cel
+GRID_CEL: Final = (-30, -20, -10, 0, 10, 20, 30, 40, 50)  # Cel
 MV: Final = 1000.0  # in a volt
 
 # fmt: off
@@ -61,7 +61,7 @@ TABLES: Final[Mapping[str, Mapping[int, Sequence[float]]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class AlphasenseCell:
     """One cell on its board: what the certificate says, in mV, and mV/ppb of its gas.
 
     `algorithm` 0 is the one that the application note prefers for this type. Raises ConfigError
@@ -107,7 +107,7 @@ class Cell:
         return self.algorithm or next(iter(TABLES[self.type]))
 
 
-def coefficient(cell: Cell, temperature_cel: float) -> float:
+def coefficient(cell: AlphasenseCell, temperature_cel: float) -> float:
     """The table's value at a temperature: between two steps on a line, beyond the ends as there.
 
     Raises ValueError for a temperature that is no number.
@@ -115,24 +115,24 @@ def coefficient(cell: Cell, temperature_cel: float) -> float:
     if not isfinite(temperature_cel):
         raise ValueError(f"{temperature_cel} is no temperature")
     table = TABLES[cell.type][cell.by]
-    if temperature_cel <= GRID[0]:
+    if temperature_cel <= GRID_CEL[0]:
         return float(table[0])
-    if temperature_cel >= GRID[-1]:
+    if temperature_cel >= GRID_CEL[-1]:
         return float(table[-1])
-    right = bisect_right(GRID, temperature_cel)
-    cold, warm = GRID[right - 1], GRID[right]
+    right = bisect_right(GRID_CEL, temperature_cel)
+    cold, warm = GRID_CEL[right - 1], GRID_CEL[right]
     share = (temperature_cel - cold) / (warm - cold)
     return table[right - 1] + share * (table[right] - table[right - 1])
 
 
-def corrected_mv(cell: Cell, we_v: float, ae_v: float, temperature_cel: float) -> float:
+def corrected_mv(cell: AlphasenseCell, we_v: float, ae_v: float, temperature_cel: float) -> float:
     """What of the working electrode's voltage is due to gas, in mV."""
     we_mv = we_v * MV - cell.we_electronic_mv
     ae_mv = ae_v * MV - cell.ae_electronic_mv
-    return FORMS[cell.by](cell, coefficient(cell, temperature_cel), we_mv, ae_mv)
+    return ALGORITHMS[cell.by](cell, coefficient(cell, temperature_cel), we_mv, ae_mv)
 
 
-def compensate(cell: Cell, we_v: float, ae_v: float, temperature_cel: float) -> float:
+def compensate(cell: AlphasenseCell, we_v: float, ae_v: float, temperature_cel: float) -> float:
     """The concentration in ppb. Noise around clean air makes it negative: it is not cut off."""
     return corrected_mv(cell, we_v, ae_v, temperature_cel) / cell.sensitivity_mv_ppb
 
@@ -149,32 +149,37 @@ def without_no2(
 
 
 def compensate_ozone(
-    cell: Cell, we_v: float, ae_v: float, temperature_cel: float, no2_ppb: float, no2_mv_ppb: float
+    cell: AlphasenseCell,
+    we_v: float,
+    ae_v: float,
+    temperature_cel: float,
+    no2_ppb: float,
+    no2_mv_ppb: float,
 ) -> float:
     """Ozone in ppb from the voltages of an Ox cell; see `without_no2`."""
     gas_mv = corrected_mv(cell, we_v, ae_v, temperature_cel)
     return without_no2(gas_mv, cell.sensitivity_mv_ppb, no2_ppb, no2_mv_ppb)
 
 
-def _scaled(cell: Cell, n: float, we_mv: float, ae_mv: float) -> float:
+def _algorithm_1(cell: AlphasenseCell, n: float, we_mv: float, ae_mv: float) -> float:
     return we_mv - n * ae_mv
 
 
-def _by_zeros(cell: Cell, k: float, we_mv: float, ae_mv: float) -> float:
+def _algorithm_2(cell: AlphasenseCell, k: float, we_mv: float, ae_mv: float) -> float:
     return we_mv - k * (cell.we_zero_mv / cell.ae_zero_mv) * ae_mv
 
 
-def _after_zeros(cell: Cell, k: float, we_mv: float, ae_mv: float) -> float:
+def _algorithm_3(cell: AlphasenseCell, k: float, we_mv: float, ae_mv: float) -> float:
     return we_mv - (cell.we_zero_mv - cell.ae_zero_mv) - k * ae_mv
 
 
-def _alone(cell: Cell, k_mv: float, we_mv: float, ae_mv: float) -> float:
+def _algorithm_4(cell: AlphasenseCell, k_mv: float, we_mv: float, ae_mv: float) -> float:
     return we_mv - cell.we_zero_mv - k_mv
 
 
-FORMS: Final[Mapping[int, Callable[[Cell, float, float, float], float]]] = {
-    1: _scaled,
-    2: _by_zeros,
-    3: _after_zeros,
-    4: _alone,
+ALGORITHMS: Final[Mapping[int, Callable[[AlphasenseCell, float, float, float], float]]] = {
+    1: _algorithm_1,
+    2: _algorithm_2,
+    3: _algorithm_3,
+    4: _algorithm_4,
 }

@@ -11,20 +11,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from edge.core.edge import Contact
-from edge.core.loop import Doubted, LoopTick
+from edge.core.looptick import DoubtedLoop, LoopTick
 from edge.core.point import Point
 from edge.core.quality import Reason, uncertain
 from edge.core.reading import Sweep
 from edge.core.record import Draft, Stream
-from edge.process.contacts import Contacts
-from edge.process.events import event
-from edge.process.setup import DeviceSetup, LaneSetup, PulseSetup, Setup
-from edge.process.snapshot import Over, load, save
-from edge.process.sources import Sources
-from edge.process.tally import DOUBT_LOOP, word
-from edge.process.traffic.slots import cut
+from edge.process.engineevents import event_draft
+from edge.process.enginesetup import DeviceSetup, EngineSetup, LaneSetup, PulseSetup
+from edge.process.enginesources import EngineSources
+from edge.process.plaincontacts import PlainContacts
+from edge.process.qualitycounts import UNCERTAIN_LOOP, quality_word
+from edge.process.snapshot import FaultsOver, restore_engine, snapshot_engine
+from edge.process.traffic.slots import slot_ends
 
-__all__ = ["DeviceSetup", "Engine", "LaneSetup", "PulseSetup", "Setup"]
+__all__ = ["DeviceSetup", "Engine", "EngineSetup", "LaneSetup", "PulseSetup"]
 
 CONTACTS_KEPT: Final = 1024  # a line; half a second of the fastest line that is not closed
 SWEEPS_KEPT: Final = (32, 512)
@@ -34,27 +34,27 @@ KEEP_S: Final = 30.0
 class Engine:
     """All windows of a site. Not for more than one thread."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: EngineSetup) -> None:
         self.setup = setup
         self.strangers = 0  # contacts and sweeps that belong to nobody here
         self.dropped: tuple[str, ...] = ()  # sources of the last restore that fit nobody here
         self.fresh: tuple[str, ...] = ()  # sources that it did not know, or as something else
         self.ticks: tuple[LoopTick, ...] = ()  # of the slots that ended with the last close
-        self.plain = Contacts(setup.contacts)
+        self.plain = PlainContacts(setup.contacts)
         self._start: int | None = None
         self._slot = 0  # begin of the open slot
         self._marks: list[str] = []
         self._gaps: list[tuple[int, int]] = []
-        self._over: list[Over] = []  # what was up at the dropped sources, until that is told
+        self._over: list[FaultsOver] = []  # what was up at the dropped sources, until that is told
         self._signs: Mapping[str, Mapping[str, int]] = {}  # of the window that was closed last
-        self._sources = Sources(setup)
+        self._sources = EngineSources(setup)
         self._contacts: dict[str, list[Contact]] = {name: [] for name in self._sources.lines}
         self._sweeps: dict[str, list[Sweep]] = {name: [] for name in self._sources.devices}
         self._keep = {
             each.name: min(max(round(KEEP_S / each.every_s), SWEEPS_KEPT[0]), SWEEPS_KEPT[1])
             for each in setup.devices
         }
-        self._saved = save(0, 0, (), self._sources)
+        self._saved = snapshot_engine(0, 0, (), self._sources)
 
     def start(self, at_ns: int) -> None:
         """The first window begins, after a start or a gap: nothing is known before it.
@@ -65,7 +65,7 @@ class Engine:
         self._marks, self._gaps = [], []
         self._start = self._slot = at_ns
         self.ticks = ()
-        self._saved = save(at_ns, at_ns, (), self._sources, self._over)
+        self._saved = snapshot_engine(at_ns, at_ns, (), self._sources, self._over)
 
     def contacts(self, batch: Sequence[Contact]) -> list[Draft]:
         """Take changes of lines, in order within each source.
@@ -117,7 +117,7 @@ class Engine:
         if end_ns == start:
             return []
         self._fold(start, end_ns)
-        ends = (self._slot, cut(self._slot, start, end_ns))
+        ends = (self._slot, slot_ends(self._slot, start, end_ns))
         sources, marks, deaf = self._sources, self._marks, self._deaf_ns(start, end_ns)
         faults = [told for each in sources.signals.values() for told in each.run(start, end_ns)]
         green = sources.green(start, end_ns)
@@ -136,7 +136,7 @@ class Engine:
             records = [_with(each, partial=True) for each in records]
         events = [each for _, told in closed for each in told] + faults
         events += self.plain.settle(end_ns)
-        events += [event(name, start, body) for name, body in self._over]
+        events += [event_draft(name, start, body) for name, body in self._over]
         events.sort(key=lambda each: (each.from_ns, each.source))
         if ends[1]:
             self._slot = end_ns
@@ -144,11 +144,11 @@ class Engine:
         self._marks, self._over = [], []
         self._gaps = [gap for gap in self._gaps if gap[1] > end_ns]
         self._start = end_ns
-        self._saved = save(end_ns, self._slot, self._gaps, sources)
+        self._saved = snapshot_engine(end_ns, self._slot, self._gaps, sources)
         sources.inputs.forget(end_ns)
         return records + events
 
-    def believe(self, drafts: Sequence[Draft], doubts: Collection[Doubted]) -> list[Draft]:
+    def believe(self, drafts: Sequence[Draft], doubts: Collection[DoubtedLoop]) -> list[Draft]:
         """The drafts of the last close, where these loops of it are not to be believed.
 
         A loop may be doubted for more than one reason: the worst counts, as do the states that
@@ -166,7 +166,7 @@ class Engine:
 
     def mark(self, reason: Reason) -> None:
         """The open window is uncertain as a whole: it straddles a step of the clock."""
-        self._marks.append(word(uncertain(reason)))
+        self._marks.append(quality_word(uncertain(reason)))
 
     def expired(self, points: Mapping[str, Collection[str]]) -> None:
         """Device -> keys of its points whose calibration is out of date, from here on."""
@@ -190,7 +190,7 @@ class Engine:
             meter.doubt_past(older=older)
         if older:
             self.plain.doubt_past()
-        self._saved = save(self._start or 0, self._slot, self._gaps, sources, self._over)
+        self._saved = snapshot_engine(self._start or 0, self._slot, self._gaps, sources, self._over)
 
     def points(self, device: str) -> tuple[Point, ...]:
         """The points that are published of a device: corrected ones, raw ones, those of cells."""
@@ -231,11 +231,11 @@ class Engine:
         the engine as it is, when the state is of another version, damaged, or of another site
         altogether.
         """
-        sources = Sources(self.setup)
-        loaded = load(state, sources)
+        sources = EngineSources(self.setup)
+        loaded = restore_engine(state, sources)
         self._start, self._slot, self._gaps, self.dropped, self._over, self.fresh = loaded
         self._sources, self._marks, self.ticks = sources, [], ()
-        self._saved = save(self._start, self._slot, self._gaps, sources, self._over)
+        self._saved = snapshot_engine(self._start, self._slot, self._gaps, sources, self._over)
 
     def _fold(self, start_ns: int, end_ns: int) -> None:
         for source, box in self._contacts.items():
@@ -256,7 +256,7 @@ class Engine:
         if not self._signs:
             return list(records)
         counted = {
-            each.source: DOUBT_LOOP not in each.body["quality"]
+            each.source: UNCERTAIN_LOOP not in each.body["quality"]
             for each in records
             if "lane" in each.body
             and each.body["volume"] is not None

@@ -7,19 +7,24 @@ Sums are integers, and all else is derived from them, so merging is associative 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edge.process.bay import merge_bays
-from edge.process.cycles import merge_signal
-from edge.process.gauge import merged_gauge
-from edge.process.tally import added
-from edge.process.total import merged_total
-from edge.process.traffic.belief import HEALTH
-from edge.process.traffic.histogram import LENGTH, SPEED, TIME, merged
-from edge.process.traffic.window import merged_rare
+from edge.process.baywindow import merge_bays
+from edge.process.gaugewindow import merge_gauges
+from edge.process.qualitycounts import sum_counts
+from edge.process.registerwindow import merge_registers
+from edge.process.signalmeasures import merge_measures
+from edge.process.traffic.histogram import LENGTH_BINS, SPEED_BINS, TIME_BINS, merge_histograms
+from edge.process.traffic.loopselection import HEALTH_STATES
+from edge.process.traffic.loopwindow import merge_rare
 
-HISTOGRAMS: Final = {"speed": SPEED, "length": LENGTH, "headway": TIME, "gap": TIME}
+HISTOGRAMS: Final = {
+    "speed": SPEED_BINS,
+    "length": LENGTH_BINS,
+    "headway": TIME_BINS,
+    "gap": TIME_BINS,
+}
 
 
-def merge(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+def merge_bodies(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     """The bodies of two traffic, bay, air or energy records as one, the earlier first.
 
     A null part does not count, it does not spread. Raises ValueError when they do not belong
@@ -52,16 +57,16 @@ def _merge_lanes(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     }
     for key, bins in HISTOGRAMS.items():
         one, two = a[key], b[key]
-        body[key] = merged(bins, one, two) if one and two else _copy(one or two)
-    body["quality"] = added(a["quality"], b["quality"])
-    body["health"] = max(a["health"], b["health"], key=HEALTH.index)
+        body[key] = merge_histograms(bins, one, two) if one and two else _copy(one or two)
+    body["quality"] = sum_counts(a["quality"], b["quality"])
+    body["health"] = max(a["health"], b["health"], key=HEALTH_STATES.index)
     if "kind" in a:
         body["kind"] = a["kind"]
-    body |= merged_rare(a, b)
+    body |= merge_rare(a, b)
     if void:
         body["void_s"] = void / 1e6
     if "signal" in a or "signal" in b:
-        body["signal"] = merge_signal(a.get("signal"), b.get("signal"))
+        body["signal"] = merge_measures(a.get("signal"), b.get("signal"))
     return body | _rare(a, b)
 
 
@@ -73,9 +78,9 @@ def _merge_devices(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]
         two = b["points"][key]
         if ("delta" in one) is not ("delta" in two):
             raise ValueError(f"{key} is a gauge here and a total there")
-        points[key] = merged_total(one, two) if "delta" in one else merged_gauge(one, two)
+        points[key] = merge_registers(one, two) if "delta" in one else merge_gauges(one, two)
     body: dict[str, Any] = {"covered_s": _us(a, b, "covered_s") / 1e6, "points": points}
-    marks = added(a.get("quality", {}), b.get("quality", {}))
+    marks = sum_counts(a.get("quality", {}), b.get("quality", {}))
     if marks:
         body["quality"] = marks
     health = sorted({*a.get("health", ()), *b.get("health", ())})

@@ -13,13 +13,17 @@ from typing import Any, Final, Literal, NamedTuple
 
 from edge.core.edge import Contact
 from edge.core.record import Draft
-from edge.process.events import event
-from edge.process.line import Change, Line
+from edge.process.debounce import Debouncer, LineChange
+from edge.process.engineevents import event_draft
 
 Colour = Literal["red", "amber", "green"]
-Fault = Literal["", "rests", "unheard"]
-SILENT_NS: Final = 600_000_000_000  # no cycle is as long; night programmes that rest are told, too
-BUSY: Final = 10  # so many vehicles: the box listens to its loops, and not to this contact
+PhaseFault = Literal["", "rests", "unheard"]
+STUCK_AFTER_NS: Final = (
+    600_000_000_000  # no cycle is as long; night programmes that rest are told, too
+)
+STUCK_VEHICLES: Final = (
+    10  # so many vehicles: the box listens to its loops, and not to this contact
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,51 +36,51 @@ class PhaseSetup:
     bounce_ms: float = 15.0
 
 
-class Shown(NamedTuple):
+class ShownColour(NamedTuple):
     """From `at_ns` on the signal showed this; None: nobody knows; "" is neither red nor green."""
 
     at_ns: int
     colour: Literal["red", "green", ""] | None
 
 
-class Lamp:
+class ColourContact:
     """One contact: its level, and whether it has been silent for too long, or was never heard."""
 
     def __init__(self, setup: PhaseSetup) -> None:
         self.setup = setup
-        self.line = Line(round(setup.bounce_ms * 1e6))
+        self.line = Debouncer(round(setup.bounce_ms * 1e6))
         self.level: bool | None = None
-        self.fault: Fault = ""
+        self.fault: PhaseFault = ""
         self.changed_ns = 0  # or watched anew since; without a level: not heard since
         self.passed = 0  # vehicles since it was heard
         self.closed_ns: int | None = None  # somebody closed its line, and said so
-        self.turns: list[tuple[int, Fault, bool]] = []  # (moment, what, from now on?)
+        self.turns: list[tuple[int, PhaseFault, bool]] = []  # (moment, what, from now on?)
 
     def begin(self, at_ns: int) -> None:
         self.line.forget()
         self.level, self.changed_ns, self.passed, self.closed_ns = None, at_ns, 0, None
 
-    def apply(self, what: Change, at: int) -> None:
+    def apply(self, what: LineChange, at: int) -> None:
         self.wait(at)
-        if what is Change.DEAF:
+        if what is LineChange.DEAF:
             self.level, self.changed_ns, self.passed = None, at, 0
             return
         if self.closed_ns is not None and at > self.closed_ns:
             self.closed_ns = None
         self.changed_ns = at
-        self.level = what in (Change.RISE, Change.SEEN_ON)
-        if self.fault == "unheard" or (self.fault and what in (Change.RISE, Change.FALL)):
+        self.level = what in (LineChange.RISE, LineChange.SEEN_ON)
+        if self.fault == "unheard" or (self.fault and what in (LineChange.RISE, LineChange.FALL)):
             self.turns.append((at, self.fault, False))
             self.fault = ""
 
     def wait(self, until: int) -> None:
         """Nothing changed until then. Where nobody watches the loops either, nobody can say so."""
-        if self.fault or until - self.changed_ns < SILENT_NS:
+        if self.fault or until - self.changed_ns < STUCK_AFTER_NS:
             return
-        if self.level is None and (self.passed < BUSY or self.closed_ns is not None):
+        if self.level is None and (self.passed < STUCK_VEHICLES or self.closed_ns is not None):
             return
         self.fault = "unheard" if self.level is None else "rests"
-        self.turns.append((self.changed_ns + SILENT_NS, self.fault, True))
+        self.turns.append((self.changed_ns + STUCK_AFTER_NS, self.fault, True))
 
     def state(self) -> list[Any]:
         return [self.line.state(), self.level, self.fault, self.changed_ns]
@@ -90,7 +94,7 @@ class Lamp:
         self.changed_ns = int(changed)
 
 
-class Phase:
+class PhaseTracker:
     """The signal of one approach. `shown` are its colours in the window that was run last.
 
     Raises ValueError when its contacts cannot tell red from green.
@@ -98,12 +102,12 @@ class Phase:
 
     def __init__(self, approach: str, setups: Iterable[PhaseSetup]) -> None:
         self.approach = approach
-        self._lamps = {each.name: Lamp(each) for each in setups}
+        self._lamps = {each.name: ColourContact(each) for each in setups}
         self._by = {lamp.setup.colour: lamp for lamp in self._lamps.values()}
         if len(self._by) != len(self._lamps) or not {"red", "green"} & self._by.keys():
             raise ValueError(f"phase of {approach}: one contact a colour, and red or green")
         self.lines = {name: lamp.line for name, lamp in self._lamps.items()}
-        self.shown: list[Shown] = []
+        self.shown: list[ShownColour] = []
         self._known = False  # all of the window
 
     def begin(self, at_ns: int) -> None:
@@ -128,11 +132,11 @@ class Phase:
         """So many vehicles passed its loops in the window that was run."""
         for lamp in self._lamps.values():
             if lamp.level is None:
-                lamp.passed = min(lamp.passed + count, BUSY)
+                lamp.passed = min(lamp.passed + count, STUCK_VEHICLES)
 
     def run(self, start_ns: int, end_ns: int) -> list[Draft]:
         """Play a window; gives the faults that began or ended in it."""
-        changes: list[tuple[int, Lamp, Change]] = []
+        changes: list[tuple[int, ColourContact, LineChange]] = []
         unsure = []  # since when edges are missing
         for lamp in self._lamps.values():
             lamp.line.border(end_ns)
@@ -140,18 +144,18 @@ class Phase:
             lamp.line.late = 0
             for change in lamp.line.take(end_ns):
                 changes.append((change.at_ns, lamp, change.what))
-                if change.what is Change.LOST:
+                if change.what is LineChange.LOST:
                     unsure.append((max(change.since_ns, start_ns), change.at_ns))
         changes.sort(key=lambda each: each[0])
-        shown = [Shown(start_ns, self._colour())]
+        shown = [ShownColour(start_ns, self._colour())]
         for at, lamp, what in changes:
             lamp.apply(what, at)
-            _show(shown, max(at, start_ns), self._colour())
+            _append_colour(shown, max(at, start_ns), self._colour())
         faults = []
         for lamp in self._lamps.values():
             lamp.wait(end_ns - 1)
             faults += [
-                _fault(lamp.setup, max(at, start_ns), fault, at - SILENT_NS if on else None)
+                _fault(lamp.setup, max(at, start_ns), fault, at - STUCK_AFTER_NS if on else None)
                 for at, fault, on in lamp.turns
             ]
             lamp.turns = []
@@ -206,17 +210,19 @@ class Phase:
         return "red" if red else "green" if green else ""
 
 
-def _show(shown: list[Shown], at: int, colour: Literal["red", "green", ""] | None) -> None:
+def _append_colour(
+    shown: list[ShownColour], at: int, colour: Literal["red", "green", ""] | None
+) -> None:
     if shown[-1].at_ns == at:
         shown.pop()
     if not shown or shown[-1].colour != colour:
-        shown.append(Shown(at, colour))
+        shown.append(ShownColour(at, colour))
 
 
-def _fault(setup: PhaseSetup, at_ns: int, fault: Fault, since_ns: int | None) -> Draft:
+def _fault(setup: PhaseSetup, at_ns: int, fault: PhaseFault, since_ns: int | None) -> Draft:
     """It is on since `since_ns`, or over."""
     on = since_ns is not None
-    name, minutes = setup.name, SILENT_NS // 60_000_000_000
+    name, minutes = setup.name, STUCK_AFTER_NS // 60_000_000_000
     texts = {
         ("rests", True): f"has not changed for {minutes} minutes: the signal is off or flashes, or "
         "the contact's cable is cut; figures of the signal are left out",
@@ -234,4 +240,4 @@ def _fault(setup: PhaseSetup, at_ns: int, fault: Fault, since_ns: int | None) ->
     }
     if since_ns is not None:
         body["since_s"] = (at_ns - since_ns) / 1e9
-    return event(name, at_ns, body)
+    return event_draft(name, at_ns, body)

@@ -4,44 +4,46 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from edge.process.plausibility import over
-from edge.process.sources import Sources
-from edge.process.traffic.health import PARTS
-from edge.process.traffic.lane import Lane
+from edge.process.enginesources import EngineSources
+from edge.process.plausibility import faults_over
+from edge.process.traffic.lanewindow import LaneWindow
+from edge.process.traffic.loophealth import PARTS
 
-VERSION: Final = 1
-KINDS: Final = ("lanes", "devices", "pulses", "bays", "signals")
+SNAPSHOT_VERSION: Final = 1
+SOURCE_KINDS: Final = ("lanes", "devices", "pulses", "bays", "signals")
 
-Over = tuple[str, dict[str, Any]]
+FaultsOver = tuple[str, dict[str, Any]]
 """The source and the body of an event: what was up at a source that is not there any more ends."""
 
 
-class Loaded(NamedTuple):
+class RestoredEngine(NamedTuple):
     """What a snapshot says besides the sources' states."""
 
     at_ns: int
     slot_ns: int  # begin of the open slot
     gaps: list[tuple[int, int]]
     dropped: tuple[str, ...]  # names that fit nobody
-    over: list[Over]  # still to be told
+    over: list[FaultsOver]  # still to be told
     fresh: tuple[str, ...]  # sources of records over time that the snapshot does not know
 
 
-def save(
+def snapshot_engine(
     at_ns: int,
     slot_ns: int,
     gaps: Sequence[tuple[int, int]],
-    sources: Sources,
-    over: Sequence[Over] = (),
+    sources: EngineSources,
+    over: Sequence[FaultsOver] = (),
 ) -> dict[str, Any]:
     """All that the next window needs to know of the ones before."""
     return {
-        "version": VERSION,
+        "version": SNAPSHOT_VERSION,
         "at": at_ns,
         "slot": slot_ns,
         "gaps": [list(gap) for gap in gaps],
         "over": [list(each) for each in over],
-        "lanes": {name: [_print(each), each.state()] for name, each in sources.lanes.items()},
+        "lanes": {
+            name: [_geometry_print(each), each.state()] for name, each in sources.lanes.items()
+        },
         "devices": {name: each.state() for name, each in sources.devices.items()},
         "pulses": {name: each.state() for name, each in sources.pulses.items()},
         "bays": {name: each.state() for name, each in sources.bays.items()},
@@ -55,12 +57,12 @@ def save(
     }
 
 
-def load(state: Mapping[str, Any], sources: Sources) -> Loaded:
+def restore_engine(state: Mapping[str, Any], sources: EngineSources) -> RestoredEngine:
     """Fill fresh sources from a state.
 
     Raises ValueError for another version, a damaged state, or one in which nothing fits.
     """
-    if not isinstance(state, Mapping) or state.get("version") != VERSION:
+    if not isinstance(state, Mapping) or state.get("version") != SNAPSHOT_VERSION:
         raise ValueError("this state is of another version")
     try:
         at = int(state["at"])
@@ -69,7 +71,7 @@ def load(state: Mapping[str, Any], sources: Sources) -> Loaded:
         fits = _fill(state, at, sources)
         over = [(str(name), dict(body)) for name, body in state.get("over", ())]
         over += _over(state, sources)
-        saved_names = [name for kind in KINDS for name in state.get(kind, ())]
+        saved_names = [name for kind in SOURCE_KINDS for name in state.get(kind, ())]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"this state is damaged: {error!r}") from error
     if saved_names and not fits:
@@ -77,15 +79,15 @@ def load(state: Mapping[str, Any], sources: Sources) -> Loaded:
     here = (sources.lanes, sources.devices, sources.pulses, sources.bays)
     fresh = tuple(name for kind in here for name in kind if name not in fits)
     dropped = tuple(name for name in saved_names if name not in fits)
-    return Loaded(at, slot, gaps, dropped, over, fresh)
+    return RestoredEngine(at, slot, gaps, dropped, over, fresh)
 
 
-def _fill(state: Mapping[str, Any], at_ns: int, sources: Sources) -> set[str]:
+def _fill(state: Mapping[str, Any], at_ns: int, sources: EngineSources) -> set[str]:
     sources.begin(at_ns)
     fits: set[str] = set()
     for name, lane in sources.lanes.items():
         lane_state = state["lanes"].get(name)
-        if lane_state is not None and lane_state[0] == _print(lane):
+        if lane_state is not None and lane_state[0] == _geometry_print(lane):
             lane.load(lane_state[1], at_ns)
             fits.add(name)
     for name, device in sources.devices.items():
@@ -108,10 +110,10 @@ def _fill(state: Mapping[str, Any], at_ns: int, sources: Sources) -> set[str]:
     return fits
 
 
-def _over(state: Mapping[str, Any], sources: Sources) -> Iterator[Over]:
+def _over(state: Mapping[str, Any], sources: EngineSources) -> Iterator[FaultsOver]:
     """The ends of what a state has up at sources that fit nobody; else it would be up for ever."""
     for name, (geometry, lane) in state["lanes"].items():
-        if name in sources.lanes and geometry == _print(sources.lanes[name]):
+        if name in sources.lanes and geometry == _geometry_print(sources.lanes[name]):
             continue
         for part, loop in zip(PARTS, lane["loops"], strict=False):
             if loop[3]:
@@ -124,7 +126,7 @@ def _over(state: Mapping[str, Any], sources: Sources) -> Iterator[Over]:
                     yield _fault_over(name, fault, part)
     for name, checks in state.get("plausibility", {}).items():
         device = sources.devices.get(name)
-        for fault in over(checks, device.plausibility if device else None):
+        for fault in faults_over(checks, device.plausibility if device else None):
             yield _fault_over(name, fault, by="plausibility")
     for name, meter in state["pulses"].items():
         if name not in sources.pulses and meter["loop"][3]:
@@ -157,7 +159,7 @@ def _over(state: Mapping[str, Any], sources: Sources) -> Iterator[Over]:
                 )
 
 
-def _fault_over(name: str, fault: str, part: str = "", by: str = "") -> Over:
+def _fault_over(name: str, fault: str, part: str = "", by: str = "") -> FaultsOver:
     body = {"event": "sensor_fault", "state": "off", "by": f"rule {by or fault}", "fault": fault}
     if part:
         body["part"] = part
@@ -165,7 +167,7 @@ def _fault_over(name: str, fault: str, part: str = "", by: str = "") -> Over:
     return name, {**body, "text": f"{name}: the {what} is not watched any more."}
 
 
-def _print(lane: Lane) -> str:
+def _geometry_print(lane: LaneWindow) -> str:
     """A lane with another geometry is another lane; with other limits it is not."""
     setup = lane.setup
     geometry = (setup.kind, setup.mode, setup.spacing_m, setup.loop_m)

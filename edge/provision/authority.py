@@ -18,10 +18,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edge.core import ConfigError
 from edge.identity.names import PLATFORM, is_platform, san
-from edge.provision import certificates as forms
-from edge.provision import files
+from edge.provision import atomicfiles
+from edge.provision import certificateforms as forms
 
-BACK: Final = timedelta(hours=1)  # clocks of servers differ a little
+BACKDATE: Final = timedelta(hours=1)  # clocks of servers differ a little
 CA_DAYS: Final = 20 * 365
 SERVER_DAYS: Final = 730
 GATEWAY_DAYS: Final = 90  # a stolen identity that nobody misses ends by itself
@@ -76,7 +76,7 @@ class Authority:
         days: int = SERVER_DAYS, name: str | None = None,
     ) -> x509.Certificate:  # fmt: skip
         """For a broker or the enrolment server; `name` is for people, clients look at the hosts."""
-        names = [forms.host_of(each) for each in hosts]
+        names = [forms.parse_host(each) for each in hosts]
         for host in names:
             if not self._may(host):
                 raise PkiError(f"{host.value} is not among the names of this authority")
@@ -91,7 +91,7 @@ class Authority:
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.certificate.subject)
-            .last_update(now - BACK)
+            .last_update(now - BACKDATE)
             .next_update(now + timedelta(days=days))
             .add_extension(x509.CRLNumber(number), critical=False)
             .add_extension(_issuer(self.certificate), critical=False)
@@ -109,7 +109,7 @@ class Authority:
             own = self.certificate.extensions.get_extension_for_class(x509.NameConstraints).value
         except x509.ExtensionNotFound:
             return True
-        return any(forms.within(host, subtree) for subtree in own.permitted_subtrees or ())
+        return any(forms.is_in_subtree(host, subtree) for subtree in own.permitted_subtrees or ())
 
     def _issue(
         self,
@@ -122,9 +122,11 @@ class Authority:
     ) -> x509.Certificate:
         end = min(now + timedelta(days=days), self.certificate.not_valid_after_utc)
         made = (
-            forms.builder(forms.named(name), self.certificate.subject, key, now - BACK, end)
+            forms.certificate_builder(
+                forms.common_name(name), self.certificate.subject, key, now - BACKDATE, end
+            )
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(forms.usage(authority=False), critical=True)
+            .add_extension(forms.key_usage(authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(_issuer(self.certificate), critical=False)
         )
@@ -133,31 +135,37 @@ class Authority:
         return made.sign(self.key, hashes.SHA256())
 
 
-def found(
+def create_authority(
     name: str, now: datetime, hosts: Sequence[str] | None = None, days: int = CA_DAYS
 ) -> Authority:
     """A new CA, P-256: what every TLS library of a small board and of a broker knows.
 
     With `hosts` it is good for servers with these names, or names below them, and addresses only.
     """
-    key, own = ec.generate_private_key(ec.SECP256R1()), forms.named(name)
+    key, own = ec.generate_private_key(ec.SECP256R1()), forms.common_name(name)
     made = (
-        forms.builder(own, own, key.public_key(), now - BACK, now + timedelta(days=days))
+        forms.certificate_builder(
+            own, own, key.public_key(), now - BACKDATE, now + timedelta(days=days)
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(forms.usage(authority=True), critical=True)
+        .add_extension(forms.key_usage(authority=True), critical=True)
     )
     if hosts is not None:
-        made = made.add_extension(forms.constraints(hosts), critical=True)
+        made = made.add_extension(forms.name_constraints(hosts), critical=True)
     return Authority(made.sign(key, hashes.SHA256()), key)
 
 
-def load(certificate: Path, key: Path) -> Authority:
+def load_authority(certificate: Path, key: Path) -> Authority:
     """Raises ConfigError."""
     if key.exists() and key.stat().st_mode & 0o077:
         raise ConfigError(f"{key}: others may read this key: chmod 600 {key}")
     try:
-        made = x509.load_pem_x509_certificate(files.read(certificate, "certificate of the CA"))
-        secret = serialization.load_pem_private_key(files.read(key, "key of the CA"), None)
+        made = x509.load_pem_x509_certificate(
+            atomicfiles.read_file(certificate, "certificate of the CA")
+        )
+        secret = serialization.load_pem_private_key(
+            atomicfiles.read_file(key, "key of the CA"), None
+        )
     except (ValueError, TypeError) as error:
         text = f"{certificate}, {key}: no CA in PEM: {error}; `kerbstone provision ca` makes one"
         raise ConfigError(text) from None

@@ -20,38 +20,43 @@ from cryptography.hazmat.primitives.serialization import (
 
 from edge.core import ConfigError
 from edge.identity.names import PLATFORM, is_gateway, is_platform
-from edge.provision import certificates as forms
-from edge.provision import files, paper, request
+from edge.provision import atomicfiles, certrequest, operatordocs
+from edge.provision import certificateforms as forms
 from edge.provision.authority import SERVER_DAYS, Authority
-from edge.provision.home import Home
-from edge.provision.roll import TakenError
-from edge.provision.rows import Kind, Named
-from edge.provision.store import Store
+from edge.provision.gatewaystore import GatewayStore
+from edge.provision.registry import NameInUseError
+from edge.provision.registryrows import NamedCertificate, NamedKind
+from edge.provision.serverdir import ServerDirectory
 
-SOON: Final = timedelta(days=30)  # so long before its end a certificate is a finding
+RENEW_BEFORE: Final = timedelta(days=30)  # so long before its end a certificate is a finding
 CA: Final = "ca.crt"
 
 
-class Wanted(NamedTuple):
+class IssueRequest(NamedTuple):
     """What an operator asks for; with `csr` the key is somebody else's, and stays there."""
 
-    kind: Kind
+    kind: NamedKind
     name: str
     hosts: Sequence[str] = ()  # of a broker
     csr: Path | None = None
     days: int = SERVER_DAYS
 
 
-class Given(NamedTuple):
+class IssueResult(NamedTuple):
     """What was issued, and where it lies."""
 
-    named: Named
+    named: NamedCertificate
     written: list[Path]
 
 
-def issue(
-    home: Home, store: Store, who: Authority, wanted: Wanted, out: Path, now: datetime
-) -> Given:
+def issue_certificate(
+    home: ServerDirectory,
+    store: GatewayStore,
+    who: Authority,
+    wanted: IssueRequest,
+    out: Path,
+    now: datetime,
+) -> IssueResult:
     """NAME.crt and ca.crt in `out`, with a new key NAME.key beside them. Raises ConfigError."""
     _check(wanted)
     out, name = out.absolute(), wanted.name
@@ -61,39 +66,49 @@ def issue(
         raise ConfigError(f"{out}: no such folder")
     key = ec.generate_private_key(ec.SECP256R1()) if wanted.csr is None else None
     public = _requested(wanted) if key is None else key.public_key()
-    if wanted.kind is Kind.BROKER:
+    if wanted.kind is NamedKind.BROKER:
         made = who.server(wanted.hosts, public, now, wanted.days, name)
     else:
         made = who.platform(name, public, now, wanted.days)
     spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     life = (made.not_valid_before_utc, made.not_valid_after_utc)
-    named = Named(
+    named = NamedCertificate(
         made.serial_number, wanted.kind, name, spki, made.public_bytes(Encoding.DER), *life
     )
-    parts = [files.Part(out / CA, who.certificate.public_bytes(forms.PEM))]
+    parts = [atomicfiles.PendingFile(out / CA, who.certificate.public_bytes(forms.PEM))]
     if key is not None:
-        parts.append(files.Part(out / f"{name}.key", forms.private(key), files.OWNER))
-    parts.append(files.Part(out / f"{name}.crt", made.public_bytes(forms.PEM)))
+        parts.append(
+            atomicfiles.PendingFile(
+                out / f"{name}.key", forms.private_key_pem(key), atomicfiles.OWNER_MODE
+            )
+        )
+    parts.append(atomicfiles.PendingFile(out / f"{name}.crt", made.public_bytes(forms.PEM)))
     try:
         store.roll.add(named)  # first: what is nowhere written down could not be revoked
-    except TakenError as error:
+    except NameInUseError as error:
         raise ConfigError(str(error)) from None
-    files.write_all(parts)
-    return Given(named, [part.path for part in parts])
+    atomicfiles.replace_files(parts)
+    return IssueResult(named, [part.path for part in parts])
 
 
-def holds(store: Store, name: str, folder: Path, now: datetime) -> bool:
+def has_valid_certificate(store: GatewayStore, name: str, folder: Path, now: datetime) -> bool:
     """Whether NAME.crt and NAME.key there are what it should use, for a while yet."""
     try:
         made = x509.load_pem_x509_certificate((folder / f"{name}.crt").read_bytes())
         key = load_pem_private_key((folder / f"{name}.key").read_bytes(), None)
     except (OSError, ValueError, TypeError):
         return False
-    good = [each.serial for each in newest(store) if each.name == name and each.ends > now + SOON]
+    good = [
+        each.serial
+        for each in newest_by_name(store)
+        if each.name == name and each.ends > now + RENEW_BEFORE
+    ]
     return good == [made.serial_number] and key.public_key() == made.public_key()
 
 
-def revoke(home: Home, store: Store, name: str, reason: str, now: datetime) -> list[Named]:
+def revoke_named(
+    home: ServerDirectory, store: GatewayStore, name: str, reason: str, now: datetime
+) -> list[NamedCertificate]:
     """All that a broker or a program has, and the list with it. Raises ConfigError, OSError."""
     policy, who = home.policy(), home.authority()
     ended = store.roll.revoke(name, reason, now)
@@ -101,15 +116,15 @@ def revoke(home: Home, store: Store, name: str, reason: str, now: datetime) -> l
     return ended
 
 
-def newest(store: Store) -> list[Named]:
+def newest_by_name(store: GatewayStore) -> list[NamedCertificate]:
     """Of each name what it should use by now."""
     return list({each.name: each for each in store.roll.live()}.values())
 
 
-def _check(wanted: Wanted) -> None:
+def _check(wanted: IssueRequest) -> None:
     """Raises ConfigError."""
     name = wanted.name
-    if wanted.kind is Kind.PLATFORM:
+    if wanted.kind is NamedKind.PLATFORM:
         if not is_platform(name):
             raise ConfigError(f"{name!r:.80}: a program is called {PLATFORM}, or {PLATFORM}-MORE")
         if wanted.hosts:
@@ -120,16 +135,16 @@ def _check(wanted: Wanted) -> None:
         raise ConfigError(f"{name!r:.80}: a broker's name has {text}")
     if not wanted.hosts:
         raise ConfigError(f"{name}: under which names do clients find it? --dns, --ip")
-    paper.hosts(wanted.hosts)
+    operatordocs.parse_hosts(wanted.hosts)
 
 
-def _requested(wanted: Wanted) -> request.PublicKey:
+def _requested(wanted: IssueRequest) -> certrequest.PublicKey:
     """The key in a request that was brought. Raises ConfigError."""
     assert wanted.csr is not None
-    data = files.read(wanted.csr, "certificate request")
+    data = atomicfiles.read_file(wanted.csr, "certificate request")
     try:
-        asked = request.read_file(data)
-        request.check_common_name(asked, wanted.name)
-    except (request.RequestError, request.NameRefusedError) as error:
+        asked = certrequest.read_csr_file(data)
+        certrequest.check_common_name(asked, wanted.name)
+    except (certrequest.CsrError, certrequest.NameRefusedError) as error:
         raise ConfigError(f"{wanted.csr}: {error}") from None
     return asked.key

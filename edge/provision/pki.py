@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from edge.core import ConfigError
 from edge.identity.names import PLATFORM, is_gateway
-from edge.provision import authority, files
-from edge.provision import certificates as forms
+from edge.provision import atomicfiles, authority
+from edge.provision import certificateforms as forms
 from edge.provision.authority import Authority, PkiError, Revoked
 from edge.terminal import Parser, echo
 
@@ -30,7 +30,7 @@ LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class SmallAuthority:
     """An authority in `folder`: ca.crt, ca.key and crl.pem. The list itself says who is revoked."""
 
     folder: Path
@@ -39,23 +39,25 @@ class Office:
     @classmethod
     def create(
         cls, folder: Path, hosts: Sequence[str], now: datetime.datetime, name: str = "Kerbstone CA"
-    ) -> "Office":
+    ) -> "SmallAuthority":
         """For servers with these names, or names below them, and addresses; for nobody else."""
         if (folder / "ca.key").exists():
             raise PkiError(f"{folder}/ca.key exists: a second authority needs a folder of its own")
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        who = authority.found(name, now, hosts, CA_DAYS)
-        files.write(folder / "ca.key", forms.private(who.key), files.OWNER)
-        files.write(folder / "ca.crt", who.certificate.public_bytes(forms.PEM))
+        who = authority.create_authority(name, now, hosts, CA_DAYS)
+        atomicfiles.replace_file(
+            folder / "ca.key", forms.private_key_pem(who.key), atomicfiles.OWNER_MODE
+        )
+        atomicfiles.replace_file(folder / "ca.crt", who.certificate.public_bytes(forms.PEM))
         one = cls(folder, who)
         one.renew_list(now)
         return one
 
     @classmethod
-    def open(cls, folder: Path) -> "Office":
+    def open(cls, folder: Path) -> "SmallAuthority":
         try:
-            return cls(folder, authority.load(folder / "ca.crt", folder / "ca.key"))
+            return cls(folder, authority.load_authority(folder / "ca.crt", folder / "ca.key"))
         except ConfigError as error:
             raise PkiError(f"{folder} holds no authority (ca.key, ca.crt): {error}") from None
 
@@ -73,7 +75,7 @@ class Office:
         if old is not None:
             number += old.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
         made = self.who.crl((Revoked(*line) for line in lines.items()), now, LIST_DAYS, number)
-        files.write(self.folder / "crl.pem", made)
+        atomicfiles.replace_file(self.folder / "crl.pem", made)
 
     def warning(self, now: datetime.datetime) -> str | None:
         """What to say of the list's life; None in its first half."""
@@ -86,16 +88,16 @@ class Office:
         return None
 
 
-def make(
+def make_pki(
     folder: Path,
     now: datetime.datetime,
     hosts: Sequence[str] = LOOPBACK,
     gateways: Sequence[str] = ("gw-0001",),
     revoke: Sequence[str] = (),
-) -> Office:
+) -> SmallAuthority:
     """An authority, a server, a platform and gateways, as far as they are missing; a new list."""
     there = (folder / "ca.key").exists()
-    one = Office.open(folder) if there else Office.create(folder, hosts, now)
+    one = SmallAuthority.open(folder) if there else SmallAuthority.create(folder, hosts, now)
     who = one.who
     _pair(folder / "server", partial(who.server, hosts, now=now, days=SERVER_DAYS))
     _pair(folder / PLATFORM, partial(who.platform, PLATFORM, now=now, days=SERVER_DAYS))
@@ -115,8 +117,10 @@ def _pair(path: Path, sign: Callable[..., x509.Certificate]) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     made = sign(key.public_key())
     path.parent.mkdir(exist_ok=True)
-    files.write(path.with_name(f"{path.name}.key"), forms.private(key), files.OWNER)
-    files.write(path.with_name(f"{path.name}.crt"), made.public_bytes(forms.PEM))
+    atomicfiles.replace_file(
+        path.with_name(f"{path.name}.key"), forms.private_key_pem(key), atomicfiles.OWNER_MODE
+    )
+    atomicfiles.replace_file(path.with_name(f"{path.name}.crt"), made.public_bytes(forms.PEM))
 
 
 def _serial(folder: Path, gateway: str) -> int:
@@ -138,10 +142,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     now = datetime.datetime.now(datetime.UTC)  # noqa: TID251 - a desk has a clock of its own
     try:
         if args.check:
-            text = Office.open(args.folder).warning(now)
+            text = SmallAuthority.open(args.folder).warning(now)
             echo(text or "the list of revoked certificates is fresh")
             return 1 if text else 0
-        made = make(args.folder, now, args.host or LOOPBACK, args.gateway, args.revoke)
+        made = make_pki(args.folder, now, args.host or LOOPBACK, args.gateway, args.revoke)
     except ConfigError as error:
         echo(str(error), err=True)
         return 2

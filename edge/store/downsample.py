@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from edge.core import Draft, Record
-from edge.core.numbers import steps
+from edge.core.numbers import encode_steps
 from edge.store.clockmap import read_marks
 from edge.store.diskoutbox import DiskOutbox
 from edge.store.fillrate import DOWNSAMPLE_RATIO, row_bytes
@@ -43,7 +43,7 @@ def merge_records(a: Record, b: Record, merge: MergeBodies) -> Record:
 
     Raises ValueError when they do not belong together.
     """
-    covers = steps([*covered_numbers(a), *covered_numbers(b)])
+    covers = encode_steps([*covered_numbers(a), *covered_numbers(b)])
     one, two = ({k: v for k, v in each.body.items() if k != "covers"} for each in (a, b))
     body = {**merge(one, two), "covers": covers}
     return Record(b.key, b.source, b.boot, a.from_ns, b.to_ns, body)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from edge.core import Key
+from edge.core import RecordKey
 from edge.store.drops import PendingDrops
 from edge.store.epochs import EpochStart
 from edge.store.eviction import PackedDraft
@@ -30,6 +30,6 @@ def assign_numbers(
         if place in lost:
             drops.add(start.epoch, stream, seq, lost[place])
             continue
-        key = Key(start.epoch, draft.stream, seq)
+        key = RecordKey(start.epoch, draft.stream, seq)
         rows.append(make_row(last_row + 1 + len(rows), key, draft, start.boot, body))
     return rows, following

@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgpack
 
-from edge.core import Draft, Key, Record, Stream, TimeQuality
-from edge.core.numbers import stepped
+from edge.core import Draft, Record, RecordKey, Stream, TimeQuality
+from edge.core.numbers import decode_steps
 from edge.store.decimals import pack_decimals, unpack_decimal
 from edge.store.deflate import DEFLATE_MARKER, compress, decompress
 
@@ -198,7 +198,7 @@ def _unpack(body: bytes) -> Any:
     return msgpack.unpackb(body, strict_map_key=False)
 
 
-def make_row(row: int, key: Key, draft: Draft, boot: int, body: bytes) -> OutboxRow:
+def make_row(row: int, key: RecordKey, draft: Draft, boot: int, body: bytes) -> OutboxRow:
     """Number a draft."""
     stream, source, start, end = str(key.stream), draft.source, draft.from_ns, draft.to_ns
     crc = row_checksum(key.epoch, stream, key.seq, source, boot, start, end, body)
@@ -211,7 +211,7 @@ def row_to_record(row: OutboxRow) -> Record:
     if row.body.__class__ is not bytes or row_checksum(*row[2:10]) != row.crc:
         raise DamagedRowError(f"checksum of row {row.id}")
     try:
-        key = Key(row.epoch, Stream(row.stream), row.seq)
+        key = RecordKey(row.epoch, Stream(row.stream), row.seq)
         body = _unpack(row.body)
     except (ValueError, zlib.error, msgpack.UnpackException) as error:
         raise DamagedRowError(f"row {row.id}: {error}") from error
@@ -221,7 +221,7 @@ def row_to_record(row: OutboxRow) -> Record:
 def covered_numbers(record: Record) -> list[int]:
     """The numbers that a record stands for, its own among them. Raises ValueError."""
     covers = record.body.get("covers")
-    return [record.key.seq] if covers is None else stepped(covers)
+    return [record.key.seq] if covers is None else decode_steps(covers)
 
 
 def row_numbers(row: OutboxRow) -> list[int]:
@@ -230,7 +230,7 @@ def row_numbers(row: OutboxRow) -> list[int]:
         return [row.seq]
     try:
         body = row_body(row)
-        found = stepped(body["covers"]) if "covers" in body else []
+        found = decode_steps(body["covers"]) if "covers" in body else []
     except (ValueError, TypeError):
         found = []
     return found if row.seq in found else [row.seq]

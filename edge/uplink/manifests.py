@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from edge.core import Draft, Record, Stream
-from edge.core.numbers import Numbers, Step, stepped
+from edge.core.numbers import Numbers, Step, decode_steps
 from edge.uplink.wire import CHAIN_START, chain_record
 from edge.uplink.wire.clockmoments import MOMENTS_LIMIT, Moment, parse_moments
 
@@ -248,7 +248,7 @@ def _packed(clock: Sequence[Moment]) -> list[list[Any]]:
 
 
 def _parsed(found: Any, count: Any, chain: Any, clock: Any, again: Any) -> Iterator[Any]:
-    numbers = stepped(found)
+    numbers = decode_steps(found)
     if not isinstance(chain, bytes) or len(chain) != len(CHAIN_START) or count != len(numbers):
         raise ValueError("a segment that cannot be")
     known = list(parse_moments(clock)), list(parse_moments(again))

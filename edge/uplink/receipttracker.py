@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from edge.core import Key
+from edge.core import RecordKey
 from edge.uplink.wire import Receipt
 
 TRACKED_LIMIT: Final = 4000  # rows
@@ -19,7 +19,7 @@ RETRIED_LIMIT: Final = 20_000  # rows whose patience is known
 
 @dataclass(frozen=True, slots=True)
 class _Tracked:
-    key: Key
+    key: RecordKey
     due_ns: int
 
 
@@ -46,7 +46,7 @@ class ReceiptTracker:
         """Whether there is no room, with so many more on their way."""
         return len(self._rows) + more >= TRACKED_LIMIT
 
-    def handed(self, row: int, key: Key, now_ns: int) -> None:
+    def handed(self, row: int, key: RecordKey, now_ns: int) -> None:
         """This row goes out now."""
         while self.full():
             oldest = next(iter(self._rows))

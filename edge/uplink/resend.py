@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from edge.core import Record
-from edge.core.numbers import stepped
+from edge.core.numbers import decode_steps
 from edge.uplink.backlogreader import Backlog, StoredRow
 from edge.uplink.wire import Command, Receipt, WireError, parse_ranges
 
@@ -71,5 +71,5 @@ async def _find(
 def _within(record: Record, ranges: Sequence[Range]) -> int:
     """How many of these numbers a record stands for."""
     covers = record.body.get("covers")
-    numbers = [record.key.seq] if covers is None else stepped(covers)
+    numbers = [record.key.seq] if covers is None else decode_steps(covers)
     return sum(first <= number <= last for number in numbers for first, last in ranges)

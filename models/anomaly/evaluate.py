@@ -21,12 +21,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.infer.comparing import scorer_of
-from edge.infer.manifest import read_manifest
-from edge.infer.rules import RobustZRule
-from models.anomaly import nab, nabrepo, running, scoring, vus
-from models.anomaly.series import TRAIN, Series, generated, labelled
-from models.confidence import interval
+from edge.infer.bundlemanifest import read_manifest
+from edge.infer.robustz import RobustZRule
+from edge.infer.seriescompare import make_scorer
+from models.anomaly import anomalyrunner, faultscores, nab, nabrepo, vus
+from models.anomaly.labelledseries import TRAIN, Series, generate_series, load_labelled
+from models.confidence import bootstrap_interval
 
 BUNDLE: Final = Path(__file__).parent
 TRAFFIC: Final = nabrepo.TRAFFIC
@@ -53,7 +53,7 @@ def by_scorer(series: Sequence[Series], bundle: Path = BUNDLE) -> Scores:
     """The same by the code of `kerbstone score`, rounded as it prints."""
     out: Scores = []
     for s in series:
-        scorer = scorer_of(bundle)
+        scorer = make_scorer(bundle)
         walls = [None] * len(s.values) if s.wall is None else s.wall.tolist()
         pairs = zip(s.values.tolist(), walls, strict=True)
         rows = np.asarray([scorer.step(value, wall) for value, wall in pairs]).reshape(-1, 2)
@@ -67,7 +67,7 @@ def by_command(paths: Sequence[Path]) -> Scores:
     for path in paths:
         words = [sys.executable, "-m", "edge.cli.main", "score", str(path)]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
-        out.append(nab.scored(done.stdout.splitlines()))
+        out.append(nab.parse_scores(done.stdout.splitlines()))
     return out
 
 
@@ -85,7 +85,7 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     if folder is None:
         yield "NAB and VUS-PR: left out, no --nab-repo"
         return
-    files = nab.load(folder)
+    files = nab.load_nab_files(folder)
     files = files[:: max(1, len(files) // QUICK)] if args.quick else files
     if args.by_command:
         scores = by_command([folder / "data" / file.series.name for file in files])
@@ -100,34 +100,39 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
 
 def faults(data: Path, bundle: Path, on: float, off: float) -> Iterator[str]:
     """Labelled faults in real and in generated series, model and rule."""
-    session = running.session((bundle / read_manifest(bundle).file).read_bytes())
-    real = labelled(data)
+    session = anomalyrunner.make_session((bundle / read_manifest(bundle).file).read_bytes())
+    real = load_labelled(data)
     groups = {
         "tuned on": [s for s in real if s.name in TRAIN],
         "held out": [s for s in real if s.name not in TRAIN],
-        "generated, seed 3 (held out)": generated(3),
+        "generated, seed 3 (held out)": generate_series(3),
     }
     yield "| series | F1 | found | false / 1,000 | median delay | found by kind |"
     yield "|---|---|---|---|---|---|"
     for name, series in groups.items():
-        for word, scores in (("model", running.run(session, series)), ("rule", by_rule(series))):
+        for word, scores in (
+            ("model", anomalyrunner.run_series(session, series)),
+            ("rule", by_rule(series)),
+        ):
             tallies = [
-                scoring.of(s, scoring.alarms(np.round(onset, 3), np.round(level, 3), on, off))
+                faultscores.series_tally(
+                    s, faultscores.alarm_samples(np.round(onset, 3), np.round(level, 3), on, off)
+                )
                 for s, (onset, level) in zip(series, scores, strict=True)
             ]
             yield _row(f"{name}: {word}", tallies)
 
 
-def _row(name: str, tallies: Sequence[scoring.Tally]) -> str:
-    t = scoring.total(tallies)
-    f1 = interval(tallies, lambda parts: scoring.total(parts).f1)
-    wrong = interval(tallies, lambda parts: scoring.total(parts).wrong_per_1000)
+def _row(name: str, tallies: Sequence[faultscores.FaultTally]) -> str:
+    t = faultscores.total_tally(tallies)
+    f1 = bootstrap_interval(tallies, lambda parts: faultscores.total_tally(parts).f1)
+    wrong = bootstrap_interval(tallies, lambda parts: faultscores.total_tally(parts).wrong_per_1000)
     kinds = ", ".join(f"{kind} {a}/{b}" for kind, (a, b) in sorted(t.kinds.items()))
     delay = f"{np.median(t.delays):.0f}" if t.delays else "-"
     return f"| {name} | {f1.shown()} | {t.found}/{t.faults} | {wrong.shown()} | {delay} | {kinds} |"
 
 
-def benchmark(files: Sequence[nab.File], scores: Scores, on: float, off: float) -> Iterator[str]:
+def benchmark(files: Sequence[nab.NabFile], scores: Scores, on: float, off: float) -> Iterator[str]:
     """NAB by our own scorer, the threshold frozen in the manifest, with intervals by file."""
     yield f"NAB, {len(files)} files, standard profile, threshold frozen at {on:g}, own scorer:"
     yield ""
@@ -140,29 +145,32 @@ def benchmark(files: Sequence[nab.File], scores: Scores, on: float, off: float) 
         ("the same, by the rule", _turns(rule, on, off)),
     ):
         parts = [
-            (f.series.name, (nab.raw(f, at), len(f.windows)))
+            (f.series.name, (nab.raw_score(f, at), len(f.windows)))
             for f, at in zip(files, series_scores, strict=True)
         ]
         cells = []
         for prefix in ("", TRAFFIC):
             mine = [part for file, part in parts if file.startswith(prefix)]
-            cells.append(interval(mine, nab.standing).shown(1) if mine else "-")
+            cells.append(
+                bootstrap_interval(mine, nab.normalised_of_parts).shown(1) if mine else "-"
+            )
         yield f"| {name} | {' | '.join(cells)} | {sum(map(len, series_scores))} |"
     yield ""
 
 
 def _detections(scores: Scores, on: float) -> list[NDArray[np.intp]]:
-    return [nab.at(on, onset) for onset, _ in scores]
+    return [nab.detections_at(on, onset) for onset, _ in scores]
 
 
 def _turns(scores: Scores, on: float, off: float) -> list[NDArray[np.intp]]:
     return [
-        scoring.alarms(np.round(onset, 3), np.round(level, 3), on, off) for onset, level in scores
+        faultscores.alarm_samples(np.round(onset, 3), np.round(level, 3), on, off)
+        for onset, level in scores
     ]
 
 
 def official(
-    files: Sequence[nab.File], scores: Scores, repo: Path, python: str, on: float, off: float
+    files: Sequence[nab.NabFile], scores: Scores, repo: Path, python: str, on: float, off: float
 ) -> Iterator[str]:
     """NAB by its own code: the frozen threshold, and the one that its optimiser finds.
 
@@ -181,7 +189,7 @@ def official(
         flags.append(only)
     for name, series_scores in (("onset", onsets), ("onset where the flag goes on", flags)):
         named = {f.series.name: values for f, values in zip(files, series_scores, strict=True)}
-        whole = nabrepo.official(repo, named, threshold=on, python=python)
+        whole = nabrepo.official_scores(repo, named, threshold=on, python=python)
         for word, threshold, score in (
             ("frozen", on, whole.frozen),
             ("optimised", whole.threshold, whole.optimised),
@@ -190,7 +198,7 @@ def official(
             yield f"| {name}, {word} | {threshold:g} | {score:.1f} | {traffic}"
     if len(files) < QUICK * 2:  # the others were scored on all files
         return
-    all_of, traffic_of = nabrepo.published(repo), nabrepo.published(repo, TRAFFIC)
+    all_of, traffic_of = nabrepo.published_scores(repo), nabrepo.published_scores(repo, TRAFFIC)
     for name in PUBLISHED:
         cells = f"optimised | {all_of[name]:.1f} | {traffic_of[name]:.1f} | |"
         yield f"| {name}, as published | {cells}"
@@ -199,11 +207,11 @@ def official(
 def _traffic(repo: Path, named: nabrepo.Scores, threshold: float, python: str) -> str:
     if not any(name.startswith(TRAFFIC) for name in named):
         return "- | - |"
-    own = nabrepo.official(repo, named, threshold=threshold, only=TRAFFIC, python=python)
+    own = nabrepo.official_scores(repo, named, threshold=threshold, only=TRAFFIC, python=python)
     return f"{own.frozen:.1f} | {own.optimised:.1f} |"
 
 
-def volume(files: Sequence[nab.File], scores: Scores) -> Iterator[str]:
+def volume(files: Sequence[nab.NabFile], scores: Scores) -> Iterator[str]:
     """VUS-PR of the state, buffers up to each file's own period; realTraffic, file by file.
 
     Beside it what a score gets that is drawn by lot.
@@ -227,7 +235,7 @@ def volume(files: Sequence[nab.File], scores: Scores) -> Iterator[str]:
     yield "|---|---|---|"
     for name, value in file_volumes.items():
         yield f"| {name.removeprefix(TRAFFIC)} | {value:.2f} | {base[name]:.2f} |"
-    mean = interval(list(file_volumes.values()), lambda parts: float(np.mean(parts)))
+    mean = bootstrap_interval(list(file_volumes.values()), lambda parts: float(np.mean(parts)))
     yield f"| realTraffic, mean | {mean.shown()} | {np.mean(list(base.values())):.2f} |"
 
 

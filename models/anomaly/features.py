@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from models.anomaly.layout import FORECAST, RANKED
-from models.anomaly.measures import Seen
+from models.anomaly.measures import Measurements
 
 AT: Final = {name: i for i, name in enumerate(RANKED)}
 
 
-def ratio(o: Any, v: Seen, s: Mapping[str, Any]) -> Any:
+def height_ratio(o: Any, v: Measurements, s: Mapping[str, Any]) -> Any:
     """By what the height above the lowest value has grown, as a logarithm."""
     room = 0.15 * v.sd
     return o.log(
@@ -19,7 +19,7 @@ def ratio(o: Any, v: Seen, s: Mapping[str, Any]) -> Any:
     )
 
 
-def features(o: Any, v: Seen, s: Mapping[str, Any], known: Any) -> Any:
+def anomaly_features(o: Any, v: Measurements, s: Mapping[str, Any], known: Any) -> Any:
     """[N, 62], all of about the size of one. `known` is the surprise of the measures [N, 15]."""
     third = 1.0 / 3.0
     sd, low = v.sd, s["low"]
@@ -40,7 +40,7 @@ def features(o: Any, v: Seen, s: Mapping[str, Any], known: Any) -> Any:
             known * 0.2 - 0.5,
             z * third,
             s["residuals"] * third,
-            ratio(o, v, s),
+            height_ratio(o, v, s),
             s["ratios"],
             o.clip(v.u, -5.0, 5.0) * 0.5,
             deep(v.x - low) * 0.5,

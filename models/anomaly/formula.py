@@ -12,10 +12,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from models.anomaly.features import features
+from models.anomaly.features import anomaly_features
 from models.anomaly.layout import RANKED, WIDTHS, Params
-from models.anomaly.learning import learnt
-from models.anomaly.measures import Seen, look
+from models.anomaly.measures import Measurements, measure_sample
+from models.anomaly.onlinelearning import learn_sample
 
 MOST_NATS: Final = 20.0
 STEADY: Final = [float(name not in ("pace", "shift")) for name in RANKED]  # slow ones teach on
@@ -24,7 +24,7 @@ TEACHES: Final = 60.0  # samples before the learned part has a say
 Net = Sequence[tuple[Any, Any]]  # layers: weights [in, out], bias [out]
 
 
-def step(
+def anomaly_step(
     o: Any, x: Any, present: Any, quantum: Any, hour: Any, state: Any, p: Params, net: Net
 ) -> tuple[Any, ...]:
     """One sample of every series: (onset, level, oddity, state_out). Columns are [N, 1].
@@ -34,20 +34,20 @@ def step(
     -1 when nobody knows the time, -2 when what was known about it was wrong. The state of a new
     series is `start(its first value)`; that first value itself is not a step.
     """
-    *answer, _, _, out = whole(o, x, present, quantum, hour, state, p, net)
+    *answer, _, _, out = anomaly_step_in_full(o, x, present, quantum, hour, state, p, net)
     return (*answer, out)
 
 
-def whole(
+def anomaly_step_in_full(
     o: Any, x: Any, present: Any, quantum: Any, hour: Any, state: Any, p: Params, net: Net
 ) -> tuple[Any, ...]:
     """As `step`, with surprise (nats of MEASURES but the learned one) and features before state."""
     s = dict(zip(WIDTHS, o.split(state, list(WIDTHS.values())), strict=True))
     here = present > 0.5
-    v = look(o, o.where(here, x, o.columns(s["lags"], 0, 1)), quantum, hour, s, p)
+    v = measure_sample(o, o.where(here, x, o.columns(s["lags"], 0, 1)), quantum, hour, s, p)
     nats, stuck = surprise(o, v, s, p)
     known = o.join([nats, stuck])
-    seen = features(o, v, s, known)
+    seen = anomaly_features(o, v, s, known)
     learned = o.clip(logit(o, seen, net) * p.learned_gain + p.learned_bias, 0.0, MOST_NATS)
     learned = learned * o.number(v.n > TEACHES)
 
@@ -62,21 +62,21 @@ def whole(
 
     top = o.maximum(o.highest(nats * o.const([STEADY])), stuck)
     pace = o.where(top > p.odd, p.slow, 1.0)
-    new = learnt(o, v, s, pace, p)
+    new = learn_sample(o, v, s, pace, p)
     new["peak"], new["level"] = o.maximum(peak, o.minimum(r, p.loudest)), level
-    out = o.where(here, o.join([new[name] for name in WIDTHS]), gone(o, s))
+    out = o.where(here, o.join([new[name] for name in WIDTHS]), missing_step(o, s))
     oddity = o.join([v.signed, o.clip(v.u, -1e6, 1e6), weighed * (1.0 / p.alarm)])
     onset = raw * is_told * present
     level = o.where(here, level, s["level"])
     return onset, level, oddity, known, seen, out
 
 
-def gone(o: Any, s: Mapping[str, Any]) -> Any:
+def missing_step(o: Any, s: Mapping[str, Any]) -> Any:
     """The state after a missing sample: nothing is learnt, the gap is longer."""
     return o.join([o.minimum(s[k] + 1.0, 1e6) if k == "gap" else s[k] for k in WIDTHS])
 
 
-def surprise(o: Any, v: Seen, s: Mapping[str, Any], p: Params) -> tuple[Any, Any]:
+def surprise(o: Any, v: Measurements, s: Mapping[str, Any], p: Params) -> tuple[Any, Any]:
     """Nats of RANKED [N, 14] and of repeats [N, 1]. What few samples have taught counts less."""
     base = -math.log(1.0 - p.alpha)
     old = 1.0 + p.young / v.n

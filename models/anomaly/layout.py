@@ -54,7 +54,7 @@ AS_FIRST: Final = (
 )  # fmt: skip
 
 
-def start() -> tuple[list[float], list[float]]:
+def start_state() -> tuple[list[float], list[float]]:
     """The state of a series with first value x is `row[0] + x * row[1]`, column by column."""
     fixed: list[float] = []
     times: list[float] = []

@@ -15,7 +15,7 @@ STUCK_NATS: Final = 13.0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Measurements:
     """What a step works with. All are tensors, [N, 1] where nothing else is said."""
 
     n: Any
@@ -62,7 +62,9 @@ class Seen:
     ranked: Any  # [N, 14]
 
 
-def look(o: Any, x: Any, quantum: Any, hour: Any, s: Mapping[str, Any], p: Params) -> Seen:
+def measure_sample(
+    o: Any, x: Any, quantum: Any, hour: Any, s: Mapping[str, Any], p: Params
+) -> Measurements:
     """Measure one sample against the state `s`."""
     away = s["gap"] > LONG_GAP
     lags = o.where(away, x, s["lags"])
@@ -156,7 +158,7 @@ def look(o: Any, x: Any, quantum: Any, hour: Any, s: Mapping[str, Any], p: Param
             o.abs(hour_drift), paces, shift, o.minimum(size / stride, 50.0), bump, below, zigzag,
         ]
     )  # fmt: skip
-    return Seen(
+    return Measurements(
         n, x, lags, last, tiny, sd, error, scale, thin, band, u, phi, miss, e, raw, signed, energy,
         drift, width, excess, below, bump, step, zigzag, turned, same, run0, run, bound, stuck,
         window, hot, heard, timed, known, hour_e, hour_drift, quick_step, quick_mean,

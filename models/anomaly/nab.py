@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly.series import Series
+from models.anomaly.labelledseries import Series
 
 WRONG: Final = 0.11  # weight of a false alarm in the standard profile
 PROBATION: Final = 0.15  # of the file, at most of 5,000 rows: nothing counts there
@@ -27,7 +27,7 @@ HEADER: Final = ["timestamp", "value", "state", "onset"]
 
 
 @dataclass(frozen=True)
-class File:
+class NabFile:
     """One file: its values, its windows as rows (first, last), and its timestamps as written."""
 
     series: Series
@@ -35,7 +35,7 @@ class File:
     stamps: tuple[str, ...] = ()
 
 
-def load(folder: Path) -> list[File]:
+def load_nab_files(folder: Path) -> list[NabFile]:
     """All scored files: `labels/combined_windows.json` names them.
 
     `folder` is a checked-out NAB, or holds `labels` beside the groups of files.
@@ -53,11 +53,11 @@ def load(folder: Path) -> list[File]:
         spans = tuple((stamps.index(a[:19]), stamps.index(b[:19])) for a, b in windows)
         values = np.asarray([float(row[1]) for row in rows])
         wall = np.asarray([datetime.fromisoformat(s + "+00:00").timestamp() for s in stamps])
-        out.append(File(Series(name, values, (), wall=wall), spans, tuple(stamps)))
+        out.append(NabFile(Series(name, values, (), wall=wall), spans, tuple(stamps)))
     return out
 
 
-def scored(lines: Iterable[str]) -> tuple[NDArray[Any], NDArray[Any]]:
+def parse_scores(lines: Iterable[str]) -> tuple[NDArray[Any], NDArray[Any]]:
     """(onset, state) of every row, from what `kerbstone score FILE` prints.
 
     Raises ValueError when it is something else.
@@ -73,7 +73,7 @@ def _sigmoid(x: float) -> float:
     return -1.0 if x > 3 else 2 / (1 + math.exp(5 * x)) - 1
 
 
-def worth(file: File) -> tuple[int, NDArray[np.intp], NDArray[np.float64]]:
+def detection_worths(file: NabFile) -> tuple[int, NDArray[np.intp], NDArray[np.float64]]:
     """(rows of probation, window of each row or -1, what a detection there adds)."""
     length = len(file.series.values)
     window, adds = np.full(length, -1), np.full(length, -WRONG)
@@ -91,9 +91,9 @@ def worth(file: File) -> tuple[int, NDArray[np.intp], NDArray[np.float64]]:
     return math.floor(PROBATION * min(length, 5000)), window, adds
 
 
-def raw(file: File, alarms: NDArray[Any]) -> float:
+def raw_score(file: NabFile, alarms: NDArray[Any]) -> float:
     """The file's raw score: +1 for a window found early, -1 for one missed, false alarms less."""
-    probation, window, adds = worth(file)
+    probation, window, adds = detection_worths(file)
     alarms = np.asarray(alarms, int)
     alarms = alarms[alarms >= probation]
     outside = alarms[window[alarms] < 0]
@@ -104,27 +104,29 @@ def raw(file: File, alarms: NDArray[Any]) -> float:
     return score
 
 
-def normalised(files: Sequence[File], alarms: Sequence[NDArray[Any]]) -> float:
+def normalised_score(files: Sequence[NabFile], alarms: Sequence[NDArray[Any]]) -> float:
     """0 for a detector that says nothing, 100 for a perfect one."""
-    return standing([(raw(f, at), len(f.windows)) for f, at in zip(files, alarms, strict=True)])
+    return normalised_of_parts(
+        [(raw_score(f, at), len(f.windows)) for f, at in zip(files, alarms, strict=True)]
+    )
 
 
-def standing(parts: Sequence[tuple[float, int]]) -> float:
+def normalised_of_parts(parts: Sequence[tuple[float, int]]) -> float:
     """The same from (raw score, windows) of each file."""
     count = sum(windows for _, windows in parts)
     return 100 * (sum(score for score, _ in parts) + count) / (2 * count) if count else math.nan
 
 
-def at(threshold: float, scores: NDArray[Any]) -> NDArray[np.intp]:
+def detections_at(threshold: float, scores: NDArray[Any]) -> NDArray[np.intp]:
     """Rows that are detections."""
     return np.asarray(np.flatnonzero(scores >= threshold))
 
 
-def best(files: Sequence[File], scores: Sequence[NDArray[Any]]) -> tuple[float, float]:
+def best_threshold(files: Sequence[NabFile], scores: Sequence[NDArray[Any]]) -> tuple[float, float]:
     """(threshold, score): the threshold that NAB's optimiser finds; 1.1 is to say nothing."""
     rows: list[tuple[float, float, tuple[int, int] | None]] = []
     for place, (file, values) in enumerate(zip(files, scores, strict=True)):
-        probation, window, adds = worth(file)
+        probation, window, adds = detection_worths(file)
         for i in range(probation, len(values)):
             inside = (place, int(window[i])) if window[i] >= 0 else None
             rows.append((float(values[i]), float(adds[i]), inside))

@@ -27,7 +27,7 @@ Scores = Mapping[str, NDArray[Any]]  # file as in NAB's labels: a score 0..1 for
 
 
 @dataclass(frozen=True, slots=True)
-class Official:
+class OfficialScores:
     """NAB scores by NAB's own code, standard profile: 0 says nothing, 100 is perfect."""
 
     optimised: float  # with the threshold that its optimiser finds on these very files
@@ -35,14 +35,14 @@ class Official:
     frozen: float | None  # with the threshold that was given
 
 
-def official(
+def official_scores(
     repo: Path,
     scores: Scores,
     *,
     threshold: float | None = None,
     only: str = "",
     python: str = sys.executable,
-) -> Official:
+) -> OfficialScores:
     """Score these files, or those whose name begins with `only`, normalised over them alone.
 
     Raises RuntimeError with what NAB's code said when it fails.
@@ -69,7 +69,7 @@ def official(
     if done.returncode:
         raise RuntimeError(f"NAB's code failed: {done.stderr.strip().splitlines()[-1:]}")
     result = json.loads(done.stdout)
-    return Official(result["optimised"], result["threshold"], result.get("frozen"))
+    return OfficialScores(result["optimised"], result["threshold"], result.get("frozen"))
 
 
 def _result(repo: Path, work: Path, detector: str, name: str, scores: NDArray[Any]) -> None:
@@ -87,7 +87,7 @@ def _result(repo: Path, work: Path, detector: str, name: str, scores: NDArray[An
         out.writerows([*row[:2], repr(float(s)), 0] for row, s in zip(rows, scores, strict=True))
 
 
-def published(repo: Path, only: str = "") -> dict[str, float]:
+def published_scores(repo: Path, only: str = "") -> dict[str, float]:
     """What NAB's repository holds of other detectors, each with its threshold for all files.
 
     Normalised over the files whose name begins with `only`, as NAB normalises over all.

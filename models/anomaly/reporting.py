@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from models.anomaly import nab, running, scoring
-from models.anomaly.series import NAB_TUNED, TRAIN, Series, courses, generated
+from models.anomaly import anomalyrunner, faultscores, nab
+from models.anomaly.labelledseries import NAB_TUNED, TRAIN, Series, generate_series, sound_weeks
 
 
-def show(name: str, t: scoring.Tally) -> None:
+def print_scores(name: str, t: faultscores.FaultTally) -> None:
     kinds = ", ".join(f"{k} {a}/{b}" for k, (a, b) in sorted(t.kinds.items()))
     delay = float(np.median(t.delays)) if t.delays else float("nan")
     print(
@@ -28,47 +28,54 @@ def false_alarms(session: Any) -> dict[str, float]:
     """
     minutes = 1440
     groups = {
-        "courses": [s for seed in (11, 12) for s in courses(seed, minutes)],
-        "generated": [s for seed in range(11, 31) for s in generated(seed) if not s.faults],
+        "courses": [s for seed in (11, 12) for s in sound_weeks(seed, minutes)],
+        "generated": [s for seed in range(11, 31) for s in generate_series(seed) if not s.faults],
     }
     out = {}
     for name, series in groups.items():
         alarms = days = 0.0
-        for s, (onset, level) in zip(series, running.run(session, series), strict=True):
-            alarms += float((scoring.alarms(onset, level) >= minutes).sum())
+        for s, (onset, level) in zip(
+            series, anomalyrunner.run_series(session, series), strict=True
+        ):
+            alarms += float((faultscores.alarm_samples(onset, level) >= minutes).sum())
             days += len(s.values) / minutes - 1
         out[name] = round(alarms / days, 3)
     return out
 
 
-def report(model: bytes, real: Sequence[Series], files: Sequence[nab.File]) -> None:
+def print_report(model: bytes, real: Sequence[Series], files: Sequence[nab.NabFile]) -> None:
     """What was tuned on beside what was not."""
-    session = running.session(model)
+    session = anomalyrunner.make_session(model)
     for name, series in {
         "tuned on": [s for s in real if s.name in TRAIN],
         "held out": [s for s in real if s.name not in TRAIN],
-        "generated, seed 3": generated(3),
+        "generated, seed 3": generate_series(3),
     }.items():
-        tally = scoring.Tally()
-        for s, (onset, level) in zip(series, running.run(session, series), strict=True):
-            scoring.add(tally, s, scoring.alarms(onset, level))
-        show(name, tally)
-    scores = [np.round(onset, 3) for onset, _ in running.run(session, [f.series for f in files])]
+        tally = faultscores.FaultTally()
+        for s, (onset, level) in zip(
+            series, anomalyrunner.run_series(session, series), strict=True
+        ):
+            faultscores.add_series(tally, s, faultscores.alarm_samples(onset, level))
+        print_scores(name, tally)
+    scores = [
+        np.round(onset, 3)
+        for onset, _ in anomalyrunner.run_series(session, [f.series for f in files])
+    ]
     halves = {
         "tuned on": [i for i, f in enumerate(files) if f.series.name in NAB_TUNED],
         "other half": [i for i, f in enumerate(files) if f.series.name not in NAB_TUNED],
         "realTraffic": [i for i, f in enumerate(files) if f.series.name.startswith("realTraffic")],
         "all": list(range(len(files))),
     }
-    threshold, _ = nab.best(files, scores)
+    threshold, _ = nab.best_threshold(files, scores)
     for name, places in halves.items():
         some = [files[i] for i in places]
         cells = [
-            nab.normalised(some, [nab.at(limit, scores[i]) for i in places])
-            for limit in (threshold, scoring.ON)
+            nab.normalised_score(some, [nab.detections_at(limit, scores[i]) for i in places])
+            for limit in (threshold, faultscores.ON)
         ]
-        own = nab.best(some, [scores[i] for i in places])
+        own = nab.best_threshold(some, [scores[i] for i in places])
         print(
             f"NAB {name}: {cells[0]:.1f} at {threshold:g} (best of all files), "
-            f"{own[1]:.1f} at {own[0]:g} (best of these), {cells[1]:.1f} at {scoring.ON:g}"
+            f"{own[1]:.1f} at {own[0]:g} (best of these), {cells[1]:.1f} at {faultscores.ON:g}"
         )

@@ -22,21 +22,28 @@ from numpy.typing import NDArray
 
 from models import bundle
 from models.anomaly import (
+    anomalyrunner,
+    faultinjection,
+    faultscores,
     formula,
-    injuring,
+    goldencases,
     nab,
-    network,
-    proof,
     reporting,
-    running,
-    scoring,
+    smallnetwork,
     tuning,
 )
+from models.anomaly.faultinjection import TrainingSeries
 from models.anomaly.formula import Net
-from models.anomaly.injuring import Lesson
-from models.anomaly.layout import FEATURES, MEASURES, ODDITY, STATE, Params, start
-from models.anomaly.series import NAB_TUNED, TRAIN, Series, courses, generated, labelled
-from models.graph import Eager
+from models.anomaly.labelledseries import (
+    NAB_TUNED,
+    TRAIN,
+    Series,
+    generate_series,
+    load_labelled,
+    sound_weeks,
+)
+from models.anomaly.layout import FEATURES, MEASURES, ODDITY, STATE, Params, start_state
+from models.graph import NumpyOps
 
 VERSION: Final = "2.1.0"
 BUDGET_MS: Final = 50.0
@@ -47,29 +54,31 @@ NETS: Final = 3  # one alone says other things of strange series with each seed
 SHARE: Final = 0.6  # of the sound samples that are learnt from
 
 
-def lessons(
-    real: Sequence[Series], files: Sequence[nab.File], made: Sequence[Series], seed: int
-) -> list[Lesson]:
+def training_lessons(
+    real: Sequence[Series], files: Sequence[nab.NabFile], made: Sequence[Series], seed: int
+) -> list[TrainingSeries]:
     rng = np.random.default_rng(seed)
-    out: list[Lesson] = []
+    out: list[TrainingSeries] = []
     known = {s.name for s in made if not s.faults}
     for series, windows, copies in [
         *((s, (), COPIES) for s in real),
         *((f.series, f.windows, int(COPIES * 0.4)) for f in files),
         *((s, (), COPIES // (2 if len(s.values) < LONG else 10)) for s in made if not s.faults),
     ]:
-        avoid = injuring.marked(series, windows)
+        avoid = faultinjection.marked_samples(series, windows)
         if avoid.any() or series.name in known:
-            out.append(injuring.as_it_is(series, avoid))
-        out += [injuring.lesson(series, avoid, rng) for _ in range(copies)]
+            out.append(faultinjection.unchanged_series(series, avoid))
+        out += [faultinjection.training_series(series, avoid, rng) for _ in range(copies)]
     return out
 
 
-def look(
+def surprise_and_features(
     series: Sequence[Series], params: Params, net: Net
 ) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     """(surprise, features) of every sample."""
-    session = running.session(running.graph(params, net, VERSION, inner=True).SerializeToString())
+    session = anomalyrunner.make_session(
+        anomalyrunner.anomaly_graph(params, net, VERSION, inner=True).SerializeToString()
+    )
     shape = max(len(s.values) for s in series), len(series)
     known = np.zeros((*shape, len(MEASURES) - 1), np.float32)
     seen = np.zeros((*shape, FEATURES), np.float32)
@@ -77,18 +86,20 @@ def look(
     def keep(t: int, answer: Sequence[NDArray[Any]]) -> None:
         known[t], seen[t] = answer[4], answer[5]
 
-    running.each(session, series, keep)
+    anomalyrunner.run_steps(session, series, keep)
     lengths = [len(s.values) for s in series]
     return [(known[:n, i], seen[:n, i]) for i, n in enumerate(lengths)]
 
 
-def learn(taught: Sequence[Lesson], params: Params, seed: int) -> Net:
+def learn_network(taught: Sequence[TrainingSeries], params: Params, seed: int) -> Net:
     """The learned part, from lessons."""
     rng = np.random.default_rng(seed)
     rows, wrong, weight = [], [], []
     for part in range(0, len(taught), 64):
         some = taught[part : part + 64]
-        looks = look([one.series for one in some], params, running.empty_net())
+        looks = surprise_and_features(
+            [one.series for one in some], params, anomalyrunner.empty_net()
+        )
         for one, (_, seen) in zip(some, looks, strict=True):
             keep = (one.truth == 1) | ((one.truth == 0) & (rng.random(len(one.truth)) < SHARE))
             rows.append(seen[keep])
@@ -97,29 +108,33 @@ def learn(taught: Sequence[Lesson], params: Params, seed: int) -> Net:
     x = np.concatenate(rows)
     print(f"{len(taught)} lessons, {len(x)} samples", flush=True)
     truth, counts = np.concatenate(wrong), np.concatenate(weight)
-    return network.joined([network.fit(x, truth, counts, seed + k) for k in range(NETS)])
+    return smallnetwork.mean_network(
+        [smallnetwork.fit_network(x, truth, counts, seed + k) for k in range(NETS)]
+    )
 
 
-def odds(net: Net, seen: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(formula.logit(Eager(), seen, net)[:, 0])
+def network_odds(net: Net, seen: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(formula.logit(NumpyOps(), seen, net)[:, 0])
 
 
-def weigh(
-    real: Sequence[Series], files: Sequence[nab.File], params: Params, net: Net, rounds: int
+def tune_weights(
+    real: Sequence[Series], files: Sequence[nab.NabFile], params: Params, net: Net, rounds: int
 ) -> Params:
     """How the measures and the learned part count against the threshold."""
-    looks = look([*(f.series for f in files), *real], params, running.empty_net())
-    known = [(nats, odds(net, seen)) for nats, seen in looks]
-    return tuning.tune(tuning.material(files, real, known), params, rounds)
+    looks = surprise_and_features(
+        [*(f.series for f in files), *real], params, anomalyrunner.empty_net()
+    )
+    known = [(nats, network_odds(net, seen)) for nats, seen in looks]
+    return tuning.tune_parameters(tuning.tuning_data(files, real, known), params, rounds)
 
 
-def export(
+def export_bundle(
     params: Params, net: Net, out: Path, training: dict[str, Any], taught: Sequence[Series]
 ) -> None:
     """`taught` are the series that it was trained on, as they are."""
-    fixed, times = start()
-    model = running.graph(params, net, VERSION)
-    session = running.session(model.SerializeToString())
+    fixed, times = start_state()
+    model = anomalyrunner.anomaly_graph(params, net, VERSION)
+    session = anomalyrunner.make_session(model.SerializeToString())
     about = {
         "name": "anomaly",
         "version": VERSION,
@@ -136,14 +151,14 @@ def export(
         "tolerance": 0.002,
         "budget_ms": BUDGET_MS,
         "budget_mb": BUDGET_MB,
-        "flags": {"on": scoring.ON, "off": scoring.OFF},
+        "flags": {"on": faultscores.ON, "off": faultscores.OFF},
         "false_alarms_per_series_day": reporting.false_alarms(session),
         "params": params.as_dict(),
         "training": training,
-        "reference": proof.references(session, taught),
+        "reference": goldencases.reference_distributions(session, taught),
     }
-    running.write_net(out, net)
-    bundle.write(out, model, about, proof.golden(params, net))
+    anomalyrunner.write_net(out, net)
+    bundle.write_bundle(out, model, about, goldencases.golden_cases(params, net))
 
 
 def main() -> None:
@@ -160,14 +175,14 @@ def main() -> None:
 
 
 def train(args: argparse.Namespace) -> None:
-    real, files = labelled(args.data), nab.load(args.nab)
+    real, files = load_labelled(args.data), nab.load_nab_files(args.nab)
     ours = [s for s in real if s.name in TRAIN]
     some = [f for f in files if f.series.name in NAB_TUNED]
     params = Params()
-    unknown = [replace(s, wall=None) for s in (*courses(2), *courses(5, 1440))]
-    made = [*generated(1), *courses(1), *courses(4, 1440), *unknown]
-    net = learn(lessons(ours, some, made, args.seed), params, args.seed)
-    params = weigh(ours, some, params, net, args.rounds)
+    unknown = [replace(s, wall=None) for s in (*sound_weeks(2), *sound_weeks(5, 1440))]
+    made = [*generate_series(1), *sound_weeks(1), *sound_weeks(4, 1440), *unknown]
+    net = learn_network(training_lessons(ours, some, made, args.seed), params, args.seed)
+    params = tune_weights(ours, some, params, net, args.rounds)
     training = {
         "script": "models/anomaly/train.py",
         "series": [s.name for s in ours] + ["generated, seed 1", "courses, seeds 1, 2, 4 and 5"],
@@ -177,8 +192,8 @@ def train(args: argparse.Namespace) -> None:
         "networks": NETS,
     }
     taught = [*ours, *(f.series for f in some), *(s for s in made if not s.faults)]
-    export(params, net, args.out, training, taught)
-    reporting.report((args.out / "anomaly.onnx").read_bytes(), real, files)
+    export_bundle(params, net, args.out, training, taught)
+    reporting.print_report((args.out / "anomaly.onnx").read_bytes(), real, files)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly import nab, scoring
+from models.anomaly import faultscores, nab
+from models.anomaly.labelledseries import Series
 from models.anomaly.layout import Params
-from models.anomaly.series import Series
 
 TEACHES: Final = 60  # as in the formula
 MOST_NATS: Final = 20.0
@@ -35,22 +35,22 @@ Known = tuple[NDArray[Any], NDArray[Any]]  # surprise [T, 15], log odds [T]
 
 
 @dataclass(frozen=True)
-class Material:
+class TuningData:
     """What trials are made with: files of NAB and labelled series, each with what is known."""
 
-    files: Sequence[nab.File]
+    files: Sequence[nab.NabFile]
     of_files: Sequence[Known]
     series: Sequence[Series]
     of_series: Sequence[Known]
     worths: Sequence[Any]  # of the files, as `nab.worth` gives them
 
 
-def material(
-    files: Sequence[nab.File], series: Sequence[Series], known: Sequence[Known]
-) -> Material:
+def tuning_data(
+    files: Sequence[nab.NabFile], series: Sequence[Series], known: Sequence[Known]
+) -> TuningData:
     """`known` is that of the files, then that of the series."""
-    worths = [nab.worth(file) for file in files]
-    return Material(files, known[: len(files)], series, known[len(files) :], worths)
+    worths = [nab.detection_worths(file) for file in files]
+    return TuningData(files, known[: len(files)], series, known[len(files) :], worths)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Trial:
 
     best: float
     ours: float
-    tally: scoring.Tally
+    tally: faultscores.FaultTally
 
     @property
     def worth(self) -> float:
@@ -80,7 +80,7 @@ def _grown(length: int, p: Params) -> NDArray[Any]:
     return np.asarray(p.ageing * np.log(np.clip(np.arange(length), 50, p.oldest) / 1000))
 
 
-def told(r: NDArray[Any], p: Params) -> NDArray[Any]:
+def surprise_above(r: NDArray[Any], p: Params) -> NDArray[Any]:
     """The surprise of those samples that are told, 0 of the others."""
     out, peak = np.zeros(len(r)), 0.0
     rest = np.exp(-1.0 / np.clip(p.rest * np.arange(len(r)), p.rest_min, p.rest_max)).tolist()
@@ -112,11 +112,11 @@ def _raw(windows: int, alarms: NDArray[Any], worths: Any) -> float:
     return float(adds[alarms[inside < 0]].sum() + best[:windows].sum())
 
 
-def trial(m: Material, p: Params) -> Trial:
+def try_parameters(m: TuningData, p: Params) -> Trial:
     curve = np.zeros(len(GRID))
     ours, count = 0.0, sum(len(f.windows) for f in m.files)
     for file, known, worths in zip(m.files, m.of_files, m.worths, strict=True):
-        told_surprise = told(surprise(known, p), p)
+        told_surprise = surprise_above(surprise(known, p), p)
         at = np.flatnonzero(told_surprise >= GRID[0])
         *scores, own = (
             _raw(len(file.windows), at[told_surprise[at] >= limit], worths)
@@ -124,25 +124,29 @@ def trial(m: Material, p: Params) -> Trial:
         )
         curve += scores
         ours += own
-    tally = scoring.Tally()
+    tally = faultscores.FaultTally()
     for series, known in zip(m.series, m.of_series, strict=True):
         r = surprise(known, p)
-        onset = np.where(told(r, p) >= p.alarm, 1.0, 0.0)
-        scoring.add(tally, series, scoring.alarms(onset, levels(r, p), scoring.ON, scoring.OFF))
+        onset = np.where(surprise_above(r, p) >= p.alarm, 1.0, 0.0)
+        faultscores.add_series(
+            tally,
+            series,
+            faultscores.alarm_samples(onset, levels(r, p), faultscores.ON, faultscores.OFF),
+        )
     scale = 100 / (2 * count)
     return Trial(scale * (float(curve.max()) + count), scale * (ours + count), tally)
 
 
-def tune(m: Material, p: Params, rounds: int) -> Params:
+def tune_parameters(m: TuningData, p: Params, rounds: int) -> Params:
     """Each number in turn, kept where it is worth more."""
-    best = trial(m, p).worth
+    best = try_parameters(m, p).worth
     for _ in range(rounds):
         before = best
         for option in range(len(p.gains) + 6):
             if option == STUCK:
                 continue
             for changed in _options(p, option):
-                worth = trial(m, changed).worth
+                worth = try_parameters(m, changed).worth
                 if worth > best + 1e-4:
                     best, p = worth, changed
         print(f"worth {best:.4f}", flush=True)

@@ -19,20 +19,32 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.confidence import interval
-from models.congestion.events import Tally, lately, starts, tally, total
-from models.congestion.health import HEALTHS
-from models.congestion.learning import AHEAD_S, UNSEEN, truth
-from models.congestion.rows import Row, after, parts_of, rows_of, sound
-from models.congestion.running import Bundle, fixed, rule_odds, rules_of
-from models.congestion.scenarios.faults import inject
-from models.congestion.scenarios.street import Street, load, load_usual, places
+from models.confidence import bootstrap_interval
+from models.congestion.approachrows import (
+    ApproachRow,
+    all_sound,
+    parts_of,
+    rows_after_usual_days,
+    rows_of,
+)
+from models.congestion.congestionrunner import ShippedBundle, fixed_rule, rule_odds, rules_of
+from models.congestion.eventscores import (
+    EventTally,
+    flag_starts,
+    recent_level,
+    tally_link,
+    total_tally,
+)
+from models.congestion.scenarios.loopfaults import inject_faults
+from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street, load_usual
+from models.congestion.simulatedhealth import HEALTHS
+from models.congestion.treelearning import AHEAD_S, UNSEEN, row_truth
 from models.congestion.tuning import LEVEL_OFF
 
 FAULTY: Final = 0.25
 SEED: Final = 101  # not the faults of the training
 FIXED: Final = 0.30
-KINDS: Final[dict[str, Callable[[Row], bool]]] = {
+KINDS: Final[dict[str, Callable[[ApproachRow], bool]]] = {
     "corridor": lambda row: row.situation == "corridor" and row.whole,
     "corridor, no neighbours": lambda row: row.situation == "corridor" and row.alone,
     **{
@@ -45,38 +57,43 @@ KINDS: Final[dict[str, Callable[[Row], bool]]] = {
 }
 
 
-def _drawn(of: Callable[[Tally], float], digits: int) -> Callable[[Sequence[Tally]], str]:
+def _with_interval(
+    of: Callable[[EventTally], float], digits: int
+) -> Callable[[Sequence[EventTally]], str]:
     """The score of all parts and what it lies between, in words."""
 
-    def shown(parts: Sequence[Tally]) -> str:
-        return interval(parts, lambda some: of(total(some))).shown(digits)
+    def shown(parts: Sequence[EventTally]) -> str:
+        return bootstrap_interval(parts, lambda some: of(total_tally(some))).shown(digits)
 
     return shown
 
 
 MEASURES: Final = (
-    _drawn(lambda t: t.f1, 3), _drawn(lambda t: t.recall, 2), _drawn(lambda t: t.wrong_a_day, 2),
-    _drawn(lambda t: t.delay_s, 0),
+    _with_interval(lambda t: t.f1, 3), _with_interval(lambda t: t.recall, 2),
+    _with_interval(lambda t: t.wrong_a_day, 2),
+    _with_interval(lambda t: t.delay_s, 0),
 )  # fmt: skip
 
 
-def played(streets: Sequence[tuple[Street, Street | None]], share: float, health: str) -> list[Row]:
+def played(
+    streets: Sequence[tuple[SimStreet, SimStreet | None]], share: float, health: str
+) -> list[ApproachRow]:
     """All rows that are scored, at sites that have seen their usual day, where there is one."""
-    out: list[Row] = []
+    out: list[ApproachRow] = []
     for street, usual in streets:
-        injured, faults = inject(street, SEED, share) if share else (street, ())
-        here = rows_of(injured, HEALTHS[health](injured, faults, SEED) if share else sound)
-        out += after(here, rows_of(usual)) if usual else here
+        injured, faults = inject_faults(street, SEED, share) if share else (street, ())
+        here = rows_of(injured, HEALTHS[health](injured, faults, SEED) if share else all_sound)
+        out += rows_after_usual_days(here, rows_of(usual)) if usual else here
     return out + [part for row in out for part in parts_of(row)]
 
 
-def flags(level: NDArray[Any], row: Row, on: float, off: float) -> Tally:
-    at = starts(level, lately(level, float(row.dt_s[0])), on, off)
-    return tally(row.ends_s[at], row.link.events, row.link.short, row.days)
+def flags(level: NDArray[Any], row: ApproachRow, on: float, off: float) -> EventTally:
+    at = flag_starts(level, recent_level(level, float(row.dt_s[0])), on, off)
+    return tally_link(row.ends_s[at], row.link.events, row.link.short, row.days)
 
 
 def events_table(
-    name: str, rows: Sequence[Row], by_model: Mapping[str, Sequence[Tally]]
+    name: str, rows: Sequence[ApproachRow], by_model: Mapping[str, Sequence[EventTally]]
 ) -> Iterator[str]:
     """With what each score lies between in 95 % of draws of streets, with repeats."""
     yield ""
@@ -91,19 +108,19 @@ def events_table(
         for who, tallies in by_model.items():
             parts = by_street((rows[i].street, tallies[i]) for i in at)
             cells = " | ".join(shown(parts) for shown in MEASURES)
-            yield f"| {kind} | {who} | {cells} | {total(parts).events} |"
+            yield f"| {kind} | {who} | {cells} | {total_tally(parts).events} |"
 
 
-def by_street(tallies: Iterable[tuple[str, Tally]]) -> list[Tally]:
+def by_street(tallies: Iterable[tuple[str, EventTally]]) -> list[EventTally]:
     """One for each street: what is drawn again for an interval."""
-    out: dict[str, Tally] = {}
+    out: dict[str, EventTally] = {}
     for street, one in tallies:
-        out[street] = out.get(street, Tally()) + one
+        out[street] = out.get(street, EventTally()) + one
     return list(out.values())
 
 
 def forecast_table(
-    rows: Sequence[Row], outputs: Sequence[dict[str, NDArray[Any]]]
+    rows: Sequence[ApproachRow], outputs: Sequence[dict[str, NDArray[Any]]]
 ) -> Iterator[str]:
     """Brier scores of whole links, beside: it stays as it is; it is as often as on average."""
     at = [i for i, row in enumerate(rows) if row.whole]
@@ -114,7 +131,7 @@ def forecast_table(
     for name, ahead_s in zip(("p", "p5", "p15"), AHEAD_S, strict=True):
         p, y, flag, now = [], [], [], []
         for i in at:
-            there, counts = truth(rows[i], ahead_s)
+            there, counts = row_truth(rows[i], ahead_s)
             keep = counts > 0
             p.append(outputs[i][name][keep])
             y.append(there[keep])
@@ -136,14 +153,14 @@ def forecast_table(
 
 
 def calibration_table(
-    rows: Sequence[Row], outputs: Sequence[dict[str, NDArray[Any]]], at: Sequence[int]
+    rows: Sequence[ApproachRow], outputs: Sequence[dict[str, NDArray[Any]]], at: Sequence[int]
 ) -> Iterator[str]:
     yield ""
     yield "| p from | slots | mean p | share congested |"
     yield "|---|---|---|---|"
     chance = np.concatenate([outputs[i]["p"] for i in at])
     was = np.concatenate([rows[i].inside(rows[i].link.events) for i in at])
-    clear = np.concatenate([truth(rows[i], 0.0)[1] > 0 for i in at])
+    clear = np.concatenate([row_truth(rows[i], 0.0)[1] > 0 for i in at])
     for low, high in ((0, 0.05), (0.05, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.01)):
         here = (chance >= low) & (chance < high) & clear
         if here.any():
@@ -155,14 +172,17 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     """All tables of the card, line by line, on streets that were never learned from."""
     every, health = getattr(args, "every", False), getattr(args, "health", "judged")
     cold = getattr(args, "cold", False)
-    found = [(load(place), None if cold else load_usual(place)) for place in places(args.streets)]
+    found = [
+        (load_street(place), None if cold else load_usual(place))
+        for place in find_streets(args.streets)
+    ]
     streets = [(street, usual) for street, usual in found if street.seed >= UNSEEN or every]
     if not streets:
         yield f"left out: no street below {args.streets} was kept from the training"
         return
     if getattr(args, "quick", False):
         streets = streets[::5]
-    bundle = Bundle(args.bundle)
+    bundle = ShippedBundle(args.bundle)
     rules = rules_of(bundle.manifest)
     on, off = bundle.manifest["flags"]["on"], bundle.manifest["flags"]["off"]
     rule_off = float(np.log(LEVEL_OFF / (1 - LEVEL_OFF)))
@@ -178,7 +198,7 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
                 flags(odds, row, 0.0, rule_off)
                 for odds, row in zip(rule_odds(rows, rules), rows, strict=True)
             ],
-            "over 30 %": [flags(fixed(row), row, FIXED, 0.9 * FIXED) for row in rows],
+            "over 30 %": [flags(fixed_rule(row), row, FIXED, 0.9 * FIXED) for row in rows],
         }
         days = sum(row.days for row in rows if row.whole)
         yield from events_table(

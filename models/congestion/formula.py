@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.infer.occupancy import BOUND, CEILING, OFF_ODDS
-from models.congestion import signals
-from models.congestion.signals import COUNT, OWN, POSITIONS, STALE_S, WIDTH
+from models.congestion import congestionstate
+from models.congestion.congestionstate import COUNT, OWN, POSITIONS, STALE_S, WIDTH
 from models.trees import Forest
 
 AGGREGATES: Final = ("mean", "highest", "lowest")  # over the believed lanes of a position
 SITUATIONS: Final = (*POSITIONS, "link")  # one position alone, or more of one link
 # And of the rule: smoothed occupancy, its usual level, slots learned from; then smoothed odds.
-STATE: Final = signals.STATE + 3 * OWN + 1
+STATE: Final = congestionstate.STATE + 3 * OWN + 1
 RULE_SCALE: Final = 3.0  # makes the rule's odds as wide as the trees' where they are mixed
 RULE_MOST: Final = 6.0
 OUTPUTS: Final[Mapping[str, int]] = {
@@ -31,7 +31,7 @@ OUTPUTS: Final[Mapping[str, int]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PositionRule:
     """One position: which aggregate, its time constant, the threshold where p is 0.5, the slope.
 
     The threshold is that of a site whose usual level is `usual`; of the difference at another site
@@ -47,7 +47,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Speaker:
+class SituationSpeaker:
     """What is made of the odds in one situation: scale and shift of each output.
 
     Odds are mixed of trees (`trees`, 0..1: their share) and rule, and smoothed with `tau_s` (0: not
@@ -65,45 +65,57 @@ class Speaker:
     p15: tuple[float, float]
 
 
-_Here = Sequence[tuple[Any, Speaker]]  # 1 where it is that situation, and who speaks there
+_Here = Sequence[tuple[Any, SituationSpeaker]]  # 1 where it is that situation, and who speaks there
 
 
 @dataclass(frozen=True)
-class Parts:
+class FormulaParts:
     """All that was tuned: rules by position, speakers by situation, forests now, +5 and +15 min."""
 
-    rules: Sequence[Rule]
-    speakers: Mapping[str, Speaker]
+    rules: Sequence[PositionRule]
+    speakers: Mapping[str, SituationSpeaker]
     forests: Sequence[Forest]
 
 
-def start(rules: Sequence[Rule]) -> list[float]:
+def start_state(rules: Sequence[PositionRule]) -> list[float]:
     """The state of an approach of which nothing is known."""
-    return [*signals.start(), *[0.0] * OWN, *(rule.usual for rule in rules), *[0.0] * OWN, 0.0]
+    return [
+        *congestionstate.start_signals(),
+        *[0.0] * OWN,
+        *(rule.usual for rule in rules),
+        *[0.0] * OWN,
+        0.0,
+    ]
 
 
-def step(o: Any, x: Any, present: Any, dt: Any, state: Any, parts: Parts) -> dict[str, Any]:
+def congestion_step(
+    o: Any, x: Any, present: Any, dt: Any, state: Any, parts: FormulaParts
+) -> dict[str, Any]:
     """One slot of every approach: OUTPUTS by name.
 
     `x` [A, WIDTH] holds blocks of one number a place, as `signals.BLOCKS` names them; `present`
     [A, COUNT] is 1 where a believed loop spoke; `dt` [A, 1] is the slot's length in seconds.
     """
-    remembered, smooth, usual, learned, odds_before = o.split(state, [signals.STATE, *[OWN] * 3, 1])
-    remembered_out, known = signals.remember(o, x, present, dt, remembered)
+    remembered, smooth, usual, learned, odds_before = o.split(
+        state, [congestionstate.STATE, *[OWN] * 3, 1]
+    )
+    remembered_out, known = congestionstate.remember_slot(o, x, present, dt, remembered)
     own = o.columns(known, 0, OWN)
     there = o.columns(present, 0, OWN)
     smooth_out = _smoothed(o, x, there, dt, remembered, smooth, parts.rules)
     chances = _chances(o, smooth_out, usual, parts.rules)
     calm = o.number(chances < OFF_ODDS)  # what is near a flag is not usual
-    usual_out, learned_out = signals.habit(o, smooth_out, there * calm, dt, usual, learned)
+    usual_out, learned_out = congestionstate.learn_usual(
+        o, smooth_out, there * calm, dt, usual, learned
+    )
     rule = _best(o, chances, own)
-    all_features, slow = signals.features(o, x, remembered_out, known)
+    all_features, slow = congestionstate.congestion_features(o, x, remembered_out, known)
     trees = o.split(o.trees(all_features, parts.forests), [1, 1, 1])
     here = [
         (column, parts.speakers[name])
         for column, name in zip(situations(o, own), SITUATIONS, strict=True)
     ]
-    age = o.columns(remembered, signals.SMOOTH, signals.SMOOTH + OWN)
+    age = o.columns(remembered, congestionstate.SMOOTH, congestionstate.SMOOTH + OWN)
     went_on = o.number(o.highest(0.0 - age) > -STALE_S)
     odds = _odds(o, here, dt, rule, trees[0], odds_before, went_on)
     out = {
@@ -118,7 +130,7 @@ def step(o: Any, x: Any, present: Any, dt: Any, state: Any, parts: Parts) -> dic
 
 
 def _smoothed(
-    o: Any, x: Any, present: Any, dt: Any, before: Any, smooth: Any, rules: Sequence[Rule]
+    o: Any, x: Any, present: Any, dt: Any, before: Any, smooth: Any, rules: Sequence[PositionRule]
 ) -> Any:
     """Occupancy of each position [A, OWN] as its rule aggregates and smooths it."""
     occupancy = o.split(x, [COUNT] * (WIDTH // COUNT))[: len(AGGREGATES)]
@@ -126,13 +138,13 @@ def _smoothed(
     for block, name in zip(occupancy, AGGREGATES, strict=True):
         mine = o.const([[float(r.aggregate == name) for r in rules]])
         chosen = chosen + o.columns(block, 0, OWN) * mine
-    age = o.columns(before, signals.SMOOTH, signals.SMOOTH + OWN)
+    age = o.columns(before, congestionstate.SMOOTH, congestionstate.SMOOTH + OWN)
     smooth = smooth * o.number(age < STALE_S)  # too old to build on: start anew
     share = 1.0 - o.exp(dt * o.const([[-1.0 / r.tau_s for r in rules]]))
     return smooth + present * share * (chosen - smooth)
 
 
-def _chances(o: Any, smooth: Any, usual: Any, rules: Sequence[Rule]) -> Any:
+def _chances(o: Any, smooth: Any, usual: Any, rules: Sequence[PositionRule]) -> Any:
     """Odds of each position [A, OWN], by the threshold that its site has."""
     follow = o.const([[r.follow for r in rules]])
     moved = o.clip(follow * (usual - o.const([[r.usual for r in rules]])), -BOUND, BOUND)
@@ -157,7 +169,7 @@ def situations(o: Any, known: Any) -> list[Any]:
     return [*o.split(alone, [1] * OWN), o.number(count > 1.5)]
 
 
-def mixed(o: Any, trees: Any, rule: Any, share: float) -> Any:
+def mix_odds(o: Any, trees: Any, rule: Any, share: float) -> Any:
     """Odds of both, `share` of them the trees'; of the rule alone as it says them."""
     if share == 0.0:
         return rule
@@ -170,7 +182,7 @@ def _odds(o: Any, here: _Here, dt: Any, rule: Any, trees: Any, before: Any, went
     now: Any = 0.0
     share: Any = 0.0
     for column, speaker in here:
-        now = now + column * mixed(o, trees, rule, speaker.trees)
+        now = now + column * mix_odds(o, trees, rule, speaker.trees)
         fade = 1.0 - o.exp(dt * (-1.0 / speaker.tau_s)) if speaker.tau_s else 1.0
         share = share + column * fade
     return now + went_on * (1.0 - share) * (before - now)

@@ -19,19 +19,19 @@ from typing import Final
 
 import numpy as np
 
-from edge.infer.incident import Incidents, Limits
+from edge.infer.incident import IncidentLimits, Incidents
 from edge.infer.sites import ApproachSite
-from models.congestion.rows import lanes_of
+from models.congestion.approachrows import lanes_of
 from models.congestion.scenarios.legacy import load_legacy
-from models.congestion.scenarios.play import Window, play
-from models.congestion.scenarios.street import Street, load_all
+from models.congestion.scenarios.playstreet import Window, play_ticks
+from models.congestion.scenarios.simstreet import SimStreet, load_streets
 
 AFTER_S: Final = 120.0
 Pair = tuple[str, str]
 
 
 @dataclass
-class Found:
+class IncidentCounts:
     """Counts over streets; `days` are street-days."""
 
     incidents: int = 0
@@ -48,7 +48,7 @@ class Found:
         return self.found_matter / max(self.matter, 1) - 0.15 * self.false / max(self.days, 0.01)
 
 
-def incidents_of(street: Street) -> list[tuple[Pair, float, float]]:
+def incidents_of(street: SimStreet) -> list[tuple[Pair, float, float]]:
     """The pair of stations around each incident, its begin and end (s)."""
     at_m = {loop.link: loop.at_m for loop in street.loops}
     after = {link.name: link.downstream for link in street.links}
@@ -63,7 +63,9 @@ def incidents_of(street: Street) -> list[tuple[Pair, float, float]]:
     return sorted(out)
 
 
-def alarms(street: Street, played: Sequence[Window], limits: Limits) -> list[tuple[Pair, float]]:
+def incident_alarms(
+    street: SimStreet, played: Sequence[Window], limits: IncidentLimits
+) -> list[tuple[Pair, float]]:
     """When which pair went on."""
     sites = [ApproachSite(link.name, link.downstream, link.distance_m) for link in street.links]
     judge = Incidents(sites, lanes_of(street).values(), limits)
@@ -75,7 +77,9 @@ def alarms(street: Street, played: Sequence[Window], limits: Limits) -> list[tup
     return out
 
 
-def score(street: Street, pair_alarms: Sequence[tuple[Pair, float]], into: Found) -> None:
+def score_street(
+    street: SimStreet, pair_alarms: Sequence[tuple[Pair, float]], into: IncidentCounts
+) -> None:
     true = incidents_of(street)
     right = np.zeros(len(pair_alarms), bool)
     for pair, begin, end in true:
@@ -96,7 +100,7 @@ def score(street: Street, pair_alarms: Sequence[tuple[Pair, float]], into: Found
     into.days += street.hours / 24
 
 
-def older(folder: Path) -> list[Street]:
+def older_corridors(folder: Path) -> list[SimStreet]:
     """The older corridors, with the incidents of their meta.json."""
     out = []
     for street in load_legacy(folder):
@@ -112,21 +116,21 @@ def main() -> None:
     parser.add_argument("--legacy", type=Path)
     parser.add_argument("--tune", action="store_true", help="search limits, print the best")
     args = parser.parse_args()
-    loaded = load_all(args.streets) if args.streets else []
-    loaded += older(args.legacy) if args.legacy else []
+    loaded = load_streets(args.streets) if args.streets else []
+    loaded += older_corridors(args.legacy) if args.legacy else []
     streets = [street for street in loaded if street.kind == "corridor"]
-    played = [list(play(street)) for street in streets]
-    choices = [Limits()]
+    played = [list(play_ticks(street)) for street in streets]
+    choices = [IncidentLimits()]
     if args.tune:
         choices = [
-            Limits(difference=d, relative=r, flow=f, persist_s=p)
+            IncidentLimits(difference=d, relative=r, flow=f, persist_s=p)
             for d, r, f, p in product((0.08, 0.12), (0.4, 0.5), (0.75, 0.85), (60.0, 90.0))
         ]
     results = []
     for limits in choices:
-        found = Found()
+        found = IncidentCounts()
         for street, windows in zip(streets, played, strict=True):
-            score(street, alarms(street, windows, limits), found)
+            score_street(street, incident_alarms(street, windows, limits), found)
         results.append((found.worth, limits, found))
     results.sort(key=lambda one: -one[0])
     print("| limits | incidents | found | that jam | found | false / street-day | median delay |")

@@ -18,61 +18,69 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.congestion import learning, tuning
-from models.congestion.bundled import export
-from models.congestion.choosing import Odds, speaker
-from models.congestion.formula import SITUATIONS, Parts, Rule, Speaker
-from models.congestion.learning import AHEAD_S, UNSEEN, Sample
-from models.congestion.rows import Row, after, parts_of, rows_of, simulated
-from models.congestion.running import rule_odds
-from models.congestion.scenarios.faults import inject
+from models.congestion import treelearning, tuning
+from models.congestion.approachrows import (
+    ApproachRow,
+    parts_of,
+    rows_after_usual_days,
+    rows_of,
+    simulated_judge,
+)
+from models.congestion.congestionbundle import export_bundle
+from models.congestion.congestionrunner import rule_odds
+from models.congestion.congestionstate import POSITIONS
+from models.congestion.formula import SITUATIONS, FormulaParts, PositionRule, SituationSpeaker
 from models.congestion.scenarios.legacy import load_legacy
-from models.congestion.scenarios.street import Street, load, load_usual, places
-from models.congestion.signals import POSITIONS
+from models.congestion.scenarios.loopfaults import inject_faults
+from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street, load_usual
+from models.congestion.speakerchoice import Odds, choose_speaker
+from models.congestion.treelearning import AHEAD_S, UNSEEN, RowSample
 
 FAULTY: Final = 0.25  # of the loops of the second copy of each street
 SEED: Final = 1
 
 
-def rows(
-    streets: Sequence[tuple[Street, Street | None]], share: float, seed: int = SEED
-) -> list[Row]:
+def training_rows(
+    streets: Sequence[tuple[SimStreet, SimStreet | None]], share: float, seed: int = SEED
+) -> list[ApproachRow]:
     """All links of all streets, all subsets of their positions; `share` of the loops injured.
 
     Beside each street its usual day, in which all loops are sound.
     """
-    whole: list[Row] = []
+    whole: list[ApproachRow] = []
     for street, usual in streets:
         if share:
-            injured, faults = inject(street, seed, share)
-            here = rows_of(injured, simulated(faults, street, seed))
+            injured, faults = inject_faults(street, seed, share)
+            here = rows_of(injured, simulated_judge(faults, street, seed))
         else:
             here = rows_of(street)
-        whole += after(here, rows_of(usual)) if usual else here
+        whole += rows_after_usual_days(here, rows_of(usual)) if usual else here
     return whole + [part for row in whole for part in parts_of(row)]
 
 
-def tuned(all_rows: Sequence[Row]) -> dict[str, tuning.Trials]:
+def tuned_rules(all_rows: Sequence[ApproachRow]) -> dict[str, tuning.RuleTrials]:
     """Trials of the rule for each position, on the rows that have it alone."""
     return {
-        position: tuning.trials([r for r in all_rows if r.situation == position], position)
+        position: tuning.rule_trials([r for r in all_rows if r.situation == position], position)
         for position in POSITIONS
     }
 
 
-def unseen(samples: Sequence[Sample], folds: Sequence[frozenset[str]], which: int) -> Odds:
+def unseen_odds(samples: Sequence[RowSample], folds: Sequence[frozenset[str]], which: int) -> Odds:
     """The odds of each sample from trees that have not seen its street."""
     out: Odds = [np.zeros(0)] * len(samples)
     for fold in folds:
-        forest = learning.learn([s for s in samples if s.row.street not in fold], which)
+        forest = treelearning.learn_forest([s for s in samples if s.row.street not in fold], which)
         for i, sample in enumerate(samples):
             if sample.row.street in fold:
                 out[i] = forest.run(sample.features)[:, 0]
     return out
 
 
-def ruled(
-    all_rows: Sequence[Row], trials: Mapping[str, tuning.Trials], folds: Sequence[frozenset[str]]
+def unseen_rule_odds(
+    all_rows: Sequence[ApproachRow],
+    trials: Mapping[str, tuning.RuleTrials],
+    folds: Sequence[frozenset[str]],
 ) -> Odds:
     """The odds of each row from rules that were tuned without its street."""
     out: Odds = [np.zeros(0)] * len(all_rows)
@@ -91,31 +99,37 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--rule", nargs="*", default=[], choices=SITUATIONS, help="it speaks here")
     args = parser.parse_args()
-    found = [(load(place), load_usual(place)) for each in args.streets for place in places(each)]
+    found = [
+        (load_street(place), load_usual(place))
+        for each in args.streets
+        for place in find_streets(each)
+    ]
     streets = [(street, usual) for street, usual in found if street.seed < UNSEEN]
     streets += [(street, None) for street in load_legacy(args.legacy)] if args.legacy else []
-    clean, faulty = rows(streets, 0.0), rows(streets, FAULTY)
+    clean, faulty = training_rows(streets, 0.0), training_rows(streets, FAULTY)
     print(
         f"{len(streets)} streets, {sum(r.days for r in clean if r.whole):.1f} link-days", flush=True
     )
     all_rows = clean + faulty
-    samples = learning.samples(all_rows)
-    folds = learning.folds(street.name for street, _ in streets)
-    trials = tuned(all_rows)
-    rule = ruled(all_rows, trials, folds)
+    samples = treelearning.row_samples(all_rows)
+    folds = treelearning.street_folds(street.name for street, _ in streets)
+    trials = tuned_rules(all_rows)
+    rule = unseen_rule_odds(all_rows, trials, folds)
     halves = [frozenset().union(*folds[k::2]) for k in (0, 1)]  # forecasts only need odds
     print("rule tuned", flush=True)
-    trees = [unseen(samples, halves if which else folds, which) for which in range(len(AHEAD_S))]
-    speakers: dict[str, Speaker] = {}
+    trees = [
+        unseen_odds(samples, halves if which else folds, which) for which in range(len(AHEAD_S))
+    ]
+    speakers: dict[str, SituationSpeaker] = {}
     figures: dict[str, Any] = {}
     for situation in SITUATIONS:
-        speakers[situation], figures[situation] = speaker(
+        speakers[situation], figures[situation] = choose_speaker(
             situation, samples, len(clean), trees, rule, folds, situation in args.rule
         )
         print(situation, figures[situation], flush=True)
     if args.out:
-        rules: list[Rule] = [trials[position].best() for position in POSITIONS]
-        forests = [learning.learn(samples, which) for which in range(len(AHEAD_S))]
+        rules: list[PositionRule] = [trials[position].best() for position in POSITIONS]
+        forests = [treelearning.learn_forest(samples, which) for which in range(len(AHEAD_S))]
         about = {
             "streets": len(streets),
             "link_days": round(sum(r.days for r in clean if r.whole), 1),
@@ -123,7 +137,7 @@ def main() -> None:
             "left_out_in_folds": figures,
             "rule_speaks": args.rule,
         }
-        export(Parts(rules, speakers, forests), args.out, about, samples)
+        export_bundle(FormulaParts(rules, speakers, forests), args.out, about, samples)
 
 
 if __name__ == "__main__":

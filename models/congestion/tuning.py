@@ -19,17 +19,23 @@ from edge.infer.occupancy import (
     CEILING,
     FAST,
     HIGH,
-    MOST,
+    ODDS_LIMIT,
     OFF_ODDS,
     QUICK,
     SLOT_S,
     SLOW,
     TRAFFIC,
 )  # fmt: skip
-from models.congestion.events import Tally, lately, starts, tally, total
-from models.congestion.formula import AGGREGATES, Rule
-from models.congestion.rows import PASSES, Row
-from models.congestion.signals import COUNT, POSITIONS, STALE_S
+from models.congestion.approachrows import PASSES, ApproachRow
+from models.congestion.congestionstate import COUNT, POSITIONS, STALE_S
+from models.congestion.eventscores import (
+    EventTally,
+    flag_starts,
+    recent_level,
+    tally_link,
+    total_tally,
+)
+from models.congestion.formula import AGGREGATES, PositionRule
 
 TAUS_S: Final = (20.0, 60.0, 120.0)
 THRESHOLDS: Final = tuple(round(0.24 + 0.04 * i, 2) for i in range(17))
@@ -45,26 +51,26 @@ PROMPT_S: Final = 60.0
 Series = NDArray[np.float64]
 
 
-def worth(t: Tally) -> float:
+def tally_worth(t: EventTally) -> float:
     """What thresholds are chosen by."""
     late = max(0.0, t.delay_s - PROMPT_S) / 60.0 if t.delays else 0.0
     extra = min(max(0.0, t.wrong_a_day - ALLOWED), 4.0)
     return t.f1 - FALSE_COST * extra - DELAY_COST * min(late, 5.0)
 
 
-def scored(level: NDArray[Any], row: Row, on: float, off: float) -> Tally:
+def score_flags(level: NDArray[Any], row: ApproachRow, on: float, off: float) -> EventTally:
     """The flags of one row."""
-    at = starts(level, lately(level, float(row.dt_s[0])), on, off)
-    return tally(row.ends_s[at], row.link.events, row.link.short, row.days)
+    at = flag_starts(level, recent_level(level, float(row.dt_s[0])), on, off)
+    return tally_link(row.ends_s[at], row.link.events, row.link.short, row.days)
 
 
-def smoothed(row: Row, position: int, aggregate: str, tau_s: float) -> Series:
+def smoothed_occupancy(row: ApproachRow, position: int, aggregate: str, tau_s: float) -> Series:
     """Occupancy of one position as the rule smooths it."""
     block = AGGREGATES.index(aggregate)
     x = row.x[:, block * COUNT + position].astype(np.float64)
     out, value, age = np.zeros(len(x)), 0.0, math.inf
     if row.before is not None:
-        value, age = float(smoothed(row.before, position, aggregate, tau_s)[-1]), 0.0
+        value, age = float(smoothed_occupancy(row.before, position, aggregate, tau_s)[-1]), 0.0
     for i, (now, there, dt_s) in enumerate(zip(x, row.present[:, position], row.dt_s, strict=True)):
         if age >= STALE_S:
             value = 0.0
@@ -78,20 +84,23 @@ def smoothed(row: Row, position: int, aggregate: str, tau_s: float) -> Series:
 
 
 @dataclass(frozen=True)
-class Trials:
+class RuleTrials:
     """Every choice of one position on every row, so that subsets of rows are quickly searched."""
 
-    rows: Sequence[Row]
-    rules: Sequence[Rule]
-    tallies: Sequence[Sequence[Tally]]  # by row, then rule
+    rows: Sequence[ApproachRow]
+    rules: Sequence[PositionRule]
+    tallies: Sequence[Sequence[EventTally]]  # by row, then rule
 
-    def best(self, without: frozenset[str] = frozenset()) -> Rule:
+    def best(self, without: frozenset[str] = frozenset()) -> PositionRule:
         """The rule that is best on the streets that are not left out, with its neighbours.
 
         Neighbours have the next lower and higher threshold: a peak in between would be chance.
         """
         kept = [i for i, row in enumerate(self.rows) if row.street not in without]
-        worths = [worth(total(self.tallies[i][k] for i in kept)) for k in range(len(self.rules))]
+        worths = [
+            tally_worth(total_tally(self.tallies[i][k] for i in kept))
+            for k in range(len(self.rules))
+        ]
         value = np.asarray(worths).reshape(-1, len(THRESHOLDS), len(OFF))
         return self.rules[int(np.argmax(broad(value)))]
 
@@ -102,38 +111,41 @@ def broad(value: Series) -> Series:
     return np.asarray(beside[:, :-2] + 2 * value + beside[:, 2:])
 
 
-def trials(rows: Sequence[Row], position: str) -> Trials:
+def rule_trials(rows: Sequence[ApproachRow], position: str) -> RuleTrials:
     """Of rows that have this position alone."""
     k = POSITIONS.index(position)
-    rules: list[Rule] = []
-    tallies: list[list[Tally]] = [[] for _ in rows]
+    rules: list[PositionRule] = []
+    tallies: list[list[EventTally]] = [[] for _ in rows]
     moving = [(t, follow, (1 - off) * t) for follow, t, off in product(FOLLOWS, THRESHOLDS, OFF)]
     for aggregate, tau_s in product(AGGREGATES, TAUS_S):
-        levels = [smoothed(row, k, aggregate, tau_s) for row in rows]
-        here = Rule(aggregate, tau_s, 0.0, 0.0, usual_level(rows, k, aggregate, tau_s), 0.0)
-        steps = moved(rows, k, here, moving)
+        levels = [smoothed_occupancy(row, k, aggregate, tau_s) for row in rows]
+        here = PositionRule(aggregate, tau_s, 0.0, 0.0, usual_level(rows, k, aggregate, tau_s), 0.0)
+        steps = moved_thresholds(rows, k, here, moving)
         for i, (threshold, follow, margin) in enumerate(moving):
             slope = round(-OFF_ODDS / margin, 4)
             rules.append(replace(here, threshold=threshold, slope=slope, follow=follow))
             for mine, level, step, row in zip(tallies, levels, steps, rows, strict=True):
-                mine.append(scored(level - step[:, i], row, threshold, threshold - margin))
-    return Trials(rows, rules, tallies)
+                mine.append(score_flags(level - step[:, i], row, threshold, threshold - margin))
+    return RuleTrials(rows, rules, tallies)
 
 
-def usual_level(rows: Sequence[Row], position: int, aggregate: str, tau_s: float) -> float:
+def usual_level(rows: Sequence[ApproachRow], position: int, aggregate: str, tau_s: float) -> float:
     """The middle site's usual level, where a site begins to learn its own."""
     seen: dict[tuple[str, str], float] = {}
     for row in rows:
         if row.before is not None:
-            level = smoothed(row.before, position, aggregate, tau_s)
+            level = smoothed_occupancy(row.before, position, aggregate, tau_s)
             busy = level[(level > TRAFFIC) & (row.before.present[:, position] > 0)]
             if len(busy):
                 seen[row.street, row.link.name] = float(np.quantile(busy, HIGH))
     return round(float(np.median(list(seen.values()))), 3) if seen else USUAL
 
 
-def moved(
-    rows: Sequence[Row], position: int, rule: Rule, moving: Sequence[tuple[float, float, float]]
+def moved_thresholds(
+    rows: Sequence[ApproachRow],
+    position: int,
+    rule: PositionRule,
+    moving: Sequence[tuple[float, float, float]],
 ) -> list[NDArray[np.float32]]:
     """By how much thresholds have moved [S, len(moving)], after the usual days of each row.
 
@@ -153,23 +165,27 @@ def moved(
             counts = free * (dt_s * (level > TRAFFIC) / SLOT_S)[:, None]
             pace = np.maximum(QUICK / (1.0 + learned / FAST), SLOW)
             usual = np.clip(usual + counts * pace * (HIGH - (level[:, None] < usual)), 0.0, 1.0)
-            learned = np.minimum(learned + counts, MOST)
+            learned = np.minimum(learned + counts, ODDS_LIMIT)
     return [steps[: len(row.dt_s), k] for k, row in enumerate(rows)]
 
 
-def _padded(rows: Sequence[Row | None], position: int, rule: Rule) -> list[tuple[Series, Series]]:
+def _padded(
+    rows: Sequence[ApproachRow | None], position: int, rule: PositionRule
+) -> list[tuple[Series, Series]]:
     """(level, seconds), each [R], slot by slot; 0 s where there is nothing to learn from."""
     longest = max((len(row.dt_s) for row in rows if row is not None), default=0)
     level, dt_s = np.zeros((longest, len(rows))), np.zeros((longest, len(rows)))
     for k, row in enumerate(rows):
         if row is not None:
-            level[: len(row.dt_s), k] = smoothed(row, position, rule.aggregate, rule.tau_s)
+            level[: len(row.dt_s), k] = smoothed_occupancy(
+                row, position, rule.aggregate, rule.tau_s
+            )
             dt_s[: len(row.dt_s), k] = row.dt_s * row.present[:, position]
     return list(zip(level, dt_s, strict=True))
 
 
 @dataclass(frozen=True)
-class Limits:
+class FlagLimits:
     """Odds at which a flag goes on and off."""
 
     on: float
@@ -182,7 +198,7 @@ class Limits:
         return scale, -scale * self.on
 
 
-def calibrated(odds: NDArray[Any], truth: NDArray[Any]) -> tuple[float, float]:
+def platt_scaling(odds: NDArray[Any], truth: NDArray[Any]) -> tuple[float, float]:
     """Scale and shift that make probabilities of odds: logistic regression (Platt), by Newton."""
     z, y = np.clip(odds.astype(np.float64), -15.0, 15.0), truth.astype(np.float64)
     x = np.stack([z, np.ones_like(z)], axis=1)

@@ -9,20 +9,25 @@ With `held_out` in DIR only that is taken.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from models import BUNDLES
-from models.confidence import interval
-from models.congestion.scenarios.faults import inject
+from models.confidence import bootstrap_interval
 from models.congestion.scenarios.legacy import load_legacy
-from models.congestion.scenarios.street import Street, load, places
-from models.loopfault.data import SHARE, played
+from models.congestion.scenarios.loopfaults import inject_faults
+from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street
 from models.loopfault.export import OFF, ON
-from models.loopfault.flagging import alarms, floored, heeded, ruling
-from models.loopfault.running import Running
-from models.loopfault.scoring import Score, score, table
+from models.loopfault.flagging import (
+    flag_alarms,
+    floor_by_rule,
+    rule_answers,
+    without_unproven_silence,
+)
+from models.loopfault.flagscores import FlagScore, score_street, score_table
+from models.loopfault.graphrunner import GraphRunner
+from models.loopfault.playedstreets import SHARE, play_street
 
 SEED: Final = 1000
 PLAYS: Final = 4  # of each street
@@ -31,21 +36,21 @@ CHOSEN_ON: Final = ("arterial_101", "arterial_102", "corridor_101", "corridor_10
 
 
 def evaluate(
-    streets: Iterable[Street], run: Running, plays: int
-) -> tuple[list[Score], list[Score]]:
+    streets: Iterable[SimStreet], run: GraphRunner, plays: int
+) -> tuple[list[FlagScore], list[FlagScore]]:
     """The model's scores and the rules', one for each street."""
     models, rules = [], []
     for street in streets:
-        model, ruled = Score(), Score()
+        model, ruled = FlagScore(), FlagScore()
         for seed in range(SEED, SEED + plays):
             hurt = (street.seed // 3 + seed) % 2
-            injured, faults = inject(street, seed, SHARE if hurt else 0.0)
-            p = played(injured, faults)
-            answers = floored(heeded(run.answer(p), p.silent), p.ruled)
-            (flags,) = alarms([p], [answers], ON, OFF)
-            model += score(flags, faults, p.hours)
-            (flags,) = alarms([p], [ruling(p.ruled)], ON, OFF, at_once=True)
-            ruled += score(flags, faults, p.hours)
+            injured, faults = inject_faults(street, seed, SHARE if hurt else 0.0)
+            p = play_street(injured, faults)
+            answers = floor_by_rule(without_unproven_silence(run.answer(p), p.silent), p.ruled)
+            (flags,) = flag_alarms([p], [answers], ON, OFF)
+            model += score_street(flags, faults, p.hours)
+            (flags,) = flag_alarms([p], [rule_answers(p.ruled)], ON, OFF, at_once=True)
+            ruled += score_street(flags, faults, p.hours)
         models.append(model)
         rules.append(ruled)
     return models, rules
@@ -53,31 +58,35 @@ def evaluate(
 
 def tables(args: argparse.Namespace) -> Iterator[str]:
     """What the card tells, line by line: of `args.streets`, and of `args.legacy` where given."""
-    run = Running((args.bundle / "loopfault.onnx").read_bytes())
+    run = GraphRunner((args.bundle / "loopfault.onnx").read_bytes())
     plays = 1 if getattr(args, "quick", False) else getattr(args, "plays", PLAYS)
     for title, streets in _sets(args.streets, getattr(args, "legacy", None)):
         for name, parts in zip(("model", "rules"), evaluate(streets, run, plays), strict=True):
-            s = sum(parts, Score())
+            s = sum(parts, FlagScore())
             yield ""
             yield f"{title}, {name}: {len(parts)} streets, {s.sound_days:.1f} sound detector-days"
             yield ""
-            yield from table(s).splitlines()
+            yield from score_table(s).splitlines()
             yield f"By street, 95 %: {', '.join(intervals(parts))}."
 
 
-def intervals(parts: Sequence[Score]) -> Iterator[str]:
+def intervals(parts: Sequence[FlagScore]) -> Iterator[str]:
     """What the score lies between when streets are drawn again."""
-    yield f"F1 {interval(parts, lambda some: sum(some, Score()).f1()).shown()}"
-    yield f"recall {interval(parts, lambda some: sum(some, Score()).recall()).shown()}"
-    yield f"false {interval(parts, lambda some: sum(some, Score()).false_a_day()).shown()}"
+
+    def shown(measure: Callable[[FlagScore], float]) -> str:
+        return bootstrap_interval(parts, lambda some: measure(sum(some, FlagScore()))).shown()
+
+    yield f"F1 {shown(FlagScore.f1)}"
+    yield f"recall {shown(FlagScore.recall)}"
+    yield f"false {shown(FlagScore.false_a_day)}"
 
 
-def _sets(streets: Path | None, legacy: Path | None) -> Iterator[tuple[str, Iterable[Street]]]:
+def _sets(streets: Path | None, legacy: Path | None) -> Iterator[tuple[str, Iterable[SimStreet]]]:
     """What is scored, by its name. One street at a time: all of them do not fit into memory."""
     if streets is not None:
         below = streets / "held_out"
-        found = places(below if below.is_dir() else streets)
-        yield "held out", (load(place) for place in found)
+        found = find_streets(below if below.is_dir() else streets)
+        yield "held out", (load_street(place) for place in found)
     if legacy is not None:
         days = load_legacy(legacy)
         yield "older days", [day for day in days if day.name not in CHOSEN_ON]

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from edge.infer.loops.features import FEATURES
+from edge.infer.loops.loopfeatures import FEATURES
 from models import bundle
-from models.loopfault.data import CLASSES, Played, Rows
-from models.loopfault.running import Running
-from models.loopfault.trees import Trees, graph
+from models.loopfault.ensemble import TreeEnsemble, ensemble_graph
+from models.loopfault.graphrunner import GraphRunner
+from models.loopfault.playedstreets import CLASSES, PlayedStreet, Rows
 
 VERSION: Final = "1.1.0"
 NAME: Final = "loopfault"
@@ -24,7 +24,7 @@ WATCHED: Final = ("count_mid", "occupancy_mid", "near_mid", "ratio_mid", "length
 QUANTILES: Final = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
-def references(some: Sequence[tuple[Played, Rows]]) -> list[dict[str, Any]]:
+def reference_distributions(some: Sequence[tuple[PlayedStreet, Rows]]) -> list[dict[str, Any]]:
     """How some inputs and the answer are spread, for the guard's watch over drift."""
     rows = np.concatenate([p.rows.reshape(-1, p.rows.shape[2]) for p, _ in some])
     sound = np.concatenate([answer[..., 0].ravel() for _, answer in some])
@@ -47,7 +47,9 @@ def references(some: Sequence[tuple[Played, Rows]]) -> list[dict[str, Any]]:
     return out
 
 
-def golden(some: Sequence[Played], trees: Trees) -> list[tuple[dict[str, Rows], dict[str, Rows]]]:
+def golden_cases(
+    some: Sequence[PlayedStreet], trees: TreeEnsemble
+) -> list[tuple[dict[str, Rows], dict[str, Rows]]]:
     """Two rows of each kind and of sound loops, one batch, and one row alone."""
     rows = []
     for kind in range(len(CLASSES)):
@@ -60,10 +62,12 @@ def golden(some: Sequence[Played], trees: Trees) -> list[tuple[dict[str, Rows], 
     return [({"x": part}, {"p": trees.probabilities(part)}) for part in (x, x[:1])]
 
 
-def export(trees: Trees, out: Path, some: Sequence[Played], training: dict[str, Any]) -> None:
+def export_bundle(
+    trees: TreeEnsemble, out: Path, some: Sequence[PlayedStreet], training: dict[str, Any]
+) -> None:
     """Write the bundle."""
-    model = graph(trees, NAME, VERSION)
-    run = Running(model.SerializeToString())
+    model = ensemble_graph(trees, NAME, VERSION)
+    run = GraphRunner(model.SerializeToString())
     about = {
         "name": NAME,
         "version": VERSION,
@@ -76,7 +80,7 @@ def export(trees: Trees, out: Path, some: Sequence[Played], training: dict[str, 
         "flags": {"on": ON, "off": OFF},
         "features": list(FEATURES),
         "classes": list(CLASSES),
-        "reference": references([(p, run.answer(p)) for p in some]),
+        "reference": reference_distributions([(p, run.answer(p)) for p in some]),
         "training": training,
     }
-    bundle.write(out, model, about, golden(some, trees))
+    bundle.write_bundle(out, model, about, golden_cases(some, trees))

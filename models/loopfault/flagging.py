@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.infer.loops.evidence import Key
-from edge.infer.loops.flag import KINDS, QUIET_S, SMOOTH_S
-from edge.infer.loops.judge import OPEN
-from edge.infer.loops.rules import ALWAYS, SURE
-from models.loopfault.data import CLASSES, Played
-from models.loopfault.scoring import Alarm
+from edge.infer.loops.evidence import LoopKey
+from edge.infer.loops.loopflag import LEARNED_FAULTS, QUIET_S, SMOOTH_S
+from edge.infer.loops.loopjudge import OPEN
+from edge.infer.loops.looprules import ALWAYS, SURE_SCORE
+from models.loopfault.flagscores import FlagAlarm
+from models.loopfault.playedstreets import CLASSES, PlayedStreet
 
 Probabilities = NDArray[np.float32]  # [slots, loops, classes]
-Alarms = dict[Key, list[Alarm]]
+Alarms = dict[LoopKey, list[FlagAlarm]]
 
 
-def alarms(
-    some: Sequence[Played],
+def flag_alarms(
+    some: Sequence[PlayedStreet],
     probabilities: Sequence[Probabilities],
     on: float,
     off: float,
@@ -29,24 +29,24 @@ def alarms(
 ) -> list[Alarms]:
     """The flags of every loop of every street, in order of time."""
     first = np.cumsum([0, *(len(p.keys) for p in some)])
-    p = joined(probabilities)
-    ends = _beside([np.repeat(each.ends_s[:, None], len(each.keys), 1) for each in some])
+    p = pad_streets(probabilities)
+    ends = _pad([np.repeat(each.ends_s[:, None], len(each.keys), 1) for each in some])
     lengths = np.diff(ends, axis=0, prepend=0.0).clip(0.0)  # 0 where a street is over
-    traffic = _beside([each.traffic for each in some])
+    traffic = _pad([each.traffic for each in some])
     out: list[Alarms] = [{key: [] for key in each.keys} for each in some]
     for loop, begin, end, kind in _raised(p, ends, lengths, traffic, on, off, at_once):
         street = int(np.searchsorted(first, loop, side="right")) - 1
         key = some[street].keys[loop - first[street]]
-        out[street][key].append(Alarm(begin, end, KINDS[kind - 1]))
+        out[street][key].append(FlagAlarm(begin, end, LEARNED_FAULTS[kind - 1]))
     return out
 
 
-def joined(probabilities: Sequence[Probabilities]) -> Probabilities:
+def pad_streets(probabilities: Sequence[Probabilities]) -> Probabilities:
     """All streets' answers beside each other, the shorter ones filled up."""
-    return np.asarray(_beside(probabilities), np.float32)
+    return np.asarray(_pad(probabilities), np.float32)
 
 
-def _beside(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+def _pad(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     longest = max(len(part) for part in parts)
     padded = [
         np.pad(part, [(0, longest - len(part))] + [(0, 0)] * (part.ndim - 1)) for part in parts
@@ -88,22 +88,22 @@ def _raised(
     return out
 
 
-def biased(p: Probabilities, bias: Sequence[float]) -> Probabilities:
+def add_bias(p: Probabilities, bias: Sequence[float]) -> Probabilities:
     """With `bias` added to the log odds of each class."""
     weighted = p * np.exp(np.asarray(bias, np.float32))
     return np.asarray(weighted / weighted.sum(axis=-1, keepdims=True), np.float32)
 
 
-def ruling(ruled: NDArray[np.int8]) -> Probabilities:
+def rule_answers(ruled: NDArray[np.int8]) -> Probabilities:
     """What the rules said, as the model would give it."""
     out = np.zeros((*ruled.shape, len(CLASSES)), np.float32)
     for kind in range(1, len(CLASSES)):
-        out[..., kind] = np.where(ruled == kind, SURE, 0.0)
+        out[..., kind] = np.where(ruled == kind, SURE_SCORE, 0.0)
     out[..., 0] = 1.0 - out[..., 1:].sum(axis=-1)
     return out
 
 
-def heeded(p: Probabilities, silent: NDArray[np.bool_]) -> Probabilities:
+def without_unproven_silence(p: Probabilities, silent: NDArray[np.bool_]) -> Probabilities:
     """What the model says of dead loops counts only where one is silent as no sound loop is."""
     out, off = p.copy(), CLASSES.index("stuck_off")
     out[..., 0] += np.where(silent, 0.0, p[..., off])
@@ -111,7 +111,7 @@ def heeded(p: Probabilities, silent: NDArray[np.bool_]) -> Probabilities:
     return out
 
 
-def floored(p: Probabilities, ruled: NDArray[np.int8]) -> Probabilities:
+def floor_by_rule(p: Probabilities, ruled: NDArray[np.int8]) -> Probabilities:
     """The model's answer, but of some kinds the rule's where the model finds nothing."""
     theirs = np.isin(ruled, [CLASSES.index(kind) for kind in ALWAYS]) & (p[..., 0] >= OPEN)
-    return np.where(theirs[..., None], ruling(ruled), p)
+    return np.where(theirs[..., None], rule_answers(ruled), p)

@@ -18,14 +18,14 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from edge.core.loop import LoopTick
-from edge.infer.loops.activity import Activity
-from edge.infer.loops.rules import Ruling
+from edge.core.looptick import LoopTick
+from edge.infer.loops.activity import LaneActivity
+from edge.infer.loops.looprules import Ruling
 from edge.infer.sites import ApproachSite, LaneSite, Role
 from models.congestion.scenarios.legacy import load_legacy
-from models.congestion.scenarios.play import play
-from models.congestion.scenarios.street import Street
-from models.loopfault.data import site, slots
+from models.congestion.scenarios.playstreet import play_ticks
+from models.congestion.scenarios.simstreet import SimStreet
+from models.loopfault.playedstreets import site_of_street, ticks_by_slot
 
 NS: Final = 1_000_000_000
 SLOT_S: Final = 30
@@ -38,7 +38,7 @@ Ticks = list[LoopTick]
 
 
 @dataclass(frozen=True)
-class Site:
+class SilenceSite:
     """A place with loops. `play` gives the ticks of a slot and the wall clock, or a gap's seconds.
 
     `play` takes the number of the slot with which it begins.
@@ -52,7 +52,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Alarm:
+class SilenceAlarm:
     """A lane was called dead, `idle_s` after it fell silent."""
 
     lane: str
@@ -61,14 +61,16 @@ class Alarm:
     text: str
 
 
-def activity(of: Site) -> Activity:
+def make_activity(of: SilenceSite) -> LaneActivity:
     """A new judge of silence."""
-    return Activity(of.lanes, of.approaches, lambda key: None)
+    return LaneActivity(of.lanes, of.approaches, lambda key: None)
 
 
-def alarms(of: Site, judge: Activity | None = None, first: int = 0) -> Iterator[Alarm]:
+def silence_alarms(
+    of: SilenceSite, judge: LaneActivity | None = None, first: int = 0
+) -> Iterator[SilenceAlarm]:
     """Each silence that is called a fault, once."""
-    judge = judge or activity(of)
+    judge = judge or make_activity(of)
     up: set[str] = set()
     for each in of.play(first):
         if isinstance(each, float):
@@ -82,25 +84,27 @@ def alarms(of: Site, judge: Activity | None = None, first: int = 0) -> Iterator[
         up = (up & {t.lane for t in ticks if not (t.more or t.stays)}) | dead.keys()
 
 
-def _alarm(lane: str, tick: LoopTick, ruling: Ruling) -> Alarm:
+def _alarm(lane: str, tick: LoopTick, ruling: Ruling) -> SilenceAlarm:
     idle_s = (tick.to_ns - (ruling.since_ns or 0)) / NS
-    return Alarm(lane, tick.to_ns / NS, idle_s, ruling.seen)
+    return SilenceAlarm(lane, tick.to_ns / NS, idle_s, ruling.seen)
 
 
-def silenced(ticks: Ticks, lane: str) -> Ticks:
+def silence_lane(ticks: Ticks, lane: str) -> Ticks:
     """The same slot, but nothing comes from this lane."""
     return [
         t._replace(stays=(), more=0, on_ns=0, since_ns=None) if t.lane == lane else t for t in ticks
     ]
 
 
-def delays(of: Site, killed_at: Iterable[int]) -> Iterator[tuple[str, float, float, float | None]]:
+def naming_delays(
+    of: SilenceSite, killed_at: Iterable[int]
+) -> Iterator[tuple[str, float, float, float | None]]:
     """Each lane is killed at each of these slots, alone.
 
     Gives the lane, vehicles a minute beside it, its share of them in the two hours before, and
     the minutes until it is named (None: not within HOURS).
     """
-    judge, at, stops = activity(of), 0, set(killed_at)
+    judge, at, stops = make_activity(of), 0, set(killed_at)
     recent: list[dict[str, float]] = []
     for each in of.play(0):
         if at in stops:
@@ -118,7 +122,7 @@ def delays(of: Site, killed_at: Iterable[int]) -> Iterator[tuple[str, float, flo
 
 
 def _killed(
-    of: Site, judge: Activity, at: int, recent: Sequence[Mapping[str, float]]
+    of: SilenceSite, judge: LaneActivity, at: int, recent: Sequence[Mapping[str, float]]
 ) -> Iterator[tuple[str, float, float, float | None]]:
     kept = judge.snapshot()
     places: dict[tuple[str, str], list[str]] = {}
@@ -130,7 +134,7 @@ def _killed(
         most = max((count[n] for n in beside), default=0.0)
         if not most or not count[lane.name]:
             continue
-        one = activity(of)
+        one = make_activity(of)
         one.restore(kept)
 
         def dying(
@@ -139,10 +143,11 @@ def _killed(
             for i, each in enumerate(of.play(first)):
                 if i >= HOURS * 120:
                     return
-                yield each if isinstance(each, float) else (silenced(each[0], name), each[1])
+                yield each if isinstance(each, float) else (silence_lane(each[0], name), each[1])
 
         named = next(
-            (a for a in alarms(replace(of, play=dying), one, at) if a.lane == lane.name), None
+            (a for a in silence_alarms(replace(of, play=dying), one, at) if a.lane == lane.name),
+            None,
         )
         yield (
             lane.name,
@@ -164,12 +169,12 @@ def ticks_of(end_s: float, counts: Mapping[str, float]) -> Ticks:
     ]
 
 
-def road(
+def random_road(
     by_hour: Callable[[float], Mapping[str, float]],
     days: float,
     seed: int = 1,
     roles: Mapping[str, Role] | None = None,
-) -> Site:
+) -> SilenceSite:
     """Lanes beside each other in which vehicles come by chance: `by_hour` says how many a minute.
 
     It is asked with the hours since Monday, midnight.
@@ -187,7 +192,7 @@ def road(
             end_s = (slot + 1) * SLOT_S
             yield ticks_of(end_s, counts), MONDAY_S + end_s
 
-    return Site("road", lanes, (), days, play_)
+    return SilenceSite("road", lanes, (), days, play_)
 
 
 def by_chance(chance: random.Random, mean: float) -> int:
@@ -199,12 +204,12 @@ def by_chance(chance: random.Random, mean: float) -> int:
     return count
 
 
-def simulated(street: Street, *, alone: bool = False) -> Site:
+def simulated(street: SimStreet, *, alone: bool = False) -> SilenceSite:
     """A simulated day. `alone`: each place by itself.
 
     Where a corridor has more lanes than elsewhere, the right one is auxiliary.
     """
-    lanes, approaches = site(street)
+    lanes, approaches = site_of_street(street)
     names: dict[tuple[str, str], list[str]] = {}
     for lane in lanes:
         names.setdefault((lane.approach, lane.position), []).append(lane.name)
@@ -215,19 +220,19 @@ def simulated(street: Street, *, alone: bool = False) -> Site:
     if alone:
         lanes = [replace(x, approach=f"{x.approach}.{x.position}") for x in lanes]
         approaches = []
-    whole = [slot for _, ticks in play(street) for slot in slots(ticks)]
+    whole = [slot for _, ticks in play_ticks(street) for slot in ticks_by_slot(ticks)]
 
     def play_(first: int) -> Iterator[tuple[Ticks, float | None] | float]:
         return ((slot, None) for slot in whole[first:])
 
     name = f"{street.name}{', each place alone' if alone else ''}"
-    return Site(name, tuple(lanes), tuple(approaches), street.hours / 24.0, play_)
+    return SilenceSite(name, tuple(lanes), tuple(approaches), street.hours / 24.0, play_)
 
 
 # -- what is printed -------------------------------------------------------------------------------
 
 
-def counted(sites: Iterable[Site], show: Callable[[str], None]) -> None:
+def count_sites(sites: Iterable[SilenceSite], show: Callable[[str], None]) -> None:
     """Alarms of each site, and of all together, and delays of lanes that are killed.
 
     Those of recorded days are false only if the lane lived: look at what it counted.
@@ -235,7 +240,7 @@ def counted(sites: Iterable[Site], show: Callable[[str], None]) -> None:
     found, days = 0, 0.0
     named: list[tuple[float, float, float | None]] = []
     for of in sites:
-        site_alarms = list(alarms(of))
+        site_alarms = list(silence_alarms(of))
         found, days = found + len(site_alarms), days + of.days
         show(
             f"{of.name}: {len(of.lanes)} lanes, {of.days:.1f} days, {len(site_alarms)} called dead"
@@ -245,7 +250,7 @@ def counted(sites: Iterable[Site], show: Callable[[str], None]) -> None:
             show(f"    {alarm.lane}: {when}: {alarm.text}")
         day = max(0, min(15, int(of.days) - 1))
         at = [day * DAY + hour * 120 for hour in KILLED_AT]
-        named += [(beside, share, m) for _, beside, share, m in delays(of, at)]
+        named += [(beside, share, m) for _, beside, share, m in naming_delays(of, at)]
     if days:
         show(
             f"all: {found} called dead in {days:.1f} days of a site: "
@@ -254,10 +259,10 @@ def counted(sites: Iterable[Site], show: Callable[[str], None]) -> None:
     for low, high in ((8.0, 999.0), (2.0, 8.0), (0.5, 2.0)):
         some = [m for beside, share, m in named if low <= beside < high and share >= 0.5]
         show(f"dead lanes of at least half the traffic beside, {low:g} to {high:g} a minute there: "
-             f"{shown(some)}")  # fmt: skip
+             f"{delay_text(some)}")  # fmt: skip
 
 
-def shown(minutes: Sequence[float | None]) -> str:
+def delay_text(minutes: Sequence[float | None]) -> str:
     """Median and worst of what was named."""
     known = sorted(m for m in minutes if m is not None)
     if not known:
@@ -273,14 +278,14 @@ def after_a_day(a_minute: float, share: float, plays: int, role: Role = "mainlin
     """Minutes until a lane is named that dies when a day was learned."""
     found: list[float | None] = []
     for seed in range(plays):
-        of = road(
+        of = random_road(
             lambda hour: {"beside": a_minute, "dying": a_minute * share},
             1.0 + HOURS / 24.0,
             seed,
             {"dying": role, "beside": "bicycle" if role == "bicycle" else "mainline"},
         )
-        found += [m for lane, _, _, m in delays(of, [DAY]) if lane == "dying"]
-    return shown(found)
+        found += [m for lane, _, _, m in naming_delays(of, [DAY]) if lane == "dying"]
+    return delay_text(found)
 
 
 def main() -> None:
@@ -303,12 +308,12 @@ def main() -> None:
         show(f"{role}, {a_minute:g} a minute beside, a share of {share:g}: {delay}")
     if args.days:
         streets = load_legacy(args.days)
-        counted([simulated(street) for street in streets], show)
-        counted([simulated(street, alone=True) for street in streets], show)
+        count_sites([simulated(street) for street in streets], show)
+        count_sites([simulated(street, alone=True) for street in streets], show)
     if args.counts:
-        from models.loopfault.silentcounts import logged  # it needs pyarrow
+        from models.loopfault.logsites import logged_sites  # it needs pyarrow
 
-        counted(logged(args.counts), show)
+        count_sites(logged_sites(args.counts), show)
 
 
 if __name__ == "__main__":

@@ -22,15 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from edge.infer.loops.features import FEATURES
-from models.congestion.scenarios.faults import inject
-from models.congestion.scenarios.street import Street, load, places
-from models.loopfault.data import CLASSES, SHARE, Played, Rows, played
-from models.loopfault.export import NAME, VERSION, export
-from models.loopfault.running import Running
-from models.loopfault.scoring import table
-from models.loopfault.trees import Trees, graph, of_boosting
-from models.loopfault.tuning import Answered, bare, scored, tune
+from edge.infer.loops.loopfeatures import FEATURES
+from models.congestion.scenarios.loopfaults import inject_faults
+from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street
+from models.loopfault.ensemble import TreeEnsemble, ensemble_graph, of_boosting
+from models.loopfault.export import NAME, VERSION, export_bundle
+from models.loopfault.flagscores import score_table
+from models.loopfault.graphrunner import GraphRunner
+from models.loopfault.playedstreets import CLASSES, SHARE, PlayedStreet, Rows, play_street
+from models.loopfault.tuning import Answered, score_bias, tune_bias, without_rows
 
 SEED: Final = 1
 PERIODS_S: Final = (60.0, 40.0, 5.0)  # slots of 30 s, 40 s, 30 s that gather
@@ -50,7 +50,7 @@ Labels = NDArray[np.int64]
 Sample = tuple[Rows, Labels, NDArray[np.float64]]
 
 
-class Shape(NamedTuple):
+class EnsembleShape(NamedTuple):
     """How large the ensemble is: trees of each class, leaves of each tree, steps of a column."""
 
     rounds: int
@@ -58,13 +58,13 @@ class Shape(NamedTuple):
     bins: int = 128
 
 
-def streets(folder: Path) -> Iterator[Street]:
+def streets(folder: Path) -> Iterator[SimStreet]:
     """One at a time: all of them do not fit into memory."""
-    for place in places(folder):
-        yield load(place)
+    for place in find_streets(folder):
+        yield load_street(place)
 
 
-def plays(street: Street, seeds: Sequence[int], cache: Path | None) -> list[Played]:
+def cached_plays(street: SimStreet, seeds: Sequence[int], cache: Path | None) -> list[PlayedStreet]:
     """A street played once for each seed."""
     out = []
     for seed in seeds:
@@ -74,8 +74,8 @@ def plays(street: Street, seeds: Sequence[int], cache: Path | None) -> list[Play
             continue
         period_s = PERIODS_S[(street.seed + seed) % len(PERIODS_S)]
         clean = (street.seed + seed) % CLEAN_EVERY == 0
-        injured, faults = inject(street, seed, 0.0 if clean else SHARE)
-        out.append(played(injured, faults, period_s))
+        injured, faults = inject_faults(street, seed, 0.0 if clean else SHARE)
+        out.append(play_street(injured, faults, period_s))
         if kept is not None:
             part = kept.with_suffix(".part")
             part.write_bytes(pickle.dumps(out[-1], protocol=5))
@@ -83,7 +83,7 @@ def plays(street: Street, seeds: Sequence[int], cache: Path | None) -> list[Play
     return out
 
 
-def sample(p: Played, random: np.random.Generator) -> Sample:
+def draw_sample(p: PlayedStreet, random: np.random.Generator) -> Sample:
     """Rows of a street with their labels and weights: all kinds of moments, few of each."""
     take = (p.kinds == 0) & (random.random(p.kinds.shape) < SOUND)
     weight = np.where(p.kinds == 0, 1.0 / SOUND, 1.0)
@@ -103,7 +103,7 @@ def sample(p: Played, random: np.random.Generator) -> Sample:
     return p.rows[take], p.kinds[take].astype(np.int64), weight[take]
 
 
-def mined(p: Played, answer: Rows, random: np.random.Generator) -> Sample:
+def hard_negatives(p: PlayedStreet, answer: Rows, random: np.random.Generator) -> Sample:
     """Sound slots that the first round doubts."""
     wrong = (p.kinds == 0) & (1.0 - answer[..., 0] > HARD)
     wrong &= random.random(wrong.shape) < 0.5
@@ -111,7 +111,7 @@ def mined(p: Played, answer: Rows, random: np.random.Generator) -> Sample:
     return rows, np.zeros(len(rows), np.int64), np.full(len(rows), 6.0)
 
 
-def fit(samples: Sequence[Sample], shape: Shape) -> Trees:
+def fit_ensemble(samples: Sequence[Sample], shape: EnsembleShape) -> TreeEnsemble:
     """Boosted trees on all samples. Deterministic."""
     rows = np.concatenate([s[0] for s in samples])
     rows[:, [FEATURES.index(name) for name in NOT_LEARNED]] = 0.0
@@ -140,27 +140,31 @@ def fit(samples: Sequence[Sample], shape: Shape) -> Trees:
     return of_boosting(model, len(CLASSES))
 
 
-def fold_of(street: Street) -> int:
+def fold_of(street: SimStreet) -> int:
     """Neighbouring seeds are of different kinds: each fold has all kinds."""
     return street.seed // 3 % FOLDS
 
 
-def fitted(
-    folder: Path, seeds: Sequence[int], cache: Path | None, left_out: int | None, shape: Shape
-) -> Trees:
+def fit_without_fold(
+    folder: Path,
+    seeds: Sequence[int],
+    cache: Path | None,
+    left_out: int | None,
+    shape: EnsembleShape,
+) -> TreeEnsemble:
     """Two rounds on all streets but those of one fold."""
     random = np.random.default_rng(SEED)
 
-    def some() -> Iterator[Played]:
+    def some() -> Iterator[PlayedStreet]:
         for street in streets(folder):
             if fold_of(street) != left_out:
-                yield from plays(street, seeds, cache)
+                yield from cached_plays(street, seeds, cache)
 
-    samples = [sample(p, random) for p in some()]
-    rough = fit(samples, shape._replace(rounds=shape.rounds // 2))
-    first = Running(graph(rough, NAME, VERSION).SerializeToString())
-    samples += [mined(p, first.answer(p), random) for p in some()]
-    return fit(samples, shape)
+    samples = [draw_sample(p, random) for p in some()]
+    rough = fit_ensemble(samples, shape._replace(rounds=shape.rounds // 2))
+    first = GraphRunner(ensemble_graph(rough, NAME, VERSION).SerializeToString())
+    samples += [hard_negatives(p, first.answer(p), random) for p in some()]
+    return fit_ensemble(samples, shape)
 
 
 def main() -> None:
@@ -174,21 +178,24 @@ def main() -> None:
     parser.add_argument("--leaves", type=int, default=15)
     parser.add_argument("--bins", type=int, default=128, help="of each column")
     args = parser.parse_args()
-    seeds, shape = range(1, args.plays + 1), Shape(args.rounds, args.leaves, args.bins)
+    seeds, shape = range(1, args.plays + 1), EnsembleShape(args.rounds, args.leaves, args.bins)
     answers: list[Answered] = []
     names: list[str] = []
     for fold in sorted({fold_of(street) for street in streets(args.streets)}):
-        trees = fitted(args.streets, seeds, args.cache, fold, shape)
-        run = Running(graph(trees, NAME, VERSION).SerializeToString())
+        trees = fit_without_fold(args.streets, seeds, args.cache, fold, shape)
+        run = GraphRunner(ensemble_graph(trees, NAME, VERSION).SerializeToString())
         for street in streets(args.streets):
             if fold_of(street) == fold:
                 names.append(street.name)
-                answers += [(bare(p), run.answer(p)) for p in plays(street, seeds, args.cache)]
-    bias = tune(answers)
-    print(table(scored(answers, bias)), flush=True)
-    trees = fitted(args.streets, seeds, args.cache, None, shape)
-    golden = [p for street in streets(args.streets) for p in plays(street, (1,), args.cache)]
-    export(
+                answers += [
+                    (without_rows(p), run.answer(p))
+                    for p in cached_plays(street, seeds, args.cache)
+                ]
+    bias = tune_bias(answers)
+    print(score_table(score_bias(answers, bias)), flush=True)
+    trees = fit_without_fold(args.streets, seeds, args.cache, None, shape)
+    golden = [p for street in streets(args.streets) for p in cached_plays(street, (1,), args.cache)]
+    export_bundle(
         trees.shifted(bias),
         args.out,
         golden,

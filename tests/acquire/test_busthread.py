@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import pytest
 
 from edge.acquire import busthread
-from edge.acquire.busthread import BusThread, Crossing, EdgeCrossing
+from edge.acquire.busthread import BusThread, EdgeBridge, ThreadBridge
 from edge.core import Edge
 
 
 async def test_items_cross_in_order_and_in_batches() -> None:
     got: list[Sequence[int]] = []
-    crossing: Crossing[int] = Crossing(asyncio.get_running_loop(), got.append)
+    crossing: ThreadBridge[int] = ThreadBridge(asyncio.get_running_loop(), got.append)
 
     async def main() -> None:
         for i in range(1000):
@@ -32,9 +32,9 @@ async def test_items_cross_in_order_and_in_batches() -> None:
 async def test_a_busy_main_loop_costs_the_oldest_and_they_are_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(busthread, "QUEUE", 10)
+    monkeypatch.setattr(busthread, "QUEUE_ITEMS", 10)
     got: list[Sequence[int]] = []
-    crossing: Crossing[int] = Crossing(asyncio.get_running_loop(), got.append)
+    crossing: ThreadBridge[int] = ThreadBridge(asyncio.get_running_loop(), got.append)
     for i in range(25):
         crossing.put([i])
     await asyncio.sleep(0)
@@ -46,9 +46,9 @@ async def test_a_busy_main_loop_costs_the_oldest_and_they_are_counted(
 async def test_edges_that_fall_out_are_lost_edges_of_their_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(busthread, "QUEUE", 4)
+    monkeypatch.setattr(busthread, "QUEUE_ITEMS", 4)
     got: list[Edge] = []
-    crossing = EdgeCrossing(asyncio.get_running_loop(), got.extend)
+    crossing = EdgeBridge(asyncio.get_running_loop(), got.extend)
     for i in range(6):
         crossing.put([Edge("a", bool(i % 2), i, i + 1), Edge("b", True, i, i + 1, lost=2)])
     await asyncio.sleep(0)
@@ -65,7 +65,7 @@ async def test_what_the_main_loop_cannot_take_is_a_fault_of_ours() -> None:
     def deliver(items: Sequence[int]) -> None:
         raise ZeroDivisionError
 
-    crossing: Crossing[int] = Crossing(asyncio.get_running_loop(), deliver)
+    crossing: ThreadBridge[int] = ThreadBridge(asyncio.get_running_loop(), deliver)
     crossing.put([1])
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -96,7 +96,7 @@ async def test_a_call_runs_on_the_bus_and_a_fault_is_kept() -> None:
 
 async def test_what_crosses_after_the_cut_reaches_nobody() -> None:
     got: list[int] = []
-    crossing: Crossing[int] = Crossing(asyncio.get_running_loop(), got.extend)
+    crossing: ThreadBridge[int] = ThreadBridge(asyncio.get_running_loop(), got.extend)
     crossing.put([1])
     crossing.cut()
     assert got == [1], "it was brought in time"

@@ -19,7 +19,7 @@ from edge.acquire.clock import (
     boot_id,
     discipline,
 )
-from edge.acquire.floor import CEILING_NS, DAY_NS, YEAR_NS
+from edge.acquire.timefloor import CEILING_NS, DAY_NS, YEAR_NS
 from edge.core.release import RELEASED, RELEASED_NS
 
 S = 1_000_000_000

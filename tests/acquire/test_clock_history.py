@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.acquire.clock import Discipline, SystemClock
-from edge.acquire.floor import CORRECTION_NS, DAY_NS, OVERRULE_NS, SETTLE_NS, YEAR_NS
-from edge.app.windows import SYNCED, Windows
+from edge.acquire.timefloor import CORRECTION_NS, DAY_NS, OVERRULE_NS, SETTLE_NS, YEAR_NS
+from edge.app.windowschedule import SYNCED, WindowSchedule
 from edge.core.release import RELEASED_NS
 from edge.store import ClockMark
 from edge.store.clockmap import boot_bounds, forget_before, read_marks, write_mark
@@ -88,7 +88,7 @@ class Box:
             kernel=lambda: Discipline(bool(state["synced"]), 1000),
         )
         clock.raise_floor(boot_bounds(self.map, self.number)[0] or 0)
-        windows = Windows(MINUTE, clock.now())
+        windows = WindowSchedule(MINUTE, clock.now())
         seen = Seen(began_ns, began_ns + boot.length_ns, [], 0, None, 0)
         while mono_ns < boot.length_ns:
             since_ns = None if boot.synced_ns is None else mono_ns - boot.synced_ns

@@ -9,7 +9,7 @@ import pytest
 
 from edge.acquire.busthread import BusThread
 from edge.acquire.clock import SystemClock
-from edge.acquire.poll import Device, Poller
+from edge.acquire.poll import Poller, PollState
 from edge.core import (
     Bad,
     BusError,
@@ -63,7 +63,7 @@ class Bench:
 
     def poller(self, every_s: float = 1.0) -> Poller:
         return Poller(
-            [Device(name, meter, int(every_s * 1e9)) for name, meter in self.meters.items()],
+            [PollState(name, meter, int(every_s * 1e9)) for name, meter in self.meters.items()],
             self.clock,
             self.sweeps.append,
             lambda device, reason, text: self.reports.append((device, reason)),
@@ -193,7 +193,7 @@ class Blocking:
 
 
 async def test_a_bus_that_is_always_behind_still_hears_commands_and_its_end() -> None:
-    device = Device("a", Blocking(), every_ns=1_000_000)  # twice as often as the wire allows
+    device = PollState("a", Blocking(), every_ns=1_000_000)  # twice as often as the wire allows
     poller = Poller([device], SystemClock(), lambda _: None, lambda *_: None)
     thread = BusThread("x", poller.run)
     thread.start()
@@ -225,7 +225,7 @@ async def test_a_device_that_is_interrupted_is_free_again_when_it_is_closed() ->
 
     sensor = Busy(VirtualClock())
     poller = Poller(
-        [Device("a", sensor, 1_000_000)], SystemClock(), lambda _: None, lambda *_: None
+        [PollState("a", sensor, 1_000_000)], SystemClock(), lambda _: None, lambda *_: None
     )
     task = asyncio.create_task(poller.run())
     while not sensor.free_s:
@@ -262,7 +262,7 @@ class Ears:
 async def test_what_a_device_says_of_itself_is_heard_when_it_changes() -> None:
     clock, ears = VirtualClock(), Ears()
     meter = Known(clock)
-    device = Device("a", meter, 1_000_000_000)
+    device = PollState("a", meter, 1_000_000_000)
     poller = Poller([device], clock, lambda _: None, lambda *_: None, hear=ears)
     task = asyncio.create_task(poller.run())
     await clock.run(2.5)
@@ -282,7 +282,7 @@ async def test_what_was_wrong_is_not_over_before_the_device_has_been_asked() -> 
     """After a start it warms up, and the status of its fan is not known yet."""
     clock, ears = VirtualClock(), Ears()
     meter, said = Known(clock), {Condition.FAN: "the fan stands still"}
-    device = Device("a", meter, 1_000_000_000, identity="1001", health=said)
+    device = PollState("a", meter, 1_000_000_000, identity="1001", health=said)
     poller = Poller([device], clock, lambda _: None, lambda *_: None, hear=ears)
     meter.samples = (Bad(Reason.WARMUP),) * 2
     task = asyncio.create_task(poller.run())
@@ -301,7 +301,7 @@ async def test_the_first_values_of_another_device_come_after_a_gap(known: str) -
     """Whether it was swapped while we looked, or while the box was off."""
     clock, ears = VirtualClock(), Ears()
     meter = Known(clock, identity="2002" if known else "1001")
-    device = Device("a", meter, 1_000_000_000, identity=known)
+    device = PollState("a", meter, 1_000_000_000, identity=known)
     found: list[Sweep] = []
     poller = Poller([device], clock, found.append, lambda *_: None, hear=ears)
     task = asyncio.create_task(poller.run())
@@ -320,7 +320,7 @@ async def test_the_first_values_of_another_device_come_after_a_gap(known: str) -
 async def test_a_device_that_forgets_its_number_is_not_another_one() -> None:
     clock, ears = VirtualClock(), Ears()
     meter = Known(clock, identity="")
-    device = Device("a", meter, 1_000_000_000, identity="1001")
+    device = PollState("a", meter, 1_000_000_000, identity="1001")
     found: list[Sweep] = []
     poller = Poller([device], clock, found.append, lambda *_: None, hear=ears)
     task = asyncio.create_task(poller.run())

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from edge.acquire.poll import RETRY_LONGEST_S, RETRY_PART, Device, Poller
+from edge.acquire.poll import RETRY_LONGEST_S, RETRY_PART, Poller, PollState
 from edge.core import Sweep
 from tests.acquire.test_poll_share import Meter, S, dead
 from tests.virtual import VirtualClock
@@ -32,7 +32,7 @@ class Run:
     @classmethod
     def of(cls, clock: Jumping, every_s: float, **meters: Meter) -> "Run":
         sweeps: list[Sweep] = []
-        devices = [Device(name, meter, int(every_s * S)) for name, meter in meters.items()]
+        devices = [PollState(name, meter, int(every_s * S)) for name, meter in meters.items()]
         return cls(Poller(devices, clock, sweeps.append, lambda *_: None), clock, sweeps)
 
     async def __call__(self, seconds: float) -> None:

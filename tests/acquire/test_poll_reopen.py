@@ -9,7 +9,7 @@ import pytest
 import drivers
 from drivers.sim.i2c import Nack
 from drivers.sim.scd41 import Scd41
-from edge.acquire.poll import Device, Poller
+from edge.acquire.poll import Poller, PollState
 from edge.core import Bad, BusError, Condition, Point, Quantity, Reason, Sample, Sweep
 from tests.virtual import VirtualClock
 
@@ -41,7 +41,9 @@ class Sensor:
 
 
 async def polled(clock: VirtualClock, sensor: Sensor, every_s: float, for_s: float) -> list[float]:
-    poller = Poller([Device("x", sensor, int(every_s * S))], clock, lambda _: None, lambda *_: None)
+    poller = Poller(
+        [PollState("x", sensor, int(every_s * S))], clock, lambda _: None, lambda *_: None
+    )
     start_s = clock.mono_ns / S
     task = asyncio.create_task(poller.run())
     await clock.run(for_s)
@@ -107,7 +109,7 @@ async def test_a_slow_sensor_that_is_polled_often_keeps_measuring() -> None:
     sensor = drivers.build("scd41", Bus(), {"mode": "low_power"})
     every_s = drivers.spec("scd41").every_s
     poller = Poller(
-        [Device("x", sensor, int(every_s * S))],  # type: ignore[arg-type]
+        [PollState("x", sensor, int(every_s * S))],  # type: ignore[arg-type]
         clock, sweeps.append, lambda *_: None,
     )  # fmt: skip
     task = asyncio.create_task(poller.run())

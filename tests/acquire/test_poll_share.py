@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from edge.acquire.poll import RETRY_PART, Device, Poller
+from edge.acquire.poll import RETRY_PART, Poller, PollState
 from edge.core import BusError, DataError, Point, Quantity, Reason, Sample, Sweep
 from tests.virtual import VirtualClock
 
@@ -41,7 +41,7 @@ class Meter:
 async def polled(clock: VirtualClock, seconds: float, **meters: Meter) -> list[Sweep]:
     """What comes when all are asked as fast as they answer."""
     sweeps: list[Sweep] = []
-    devices = [Device(name, meter, 10_000_000) for name, meter in meters.items()]
+    devices = [PollState(name, meter, 10_000_000) for name, meter in meters.items()]
     poller = Poller(devices, clock, sweeps.append, lambda *_: None)
     task = asyncio.create_task(poller.run())
     await clock.run(seconds)
@@ -103,7 +103,7 @@ async def test_what_has_been_dead_for_days_is_still_retried_each_minute() -> Non
     """Two to the power of its failures is no float any more after 1,024 of them."""
     clock = VirtualClock()
     corpse = dead(clock)
-    device = Device("dead", corpse, 1 * S, failures=5000)
+    device = PollState("dead", corpse, 1 * S, failures=5000)
     poller = Poller([device], clock, lambda _: None, lambda *_: None)
     task = asyncio.create_task(poller.run())
     await clock.run(130)
@@ -126,7 +126,7 @@ async def test_what_fails_at_once_is_tried_again_soon_however_long_it_has_failed
 async def test_what_is_wrong_is_known_as_of_the_last_attempt_and_reported_once() -> None:
     clock = VirtualClock()
     meter = Meter(clock, 0.1, BusError("units 2, 3 can be heard"), [BusError("nobody so far")])
-    device, reports = Device("meter", meter, 1 * S), []
+    device, reports = PollState("meter", meter, 1 * S), []
     poller = Poller([device], clock, lambda _: None, lambda *told: reports.append(told))
     task = asyncio.create_task(poller.run())
     await clock.run(10)

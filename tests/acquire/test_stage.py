@@ -13,14 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.acquire import stage as staging
-from edge.acquire.stage import FRAME, Entry, Segment, Stage, Staged, left_behind, segment_in
-from edge.core import Bad, Contact, Doubt, Reason, failed, sweep
+from edge.acquire.stage import (
+    FRAME,
+    Entry,
+    Stage,
+    StageHeader,
+    StageSegment,
+    find_segments,
+    open_segment,
+)
+from edge.core import Bad, Contact, Reason, UncertainValue, failed_sweep, sweep
 
 CONTACTS = [Contact("a.lead", True, 5, 0, True), Contact("a.lead", False, 9, 3)]
 SWEEPS = [
-    sweep("m", 7, (1.5, 2, Bad(Reason.CRC), Doubt(4.0, Reason.WARMUP))),
+    sweep("m", 7, (1.5, 2, Bad(Reason.CRC), UncertainValue(4.0, Reason.WARMUP))),
     sweep("m", 8, (1.5, 2, 3.0, 4.0)),
-    failed("n", 9, 2, Reason.SILENT),
+    failed_sweep("n", 9, 2, Reason.SILENT),
 ]
 
 
@@ -28,7 +36,7 @@ def read(folder: Path, boot: str, since: int = 0) -> list[list[Entry]]:
     """Entries of each segment, repetitions left out."""
     return [
         [entry for entry, repeated in segment.read() if not (repeated and i)]
-        for i, segment in enumerate(left_behind(folder, boot, since))
+        for i, segment in enumerate(find_segments(folder, boot, since))
     ]
 
 
@@ -54,7 +62,7 @@ def test_what_was_early_is_read_once(tmp_path: Path) -> None:
     # the window before is in the outbox: now the repetition is the only copy
     assert read(tmp_path, "boot", second) == [[CONTACTS[1:], SWEEPS[1:], 12]]
     stage.drop_others()
-    [only] = left_behind(tmp_path, "boot", first)
+    [only] = find_segments(tmp_path, "boot", first)
     assert (only.number, only.start_ns, only.end_ns) == (second, 8, 60)
 
 
@@ -69,7 +77,7 @@ def test_a_segment_can_be_gone_on_with_behind_its_last_whole_entry(tmp_path: Pat
     path.write_bytes(whole + bytes(64))  # zeros are no entry, though their checksum is right
     assert read(tmp_path, "boot") == [[(1, 2), SWEEPS, 5]]
     path.write_bytes(whole[:-2])  # the mark was torn by the kill
-    [segment] = left_behind(tmp_path, "boot")
+    [segment] = find_segments(tmp_path, "boot")
     assert [entry for entry, _ in segment.read()] == [(1, 2), SWEEPS]
     after = Stage(tmp_path, "boot")
     after.resume(segment, sweeps=3)
@@ -84,14 +92,14 @@ def test_a_stage_of_another_version_is_not_guessed_at(
     monkeypatch.setattr(staging, "VERSION", 9)
     Stage(tmp_path, "boot").rotate(0, 60, [], [])
     monkeypatch.undo()
-    assert left_behind(tmp_path, "boot") == []
+    assert find_segments(tmp_path, "boot") == []
 
 
 def test_another_boot_speaks_in_another_time(tmp_path: Path) -> None:
     stage = Stage(tmp_path, "boot 1")
     stage.rotate(0, 60, CONTACTS, [])
     stage.rotate(60, 120, CONTACTS, [])
-    assert left_behind(tmp_path, "boot 2") == []
+    assert find_segments(tmp_path, "boot 2") == []
     newer = Stage(tmp_path, "boot 2")
     newer.rotate(0, 60, [], [])
     assert read(tmp_path, "boot 2") == [[]], "nothing of what lay there under this number"
@@ -125,8 +133,8 @@ def test_what_cannot_be_read_back_is_kept_for_people(tmp_path: Path) -> None:
     stage = Stage(tmp_path, "boot")
     for start in (0, 60):
         stage.rotate(start, start + 60, CONTACTS, [])
-        stage.set_aside(left_behind(tmp_path, "boot"))
-        assert left_behind(tmp_path, "boot") == []
+        stage.set_aside(find_segments(tmp_path, "boot"))
+        assert find_segments(tmp_path, "boot") == []
     assert [path.name for path in tmp_path.iterdir()] == ["aside.stage.00000002"]
 
 
@@ -159,7 +167,7 @@ def test_after_a_write_that_failed_nothing_claims_to_have_listened(
 
 def test_a_large_batch_is_cut_into_entries(tmp_path: Path) -> None:
     stage = Stage(tmp_path, "boot")
-    many = [Contact("line", bool(i % 2), i) for i in range(staging.BATCH * 2 + 1)]
+    many = [Contact("line", bool(i % 2), i) for i in range(staging.BATCH_ITEMS * 2 + 1)]
     stage.rotate(0, 60, many, [])
     stage.mark(1)
     stage.rotate(1, 60, many, [])
@@ -180,20 +188,20 @@ def test_a_full_stage_is_counted_and_harms_nobody(
 
 
 def test_who_goes_on_in_a_segment_says_what_its_own_sources_mean(tmp_path: Path) -> None:
-    before = Staged({"m": ("device", "a", "b", "c", "d")}, raw=True)
+    before = StageHeader({"m": ("device", "a", "b", "c", "d")}, raw=True)
     stage = Stage(tmp_path, "boot", staged=before)
     stage.rotate(0, 60, CONTACTS, [])
-    [segment] = left_behind(tmp_path, "boot")
+    [segment] = find_segments(tmp_path, "boot")
     assert segment.staged == before
     assert list(segment.read()) == [(CONTACTS, True)]
-    after = Staged({"m": ("pulses", "1000")})
+    after = StageHeader({"m": ("pulses", "1000")})
     for _ in range(2):  # the second one has nothing new to say
         other = Stage(tmp_path, "boot", staged=after)
         other.resume(segment, 0)
         other.add_sweeps(SWEEPS)
         other.close()
         size = segment.path.stat().st_size
-        [segment] = left_behind(tmp_path, "boot")
+        [segment] = find_segments(tmp_path, "boot")
         assert segment.staged == before
         entries = [(entry, segment.staged) for entry, _ in segment.read()]
         assert entries[0] == (CONTACTS, before)
@@ -207,7 +215,9 @@ def test_a_file_of_another_name_is_no_segment(tmp_path: Path) -> None:
     stage = Stage(tmp_path, "boot")
     stage.rotate(0, 60, CONTACTS, [])
     shutil.copy(tmp_path / "stage.00000001", tmp_path / "stage.00000001.bak")
-    assert [segment.path.name for segment in left_behind(tmp_path, "boot", 1)] == ["stage.00000001"]
+    assert [segment.path.name for segment in find_segments(tmp_path, "boot", 1)] == [
+        "stage.00000001"
+    ]
 
 
 def test_one_file_is_open_at_a_time_and_only_its_owner_reads_it(tmp_path: Path) -> None:
@@ -219,7 +229,7 @@ def test_one_file_is_open_at_a_time_and_only_its_owner_reads_it(tmp_path: Path) 
     for number in range(3):
         stage.rotate(number, number + 1, [], [])
         assert opened() == before + 1
-    stage.resume(left_behind(tmp_path, "boot", 3)[0], 0)
+    stage.resume(find_segments(tmp_path, "boot", 3)[0], 0)
     assert opened() == before + 1
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
     for _ in range(2):
@@ -239,18 +249,18 @@ STRANGE: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def segment_of(path: Path, body: bytes) -> list[Segment]:
+def segment_of(path: Path, body: bytes) -> list[StageSegment]:
     """What a stage with this as its header, and the right checksum, is taken for."""
     path.write_bytes(FRAME.pack(len(body), zlib.crc32(body)) + body)
-    found = left_behind(path.parent, "boot")
-    assert found in ([], [segment_in(path)])
+    found = find_segments(path.parent, "boot")
+    assert found in ([], [open_segment(path)])
     return found
 
 
 def test_a_header_that_says_something_else_ends_no_start(tmp_path: Path) -> None:
     path = tmp_path / "stage.00000001"
     (known,) = segment_of(path, msgpack.packb(HEADER))
-    staged = Staged({"m": ("device",)}, raw=True)
+    staged = StageHeader({"m": ("device",)}, raw=True)
     assert (known.start_ns, known.end_ns, known.number, known.staged) == (0, 60, 1, staged)
     for key in HEADER:
         assert segment_of(path, msgpack.packb({k: v for k, v in HEADER.items() if k != key})) == []

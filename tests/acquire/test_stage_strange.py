@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.acquire.stage import Stage, left_behind, of_others
+from edge.acquire.stage import Stage, find_foreign_segments, find_segments
 
 NOBODY = 65534
 
 
 def entries(folder: Path, number: int) -> list[object]:
-    [segment] = left_behind(folder, "boot", number)
+    [segment] = find_segments(folder, "boot", number)
     return [entry for entry, _ in segment.read()]
 
 
@@ -26,8 +26,8 @@ def test_folders_pipes_and_links_in_the_place_of_segments_are_passed_over(tmp_pa
     (tmp_path / "stage.00000003").symlink_to(tmp_path / "nowhere")
     (tmp_path / "stage.00000004").symlink_to(tmp_path / "stage.00000004")
     (tmp_path / "stage.strange").mkdir()
-    assert left_behind(tmp_path, "boot") == []
-    assert of_others(tmp_path, "boot", "town/gw-1") == []
+    assert find_segments(tmp_path, "boot") == []
+    assert find_foreign_segments(tmp_path, "boot", "town/gw-1") == []
     stage = Stage(tmp_path, "boot")
     stage.rotate(0, 5, [], [])
     assert stage.number == 5, "the first that is free"
@@ -36,7 +36,7 @@ def test_folders_pipes_and_links_in_the_place_of_segments_are_passed_over(tmp_pa
     stage.rotate(5, 10, [], [])
     stage.mark(7)
     stage.drop_others()
-    stage.set_aside(left_behind(tmp_path, "boot"))
+    stage.set_aside(find_segments(tmp_path, "boot"))
     stage.rotate(10, 15, [], [])
     stage.mark(12)
     stage.close()
@@ -49,8 +49,8 @@ def test_a_folder_in_the_place_of_what_was_set_aside_is_no_reason_to_stop(tmp_pa
     stage = Stage(tmp_path, "boot")
     stage.rotate(0, 5, [], [])
     stage.close()
-    stage.set_aside(left_behind(tmp_path, "boot"))
-    assert left_behind(tmp_path, "boot") == [], "it is not read again and again"
+    stage.set_aside(find_segments(tmp_path, "boot"))
+    assert find_segments(tmp_path, "boot") == [], "it is not read again and again"
 
 
 def test_a_tmpfs_without_room_for_another_file_ends_no_daemon(tmp_path: Path) -> None:
@@ -101,8 +101,8 @@ def test_a_stage_that_root_has_left_is_no_crash_loop_for_the_service(tmp_path: P
     by_hand.rotate(0, 5, [], [])
     by_hand.close()
     with as_nobody(tmp_path):
-        assert left_behind(tmp_path, "boot") == []
-        assert of_others(tmp_path, "boot", "town/gw-1") == []
+        assert find_segments(tmp_path, "boot") == []
+        assert find_foreign_segments(tmp_path, "boot", "town/gw-1") == []
         stage = Stage(tmp_path, "boot")
         stage.rotate(0, 5, [], [])
         stage.mark(3)

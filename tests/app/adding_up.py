@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edge.app.recover import LONGEST
+from edge.app.recover import MAX_WINDOW_PERIODS
 from edge.core import Record, Stream
-from tests.app.lives import PERIOD_NS, Box, ends, grown, volumes
-from tests.app.wires import WIRES
+from tests.app.daemon_lives import PERIOD_NS, Box, ends, grown, volumes
+from tests.app.virtual_wires import WIRES
 
 SOURCES = ("north_1", "east_1", "hut_air", "main_meter", "heat")
 LOOPS = {"north_1": "north_1.lead", "east_1": "east_1.lead"}
@@ -77,4 +77,4 @@ def assert_on_borders(record: Record) -> None:
     if record.key.stream not in (Stream.TRAFFIC, Stream.AIR, Stream.ENERGY):
         return
     assert record.body.get("partial") or record.to_ns % PERIOD_NS == 0, bare(record)
-    assert 1 < record.to_ns - record.from_ns <= LONGEST * PERIOD_NS, bare(record)
+    assert 1 < record.to_ns - record.from_ns <= MAX_WINDOW_PERIODS * PERIOD_NS, bare(record)

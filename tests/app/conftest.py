@@ -3,7 +3,7 @@
 import pytest
 
 from edge.infer.judge import Judge
-from tests.app.lives import Box, lived
+from tests.app.daemon_lives import Box, lived
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import re
 import xml.etree.ElementTree as ET
 from typing import Any
 
-from edge.app.plot import Heading, Kept, draw
-from edge.core import Key, Record, Stream
+from edge.app.plot import Heading, PlotData, draw_page
+from edge.core import Record, RecordKey, Stream
 
 S = 1_000_000_000
 SVG = "{http://www.w3.org/2000/svg}"
@@ -18,16 +18,16 @@ def lane(name: str, at_s: int, period_s: int = 60, **body: Any) -> Record:
         "occupancy": 0.1, "health": "ok", "p_congested": 0.25,
         "speed": {"n": 10, "mean": 50.0}, **body,
     }  # fmt: skip
-    key = Key(0, Stream.TRAFFIC, 1)
+    key = RecordKey(0, Stream.TRAFFIC, 1)
     return Record(key, name, 0, at_s * S, (at_s + period_s) * S, told)
 
 
 def event(source: str, at_s: float, **body: Any) -> Record:
-    return Record(Key(0, Stream.EVENT, 1), source, 0, int(at_s * S), int(at_s * S), body)
+    return Record(RecordKey(0, Stream.EVENT, 1), source, 0, int(at_s * S), int(at_s * S), body)
 
 
-def taken(*records: Record, period_s: int = 60) -> Kept:
-    made = Kept(period_s * S)
+def taken(*records: Record, period_s: int = 60) -> PlotData:
+    made = PlotData(period_s * S)
     for record in records:
         made.take(record)
     return made
@@ -44,8 +44,8 @@ UNSEEN = {**VOID, "covered_s": 0.0, "health": "unobserved"}
 EMPTY = {"volume": 0, "occupancy": 0.0, "speed": {"n": 0, "mean": None}}
 
 
-def svg(made: Kept, **words: Any) -> ET.Element:
-    return ET.fromstring(draw(made, Heading("t", **words), ".svg"))
+def svg(made: PlotData, **words: Any) -> ET.Element:
+    return ET.fromstring(draw_page(made, Heading("t", **words), ".svg"))
 
 
 def path(root: ET.Element, kind: str, css: str = "line") -> str:

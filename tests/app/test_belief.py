@@ -13,10 +13,10 @@ import pytest
 from edge.app.pipeline import Pipeline
 from edge.core import Contact, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
-from edge.infer.loops.flag import FAULTS, LoopFlag
-from edge.infer.loops.rules import LoopRule, Ruling
-from edge.process.engine import Engine, LaneSetup, Setup
-from tests.process.build import MINUTE, S, car, found, presences
+from edge.infer.loops.loopflag import FAULTS, LoopFlag
+from edge.infer.loops.looprules import LoopRule, Ruling
+from edge.process.engine import Engine, EngineSetup, LaneSetup
+from tests.process.make_engine import MINUTE, S, car, found, presences
 
 PAGE = Path(__file__).parents[2] / "docs" / "traffic.md"
 Row = tuple[str, ...]
@@ -120,7 +120,7 @@ def told(states: Mapping[str, str], mode: Mode, folder: Path) -> Mapping[str, An
     )  # fmt: skip
     site = LaneSite("n_1", "north", "mid", "trail" in states, spacing_m, mode=mode)
     judge = Judge(JudgeSetup((site,), MINUTE, hurry=False), folder)
-    pipeline = Pipeline(Engine(Setup((lane,))), judge)
+    pipeline = Pipeline(Engine(EngineSetup((lane,))), judge)
     pipeline.engine.start(0)
     for part, state in states.items():
         pipeline.contacts(edges(part, state, mode))

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.core import Draft, Stream
-from edge.infer.loops.flag import FAULTS, LoopFlag
+from edge.infer.loops.loopflag import FAULTS, LoopFlag
 from tests.app.test_common_faults import (
     HOUR,
     Spans,
@@ -15,7 +15,7 @@ from tests.app.test_common_faults import (
     street,
     told,
 )
-from tests.process.build import MINUTE
+from tests.process.make_engine import MINUTE
 
 LANE = "north_2"
 HOURS = 2.5

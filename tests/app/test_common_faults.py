@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from edge.app.pipeline import Pipeline
-from edge.app.sheet.attention import matters
+from edge.app.statustext.issues import find_issues
 from edge.core import Contact, Draft, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import Engine, LaneSetup
-from edge.process.setup import Setup
+from edge.process.enginesetup import EngineSetup
 from models import BUNDLES
-from tests.process.build import MINUTE, S
+from tests.process.make_engine import MINUTE, S
 
 Spans = dict[str, list[tuple[float, float]]]
 LANES = ("north_1", "north_2", "south_1")
-SETUP = Setup(tuple(LaneSetup(name, name[:-2], spacing_m=4.0) for name in LANES))
+SETUP = EngineSetup(tuple(LaneSetup(name, name[:-2], spacing_m=4.0) for name in LANES))
 SITES = tuple(LaneSite(name, name[:-2], "mid", True, 4.0) for name in LANES)
 LOOPS = [(lane, part) for lane in LANES for part in ("lead", "trail")]
 MONDAY_S = 4 * 86_400.0  # since 1970
@@ -190,7 +190,7 @@ def test_who_asks_the_box_is_told_of_loops_with_a_fault() -> None:
     played(spans, 0.5, one)
     ((name, text),) = one.judge.loop_faults().items()
     assert name == "north_2 trail"
-    (found,) = matters({"loops": one.judge.loop_faults()})
+    (found,) = find_issues({"loops": one.judge.loop_faults()})
     assert found.short == "loop north_2 trail"
     assert text in found.text
     assert "active of the lane" in found.text

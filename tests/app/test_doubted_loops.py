@@ -9,11 +9,11 @@ import pytest
 
 from edge.app.pipeline import Pipeline
 from edge.core import Contact, Draft, Stream
-from edge.infer.features import readings
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
-from edge.process.engine import Engine, LaneSetup, Setup
+from edge.infer.seriesfeatures import series_samples
+from edge.process.engine import Engine, EngineSetup, LaneSetup
 from models import BUNDLES
-from tests.process.build import MINUTE, S, car, found, presences
+from tests.process.make_engine import MINUTE, S, car, found, presences
 
 NAMES = ("n_1", "n_2")
 Lines = dict[str, list[Contact]]
@@ -51,7 +51,7 @@ def lived(lines: Lines, minutes: int, folder: Path, mode: Mode = "presence") -> 
         LaneSite(name, "north", "corridor", paired=True, spacing_m=4.0, mode=mode) for name in NAMES
     )
     setup = JudgeSetup(sites, MINUTE, congestion=False, hurry=False)
-    pipeline = Pipeline(Engine(Setup(lanes)), Judge(setup, folder))
+    pipeline = Pipeline(Engine(EngineSetup(lanes)), Judge(setup, folder))
     pipeline.load()
     pipeline.engine.start(0)
     out: list[Draft] = []
@@ -119,9 +119,9 @@ def test_the_series_are_judged_and_learnt_by_what_is_sent(
 
     def spied(drafts: Sequence[Draft], *rest: Any) -> dict[Any, Any]:
         seen.extend(d.body for d in drafts if d.stream is Stream.TRAFFIC and d.source == "n_1")
-        return readings(drafts, *rest)
+        return series_samples(drafts, *rest)
 
-    monkeypatch.setattr("edge.infer.judge.readings", spied)
+    monkeypatch.setattr("edge.infer.judge.series_samples", spied)
     lines = traffic(40)
     for part in ("lead", "trail"):
         name = f"n_1.{part}"

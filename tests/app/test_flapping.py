@@ -4,8 +4,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from edge.core import Draft, Reason, Stream
-from tests.app.lives import Box, Life
-from tests.process.build import S
+from tests.app.daemon_lives import Box, Life
+from tests.process.make_engine import S
 
 METER, LINE = "main_meter", "line d"
 HOUR_S = 3600

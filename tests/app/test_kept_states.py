@@ -12,15 +12,15 @@ import pytest
 
 from drivers.chips.sgp41 import Sgp41
 from edge.acquire.stage import Stage
-from edge.app.ledger import LESSON_NS, MODEL_STATE_NS
-from edge.app.observing import Observer
+from edge.app.boxmonitor import BoxMonitor
+from edge.app.windowcommitter import BASELINE_NS, MODEL_STATE_NS
 from edge.app.wiring import Wiring
 from edge.core import Edge, Reason, Stamp, Stream
 from edge.infer.judge import Judge
-from tests.app import test_observing as observing
-from tests.app.lives import PERIOD_NS, SITE, Box, Life, closed, done, placed, volumes
-from tests.app.wires import WIRES
-from tests.process.build import MS, S
+from tests.app import test_boxmonitor as observing
+from tests.app.daemon_lives import PERIOD_NS, SITE, Box, Life, closed, done, placed, volumes
+from tests.app.virtual_wires import WIRES
+from tests.process.make_engine import MS, S
 
 DOOR = """
 [device.door]
@@ -50,7 +50,9 @@ until = {UNTIL}
 OVER_NS = int(datetime.datetime(2027, 3, 2, tzinfo=datetime.UTC).timestamp()) * S
 
 
-@pytest.mark.parametrize(("owner", "every_ns"), [("judge", MODEL_STATE_NS), ("drivers", LESSON_NS)])
+@pytest.mark.parametrize(
+    ("owner", "every_ns"), [("judge", MODEL_STATE_NS), ("drivers", BASELINE_NS)]
+)
 def test_what_was_learnt_is_written_so_often_and_no_more(
     tmp_path: Path, owner: str, every_ns: int
 ) -> None:
@@ -150,11 +152,11 @@ def test_a_fault_of_what_is_not_configured_any_more_is_over(tmp_path: Path) -> N
 class Watched(Life):
     """Its board is watched."""
 
-    def observer(self) -> Observer | None:
+    def observer(self) -> BoxMonitor | None:
         self.watched = observing.Box()
         self.watched.mono_ns = self.now().mono_ns
         about, sources = self.watched.observer._about, self.watched.observer._sources
-        return Observer(
+        return BoxMonitor(
             about, sources, Path("/"), self.now(), looking=lambda _: self.watched.look
         )  # fmt: skip
 

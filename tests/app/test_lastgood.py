@@ -9,12 +9,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.app.lastgood import AGAIN_S, GOOD, KNOWN_S, STARTS, LastGood, Starts, read, usable
-from edge.app.probation import plugged
+from edge.app.configtrial import has_carrier
+from edge.app.lastgood import (
+    AGAIN_S,
+    EARLIEST_CLOCK_S,
+    GOOD_NAME,
+    STARTS_NAME,
+    LastGood,
+    StartHistory,
+    load_usable_site,
+    read_site,
+)
 from edge.config import Site
 from edge.core import ConfigError
 
-NOW_S = KNOWN_S + 1_000_000
+NOW_S = EARLIEST_CLOCK_S + 1_000_000
 DAY_S = AGAIN_S
 FINE = """\
 [site]
@@ -92,11 +101,11 @@ def test_a_file_that_is_refused_three_times_gives_way_with_the_line_of_its_error
 def test_a_file_that_is_missing_gives_way_too(box: Box) -> None:
     box.good("old")
     box.file.unlink()
-    one = LastGood(box.state, box.file, read, usable)
+    one = LastGood(box.state, box.file, read_site, load_usable_site)
     for _ in range(3):
         with pytest.raises(ConfigError):
             one.choose(NOW_S)
-    box.state.joinpath(GOOD).write_text(FINE)
+    box.state.joinpath(GOOD_NAME).write_text(FINE)
     assert one.choose(NOW_S).place.id == "quay"
     assert "cannot be read" in one.fallback
 
@@ -184,26 +193,26 @@ def test_a_stop_of_the_last_good_one_does_not_bring_the_bad_one_back(box: Box) -
         assert runs == "old"
         one.stopped()
         one.is_good()
-    assert (box.state / GOOD).read_text() == "old"
+    assert (box.state / GOOD_NAME).read_text() == "old"
 
 
 def test_without_another_good_one_a_bad_one_is_tried_for_ever(box: Box) -> None:
     assert [box.crash("new") for _ in range(9)] == ["new"] * 9
     assert [box.crash("bad") for _ in range(9)] == ["refused"] * 9
     box.good("old")
-    (box.state / GOOD).write_text("bad too")
+    (box.state / GOOD_NAME).write_text("bad too")
     assert [box.crash("new") for _ in range(9)] == ["new"] * 9
 
 
 def test_the_last_good_one_is_written_only_when_it_is_another_one(box: Box) -> None:
     box.good("old")
-    before = (box.state / GOOD).stat().st_ino
+    before = (box.state / GOOD_NAME).stat().st_ino
     box.good("old")
-    assert (box.state / GOOD).stat().st_ino == before
+    assert (box.state / GOOD_NAME).stat().st_ino == before
     one, _ = box.start("new")
     box.file.write_text("edited since")
     one.is_good()
-    assert (box.state / GOOD).read_text() == "old", "nobody knows which of the two ran"
+    assert (box.state / GOOD_NAME).read_text() == "old", "nobody knows which of the two ran"
 
 
 def test_while_the_last_good_one_runs_the_file_is_tried_when_it_is_mended(box: Box) -> None:
@@ -238,8 +247,8 @@ def test_whatever_lies_in_the_state_folder_the_start_goes_on(
 ) -> None:
     box = Box(tmp_path)
     box.state.mkdir(exist_ok=True)
-    (box.state / STARTS).write_bytes(starts)
-    (box.state / GOOD).write_bytes(good)
+    (box.state / STARTS_NAME).write_bytes(starts)
+    (box.state / GOOD_NAME).write_bytes(good)
     box.file.write_text(FINE if fine else BROKEN)
     for _ in range(5):
         one = LastGood(box.state, box.file)
@@ -252,7 +261,7 @@ def test_whatever_lies_in_the_state_folder_the_start_goes_on(
 
 @given(
     st.builds(
-        Starts,
+        StartHistory,
         st.integers(0, 1_000_000),
         st.text("0123456789abcdef", max_size=64),
         st.booleans(),
@@ -261,22 +270,22 @@ def test_whatever_lies_in_the_state_folder_the_start_goes_on(
     st.data(),
 )
 def test_what_was_counted_is_read_back_and_damage_counts_as_nothing(
-    starts: Starts, data: st.DataObject
+    starts: StartHistory, data: st.DataObject
 ) -> None:
     packed = starts.packed()
-    assert Starts.parse(packed) == starts
+    assert StartHistory.parse(packed) == starts
     at = data.draw(st.integers(0, len(packed) - 2))
     damaged = bytearray(packed)
     damaged[at] ^= 1 << data.draw(st.integers(0, 6))
     # a flipped bit in the check sum's case of a letter says the same
-    assert Starts.parse(bytes(damaged)) in (Starts(), starts)
-    assert Starts.parse(packed[:at]) in (Starts(), starts)
+    assert StartHistory.parse(bytes(damaged)) in (StartHistory(), starts)
+    assert StartHistory.parse(packed[:at]) in (StartHistory(), starts)
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "endless link", "no folder"])
 def test_what_is_no_file_stops_nothing_either(box: Box, kind: str) -> None:
     box.state.mkdir()
-    for name in (STARTS, GOOD, f"{STARTS}.new", f"{GOOD}.new"):
+    for name in (STARTS_NAME, GOOD_NAME, f"{STARTS_NAME}.new", f"{GOOD_NAME}.new"):
         path = box.state / name
         match kind:
             case "folder":
@@ -300,14 +309,14 @@ def test_the_configuration_that_ran_well_is_a_daemons_own(box: Box) -> None:
     one = LastGood(box.state, box.file)
     one.choose(NOW_S)
     one.is_good()
-    assert (box.state / GOOD).read_bytes() == FINE.encode()
-    assert (box.state / GOOD).stat().st_mode & 0o077 == 0
+    assert (box.state / GOOD_NAME).read_bytes() == FINE.encode()
+    assert (box.state / GOOD_NAME).stat().st_mode & 0o077 == 0
     box.file.write_text(BROKEN)
     for _ in range(3):
         with pytest.raises(ConfigError):
             LastGood(box.state, box.file).choose(NOW_S)
     last = LastGood(box.state, box.file)
-    assert last.choose(NOW_S).file == str(box.state / GOOD)
+    assert last.choose(NOW_S).file == str(box.state / GOOD_NAME)
     assert "site.toml:11: device.main_meter.driver" in last.fallback
 
 
@@ -316,7 +325,7 @@ def test_a_network_is_plugged_in_when_a_carrier_says_so(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "carrier").write_text(f"{carrier}\n")
     (tmp_path / "wlan0").mkdir()
-    assert not plugged(tmp_path)
+    assert not has_carrier(tmp_path)
     (tmp_path / "eth0" / "carrier").write_text("1\n")
-    assert plugged(tmp_path)
-    assert plugged(tmp_path / "nowhere")
+    assert has_carrier(tmp_path)
+    assert has_carrier(tmp_path / "nowhere")

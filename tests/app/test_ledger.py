@@ -8,16 +8,16 @@ from unittest import mock
 import msgpack
 import pytest
 
-from edge.app import ledger, rawdrafts
-from edge.app.attempts import FILE, MOST
+from edge.app import rawdrafts, windowcommitter
+from edge.app.manifestschedule import ManifestSchedule
 from edge.app.pipeline import Pipeline
-from edge.app.recover import TEXTS
-from edge.app.sealing import Sealing
-from edge.app.windows import GRACE_NS
+from edge.app.recover import GAP_TEXTS
+from edge.app.recoveryattempts import ATTEMPTS_FILE, MAX_ATTEMPTS
+from edge.app.windowschedule import GRACE_NS
 from edge.core import Draft, Reason, Record, Stamp, Stream, TimeQuality
 from edge.uplink.wire import raw_sweeps
-from tests.app.lives import PERIOD_NS, SITE, TICK_NS, Box, KilledError, Life, closed, done
-from tests.process.build import MS, S
+from tests.app.daemon_lives import PERIOD_NS, SITE, TICK_NS, Box, KilledError, Life, closed, done
+from tests.process.make_engine import MS, S
 
 WALL_NS = 1_790_000_001 * S  # a second behind a border
 SHORT_NS = WALL_NS % PERIOD_NS
@@ -125,7 +125,9 @@ def test_a_start_seals_which_epoch_it_follows(tmp_path: Path) -> None:
 def test_at_the_very_end_what_was_sealed_since_is_written(tmp_path: Path, changed: bool) -> None:
     life = Life(Box(tmp_path), 0)
     with (
-        mock.patch.object(Sealing, "changed", new_callable=mock.PropertyMock, return_value=changed),
+        mock.patch.object(
+            ManifestSchedule, "changed", new_callable=mock.PropertyMock, return_value=changed
+        ),
         mock.patch.object(life.ledger, "_writer", mock.AsyncMock()) as writer,
     ):
         done(life.ledger.sealed())
@@ -164,7 +166,7 @@ def test_what_has_become_due_of_manifests_goes_with_the_window(tmp_path: Path) -
     box = Box(tmp_path)
     life = Life(box, 0)
     manifest = Draft(Stream.MANIFEST, "gateway", 0, 0, {"count": 1})
-    with mock.patch.object(Sealing, "due", return_value=[manifest]) as due:
+    with mock.patch.object(ManifestSchedule, "due", return_value=[manifest]) as due:
         life.run(6 * S)
         life.stop()
     assert [call.kwargs["last"] for call in due.call_args_list] == [False, True]
@@ -205,14 +207,16 @@ def test_a_fault_that_was_told_before_a_kill_is_not_told_again_and_its_end_is(
 def test_a_stage_of_which_starts_have_died_is_set_aside(tmp_path: Path, died: int) -> None:
     box = Box(tmp_path)
     Life(box, 0).run(8 * S)  # and killed
-    (tmp_path / FILE).write_bytes(b"." * died)
+    (tmp_path / ATTEMPTS_FILE).write_bytes(b"." * died)
     life = Life(box, 9 * S)
-    assert not (tmp_path / FILE).exists(), "this one has lived"
-    assert len(list(tmp_path.glob("aside.*"))) == (died >= MOST)
+    assert not (tmp_path / ATTEMPTS_FILE).exists(), "this one has lived"
+    assert len(list(tmp_path.glob("aside.*"))) == (died >= MAX_ATTEMPTS)
     assert len(box.stage()) == 1
     ((begin, end),) = box.gaps()
     assert end == 9 * S
-    assert (begin == PERIOD_NS) is (died >= MOST), "from the last commit on nothing is known"
+    assert (begin == PERIOD_NS) is (died >= MAX_ATTEMPTS), (
+        "from the last commit on nothing is known"
+    )
     closed(life)
 
 
@@ -220,7 +224,7 @@ def test_what_was_set_aside_stays_when_a_start_finds_no_stage(tmp_path: Path) ->
     box = Box(tmp_path)
     Life(box, 0).run(8 * S)  # and killed
     for at in (9, 10):
-        (tmp_path / FILE).write_bytes(b"." * MOST)
+        (tmp_path / ATTEMPTS_FILE).write_bytes(b"." * MAX_ATTEMPTS)
         Life(box, at * S).stage.close()
         kept = list(tmp_path.glob("aside.*"))
         assert len(kept) == 1
@@ -244,9 +248,9 @@ def test_what_does_not_fit_begins_anew_and_its_sweeps_are_kept(tmp_path: Path) -
     box.states["engine"] = (1, msgpack.packb({"version": 99}))
     life = Life(box, 9 * S)
     told = {r.body["text"]: r.body for r in box.events("gap") if r.key.epoch == box.epoch}
-    assert set(told) == {TEXTS["other"], TEXTS["new"]}
-    assert told[TEXTS["other"]]["gap"] == [5_000_000, 9_000_000]
-    assert told[TEXTS["new"]]["sources"] == sorted(
+    assert set(told) == {GAP_TEXTS["other"], GAP_TEXTS["new"]}
+    assert told[GAP_TEXTS["other"]]["gap"] == [5_000_000, 9_000_000]
+    assert told[GAP_TEXTS["new"]]["sources"] == sorted(
         ("east_1", "heat", "hut_air", "main_meter", "north_1")
     )
     life.run(12 * S)
@@ -300,7 +304,7 @@ def test_what_memory_did_not_hold_in_reading_back_is_counted(
 ) -> None:
     box = Box(tmp_path, SITE + RAW)
     Life(box, 0, left=20).run(2 * S)  # nothing is committed yet, but its start; and killed
-    monkeypatch.setattr(rawdrafts, "WAITING", 1)
+    monkeypatch.setattr(rawdrafts, "WAITING_VALUES", 1)
     life = Life(box, 3 * S)
     given_up = life.intake.raw.given_up
     assert given_up == 3, "of four sweeps the last one is kept"
@@ -328,10 +332,10 @@ def test_windows_with_many_records_are_committed_one_by_one(
         commit(drafts, states)
 
     monkeypatch.setattr(box, "commit", counted)
-    monkeypatch.setattr(ledger, "TOGETHER", 5)  # as many as one window has
+    monkeypatch.setattr(windowcommitter, "RECORDS_PER_COMMIT", 5)  # as many as one window has
     done(life.ledger.tick(life.now()))
     assert [end for _, end, _ in windows(box)] == [PERIOD_NS]
-    monkeypatch.setattr(ledger, "TOGETHER", 6)
+    monkeypatch.setattr(windowcommitter, "RECORDS_PER_COMMIT", 6)
     done(life.ledger.tick(life.now()))
     assert [end for _, end, _ in windows(box)] == [PERIOD_NS, 2 * PERIOD_NS, 3 * PERIOD_NS]
     life.stage.close()

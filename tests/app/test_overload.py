@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from edge.acquire.giveway import FREE_NS, LONGEST_NS, PILED_NS, rest_ns
-from edge.acquire.poll import Device, Poller
+from edge.acquire.backpressure import FREE_NS, LONGEST_NS, PILED_NS, rest_ns
+from edge.acquire.poll import Poller, PollState
 from edge.app import rawdrafts
-from edge.app.overload import GivenUp, Overload
-from edge.app.rawdrafts import RawRows, raw_drafts
+from edge.app.overload import OverloadMonitor, ShedCounts
+from edge.app.rawdrafts import RawSweeps, make_raw_drafts
 from edge.core import Point, Quantity, Sample, Stream, Sweep, all_good
 from edge.process.engine import Engine
-from edge.process.setup import DeviceSetup, Setup
+from edge.process.enginesetup import DeviceSetup, EngineSetup
 from edge.uplink.wire import raw_sweeps
 from edge.uplink.wire.contract.boxevent import Overload as Declared
-from tests.process.build import MS, S
+from tests.process.make_engine import MS, S
 from tests.virtual import VirtualClock
 
 POINTS = (Point("power", Quantity.POWER),)
@@ -56,7 +56,7 @@ class Box:
         self.start_ns = self.clock.mono_ns
         self.meters = {f"m{n}": Meter(self.clock) for n in range(50)}
         self.poller = Poller(
-            [Device(name, meter, 20 * MS) for name, meter in self.meters.items()],
+            [PollState(name, meter, 20 * MS) for name, meter in self.meters.items()],
             self.clock,
             self.sweeps.append,
             lambda *_: None,
@@ -77,7 +77,7 @@ class Box:
     def counted(self) -> tuple[int, int]:
         """Readings in the records of the window, and those that they say are missing."""
         setups = tuple(DeviceSetup(name, Stream.AIR, POINTS, 0.02) for name in self.meters)
-        engine = Engine(Setup(devices=setups, period_ns=PERIOD_NS))
+        engine = Engine(EngineSetup(devices=setups, period_ns=PERIOD_NS))
         engine.start(self.start_ns)
         engine.sweeps(self.sweeps)
         told = [d.body["points"]["power"]["quality"] for d in engine.close(self.clock.mono_ns)]
@@ -106,7 +106,7 @@ async def test_a_bus_that_keeps_to_its_schedule_gives_nothing_up() -> None:
         device.every_ns = S
     del box.poller.devices["m0"]
     only = Poller(
-        [Device("m0", box.meters["m0"], 20 * MS)],
+        [PollState("m0", box.meters["m0"], 20 * MS)],
         box.clock,
         box.sweeps.append,
         lambda *_: None,
@@ -129,16 +129,16 @@ def test_the_rest_is_what_the_main_loop_needs_within_bounds() -> None:
 def test_raw_rows_that_cannot_be_committed_are_counted_in_the_next_record(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rawdrafts, "WAITING", 300)
+    monkeypatch.setattr(rawdrafts, "WAITING_VALUES", 300)
     monkeypatch.setattr(rawdrafts, "RAW_VALUES", 120)
-    rows, seen, gone = RawRows(), [], 0
+    rows, seen, gone = RawSweeps(), [], 0
     for turn in range(5):
         made = [
             Sweep("m", turn * S + n * MS, (float(n),), all_good(1)) for n in range(40 * turn + 1)
         ]
         rows.add(made)
         raw, given_up = rows.take()
-        drafts = raw_drafts({"m": KEYS}, raw, given_up)
+        drafts = make_raw_drafts({"m": KEYS}, raw, given_up)
         told = [draft.body.get("given_up", 0) for draft in drafts]
         assert sum(told) == given_up == told[0]
         kept = [sweep for draft in drafts for sweep in raw_sweeps(draft.body)[1]]
@@ -153,10 +153,10 @@ def test_raw_rows_that_cannot_be_committed_are_counted_in_the_next_record(
 
 
 def test_an_overload_is_told_at_once_and_then_seldom_and_the_sum_is_right() -> None:
-    overload, told, at_ns = Overload(0), [], 0
+    overload, told, at_ns = OverloadMonitor(0), [], 0
     for second in range(3600):
         at_ns = second * S
-        given = GivenUp(min(second, 1800) * 800 * MS, min(second, 1800) * 3, second // 2000, 0)
+        given = ShedCounts(min(second, 1800) * 800 * MS, min(second, 1800) * 3, second // 2000, 0)
         told += overload.look(at_ns, given)
     assert [draft.to_ns // S for draft in told] == [10, 910, 1810, 2000]
     assert sum(draft.body["readings"] for draft in told) == 5400
@@ -169,18 +169,22 @@ def test_an_overload_is_told_at_once_and_then_seldom_and_the_sum_is_right() -> N
 
 
 def test_a_start_that_loads_its_models_is_no_overload() -> None:
-    overload = Overload(0)
-    assert [overload.look(at * S, GivenUp(rested_ns=5 * S)) for at in (10, 20, 30)] == [[], [], []]
-    assert overload.look(40 * S, GivenUp(rested_ns=8 * S)) == []
-    (told,) = overload.look(50 * S, GivenUp(rested_ns=11 * S))
+    overload = OverloadMonitor(0)
+    assert [overload.look(at * S, ShedCounts(rested_ns=5 * S)) for at in (10, 20, 30)] == [
+        [],
+        [],
+        [],
+    ]
+    assert overload.look(40 * S, ShedCounts(rested_ns=8 * S)) == []
+    (told,) = overload.look(50 * S, ShedCounts(rested_ns=11 * S))
     assert (told.body["rested_s"], told.body["within_s"]) == (6.0, 20.0)
 
 
 def test_a_rest_now_and_then_is_no_news_and_a_lost_edge_is() -> None:
-    overload = Overload(0)
+    overload = OverloadMonitor(0)
     for second in range(0, 1000, 10):
-        assert overload.look(second * S, GivenUp(rested_ns=second * 50 * MS)) == []
-    (told,) = overload.look(1000 * S, GivenUp(rested_ns=50 * S, edges=1))
+        assert overload.look(second * S, ShedCounts(rested_ns=second * 50 * MS)) == []
+    (told,) = overload.look(1000 * S, ShedCounts(rested_ns=50 * S, edges=1))
     assert told.body["edges"] == 1
     assert told.from_ns == told.to_ns == 1000 * S
     assert told.body["within_s"] == 10.0

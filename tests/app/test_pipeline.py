@@ -15,18 +15,29 @@ from edge.app.pipeline import Pipeline
 from edge.core import Contact, Draft, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import Engine
-from edge.process.setup import Setup
+from edge.process.enginesetup import EngineSetup
 from models import BUNDLES
-from tests.process.build import AIR, HEAT, METER, MINUTE, PAIR, SINGLE, S, found, presences, sweeps
+from tests.process.make_engine import (
+    AIR,
+    HEAT,
+    METER,
+    MINUTE,
+    PAIR,
+    SINGLE,
+    S,
+    found,
+    presences,
+    sweeps,
+)
 
-SITE = Setup((PAIR, SINGLE), (AIR, METER), (HEAT,))
+SITE = EngineSetup((PAIR, SINGLE), (AIR, METER), (HEAT,))
 LANES = tuple(LaneSite(lane.name, lane.approach, "corridor") for lane in (PAIR, SINGLE))
 MINUTES = 50
 JUMP = 45  # the minute in which the load becomes another
 RULES = {"congestion": "rule occupancy", "anomaly": "rule robust z"}
 
 
-def pipeline(folder: Path | None = None, setup: Setup = SITE) -> Pipeline:
+def pipeline(folder: Path | None = None, setup: EngineSetup = SITE) -> Pipeline:
     made = Pipeline(Engine(setup), Judge(JudgeSetup(LANES, hurry=False), folder))
     made.engine.start(0)
     return made
@@ -245,7 +256,7 @@ def test_a_window_that_is_cut_short_raises_no_flag(loaded: bool) -> None:
 
     wrong = []
     for phase in range(12):
-        one = pipeline(setup=Setup(devices=(AIR, METER), period_ns=5 * S))
+        one = pipeline(setup=EngineSetup(devices=(AIR, METER), period_ns=5 * S))
         if loaded:
             one.load()
         end_s = 600 + 5 * phase

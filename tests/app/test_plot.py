@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edge.app.plot import Heading, draw, scale
-from edge.app.plot.flags import MOST, Flags
-from edge.core import Key, Record, Stream
+from edge.app.plot import Heading, draw_page, scale
+from edge.app.plot.flagspans import SPANS_LIMIT, FlagSpans
+from edge.core import Record, RecordKey, Stream
 from tests.app.plotted import (
     EMPTY,
     STUCK,
@@ -43,7 +43,9 @@ def test_quantities_have_names_units_and_one_line_for_each_lane() -> None:
 
 def test_a_value_is_drawn_where_its_axis_says() -> None:
     made = taken(*hour())
-    assert data(draw(made, Heading("t"), ".html"))["lanes"][0]["volume"] == ",".join(["10"] * 60)
+    assert data(draw_page(made, Heading("t"), ".html"))["lanes"][0]["volume"] == ",".join(
+        ["10"] * 60
+    )
     root = svg(made)
     ys = {float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", path(root, "volume"))}
     (end,) = (float(str(p[-1].text)) for p in root.iter(f"{SVG}g")
@@ -134,7 +136,7 @@ def test_what_comes_later_is_drawn_when_it_is_there() -> None:
 
 
 def test_bays_are_drawn_and_so_are_flags_of_other_devices() -> None:
-    key, told = Key(0, Stream.BAY, 1), {"bay": "b1", "covered_s": 60.0, "occupancy": 1.0}
+    key, told = RecordKey(0, Stream.BAY, 1), {"bay": "b1", "covered_s": 60.0, "occupancy": 1.0}
     bay = [Record(key, "b1", 0, 60 * m * S, 60 * (m + 1) * S, told) for m in range(60)]
     odd = event("heat", 600, event="anomaly", state="on", point="power", text="It jumped.")
     root = svg(taken(*hour(), *bay, odd))
@@ -159,14 +161,14 @@ def test_a_flag_lasts_from_its_event_to_the_one_that_clears_it() -> None:
     assert "2025-11-26 00:10:00" in first
     assert "Congestion on north. It moves again." in first
     assert "up still" in second
-    page = draw(made, Heading("t", 1_764_115_200.0), ".html")
+    page = draw_page(made, Heading("t", 1_764_115_200.0), ".html")
     assert "<td>2025-11-26 00:10:00" in page
     assert "10 min" in page
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=60))
 def test_spans_of_one_flag_never_overlap(turns: list[tuple[str, bool]]) -> None:
-    flags = Flags()
+    flags = FlagSpans()
     for at, (source, on) in enumerate(turns):
         body = {"event": "anomaly", "state": "on" if on else "off", "point": "p", "text": "x"}
         flags.take(source, at, body)
@@ -176,17 +178,19 @@ def test_spans_of_one_flag_never_overlap(turns: list[tuple[str, bool]]) -> None:
 
 
 def test_of_very_many_events_the_rest_is_counted() -> None:
-    made = taken(*hour(), *(event("x", m / 10, event="contact", text="x") for m in range(MOST + 7)))
-    assert len(made.flags.spans) == MOST
-    assert f"And {MOST + 7 - 300:,} more." in draw(made, Heading("t"), ".html")
+    made = taken(
+        *hour(), *(event("x", m / 10, event="contact", text="x") for m in range(SPANS_LIMIT + 7))
+    )
+    assert len(made.flags.spans) == SPANS_LIMIT
+    assert f"And {SPANS_LIMIT + 7 - 300:,} more." in draw_page(made, Heading("t"), ".html")
 
 
 @given(st.floats(0, 1e5), st.floats(1, 1e3))
 @example(high=0.0, least=4.001)
 def test_an_axis_holds_its_highest_value_with_few_round_numbers(high: float, least: float) -> None:
-    end = scale.top(high, least)
+    end = scale.axis_top(high, least)
     assert max(high, least) <= end <= 2.6 * max(high, least)
-    numbers = scale.numbers(end)
+    numbers = scale.axis_numbers(end)
     assert numbers[0] == 0
     assert numbers[-1] == pytest.approx(end)
     assert 2 <= len(numbers) <= 6
@@ -194,7 +198,7 @@ def test_an_axis_holds_its_highest_value_with_few_round_numbers(high: float, lea
 
 @given(st.floats(1, 4e7), st.none() | st.floats(0, 2e9))
 def test_times_at_an_axis_are_few_round_and_within(span: float, start: float | None) -> None:
-    found = scale.marks(scale.Frame(0.0, span), start)
+    found = scale.time_marks(scale.TimeFrame(0.0, span), start)
     assert len(found) <= scale.MARKS + 1
     assert all(-1e-3 <= at <= span + 1e-3 for at, _ in found)
     assert all(a[0] < b[0] for a, b in pairwise(found))

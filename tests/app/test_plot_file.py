@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edge.app.plot
-from edge.app.plot import ENDINGS, Heading, Kept, draw, kept
-from edge.app.plot.table import Table
+from edge.app.plot import SUFFIXES, Heading, PlotData, draw_page, plotdata
+from edge.app.plot.columntable import ColumnTable
 from tests.app.plotted import STUCK, SVG, UNSEEN, S, data, event, hour, lane, svg, taken
 
 NASTY = '</script><svg onload="alert(1)">&amp;\'"'
@@ -44,14 +44,14 @@ class Reader(HTMLParser):
 # -- the file --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", SUFFIXES)
 def test_names_and_sentences_are_text_whatever_is_in_them(ending: str) -> None:
     records = [lane(NASTY, 60 * m, approach=NASTY, health=NASTY) for m in range(60)]
     odd = [
         event(NASTY, 600, event=NASTY, state="on", point=NASTY, text=NASTY),
         event("other", 600, event=NASTY, text=NASTY),
     ]
-    text = draw(taken(*records, *odd), Heading(NASTY), ending)
+    text = draw_page(taken(*records, *odd), Heading(NASTY), ending)
     assert "<svg onload" not in text
     if ending == ".svg":
         texts = {t.text for t in ET.fromstring(text).iter(f"{SVG}text")}
@@ -65,9 +65,9 @@ def test_names_and_sentences_are_text_whatever_is_in_them(ending: str) -> None:
     assert data(text)["lanes"][0]["name"] == NASTY
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", SUFFIXES)
 def test_it_fetches_nothing(ending: str) -> None:
-    text = draw(taken(*hour()), Heading("t"), ending).replace("http://www.w3.org/2000/svg", "")
+    text = draw_page(taken(*hour()), Heading("t"), ending).replace("http://www.w3.org/2000/svg", "")
     assert not re.findall(r"https?:|url\(|@import|<link|<img|fetch\(|XMLHttp", text)
     if ending == ".html":
         assert "default-src 'none'" in text
@@ -85,8 +85,8 @@ def test_who_does_not_see_it_is_told_what_is_in_it() -> None:
 
 
 def test_a_replay_without_a_window_is_an_empty_picture() -> None:
-    for ending in ENDINGS:
-        assert "<svg" in draw(Kept(60 * S), Heading("t"), ending) or ending == ".html"
+    for ending in SUFFIXES:
+        assert "<svg" in draw_page(PlotData(60 * S), Heading("t"), ending) or ending == ".html"
 
 
 def test_the_script_draws_what_the_picture_shows(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_the_script_draws_what_the_picture_shows(tmp_path: Path) -> None:
     varied = {f"m{m}": {"volume": m % 7, "occupancy": m % 11 / 20, "p_congested": m % 5 / 8,
                         "speed": {"n": m % 7, "mean": 30.0 + m % 9}, **signal}
               for m in range(40)}  # fmt: skip
-    page = draw(taken(*hour(**varied, m44=STUCK, m45=UNSEEN, m47=single, m48=single)),
+    page = draw_page(taken(*hour(**varied, m44=STUCK, m45=UNSEEN, m47=single, m48=single)),
                 Heading("t"), ".html")  # fmt: skip
     (tmp_path / "data").write_text(json.dumps(data(page)))
     code = (Path(edge.app.plot.__file__).with_name("lines.js")).read_text()
@@ -137,7 +137,7 @@ def test_the_script_draws_what_the_picture_shows(tmp_path: Path) -> None:
 
 
 def test_a_day_of_windows_of_5_s_on_8_lanes_is_below_5_mb() -> None:
-    made = Kept(5 * S)
+    made = PlotData(5 * S)
     told = {
         "speed": {"n": 3, "mean": 47.3},
         "p_congested_5": 0.123,
@@ -150,15 +150,15 @@ def test_a_day_of_windows_of_5_s_on_8_lanes_is_below_5_mb() -> None:
             made.take(lane(f"lane_{i}", 5 * window, 5, occupancy=share, volume=window % 4,
                            approach=f"approach_{i // 2}", queue_us=window, **told))  # fmt: skip
     assert made.width_ns == 5 * S
-    page = draw(made, Heading("t"), ".html")
+    page = draw_page(made, Heading("t"), ".html")
     assert len(page.encode()) < 5_000_000
-    assert len(draw(made, Heading("t"), ".svg").encode()) < 1_000_000
+    assert len(draw_page(made, Heading("t"), ".svg").encode()) < 1_000_000
 
 
 def test_more_than_that_is_folded_and_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "WHOLE", 400)
-    monkeypatch.setattr(kept, "FOLDED", 200)
-    made = Kept(60 * S)
+    monkeypatch.setattr(plotdata, "COLUMNS_LIMIT", 400)
+    monkeypatch.setattr(plotdata, "FOLDED", 200)
+    made = PlotData(60 * S)
     for window in range(5000):
         high = 0.9 if window == 1234 else 0.1
         for name in ("a", "b"):
@@ -168,14 +168,14 @@ def test_more_than_that_is_folded_and_stays_bounded(monkeypatch: pytest.MonkeyPa
     assert sum(table["volume"]) == sum(window % 3 for window in range(5000))
     assert max(table["high"]) == 0.9
     assert sum(table["covered"]) == 5000 * 60
-    assert "low" in data(draw(made, Heading("t"), ".html"))["lanes"][0]
+    assert "low" in data(draw_page(made, Heading("t"), ".html"))["lanes"][0]
 
 
 @given(
     st.lists(st.none() | st.integers(0, 50), min_size=1, max_size=60), st.integers(0, 4)
 )  # fmt: skip
 def test_folding_keeps_sums_and_extremes(values: list[int | None], times: int) -> None:
-    table = Table({"a": "sum", "b": "low", "c": "high"})
+    table = ColumnTable({"a": "sum", "b": "low", "c": "high"})
     for at, value in enumerate(values):
         table.put(at, dict.fromkeys("abc", value))
     for _ in range(times):

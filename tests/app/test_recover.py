@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.app.adding_up import check, folders
-from tests.app.lives import (
+from tests.app.daemon_lives import (
     PERIOD_NS,
     SLOT_NS,
     Box,
@@ -20,8 +20,8 @@ from tests.app.lives import (
     lived,
     volumes,
 )
-from tests.app.wires import WIRES
-from tests.process.build import MS, S
+from tests.app.virtual_wires import WIRES
+from tests.process.make_engine import MS, S
 
 AWAY_S = [0.3, 3.1, 13.0]
 

@@ -7,9 +7,9 @@ import pytest
 from edge.app.recover import AWAY_NS
 from edge.core import Reason
 from tests.app.adding_up import SOURCES, check
-from tests.app.lives import SLOT_NS, Box, Life, closed, end_ns, ends, grown
-from tests.app.wires import WIRES
-from tests.process.build import MS, S, presences
+from tests.app.daemon_lives import SLOT_NS, Box, Life, closed, end_ns, ends, grown
+from tests.app.virtual_wires import WIRES
+from tests.process.make_engine import MS, S, presences
 
 
 def test_lines_that_never_opened_make_no_gap_of_what_meters_have_seen(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from edge.app.pipeline import Pipeline
 from edge.cli.main import main
 from edge.core import Contact, Draft
 from tests.cli.conftest import SITE
-from tests.infer.proven import proven_once
+from tests.infer.bundles import proven_once
 
 MORE: Final = """
 [bay.bakery]
@@ -213,6 +213,6 @@ def test_what_waits_is_bounded_though_each_line_is_opened_with_its_first_row(
         return take(self, batch)
 
     monkeypatch.setattr(Pipeline, "contacts", watched)
-    monkeypatch.setattr(replaying, "BATCH", 1)  # an opening and an edge step over it
+    monkeypatch.setattr(replaying, "BATCH_EDGES", 1)  # an opening and an edge step over it
     assert replayed(folder, LATE) == whole
     assert max(sizes) <= 2

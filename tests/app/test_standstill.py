@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.app.ledger import AGAIN_NS, LATE_NS, WINDOWS
-from edge.app.windows import GRACE_NS
+from edge.app.windowcommitter import AGAIN_NS, WAIT_FOR_EDGES_NS, WINDOWS_AT_ONCE
+from edge.app.windowschedule import GRACE_NS
 from edge.core import Draft
-from tests.app.lives import (
+from tests.app.daemon_lives import (
     PERIOD_NS,
     SLOT_NS,
     Box,
@@ -20,8 +20,8 @@ from tests.app.lives import (
     grown,
     volumes,
 )
-from tests.app.wires import WIRES
-from tests.process.build import MS, S
+from tests.app.virtual_wires import WIRES
+from tests.process.make_engine import MS, S
 
 
 class Stopped(Life):
@@ -122,7 +122,7 @@ def test_however_many_have_piled_up_others_have_their_turn(tmp_path: Path) -> No
     while life.ledger.piled_up(life.now()):
         done(life.ledger.tick(life.now()))
         found.append(len(box.of("east_1")))
-    assert found == [1, 1 + WINDOWS, 1 + 2 * WINDOWS, 41]
+    assert found == [1, 1 + WINDOWS_AT_ONCE, 1 + 2 * WINDOWS_AT_ONCE, 41]
 
 
 def test_a_bus_that_never_comes_delays_a_window_and_stops_none(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_bus_that_never_comes_delays_a_window_and_stops_none(tmp_path: Path) -
     ends = [r.to_ns for r in box.of("east_1")]
     assert ends[-1] == 25 * S
     assert ends == sorted(set(ends))
-    assert LATE_NS <= PERIOD_NS
+    assert WAIT_FOR_EDGES_NS <= PERIOD_NS
 
 
 def test_a_bus_that_never_comes_stops_no_window_of_a_slow_main_loop(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edge.app import verbs as module
-from edge.app.verbs import verbs
+from edge.app.verbs import control_verbs
 from edge.control.protocol import VerbError
 from edge.core import Stamp
 from edge.infer.judge import Judge, JudgeSetup
@@ -57,7 +57,7 @@ class Daemon(SimpleNamespace):
 
 async def test_the_outbox_is_counted_at_this_moment() -> None:
     counts = OutboxCounts(rows=4, size=10, limit=99, oldest=(7, 40 * S), dropped=3)
-    found = await verbs(Daemon(counts))["status"]({})  # type: ignore[arg-type]
+    found = await control_verbs(Daemon(counts))["status"]({})  # type: ignore[arg-type]
     assert (found["outbox"]["rows"], found["outbox"]["age_s"], found["outbox"]["boot"]) == (
         4,
         60,
@@ -77,14 +77,14 @@ async def test_the_outbox_is_counted_at_this_moment() -> None:
 
 
 async def test_an_age_that_nobody_knows_is_no_old_one() -> None:
-    found = await verbs(Daemon(OutboxCounts(rows=1, oldest=(6, 5))))["status"]({})  # type: ignore[arg-type]
+    found = await control_verbs(Daemon(OutboxCounts(rows=1, oldest=(6, 5))))["status"]({})  # type: ignore[arg-type]
     assert found["outbox"]["age_s"] is None
     assert "queue_age_s" not in found["box"]["health"]
 
 
 async def test_a_disk_that_hangs_does_not_hide_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "COUNTING_S", 0.01)
-    known = verbs(Daemon(None))  # type: ignore[arg-type]
+    known = control_verbs(Daemon(None))  # type: ignore[arg-type]
     found = await known["status"]({})
     assert found["outbox"] is None
     assert found["link"]["connected"] is True
@@ -98,7 +98,7 @@ async def test_the_link_says_since_when_and_what_is_under_way() -> None:
         confirmed_ns=97 * S,
     )  # fmt: skip
     daemon = Daemon(OutboxCounts(), standing=standing, under_way=12)
-    found = await verbs(daemon)["status"]({})  # type: ignore[arg-type]
+    found = await control_verbs(daemon)["status"]({})  # type: ignore[arg-type]
     assert found["link"] == {
         "connected": True, "brokers": ["mqtts://a:8883"], "confirm": "platform",
         "broker": "mqtts://a:8883", "for_s": 60.0, "failure": None, "confirmed_s": 3.0,
@@ -106,5 +106,5 @@ async def test_the_link_says_since_when_and_what_is_under_way() -> None:
         "unconfirmed": 12,
     }  # fmt: skip
     standing.confirmed_ns = None
-    found = await verbs(daemon)["status"]({})  # type: ignore[arg-type]
+    found = await control_verbs(daemon)["status"]({})  # type: ignore[arg-type]
     assert found["link"]["confirmed_s"] is None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import drivers
 from edge.app.wiring import Wiring
-from edge.config import load
+from edge.config import load_site
 from edge.core import Stream
 
 SITE = """\
@@ -55,7 +55,7 @@ kind = "bicycle"
 def wired(tmp_path: Path, site: str = SITE) -> Wiring:
     path = tmp_path / "site.toml"
     path.write_text(site)
-    return Wiring.of(load(path, drivers.catalogue()))
+    return Wiring.of(load_site(path, drivers.catalogue()))
 
 
 def test_a_track_of_bicycles_is_measured_and_not_judged_for_congestion(tmp_path: Path) -> None:

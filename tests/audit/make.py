@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge.core import Key, Record, Stream
+from edge.core import Record, RecordKey, Stream
 from edge.store.drops import DropRange
 from tests.audit.street import E1, E2, E3, E4, NOON_US, S, Sent, Street, device_key, honest
 from tests.audit.tamper import (
@@ -297,7 +297,7 @@ def _without_a_clock() -> Street:
 
 def _first(street: Street) -> Record:
     body = {"covered_s": 60.0, "points": {}}
-    return Record(Key(E1, Stream.AIR, 1), "hut", street.boot, 0, 60 * S, body)
+    return Record(RecordKey(E1, Stream.AIR, 1), "hut", street.boot, 0, 60 * S, body)
 
 
 def changed() -> Vector:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from edge.core import Draft, Envelope, Key, Record, Stream
+from edge.core import Draft, Envelope, Record, RecordKey, Stream
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.store.drops import DropRange, PendingDrops
 from edge.uplink.manifests import Manifests, Sign
@@ -112,7 +112,7 @@ class Street:
 
     def _hand(self, draft: Draft) -> None:
         self.counts[str(draft.stream)] += 1
-        key = Key(self.epoch, draft.stream, self.counts[str(draft.stream)])
+        key = RecordKey(self.epoch, draft.stream, self.counts[str(draft.stream)])
         self.hand(Record(key, draft.source, self.boot, draft.from_ns, draft.to_ns, draft.body))
 
     def hand(self, record: Record, by: Moment | None = None) -> None:

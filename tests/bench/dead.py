@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from drivers.buses.modbus.patience import Patience
-from edge.acquire.poll import Device, Poller
+from drivers.buses.modbus.responsetimeout import ResponseTimeout
+from edge.acquire.poll import Poller, PollState
 from edge.core import BusError, Point, Polled, Quantity, Sample, Stamp
 
 HOUR_S: Final = 3600.0
@@ -78,7 +78,7 @@ class Far:
 
     unit: int
     clock: Jumping
-    patience: Patience
+    patience: ResponseTimeout
     turn_s: float
     silent_s: Mapping[bool, float]  # whether it was waited for in full -> how long that took
     hour: Hour
@@ -114,9 +114,9 @@ def hour(
     silent_s: Mapping[bool, float],
 ) -> Hour:
     """An hour of the poller with these meters, asked as fast as the line goes."""
-    clock, patience, found = Jumping(), Patience(timeout_s), Hour()
+    clock, patience, found = Jumping(), ResponseTimeout(timeout_s), Hour()
     devices = [
-        Device(
+        PollState(
             f"m{unit}",
             Far(unit, clock, patience, turn_s, silent_s if unit in silent else {}, found),
             every_ns=1_000_000,

@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from drivers.meters import table
+from drivers.meters import mapfile
 from edge.cli.main import main
 
-table.SITE = Path(__file__).parent / "tables"  # type: ignore[misc]
+mapfile.SITE = Path(__file__).parent / "tables"  # type: ignore[misc]
 
 if __name__ == "__main__":
     sys.exit(main())

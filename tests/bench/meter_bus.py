@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from drivers.sim.meter import Fault, MeterLine, Slave
+from drivers.sim.meter import MeterLine, MeterServer, UnitFault
 
 TABLE: Final = Path(__file__).parent / "tables" / "meter20.toml"
 UNITS: Final = range(1, 9)
@@ -31,9 +31,9 @@ def main() -> None:
     table = tomllib.loads(TABLE.read_text("utf-8"))
     rows = table["points"].items()
     values = {key: row["low"] + 0.6 * (row["high"] - row["low"]) for key, row in rows}
-    slaves = {unit: Slave(table, values) for unit in UNITS}
+    slaves = {unit: MeterServer(table, values) for unit in UNITS}
     for unit in map(int, sys.argv[2:]):
-        slaves[unit].fault = Fault("silent")
+        slaves[unit].fault = UnitFault("silent")
     line = MeterLine(slaves, int(sys.argv[1]), turnaround_s=TURNAROUND_S).start()
     print(json.dumps({"pty": line.path}), flush=True)
     signal.sigwait(signals)

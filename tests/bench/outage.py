@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.config.model import Store
-from edge.process.merge import merge
+from edge.process.merge import merge_bodies
 from edge.store import OutboxCounts
 from edge.store.outbox import Outbox
 from tests.week.offline import Account, Again, Fed, account
@@ -36,7 +36,9 @@ def week(folder: Path, minutes: int = MINUTES) -> Week:
     find it."""
     begin_s = time.perf_counter()
     hour = lived(60, models=True)
-    outbox = Outbox.open(folder, limit_bytes=LIMIT, boot_id="b", merge=merge, ballast_bytes=0)
+    outbox = Outbox.open(
+        folder, limit_bytes=LIMIT, boot_id="b", merge=merge_bodies, ballast_bytes=0
+    )
     outbox.begin()
     fed, foretold_s, thinned_s = Fed(), 0.0, 0.0
     for commit in Again(hour):

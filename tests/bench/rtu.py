@@ -13,9 +13,9 @@ from pymodbus.client import ModbusSerialClient
 
 from drivers.buses.modbus import ModbusRtu
 from drivers.buses.serial_port import SerialPort
-from drivers.meters.register_map import ModbusDevice, parse
+from drivers.meters.register_map import ModbusDevice, parse_register_map
 from edge.acquire.clock import SystemClock
-from edge.acquire.poll import Device, Poller
+from edge.acquire.poll import Poller, PollState
 from edge.core import Polled, Sweep
 from tests.bench.dead import Timed
 from tests.bench.meter_bus import TABLE, TURNAROUND_S, UNITS
@@ -101,12 +101,12 @@ class Used:
 
 def ours(wire: Wire, port: str, seconds: float, silent: Sequence[int] = ()) -> Used:
     """The poller of one bus, asked to go as fast as the line does. Who is `silent` is timed."""
-    table = parse(TABLE.read_text("utf-8"), TABLE)
+    table = parse_register_map(TABLE.read_text("utf-8"), TABLE)
     bus = ModbusRtu(SerialPort(port, wire.baud), TIMEOUT_S)
     used = Used()
     meters: dict[int, Polled] = {unit: ModbusDevice(bus, table, unit) for unit in UNITS}
     meters |= {unit: Timed(meters[unit], used.silences_s) for unit in silent}
-    devices = [Device(f"m{unit}", meter, every_ns=1_000_000) for unit, meter in meters.items()]
+    devices = [PollState(f"m{unit}", meter, every_ns=1_000_000) for unit, meter in meters.items()]
 
     def take(sweep: Sweep) -> None:
         if any(value is not None for value in sweep.values):

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from edge.acquire.clock import SystemClock
 from edge.core import Draft, Stream
-from edge.process.merge import merge
+from edge.process.merge import merge_bodies
 from edge.store import AsyncOutbox, ClockMark
 from edge.uplink.broker import make_broker
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
@@ -55,7 +55,7 @@ async def main(words: dict[str, Any]) -> None:
     clock = SystemClock()
     writer = await AsyncOutbox.start(
         Path(words["folder"]), limit_bytes=256 << 20, boot_id="b", run_dir=Path(words["run"]),
-        merge=merge, ballast_bytes=0,
+        merge=merge_bodies, ballast_bytes=0,
     )  # fmt: skip
     receipt_s, per_s = words["receipt_s"], words["per_s"]
     usual = SenderOptions(receipt_s=receipt_s)

@@ -16,7 +16,7 @@ import aiomqtt
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.core import Envelope, Key, Record
+from edge.core import Envelope, Record, RecordKey
 from edge.uplink.wire import encode
 from tests.week.street import lived, summaries
 
@@ -44,7 +44,7 @@ def payloads() -> Iterator[bytes]:
     """Without an end: those of twenty meters."""
     made = []
     for number, draft in enumerate(summaries(lived(1))):
-        key = Key(1 << 32, draft.stream, number + 1)
+        key = RecordKey(1 << 32, draft.stream, number + 1)
         record = Record(key, draft.source, 1, draft.from_ns, draft.to_ns, draft.body)
         made.append(encode(record, Envelope(1, 2, "ntp"), "gw", "msgpack").data)
     while True:

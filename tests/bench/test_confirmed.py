@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from edge.core import Draft
-from edge.process.merge import merge
+from edge.process.merge import merge_bodies
 from edge.store.outbox import Outbox
 from tests.bench.program import Program, quiet_broker
 from tests.bench.report import Report
@@ -36,7 +36,9 @@ class Run(NamedTuple):
 def outbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """More records than anybody sends in this time; in few transactions."""
     folder = tmp_path_factory.mktemp("confirmed") / "outbox"
-    made = Outbox.open(folder, limit_bytes=256 << 20, boot_id="b", merge=merge, ballast_bytes=0)
+    made = Outbox.open(
+        folder, limit_bytes=256 << 20, boot_id="b", merge=merge_bodies, ballast_bytes=0
+    )
     made.begin()
     drafts: list[Draft] = []
     for commit in Again(lived(60)):

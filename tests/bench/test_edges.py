@@ -12,7 +12,7 @@ import pytest
 
 from drivers.sim.gpio import SimChip
 from edge.acquire.clock import boot_id
-from edge.acquire.stage import left_behind
+from edge.acquire.stage import find_segments
 from edge.core import Contact
 from tests.bench.program import Program, bare_rss_mib, quiet_broker
 from tests.bench.report import Report
@@ -93,7 +93,7 @@ class Ours(NamedTuple):
 
 def staged(run: Path) -> tuple[int, int]:
     """Edges that a daemon has in its stage, and those that it says it has lost."""
-    segments = left_behind(run, boot_id(), owner=OWNER)
+    segments = find_segments(run, boot_id(), owner=OWNER)
     read = [pair for segment in segments for pair in segment.read()]
     entries = [entry for entry, repeated in read if not repeated]
     contacts = [c for entry in entries if isinstance(entry, list) for c in entry]

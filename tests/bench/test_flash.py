@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from edge.process.merge import merge
+from edge.process.merge import merge_bodies
 from edge.store.outbox import Outbox
 from tests.bench.card import card
 from tests.bench.nominal import MINUTES, Used
@@ -42,7 +42,7 @@ def day(folder: Path, hour: list[Commit], *, up: bool) -> Written:
     """All commits of a day. `up`: each row is confirmed, and leaves with the next commit."""
     with card(folder) as place:
         outbox = Outbox.open(
-            place.folder / "store", limit_bytes=256 << 20, boot_id="b", merge=merge,
+            place.folder / "store", limit_bytes=256 << 20, boot_id="b", merge=merge_bodies,
             ballast_bytes=0,
         )  # fmt: skip
         outbox.begin()

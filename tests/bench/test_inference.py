@@ -46,9 +46,9 @@ def bare_of(name: str, file: str) -> Any:
 @pytest.mark.parametrize("name", bundles())
 def test_a_batch(name: str, report: Report) -> None:
     pytest.importorskip("onnxruntime")
-    from edge.infer.session import Session
+    from edge.infer.modelsession import ModelSession
 
-    session = Session(BUNDLES / name)
+    session = ModelSession(BUNDLES / name)
     bare = bare_of(name, session.manifest.file)
     outputs = [output.name for output in session.manifest.outputs]
     (case, *_) = json.loads((BUNDLES / name / "golden.json").read_text())["cases"]

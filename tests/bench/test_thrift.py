@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from edge.core import Stamp, Stream
-from edge.process.merge import merge
+from edge.process.merge import merge_bodies
 from edge.store import ClockMark
 from edge.uplink.broker import make_broker
 from tests.bench.proxy import Proxy
@@ -47,7 +47,7 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
             ca=folder / "city/ca.crt", cert=cert, key=key,
         )  # fmt: skip
         async with box(
-            folder, broker, "msgpack", clock=clock, merge=merge, backlog_per_s=1e6
+            folder, broker, "msgpack", clock=clock, merge=merge_bodies, backlog_per_s=1e6
         ) as gateway:
             sender = gateway.sender
             gateway.connect()

@@ -9,7 +9,7 @@ import drivers
 from drivers.sim.dsmr import Dsmr
 from tests.cli.conftest import Command
 from tests.drivers import bench
-from tests.drivers.heard import by_name
+from tests.drivers.heard_vectors import by_name
 from tests.drivers.vectors import vector
 
 POLLED = [name for name in drivers.names() if drivers.spec(name).wiring != "gpio"]

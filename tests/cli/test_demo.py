@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import drivers
-from edge.config import Approach, Bay, load
-from edge.demo.run import CONFIG, _placed
+from edge.config import Approach, Bay, load_site
+from edge.demo.rundemo import CONFIG, _placed
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 11  # two windows of 5 s: the first may be a short one
@@ -120,7 +120,7 @@ def test_wrong_use_is_exit_2(words: list[str]) -> None:
 def test_a_site_that_is_placed_keeps_all_else(tmp_path: Path) -> None:
     bay = Bay(bus="loops", line="GPIO5", kind="loading")
     site = replace(
-        load(CONFIG, drivers.catalogue()),
+        load_site(CONFIG, drivers.catalogue()),
         bays={"bakery": bay},
         ways={"north": Approach(downstream="east", distance_m=200.0)},
     )

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from models import BUNDLES
-from tests.cli.answering import answering
+from tests.cli.answering_daemon import answering
 from tests.cli.conftest import Command, MakeSite
 from tests.infer.street import copied
-from tests.infer.tiny import tiny
+from tests.infer.tiny_model import tiny
 
 SHIPPED = sorted(path.parent.name for path in BUNDLES.glob("*/manifest.json"))
 
 
 @pytest.fixture(autouse=True)
 def _no_site_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("edge.core.places.OWN", tmp_path / "none.toml")
+    monkeypatch.setattr("edge.core.boxfiles.OWN_SITE_FILE", tmp_path / "none.toml")
 
 
 @pytest.fixture

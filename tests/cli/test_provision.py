@@ -13,11 +13,11 @@ from cryptography import x509
 
 from edge.cli.main import VERBS
 from edge.identity import siteconfig
-from edge.identity.claim import NAME, parse
-from edge.identity.names import comparison
-from edge.provision import counter
+from edge.identity.claim import CLAIM_NAME, parse_claim
+from edge.identity.names import comparison_code
+from edge.provision import approvals
 from tests.cli.conftest import Command, Said
-from tests.provision.world import Box, spki
+from tests.provision.enrolment import Box, spki
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def new(kerbstone: Command, home: Path, out: Path, *more: object) -> Said:
 
 def stick(kerbstone: Command, home: Path, folder: Path, box: Box) -> Path:
     assert new(kerbstone, home, folder).code == 0
-    (folder / counter.REQUEST).write_bytes(box.csr())
+    (folder / approvals.REQUEST).write_bytes(box.csr())
     return folder
 
 
@@ -77,7 +77,7 @@ def test_a_claim_is_written_once_with_its_network(
                for w in ("--network", each)]  # fmt: skip
     said = new(kerbstone, home, tmp_path / "card", "--json", *network)
     assert said.code == 0, said.err
-    claim = parse((tmp_path / "card" / NAME).read_bytes())
+    claim = parse_claim((tmp_path / "card" / CLAIM_NAME).read_bytes())
     assert claim.network
     assert claim.network.psk == "secretsecret"
     assert claim.network.ntp == ("a.city", "b.city")
@@ -97,7 +97,7 @@ def test_a_secret_that_cannot_be_read_whole_is_not_written_otherwise(
     said = new(kerbstone, home, tmp_path / "card", *network)
     assert said.code == 2
     assert "not UTF-8" in said.err
-    assert not (tmp_path / "card" / NAME).exists()
+    assert not (tmp_path / "card" / CLAIM_NAME).exists()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_what_can_be_no_claim_is_exit_2_and_writes_nothing(
     said = new(kerbstone, home, tmp_path / "card", *more)
     assert said.code == 2
     assert word in said.err
-    assert not (tmp_path / "card" / NAME).exists()
+    assert not (tmp_path / "card" / CLAIM_NAME).exists()
 
 
 def test_an_operator_s_key_that_others_may_read_is_not_used(
@@ -139,12 +139,12 @@ def test_a_box_is_enrolled_by_stick_labelled_and_revoked(
     assert "do not approve" in wrong.err
     waiting = kerbstone("provision", "pending", "--json", "--dir", home)
     (row,) = json.loads(waiting.out)["pending"]
-    code = comparison(spki(box.key.public_key()))
+    code = comparison_code(spki(box.key.public_key()))
     assert row["code"] == code
     assert code in kerbstone("provision", "pending", "--dir", home).out
     done = kerbstone("provision", "offline", folder, "--dir", home, "--code", code)
     assert done.code == 0, done.err
-    made = x509.load_pem_x509_certificate((folder / counter.CERTIFICATE).read_bytes())
+    made = x509.load_pem_x509_certificate((folder / approvals.CERTIFICATE).read_bytes())
     assert made.public_key() == box.key.public_key()
     assert kerbstone("provision", "pending", "--dir", home).out == "no box waits\n"
 
@@ -164,8 +164,8 @@ def test_approve_by_name_and_by_the_beginning_of_the_claim(
     box = Box()
     folder = stick(kerbstone, home, tmp_path / "stick", box)
     kerbstone("provision", "offline", folder, "--dir", home, "--code", "x")
-    claim = parse((folder / NAME).read_bytes()).claim
-    code = comparison(spki(box.key.public_key()))
+    claim = parse_claim((folder / CLAIM_NAME).read_bytes()).claim
+    code = comparison_code(spki(box.key.public_key()))
     assert kerbstone("provision", "approve", claim[:6], "--dir", home, "--code", "x").code == 1
     said = kerbstone("provision", "approve", claim[:6], "--dir", home, "--code", code, "--json")
     assert said.code == 0, said.err
@@ -209,11 +209,14 @@ def test_a_configuration_of_another_box_is_not_signed(
     words = ("provision", "config", site, "--key", home / "operator.key", "--out", home / "configs")
     assert kerbstone(*words, "--gateway", "gw-18").code == 2
     assert kerbstone(*words, "--gateway", "gw-17").code == 0
-    first = siteconfig.parse((home / "configs" / "gw-17.json").read_bytes())
+    first = siteconfig.parse_signed_config((home / "configs" / "gw-17.json").read_bytes())
     assert len(base64.b64decode(first.signature)) == 64
     assert first.config == site.read_text()
     assert kerbstone(*words, "--gateway", "gw-17").code == 0  # in the same second
-    assert siteconfig.parse((home / "configs" / "gw-17.json").read_bytes()).serial > first.serial
+    assert (
+        siteconfig.parse_signed_config((home / "configs" / "gw-17.json").read_bytes()).serial
+        > first.serial
+    )
 
 
 def test_the_server_runs_as_a_process_until_it_is_told_to_end(home: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 
 from tests.cli.conftest import Command
-from tests.provision.world import Box
+from tests.provision.enrolment import Box
 
 HOSTS = ("--dns", "broker.city.example", "--ip", "192.0.2.10")
 

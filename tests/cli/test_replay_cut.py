@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 import drivers
 import edge.demo
-from edge.app.intake import Intake
+from edge.app.ingest import Ingest
 from edge.app.pipeline import Pipeline
-from edge.app.replaying import Replay, rows
+from edge.app.replaying import Replay, read_edge_rows
 from edge.app.wiring import Wiring
-from edge.config import load
+from edge.config import load_site
 from edge.core import Contact, Draft, Edge, Record, Sweep
 from tests.virtual import VirtualClock
 
@@ -35,7 +35,7 @@ def text() -> list[str]:
 
 
 def parts() -> tuple[Wiring, Pipeline]:
-    wiring = Wiring.of(load(SITE, drivers.catalogue()))
+    wiring = Wiring.of(load_site(SITE, drivers.catalogue()))
     pipeline = wiring.pipeline(replayed=True)
     pipeline.load()
     return wiring, pipeline
@@ -43,7 +43,7 @@ def parts() -> tuple[Wiring, Pipeline]:
 
 def replayed(lines: Sequence[str]) -> list[Record]:
     wiring, pipeline = parts()
-    return list(Replay(pipeline, wiring, PERIOD_NS).run(rows(source(lines))))
+    return list(Replay(pipeline, wiring, PERIOD_NS).run(read_edge_rows(source(lines))))
 
 
 def source(lines: Sequence[str]) -> io.StringIO:
@@ -69,7 +69,7 @@ def with_levels() -> list[Record]:
 
 @cache
 def found() -> tuple[Edge, ...]:
-    return tuple(row.edge for row in rows(source(text())) if row.edge is not None)
+    return tuple(row.edge for row in read_edge_rows(source(text())) if row.edge is not None)
 
 
 @FEW
@@ -109,7 +109,7 @@ def test_edges_that_come_in_as_the_daemon_takes_them_give_the_same_records(
     sizes: list[int],
 ) -> None:
     wiring, pipeline = parts()
-    intake = Intake(wiring, pipeline, NoStage(), VirtualClock())  # type: ignore[arg-type]
+    intake = Ingest(wiring, pipeline, NoStage(), VirtualClock())  # type: ignore[arg-type]
     pipeline.engine.start(0)
     intake.edges([Edge(line, False, 0, 0) for line in opened()])
     drafts: list[Draft] = []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edge.infer.guard import Guard
+from edge.infer.modelguard import ModelGuard
 from tests.cli.conftest import Command, MakeSite
 
 pytest.importorskip("onnxruntime")
@@ -18,15 +18,15 @@ UNKNOWN = -1.0
 def hours(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The hour that the model of series was given with each window."""
     given: list[float] = []
-    ask = Guard.ask
+    ask = ModelGuard.ask
 
-    def heard(guard: Guard, now_ns: int, feed: Mapping[str, Any]) -> object:
+    def heard(guard: ModelGuard, now_ns: int, feed: Mapping[str, Any]) -> object:
         if guard.name == "anomaly":
             (hour,) = {float(each) for each in feed["hour"][:, 0]}
             given.append(hour)
         return ask(guard, now_ns, feed)
 
-    monkeypatch.setattr(Guard, "ask", heard)
+    monkeypatch.setattr(ModelGuard, "ask", heard)
     return given
 
 

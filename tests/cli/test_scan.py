@@ -18,10 +18,10 @@ import pytest
 import drivers
 from drivers.scan.found import Pace
 from drivers.sim.i2c import I2cKernel
-from edge.app import places, scanning
-from edge.app.scanning import Scan, job
+from edge.app import scanning, scantargets
+from edge.app.scanning import Scan, make_scan_job
 from edge.cli.scan import RUN_DIR
-from edge.config import load
+from edge.config import load_site
 from edge.control.locks import BusLock
 from edge.control.protocol import VerbError
 from tests.cli.conftest import Command, MakeSite
@@ -125,7 +125,7 @@ def test_a_bus_of_the_running_daemon_is_left_to_it(
         encoding="utf-8",
     )
     monkeypatch.setattr(
-        "edge.cli.scan.ask", lambda at, _: {"uptime_s": 1} if at == tmp_path else None
+        "edge.cli.scan.ask_daemon", lambda at, _: {"uptime_s": 1} if at == tmp_path else None
     )
     said = kerbstone("scan", air[1], "--config", file)
     assert said.code == 3
@@ -133,7 +133,7 @@ def test_a_bus_of_the_running_daemon_is_left_to_it(
     assert not air[0].log
     other = f"sim:{tmp_path}/nothing"
     assert "daemon" not in kerbstone("scan", other, "--config", file).out
-    monkeypatch.setattr("edge.cli.scan.ask", lambda *_: None)
+    monkeypatch.setattr("edge.cli.scan.ask_daemon", lambda *_: None)
     lock = BusLock(tmp_path, "hut")
     assert lock.take()
     assert (
@@ -165,7 +165,7 @@ def test_without_its_site_file_a_daemon_is_asked_what_it_works_on(
             raise answers[-1]
         return answers[-1]
 
-    monkeypatch.setattr("edge.cli.scan.ask", ask)
+    monkeypatch.setattr("edge.cli.scan.ask_daemon", ask)
     for answer in (
         {"uptime_s": 1},  # an older one, which does not tell
         VerbError("not open to you"),
@@ -186,11 +186,11 @@ def test_the_daemon_tells_where_its_buses_are(site: MakeSite) -> None:
     more = '[bus.net]\nkind = "modbus-tcp"\nhost = "10.0.0.7"\n[bus.hut]\nkind = "i2c"\n'
     more += '[device.m]\ndriver = "sdm120"\nbus = "net"\nunit = 1\n'
     more += '[device.a]\ndriver = "sht4x"\nbus = "hut"\n'
-    told = places.of_site(load(site(more=more), drivers.catalogue()))
+    told = scantargets.site_targets(load_site(site(more=more), drivers.catalogue()))
     assert told == {"loops": "/dev/gpiochip0", "net": "tcp:10.0.0.7:502", "hut": "/dev/i2c-1"}
-    assert places.owner(told, "tcp:10.0.0.7") == "net"
-    assert places.owner(told, "tcp:10.0.0.8") == ""
-    assert places.owner(told, "/dev/../dev/i2c-1") == "hut"
+    assert scantargets.bus_at(told, "tcp:10.0.0.7") == "net"
+    assert scantargets.bus_at(told, "tcp:10.0.0.8") == ""
+    assert scantargets.bus_at(told, "/dev/../dev/i2c-1") == "hut"
 
 
 def test_ctrl_c_gives_what_was_found_so_far(air: tuple[I2cKernel, str]) -> None:
@@ -239,8 +239,8 @@ def test_what_does_not_end_within_a_while_was_not_searched_to_the_end(
 
     monkeypatch.setattr(scanning, "JOIN_S", 0.05)
     monkeypatch.setattr(Scan, "_searched", stuck)
-    found = Scan([job("/dev/ttyX", Pace())], Pace())
-    monkeypatch.setattr(scanning, "look", lambda *_: [])
+    found = Scan([make_scan_job("/dev/ttyX", Pace())], Pace())
+    monkeypatch.setattr(scanning, "check_port", lambda *_: [])
 
     def interrupted() -> None:
         raise KeyboardInterrupt
@@ -251,7 +251,7 @@ def test_what_does_not_end_within_a_while_was_not_searched_to_the_end(
 
 
 def test_progress_runs_from_none_to_all() -> None:
-    found = Scan([job("/dev/ttyX", Pace()), job("tcp:a:1", Pace())], Pace())
+    found = Scan([make_scan_job("/dev/ttyX", Pace()), make_scan_job("tcp:a:1", Pace())], Pace())
     assert found.share == 0.0
     assert 20 < found.left_s < 120  # a minute or so
     found.jobs[0].begin("a", 0.0)
@@ -261,7 +261,7 @@ def test_progress_runs_from_none_to_all() -> None:
 
 
 def test_at_most_is_true_when_a_step_brings_others_or_takes_longer() -> None:
-    one = job("/dev/ttyX", Pace())
+    one = make_scan_job("/dev/ttyX", Pace())
     planned_s = one.estimate_s
     one.begin("a", 1.0)
     one.begin("251 addresses", 66.0, 66.0)
@@ -287,8 +287,8 @@ def test_addresses_of_the_kernel_are_known(tmp_path: Path) -> None:
     for name in ("1-0068", "1-0069", "2-0040"):
         (tmp_path / name).mkdir()
     (tmp_path / "1-0068" / "driver").mkdir()
-    assert list(places.taken("/dev/i2c-1", tmp_path)) == [0x68]
-    assert not places.taken("sim:/x", tmp_path)
+    assert list(scantargets.kernel_addresses("/dev/i2c-1", tmp_path)) == [0x68]
+    assert not scantargets.kernel_addresses("sim:/x", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from edge.cli.main import main
 from tests.cli.conftest import Command
-from tests.infer.proven import proven_once
+from tests.infer.bundles import proven_once
 
 ROOT = Path(__file__).parents[2]
 HEADER = "timestamp,value,state,onset"

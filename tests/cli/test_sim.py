@@ -20,14 +20,14 @@ from drivers.buses.modbus.rtu import ModbusRtu
 from drivers.buses.modbus.tcp import ModbusTcp
 from drivers.buses.serial_port import SerialPort
 from drivers.chips import iec62056
-from drivers.meters.register_map import tables
-from drivers.sim import alone
-from drivers.sim._asked import Asked
+from drivers.meters.register_map import list_maps
+from drivers.sim import simrunner
+from drivers.sim._responder import Responder
 from drivers.sim.i2c import Nack
-from edge.cli.sim import toml, wished
-from edge.core import Bad, Doubt, Reason, Sample
+from edge.cli.sim import sim_request, site_tables
+from edge.core import Bad, Reason, Sample, UncertainValue
 from tests.cli.conftest import Command
-from tests.drivers.waiting import waiting
+from tests.drivers.patient_port import waiting
 
 POLLED = [name for name in drivers.names() if drivers.spec(name).wiring != "gpio"]
 FAST = 115_200  # a pseudo-terminal has no speed; what a port waits between frames goes by it
@@ -50,7 +50,7 @@ def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
         (("iec62056",), {"reaction_s": 0.0, "follows_s": 20.0}),
     ):
         for name in names:
-            monkeypatch.setitem(alone.MORE, name, more)
+            monkeypatch.setitem(simrunner.MORE, name, more)
 
 
 class Hurried(SmbusI2c):
@@ -63,17 +63,17 @@ class Hurried(SmbusI2c):
 
 
 @pytest.fixture
-def played(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
+def played(monkeypatch: pytest.MonkeyPatch) -> list[Responder]:
     """Those who wait to be asked and run. A port that knows them lets them hear to the end before
     it changes its speed: the driver need not wait for that, too."""
-    found: list[Asked] = []
-    start = Asked.start
+    found: list[Responder] = []
+    start = Responder.start
 
-    def started(self: Asked, fd: int = -1) -> None:
+    def started(self: Responder, fd: int = -1) -> None:
         found.append(self)
         start(self, fd)
 
-    monkeypatch.setattr(Asked, "start", started)
+    monkeypatch.setattr(Responder, "start", started)
     monkeypatch.setattr(iec62056, "ACK_S", 0.01)
     return found
 
@@ -84,12 +84,12 @@ def _flying() -> float:
 
 @pytest.mark.parametrize("name", POLLED)
 async def test_every_driver_reads_its_counterpart(
-    name: str, tmp_path: Path, played: list[Asked]
+    name: str, tmp_path: Path, played: list[Responder]
 ) -> None:
     spec = drivers.spec(name)
-    wish = wished(spec, {})
+    wish = sim_request(spec, {})
     on = {"i2c": f"i2c:{tmp_path}/bus", "serial": "pty", "modbus": "pty"}[spec.wiring]
-    with alone.running(wish, on) as found:
+    with simrunner.run_sim(wish, on) as found:
         bus = _bus(found.bus, name, waiting(played[0]) if played else SerialPort)
         try:
             options = {k: v for k, v in found.options.items() if k in spec.options}
@@ -104,19 +104,19 @@ async def test_every_driver_reads_its_counterpart(
     }
     assert not wrong
     good = {
-        p.key: s.value if isinstance(s, Doubt) else s
+        p.key: s.value if isinstance(s, UncertainValue) else s
         for p, s in zip(device.points, samples, strict=True)
         if not isinstance(s, Bad)
     }
-    told = alone.measured(wish)
+    told = simrunner.measured_values(wish)
     same = [k for k in good if k in told and good[k] == pytest.approx(told[k], rel=0.02, abs=0.6)]
     assert same or name in UNTOLD
     assert len(good) >= len(device.points) / 3
 
 
 async def test_a_meter_is_read_over_tcp() -> None:
-    wish = wished(drivers.spec("sdm630"), {"voltage_l1": 241.0}, address="7")
-    with alone.running(wish, "tcp") as found:
+    wish = sim_request(drivers.spec("sdm630"), {"voltage_l1": 241.0}, address="7")
+    with simrunner.run_sim(wish, "tcp") as found:
         bus = _bus(found.bus, "sdm630")
         device: Any = drivers.build("sdm630", bus, dict(found.options))
         samples = await device.read()
@@ -206,18 +206,18 @@ def test_a_port_that_is_not_there_is_not_reachable(kerbstone: Command) -> None:
 def test_what_it_cannot_tell_is_refused_and_nothing_else_falls(name: str, tmp_path: Path) -> None:
     """Whatever is not refused at the start must not be the end of a thread later."""
     spec = drivers.spec(name)
-    told = alone.measured(wished(spec, {}))
+    told = simrunner.measured_values(sim_request(spec, {}))
     for key in list(told)[:3] + list(told)[-1:]:
         for value in (1e300, -1e300, 1e9, -1.0, 0.0):
             on = f"i2c:{tmp_path}/bus" if spec.wiring == "i2c" else "pty"
             try:
-                wish = wished(spec, {key: value})
-                alone.check(wish, on)
+                wish = sim_request(spec, {key: value})
+                simrunner.check_request(wish, on)
             except ValueError as error:
                 assert key in str(error)  # noqa: PT017
                 continue
             if spec.wiring == "i2c":
-                chip = import_module(f"drivers.sim.{name}").CHIP(alone.measured(wish))
+                chip = import_module(f"drivers.sim.{name}").CHIP(simrunner.measured_values(wish))
                 with contextlib.suppress(Nack):
                     chip.read(2)
 
@@ -238,9 +238,9 @@ def test_a_device_that_falls_ends_the_command(
 def test_what_it_prints_is_in_order(kerbstone: Command, tmp_path: Path, name: str) -> None:
     spec = drivers.spec(name)
     kind = {"modbus": "tcp", "serial": "pty", "gpio": f"gpio:{tmp_path}/x"}
-    wish = wished(spec, {})
-    with alone.running(wish, kind.get(spec.wiring, f"i2c:{tmp_path}/x")) as found:
-        text = toml(spec, found, wish.line)
+    wish = sim_request(spec, {})
+    with simrunner.run_sim(wish, kind.get(spec.wiring, f"i2c:{tmp_path}/x")) as found:
+        text = site_tables(spec, found, wish.line)
     site = tmp_path / "site.toml"
     head = '[site]\nid = "s"\ngateway = "g"\n[uplink]\nurl = "mqtt://h"\nconfirm = "broker"\n'
     site.write_text(head + text, encoding="utf-8")
@@ -252,9 +252,9 @@ def test_a_second_gas_meter_is_a_point_of_the_configuration_that_is_printed(
     kerbstone: Command, tmp_path: Path
 ) -> None:
     spec = drivers.spec("dsmr")
-    wish = wished(spec, {"gas_volume_2": 12.5})
-    with alone.running(wish, "pty") as found:
-        text = toml(spec, found, wish.line)
+    wish = sim_request(spec, {"gas_volume_2": 12.5})
+    with simrunner.run_sim(wish, "pty") as found:
+        text = site_tables(spec, found, wish.line)
     assert 'gas = ["S00300000000", "S00300000003"]' in text
     site = tmp_path / "site.toml"
     head = '[site]\nid = "s"\ngateway = "g"\n[uplink]\nurl = "mqtt://h"\nconfirm = "broker"\n'
@@ -272,12 +272,12 @@ def test_a_second_gas_meter_is_a_point_of_the_configuration_that_is_printed(
 def test_read_says_what_a_device_says_of_itself(kerbstone: Command, tmp_path: Path) -> None:
     """A P1 port with two gas meters: while nobody has named them, and then."""
     spec = drivers.spec("dsmr")
-    wish = wished(spec, {"gas_volume": 734.607, "gas_volume_2": 12.5})
+    wish = sim_request(spec, {"gas_volume": 734.607, "gas_volume_2": 12.5})
     site = tmp_path / "site.toml"
     head = '[site]\nid = "s"\ngateway = "g"\n[uplink]\nurl = "mqtt://h"\nconfirm = "broker"\n'
     store = f'[store]\ndir = "{tmp_path}/store"\nrun_dir = "{tmp_path}/run"\n'
-    with alone.running(wish, "pty") as found:
-        text = toml(spec, found, wish.line)
+    with simrunner.run_sim(wish, "pty") as found:
+        text = site_tables(spec, found, wish.line)
         site.write_text(head + store + text.replace("\ngas = ", "\n# gas = "), encoding="utf-8")
         plain = kerbstone("read", "dsmr", "--config", site)
         told = json.loads(kerbstone("read", "dsmr", "--config", site, "--json").out)
@@ -300,13 +300,13 @@ def test_a_second_bus_has_a_name_of_its_own(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for wiring, name in (("i2c", "sht4x"), ("gpio", "s0")):
-        wish = wished(drivers.spec(name), {})
-        with alone.running(wish, wiring) as one, alone.running(wish, wiring) as other:
+        wish = sim_request(drivers.spec(name), {})
+        with simrunner.run_sim(wish, wiring) as one, simrunner.run_sim(wish, wiring) as other:
             assert one.bus != other.bus
         (tmp_path / f"kerbstone-sim-{name}.sock").touch()  # somebody's file is not ours to take
-        with alone.running(wish, wiring) as one:
+        with simrunner.run_sim(wish, wiring) as one:
             assert one.bus == other.bus
-    with alone.running(wished(drivers.spec("sht4x"), {}), f"i2c:{tmp_path}/mine"):
+    with simrunner.run_sim(sim_request(drivers.spec("sht4x"), {}), f"i2c:{tmp_path}/mine"):
         said = kerbstone("sim", "sht4x", "--on", f"i2c:{tmp_path}/mine")
     assert said.code == 3
     assert "end the one that has it, or take another" in said.err
@@ -314,7 +314,7 @@ def test_a_second_bus_has_a_name_of_its_own(
 
 @pytest.mark.parametrize("name", ["loop", "s0", "contact"])
 def test_contacts_are_played_on_a_simulated_chip(name: str, tmp_path: Path) -> None:
-    with alone.running(wished(drivers.spec(name), {}), f"gpio:{tmp_path}/chip") as found:
+    with simrunner.run_sim(sim_request(drivers.spec(name), {}), f"gpio:{tmp_path}/chip") as found:
         assert found.bus == {"kind": "gpio", "chip": f"sim:{tmp_path}/chip"}
         assert Path(f"{tmp_path}/chip").exists()
 
@@ -322,18 +322,18 @@ def test_contacts_are_played_on_a_simulated_chip(name: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("name", POLLED)
 def test_every_counterpart_runs_with_every_fault_that_it_names(name: str, tmp_path: Path) -> None:
     spec = drivers.spec(name)
-    known = alone.faults(name, spec.wiring, name in tables())
+    known = simrunner.list_faults(name, spec.wiring, name in list_maps())
     assert "silent" in known
     for fault in known:
         on = f"i2c:{tmp_path}/bus" if spec.wiring == "i2c" else "pty"
-        with alone.running(wished(spec, {}, fault), on):
+        with simrunner.run_sim(sim_request(spec, {}, fault), on):
             pass
 
 
 def _bus(keys: Any, name: str, port: type[SerialPort] = SerialPort) -> Any:
     match keys["kind"]:
         case "i2c":
-            flies = alone.MORE.get(name, {}).get("clock") is _flying
+            flies = simrunner.MORE.get(name, {}).get("clock") is _flying
             return (Hurried if flies else SmbusI2c)(keys["path"])
         case "modbus-tcp":
             return ModbusTcp(keys["host"], keys["port"])

@@ -11,13 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.app.sheet.attention import matters, verdict
-from edge.app.sheet.page import page
-from edge.app.sheet.words import WIDTH, fitted, megabytes, percent, rendered, span
+from edge.app.statustext.issues import find_issues, verdict_line
+from edge.app.statustext.page import status_page
+from edge.app.statustext.textform import (
+    WIDTH,
+    fit_line,
+    megabytes_text,
+    percent_text,
+    render_sections,
+    span_text,
+)
 from edge.config import Store
-from edge.core import places
+from edge.core import boxfiles
 from edge.store import OutboxCounts
-from tests.cli.answering import answering
+from tests.cli.answering_daemon import answering
 from tests.cli.conftest import Command, MakeSite
 
 DAY = 86_400.0
@@ -83,7 +90,7 @@ def changed(**parts: Any) -> dict[str, Any]:
 
 
 def sheet(status: Mapping[str, Any]) -> list[str]:
-    return page(status, matters(status))
+    return status_page(status, find_issues(status))
 
 
 def flat(status: Mapping[str, Any]) -> str:
@@ -92,7 +99,7 @@ def flat(status: Mapping[str, Any]) -> str:
 
 
 def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:
-    assert matters(FINE) == []
+    assert find_issues(FINE) == []
     lines = sheet(FINE)
     assert lines[0] == "OK: gw-1 at quay: nothing needs attention"
     assert max(map(len, lines)) <= WIDTH
@@ -164,7 +171,7 @@ def test_what_needs_a_person_is_in_the_first_line_and_says_what_to_do(
     parts: dict[str, Any], short: str, says: str
 ) -> None:
     status = changed(**parts)
-    assert len(matters(status)) == 1
+    assert len(find_issues(status)) == 1
     lines = sheet(status)
     assert lines[0].startswith(f"ATTENTION: gw-1 at quay: {short}")
     assert lines[1].startswith("to do     - ")
@@ -184,7 +191,7 @@ def test_what_needs_a_person_is_in_the_first_line_and_says_what_to_do(
     ],
 )  # fmt: skip
 def test_what_only_needs_time_is_shown_and_needs_nobody(parts: dict[str, Any]) -> None:
-    assert matters(changed(**parts)) == []
+    assert find_issues(changed(**parts)) == []
 
 
 @pytest.mark.parametrize(("level", "says"), [(0, "in 2026-11"), (2, "become quarter hours")])
@@ -225,14 +232,14 @@ def test_an_outbox_that_does_not_answer_hides_nothing_else() -> None:
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_the_first_line_is_one_line_that_fits(gateway: str, text: str) -> None:
     status = changed(gateway=gateway, problems={text or "x": text})
-    assert len(verdict(matters(status), gateway)) <= WIDTH
-    assert len(page(status, matters(status))[0]) <= WIDTH
+    assert len(verdict_line(find_issues(status), gateway)) <= WIDTH
+    assert len(status_page(status, find_issues(status))[0]) <= WIDTH
 
 
 @given(st.dictionaries(st.sampled_from([*FINE]), st.none()))
 def test_what_is_missing_breaks_nothing(missing: dict[str, None]) -> None:
     status = {key: value for key, value in FINE.items() if key not in missing}
-    assert page(status, matters(status))
+    assert status_page(status, find_issues(status))
 
 
 @pytest.mark.parametrize(
@@ -244,16 +251,21 @@ def test_what_is_missing_breaks_nothing(missing: dict[str, None]) -> None:
     ],
 )  # fmt: skip
 def test_spans_are_said_as_people_say_them(seconds: float | None, says: str) -> None:
-    assert span(seconds) == says
+    assert span_text(seconds) == says
 
 
 def test_sizes_and_shares_never_round_something_to_nothing() -> None:
-    assert [megabytes(n) for n in (0, 1, 3 << 20, 64 << 20, 30 << 30)] == [
+    assert [megabytes_text(n) for n in (0, 1, 3 << 20, 64 << 20, 30 << 30)] == [
         "0.0 MB", "0.1 MB", "3.0 MB", "64 MB", "30 GB"
     ]  # fmt: skip
-    assert [percent(p) for p in (0, 1e-6, 0.012, 0.5)] == ["0%", "less than 0.1%", "1.2%", "50%"]
-    assert fitted("x" * 100, " (and 2 more)").endswith("... (and 2 more)")
-    assert rendered([]) == []
+    assert [percent_text(p) for p in (0, 1e-6, 0.012, 0.5)] == [
+        "0%",
+        "less than 0.1%",
+        "1.2%",
+        "50%",
+    ]
+    assert fit_line("x" * 100, " (and 2 more)").endswith("... (and 2 more)")
+    assert render_sections([]) == []
 
 
 # -- the command -----------------------------------------------------------------------------------
@@ -282,7 +294,7 @@ def test_something_to_attend_to_is_exit_1(kerbstone: Command, config: Path, tmp_
     assert found["box"] == FINE["box"]
 
 
-@pytest.mark.skipif(places.site_file().exists(), reason="this is a gateway itself")
+@pytest.mark.skipif(boxfiles.find_site_file().exists(), reason="this is a gateway itself")
 def test_who_may_ask_the_daemon_needs_no_site_file(
     kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

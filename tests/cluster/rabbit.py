@@ -26,7 +26,7 @@ class Rabbit:
 
     def __init__(self, folder: Path, changes: Sequence[tuple[str, str]] = ()) -> None:
         self.folder = folder
-        self.authority = pki.make(folder, self.now, gateways=GATEWAYS)
+        self.authority = pki.make_pki(folder, self.now, gateways=GATEWAYS)
         ports = iter(_different(2 * COUNT + 1))
         mqtt, between = (tuple(next(ports) for _ in range(COUNT)) for _ in range(2))
         self.cluster = Cluster(folder, Ports(mqtt, between, next(ports)))

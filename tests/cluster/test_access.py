@@ -91,7 +91,7 @@ def test_only_a_valid_certificate_of_this_authority_is_let_in(
 ) -> None:
     make = rabbit.authority
     stranger = tmp_path / "stranger"
-    pki.make(stranger, rabbit.now)
+    pki.make_pki(stranger, rabbit.now)
     cases: list[tuple[Pair | None, str]] = [
         (rabbit.gateway("gw-0001"), LET_IN),
         (forge(make, tmp_path, "gw-0001"), LET_IN),

@@ -9,8 +9,8 @@ import pytest
 from deploy.broker.rabbitmq import gateways
 from edge.core import ConfigError
 from edge.platform.allowedsites import approved_gateways
-from edge.provision.rows import Asked, State
-from edge.provision.store import Store
+from edge.provision.gatewaystore import GatewayStore
+from edge.provision.registryrows import ClaimRequest, ClaimState
 from edge.uplink.mqtt import BrokerRefusedError
 from tests.cluster.rabbit import GATEWAYS, Rabbit
 from tests.deploy.pki_city import UP
@@ -136,12 +136,12 @@ def test_a_dangerous_name_is_never_sent_to_the_cluster() -> None:
 
 
 def test_who_is_approved_stands_in_the_store_of_the_enrolment_server(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store.db")
+    store = GatewayStore(tmp_path / "store.db")
     for number in range(4):
         name = f"gw-000{number}"
-        asked = Asked(
+        asked = ClaimRequest(
             f"claim{number}", b"d", "mitte", f"role{number}", name, b"k%d" % number, b"csr",
-            State.PENDING, NOW, "192.0.2.1",
+            ClaimState.PENDING, NOW, "192.0.2.1",
         )  # fmt: skip
         store.take(asked)
         if number:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.cli import check
-from edge.config import Problems, Site, load
+from edge.config import Problems, Site, load_site
 from edge.core import Stamp
 from edge.core.driver import DriverSpec, Option, SerialLine
 
@@ -87,7 +87,7 @@ def read(tmp_path: Path) -> Read:
     def load_text(text: str) -> Site:
         path = tmp_path / "site.toml"
         path.write_text(text, encoding="utf-8")
-        return load(path, CATALOGUE)
+        return load_site(path, CATALOGUE)
 
     return load_text
 

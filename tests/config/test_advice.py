@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import password, warnings
+from edge.config import site_warnings, uplink_password
 from edge.core import ConfigError
 from tests.config.conftest import RIGHT, Read
 
 
 def remarks(read: Read, text: str) -> list[str]:
-    return [f"{p.line}: {p.key}: {p.text}" for p in warnings(read(text))]
+    return [f"{p.line}: {p.key}: {p.text}" for p in site_warnings(read(text))]
 
 
 def test_a_site_with_nothing_odd_has_no_remarks(read: Read) -> None:
@@ -89,8 +89,8 @@ def test_the_password_is_the_line_in_its_file(
     read: Read, tmp_path: Path, content: bytes, expected: str
 ) -> None:
     site = read(with_password(tmp_path, content))
-    assert password(site.uplink) == expected
-    assert password(read(RIGHT).uplink) is None
+    assert uplink_password(site.uplink) == expected
+    assert uplink_password(read(RIGHT).uplink) is None
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_what_is_no_password_is_a_config_error(
 ) -> None:
     site = read(with_password(tmp_path, content))
     with pytest.raises(ConfigError, match="password: "):
-        password(site.uplink)
+        uplink_password(site.uplink)
 
 
 def with_password(folder: Path, content: bytes | None) -> str:

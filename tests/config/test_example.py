@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 import drivers
-from edge.config import load, warnings
-from edge.config.document import reference
+from edge.config import load_site, site_warnings
 from edge.config.model import BUSES, SECTIONS, Approach, Bay, Class, Device, Lane, Phase
-from edge.config.rules import Rule, of_model
+from edge.config.reference import render_reference
+from edge.config.valuerules import ValueRule, model_rules
 from tests.config.conftest import Wrong
 
 ROOT = Path(__file__).parents[2]
@@ -20,12 +20,12 @@ COMMENTED = re.compile(r"^# (?=\w+ = )", re.MULTILINE)
 
 
 def test_the_example_is_a_site() -> None:
-    site = load(EXAMPLE, drivers.catalogue())
+    site = load_site(EXAMPLE, drivers.catalogue())
     assert {bus.kind for bus in site.buses.values()} == set(BUSES)
     assert site.approaches == {"north": ["north_1", "north_2"], "bridge": ["bridge_1"]}
     assert site.signals == {"north": ["north_green"]}
     # the files of a real box are not here; there is nothing else to say
-    assert {p.key for p in warnings(site)} == {"uplink.ca", "uplink.cert", "uplink.key"}
+    assert {p.key for p in site_warnings(site)} == {"uplink.ca", "uplink.cert", "uplink.key"}
 
 
 def _blocks() -> dict[str, str]:
@@ -39,21 +39,21 @@ def _keys(block: str) -> dict[str, str]:
     return dict(re.findall(r"^(?:# )?(\w+) = (.+?)(?: +#.*)?$", block, flags=re.MULTILINE))
 
 
-def _sections() -> list[tuple[str, dict[str, Rule]]]:
+def _sections() -> list[tuple[str, dict[str, ValueRule]]]:
     blocks = _blocks()
-    found = [(name, of_model(model)) for name, model in SECTIONS.items()]
+    found = [(name, model_rules(model)) for name, model in SECTIONS.items()]
     for kind, model in BUSES.items():
         header = next(h for h, b in blocks.items() if h[:4] == "bus." and f'"{kind}"' in b)
-        found.append((header, of_model(model)))
-    device = {k: rule for k, rule in of_model(Device).items() if k not in ("options", "phase")}
+        found.append((header, model_rules(model)))
+    device = {k: rule for k, rule in model_rules(Device).items() if k not in ("options", "phase")}
     directed = {"reversed": device.pop("reversed")}
     return [
         *found,
         ("device.hut_air", device),
         ("device.main_meter", directed),
-        ("lane.north_1", of_model(Lane)),
-        ("approach.north", of_model(Approach)),
-        ("bay.bakery", of_model(Bay)),
+        ("lane.north_1", model_rules(Lane)),
+        ("approach.north", model_rules(Approach)),
+        ("bay.bakery", model_rules(Bay)),
     ]
 
 
@@ -61,12 +61,12 @@ NAMES = [header for header, _ in _sections()]
 
 
 @pytest.mark.parametrize(("header", "rules"), _sections(), ids=NAMES)
-def test_every_key_is_in_the_example(header: str, rules: dict[str, Rule]) -> None:
+def test_every_key_is_in_the_example(header: str, rules: dict[str, ValueRule]) -> None:
     assert rules.keys() - _keys(_blocks()[header]).keys() == set()
 
 
 @pytest.mark.parametrize(("header", "rules"), _sections(), ids=NAMES)
-def test_commented_values_are_the_defaults(header: str, rules: dict[str, Rule]) -> None:
+def test_commented_values_are_the_defaults(header: str, rules: dict[str, ValueRule]) -> None:
     block = "\n".join(line for line in _blocks()[header].split("\n") if COMMENTED.match(line))
     for key, value in _keys(block).items():
         if rules[key].default is not None:
@@ -78,7 +78,7 @@ def test_commented_values_are_the_defaults(header: str, rules: dict[str, Rule]) 
 def test_the_example_is_right_with_all_its_comments_taken_away(tmp_path: Path) -> None:
     path = tmp_path / "site.toml"
     path.write_text(COMMENTED.sub("", EXAMPLE.read_text(encoding="utf-8")), encoding="utf-8")
-    assert load(path, drivers.catalogue()).uplink.window == 200
+    assert load_site(path, drivers.catalogue()).uplink.window == 200
 
 
 def test_a_typo_in_the_example_is_found(wrong: Wrong) -> None:
@@ -100,12 +100,12 @@ def test_the_reference_is_as_generated() -> None:
 
 
 def test_the_reference_tells_every_key_and_every_driver() -> None:
-    page = reference(drivers.catalogue())
+    page = render_reference(drivers.catalogue())
     models: list[type[msgspec.Struct]] = [
         *SECTIONS.values(), *BUSES.values(), Lane, Approach, Bay, Phase, Class
     ]  # fmt: skip
     for model in models:
-        for key, rule in of_model(model).items():
+        for key, rule in model_rules(model).items():
             assert f"| `{key}` |" in page
             assert rule.text, f"{model.__name__}.{key} has no description"
     for name in drivers.catalogue():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import GpioBus, ModbusRtuBus, Problems, load
+from edge.config import GpioBus, ModbusRtuBus, Problems, load_site
 from tests.config.conftest import CATALOGUE, RIGHT, Read, Wrong
 
 
@@ -125,7 +125,7 @@ def test_the_text_of_the_error_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "kerb.toml"
     path.write_text(RIGHT + "mode = 'pulses'\n")
     with pytest.raises(Problems) as caught:
-        load(path, CATALOGUE)
+        load_site(path, CATALOGUE)
     assert str(caught.value) == (
         f'{path}:16: lane.north_1.mode: "pulses" is not one of "presence", "pulse"; '
         "did you mean pulse?"
@@ -185,7 +185,7 @@ def test_bytes_that_are_no_configuration(tmp_path: Path, data: bytes, told: str)
     path = tmp_path / "site.toml"
     path.write_bytes(data)
     with pytest.raises(Problems) as caught:
-        load(path, CATALOGUE)
+        load_site(path, CATALOGUE)
     assert told in str(caught.value)
 
 
@@ -197,7 +197,7 @@ def test_what_is_no_file_does_not_stop_us(tmp_path: Path) -> None:
         (tmp_path / "none.toml", "cannot be read: No such file"),
     ):
         with pytest.raises(Problems, match=told):
-            load(path, CATALOGUE)
+            load_site(path, CATALOGUE)
 
 
 def test_a_hostile_file_is_answered_in_bounded_text(wrong: Wrong) -> None:

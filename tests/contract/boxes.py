@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from edge.app.observing import CHECK_NS, About, Observer, Sources
-from edge.app.tallies import Numbers, queue_of
+from edge.app.boxmonitor import CHECK_NS, BoxFacts, BoxMonitor, HealthSources
+from edge.app.healthcounts import Numbers, queue_fields
 from edge.core import Draft, Stamp
 from edge.health.board import Board, Space
-from edge.health.logs import LogCounts
-from edge.health.look import Look, look
+from edge.health.boxreadings import BoxReadings, read_box
+from edge.health.loglimit import LogCounts
 from edge.health.reboot import Cause, Reboot
 from edge.store import OutboxCounts
-from tests.health.trees import pi
+from tests.health.kernel_trees import pi
 
 STEPS: Final = 130  # of CHECK_NS: a little more than an hour
 THERMAL: Final = "sys/class/thermal/thermal_zone0/temp"
@@ -28,32 +28,32 @@ async def _box(root: Path) -> list[Draft]:
     reads = 0
 
     async def queue() -> Numbers:
-        return queue_of(
+        return queue_fields(
             OutboxCounts(rows=4, size=40_960, limit=1 << 24, oldest=(7, 0)), 7, 60 * CHECK_NS
         )
 
     def devices() -> Mapping[str, tuple[int, int]]:
         return {"hut_air": (reads, reads // 50), "main_meter": (reads, 0)}
 
-    def seen(_: Path) -> Look:
-        found = look(root, root)
+    def seen(_: Path) -> BoxReadings:
+        found = read_box(root, root)
         # the disk of this machine is not the box's
-        return Look(found.vitals, Space(5 << 30, 29 << 30), found.disk, found.read_only,
+        return BoxReadings(found.vitals, Space(5 << 30, 29 << 30), found.disk, found.read_only,
                     found.disk_written, found.own_written, found.wear,
                     found.filesystem_errors)  # fmt: skip
 
-    about = About(
+    about = BoxFacts(
         site="stadtmitte",
         gateway="gw-1",
         reboot=Reboot(Cause.POWER, "The power was cut."),
         board=Board("Raspberry Pi Zero 2 W Rev 1.0", "00000000deadbeef"),
     )
     link = {"connected": True, "connections": 1, "sent": 812, "confirmed": 808, "refused": 0}
-    sources = Sources(
+    sources = HealthSources(
         queue, devices, lambda: link, lambda: {"stage_overflow": 0, "bus_restarts": 0},
         lambda: LogCounts(31, 3122, 0, None),
     )  # fmt: skip
-    observer = Observer(about, sources, root, Stamp(0, 0, "ntp"), looking=seen)
+    observer = BoxMonitor(about, sources, root, Stamp(0, 0, "ntp"), looking=seen)
     drafts: list[Draft] = []
     for step in range(1, STEPS):
         reads += 30

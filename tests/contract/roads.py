@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from edge.core import Contact
 from edge.infer.sites import ApproachSite, LaneSite
-from edge.process.bay import BaySetup
+from edge.process.approachsignal import SignalSetup
+from edge.process.baywindow import BaySetup
 from edge.process.engine import LaneSetup
 from edge.process.phase import PhaseSetup
-from edge.process.signals import SignalSetup
-from tests.process.build import S, presences
+from tests.process.make_engine import S, presences
 
 STOP = LaneSetup("south_1", "south", limit_kmh=50.0)
 AHEAD = LaneSetup("south_2", "south")

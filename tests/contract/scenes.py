@@ -10,23 +10,23 @@ from typing import Any, Literal
 
 from msgspec.structs import asdict
 
-from edge.app.intake import Intake
-from edge.app.overload import GivenUp, Overload
-from edge.app.rawdrafts import raw_drafts
-from edge.app.sealing import signer
-from edge.app.thrift import Sparing, step
-from edge.app.told import Told, changes
+from edge.app.datasaver import DataSaver, link_step_event
+from edge.app.deviceconditions import DeviceConditions, condition_events
+from edge.app.ingest import Ingest
+from edge.app.manifestschedule import make_signer
+from edge.app.overload import OverloadMonitor, ShedCounts
+from edge.app.rawdrafts import make_raw_drafts
 from edge.config.model.link import MB
 from edge.core import (
     Bad,
     Condition,
     Draft,
     Envelope,
-    Key,
     Point,
     Quantity,
     Reason,
     Record,
+    RecordKey,
     Sample,
     Stamp,
     Stream,
@@ -37,8 +37,8 @@ from edge.link.budget import LEVEL_TEXTS
 from edge.link.linkstate import TakenStep as Taken
 from edge.platform.subscription import ArrivedMessage
 from edge.process.engine import Engine
-from edge.process.merge import merge
-from edge.process.setup import DeviceSetup, Setup
+from edge.process.enginesetup import DeviceSetup, EngineSetup
+from edge.process.merge import merge_bodies
 from edge.store.downsample import merge_records
 from edge.store.drops import DROP_REASONS, DropRange, PendingDrops, storage_event_draft
 from edge.uplink.manifests import Manifests
@@ -46,8 +46,8 @@ from edge.uplink.wire import Receipt, Topics, encode, encode_command, encode_jso
 from edge.uplink.wire.clockmoments import Moment
 from edge.uplink.wire.contract import EVENTS
 from edge.uplink.wire.contract.boxevent import Alarm
-from tests.app.lives import Box, Life, lived
-from tests.process.build import (
+from tests.app.daemon_lives import Box, Life, lived
+from tests.process.make_engine import (
     PM25,
     TEMPERATURE,
     S,
@@ -68,7 +68,7 @@ def numbered(drafts: Iterable[Draft]) -> Iterator[Record]:
     numbers: dict[Stream, int] = {}
     for draft in drafts:
         seq = numbers[draft.stream] = numbers.get(draft.stream, 0) + 1
-        key = Key(EPOCH, draft.stream, seq)
+        key = RecordKey(EPOCH, draft.stream, seq)
         yield Record(key, draft.source, BOOT, draft.from_ns, draft.to_ns, draft.body)
 
 
@@ -103,7 +103,7 @@ def thinned(drafts: Sequence[Draft]) -> list[Record]:
     for source in MERGED:
         found = (r for r in numbered(drafts) if r.source == source)
         three = islice((r for r in found if r.key.stream is not Stream.EVENT), 3)
-        merged.append(reduce(lambda one, two: merge_records(one, two, merge), three))
+        merged.append(reduce(lambda one, two: merge_records(one, two, merge_bodies), three))
     return merged
 
 
@@ -117,8 +117,12 @@ def outbox() -> list[Draft]:
 
 def devices() -> list[Draft]:
     """What devices say of themselves, and what their values say of each other."""
-    before = Told("123", {Condition.FAN: "the fan stands still"})
-    told = list(changes("hut_air", before, Told("124", {Condition.LASER: "worn"}), 9 * S))
+    before = DeviceConditions("123", {Condition.FAN: "the fan stands still"})
+    told = list(
+        condition_events(
+            "hut_air", before, DeviceConditions("124", {Condition.LASER: "worn"}), 9 * S
+        )
+    )
     return told + contradicting()
 
 
@@ -126,7 +130,7 @@ def contradicting() -> list[Draft]:
     """A meter of which one phase is that of another meter, for five minutes."""
     keys = ("power", "power_l1", "power_l2", "power_l3")
     points = tuple(Point(key, Quantity.POWER, -30_000, 30_000) for key in keys)
-    engine = Engine(Setup(devices=(DeviceSetup("lamps", Stream.ENERGY, points, 1.0),)))
+    engine = Engine(EngineSetup(devices=(DeviceSetup("lamps", Stream.ENERGY, points, 1.0),)))
     engine.start(0)
     told: list[Draft] = []
     for minute in range(10):
@@ -147,7 +151,7 @@ def raw() -> list[Draft]:
         ),
         *(sweep("odd", t * S, [value]) for t, value in enumerate(words)),
     ]
-    return raw_drafts(points, swept, given_up=3)
+    return make_raw_drafts(points, swept, given_up=3)
 
 
 def lives(folder: Path) -> list[Record]:
@@ -173,7 +177,7 @@ class Synced(Life):
         return "ntp" if self.now_ns > 202 * S else "none"
 
 
-def troubles(intake: Intake) -> None:
+def troubles(intake: Ingest) -> None:
     """All that an intake hears of, apart from values."""
     intake.fault("hut_air", Reason.SILENT, "no answer")
     intake.fault("hut_air", None, "answers again")
@@ -184,11 +188,11 @@ def troubles(intake: Intake) -> None:
     for kind, declared in EVENTS.items():
         if issubclass(declared, Alarm):
             intake.alarm(kind, f"what a person should hear of {kind}")
-    intake.tell(Overload(191 * S).look(201 * S, GivenUp(12 * S, 3, 250, 1)))
+    intake.tell(OverloadMonitor(191 * S).look(201 * S, ShedCounts(12 * S, 3, 250, 1)))
     _link(intake)
 
 
-def _link(intake: Intake) -> None:
+def _link(intake: Ingest) -> None:
     """What kerbstone-link tells the daemon."""
     at = SimpleNamespace(now=lambda: Stamp(201 * S, 0, "none"))
     sender = SimpleNamespace(thrift=lambda level: None, publish_status=lambda: None)
@@ -200,15 +204,15 @@ def _link(intake: Intake) -> None:
         "budget": 500 * MB,
         "month": "2026-09",
     }
-    Sparing(daemon).told(told)
+    DataSaver(daemon).told(told)
     taken = Taken("reboot", "no broker for 40 min", "ordered", 12, 8_640_000.0)
-    intake.tell([step(asdict(taken), 201 * S)])
+    intake.tell([link_step_event(asdict(taken), 201 * S)])
 
 
 def seals(drafts: Sequence[Draft], folder: Path) -> list[Draft]:
     """Manifests over what a street has said, signed with a device's key."""
     cert, key = Authority(folder).issue("gw-1")
-    manifests = Manifests(signer(key, cert))
+    manifests = Manifests(make_signer(key, cert))
     for record in numbered(drafts):
         manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000, "ntp"))
     manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000 + 1_000_000, "nts"))  # again

@@ -7,21 +7,21 @@ from edge.app.pipeline import Pipeline
 from edge.core import (
     Bad,
     Contact,
-    Doubt,
     Draft,
-    Kind,
     Point,
+    PointKind,
     Quantity,
     Reason,
     Sample,
     Stream,
     Sweep,
+    UncertainValue,
 )  # fmt: skip
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
-from edge.process.engine import DeviceSetup, Engine, LaneSetup, Setup
-from edge.process.setup import ContactSetup
+from edge.process.engine import DeviceSetup, Engine, EngineSetup, LaneSetup
+from edge.process.enginesetup import ContactSetup
 from tests.contract import roads
-from tests.process.build import (
+from tests.process.make_engine import (
     AIR,
     HEAT,
     METER,
@@ -39,9 +39,10 @@ BICYCLES = LaneSetup("bikes_1", "north", spacing_m=1.0, loop_m=0.5, kind="bicycl
 PULSED = LaneSetup("west_1", "west", mode="pulse")
 CARD = DeviceSetup(
     "card", Stream.TRAFFIC,
-    (Point("count_1", Quantity.COUNT, low=0, kind=Kind.TOTAL), Point("state", Quantity.STATE)), 1.0,
+    (Point("count_1", Quantity.COUNT, low=0, kind=PointKind.TOTAL), Point("state", Quantity.STATE)),
+    1.0,
 )  # fmt: skip
-SITE = Setup(
+SITE = EngineSetup(
     (replace(PAIR, no_activity_s=1200.0), SINGLE, BICYCLES, PULSED, *roads.LANES),
     (AIR, METER, CARD),
     (HEAT,),
@@ -140,7 +141,7 @@ def _measured(minute: int) -> Iterator[Sweep]:
     for second in range(0, 60, 5):
         at = 60 * minute + second
         told: Sample = Bad(Reason.CRC) if minute == 5 else dust
-        warm: Sample = Doubt(17.5, Reason.WARMUP) if minute == 0 else 17.5
+        warm: Sample = UncertainValue(17.5, Reason.WARMUP) if minute == 0 else 17.5
         yield from sweeps("hut_air", [(at + 0.2, (told, warm))])
         register = 5230 + at / 1000 if minute < 20 else at / 1000 - 1200
         yield from sweeps("main_meter", [(at + 0.3, (600.0 + second, max(register, 0.0)))])

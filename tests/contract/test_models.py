@@ -5,18 +5,18 @@ from typing import Any
 
 import msgspec
 
-from edge.infer.compared import Compared, Said
-from edge.infer.guard import Guard
+from edge.infer.modelcomparison import ModelComparison, ModelFlags
+from edge.infer.modelguard import ModelGuard
 from edge.infer.shadow import Shadow
 from edge.uplink.wire.contract.models import Candidate, Model
 from models import BUNDLES
 
 
 def test_a_rule_a_model_and_its_drift(tmp_path: Path) -> None:
-    without = Guard("congestion", tmp_path)
+    without = ModelGuard("congestion", tmp_path)
     without.load()
     assert msgspec.convert(without.status(), Model).answers == "rule"
-    live = Guard("anomaly", BUNDLES / "anomaly", hurry=False)
+    live = ModelGuard("anomaly", BUNDLES / "anomaly", hurry=False)
     live.load()
     assert msgspec.convert(live.status(), Model).answers == "model"
 
@@ -31,8 +31,8 @@ def test_a_candidate_that_was_dropped(tmp_path: Path) -> None:
 
 def test_a_candidate_that_was_compared(tmp_path: Path) -> None:
     shadow = Shadow("anomaly", tmp_path)
-    compared = shadow._compared = Compared((0.5, 0.3), (0.9, 0.3))
-    compared.row(0, "hut.pm2_5", Said(0.8, 0.8), Said(0.6, 0.6), 60.0)
+    compared = shadow._compared = ModelComparison((0.5, 0.3), (0.9, 0.3))
+    compared.row(0, "hut.pm2_5", ModelFlags(0.8, 0.8), ModelFlags(0.6, 0.6), 60.0)
     told: dict[str, Any] = shadow.report()
     found = msgspec.convert(told, Candidate)
     assert (found.samples, found.agree, found.on_live) == (1, 0, 1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge.core import Contact, Draft
 from edge.platform.subscription import ArrivedMessage
-from edge.process.engine import Engine, Setup
+from edge.process.engine import Engine, EngineSetup
 from edge.uplink.wire import DecodedMessage, decode
 from edge.uplink.wire.contract import BY_NAME, EVENTS, MESSAGES, schema_of
 from edge.uplink.wire.contract.health import Health
@@ -20,8 +20,8 @@ from tests.contract.awaited import AWAITED, AWAITED_EVENTS
 from tests.contract.boxes import box
 from tests.contract.conform import conforms, conforms_down, named
 from tests.contract.street import street
-from tests.process.build import S
-from tests.process.worlds import SITE, World, contacts, split, worlds
+from tests.process.make_engine import S
+from tests.process.random_site import SITE, World, contacts, split, worlds
 
 UNSEEN = {  # their twins are seen: the same code says it of other devices and switches
     "loop_card": {"health"}, "energy": {"health"},
@@ -175,7 +175,7 @@ def test_whatever_comes_over_the_wires_what_goes_out_is_declared(world: World) -
         conforms(message)
 
 
-ROADSIDE = Setup(lanes=(roads.STOP, roads.AHEAD), bays=(roads.BAY,), signals=(roads.SIGNAL,))
+ROADSIDE = EngineSetup(lanes=(roads.STOP, roads.AHEAD), bays=(roads.BAY,), signals=(roads.SIGNAL,))
 LINES = ("south_1.lead", "south_2.lead", "south_red", "south_green", "bakery")
 
 

@@ -7,15 +7,15 @@ from typing import get_args
 
 import pytest
 
-from edge.health.conditions import WORDS
+from edge.health.boxalarms import ALARM_WORDS
 from edge.health.fields import FIELDS
 from edge.health.reboot import Cause
-from edge.infer.cause import SAYS
-from edge.infer.loops.flag import FAULTS
-from edge.process import bay
-from edge.process.contacts import TEXTS
-from edge.process.events import CONTRADICTIONS, FAULT_TEXTS
-from edge.process.traffic.belief import HEALTH, STATES
+from edge.infer.cause import CAUSE_TEXTS
+from edge.infer.loops.loopflag import FAULTS
+from edge.process import baywindow
+from edge.process.engineevents import CONTRADICTIONS, FAULT_TEXTS
+from edge.process.plaincontacts import CONTACT_TEXTS
+from edge.process.traffic.loopselection import HEALTH_STATES, STATES
 from edge.store.drops import DROP_REASONS
 from edge.uplink.wire.contract import BY_NAME, EVENTS, MESSAGES, schema_of
 from edge.uplink.wire.contract.bay import BayHealth
@@ -31,17 +31,19 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_closed_lists_are_those_of_the_code() -> None:
-    assert set(get_args(LaneHealth)) == set(HEALTH)
+    assert set(get_args(LaneHealth)) == set(HEALTH_STATES)
     assert words("event", "Drop", "reason") == set(DROP_REASONS)
     assert set(get_args(LoopFault)) == set(FAULTS)
     assert set(FAULTS) < set(STATES), "what a judge finds, a record must know what to do with"
     assert set(get_args(Fault)) == {*FAULT_TEXTS, *FAULTS, *CONTRADICTIONS, "phase"}
     assert words("event", "SensorFault", "fault") == set(get_args(Fault))
-    assert set(get_args(BayHealth)) == set(bay.HEALTH)
-    assert set(get_args(BayKind)) == set(get_args(bay.BayKind))
-    assert words("event", "Anomaly", "cause") == {*SAYS, *AWAITED_CAUSES}
-    assert not AWAITED_CAUSES & SAYS.keys(), "it is said now: strike it out of AWAITED_CAUSES"
-    assert {kind for kind, each in EVENTS.items() if issubclass(each, Switch)} == set(TEXTS)
+    assert set(get_args(BayHealth)) == set(baywindow.BAY_STATES)
+    assert set(get_args(BayKind)) == set(get_args(baywindow.BayKind))
+    assert words("event", "Anomaly", "cause") == {*CAUSE_TEXTS, *AWAITED_CAUSES}
+    assert not AWAITED_CAUSES & CAUSE_TEXTS.keys(), (
+        "it is said now: strike it out of AWAITED_CAUSES"
+    )
+    assert {kind for kind, each in EVENTS.items() if issubclass(each, Switch)} == set(CONTACT_TEXTS)
 
 
 def test_health_is_declared_as_it_is_measured() -> None:
@@ -50,7 +52,7 @@ def test_health_is_declared_as_it_is_measured() -> None:
     for field in FIELDS:
         among = words("health", "Health", field.key)
         assert among == set(field.among), field.key
-    assert words("event", "Board", "condition") == set(WORDS)
+    assert words("event", "Board", "condition") == set(ALARM_WORDS)
     assert words("event", "Start", "reason") == {str(cause) for cause in Cause}
 
 

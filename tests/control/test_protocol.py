@@ -13,7 +13,7 @@ import pytest
 
 from edge.control import protocol
 from edge.control.locks import BusLock
-from edge.control.protocol import CLIENTS, NAME, ControlServer, VerbError, ask
+from edge.control.protocol import CLIENTS_LIMIT, SOCKET_NAME, ControlServer, VerbError, ask_daemon
 
 
 def clients() -> int:
@@ -46,47 +46,47 @@ async def folder(tmp_path: Path) -> AsyncIterator[Path]:
 
 
 async def test_a_question_gets_its_answer(folder: Path) -> None:
-    assert await asyncio.to_thread(ask, folder, "echo", text="hut") == {"said": "hut"}
+    assert await asyncio.to_thread(ask_daemon, folder, "echo", text="hut") == {"said": "hut"}
     with pytest.raises(VerbError, match="not today"):
-        await asyncio.to_thread(ask, folder, "refuse")
+        await asyncio.to_thread(ask_daemon, folder, "refuse")
     with pytest.raises(VerbError, match="unknown verb; known are echo, refuse, tell"):
-        await asyncio.to_thread(ask, folder, "dance")
+        await asyncio.to_thread(ask_daemon, folder, "dance")
 
 
 async def test_without_a_daemon_there_is_no_answer(tmp_path: Path) -> None:
-    assert ask(tmp_path, "echo") is None
+    assert ask_daemon(tmp_path, "echo") is None
 
 
 async def test_the_socket_is_for_the_owner_and_the_group(folder: Path) -> None:
-    assert stat.S_IMODE((folder / NAME).stat().st_mode) == 0o660
+    assert stat.S_IMODE((folder / SOCKET_NAME).stat().st_mode) == 0o660
 
 
 @pytest.mark.parametrize("line", [b"\xff\xfe\n", b"[]\n", b'{"v": 9}\n', b"[" * 5000 + b"\n"])
 async def test_nonsense_is_answered_and_the_next_client_is_served(
     folder: Path, line: bytes
 ) -> None:
-    reader, writer = await asyncio.open_unix_connection(str(folder / NAME))
+    reader, writer = await asyncio.open_unix_connection(str(folder / SOCKET_NAME))
     writer.write(line)
     assert b'"ok":false' in await reader.readline()
     writer.close()
     await writer.wait_closed()
-    assert await asyncio.to_thread(ask, folder, "echo", text="x") == {"said": "x"}
+    assert await asyncio.to_thread(ask_daemon, folder, "echo", text="x") == {"said": "x"}
 
 
 async def test_a_line_without_end_is_cut_off(folder: Path) -> None:
-    reader, writer = await asyncio.open_unix_connection(str(folder / NAME))
+    reader, writer = await asyncio.open_unix_connection(str(folder / SOCKET_NAME))
     writer.write(b"x" * 200_000)
     with contextlib.suppress(ConnectionError):  # cut off while it still writes, or after
         await writer.drain()
         assert await asyncio.wait_for(reader.read(100), 60) == b""
     writer.close()
-    assert await asyncio.to_thread(ask, folder, "echo", text="x") == {"said": "x"}
+    assert await asyncio.to_thread(ask_daemon, folder, "echo", text="x") == {"said": "x"}
 
 
 def silent(folder: Path) -> socket.socket:
     """Says nothing."""
     link = socket.socket(socket.AF_UNIX)
-    link.connect(str(folder / NAME))
+    link.connect(str(folder / SOCKET_NAME))
     return link
 
 
@@ -115,9 +115,11 @@ async def test_clients_that_wait_for_nothing_keep_nobody_out(
             links.enter_context(await asyncio.to_thread(kind, folder))
         for _ in range(3):
             began_s = time.monotonic()
-            assert await asyncio.to_thread(ask, folder, "echo", text="hut") == {"said": "hut"}
+            assert await asyncio.to_thread(ask_daemon, folder, "echo", text="hut") == {
+                "said": "hut"
+            }
             assert time.monotonic() - began_s < 1.0
-        await until(lambda: clients() <= CLIENTS)
+        await until(lambda: clients() <= CLIENTS_LIMIT)
 
 
 async def test_who_reads_nothing_is_put_out_by_himself(
@@ -141,10 +143,10 @@ async def test_who_is_being_answered_keeps_his_place(tmp_path: Path) -> None:
 
     server = ControlServer(tmp_path, {"slow": slow})
     await server.start()
-    asked = [asyncio.create_task(asyncio.to_thread(ask, tmp_path, "slow")) for _ in range(3)]
+    asked = [asyncio.create_task(asyncio.to_thread(ask_daemon, tmp_path, "slow")) for _ in range(3)]
     await asyncio.sleep(0.3)
     with contextlib.ExitStack() as links:
-        for _ in range(3 * CLIENTS):
+        for _ in range(3 * CLIENTS_LIMIT):
             links.enter_context(await asyncio.to_thread(silent, tmp_path))
         go.set()
         assert await asyncio.gather(*asked) == [{"said": "slow"}] * 3
@@ -171,9 +173,9 @@ async def test_an_answer_that_is_none_is_told(tmp_path: Path, said: bytes, told:
         writer.write(said)
         writer.close()
 
-    async with await asyncio.start_unix_server(answer, str(tmp_path / NAME)):
+    async with await asyncio.start_unix_server(answer, str(tmp_path / SOCKET_NAME)):
         with pytest.raises(VerbError) as error:
-            await asyncio.to_thread(ask, tmp_path, "echo")
+            await asyncio.to_thread(ask_daemon, tmp_path, "echo")
     assert told in str(error.value)
 
 
@@ -186,9 +188,9 @@ async def test_an_answer_that_drips_is_not_waited_for(tmp_path: Path) -> None:
                 await asyncio.sleep(0.05)
         writer.close()
 
-    async with await asyncio.start_unix_server(drip, str(tmp_path / NAME)):
+    async with await asyncio.start_unix_server(drip, str(tmp_path / SOCKET_NAME)):
         with pytest.raises(VerbError, match=r"no answer within 0\.5 s"):
-            await asyncio.wait_for(asyncio.to_thread(ask, tmp_path, "echo", 0.5), 10)
+            await asyncio.wait_for(asyncio.to_thread(ask_daemon, tmp_path, "echo", 0.5), 10)
         await asyncio.sleep(0.2)  # the other side notices
 
 

@@ -6,24 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.numbers import Numbers, size, stepped, steps, without
+from edge.core.numbers import Numbers, count_in_ranges, decode_steps, encode_steps, ranges_without
 
 
 @given(st.sets(st.integers(1, 2**53), max_size=60))
 def test_steps_are_the_set_and_grow(numbers: set[int]) -> None:
-    found = steps(numbers)
-    assert stepped(found) == sorted(numbers)
+    found = encode_steps(numbers)
+    assert decode_steps(found) == sorted(numbers)
 
 
 @given(st.lists(st.integers(1, 200), max_size=60), st.randoms())
 def test_the_same_set_has_the_same_steps(numbers: list[int], rng: object) -> None:
     shuffled = list(numbers)
     rng.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert steps(shuffled) == steps(numbers)
+    assert encode_steps(shuffled) == encode_steps(numbers)
 
 
 def test_a_quarter_of_one_of_three_sources_is_one_step() -> None:
-    assert steps(range(1, 44, 3)) == [[1, 43, 3]]
+    assert encode_steps(range(1, 44, 3)) == [[1, 43, 3]]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_quarter_of_one_of_three_sources_is_one_step() -> None:
 )  # fmt: skip
 def test_wrong_steps_are_refused(wrong: object) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        stepped(wrong)
+        decode_steps(wrong)
 
 
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 12)), max_size=30))
@@ -70,6 +70,6 @@ def test_ranges_are_taken_away(taken: list[tuple[int, int]], base: list[int]) ->
     ranges = [(n, n) for n in sorted(set(base))]
     cuts = [(a, a + n) for a, n in taken]
     left = set(base) - {n for a, b in cuts for n in range(a, b + 1)}
-    found = without(ranges, cuts)
+    found = ranges_without(ranges, cuts)
     assert {n for a, b in found for n in range(a, b + 1)} == left
-    assert size(found) == len(left)
+    assert count_in_ranges(found) == len(left)

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.printable import CUT, HIDDEN, INDENT, MARKS, folded, one_json, printable
+from edge.core.printable import (
+    COMBINING_MARKS,
+    CUT_MARK,
+    HIDDEN,
+    INDENT,
+    fold_line,
+    json_line_text,
+    printable,
+)
 
 WORST = "\x1b\x07\x08\n\r\t\v\f\x00\x7f\x85\x9b\u200b\u202e\u2028\u2029\u2066\ufeff\ud800\u3164"
 ANY = st.text(st.one_of(st.characters(), st.sampled_from(WORST)), max_size=200)
@@ -43,7 +51,7 @@ def test_what_is_whole_stays_as_it_is(text: str) -> None:
         ("a\u2028b\u2029c\x85d", r"a\u2028b\u2029c\x85d"),
         ("\ud800", r"\ud800"),
         ("a\ufe0f\u3164", r"a\ufe0f\u3164"),
-        ("e" + "\u0301" * 4, "e" + "\u0301" * MARKS + r"\u0301" * (4 - MARKS)),
+        ("e" + "\u0301" * 4, "e" + "\u0301" * COMBINING_MARKS + r"\u0301" * (4 - COMBINING_MARKS)),
     ],
 )
 def test_what_is_not_is_shown_by_its_number(text: str, said: str) -> None:
@@ -54,7 +62,7 @@ def test_a_long_text_loses_its_middle_and_costs_no_more_than_a_short_one() -> No
     said = printable("head" + "x" * 10**7 + "tail", 60)
     assert said.startswith("head")
     assert said.endswith("tail")
-    assert CUT in said
+    assert CUT_MARK in said
     assert len(said) == 60
 
 
@@ -62,7 +70,7 @@ def test_a_long_text_loses_its_middle_and_costs_no_more_than_a_short_one() -> No
     st.lists(inner, max_size=3) | st.dictionaries(ANY, inner, max_size=3)), max_leaves=9),
     st.sampled_from([None, 2]))  # fmt: skip
 def test_json_is_printable_ascii_and_says_the_same(value: object, indent: int | None) -> None:
-    said = one_json(value, indent)
+    said = json_line_text(value, indent)
     assert said.isascii()
     assert said.replace("\n", "").isprintable()
     assert indent is not None or "\n" not in said
@@ -72,7 +80,7 @@ def test_json_is_printable_ascii_and_says_the_same(value: object, indent: int | 
 @given(ANY, st.integers(0, 90))
 def test_only_the_first_row_of_a_line_begins_at_the_left(text: str, columns: int) -> None:
     line = printable(text)
-    rows = list(folded(line, columns))
+    rows = list(fold_line(line, columns))
     assert rows[0] + "".join(row.removeprefix(INDENT) for row in rows[1:]) == line
     assert all(row.startswith(INDENT) for row in rows[1:])
     wide = [sum(2 if unicodedata.east_asian_width(c) in "WF" else not unicodedata.combining(c)

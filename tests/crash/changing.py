@@ -13,18 +13,18 @@ from zlib import crc32
 
 import drivers
 from edge.acquire.stage import Stage
-from edge.app.intake import Intake
-from edge.app.ledger import Ledger
-from edge.app.sealing import Sealing
-from edge.app.windows import GRACE_NS
+from edge.app.ingest import Ingest
+from edge.app.manifestschedule import ManifestSchedule
+from edge.app.windowcommitter import WindowCommitter
+from edge.app.windowschedule import GRACE_NS
 from edge.app.wiring import Wiring
-from edge.config import load
+from edge.config import load_site
 from edge.core import (
     Draft,
     Edge,
     Envelope,
-    Kind,
     Point,
+    PointKind,
     Record,
     Stamp,
     Stream,
@@ -32,12 +32,12 @@ from edge.core import (
     all_good,
 )
 from edge.platform.auditor import Auditor, AuditReport
-from edge.process.merge import merge
+from edge.process.merge import merge_bodies
 from edge.store import AsyncOutbox, ClockMark, CommitRider, Outbox, StoredRecord
 from edge.uplink.wire import Topics, decode, encode, raw_sweeps
-from tests.app.lives import KilledError, done
+from tests.app.daemon_lives import KilledError, done
 from tests.crash.configs import LINES, Config
-from tests.process.build import MS, S
+from tests.process.make_engine import MS, S
 
 GW: Final = "gw-1"
 TOPICS: Final = Topics("kerbstone/v1", "stadt", GW)
@@ -60,7 +60,7 @@ def high(line: str, at_ns: int) -> bool:
 def value(point: Point, at_ns: int) -> float:
     """Registers grow by 0.002 a second; any other stands where its key says, so that a value that
     comes out under another key is found."""
-    if point.kind is Kind.TOTAL:
+    if point.kind is PointKind.TOTAL:
         return round(1000 + RATE * (at_ns // S), 3)
     low, high_ = max(point.low, 0.0), min(point.high, 100.0)
     return low + (high_ - low) * (crc32(point.key.encode()) % 97 / 97)
@@ -124,7 +124,7 @@ class Box:
 def opened(box: Box) -> Outbox:
     return Outbox.open(
         box.store, limit_bytes=16 << 20, boot_id=box.boot_id, run_dir=box.folder / "run",
-        merge=merge, ballast_bytes=0,
+        merge=merge_bodies, ballast_bytes=0,
     )  # fmt: skip
 
 
@@ -185,16 +185,16 @@ class Life:
         box.starts += 1
         file = box.folder / "site.toml"
         file.write_text(config.text(box.folder), "utf-8")
-        site = load(file, drivers.catalogue())
+        site = load_site(file, drivers.catalogue())
         self.wiring, self._raw = Wiring.of(site), site.streams.raw
         self.pipeline = self.wiring.pipeline()
         self.stage = Fragile(self, self.wiring)
-        self.intake = Intake(self.wiring, self.pipeline, self.stage, self)
+        self.intake = Ingest(self.wiring, self.pipeline, self.stage, self)
         self.kept = Kept(box, self)
         writer = cast("AsyncOutbox", self.kept)
-        sealing = Sealing(self.kept.epoch, 900, None, self.now())
+        sealing = ManifestSchedule(self.kept.epoch, 900, None, self.now())
         self.kept.riding = sealing.riding
-        self.ledger = Ledger(
+        self.ledger = WindowCommitter(
             self.wiring, self.pipeline, self.intake, self.stage, writer, self, box.boot_id, sealing
         )
 
@@ -291,7 +291,7 @@ class Life:
             self.box.polled.add(name)
             values = tuple(value(point, at_ns) for point in points)
             for point, said in zip(points, values, strict=True):
-                if point.kind is Kind.GAUGE:
+                if point.kind is PointKind.GAUGE:
                     self.box.said.setdefault(point.key, set()).add(said)
             yield Sweep(name, at_ns, values, all_good(len(values)))
 

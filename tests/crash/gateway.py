@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.control.protocol import ask
+from edge.control.protocol import ask_daemon
 from edge.store import Outbox
 from tests.crash.said import everything
 from tests.system.site import AIR, KERBSTONE, LOOPS, ROOT, Site
@@ -83,7 +83,7 @@ class Gateway(Site):
             pass
 
     def answer(self, verb: str) -> dict[str, Any]:
-        found = ask(self.run_dir, verb, 60)
+        found = ask_daemon(self.run_dir, verb, 60)
         assert found is not None, "it has no control socket"
         return found
 

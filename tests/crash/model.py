@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from edge.core import Key, Record
-from edge.core.numbers import stepped
+from edge.core import Record, RecordKey
+from edge.core.numbers import decode_steps
 from edge.store import Epoch, Outbox, StoredRecord
 from edge.store.drops import PendingDrops
 from tests.crash.said import Place, Said, everything, ours, packed
@@ -76,8 +76,8 @@ class Model(Said):
     def _merged(self, record: Record, found: Found, *, lies: bool) -> None:
         """A record that others were merged into: what it covers was never handed over, and it is
         their sum. Parts of a commit under way are not known by their numbers."""
-        key, covers = record.key, stepped(record.body["covers"])
-        parts = [Key(key.epoch, key.stream, seq) for seq in covers]
+        key, covers = record.key, decode_steps(record.body["covers"])
+        parts = [RecordKey(key.epoch, key.stream, seq) for seq in covers]
         for part in parts:
             if part in self.handed and self.handed[part] != packed(record) and not lies:
                 found.wrong.append(f"{part} was handed over, and then merged into {key}")
@@ -95,7 +95,7 @@ class Model(Said):
         for each in there:
             place = each.record.key.epoch, str(each.record.key.stream)
             own = {each.record.key.seq}
-            covered = set(stepped(each.record.body.get("covers", ()))) | own
+            covered = set(decode_steps(each.record.body.get("covers", ()))) | own
             if present[place] & covered:
                 found.wrong.append(f"{each.record.key} covers what is there as well")
             present[place] |= covered

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgpack
 
-from edge.core import Draft, Key, Record
-from edge.core.numbers import stepped
+from edge.core import Draft, Record, RecordKey
+from edge.core.numbers import decode_steps
 from edge.store import Epoch, Outbox, StoredRecord
 
 States = Mapping[str, tuple[int, bytes]]
@@ -40,18 +40,18 @@ class Said:
     """One outbox over all of its starts."""
 
     def __init__(self) -> None:
-        self.rows: dict[Key, bytes] = {}  # whatever was acknowledged
-        self.told: set[Key] = set()  # confirmed, and perhaps not yet committed
-        self.settled: set[Key] = set()  # confirmed, and a commit returned
-        self.handed: dict[Key, bytes] = {}  # seen by the sender
+        self.rows: dict[RecordKey, bytes] = {}  # whatever was acknowledged
+        self.told: set[RecordKey] = set()  # confirmed, and perhaps not yet committed
+        self.settled: set[RecordKey] = set()  # confirmed, and a commit returned
+        self.handed: dict[RecordKey, bytes] = {}  # seen by the sender
         self.states: dict[str, tuple[int, bytes]] = {}
         self.last: dict[Place, int] = {}
         self.under_way: list[Wish] = []
         self.epochs: list[int] = []
         self.acknowledged = 0
-        self._drops: dict[Key, Mapping[str, Any]] = {}  # declarations by their own keys
-        self._covers: dict[Key, set[int]] = {}  # of merged records
-        self._sums: dict[Key, int] = {}
+        self._drops: dict[RecordKey, Mapping[str, Any]] = {}  # declarations by their own keys
+        self._covers: dict[RecordKey, set[int]] = {}  # of merged records
+        self._sums: dict[RecordKey, int] = {}
         self._ever: dict[str, set[tuple[int, bytes]]] = defaultdict(set)  # states by owner
 
     def begun(self, epoch: Epoch) -> list[str]:
@@ -76,7 +76,10 @@ class Said:
             self._ever[owner].add(state)
 
     def returned(
-        self, stored: Sequence[StoredRecord], following: Mapping[str, int], gone: Iterable[Key]
+        self,
+        stored: Sequence[StoredRecord],
+        following: Mapping[str, int],
+        gone: Iterable[RecordKey],
     ) -> None:
         """The latest commit under way has come back: its rows, the counters after it, and what
         it has let go."""
@@ -88,7 +91,7 @@ class Said:
             self.last[wish.epoch, stream] = number - 1
         self.settled.update(gone)
 
-    def confirmed(self, keys: Sequence[Key]) -> None:
+    def confirmed(self, keys: Sequence[RecordKey]) -> None:
         self.told.update(keys)
 
     def sent(self, rows: Iterable[StoredRecord]) -> None:
@@ -96,13 +99,13 @@ class Said:
             record = each.record
             self.handed[record.key] = packed(record)
             if "covers" in record.body:  # merged since the last check
-                self._covers[record.key] = set(stepped(record.body["covers"]))
+                self._covers[record.key] = set(decode_steps(record.body["covers"]))
 
     def _keep(self, records: Iterable[Record]) -> None:
         for record in records:
             self.rows[record.key] = packed(record)
             if "covers" in record.body:
-                self._covers[record.key] = set(stepped(record.body["covers"]))
+                self._covers[record.key] = set(decode_steps(record.body["covers"]))
             if "sum" in record.body:
                 self._learn(record)
             if record.body.get("event") == "drop":
@@ -123,7 +126,7 @@ class Said:
         """What its parts add up to: those that came in a commit under way are not known one by
         one, and the last of them stands for all."""
         seqs = self._covers.get(record.key, {record.key.seq})
-        parts = [Key(record.key.epoch, record.key.stream, seq) for seq in sorted(seqs)]
+        parts = [RecordKey(record.key.epoch, record.key.stream, seq) for seq in sorted(seqs)]
         unknown = [part for part in parts if part not in self._sums]
         if unknown:
             known = sum(self._sums.get(part, 0) for part in parts)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.app.lastgood import LastGood, Starts
+from edge.app.lastgood import LastGood, StartHistory
 from edge.core import Draft, Stream
 from edge.store import ClockMark, Outbox
 from edge.store.deliveryjournal import COMPACT_BYTES
@@ -198,7 +198,7 @@ def replaced_well(name: str, folder: Path) -> list[str]:
     good = (store / "good.toml").read_bytes()
     if good not in ((OLD,) if name == "ledger" else (OLD, NEW)):
         wrong.append(f"the last good configuration is {good!r:.60}")
-    if not Starts.parse((store / "starts").read_bytes()).digest:
+    if not StartHistory.parse((store / "starts").read_bytes()).digest:
         wrong.append("what the starts came to is gone")
     return wrong
 

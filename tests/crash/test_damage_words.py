@@ -20,7 +20,7 @@ import pytest
 
 from drivers.sim.sen55 import Sen55
 from edge.core import Draft, Stream
-from edge.core.numbers import stepped
+from edge.core.numbers import decode_steps
 from edge.store import ClockMark, Outbox, StoredRecord
 from tests.crash.harm import WORDS
 from tests.crash.said import everything
@@ -204,7 +204,7 @@ def after(box: Box, known: Known) -> tuple[list[Place], list[Place], bool]:
     said: list[Said] = []
     for stored in (*everything(outbox), *on_disk_again(outbox)):
         key, body = stored.record.key, stored.record.body
-        numbers = stepped(body["covers"]) if "covers" in body else [key.seq]
+        numbers = decode_steps(body["covers"]) if "covers" in body else [key.seq]
         there |= {(key.epoch, str(key.stream), number) for number in numbers}
         if place(key) in known.sent and not stored.again:
             quiet.append(place(key))

@@ -6,7 +6,7 @@ from unittest import mock
 
 import pytest
 
-from edge.acquire.stage import PREFIX, left_behind
+from edge.acquire.stage import PREFIX, find_segments
 from edge.core import Stream
 from edge.store import Outbox
 from edge.store import deliveryjournal as journals
@@ -85,4 +85,4 @@ def test_a_folder_in_which_nothing_was_put_aside_is_no_quarantined_database(
 def test_a_stage_of_zeros_holds_no_entry(tmp_path: Path) -> None:
     """Eight zeros are the frame of an entry of no bytes with the right checksum."""
     (tmp_path / f"{PREFIX}00000001").write_bytes(bytes(4096))
-    assert left_behind(tmp_path, "b1") == []
+    assert find_segments(tmp_path, "b1") == []

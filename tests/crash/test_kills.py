@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import Key, Record
+from edge.core import Record, RecordKey
 from edge.store import Epoch, Outbox, StoredRecord
 from tests.crash.killing import STRACE, Stage
 from tests.crash.model import Model
@@ -142,7 +142,7 @@ def looked(scene: Scene, folder: Path, model: Model, far: int) -> list[str]:
         outbox.close()
 
 
-def replay(scene: Scene, model: Model, epoch: Epoch, far: int, there: set[Key]) -> None:
+def replay(scene: Scene, model: Model, epoch: Epoch, far: int, there: set[RecordKey]) -> None:
     """Tell the model what the child has done."""
     if epoch.former is None:
         return
@@ -161,7 +161,7 @@ def replay(scene: Scene, model: Model, epoch: Epoch, far: int, there: set[Key]) 
         for draft in act.drafts:
             seq = following.get(draft.stream, 1)
             following[draft.stream] = seq + 1
-            key = Key(of, draft.stream, seq)
+            key = RecordKey(of, draft.stream, seq)
             record = Record(key, draft.source, 1, draft.from_ns, draft.to_ns, draft.body)
             rows.append(StoredRecord(0, record))
         model.returned(rows, following, gone)

@@ -81,7 +81,7 @@ class City:
 
     def __init__(self, folder: Path, gateways: tuple[str, ...] = ("gw-0001", "gw-0002")) -> None:
         self.folder = folder
-        self.authority = pki.make(folder, self.now, gateways=gateways)
+        self.authority = pki.make_pki(folder, self.now, gateways=gateways)
         ports = free_port(), free_port()
         self.gateways, self.platforms = (Place(folder, port) for port in ports)
         self._conf = start.configure(folder, ports)

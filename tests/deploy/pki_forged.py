@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from edge.provision import certificates as forms
-from edge.provision.pki import Office
+from edge.provision import certificateforms as forms
+from edge.provision.pki import SmallAuthority
 
 CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
 SERVER = ExtendedKeyUsageOID.SERVER_AUTH
@@ -18,7 +18,7 @@ Pair = tuple[Path, Path]
 
 
 def forge(
-    authority: Office,
+    authority: SmallAuthority,
     folder: Path,
     name: str,
     *,
@@ -33,14 +33,14 @@ def forge(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # lengths are wrong on purpose
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name, _validate=False)])
-    made = forms.builder(
+    made = forms.certificate_builder(
         subject, authority.who.certificate.subject, key.public_key(), start, end
     ).add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
     if hosts:
-        names = x509.SubjectAlternativeName([forms.host_of(host) for host in hosts])
+        names = x509.SubjectAlternativeName([forms.parse_host(host) for host in hosts])
         made = made.add_extension(names, critical=False)
     number = len(list(folder.glob("forged*.crt")))
     cert, secret = folder / f"forged{number}.crt", folder / f"forged{number}.key"
     cert.write_bytes(made.sign(authority.who.key, hashes.SHA256()).public_bytes(forms.PEM))
-    secret.write_bytes(forms.private(key))
+    secret.write_bytes(forms.private_key_pem(key))
     return cert, secret

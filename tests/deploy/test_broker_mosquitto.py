@@ -94,7 +94,7 @@ async def test_a_gateway_at_the_platforms_door_is_what_it_is_at_its_own(city: Ci
 def test_only_a_valid_certificate_of_this_authority_is_let_in(city: City, tmp_path: Path) -> None:
     make, place = city.authority, city.gateways
     stranger = tmp_path / "stranger"
-    pki.make(stranger, city.now)
+    pki.make_pki(stranger, city.now)
     cases: list[tuple[Pair | None, str]] = [
         (city.gateway("gw-0001"), "connack 0"),
         (forge(make, tmp_path, "gw-0001"), "connack 0"),

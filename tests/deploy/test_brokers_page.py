@@ -15,8 +15,8 @@ from typing import Final
 
 import pytest
 
-from edge.provision import founding
-from edge.provision.home import Home
+from edge.provision import bootstrap
+from edge.provision.serverdir import ServerDirectory
 from tests.uplink.broker import BINARY, SUBSCRIBER
 
 ROOT: Final = Path(__file__).parents[2]
@@ -90,7 +90,7 @@ def test_the_commands_of_the_page_make_a_broker_that_lets_in_and_refuses(tmp_pat
     for each in (programs, desk):
         each.mkdir()
     (desk / "deploy").symlink_to(ROOT / "deploy")
-    founding.found(Home(home), "Test CA", ["localhost"], datetime.now(UTC))
+    bootstrap.bootstrap_server(ServerDirectory(home), "Test CA", ["localhost"], datetime.now(UTC))
     kerbstone = f'#!/bin/sh\nexec {sys.executable} -m edge.cli.main "$@"\n'
     for name, text in {"kerbstone": kerbstone, "systemctl": SYSTEMCTL}.items():
         (programs / name).write_text(text)

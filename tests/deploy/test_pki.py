@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge.provision import pki
 from edge.provision.authority import PkiError
-from edge.provision.pki import LIST_DAYS, Office
+from edge.provision.pki import LIST_DAYS, SmallAuthority
 from tests.deploy.pki_forged import CLIENT, SERVER, forge
 
 NOW = datetime.datetime(2026, 11, 26, 12, tzinfo=datetime.UTC)
@@ -37,15 +37,15 @@ DANGEROUS = [
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Office:
-    return Office.create(tmp_path / "pki", HOSTS, NOW)
+def authority(tmp_path: Path) -> SmallAuthority:
+    return SmallAuthority.create(tmp_path / "pki", HOSTS, NOW)
 
 
 def key() -> ec.EllipticCurvePublicKey:
     return ec.generate_private_key(ec.SECP256R1()).public_key()
 
 
-def test_a_gateway_is_named_twice_and_may_only_be_a_client(authority: Office) -> None:
+def test_a_gateway_is_named_twice_and_may_only_be_a_client(authority: SmallAuthority) -> None:
     made = authority.who.gateway("gw-0001", key(), NOW)
     (name,) = made.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     also = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -57,20 +57,20 @@ def test_a_gateway_is_named_twice_and_may_only_be_a_client(authority: Office) ->
 
 
 @pytest.mark.parametrize("name", [*DANGEROUS, "platform", "platform-2"])
-def test_a_dangerous_name_is_refused(authority: Office, name: str) -> None:
+def test_a_dangerous_name_is_refused(authority: SmallAuthority, name: str) -> None:
     with pytest.raises(PkiError):
         authority.who.gateway(name, key(), NOW)
 
 
 @pytest.mark.parametrize("name", [*DANGEROUS, "gw-0001"])
-def test_a_platform_is_called_platform(authority: Office, name: str) -> None:
+def test_a_platform_is_called_platform(authority: SmallAuthority, name: str) -> None:
     with pytest.raises(PkiError, match="called platform"):
         authority.who.platform(name, key(), NOW)
     assert authority.who.platform("platform-2", key(), NOW)
 
 
 @pytest.mark.parametrize("host", ["other.example.org", "xbroker.example.org", "192.0.2.11", "::1"])
-def test_a_server_elsewhere_is_refused(authority: Office, host: str) -> None:
+def test_a_server_elsewhere_is_refused(authority: SmallAuthority, host: str) -> None:
     assert authority.who.server([*HOSTS, "a.broker.example.org"], key(), NOW)
     with pytest.raises(PkiError, match="not among the names"):
         authority.who.server([host], key(), NOW)
@@ -84,14 +84,14 @@ def test_a_stolen_authority_is_good_for_its_own_hosts_only(
     tmp_path: Path, host: str, fine: bool
 ) -> None:
     now = datetime.datetime.now(datetime.UTC)
-    authority = Office.create(tmp_path / "pki", HOSTS, now)
+    authority = SmallAuthority.create(tmp_path / "pki", HOSTS, now)
     cert, _ = forge(authority, tmp_path, "server", purpose=SERVER, hosts=(host,))
     assert verify(tmp_path / "pki/ca.crt", cert, "sslserver") is fine
 
 
 def test_an_authority_with_no_address_is_good_for_none(tmp_path: Path) -> None:
     now = datetime.datetime.now(datetime.UTC)
-    authority = Office.create(tmp_path / "pki", ["broker.example.org"], now)
+    authority = SmallAuthority.create(tmp_path / "pki", ["broker.example.org"], now)
     cert, _ = forge(authority, tmp_path, "server", purpose=SERVER, hosts=("192.0.2.10",))
     assert not verify(tmp_path / "pki/ca.crt", cert, "sslserver")
     cert, _ = forge(authority, tmp_path, "gw-0001", purpose=CLIENT)
@@ -105,10 +105,10 @@ def verify(ca: Path, cert: Path, purpose: str) -> bool:
     return subprocess.run(words, capture_output=True, timeout=60).returncode == 0
 
 
-def test_the_list_keeps_who_was_revoked_and_grows(authority: Office) -> None:
+def test_the_list_keeps_who_was_revoked_and_grows(authority: SmallAuthority) -> None:
     authority.renew_list(NOW, [7])
     authority.renew_list(NOW + DAY, [8, 7])
-    held = Office.open(authority.folder).revoked
+    held = SmallAuthority.open(authority.folder).revoked
     assert held is not None
     assert {entry.serial_number: entry.revocation_date_utc for entry in held} == {
         7: NOW, 8: NOW + DAY,
@@ -122,34 +122,34 @@ def test_the_list_keeps_who_was_revoked_and_grows(authority: Office) -> None:
     (0, None), (14, None), (16, "ends on 2026-12-26"), (30, "has expired"),
 ])  # fmt: skip
 def test_a_list_that_ends_is_said_at_half_its_life(
-    authority: Office, days: int, word: str | None
+    authority: SmallAuthority, days: int, word: str | None
 ) -> None:
     said = authority.warning(NOW + days * DAY)
     assert (said is None) == (word is None)
     assert (word or "") in (said or "")
 
 
-def test_no_certificate_outlives_the_authority(authority: Office) -> None:
+def test_no_certificate_outlives_the_authority(authority: SmallAuthority) -> None:
     late = NOW + 3640 * DAY
     end = authority.who.certificate.not_valid_after_utc
     assert authority.who.gateway("gw-0001", key(), late).not_valid_after_utc == end
 
 
 def test_keys_are_the_owners_alone(tmp_path: Path) -> None:
-    pki.make(tmp_path / "pki", NOW)
+    pki.make_pki(tmp_path / "pki", NOW)
     keys = sorted(tmp_path.rglob("*.key"))
     assert [path.name for path in keys] == ["ca.key", "gw-0001.key", "platform.key", "server.key"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in keys} == {0o600}
     assert stat.S_IMODE((tmp_path / "pki").stat().st_mode) == 0o700
-    assert "key=" not in repr(Office.open(tmp_path / "pki"))
+    assert "key=" not in repr(SmallAuthority.open(tmp_path / "pki"))
 
 
-def test_a_second_authority_does_not_replace_the_first(authority: Office) -> None:
+def test_a_second_authority_does_not_replace_the_first(authority: SmallAuthority) -> None:
     with pytest.raises(PkiError, match="exists"):
-        Office.create(authority.folder, HOSTS, NOW)
+        SmallAuthority.create(authority.folder, HOSTS, NOW)
     (authority.folder / "ca.key").write_text("torn")
     with pytest.raises(PkiError, match="holds no authority"):
-        Office.open(authority.folder)
+        SmallAuthority.open(authority.folder)
 
 
 def test_the_command_makes_what_is_missing(
@@ -177,6 +177,6 @@ def test_the_command_says_when_the_list_ends(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = datetime.datetime.now(datetime.UTC)
-    pki.make(tmp_path / "pki", now - 20 * DAY)
+    pki.make_pki(tmp_path / "pki", now - 20 * DAY)
     assert pki.main([str(tmp_path / "pki"), "--check"]) == 1
     assert "ends on" in capsys.readouterr().out

@@ -4,7 +4,7 @@ import hashlib
 import ssl
 from pathlib import Path
 
-from edge.app.vouching import NAME, voucher
+from edge.app.certmarker import MARKER_NAME, make_certificate_marker
 from edge.identity.renew import MARKER
 from tests.deploy.pki_city import running
 from tests.uplink.bench import box
@@ -14,28 +14,32 @@ from tests.uplink.waiting import until
 async def test_it_says_whether_the_broker_takes_the_certificate(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    marker = run / NAME
+    marker = run / MARKER_NAME
     assert marker.name == MARKER.name
     with running(tmp_path / "city") as city:
         pair = city.gateway("gw-0001")
         der = ssl.PEM_cert_to_DER_cert(pair[0].read_text())
         name = hashlib.sha256(der).hexdigest()
         place = city.gateways
-        voucher(pair[0], run)
+        make_certificate_marker(pair[0], run)
         assert marker.read_text() == f"uses {name}\n"
-        async with box(tmp_path, place.broker(pair, "x"), known=voucher(pair[0], run)) as gateway:
+        async with box(
+            tmp_path, place.broker(pair, "x"), known=make_certificate_marker(pair[0], run)
+        ) as gateway:
             gateway.connect()
             await until(lambda: marker.read_text() == f"connected {name}\n")
             assert marker.stat().st_mode & 0o777 == 0o640, "for root without capabilities, by group"
             await gateway.disconnect()
         city.revoke("gw-0001")
-        async with box(tmp_path, place.broker(pair, "x"), known=voucher(pair[0], run)) as gateway:
+        async with box(
+            tmp_path, place.broker(pair, "x"), known=make_certificate_marker(pair[0], run)
+        ) as gateway:
             gateway.connect()
             await until(lambda: marker.read_text() == f"refused {name}\n")
             assert "refuses our certificate" in gateway.sender.standing.failure
 
 
 def test_without_a_certificate_nothing_is_said(tmp_path: Path) -> None:
-    voucher(None, tmp_path)(True)
-    voucher(tmp_path / "none.pem", tmp_path)(True)
+    make_certificate_marker(None, tmp_path)(True)
+    make_certificate_marker(tmp_path / "none.pem", tmp_path)(True)
     assert list(tmp_path.iterdir()) == []

@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 
 from edge.acquire import stage
-from edge.app import attempts, lastgood, sealing, vouching
-from edge.app import ledger as committer
+from edge.app import certmarker, lastgood, manifestschedule, recoveryattempts
+from edge.app import windowcommitter as committer
 from edge.cli.main import VERBS
 from edge.config.model.gateway import SECTIONS
 from edge.control import protocol
@@ -90,7 +90,8 @@ def missing(span: str) -> str:
 @pytest.mark.parametrize(
     "span",
     [
-        "edge/app/ledgers.py", "edge/app/ledger.py:Ledger._rotates", "edge/app/ledger.py:Leger",
+        "edge/app/ledgers.py", "edge/app/windowcommitter.py:Ledger._rotates",
+        "edge/app/windowcommitter.py:Leger",
         "edge/nowhere/", "make tests", "make check tset", "kerbstone runs",
         "python -m edge.lnk run",
         "kerbstone-lnk.service", "uplink.receipts_s", "Poller.runs", "outbx.db", "PollerOfNothing",
@@ -144,7 +145,7 @@ def test_the_rules_between_packages_are_those_that_are_checked() -> None:
 def test_every_state_has_an_owner_in_the_page_and_none_is_made_up() -> None:
     table = prose(STATE).partition("## State in the outbox")[2].partition("\n## ")[0]
     told = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
-    assert sorted(told) == sorted([*committer.OWNERS, sealing.OWNER])
+    assert sorted(told) == sorted([*committer.STATE_OWNERS, manifestschedule.MANIFEST_OWNER])
 
 
 @pytest.mark.parametrize(
@@ -152,9 +153,10 @@ def test_every_state_has_an_owner_in_the_page_and_none_is_made_up() -> None:
     [
         database.DATABASE_NAME, beside.EPOCH_FILE, beside.QUARANTINE, beside.PROBE_NAME,
         highwater.HIGHWATER_NAME,
-        ballast.NAME, lastgood.GOOD, lastgood.STARTS, stage.PREFIX, stage.ASIDE, attempts.FILE,
-        deliveryjournal.JOURNAL_NAME, commitlog.COMMIT_LOG_NAME, protocol.NAME, scrape.NAME,
-        vouching.NAME,
+        ballast.NAME, lastgood.GOOD_NAME, lastgood.STARTS_NAME, stage.PREFIX, stage.ASIDE_PREFIX,
+        recoveryattempts.ATTEMPTS_FILE,
+        deliveryjournal.JOURNAL_NAME, commitlog.COMMIT_LOG_NAME, protocol.SOCKET_NAME, scrape.NAME,
+        certmarker.MARKER_NAME,
     ],
 )  # fmt: skip
 def test_every_file_of_the_daemon_stands_in_the_page(name: str) -> None:

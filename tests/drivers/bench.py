@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Any, cast
 
 import drivers
-from drivers.buses.modbus.frame import refusal
+from drivers.buses.modbus.frame import exception_error
 from edge.core import (
     Bad,
     BusError,
-    Cut,
     DataError,
-    Doubt,
-    Lined,
+    Framer,
+    LineDevice,
     Polled,
     Reason,
     Sample,
+    UncertainValue,
     crc16_modbus,
 )
 
@@ -83,7 +83,7 @@ class SerialWire:
     dead: bool = False
 
     async def frame(
-        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+        self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False
     ) -> bytes:
         assert timeout_s > 0
         assert not write, "this device talks by itself; record a dialogue for one that is asked"
@@ -110,7 +110,7 @@ class DialogueWire:
     dead: bool = False
 
     async def frame(
-        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+        self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False
     ) -> bytes:
         assert timeout_s > 0
         if self.dead or write not in self.asked:
@@ -132,7 +132,7 @@ class DialogueWire:
         return [frame for pair in pairs for frame in pair if frame]
 
 
-def _cut_out(cut: Cut, waiting: bytes, newest: bool) -> bytes:
+def _cut_out(cut: Framer, waiting: bytes, newest: bool) -> bytes:
     """The first frame, or the last, of what is waiting."""
     found = b""
     if not waiting:
@@ -171,7 +171,7 @@ class ModbusWire:
             raise BusError(f"unit {unit} does not answer")
         request = bytes([unit, function]) + address.to_bytes(2) + count.to_bytes(2)
         if request in self.refusals:
-            raise refusal(unit, self.refusals[request])
+            raise exception_error(unit, self.refusals[request])
         if request in self.asked:
             place = self.asked.index(request)
             self.used.append(place)
@@ -217,10 +217,10 @@ def build(name: str, case: Case) -> tuple[Polled, Any]:
     return cast(Polled, device), wire
 
 
-def build_lined(name: str, case: Case) -> Lined:
+def build_lined(name: str, case: Case) -> LineDevice:
     """A driver on GPIO lines."""
     device = drivers.build(name, None, options(name, case))
-    return cast(Lined, device)
+    return cast(LineDevice, device)
 
 
 def _wire(wiring: str, case: Case) -> I2cWire | SerialWire | DialogueWire | ModbusWire:
@@ -263,14 +263,14 @@ def sample(want: Any) -> Sample:
         case str():
             return Bad(Reason(want.removeprefix("bad:")))
         case {"value": value, "uncertain": reason}:
-            return Doubt(value, Reason(reason))
+            return UncertainValue(value, Reason(reason))
     return float(want)
 
 
 def same(got: Sample, want: Sample) -> bool:
     """Equal, numbers to the 24 bits of a float on the wire."""
     match got, want:
-        case Doubt(a, why), Doubt(b, reason):
+        case UncertainValue(a, why), UncertainValue(b, reason):
             return why == reason and same(a, b)
         case (float() | int(), float() | int()):
             return abs(got - want) <= 1e-9 + 1e-6 * abs(want)
@@ -280,7 +280,7 @@ def same(got: Sample, want: Sample) -> bool:
 def settled(found: Sample) -> Sample:
     """A sample without what a driver knows from before: a frame alone does not tell of a start."""
     match found:
-        case Doubt(value, Reason.WARMUP):
+        case UncertainValue(value, Reason.WARMUP):
             return value
         case Bad(Reason.STALE):
             return Bad(Reason.WARMUP)

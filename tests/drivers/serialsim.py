@@ -4,9 +4,9 @@ import heapq
 import math
 from dataclasses import dataclass, field
 
-from drivers.sim._asked import Asked
+from drivers.sim._responder import Responder
 from drivers.sim._talker import Talker
-from edge.core import BusError, Cut, DataError
+from edge.core import BusError, DataError, Framer
 from tests.drivers.simbus import Now
 
 
@@ -14,7 +14,7 @@ from tests.drivers.simbus import Now
 class SimSerial:
     """A `SerialBus` as a port makes one: what was said before a question is not its answer."""
 
-    device: Asked | Talker
+    device: Responder | Talker
     now: Now
     written: list[bytes] = field(default_factory=list)
     unplugged: bool = False
@@ -28,7 +28,7 @@ class SimSerial:
     def __post_init__(self) -> None:
         self.plug(self.device)
 
-    def plug(self, device: Asked | Talker) -> None:
+    def plug(self, device: Responder | Talker) -> None:
         """Another one sits on the line from now on."""
         self.device, self._speaks_s, self._heard = device, math.inf, b""
         if isinstance(device, Talker):
@@ -36,7 +36,7 @@ class SimSerial:
             device.say = self._says  # type: ignore[method-assign]
 
     async def frame(
-        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+        self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False
     ) -> bytes:
         self._pass(self.now.s)
         if write:
@@ -91,7 +91,7 @@ class SimSerial:
             self._buffer += data
             self._came += len(data)
 
-    def _found(self, cut: Cut, newest: bool) -> bytes:
+    def _found(self, cut: Framer, newest: bool) -> bytes:
         last = b""
         while self._buffer:
             found, done = cut(self._buffer)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from drivers.sim.i2c import I2C_M_RD, Chip, I2cKernel, Message
+from drivers.sim.i2c import I2C_M_RD, I2cChip, I2cKernel, I2cMessage
 from edge.core import BusError
 
 
@@ -21,7 +21,7 @@ class SimI2c:
     """An `I2cBus` straight on the simulated kernel; each transfer takes a millisecond."""
 
     now: Now
-    chips: dict[int, Chip]
+    chips: dict[int, I2cChip]
     kernel: I2cKernel = field(init=False)
 
     def __post_init__(self) -> None:
@@ -32,8 +32,8 @@ class SimI2c:
     ) -> bytes:
         self.now.s += 0.001
         answer = b""
-        asked = [Message(address, I2C_M_RD, read)] if read else []
-        told = [Message(address, 0, len(write), write)] if write else []
+        asked = [I2cMessage(address, I2C_M_RD, read)] if read else []
+        told = [I2cMessage(address, 0, len(write), write)] if write else []
         for part in [told, asked] if wait_s else [told + asked]:
             if part:
                 code, got = self.kernel.transfer(part)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import drivers
-from drivers.meters.register_map import tables
-from edge.core import Bad, ConfigError, Lined, Polled, Reason
+from drivers.meters.register_map import list_maps
+from edge.core import Bad, ConfigError, LineDevice, Polled, Reason
 from edge.core.driver import REQUIRED
 
 PROMISED = {"loop", "s0", "sen55", "sps30", "pms5003", "sdm120", "sdm630"}
@@ -73,7 +73,7 @@ def test_a_driver_is_built_with_its_required_options_alone(name: str) -> None:
     built = drivers.build(name, None, required)
     kind = "lines" if drivers.spec(name).wiring == "gpio" else "points"
     assert getattr(built, kind)
-    wanted: Any = Lined if kind == "lines" else Polled
+    wanted: Any = LineDevice if kind == "lines" else Polled
     for method in [m for m in vars(wanted) if not m.startswith("_")]:
         assert hasattr(built, method), method
 
@@ -126,4 +126,4 @@ def test_a_driver_of_ours_is_not_replaced_by_another(monkeypatch: pytest.MonkeyP
     assert drivers.chip("sen55").__name__ == "drivers.chips.sen55"
     third_party(monkeypatch, "sdm630", ModuleType("impostor"))
     assert drivers.spec("sdm630").options["unit"].high == 247
-    assert "sdm630" in tables()
+    assert "sdm630" in list_maps()

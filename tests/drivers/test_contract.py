@@ -11,8 +11,19 @@ from typing import get_args
 import pytest
 
 import drivers
-from drivers.meters.register_map import tables
-from edge.core import Bad, Bias, BusError, DataError, Doubt, Edge, Polled, Quantity, Reason, Sample
+from drivers.meters.register_map import list_maps
+from edge.core import (
+    Bad,
+    Bias,
+    BusError,
+    DataError,
+    Edge,
+    Polled,
+    Quantity,
+    Reason,
+    Sample,
+    UncertainValue,
+)
 from tests.drivers import bench
 from tests.drivers.bench import Case
 
@@ -223,7 +234,7 @@ async def test_a_damaged_reply_never_becomes_a_wild_value(name: str, case: Case)
             except (DataError, BusError):
                 continue
             for point, sample in zip(device.points, found, strict=True):
-                value = sample.value if isinstance(sample, Doubt) else sample
+                value = sample.value if isinstance(sample, UncertainValue) else sample
                 assert isinstance(value, Bad) or point.low <= value <= point.high  # type: ignore[operator]
         wire.replies[place] = good
 
@@ -279,7 +290,7 @@ def test_edges_become_the_recorded_contacts(name: str, case: Case) -> None:
     assert found == case["contacts"]
 
 
-@pytest.mark.parametrize("name", [n for n in POLLED if n not in tables()])
+@pytest.mark.parametrize("name", [n for n in POLLED if n not in list_maps()])
 def test_a_frame_may_be_explained_without_opening_anything(name: str) -> None:
     assert callable(drivers.chip(name).explain)
 
@@ -314,7 +325,7 @@ def _is_clear(error: BusError | DataError) -> None:
 def _by_key(device: Polled, samples: tuple[Sample, ...]) -> dict[str, Sample]:
     assert isinstance(samples, tuple)
     for sample in samples:
-        value = sample.value if isinstance(sample, Doubt) else sample
+        value = sample.value if isinstance(sample, UncertainValue) else sample
         assert isinstance(value, Bad | float | int)
         assert not isinstance(value, float) or math.isfinite(value)
     return {p.key: sample for p, sample in zip(device.points, samples, strict=True)}

@@ -7,12 +7,22 @@ from typing import Any, ClassVar, cast
 import pytest
 
 import drivers
-from drivers.choice import chosen, turned
-from drivers.meters.register_map import load
-from drivers.sim.meter import Load
-from drivers.sim.meter_slave import Slave
-from edge.core import Bad, ConfigError, Doubt, Kind, Point, Polled, Quantity, Reason, Sample
-from edge.core.point import FLOWS, directed, opposite
+from drivers.choice import reversed_device, with_points
+from drivers.meters.register_map import load_register_map
+from drivers.sim.meter import MeterLoad
+from drivers.sim.meter_server import MeterServer
+from edge.core import (
+    Bad,
+    ConfigError,
+    Point,
+    PointKind,
+    Polled,
+    Quantity,
+    Reason,
+    Sample,
+    UncertainValue,
+)
+from edge.core.point import SIGNED_QUANTITIES, is_directed, opposite_key
 from tests.drivers.meters.fake import SimBus
 
 DIRECTED = [name for name in drivers.names() if drivers.spec(name).directed]
@@ -27,10 +37,10 @@ class Meter:
         Point("power_max", Quantity.POWER, 0, 2e4),
         Point("current", Quantity.CURRENT, -50, 100),
         Point("voltage", Quantity.VOLTAGE, 0, 300),
-        Point("energy_import", Quantity.ENERGY, 0, 1e6, kind=Kind.TOTAL),
-        Point("energy_export", Quantity.ENERGY, 0, 1e6, kind=Kind.TOTAL),
-        Point("energy_import_l1", Quantity.ENERGY, 0, 1e6, kind=Kind.TOTAL),
-        Point("reactive_energy_q1_l2", Quantity.REACTIVE_ENERGY, 0, 1e6, kind=Kind.TOTAL),
+        Point("energy_import", Quantity.ENERGY, 0, 1e6, kind=PointKind.TOTAL),
+        Point("energy_export", Quantity.ENERGY, 0, 1e6, kind=PointKind.TOTAL),
+        Point("energy_import_l1", Quantity.ENERGY, 0, 1e6, kind=PointKind.TOTAL),
+        Point("reactive_energy_q1_l2", Quantity.REACTIVE_ENERGY, 0, 1e6, kind=PointKind.TOTAL),
     )
     samples: tuple[Sample, ...]
     identity: str = "SN-1"
@@ -48,7 +58,7 @@ async def told(meter: Polled) -> dict[str, Sample]:
 
 
 async def test_power_changes_its_sign_and_registers_their_names() -> None:
-    meter = turned(Meter((-1000.0, 5.0, -4.5, 230.0, 7.0, 345.0, 3.0, 2.0)))
+    meter = reversed_device(Meter((-1000.0, 5.0, -4.5, 230.0, 7.0, 345.0, 3.0, 2.0)))
     assert await told(meter) == {
         "power": 1000.0, "power_max": 5.0, "current": 4.5, "voltage": 230.0,
         "energy_export": 7.0, "energy_import": 345.0,
@@ -61,18 +71,18 @@ async def test_power_changes_its_sign_and_registers_their_names() -> None:
 
 
 async def test_what_is_bad_or_doubtful_stays_so() -> None:
-    bad, doubt = Bad(Reason.RANGE), Doubt(-3.0, Reason.WARMUP)
-    meter = turned(Meter((bad, bad, doubt, bad, bad, bad, bad, bad)))
+    bad, doubt = Bad(Reason.RANGE), UncertainValue(-3.0, Reason.WARMUP)
+    meter = reversed_device(Meter((bad, bad, doubt, bad, bad, bad, bad, bad)))
     found = await told(meter)
-    assert (found["power"], found["current"]) == (bad, Doubt(3.0, Reason.WARMUP))
-    still = turned(Meter((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)))
+    assert (found["power"], found["current"]) == (bad, UncertainValue(3.0, Reason.WARMUP))
+    still = reversed_device(Meter((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)))
     assert str((await told(still))["power"]) == "0.0"
 
 
 async def test_a_current_without_a_sign_gets_none() -> None:
     """The range allows one, and this device never tells it: 4 A are no -4 A."""
     device = Meter((-1000.0, 5.0, 4.0, 230.0, 7.0, 345.0, 3.0, 2.0))
-    meter = turned(device)
+    meter = reversed_device(device)
     assert (await told(meter))["current"] == 4.0
     device.samples = (-1000.0, 5.0, -4.0, 230.0, 7.0, 345.0, 3.0, 2.0)
     assert (await told(meter))["current"] == 4.0
@@ -83,20 +93,21 @@ async def test_a_current_without_a_sign_gets_none() -> None:
 @pytest.mark.parametrize("name", ["sdm630", "sdm120", "b23", "em340", "iem3000", "em24"])
 async def test_a_shipped_meter_that_is_mounted_backwards_tells_what_flows(name: str) -> None:
     """Consumption seen by a meter that is mounted backwards, beside one that is not."""
-    table = load(name)
+    table = load_register_map(name)
     phases = 3 if any(r.point.key == "voltage_l2" for r in table.registers) else 1
     now_s = [0.0]
 
-    def amps(way: float) -> Load:
+    def amps(way: float) -> MeterLoad:
         flows = tuple(way * each for each in (4.0, 5.0, 6.0)[:phases])
-        return Load(phases, lambda _: flows, clock=lambda: now_s[0])
+        return MeterLoad(phases, lambda _: flows, clock=lambda: now_s[0])
 
     both = [amps(1.0), amps(-1.0)]
     for load_ in both:
         load_.values()
     now_s[0] = 36_000.0
     right, wrong = (
-        cast("Polled", drivers.build(name, SimBus({1: Slave(name, each.values())}), {"unit": 1},
+        cast("Polled", drivers.build(name, SimBus({1: MeterServer(name, each.values())}),
+        {"unit": 1},
                                      backwards=backwards))
         for each, backwards in zip(both, (False, True), strict=True)
     )  # fmt: skip
@@ -113,15 +124,15 @@ def test_every_device_with_a_direction_is_turned_and_turned_back(name: str) -> N
     spec = drivers.spec(name)
     settings = {"unit": 1} if "unit" in spec.options else {}
     device = cast("Polled", drivers.build(name, None, settings))
-    once = turned(device)
-    assert directed(once.points)
-    assert tuple(turned(once).points) == tuple(device.points)
+    once = reversed_device(device)
+    assert is_directed(once.points)
+    assert tuple(reversed_device(once).points) == tuple(device.points)
     for before, after in zip(device.points, once.points, strict=True):
         assert after.quantity is before.quantity
-        if before.quantity in FLOWS and before.low < 0:
+        if before.quantity in SIGNED_QUANTITIES and before.low < 0:
             assert (after.key, after.low, after.high) == (before.key, -before.high, -before.low)
         else:
-            assert (after.key, after.low) == (opposite(before.key), before.low)
+            assert (after.key, after.low) == (opposite_key(before.key), before.low)
 
 
 def test_points_are_chosen_by_the_names_they_have_then() -> None:
@@ -154,7 +165,7 @@ def test_one_register_can_be_chosen_of_a_meter_that_is_mounted_backwards(
 
 
 def test_chosen_points_without_a_direction_can_be_turned_with_their_device() -> None:
-    some = chosen(Meter(()), ["energy_import", "energy_export"])
-    assert [p.key for p in turned(some).points] == ["energy_export", "energy_import"]
+    some = with_points(Meter(()), ["energy_import", "energy_export"])
+    assert [p.key for p in reversed_device(some).points] == ["energy_export", "energy_import"]
     with pytest.raises(ConfigError, match="tells no direction"):
-        turned(chosen(Meter(()), ["voltage"]))
+        reversed_device(with_points(Meter(()), ["voltage"]))

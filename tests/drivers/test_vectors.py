@@ -10,9 +10,9 @@ import drivers
 from drivers.chips._gas_index import GasIndex
 from edge.core import Bad, DataError, Reason, crc8
 from tests.drivers import bench
-from tests.drivers.counted import CALCULATED
-from tests.drivers.heard import HEARD, Talk, Values
-from tests.drivers.sent import SAID, UNSAID, Run, written
+from tests.drivers.calculated_vectors import CALCULATED
+from tests.drivers.heard_vectors import HEARD, Talk, Values
+from tests.drivers.sent_vectors import SAID, UNSAID, Run, written
 from tests.drivers.vectors import everything, frame, vector
 
 HERE = {"sensirion-crc8-beef", "nox-index-constant", "voc-index-blackout"}  # at the end

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edge.core import Draft, Stream
-from edge.health.logs import LogLimit
+from edge.health.loglimit import LogLimit
 from edge.uplink import inflightwindow
 from edge.uplink import sender as module
 from edge.uplink.broker import Broker, make_broker

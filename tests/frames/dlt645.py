@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from drivers.chips import dlt645
-from drivers.chips._dlt645_items import ITEMS, Item
+from drivers.chips._dlt645_items import ITEMS, Dlt645Item
 from edge.core import DataError, Sample
 from tests.frames.outcome import Case
 
@@ -128,7 +128,7 @@ def _read(address: bytes, di: int, word: bytes) -> dict[str, float | None]:
     return {key: None if item is None else float(item.value) * factor}
 
 
-def _encoded(item: Item, di: int, value: float) -> tuple[bytes, float]:
+def _encoded(item: Dlt645Item, di: int, value: float) -> tuple[bytes, float]:
     """A frame with this value after the package's own format, and the value as it has it."""
     handler = importlib.import_module("dlt645.model.data.data_handler")
     transform = importlib.import_module("dlt645.common.transform")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from drivers.chips import dsmr, iec62056_push
-from drivers.chips._telegram import cut
+from drivers.chips._telegram import next_telegram
 from edge.core import DataError, Sample
 from tests.frames.codes import Told, named
 from tests.frames.literals import literals
@@ -82,7 +82,7 @@ def _case(name: str, text: str) -> Case:
     """The telegram is cut out as the port does it: some samples go on behind its end."""
     specification = SPECIFIED.get(name) or _version(text)
     again = partial(ours, pushed=specification == "Q3D")
-    frame, _ = cut(text.encode("latin-1"))
+    frame, _ = next_telegram(text.encode("latin-1"))
     return Case(name, again(frame or b""), dsmr_parser(text, specification), 0, frame or b"", again)
 
 

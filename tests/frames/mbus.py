@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from drivers.chips import _mbus_link as link
 from drivers.chips import mbus
-from drivers.chips._mbus_records import Record, records
+from drivers.chips._mbus_records import MbusRecord, parse_records
 from edge.core import DataError, Sample
 from tests.frames.literals import literals
 from tests.frames.outcome import Case
@@ -183,13 +183,13 @@ def points(told: Iterable[Told], frame: bytes) -> dict[str, float | None]:
     return found
 
 
-def _read(frame: bytes) -> tuple[bool, list[Record]]:
+def _read(frame: bytes) -> tuple[bool, list[MbusRecord]]:
     """Whether it is of electricity, and its records as we see them; none of a damaged one."""
     try:
-        ci, data = link.inside(frame)[2:]
+        ci, data = link.parse_long(frame)[2:]
         if ci != mbus.VARIABLE or len(data) < mbus.HEADER:
             return False, []
-        return data[7] == mbus.ELECTRICITY, records(data[mbus.HEADER :])[0]
+        return data[7] == mbus.ELECTRICITY, parse_records(data[mbus.HEADER :])[0]
     except DataError:
         return False, []
 

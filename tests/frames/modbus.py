@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from drivers.meters.register_map import ModbusDevice, load
+from drivers.meters.register_map import ModbusDevice, load_register_map
 from edge.core import DataError, Point, Reason, Sample
 from tests.frames.outcome import Case
 
@@ -44,7 +44,7 @@ def maps(peer: str) -> Iterator[Case]:
 
 
 async def _case(told: Mapping[str, Any]) -> Case:
-    table = load(told["meter"])
+    table = load_register_map(told["meter"])
     points = {register.point.key: register.point for register in table.registers}
     functions = (3, 4) if table.maker == "Carlo Gavazzi" else (told["function"],)
     memory = Memory(functions)

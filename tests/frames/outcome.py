@@ -10,7 +10,7 @@ from enum import StrEnum
 from math import isclose
 from typing import Final
 
-from edge.core import Bad, Doubt, Sample
+from edge.core import Bad, Sample, UncertainValue
 from tests.frames.reasons import Reason
 
 CLOSE: Final = 1e-9  # of doubles; what the other side rounds in its text is told by `exact_to`
@@ -110,7 +110,7 @@ def _values(
     told = [key for key, sample in ours.items() if not isinstance(sample, Bad)]
     for key in dict.fromkeys((*(key for key in theirs if key in ours), *told)):
         sample, other = ours.get(key), theirs.get(key)
-        mine = sample.value if isinstance(sample, Doubt) else sample
+        mine = sample.value if isinstance(sample, UncertainValue) else sample
         number = None if mine is None or isinstance(mine, Bad) else float(mine)
         said = (_said(sample), _said(other))
         if number is None and other is None:
@@ -138,6 +138,6 @@ def _said(value: Sample | None) -> str:
             return "none"
         case Bad(reason):
             return f"bad:{reason}"
-        case Doubt(number, reason):
+        case UncertainValue(number, reason):
             return f"{number:.12g} (uncertain:{reason})"
     return f"{float(value):.12g}"

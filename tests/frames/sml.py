@@ -63,7 +63,7 @@ def frames(data: bytes) -> list[bytes]:
     """What the driver's port finds in a recording, sound or not."""
     found = []
     while data:
-        frame, done = wire.cut(data)
+        frame, done = wire.next_frame(data)
         found += [frame] if frame is not None else []
         if not done:
             break

@@ -16,7 +16,7 @@ from drivers.chips import dlt645 as dlt645_chip
 from drivers.chips import dsmr as dsmr_chip
 from drivers.chips import mbus as mbus_chip
 from drivers.chips import sml as sml_chip
-from edge.core import Bad, Doubt, Sample
+from edge.core import Bad, Sample, UncertainValue
 from edge.core import Reason as Why
 from tests.frames import dlt645, dsmr, mbus, modbus, report, run, sml, sources
 from tests.frames.literals import literals
@@ -48,8 +48,8 @@ def test_numbers_are_the_same_or_wrong(mine: float, other: float) -> None:
     ("ours", "theirs", "want"),
     [
         (-230.0, 230.0, Outcome.WRONG),
-        (Doubt(1.0, Why.FAULT), 1.0, Outcome.SAME),
-        (Doubt(2.0, Why.FAULT), 1.0, Outcome.WRONG),
+        (UncertainValue(1.0, Why.FAULT), 1.0, Outcome.SAME),
+        (UncertainValue(2.0, Why.FAULT), 1.0, Outcome.WRONG),
         (Bad(Why.RANGE), 1.0, Outcome.WRONG),
         (1.0, None, Outcome.WRONG),
         (0.0, None, Outcome.WRONG),

@@ -7,8 +7,8 @@ from random import Random
 from typing import Any, cast
 
 import drivers
-from drivers.meters.register_map import tables
-from edge.core import Bad, BusError, DataError, Doubt, Polled, Sample
+from drivers.meters.register_map import list_maps
+from edge.core import Bad, BusError, DataError, Polled, Sample, UncertainValue
 from tests.drivers import bench
 from tests.fuzz.mutate import mutated
 from tests.fuzz.wires import Wire
@@ -37,14 +37,14 @@ def unpacked(data: bytes) -> list[bytes]:
 def decoders() -> list[str]:
     """What can be put under fire."""
     polled = [name for name in drivers.names() if drivers.spec(name).wiring != "gpio"]
-    return [*(name for name in polled if name not in tables()), TABLES]
+    return [*(name for name in polled if name not in list_maps()), TABLES]
 
 
 class Target:
     """`shoot(random)` makes one attack; what comes out is an error of ours, or values in range."""
 
     def __init__(self, decoder: str, random: Random) -> None:
-        names = sorted(tables()) if decoder == TABLES else [decoder]
+        names = sorted(list_maps()) if decoder == TABLES else [decoder]
         self.random, self.loop = random, asyncio.new_event_loop()
         self.attacks: list[tuple[str, list[bytes], Polled]] = []
         for name in names:
@@ -104,7 +104,7 @@ class Target:
 
 
 def _value(sample: Sample) -> float | int | None:
-    value = sample.value if isinstance(sample, Doubt) else sample
+    value = sample.value if isinstance(sample, UncertainValue) else sample
     if isinstance(value, Bad):
         return None
     assert isinstance(value, float | int)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import drivers
-from drivers.meters.register_map import tables
+from drivers.meters.register_map import list_maps
 from tests.fuzz.run import fire
 from tests.fuzz.target import TABLES, Target, decoders, packed, unpacked
 
@@ -44,11 +44,11 @@ def test_every_table_of_registers_is_under_fire(monkeypatch: pytest.MonkeyPatch)
         corpus = list(target.corpus())
         for pick, frames in corpus:
             target.explain(pick, frames)
-        assert seen == set(tables())
+        assert seen == set(list_maps())
         seen.clear()
         for pick in range(256):  # what a byte may choose
             target.explain(pick, [])
-        assert seen == set(tables())
+        assert seen == set(list_maps())
     assert len(corpus) == len(target.attacks)
     for _, frames in corpus:
         assert unpacked(packed(frames)) == frames

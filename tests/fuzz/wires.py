@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from random import Random
 
-from edge.core import BusError, Cut, DataError, LengthError, Reason
+from edge.core import BusError, DataError, Framer, Reason, TooLongError
 from tests.fuzz.mutate import mutated
 
 
@@ -30,7 +30,7 @@ class Wire:
         return self.reply()[:read].ljust(read, b"\xff")
 
     async def frame(
-        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+        self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False
     ) -> bytes:
         waiting = b"".join(self.reply() for _ in range(self.random.randrange(4)))
         if not waiting:
@@ -57,5 +57,5 @@ class Wire:
         if self.random.random() < 0.05:
             raise DataError("refused", self.random.choice((Reason.ADDRESS, Reason.BUSY)))
         if self.random.random() < 0.05:
-            raise LengthError("too many")
+            raise TooLongError("too many")
         return self.reply()[: 2 * count].ljust(2 * count, b"\x00")

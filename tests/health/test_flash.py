@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.health.flash import FlashMeter, life_years, own_written, wear, written
-from edge.health.growth import DAY_NS, HOUR_NS, ErrorRates, Growth, Rate
+from edge.health.countergrowth import DAY_NS, HOUR_NS, CounterGrowth, ErrorRate, ErrorRates
+from edge.health.flash import FlashMeter, disk_bytes_written, life_years, own_written, read_wear
 from edge.health.mounts import disk_of, filesystem_errors, mount_of
-from tests.health.trees import lay, pi
+from tests.health.kernel_trees import lay, pi
 
 QUARTER_NS = HOUR_NS // 4
 
@@ -22,7 +22,7 @@ def test_the_disk_below_a_folder_is_the_whole_one(tmp_path: Path) -> None:
     assert (mount.point, mount.kind, mount.read_only) == ("/var/lib/kerbstone", "ext4", False)
     disk = disk_of(mount, root)
     assert (disk.name, disk.partition, disk.why) == ("mmcblk0", "mmcblk0p3", "")
-    assert written("mmcblk0", root) == 250368 * 512
+    assert disk_bytes_written("mmcblk0", root) == 250368 * 512
     assert own_written(root) == 4096000
     assert filesystem_errors(disk, root) == 2
 
@@ -53,9 +53,9 @@ def test_a_mount_that_became_read_only_is_seen(tmp_path: Path) -> None:
 def test_nothing_is_known_of_a_board_that_says_nothing(tmp_path: Path) -> None:
     assert mount_of("/", tmp_path) is None
     assert disk_of(None, tmp_path).name is None
-    assert written("mmcblk0", tmp_path) is None
+    assert disk_bytes_written("mmcblk0", tmp_path) is None
     assert own_written(tmp_path) is None
-    assert wear("mmcblk0", tmp_path).life_used is None
+    assert read_wear("mmcblk0", tmp_path).life_used is None
 
 
 @given(st.binary(max_size=300))
@@ -64,8 +64,8 @@ def test_no_bytes_of_the_kernel_are_an_exception(content: bytes) -> None:
         root = lay(Path(name), {"proc/self/mountinfo": content, "sys/block/sda/stat": content})
         lay(root, {"sys/block/sda/device/life_time": content, "proc/self/io": content})
         disk_of(mount_of("/a", root), root)
-        assert (written("sda", root) or 0) >= 0
-        assert (wear("sda", root).life_used or 0) <= 1
+        assert (disk_bytes_written("sda", root) or 0) >= 0
+        assert (read_wear("sda", root).life_used or 0) <= 1
         own_written(root)
 
 
@@ -83,7 +83,7 @@ def test_an_emmc_says_how_worn_it_is(
 ) -> None:
     device = "sys/block/mmcblk1/device/"
     lay(tmp_path, {device + "life_time": life, device + "pre_eol_info": eol})
-    found = wear("mmcblk1", tmp_path)
+    found = read_wear("mmcblk1", tmp_path)
     assert (found.life_used, found.pre_eol) == (used, word)
 
 
@@ -111,14 +111,14 @@ def test_a_rate_is_not_told_before_it_is_known() -> None:
 
 
 def test_a_counter_that_begins_anew_loses_nothing_that_it_shows() -> None:
-    growth = Growth()
+    growth = CounterGrowth()
     for hour, counter in enumerate([100, 250, 30, 80]):
         growth.see(hour * HOUR_NS, counter)
     assert growth.grown == 150 + 30 + 50
 
 
 def test_what_was_long_ago_does_not_count_however_seldom_it_was_looked_at() -> None:
-    growth = Growth()
+    growth = CounterGrowth()
     for day, counter in enumerate([0, 1000, 1000, 1007]):
         growth.see(day * 2 * DAY_NS, counter)
     assert growth.grown == 7
@@ -128,14 +128,14 @@ def test_what_was_long_ago_does_not_count_however_seldom_it_was_looked_at() -> N
 def test_a_sliding_counter_never_shrinks_and_stays_small(
     seen: list[tuple[int, int | None]],
 ) -> None:
-    growth, now_ns = Growth(HOUR_NS, 12), 0
+    growth, now_ns = CounterGrowth(HOUR_NS, 12), 0
     for later_s, counter in seen:
         now_ns += later_s * 1_000_000_000
         growth.see(now_ns, counter)
         assert growth.grown >= 0
         assert growth.span_ns >= 0
         assert len(growth._marks) <= 13
-    assert Growth(DAY_NS).per_day() is None
+    assert CounterGrowth(DAY_NS).per_day() is None
 
 
 def test_errors_of_a_device_are_those_of_the_last_hour() -> None:
@@ -143,8 +143,8 @@ def test_errors_of_a_device_are_those_of_the_last_hour() -> None:
     for minute in range(0, 180, 5):
         errors = min(minute, 60)  # all within the first hour
         rates.see(minute * 60_000_000_000, {"air": (minute, errors), "meter": (7, 0)})
-    assert rates.rates()["air"] == Rate(60, 0)
-    assert rates.rates()["meter"] == Rate(0, 0)
+    assert rates.rates()["air"] == ErrorRate(60, 0)
+    assert rates.rates()["meter"] == ErrorRate(0, 0)
     assert rates.rates()["meter"].ratio is None
     rates.see(180 * 60_000_000_000, {"air": (240, 90)})
     rate = rates.rates()["air"]

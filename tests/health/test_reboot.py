@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from edge.health.reboot import Cause, Reset, reset, why
-from tests.health.trees import lay
+from edge.health.reboot import Cause, Reset, read_reset, reboot_cause
+from tests.health.kernel_trees import lay
 
 TREE = "proc/device-tree/chosen/"
 
 
 def test_a_reset_that_says_nothing_is_none(tmp_path: Path) -> None:
-    assert reset(tmp_path) == Reset()
+    assert read_reset(tmp_path) == Reset()
 
 
 def test_all_that_survives_a_reset_is_read(tmp_path: Path) -> None:
@@ -27,9 +27,9 @@ def test_all_that_survives_a_reset_is_read(tmp_path: Path) -> None:
             "proc/vmstat": "oom_kill 3\n",
         },
     )
-    assert reset(root) == Reset(32, 0x1020, 2, 1, 3)
+    assert read_reset(root) == Reset(32, 0x1020, 2, 1, 3)
     lay(root, {TREE + "bootloader/rsts": b"\x10"})
-    assert reset(root).rsts is None
+    assert read_reset(root).rsts is None
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_all_that_survives_a_reset_is_read(tmp_path: Path) -> None:
 def test_the_outbox_alone_tells_most(
     first: bool, same_boot: bool, unclean: bool, cause: Cause
 ) -> None:
-    assert why(Reset(), first=first, same_boot=same_boot, unclean=unclean).cause is cause
+    assert reboot_cause(Reset(), first=first, same_boot=same_boot, unclean=unclean).cause is cause
 
 
 @pytest.mark.parametrize(
@@ -66,13 +66,13 @@ def test_the_outbox_alone_tells_most(
 def test_after_an_end_without_a_goodbye_the_board_is_asked(
     found: Reset, cause: Cause, said: str
 ) -> None:
-    reboot = why(found, first=False, same_boot=False, unclean=True)
+    reboot = reboot_cause(found, first=False, same_boot=False, unclean=True)
     assert reboot.cause is cause
     assert said in reboot.text
     # an ordinary reboot goes through the watchdog, too: what the board says does not count then
-    assert why(found, first=False, same_boot=False, unclean=False).cause is Cause.CLEAN
+    assert reboot_cause(found, first=False, same_boot=False, unclean=False).cause is Cause.CLEAN
 
 
 def test_a_crash_for_want_of_memory_is_told() -> None:
-    reboot = why(Reset(oom_kills=2), first=False, same_boot=True, unclean=True)
+    reboot = reboot_cause(Reset(oom_kills=2), first=False, same_boot=True, unclean=True)
     assert "killed 2 processes" in reboot.text

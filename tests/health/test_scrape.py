@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge.health.openmetrics import CONTENT_TYPE
-from edge.health.scrape import CLIENTS, NAME, ScrapeServer
+from edge.health.scrape import CLIENTS_LIMIT, NAME, ScrapeServer
 
 TEXT = "# TYPE kerbstone_rows gauge\nkerbstone_rows 1\n# EOF\n"
 
@@ -75,7 +75,7 @@ async def test_who_says_nothing_is_cut_off(tmp_path: Path) -> None:
 
 
 async def test_four_may_ask_and_the_fifth_comes_later(folder: Path) -> None:
-    slow = [await asyncio.open_unix_connection(str(folder / NAME)) for _ in range(CLIENTS)]
+    slow = [await asyncio.open_unix_connection(str(folder / NAME)) for _ in range(CLIENTS_LIMIT)]
     request = b"GET /metrics HTTP/1.1\r\n\r\n"
     answer = await ask(folder, request)
     assert answer.startswith(b"HTTP/1.1 503")

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from edge.core import PREFIX, Envelope, Key, Record, Stream
+from edge.core import TOPIC_PREFIX, Envelope, Record, RecordKey, Stream
 from edge.uplink.wire import encode
 
 EVIL, VICTIM = "gw-0001", "gw-0002"
@@ -13,7 +13,7 @@ EPOCH = (1 << 32) + 7
 S = 1_000_000_000
 NOON = 1_795_608_000 * S
 STREAMS = [str(stream) for stream in Stream]
-HEAD = PREFIX.split("/")
+HEAD = TOPIC_PREFIX.split("/")
 KINDS = [*STREAMS, "status", "meta", "last", "answer"]
 # what is a level, or looks like one, or like several of them where a dot is a slash
 WORDS = [
@@ -27,7 +27,9 @@ WORDS = [
 
 def record(gw: str, stream: str, source: str, seq: int, x: int = 0) -> bytes:
     """A record as this gateway would send it; `x` is its content."""
-    made = Record(Key(EPOCH, Stream(stream), seq), source, 1, seq * S, (seq + 1) * S, {"x": x})
+    made = Record(
+        RecordKey(EPOCH, Stream(stream), seq), source, 1, seq * S, (seq + 1) * S, {"x": x}
+    )
     sealed = Envelope(NOON + seq * S, NOON + (seq + 1) * S, "ntp", False, False)
     return encode(made, sealed, gw, "json").data
 

@@ -25,16 +25,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.broker.rabbitmq import gateways
-from edge.app import paste
-from edge.cli import check, decode, provision_said, receipts, scan, status, subscribe
+from edge.app import tomlsnippet
+from edge.cli import check, decode, provision_common, receipts, scan, status, subscribe
 from edge.cli.main import main
 from edge.core import Stream
 from edge.health.fields import FIELDS
 from edge.health.openmetrics import families, render
-from edge.identity.claim import ClaimError, parse
-from edge.identity.est import _said
-from edge.identity.status import Said, line, page
-from edge.identity.tls import Reply
+from edge.identity.claim import ClaimError, parse_claim
+from edge.identity.enrolstatus import EnrolmentStatus, status_line, status_page
+from edge.identity.est import _problem_text
+from edge.identity.httpsclient import HttpsReply
 from edge.platform.auditor import Auditor
 from edge.platform.collector import Collector
 from edge.platform.receivedrecord import RefusedMessage
@@ -121,7 +121,7 @@ BODIES = [
 @given(EVIL, st.sampled_from(BODIES), st.data(), st.booleans(), st.booleans())
 def test_subscribe(evil: str, body: Any, data: st.DataObject, as_json: bool, audits: bool) -> None:
     args = argparse.Namespace(json=as_json, for_s=None, idle_s=None, prefix="kerbstone/v1")
-    listener = subscribe._Listener(args, Auditor() if audits else None)
+    listener = subscribe._SubscriberRun(args, Auditor() if audits else None)
     path, as_key = data.draw(st.sampled_from(list(places(body))))
     sent = json.dumps(poisoned(body, path, as_key, evil)).encode()
     stream, source = str(body["stream"]), str(body["source"])
@@ -172,7 +172,7 @@ def test_receipts(evil: str) -> None:
         store = open_store(Path(name, "a.db"), write=True)
         with contextlib.closing(store):
             args = argparse.Namespace(json=False)
-            listener = receipts._Listener(args, [], partial(Collector, store))
+            listener = receipts._CollectorRun(args, [], partial(Collector, store))
             assert len(said_by(lambda: listener._tell(f"undecodable: {evil}: {evil}"))) == 1
             assert len(said_by(listener.verdict)) == 1
 
@@ -191,7 +191,7 @@ def test_status(evil: str, data: st.DataObject, as_json: bool) -> None:
     texts = [(path, key) for path, key in places(ill) if key or isinstance(at(ill, path), str)]
     path, as_key = data.draw(st.sampled_from(texts))
     args = argparse.Namespace(json=as_json)
-    lines = said_by(lambda: status._shown(args, poisoned(ill, path, as_key, evil)))
+    lines = said_by(lambda: status._print_status(args, poisoned(ill, path, as_key, evil)))
     if as_json:
         assert len(lines) == 1
         return
@@ -234,8 +234,11 @@ def test_the_small_verbs(evil: str) -> None:
     assert len(said_by(lambda: decode.run(words))) == 1
     hexa = argparse.Namespace(driver="sht4x", frames=[evil])
     assert len(said_by(lambda: decode.run(hexa))) == 1
-    assert len(said_by(lambda: provision_said.result(args, {}, f"box {evil}", f"at {evil}"))) == 2
-    assert len(said_by(lambda: provision_said.say(evil, 1))) == 1
+    assert (
+        len(said_by(lambda: provision_common.print_result(args, {}, f"box {evil}", f"at {evil}")))
+        == 2
+    )
+    assert len(said_by(lambda: provision_common.print_line(evil, 1))) == 1
     for verb in (["status"], ["outbox"], ["read", "x"], ["doctor"], ["replay", "--edges", "x"]):
         name = evil.replace("\x00", "")
         lines = said_by(partial(main, [*verb, "--config", f"/nowhere{name}"]))
@@ -246,8 +249,12 @@ def test_the_small_verbs(evil: str) -> None:
 @given(EVIL)
 def test_what_is_found_on_a_wire_begins_no_line_of_a_site_file(evil: str) -> None:
     """A device's identity stands in the tables that `scan` gives to be pasted."""
-    text = paste.tables(
-        [paste.Bus({"kind": "i2c", "path": evil}, [paste.Device("sht4x", {}, evil)])]
+    text = tomlsnippet.render_tables(
+        [
+            tomlsnippet.SnippetBus(
+                {"kind": "i2c", "path": evil}, [tomlsnippet.SnippetDevice("sht4x", {}, evil)]
+            )
+        ]
     )
     assert len(said_by(lambda: echo(*text.split("\n"), fold=False))) == 9
     if "\ud800" not in evil:  # TOML has no way to say it
@@ -255,7 +262,7 @@ def test_what_is_found_on_a_wire_begins_no_line_of_a_site_file(evil: str) -> Non
     device = SimpleNamespace(driver="sht4x", what=evil)
     found = SimpleNamespace(devices=[device], unknown=[evil], notes=[evil])
     one = SimpleNamespace(place=evil, findings=found, refused=evil, whole=True)
-    lines = said_by(lambda: echo(*scan._told(one)))  # type: ignore[arg-type]
+    lines = said_by(lambda: echo(*scan._comment_lines(one)))  # type: ignore[arg-type]
     assert len(lines) == 5
     assert all(line.startswith("#") for line in lines)
 
@@ -264,16 +271,18 @@ def test_what_is_found_on_a_wire_begins_no_line_of_a_site_file(evil: str) -> Non
 @given(EVIL)
 def test_what_a_technician_reads_on_the_card(evil: str) -> None:
     """The status file and the console. A claim is anybody's until its signature was looked at."""
-    said = Said("not enrolled", evil, evil, None, evil, 1.0, evil, evil)
-    assert len(checked(page(said))) == 7
-    checked(line(said) + "\n")
+    said = EnrolmentStatus("not enrolled", evil, evil, None, evil, 1.0, evil, evil)
+    assert len(checked(status_page(said))) == 7
+    checked(status_line(said) + "\n")
     problem = json.dumps({"detail": evil}).encode()
-    checked(f"refused (400): {_said(Reply(400, {}, problem))}\n")
+    checked(f"refused (400): {_problem_text(HttpsReply(400, {}, problem))}\n")
     name = json.dumps(evil.encode("utf-8", "replace").decode()).replace("\x7f", "\\u007f")
     claim = f'{name} = 1\nsignature = "{base64.b64encode(bytes(64)).decode()}"\n'
     with pytest.raises(ClaimError) as error:
-        parse(claim.encode())
-    assert len(checked(page(Said("not commissioned", answer=str(error.value))))) == 2
+        parse_claim(claim.encode())
+    assert (
+        len(checked(status_page(EnrolmentStatus("not commissioned", answer=str(error.value))))) == 2
+    )
 
 
 @QUICK
@@ -339,4 +348,4 @@ def test_the_picture_of_a_replay_is_no_script(tmp_path: Path) -> None:
 
     heading = plot.Heading("</title><script>alert(1)</script>", None)
     for ending in (".html", ".svg"):
-        assert "<script>alert" not in plot.draw(plot.Kept(60 * 10**9), heading, ending)
+        assert "<script>alert" not in plot.draw_page(plot.PlotData(60 * 10**9), heading, ending)

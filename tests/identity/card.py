@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from edge.identity.claim import NAME, ClaimError, parse
-from edge.identity.store import Store
+from edge.identity.claim import CLAIM_NAME, ClaimError, parse_claim
+from edge.identity.statefolder import StateFolder
 
 MAY: Final = frozenset({"current", "config.json", "site.toml", "network.json", "floor"})
 
@@ -26,11 +26,11 @@ def everything(root: Path) -> bytes:
 
 def usable(root: Path) -> str:
     """Which of the two works, right after the power came back: `identity`, `claim`, or neither."""
-    if Store(root / "state").current() is not None:
+    if StateFolder(root / "state").current() is not None:
         return "identity"
-    for path in (root / "boot" / NAME, root / "state" / "claim.toml"):
+    for path in (root / "boot" / CLAIM_NAME, root / "state" / "claim.toml"):
         try:
-            parse(path.read_bytes())
+            parse_claim(path.read_bytes())
         except (OSError, ClaimError):
             continue
         return "claim"
@@ -43,18 +43,18 @@ def wrong(root: Path, code: str, older: bool = False) -> list[str]:
     `older`: bundles beside the current one are right.
     """
     state, found = root / "state", []
-    bundle = Store(state).current()
+    bundle = StateFolder(state).current()
     if bundle is None:
         return ["no identity"]
     names = {each.name for each in state.iterdir()}
-    beside = {f"bundle-{number}" for number in Store(state).numbers()} if older else set()
+    beside = {f"bundle-{number}" for number in StateFolder(state).numbers()} if older else set()
     if extra := names - MAY - beside - {bundle.folder.name}:
         found.append(f"left over: {extra}")
     if not {"config.json", "site.toml"} <= names:
         found.append("no configuration")
     if code.encode() in everything(root):
         found.append("the claim's code is still there")
-    if (root / "boot" / NAME).exists():
+    if (root / "boot" / CLAIM_NAME).exists():
         found.append("the claim is still there")
     for each in (state, *state.rglob("*")):
         if not each.is_symlink() and each.stat().st_mode & 0o077:

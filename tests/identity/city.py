@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from edge.identity.claim import Claim, parse, sign
+from edge.identity.claim import Claim, parse_claim, sign_claim
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 LIFE = timedelta(days=60)
@@ -97,7 +97,7 @@ class City:
             "enrol": "https://localhost:8443", "ca": self.authority.pem,
             "broker": "mqtts://localhost:8883",
         }  # fmt: skip
-        return sign(Claim(**{**fields, **changes}), self.operator)
+        return sign_claim(Claim(**{**fields, **changes}), self.operator)
 
     def answer(
         self, name: str, headers: Mapping[str, str], body: bytes, peer: x509.Certificate | None
@@ -123,7 +123,7 @@ class City:
 
     def _enrol(self, data: bytes, body: bytes) -> Answer:
         try:
-            claim = parse(data)
+            claim = parse_claim(data)
         except ValueError:
             return problem(400, "no claim")
         if (

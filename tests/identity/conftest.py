@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.identity.box import Box
 from tests.identity.city import City
+from tests.identity.enrolling_box import Box
 
 
 @pytest.fixture(autouse=True)

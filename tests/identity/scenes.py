@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from edge.identity import certs, tls
-from edge.identity.bundle import load
+from edge.identity import certs, httpsclient
 from edge.identity.claim import Claim
-from edge.identity.store import Store
-from edge.provision import counter
-from edge.provision.rows import Issued
-from tests.identity import box as here
-from tests.identity import device
+from edge.identity.identitybundle import load_bundle
+from edge.identity.statefolder import StateFolder
+from edge.provision import approvals
+from edge.provision.registryrows import IssuedCertificate
+from tests.identity import enrolling_box as here
+from tests.identity import traced_process
 from tests.identity.card import everything, tree, wrong
 from tests.identity.city import City
-from tests.identity.town import SITE, Town, claim_of
-from tests.provision.world import DER, START
+from tests.identity.real_server import SITE, Town, claim_of
+from tests.provision.enrolment import DER, START
 
 DUE = START + timedelta(days=61)
 
@@ -42,7 +42,7 @@ class Box:
 def quick(root: Path) -> here.Box:
     """The same box in this process, for what comes before the scene."""
     made = here.Box(root, City(), here.JumpingTime(here.date(1970)))
-    made.ask = tls.ask
+    made.ask = httpsclient.https_request
     return made
 
 
@@ -64,16 +64,16 @@ def renewed(town: Town, root: Path) -> Box:
     """The daemon has connected with the new certificate: the old one may go."""
     box = enrolled(town, root)
     assert quick(root).renewal().run() == "renewed"
-    bundle = Store(box.root / "state").current()
+    bundle = StateFolder(box.root / "state").current()
     assert bundle is not None
     box.marker.write_text(f"connected {certs.fingerprint(bundle.certificate)}\n")
     return box
 
 
-def whole(town: Town, box: Box, good: list[Issued], older: bool = False) -> list[str]:
+def whole(town: Town, box: Box, good: list[IssuedCertificate], older: bool = False) -> list[str]:
     """What must be true of every enrolled box, and of what the server thinks that it has."""
     state, found = box.root / "state", wrong(box.root, box.claim.code, older)
-    bundle = Store(state).current()
+    bundle = StateFolder(state).current()
     if bundle is None:
         return found
     if bundle.certificate.public_bytes(DER) != good[-1].der:
@@ -101,19 +101,19 @@ def with_a_stick(town: Town, root: Path) -> Box:
 def asked(town: Town, root: Path) -> Box:
     """A stick with its request, which the operator has signed."""
     box = with_a_stick(town, root)
-    assert device.awake(root, "offline", str(box.stick)).code == 0
+    assert traced_process.awake(root, "offline", str(box.stick)).code == 0
     signs(town, box)
     return box
 
 
 def signs(town: Town, box: Box) -> None:
     assert town.running is not None
-    counter.offline(town.home, town.running.store, box.stick, None, lambda: town.now)
+    approvals.sign_offline(town.home, town.running.store, box.stick, None, lambda: town.now)
 
 
 def after_run(town: Town, box: Box) -> list[str]:
     """Enrolled, with the only certificate that this claim has given."""
-    done, good = device.awake(box.root, "run"), town.issued(box.claim)
+    done, good = traced_process.awake(box.root, "run"), town.issued(box.claim)
     if done.code or len(good) != 1:
         return [f"{done}, {len(good)} certificates"]
     return whole(town, box, good)
@@ -121,7 +121,7 @@ def after_run(town: Town, box: Box) -> list[str]:
 
 def after_asking(town: Town, box: Box) -> list[str]:
     """The stick, once more, has all that the operator needs; and then the box."""
-    done = device.awake(box.root, "offline", str(box.stick))
+    done = traced_process.awake(box.root, "offline", str(box.stick))
     if done.code:
         return [str(done)]
     signs(town, box)
@@ -130,7 +130,7 @@ def after_asking(town: Town, box: Box) -> list[str]:
 
 def after_taking(town: Town, box: Box) -> list[str]:
     """Enrolled by the stick alone."""
-    done, good = device.awake(box.root, "offline", str(box.stick)), town.issued(box.claim)
+    done, good = traced_process.awake(box.root, "offline", str(box.stick)), town.issued(box.claim)
     if done.code or len(good) != 1:
         return [f"{done}, {len(good)} certificates"]
     if box.claim.code.encode() in everything(box.stick):
@@ -143,8 +143,8 @@ def after_renewal(town: Town, box: Box) -> list[str]:
 
     Killed when the new bundle had its name and was not current yet, it is installed twice.
     """
-    done, good = device.awake(box.root, "renew"), town.issued(box.claim)
-    bundles = [load(each) for each in sorted((box.root / "state").glob("bundle-*"))]
+    done, good = traced_process.awake(box.root, "renew"), town.issued(box.claim)
+    bundles = [load_bundle(each) for each in sorted((box.root / "state").glob("bundle-*"))]
     held = {each and each.certificate.public_bytes(DER) for each in bundles}
     if done.code or len(bundles) > 3 or held != {each.der for each in good} or len(held) != 2:
         return [f"{done}, {len(good)} certificates, {len(bundles)} bundles"]
@@ -154,10 +154,10 @@ def after_renewal(town: Town, box: Box) -> list[str]:
 def after_connection(town: Town, box: Box) -> list[str]:
     """The new one alone is there."""
     done, good = (
-        device.awake(box.root, "renew", "--marker", str(box.marker)),
+        traced_process.awake(box.root, "renew", "--marker", str(box.marker)),
         town.issued(box.claim),
     )
-    numbers = Store(box.root / "state").numbers()
+    numbers = StateFolder(box.root / "state").numbers()
     if done.code or len(good) != 2 or numbers != {2}:
         return [f"{done}, {len(good)} certificates, bundles {numbers}"]
     return whole(town, box, good)
@@ -165,8 +165,11 @@ def after_connection(town: Town, box: Box) -> list[str]:
 
 def after_refusal(town: Town, box: Box) -> list[str]:
     """Back to the one before; or, the day after, to a third one. Always to one that is good."""
-    done, good = device.awake(box.root, *SCENES["refused"].words(box)), town.issued(box.claim)
-    bundle = Store(box.root / "state").current()
+    done, good = (
+        traced_process.awake(box.root, *SCENES["refused"].words(box)),
+        town.issued(box.claim),
+    )
+    bundle = StateFolder(box.root / "state").current()
     if done.code or bundle is None or len(good) > 3 or bundle.number not in {1, 2, 3}:
         return [f"{done}, {len(good)} certificates, {bundle}"]
     if bundle.certificate.public_bytes(DER) not in {each.der for each in good}:
@@ -176,8 +179,8 @@ def after_refusal(town: Town, box: Box) -> list[str]:
 
 def after_reset(town: Town, box: Box) -> list[str]:
     """Not begun, or finished by the next start: then nothing is left."""
-    device.awake(box.root, "run")
-    if Store(box.root / "state").current() is not None:
+    traced_process.awake(box.root, "run")
+    if StateFolder(box.root / "state").current() is not None:
         return whole(town, box, town.issued(box.claim))
     return [name for name in tree(box.root) if name.startswith("state/")]
 

@@ -11,12 +11,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.identity.claim import LARGEST, AlteredError, Claim, ClaimError, parse, sign
+from edge.identity.claim import (
+    CLAIM_LIMIT,
+    AlteredError,
+    Claim,
+    ClaimError,
+    parse_claim,
+    sign_claim,
+)
 from edge.identity.network import Network
 from edge.provision import authority
 
 KEY = Ed25519PrivateKey.generate()
-CA = authority.found("CA", datetime(2026, 1, 1, tzinfo=UTC)).certificate
+CA = authority.create_authority("CA", datetime(2026, 1, 1, tzinfo=UTC)).certificate
 PEM = CA.public_bytes(serialization.Encoding.PEM).decode()
 FIELDS: dict[str, Any] = {
     "claim": "0123456789abcdef",
@@ -35,7 +42,7 @@ def made(**other: object) -> Claim:
     return msgspec.convert({**FIELDS, **other}, Claim)
 
 
-DATA = sign(made(network={"kind": "wifi", "ssid": 'a "street"', "psk": "secretsecret"}), KEY)
+DATA = sign_claim(made(network={"kind": "wifi", "ssid": 'a "street"', "psk": "secretsecret"}), KEY)
 
 
 def signed(body: str, key: Ed25519PrivateKey = KEY) -> bytes:
@@ -48,12 +55,12 @@ def body(data: bytes = DATA) -> str:
 
 
 def test_what_is_signed_is_read_again() -> None:
-    claim = parse(DATA)
+    claim = parse_claim(DATA)
     assert claim.site == "s17"
     assert claim.network == Network(kind="wifi", ssid='a "street"', psk="secretsecret")
     assert claim.operator == base64.b64encode(KEY.public_key().public_bytes_raw()).decode()
     assert claim.expires_at() == datetime(2026, 12, 24, tzinfo=UTC)
-    assert sign(claim, KEY) == DATA
+    assert sign_claim(claim, KEY) == DATA
 
 
 def test_the_signature_is_at_the_top_for_every_reader_of_toml() -> None:
@@ -61,19 +68,19 @@ def test_the_signature_is_at_the_top_for_every_reader_of_toml() -> None:
 
     whole = tomllib.loads(DATA.decode())
     assert len(whole.pop("signature")) == 88
-    assert msgspec.convert(whole, Claim) == parse(DATA)
+    assert msgspec.convert(whole, Claim) == parse_claim(DATA)
 
 
 def test_a_table_in_the_other_form_of_toml_is_read_too() -> None:
-    text = body(sign(made(), KEY)) + '[network]\nkind = "cellular"\napn = "iot.city"\n'
-    assert parse(signed(text)).network == Network(kind="cellular", apn="iot.city")
+    text = body(sign_claim(made(), KEY)) + '[network]\nkind = "cellular"\napn = "iot.city"\n'
+    assert parse_claim(signed(text)).network == Network(kind="cellular", apn="iot.city")
 
 
 @settings(max_examples=300, deadline=None)
 @given(cut=st.integers(0, len(DATA) - 1))
 def test_a_torn_file_is_refused(cut: int) -> None:
     with pytest.raises(AlteredError):
-        parse(DATA[:cut])
+        parse_claim(DATA[:cut])
 
 
 @settings(max_examples=300, deadline=None)
@@ -82,49 +89,49 @@ def test_a_file_with_one_byte_altered_is_refused(where: int, flip: int) -> None:
     data = bytearray(DATA)
     data[where] ^= flip
     with pytest.raises(ClaimError):
-        parse(bytes(data))
+        parse_claim(bytes(data))
 
 
 def test_zeros_as_a_card_leaves_them_after_a_power_cut_are_refused() -> None:
     for cut in (0, 512, len(DATA) // 2):
         with pytest.raises(ClaimError):
-            parse(DATA[:cut] + bytes(len(DATA) - cut))
+            parse_claim(DATA[:cut] + bytes(len(DATA) - cut))
 
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.binary(max_size=2000))
 def test_any_bytes_are_a_claim_error(data: bytes) -> None:
     with pytest.raises(ClaimError):
-        parse(data)
+        parse_claim(data)
 
 
 @settings(max_examples=300, deadline=None)
 @given(text=st.text(max_size=300))
 def test_any_signed_text_is_a_claim_error(text: str) -> None:
     with pytest.raises(ClaimError):
-        parse(signed(text.encode(errors="ignore").decode() + "\n"))
+        parse_claim(signed(text.encode(errors="ignore").decode() + "\n"))
 
 
 @pytest.mark.parametrize("text", ["a=" + "[" * 5000 + "\n", "a." * 3000 + "b=1\n", "\x00" * 100])
 def test_toml_made_to_hurt_is_a_claim_error(text: str) -> None:
     with pytest.raises(ClaimError):
-        parse(signed(text))
+        parse_claim(signed(text))
 
 
 def test_a_large_file_is_not_looked_into() -> None:
     with pytest.raises(ClaimError, match="more than"):
-        parse(DATA + b"#" * LARGEST)
+        parse_claim(DATA + b"#" * CLAIM_LIMIT)
 
 
 def test_a_signature_of_another_operator_is_refused() -> None:
     with pytest.raises(AlteredError):
-        parse(signed(body(), Ed25519PrivateKey.generate()))
+        parse_claim(signed(body(), Ed25519PrivateKey.generate()))
 
 
 def test_something_after_the_signature_is_refused() -> None:
     for more in (b"\n", b"# x\n", b'network.kind = "wifi"\n', DATA):
         with pytest.raises(ClaimError):
-            parse(DATA + more)
+            parse_claim(DATA + more)
 
 
 @pytest.mark.parametrize(
@@ -161,18 +168,18 @@ def test_something_after_the_signature_is_refused() -> None:
 )
 def test_a_claim_with_a_wrong_value_is_neither_written_nor_read(key: str, value: object) -> None:
     with pytest.raises((ClaimError, msgspec.ValidationError)):
-        sign(made(**{key: value}), KEY)
+        sign_claim(made(**{key: value}), KEY)
     line = f"{key} = {value!r}\n".replace("{'kind': ", "{kind = ")
     kept = "".join(each for each in body().splitlines(True) if not each.startswith(f"{key} ="))
     if key not in ("ca", "network"):
         with pytest.raises(ClaimError):
-            parse(signed(line + kept))
+            parse_claim(signed(line + kept))
 
 
 def test_every_message_says_where_and_what_to_do() -> None:
     for data in (b"", DATA[:-5], signed("x"), signed(body().replace("s17", "+"))):
         with pytest.raises(ClaimError) as caught:
-            parse(data)
+            parse_claim(data)
         assert "kerbstone-claim.toml" in str(caught.value)
         assert "kerbstone provision new" in str(caught.value)
 
@@ -188,7 +195,7 @@ TEXT = st.text(
 def test_any_network_s_name_survives(ssid: str, psk: str, ahead: timedelta) -> None:
     when = (datetime(2026, 1, 1, tzinfo=UTC) + ahead).strftime("%Y-%m-%dT%H:%M:%SZ")
     claim = made(network={"kind": "wifi", "ssid": ssid, "psk": psk}, expires=when)
-    assert parse(sign(claim, KEY)).network == claim.network
+    assert parse_claim(sign_claim(claim, KEY)).network == claim.network
 
 
 @pytest.mark.parametrize(
@@ -235,4 +242,4 @@ def test_networks_that_can_be() -> None:
         {"proxy": "http://proxy.city:3128", "ntp": ["ntp.city", "192.0.2.1"]},
     ):
         network = msgspec.convert(table, Network)
-        assert parse(sign(made(network=table), KEY)).network == network
+        assert parse_claim(sign_claim(made(network=table), KEY)).network == network

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.identity.store import Store
-from tests.identity import device
+from edge.identity.statefolder import StateFolder
+from tests.identity import traced_process
 from tests.identity.card import wrong
-from tests.identity.town import Town, claim_of
-from tests.provision.world import DER, START
+from tests.identity.real_server import Town, claim_of
+from tests.provision.enrolment import DER, START
 
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 SYNCHRONISED = 0
@@ -24,7 +24,7 @@ YEARS = {year: datetime(year, 1, 2, tzinfo=UTC) for year in (1970, 2040)}
 def town(tmp_path: Path) -> Iterator[Town]:
     if FAKETIME is None:
         pytest.skip("libfaketime is not here: apt install libfaketime")
-    if not Path(device.STRACE).exists():
+    if not Path(traced_process.STRACE).exists():
         pytest.skip("strace is not installed: apt-get install strace")
     made = Town(tmp_path)
     made.start()
@@ -67,7 +67,7 @@ def lives(town: Town, root: Path, wall: Wall, first: datetime, clock: int) -> No
 
     def act(verb: str) -> str:
         wall.set(first)
-        done = device.awake(root, verb, env=wall.env, clock=clock)
+        done = traced_process.awake(root, verb, env=wall.env, clock=clock)
         assert done.code == 0, done
         return done.said.rpartition(": ")[2].strip()
 
@@ -77,7 +77,7 @@ def lives(town: Town, root: Path, wall: Wall, first: datetime, clock: int) -> No
     assert act("renew") == "fine"
     town.now = START + timedelta(days=61)
     assert act("renew") == "renewed"
-    bundle = Store(root / "state").current()
+    bundle = StateFolder(root / "state").current()
     assert bundle is not None
     assert bundle.certificate.not_valid_before_utc > START + timedelta(days=60)
     assert wrong(root, code, older=True) == []
@@ -88,7 +88,7 @@ def lives(town: Town, root: Path, wall: Wall, first: datetime, clock: int) -> No
     assert row.der == bundle.certificate.public_bytes(DER)
 
 
-@pytest.mark.parametrize(("year", "clock"), [(1970, device.UNKNOWN), (2040, SYNCHRONISED)])
+@pytest.mark.parametrize(("year", "clock"), [(1970, traced_process.UNKNOWN), (2040, SYNCHRONISED)])
 def test_a_process_in_another_year_enrols_and_renews(
     tmp_path: Path, town: Town, year: int, clock: int
 ) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from edge.identity import certs, keys
-from edge.identity.store import Store
-from tests.identity import device
+from edge.identity.statefolder import StateFolder
+from tests.identity import traced_process
 from tests.identity.card import copied, everything, wrong
+from tests.identity.real_server import Town, claim_of
 from tests.identity.secret import forms
-from tests.identity.town import Town, claim_of
-from tests.provision.world import START
+from tests.provision.enrolment import START
 
 CREDS = shutil.which("systemd-creds")
 MADE = re.compile(r"```sh\n(openssl genpkey .*?systemd-creds encrypt .*?)```", re.DOTALL)
@@ -25,7 +25,7 @@ PLACE = "/etc/kerbstone/identity.key.cred"
 
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Town]:
-    if not Path(device.STRACE).exists():
+    if not Path(traced_process.STRACE).exists():
         pytest.skip("strace is not installed: apt-get install strace")
     made = Town(tmp_path)
     made.start()
@@ -48,7 +48,7 @@ class Manager:
 
     def encrypt(self, file: Path) -> None:
         """As the documents say it."""
-        found = MADE.search((device.ROOT / "docs/enrolment.md").read_text())
+        found = MADE.search((traced_process.ROOT / "docs/enrolment.md").read_text())
         assert found, "docs/enrolment.md does not say how"
         assert PLACE in found[1]
         done = self._run("sh", "-ec", found[1].replace(PLACE, str(file)))
@@ -77,7 +77,7 @@ def test_a_credential_enrols_and_renews_and_is_never_written(
     assert env
     assert other.load(file) == {}, "another installation reads it"
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", env["CREDENTIALS_DIRECTORY"])
-    key = keys.credential()
+    key = keys.read_credential()
     assert key is not None
 
     for when, verb, word in (
@@ -85,11 +85,11 @@ def test_a_credential_enrols_and_renews_and_is_never_written(
         (START + timedelta(61), "renew", "renewed"),
     ):
         town.now = when
-        done = device.awake(root, verb)
+        done = traced_process.awake(root, verb)
         assert done.said.endswith(f"{word}\n"), done
-        bundle = Store(root / "state").current()
+        bundle = StateFolder(root / "state").current()
         assert bundle is not None
-        assert certs.public(bundle.certificate) == key.spki()
+        assert certs.certificate_key(bundle.certificate) == key.spki()
         assert bundle.key == Path(env["CREDENTIALS_DIRECTORY"], keys.CREDENTIAL)
         assert wrong(root, code, older=True) == []
         assert bundle.certificate.not_valid_before_utc >= when - timedelta(hours=1)
@@ -99,5 +99,5 @@ def test_a_credential_enrols_and_renews_and_is_never_written(
 
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
     stolen = copied(root, tmp_path / "stolen")
-    assert device.awake(stolen, "run").code == 4
+    assert traced_process.awake(stolen, "run").code == 4
     assert "its key is elsewhere" in (stolen / "boot/kerbstone-status.txt").read_text()

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.identity.claim import NAME
-from edge.identity.names import comparison
-from edge.identity.store import Store
-from tests.identity.box import DAY_S, Box, JumpingTime, date
+from edge.identity.claim import CLAIM_NAME
+from edge.identity.names import comparison_code
+from edge.identity.statefolder import StateFolder
 from tests.identity.city import CODE, City
+from tests.identity.enrolling_box import DAY_S, Box, JumpingTime, date
 
 
 def test_a_claim_becomes_an_identity_and_is_blanked(box: Box) -> None:
@@ -24,7 +24,7 @@ def test_a_claim_becomes_an_identity_and_is_blanked(box: Box) -> None:
 def test_without_a_claim_it_says_what_to_do(tmp_path: Path, city: City) -> None:
     box = Box(tmp_path, city)
     assert box.power().run() == "no claim"
-    assert NAME in box.status
+    assert CLAIM_NAME in box.status
 
 
 def test_a_second_start_asks_nobody(box: Box) -> None:
@@ -40,8 +40,8 @@ def test_it_waits_for_the_operator_and_shows_the_code(box: Box) -> None:
     def approve() -> None:
         if len(box.clock.naps) == 100:
             box.city.approves = True
-            key = Store(box.state).next_key(False)
-            assert comparison(key.spki()) in box.status
+            key = StateFolder(box.state).next_key(False)
+            assert comparison_code(key.spki()) in box.status
             assert "kerbstone provision pending" in box.status
 
     box.clock.then = approve
@@ -80,7 +80,7 @@ def test_the_time_it_has_waited_survives_restarts(box: Box) -> None:
         with pytest.raises(Off):
             box.power().run()
     hours = box.clock.now_s / 3600
-    told = Store(box.state).pending("0000000000000001").waited_s / 3600
+    told = StateFolder(box.state).pending("0000000000000001").waited_s / 3600
     assert hours > 8
     assert told > hours * 0.3  # each start may lose its last naps
     box.clock.then = lambda: None
@@ -115,7 +115,7 @@ def test_a_boot_partition_that_cannot_be_written_does_not_stop_it(
     def readonly(path: Path, data: bytes, mode: int = 0o600) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("edge.identity.boot.files.overwrite", readonly)
+    monkeypatch.setattr("edge.identity.bootpartition.durablefiles.overwrite", readonly)
     assert box.power().run() == "enrolled"
     assert "delete kerbstone-claim.toml" in box.status
     assert (box.state / "claim.toml").exists(), "it is tried again at the next start"
@@ -129,4 +129,4 @@ def test_a_new_claim_on_an_enrolled_box_is_left_alone_and_said(box: Box) -> None
     box.insert(box.city.claim(2))
     assert box.power().run() == "enrolled"
     assert "forget" in box.status
-    assert (box.boot / NAME).read_bytes() == box.city.claim(2)
+    assert (box.boot / CLAIM_NAME).read_bytes() == box.city.claim(2)

@@ -4,23 +4,23 @@ from pathlib import Path
 
 import pytest
 
-from edge.identity import tls
-from edge.identity.store import Store
-from tests.identity.box import Box, JumpingTime, date
+from edge.identity import httpsclient
+from edge.identity.statefolder import StateFolder
 from tests.identity.city import Answer, City
+from tests.identity.enrolling_box import Box, JumpingTime, date
 from tests.identity.secret import decoded, forms
 from tests.identity.server import server
 
 
 def boxed(root: Path, city: City, port: int, number: int = 1) -> Box:
     box = Box(root, city, JumpingTime(date(1970)))
-    box.ask = tls.ask
+    box.ask = httpsclient.https_request
     box.insert(city.claim(number, enrol=f"https://localhost:{port}"))
     return box
 
 
 def key_of(box: Box) -> bytes:
-    bundle = Store(box.state).current()
+    bundle = StateFolder(box.state).current()
     assert bundle is not None
     return bundle.key.read_bytes()
 
@@ -74,7 +74,7 @@ def test_a_redirect_and_a_huge_answer_are_refused(tmp_path: Path, kind: str) -> 
             if box.clock.naps:
                 return answer
             if kind == "huge":
-                return 200, answer[1], b"A" * (tls.LARGEST + 2)
+                return 200, answer[1], b"A" * (httpsclient.REPLY_LIMIT + 2)
             return 302, {"Location": "https://elsewhere.example/"}, b""
 
         one.change = change

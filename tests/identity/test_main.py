@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.identity.claim import NAME
+from edge.identity.claim import CLAIM_NAME
 from edge.identity.main import NO_CLAIM, main
-from edge.identity.store import Store
-from tests.identity import device
-from tests.identity.town import Town
+from edge.identity.statefolder import StateFolder
+from tests.identity import traced_process
+from tests.identity.real_server import Town
 
 # its certificates are old enough to be renewed, also by the clock of this machine
 LONG_AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(days=61)
@@ -21,7 +21,9 @@ LONG_AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(days=61)
 
 @pytest.fixture
 def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
-    monkeypatch.setattr("edge.identity.moment.SystemTime.sleep", lambda self, seconds: None)
+    monkeypatch.setattr(
+        "edge.identity.floorclock.SystemTimeSource.sleep", lambda self, seconds: None
+    )
     mask = os.umask(0o022)
     made = Town(tmp_path, start=LONG_AGO)
     made.start()
@@ -43,7 +45,7 @@ class Said:
 
     def __call__(self, root: Path, verb: str, *more: str) -> tuple[int, str]:
         self._capsys.readouterr()
-        code = main([verb, *device.plain(root), *more])
+        code = main([verb, *traced_process.plain(root), *more])
         out, error = self._capsys.readouterr()
         return code, out + error
 
@@ -77,7 +79,7 @@ def test_the_whole_life_of_an_identity(root: Path, town: Town, said: Said) -> No
     code, text = said(root, "forget")
     assert code == 2
     assert "--yes" in text
-    assert Store(root / "state").current() is not None
+    assert StateFolder(root / "state").current() is not None
     assert said(root, "forget", "--yes") == (0, "")
     assert list((root / "state").iterdir()) == []
     code, text = said(root, "run")
@@ -97,7 +99,7 @@ def test_a_server_that_is_away_or_refuses_is_trouble_and_tried_another_day(
     page = (root / "boot/kerbstone-status.txt").read_text()
     assert "waits for:   a new certificate" in page
     assert "Connection refused" in page
-    assert Store(root / "state").current() is not None
+    assert StateFolder(root / "state").current() is not None
     assert said(root, "status")[0] == 0
 
 
@@ -105,7 +107,7 @@ def test_a_server_that_is_away_or_refuses_is_trouble_and_tried_another_day(
     ("data", "word"), [(b"rubbish", "torn"), (b"", "torn"), (b"x" * 16_385, "more than")]
 )
 def test_a_claim_of_no_use_is_wrong_use(root: Path, said: Said, data: bytes, word: str) -> None:
-    (root / "boot" / NAME).write_bytes(data)
+    (root / "boot" / CLAIM_NAME).write_bytes(data)
     code, text = said(root, "run")
     assert code == 2
     assert word in text
@@ -123,8 +125,8 @@ def test_a_stick_asks_and_without_a_claim_says_so(root: Path, said: Said) -> Non
     assert code == 0
     assert text.endswith("kerbstone-enrol offline: asked\n")
     said(root, "forget", "--yes")
-    (root / "boot" / NAME).unlink()
-    (root / NAME).unlink()
+    (root / "boot" / CLAIM_NAME).unlink()
+    (root / CLAIM_NAME).unlink()
     code, text = said(root, "offline", str(root))
     assert code == 1
     assert text.endswith("kerbstone-enrol offline: no claim\n")
@@ -151,10 +153,10 @@ def test_wrong_words_are_wrong_use(words: list[str]) -> None:
 
 def test_there_is_one_at_a_time_and_a_signal_ends_it(root: Path, town: Town, said: Said) -> None:
     town.patient = frozenset({"gw-0001"})
-    with device.begin(["run", *device.plain(root)]) as process:
+    with traced_process.begin(["run", *traced_process.plain(root)]) as process:
         try:
             page = root / "boot/kerbstone-status.txt"
-            device.until(lambda: page.exists() and "approval" in page.read_text())
+            traced_process.until(lambda: page.exists() and "approval" in page.read_text())
             code, text = said(root, "renew")
             assert code == 3
             assert "another kerbstone-enrol is at work" in text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.identity.names import comparison, is_gateway, san, spki_hash
+from edge.identity.names import comparison_code, is_gateway, san, spki_hash
 
 
 def test_names_of_gateways() -> None:
@@ -14,5 +14,5 @@ def test_names_of_gateways() -> None:
 
 
 def test_the_comparison_code_is_the_beginning_of_the_key_s_hash() -> None:
-    assert comparison(b"key") == "FRYO-CK32"
+    assert comparison_code(b"key") == "FRYO-CK32"
     assert spki_hash(b"key").startswith("2c70e12b7a0646f9")

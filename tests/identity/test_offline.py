@@ -10,16 +10,16 @@ import pytest
 from edge.cli.main import main as kerbstone
 from edge.core import ConfigError
 from edge.identity import certs, offline
-from edge.identity.claim import NAME
-from edge.identity.names import comparison
+from edge.identity.claim import CLAIM_NAME
+from edge.identity.names import comparison_code
 from edge.identity.offline import CERTIFICATE, CONFIG, REQUEST
-from edge.identity.store import Store
-from edge.provision import paper
-from tests.identity.box import Box, JumpingTime
+from edge.identity.statefolder import StateFolder
+from edge.provision import operatordocs
 from tests.identity.card import everything, tree, wrong
 from tests.identity.city import City
+from tests.identity.enrolling_box import Box, JumpingTime
+from tests.identity.real_server import SITE, Town, claim_of
 from tests.identity.secret import decoded, forms
-from tests.identity.town import SITE, Town, claim_of
 
 NOW = datetime.now(UTC).replace(microsecond=0)  # the operator's command has a clock of its own
 
@@ -45,7 +45,7 @@ def boxed(root: Path, town: Town, gateway: str) -> Box:
 
 
 def insert(box: Box, stick: Path) -> offline.Outcome:
-    return offline.offline(box.power(), stick)
+    return offline.enrol_offline(box.power(), stick)
 
 
 def signs(town: Town, stick: Path, *more: str) -> int:
@@ -53,7 +53,7 @@ def signs(town: Town, stick: Path, *more: str) -> int:
 
 
 def code(box: Box) -> str:
-    return comparison(Store(box.state).next_key(False).spki())
+    return comparison_code(StateFolder(box.state).next_key(False).spki())
 
 
 def test_an_identity_comes_on_a_stick_and_the_key_never_goes_there(
@@ -61,12 +61,12 @@ def test_an_identity_comes_on_a_stick_and_the_key_never_goes_there(
 ) -> None:
     secret = claim_of(box.root).code
     assert insert(box, stick) == "asked"
-    assert {each.name for each in stick.iterdir()} == {NAME, REQUEST}
+    assert {each.name for each in stick.iterdir()} == {CLAIM_NAME, REQUEST}
     assert code(box) in box.status
     assert "kerbstone provision offline" in box.status
     assert insert(box, stick) == "asked", "once more is no harm"
     assert signs(town, stick, "--code", code(box)) == 0
-    key = Store(box.state).next_key(False).pem
+    key = StateFolder(box.state).next_key(False).pem
     assert insert(box, stick) == "enrolled"
     assert wrong(box.root, secret) == []
     assert (box.state / "site.toml").read_text() == SITE.format("gw-0001")
@@ -80,22 +80,22 @@ def test_an_identity_comes_on_a_stick_and_the_key_never_goes_there(
 def test_another_code_signs_nothing(box: Box, town: Town, stick: Path) -> None:
     assert insert(box, stick) == "asked"
     assert signs(town, stick, "--code", "AAAA-AAAA") == 1
-    assert {each.name for each in stick.iterdir()} == {NAME, REQUEST}
+    assert {each.name for each in stick.iterdir()} == {CLAIM_NAME, REQUEST}
 
 
 def test_a_box_whose_card_is_empty_takes_the_claim_of_the_stick(
     box: Box, town: Town, stick: Path
 ) -> None:
-    (box.boot / NAME).rename(stick / NAME)
+    (box.boot / CLAIM_NAME).rename(stick / CLAIM_NAME)
     assert insert(box, stick) == "asked"
     assert signs(town, stick) == 0
     assert insert(box, stick) == "enrolled"
-    assert not (stick / NAME).exists()
+    assert not (stick / CLAIM_NAME).exists()
     assert (stick / "kerbstone-claim.used").exists()
 
 
 def test_without_a_claim_anywhere_it_says_so(box: Box, stick: Path) -> None:
-    (box.boot / NAME).unlink()
+    (box.boot / CLAIM_NAME).unlink()
     assert insert(box, stick) == "no claim"
     assert list(stick.iterdir()) == []
 
@@ -110,7 +110,7 @@ def test_the_stick_of_another_box_is_refused_and_left_as_it_is(
     with pytest.raises(offline.OfflineError, match="Take an empty stick"):
         insert(box, stick)
     assert tree(stick) == before
-    assert Store(box.state).numbers() == set()
+    assert StateFolder(box.state).numbers() == set()
     assert insert(other, stick) == "enrolled", "it is still good for its own"
 
 
@@ -121,7 +121,7 @@ def test_what_was_good_for_a_former_key_is_not_taken_again(
     assert signs(town, stick) == 0
     kept = {each.name: each.read_bytes() for each in stick.iterdir()}
     assert insert(box, stick) == "enrolled"
-    Store(box.state).forget()
+    StateFolder(box.state).forget()
     for name, data in kept.items():
         (stick / name).write_bytes(data)
     with pytest.raises(offline.OfflineError, match="somebody else's key"):
@@ -133,7 +133,7 @@ def test_what_was_good_for_a_former_key_is_not_taken_again(
 
 def test_a_claim_that_has_expired_is_signed_by_nobody(box: Box, town: Town, stick: Path) -> None:
     town.now = NOW - timedelta(days=40)
-    (box.boot / NAME).write_bytes(town.claim(gateway="gw-0001", days=28))
+    (box.boot / CLAIM_NAME).write_bytes(town.claim(gateway="gw-0001", days=28))
     assert insert(box, stick) == "asked"
     assert signs(town, stick) == 1
     assert not (stick / CERTIFICATE).exists()
@@ -158,7 +158,7 @@ def test_a_configuration_that_is_not_for_us_is_asked_for_again(
     with pytest.raises(ConfigError, match=r"configuration|kerbstone-config"):
         insert(box, stick)
     assert not (box.state / "site.toml").exists()
-    assert (box.boot / NAME).exists(), "the claim is kept until all has come"
+    assert (box.boot / CLAIM_NAME).exists(), "the claim is kept until all has come"
     (stick / CONFIG).write_bytes(good)
     assert insert(box, stick) == "enrolled"
 
@@ -171,12 +171,12 @@ def test_a_torn_certificate_is_refused(box: Box, town: Town, stick: Path, cut: i
     (stick / CERTIFICATE).write_bytes(good[:cut])
     with pytest.raises(offline.OfflineError):
         insert(box, stick)
-    assert Store(box.state).numbers() == set()
+    assert StateFolder(box.state).numbers() == set()
     (stick / CERTIFICATE).write_bytes(good)
     assert insert(box, stick) == "enrolled"
-    bundle = Store(box.state).current()
+    bundle = StateFolder(box.state).current()
     assert bundle is not None
-    assert certs.public(bundle.certificate)
+    assert certs.certificate_key(bundle.certificate)
 
 
 def test_a_changed_configuration_comes_on_a_stick_too(box: Box, town: Town, stick: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_changed_configuration_comes_on_a_stick_too(box: Box, town: Town, stic
     assert insert(box, stick) == "enrolled"
     site, former = town.folder / "site.toml", (stick / CONFIG).read_bytes()
     site.write_text(f"{site.read_text()}# wired anew\n")
-    made, _ = paper.sign_config(
+    made, _ = operatordocs.sign_config(
         site, "gw-0001", town.operator, stick, town.now + timedelta(hours=1)
     )
     made.rename(stick / CONFIG)

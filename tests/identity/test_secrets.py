@@ -14,28 +14,28 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from edge.identity import keys
-from edge.provision.home import Home
-from edge.provision.serve import context
-from tests.identity import device
+from edge.provision.httpsserver import tls_context
+from edge.provision.serverdir import ServerDirectory
+from tests.identity import traced_process
 from tests.identity.card import everything, tree, wrong
+from tests.identity.real_server import Town, claim_of
 from tests.identity.relay import Heard, Relay
 from tests.identity.secret import decoded, forms, shared
-from tests.identity.town import Town, claim_of
 from tests.identity.tpm import Tpm, missing
-from tests.provision.world import START
+from tests.provision.enrolment import START
 
 
 @pytest.fixture
 def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
-    if not Path(device.STRACE).exists():
+    if not Path(traced_process.STRACE).exists():
         pytest.skip("strace is not installed: apt-get install strace")
 
-    def listened(home: Home) -> ssl.SSLContext:
-        made = context(home)
+    def listened(home: ServerDirectory) -> ssl.SSLContext:
+        made = tls_context(home)
         made.sslsocket_class = Heard
         return made
 
-    monkeypatch.setattr("edge.provision.running.context", listened)
+    monkeypatch.setattr("edge.provision.serverprocess.tls_context", listened)
     Heard.plain.clear()
     made = Town(tmp_path)
     made.start()
@@ -72,11 +72,11 @@ def test_the_key_is_neither_on_the_wire_nor_on_the_boot_partition(
         claim, found, boot = claim_of(root), [], b""
         for when, verb in ((START, "run"), (START + timedelta(days=61), "renew")):
             town.now = when
-            done = device.awake(root, verb)
+            done = traced_process.awake(root, verb)
             assert done.code == 0, done
             boot += everything(root / "boot")
             pem = (root / "state/current/key.pem").read_bytes()
-            assert (keys.TPM in pem) == (kind == "tpm")
+            assert (keys.TPM_HEADER in pem) == (kind == "tpm")
             found += wrapped(pem) if kind == "tpm" else forms(pem)
         assert wrong(root, claim.code, older=True) == []
     finally:
@@ -117,7 +117,7 @@ def test_two_boxes_share_no_secret_neither_as_cards_nor_enrolled(
     known = public(town, third)
     assert shared(tree(one).values(), tree(other).values(), known) == set()
     for root in (one, other, third):
-        assert device.awake(root, "run").code == 0
+        assert traced_process.awake(root, "run").code == 0
     known += public(town, third)
     assert shared(tree(one).values(), tree(other).values(), known) == set()
     secret = (one / "state/current/key.pem").read_bytes()

@@ -12,10 +12,10 @@ import pytest
 
 from edge.identity import keys
 from edge.identity.main import NO_CLAIM
-from edge.identity.store import Store
-from tests.identity import device
+from edge.identity.statefolder import StateFolder
+from tests.identity import traced_process
 from tests.identity.card import copied, everything, wrong
-from tests.identity.town import Town, claim_of
+from tests.identity.real_server import Town, claim_of
 from tests.identity.tpm import Tpm, missing
 from tests.uplink.broker import Listener, Mosquitto, free_port
 
@@ -27,9 +27,9 @@ CONNECT = """
 import sys
 from pathlib import Path
 import paho.mqtt.client as paho
-from edge.uplink.broker import broker_of
+from edge.uplink.broker import make_broker
 url, folder, ca = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-broker = broker_of(url, "gw-0001", ca=ca, cert=folder / "cert.pem", key=folder / "key.pem")
+broker = make_broker(url, "gw-0001", ca=ca, cert=folder / "cert.pem", key=folder / "key.pem")
 client = paho.Client(paho.CallbackAPIVersion.VERSION2, "gw-0001", protocol=paho.MQTTv5)
 client.tls_set_context(broker.tls)
 client.connect(broker.host, broker.port)
@@ -58,7 +58,7 @@ encoding = "json"
 
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Town]:
-    if not Path(device.STRACE).exists():
+    if not Path(traced_process.STRACE).exists():
         pytest.skip("strace is not installed: apt-get install strace")
     made = Town(tmp_path, start=NOW - LIFE)
     made.start()
@@ -97,7 +97,7 @@ def connected(url: str, folder: Path, ca: Path, tpm: Tpm, text: str) -> str:
     """ "" when the broker has taken the message, else what went wrong."""
     done = subprocess.run(
         [sys.executable, "-c", CONNECT, url, str(folder), str(ca), text],
-        cwd=device.ROOT, env={"PATH": "", **tpm.env},
+        cwd=traced_process.ROOT, env={"PATH": "", **tpm.env},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     return done.stderr if done.returncode else ""
@@ -112,7 +112,7 @@ def daemon(folder: Path, url: str, identity: Path, tpm: Tpm) -> Iterator[None]:
     env = {**os.environ, **tpm.env, "CREDENTIALS_DIRECTORY": str(identity)}
     with (folder / "log").open("w") as log, subprocess.Popen(
         [sys.executable, "-m", "edge.cli.main", "run", "-v", str(config)],
-        cwd=device.ROOT, env=env, stdout=log, stderr=log,
+        cwd=traced_process.ROOT, env=env, stdout=log, stderr=log,
     ) as process:  # fmt: skip
         try:
             yield
@@ -131,16 +131,16 @@ def test_a_key_in_a_tpm_enrols_renews_and_connects(
     for name, value in tpm.env.items():
         monkeypatch.setenv(name, value)  # these tests look at the key, too
     code = claim_of(root).code
-    done = device.awake(root, "run", env=tpm.env)
+    done = traced_process.awake(root, "run", env=tpm.env)
     assert done.code == 0, done
     assert wrong(root, code) == []
     first = pem(root)
-    assert first.startswith(keys.TPM)
+    assert first.startswith(keys.TPM_HEADER)
     assert "in the TPM of this box" in (root / "boot/kerbstone-status.txt").read_text()
     town.now = NOW
-    done = device.awake(root, "renew", env=tpm.env)
+    done = traced_process.awake(root, "renew", env=tpm.env)
     assert done.said.endswith("renewed\n"), done
-    assert pem(root).startswith(keys.TPM)
+    assert pem(root).startswith(keys.TPM_HEADER)
     assert pem(root) != first
     assert b"BEGIN PRIVATE KEY" not in everything(root)
 
@@ -153,7 +153,7 @@ def test_a_key_in_a_tpm_enrols_renews_and_connects(
             folder = root / f"state/bundle-{number}"
             assert connected(url, folder, town.home.ca, tpm, text) == ""
         with daemon(tmp_path / "daemon", url, root / "state/current", tpm):
-            device.until(lambda: broker.log.count("PUBLISH from gw-0001") > 4)
+            traced_process.until(lambda: broker.log.count("PUBLISH from gw-0001") > 4)
         lines = listener.stop(3)
         assert lines[:2] == ["from/gw-0001 the new one", "from/gw-0001 the one before"]
         assert any("/s17/gw-0001/" in line for line in lines[2:]), "the daemon itself"
@@ -167,18 +167,18 @@ def test_a_card_of_one_tpm_is_of_no_use_with_another(
 ) -> None:
     own, other = tpms("own"), tpms("other")
     root = town.card(tmp_path / "box", "gw-0001")
-    assert device.awake(root, "run", env=own.env).code == 0
+    assert traced_process.awake(root, "run", env=own.env).code == 0
     stolen = copied(root, tmp_path / "stolen")
     before = everything(stolen / "state")
-    done = device.awake(stolen, "run", env=other.env)
+    done = traced_process.awake(stolen, "run", env=other.env)
     assert done.code == NO_CLAIM, done
     said = (stolen / "boot/kerbstone-status.txt").read_text()
     assert "another TPM" in said
     assert everything(stolen / "state") == before, "nothing is lost: it may be put back"
-    done = device.awake(stolen, "renew", env=other.env)
+    done = traced_process.awake(stolen, "renew", env=other.env)
     assert done.code == 1, done
-    assert Store(stolen / "state").numbers() == {1}
-    done = device.awake(stolen, "run", env=own.env)
+    assert StateFolder(stolen / "state").numbers() == {1}
+    done = traced_process.awake(stolen, "run", env=own.env)
     assert done.code == 0, done
 
 
@@ -187,11 +187,11 @@ def test_without_its_tpm_a_box_makes_no_key_at_all(
 ) -> None:
     late, root = tpms("late"), town.card(tmp_path / "box", "gw-0001")
     late.close()
-    done = device.awake(root, "run", env=late.env)
+    done = traced_process.awake(root, "run", env=late.env)
     assert done.code == 3, "systemd starts it again"
     assert "look after the TPM" in (root / "boot/kerbstone-status.txt").read_text()
     assert not (root / "state/next.key").exists()
     assert town.log == []
     there = tpms("there")
-    assert device.awake(root, "run", env=there.env).code == 0
-    assert pem(root).startswith(keys.TPM)
+    assert traced_process.awake(root, "run", env=there.env).code == 0
+    assert pem(root).startswith(keys.TPM_HEADER)

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tests.identity.device import ROOT, until
+from tests.identity.traced_process import ROOT, until
 
 SWTPM: Final = shutil.which("swtpm")
 PROVIDER: Final = next(iter(sorted(Path("/usr/lib").glob("*/ossl-modules/tpm2.so"))), None)

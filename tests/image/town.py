@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.broker import start
-from drivers.meters.register_map import load
-from drivers.sim.meter import Slave
+from drivers.meters.register_map import load_register_map
+from drivers.sim.meter import MeterServer
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.typical import typical
 from tests.image.names import Names
@@ -76,7 +76,12 @@ class Town:
         key = str(self.desk / "city.key")
         self.provision("broker", "city", "--out", str(self.broker), "--key", key, home=True)
         self._meter = MeterTcp(
-            {1: Slave("sdm630", typical(register.point for register in load("sdm630").registers))}
+            {
+                1: MeterServer(
+                    "sdm630",
+                    typical(register.point for register in load_register_map("sdm630").registers),
+                )
+            }
         )
         self.names = Names(dict.fromkeys((ENROL, BROKER, METER), HOST))
         # somebody else, who answers too

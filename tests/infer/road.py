@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from edge.core.loop import LoopTick, Stay
-from edge.infer.loops.activity import Activity
-from edge.infer.loops.rules import Ruling
+from edge.core.looptick import LoopTick, Stay
+from edge.infer.loops.activity import LaneActivity
+from edge.infer.loops.looprules import Ruling
 from edge.infer.sites import ApproachSite, LaneSite
-from tests.process.build import S
+from tests.process.make_engine import S
 
 THREE = tuple(LaneSite(f"a_{i}", "a", "corridor") for i in (0, 1, 2))
 Paces = Mapping[str, float]
@@ -46,8 +46,8 @@ class Road:
         self.slot = 0
         self.told: dict[str, tuple[float, Ruling]] = {}  # minutes and what was said first
 
-    def new(self) -> Activity:
-        return Activity(
+    def new(self) -> LaneActivity:
+        return LaneActivity(
             self.sites, self.ways, lambda key: "breakup" if key[0] in self.doubted else None
         )
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.core import Draft, LoopTick, Stream
-from edge.core.loop import Stay
+from edge.core.looptick import Stay
+from edge.infer.bundlemanifest import read_manifest
 from edge.infer.judge import JudgeSetup, LaneSite
-from edge.infer.manifest import read_manifest
 from models import BUNDLES
 
 # how flags name the models that ship

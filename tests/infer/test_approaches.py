@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from edge.core import LoopTick
-from edge.infer.approaches import Approaches, ApproachVerdict
-from edge.infer.guard import Guard
-from edge.infer.reason import because, speed
-from edge.infer.seen import Seen
+from edge.infer.approaches import ApproachJudge, ApproachVerdict
+from edge.infer.congestionreason import congestion_reason, speed_text
+from edge.infer.modelguard import ModelGuard
+from edge.infer.observation import PositionObservation
 from edge.infer.sites import ApproachSite, LaneSite
 from models import BUNDLES
-from models.congestion.signals import PLACES
+from models.congestion.congestionstate import PLACES
 from tests.infer.street import SHIPPED, SLOT_NS, tick
 
 LANES = tuple(LaneSite(f"n{i}", "north", "mid") for i in (1, 2))
@@ -25,11 +25,11 @@ def _approaches(
     *,
     loaded: bool = True,
     sites: tuple[ApproachSite, ...] = (),
-) -> Approaches:
-    guard = Guard("congestion", BUNDLES / "congestion", hurry=False)
+) -> ApproachJudge:
+    guard = ModelGuard("congestion", BUNDLES / "congestion", hurry=False)
     if loaded:
         assert guard.load()
-    return Approaches(lanes, guard, sites)
+    return ApproachJudge(lanes, guard, sites)
 
 
 def _ticks(end_ns: int, *occupancy: float, slots: int = 1) -> list[LoopTick]:
@@ -38,7 +38,7 @@ def _ticks(end_ns: int, *occupancy: float, slots: int = 1) -> list[LoopTick]:
 
 
 def _run(
-    judge: Approaches, first: int, count: int, *occupancy: float, **scores: float
+    judge: ApproachJudge, first: int, count: int, *occupancy: float, **scores: float
 ) -> list[ApproachVerdict]:
     broken = {(lane, "lead"): score for lane, score in scores.items()}
     told = []
@@ -139,23 +139,23 @@ def test_neighbours_are_those_that_the_site_names(monkeypatch: pytest.MonkeyPatc
     assert given[0]["present"].tolist() == [[0, 0, 1, 0, 1, 0], [0, 0, 1, 0, 0, 1]]
 
 
-def _seen(mean: float, standing: float = 0.0, longest_s: float = 1.0) -> Seen:
-    return Seen(mean, mean, mean, 0.2, 0.5, standing, longest_s, None)
+def _seen(mean: float, standing: float = 0.0, longest_s: float = 1.0) -> PositionObservation:
+    return PositionObservation(mean, mean, mean, 0.2, 0.5, standing, longest_s, None)
 
 
 def test_reasons_in_words() -> None:
     slow = (0.0, 0.0, 1.1, 0.0)
-    assert because({"mid": _seen(0.62), "advance": _seen(0.3, standing=0.8)}, slow) == (
+    assert congestion_reason({"mid": _seen(0.62), "advance": _seen(0.3, standing=0.8)}, slow) == (
         "occupancy 30 % on the advance loops, vehicles at their usual speed, "
         "a queue stands at the advance loops"
     )
-    assert because({"mid": _seen(0.62)}, slow) == (
+    assert congestion_reason({"mid": _seen(0.62)}, slow) == (
         "occupancy 62 % on the mid loops, vehicles at a third of their usual speed"
     )
-    assert because({"stop": _seen(0.9, longest_s=40.0)}) == (
+    assert congestion_reason({"stop": _seen(0.9, longest_s=40.0)}) == (
         "occupancy 90 % on the stop line loops, a queue stands at the stop line loops"
     )
-    assert because({}) == ""
+    assert congestion_reason({}) == ""
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_reasons_in_words() -> None:
     ],
 )
 def test_speeds_in_words(slow: float, words: str) -> None:
-    assert speed(slow) == words
+    assert speed_text(slow) == words
 
 
 def test_what_is_usual_at_a_site_is_taken_up_after_a_start() -> None:

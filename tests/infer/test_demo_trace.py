@@ -11,7 +11,7 @@ import edge.demo
 from edge.core import Contact
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import Engine
-from edge.process.setup import LaneSetup, Setup
+from edge.process.enginesetup import EngineSetup, LaneSetup
 
 HERE = Path(edge.demo.__file__).parent
 NS = 1_000_000_000
@@ -48,7 +48,7 @@ def test_the_jam_is_flagged_after_its_onset_and_not_before(loaded: bool, period_
     """Mid-block loops wait: a queue that one green serves reaches them, too."""
     lanes, onset_s = ("north_1", "north_2"), _truth()["onset_s"]
     engine = Engine(
-        Setup(
+        EngineSetup(
             lanes=tuple(LaneSetup(n, "north", spacing_m=4.0) for n in lanes),
             devices=(),
             pulses=(),

@@ -9,27 +9,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.infer.drift import ENOUGH_HOURS, HOUR_NS, HOURS, LARGE, Drift, psi
-from edge.infer.guard import Guard
-from edge.infer.manifest import Manifest, ModelError, Output, Reference, read_manifest
+from edge.infer.bundlemanifest import (
+    BundleManifest,
+    ModelError,
+    OutputSpec,
+    ReferenceDistribution,
+    read_manifest,
+)
+from edge.infer.drift import HOUR_NS, HOURS, LARGE_PSI, MIN_HOURS, DriftMonitor, psi
+from edge.infer.modelguard import ModelGuard
 from models import bundle
-from tests.infer import tiny as made
-from tests.infer.tiny import tiny
+from tests.infer import tiny_model as made
+from tests.infer.tiny_model import tiny
 
 MINUTE = 60_000_000_000
 COUNTS = st.lists(st.integers(0, 10_000), min_size=2, max_size=12).filter(any)
 
 
-def model(*references: Reference) -> Manifest:
-    return Manifest(
+def model(*references: ReferenceDistribution) -> BundleManifest:
+    return BundleManifest(
         "m", "1", "m.onnx", "", {"x": 2, "present": 2, "state": 1},
-        (Output("p", 1, 0.0, 1.0), Output("state_out", 1, None, None)),
+        (OutputSpec("p", 1, 0.0, 1.0), OutputSpec("state_out", 1, None, None)),
         (0.0,), (0.0,), 0.5, 0.3, 0.002, 50.0, reference=references,
     )  # fmt: skip
 
 
-HALVES = Reference("x", 1, "speed", (0.0, 1.0), (0.25, 0.5, 0.25), ("present", 1))
-SCORES = Reference("p", 0, "p of congestion", (0.5,), (0.9, 0.1))
+HALVES = ReferenceDistribution("x", 1, "speed", (0.0, 1.0), (0.25, 0.5, 0.25), ("present", 1))
+SCORES = ReferenceDistribution("p", 0, "p of congestion", (0.5,), (0.9, 0.1))
 
 
 def feed(values: list[float], present: list[float] | None = None) -> dict[str, Any]:
@@ -50,25 +56,27 @@ LIKE = [-1.0, 0.5, 0.6, 2.0]  # spread as HALVES says
 UNLIKE = [2.0, 2.0, 2.0, 2.0]
 
 
-def day(drift: Drift, values: list[float], p: float = 0.1, hours: int = HOURS, at: int = 0) -> int:
+def day(
+    drift: DriftMonitor, values: list[float], p: float = 0.1, hours: int = HOURS, at: int = 0
+) -> int:
     for minute in range(60 * hours):
         drift.see(at + minute * MINUTE, feed(values), out(values, p))
     return at + 60 * hours * MINUTE
 
 
 def test_what_is_as_in_training_is_no_drift_and_what_is_not_is_named() -> None:
-    drift = Drift(model(HALVES))
+    drift = DriftMonitor(model(HALVES))
     now = day(drift, LIKE)
     assert drift.measured() == {"psi": 0.0, "column": "speed", "hours": HOURS, "text": ""}
     day(drift, UNLIKE, at=now)
     told = drift.measured()
     assert told is not None
-    assert told["psi"] > LARGE
+    assert told["psi"] > LARGE_PSI
     assert told["text"] == "inputs differ from what it was trained on: speed"
 
 
 def test_answers_are_measured_too() -> None:
-    drift = Drift(model(HALVES, SCORES))
+    drift = DriftMonitor(model(HALVES, SCORES))
     day(drift, LIKE, p=0.9)
     told = drift.measured()
     assert told is not None
@@ -77,8 +85,8 @@ def test_answers_are_measured_too() -> None:
 
 
 def test_nothing_is_said_before_a_day_is_nearly_full() -> None:
-    drift = Drift(model(HALVES))
-    now = day(drift, UNLIKE, hours=ENOUGH_HOURS - 1)
+    drift = DriftMonitor(model(HALVES))
+    now = day(drift, UNLIKE, hours=MIN_HOURS - 1)
     told = drift.measured()
     assert told is not None
     assert told["psi"] is None
@@ -88,7 +96,7 @@ def test_nothing_is_said_before_a_day_is_nearly_full() -> None:
 
 
 def test_what_is_older_than_a_day_is_forgotten() -> None:
-    drift = Drift(model(HALVES))
+    drift = DriftMonitor(model(HALVES))
     now = day(drift, UNLIKE)
     day(drift, LIKE, at=now)
     told = drift.measured()
@@ -97,7 +105,7 @@ def test_what_is_older_than_a_day_is_forgotten() -> None:
 
 
 def test_a_night_without_power_is_empty_hours_and_not_old_ones() -> None:
-    drift = Drift(model(HALVES))
+    drift = DriftMonitor(model(HALVES))
     now = day(drift, UNLIKE)
     day(drift, LIKE, hours=1, at=now + 30 * HOUR_NS)
     told = drift.measured()
@@ -106,7 +114,7 @@ def test_a_night_without_power_is_empty_hours_and_not_old_ones() -> None:
 
 
 def test_rows_whose_mask_is_down_do_not_count() -> None:
-    drift = Drift(model(HALVES))
+    drift = DriftMonitor(model(HALVES))
     for minute in range(60 * HOURS):
         rows = [*LIKE, *UNLIKE]
         drift.see(minute * MINUTE, feed(rows, [1.0] * 4 + [0.0] * 4), out(rows))
@@ -116,7 +124,7 @@ def test_rows_whose_mask_is_down_do_not_count() -> None:
 
 
 def test_short_windows_cost_and_count_one_look_a_minute() -> None:
-    drift = Drift(model(HALVES))
+    drift = DriftMonitor(model(HALVES))
     for second in range(0, 3600, 5):
         drift.see(second * 1_000_000_000, feed(LIKE), out(LIKE))
     (hour,) = drift.snapshot()["hours"]
@@ -124,31 +132,31 @@ def test_short_windows_cost_and_count_one_look_a_minute() -> None:
 
 
 def test_a_restart_goes_on_where_it_was() -> None:
-    whole, first = Drift(model(HALVES)), Drift(model(HALVES))
+    whole, first = DriftMonitor(model(HALVES)), DriftMonitor(model(HALVES))
     now = day(first, UNLIKE, hours=12)
     day(whole, UNLIKE, hours=12)
-    second = Drift(model(HALVES))
+    second = DriftMonitor(model(HALVES))
     assert second.restore(json.loads(json.dumps(first.snapshot())))
     for one in (whole, second):
         day(one, LIKE, hours=12, at=now)
     assert whole.measured() == second.measured()
-    assert not Drift(model(SCORES)).restore(first.snapshot())
+    assert not DriftMonitor(model(SCORES)).restore(first.snapshot())
 
 
-def restarted(drift: Drift) -> Drift:
-    again = Drift(model(HALVES))
+def restarted(drift: DriftMonitor) -> DriftMonitor:
+    again = DriftMonitor(model(HALVES))
     assert again.restore(json.loads(json.dumps(drift.snapshot())))
     return again
 
 
-def hours_of(drift: Drift) -> int:
+def hours_of(drift: DriftMonitor) -> int:
     told = drift.measured()
     assert told is not None
     return int(told["hours"])
 
 
 def test_a_box_that_starts_anew_every_minute_has_seen_minutes_and_not_hours() -> None:
-    drift = Drift(model(HALVES))
+    drift = DriftMonitor(model(HALVES))
     for minute in range(90):
         drift.see(minute * MINUTE, feed(LIKE), out(LIKE))
         drift = restarted(drift)
@@ -159,7 +167,7 @@ def test_a_box_that_starts_anew_every_minute_has_seen_minutes_and_not_hours() ->
 
 @pytest.mark.parametrize("boot", [False, True])
 def test_starts_do_not_push_a_day_out(boot: bool) -> None:
-    drift = Drift(model(HALVES))
+    drift = DriftMonitor(model(HALVES))
     now = day(drift, UNLIKE, hours=HOURS - 1)
     for minute in range(60):
         drift = restarted(drift)
@@ -170,7 +178,7 @@ def test_starts_do_not_push_a_day_out(boot: bool) -> None:
 
 
 def test_a_model_that_is_asked_once_an_hour_has_not_been_watched_for_a_day() -> None:
-    drift = Drift(model(HALVES))
+    drift = DriftMonitor(model(HALVES))
     for hour in range(HOURS):
         drift.see(hour * HOUR_NS, feed(UNLIKE * 60), out(UNLIKE * 60))
     told = drift.measured()
@@ -179,7 +187,7 @@ def test_a_model_that_is_asked_once_an_hour_has_not_been_watched_for_a_day() -> 
 
 
 def test_hours_in_which_no_row_counted_were_not_seen() -> None:
-    drift = Drift(model(HALVES))
+    drift = DriftMonitor(model(HALVES))
     now = day(drift, UNLIKE, hours=4)
     for minute in range(60 * (HOURS - 4)):
         drift.see(now + minute * MINUTE, feed(UNLIKE, [0.0] * 4), out(UNLIKE))
@@ -187,14 +195,14 @@ def test_hours_in_which_no_row_counted_were_not_seen() -> None:
 
 
 def test_windows_of_a_quarter_of_an_hour_are_watched_all_the_time() -> None:
-    drift = Drift(model(HALVES))
+    drift = DriftMonitor(model(HALVES))
     for window in range(4 * HOURS):
         drift.see(window * 15 * MINUTE, feed(UNLIKE), out(UNLIKE))
     assert hours_of(drift) == HOURS
 
 
 def test_a_state_of_before_in_which_starts_count_as_hours_is_left_alone() -> None:
-    drift = Drift(model(HALVES))
+    drift = DriftMonitor(model(HALVES))
     assert not drift.restore({"v": 1, "hours": [[[1, 2, 1]]] * HOURS})
     assert hours_of(drift) == 0
 
@@ -209,11 +217,11 @@ def test_a_state_of_before_in_which_starts_count_as_hours_is_left_alone() -> Non
 )  # fmt: skip
 def test_what_is_no_snapshot_is_an_error(saved: dict[str, Any]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
-        Drift(model(HALVES)).restore(saved)
+        DriftMonitor(model(HALVES)).restore(saved)
 
 
 def test_the_memory_is_fixed() -> None:
-    drift = Drift(model(HALVES, SCORES))
+    drift = DriftMonitor(model(HALVES, SCORES))
     now = day(drift, LIKE)
     size = len(json.dumps(drift.snapshot()))
     day(drift, LIKE, hours=100, at=now)
@@ -239,7 +247,7 @@ def test_psi_as_calculated_by_hand() -> None:
 )
 def test_a_reference_made_for_a_manifest_fits_its_own_data(values: list[float], bins: int) -> None:
     column = np.asarray(values, np.float32)[:, None]
-    (one,) = bundle.reference("x", column, ["x"], bins=bins)
+    (one,) = bundle.reference_distribution("x", column, ["x"], bins=bins)
     edges = np.asarray(one["edges"], np.float32)
     counts = np.bincount(edges.searchsorted(column[:, 0]), minlength=len(one["shares"]))
     assert psi(counts.tolist(), one["shares"]) == pytest.approx(0.0, abs=1e-6)
@@ -249,7 +257,9 @@ def test_a_reference_made_for_a_manifest_fits_its_own_data(values: list[float], 
 
 def test_rows_that_are_no_number_are_no_part_of_a_reference() -> None:
     columns = np.asarray([[1.0, np.nan], [2.0, 5.0], [3.0, np.nan]])
-    one, two = bundle.reference("x", columns, ["a", "b"], masks=[("present", 0), None], first=4)
+    one, two = bundle.reference_distribution(
+        "x", columns, ["a", "b"], masks=[("present", 0), None], first=4
+    )
     assert (one["mask"], one["column"], one["name"]) == (["present", 0], 4, "a")
     assert "mask" not in two
     assert (two["column"], two["edges"], two["shares"]) == (5, [5.0], [1.0, 0.0])
@@ -259,18 +269,18 @@ def test_a_reference_in_a_bundle_is_measured_by_its_guard(tmp_path: Path) -> Non
     folder = tiny(tmp_path / "anomaly")
     path = folder / "manifest.json"
     raw = json.loads(path.read_text())
-    raw["reference"] = bundle.reference(
+    raw["reference"] = bundle.reference_distribution(
         "onset", np.linspace(0, 1, 50)[:, None], ["onset"], masks=[("present", 0)]
     )
     path.write_text(json.dumps(raw))
-    guard = Guard("anomaly", folder)
+    guard = ModelGuard("anomaly", folder)
     assert guard.load()
     assert guard.session is not None
     rows = {**made.feed(1.0), "state": guard.session.started([1.0])}
     for minute in range(60 * HOURS):
         assert guard.ask(minute * MINUTE, rows) is not None
     assert guard.status()["drift"]["text"] == "answers differ from what it was trained on: onset"
-    after = Guard("anomaly", folder)
+    after = ModelGuard("anomaly", folder)
     saved = guard.snapshot()
     assert saved is not None
     after.restore(saved)

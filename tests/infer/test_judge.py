@@ -13,7 +13,7 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite, Verdict
-from tests.infer.proven import proven_once
+from tests.infer.bundles import proven_once
 from tests.infer.street import PERIOD_NS, SHIPPED, air, copied, energy, setup, ticks_of, traffic
 
 MODEL, RULE = SHIPPED["congestion"], "rule occupancy"

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from edge.core import Contact, Draft, Stream
-from edge.core.loop import Stay
-from edge.infer.guard import Guard
+from edge.core.looptick import Stay
 from edge.infer.judge import Judge, JudgeSetup
-from edge.infer.loops.judge import Loops
+from edge.infer.loops.loopjudge import LoopJudge
+from edge.infer.modelguard import ModelGuard
 from edge.infer.sites import LaneSite
-from edge.process.engine import Engine, LaneSetup, Setup
+from edge.process.engine import Engine, EngineSetup, LaneSetup
 from models import BUNDLES
 from tests.infer.road import slot_of
-from tests.process.build import MINUTE, S, found, presences
+from tests.process.make_engine import MINUTE, S, found, presences
 
 DEAD_MIN = 60  # when the pair falls silent
 PAIRS = tuple(f"north_{i}" for i in (1, 2))
@@ -44,7 +44,7 @@ def driven(lane: str, times: Iterable[float]) -> list[Contact]:
 
 def said(contacts: list[Contact], minutes: int, model: bool) -> Iterator[tuple[int, list[Draft]]]:
     """What an engine and its judge tell in each minute."""
-    engine = Engine(Setup(tuple(LaneSetup(n, "north", 4.0, 2.0) for n in PAIRS)))
+    engine = Engine(EngineSetup(tuple(LaneSetup(n, "north", 4.0, 2.0) for n in PAIRS)))
     sites = tuple(LaneSite(n, "north", "corridor", paired=True, spacing_m=4.0) for n in PAIRS)
     judge = Judge(JudgeSetup(sites, anomaly=False, hurry=False))
     if model:
@@ -100,19 +100,19 @@ def test_a_pair_that_never_lived_has_a_word_of_its_own(model: bool) -> None:
 
 def test_a_track_of_bicycles_is_flagged_by_the_judge_of_the_loops(tmp_path: Path) -> None:
     lanes = tuple(LaneSite(f"track_{i}", "a", "corridor", role="bicycle") for i in (0, 1))
-    loops = Loops(lanes, (), Guard("loopfault", tmp_path))
+    loops = LoopJudge(lanes, (), ModelGuard("loopfault", tmp_path))
     turns = []
     for slot in range(600):
         ticks = slot_of(slot, {"track_0": 2, "track_1": 2 if slot < 480 else 0})
         turns += [v for v in loops.step(ticks[0].to_ns, ticks) if v.turn]
     assert [(v.lane, v.fault, v.turn) for v in turns] == [("track_1", "stuck_off", "on")]
     kept = json.loads(json.dumps(loops.snapshot()))
-    assert Loops(lanes, (), Guard("loopfault", tmp_path)).restore(kept)
+    assert LoopJudge(lanes, (), ModelGuard("loopfault", tmp_path)).restore(kept)
 
 
 def test_a_loop_of_a_pair_that_never_lived_has_that_word_too(tmp_path: Path) -> None:
     lane = LaneSite("x", "x", "corridor", paired=True, spacing_m=4.0)
-    loops = Loops((lane,), (), Guard("loopfault", tmp_path))
+    loops = LoopJudge((lane,), (), ModelGuard("loopfault", tmp_path))
     turns = []
     for slot in range(40):
         (lead,) = slot_of(slot, {"x": 4})
@@ -124,7 +124,7 @@ def test_a_loop_of_a_pair_that_never_lived_has_that_word_too(tmp_path: Path) -> 
 
 def test_congestion_leaves_a_dead_pair_out() -> None:
     lanes = tuple(LaneSite(f"n_{i}", "n", "mid", paired=True, spacing_m=4.0) for i in (0, 1))
-    loops = Loops(lanes, (), Guard("loopfault", BUNDLES / "none"))
+    loops = LoopJudge(lanes, (), ModelGuard("loopfault", BUNDLES / "none"))
     for slot in range(300):
         ticks = []
         for tick in slot_of(slot, {"n_0": 5, "n_1": 5 if slot < 240 else 0}):

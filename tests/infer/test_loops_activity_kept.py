@@ -8,7 +8,7 @@ import random
 from typing import Any
 
 from tests.infer.road import MONDAY_S, STATIONS, THREE, WAYS, Road
-from tests.process.build import S
+from tests.process.make_engine import S
 
 
 def test_a_restart_in_a_silence_goes_on_with_it() -> None:

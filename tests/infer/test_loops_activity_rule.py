@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from edge.infer.loops.due import BANDS
+from edge.infer.loops.expectedcount import BANDS
 from edge.infer.loops.weekhours import WeekHours
 from edge.infer.sites import LaneSite
 from tests.infer.road import MONDAY_S, STATIONS, THREE, WAYS, Road, slot_of
-from tests.process.build import S
+from tests.process.make_engine import S
 
 
 def test_two_dead_lanes_of_three_hide_neither() -> None:

@@ -10,27 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core import Draft
-from edge.core.loop import LoopTick, Stay
-from edge.infer.loops.burst import Burst
-from edge.infer.loops.evidence import Key
-from edge.infer.loops.flag import FAULTS, QUIET_S, LoopFlag
-from edge.infer.loops.judge import Loops, LoopVerdict, Witness
-from edge.infer.loops.polarity import PAIRS, Polarity
-from edge.infer.loops.rules import NAME
-from edge.infer.loops.say import Teller
+from edge.core.looptick import LoopTick, Stay
+from edge.infer.loops.burst import BurstRule
+from edge.infer.loops.evidence import LoopKey
+from edge.infer.loops.faultreporter import FaultReporter
+from edge.infer.loops.loopflag import FAULTS, QUIET_S, LoopFlag
+from edge.infer.loops.loopjudge import LoopJudge, LoopVerdict, SiteRule
+from edge.infer.loops.looprules import RULE_NAME
+from edge.infer.loops.polarity import PAIRS, PolarityRule
 from edge.infer.loops.silentsite import SilentSite
-from edge.process.events import sensor_fault
-from tests.infer.test_loops_judge import judged, ruled
-from tests.infer.test_loops_rules import street, ticks
+from edge.process.engineevents import sensor_fault_event
+from tests.infer.test_loopjudge import judged, ruled
+from tests.infer.test_looprules import street, ticks
 
 S = 1_000_000_000
 SLOT = 30
-KEYS: tuple[Key, ...] = (("a", "lead"), ("a", "trail"), ("b", "lead"))
+KEYS: tuple[LoopKey, ...] = (("a", "lead"), ("a", "trail"), ("b", "lead"))
 MONDAY_S = 4 * 86_400.0
 DAY = 86_400
 
 
-def slot(end_s: float, count: int = 0, seen: float = 1.0) -> dict[Key, LoopTick]:
+def slot(end_s: float, count: int = 0, seen: float = 1.0) -> dict[LoopKey, LoopTick]:
     """Every loop counted so many; nobody is on one."""
     begin, end = round((end_s - SLOT) * S), round(end_s * S)
     return {
@@ -114,7 +114,7 @@ def test_half_a_site_that_nobody_watches_is_no_silence() -> None:
 def test_a_loop_that_is_stuck_does_not_hide_a_dead_site() -> None:
     site = SilentSite(KEYS)
     until(site, 0, 4 * 3600, lambda at: 5, None)
-    told: dict[Key, Any] = {}
+    told: dict[LoopKey, Any] = {}
     for end_s in range(4 * 3600 + SLOT, 8 * 3600, SLOT):
         here = slot(end_s)
         here[KEYS[2]] = here[KEYS[2]]._replace(since_ns=3 * 3600 * S, on_ns=SLOT * S)
@@ -141,7 +141,7 @@ def test_a_dead_site_is_dead_after_a_restart_and_a_silence_begins_anew() -> None
 # --- polarity -------------------------------------------------------------------------------------
 
 
-def gaps(hours: float) -> list[dict[Key, LoopTick]]:
+def gaps(hours: float) -> list[dict[LoopKey, LoopTick]]:
     """An inverted loop, slot by slot: free for half a second at a time."""
     chance, at, spans = random.Random(1), 0.0, list[tuple[float, float]]()
     while at < hours * 3600.0:
@@ -152,10 +152,10 @@ def gaps(hours: float) -> list[dict[Key, LoopTick]]:
 
 
 def test_polarity_remembers_over_a_restart_and_speaks_of_the_whole_time() -> None:
-    one, key, slots = Polarity([("a", "lead")]), ("a", "lead"), gaps(0.5)
+    one, key, slots = PolarityRule([("a", "lead")]), ("a", "lead"), gaps(0.5)
     assert not any(one.step(slot, {}, None) for slot in slots[:20])
     saved = json.loads(json.dumps(one.snapshot()))
-    other = Polarity([key, ("new", "lead")])
+    other = PolarityRule([key, ("new", "lead")])
     other.restore(saved)
     other.missing(10.0)
     found = [ruling for slot in slots[20:30] for ruling in other.step(slot, {}, None).values()]
@@ -165,7 +165,7 @@ def test_polarity_remembers_over_a_restart_and_speaks_of_the_whole_time() -> Non
 
 
 def test_edges_that_are_missing_make_no_free_time() -> None:
-    one = Polarity([("a", "lead")])
+    one = PolarityRule([("a", "lead")])
     for slot in gaps(1.0):
         blind = {key: tick._replace(seen_ns=tick.seen_ns - 1) for key, tick in slot.items()}
         assert not one.step(blind, {}, None)
@@ -174,20 +174,26 @@ def test_edges_that_are_missing_make_no_free_time() -> None:
 @pytest.mark.parametrize(
     ("witness", "saved"),
     [
-        (Polarity(KEYS), {"a|lead": {}}),
-        (Polarity(KEYS), {"a|lead": {**Polarity(KEYS).snapshot()["a|lead"], "free": [1.0]}}),
-        (Polarity(KEYS), {"a|lead": {**Polarity(KEYS).snapshot()["a|lead"], "held_s": -1.0}}),
-        (Polarity(KEYS), {"a|lead": {**Polarity(KEYS).snapshot()["a|lead"], "up": 1}}),
-        (Polarity(KEYS), {"a|lead": {**Polarity(KEYS).snapshot()["a|lead"], "nights": -1}}),
+        (PolarityRule(KEYS), {"a|lead": {}}),
+        (
+            PolarityRule(KEYS),
+            {"a|lead": {**PolarityRule(KEYS).snapshot()["a|lead"], "free": [1.0]}},
+        ),
+        (
+            PolarityRule(KEYS),
+            {"a|lead": {**PolarityRule(KEYS).snapshot()["a|lead"], "held_s": -1.0}},
+        ),
+        (PolarityRule(KEYS), {"a|lead": {**PolarityRule(KEYS).snapshot()["a|lead"], "up": 1}}),
+        (PolarityRule(KEYS), {"a|lead": {**PolarityRule(KEYS).snapshot()["a|lead"], "nights": -1}}),
         (SilentSite(KEYS), {}),
         (SilentSite(KEYS), {**SilentSite(KEYS).snapshot(), "hours": [[0.0, 0.0]]}),
         (SilentSite(KEYS), {**SilentSite(KEYS).snapshot(), "pace": [float("nan"), 0.0, 0.0]}),
         (SilentSite(KEYS), {**SilentSite(KEYS).snapshot(), "dead": None}),
-        (Burst(KEYS), [1]),
+        (BurstRule(KEYS), [1]),
     ],
 )
 def test_what_is_no_snapshot_is_refused_and_nothing_has_changed(
-    witness: Witness, saved: Any
+    witness: SiteRule, saved: Any
 ) -> None:
     before = witness.snapshot()
     with pytest.raises((KeyError, TypeError, ValueError)):
@@ -205,7 +211,7 @@ def test_a_loop_and_its_contrary_are_never_both_inverted(spans: list[tuple[float
         at += on + off
     said = []
     for each in (stays, free):
-        one, key = Polarity(KEYS), KEYS[0]
+        one, key = PolarityRule(KEYS), KEYS[0]
         end = round((at + 1) * S)
         tick = LoopTick("a", "lead", 0, end, end, 0, tuple(each))
         rest = LoopTick("a", "lead", end, end + SLOT * S, SLOT * S, 0, since_ns=end)
@@ -234,7 +240,7 @@ def test_a_rule_that_sees_more_takes_the_place_of_another_fault() -> None:
 
 
 def verdict(fault: str | None, turn: Any) -> LoopVerdict:
-    return LoopVerdict("north_1", "lead", 0.95 if fault else 0.0, fault, 0, turn, NAME)
+    return LoopVerdict("north_1", "lead", 0.95 if fault else 0.0, fault, 0, turn, RULE_NAME)
 
 
 def said(drafts: list[Draft]) -> list[tuple[Any, Any]]:
@@ -242,7 +248,7 @@ def said(drafts: list[Draft]) -> list[tuple[Any, Any]]:
 
 
 def test_a_fault_that_is_another_one_ends_before_that_begins() -> None:
-    teller = Teller()
+    teller = FaultReporter()
     assert said(teller.told(S, [verdict("stuck_on", "on")])) == [("stuck_on", "on")]
     both = teller.told(2 * S, [verdict("inverted", "on")])
     assert said(both) == [("stuck_on", "off"), ("inverted", "on")]
@@ -251,16 +257,16 @@ def test_a_fault_that_is_another_one_ends_before_that_begins() -> None:
 
 
 def test_of_an_inverted_loop_nobody_else_says_that_it_is_stuck() -> None:
-    teller = Teller()
+    teller = FaultReporter()
     teller.told(S, [verdict("inverted", "on")])
     for on in (True, False, True, False):
-        theirs = sensor_fault("north_1", S, "stuck_on", on, "lead")
+        theirs = sensor_fault_event("north_1", S, "stuck_on", on, "lead")
         teller.told(S, [], [theirs])
         assert teller.dropped == [theirs]
 
 
 def test_loops_of_which_nothing_is_known_do_not_speak_of_jams(tmp_path: Any) -> None:
-    loops: Loops = ruled(tmp_path)
+    loops: LoopJudge = ruled(tmp_path)
     assert set(loops.weights().values()) == {1.0}
     judged(loops, ticks(street(0.25), 0.25))
     assert max(loops.weights().values()) < 0.5

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.infer.guard import Guard
-from edge.infer.loops.features import FEATURES
-from edge.infer.loops.flag import KINDS, WIDTH
-from edge.infer.loops.judge import Loops
-from edge.infer.loops.rules import COLUMN
+from edge.infer.loops.loopfeatures import FEATURES
+from edge.infer.loops.loopflag import LEARNED_FAULTS, WIDTH
+from edge.infer.loops.loopjudge import LoopJudge
+from edge.infer.loops.looprules import COLUMN
 from edge.infer.loops.silence import (
     AROUND_DUE,
     LONG,
@@ -23,13 +22,14 @@ from edge.infer.loops.silence import (
     SHORT_Z,
     SOME_Z,
     STANDING_S,
-    dead,
-    heeded,
-    own_due,
+    due_by_own_pace,
+    is_dead,
+    without_unproven_silence,
 )
+from edge.infer.modelguard import ModelGuard
 from edge.infer.sites import ApproachSite, LaneSite
 from models import BUNDLES
-from tests.infer.test_loops_rules import LoopKey, Spans, ticks
+from tests.infer.test_looprules import LoopKey, Spans, ticks
 
 LANES = tuple(LaneSite(f"{a}_{i}", a, "corridor") for a in ("m", "n", "o") for i in (0, 1, 2))
 SITES = (ApproachSite("m", "n", 500.0), ApproachSite("n", "o", 500.0), ApproachSite("o"))
@@ -67,7 +67,7 @@ def road(gaps_s: list[tuple[float, float]], closed: tuple[float, float] | None =
 
 def flags(stays: dict[LoopKey, Spans], folder: Path) -> dict[LoopKey, list[tuple[float, str]]]:
     """(second, fault) of every flag that went on."""
-    loops = Loops(LANES, SITES, Guard("loopfault", folder, hurry=False))
+    loops = LoopJudge(LANES, SITES, ModelGuard("loopfault", folder, hurry=False))
     assert loops.guard.load() == (folder == BUNDLES / "loopfault")
     out: dict[LoopKey, list[tuple[float, str]]] = {}
     for slot in ticks(stays, HOURS):
@@ -153,7 +153,7 @@ NOBODY = {"across_fast": 0.0, "across_mid": 0.0}  # nothing to compare with
 def test_silence_needs_vehicles_that_should_have_come(
     change: dict[str, float], along: bool, expected: bool
 ) -> None:
-    assert dead(_row(**{**SILENT, **change}), along=along) is expected
+    assert is_dead(_row(**{**SILENT, **change}), along=along) is expected
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_silence_needs_vehicles_that_should_have_come(
 )
 def test_of_a_pair_the_partner_tells(idle_s: float, mate: float, expected: bool) -> None:
     row = _row(**{**SILENT, "idle": idle_s, "due_mate": mate, "paired": 1.0})
-    assert dead(row, along=True) is expected
+    assert is_dead(row, along=True) is expected
 
 
 @given(st.floats(1.0, 3600.0), st.floats(30.0, 7200.0), st.floats(0.005, 0.5))
@@ -180,7 +180,7 @@ def test_what_is_due_is_the_pace_before_times_the_silence(
         count_slow=came * math.exp(-idle_s / 2700.0),
         age=math.log1p((age_s + 300.0 + idle_s) / 600.0),
     )
-    assert own_due(row) == pytest.approx(pace * idle_s, rel=1e-6)
+    assert due_by_own_pace(row) == pytest.approx(pace * idle_s, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -197,18 +197,18 @@ def test_a_loop_that_never_lived_is_told_by_those_along(
     idle_s: float, due: float, age_s: float, expected: bool
 ) -> None:
     row = _row(idle=idle_s, due_along=due, age=math.log1p(age_s / 600.0))
-    assert dead(row, along=True) is expected
+    assert is_dead(row, along=True) is expected
 
 
 def test_a_loop_that_never_saw_a_vehicle_has_nothing_due() -> None:
-    assert own_due(_row(idle=86_400.0 * 30, age=AGED)) == 0.0 < OWN_DUE
+    assert due_by_own_pace(_row(idle=86_400.0 * 30, age=AGED)) == 0.0 < OWN_DUE
 
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=WIDTH, max_size=WIDTH))
 def test_a_word_that_does_not_count_goes_to_sound(p: list[float]) -> None:
-    off = 1 + KINDS.index("stuck_off")
-    assert heeded(p, silent=True) == p
-    told = heeded(p, silent=False)
+    off = 1 + LEARNED_FAULTS.index("stuck_off")
+    assert without_unproven_silence(p, silent=True) == p
+    told = without_unproven_silence(p, silent=False)
     assert told[off] == 0.0
     assert sum(told) == pytest.approx(sum(p))
     assert [told[i] for i in range(1, WIDTH) if i != off] == [

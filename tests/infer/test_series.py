@@ -5,11 +5,11 @@ import random
 import pytest
 
 from edge.core import Draft, Stream
-from edge.infer.cause import CALM, cause, meant
-from edge.infer.features import Key, Reading, readings
-from edge.infer.guard import Guard
-from edge.infer.hours import FORGET, Hours, hour_of
+from edge.infer.cause import CALM, cause_origin, name_cause
+from edge.infer.hourofday import FORGET_HOURS, HourOfDay, hour_of
+from edge.infer.modelguard import ModelGuard
 from edge.infer.series import SeriesJudge, SeriesVerdict
+from edge.infer.seriesfeatures import SeriesKey, SeriesSample, series_samples
 from edge.infer.sites import LaneSite
 from models import BUNDLES
 
@@ -18,17 +18,17 @@ MONDAY = 1_767_571_200.0  # 5 January 2026, 00:00 UTC
 
 
 def _judge() -> SeriesJudge:
-    guard = Guard("anomaly", BUNDLES / "anomaly", hurry=False)
+    guard = ModelGuard("anomaly", BUNDLES / "anomaly", hurry=False)
     assert guard.load()
     return SeriesJudge(guard, 60.0)
 
 
-def _air(rng: random.Random, **more: float) -> dict[Key, Reading]:
+def _air(rng: random.Random, **more: float) -> dict[SeriesKey, SeriesSample]:
     """Three huts that breathe the same air."""
     out = {}
     for hut in ("a", "b", "c"):
         value = round(20 + rng.gauss(0, 1) + more.get(hut, 0.0), 1)
-        out[f"hut_{hut}", "pm2_5"] = Reading(value, 0.1, "air/pm2_5")
+        out[f"hut_{hut}", "pm2_5"] = SeriesSample(value, 0.1, "air/pm2_5")
     return out
 
 
@@ -61,8 +61,8 @@ def test_what_all_show_is_the_world() -> None:
 def test_without_neighbours_nobody_knows() -> None:
     judge, rng = _judge(), random.Random(3)
     for i in range(1, 400):
-        judge.step(i * MINUTE_NS, 60.0, {("hut", "no2"): Reading(20 + rng.gauss(0, 1), 0.0)})
-    (told,) = _on(judge.step(400 * MINUTE_NS, 60.0, {("hut", "no2"): Reading(90.0, 0.0)}))
+        judge.step(i * MINUTE_NS, 60.0, {("hut", "no2"): SeriesSample(20 + rng.gauss(0, 1), 0.0)})
+    (told,) = _on(judge.step(400 * MINUTE_NS, 60.0, {("hut", "no2"): SeriesSample(90.0, 0.0)}))
     assert told.meant is None
 
 
@@ -78,7 +78,7 @@ def test_without_neighbours_nobody_knows() -> None:
     ],
 )
 def test_neighbours_tell_whose_doing_it_is(others: list[float], whose: str | None) -> None:
-    assert meant(others) == whose
+    assert cause_origin(others) == whose
 
 
 def test_a_clock_that_steps_raises_no_alarm() -> None:
@@ -92,19 +92,19 @@ def test_a_clock_that_steps_raises_no_alarm() -> None:
         if i == 6 * 288 + 100:
             steps_s = 9 * 3600.0
         told = judge.step(
-            now_ns, 300.0, {key: Reading(value, 0.0)}, MONDAY + now_ns / 1e9 + steps_s
+            now_ns, 300.0, {key: SeriesSample(value, 0.0)}, MONDAY + now_ns / 1e9 + steps_s
         )
         events += [i for v in told if v.turn == "on"]
     assert [i for i in events if i >= 6 * 288 + 100] == []
 
 
 def test_a_step_of_the_clock_is_told_once() -> None:
-    hours = Hours()
+    hours = HourOfDay()
     assert hours.at(0, MONDAY) == 0.0
     assert hours.at(3600 * 10**9, MONDAY + 3600) == 1.0
     assert hours.at(3601 * 10**9, None) == -1.0
     assert hours.at(3602 * 10**9, MONDAY + 3602 + 30) == 1.0  # half a minute is no step
-    assert hours.at(3603 * 10**9, MONDAY + 3603 + 40_000) == FORGET
+    assert hours.at(3603 * 10**9, MONDAY + 3603 + 40_000) == FORGET_HOURS
     assert hours.at(3604 * 10**9, MONDAY + 3604 + 40_000) == 12.0
 
 
@@ -127,8 +127,8 @@ def test_a_lane_is_three_series_and_its_neighbours_are_those_of_the_approach() -
     }  # fmt: skip
     draft = Draft(Stream.TRAFFIC, "north_1", 0, MINUTE_NS, body)
     lanes = {"north_1": LaneSite("north_1", "north", "stop")}
-    assert readings([draft], 60.0) == {}
-    told = readings([draft], 60.0, lanes)
+    assert series_samples([draft], 60.0) == {}
+    told = series_samples([draft], 60.0, lanes)
     assert {key[1]: one.value for key, one in told.items()} == {
         "volume": 840.0, "occupancy": 0.12, "speed": 48.5,
     }  # fmt: skip
@@ -136,14 +136,18 @@ def test_a_lane_is_three_series_and_its_neighbours_are_those_of_the_approach() -
         "north/stop/volume", "north/stop/occupancy", "north/stop/speed",
     }  # fmt: skip
     silent = Draft(Stream.TRAFFIC, "north_1", 0, MINUTE_NS, {**body, "speed": None, "volume": None})
-    assert [one.value for one in readings([silent], 60.0, lanes).values()] == [None, 0.12, None]
+    assert [one.value for one in series_samples([silent], 60.0, lanes).values()] == [
+        None,
+        0.12,
+        None,
+    ]
 
 
 @pytest.mark.parametrize("quality", [{"uncertain:loop": 7}, {"good": 7, "uncertain:loop": 1}])
 def test_what_a_doubted_loop_has_counted_is_no_reading(quality: dict[str, int]) -> None:
     body = {"covered_s": 60.0, "volume": 7, "occupancy": 0.12, "speed": None, "quality": quality}
     draft = Draft(Stream.TRAFFIC, "north_1", 0, MINUTE_NS, body)
-    told = readings([draft], 60.0, {"north_1": LaneSite("north_1", "north", "stop")})
+    told = series_samples([draft], 60.0, {"north_1": LaneSite("north_1", "north", "stop")})
     assert [one.value for one in told.values()] == [None, None, None]
 
 
@@ -152,7 +156,7 @@ def test_points_of_one_name_are_neighbours() -> None:
         Draft(Stream.AIR, hut, 0, MINUTE_NS, {"points": {"no2": {"mean": 1.0, "step": 0.1}}})
         for hut in ("a", "b")
     ]
-    assert {one.group for one in readings(drafts, 60.0).values()} == {"air/no2"}
+    assert {one.group for one in series_samples(drafts, 60.0).values()} == {"air/no2"}
 
 
 def _row(**surprises: float) -> list[float]:
@@ -178,4 +182,4 @@ def _row(**surprises: float) -> list[float]:
     ],
 )
 def test_each_cause_has_its_sign(row: list[float], value: float, samples: int, word: str) -> None:
-    assert cause(row, value, samples) == word
+    assert name_cause(row, value, samples) == word

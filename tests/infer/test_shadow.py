@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.infer.compared import LAST, Compared, Said
-from edge.infer.manifest import ModelError
-from edge.infer.session import Session
+from edge.infer.bundlemanifest import ModelError
+from edge.infer.modelcomparison import LAST_DIFFERENCES, ModelComparison, ModelFlags
+from edge.infer.modelsession import ModelSession
 from edge.infer.shadow import LATE, Shadow, candidate_of
-from edge.infer.stepping import Stepper
+from edge.infer.stepper import Stepper
 from models import bundle
-from models.graph import Graph
-from tests.infer.tiny import feed, tiny
+from models.graph import GraphOps
+from tests.infer.tiny_model import feed, tiny
 
 MINUTE = 60_000_000_000
 ROWS = ("air.no2", "air.pm25")
@@ -27,7 +27,7 @@ class Street:
 
     def __init__(self, shadow: Shadow, live: Path) -> None:
         self.shadow = shadow
-        self.session = Session(live)
+        self.session = ModelSession(live)
         self.state: Any = None
         self.now_ns = 0
 
@@ -117,7 +117,7 @@ def test_a_missing_value_is_not_compared(live: Path, candidate: Path) -> None:
 
 
 def test_a_row_that_comes_later_leaves_the_state_of_the_others_alone(live: Path) -> None:
-    one, both = Stepper(Session(live)), Stepper(Session(live))
+    one, both = Stepper(ModelSession(live)), Stepper(ModelSession(live))
     for i, (a, b) in enumerate(values(80)):
         alone = one.step(feed(a), ROWS[:1])
         if i < 20:
@@ -133,7 +133,7 @@ def test_a_row_that_comes_later_leaves_the_state_of_the_others_alone(live: Path)
 def test_the_first_value_of_a_row_is_where_it_begins_and_not_a_step(
     live: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stepper, present = Stepper(Session(live)), []
+    stepper, present = Stepper(ModelSession(live)), []
     real = stepper.session.run
 
     def run(given: Any) -> Any:
@@ -172,7 +172,7 @@ def test_a_candidate_that_takes_other_input_is_refused_with_words(
     )
 
 
-class Failing(Session):
+class Failing(ModelSession):
     def run(self, feed: Any) -> Any:
         if self.golden == 3:
             raise ModelError("onset is not a number")
@@ -205,30 +205,30 @@ def test_another_live_model_begins_the_counts_anew(
     street = watched(live, candidate)
     for a, b in values(30):
         street.step(a, b)
-    street.session = Session(edited(tiny(tmp_path / "again"), version="1.1.0"))
+    street.session = ModelSession(edited(tiny(tmp_path / "again"), version="1.1.0"))
     street.step(10.0, 400.0)
     assert street.shadow.report()["samples"] == 62  # the same graph under another version
-    street.session = Session(tiny(tmp_path / "other", scale=30.0))
+    street.session = ModelSession(tiny(tmp_path / "other", scale=30.0))
     street.step(10.0, 400.0)
     assert street.shadow.report()["samples"] == 2
 
 
 def test_the_list_of_disagreements_and_the_rows_have_an_end() -> None:
-    compared = Compared((0.5, 0.3), (0.5, 0.3))
+    compared = ModelComparison((0.5, 0.3), (0.5, 0.3))
     for i in range(2000):
         up = float(i % 2)
-        compared.row(i, f"row{i // 2}", Said(up, up), Said(0.0, 0.0), 1.0)
-    assert len(compared.last) == LAST
+        compared.row(i, f"row{i // 2}", ModelFlags(up, up), ModelFlags(0.0, 0.0), 1.0)
+    assert len(compared.last) == LAST_DIFFERENCES
     assert compared.report()["samples"] == 2000
     for i in range(2000):
-        compared.row(i, f"more{i}", Said(0.0, 0.0), Said(0.0, 0.0), 1.0)
+        compared.row(i, f"more{i}", ModelFlags(0.0, 0.0), ModelFlags(0.0, 0.0), 1.0)
     assert compared.report()["samples"] < 2100
 
 
 def test_a_flag_waits_for_its_quiet_time_in_the_shadow_as_in_the_judge() -> None:
-    compared = Compared((0.5, 0.3), (0.5, 0.3), quiet_s=60.0)
+    compared = ModelComparison((0.5, 0.3), (0.5, 0.3), quiet_s=60.0)
     for i, up in enumerate([0.9, 0.1, 0.1, 0.1, 0.1]):
-        compared.row(i, "north", Said(up, up), Said(0.0, 0.0), 20.0)
+        compared.row(i, "north", ModelFlags(up, up), ModelFlags(0.0, 0.0), 20.0)
     assert compared.report()["only_live"] == 3  # up for itself and two low steps
     assert compared.report()["on_live"] == 1
 
@@ -250,7 +250,7 @@ def test_of_classes_the_first_says_that_nothing_is_wrong(live: Path, candidate: 
 
 
 def test_a_model_without_a_state_is_stepped_too(tmp_path: Path) -> None:
-    graph = Graph()
+    graph = GraphOps()
     x = graph.input("x", ["n", 2])
     graph.output("p", graph.sigmoid(x), ["n", 2])
     about = {
@@ -260,8 +260,8 @@ def test_a_model_without_a_state_is_stepped_too(tmp_path: Path) -> None:
     }  # fmt: skip
     case = {"x": np.zeros((1, 2), np.float32)}
     model = graph.model("flat", "1")
-    bundle.write(tmp_path / "flat", model, about, [(case, {"p": np.full((1, 2), 0.5)})])
-    session = Session(tmp_path / "flat")
+    bundle.write_bundle(tmp_path / "flat", model, about, [(case, {"p": np.full((1, 2), 0.5)})])
+    session = ModelSession(tmp_path / "flat")
     shadow = Shadow("flat", tmp_path / "flat")
     assert shadow.load()
     for rows in (["a", "b"], ["a", "b", "a", "b"], ["b"]):  # two slots of a window at once

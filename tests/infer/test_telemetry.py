@@ -10,13 +10,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DAEMON = """
 from pathlib import Path
-from edge.infer.session import Session
-Session(Path("models/anomaly"))
+from edge.infer.modelsession import ModelSession
+ModelSession(Path("models/anomaly"))
 """
 DESK = """
 from pathlib import Path
-from models.congestion.running import Bundle
-Bundle(Path("models/congestion"))
+from models.congestion.congestionrunner import ShippedBundle
+ShippedBundle(Path("models/congestion"))
 """
 
 

@@ -5,12 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from edge.core.loop import LoopTick
-from edge.infer.approaches import Approaches
-from edge.infer.features import Reading
-from edge.infer.guard import Guard
-from edge.infer.loops.judge import Loops
+from edge.core.looptick import LoopTick
+from edge.infer.approaches import ApproachJudge
+from edge.infer.loops.loopjudge import LoopJudge
+from edge.infer.modelguard import ModelGuard
 from edge.infer.series import SeriesJudge
+from edge.infer.seriesfeatures import SeriesSample
 from edge.infer.sites import LaneSite
 from models import BUNDLES
 
@@ -27,15 +27,15 @@ def test_a_former_model_is_heard_with_its_own_thresholds(tmp_path: Path) -> None
         told["flags"] = {"on": 0.875, "off": 0.125}
         path.write_text(json.dumps(told), encoding="utf-8")
         (tmp_path / name / f"{name}.onnx").write_bytes(b"no model")
-        guards[name] = Guard(name, tmp_path / name)
+        guards[name] = ModelGuard(name, tmp_path / name)
     site = LaneSite("m", "m", "mid")
     approaches, loops = (
-        Approaches([site], guards["congestion"]),
-        Loops([site], [], guards["loopfault"]),
+        ApproachJudge([site], guards["congestion"]),
+        LoopJudge([site], [], guards["loopfault"]),
     )
     series = SeriesJudge(guards["anomaly"], 60.0)
     for now_ns in (30 * SECOND, 60 * SECOND):
-        series.step(now_ns, 30.0, {("hut", "noise"): Reading(50.0, 0.1)})
+        series.step(now_ns, 30.0, {("hut", "noise"): SeriesSample(50.0, 0.1)})
         ticks = [LoopTick("m", "lead", now_ns - 30 * SECOND, now_ns, 30 * SECOND, 0)]
         loops.step(now_ns, ticks)
         approaches.step(now_ns, ticks, {})

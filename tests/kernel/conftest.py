@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from drivers.sim.meter import MeterLine, Slave
+from drivers.sim.meter import MeterLine, MeterServer
 from tests.kernel.build import Built, build
 from tests.kernel.held import METER, USB_METER
 from tests.kernel.machine import Machine
@@ -26,7 +26,7 @@ def built() -> Built:
 @pytest.fixture(scope="session")
 def line() -> Iterator[MeterLine]:
     """What the guest has at ttyS1: 9600 8E1, one meter."""
-    one = MeterLine({1: Slave("sdm630", METER)}, 9600, "E", 1).start()
+    one = MeterLine({1: MeterServer("sdm630", METER)}, 9600, "E", 1).start()
     yield one
     one.stop()
 
@@ -34,7 +34,7 @@ def line() -> Iterator[MeterLine]:
 @pytest.fixture(scope="session")
 def usb() -> Iterator[MeterLine]:
     """What is behind the USB adapter: 9600 8N2, another meter."""
-    one = MeterLine({1: Slave("sdm630", USB_METER)}, 9600, "N", 2).start()
+    one = MeterLine({1: MeterServer("sdm630", USB_METER)}, 9600, "N", 2).start()
     yield one
     one.stop()
 

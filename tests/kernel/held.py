@@ -3,7 +3,7 @@ value contradicts its neighbours. Floats of 32 bits hold all of them as they are
 
 from typing import Final
 
-from drivers.meters.register_map import load
+from drivers.meters.register_map import load_register_map
 
 PHASES: Final = ("l1", "l2", "l3")
 
@@ -47,7 +47,10 @@ def _held(shift: float) -> dict[str, float]:
         "voltage_l31": 398.25 + shift,
         "voltage_ll_avg": 398.25 + shift,
     }
-    return {register.point.key: found[register.point.key] for register in load("sdm630").registers}
+    return {
+        register.point.key: found[register.point.key]
+        for register in load_register_map("sdm630").registers
+    }
 
 
 METER: Final = _held(0.0)

@@ -8,14 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.infer.bundlemanifest import read_manifest
 from edge.infer.cause import COLUMNS
-from edge.infer.manifest import read_manifest
 from models import BUNDLES
-from models.anomaly import formula, injuring, nab, network, running, scoring, tuning
-from models.anomaly.layout import ODDITY, STATE, WIDTHS, Params, start
-from models.anomaly.series import FAULTS, Fault, Series, generated
+from models.anomaly import (
+    anomalyrunner,
+    faultinjection,
+    faultscores,
+    formula,
+    nab,
+    smallnetwork,
+    tuning,
+)
+from models.anomaly.labelledseries import FAULTS, Series, SeriesFault, generate_series
+from models.anomaly.layout import ODDITY, STATE, WIDTHS, Params, start_state
 from models.anomaly.train import VERSION
-from models.graph import Eager
+from models.graph import NumpyOps
 
 BUNDLE = BUNDLES / "anomaly"
 MIDNIGHT = 1_767_571_200.0  # Monday, 5 January 2026, UTC
@@ -23,17 +31,21 @@ DAY = 288  # samples of five minutes
 
 
 def _session(*, inner: bool = False) -> object:
-    params, net = running.read_params(BUNDLE), running.read_net(BUNDLE)
-    return running.session(running.graph(params, net, VERSION, inner=inner).SerializeToString())
+    params, net = anomalyrunner.read_params(BUNDLE), anomalyrunner.read_net(BUNDLE)
+    return anomalyrunner.make_session(
+        anomalyrunner.anomaly_graph(params, net, VERSION, inner=inner).SerializeToString()
+    )
 
 
 def _shipped() -> object:
-    return running.session((BUNDLE / "anomaly.onnx").read_bytes())
+    return anomalyrunner.make_session((BUNDLE / "anomaly.onnx").read_bytes())
 
 
 def test_the_graph_that_ships_is_the_formula_with_the_numbers_that_ship() -> None:
     assert read_manifest(BUNDLE).version == VERSION
-    graph = running.graph(running.read_params(BUNDLE), running.read_net(BUNDLE), VERSION)
+    graph = anomalyrunner.anomaly_graph(
+        anomalyrunner.read_params(BUNDLE), anomalyrunner.read_net(BUNDLE), VERSION
+    )
     assert graph.SerializeToString(deterministic=True) == (BUNDLE / "anomaly.onnx").read_bytes()
 
 
@@ -42,17 +54,17 @@ def test_the_columns_that_causes_are_named_by_are_those_of_the_model() -> None:
 
 
 def test_formula_and_graph_agree_over_many_steps() -> None:
-    params, net = running.read_params(BUNDLE), running.read_net(BUNDLE)
-    series = [s for s in generated(5) if s.faults][:3]
+    params, net = anomalyrunner.read_params(BUNDLE), anomalyrunner.read_net(BUNDLE)
+    series = [s for s in generate_series(5) if s.faults][:3]
     short = [replace(s, values=s.values[:700]) for s in series]
-    by_graph = running.run(_session(), short)
-    fixed, times = (np.asarray(row, np.float32) for row in start())
+    by_graph = anomalyrunner.run_series(_session(), short)
+    fixed, times = (np.asarray(row, np.float32) for row in start_state())
     quantum = np.asarray([[s.quantum] for s in short], np.float32)
     x = np.stack([s.values for s in short], axis=1).astype(np.float32)[:, :, None]
     state, one = fixed + x[0] * times, np.ones_like(x[0])
     for t in range(1, 700):
-        onset, level, oddity, state = formula.step(
-            Eager(), x[t], one, quantum, -one, state, params, net
+        onset, level, oddity, state = formula.anomaly_step(
+            NumpyOps(), x[t], one, quantum, -one, state, params, net
         )
         for i, (onsets, levels) in enumerate(by_graph):
             assert onset[i, 0] == pytest.approx(onsets[t], abs=0.002)
@@ -64,31 +76,31 @@ def test_formula_and_graph_agree_over_many_steps() -> None:
 
 def test_what_is_tuned_is_what_the_graph_says() -> None:
     """The trials of tuning weigh the same way as the graph."""
-    params, net = running.read_params(BUNDLE), running.read_net(BUNDLE)
-    series = [replace(s, values=s.values[:1500]) for s in generated(6) if s.faults]
+    params, net = anomalyrunner.read_params(BUNDLE), anomalyrunner.read_net(BUNDLE)
+    series = [replace(s, values=s.values[:1500]) for s in generate_series(6) if s.faults]
     rows: list[list[np.ndarray]] = [[] for _ in series]
 
     def keep(_: int, answer: object) -> None:
         for i, row in enumerate(rows):
             row.append(np.concatenate([answer[0][i], answer[4][i], answer[5][i]]))  # type: ignore[index]
 
-    running.each(_session(inner=True), series, keep)
+    anomalyrunner.run_steps(_session(inner=True), series, keep)
     for row in rows:
         table = np.asarray(row)
-        odds = formula.logit(Eager(), table[:, 16:], net)[:, 0]
+        odds = formula.logit(NumpyOps(), table[:, 16:], net)[:, 0]
         r = tuning.surprise((table[:, 1:16], odds), params)
-        said = tuning.told(r, params)
+        said = tuning.surprise_above(r, params)
         expected = np.where(said > 0, 1 / (1 + np.exp(-params.slope * (r - params.alarm))), 0.0)
         far = np.abs(table[1:, 0] - expected[1:]) > 0.01
         assert far.mean() < 0.01  # single precision decides a few close calls the other way
 
 
 def test_a_missing_sample_only_counts_the_gap() -> None:
-    fixed, times = (np.asarray(row, np.float32) for row in start())
+    fixed, times = (np.asarray(row, np.float32) for row in start_state())
     state = (fixed + 10 * times)[None]
     one = np.ones((1, 1), np.float32)
-    onset, level, _, after = formula.step(
-        Eager(), 1e9 * one, 0 * one, 0 * one, -one, state, Params(), running.empty_net()
+    onset, level, _, after = formula.anomaly_step(
+        NumpyOps(), 1e9 * one, 0 * one, 0 * one, -one, state, Params(), anomalyrunner.empty_net()
     )
     assert (onset[0, 0], level[0, 0]) == (0, 0)
     gap = list(WIDTHS).index("gap")
@@ -105,7 +117,7 @@ def test_numbers_of_any_size_stay_numbers(scale: float) -> None:
     values[100:150] = values[100]
     values[200] = 1e12
     values[300:310] = -1e12
-    ((onset, level),) = running.run(_shipped(), [Series("s", values, ())])
+    ((onset, level),) = anomalyrunner.run_series(_shipped(), [Series("s", values, ())])
     assert np.isfinite(onset).all()
     assert np.isfinite(level).all()
     assert onset.min() >= 0
@@ -113,9 +125,9 @@ def test_numbers_of_any_size_stay_numbers(scale: float) -> None:
 
 
 def test_the_shipped_model_finds_faults_in_series_it_was_not_tuned_on() -> None:
-    series, tally = generated(11), scoring.Tally()
-    for s, (onset, level) in zip(series, running.run(_shipped(), series), strict=True):
-        scoring.add(tally, s, scoring.alarms(onset, level))
+    series, tally = generate_series(11), faultscores.FaultTally()
+    for s, (onset, level) in zip(series, anomalyrunner.run_series(_shipped(), series), strict=True):
+        faultscores.add_series(tally, s, faultscores.alarm_samples(onset, level))
     assert tally.faults == 6 * len(FAULTS)
     assert tally.f1 > 0.7
     assert tally.wrong_per_1000 < 0.3
@@ -131,8 +143,8 @@ def _days(count: int, seed: int) -> Series:
 
 
 def _turns(series: Series) -> list[int]:
-    ((onset, level),) = running.run(_shipped(), [series])
-    return [int(at) for at in scoring.alarms(onset, level)]
+    ((onset, level),) = anomalyrunner.run_series(_shipped(), [series])
+    return [int(at) for at in faultscores.alarm_samples(onset, level)]
 
 
 def test_a_value_that_is_usual_at_noon_is_odd_at_night() -> None:
@@ -143,7 +155,10 @@ def test_a_value_that_is_usual_at_noon_is_odd_at_night() -> None:
         values = s.values.copy()
         values[night : night + 24] = s.values[night + DAY // 2 : night + DAY // 2 + 24]
         wrong.append(replace(s, values=values))
-    told = [scoring.alarms(*pair) for pair in running.run(_shipped(), [*sound, *wrong])]
+    told = [
+        faultscores.alarm_samples(*pair)
+        for pair in anomalyrunner.run_series(_shipped(), [*sound, *wrong])
+    ]
     false = sum(int((at >= 8 * DAY).sum()) for at in told[: len(sound)])
     raw = json.loads((BUNDLE / "manifest.json").read_text(encoding="utf-8"))
     assert false / (7 * len(sound)) <= raw["false_alarms_per_series_day"]["courses"]
@@ -173,29 +188,29 @@ def test_lessons_say_where_a_series_was_broken_and_leave_alone_what_was(
     seed: int, bent: bool
 ) -> None:
     values = np.round(50 + 10 * np.sin(np.arange(3000) / 30), 1)
-    series = Series("s", values, (Fault(1000, 1100, "noise"),))
-    avoid = injuring.marked(series)
+    series = Series("s", values, (SeriesFault(1000, 1100, "noise"),))
+    avoid = faultinjection.marked_samples(series)
     rng = np.random.default_rng(seed)
     if bent:
-        told = injuring.lesson(series, avoid, rng)
+        told = faultinjection.training_series(series, avoid, rng)
         assert len(told.series.values) == len(told.truth) == len(told.weight)
         return
-    told = injuring._injured(series, avoid, rng)
+    told = faultinjection._injured(series, avoid, rng)
     changed = told.series.values != values
     assert not changed[avoid].any()
-    assert (told.truth[changed & (np.arange(3000) >= injuring.YOUNG)] == 1).all()
+    assert (told.truth[changed & (np.arange(3000) >= faultinjection.YOUNG)] == 1).all()
     assert (told.truth[avoid] == -1).all()
 
 
 def test_the_learned_part_learns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "BATCH", 256)  # an eighth: what is learned here is easy
+    monkeypatch.setattr(smallnetwork, "BATCH", 256)  # an eighth: what is learned here is easy
     rng = np.random.default_rng(1)
     x = rng.normal(0, 1, (4000, 5)).astype(np.float32)
     wrong = ((x[:, 0] > 1) & (x[:, 1] > 0)).astype(np.float32)
-    net = network.fit(x, wrong, np.ones(4000, np.float32), 1, steps=400)
-    odds = formula.logit(Eager(), x, net)[:, 0]
+    net = smallnetwork.fit_network(x, wrong, np.ones(4000, np.float32), 1, steps=400)
+    odds = formula.logit(NumpyOps(), x, net)[:, 0]
     assert ((odds > 0) == (wrong > 0)).mean() > 0.97
-    again = network.fit(x, wrong, np.ones(4000, np.float32), 1, steps=400)
+    again = smallnetwork.fit_network(x, wrong, np.ones(4000, np.float32), 1, steps=400)
     np.testing.assert_array_equal(net[0][0], again[0][0])
 
 
@@ -203,17 +218,19 @@ def test_joined_networks_say_the_mean_of_what_each_says() -> None:
     rng = np.random.default_rng(2)
     x = rng.normal(0, 1, (200, 5)).astype(np.float32)
     wrong, ones = (x[:, 0] > 0).astype(np.float32), np.ones(200, np.float32)
-    nets = [network.fit(x, wrong, ones, seed, steps=20) for seed in (1, 2, 3)]
-    each = [formula.logit(Eager(), x, net) for net in nets]
+    nets = [smallnetwork.fit_network(x, wrong, ones, seed, steps=20) for seed in (1, 2, 3)]
+    each = [formula.logit(NumpyOps(), x, net) for net in nets]
     assert not np.allclose(each[0], each[1])
-    both = formula.logit(Eager(), x, network.joined(nets))
+    both = formula.logit(NumpyOps(), x, smallnetwork.mean_network(nets))
     np.testing.assert_allclose(both, np.mean(each, axis=0), rtol=1e-4, atol=1e-5)
 
 
 def test_alarms_find_faults_and_are_wrong_elsewhere() -> None:
-    series = Series("s", np.zeros(100), (Fault(10, 20, "spike"), Fault(50, 60, "stuck")))
-    tally = scoring.Tally()
-    scoring.add(tally, series, np.asarray([5, 12, 15, 25, 40]))
+    series = Series(
+        "s", np.zeros(100), (SeriesFault(10, 20, "spike"), SeriesFault(50, 60, "stuck"))
+    )
+    tally = faultscores.FaultTally()
+    faultscores.add_series(tally, series, np.asarray([5, 12, 15, 25, 40]))
     # 12 and 15 are one find, 25 is the return to normal, 5 and 40 are wrong, 50 to 60 is missed
     assert (tally.found, tally.faults, tally.wrong) == (1, 2, 2)
     assert tally.delays == [2]
@@ -223,25 +240,27 @@ def test_alarms_find_faults_and_are_wrong_elsewhere() -> None:
 def test_a_flag_that_stays_on_is_one_alarm() -> None:
     onset = np.asarray([0.0, 0.9, 0.9, 0.0, 0.0, 0.9])
     level = np.asarray([0.0, 0.9, 0.9, 0.5, 0.2, 0.9])
-    assert scoring.alarms(onset, level).tolist() == [1, 5]
+    assert faultscores.alarm_samples(onset, level).tolist() == [1, 5]
 
 
-def _file(*windows: tuple[int, int]) -> nab.File:
-    return nab.File(Series("realTraffic/x.csv", np.zeros(1000), ()), windows)
+def _file(*windows: tuple[int, int]) -> nab.NabFile:
+    return nab.NabFile(Series("realTraffic/x.csv", np.zeros(1000), ()), windows)
 
 
 def test_nab_gives_0_to_silence_and_100_to_an_alarm_at_each_windows_start() -> None:
     files = [_file((400, 440), (700, 760)), _file((500, 600))]
     nothing = [np.asarray([], int), np.asarray([], int)]
-    assert nab.normalised(files, nothing) == 0
-    assert nab.normalised(files, [np.asarray([400, 700]), np.asarray([500])]) == pytest.approx(100)
+    assert nab.normalised_score(files, nothing) == 0
+    assert nab.normalised_score(
+        files, [np.asarray([400, 700]), np.asarray([500])]
+    ) == pytest.approx(100)
 
 
 def test_nab_takes_less_for_late_and_for_false_alarms_and_nothing_in_probation() -> None:
     files = [_file((400, 440))]
 
     def score(*at: int) -> float:
-        return nab.normalised(files, [np.asarray(at)])
+        return nab.normalised_score(files, [np.asarray(at)])
 
     assert score(400) > score(430) > score(440) > 0
     assert score(400, 900) == pytest.approx(100 - 50 * nab.WRONG)

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.infer.drift import HOURS, LARGE, Drift
-from edge.infer.manifest import read_manifest
+from edge.infer.bundlemanifest import read_manifest
+from edge.infer.drift import HOURS, LARGE_PSI, DriftMonitor
 from models import BUNDLES
-from models.anomaly import proof, running
-from models.anomaly.layout import WIDTHS, start
-from models.anomaly.series import Series, courses
+from models.anomaly import anomalyrunner, goldencases
+from models.anomaly.labelledseries import Series, sound_weeks
+from models.anomaly.layout import WIDTHS, start_state
 
 BUNDLE = BUNDLES / "anomaly"
 MINUTE = 60_000_000_000
 
 
 def test_a_network_is_written_where_there_was_no_folder(tmp_path: Path) -> None:
-    net = running.read_net(BUNDLE)
-    running.write_net(tmp_path / "new", net)
-    for (a, b), (c, d) in zip(net, running.read_net(tmp_path / "new"), strict=True):
+    net = anomalyrunner.read_net(BUNDLE)
+    anomalyrunner.write_net(tmp_path / "new", net)
+    for (a, b), (c, d) in zip(net, anomalyrunner.read_net(tmp_path / "new"), strict=True):
         np.testing.assert_array_equal(a, c)
         np.testing.assert_array_equal(b, d)
 
@@ -30,17 +30,17 @@ def test_a_golden_case_is_of_a_state_that_is_a_week_old() -> None:
     place = list(WIDTHS).index("n")
     assert place == 0
     seen = [case["inputs"]["state"][0][place] for case in cases]
-    assert seen == [at - 1 for at in proof.TAKEN]
+    assert seen == [at - 1 for at in goldencases.TAKEN]
     assert seen[-1] >= 7 * 1440 - 1
 
 
 def _watched(series: list[Series], until: int) -> dict[str, object]:
     """What drift says after a day of minutes, beginning after the first day."""
-    drift = Drift(read_manifest(BUNDLE))
+    drift = DriftMonitor(read_manifest(BUNDLE))
     quantum = np.asarray([[s.quantum] for s in series], np.float32)
     values = np.stack([s.values for s in series], axis=1).astype(np.float32)[:, :, None]
-    session = running.session((BUNDLE / "anomaly.onnx").read_bytes())
-    fixed, times = (np.asarray(row, np.float32) for row in start())
+    session = anomalyrunner.make_session((BUNDLE / "anomaly.onnx").read_bytes())
+    fixed, times = (np.asarray(row, np.float32) for row in start_state())
     state, one = fixed + values[0] * times, np.ones_like(values[0])
     for t in range(1, until):
         hour = np.full_like(one, t // 60 % 24)
@@ -55,12 +55,12 @@ def _watched(series: list[Series], until: int) -> dict[str, object]:
 
 def test_sound_series_of_another_site_are_no_drift_and_series_that_stand_still_are() -> None:
     two_days = 2 * HOURS * 60
-    sound = _watched(courses(13, 1440), two_days)
+    sound = _watched(sound_weeks(13, 1440), two_days)
     assert isinstance(sound["psi"], float)
-    assert sound["psi"] < LARGE
+    assert sound["psi"] < LARGE_PSI
     still = [replace(s, values=np.where(np.arange(len(s.values)) < 1440, s.values, s.values[1440]))
-             for s in courses(13, 1440)]  # fmt: skip
+             for s in sound_weeks(13, 1440)]  # fmt: skip
     frozen = _watched(still, two_days)
     assert isinstance(frozen["psi"], float)
-    assert frozen["psi"] > LARGE
+    assert frozen["psi"] > LARGE_PSI
     assert "differ from what it was trained on" in str(frozen["text"])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import evaluate
-from models.confidence import interval
+from models.confidence import bootstrap_interval
 
 
 def mean(parts: Sequence[float]) -> float:
@@ -22,20 +22,20 @@ def mean(parts: Sequence[float]) -> float:
 def test_the_score_is_that_of_all_parts_and_the_limits_lie_in_their_range(
     parts: list[float],
 ) -> None:
-    told = interval(parts, mean, draws=50)
+    told = bootstrap_interval(parts, mean, draws=50)
     assert told.value == mean(parts)
     if len(parts) == 1:
         assert math.isnan(told.low)
         return
     assert min(parts) - 1e-6 <= told.low <= told.high <= max(parts) + 1e-6
-    assert told == interval(parts, mean, draws=50)
+    assert told == bootstrap_interval(parts, mean, draws=50)
 
 
 def test_it_is_as_wide_as_statistics_say() -> None:
     parts = np.random.default_rng(1).normal(10, 2, 400).tolist()
-    told = interval(parts, mean)
+    told = bootstrap_interval(parts, mean)
     assert (told.high - told.low) / 2 == pytest.approx(1.96 * 2 / 20, rel=0.15)
-    wider = interval(parts[:100], mean)
+    wider = bootstrap_interval(parts[:100], mean)
     assert wider.high - wider.low > 1.5 * (told.high - told.low)
 
 
@@ -48,30 +48,34 @@ def test_a_scenario_stays_whole() -> None:
         seen.add(mean(all_of))
         return mean(all_of)
 
-    told = interval([[1] * 100, [0] * 100], share, draws=200)
+    told = bootstrap_interval([[1] * 100, [0] * 100], share, draws=200)
     assert seen == {0.0, 0.5, 1.0}
     assert (told.low, told.high) == (0.0, 1.0)
 
 
 def test_another_seed_is_another_interval_and_no_parts_are_an_error() -> None:
     parts = [1.0, 2.0, 5.0, 9.0, 12.0]
-    assert interval(parts, mean, draws=20) != interval(parts, mean, draws=20, seed=1)
+    assert bootstrap_interval(parts, mean, draws=20) != bootstrap_interval(
+        parts, mean, draws=20, seed=1
+    )
     with pytest.raises(ValueError, match="nothing was scored"):
-        interval([], mean)
+        bootstrap_interval([], mean)
 
 
 def test_draws_without_a_score_are_left_out() -> None:
-    told = interval([math.nan, 1.0], lambda p: mean([v for v in p if v == v] or [math.nan]))
+    told = bootstrap_interval(
+        [math.nan, 1.0], lambda p: mean([v for v in p if v == v] or [math.nan])
+    )
     assert (told.low, told.high) == (1.0, 1.0)
-    told = interval([math.nan, math.nan], mean)
+    told = bootstrap_interval([math.nan, math.nan], mean)
     assert math.isnan(told.low)
     assert told.shown() == "nan"
 
 
 def test_how_it_is_shown() -> None:
-    told = interval([0.0, 1.0], mean)
+    told = bootstrap_interval([0.0, 1.0], mean)
     assert told.shown() == "0.50 (0.00 to 1.00)"
-    assert interval([0.25], mean).shown(3) == "0.250"
+    assert bootstrap_interval([0.25], mean).shown(3) == "0.250"
 
 
 def test_what_is_not_given_is_left_out_and_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,24 +8,31 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge.infer.observation import PositionObservation, model_inputs
 from edge.infer.occupancy import OccupancyRule
-from edge.infer.seen import Seen, inputs
 from models import BUNDLES
-from models.congestion import bundled, choosing, formula, learning, signals, tuning
-from models.congestion.events import Tally, total
-from models.congestion.formula import Parts, Rule, Speaker
-from models.congestion.rows import after, parts_of, rows_of, simulated
-from models.congestion.running import rule_odds
-from models.congestion.scenarios.faults import LoopFault
-from models.congestion.scenarios.street import Link, LoopPlace, Street
-from models.congestion.signals import COUNT, OWN, POSITIONS
-from models.graph import Eager
+from models.congestion import (
+    congestionbundle,
+    congestionstate,
+    formula,
+    speakerchoice,
+    treelearning,
+    tuning,
+)
+from models.congestion.approachrows import parts_of, rows_after_usual_days, rows_of, simulated_judge
+from models.congestion.congestionrunner import rule_odds
+from models.congestion.congestionstate import COUNT, OWN, POSITIONS
+from models.congestion.eventscores import EventTally, total_tally
+from models.congestion.formula import FormulaParts, PositionRule, SituationSpeaker
+from models.congestion.scenarios.loopfaults import LoopFault
+from models.congestion.scenarios.simstreet import LoopPlace, SimStreet, StreetLink
+from models.graph import NumpyOps
 from models.trees import Forest, Tree, TreeEager
 
 LINE = (1.0, 0.0)
-BY_RULE = Speaker(0.0, 0.0, 0.0, LINE, LINE, LINE, LINE)
+BY_RULE = SituationSpeaker(0.0, 0.0, 0.0, LINE, LINE, LINE, LINE)
 MANIFEST = json.loads((BUNDLES / "congestion" / "manifest.json").read_text())
-RULES = [Rule(**told) for told in MANIFEST["positions"].values()]
+RULES = [PositionRule(**told) for told in MANIFEST["positions"].values()]
 
 
 def _leaf(value: float) -> Forest:
@@ -33,29 +40,31 @@ def _leaf(value: float) -> Forest:
     return Forest((Tree(none - 1, np.asarray([value], np.float32), none, none),), 0.0)
 
 
-def _parts(speaker: Speaker = BY_RULE, odds: float = 0.0) -> Parts:
-    return Parts(RULES, dict.fromkeys(formula.SITUATIONS, speaker), [_leaf(odds)] * 3)
+def _parts(speaker: SituationSpeaker = BY_RULE, odds: float = 0.0) -> FormulaParts:
+    return FormulaParts(RULES, dict.fromkeys(formula.SITUATIONS, speaker), [_leaf(odds)] * 3)
 
 
-def _seen(mean: float, stay_s: float = 0.5) -> Seen:
-    return Seen(mean, min(1.0, 1.2 * mean), 0.8 * mean, 0.2, stay_s, 0.0, stay_s, None)
+def _seen(mean: float, stay_s: float = 0.5) -> PositionObservation:
+    return PositionObservation(
+        mean, min(1.0, 1.2 * mean), 0.8 * mean, 0.2, stay_s, 0.0, stay_s, None
+    )
 
 
 class Approach:
     """One approach, slot after slot, through the formula in numpy."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: FormulaParts) -> None:
         self.parts = parts
-        self.state = np.asarray([formula.start(parts.rules)], np.float32)
+        self.state = np.asarray([formula.start_state(parts.rules)], np.float32)
 
-    def step(self, seen: dict[str, Seen], dt_s: float = 30.0) -> dict[str, float]:
-        x, present = inputs(seen, {}, {})
+    def step(self, seen: dict[str, PositionObservation], dt_s: float = 30.0) -> dict[str, float]:
+        x, present = model_inputs(seen, {}, {})
         dt = np.full((1, 1), dt_s, np.float32)
         return self.feed(np.asarray([x], np.float32), np.asarray([present], np.float32), dt)
 
     def feed(self, x: Any, present: Any, dt: Any) -> dict[str, float]:
         feed = {"x": x, "present": present, "dt": dt, "state": self.state}
-        told = bundled.run(self.parts, feed)
+        told = congestionbundle.run_numpy(self.parts, feed)
         self.state = told["state_out"]
         return {name: float(told[name][0, 0]) for name in ("p", "known", "p5", "p15", "level")}
 
@@ -74,13 +83,13 @@ def test_the_rule_inside_is_the_rule_that_answers_when_the_model_cannot() -> Non
 def test_a_threshold_follows_what_is_usual_at_the_site_within_bounds() -> None:
     parts = replace(_parts(), rules=[replace(r, usual=0.15, follow=1.0) for r in RULES])
     levels = np.asarray([[0.05], [0.3], [0.0], [0.99]], np.float32)
-    x = np.zeros((4, signals.WIDTH), np.float32)
+    x = np.zeros((4, congestionstate.WIDTH), np.float32)
     x[:, : 3 * COUNT] = levels
     feed = {"x": x, "present": np.ones((4, COUNT), np.float32), "dt": np.full((4, 1), 30.0, "f4")}
-    state = np.tile(np.asarray(formula.start(parts.rules), np.float32), (4, 1))
+    state = np.tile(np.asarray(formula.start_state(parts.rules), np.float32), (4, 1))
     for _ in range(2 * 1440):
-        state = bundled.run(parts, {**feed, "state": state})["state_out"]
-    at = signals.STATE + OWN
+        state = congestionbundle.run_numpy(parts, {**feed, "state": state})["state_out"]
+    at = congestionstate.STATE + OWN
     calm, busy, empty, jammed = state[:, at : at + OWN]
     assert calm.max() < 0.12
     assert busy == pytest.approx([0.3] * OWN, abs=0.03)
@@ -92,20 +101,26 @@ def test_no_site_falls_silent() -> None:
     """Whatever was learned, a queue that stands is over every threshold."""
     for usual in np.linspace(0, 1, 11):
         approach = Approach(_parts())
-        approach.state[:, signals.STATE + OWN : signals.STATE + 2 * OWN] = usual
+        approach.state[:, congestionstate.STATE + OWN : congestionstate.STATE + 2 * OWN] = usual
         for _ in range(60):
-            told = approach.step(dict.fromkeys(POSITIONS, Seen(1, 1, 1, 0, 0, 1, 300, None)))
+            told = approach.step(
+                dict.fromkeys(POSITIONS, PositionObservation(1, 1, 1, 0, 0, 1, 300, None))
+            )
         assert told["level"] > 0.5
 
 
 def test_what_is_tuned_moves_as_the_graph_does() -> None:
     street = _street()
     usual = replace(street, stays=(street.stays[2],) * 3)
-    (row,) = (p for p in parts_of(after(rows_of(street), rows_of(usual))[0]) if p.kept == (2,))
-    rule = Rule("mean", 60.0, 0.5, 4.0, 0.3, 1.0)
+    (row,) = (
+        p
+        for p in parts_of(rows_after_usual_days(rows_of(street), rows_of(usual))[0])
+        if p.kept == (2,)
+    )
+    rule = PositionRule("mean", 60.0, 0.5, 4.0, 0.3, 1.0)
     rules = dict.fromkeys(POSITIONS, rule)
     approach = Approach(replace(_parts(), rules=[rule] * OWN))
-    for x, present, dt in learning.usual_days([row]):
+    for x, present, dt in treelearning.usual_days([row]):
         approach.feed(x, present, dt)
     told = [
         approach.feed(row.x[[i]], row.present[[i]], row.dt_s[[i], None])["level"]
@@ -140,35 +155,35 @@ def test_smoothed_odds_are_those_that_were_tuned() -> None:
         said.append(told["p"])
         known.append(p is not None)
         odds = np.log(p / (1 - p)) if p else 0.0
-        now.append(float(formula.mixed(Eager(), 1.5, np.float32(odds), 0.7)))
+        now.append(float(formula.mix_odds(NumpyOps(), 1.5, np.float32(odds), 0.7)))
     share = np.full(120, 1 - np.exp(-30 / 45))
-    expected = choosing.fading(np.asarray(now), share, np.asarray(known))
+    expected = speakerchoice.fading_odds(np.asarray(now), share, np.asarray(known))
     at = np.asarray(known)
     np.testing.assert_allclose(np.asarray(said)[at], (1 / (1 + np.exp(-expected)))[at], atol=2e-3)
 
 
 def test_the_free_stay_is_learned_between_bounds_and_a_jam_does_not_unlearn_it() -> None:
-    o, present = Eager(), np.ones((1, COUNT), np.float32)
+    o, present = NumpyOps(), np.ones((1, COUNT), np.float32)
     dt = np.full((1, 1), 30.0, np.float32)
-    state = np.asarray([signals.start()], np.float32)
+    state = np.asarray([congestionstate.start_signals()], np.float32)
 
     def after(state: Any, count: int, occupancy: float, stay_s: float) -> Any:
-        x = np.zeros((1, signals.WIDTH), np.float32)
+        x = np.zeros((1, congestionstate.WIDTH), np.float32)
         x[:, :COUNT], x[:, 3 * COUNT : 4 * COUNT], x[:, 4 * COUNT : 5 * COUNT] = (
             occupancy, 0.2, stay_s,
         )  # fmt: skip
         for _ in range(count):
-            state, _ = signals.remember(o, x, present, dt, state)
+            state, _ = congestionstate.remember_slot(o, x, present, dt, state)
         return state
 
     def free_s(state: Any) -> float:
-        return float(np.exp(state[0, signals.SMOOTH + COUNT]))
+        return float(np.exp(state[0, congestionstate.SMOOTH + COUNT]))
 
     calm = after(state, 600, 0.1, 0.36)
     assert free_s(calm) == pytest.approx(0.36, rel=0.05)
     assert free_s(after(calm, 240, 0.8, 9.0)) == free_s(calm)
-    assert free_s(after(calm, 4000, 0.1, 60.0)) <= signals.FREE_HIGH_S * 1.001
-    assert free_s(after(calm, 1500, 0.1, 0.001)) >= signals.FREE_LOW_S * 0.999
+    assert free_s(after(calm, 4000, 0.1, 60.0)) <= congestionstate.FREE_HIGH_S * 1.001
+    assert free_s(after(calm, 1500, 0.1, 0.001)) >= congestionstate.FREE_LOW_S * 0.999
 
 
 def test_gaps_hold_what_was_known_and_then_end_it() -> None:
@@ -182,13 +197,13 @@ def test_gaps_hold_what_was_known_and_then_end_it() -> None:
     assert approach.step({"mid": _seen(0.0)})["p"] < 0.5  # it begins anew
 
 
-def _street() -> Street:
+def _street() -> SimStreet:
     """Two links, loops at mid and stop of the first, cars every five seconds, a jam in between."""
     jam = ((3000.0, 4200.0),)
     none = np.zeros(0)
     links = (
-        Link("a", "arterial", 1, 300.0, 50.0, "b", 300.0, jam, (), none, none),
-        Link("b", "arterial", 1, 300.0, 50.0, None, None, (), (), none, none),
+        StreetLink("a", "arterial", 1, 300.0, 50.0, "b", 300.0, jam, (), none, none),
+        StreetLink("b", "arterial", 1, 300.0, 50.0, None, None, (), (), none, none),
     )
     loops = (
         LoopPlace("a_mid", "a", "mid", 0, "lead", 100.0, 2.0),
@@ -199,14 +214,14 @@ def _street() -> Street:
     slow = (on >= 3000) & (on < 4200)
     jammed = np.stack([on, on + np.where(slow, 4.5, 0.5)], axis=1)
     free = np.stack([on, on + 0.5], axis=1)
-    return Street("t_1", "arterial", "train", 1, 2.0, links, loops, (jammed, jammed, free))
+    return SimStreet("t_1", "arterial", "train", 1, 2.0, links, loops, (jammed, jammed, free))
 
 
 def test_rows_are_what_the_loops_saw() -> None:
     street = _street()
     a, b = rows_of(street)
     assert (a.situation, b.situation, a.whole) == ("link", "mid", True)
-    mid, stop, below = (signals.PLACES.index(name) for name in ("mid", "stop", "below"))
+    mid, stop, below = (congestionstate.PLACES.index(name) for name in ("mid", "stop", "below"))
     at = a.ends_s.tolist().index(3600.0)
     assert a.x[at, mid] == pytest.approx(0.9)
     assert a.x[at, stop] == pytest.approx(0.9)
@@ -221,7 +236,7 @@ def test_a_loop_that_health_calls_broken_is_not_in_the_row() -> None:
     street = _street()
     fault = LoopFault("a_mid", "lead", "stuck_on", 1000.0, 2000.0, 1.0)
     found = [
-        rows_of(street, simulated([fault], street, seed))[0].present[:, 2].min() == 0
+        rows_of(street, simulated_judge([fault], street, seed))[0].present[:, 2].min() == 0
         for seed in range(30)
     ]
     assert any(found)
@@ -231,69 +246,71 @@ def test_a_loop_that_health_calls_broken_is_not_in_the_row() -> None:
 def test_tuning_finds_a_threshold_that_tells_jams_from_traffic() -> None:
     rows = [row for row in rows_of(_street()) if row.link.name == "a"]
     alone = [p for row in rows for p in parts_of(row) if p.kept == (2,)]
-    trials = tuning.trials(alone, "mid")
+    trials = tuning.rule_trials(alone, "mid")
     chosen = trials.best()
     odds = rule_odds(alone[:1], dict.fromkeys(POSITIONS, chosen))[0]
-    limits = choosing.RULE_LIMITS
-    score = tuning.scored(odds, alone[0], limits.on, limits.off)
+    limits = speakerchoice.RULE_LIMITS
+    score = tuning.score_flags(odds, alone[0], limits.on, limits.off)
     assert (score.f1, score.wrong) == (1.0, 0)
-    limits = tuning.Limits(1.5, -0.5)
+    limits = tuning.FlagLimits(1.5, -0.5)
     scale, shift = limits.line
     assert scale * limits.on + shift == pytest.approx(0.0)
     assert 1 / (1 + np.exp(-(scale * limits.off + shift))) == pytest.approx(0.35)
 
 
-GOOD, BAD = Tally(1, 1, 1, 0, 1.0, [0.0]), Tally(0, 1, 0, 0, 1.0, [])
+GOOD, BAD = EventTally(1, 1, 1, 0, 1.0, [0.0]), EventTally(0, 1, 0, 0, 1.0, [])
 
 
-def _tried(good: dict[int, str], names: str) -> list[list[Tally]]:
+def _tried(good: dict[int, str], names: str) -> list[list[EventTally]]:
     """Each choice: `good` names the streets whose event it finds."""
     return [
         [GOOD if name in good.get(i, "") else BAD for name in names]
-        for i in range(len(choosing.CHOICES))
+        for i in range(len(speakerchoice.CHOICES))
     ]
 
 
 def test_a_choice_is_not_scored_on_the_streets_that_it_was_made_on() -> None:
     tried = _tried({10: "a", 40: "b"}, "ab")
-    _, told = choosing.nested(tried, "ab", [frozenset("a"), frozenset("b")])
-    assert total(told).found == 0
-    chosen, told = choosing.nested(_tried({10: "ab"}, "ab"), "ab", [frozenset("a"), frozenset("b")])
-    assert total(told).found == 2
-    assert chosen == choosing.CHOICES[10]
+    _, told = speakerchoice.nested_choice(tried, "ab", [frozenset("a"), frozenset("b")])
+    assert total_tally(told).found == 0
+    chosen, told = speakerchoice.nested_choice(
+        _tried({10: "ab"}, "ab"), "ab", [frozenset("a"), frozenset("b")]
+    )
+    assert total_tally(told).found == 2
+    assert chosen == speakerchoice.CHOICES[10]
 
 
 def test_a_choice_among_good_neighbours_is_better_than_a_single_best_one() -> None:
-    beside = len(choosing.GAPS)  # the same, but for where a flag goes on
+    beside = len(speakerchoice.GAPS)  # the same, but for where a flag goes on
     tried = _tried({10: "abc", 40 - beside: "ab", 40: "ab", 40 + beside: "ab"}, "abc")
-    assert choosing.widest(tried, range(3)) == 40
+    assert speakerchoice.widest_choice(tried, range(3)) == 40
 
 
 def test_features_have_names() -> None:
     row = rows_of(_street())[0]
-    (sample,) = learning.samples([row])
-    assert sample.features.shape == (len(row.dt_s), len(signals.names()))
-    assert len(set(signals.names())) == len(signals.names())
+    (sample,) = treelearning.row_samples([row])
+    assert sample.features.shape == (len(row.dt_s), len(congestionstate.feature_names()))
+    assert len(set(congestionstate.feature_names())) == len(congestionstate.feature_names())
     assert np.isfinite(sample.features).all()
 
 
 def test_an_export_gives_what_numpy_gives_and_is_the_same_twice() -> None:
     runtime = pytest.importorskip("onnxruntime")
     rng = np.random.default_rng(4)
-    speaker = Speaker(0.7, 45.0, 1.0, (0.7, 0.1), (0.9, -0.2), (0.8, 0.0), (0.5, -1.0))
+    speaker = SituationSpeaker(0.7, 45.0, 1.0, (0.7, 0.1), (0.9, -0.2), (0.8, 0.0), (0.5, -1.0))
     parts = _parts(speaker, 0.3)
-    data = bundled.graph(parts).SerializeToString(deterministic=True)
-    assert data == bundled.graph(parts).SerializeToString(deterministic=True)
+    data = congestionbundle.congestion_graph(parts).SerializeToString(deterministic=True)
+    assert data == congestionbundle.congestion_graph(parts).SerializeToString(deterministic=True)
     session = runtime.InferenceSession(data)
-    state = np.tile(np.asarray(formula.start(RULES), np.float32), (5, 1))
+    state = np.tile(np.asarray(formula.start_state(RULES), np.float32), (5, 1))
     for _ in range(30):
         feed = {
-            "x": rng.random((5, signals.WIDTH)).astype(np.float32),
+            "x": rng.random((5, congestionstate.WIDTH)).astype(np.float32),
             "present": (rng.random((5, COUNT)) > 0.4).astype(np.float32),
             "dt": np.full((5, 1), 30.0, np.float32),
             "state": state,
         }
-        expected = bundled.run(parts, feed, TreeEager())
+        expected = congestionbundle.run_numpy(parts, feed, TreeEager())
         answer = dict(zip(formula.OUTPUTS, session.run(list(formula.OUTPUTS), feed), strict=True))
         for name, tensor in expected.items():
             np.testing.assert_allclose(answer[name], tensor, atol=2e-4, rtol=1e-4, err_msg=name)
@@ -301,10 +318,10 @@ def test_an_export_gives_what_numpy_gives_and_is_the_same_twice() -> None:
 
 
 def test_the_shipped_bundle_is_what_its_manifest_says() -> None:
-    assert MANIFEST["version"] == bundled.VERSION
+    assert MANIFEST["version"] == congestionbundle.VERSION
     assert tuple(MANIFEST["positions"]) == POSITIONS
     assert list(MANIFEST["outputs"]) == list(formula.OUTPUTS)
-    assert MANIFEST["state"]["start"] == pytest.approx(formula.start(RULES))
+    assert MANIFEST["state"]["start"] == pytest.approx(formula.start_state(RULES))
     files = ("congestion.onnx", "golden.json", "manifest.json")
     assert sum((BUNDLES / "congestion" / file).stat().st_size for file in files) < 500_000
     assert all(0.0 < rule.threshold < 1.0 for rule in RULES)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.congestion import learning, tuning
-from models.congestion.events import lately, starts, tally
+from models.congestion import treelearning, tuning
+from models.congestion.eventscores import flag_starts, recent_level, tally_link
 
 
 @pytest.mark.parametrize(
@@ -14,33 +14,33 @@ from models.congestion.events import lately, starts, tally
 def test_an_alarm_is_right_from_two_minutes_before_an_onset_to_the_events_end(
     alarm_s: float, found: int, wrong: int
 ) -> None:
-    t = tally(np.asarray([float(alarm_s)]), [(1000.0, 1500.0)], [(5000.0, 5050.0)], 1.0)
+    t = tally_link(np.asarray([float(alarm_s)]), [(1000.0, 1500.0)], [(5000.0, 5050.0)], 1.0)
     assert (t.found, t.wrong) == (found, wrong)
 
 
 def test_a_second_alarm_in_one_event_finds_nothing_more() -> None:
-    t = tally(np.asarray([1000.0, 1200.0]), [(1000.0, 1500.0), (3000.0, 3500.0)], [], 1.0)
+    t = tally_link(np.asarray([1000.0, 1200.0]), [(1000.0, 1500.0), (3000.0, 3500.0)], [], 1.0)
     assert (t.found, t.events, t.right, t.wrong) == (1, 2, 2, 0)
     assert t.f1 == pytest.approx(2 * 1 * 0.5 / 1.5)
 
 
 def test_flags_go_on_at_the_level_and_off_after_a_quiet_minute() -> None:
     level = np.asarray([0.1, 0.6, 0.2, 0.6, 0.2, 0.2, 0.2, 0.6])
-    assert starts(level, lately(level, 20.0), 0.5, 0.3).tolist() == [1, 7]
+    assert flag_starts(level, recent_level(level, 20.0), 0.5, 0.3).tolist() == [1, 7]
 
 
 def test_odds_become_the_share_that_is_true() -> None:
     rng = np.random.default_rng(3)
     odds = rng.normal(0, 3, 20_000)
     truth = rng.random(20_000) < 1 / (1 + np.exp(-(0.5 * odds - 1.0)))
-    scale, shift = tuning.calibrated(odds, truth)
+    scale, shift = tuning.platt_scaling(odds, truth)
     assert scale == pytest.approx(0.5, abs=0.03)
     assert shift == pytest.approx(-1.0, abs=0.06)
 
 
 def test_streets_that_are_left_out_together_are_all_streets_once() -> None:
     names = [f"{kind}_{i}" for kind in ("corridor", "grid") for i in range(10)]
-    folds = learning.folds(names)
+    folds = treelearning.street_folds(names)
     assert sorted(name for fold in folds for name in fold) == sorted(names)
     for kind in ("corridor", "grid"):
         assert all(any(name.startswith(kind) for name in fold) for fold in folds)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models import BUNDLES
-from models.congestion.scenarios.street import Street
+from models.congestion.scenarios.simstreet import SimStreet
 from models.loopfault import evaluate
 from tests.models.test_loopfault import small_street
 
@@ -22,11 +22,11 @@ def test_tables_are_of_held_out_streets_where_there_are_some(
             (place / "meta.json").write_text("{}", encoding="utf-8")
     asked = []
 
-    def street(folder: Path) -> Street:
+    def street(folder: Path) -> SimStreet:
         asked.append(folder.name)
         return small_street()
 
-    monkeypatch.setattr(evaluate, "load", street)
+    monkeypatch.setattr(evaluate, "load_street", street)
     args = argparse.Namespace(streets=tmp_path, bundle=BUNDLES / "loopfault", quick=True)
     told = list(evaluate.tables(args))
     assert asked == ["b"]

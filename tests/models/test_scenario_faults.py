@@ -7,21 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.congestion.scenarios.faults import (
+from models.congestion.scenarios.faulteffects import usual_on_time
+from models.congestion.scenarios.loopfaults import (
     KINDS,
     LASTING,
     FaultKind,
     LoopFault,
-    inject,
+    inject_faults,
     neighbours,
 )
-from models.congestion.scenarios.injuries import usual
-from models.congestion.scenarios.street import SAMPLE, Floats, LoopPlace, Street, load
+from models.congestion.scenarios.simstreet import SAMPLE, Floats, LoopPlace, SimStreet, load_street
 
-CORRIDOR = load(SAMPLE / "corridor_1048")  # pairs, two lanes
+CORRIDOR = load_street(SAMPLE / "corridor_1048")  # pairs, two lanes
 
 
-def day(hours: float = 24.0) -> Street:
+def day(hours: float = 24.0) -> SimStreet:
     """A corridor of two lanes with pairs: a vehicle every 20 s on each, every tenth a long one."""
     loops: list[LoopPlace] = []
     stays: list[Floats] = []
@@ -31,13 +31,13 @@ def day(hours: float = 24.0) -> Street:
         for part, late in (("lead", 0.0), ("trail", 0.2)):
             loops.append(LoopPlace(f"l_{lane}", "l", "corridor", lane, part, 100.0, 2.0, 4.0))  # type: ignore[arg-type]
             stays.append(np.stack([on + late, on + late + length], axis=1).round(4))
-    return Street("d", "corridor", "train", 1, hours, (), tuple(loops), tuple(stays))
+    return SimStreet("d", "corridor", "train", 1, hours, (), tuple(loops), tuple(stays))
 
 
 DAY = day()
 
 
-def of(street: Street, fault: LoopFault) -> Floats:
+def of(street: SimStreet, fault: LoopFault) -> Floats:
     """The stays of a fault's loop."""
     at = [(loop.lane, loop.part) for loop in street.loops].index((fault.lane, fault.part))
     return street.stays[at]
@@ -54,9 +54,9 @@ def within(stays: Floats, fault: LoopFault) -> Floats:
     kinds=st.lists(st.sampled_from(KINDS), min_size=1, unique=True),
 )
 def test_stays_remain_sorted_and_apart_and_other_loops_are_as_they_were(
-    seed: int, share: float, street: Street, kinds: list[FaultKind]
+    seed: int, share: float, street: SimStreet, kinds: list[FaultKind]
 ) -> None:
-    hurt, faults = inject(street, seed, share, kinds)
+    hurt, faults = inject_faults(street, seed, share, kinds)
     touched = {(fault.lane, fault.part) for fault in faults}
     assert {fault.kind for fault in faults} <= set(kinds)
     for loop, before, after in zip(street.loops, street.stays, hurt.stays, strict=True):
@@ -73,7 +73,7 @@ def test_stays_remain_sorted_and_apart_and_other_loops_are_as_they_were(
 
 @given(seed=st.integers(0, 10_000), kind=st.sampled_from(sorted(set(KINDS) - set(LASTING))))
 def test_outside_its_time_a_fault_changes_nothing(seed: int, kind: FaultKind) -> None:
-    hurt, faults = inject(DAY, seed, 0.2, [kind])
+    hurt, faults = inject_faults(DAY, seed, 0.2, [kind])
     name = {(fault.lane, fault.part) for fault in faults}
     assert len(name) == 1
     before, after = of(DAY, faults[0]), of(hurt, faults[0])
@@ -86,25 +86,25 @@ def test_outside_its_time_a_fault_changes_nothing(seed: int, kind: FaultKind) ->
 
 
 def test_the_same_seed_injures_the_same_loops() -> None:
-    one, two, other = (inject(DAY, seed, 0.5) for seed in (5, 5, 6))
+    one, two, other = (inject_faults(DAY, seed, 0.5) for seed in (5, 5, 6))
     assert one[1] == two[1] != other[1]
     for a, b in zip(one[0].stays, two[0].stays, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_all_kinds_come_and_about_as_many_loops_as_asked_for() -> None:
-    found = {fault.kind for seed in range(12) for fault in inject(CORRIDOR, seed, 0.5)[1]}
+    found = {fault.kind for seed in range(12) for fault in inject_faults(CORRIDOR, seed, 0.5)[1]}
     assert found == set(KINDS)
-    loops = {(fault.lane, fault.part) for fault in inject(CORRIDOR, 1, 0.5)[1]}
+    loops = {(fault.lane, fault.part) for fault in inject_faults(CORRIDOR, 1, 0.5)[1]}
     assert len(loops) in (len(CORRIDOR.loops) // 2, len(CORRIDOR.loops) // 2 + 1)
-    assert inject(CORRIDOR, 1, 0.0)[1] == ()
+    assert inject_faults(CORRIDOR, 1, 0.0)[1] == ()
 
 
-def examples(kind: FaultKind) -> list[tuple[LoopFault, Floats, Floats, Street]]:
+def examples(kind: FaultKind) -> list[tuple[LoopFault, Floats, Floats, SimStreet]]:
     """Faults of a kind, what the loop saw in their time before and after."""
     out = []
     for seed in range(8):
-        hurt, faults = inject(DAY, seed, 0.25, [kind])
+        hurt, faults = inject_faults(DAY, seed, 0.25, [kind])
         out += [(f, within(of(DAY, f), f), within(of(hurt, f), f), hurt) for f in faults]
     assert out
     return out
@@ -134,7 +134,7 @@ def test_chatter_makes_many_short_stays() -> None:
 def test_breakup_divides_long_vehicles_only() -> None:
     for fault, before, after, _ in examples("breakup"):
         assert 0.5 <= fault.severity <= 1
-        long = on_times(before) > 1.5 * usual(before)
+        long = on_times(before) > 1.5 * usual_on_time(before)
         assert np.isin(before[~long, 0], after[:, 0]).all()
         assert len(before) + 1 <= len(after) <= len(before) + 3 * long.sum()
 
@@ -172,7 +172,7 @@ def test_a_mismatched_loop_differs_by_what_it_says_all_day() -> None:
 
 
 def test_swapped_wires_exchange_lead_and_trail() -> None:
-    hurt, faults = inject(DAY, 1, 0.5, ["swapped"])
+    hurt, faults = inject_faults(DAY, 1, 0.5, ["swapped"])
     assert [(fault.lane, fault.part) for fault in faults] == [
         (faults[0].lane, "lead"),
         (faults[0].lane, "trail"),
@@ -183,5 +183,5 @@ def test_swapped_wires_exchange_lead_and_trail() -> None:
 
 
 def test_a_loop_without_a_neighbour_or_a_pair_gets_no_fault_that_needs_one() -> None:
-    alone = Street("a", "arterial", "train", 1, 24.0, (), DAY.loops[:1], DAY.stays[:1])
-    assert inject(alone, 1, 1.0, ["crosstalk", "overhang", "mismatch", "swapped"])[1] == ()
+    alone = SimStreet("a", "arterial", "train", 1, 24.0, (), DAY.loops[:1], DAY.stays[:1])
+    assert inject_faults(alone, 1, 1.0, ["crosstalk", "overhang", "mismatch", "swapped"])[1] == ()

@@ -15,14 +15,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from models.congestion.scenarios import generate, readings, sumo
-from models.congestion.scenarios.generate import Task, draw, make, tasks
+from models.congestion.scenarios import generate, sumo, sumoreadings
+from models.congestion.scenarios.generate import Task, draw_scene, make_scenario, tasks
 from models.congestion.scenarios.legacy import load_legacy
 from models.congestion.scenarios.scene import USUAL
-from models.congestion.scenarios.street import Kind, Split, load, load_all, load_usual, save
+from models.congestion.scenarios.simstreet import (
+    Kind,
+    Split,
+    load_street,
+    load_streets,
+    load_usual,
+    save_street,
+)
 
 SAMPLE = Path(generate.__file__).parent / "sample"
-SCENES = [draw(task) for task in tasks(24, 12)]
+SCENES = [draw_scene(task) for task in tasks(24, 12)]
 
 
 def test_any_beginning_of_the_tasks_holds_all_kinds_of_both_splits() -> None:
@@ -40,7 +47,7 @@ def test_any_beginning_of_the_tasks_holds_all_kinds_of_both_splits() -> None:
     calm=st.booleans(),
 )
 def test_a_scene_fits_together(seed: int, kind: Kind, split: Split, calm: bool) -> None:
-    scene = draw(Task(f"{kind}_{seed}", kind, split, seed, calm))
+    scene = draw_scene(Task(f"{kind}_{seed}", kind, split, seed, calm))
     assert all(rate >= 0 for flow in scene.flows for rate in flow.rates)
     assert all(incident.lane < 4 for incident in scene.incidents)
     roads = {road.name: road for road in scene.roads}
@@ -78,7 +85,7 @@ def test_calm_scenes_have_no_cause_and_held_out_ones_other_geometry() -> None:
 
 def test_a_usual_day_is_the_same_street_with_nothing_in_the_way() -> None:
     for task in tasks(24, 12):
-        day, usual = draw(task), draw(replace(task, usual=True))
+        day, usual = draw_scene(task), draw_scene(replace(task, usual=True))
         assert (usual.roads, usual.loops, usual.reach_m) == (day.roads, day.loops, day.reach_m)
         assert (usual.incidents, usual.slows, usual.about["cause"]) == ((), (), "none")
         assert usual.seed != day.seed
@@ -90,18 +97,18 @@ def test_a_usual_day_is_the_same_street_with_nothing_in_the_way() -> None:
 
 
 def test_usual_days_are_not_streets_of_their_own(tmp_path: Path) -> None:
-    (street,) = [s for s in load_all(SAMPLE) if s.kind == "corridor"]
-    save(street, tmp_path / "one")
+    (street,) = [s for s in load_streets(SAMPLE) if s.kind == "corridor"]
+    save_street(street, tmp_path / "one")
     assert load_usual(tmp_path / "one") is None
-    save(replace(street, name="quiet"), tmp_path / "one" / "usual")
-    assert [s.name for s in load_all(tmp_path)] == [street.name]
+    save_street(replace(street, name="quiet"), tmp_path / "one" / "usual")
+    assert [s.name for s in load_streets(tmp_path)] == [street.name]
     found = load_usual(tmp_path / "one")
     assert found is not None
     assert found.name == "quiet"
 
 
 def test_the_same_seed_draws_the_same_scene() -> None:
-    again = [draw(task) for task in tasks(24, 12)]
+    again = [draw_scene(task) for task in tasks(24, 12)]
     assert again == SCENES
     assert len({scene.mix for scene in SCENES}) == len(SCENES)
 
@@ -117,7 +124,7 @@ def test_a_loop_is_on_from_a_front_at_its_begin_to_a_rear_at_its_end(tmp_path: P
     head = "instantOut_id;instantOut_time;instantOut_state;instantOut_vehID\n"
     path = tmp_path / "loops.csv"
     path.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
-    first, second = readings._spans(path, 2)
+    first, second = sumoreadings._spans(path, 2)
     assert first == [(700.0, 700.4), (710.0, 711.5)]
     assert second == [(711.6, 712.0), (720.0, float("inf"))]
 
@@ -159,10 +166,10 @@ def test_a_scenario_that_fails_says_where_the_words_of_sumo_are(
     broken = tmp_path / "netconvert"
     broken.write_text("#!/bin/sh\necho no such node; exit 3\n", encoding="utf-8")
     broken.chmod(0o755)
-    monkeypatch.setattr(sumo, "binaries", lambda: tmp_path)
+    monkeypatch.setattr(sumo, "find_sumo", lambda: tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    told = make(next(tasks(1, 1)), tmp_path / "out")
+    told = make_scenario(next(tasks(1, 1)), tmp_path / "out")
     assert "netconvert failed" in told
     log = Path(told.rsplit(" ", 1)[1])
     assert "no such node" in log.read_text(encoding="utf-8")
@@ -183,12 +190,12 @@ def test_without_sumo_it_says_how_to_get_it(
 @pytest.mark.parametrize("kind", generate.KINDS)
 def test_a_scenario_can_be_driven(tmp_path: Path, kind: Kind) -> None:
     task = Task(f"{kind}_1", kind, "train", 1000 + generate.KINDS.index(kind), False, minutes=6)
-    assert "stays" in make(task, tmp_path)
-    street = load(tmp_path / "train" / task.name)
+    assert "stays" in make_scenario(task, tmp_path)
+    street = load_street(tmp_path / "train" / task.name)
     assert street.hours == 0.1
     assert sum(map(len, street.stays)) > 50
     for stays in street.stays:
         assert (np.diff(stays.ravel()) > 0).all()
         assert not len(stays) or stays[-1, 1] <= 360
-    again = make(task, tmp_path / "again")
-    assert again.split("stays")[0] == make(task, tmp_path).split("stays")[0]
+    again = make_scenario(task, tmp_path / "again")
+    assert again.split("stays")[0] == make_scenario(task, tmp_path).split("stays")[0]

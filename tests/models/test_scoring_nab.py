@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.anomaly import nab, nabrepo
-from models.anomaly.series import Series
+from models.anomaly.labelledseries import Series
 
 REPO = Path(os.environ.get("NAB_REPO", "."))
 PYTHON = os.environ.get("NAB_PYTHON", sys.executable)
@@ -28,8 +28,8 @@ def _has_nab() -> bool:
 with_nab = pytest.mark.skipif(not _has_nab(), reason="no NAB_REPO, or NAB_PYTHON has no pandas")
 
 
-def file(length: int, *windows: tuple[int, int], name: str = "realTraffic/x.csv") -> nab.File:
-    return nab.File(Series(name, np.zeros(length), ()), windows)
+def file(length: int, *windows: tuple[int, int], name: str = "realTraffic/x.csv") -> nab.NabFile:
+    return nab.NabFile(Series(name, np.zeros(length), ()), windows)
 
 
 @pytest.fixture
@@ -58,24 +58,24 @@ def corpus(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def lot(files: list[nab.File], seed: int) -> dict[str, np.ndarray]:
+def lot(files: list[nab.NabFile], seed: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     return {f.series.name: np.round(rng.random(len(f.series.values)) ** 9, 3) for f in files}
 
 
 def test_windows_are_rows_from_and_to_the_labelled_times(corpus: Path) -> None:
-    files = {f.series.name: f for f in nab.load(corpus)}
+    files = {f.series.name: f for f in nab.load_nab_files(corpus)}
     assert files["realTraffic/a.csv"].windows == ((200, 259), (400, 430))
     assert files["artificialNoAnomaly/c.csv"].windows == ()
     assert len(files["realTweets/b.csv"].series.values) == 600
 
 
 def test_the_same_without_the_folder_data(corpus: Path) -> None:
-    before = nab.load(corpus)
+    before = nab.load_nab_files(corpus)
     for path in list((corpus / "data").iterdir()):
         path.rename(corpus / path.name)
     (corpus / "data").rmdir()
-    assert [f.windows for f in nab.load(corpus)] == [f.windows for f in before]
+    assert [f.windows for f in nab.load_nab_files(corpus)] == [f.windows for f in before]
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_the_same_without_the_folder_data(corpus: Path) -> None:
 )
 def test_what_one_detection_adds_as_the_paper_has_it(at: int, adds: float) -> None:
     one = file(1000, (200, 259))
-    _, _, worth = nab.worth(one)
+    _, _, worth = nab.detection_worths(one)
     assert worth[at] == pytest.approx(adds)
     # 150 rows are probation: a detection there is neither right nor wrong
     missed = -1.0 if not 200 <= at <= 259 else 0.0
     expected = missed + (adds if at >= 150 else 0.0)
-    assert nab.raw(one, np.asarray([at])) == pytest.approx(expected)
+    assert nab.raw_score(one, np.asarray([at])) == pytest.approx(expected)
 
 
 @given(
@@ -106,18 +106,20 @@ def test_what_one_detection_adds_as_the_paper_has_it(at: int, adds: float) -> No
 )
 def test_the_best_threshold_is_no_worse_than_any(values: list[float], at: int, width: int) -> None:
     one, scores = file(300, (at, at + width)), np.asarray(values)
-    threshold, top = nab.best([one], [scores])
-    assert nab.normalised([one], [nab.at(threshold, scores)]) == pytest.approx(top)
+    threshold, top = nab.best_threshold([one], [scores])
+    assert nab.normalised_score([one], [nab.detections_at(threshold, scores)]) == pytest.approx(top)
     for level in (*np.unique(scores), 1.1):
-        assert nab.normalised([one], [nab.at(level, scores)]) <= top + 1e-9
+        assert nab.normalised_score([one], [nab.detections_at(level, scores)]) <= top + 1e-9
 
 
 def test_what_score_prints_is_read_back() -> None:
-    onset, level = nab.scored(["timestamp,value,state,onset", "t,1,0.250,0.125", '"a, b",,0.2,0'])
+    onset, level = nab.parse_scores(
+        ["timestamp,value,state,onset", "t,1,0.250,0.125", '"a, b",,0.2,0']
+    )
     assert onset.tolist() == [0.125, 0.0]
     assert level.tolist() == [0.25, 0.2]
     with pytest.raises(ValueError, match="first line"):
-        nab.scored(["timestamp,value", "t,1"])
+        nab.parse_scores(["timestamp,value", "t,1"])
 
 
 def test_published_results_are_normalised_over_the_files_that_are_asked_for(corpus: Path) -> None:
@@ -130,32 +132,32 @@ def test_published_results_are_normalised_over_the_files_that_are_asked_for(corp
         "Totals,,,,0.5,2,2,2,2,8",
     ]
     path.write_text("\n".join(rows) + "\n")
-    assert nabrepo.published(corpus)["other"] == pytest.approx(100 * (0.5 + 3) / 6)
-    assert nabrepo.published(corpus, "realTraffic/")["other"] == pytest.approx(100 * 3.5 / 4)
+    assert nabrepo.published_scores(corpus)["other"] == pytest.approx(100 * (0.5 + 3) / 6)
+    assert nabrepo.published_scores(corpus, "realTraffic/")["other"] == pytest.approx(100 * 3.5 / 4)
 
 
 def test_scores_that_do_not_fit_the_file_are_refused(corpus: Path) -> None:
     (corpus / "config").mkdir(exist_ok=True)
     with pytest.raises(RuntimeError, match="3 scores for 600 rows"):
-        nabrepo.official(corpus, {"realTraffic/a.csv": np.zeros(3)})
+        nabrepo.official_scores(corpus, {"realTraffic/a.csv": np.zeros(3)})
     with pytest.raises(RuntimeError, match="none of the files"):
-        nabrepo.official(corpus, {"x.csv": np.zeros(3)})
+        nabrepo.official_scores(corpus, {"x.csv": np.zeros(3)})
 
 
 @with_nab
 @pytest.mark.parametrize("only", ["", "realTraffic/"])
 def test_ours_agrees_with_nabs_own_code(corpus: Path, only: str) -> None:
-    files = nab.load(corpus)
+    files = nab.load_nab_files(corpus)
     scores = lot(files, seed=4)
-    told = nabrepo.official(corpus, scores, threshold=0.9, only=only, python=PYTHON)
+    told = nabrepo.official_scores(corpus, scores, threshold=0.9, only=only, python=PYTHON)
     mine = [f for f in files if f.series.name.startswith(only)]
     values = [scores[f.series.name] for f in mine]
     assert told.frozen == pytest.approx(
-        nab.normalised(mine, [nab.at(0.9, v) for v in values]), abs=0.1
+        nab.normalised_score(mine, [nab.detections_at(0.9, v) for v in values]), abs=0.1
     )
-    threshold, top = nab.best(mine, values)
+    threshold, top = nab.best_threshold(mine, values)
     assert told.optimised == pytest.approx(top, abs=0.1)
-    assert nab.normalised(mine, [nab.at(told.threshold, v) for v in values]) == pytest.approx(
-        told.optimised, abs=0.1
-    )
+    assert nab.normalised_score(
+        mine, [nab.detections_at(told.threshold, v) for v in values]
+    ) == pytest.approx(told.optimised, abs=0.1)
     assert threshold == pytest.approx(told.threshold)

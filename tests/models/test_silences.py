@@ -6,15 +6,23 @@ from collections.abc import Mapping
 import pytest
 
 from edge.infer.sites import Role
-from models.loopfault.silences import DAY, HOURS, Site, alarms, delays, road, silenced
+from models.loopfault.silences import (
+    DAY,
+    HOURS,
+    SilenceSite,
+    naming_delays,
+    random_road,
+    silence_alarms,
+    silence_lane,
+)
 
 
 def dying(a_minute: float, share: float, seed: int, role: Role = "mainline") -> float | None:
     """Minutes until it is named, after half a day in which it lived."""
     pace = {"beside": a_minute, "dying": a_minute * share}
     beside: Role = "bicycle" if role == "bicycle" else "mainline"
-    of = road(lambda _: pace, 0.5 + HOURS / 24.0, seed, {"dying": role, "beside": beside})
-    (told,) = [m for lane, _, _, m in delays(of, [DAY // 2]) if lane == "dying"]
+    of = random_road(lambda _: pace, 0.5 + HOURS / 24.0, seed, {"dying": role, "beside": beside})
+    (told,) = [m for lane, _, _, m in naming_delays(of, [DAY // 2]) if lane == "dying"]
     return told
 
 
@@ -52,19 +60,19 @@ def by_day(hour: float) -> Mapping[str, float]:
 
 
 def test_a_quiet_fortnight_of_a_road_that_is_empty_at_night_has_no_alarm() -> None:
-    of = road(by_day, 14.0)
-    assert [a for a in alarms(of)] == []
+    of = random_road(by_day, 14.0)
+    assert [a for a in silence_alarms(of)] == []
 
 
 def test_a_lane_that_dies_by_night_is_named_in_the_morning() -> None:
-    of = road(by_day, 3.0)
+    of = random_road(by_day, 3.0)
     from_slot = 2 * DAY + 120  # one o'clock
 
     def play(first: int):  # type: ignore[no-untyped-def]
         for i, (ticks, wall_s) in enumerate(of.play(first)):  # type: ignore[misc]
-            yield (silenced(ticks, "over") if i >= from_slot else ticks), wall_s
+            yield (silence_lane(ticks, "over") if i >= from_slot else ticks), wall_s
 
-    (told,) = alarms(Site("road", of.lanes, (), 3.0, play))
+    (told,) = silence_alarms(SilenceSite("road", of.lanes, (), 3.0, play))
     hour = told.at_s / 3600.0 % 24.0
     assert told.lane == "over"
     assert 5.5 < hour < 8.0

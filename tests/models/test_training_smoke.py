@@ -14,13 +14,20 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from edge.infer.guard import Guard
 from edge.infer.judge import Judge, JudgeSetup
+from edge.infer.modelguard import ModelGuard
 from models import BUNDLES
-from models.congestion.scenarios.faults import inject
-from models.congestion.scenarios.play import play
-from models.congestion.scenarios.street import SAMPLE, Floats, Interval, Street, load_all, save
-from models.loopfault.data import site
+from models.congestion.scenarios.loopfaults import inject_faults
+from models.congestion.scenarios.playstreet import play_ticks
+from models.congestion.scenarios.simstreet import (
+    SAMPLE,
+    Floats,
+    Interval,
+    SimStreet,
+    load_streets,
+    save_street,
+)
+from models.loopfault.playedstreets import site_of_street
 
 ROOT: Final = Path(__file__).parents[2]
 ELSEWHERE: Final = ROOT / ".venv-train/bin/python"
@@ -46,7 +53,7 @@ def _again(spans: Floats, whole_s: float) -> Floats:
     return np.concatenate([spans.clip(0, whole_s) + k * whole_s for k in range(TIMES)])
 
 
-def longer(street: Street) -> Street:
+def longer(street: SimStreet) -> SimStreet:
     """The street several times in a row: its traffic and its truth."""
     whole_s = street.hours * 3600
     links = tuple(
@@ -65,16 +72,16 @@ def longer(street: Street) -> Street:
 
 
 @pytest.fixture(scope="module")
-def streets() -> list[Street]:
-    return [longer(street) for street in load_all(SAMPLE)]
+def streets() -> list[SimStreet]:
+    return [longer(street) for street in load_streets(SAMPLE)]
 
 
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory, streets: list[Street]) -> Path:
+def bundles(tmp_path_factory: pytest.TempPathFactory, streets: list[SimStreet]) -> Path:
     """The folder of both bundles, written by the commands that `make models` runs."""
     kept, out = tmp_path_factory.mktemp("streets"), tmp_path_factory.mktemp("bundles")
     for street in streets:
-        save(street, kept / street.name)
+        save_street(street, kept / street.name)
     played = str(tmp_path_factory.mktemp("played"))
     small = {
         "loopfault": [
@@ -104,15 +111,19 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, streets: list[Street]) -> 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_what_was_trained_proves_itself_to_the_gateway(name: str, bundles: Path) -> None:
-    guard = Guard(name, bundles / name, hurry=False)
+    guard = ModelGuard(name, bundles / name, hurry=False)
     assert guard.load(), guard.why  # its checksum, its shapes, and all golden cases
     assert guard.manifest is not None
-    assert guard.manifest.sha256 != Guard(name, BUNDLES / name).sha256  # not the one that ships
+    assert (
+        guard.manifest.sha256 != ModelGuard(name, BUNDLES / name).sha256
+    )  # not the one that ships
 
 
-def _judged(street: Street, bundles: Path, event: str) -> list[tuple[str, float, dict[str, Any]]]:
+def _judged(
+    street: SimStreet, bundles: Path, event: str
+) -> list[tuple[str, float, dict[str, Any]]]:
     """(where, when, what) of each flag that goes on."""
-    lanes, approaches = site(street)
+    lanes, approaches = site_of_street(street)
     setup = JudgeSetup(
         tuple(lanes), PERIOD_S * 1_000_000_000, anomaly=False, hurry=False,
         approaches=tuple(approaches),
@@ -121,7 +132,7 @@ def _judged(street: Street, bundles: Path, event: str) -> list[tuple[str, float,
     judge.load()
     told = [
         draft
-        for end_s, ticks in play(street, PERIOD_S)
+        for end_s, ticks in play_ticks(street, PERIOD_S)
         for draft in judge.judge(round(end_s * 1e9), [], ticks).events
     ]
     return [
@@ -132,7 +143,7 @@ def _judged(street: Street, bundles: Path, event: str) -> list[tuple[str, float,
 
 
 def test_it_finds_the_jams_of_the_sample_and_no_others(
-    bundles: Path, streets: list[Street]
+    bundles: Path, streets: list[SimStreet]
 ) -> None:
     found = true = 0
     for street in streets:
@@ -147,12 +158,12 @@ def test_it_finds_the_jams_of_the_sample_and_no_others(
 
 
 def test_it_names_loops_that_are_stuck_and_no_sound_ones(
-    bundles: Path, streets: list[Street]
+    bundles: Path, streets: list[SimStreet]
 ) -> None:
     words: list[tuple[str, str]] = []
     for street in streets:
         assert _judged(street, bundles, "sensor_fault") == []
-        injured, faults = inject(street, 1, 0.3, ["stuck_on"])
+        injured, faults = inject_faults(street, 1, 0.3, ["stuck_on"])
         stuck = {(fault.lane, fault.part) for fault in faults}
         for lane, _, body in _judged(injured, bundles, "sensor_fault"):
             assert (lane, body["part"]) in stuck

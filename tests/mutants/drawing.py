@@ -17,7 +17,7 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "store": ("edge/store/*.py",),
     "uplink": ("edge/uplink/*.py", "edge/uplink/wire/*.py"),
     "platform": ("edge/platform/*.py",),
-    "recovery": ("edge/app/recover.py", "edge/app/ledger.py", "edge/app/before.py"),
+    "recovery": ("edge/app/recover.py", "edge/app/windowcommitter.py", "edge/app/previousrun.py"),
     "stage": ("edge/acquire/stage.py",),
 }
 SUITES: Final = (

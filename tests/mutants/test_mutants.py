@@ -95,7 +95,7 @@ def test_a_mutant_is_killed_by_the_test_that_notices_it_and_by_no_other(tmp_path
     tests = ["tests/core/test_numbers.py"]
     with Bench() as copy:
         assert copy.passes(tests, 60)
-        wrong = source.replace(b"def stepped", b"def _stepped", 1)
+        wrong = source.replace(b"def decode_steps", b"def _decode_steps", 1)
         assert wrong != source
         killed = copy.trial(path, wrong, tests, [1.0])
         assert killed.fate is Fate.KILLED

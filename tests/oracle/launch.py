@@ -9,18 +9,18 @@ import os
 import sys
 from pathlib import Path
 
-from drivers.meters import table
-from edge.acquire import clock, floor
+from drivers.meters import mapfile
+from edge.acquire import clock, timefloor
 from edge.cli.main import main
 
 if __name__ == "__main__":
-    table.SITE = Path(__file__).parent / "tables"  # type: ignore[misc]
+    mapfile.SITE = Path(__file__).parent / "tables"  # type: ignore[misc]
     assert hasattr(clock, "BOOT_ID")
     clock.BOOT_ID = Path(os.environ["ORACLE_BOOT"])  # type: ignore[misc]
     known = clock.SystemClock.__init__.__kwdefaults__
     assert known is not None
     assert "kernel" in known
     known["kernel"] = lambda: clock.Discipline(True, 0)
-    assert hasattr(floor, "SETTLE_NS")
-    floor.SETTLE_NS = 0  # type: ignore[misc]  # a wall far beyond the release is believed at once
+    assert hasattr(timefloor, "SETTLE_NS")
+    timefloor.SETTLE_NS = 0  # type: ignore[misc]  # a wall far beyond the release is believed at once
     sys.exit(main())

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from drivers.sim.gpio import SimChip
-from drivers.sim.loops import LoopPair, Passage
+from drivers.sim.loops import LoopPair, SimVehicle
 
 ANSWER: Final = struct.Struct("<BIIq")
 LANES: Final = ("north", "south")
@@ -90,7 +90,7 @@ class Lane(threading.Thread):
         )  # fmt: skip
         while not self._end.is_set():
             now_ns = time.monotonic_ns()
-            passage = Passage(0.02, self._rng.uniform(30, 70), self._rng.uniform(3.5, 6.0))
+            passage = SimVehicle(0.02, self._rng.uniform(30, 70), self._rng.uniform(3.5, 6.0))
             for one in pair.play([passage], now_ns, "real"):
                 self.passed.append((now_ns + one.lead_on_ns, now_ns + one.trail_off_ns))
             self._end.wait(self._rng.uniform(0.8, 2.5))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from edge.core import Draft, Envelope, Stream
-from edge.core.numbers import steps
+from edge.core.numbers import encode_steps
 from edge.platform.auditor import Auditor, AuditReport
 from edge.store.drops import PendingDrops
 from edge.uplink.wire import CHAIN_START, DecodedMessage, chain_map, decode, encode
@@ -75,6 +75,7 @@ def manifest(
     numbers = [one.data["seq"] for one in sealed]
     body = {
         "epoch_of": E1, "stream_of": str(of), "first": numbers[0], "last": numbers[-1],
-        "count": len(numbers), "seqs": steps(numbers), "sha256": chain.hex(), "clock": [], **more,
+        "count": len(numbers), "seqs": encode_steps(numbers), "sha256": chain.hex(), "clock": [],
+        **more,
     }  # fmt: skip
     return message(seq, stream=Stream.MANIFEST, source=str(of), at=(999, 999), body=body)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from edge.core import Draft, Key, Record, Stream
-from edge.core.numbers import steps
+from edge.core import Draft, Record, RecordKey, Stream
+from edge.core.numbers import encode_steps
 from edge.uplink.manifests import Manifests
 from tests.platform.made_records import S, moment
 
@@ -50,7 +50,7 @@ class _Epoch:
 
     def number(self, draft: Draft) -> Record:
         self.counts[str(draft.stream)] += 1
-        key = Key(self.epoch, draft.stream, self.counts[str(draft.stream)])
+        key = RecordKey(self.epoch, draft.stream, self.counts[str(draft.stream)])
         return Record(key, draft.source, self.boot, draft.from_ns, draft.to_ns, draft.body)
 
     def hand_over(self, record: Record) -> None:
@@ -74,7 +74,7 @@ class _Epoch:
             return
         last = mine[-1]
         numbers = {n for r in mine for _, _, n in self.story.numbers_of(r)}
-        body = {**last.body, "covers": steps(numbers)}
+        body = {**last.body, "covers": encode_steps(numbers)}
         merged = Record(last.key, "s0", self.boot, mine[0].from_ns, last.to_ns, body)
         self.waiting = [r for r in self.waiting if r.source != "s0"] + [merged]
         self.waiting.sort(key=lambda r: r.key.seq)

@@ -13,7 +13,7 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.core import Envelope, Key, Record, Stream
+from edge.core import Envelope, Record, RecordKey, Stream
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.uplink.manifests import Manifests
 from edge.uplink.wire import Payload, Topics, decode, decode_receipts, encode
@@ -41,7 +41,7 @@ def record(
 ) -> Record:  # fmt: skip
     start, end = at or ((seq - 1) * 60, seq * 60)
     found = {"covered_s": float(end - start), "x": seq} if body is None else body
-    return Record(Key(epoch, stream, seq), source, boot, start * S, end * S, found)
+    return Record(RecordKey(epoch, stream, seq), source, boot, start * S, end * S, found)
 
 
 def envelope(made: Record, tq: str = "ntp", *, late: bool = False, again: bool = False) -> Envelope:

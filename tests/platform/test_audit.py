@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core import ConfigError, Record, Stream
-from edge.core.numbers import size
+from edge.core.numbers import count_in_ranges
 from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.auditor import Auditor, AuditReport
 from edge.platform.days import UNKNOWN, day_of
@@ -154,7 +154,7 @@ def test_a_finding_is_near_a_day(tmp_path: Path) -> None:
     first, second = (done.days.days[day] for day in ("2026-11-25", "2026-11-26"))
     assert (first.records, second.records) == (night - 1, 99)
     assert first.least() == ("air/hut", (night - 1) * 60.0)
-    assert size(done.missing[E1, "air"]) == 2
+    assert count_in_ranges(done.missing[E1, "air"]) == 2
 
 
 @pytest.mark.parametrize(

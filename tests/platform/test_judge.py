@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core.numbers import size
+from edge.core.numbers import count_in_ranges
 from edge.platform.completeness import (
     CompletenessCheck,
     _before,
@@ -67,7 +67,7 @@ def test_what_is_left_of_ranges(one: list[tuple[int, int]], two: list[tuple[int,
     truth -= {n for a, b in others for n in range(a, b + 1)}
     assert [n for a, b in left for n in range(a, b + 1)] == sorted(truth)
     assert all(b + 1 < c for (_, b), (c, _) in pairwise(left))
-    assert size(left) == len(truth)
+    assert count_in_ranges(left) == len(truth)
 
 
 def test_what_no_manifest_seals_are_own_numbers_only() -> None:

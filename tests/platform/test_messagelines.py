@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.demo.show import RED, Board, _coloured, _folded
+from edge.demo.display import RED, DemoDisplay, _coloured, _folded
 from edge.platform.messagelines import _span, _stream_text, event_text, message_line
 from edge.uplink.wire import JSON, DecodedMessage, decode
 
@@ -56,7 +56,7 @@ def test_kind_and_state_stand_where_the_text_does_not_say_them(
 
 
 def test_the_demos_table_says_a_flag_once_and_a_raised_one_in_red() -> None:
-    board = Board("demo")
+    board = DemoDisplay("demo")
     board.take(event(event="congestion", state="on", by=BY, text=JAM))
     board.take(event(event="congestion", state="off", by=BY, text=MOVES))
     on, off = board.rows()[-3:-1]
@@ -130,7 +130,7 @@ def test_lanes_and_bays_say_what_a_person_looks_for(body: dict[str, object], say
 
 
 def test_the_demos_table_has_a_row_for_a_bay() -> None:
-    board = Board("demo")
+    board = DemoDisplay("demo")
     header = {"v": 1, "gw": "gw-1", "epoch": 7, "stream": "bay", "source": "bakery", "boot": 1,
               "from": "2026-11-25T01:00:00.000Z", "to": "2026-11-25T01:01:00.000Z", "tq": "ntp",
               "mono": [0, 60]}  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core import Kind, Point, Quantity, Record, Stream
+from edge.core import Point, PointKind, Quantity, Record, Stream
 from edge.core.quality import Reason, bad, uncertain
 from edge.platform import registercontinuity
 from edge.platform.audit import audit_store
@@ -27,18 +27,18 @@ from edge.platform.registercontinuity import (
     _is_continuous,
     _reading,
 )
-from edge.process.events import meter
-from edge.process.merge import merge
-from edge.process.total import Total
+from edge.process.engineevents import meter_event
+from edge.process.merge import merge_bodies
+from edge.process.registerwindow import RegisterWindow
 from tests.platform.made_records import E1, E2, GW, S, entry, record, sealed
 
 DOUBTS = (uncertain(Reason.GAP), bad(Reason.GAP), bad(Reason.SILENT))
-POINT = Point("energy_import", Quantity.ENERGY, kind=Kind.TOTAL, resolution=0.1)
+POINT = Point("energy_import", Quantity.ENERGY, kind=PointKind.TOTAL, resolution=0.1)
 
 
 def told(rng: Random, windows: int) -> list[Record]:
     """A meter's windows of a minute: it stands still, grows, jumps, is reset, and is doubted."""
-    total = Total(POINT, 10.0)
+    total = RegisterWindow(POINT, 10.0)
     reading = rng.choice((0.0, 1234.5))
     records: list[Record] = []
     events: list[Record] = []
@@ -58,7 +58,7 @@ def told(rng: Random, windows: int) -> list[Record]:
         points = {"energy_import": total.body()}
         for jump in total.jumps:
             before, after = total.step.value(jump.before), total.step.value(jump.after)
-            draft = meter("hut", jump.at_ns, "energy_import", "kWh", before, after, jump.kind)
+            draft = meter_event("hut", jump.at_ns, "energy_import", "kWh", before, after, jump.kind)
             at_s = jump.at_ns // S
             events.append(
                 record(len(events) + 1, stream=Stream.EVENT, at=(at_s, at_s), body=dict(draft.body))
@@ -68,7 +68,7 @@ def told(rng: Random, windows: int) -> list[Record]:
         records.append(record(window + 1, stream=Stream.ENERGY, body=body))
         if rng.random() < 0.1:  # a restart: from its state, as a snapshot keeps it
             state = total.state()
-            total = Total(POINT, 10.0)
+            total = RegisterWindow(POINT, 10.0)
             total.load(state)
     return [*_merged(rng, records), *events]
 
@@ -80,7 +80,7 @@ def _merged(rng: Random, records: list[Record]) -> list[Record]:
         each = record_
         if found and rng.random() < 0.2 and "covers" not in found[-1].body:
             one = found.pop()
-            body = {**merge(one.body, each.body), "covers": [[one.key.seq, each.key.seq, 1]]}
+            body = {**merge_bodies(one.body, each.body), "covers": [[one.key.seq, each.key.seq, 1]]}
             each = Record(each.key, each.source, each.boot, one.from_ns, each.to_ns, body)
         found.append(each)
     return found

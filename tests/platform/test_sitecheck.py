@@ -15,8 +15,8 @@ from edge.platform.keepquota import KEPT_PER_KIND
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
 from edge.platform.recordstore import open_store
 from edge.platform.sitecheck import SITES_SHOWN, SiteCheck, refused_findings
-from edge.provision.rows import Asked, State
-from edge.provision.store import Store as Desk
+from edge.provision.gatewaystore import GatewayStore as Desk
+from edge.provision.registryrows import ClaimRequest, ClaimState
 from tests.platform.made_records import E1, GW, TOPICS, entry, record
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -137,9 +137,9 @@ def test_topics_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch) -
 def test_the_sites_stand_in_a_list_or_in_the_store_of_the_enrolment_server(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "store.db")
     for number, site in enumerate(("mitte", "nord")):
-        asked = Asked(
+        asked = ClaimRequest(
             f"claim{number}", b"d", site, f"role{number}", f"gw-000{number}", b"k%d" % number,
-            b"csr", State.PENDING, NOW, "192.0.2.1",
+            b"csr", ClaimState.PENDING, NOW, "192.0.2.1",
         )  # fmt: skip
         desk.take(asked)
         desk.approve(asked.claim, NOW)

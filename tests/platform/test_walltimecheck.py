@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.app.sealing import OWNER, Sealing
+from edge.app.manifestschedule import MANIFEST_OWNER, ManifestSchedule
 from edge.core import Draft, Stamp, Stream, TimeQuality
 from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.receivedrecord import ReceivedRecord, make_received
@@ -51,14 +51,14 @@ class Box:
             run_dir=self.folder, ballast_bytes=0,
         )  # fmt: skip
         self.dating = Timestamper(self.writer, self.writer.epoch.boot)
-        self.sealing = Sealing(self.writer.epoch, 900, None, self.now())
+        self.sealing = ManifestSchedule(self.writer.epoch, 900, None, self.now())
         self.writer.riding = self.sealing.riding
         boots = {stored.record.boot for stored in self.writer.handed}
         clocks = {
             boot: (await self.writer.marks(boot), await self.writer.bounds(boot)) for boot in boots
         }
         found = self.sealing.begin(
-            await self.writer.state(OWNER), self.writer.handed, clocks, self.now()
+            await self.writer.state(MANIFEST_OWNER), self.writer.handed, clocks, self.now()
         )
         self.waiting = {}
         after = 0

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import drivers
-from drivers.meters.register_map import load, tables
-from drivers.sim.meter import Load
+from drivers.meters.register_map import list_maps, load_register_map
+from drivers.sim.meter import MeterLoad
 from edge.core.point import Point
 from edge.core.quality import Reason
 from edge.core.reading import Bad, Sample, sweep
 from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine
-from tests.process.build import MINUTE, S, events
-from tests.process.build import setup as of
+from tests.process.make_engine import MINUTE, S, events
+from tests.process.make_engine import setup as of
 
 ABSENT: Final = Bad(Reason.ADDRESS)
 GRAINS: Final[Mapping[str, Mapping[str, float]]] = {  # what a telegram does not tell any finer
@@ -32,12 +32,12 @@ Twist = Callable[[Values, float], Values]
 
 def points_of(driver: str) -> tuple[Point, ...]:
     """All that a driver tells."""
-    if driver in tables():
-        return tuple(register.point for register in load(driver).registers)
+    if driver in list_maps():
+        return tuple(register.point for register in load_register_map(driver).registers)
     return tuple(drivers.chip(driver).DRIVER.points)
 
 
-class Coarse(Load):
+class Coarse(MeterLoad):
     """Takes a load as constant for longer than the simulator of the wire does: for long days."""
 
     STEP_S = 15.0

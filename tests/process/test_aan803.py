@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from edge.core import ConfigError
 from edge.process.aan803 import (
-    GRID,
+    GRID_CEL,
     TABLES,
-    Cell,
+    AlphasenseCell,
     coefficient,
     compensate,
     compensate_ozone,
@@ -23,12 +23,12 @@ from edge.process.aan803 import (
 )
 
 FACTS = Path(__file__).parents[2] / "../shared/facts"
-NO2 = Cell("NO2-A43F", 224, 226, 10, 5, 0.223)
+NO2 = AlphasenseCell("NO2-A43F", 224, 226, 10, 5, 0.223)
 NAMES = {"A4_NO2": "NO2-A43F", "A4_OX": "OX-A431", "B4_NO2": "NO2-B43F", "B4_OX": "OX-B431"}
 
 
-def cell(kind: str, algorithm: int) -> Cell:
-    return Cell(kind, 300, 290, 40, -20, 0.5, algorithm)
+def cell(kind: str, algorithm: int) -> AlphasenseCell:
+    return AlphasenseCell(kind, 300, 290, 40, -20, 0.5, algorithm)
 
 
 def test_the_published_example_of_an_no2_cell() -> None:
@@ -67,7 +67,7 @@ def test_algorithm_4_takes_its_coefficient_as_millivolts() -> None:
 
 def test_no2_is_taken_from_an_ox_cell() -> None:
     assert without_no2(30.0, 0.334, 20.0, 0.3) == pytest.approx(71.8563, abs=5e-5)
-    ox = Cell("OX-A431", 227, 219, 0, 0, 0.334)
+    ox = AlphasenseCell("OX-A431", 227, 219, 0, 0, 0.334)
     same = without_no2(corrected_mv(ox, 0.270, 0.230, 20), 0.334, 20.0, 0.3)
     assert compensate_ozone(ox, 0.270, 0.230, 20, 20.0, 0.3) == same
     assert compensate_ozone(ox, 0.270, 0.230, 20, 0.0, 0.3) == compensate(ox, 0.270, 0.230, 20)
@@ -88,8 +88,8 @@ def test_every_cell_has_two_algorithms_with_a_value_for_each_step(kind: str) -> 
     assert len(TABLES[kind]) == 2
     for algorithm, table in TABLES[kind].items():
         assert 1 <= algorithm <= 4
-        assert len(table) == len(GRID)
-        for cel, want in zip(GRID, table, strict=True):
+        assert len(table) == len(GRID_CEL)
+        for cel, want in zip(GRID_CEL, table, strict=True):
             assert coefficient(cell(kind, algorithm), cel) == pytest.approx(want)
 
 
@@ -135,7 +135,7 @@ def test_the_tables_are_those_of_the_collected_facts() -> None:
     if not path.exists():
         pytest.skip("the collected facts are not here")
     facts = tomllib.loads(path.read_text())["alphasense_aan803"]
-    assert tuple(facts["temperatures_c"]) == GRID
+    assert tuple(facts["temperatures_c"]) == GRID_CEL
     kinds = {key: found for key, found in facts.items() if key[:3] in ("A4_", "B4_")}
     assert len(kinds) == len(TABLES)
     for key, found in kinds.items():
@@ -162,7 +162,7 @@ def test_the_collected_vectors() -> None:
                 )  # fmt: skip
                 assert ozone == pytest.approx(ppb, abs=5e-5)
             case {"WEc_mV": millivolts, "ppb": ppb}:
-                one = Cell(
+                one = AlphasenseCell(
                     "NO2-A43F", given["WEe_mV"], given["AEe_mV"], 0, 0, given["sens_mV_per_ppb"]
                 )
                 volts = given["WEu_mV"] / 1000, given["AEu_mV"] / 1000

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from edge.core.quality import Reason
 from edge.core.reading import Bad, Sweep, sweep
 from edge.process.aan803 import compensate, compensate_ozone
-from edge.process.calibration import Correction, Inputs
-from edge.process.calibration.correction import growth
-from edge.process.engine import DeviceSetup, Engine, Setup
-from tests.process.build import MINUTE, S, body, engine, sweeps
+from edge.process.calibration import CalibrationInputs, Correction
+from edge.process.calibration.correction import humidity_growth
+from edge.process.engine import DeviceSetup, Engine, EngineSetup
+from tests.process.make_engine import MINUTE, S, body, engine, sweeps
 from tests.process.weather import (
     CELLS,
     DRY,
@@ -35,7 +35,7 @@ def test_humidity_comes_from_another_device() -> None:
     made = engine(WEATHER, counter(DRY))
     made.sweeps([weather(0.5), *(dust(i, 10.0) for i in (0, 1, 2))])
     point = body(made.close(3 * S), DUST)["points"]["pm2_5"]
-    assert point["mean"] == pytest.approx(10 / growth(0.35, 80.0), abs=0.05)
+    assert point["mean"] == pytest.approx(10 / humidity_growth(0.35, 80.0), abs=0.05)
     # before it was known, the measured value stands, and is marked
     assert point["quality"] == {"good": 2, "uncertain:calibration": 1}
 
@@ -50,7 +50,7 @@ def test_a_value_is_corrected_with_what_the_humidity_really_is() -> None:
     """90 % that a certificate makes 70 %: nine tenths of the water were never there."""
     corrected = replace(WEATHER, corrections=(RIGHT_RH,))
     point = dried(corrected, [dust(1, 100.0), weather(0, percent=90.0)])
-    assert point["mean"] == pytest.approx(100 / growth(0.35, 70.0), abs=0.05)
+    assert point["mean"] == pytest.approx(100 / humidity_growth(0.35, 70.0), abs=0.05)
     assert point["quality"] == {"good": 1}
 
 
@@ -105,7 +105,7 @@ def test_the_order_in_which_buses_are_heard_changes_nothing(
 
 
 def test_an_engine_that_goes_on_knows_the_humidity_of_before() -> None:
-    setup = Setup(devices=(replace(WEATHER, corrections=(RIGHT_RH,)), counter(DRY)))
+    setup = EngineSetup(devices=(replace(WEATHER, corrections=(RIGHT_RH,)), counter(DRY)))
     made = Engine(setup)
     made.start(0)
     made.sweeps([weather(59), dust(59, 10.0), dust(61, 10.0)])
@@ -152,7 +152,7 @@ def test_a_gas_without_temperature_or_without_its_partner_is_no_number() -> None
 
 
 def test_memory_is_bounded_and_the_past_is_forgotten() -> None:
-    inputs = Inputs([RH], {HUT: WEATHER.points})
+    inputs = CalibrationInputs([RH], {HUT: WEATHER.points})
     for i in range(10_000):
         inputs.take(weather(i))
     assert inputs.at(RH, 9_999 * S) == 80.0

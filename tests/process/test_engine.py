@@ -12,7 +12,7 @@ from edge.core.edge import Contact
 from edge.core.quality import Reason
 from edge.core.record import Stream
 from edge.process.engine import Engine
-from tests.process.build import (
+from tests.process.make_engine import (
     AIR,
     HEAT,
     METER,
@@ -28,8 +28,8 @@ from tests.process.build import (
     setup,
     sweeps,
 )
+from tests.process.random_site import World, worlds
 from tests.process.windows import SLOW, run
-from tests.process.worlds import World, worlds
 
 
 @SLOW

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core.edge import Contact
-from edge.process.bay import BaySetup
-from edge.process.engine import Engine, Setup
+from edge.process.approachsignal import SignalSetup
+from edge.process.baywindow import BaySetup
+from edge.process.engine import Engine, EngineSetup
 from edge.process.phase import PhaseSetup
-from edge.process.signals import SignalSetup
-from tests.process.build import (
+from tests.process.make_engine import (
     AIR,
     HEAT,
     METER,
@@ -33,8 +33,8 @@ from tests.process.build import (
     setup,
     sweeps,
 )
+from tests.process.random_site import SITE, World, worlds
 from tests.process.windows import SLOW, packed, run
-from tests.process.worlds import SITE, World, worlds
 
 
 @SLOW
@@ -172,7 +172,7 @@ def test_a_lane_goes_on_unless_its_geometry_is_another(
 
 
 NORTH = PhaseSetup("north_green", "north", "green")
-BAD = Setup(
+BAD = EngineSetup(
     lanes=(PAIR, SINGLE, replace(SINGLE, name="east_2", no_activity_s=300.0)),
     pulses=(HEAT,),
     bays=(BaySetup("bakery", max_stay_min=5.0),),

@@ -6,11 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.process.traffic.histogram import SPEED, TIME, Bins, Histogram, merged
+from edge.process.traffic.histogram import (
+    SPEED_BINS,
+    TIME_BINS,
+    Bins,
+    HistogramCounts,
+    merge_histograms,
+)
 
 
-def made(values: list[int], bins: Bins = SPEED) -> Histogram:
-    histogram = Histogram(bins)
+def made(values: list[int], bins: Bins = SPEED_BINS) -> HistogramCounts:
+    histogram = HistogramCounts(bins)
     for value in values:
         histogram.add(value, 36_000_000_000 // value if value else 0)
     return histogram
@@ -35,7 +41,7 @@ def test_percentiles_are_interpolated_within_a_bin() -> None:
 
 
 def test_what_is_beyond_the_last_bin_is_counted_there() -> None:
-    told = made([400, 7_200_000], TIME).body()  # 0.4 s, and two hours at night
+    told = made([400, 7_200_000], TIME_BINS).body()  # 0.4 s, and two hours at night
     assert told["counts"][-1] == 1
     assert told["first"] + len(told["counts"]) - 1 == told["bins"] == 60
     assert told["p85"] == 30
@@ -44,7 +50,7 @@ def test_what_is_beyond_the_last_bin_is_counted_there() -> None:
 
 def test_another_scale_does_not_merge() -> None:
     with pytest.raises(ValueError, match="not a histogram"):
-        merged(SPEED, made([500]).body(), made([500], TIME).body())
+        merge_histograms(SPEED_BINS, made([500]).body(), made([500], TIME_BINS).body())
 
 
 VALUES = st.lists(st.integers(1, 2500), max_size=20)
@@ -55,6 +61,6 @@ def test_merging_is_associative_and_equals_one_histogram(
     a: list[int], b: list[int], c: list[int]
 ) -> None:
     one, two, three = (made(each).body() for each in (a, b, c))
-    left = merged(SPEED, merged(SPEED, one, two), three)
-    right = merged(SPEED, one, merged(SPEED, two, three))
+    left = merge_histograms(SPEED_BINS, merge_histograms(SPEED_BINS, one, two), three)
+    right = merge_histograms(SPEED_BINS, one, merge_histograms(SPEED_BINS, two, three))
     assert json.dumps(left) == json.dumps(right) == json.dumps(made(a + b + c).body())

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core import Contact, Doubted
+from edge.core import Contact, DoubtedLoop
 from edge.core.quality import Reason
-from edge.core.reading import Bad, Doubt
+from edge.core.reading import Bad, UncertainValue
 from edge.process.engine import Engine
-from edge.process.merge import merge
-from edge.process.traffic.belief import HEALTH, STATES
-from edge.process.traffic.single import body as single_body
-from tests.process.build import (
+from edge.process.merge import merge_bodies
+from edge.process.traffic.loopselection import HEALTH_STATES, STATES
+from edge.process.traffic.singleloopspeed import single_speed_body as single_body
+from tests.process.make_engine import (
     AIR,
     HEAT,
     METER,
@@ -30,8 +30,8 @@ from tests.process.build import (
     presences,
     sweeps,
 )
+from tests.process.random_site import SITE, World, worlds
 from tests.process.windows import SLOW, run
-from tests.process.worlds import SITE, World, worlds
 
 
 def bodies(world: World) -> dict[str, list[dict[str, Any]]]:
@@ -70,7 +70,7 @@ def judged(world: World, chance: random.Random) -> list[list[dict[str, Any]]]:
 def test_merging_is_associative_to_the_bit(world: World, chance: random.Random) -> None:
     for records in judged(world, chance):
         for a, b, c in zip(records, records[1:], records[2:], strict=False):
-            left, right = merge(merge(a, b), c), merge(a, merge(b, c))
+            left, right = merge_bodies(merge_bodies(a, b), c), merge_bodies(a, merge_bodies(b, c))
             assert json.dumps(left) == json.dumps(right)
 
 
@@ -88,7 +88,7 @@ def both(part: Any, feed: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Two windows merged, and one window of both."""
     first, second = windows(engine(part), feed, MINUTE, 2 * MINUTE)
     (whole,) = windows(engine(part), feed, 2 * MINUTE)
-    return merge(first, second), whole
+    return merge_bodies(first, second), whole
 
 
 VALUES = st.lists(st.floats(0, 999), min_size=32, max_size=60)
@@ -115,14 +115,16 @@ def test_two_windows_of_a_register_are_one(steps: list[int]) -> None:
 
 def test_good_values_outweigh_uncertain_ones_over_windows_too() -> None:
     made = engine(AIR)
-    made.sweeps(sweeps("hut_air", [(1, (10.0, 20.0)), (61, (Doubt(90.0, Reason.WARMUP), 20.0))]))
+    made.sweeps(
+        sweeps("hut_air", [(1, (10.0, 20.0)), (61, (UncertainValue(90.0, Reason.WARMUP), 20.0))])
+    )
     good, doubtful = (dict(body(made.close(i * MINUTE), "hut_air")) for i in (1, 2))
-    for merged in (merge(good, doubtful), merge(doubtful, good)):
+    for merged in (merge_bodies(good, doubtful), merge_bodies(doubtful, good)):
         told = merged["points"]["pm2_5"]
         assert (told["n"], told["mean"], told["max"]) == (1, 10.0, 10.0)
         assert told["quality"] == {"bad:stale": 118, "good": 1, "uncertain:warmup": 1}
         assert "grade" not in told
-    assert merge(doubtful, doubtful)["points"]["pm2_5"]["grade"] == "uncertain"
+    assert merge_bodies(doubtful, doubtful)["points"]["pm2_5"]["grade"] == "uncertain"
 
 
 def test_two_windows_of_a_lane_are_one() -> None:
@@ -140,7 +142,7 @@ def test_two_windows_of_a_lane_are_one() -> None:
 
 DOUBTS = st.lists(
     st.builds(
-        lambda part, fault: Doubted("north_1", part, fault),
+        lambda part, fault: DoubtedLoop("north_1", part, fault),
         st.sampled_from(["lead", "trail"]),
         st.sampled_from(STATES[1:]),
     ),
@@ -148,7 +150,7 @@ DOUBTS = st.lists(
 )
 
 
-def doubted(world: World, doubts: list[list[Doubted]]) -> list[dict[str, Any]]:
+def doubted(world: World, doubts: list[list[DoubtedLoop]]) -> list[dict[str, Any]]:
     """Records of a lane whose loops are doubted in some windows."""
     made = Engine(SITE)
     made.start(0)
@@ -167,13 +169,13 @@ def doubted(world: World, doubts: list[list[Doubted]]) -> list[dict[str, Any]]:
 @SLOW
 @given(worlds(), st.lists(DOUBTS, min_size=3, max_size=5))
 def test_a_doubted_part_takes_nothing_and_gives_nothing(
-    world: World, doubts: list[list[Doubted]]
+    world: World, doubts: list[list[DoubtedLoop]]
 ) -> None:
     records = doubted(world, doubts)
     for a, b, c in zip(records, records[1:], records[2:], strict=False):
-        left, right = merge(merge(a, b), c), merge(a, merge(b, c))
+        left, right = merge_bodies(merge_bodies(a, b), c), merge_bodies(a, merge_bodies(b, c))
         assert json.dumps(left) == json.dumps(right)
-    whole = reduce(merge, records)
+    whole = reduce(merge_bodies, records)
     known = [each for each in records if each["volume"] is not None]
     assert whole["volume"] == (sum(each["volume"] for each in known) if known else None)
     by = {each.get("counted_by", "lead") for each in known}
@@ -182,7 +184,7 @@ def test_a_doubted_part_takes_nothing_and_gives_nothing(
     )
     void_s = sum(each["covered_s"] for each in records if each["volume"] is None)
     assert whole.get("void_s", 0) == pytest.approx(void_s)
-    assert whole["health"] == max((each["health"] for each in records), key=HEALTH.index)
+    assert whole["health"] == max((each["health"] for each in records), key=HEALTH_STATES.index)
     if whole["volume"] is None:
         assert whole["occupancy"] is whole["on_us"] is whole["headway"] is None
         assert not any("good" in word or "uncertain:loop" in word for word in whole["quality"])
@@ -210,7 +212,10 @@ RARE = st.fixed_dictionaries(
 def test_what_is_rarely_told_merges_to_the_bit(a: Any, b: Any, c: Any) -> None:
     lane = dict(body(engine(PAIR).close(S), "north_1"))
     one, two, three = ({**lane, **each} for each in (a, b, c))
-    left, right = merge(merge(one, two), three), merge(one, merge(two, three))
+    left, right = (
+        merge_bodies(merge_bodies(one, two), three),
+        merge_bodies(one, merge_bodies(two, three)),
+    )
     assert json.dumps(left) == json.dumps(right)
     for key in ("stopped", "queue_us"):
         assert left.get(key, 0) == sum(each.get(key, 0) for each in (a, b, c))
@@ -242,7 +247,7 @@ def test_a_void_window_takes_nothing_from_its_neighbour() -> None:
         "quality": {"bad:stuck": 1}, "health": "stuck_on",
     }  # fmt: skip
     del void["classes"]
-    for told in (merge(good, void), merge(void, good)):
+    for told in (merge_bodies(good, void), merge_bodies(void, good)):
         assert (told["volume"], told["occupancy"]) == (1, good["occupancy"])
         assert (told["covered_s"], told["void_s"], told["health"]) == (120, 60, "stuck_on")
         assert told["quality"] == {"bad:stuck": 1, "good": 1}
@@ -251,30 +256,32 @@ def test_a_void_window_takes_nothing_from_its_neighbour() -> None:
 
 def test_what_models_said_of_the_worst_minute_stays() -> None:
     lane, air = (dict(body(engine(part).close(S), part.name)) for part in (PAIR, AIR))
-    told = merge({**lane, "p_congested": 0.25}, {**lane, "p_congested": 0.75})
-    assert told["p_congested"] == merge(told, lane)["p_congested"] == 0.75
-    assert "p_congested" not in merge(lane, lane)
+    told = merge_bodies({**lane, "p_congested": 0.25}, {**lane, "p_congested": 0.75})
+    assert told["p_congested"] == merge_bodies(told, lane)["p_congested"] == 0.75
+    assert "p_congested" not in merge_bodies(lane, lane)
     one, two = {"score": 0.75, "fault": "chatter"}, {"score": 0.25, "fault": None}
-    told = merge({**lane, "loops": {"lead": two, "trail": two}}, {**lane, "loops": {"lead": one}})
-    assert told["loops"] == merge(told, lane)["loops"] == {"lead": one, "trail": two}
+    told = merge_bodies(
+        {**lane, "loops": {"lead": two, "trail": two}}, {**lane, "loops": {"lead": one}}
+    )
+    assert told["loops"] == merge_bodies(told, lane)["loops"] == {"lead": one, "trail": two}
     one, two = {"pm2_5": 0.5}, {"pm2_5": 0.25, "temperature": 0.75}
-    told = merge({**air, "anomaly": one}, {**air, "anomaly": two})
+    told = merge_bodies({**air, "anomaly": one}, {**air, "anomaly": two})
     assert told["anomaly"] == {"pm2_5": 0.5, "temperature": 0.75}
-    assert "anomaly" not in merge(air, air)
+    assert "anomaly" not in merge_bodies(air, air)
 
 
 def test_what_does_not_belong_together_is_refused() -> None:
     lane, air, meter = (dict(body(engine(part).close(S), part.name)) for part in (PAIR, AIR, METER))
     for a, b in ((lane, air), (air, meter), (lane, {**lane, "lane": "other"})):
         with pytest.raises(ValueError):
-            merge(a, b)
+            merge_bodies(a, b)
 
 
 def test_a_form_of_another_version_is_refused_and_not_guessed() -> None:
     lane, air = (dict(body(engine(part).close(S), part.name)) for part in (PAIR, AIR))
     for key in ("lane", "volume", "on_us", "speed", "quality", "health"):
         with pytest.raises(ValueError):
-            merge({k: v for k, v in lane.items() if k != key}, lane)
+            merge_bodies({k: v for k, v in lane.items() if k != key}, lane)
     for other in (7, None, {"pm2_5": 7}, {"pm2_5": {"n": 1}, "temperature": {}}):
         with pytest.raises(ValueError):
-            merge(air, {**air, "points": other})
+            merge_bodies(air, {**air, "points": other})

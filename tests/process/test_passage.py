@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from edge.process.traffic.passage import Trap, passage
+from edge.process.traffic.passage import SpeedTrap, measure_passage
 
-TRAP = Trap(4000, 2000)
-IRIS = Trap(4877, 1829)  # 16 ft apart, loops of 6 ft
+TRAP = SpeedTrap(4000, 2000)
+IRIS = SpeedTrap(4877, 1829)  # 16 ft apart, loops of 6 ft
 
 
-def at(on1: float, off1: float, on2: float, off2: float, trap: Trap = TRAP) -> Any:
-    return passage(trap, *(round(each * 1e9) for each in (on1, off1, on2, off2)))
+def at(on1: float, off1: float, on2: float, off2: float, trap: SpeedTrap = TRAP) -> Any:
+    return measure_passage(trap, *(round(each * 1e9) for each in (on1, off1, on2, off2)))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_the_rules_of_iris() -> None:
     ok = at(1000, 1000.468, 1000.290, 1000.742, IRIS)  # speed-pair-ok: 39 mph
     assert round(ok.speed / 10 / 1.609344) == 39
     assert at(1000, 1000.6, 1000.290, 1000.742, IRIS) is None  # speed-pair-duration-mismatch
-    near = Trap(1524, 1829)
+    near = SpeedTrap(1524, 1829)
     assert at(1000, 1000.468, 1000.290, 1000.742, near) is None  # speed-pair-spacing-too-small
 
 

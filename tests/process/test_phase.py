@@ -6,25 +6,25 @@ from typing import Any
 import pytest
 
 from edge.core.edge import Contact
-from edge.process.engine import Engine, Setup
-from edge.process.phase import Phase, PhaseSetup
-from edge.process.signals import SignalSetup
-from tests.process.build import MINUTE, SINGLE, S, events, found, presences
+from edge.process.approachsignal import SignalSetup
+from edge.process.engine import Engine, EngineSetup
+from edge.process.phase import PhaseSetup, PhaseTracker
+from tests.process.make_engine import MINUTE, SINGLE, S, events, found, presences
 
 GREEN = PhaseSetup("north_green", "north", "green")
 RED = PhaseSetup("north_red", "north", "red")
 AMBER = PhaseSetup("north_amber", "north", "amber")
 
 
-def phase(*setups: PhaseSetup) -> Phase:
-    made = Phase("north", setups)
+def phase(*setups: PhaseSetup) -> PhaseTracker:
+    made = PhaseTracker("north", setups)
     made.begin(0)
     for each in setups:
         made.fold(each.name, found(each.name), 0)
     return made
 
 
-def spans(made: Phase, end_ns: int, start_ns: int = 0) -> list[tuple[float, float]] | None:
+def spans(made: PhaseTracker, end_ns: int, start_ns: int = 0) -> list[tuple[float, float]] | None:
     made.run(start_ns, end_ns)
     green = made.green(start_ns, end_ns)
     return None if green is None else [(a / S, b / S) for a, b in green]
@@ -80,7 +80,7 @@ def test_what_cannot_tell_green_is_refused(setups: tuple[PhaseSetup, ...]) -> No
 
 
 def test_before_the_first_level_nobody_knows() -> None:
-    made = Phase("north", [GREEN])
+    made = PhaseTracker("north", [GREEN])
     made.begin(0)
     assert spans(made, MINUTE) is None
     made.fold("north_green", found("north_green", at_s=70, on=True), MINUTE)
@@ -130,7 +130,7 @@ def test_a_contact_that_rests_for_ten_minutes_is_a_fault() -> None:
 
 
 def test_a_contact_that_nobody_watches_is_not_silent() -> None:
-    made = Phase("north", [GREEN])
+    made = PhaseTracker("north", [GREEN])
     made.begin(0)  # not heard yet
     told = [each for i in range(12) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
     made.fold("north_green", found("north_green", at_s=750), 12 * MINUTE)
@@ -148,7 +148,7 @@ class Street:
 
     def __init__(self, *setups: PhaseSetup, position: str = "stop") -> None:
         signal = SignalSetup("north", setups, ((SINGLE.name, position),))
-        self.setup = Setup(lanes=(SINGLE,), signals=(signal,))
+        self.setup = EngineSetup(lanes=(SINGLE,), signals=(signal,))
         self.engine = Engine(self.setup)
         self.engine.start(0)
         self.engine.contacts(found("east_1.lead"))

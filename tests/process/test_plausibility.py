@@ -13,7 +13,7 @@ from edge.core.reading import Bad, Sample
 from edge.core.record import Draft, Stream
 from edge.process.calibration import Correction
 from edge.process.engine import DeviceSetup, Engine
-from tests.process.build import MINUTE, body, engine, events, setup, sweeps
+from tests.process.make_engine import MINUTE, body, engine, events, setup, sweeps
 from tests.process.plausible import LOADS, Street, Twist, Values, faults, points_of
 
 DOUBT = "uncertain:contradicted"

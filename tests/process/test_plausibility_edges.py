@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from edge.core.point import Kind, Point, Quantity
+from edge.core.point import Point, PointKind, Quantity
 from edge.core.quality import Reason
 from edge.core.reading import Bad, Sample
 from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine
-from edge.process.gauge import Figure
-from edge.process.plausibility.relations import relations
-from tests.process.build import MINUTE, body, engine, events, setup, sweeps
+from edge.process.gaugewindow import GaugeFigure
+from edge.process.plausibility.relations import point_relations
+from tests.process.make_engine import MINUTE, body, engine, events, setup, sweeps
 from tests.process.plausible import Street, Values, faults, points_of, steps
 
 DOUBT = "uncertain:contradicted"
@@ -24,8 +24,10 @@ DOUBT = "uncertain:contradicted"
 def judged(fault: str, **means: float) -> bool:
     """Does an M-Bus meter that tells these contradict itself?"""
     points = {point.key: point for point in points_of("mbus")}
-    relation = next(one for one in relations([points[key] for key in means]) if one.fault == fault)
-    figures = [Figure(means[key], 6, means[key], means[key], 0.1) for key in relation.keys]
+    relation = next(
+        one for one in point_relations([points[key] for key in means]) if one.fault == fault
+    )
+    figures = [GaugeFigure(means[key], 6, means[key], means[key], 0.1) for key in relation.keys]
     return relation.judge(figures) is True
 
 
@@ -166,7 +168,10 @@ def test_two_registers_that_lie_close_are_two_all_the_same(apart: float, seed: i
     """The step between them can have come since: it is that one falls back which tells them."""
     made = engine(
         DeviceSetup(
-            "water", Stream.ENERGY, (Point("v", Quantity.VOLUME, 0, 1e8, kind=Kind.TOTAL),), 10.0
+            "water",
+            Stream.ENERGY,
+            (Point("v", Quantity.VOLUME, 0, 1e8, kind=PointKind.TOTAL),),
+            10.0,
         )
     )
     draw, other = random.Random(seed), False
@@ -190,7 +195,7 @@ def test_two_registers_that_lie_close_are_two_all_the_same(apart: float, seed: i
 
 
 def test_two_devices_are_in_doubt_until_their_end_is_told_over_a_new_boot_too() -> None:
-    point = Point("v", Quantity.VOLUME, 0, 1e8, kind=Kind.TOTAL)
+    point = Point("v", Quantity.VOLUME, 0, 1e8, kind=PointKind.TOTAL)
     device = DeviceSetup("water", Stream.ENERGY, (point,), 10.0)
     made = engine(device)
     made.sweeps(sweeps("water", [(10.0 * n, (100.0 + 734 * (n % 2),)) for n in range(60)]))
@@ -244,7 +249,7 @@ def test_a_power_factor_of_three_phases_is_defined_in_many_ways(driver: str) -> 
 @pytest.mark.parametrize("stays", [False, True])
 def test_a_register_that_stood_still_for_a_month_counts_no_wild_value(stays: bool) -> None:
     """The export of a site that has none; what stays is a register that is refreshed seldom."""
-    point = Point("e", Quantity.ENERGY, 0, 1e8, kind=Kind.TOTAL)
+    point = Point("e", Quantity.ENERGY, 0, 1e8, kind=PointKind.TOTAL)
     made = engine(DeviceSetup("meter", Stream.ENERGY, (point,), 10.0))
     made.sweeps(sweeps("meter", [(0.0, (1000.0,)), (10.0, (1000.001,))]))
     made.close(MINUTE)
@@ -262,7 +267,7 @@ def test_a_register_that_stood_still_for_a_month_counts_no_wild_value(stays: boo
 @pytest.mark.parametrize("shake", [0, 3])
 def test_a_register_that_is_passed_by_its_wild_value_and_shakes_is_one(shake: int) -> None:
     """float32: beyond 4,194 kWh it shakes by its last bits."""
-    point = Point("e", Quantity.ENERGY, 0, 1e8, kind=Kind.TOTAL)
+    point = Point("e", Quantity.ENERGY, 0, 1e8, kind=PointKind.TOTAL)
     made = engine(DeviceSetup("meter", Stream.ENERGY, (point,), 10.0))
     start, told, grown = 12_345.678, [], 0.0
     for minute in range(600):

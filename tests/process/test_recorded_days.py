@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from edge.core.point import Kind, Point, Quantity
+from edge.core.point import Point, PointKind, Quantity
 from edge.core.quality import Reason
 from edge.core.reading import Bad, Sample
 from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup
-from tests.process.build import MINUTE, engine, events, sweeps
+from tests.process.make_engine import MINUTE, engine, events, sweeps
 
 RECORDED = Path(os.environ.get("RECORDED", "."))
 HOUSE = RECORDED / "energy_household_sample/household_first10000min.csv.gz"
@@ -27,8 +27,8 @@ METER = (
     Point("current_l1", Quantity.CURRENT, 0, 100),
     Point("power", Quantity.POWER, -23_000, 23_000),
     Point("reactive_power", Quantity.REACTIVE_POWER, -23_000, 23_000),
-    Point("energy_import", Quantity.ENERGY, 0, 1e6, kind=Kind.TOTAL),
-    Point("energy_export", Quantity.ENERGY, 0, 1e6, kind=Kind.TOTAL),
+    Point("energy_import", Quantity.ENERGY, 0, 1e6, kind=PointKind.TOTAL),
+    Point("energy_export", Quantity.ENERGY, 0, 1e6, kind=PointKind.TOTAL),
 )
 SENSOR = tuple(Point(key, Quantity.MASS_CONCENTRATION, 0, 1000) for key in ("pm2_5", "pm10"))
 

@@ -7,17 +7,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core import Contact, Doubted, Draft, Stream
-from edge.process.engine import Engine, LaneSetup, Setup
-from edge.process.line import Change, Event
+from edge.core import Contact, DoubtedLoop, Draft, Stream
+from edge.process.approachsignal import SignalSetup
+from edge.process.debounce import LineChange, LineEvent
+from edge.process.engine import Engine, EngineSetup, LaneSetup
 from edge.process.phase import PhaseSetup
-from edge.process.signals import SignalSetup
-from edge.process.traffic.belief import DOUBTFUL, HEALTH, PAIR, STATES, VOID, believe, worst
-from edge.process.traffic.rate import Rate
-from tests.process.build import MINUTE, MS, SINGLE, S, body, car, engine, events, found, presences
-from tests.process.build import PAIR as LANE
+from edge.process.traffic.activitycheck import ActivityCheck
+from edge.process.traffic.loopselection import (
+    HEALTH_STATES,
+    PAIR_STATES,
+    STATE_QUALITIES,
+    STATES,
+    UNCERTAIN_STATES,
+    select_loop,
+    worst_state,
+)
+from tests.process.make_engine import (
+    MINUTE,
+    MS,
+    SINGLE,
+    S,
+    body,
+    car,
+    engine,
+    events,
+    found,
+    presences,
+)
+from tests.process.make_engine import PAIR as LANE
+from tests.process.random_site import contacts
 from tests.process.windows import SLOW, packed
-from tests.process.worlds import contacts
 
 ALONE = replace(SINGLE, name="x")
 BEHIND = replace(LANE, name="x", approach="east")
@@ -83,18 +102,18 @@ CHANGES = st.lists(
 def test_a_rate_told_at_once_is_that_of_each_change(
     changes: list[tuple[int, int]], steps: list[int], quiet_s: int
 ) -> None:
-    one, two = Rate(quiet_s * S), Rate(quiet_s * S)
+    one, two = ActivityCheck(quiet_s * S), ActivityCheck(quiet_s * S)
     for rate in (one, two):
         rate.begin(0)
     at, left = 0, []
     for what, wait in changes:
         at += wait * MS
-        left.append(Event(at, Change(what)))
+        left.append(LineEvent(at, LineChange(what)))
     end_ns = 0
     for step in steps:
         end_ns += step * S
         due, left = [e for e in left if e.at_ns < end_ns], [e for e in left if e.at_ns >= end_ns]
-        two.run(due, whole=all(e.what is not Change.DEAF for e in due))
+        two.run(due, whole=all(e.what is not LineChange.DEAF for e in due))
         one._each(due)
         for rate in (one, two):
             rate.tick(end_ns)
@@ -142,8 +161,8 @@ def test_a_trail_loop_that_chatters_and_is_given_up_is_over() -> None:
     assert "not watched any more" in off.body["text"]
 
 
-def doubt(part: str, fault: str) -> Doubted:
-    return Doubted("north_1", part, fault)
+def doubt(part: str, fault: str) -> DoubtedLoop:
+    return DoubtedLoop("north_1", part, fault)
 
 
 def passed(lane: LaneSetup = LANE) -> Engine:
@@ -158,7 +177,9 @@ def test_what_is_told_again_is_told_of_the_same_window() -> None:
     made = passed()
     drafts = made.close(MINUTE)
     state = made.snapshot()
-    told = made.believe(drafts, [doubt("lead", "breakup"), Doubted("of another site", "lead", "x")])
+    told = made.believe(
+        drafts, [doubt("lead", "breakup"), DoubtedLoop("of another site", "lead", "x")]
+    )
     assert body(told, "north_1")["counted_by"] == "trail"
     assert body(told, "north_1")["volume"] == 5
     assert body(drafts, "north_1")["health"] == "ok"
@@ -186,14 +207,14 @@ def test_a_doubted_zero_is_marked() -> None:
     made = engine(SINGLE)
     made.contacts(found("east_1.lead"))
     told = body(
-        made.believe(made.close(MINUTE), [Doubted("east_1", "lead", "undercount")]), "east_1"
+        made.believe(made.close(MINUTE), [DoubtedLoop("east_1", "lead", "undercount")]), "east_1"
     )
     assert (told["volume"], told["quality"]) == (0, {"uncertain:loop": 1})
 
 
 STOP, AHEAD = replace(LANE, name="stop"), replace(LANE, name="ahead")
 GREEN = PhaseSetup("green", "north", "green")
-CROSSING = Setup(
+CROSSING = EngineSetup(
     (STOP, AHEAD),
     signals=(SignalSetup("north", (GREEN,), (("stop", "stop"), ("ahead", "advance"))),),
 )
@@ -223,7 +244,7 @@ def test_figures_of_a_signal_are_those_of_lead_loops_that_count(
     made.contacts([*car("stop", 5, 30), *car("ahead", 5, 30)])
     drafts = made.close(MINUTE)
     events_too = [Draft(Stream.EVENT, "stop", MINUTE, MINUTE, {"event": "sensor_fault"}), *drafts]
-    told = made.believe(events_too, [Doubted(*each) for each in doubts])
+    told = made.believe(events_too, [DoubtedLoop(*each) for each in doubts])
     here, there = body(told, "stop"), body(told, "ahead")
     assert ("signal" in here, "signal" in there) == (stop, ahead)
     if queue is not None:
@@ -243,13 +264,13 @@ def test_an_advance_loop_that_is_stuck_tells_of_no_queue() -> None:
 
 @given(st.sampled_from(STATES), st.sampled_from([None, *STATES]))
 def test_no_count_is_good_of_a_loop_that_is_not_sound(lead: str, trail: str | None) -> None:
-    belief = believe(lead, trail)
+    belief = select_loop(lead, trail)
     counts = {"lead": lead, "trail": trail, None: None}[belief.by]
-    assert counts not in VOID
+    assert counts not in STATE_QUALITIES
     assert (counts is None) == (belief.by is None)
-    assert belief.sure == (counts == "ok" or counts in PAIR)
-    assert not belief.sure or counts not in DOUBTFUL
-    assert belief.health in HEALTH
+    assert belief.sure == (counts == "ok" or counts in PAIR_STATES)
+    assert not belief.sure or counts not in UNCERTAIN_STATES
+    assert belief.health in HEALTH_STATES
     assert (belief.health == "ok") == (lead == "ok" and trail in (None, "ok"))
     assert belief.pair == (lead == trail == "ok")
     if trail is not None and not belief.pair:
@@ -258,4 +279,8 @@ def test_no_count_is_good_of_a_loop_that_is_not_sound(lead: str, trail: str | No
 
 @given(st.lists(st.sampled_from(STATES), min_size=1))
 def test_the_worst_of_states_does_not_depend_on_their_order(states: list[str]) -> None:
-    assert worst(states) == worst(reversed(states)) == worst([worst(states), *states])
+    assert (
+        worst_state(states)
+        == worst_state(reversed(states))
+        == worst_state([worst_state(states), *states])
+    )

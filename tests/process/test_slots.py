@@ -10,14 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core.edge import Contact
-from edge.core.loop import MOST, LoopTick, Stay
+from edge.core.looptick import STAYS_LIMIT, LoopTick, Stay
+from edge.process.debounce import Debouncer, LineChange, LineEvent
 from edge.process.engine import Engine, LaneSetup
-from edge.process.line import Change, Event, Line
-from edge.process.loop import Loop
-from edge.process.traffic.slots import SLOT_NS, Slots, cut
-from tests.process.build import MINUTE, MS, PAIR, SINGLE, S, body, car, engine, found, presences
+from edge.process.occupancycounter import OccupancyCounter
+from edge.process.traffic.slots import SLOT_NS, LoopSlots, slot_ends
+from tests.process.make_engine import (
+    MINUTE,
+    MS,
+    PAIR,
+    SINGLE,
+    S,
+    body,
+    car,
+    engine,
+    found,
+    presences,
+)
+from tests.process.random_site import SITE, World, worlds
 from tests.process.windows import SLOW, feed, packed
-from tests.process.worlds import SITE, World, worlds
 
 
 def play(
@@ -77,7 +88,7 @@ def test_the_slots_of_a_loop_follow_each_other_and_add_up(world: World) -> None:
         for each in mine:
             assert 0 <= each.on_ns <= each.seen_ns <= each.to_ns - each.from_ns
             assert each.length_s >= 20
-            assert len(each.stays) == MOST or not each.more
+            assert len(each.stays) == STAYS_LIMIT or not each.more
             assert all(each.from_ns <= one.off_ns < each.to_ns for one in each.stays)
             assert each.since_ns is None or each.since_ns < each.to_ns
     # All windows before the last slot's end, if none of them was void.
@@ -96,7 +107,7 @@ def test_slots_end_with_windows_or_divide_them(begin: int, steps: Sequence[int])
     slot = start = begin
     for step in steps:
         end = start + step
-        ends = cut(slot, start, end)
+        ends = slot_ends(slot, start, end)
         if end - slot < SLOT_NS:
             assert ends == []
         else:
@@ -112,12 +123,14 @@ def test_slots_end_with_windows_or_divide_them(begin: int, steps: Sequence[int])
 
 
 def test_a_minute_has_two_slots_and_five_seconds_are_gathered() -> None:
-    assert cut(0, 0, MINUTE) == [30 * S, 60 * S]
-    assert cut(0, 25 * S, 30 * S) == [30 * S]
-    assert cut(0, 20 * S, 25 * S) == []
-    assert cut(0, 0, 300 * S) == [30 * S * n for n in range(1, 11)]
-    assert cut(7, 7, 44 * S + 7) == [44 * S + 7]
-    assert cut(0, 29 * S, 50 * S) == [50 * S]  # a border at 25 s would cut a window that is closed
+    assert slot_ends(0, 0, MINUTE) == [30 * S, 60 * S]
+    assert slot_ends(0, 25 * S, 30 * S) == [30 * S]
+    assert slot_ends(0, 20 * S, 25 * S) == []
+    assert slot_ends(0, 0, 300 * S) == [30 * S * n for n in range(1, 11)]
+    assert slot_ends(7, 7, 44 * S + 7) == [44 * S + 7]
+    assert slot_ends(0, 29 * S, 50 * S) == [
+        50 * S
+    ]  # a border at 25 s would cut a window that is closed
 
 
 def lead(made: Engine, end_ns: int = MINUTE) -> list[LoopTick]:
@@ -205,7 +218,7 @@ def test_missing_edges_are_told_where_they_are_noticed() -> None:
 def test_more_stays_than_a_tick_carries_are_counted() -> None:
     made = single(*presences("east_1.lead", *((1 + i * 0.2, 1.1 + i * 0.2) for i in range(100))))
     first, _ = lead(made)
-    assert (len(first.stays), first.more) == (MOST, 100 - MOST)
+    assert (len(first.stays), first.more) == (STAYS_LIMIT, 100 - STAYS_LIMIT)
     assert first.stays[0].on_ns == S
     assert first.on_ns == pytest.approx(10 * S, abs=1)
 
@@ -269,14 +282,14 @@ SPANS = st.lists(st.integers(0, 60_000), max_size=24, unique=True).map(
 def test_green_is_counted_to_the_nanosecond(
     on: list[tuple[int, int]], green: list[tuple[int, int]]
 ) -> None:
-    loop = Loop(300 * S)
+    loop = OccupancyCounter(300 * S)
     loop.begin(0)
     for begin, end in on:
-        loop.apply(Event(begin, Change.RISE))
+        loop.apply(LineEvent(begin, LineChange.RISE))
         if end < MINUTE:
-            loop.apply(Event(end, Change.FALL))
+            loop.apply(LineEvent(end, LineChange.FALL))
     loop.border(MINUTE)
-    ticks = Slots("x", "lead").close(loop, (), (0, MINUTE), (0, [30 * S, MINUTE]), green)
+    ticks = LoopSlots("x", "lead").close(loop, (), (0, MINUTE), (0, [30 * S, MINUTE]), green)
     for tick in ticks:
         lit: list[tuple[int, int]] = [(max(a, tick.from_ns), min(b, tick.to_ns)) for a, b in green]
         assert tick.green_ns == sum(max(0, b - a) for a, b in lit)
@@ -296,10 +309,10 @@ def test_bounces_count_in_the_slot_in_which_their_run_began() -> None:
             for at in (40 * S, 70 * S) for n in range(4)]  # fmt: skip
     first, second = lead(single(*runs[:4]))
     assert (first.bounced, second.bounced) == (0, 3)
-    line = Line(15 * MS)
+    line = Debouncer(15 * MS)
     line.fold([*found("east_1.lead"), *runs], 0)
     assert line.bounces(MINUTE) == [(40 * S, 3)]
-    again = Line(15 * MS)
+    again = Debouncer(15 * MS)
     again.load(packed(line.state()))
     assert again.bounces(2 * MINUTE) == [(70 * S, 3)]
     assert again.bounces(2 * MINUTE) == []

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from edge.core.record import Draft
 from edge.process.engine import Engine
-from tests.process.worlds import SITE, World, split
+from tests.process.random_site import SITE, World, split
 
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

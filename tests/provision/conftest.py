@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.provision.world import World
+from tests.provision.enrolment import World
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.provision import export
-from edge.provision.home import Home
-from edge.provision.rows import FOLDER
-from tests.provision.world import World
+from edge.provision import brokerexport
+from edge.provision.registryrows import FOLDER
+from edge.provision.serverdir import ServerDirectory
+from tests.provision.enrolment import World
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy/provision"
@@ -88,10 +88,10 @@ def test_the_folder_of_the_unit_is_the_command_s_own() -> None:
 
 def test_the_list_goes_from_where_it_is_written_to_where_the_broker_reads_it() -> None:
     watched = _section(DEPLOY / "kerbstone-crl.path", "Path")["PathChanged"]
-    assert watched == str(Home(Path(FOLDER)).crl)
+    assert watched == str(ServerDirectory(Path(FOLDER)).crl)
     text = (DEPLOY / "kerbstone-crl.service").read_text()
     conf = (ROOT / "deploy/broker/mosquitto/kerbstone.conf").read_text()
-    place = f"/etc/mosquitto/kerbstone/{export.LIST}"
+    place = f"/etc/mosquitto/kerbstone/{brokerexport.CRL_FILE}"
     assert f"crlfile {place}\n" in conf
     steps = _steps(text)
     assert f"if={watched}" in steps[0].split()

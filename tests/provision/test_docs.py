@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from edge.identity.claim import NAME
-from edge.identity.names import comparison
-from edge.provision import counter
-from tests.provision.world import Box, spki
+from edge.identity.claim import CLAIM_NAME
+from edge.identity.names import comparison_code
+from edge.provision import approvals
+from tests.provision.enrolment import Box, spki
 from tests.uplink.broker import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ class Reader:
 
     def ask(self) -> str:
         """The box, which reads the claim on its card; its server's name leads to this machine."""
-        claim = self.boot / NAME
+        claim = self.boot / CLAIM_NAME
         body, header = self.boot / "body", self.boot / "header"
         body.write_bytes(base64.b64encode(self.box.csr()))
         header.write_text(f"Kerbstone-Claim: {base64.b64encode(claim.read_bytes()).decode()}\n")
@@ -108,11 +108,13 @@ class Reader:
         """A box with no network, that has the role now: a claim of its own, and its request."""
         (claim,) = [each for each in BLOCKS if "provision new" in each]
         self.run(claim.replace("$BOOT", "$STICK"))
-        (self.stick / counter.REQUEST).write_bytes(self.other.csr())
+        (self.stick / approvals.REQUEST).write_bytes(self.other.csr())
 
 
 def test_the_page_is_followed_from_the_first_command_to_the_last(reader: Reader) -> None:
-    code, other = (comparison(spki(each.key.public_key())) for each in (reader.box, reader.other))
+    code, other = (
+        comparison_code(spki(each.key.public_key())) for each in (reader.box, reader.other)
+    )
     before: dict[str, Callable[[], object]] = {
         "provision config": reader.write_site,
         "provision pending": lambda: _same(reader.ask(), "202"),
@@ -146,9 +148,9 @@ def test_the_page_is_followed_from_the_first_command_to_the_last(reader: Reader)
     assert {path.name for path in reader.broker.iterdir() if path.is_file()} == {
         "ca.crt", "crl.pem", "server.crt", "server.key",
     }  # fmt: skip
-    made = x509.load_pem_x509_certificate((reader.stick / counter.CERTIFICATE).read_bytes())
+    made = x509.load_pem_x509_certificate((reader.stick / approvals.CERTIFICATE).read_bytes())
     assert made.public_key() == reader.other.key.public_key()
-    assert (reader.stick / counter.CONFIG).exists()
+    assert (reader.stick / approvals.CONFIG).exists()
     crl = x509.load_pem_x509_crl((reader.home / "crl.pem").read_bytes())
     assert len(crl) == 1, "the first box; the one that came by stick has the role"
 

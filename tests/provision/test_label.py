@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from edge.core import ConfigError
-from edge.provision import paper
-from tests.provision.world import Box, spki
+from edge.provision import operatordocs
+from tests.provision.enrolment import Box, spki
 
 PAGE = "https://enrol.city.example/"
 SPKI = spki(Box().key.public_key())
-TEXT = paper.label(PAGE, "gw-17", SPKI)
+TEXT = operatordocs.label_text(PAGE, "gw-17", SPKI)
 QUIET = 4  # modules of white around it, as ISO/IEC 18004 asks for
 Matrix = list[list[int]]
 
@@ -26,14 +26,14 @@ def test_a_label_says_a_name_and_the_beginning_of_a_key_s_hash() -> None:
 @pytest.mark.parametrize("name", ["platform", "../x", "gw 17", ""])
 def test_who_is_no_gateway_has_no_label(name: str) -> None:
     with pytest.raises(ConfigError, match="no name of a gateway"):
-        paper.label(PAGE, name, SPKI)
+        operatordocs.label_text(PAGE, name, SPKI)
 
 
 def test_without_the_library_nothing_is_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "segno", None)
-    assert not paper.draw(TEXT, tmp_path / "label.svg")
+    assert not operatordocs.draw_qr(TEXT, tmp_path / "label.svg")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -46,20 +46,20 @@ def expected() -> Matrix:
 
 def test_the_png_is_the_code_of_this_text(tmp_path: Path) -> None:
     wanted, path = expected(), tmp_path / "label.png"
-    assert paper.draw(TEXT, path)
+    assert operatordocs.draw_qr(TEXT, path)
     assert png(path.read_bytes(), 4) == wanted
 
 
 def test_the_svg_is_the_code_of_this_text(tmp_path: Path) -> None:
     wanted, path = expected(), tmp_path / "label.svg"
-    assert paper.draw(TEXT, path)
+    assert operatordocs.draw_qr(TEXT, path)
     assert svg(path.read_text(), len(wanted)) == wanted
 
 
 def test_the_terminal_shows_the_code_of_this_text(capsys: pytest.CaptureFixture[str]) -> None:
     """For light letters on a dark ground: a full block is a light module."""
     wanted = expected()
-    assert paper.draw(TEXT, None)
+    assert operatordocs.draw_qr(TEXT, None)
     lines = capsys.readouterr().out.splitlines()
     halves = {"\N{FULL BLOCK}": (0, 0), "\N{UPPER HALF BLOCK}": (0, 1),
               "\N{LOWER HALF BLOCK}": (1, 0), " ": (1, 1)}  # fmt: skip
@@ -71,7 +71,7 @@ def test_the_terminal_shows_the_code_of_this_text(capsys: pytest.CaptureFixture[
 def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("segno")
     with pytest.raises(ConfigError, match=r"NAME\.svg or NAME\.png"):
-        paper.draw(TEXT, tmp_path / "label.gif")
+        operatordocs.draw_qr(TEXT, tmp_path / "label.gif")
 
 
 def png(data: bytes, scale: int) -> Matrix:

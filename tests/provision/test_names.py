@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from edge.core import ConfigError
 from edge.identity.names import is_gateway
 from edge.provision import authority
-from tests.provision.world import World
+from tests.provision.enrolment import World
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 CITY = ["platform", "platform-2", "platforms"]
@@ -22,7 +22,7 @@ def test_no_gateway_is_called_as_the_city_is(world: World, name: str) -> None:
         world.claim(gateway=name)
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
     with pytest.raises(ConfigError, match="no name of a gateway"):
-        authority.found("CA", NOW).gateway(name, key, NOW)
+        authority.create_authority("CA", NOW).gateway(name, key, NOW)
 
 
 @pytest.mark.parametrize("site", ["S17", "a.b", "", "x" * 65])

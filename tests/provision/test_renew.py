@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 
-from edge.provision import authority, counter, paper
-from edge.provision.desk import MOST_A_DAY
-from edge.provision.running import FRESH_S, LOOK_S, Publisher
-from tests.provision.world import PEM, Box, World
+from edge.provision import approvals, authority, operatordocs
+from edge.provision.enrolservice import CERTIFICATES_A_DAY
+from edge.provision.serverprocess import FRESH_S, LOOK_S, CrlPublisher
+from tests.provision.enrolment import PEM, Box, World
 
 SITE = '[site]\nid = "s17"\ngateway = "gw-17"\n'
 
@@ -75,7 +75,7 @@ def test_without_a_certificate_there_is_no_renewal_and_no_configuration(world: W
 
 
 def test_a_certificate_of_another_ca_ends_in_the_handshake(world: World) -> None:
-    other, box = authority.found("Test CA", datetime(2026, 12, 1, tzinfo=UTC)), Box()
+    other, box = authority.create_authority("Test CA", datetime(2026, 12, 1, tzinfo=UTC)), Box()
     now = datetime(2026, 12, 1, tzinfo=UTC)
     forged = other.gateway("gw-17", box.key.public_key(), now)
     with pytest.raises(OSError):
@@ -95,8 +95,8 @@ def test_a_box_renews_its_own_name_only(world: World) -> None:
 
 def test_a_box_that_renews_in_a_loop_is_stopped(world: World) -> None:
     _, _, identity = world.enrolled(Box())
-    got = [world.renew(identity, Box().csr()).status for _ in range(MOST_A_DAY + 1)]
-    assert got == [200] * MOST_A_DAY + [429]
+    got = [world.renew(identity, Box().csr()).status for _ in range(CERTIFICATES_A_DAY + 1)]
+    assert got == [200] * CERTIFICATES_A_DAY + [429]
     world.pass_days(1.1)
     assert world.renew(identity, Box().csr()).status == 200
 
@@ -106,7 +106,7 @@ def test_a_box_gets_the_configuration_that_an_operator_signed(world: World) -> N
     assert world.ask("config", identity=identity).status == 404
     file = world.folder / "site.toml"
     file.write_text(SITE)
-    paper.sign_config(file, "gw-17", world.operator, world.home.configs, world.now)
+    operatordocs.sign_config(file, "gw-17", world.operator, world.home.configs, world.now)
     reply = world.ask("config", identity=identity)
     assert reply.status == 200
     said = json.loads(reply.body)
@@ -139,7 +139,7 @@ def test_cacerts_gives_the_ca_to_anybody(world: World) -> None:
 def test_the_crl_is_written_again_each_hour_and_after_a_revocation(world: World) -> None:
     running = world.running
     assert running is not None
-    publisher = Publisher(
+    publisher = CrlPublisher(
         world.home, world.home.policy(), running.store, world.home.authority(),
         lambda: world.now, world.log.append,
     )  # fmt: skip
@@ -167,19 +167,19 @@ def test_a_stick_takes_the_place_of_the_network(world: World) -> None:
     stick, box = world.folder / "stick", Box()
     stick.mkdir()
     (stick / "kerbstone-claim.toml").write_bytes(world.claim())
-    (stick / counter.REQUEST).write_bytes(x509.load_der_x509_csr(box.csr()).public_bytes(PEM))
+    (stick / approvals.REQUEST).write_bytes(x509.load_der_x509_csr(box.csr()).public_bytes(PEM))
     store = world.running.store
-    with pytest.raises(counter.CodeError):
-        counter.offline(world.home, store, stick, "AAAA-AAAA", lambda: world.now)
-    assert not (stick / counter.CERTIFICATE).exists()
+    with pytest.raises(approvals.CodeMismatchError):
+        approvals.sign_offline(world.home, store, stick, "AAAA-AAAA", lambda: world.now)
+    assert not (stick / approvals.CERTIFICATE).exists()
     for _ in range(2):  # twice is as good as once
-        counter.offline(world.home, store, stick, None, lambda: world.now)
-    made = x509.load_pem_x509_certificate((stick / counter.CERTIFICATE).read_bytes())
+        approvals.sign_offline(world.home, store, stick, None, lambda: world.now)
+    made = x509.load_pem_x509_certificate((stick / approvals.CERTIFICATE).read_bytes())
     assert made.public_key() == box.key.public_key()
     made.verify_directly_issued_by(
-        x509.load_pem_x509_certificate((stick / counter.ANCHOR).read_bytes())
+        x509.load_pem_x509_certificate((stick / approvals.CA_FILE).read_bytes())
     )
     other = Box()
-    (stick / counter.REQUEST).write_bytes(other.csr())
-    with pytest.raises(counter.DeniedError, match="another key"):
-        counter.offline(world.home, store, stick, None, lambda: world.now)
+    (stick / approvals.REQUEST).write_bytes(other.csr())
+    with pytest.raises(approvals.OfflineDeniedError, match="another key"):
+        approvals.sign_offline(world.home, store, stick, None, lambda: world.now)

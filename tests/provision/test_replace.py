@@ -3,9 +3,9 @@
 import pytest
 from cryptography import x509
 
-from edge.provision import paper
-from edge.provision.rows import State
-from tests.provision.world import Box, World
+from edge.provision import operatordocs
+from edge.provision.registryrows import ClaimState
+from tests.provision.enrolment import Box, World
 
 SITE = '[site]\nid = "s17"\ngateway = "gw-17"\n'
 
@@ -42,13 +42,13 @@ def test_what_the_server_knows_of_a_replaced_box_stays(world: World) -> None:
     assert world.running
     store, file = world.running.store, world.folder / "site.toml"
     file.write_text(SITE)
-    paper.sign_config(file, "gw-17", world.operator, world.home.configs, world.now)
+    operatordocs.sign_config(file, "gw-17", world.operator, world.home.configs, world.now)
     config = world.home.config("gw-17")
     _, first, _ = world.enrolled(Box("gw-17"))
     (before,) = store.find("gw-17")
     world.enrolled(Box("gw-99"))
     (after,) = store.find("gw-17")
-    assert after.state is State.REPLACED
+    assert after.state is ClaimState.REPLACED
     assert after._replace(state=before.state, decided=before.decided) == before
     (issued,) = store.certificates(before.claim)
     assert x509.load_der_x509_certificate(issued.der) == first

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.core import Draft, Stream
-from edge.core.numbers import stepped
+from edge.core.numbers import decode_steps
 from edge.store import ClockMark, Outbox, StoredRecord
 from edge.store.downsample import Downsampler, merge_groups
 from edge.store.quarterhours import QuarterHours
@@ -62,7 +62,7 @@ def live(outbox: Outbox, minutes: Iterable[int], tq: Any = "ntp", **more: Any) -
 
 def covered(stored: StoredRecord) -> list[int]:
     body = stored.record.body
-    return stepped(body["covers"]) if "covers" in body else [stored.record.key.seq]
+    return decode_steps(body["covers"]) if "covers" in body else [stored.record.key.seq]
 
 
 def air(rows: Iterable[StoredRecord]) -> list[StoredRecord]:
@@ -91,7 +91,7 @@ def test_minutes_become_quarter_hours_before_any_is_lost(
         one = [s.record for s in left if s.record.source == source]
         assert all(a.to_ns == b.from_ns for a, b in itertools.pairwise(one))
         merged = [r for r in one if "covers" in r.body]
-        assert all(r.body["n"] == len(stepped(r.body["covers"])) for r in merged)
+        assert all(r.body["n"] == len(decode_steps(r.body["covers"])) for r in merged)
         assert all(r.body["to"] - r.body["from"] == r.body["n"] for r in merged)
         # by the wall where it is known, else by the boot; the first one may be short
         assert {r.to_ns // MINUTE % 15 for r in merged[:-1]} == {-offset % 15 if offset else 0}

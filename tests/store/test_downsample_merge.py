@@ -10,21 +10,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.core import Draft, Key, Record, Stream
-from edge.core.numbers import stepped
-from edge.process.merge import merge
+from edge.core import Draft, Record, RecordKey, Stream
+from edge.core.numbers import decode_steps
+from edge.process.merge import merge_bodies
 from edge.store import ClockMark
 from edge.store.downsample import fold_rows, merge_records
 from edge.store.quarterhours import QuarterHours
 from edge.store.rowformat import OutboxRow, make_row, pack_body, row_to_record
+from tests.process.random_site import World, worlds
 from tests.process.test_merge import bodies
-from tests.process.worlds import World, worlds
 from tests.store.test_downsample import MINUTE, WALL, S, summed
 from tests.store.test_outbox import text
 
 
 def record(number: int, body: Mapping[str, Any], source: str = "x") -> Record:
-    key = Key(7, Stream.AIR, number)
+    key = RecordKey(7, Stream.AIR, number)
     return Record(key, source, 1, number * MINUTE, (number + 1) * MINUTE, body)
 
 
@@ -41,7 +41,7 @@ def test_merging_is_associative_to_the_bit_with_what_it_covers(
     for told in bodies(world).values():
         records = [record(first + step * n, msgpack.unpackb(msgpack.packb(b)))
                    for n, b in enumerate(told)]  # fmt: skip
-        both = functools.partial(merge_records, merge=merge)
+        both = functools.partial(merge_records, merge=merge_bodies)
         left = functools.reduce(both, records)
         right = functools.reduce(lambda b, a: both(a, b), reversed(records))
         middle = len(records) // 2
@@ -49,7 +49,7 @@ def test_merging_is_associative_to_the_bit_with_what_it_covers(
             functools.reduce(both, records[:middle]), functools.reduce(both, records[middle:])
         )
         assert as_bytes(left) == as_bytes(right) == as_bytes(halves)
-        assert stepped(left.body["covers"]) == [r.key.seq for r in records]
+        assert decode_steps(left.body["covers"]) == [r.key.seq for r in records]
         assert left.key == records[-1].key
 
 
@@ -80,7 +80,7 @@ def test_what_cannot_merge_or_be_read_stays_as_it_is(kinds: list[str]) -> None:
         told = row_to_record(made)
         assert made.id == parts[-1].id == told.key.seq
         assert (told.from_ns, told.to_ns) == (parts[0].from_ns, parts[-1].to_ns)
-        assert stepped(told.body["covers"]) == [part.seq for part in parts]
+        assert decode_steps(told.body["covers"]) == [part.seq for part in parts]
 
 
 def test_what_would_be_too_large_to_be_sent_is_not_merged() -> None:

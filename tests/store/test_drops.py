@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import Draft, Key, Stream
+from edge.core import Draft, RecordKey, Stream
 from edge.store import ClockMark, Outbox, StoredRecord
 from edge.store.catchup import merge_drops
 from edge.store.drops import DropRange, PendingDrops
@@ -81,7 +81,7 @@ def test_one_that_is_damaged_is_made_again_if_it_can_be_believed(
 
 def row(body: dict[str, object], source: str = "outbox", epoch: int = 9) -> OutboxRow:
     draft = Draft(Stream.EVENT, source, 0, 0, body)
-    return make_row(1, Key(epoch, Stream.EVENT, 4), draft, 1, pack_body(draft))
+    return make_row(1, RecordKey(epoch, Stream.EVENT, 4), draft, 1, pack_body(draft))
 
 
 def event(drops: PendingDrops) -> dict[str, object]:

@@ -12,7 +12,7 @@ from unittest import mock
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edge.core import Draft, Key, Record, Stream
+from edge.core import Draft, Record, RecordKey, Stream
 from edge.store import ClockMark, Outbox, StoredRecord
 from tests.store.faulty import FaultyDisk, FaultyPlace, away, back
 from tests.store.test_outbox import S, everything, text
@@ -26,9 +26,11 @@ class World:
     """One box over all of its starts."""
 
     folder: Path
-    seen: dict[Key, Any] = field(default_factory=dict)  # every record that ever showed itself
-    owed: set[Key] = field(default_factory=set)  # committed, and neither confirmed nor excused
-    left: set[Key] = field(default_factory=set)  # confirmed by a commit: never seen again
+    seen: dict[RecordKey, Any] = field(default_factory=dict)  # every record that ever showed itself
+    owed: set[RecordKey] = field(
+        default_factory=set
+    )  # committed, and neither confirmed nor excused
+    left: set[RecordKey] = field(default_factory=set)  # confirmed by a commit: never seen again
     under_way: list[StoredRecord] = field(
         default_factory=list
     )  # taken, perhaps before the disk failed
@@ -113,7 +115,7 @@ class World:
         if outbox._disk is None:
             self.left.clear()
             self.owed -= {
-                Key(row.epoch, Stream(row.stream), row.seq)
+                RecordKey(row.epoch, Stream(row.stream), row.seq)
                 for row in outbox._medium.memory.rows.values()
             }
             known = drops_of(outbox)
@@ -166,7 +168,7 @@ def drops_of(outbox: Outbox) -> list[tuple[int, str, int, int | None]]:
     return [(e, s, drop.first, drop.last) for (e, s, _), drop in outbox._drops.items()]
 
 
-def covers(said: list[tuple[int, str, int, int | None]], key: Key) -> bool:
+def covers(said: list[tuple[int, str, int, int | None]], key: RecordKey) -> bool:
     return any(
         (stream == "*" and key.epoch <= epoch)
         or (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.app.sheet.attention import matters
+from edge.app.statustext.issues import find_issues
 from edge.store import Outbox, inspect_outbox
 from edge.store.foreign import foreign_name, list_foreign
 from edge.store.storefiles import quarantine
@@ -52,7 +52,7 @@ def test_each_version_finds_its_own_again_and_nothing_is_called_lost(
     assert (counts.quarantined, counts.size > path.stat().st_size) == (0, True)
     outbox.close()
     assert inspect_outbox(tmp_path / "outbox", LIMIT).kept == (str(path),)
-    short = [each.short for each in matters({"outbox": {"kept": counts.kept}})]
+    short = [each.short for each in find_issues({"outbox": {"kept": counts.kept}})]
     assert short == ["outbox of another version"]
 
     outbox = opened(tmp_path)

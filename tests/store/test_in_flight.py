@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import Key, Stream
+from edge.core import RecordKey, Stream
 from edge.store import ClockMark, Outbox, deliveryjournal
 from edge.store.deliveryjournal import JOURNAL_ENTRY, JOURNAL_NAME, recover_journal
 from edge.store.drops import PendingDrops
@@ -64,7 +64,7 @@ def test_rows_on_their_way_go_when_there_are_no_others(tmp_path: Path) -> None:
 def test_in_memory_they_stay_longest_too() -> None:
     memory = MemoryOutbox(20 * (ROW_OVERHEAD_BYTES + 100))
     rows = [
-        make_row(n, Key(1, Stream.AIR, n), draft, 1, pack_body(draft).ljust(60))
+        make_row(n, RecordKey(1, Stream.AIR, n), draft, 1, pack_body(draft).ljust(60))
         for n, draft in enumerate(drafts(40), 1)
     ]
     assert memory.write(rows, {}, (), PendingDrops(), lambda row: row <= 5) > 5

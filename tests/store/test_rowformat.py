@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core import Draft, Key, Stream
+from edge.core import Draft, RecordKey, Stream
 from edge.store.decimals import pack_decimals, unpack_decimal
 from edge.store.deflate import DEFLATE_MARKER, DICTIONARY, compress, decompress
 from edge.store.rowformat import (
@@ -36,12 +36,12 @@ POINTS = {f"p{n}": {"mean": 230.1, "n": 60, "quality": {"good": 60}} for n in ra
 LONG = Draft(Stream.ENERGY, "meter", 1, 2, {"covered_s": 60.0, "points": POINTS})
 SHORT = Draft(Stream.ENERGY, "meter", 1, 2, {"covered_s": 60.0, "points": {}})
 BATCH = Draft(Stream.RAW, "", 1, 2, {"n": 1, "tables": bytes(4 * COMPRESS_FROM_BYTES)})
-KEY = Key(7, Stream.ENERGY, 1)
+KEY = RecordKey(7, Stream.ENERGY, 1)
 
 
 @pytest.mark.parametrize("draft", [LONG, SHORT, BATCH])
 def test_a_body_comes_back_as_it_was(draft: Draft) -> None:
-    key = Key(7, draft.stream, 1)
+    key = RecordKey(7, draft.stream, 1)
     assert row_to_record(make_row(1, key, draft, 3, pack_body(draft))).body == draft.body
 
 
@@ -194,7 +194,7 @@ def test_floats_deep_down_stay_as_they_are() -> None:
     ],
 )  # fmt: skip
 def test_of_a_body_as_much_is_told_as_can_be_read(body: bytes, told: dict[str, Any]) -> None:
-    key = Key(1, Stream.AIR, 7)
+    key = RecordKey(1, Stream.AIR, 7)
     row = make_row(1, key, Draft(Stream.AIR, "hut", 0, 1, {}), 1, body)
     if told:
         assert row_body(row) == told

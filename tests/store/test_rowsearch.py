@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import Draft, Key, Stream
-from edge.core.numbers import steps
+from edge.core import Draft, RecordKey, Stream
+from edge.core.numbers import encode_steps
 from edge.store import AsyncOutbox, ClockMark, Outbox, StoredRecord, UnavailableError, epochs
 from edge.store.rowformat import INFINITE, OutboxRow, make_row, pack_body
 from edge.store.rowsearch import RowSearch
@@ -93,9 +93,9 @@ def test_with_short_periods_every_covered_number_is_found(tmp_path: Path) -> Non
 
 def test_of_rows_beside_the_disk_those_are_found_that_stand_for_a_number() -> None:
     def row(number: int, epoch: int, stream: Stream, covers: Sequence[int] = ()) -> OutboxRow:
-        body = {"covers": steps(covers)} if covers else {}
+        body = {"covers": encode_steps(covers)} if covers else {}
         draft = Draft(stream, "s", 0, 1, body)
-        return make_row(number, Key(epoch, stream, number), draft, 1, pack_body(draft))
+        return make_row(number, RecordKey(epoch, stream, number), draft, 1, pack_body(draft))
 
     mine = [row(2, 7, Stream.AIR), row(9, 7, Stream.AIR, [3, 9])]
     others = [row(1, 7, Stream.AIR), row(4, 7, Stream.AIR, [4]), row(3, 7, Stream.ENERGY)]

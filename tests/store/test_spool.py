@@ -7,7 +7,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from edge.core import Draft, Key, Stream
+from edge.core import Draft, RecordKey, Stream
 from edge.store import commitlog as module
 from edge.store.commitlog import (
     COMMIT_LOG_NAME,
@@ -43,7 +43,7 @@ def rows(first: int, count: int = 1) -> list[OutboxRow]:
     made = []
     for seq in range(first, first + count):
         draft = Draft(Stream.AIR, "hut", seq * S, (seq + 1) * S, {"n": seq})
-        key = Key(START.epoch, Stream.AIR, seq)
+        key = RecordKey(START.epoch, Stream.AIR, seq)
         made.append(make_row((3 << 32) + seq, key, draft, 2, pack_body(draft)))
     return made
 
@@ -198,7 +198,9 @@ def test_without_room_for_the_rows_their_numbers_are_kept_as_lost(
 def test_memory_counts_its_rows_by_their_streams_and_gives_them_in_order() -> None:
     memory = MemoryOutbox(1 << 20)
     event = Draft(Stream.EVENT, "door", 0, 1, {})
-    one = make_row((3 << 32) + 9, Key(START.epoch, Stream.EVENT, 1), event, 2, pack_body(event))
+    one = make_row(
+        (3 << 32) + 9, RecordKey(START.epoch, Stream.EVENT, 1), event, 2, pack_body(event)
+    )
     memory.write([*rows(1, 3), one], {}, (), PendingDrops())
     assert memory.tally() == {"air": 3, "event": 1}
     first = rows(1)[0].id

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core import Draft, Key, Stream
+from edge.core import Draft, RecordKey, Stream
 from edge.store.commitlog import (
     COMMIT_LOG_NAME,
     CommitLog,
@@ -25,7 +25,7 @@ NUMBERS = st.integers(1, 40)
 
 rows = st.builds(
     lambda number, stream: make_row(
-        number, Key(7, stream, number), draft := Draft(stream, "s", 0, 1, {"n": number}), 3,
+        number, RecordKey(7, stream, number), draft := Draft(stream, "s", 0, 1, {"n": number}), 3,
         pack_body(draft),
     ),
     NUMBERS, st.sampled_from([Stream.AIR, Stream.EVENT]),
@@ -115,7 +115,7 @@ def apply(left: RecoveredLog, commit: LoggedCommit) -> None:
 
 def test_a_log_much_larger_than_what_memory_holds_is_made_anew(tmp_path: Path) -> None:
     draft = Draft(Stream.AIR, "s", 0, 1, {"n": random.Random(1).randbytes(300_000)})
-    row = make_row(1, Key(7, Stream.AIR, 1), draft, 3, pack_body(draft))
+    row = make_row(1, RecordKey(7, Stream.AIR, 1), draft, 3, pack_body(draft))
     whole = LoggedCommit(rows=[row], reached=1)
     start = EpochStart(1, 7, 3, "b", False, None, False, 0)
     spool = CommitLog(tmp_path)

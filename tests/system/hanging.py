@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from drivers.buses.i2c import SmbusI2c
-from edge.app import buses
+from edge.app import busworkers
 from edge.cli.main import main
 from edge.health import progress
 from edge.store.outbox import Outbox
@@ -22,7 +22,8 @@ LATE_S: Final = 1.5  # between two looks: the process was stopped
 
 if __name__ == "__main__":
     for module, name, value in (
-        (buses, "FLOOR_S", FLOOR_S), (buses, "LOOK_NS", 300_000_000), (progress, "LATE_S", LATE_S),
+        (busworkers, "FLOOR_S", FLOOR_S), (busworkers, "LOOK_NS", 300_000_000), (progress,
+        "LATE_S", LATE_S),
     ):  # fmt: skip
         assert hasattr(module, name)
         setattr(module, name, value)

@@ -2,11 +2,11 @@
 
 import sys
 
-from edge.app import probation
+from edge.app import configtrial
 from edge.cli.main import main
 
 if __name__ == "__main__":
     for name, value in (("GOOD_NS", 1_000_000_000), ("LOOK_NS", 200_000_000)):
-        assert hasattr(probation, name)
-        setattr(probation, name, value)
+        assert hasattr(configtrial, name)
+        setattr(configtrial, name, value)
     sys.exit(main())

@@ -12,11 +12,11 @@ from typing import Any
 
 from drivers.sim.dlt645 import Dlt645
 from drivers.sim.gpio import SimChip
-from drivers.sim.i2c import Chip, I2cKernel
+from drivers.sim.i2c import I2cChip, I2cKernel
 from drivers.sim.i2c_server import I2cServer
-from drivers.sim.meter_slave import Slave
+from drivers.sim.meter_server import MeterServer
 from drivers.sim.meter_tcp import MeterTcp
-from drivers.sim.meter_unit import Fault
+from drivers.sim.meter_unit import UnitFault
 from drivers.sim.sen55 import Sen55
 from drivers.sim.sht4x import Sht4x
 from drivers.sim.sps30 import Sps30
@@ -92,7 +92,7 @@ class Wires:
 
     sen55: Sen55
     sps30: Sps30
-    modbus: Slave
+    modbus: MeterServer
     dlt645: Dlt645
     places: list[str]
     gpio: SimChip
@@ -140,13 +140,13 @@ def cabinet(folder: Path) -> Iterator[Wires]:
     with ExitStack() as stack:
         sen55 = Sen55(HELD["sen55"], powered_s=86_400, serial="AIR-1")
         sps30 = Sps30(HELD["sps30"], powered_s=86_400, serial="DUST-1", fault="fan")
-        air: dict[int, Chip] = {0x44: Sht4x(HELD["sht4x"], powered_s=9.0), 0x69: sen55}
-        other: dict[int, Chip] = {0x69: sps30}  # its address is that of the SEN55
+        air: dict[int, I2cChip] = {0x44: Sht4x(HELD["sht4x"], powered_s=9.0), 0x69: sen55}
+        other: dict[int, I2cChip] = {0x69: sps30}  # its address is that of the SEN55
         for name, chips in (("air", air), ("dust", other)):
             stack.enter_context(I2cServer(I2cKernel(chips), folder / name))
         number = NUMBERS["dlt645"][0]
         dlt645 = stack.enter_context(Dlt645(HELD["dlt645"], number=number, turnaround_s=0.0))
-        modbus = Slave("sdm120", dict(HELD["sdm120"]), int(NUMBERS["sdm120"][0]))
+        modbus = MeterServer("sdm120", dict(HELD["sdm120"]), int(NUMBERS["sdm120"][0]))
         network = MeterTcp({1: modbus}).start()
         stack.callback(network.stop)
         gpio = stack.enter_context(SimChip(("door",), folder / "gpio", clock_ns=time.monotonic_ns))
@@ -252,7 +252,7 @@ def _run(outcome: Catalogue, wires: Wires, site: Site, records: Records) -> None
     wires.gpio.drive("door", True, time.monotonic_ns())
     grow(NUMBERS, BEFORE)
     # the meter that somebody exchanges is silent for a while
-    wires.modbus.fault = Fault("silent")
+    wires.modbus.fault = UnitFault("silent")
     wait(lambda r: events(r.all(), "sensor_fault", "sdm120"))
     wires.swap("sdm120")
     wires.modbus.fault = None

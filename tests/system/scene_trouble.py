@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drivers.sim.meter import Fault, MeterLine, Slave
+from drivers.sim.meter import MeterLine, MeterServer, UnitFault
 from drivers.sim.meter_line import WHOLE_S
-from drivers.sim.meter_slave import Kind
+from drivers.sim.meter_server import Kind
 from drivers.sim.pms5003 import Pms5003
 from drivers.sim.sen55 import Sen55
-from edge.core.loop import SLOT_S
+from edge.core.looptick import SLOT_S
 from models import BUNDLES
 from tests.system.found import ALL, end_us, events, states
 from tests.system.site import AIR, LOOPS, Records, Site, Street
@@ -110,7 +110,7 @@ def garbage(line: MeterLine, dust: Pms5003, seconds: float) -> tuple[int, int]:
     while time.monotonic_ns() < start_ns + int(seconds * 1e9):
         if line.slaves[1].fault is None:
             noise = rng.randbytes(rng.randrange(1, 40))
-            line.slaves[1].fault = Fault(kinds[0], times=1, noise=noise)
+            line.slaves[1].fault = UnitFault(kinds[0], times=1, noise=noise)
             kinds.append(kinds.pop(0))
         dust.say(rng.randbytes(rng.randrange(60)))
         if not dust.faults:
@@ -133,8 +133,8 @@ def put_through(folder: Path) -> Trouble:
     broker = Mosquitto(folder / "broker").start()
     meters = MeterLine(
         {
-            1: Slave("sdm630", {"voltage_l1": 231.5, "energy_import": 500.0}),
-            2: Slave("sdm120", {"voltage_l1": 229.25, "energy_import": 70.0}),
+            1: MeterServer("sdm630", {"voltage_l1": 231.5, "energy_import": 500.0}),
+            2: MeterServer("sdm120", {"voltage_l1": 229.25, "energy_import": 70.0}),
         },
         baud=38_400,
         step_s=WHOLE_S,

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, ClassVar, TextIO
 
 from drivers.sim.gpio import SimChip
-from drivers.sim.i2c import Chip, I2cKernel
+from drivers.sim.i2c import I2cChip, I2cKernel
 from drivers.sim.i2c_server import I2cServer
-from drivers.sim.loops import LoopPair, Passage, Truth
+from drivers.sim.loops import LoopPair, SimVehicle, TrueTimes
 from tests.uplink.broker import SUBSCRIBER, Mosquitto
 
 ROOT = Path(__file__).parents[2]
@@ -208,10 +208,12 @@ class Tail:
 class Street:
     """Loops and air behind simulated wires, and how many vehicles have passed."""
 
-    def __init__(self, folder: Path, air: Chip | None = None, lines: Sequence[str] = LINES) -> None:
+    def __init__(
+        self, folder: Path, air: I2cChip | None = None, lines: Sequence[str] = LINES
+    ) -> None:
         self.chip = SimChip(lines, folder / "gpio.sock")
         self.i2c = None if air is None else I2cServer(I2cKernel({0x69: air}), folder / "i2c.sock")
-        self.passed: list[Truth] = []
+        self.passed: list[TrueTimes] = []
         self.start_ns = 0
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -243,15 +245,15 @@ class Street:
         pair = LoopPair(self.chip, "lead", "trail", 4.0, 2.0, "high", at_ns=time.monotonic_ns())
         while not self._stop.is_set():
             now_ns = time.monotonic_ns()
-            truth = pair.play([Passage(0.02, speed_kmh, length_m)], now_ns, "real")
+            truth = pair.play([SimVehicle(0.02, speed_kmh, length_m)], now_ns, "real")
             self.passed += [moved(vehicle, now_ns) for vehicle in truth]
             left_s = every_s - (time.monotonic_ns() - now_ns) / 1e9
             self._stop.wait(max(0.0, left_s))
 
 
-def moved(vehicle: Truth, by_ns: int) -> Truth:
+def moved(vehicle: TrueTimes, by_ns: int) -> TrueTimes:
     """The same vehicle, in absolute time."""
-    return Truth(
+    return TrueTimes(
         vehicle.lead_on_ns + by_ns,
         vehicle.lead_off_ns + by_ns,
         vehicle.trail_on_ns + by_ns,

@@ -20,10 +20,10 @@ import pytest
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
 from drivers.sim.sht4x import Sht4x
-from edge.identity.claim import NAME
-from edge.identity.store import Store
+from edge.identity.claim import CLAIM_NAME
+from edge.identity.statefolder import StateFolder
 from tests.cli.conftest import Command, kerbstone
-from tests.provision.test_joined import ROOT, City, until
+from tests.provision.test_claim_to_broker import ROOT, City, until
 from tests.uplink.broker import BINARY
 
 __all__ = ["kerbstone"]  # the fixture
@@ -171,7 +171,7 @@ def test_a_technician_follows_the_page(technician: Technician) -> None:
     technician.power()
     assert technician.enrolment.wait(60) == 0, technician.city.log("enrol")
     card, state = technician.city.card, technician.city.state
-    assert not (card / NAME).exists()
+    assert not (card / CLAIM_NAME).exists()
     assert (card / "kerbstone-claim.used").exists()
     technician.hand_over()
     marker = technician.box / "run/identity"
@@ -179,7 +179,7 @@ def test_a_technician_follows_the_page(technician: Technician) -> None:
         lambda: marker.exists() and marker.read_text().startswith("connected "),
         "the daemon does not connect",
     )
-    assert Store(state).current() is not None
+    assert StateFolder(state).current() is not None
     assert technician.watch("subscribe", "hut_air"), technician.city.log("daemon")
     assert set(BLOCKS) == BLOCKS_RUN, "each command of the page was run"
     key = (state / "current/key.pem").read_bytes()

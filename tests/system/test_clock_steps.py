@@ -22,7 +22,7 @@ import pytest
 import drivers
 from edge.acquire.clock import Discipline, SystemClock
 from edge.app.daemon import Daemon
-from edge.config import load
+from edge.config import load_site
 from edge.core import Stamp
 from edge.core.release import RELEASED_NS
 from edge.store import AsyncOutbox, ClockMark
@@ -94,7 +94,7 @@ async def test_a_clock_that_is_set_while_the_daemon_runs_does_no_harm(
 ) -> None:
     wall, aside = Wall(), asyncio.to_thread  # what blocks must not block the daemon
     one = site(LOOPS, period_s=1)
-    daemon = Daemon(load(one.config, drivers.catalogue()), wall.clock(tmp_path))
+    daemon = Daemon(load_site(one.config, drivers.catalogue()), wall.clock(tmp_path))
     seen: list[bool] = []
     dates = Sender.see
 

@@ -11,7 +11,7 @@ import pytest
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
 from drivers.sim.sht4x import Sht4x
-from edge.app.lastgood import GOOD, STARTS, Starts
+from edge.app.lastgood import GOOD_NAME, STARTS_NAME, StartHistory
 from tests.system.site import Records, Site, Tail
 from tests.uplink.broker import Mosquitto
 
@@ -61,7 +61,7 @@ def events(records: Records) -> list[dict[str, Any]]:
 def test_after_three_bad_starts_the_last_good_configuration_runs_until_it_is_mended(
     tmp_path: Path, broker: Mosquitto, one: Impatient
 ) -> None:
-    good = tmp_path / "state" / GOOD
+    good = tmp_path / "state" / GOOD_NAME
     fine = one.config.read_bytes()
     one.start()
     wait(good.exists, one)
@@ -89,7 +89,7 @@ def test_after_three_bad_starts_the_last_good_configuration_runs_until_it_is_men
     assert one.process.wait(90) == 0, one.log.read_text()  # systemd starts it again
     one.start()
     wait(lambda: good.read_bytes() == mended, one)
-    wait(lambda: Starts.parse((good.parent / STARTS).read_bytes()).count == 0, one)
+    wait(lambda: StartHistory.parse((good.parent / STARTS_NAME).read_bytes()).count == 0, one)
     assert one.stop() == 0
     records.stop()
 

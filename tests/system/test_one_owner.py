@@ -8,8 +8,8 @@ import pytest
 
 from drivers.sim.sen55 import Sen55
 from edge.acquire.clock import boot_id
-from edge.acquire.stage import PREFIX, left_behind
-from edge.control.protocol import ask
+from edge.acquire.stage import PREFIX, find_segments
+from edge.control.protocol import ask_daemon
 from edge.store import inspect_outbox
 from tests.system.site import AIR, KERBSTONE, LOOPS, ROOT, Records, Site, Street
 from tests.system.test_read import wait_for
@@ -25,7 +25,7 @@ def street(tmp_path: Path) -> Street:
 
 def started(one: Site) -> None:
     one.start()
-    wait_for(lambda: ask(one.folder / "run", "status") is not None)
+    wait_for(lambda: ask_daemon(one.folder / "run", "status") is not None)
 
 
 def pid_of(one: Site) -> int:
@@ -69,7 +69,7 @@ def test_a_second_daemon_shares_no_folder_with_the_first(
         assert f"store.{key} = {one.folder}" in done.stderr
         assert f"in use by process {pid_of(one)}," in done.stderr
         assert [path for path in segments if path.exists()] == segments, "its stage is there"
-        assert ask(one.folder / "run", "status") is not None, "and so is its socket"
+        assert ask_daemon(one.folder / "run", "status") is not None, "and so is its socket"
         # the kernel takes the lock away: nobody has to remove anything
         one.kill()
         started(one)
@@ -84,13 +84,13 @@ def test_no_record_goes_out_under_the_name_of_a_renamed_gateway(
         records = Records(broker, one.folder)
         broker.stop()
         started(one)
-        wait_for(lambda: (ask(one.folder / "run", "outbox") or {"rows": 0})["rows"] >= 8)
-        status = ask(one.folder / "run", "status")
+        wait_for(lambda: (ask_daemon(one.folder / "run", "outbox") or {"rows": 0})["rows"] >= 8)
+        status = ask_daemon(one.folder / "run", "status")
         assert status is not None
         old = status["epoch"]
         one.kill()
         waiting = inspect_outbox(one.folder / "store", 16 << 20).rows
-        segment = left_behind(one.folder / "run", boot_id(), 0, "test/gw-1")
+        segment = find_segments(one.folder / "run", boot_id(), 0, "test/gw-1")
         assert segment, "its stage is left behind"
 
         one.config.write_text(one.config.read_text().replace('"gw-1"', '"gw-2"'))

@@ -13,8 +13,8 @@ import pytest
 from pymodbus.framer import FramerType
 from pymodbus.server import ModbusSerialServer
 
-from drivers.meters.register_map import load as load_table
-from drivers.sim.meter import Load
+from drivers.meters.register_map import load_register_map as load_table
+from drivers.sim.meter import MeterLoad
 from drivers.sim.sen55 import Sen55
 from tests.drivers.meters.ptypair import PtyPair
 from tests.drivers.meters.pymodbus_peer import Peer, living
@@ -43,7 +43,7 @@ def test_nothing_is_lost_but_what_a_gap_names(
 ) -> None:
     if encoding == "json" and OUTAGE_S < 60:
         pytest.skip("one encoding is enough here; `make outage` runs both")
-    load = Load(amps=lambda _: (200.0, 210.0, 190.0))  # enough for whole steps in a period
+    load = MeterLoad(amps=lambda _: (200.0, 210.0, 190.0))  # enough for whole steps in a period
     load.reset(1000.0)
     ptys = PtyPair()
     server = lambda: ModbusSerialServer(  # noqa: E731
@@ -139,7 +139,7 @@ def check_vehicles(records: list[dict[str, Any]], street: Street) -> None:
     assert all(b - a < 5e9 for a, b in holes)
 
 
-def check_energy(records: list[dict[str, Any]], load: Load) -> None:
+def check_energy(records: list[dict[str, Any]], load: MeterLoad) -> None:
     energy = once(records, "energy")
     energy.sort(key=lambda r: r["mono"])
     points = [r["points"]["energy_import"] for r in energy]

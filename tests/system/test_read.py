@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.sim.meter import Fault, MeterLine, Slave
+from drivers.sim.meter import MeterLine, MeterServer, UnitFault
 from drivers.sim.meter_line import WHOLE_S
 from tests.system.site import KERBSTONE, METER, ROOT, Site
 from tests.uplink.broker import Mosquitto
@@ -18,7 +18,7 @@ from tests.uplink.broker import Mosquitto
 @pytest.fixture
 def line() -> Iterator[MeterLine]:
     one = MeterLine(
-        {1: Slave("sdm630", {"voltage_l1": 231.5})}, baud=38_400, step_s=WHOLE_S
+        {1: MeterServer("sdm630", {"voltage_l1": 231.5})}, baud=38_400, step_s=WHOLE_S
     ).start()
     yield one
     one.stop()
@@ -62,7 +62,7 @@ def test_read_works_alone_without_a_daemon_and_says_so(
     assert answer.returncode == 0, answer.stderr
     assert "no daemon runs" in json.loads(answer.stdout)["through"]
     assert one.ask("read", "nobody").returncode == 2
-    line.slaves[1].fault = Fault("silent")
+    line.slaves[1].fault = UnitFault("silent")
     silent = one.ask("read", "main_meter")
     assert silent.returncode == 3
     assert "does not answer" in silent.stderr

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge.control.protocol import VerbError, ask
+from edge.control.protocol import VerbError, ask_daemon
 from edge.link.daemonclient import DaemonClient, DaemonReport
 from edge.link.linkstate import TakenStep
 from tests.system.site import AIR, Site
@@ -44,9 +44,9 @@ def test_the_link_asks_and_tells(
     }  # fmt: skip
     for wrong in ({"level": 3}, {"level": True}, {"level": 1, "used": "x", "budget": 0}, {}):
         with pytest.raises(VerbError):
-            ask(one.folder / "run", "thrift", **wrong)
+            ask_daemon(one.folder / "run", "thrift", **wrong)
     with pytest.raises(VerbError, match="reconnect"):
-        ask(one.folder / "run", "link_step", step="dance", boots=1, age_s=1.0)
+        ask_daemon(one.folder / "run", "link_step", step="dance", boots=1, age_s=1.0)
     assert one.stop() == 0
     found = [json.loads(line.partition(" ")[2]) for line in listener.stop(2)]
     told = {each["event"]: each for each in found}

@@ -9,7 +9,7 @@ from pymodbus.framer import FramerType
 from pymodbus.server import ModbusSerialServer
 
 from drivers.chips.sen55 import DRIVER as SEN55
-from drivers.meters.register_map import load
+from drivers.meters.register_map import load_register_map
 from drivers.sim.sen55 import Sen55
 from tests.drivers.meters.ptypair import PtyPair
 from tests.drivers.meters.pymodbus_peer import Peer, device
@@ -20,7 +20,7 @@ AIR_HELD = {
     "pm1_0": 5.2, "pm2_5": 9.5, "pm4_0": 12.6, "pm10": 13.3, "humidity": 45.5,
     "temperature": 23.5, "voc_index": 100.0, "nox_index": 1.0,
 }  # fmt: skip
-TABLE = load("sdm630")
+TABLE = load_register_map("sdm630")
 PERIODS_S = 7.0
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.app.buses import LOOK_NS
-from edge.app.hanging import GRACE_S
+from edge.app.busworkers import LOOK_NS
+from edge.app.hungbus import GRACE_S
 from edge.config import Store
-from edge.core import places
+from edge.core import boxfiles
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "systemd"
@@ -158,12 +158,16 @@ def test_what_enrolment_brings_is_handed_over_and_its_absence_is_no_error(
     loaded = {line.partition(":")[0] for line in lines if line.startswith("LoadCredential=")}
     stands_in = [line for line in lines if line.startswith("SetCredential=")]
     assert {line.partition(":")[0].replace("Set", "Load") for line in stands_in} == loaded
-    monkeypatch.setattr(places, "OWN", tmp_path / "own.toml")
+    monkeypatch.setattr(boxfiles, "OWN_SITE_FILE", tmp_path / "own.toml")
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
     copy = tmp_path / "site.toml"
     copy.write_text(stands_in[0].partition(":")[2].replace("\\n", "\n"))
-    assert places.site_file(environ) == places.OWN, "what stands in is no configuration"
+    assert boxfiles.find_site_file(environ) == boxfiles.OWN_SITE_FILE, (
+        "what stands in is no configuration"
+    )
     copy.write_text("[site]\n")
-    assert places.site_file(environ) == copy
-    places.OWN.write_text("[site]\n")
-    assert places.site_file(environ) == places.OWN, "the technician's own one counts first"
+    assert boxfiles.find_site_file(environ) == copy
+    boxfiles.OWN_SITE_FILE.write_text("[site]\n")
+    assert boxfiles.find_site_file(environ) == boxfiles.OWN_SITE_FILE, (
+        "the technician's own one counts first"
+    )

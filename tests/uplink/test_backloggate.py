@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edge.core import Draft, Key, Record, Stamp, Stream
+from edge.core import Draft, Record, RecordKey, Stamp, Stream
 from edge.uplink import retained as retained_module
 from edge.uplink.backloggate import QUARTER_NS, SETTLED_NS
 from edge.uplink.broker import Broker, make_broker
@@ -271,7 +271,7 @@ class Wire:
 
 
 def test_what_is_to_be_taken_away_outlives_a_connection_and_is_said_once() -> None:
-    record = Record(Key(1, Stream.AIR, 7), "hut", 1, 0, MINUTE, {})
+    record = Record(RecordKey(1, Stream.AIR, 7), "hut", 1, 0, MINUTE, {})
     kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None)
     link: Any = Wire()
     kept.put_last(record, {"seq": 7}, late=False)
@@ -307,11 +307,11 @@ def test_of_so_many_sources_the_last_record_is_known_and_the_newest_goes_out(
     link: Any = Wire()
     for seq, source in enumerate(("hut", "mast", "door", "hut", "hut"), 1):
         end_ns = MINUTE * (1 if seq == 5 else seq)  # the fifth is older than the fourth
-        record = Record(Key(1, Stream.AIR, seq), source, 1, 0, end_ns, {})
+        record = Record(RecordKey(1, Stream.AIR, seq), source, 1, 0, end_ns, {})
         kept.put_last(record, {"seq": seq}, late=False)
         kept.publish(link)
     assert [json.loads(payload)["seq"] for _, _, payload in link.sent] == [1, 2, 4]
-    later = Record(Key(2, Stream.AIR, 1), "hut", 1, 0, 1, {})  # of the next epoch
+    later = Record(RecordKey(2, Stream.AIR, 1), "hut", 1, 0, 1, {})  # of the next epoch
     kept.put_last(later, {"seq": 6}, late=False)
     kept.spare(True)
     kept.publish(link)

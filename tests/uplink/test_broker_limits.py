@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.app.sheet.attention import matters
-from edge.app.sheet.link import link
+from edge.app.statustext.issues import find_issues
+from edge.app.statustext.link import link_lines
 from edge.core import Stream
 from edge.uplink import oversize
 from edge.uplink.broker import Broker, make_broker
@@ -136,8 +136,8 @@ async def test_a_broker_that_refuses_a_retained_will_is_told_and_left(tmp_path: 
 
 def test_the_status_says_what_a_broker_takes_too_little_of() -> None:
     told = {"link": {"connected": True, "trouble": "it takes 200 bytes"}}
-    assert [each.short for each in matters(told)] == ["broker takes too little"]
-    assert any("IT TAKES TOO LITTLE: it takes 200 bytes" in line for line in link(told).lines)
+    assert [each.short for each in find_issues(told)] == ["broker takes too little"]
+    assert any("IT TAKES TOO LITTLE: it takes 200 bytes" in line for line in link_lines(told).lines)
 
 
 async def test_without_retained_messages_the_records_arrive(tmp_path: Path) -> None:

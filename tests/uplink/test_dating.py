@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.core import Key, Record, Stamp, Stream
+from edge.core import Record, RecordKey, Stamp, Stream
 from edge.store import ClockMark
 from edge.uplink.timestamps import BOOTS_LIMIT, REREAD_NS, Timestamper, manifest_moment
 from edge.uplink.wire.clockmoments import Moment
@@ -25,7 +25,7 @@ class Store(Rows):
 
 
 def record(boot: int) -> Record:
-    return Record(Key(1, Stream.AIR, 1), "hut", boot, 2 * S, 3 * S, {})
+    return Record(RecordKey(1, Stream.AIR, 1), "hut", boot, 2 * S, 3 * S, {})
 
 
 async def test_the_clock_of_a_boot_is_asked_for_once() -> None:
@@ -87,7 +87,7 @@ async def test_the_running_boot_is_dated_by_what_its_clock_shows_now(before: boo
         await dating.learn({9})
     dating.see(Stamp(60 * S, WALL + 100 * S, "nts"))  # set on by 40 s
     await dating.learn({9})
-    late = Record(Key(1, Stream.AIR, 2), "hut", 9, 70 * S, 80 * S, {})
+    late = Record(RecordKey(1, Stream.AIR, 2), "hut", 9, 70 * S, 80 * S, {})
     assert dating.date(late, late=False, again=False)[0].from_wall_ns == WALL + 110 * S
-    early = Record(Key(1, Stream.AIR, 1), "hut", 9, 10 * S, 20 * S, {})
+    early = Record(RecordKey(1, Stream.AIR, 1), "hut", 9, 10 * S, 20 * S, {})
     assert dating.date(early, late=False, again=False)[0].from_wall_ns == WALL + 10 * S

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edge.core import Key, Record, Stream
+from edge.core import Record, RecordKey, Stream
 from edge.store import StoredRecord
 from edge.uplink import delivery as module
 from edge.uplink.brokerlog import BrokerLogThrottle
@@ -220,6 +220,6 @@ def test_urgent_rows_hurry_the_probing_and_others_do_not() -> None:
     probing.tried(9, S)
     probing.answered(9, False, S)
     for stream, wait_s in ((Stream.AIR, 2.0), (Stream.EVENT, 1.0)):
-        row = StoredRecord(20, Record(Key(1, stream, 20), "a", 1, 0, 1, {}))
+        row = StoredRecord(20, Record(RecordKey(1, stream, 20), "a", 1, 0, 1, {}))
         desk.delivery.offer([row], S)
         assert probing.wait_s(S) == wait_s

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core import Envelope, Key, Record, Stamp, Stream, TimeQuality
+from edge.core import Envelope, Record, RecordKey, Stamp, Stream, TimeQuality
 from edge.uplink.envelope import (
     CERTAIN_RANK,
     MARKS_LIMIT,
@@ -252,7 +252,7 @@ def test_the_truth_and_what_is_told_lie_within_the_bounds(
 
 
 def sent(bounds: Any, encoding: Any = "json") -> Any:
-    record = Record(Key(1 << 32, Stream.AIR, 1), "hut", 1, S, 2 * S, {"covered_s": 1.0})
+    record = Record(RecordKey(1 << 32, Stream.AIR, 1), "hut", 1, S, 2 * S, {"covered_s": 1.0})
     return encode(record, Envelope(T0, T0 + S, "none", bounds_ns=bounds), GW, encoding)
 
 

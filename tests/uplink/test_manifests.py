@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core import Draft, Envelope, Key, Record, Stream
-from edge.core.numbers import stepped
+from edge.core import Draft, Envelope, Record, RecordKey, Stream
+from edge.core.numbers import decode_steps
 from edge.uplink import manifests as module
 from edge.uplink.manifests import REDATED_LIMIT, SEGMENT_RECORDS, Manifests
 from edge.uplink.wire import CHAIN_START, chain_map, decode, encode
@@ -23,7 +23,7 @@ NONE = Moment(2, 0, 0, "none", 1_780_000_000_000_000)
 
 def record(seq: int, stream: Stream = Stream.AIR, **body: Any) -> Record:
     return Record(
-        Key(EPOCH, stream, seq),
+        RecordKey(EPOCH, stream, seq),
         "hut",
         3,
         seq * 1_000_000,
@@ -69,9 +69,9 @@ def test_live_and_backlog_are_two_segments() -> None:
     for seq in (101, 1, 102, 2, 3, 103):
         manifests.handed(record(seq), NTP)
     found = bodies(manifests.due(0, all_=True))
-    assert sorted(stepped(body["seqs"]) for body in found) == [[1, 2, 3], [101, 102, 103]]
+    assert sorted(decode_steps(body["seqs"]) for body in found) == [[1, 2, 3], [101, 102, 103]]
     for body in found:
-        assert body["sha256"] == chain([record(seq) for seq in stepped(body["seqs"])])
+        assert body["sha256"] == chain([record(seq) for seq in decode_steps(body["seqs"])])
 
 
 def test_what_was_sealed_is_not_sealed_again() -> None:
@@ -90,7 +90,7 @@ def test_merged_records_continue_their_neighbours() -> None:
     for each in (*merged, *later):
         manifests.handed(each, NTP)
     (body,) = bodies(manifests.due(0, all_=True))
-    assert stepped(body["seqs"]) == [43, 44, 45, 88, 89, 90]
+    assert decode_steps(body["seqs"]) == [43, 44, 45, 88, 89, 90]
     assert body["sha256"] == chain([*merged, *later])
 
 
@@ -123,10 +123,10 @@ def test_every_number_is_sealed_once_over_restarts(
             manifests = Manifests()
             manifests.restore(state)
     found += [body for body in bodies([*given, *manifests.due(0, all_=True)]) if body["count"]]
-    sealed = [seq for body in found for seq in stepped(body["seqs"])]
+    sealed = [seq for body in found for seq in decode_steps(body["seqs"])]
     assert sorted(sealed) == list(range(1, 25))
     for body in found:
-        seqs = stepped(body["seqs"])
+        seqs = decode_steps(body["seqs"])
         assert (body["first"], body["last"], body["count"]) == (seqs[0], seqs[-1], len(seqs))
         assert body["sha256"] == chain([record(seq) for seq in seqs])
 

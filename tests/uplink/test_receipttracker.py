@@ -1,6 +1,6 @@
 """Rows wait for receipts: bounded, with a patience that grows."""
 
-from edge.core import Key, Stream
+from edge.core import RecordKey, Stream
 from edge.uplink.receipttracker import MAX_WAIT_NS, TRACKED_LIMIT, ReceiptTracker
 from edge.uplink.wire import Receipt
 
@@ -10,7 +10,7 @@ S = 1_000_000_000
 def filled(count: int) -> ReceiptTracker:
     made = ReceiptTracker(10 * S)
     for row in range(1, count + 1):
-        made.handed(row, Key(7, Stream.AIR, row), 0)
+        made.handed(row, RecordKey(7, Stream.AIR, row), 0)
     return made
 
 
@@ -44,7 +44,7 @@ def test_patience_doubles_up_to_an_hour() -> None:
         wait = next(s for s in range(5, 4000, 5) if made.overdue(now + s * S))
         waits.append(wait)
         now += wait * S
-        made.handed(1, Key(7, Stream.AIR, 1), now)
+        made.handed(1, RecordKey(7, Stream.AIR, 1), now)
     assert waits[:4] == [10, 20, 40, 80]
     assert waits[-1] == MAX_WAIT_NS // S
 
@@ -52,17 +52,17 @@ def test_patience_doubles_up_to_an_hour() -> None:
 def test_a_receipt_forgets_the_patience() -> None:
     made = filled(1)
     made.overdue(10 * S)
-    made.handed(1, Key(7, Stream.AIR, 1), 10 * S)
+    made.handed(1, RecordKey(7, Stream.AIR, 1), 10 * S)
     made.receipt(Receipt(7, "air", ((1, 1),)), 0)
-    made.handed(1, Key(7, Stream.AIR, 1), 20 * S)
+    made.handed(1, RecordKey(7, Stream.AIR, 1), 20 * S)
     assert made.overdue(30 * S) == [1]
 
 
 def test_what_waits_is_bounded_and_what_had_to_go_comes_back() -> None:
     made = filled(TRACKED_LIMIT)
     assert made.full()
-    made.handed(TRACKED_LIMIT + 1, Key(7, Stream.AIR, TRACKED_LIMIT + 1), 0)
-    made.handed(TRACKED_LIMIT + 2, Key(7, Stream.AIR, TRACKED_LIMIT + 2), 0)
+    made.handed(TRACKED_LIMIT + 1, RecordKey(7, Stream.AIR, TRACKED_LIMIT + 1), 0)
+    made.handed(TRACKED_LIMIT + 2, RecordKey(7, Stream.AIR, TRACKED_LIMIT + 2), 0)
     assert len(made) == TRACKED_LIMIT
     assert 1 not in made
     assert made.given_back() is None, "there is no room yet"
@@ -76,7 +76,7 @@ def test_when_receipts_come_again_nobody_waits_for_an_hour() -> None:
     made.receipt(Receipt(7, "air", ()), 0)
     for _ in range(8):
         now = next(now + s * S for s in range(5, 4000, 5) if made.overdue(now + s * S))
-        made.handed(1, Key(7, Stream.AIR, 1), now)
+        made.handed(1, RecordKey(7, Stream.AIR, 1), now)
     assert made.overdue(now + 1000 * S) == [], "patience has grown"
     made.receipt(Receipt(7, "energy", ((1, 1),)), now + 1000 * S)
     assert made.overdue(now + 1011 * S) == [1]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edge.core import Envelope, Key, Record, Stream
+from edge.core import Envelope, Record, RecordKey, Stream
 from edge.uplink import rescuesender as module
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.delivery import NOT_AUTHORIZED
@@ -28,7 +28,7 @@ NTP = Envelope(0, S, "ntp")
 
 def records(count: int, stream: Stream = Stream.AIR, **body: Any) -> list[DatedRecord]:
     return [
-        (Record(Key(EPOCH, stream, seq), "hut", 1, 0, S, {"n": seq, **body}), NTP)
+        (Record(RecordKey(EPOCH, stream, seq), "hut", 1, 0, S, {"n": seq, **body}), NTP)
         for seq in range(1, count + 1)
     ]
 

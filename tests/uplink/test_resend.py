@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core import Key, Record, Stream
+from edge.core import Record, RecordKey, Stream
 from edge.store import StoredRecord
 from edge.uplink import resend as module
 from edge.uplink.resend import cluster_ranges, find_for_resend
@@ -28,7 +28,7 @@ class Store:
         if epoch == 666:
             raise OSError(5, "the disk does not work")
         return [
-            StoredRecord(n, Record(Key(epoch, Stream.AIR, n), "hut", 1, 0, 1, {}))
+            StoredRecord(n, Record(RecordKey(epoch, Stream.AIR, n), "hut", 1, 0, 1, {}))
             for n in self.numbers
             if first <= n <= last and stream == "air"
         ][:limit]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edge.core import Key, Record, Stream
+from edge.core import Record, RecordKey, Stream
 from edge.store import ClockMark, StoredRecord
 from edge.uplink import sendqueue as module
 from edge.uplink.backlogreader import BacklogReader
@@ -35,7 +35,7 @@ def test_a_boot_that_never_knew_the_time_says_so() -> None:
 
 
 def row(number: int) -> StoredRecord:
-    return StoredRecord(number, Record(Key(1, Stream.AIR, number), "a", 1, 0, 1, {}))
+    return StoredRecord(number, Record(RecordKey(1, Stream.AIR, number), "a", 1, 0, 1, {}))
 
 
 class Rows:
@@ -173,7 +173,7 @@ async def test_live_rows_are_bounded() -> None:
 
 
 def event(number: int) -> StoredRecord:
-    return StoredRecord(number, Record(Key(1, Stream.EVENT, number), "a", 1, 0, 1, {}))
+    return StoredRecord(number, Record(RecordKey(1, Stream.EVENT, number), "a", 1, 0, 1, {}))
 
 
 async def test_what_is_live_is_fresh_until_it_has_gone() -> None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from edge.core import (
     Draft,
     Envelope,
-    Key,
     Reason,
     Record,
+    RecordKey,
     Stream,
     Sweep,
     all_good,
@@ -48,7 +48,7 @@ BODY = {"covered_s": 60.0, "points": {"pm2_5": {"mean": 9.51, "n": 60, "quality"
 
 
 def record(body: Any = BODY, stream: Stream = Stream.AIR, source: str = "hut") -> Record:
-    return Record(Key((1 << 32) + 5, stream, 7), source, 3, 100 * S, 160 * S + 999, body)
+    return Record(RecordKey((1 << 32) + 5, stream, 7), source, 3, 100 * S, 160 * S + 999, body)
 
 
 def test_a_record_says_what_the_contract_says() -> None:

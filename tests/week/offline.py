@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from edge.core import Draft, Stream
-from edge.process.step import step_of
+from edge.process.resolution import resolution_of
 from edge.store import ClockMark, StoredRecord
 from edge.store.outbox import Outbox
 from tests.week.street import MONO_0, WALL_0, Commit, S, summaries
@@ -65,7 +65,7 @@ class Again:
         return Draft(draft.stream, draft.source, draft.from_ns + shift, draft.to_ns + shift, body)
 
     def _later(self, source: str, key: str, point: Any, round_: int) -> dict[str, Any]:
-        step, more = step_of(point["step"]), round_ * self._grown[source, key]
+        step, more = resolution_of(point["step"]), round_ * self._grown[source, key]
         ends = {name: step.value(step.steps(point[name]) + more) for name in ("first", "last")}
         return {**point, **ends}
 
@@ -77,7 +77,7 @@ def growth(hour: Sequence[Commit]) -> Mapping[tuple[str, str], int]:
     for draft in summaries(hour):
         for key, point in draft.body["points"].items():
             if "first" in point:
-                step, name = step_of(point["step"]), (draft.source, key)
+                step, name = resolution_of(point["step"]), (draft.source, key)
                 firsts.setdefault(name, step.steps(point["first"]))
                 lasts[name] = step.steps(point["last"])
     return {name: lasts[name] - first for name, first in firsts.items()}

@@ -14,12 +14,12 @@ from typing import Any, Final, cast
 
 import drivers
 from edge.acquire.stage import Stage
-from edge.app.intake import Intake
-from edge.app.ledger import Ledger
+from edge.app.ingest import Ingest
+from edge.app.manifestschedule import ManifestSchedule
 from edge.app.pipeline import Pipeline
-from edge.app.sealing import Sealing
+from edge.app.windowcommitter import WindowCommitter
 from edge.app.wiring import Wiring
-from edge.config import load
+from edge.config import load_site
 from edge.core import Draft, Stamp, Sweep, sweep
 from edge.infer.judge import Judge, JudgeSetup
 from edge.process.engine import Engine
@@ -153,16 +153,16 @@ class Street:
         points = ", ".join(f'"{point}"' for point in POINTS)
         devices = (DEVICE.format(unit=unit + 1, points=points) for unit in range(DEVICES))
         file.write_text(text + "".join(devices), "utf-8")
-        wiring = Wiring.of(load(file, drivers.catalogue()))
+        wiring = Wiring.of(load_site(file, drivers.catalogue()))
         judge = Judge(JudgeSetup((), PERIOD_S * S))
         pipeline = Pipeline(Engine(wiring.setup()), judge)
         if self.models:
             pipeline.load()
         stage = Stage(self.folder, "boot")
-        intake = Intake(wiring, pipeline, stage, self)
-        ledger = Ledger(
+        intake = Ingest(wiring, pipeline, stage, self)
+        ledger = WindowCommitter(
             wiring, pipeline, intake, stage, cast("AsyncOutbox", self.kept), self, "boot",
-            Sealing(self.kept.epoch, 900, None, self.now()),
+            ManifestSchedule(self.kept.epoch, 900, None, self.now()),
         )  # fmt: skip
         done(ledger.recover())
         self.kept.commits.clear()

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from edge.config.model import Store
-from edge.process.merge import merge
+from edge.process.merge import merge_bodies
 from edge.store.outbox import Outbox
 from tests.week.offline import Again, Fed, account
 from tests.week.street import Commit, S, lived
@@ -39,7 +39,9 @@ def hour() -> list[Commit]:
 
 
 def opened(folder: Path, limit_bytes: int) -> Outbox:
-    outbox = Outbox.open(folder, limit_bytes=limit_bytes, boot_id="b", merge=merge, ballast_bytes=0)
+    outbox = Outbox.open(
+        folder, limit_bytes=limit_bytes, boot_id="b", merge=merge_bodies, ballast_bytes=0
+    )
     outbox.begin()
     return outbox
 

@@ -211,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, signal.default_int_handler)
     cluster = Cluster(folder, ports)
     try:
-        pki.make(folder, datetime.datetime.now(datetime.UTC), gateways=names)
+        pki.make_pki(folder, datetime.datetime.now(datetime.UTC), gateways=names)
         cluster.configure()
         cluster.start()
         cluster.admit(names)

@@ -3,9 +3,17 @@
 Source: Linux GPIO character device, version 2 (include/uapi/linux/gpio.h), through libgpiod 2.
 """
 
-from drivers.buses.gpio.bus import GpioBus
-from drivers.buses.gpio.chip import Chip, Request, open_chip
+from drivers.buses.gpio.chip import GpioChip, LineRequest, open_chip
 from drivers.buses.gpio.factory import GpiodFactory
-from drivers.buses.gpio.line import Limits, LineState
+from drivers.buses.gpio.listener import GpioListener
+from drivers.buses.gpio.watchedline import LineLimits, LineState
 
-__all__ = ["Chip", "GpioBus", "GpiodFactory", "Limits", "LineState", "Request", "open_chip"]
+__all__ = [
+    "GpioChip",
+    "GpioListener",
+    "GpiodFactory",
+    "LineLimits",
+    "LineRequest",
+    "LineState",
+    "open_chip",
+]

@@ -12,7 +12,7 @@ EVENT_BUFFER: Final = 1024  # edges kept while we are busy; the most the kernel 
 SIMULATED: Final = "sim:"  # what comes before the path of a simulator's socket
 
 
-class Request(Protocol):
+class LineRequest(Protocol):
     """A line that is ours until `release`. `fd` is readable when an edge waits."""
 
     @property
@@ -25,16 +25,16 @@ class Request(Protocol):
     def release(self) -> None: ...
 
 
-class Chip(Protocol):
+class GpioChip(Protocol):
     """A bank of lines. `gpiod.Chip` is one, `RemoteChip` another."""
 
     def get_info(self) -> gpiod.ChipInfo: ...
     def get_line_info(self, line: int, /) -> gpiod.LineInfo: ...
-    def request_lines(self, config: Any, consumer: str, event_buffer_size: int) -> Request: ...
+    def request_lines(self, config: Any, consumer: str, event_buffer_size: int) -> LineRequest: ...
     def close(self) -> None: ...
 
 
-def open_chip(where: str | Chip) -> Chip:
+def open_chip(where: str | GpioChip) -> GpioChip:
     """The chip at /dev/gpiochipN, or at `sim:/path/of/a.sock`; a chip object is taken as it is.
 
     Raises OSError: ENOENT when there is none, EACCES when we may not, ENOTTY when it is no chip.

@@ -14,7 +14,7 @@ from typing import Final
 from gpiozero import PinInvalidPin
 from gpiozero.pins import BoardInfo, Factory, HeaderInfo, PinInfo
 
-from drivers.buses.gpio.chip import Chip, open_chip
+from drivers.buses.gpio.chip import GpioChip, open_chip
 from drivers.buses.gpio.pin import GpiodPin
 from drivers.buses.gpio.watcher import Watcher
 
@@ -33,7 +33,7 @@ class GpiodFactory(Factory):
 
     def __init__(
         self,
-        chip: str | Chip = "",
+        chip: str | GpioChip = "",
         *,
         add_reader: Callable[[int, Callable[[], None]], object] | None = None,
         remove_reader: Callable[[int], object] | None = None,
@@ -107,7 +107,7 @@ class GpiodFactory(Factory):
         )
 
 
-def _board(chip: Chip) -> tuple[BoardInfo, MappingProxyType[Hashable, int]]:
+def _board(chip: GpioChip) -> tuple[BoardInfo, MappingProxyType[Hashable, int]]:
     """What gpiozero wants to know of a board, and which line each name means."""
     count = chip.get_info().num_lines
     named = [chip.get_line_info(line).name or "" for line in range(count)]

@@ -23,7 +23,7 @@ from gpiozero import (
 )
 from gpiozero.pins import Pin, PinInfo
 
-from drivers.buses.gpio.chip import EVENT_BUFFER, Chip, Request
+from drivers.buses.gpio.chip import EVENT_BUFFER, GpioChip, LineRequest
 
 PULL: Final = {"floating": Bias.DISABLED, "up": Bias.PULL_UP, "down": Bias.PULL_DOWN}
 EDGES: Final = {
@@ -39,7 +39,7 @@ Changed = Callable[[int, int], None]  # ticks (CLOCK_MONOTONIC, ns), level
 class Owner(Protocol):
     """What a pin asks of its factory."""
 
-    chip: Chip
+    chip: GpioChip
     consumer: str
 
     def add_reader(self, fd: int, callback: Callable[[], None], /) -> object: ...
@@ -52,7 +52,7 @@ class GpiodPin(Pin):
     def __init__(self, factory: Owner, info: PinInfo, line: int) -> None:
         super().__init__()
         self._factory, self._info, self.line = factory, info, line
-        self._request: Request | None = None
+        self._request: LineRequest | None = None
         self._level: Value | None  # what an output is to show; None: what it shows already
         self._forget()
 
@@ -75,7 +75,7 @@ class GpiodPin(Pin):
         """Whether the line is requested already, by a device or a reader of this process."""
         return self._request is not None
 
-    def watch(self) -> Request:
+    def watch(self) -> LineRequest:
         """Request the line with edge detection, for a reader that takes its edges in batches.
 
         The caller reads the descriptor by itself; `when_changed` is then not to be used.
@@ -122,7 +122,7 @@ class GpiodPin(Pin):
             event_clock=Clock.MONOTONIC,
         )
 
-    def _open(self) -> Request:
+    def _open(self) -> LineRequest:
         if self._request is not None:
             return self._request
         found = self._function == "output" and self._level is None

@@ -36,7 +36,7 @@ BIAS: Final = {
 }
 
 
-class Link(Protocol):
+class PacketLink(Protocol):
     """A connection that keeps packets apart; `socket.socket` is one."""
 
     def fileno(self) -> int: ...
@@ -45,15 +45,15 @@ class Link(Protocol):
     def close(self) -> None: ...
 
 
-class _Talk:
+class _PacketDialogue:
     """Question and answer over one link. Raises OSError: ENODEV when the simulator is gone."""
 
-    def __init__(self, link: Link) -> None:
-        self._link: Link | None = link
+    def __init__(self, link: PacketLink) -> None:
+        self._link: PacketLink | None = link
         self._lock = threading.Lock()  # a LED may be set while another thread reads
 
     @property
-    def link(self) -> Link:
+    def link(self) -> PacketLink:
         if self._link is None:
             raise gpiod.RequestReleasedError
         return self._link
@@ -97,15 +97,15 @@ class _Talk:
 class RemoteChip:
     """The chip. `connect` opens one more link to it."""
 
-    def __init__(self, connect: Callable[[], Link], name: str = "sim") -> None:
+    def __init__(self, connect: Callable[[], PacketLink], name: str = "sim") -> None:
         self._connect, self.name = connect, name
-        self._talk = _Talk(connect())
+        self._talk = _PacketDialogue(connect())
 
     @classmethod
     def at(cls, path: str) -> "RemoteChip":
         """The chip that a simulator serves at a path. Raises OSError (ENOENT, ECONNREFUSED)."""
 
-        def connect() -> Link:
+        def connect() -> PacketLink:
             link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             try:
                 link.settimeout(ANSWER_S)
@@ -144,7 +144,7 @@ class RemoteChip:
     ) -> "RemoteRequest":
         """Request one line. Raises OSError: EBUSY when another has it, EINVAL for no such line."""
         ((line, settings),) = config.items()
-        talk = _Talk(self._connect())
+        talk = _PacketDialogue(self._connect())
         try:
             talk.ask_map(
                 {
@@ -152,7 +152,7 @@ class RemoteChip:
                     "line": line,
                     "consumer": consumer,
                     "buffer": event_buffer_size,
-                    "settings": _plain(settings),
+                    "settings": _settings_map(settings),
                 }
             )
         except OSError:
@@ -167,7 +167,7 @@ class RemoteChip:
 class RemoteRequest:
     """One line that is ours, as `gpiod.LineRequest` has it. Events are real `gpiod.EdgeEvent`s."""
 
-    def __init__(self, talk: _Talk, line: int) -> None:
+    def __init__(self, talk: _PacketDialogue, line: int) -> None:
         self._talk, self._line = talk, line
         self._waiting = False  # known from an answer, though its `!` may still be on the way
 
@@ -184,7 +184,7 @@ class RemoteRequest:
         self._talk.ask_map({"do": "set", "level": int(value is Value.ACTIVE)})
 
     def reconfigure_lines(self, config: Mapping[int, gpiod.LineSettings]) -> None:
-        self._talk.ask_map({"do": "reconfigure", "settings": _plain(config[self._line])})
+        self._talk.ask_map({"do": "reconfigure", "settings": _settings_map(config[self._line])})
 
     def wait_edge_events(self, timeout: timedelta | float | None = None) -> bool:
         if self._waiting:
@@ -209,7 +209,7 @@ class RemoteRequest:
         self._talk.close()
 
 
-def _plain(settings: gpiod.LineSettings) -> dict[str, Any]:
+def _settings_map(settings: gpiod.LineSettings) -> dict[str, Any]:
     """Settings in words that need no libgpiod on the other side."""
     return {
         "direction": "output" if settings.direction is Direction.OUTPUT else "input",

@@ -38,7 +38,7 @@ async def diagnose(
             known = {ask[0] for ask in asks.values()}
             for name, ask in asks.items():
                 if ask[0] not in bus.known.answered:
-                    unit = await _elsewhere(bus, ask, [u for u in addresses if u not in known])
+                    unit = await _answering_unit(bus, ask, [u for u in addresses if u not in known])
                     troubles[name] = _another(name, ask[0], unit) or troubles[name]
     finally:
         bus.close()
@@ -72,22 +72,22 @@ async def _search(
         other = type(bus)(port.at(port.port, settings), bus.patience.timeout_s, bus.link_delay_s)
         try:
             for ask in asks.values():
-                if await _speaks(other, ask):
+                if await _responds(other, ask):
                     return other_settings(port.port, port.settings, settings)
         finally:
             other.close()
     return None
 
 
-async def _elsewhere(bus: "ModbusRtu", ask: Ask, addresses: Sequence[int]) -> int:
+async def _answering_unit(bus: "ModbusRtu", ask: Ask, addresses: Sequence[int]) -> int:
     """The first of these units that answers the same question; 0: none."""
     for unit in addresses:
-        if await _speaks(bus, (unit, *ask[1:])):
+        if await _responds(bus, (unit, *ask[1:])):
             return unit
     return 0
 
 
-async def _speaks(bus: "ModbusRtu", ask: Ask) -> bool:
+async def _responds(bus: "ModbusRtu", ask: Ask) -> bool:
     """A refusal is an answer, too."""
     try:
         await bus.read_registers(*ask)

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from edge.core import BusError, DataError, LengthError, Reason, crc16_modbus
+from edge.core import BusError, DataError, Reason, TooLongError, crc16_modbus
 
 Ask = tuple[int, int, int, int]
 """A question: unit, function, address, count."""
@@ -34,7 +34,7 @@ EXCEPTIONS: Final = {
 }
 
 
-def request(unit: int, function: int, address: int, count: int) -> bytes:
+def read_request(unit: int, function: int, address: int, count: int) -> bytes:
     """Unit and PDU of a read, without check sum or header. ValueError for what cannot be asked."""
     if function not in FUNCTIONS:
         raise ValueError(f"function {function} does not read registers; 3 and 4 do")
@@ -45,12 +45,12 @@ def request(unit: int, function: int, address: int, count: int) -> bytes:
     return struct.pack(">BBHH", unit, function, address, count)
 
 
-def seal(body: bytes) -> bytes:
+def append_crc(body: bytes) -> bytes:
     """Append the check sum of a serial line."""
     return body + crc16_modbus(body).to_bytes(2, "little")
 
 
-def refusal(unit: int, code: int) -> BusError | DataError:
+def exception_error(unit: int, code: int) -> BusError | DataError:
     """An exception answer as the error it means.
 
     A gateway that could not reach the unit speaks for a silent device: that is a BusError, so
@@ -62,12 +62,12 @@ def refusal(unit: int, code: int) -> BusError | DataError:
     if code in (5, 6):
         return DataError(text, Reason.BUSY)
     if code == 3:
-        return LengthError(text)
+        return TooLongError(text)
     return DataError(text, Reason.ADDRESS if code == 2 else Reason.FAULT)
 
 
 @dataclass(slots=True)
-class Scan:
+class ResponseSearch:
     """What was found in the bytes of a line while one answer was awaited."""
 
     data: bytes | None = None  # the registers
@@ -85,17 +85,19 @@ class Scan:
         return self.data is not None or self.code is not None
 
 
-def scan(line: bytes, unit: int, function: int, count: int, passed: Collection[bytes] = ()) -> Scan:
+def search_response(
+    line: bytes, unit: int, function: int, count: int, passed: Collection[bytes] = ()
+) -> ResponseSearch:
     """Look for the answer in all that the line brought, echo, noise and late answers included.
 
     A value comes only out of a frame whose unit, function, length and check sum are right. The
     frames in `passed` are none of ours, though they would fit.
     """
-    found = Scan()
+    found = ResponseSearch()
     at, end = 0, len(line)
     while at < end:
         length = _answer_length(line, at, end)
-        if length and at + length <= end and _sound(line, at, length):
+        if length and at + length <= end and _crc_ok(line, at, length):
             kind = line[at + 1]
             if passed and line[at : at + length] in passed:
                 found.passed += 1
@@ -110,7 +112,7 @@ def scan(line: bytes, unit: int, function: int, count: int, passed: Collection[b
             at += length
             continue
         if not found.expects:
-            whole = _whole(line, at, end, unit, function, count)
+            whole = _response_length(line, at, end, unit, function, count)
             found.expects = max(0, whole - (end - at))
             found.spoilt |= 0 < whole <= end - at
         found.loose += 1
@@ -131,12 +133,12 @@ def _answer_length(line: bytes, at: int, end: int) -> int:
     return OVERHEAD + size if size and not size & 1 and size <= 2 * MAX_COUNT else 0
 
 
-def _sound(line: bytes, at: int, length: int) -> bool:
+def _crc_ok(line: bytes, at: int, length: int) -> bool:
     body_end = at + length - 2
     return crc16_modbus(line[at:body_end]) == line[body_end] | line[body_end + 1] << 8
 
 
-def _whole(line: bytes, at: int, end: int, unit: int, function: int, count: int) -> int:
+def _response_length(line: bytes, at: int, end: int, unit: int, function: int, count: int) -> int:
     """The length of the answer that seems to begin at `at`; 0 when it is not ours."""
     if at + 3 > end or line[at] != unit:
         return 0
@@ -146,7 +148,7 @@ def _whole(line: bytes, at: int, end: int, unit: int, function: int, count: int)
     return OVERHEAD + 2 * count if ours else 0
 
 
-def begins(line: bytes, unit: int, function: int) -> bool:
+def may_begin(line: bytes, unit: int, function: int) -> bool:
     """Whether anywhere in these damaged bytes an answer of this unit seems to begin."""
     return any(
         line[at] == unit and line[at + 1] & ~EXCEPTION == function for at in range(len(line) - 1)

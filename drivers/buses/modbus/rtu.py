@@ -10,24 +10,24 @@ from typing import Final, Protocol
 
 from drivers.buses.echo import Echo
 from drivers.buses.finding import Finding
-from drivers.buses.modbus import trouble
+from drivers.buses.modbus import modbustrouble
 from drivers.buses.modbus.diagnose import diagnose
 from drivers.buses.modbus.frame import (
     EXCEPTION_LENGTH,
     OVERHEAD,
     Ask,
-    Scan,
-    begins,
-    refusal,
-    request,
-    scan,
-    seal,
+    ResponseSearch,
+    append_crc,
+    exception_error,
+    may_begin,
+    read_request,
+    search_response,
 )
-from drivers.buses.modbus.owed import Owed, Worth
-from drivers.buses.modbus.patience import Patience
-from drivers.buses.modbus.trouble import Known
+from drivers.buses.modbus.modbustrouble import KnownUnits
+from drivers.buses.modbus.pendingresponses import PendingResponses, ResponseTrust
+from drivers.buses.modbus.responsetimeout import ResponseTimeout
 from drivers.buses.serial_port import SerialPort
-from edge.core import BusError, DataError, Old, OwedError, Reason
+from edge.core import AmbiguousAnswerError, BusError, DataError, Reason, StaleAnswer
 
 FAST_BAUD: Final = 19_200  # above it the silence between frames no longer shrinks
 FAST_SILENCE_NS: Final = 1_750_000
@@ -41,7 +41,7 @@ LIMIT: Final = 1024  # bytes looked at for one answer; more is a flood
 REQUESTS: Final = 4096  # prepared requests that are kept
 
 
-class Clock(Protocol):
+class LineClock(Protocol):
     """What a line takes its time from: the module `time`, or a wire that keeps its own."""
 
     def monotonic_ns(self) -> int: ...
@@ -53,7 +53,7 @@ class ModbusRtu:
 
     `timeout_s` is the time from the end of the request to the first byte of the answer,
     `link_delay_s` how long after the request it may still come. Until then its unit is asked
-    nothing that has an answer of the same length; that raises OwedError.
+    nothing that has an answer of the same length; that raises AmbiguousAnswerError.
     """
 
     def __init__(
@@ -61,25 +61,25 @@ class ModbusRtu:
         port: SerialPort,
         timeout_s: float = 0.5,
         link_delay_s: float = LINK_DELAY_S,
-        clock: Clock | None = None,
+        clock: LineClock | None = None,
     ) -> None:
         self.port, self.link_delay_s = port, link_delay_s
-        self.patience = Patience(timeout_s)
+        self.patience = ResponseTimeout(timeout_s)
         self.silence_ns = FAST_SILENCE_NS if port.baud > FAST_BAUD else (7 * port.char_ns + 1) // 2
-        self._clock: Clock = clock or time
+        self._clock: LineClock = clock or time
         self._torn_ns = max(self.silence_ns, TORN_NS)
         self._last_ns = 0  # when the line was last heard, or will have been used by us
         self._empty_ns = 0  # when nothing waited to be read: what is found now came later
-        self._owed = Owed(int(max(timeout_s, link_delay_s) * 1e9))
+        self._owed = PendingResponses(int(max(timeout_s, link_delay_s) * 1e9))
         self._requests: dict[Ask, bytes] = {}
-        self.known = Known()
+        self.known = KnownUnits()
 
     async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
         """2 * count bytes, as on the wire. Raises BusError on silence, DataError for the rest."""
         key = (unit, function, address, count)
         sealed = self._requests.get(key)
         if sealed is None:
-            sealed = seal(request(*key))
+            sealed = append_crc(read_request(*key))
             if len(self._requests) >= REQUESTS:
                 self._requests.clear()
             self._requests[key] = sealed
@@ -123,42 +123,48 @@ class ModbusRtu:
             self.patience.answered(unit, max(0, first_ns - sent_ns) / 1e9)
             self.known.good(unit)
             if found.end < len(line):
-                self._came(scan(line[found.end :], -1, 0, 0).strangers)
+                self._came(search_response(line[found.end :], -1, 0, 0).strangers)
             if self.known.twins(unit):
-                raise DataError(trouble.twins(unit))
+                raise DataError(modbustrouble.two_responses(unit))
         if found.data is not None:
             return found.data
         if found.code is not None:
-            raise refusal(unit, found.code)
+            raise exception_error(unit, found.code)
         damaged = found.loose == OVERHEAD + 2 * ask[3] or (
-            found.loose > 0 and begins(line, unit, ask[1])
+            found.loose > 0 and may_begin(line, unit, ask[1])
         )
         self._owed.owe(ask, sent_ns, self._long_ns(ask[3]), damaged and not found.passed)
         if damaged:
             raise self._damaged(unit, line)
         if found.passed:
-            raise OwedError(f"unit {unit}: what came may be an older answer; {trouble.LATE}")
+            raise AmbiguousAnswerError(
+                f"unit {unit}: what came may be an older answer; {modbustrouble.LATE}"
+            )
         self.patience.silent(unit)
         raise self._silent(unit, wait_s, found, line)
 
     def _damaged(self, unit: int, line: bytes) -> DataError:
         port, times = self.port, self.known.hurt(unit)
-        why = trouble.damaged(unit, times, port.port, port.settings, port.counted(), self.known)
+        why = modbustrouble.damaged(
+            unit, times, port.port, port.settings, port.counted(), self.known
+        )
         text = f"unit {unit}: damaged answer, {len(line)} bytes: {_hex(line)}"
         return DataError(f"{text}; {why}" if why else text)
 
-    def _silent(self, unit: int, wait_s: float, found: Scan, line: bytes) -> BusError:
+    def _silent(self, unit: int, wait_s: float, found: ResponseSearch, line: bytes) -> BusError:
         port, text = self.port, f"unit {unit}: no answer within {wait_s:g} s"
         if found.loose:
-            why = trouble.noise(port.port, port.settings, port.counted())
+            why = modbustrouble.noise(port.port, port.settings, port.counted())
             return BusError(f"{text}, only noise ({_hex(line)}); {why}", Reason.CRC)
         if found.strangers:
             units = sorted({frame[0] for frame in found.strangers})
             return BusError(f"{text}; units {units} spoke instead")
-        why = port.console() or trouble.no_answer(unit, port.settings, self.known)
+        why = port.console() or modbustrouble.no_answer(unit, port.settings, self.known)
         return BusError(f"{text}: {why}")
 
-    def _listen(self, sealed: bytes, ask: Ask, first_end_ns: int) -> tuple[int, Scan, bytes]:
+    def _listen(
+        self, sealed: bytes, ask: Ask, first_end_ns: int
+    ) -> tuple[int, ResponseSearch, bytes]:
         """Read until the answer is whole or time is over. Gives also when its first byte came.
 
         Until `first_end_ns` a first byte may come; what has begun is heard to its end.
@@ -166,7 +172,7 @@ class ModbusRtu:
         port = self.port
         hard_ns = first_end_ns + self._long_ns(ask[3])
         line, echo = bytearray(), Echo(sealed)
-        found, first_ns, until_ns, whole = Scan(), 0, first_end_ns, EXCEPTION_LENGTH
+        found, first_ns, until_ns, whole = ResponseSearch(), 0, first_end_ns, EXCEPTION_LENGTH
         seen, passed = 0, list[bytes]()
         while chunk := port.read(until_ns):
             now_ns = self._last_ns = self._clock.monotonic_ns()
@@ -197,21 +203,23 @@ class ModbusRtu:
             found = self._last(ask, bytes(line), found, passed)
         return first_ns, found, bytes(line)
 
-    def _judged(self, ask: Ask, line: bytes, passed: list[bytes], now_ns: int) -> Scan:
+    def _judged(self, ask: Ask, line: bytes, passed: list[bytes], now_ns: int) -> ResponseSearch:
         """What is in the line; answers that are not certainly ours are `passed` over."""
         unit, function, _, count = ask
         while True:
-            found = scan(line, unit, function, count, passed)
+            found = search_response(line, unit, function, count, passed)
             if not found.done:
                 return found
             worth = self._owed.worth(ask, found.data, found.code, now_ns, self._empty_ns)
-            if worth is Worth.OLD and found.data is not None:
-                found.data = Old(found.data)
-            if worth is not Worth.NONE:
+            if worth is ResponseTrust.OLD and found.data is not None:
+                found.data = StaleAnswer(found.data)
+            if worth is not ResponseTrust.NONE:
                 return found
             passed.append(line[found.begin : found.end])
 
-    def _last(self, ask: Ask, line: bytes, found: Scan, passed: list[bytes]) -> Scan:
+    def _last(
+        self, ask: Ask, line: bytes, found: ResponseSearch, passed: list[bytes]
+    ) -> ResponseSearch:
         """An answer that was passed over is ours when no other came where none comes twice."""
         unit, function, _, count = ask
         now_ns = self._clock.monotonic_ns()
@@ -219,7 +227,7 @@ class ModbusRtu:
             for copy in passed:
                 self._owed.came(copy, now_ns, self._empty_ns)
         elif self._owed.proven(unit, now_ns):
-            return scan(line, unit, function, count)
+            return search_response(line, unit, function, count)
         return found
 
     def _came(self, answers: Sequence[bytes]) -> None:
@@ -260,11 +268,11 @@ class ModbusRtu:
                     Reason.BUSY,
                 )
         if stray:
-            self._came(scan(stray, -1, 0, 0).strangers)
+            self._came(search_response(stray, -1, 0, 0).strangers)
         self._empty_ns = now_ns
 
     def _settle(self, ask: Ask) -> None:
-        """Let pass an answer that could be taken for the one to `ask`. Raises OwedError.
+        """Let pass an answer that could be taken for the one to `ask`. Raises AmbiguousAnswerError.
 
         It is not waited for longer than twice the time-out: the line has others.
         """
@@ -278,7 +286,7 @@ class ModbusRtu:
         while chunk := self.port.read(give_up_ns):
             now_ns = self._last_ns = self._clock.monotonic_ns()
             late = (late + chunk)[-LIMIT:]
-            if answers := scan(late, -1, 0, 0).strangers:
+            if answers := search_response(late, -1, 0, 0).strangers:
                 late = b""
                 self._came(answers)
             if now_ns > give_up_ns or self._owed.bars(ask, now_ns) is None:
@@ -286,9 +294,9 @@ class ModbusRtu:
         now_ns = self._clock.monotonic_ns()
         if due := self._owed.bars(ask, now_ns):
             rest_s = (due.until_ns - now_ns) / 1e9
-            raise OwedError(
+            raise AmbiguousAnswerError(
                 f"unit {ask[0]} owes an answer that could be taken for this one; it is asked again"
-                f" in {rest_s:.1f} s: {trouble.LATE}"
+                f" in {rest_s:.1f} s: {modbustrouble.LATE}"
             )
 
 

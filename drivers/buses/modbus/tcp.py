@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from drivers.buses.abandon import let_go
-from drivers.buses.modbus.frame import EXCEPTION, refusal, request
-from drivers.buses.modbus.patience import Patience
-from drivers.buses.modbus.trouble import no_answer_behind
+from drivers.buses.forceclose import force_close
+from drivers.buses.modbus.frame import EXCEPTION, exception_error, read_request
+from drivers.buses.modbus.modbustrouble import no_answer_behind
+from drivers.buses.modbus.responsetimeout import ResponseTimeout
 from edge.core import BusError, DataError
 
 HEADER: Final = 7  # transaction, protocol, length, unit
@@ -30,7 +30,7 @@ SHAPES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class PreparedRequest:
     """A question, prepared: its bytes and those its answer begins with, both but for the number."""
 
     request: bytes
@@ -49,7 +49,7 @@ class ModbusTcp:
 
     def __init__(self, host: str, port: int = 502, timeout_s: float = 0.5) -> None:
         self.host, self.port = host, port
-        self.patience = Patience(timeout_s)
+        self.patience = ResponseTimeout(timeout_s)
         self._socket: socket.socket | None = None
         self._rest = b""  # the beginning of an answer that is not whole yet
         self._number = 0
@@ -60,7 +60,7 @@ class ModbusTcp:
         self._retry_ns = 0
         self._why = ""
         self._abandoned = False
-        self._shapes: dict[tuple[int, int, int, int], Shape] = {}
+        self._shapes: dict[tuple[int, int, int, int], PreparedRequest] = {}
 
     async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
         """2 * count bytes, as on the wire. Raises BusError on silence, DataError for the rest."""
@@ -91,9 +91,9 @@ class ModbusTcp:
         if sock is not None:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-            let_go(sock.fileno(), sock)
+            force_close(sock.fileno(), sock)
 
-    def _ask(self, shape: Shape) -> bytes:
+    def _ask(self, shape: PreparedRequest) -> bytes:
         sock = self._socket or self._connect()
         unit = shape.unit
         wait_s = self.patience.wait_s(unit)
@@ -118,11 +118,11 @@ class ModbusTcp:
         self._served = True
         self._deaf = self._failures = 0
         if len(got) != shape.length:
-            raise refusal(unit, got[8])
+            raise exception_error(unit, got[8])
         return got[9:]
 
     def _sift(
-        self, sock: socket.socket, got: bytes, number: bytes, shape: Shape, until_ns: int
+        self, sock: socket.socket, got: bytes, number: bytes, shape: PreparedRequest, until_ns: int
     ) -> bytes:
         """Our answer where it is not simply the next thing: refusals, pieces, late answers."""
         if not got:
@@ -140,7 +140,7 @@ class ModbusTcp:
                     frame, stream = stream[: 6 + length], stream[6 + length :]
                     self._rest = stream
                     if frame.startswith(number):
-                        return _fitting(frame, shape)
+                        return _response_or_refusal(frame, shape)
                     strays += 1
                     if strays > STRAYS:
                         self._drop()
@@ -157,12 +157,12 @@ class ModbusTcp:
                 raise ConnectionResetError
             stream += more
 
-    def _shape(self, unit: int, function: int, address: int, count: int) -> Shape:
-        asked = struct.pack(">HH", 0, 6) + request(unit, function, address, count)
+    def _shape(self, unit: int, function: int, address: int, count: int) -> PreparedRequest:
+        asked = struct.pack(">HH", 0, 6) + read_request(unit, function, address, count)
         head = struct.pack(">HHBBB", 0, 3 + 2 * count, unit, function, 2 * count)
         if len(self._shapes) >= SHAPES:
             self._shapes.clear()
-        shape = Shape(asked, head, 9 + 2 * count, unit, function)
+        shape = PreparedRequest(asked, head, 9 + 2 * count, unit, function)
         self._shapes[unit, function, address, count] = shape
         return shape
 
@@ -240,7 +240,7 @@ class ModbusTcp:
         self._socket, self._rest, self._served = None, b"", False
 
 
-def _fitting(frame: bytes, shape: Shape) -> bytes:
+def _response_or_refusal(frame: bytes, shape: PreparedRequest) -> bytes:
     """A frame that bears our number, if it is the answer or a refusal. Raises DataError."""
     if len(frame) == 9 and frame[6] == shape.unit and frame[7] == shape.function | EXCEPTION:
         return frame

@@ -7,8 +7,8 @@
 Pure: takes records, gives text. Nothing in it reaches for a network.
 """
 
-from edge.app.plot.kept import Kept
-from edge.app.plot.page import ENDINGS, draw
+from edge.app.plot.plotdata import PlotData
+from edge.app.plot.plotpage import SUFFIXES, draw_page
 from edge.app.plot.scale import Heading
 
-__all__ = ["ENDINGS", "Heading", "Kept", "draw"]
+__all__ = ["SUFFIXES", "Heading", "PlotData", "draw_page"]

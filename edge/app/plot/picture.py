@@ -7,10 +7,10 @@ from html import escape
 from math import inf
 from typing import Final
 
-from edge.app.plot import lines, scale, strips, style
-from edge.app.plot.kept import Kept, LaneKept
-from edge.app.plot.scale import LEFT, PLOT, WIDTH, Frame, Heading, plain
-from edge.app.plot.table import Table
+from edge.app.plot import scale, strips, style, svgpaths
+from edge.app.plot.columntable import ColumnTable
+from edge.app.plot.plotdata import LaneData, PlotData
+from edge.app.plot.scale import LEFT, PLOT, WIDTH, Heading, TimeFrame, short_number
 
 GAP: Final = 9.0  # between panels
 PROBABILITIES: Final = (
@@ -48,7 +48,7 @@ P: Final = Panel("p", "P(congested)", "", 72, 1, ("now", "in5", "in15"))
 
 
 @dataclass(slots=True)
-class Sheet:
+class SvgParts:
     """Parts of one picture, each below the one before."""
 
     y: float = 0.0
@@ -57,7 +57,7 @@ class Sheet:
     def text(self, x: float, y: float, text: str, style: str = "") -> None:
         """`y` is that of the base line, from the sheet's present end."""
         named = f' class="{style}"' if style else ""
-        x_y = f'x="{plain(round(x, 1))}" y="{plain(round(self.y + y, 1))}"'
+        x_y = f'x="{short_number(round(x, 1))}" y="{short_number(round(self.y + y, 1))}"'
         self.parts.append(f"<text {x_y}{named}>{escape(text)}</text>")
 
 
@@ -65,46 +65,48 @@ class Sheet:
 class View:
     """What is drawn, and how much time a point stands for."""
 
-    kept: Kept
+    kept: PlotData
     heading: Heading
-    frame: Frame
+    frame: TimeFrame
     bin_s: float
 
     @classmethod
-    def of(cls, kept: Kept, heading: Heading) -> "View":
+    def of(cls, kept: PlotData, heading: Heading) -> "View":
         """The whole of it."""
         to_s = max(kept.end_ns, kept.width_ns) / 1e9
-        return cls(kept, heading, Frame(0.0, to_s), scale.bin_s(to_s, kept.width_ns / 1e9))
+        return cls(kept, heading, TimeFrame(0.0, to_s), scale.bin_s(to_s, kept.width_ns / 1e9))
 
-    def points(self, table: Table, kind: str) -> lines.Points:
+    def points(self, table: ColumnTable, kind: str) -> svgpaths.Points:
         """At this view's resolution."""
         width_s = self.kept.width_ns / 1e9
-        return lines.points(table, kind, round(self.bin_s / width_s), width_s, self.kept.columns)
+        return svgpaths.plot_points(
+            table, kind, round(self.bin_s / width_s), width_s, self.kept.columns
+        )
 
 
-def tops(view: View) -> dict[str, float]:
+def axis_tops(view: View) -> dict[str, float]:
     """The upper end of each axis: the same for all approaches, so that they can be compared."""
     found = {}
     for panel in PANELS:
         tables = [lane.table for lane in view.kept.lanes.values()]
         drawn = (view.points(t, kind) for t in tables for kind in panel.kinds if _has(t, kind))
-        end = scale.top(lines.highest(drawn), panel.least)
+        end = scale.axis_top(svgpaths.highest_value(drawn), panel.least)
         found[panel.kind] = min(end, panel.most)
     return found
 
 
-def approach(view: View, name: str, ends: dict[str, float]) -> tuple[str, float]:
+def draw_approach(view: View, name: str, ends: dict[str, float]) -> tuple[str, float]:
     """The inside of a picture of this approach, and its height."""
-    sheet, lanes = Sheet(), view.kept.members(name)
+    sheet, lanes = SvgParts(), view.kept.members(name)
     _legend(sheet, view, name, lanes)
     spans = view.kept.flags.of([name, *(lane.name for lane in lanes)])
-    sheet.y, drawn = strips.flags(view, spans, sheet.y)
+    sheet.y, drawn = strips.draw_flags(view, spans, sheet.y)
     sheet.parts += drawn
-    jams = strips.jams(view, spans)
+    jams = strips.draw_jams(view, spans)
     probable = view.kept.approaches.get(name)
     if probable is not None and probable.has("now"):
         content = [
-            _path(kind, f"line {kind}", lines.line(
+            _path(kind, f"line {kind}", svgpaths.line_path(
                 view.points(probable, kind), *_steps(view), P.height, 1.0))
             for kind in P.kinds if probable.has(kind)
         ]  # fmt: skip
@@ -113,55 +115,55 @@ def approach(view: View, name: str, ends: dict[str, float]) -> tuple[str, float]
         if any(_has(lane.table, kind) for lane in lanes for kind in panel.kinds):
             content = [part for part in _lanes(view, panel, lanes, ends[panel.kind])]
             _panel(sheet, panel, ends[panel.kind], jams, content)
-    sheet.y, drawn = strips.health(view, lanes, sheet.y)
+    sheet.y, drawn = strips.draw_health(view, lanes, sheet.y)
     sheet.parts += drawn
     _times(sheet, view)
     return "".join(sheet.parts), sheet.y
 
 
-def others(view: View) -> tuple[str, float] | None:
+def draw_others(view: View) -> tuple[str, float] | None:
     """Bays, and flags of what is no lane and no approach; None when there are none."""
     kept = view.kept
     known = {*kept.lanes, *kept.approaches}
     spans = [span for span in kept.flags.spans if span.source not in known]
     if not spans and not kept.bays:
         return None
-    sheet = Sheet()
+    sheet = SvgParts()
     sheet.text(0, 18, "bays and other devices" if kept.bays else "other devices", "head")
     sheet.y += 28
-    sheet.y, drawn = strips.flags(view, spans, sheet.y)
+    sheet.y, drawn = strips.draw_flags(view, spans, sheet.y)
     sheet.parts += drawn
-    sheet.y, drawn = strips.bays(view, sheet.y)
+    sheet.y, drawn = strips.draw_bays(view, sheet.y)
     sheet.parts += drawn
     _times(sheet, view)
     return "".join(sheet.parts), sheet.y
 
 
-def summary(view: View, name: str) -> str:
+def alt_text(view: View, name: str) -> str:
     """What a reader who does not see the picture must know of it."""
     lanes, start = view.kept.members(name), view.heading.start_s
     spans = view.kept.flags.of([name, *(lane.name for lane in lanes)])
-    total = sum(sum(lines.known(lane.table["volume"])) for lane in lanes)
+    total = sum(sum(svgpaths.without_nan(lane.table["volume"])) for lane in lanes)
     jams = [span for span in spans if span.kind == "congestion"]
     text = (
-        f"{_counted(len(lanes), 'lane')} ({', '.join(lane.name for lane in lanes)}), from "
-        f"{scale.said(view.frame.from_s, start)} to {scale.said(view.frame.to_s, start)}. "
-        f"{total:,.0f} vehicles over all loops. "
+        f"{_count_text(len(lanes), 'lane')} ({', '.join(lane.name for lane in lanes)}), from "
+        f"{scale.time_text(view.frame.from_s, start)} to "
+        f"{scale.time_text(view.frame.to_s, start)}. {total:,.0f} vehicles over all loops. "
     )
     if jams:
-        first = scale.said(jams[0].from_ns / 1e9, start)
-        text += f"Congested {_counted(len(jams), 'time')}, first at {first}. "
+        first = scale.time_text(jams[0].from_ns / 1e9, start)
+        text += f"Congested {_count_text(len(jams), 'time')}, first at {first}. "
     else:
         text += "No congestion was flagged. "
     rest = len(spans) - len(jams)
-    return text + (f"{_counted(rest, 'other flag')}." if rest else "No other flags.")
+    return text + (f"{_count_text(rest, 'other flag')}." if rest else "No other flags.")
 
 
-def _counted(count: int, what: str) -> str:
+def _count_text(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def _legend(sheet: Sheet, view: View, name: str, lanes: Sequence[LaneKept]) -> None:
+def _legend(sheet: SvgParts, view: View, name: str, lanes: Sequence[LaneData]) -> None:
     title = f"approach {name}"
     sheet.text(0, 18, title, "head")
     probable = view.kept.approaches.get(name)
@@ -174,14 +176,14 @@ def _legend(sheet: Sheet, view: View, name: str, lanes: Sequence[LaneKept]) -> N
     for css, text, _ in shown:
         if x + len(text) * LETTER + KEY > WIDTH:
             x, sheet.y = LEFT, sheet.y + 17
-        at, y = plain(round(x, 1)), plain(sheet.y + 14)
+        at, y = short_number(round(x, 1)), short_number(sheet.y + 14)
         sheet.parts.append(f'<path class="line key {css}" d="M{at} {y}h24"/>')
         sheet.text(x + 29, 18, text)
         x += len(text) * LETTER + KEY
     sheet.y += 30
 
 
-def _lanes(view: View, panel: Panel, lanes: Sequence[LaneKept], end: float) -> Iterator[str]:
+def _lanes(view: View, panel: Panel, lanes: Sequence[LaneData], end: float) -> Iterator[str]:
     step_px, step_s = _steps(view)
     for i, lane in enumerate(lanes):
         for kind in panel.kinds:
@@ -189,10 +191,10 @@ def _lanes(view: View, panel: Panel, lanes: Sequence[LaneKept], end: float) -> I
                 continue
             found = view.points(lane.table, kind)
             colour = f"l{i % style.LANES}"
-            if around := lines.band(found, step_px, panel.height, end):
+            if around := svgpaths.band_path(found, step_px, panel.height, end):
                 yield _path(kind, f"band {colour}", around, i)
             more = " single" if kind == "single" else ""
-            path = lines.line(found, step_px, step_s, panel.height, end)
+            path = svgpaths.line_path(found, step_px, step_s, panel.height, end)
             yield _path(kind, f"line {colour}{more}", path, i)
 
 
@@ -202,21 +204,23 @@ def _path(kind: str, css: str, path: str, lane: int | None = None) -> str:
 
 
 def _panel(
-    sheet: Sheet, panel: Panel, end: float, jams: Sequence[str], content: Sequence[str]
+    sheet: SvgParts, panel: Panel, end: float, jams: Sequence[str], content: Sequence[str]
 ) -> None:
     height = panel.height
     sheet.text(0, 16, panel.title, "name")
     sheet.text(0, 32, panel.unit, "muted")
-    numbers = [0, 0.5, 1] if panel is P else scale.numbers(end)
+    numbers = [0, 0.5, 1] if panel is P else scale.axis_numbers(end)
     rules = []
     sheet.parts.append(f'<g class="numbers" data-kind="{panel.kind}">')
     for number in numbers:
         y = height - 2 - (height - 4) * number / end
-        sheet.text(LEFT - 7, y + 4, plain(number), "small muted end")
-        rules.append(f'<path class="rule" d="M0 {plain(round(y, 1))}H{plain(PLOT)}"/>')
+        sheet.text(LEFT - 7, y + 4, short_number(number), "small muted end")
+        rules.append(
+            f'<path class="rule" d="M0 {short_number(round(y, 1))}H{short_number(PLOT)}"/>'
+        )
     sheet.parts.append("</g>")
-    size = f'width="{plain(PLOT)}" height="{plain(height)}"'
-    where = f'x="{plain(LEFT)}" y="{plain(sheet.y)}"'
+    size = f'width="{short_number(PLOT)}" height="{short_number(height)}"'
+    where = f'x="{short_number(LEFT)}" y="{short_number(sheet.y)}"'
     sheet.parts.append(f'<svg class="panel" data-kind="{panel.kind}" {where} {size}>')
     sheet.parts += [f'<rect class="back" {size}/>', *jams]
     sheet.parts += ['<g class="rules">', *rules, "</g>", *content]
@@ -224,12 +228,12 @@ def _panel(
     sheet.y += height + GAP
 
 
-def _times(sheet: Sheet, view: View) -> None:
-    sheet.parts.append(f'<g class="times" data-y="{plain(sheet.y)}">')
-    for at_s, text in scale.marks(view.frame, view.heading.start_s):
+def _times(sheet: SvgParts, view: View) -> None:
+    sheet.parts.append(f'<g class="times" data-y="{short_number(sheet.y)}">')
+    for at_s, text in scale.time_marks(view.frame, view.heading.start_s):
         x = LEFT + view.frame.x(at_s)
-        y = plain(sheet.y - 2)
-        sheet.parts.append(f'<path class="rule" d="M{plain(round(x, 1))} {y}v5"/>')
+        y = short_number(sheet.y - 2)
+        sheet.parts.append(f'<path class="rule" d="M{short_number(round(x, 1))} {y}v5"/>')
         sheet.text(x, 16, text, "small muted mid")
     sheet.parts.append("</g>")
     known = view.heading.start_s is not None
@@ -241,7 +245,7 @@ def _steps(view: View) -> tuple[float, float]:
     return PLOT * view.bin_s / (view.frame.to_s - view.frame.from_s), view.bin_s
 
 
-def _has(table: Table, kind: str) -> bool:
+def _has(table: ColumnTable, kind: str) -> bool:
     if kind == "queue":
         return any(value > 0 for value in table["queue"])  # a day without one needs no panel
     return table.has({"occupancy": "on", "aog": "on_green", "split": "failures"}.get(kind, kind))

@@ -28,7 +28,7 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class TimeFrame:
     """The stretch of time that is shown, in seconds since the start."""
 
     from_s: float
@@ -39,18 +39,18 @@ class Frame:
         return PLOT * (at_s - self.from_s) / (self.to_s - self.from_s)
 
 
-def marks(frame: Frame, start_s: float | None) -> list[tuple[float, str]]:
+def time_marks(frame: TimeFrame, start_s: float | None) -> list[tuple[float, str]]:
     """Times with their labels, at round moments of the clock on the wall."""
     span, base = frame.to_s - frame.from_s, start_s or 0.0
     step = next((s for s in STEPS_S if span / s <= MARKS), STEPS_S[-1])
     at, found = -(-(base + frame.from_s) // step) * step, []
     while at <= base + frame.to_s:
-        found.append((at - base, label(at, step, start_s is not None)))
+        found.append((at - base, time_label(at, step, start_s is not None)))
         at += step
     return found
 
 
-def label(at_s: float, step: float, wall: bool) -> str:
+def time_label(at_s: float, step: float, wall: bool) -> str:
     """`10:15`, with seconds where they count; midnight is a date, if there is a calendar."""
     if wall and (step >= DAY_S or at_s % DAY_S == 0):
         moment = datetime.fromtimestamp(at_s, UTC)
@@ -60,7 +60,7 @@ def label(at_s: float, step: float, wall: bool) -> str:
     return text if step >= 60 else f"{text}:{rest % 60:02}"
 
 
-def said(at_s: float, start_s: float | None) -> str:
+def time_text(at_s: float, start_s: float | None) -> str:
     """A moment in full, to the second."""
     if start_s is None:
         hours, rest = divmod(round(at_s), 3600)
@@ -78,14 +78,14 @@ def bin_s(span_s: float, width_s: float) -> float:
     return -(-least // width_s) * width_s
 
 
-def top(highest: float, least: float) -> float:
+def axis_top(highest: float, least: float) -> float:
     """The upper end of an axis from 0."""
     wanted = max(highest * 1.04, least)
     step = next(step for step in _steps(wanted) if -(-wanted // step) <= 4)
     return -(-wanted // step) * step
 
 
-def numbers(end: float) -> list[float]:
+def axis_numbers(end: float) -> list[float]:
     """Those at an axis from 0 to `end`."""
     step = next(step for step in _steps(end) if end / step <= 4.001)  # 0.1 is no whole number
     return [step * i for i in range(round(end / step) + 1)]
@@ -96,20 +96,20 @@ def _steps(wanted: float) -> list[float]:
     return [size * part for part in (0.01, 0.02, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5)]
 
 
-def plain(value: float) -> str:
+def short_number(value: float) -> str:
     """A coordinate, or a number of an axis: no more digits than it needs."""
     return f"{value:.1f}".rstrip("0").rstrip(".")
 
 
-def duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """`35 s`, `12.5 min`, `3 h`."""
     if seconds < 120:
-        return f"{plain(round(seconds, 1))} s"
+        return f"{short_number(round(seconds, 1))} s"
     if seconds < 7200:
-        return f"{plain(round(seconds / 60, 1))} min"
-    return f"{plain(round(seconds / 3600, 1))} h"
+        return f"{short_number(round(seconds / 60, 1))} min"
+    return f"{short_number(round(seconds / 3600, 1))} h"
 
 
-def together(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
     """`a, b and c`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -8,11 +8,11 @@ from itertools import groupby
 from math import isnan
 from typing import TYPE_CHECKING, Final
 
-from edge.app.plot.flags import Span
-from edge.app.plot.kept import LaneKept
-from edge.app.plot.scale import LEFT, plain, said
-from edge.app.plot.states import FACTOR
-from edge.app.plot.table import Table
+from edge.app.plot.columntable import ColumnTable
+from edge.app.plot.flagspans import FlagSpan
+from edge.app.plot.plotdata import LaneData
+from edge.app.plot.scale import LEFT, short_number, time_text
+from edge.app.plot.statecodes import FACTOR
 
 if TYPE_CHECKING:
     from edge.app.plot.picture import View
@@ -24,10 +24,10 @@ CELLS: Final = 1000  # of a strip: the worst word within one is drawn
 LETTER: Final = 6.2
 HEIGHTS: Final = {"ok": 3.0, "none": 11.0, "warn": 7.0, "fault": 11.0}
 WRITTEN: Final = ("none", "fault")  # in the strip, too: their boxes are high enough
-CUT: Final = 22  # letters of a name at the side
+LABEL_CHARACTERS: Final = 22  # letters of a name at the side
 
 
-def flags(view: View, spans: Sequence[Span], y: float) -> tuple[float, list[str]]:
+def draw_flags(view: View, spans: Sequence[FlagSpan], y: float) -> tuple[float, list[str]]:
     """A row for each kind, more where two are up at once; and where they end."""
     parts = []
     for kind in sorted({span.kind for span in spans}, key=_order):
@@ -50,48 +50,48 @@ def _order(kind: str) -> tuple[int, str]:
     return (first.index(kind) if kind in first else len(first), kind)
 
 
-def _place(view: View, span: Span) -> tuple[float, float]:
+def _place(view: View, span: FlagSpan) -> tuple[float, float]:
     end_s = view.frame.to_s if span.to_ns is None else span.to_ns / 1e9
     x = view.frame.x(span.from_ns / 1e9)
     return x, max(3.0, view.frame.x(end_s) - x)
 
 
-def _bar(view: View, span: Span, x: float, width: float, y: float) -> str:
-    label = _fitting(span.row, width)
+def _bar(view: View, span: FlagSpan, x: float, width: float, y: float) -> str:
+    label = _fitting_text(span.row, width)
     start = view.heading.start_s
-    until = "up still" if span.to_ns is None else said(span.to_ns / 1e9, start)
-    when = said(span.from_ns / 1e9, start) + ("" if span.moment else f" to {until}")
-    end = "" if span.to_ns is None else f' data-to="{plain(span.to_ns / 1e9)}"'
+    until = "up still" if span.to_ns is None else time_text(span.to_ns / 1e9, start)
+    when = time_text(span.from_ns / 1e9, start) + ("" if span.moment else f" to {until}")
+    end = "" if span.to_ns is None else f' data-to="{short_number(span.to_ns / 1e9)}"'
     css = span.kind if span.kind in ("congestion", "anomaly", "sensor_fault") else "other"
     return (
-        f'<g class="bar {css}" data-from="{plain(span.from_ns / 1e9)}"{end} '
+        f'<g class="bar {css}" data-from="{short_number(span.from_ns / 1e9)}"{end} '
         f'data-text="{escape(span.row)}"><title>{escape(f"{when}: {span.sentence()}")}</title>'
         f'<rect x="{_n(LEFT + x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(BAR - 3)}" rx="2"/>'
         f'<text x="{_n(LEFT + x + 4)}" y="{_n(y + 11)}">{escape(label)}</text></g>'
     )
 
 
-def _fitting(text: str, width: float) -> str:
+def _fitting_text(text: str, width: float) -> str:
     """As much of it as there is room for: all, its last word, nothing."""
     words = (text, text.rpartition(" ")[2], "")
     return next(word for word in words if len(word) * LETTER + 8 < width or not word)
 
 
-def jams(view: View, spans: Sequence[Span]) -> list[str]:
+def draw_jams(view: View, spans: Sequence[FlagSpan]) -> list[str]:
     """Congestion as a ground behind the panels, which have no left margin."""
     found = []
     for span in spans:
         if span.kind == "congestion" and not span.moment:
             x, width = _place(view, span)
-            end = "" if span.to_ns is None else f' data-to="{plain(span.to_ns / 1e9)}"'
+            end = "" if span.to_ns is None else f' data-to="{short_number(span.to_ns / 1e9)}"'
             found.append(
-                f'<rect class="jam" data-from="{plain(span.from_ns / 1e9)}"{end} x="{_n(x)}" '
-                f'width="{_n(width)}" height="100%"/>'
+                f'<rect class="jam" data-from="{short_number(span.from_ns / 1e9)}"{end} '
+                f'x="{_n(x)}" width="{_n(width)}" height="100%"/>'
             )
     return found
 
 
-def health(view: View, lanes: Sequence[LaneKept], y: float) -> tuple[float, list[str]]:
+def draw_health(view: View, lanes: Sequence[LaneData], y: float) -> tuple[float, list[str]]:
     """A strip for each loop of which records tell, else one for the lane."""
     parts = [_label("loop health", y + 12, "name")]
     y += STRIP + 2
@@ -106,7 +106,7 @@ def health(view: View, lanes: Sequence[LaneKept], y: float) -> tuple[float, list
     return y + 6, parts
 
 
-def _states(view: View, table: Table, part: str, y: float) -> Iterator[str]:
+def _states(view: View, table: ColumnTable, part: str, y: float) -> Iterator[str]:
     states, size, width_s = view.kept.states, _size(view), view.kept.width_ns / 1e9
     column = table[part]
     worst = [
@@ -129,20 +129,20 @@ def _cell(view: View, from_s: float, to_s: float, y: float, css: str, word: str)
     height, start = HEIGHTS[css], view.heading.start_s
     title = ""
     if word:
-        when = f"{said(from_s, start)} to {said(to_s, start)}"
+        when = f"{time_text(from_s, start)} to {time_text(to_s, start)}"
         title = f"<title>{escape(f'{when}: {word}')}</title>"
     box = (
         f'<rect class="s-{css}" x="{_n(LEFT + x)}" y="{_n(y + (STRIP - height) / 2)}" '
         f'width="{_n(width)}" height="{_n(height)}">{title}</rect>'
     )
-    if css not in WRITTEN or not (label := _fitting(word, width)):
+    if css not in WRITTEN or not (label := _fitting_text(word, width)):
         return box
     return (
         f'{box}<text class="w-{css}" x="{_n(LEFT + x + 4)}" y="{_n(y + 11)}">{escape(label)}</text>'
     )
 
 
-def bays(view: View, y: float) -> tuple[float, list[str]]:
+def draw_bays(view: View, y: float) -> tuple[float, list[str]]:
     """A strip for each bay: thick while it is taken."""
     parts, size, width_s = [], _size(view), view.kept.width_ns / 1e9
     for name, table in view.kept.bays.items():
@@ -173,9 +173,9 @@ def _size(view: View) -> int:
 
 
 def _label(text: str, y: float, css: str) -> str:
-    text = text if len(text) <= CUT else f"{text[: CUT - 1]}…"
+    text = text if len(text) <= LABEL_CHARACTERS else f"{text[: LABEL_CHARACTERS - 1]}…"
     return f'<text x="0" y="{_n(y)}" class="{css}">{escape(text)}</text>'
 
 
 def _n(value: float) -> str:
-    return plain(round(value, 1))
+    return short_number(round(value, 1))

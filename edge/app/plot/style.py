@@ -25,7 +25,7 @@ DARK: Final = {
 }  # fmt: skip
 LANES: Final = 8
 
-FORM: Final = """
+FORM_CSS: Final = """
 text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
 .head{font-size:16px;font-weight:600}.name{font-weight:600}.small{font-size:11px}
 .line{fill:none;stroke-width:1.5;stroke-linejoin:round;stroke-linecap:round}
@@ -72,12 +72,12 @@ body,.tools{background:$ground;color:$ink}.note,caption{color:$muted}td,th{borde
 DARK_MEDIA: Final = "@media screen and (prefers-color-scheme:dark){%s}\n"
 
 
-def picture() -> str:
+def picture_css() -> str:
     """Of the SVG."""
-    return FORM + _colours(LIGHT) + DARK_MEDIA % _colours(DARK)
+    return FORM_CSS + _colours(LIGHT) + DARK_MEDIA % _colours(DARK)
 
 
-def page() -> str:
+def page_css() -> str:
     """Of the page around it."""
     light, dark = PAGE_COLOURS.substitute(LIGHT), PAGE_COLOURS.substitute(DARK)
     keys = "".join(f"i.l{i}{{background:{LIGHT[f'l{i}']}}}" for i in range(LANES))

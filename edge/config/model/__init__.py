@@ -20,8 +20,8 @@ from edge.config.model.devices import Approach, Bay, Class, Device, Lane, Phase
 from edge.config.model.gateway import (
     SECTIONS,
     Models,
-    Place,
     Privacy,
+    SiteTable,
     Store,
     Streams,
 )
@@ -50,9 +50,9 @@ __all__ = [
     "ModbusTcpBus",
     "Models",
     "Phase",
-    "Place",
     "Privacy",
     "SerialBus",
+    "SiteTable",
     "Store",
     "Streams",
     "Uplink",

@@ -4,8 +4,8 @@ from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta, Struct
 
-from edge.config.model.words import Baud, Bits, Parity, Port, Stop, Timeout, Wire
-from edge.core.driver import FACTORY, SerialLine
+from edge.config.model.fieldtypes import Baud, Bits, Parity, Port, Stop, Timeout, Wire
+from edge.core.driver import FACTORY_LINE, SerialLine
 
 
 class GpioBus(Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class SerialBus(Struct, frozen=True, kw_only=True):
     bits: Annotated[Bits, Meta(description="Data bits.")] | None = None
     stop: Annotated[Stop, Meta(description="Stop bits.")] | None = None
 
-    def line(self, factory: SerialLine = FACTORY) -> SerialLine:
+    def line(self, factory: SerialLine = FACTORY_LINE) -> SerialLine:
         """How the port is set, where its device leaves the factory like this."""
         return SerialLine(
             self.baud or factory.baud,

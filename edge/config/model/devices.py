@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from edge.config.model.words import Line, Name
+from edge.config.model.fieldtypes import Line, Name
 
 
 class Phase(Struct, frozen=True, kw_only=True):

@@ -4,12 +4,12 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from edge.config.model.fieldtypes import Folder, Name
 from edge.config.model.link import Link
 from edge.config.model.uplink import Uplink
-from edge.config.model.words import Folder, Name
 
 
-class Place(Struct, frozen=True, kw_only=True):
+class SiteTable(Struct, frozen=True, kw_only=True):
     """Which gateway this is. The two names are part of every topic."""
 
     id: Annotated[Name, Meta(description="The site: an intersection, a street, a district.")]
@@ -155,7 +155,7 @@ class Models(Struct, frozen=True, kw_only=True):
 
 
 SECTIONS: Final[dict[str, type[Struct]]] = {
-    "site": Place,
+    "site": SiteTable,
     "store": Store,
     "uplink": Uplink,
     "streams": Streams,

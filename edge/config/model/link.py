@@ -4,10 +4,10 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from edge.config.model.words import Line
+from edge.config.model.fieldtypes import Line
 
 MB: Final = 1_000_000  # as a contract counts it
-USUAL: Final = {  # interfaces of a kind of network, by the kernel's names
+INTERFACES_BY_KIND: Final = {  # interfaces of a kind of network, by the kernel's names
     "ethernet": ("eth*", "en*"),
     "wifi": ("wl*",),
     "cellular": ("wwan*", "ppp*", "usb*"),
@@ -78,4 +78,4 @@ class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Interfaces that count on a network of this kind, as patterns."""
-        return self.interfaces or USUAL[kind]
+        return self.interfaces or INTERFACES_BY_KIND[kind]

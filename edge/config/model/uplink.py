@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from edge.config.model.words import Folder
-from edge.core import PREFIX, Endpoint, endpoint
+from edge.config.model.fieldtypes import Folder
+from edge.core import TOPIC_PREFIX, Endpoint, endpoint
 
 
 class Uplink(Struct, frozen=True, kw_only=True):
@@ -67,7 +67,7 @@ class Uplink(Struct, frozen=True, kw_only=True):
             extra={"form": 'words with / between them, such as "kerbstone/v1"'},
             description="What all topics begin with.",
         ),
-    ] = PREFIX
+    ] = TOPIC_PREFIX
     username: Annotated[str, Meta(description="The user's name at the broker.")] | None = None
     password_file: (
         Annotated[

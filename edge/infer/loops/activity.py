@@ -15,46 +15,46 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from edge.core.loop import LoopTick
-from edge.infer.loops.due import Density
-from edge.infer.loops.evidence import CAP, NS, Group, Key
-from edge.infer.loops.flag import COUNTS, LOUD
-from edge.infer.loops.memory import UNSEEN
-from edge.infer.loops.places import LEAD, next_to, places
-from edge.infer.loops.quiet import LIVING_S, Quiet, Slot, Told
-from edge.infer.loops.rules import COLUMN, SURE, Ruling
+from edge.core.looptick import LoopTick
+from edge.infer.loops.evidence import CAP, NS, LaneGroup, LoopKey
+from edge.infer.loops.expectedcount import TrafficDensity
+from edge.infer.loops.lanesilence import LIVING_S, LaneSilence, LaneSlot, SilenceRuling
+from edge.infer.loops.loopflag import COUNT_FAULTS, LOUD_FAULTS
+from edge.infer.loops.loopmemory import UNSEEN
+from edge.infer.loops.looprules import COLUMN, SURE_SCORE, Ruling
+from edge.infer.loops.surroundings import LEAD, loop_surroundings, neighbour_groups
 from edge.infer.sites import ApproachSite, LaneSite
 
-BESIDE: Final = 3  # lanes that are asked, the nearest: each costs time in every slot
-ALONG: Final = 2  # places along
+LANES_BESIDE: Final = 3  # lanes that are asked, the nearest: each costs time in every slot
+GROUPS_ALONG: Final = 2  # places along
 PARTS: Final = (LEAD, "trail")
-NONE: Final[Mapping[Group, tuple[float, float]]] = {}
+NONE: Final[Mapping[LaneGroup, tuple[float, float]]] = {}
 
 
-class Activity:
+class LaneActivity:
     """All lanes of a site. `fault_of` says what is known to be wrong with a loop."""
 
     def __init__(
         self,
         lanes: Iterable[LaneSite],
         approaches: Iterable[ApproachSite],
-        fault_of: Callable[[Key], str | None],
+        fault_of: Callable[[LoopKey], str | None],
     ) -> None:
         self._fault_of = fault_of
-        self._groups: dict[Group, list[str]] = {}
-        self._group: dict[str, Group] = {}
-        self._keys: dict[str, tuple[Key, ...]] = {}
-        self._quiet: dict[str, Quiet] = {}
+        self._groups: dict[LaneGroup, list[str]] = {}
+        self._group: dict[str, LaneGroup] = {}
+        self._keys: dict[str, tuple[LoopKey, ...]] = {}
+        self._quiet: dict[str, LaneSilence] = {}
         sites, ways = tuple(lanes), tuple(approaches)
         for kind in ("vehicle", "bicycle"):  # neither tells anything of the other
             some = [lane for lane in sites if lane.judged == (kind == "vehicle")]
             self._add(kind, some, ways)
-        self._density = {lane: Density() for lane in self._quiet}
-        self._lived: set[Key] = set()
+        self._density = {lane: TrafficDensity() for lane in self._quiet}
+        self._lived: set[LoopKey] = set()
 
     def _add(self, kind: str, lanes: Sequence[LaneSite], ways: Sequence[ApproachSite]) -> None:
-        found, near = places(lanes, ways), next_to(lanes, ways)
-        groups: dict[Group, list[str]] = {}
+        found, near = loop_surroundings(lanes, ways), neighbour_groups(lanes, ways)
+        groups: dict[LaneGroup, list[str]] = {}
         for lane in lanes:
             groups.setdefault((lane.approach, lane.position), []).append(lane.name)
         for lane in lanes:
@@ -62,13 +62,13 @@ class Activity:
             here = groups[group]
             at = here.index(lane.name)
             others = sorted(here[:at] + here[at + 1 :], key=lambda n: abs(here.index(n) - at))
-            along = [f"{kind} {approach}" for approach, _ in near[group][:ALONG]]
+            along = [f"{kind} {approach}" for approach, _ in near[group][:GROUPS_ALONG]]
             self._keys[lane.name] = tuple((lane.name, p) for p in PARTS[: 1 + lane.paired])
             self._group[lane.name] = (f"{kind} {group[0]}", group[1])
-            self._quiet[lane.name] = Quiet(
+            self._quiet[lane.name] = LaneSilence(
                 lane.role,
-                beside=others[:BESIDE],
-                along=[name for name, _ in found[lane.name, LEAD].along[:ALONG]],
+                beside=others[:LANES_BESIDE],
+                along=[name for name, _ in found[lane.name, LEAD].along[:GROUPS_ALONG]],
                 places=[
                     (name, position)
                     for name, (_, position) in zip(along, near[group], strict=False)
@@ -80,21 +80,21 @@ class Activity:
         self._groups |= {(f"{kind} {a}", p): names for (a, p), names in groups.items()}
 
     @property
-    def keys(self) -> tuple[Key, ...]:
+    def keys(self) -> tuple[LoopKey, ...]:
         """Every loop, in the site's order, the lead loop before the trail loop."""
         return tuple(key for keys in self._keys.values() for key in keys)
 
-    def lived(self, key: Key) -> bool:
+    def lived(self, key: LoopKey) -> bool:
         """Whether the loop has ever seen a vehicle."""
         return key in self._lived
 
-    def found(self, key: Key) -> None:
+    def found(self, key: LoopKey) -> None:
         """It is known to have died, and so to have lived: after `restore`, which may be older."""
         self._lived.add(key)
 
     def step(
-        self, slot: Mapping[Key, LoopTick], rows: Mapping[Key, Any], wall_s: float | None
-    ) -> dict[Key, Ruling]:
+        self, slot: Mapping[LoopKey, LoopTick], rows: Mapping[LoopKey, Any], wall_s: float | None
+    ) -> dict[LoopKey, Ruling]:
         """A ruling for each loop of a lane that is dead."""
         counted: dict[str, float] = {}
         seen: dict[str, LoopTick] = {}
@@ -105,7 +105,7 @@ class Activity:
         length_s = next(iter(slot.values())).length_s if slot else 0.0
         dense = {lane: self._density[lane].step(n, length_s) for lane, n in counted.items()}
         silent = {lane for lane, quiet in self._quiet.items() if quiet.idle_s >= LIVING_S}
-        out: dict[Key, Ruling] = {}
+        out: dict[LoopKey, Ruling] = {}
         for lane, quiet in self._quiet.items():
             tick = seen.get(lane)
             if tick is None:
@@ -113,7 +113,7 @@ class Activity:
                 continue
             here = sums.get(self._group[lane])
             ruling = quiet.step(
-                Slot(
+                LaneSlot(
                     lane not in active,
                     counted.get(lane),
                     counted,
@@ -150,17 +150,17 @@ class Activity:
                 active.add(lane)
             if tick.seen_ns > UNSEEN * (tick.to_ns - tick.from_ns):
                 seen.setdefault(lane, tick)
-                if lane not in counted and self._fault_of(key) in (None, *COUNTS):
+                if lane not in counted and self._fault_of(key) in (None, *COUNT_FAULTS):
                     counted[lane] = min(float(passed), CAP * max(1.0, tick.length_s / 30.0))
 
-    def _telling(self, lane: str) -> tuple[Key, ...]:
+    def _telling(self, lane: str) -> tuple[LoopKey, ...]:
         """The loops whose silence is the lane's: without those that are active whatever comes."""
         keys = self._keys[lane]
         if len(keys) == 1:
             return keys
-        return tuple(key for key in keys if self._fault_of(key) not in LOUD) or keys
+        return tuple(key for key in keys if self._fault_of(key) not in LOUD_FAULTS) or keys
 
-    def _sums(self, counted: Mapping[str, float]) -> dict[Group, float]:
+    def _sums(self, counted: Mapping[str, float]) -> dict[LaneGroup, float]:
         """Of each place of which all lanes are believed."""
         return {
             group: sum(counted[lane] for lane in lanes)
@@ -169,17 +169,22 @@ class Activity:
         }
 
     def _rulings(
-        self, lane: str, quiet: Quiet, ruling: Told, rows: Mapping[Key, Sequence[float]], to_ns: int
-    ) -> dict[Key, Ruling]:
+        self,
+        lane: str,
+        quiet: LaneSilence,
+        ruling: SilenceRuling,
+        rows: Mapping[LoopKey, Sequence[float]],
+        to_ns: int,
+    ) -> dict[LoopKey, Ruling]:
         ever = any(key in self._lived for key in self._keys[lane])
-        seen = words(ruling, quiet.idle_s, ever=ever)
-        out: dict[Key, Ruling] = {}
+        seen = silence_text(ruling, quiet.idle_s, ever=ever)
+        out: dict[LoopKey, Ruling] = {}
         for key in self._telling(lane):
             # a loop may be silent for longer than its lane, whose other loop died later
             own_s = math.expm1(rows[key][COLUMN["idle"]]) if key in rows else 0.0
             since_ns = to_ns - round(max(quiet.idle_s, own_s) * NS)
             fault = "stuck_off" if key in self._lived else "never_active"
-            out[key] = Ruling(fault, SURE, True, since_ns, seen)
+            out[key] = Ruling(fault, SURE_SCORE, True, since_ns, seen)
         return out
 
     def missing(self, gap_s: float) -> None:
@@ -205,7 +210,7 @@ class Activity:
                 self._density[lane].restore(saved["dense"][lane])
 
 
-def words(ruling: Told, idle_s: float, *, ever: bool) -> str:
+def silence_text(ruling: SilenceRuling, idle_s: float, *, ever: bool) -> str:
     """What was seen, and for how long: the first half of a sentence for people."""
     head = "has seen nothing" if ever else "has not seen anything since it is watched, that is"
     meanwhile = {
@@ -218,10 +223,10 @@ def words(ruling: Told, idle_s: float, *, ever: bool) -> str:
     if ruling.who == "time" and not ever:
         meanwhile = ""
     looks = "it looks dead, or the lane is closed" if ever else "it looks as if it is not connected"
-    return f"{head} for {span(idle_s)}{meanwhile}: {looks}"
+    return f"{head} for {span_words(idle_s)}{meanwhile}: {looks}"
 
 
-def span(for_s: float) -> str:
+def span_words(for_s: float) -> str:
     """Minutes up to two hours, then hours, then days."""
     minutes = for_s / 60.0
     if minutes < 120.0:

@@ -11,52 +11,52 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from edge.core.loop import LoopTick
-from edge.infer.loops.evidence import NS, Key
-from edge.infer.loops.rules import SURE, Ruling
+from edge.core.looptick import LoopTick
+from edge.infer.loops.evidence import NS, LoopKey
+from edge.infer.loops.looprules import SURE_SCORE, Ruling
 
 LOOPS: Final = 3  # in two lanes: no vehicle takes less than that from lead to trail, and stands
 STANDING_NS: Final = 100_000_000  # apart, of those that stay on: relays fall within some 20 ms
 STANDS_S: Final = 120.0  # on eight days and three signals never three for 60 s
-BRIEF_NS: Final = 20_000_000  # apart, of those that go off again
+BRIEF_TOGETHER_NS: Final = 20_000_000  # apart, of those that go off again
 SHARE: Final = 0.5  # of the site's loops: fewer come together by chance
 BURSTS: Final = 3  # so often,
 WITHIN_NS: Final = 600 * NS  # in so long: one alone is a vehicle too many in each lane
 SHOWN: Final = 6  # names in a sentence
 
-Span = tuple[int, int, Key]  # on, off, of which loop
+Span = tuple[int, int, LoopKey]  # on, off, of which loop
 
 
-class Burst:
+class BurstRule:
     """All loops of a site. Knows since when each is watched without a gap, and the last bursts."""
 
-    def __init__(self, keys: Sequence[Key]) -> None:
+    def __init__(self, keys: Sequence[LoopKey]) -> None:
         self._half = max(LOOPS, SHARE * len(keys))
-        self._blind_ns: dict[Key, int] = {}  # edges up to here are not known
+        self._blind_ns: dict[LoopKey, int] = {}  # edges up to here are not known
         self._bursts: deque[int] = deque(maxlen=BURSTS)
 
     def step(
         self,
-        slot: Mapping[Key, LoopTick],
-        rows: Mapping[Key, Sequence[float]],
+        slot: Mapping[LoopKey, LoopTick],
+        rows: Mapping[LoopKey, Sequence[float]],
         wall_s: float | None,
-    ) -> dict[Key, Ruling]:
+    ) -> dict[LoopKey, Ruling]:
         """A ruling for each loop that changed with others."""
         for key, tick in slot.items():
             self._blind_ns.setdefault(key, tick.from_ns)
             if tick.seen_ns < tick.to_ns - tick.from_ns:
                 self._blind_ns[key] = tick.to_ns
-        out: dict[Key, Ruling] = {}
-        for keys, since_ns in _together(self._standing(slot), STANDING_NS, LOOPS):
+        out: dict[LoopKey, Ruling] = {}
+        for keys, since_ns in _coincident(self._standing(slot), STANDING_NS, LOOPS):
             out |= dict.fromkeys(keys, _stuck(keys, since_ns))
-        for keys, on_ns in _together(self._brief(slot), BRIEF_NS, self._half):
+        for keys, on_ns in _coincident(self._brief(slot), BRIEF_TOGETHER_NS, self._half):
             self._bursts.append(on_ns)
             first_ns = self._bursts[0]
             if len(self._bursts) == BURSTS and on_ns - first_ns <= WITHIN_NS:
                 out = dict.fromkeys(keys, _restarting(keys, first_ns)) | out
         return out
 
-    def _standing(self, slot: Mapping[Key, LoopTick]) -> list[Span]:
+    def _standing(self, slot: Mapping[LoopKey, LoopTick]) -> list[Span]:
         """What was seen to go on, and stays on. What was on already began together with us."""
         return sorted(
             (since_ns, since_ns, key)
@@ -66,7 +66,7 @@ class Burst:
             and tick.to_ns - since_ns >= STANDS_S * NS
         )
 
-    def _brief(self, slot: Mapping[Key, LoopTick]) -> list[Span]:
+    def _brief(self, slot: Mapping[LoopKey, LoopTick]) -> list[Span]:
         """Stays that ended in the slot, by their begin; none while too few loops had any."""
         if len([1 for tick in slot.values() if tick.stays]) < self._half:
             return []
@@ -91,9 +91,9 @@ class Burst:
             raise ValueError(f"nothing is kept of bursts: {saved!r:.80}")
 
 
-def _together(
+def _coincident(
     spans: Sequence[Span], apart_ns: int, least: float
-) -> Iterator[tuple[tuple[Key, ...], int]]:
+) -> Iterator[tuple[tuple[LoopKey, ...], int]]:
     """Loops, and when: at least so many, of two lanes, whose spans begin, and end, together."""
     at = 0
     while at < len(spans):
@@ -109,22 +109,23 @@ def _together(
             yield keys, first_ns
 
 
-def _stuck(keys: Sequence[Key], since_ns: int) -> Ruling:
+def _stuck(keys: Sequence[LoopKey], since_ns: int) -> Ruling:
     text = (
-        f"went on at the same moment as {len(keys) - 1} others and all stay on ({_named(keys)}): "
+        f"went on at the same moment as {len(keys) - 1} others and all stay on "
+        f"({_loop_names(keys)}): "
         "look first at what they share, a card, its power or its cable"
     )
-    return Ruling("stuck_on", SURE, since_ns=since_ns, text=text)
+    return Ruling("stuck_on", SURE_SCORE, since_ns=since_ns, text=text)
 
 
-def _restarting(keys: Sequence[Key], since_ns: int) -> Ruling:
+def _restarting(keys: Sequence[LoopKey], since_ns: int) -> Ruling:
     text = (
-        f"goes on and off at the same moments as {len(keys) - 1} others ({_named(keys)}), as no "
-        "vehicles do: look first at the power of the card that they share"
+        f"goes on and off at the same moments as {len(keys) - 1} others ({_loop_names(keys)}), as "
+        "no vehicles do: look first at the power of the card that they share"
     )
-    return Ruling("chatter", SURE, since_ns=since_ns, text=text)
+    return Ruling("chatter", SURE_SCORE, since_ns=since_ns, text=text)
 
 
-def _named(keys: Sequence[Key]) -> str:
+def _loop_names(keys: Sequence[LoopKey]) -> str:
     some = ", ".join(f"{lane} {part}" for lane, part in keys[:SHOWN])
     return some if len(keys) <= SHOWN else f"{some} and {len(keys) - SHOWN} more"

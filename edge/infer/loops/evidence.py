@@ -11,10 +11,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
-from edge.core.loop import LoopTick, Stay
+from edge.core.looptick import LoopTick, Stay
 
-Key = tuple[str, str]  # lane, part
-Group = tuple[str, str]  # approach, position
+LoopKey = tuple[str, str]  # lane, part
+LaneGroup = tuple[str, str]  # approach, position
 
 NS: Final = 1_000_000_000
 NEAR_NS: Final = 40_000_000  # two begins this close are one cause, unless it is chance
@@ -71,21 +71,21 @@ SIZE: Final = E.FREE + 1
 Sums = list[float]
 
 
-class Place(NamedTuple):
+class LoopSurroundings(NamedTuple):
     """What a loop has around it.
 
     `beside` are the next lanes' loops of the same part, `partner` is the other of its pair,
     `along` the same lane at the approach's other positions and at the next stations.
     """
 
-    beside: tuple[Key, ...] = ()
-    partner: Key | None = None
-    along: tuple[Key, ...] = ()
-    group: Group = ("", "")
+    beside: tuple[LoopKey, ...] = ()
+    partner: LoopKey | None = None
+    along: tuple[LoopKey, ...] = ()
+    group: LaneGroup = ("", "")
     mode: Literal["presence", "pulse"] = "presence"
 
 
-class Heard(NamedTuple):
+class LoopStays(NamedTuple):
     """A loop's stays in order of time: some old ones, those of this slot, the one that lasts."""
 
     tick: LoopTick
@@ -94,7 +94,7 @@ class Heard(NamedTuple):
     fresh: int  # where those of this slot begin
 
 
-def heard(tick: LoopTick, tail: Sequence[Stay]) -> Heard:
+def loop_stays(tick: LoopTick, tail: Sequence[Stay]) -> LoopStays:
     """`tail` are the last stays of earlier slots."""
     stays = [*tail, *tick.stays]
     begins = [stay.on_ns for stay in stays]
@@ -102,10 +102,12 @@ def heard(tick: LoopTick, tail: Sequence[Stay]) -> Heard:
     if tick.since_ns is not None:
         begins.append(tick.since_ns)
         ends.append(FAR_NS)
-    return Heard(tick, begins, ends, len(tail))
+    return LoopStays(tick, begins, ends, len(tail))
 
 
-def sums(key: Key, all_heard: Mapping[Key, Heard], place: Place, usual_ns: float) -> Sums:
+def slot_sums(
+    key: LoopKey, all_heard: Mapping[LoopKey, LoopStays], place: LoopSurroundings, usual_ns: float
+) -> Sums:
     """The slot's sums of one loop. `usual_ns` is how long it is usually occupied, 0 unknown."""
     h = all_heard[key]
     tick = h.tick
@@ -121,7 +123,7 @@ def sums(key: Key, all_heard: Mapping[Key, Heard], place: Place, usual_ns: float
     beside = [all_heard[k] for k in place.beside if k in all_heard]
     near, midst = [False] * n, [False] * n
     for other in beside:
-        _beside(out, h, other, near, midst, presence)
+        _add_beside(out, h, other, near, midst, presence)
     out[E.NEAR], out[E.MIDST] = float(sum(near)), float(sum(midst))
     mate = all_heard.get(place.partner) if place.partner is not None else None
     if mate is not None and presence:
@@ -130,7 +132,7 @@ def sums(key: Key, all_heard: Mapping[Key, Heard], place: Place, usual_ns: float
     return out
 
 
-def _lengths(out: Sums, h: Heard, usual_ns: float) -> None:
+def _lengths(out: Sums, h: LoopStays, usual_ns: float) -> None:
     begins, ends, first = h.begins, h.ends, h.fresh
     brief, short, quick, log = 0.45 * usual_ns, 0, 0, 0.0
     for i in range(first, first + len(h.tick.stays)):
@@ -152,8 +154,8 @@ def _lengths(out: Sums, h: Heard, usual_ns: float) -> None:
     out[E.SHORT], out[E.QUICK], out[E.LOG] = float(short), float(quick), log
 
 
-def _beside(
-    out: Sums, h: Heard, other: Heard, near: list[bool], midst: list[bool], presence: bool
+def _add_beside(
+    out: Sums, h: LoopStays, other: LoopStays, near: list[bool], midst: list[bool], presence: bool
 ) -> None:
     """Adds what the loop has in common with one beside it; marks which stays are meant."""
     span = max(1, h.tick.to_ns - h.tick.from_ns)
@@ -201,8 +203,8 @@ def _midst(begins: Sequence[int], ends: Sequence[int], on: int, off: int) -> int
 
 def _pair(
     out: Sums,
-    h: Heard,
-    other: Heard,
+    h: LoopStays,
+    other: LoopStays,
     near: Sequence[bool],
     midst: Sequence[bool],
     trail: bool,

@@ -14,9 +14,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from edge.core.loop import LoopTick
-from edge.infer.loops.evidence import NS, Key
-from edge.infer.loops.rules import SURE, Ruling
+from edge.core.looptick import LoopTick
+from edge.infer.loops.evidence import NS, LoopKey
+from edge.infer.loops.looprules import SURE_SCORE, Ruling
 
 PAIRS: Final = 30  # free times, and the stays after them, that are compared
 QUARTER: Final = PAIRS // 4
@@ -37,33 +37,33 @@ NIGHTS: Final = 5  # so many times in a row
 PROVEN_S: Final = 5.0  # free for so long: between vehicles, not under one that drives
 
 
-class Polarity:
+class PolarityRule:
     """All loops of a site; remembers the last PAIRS of each."""
 
-    def __init__(self, keys: Iterable[Key]) -> None:
+    def __init__(self, keys: Iterable[LoopKey]) -> None:
         self._loops = {key: _Loop() for key in keys}
 
     def step(
         self,
-        slot: Mapping[Key, LoopTick],
-        rows: Mapping[Key, Sequence[float]],
+        slot: Mapping[LoopKey, LoopTick],
+        rows: Mapping[LoopKey, Sequence[float]],
         wall_s: float | None,
-    ) -> dict[Key, Ruling]:
+    ) -> dict[LoopKey, Ruling]:
         """Which loops are inverted. Once one is, it stays so until the contrary is seen."""
-        out: dict[Key, Ruling] = {}
+        out: dict[LoopKey, Ruling] = {}
         for key, tick in slot.items():
             loop = self._loops.get(key)
             if loop is not None and loop.step(tick):
                 since_ns = tick.to_ns - round(loop.for_s * NS)
-                out[key] = Ruling("inverted", SURE, since_ns=since_ns)
+                out[key] = Ruling("inverted", SURE_SCORE, since_ns=since_ns)
         return out
 
-    def found(self, key: Key) -> None:
+    def found(self, key: LoopKey) -> None:
         """It is known to be inverted: after `restore`, which may be older."""
         loop = self._loops[key]
         loop.up, loop.held_s, loop.turned_s = True, HELD_S, 0.0
 
-    def unproven(self) -> Iterator[Key]:
+    def unproven(self) -> Iterator[LoopKey]:
         """Loops that have never been free for longer than a vehicle takes that drives.
 
         What they say of a jam may be the contrary.

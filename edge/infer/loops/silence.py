@@ -11,9 +11,9 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from edge.infer.loops.features import FEATURES
-from edge.infer.loops.flag import FAULTS, KINDS
-from edge.infer.loops.memory import SCALES_S
+from edge.infer.loops.loopfeatures import FEATURES
+from edge.infer.loops.loopflag import FAULTS, LEARNED_FAULTS
+from edge.infer.loops.loopmemory import SCALES_S
 
 PAIR_S: Final = 60.0  # a partner that chatters counts a slot full at once: one slot says nothing
 PAIR_DUE: Final = 4.0  # vehicles on the pair's other loop meanwhile
@@ -32,11 +32,11 @@ KNOWN_SHARE: Final = 0.05  # of the 45 min: a pace of a shorter time is none
 
 _AT: Final = {name: i for i, name in enumerate(FEATURES)}
 _SOUND: Final = 0
-_STUCK_OFF: Final = 1 + KINDS.index("stuck_off")
+_STUCK_OFF: Final = 1 + LEARNED_FAULTS.index("stuck_off")
 _NEVER: Final = 1 + FAULTS.index("never_active")
 
 
-def dead(row: Sequence[float], *, along: bool) -> bool:
+def is_dead(row: Sequence[float], *, along: bool) -> bool:
     """Whether the loop with this row is dead, if anybody says so.
 
     `along`: the site has loops before or after it in its lane; else those beside it are asked.
@@ -52,7 +52,7 @@ def dead(row: Sequence[float], *, along: bool) -> bool:
         return idle_s >= PAIR_S and many("due_mate") >= PAIR_DUE
     asked = along or row[_AT["beside"]] > 0.0
     around = many("due_along" if along else "due_beside") if asked else math.inf
-    if own_due(row) < OWN_DUE:
+    if due_by_own_pace(row) < OWN_DUE:
         never = asked and idle_s >= NEVER * 600.0 * math.expm1(row[_AT["age"]])
         return never and around >= max(NEVER_DUE, NEVER_PACE * idle_s)
     return row[_AT["across_fast"]] <= SHORT_Z or (
@@ -63,7 +63,7 @@ def dead(row: Sequence[float], *, along: bool) -> bool:
     )
 
 
-def own_due(row: Sequence[float]) -> float:
+def due_by_own_pace(row: Sequence[float]) -> float:
     """Vehicles that should have come since it fell silent, by its pace just before.
 
     The pace fades while nothing comes; what has faded is put back.
@@ -75,7 +75,7 @@ def own_due(row: Sequence[float]) -> float:
     return before / (known * over_s) * idle_s
 
 
-def heeded(p: Sequence[float], *, silent: bool) -> list[float]:
+def without_unproven_silence(p: Sequence[float], *, silent: bool) -> list[float]:
     """Probabilities of which `stuck_off` counts as `sound`, unless `silent` (see `dead`)."""
     out = list(p)
     if not silent:
@@ -84,7 +84,7 @@ def heeded(p: Sequence[float], *, silent: bool) -> list[float]:
     return out
 
 
-def never_lived(p: Sequence[float]) -> list[float]:
+def as_never_active(p: Sequence[float]) -> list[float]:
     """The same of a loop that has never seen a vehicle: what is silent there has its own word."""
     out = [*p, *[0.0] * (1 + len(FAULTS) - len(p))]
     out[_NEVER] += out[_STUCK_OFF]

@@ -11,12 +11,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from edge.core.loop import LoopTick
-from edge.infer.hours import STEP_S
-from edge.infer.loops.evidence import CAP, NS, Key
-from edge.infer.loops.memory import DAY_S, UNSEEN
+from edge.core.looptick import LoopTick
+from edge.infer.hourofday import STEP_S
+from edge.infer.loops.evidence import CAP, NS, LoopKey
+from edge.infer.loops.loopmemory import DAY_S, UNSEEN
+from edge.infer.loops.looprules import SURE_SCORE, Ruling
 from edge.infer.loops.published import NO_HITS_QUEUE_S
-from edge.infer.loops.rules import SURE, Ruling
 
 DUE: Final = 60.0  # counts of all leading loops that are missing
 SILENT_S: Final = 900.0  # a level crossing and a crash close a road for less
@@ -38,7 +38,7 @@ class SilentSite:
     `keys` are its loops, and `name` is what it is called in a sentence.
     """
 
-    def __init__(self, keys: Sequence[Key], name: str = "this site") -> None:
+    def __init__(self, keys: Sequence[LoopKey], name: str = "this site") -> None:
         self._keys, self._name, self._count = frozenset(keys), name, len(keys)
         self._hours = [[0.0, 0.0] for _ in range(WEEK)]  # counts, seconds watched
         self._apart_s: float | None = None  # wall clock less monotonic, when it was last trusted
@@ -51,10 +51,10 @@ class SilentSite:
 
     def step(
         self,
-        slot: Mapping[Key, LoopTick],
-        rows: Mapping[Key, Sequence[float]],
+        slot: Mapping[LoopKey, LoopTick],
+        rows: Mapping[LoopKey, Sequence[float]],
         wall_s: float | None,
-    ) -> dict[Key, Ruling]:
+    ) -> dict[LoopKey, Ruling]:
         """The same ruling for every silent loop, once all of them are."""
         seen = {
             key: t
@@ -71,7 +71,7 @@ class SilentSite:
         usual = None if hour is None else self._usual(hour)
         if hour is not None:
             self._learn(hour, count, length_s)
-        if any(_lives(tick) for tick in seen.values()):
+        if any(_is_active(tick) for tick in seen.values()):
             self._lived(count, length_s)
             return {}
         self._idle_s += length_s
@@ -83,7 +83,7 @@ class SilentSite:
             return {}
         text = self._text(fault)
         since_ns = first.to_ns - round(self._silent_s * NS)
-        ruling = Ruling(fault, SURE, silent=True, since_ns=since_ns, text=text)
+        ruling = Ruling(fault, SURE_SCORE, silent=True, since_ns=since_ns, text=text)
         return {key: ruling for key, tick in seen.items() if tick.since_ns is None}
 
     def _fault(self) -> str | None:
@@ -209,7 +209,7 @@ class SilentSite:
         self._by_hours, self._ever, self._dead = words
 
 
-def _lives(tick: LoopTick) -> bool:
+def _is_active(tick: LoopTick) -> bool:
     if tick.stays or tick.more:
         return True
     return tick.since_ns is not None and tick.to_ns - tick.since_ns < STANDING_S * NS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from edge.infer.hours import STEP_S
-from edge.infer.loops.due import amounts
+from edge.infer.hourofday import STEP_S
+from edge.infer.loops.expectedcount import check_amounts
 
 WEEK: Final = 168
 HOUR_S: Final = 3600.0
@@ -15,7 +15,7 @@ RATE: Final = 0.25  # of a new week: a month is remembered
 WEEKS: Final = 2  # in which an hour must have been seen before anybody is accused by it
 
 
-class Hour(NamedTuple):
+class HourMean(NamedTuple):
     """How many vehicles usually come in a slot; `sure`: by more than one week."""
 
     due: float
@@ -34,7 +34,9 @@ class WeekHours:
         self._waiting: list[int] = []  # hours without a vehicle, of a silence that lasts
         self._apart_s: float | None = None  # wall clock less monotonic, when it was last trusted
 
-    def step(self, now_ns: int, wall_s: float | None, count: float, seen_s: float) -> Hour | None:
+    def step(
+        self, now_ns: int, wall_s: float | None, count: float, seen_s: float
+    ) -> HourMean | None:
         """A slot that ended at `now_ns`: what is usually due in it; None: nobody knows.
 
         `wall_s` None: the clock is not trusted. When it has stepped, what was learned by it is
@@ -55,7 +57,7 @@ class WeekHours:
         self._seen_s += seen_s
         if not self.weeks[hour]:
             return None
-        return Hour(self.mean[hour] * seen_s / HOUR_S, self.weeks[hour] >= WEEKS)
+        return HourMean(self.mean[hour] * seen_s / HOUR_S, self.weeks[hour] >= WEEKS)
 
     def end(self, *, by_itself: bool) -> None:
         """A silence is over; `by_itself`: it was no fault, and its empty hours are usual."""
@@ -90,8 +92,8 @@ class WeekHours:
     def restore(self, saved: Sequence[Any]) -> None:
         """Raises TypeError or ValueError for what is no snapshot."""
         mean, weeks, waiting = saved
-        numbers = amounts(mean, WEEK)
-        seen = [int(v) for v in amounts(weeks, WEEK)]
+        numbers = check_amounts(mean, WEEK)
+        seen = [int(v) for v in check_amounts(weeks, WEEK)]
         empty = [int(hour) for hour in waiting]
         if len(empty) > WEEK or not all(0 <= hour < WEEK for hour in empty):
             raise ValueError(f"not hours of a week: {waiting!r:.80}")

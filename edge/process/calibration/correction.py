@@ -14,16 +14,18 @@ from math import isfinite
 from typing import Final
 
 from edge.core.point import Point, Quantity
-from edge.process.aan803 import Cell, compensate, compensate_ozone
+from edge.process.aan803 import AlphasenseCell, compensate, compensate_ozone
 
 DENSITY: Final = 1.65  # of dry particles against water
-FOG: Final = 0.95  # above this activity a per cent of humidity moves the result by a quarter
+MAX_HUMIDITY: Final = (
+    0.95  # above this activity a per cent of humidity moves the result by a quarter
+)
 RAW: Final = "_raw"  # what the key of a measured value ends with, when both are published
 GAS_LOW_PPB, GAS_HIGH_PPB = -500.0, 100_000.0  # noise about clean air goes below zero
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
+class InputPoint:
     """A point of a device that another one is corrected with."""
 
     device: str
@@ -40,7 +42,7 @@ class Correction:
     point: str
     polynomial: tuple[float, ...] = (0.0, 1.0)
     kappa: float = 0.0
-    humidity: Input | None = None
+    humidity: InputPoint | None = None
     keep_raw: bool = False
 
     def __post_init__(self) -> None:
@@ -59,11 +61,11 @@ class GasCell:
     """
 
     point: str
-    cell: Cell
+    cell: AlphasenseCell
     working: str
     auxiliary: str
-    temperature: Input
-    no2: Input | None = None
+    temperature: InputPoint
+    no2: InputPoint | None = None
     no2_mv_ppb: float = 0.0
 
     @property
@@ -78,15 +80,15 @@ class GasCell:
         return compensate_ozone(self.cell, we_v, ae_v, temperature_cel, no2_ppb, self.no2_mv_ppb)
 
 
-def growth(kappa: float, humidity_percent: float) -> float:
+def humidity_growth(kappa: float, humidity_percent: float) -> float:
     """By how much water makes particles heavier. Beyond FOG it is that at FOG."""
-    activity = min(max(humidity_percent / 100, 0.0), FOG)
+    activity = min(max(humidity_percent / 100, 0.0), MAX_HUMIDITY)
     if activity == 0:
         return 1.0
     return 1 + kappa / DENSITY / (1 / activity - 1)
 
 
-def polynomial(coefficients: tuple[float, ...], x: float) -> float:
+def evaluate_polynomial(coefficients: tuple[float, ...], x: float) -> float:
     """c0 + c1 x + c2 x^2 ..., by Horner's rule."""
     total = 0.0
     for coefficient in reversed(coefficients):

@@ -13,7 +13,7 @@ from typing import Any, Final
 from edge.core.point import Point
 from edge.core.quality import Grade
 from edge.core.reading import Sweep
-from edge.process.calibration.correction import Correction, Input, polynomial
+from edge.process.calibration.correction import Correction, InputPoint, evaluate_polynomial
 
 MAX_AGE_NS: Final = 300_000_000_000
 STEP_NS: Final = 450_000_000  # closer together than this, only the first is kept
@@ -21,7 +21,7 @@ LIMIT: Final = 4096  # values of one input; at two a second half an hour
 
 
 @dataclass(slots=True)
-class Past:
+class PointHistory:
     """What one point has measured, and how that is corrected."""
 
     point: Point
@@ -33,7 +33,7 @@ class Past:
         """As it is published; None for what is not."""
         if self.curve is None:
             return measured
-        value = polynomial(self.curve, measured)
+        value = evaluate_polynomial(self.curve, measured)
         return value if self.point.low <= value <= self.point.high else None
 
     def place(self, at_ns: int) -> int:
@@ -41,7 +41,7 @@ class Past:
         return bisect_right(self.times, at_ns) - 1
 
 
-class Inputs:
+class CalibrationInputs:
     """Good values of the points that are asked for, of the open window and the last before it.
 
     Raises ValueError for a point that nobody measures, and for one that is corrected for humidity
@@ -50,19 +50,19 @@ class Inputs:
 
     def __init__(
         self,
-        wanted: Iterable[Input],
+        wanted: Iterable[InputPoint],
         points: Mapping[str, Sequence[Point]],
         corrections: Mapping[str, Sequence[Correction]] | None = None,
     ) -> None:
-        self._past: dict[Input, Past] = {}
-        self._places: dict[str, list[tuple[int, Input]]] = {}
+        self._past: dict[InputPoint, PointHistory] = {}
+        self._places: dict[str, list[tuple[int, InputPoint]]] = {}
         self.expired: Mapping[str, Collection[str]] = {}  # device -> points out of date
         for one in sorted(set(wanted), key=lambda i: (i.device, i.point)):
             measured = points.get(one.device, ())
             keys = [point.key for point in measured]
             if one.point not in keys:
                 raise ValueError(f"no device measures {one.device}.{one.point}")
-            past = Past(measured[keys.index(one.point)])
+            past = PointHistory(measured[keys.index(one.point)])
             for each in (corrections or {}).get(one.device, ()):
                 if each.point == one.point and each.humidity is not None:
                     raise ValueError(f"{one.device}.{one.point} is corrected for humidity itself")
@@ -78,7 +78,7 @@ class Inputs:
             if quality.grade is Grade.GOOD and isinstance(value, int | float):
                 self._add(one, sweep.mono_ns, float(value))
 
-    def at(self, one: Input, at_ns: int) -> float | None:
+    def at(self, one: InputPoint, at_ns: int) -> float | None:
         """The last value at this moment, corrected, if it is young enough."""
         past = self._past.get(one)
         if past is None:  # another cell makes it, and has nothing now
@@ -88,7 +88,7 @@ class Inputs:
             return None
         return past.corrected(past.values[place])
 
-    def outdated(self, one: Input) -> bool:
+    def outdated(self, one: InputPoint) -> bool:
         """Is its own calibration out of date?"""
         return one.point in self.expired.get(one.device, ())
 
@@ -117,10 +117,10 @@ class Inputs:
     def load(self, state: Iterable[Sequence[Any]]) -> None:
         """Back from `state`; what nobody asks for any more is left out."""
         for device, point, at_ns, value in state:
-            if (one := Input(str(device), str(point))) in self._past:
+            if (one := InputPoint(str(device), str(point))) in self._past:
                 self._add(one, int(at_ns), float(value))
 
-    def _add(self, one: Input, at_ns: int, value: float) -> None:
+    def _add(self, one: InputPoint, at_ns: int, value: float) -> None:
         past = self._past[one]
         if past.corrected(value) is None:
             return

@@ -15,18 +15,20 @@ from math import hypot
 from typing import Final
 
 from edge.core.point import Point
-from edge.process.gauge import Figure
+from edge.process.gaugewindow import GaugeFigure
 
 PHASES: Final = ("_l1", "_l2", "_l3")
 TENTH: Final = 1.1
-SUM: Final = 0.05
-TORN: Final = 1 / 3  # of the readings of a window: cut by a load that steps between two blocks
+SUM_TOLERANCE: Final = 0.05
+TORN_READING_SHARE: Final = (
+    1 / 3
+)  # of the readings of a window: cut by a load that steps between two blocks
 QUIET_W: Final = 10.0
 LOW_CURRENT_A: Final = 0.05  # a meter of class 1 starts at 0.4 % of its rated current
 RANGE: Final = 1e-3
 OF_ONE_PHASE: Final = (0.5, 1.01)  # what a meter of one phase can tell, of its U x I
 ANY_SIZE: Final = 5e6  # a range as wide as this tells nothing of the meter
-STEADY: Final = 0.1  # a power factor that moves by more is no mean of anything
+STEADY_SHARE: Final = 0.1  # a power factor that moves by more is no mean of anything
 LOADED_VA: Final = 100.0  # below it power factors are noise
 SIZES: Final = 1.25  # two optics that see the same air differ by more than any meter
 HEAT_W: Final = 1163.0  # a cubic metre of water an hour that loses one kelvin
@@ -34,7 +36,7 @@ HEAT_PART: Final = 0.25  # glycol, and meters that tell power and flow of differ
 LEAST_K: Final = 3.0  # below it a heat meter need not count (EN 1434)
 COLD_K: Final = 1.0  # by as much a pair of sensors may be wrong, or rounded
 
-Judged = bool | None  # True: they contradict each other; None: nothing can be said
+Judgement = bool | None  # True: they contradict each other; None: nothing can be said
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Relation:
     fault: str
     where: str
     keys: tuple[str, ...]
-    judge: Callable[[Sequence[Figure]], Judged]
+    judge: Callable[[Sequence[GaugeFigure]], Judgement]
     look: str  # what a person should look at
     hold_s: float = 180.0  # so long, and for so many windows, it must be so before it is told
     windows: int = 3
@@ -59,7 +61,7 @@ class Relation:
         return f"{self.fault} {self.where}"
 
 
-def relations(points: Sequence[Point]) -> list[Relation]:
+def point_relations(points: Sequence[Point]) -> list[Relation]:
     """All that hold between these points."""
     known = {point.key: point for point in points}
     found = [*_electric(known), *_sizes(known)]
@@ -86,7 +88,7 @@ def _electric(known: dict[str, Point]) -> list[Relation]:
             )
         )  # fmt: skip
     for phase in phases:
-        found += _of_phase(known, phase, "" if _alone(known) else phase)
+        found += _of_phase(known, phase, "" if _is_single_phase(known) else phase)
     found += _triangle(known, "")
     swapped = [stem + phase for phase in PHASES for stem in ("voltage", "current", "power")]
     if all(key in known for key in swapped):
@@ -101,7 +103,7 @@ def _electric(known: dict[str, Point]) -> list[Relation]:
     return found
 
 
-def _alone(known: dict[str, Point]) -> bool:
+def _is_single_phase(known: dict[str, Point]) -> bool:
     """Is it a meter of one phase, which tells its power without a phase?
 
     A site may have chosen a few points of a meter of three: its power is larger than U x I.
@@ -139,7 +141,7 @@ def _triangle(known: dict[str, Point], phase: str) -> list[Relation]:
         if q in known:
             found.append(Relation("apparent_power", p, (s, p, q), _pythagoras(floor), look))
         # that of three phases is defined in many ways: of sums, of vectors, a mean
-        if f in known and (phase or _alone(known)):
+        if f in known and (phase or _is_single_phase(known)):
             found.append(Relation("power_factor", p, (f, p, s), _factor, look))
     return found
 
@@ -168,32 +170,34 @@ def _floor(power: Point) -> float:
     return QUIET_W if wide else max(QUIET_W, power.high * RANGE)
 
 
-def _spread(figure: Figure) -> float:
+def _spread(figure: GaugeFigure) -> float:
     return figure.high - figure.low
 
 
-def _beyond(over: float, *spreads: float) -> Judged:
+def _beyond(over: float, *spreads: float) -> Judgement:
     """Is it over the tolerance; None where a load that steps can have made it so."""
     if over <= 0:
         return False
-    return True if over > TORN * max(spreads) else None
+    return True if over > TORN_READING_SHARE * max(spreads) else None
 
 
-def _sum(floor: float) -> Callable[[Sequence[Figure]], Judged]:
-    def judge(figures: Sequence[Figure]) -> Judged:
+def _sum(floor: float) -> Callable[[Sequence[GaugeFigure]], Judgement]:
+    def judge(figures: Sequence[GaugeFigure]) -> Judgement:
         whole, *parts = figures
         if not any(part.low or part.high for part in parts):
             return None  # without a neutral a meter tells no power of a phase
         off = abs(whole.mean - sum(part.mean for part in parts))
         size = sum(abs(part.mean) for part in parts)
-        slack = SUM * max(size, abs(whole.mean)) + sum(each.grain for each in figures) + floor
+        slack = (
+            SUM_TOLERANCE * max(size, abs(whole.mean)) + sum(each.grain for each in figures) + floor
+        )
         return _beyond(off - slack, *map(_spread, figures))
 
     return judge
 
 
-def _carried(floor: float) -> Callable[[Sequence[Figure]], Judged]:
-    def judge(figures: Sequence[Figure]) -> Judged:
+def _carried(floor: float) -> Callable[[Sequence[GaugeFigure]], Judgement]:
+    def judge(figures: Sequence[GaugeFigure]) -> Judgement:
         power, volts, amps = figures
         if amps.low < 0 < amps.high:
             return None  # it flowed both ways: the mean of its current says nothing
@@ -206,8 +210,8 @@ def _carried(floor: float) -> Callable[[Sequence[Figure]], Judged]:
     return judge
 
 
-def _pythagoras(floor: float) -> Callable[[Sequence[Figure]], Judged]:
-    def judge(figures: Sequence[Figure]) -> Judged:
+def _pythagoras(floor: float) -> Callable[[Sequence[GaugeFigure]], Judgement]:
+    def judge(figures: Sequence[GaugeFigure]) -> Judgement:
         apparent, power, reactive = figures
         if apparent.low < 0:
             return None  # it is given a sign: its mean may be of both
@@ -218,16 +222,18 @@ def _pythagoras(floor: float) -> Callable[[Sequence[Figure]], Judged]:
     return judge
 
 
-def _factor(figures: Sequence[Figure]) -> Judged:
+def _factor(figures: Sequence[GaugeFigure]) -> Judgement:
     factor, power, apparent = figures
     if min(abs(apparent.low), abs(apparent.high)) < LOADED_VA or power.low < 0 < power.high:
         return None
-    if _spread(factor) > STEADY or _spread(apparent) > TORN * abs(apparent.mean):
+    if _spread(factor) > STEADY_SHARE or _spread(apparent) > TORN_READING_SHARE * abs(
+        apparent.mean
+    ):
         return None
-    return abs(factor.mean) < abs(power.mean / apparent.mean) - STEADY - factor.grain
+    return abs(factor.mean) < abs(power.mean / apparent.mean) - STEADY_SHARE - factor.grain
 
 
-def _swapped(figures: Sequence[Figure]) -> Judged:
+def _swapped(figures: Sequence[GaugeFigure]) -> Judgement:
     """Each of two phases has the other one's voltage: their angles are 120 degrees off, each its
     way, and so their power factors and that of the third add up to nothing."""
     factors = []
@@ -241,12 +247,12 @@ def _swapped(figures: Sequence[Figure]) -> Judged:
     return high > 0.7 and middle < -0.1 and low > -1.0 and abs(low + middle + high) < 0.2
 
 
-def _part_of(figures: Sequence[Figure]) -> Judged:
+def _part_of(figures: Sequence[GaugeFigure]) -> Judgement:
     part, whole = figures
     return part.mean > SIZES * whole.mean + part.grain + whole.grain
 
 
-def _heat(figures: Sequence[Figure]) -> Judged:
+def _heat(figures: Sequence[GaugeFigure]) -> Judgement:
     power, flow, kelvin = figures
     expected = HEAT_W * abs(flow.mean * kelvin.mean)
     # the mean of a product is that of its means, and at most this much more or less
@@ -258,7 +264,7 @@ def _heat(figures: Sequence[Figure]) -> Judged:
     return off > HEAT_PART * max(expected, abs(power.mean)) + slack + power.grain + QUIET_W
 
 
-def _difference(figures: Sequence[Figure]) -> Judged:
+def _difference(figures: Sequence[GaugeFigure]) -> Judgement:
     kelvin, flow, back = figures
     off = abs(abs(flow.mean - back.mean) - abs(kelvin.mean))
     return off > 2 * COLD_K

@@ -27,7 +27,7 @@ LENGTH_CLASSES: Final[Classes] = (
 )
 
 
-def sorted_out(classes: Classes, lengths: Iterable[int]) -> dict[str, int]:
+def count_by_class(classes: Classes, lengths: Iterable[int]) -> dict[str, int]:
     """How many of these lengths (cm) are of which class; those with none are left out.
 
     The names are in the order of the alphabet, so that equal counts are equal bytes.
@@ -40,7 +40,7 @@ def sorted_out(classes: Classes, lengths: Iterable[int]) -> dict[str, int]:
     return {name: count for name, count in found if count}
 
 
-def flaw(classes: Classes) -> str | None:
+def classes_problem(classes: Classes) -> str | None:
     """Why these are no classes, or None."""
     names, limits = [name for name, _ in classes], [limit for _, limit in classes]
     if not classes or len(set(names)) != len(names) or not all(names):

@@ -23,12 +23,12 @@ class Bins:
     paced: bool = False  # carries the sum of paces, for the harmonic (space) mean
 
 
-SPEED: Final = Bins("km/h", width=50, count=40, per_unit=10, paced=True)
-LENGTH: Final = Bins("m", width=50, count=60, per_unit=100)
-TIME: Final = Bins("s", width=500, count=60, per_unit=1000)
+SPEED_BINS: Final = Bins("km/h", width=50, count=40, per_unit=10, paced=True)
+LENGTH_BINS: Final = Bins("m", width=50, count=60, per_unit=100)
+TIME_BINS: Final = Bins("s", width=500, count=60, per_unit=1000)
 
 
-class Histogram:
+class HistogramCounts:
     """The counts of one open window."""
 
     __slots__ = ("bins", "counts", "pace", "total")
@@ -49,7 +49,7 @@ class Histogram:
 
     def body(self) -> dict[str, Any]:
         """What a record says of it."""
-        return body(self.bins, self.counts, self.total, self.pace)
+        return histogram_body(self.bins, self.counts, self.total, self.pace)
 
     def clear(self) -> None:
         """Begin again."""
@@ -57,7 +57,7 @@ class Histogram:
         self.total = self.pace = 0
 
 
-def body(bins: Bins, counts: Sequence[int], total: int, pace: int) -> dict[str, Any]:
+def histogram_body(bins: Bins, counts: Sequence[int], total: int, pace: int) -> dict[str, Any]:
     """The record's form; all but counts and sums is derived, so equal sums are equal bytes.
 
     Of speeds, `mean` is the arithmetic mean over vehicles at one place: the time mean. `harmonic`
@@ -99,7 +99,7 @@ def percentile(bins: Bins, counts: Sequence[int], percent: int) -> float | None:
     return _plain(bins.count * bins.width / bins.per_unit)
 
 
-def merged(bins: Bins, a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+def merge_histograms(bins: Bins, a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     """Two bodies of this scale as one. Raises ValueError when one is of another scale."""
     counts = [0] * (bins.count + 1)
     for each in (a, b):
@@ -108,7 +108,7 @@ def merged(bins: Bins, a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, 
         for index, filled in enumerate(each["counts"], each["first"]):
             counts[index] += filled
     pace = a["isum"] + b["isum"] if bins.paced else 0
-    return body(bins, counts, a["sum"] + b["sum"], pace)
+    return histogram_body(bins, counts, a["sum"] + b["sum"], pace)
 
 
 def _plain(value: float) -> float:

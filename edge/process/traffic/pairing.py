@@ -10,17 +10,17 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from edge.process.setup import LaneSetup
-from edge.process.traffic.passage import LIMITS, Passage, Trap, passage
+from edge.process.enginesetup import LaneSetup
+from edge.process.traffic.passage import LIMITS, Passage, SpeedTrap, measure_passage
 
 NET_GAP_NS: Final = 150_000_000
 """No driver follows this close: a shorter time between two vehicles is one that broke up."""
-KEPT: Final = 64  # presences without a partner; a trap holds two or three
+PRESENCES_KEPT: Final = 64  # presences without a partner; a trap holds two or three
 
 
-def trap(setup: LaneSetup) -> Trap:
+def speed_trap(setup: LaneSetup) -> SpeedTrap:
     """The pair of loops of a lane that has one."""
-    return Trap(
+    return SpeedTrap(
         round((setup.spacing_m or 0) * 1000),
         round(setup.zone_m * 1000),
         round(setup.tolerance * 1000),
@@ -43,7 +43,7 @@ class Pairing:
 
     __slots__ = ("_hold", "_leads", "_orphans", "_trail", "_trap", "passages", "reversed", "single")
 
-    def __init__(self, trap: Trap, merge_ns: int) -> None:
+    def __init__(self, trap: SpeedTrap, merge_ns: int) -> None:
         self._trap = trap
         self._hold = max(merge_ns, NET_GAP_NS)  # after it a presence cannot go on
         self._leads: deque[Presence] = deque()
@@ -75,7 +75,7 @@ class Pairing:
     def enter(self, presence: Presence) -> None:
         """A new vehicle on the lead loop."""
         self._leads.append(presence)
-        if len(self._leads) > KEPT:
+        if len(self._leads) > PRESENCES_KEPT:
             self._leads.popleft()
             self.single += 1
 
@@ -144,7 +144,7 @@ class Pairing:
         while leads and leads[0].on < trail.on:
             lead = leads.popleft()
             if lead.off is not None and lead.on >= limit:
-                found = passage(self._trap, lead.on, lead.off, trail.on, off)
+                found = measure_passage(self._trap, lead.on, lead.off, trail.on, off)
                 if found is not None:
                     self.passages.append(found)
                     self.single += len(tried)
@@ -154,7 +154,7 @@ class Pairing:
         # One that covers both loops is on the lead when it reaches the trail; was there nobody?
         if not any(each.off is None or each.off > trail.on for each in tried):
             self._orphans.append(trail)
-            if len(self._orphans) > KEPT:
+            if len(self._orphans) > PRESENCES_KEPT:
                 self._orphans.popleft()
 
     def _reverse(self, now: int) -> None:
@@ -164,7 +164,7 @@ class Pairing:
             for trail in list(self._orphans):
                 if trail.off is None or not trail.on < lead.on < trail.off:
                     continue
-                if passage(self._trap, trail.on, trail.off, lead.on, lead.off) is not None:
+                if measure_passage(self._trap, trail.on, trail.off, lead.on, lead.off) is not None:
                     self.reversed += 1
                     self._orphans.remove(trail)
                     self._leads.remove(lead)

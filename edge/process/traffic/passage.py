@@ -15,7 +15,7 @@ SLACK_NS: Final = 20_000_000  # loop cards scan: their on-times jitter by 10 ms 
 Kind = Literal["vehicle", "bicycle"]
 
 
-class Limits(NamedTuple):
+class PassageLimits(NamedTuple):
     """What can be believed of one kind: speeds in 0.1 km/h, lengths and least spacing in mm."""
 
     speeds: tuple[int, int]
@@ -23,9 +23,11 @@ class Limits(NamedTuple):
     spacing_mm: int
 
 
-VEHICLES: Final = Limits(speeds=(50, 2000), lengths_mm=(500, 30_000), spacing_mm=1829)  # six feet
-BICYCLES: Final = Limits(speeds=(30, 600), lengths_mm=(500, 4000), spacing_mm=500)
-LIMITS: Final[Mapping[Kind, Limits]] = {"vehicle": VEHICLES, "bicycle": BICYCLES}
+VEHICLE_LIMITS: Final = PassageLimits(
+    speeds=(50, 2000), lengths_mm=(500, 30_000), spacing_mm=1829
+)  # six feet
+BICYCLE_LIMITS: Final = PassageLimits(speeds=(30, 600), lengths_mm=(500, 4000), spacing_mm=500)
+LIMITS: Final[Mapping[Kind, PassageLimits]] = {"vehicle": VEHICLE_LIMITS, "bicycle": BICYCLE_LIMITS}
 
 
 class Passage(NamedTuple):
@@ -40,13 +42,13 @@ class Passage(NamedTuple):
     pace: int
 
 
-class Trap(NamedTuple):
+class SpeedTrap(NamedTuple):
     """A pair of loops: leading edge to leading edge, a loop's effective length, tolerance."""
 
     spacing_mm: int
     loop_mm: int
     tolerance_permille: int = 200
-    limits: Limits = VEHICLES
+    limits: PassageLimits = VEHICLE_LIMITS
 
     @property
     def max_elapsed_ns(self) -> int:
@@ -54,7 +56,7 @@ class Trap(NamedTuple):
         return self.spacing_mm * 72_000_000 // self.limits.speeds[0]
 
 
-def passage(trap: Trap, on1: int, off1: int, on2: int, off2: int) -> Passage | None:
+def measure_passage(trap: SpeedTrap, on1: int, off1: int, on2: int, off2: int) -> Passage | None:
     """What the four edges (ns) say, or None when no single vehicle can have made them."""
     limits, spacing = trap.limits, trap.spacing_mm
     first, second = off1 - on1, off2 - on2

@@ -9,21 +9,23 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Final
 
-from edge.process import tally
-from edge.process.line import FALL, LOST, RISE, Change, Event
-from edge.process.setup import LaneSetup
-from edge.process.traffic.following import Following, pulse_quality
-from edge.process.traffic.window import Window
+from edge.process import qualitycounts
+from edge.process.debounce import FALL, LOST, RISE, LineChange, LineEvent
+from edge.process.enginesetup import LaneSetup
+from edge.process.traffic.headway import HeadwayTracker, pulse_quality
+from edge.process.traffic.loopwindow import LoopWindow
 
-KEPT: Final = 8  # changes before a window: the vehicle that is there, and the one before it
+CHANGES_KEPT: Final = 8  # changes before a window: the vehicle that is there, and the one before it
 
 
-def kept(hole_ns: int, before: Sequence[Event], changes: Sequence[Event]) -> list[Event]:
+def changes_to_keep(
+    hole_ns: int, before: Sequence[LineEvent], changes: Sequence[LineEvent]
+) -> list[LineEvent]:
     """What the next window has to know of the time up to its start.
 
     A rise less than `hole_ns` after a fall is the same vehicle.
     """
-    out: list[Event] = []  # the newest first
+    out: list[LineEvent] = []  # the newest first
     for change in chain(reversed(changes), reversed(before)):
         after = out[-1] if out else None
         if (
@@ -33,32 +35,34 @@ def kept(hole_ns: int, before: Sequence[Event], changes: Sequence[Event]) -> lis
             and after.at_ns - change.at_ns < hole_ns
         ):
             out.pop()  # the same vehicle goes on
-        elif len(out) == KEPT:
+        elif len(out) == CHANGES_KEPT:
             break
         else:
             out.append(change)
     return out[::-1]
 
 
-def recount(
+def recount_trail(
     setup: LaneSetup,
     hole_ns: int,
-    before: Sequence[Event],
-    changes: Sequence[Event],
+    before: Sequence[LineEvent],
+    changes: Sequence[LineEvent],
     span: tuple[int, int],
-) -> Window:
+) -> LoopWindow:
     """The window from..to, but for what its Loop and its Queue tell."""
     start_ns, end_ns = span
-    follow = Following(setup, Window())
+    follow = HeadwayTracker(setup, LoopWindow())
     _play(setup, hole_ns, follow, before)
     follow.settle(start_ns)
-    follow.window = window = Window()
+    follow.window = window = LoopWindow()
     _play(setup, hole_ns, follow, changes)
     follow.settle(end_ns)
     return window
 
 
-def _play(setup: LaneSetup, hole_ns: int, follow: Following, changes: Sequence[Event]) -> None:
+def _play(
+    setup: LaneSetup, hole_ns: int, follow: HeadwayTracker, changes: Sequence[LineEvent]
+) -> None:
     stuck_ns = round(setup.max_presence_s * 1e9)
     for change in changes:
         what, at = change.what, change.at_ns
@@ -69,20 +73,20 @@ def _play(setup: LaneSetup, hole_ns: int, follow: Following, changes: Sequence[E
             if time is None:
                 continue
             if setup.mode == "pulse":
-                tally.count(follow.window.quality, pulse_quality(time))
+                qualitycounts.add_count(follow.window.quality, pulse_quality(time))
             if time >= stuck_ns:
                 follow.last = None  # what was stuck was no vehicle: no headway to it
         else:
             if what is LOST:
-                tally.count(follow.window.quality, tally.GAP)
+                qualitycounts.add_count(follow.window.quality, qualitycounts.UNCERTAIN_GAP)
             follow.forget()
 
 
-def packed(before: Sequence[Event]) -> list[list[int]]:
+def snapshot_changes(before: Sequence[LineEvent]) -> list[list[int]]:
     """For a snapshot: of each change what and when."""
     return [[each.what, each.at_ns] for each in before]
 
 
-def unpacked(state: Sequence[Sequence[int]]) -> list[Event]:
+def restore_changes(state: Sequence[Sequence[int]]) -> list[LineEvent]:
     """Back from `packed`."""
-    return [Event(int(at), Change(what)) for what, at in state]
+    return [LineEvent(int(at), LineChange(what)) for what, at in state]

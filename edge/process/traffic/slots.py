@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any, Final
 
-from edge.core.loop import MOST, SLOT_S, LoopTick, Part, Stay
-from edge.process.loop import Loop
+from edge.core.looptick import SLOT_S, STAYS_LIMIT, LoopPartName, LoopTick, Stay
+from edge.process.occupancycounter import OccupancyCounter
 
 _new: Final = tuple.__new__  # a third of what Stay(...) costs, for every presence
 SLOT_NS: Final = round(SLOT_S * 1e9)
@@ -19,7 +19,7 @@ Spans = Sequence[tuple[int, int]]
 """Stretches from..to (monotonic ns), in the order of time and apart from each other."""
 
 
-def cut(slot_ns: int, start_ns: int, end_ns: int) -> list[int]:
+def slot_ends(slot_ns: int, start_ns: int, end_ns: int) -> list[int]:
     """Where the slots end that are over with the window from `start_ns` to `end_ns`.
 
     `slot_ns` is where the open slot began, at the window's start or before. Nothing ends before
@@ -34,7 +34,7 @@ def cut(slot_ns: int, start_ns: int, end_ns: int) -> list[int]:
     return [slot_ns + length * part // parts for part in range(1, parts + 1)]
 
 
-class Slot:
+class LoopSlot:
     """The sums of one slot, from one window or from several."""
 
     __slots__ = ("bounced", "green_ns", "green_on_ns", "lost", "more", "on_ns", "seen_ns", "stays")
@@ -51,7 +51,7 @@ class Slot:
 
     def ended(self, stays: Sequence[tuple[int, int]]) -> None:
         """These ended here, after those that did before."""
-        kept = stays[: MOST - len(self.stays)]
+        kept = stays[: STAYS_LIMIT - len(self.stays)]
         self.stays += map(_new, repeat(Stay), kept)
         self.more += len(stays) - len(kept)
 
@@ -69,7 +69,7 @@ class Slot:
         }
 
     @classmethod
-    def load(cls, state: Mapping[str, Any]) -> "Slot":
+    def load(cls, state: Mapping[str, Any]) -> "LoopSlot":
         """Back from `state`."""
         slot = cls()
         slot.seen_ns, slot.on_ns = int(state["seen"]), int(state["on"])
@@ -80,22 +80,22 @@ class Slot:
         return slot
 
 
-class Slots:
+class LoopSlots:
     """The slots of one loop; one of them is open."""
 
     __slots__ = ("_lane", "_open", "_part")
 
-    def __init__(self, lane: str, part: Part) -> None:
+    def __init__(self, lane: str, part: LoopPartName) -> None:
         self._lane, self._part = lane, part
-        self._open = Slot()
+        self._open = LoopSlot()
 
     def begin(self) -> None:
         """A first window."""
-        self._open = Slot()
+        self._open = LoopSlot()
 
     def close(
         self,
-        loop: Loop,
+        loop: OccupancyCounter,
         bounced: Spans,
         window: tuple[int, int],
         ends: tuple[int, Sequence[int]],
@@ -108,7 +108,7 @@ class Slots:
         start_ns, end_ns = window
         from_ns, cuts = ends
         inner = cuts[:-1]
-        slots = [self._open, *(Slot() for _ in inner)]
+        slots = [self._open, *(LoopSlot() for _ in inner)]
         sinces: list[int | None] = [None] * len(slots)
         borders = [start_ns, *inner, end_ns]
         _stays(slots, borders, loop.stays, sinces)
@@ -118,7 +118,7 @@ class Slots:
         if loop.level:
             sinces[-1] = loop.since
         for begin, end in loop.seen:
-            for index, length in _parts(borders, begin, end):
+            for index, length in _split_span(borders, begin, end):
                 slots[index].seen_ns += length
         for at, count in bounced:
             slots[bisect_right(inner, at)].bounced += count
@@ -128,7 +128,7 @@ class Slots:
             _green(slots, borders, green, sorted((*loop.stays, *loop.broken, *lasting)))
         if not cuts:
             return []
-        self._open = Slot()
+        self._open = LoopSlot()
         begins = [from_ns, *inner]
         return [
             self._tick(each, begin, end, since)
@@ -141,9 +141,9 @@ class Slots:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Back from `state`."""
-        self._open = Slot.load(state)
+        self._open = LoopSlot.load(state)
 
-    def _tick(self, slot: Slot, from_ns: int, to_ns: int, since_ns: int | None) -> LoopTick:
+    def _tick(self, slot: LoopSlot, from_ns: int, to_ns: int, since_ns: int | None) -> LoopTick:
         return LoopTick(
             self._lane,
             self._part,
@@ -162,7 +162,7 @@ class Slots:
 
 
 def _stays(
-    slots: Sequence[Slot], borders: Sequence[int], stays: Spans, sinces: list[int | None]
+    slots: Sequence[LoopSlot], borders: Sequence[int], stays: Spans, sinces: list[int | None]
 ) -> None:
     """Count all of them, in the order of time. Most lie within one slot."""
     ended: list[list[tuple[int, int]]] = [[] for _ in slots]
@@ -184,7 +184,7 @@ def _stays(
 
 
 def _spread_on(
-    slots: Sequence[Slot],
+    slots: Sequence[LoopSlot],
     borders: Sequence[int],
     span: tuple[int, int],
     sinces: list[int | None],
@@ -205,7 +205,7 @@ def _spread_on(
     return index
 
 
-def _parts(borders: Sequence[int], begin: int, end: int) -> Iterator[tuple[int, int]]:
+def _split_span(borders: Sequence[int], begin: int, end: int) -> Iterator[tuple[int, int]]:
     """A span as lengths within the slots, as (slot, ns)."""
     for index in range(len(borders) - 1):
         length = min(end, borders[index + 1]) - max(begin, borders[index])
@@ -213,18 +213,18 @@ def _parts(borders: Sequence[int], begin: int, end: int) -> Iterator[tuple[int, 
             yield index, length
 
 
-def _green(slots: Sequence[Slot], borders: Sequence[int], green: Spans, on: Spans) -> None:
+def _green(slots: Sequence[LoopSlot], borders: Sequence[int], green: Spans, on: Spans) -> None:
     """How much of the window was green, and how much of that occupied."""
     for slot in slots:
         slot.green_ns = slot.green_ns or 0
     at = 0
     for begin, end in green:
-        for index, length in _parts(borders, begin, end):
+        for index, length in _split_span(borders, begin, end):
             slots[index].green_ns = (slots[index].green_ns or 0) + length
         while at < len(on) and on[at][1] <= begin:
             at += 1
         for since, off in on[at:]:
             if since >= end:
                 break
-            for index, length in _parts(borders, max(begin, since), min(end, off)):
+            for index, length in _split_span(borders, max(begin, since), min(end, off)):
                 slots[index].green_on_ns += length

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edge.core import PREFIX
+from edge.core import TOPIC_PREFIX
 from edge.uplink.wire.batches import raw_sweeps
 from edge.uplink.wire.records import JSON, MSGPACK, RAW
 from edge.uplink.wire.strict import (
@@ -51,7 +51,7 @@ class DecodedMessage:
 
 
 def decode(
-    topic: str, payload: bytes, content_type: str | None = None, *, prefix: str = PREFIX
+    topic: str, payload: bytes, content_type: str | None = None, *, prefix: str = TOPIC_PREFIX
 ) -> list[DecodedMessage]:
     """What a message says. Without a content type (MQTT 3.1.1) the payload tells what it is.
 

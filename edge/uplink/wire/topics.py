@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from edge.core import PREFIX, Stream
+from edge.core import TOPIC_PREFIX, Stream
 from edge.uplink.wire.strict import WireError
 
 IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}")
@@ -80,7 +80,7 @@ class Topics:
         return f"{self.up}/last/{check_identifier(source)}"
 
 
-def parse_topic(topic: str, prefix: str = PREFIX) -> Topic:
+def parse_topic(topic: str, prefix: str = TOPIC_PREFIX) -> Topic:
     """Take PREFIX/SITE/GATEWAY/up/KIND[/SOURCE] apart. Raises WireError.
 
     At fixed levels behind the prefix: a broker's ACL binds the gateway's level to a certificate,
@@ -98,13 +98,13 @@ def parse_topic(topic: str, prefix: str = PREFIX) -> Topic:
     raise WireError(f"{topic!r:.200} is no topic of a gateway ({prefix}/SITE/GATEWAY/up/...)")
 
 
-def gateway_of(topic: str, prefix: str = PREFIX) -> str:
+def gateway_of(topic: str, prefix: str = TOPIC_PREFIX) -> str:
     """In whose branch a topic lies, whatever else is wrong with it; empty: in nobody's."""
     _, gw, _ = _levels_below(topic, prefix)
     return gw if IDENTIFIER.fullmatch(gw) else ""
 
 
-def is_down(topic: str, prefix: str = PREFIX) -> bool:
+def is_down(topic: str, prefix: str = TOPIC_PREFIX) -> bool:
     """Whether it goes to a gateway (receipts, commands): it is none of what gateways say."""
     _, _, rest = _levels_below(topic, prefix)
     return rest[:1] == ["down"]

@@ -8,8 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.congestion.scenarios.scene import Flow, Incident, Road, Scene, Slow, drivers, profile
-from models.congestion.scenarios.street import LoopPlace, Split, behind
+from models.congestion.scenarios.scene import (
+    BlockedLane,
+    Flow,
+    Road,
+    Scene,
+    SpeedLimit,
+    demand_profile,
+    draw_drivers,
+)
+from models.congestion.scenarios.simstreet import LoopPlace, Split, trail_of
 
 
 class _Layout(NamedTuple):
@@ -32,7 +40,7 @@ class _Layout(NamedTuple):
         return tuple(road.name for road in self.plan)
 
 
-def corridor(name: str, split: Split, seed: int, hours: float, calm: bool) -> Scene:
+def draw_corridor(name: str, split: Split, seed: int, hours: float, calm: bool) -> Scene:
     """A corridor of four to seven stations. Calm ones have no cause to jam."""
     random = np.random.default_rng([seed, 11])
     layout = _layout(random, split == "held_out")
@@ -40,7 +48,7 @@ def corridor(name: str, split: Split, seed: int, hours: float, calm: bool) -> Sc
     wet = random.random() < 0.25
     trucks = float(random.uniform(0.02, 0.3))
     bikes = float(random.uniform(0.005, 0.04))
-    who = drivers(random, trucks, bikes, wet, layout.limit / 3.6)
+    who = draw_drivers(random, trucks, bikes, wet, layout.limit / 3.6)
     cause = "none" if calm else _cause(random, layout)
     blocked = int(random.integers(1, layout.lanes)) if cause == "incident" else 0
     blocked = min(blocked, layout.narrow - 1)
@@ -50,7 +58,7 @@ def corridor(name: str, split: Split, seed: int, hours: float, calm: bool) -> Sc
     if cause == "incident":
         level = min(level, 0.9 * layout.narrow / who.headway_s)
     flows = _flows(random, layout, hours, level)
-    incidents: list[Incident] = []
+    incidents: list[BlockedLane] = []
     if cause == "incident":
         for k in range(int(random.integers(1, 3))):
             incidents += _incident(random, layout.plan, blocked, hours, k)
@@ -58,7 +66,9 @@ def corridor(name: str, split: Split, seed: int, hours: float, calm: bool) -> Sc
     if cause == "exit":
         begin = random.uniform(0.25, 0.55) * hours * 3600
         length = random.uniform(600, 1800)
-        slows.append(Slow(layout.through[-1], begin, begin + length, random.uniform(1.5, 4.0)))
+        slows.append(
+            SpeedLimit(layout.through[-1], begin, begin + length, random.uniform(1.5, 4.0))
+        )
     loops = _loops(random, roads)
     return Scene(
         name, "corridor", split, seed, hours, nodes, tuple(roads), tuple(flows), tuple(loops),
@@ -120,7 +130,7 @@ def _flows(random: np.random.Generator, layout: _Layout, hours: float, level: fl
     """Vehicles that drive all of it, that join, and that leave."""
     through, ramp = layout.through, layout.ramp
     joining = float(random.uniform(0.1, 0.25)) if ramp is not None else 0.0
-    rates = profile(random, hours, level * float(random.uniform(0.25, 0.6)), level)
+    rates = demand_profile(random, hours, level * float(random.uniform(0.25, 0.6)), level)
     flows = [Flow(through, tuple(r * (1 - joining) for r in rates))]
     if ramp is not None:
         flows.append(Flow(("ramp", *through[ramp:]), tuple(r * joining for r in rates)))
@@ -165,7 +175,7 @@ def _lanes(roads: list[Road]) -> list[tuple[str, int, str, int]]:
 
 def _incident(
     random: np.random.Generator, plan: list[Road], blocked: int, hours: float, k: int
-) -> list[Incident]:
+) -> list[BlockedLane]:
     """Vehicles beside each other, in the second half of the corridor."""
     able = [i for i, road in enumerate(plan) if road.watched]
     i = int(random.choice(able[len(able) // 2 :]))
@@ -175,7 +185,7 @@ def _incident(
     length = float(random.uniform(400, 1700))
     at_m = float(random.uniform(0.55, 0.9)) * plan[i].length_m
     names = (plan[i].name, plan[i + 1].name)
-    return [Incident(names, first + n, at_m, begin, length) for n in range(blocked)]
+    return [BlockedLane(names, first + n, at_m, begin, length) for n in range(blocked)]
 
 
 def _loops(random: np.random.Generator, roads: list[Road]) -> list[LoopPlace]:
@@ -191,5 +201,5 @@ def _loops(random: np.random.Generator, roads: list[Road]) -> list[LoopPlace]:
             name = f"{road.name}_{lane}"
             gap = spacing if pairs else None
             lead = LoopPlace(name, road.name, "corridor", lane, "lead", at_m, loop_m, gap)
-            loops += [lead, *behind(lead)]
+            loops += [lead, *trail_of(lead)]
     return loops

@@ -64,7 +64,7 @@ VEHICLES: Final = """
 
 
 @dataclass(frozen=True)
-class Trace:
+class SumoTrace:
     """Edges (ms, line, level), vehicles over the lead loops, and true congestion in seconds."""
 
     edges: list[tuple[float, str, int]]
@@ -72,7 +72,7 @@ class Trace:
     congested: list[tuple[float, float]]
 
 
-def simulate(folder: Path, flow: float, seed: int) -> Trace:
+def simulate_trace(folder: Path, flow: float, seed: int) -> SumoTrace:
     """Run SUMO in `folder`; `flow` is vehicles a second on the link."""
     home = Path(import_module("sumo").SUMO_HOME)  # eclipse-sumo: at a desk, in no lock
     binaries = home / "bin"
@@ -86,7 +86,7 @@ def simulate(folder: Path, flow: float, seed: int) -> Trace:
         "--no-step-log", "--precision", "4", "--no-warnings", "--duration-log.disable",
     )  # fmt: skip
     edges, vehicles = _edges(folder)
-    return Trace(edges, vehicles, _truth(folder))
+    return SumoTrace(edges, vehicles, _truth(folder))
 
 
 def _call(folder: Path, *command: object) -> None:
@@ -185,7 +185,7 @@ def _truth(folder: Path) -> list[tuple[float, float]]:
     return [span for span in spans if span[1] >= 0]
 
 
-def write(trace: Trace, out: Path) -> None:
+def write_trace(trace: SumoTrace, out: Path) -> None:
     """The edges as CSV in gzip (the same bytes each time), and the truth beside it."""
     text = "t_ms,line,level\n" + "".join(f"{t:.1f},{line},{lv}\n" for t, line, lv in trace.edges)
     (out / "trace.csv.gz").write_bytes(gzip.compress(text.encode(), 9, mtime=0))
@@ -206,8 +206,8 @@ def write(trace: Trace, out: Path) -> None:
 def main() -> None:
     out = Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
-        trace = simulate(Path(folder), flow=0.26, seed=11)
-    write(trace, out)
+        trace = simulate_trace(Path(folder), flow=0.26, seed=11)
+    write_trace(trace, out)
     size = (out / "trace.csv.gz").stat().st_size
     print(f"{len(trace.edges)} edges, {trace.vehicles} vehicles, {trace.congested}, {size} bytes")
 

@@ -25,11 +25,18 @@ from typing import Final
 
 import numpy as np
 
-from models.congestion.scenarios import readings, sumo
-from models.congestion.scenarios.corridors import corridor
-from models.congestion.scenarios.scene import Scene, usual
-from models.congestion.scenarios.street import USUAL, Kind, Split, Street, load, save
-from models.congestion.scenarios.towns import town
+from models.congestion.scenarios import sumo, sumoreadings
+from models.congestion.scenarios.corridors import draw_corridor
+from models.congestion.scenarios.scene import Scene, usual_day
+from models.congestion.scenarios.simstreet import (
+    USUAL,
+    Kind,
+    SimStreet,
+    Split,
+    load_street,
+    save_street,
+)
+from models.congestion.scenarios.towns import draw_town
 
 KINDS: Final[tuple[Kind, ...]] = ("corridor", "arterial", "grid")
 SEEDS: Final[dict[Split, int]] = {"train": 1000, "held_out": 5000, "legacy": 0}
@@ -62,17 +69,17 @@ def tasks(train: int, held_out: int, minutes: float | None = None) -> Iterator[T
         yield Task(f"{kind}_{seed}", kind, split, seed, calm, minutes)
 
 
-def draw(task: Task) -> Scene:
+def draw_scene(task: Task) -> Scene:
     """The scene of a task."""
     random = np.random.default_rng([task.seed, 10])
     hours = round(float(random.uniform(1.25, 2.1)) * 6) / 6
     if task.minutes is not None:
         hours = task.minutes / 60
     if task.kind == "corridor":
-        scene = corridor(task.name, task.split, task.seed, hours, task.calm)
+        scene = draw_corridor(task.name, task.split, task.seed, hours, task.calm)
     else:
-        scene = town(task.name, task.split, task.seed, hours, task.calm, task.kind == "grid")
-    return usual(scene) if task.usual else scene
+        scene = draw_town(task.name, task.split, task.seed, hours, task.calm, task.kind == "grid")
+    return usual_day(scene) if task.usual else scene
 
 
 def place_of(task: Task, out: Path) -> Path:
@@ -81,29 +88,29 @@ def place_of(task: Task, out: Path) -> Path:
     return place / USUAL if task.usual else place
 
 
-def make(task: Task, out: Path) -> str:
+def make_scenario(task: Task, out: Path) -> str:
     """Make one scenario, or find it made; a line about it."""
     place = place_of(task, out)
     if (place / "meta.json").exists():
-        return line(load(place), 0.0)
+        return street_line(load_street(place), 0.0)
     started = time.monotonic()
     place.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{task.name}-"))
     try:
-        scene = draw(task)
-        sumo.drive(scene, folder)
-        street = readings.read(scene, folder)
+        scene = draw_scene(task)
+        sumo.run_sumo(scene, folder)
+        street = sumoreadings.read_street(scene, folder)
     except sumo.SumoError as error:
         return f"{task.name}: {error}"
     # Others may read while this writes: a street appears whole or not at all.
     hidden = place.parent / f".{task.name}.{os.getpid()}"
-    save(street, hidden)
+    save_street(street, hidden)
     hidden.rename(place)
     shutil.rmtree(folder)
-    return line(street, time.monotonic() - started)
+    return street_line(street, time.monotonic() - started)
 
 
-def line(street: Street, took_s: float) -> str:
+def street_line(street: SimStreet, took_s: float) -> str:
     """A street in a line: its size, how many vehicles its loops saw, its events."""
     events = sum(len(link.events) for link in street.links)
     minutes = sum(end - begin for link in street.links for begin, end in link.events) / 60
@@ -115,7 +122,7 @@ def line(street: Street, took_s: float) -> str:
     )
 
 
-def summary(streets: list[Street]) -> str:
+def events_summary(streets: list[SimStreet]) -> str:
     """Events of each kind, and how many scenarios have some and none."""
     rows: dict[tuple[str, str], list[int]] = defaultdict(list)
     for street in streets:
@@ -146,21 +153,21 @@ def main() -> int:
         if options.only in (None, task.name)
     ]
     try:
-        sumo.binaries()
+        sumo.find_sumo()
     except ModuleNotFoundError:
         parser.error("SUMO is not here: pip install eclipse-sumo, in an environment of its own")
     if not todo:
         parser.error(f"no scenario {options.only}")
     if options.jobs > 1:
         with ProcessPoolExecutor(options.jobs) as pool:
-            for text in pool.map(make, todo, [options.out] * len(todo)):
+            for text in pool.map(make_scenario, todo, [options.out] * len(todo)):
                 print(text, flush=True)
     else:
         for task in todo:
-            print(make(task, options.out), flush=True)
+            print(make_scenario(task, options.out), flush=True)
     places = [place_of(task, options.out) for task in todo]
-    made = [load(place) for place in places if (place / "meta.json").exists()]
-    print(summary(made))
+    made = [load_street(place) for place in places if (place / "meta.json").exists()]
+    print(events_summary(made))
     return 0 if len(made) == len(todo) else 1
 
 

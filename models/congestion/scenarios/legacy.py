@@ -8,22 +8,22 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.congestion.scenarios.street import (
+from models.congestion.scenarios.simstreet import (
     Floats,
     Kind,
-    Link,
     LoopPlace,
     Position,
-    Street,
-    contact,
-    parted,
+    SimStreet,
+    StreetLink,
+    contact_stays,
+    split_events,
 )
 
 LOOP_M: Final = 2.0
 POSITIONS: Final[dict[str, Position]] = {"stop": "stop", "adv": "advance", "mid": "mid"}
 
 
-def load_legacy(folder: Path) -> list[Street]:
+def load_legacy(folder: Path) -> list[SimStreet]:
     """All days in `folder`: `*/meta.json` beside `*/passages.parquet` and `*/truth.parquet`."""
     found = [
         _day(path.parent)
@@ -35,7 +35,7 @@ def load_legacy(folder: Path) -> list[Street]:
     return found
 
 
-def _day(folder: Path) -> Street:
+def _day(folder: Path) -> SimStreet:
     meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     kind: Kind = meta["kind"]
     # The links are where the stations are, in the order in which they are driven.
@@ -47,11 +47,11 @@ def _day(folder: Path) -> Street:
         after = edges[i + 1] if i + 1 < len(edges) else None
         index = meta["stations"].index(first[edge])
         here = truth["st"] == index
-        events, short = parted(
+        events, short = split_events(
             [(e["t0"], e["t1"]) for e in meta["events"] if e["station"] == first[edge]["id"]]
         )
         links.append(
-            Link(
+            StreetLink(
                 name=edge,
                 kind=kind,
                 lanes=first[edge]["lanes"],
@@ -65,7 +65,7 @@ def _day(folder: Path) -> Street:
                 speed=truth["v"][here].astype(np.float64),
             )
         )
-    return Street(
+    return SimStreet(
         name=folder.name,
         kind=kind,
         split="legacy",
@@ -108,7 +108,7 @@ def _stays(folder: Path, count: int) -> list[Floats]:
     on_s = passages["t_on"] / 1e3
     off_s = on_s + passages["dur"] / 1e3
     loop = passages["det"]
-    return [contact(on_s[loop == i], off_s[loop == i]) for i in range(count)]
+    return [contact_stays(on_s[loop == i], off_s[loop == i]) for i in range(count)]
 
 
 def _columns(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
-from models.congestion.scenarios.street import Kind, LoopPlace, Split
+from models.congestion.scenarios.simstreet import Kind, LoopPlace, Split
 
 BEFORE_S: Final = 600  # fills the roads; not kept
 STEP_S: Final = 300  # traffic changes this often
@@ -32,7 +32,7 @@ class Road:
 
 
 @dataclass(frozen=True)
-class Signal:
+class FixedTimeSignal:
     """A fixed-time signal. `share` of the green goes to the roads in `main`."""
 
     node: str
@@ -51,7 +51,7 @@ class Flow:
 
 
 @dataclass(frozen=True)
-class Incident:
+class BlockedLane:
     """A vehicle that stands in a lane. Seconds are of the street, without BEFORE_S."""
 
     roads: tuple[str, ...]  # where it stands, and where it drives then
@@ -62,7 +62,7 @@ class Incident:
 
 
 @dataclass(frozen=True)
-class Slow:
+class SpeedLimit:
     """Nobody may drive faster on this road for a time, because of what lies behind it."""
 
     road: str
@@ -88,14 +88,14 @@ class Scene:
     mix: str  # vehicle types, as SUMO reads them
     start: Literal["best", "random"]  # lane in which vehicles begin
     pace: float  # of the drivers
-    signals: tuple[Signal, ...] = ()
+    signals: tuple[FixedTimeSignal, ...] = ()
     links: tuple[tuple[str, int, str, int], ...] = ()  # from road and lane to road and lane
-    incidents: tuple[Incident, ...] = ()
-    slows: tuple[Slow, ...] = ()
+    incidents: tuple[BlockedLane, ...] = ()
+    slows: tuple[SpeedLimit, ...] = ()
     about: dict[str, Any] = field(default_factory=dict)
 
 
-def usual(scene: Scene) -> Scene:
+def usual_day(scene: Scene) -> Scene:
     """The same street on a day on which nothing happens: what a site learns from.
 
     Traffic peaks at USUAL of capacity or stays below it, nothing stands, and nothing is slow.
@@ -108,7 +108,7 @@ def usual(scene: Scene) -> Scene:
     )
 
 
-def profile(
+def demand_profile(
     random: np.random.Generator, hours: float, low: float, high: float
 ) -> tuple[float, ...]:
     """Demand of each STEP_S: low, then a rise to a plateau, then lower again; a little uneven."""
@@ -134,7 +134,7 @@ class Drivers(NamedTuple):
     pace: float
 
 
-def drivers(
+def draw_drivers(
     random: np.random.Generator, truck_share: float, bike_share: float, wet: bool, limit_ms: float
 ) -> Drivers:
     """Who drives. In bad weather all drive slower and keep more distance."""

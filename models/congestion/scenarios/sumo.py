@@ -26,14 +26,14 @@ class SumoError(Exception):
     """SUMO did not do it; the text says where its own words are."""
 
 
-def binaries() -> Path:
+def find_sumo() -> Path:
     """Where netconvert and sumo are. ModuleNotFoundError without `pip install eclipse-sumo`."""
     return Path(import_module("sumo").SUMO_HOME) / "bin"  # at a desk, in no lock
 
 
-def drive(scene: Scene, folder: Path) -> None:
+def run_sumo(scene: Scene, folder: Path) -> None:
     """Leaves loops.csv, link.csv, and with signals tls.xml in `folder`. SumoError if it fails."""
-    home = binaries()
+    home = find_sumo()
     write = {"nod.xml": _nodes(scene), "edg.xml": _edges(scene), "rou.xml": _routes(scene)}
     if scene.links:
         write["con.xml"] = _connections(scene)

@@ -6,17 +6,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from models.congestion.scenarios.blocks import Ranges, Town, after, lay
 from models.congestion.scenarios.scene import (
+    BlockedLane,
+    FixedTimeSignal,
     Flow,
-    Incident,
     Scene,
-    Signal,
-    Slow,
-    drivers,
-    profile,
+    SpeedLimit,
+    demand_profile,
+    draw_drivers,
 )
-from models.congestion.scenarios.street import LoopPlace, Position, Split, behind
+from models.congestion.scenarios.simstreet import LoopPlace, Position, Split, trail_of
+from models.congestion.scenarios.townplan import DrawRanges, TownPlan, lay_out, roads_after
 
 RIGHT: Final = {"E": "S", "S": "W", "W": "N", "N": "E"}
 LEFT: Final = {"E": "N", "N": "W", "W": "S", "S": "E"}
@@ -32,12 +32,12 @@ SITES: Final[tuple[tuple[Position, ...], ...]] = (
 )
 
 
-def town(name: str, split: Split, seed: int, hours: float, calm: bool, grid: bool) -> Scene:
+def draw_town(name: str, split: Split, seed: int, hours: float, calm: bool, grid: bool) -> Scene:
     """An arterial, or with `grid` a grid of 3 to 4 by 3 to 4 crossings."""
     random = np.random.default_rng([seed, 12])
     ranges = _ranges(random, split == "held_out", grid)
     streets = _watched(random, ranges, grid)
-    plan = lay(random, ranges, streets, grid)
+    plan = lay_out(random, ranges, streets, grid)
     wet = random.random() < 0.25
     trucks = float(random.uniform(0.02, 0.12 if grid else 0.25))
     share = float(random.uniform(0.38, 0.5) if grid else random.uniform(0.42, 0.65))
@@ -45,7 +45,7 @@ def town(name: str, split: Split, seed: int, hours: float, calm: bool, grid: boo
     causes = ["demand", "incident", "exit", "exit"] if grid else ["demand", "incident", "exit"]
     cause = "none" if calm else str(random.choice(causes))
     bikes = float(random.uniform(0.01, 0.08))
-    who = drivers(random, trucks, bikes, wet, ranges.limit / 3.6)
+    who = draw_drivers(random, trucks, bikes, wet, ranges.limit / 3.6)
     capacity = ranges.lanes * share / who.headway_s
     peak = {"none": (0.3, 0.8), "demand": (1.1, 1.35)}.get(cause, (0.55, 0.85))
     level = float(random.uniform(*peak)) * capacity
@@ -59,7 +59,7 @@ def town(name: str, split: Split, seed: int, hours: float, calm: bool, grid: boo
             begin = random.uniform(0.2, 0.5) * hours * 3600
             until = begin + random.uniform(500, 1500)
             last = plan.lines[street][-1]
-            slows.append(Slow(last, begin, until, float(random.uniform(0.8, 2.2))))
+            slows.append(SpeedLimit(last, begin, until, float(random.uniform(0.8, 2.2))))
     about: dict[str, Any] = {
         "cause": cause, "wet": wet, "truck_share": round(trucks, 3), "cycle_s": ranges.cycle_s,
         "green_share": round(share, 2), "peak_of_capacity": round(level / capacity, 2),
@@ -74,26 +74,26 @@ def town(name: str, split: Split, seed: int, hours: float, calm: bool, grid: boo
     )  # fmt: skip
 
 
-def _ranges(random: np.random.Generator, held: bool, grid: bool) -> Ranges:
+def _ranges(random: np.random.Generator, held: bool, grid: bool) -> DrawRanges:
     cycle = int(random.integers(50, 141))
     if grid and held:
         block = (100.0, 180.0) if random.random() < 0.5 else (220.0, 330.0)
         size = (int(random.integers(3, 5)), 4)
-        return Ranges(*size, block, int(random.integers(1, 3)), float(random.choice([40, 60])),
+        return DrawRanges(*size, block, int(random.integers(1, 3)), float(random.choice([40, 60])),
                        min(cycle, 120))  # fmt: skip
     if grid:
         size = (3, int(random.integers(3, 5)))
-        return Ranges(*size, (130.0, 260.0), int(random.integers(1, 3)),
+        return DrawRanges(*size, (130.0, 260.0), int(random.integers(1, 3)),
                        float(random.choice([30, 50])), min(cycle, 120))  # fmt: skip
     if held:
         block = (160.0, 260.0) if random.random() < 0.5 else (420.0, 650.0)
-        return Ranges(1, int(random.integers(3, 5)), block, int(random.choice([1, 2, 3, 3])),
+        return DrawRanges(1, int(random.integers(3, 5)), block, int(random.choice([1, 2, 3, 3])),
                        float(random.choice([40, 70, 80])), cycle)  # fmt: skip
-    return Ranges(1, int(random.integers(2, 5)), (200.0, 480.0), int(random.integers(1, 3)),
+    return DrawRanges(1, int(random.integers(2, 5)), (200.0, 480.0), int(random.integers(1, 3)),
                    float(random.choice([50, 60])), cycle)  # fmt: skip
 
 
-def _watched(random: np.random.Generator, ranges: Ranges, grid: bool) -> list[tuple[str, int]]:
+def _watched(random: np.random.Generator, ranges: DrawRanges, grid: bool) -> list[tuple[str, int]]:
     """The streets that have loops: a direction, and the row or column."""
     if not grid:
         return [("E", 0)]
@@ -104,11 +104,11 @@ def _watched(random: np.random.Generator, ranges: Ranges, grid: bool) -> list[tu
 
 def _signals(
     random: np.random.Generator,
-    ranges: Ranges,
-    plan: Town,
+    ranges: DrawRanges,
+    plan: TownPlan,
     streets: list[tuple[str, int]],
     share: float,
-) -> list[Signal]:
+) -> list[FixedTimeSignal]:
     """One cycle for the town, offsets as they come or as a green wave along the first street."""
     wave = random.random() < 0.5
     row = "EW" if streets[0][0] in "EW" else "NS"
@@ -120,13 +120,13 @@ def _signals(
             drive = away * np.mean(ranges.block_m) / (ranges.limit / 3.6)
             offset = int(drive if wave else random.integers(0, ranges.cycle_s)) % ranges.cycle_s
             uneven = float(np.clip(share + random.normal(0, 0.04), 0.3, 0.7))
-            signals.append(Signal(f"c{r}_{c}", ranges.cycle_s, uneven, offset, main))
+            signals.append(FixedTimeSignal(f"c{r}_{c}", ranges.cycle_s, uneven, offset, main))
     return signals
 
 
 def _flows(
     random: np.random.Generator,
-    plan: Town,
+    plan: TownPlan,
     streets: list[tuple[str, int]],
     hours: float,
     level: float,
@@ -136,9 +136,9 @@ def _flows(
     flows = []
     for key, names in plan.lines.items():
         high = level if key in streets else level * float(random.uniform(0.25, 0.5))
-        rates = profile(random, hours, high * float(random.uniform(0.25, 0.5)), high)
+        rates = demand_profile(random, hours, high * float(random.uniform(0.25, 0.5)), high)
         turns = [
-            (*names[: k + 1], *after(plan, names[k], way))
+            (*names[: k + 1], *roads_after(plan, names[k], way))
             for k in range(len(names) - 1)
             for way in ((RIGHT[key[0]],) if not grid or random.random() < 0.7 else (LEFT[key[0]],))
         ]
@@ -149,8 +149,8 @@ def _flows(
 
 
 def _incidents(
-    random: np.random.Generator, plan: Town, streets: list[tuple[str, int]], hours: float
-) -> list[Incident]:
+    random: np.random.Generator, plan: TownPlan, streets: list[tuple[str, int]], hours: float
+) -> list[BlockedLane]:
     incidents = []
     for k in range(int(random.integers(1, 3))):
         names = plan.lines[streets[int(random.integers(len(streets)))]]
@@ -162,11 +162,11 @@ def _incidents(
         length = float(random.uniform(240, 600) if road.lanes == 1 else random.uniform(400, 1500))
         at_m = float(random.uniform(0.5, 0.85)) * road.length_m
         lane = int(random.integers(0, road.lanes))
-        incidents.append(Incident(tuple(names[i : i + 2]), lane, at_m, begin, length))
+        incidents.append(BlockedLane(tuple(names[i : i + 2]), lane, at_m, begin, length))
     return incidents
 
 
-def _loops(random: np.random.Generator, plan: Town) -> list[LoopPlace]:
+def _loops(random: np.random.Generator, plan: TownPlan) -> list[LoopPlace]:
     loop_m = round(float(random.uniform(1.5, 2.5)), 2)
     pairs = random.random() < 0.2
     spacing = round(float(random.uniform(loop_m + 1, 5.0)), 2)
@@ -186,5 +186,5 @@ def _loops(random: np.random.Generator, plan: Town) -> list[LoopPlace]:
                 name = f"{road.name}{position[0]}_{lane}"
                 at_m = round(at[position], 1)
                 lead = LoopPlace(name, road.name, position, lane, "lead", at_m, loop_m, gap)
-                loops += [lead, *behind(lead)]
+                loops += [lead, *trail_of(lead)]
     return loops

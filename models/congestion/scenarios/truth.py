@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.congestion.scenarios.street import TRUTH_S, Floats, Interval
+from models.congestion.scenarios.simstreet import TRUTH_S, Floats, Interval
 
 DENSE: Final = 28.0  # vehicles/km/lane
 OPEN: Final = (0.6, 0.7)  # of the free speed: congested below the first, over above the second
@@ -22,7 +22,7 @@ SIGNAL: Final = (0.3, 0.38)
 MINUTE_S: Final = 60.0
 
 
-def thresholds(free_ms: float, length_m: float, red_s: float | None) -> tuple[float, float]:
+def congestion_speeds(free_ms: float, length_m: float, red_s: float | None) -> tuple[float, float]:
     """Speeds (m/s): congested below the first, over above the second. `red_s` None: no signal."""
     if red_s is None:
         return OPEN[0] * free_ms, OPEN[1] * free_ms
@@ -31,7 +31,9 @@ def thresholds(free_ms: float, length_m: float, red_s: float | None) -> tuple[fl
     return slow, slow * SIGNAL[1] / SIGNAL[0]
 
 
-def smooth(driven: Floats, metres: Floats, lane_km: float, over_s: float) -> tuple[Floats, Floats]:
+def smooth_state(
+    driven: Floats, metres: Floats, lane_km: float, over_s: float
+) -> tuple[Floats, Floats]:
     """Density (vehicles/km/lane) and speed (m/s, nan when empty), means over the last `over_s`.
 
     `driven` is vehicle-seconds and `metres` vehicle-metres of each TRUTH_S on all lanes.
@@ -45,7 +47,7 @@ def smooth(driven: Floats, metres: Floats, lane_km: float, over_s: float) -> tup
     return np.asarray(driven / seen / lane_km), speed
 
 
-def events(density: Floats, speed: Floats, slow: float, free: float) -> list[Interval]:
+def congested_spans(density: Floats, speed: Floats, slow: float, free: float) -> list[Interval]:
     """Spans of seconds from the end of the moment at which it was known to that of the end."""
     begins: NDArray[np.bool_] = (density >= DENSE) & (speed < slow)
     ends: NDArray[np.bool_] = ~(speed <= free)  # an empty link is over, too

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from drivers.sim.sht4x import Sht4x
-from edge.app import busmakers, whynot
+from edge.app import busfactory, probe
 from tests.cli.conftest import Said
-from tests.drivers import waiting
-from tests.drivers.waiting import Other
+from tests.drivers import patient_port
+from tests.drivers.patient_port import Other
 
 ROOT = Path(__file__).parents[3]
 HEAD = """
@@ -83,9 +83,9 @@ Site = Callable[..., Path]
 
 def unhurried(monkeypatch: pytest.MonkeyPatch, other: Other) -> None:
     """Nobody is silent who has not had his turn yet: then a time-out may be short."""
-    monkeypatch.setattr(waiting, "GRACE_NS", 50_000_000)
-    port = waiting.waiting(other)
-    for module in (busmakers, whynot):
+    monkeypatch.setattr(patient_port, "GRACE_NS", 50_000_000)
+    port = patient_port.waiting(other)
+    for module in (busfactory, probe):
         monkeypatch.setattr(module, "SerialPort", port)
 
 

@@ -8,9 +8,9 @@ import pytest
 from drivers.sim.gpio import SimChip
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
-from drivers.sim.meter_slave import Slave
-from drivers.sim.rtu import Rtu
-from edge.app import doctoring, whynot
+from drivers.sim.meter_rtu import MeterRtu
+from drivers.sim.meter_server import MeterServer
+from edge.app import diagnosis, probe
 from tests.cli.doctor.cabinet import HEAD, VALUES, Site, unhurried
 
 
@@ -34,8 +34,8 @@ def air(tmp_path: Path) -> Iterator[I2cKernel]:
 
 
 @pytest.fixture
-def meters(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rtu]:
-    with Rtu({1: Slave("sdm120", VALUES), 12: Slave("sdm120", VALUES)}) as line:
+def meters(monkeypatch: pytest.MonkeyPatch) -> Iterator[MeterRtu]:
+    with MeterRtu({1: MeterServer("sdm120", VALUES), 12: MeterServer("sdm120", VALUES)}) as line:
         unhurried(monkeypatch, line)
         yield line
 
@@ -51,8 +51,8 @@ def chip(tmp_path: Path) -> Iterator[SimChip]:
 @pytest.fixture(autouse=True)
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulated devices answer at once, unless the machine is busy."""
-    monkeypatch.setattr(doctoring, "LOOK_S", 0.01)
-    monkeypatch.setattr(whynot, "QUIET_S", 0.05)
-    monkeypatch.setattr(whynot, "LISTEN_S", (0.1, 0.1))
-    monkeypatch.setattr(whynot, "ANSWER_S", 0.2)
-    monkeypatch.setattr(whynot, "UNITS", (3, 7))
+    monkeypatch.setattr(diagnosis, "LOOK_S", 0.01)
+    monkeypatch.setattr(probe, "QUIET_S", 0.05)
+    monkeypatch.setattr(probe, "LISTEN_S", (0.1, 0.1))
+    monkeypatch.setattr(probe, "ANSWER_S", 0.2)
+    monkeypatch.setattr(probe, "PROBED_UNITS", (3, 7))

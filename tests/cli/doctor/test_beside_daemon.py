@@ -10,25 +10,25 @@ from typing import Any
 
 import pytest
 
-from drivers.buses.host import node
+from drivers.buses.host import look_up_node
 from drivers.buses.i2c import SmbusI2c
 from drivers.buses.serial_wire import SerialWire
 from drivers.sim.gpio import SimChip
 from drivers.sim.i2c import I2cKernel
-from drivers.sim.meter import Fault
-from drivers.sim.rtu import Rtu
-from edge.app import bedside
+from drivers.sim.meter import UnitFault
+from drivers.sim.meter_rtu import MeterRtu
+from edge.app import passivechecks
 from edge.config import SerialBus
 from tests.cli.conftest import Command
 from tests.cli.doctor.cabinet import AIR, LOOPS, METERS, ROOT, Site, sht4x, told
 
 
 def test_a_running_daemon_is_asked_and_no_wire_is_touched(
-    kerbstone: Command, wired: Site, air: I2cKernel, meters: Rtu, chip: SimChip,
+    kerbstone: Command, wired: Site, air: I2cKernel, meters: MeterRtu, chip: SimChip,
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     air.chips = {0x44: sht4x()}
-    meters.units[12].fault = Fault("silent")
+    meters.units[12].fault = UnitFault("silent")
     file = wired(AIR, LOOPS, METERS, words=(meters.port,))
     command = [sys.executable, "-m", "edge.cli.main", "run", str(file)]
     daemon = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
@@ -72,7 +72,7 @@ STATUS: dict[str, Any] = {
 def test_what_the_daemon_knows_is_told(
     kerbstone: Command, wired: Site, chip: SimChip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.cli.doctor.ask", lambda *_: STATUS)
+    monkeypatch.setattr("edge.cli.doctor.ask_daemon", lambda *_: STATUS)
     file = wired(AIR, LOOPS, METERS, words=("/dev/ttyNOTHERE",))
     said = kerbstone("doctor", "--config", file, "--json")
     assert said.code == 1
@@ -92,13 +92,13 @@ def test_the_console_and_the_group_of_the_daemon_s_user_are_looked_at(
     port.touch()
     port.chmod(0o660)
     mine = port.stat()
-    shut = bedside.User("kerbstone", mine.st_uid + 1, frozenset({mine.st_gid + 1}))
-    let_in = bedside.User("kerbstone", mine.st_uid + 1, frozenset({mine.st_gid}))
+    shut = passivechecks.DaemonUser("kerbstone", mine.st_uid + 1, frozenset({mine.st_gid + 1}))
+    let_in = passivechecks.DaemonUser("kerbstone", mine.st_uid + 1, frozenset({mine.st_gid}))
     assert let_in.shut_out(str(port)) == []
     [found] = shut.shut_out(str(port))
-    assert f"kerbstone is not in the group {node(str(port)).group}" in found.sentence
-    monkeypatch.setattr(bedside, "consoles", lambda cmdline: [str(port)])
-    [found] = bedside.beside(SerialBus(port=str(port)), None)
+    assert f"kerbstone is not in the group {look_up_node(str(port)).group}" in found.sentence
+    monkeypatch.setattr(passivechecks, "kernel_consoles", lambda cmdline: [str(port)])
+    [found] = passivechecks.check_beside_daemon(SerialBus(port=str(port)), None)
     assert "the kernel writes its messages to" in found.sentence
 
 
@@ -108,5 +108,5 @@ def test_a_daemon_that_cannot_be_asked_is_not_reachable(
     def shut(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("edge.cli.doctor.ask", shut)
+    monkeypatch.setattr("edge.cli.doctor.ask_daemon", shut)
     assert kerbstone("doctor", "--config", wired(AIR)).code == 3

@@ -5,22 +5,22 @@ import termios
 
 import pytest
 
-from drivers.buses.modbus.frame import seal
-from drivers.sim.meter import Fault
-from drivers.sim.meter_slave import Slave
+from drivers.buses.modbus.frame import append_crc
+from drivers.sim.meter import UnitFault
+from drivers.sim.meter_rtu import MeterRtu
+from drivers.sim.meter_server import MeterServer
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.mhz19 import Mhz19
-from drivers.sim.rtu import Rtu
-from edge.app import whynot
+from edge.app import probe
 from tests.cli.conftest import Command
 from tests.cli.doctor.cabinet import METERS, QUICK, VALUES, Site, told, unhurried
 from tests.drivers.buses.far import Far
 
 
 def test_a_meter_with_another_address_is_found_beside_its_neighbour(
-    kerbstone: Command, wired: Site, meters: Rtu
+    kerbstone: Command, wired: Site, meters: MeterRtu
 ) -> None:
-    meters.units = {1: Slave("sdm120", VALUES), 7: Slave("sdm120", VALUES)}
+    meters.units = {1: MeterServer("sdm120", VALUES), 7: MeterServer("sdm120", VALUES)}
     said = kerbstone("doctor", "--config", wired(QUICK, words=(meters.port,)), "--json")
     assert said.code == 1
     assert json.loads(said.out)["fine"] == ["main"]
@@ -29,10 +29,10 @@ def test_a_meter_with_another_address_is_found_beside_its_neighbour(
 
 
 def test_a_meter_with_another_address_is_found_when_it_is_alone(
-    kerbstone: Command, wired: Site, meters: Rtu, monkeypatch: pytest.MonkeyPatch
+    kerbstone: Command, wired: Site, meters: MeterRtu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whynot, "factory_lines", lambda: ())  # a pseudo-terminal has no speed
-    meters.units = {7: Slave("sdm120", VALUES)}
+    monkeypatch.setattr(probe, "factory_lines", lambda: ())  # a pseudo-terminal has no speed
+    meters.units = {7: MeterServer("sdm120", VALUES)}
     alone = QUICK.partition("[device.shop]")[0]
     file = wired(alone, words=(meters.port,))
     said = kerbstone("doctor", "--config", file, "--json")
@@ -48,9 +48,9 @@ def test_a_meter_with_another_address_is_found_when_it_is_alone(
 
 
 def test_a_silent_meter_beside_one_that_answers_is_no_fault_of_the_line(
-    kerbstone: Command, wired: Site, meters: Rtu
+    kerbstone: Command, wired: Site, meters: MeterRtu
 ) -> None:
-    meters.units[12].fault = Fault("silent")
+    meters.units[12].fault = UnitFault("silent")
     file = wired(QUICK, words=(meters.port,))
     said = kerbstone("doctor", "--config", file, "--json")
     assert said.code == 1
@@ -63,14 +63,14 @@ def test_a_silent_meter_beside_one_that_answers_is_no_fault_of_the_line(
 def test_a_meter_at_another_rate_is_found_by_asking(
     kerbstone: Command, wired: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whynot, "factory_lines", lambda: ("1200 8N1", "9600 8N1", "2400 8N1"))
+    monkeypatch.setattr(probe, "factory_lines", lambda: ("1200 8N1", "9600 8N1", "2400 8N1"))
     far = Far()
 
     def reply(asked: bytes) -> bytes:
         if termios.tcgetattr(far.slave)[4] != termios.B2400:
             return b""  # it does not understand another speed, and keeps silent
         count = int.from_bytes(asked[4:6])
-        return seal(bytes((asked[0], asked[1], 2 * count)) + bytes(2 * count))
+        return append_crc(bytes((asked[0], asked[1], 2 * count)) + bytes(2 * count))
 
     far.answer(reply)
     unhurried(monkeypatch, far)
@@ -135,7 +135,7 @@ def test_a_converter_that_is_off_and_a_unit_behind_one_that_is_on(
 ) -> None:
     tcp = '[bus.net]\nkind = "modbus-tcp"\nhost = "127.0.0.1"\nport = {1}\ntimeout_s = 0.1\n'
     tcp += '[device.shop]\ndriver = "sdm120"\nbus = "net"\nunit = 12\n'
-    server = MeterTcp({3: Slave("sdm120", VALUES)}).start()
+    server = MeterTcp({3: MeterServer("sdm120", VALUES)}).start()
     said = kerbstone("doctor", "--config", wired(tcp, words=(server.port,)), "--json")
     server.stop()
     assert "nobody answers as unit 12, but somebody as unit 3" in told(said, "shop")
@@ -146,9 +146,9 @@ def test_a_converter_that_is_off_and_a_unit_behind_one_that_is_on(
 
 
 def test_a_meter_that_refuses_is_another_kind_and_so_it_is_said(
-    kerbstone: Command, wired: Site, meters: Rtu
+    kerbstone: Command, wired: Site, meters: MeterRtu
 ) -> None:
-    meters.units[12].fault = Fault("exception", code=2)
+    meters.units[12].fault = UnitFault("exception", code=2)
     said = kerbstone("doctor", "shop", "--config", wired(QUICK, words=(meters.port,)), "--json")
     assert said.code == 1
     assert "unit 12 refuses: " in told(said, "shop")

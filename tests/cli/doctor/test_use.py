@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from drivers.sim.i2c import I2cKernel
-from drivers.sim.rtu import Rtu
-from edge.app import doctoring, whynot
-from edge.app.doctoring import Doctor
-from edge.app.verdict import parted
-from edge.app.witness import first_question
+from drivers.sim.meter_rtu import MeterRtu
+from edge.app import diagnosis, probe
+from edge.app.diagnosis import Doctor
+from edge.app.exam import split_finding
+from edge.app.spybus import first_question
 from edge.config import Device
 from edge.control.locks import BusLock
 from tests.cli.conftest import Command
@@ -26,7 +26,7 @@ from tests.cli.doctor.cabinet import AIR, METERS, QUICK, ROOT, Site, sht4x
 
 # somebody who has seen enough need not wait long for a step that does not end anyway
 COMMAND = (
-    "from edge.app import doctoring; doctoring.JOIN_S = 0.1; "
+    "from edge.app import diagnosis; diagnosis.JOIN_S = 0.1; "
     "from edge.cli.main import main; raise SystemExit(main())"
 )
 
@@ -51,7 +51,7 @@ def test_a_bus_that_somebody_works_on_is_not_reached(
 
 
 def test_it_ends_in_time_with_what_it_has(
-    kerbstone: Command, wired: Site, meters: Rtu, monkeypatch: pytest.MonkeyPatch
+    kerbstone: Command, wired: Site, meters: MeterRtu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both meters were read in vain, and the search for the reason does not come to an end."""
     meters.units = {}
@@ -70,8 +70,8 @@ def test_it_ends_in_time_with_what_it_has(
             return 1.3 if searching.is_set() else 0.0
 
     monkeypatch.setattr("edge.cli.doctor.Doctor", lambda exams: Late(exams, 1.2))
-    monkeypatch.setattr(whynot, "first_question", endless)
-    monkeypatch.setattr(doctoring, "JOIN_S", 0.0)
+    monkeypatch.setattr(probe, "first_question", endless)
+    monkeypatch.setattr(diagnosis, "JOIN_S", 0.0)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     said = kerbstone("doctor", "--config", wired(QUICK, words=(meters.port,)))
     over.set()
@@ -141,7 +141,7 @@ def shown(screen: int, words: str | None) -> str:
     ],
 )
 def test_a_driver_s_error_is_sentence_and_remedy(text: str, sentence: str, remedy: str) -> None:
-    found = parted("fault", text)
+    found = split_finding("fault", text)
     assert (found.sentence, found.remedy) == (sentence, remedy)
 
 

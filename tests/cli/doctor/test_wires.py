@@ -10,15 +10,15 @@ import pytest
 from drivers.sim.bme280 import Bme280
 from drivers.sim.gpio import SimChip
 from drivers.sim.i2c import I2cKernel
-from drivers.sim.rtu import Rtu
-from edge.app.verdict import of_reading
+from drivers.sim.meter_rtu import MeterRtu
+from edge.app.exam import reading_findings
 from edge.core import Bad, Point, Quantity, Reason, sweep
 from tests.cli.conftest import Command
 from tests.cli.doctor.cabinet import AIR, LOOPS, PLACES, QUICK, Site, sht4x, told
 
 
 def test_a_site_that_is_well_is_fine(
-    kerbstone: Command, wired: Site, air: I2cKernel, meters: Rtu, chip: SimChip
+    kerbstone: Command, wired: Site, air: I2cKernel, meters: MeterRtu, chip: SimChip
 ) -> None:
     air.chips = {0x44: sht4x()}
     file = wired(AIR, LOOPS, QUICK, words=(meters.port,))
@@ -106,6 +106,6 @@ def test_points_without_a_value_are_named(
 ) -> None:
     points = tuple(Point(key, Quantity.TEMPERATURE, low=-40, high=80) for key in "ab")
     polled: Any = SimpleNamespace(points=points)
-    [found] = of_reading(polled, sweep("x", 0, samples))
+    [found] = reading_findings(polled, sweep("x", 0, samples))
     assert found.severity == severity
     assert words in str(found)

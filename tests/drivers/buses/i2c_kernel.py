@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
-from drivers.sim.i2c import I2cKernel, Message
+from drivers.sim.i2c import I2cKernel, I2cMessage
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Kernel(I2cKernel):
 
     transfers: list[tuple[float, str]] = field(default_factory=list)
 
-    def transfer(self, messages: list[Message]) -> tuple[int, bytes]:  # type: ignore[override]
+    def transfer(self, messages: list[I2cMessage]) -> tuple[int, bytes]:  # type: ignore[override]
         shape = "".join("r" if message.reads else "w" for message in messages)
         self.transfers.append((time.monotonic(), shape))
         return super().transfer(messages)

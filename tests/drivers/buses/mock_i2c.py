@@ -25,10 +25,10 @@ from gi.repository import (  # type: ignore[import-not-found]  # noqa: E402  aft
 from drivers.sim.i2c import (  # noqa: E402
     I2C_FUNCS,
     I2C_RDWR,
-    Client,
+    I2cClient,
     I2cKernel,
-    Message,
-    chip,
+    I2cMessage,
+    make_chip,
 )
 
 DEVICE = "P: /devices/i2c-1\nN: i2c-1\nE: DEVNAME=/dev/i2c-1\nE: SUBSYSTEM=i2c-dev\n"
@@ -42,7 +42,7 @@ class Adapter(UMockdev.IoctlBase):  # type: ignore[misc]  # no types for it
 
     def __init__(self, kernel: I2cKernel) -> None:
         super().__init__()
-        self._kernel, self._client = kernel, Client()
+        self._kernel, self._client = kernel, I2cClient()
 
     def do_handle_ioctl(self, client: Any) -> bool:
         request, argument = client.get_request(), client.get_arg()
@@ -67,7 +67,7 @@ class Adapter(UMockdev.IoctlBase):  # type: ignore[misc]  # no types for it
             address, flags, length, _ = MSG.unpack(row)
             buffer = table.resolve(i * MSG.size + 8, length)
             data = bytes(buffer.retrieve()) if length else b""
-            messages.append(Message(address, flags, length, b"" if flags & 1 else data))
+            messages.append(I2cMessage(address, flags, length, b"" if flags & 1 else data))
             buffers.append(buffer)
         result, answer = self._kernel.transfer(messages)
         for message, buffer in zip(messages, buffers, strict=True):
@@ -79,7 +79,7 @@ class Adapter(UMockdev.IoctlBase):  # type: ignore[misc]  # no types for it
 
 def main() -> int:
     """Run the command; its exit code."""
-    chips = dict(chip(name, HELD) for name in sys.argv[1].split(","))
+    chips = dict(make_chip(name, HELD) for name in sys.argv[1].split(","))
     kernel = I2cKernel(chips)
     bed = UMockdev.Testbed.new()
     bed.add_from_string(DEVICE)

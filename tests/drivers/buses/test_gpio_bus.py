@@ -12,28 +12,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.buses.gpio import Chip, GpioBus, Limits, LineState, open_chip
-from drivers.buses.gpio.bus import _Entry
-from drivers.buses.gpio.line import Storm
+from drivers.buses.gpio import GpioChip, GpioListener, LineLimits, LineState, open_chip
+from drivers.buses.gpio.linetrouble import no_chip, no_line
+from drivers.buses.gpio.listener import _ListenedLine
 from drivers.buses.gpio.remote_chip import RemoteChip
-from drivers.buses.gpio.trouble import no_chip, no_line
+from drivers.buses.gpio.watchedline import StormDetector
 from drivers.sim.gpio import SimChip
-from drivers.sim.gpio_lines import Held
+from drivers.sim.gpio_lines import RequestedLine
 from edge.core import Edge, LineSpec, Reason
 
 MS = 1_000_000
 NAMES = ["LOOP0", "LOOP1", "DOOR", "HEAT"]
-SOON = Limits(pause_s=0.03, pause_cap_s=0.12, calm_s=60.0)
+SOON = LineLimits(pause_s=0.03, pause_cap_s=0.12, calm_s=60.0)
 
 
 class Heard:
     """A bus at work, and what it said. `now_ns` is the clock of bus and wires."""
 
-    def __init__(self, chip: str | Chip, lines: list[LineSpec], limits: Limits | None) -> None:
+    def __init__(
+        self, chip: str | GpioChip, lines: list[LineSpec], limits: LineLimits | None
+    ) -> None:
         self.now_ns = 1_000 * MS
         self.batches: list[list[Edge]] = []
         self.states: list[LineState] = []
-        self.bus = GpioBus(
+        self.bus = GpioListener(
             chip, lines, self.batches.append, self.states.append, lambda: self.now_ns, limits
         )
 
@@ -71,7 +73,7 @@ class Heard:
 
 @asynccontextmanager
 async def listening(
-    chip: str | Chip, lines: list[LineSpec], limits: Limits | None = None
+    chip: str | GpioChip, lines: list[LineSpec], limits: LineLimits | None = None
 ) -> AsyncIterator[Heard]:
     heard = Heard(chip, lines, limits)
     task = asyncio.create_task(heard.bus.run())
@@ -83,7 +85,7 @@ async def listening(
 
 
 @pytest.fixture(params=["here", "socket"])
-def wires(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[SimChip, Chip]]:
+def wires(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[SimChip, GpioChip]]:
     path = tmp_path / "gpio.sock" if request.param == "socket" else None
     with SimChip(NAMES, path) as sim:
         chip = RemoteChip(sim.connect) if path is None else open_chip(f"sim:{path}")
@@ -91,7 +93,7 @@ def wires(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[SimC
         chip.close()
 
 
-async def test_the_level_found_comes_first_and_is_no_edge(wires: tuple[SimChip, Chip]) -> None:
+async def test_the_level_found_comes_first_and_is_no_edge(wires: tuple[SimChip, GpioChip]) -> None:
     sim, chip = wires
     sim.drive("LOOP0", True, 0)
     async with listening(chip, [LineSpec("LOOP0"), LineSpec("DOOR", "up"), LineSpec("1")]) as bus:
@@ -104,7 +106,7 @@ async def test_the_level_found_comes_first_and_is_no_edge(wires: tuple[SimChip, 
 
 
 async def test_an_edge_keeps_the_stamp_and_the_number_of_the_kernel(
-    wires: tuple[SimChip, Chip],
+    wires: tuple[SimChip, GpioChip],
 ) -> None:
     sim, chip = wires
     async with listening(chip, [LineSpec("GPIO0")]) as bus:
@@ -116,17 +118,17 @@ async def test_an_edge_keeps_the_stamp_and_the_number_of_the_kernel(
 
 
 async def test_an_edge_while_a_line_is_opened_is_not_missed(
-    wires: tuple[SimChip, Chip], monkeypatch: pytest.MonkeyPatch
+    wires: tuple[SimChip, GpioChip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wire changes right after the request, before the level is read."""
     sim, chip = wires
-    made = Held.__init__
+    made = RequestedLine.__init__
 
-    def change_at_once(self: Held, *args: object) -> None:
+    def change_at_once(self: RequestedLine, *args: object) -> None:
         made(self, *args)  # type: ignore[arg-type]
         self.line.drive(True, 999 * MS)
 
-    monkeypatch.setattr(Held, "__init__", change_at_once)
+    monkeypatch.setattr(RequestedLine, "__init__", change_at_once)
     async with listening(chip, [LineSpec("LOOP0")]) as bus:
         assert bus.edges == [
             Edge("LOOP0", False, 999 * MS, 0),
@@ -136,7 +138,7 @@ async def test_an_edge_while_a_line_is_opened_is_not_missed(
 
 
 async def test_one_wake_up_delivers_one_list_in_the_order_of_time(
-    wires: tuple[SimChip, Chip],
+    wires: tuple[SimChip, GpioChip],
 ) -> None:
     sim, chip = wires
     async with listening(chip, [LineSpec("LOOP0"), LineSpec("LOOP1")]) as bus:
@@ -149,7 +151,7 @@ async def test_one_wake_up_delivers_one_list_in_the_order_of_time(
 
 
 async def test_a_stall_of_50_ms_at_1000_edges_a_second_loses_nothing(
-    wires: tuple[SimChip, Chip],
+    wires: tuple[SimChip, GpioChip],
 ) -> None:
     sim, chip = wires
     async with listening(chip, [LineSpec("LOOP0"), LineSpec("LOOP1")]) as bus:
@@ -166,7 +168,7 @@ async def test_a_stall_of_50_ms_at_1000_edges_a_second_loses_nothing(
 
 
 @pytest.mark.parametrize("sent", [1_024, 1_025, 2_048, 5_000])
-async def test_an_overflow_is_counted_exactly(wires: tuple[SimChip, Chip], sent: int) -> None:
+async def test_an_overflow_is_counted_exactly(wires: tuple[SimChip, GpioChip], sent: int) -> None:
     """The kernel drops the oldest edges of a full buffer; its numbers tell how many."""
     sim, chip = wires
     async with listening(chip, [LineSpec("LOOP0")]) as bus:
@@ -181,7 +183,7 @@ async def test_an_overflow_is_counted_exactly(wires: tuple[SimChip, Chip], sent:
         assert (edges[-1].seqno, edges[-1].lost) == (sent + 1, 0)
 
 
-async def test_numbers_go_on_where_the_kernel_counts_over(wires: tuple[SimChip, Chip]) -> None:
+async def test_numbers_go_on_where_the_kernel_counts_over(wires: tuple[SimChip, GpioChip]) -> None:
     sim, chip = wires
     async with listening(chip, [LineSpec("LOOP0")]) as bus:
         held = sim.lines[0].holder
@@ -194,7 +196,7 @@ async def test_numbers_go_on_where_the_kernel_counts_over(wires: tuple[SimChip, 
         assert [e.lost for e in edges] == [0xFFFF_FFFD, 0, 0, 0]
 
 
-async def test_the_kernel_debounces_only_when_asked(wires: tuple[SimChip, Chip]) -> None:
+async def test_the_kernel_debounces_only_when_asked(wires: tuple[SimChip, GpioChip]) -> None:
     sim, chip = wires
     async with listening(chip, [LineSpec("LOOP0"), LineSpec("HEAT", "up", 0.01)]) as bus:
         loop, heat = sim.lines[0].holder, sim.lines[3].holder
@@ -210,10 +212,10 @@ async def test_the_kernel_debounces_only_when_asked(wires: tuple[SimChip, Chip])
         assert await bus.until(1, "HEAT") == [Edge("HEAT", False, bus.now_ns + 14 * MS, 1)]
 
 
-async def test_a_storm_closes_the_line_and_only_that_one(wires: tuple[SimChip, Chip]) -> None:
+async def test_a_storm_closes_the_line_and_only_that_one(wires: tuple[SimChip, GpioChip]) -> None:
     sim, chip = wires
     lines = [LineSpec("LOOP0"), LineSpec("LOOP1")]
-    async with listening(chip, lines, Limits(pause_s=0.5)) as bus:
+    async with listening(chip, lines, LineLimits(pause_s=0.5)) as bus:
         sent = 0
         while sim.consumer(0):
             sim.drive(0, sent % 2 == 0, bus.now_ns + sent * MS // 3)
@@ -237,7 +239,7 @@ async def test_a_storm_closes_the_line_and_only_that_one(wires: tuple[SimChip, C
         await bus.wait(lambda: bus.edges[-1].seqno == 1)
 
 
-async def test_a_busy_junction_is_no_storm(wires: tuple[SimChip, Chip]) -> None:
+async def test_a_busy_junction_is_no_storm(wires: tuple[SimChip, GpioChip]) -> None:
     sim, chip = wires
     async with listening(chip, [LineSpec("LOOP0")], SOON) as bus:
         bus.now_ns += 10_000 * MS
@@ -253,7 +255,7 @@ async def test_a_busy_junction_is_no_storm(wires: tuple[SimChip, Chip]) -> None:
     ("rate", "seconds", "raging"), [(1_900, 30, False), (2_100, 30, True), (20_000, 0.9, False)]
 )
 def test_a_storm_is_a_rate_that_lasts(rate: int, seconds: float, raging: bool) -> None:
-    storm = Storm(Limits())
+    storm = StormDetector(LineLimits())
     seen = [False]
     for first in range(0, int(rate * seconds), 50):
         times = [i * 1_000_000_000 // rate for i in (first, first + 49)]
@@ -262,7 +264,9 @@ def test_a_storm_is_a_rate_that_lasts(rate: int, seconds: float, raging: bool) -
     assert any(seen) is raging
 
 
-async def test_a_busy_line_says_who_has_it_and_disturbs_nobody(wires: tuple[SimChip, Chip]) -> None:
+async def test_a_busy_line_says_who_has_it_and_disturbs_nobody(
+    wires: tuple[SimChip, GpioChip],
+) -> None:
     sim, chip = wires
     other = chip.request_lines({0: gpiod.LineSettings()}, "gpiomon", 16)
     lines = [LineSpec("LOOP0"), LineSpec("LOOP1")]
@@ -280,7 +284,9 @@ async def test_a_busy_line_says_who_has_it_and_disturbs_nobody(wires: tuple[SimC
         assert len(await bus.until(1, "LOOP0")) == 1
 
 
-async def test_a_line_that_is_not_there_or_named_twice_is_said(wires: tuple[SimChip, Chip]) -> None:
+async def test_a_line_that_is_not_there_or_named_twice_is_said(
+    wires: tuple[SimChip, GpioChip],
+) -> None:
     _, chip = wires
     lines = [LineSpec("LOOP7"), LineSpec("LOOP0"), LineSpec("GPIO0")]
     async with listening(chip, lines) as bus:
@@ -312,7 +318,7 @@ async def test_a_chip_that_is_unplugged_comes_back(tmp_path: Path) -> None:
 
 
 async def test_a_chip_object_that_is_gone_is_asked_again_and_again(
-    wires: tuple[SimChip, Chip],
+    wires: tuple[SimChip, GpioChip],
 ) -> None:
     sim, chip = wires
     async with listening(chip, [LineSpec("LOOP0")], SOON) as bus:
@@ -323,7 +329,7 @@ async def test_a_chip_object_that_is_gone_is_asked_again_and_again(
 
 
 async def test_the_end_delivers_what_was_waiting_and_gives_the_lines_back(
-    wires: tuple[SimChip, Chip],
+    wires: tuple[SimChip, GpioChip],
 ) -> None:
     sim, chip = wires
     async with listening(chip, [LineSpec("LOOP0")]) as bus:
@@ -333,7 +339,7 @@ async def test_the_end_delivers_what_was_waiting_and_gives_the_lines_back(
     bus.bus.close()
 
 
-async def test_a_fault_of_ours_ends_the_bus(wires: tuple[SimChip, Chip]) -> None:
+async def test_a_fault_of_ours_ends_the_bus(wires: tuple[SimChip, GpioChip]) -> None:
     sim, chip = wires
     opened = asyncio.Event()
     calls = 0
@@ -344,7 +350,7 @@ async def test_a_fault_of_ours_ends_the_bus(wires: tuple[SimChip, Chip]) -> None
         if calls == 2:
             raise RuntimeError("a bug")
 
-    bus = GpioBus(chip, [LineSpec("LOOP0")], deliver, lambda state: opened.set())
+    bus = GpioListener(chip, [LineSpec("LOOP0")], deliver, lambda state: opened.set())
     task = asyncio.create_task(bus.run())
     await asyncio.wait_for(opened.wait(), 60)
     sim.drive(0, True, time.monotonic_ns())
@@ -387,12 +393,12 @@ def test_other_errors_of_a_line_name_it_and_what_was_asked() -> None:
 
 @given(st.integers(min_value=1, max_value=2_000))
 def test_pauses_grow_and_are_capped(failures: int) -> None:
-    entry = _Entry(LineSpec("0"), Limits())
-    pauses = [entry.pause_s(0, Limits()) for _ in range(failures)]
+    entry = _ListenedLine(LineSpec("0"), LineLimits())
+    pauses = [entry.pause_s(0, LineLimits()) for _ in range(failures)]
     assert pauses == sorted(pauses)
     assert pauses[0] == 2.0
     assert pauses[-1] <= 300.0
     entry.opened_ns = 0
-    assert entry.pause_s(59_000 * MS, Limits()) >= pauses[-1]  # opened, but not for long
+    assert entry.pause_s(59_000 * MS, LineLimits()) >= pauses[-1]  # opened, but not for long
     entry.opened_ns = 0
-    assert entry.pause_s(60_000 * MS, Limits()) == 2.0
+    assert entry.pause_s(60_000 * MS, LineLimits()) == 2.0

@@ -26,7 +26,7 @@ from gpiozero import (
 from gpiozero.exc import PinFixedPull, PinInvalidState
 from gpiozero.pins.mock import MockFactory
 
-from drivers.buses.gpio import Chip, GpiodFactory, open_chip
+from drivers.buses.gpio import GpioChip, GpiodFactory, open_chip
 from drivers.buses.gpio.remote_chip import RemoteChip
 from drivers.sim.gpio import SimChip
 
@@ -45,7 +45,7 @@ def eventually(check: Callable[[], Any], timeout_s: float = 60.0) -> None:
 
 
 @pytest.fixture(params=["here", "socket"])
-def wires(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[SimChip, Chip]]:
+def wires(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[SimChip, GpioChip]]:
     """A simulated chip and the client's side of it."""
     path = tmp_path / "gpio.sock" if request.param == "socket" else None
     with SimChip(NAMES, path) as sim:
@@ -56,7 +56,7 @@ def wires(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[SimC
 
 @pytest.mark.parametrize("name", [1, "1", "GPIO1", "LOOP1"])
 def test_a_line_answers_to_its_offset_and_its_names(
-    wires: tuple[SimChip, Chip], name: int | str
+    wires: tuple[SimChip, GpioChip], name: int | str
 ) -> None:
     sim, chip = wires
     with GpiodFactory(chip) as factory:
@@ -71,7 +71,7 @@ def test_a_line_answers_to_its_offset_and_its_names(
 
 
 def test_a_name_in_the_device_tree_goes_before_a_number_and_an_unclear_one_is_refused(
-    wires: tuple[SimChip, Chip],
+    wires: tuple[SimChip, GpioChip],
 ) -> None:
     _, chip = wires
     with GpiodFactory(chip) as factory:
@@ -84,7 +84,7 @@ def test_a_name_in_the_device_tree_goes_before_a_number_and_an_unclear_one_is_re
                 factory.pin(name)
 
 
-def test_one_request_is_made_with_all_settings(wires: tuple[SimChip, Chip]) -> None:
+def test_one_request_is_made_with_all_settings(wires: tuple[SimChip, GpioChip]) -> None:
     sim, chip = wires
     with GpiodFactory(chip, consumer="box") as factory:
         device = Button("DOOR", pull_up=True, bounce_time=0.02, pin_factory=factory)
@@ -100,7 +100,7 @@ def test_one_request_is_made_with_all_settings(wires: tuple[SimChip, Chip]) -> N
         device.close()
 
 
-def test_gpiozero_is_told_the_stamp_of_the_wire(wires: tuple[SimChip, Chip]) -> None:
+def test_gpiozero_is_told_the_stamp_of_the_wire(wires: tuple[SimChip, GpioChip]) -> None:
     sim, chip = wires
     seen: list[tuple[int, int]] = []
 
@@ -119,7 +119,9 @@ def test_gpiozero_is_told_the_stamp_of_the_wire(wires: tuple[SimChip, Chip]) -> 
         device.close()
 
 
-async def test_with_a_loop_the_callbacks_come_in_its_thread(wires: tuple[SimChip, Chip]) -> None:
+async def test_with_a_loop_the_callbacks_come_in_its_thread(
+    wires: tuple[SimChip, GpioChip],
+) -> None:
     sim, chip = wires
     loop = asyncio.get_running_loop()
     active = asyncio.Event()
@@ -132,7 +134,7 @@ async def test_with_a_loop_the_callbacks_come_in_its_thread(wires: tuple[SimChip
     eventually(lambda: sim.consumer(2) == "")
 
 
-def test_an_led_shines_on_the_wire(wires: tuple[SimChip, Chip]) -> None:
+def test_an_led_shines_on_the_wire(wires: tuple[SimChip, GpioChip]) -> None:
     sim, chip = wires
     with GpiodFactory(chip) as factory:
         led = LED("DOOR", pin_factory=factory)
@@ -153,7 +155,7 @@ def test_an_led_shines_on_the_wire(wires: tuple[SimChip, Chip]) -> None:
         kept.close()
 
 
-def test_a_pin_turns_from_input_to_output_and_back(wires: tuple[SimChip, Chip]) -> None:
+def test_a_pin_turns_from_input_to_output_and_back(wires: tuple[SimChip, GpioChip]) -> None:
     sim, chip = wires
     with GpiodFactory(chip) as factory:
         pin = factory.pin(1)
@@ -170,7 +172,7 @@ def test_a_pin_turns_from_input_to_output_and_back(wires: tuple[SimChip, Chip]) 
         assert pin.state == 0
 
 
-def test_what_a_line_cannot_do_is_an_error_of_gpiozero(wires: tuple[SimChip, Chip]) -> None:
+def test_what_a_line_cannot_do_is_an_error_of_gpiozero(wires: tuple[SimChip, GpioChip]) -> None:
     sim, chip = wires
     with GpiodFactory(chip) as factory:
         pin = factory.pin(0)
@@ -198,7 +200,7 @@ def test_what_a_line_cannot_do_is_an_error_of_gpiozero(wires: tuple[SimChip, Chi
         eventually(lambda: sim.consumer(0) == "")
 
 
-def test_one_line_has_one_owner(wires: tuple[SimChip, Chip]) -> None:
+def test_one_line_has_one_owner(wires: tuple[SimChip, GpioChip]) -> None:
     sim, chip = wires
     with GpiodFactory(chip) as factory:
         device = Button(3, pin_factory=factory)
@@ -216,7 +218,7 @@ def test_one_line_has_one_owner(wires: tuple[SimChip, Chip]) -> None:
         eventually(lambda: sim.consumer(3) == "")
 
 
-def test_a_dropped_device_is_collected(wires: tuple[SimChip, Chip]) -> None:
+def test_a_dropped_device_is_collected(wires: tuple[SimChip, GpioChip]) -> None:
     sim, chip = wires
     with GpiodFactory(chip) as factory:
         device = DigitalInputDevice(0, pin_factory=factory)
@@ -226,7 +228,7 @@ def test_a_dropped_device_is_collected(wires: tuple[SimChip, Chip]) -> None:
         eventually(lambda: not sim.consumer(0))
 
 
-def test_without_a_callback_edges_are_not_asked_for(wires: tuple[SimChip, Chip]) -> None:
+def test_without_a_callback_edges_are_not_asked_for(wires: tuple[SimChip, GpioChip]) -> None:
     sim, chip = wires
     with GpiodFactory(chip) as factory:
         pin = factory.pin(0)
@@ -267,7 +269,7 @@ def test_a_chip_that_goes_away_ends_quietly_and_says_so_when_used(tmp_path: Path
 
 
 def test_a_pin_may_be_closed_while_its_edges_are_read(
-    wires: tuple[SimChip, Chip], monkeypatch: pytest.MonkeyPatch
+    wires: tuple[SimChip, GpioChip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread that reads finds the chip gone just as another one gives the line back."""
     _, chip = wires
@@ -287,7 +289,9 @@ def test_a_pin_may_be_closed_while_its_edges_are_read(
 
 
 @pytest.mark.parametrize("make", [GpiodFactory, MockFactory])
-def test_the_same_device_code_runs_on_mock_pins(make: type, wires: tuple[SimChip, Chip]) -> None:
+def test_the_same_device_code_runs_on_mock_pins(
+    make: type, wires: tuple[SimChip, GpioChip]
+) -> None:
     sim, chip = wires
     with make(chip) if make is GpiodFactory else make() as factory:
         device = DigitalInputDevice(5, pull_up=None, active_state=True, pin_factory=factory)

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from drivers.sim.gpio import SimChip
-from drivers.sim.loops import Row, play
+from drivers.sim.loops import LineLevel, play_levels
 
 ROOT = Path(__file__).parents[3]
 BUS = """
 import asyncio, json, sys, time
-from drivers.buses.gpio import GpioBus, Limits
+from drivers.buses.gpio import GpioListener, LineLimits
 from edge.core import LineSpec
 
 def say(what):
@@ -35,8 +35,9 @@ async def stalling():
         time.sleep(float(sys.argv[2]))
 
 async def main():
-    bus = GpioBus(sys.argv[1], [LineSpec("GPIO0"), LineSpec("GPIO1")], deliver,
-                  lambda s: say({"line": s.line, "state": s.state}), limits=Limits(pause_s=0.05))
+    bus = GpioListener(sys.argv[1], [LineSpec("GPIO0"), LineSpec("GPIO1")], deliver,
+                  lambda s: say({"line": s.line, "state": s.state}),
+                  limits=LineLimits(pause_s=0.05))
     await asyncio.gather(bus.run(), *([stalling()] if len(sys.argv) > 2 else []))
 
 asyncio.run(main())
@@ -104,8 +105,8 @@ def started(sim: SimChip, *more: str) -> Process:
 def test_stalls_of_50_ms_at_1000_edges_a_second_lose_nothing(sim: SimChip) -> None:
     process = started(sim, "0.05")
     start_ns = time.monotonic_ns()
-    rows = [Row(i * 1_000_000, i % 2, i % 4 < 2) for i in range(1_000)]
-    assert play(sim, rows, start_ns, "real") == 1_000
+    rows = [LineLevel(i * 1_000_000, i % 2, i % 4 < 2) for i in range(1_000)]
+    assert play_levels(sim, rows, start_ns, "real") == 1_000
     process.until(lambda: len(process.edges) == 2 + 1_000)
     for line in (0, 1):
         want = [

@@ -16,7 +16,7 @@ from gpiod.line import Bias, Direction, Edge, Value
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.buses.gpio import Chip, Request, open_chip
+from drivers.buses.gpio import GpioChip, LineRequest, open_chip
 from drivers.buses.gpio.remote_chip import RemoteChip
 from drivers.sim.gpio import SimChip
 
@@ -26,13 +26,13 @@ BOTH = gpiod.LineSettings(direction=Direction.INPUT, edge_detection=Edge.BOTH)
 class Client:
     """A process's side of the chip; `close` is its end."""
 
-    def __init__(self, chip: Chip) -> None:
+    def __init__(self, chip: GpioChip) -> None:
         self.chip = chip
-        self._requests: list[Request] = []
+        self._requests: list[LineRequest] = []
 
     def request(
         self, line: int, settings: gpiod.LineSettings = BOTH, buffer: int = 16, consumer: str = "me"
-    ) -> Request:
+    ) -> LineRequest:
         request = self.chip.request_lines({line: settings}, consumer, buffer)
         self._requests.append(request)
         return request

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from drivers.buses.host import Node, Process
+from drivers.buses.host import DeviceNode, NodeUser
 from drivers.buses.i2c import SmbusI2c
-from drivers.buses.i2c_trouble import of_host
+from drivers.buses.i2c_trouble import host_findings
 from drivers.sim.i2c import Nack
 from drivers.sim.i2c_ioctl import Ioctl
 from edge.core import BusError
@@ -97,16 +97,16 @@ async def test_a_stuck_bus_is_found_at_its_first_address(kernel: Kernel, bus: Sm
 
 
 def test_what_the_machine_says_of_a_bus(tmp_path: Path) -> None:
-    gone = Node("/dev/i2c-1", "/dev/i2c-1", present=False)
-    [found] = of_host(gone, [], ("/boot/firmware/config.txt", "# dtparam=i2c_arm=on\n"), None)
+    gone = DeviceNode("/dev/i2c-1", "/dev/i2c-1", present=False)
+    [found] = host_findings(gone, [], ("/boot/firmware/config.txt", "# dtparam=i2c_arm=on\n"), None)
     assert found.remedy == "write dtparam=i2c_arm=on into /boot/firmware/config.txt and restart"
-    [found] = of_host(gone, ["/dev/i2c-3"], ("/boot/config.txt", "dtparam=i2c_arm=on"), None)
+    [found] = host_findings(gone, ["/dev/i2c-3"], ("/boot/config.txt", "dtparam=i2c_arm=on"), None)
     assert "load i2c-dev" in found.remedy
     assert "/dev/i2c-3" in found.remedy
-    locked = Node("/dev/i2c-1", "/dev/i2c-1", True, usable=False, group="i2c")
-    [found] = of_host(locked, [], None, None)
+    locked = DeviceNode("/dev/i2c-1", "/dev/i2c-1", True, usable=False, group="i2c")
+    [found] = host_findings(locked, [], None, None)
     assert "usermod -aG i2c USER" in found.remedy
-    ours = Node("/dev/i2c-1", "/dev/i2c-1", True, usable=True, group="i2c")
-    assert of_host(ours, [], None, None) == []
-    [found] = of_host(ours, [], None, Process(7, "i2cdetect"))
+    ours = DeviceNode("/dev/i2c-1", "/dev/i2c-1", True, usable=True, group="i2c")
+    assert host_findings(ours, [], None, None) == []
+    [found] = host_findings(ours, [], None, NodeUser(7, "i2cdetect"))
     assert "i2cdetect (process 7)" in str(found)

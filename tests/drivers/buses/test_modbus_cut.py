@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from drivers.buses.modbus import ModbusRtu, ModbusTcp
-from drivers.buses.modbus.frame import seal
+from drivers.buses.modbus.frame import append_crc
 from edge.core import BusError, DataError, Reason
 from tests.drivers.buses.virtual_wire import TURNAROUND_NS, VirtualWire
 
@@ -40,7 +40,7 @@ class Broken(VirtualWire):
 @pytest.mark.parametrize("baud", [9600, 115_200])
 @pytest.mark.parametrize("kind", BODIES)
 async def test_rtu(kind: str, baud: int) -> None:
-    answer = seal(BODIES[kind])
+    answer = append_crc(BODIES[kind])
     wire = Broken(answer, baud)
     bus = ModbusRtu(wire, timeout_s=0.2, link_delay_s=0.2, clock=wire)
     for size in range(len(answer)):

@@ -2,14 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.buses.modbus.frame import refusal, request, scan, seal
-from drivers.buses.modbus.patience import Patience
-from edge.core import BusError, DataError, LengthError, Reason, crc16_modbus
+from drivers.buses.modbus.frame import append_crc, exception_error, read_request, search_response
+from drivers.buses.modbus.responsetimeout import ResponseTimeout
+from edge.core import BusError, DataError, Reason, TooLongError, crc16_modbus
 
 ANSWER = bytes.fromhex("010404 43663334 1b38")  # vendor's example: 230.2 V
 PAYLOAD = ANSWER[3:-2]
 EXCEPTION = bytes.fromhex("018402 c2c1")
-FOREIGN = seal(bytes.fromhex("020404 43480000"))
+FOREIGN = append_crc(bytes.fromhex("020404 43480000"))
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ FOREIGN = seal(bytes.fromhex("020404 43480000"))
     ],
 )
 def test_requests_are_the_published_ones(asked: tuple[int, int, int, int], frame: str) -> None:
-    assert seal(request(*asked)) == bytes.fromhex(frame)
+    assert append_crc(read_request(*asked)) == bytes.fromhex(frame)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_requests_are_the_published_ones(asked: tuple[int, int, int, int], frame
 )
 def test_what_cannot_be_asked_is_a_value_error(asked: tuple[int, int, int, int]) -> None:
     with pytest.raises(ValueError):
-        request(*asked)
+        read_request(*asked)
 
 
 @pytest.mark.parametrize(
@@ -42,41 +42,51 @@ def test_what_cannot_be_asked_is_a_value_error(asked: tuple[int, int, int, int])
         b"\xff\x81\x01\x04" + ANSWER,
         FOREIGN + ANSWER,  # somebody was late
         ANSWER[:5] + ANSWER,  # a torn one before it
-        seal(request(1, 4, 0, 2)) + ANSWER,  # an adapter that hears itself
+        append_crc(read_request(1, 4, 0, 2)) + ANSWER,  # an adapter that hears itself
         ANSWER + b"\x00\x00",
     ],
 )
 def test_the_answer_is_found_in_what_the_line_brought(line: bytes) -> None:
-    found = scan(line, 1, 4, 2)
+    found = search_response(line, 1, 4, 2)
     assert found.data == PAYLOAD
     assert line[: found.end].endswith(ANSWER)  # whoever speaks behind it was not asked
 
 
 def test_an_exception_is_found() -> None:
-    assert scan(EXCEPTION, 1, 4, 2).code == 2
-    assert scan(FOREIGN + EXCEPTION, 1, 4, 2).code == 2
+    assert search_response(EXCEPTION, 1, 4, 2).code == 2
+    assert search_response(FOREIGN + EXCEPTION, 1, 4, 2).code == 2
 
 
 @pytest.mark.parametrize(
     "asked", [(2, 4, 2), (1, 3, 2), (1, 4, 1), (1, 4, 3)], ids=["unit", "function", "less", "more"]
 )
 def test_a_whole_frame_that_is_not_ours_gives_nothing(asked: tuple[int, int, int]) -> None:
-    found = scan(ANSWER, *asked)
+    found = search_response(ANSWER, *asked)
     assert (found.done, found.strangers) == (False, [ANSWER])
 
 
 def test_what_has_begun_says_how_much_is_missing() -> None:
-    assert [scan(ANSWER[:n], 1, 4, 2).expects for n in range(9)] == [0, 0, 0, 6, 5, 4, 3, 2, 1]
-    assert scan(EXCEPTION[:3], 1, 4, 2).expects == 2
-    assert not scan(ANSWER[:8], 1, 4, 2).spoilt
-    assert scan(ANSWER[:8] + b"\0", 1, 4, 2).spoilt
+    assert [search_response(ANSWER[:n], 1, 4, 2).expects for n in range(9)] == [
+        0,
+        0,
+        0,
+        6,
+        5,
+        4,
+        3,
+        2,
+        1,
+    ]
+    assert search_response(EXCEPTION[:3], 1, 4, 2).expects == 2
+    assert not search_response(ANSWER[:8], 1, 4, 2).spoilt
+    assert search_response(ANSWER[:8] + b"\0", 1, 4, 2).spoilt
 
 
 @given(st.binary(max_size=300), st.integers(0, 255), st.sampled_from([3, 4]), st.integers(1, 125))
 def test_a_value_never_comes_without_its_check_sum(
     line: bytes, unit: int, function: int, count: int
 ) -> None:
-    found = scan(line, unit, function, count)
+    found = search_response(line, unit, function, count)
     if found.data is not None:
         frame = bytes((unit, function, 2 * count)) + found.data
         assert frame + crc16_modbus(frame).to_bytes(2, "little") in line
@@ -86,17 +96,17 @@ def test_a_value_never_comes_without_its_check_sum(
 @given(st.binary(max_size=20), st.integers(0, len(ANSWER) * 8 - 1), st.binary(max_size=20))
 def test_one_flipped_bit_is_never_a_value(before: bytes, bit: int, after: bytes) -> None:
     flipped = (int.from_bytes(ANSWER, "big") ^ 1 << bit).to_bytes(len(ANSWER), "big")
-    found = scan(before + flipped + after, 1, 4, 2)
+    found = search_response(before + flipped + after, 1, 4, 2)
     assert found.data is None or found.data != PAYLOAD or ANSWER in before + flipped + after
 
 
 @given(st.binary(max_size=40), st.binary(min_size=250, max_size=250))
 def test_the_answer_is_found_behind_noise_that_holds_no_frame(noise: bytes, data: bytes) -> None:
-    answer = seal(bytes((1, 4, 250)) + data)
-    if not scan(noise, 1, 4, 125).strangers:
-        assert scan(noise + answer, 1, 4, 125).data in (data, None)
+    answer = append_crc(bytes((1, 4, 250)) + data)
+    if not search_response(noise, 1, 4, 125).strangers:
+        assert search_response(noise + answer, 1, 4, 125).data in (data, None)
         quiet = bytes(byte & 0xF0 for byte in noise)  # no function 3 or 4 in it: no false start
-        assert scan(quiet + answer, 1, 4, 125).data == data
+        assert search_response(quiet + answer, 1, 4, 125).data == data
 
 
 @pytest.mark.parametrize(
@@ -104,7 +114,7 @@ def test_the_answer_is_found_behind_noise_that_holds_no_frame(noise: bytes, data
     [
         (1, DataError, Reason.FAULT),
         (2, DataError, Reason.ADDRESS),
-        (3, LengthError, Reason.FAULT),
+        (3, TooLongError, Reason.FAULT),
         (4, DataError, Reason.FAULT),
         (5, DataError, Reason.BUSY),
         (6, DataError, Reason.BUSY),
@@ -116,14 +126,14 @@ def test_the_answer_is_found_behind_noise_that_holds_no_frame(noise: bytes, data
 def test_a_refusal_is_the_error_it_means(
     code: int, kind: type[BusError | DataError], reason: Reason
 ) -> None:
-    error = refusal(1, code)
+    error = exception_error(1, code)
     assert type(error) is kind
     assert error.reason is reason
     assert f"exception {code}" in str(error)
 
 
 def test_patience_is_short_with_the_silent_and_full_now_and_then() -> None:
-    patience = Patience(0.5)
+    patience = ResponseTimeout(0.5)
     patience.answered(1, 0.02)
     patience.answered(2, 0.2)
     waits = []

@@ -7,9 +7,9 @@ import pytest
 
 from drivers.buses.modbus import ModbusRtu
 from drivers.buses.modbus.frame import Ask
-from drivers.buses.modbus.owed import DOUBTS, PROVEN
-from drivers.sim.meter import Fault, Slave
-from edge.core import BusError, DataError, Old, OwedError
+from drivers.buses.modbus.pendingresponses import DOUBTS, PROVEN
+from drivers.sim.meter import MeterServer, UnitFault
+from edge.core import AmbiguousAnswerError, BusError, DataError, StaleAnswer
 from tests.drivers.buses.asks import BLOCK, HERTZ, VOLTS
 from tests.drivers.buses.virtual_wire import VirtualWire
 
@@ -22,7 +22,7 @@ class Link(VirtualWire):
 
     def __init__(self) -> None:
         self.now = {"voltage_l1": 230.0, "frequency": 50.0}
-        units = {unit: Slave("sdm120", lambda: self.now) for unit in (1, 2)}
+        units = {unit: MeterServer("sdm120", lambda: self.now) for unit in (1, 2)}
         super().__init__(units, 38_400)
         self.both_ways = True
         self.then: Callable[[bytes], list[tuple[float, bytes]]] = lambda told: [(0.0, told)]
@@ -92,7 +92,7 @@ async def test_who_owes_an_answer_keeps_the_line_from_nobody(link: Link, bus: Mo
     link.sleep(TIMEOUT_S + 0.1)  # so long it is waited for
     began_ns = link.now_ns
     for _ in range(10):
-        with pytest.raises(OwedError, match=r"unit 1 owes an answer.*asked again in"):
+        with pytest.raises(AmbiguousAnswerError, match=r"unit 1 owes an answer.*asked again in"):
             await asked(bus, HERTZ)
     assert link.now_ns - began_ns < 1_000_000
     assert await asked(bus, (2, 4, 0x46, 2)) == 50.0
@@ -114,7 +114,7 @@ async def test_what_never_comes_is_waited_for_no_longer_than_the_bound(
         try:
             await asked(bus)
             break
-        except OwedError:
+        except AmbiguousAnswerError:
             link.sleep(0.1)
     assert link.now_ns - began_ns < (DELAY_S + 0.2) * S
 
@@ -138,7 +138,7 @@ async def test_what_was_told_twice_once_is_told_twice_again(link: Link, bus: Mod
     once(link)
     link.sleep(1.0)
     assert await asked(bus, (2, 4, 0, 2)) == 230.0  # its copy is heard
-    with pytest.raises(OwedError, match="may be an older answer"):
+    with pytest.raises(AmbiguousAnswerError, match="may be an older answer"):
         await asked(bus)
     link.sleep(DELAY_S)
     assert await asked(bus) == 230.0  # no copy can be so late
@@ -157,10 +157,10 @@ async def test_a_unit_that_was_late_gives_what_is_unchanged_as_old_and_what_foll
     link.sleep(1.0)
     for at in range(2 * DOUBTS):
         link.now = {"voltage_l1": 230.0 + at}
-        assert isinstance(await bus.read_registers(*VOLTS), Old)
+        assert isinstance(await bus.read_registers(*VOLTS), StaleAnswer)
     link.sleep(DELAY_S + 0.1)  # who answers at last, answers the last question
     link.now = {"voltage_l1": 240.0}
-    assert not isinstance(await bus.read_registers(*VOLTS), Old)
+    assert not isinstance(await bus.read_registers(*VOLTS), StaleAnswer)
 
 
 async def olds(
@@ -171,7 +171,7 @@ async def olds(
     for at in range(times):
         link.now = {"voltage_l1": volts(at), "frequency": 50.0}
         one, two = [await bus.read_registers(*ask) for ask in (VOLTS, BLOCK)]
-        found.append((isinstance(one, Old), isinstance(two, Old)))
+        found.append((isinstance(one, StaleAnswer), isinstance(two, StaleAnswer)))
         link.sleep(1.0)
     return found
 
@@ -210,7 +210,7 @@ async def test_the_first_copy_that_a_link_ever_tells_is_old(link: Link, bus: Mod
     link.then = late(0.1)  # so that the copy comes first
     link.now = {**link.now, "voltage_l1": 240.0}
     link.sleep(0.17)
-    assert isinstance(await bus.read_registers(*VOLTS), Old)
+    assert isinstance(await bus.read_registers(*VOLTS), StaleAnswer)
 
 
 async def test_the_answer_behind_a_copy_is_old_as_well(link: Link, bus: ModbusRtu) -> None:
@@ -222,7 +222,7 @@ async def test_the_answer_behind_a_copy_is_old_as_well(link: Link, bus: ModbusRt
         link.now = {"voltage_l1": 230.0 + at}
         data = await bus.read_registers(*VOLTS)
         right = struct.unpack(">f", data)[0] == 230.0 + at
-        assert right or isinstance(data, Old)
+        assert right or isinstance(data, StaleAnswer)
         found.append(right)
         link.sleep(0.17 if at == 0 else 0.9)
     assert found == [True, False, False, False]
@@ -235,11 +235,11 @@ async def test_the_answer_behind_a_copy_is_not_that_of_other_registers(
     assert await asked(bus) == 230.0
     link.then = late(1.4)
     link.sleep(0.17)
-    assert isinstance(await bus.read_registers(*VOLTS), Old)
+    assert isinstance(await bus.read_registers(*VOLTS), StaleAnswer)
     link.then = late(0.45)
     link.now = {"voltage_l1": 231.0, "frequency": 50.0}
     link.sleep(1.1)
-    with pytest.raises(OwedError):
+    with pytest.raises(AmbiguousAnswerError):
         await asked(bus, HERTZ)
 
 
@@ -248,7 +248,7 @@ async def test_two_registers_that_hold_the_same_are_believed_of_who_is_never_lat
 ) -> None:
     link.now = {"voltage_l1": 50.0, "frequency": 50.0}
     assert await asked(bus) == 50.0
-    with pytest.raises(OwedError):
+    with pytest.raises(AmbiguousAnswerError):
         await asked(bus, HERTZ)
     link.now = {"voltage_l1": 230.0, "frequency": 230.0}
     await prove(bus, link)
@@ -264,18 +264,18 @@ async def test_two_registers_that_hold_the_same_are_believed_of_who_is_never_lat
 async def test_damage_may_have_been_a_copy_until_a_unit_has_proved_sound(
     link: Link, bus: ModbusRtu, kind: str
 ) -> None:
-    link.units[1].fault = Fault(kind, times=1)  # type: ignore[arg-type]
+    link.units[1].fault = UnitFault(kind, times=1)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="damaged"):
         await asked(bus)
     for at in range(DOUBTS):
         link.now = {"voltage_l1": 231.0 + at, "frequency": 50.0}
-        assert isinstance(await bus.read_registers(*VOLTS), Old)
+        assert isinstance(await bus.read_registers(*VOLTS), StaleAnswer)
     assert await asked(bus, HERTZ) == 50.0
     link.now = {"voltage_l1": 240.0, "frequency": 50.0}
-    assert not isinstance(await bus.read_registers(*VOLTS), Old)
+    assert not isinstance(await bus.read_registers(*VOLTS), StaleAnswer)
     link.now = {"voltage_l1": 230.0, "frequency": 50.0}
     await prove(bus, link)
-    link.units[1].fault = Fault(kind, times=1)  # type: ignore[arg-type]
+    link.units[1].fault = UnitFault(kind, times=1)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="damaged"):
         await asked(bus)
     assert await asked(bus, HERTZ) == 50.0
@@ -284,10 +284,10 @@ async def test_damage_may_have_been_a_copy_until_a_unit_has_proved_sound(
 async def test_damage_may_have_been_the_answer_to_other_registers(
     link: Link, bus: ModbusRtu
 ) -> None:
-    link.units[1].fault = Fault("crc", times=1)
+    link.units[1].fault = UnitFault("crc", times=1)
     with pytest.raises(DataError, match="damaged"):
         await asked(bus)
-    with pytest.raises(OwedError):
+    with pytest.raises(AmbiguousAnswerError):
         await asked(bus, HERTZ)
     link.sleep(DELAY_S)
     assert await asked(bus, HERTZ) == 50.0
@@ -296,16 +296,16 @@ async def test_damage_may_have_been_the_answer_to_other_registers(
 async def test_a_late_refusal_is_not_that_of_another_question(link: Link, bus: ModbusRtu) -> None:
     """It says nothing of its question, not even a length."""
     link.then = late(0.55)
-    link.units[1].fault = Fault("exception", times=1, code=2)
+    link.units[1].fault = UnitFault("exception", times=1, code=2)
     with pytest.raises(BusError):
         await asked(bus)
     link.then = late(0.4)
-    with pytest.raises(OwedError):
+    with pytest.raises(AmbiguousAnswerError):
         await asked(bus, BLOCK)
 
 
 async def test_a_refusal_in_time_is_one(link: Link, bus: ModbusRtu) -> None:
-    link.units[1].fault = Fault("exception", times=2, code=2)
+    link.units[1].fault = UnitFault("exception", times=2, code=2)
     for _ in range(2):
         with pytest.raises(DataError, match="no such register"):
             await asked(bus)

@@ -14,23 +14,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drivers.buses.modbus import ModbusRtu
-from drivers.buses.modbus.frame import seal
+from drivers.buses.modbus.frame import append_crc
 from drivers.buses.serial_port import SerialPort
-from drivers.sim.meter import Fault, MeterLine, Slave
-from drivers.sim.meter_line import WHOLE_S, frame
-from drivers.sim.meter_slave import Reply
+from drivers.sim.meter import MeterLine, MeterServer, UnitFault
+from drivers.sim.meter_line import WHOLE_S, encode_frame
+from drivers.sim.meter_server import UnitReply
 from edge.core import BusError, DataError, Reason
 from tests.drivers.buses.far import Far
 from tests.drivers.buses.virtual_wire import VirtualWire
-from tests.drivers.waiting import waiting
+from tests.drivers.patient_port import waiting
 
 VOLTS = {1: 230.5, 2: 111.25, 3: 50.0}
 BAUD = 38_400
 LINK_DELAY_S = 1.0  # of the lines whose time is their own
 
 
-def slaves() -> dict[int, Slave]:
-    return {u: Slave("sdm120", {"voltage_l1": v, "frequency": v / 2}) for u, v in VOLTS.items()}
+def slaves() -> dict[int, MeterServer]:
+    return {
+        u: MeterServer("sdm120", {"voltage_l1": v, "frequency": v / 2}) for u, v in VOLTS.items()
+    }
 
 
 @pytest.fixture
@@ -96,7 +98,7 @@ def test_the_simulated_line_does_not_hear_who_keeps_no_silence() -> None:
     line = MeterLine(slaves(), baud=300).start()
     port = SerialPort(line.path, 300)
     port.open()
-    asked = seal(bytes.fromhex("0104 0000 0002"))
+    asked = append_crc(bytes.fromhex("0104 0000 0002"))
     for _ in range(10):  # what stops this thread for 117 ms keeps the silence for it
         got = b""
         port.write(asked)  # at once, and not after the silence
@@ -130,7 +132,7 @@ async def test_a_silent_unit_costs_one_time_out_and_then_less() -> None:
 async def test_a_damaged_answer_is_a_data_error_and_the_next_one_counts(
     line: MeterLine, bus: ModbusRtu, kind: str
 ) -> None:
-    line.slaves[1].fault = Fault(kind, times=1)  # type: ignore[arg-type]
+    line.slaves[1].fault = UnitFault(kind, times=1)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="unit 1: damaged answer") as caught:
         await voltage(bus, 1)
     assert caught.value.reason is Reason.CRC
@@ -143,7 +145,7 @@ async def test_a_damaged_answer_is_a_data_error_and_the_next_one_counts(
 async def test_a_refusal_is_a_data_error_with_its_reason(
     line: MeterLine, bus: ModbusRtu, code: int, reason: Reason
 ) -> None:
-    line.slaves[1].fault = Fault("exception", times=1, code=code)
+    line.slaves[1].fault = UnitFault("exception", times=1, code=code)
     with pytest.raises(DataError) as caught:
         await voltage(bus, 1)
     assert caught.value.reason is reason
@@ -151,15 +153,15 @@ async def test_a_refusal_is_a_data_error_with_its_reason(
 
 
 async def test_garbage_before_the_answer_is_passed_over(line: MeterLine, bus: ModbusRtu) -> None:
-    line.slaves[1].fault = Fault("noise", noise=b"\x00\xff\x01\x04\x10")
+    line.slaves[1].fault = UnitFault("noise", noise=b"\x00\xff\x01\x04\x10")
     assert await voltage(bus, 1) == 230.5
-    foreign = frame(Reply(2, bytes.fromhex("04 04 42000000")))
-    line.slaves[1].fault = Fault("noise", noise=foreign)
+    foreign = encode_frame(UnitReply(2, bytes.fromhex("04 04 42000000")))
+    line.slaves[1].fault = UnitFault("noise", noise=foreign)
     assert await voltage(bus, 1) == 230.5
 
 
 async def test_a_foreign_answer_is_silence_of_ours(line: MeterLine, bus: ModbusRtu) -> None:
-    line.slaves[1].fault = Fault("foreign", times=1)
+    line.slaves[1].fault = UnitFault("foreign", times=1)
     with pytest.raises(BusError, match=r"units \[2\] spoke instead"):
         await voltage(bus, 1)
     assert await voltage(bus, 2) == 111.25
@@ -167,7 +169,7 @@ async def test_a_foreign_answer_is_silence_of_ours(line: MeterLine, bus: ModbusR
 
 async def test_a_late_answer_is_not_taken_for_that_of_a_neighbour() -> None:
     wire, bus = virtual()
-    wire.units[1].fault = Fault("late", times=1, seconds=0.2)
+    wire.units[1].fault = UnitFault("late", times=1, seconds=0.2)
     with pytest.raises(BusError):
         await voltage(bus, 1)
     lost = 0
@@ -186,7 +188,7 @@ async def test_a_unit_that_is_always_late_never_shifts_the_dialogue(
 ) -> None:
     """The same length, the same unit, another register: only time tells the answers apart."""
     wire, bus = virtual()
-    wire.units[1].fault = Fault("late", seconds=late_s)
+    wire.units[1].fault = UnitFault("late", seconds=late_s)
     for address in (0, 0x46, 0, 0x46):
         with pytest.raises(BusError):
             await bus.read_registers(1, 4, address, 2)
@@ -197,7 +199,9 @@ async def test_a_unit_that_is_always_late_never_shifts_the_dialogue(
 
 async def test_a_burst_out_of_the_blue_is_drained(line: MeterLine, bus: ModbusRtu) -> None:
     assert await voltage(bus, 1) == 230.5
-    line.say(frame(Reply(1, bytes.fromhex("04 04 44000000"))))  # looks just like an answer
+    line.say(
+        encode_frame(UnitReply(1, bytes.fromhex("04 04 44000000")))
+    )  # looks just like an answer
     assert select.select([bus.port._fd], [], [], 10.0)[0]
     assert await voltage(bus, 1) == 230.5
 
@@ -250,7 +254,7 @@ def peer() -> Iterator[tuple[Answering, Callable[[], ModbusRtu]]]:
     far.close()
 
 
-GOOD = seal(bytes.fromhex("010404 43668000"))
+GOOD = append_crc(bytes.fromhex("010404 43668000"))
 
 
 @settings(
@@ -263,7 +267,7 @@ GOOD = seal(bytes.fromhex("010404 43668000"))
             lambda t: t[1] + (int.from_bytes(GOOD, "big") ^ 1 << t[0]).to_bytes(len(GOOD), "big")
         ),
         st.integers(0, len(GOOD) - 1).map(lambda n: GOOD[:n]),
-        st.binary(min_size=1, max_size=9).map(seal),
+        st.binary(min_size=1, max_size=9).map(append_crc),
     )
 )
 async def test_whatever_comes_is_a_value_with_its_check_sum_or_one_of_two_errors(
@@ -275,14 +279,14 @@ async def test_whatever_comes_is_a_value_with_its_check_sum_or_one_of_two_errors
         data = await make().read_registers(1, 4, 0, 2)
     except (BusError, DataError):
         return
-    assert seal(b"\x01\x04\x04" + data) in answer
+    assert append_crc(b"\x01\x04\x04" + data) in answer
 
 
 async def test_an_adapter_that_hears_itself_does_not_hide_silence(
     peer: tuple[Answering, Callable[[], ModbusRtu]],
 ) -> None:
     far, make = peer
-    far.prepared = seal(bytes.fromhex("0104 0000 0002"))
+    far.prepared = append_crc(bytes.fromhex("0104 0000 0002"))
     with pytest.raises(BusError):
         await make().read_registers(1, 4, 0, 2)
     far.prepared += GOOD

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drivers.buses.modbus import ModbusTcp, patience, tcp
-from drivers.buses.modbus.patience import Patience
-from drivers.sim.meter import Fault, MeterTcp, Slave
+from drivers.buses.modbus import ModbusTcp, responsetimeout, tcp
+from drivers.buses.modbus.responsetimeout import ResponseTimeout
+from drivers.sim.meter import MeterServer, MeterTcp, UnitFault
 from edge.core import BusError, DataError, Reason
 
 VOLTS = {1: 230.5, 2: 111.25}
@@ -24,7 +24,9 @@ SHORT_S = 0.15  # for one that does not
 
 @pytest.fixture
 def server() -> Iterator[MeterTcp]:
-    units = {u: Slave("sdm120", {"voltage_l1": v, "frequency": v / 2}) for u, v in VOLTS.items()}
+    units = {
+        u: MeterServer("sdm120", {"voltage_l1": v, "frequency": v / 2}) for u, v in VOLTS.items()
+    }
     started = MeterTcp(units).start()
     yield started
     started.stop()
@@ -44,9 +46,9 @@ async def read(bus: ModbusTcp, unit: int, address: int = 0) -> float:
 @contextmanager
 def impatient(bus: ModbusTcp, timeout_s: float = SHORT_S) -> Iterator[None]:
     """So long it waits in here, and afterwards for as long as it takes."""
-    bus.patience = Patience(timeout_s)
+    bus.patience = ResponseTimeout(timeout_s)
     yield
-    bus.patience = Patience(ENOUGH_S)
+    bus.patience = ResponseTimeout(ENOUGH_S)
 
 
 async def test_units_share_one_connection(server: MeterTcp, bus: ModbusTcp) -> None:
@@ -58,7 +60,7 @@ async def test_a_silent_unit_is_a_bus_error_and_its_neighbours_go_on(
     server: MeterTcp, bus: ModbusTcp
 ) -> None:
     told = []
-    short = Patience(SHORT_S)
+    short = ResponseTimeout(SHORT_S)
     for _ in range(2):
         bus.patience = short
         start = time.monotonic()
@@ -67,7 +69,7 @@ async def test_a_silent_unit_is_a_bus_error_and_its_neighbours_go_on(
         told.append(re.findall(r"within ([0-9.]+) s", str(caught.value))[0])
         assert time.monotonic() - start >= float(told[-1])
         assert caught.value.reason is Reason.SILENT
-        bus.patience = Patience(ENOUGH_S)
+        bus.patience = ResponseTimeout(ENOUGH_S)
         assert await read(bus, 1) == 230.5
     assert told == ["0.15", "0.1"]
     assert server.connections == 1
@@ -85,7 +87,7 @@ async def test_a_silent_unit_is_a_bus_error_and_its_neighbours_go_on(
 async def test_a_refusal_is_the_error_it_means(
     server: MeterTcp, bus: ModbusTcp, code: int, kind: type[BusError | DataError], reason: Reason
 ) -> None:
-    server.slaves[1].fault = Fault("exception", times=1, code=code)
+    server.slaves[1].fault = UnitFault("exception", times=1, code=code)
     with pytest.raises((BusError, DataError)) as caught:
         await read(bus, 1)
     assert type(caught.value) is kind
@@ -95,7 +97,7 @@ async def test_a_refusal_is_the_error_it_means(
 
 
 async def test_a_late_answer_is_passed_over(server: MeterTcp, bus: ModbusTcp) -> None:
-    server.slaves[1].fault = Fault("late", times=2, seconds=3600)
+    server.slaves[1].fault = UnitFault("late", times=2, seconds=3600)
     with impatient(bus), pytest.raises(BusError):
         await read(bus, 1)
     server.hurry()
@@ -112,7 +114,7 @@ async def test_a_late_answer_is_passed_over(server: MeterTcp, bus: ModbusTcp) ->
 async def test_one_that_is_always_late_never_shifts_the_dialogue(
     server: MeterTcp, bus: ModbusTcp
 ) -> None:
-    server.slaves[1].fault = Fault("late", seconds=0.17)
+    server.slaves[1].fault = UnitFault("late", seconds=0.17)
     with impatient(bus):
         for address, want in ((0, 230.5), (0x46, 115.25)) * 3:
             with suppress(BusError):
@@ -124,7 +126,7 @@ async def test_one_that_is_always_late_never_shifts_the_dialogue(
 async def test_an_answer_to_another_question_before_ours_is_passed_over(
     server: MeterTcp, bus: ModbusTcp
 ) -> None:
-    server.slaves[1].fault = Fault("noise", times=1)
+    server.slaves[1].fault = UnitFault("noise", times=1)
     assert await read(bus, 1) == 230.5
     assert await read(bus, 2) == 111.25
 
@@ -133,7 +135,7 @@ async def test_an_answer_to_another_question_before_ours_is_passed_over(
 async def test_what_does_not_fit_is_a_data_error(
     server: MeterTcp, bus: ModbusTcp, kind: str
 ) -> None:
-    server.slaves[1].fault = Fault(kind, times=1)  # type: ignore[arg-type]
+    server.slaves[1].fault = UnitFault(kind, times=1)  # type: ignore[arg-type]
     with pytest.raises(DataError) as caught:
         await read(bus, 1)
     assert caught.value.reason is Reason.CRC
@@ -143,8 +145,8 @@ async def test_what_does_not_fit_is_a_data_error(
 async def test_a_torn_answer_is_silence_and_its_end_is_never_a_beginning(
     server: MeterTcp, bus: ModbusTcp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "SHORTEST_S", 0.5)
-    server.slaves[1].fault = Fault("cut", times=1)
+    monkeypatch.setattr(responsetimeout, "SHORTEST_S", 0.5)
+    server.slaves[1].fault = UnitFault("cut", times=1)
     with impatient(bus), pytest.raises(BusError):
         await read(bus, 1)
     # the stream is out of step for good: said so, hung up, and then it goes on
@@ -178,7 +180,7 @@ async def test_an_endpoint_that_refuses_is_not_hammered(monkeypatch: pytest.Monk
         await read(bus, 1)
     with pytest.raises(BusError, match="next attempt in"):
         await read(bus, 2)
-    server = MeterTcp({1: Slave("sdm120", {"voltage_l1": 5})}, port=port).start()
+    server = MeterTcp({1: MeterServer("sdm120", {"voltage_l1": 5})}, port=port).start()
     deadline = time.monotonic() + ENOUGH_S
     while True:
         try:

@@ -8,16 +8,16 @@ import pytest
 
 from drivers.buses import serial_wire
 from drivers.buses.modbus import ModbusRtu, ModbusTcp
-from drivers.buses.modbus.frame import seal
-from drivers.buses.modbus.trouble import Known, damaged, no_answer, noise
+from drivers.buses.modbus.frame import append_crc
+from drivers.buses.modbus.modbustrouble import KnownUnits, damaged, no_answer, noise
 from drivers.buses.serial_port import SerialPort
-from drivers.buses.serial_trouble import Counters
-from drivers.sim.meter import Fault, MeterLine, MeterTcp, Slave
+from drivers.buses.serial_trouble import UartCounters
+from drivers.sim.meter import MeterLine, MeterServer, MeterTcp, UnitFault
 from drivers.sim.meter_line import WHOLE_S
 from edge.core import BusError, DataError, Reason
 from tests.drivers.buses.far import Far
 from tests.drivers.buses.virtual_wire import TURNAROUND_NS, VirtualWire
-from tests.drivers.waiting import Hearing, waiting
+from tests.drivers.patient_port import Hearing, waiting
 
 BAUD = 38_400
 LISTEN_S = 0.02
@@ -29,7 +29,7 @@ def asks(*units: int) -> dict[str, tuple[int, int, int, int]]:
 
 @pytest.fixture
 def line() -> Iterator[MeterLine]:
-    slaves = {u: Slave("sdm120", {"voltage_l1": 230.5, "frequency": 50}) for u in (1, 2, 3)}
+    slaves = {u: MeterServer("sdm120", {"voltage_l1": 230.5, "frequency": 50}) for u in (1, 2, 3)}
     started = MeterLine(slaves, baud=BAUD, step_s=WHOLE_S).start()
     yield started
     started.stop()
@@ -57,7 +57,7 @@ async def test_silence_says_what_the_neighbours_prove(line: MeterLine, bus: Modb
     assert "unit 1 on this line can be heard; is this its address" in await trouble(bus, 8)
     await bus.read_registers(2, 4, 0, 2)
     assert "units 1, 2 on this line can be heard" in await trouble(bus, 7)
-    line.slaves[1].fault = Fault("silent")
+    line.slaves[1].fault = UnitFault("silent")
     assert "it has answered before; has it lost its supply" in await trouble(bus, 1)
 
 
@@ -65,24 +65,24 @@ async def test_the_kernel_s_console_is_said_first(
     line: MeterLine, bus: ModbusRtu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = line.path.removeprefix("/dev/")
-    monkeypatch.setattr(serial_wire, "consoles", lambda cmdline: [console])
+    monkeypatch.setattr(serial_wire, "kernel_consoles", lambda cmdline: [console])
     assert "the kernel writes its messages" in await trouble(bus, 9)
 
 
 async def test_damage_that_stays_is_no_accident(line: MeterLine, bus: ModbusRtu) -> None:
     await bus.read_registers(1, 4, 0, 2)
-    line.slaves[2].fault = Fault("crc")
+    line.slaves[2].fault = UnitFault("crc")
     said = [await trouble(bus, 2) for _ in range(3)]
     assert not any("in a row" in text for text in said[:2])
     assert "3 in a row, while unit 1 can be understood: two devices have the address 2" in said[2]
     line.slaves[2].fault = None
     await bus.read_registers(2, 4, 0, 2)
-    line.slaves[2].fault = Fault("crc", times=1)
+    line.slaves[2].fault = UnitFault("crc", times=1)
     assert "in a row" not in await trouble(bus, 2)
 
 
 def answer(volts: float, unit: int = 5) -> bytes:
-    return seal(bytes((unit, 4, 4)) + struct.pack(">f", volts))
+    return append_crc(bytes((unit, 4, 4)) + struct.pack(">f", volts))
 
 
 def twins(asked: bytes) -> bytes:
@@ -94,7 +94,7 @@ class Twins(VirtualWire):
     """Unit 5 is two of them, one `after_s` slower than the other; the wires are one each way."""
 
     def __init__(self, after_s: float) -> None:
-        units = {unit: Slave("sdm120", {"voltage_l1": 230.0}) for unit in (5, 6)}
+        units = {unit: MeterServer("sdm120", {"voltage_l1": 230.0}) for unit in (5, 6)}
         super().__init__(units, 115_200)
         self.after_ns, self.both_ways, self.two = int(after_s * 1e9), True, True
 
@@ -130,7 +130,7 @@ async def test_two_meters_with_one_address_give_no_value_and_are_said(after_s: f
 
 def test_a_good_answer_after_a_damaged_one_is_not_two_devices() -> None:
     """What was damaged is said once more, as converters do, and then the answer to the next."""
-    known = Known()
+    known = KnownUnits()
     for _ in range(9):
         known.judge()
         known.hurt(5)
@@ -148,21 +148,21 @@ def test_a_good_answer_after_a_damaged_one_is_not_two_devices() -> None:
 
 def test_the_sentences_follow_what_the_uart_counted() -> None:
     at = ("/dev/ttyUSB0", "9600 8N1")
-    assert "the parity is not" in noise(*at, Counters(10, parity=5))
-    assert "another baud rate" in noise(*at, Counters(10, framing=5))
-    assert "wrong baud rate or parity (it is 9600 8N1 here)" in noise(*at, Counters(10))
-    assert "the parity is not" in damaged(5, 1, *at, Counters(10, parity=5), Known())
-    assert "no termination" in damaged(5, 3, *at, Counters(10), Known())
+    assert "the parity is not" in noise(*at, UartCounters(10, parity=5))
+    assert "another baud rate" in noise(*at, UartCounters(10, framing=5))
+    assert "wrong baud rate or parity (it is 9600 8N1 here)" in noise(*at, UartCounters(10))
+    assert "the parity is not" in damaged(5, 1, *at, UartCounters(10, parity=5), KnownUnits())
+    assert "no termination" in damaged(5, 3, *at, UartCounters(10), KnownUnits())
 
 
 def test_many_neighbours_are_not_all_named() -> None:
     assert "units 1, 2, 3, 4, 5, 6, 7, 8 ... on" in no_answer(
-        99, "9600 8N1", Known(answered=set(range(1, 40)))
+        99, "9600 8N1", KnownUnits(answered=set(range(1, 40)))
     )
 
 
 async def test_silence_behind_a_converter_says_what_the_neighbours_prove() -> None:
-    units = {u: Slave("sdm120", {"voltage_l1": 230.5, "frequency": 50}) for u in (1, 2)}
+    units = {u: MeterServer("sdm120", {"voltage_l1": 230.5, "frequency": 50}) for u in (1, 2)}
     server = MeterTcp(units).start()
     bus = ModbusTcp(server.host, server.port)
 
@@ -173,11 +173,11 @@ async def test_silence_behind_a_converter_says_what_the_neighbours_prove() -> No
         bus.patience.timeout_s = 20.0
         return str(caught.value)
 
-    units[2].fault = Fault("silent")
+    units[2].fault = UnitFault("silent")
     assert "the connection stands, but no unit behind it has answered so far" in await why(2)
     await bus.read_registers(1, 4, 0, 2)
     assert "unit 1 there can be heard; is this its address" in await why(2)
-    units[1].fault = Fault("silent")
+    units[1].fault = UnitFault("silent")
     assert "it has answered before" in await why(1)
     bus.close()
     server.stop()
@@ -240,7 +240,7 @@ async def test_two_meters_with_one_address_are_found(far: Far) -> None:
 
 
 async def test_another_master_is_heard_before_anybody_is_asked(far: Far) -> None:
-    far.keep_saying(lambda: seal(bytes.fromhex("010400000002")), 0.005)
+    far.keep_saying(lambda: append_crc(bytes.fromhex("010400000002")), 0.005)
     bus = ModbusRtu(Hearing(far.path, 300), timeout_s=0.03)
     assert "nobody asked for" in await said(bus, 5)
 

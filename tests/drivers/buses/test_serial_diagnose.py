@@ -11,10 +11,10 @@ import pytest
 
 from drivers.buses import serial_diagnose, serial_wire
 from drivers.buses.serial_port import SerialPort
-from drivers.buses.serial_trouble import Counters
+from drivers.buses.serial_trouble import UartCounters
 from edge.core import BusError, DataError
 from tests.drivers.buses.far import Far
-from tests.drivers.waiting import Hearing
+from tests.drivers.patient_port import Hearing
 
 LISTEN_S = 0.08
 
@@ -85,7 +85,11 @@ async def test_what_the_uart_counted_goes_before_what_the_bytes_look_like(
     far: Far, hearing: Hearing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pseudo-terminal has no stop bits: the counters are another UART's."""
-    at_open, before, after = Counters(), Counters(1000, framing=10), Counters(1100, framing=70)
+    at_open, before, after = (
+        UartCounters(),
+        UartCounters(1000, framing=10),
+        UartCounters(1100, framing=70),
+    )
     counts = iter((at_open, before, after))
     monkeypatch.setattr(SerialPort, "counters", lambda self: next(counts))
     far.keep_saying(lambda: b"\xf8\x00")
@@ -95,7 +99,7 @@ async def test_what_the_uart_counted_goes_before_what_the_bytes_look_like(
 async def test_the_error_of_a_reading_tells_what_the_uart_counted(
     far: Far, port: SerialPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SerialPort, "counters", lambda self: Counters(0, parity=len(seen)))
+    monkeypatch.setattr(SerialPort, "counters", lambda self: UartCounters(0, parity=len(seen)))
     seen: list[int] = []
     port.open()
     seen += [1] * 9
@@ -109,7 +113,7 @@ async def test_the_kernel_s_console_is_why_a_question_stays_unanswered(
     far: Far, port: SerialPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = far.path.removeprefix("/dev/")
-    monkeypatch.setattr(serial_wire, "consoles", lambda cmdline: [console])
+    monkeypatch.setattr(serial_wire, "kernel_consoles", lambda cmdline: [console])
     with pytest.raises(BusError, match=r"kernel writes its messages to .*serial-getty"):
         await port.frame(cut, 0.02, write=b"?")
     port.close()
@@ -146,7 +150,7 @@ async def test_a_program_that_has_it_open_is_named(far: Far, port: SerialPort) -
 async def test_a_port_that_is_not_there_says_which_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serial_diagnose, "names", lambda folder: [f"{folder}/usb-FTDI-if00"])
+    monkeypatch.setattr(serial_diagnose, "list_names", lambda folder: [f"{folder}/usb-FTDI-if00"])
     text = await said(SerialPort(str(tmp_path / "ttyUSB0")))
     assert "is not there: plug the adapter in" in text
     assert "/dev/serial/by-id/usb-FTDI-if00" in text

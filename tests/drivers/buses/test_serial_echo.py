@@ -12,7 +12,7 @@ from drivers.buses.modbus.rtu import ModbusRtu
 from drivers.buses.serial_port import SerialPort
 from edge.core import BusError, Polled, Reason
 from tests.drivers.buses.far import Far
-from tests.drivers.waiting import waiting
+from tests.drivers.patient_port import waiting
 
 
 @pytest.fixture

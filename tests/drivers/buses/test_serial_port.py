@@ -21,7 +21,7 @@ from drivers.buses.serial_port import SerialPort
 from drivers.buses.serial_wire import LIMIT
 from edge.core import BusError, DataError, Reason, SerialBus
 from tests.drivers.buses.far import Far, cut
-from tests.drivers.waiting import waiting
+from tests.drivers.patient_port import waiting
 
 TIOCGEXCL = 0x80045440  # asks the kernel whether a terminal is exclusive
 

@@ -9,61 +9,68 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.buses.host import (
-    Node,
-    Process,
+    DeviceNode,
+    NodeUser,
     board_config,
-    consoles,
-    holder,
-    names,
-    node,
-    on_terminal,
+    find_holder,
+    kernel_consoles,
+    list_names,
+    login_on,
+    look_up_node,
 )
 from drivers.buses.serial_trouble import (
     COUNTERS,
-    Counters,
+    UartCounters,
+    bytes_finding,
+    console_finding,
+    counter_findings,
     damaged,
+    host_findings,
     not_opened,
-    of_bytes,
-    of_console,
-    of_counters,
-    of_host,
-    seven_bits,
+    parity_of_seven_bits,
     silent,
 )
 
 AT = ("/dev/ttyUSB0", "9600 8N1")
-PORT = Node("/dev/ttyUSB0", "/dev/ttyUSB0", True, usable=True, group="dialout")
-SERIAL0 = Node("/dev/serial0", "/dev/ttyAMA0", True, usable=True, group="dialout")
+PORT = DeviceNode("/dev/ttyUSB0", "/dev/ttyUSB0", True, usable=True, group="dialout")
+SERIAL0 = DeviceNode("/dev/serial0", "/dev/ttyAMA0", True, usable=True, group="dialout")
 
 
 @pytest.mark.parametrize(
     ("counted", "says"),
     [
-        (Counters(100, framing=40), "have no stop bit at 9600 8N1: the device has another baud"),
-        (Counters(0, framing=3), "have no stop bit"),
-        (Counters(100, parity=50), "the baud rate is right, the parity is not"),
-        (Counters(10, framing=5, breaks=30), "the line is held low (30 breaks): A and B"),
-        (Counters(100, overrun=4), "lost before this program could read them"),
+        (
+            UartCounters(100, framing=40),
+            "have no stop bit at 9600 8N1: the device has another baud",
+        ),
+        (UartCounters(0, framing=3), "have no stop bit"),
+        (UartCounters(100, parity=50), "the baud rate is right, the parity is not"),
+        (UartCounters(10, framing=5, breaks=30), "the line is held low (30 breaks): A and B"),
+        (UartCounters(100, overrun=4), "lost before this program could read them"),
     ],
 )
-def test_what_the_uart_counts_says_which_setting_is_wrong(counted: Counters, says: str) -> None:
-    [found] = of_counters(*AT, counted)
+def test_what_the_uart_counts_says_which_setting_is_wrong(counted: UartCounters, says: str) -> None:
+    [found] = counter_findings(*AT, counted)
     assert says in str(found)
     assert found.remedy
 
 
 def test_a_good_line_has_nothing_to_say() -> None:
-    assert of_counters(*AT, Counters(1000, framing=3)) == []
-    assert of_counters(*AT, Counters(1000, parity=3)) == []  # a damaged byte is no wrong setting
-    assert of_counters(*AT, Counters()) == []
+    assert counter_findings(*AT, UartCounters(1000, framing=3)) == []
+    assert (
+        counter_findings(*AT, UartCounters(1000, parity=3)) == []
+    )  # a damaged byte is no wrong setting
+    assert counter_findings(*AT, UartCounters()) == []
 
 
 def test_the_kernel_s_counters_are_read_in_its_order() -> None:
     """struct serial_icounter_struct: cts dsr rng dcd rx tx frame overrun parity brk buf_overrun."""
     data = struct.pack("=20i", *range(1, 12), *[0] * 9)
     assert len(data) == COUNTERS.size == 80
-    assert Counters.parse(data) == Counters(5, 7, 8 + 11, 9, 10)
-    assert Counters(9, 8, 7, 6, 5).since(Counters(1, 1, 1, 1, 1)) == Counters(8, 7, 6, 5, 4)
+    assert UartCounters.parse(data) == UartCounters(5, 7, 8 + 11, 9, 10)
+    assert UartCounters(9, 8, 7, 6, 5).since(UartCounters(1, 1, 1, 1, 1)) == UartCounters(
+        8, 7, 6, 5, 4
+    )
 
 
 def even(text: bytes) -> bytes:
@@ -80,15 +87,15 @@ def even(text: bytes) -> bytes:
     ],
 )
 def test_what_bytes_without_a_frame_look_like(heard: bytes, says: str) -> None:
-    [found] = of_bytes(*AT, heard)
+    [found] = bytes_finding(*AT, heard)
     assert says in str(found)
-    assert damaged(*AT, heard, len(heard), Counters()) == str(found)
-    assert "parity is not" in damaged(*AT, heard, len(heard), Counters(10, parity=9))
+    assert damaged(*AT, heard, len(heard), UartCounters()) == str(found)
+    assert "parity is not" in damaged(*AT, heard, len(heard), UartCounters(10, parity=9))
 
 
 def test_few_bytes_prove_nothing() -> None:
-    assert of_bytes(*AT, bytes(7)) == []
-    assert damaged(*AT, b"abc", 3, Counters()).endswith(
+    assert bytes_finding(*AT, bytes(7)) == []
+    assert damaged(*AT, b"abc", 3, UartCounters()).endswith(
         "whole frame among them; is 9600 8N1 right?"
     )
 
@@ -96,8 +103,8 @@ def test_few_bytes_prove_nothing() -> None:
 @settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_whatever_comes_gets_at_most_one_sentence(heard: bytes) -> None:
-    assert len(of_bytes(*AT, heard)) == (len(heard) >= 8)
-    assert seven_bits(heard) in ("", "E", "O")
+    assert len(bytes_finding(*AT, heard)) == (len(heard) >= 8)
+    assert parity_of_seven_bits(heard) in ("", "E", "O")
 
 
 def test_silence_says_something_else_to_who_asks_than_to_who_listens() -> None:
@@ -121,29 +128,31 @@ def test_a_port_that_does_not_open_has_a_remedy(code: int, remedy: str) -> None:
 
 
 def test_a_console_on_the_port_is_said_by_its_real_name() -> None:
-    asked = consoles("console=ttyAMA0,115200 console=tty1 consoleblank=0")
+    asked = kernel_consoles("console=ttyAMA0,115200 console=tty1 consoleblank=0")
     assert asked == ["ttyAMA0", "tty1"]
-    [found] = of_host(SERIAL0, asked)
+    [found] = host_findings(SERIAL0, asked)
     assert "kernel writes its messages to /dev/serial0 (console=ttyAMA0)" in found.sentence
     assert "serial-getty@ttyAMA0" in found.remedy
-    assert of_console(SERIAL0, asked) == str(found)
-    assert of_console(PORT, asked) == ""
+    assert console_finding(SERIAL0, asked) == str(found)
+    assert console_finding(PORT, asked) == ""
 
 
 def test_a_login_a_foreign_program_and_a_missing_group_are_said() -> None:
-    [found] = of_host(SERIAL0, (), Process(412, "agetty"), Process(412, "agetty"))
+    [found] = host_findings(SERIAL0, (), NodeUser(412, "agetty"), NodeUser(412, "agetty"))
     assert "agetty (process 412) uses /dev/serial0 as its terminal" in found.sentence
     assert "raspi-config" in found.remedy
-    [found] = of_host(PORT, (), None, Process(9, "minicom"))
+    [found] = host_findings(PORT, (), None, NodeUser(9, "minicom"))
     assert str(found) == (
         "minicom (process 9) has /dev/ttyUSB0 open: end it, a line has one master"
     )
-    locked = Node("/dev/ttyUSB0", "/dev/ttyUSB0", True, usable=False, group="dialout")
-    [found] = of_host(locked)
+    locked = DeviceNode("/dev/ttyUSB0", "/dev/ttyUSB0", True, usable=False, group="dialout")
+    [found] = host_findings(locked)
     assert "usermod -aG dialout USER" in found.remedy
-    [found] = of_host(Node("/dev/ttyUSB7", "/dev/ttyUSB7", False), present=["/dev/serial/by-id/a"])
+    [found] = host_findings(
+        DeviceNode("/dev/ttyUSB7", "/dev/ttyUSB7", False), present=["/dev/serial/by-id/a"]
+    )
     assert "name one of those that are there (/dev/serial/by-id/a)" in found.remedy
-    assert of_host(PORT) == []
+    assert host_findings(PORT) == []
 
 
 def proc(folder: Path, pid: int, name: str, terminal: int = 0, opened: str = "") -> None:
@@ -161,21 +170,21 @@ def test_processes_are_found_where_proc_has_them(tmp_path: Path) -> None:
     proc(tmp_path, 41, "minicom", opened="/dev/ttyUSB0")
     (tmp_path / "self").mkdir()
     (tmp_path / "42").mkdir()  # ended meanwhile: nothing in it
-    assert on_terminal(0x0440, tmp_path) == Process(40, "a ) (b")
-    assert on_terminal(0x0441, tmp_path) is None
-    assert on_terminal(0, tmp_path) is None
-    assert holder("/dev/ttyUSB0", tmp_path) == Process(41, "minicom")
-    assert holder("/dev/ttyUSB1", tmp_path) is None
-    assert holder("/dev/ttyUSB1", tmp_path / "none") is None
+    assert login_on(0x0440, tmp_path) == NodeUser(40, "a ) (b")
+    assert login_on(0x0441, tmp_path) is None
+    assert login_on(0, tmp_path) is None
+    assert find_holder("/dev/ttyUSB0", tmp_path) == NodeUser(41, "minicom")
+    assert find_holder("/dev/ttyUSB1", tmp_path) is None
+    assert find_holder("/dev/ttyUSB1", tmp_path / "none") is None
 
 
 def test_a_node_is_looked_at_through_its_links(tmp_path: Path) -> None:
     (tmp_path / "by-id").symlink_to("/dev/null")
-    found = node(str(tmp_path / "by-id"))
+    found = look_up_node(str(tmp_path / "by-id"))
     assert (found.path, found.present, found.number) == ("/dev/null", True, 0x0103)
-    assert not node(str(tmp_path / "none")).present
-    assert names(str(tmp_path)) == [str(tmp_path / "by-id")]
-    assert names(str(tmp_path / "none")) == []
+    assert not look_up_node(str(tmp_path / "none")).present
+    assert list_names(str(tmp_path)) == [str(tmp_path / "by-id")]
+    assert list_names(str(tmp_path / "none")) == []
 
 
 def test_the_newer_place_of_the_board_s_settings_goes_first(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Mapping
 
 from drivers.buses.serial_port import SerialPort
-from drivers.sim.meter_line import checksum, frame
+from drivers.sim.meter_line import checksum, encode_frame
 from drivers.sim.meter_unit import Unit
 
 TURNAROUND_NS = 5_000_000
@@ -62,7 +62,7 @@ class VirtualWire(SerialPort):
         reply = unit.answer(data[0], data[1:-2]) if unit is not None else None
         if reply is not None:
             first_ns = end_ns + max(TURNAROUND_NS, self.silence_ns) + int(reply.late_s * 1e9)
-            self.say(first_ns, frame(reply))
+            self.say(first_ns, encode_frame(reply))
         return end_ns
 
     def say(self, first_ns: int, data: bytes) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from drivers.chips import bme280 as chip
 from drivers.chips._bosch import clamped
-from drivers.chips.bme280 import Bme280, Trim, decode, explain, trimmed
+from drivers.chips.bme280 import Bme280, Bme280Trim, decode, explain, parse_trim
 from drivers.sim import bme280 as sim
 from edge.core import Bad, BusError, Condition, DataError, Polled, Reason
 from tests.drivers.chips import bosch_formulas as bosch
@@ -18,7 +18,7 @@ from tests.drivers.simbus import Now, SimI2c
 
 VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 VALUES = {"temperature": -7.36, "humidity": 81.2, "pressure": 98_765.0}
-TRIM = Trim(*sim.T, *sim.P, *sim.H)
+TRIM = Bme280Trim(*sim.T, *sim.P, *sim.H)
 
 word, sword, sbyte = st.integers(1, 65535), st.integers(-32768, 32767), st.integers(-128, 127)
 short = st.integers(-2048, 2047)
@@ -47,7 +47,7 @@ def test_every_calibration_is_read_as_it_was_packed(
     cal: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
 ) -> None:
     t, p, h = cal
-    assert trimmed(packed(t, p, h)) == Trim(*t, *p, *h)
+    assert parse_trim(packed(t, p, h)) == Bme280Trim(*t, *p, *h)
 
 
 def test_the_worked_example_of_the_datasheet() -> None:
@@ -72,7 +72,7 @@ def test_it_agrees_with_both_formulas_of_the_maker(adc_t: int, adc_h: int, adc_p
 def test_whatever_it_holds_a_value_is_in_range_or_none(
     cal: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]], data: bytes
 ) -> None:
-    found = decode(trimmed(packed(*cal)), data)
+    found = decode(parse_trim(packed(*cal)), data)
     for point, sample in zip(Bme280.points, found, strict=True):
         assert isinstance(sample, Bad) or point.low <= sample <= point.high  # type: ignore[operator]
 
@@ -182,11 +182,11 @@ def test_the_collected_vectors() -> None:
     found = {v["id"]: v for v in json.loads(VECTORS.read_text())["vectors"]}
     packing = found["bme280-h4h5-packing"]
     block = bytes.fromhex(packing["inputs"]["block_e1_hex"])
-    told = trimmed(packed(sim.T, sim.P, sim.H)[:26] + block)._asdict()
+    told = parse_trim(packed(sim.T, sim.P, sim.H)[:26] + block)._asdict()
     assert {key: told[key.lower()] for key in packing["expected"]} == packing["expected"]
     for name in ("bme280-pimoroni-calibration", "bmp280-datasheet-example"):
         given, want = found[name]["inputs"], found[name]["expected"]
-        trim = Trim(*given["T"], *given["P"], *given.get("H", sim.H))
+        trim = Bme280Trim(*given["T"], *given["P"], *given.get("H", sim.H))
         data = counted(given["adc_T"], given.get("adc_H", 0x8000), given["adc_P"])
         temperature, humidity, pressure = decode(trim, data)
         assert temperature == pytest.approx(want["temperature_c"], abs=0.003)

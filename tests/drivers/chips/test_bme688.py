@@ -5,16 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.chips import _bme688 as arithmetic
-from drivers.chips._bme688 import Trim, heater_code, heating_code, resistance, trimmed
+from drivers.chips._bme688 import Bme688Trim, heater_code, heating_code, parse_trim, resistance
 from drivers.chips._bosch import clamped
 from drivers.chips.bme688 import ANSWER, Bme688, decode, explain
 from drivers.sim import bme688 as sim
-from edge.core import Bad, BusError, Condition, DataError, Doubt, Polled, Reason, Sample
+from edge.core import Bad, BusError, Condition, DataError, Polled, Reason, Sample, UncertainValue
 from tests.drivers.chips import bosch_formulas as bosch
 from tests.drivers.simbus import Now, SimI2c
 
 VALUES = {"temperature": 11.4, "humidity": 81.2, "pressure": 98_765.0, "gas_resistance": 51_200.0}
-TRIM = Trim(*sim.T, *sim.P, *sim.H, *sim.G, sim.HEAT_VALUE, sim.HEAT_RANGE)
+TRIM = Bme688Trim(*sim.T, *sim.P, *sim.H, *sim.G, sim.HEAT_VALUE, sim.HEAT_RANGE)
 
 byte, sbyte = st.integers(0, 255), st.integers(-128, 127)
 word, sword = st.integers(0, 65535), st.integers(-32768, 32767)
@@ -43,7 +43,7 @@ def test_every_calibration_is_read_register_by_register(data: bytes) -> None:
     want["h1"] = memory[0xE3] << 4 | memory[0xE2] & 15
     want["h2"] = memory[0xE1] << 4 | memory[0xE2] >> 4
     want["heat_range"] = (memory[0x02] & 0x30) // 16
-    assert trimmed(data)._asdict() == want
+    assert parse_trim(data)._asdict() == want
 
 
 @given(st.integers(280_000, 640_000), st.integers(13_000, 50_000), st.integers(250_000, 700_000))
@@ -92,7 +92,7 @@ def test_whatever_comes_a_value_is_in_range_or_none(data: bytes) -> None:
             assert len(frame) != ANSWER
             continue
         for point, sample in zip(Bme688.points, found, strict=True):
-            value = sample.value if isinstance(sample, Doubt) else sample
+            value = sample.value if isinstance(sample, UncertainValue) else sample
             assert isinstance(value, Bad) or point.low <= value <= point.high  # type: ignore[operator]
 
 
@@ -144,7 +144,7 @@ async def test_the_gas_is_in_doubt_until_it_has_settled_and_the_air_is_not() -> 
     await rig.driver.open()
     for _ in range(3):
         found = await rig.poll()
-        assert isinstance(found["gas_resistance"], Doubt)
+        assert isinstance(found["gas_resistance"], UncertainValue)
         assert found["gas_resistance"].reason is Reason.WARMUP
         assert isinstance(found["temperature"], float)
     assert isinstance((await rig.poll())["gas_resistance"], float)
@@ -155,7 +155,7 @@ async def test_a_heater_that_stays_cold_is_told_and_comes_back() -> None:
     await rig.driver.open()
     rig.chip.fault = "cold"
     for _ in range(3):
-        assert isinstance((await rig.poll())["gas_resistance"], Doubt)
+        assert isinstance((await rig.poll())["gas_resistance"], UncertainValue)
     assert "does not reach 320 Cel within 150 ms" in rig.driver.health[Condition.HEATER]
     rig.chip.fault = ""
     assert isinstance((await rig.poll())["gas_resistance"], float)

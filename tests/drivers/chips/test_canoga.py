@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.chips import _canoga as wire
-from drivers.chips._canoga import Detection, Step, detections, request, step, text
+from drivers.chips._canoga import (
+    Detection,
+    DetectionStep,
+    card_request,
+    detection_step,
+    detections,
+    text,
+)
 from drivers.chips.canoga import Canoga, Channel, explain
 from drivers.sim.canoga import Canoga as Card
 from edge.core import (
@@ -16,11 +23,11 @@ from edge.core import (
     Condition,
     ConfigError,
     DataError,
-    Doubt,
-    Keeping,
     Reason,
     Sample,
-    Telling,
+    SelfReporting,
+    Stateful,
+    UncertainValue,
 )
 from tests.drivers.serialsim import SimSerial
 from tests.drivers.simbus import Now
@@ -51,11 +58,11 @@ class Road:
 
 
 def test_requests_and_answers_are_those_of_others() -> None:
-    assert frame("canoga-req-events-0") == request(0, wire.EVENTS)
-    assert frame("canoga-req-events-128") == request(128, wire.EVENTS)
-    assert frame("canoga-req-serial-128") == request(128, wire.SERIAL)
+    assert frame("canoga-req-events-0") == card_request(0, wire.EVENTS)
+    assert frame("canoga-req-events-128") == card_request(128, wire.EVENTS)
+    assert frame("canoga-req-serial-128") == card_request(128, wire.SERIAL)
     for address in (0, 128):
-        assert frame(f"canoga-req-version-{address}") == request(address, b"B")
+        assert frame(f"canoga-req-version-{address}") == card_request(address, b"B")
     want = vector("canoga-events-own")["decoded"]["channels"]
     assert [
         [each["duration_ms"], each["start_ms_since_reset"], each["count_mod_256"], each["state"]]
@@ -64,7 +71,7 @@ def test_requests_and_answers_are_those_of_others() -> None:
         [each.duration_ms, each.start_ms, each.count, each.state]
         for each in detections(frame("canoga-events-own"))
     ]
-    told = explain([request(0, wire.EVENTS), frame("canoga-events-own")])
+    told = explain([card_request(0, wire.EVENTS), frame("canoga-events-own")])
     assert [told[f"ch{n}_volume"] for n in (1, 2, 3, 4)] == [17, 0, 17, 0]
 
 
@@ -74,7 +81,10 @@ def test_rubbish_is_a_data_error_or_four_channels(data: bytes) -> None:
         assert len(detections(data)) == 4
     except DataError:
         assert len(data) != 37 or wire.checksum(data)
-    for taken in (lambda one: text(one, wire.SERIAL), lambda one: explain([one, request(0, b"*")])):
+    for taken in (
+        lambda one: text(one, wire.SERIAL),
+        lambda one: explain([one, card_request(0, b"*")]),
+    ):
         if len(data) != 37:
             with pytest.raises(DataError):
                 taken(data)
@@ -83,7 +93,7 @@ def test_rubbish_is_a_data_error_or_four_channels(data: bytes) -> None:
 @given(st.binary(max_size=200), st.integers(1, 30))
 def test_a_serial_number_is_found_behind_anything(rubbish: bytes, chunk: int) -> None:
     good = Card({}, address=7)._told(wire.SERIAL)
-    cut, buffer, found = wire.cut_text(wire.SERIAL, 7), b"", b""
+    cut, buffer, found = wire.text_framer(wire.SERIAL, 7), b"", b""
     stream = rubbish + b"\0" * wire.LONGEST + good  # half a frame may wait for so much more
     for at in range(0, len(stream), chunk):
         buffer += stream[at : at + chunk]
@@ -105,7 +115,7 @@ def test_an_address_that_no_card_has_is_a_config_error() -> None:
 
 async def test_vehicles_and_their_time_are_counted() -> None:
     road = Road()
-    assert isinstance(road.device, Telling)
+    assert isinstance(road.device, SelfReporting)
     await road.device.open()
     assert road.device.identity == "C924-0012345"
     assert await road.told() == (0, 0)
@@ -116,7 +126,7 @@ async def test_vehicles_and_their_time_are_counted() -> None:
     assert await road.told() == (2, 1.0)
     road.car(300)
     road.car(350)  # of two between two answers, the time of one is not known
-    assert await road.told() == (4, Doubt(1.35, Reason.PARTIAL))
+    assert await road.told() == (4, UncertainValue(1.35, Reason.PARTIAL))
     assert await road.told() == (4, 1.35)
     assert await road.told(channel=3) == (0, 0)
 
@@ -148,7 +158,9 @@ async def test_what_came_while_nobody_asked_is_counted_unless_it_can_be_too_many
         await road.told()
     road.card.fault = ""
     road.car(after_s=250)
-    assert (await road.told())[0] == Doubt(22, Reason.PARTIAL), "256 more would look the same"
+    assert (await road.told())[0] == UncertainValue(22, Reason.PARTIAL), (
+        "256 more would look the same"
+    )
     assert (await road.told())[0] == 22
 
 
@@ -160,7 +172,7 @@ async def test_a_reset_is_not_believed_at_once_and_costs_no_count() -> None:
         await road.told()
     road.card.reset()
     assert await road.told() == (Bad(Reason.CRC), Bad(Reason.CRC))
-    assert (await road.told())[0] == Doubt(5, Reason.PARTIAL)
+    assert (await road.told())[0] == UncertainValue(5, Reason.PARTIAL)
     assert (await road.told())[0] == 5
     road.car()
     assert await road.told() == (6, 2.4)
@@ -216,7 +228,7 @@ async def test_cards_on_one_line_answer_to_their_addresses() -> None:
 
 async def test_totals_survive_a_restart() -> None:
     road = Road()
-    assert isinstance(road.device, Keeping)
+    assert isinstance(road.device, Stateful)
     await road.told()
     for _ in range(300):
         road.car()
@@ -229,7 +241,7 @@ async def test_totals_survive_a_restart() -> None:
     assert (await again.read())[:2] == (301, 120.4)
     late = Canoga(road.line)
     late.restore(kept, 13 * 3600)  # nobody knows how often its count went round
-    assert (await late.read())[0] == Doubt(300, Reason.PARTIAL)
+    assert (await late.read())[0] == UncertainValue(300, Reason.PARTIAL)
     road.car()
     assert (await late.read())[0] == 301
     for damaged in (b"", kept[:-1], b"\x07" + kept[1:]):
@@ -253,7 +265,10 @@ def test_whatever_a_card_says_totals_never_go_back(history: list[Detection]) -> 
         assert after[0] - before[0] in range(257)
         assert 0 <= after[1] - before[1] <= 2**24 / 1000
         for sample, total in ((volume, after[0]), (on_time, after[1])):
-            assert isinstance(sample, Bad) or sample in (total, Doubt(total, Reason.PARTIAL))
+            assert isinstance(sample, Bad) or sample in (
+                total,
+                UncertainValue(total, Reason.PARTIAL),
+            )
         before = after
 
 
@@ -262,5 +277,5 @@ def test_a_vehicle_later_is_the_next_one(before: Detection, on_ms: int, free_ms:
     start = (before.start_ms + before.duration_ms + free_ms) % wire.CLOCK_MS
     now = Detection(on_ms, start, (before.count + 1) % 256, 0)
     shifted = before.duration_ms and on_ms >> 8 == before.duration_ms & 0xFFFF
-    assert step(before, now) is (Step.ODD if shifted else Step.NEXT)
-    assert step(now, replace(now, state=1)) is Step.SAME
+    assert detection_step(before, now) is (DetectionStep.ODD if shifted else DetectionStep.NEXT)
+    assert detection_step(now, replace(now, state=1)) is DetectionStep.SAME

@@ -12,18 +12,18 @@ from drivers.chips import _cosem as cosem
 from drivers.chips import _hdlc as hdlc
 from drivers.chips import dlms as chip
 from drivers.chips._cosem import Attribute
-from drivers.chips._dlms_told import CODES
-from drivers.chips._hdlc import Frame
+from drivers.chips._dlms_readings import CODES
+from drivers.chips._hdlc import HdlcFrame
 from drivers.chips._obis import Obis
 from drivers.chips.dlms import DRIVER, Dlms, explain
-from drivers.sim._dlms_line import addressed, framed, wrong_hcs
+from drivers.sim._dlms_hdlc import encode_address, encode_frame, wrong_hcs
 from drivers.sim.dlms import Dlms as Meter
-from edge.core import Bad, BusError, Condition, ConfigError, DataError, Reason, Telling
+from edge.core import Bad, BusError, Condition, ConfigError, DataError, Reason, SelfReporting
 from tests.drivers.chips.wired import Wired
 from tests.drivers.known import read
 
 CLIENT, SERVER = b"\x21", b"\x03"
-GOOD = framed(CLIENT, SERVER, 0x30, b"\xe6\xe7\x00\xc4\x01\xc1\x00\x12\x08\xfd")
+GOOD = encode_frame(CLIENT, SERVER, 0x30, b"\xe6\xe7\x00\xc4\x01\xc1\x00\x12\x08\xfd")
 IMPORT = Attribute(3, Obis(1, 0, 1, 8, 0))
 
 
@@ -32,14 +32,14 @@ IMPORT = Attribute(3, Obis(1, 0, 1, 8, 0))
 
 def test_frames_are_those_of_the_standards_examples() -> None:
     server = hdlc.server_address(1, 17, wide=True)
-    snrm = hdlc.encode(Frame(server, hdlc.client_address(16), hdlc.SNRM))
+    snrm = hdlc.encode(HdlcFrame(server, hdlc.client_address(16), hdlc.SNRM))
     assert snrm.hex() == "7ea00a00020023219318717e"
     assert cosem.association("12345678").hex() == (
         "6036a1090607608574050801018a0207808b0760857405080201ac0a80083132333435363738"
         "be10040e01000000065f1f0400001010ffff"
     )
     aare = "6129a109060760857405080101a203020100a305a103020100be10040e0800065f1f0400007c1f04000007"
-    cosem.accepted(bytes.fromhex(aare))
+    cosem.check_aare(bytes.fromhex(aare))
 
 
 def test_frames_are_those_of_another_implementation() -> None:
@@ -54,7 +54,7 @@ def test_frames_are_those_of_another_implementation() -> None:
                 server, client, info, send_sequence_number=3, receive_sequence_number=5,
                 segmented=True,
             ).to_bytes()  # fmt: skip
-            frame = Frame(mine, hdlc.client_address(16), 5 << 5 | 0x10 | 3 << 1, info, True)
+            frame = HdlcFrame(mine, hdlc.client_address(16), 5 << 5 | 0x10 | 3 << 1, info, True)
             assert hdlc.encode(frame) == other
             assert hdlc.decode(other) == frame
             assert (frame.sent, frame.expected, frame.numbered, frame.ready) == (3, 5, True, False)
@@ -65,7 +65,11 @@ def test_frames_are_those_of_another_implementation() -> None:
     [(1, 0, "03"), (1, 16, "0221"), (1, 128, "00020201"), (200, 0, "0291"), (1, 16383, "0002feff")],
 )
 def test_addresses_are_as_short_as_they_go(logical: int, physical: int, raw: str) -> None:
-    assert hdlc.server_address(logical, physical).hex() == raw == addressed(logical, physical).hex()
+    assert (
+        hdlc.server_address(logical, physical).hex()
+        == raw
+        == encode_address(logical, physical).hex()
+    )
     for wrong in ((0, 1), (16384, 0), (1, -1), (1, 16384)):
         with pytest.raises(ValueError, match="16383"):
             hdlc.server_address(*wrong)
@@ -73,7 +77,7 @@ def test_addresses_are_as_short_as_they_go(logical: int, physical: int, raw: str
 
 @given(st.binary(max_size=120), st.integers(1, 40))
 def test_whatever_comes_before_it_an_answer_is_found(rubbish: bytes, step: int) -> None:
-    cut = hdlc.answer(CLIENT, SERVER, lambda _: True)
+    cut = hdlc.answer_framer(CLIENT, SERVER, lambda _: True)
     stream = rubbish + b"\xff" * hdlc.LONGEST + GOOD  # half a frame waits for so much more
     buffer, found = b"", []
     for at in range(0, len(stream), step):
@@ -101,12 +105,12 @@ def test_every_flipped_bit_is_noticed() -> None:
 
 
 def test_echoes_repetitions_and_answers_of_others_are_passed_over() -> None:
-    foreign = framed(CLIENT, b"\x05", 0x30, b"\xe6\xe7\x00\xc4")
-    to_other = framed(b"\x23", SERVER, 0x30, b"\xe6\xe7\x00\xc4")
-    repeated = framed(CLIENT, SERVER, 0x3E, b"\xe6\xe7\x00\xc4")
-    echo = framed(SERVER, CLIENT, 0x10, b"\xe6\xe6\x00\xc0")
+    foreign = encode_frame(CLIENT, b"\x05", 0x30, b"\xe6\xe7\x00\xc4")
+    to_other = encode_frame(b"\x23", SERVER, 0x30, b"\xe6\xe7\x00\xc4")
+    repeated = encode_frame(CLIENT, SERVER, 0x3E, b"\xe6\xe7\x00\xc4")
+    echo = encode_frame(SERVER, CLIENT, 0x10, b"\xe6\xe6\x00\xc0")
     noise = b"\x7e\x7e\xa0\x7e" + echo + foreign + to_other + repeated
-    cut = hdlc.answer(CLIENT, SERVER, lambda frame: frame.sent == 0)
+    cut = hdlc.answer_framer(CLIENT, SERVER, lambda frame: frame.sent == 0)
     assert cut(noise + GOOD) == (GOOD, len(noise + GOOD))
     assert cut(noise)[0] is None
 
@@ -146,17 +150,17 @@ def test_texts_are_read() -> None:
 
 
 def test_an_answer_to_something_else_is_none() -> None:
-    assert cosem.answered(b"\xc4\x01\xc1\x00\x11\x05").data == b"\x11\x05"
+    assert cosem.parse_response(b"\xc4\x01\xc1\x00\x11\x05").data == b"\x11\x05"
     for wrong in ("c401c2001105", "c403c101001105", "d80101", "0e010600", "c10100", ""):
         with pytest.raises(DataError):
-            cosem.answered(bytes.fromhex(wrong))
+            cosem.parse_response(bytes.fromhex(wrong))
 
 
 @settings(deadline=None)  # the first one imports the library
 @given(st.binary(max_size=60))
 def test_hostile_apdus_are_a_data_error(apdu: bytes) -> None:
     for head in (b"", b"\x61" + bytes((len(apdu),)), b"\xc4\x01\xc1", b"\xc4\x02\xc1"):
-        for parse in (cosem.accepted, cosem.answered):
+        for parse in (cosem.check_aare, cosem.parse_response):
             try:
                 found = parse(head + apdu)
             except DataError:
@@ -187,8 +191,8 @@ def test_whatever_sound_frames_say_stays_within_the_ranges(
     told = []
     for number, said in ((2, bytes((kind,)) + data), (3, scale)):
         ask = cosem.ASK + cosem.get(Attribute(3, obis, number))
-        told.append(framed(SERVER, CLIENT, 0x10, ask))
-        told.append(framed(CLIENT, SERVER, 0x30, b"\xe6\xe7\x00\xc4\x01\xc1\x00" + said))
+        told.append(encode_frame(SERVER, CLIENT, 0x10, ask))
+        told.append(encode_frame(CLIENT, SERVER, 0x30, b"\xe6\xe7\x00\xc4\x01\xc1\x00" + said))
     for point in DRIVER.points:
         sample = explain(told).get(point.key, Bad(Reason.SILENT))
         assert isinstance(sample, Bad) or point.low <= float(str(sample)) <= point.high
@@ -222,7 +226,7 @@ async def test_another_meter_is_another_number_and_has_other_exponents() -> None
     assert await read(device) == {"power_factor": 0.5, "frequency": 50.0}
     assert device.identity == "222"
     assert "64" in device.health[Condition.DEVICE]
-    assert isinstance(device, Telling)
+    assert isinstance(device, SelfReporting)
 
 
 async def test_segments_and_blocks_are_put_together_and_explained() -> None:

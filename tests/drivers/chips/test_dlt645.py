@@ -11,14 +11,14 @@ from drivers.chips import _dlt645 as wire
 from drivers.chips import _dlt645_items as items
 from drivers.chips.dlt645 import DRIVER, Dlt645, explain
 from drivers.sim.dlt645 import Dlt645 as Meter
-from drivers.sim.dlt645 import framed
-from edge.core import Bad, Condition, ConfigError, DataError, Reason, Telling
+from drivers.sim.dlt645 import encode_frame
+from edge.core import Bad, Condition, ConfigError, DataError, Reason, SelfReporting
 from tests.drivers.chips.wired import Wired
 
 VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 ADDRESS = "202311250042"
-REQUEST = wire.frame(ADDRESS, wire.READ, bytes.fromhex("0000 0100"))
-ANSWER = framed(ADDRESS, 0x91, bytes.fromhex("00000100 56341200")).lstrip(b"\xfe")
+REQUEST = wire.encode_frame(ADDRESS, wire.READ, bytes.fromhex("0000 0100"))
+ANSWER = encode_frame(ADDRESS, 0x91, bytes.fromhex("00000100 56341200")).lstrip(b"\xfe")
 
 
 def key(name: str) -> int:
@@ -27,7 +27,7 @@ def key(name: str) -> int:
 
 @given(st.binary(max_size=120), st.integers(1, 40))
 def test_whatever_comes_before_it_an_answer_is_found(rubbish: bytes, step: int) -> None:
-    cut = wire.answer_to(REQUEST)
+    cut = wire.answer_framer(REQUEST)
     stream = rubbish + b"\xfe" * wire.LONGEST * 2 + ANSWER  # half a frame waits for so much more
     buffer, found = b"", []
     for at in range(0, len(stream), step):
@@ -60,7 +60,7 @@ def test_hostile_bytes_are_a_data_error_or_samples(data: bytes) -> None:
     st.binary(max_size=60),
 )
 def test_whatever_sound_frames_say_stays_within_the_ranges(di: int, code: int, data: bytes) -> None:
-    one = wire.frame(ADDRESS, code, di.to_bytes(4, "little") + data)
+    one = wire.encode_frame(ADDRESS, code, di.to_bytes(4, "little") + data)
     try:
         found = explain([REQUEST, one, one])
     except DataError:
@@ -75,22 +75,22 @@ def test_every_flipped_bit_is_noticed() -> None:
         wrong = bytearray(ANSWER)
         wrong[bit // 8] ^= 1 << bit % 8
         with pytest.raises(DataError):
-            wire.parse(bytes(wrong))
+            wire.parse_frame(bytes(wrong))
 
 
 def test_echoes_and_answers_of_others_are_passed_over() -> None:
-    foreign = framed("000000000001", 0x91, bytes.fromhex("00000100 99999999"))
-    earlier = framed(ADDRESS, 0x91, bytes.fromhex("00000200 99999999"))
+    foreign = encode_frame("000000000001", 0x91, bytes.fromhex("00000100 99999999"))
+    earlier = encode_frame(ADDRESS, 0x91, bytes.fromhex("00000200 99999999"))
     noise = b"\x68\x00\x68" + REQUEST + foreign + earlier
-    assert wire.answer_to(REQUEST)(noise + ANSWER) == (ANSWER, len(noise + ANSWER))
-    assert wire.answer_to(REQUEST)(noise)[0] is None
+    assert wire.answer_framer(REQUEST)(noise + ANSWER) == (ANSWER, len(noise + ANSWER))
+    assert wire.answer_framer(REQUEST)(noise)[0] is None
 
 
 def test_an_address_is_twelve_digits() -> None:
     for wrong in ("1", "20231125004a", "2023112500421", "٢٠٢٣١١٢٥٠٠٤٢"):
         with pytest.raises(ConfigError, match="12 digits"):
             Dlt645(Wired(), wrong)
-    assert isinstance(Dlt645(Wired(), ADDRESS), Telling)
+    assert isinstance(Dlt645(Wired(), ADDRESS), SelfReporting)
 
 
 async def test_what_a_meter_does_not_have_is_asked_for_once() -> None:
@@ -118,7 +118,7 @@ async def test_a_meter_that_is_alone_is_found_by_its_address() -> None:
     await device.open()
     assert (await device.read())[0] == 7
     assert device.identity == "000000000099"
-    assert all(wire.parse(w).address == ADDRESS for w in line.written[1:])
+    assert all(wire.parse_frame(w).address == ADDRESS for w in line.written[1:])
 
 
 async def test_two_meters_on_a_line_are_told_apart() -> None:
@@ -210,8 +210,8 @@ async def test_tariffs_are_read_as_far_as_the_meter_has_them(blocks: bool, fill:
 )
 def test_a_block_of_tariffs_is_the_total_and_its_parts(data: str, want: list[object]) -> None:
     name, said = bytes.fromhex("00ff0100"), bytes.fromhex(data)
-    frames = [framed(ADDRESS, 0xB1 if said[196:] else 0x91, name + said[:196])]
-    frames += [framed(ADDRESS, 0x92, name + said[196:] + b"\x01")] if said[196:] else []
+    frames = [encode_frame(ADDRESS, 0xB1 if said[196:] else 0x91, name + said[:196])]
+    frames += [encode_frame(ADDRESS, 0x92, name + said[196:] + b"\x01")] if said[196:] else []
     found = explain(frames)
     keys = ["energy_import", *(f"energy_import_t{n}" for n in (1, 2, 3, 4))]
     assert [found[key] for key in keys] == [*want, *[Bad(Reason.ADDRESS)] * (5 - len(want))]
@@ -234,7 +234,7 @@ def test_documented_frames_mean_what_others_made_of_them() -> None:
         if not vector["id"].startswith("dlt645-") or vector["direction"] != "rx":
             continue
         told, frame = vector["decoded"], bytes.fromhex(vector["raw_hex"])
-        assert wire.cut(frame)[0] == frame.lstrip(b"\xfe")
+        assert wire.next_frame(frame)[0] == frame.lstrip(b"\xfe")
         if told.get("error"):
             with pytest.raises(DataError) as caught:
                 explain([frame])
@@ -246,6 +246,6 @@ def test_documented_frames_mean_what_others_made_of_them() -> None:
         seen += 1
     assert seen >= 9
     requests = [v for v in json.loads(VECTORS.read_text())["vectors"] if v["id"].endswith("-req")]
-    mine = {wire.frame("000000000161", 0x11, bytes.fromhex("00000100")).hex()}
-    mine.add((wire.WAKE + wire.frame(wire.WILDCARD, wire.READ_ADDRESS)).hex())
+    mine = {wire.encode_frame("000000000161", 0x11, bytes.fromhex("00000100")).hex()}
+    mine.add((wire.WAKE + wire.encode_frame(wire.WILDCARD, wire.READ_ADDRESS)).hex())
     assert mine <= {v["raw_hex"] for v in requests}

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import drivers
-from drivers.chips._telegram import checked, coded
+from drivers.chips._telegram import add_parity, check_parity
 from drivers.chips.dsmr import DRIVER, Dsmr, explain
 from drivers.sim.dsmr import FAULTS, crc16
 from drivers.sim.dsmr import Dsmr as Meter
-from edge.core import Bad, BusError, DataError, Keeping, Sample, Telling
+from edge.core import Bad, BusError, DataError, Sample, SelfReporting, Stateful
 from tests.drivers.bench import SerialWire
 from tests.drivers.chips.p1 import ADDRESS, GAS, RANGE, one, telegram
 from tests.drivers.known import read
@@ -105,8 +105,8 @@ async def test_the_newest_telegram_counts_and_says_who_sent_it(version: int) -> 
     device = Dsmr(SerialWire([old.speak()]))
     want = VALUES | {"energy_import": 10.75}
     assert await read(device) == pytest.approx(want)
-    assert isinstance(device, Telling)
-    assert isinstance(device, Keeping)
+    assert isinstance(device, SelfReporting)
+    assert isinstance(device, Stateful)
     assert device.identity == "E0047000123456719"
     device.bus = SerialWire([old.speak(), new.speak(), old.speak()[:99]])
     assert await read(device) == pytest.approx(want)
@@ -176,8 +176,8 @@ def test_whatever_a_sound_telegram_says_stays_within_the_ranges(
     lines: list[tuple[str, list[str] | str]],
 ) -> None:
     body = "".join(code + "".join(groups) + "\r\n" for code, groups in lines)
-    text = b"/KST5X\r\n" + checked(coded(body.encode())) + b"!"
-    for frame in (text + b"%04X\r\n" % crc16(text), text + b"\r\n", coded(text + b"\r\n")):
+    text = b"/KST5X\r\n" + check_parity(add_parity(body.encode())) + b"!"
+    for frame in (text + b"%04X\r\n" % crc16(text), text + b"\r\n", add_parity(text + b"\r\n")):
         try:
             found = explain([frame])
         except DataError:

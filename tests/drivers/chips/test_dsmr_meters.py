@@ -7,9 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.chips._p1_meters import MBUS
-from drivers.chips.dsmr import POINTS, Dsmr, drafted, explain
-from edge.core import GOOD, Condition, ConfigError, Doubt, Kind, Reason, Sample, uncertain
-from edge.process.total import Total
+from drivers.chips.dsmr import POINTS, Dsmr, draft_options, explain
+from edge.core import (
+    GOOD,
+    Condition,
+    ConfigError,
+    PointKind,
+    Reason,
+    Sample,
+    UncertainValue,
+    uncertain,
+)
+from edge.process.registerwindow import RegisterWindow
 from tests.drivers.bench import SerialWire
 from tests.drivers.chips.p1 import ADDRESS, CONTRADICTED, GAS, RANGE, STALE, one, telegram
 
@@ -83,11 +92,11 @@ async def test_two_gas_meters_that_nobody_has_named_are_one_clear_word_and_no_nu
         assert explain([frame])["gas_volume"] == CONTRADICTED
         text = device.health[Condition.SETTINGS]
         assert f'write gas = ["{A}", "{B}"]' in text
-        assert drafted(frame) == {"gas": [A, B]}
+        assert draft_options(frame) == {"gas": [A, B]}
     one_left = port(gas(2, A, 735.0))  # of which of them the register was before, nobody knows
-    assert await read(device, one_left) == {"gas_volume": Doubt(735.0, Reason.GAP)}
+    assert await read(device, one_left) == {"gas_volume": UncertainValue(735.0, Reason.GAP)}
     assert device.health == {}
-    assert drafted(port(gas(2, A, 735.0))) == {}
+    assert draft_options(port(gas(2, A, 735.0))) == {}
 
 
 @pytest.mark.parametrize("names", [(B, A), (B.encode().hex(), A.encode().hex().upper())])
@@ -97,7 +106,7 @@ async def test_named_meters_have_a_point_each_whatever_channel_they_are_on(
     for frame in TWO:  # each time started anew
         device = Dsmr(SerialWire([]), gas=names)
         assert [p.key for p in device.points] == [*(p.key for p in POINTS), "gas_volume_2"]
-        assert device.points[-1].kind is Kind.TOTAL
+        assert device.points[-1].kind is PointKind.TOTAL
         assert await read(device, frame) == {"gas_volume": 0.0, "gas_volume_2": 734.607}
         assert device.health == {}
 
@@ -124,12 +133,12 @@ async def test_naming_one_of_two_leaves_the_other_alone() -> None:
 
 async def test_another_meter_behind_a_point_counts_no_step_over_a_restart_either() -> None:
     device = Dsmr(SerialWire([]))
-    total = Total(MBUS[3], 1e6)
+    total = RegisterWindow(MBUS[3], 1e6)
 
     async def fed(frame: bytes) -> Sample:
         sample = (await read(device, frame))["gas_volume"]
-        value = sample.value if isinstance(sample, Doubt) else sample
-        quality = uncertain(sample.reason) if isinstance(sample, Doubt) else GOOD
+        value = sample.value if isinstance(sample, UncertainValue) else sample
+        quality = uncertain(sample.reason) if isinstance(sample, UncertainValue) else GOOD
         total.other(value, quality, 0, late=False)  # type: ignore[arg-type]
         return sample
 
@@ -138,7 +147,7 @@ async def test_another_meter_behind_a_point_counts_no_step_over_a_restart_either
     for name, volume in ((B, 101.0), (A, 102.0), (B, 103.0)):  # each a little above the other
         device = Dsmr(SerialWire([]))
         device.restore(kept, -1.0)
-        assert await fed(port(gas(1, name, volume))) == Doubt(volume, Reason.GAP)
+        assert await fed(port(gas(1, name, volume))) == UncertainValue(volume, Reason.GAP)
         kept = device.kept()
     for _ in range(9):
         last = await fed(port(gas(1, B, 103.0)))
@@ -155,12 +164,12 @@ async def test_meters_without_an_identifier_cannot_be_told_apart() -> None:
         frame = port(gas(1, names[0], 5.0), gas(2, names[1], 5.0))
         assert await read(device, frame) == {"gas_volume": CONTRADICTED}
         assert "not all tell an identifier" in device.health[Condition.SETTINGS]
-        assert drafted(frame) == {}
+        assert draft_options(frame) == {}
     device = Dsmr(SerialWire([]), gas=(A,))
     assert await read(device, port(gas(1, A, 5.0), gas(2, None, 6.0))) == {"gas_volume": 5.0}
 
 
-GAP = [Doubt(834.0, Reason.GAP)] * 5 + [834.0]
+GAP = [UncertainValue(834.0, Reason.GAP)] * 5 + [834.0]
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -208,7 +217,7 @@ async def test_two_meters_with_one_identifier_are_no_register_that_alternates() 
     later_low = port(gas(1, A, high, "261125115000W"), gas(2, A, low, "261125115500W"))
     assert await read(device, later_low) == {"gas_volume": CONTRADICTED}
     assert await read(Dsmr(SerialWire([]), gas=(A,)), later_low) == {"gas_volume": CONTRADICTED}
-    assert drafted(later_low) == {}  # a name would not tell them apart
+    assert draft_options(later_low) == {}  # a name would not tell them apart
 
 
 async def test_a_meter_on_two_channels_is_one_by_its_later_reading() -> None:
@@ -262,4 +271,4 @@ def test_heat_water_and_warm_water_have_points_of_their_own() -> None:
     assert found == {"heat_energy": 500.0, "water_volume": 2.5, "warm_water_volume": 3.5}
     assert one("0-1:24.1.0(012)", f"0-1:24.2.1{at}(7*kWh)") == {"heat_energy": 7}
     assert one("0-1:24.1.0(004)", f"0-1:24.2.1{at}(7)") == {"heat_energy": RANGE}
-    assert {point.kind for point in MBUS.values()} == {Kind.TOTAL}
+    assert {point.kind for point in MBUS.values()} == {PointKind.TOTAL}

@@ -6,11 +6,20 @@ from pathlib import Path
 import pytest
 
 from drivers.chips import iec62056 as chip
-from drivers.chips._telegram import checked, coded
+from drivers.chips._telegram import add_parity, check_parity
 from drivers.chips.iec62056 import Iec62056
 from drivers.sim.iec62056 import BAUDS, FAULTS
 from drivers.sim.iec62056 import Iec62056 as Meter
-from edge.core import Bad, BusError, Condition, ConfigError, Cut, DataError, Reason, Telling
+from edge.core import (
+    Bad,
+    BusError,
+    Condition,
+    ConfigError,
+    DataError,
+    Framer,
+    Reason,
+    SelfReporting,
+)
 from tests.drivers.known import read
 
 VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
@@ -47,7 +56,7 @@ class Line:
         meter.line_speed = lambda: self.baud  # type: ignore[method-assign]
 
     async def frame(
-        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+        self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False
     ) -> bytes:
         if write:
             self._buffer = b""
@@ -98,16 +107,16 @@ async def test_meters_of_all_modes_and_speeds_are_read(speed: str) -> None:
     mode = "0123456".find(speed) if speed.isdigit() else "ABCDEF".find(speed) + 1
     baud = BAUDS[max(mode, 0)]
     assert line.speeds == [300, *([baud] if baud != 300 else []), 300]
-    acks = [checked(data) for _, data in line.sent[1:]]
+    acks = [check_parity(data) for _, data in line.sent[1:]]
     assert acks == ([b"\x060%d0\r\n" % BAUDS.index(baud)] if speed.isdigit() else [])
-    assert isinstance(device, Telling)
+    assert isinstance(device, SelfReporting)
     assert device.identity == "12345678"
 
 
 async def test_more_speed_than_the_head_can_follow_is_refused() -> None:
     line = Line(Meter(VALUES, speed="6"))
     assert await read(Iec62056(line, fastest=9600)) == pytest.approx(VALUES)
-    assert checked(line.sent[1][1]) == b"\x06000\r\n"
+    assert check_parity(line.sent[1][1]) == b"\x06000\r\n"
     assert set(line.speeds) == {300}
 
 
@@ -185,12 +194,14 @@ async def test_a_readout_without_an_end_comes_to_one(
 
     class Endless(Line):
         async def frame(
-            self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+            self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False
         ) -> bytes:
             if write:
-                return coded(b"/KSTASIM\r\n")
+                return add_parity(b"/KSTASIM\r\n")
             await asyncio.sleep(0.001 if error is BusError else 0)
-            found, _ = cut(coded(b"\x02" + piece * 50 if self.meter.calls == 0 else piece * 50))
+            found, _ = cut(
+                add_parity(b"\x02" + piece * 50 if self.meter.calls == 0 else piece * 50)
+            )
             self.meter.calls += piece != b"\x02"
             assert found is not None
             return found

@@ -4,28 +4,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.chips._telegram import LIMIT, checked, coded
+from drivers.chips._telegram import LIMIT, add_parity, check_parity
 from drivers.chips.iec62056_push import DRIVER, Iec62056Push, explain
 from drivers.sim.iec62056_push import FAULTS
 from drivers.sim.iec62056_push import Iec62056Push as Meter
-from edge.core import Bad, BusError, Condition, DataError, Reason, Sample, Telling
+from edge.core import Bad, BusError, Condition, DataError, Reason, Sample, SelfReporting
 from tests.drivers.bench import SerialWire
 from tests.drivers.known import read
 
 VALUES = {"energy_import": 4321.123, "energy_export": 12.0, "power": -99.0, "voltage_l1": 231.0}
-GOOD = coded(Meter(VALUES).telegram())
+GOOD = add_parity(Meter(VALUES).telegram())
 ADDRESS, RANGE = Bad(Reason.ADDRESS), Bad(Reason.RANGE)
 
 
 def telegram(*lines: str) -> bytes:
-    return coded(b"/ESY5Q3DA\r\n\r\n" + "".join(f"{t}\r\n" for t in lines).encode() + b"!\r\n")
+    return add_parity(b"/ESY5Q3DA\r\n\r\n" + "".join(f"{t}\r\n" for t in lines).encode() + b"!\r\n")
 
 
 async def test_the_newest_telegram_counts_and_says_who_sent_it() -> None:
-    newer = coded(Meter({"energy_import": 5000.0}, serial="7").telegram())
+    newer = add_parity(Meter({"energy_import": 5000.0}, serial="7").telegram())
     device = Iec62056Push(SerialWire([b"\xff/E", GOOD]))
     assert await read(device) == pytest.approx(VALUES)
-    assert isinstance(device, Telling)
+    assert isinstance(device, SelfReporting)
     assert device.identity == "10220010"
     device.bus = SerialWire([GOOD, newer, GOOD[:40]])
     assert await read(device) == {"energy_import": 5000.0}
@@ -40,7 +40,7 @@ async def test_the_newest_telegram_counts_and_says_who_sent_it() -> None:
 async def test_the_status_byte_becomes_health(
     status: str, condition: Condition | None, word: str
 ) -> None:
-    device = Iec62056Push(SerialWire([coded(Meter(VALUES, status=status).telegram())]))
+    device = Iec62056Push(SerialWire([add_parity(Meter(VALUES, status=status).telegram())]))
     assert device.health == {}
     await device.read()
     assert set(device.health) == ({condition} if condition else set())
@@ -100,8 +100,8 @@ def test_every_flipped_bit_is_noticed() -> None:
 
 @given(st.lists(st.binary(max_size=150), min_size=1, max_size=3))
 def test_explain_survives_everything(frames: list[bytes]) -> None:
-    lines = b"/KST5\r\n" + checked(coded(b"".join(frames)))[:LIMIT] + b"\r\n!\r\n"
-    for one in (frames, [coded(lines)]):
+    lines = b"/KST5\r\n" + check_parity(add_parity(b"".join(frames)))[:LIMIT] + b"\r\n!\r\n"
+    for one in (frames, [add_parity(lines)]):
         try:
             found = explain(one)
         except DataError:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import drivers
 from drivers.chips import _iec62056 as wire
-from drivers.chips._telegram import bcc, checked, coded
+from drivers.chips._telegram import add_parity, bcc, check_parity
 from drivers.chips.iec62056 import DRIVER, explain
 from edge.core import Bad, DataError, Reason, Sample
 
@@ -19,7 +19,7 @@ ADDRESS, RANGE = Bad(Reason.ADDRESS), Bad(Reason.RANGE)
 
 def block(*lines: str) -> bytes:
     body = "".join(f"{line}\r\n" for line in lines).encode("ascii") + b"!\r\n\x03"
-    return coded(b"\x02" + body + bytes([bcc(body)]))
+    return add_parity(b"\x02" + body + bytes([bcc(body)]))
 
 
 GOOD = block("0.0.0(42)", "1.8.0(001234.567*kWh)", "2.8.0(5)")
@@ -70,7 +70,7 @@ def test_a_readout_without_values_is_damage() -> None:
 
 
 def test_every_flipped_bit_is_noticed_with_and_without_parity() -> None:
-    for good in (GOOD, checked(GOOD)):
+    for good in (GOOD, check_parity(GOOD)):
         for bit in range(8 * len(good)):
             wrong = bytearray(good)
             wrong[bit // 8] ^= 1 << bit % 8
@@ -81,7 +81,7 @@ def test_every_flipped_bit_is_noticed_with_and_without_parity() -> None:
 @given(st.integers(1, 40), st.binary(max_size=60))
 def test_a_readout_is_taken_in_by_pieces_of_any_size(step: int, noise: bytes) -> None:
     noise = noise.translate(bytes(b | 0x20 for b in range(256)))  # without STX
-    taken, buffer = wire.Block(), b""
+    taken, buffer = wire.Readout(), b""
     for at in range(0, len(noise + GOOD), step):
         buffer += (noise + GOOD)[at : at + step]
         while buffer and not taken.whole:
@@ -94,7 +94,7 @@ def test_a_readout_is_taken_in_by_pieces_of_any_size(step: int, noise: bytes) ->
 
 @given(st.lists(st.binary(max_size=80), max_size=30))
 def test_hostile_bytes_end_in_a_data_error_or_in_a_small_block(pieces: list[bytes]) -> None:
-    taken = wire.Block()
+    taken = wire.Readout()
     try:
         for piece in pieces:
             if piece and not taken.whole:

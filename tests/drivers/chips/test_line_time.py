@@ -10,7 +10,7 @@ import pytest
 from drivers.chips import dlms, dlt645
 from drivers.sim.dlms import Dlms
 from drivers.sim.dlt645 import Dlt645
-from edge.core import Bad, BusError, Cut, DataError, Reason
+from edge.core import Bad, BusError, DataError, Framer, Reason
 
 ADDRESS = "202311250042"
 
@@ -28,7 +28,7 @@ class Line:
         self.asked: list[float] = []
 
     async def frame(
-        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+        self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False
     ) -> bytes:
         self.asked.append(timeout_s)
         self.left -= 1

@@ -9,28 +9,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.chips import _mbus_link as link
-from drivers.chips._mbus_records import meaning, records
-from drivers.chips.mbus import DRIVER, Mbus, explain, telegram
-from drivers.sim.mbus import ELECTRICITY, HEAT, framed
+from drivers.chips._mbus_records import parse_records, vif_meaning
+from drivers.chips.mbus import DRIVER, Mbus, explain, parse_telegram
+from drivers.sim.mbus import ELECTRICITY, HEAT, long_frame
 from drivers.sim.mbus import Mbus as Meter
 from edge.core import (
     Bad,
     BusError,
     Condition,
     ConfigError,
-    Cut,
     DataError,
-    Doubt,
+    Framer,
     Reason,
     Sample,
-    Telling,
+    SelfReporting,
+    UncertainValue,
 )
 from tests.drivers.chips.wired import Wired
 from tests.drivers.known import read
 
 VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 HEAD = bytes.fromhex("78563412 422e 01 02 2a 00 0000")
-GOOD = framed(8, 1, 0x72, HEAD + bytes.fromhex("0c0356341200"))
+GOOD = long_frame(8, 1, 0x72, HEAD + bytes.fromhex("0c0356341200"))
 
 
 @given(st.binary(max_size=120), st.integers(1, 40))
@@ -40,7 +40,7 @@ def test_whatever_comes_before_it_an_answer_is_found(rubbish: bytes, step: int) 
     for at in range(0, len(stream), step):
         buffer += stream[at : at + step]
         while buffer:
-            one, done = link.answer_of(1)(buffer)
+            one, done = link.answer_framer(1)(buffer)
             assert 0 <= done <= len(buffer)
             buffer = buffer[done:]
             if one is None and not done:
@@ -67,12 +67,12 @@ def test_whatever_a_sound_telegram_says_stays_within_the_ranges(
 ) -> None:
     head = HEAD[:7] + bytes((medium, 0, status, 0, 0))
     try:
-        found = explain([framed(8, 1, 0x72, head + body)])
+        found = explain([long_frame(8, 1, 0x72, head + body)])
     except DataError:
         return
     for point in DRIVER.points:
         sample = found.get(point.key, Bad(Reason.SILENT))
-        value = sample.value if isinstance(sample, Doubt) else sample
+        value = sample.value if isinstance(sample, UncertainValue) else sample
         assert isinstance(value, Bad) or point.low <= float(value) <= point.high
 
 
@@ -85,10 +85,14 @@ def test_every_flipped_bit_is_noticed() -> None:
 
 
 def test_echoes_and_telegrams_of_others_are_passed_over() -> None:
-    noise = link.short(0x7B, 1) + framed(8, 2, 0x72, HEAD) + framed(0x53, 1, 0x52, bytes(8))
-    assert link.answer_of(1)(noise + GOOD) == (GOOD, len(noise + GOOD))
-    assert link.answer_of(1)(noise)[0] is None
-    assert link.answer_of(link.SELECTED)(GOOD) == (GOOD, len(GOOD))
+    noise = (
+        link.short_frame(0x7B, 1)
+        + long_frame(8, 2, 0x72, HEAD)
+        + long_frame(0x53, 1, 0x52, bytes(8))
+    )
+    assert link.answer_framer(1)(noise + GOOD) == (GOOD, len(noise + GOOD))
+    assert link.answer_framer(1)(noise)[0] is None
+    assert link.answer_framer(link.SELECTED)(GOOD) == (GOOD, len(GOOD))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +116,7 @@ def test_echoes_and_telegrams_of_others_are_passed_over() -> None:
 def test_records_are_taken_apart(
     hexes: str, storage: int, tariff: int, subunit: int, value: float | None
 ) -> None:
-    found, more = records(b"\x2f" + bytes.fromhex(hexes) + b"\x01\x5b\x07\x1f\x99")
+    found, more = parse_records(b"\x2f" + bytes.fromhex(hexes) + b"\x01\x5b\x07\x1f\x99")
     assert more
     assert len(found) == 2
     assert (found[1].vif, found[1].value) == ((0x5B,), 7)
@@ -125,7 +129,7 @@ def test_records_are_taken_apart(
                                    "84" + "80" * 10 + "0003", "04" + "ff" * 12])  # fmt: skip
 def test_torn_records_are_a_data_error(hexes: str) -> None:
     with pytest.raises(DataError):
-        records(bytes.fromhex(hexes))
+        parse_records(bytes.fromhex(hexes))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +147,7 @@ def test_torn_records_are_a_data_error(hexes: str) -> None:
     ],
 )  # fmt: skip
 def test_units_are_what_the_standard_says(vif: str, stem: str, want: float) -> None:
-    told = meaning(tuple(bytes.fromhex(vif)))
+    told = vif_meaning(tuple(bytes.fromhex(vif)))
     assert told is not None
     assert told.stem == stem
     assert float(told.factor) == pytest.approx(want)
@@ -151,7 +155,7 @@ def test_units_are_what_the_standard_says(vif: str, stem: str, want: float) -> N
 
 @pytest.mark.parametrize("vif", ["6d", "78", "7f", "ff01", "fd3a", "ab22", "abff04", "abff", "fd"])
 def test_other_units_and_qualified_ones_are_left_alone(vif: str) -> None:
-    assert meaning(tuple(bytes.fromhex(vif))) is None
+    assert vif_meaning(tuple(bytes.fromhex(vif))) is None
 
 
 # frames of rscada/libmbus (f09d613, test/test-frames), with what it makes of them (.norm.xml)
@@ -192,7 +196,7 @@ def test_a_signature_of_old_is_no_encryption(frame: str, want: dict[str, Sample]
 
 @pytest.mark.parametrize("word", range(256))
 def test_a_mode_of_encryption_that_there_is_is_refused(word: int) -> None:
-    frame = framed(8, 1, 0x72, HEAD[:-1] + bytes([word]) + bytes.fromhex("0c0356341200"))
+    frame = long_frame(8, 1, 0x72, HEAD[:-1] + bytes([word]) + bytes.fromhex("0c0356341200"))
     if 1 <= word & 0x1F <= 15:
         with pytest.raises(DataError, match="encrypts") as caught:
             explain([frame])
@@ -226,7 +230,7 @@ def test_phases_that_nobody_names_are_not_the_whole() -> None:
     ],
 )
 def test_a_description_that_stands_twice_is_bad(bodies: tuple[str, ...], power: Sample) -> None:
-    frames = [framed(8, 1, 0x72, HEAD + bytes.fromhex(one)) for one in bodies]
+    frames = [long_frame(8, 1, 0x72, HEAD + bytes.fromhex(one)) for one in bodies]
     found = explain(frames)
     assert found["power"] == power
     again = explain([*frames, *frames])  # a meter that ignores the frame count bit
@@ -243,10 +247,10 @@ async def test_all_telegrams_of_a_meter_are_read_and_each_reading_begins_anew() 
     for _ in range(2):
         line.written.clear()
         assert await read(device) == values
-        asked = [link.short(c, 7) for c in (0x40, 0x7B, 0x5B, 0x7B, 0x5B)]
+        asked = [link.short_frame(c, 7) for c in (0x40, 0x7B, 0x5B, 0x7B, 0x5B)]
         assert line.written == asked
     assert device.identity == "KRB 12345678"
-    assert isinstance(device, Telling)
+    assert isinstance(device, SelfReporting)
 
 
 async def test_a_meter_is_found_by_its_number_among_others() -> None:
@@ -265,11 +269,11 @@ async def test_a_meter_is_found_by_its_number_among_others() -> None:
 async def test_a_late_telegram_of_another_is_not_that_of_the_meter_that_was_selected() -> None:
     """Whoever is selected answers as 253: only the number says who it is."""
 
-    late = framed(8, 1, 0x72, HEAD + bytes.fromhex("022b1111"))
+    late = long_frame(8, 1, 0x72, HEAD + bytes.fromhex("022b1111"))
 
     class Late(Wired[Meter]):
         async def frame(
-            self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+            self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False
         ) -> bytes:
             found = cut(late)[0] if link.is_request(write) else None
             return found or await super().frame(cut, timeout_s, write)
@@ -297,7 +301,7 @@ async def test_the_status_byte_becomes_health() -> None:
     assert set(device.health) == {Condition.BATTERY, Condition.DEVICE}
     assert "203" in device.health[Condition.DEVICE]
     meter.status, meter.flags = 0x08, 0
-    assert await read(device) == {"power": Doubt(5.0, Reason.FAULT)}
+    assert await read(device) == {"power": UncertainValue(5.0, Reason.FAULT)}
     assert "permanent" in device.health[Condition.DEVICE]
 
 
@@ -351,14 +355,14 @@ def test_documented_telegrams_mean_what_others_made_of_them() -> None:
     }  # fmt: skip
     telegrams = {v["id"]: bytes.fromhex(v["raw_hex"]) for v in _vectors()}
     for name, (identity, values) in want.items():
-        assert link.answer_of(link.SELECTED)(telegrams[name])[0] == telegrams[name]
+        assert link.answer_framer(link.SELECTED)(telegrams[name])[0] == telegrams[name]
         found = explain([telegrams[name]])
         assert {key: found[key] for key in values} == pytest.approx(values)
-        told = telegram(telegrams[name])
+        told = parse_telegram(telegrams[name])
         assert (told.identity, told.medium, told.more) == (identity, ELECTRICITY, False)
 
 
 def test_documented_requests_are_what_is_sent() -> None:
-    sent = {link.short(0x40, 1).hex(), link.short(0x5B, 1).hex(), link.ACK.hex()}
+    sent = {link.short_frame(0x40, 1).hex(), link.short_frame(0x5B, 1).hex(), link.ACK.hex()}
     told = {v["raw_hex"] for v in _vectors() if len(v["raw_hex"]) <= 10}
     assert told == sent

@@ -7,11 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.chips._crc16 import arc, kermit, x25
-from drivers.chips._obis import Obis, from_bytes, parse, serial
-from drivers.chips._obis_registers import Registers
-from drivers.chips._obis_values import POINTS, Reading, convert, meaning, points, samples
-from drivers.meters.register_map import load
-from edge.core import Bad, Doubt, Kind, Quantity, Reason, Sample
+from drivers.chips._obis import Obis, from_bytes, parse_obis, serial_number
+from drivers.chips._obis_registers import TariffRegisters
+from drivers.chips._obis_values import (
+    POINTS,
+    ObisReading,
+    convert,
+    known_points,
+    obis_meaning,
+    obis_samples,
+)
+from drivers.meters.register_map import load_register_map
+from edge.core import Bad, PointKind, Quantity, Reason, Sample, UncertainValue
 
 IMPORT = Obis(1, 0, 1, 8, 0)
 ADDRESS, RANGE = Bad(Reason.ADDRESS), Bad(Reason.RANGE)
@@ -21,7 +28,7 @@ ADDRESS, RANGE = Bad(Reason.ADDRESS), Bad(Reason.RANGE)
     "text", ["1-0:1.8.0*255", "1-0:1.8.0", "1.8.0", "1.0.1.8.0.255", "0100010800FF", "1.8.0&255"]
 )
 def test_a_code_has_many_spellings(text: str) -> None:
-    assert parse(text) == IMPORT
+    assert parse_obis(text) == IMPORT
 
 
 @pytest.mark.parametrize(
@@ -34,37 +41,37 @@ def test_a_code_has_many_spellings(text: str) -> None:
     ],
 )
 def test_letters_and_months_past_are_read(text: str, code: tuple[int, ...]) -> None:
-    assert parse(text) == code
+    assert parse_obis(text) == code
 
 
 @pytest.mark.parametrize("text", ["", "1", "1.8.0.", "256.8.0", "1-0:", "x.8.0", "1.8.0 ", "١.8.0"])
 def test_what_is_no_code_is_none(text: str) -> None:
-    assert parse(text) is None
+    assert parse_obis(text) is None
 
 
 @given(st.text(max_size=24))
 def test_any_text_is_a_code_or_none(text: str) -> None:
-    code = parse(text)
+    code = parse_obis(text)
     assert code is None or all(0 <= group <= 255 for group in code)
 
 
 @given(st.tuples(*[st.integers(0, 255)] * 6))
 def test_a_code_is_written_as_it_is_read(groups: tuple[int, ...]) -> None:
     code = Obis(*groups)
-    assert parse(str(code)) == code
+    assert parse_obis(str(code)) == code
     assert from_bytes(bytes(code)) == code
-    assert parse(bytes(code).hex()) == code
+    assert parse_obis(bytes(code).hex()) == code
 
 
 def test_a_value_of_a_past_month_is_not_the_value_of_now() -> None:
-    assert meaning(IMPORT) is not None
-    assert meaning(IMPORT._replace(f=3)) is None
-    assert meaning(IMPORT._replace(a=7)) is None
-    assert meaning(Obis(1, 0, 1, 7, 255)) == meaning(Obis(1, 0, 1, 7, 0))
+    assert obis_meaning(IMPORT) is not None
+    assert obis_meaning(IMPORT._replace(f=3)) is None
+    assert obis_meaning(IMPORT._replace(a=7)) is None
+    assert obis_meaning(Obis(1, 0, 1, 7, 255)) == obis_meaning(Obis(1, 0, 1, 7, 0))
 
 
 def test_the_points_are_those_of_the_modbus_meters() -> None:
-    modbus = {r.point.key: r.point for r in load("sdm630").registers}
+    modbus = {r.point.key: r.point for r in load_register_map("sdm630").registers}
     for key in POINTS.keys() & modbus.keys():
         assert POINTS[key].quantity is modbus[key].quantity
         assert POINTS[key].kind is modbus[key].kind
@@ -95,17 +102,22 @@ def test_the_points_are_those_of_the_modbus_meters() -> None:
 def test_a_value_is_converted_into_the_unit_of_its_point(
     key: str, value: Decimal | int | None, unit: str | int, want: float | None
 ) -> None:
-    assert convert(Reading(IMPORT, value, unit), POINTS[key]) == want
+    assert convert(ObisReading(IMPORT, value, unit), POINTS[key]) == want
 
 
 def test_primary_values_of_high_voltage_count() -> None:
-    told = [Reading(Obis(1, 0, 32, 7, 0), 63_500, "V"), Reading(Obis(1, 0, 52, 7, 0), 200, "kV")]
-    assert samples(points("voltage_l1", "voltage_l2"), told) == (63_500.0, RANGE)
+    told = [
+        ObisReading(Obis(1, 0, 32, 7, 0), 63_500, "V"),
+        ObisReading(Obis(1, 0, 52, 7, 0), 200, "kV"),
+    ]
+    assert obis_samples(known_points("voltage_l1", "voltage_l2"), told) == (63_500.0, RANGE)
 
 
 def _power(*readings: tuple[str, str]) -> object:
-    told = [Reading(parse(code) or IMPORT, Decimal(value), "W") for code, value in readings]
-    return samples(points("power"), told)[0]
+    told = [
+        ObisReading(parse_obis(code) or IMPORT, Decimal(value), "W") for code, value in readings
+    ]
+    return obis_samples(known_points("power"), told)[0]
 
 
 def test_taken_and_given_power_become_one_number_with_a_sign() -> None:
@@ -115,20 +127,22 @@ def test_taken_and_given_power_become_one_number_with_a_sign() -> None:
     assert _power(("2.7.0", "5")) == -5
     assert _power(("1.7.0", "9"), ("16.7.0", "7")) == 7
     assert _power(("3.7.0", "9")) == ADDRESS
-    bad = Reading(Obis(1, 0, 2, 7, 0), None)
-    assert samples(points("power"), [Reading(Obis(1, 0, 1, 7, 0), 1), bad]) == (RANGE,)
+    bad = ObisReading(Obis(1, 0, 2, 7, 0), None)
+    assert obis_samples(known_points("power"), [ObisReading(Obis(1, 0, 1, 7, 0), 1), bad]) == (
+        RANGE,
+    )
 
 
 def test_the_first_of_two_values_counts_and_what_cannot_be_is_out_of_range() -> None:
-    both = [Reading(IMPORT, 5, "kWh"), Reading(IMPORT, 6, "kWh")]
-    assert samples(points("energy_import", "energy_export"), both) == (5.0, ADDRESS)
-    assert samples(points("energy_import"), [Reading(IMPORT, -1, "kWh")]) == (RANGE,)
+    both = [ObisReading(IMPORT, 5, "kWh"), ObisReading(IMPORT, 6, "kWh")]
+    assert obis_samples(known_points("energy_import", "energy_export"), both) == (5.0, ADDRESS)
+    assert obis_samples(known_points("energy_import"), [ObisReading(IMPORT, -1, "kWh")]) == (RANGE,)
 
 
 @given(
     st.lists(
         st.builds(
-            Reading,
+            ObisReading,
             st.sampled_from(
                 [IMPORT, Obis(1, 0, 1, 7, 0), Obis(1, 0, 2, 7, 0), Obis(1, 0, 32, 7, 0)]
             ),
@@ -138,16 +152,16 @@ def test_the_first_of_two_values_counts_and_what_cannot_be_is_out_of_range() -> 
         max_size=6,
     )
 )
-def test_whatever_is_told_a_sample_is_in_range_or_bad(readings: list[Reading]) -> None:
+def test_whatever_is_told_a_sample_is_in_range_or_bad(readings: list[ObisReading]) -> None:
     wanted = tuple(POINTS.values())
-    for point, sample in zip(wanted, samples(wanted, readings), strict=True):
+    for point, sample in zip(wanted, obis_samples(wanted, readings), strict=True):
         assert isinstance(sample, Bad) or point.low <= float(sample) <= point.high  # type: ignore[arg-type]
 
 
 def test_tariffs_of_two_channels_are_no_sum() -> None:
     def total(*told: tuple[int, int, int]) -> Sample:
-        readings = (Reading(Obis(1, b, 1, 8, e), value, "kWh") for b, e, value in told)
-        return samples(points("energy_import"), readings)[0]
+        readings = (ObisReading(Obis(1, b, 1, 8, e), value, "kWh") for b, e, value in told)
+        return obis_samples(known_points("energy_import"), readings)[0]
 
     assert total((0, 1, 100), (0, 2, 200), (1, 1, 5), (1, 2, 6)) == 300.0
     assert total((0, 1, 100), (1, 2, 777)) == ADDRESS
@@ -155,18 +169,18 @@ def test_tariffs_of_two_channels_are_no_sum() -> None:
 
 
 def test_a_sum_of_tariffs_is_always_of_the_same_ones() -> None:
-    registers = Registers()
+    registers = TariffRegisters()
 
     def total(*tariffs: int, meter: str = "1") -> Sample:
-        readings = [Reading(Obis(1, 0, 1, 8, e), 100, "kWh") for e in tariffs]
-        return registers.samples(meter, points("energy_import"), readings)[0]
+        readings = [ObisReading(Obis(1, 0, 1, 8, e), 100, "kWh") for e in tariffs]
+        return registers.samples(meter, known_points("energy_import"), readings)[0]
 
     assert total(1, 2) == 200.0
-    assert total(1, 2, 3) == Doubt(300.0, Reason.GAP)  # another register than before
+    assert total(1, 2, 3) == UncertainValue(300.0, Reason.GAP)  # another register than before
     assert total(1, 2, 3) == 300.0
     assert total(1, 2) == total() == ADDRESS
     assert total(1, 2, 3) == 300.0
-    assert total(0, 1, 2) == Doubt(100.0, Reason.GAP)  # it tells the whole after all
+    assert total(0, 1, 2) == UncertainValue(100.0, Reason.GAP)  # it tells the whole after all
     assert total(0) == 100.0
     assert total(1, 2, 3) == ADDRESS
     assert total(255) == 100.0
@@ -174,16 +188,16 @@ def test_a_sum_of_tariffs_is_always_of_the_same_ones() -> None:
 
 
 def test_totals_are_totals() -> None:
-    assert POINTS["energy_import_t1"].kind is Kind.TOTAL
-    assert POINTS["power"].kind is Kind.GAUGE
+    assert POINTS["energy_import_t1"].kind is PointKind.TOTAL
+    assert POINTS["power"].kind is PointKind.GAUGE
     assert POINTS["apparent_power"].quantity is Quantity.APPARENT_POWER
 
 
 def test_a_serial_number_is_found_under_its_best_code() -> None:
     told = {Obis(1, 0, 0, 0, 0): " 42 ", Obis(0, 0, 96, 1, 255): "7\x00é8"}
-    assert serial(told) == "78"
-    assert serial({Obis(1, 0, 0, 0, 0): " 42 "}) == "42"
-    assert serial({IMPORT: "42"}) == ""
+    assert serial_number(told) == "78"
+    assert serial_number({Obis(1, 0, 0, 0, 0): " 42 "}) == "42"
+    assert serial_number({IMPORT: "42"}) == ""
 
 
 def test_the_checksums_have_their_check_values() -> None:

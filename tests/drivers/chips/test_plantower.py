@@ -12,8 +12,8 @@ from drivers.sim import pms3003 as sim3003
 from drivers.sim import pms5003 as sim5003
 from drivers.sim import pms5003t as sim5003t
 from drivers.sim import pms7003 as sim7003
-from drivers.sim._plantower import Form, Plantower
-from edge.core import Bad, BusError, Condition, DataError, Doubt, Reason, Telling
+from drivers.sim._plantower import Plantower, WordLayout
+from edge.core import Bad, BusError, Condition, DataError, Reason, SelfReporting, UncertainValue
 from tests.drivers.serialsim import SimSerial
 from tests.drivers.simbus import Now
 from tests.drivers.vectors import frame, vector
@@ -58,20 +58,20 @@ def drain(layout: Layout, data: bytes, step: int = 7) -> list[bytes]:
 
 
 @layouts
-def test_a_frame_is_found_between_rubbish(layout: Layout, form: Form) -> None:
+def test_a_frame_is_found_between_rubbish(layout: Layout, form: WordLayout) -> None:
     good = form.frame(VALUES)
     assert drain(layout, b"\x00\xff" + good + b"BM\x00" + good + b"\x42") == [good, good]
 
 
 @layouts
-def test_half_a_frame_does_not_cost_the_next_one(layout: Layout, form: Form) -> None:
+def test_half_a_frame_does_not_cost_the_next_one(layout: Layout, form: WordLayout) -> None:
     good = form.frame(VALUES)
     for count in range(1, layout.size):
         assert drain(layout, good[:count] + good)[-1] == good
 
 
 @layouts
-def test_the_answer_to_a_command_is_passed_over(layout: Layout, form: Form) -> None:
+def test_the_answer_to_a_command_is_passed_over(layout: Layout, form: WordLayout) -> None:
     good = form.frame(VALUES)
     assert drain(layout, bytes.fromhex("424d0004e1010174") + good) == [good]
 
@@ -79,7 +79,7 @@ def test_the_answer_to_a_command_is_passed_over(layout: Layout, form: Form) -> N
 @layouts
 @given(st.binary(max_size=300), st.integers(1, 64))
 def test_whatever_comes_the_buffer_stays_small_and_a_frame_behind_it_is_found(
-    layout: Layout, form: Form, rubbish: bytes, step: int
+    layout: Layout, form: WordLayout, rubbish: bytes, step: int
 ) -> None:
     good = form.frame(VALUES)
     assert good in drain(layout, rubbish + good + good, step)
@@ -88,7 +88,7 @@ def test_whatever_comes_the_buffer_stays_small_and_a_frame_behind_it_is_found(
 @layouts
 @given(st.lists(st.integers(0, 4), max_size=40))
 def test_beginnings_of_frames_do_not_confuse_it(
-    layout: Layout, form: Form, parts: list[int]
+    layout: Layout, form: WordLayout, parts: list[int]
 ) -> None:
     good, head = form.frame(VALUES), layout.head
     parts_of = [head, head[:1], head[:3], b"\x00", good[:20]]
@@ -97,7 +97,7 @@ def test_beginnings_of_frames_do_not_confuse_it(
 
 @layouts
 @given(st.binary(max_size=64))
-def test_rubbish_is_a_data_error(layout: Layout, form: Form, data: bytes) -> None:
+def test_rubbish_is_a_data_error(layout: Layout, form: WordLayout, data: bytes) -> None:
     with pytest.raises(DataError):
         layout.decode(data)
     with pytest.raises(DataError):
@@ -107,17 +107,17 @@ def test_rubbish_is_a_data_error(layout: Layout, form: Form, data: bytes) -> Non
 @layouts
 @given(st.binary(min_size=26, max_size=26))
 def test_whatever_a_whole_frame_says_stays_within_the_points_ranges(
-    layout: Layout, form: Form, counts: bytes
+    layout: Layout, form: WordLayout, counts: bytes
 ) -> None:
     body = layout.head + counts[: layout.size - 6]
     found = layout.decode(body + sum(body).to_bytes(2))
     for point, sample in zip(layout.points, found, strict=True):
-        value = sample.value if isinstance(sample, Doubt) else sample
+        value = sample.value if isinstance(sample, UncertainValue) else sample
         assert isinstance(value, Bad) or point.low <= float(value) <= point.high
 
 
 @layouts
-def test_every_flipped_bit_is_noticed(layout: Layout, form: Form) -> None:
+def test_every_flipped_bit_is_noticed(layout: Layout, form: WordLayout) -> None:
     good = form.frame(VALUES)
     for bit in range(len(good) * 8):
         wrong = bytearray(good)
@@ -142,7 +142,7 @@ async def test_zeros_and_silence_begin_the_warm_up_anew(
     now = Now()
     sensor = device(VALUES, zeros=1, clock=now)
     made = driver(SimSerial(sensor, now), settle_reads=2)
-    assert isinstance(made, Telling)
+    assert isinstance(made, SelfReporting)
     assert made.identity == ""
     await made.open()
 
@@ -150,7 +150,7 @@ async def test_zeros_and_silence_begin_the_warm_up_anew(
         now.s += sensor.every_s / 2  # so one frame is waiting, or the next is waited for
         return (await made.read())[0]
 
-    doubt = Doubt(5, Reason.WARMUP)
+    doubt = UncertainValue(5, Reason.WARMUP)
     assert [await next_one() for _ in range(4)] == [Bad(Reason.WARMUP), doubt, doubt, 5]
     assert made.health == {}
     sensor.power_cycle()
@@ -180,7 +180,7 @@ async def test_each_fault_is_seen_and_it_recovers(
         elif fault == "zeros":
             assert set(await made.read()) == {Bad(Reason.WARMUP)}
         elif fault == "error":
-            assert (await made.read())[1] == Doubt(8, Reason.FAULT)
+            assert (await made.read())[1] == UncertainValue(8, Reason.FAULT)
             assert Condition.DEVICE in made.health
         else:
             assert fault in ("half", "garbage")  # passed over

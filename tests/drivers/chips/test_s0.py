@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from drivers.chips.s0 import S0
-from drivers.sim.gpio_lines import Held, Line, Settings
+from drivers.sim.gpio_lines import RequestedLine, RequestSettings, SimLine
 from edge.core import ConfigError, Edge, LineSpec
 
 MS = 1_000_000
@@ -24,10 +24,12 @@ def test_what_would_lose_pulses_is_a_configuration_error(options: dict[str, Any]
 def test_the_shortest_pulses_with_bounce_are_counted_once_each() -> None:
     """30 ms on, 30 ms off, each change bouncing for 5 ms; a spike of 2 ms is no pulse."""
     s0 = S0("GPIO5")
-    line = Line(5, "GPIO5")
+    line = SimLine(5, "GPIO5")
     line.driven = True
     debounce_ns = round(s0.lines[0].debounce_s * 1e9)
-    held = Held(line, "test", Settings(edges="both", debounce_ns=debounce_ns), 1024, lambda: None)
+    held = RequestedLine(
+        line, "test", RequestSettings(edges="both", debounce_ns=debounce_ns), 1024, lambda: None
+    )
 
     for pulse in range(100):
         for start_ms, level in ((0, False), (30, True)):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from drivers.chips.scd41 import Scd41, decode, explain
 from drivers.sim import scd41 as sim
-from drivers.sim._sensirion import worded
+from drivers.sim._sensirion import with_checksums
 from edge.core import Bad, BusError, Condition, DataError, Reason, Sample
 from tests.drivers.simbus import Now, SimI2c
 
@@ -165,6 +165,6 @@ def test_the_collected_vectors() -> None:
     [(0, Bad(Reason.WARMUP)), (1, Bad(Reason.RANGE)), (249, Bad(Reason.RANGE)), (250, 250)],
 )
 def test_no_air_has_so_little_co2(ppm: int, want: object) -> None:
-    told = decode(worded(ppm.to_bytes(2) + b"\x66\x67\x5e\xb9"))
+    told = decode(with_checksums(ppm.to_bytes(2) + b"\x66\x67\x5e\xb9"))
     assert told[0] == want
     assert told[1] == pytest.approx(25.0, abs=0.01)

@@ -10,14 +10,14 @@ from drivers.chips.sds011 import (
     SIZE,
     VALUES,
     Sds011,
-    command,
-    cut,
     decode,
+    encode_command,
     explain,
+    framer_for,
     is_whole,
 )
 from drivers.sim.sds011 import Sds011 as Sensor
-from edge.core import Bad, BusError, Condition, DataError, Doubt, Reason, Telling
+from edge.core import Bad, BusError, Condition, DataError, Reason, SelfReporting, UncertainValue
 from tests.drivers.serialsim import SimSerial
 from tests.drivers.simbus import Now
 from tests.drivers.vectors import frame, vector
@@ -45,7 +45,7 @@ def test_whatever_comes_before_it_a_frame_is_found(rubbish: bytes, step: int) ->
     for at in range(0, len(stream), step):
         buffer += stream[at : at + step]
         while True:
-            one, done = cut(VALUES)(buffer)
+            one, done = framer_for(VALUES)(buffer)
             assert 0 <= done <= len(buffer)
             found += [one] if one else []
             buffer = buffer[done:]
@@ -79,19 +79,19 @@ def test_captured_frames_mean_what_others_made_of_them(name: str) -> None:
 
 def test_commands_are_those_of_others() -> None:
     for name, said in {
-        "active": command(2, 1, 0),
-        "query-mode": command(2, 1, 1),
-        "query": command(4),
-        "sleep": command(6, 1, 0),
-        "wake": command(6, 1, 1),
-        "firmware": command(7),
+        "active": encode_command(2, 1, 0),
+        "query-mode": encode_command(2, 1, 1),
+        "query": encode_command(4),
+        "sleep": encode_command(6, 1, 0),
+        "wake": encode_command(6, 1, 1),
+        "firmware": encode_command(7),
     }.items():
         assert frame(f"sds011-cmd-{name}") == said
         assert len(said) == COMMAND_SIZE
         assert is_whole(said)
         assert explain([said, GOOD])["pm2_5"] == 12.3
     with pytest.raises(DataError):
-        explain([command(4)])
+        explain([encode_command(4)])
 
 
 @pytest.mark.parametrize("mode", ["query", "active"])
@@ -102,7 +102,7 @@ async def test_it_is_woken_set_once_and_settles(mode: str) -> None:
     sensor.query, sensor.period_min = mode == "active", 5  # as somebody else left it
     sensor._since = now.s - 10
     device, _ = wired(sensor, now, mode=mode, settle_reads=2)
-    assert isinstance(device, Telling)
+    assert isinstance(device, SelfReporting)
     await device.open()
     assert not sensor.asleep
     assert (sensor.query, sensor.period_min, sensor.writes) == (mode == "query", 0, 2)
@@ -111,7 +111,7 @@ async def test_it_is_woken_set_once_and_settles(mode: str) -> None:
     for _ in range(4):
         now.s += 3
         seen.append((await device.read())[0])
-    doubt = Doubt(12.3, Reason.WARMUP)
+    doubt = UncertainValue(12.3, Reason.WARMUP)
     assert seen == (
         [Bad(Reason.WARMUP), doubt, doubt, 12.3] if mode == "query" else [doubt, doubt, 12.3, 12.3]
     )  # its zeros came before we asked

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from drivers.chips._kept import pack
+from drivers.chips._saved_state import pack_state
 from drivers.chips.sen55 import DRIVER, Sen55, decode
 from drivers.sim import sen55 as sim
 from edge.core import (
     Bad,
     BusError,
     Condition,
-    Doubt,
-    Keeping,
     Polled,
     Reason,
     Sample,
-    Telling,
+    SelfReporting,
+    Stateful,
+    UncertainValue,
 )
 from tests.drivers.simbus import Now, SimI2c
 
@@ -74,7 +74,7 @@ async def test_particles_are_in_doubt_for_thirty_samples_and_the_rest_is_not() -
     await rig.driver.open()
     for _ in range(30):
         found = await rig.poll()
-        assert found["pm2_5"] == Doubt(9.5, Reason.WARMUP)
+        assert found["pm2_5"] == UncertainValue(9.5, Reason.WARMUP)
         assert found["temperature"] == -3.205
     assert (await rig.poll())["pm2_5"] == 9.5
 
@@ -122,7 +122,7 @@ async def test_a_module_that_lost_power_is_started_again_by_open(lenient: bool) 
     rig.chip.power(True)
     rig.now.s += 2
     await rig.reopen()
-    assert (await rig.poll(2))["pm10"] == Doubt(13.3, Reason.WARMUP)
+    assert (await rig.poll(2))["pm10"] == UncertainValue(13.3, Reason.WARMUP)
 
 
 async def test_a_module_that_forgot_its_mode_unseen_is_stale_until_it_is_opened_again() -> None:
@@ -133,7 +133,7 @@ async def test_a_module_that_forgot_its_mode_unseen_is_stale_until_it_is_opened_
     rig.chip.power(True)
     assert set((await rig.poll()).values()) == {Bad(Reason.STALE)}
     await rig.reopen()
-    assert isinstance((await rig.poll(2))["pm1_0"], Doubt)
+    assert isinstance((await rig.poll(2))["pm1_0"], UncertainValue)
 
 
 async def test_a_disturbance_does_not_make_it_warm_up_again() -> None:
@@ -186,9 +186,9 @@ async def test_who_polls_in_haste_and_reopens_when_nothing_comes_still_gets_valu
             await rig.reopen()
         rig.now.s += 0.2
         found.append((await rig.driver.read())[1])
-        if isinstance(found[-1], Doubt):
+        if isinstance(found[-1], UncertainValue):
             break
-    assert found[-1] == Doubt(9.5, Reason.WARMUP)
+    assert found[-1] == UncertainValue(9.5, Reason.WARMUP)
 
 
 async def test_a_fan_that_stands_still_spoils_the_particles_until_it_turns_again() -> None:
@@ -213,7 +213,9 @@ async def test_a_part_that_gives_nothing_any_more_is_asked_why_at_once() -> None
     rig.chip.errors.add(6)
     found = await rig.poll()
     assert found["humidity"] == found["temperature"] == Bad(Reason.FAULT)
-    assert found["voc_index"] == Doubt(103.0, Reason.FAULT)  # it is corrected with the humidity
+    assert found["voc_index"] == UncertainValue(
+        103.0, Reason.FAULT
+    )  # it is corrected with the humidity
     assert found["pm2_5"] == 9.5
 
 
@@ -223,7 +225,7 @@ async def test_a_flipped_bit_spoils_one_point_only() -> None:
     await rig.poll()
     answers = iter([b for b in (0, 1)])
     # the answer to data-ready is whole, the measured values are not
-    rig.chip.damage = lambda answer: answer if next(answers) == 0 else sim.flip(30)(answer)
+    rig.chip.damage = lambda answer: answer if next(answers) == 0 else sim.flip_bit(30)(answer)
     found = await rig.poll()
     assert found["pm2_5"] == Bad(Reason.CRC)
     assert {k: v for k, v in found.items() if k != "pm2_5"} == pytest.approx(
@@ -245,7 +247,7 @@ async def test_the_fan_cleans_itself_and_says_so() -> None:
 
 async def test_status_words_and_warm_up_become_health() -> None:
     rig = Rig(settle_reads=3)
-    told: Telling = rig.driver
+    told: SelfReporting = rig.driver
     assert told.health == {}
     await rig.driver.open()
     assert told.identity == "SIMULATED"
@@ -263,7 +265,7 @@ async def test_status_words_and_warm_up_become_health() -> None:
 
 async def test_the_state_of_the_voc_algorithm_survives_a_restart() -> None:
     rig = Rig()
-    keeping: Keeping = rig.driver
+    keeping: Stateful = rig.driver
     await rig.driver.open()
     await rig.poll(60)
     assert keeping.kept() == b""  # not worth it yet
@@ -293,7 +295,7 @@ async def test_a_state_that_is_old_or_of_another_module_is_not_used(
     age_s: float, serial: str, spoil: bytes
 ) -> None:
     rig = Rig(serial=serial)
-    rig.driver.restore(pack("SIMULATED", (12_000).to_bytes(8)) + spoil, age_s)
+    rig.driver.restore(pack_state("SIMULATED", (12_000).to_bytes(8)) + spoil, age_s)
     await rig.driver.open()
     await rig.poll(61)
     assert rig.chip.learnt_s < 100

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from drivers.chips._kept import pack
+from drivers.chips._saved_state import pack_state
 from drivers.chips.sen66 import WEEK_READS, Sen66, decode
 from drivers.sim import sen66 as sim
-from drivers.sim._sensirion import worded
-from edge.core import Bad, BusError, Condition, Doubt, Reason, Sample
+from drivers.sim._sensirion import with_checksums
+from edge.core import Bad, BusError, Condition, Reason, Sample, UncertainValue
 from tests.drivers.simbus import Now, SimI2c
 
 VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
@@ -54,7 +54,7 @@ async def test_after_power_on_gases_come_one_after_the_other() -> None:
     rig = Rig(settle_reads=2, powered_s=0.2)
     await rig.driver.open()
     found = await rig.poll(2)
-    assert found["pm10"] == Doubt(13.3, Reason.WARMUP)
+    assert found["pm10"] == UncertainValue(13.3, Reason.WARMUP)
     assert found["humidity"] == 45.53
     assert {found[k] for k in ("co2", "voc_index", "nox_index")} == {Bad(Reason.WARMUP)}
     found = await rig.poll(10)
@@ -95,7 +95,7 @@ async def test_each_status_bit_spoils_its_own_and_names_the_part(
     rig.chip.errors.add(bit)
     found = await rig.poll(12)
     assert {k for k, s in found.items() if s == Bad(Reason.FAULT)} == bad
-    assert {k for k, s in found.items() if s == Doubt(VALUES[k], Reason.FAULT)} == doubt
+    assert {k for k, s in found.items() if s == UncertainValue(VALUES[k], Reason.FAULT)} == doubt
     assert set(rig.driver.health) == {condition}
     rig.chip.errors.clear()
     assert await rig.poll(24) == pytest.approx(VALUES, abs=1e-9)
@@ -104,11 +104,11 @@ async def test_each_status_bit_spoils_its_own_and_names_the_part(
 
 async def test_the_state_of_its_voc_algorithm_is_given_back_after_a_power_cut() -> None:
     rig = Rig()
-    rig.driver.restore(pack("SIMULATED", (12_000).to_bytes(8)), 30.0)
+    rig.driver.restore(pack_state("SIMULATED", (12_000).to_bytes(8)), 30.0)
     await rig.driver.open()
     assert rig.chip.learnt_s >= 12_000
     other = Rig()
-    other.driver.restore(pack("ANOTHER", (12_000).to_bytes(8)), 30.0)
+    other.driver.restore(pack_state("ANOTHER", (12_000).to_bytes(8)), 30.0)
     await other.driver.open()
     assert other.chip.learnt_s < 1
 
@@ -130,7 +130,7 @@ def test_decode_agrees_with_the_collected_vectors(vector: str) -> None:
     [(0, Bad(Reason.WARMUP)), (1, Bad(Reason.RANGE)), (249, Bad(Reason.RANGE)), (250, 250)],
 )
 def test_no_air_has_so_little_co2(ppm: int, want: object) -> None:
-    assert decode(worded(b"\0\x10" * 8 + ppm.to_bytes(2)))[-1] == want
+    assert decode(with_checksums(b"\0\x10" * 8 + ppm.to_bytes(2)))[-1] == want
 
 
 # --- its fan -------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ async def test_what_cannot_be_used_is_not(kept: bytes) -> None:
 
 async def test_what_it_has_learnt_is_worth_keeping_after_a_cleaning_too() -> None:
     rig = Rig(clean_reads=200)
-    rig.driver.restore(b"dust 0\n" + pack("SIMULATED", (12_000).to_bytes(8)), 30.0)
+    rig.driver.restore(b"dust 0\n" + pack_state("SIMULATED", (12_000).to_bytes(8)), 30.0)
     await rig.driver.open()
     await rig.poll(61)
     assert rig.driver.kept()

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from drivers.chips import sgp41
 from drivers.chips._gas_index import GasIndex
-from drivers.chips._kept import pack
-from drivers.chips.sgp41 import CONDITION, MEASURE, Sgp41, decode, request
+from drivers.chips._saved_state import pack_state
+from drivers.chips.sgp41 import CONDITION, MEASURE, Sgp41, decode, encode_request
 from drivers.sim import sgp41 as sim
 from drivers.sim.i2c import Nack
-from edge.core import Bad, BusError, Condition, ConfigError, DataError, Keeping, Reason, Sample
+from edge.core import Bad, BusError, Condition, ConfigError, DataError, Reason, Sample, Stateful
 from tests.drivers.simbus import Now, SimI2c
 
 VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
@@ -112,7 +112,7 @@ async def test_a_lost_second_repeats_the_index_and_a_damaged_word_is_bad() -> No
     rig = Rig()
     await rig.driver.open()
     await rig.poll(60)
-    rig.chip.damage = sim.flip(26)
+    rig.chip.damage = sim.flip_bit(26)
     found = await rig.poll()
     assert found[1] == found[3] == Bad(Reason.CRC)
     assert isinstance(found[0], int)
@@ -124,7 +124,7 @@ async def test_a_lost_second_repeats_the_index_and_a_damaged_word_is_bad() -> No
 async def test_what_it_has_learnt_survives_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sgp41, "LEARNT_READS", 600)
     rig = Rig()
-    keeping: Keeping = rig.driver
+    keeping: Stateful = rig.driver
     await rig.driver.open()
     await rig.poll(599)
     assert keeping.kept() == b""
@@ -151,12 +151,12 @@ async def test_what_it_has_learnt_survives_a_restart(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("kept", "age_s"),
     [
-        (pack("19088743", b"\0\0\x27\x10\0\0\0\x31"), 601.0),
-        (pack("19088743", b"\0\0\x27\x10\0\0\0\x31"), -1.0),
-        (pack("1", b"\0\0\x27\x10\0\0\0\x31"), 1.0),
-        (pack("19088743", b"\0\0\x27\x10\0\0\0"), 1.0),
-        (pack("19088743", b"\x7f\0\x27\x10\0\0\0\x31"), 1.0),
-        (pack("19088743", b"\0\0\x27\x10\xff\0\0\x31"), 1.0),
+        (pack_state("19088743", b"\0\0\x27\x10\0\0\0\x31"), 601.0),
+        (pack_state("19088743", b"\0\0\x27\x10\0\0\0\x31"), -1.0),
+        (pack_state("1", b"\0\0\x27\x10\0\0\0\x31"), 1.0),
+        (pack_state("19088743", b"\0\0\x27\x10\0\0\0"), 1.0),
+        (pack_state("19088743", b"\x7f\0\x27\x10\0\0\0\x31"), 1.0),
+        (pack_state("19088743", b"\0\0\x27\x10\xff\0\0\x31"), 1.0),
         (b"\xff" * 5000, 1.0),
     ],
 )
@@ -201,8 +201,8 @@ def test_the_collected_vectors() -> None:
     if not VECTORS.exists():
         pytest.skip("the collected vectors are not here")
     found = {v["id"]: v for v in json.loads(VECTORS.read_text())["vectors"]}
-    assert request(CONDITION, 50, 25).hex() == found["sgp41-conditioning"]["raw_hex"]
-    assert request(MEASURE, 45, 10).hex() == found["sgp41-measure-compensated"]["raw_hex"]
+    assert encode_request(CONDITION, 50, 25).hex() == found["sgp41-conditioning"]["raw_hex"]
+    assert encode_request(MEASURE, 45, 10).hex() == found["sgp41-measure-compensated"]["raw_hex"]
     read = found["sgp41-read"]
     assert decode(bytes.fromhex(read["raw_hex"])) == tuple(read["decoded"].values())
 

@@ -62,7 +62,7 @@ async def test_faults_come_out_as_what_they_are() -> None:
     _, chip, bus = rig()
     driver = Sht4x(bus)
     await driver.open()
-    chip.damage = sim.flip(25)
+    chip.damage = sim.flip_bit(25)
     temperature, humidity = await driver.read()
     assert temperature == pytest.approx(20.0, abs=0.002)
     assert humidity == Bad(Reason.CRC)

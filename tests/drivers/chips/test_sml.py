@@ -3,9 +3,19 @@
 import pytest
 
 from drivers.chips.sml import Sml, explain
-from drivers.sim.sml import FAULTS, NOTHING, WH, framed, listed, message, octets, signed, unsigned
+from drivers.sim.sml import (
+    FAULTS,
+    NOTHING,
+    WH,
+    encode_frame,
+    encode_list,
+    encode_message,
+    encode_octets,
+    signed,
+    unsigned,
+)
 from drivers.sim.sml import Sml as Meter
-from edge.core import Bad, BusError, Condition, DataError, Reason, Sample, Telling
+from edge.core import Bad, BusError, Condition, DataError, Reason, Sample, SelfReporting
 from tests.drivers.bench import SerialWire
 from tests.drivers.chips.sml_frames import ENERGY, POWER, SERVER, answer, entry
 from tests.drivers.known import read
@@ -33,7 +43,7 @@ DZG = "0a01445a47000282225e"
         (ENERGY, unsigned(5, 1), unsigned(255, 1), NOTHING, RANGE),
         (ENERGY, unsigned(5, 1), NOTHING, NOTHING, RANGE),
         (ENERGY, NOTHING, unsigned(30, 1), NOTHING, ADDRESS),
-        (ENERGY, octets(b"5"), unsigned(30, 1), NOTHING, ADDRESS),
+        (ENERGY, encode_octets(b"5"), unsigned(30, 1), NOTHING, ADDRESS),
         ("010001080063", unsigned(5, 1), unsigned(30, 1), NOTHING, ADDRESS),  # of the past
         ("0100010800", unsigned(5, 1), unsigned(30, 1), NOTHING, ADDRESS),
     ],
@@ -42,21 +52,21 @@ def test_a_number_comes_in_its_unit_or_not_at_all(
     code: str, value: bytes, unit: bytes, scaler: bytes, want: Sample
 ) -> None:
     other = entry(POWER, signed(1, 1), unsigned(27, 1))
-    frame = framed(answer(entry(code, value, unit, scaler), other))
+    frame = encode_frame(answer(entry(code, value, unit, scaler), other))
     assert explain([frame])["energy_import"] == want
 
 
-@pytest.mark.parametrize("wrong", [octets(b"\x01"), b"\x42\x01", listed(NOTHING)])
+@pytest.mark.parametrize("wrong", [encode_octets(b"\x01"), b"\x42\x01", encode_list(NOTHING)])
 def test_a_unit_or_a_power_of_ten_that_is_no_number_spoils_the_list(wrong: bytes) -> None:
     for told in ((wrong, NOTHING), (unsigned(WH, 1), wrong)):
         with pytest.raises(DataError):
-            explain([framed(answer(entry(ENERGY, unsigned(5, 1), *told)))])
+            explain([encode_frame(answer(entry(ENERGY, unsigned(5, 1), *told)))])
 
 
 def test_a_frame_without_numbers_is_stale() -> None:
     for entries in ((), (entry(ENERGY, NOTHING),)):
         with pytest.raises(DataError) as caught:
-            explain([framed(answer(*entries))])
+            explain([encode_frame(answer(*entries))])
         assert caught.value.reason is Reason.STALE
 
 
@@ -64,8 +74,8 @@ async def test_several_lists_in_one_frame_belong_together() -> None:
     power = entry(POWER, signed(-7, 1), unsigned(27, 1))
     first = answer(entry(ENERGY, unsigned(5000, 4)))
     second = answer(entry(ENERGY, unsigned(9, 1)), power, server=b"OTHER")
-    other = message(9, 0xFF01, listed(NOTHING))
-    device = Sml(SerialWire([framed(first + other + second)]))
+    other = encode_message(9, 0xFF01, encode_list(NOTHING))
+    device = Sml(SerialWire([encode_frame(first + other + second)]))
     assert await read(device) == {"energy_import": 5.0, "power": -7.0}
     assert device.identity == "1KST0003160491"
 
@@ -76,7 +86,7 @@ async def test_several_lists_in_one_frame_belong_together() -> None:
 async def test_the_newest_frame_counts_and_says_who_sent_it() -> None:
     device = Sml(SerialWire([Meter(VALUES).frame()]))
     assert await read(device) == pytest.approx(VALUES)
-    assert isinstance(device, Telling)
+    assert isinstance(device, SelfReporting)
     assert device.identity == "1KST0003160491"
     assert device.health == {}
     swapped = Meter({"energy_import": 3.0}, server="0a01445a470000000042").frame()
@@ -91,7 +101,7 @@ async def test_the_newest_frame_counts_and_says_who_sent_it() -> None:
 async def test_without_a_number_among_the_values_the_server_is_known(
     server: bytes, want: str
 ) -> None:
-    device = Sml(SerialWire([framed(answer(entry(ENERGY, unsigned(5, 1)), server=server))]))
+    device = Sml(SerialWire([encode_frame(answer(entry(ENERGY, unsigned(5, 1)), server=server))]))
     await device.read()
     assert device.identity == want
 
@@ -123,15 +133,15 @@ async def test_status_words_become_health(status: int, want: dict[Condition, str
 def meter(*told: tuple[str, int | None, int, int, int]) -> dict[str, Sample]:
     """What is made of (C.D.E, value, scaler, unit, status); what is not told is left out."""
     entries = [
-        listed(
-            octets(bytes((1, 0, *map(int, code.split(".")), 255))),
+        encode_list(
+            encode_octets(bytes((1, 0, *map(int, code.split(".")), 255))),
             unsigned(status, 4) if status else NOTHING, NOTHING,
             unsigned(unit, 1), signed(scaler, 1),
             NOTHING if value is None else signed(value, 5), NOTHING,
         )
         for code, value, scaler, unit, status in told
     ]  # fmt: skip
-    return {k: s for k, s in explain([framed(answer(*entries))]).items() if s != ADDRESS}
+    return {k: s for k, s in explain([encode_frame(answer(*entries))]).items() if s != ADDRESS}
 
 
 @pytest.mark.parametrize(
@@ -209,8 +219,8 @@ async def test_a_number_that_is_told_now_and_then_is_no_other_meter() -> None:
     def frame(listed_as: bytes = b"", server: bytes = SERVER) -> bytes:
         values = [entry(POWER, signed(1, 1), unsigned(27, 1))]
         if listed_as:
-            values.append(entry("0100600100ff", octets(listed_as)))
-        return framed(answer(*values, server=server))
+            values.append(entry("0100600100ff", encode_octets(listed_as)))
+        return encode_frame(answer(*values, server=server))
 
     frames = [frame(b"1EMH0012345678"), frame(), frame(b"1EMH0012345678")]
     for order in (frames, frames[1:]):  # whichever comes first

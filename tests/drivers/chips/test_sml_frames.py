@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from drivers.chips import _sml as wire
 from drivers.chips.sml import DRIVER, explain
-from drivers.sim.sml import ESCAPE, crc, framed, listed, octets, unsigned
+from drivers.sim.sml import ESCAPE, crc, encode_frame, encode_list, encode_octets, unsigned
 from edge.core import Bad, DataError
 from tests.drivers.chips.sml_frames import ENERGY, GOOD, answer, entry
 
@@ -17,7 +17,7 @@ def drain(data: bytes, step: int) -> list[bytes]:
     for at in range(0, len(data), step):
         buffer += data[at : at + step]
         while buffer:
-            one, done = wire.cut(buffer)
+            one, done = wire.next_frame(buffer)
             assert 0 <= done <= len(buffer)
             found += [one] if one is not None else []
             buffer = buffer[done:]
@@ -36,8 +36,8 @@ HELD = st.binary(max_size=40) | st.sampled_from(
 def test_a_frame_is_found_between_rubbish_whatever_it_holds(
     rubbish: bytes, held: bytes, step: int, kermit: bool
 ) -> None:
-    text = entry("0100600100ff", octets(held + ESCAPE + held))
-    frame = framed(answer(text, entry(ENERGY, unsigned(5, 1)), kermit=kermit), kermit)
+    text = entry("0100600100ff", encode_octets(held + ESCAPE + held))
+    frame = encode_frame(answer(text, entry(ENERGY, unsigned(5, 1)), kermit=kermit), kermit)
     found = drain(rubbish.replace(b"\x1b", b"\x1a") + frame + frame[:33] + frame, step)
     assert found == [frame, frame]
     values = wire.decode(frame)
@@ -46,7 +46,7 @@ def test_a_frame_is_found_between_rubbish_whatever_it_holds(
 
 def test_what_does_not_end_is_given_up() -> None:
     endless = wire.START + b"\x76" * 2 * wire.LIMIT
-    large = framed(answer(*[entry(ENERGY, unsigned(5, 8))] * 200))
+    large = encode_frame(answer(*[entry(ENERGY, unsigned(5, 8))] * 200))
     assert len(large) > wire.LIMIT
     for first in (endless, large, wire.START * 999, ESCAPE * 2500, large[:900]):
         for step in (61, len(first + GOOD)):
@@ -71,7 +71,10 @@ def test_padding_must_be_what_it_says() -> None:
 
 
 def test_every_flipped_bit_is_noticed() -> None:
-    for good in (GOOD, framed(answer(entry(ENERGY, unsigned(5, 1)), kermit=True), kermit=True)):
+    for good in (
+        GOOD,
+        encode_frame(answer(entry(ENERGY, unsigned(5, 1)), kermit=True), kermit=True),
+    ):
         for bit in range(8 * len(good)):
             wrong = bytearray(good)
             wrong[bit // 8] ^= 1 << bit % 8
@@ -82,9 +85,9 @@ def test_every_flipped_bit_is_noticed() -> None:
 def test_a_message_has_the_checksum_of_its_frame() -> None:
     one = entry(ENERGY, unsigned(5, 1))
     for kermit in (False, True):
-        assert explain([framed(answer(one, kermit=kermit), kermit)])["energy_import"] == 0.005
+        assert explain([encode_frame(answer(one, kermit=kermit), kermit)])["energy_import"] == 0.005
         with pytest.raises(DataError, match="CRC"):
-            explain([framed(answer(one, kermit=not kermit), kermit)])
+            explain([encode_frame(answer(one, kermit=not kermit), kermit)])
 
 
 def test_a_leading_zero_of_a_checksum_may_be_left_out() -> None:
@@ -92,7 +95,7 @@ def test_a_leading_zero_of_a_checksum_may_be_left_out() -> None:
         told = answer(entry(ENERGY, unsigned(count, 2)))
         if told[-3] == 0:
             short = told[:-4] + b"\x62" + told[-2:]
-            assert explain([framed(short)])["energy_import"] == count / 1000
+            assert explain([encode_frame(short)])["energy_import"] == count / 1000
             return
     pytest.fail("no such checksum")
 
@@ -114,10 +117,12 @@ BODIES = st.one_of(
 @given(BODIES, st.booleans())
 def test_whatever_a_sound_frame_holds_is_a_data_error_or_in_range(body: bytes, whole: bool) -> None:
     """With right checksums, of the frame and of a message around it."""
-    head = b"\x76" + octets(b"1") + b"\x62\x00\x62\x00" + listed(unsigned(0x0701, 2), body)
+    head = (
+        b"\x76" + encode_octets(b"1") + b"\x62\x00\x62\x00" + encode_list(unsigned(0x0701, 2), body)
+    )
     for messages in (body, head + b"\x63" + crc(head) + b"\x00"):
         try:
-            found = explain([framed(messages)] * (1 + whole))
+            found = explain([encode_frame(messages)] * (1 + whole))
         except DataError:
             continue
         for point in DRIVER.points:

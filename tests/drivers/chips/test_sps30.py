@@ -7,7 +7,7 @@ import pytest
 
 from drivers.chips.sps30 import POINTS, Sps30, decode
 from drivers.sim import sps30 as sim
-from edge.core import Bad, BusError, Condition, Doubt, Polled, Reason, Sample
+from edge.core import Bad, BusError, Condition, Polled, Reason, Sample, UncertainValue
 from tests.drivers.simbus import Now, SimI2c
 
 VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
@@ -47,7 +47,7 @@ async def test_all_is_in_doubt_while_it_settles() -> None:
     for _ in range(2):
         now.s += 1
         found = await driver.read()
-        assert found == tuple(Doubt(value, Reason.WARMUP) for value in VALUES.values())
+        assert found == tuple(UncertainValue(value, Reason.WARMUP) for value in VALUES.values())
     now.s += 1
     assert await driver.read() == tuple(VALUES.values())
 
@@ -145,6 +145,8 @@ def test_a_frame_captured_from_a_real_module_gives_what_its_floats_say() -> None
     found = next(v for v in vectors if v["id"] == "sps30-shdlc-read-captured")
     floats = bytes.fromhex(found["raw_hex"])[5:-2].replace(b"\x7d\x33", b"\x13")  # unstuffed
     assert len(floats) == 40
-    from drivers.sim._sensirion import worded
+    from drivers.sim._sensirion import with_checksums
 
-    assert decode(worded(floats)) == pytest.approx(tuple(found["decoded"].values()), abs=1e-4)
+    assert decode(with_checksums(floats)) == pytest.approx(
+        tuple(found["decoded"].values()), abs=1e-4
+    )

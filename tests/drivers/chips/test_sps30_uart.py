@@ -12,7 +12,7 @@ from drivers.chips._sensirion_module import STATUS_EVERY
 from drivers.chips.sps30_uart import Sps30Uart, decode, explain
 from drivers.sim.sps30_uart import KEYS
 from drivers.sim.sps30_uart import Sps30Uart as Module
-from edge.core import Bad, BusError, Condition, DataError, Doubt, Reason, Telling
+from edge.core import Bad, BusError, Condition, DataError, Reason, SelfReporting, UncertainValue
 from tests.drivers.serialsim import SimSerial
 from tests.drivers.simbus import Now
 from tests.drivers.vectors import frame, vector
@@ -24,7 +24,7 @@ SETTLED = tuple(VALUES.values())
 
 def said(body: bytes) -> bytes:
     """As a module frames it."""
-    return b"\x7e" + wire.stuffed(body + bytes([~sum(body) & 0xFF])) + b"\x7e"
+    return b"\x7e" + wire.byte_stuff(body + bytes([~sum(body) & 0xFF])) + b"\x7e"
 
 
 def measured(*values: float) -> bytes:
@@ -39,7 +39,7 @@ def wired(now: Now, **options: int) -> tuple[Sps30Uart, Module]:
 @given(st.binary(max_size=250), st.integers(0, 255), st.integers(0, 127), st.booleans())
 def test_what_is_framed_is_read_back(data: bytes, command: int, error: int, flag: bool) -> None:
     whole = said(bytes([0, command, error | 0x80 * flag, len(data)]) + data)
-    assert wire.answer(whole) == (command, error, flag, data)
+    assert wire.parse_response(whole) == (command, error, flag, data)
     assert not {0x7E, 0x11, 0x13} & set(whole[1:-1])
     assert len(whole) <= wire.LONGEST
 
@@ -58,7 +58,7 @@ def test_whatever_comes_before_it_an_answer_is_found(rubbish: bytes, step: int) 
     for at in range(0, len(stream), step):
         buffer += stream[at : at + step]
         while True:
-            one, done = wire.cut(3)(buffer)
+            one, done = wire.response_framer(3)(buffer)
             assert 0 <= done <= len(buffer)
             found += [one] if one else []
             buffer = buffer[done:]
@@ -75,12 +75,12 @@ def test_whatever_it_says_stays_within_the_ranges(values: list[float]) -> None:
 
 
 def test_frames_are_those_of_others() -> None:
-    assert frame("sps30-shdlc-read") == wire.request(chip.READ)
-    assert frame("sps30-shdlc-stop") == wire.request(chip.STOP)
-    assert wire.answer(frame("sps30-shdlc-ack")) == (0, 0, False, b"")
-    assert wire.answer(frame("sps30-shdlc-not-allowed")).error == wire.NOT_ALLOWED
+    assert frame("sps30-shdlc-read") == wire.encode_request(chip.READ)
+    assert frame("sps30-shdlc-stop") == wire.encode_request(chip.STOP)
+    assert wire.parse_response(frame("sps30-shdlc-ack")) == (0, 0, False, b"")
+    assert wire.parse_response(frame("sps30-shdlc-not-allowed")).error == wire.NOT_ALLOWED
     assert (
-        wire.answer(frame("shdlc-byte-stuffing")).data.hex()
+        wire.parse_response(frame("shdlc-byte-stuffing")).data.hex()
         == (vector("shdlc-byte-stuffing")["decoded"]["data_hex"])
     )
     found = list(explain([frame("sps30-shdlc-read-42")]).values())
@@ -97,13 +97,13 @@ def test_an_answer_of_another_length_or_with_an_error_has_no_values() -> None:
         decode(said(bytes([0, 3, 4, 0])))
     assert decode(said(bytes([0, 3, 0, 0]))) == (Bad(Reason.STALE),) * 10
     with pytest.raises(DataError):
-        explain([wire.request(chip.READ)])
+        explain([wire.encode_request(chip.READ)])
 
 
 async def test_it_is_started_settles_and_is_stopped() -> None:
     now = Now()
     device, module = wired(now, settle_reads=2)
-    assert isinstance(device, Telling)
+    assert isinstance(device, SelfReporting)
     await device.open()
     assert module.measuring
     assert device.identity == module.serial
@@ -112,7 +112,7 @@ async def test_it_is_started_settles_and_is_stopped() -> None:
     for _ in range(3):
         now.s += 1
         seen.append((await device.read())[1])
-    assert seen == [Doubt(8.25, Reason.WARMUP)] * 2 + [8.25]
+    assert seen == [UncertainValue(8.25, Reason.WARMUP)] * 2 + [8.25]
     assert device.health == {}
     assert await device.read() == (Bad(Reason.STALE),) * 10
     await device.close()
@@ -125,7 +125,7 @@ async def test_one_that_measures_already_is_no_fault() -> None:
     module.measuring = True
     await device.open()
     now.s += 1
-    assert (await device.read())[1] == Doubt(8.25, Reason.WARMUP)
+    assert (await device.read())[1] == UncertainValue(8.25, Reason.WARMUP)
 
 
 async def test_one_that_sleeps_is_woken() -> None:
@@ -150,7 +150,7 @@ async def test_one_that_lost_power_is_started_again() -> None:
     assert module.measuring
     assert Condition.WARMUP in device.health
     now.s += 1
-    assert (await device.read())[1] == Doubt(8.25, Reason.WARMUP)
+    assert (await device.read())[1] == UncertainValue(8.25, Reason.WARMUP)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ async def test_one_that_lost_power_is_started_again() -> None:
     [
         ("fan", Bad(Reason.FAULT), Condition.FAN),
         ("laser", Bad(Reason.FAULT), Condition.LASER),
-        ("speed", Doubt(8.25, Reason.FAULT), Condition.FAN),
+        ("speed", UncertainValue(8.25, Reason.FAULT), Condition.FAN),
     ],
 )
 async def test_its_status_register_is_its_health(
@@ -226,10 +226,10 @@ async def test_one_that_does_not_even_refuse_the_register_gives_values_and_is_as
         assert await device.read() == SETTLED
     line = device.bus
     assert isinstance(line, SimSerial)
-    assert line.written.count(wire.request(chip.STATUS, chip.CLEAR)) == 1
+    assert line.written.count(wire.encode_request(chip.STATUS, chip.CLEAR)) == 1
     module.faults.append("fan")  # of which its state byte speaks, and nothing else
     now.s += 1
-    assert (await device.read())[1] == Doubt(8.25, Reason.FAULT)
+    assert (await device.read())[1] == UncertainValue(8.25, Reason.FAULT)
     assert set(device.health) == {Condition.DEVICE}
 
 
@@ -244,7 +244,7 @@ async def test_a_damaged_register_costs_no_values_and_is_asked_for_again() -> No
         assert len(module.faults) == left
     line = device.bus
     assert isinstance(line, SimSerial)
-    assert line.written.count(wire.request(chip.STATUS, chip.CLEAR)) == 2
+    assert line.written.count(wire.encode_request(chip.STATUS, chip.CLEAR)) == 2
 
 
 async def test_its_fan_cleaning_is_told_and_usual_silence_is_not() -> None:
@@ -256,7 +256,7 @@ async def test_its_fan_cleaning_is_told_and_usual_silence_is_not() -> None:
         now.s += 0.2
         await device.read()
         assert device.health == {}
-    await device.bus.frame(wire.cut(0x56), 0.2, write=wire.request(0x56))
+    await device.bus.frame(wire.response_framer(0x56), 0.2, write=wire.encode_request(0x56))
     told = set()
     for _ in range(9):
         now.s += 1

@@ -16,9 +16,19 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from drivers.buses.modbus import ModbusTcp
 from drivers.chips import _sunspec
 from drivers.chips.sunspec import SunSpec, explain
-from drivers.sim.meter import Fault, Load
+from drivers.sim.meter import MeterLoad, UnitFault
 from drivers.sim.sunspec import SunSpec as Device
-from edge.core import Bad, BusError, Condition, DataError, Doubt, Quantity, Reason, Sample, Telling
+from edge.core import (
+    Bad,
+    BusError,
+    Condition,
+    DataError,
+    Quantity,
+    Reason,
+    Sample,
+    SelfReporting,
+    UncertainValue,
+)
 from tests.drivers.meters.fake import FakeModbus, SimBus
 from tests.drivers.meters.pymodbus_peer import Peer
 
@@ -51,13 +61,13 @@ async def read(device: Device, **options: Any) -> tuple[dict[str, Sample], SunSp
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("base", [40_000, 50_000, 0])
 async def test_a_meter_is_found_and_read(model: int, base: int) -> None:
-    held = Load(3).values() | HELD
+    held = MeterLoad(3).values() | HELD
     found, meter, bus = await read(Device(held, model, base, serial="SN-1"))
     assert {key: found[key] for key in HELD} == pytest.approx(HELD, rel=2e-3)
     assert found["energy_import"] == pytest.approx(12_345.678, rel=1e-7)
     assert found["current_l2"] != ADDRESS
     assert found["reactive_energy_q1"] == ADDRESS if model < 211 else True
-    assert isinstance(meter, Telling)
+    assert isinstance(meter, SelfReporting)
     assert (meter.identity, meter.health) == ("SN-1", {})
     asked = len(bus.log)
     await meter.read()
@@ -66,13 +76,17 @@ async def test_a_meter_is_found_and_read(model: int, base: int) -> None:
 
 @pytest.mark.parametrize("positive", ["import", "export"])
 async def test_a_model_that_may_be_of_an_earlier_asking_is_stale(positive: str) -> None:
-    device = Device(Load(3).values() | HELD, 213)
+    device = Device(MeterLoad(3).values() | HELD, 213)
     device.limit = 60  # in two requests, of which one may be old
     good, meter, bus = await read(device, positive=positive)
     bus.old = {bus.log[-1][0]}
     for key, sample in by_key(await meter.read()).items():
         before = good[key]
-        assert sample == (before if isinstance(before, Bad) else Doubt(before, Reason.STALE))  # type: ignore[arg-type]
+        if isinstance(before, Bad):
+            assert sample == before
+        else:
+            assert not isinstance(before, UncertainValue)
+            assert sample == UncertainValue(before, Reason.STALE)
 
 
 async def test_several_meters_of_one_device_are_counted() -> None:
@@ -121,7 +135,7 @@ async def test_what_is_wrong_is_told_while_it_is() -> None:
 @pytest.mark.parametrize(("code", "reason"), [(6, Reason.BUSY), (5, Reason.BUSY)])
 async def test_a_busy_device_is_busy_and_not_without_a_meter(code: int, reason: Reason) -> None:
     device = Device(HELD)
-    device.fault = Fault("exception", times=1, code=code)
+    device.fault = UnitFault("exception", times=1, code=code)
     with pytest.raises(DataError) as caught:
         await read(device)
     assert caught.value.reason is reason
@@ -129,7 +143,7 @@ async def test_a_busy_device_is_busy_and_not_without_a_meter(code: int, reason: 
 
 async def test_a_silent_device_is_asked_once() -> None:
     device = Device(HELD)
-    device.fault = Fault("silent")
+    device.fault = UnitFault("silent")
     bus = SimBus({1: device})
     with pytest.raises(BusError):
         await SunSpec(bus, 1).open()
@@ -147,7 +161,7 @@ async def test_a_device_without_the_mark_is_no_sunspec_device() -> None:
 @pytest.mark.parametrize("limit", [34, 50, 64, 100])
 @pytest.mark.parametrize("model", [203, 213])
 async def test_a_device_that_gives_less_at_once_is_read_in_pieces(model: int, limit: int) -> None:
-    held = Load(3).values() | HELD
+    held = MeterLoad(3).values() | HELD
     device = Device(held, model, serial="SN-1", events=1 << 3)
     want, _, _ = await read(device)
     device.limit = limit
@@ -166,7 +180,7 @@ async def test_a_device_that_gives_less_at_once_is_read_in_pieces(model: int, li
 
 
 async def test_no_value_is_read_without_its_scale_factor_nor_cut_in_two() -> None:
-    device = Device(Load(3).values() | HELD, 203)
+    device = Device(MeterLoad(3).values() | HELD, 203)
     want, _, _ = await read(device)
     device.limit = 20
     for _ in range(2):
@@ -193,7 +207,7 @@ async def test_a_device_that_gives_nothing_of_its_meter_is_searched_again() -> N
 
 async def test_a_device_that_calls_everything_too_long_is_no_sunspec_device() -> None:
     device = Device(HELD)
-    device.fault = Fault("exception", code=3)
+    device.fault = UnitFault("exception", code=3)
     bus = SimBus({1: device})
     with pytest.raises(DataError, match="no mark"):
         await SunSpec(bus, 1).open()

@@ -48,7 +48,7 @@ def test_a_vector_by_hand() -> None:
         "energy_import_l1": ADDRESS,  # a counter that need not be there
     }  # fmt: skip
     assert {key: found[key] for key in want} == want
-    assert _sunspec.events(BLOCK) == {
+    assert _sunspec.event_texts(BLOCK) == {
         Condition.POWER: "a phase has no voltage",
         Condition.OVERLOAD: "the current is above its limit",
     }

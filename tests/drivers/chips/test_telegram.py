@@ -6,20 +6,20 @@ from hypothesis import strategies as st
 
 from drivers.chips._telegram import (
     LIMIT,
-    Entry,
-    amount,
+    DataSet,
+    add_parity,
     bcc,
-    checked,
-    coded,
-    cut,
-    entries,
-    number,
-    seven,
+    check_parity,
+    next_telegram,
+    parse_amount,
+    parse_data_sets,
+    parse_number,
+    strip_parity,
 )
 from edge.core import DataError
 
 TELEGRAM = b"/KST5\\2SIM\r\n\r\n1-0:1.8.0(000123.456*kWh)\r\n!ABCD\r\n"
-KINDS = [TELEGRAM, coded(TELEGRAM)]
+KINDS = [TELEGRAM, add_parity(TELEGRAM)]
 
 
 def drain(data: bytes, step: int = 11) -> list[bytes]:
@@ -28,7 +28,7 @@ def drain(data: bytes, step: int = 11) -> list[bytes]:
     for at in range(0, len(data), step):
         buffer += data[at : at + step]
         while buffer:
-            one, done = cut(buffer)
+            one, done = next_telegram(buffer)
             assert 0 <= done <= len(buffer)
             assert one is None or done >= len(one)
             found += [one] if one is not None else []
@@ -63,43 +63,43 @@ def test_whatever_comes_the_buffer_stays_small_and_a_telegram_behind_it_is_found
 
 @given(st.binary(max_size=64))
 def test_parity_is_put_on_and_taken_off(data: bytes) -> None:
-    text = seven(data)
-    assert checked(coded(text)) == text
-    assert checked(text) == text
-    for byte in coded(text):
+    text = strip_parity(data)
+    assert check_parity(add_parity(text)) == text
+    assert check_parity(text) == text
+    for byte in add_parity(text):
         assert byte.bit_count() % 2 == 0
 
 
 def test_a_wrong_parity_is_noticed() -> None:
-    good = coded(TELEGRAM)
+    good = add_parity(TELEGRAM)
     for bit in range(8 * len(good)):
         wrong = bytearray(good)
         wrong[bit // 8] ^= 1 << bit % 8
         with pytest.raises(DataError):
-            checked(bytes(wrong))
+            check_parity(bytes(wrong))
 
 
 def test_data_sets_of_all_forms_are_read() -> None:
     text = "1.8.0(1*kWh)2.8.0(2)\r\n1.6.0(0.5*kW)(2101010000)\r\n0-1:24.3.0(x)(m3)\r\n(00437.631)"
-    assert entries(text, strict=True) == [
-        Entry("1.8.0", ("1*kWh",)),
-        Entry("2.8.0", ("2",)),
-        Entry("1.6.0", ("0.5*kW", "2101010000")),
-        Entry("0-1:24.3.0", ("x", "m3", "00437.631")),
+    assert parse_data_sets(text, strict=True) == [
+        DataSet("1.8.0", ("1*kWh",)),
+        DataSet("2.8.0", ("2",)),
+        DataSet("1.6.0", ("0.5*kW", "2101010000")),
+        DataSet("0-1:24.3.0", ("x", "m3", "00437.631")),
     ]
 
 
 @pytest.mark.parametrize("line", ["1.8.0(1*kWh", "1.8.0 1", "1.8.0(1)x", "1.8.0(1\x01)", "(("])
 def test_without_a_checksum_a_damaged_line_spoils_the_telegram(line: str) -> None:
-    assert entries(f"2.8.0(5)\r\n{line}")[0] == Entry("2.8.0", ("5",))
+    assert parse_data_sets(f"2.8.0(5)\r\n{line}")[0] == DataSet("2.8.0", ("5",))
     with pytest.raises(DataError):
-        entries(f"2.8.0(5)\r\n{line}", strict=True)
+        parse_data_sets(f"2.8.0(5)\r\n{line}", strict=True)
 
 
 def test_a_readout_without_end_is_refused() -> None:
     with pytest.raises(DataError):
-        entries("1(1)" * 5000)
-    assert len(entries("1(1)" + "(2)" * 5000)[0].groups) < 20
+        parse_data_sets("1(1)" * 5000)
+    assert len(parse_data_sets("1(1)" + "(2)" * 5000)[0].groups) < 20
 
 
 @pytest.mark.parametrize(
@@ -107,13 +107,13 @@ def test_a_readout_without_end_is_refused() -> None:
     [("1.50*kWh", ("1.50", "kWh")), ("-3", ("-3", "")), ("1,5*kWh", (None, "kWh"))],
 )
 def test_an_amount_has_a_number_and_a_unit(group: str, want: tuple[str | None, str]) -> None:
-    value, unit = amount(group)
+    value, unit = parse_amount(group)
     assert (None if value is None else str(value), unit) == want
 
 
 @pytest.mark.parametrize("text", ["", "NaN", "Infinity", "1e9", "0x1", "٣", "1_0", "9" * 17, "--1"])
 def test_what_is_no_number_is_none(text: str) -> None:
-    assert number(text) is None
+    assert parse_number(text) is None
 
 
 def test_the_block_check_character_is_that_of_known_commands() -> None:

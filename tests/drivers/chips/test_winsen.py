@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.chips import mhz19, zh03b
-from drivers.chips._winsen import READ, SIZE, answer, command, cut
+from drivers.chips._winsen import READ, SIZE, answer_framer, encode_command, parse_answer
 from drivers.chips.mhz19 import Mhz19
 from drivers.chips.zh03b import Zh03b
-from drivers.sim._winsen import framed
+from drivers.sim._winsen import encode_frame
 from drivers.sim.mhz19 import Mhz19 as Co2Sensor
 from drivers.sim.zh03b import Zh03b as DustSensor
-from edge.core import Bad, BusError, Condition, DataError, Doubt, Reason, Telling
+from edge.core import Bad, BusError, Condition, DataError, Reason, SelfReporting, UncertainValue
 from tests.drivers.serialsim import SimSerial
 from tests.drivers.simbus import Now
 from tests.drivers.vectors import frame, vector
@@ -31,7 +31,7 @@ def test_whatever_comes_before_it_an_answer_is_found(rubbish: bytes, step: int) 
     for at in range(0, len(stream), step):
         buffer += stream[at : at + step]
         while True:
-            one, done = cut(READ)(buffer)
+            one, done = answer_framer(READ)(buffer)
             assert 0 <= done <= len(buffer)
             found += [one] if one else []
             buffer = buffer[done:]
@@ -52,8 +52,8 @@ def test_rubbish_is_a_data_error(data: bytes) -> None:
 
 @given(st.binary(min_size=6, max_size=6))
 def test_whatever_a_whole_answer_says_stays_within_the_ranges(held: bytes) -> None:
-    told = framed(bytes([READ]) + held)
-    assert answer(told, READ) == held
+    told = encode_frame(bytes([READ]) + held)
+    assert parse_answer(told, READ) == held
     for chip, points in ((zh03b, zh03b.POINTS), (mhz19, mhz19.POINTS)):
         for point, sample in zip(points, chip.decode(told), strict=True):
             assert isinstance(sample, Bad) or point.low <= sample <= point.high
@@ -64,12 +64,12 @@ def test_every_flipped_bit_is_noticed() -> None:
         wrong = bytearray(GOOD)
         wrong[bit // 8] ^= 1 << bit % 8
         with pytest.raises(DataError):
-            answer(bytes(wrong), READ)
+            parse_answer(bytes(wrong), READ)
 
 
 def test_commands_are_those_of_others() -> None:
     assert frame("zh03-cmd-qa") == zh03b.ASKED
-    assert frame("zh03-cmd-read") == zh03b.ASK == command(READ)
+    assert frame("zh03-cmd-read") == zh03b.ASK == encode_command(READ)
     assert zh03b.explain([zh03b.ASKED, zh03b.ASK, GOOD])["pm2_5"] == 133
     with pytest.raises(DataError):
         zh03b.explain([zh03b.ASK])
@@ -93,7 +93,7 @@ async def test_the_dust_sensor_is_woken_settles_and_is_put_to_sleep(mode: str) -
     sensor = DustSensor(DUST, clock=now)
     sensor.asleep, sensor.asked = True, mode == "upload"  # as somebody else left it
     device = Zh03b(SimSerial(sensor, now), mode=mode, settle_reads=2)  # type: ignore[arg-type]
-    assert isinstance(device, Telling)
+    assert isinstance(device, SelfReporting)
     await device.open()
     assert (sensor.asleep, sensor.asked) == (False, mode == "asked")
     seen = []
@@ -101,7 +101,7 @@ async def test_the_dust_sensor_is_woken_settles_and_is_put_to_sleep(mode: str) -
         now.s += 0.5
         seen.append((await device.read())[0])
     settled = seen.index(101.0)
-    assert seen[settled - 2 : settled] == [Doubt(101, Reason.WARMUP)] * 2
+    assert seen[settled - 2 : settled] == [UncertainValue(101, Reason.WARMUP)] * 2
     assert seen[0] == Bad(Reason.WARMUP)
     assert device.health == {}
     await device.close()
@@ -169,9 +169,9 @@ async def test_the_gas_sensor_settles_and_begins_anew_after_silence_and_zeros() 
     now = Now()
     sensor = Co2Sensor(GASES, powered_s=3600, clock=now)
     device = Mhz19(SimSerial(sensor, now), settle_reads=2)
-    assert isinstance(device, Telling)
+    assert isinstance(device, SelfReporting)
     await device.open()
-    doubt = Doubt(636, Reason.WARMUP)
+    doubt = UncertainValue(636, Reason.WARMUP)
     assert [await device.read() for _ in range(3)] == [(doubt, 26), (doubt, 26), (636, 26)]
     assert device.health == {}
     sensor.fault = "silent"
@@ -183,7 +183,7 @@ async def test_the_gas_sensor_settles_and_begins_anew_after_silence_and_zeros() 
     sensor.power_cycle()
     assert await device.read() == (Bad(Reason.WARMUP),) * 2
     now.s += 5
-    assert await device.read() == (Doubt(410, Reason.WARMUP), 26)
+    assert await device.read() == (UncertainValue(410, Reason.WARMUP), 26)
     await device.close()
 
 
@@ -230,5 +230,5 @@ def test_what_it_sends_by_itself_is_laid_out_as_a_plantower_frame() -> None:
     [(0, Bad(Reason.WARMUP)), (249, Bad(Reason.RANGE)), (250, 250.0)],
 )
 def test_no_air_has_so_little_co2(ppm: int, want: object) -> None:
-    told = mhz19.decode(framed(bytes((0x86,)) + ppm.to_bytes(2) + b"\x40"))
+    told = mhz19.decode(encode_frame(bytes((0x86,)) + ppm.to_bytes(2) + b"\x40"))
     assert told == (want, 24.0)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
-from edge.core import BusError, Cut, DataError
+from edge.core import BusError, DataError, Framer
 
 
 class Hearing(Protocol):
@@ -24,7 +24,7 @@ class Wired(Generic[Meter]):
         self.frames: list[bytes] = []
 
     async def frame(
-        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+        self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False
     ) -> bytes:
         self.written.append(write)
         said = b"".join(data for meter in self.meters for _, data in meter.hear(write)[1])

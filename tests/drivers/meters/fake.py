@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from drivers.buses.modbus.frame import refusal, request
-from drivers.meters.register_map import ModbusDevice, load
-from drivers.sim.meter import Slave, Unit
-from edge.core import BusError, DataError, Old, OwedError, Reason, Sample
+from drivers.buses.modbus.frame import exception_error, read_request
+from drivers.meters.register_map import ModbusDevice, load_register_map
+from drivers.sim.meter import MeterServer, Unit
+from edge.core import AmbiguousAnswerError, BusError, DataError, Reason, Sample, StaleAnswer
 
 
 @dataclass
@@ -48,29 +48,29 @@ class SimBus:
 
     async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
         if address in self.owed:
-            raise OwedError(f"unit {unit} owes an answer")
+            raise AmbiguousAnswerError(f"unit {unit} owes an answer")
         self.log.append((address, count))
-        asked = request(unit, function, address, count)
+        asked = read_request(unit, function, address, count)
         reply = self.units[unit].answer(unit, asked[1:]) if unit in self.units else None
         if reply is None:
             raise BusError(f"unit {unit}: no answer")
         if reply.spoilt:
             raise DataError("damaged")
         if reply.pdu[0] != function:
-            raise refusal(unit, reply.pdu[1])
-        return Old(reply.pdu[2:]) if address in self.old else reply.pdu[2:]
+            raise exception_error(unit, reply.pdu[1])
+        return StaleAnswer(reply.pdu[2:]) if address in self.old else reply.pdu[2:]
 
 
 async def told(meter: ModbusDevice) -> dict[str, Sample]:
     return dict(zip((point.key for point in meter.points), await meter.read(), strict=True))
 
 
-def on_a_bus(slave: Slave, **more: object) -> tuple[ModbusDevice, SimBus]:
+def on_a_bus(slave: MeterServer, **more: object) -> tuple[ModbusDevice, SimBus]:
     bus = SimBus({1: slave})
-    return ModbusDevice(bus, load(str(slave.table["name"])), 1, **more), bus  # type: ignore[arg-type]
+    return ModbusDevice(bus, load_register_map(str(slave.table["name"])), 1, **more), bus  # type: ignore[arg-type]
 
 
-def slave(name: str, values: Mapping[str, float | None], **more: object) -> Slave:
-    found = Slave(name, values, **more)  # type: ignore[arg-type]
+def slave(name: str, values: Mapping[str, float | None], **more: object) -> MeterServer:
+    found = MeterServer(name, values, **more)  # type: ignore[arg-type]
     found.table = {**found.table, "name": name}
     return found

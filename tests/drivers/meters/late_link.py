@@ -11,11 +11,11 @@ from random import Random
 from typing import Final
 
 from drivers.buses.modbus import ModbusRtu
-from drivers.meters.block import FORMATS
 from drivers.meters.register_map import ModbusDevice
-from drivers.meters.registers import Register, RegisterMap
+from drivers.meters.registerblock import FORMATS
+from drivers.meters.registermodel import Register, RegisterMap
 from drivers.sim.meter_unit import Unit
-from edge.core import Bad, BusError, DataError, Doubt, Sample
+from edge.core import Bad, BusError, DataError, Sample, UncertainValue
 from tests.drivers.buses.virtual_wire import VirtualWire
 
 UNITS: Final = (1, 2, 3)
@@ -213,7 +213,7 @@ class Watched:
     def _judge(self, place: int, sample: Sample) -> None:
         if isinstance(sample, Bad):
             self.counts.refused += 1
-        elif isinstance(sample, Doubt):
+        elif isinstance(sample, UncertainValue):
             self.counts.stale += 1
         elif self._right(place, sample):
             self.counts.right += 1

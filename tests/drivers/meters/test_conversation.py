@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.meters.register_map import explain, load
+from drivers.meters.register_map import explain, load_register_map
 from edge.core import Bad, DataError, Reason, crc16_modbus
 
 TRACES = Path(__file__).parents[1] / "traces"
@@ -34,8 +34,8 @@ ASKED, TOLD = seal("01040000 0002"), seal("010404 43663334")
 
 @pytest.mark.parametrize(("name", "case"), cases())
 def test_a_trace_is_explained(name: str, case: dict[str, Any]) -> None:
-    told = explain(load(name), raw(case))
-    assert list(told) == [register.point.key for register in load(name).registers]
+    told = explain(load_register_map(name), raw(case))
+    assert list(told) == [register.point.key for register in load_register_map(name).registers]
     for key, want in case["expect"].items():
         if isinstance(want, str):
             assert told[key] == Bad(Reason(want.removeprefix("bad:")))
@@ -45,7 +45,7 @@ def test_a_trace_is_explained(name: str, case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("name", "case"), cases())
 def test_every_flipped_bit_of_every_frame_is_refused(name: str, case: dict[str, Any]) -> None:
-    table, frames = load(name), raw(case)
+    table, frames = load_register_map(name), raw(case)
     for at, frame in enumerate(frames):
         pair = at - at % 2
         for bit in range(8 * len(frame)):
@@ -64,7 +64,7 @@ def test_every_flipped_bit_of_every_frame_is_refused(name: str, case: dict[str, 
     ],  # the second from a tutorial
 )
 def test_the_vendors_own_example(told: str, volts: float) -> None:
-    assert explain(load("sdm120"), [ASKED, bytes.fromhex(told)]) == {
+    assert explain(load_register_map("sdm120"), [ASKED, bytes.fromhex(told)]) == {
         "voltage_l1": pytest.approx(volts, rel=1e-6)
     }
 
@@ -72,13 +72,13 @@ def test_the_vendors_own_example(told: str, volts: float) -> None:
 def test_frames_of_tcp_are_known_by_their_header() -> None:
     asked = bytes.fromhex("0007 0000 0006 01 04 0000 0002")
     told = bytes.fromhex("0007 0000 0007 01 04 04 43660000")
-    assert explain(load("sdm120"), [asked, told]) == {"voltage_l1": 230.0}
+    assert explain(load_register_map("sdm120"), [asked, told]) == {"voltage_l1": 230.0}
     with pytest.raises(DataError, match="transaction 8"):
-        explain(load("sdm120"), [asked, b"\0\x08" + told[2:]])
+        explain(load_register_map("sdm120"), [asked, b"\0\x08" + told[2:]])
 
 
 def test_a_refusal_is_bad_for_all_that_was_asked_and_a_later_answer_counts() -> None:
-    table = load("sdm630")
+    table = load_register_map("sdm630")
     refused = [seal("01040000 0004"), seal("018402")]
     address = Bad(Reason.ADDRESS)
     assert explain(table, refused) == {"voltage_l1": address, "voltage_l2": address}
@@ -106,20 +106,20 @@ def test_a_refusal_is_bad_for_all_that_was_asked_and_a_later_answer_counts() -> 
 )
 def test_what_does_not_fit_is_named(frames: list[bytes], says: str) -> None:
     with pytest.raises(DataError, match=says):
-        explain(load("sdm120"), frames)
+        explain(load_register_map("sdm120"), frames)
 
 
 @given(st.lists(st.binary(max_size=40), max_size=4))
 def test_random_bytes_are_a_data_error_and_nothing_else(frames: list[bytes]) -> None:
     with pytest.raises(DataError):
-        explain(load("sdm630"), frames)
+        explain(load_register_map("sdm630"), frames)
 
 
 @given(st.binary(max_size=30))
 def test_any_answer_with_a_right_check_sum_is_values_within_their_range_or_an_error(
     body: bytes,
 ) -> None:
-    table = load("sdm630")
+    table = load_register_map("sdm630")
     told = body + crc16_modbus(body).to_bytes(2, "little")
     try:
         found = explain(table, [seal("01040000 0006"), told])

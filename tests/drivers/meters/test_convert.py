@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from drivers.meters import convert
-from drivers.meters.register_map import load, parse
-from edge.core import Condition, Kind, Quantity
+from drivers.meters.register_map import load_register_map, parse_register_map
+from edge.core import Condition, PointKind, Quantity
 from tests.drivers.meters.facts import CORRECTED, FACTS, FILES, facts
 
 LIST = """
@@ -91,7 +91,7 @@ def test_a_list_becomes_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert convert.main([file(tmp_path, DOCUMENT), *options]) == 0
     draft = capsys.readouterr().out
     assert draft.startswith(DRAFT)
-    table = parse(draft, Path("m1.toml"))
+    table = parse_register_map(draft, Path("m1.toml"))
     points = {register.point.key: register for register in table.registers}
     assert list(points) == [
         "voltage_l1", "voltage_l31", "current_l1", "power", "power_factor", "energy_import",
@@ -103,7 +103,7 @@ def test_a_list_becomes_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert points["power"].times == ("pt", "ct")
     assert (points["power"].low, points["power"].high) == (-9000, 9000)
     assert points["power"].point.resolution == 1
-    assert points["energy_import"].point.kind is Kind.TOTAL
+    assert points["energy_import"].point.kind is PointKind.TOTAL
     assert (points["energy_import"].scale, points["energy_import"].point.high) == (0.001, 1000)
     assert points["voltage_thd_l1"].point.quantity is Quantity.DISTORTION
 
@@ -136,8 +136,10 @@ def test_a_file_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_a_table_that_ships_is_what_the_converter_drafts_from_the_facts(name: str) -> None:
     """Names, places, types, factors, quantities and kinds; ranges are a person's affair."""
-    draft = parse(convert.table(facts(name), 300, 120, 9_999_999), Path(f"{name}.toml"))
-    table = load(name)
+    draft = parse_register_map(
+        convert.draft_table(facts(name), 300, 120, 9_999_999), Path(f"{name}.toml")
+    )
+    table = load_register_map(name)
     ours = {(cell.address, table.asks(cell)): cell for cell in table.cells}
     for cell in draft.cells:
         mine = ours[cell.address, draft.asks(cell)]
@@ -161,4 +163,4 @@ def test_the_command_makes_a_draft_of_a_collected_list(
     if not FACTS.is_dir():
         pytest.skip("the collection of facts is not beside this checkout")
     assert convert.main([str(FACTS / "meters" / "eastron-sdm120.toml"), "--amps", "60"]) == 0
-    assert parse(capsys.readouterr().out, Path("x.toml")).registers[1].point.high == 60
+    assert parse_register_map(capsys.readouterr().out, Path("x.toml")).registers[1].point.high == 60

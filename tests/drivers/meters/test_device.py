@@ -3,7 +3,7 @@ import struct
 import pytest
 
 from drivers.meters.register_map import ModbusDevice, Register, RegisterMap
-from edge.core import Bad, BusError, DataError, LengthError, Point, Polled, Quantity, Reason
+from edge.core import Bad, BusError, DataError, Point, Polled, Quantity, Reason, TooLongError
 from tests.drivers.meters.fake import FakeModbus
 
 # two blocks: 0..9 with a hole at 4, and 100..103
@@ -118,7 +118,7 @@ async def test_a_meter_that_says_nothing_to_padding_is_asked_without_it() -> Non
     assert not set(bus.log) & set(padded)
 
 
-@pytest.mark.parametrize("says", [DataError("no", Reason.ADDRESS), LengthError("no")])
+@pytest.mark.parametrize("says", [DataError("no", Reason.ADDRESS), TooLongError("no")])
 async def test_a_device_that_refuses_two_points_together_is_asked_for_each(
     says: DataError,
 ) -> None:

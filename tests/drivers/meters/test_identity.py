@@ -2,9 +2,9 @@
 
 import pytest
 
-from drivers.meters.register_map import ModbusDevice, load
-from drivers.sim.meter import Fault
-from edge.core import Condition, Telling
+from drivers.meters.register_map import ModbusDevice, load_register_map
+from drivers.sim.meter import UnitFault
+from edge.core import Condition, SelfReporting
 from tests.drivers.meters.fake import SimBus, on_a_bus, slave, told
 
 
@@ -13,7 +13,7 @@ async def test_the_serial_number_is_asked_once_and_a_swapped_meter_is_seen_when_
 ):
     one = slave("sdm120", {"voltage_l1": 230.0}, serial=11)
     meter, bus = on_a_bus(one)
-    assert isinstance(meter, Telling)
+    assert isinstance(meter, SelfReporting)
     await meter.open()
     assert (meter.identity, bus.log) == ("", [])
     for _ in range(5):
@@ -46,11 +46,11 @@ async def test_a_serial_number_that_cannot_be_had_costs_little(fault: str, asked
 
     class Shy(SimBus):
         async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
-            one.fault = Fault(fault, code=2) if address == 0xFC00 else None  # type: ignore[arg-type]
+            one.fault = UnitFault(fault, code=2) if address == 0xFC00 else None  # type: ignore[arg-type]
             return await super().read_registers(unit, function, address, count)
 
     bus = Shy({1: one})
-    meter = ModbusDevice(bus, load("sdm120"), 1)
+    meter = ModbusDevice(bus, load_register_map("sdm120"), 1)
     for _ in range(20):
         assert (await told(meter))["voltage_l1"] == 230.0
     assert meter.identity == ""

@@ -20,10 +20,10 @@ from pymodbus.simulator import SimDevice
 
 from drivers.buses.modbus import ModbusRtu, ModbusTcp
 from drivers.buses.serial_port import SerialPort
-from drivers.meters.block import plan
-from drivers.meters.register_map import ModbusDevice, load
-from drivers.meters.table import HERE
-from edge.core import Bad, Doubt, ModbusBus, Reason
+from drivers.meters.mapfile import HERE
+from drivers.meters.register_map import ModbusDevice, load_register_map
+from drivers.meters.registerblock import plan_requests
+from edge.core import Bad, ModbusBus, Reason, UncertainValue
 from tests.drivers.meters.facts import FACTS, FILES, TYPES, WORDS, facts
 from tests.drivers.meters.ptypair import PtyPair
 from tests.drivers.meters.pymodbus_peer import Gaps, Peer, Row, strict
@@ -71,7 +71,7 @@ def of_table(name: str, gaps: Gaps) -> tuple[SimDevice, Held]:
 
 def of_facts(name: str, gaps: Gaps) -> tuple[SimDevice, Held]:
     """A meter as the facts tell it, and what it holds; values that suit our ranges."""
-    doc, ours = facts(name), {r.address: r for r in load(name).registers}
+    doc, ours = facts(name), {r.address: r for r in load_register_map(name).registers}
     rows, held = [], {}
     words: Literal["big", "little"] = (
         "big" if WORDS[doc["modbus"]["word_order"]] == "big" else "little"
@@ -136,13 +136,15 @@ async def read(bus: ModbusBus, name: str, gaps: Gaps) -> tuple[Held, ModbusDevic
 
     On a line an unchanged answer may be a copy of the first, or that to another question.
     """
-    meter = ModbusDevice(bus, load(name), UNITS[name, gaps])
+    meter = ModbusDevice(bus, load_register_map(name), UNITS[name, gaps])
     await meter.open()
     table, first = meter.map, await meter.read()
     for _ in range(SURE):
         found = await meter.read()
         for one, was in zip(found, first, strict=True):
-            told = one.value if isinstance(one, Doubt) and one.reason is Reason.STALE else one
+            told = (
+                one.value if isinstance(one, UncertainValue) and one.reason is Reason.STALE else one
+            )
             assert told in (was, Bad(Reason.SILENT))
         if found == first:
             break
@@ -192,8 +194,8 @@ async def test_every_point_of_the_collected_facts(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_request_is_longer_than_the_meter_likes_nor_cuts_a_value(name: str) -> None:
-    table = load(name)
-    blocks = plan(table)
+    table = load_register_map(name)
+    blocks = plan_requests(table)
     assert sorted(place for one in blocks for place in one.places) == list(range(len(table.cells)))
     for one in blocks:
         assert one.count <= table.max_registers

@@ -3,10 +3,10 @@
 import pytest
 
 import drivers
-from drivers.meters import table as reader
-from drivers.meters.register_map import ModbusDevice, load
-from drivers.meters.registers import ENERGIES
-from edge.core import Kind, Quantity
+from drivers.meters import mapfile as reader
+from drivers.meters.register_map import ModbusDevice, load_register_map
+from drivers.meters.registermodel import ENERGIES
+from edge.core import PointKind, Quantity
 from tests.drivers.meters.facts import CORRECTED, FILES, TYPES, WORDS, facts
 
 NAMES = sorted(path.stem for path in reader.HERE.glob("*.toml"))
@@ -14,12 +14,16 @@ NAMES = sorted(path.stem for path in reader.HERE.glob("*.toml"))
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_table_that_ships_is_well_formed(name: str) -> None:
-    table = load(name)
+    table = load_register_map(name)
     assert table.name == name
     assert table.amps >= 0
     for register in table.registers:
         point = register.point
-        assert (point.kind is Kind.TOTAL) == (point.quantity in ENERGIES) == ("energy" in point.key)
+        assert (
+            (point.kind is PointKind.TOTAL)
+            == (point.quantity in ENERGIES)
+            == ("energy" in point.key)
+        )
         assert point.high < 1e18
         if register.type[0] != "f" and not register.times:  # a step is what the register can tell
             assert point.step >= 0.999 * register.scale
@@ -33,7 +37,7 @@ def test_every_table_that_ships_is_well_formed(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_table_agrees_with_the_collected_facts(name: str) -> None:
-    doc, table = facts(name), load(name)
+    doc, table = facts(name), load_register_map(name)
     cells = {cell.address: cell for cell in table.cells}
     signs = {sign.register.address for sign in table.signs}
     modbus = doc["modbus"]

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from drivers.buses.modbus import ModbusRtu, ModbusTcp
-from drivers.buses.modbus.frame import seal
+from drivers.buses.modbus.frame import append_crc
 from drivers.buses.serial_port import SerialPort
 from drivers.chips.sunspec import SunSpec
-from drivers.meters.register_map import ModbusDevice, load
-from drivers.sim.meter import Load, Slave
+from drivers.meters.register_map import ModbusDevice, load_register_map
+from drivers.sim.meter import MeterLoad, MeterServer
 from drivers.sim.meter_line import checksum
 
 ROOT = Path(__file__).parents[3]
@@ -20,11 +20,11 @@ ROOT = Path(__file__).parents[3]
 
 def test_both_sides_agree_on_a_published_frame_without_sharing_code() -> None:
     frame = bytes.fromhex("01040046000a91d8")
-    assert frame[:-2] + checksum(frame[:-2]) == frame == seal(frame[:-2])
+    assert frame[:-2] + checksum(frame[:-2]) == frame == append_crc(frame[:-2])
 
 
 def test_a_meter_refuses_what_it_has_not() -> None:
-    slave = Slave("sdm630", {}, serial=0x12345678, gaps="refuse")
+    slave = MeterServer("sdm630", {}, serial=0x12345678, gaps="refuse")
 
     def read(function: int, address: int, count: int) -> bytes:
         pdu = bytes((function,)) + address.to_bytes(2, "big") + count.to_bytes(2, "big")
@@ -45,7 +45,7 @@ def test_a_meter_refuses_what_it_has_not() -> None:
 
 def test_a_reset_sets_the_registers_back() -> None:
     now_s = [0.0]
-    house = Load(1, clock=lambda: now_s[0])
+    house = MeterLoad(1, clock=lambda: now_s[0])
     house.reset(kwh=1000.0)
     now_s[0] = 600.0
     before = house.values()
@@ -69,7 +69,7 @@ async def test_as_a_program_on_a_pseudo_terminal(tmp_path: Path) -> None:
         ready = json.loads(sim.stdout.readline())
         assert os.path.realpath(link) == ready["pty"]
         bus = ModbusRtu(SerialPort(str(link), 38_400, "E"), timeout_s=5.0)
-        meter = ModbusDevice(bus, load("sdm120"), 5)
+        meter = ModbusDevice(bus, load_register_map("sdm120"), 5)
         got = dict(zip((p.key for p in meter.points), await meter.read(), strict=True))
         assert (got["voltage_l1"], got["energy_import"]) == (230.5, 99.25)
         bus.close()
@@ -86,7 +86,7 @@ async def test_as_a_program_at_an_endpoint() -> None:
         assert sim.stdout is not None
         ready = json.loads(sim.stdout.readline())
         bus = ModbusTcp(ready["host"], ready["port"], timeout_s=20.0)
-        meter = ModbusDevice(bus, load("sdm630"), 1)
+        meter = ModbusDevice(bus, load_register_map("sdm630"), 1)
         got = dict(zip((p.key for p in meter.points), await meter.read(), strict=True))
         assert got["energy_import"] == pytest.approx(50, abs=0.1)
         bus.close()

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.meters import table as reader
-from drivers.meters.register_map import load, parse, tables
-from drivers.meters.registers import RegisterMap
-from drivers.meters.rows import POINT_KEYS
-from drivers.sim.meter import Slave
-from edge.core import ConfigError, Kind, Quantity
+from drivers.meters import mapfile as reader
+from drivers.meters.register_map import list_maps, load_register_map, parse_register_map
+from drivers.meters.registermodel import RegisterMap
+from drivers.meters.tablerows import POINT_KEYS
+from drivers.sim.meter import MeterServer
+from edge.core import ConfigError, PointKind, Quantity
 
 NAMES = sorted(path.stem for path in reader.HERE.glob("*.toml"))
 
@@ -35,7 +35,7 @@ HERE = Path("/etc/kerbstone/meters/acme.toml")
 
 
 def test_a_table_gives_points_with_their_kind_and_resolution() -> None:
-    table = parse(GOOD, HERE)
+    table = parse_register_map(GOOD, HERE)
     voltage, energy = (register.point for register in table.registers)
     assert (table.name, table.function, table.words, table.max_registers) == (
         "acme",
@@ -43,8 +43,12 @@ def test_a_table_gives_points_with_their_kind_and_resolution() -> None:
         "little",
         50,
     )
-    assert (voltage.quantity, voltage.kind, voltage.step) == (Quantity.VOLTAGE, Kind.GAUGE, 0.01)
-    assert (energy.kind, energy.step, energy.high) == (Kind.TOTAL, 0.01, 1e9)
+    assert (voltage.quantity, voltage.kind, voltage.step) == (
+        Quantity.VOLTAGE,
+        PointKind.GAUGE,
+        0.01,
+    )
+    assert (energy.kind, energy.step, energy.high) == (PointKind.TOTAL, 0.01, 1e9)
     assert [register.words for register in table.registers] == [2, 4]
 
 
@@ -82,7 +86,7 @@ def test_a_table_gives_points_with_their_kind_and_resolution() -> None:
 def test_a_mistake_names_file_point_and_what_is_right(old: str, new: str, says: str) -> None:
     assert old in GOOD
     with pytest.raises(ConfigError) as caught:
-        parse(GOOD.replace(old, new), HERE)
+        parse_register_map(GOOD.replace(old, new), HERE)
     assert str(HERE) in str(caught.value)
     assert says in str(caught.value)
 
@@ -90,7 +94,7 @@ def test_a_mistake_names_file_point_and_what_is_right(old: str, new: str, says: 
 def test_all_mistakes_are_told_at_once() -> None:
     text = GOOD.replace("function = 3", "function = 9").replace("high = 300", "high = -1")
     with pytest.raises(ConfigError) as caught:
-        parse(text, HERE)
+        parse_register_map(text, HERE)
     assert len(str(caught.value).splitlines()) == 2
 
 
@@ -134,7 +138,7 @@ def test_a_mistake_names_the_line(old: str, new: str, line: int, key: str) -> No
     if "scael" in key:
         text = text.replace("scale", "scael")
     with pytest.raises(ConfigError) as caught:
-        parse(text, HERE)
+        parse_register_map(text, HERE)
     assert str(caught.value).startswith(f"{HERE}:{line}: {key}")
 
 
@@ -142,7 +146,7 @@ def test_a_mistake_names_the_line(old: str, new: str, line: int, key: str) -> No
 def test_no_text_is_anything_but_a_table_or_an_error(more: str, at: int, cut: int) -> None:
     for text in (more, GOOD[:at] + more + GOOD[at + cut :]):
         try:
-            assert isinstance(parse(text, HERE), RegisterMap)
+            assert isinstance(parse_register_map(text, HERE), RegisterMap)
         except ConfigError as error:
             assert str(HERE) in str(error)  # noqa: PT017  either is right
 
@@ -150,32 +154,32 @@ def test_no_text_is_anything_but_a_table_or_an_error(more: str, at: int, cut: in
 def test_depths_and_numbers_that_stop_a_parser_are_errors() -> None:
     for text in ("x = " + "[" * 5000, "x = " + "9" * 5000):
         with pytest.raises(ConfigError, match="nested too deeply"):
-            parse(text, HERE)
+            parse_register_map(text, HERE)
 
 
 def test_an_unknown_meter_is_a_config_error_that_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"'sdm999'.*sdm120, sdm230, sdm630"):
-        load("sdm999")
+        load_register_map("sdm999")
 
 
 def test_a_table_of_ones_own_is_a_driver_and_goes_before_ours(own: Path) -> None:
     (own / "acme.toml").write_text(MINE, encoding="utf-8")
     (own / "sdm120.toml").write_text("\ufeff" + MINE.replace("\n", "\r\n"), encoding="utf-8")
     (own / "._acme.toml").write_bytes(b"\x00\x05\x16\x07")  # what other systems leave behind
-    assert set(tables()) == {*NAMES, "acme"}
-    assert load("acme").maker == load("sdm120").maker == "Acme"
-    assert load("sdm630").maker == "Eastron"
+    assert set(list_maps()) == {*NAMES, "acme"}
+    assert load_register_map("acme").maker == load_register_map("sdm120").maker == "Acme"
+    assert load_register_map("sdm630").maker == "Eastron"
 
 
 def test_the_simulator_finds_a_table_of_ones_own(
     own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.sim.meter_slave.SITE", own)
+    monkeypatch.setattr("drivers.sim.meter_server.SITE", own)
     (own / "acme.toml").write_text(MINE, encoding="utf-8")
-    slaves = [Slave(name, {"voltage_l1": 230.1}) for name in ("acme", own / "acme.toml")]
+    slaves = [MeterServer(name, {"voltage_l1": 230.1}) for name in ("acme", own / "acme.toml")]
     replies = [slave.answer(1, bytes.fromhex("0300000001")) for slave in slaves]
     assert [reply.pdu.hex() for reply in replies if reply] == ["030208fd"] * 2
-    assert Slave("sdm120", {}).table["maker"] == "Eastron"
+    assert MeterServer("sdm120", {}).table["maker"] == "Eastron"
 
 
 def test_a_broken_table_of_ones_own_harms_no_other(own: Path) -> None:
@@ -185,7 +189,7 @@ def test_a_broken_table_of_ones_own_harms_no_other(own: Path) -> None:
     (own / "folder.toml").mkdir()
     (own / "gone.toml").symlink_to(own / "nowhere")
     os.mkfifo(own / "pipe.toml")
-    assert set(tables()) > {"acme", "blob", "huge", "folder", "gone", "pipe"}
+    assert set(list_maps()) > {"acme", "blob", "huge", "folder", "gone", "pipe"}
     for name, says in {
         "acme": "acme.toml:9: points.voltage_l1: type must be one of u16",
         "blob": "blob.toml:2: this line is not UTF-8 text",
@@ -195,14 +199,14 @@ def test_a_broken_table_of_ones_own_harms_no_other(own: Path) -> None:
         "pipe": "pipe.toml is not a file",
     }.items():
         with pytest.raises(ConfigError, match=says):
-            load(name)
-    assert load("sdm630").registers
+            load_register_map(name)
+    assert load_register_map("sdm630").registers
 
 
 def test_the_example_of_the_documentation_is_a_table(own: Path) -> None:
     page = (Path(__file__).parents[3] / "docs/meters.md").read_text(encoding="utf-8")
     (own / "acme_m3.toml").write_text(page.split("```toml\n")[1].split("```")[0], encoding="utf-8")
-    table = load("acme_m3")
+    table = load_register_map("acme_m3")
     assert [register.point.key for register in table.registers] == [
         "voltage_l1", "power", "energy_import",
     ]  # fmt: skip

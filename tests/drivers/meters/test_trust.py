@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from drivers.meters.register_map import ModbusDevice, explain, load, options
-from drivers.sim.meter import Fault
-from edge.core import Bad, ConfigError, DataError, Doubt, Reason
+from drivers.meters.register_map import ModbusDevice, explain, load_register_map, options
+from drivers.sim.meter import UnitFault
+from edge.core import Bad, ConfigError, DataError, Reason, UncertainValue
 from tests.drivers.meters.fake import SimBus, on_a_bus, slave, told
 
 ADDRESS, RANGE = Bad(Reason.ADDRESS), Bad(Reason.RANGE)
@@ -39,7 +39,7 @@ async def test_not_a_number_is_what_a_schneider_has_not() -> None:
 async def test_a_value_that_ran_over_is_no_number_whatever_the_transformers(
     name: str, amps: float
 ) -> None:
-    table = load(name)
+    table = load_register_map(name)
     over = {register.point.key: 1e12 for register in table.registers}
     meter, _ = on_a_bus(slave(name, over), amps=amps)  # the simulator shows the largest it can
     assert set((await told(meter)).values()) == {RANGE}
@@ -48,7 +48,7 @@ async def test_a_value_that_ran_over_is_no_number_whatever_the_transformers(
 @pytest.mark.parametrize("wild", [math.nan, math.inf, -math.inf])
 async def test_no_float_that_is_no_number_passes(wild: float) -> None:
     for name in ("sdm630", "umg96rm", "janitza_b23"):
-        table = load(name)
+        table = load_register_map(name)
         meter, _ = on_a_bus(slave(name, {r.point.key: wild for r in table.registers}))
         assert set((await told(meter)).values()) == {RANGE}
 
@@ -96,9 +96,9 @@ def test_a_recording_without_the_ratios_is_in_doubt() -> None:
     asked = bytes.fromhex("0103006100061416")
     answer = bytes.fromhex("01030c089908a40897007b00ea01590927")
     with pytest.raises(DataError):
-        explain(load("adl400"), [asked, answer])  # its check sum is wrong
-    found = explain(load("adl400"), [bytes.fromhex("0103006100069416"), answer])
-    assert found["voltage_l1"] == Doubt(220.1, Reason.CALIBRATION)
+        explain(load_register_map("adl400"), [asked, answer])  # its check sum is wrong
+    found = explain(load_register_map("adl400"), [bytes.fromhex("0103006100069416"), answer])
+    assert found["voltage_l1"] == UncertainValue(220.1, Reason.CALIBRATION)
 
 
 async def test_larger_transformers_widen_the_ranges_and_change_no_value() -> None:
@@ -110,7 +110,7 @@ async def test_larger_transformers_widen_the_ranges_and_change_no_value() -> Non
     found = await told(wide)
     assert {key: found[key] for key in held} == held
     with pytest.raises(ConfigError, match="adl400 has no amps"):
-        load("adl400").rated(5)
+        load_register_map("adl400").rated(5)
 
 
 # -- direction -------------------------------------------------------------------------------------
@@ -130,13 +130,13 @@ async def test_a_meter_that_counts_the_other_way_is_turned() -> None:
 async def test_a_busy_meter_is_busy_and_nothing_else_is_concluded() -> None:
     one = slave("em24", {"voltage_l1": 230.0})
     meter, bus = on_a_bus(one)
-    one.fault = Fault("exception", times=1, code=6)
+    one.fault = UnitFault("exception", times=1, code=6)
     found = await told(meter)
     assert found["voltage_l1"] == Bad(Reason.BUSY)
     assert found["energy_import"] == 0
     bus.log.clear()
     assert (await told(meter))["voltage_l1"] == 230.0
-    one.fault = Fault("exception", code=5)
+    one.fault = UnitFault("exception", code=5)
     with pytest.raises(DataError) as caught:
         await meter.read()
     assert caught.value.reason is Reason.BUSY
@@ -146,15 +146,15 @@ async def test_a_busy_meter_is_busy_and_nothing_else_is_concluded() -> None:
 
 
 async def test_only_what_is_wanted_is_asked_for_with_the_ratios_it_needs() -> None:
-    table = load("adl400").only(["current_l1", "voltage_l1", "frequency"])
+    table = load_register_map("adl400").only(["current_l1", "voltage_l1", "frequency"])
     one = slave("adl400", {**NET, "pt": 100, "ct": 40})
     bus = SimBus({1: one})
     meter = ModbusDevice(bus, table, 1)
     assert await told(meter) == {key: NET[key] for key in ("voltage_l1", "current_l1", "frequency")}
     assert bus.log == [(0x0061, 4), (0x0077, 1), (0x008D, 2)]
-    assert not load("adl400").only(["frequency"]).ratios
-    assert not load("em24").only(["power"]).signs
-    assert load("em24").only(["power"]).identity
+    assert not load_register_map("adl400").only(["frequency"]).ratios
+    assert not load_register_map("em24").only(["power"]).signs
+    assert load_register_map("em24").only(["power"]).identity
 
 
 @pytest.mark.parametrize(
@@ -167,11 +167,11 @@ async def test_only_what_is_wanted_is_asked_for_with_the_ratios_it_needs() -> No
 )
 def test_a_point_that_nobody_has_is_a_config_error(wanted: list[str], says: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load("sdm120").only(wanted)
+        load_register_map("sdm120").only(wanted)
     assert says in str(caught.value)
 
 
 def test_every_table_has_the_options_that_it_can_use() -> None:
-    assert set(options(load("sdm630"))) == {"unit", "amps", "positive"}
-    assert set(options(load("adl400"))) == {"unit", "positive"}
-    assert options(load("em24"))["amps"].default == 65
+    assert set(options(load_register_map("sdm630"))) == {"unit", "amps", "positive"}
+    assert set(options(load_register_map("adl400"))) == {"unit", "positive"}
+    assert options(load_register_map("em24"))["amps"].default == 65

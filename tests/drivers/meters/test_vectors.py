@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import drivers
-from drivers.buses.modbus.frame import request, seal
-from drivers.meters.convert import ours
-from edge.core import Bad, DataError, Doubt, Reason, Sample
+from drivers.buses.modbus.frame import append_crc, read_request
+from drivers.meters.convert import our_quantity
+from edge.core import Bad, DataError, Reason, Sample, UncertainValue
 from tests.drivers.meters.facts import FILES, vectors
 
 TABLES = {file: name for name, file in FILES.items()}
@@ -48,7 +48,7 @@ def explained(name: str, *conversation: bytes) -> dict[str, Sample]:
 
 
 def value(sample: Sample) -> Any:
-    return sample.value if isinstance(sample, Doubt) else sample
+    return sample.value if isinstance(sample, UncertainValue) else sample
 
 
 def questions(doc: dict[str, dict[str, Any]]) -> set[str]:
@@ -70,8 +70,8 @@ def test_our_questions_are_those_of_others(frames: dict[str, bytes]) -> None:
     doc = vectors()
     for key in questions(doc):
         told = doc[key]["decoded"]
-        asked = request(told.get("address", 1), told["function"], told["start"], told["count"])
-        assert seal(asked) == frames[key], key
+        asked = read_request(told.get("address", 1), told["function"], told["start"], told["count"])
+        assert append_crc(asked) == frames[key], key
 
 
 def test_answers_mean_what_is_published(frames: dict[str, bytes]) -> None:
@@ -82,17 +82,20 @@ def test_answers_mean_what_is_published(frames: dict[str, bytes]) -> None:
             asked = frames[one["request_id"]]
         else:  # the question is not there, but told
             start = int(one["request_id"].rpartition("-")[2], 16)
-            asked = seal(request(1, frames[key][1], start, frames[key][2] // 2))
+            asked = append_crc(read_request(1, frames[key][1], start, frames[key][2] // 2))
         found = explained(TABLES[one["meter"]], asked, frames[key])
         for theirs, want in one["decoded"].items():
-            assert value(found[ours(theirs)]) == pytest.approx(want, rel=1e-6), (key, theirs)
+            assert value(found[our_quantity(theirs)]) == pytest.approx(want, rel=1e-6), (
+                key,
+                theirs,
+            )
             seen += 1
     assert seen > 40
 
 
 def test_answers_without_their_question(frames: dict[str, bytes]) -> None:
     for key, (name, asked, want) in ALONE.items():
-        found = explained(name, seal(request(*asked)), frames[key])
+        found = explained(name, append_crc(read_request(*asked)), frames[key])
         for point, sample in want.items():
             assert found[point] == (
                 sample if isinstance(sample, Bad) else pytest.approx(sample, rel=1e-6)
@@ -111,8 +114,8 @@ def test_what_sets_a_device_is_no_reading_of_it(frames: dict[str, bytes]) -> Non
 
 def test_the_ratios_of_an_acrel(frames: dict[str, bytes]) -> None:
     told = [
-        seal(request(1, 3, 0x008D, 2)), frames["acrel-ptct-example"],
-        seal(request(1, 3, 0x0061, 6)), frames["acrel-dtsd1352-adl400-resp-0061"],
+        append_crc(read_request(1, 3, 0x008D, 2)), frames["acrel-ptct-example"],
+        append_crc(read_request(1, 3, 0x0061, 6)), frames["acrel-dtsd1352-adl400-resp-0061"],
         frames["acrel-dtsd1352-adl400-req-0164"], frames["acrel-dtsd1352-adl400-resp-0164"],
         frames["acrel-dtsd1352-adl400-req-0000"], frames["acrel-dtsd1352-adl400-resp-0000"],
     ]  # fmt: skip
@@ -124,17 +127,17 @@ def test_the_ratios_of_an_acrel(frames: dict[str, bytes]) -> None:
 @pytest.mark.parametrize("name", ["em24", "em24_e1", "em340", "em111"])
 def test_a_carlo_gavazzi_that_ran_over(frames: dict[str, bytes], name: str) -> None:
     data = frames["cg-overflow"][3:-2]  # they answer function 3 as 4; we ask with 3
-    answer = seal(bytes((1, 3, len(data))) + data)
-    asked = seal(request(1, 3, 0x0000, 2))
+    answer = append_crc(bytes((1, 3, len(data))) + data)
+    asked = append_crc(read_request(1, 3, 0x0000, 2))
     assert explained(name, asked, answer) == {"voltage_l1": RANGE}
 
 
 def test_a_sunspec_meter(frames: dict[str, bytes]) -> None:
     found = explained(
         "sunspec",
-        seal(request(1, 3, 40_000, 2)),
+        append_crc(read_request(1, 3, 40_000, 2)),
         frames["sunspec-marker"],
-        seal(request(1, 3, 40_002, 107)),
+        append_crc(read_request(1, 3, 40_002, 107)),
         frames["sunspec-203-block"],
     )
     names = {"A": "current_sum", "PhV": "voltage_avg", "Hz": "frequency", "W": "power",

@@ -8,13 +8,13 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.buses.modbus import ModbusRtu, ModbusTcp
-from drivers.meters.register_map import ModbusDevice, RegisterMap, load
-from drivers.meters.table import HERE
-from drivers.sim.meter import Load, MeterLine, MeterTcp, Slave
+from drivers.meters.mapfile import HERE
+from drivers.meters.register_map import ModbusDevice, RegisterMap, load_register_map
+from drivers.sim.meter import MeterLine, MeterLoad, MeterServer, MeterTcp
 from drivers.sim.meter_line import WHOLE_S
 from edge.core import Bad, ModbusBus, Reason
 from tests.drivers.meters.pymodbus_peer import Peer
-from tests.drivers.waiting import waiting
+from tests.drivers.patient_port import waiting
 
 NAMES = sorted(path.stem for path in HERE.glob("*.toml"))
 
@@ -47,9 +47,9 @@ async def check(bus: ModbusBus, table: RegisterMap, unit: int, held: dict[str, f
 
 @pytest.mark.parametrize("name", ["sdm630", "em24", "pzem004t"])
 async def test_every_point_from_our_simulator_on_a_line(name: str) -> None:
-    table = load(name)
+    table = load_register_map(name)
     held = numbers(table)
-    line = MeterLine({7: Slave(name, held)}, baud=38_400, step_s=WHOLE_S).start()
+    line = MeterLine({7: MeterServer(name, held)}, baud=38_400, step_s=WHOLE_S).start()
     bus = ModbusRtu(waiting(line)(line.path, 38_400))
     await check(bus, table, 7, held)
     bus.close()
@@ -62,9 +62,9 @@ async def test_every_point_from_our_simulator_on_a_line(name: str) -> None:
 async def test_every_point_from_our_simulator_over_tcp(
     name: str, gaps: Literal["zero", "refuse"]
 ) -> None:
-    table = load(name)
+    table = load_register_map(name)
     held = numbers(table)
-    server = MeterTcp({1: Slave(name, {}), 7: Slave(name, held, gaps=gaps)}).start()
+    server = MeterTcp({1: MeterServer(name, {}), 7: MeterServer(name, held, gaps=gaps)}).start()
     bus = ModbusTcp(server.host, server.port, timeout_s=20.0)
     await check(bus, table, 7, held)
     bus.close()
@@ -72,7 +72,7 @@ async def test_every_point_from_our_simulator_over_tcp(
 
 
 async def test_pymodbus_refusing_registers_between_points_costs_no_point() -> None:
-    table = load("sdm120")
+    table = load_register_map("sdm120")
     held = numbers(table)
 
     def make() -> ModbusTcpServer:
@@ -97,8 +97,8 @@ async def test_pymodbus_refusing_registers_between_points_costs_no_point() -> No
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_simulated_load_knows_every_point_and_each_is_within_its_range(name: str) -> None:
-    table = load(name)
-    held = Load(3 if any(r.point.key == "voltage_l2" for r in table.registers) else 1).values()
+    table = load_register_map(name)
+    held = MeterLoad(3 if any(r.point.key == "voltage_l2" for r in table.registers) else 1).values()
     for register in table.registers:
         point = register.point
         assert point.low <= held[point.key] <= point.high, point.key
@@ -106,10 +106,10 @@ def test_a_simulated_load_knows_every_point_and_each_is_within_its_range(name: s
 
 async def test_what_the_simulated_load_tells_fits_together() -> None:
     now_s = [0.0]
-    load_630 = Load(3, amps=lambda t: (5.0, -2.0, 0.5 + t / 3600), clock=lambda: now_s[0])
-    server = MeterTcp({1: Slave("sdm630", load_630.values)}).start()
+    load_630 = MeterLoad(3, amps=lambda t: (5.0, -2.0, 0.5 + t / 3600), clock=lambda: now_s[0])
+    server = MeterTcp({1: MeterServer("sdm630", load_630.values)}).start()
     bus = ModbusTcp(server.host, server.port, timeout_s=20.0)
-    meter = ModbusDevice(bus, load("sdm630"), 1)
+    meter = ModbusDevice(bus, load_register_map("sdm630"), 1)
     await meter.read()
     now_s[0] = 3600.0
     samples = await meter.read()

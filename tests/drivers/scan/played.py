@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import drivers
-from drivers.sim import alone
+from drivers.sim import simrunner
 from drivers.sim.ads1115 import Ads1115
 from drivers.sim.bme280 import Bme280
 from drivers.sim.bme688 import Bme688
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
-from drivers.sim.meter_slave import Slave
-from drivers.sim.rtu import Rtu
+from drivers.sim.meter_rtu import MeterRtu
+from drivers.sim.meter_server import MeterServer
 from drivers.sim.scd41 import Scd41
 from drivers.sim.sen66 import Sen66
 from drivers.sim.sgp41 import Sgp41
 from drivers.sim.sht4x import Sht4x
 from drivers.sim.sps30 import Sps30
 from drivers.sim.typical import typical
-from edge.cli.sim import wished
+from edge.cli.sim import sim_request
 
 TALKERS = {
     "pms5003": "pms5003", "pms7003": "pms5003", "pms5003t": "pms5003", "pms3003": "pms3003",
@@ -69,24 +69,24 @@ def air(folder: Path) -> Iterator[tuple[I2cKernel, str]]:
 @contextlib.contextmanager
 def on_a_port(name: str) -> Iterator[str]:
     """The counterpart of a driver, as fast as it goes."""
-    before = alone.MORE.get(name)
-    alone.MORE[name] = {**(before or {}), **SPEED.get(name, {})}
+    before = simrunner.MORE.get(name)
+    simrunner.MORE[name] = {**(before or {}), **SPEED.get(name, {})}
     try:
-        with alone.running(wished(drivers.spec(name), {}), "pty") as found:
+        with simrunner.run_sim(sim_request(drivers.spec(name), {}), "pty") as found:
             yield found.bus["port"]
     finally:
-        del alone.MORE[name]
+        del simrunner.MORE[name]
         if before is not None:
-            alone.MORE[name] = before
+            simrunner.MORE[name] = before
 
 
 @contextlib.contextmanager
 def device(name: str) -> Iterator[Any]:
     """The counterpart of a serial driver itself, as fast as it goes, on a pseudo-terminal."""
     make: Any = import_module(f"drivers.sim.{name}").DEVICE
-    wish = wished(drivers.spec(name), {})
-    more = {**alone._more(name, make), **SPEED.get(name, {})}
-    with make(alone.measured(wish), **more) as made:
+    wish = sim_request(drivers.spec(name), {})
+    more = {**simrunner._powered_for(name, make), **SPEED.get(name, {})}
+    with make(simrunner.measured_values(wish), **more) as made:
         yield made
 
 
@@ -96,8 +96,8 @@ def on_a_line(units: dict[int, str]) -> Iterator[str]:
     slaves = {}
     for unit, name in units.items():
         points = drivers.build(name, None, {"unit": unit}).points  # type: ignore[union-attr]
-        slaves[unit] = Slave(name, typical(points), unit)
-    with Rtu(slaves) as line:
+        slaves[unit] = MeterServer(name, typical(points), unit)
+    with MeterRtu(slaves) as line:
         yield line.port
 
 

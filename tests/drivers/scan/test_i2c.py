@@ -7,9 +7,9 @@ import pytest
 
 from drivers.buses.i2c import SmbusI2c
 from drivers.scan.found import Findings, StoppedError
-from drivers.scan.i2c import scan
+from drivers.scan.i2c import scan_i2c
 from drivers.sim.ads1115 import Ads1115
-from drivers.sim.i2c import Chip, I2cKernel, Nack
+from drivers.sim.i2c import I2cChip, I2cKernel, Nack
 from drivers.sim.scd41 import Scd41
 from drivers.sim.sps30 import Sps30
 from tests.drivers.scan import played
@@ -35,7 +35,7 @@ def air(tmp_path: Path) -> Iterator[tuple[I2cKernel, str]]:
 async def test_a_fresh_chip_is_as_it_was(air: tuple[I2cKernel, str]) -> None:
     """An ADS1115 has the settings of the factory, an SCD41 does not measure."""
     findings = Findings()
-    await scan(SmbusI2c(air[1]), findings, no_tick, {})
+    await scan_i2c(SmbusI2c(air[1]), findings, no_tick, {})
     assert len(findings.devices) == 8
     ads, scd, sps = (air[0].chips[at] for at in (0x48, 0x62, 0x69))
     assert isinstance(ads, Ads1115)
@@ -52,7 +52,7 @@ async def test_a_measuring_scd41_is_known_by_what_it_still_tells(
     scd = air[0].chips[0x62]
     scd.write(b"\x21\xb1")
     findings = Findings()
-    await scan(SmbusI2c(air[1]), findings, no_tick, {})
+    await scan_i2c(SmbusI2c(air[1]), findings, no_tick, {})
     assert "SCD4x that measures, at 0x62" in [device.what for device in findings.devices]
     assert isinstance(scd, Scd41)
     assert scd.measuring
@@ -72,7 +72,7 @@ async def test_others_are_told_and_the_silent_are_not_invented(
     if fault == "bmp280":
         air[0].chips[at].registers[0xD0] = 0x58  # type: ignore[attr-defined]
     findings = Findings()
-    await scan(SmbusI2c(air[1]), findings, no_tick, {})
+    await scan_i2c(SmbusI2c(air[1]), findings, no_tick, {})
     assert at not in [device.options.get("address") for device in findings.devices]
     assert (text in findings.unknown) is bool(text)
 
@@ -92,7 +92,7 @@ async def test_a_question_is_no_setting_for_a_stranger_at_the_address(
 ) -> None:
     air[0].chips = {0x59: LedDriver(), 0x62: LedDriver(), 0x44: LedDriver(), 0x76: LedDriver()}
     findings = Findings()
-    await scan(SmbusI2c(air[1]), findings, no_tick, {})
+    await scan_i2c(SmbusI2c(air[1]), findings, no_tick, {})
     assert not findings.devices
     assert [text[:4] for text in findings.unknown] == ["0x44", "0x59", "0x62", "0x76"]
 
@@ -132,7 +132,7 @@ async def test_a_switch_has_the_channels_that_it_had(air: tuple[I2cKernel, str])
     switch, other, deaf = OneRegister(0x01), OneRegister(0x44), OneRegister(0x02, deaf_after=1)
     air[0].chips = {0x48: other, 0x76: switch, 0x77: deaf}
     findings = Findings()
-    await scan(SmbusI2c(air[1]), findings, no_tick, {})
+    await scan_i2c(SmbusI2c(air[1]), findings, no_tick, {})
     assert (switch.held, other.held) == (0x01, 0x44)
     assert not findings.devices
     at48, at76, at77 = findings.unknown
@@ -148,7 +148,7 @@ async def test_a_control_byte_that_cannot_be_read_is_said_to_be_changed(
     chip = Pcf8591()
     air[0].chips = {0x48: chip}
     findings = Findings()
-    await scan(SmbusI2c(air[1]), findings, no_tick, {})
+    await scan_i2c(SmbusI2c(air[1]), findings, no_tick, {})
     assert [data for _, kind, data in air[0].log if kind == "w"] == [b"\x02"]
     (text,) = findings.unknown
     assert "PCF8591" in text
@@ -156,11 +156,11 @@ async def test_a_control_byte_that_cannot_be_read_is_said_to_be_changed(
 
 
 async def test_an_address_of_the_kernel_is_left_alone(air: tuple[I2cKernel, str]) -> None:
-    chips: dict[int, Chip] = dict(air[0].chips)
+    chips: dict[int, I2cChip] = dict(air[0].chips)
     chips[0x68] = Clock()
     air[0].chips = chips
     findings = Findings()
-    await scan(SmbusI2c(air[1]), findings, no_tick, {0x68: "the kernel's driver rtc-ds1307"})
+    await scan_i2c(SmbusI2c(air[1]), findings, no_tick, {0x68: "the kernel's driver rtc-ds1307"})
     assert findings.notes == ["0x68 belongs to the kernel's driver rtc-ds1307 and was not asked"]
 
 
@@ -171,5 +171,5 @@ async def test_a_stopped_scan_asks_nobody_any_more(air: tuple[I2cKernel, str]) -
 
     findings = Findings()
     with pytest.raises(StoppedError):
-        await scan(SmbusI2c(air[1]), findings, tick, {})
+        await scan_i2c(SmbusI2c(air[1]), findings, tick, {})
     assert [device.driver for device in findings.devices] == ["sht4x", "ads1115"]

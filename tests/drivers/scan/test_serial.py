@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 import drivers
 from drivers.buses.serial_port import SerialPort
 from drivers.scan import asking, port, talking
-from drivers.scan.found import Findings, ModbusLine, Pace
-from drivers.sim._asked import Asked, Line, Said
+from drivers.scan.found import Findings, Pace, ScanModbus
+from drivers.sim._responder import Responder, Said, SharedLine
 from drivers.sim.dsmr import Dsmr
 from drivers.sim.mbus import Mbus
 from drivers.sim.sds011 import Sds011
 from drivers.sim.zh03b import Zh03b
-from edge.app import paste
-from edge.core import BusError, Cut, DataError
-from tests.drivers import waiting
+from edge.app import tomlsnippet
+from edge.core import BusError, DataError, Framer
+from tests.drivers import patient_port
 from tests.drivers.scan.played import TALKERS, device, no_tick, on_a_port
 
 ASKED = {
@@ -26,7 +26,7 @@ ASKED = {
 }  # fmt: skip
 
 
-class Mirror(Asked):
+class Mirror(Responder):
     """An adapter that hears itself, on a line where nobody is."""
 
     def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
@@ -37,7 +37,7 @@ class Mirror(Asked):
 async def test_those_who_talk_are_known_by_their_frames(name: str) -> None:
     with on_a_port(name) as place:
         port = SerialPort.at(place, "9600 8N1")
-        found, heard = await talking.listen(port, "9600 8N1", 2.0)
+        found, heard = await talking.listen_for_talkers(port, "9600 8N1", 2.0)
         port.close()
     assert found is not None, heard
     assert found.driver == TALKERS[name]
@@ -60,17 +60,17 @@ async def test_every_device_is_found_whatever_it_was_asked_before(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole list, in its order, as fast as it goes: no question makes another device deaf."""
-    monkeypatch.setattr(waiting, "GRACE_NS", 50_000_000)
+    monkeypatch.setattr(patient_port, "GRACE_NS", 50_000_000)
     findings = Findings()
     with device(name) as played:
-        made = waiting.waiting(played)
+        made = patient_port.waiting(played)
 
-        def no_modbus(line: str, answer_s: float) -> ModbusLine:
+        def no_modbus(line: str, answer_s: float) -> ScanModbus:
             raise AssertionError("nobody was found")
 
         serial = functools.partial(made.at, played.port)
         listen_s = 2.0 if name in TALKERS else 0.02
-        await port.scan(serial, no_modbus, Pace(listen_s, 0.01, 0.01), findings, no_tick)
+        await port.scan_port(serial, no_modbus, Pace(listen_s, 0.01, 0.01), findings, no_tick)
     assert [found.driver for found in findings.devices] == [TALKERS.get(name, name)]
 
 
@@ -104,13 +104,14 @@ async def test_several_gas_meters_behind_a_p1_port_are_named_in_what_is_proposed
     values = {"energy_import": 1.0, "gas_volume": 2.0, "gas_volume_2": 3.0}
     with Dsmr(values, every_s=0.05) as meter:
         port = SerialPort(meter.port, 115_200)
-        found, _ = await talking.listen(port, "115200 8N1", 2.0)
+        found, _ = await talking.listen_for_talkers(port, "115200 8N1", 2.0)
         port.close()
     assert found is not None
     assert dict(found.options) == meter.options == {"gas": ["S00300000000", "S00300000001"]}
     assert "2 gas meters behind it" in found.what
-    told = paste.tables([paste.Bus({"kind": "serial", "port": "x"},
-                                   [paste.Device("dsmr", found.options)])])  # fmt: skip
+    told = tomlsnippet.render_tables([tomlsnippet.SnippetBus({"kind": "serial", "port": "x"},
+                                   [tomlsnippet.SnippetDevice("dsmr",
+                                   found.options)])])  # fmt: skip
     assert 'gas = ["S00300000000", "S00300000001"]' in told
 
 
@@ -128,7 +129,7 @@ async def test_several_meters_on_m_bus_are_asked_one_by_one(
 ) -> None:
     monkeypatch.setattr(asking, "PRIMARY", range(6))
     one, two = (Mbus({"energy_import": 5.0}, n, f"1000000{n}", turnaround_s=0.0) for n in (2, 5))
-    with Line([one, two]) as line:
+    with SharedLine([one, two]) as line:
         port = SerialPort(line.port, 115_200)
         asker = asking.Asker(port, "115200 8N1", 3.0, no_tick)
         found = await asking._mbus_meters(asker)
@@ -137,7 +138,7 @@ async def test_several_meters_on_m_bus_are_asked_one_by_one(
     assert told in ([2, 5], [2], [5])  # two answers in one are the first of them, at worst
 
 
-class Babel(Asked):
+class Babel(Responder):
     """Answers whatever is asked with bytes that mean nothing, or only what `to` is in."""
 
     def __init__(self, said: bytes, to: bytes = b"") -> None:
@@ -176,7 +177,7 @@ async def test_each_address_is_only_asked_when_somebody_may_be_there(
         """No port between them."""
 
         async def frame(
-            self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+            self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False
         ) -> bytes:
             answers = noise.hear(write)[1]
             if not answers:
@@ -204,7 +205,7 @@ class Noise:
         self.data = data
 
     async def frame(
-        self, cut: Cut, timeout_s: float, write: bytes = b"", newest: bool = False
+        self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False
     ) -> bytes:
         rest = self.data
         while rest:
@@ -228,7 +229,7 @@ HEADS = [b"", b"\xff\x86", b"\xaa\xc0", b"<14\xffa", b"\x7e\x00\xd0", b"\x68", b
 @given(st.sampled_from(HEADS), st.binary(max_size=300))
 async def test_nothing_that_comes_is_too_much(head: bytes, tail: bytes) -> None:
     noise = Noise(head + tail)
-    found, _ = await talking.listen(noise, "9600 8N1", 1.0)
+    found, _ = await talking.listen_for_talkers(noise, "9600 8N1", 1.0)
     assert found is None or found.driver in drivers.names()
     for _, question, lines, _ in asking.QUESTIONS:
         for one in await question(asking.Asker(noise, lines[0], 1.0, no_tick)):

@@ -8,13 +8,13 @@ import pytest
 
 from drivers.buses.serial_port import SerialPort
 from drivers.chips.dlms import Dlms as Driver
-from drivers.sim._asked import Line
-from drivers.sim._dlms_line import framed, taken_apart
+from drivers.sim._dlms_hdlc import encode_frame, parse_frame
 from drivers.sim._dlms_registers import ROWS
+from drivers.sim._responder import SharedLine
 from drivers.sim.dlms import FAULTS, Dlms
 from edge.core import BusError, DataError
 from tests.drivers.known import read
-from tests.drivers.waiting import waiting
+from tests.drivers.patient_port import waiting
 
 FAST = 115200  # what a port waits between frames goes by its speed; a pty has none
 VALUES = {
@@ -88,7 +88,7 @@ async def test_two_on_one_line() -> None:
         Dlms({"power": 1.0}, 17, turnaround_s=0.0),
         Dlms({"power": 2.0}, 1000, password="12345678", serial="2", turnaround_s=0.0),
     ]
-    with Line(meters) as line:
+    with SharedLine(meters) as line:
         port = waiting(line)(line.port, FAST)
         one, two = Driver(port, 17), Driver(port, 1000, password="12345678")
         for _ in range(2):
@@ -155,8 +155,8 @@ def test_it_keeps_the_rules_of_hdlc() -> None:
     meter = Dlms({"power": 1.0}, room=32)
 
     def ask(control: int, info: bytes = b"") -> tuple[int, bytes, bool]:
-        question = framed(meter.own, meter.client, control, info)
-        parts = taken_apart(meter.hear(question)[1][0][1][1:-1])
+        question = encode_frame(meter.own, meter.client, control, info)
+        parts = parse_frame(meter.hear(question)[1][0][1][1:-1])
         assert parts is not None
         return parts[2:]
 
@@ -170,7 +170,7 @@ def test_it_keeps_the_rules_of_hdlc() -> None:
     second = ask(0x31)
     assert (second[0], second[2]) == (0x32, False)
     assert ask(0x51)[0] == 0x31  # nothing more to say
-    damaged = bytearray(framed(meter.own, meter.client, 0x53))
+    damaged = bytearray(encode_frame(meter.own, meter.client, 0x53))
     damaged[-2] ^= 1
     assert meter.hear(bytes(damaged)) == (b"", [])
     assert ask(0x53)[0] == 0x73

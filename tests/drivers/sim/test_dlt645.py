@@ -9,11 +9,11 @@ from drivers.buses.serial_port import SerialPort
 from drivers.chips import _dlt645 as wire
 from drivers.chips import dlt645 as chip
 from drivers.chips.dlt645 import Dlt645 as Driver
-from drivers.sim._asked import Line
+from drivers.sim._responder import SharedLine
 from drivers.sim.dlt645 import FAULTS, Dlt645
 from edge.core import Bad, BusError, DataError, Reason
 from tests.drivers.meters.ptypair import PtyPair
-from tests.drivers.waiting import waiting
+from tests.drivers.patient_port import waiting
 
 FAST = 115200  # what a port waits between frames goes by its speed; a pty has none
 ADDRESS = "202311250042"
@@ -80,7 +80,7 @@ async def test_its_faults_are_seen_and_it_recovers(
 
 async def test_two_on_one_line(meter: Dlt645) -> None:
     other = Dlt645({"energy_import": 5}, "000000000007", turnaround_s=0.0)
-    with Line([other, Dlt645(VALUES, ADDRESS, turnaround_s=0.0)]) as line:
+    with SharedLine([other, Dlt645(VALUES, ADDRESS, turnaround_s=0.0)]) as line:
         port = waiting(line)(line.port, FAST, "E")
         for address, energy in ((ADDRESS, 1234.56), ("000000000007", 5.0)):
             device = Driver(port, address)
@@ -134,10 +134,10 @@ def test_the_client_of_another_implementation_reads_it(meter: Dlt645) -> None:
 
 
 async def test_nothing_but_reads_is_answered(meter: Dlt645, port: SerialPort) -> None:
-    write = wire.frame(ADDRESS, 0x14, b"\x00" * 12)
+    write = wire.encode_frame(ADDRESS, 0x14, b"\x00" * 12)
     with pytest.raises(BusError):
-        await port.frame(wire.cut, 0.03, write)
-    spoilt = wire.frame(ADDRESS, 0x11, b"\x00\x00\x01\x00")[:-2] + b"\x00\x16"
+        await port.frame(wire.next_frame, 0.03, write)
+    spoilt = wire.encode_frame(ADDRESS, 0x11, b"\x00\x00\x01\x00")[:-2] + b"\x00\x16"
     with pytest.raises((BusError, DataError)):
-        await port.frame(wire.cut, 0.03, spoilt)
+        await port.frame(wire.next_frame, 0.03, spoilt)
     assert meter.asked == 0

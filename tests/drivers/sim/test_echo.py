@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 import drivers
-from drivers.sim._asked import ECHO_ONLY, Asked, Line
+from drivers.sim._responder import ECHO_ONLY, Responder, SharedLine
 from drivers.sim.canoga import Canoga
 from drivers.sim.dlms import Dlms
 from drivers.sim.dlt645 import Dlt645
@@ -16,10 +16,10 @@ from drivers.sim.mbus import Mbus
 from drivers.sim.mhz19 import Mhz19
 from drivers.sim.sps30_uart import Sps30Uart
 from edge.core import BusError, DataError, Polled
-from tests.drivers.waiting import waiting
+from tests.drivers.patient_port import waiting
 
 FAST = 115_200
-MADE: dict[str, tuple[Callable[[], Asked], dict[str, Any]]] = {
+MADE: dict[str, tuple[Callable[[], Responder], dict[str, Any]]] = {
     "canoga": (lambda: Canoga({}), {}),
     "dlms": (lambda: Dlms({}), {"timeout_s": 0.2}),
     "dlt645": (lambda: Dlt645({}), {"address": "000000000161"}),
@@ -60,7 +60,7 @@ def said(fd: int, count: int) -> bytes:
 def test_the_echo_is_the_line_s_and_all_that_comes_until_the_fault_is_gone() -> None:
     asked = bytes.fromhex("ff0186000000000079")
     one, other = Mhz19({"co2": 612.0}, fault=ECHO_ONLY), Canoga({})
-    with Line([one, other]) as line:
+    with SharedLine([one, other]) as line:
         fd = os.open(line.port, os.O_RDWR | os.O_NOCTTY)
         try:
             os.write(fd, asked)

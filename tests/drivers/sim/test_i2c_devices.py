@@ -11,7 +11,7 @@ from drivers.buses.i2c import SmbusI2c
 from drivers.sim.ads1115 import Ads1115
 from drivers.sim.bme280 import Bme280
 from drivers.sim.bme688 import Bme688
-from drivers.sim.i2c import Chip, I2cKernel
+from drivers.sim.i2c import I2cChip, I2cKernel
 from drivers.sim.i2c_server import I2cServer
 from drivers.sim.sgp41 import Sgp41
 from drivers.sim.sht4x import Sht4x
@@ -35,12 +35,12 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 
 
 @pytest.fixture
-def chips() -> dict[int, Chip]:
+def chips() -> dict[int, I2cChip]:
     return {address: made(values) for address, (_, values, made) in BUS.items()}
 
 
 @pytest.fixture
-def bus(chips: dict[int, Chip], tmp_path: Path) -> Iterator[SmbusI2c]:
+def bus(chips: dict[int, I2cChip], tmp_path: Path) -> Iterator[SmbusI2c]:
     with I2cServer(I2cKernel(chips), tmp_path / "bus.sock") as server:
         made = SmbusI2c(f"sim:{server.path}")
         yield made
@@ -48,7 +48,7 @@ def bus(chips: dict[int, Chip], tmp_path: Path) -> Iterator[SmbusI2c]:
 
 
 async def test_five_devices_on_one_bus_and_one_that_dies(
-    chips: dict[int, Chip], bus: SmbusI2c
+    chips: dict[int, I2cChip], bus: SmbusI2c
 ) -> None:
     pytest.importorskip("sensirion_gas_index_algorithm")
     made = {

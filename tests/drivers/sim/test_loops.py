@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 
 from drivers.sim.gpio import SimChip
 from drivers.sim.loops import (
-    Change,
+    ContactChange,
     Flaws,
+    LineLevel,
     LoopPair,
-    Passage,
-    Row,
-    play,
+    SimVehicle,
+    play_levels,
     read_rows,
     schedule,
-    truth,
+    true_times,
 )
 
 MS = 1_000_000
-CAR = Passage(1.0, 50.0, 4.5)
-TRUCK = Passage(10.0, 80.0, 16.5)
+CAR = SimVehicle(1.0, 50.0, 4.5)
+TRUCK = SimVehicle(10.0, 80.0, 16.5)
 
 
 class Sheet:
@@ -45,7 +45,7 @@ REQUEST = b"""{"do": "request", "line": 0, "consumer": "x", "buffer": 1024, "set
 {"direction": "input", "bias": "none", "edges": "both", "debounce_ns": 0, "level": 0}}"""
 
 passages = st.lists(
-    st.builds(Passage, st.floats(0, 600), st.floats(3, 180), st.floats(1.5, 25)), max_size=30
+    st.builds(SimVehicle, st.floats(0, 600), st.floats(3, 180), st.floats(1.5, 25)), max_size=30
 )
 flaws = st.builds(
     Flaws,
@@ -57,13 +57,13 @@ flaws = st.builds(
 )
 
 
-def of(changes: list[Change], loop: str) -> list[tuple[int, bool]]:
+def of(changes: list[ContactChange], loop: str) -> list[tuple[int, bool]]:
     return [(c.t_ns, c.on) for c in changes if c.loop == loop]
 
 
 def test_times_follow_from_speed_length_and_distance() -> None:
     """4.5 m at 50 km/h over a loop of 2 m: on for 468 ms, 288 ms from loop to loop."""
-    (car,) = truth([CAR], spacing_m=4.0, loop_m=2.0)
+    (car,) = true_times([CAR], spacing_m=4.0, loop_m=2.0)
     assert car.lead_off_ns - car.lead_on_ns == 468 * MS
     assert car.trail_on_ns - car.lead_on_ns == 288 * MS
     speed_ms = 4.0 / ((car.trail_on_ns - car.lead_on_ns) / 1e9)
@@ -78,13 +78,13 @@ def test_times_follow_from_speed_length_and_distance() -> None:
 
 
 def test_pulse_mode_tells_the_arrival_only() -> None:
-    changes = schedule(truth([CAR], 4.0, 2.0), mode="pulse")
+    changes = schedule(true_times([CAR], 4.0, 2.0), mode="pulse")
     assert of(changes, "lead") == [(1_000 * MS, True), (1_125 * MS, False)]
     assert of(changes, "trail") == [(1_288 * MS, True), (1_413 * MS, False)]
 
 
 def test_a_dead_card_looks_like_constant_presence() -> None:
-    vehicles = truth([CAR, TRUCK], 4.0, 2.0)
+    vehicles = true_times([CAR, TRUCK], 4.0, 2.0)
     idle = schedule(vehicles, flaws=Flaws(lead_dead_s=5.0))
     assert of(idle, "lead") == [(1_000 * MS, True), (1_468 * MS, False), (5_000 * MS, True)]
     assert of(idle, "trail") == of(schedule(vehicles), "trail")
@@ -93,7 +93,7 @@ def test_a_dead_card_looks_like_constant_presence() -> None:
 
 
 def test_a_long_vehicle_breaks_up_and_a_car_does_not() -> None:
-    vehicles = truth([CAR, TRUCK], 4.0, 2.0)
+    vehicles = true_times([CAR, TRUCK], 4.0, 2.0)
     broken = of(schedule(vehicles, flaws=Flaws(hole_s=0.06)), "lead")
     whole = of(schedule(vehicles), "lead")
     assert [c for c in broken if c in whole] == whole
@@ -105,9 +105,9 @@ def test_a_long_vehicle_breaks_up_and_a_car_does_not() -> None:
 
 @given(passages, st.sampled_from(["presence", "pulse"]), flaws)
 def test_each_contact_alternates_and_time_never_goes_back(
-    vehicles: list[Passage], mode: str, flaw: Flaws
+    vehicles: list[SimVehicle], mode: str, flaw: Flaws
 ) -> None:
-    changes = schedule(truth(vehicles, 4.0, 2.0), mode, flaws=flaw)  # type: ignore[arg-type]
+    changes = schedule(true_times(vehicles, 4.0, 2.0), mode, flaws=flaw)  # type: ignore[arg-type]
     assert [c.t_ns for c in changes] == sorted(c.t_ns for c in changes)
     for loop in ("lead", "trail"):
         contact = of(changes, loop)
@@ -117,10 +117,10 @@ def test_each_contact_alternates_and_time_never_goes_back(
 
 @given(passages, st.floats(0.001, 0.005), st.integers(0, 9))
 def test_bounce_comes_after_the_true_change_and_soon_ends(
-    vehicles: list[Passage], bounce_s: float, seed: int
+    vehicles: list[SimVehicle], bounce_s: float, seed: int
 ) -> None:
-    true = schedule(truth(vehicles, 4.0, 2.0))
-    bounced = schedule(truth(vehicles, 4.0, 2.0), flaws=Flaws(bounce_s=bounce_s, seed=seed))
+    true = schedule(true_times(vehicles, 4.0, 2.0))
+    bounced = schedule(true_times(vehicles, 4.0, 2.0), flaws=Flaws(bounce_s=bounce_s, seed=seed))
     assert set(true) <= set(bounced)
     for loop in ("lead", "trail"):
         for t_ns, on in of(true, loop):
@@ -138,7 +138,7 @@ def test_a_pair_plays_its_passages_on_both_wires(active: str) -> None:
     on = active == "high"
     assert sheet.rows == [("GPIO17", not on, 7), ("GPIO27", not on, 7)]
     vehicles = pair.play([CAR], start_ns=1_000 * MS)
-    assert vehicles == truth([CAR], 4.0, 2.0)
+    assert vehicles == true_times([CAR], 4.0, 2.0)
     assert sheet.rows[2:] == [
         ("GPIO17", on, 2_000 * MS),
         ("GPIO27", on, 2_288 * MS),
@@ -155,21 +155,21 @@ def test_in_real_time_a_change_is_never_early() -> None:
             made.append((time.monotonic_ns(), mono_ns))
 
     start_ns = time.monotonic_ns()
-    rows = [Row(i * 5 * MS, 0, i % 2 == 0) for i in range(10)]
-    assert play(Watch(), rows, start_ns, "real") == 10
+    rows = [LineLevel(i * 5 * MS, 0, i % 2 == 0) for i in range(10)]
+    assert play_levels(Watch(), rows, start_ns, "real") == 10
     assert [stamp for _, stamp in made] == [start_ns + i * 5 * MS for i in range(10)]
     assert all(now >= stamp for now, stamp in made)
 
 
 def test_fast_play_waits_for_its_readers_and_gives_up_without_them() -> None:
-    rows = [Row(i, 0, i % 2 == 0) for i in range(600)]
+    rows = [LineLevel(i, 0, i % 2 == 0) for i in range(600)]
     with pytest.raises(TimeoutError):
-        play(Sheet(), rows, 0)
+        play_levels(Sheet(), rows, 0)
     with SimChip(["A"]) as sim:
         link = sim.connect()
         link.send(REQUEST)
         got = 0
-        thread = threading.Thread(target=play, args=(sim, [*rows] * 10, 0))
+        thread = threading.Thread(target=play_levels, args=(sim, [*rows] * 10, 0))
         thread.start()
         while got < 6_000:
             link.send(b'{"do": "read", "max": 1024}')
@@ -190,9 +190,9 @@ def test_a_recording_keeps_its_microseconds(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
     assert list(read_rows(path)) == [
-        Row(0, "GPIO17", True),
-        Row(12_345_678, "GPIO27", False),
-        Row(1_000 * MS, "3", True),
+        LineLevel(0, "GPIO17", True),
+        LineLevel(12_345_678, "GPIO27", False),
+        LineLevel(1_000 * MS, "3", True),
     ]
 
 

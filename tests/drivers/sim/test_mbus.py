@@ -11,14 +11,14 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from drivers.buses.serial_port import SerialPort
-from drivers.chips._mbus_records import meaning
+from drivers.chips._mbus_records import vif_meaning
 from drivers.chips.mbus import Mbus as Driver
-from drivers.chips.mbus import telegram
-from drivers.sim._asked import Line
-from drivers.sim.mbus import FAULTS, HEAT, Mbus, framed
+from drivers.chips.mbus import parse_telegram
+from drivers.sim._responder import SharedLine
+from drivers.sim.mbus import FAULTS, HEAT, Mbus, long_frame
 from edge.core import BusError, DataError
 from tests.drivers.known import read
-from tests.drivers.waiting import waiting
+from tests.drivers.patient_port import waiting
 
 FAST = 115200  # what a port waits between telegrams goes by its speed; a pty has none
 VALUES = {
@@ -88,7 +88,7 @@ async def test_two_on_one_line() -> None:
         Mbus(VALUES, 5, turnaround_s=0.0),
         Mbus({"volume": 12.5}, 6, "00000006", medium=HEAT, turnaround_s=0.0),
     ]
-    with Line(meters) as line:
+    with SharedLine(meters) as line:
         port = waiting(line)(line.port, FAST, "E")
         assert await read(Driver(port, 6)) == {"volume": 12.5}
         assert await read(Driver(port, secondary="12345678")) == pytest.approx(VALUES)
@@ -201,13 +201,15 @@ def test_records_mean_what_another_implementation_makes_of_them(
         extension = {"": b"", "storage": b"\x01", "tariff": b"\x20", "subunit": b"\x40"}[where]
         body += bytes((kind | function << 4 | (0x80 if where else 0),))
         body += extension + bytes.fromhex(vif) + raw
-    frame = framed(8, 1, 0x72, bytes.fromhex("78563412422e01022a000000") + body + b"\x0f" + tail)
+    frame = long_frame(
+        8, 1, 0x72, bytes.fromhex("78563412422e01022a000000") + body + b"\x0f" + tail
+    )
     assume(frame[1] != 0x44)  # it takes this length for the sign of a wireless telegram
     theirs = peer.load(frame).records[: len(rows)]
-    ours = telegram(frame).records
+    ours = parse_telegram(frame).records
     assert len(ours) == len(rows)
     for mine, other, row in zip(ours, theirs, rows, strict=True):
-        told = meaning(mine.vif)
+        told = vif_meaning(mine.vif)
         assert told is not None
         assert (mine.storage, mine.tariff, mine.subunit) == (
             2 * (row[3] == "storage"), 2 * (row[3] == "tariff"), int(row[3] == "subunit")

@@ -9,7 +9,7 @@ import pytest
 from drivers.buses.serial_port import SerialPort
 from drivers.chips.pms5003 import Pms5003 as Driver
 from drivers.sim.pms5003 import Pms5003
-from edge.core import Bad, BusError, DataError, Doubt, Reason, Sample
+from edge.core import Bad, BusError, DataError, Reason, Sample, UncertainValue
 
 VALUES = {
     "pm1_0": 5,
@@ -54,7 +54,7 @@ async def test_what_it_holds_is_what_is_read(sensor: Pms5003, port: SerialPort) 
     sensor.bias["pm2_5"] = 90
     assert (await told(sensor, device))[1] == 98
     sensor.error = 3
-    assert (await told(sensor, device))[1] == Doubt(98, Reason.FAULT)
+    assert (await told(sensor, device))[1] == UncertainValue(98, Reason.FAULT)
 
 
 async def test_after_power_on_it_sends_zeros(sensor: Pms5003, port: SerialPort) -> None:

@@ -2,14 +2,14 @@
 
 import pytest
 
-from drivers.sim._sensirion import flip, worded
-from drivers.sim.i2c import Chip, Nack
+from drivers.sim._sensirion import flip_bit, with_checksums
+from drivers.sim.i2c import I2cChip, Nack
 from drivers.sim.sen55 import Sen55
 from drivers.sim.sps30 import Sps30
 from tests.drivers.simbus import Now
 
 READY, VALUES, STATUS = b"\x02\x02", b"\x03\xc4", b"\xd2\x06"
-NEWS, NO_NEWS = worded(b"\0\1"), worded(b"\0\0")
+NEWS, NO_NEWS = with_checksums(b"\0\1"), with_checksums(b"\0\0")
 
 
 @pytest.fixture
@@ -20,18 +20,18 @@ def now() -> Now:
 @pytest.fixture
 def module(now: Now) -> Sen55:
     made = Sen55(lambda at: {"pm2_5": at - 1000}, clock=now, powered_s=100)
-    chip: Chip = made
+    chip: I2cChip = made
     assert chip
     return made
 
 
-def ask(module: Chip, now: Now, command: bytes, count: int = 24, wait_s: float = 0.02) -> bytes:
+def ask(module: I2cChip, now: Now, command: bytes, count: int = 24, wait_s: float = 0.02) -> bytes:
     module.write(command)
     now.s += wait_s
     return module.read(count)
 
 
-def start(module: Chip, now: Now) -> None:
+def start(module: I2cChip, now: Now) -> None:
     module.write(b"\x00\x21")
     now.s += 0.05
 
@@ -42,7 +42,7 @@ def test_idle_it_refuses_to_be_read(module: Sen55, now: Now) -> None:
             module.write(command)
     with pytest.raises(Nack):
         module.read(3)
-    assert ask(module, now, STATUS, 6) == worded(bytes(4))  # this it answers always
+    assert ask(module, now, STATUS, 6) == with_checksums(bytes(4))  # this it answers always
 
 
 def test_a_read_too_early_is_not_acknowledged(module: Sen55, now: Now) -> None:
@@ -68,7 +68,7 @@ def test_an_answer_is_given_once(module: Sen55, now: Now) -> None:
 
 def test_a_sample_comes_each_second_and_reading_it_clears_the_flag(module: Sen55, now: Now) -> None:
     start(module, now)
-    unknown = worded(b"\xff\xff" * 4 + b"\x7f\xff" * 4)
+    unknown = with_checksums(b"\xff\xff" * 4 + b"\x7f\xff" * 4)
     assert ask(module, now, VALUES) == unknown
     now.s = 1001.01
     assert ask(module, now, READY, 3) == NEWS
@@ -127,7 +127,7 @@ def test_faults(module: Sen55, now: Now) -> None:
     for _ in range(2):
         with pytest.raises(Nack):
             module.write(READY)
-    module.damage = flip(0)
+    module.damage = flip_bit(0)
     assert ask(module, now, READY, 3)[0] == 0x80
     module.damage = None
     module.bias["pm2_5"] = 100.0
@@ -148,12 +148,12 @@ def test_the_fans_error_stays_until_it_is_cleared(module: Sen55, now: Now) -> No
     start(module, now)
     module.errors |= {4, 5}
     now.s += 1.1
-    assert ask(module, now, STATUS, 6) == worded(b"\0\0\0\x30")
+    assert ask(module, now, STATUS, 6) == with_checksums(b"\0\0\0\x30")
     module.errors.clear()
-    assert ask(module, now, STATUS, 6) == worded(b"\0\0\0\x10")
+    assert ask(module, now, STATUS, 6) == with_checksums(b"\0\0\0\x10")
     module.write(b"\xd2\x10")
     now.s += 0.02
-    assert ask(module, now, STATUS, 6) == worded(b"\0\0\0\0")
+    assert ask(module, now, STATUS, 6) == with_checksums(b"\0\0\0\0")
 
 
 def test_what_exceeds_the_wire_is_clamped_and_not_taken_for_unknown(now: Now) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers.sim._sensirion import worded
+from drivers.sim._sensirion import with_checksums
 from drivers.sim.i2c import Nack
 from drivers.sim.scd41 import Scd41
 from drivers.sim.sen66 import Sen66
@@ -28,7 +28,7 @@ def test_a_measuring_scd41_answers_nothing_but_news_values_and_stop(now: Now) ->
     now.s += 5
     chip.write(b"\xec\x05")
     now.s += 0.002
-    assert chip.read(9)[:3] == worded((500).to_bytes(2))
+    assert chip.read(9)[:3] == with_checksums((500).to_bytes(2))
     with pytest.raises(Nack):  # once only
         chip.write(b"\xec\x05")
     chip.write(b"\x3f\x86")

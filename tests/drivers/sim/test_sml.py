@@ -12,7 +12,7 @@ from drivers.buses.serial_port import SerialPort
 from drivers.chips import _sml as wire
 from drivers.chips.sml import Sml as Driver
 from drivers.chips.sml import explain
-from drivers.sim.sml import FAULTS, ROWS, Sml, crc, framed
+from drivers.sim.sml import FAULTS, ROWS, Sml, crc, encode_frame
 from edge.core import Bad, DataError, Reason, Sample
 
 FAST = 115200
@@ -127,7 +127,7 @@ def test_of_a_frame_that_was_forged_ours_reads_what_the_peer_reads_or_nothing(
     body = bytearray(wire.unwrap(Sml(VALUES).frame())[0])
     at %= len(body)
     body[at] ^= change
-    starts, reader = [0], wire.Reader(bytes(body))
+    starts, reader = [0], wire.SmlReader(bytes(body))
     with suppress(DataError):
         while reader.at < len(body):  # where its messages end; their checksums are the last nodes
             reader.at += 1
@@ -135,10 +135,10 @@ def test_of_a_frame_that_was_forged_ours_reads_what_the_peer_reads_or_nothing(
                 reader.node(1)
             end = reader.at
             body[end : end + 3] = b"\x63" + crc(bytes(body[starts[-1] : end]))
-            reader = wire.Reader(bytes(body))
+            reader = wire.SmlReader(bytes(body))
             reader.at = end + 4
             starts.append(reader.at)
-    frame = framed(bytes(body))
+    frame = encode_frame(bytes(body))
     try:
         ours = wire.decode(frame).entries
     except DataError:
@@ -146,5 +146,5 @@ def test_of_a_frame_that_was_forged_ours_reads_what_the_peer_reads_or_nothing(
     with suppress(pytest.importorskip("smllib.errors").SmlLibException, ValueError):  # it refuses
         theirs = [(e.obis, e.unit or 0, e.scaler or 0, e.value) for e in by_peer(frame)]
         for mine, other in zip(ours, theirs, strict=True):
-            value = mine.value.value if isinstance(mine.value, wire.Number) else other[3]
+            value = mine.value.value if isinstance(mine.value, wire.SmlNumber) else other[3]
             assert (mine.name.hex(), mine.unit, mine.scaler, value) == other

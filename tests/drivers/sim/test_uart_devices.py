@@ -15,9 +15,9 @@ from drivers.sim import pms7003 as sim_pms7003
 from drivers.sim import sds011 as sim_sds011
 from drivers.sim import sps30_uart as sim_sps30_uart
 from drivers.sim import zh03b as sim_zh03b
-from drivers.sim._asked import Line
+from drivers.sim._responder import SharedLine
 from edge.core import BusError, Sample
-from tests.drivers.waiting import waiting
+from tests.drivers.patient_port import waiting
 
 FAST = 115200  # what a port waits between frames goes by its speed; a pty has none
 TALKS = {"every_s": 0.03, "zeros": 0}
@@ -79,7 +79,7 @@ def test_a_fault_that_it_has_not_is_refused(sim: str) -> None:
 
 async def test_two_cards_on_one_line() -> None:
     cards = [sim_canoga.DEVICE({"ch1_volume": 10 * n}, address=n) for n in (1, 2)]
-    with Line(cards) as line:
+    with SharedLine(cards) as line:
         port = waiting(line)(line.port, FAST)
         try:
             for n in (2, 1, 2):

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import drivers
 from drivers.buses.i2c import SmbusI2c
-from edge.core import Bad, BusError, DataError, Doubt, Polled, Sample
+from edge.core import Bad, BusError, DataError, Polled, Sample, UncertainValue
 from tests.kernel.guest.answers import HELD, Answers, adapter
 
 DEVICES = Path("/sys/bus/i2c/devices")
@@ -27,7 +27,7 @@ def plain(sample: Sample) -> Any:
     match sample:
         case Bad(reason):
             return f"bad:{reason.value}"
-        case Doubt(value, reason):
+        case UncertainValue(value, reason):
             return f"{value} {reason.value}"
     return sample
 
@@ -61,7 +61,7 @@ async def values(name: str, bus: SmbusI2c, **options: Any) -> dict[str, Any]:
         except (BusError, DataError) as error:
             failures.append(str(error))
             opened = False
-        if samples and not any(isinstance(s, Bad | Doubt) for s in samples):
+        if samples and not any(isinstance(s, Bad | UncertainValue) for s in samples):
             break
         await asyncio.sleep(1.0)  # as often as a module has something new
     await device.close()

@@ -22,7 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Final
 
-from drivers.sim.i2c import Chip, I2cKernel, Message
+from drivers.sim.i2c import I2cChip, I2cKernel, I2cMessage
 
 DEVICE: Final = "/dev/kerbstone-i2c"
 LONGEST: Final = 8 + 42 * 8200
@@ -84,24 +84,24 @@ def _pipes(process: "subprocess.Popen[str]") -> tuple[IO[str], IO[str]]:
     return process.stdin, process.stdout
 
 
-def made(name: str) -> tuple[int, Chip]:
+def made(name: str) -> tuple[int, I2cChip]:
     """A chip that has had supply since yesterday, so that it knows all its values."""
     kind: Any = import_module(f"drivers.sim.{name}").CHIP
     since = {"powered_s": 86_400.0} if "powered_s" in inspect.signature(kind).parameters else {}
-    chip: Chip = kind(HELD[name], **since)
+    chip: I2cChip = kind(HELD[name], **since)
     return kind.ADDRESS, chip
 
 
-def unpacked(told: bytes) -> tuple[int, list[Message]]:
+def unpacked(told: bytes) -> tuple[int, list[I2cMessage]]:
     """A transfer as the module tells it: its number, its messages."""
     number, count, _ = HEAD.unpack_from(told)
     at, messages = HEAD.size, []
     for _ in range(count):
         address, flags, length, _ = MESSAGE.unpack_from(told, at)
         at += MESSAGE.size
-        message = Message(address, flags, length)
+        message = I2cMessage(address, flags, length)
         if not message.reads:
-            message = Message(address, flags, length, told[at : at + length])
+            message = I2cMessage(address, flags, length, told[at : at + length])
             at += length
         messages.append(message)
     return number, messages
@@ -126,7 +126,7 @@ def obey(words: list[str], bus: I2cKernel, once: list[int], asked: list[int]) ->
     return True
 
 
-def serve(chips: Mapping[int, Chip]) -> None:
+def serve(chips: Mapping[int, I2cChip]) -> None:
     """Until the standard input ends."""
     bus, once, asked = I2cKernel(chips), list[int](), list[int]()
     wire = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK)  # a transfer may be given up before its read

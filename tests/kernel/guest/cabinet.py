@@ -15,7 +15,7 @@ from pathlib import Path
 
 import gpiod
 
-from drivers.sim.loops import LoopPair, Passage, Row, play
+from drivers.sim.loops import LineLevel, LoopPair, SimVehicle, play_levels
 from tests.kernel.guest.air import BUS
 from tests.kernel.guest.answers import HELD, Answers, adapter
 from tests.kernel.guest.bank import Bank
@@ -99,13 +99,13 @@ def wait_for_lines(chip: str) -> None:
 def street(bank: Bank) -> None:
     """Vehicles and pulses, in real time."""
     pair = LoopPair(bank, "lead", "trail", SPACING_M, 2.0, "high")
-    _, rows = pair.plan([Passage(1 + EVERY_S * i, 50.0, 4.5) for i in range(VEHICLES)])
+    _, rows = pair.plan([SimVehicle(1 + EVERY_S * i, 50.0, 4.5) for i in range(VEHICLES)])
     for number in range(PULSES):
         at_ns = int((0.6 + number) * 1e9)
         active = False  # an open collector pulls the line down
-        rows.append(Row(at_ns, "heat", active))
-        rows.append(Row(at_ns + int(PULSE_S * 1e9), "heat", not active))
-    play(bank, sorted(rows), time.monotonic_ns(), "real")
+        rows.append(LineLevel(at_ns, "heat", active))
+        rows.append(LineLevel(at_ns + int(PULSE_S * 1e9), "heat", not active))
+    play_levels(bank, sorted(rows), time.monotonic_ns(), "real")
 
 
 def speed_kmh(bank: Bank) -> float:

@@ -17,7 +17,7 @@ from typing import Any
 
 import gpiod
 
-from drivers.buses.gpio import GpioBus, GpiodFactory, Limits, LineState
+from drivers.buses.gpio import GpiodFactory, GpioListener, LineLimits, LineState
 from edge.core import Edge, LineSpec
 from tests.kernel.guest.bank import Bank
 
@@ -63,11 +63,11 @@ async def until(done: Callable[[], bool], timeout_s: float = PATIENCE_S) -> bool
 
 @asynccontextmanager
 async def listening(
-    bank: Bank, lines: Sequence[LineSpec], limits: Limits | None = None
+    bank: Bank, lines: Sequence[LineSpec], limits: LineLimits | None = None
 ) -> AsyncIterator[Ear]:
     """A bus that listens, and what it hears. Ends when each line has said something."""
     ear = Ear()
-    bus = GpioBus(bank.path, lines, ear.deliver, ear.states.append, limits=limits)
+    bus = GpioListener(bank.path, lines, ear.deliver, ear.states.append, limits=limits)
     task = asyncio.create_task(bus.run())
     try:
         await until(lambda: len({state.line for state in ear.states}) == len(lines))
@@ -133,7 +133,7 @@ async def counted(
 
 async def storm(bank: Bank) -> dict[str, Any]:
     """One line rages, its neighbour does not."""
-    limits = Limits(storm_per_s=1_500, storm_s=0.5, pause_s=1.0)
+    limits = LineLimits(storm_per_s=1_500, storm_s=0.5, pause_s=1.0)
     async with listening(bank, [LineSpec("LOOP0"), LineSpec("LOOP1")], limits) as ear:
         calm, wild = Pulses(bank, "LOOP1", 100, 25), Pulses(bank, "LOOP0", 10_000, 5_000)
         await until(lambda: "chatter" in ear.said("LOOP0"))
@@ -158,7 +158,7 @@ async def storm(bank: Bank) -> dict[str, Any]:
 async def busy(bank: Bank) -> dict[str, Any]:
     """Somebody else has the line, and gives it back."""
     other = gpiod.request_lines(bank.path, consumer="doorbell", config={0: gpiod.LineSettings()})
-    async with listening(bank, [LineSpec("LOOP0")], Limits(pause_s=0.2)) as ear:
+    async with listening(bank, [LineSpec("LOOP0")], LineLimits(pause_s=0.2)) as ear:
         other.release()
         await until(lambda: ear.said("LOOP0")[-1] == "open")
     return {"states": ear.said("LOOP0"), "text": ear.states[0].text}
@@ -166,7 +166,9 @@ async def busy(bank: Bank) -> dict[str, Any]:
 
 async def gone(bank: Bank) -> dict[str, Any]:
     """The chip vanishes under open lines, and comes back."""
-    async with listening(bank, [LineSpec("LOOP0"), LineSpec("LOOP1")], Limits(pause_s=0.2)) as ear:
+    async with listening(
+        bank, [LineSpec("LOOP0"), LineSpec("LOOP1")], LineLimits(pause_s=0.2)
+    ) as ear:
         bank.unplug()
         await until(lambda: ear.said("LOOP0")[-1] != "open" and ear.said("LOOP1")[-1] != "open")
         began, turns = time.process_time(), time.monotonic()

@@ -1,0 +1,195 @@
+"""One thread's turn on one bus: its own bus object and drivers, and its own way to the main loop.
+
+A thread that hangs is abandoned with all of this; the next turn shares nothing with it. So what it
+brings when it comes back late reaches nobody.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Protocol
+
+from drivers.buses.gpio.listener import GpioListener
+from drivers.buses.gpio.watchedline import LineState
+from edge.acquire.backpressure import rest_ns
+from edge.acquire.busthread import BusThread, EdgeBridge, ThreadBridge
+from edge.acquire.poll import Poller, PollState
+from edge.core import Clock, Condition, Edge, LineSpec, Reason, Sweep, failed_sweep
+from edge.health.progress import Progress
+
+BEAT_NS: Final = 250_000_000  # a kill is known to within this
+
+
+class BusListener(Protocol):
+    """Takes what the buses bring; in the main loop."""
+
+    def edges(self, batch: Sequence[Edge]) -> None: ...
+    def sweeps(self, batch: Sequence[Sweep]) -> None: ...
+    def fault(self, device: str, reason: Reason | None, text: str) -> None: ...
+    def told(self, device: str, identity: str, health: Mapping[Condition, str]) -> None: ...
+    def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None: ...
+    def alarm(self, kind: str, text: str) -> None: ...
+
+
+@dataclass(slots=True)
+class LoopLoad:
+    """What the main loop tells the threads of the buses. `piled_up`: windows wait to be closed."""
+
+    piled_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """What all turns share: the main loop, the clock, who takes what they bring, who counts it."""
+
+    loop: asyncio.AbstractEventLoop
+    clock: Clock
+    taker: BusListener
+    progress: Progress
+    load: LoopLoad = field(default_factory=LoopLoad)
+
+
+class BusWorker:
+    """Made in the main loop; touches no wire until `start`.
+
+    A bus has polled devices or, when it is a GPIO chip, lines.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        bus: Any,
+        main: WorkerContext,
+        devices: Sequence[PollState],
+        lines: Sequence[LineSpec],
+    ) -> None:
+        self.name, self.owner, self.lines = name, f"bus-{name}", lines
+        self._main, self._bus = main, bus
+        self._sweeps: ThreadBridge[Sweep] = ThreadBridge(main.loop, main.taker.sweeps)
+        self._edges = EdgeBridge(main.loop, main.taker.edges)
+        self._error: BaseException | None = None
+        self.abandoned = main.loop.create_future()
+        self.beats = 0  # pieces of work
+        self.poller: Poller | None = None
+        self.heard_ns: int | None = None  # when a GPIO bus last proved that it listens
+        if devices:
+            self.poller = Poller(
+                list(devices),
+                main.clock,
+                lambda sweep: self._sweeps.put((sweep,)),
+                partial(self._to_main, main.taker.fault),
+                self._beat,
+                partial(self._to_main, main.taker.told),
+                self._rest_ns,
+            )
+            self.thread = BusThread(name, partial(self._poll, self.poller))
+        else:
+            self._bus = GpioListener(bus, lines, self._edges.put, self._line)
+            self.heard_ns = main.clock.now().mono_ns
+            self.thread = BusThread(name, partial(self._listen, self._bus))
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def abandon(self) -> None:
+        """From the main loop: nobody waits for it any more, and its descriptor is closed."""
+        for crossing in (self._sweeps, self._edges):
+            crossing.cut()
+        if not self.abandoned.done():
+            self.abandoned.set_result(None)
+        self.thread.abandon()
+        self._bus.abandon()
+
+    @property
+    def error(self) -> BaseException | None:
+        """The first fault of ours, in the thread or in what takes what it brings."""
+        errors = (self._error, self._edges.error, self._sweeps.error, self.thread.error)
+        return next((error for error in errors if error is not None), None)
+
+    @property
+    def dropped(self) -> tuple[int, int]:
+        """Sweeps and edges that the main loop was too busy to take."""
+        return self._sweeps.dropped, self._edges.dropped
+
+    async def read(self, name: str) -> Sweep:
+        """One reading now, between two polls; a failed one when the thread is given up."""
+        poller = self.poller
+        assert poller is not None
+
+        async def through_the_queue() -> Sweep:
+            done: asyncio.Future[Sweep] = asyncio.get_running_loop().create_future()
+
+            async def command() -> None:
+                found = await poller.read(name)
+                if not done.done():  # whoever asked may have gone
+                    done.set_result(found)
+
+            poller.command(command)
+            return await done
+
+        if not self.abandoned.done():
+            reading = asyncio.wrap_future(self.thread.call(through_the_queue))
+            waits = (reading, self.abandoned)
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                if reading.done():
+                    return reading.result()
+            finally:
+                reading.cancel()
+        count = len(poller.devices[name].polled.points)
+        return failed_sweep(name, self._main.clock.now().mono_ns, count, Reason.SILENT)
+
+    # -- in its thread ---------------------------------------------------------------------------
+
+    def _rest_ns(self) -> int:
+        return rest_ns(self._sweeps.waited_ns(), self._main.load.piled_up)
+
+    def _beat(self) -> None:
+        """After each piece of work; the watchdog waits for it."""
+        if not self.abandoned.done():  # else another one is expected to work
+            self.beats += 1
+            self._main.progress.done(self.owner, self._main.clock.now().mono_ns)
+
+    async def _poll(self, poller: Poller) -> None:
+        try:
+            await poller.run()
+        finally:
+            self._bus.close()
+
+    async def _listen(self, gpio: GpioListener) -> None:
+        """Listen, and show that the loop turns: silent lines are no hung thread."""
+        clock = self._main.clock
+        listening = asyncio.create_task(gpio.run())
+        try:
+            while not listening.done():
+                self._beat()
+                now_ns = clock.now().mono_ns
+                gpio.look()
+                self._to_main(self._heard, now_ns)  # behind the edges that came before
+                await clock.sleep_until(now_ns + BEAT_NS)
+            listening.result()
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+    def _heard(self, at_ns: int) -> None:
+        """In the main loop: every edge of an earlier moment has been taken."""
+        self.heard_ns = at_ns
+
+    def _line(self, state: LineState) -> None:
+        taker = self._main.taker
+        self._to_main(taker.line, state.line, state.reason, state.text, state.mono_ns)
+
+    def _to_main(self, call: Callable[..., None], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the main loop has ended: nobody is there to hear
+            self._main.loop.call_soon_threadsafe(self._guarded, partial(call, *arguments))
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        if self.abandoned.done():
+            return  # it comes back late: another one is at work
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001  a fault of ours: the app ends with it
+            self._error = self._error or error

@@ -1,0 +1,128 @@
+"""What devices say of themselves beside their values, and the events that come of it.
+
+A bit that flaps, or two meters at one address, would be an event with each reading. So a device
+that has made LIMIT events within an hour is said to flicker; then nothing is told until it has said
+the same for QUIET, and then how it is. All in all no device makes more than MOST events in an hour;
+the last state is always told, if need be when that hour is over.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from edge.core import Condition, Draft, Stream
+
+EVENTS_BEFORE_FLICKER: Final = 20
+EVENTS_PER_HOUR: Final = 2 * EVENTS_BEFORE_FLICKER  # more than all conditions at once
+FLICKER_WITHIN_NS: Final = 3_600_000_000_000
+FLICKER_REST_NS: Final = 60_000_000_000
+CONDITION_BY_WORD: Final[Mapping[str, Condition]] = {str(word): word for word in Condition}
+FLICKER_TEXT: Final = "says now this, now that of itself; it is told again when it has come to rest"
+REST_TEXT: Final = "has come to rest, as it was told last"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceConditions:
+    """One device: its serial number ("" if it tells none), and its conditions with their texts."""
+
+    identity: str = ""
+    health: Mapping[Condition, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, state: Mapping[str, Any]) -> "DeviceConditions":
+        """Raises KeyError, TypeError or ValueError for a state that is not one.
+
+        A condition that only a later version knows is left out: the rest of the state is worth
+        more than it.
+        """
+        health = {
+            CONDITION_BY_WORD[word]: str(text)
+            for word, text in dict(state["health"]).items()
+            if word in CONDITION_BY_WORD
+        }
+        return cls(str(state["identity"]), health)
+
+    def packed(self) -> dict[str, Any]:
+        """For the outbox."""
+        return {
+            "identity": self.identity,
+            "health": {str(word): text for word, text in self.health.items()},
+        }
+
+
+@dataclass(slots=True)
+class ConditionThrottle:
+    """One device, as it speaks to the platform: `said` of itself there, and what it is `now`."""
+
+    device: str
+    said: DeviceConditions = field(default_factory=DeviceConditions)
+    now: DeviceConditions = field(default_factory=DeviceConditions)
+    held: bool = False  # it has said too much
+    changed_ns: int = 0
+    at: deque[int] = field(default_factory=lambda: deque(maxlen=EVENTS_PER_HOUR))  # of its events
+
+    def say(self, now: DeviceConditions, at_ns: int) -> list[Draft]:
+        """The events of a change."""
+        self.now, self.changed_ns = now, at_ns
+        if self.held:
+            return []
+        drafts = list(condition_events(self.device, self.said, now, at_ns))
+        made = self._made(at_ns)
+        if not drafts or made + len(drafts) < EVENTS_BEFORE_FLICKER:
+            self.said = now
+            return self._out(drafts, at_ns)
+        self.held = True
+        return self._out(
+            [self._flicker("flicker", FLICKER_TEXT, at_ns)] if made < EVENTS_PER_HOUR else [], at_ns
+        )
+
+    def settle(self, at_ns: int) -> list[Draft]:
+        """The events of one that has come to rest, once there is room for them."""
+        if not self.held or at_ns - self.changed_ns <= FLICKER_REST_NS:
+            return []
+        drafts = list(condition_events(self.device, self.said, self.now, at_ns))
+        drafts = drafts or [self._flicker("rest", REST_TEXT, at_ns)]
+        if self._made(at_ns) + len(drafts) > EVENTS_PER_HOUR:
+            return []
+        self.held, self.said = False, self.now
+        return self._out(drafts, at_ns)
+
+    def _flicker(self, state: str, text: str, at_ns: int) -> Draft:
+        body = {"event": "health", "state": state, "text": f"{self.device}: {text}"}
+        return _event(self.device, at_ns, body)
+
+    def _made(self, at_ns: int) -> int:
+        return sum(at_ns - at < FLICKER_WITHIN_NS for at in self.at)
+
+    def _out(self, drafts: list[Draft], at_ns: int) -> list[Draft]:
+        self.at.extend(at_ns for _ in drafts)
+        return drafts
+
+
+def condition_events(
+    device: str, before: DeviceConditions, now: DeviceConditions, at_ns: int
+) -> Iterator[Draft]:
+    """An event for each condition that came or went, and one when it is another device."""
+    if before.identity not in ("", now.identity):
+        yield _event(device, at_ns, {
+            "event": "swap",
+            "before": before.identity,
+            "after": now.identity,
+            "text": f"{device} is another device now: serial number {now.identity} in place of "
+            f"{before.identity}. Its registers go on from where the new one stands.",
+        })  # fmt: skip
+    for word in sorted(before.health.keys() | now.health.keys()):
+        if (word in before.health) is not (word in now.health):
+            on = word in now.health
+            text = now.health[word] if on else f"over: {before.health[word]}"
+            yield _event(device, at_ns, {
+                "event": "health",
+                "state": "on" if on else "off",
+                "condition": str(word),
+                "text": f"{device}: {text}",
+            })  # fmt: skip
+
+
+def _event(device: str, at_ns: int, body: dict[str, Any]) -> Draft:
+    return Draft(Stream.EVENT, device, at_ns, at_ns, body)

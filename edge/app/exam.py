@@ -1,0 +1,161 @@
+"""What is said of a bus or a device: the finding, whose it is, and where that is configured."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from drivers.buses.finding import Finding, fault, note, warning
+from edge.config import Site
+from edge.core import Condition, Polled, Reason, SelfReporting, Sweep
+
+MILD_CONDITIONS: Final = frozenset({Condition.WARMUP, Condition.CLEANING, Condition.SLEEPING})
+TEMPORARY_REASONS: Final = frozenset(
+    {Reason.WARMUP, Reason.STALE, Reason.BUSY}
+)  # it only needs time
+MIN_SENTENCE_WORDS: Final = 4  # of a sentence; what is shorter is no sentence but a prefix
+ALL_SILENT_HINT: Final = "look first at what they share: supply, cable, settings"
+REMEDIES: Final[dict[Reason, str]] = {
+    Reason.ADDRESS: "this device has not got them: is it another model than the driver's, or leave"
+    " them out (points = [...])",
+    Reason.RANGE: "what it says cannot be: is it this kind of device, is its sensor connected",
+    Reason.CRC: "damaged on the wire: check shield, terminator, and cables beside power lines",
+    Reason.FAULT: "the device says itself that this part is broken: replace it",
+    Reason.SILENT: "it fell silent in the middle: check its supply and its plug",
+    Reason.CONTRADICTED: "several values of it claim to be this one: see what it says of itself",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ExamFinding:
+    """One finding on a bus ("" for the gateway), or on a device of it."""
+
+    bus: str
+    device: str
+    finding: Finding
+    line: int = 0  # of the configuration
+
+
+@dataclass(slots=True)
+class Exam:
+    """One bus: what is known of it and of those on it that were asked about (`names`).
+
+    `answers` are those that do. `failed` are those that do not, with what the driver said; what is
+    `known` better goes before. `refused` says why nobody looked.
+    """
+
+    site: Site
+    bus: str
+    names: tuple[str, ...]
+    wire: list[Finding] = field(default_factory=list)  # of the bus itself
+    answers: set[str] = field(default_factory=set)
+    failed: dict[str, Finding] = field(default_factory=dict)
+    known: dict[str, list[Finding]] = field(default_factory=dict)
+    refused: str = ""
+    step: str = ""
+    finished: bool = False
+
+    def say(self, device: str, finding: Finding) -> None:
+        """Of one of its devices, or of the bus itself (""); of others nobody has asked."""
+        if not device:
+            self.wire.append(finding)
+        elif device in self.names:
+            self.known.setdefault(device, []).append(finding)
+
+    def say_all(self, found: list[Finding]) -> None:
+        """Findings whose sentences begin with the name of the device that they are about."""
+        devices = self.site.devices_on(self.bus)
+        for one in found:
+            name, _, rest = one.sentence.partition(": ")
+            if name in devices:
+                self.say(name, Finding(one.severity, rest, one.remedy) if one.remedy
+                         else split_finding(one.severity, rest))  # fmt: skip
+            elif one.sentence.removesuffix(" answers") not in devices:
+                self.say("", one if one.remedy else split_finding(one.severity, one.sentence))
+
+    @property
+    def broken(self) -> bool:
+        """Something is wrong with the bus itself."""
+        return any(one.severity == "fault" for one in self.wire)
+
+    @property
+    def mute(self) -> bool:
+        """None of its devices answers: that may be the fault of the bus, or of each of them."""
+        return bool(self.failed) and not self.answers
+
+    def told(self) -> Iterator[ExamFinding]:
+        """All that is known now, the bus first."""
+        line = self.line("")
+        if self.refused:
+            yield ExamFinding(self.bus, "", split_finding("warning", self.refused), line)
+        if self.mute and not self.broken and len(self.failed) > 1:
+            yield ExamFinding(
+                self.bus,
+                "",
+                note("none of its devices answers as configured", ALL_SILENT_HINT),
+                line,
+            )
+        for one in dict.fromkeys(self.wire):
+            yield ExamFinding(self.bus, "", one, line)
+        for name in self.names:
+            for one in dict.fromkeys(self._of(name)):
+                yield ExamFinding(self.bus, name, one, self.line(name))
+
+    def is_fine(self, name: str) -> bool:
+        """Nothing is wrong with this device, lane or bay, or with the bus itself ("")."""
+        found = self._of(name) if name else self.wire
+        seen = name in self.answers if name else self.finished and not (self.refused or self.mute)
+        return seen and all(one.severity == "note" for one in found)
+
+    def line(self, name: str) -> int:
+        """Where the bus (""), or a device, a lane or a bay of it, stands in the configuration."""
+        site = self.site
+        table = "device" if name in site.devices else "bay" if name in site.bays else "lane"
+        return self.site.remark((table, name) if name else ("bus", self.bus), "").line
+
+    def _of(self, name: str) -> list[Finding]:
+        found = list(self.known.get(name, ()))
+        if any(one.severity == "fault" for one in found):
+            return found
+        if name in self.failed:
+            behind = note(f"it does not answer as long as this is so with {self.bus}")
+            return [*found, behind if self.broken else self.failed[name]]
+        if not found and name not in self.answers:
+            return [note("nobody has asked it" + (f": see {self.bus}" if self.broken else ""))]
+        return found
+
+
+def split_finding(severity: str, text: str) -> Finding:
+    """A driver's error as sentence and remedy, of which it is made in this order."""
+    make = {"fault": fault, "warning": warning}.get(severity, note)
+    head, mark, rest = text.partition("; ")
+    if not mark:
+        head, mark, rest = text.rpartition(": ")
+    if not mark or len(head.split()) < MIN_SENTENCE_WORDS:
+        return make(text)
+    return make(head, rest)
+
+
+def reading_findings(polled: Polled, result: Sweep) -> Iterator[Finding]:
+    """What a reading that came has to say beside its values."""
+    missing: dict[Reason, list[str]] = {}
+    for reading in result.readings(polled.points):
+        if reading.value is None:
+            reason = reading.quality.reason or Reason.FAULT
+            missing.setdefault(reason, []).append(reading.point.key)
+    total = len(result.values)
+    for reason, keys in missing.items():
+        shown = ", ".join(keys[:6]) + (" ..." if len(keys) > 6 else "")
+        text = f"{len(keys)} of {total} points have no value ({reason}): {shown}"
+        if reason in TEMPORARY_REASONS:
+            yield note(text, "it has nothing yet, as some have after power-on: ask again soon")
+        else:
+            make = fault if len(keys) == total else warning
+            yield make(text, REMEDIES.get(reason, "what `kerbstone read` says of it tells more"))
+    if isinstance(polled, SelfReporting):
+        yield from condition_findings(polled.health)
+
+
+def condition_findings(health: Mapping[Condition, str] | Mapping[str, str]) -> Iterator[Finding]:
+    """What a device says of itself."""
+    for word, text in health.items():
+        yield split_finding("note" if word in MILD_CONDITIONS else "warning", text)

@@ -1,0 +1,58 @@
+"""What the outbox and the link count, in the words of a health record."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Final
+
+from edge.store import OutboxCounts
+from edge.uplink.counters import UplinkCounters
+
+Numbers = Mapping[str, int | float | bool | None]
+
+LINK_FIELDS: Final = {  # of the link's counters; what it gives up for good, the outbox counts
+    "sent": "sent",
+    "confirmed": "confirmed",
+    "again": "sent_again",
+    "late": "sent_late",
+    "nobody": "unheard",
+    "refused": "refused",
+    "lost": "unanswered",
+    "receipts": "receipts",
+    "unknown": "receipts_unknown",
+    "overdue": "receipts_overdue",
+    "commands": "commands",
+    "strange": "strange_messages",
+    "connections": "connections",
+    "failures": "connection_failures",
+}
+
+
+def queue_fields(counts: OutboxCounts, boot: int, now_ns: int) -> Numbers:
+    """The outbox. A row of another boot has an age that nobody knows here."""
+    age_ns = None
+    if counts.oldest is not None and counts.oldest[0] == boot:
+        age_ns = max(0, now_ns - counts.oldest[1])
+    return {
+        "queue_rows": counts.rows,
+        "queue_bytes": counts.size,
+        "queue_limit_bytes": counts.limit,
+        "queue_age_s": None if age_ns is None else round(age_ns / 1e9, 1),
+        "queue_forecast_s": _seconds(counts.forecast_s),
+        "queue_forecast_thinned_s": _seconds(counts.forecast_thinned_s),
+        "dropped": counts.dropped,
+        "thinned": counts.thinned,
+        "damaged": counts.damaged,
+        "dead": counts.dead,
+        "quarantined": counts.quarantined,
+        "ram": counts.ram is not None,
+    }
+
+
+def link_fields(counters: UplinkCounters, connected: bool) -> Numbers:
+    """The link to the broker, since the daemon's start."""
+    counted = dataclasses.asdict(counters)
+    return {"connected": connected, **{name: counted[own] for own, name in LINK_FIELDS.items()}}
+
+
+def _seconds(value: float | None) -> int | None:
+    return None if value is None else round(value)

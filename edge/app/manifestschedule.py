@@ -1,0 +1,142 @@
+"""When manifests are due, what of them is kept over a restart, and the key that signs them."""
+
+import base64
+import hashlib
+import logging
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import msgpack
+
+from edge.core import ConfigError, Draft, Stamp
+from edge.store import Epoch, OwnerStates, StoredRecord
+from edge.uplink.manifests import Manifests, Sign
+from edge.uplink.timestamps import MarksAndBounds, manifest_moment
+from edge.uplink.wire import signed_bytes
+from edge.uplink.wire.clockmoments import Moment
+
+LOG: Final = logging.getLogger("kerbstone")
+MANIFEST_OWNER: Final = "manifest"
+VERSION: Final = 2
+TPM_KEY_MARKER: Final = b"TSS2 PRIVATE KEY"  # what OpenSSL's provider writes in place of a key
+
+
+class ManifestSchedule:
+    """The manifests of one start. `every_s` is how long a segment stays open."""
+
+    def __init__(self, epoch: Epoch, every_s: float, sign: Sign | None, now: Stamp) -> None:
+        self.manifests = Manifests(sign)
+        self._epoch, self._every_ns = epoch, int(every_s * 1e9)
+        self._ended_ns = now.mono_ns
+
+    def begin(
+        self,
+        state: tuple[int, bytes] | None,
+        handed: Sequence[StoredRecord],
+        clocks: Mapping[int, MarksAndBounds],
+        now: Stamp,
+    ) -> list[Draft]:
+        """What the former process had sealed, and what it had handed over and not sealed: by one
+        of the marks in `clocks`, the clock maps of their boots.
+
+        The opening manifest names the former epoch.
+        """
+        if state is not None and state[0] == VERSION:
+            try:
+                self.manifests.restore(msgpack.unpackb(state[1], strict_map_key=False))
+            except ValueError as error:
+                LOG.warning("what was sealed cannot be read: %s", error)
+        by = {boot: self._moments(boot, clock, now) for boot, clock in clocks.items()}
+        for stored in handed:
+            self.manifests.handed(stored.record, *by[stored.record.boot])
+        former = self._epoch.succeeds
+        if former is None:
+            return []
+        return [self.manifests.opening(self._epoch.epoch, former, now.mono_ns)]
+
+    def _moments(self, boot: int, clock: MarksAndBounds, now: Stamp) -> list[Moment]:
+        """By which the former process may have dated what it sent. A mark that came within its
+        last moments was not written down: if this is the same boot, the clock still shows it."""
+        marks, known = clock
+        seen = [*marks, now] if boot == self._epoch.boot else marks
+        return [manifest_moment(boot, mark, known) for mark in seen or (None,)]
+
+    def due(self, now: Stamp, *, last: bool) -> list[Draft]:
+        """At a window's end: the manifests whose time has come. They are to be committed."""
+        all_ = last or now.mono_ns - self._ended_ns >= self._every_ns
+        if all_:
+            self._ended_ns = now.mono_ns
+        return self.manifests.due(now.mono_ns, all_=all_)
+
+    @property
+    def changed(self) -> bool:
+        """Something has gone out, or was sealed, that no commit has kept."""
+        return self.manifests.changed
+
+    def riding(self, going: Sequence[Draft]) -> tuple[OwnerStates, Callable[[], None]]:
+        """What goes with a commit of the drafts `going`, and what to call once it is durable:
+        nothing when nothing has gone out. For `Writer.riding`."""
+        if not self.changed:
+            return {}, lambda: None
+        manifests = self.manifests
+        state = VERSION, msgpack.packb(manifests.snapshot(going))
+        return {MANIFEST_OWNER: state}, partial(manifests.kept, manifests.changes, going)
+
+
+def make_signer(key: Path | None, cert: Path | None) -> Sign | None:
+    """Signs with the device's key; None without one. Raises ConfigError for a key of no use.
+
+    The library is loaded only here, and takes 10 MB: a box without a key does without it.
+    """
+    if key is None or cert is None:
+        return None
+    try:
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    except ImportError:
+        LOG.warning("manifests are not signed: the library for it is missing (kerbstone[sign])")
+        return None
+    try:
+        pem = key.read_bytes()
+        if TPM_KEY_MARKER in pem:
+            LOG.warning("manifests are not signed: the key does not leave its TPM")
+            return None
+        private: Any = load_pem_private_key(pem, None)
+        der = ssl.PEM_cert_to_DER_cert(first_certificate(cert.read_text(encoding="ascii")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"uplink.key: {key}, {cert}: {error}") from None
+    alg, how = _algorithm(private, SHA256())
+    known = {"alg": alg, "cert_sha256": hashlib.sha256(der).hexdigest()}
+
+    def sign(body: Mapping[str, Any]) -> Mapping[str, str]:
+        signature = private.sign(signed_bytes(body), *how)
+        return {**known, "sig": base64.b64encode(signature).decode()}
+
+    return sign
+
+
+def _algorithm(private: Any, digest: Any) -> tuple[str, tuple[Any, ...]]:
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+
+    match private:
+        case ed25519.Ed25519PrivateKey():
+            return "ed25519", ()
+        case ec.EllipticCurvePrivateKey():
+            return "ecdsa-sha256", (ec.ECDSA(digest),)
+        case rsa.RSAPrivateKey():
+            salt = padding.PSS.DIGEST_LENGTH
+            return "rsa-pss-sha256", (padding.PSS(padding.MGF1(digest), salt), digest)
+    raise ConfigError(f"uplink.key: a key of type {type(private).__name__} cannot sign manifests")
+
+
+def first_certificate(pem: str) -> str:
+    """The first certificate of a file: the device's own, its authorities follow."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    start = pem.find(begin)
+    stop = pem.find(end)
+    if start < 0 or stop < start:
+        raise ValueError("no certificate is in it")
+    return pem[start : stop + len(end)] + "\n"

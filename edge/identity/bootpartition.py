@@ -1,0 +1,83 @@
+"""The boot partition: where the claim is found, and where a technician can read how it goes.
+
+It is FAT, anybody can read it, and it forgets nothing by itself: a used claim is overwritten in
+place before it is renamed. What is said there is never a secret.
+"""
+
+import logging
+from pathlib import Path
+from typing import Final
+
+from edge.identity import durablefiles
+from edge.identity.claim import CLAIM_LIMIT, CLAIM_NAME, Claim, ClaimError, parse_claim
+
+LOG: Final = logging.getLogger(__name__)
+USED_CLAIM: Final = "kerbstone-claim.used"
+STATUS_FILE: Final = "kerbstone-status.txt"
+BOOT_FOLDER: Final = Path("/boot/firmware")
+
+
+class BootPartition:
+    """Never raises: a card without that partition works, too."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._failed = False
+
+    def claim(self) -> bytes | None:
+        """The claim file, as it is. None: there is none, or it cannot be read."""
+        try:
+            # one byte more than a claim may have: `parse` says so
+            return durablefiles.read_file(self.folder / CLAIM_NAME, CLAIM_LIMIT + 1)
+        except OSError as error:
+            self._say(error)
+            return None
+
+    def blank(self, used: bytes) -> bool:
+        """The claim has done its work: overwrite it, then rename it. True when it is gone.
+
+        A whole claim of another id is left as it is: somebody has put it there since.
+        """
+        path = self.folder / CLAIM_NAME
+        try:
+            there = durablefiles.read_file(path, 1 << 20)
+            if there is None:
+                return True
+            ours, other = _parsed(used), _parsed(there)
+            if ours is not None and other is not None and other.claim != ours.claim:
+                return True
+            durablefiles.overwrite(path, _blank(ours, len(there)))
+            durablefiles.rename(path, self.folder / USED_CLAIM)
+            return True
+        except OSError as error:
+            self._say(error)
+            return False
+
+    def tell(self, text: str) -> None:
+        """Write the status file, if it says anything new: it is on a card."""
+        path, data = self.folder / STATUS_FILE, text.encode()
+        try:
+            if self.folder.is_dir() and durablefiles.read_file(path) != data:
+                durablefiles.replace_file(path, data, 0o644)
+        except OSError as error:
+            self._say(error)
+
+    def _say(self, error: OSError) -> None:
+        if not self._failed:
+            self._failed = True
+            LOG.warning("boot partition %s: %s; going on without it", self.folder, error)
+
+
+def _parsed(data: bytes) -> Claim | None:
+    try:
+        return parse_claim(data)
+    except ClaimError:
+        return None
+
+
+def _blank(claim: Claim | None, size: int) -> bytes:
+    """As long as what it covers, so that it lands on the same sectors."""
+    text = "# This claim was used, and is of no use any more.\n"
+    if claim is not None:
+        text += f'claim = "{claim.claim}"\ngateway = "{claim.gateway}"\nsite = "{claim.site}"\n'
+    return text.encode()[:size].ljust(size, b"\n")

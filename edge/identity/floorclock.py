@@ -1,0 +1,108 @@
+"""What time it is, as far as anybody can know on a box whose clock may say 1970 or 2040.
+
+Waiting uses monotonic time only. The wall is believed when the kernel says synchronised and it
+lies between the floor and ten years beyond it. The floor is the date of this program, or the first
+day of a certificate that was verified. What a server's `Date` says helps to plan a renewal, and is
+no floor: one server with a wrong clock would lock out every box that has none.
+Source: adjtimex(2): it returns TIME_ERROR (5) while nothing disciplines the clock.
+"""
+
+import ctypes
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Protocol
+
+from edge.core.release import RELEASED
+from edge.identity import durablefiles
+
+TIME_ERROR: Final = 5
+TIMEX_BYTES: Final = 208  # struct timex on 64-bit Linux
+GRACE: Final = timedelta(days=1)  # two clocks may differ by so much, and both be right enough
+HORIZON: Final = timedelta(days=3653)
+FLOOR_STEP: Final = timedelta(days=1)  # the floor is not written more often: it wears the card
+FLOOR_FILE: Final = "floor"
+
+
+class TimeSource(Protocol):
+    """A clock. `wall` is None while nobody vouches for it."""
+
+    def mono_s(self) -> float: ...
+    def wall(self) -> datetime | None: ...
+    def sleep(self, seconds: float) -> None: ...
+
+
+class SystemTimeSource:
+    """The kernel's."""
+
+    def mono_s(self) -> float:
+        return time.monotonic()
+
+    def wall(self) -> datetime | None:
+        buffer = ctypes.create_string_buffer(TIMEX_BYTES)  # modes = 0: nothing is set
+        state = ctypes.CDLL(None).adjtimex(buffer)
+        if state < 0 or state == TIME_ERROR:
+            return None
+        # the port `Clock` is the daemon's; this process has no loop and no daemon
+        return datetime.now(UTC)  # noqa: TID251
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class FloorClock:
+    """A clock with a floor that is kept in the state folder. Any file there may be missing."""
+
+    def __init__(self, clock: TimeSource, folder: Path) -> None:
+        self.clock = clock
+        self._path = folder / FLOOR_FILE
+        built = datetime(RELEASED.year, RELEASED.month, RELEASED.day, tzinfo=UTC)
+        self._built = built
+        self.floor = max(built, self._kept() or built)
+        self._told: tuple[datetime, float] | None = None
+
+    def wall(self) -> datetime | None:
+        """The time, where it can be believed."""
+        now = self.clock.wall()
+        if now is None or not self.floor - GRACE <= now <= self.floor + HORIZON:
+            return None
+        return now
+
+    def told(self, moment: datetime) -> None:
+        """The clock of the server, seen over a connection that was verified. What cannot be is
+        ignored.
+        """
+        if moment <= self._built + 2 * HORIZON:
+            self._told = moment, self.clock.mono_s()
+
+    def about(self) -> datetime | None:
+        """The time for planning: ours, else the server's; None when neither is known."""
+        now = self.wall()
+        if now is None and self._told is not None:
+            moment, at_s = self._told
+            now = moment + timedelta(seconds=self.clock.mono_s() - at_s)
+        return now
+
+    def passed(self, moment: datetime) -> None:
+        """A verified certificate is from this moment. What cannot be is ignored."""
+        if self.floor < moment <= self._built + 2 * HORIZON:
+            kept = self._kept()
+            self.floor = moment
+            if (kept is None or moment - kept >= FLOOR_STEP) and self._path.parent.is_dir():
+                durablefiles.replace_file(self._path, str(int(moment.timestamp())).encode())
+
+    def wrong(self, first: datetime, last: datetime) -> str | None:
+        """Why a certificate of these dates cannot be valid now; None when it may be."""
+        now = self.wall()
+        if now is not None and now + GRACE < first:
+            return f"is valid from {first:%Y-%m-%d} on"
+        if (now or self.floor) > last:
+            return f"has expired on {last:%Y-%m-%d}"
+        return None
+
+    def _kept(self) -> datetime | None:
+        try:
+            data = durablefiles.read_file(self._path, 32)
+            return None if data is None else datetime.fromtimestamp(int(data), UTC)
+        except (OSError, ValueError, OverflowError):
+            return None  # a damaged floor is no floor

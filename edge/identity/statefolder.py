@@ -1,0 +1,208 @@
+"""The state folder. What has been done is told by which files are there, and by nothing else.
+
+| there is | so |
+|---|---|
+| `forget` | a factory reset has begun: finish it |
+| `current` -> `bundle-<n>` | there is an identity |
+| a whole `bundle-<n>`, no `current` | it was verified before it got that name: make it current |
+| `claim.toml` | the claim is not used up: on the boot partition it still has to be blanked |
+| `next.key` | a certificate for this key was, or will be, asked for |
+| `next.pending` | since when we wait, for people only |
+| `network.json` | the network of a claim, which outlives it |
+| `config.json`, `site.toml` | the signed configuration, as it came and as the daemon reads it |
+
+All else (`*.new`, `*.old`) was under way when the power went, and is rubbish.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from cryptography import x509
+
+from edge.identity import certs, durablefiles, identitybundle, keys
+from edge.identity.identitybundle import KEY, NAME, EnrolmentTarget, IdentityBundle
+
+OLD_SUFFIX: Final = ".old"
+CURRENT: Final = "current"
+CLAIM: Final = "claim.toml"
+NEXT: Final = "next.key"
+PENDING: Final = "next.pending"
+NETWORK: Final = "network.json"
+CONFIG: Final = "config.json"
+SITE: Final = "site.toml"
+FORGET: Final = "forget"
+LONGEST_S: Final = 10**10
+
+
+class PendingWait(msgspec.Struct, frozen=True):
+    """How long we have waited, over all starts; a clock of the wall may be anywhere."""
+
+    claim: str
+    waited_s: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_S)] = 0
+    tries: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_S)] = 0
+
+
+class StateFolder:
+    """One state folder, used by one process at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def tidy(self) -> None:
+        """After a start: finish a reset, throw away what was under way."""
+        if (self.folder / FORGET).exists():
+            self.forget()
+        for each in self.folder.iterdir():
+            if each.name.endswith((durablefiles.NEW_SUFFIX, OLD_SUFFIX)):
+                if each.is_dir() and not each.is_symlink():
+                    durablefiles.remove_tree(each)
+                else:
+                    durablefiles.remove_file(each)
+
+    def current(self) -> IdentityBundle | None:
+        """The identity; None when there is none, or what is there is damaged."""
+        with suppress(OSError):
+            return identitybundle.load_bundle(self.folder / (self.folder / CURRENT).readlink())
+        return None
+
+    def whole(self) -> IdentityBundle | None:
+        """The newest bundle that is whole, whatever `current` leads to."""
+        for number in sorted(self.numbers(), reverse=True):
+            found = identitybundle.load_bundle(self.folder / f"bundle-{number}")
+            if found is not None:
+                return found
+        return None
+
+    def damaged(self) -> str:
+        """Which bundle is there and cannot be used, in words; "" when the current one can."""
+        if self.current() is not None:
+            return ""
+        ill = [f"bundle-{n}" for n in sorted(self.numbers())
+               if identitybundle.load_bundle(self.folder / f"bundle-{n}") is None]  # fmt: skip
+        return (
+            f"{' and '.join(ill)} cannot be used: damaged, or the key is elsewhere" if ill else ""
+        )
+
+    def adopt(self) -> IdentityBundle | None:
+        """A whole bundle that nothing leads to: the newest one becomes current."""
+        found = self.whole()
+        if found is not None:
+            durablefiles.point_link(self.folder / CURRENT, found.folder.name)
+        return found
+
+    def install(
+        self, key: keys.IdentityKey, certificate: x509.Certificate, ca: bytes, home: EnrolmentTarget
+    ) -> IdentityBundle:
+        """Write a bundle and make it current. The one before it stays."""
+        number = max(self.numbers(), default=0) + 1
+        new = self.folder / f"bundle-{number}{durablefiles.NEW_SUFFIX}"
+        durablefiles.make_private_folder(new)
+        identitybundle.write_bundle(new, key, certificate, ca, home)
+        durablefiles.rename(new, self.folder / f"bundle-{number}")
+        durablefiles.point_link(self.folder / CURRENT, f"bundle-{number}")
+        durablefiles.remove_file(self.folder / NEXT)
+        durablefiles.remove_file(self.folder / PENDING)
+        return IdentityBundle(self.folder / f"bundle-{number}", home, certificate, ca)
+
+    def back(
+        self, refused: IdentityBundle, good: Callable[[IdentityBundle], bool]
+    ) -> IdentityBundle | None:
+        """The broker refuses the current one: the one before it is current again, if it is whole.
+
+        The refused one stays until then, so that there is always one.
+        """
+        for number in sorted((n for n in self.numbers() if n < refused.number), reverse=True):
+            older = identitybundle.load_bundle(self.folder / f"bundle-{number}")
+            if older is not None and good(older):
+                durablefiles.point_link(self.folder / CURRENT, older.folder.name)
+                self._drop(refused.number)
+                return older
+        return None
+
+    def only(self, kept: IdentityBundle) -> None:
+        """The current one works: the others are not needed any more."""
+        for number in self.numbers() - {kept.number}:
+            self._drop(number)
+
+    def numbers(self) -> set[int]:
+        found = (NAME.match(each.name) for each in self.folder.iterdir())
+        return {int(each[1]) for each in found if each}
+
+    def next_key(self, has_tpm: bool | None = None) -> keys.IdentityKey:
+        """The key of the next certificate: kept before anybody hears of it.
+
+        A key that is damaged is replaced: the claim's code is then bound to a key that is gone,
+        and the server says so.
+        """
+        given = keys.read_credential()
+        if given is not None:
+            return given
+        path = self.folder / NEXT
+        data = durablefiles.read_file(path)
+        if data is not None:
+            with suppress(keys.NoKeyError):
+                return keys.parse_key(data)
+        key = keys.make_key(has_tpm)
+        durablefiles.replace_file(path, key.pem)
+        return key
+
+    def used_key(self, current: IdentityBundle) -> bool:
+        """Whether `next.key` is the current one: its install was cut short; remove it."""
+        data = durablefiles.read_file(self.folder / NEXT)
+        if data is None:
+            return False
+        with suppress(keys.NoKeyError):
+            if keys.parse_key(data).spki() != certs.certificate_key(current.certificate):
+                return False
+        durablefiles.remove_file(self.folder / NEXT)
+        return True
+
+    def get(self, name: str) -> bytes | None:
+        return durablefiles.read_file(self.folder / name)
+
+    def put(self, name: str, data: bytes) -> None:
+        durablefiles.replace_file(self.folder / name, data)
+
+    def drop(self, name: str) -> None:
+        durablefiles.remove_file(self.folder / name)
+
+    def pending(self, claim: str) -> PendingWait:
+        """How long we have waited with this claim."""
+        with suppress(OSError, ValueError):  # a MsgspecError is one
+            found = msgspec.json.decode(self.get(PENDING) or b"", type=PendingWait)
+            if found.claim == claim:
+                return found
+        return PendingWait(claim)
+
+    def used(self) -> None:
+        """The claim has done its work, here too."""
+        durablefiles.shred(self.folder / CLAIM)
+
+    def forget(self) -> None:
+        """Factory reset. Begun once it is finished, also over a power cut."""
+        durablefiles.replace_file(self.folder / FORGET, b"")
+        durablefiles.remove_file(self.folder / CURRENT)
+        for each in sorted(self.folder.iterdir()):
+            if each.name == FORGET:
+                continue
+            if each.is_dir() and not each.is_symlink():
+                for file in each.iterdir():
+                    durablefiles.shred(file)
+                durablefiles.remove_tree(each)
+            elif each.is_symlink():
+                durablefiles.remove_file(each)
+            else:
+                durablefiles.shred(each)
+        durablefiles.remove_file(self.folder / FORGET)
+
+    def _drop(self, number: int) -> None:
+        old = self.folder / f"bundle-{number}{OLD_SUFFIX}"
+        if old.exists():
+            durablefiles.remove_tree(old)
+        durablefiles.rename(self.folder / f"bundle-{number}", old)
+        with suppress(FileNotFoundError):
+            durablefiles.shred(old / KEY)
+        durablefiles.remove_tree(old)

@@ -1,0 +1,133 @@
+"""Proves a bundle for people: what it is, what it costs here, and everything that is wrong with it.
+
+The memory is what loading it added to this process; the first model also brings what every later
+one shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final
+
+from edge.infer.bundlemanifest import COPY_HINT, BundleManifest, ModelError, read_manifest
+from edge.infer.modelsession import ModelSession
+from edge.infer.onnxfile import read_onnx_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OPSET: Final = 17  # runtimes on devices refuse newer ones
+IR: Final = 8
+RUNS: Final = 30
+BATCH: Final = 64
+EXPORT_HINT: Final = f"export it again with opset {OPSET} and IR {IR}"
+WRITE_HINT: Final = "write it beside the manifest: what it was trained on, its scores, its limits"
+
+
+@dataclass(frozen=True, slots=True)
+class BundleFault:
+    """What is wrong, and what to do. One that is `mild` does not keep the model from running."""
+
+    text: str
+    do: str
+    mild: bool = False
+
+
+@dataclass(slots=True)
+class BundleReport:
+    """One bundle. What could not be found out is None."""
+
+    folder: Path
+    manifest: BundleManifest | None = None
+    bytes: int | None = None  # of the graph
+    golden: int = 0  # cases that it reproduced; 0 where it failed
+    ms: float | None = None  # a run of one row, median
+    batch_ms: float | None = None  # of 64 rows
+    grew_mb: float | None = None
+    faults: list[BundleFault] = field(default_factory=list)
+
+    @property
+    def well(self) -> bool:
+        return all(fault.mild for fault in self.faults)
+
+
+def bundles_in(folder: Path) -> list[Path]:
+    """The bundle that this folder is, or the bundles that lie in it, by name."""
+    if (folder / "manifest.json").is_file():
+        return [folder]
+    return sorted(path.parent for path in folder.glob("*/manifest.json"))
+
+
+def check_bundle(folder: Path) -> BundleReport:
+    """Load it as the daemon does, and measure it. Raises nothing for what is wrong with it."""
+    proof = BundleReport(folder)
+    try:
+        proof.manifest = read_manifest(folder)
+    except ModelError as error:
+        proof.faults.append(BundleFault(str(error), error.do))
+        return proof
+    proof.faults += _graph(proof, folder / proof.manifest.file)
+    proof.faults += _complete(proof.manifest, folder)
+    try:
+        session = ModelSession(folder)
+    except ModelError as error:
+        proof.faults.append(BundleFault(str(error), error.do))
+        return proof
+    proof.golden, proof.grew_mb = session.golden, session.grew_mb
+    try:
+        proof.ms, proof.batch_ms = (_median_ms(session, rows) for rows in (1, BATCH))
+    except ModelError as error:
+        proof.faults.append(BundleFault(f"with rows that repeat: {error}", "do not use it"))
+    return proof
+
+
+def _graph(proof: BundleReport, path: Path) -> Iterator[BundleFault]:
+    manifest = proof.manifest
+    assert manifest is not None
+    try:
+        data = path.read_bytes()
+        found = read_onnx_versions(data)
+    except OSError:
+        return  # the session says so
+    except ValueError as error:
+        yield BundleFault(f"{path}: no ONNX file: {error}", COPY_HINT)
+        return
+    proof.bytes = len(data)
+    for name, has, most, text in (
+        ("opset", found.opset, OPSET, manifest.opset),
+        ("IR", found.ir, IR, manifest.ir),
+    ):
+        if has is None or has > most:
+            yield BundleFault(
+                f"{path.name} has {name} {has}; {most} is the newest allowed", EXPORT_HINT
+            )
+        if text is not None and text != has:
+            yield BundleFault(f"{path.name} has {name} {has}; its manifest says {text}", COPY_HINT)
+
+
+def _complete(manifest: BundleManifest, folder: Path) -> Iterator[BundleFault]:
+    for name, there in (
+        ("opset", manifest.opset), ("ir", manifest.ir), ("training", manifest.training or None),
+        ("budget_mb", manifest.budget_mb),
+    ):  # fmt: skip
+        if there is None:
+            yield BundleFault(f"its manifest has no `{name}`", "export it again", mild=True)
+    if not (folder / "CARD.md").is_file():
+        yield BundleFault("it has no CARD.md", WRITE_HINT, mild=True)
+
+
+def _median_ms(session: ModelSession, rows: int) -> float:
+    """Of runs with so many rows, each as the state begins, and with zeros for what is given."""
+    manifest = session.manifest
+    feed: Mapping[str, Any] = {
+        **{name: session.tensor([[0.0] * width] * rows) for name, width in manifest.fed.items()},
+        **({"state": session.started([0.0] * rows)} if "state" in manifest.inputs else {}),
+    }
+    took = []
+    for _ in range(RUNS):
+        session.run(feed)
+        took.append(session.took_ms)
+    return median(took)

@@ -1,0 +1,56 @@
+"""Why an approach is called congested, or free: what was seen, in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from edge.infer.observation import PositionObservation
+from edge.infer.occupancy import POSITIONS
+
+QUEUE_S: Final = 20.0  # something has stood on a loop for so long
+QUEUE: Final = 0.5  # or this share of the slot something stood there
+POSITION_TEXTS: Final = {
+    "corridor": "station's",
+    "advance": "advance",
+    "mid": "mid",
+    "stop": "stop line",
+}
+SPEED_TEXTS: Final = (
+    (0.15, "a tenth of"), (0.29, "a quarter of"), (0.42, "a third of"), (0.58, "half"),
+    (0.72, "two thirds of"), (0.88, "four fifths of"),
+)  # fmt: skip
+
+
+def congestion_reason(seen: Mapping[str, PositionObservation], slow: Sequence[float] = ()) -> str:
+    """One clause for each thing that is known: occupancy, relative speed, a standing queue.
+
+    `slow` holds for each position how much longer than usual vehicles stay, as a logarithm.
+    """
+    here = [position for position in POSITIONS if position in seen]
+    if not here:
+        return ""
+    best = here[0]
+    clauses = [f"occupancy {round(100 * seen[best].mean)} % on the {_loops(best)}"]
+    if slow and any(seen[position].flow > 0 for position in here):
+        clauses.append(f"vehicles at {speed_text(slow[POSITIONS.index(best)])}")
+    stands = [p for p in here if _queue(seen[p])]
+    if stands:
+        clauses.append(f"a queue stands at the {_loops(stands[0])}")
+    return ", ".join(clauses)
+
+
+def speed_text(slow: float) -> str:
+    """In words: 0.7 is half their usual speed."""
+    ratio = math.exp(-slow)
+    word = next((word for until, word in SPEED_TEXTS if ratio < until), None)
+    return f"{word} their usual speed" if word else "their usual speed"
+
+
+def _queue(seen: PositionObservation) -> bool:
+    return seen.standing >= QUEUE or seen.longest_s >= QUEUE_S
+
+
+def _loops(position: str) -> str:
+    return f"{POSITION_TEXTS[position]} loops"

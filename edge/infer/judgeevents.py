@@ -1,0 +1,113 @@
+"""The events that come of judging: a flag goes on or off, and one sentence says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge.core import Draft, Stream
+from edge.infer.approaches import ApproachVerdict
+from edge.infer.cause import CAUSE_TEXTS, ORIGIN_TEXTS
+from edge.infer.incident import IncidentVerdict
+from edge.infer.series import SeriesVerdict
+from edge.infer.seriesfeatures import SeriesKey
+
+
+def congestion_event(end_ns: int, v: ApproachVerdict) -> Draft:
+    """The flag of an approach has turned."""
+    seen = f", {v.reason}" if v.reason else ""
+    if v.turn == "on":
+        text = f"Congestion on {v.approach}: p {v.p:.2f}{seen}, says the {v.by}."
+    elif v.p is None:
+        text = f"Congestion on {v.approach} is not known any more: no healthy loop."
+    else:
+        text = f"Traffic on {v.approach} moves again{seen}, says the {v.by}."
+    body: dict[str, Any] = {
+        "event": "congestion",
+        "state": v.turn,
+        "approach": v.approach,
+        "p": v.p,
+        "by": v.by,
+        "text": text,
+    }
+    body |= {key: p for key, p in (("p5", v.p5), ("p15", v.p15)) if p is not None}
+    body |= {"reason": v.reason} if v.reason else {}
+    return Draft(Stream.EVENT, v.approach, end_ns, end_ns, body)
+
+
+def anomaly_event(end_ns: int, v: SeriesVerdict) -> Draft:
+    """The flag of a series has turned."""
+    (source, point), odd = v.key, v.odd
+    if v.turn == "on":
+        whose = f"; {ORIGIN_TEXTS[v.meant]}" if v.meant and odd.cause != "event" else ""
+        text = f"{point} of {source} {CAUSE_TEXTS[odd.cause or 'spike']}{whose}, says the {v.by}."
+    else:
+        text = f"{point} of {source} behaves as usual again, says the {v.by}."
+    body = {
+        "event": "anomaly",
+        "state": v.turn,
+        "point": point,
+        "score": odd.level,
+        "onset": odd.onset,
+        "cause": odd.cause if v.turn == "on" else None,
+        "meant": v.meant if v.turn == "on" else None,
+        "by": v.by,
+        "text": text,
+    }
+    return Draft(Stream.EVENT, source, end_ns, end_ns, body)
+
+
+def incident_event(end_ns: int, v: IncidentVerdict) -> Draft:
+    """The suspicion between two stations has turned."""
+    between = f"between {v.upstream} and {v.downstream}"
+    seen = f": {v.reason}" if v.reason else ""
+    if v.turn == "on":
+        text = f"Something may block the road {between}{seen}, says the {v.by}."
+    elif v.reason:
+        text = f"Nothing points to an incident {between} any more{seen}, says the {v.by}."
+    else:
+        text = f"Whether something blocks the road {between} is not known any more."
+    body = {
+        "event": "incident",
+        "state": v.turn,
+        "upstream": v.upstream,
+        "downstream": v.downstream,
+        "by": v.by,
+        "text": text,
+    }
+    return Draft(Stream.EVENT, v.upstream, end_ns, end_ns, body)
+
+
+def unwatched_incident(end_ns: int, upstream: str, downstream: str) -> Draft:
+    """A suspicion was up when the configuration gave up its stations."""
+    body: dict[str, Any] = {
+        "event": "incident",
+        "state": "off",
+        "upstream": upstream,
+        "downstream": downstream,
+        "text": f"The road between {upstream} and {downstream} is not watched any more.",
+    }
+    return Draft(Stream.EVENT, upstream, end_ns, end_ns, body)
+
+
+def unwatched_approach(end_ns: int, approach: str) -> Draft:
+    """A flag was up when the configuration gave up its approach: nobody else would clear it."""
+    body: dict[str, Any] = {
+        "event": "congestion",
+        "state": "off",
+        "approach": approach,
+        "p": None,
+        "text": f"Congestion on {approach} is not watched any more.",
+    }
+    return Draft(Stream.EVENT, approach, end_ns, end_ns, body)
+
+
+def unwatched_series(end_ns: int, key: SeriesKey) -> Draft:
+    """A flag was up when the configuration gave up its series: nobody else would clear it."""
+    source, point = key
+    body: dict[str, Any] = {
+        "event": "anomaly",
+        "state": "off",
+        "point": point,
+        "text": f"{point} of {source} is not watched any more.",
+    }
+    return Draft(Stream.EVENT, source, end_ns, end_ns, body)

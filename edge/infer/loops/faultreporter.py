@@ -1,0 +1,194 @@
+"""Tells people what is wrong with a loop: one sentence of what it looks like, one of what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any, Final
+
+from edge.core import Draft, Stream
+from edge.infer.loops.loopjudge import LoopVerdict
+
+FAULT_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
+    "stuck_on": (
+        "is occupied all the time while traffic moves elsewhere: it looks stuck",
+        "reset the card, then measure the loop: a dead card and an open loop both look like this",
+    ),
+    "stuck_off": (
+        "sees nothing while traffic goes by elsewhere: it looks dead",
+        "check that the card has power and that its output reaches the input; then measure the "
+        "loop",
+    ),
+    "chatter": (
+        "toggles without vehicles: it looks like a loose splice or a card at its limit",
+        "move the feeder cable while you watch the card, then lower its sensitivity",
+    ),
+    "breakup": (
+        "counts long vehicles several times: it looks too weak for high beds",
+        "raise the card's sensitivity, or lengthen merge_ms of the lane",
+    ),
+    "crosstalk": (
+        "counts together with {beside}: it looks like crosstalk",
+        "check that the two cards run on different frequencies and that their feeder cables are "
+        "not in one pair",
+    ),
+    "undercount": (
+        "counts fewer vehicles than pass around it: it looks like too little sensitivity",
+        "raise the card's sensitivity and look whether vehicles miss the loop",
+    ),
+    "overhang": (
+        "also counts vehicles of {beside}: it looks as if it reaches into that lane",
+        "lower the card's sensitivity, and look where the loop lies",
+    ),
+    "mismatch": (
+        "is occupied for another time than the other loop of its pair: it looks as if their "
+        "sensitivities differ",
+        "set both channels of the pair alike; speeds and lengths are wrong until then",
+    ),
+    "swapped": (
+        "comes in the wrong order with the other loop of its pair: it looks as if their wires "
+        "are swapped",
+        "exchange the two inputs, or lead and trail in the configuration",
+    ),
+    "never_active": (
+        "has not seen anything since it is watched, while traffic goes by elsewhere",
+        "check that lead, trail and active in the configuration name the input that the loop is "
+        "wired to, and that the card has power; then measure the loop",
+    ),
+    "inverted": (
+        "is free while vehicles pass and occupied between them: its contact works the other way",
+        'exchange "low" and "high" in active of the lane, or the card\'s output between NO and NC',
+    ),
+}
+EQUIVALENT_FAULTS: Final[Mapping[str, str]] = {
+    "no_activity": "stuck_off"
+}  # what edge/process calls it: here
+EXPLAINING_FAULT: Final = "inverted"  # what edge/process finds wrong with such a loop comes of it
+
+
+def fault_text(v: LoopVerdict, beside: Sequence[str] = ()) -> str:
+    """The sentences of a verdict; `beside` are the lanes beside its loop."""
+    head = f"{v.lane}, {v.part} loop"
+    if v.fault is None:
+        return f"{head}: is to be believed again, says the {v.by}."
+    if v.text is not None:
+        return f"{head}: {v.text}."
+    looks, do = FAULT_TEXTS[v.fault]
+    others = " or ".join(beside) or "the lane beside it"
+    return f"{head}: {v.seen or looks.format(beside=others)}: {do}."
+
+
+def loop_fault_event(at_ns: int, v: LoopVerdict, fault: str, beside: Sequence[str] = ()) -> Draft:
+    """The event of a turn. `fault` is what goes on, or what is over: `v` may know a better one."""
+    on = v.fault == fault
+    better = f"{v.lane}, {v.part} loop: is not {fault} but {v.fault}, says the {v.by}."
+    body: dict[str, Any] = {
+        "event": "sensor_fault",
+        "state": "on" if on else "off",
+        "by": v.by,
+        "fault": fault,
+        "part": v.part,
+        "score": v.score,
+        "text": fault_text(v, beside) if on or v.fault is None else better,
+    }
+    if v.fault is not None and v.doubt_ns is not None:
+        body["since_s"] = round(max(0.0, (at_ns - v.doubt_ns) / 1e9), 3)
+    return Draft(Stream.EVENT, v.lane, at_ns, at_ns, body)
+
+
+def unwatched_loop_event(at_ns: int, lane: str, part: str, fault: str) -> Draft:
+    """A fault was told when the configuration gave up its loop: nobody else would clear it."""
+    body: dict[str, Any] = {
+        "event": "sensor_fault",
+        "state": "off",
+        "fault": fault,
+        "part": part,
+        "text": f"{lane}, {part} loop: is not watched any more.",
+    }
+    return Draft(Stream.EVENT, lane, at_ns, at_ns, body)
+
+
+class FaultReporter:
+    """Knows what has been told, by this judge and by the rules of edge/process.
+
+    What those have raised for a loop is not raised a second time, and what was not raised here
+    is not cleared here. What they raise while it is up here, and its end, is `dropped`.
+    """
+
+    def __init__(self) -> None:
+        self._theirs: set[tuple[str, str, str]] = set()  # lane, part, fault
+        self._ours: dict[tuple[str, str], str] = {}
+        self._unsaid: set[tuple[str, str, str]] = set()  # up with them, but not told by them
+        self.dropped: list[Draft] = []  # of the last window's events: not to be passed on
+
+    def told(
+        self,
+        at_ns: int,
+        verdicts: Sequence[LoopVerdict],
+        process_events: Sequence[Draft] = (),
+        beside: Callable[[str, str], Sequence[str]] = lambda lane, part: (),
+    ) -> list[Draft]:
+        """Events of the verdicts that have turned; `process_events` are those of the window."""
+        self.dropped = [draft for draft in process_events if not self._hear(draft)]
+        out = []
+        for v in verdicts:
+            loop = (v.lane, v.part)
+            if v.turn == "on" and v.fault is not None:
+                if (before := self._ours.pop(loop, None)) is not None:
+                    out.append(loop_fault_event(at_ns, v, before))
+                if (*loop, v.fault) not in self._theirs:
+                    self._ours[loop] = v.fault
+                    out.append(loop_fault_event(at_ns, v, v.fault, beside(*loop)))
+            elif v.turn == "off":
+                was = self._ours.pop(loop, None)
+                if was is not None:
+                    out.append(loop_fault_event(at_ns, v, was))
+        return out
+
+    def leave(self, watched: Container[tuple[str, str]]) -> list[tuple[str, str, str]]:
+        """Forget what was told of loops that are not watched; gives lane, part and fault."""
+        gone = [(*loop, fault) for loop, fault in self._ours.items() if loop not in watched]
+        for lane, part, _ in gone:
+            del self._ours[lane, part]
+        self._theirs = {key for key in self._theirs if key[:2] in watched}
+        self._unsaid = {key for key in self._unsaid if key[:2] in watched}
+        return gone
+
+    def free(self, lane: str, part: str) -> None:
+        """This loop is seen to be free: a `stuck_on` of theirs is over, whoever lost its end."""
+        self._theirs.discard((lane, part, "stuck_on"))
+
+    def _hear(self, draft: Draft) -> bool:
+        """Whether the draft is to be passed on."""
+        body = draft.body
+        if body.get("event") != "sensor_fault":
+            return True
+        fault = str(body.get("fault"))
+        key = (draft.source, str(body.get("part") or "lead"), EQUIVALENT_FAULTS.get(fault, fault))
+        up = body.get("state") == "on"
+        if up and self._ours.get(key[:2]) in (key[2], EXPLAINING_FAULT):
+            self._unsaid.add(key)
+            return False
+        if not up and key in self._unsaid:
+            self._unsaid.discard(key)
+            return False
+        if up:
+            self._theirs.add(key)
+        else:
+            self._theirs.discard(key)
+        self._unsaid.discard(key)
+        return True
+
+    def snapshot(self) -> dict[str, Any]:
+        """JSON-like."""
+        return {
+            "theirs": sorted(list(key) for key in self._theirs),
+            "ours": [[*loop, fault] for loop, fault in self._ours.items()],
+            "dropped": sorted(list(key) for key in self._unsaid),
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Raises KeyError, TypeError or ValueError for what is no snapshot."""
+        theirs = {(str(a), str(b), str(c)) for a, b, c in saved["theirs"]}
+        ours = {(str(a), str(b)): str(c) for a, b, c in saved["ours"]}
+        unsaid = {(str(a), str(b), str(c)) for a, b, c in saved.get("dropped", ())}
+        self._theirs, self._ours, self._unsaid = theirs, ours, unsaid

@@ -1,0 +1,376 @@
+"""Judges all loops of a site, slot by slot: is each to be believed, and if not, what is wrong.
+
+    loops = Loops(lanes, approaches, Guard("loopfault", BUNDLES / "loopfault"))
+    verdicts = loops.step(now_ns, engine.ticks)
+    mask = loops.weights()
+
+The model is asked once a call for all loops and slots. When it cannot be asked, the rules speak.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from edge.core.looptick import DoubtedLoop, LoopTick
+from edge.infer.bundlemanifest import BundleManifest
+from edge.infer.hysteresis import FlagTurn
+from edge.infer.loops.activity import LaneActivity
+from edge.infer.loops.burst import BurstRule
+from edge.infer.loops.evidence import LoopKey
+from edge.infer.loops.loopfeatures import LoopFeatures
+from edge.infer.loops.loopflag import FAULTS, LOUD_FAULTS, WIDTH, LoopFlag
+from edge.infer.loops.loopmemory import SCALES_S
+from edge.infer.loops.looprules import ALONE, ALWAYS, COLUMN, RULE_NAME, LoopRule, Ruling
+from edge.infer.loops.polarity import PolarityRule
+from edge.infer.loops.silence import as_never_active, without_unproven_silence
+from edge.infer.loops.silentsite import SilentSite
+from edge.infer.modelguard import ModelGuard
+from edge.infer.shadow import Shadow
+from edge.infer.sites import ApproachSite, LaneSite
+
+ON: Final = 0.6
+OFF: Final = 0.3
+OPEN: Final = 0.5  # sound by so much, says the model: then a rule that is better at it may speak
+LOOK_BACK_S: Final = {"chatter": 30.0}
+LOOK_BACK_MOST_S: Final = SCALES_S[1]  # a row looks back for so long: faults begin before doubt
+SOUND_RULING: Final = Ruling(None, 0.0)
+VERSION: Final = 1
+Row = list[float]
+
+log = logging.getLogger(__name__)
+
+
+class LoopVerdict(NamedTuple):
+    """One loop as of the last slot. `score`: how likely it is not to be believed, 0..1.
+
+    `fault` is its state, up since `since_ns`; `turn` says that it has just changed. What it told
+    from `doubt_ns` on is in doubt; `seen` and `text` are those of the rule (see `Ruling`).
+    """
+
+    lane: str
+    part: str
+    score: float
+    fault: str | None
+    since_ns: int | None
+    turn: FlagTurn | None
+    by: str
+    doubt_ns: int | None = None
+    seen: str = ""
+    text: str | None = None
+
+
+class SiteRule(Protocol):
+    """A rule that sees more than one loop. What it says counts whatever the model says."""
+
+    def step(
+        self, slot: Mapping[LoopKey, LoopTick], rows: Mapping[LoopKey, Row], wall_s: float | None
+    ) -> Mapping[LoopKey, Ruling]:
+        """One slot: a ruling for each loop that has a fault. `wall_s` as in `LoopJudge.step`."""
+        ...
+
+    def missing(self, gap_s: float) -> None:
+        """Nobody watched for `gap_s`."""
+        ...
+
+    def snapshot(self) -> Any:
+        """JSON-like, small."""
+        ...
+
+    def restore(self, saved: Any) -> None:
+        """Raises KeyError, TypeError or ValueError for what is no snapshot."""
+        ...
+
+
+class LoopJudge:
+    """State and flags of all loops. Not for more than one thread."""
+
+    def __init__(
+        self, lanes: Iterable[LaneSite], approaches: Iterable[ApproachSite], guard: ModelGuard
+    ) -> None:
+        sites = {lane.name: lane for lane in lanes}
+        ways = tuple(approaches)
+        self.guard = guard
+        self.shadow: Shadow | None = None  # a candidate that runs beside the model
+        # of bicycles the model knows nothing: they are watched for activity alone
+        self._watch = LoopFeatures([lane for lane in sites.values() if lane.judged], ways)
+        self._polarity = PolarityRule(self._watch.places)
+        self._activity = LaneActivity(sites.values(), ways, self._fault)
+        # by the name under which they are kept; what the first says of a loop counts
+        self._witnesses: dict[str, SiteRule] = {
+            "polarity": self._polarity,
+            "burst": BurstRule(tuple(self._watch.places)),
+            "site": SilentSite(tuple(self._watch.places)),
+            **_silent_approaches(sites.values(), self._watch.places),
+            "activity": self._activity,
+        }
+        known = guard.manifest
+        on, off = (known.on, known.off) if known else (ON, OFF)
+        self._flags = {key: LoopFlag(on, off) for key in self._activity.keys}
+        self._lineage = guard.lineage
+        self._rules = {
+            key: LoopRule(
+                sites[key[0]].position,
+                sites[key[0]].mode,
+                along=bool(self._watch.places[key].along),
+            )
+            for key in self._watch.places
+        }
+
+    def step(
+        self, now_ns: int, ticks: Sequence[LoopTick], wall_s: float | None = None
+    ) -> list[LoopVerdict]:
+        """Judge the slots that ended; one verdict for each loop with a tick, in the site's order.
+
+        `wall_s` is `now_ns` in seconds since 1970, None while the clock is not to be trusted.
+
+        A loop that turned more than once has one for each turn; the earlier ones come first of
+        all, by time. Never raises for what a model does. Ticks of loops that the site does not
+        have are passed over.
+        """
+        slots = [(slot, self._watch.step(list(slot.values()))) for slot in _slots(ticks)]
+        rulings = [
+            {key: self._rules[key].step(row, slot[key]) for key, row in rows.items()}
+            for slot, rows in slots
+        ]
+        heard = [self._overruled(now_ns, slot, rows, wall_s) for slot, rows in slots]
+        names = ["|".join(key) for _, rows in slots for key in rows]
+        rule_answers = self._asked(
+            now_ns, names, [row for _, rows in slots for row in rows.values()]
+        )
+        known = self.guard.manifest
+        by = known.by if rule_answers is not None and known else RULE_NAME
+        turned: dict[LoopKey, LoopVerdict] = {}  # with its last turn
+        out: list[LoopVerdict] = []
+        spoken_by: dict[LoopKey, str] = {}  # by whom, where not by the model
+        at = 0
+        for (slot, rows), ruled, over in zip(slots, rulings, heard, strict=True):
+            for key in [*rows, *(key for key in slot if key not in rows and key in self._flags)]:
+                tick, flag, overruled = slot[key], self._flags[key], key in over
+                ruling = over[key] if overruled else ruled.get(key, SOUND_RULING)
+                if ruling.fault in ALONE and self._beside_a_loud_one(key):
+                    ruling = SOUND_RULING
+                p = None
+                if key in rows:
+                    p = (
+                        without_unproven_silence(rule_answers[at], silent=ruling.silent)
+                        if rule_answers is not None
+                        else None
+                    )
+                    at += 1
+                if p is None or overruled or (ruling.fault in ALWAYS and p[0] >= OPEN):
+                    p, spoken_by[key] = _spread(ruling), RULE_NAME
+                if not self._activity.lived(key):
+                    p = as_never_active(p)
+                came = bool(tick.stays) or tick.more > 0
+                at_once = rule_answers is None or overruled or key not in rows
+                turn = flag.step(
+                    p, tick.to_ns, tick.length_s, traffic=came, at_once=at_once, over=overruled
+                )
+                if turn is not None:
+                    if key in turned:
+                        out.append(turned[key])
+                    who = RULE_NAME if key in spoken_by else by
+                    found = over.get(key, SOUND_RULING)
+                    found = found if found.fault == flag.fault else SOUND_RULING
+                    doubt_ns = found.since_ns
+                    if flag.fault is not None and doubt_ns is None:
+                        doubt_ns = _doubt_ns(flag, tick, rows)
+                    turned[key] = LoopVerdict(
+                        *key, round(flag.score, 3), flag.fault, flag.since_ns, turn, who,
+                        doubt_ns, found.seen, found.text,
+                    )  # fmt: skip
+        seen = {key for slot, _ in slots for key in slot}
+        for key, f in self._flags.items():
+            if key in seen:
+                now = LoopVerdict(
+                    *key, round(f.score, 3), f.fault, f.since_ns, None, spoken_by.get(key, by)
+                )
+                last = turned.get(key)
+                out.append(now if last is None else last._replace(score=now.score, by=now.by))
+        return out
+
+    def _fault(self, key: LoopKey) -> str | None:
+        return self._flags[key].fault
+
+    def _beside_a_loud_one(self, key: LoopKey) -> bool:
+        """Whether a loop is one of a pair whose other one says nothing that fits to anything."""
+        lane, part = key
+        mate = self._flags.get((lane, "trail" if part == "lead" else "lead"))
+        return mate is not None and mate.fault in LOUD_FAULTS
+
+    def _overruled(
+        self,
+        now_ns: int,
+        slot: Mapping[LoopKey, LoopTick],
+        rows: Mapping[LoopKey, Row],
+        wall_s: float | None,
+    ) -> dict[LoopKey, Ruling]:
+        """What witnesses say of a slot; of two that speak of one loop the first counts."""
+        ends = {tick.to_ns for tick in slot.values()}
+        at_s = None if wall_s is None or not ends else wall_s - (now_ns - max(ends)) / 1e9
+        out: dict[LoopKey, Ruling] = {}
+        for witness in self._witnesses.values():
+            for key, ruling in witness.step(slot, rows, at_s).items():
+                out.setdefault(key, ruling)
+        return out
+
+    def _asked(self, now_ns: int, names: Sequence[str], rows: Sequence[Row]) -> list[Row] | None:
+        """What the model says of each row: probabilities of `sound` and of each kind."""
+        if not rows or not self.guard.ready(now_ns):
+            return None
+        session = self.guard.session
+        assert session is not None
+        self._follow(session.manifest)
+        feed = {"x": session.tensor(rows)}
+        answer = self.guard.ask(now_ns, feed)
+        if answer is None:
+            return None
+        (outputs, in_time) = answer
+        if self.shadow is not None:
+            self.shadow.see(now_ns, session.manifest, feed, outputs, names)
+        p: list[Row] = outputs[0].tolist()
+        return p if in_time and len(p[0]) == WIDTH else None
+
+    def _follow(self, known: BundleManifest) -> None:
+        """Another model speaks than before: with its thresholds, and nothing smoothed."""
+        for flag in self._flags.values():
+            flag.on, flag.off = known.on, known.off
+        if self._lineage != self.guard.lineage:
+            self._lineage = self.guard.lineage
+            for flag in self._flags.values():
+                flag.anew()
+
+    def weights(self) -> Mapping[LoopKey, float]:
+        """The latest score of every loop, for the mask of the congestion model."""
+        out = {key: round(flag.score, 3) for key, flag in self._flags.items()}
+        return out | dict.fromkeys(self._polarity.unproven(), 1.0)
+
+    def faulty(self) -> list[LoopVerdict]:
+        """The loops with a fault, in the site's order."""
+        return [
+            LoopVerdict(*key, round(f.score, 3), f.fault, f.since_ns, None, RULE_NAME)
+            for key, f in self._flags.items()
+            if f.fault is not None
+        ]
+
+    def faults(self) -> Iterator[DoubtedLoop]:
+        """The flags that are up."""
+        return (DoubtedLoop(*key, flag.fault) for key, flag in self._flags.items() if flag.fault)
+
+    @property
+    def watched(self) -> Container[LoopKey]:
+        """The loops of the site."""
+        return self._flags.keys()
+
+    def beside(self, lane: str, part: str) -> tuple[str, ...]:
+        """Names of the lanes beside a loop, for what is told to people."""
+        place = self._watch.places.get((lane, part))
+        return tuple(other for other, _ in place.beside) if place else ()
+
+    def missing(self, gap_s: float) -> None:
+        """Nobody watched for `gap_s`."""
+        self._watch.missing(gap_s)
+        for witness in self._witnesses.values():
+            witness.missing(gap_s)
+        for flag in self._flags.values():
+            flag.low_s = 0.0
+
+    def snapshot(self) -> dict[str, Any]:
+        """State as of the last slot, JSON-like; a few kilobytes a loop."""
+        return {
+            "v": VERSION,
+            "model": self.guard.sha256,
+            "watch": self._watch.snapshot(),
+            "flags": {"|".join(key): flag.snapshot() for key, flag in self._flags.items()},
+            "rules": {"|".join(key): rule.snapshot() for key, rule in self._rules.items()},
+            "witnesses": {name: each.snapshot() for name, each in self._witnesses.items()},
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> bool:
+        """Take up a snapshot; False, and a line in the log, when its model was another.
+
+        Raises KeyError, TypeError or ValueError for what is not a snapshot.
+        """
+        if saved["v"] != VERSION:
+            raise ValueError(f"version {saved['v']!r}")
+        same = bool(saved["model"] == self.guard.sha256)
+        self._watch.restore(saved["watch"])
+        for name, witness in self._witnesses.items():
+            if name in saved["witnesses"]:
+                witness.restore(saved["witnesses"][name])
+        for key, flag in self._flags.items():
+            name = "|".join(key)
+            if name in saved["flags"]:
+                flag.restore(saved["flags"][name], same_model=same)
+                if key in self._rules:
+                    self._rules[key].restore(saved["rules"][name])
+        if not same:
+            log.warning("loops: what another model had smoothed is discarded")
+        return same
+
+    def raised(self) -> dict[str, Any]:
+        """The flags that are up, small, to be kept with every window."""
+        return {"|".join(key): f.snapshot() for key, f in self._flags.items() if f.fault}
+
+    def raise_again(self, raised: Mapping[str, Any], *, same_model: bool) -> None:
+        """These flags are up, and no other; after `restore`, which may be older.
+
+        `same_model`: what speaks now is what smoothed them. Raises KeyError, TypeError or
+        ValueError for what is not from `raised`.
+        """
+        for key, flag in self._flags.items():
+            saved = raised.get("|".join(key))
+            if saved is not None:
+                flag.restore(saved, same_model=same_model)
+                if flag.fault == "inverted":
+                    self._polarity.found(key)
+                elif flag.fault == "stuck_off":
+                    self._activity.found(key)
+            elif flag.fault is not None:
+                flag.put_down()
+
+
+def _silent_approaches(lanes: Iterable[LaneSite], keys: Iterable[LoopKey]) -> dict[str, SiteRule]:
+    """Of each approach with two lanes and more, where there are others: a card fails as a whole."""
+    approach = {lane.name: lane.approach for lane in lanes}
+    loops: dict[str, list[LoopKey]] = {}
+    for key in keys:
+        loops.setdefault(approach[key[0]], []).append(key)
+    return {
+        f"approach {name}": SilentSite(some, f"approach {name}")
+        for name, some in loops.items()
+        if len(loops) > 1 and len({lane for lane, _ in some}) > 1
+    }
+
+
+def _slots(ticks: Sequence[LoopTick]) -> list[dict[LoopKey, LoopTick]]:
+    """Ticks by slot, in the order of time."""
+    out: dict[int, dict[LoopKey, LoopTick]] = {}
+    for tick in ticks:
+        out.setdefault(tick.to_ns, {})[tick.lane, tick.part] = tick
+    return [out[end] for end in sorted(out)]
+
+
+def _doubt_ns(flag: LoopFlag, tick: LoopTick, rows: Mapping[LoopKey, Row]) -> int:
+    """From when on a loop is in doubt that has a fault since this slot."""
+    if flag.fault == "stuck_on" and tick.since_ns is not None:
+        return tick.since_ns
+    row = rows.get((tick.lane, tick.part))
+    if flag.fault in ("stuck_off", "never_active") and row is not None:
+        return tick.to_ns - round(math.expm1(row[COLUMN["idle"]]) * 1e9)
+    back_s = flag.doubt_s + LOOK_BACK_S.get(flag.fault or "", LOOK_BACK_MOST_S)
+    if row is not None:  # before it was watched nothing was sent
+        back_s = min(back_s, 600.0 * math.expm1(row[COLUMN["age"]]))
+    return tick.to_ns - round(back_s * 1e9)
+
+
+def _spread(ruling: Ruling) -> Row:
+    """A rule's word: a probability of `sound` and of each fault."""
+    row = [0.0] * (1 + len(FAULTS))
+    row[0] = 1.0 - ruling.score
+    if ruling.fault is not None:
+        row[1 + FAULTS.index(ruling.fault)] = ruling.score
+    return row

@@ -1,0 +1,131 @@
+"""Loop health as a part of the judge: what goes into the records, what is told, what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from edge.core import DoubtedLoop, Draft, LoopTick
+from edge.infer.loops.faultreporter import (
+    EQUIVALENT_FAULTS,
+    FaultReporter,
+    fault_text,
+    unwatched_loop_event,
+)
+from edge.infer.loops.loopjudge import LoopJudge
+from edge.infer.modelguard import ModelGuard
+from edge.infer.shadow import Shadow
+from edge.infer.sites import ApproachSite, LaneSite
+
+SHOWN_SCORE: Final = 0.05  # a score that is worth a place in the record
+
+LoopNotes = dict[str, dict[str, Any]]  # part: score and fault
+
+
+class LoopPart:
+    """All loops of a site, and what people have been told of them."""
+
+    def __init__(
+        self, lanes: Iterable[LaneSite], approaches: Iterable[ApproachSite], guard: ModelGuard
+    ) -> None:
+        self.loops = LoopJudge(lanes, approaches, guard)
+        self.guard = guard
+        self._teller = FaultReporter()
+        self.doubts: Collection[DoubtedLoop] = ()  # what was up at any time in the last window
+        self._notes: dict[str, LoopNotes] = {}
+        self._texts: dict[tuple[str, str], str] = {}  # of what is up, since the start
+        self._gone: list[tuple[str, str, str]] = []  # told of loops that are not watched any more
+
+    @property
+    def shadow(self) -> Shadow | None:
+        """A candidate that runs beside the model."""
+        return self.loops.shadow
+
+    @shadow.setter
+    def shadow(self, shadow: Shadow | None) -> None:
+        self.loops.shadow = shadow
+
+    def step(
+        self,
+        end_ns: int,
+        ticks: Sequence[LoopTick],
+        events: Sequence[Draft],
+        wall_s: float | None = None,
+    ) -> tuple[Mapping[str, LoopNotes], list[Draft]]:
+        """(what stands in the record of each lane, events). `events` are those of the window.
+
+        `doubts` are new.
+        """
+        up = set(self.loops.faults())
+        verdicts = self.loops.step(end_ns, ticks, wall_s) if ticks else []
+        up |= {DoubtedLoop(v.lane, v.part, v.fault) for v in verdicts if v.fault}
+        self.doubts = up
+        for v in verdicts:
+            note = self._notes.setdefault(v.lane, {})
+            if v.score > SHOWN_SCORE or v.fault is not None:
+                note[v.part] = {"score": v.score, "fault": v.fault}
+            else:
+                note.pop(v.part, None)
+            if v.turn == "on":
+                self._texts[v.lane, v.part] = fault_text(v, self.loops.beside(v.lane, v.part))
+        for tick in ticks:
+            if tick.since_ns is None and tick.seen_ns >= tick.to_ns - tick.from_ns:
+                self._teller.free(tick.lane, tick.part)
+        loop_events = self._teller.told(end_ns, verdicts, events, self.loops.beside)
+        loop_events += [unwatched_loop_event(end_ns, *gone) for gone in self._gone]
+        self._gone = []
+        return {lane: dict(note) for lane, note in self._notes.items() if note}, loop_events
+
+    def faults(self) -> dict[str, str]:
+        """What is wrong now, in a sentence or two for each loop, for people."""
+        return {
+            f"{v.lane} {v.part}": self._texts.get(
+                (v.lane, v.part), fault_text(v, self.loops.beside(v.lane, v.part))
+            )
+            for v in self.loops.faulty()
+        }
+
+    def without_told(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """The window's drafts after `step`, but for events of what this judge told already."""
+        dropped = {id(draft) for draft in self._teller.dropped}
+        return [draft for draft in drafts if id(draft) not in dropped]
+
+    def missing(self, gap_s: float) -> None:
+        """Nobody watched for so long."""
+        self.loops.missing(gap_s)
+        self._notes.clear()
+
+    def snapshot(self) -> dict[str, Any]:
+        """State as of the last window, JSON-like; large, and written seldom."""
+        return self.loops.snapshot()
+
+    def restore(self, saved: Mapping[str, Any]) -> bool:
+        """See `LoopJudge.restore`."""
+        return self.loops.restore(saved)
+
+    def flags(self) -> dict[str, Any]:
+        """What must be kept with every window: flags that are up, and what was told."""
+        up = {"model": self.guard.sha256, "raised": self.loops.raised()}
+        return {**self._teller.snapshot(), **up}
+
+    def take(self, saved: Mapping[str, Any]) -> None:
+        """Know again what is up. Raises KeyError, TypeError or ValueError for what is no state."""
+        self._teller.restore(saved)
+        same = saved.get("model") == self.guard.sha256
+        self.loops.raise_again(saved["raised"], same_model=same)
+        self._gone = self._teller.leave(self.loops.watched)
+
+
+def unwatched_loop_events(end_ns: int, saved: Mapping[str, Any]) -> list[Draft]:
+    """Ends all that was told, as of `LoopPart.flags`, when nobody judges loops any more.
+
+    What the rules of edge/process hold up under the same name, they end themselves. Raises
+    KeyError, TypeError or ValueError for what is no state.
+    """
+    theirs = {(str(a), str(b), str(c)) for a, b, c in saved.get("dropped", ())}
+    ours = [(str(a), str(b), str(c)) for a, b, c in saved["ours"]]
+    return [
+        unwatched_loop_event(end_ns, *fault)
+        for fault in ours
+        if fault not in theirs or fault[2] in EQUIVALENT_FAULTS.values()
+    ]

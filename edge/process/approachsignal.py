@@ -1,0 +1,88 @@
+"""The signal of an approach: its contacts, and what the traffic of its lanes did with green."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge.core.edge import Contact
+from edge.core.record import Draft
+from edge.process.debounce import LineChange, LineEvent
+from edge.process.phase import PhaseSetup, PhaseTracker
+from edge.process.signalmeasures import SignalLane, SignalMeasures, lane_measures
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSetup:
+    """The contacts of one approach's signal, and where its lanes have their loops.
+
+    `lanes` are (name, position); figures are made for advance, mid and stop.
+    """
+
+    approach: str
+    contacts: tuple[PhaseSetup, ...]
+    lanes: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        PhaseTracker(self.approach, self.contacts)  # raises ValueError
+
+
+class ApproachSignal:
+    """The state of one signal. `lines` are its contacts' sources."""
+
+    def __init__(self, setup: SignalSetup, sites: Iterable[SignalLane]) -> None:
+        self.setup = setup
+        self._phase = PhaseTracker(setup.approach, setup.contacts)
+        self._cycles = {site.lane: SignalMeasures(site) for site in sites}
+        self.lines = self._phase.lines
+
+    def begin(self, at_ns: int) -> None:
+        """A first window, with nothing known."""
+        self._phase.begin(at_ns)
+        for cycles in self._cycles.values():
+            cycles.begin()
+
+    def fold(self, source: str, contacts: Sequence[Contact], start_ns: int) -> None:
+        """Take contacts of one line in the order in which they came."""
+        self._phase.fold(source, contacts, start_ns)
+
+    def deafen(self, at_ns: int, source: str | None = None) -> None:
+        """From this moment on nobody watched this line, or any."""
+        self._phase.deafen(at_ns, source)
+
+    def run(self, start_ns: int, end_ns: int) -> list[Draft]:
+        """Play a window, before its lanes are closed; gives the faults that began or ended."""
+        return self._phase.run(start_ns, end_ns)
+
+    def green(self, start_ns: int, end_ns: int) -> Sequence[tuple[int, int]] | None:
+        """The spans of green in a part of the window that was run; None: nobody knows."""
+        return self._phase.green(start_ns, end_ns)
+
+    def figures(
+        self, start_ns: int, end_ns: int, changes: Mapping[str, Sequence[LineEvent]]
+    ) -> dict[str, dict[str, int]]:
+        """Lane -> `signal` of its record, from what its lead loop told in the window that was run.
+
+        A lane without figures is left out. To be called once for each window.
+        """
+        rises = (each.what is LineChange.RISE for name in self._cycles for each in changes[name])
+        self._phase.passed(sum(rises))
+        played = {
+            name: cycles.play(start_ns, end_ns, changes[name], self._phase.shown)
+            for name, cycles in self._cycles.items()
+        }
+        return lane_measures([cycles.site for cycles in self._cycles.values()], played)
+
+    def state(self) -> dict[str, Any]:
+        """For a snapshot, between windows."""
+        return {
+            "phase": self._phase.state(),
+            "unheard": self._phase.unheard(),
+            "cycles": {name: cycles.state() for name, cycles in self._cycles.items()},
+        }
+
+    def load(self, state: Mapping[str, Any], start_ns: int) -> None:
+        """Back from `state`, at the start of a window."""
+        self._phase.load(state["phase"], start_ns, state.get("unheard"))
+        for name, cycles in self._cycles.items():
+            if name in state["cycles"]:
+                cycles.load(state["cycles"][name])

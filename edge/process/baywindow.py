@@ -1,0 +1,256 @@
+"""The window of a loading, charging or parking bay with one loop or contact: how it was used.
+
+Time during which nobody watched is not free: `covered_s` says how much of the window was watched,
+and everything else speaks of that. A stay counts in the window in which it is certain: an arrival
+after `min_stay_s`, a departure two seconds after the contact opened.
+
+A bay is one place, so a stay in it is one vehicle's, and can be read from its records: by adding
+up `occupied_us`, from a `stay` of one, from an overstay. That a place is taken, and since when, is
+what it is watched for; a coarser number would not hide it, since `occupied` tells it every period.
+What keeps a vehicle from being followed is that nothing is told of the vehicle itself: no length,
+no speed, nothing by which it could be known again elsewhere. `since_s` and an overstay's `stay_s`
+go in steps of a minute, as nobody needs them finer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from edge.core.edge import Contact
+from edge.core.record import Draft, Stream
+from edge.process import qualitycounts
+from edge.process.debounce import Debouncer, LineChange
+from edge.process.engineevents import event_draft
+from edge.process.occupancycounter import OccupancyCounter
+from edge.process.staytracker import OverstayChange, StayTracker
+from edge.process.traffic.histogram import Bins, HistogramCounts, merge_histograms
+
+STAY_BINS: Final = Bins("s", width=300_000, count=144, per_unit=1000)
+"""Durations of stays: twelve hours in bins of five minutes, and what is longer."""
+FOREVER_NS: Final = 1 << 62  # a bay may be occupied for days; that is no fault of its loop
+MINUTE_NS: Final = 60_000_000_000
+STATE_QUALITY: Final = {"chatter": qualitycounts.BAD_FAULT, "unobserved": qualitycounts.BAD_GAP}
+BAY_STATES: Final = ("ok", "unobserved", "chatter")  # the worst last
+
+BayKind = Literal["loading", "charging", "parking"]
+
+
+@dataclass(frozen=True, slots=True)
+class BaySetup:
+    """One bay. Its contacts come under its name. `max_stay_min` 0: no limit.
+
+    Raises ValueError for what cannot work.
+    """
+
+    name: str
+    kind: BayKind = "loading"
+    max_stay_min: float = 0.0
+    min_stay_s: float = 10.0
+    bounce_ms: float = 15.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_stay_min <= 10_080 or not 0 <= self.min_stay_s <= 600:
+            raise ValueError(f"bay {self.name}: max_stay_min 0 to 10080, min_stay_s 0 to 600")
+        if 0 < self.max_stay_min * 60 <= self.min_stay_s:
+            raise ValueError(f"bay {self.name}: max_stay_min must be longer than min_stay_s")
+        if not 1 <= self.bounce_ms <= 100:
+            raise ValueError(f"bay {self.name}: bounce_ms must be 1 to 100")
+
+
+class BayWindow:
+    """The state of one bay."""
+
+    def __init__(self, setup: BaySetup) -> None:
+        self.setup = setup
+        self._line = Debouncer(round(setup.bounce_ms * 1e6))
+        self.lines = {setup.name: self._line}
+        self._loop = OccupancyCounter(FOREVER_NS)
+        self._stays = StayTracker(
+            round(setup.min_stay_s * 1e9), round(setup.max_stay_min * MINUTE_NS)
+        )
+        self._watched = False
+        self._lost = 0
+        self._quality: qualitycounts.QualityCounts = {}
+        self._durations = HistogramCounts(STAY_BINS)
+
+    def begin(self, at_ns: int) -> None:
+        """A first window, with nothing known. A limit that was passed is told to be over."""
+        self._line.forget()
+        self._loop.begin(at_ns)
+        self._stays.begin(at_ns)
+        self._watched = False
+        self._clear()
+
+    def fold(self, source: str, contacts: Sequence[Contact], start_ns: int) -> None:
+        """Take contacts in the order in which they came."""
+        self.lines[source].fold(contacts, start_ns)
+
+    def deafen(self, at_ns: int, source: str | None = None) -> None:
+        """From this moment on nobody watched."""
+        if source in (None, self.setup.name):
+            self._line.deafen(at_ns)
+
+    def close(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> tuple[Draft, list[Draft]]:
+        """The window's record and its events; the next window begins."""
+        self._line.border(end_ns)
+        self._line.bounces(end_ns)
+        for change in self._line.take(end_ns):
+            self._watched = change.what is not LineChange.DEAF
+            if change.what is LineChange.LOST:
+                self._lost += change.lost
+            self._loop.apply(change)
+            self._stays.apply(change)
+        self._loop.border(end_ns)
+        self._stays.border(end_ns)
+        body = self._body(start_ns, end_ns, marks)
+        events = [self._event(turn) for turn in self._stays.turns]
+        self._loop.next(end_ns)
+        self._stays.next(end_ns)
+        self._line.late = 0
+        self._clear()
+        return Draft(Stream.BAY, self.setup.name, start_ns, end_ns, body), events
+
+    def state(self) -> dict[str, Any]:
+        """For a snapshot, right after a close."""
+        return {
+            "line": self._line.state(),
+            "loop": self._loop.state(),
+            "stay": self._stays.state(),
+            "watched": self._watched,
+            "limit": self.setup.max_stay_min,
+        }
+
+    def load(self, state: Mapping[str, Any], start_ns: int) -> None:
+        """Back from `state`, at the start of a window."""
+        self._line.load(state["line"])
+        self._loop.load(state["loop"], start_ns)
+        self._stays.load(state["stay"], start_ns)
+        self._watched = bool(state["watched"])
+        self._clear()
+
+    def _clear(self) -> None:
+        self._lost, self._quality = 0, {}
+        self._durations.clear()
+
+    def _body(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> dict[str, Any]:
+        stays, setup = self._stays, self.setup
+        covered_us = min(self._loop.seen_ns, end_ns - start_ns) // 1000
+        health = "chatter" if self._line.flooded else "ok" if covered_us else "unobserved"
+        # a stay that ended before the gap is certain within it
+        known = health == "ok" or (health == "unobserved" and stays.busy)
+        for each in stays.ended:
+            if each.stay_ns is not None:
+                self._durations.add(each.stay_ns // 1_000_000)
+            doubt = each.bridged or each.stay_ns is None
+            qualitycounts.add_count(
+                self._quality, qualitycounts.UNCERTAIN_GAP if doubt else qualitycounts.GOOD_WORD
+            )
+        qualitycounts.add_count(
+            self._quality, qualitycounts.UNCERTAIN_GAP, self._line.late + stays.unknown
+        )
+        quality = dict(self._quality) if known else {}
+        if health in STATE_QUALITY:
+            qualitycounts.add_count(quality, STATE_QUALITY[health])
+        for mark in marks:
+            qualitycounts.add_count(quality, mark)
+        since = stays.since_ns
+        is_known = known and self._watched
+        body: dict[str, Any] = {
+            "bay": setup.name,
+            "kind": setup.kind,
+            "covered_s": covered_us / 1e6,
+            **_used(covered_us, min(self._loop.on_ns // 1000, covered_us) if known else None),
+            "arrivals": stays.arrivals if known else None,
+            "departures": stays.departures if known else None,
+            "stay": self._durations.body() if known else None,
+            "overstays": stays.overstays if known else None,
+            "overstay_us": stays.over_us if known else None,
+            "occupied": int(since is not None) if is_known else None,
+            "since_s": _coarse_s(end_ns - since) if is_known and since is not None else None,
+            "quality": qualitycounts.sum_counts(quality, {}),
+            "health": health,
+        }
+        optional = {
+            "void_s": 0 if known else covered_us / 1e6,
+            "passers": stays.passers if known else 0,
+            "lost_edges": self._lost,
+        }
+        return body | {key: value for key, value in optional.items() if value}
+
+    def _event(self, turn: OverstayChange) -> Draft:
+        name, limit = self.setup.name, self.setup.max_stay_min
+        body: dict[str, Any] = {
+            "event": "overstay",
+            "state": "on" if turn.on else "off",
+            "by": "rule overstay",
+            "max_stay_min": limit,
+        }
+        least = "at least " if turn.found else ""
+        if turn.on:
+            text = f"occupied by one vehicle for {least}{limit:g} minutes, which is the limit"
+        elif turn.stay_ns is None:
+            text = "nobody watched it, so when the vehicle left that stayed too long is not known"
+        else:
+            minutes = turn.stay_ns / MINUTE_NS
+            body["stay_s"] = _coarse_s(turn.stay_ns)
+            text = f"the vehicle left after {least}{minutes:.0f} minutes; the limit is {limit:g}"
+        body["text"] = f"{name}: {text}."
+        return event_draft(name, turn.at_ns, body)
+
+
+def merge_bays(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+    """The bodies of two records of a bay as one, the earlier first; `occupied` is the later's.
+
+    A null part does not count. Without the keys that all records share (`partial`, `lost_edges`).
+    Raises ValueError when they are of two bays.
+    """
+    if any(a[key] != b[key] for key in ("bay", "kind")):
+        raise ValueError("two bays cannot be one")
+    covered, void = (
+        sum(round(float(each.get(key, 0.0)) * 1e6) for each in (a, b))
+        for key in ("covered_s", "void_s")
+    )
+    total = {
+        key: _sum(a[key], b[key])
+        for key in ("occupied_us", "arrivals", "departures", "overstays", "overstay_us")
+    }
+    stays = [each["stay"] for each in (a, b) if each["stay"] is not None]
+    body: dict[str, Any] = {
+        "bay": a["bay"],
+        "kind": a["kind"],
+        "covered_s": covered / 1e6,
+        **_used(covered - void, total["occupied_us"]),
+        "arrivals": total["arrivals"],
+        "departures": total["departures"],
+        "stay": merge_histograms(STAY_BINS, *stays)
+        if len(stays) > 1
+        else dict(stays[0])
+        if stays
+        else None,
+        "overstays": total["overstays"],
+        "overstay_us": total["overstay_us"],
+        "occupied": b["occupied"],
+        "since_s": b["since_s"],
+        "quality": qualitycounts.sum_counts(a["quality"], b["quality"]),
+        "health": max(a["health"], b["health"], key=BAY_STATES.index),
+    }
+    passers = a.get("passers", 0) + b.get("passers", 0)
+    optional = {"void_s": void / 1e6, "passers": passers}
+    return body | {key: value for key, value in optional.items() if value}
+
+
+def _coarse_s(ns: int) -> float:
+    """A stay in seconds, to the nearest whole minute: finer, it would tell one vehicle's."""
+    return 60.0 * round(ns / MINUTE_NS)
+
+
+def _used(watched_us: int, occupied_us: int | None) -> dict[str, Any]:
+    share = occupied_us is not None and watched_us > 0
+    return {
+        "occupied_us": occupied_us,
+        "occupancy": round((occupied_us or 0) / watched_us, 4) if share else None,
+    }
+
+
+def _sum(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else a + b

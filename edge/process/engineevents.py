@@ -1,0 +1,116 @@
+"""Events that processing itself finds: a sensor that cannot be right, a register that jumped."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+from edge.core.record import Draft, Stream
+
+FAULT_TEXTS = {
+    "stuck_on": ("has been occupied for longer than anything stands there", "moves again"),
+    "chatter": ("reports more vehicles than can pass", "reports a possible number again"),
+    "no_activity": ("has not seen anything for too long", "sees vehicles again"),
+}
+
+
+def event_draft(source: str, at_ns: int, body: dict[str, Any]) -> Draft:
+    """An event is a record whose window is one moment."""
+    return Draft(Stream.EVENT, source, at_ns, at_ns, body)
+
+
+def sensor_fault_event(
+    source: str, at_ns: int, fault: str, on: bool, part: str = "", since_s: float | None = None
+) -> Draft:
+    """A sensor is not to be believed from now on, or is again. `part` says which loop.
+
+    `since_s`: when it goes on, for how long it may have been so.
+    """
+    what = FAULT_TEXTS[fault][0 if on else 1]
+    body: dict[str, Any] = {
+        "event": "sensor_fault",
+        "state": "on" if on else "off",
+        "by": f"rule {fault}",
+        "fault": fault,
+    }
+    if part:
+        body["part"] = part
+    if on and since_s is not None:
+        body["since_s"] = since_s
+    body["text"] = f"{source}: the {part + ' loop' if part else 'sensor'} {what}."
+    return event_draft(source, at_ns, body)
+
+
+CONTRADICTIONS: Final[Mapping[str, str]] = {
+    "phase_sum": "the phases do not add up",
+    "apparent_power": "there is more power than voltage and current can carry",
+    "power_factor": "the power factor is not that of the powers",
+    "phases_swapped": "two phases flow backwards and the third does not, out of step by a third",
+    "direction": "power has one sign, and the register of the other one grows",
+    "backwards": "power flows out by day and by night",
+    "two_devices": "two registers answer under one name",
+    "heat": "heat, flow and temperatures do not fit together",
+    "size_order": "there are more particles of a size range than of a range that contains it",
+}
+POINTS_SHOWN: Final = 9  # figures in a text
+
+
+def contradiction_event(
+    source: str,
+    at_ns: int,
+    fault: str,
+    on: bool,
+    points: Sequence[str],
+    point_values: Mapping[str, float],
+    look: str,
+) -> Draft:
+    """Points of one device contradict each other from now on, or agree again. `said` are values."""
+    figures = ", ".join(
+        f"{key} {value:.6g}" for key, value in list(point_values.items())[:POINTS_SHOWN]
+    )
+    what = f"{CONTRADICTIONS[fault]}{f' ({figures})' if figures else ''}; {look}"
+    body: dict[str, Any] = {
+        "event": "sensor_fault",
+        "state": "on" if on else "off",
+        "by": "rule plausibility",
+        "fault": fault,
+        "points": list(points),
+        "text": f"{source}: {what if on else f'{points[0]} and its neighbours agree again'}.",
+    }
+    return event_draft(source, at_ns, body)
+
+
+METER_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
+    "reset": ("began again", "The step is not counted."),
+    "swap": ("belongs to another meter or was set", "The step is not counted."),
+    "reversed": (
+        "is counted the other way round from here, as the configuration has it",
+        "It begins anew, and the step is not counted.",
+    ),
+}
+
+
+def meter_event(
+    source: str,
+    at_ns: int,
+    point: str,
+    unit: str,
+    before: float,
+    after: float,
+    kind: Literal["reset", "swap", "reversed"],
+) -> Draft:
+    """A register went back, or forward further than it can. `before` and `after` are its values."""
+    text, counted = METER_TEXTS[kind]
+    return event_draft(
+        source,
+        at_ns,
+        {
+            "event": "meter",
+            "by": "rule register",
+            "kind": kind,
+            "point": point,
+            "unit": unit,
+            "before": before,
+            "after": after,
+            "text": f"{source}: the register {point} {text}: {before:g} {unit}, "
+            f"then {after:g} {unit}. {counted}",
+        },
+    )

@@ -1,0 +1,79 @@
+"""All sources of a site, each with its state."""
+
+from collections.abc import Sequence
+
+from edge.core.looptick import LoopTick
+from edge.process.approachsignal import ApproachSignal, SignalSetup
+from edge.process.baywindow import BayWindow
+from edge.process.calibration import CalibrationInputs
+from edge.process.devicewindow import DeviceWindow
+from edge.process.enginesetup import EngineSetup
+from edge.process.pulsewindow import PulseWindow
+from edge.process.signalmeasures import SignalLane
+from edge.process.traffic.lanewindow import LaneWindow
+
+ContactOwner = LaneWindow | PulseWindow | BayWindow | ApproachSignal
+
+
+class EngineSources:
+    """Fresh sources for a setup. `lines` tells who owns the contacts of a source."""
+
+    def __init__(self, setup: EngineSetup) -> None:
+        self.lanes = {each.name: LaneWindow(each) for each in setup.lanes}
+        self.inputs = CalibrationInputs(
+            (one for each in setup.devices for one in each.inputs),
+            {each.name: each.points for each in setup.devices},
+            {each.name: each.corrections for each in setup.devices},
+        )
+        self.devices = {each.name: DeviceWindow(each, self.inputs) for each in setup.devices}
+        self.pulses = {each.name: PulseWindow(each) for each in setup.pulses}
+        self.bays = {each.name: BayWindow(each) for each in setup.bays}
+        self.signals = {
+            each.approach: ApproachSignal(each, self._sites(each)) for each in setup.signals
+        }
+        self.lined: tuple[ContactOwner, ...] = (
+            *self.lanes.values(),
+            *self.pulses.values(),
+            *self.bays.values(),
+            *self.signals.values(),
+        )
+        self.lines: dict[str, ContactOwner] = {
+            source: owner for owner in self.lined for source in owner.lines
+        }
+
+    def begin(self, at_ns: int) -> None:
+        """First windows, with nothing known but totals."""
+        for owner in self.lined:
+            owner.begin(at_ns)
+        self.inputs.clear()
+        for device in self.devices.values():
+            device.begin()
+
+    def ticks(self) -> tuple[LoopTick, ...]:
+        """Of the slots that ended with the last close: by time, then by lane, lead before trail."""
+        loops = [ticks for lane in self.lanes.values() for ticks in lane.ticks]
+        return tuple(tick for slot in zip(*loops, strict=True) for tick in slot)
+
+    def green(self, start_ns: int, end_ns: int) -> dict[str, Sequence[tuple[int, int]] | None]:
+        """Lane -> when its signal was green, of a window that the signals have run."""
+        return {
+            lane: signal.green(start_ns, end_ns)
+            for signal in self.signals.values()
+            for lane, _ in signal.setup.lanes
+        }
+
+    def figures(self, start_ns: int, end_ns: int) -> dict[str, dict[str, int]]:
+        """Lane -> what its traffic did with green, after the lanes have closed that window."""
+        changes = {name: lane.changes for name, lane in self.lanes.items()} if self.signals else {}
+        measures: dict[str, dict[str, int]] = {}
+        for signal in self.signals.values():
+            measures |= signal.figures(start_ns, end_ns, changes)
+        return measures
+
+    def _sites(self, setup: SignalSetup) -> list[SignalLane]:
+        lanes = [(self.lanes[name].setup, position) for name, position in setup.lanes]
+        return [
+            SignalLane(lane.name, position, lane.mode == "presence", round(lane.merge_ms * 1e6))
+            for lane, position in lanes
+            if position != "corridor"  # no signal is near
+        ]

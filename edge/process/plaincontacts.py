@@ -1,0 +1,130 @@
+"""Plain contacts: a door, a tamper switch, a charger plug. Each change is an event, at once.
+
+An event that goes out before its window must not go out again when the stage is read back after a
+kill. So the moment of the last one that was told is kept, in the commit that tells it: what is not
+later is a repetition. A contact that flickers is told once, and again when it has come to rest: at
+its next change, or at the end of the window in which it rests.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from edge.core.edge import Contact
+from edge.core.record import Draft
+from edge.process.engineevents import event_draft
+from edge.process.enginesetup import ContactSetup
+
+CONTACT_TEXTS: Final[Mapping[str, tuple[str, str]]] = {  # kind: (on, off)
+    "door": ("the door is open", "the door is shut"),
+    "tamper": ("somebody may be tampering with it", "the tamper switch is at rest again"),
+    "plug": ("the plug is in", "the plug is out"),
+    "contact": ("the contact is closed", "the contact is open"),
+}
+FLICKER_CHANGES: Final = 20  # changes
+FLICKER_NS: Final = 60_000_000_000  # within which so many are too many
+
+
+@dataclass(slots=True)
+class ContactState:
+    """One contact. `on` is None until it was first seen."""
+
+    setup: ContactSetup
+    on: bool | None = None
+    told_ns: int = -1  # of the last event, in the time of this boot
+    flickers: bool = False
+    changes: deque[int] = field(default_factory=lambda: deque(maxlen=FLICKER_CHANGES))
+    seen_ns: int = -1  # of the last contact in this boot
+    past: bool = False  # is what was told of it last not known: its next level is, whichever
+
+    def take(self, contact: Contact) -> Draft | None:
+        """The event that a contact makes, if any."""
+        if contact.mono_ns <= max(self.told_ns, self.changes[-1] if self.changes else -1):
+            return None  # told, or held back, by the process before this one
+        self.seen_ns = contact.mono_ns
+        silent = contact.initial and self.on is None and not contact.on and not self.past
+        if contact.on is self.on or silent:
+            self.on = contact.on
+            return None
+        self.on, self.past = contact.on, False
+        self.changes.append(contact.mono_ns)
+        rests = contact.mono_ns - self.changes[0] > FLICKER_NS
+        if len(self.changes) == FLICKER_CHANGES and not rests:
+            if self.flickers:
+                return None
+            self.flickers, self.told_ns = True, contact.mono_ns
+            return self._event(contact, "flickers: look at the switch and at its cable", "flicker")
+        self.flickers, self.told_ns = False, contact.mono_ns
+        text = CONTACT_TEXTS[self.setup.kind][0 if contact.on else 1]
+        return self._event(contact, f"{text} (found so at the start)" if contact.initial else text)
+
+    def settle(self, end_ns: int) -> Draft | None:
+        """How a contact that flickered has come to rest, if it has by then."""
+        if not self.flickers or self.seen_ns < 0 or end_ns - self.seen_ns <= FLICKER_NS:
+            return None
+        self.flickers = False
+        on = bool(self.on)
+        text = f"{CONTACT_TEXTS[self.setup.kind][0 if on else 1]} (it has come to rest)"
+        return self._event(Contact(self.setup.name, on, end_ns), text)
+
+    def load(self, state: Sequence[Any], same_boot: bool) -> None:
+        """Back from `state`, or from the shorter one of the version before."""
+        on, told_ns, *storm = state
+        if on is None:
+            self.past = True
+            return
+        self.on, self.flickers = bool(on), bool(storm and storm[0])
+        if same_boot:
+            self.told_ns = int(told_ns)
+            self.changes.extend(int(each) for each in (storm[1] if storm else ()))
+            self.seen_ns = max(self.told_ns, *self.changes, -1)
+
+    def _event(self, contact: Contact, text: str, state: str = "") -> Draft:
+        body: dict[str, Any] = {
+            "event": self.setup.kind,
+            "state": state or ("on" if contact.on else "off"),
+            "text": f"{self.setup.name}: {text}",
+        }
+        if contact.lost:
+            body["lost_edges"] = contact.lost
+        return event_draft(self.setup.name, contact.mono_ns, body)
+
+
+class PlainContacts:
+    """All plain contacts of a site."""
+
+    def __init__(self, setups: Iterable[ContactSetup]) -> None:
+        self._states = {setup.name: ContactState(setup) for setup in setups}
+
+    def __contains__(self, source: str) -> bool:
+        return source in self._states
+
+    def take(self, contact: Contact) -> Draft | None:
+        """The event that it makes, if any."""
+        return self._states[contact.source].take(contact)
+
+    def settle(self, end_ns: int) -> list[Draft]:
+        """A window ends: how those that flickered have come to rest."""
+        found = (state.settle(end_ns) for state in self._states.values())
+        return [draft for draft in found if draft is not None]
+
+    def doubt_past(self) -> None:
+        """What was told of them last is not known: how each is found is told."""
+        for state in self._states.values():
+            state.on, state.past = None, True
+
+    def state(self) -> dict[str, list[Any]]:
+        """Of each contact that was seen: its level, what was told of it and what was held back.
+        Without a level: that it is not known what was told."""
+        return {
+            name: [state.on, state.told_ns, state.flickers, list(state.changes)]
+            for name, state in self._states.items()
+            if state.on is not None or state.past
+        }
+
+    def load(self, state: Mapping[str, Any], same_boot: bool) -> None:
+        """Back from `state`. In another boot time began anew."""
+        for name, each in state.items():
+            if (mine := self._states.get(name)) is not None:
+                mine.load(each, same_boot)

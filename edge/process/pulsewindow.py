@@ -1,0 +1,179 @@
+"""The window of an S0 output (EN 62053-31): pulses are energy, the time between them is power.
+
+Power is sampled every second: what the last interval says, capped by what the time since the last
+pulse still allows (3.6e6 / (k * elapsed)), so that a load that goes away fades. Pulses among edges
+that were lost are known by number, since edges alternate: they count, as uncertain. What would be
+more than a megawatt is a line that chatters: it does not count, and is told as uncertain.
+"""
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any, Final
+
+from edge.core.edge import Contact
+from edge.core.point import Point, Quantity
+from edge.core.record import Draft, Stream
+from edge.process import qualitycounts
+from edge.process.debounce import Debouncer, LineChange, LineEvent
+from edge.process.engineevents import sensor_fault_event
+from edge.process.enginesetup import PulseSetup
+from edge.process.gaugewindow import GaugeWindow
+from edge.process.growthbounds import MAX_POWER_W
+from edge.process.occupancycounter import OccupancyCounter
+from edge.process.registerwindow import register_body
+from edge.process.resolution import resolution_of
+
+SAMPLE_NS: Final = 1_000_000_000
+NS_W_PER_KWH: Final = 3.6e15
+MAX_PULSE_NS: Final = 300_000_000_000  # a contact closed for longer is welded
+POWER: Final = Point("power", Quantity.POWER)
+
+
+class PulseWindow:
+    """The state of one pulse meter. `total` counts all pulses ever."""
+
+    def __init__(self, setup: PulseSetup) -> None:
+        self.setup = setup
+        self.lines = {setup.name: Debouncer(round(setup.bounce_ms * 1e6))}
+        self._line = self.lines[setup.name]
+        self._loop = OccupancyCounter(MAX_PULSE_NS)
+        self._step = resolution_of(1 / Fraction(str(setup.imp_per_kwh)))
+        self._power_ns = NS_W_PER_KWH / setup.imp_per_kwh  # W for an interval of a nanosecond
+        self._least_ns = self._power_ns / MAX_POWER_W  # between two pulses
+        self._power = GaugeWindow(POWER)
+        self.total = 0
+        self._last: int | None = None  # the last pulse
+        self._interval: int | None = None  # the one before it
+        self._quality: qualitycounts.QualityCounts = {}
+        self._first = 0
+        self._lost = 0
+        self._past = False  # is what it counts from in doubt
+
+    def begin(self, at_ns: int) -> None:
+        """A first window: the count stays, all else is unknown."""
+        self._line.forget()
+        self._loop.begin(at_ns)
+        self._last = self._interval = None
+        self._next()
+
+    def doubt_past(self, *, older: bool) -> None:
+        """The count may be one of before. `older`: it is, and goes on from nothing, as a meter does
+        that was reset: pulses that were told already are not told again under the same count."""
+        if older:
+            self.total = 0
+            self._next()
+        self._past = True
+
+    def fold(self, source: str, contacts: Sequence[Contact], start_ns: int) -> None:
+        """Take contacts in the order in which they came."""
+        self.lines[source].fold(contacts, start_ns)
+
+    def deafen(self, at_ns: int, source: str | None = None) -> None:
+        """From this moment on nobody watched."""
+        if source in (None, self.setup.name):
+            self._line.deafen(at_ns)
+
+    def close(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> tuple[Draft, list[Draft]]:
+        """The window's record and its events; the next window begins."""
+        self._line.border(end_ns)
+        self._line.bounces(end_ns)
+        due = start_ns + SAMPLE_NS
+        for event in self._line.take(end_ns):
+            due = self._sample(due, event.at_ns)
+            self._on(event)
+        self._sample(due, end_ns + 1)
+        self._loop.border(end_ns)
+        qualitycounts.add_count(self._quality, qualitycounts.UNCERTAIN_GAP, self._line.late)
+        body = self._body(min(self._loop.seen_ns, end_ns - start_ns) // 1000)
+        if marks:
+            body["quality"] = {mark: marks.count(mark) for mark in sorted(set(marks))}
+        if self._lost:
+            body["lost_edges"] = self._lost
+        name = self.setup.name
+        events = [
+            sensor_fault_event(name, at, "stuck_on", on, since_s=self._loop.max_s)
+            for at, on in self._loop.faults
+        ]
+        self._loop.next(end_ns)
+        self._next()
+        return Draft(Stream.ENERGY, name, start_ns, end_ns, body), events
+
+    def state(self) -> dict[str, Any]:
+        """For a snapshot, right after a close."""
+        return {
+            "step": [self._step.num, self._step.den],
+            "line": self._line.state(),
+            "loop": self._loop.state(),
+            "total": self.total,
+            "last": self._last,
+            "interval": self._interval,
+            "past": self._past,
+        }
+
+    def load(self, state: Mapping[str, Any], start_ns: int) -> None:
+        """Back from `state`, at the start of a window. Another constant counts from zero."""
+        self._line.load(state["line"])
+        self._loop.load(state["loop"], start_ns)
+        self._last = None if state["last"] is None else int(state["last"])
+        self._interval = None if state["interval"] is None else int(state["interval"])
+        same = list(state["step"]) == [self._step.num, self._step.den]
+        self.total = int(state["total"]) if same else 0
+        self._past = bool(state["past"])
+        self._next()
+
+    def _next(self) -> None:
+        self._first, self._lost, self._quality = self.total, 0, {}
+        self._line.late = 0
+        self._power.clear()
+
+    def _on(self, event: LineEvent) -> None:
+        self._loop.apply(event)
+        if event.what is LineChange.RISE:
+            self._pulse(event.at_ns)
+        elif event.what is LineChange.LOST:
+            self._lost += event.lost
+            rises = event.rises
+            if self._last is not None:
+                rises = min(rises, int((event.at_ns - self._last) / self._least_ns))
+            self.total += rises
+            qualitycounts.add_count(self._quality, qualitycounts.UNCERTAIN_GAP, rises)
+            qualitycounts.add_count(
+                self._quality, qualitycounts.UNCERTAIN_RANGE, event.rises - rises
+            )
+            self._last = self._interval = None
+        elif event.what is LineChange.DEAF:
+            self._last = self._interval = None
+
+    def _pulse(self, at: int) -> None:
+        if self._last is not None and at - self._last < self._least_ns:
+            qualitycounts.add_count(self._quality, qualitycounts.UNCERTAIN_RANGE)
+            return
+        self.total += 1
+        qualitycounts.add_count(self._quality, qualitycounts.GOOD_WORD)
+        if self._last is not None and at > self._last:
+            self._interval = at - self._last
+        self._last = at
+
+    def _sample(self, due: int, until: int) -> int:
+        """Power at each full second before `until`, from `due` on; gives the next one due."""
+        while due < until:
+            if self._last is not None and self._interval is not None:
+                elapsed = max(self._interval, due - self._last)
+                self._power.good((self._power_ns / elapsed,))
+            due += SAMPLE_NS
+        return due
+
+    def _body(self, covered_us: int) -> dict[str, Any]:
+        seen = covered_us > 0 or self.total > self._first
+        counts = (self._first, self.total, self.total - self._first) if seen else (None,) * 3
+        energy = register_body(self._step, self._step.value(1), *counts)
+        if seen and self._past:
+            qualitycounts.add_count(self._quality, qualitycounts.UNCERTAIN_GAP)
+            self._past = False
+        energy["quality"] = qualitycounts.sum_counts(self._quality, {})
+        if not seen:
+            energy["quality"] = {qualitycounts.BAD_GAP: 1}
+        return {
+            "covered_s": covered_us / 1e6,
+            "points": {"energy_import": energy, "power": self._power.body()},
+        }

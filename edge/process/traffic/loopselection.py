@@ -1,0 +1,92 @@
+"""Which loop of a lane counts, and what its record can say: by the states of lead and trail.
+
+The table of it stands in docs/traffic.md, and each of its cells is a test.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Final, NamedTuple
+
+from edge.core.looptick import LoopPartName
+from edge.process import qualitycounts
+
+OK: Final = "ok"
+PAIR_STATES: Final = ("swapped", "mismatch")
+"""The two loops do not fit each other: either counts each vehicle, and together they tell none."""
+UNCERTAIN_STATES: Final = ("overhang", "crosstalk", "undercount", "breakup")
+"""What such a loop counts is a number, and not the right one."""
+STATE_QUALITIES: Final[Mapping[str, str]] = {
+    "no_activity": qualitycounts.BAD_LOOP,
+    "unobserved": qualitycounts.BAD_GAP,
+    "stuck_off": qualitycounts.BAD_LOOP,
+    "never_active": qualitycounts.BAD_LOOP,
+    "inverted": qualitycounts.BAD_LOOP,
+    "chatter": qualitycounts.BAD_FAULT,
+    "stuck_on": qualitycounts.BAD_STUCK,
+}
+"""States in which nothing that a loop says is a number, and the quality that says why."""
+STATES: Final = (OK, *PAIR_STATES, *UNCERTAIN_STATES, *STATE_QUALITIES)
+"""Of a loop, the worst last."""
+HEALTH_STATES: Final = (
+    OK,
+    *(f"trail_{state}" for state in (*UNCERTAIN_STATES, *STATE_QUALITIES)),
+    *STATES[1:],
+)
+"""Of a lane, the worst last."""
+
+
+SOUND, DOUBT, NOTHING = range(3)  # how much the count of a loop is worth
+
+
+class LoopSelection(NamedTuple):
+    """What is made of a lane's window. `by` is the loop that counts; None: neither of them can.
+
+    `sure`: its count is right. `timed`: so is for how long it was occupied. `pair`: both loops
+    together tell speed and length. `why` is the quality of what is null, if anything is.
+    """
+
+    by: LoopPartName | None
+    sure: bool
+    timed: bool
+    pair: bool
+    health: str
+    why: str | None
+
+
+@cache
+def select_loop(lead: str, trail: str | None) -> LoopSelection:
+    """By the states of a lane's loops; `trail` is None where there is but one."""
+    by: LoopPartName = "lead" if trail is None or _worth(lead) <= _worth(trail) else "trail"
+    worth = _worth(lead if by == "lead" else trail)
+    both = (lead, trail)
+    pair = both == (OK, OK)
+    whole = pair or (trail is None and worth != NOTHING)
+    return LoopSelection(
+        by=None if worth == NOTHING else by,
+        sure=worth == SOUND,
+        timed=worth == SOUND and "mismatch" not in both,
+        pair=pair,
+        health=_health(lead, trail),
+        why=None
+        if whole
+        else STATE_QUALITIES.get(lead)
+        or STATE_QUALITIES.get(trail or OK)
+        or qualitycounts.BAD_LOOP,
+    )
+
+
+def worst_state(states: Iterable[str]) -> str:
+    """Of what a loop was in a window."""
+    return max(states, key=STATES.index)
+
+
+def _worth(state: str | None) -> int:
+    """Of two loops the better one counts; of equals the lead."""
+    return NOTHING if state in STATE_QUALITIES else DOUBT if state in UNCERTAIN_STATES else SOUND
+
+
+def _health(lead: str, trail: str | None) -> str:
+    """The lead's word; else the trail's, which is the lane's own where it speaks of the pair."""
+    if lead != OK or trail is None or trail == OK:
+        return lead
+    return trail if trail in PAIR_STATES else f"trail_{trail}"

@@ -1,0 +1,149 @@
+"""What an operator decides: who waits, who is approved, who is revoked; also by a stick."""
+
+import base64
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from edge.core import ConfigError
+from edge.identity.claim import CLAIM_NAME
+from edge.identity.names import comparison_code, spki_hash
+from edge.provision import atomicfiles, certrequest
+from edge.provision.enrolservice import EnrolService
+from edge.provision.estanswers import HttpAnswer
+from edge.provision.gatewaystore import ClaimClosedError, GatewayStore
+from edge.provision.registryrows import ClaimRequest, ClaimState, IssuedCertificate, time_to_text
+from edge.provision.serverdir import ServerDirectory
+
+REQUEST: Final = "kerbstone-request.pem"
+CERTIFICATE: Final = "kerbstone-certificate.pem"
+CA_FILE: Final = "kerbstone-ca.pem"
+CONFIG: Final = "kerbstone-config.json"
+
+
+class CodeMismatchError(Exception):
+    """The box shows another code than the request has: it is another box."""
+
+
+class OfflineDeniedError(Exception):
+    """The desk refused what was on the stick."""
+
+
+class Decision(NamedTuple):
+    """A request after the decision, and the certificates that ended with it."""
+
+    row: ClaimRequest
+    revoked: list[IssuedCertificate]
+
+
+def request_map(row: ClaimRequest) -> dict[str, Any]:
+    """A request as an operator sees it."""
+    return {
+        "claim": row.claim,
+        "gateway": row.gateway,
+        "site": row.site,
+        "role": row.role,
+        "code": comparison_code(row.spki),
+        "spki": spki_hash(row.spki),
+        "state": str(row.state),
+        "asked": time_to_text(row.asked),
+        "from": row.address,
+    }
+
+
+def choose_request(store: GatewayStore, word: str) -> ClaimRequest:
+    """The one request that is meant. Raises ConfigError."""
+    found = store.find(word)
+    waiting = [row for row in found if row.state is ClaimState.PENDING]
+    live = [row for row in found if row.state is ClaimState.APPROVED]
+    for each in (waiting, live, found):
+        if len(each) == 1:
+            return each[0]
+    if not found:
+        raise ConfigError(f"{word!r:.80}: no box has asked with this; see `provision pending`")
+    claims = ", ".join(row.claim for row in waiting or live or found)
+    raise ConfigError(f"{word!r:.80} may mean several claims, say which: {claims}")
+
+
+def approve_request(
+    home: ServerDirectory, store: GatewayStore, word: str, code: str | None, now: datetime
+) -> Decision:
+    """Raises CodeMismatchError, ConfigError. With `code` what the box shows is compared."""
+    policy, who = home.policy(), home.authority()
+    row = choose_request(store, word)
+    own = comparison_code(row.spki)
+    if code is not None and code.strip().upper().replace("-", "") != own.replace("-", ""):
+        text = f"the box of claim {row.claim} has the code {own}, and not {code!r:.40}"
+        raise CodeMismatchError(
+            f"{text}: do not approve it; look whose box asks from {row.address}"
+        )
+    try:
+        former = store.approve(row.claim, now)
+    except ClaimClosedError as error:
+        raise ConfigError(str(error)) from None
+    home.publish(store, who, now, policy.crl_days)
+    return Decision(row._replace(state=ClaimState.APPROVED), former)
+
+
+def revoke_box(
+    home: ServerDirectory, store: GatewayStore, word: str, reason: str, now: datetime
+) -> Decision:
+    """Refuse a request that waits, or end what a box has. Raises ConfigError."""
+    policy, who = home.policy(), home.authority()
+    row = choose_request(store, word)
+    ended = store.refuse(row.claim, now, reason)
+    home.publish(store, who, now, policy.crl_days)
+    return Decision(row._replace(state=ClaimState.REFUSED), ended)
+
+
+def sign_offline(
+    home: ServerDirectory,
+    store: GatewayStore,
+    stick: Path,
+    code: str | None,
+    now: Callable[[], datetime],
+) -> Decision:
+    """For a box without a network: sign the request on a stick, and put the answer beside it.
+
+    It goes through the same desk as a request by HTTPS, so a claim is used once there too.
+    Raises CodeMismatchError, OfflineDeniedError, ConfigError, OSError.
+    """
+    who = home.authority()
+    desk = EnrolService(home, home.policy(), store, who, now)
+    claim = atomicfiles.read_file(stick / CLAIM_NAME, "claim")
+    try:
+        asked = certrequest.read_csr_file(
+            atomicfiles.read_file(stick / REQUEST, "certificate request")
+        )
+    except certrequest.CsrError as error:
+        raise ConfigError(f"{stick / REQUEST}: {error}") from None
+    header = base64.b64encode(claim).decode("ascii")
+    body = base64.b64encode(asked.der)
+
+    def ask() -> HttpAnswer:
+        answer = desk.answer(lambda: desk.enrol(header, body, "stick"))
+        if answer.status >= 400:
+            raise OfflineDeniedError(f"{stick}: {answer.said}")
+        return answer
+
+    ask()
+    row = store.taken(asked.spki)
+    done = approve_request(home, store, row, code, now())
+    ask()
+    issued = max(
+        (each for each in store.certificates(row) if each.spki == asked.spki),
+        key=lambda each: each.begins,
+    )
+    made = x509.load_der_x509_certificate(issued.der)
+    config = desk.answer(lambda: desk.config(issued.der))
+    if config.status == 200:
+        atomicfiles.replace_file(stick / CONFIG, config.body)
+    atomicfiles.replace_file(stick / CA_FILE, who.certificate.public_bytes(Encoding.PEM))
+    atomicfiles.replace_file(
+        stick / CERTIFICATE, made.public_bytes(Encoding.PEM)
+    )  # last: all is there
+    return done

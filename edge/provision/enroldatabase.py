@@ -1,0 +1,129 @@
+"""The SQLite file of the enrolment server: opened, made, brought up to date, and locked.
+
+asked   a claim, and the one key that asked with it; its state is what the operator decided
+issued  every certificate of a gateway, also when it has been revoked or has expired
+named   the same of brokers and the city's programs, which need no claim
+
+The server and the operator's commands open it side by side: SQLite orders them.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from edge.core import ConfigError
+
+APPLICATION_ID: Final = 0x4B65_7250  # "KerP"
+BUSY_TIMEOUT_MS: Final = 10_000
+# what each version adds to the one before; a file of an older one is brought up when it is opened
+MIGRATIONS: Final = (
+    (
+        """CREATE TABLE asked (claim TEXT PRIMARY KEY, digest BLOB NOT NULL, site TEXT NOT NULL,
+        role TEXT NOT NULL, gateway TEXT NOT NULL, spki BLOB NOT NULL, csr BLOB NOT NULL,
+        state TEXT NOT NULL, asked TEXT NOT NULL, address TEXT NOT NULL, decided TEXT)
+        WITHOUT ROWID""",
+        """CREATE TABLE issued (serial TEXT PRIMARY KEY, claim TEXT NOT NULL,
+        gateway TEXT NOT NULL, site TEXT NOT NULL, role TEXT NOT NULL, spki BLOB NOT NULL,
+        der BLOB NOT NULL, begins TEXT NOT NULL, ends TEXT NOT NULL, revoked TEXT, reason TEXT)
+        WITHOUT ROWID""",
+        "CREATE INDEX issued_claim ON issued (claim)",
+    ),
+    (
+        """CREATE TABLE named (serial TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,
+        spki BLOB NOT NULL, der BLOB NOT NULL, begins TEXT NOT NULL, ends TEXT NOT NULL,
+        revoked TEXT, reason TEXT)""",  # its ROWID says what is newer within a second
+        "CREATE INDEX named_name ON named (name)",
+    ),
+)
+Rows = list[tuple[Any, ...]]
+
+
+class EnrolStoreError(Exception):
+    """The file cannot be read or written."""
+
+
+class EnrolDatabase:
+    """Used by any number of threads. Raises EnrolStoreError, and ConfigError for another's file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        with self._told():
+            self._db = _connect(path)
+        try:
+            with self.look():
+                version = self._version()
+            if version < len(MIGRATIONS):
+                with self.change():
+                    self._extend(self._version())
+        except BaseException:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """All that is done in it, or nothing; nobody else changes anything meanwhile."""
+        with self.look():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def look(self) -> Iterator[None]:
+        with self._lock, self._told():
+            yield
+
+    def rows(self, sql: str, *values: object) -> Rows:
+        """Inside of `look` or `change` only."""
+        return self._db.execute(sql, values).fetchall()
+
+    def put(self, table: str, values: Sequence[object]) -> None:
+        """Inside of `change` only."""
+        self._db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
+
+    def _version(self) -> int:
+        ((application,),) = self.rows("PRAGMA application_id")
+        ((version,),) = self.rows("PRAGMA user_version")
+        ((tables,),) = self.rows("SELECT count(*) FROM sqlite_schema")
+        if not application and not tables:
+            return 0
+        if application != APPLICATION_ID or not 0 < version <= len(MIGRATIONS):
+            text = f"no store of an enrolment server, version 1 to {len(MIGRATIONS)}"
+            raise ConfigError(f"{self._path}: {text}")
+        return int(version)
+
+    def _extend(self, version: int) -> None:
+        for statement in (each for step in MIGRATIONS[version:] for each in step):
+            self._db.execute(statement)
+        self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise EnrolStoreError(f"{self._path}: {error}") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        db.close()
+        raise
+    return db

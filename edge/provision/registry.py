@@ -1,0 +1,62 @@
+"""The roll of brokers and of the city's programs: what each was given, and what has ended."""
+
+from datetime import datetime
+from typing import Any
+
+from edge.provision.enroldatabase import EnrolDatabase
+from edge.provision.registryrows import NamedCertificate, NamedKind, time_from_text, time_to_text
+
+
+class NameInUseError(Exception):
+    """A box has this name, or this key was revoked; the text says which."""
+
+
+class Registry:
+    """Used by any number of threads. All raise StoreError."""
+
+    def __init__(self, db: EnrolDatabase) -> None:
+        self._db = db
+
+    def add(self, new: NamedCertificate) -> None:
+        """Raises NameInUseError."""
+        with self._db.change():
+            if self._db.rows("SELECT 1 FROM asked WHERE gateway = ? LIMIT 1", new.name):
+                raise NameInUseError(f"a box is called {new.name}: choose another name")
+            if self._named("spki = ? AND revoked IS NOT NULL", new.spki):
+                raise NameInUseError(f"the key for {new.name} was revoked once: make a new key")
+            life = (time_to_text(new.begins), time_to_text(new.ends))
+            values = (f"{new.serial:x}", str(new.kind), *new[2:5], *life, None, None)
+            self._db.put("named", values)
+
+    def knows(self, name: str) -> bool:
+        """Inside of a change only."""
+        return bool(self._db.rows("SELECT 1 FROM named WHERE name = ? LIMIT 1", name))
+
+    def find(self, name: str) -> list[NamedCertificate]:
+        """All that this name was given, the newest last."""
+        with self._db.look():
+            return self._named("name = ? ORDER BY ROWID", name)
+
+    def live(self) -> list[NamedCertificate]:
+        """What is not revoked, of everybody, the newest of a name last; it may have expired."""
+        with self._db.look():
+            return self._named("revoked IS NULL ORDER BY kind, name, ROWID")
+
+    def revoke(self, name: str, reason: str, now: datetime) -> list[NamedCertificate]:
+        """All that this name has; what has ended with it is returned."""
+        with self._db.change():
+            ended = self._named("revoked IS NULL AND name = ? ORDER BY ROWID", name)
+            sql = "UPDATE named SET revoked = ?, reason = ? WHERE revoked IS NULL AND name = ?"
+            self._db.rows(sql, time_to_text(now), reason, name)
+            return ended
+
+    def _named(self, where: str, *values: object) -> list[NamedCertificate]:
+        found = self._db.rows(f"SELECT * FROM named WHERE {where}", *values)
+        return [_to_named(*row) for row in found]
+
+
+def _to_named(serial: str, kind: str, *row: Any) -> NamedCertificate:
+    *first, begins, ends, revoked, reason = row
+    when = None if revoked is None else time_from_text(revoked)
+    life = (time_from_text(begins), time_from_text(ends))
+    return NamedCertificate._make((int(serial, 16), NamedKind(kind), *first, *life, when, reason))

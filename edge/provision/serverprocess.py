@@ -1,0 +1,90 @@
+"""The server as a process: its threads, the CRL that never gets old, and its end."""
+
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from edge.provision.authority import Authority
+from edge.provision.enroldatabase import EnrolStoreError
+from edge.provision.enrolservice import EnrolService
+from edge.provision.gatewaystore import GatewayStore
+from edge.provision.httpsserver import ConnectionLimits, EnrolServer, tls_context
+from edge.provision.serverdir import Policy, ServerDirectory
+
+LOOK_S: Final = 5.0  # after a command revoked something
+FRESH_S: Final = 3600.0
+POLL_S: Final = 0.1  # so late it notices that it shall end, or that a client is too slow
+
+
+class CrlPublisher:
+    """Writes the CRL when something was revoked, and each hour."""
+
+    def __init__(
+        self,
+        home: ServerDirectory,
+        policy: Policy,
+        store: GatewayStore,
+        who: Authority,
+        now: Callable[[], datetime],
+        log: Callable[[str], None],
+    ) -> None:
+        def publish() -> None:
+            home.publish(store, who, now(), policy.crl_days)
+
+        self._publish = publish
+        self._store = store
+        self._log = log
+        self._known = -1
+        self._looked = self._written = float("-inf")
+
+    def tick(self, mono: float | None = None) -> None:
+        mono = time.monotonic() if mono is None else mono
+        if mono < self._looked + LOOK_S:
+            return
+        self._looked = mono
+        try:
+            count = len(self._store.revoked())
+            if count != self._known or mono >= self._written + FRESH_S:
+                self._publish()
+                self._known, self._written = count, mono
+        except (OSError, EnrolStoreError) as error:
+            self._log(f"the CRL cannot be written: {error}; brokers refuse everybody when it ends")
+
+
+class ServerProcess:
+    """Raises ConfigError, EnrolStoreError, OSError when it cannot start."""
+
+    def __init__(
+        self,
+        home: ServerDirectory,
+        now: Callable[[], datetime],
+        log: Callable[[str], None],
+        listen: str | None = None,
+        limits: ConnectionLimits | None = None,
+    ) -> None:
+        policy, who = home.policy(), home.authority()
+        tls: ssl.SSLContext = tls_context(home)
+        self.store = home.store()
+        try:
+            desk = EnrolService(home, policy, self.store, who, now)
+            publisher = CrlPublisher(home, policy, self.store, who, now, log)
+            address = listen or policy.listen
+            self.server = EnrolServer(address, tls, desk, log, limits, publisher.tick)
+        except BaseException:
+            self.store.close()
+            raise
+        publisher.tick()
+        self.port = int(self.server.server_address[1])
+        self._thread = threading.Thread(
+            target=self.server.serve_forever, args=(POLL_S,), name="accept"
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self._thread.join()
+        self.server.server_close()
+        self.store.close()

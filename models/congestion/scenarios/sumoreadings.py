@@ -1,0 +1,161 @@
+"""Makes a street of what SUMO wrote: stays of loops, green of signals, truth of links."""
+
+from __future__ import annotations
+
+import csv
+import xml.etree.ElementTree as ElementTree
+from collections import defaultdict
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from models.congestion.scenarios import truth
+from models.congestion.scenarios.scene import BEFORE_S, Road, Scene
+from models.congestion.scenarios.simstreet import (
+    TRUTH_S,
+    Floats,
+    SimStreet,
+    StreetLink,
+    contact_stays,
+    split_events,
+)
+
+JITTER_S: Final = 0.002  # of a loop card: its scan takes some milliseconds
+_NO_SPANS: Final = np.zeros((0, 2))
+
+
+def read_street(scene: Scene, folder: Path) -> SimStreet:
+    """The street of a scene that was driven in `folder`."""
+    greens = _greens(scene, folder / "tls.xml") if scene.signals else {}
+    driven = _lane_data(scene, folder / "link.csv")
+    links = tuple(
+        _link(scene, road, driven[road.name], greens.get(road.name))
+        for road in scene.roads
+        if road.watched
+    )
+    return SimStreet(
+        name=scene.name,
+        kind=scene.kind,
+        split=scene.split,
+        seed=scene.seed,
+        hours=scene.hours,
+        links=links,
+        loops=scene.loops,
+        stays=tuple(_stays(scene, folder / "loops.csv")),
+        about={
+            **scene.about,
+            "incidents": [
+                [i.roads[0], i.lane, round(i.at_m, 1), round(i.from_s), round(i.length_s)]
+                for i in scene.incidents
+            ],
+            "slow_exits": [[s.road, round(s.from_s), round(s.to_s)] for s in scene.slows],
+        },
+    )
+
+
+def _stays(scene: Scene, path: Path) -> list[Floats]:
+    spans = _spans(path, len(scene.loops))
+    random = np.random.default_rng([scene.seed, 13])
+    out = []
+    for found in spans:
+        rows = np.array(found, np.float64).reshape(-1, 2) - BEFORE_S
+        joined = contact_stays(rows[:, 0], rows[:, 1])
+        joined = joined + random.normal(0.0, JITTER_S, joined.shape).clip(-0.006, 0.006)
+        joined = joined.clip(0.0, scene.hours * 3600)
+        joined = joined[joined[:, 1] - joined[:, 0] >= 0.005]
+        out.append(contact_stays(*joined.round(4).T))
+    return out
+
+
+def _spans(path: Path, loops: int) -> list[list[tuple[float, float]]]:
+    """For each loop when vehicles were on it, in SUMO's seconds."""
+    spans: list[list[tuple[float, float]]] = [[] for _ in range(loops)]
+    enters: dict[tuple[int, str], float] = {}
+    left: dict[tuple[int, str], float] = {}
+    with path.open(encoding="utf-8", newline="") as lines:
+        # Most rows say that a vehicle is still there, twice each step.
+        rows = csv.DictReader((line for line in lines if ";stay;" not in line), delimiter=";")
+        for row in rows:
+            point, _, side = row["instantOut_id"].partition(".")
+            key = (int(point), row["instantOut_vehID"])
+            now = float(row["instantOut_time"])
+            if side == "on":
+                if row["instantOut_state"] == "enter":
+                    enters[key] = now
+                else:
+                    left[key] = now
+            elif row["instantOut_state"] == "enter":
+                enters.setdefault(key, now)  # it came from the next lane, behind the first point
+            else:
+                begin = enters.pop(key, None)
+                left.pop(key, None)
+                if begin is not None:
+                    spans[key[0]].append((begin, now))
+    for key, begin in enters.items():
+        if key in left and left[key] > begin:  # to the next lane, before the second point
+            spans[key[0]].append((begin, left[key]))
+        elif key not in left:
+            spans[key[0]].append((begin, float("inf")))  # still there at the end
+    return spans
+
+
+def _greens(scene: Scene, path: Path) -> dict[str, Floats]:
+    """When the way straight on from each watched road had green."""
+    ends = {road.name: road for road in scene.roads}
+    spans: dict[str, set[tuple[float, float]]] = defaultdict(set)
+    for one in ElementTree.parse(path).getroot().iter("tlsSwitch"):
+        begin, end = float(one.attrib["begin"]), float(one.attrib["end"])
+        source = one.attrib["fromLane"].rsplit("_", 1)[0]
+        target = one.attrib["toLane"].rsplit("_", 1)[0]
+        road = ends.get(source)
+        straight = target.rpartition("_")[0] == source.rpartition("_")[0]
+        if road is not None and road.watched and straight and end > BEFORE_S:
+            spans[source].add((max(begin - BEFORE_S, 0.0), end - BEFORE_S))
+    return {name: np.array(sorted(found)) for name, found in spans.items()}
+
+
+def _lane_data(scene: Scene, path: Path) -> dict[str, tuple[Floats, Floats]]:
+    """Vehicle-seconds and vehicle-metres of each watched road in each TRUTH_S."""
+    count = int((BEFORE_S + scene.hours * 3600) / TRUTH_S)
+    out = {r.name: (np.zeros(count), np.zeros(count)) for r in scene.roads if r.watched}
+    with path.open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines, delimiter=";"):
+            seconds = float(row["lane_sampledSeconds"] or 0)
+            at = int(float(row["interval_begin"]) / TRUTH_S)
+            if seconds and at < count:
+                driven, metres = out[row["lane_id"].rsplit("_", 1)[0]]
+                driven[at] += seconds
+                metres[at] += seconds * float(row["lane_speed"])
+    return out
+
+
+def _link(
+    scene: Scene, road: Road, driven: tuple[Floats, Floats], green: Floats | None
+) -> StreetLink:
+    red_s = None
+    over_s = truth.MINUTE_S
+    if road.signal and green is not None:
+        over_s = float(scene.signals[0].cycle_s)
+        lengths = green[1:-1, 1] - green[1:-1, 0]
+        red_s = over_s - float(np.median(lengths))
+    lane_km = road.lanes * road.length_m / 1000
+    density, speed = truth.smooth_state(*driven, lane_km, over_s)
+    skip = BEFORE_S // TRUTH_S
+    density, speed = density[skip:], speed[skip:]
+    slow, free = truth.congestion_speeds(road.limit_ms * scene.pace, road.length_m, red_s)
+    events, short = split_events(truth.congested_spans(density, speed, slow, free))
+    return StreetLink(
+        name=road.name,
+        kind=scene.kind,
+        lanes=road.lanes,
+        length_m=road.length_m,
+        limit_kmh=round(road.limit_ms * 3.6, 1),
+        downstream=road.downstream,
+        distance_m=road.distance_m,
+        events=events,
+        short=short,
+        density=density,
+        speed=np.nan_to_num(speed, nan=road.limit_ms),
+        green=green,
+    )

@@ -1,0 +1,255 @@
+"""All loops of a site are judged: by the rules, by a model, over restarts, and told to people."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgpack
+import pytest
+
+from edge.core import Draft, Stream
+from edge.core.looptick import LoopTick
+from edge.infer.bundlemanifest import ModelError
+from edge.infer.loops import loopflag
+from edge.infer.loops.faultreporter import FAULT_TEXTS, FaultReporter, fault_text
+from edge.infer.loops.loopfeatures import FEATURES
+from edge.infer.loops.loopflag import LEARNED_FAULTS, QUIET_S, WIDTH, LoopFlag
+from edge.infer.loops.loopjudge import LoopJudge, LoopVerdict
+from edge.infer.loops.looprules import ALONE, ALWAYS, RULE_NAME
+from edge.infer.modelguard import ModelGuard
+from edge.infer.modelsession import ModelSession
+from edge.infer.sites import LaneSite
+from edge.process.engineevents import sensor_fault_event
+from models import BUNDLES
+from tests.infer.bundles import proven_once
+from tests.infer.street import SHIPPED
+from tests.infer.test_looprules import FAULTS, HOURS, HURT, LANES, SITES, street, ticks
+
+S = 1_000_000_000
+BUNDLE = BUNDLES / "loopfault"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def proven() -> Iterator[None]:
+    with proven_once():
+        yield
+
+
+def ruled(folder: Path) -> LoopJudge:
+    """A judge that has no model."""
+    return LoopJudge(LANES, SITES, ModelGuard("loopfault", folder / "none"))
+
+
+def modelled() -> LoopJudge:
+    loops = LoopJudge(LANES, SITES, ModelGuard("loopfault", BUNDLE, hurry=False))
+    assert loops.guard.load(), loops.guard.why
+    return loops
+
+
+def judged(
+    loops: LoopJudge, slots: list[list[LoopTick]]
+) -> dict[tuple[str, str], list[LoopVerdict]]:
+    out: dict[tuple[str, str], list[LoopVerdict]] = {}
+    for slot in slots:
+        for v in loops.step(slot[0].to_ns, slot):
+            out.setdefault((v.lane, v.part), []).append(v)
+    return out
+
+
+def hurt(fault: str) -> list[list[LoopTick]]:
+    """A street whose first loop has a fault, from the beginning on."""
+    whole = street(HOURS)
+    if fault == "swapped":
+        whole["m_0", "trail"], whole[HURT] = whole[HURT], whole["m_0", "trail"]
+    else:
+        whole[HURT] = FAULTS[fault](whole)
+    return ticks(whole, HOURS)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("by", ["model", "rule"])
+def test_each_fault_is_raised_once_and_named(fault: str, by: str, tmp_path: Path) -> None:
+    told = judged(modelled() if by == "model" else ruled(tmp_path), hurt(fault))
+    if fault == "stuck_off":
+        fault = "never_active"  # it is hurt from the beginning on
+    pair = ("mismatch", "swapped")
+    loops = [HURT, ("m_0", "trail")] if fault in pair else [HURT]
+    turns = [(v.turn, v.fault) for loop in loops for v in told[loop] if v.turn]
+    assert ("on", fault) in turns
+    assert len(turns) <= len(loops)
+    last = max((told[loop][-1] for loop in loops), key=lambda v: v.score)
+    assert last.score > 0.6
+    for v in (v for loop in loops for v in told[loop] if v.turn):  # hurt since the beginning
+        assert v.since_ns is not None
+        assert v.doubt_ns is not None
+        assert v.doubt_ns <= v.since_ns - 30 * S
+        if fault in ("stuck_on", "never_active"):
+            assert v.doubt_ns == pytest.approx(0, abs=120 * S)
+    model = SHIPPED["loopfault"] if by == "model" and fault not in ALONE else RULE_NAME
+    assert last.by in ({model, RULE_NAME} if fault in ALWAYS else {model})
+    assert not [v for key, vs in told.items() if key[0] != "m_0" for v in vs if v.fault]
+
+
+@pytest.mark.parametrize("gap_s", [3.0, 8.0, 300.0])
+@pytest.mark.parametrize("by", ["model", "rule"])
+def test_a_sound_street_gives_nothing(gap_s: float, by: str, tmp_path: Path) -> None:
+    told = judged(
+        modelled() if by == "model" else ruled(tmp_path), ticks(street(2.0, gap_s, 3), 2.0)
+    )
+    assert not [v for vs in told.values() for v in vs if v.fault]
+
+
+def test_loops_without_a_neighbour_a_pair_or_any_traffic_are_sound(tmp_path: Path) -> None:
+    modes: tuple[Literal["presence", "pulse"], ...] = ("presence", "pulse")
+    for mode in modes:
+        lane = LaneSite("x", "x", "mid", mode=mode)
+        loops = LoopJudge([lane], [], ModelGuard("loopfault", BUNDLE, hurry=False))
+        assert loops.guard.load()
+        slots = [
+            [LoopTick("x", "lead", i * 30 * S, (i + 1) * 30 * S, 30 * S, 0)] for i in range(120)
+        ]
+        assert {v.fault for vs in judged(loops, slots).values() for v in vs} == {None}
+
+
+def test_several_slots_in_one_call_are_judged_one_after_the_other(tmp_path: Path) -> None:
+    one, other = modelled(), modelled()
+    slots = hurt("crosstalk")
+    apart = judged(one, slots)
+    for i in range(0, len(slots), 2):
+        told = other.step(slots[i + 1][0].to_ns, [*slots[i], *slots[i + 1]])
+    assert [(v.lane, v.part, v.score, v.fault, v.since_ns) for v in told] == [
+        (v.lane, v.part, v.score, v.fault, v.since_ns) for v in (vs[-1] for vs in apart.values())
+    ]
+    assert other.weights() == one.weights()
+    assert set(one.weights()) == {(lane.name, p) for lane in LANES for p in ("lead", "trail")}
+
+
+def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
+    slots = hurt("overhang")
+    whole, first, second = modelled(), modelled(), modelled()
+    judged(first, slots[:90])
+    saved = msgpack.unpackb(msgpack.packb(first.snapshot()))
+    assert json.loads(json.dumps(saved)) == saved
+    assert len(msgpack.packb(saved)) < 5000 * len(first.weights())
+    assert second.restore(saved)
+    after = judged(second, slots[90:])
+    there = judged(whole, slots)
+    for key, vs in after.items():
+        for v, w in zip(vs, there[key][90:], strict=True):
+            assert (v.fault, v.since_ns, v.turn) == (w.fault, w.since_ns, w.turn)
+            assert v.score == pytest.approx(w.score, abs=0.05)
+
+
+def test_state_of_another_model_is_discarded_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = modelled(), modelled()
+    judged(first, hurt("stuck_on")[:40])
+    saved = {**first.snapshot(), "model": "0" * 64}
+    assert not second.restore(saved)
+    assert "another model" in caplog.text
+    known = {v.lane: v for v in judged(second, hurt("stuck_on")[40:41])[HURT]}
+    assert known["m_0"].fault == "stuck_on"  # what was raised stays up until it is over
+    assert known["m_0"].turn is None
+
+
+@pytest.mark.parametrize("harm", ["v", "flags", "watch"])
+def test_what_is_no_snapshot_is_refused(harm: str, tmp_path: Path) -> None:
+    loops = ruled(tmp_path)
+    saved = loops.snapshot()
+    saved[harm] = {"v": 99, "flags": {"m_0|lead": [1]}, "watch": {"m_0|lead": [[], [], 0, []]}}[
+        harm
+    ]
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        loops.restore(saved)
+
+
+def test_the_rule_answers_while_the_model_cannot(tmp_path: Path) -> None:
+    class Broken(ModelSession):
+        def run(self, feed: Any) -> Any:
+            if self.golden == 2 and proven:
+                raise ModelError("broken")
+            return super().run(feed)
+
+    proven = False
+    guard = ModelGuard("loopfault", BUNDLE, hurry=False, open_session=Broken)
+    loops = LoopJudge(LANES, SITES, guard)
+    slots = hurt("stuck_on")
+    (before,) = {v.by for v in loops.step(slots[0][0].to_ns, slots[0])}
+    assert before == RULE_NAME  # not loaded yet
+    assert guard.load()
+    (there,) = {v.by for v in loops.step(slots[1][0].to_ns, slots[1])}
+    assert there == SHIPPED["loopfault"]
+    proven = True
+    told = judged(loops, slots[2:30])
+    assert {v.by for vs in told.values() for v in vs} == {RULE_NAME}
+    assert told[HURT][-1].fault == "stuck_on"
+
+
+def _p(kind: str | None, p: float) -> list[float]:
+    row = [0.0] * WIDTH
+    row[0] = 1.0 - p
+    if kind:
+        row[1 + LEARNED_FAULTS.index(kind)] = p
+    return row
+
+
+def test_a_flag_needs_minutes_of_sound_traffic_to_go_off() -> None:
+    flag = LoopFlag(0.6, 0.3)
+    assert flag.step(_p("chatter", 0.95), 1, 30.0, traffic=True, at_once=True) == "on"
+    for _ in range(100):
+        assert flag.step(_p(None, 0.0), 2, 30.0, traffic=False, at_once=True) is None
+    for i in range(int(QUIET_S / 30)):
+        turn = flag.step(_p(None, 0.0), 3, 30.0, traffic=True, at_once=True)
+        assert turn == ("off" if i == QUIET_S / 30 - 1 else None)
+    assert flag.fault is None
+
+
+def test_one_odd_slot_raises_nothing() -> None:
+    flag = LoopFlag(0.6, 0.3)
+    assert flag.step(_p("chatter", 1.0), 1, 30.0, traffic=True, at_once=False) is None
+    assert flag.step(_p("chatter", 1.0), 2, 30.0, traffic=True, at_once=False) == "on"
+    assert flag.since_ns == 2
+
+
+def _turn(turn: Any, fault: str | None, lane: str = "north_2") -> LoopVerdict:
+    return LoopVerdict(lane, "lead", 0.9, fault, 5 if fault else None, turn, SHIPPED["loopfault"])
+
+
+def test_every_kind_has_a_sentence_for_technicians() -> None:
+    assert set(FAULT_TEXTS) == set(loopflag.FAULTS)
+    said = fault_text(_turn("on", "crosstalk"), ("north_1", "north_3"))
+    assert said.startswith("north_2, lead loop: counts together with north_1 or north_3: it looks")
+    assert "different frequencies" in said
+    assert "{" not in "".join(fault_text(_turn("on", kind)) for kind in loopflag.FAULTS)
+
+
+def test_an_event_is_told_once_and_not_when_process_has_told_it() -> None:
+    teller = FaultReporter()
+    (draft,) = teller.told(9, [_turn("on", "crosstalk")], (), lambda lane, part: ("north_1",))
+    assert (draft.stream, draft.source, draft.from_ns) == (Stream.EVENT, "north_2", 9)
+    assert {**draft.body, "text": ""} == {
+        "event": "sensor_fault", "state": "on", "by": SHIPPED["loopfault"],
+        "fault": "crosstalk", "part": "lead", "score": 0.9, "text": "",
+    }  # fmt: skip
+    theirs: list[Draft] = [
+        sensor_fault_event("north_3", 3, "stuck_on", True, "lead"),
+        sensor_fault_event("north_4", 3, "no_activity", True),
+    ]
+    assert teller.told(10, [], theirs) == []
+    known = [_turn("on", "stuck_on", "north_3"), _turn("on", "stuck_off", "north_4")]
+    assert teller.told(11, known) == []
+    again = FaultReporter()
+    again.restore(json.loads(json.dumps(teller.snapshot())))
+    assert again.told(12, [_turn("off", None, "north_3")]) == []  # it was not raised here
+    (off,) = again.told(13, [_turn("off", None)])
+    assert (off.body["state"], off.body["fault"]) == ("off", "crosstalk")
+
+
+def test_the_model_has_a_column_for_every_feature_and_kind() -> None:
+    told = json.loads((BUNDLE / "manifest.json").read_text(encoding="utf-8"))
+    assert tuple(told["features"]) == FEATURES
+    assert tuple(told["classes"]) == ("sound", *LEARNED_FAULTS)
+    assert told["outputs"]["p"]["width"] == WIDTH
+    assert (BUNDLE / "loopfault.onnx").stat().st_size < 500_000

@@ -1,0 +1,24 @@
+"""A fault that processing finds says for how long it may have been so."""
+
+from dataclasses import replace
+
+from edge.core import Stream
+from tests.process.make_engine import MINUTE, SINGLE, engine, events, found, presences
+
+
+def test_each_fault_that_goes_on_says_since_when() -> None:
+    made = engine(replace(SINGLE, max_presence_s=120.0, no_activity_s=600.0))
+    drafts = made.contacts(found("east_1.lead"))
+    told = [(10.0 + i / 2, 10.2 + i / 2) for i in range(50)]  # more than can pass
+    made.contacts(presences("east_1.lead", *told, (100.0, 290.0)))
+    for minute in range(1, 20):
+        drafts += made.close(minute * MINUTE)
+    on = {
+        each.body["fault"]: each.body.get("since_s")
+        for each in events(drafts)
+        if each.body["state"] == "on"
+    }
+    assert on == {"chatter": 30.0, "stuck_on": 120.0, "no_activity": 600.0}
+    over = [each for each in drafts if each.stream is Stream.EVENT and each.body["state"] == "off"]
+    assert over
+    assert all("since_s" not in each.body for each in over)

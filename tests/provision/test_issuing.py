@@ -1,0 +1,235 @@
+"""Brokers and the city's programs: certificates without a claim, from the CA of the boxes."""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from edge.core import ConfigError
+from edge.provision import issuing
+from edge.provision.enroldatabase import APPLICATION_ID, MIGRATIONS
+from edge.provision.gatewaystore import GatewayStore
+from edge.provision.issuing import IssueRequest, IssueResult
+from edge.provision.registryrows import NamedKind
+from tests.provision.enrolment import PEM, Box, World
+
+HOSTS = ("broker.city.example", "192.0.2.10")
+BROKER = IssueRequest(NamedKind.BROKER, "mq-1", HOSTS)
+PLATFORM = IssueRequest(NamedKind.PLATFORM, "platform-2")
+
+
+def issue(world: World, wanted: IssueRequest) -> IssueResult:
+    assert world.running
+    out = world.folder / "out"
+    out.mkdir(exist_ok=True)
+    who = world.home.authority()
+    return issuing.issue_certificate(world.home, world.running.store, who, wanted, out, world.now)
+
+
+def revoke(world: World, name: str) -> list[int]:
+    assert world.running
+    store = world.running.store
+    ended = issuing.revoke_named(world.home, store, name, "keyCompromise", world.now)
+    return [each.serial for each in ended]
+
+
+def certificate(world: World, name: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((world.folder / f"out/{name}.crt").read_bytes())
+
+
+def request(
+    world: World, name: str, *extensions: x509.ExtensionType, box: Box | None = None
+) -> Path:
+    path = world.folder / f"{name}.csr"
+    path.write_bytes((box or Box()).csr(*extensions, name=name))
+    return path
+
+
+def usage(made: x509.Certificate) -> list[x509.ObjectIdentifier]:
+    return list(made.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+
+
+def alternatives(made: x509.Certificate) -> Sequence[str]:
+    found = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return [str(each.value) for each in found]
+
+
+def test_a_broker_is_a_server_and_a_program_is_a_client_of_the_same_ca(world: World) -> None:
+    issue(world, BROKER)
+    issue(world, PLATFORM)
+    ca = x509.load_pem_x509_certificate(world.home.ca.read_bytes())
+    assert (world.folder / "out/ca.crt").read_bytes() == world.home.ca.read_bytes()
+    broker, program = certificate(world, "mq-1"), certificate(world, "platform-2")
+    for made, name in ((broker, "mq-1"), (program, "platform-2")):
+        made.verify_directly_issued_by(ca)
+        assert made.subject.rfc4514_string() == f"CN={name}"
+        key = load_pem_private_key((world.folder / f"out/{name}.key").read_bytes(), None)
+        assert key.public_key() == made.public_key()
+    assert usage(broker) == [ExtendedKeyUsageOID.SERVER_AUTH]
+    assert usage(program) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+    assert alternatives(broker) == list(HOSTS)
+    with pytest.raises(x509.ExtensionNotFound):
+        alternatives(program)
+
+
+def test_the_key_is_its_owner_s_and_the_server_has_no_copy(world: World) -> None:
+    path = next(each for each in issue(world, BROKER).written if each.suffix == ".key")
+    assert path.stat().st_mode & 0o777 == 0o600
+    key = load_pem_private_key(path.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    secret = key.private_numbers().private_value.to_bytes(32, "big")
+    body = path.read_bytes().splitlines()[1]
+    for each in world.home.folder.rglob("*"):
+        assert secret not in each.read_bytes(), each
+        assert body not in each.read_bytes(), each
+
+
+@pytest.mark.parametrize("inside", [".", "configs"])
+def test_no_key_is_written_into_the_server_s_folder(world: World, inside: str) -> None:
+    assert world.running
+    world.home.configs.mkdir()
+    who, out = world.home.authority(), world.home.folder / inside
+    with pytest.raises(ConfigError, match="another --out"):
+        issuing.issue_certificate(world.home, world.running.store, who, BROKER, out, world.now)
+    assert world.running.store.roll.live() == []
+
+
+def test_of_a_request_the_key_counts_and_no_wish(world: World) -> None:
+    box = Box()
+    wishes = (
+        x509.BasicConstraints(ca=True, path_length=3),
+        x509.SubjectAlternativeName([x509.DNSName("other.example")]),
+    )
+    done = issue(world, BROKER._replace(csr=request(world, "mq-1", *wishes, box=box)))
+    assert not [each for each in done.written if each.suffix == ".key"]
+    made = certificate(world, "mq-1")
+    assert made.public_key() == box.key.public_key()
+    assert alternatives(made) == list(HOSTS)
+    assert not made.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+
+
+def test_a_request_of_another_or_of_nobody_is_refused(world: World) -> None:
+    torn = world.folder / "torn.csr"
+    torn.write_bytes(Box().csr(name="mq-1")[:-9])
+    for path, word in ((request(world, "mq-2"), "common name"), (torn, "PKCS#10")):
+        with pytest.raises(ConfigError, match=word):
+            issue(world, BROKER._replace(csr=path))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "word"),
+    [
+        *((BROKER._replace(name=name), "name has") for name in ("a", "MQ-1", "../x", "mq/1", "")),
+        (BROKER._replace(name="platform-3"), "name has"),
+        *(
+            (PLATFORM._replace(name=name), "is called")
+            for name in ("mq-1", "Platform", "platform/x")
+        ),
+        (BROKER._replace(hosts=()), "--dns, --ip"),
+        (BROKER._replace(hosts=("broker city",)), "no name of a host"),
+        (PLATFORM._replace(hosts=HOSTS), "is a client"),
+    ],
+)
+def test_what_has_no_name_or_no_place_gets_nothing(
+    world: World, wanted: IssueRequest, word: str
+) -> None:
+    assert world.running
+    with pytest.raises(ConfigError, match=word):
+        issue(world, wanted)
+    assert world.running.store.roll.live() == []
+
+
+def test_no_box_has_a_broker_s_name_and_no_broker_a_box_s(world: World) -> None:
+    issue(world, BROKER)
+    reply = world.enrol(world.claim(gateway="mq-1"), Box("mq-1").csr())
+    assert (reply.status, reply.code) == (403, "forbidden")
+    world.enrolled(Box("gw-17"))
+    with pytest.raises(ConfigError, match="a box is called gw-17"):
+        issue(world, BROKER._replace(name="gw-17"))
+
+
+def test_who_renews_has_both_until_all_are_revoked(world: World) -> None:
+    assert world.running
+    first = issue(world, PLATFORM).named
+    second = issue(world, PLATFORM).named
+    assert first.serial != second.serial
+    assert certificate(world, "platform-2").serial_number == second.serial
+    assert [each.serial for each in issuing.newest_by_name(world.running.store)] == [second.serial]
+    assert not _listed(world, first.serial), "what is in use goes on until it is replaced"
+    assert revoke(world, "platform-2") == [first.serial, second.serial]
+    assert _listed(world, first.serial)
+    assert _listed(world, second.serial)
+    assert issuing.newest_by_name(world.running.store) == []
+    third = issue(world, PLATFORM).named
+    assert not _listed(world, third.serial)
+
+
+def test_a_revoked_key_does_not_come_back_with_a_request(world: World) -> None:
+    wanted = PLATFORM._replace(csr=request(world, "platform-2", box=Box()))
+    issue(world, wanted)
+    revoke(world, "platform-2")
+    with pytest.raises(ConfigError, match="was revoked once"):
+        issue(world, wanted)
+
+
+def test_revoking_a_box_and_a_broker_ends_in_one_list(world: World) -> None:
+    _, box, _ = world.enrolled(Box())
+    broker = issue(world, BROKER).named
+    world.revoke("gw-17")
+    revoke(world, "mq-1")
+    assert _listed(world, box.serial_number)
+    assert _listed(world, broker.serial)
+    assert len(x509.load_pem_x509_crl(world.home.crl.read_bytes())) == 2
+
+
+def test_a_program_s_certificate_is_no_identity_of_a_box(world: World) -> None:
+    issue(world, PLATFORM)
+    out = world.folder / "out"
+    both = world.folder / "both.pem"
+    both.write_bytes((out / "platform-2.key").read_bytes() + (out / "platform-2.crt").read_bytes())
+    assert world.renew(both, Box("platform-2").csr()).code == "unknown"
+    assert world.ask("config", identity=both).code == "unknown"
+
+
+def test_a_store_of_the_version_before_keeps_its_rows_and_learns_the_new_ones(
+    world: World,
+) -> None:
+    claim, made, _ = world.enrolled(Box())
+    world.revoke("gw-17")
+    world.close()
+    with sqlite3.connect(world.home.folder / "store.db") as db:
+        db.executescript("DROP TABLE named; PRAGMA user_version = 1")
+    db.close()
+    world.start()
+    issue(world, BROKER)
+    revoke(world, "mq-1")
+    assert _listed(world, made.serial_number)
+    assert world.enrol(claim, Box().csr()).code == "used"
+
+
+def test_a_store_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with sqlite3.connect(path) as db:
+        db.executescript(
+            f"CREATE TABLE x (y); PRAGMA application_id = {APPLICATION_ID};"
+            f"PRAGMA user_version = {len(MIGRATIONS) + 1}"
+        )
+    db.close()
+    with pytest.raises(ConfigError, match="no store of an enrolment server"):
+        GatewayStore(path)
+
+
+def test_the_request_s_own_text_is_read_from_pem_too(world: World) -> None:
+    path = request(world, "platform-2")
+    path.write_bytes(x509.load_der_x509_csr(path.read_bytes()).public_bytes(PEM))
+    assert issue(world, PLATFORM._replace(csr=path)).named.kind is NamedKind.PLATFORM
+
+
+def _listed(world: World, serial: int) -> bool:
+    crl = x509.load_pem_x509_crl(world.home.crl.read_bytes())
+    return crl.get_revoked_certificate_by_serial_number(serial) is not None
