@@ -1,5 +1,6 @@
 """What every clone must hold: locks that name no host, a licence, scripts that can be run."""
 
+import fcntl
 import hashlib
 import os
 import re
@@ -126,3 +127,24 @@ def test_a_python_that_is_none_is_refused_with_a_hint(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Python 3.11, 3.12 or 3.13 is needed" in done.stderr
     assert not (tmp_path / "venv").exists()
+
+
+def test_of_two_targets_at_once_one_waits_for_the_other_to_make_the_environment(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/venv", tmp_path / ".ci/venv")
+    (tmp_path / "requirements").mkdir()
+    held = os.open(tmp_path / "requirements", os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    with subprocess.Popen(
+        [tmp_path / ".ci/venv", tmp_path / "venv", "demo"],
+        env={**os.environ, "PYTHON": "/nonexistent/python"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as second:
+        assert second.stderr is not None
+        assert "waiting for it" in second.stderr.readline()
+        assert second.poll() is None
+        os.close(held)
+        assert "is needed" in second.stderr.read()
