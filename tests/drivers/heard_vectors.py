@@ -1,4 +1,4 @@
-"""What devices say in the collected vectors: which driver hears it, amid what, and what it means.
+"""What devices say in the published vectors: which driver hears it, amid what, and what it means.
 
 `HEARD`: a vector of what is heard -> the talk around it.
 """

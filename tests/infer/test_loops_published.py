@@ -1,7 +1,5 @@
 """Checks that agencies publish say of published cases what the agencies say."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,16 +18,13 @@ from edge.infer.loops.published import (
     pems_status,
     tls_failures,
 )
+from tests.drivers.vectors import vectors
 
-VECTORS = Path(__file__).parents[2] / "../shared/facts/vectors.json"
 PLAIN = TlsRecord(20, 4, 16, 88, 80, 90, 25, 60, 12, 87)
 
 
 def _vectors(*starts: str) -> list[Any]:
-    if not VECTORS.exists():
-        return [pytest.param({}, marks=pytest.mark.skip(reason=f"no {VECTORS}"))]
-    told = json.loads(VECTORS.read_text(encoding="utf-8"))["vectors"]
-    return [pytest.param(v, id=v["id"]) for v in told if v["id"].startswith(starts)]
+    return [pytest.param(v, id=v["id"]) for v in vectors(*starts)]
 
 
 def _tls(v: dict[str, Any]) -> list[int]:

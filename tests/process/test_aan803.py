@@ -1,9 +1,6 @@
 """The compensation of Alphasense cells: numbers worked by hand, tables, and what is refused."""
 
-import json
-import tomllib
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +18,8 @@ from edge.process.aan803 import (
     corrected_mv,
     without_no2,
 )
+from tests.drivers.vectors import vector_file, vectors
 
-FACTS = Path(__file__).parents[2] / "../shared/facts"
 NO2 = AlphasenseCell("NO2-A43F", 224, 226, 10, 5, 0.223)
 NAMES = {"A4_NO2": "NO2-A43F", "A4_OX": "OX-A431", "B4_NO2": "NO2-B43F", "B4_OX": "OX-B431"}
 
@@ -130,25 +127,18 @@ def test_more_gas_is_more_ppb_by_the_sensitivity(
     assert rise == pytest.approx(more_mv / 0.5, rel=1e-6, abs=1e-9)
 
 
-def test_the_tables_are_those_of_the_collected_facts() -> None:
-    path = FACTS / "air_sensors.toml"
-    if not path.exists():
-        pytest.skip("the collected facts are not here")
-    facts = tomllib.loads(path.read_text())["alphasense_aan803"]
-    assert tuple(facts["temperatures_c"]) == GRID_CEL
-    kinds = {key: found for key, found in facts.items() if key[:3] in ("A4_", "B4_")}
-    assert len(kinds) == len(TABLES)
-    for key, found in kinds.items():
+def test_the_tables_are_those_of_the_application_note() -> None:
+    note = vector_file("air/alphasense")["tables"]
+    assert tuple(note["temperatures_c"]) == GRID_CEL
+    assert len(note["cells"]) == len(TABLES)
+    for key, found in note["cells"].items():
         ours = TABLES[NAMES.get(key, f"{key[3:]}-{key[:2]}")]
         for name, table in found.items():
             assert tuple(table) == tuple(ours[int(name.removeprefix("alg"))]), (key, name)
 
 
-def test_the_collected_vectors() -> None:
-    path = FACTS / "vectors.json"
-    if not path.exists():
-        pytest.skip("the collected vectors are not here")
-    found = [v for v in json.loads(path.read_text())["vectors"] if v["id"].startswith("aan803")]
+def test_the_published_vectors() -> None:
+    found = vectors("aan803")
     assert len(found) == 8
     for vector in found:
         given, want = vector["inputs"], vector["expected"]

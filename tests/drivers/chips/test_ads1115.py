@@ -1,8 +1,5 @@
 """The ADS1115 and its pairs against the simulated chip: volts, ranges, settings that go astray."""
 
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +12,8 @@ from drivers.sim import ads1115 as sim
 from drivers.sim.ads1115_pairs import Ads1115Pairs as SimPairs
 from edge.core import Bad, BusError, Condition, DataError, Polled, Reason
 from tests.drivers.simbus import Now, SimI2c
+from tests.drivers.vectors import vectors
 
-VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 CELLS = {"ain0": 0.26013, "ain1": 0.24512, "ain2": 0.3321, "ain3": 0.0}
 
 
@@ -144,11 +141,9 @@ def test_hostile_frames_are_a_data_error_or_samples(frames: list[bytes]) -> None
                 continue
 
 
-def test_the_collected_vectors() -> None:
-    if not VECTORS.exists():
-        pytest.skip("the collected vectors are not here")
+def test_the_published_vectors() -> None:
     seen = 0
-    for vector in json.loads(VECTORS.read_text())["vectors"]:
+    for vector in vectors("ads1115-"):
         match vector:
             case {"id": "ads1115-config-ain0-single-4v096", "raw_hex": raw}:
                 assert config(4, 4.096, 128).to_bytes(2).hex() == raw[2:]

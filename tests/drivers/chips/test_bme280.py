@@ -1,8 +1,6 @@
 """The BME280: its arithmetic by three other ways, and the driver against the simulated chip."""
 
-import json
 import struct
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,8 +13,8 @@ from drivers.sim import bme280 as sim
 from edge.core import Bad, BusError, Condition, DataError, Polled, Reason
 from tests.drivers.chips import bosch_formulas as bosch
 from tests.drivers.simbus import Now, SimI2c
+from tests.drivers.vectors import vectors
 
-VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 VALUES = {"temperature": -7.36, "humidity": 81.2, "pressure": 98_765.0}
 TRIM = Bme280Trim(*sim.T, *sim.P, *sim.H)
 
@@ -176,10 +174,8 @@ async def test_a_bit_that_falls_over_on_the_wire_is_not_a_value() -> None:
         await driver.open()
 
 
-def test_the_collected_vectors() -> None:
-    if not VECTORS.exists():
-        pytest.skip("the collected vectors are not here")
-    found = {v["id"]: v for v in json.loads(VECTORS.read_text())["vectors"]}
+def test_the_published_vectors() -> None:
+    found = {v["id"]: v for v in vectors("bme280-", "bmp280-")}
     packing = found["bme280-h4h5-packing"]
     block = bytes.fromhex(packing["inputs"]["block_e1_hex"])
     told = parse_trim(packed(sim.T, sim.P, sim.H)[:26] + block)._asdict()

@@ -1,8 +1,5 @@
 """DL/T 645: frames found in rubbish, values never invented, a meter asked for what it has."""
 
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +11,8 @@ from drivers.sim.dlt645 import Dlt645 as Meter
 from drivers.sim.dlt645 import encode_frame
 from edge.core import Bad, Condition, ConfigError, DataError, Reason, SelfReporting
 from tests.drivers.chips.wired import Wired
+from tests.drivers.vectors import vectors
 
-VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 ADDRESS = "202311250042"
 REQUEST = wire.encode_frame(ADDRESS, wire.READ, bytes.fromhex("0000 0100"))
 ANSWER = encode_frame(ADDRESS, 0x91, bytes.fromhex("00000100 56341200")).lstrip(b"\xfe")
@@ -227,11 +224,9 @@ async def test_endless_frames_come_to_an_end() -> None:
 
 
 def test_documented_frames_mean_what_others_made_of_them() -> None:
-    if not VECTORS.exists():
-        pytest.skip("the collected vectors are not here")
     seen = 0
-    for vector in json.loads(VECTORS.read_text())["vectors"]:
-        if not vector["id"].startswith("dlt645-") or vector["direction"] != "rx":
+    for vector in vectors("dlt645-"):
+        if vector["direction"] != "rx":
             continue
         told, frame = vector["decoded"], bytes.fromhex(vector["raw_hex"])
         assert wire.next_frame(frame)[0] == frame.lstrip(b"\xfe")
@@ -245,7 +240,7 @@ def test_documented_frames_mean_what_others_made_of_them() -> None:
         assert list(explain([frame]).values()) == pytest.approx(want)
         seen += 1
     assert seen >= 9
-    requests = [v for v in json.loads(VECTORS.read_text())["vectors"] if v["id"].endswith("-req")]
+    requests = [v for v in vectors("dlt645-") if v["id"].endswith("-req")]
     mine = {wire.encode_frame("000000000161", 0x11, bytes.fromhex("00000100")).hex()}
     mine.add((wire.WAKE + wire.encode_frame(wire.WILDCARD, wire.READ_ADDRESS)).hex())
     assert mine <= {v["raw_hex"] for v in requests}

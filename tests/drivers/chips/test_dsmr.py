@@ -1,8 +1,5 @@
 """DSMR/ESMR P1: telegrams with and without a checksum, and the electricity in them."""
 
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,9 +13,9 @@ from edge.core import Bad, BusError, DataError, Sample, SelfReporting, Stateful
 from tests.drivers.bench import SerialWire
 from tests.drivers.chips.p1 import ADDRESS, GAS, RANGE, one, telegram
 from tests.drivers.known import read
+from tests.drivers.vectors import vectors
 
 VALUES = {"energy_import_t1": 10.5, "energy_import_t2": 0.25, "power": -750.0, "gas_volume": 12.75}
-VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 
 
 # --- electricity --------------------------------------------------------------------------------
@@ -194,8 +191,6 @@ def test_hostile_bytes_are_a_data_error(frames: list[bytes]) -> None:
 
 
 def test_documented_telegrams_mean_what_others_made_of_them() -> None:
-    if not VECTORS.exists():
-        pytest.skip("the collected vectors are not here")
     names = {  # as they stand there -> point, how many of its unit
         "energy_import_t1_kwh": ("energy_import_t1", 1), "gas_m3": ("gas_volume", 1),
         "energy_import_t2_kwh": ("energy_import_t2", 1), "power_import_kw": ("power", 1000),
@@ -203,9 +198,7 @@ def test_documented_telegrams_mean_what_others_made_of_them() -> None:
         "energy_export_t2_kwh": ("energy_export_t2", 1), "current_l3": ("current_l3", 1),
     }  # fmt: skip
     seen = 0
-    for vector in json.loads(VECTORS.read_text())["vectors"]:
-        if not vector["id"].startswith("dsmr5-"):
-            continue
+    for vector in vectors("dsmr5-"):
         found = drivers.explain("dsmr", [bytes.fromhex(vector["raw_hex"])])
         for name, (key, scale) in names.items():
             if name in vector["decoded"]:

@@ -1,7 +1,6 @@
 """IEC 62056-21 modes A, B and C: a dialogue in virtual time, and readouts that nobody invents."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -22,7 +21,6 @@ from edge.core import (
 )
 from tests.drivers.known import read
 
-VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 VALUES = {
     "energy_import": 1234.567,
     **{f"energy_import_t{n}": 100.25 * n for n in (1, 2, 3, 4)},

@@ -1,8 +1,5 @@
 """IEC 62056-21 readouts and documented frames: whole and right, or nothing."""
 
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +9,8 @@ from drivers.chips import _iec62056 as wire
 from drivers.chips._telegram import add_parity, bcc, check_parity
 from drivers.chips.iec62056 import DRIVER, explain
 from edge.core import Bad, DataError, Reason, Sample
+from tests.drivers.vectors import vectors
 
-VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 ADDRESS, RANGE = Bad(Reason.ADDRESS), Bad(Reason.RANGE)
 
 
@@ -124,10 +121,8 @@ def test_explain_survives_everything(frames: list[bytes]) -> None:
 
 
 def test_documented_frames_mean_what_others_made_of_them() -> None:
-    if not VECTORS.exists():
-        pytest.skip("the collected vectors are not here")
-    told = {v["id"]: v for v in json.loads(VECTORS.read_text())["vectors"]}
-    mine = {i: bytes.fromhex(v["raw_hex"]) for i, v in told.items() if i.startswith("iec62056-")}
+    told = {v["id"]: v for v in vectors("iec62056-")}
+    mine = {i: bytes.fromhex(v["raw_hex"]) for i, v in told.items()}
     assert len(mine) >= 9
     assert mine["iec62056-request"] == wire.sign_on()
     for baud in (300, 4800, 9600):

@@ -1,9 +1,5 @@
 """M-Bus: telegrams found in rubbish, records taken apart, meters asked in the right order."""
 
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,8 +23,8 @@ from edge.core import (
 )
 from tests.drivers.chips.wired import Wired
 from tests.drivers.known import read
+from tests.drivers.vectors import vectors
 
-VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 HEAD = bytes.fromhex("78563412 422e 01 02 2a 00 0000")
 GOOD = long_frame(8, 1, 0x72, HEAD + bytes.fromhex("0c0356341200"))
 
@@ -337,13 +333,6 @@ async def test_two_meters_that_answer_one_after_the_other_are_noticed() -> None:
         await device.read()
 
 
-def _vectors() -> list[dict[str, Any]]:
-    if not VECTORS.exists():
-        pytest.skip("the collected vectors are not here")
-    everything: list[dict[str, Any]] = json.loads(VECTORS.read_text())["vectors"]
-    return [v for v in everything if v["id"].startswith("mbus-")]
-
-
 def test_documented_telegrams_mean_what_others_made_of_them() -> None:
     want = {
         "mbus-emu_emu-professional-375-m-bus": ("EMU 00032629", {
@@ -353,7 +342,7 @@ def test_documented_telegrams_mean_what_others_made_of_them() -> None:
             "energy_import_t1": 12.52, "energy_import_t2": 17744.33, "voltage_l1": 237.0,
             "current_l3": 6.9, "power": 3200.0}),
     }  # fmt: skip
-    telegrams = {v["id"]: bytes.fromhex(v["raw_hex"]) for v in _vectors()}
+    telegrams = {v["id"]: bytes.fromhex(v["raw_hex"]) for v in vectors("mbus-")}
     for name, (identity, values) in want.items():
         assert link.answer_framer(link.SELECTED)(telegrams[name])[0] == telegrams[name]
         found = explain([telegrams[name]])
@@ -364,5 +353,5 @@ def test_documented_telegrams_mean_what_others_made_of_them() -> None:
 
 def test_documented_requests_are_what_is_sent() -> None:
     sent = {link.short_frame(0x40, 1).hex(), link.short_frame(0x5B, 1).hex(), link.ACK.hex()}
-    told = {v["raw_hex"] for v in _vectors() if len(v["raw_hex"]) <= 10}
+    told = {v["raw_hex"] for v in vectors("mbus-") if len(v["raw_hex"]) <= 10}
     assert told == sent

@@ -1,8 +1,5 @@
 """The SCD41's driver against the simulated sensor: its rhythm, who it is, and coming back."""
 
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +9,8 @@ from drivers.sim import scd41 as sim
 from drivers.sim._sensirion import with_checksums
 from edge.core import Bad, BusError, Condition, DataError, Reason, Sample
 from tests.drivers.simbus import Now, SimI2c
+from tests.drivers.vectors import vectors
 
-VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 VALUES = {"co2": 612.0, "temperature": 21.25, "humidity": 44.0}
 TICK = {"co2": 0.5, "temperature": 175 / 65535, "humidity": 100 / 65535}
 
@@ -143,10 +140,8 @@ def test_hostile_bytes_are_a_data_error_or_samples_in_range(frame: bytes) -> Non
             assert isinstance(sample, Bad) or point.low <= sample <= point.high  # type: ignore[operator]
 
 
-def test_the_collected_vectors() -> None:
-    if not VECTORS.exists():
-        pytest.skip("the collected vectors are not here")
-    found = {v["id"]: v for v in json.loads(VECTORS.read_text())["vectors"]}
+def test_the_published_vectors() -> None:
+    found = {v["id"]: v for v in vectors("scd4x-")}
     read = found["scd4x-read-measurement"]
     frame = bytes.fromhex(read["raw_hex"])
     assert decode(frame) == pytest.approx(tuple(read["decoded"].values()), abs=5e-4)

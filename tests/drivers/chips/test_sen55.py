@@ -1,8 +1,5 @@
 """The SEN55's driver against the simulated module: starting, settling, faults, coming back."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from drivers.chips._saved_state import pack_state
@@ -20,8 +17,8 @@ from edge.core import (
     UncertainValue,
 )
 from tests.drivers.simbus import Now, SimI2c
+from tests.drivers.vectors import vector
 
-VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 VALUES = {
     "pm1_0": 5.2,
     "pm2_5": 9.5,
@@ -302,14 +299,12 @@ async def test_a_state_that_is_old_or_of_another_module_is_not_used(
     assert rig.driver.kept() == b""
 
 
-@pytest.mark.parametrize("vector", ["sen55-read", "sen55-read-negative-temp", "sen55-read-unknown"])
-def test_decode_agrees_with_the_collected_vectors(vector: str) -> None:
-    if not VECTORS.exists():
-        pytest.skip("the collected vectors are not here")
-    found = next(v for v in json.loads(VECTORS.read_text())["vectors"] if v["id"] == vector)
+@pytest.mark.parametrize("name", ["sen55-read", "sen55-read-negative-temp", "sen55-read-unknown"])
+def test_decode_agrees_with_the_published_vectors(name: str) -> None:
+    found = vector(name)
     told = dict(zip(KEYS, decode(bytes.fromhex(found["raw_hex"])), strict=True))
-    for name, want in found["decoded"].items():
-        key = next(k for k in KEYS if name.startswith(k))
+    for theirs, want in found["decoded"].items():
+        key = next(k for k in KEYS if theirs.startswith(k))
         assert told[key] == (Bad(Reason.WARMUP) if want is None else want)
 
 

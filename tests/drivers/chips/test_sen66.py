@@ -1,8 +1,5 @@
 """What a SEN66 has beyond a SEN55: CO2, altitude, its own status bits, a state it keeps itself."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from drivers.chips._saved_state import pack_state
@@ -11,8 +8,8 @@ from drivers.sim import sen66 as sim
 from drivers.sim._sensirion import with_checksums
 from edge.core import Bad, BusError, Condition, Reason, Sample, UncertainValue
 from tests.drivers.simbus import Now, SimI2c
+from tests.drivers.vectors import vector
 
-VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 KEYS = [point.key for point in Sen66.points]
 VALUES = {
     "pm1_0": 5.2, "pm2_5": 9.5, "pm4_0": 12.6, "pm10": 13.3, "humidity": 45.53,
@@ -113,11 +110,9 @@ async def test_the_state_of_its_voc_algorithm_is_given_back_after_a_power_cut() 
     assert other.chip.learnt_s < 1
 
 
-@pytest.mark.parametrize("vector", ["sen66-read", "sen66-read-unknown"])
-def test_decode_agrees_with_the_collected_vectors(vector: str) -> None:
-    if not VECTORS.exists():
-        pytest.skip("the collected vectors are not here")
-    found = next(v for v in json.loads(VECTORS.read_text())["vectors"] if v["id"] == vector)
+@pytest.mark.parametrize("name", ["sen66-read", "sen66-read-unknown"])
+def test_decode_agrees_with_the_published_vectors(name: str) -> None:
+    found = vector(name)
     told = decode(bytes.fromhex(found["raw_hex"]))
     if "all" in found["decoded"]:
         assert set(told) == {Bad(Reason.WARMUP)}

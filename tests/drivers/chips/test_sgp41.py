@@ -1,8 +1,6 @@
 """The SGP41's driver: never conditioned for too long, indices as the algorithm has them, memory."""
 
-import json
 import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,8 +14,8 @@ from drivers.sim import sgp41 as sim
 from drivers.sim.i2c import Nack
 from edge.core import Bad, BusError, Condition, ConfigError, DataError, Reason, Sample, Stateful
 from tests.drivers.simbus import Now, SimI2c
+from tests.drivers.vectors import vectors
 
-VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 WARM = Bad(Reason.WARMUP)
 
 
@@ -197,10 +195,8 @@ def test_hostile_bytes_are_a_data_error_or_samples_in_range(frame: bytes, first:
     assert all(isinstance(s, Bad) or 1 <= s <= 64999 for s in found)  # type: ignore[operator]
 
 
-def test_the_collected_vectors() -> None:
-    if not VECTORS.exists():
-        pytest.skip("the collected vectors are not here")
-    found = {v["id"]: v for v in json.loads(VECTORS.read_text())["vectors"]}
+def test_the_published_vectors() -> None:
+    found = {v["id"]: v for v in vectors("sgp41-")}
     assert encode_request(CONDITION, 50, 25).hex() == found["sgp41-conditioning"]["raw_hex"]
     assert encode_request(MEASURE, 45, 10).hex() == found["sgp41-measure-compensated"]["raw_hex"]
     read = found["sgp41-read"]

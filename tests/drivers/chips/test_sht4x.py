@@ -1,7 +1,4 @@
-"""The SHT4x's driver against the simulated sensor and the collected vectors."""
-
-import json
-from pathlib import Path
+"""The SHT4x's driver against the simulated sensor and the published vectors."""
 
 import pytest
 from hypothesis import given
@@ -11,8 +8,7 @@ from drivers.chips.sht4x import Sht4x, decode, explain
 from drivers.sim import sht4x as sim
 from edge.core import Bad, BusError, DataError, Reason
 from tests.drivers.simbus import Now, SimI2c
-
-VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
+from tests.drivers.vectors import vectors
 
 
 def rig(**values: float) -> tuple[Now, sim.Sht4x, SimI2c]:
@@ -86,10 +82,8 @@ def test_hostile_bytes_are_a_data_error_or_samples_in_range(frame: bytes) -> Non
             assert isinstance(sample, Bad) or point.low <= sample <= point.high  # type: ignore[operator]
 
 
-def test_the_collected_vectors() -> None:
-    if not VECTORS.exists():
-        pytest.skip("the collected vectors are not here")
-    found = {v["id"]: v for v in json.loads(VECTORS.read_text())["vectors"]}
+def test_the_published_vectors() -> None:
+    found = {v["id"]: v for v in vectors("sht4x-")}
     for name in ("sht4x-read", "sht4x-clamp-low"):
         told = found[name]["decoded"]
         want = (told["temperature_c"], told["humidity_pct"])

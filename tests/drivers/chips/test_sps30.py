@@ -1,16 +1,13 @@
 """The SPS30's driver against the simulated module."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from drivers.chips.sps30 import POINTS, Sps30, decode
 from drivers.sim import sps30 as sim
 from edge.core import Bad, BusError, Condition, Polled, Reason, Sample, UncertainValue
 from tests.drivers.simbus import Now, SimI2c
+from tests.drivers.vectors import vector
 
-VECTORS = Path(__file__).parents[3] / "../shared/facts/vectors.json"
 VALUES = {
     "pm1_0": 5.25,
     "pm2_5": 9.5,
@@ -127,11 +124,8 @@ async def test_it_comes_back_after_a_power_cut() -> None:
     assert await driver.read() == tuple(VALUES.values())
 
 
-def test_decode_agrees_with_the_collected_vector() -> None:
-    if not VECTORS.exists():
-        pytest.skip("the collected vectors are not here")
-    vectors = json.loads(VECTORS.read_text())["vectors"]
-    found = next(v for v in vectors if v["id"] == "sps30-i2c-read")
+def test_decode_agrees_with_the_published_vector() -> None:
+    found = vector("sps30-i2c-read")
     assert decode(bytes.fromhex(found["raw_hex"])) == pytest.approx(
         tuple(found["decoded"].values()), rel=found["float_tolerance"]
     )
@@ -139,10 +133,7 @@ def test_decode_agrees_with_the_collected_vector() -> None:
 
 def test_a_frame_captured_from_a_real_module_gives_what_its_floats_say() -> None:
     """The capture is of the serial interface: the same floats, wrapped in words here."""
-    if not VECTORS.exists():
-        pytest.skip("the collected vectors are not here")
-    vectors = json.loads(VECTORS.read_text())["vectors"]
-    found = next(v for v in vectors if v["id"] == "sps30-shdlc-read-captured")
+    found = vector("sps30-shdlc-read-captured")
     floats = bytes.fromhex(found["raw_hex"])[5:-2].replace(b"\x7d\x33", b"\x13")  # unstuffed
     assert len(floats) == 40
     from drivers.sim._sensirion import with_checksums

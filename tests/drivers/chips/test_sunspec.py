@@ -3,7 +3,6 @@
 import asyncio
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +31,6 @@ from edge.core import (
 from tests.drivers.meters.fake import FakeModbus, SimBus
 from tests.drivers.meters.pymodbus_peer import Peer
 
-FACTS = Path(__file__).parents[3] / "../shared/facts/meters"
 ADDRESS, RANGE = Bad(Reason.ADDRESS), Bad(Reason.RANGE)
 KEYS = [point.key for point in _sunspec.POINTS]
 HELD = {

@@ -1,8 +1,6 @@
 """The meter models of SunSpec: a vector by hand, and where others have each point."""
 
 import struct
-import tomllib
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,8 +9,8 @@ from pymodbus.client.mixin import ModbusClientMixin
 
 from drivers.chips import _sunspec
 from edge.core import Bad, Condition, DataError, Reason, Sample
+from tests.drivers.meters.facts import register_list
 
-FACTS = Path(__file__).parents[3] / "../shared/facts/meters"
 ADDRESS, RANGE = Bad(Reason.ADDRESS), Bad(Reason.RANGE)
 KEYS = [point.key for point in _sunspec.POINTS]
 
@@ -110,10 +108,8 @@ def name_of(theirs: str) -> str:
 
 
 @pytest.mark.parametrize(("file", "model"), [("int", 203), ("float", 213)])
-def test_every_point_is_where_the_collected_facts_have_it(file: str, model: int) -> None:
-    if not FACTS.is_dir():
-        pytest.skip("the collection of facts is not beside this checkout")
-    doc = tomllib.loads((FACTS / f"sunspec-meter-{file}.toml").read_text("utf-8"))
+def test_every_point_is_where_the_published_list_has_it(file: str, model: int) -> None:
+    doc = register_list(f"sunspec-meter-{file}")
     kinds = {kind.name.lower(): kind for kind in ModbusClientMixin.DATATYPE}
     types = {"int16": "int16", "sunssf": "int16", "acc32": "uint32", "float32": "float32"}
     words, want = [0] * (2 + _sunspec.LENGTHS[model]), {}

@@ -1,13 +1,11 @@
-"""The collected facts about meters, where they lie beside this checkout: an opinion of others."""
+"""What others say of meters, out of `tests/vectors`: lists of registers, and frames of Modbus."""
 
-import json
-import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import pytest
+from tests.drivers.vectors import FOLDER, everything, vector_file
 
-FACTS = Path(__file__).parents[3] / "../shared/facts"
+LISTS: Final[Path] = FOLDER / "meters"
 TYPES = {"uint16": "u16", "int16": "i16", "uint32": "u32", "int32": "i32", "float32": "f32",
          "uint64": "u64", "int64": "i64"}  # fmt: skip
 WORDS = {"msw_first": "big", "lsw_first": "little"}
@@ -27,21 +25,18 @@ FILES = {  # our table -> their file
     "sdm630": "eastron-sdm630-v2",
     "umg96rm": "janitza-umg96rm",
 }
-# Where the maker's own protocol says otherwise, which was looked up: it is the table that is right.
-# EM24: 0x0030 is the demand of apparent power, the largest demand of power is at 0x0038.
-CORRECTED = {("em24", 0x0030)}
+
+
+def register_list(file: str) -> dict[str, Any]:
+    """One list, by the name of its file."""
+    return vector_file(f"meters/{file}")
 
 
 def facts(name: str) -> dict[str, Any]:
-    """What is known of the meter of this table. Skips without the collection."""
-    if not FACTS.is_dir():
-        pytest.skip("the collection of facts is not beside this checkout")
-    return tomllib.loads((FACTS / "meters" / f"{FILES[name]}.toml").read_text("utf-8"))
+    """What is known of the meter of this table."""
+    return register_list(FILES[name])
 
 
 def vectors() -> dict[str, dict[str, Any]]:
-    """Published frames of Modbus, by their names. Skips without the collection."""
-    if not FACTS.is_dir():
-        pytest.skip("the collection of facts is not beside this checkout")
-    doc = json.loads((FACTS / "vectors.json").read_text("utf-8"))
-    return {one["id"]: one for one in doc["vectors"] if one.get("group") == "modbus"}
+    """Published frames of Modbus, by their names."""
+    return {one["id"]: one for one in everything() if one["group"] == "modbus"}

@@ -3,7 +3,7 @@
 All meters are at one server, each a unit: it keeps the functions apart, and refuses what is more
 than the meter's own limit. Each is there twice: once with zeros between its values, once with
 nothing there, which makes it refuse every request across a gap. Once its registers are made from
-our tables, once from the collection of facts, so that a wrong row of ours does not prove itself.
+our tables, once from the published lists, so that a wrong row of ours does not prove itself.
 """
 
 import struct
@@ -24,7 +24,7 @@ from drivers.meters.mapfile import HERE
 from drivers.meters.register_map import ModbusDevice, load_register_map
 from drivers.meters.registerblock import plan_requests
 from edge.core import Bad, ModbusBus, Reason, UncertainValue
-from tests.drivers.meters.facts import FACTS, FILES, TYPES, WORDS, facts
+from tests.drivers.meters.facts import FILES, LISTS, TYPES, WORDS, facts
 from tests.drivers.meters.ptypair import PtyPair
 from tests.drivers.meters.pymodbus_peer import Gaps, Peer, Row, strict
 
@@ -123,8 +123,6 @@ def line() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def others() -> Iterator[tuple[int, dict[tuple[str, Gaps], Held]]]:
-    if not FACTS.is_dir():
-        pytest.skip("the collection of facts is not beside this checkout")
     meters = {kind: of_facts(*kind) for kind in KINDS}
     devices = [meter for meter, _ in meters.values()]
     with Peer(lambda: ModbusTcpServer(devices, address=("127.0.0.1", 0))) as peer:
@@ -158,11 +156,10 @@ def serial(meter: ModbusDevice) -> str:
     return "" if who is None else TEXT if who.type == "text" else str(SERIAL)
 
 
-def test_every_meter_of_the_collection_has_a_table_and_every_table_is_tried() -> None:
+def test_every_meter_with_a_list_has_a_table_and_every_table_is_tried() -> None:
     assert set(NAMES) == set(FILES)
-    if FACTS.is_dir():
-        meters = {path.stem for path in (FACTS / "meters").glob("*.toml")}
-        assert meters - set(FILES.values()) == {"sunspec-meter-int", "sunspec-meter-float"}
+    meters = {path.stem for path in LISTS.glob("*.toml")}
+    assert meters == set(FILES.values()) | {"sunspec-meter-int", "sunspec-meter-float"}
 
 
 @pytest.mark.parametrize(("name", "gaps"), KINDS)
@@ -183,7 +180,7 @@ async def test_every_point_from_pymodbus_on_a_line(line: str, name: str, gaps: G
 
 
 @pytest.mark.parametrize(("name", "gaps"), KINDS)
-async def test_every_point_of_the_collected_facts(
+async def test_every_point_of_the_published_lists(
     others: tuple[int, dict[tuple[str, Gaps], Held]], name: str, gaps: Gaps
 ) -> None:
     port, held = others

@@ -1,6 +1,6 @@
 """Every published frame of Modbus goes through what `kerbstone decode` uses, and means the same.
 
-The frames stay in the collection of facts; a new one there that nobody has looked at fails here.
+They stand in `tests/vectors/modbus`; a new one there that nobody has looked at fails here.
 """
 
 from typing import Any
