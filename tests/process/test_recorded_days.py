@@ -66,12 +66,12 @@ def of_the_house() -> Iterator[tuple[Sample, ...]]:
         yield (*now, *powers, round(kwh, 3), 0.0)
 
 
-@pytest.mark.skipif(not HOUSE.is_file(), reason="RECORDED names no folder with this set")
+@pytest.mark.skipif(not HOUSE.is_file(), reason="RECORDED=DIR has no energy_household_sample/")
 def test_a_house_brings_no_false_alarm() -> None:
     assert [each.body["text"] for each in alarms(METER, 1, of_the_house())] == []
 
 
-@pytest.mark.skipif(not STATIONS, reason="RECORDED names no folder with this set")
+@pytest.mark.skipif(not STATIONS, reason="RECORDED=DIR has no air_beijing/")
 def test_stations_bring_at_most_one_false_alarm_a_month() -> None:
     count, hours = 0, 0
     for path in STATIONS:

@@ -1,8 +1,12 @@
-"""A simulated day through `kerbstone replay`: congestion is raised and cleared where it was."""
+"""A simulated day through `kerbstone replay`: congestion is raised and cleared where it was.
+
+The days are some 10 MB: `RECORDED=DIR` names the folder with `sumo/` in it.
+"""
 
 import contextlib
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ import pytest
 from edge.cli.main import main
 from tests.sumo.convert import convert, edges
 
-DATA = Path(__file__).parents[2] / "../shared/data/sumo"
+DATA = Path(os.environ.get("RECORDED", ".")) / "sumo"
 EARLY_S, LATE_S = 120, 600
 
 
@@ -27,7 +31,7 @@ def _replayed(folder: Path) -> list[dict[str, Any]]:
     return [r for r in records if r.get("event") == "congestion"]
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the simulated days are not on this machine")
+@pytest.mark.skipif(not DATA.is_dir(), reason="RECORDED=DIR has no sumo/, simulated days")
 @pytest.mark.parametrize(
     ("scenario", "sites", "hours"),
     [
