@@ -9,6 +9,9 @@ CODE = $(wildcard conftest.py deploy docs drivers edge models tests)
 # mosquitto lives where only root looks
 export PATH := $(PATH):/usr/sbin:/sbin
 
+# for what exists to show something: to skip all of it is no success
+SHOW = $(PY) -m pytest -p tests.mustrun
+
 # more than the machine can do: beside others it takes minutes
 ALONE = tests/system/test_overload.py
 
@@ -57,17 +60,17 @@ test: venv
 
 scenes: venv
 	@.ci/tools
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile -m scene --ignore=$(ALONE) $(PYTEST)
-	$(PY) -m pytest -m scene $(ALONE)
+	$(SHOW) -n $(WORKERS) --dist loadfile -m scene --ignore=$(ALONE) $(PYTEST)
+	$(SHOW) -m scene $(ALONE)
 
 outage: venv
 	@.ci/tools
-	OUTAGE_S=60 $(PY) -m pytest tests/system/test_outage.py $(PYTEST)
+	OUTAGE_S=60 $(SHOW) tests/system/test_outage.py $(PYTEST)
 
 # cuts through a VFS that drops, reorders and tears; kills at each system call; damaged files
 crash: venv
 	@.ci/tools
-	CRASH_CUTS=300 CRASH_KILLS=all CRASH_DAMAGE=all CRASH_CHANGES=300 KILLS=all $(PY) -m pytest --timeout 1800 -s $(PYTEST) \
+	CRASH_CUTS=300 CRASH_KILLS=all CRASH_DAMAGE=all CRASH_CHANGES=300 KILLS=all $(SHOW) --timeout 1800 -s $(PYTEST) \
 	    tests/crash tests/identity/test_killed_by_signal.py tests/infer/test_judge_kills.py
 
 faults: venv
@@ -75,12 +78,12 @@ faults: venv
 	PYTHONPATH=. $(PY) -m tests.faults.run -n auto --dist loadfile $(PYTEST)
 
 late: venv
-	LATE=$(or $(LATE),100000) $(PY) -m pytest -n auto --timeout 3600 -rP -q $(PYTEST) tests/drivers/meters/test_late_responses.py
+	LATE=$(or $(LATE),100000) $(SHOW) -n auto --timeout 3600 -rP -q $(PYTEST) tests/drivers/meters/test_late_responses.py
 
 oracle: venv
 	@.ci/tools
 	ORACLE_S=$(or $(SECONDS),720) SEED=$(or $(SEED),4) \
-	    $(PY) -m pytest --timeout 7200 -s -q $(PYTEST) tests/oracle/test_oracle.py
+	    $(SHOW) --timeout 7200 -s -q $(PYTEST) tests/oracle/test_oracle.py
 
 # FRAMES: a folder with more frames and their SHA256SUMS; docs/frames.md says what is in it
 frames: venv
@@ -93,7 +96,7 @@ mutants: venv
 
 kernel-test: venv
 	@.ci/tools
-	$(PY) -m pytest -m kernel --timeout 1800 -s -rs $(PYTEST) tests/kernel
+	$(SHOW) -m kernel --timeout 1800 -s -rs $(PYTEST) tests/kernel
 
 check: venv
 	$(PY) -m ruff format --check $(CODE)
@@ -112,7 +115,7 @@ fuzz:
 
 bench: venv
 	@.ci/tools
-	$(PY) -m pytest -m bench --timeout 1800 -s -q $(PYTEST) tests/bench
+	$(SHOW) -m bench --timeout 1800 -s -q $(PYTEST) tests/bench
 
 docs: venv
 	PYTHONPATH=. $(PY) docs/generate.py
@@ -160,7 +163,7 @@ image-test: venv
 # three nodes on loopback, each killed in turn
 cluster-test: venv
 	@.ci/tools cluster
-	$(PY) -m pytest -s -rs $(PYTEST) tests/cluster
+	$(SHOW) -s -rs $(PYTEST) tests/cluster
 
 broker: venv
 	@.ci/tools
