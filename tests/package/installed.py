@@ -7,6 +7,7 @@ Where qemu-user is registered with the kernel (binfmt), one for another machine 
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from deploy.package import sbom
 from tests.package.known import strangers
 
 DIST = Path(__file__).parents[2] / "dist"
+TOOLS = {"mmdebstrap": "mmdebstrap", "dpkg-deb": "dpkg", "unshare": "util-linux", "tar": "tar"}
 NEEDED = "systemd,udev,python3,openssl,init-system-helpers"
 # what needs what is all there, in versions that suit
 SUITS = """
@@ -214,6 +216,10 @@ def main() -> None:
     parser.add_argument("deb", type=Path, nargs="?", help="default: the newest of dist/, for here")
     parser.add_argument("--root-tar", type=Path, help="made by mmdebstrap if it is not there")
     options = parser.parse_args()
+    if missing := [package for tool, package in TOOLS.items() if shutil.which(tool) is None]:
+        parser.error(f"tools are missing: apt-get install {' '.join(missing)}")
+    if os.geteuid() != 0:
+        parser.error("only root makes a root of Debian and goes into it")
     options.deb = options.deb or newest(parser)
     with tempfile.TemporaryDirectory(prefix="kerbstone-box-") as place:
         folder = Path(place)
