@@ -1,7 +1,9 @@
 """Makes the guest of the kernel tests: a Debian image, its modules, the locked Python packages.
 
 Kept in ~/.cache/kerbstone/kernel, or the folder that KERNEL_CACHE names; one folder per version
-of the kernel that apt offers. By itself: python -m tests.kernel.build
+of the kernel that apt offers. Where apt offers none that can be made, because its kernel, headers
+and source are of different versions or a tool is missing, the newest guest of the cache is taken.
+By itself: python -m tests.kernel.build
 """
 
 import fcntl
@@ -20,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.kernel.initrd import needed
-from tests.kernel.offer import Offer, Unavailable, offer
+from tests.kernel.offer import Offer, Unavailable, check_machine, offer
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
@@ -31,6 +33,7 @@ FIRST_MODULES: Final = (
     "virtio_pci", "virtio_blk", "crc32c_generic", "ext4", "9pnet_virtio", "9p",
 )  # fmt: skip
 LEFT_OUT: Final = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
+RECIPE: Final = hashlib.sha256(repr((PACKAGES, FIRST_MODULES, LEFT_OUT)).encode()).hexdigest()[:8]
 SIMULATOR: Final = {  # in the kernel's source -> how it is called here
     "drivers/gpio/gpio-sim.c": "gpio-sim-core.c",
     "kernel/irq/irq_sim.c": "irq_sim.c",
@@ -48,7 +51,6 @@ gpio-sim-y := gpio-sim-core.o irq_sim.o
 class Built:
     """All that QEMU is given, and what the guest finds under /mnt/cache."""
 
-    offer: Offer
     folder: Path
     modules: Path
     site: Path
@@ -79,15 +81,14 @@ def cache() -> Path:
 
 
 def build() -> Built:
-    """The guest of the kernel that apt offers now, from the cache or made. Raises Unavailable."""
-    found = offer()
+    """The guest of the kernel that apt offers now, from the cache or made; else the newest that is
+    in the cache. Raises Unavailable."""
+    check_machine()
     top = cache()
     top.mkdir(parents=True, exist_ok=True)
     with (top / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        recipe = repr((PACKAGES, FIRST_MODULES, LEFT_OUT)).encode()
-        named = f"kernel-{found.version}-{hashlib.sha256(recipe).hexdigest()[:8]}"
-        folder = _once(top / named, "the image", lambda to: _image(found, to))
+        folder = kernel_folder(top)
         key = _digest(HERE / "module/kerbstone_i2c.c", Path(__file__))
         modules = _once(folder / f"modules-{key}", "the modules", lambda to: _modules(folder, to))
         python = (folder / "python").read_text(encoding="utf-8")
@@ -95,10 +96,25 @@ def build() -> Built:
             top / f"site-{python}-{_digest(LOCK)}", "the packages", lambda to: _site(python, to)
         )
     size_mb = _megabytes(folder, site)
-    print(f"guest: Linux {found.release}, Python {python}, {size_mb:.0f} MB in {top}", flush=True)
+    print(f"guest: {folder.name}, Python {python}, {size_mb:.0f} MB in {top}", flush=True)
     if others_mb := _megabytes(top) - size_mb:
         print(f"older guests there, which can be deleted: {others_mb:.0f} MB", flush=True)
-    return Built(found, folder, modules, site)
+    return Built(folder, modules, site)
+
+
+def kernel_folder(top: Path) -> Path:
+    """Where a kernel and its image are, made if need be. Raises Unavailable."""
+    try:
+        found = offer()
+    except Unavailable as reason:
+        there = sorted(top.glob(f"kernel-*-{RECIPE}"), key=lambda path: path.stat().st_mtime)
+        if not there:
+            raise
+        print(f"no new guest: {reason}; the one in the cache is taken", flush=True)
+        return there[-1]
+    return _once(
+        top / f"kernel-{found.version}-{RECIPE}", "the image", lambda to: _image(found, to)
+    )
 
 
 def _image(found: Offer, to: Path) -> None:

@@ -8,12 +8,13 @@ import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-TOOLS: Final = {  # program -> its package
-    "qemu-system-x86_64": "qemu-system-x86",
+RUNS: Final = {"qemu-system-x86_64": "qemu-system-x86"}  # program -> its package
+MAKES: Final = {
     "mmdebstrap": "mmdebstrap",
     "mke2fs": "e2fsprogs",
     "make": "make",
@@ -39,9 +40,18 @@ class Offer:
     suite: str
 
 
+def check_machine() -> None:
+    """Whether a guest can run here, and its modules be built. Raises Unavailable."""
+    if platform.machine() != "x86_64":
+        raise Unavailable("the guest is x86-64, and its modules are built on x86-64 only")
+    _check_tools(RUNS)
+
+
 def offer() -> Offer:
     """What apt would install now. Raises Unavailable."""
-    _check_machine()
+    if shutil.which("apt-get") is None:
+        raise Unavailable("the guest is made of Debian packages, and there is no apt here")
+    _check_tools(MAKES)
     version, image = _newest("linux-image-amd64", r"linux-image-(\S+-amd64)$")
     headers = _newest("linux-headers-amd64", r"linux-headers-(\S+-amd64)$")
     source = _newest("linux-source", r"(linux-source-\S+)$")
@@ -59,12 +69,8 @@ def offer() -> Offer:
     return Offer(image, version, source[1], (package, *others), compiler, _sources(), _codename())
 
 
-def _check_machine() -> None:
-    if platform.machine() != "x86_64":
-        raise Unavailable("the guest is x86-64, and its modules are built on x86-64 only")
-    if shutil.which("apt-get") is None:
-        raise Unavailable("the guest is made of Debian packages, and there is no apt here")
-    missing = sorted({package for tool, package in TOOLS.items() if shutil.which(tool) is None})
+def _check_tools(tools: Mapping[str, str]) -> None:
+    missing = sorted({package for tool, package in tools.items() if shutil.which(tool) is None})
     if missing:
         raise Unavailable(f"apt-get install {' '.join(missing)}")
 

@@ -1,11 +1,13 @@
-"""What the kernel tests need of the host, and what they say where it is missing. No guest here."""
+"""What the kernel tests need of the host, and what they do where it is missing. No guest here."""
 
+import os
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
-from tests.kernel import offer
+from tests.kernel import build, offer
 from tests.kernel.initrd import needed
 
 DEP = """\
@@ -26,21 +28,56 @@ kernel/net/9p/9pnet-virtio.ko.xz:
     ],
 )
 def test_without_a_tool_the_tests_are_skipped_and_say_which(
-    monkeypatch: pytest.MonkeyPatch, missing: str, remedy: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: str, remedy: str
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr(shutil, "which", lambda name: None if name == missing else f"/bin/{name}")
+    monkeypatch.setenv("KERNEL_CACHE", str(tmp_path))
     with pytest.raises(offer.Unavailable, match=re.escape(remedy)):
-        offer.offer()
+        build.build()
 
 
 def test_another_machine_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     with pytest.raises(offer.Unavailable, match="x86-64 only"):
-        offer.offer()
+        build.build()
 
 
 def test_a_module_comes_after_what_it_needs() -> None:
     order = needed(["ext4", "9pnet_virtio", "built_in"], DEP)
     names = [path.rpartition("/")[2].partition(".")[0] for path in order]
     assert names == ["crc32", "jbd2", "crc16", "ext4", "9pnet-virtio"]
+
+
+@pytest.fixture
+def unsettled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian offers a kernel and a source of different versions, as it does for some hours."""
+
+    def depends(package: str) -> tuple[str, list[str]]:
+        version = "6.12.108-1" if package == "linux-source" else "6.12.109-1"
+        names = {"linux-source": "linux-source-6.12"}
+        return version, [names.get(package, f"{package[: -len('-amd64')]}-6.12.109-amd64")]
+
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(offer, "_depends", depends)
+
+
+@pytest.mark.usefixtures("unsettled")
+def test_versions_that_do_not_fit_are_said_where_no_guest_is_in_the_cache(tmp_path: Path) -> None:
+    (tmp_path / f"kernel-6.12.107-1-{build.RECIPE}.new").mkdir()  # broken off
+    (tmp_path / "kernel-6.12.107-1-0badcafe").mkdir()  # made by another recipe
+    with pytest.raises(offer.Unavailable, match=r"kernel 6\.12\.109-1, .* source 6\.12\.108-1"):
+        build.kernel_folder(tmp_path)
+
+
+@pytest.mark.usefixtures("unsettled")
+def test_where_versions_do_not_fit_the_newest_guest_of_the_cache_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for age, version in enumerate(("6.12.107-1", "6.12.99-1")):
+        folder = tmp_path / f"kernel-{version}-{build.RECIPE}"
+        folder.mkdir()
+        os.utime(folder, (1e9 - age, 1e9 - age))
+    assert build.kernel_folder(tmp_path).name == f"kernel-6.12.107-1-{build.RECIPE}"
+    assert "source 6.12.108-1" in capsys.readouterr().out
