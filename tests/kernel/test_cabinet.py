@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from drivers.chips.s0 import SHORTEST_PULSE_S
 from drivers.sim.meter import MeterLine
 from tests.kernel.held import METER
 from tests.kernel.machine import Machine
@@ -30,7 +31,8 @@ def test_the_daemon_tells_what_passed_its_wires(
     machine: Machine, line: MeterLine, broker: Mosquitto
 ) -> None:
     listener = Listener(broker, "kerbstone/v1/kernel/gw-1/up/#")
-    told = machine.python("cabinet", f"mqtt://{HOST}:{broker.port}", timeout_s=300.0)
+    told = machine.python("cabinet", f"mqtt://{HOST}:{broker.port}", timeout_s=400.0)
+    broker.wait_for_acknowledgements()  # a busy host is slow to hand on the last records
     records: dict[str, list[dict[str, Any]]] = {}
     for message in listener.stop():
         topic, _, payload = message.partition(" ")
@@ -47,6 +49,7 @@ def test_the_daemon_tells_what_passed_its_wires(
     exact = judged == told["vehicles"]
     assert mean == pytest.approx(told["speed_kmh"], rel=0.02 if exact else 0.3)
 
+    assert told["shortest_s"] >= SHORTEST_PULSE_S  # otherwise it is no pulse, and not to be counted
     pulses = [record["points"]["energy_import"] for record in records["energy/heat"]]
     assert pulses[-1]["last"] == pytest.approx(told["pulses"] / 1000)
     assert sum(p["delta"] for p in pulses) == pytest.approx(told["pulses"] / 1000)

@@ -3,11 +3,15 @@
 import os
 import re
 import shutil
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from drivers.sim.loops import LineLevel
 from tests.kernel import build, offer
+from tests.kernel.guest.play import LATE_S, play
 from tests.kernel.initrd import needed
 
 DEP = """\
@@ -81,3 +85,47 @@ def test_where_versions_do_not_fit_the_newest_guest_of_the_cache_is_taken(
         os.utime(folder, (1e9 - age, 1e9 - age))
     assert build.kernel_folder(tmp_path).name == f"kernel-6.12.107-1-{build.RECIPE}"
     assert "source 6.12.108-1" in capsys.readouterr().out
+
+
+@dataclass
+class HeldUp:
+    """A guest whose host takes its time away: `stalls` is for how long, at which sleep."""
+
+    stalls: dict[int, float]
+    now: float = 100.0
+    slept: int = 0
+    driven: list[tuple[float, bool | None]] = field(default_factory=list)
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, wait_s: float) -> None:
+        self.slept += 1
+        self.now += wait_s + self.stalls.get(self.slept, 0.001)
+
+    def drive(self, line: int | str, level: bool | None, mono_ns: int) -> None:
+        self.driven.append((self.now, level))
+
+
+PULSES = [LineLevel(round((0.5 * n + part) * 1e9), "heat", part > 0)
+          for n in range(10) for part in (0.0, 0.1)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "stalls",
+    [{}, {2: 0.3}, {1: 0.099}, {3: 2.0}, {6: 0.4, 7: 0.4}, dict.fromkeys(range(1, 9), 1.0)],
+)
+def test_however_the_host_holds_it_up_no_pulse_is_played_shorter(stalls: dict[int, float]) -> None:
+    """To catch up would put two changes at once, and the kernel takes that for a bounce."""
+    guest = HeldUp(stalls)
+    moved_s = play(guest, PULSES, guest.clock, guest.sleep)
+    assert [level for _, level in guest.driven] == [row.level for row in PULSES]
+    for (before, one), (after, other) in pairwise(guest.driven):
+        assert after - before >= (0.1 if (one, other) == (False, True) else 0.4) - LATE_S
+    assert moved_s >= sum(stalls.values())
+
+
+def test_who_is_held_up_for_ever_says_so() -> None:
+    guest = HeldUp(dict.fromkeys(range(1, 1000), 1.0))
+    with pytest.raises(TimeoutError, match="held the guest up"):
+        play(guest, PULSES, guest.clock, guest.sleep)

@@ -11,14 +11,16 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import gpiod
 
-from drivers.sim.loops import LineLevel, LoopPair, SimVehicle, play_levels
+from drivers.sim.loops import LineLevel, LoopPair, SimVehicle
 from tests.kernel.guest.air import BUS
 from tests.kernel.guest.answers import HELD, Answers, adapter
 from tests.kernel.guest.bank import Bank
+from tests.kernel.guest.play import play
 
 LINES = ("lead", "trail", "heat")
 AIR = {"hut_air": "sen55", "mast_air": "sht4x"}
@@ -105,17 +107,23 @@ def street(bank: Bank) -> None:
         active = False  # an open collector pulls the line down
         rows.append(LineLevel(at_ns, "heat", active))
         rows.append(LineLevel(at_ns + int(PULSE_S * 1e9), "heat", not active))
-    play_levels(bank, sorted(rows), time.monotonic_ns(), "real")
+    print(f"played, and held up for {play(bank, sorted(rows)):.2f} s", flush=True)
 
 
 def speed_kmh(bank: Bank) -> float:
-    """The mean speed as it was played: the one who plays is late where the machine is busy."""
+    """The mean speed as it was played: slower where a busy host held up the one who plays."""
     lead, trail = (
         [at_ns for line, level, at_ns in bank.driven if line == loop and level]
         for loop in ("lead", "trail")
     )
     times = [(off - on) / 1e9 for on, off in zip(lead, trail, strict=True)]
     return sum(SPACING_M * 3.6 / time_s for time_s in times) / len(times)
+
+
+def shortest_s(bank: Bank) -> float:
+    """The shortest pulse, or pause between two, as they were played."""
+    times = [at_ns for line, _, at_ns in bank.driven if line == "heat"]
+    return min(b - a for a, b in pairwise(times)) / 1e9
 
 
 def main(url: str) -> None:
@@ -147,6 +155,7 @@ def main(url: str) -> None:
         "vehicles": VEHICLES,
         "speed_kmh": speed_kmh(bank),
         "pulses": PULSES,
+        "shortest_s": shortest_s(bank),
         "air": {device: HELD[chip] for device, chip in AIR.items()},
     }
     print(json.dumps(told))
