@@ -13,22 +13,24 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # --python-version: what the lowest Python must be able to install; --universal adds the markers
+PROJECT=pyproject.toml  # empty: a group alone, without what the product needs
 lock() {
     out=$1
     shift
+    # shellcheck disable=SC2086  # a file or none
     "$UV" pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-annotate --no-header --only-binary :all: \
         --override requirements/overrides \
-        pyproject.toml -o "$out" "$@"
+        $PROJECT -o "$out" "$@"
 }
 
 # the widest set first; the others take their versions from it, so a package has one version
 if [ -z "${UPGRADE:-}" ]; then
-    cat requirements/dev.txt requirements/train.txt >"$work/widest.txt" 2>/dev/null || true
+    cat requirements/dev.txt requirements/train.txt requirements/site.txt >"$work/widest.txt" 2>/dev/null || true
 fi
 everything="--extra ml --extra web --extra demo --extra dlms --extra sign --extra link --extra label"
 # shellcheck disable=SC2086  # several options
-lock "$work/widest.txt" $everything --group dev --group train --group fuzz
+lock "$work/widest.txt" $everything --group dev --group train --group fuzz --group site
 for set in \
     "runtime" \
     "ml --extra ml --extra sign" \
@@ -47,6 +49,11 @@ for set in \
     mv "$work/$name.txt" "requirements/$name.txt"
     echo "requirements/$name.txt: $(grep -c == "requirements/$name.txt") packages"
 done
+
+# a tool of the desk, which never imports the product
+PROJECT=
+lock requirements/site.txt -c "$work/widest.txt" --group site
+echo "requirements/site.txt: $(grep -c == requirements/site.txt) packages"
 
 # the gas index algorithm has no wheel: it is compiled where it is installed (.ci/venv)
 sed -n 's/^air = \["\([^"]*\)"\].*/\1/p' pyproject.toml | "$UV" pip compile --no-config --quiet \

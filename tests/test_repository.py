@@ -28,7 +28,19 @@ def test_a_lock_is_pins_with_hashes_and_nothing_else(lock: Path) -> None:
 
 
 def test_there_is_a_lock_for_each_purpose() -> None:
-    purposes = ["air", "box", "demo", "dev", "dlms", "fuzz", "ml", "runtime", "train", "web"]
+    purposes = [
+        "air",
+        "box",
+        "demo",
+        "dev",
+        "dlms",
+        "fuzz",
+        "ml",
+        "runtime",
+        "site",
+        "train",
+        "web",
+    ]
     assert [path.stem for path in LOCKS] == purposes
 
 
@@ -56,6 +68,7 @@ def test_what_the_project_needs_is_locked() -> None:
         "air": project["project"]["optional-dependencies"]["air"],
         "dev": project["dependency-groups"]["dev"],
         "fuzz": project["dependency-groups"]["fuzz"],
+        "site": project["dependency-groups"]["site"],
         "train": project["dependency-groups"]["train"],
     }
     for name, needs in wanted.items():
@@ -81,7 +94,9 @@ def test_what_a_project_has(name: str) -> None:
     assert (ROOT / name).stat().st_size > 200
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "bench", "docs", "lock", "wheel"])
+@pytest.mark.parametrize(
+    "target", ["demo", "test", "check", "bench", "docs", "site", "lock", "wheel"]
+)
 def test_make_knows_what_the_documents_name(target: str) -> None:
     if shutil.which("make") is None:
         pytest.skip("make is not here; apt install make")
