@@ -15,7 +15,7 @@ SHOW = $(PY) -m pytest -p tests.mustrun
 # more than the machine can do: beside others it takes minutes
 ALONE = tests/system/test_overload.py
 
-.PHONY: help demo test scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs models models-eval lock \
+.PHONY: help demo test scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval lock \
     wheel deb bundle sbom sums deb-test image image-test cluster-test broker clean
 
 help:
@@ -34,6 +34,7 @@ help:
 	@echo "make check         format, lint, types, imports, generated documents"
 	@echo "make bench         ratios against peers, measured here"
 	@echo "make docs          write the documents that are made from code"
+	@echo "make site          a site of all pages in build/site, with a search; every link and anchor checked"
 	@echo "make models        simulate streets, train and export the models again; STREETS=, DATA=, NAB="
 	@echo "make models-eval   the tables of the models' cards; STREETS=, DATA=, NAB=, QUICK=1"
 	@echo "make lock          resolve requirements/*.txt again; UPGRADE=1 for newer versions"
@@ -120,6 +121,11 @@ bench: venv
 docs: venv
 	PYTHONPATH=. $(PY) docs/generate.py
 
+# a tool of the desk, with an environment of its own; decision 36 has the reason for its generator
+site:
+	@.ci/venv .venv-site site
+	@PYTHONPATH=. .venv-site/bin/python -m docs.site.build
+
 # STREETS: where simulated streets are kept (made when missing, 25 minutes of one core);
 # DATA: real series with labelled faults; NAB: a checkout of the Numenta Anomaly Benchmark
 STREETS ?= build/streets
@@ -170,6 +176,6 @@ broker: venv
 	$(PY) deploy/broker/start.py build/broker
 
 clean:
-	rm -rf .venv .venv-other .venv-train .venv-fuzz .venv-node dist build .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf .venv .venv-other .venv-train .venv-fuzz .venv-node .venv-site dist build .mypy_cache .ruff_cache .pytest_cache \
 	    .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,6 +14,8 @@ STATE: Final = ROOT / "docs/architecture/state.md"
 GLOSSARY: Final = ROOT / "docs/glossary.md"
 COMMANDS: Final = ROOT / "docs/commands.md"
 DECISIONS: Final = ROOT / "docs/decisions/README.md"
+START: Final = ROOT / "docs/README.md"
+TASKS: Final = tuple(ROOT / f"docs/{who}.md" for who in ("technician", "city", "rig"))
 FOLDERS: Final = ("docs", "deploy", "drivers", "models")  # whose pages may link to each other
 
 FENCE: Final = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)

@@ -25,14 +25,16 @@ from tests.docs.pages import (
     PATHS,
     README,
     ROOT,
+    START,
     STATE,
+    TASKS,
     prose,
     rows,
     spans,
     text,
 )
 
-PAGES: Final = (README, CONTRIBUTING, MAP, PATHS, STATE, COMMANDS, DECISIONS)
+PAGES: Final = (README, CONTRIBUTING, MAP, PATHS, STATE, COMMANDS, DECISIONS, START, *TASKS)
 TOPS: Final = ("edge", "drivers", "models", "tests", "deploy", "docs", "systemd", "requirements")
 FILE: Final = re.compile(rf"(?:{'|'.join(TOPS)})/[\w./*-]*")
 OTHERS: Final = ("apt", "curl", "systemctl")  # programs that are not ours
