@@ -12,8 +12,8 @@ Numbers = Mapping[str, int | float | bool | None]
 LINK_FIELDS: Final = {  # of the link's counters; what it gives up for good, the outbox counts
     "sent": "sent",
     "confirmed": "confirmed",
-    "again": "sent_again",
-    "late": "sent_late",
+    "redelivered": "sent_redelivered",
+    "backfilled": "sent_backfilled",
     "nobody": "unheard",
     "refused": "refused",
     "lost": "unanswered",

@@ -102,7 +102,10 @@ def open_rescue_source(path: Path, progress: Progress) -> RescueSource:
 
 
 class RecordDates:
-    """Records with the wall times that the file's own clock maps give them: late, and again."""
+    """Records with the wall times that the file's own clock maps give them.
+
+    They are marked as backfilled and as redelivered.
+    """
 
     def __init__(self, found: RescueSource) -> None:
         self._found, self._rows = found, found.rows()
@@ -126,7 +129,7 @@ class RecordDates:
             self._boots[boot] = self._found.marks(boot), self._found.bounds(boot)
         marks, known = self._boots[boot]
         return make_envelope(
-            marks, record.from_ns, record.to_ns, late=True, again=True, known=known
+            marks, record.from_ns, record.to_ns, backfilled=True, redelivered=True, known=known
         )
 
 

@@ -152,7 +152,7 @@ class _Printer:
     def asked(self, done: GatewayAudit, answer: ResendResult) -> None:
         wanted = sum(count_in_ranges(ranges) for ranges in done.missing.values())
         text = (
-            f"{quote_name(done.gw)} was asked for {wanted} numbers: {answer.again} rows come again"
+            f"{quote_name(done.gw)} was asked for {wanted} numbers: {answer.resent} rows come again"
         )
         text += f", {answer.gone} numbers are not there any more"
         if answer.left:
@@ -160,7 +160,7 @@ class _Printer:
         if answer.error:
             text = f"{quote_name(done.gw)} was asked for {wanted} numbers: {answer.error}"
         fields: dict[str, Any] = {
-            "asked": done.gw, "numbers": wanted, "again": answer.again, "gone": answer.gone,
+            "asked": done.gw, "numbers": wanted, "resent": answer.resent, "gone": answer.gone,
             "left": answer.left, "error": answer.error,
         }  # fmt: skip
         self._put(fields, text)

@@ -57,8 +57,8 @@ class Envelope:
     from_wall_ns: int
     to_wall_ns: int
     tq: str
-    late: bool = False  # sent from the backlog, not live
-    again: bool = False  # may have been sent before
+    backfilled: bool = False  # sent from the backlog, not live
+    redelivered: bool = False  # may have been sent before
     bounds_ns: tuple[int | None, int | None] | None = None  # when it can have been; None: unknown
 
 

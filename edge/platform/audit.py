@@ -171,7 +171,7 @@ class _GatewayAuditor:
                 continue
             seal = self._seal(entry)
             if isinstance(seal, Seal):
-                self._corrections.add(entry.key[1], seal.again)
+                self._corrections.add(entry.key[1], seal.clock_redelivered)
                 continue
             refused.add(entry.key)
             if seal is not None:

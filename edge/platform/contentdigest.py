@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 # may differ when a record is sent again; decision 13 keeps them out of the manifest's digest too
-ENVELOPE: Final = frozenset({"from", "to", "tq", "bounds", "late", "again"})
+ENVELOPE: Final = frozenset({"from", "to", "tq", "bounds", "backfilled", "redelivered"})
 TIME_QUALITY_RANK: Final = {"none": 0, "floor": 1, "rtc": 2, "ntp": 3, "nts": 4}
 
 

@@ -20,7 +20,7 @@ def message_line(message: DecodedMessage) -> str:
     if message.kind == "answer":
         result = "done" if data.get("ok") is True else f"refused: {data.get('error', '')}"
         return f"{quote_name(place.gw)} answers {place.source}: {result}"
-    marks = "".join(f" {word}" for word in ("late", "again") if data.get(word))
+    marks = "".join(f" {word}" for word in ("backfilled", "redelivered") if data.get(word))
     name = f"{place.gw} {data['stream']}/{data['seq']} {place.source}".rstrip()
     last = " (last)" if message.kind == "last" else ""
     return f"{quote_name(data['to'])} {name}{last}: {_stream_text(data['stream'], data)}{marks}"

@@ -30,15 +30,15 @@ class Repeats:
     ) -> tuple[bool, AuditFinding | None]:
         """Whether the record is to be counted, and what is wrong with a second one."""
         contents = self._contents.setdefault(key[:3], OrderedDict())
-        content, again = content_digest(sent), bool(sent.get("again"))
+        content, redelivered = content_digest(sent), bool(sent.get("redelivered"))
         before = contents.get(key[3])
         if before is None:
-            contents[key[3]] = content, again
+            contents[key[3]] = content, redelivered
             if len(contents) > DIGESTS_KEPT:
                 contents.popitem(last=False)
             if new:
                 self._latest.append(key)
-            elif not again:
+            elif not redelivered:
                 text = f"{record_name(*key)} came twice, the first time long ago"
                 return False, AuditFinding("duplicate", text, key)
             return new, None
@@ -47,7 +47,7 @@ class Repeats:
             return False, AuditFinding("conflict", text, key)
         if key in self._forgiven:
             self.redelivered += 1
-        elif not (again or before[1]):
-            text = f"{record_name(*key)} came twice, and neither says `again`"
+        elif not (redelivered or before[1]):
+            text = f"{record_name(*key)} came twice, and neither says `redelivered`"
             return False, AuditFinding("duplicate", text, key)
         return False, None

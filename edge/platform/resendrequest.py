@@ -28,12 +28,12 @@ EXPIRY_S: Final = 60  # the broker throws a command away that it could not deliv
 
 @dataclass(frozen=True, slots=True)
 class ResendResult:
-    """`again` rows go out again, `gone` numbers are not there any more, `left` were not asked.
+    """`resent` rows go out again, `gone` numbers are not there any more, `left` were not asked.
 
     `error` is a sentence when the gateway could not be asked, or refused.
     """
 
-    again: int = 0
+    resent: int = 0
     gone: int = 0
     left: int = 0
     error: str = ""
@@ -84,7 +84,7 @@ async def _request_in_turn(
     epoch = status.data.get("epoch")
     if status.data.get("state") == "offline" or not isinstance(epoch, int):
         return ResendResult(error="it is offline; ask again when it is back")
-    again = gone = 0
+    resent = gone = 0
     for ranges in commands[:COMMANDS_PER_RUN]:
         name = secrets.token_hex(8)
         payload = encode_command(status.topic.gw, epoch, name, {"ranges": ranges})
@@ -95,15 +95,15 @@ async def _request_in_turn(
         await client.publish(topic, payload.data, qos=1, properties=properties)
         data = (await _first_message(client, wait_s, prefix, "answer", name)).data
         match data:
-            case {"ok": True, "again": int(more), "gone": int(lost)}:
-                again, gone = again + more, gone + lost
+            case {"ok": True, "resent": int(more), "gone": int(lost)}:
+                resent, gone = resent + more, gone + lost
             case _:
                 why = str(data.get("error", "an answer that is none"))
-                return ResendResult(again, gone, error=f"it refuses: {why:.300}")
+                return ResendResult(resent, gone, error=f"it refuses: {why:.300}")
     left = sum(
         b - a + 1 for c in commands[COMMANDS_PER_RUN:] for each in c for a, b in each["ranges"]
     )
-    return ResendResult(again, gone, left)
+    return ResendResult(resent, gone, left)
 
 
 async def _first_message(

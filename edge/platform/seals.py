@@ -30,7 +30,7 @@ class Seal:
     count: int
     sha256: str
     clock: tuple[Moment, ...]  # by which these were dated
-    again: tuple[Moment, ...]  # by which any were that went out again
+    clock_redelivered: tuple[Moment, ...]  # by which any were that went out again
 
     @property
     def numbers(self) -> list[int]:
@@ -68,7 +68,7 @@ def seal_of(key: Key, data: Mapping[str, Any]) -> Seal:
             ends = (numbers[0], numbers[-1]) if numbers else (first, first - 1)
             if (first, last, count) != (*ends, len(numbers)):
                 raise ValueError("first, last and count are not those of seqs")
-            known, again = parse_moments(clock), parse_moments(data.get("clock_again", ()))
+            known, again = parse_moments(clock), parse_moments(data.get("clock_redelivered", ()))
             return Seal(key, epoch, stream, _steps(seqs), first, last, count, sha256, known, again)
     raise ValueError("epoch_of, stream_of, first, last, count, seqs, sha256 or clock is missing")
 

@@ -158,7 +158,7 @@ def confirmed_leftovers(disk: DiskOutbox, confirmed: Iterable[int]) -> list[Stor
             size += len(row.body)
             if size > READBACK_BYTES:
                 break
-            found.append(StoredRecord(row.id, record, again=True))
+            found.append(StoredRecord(row.id, record, redelivered=True))
     return found
 
 

@@ -176,7 +176,7 @@ class FailoverStorage(OutboxRows):
         for number in sorted(self._sent_before.confirmed & left.memory.rows.keys()):
             record = try_record(left.memory.rows[number])
             if record is not None:
-                self.handed.append(StoredRecord(number, record, again=True))
+                self.handed.append(StoredRecord(number, record, redelivered=True))
 
     def _begun(self) -> None:
         """At the end of a start."""

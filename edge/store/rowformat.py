@@ -51,11 +51,14 @@ class ClockMark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A record on disk. `row` is its place in age, for ever; `again`: it may have been sent."""
+    """A record on disk. `row` is its place in age, for ever.
+
+    `redelivered`: it may have been sent before.
+    """
 
     row: int
     record: Record
-    again: bool = False
+    redelivered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ class UplinkCounters:
 
     sent: int = 0
     confirmed: int = 0
-    again: int = 0  # of the sent: they may have been sent before
-    late: int = 0  # of the sent: from the backlog
+    redelivered: int = 0  # of the sent: they may have been sent before
+    backfilled: int = 0  # of the sent: from the backlog
     nobody: int = 0  # taken by a broker at which nobody listens
     refused: int = 0
     dead: int = 0

@@ -36,7 +36,9 @@ PAUSE_AFTER_REFUSALS: Final = (
     200  # refusals without one success: after each so many the pause doubles
 )
 QUOTA_PAUSE_NS: Final = 10_000_000_000
-HANDED_RANGES: Final = 1000  # ranges of rows; what they close up over says `again` for nothing
+HANDED_RANGES: Final = (
+    1000  # ranges of rows; what they close up over says `redelivered` for nothing
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +108,9 @@ class Delivery:
         self._flying[item.row] = item.record.key.stream
         self._chosen += 1
 
-    def again(self, item: SendItem) -> bool:
+    def redelivered(self, item: SendItem) -> bool:
         """Whether it may have been sent before."""
-        return item.again or item.row in self._handed
+        return item.redelivered or item.row in self._handed
 
     def hand(self, item: SendItem, now_ns: int, moment: Moment) -> PublishToken:
         """It goes out now, dated by `moment`. Comes before the first byte: a receipt may be faster
@@ -116,13 +118,13 @@ class Delivery:
         self._chosen -= 1
         if self._awaiting is not None:
             self._awaiting.handed(item.row, item.record.key, now_ns)
-        self._counts.again += self.again(item)
+        self._counts.redelivered += self.redelivered(item)
         self._handed.add(item.row)
         self._handed.coarsen(HANDED_RANGES)
         self.highest = max(self.highest, item.row)
         self._sealed(item, moment)
         self._counts.sent += 1
-        self._counts.late += item.late
+        self._counts.backfilled += item.backfilled
         return PublishToken(item.row, item.record.key.stream)
 
     def connected(self, now_ns: int) -> None:

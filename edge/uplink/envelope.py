@@ -72,15 +72,22 @@ def make_envelope(
     from_ns: int,
     to_ns: int,
     *,
-    late: bool = False,
-    again: bool = False,
+    backfilled: bool = False,
+    redelivered: bool = False,
     known: KnownBounds | None = None,
 ) -> Envelope:
     """Wall times of a record. With `known` those that are unsure keep between their bounds.
 
     A boot without a mark has no wall time: the lower bound, or else 1970, and `none` say so.
     """
-    return envelope_by(best_mark(marks, to_ns), from_ns, to_ns, known, late=late, again=again)
+    return envelope_by(
+        best_mark(marks, to_ns),
+        from_ns,
+        to_ns,
+        known,
+        backfilled=backfilled,
+        redelivered=redelivered,
+    )
 
 
 def envelope_by(
@@ -89,15 +96,15 @@ def envelope_by(
     to_ns: int,
     known: KnownBounds | None,
     *,
-    late: bool,
-    again: bool,
+    backfilled: bool,
+    redelivered: bool,
 ) -> Envelope:
     """By this mark."""
     if mark is None:  # 1970 by itself; `dated` puts it between its bounds
         start_ns, end_ns, bounds = wall_times(-from_ns, "none", known, from_ns, to_ns)
-        return Envelope(start_ns, end_ns, "none", late, again, bounds)
+        return Envelope(start_ns, end_ns, "none", backfilled, redelivered, bounds)
     start_ns, end_ns, bounds = wall_times(_shift(mark), mark.tq, known, from_ns, to_ns)
-    return Envelope(start_ns, end_ns, mark.tq, late, again, bounds)
+    return Envelope(start_ns, end_ns, mark.tq, backfilled, redelivered, bounds)
 
 
 def _without_overruled(marks: Sequence[ClockMarkLike]) -> Sequence[ClockMarkLike]:

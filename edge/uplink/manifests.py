@@ -29,8 +29,8 @@ Sign = Callable[[Mapping[str, Any]], Mapping[str, str]]
 class ManifestSegment:
     """Records of one epoch and stream with growing numbers.
 
-    `clock` are the moments by which they were dated, `again` those by which others were that went
-    out once more.
+    `clock` are the moments by which they were dated, `clock_redelivered` those by which others were
+    that went out once more.
     """
 
     epoch: int
@@ -39,7 +39,7 @@ class ManifestSegment:
     count: int = 0
     chain: bytes = CHAIN_START
     clock: list[Moment] = field(default_factory=list)
-    again: list[Moment] = field(default_factory=list)
+    clock_redelivered: list[Moment] = field(default_factory=list)
 
     @property
     def first(self) -> int:
@@ -78,7 +78,11 @@ class ManifestSegment:
             "seqs": [list(step) for step in self.steps],
             "sha256": self.chain.hex(),
             "clock": _packed(self.clock),
-            **({"clock_again": _packed(self.again)} if self.again else {}),
+            **(
+                {"clock_redelivered": _packed(self.clock_redelivered)}
+                if self.clock_redelivered
+                else {}
+            ),
         }
 
 
@@ -162,10 +166,18 @@ class Manifests:
         return {
             "version": VERSION,
             "open": [
-                [s.epoch, s.stream, s.steps, s.count, s.chain, _packed(s.clock), _packed(s.again)]
+                [
+                    s.epoch,
+                    s.stream,
+                    s.steps,
+                    s.count,
+                    s.chain,
+                    _packed(s.clock),
+                    _packed(s.clock_redelivered),
+                ]
                 for s in (*leaving, *self._ended, *self._open)
             ],
-            "again": [[epoch, *moment.packed()] for moment, epoch in self._again.items()],
+            "redelivered": [[epoch, *moment.packed()] for moment, epoch in self._again.items()],
             "sealed": [
                 [epoch, stream, numbers.ranges()]
                 for (epoch, stream), numbers in self._sealed.items()
@@ -191,7 +203,9 @@ class Manifests:
                 numbers = sealed[int(epoch), str(stream)] = Numbers()
                 for first, last in ranges:
                     numbers.add_range(int(first), int(last))
-            again = {parse_moments([moment])[0]: int(epoch) for epoch, *moment in state["again"]}
+            again = {
+                parse_moments([moment])[0]: int(epoch) for epoch, *moment in state["redelivered"]
+            }
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"no state of manifests: {error!r}") from error
         self._open, self._sealed, self._again = segments, sealed, again
@@ -225,13 +239,13 @@ class Manifests:
         more: list[ManifestSegment] = []
         while self._again and (all_ or len(self._again) >= MOMENTS_LIMIT):
             some = list(self._again)[:MOMENTS_LIMIT]
-            free = (segment for segment in ended if not segment.again)
+            free = (segment for segment in ended if not segment.clock_redelivered)
             segment = next(free, None) or ManifestSegment(
                 self._again[some[0]], str(Stream.MANIFEST)
             )
             if not segment.count:
                 more.append(segment)
-            segment.again = some
+            segment.clock_redelivered = some
             for moment in some:
                 del self._again[moment]
             self._told = [*self._told, *some][-REDATED_TOLD_LIMIT:]

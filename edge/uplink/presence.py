@@ -46,9 +46,9 @@ class PresencePublisher:
     def put_meta(self) -> None:
         self._retained.put(self._topics.meta, {"v": 1, "gw": self._gw, **self._meta()})
 
-    def put_last(self, record: Record, data: Mapping[str, Any], *, late: bool) -> None:
-        """A record of its source, as it went out; `late`: not right after its commit."""
-        self._retained.put_last(record, data, late=late)
+    def put_last(self, record: Record, data: Mapping[str, Any], *, backfilled: bool) -> None:
+        """A record of its source, as it went out; `backfilled`: not right after its commit."""
+        self._retained.put_last(record, data, backfilled=backfilled)
 
     def spare(self, sparing: bool) -> None:
         """Records go late from now on, or at once again: no last record is an old one."""

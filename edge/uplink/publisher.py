@@ -84,7 +84,9 @@ class Publisher:
         now_ns = self._clock.now().mono_ns
         for item in items:
             record, key = item.record, item.record.key
-            dated, moment = self._dating.date(record, late=item.late, again=delivery.again(item))
+            dated, moment = self._dating.date(
+                record, backfilled=item.backfilled, redelivered=delivery.redelivered(item)
+            )
             try:
                 topic = self._topics.record(key.stream, record.source)
                 payload = encode(record, dated, self._gw, self._encoding)
@@ -99,4 +101,6 @@ class Publisher:
             if answer is not None:
                 delivery.answered(token, answer)
             elif key.stream in LAST_STREAMS:
-                self._presence.put_last(record, record_map(record, dated, self._gw), late=item.late)
+                self._presence.put_last(
+                    record, record_map(record, dated, self._gw), backfilled=item.backfilled
+                )

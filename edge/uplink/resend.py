@@ -22,7 +22,7 @@ async def find_for_resend(
 ) -> tuple[Mapping[str, Any], list[int]]:
     """What to answer, and which rows are to go out again. Raises WireError for a wrong command.
 
-    `again` counts rows; `gone` the numbers that no row here stands for: they were confirmed, or
+    `resent` counts rows; `gone` the numbers that no row here stands for: they were confirmed, or
     declared lost; `left` those that were not looked for: ask again.
     """
     rows: dict[int, None] = {}
@@ -41,7 +41,7 @@ async def find_for_resend(
             rows.update(dict.fromkeys(row for row, count in here.items() if count))
             found = sum(here.values())
             gone, left = (gone + asked - found, left) if whole else (gone, left + asked - found)
-    answer = {"again": len(rows), "gone": max(0, gone)}
+    answer = {"resent": len(rows), "gone": max(0, gone)}
     return answer | ({"left": left} if left > 0 else {}), list(rows)
 
 

@@ -56,7 +56,7 @@ class RetainedMessages:
             self._take_away(source)
         self._last.clear()
 
-    def put_last(self, record: Record, data: Mapping[str, Any], *, late: bool) -> None:
+    def put_last(self, record: Record, data: Mapping[str, Any], *, backfilled: bool) -> None:
         """A record of a stream in LAST, as it went out; a late one, or one that is older than what
         is retained, stays out."""
         source, place = record.source, (record.key.epoch, record.to_ns)
@@ -64,7 +64,7 @@ class RetainedMessages:
             self._take_away(source)  # a process before this one may have left one
             return
         known = source in self._last or len(self._last) < SOURCES_LIMIT
-        if not late and known and self._last.get(source, (0, 0)) < place:
+        if not backfilled and known and self._last.get(source, (0, 0)) < place:
             self._last[source] = place
             topic = self._topics.last(source)
             self._unanswered.discard(topic)

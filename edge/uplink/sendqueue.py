@@ -21,8 +21,8 @@ class SendItem:
 
     row: int
     record: Record
-    late: bool
-    again: bool
+    backfilled: bool
+    redelivered: bool
 
 
 class SendQueue:
@@ -137,7 +137,7 @@ class SendQueue:
             _, row = queue.popleft()
             self._live_rows.discard(row.row)
             if not self._skip(row.row, row.record.key.stream):
-                return SendItem(row.row, row.record, late=False, again=row.again)
+                return SendItem(row.row, row.record, backfilled=False, redelivered=row.redelivered)
         return None
 
     def _rated(self, pages: BacklogReader) -> SendItem | None:
@@ -151,7 +151,7 @@ class SendQueue:
         while (row := pages.next()) is not None:
             known = row.row in self._live_rows
             if not known and not self._skip(row.row, row.record.key.stream):
-                return SendItem(row.row, row.record, late=True, again=row.again)
+                return SendItem(row.row, row.record, backfilled=True, redelivered=row.redelivered)
         return None
 
     def _stale(self, now_ns: int) -> None:

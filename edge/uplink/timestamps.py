@@ -55,13 +55,22 @@ class Timestamper:
         for boot in spare[: max(0, len(self._boots) - BOOTS_LIMIT)]:
             del self._boots[boot]
 
-    def date(self, record: Record, *, late: bool, again: bool) -> tuple[Envelope, Moment]:
+    def date(
+        self, record: Record, *, backfilled: bool, redelivered: bool
+    ) -> tuple[Envelope, Moment]:
         """The envelope of a record whose boot has been learnt, and by which moment it is dated."""
         marks, known = self._boots[record.boot]
         if record.boot == self._boot:
             marks = self._running.marks
         mark = best_mark(marks, record.to_ns)
-        dated = envelope_by(mark, record.from_ns, record.to_ns, known, late=late, again=again)
+        dated = envelope_by(
+            mark,
+            record.from_ns,
+            record.to_ns,
+            known,
+            backfilled=backfilled,
+            redelivered=redelivered,
+        )
         return dated, manifest_moment(record.boot, mark, known)
 
 

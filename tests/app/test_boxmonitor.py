@@ -251,7 +251,7 @@ def test_every_count_of_the_parts_has_its_field() -> None:
     assert set(link_fields(UplinkCounters(), True)) <= set(BY_KEY)
     counted = {each.name for each in fields(UplinkCounters)}
     assert counted - set(LINK_FIELDS) == {"dead"}  # the outbox has it
-    assert link_fields(UplinkCounters(sent=3, again=2), False)["sent_again"] == 2
+    assert link_fields(UplinkCounters(sent=3, redelivered=2), False)["sent_redelivered"] == 2
 
 
 async def test_a_short_period_is_kept() -> None:

@@ -86,8 +86,8 @@ async def main(words: dict[str, Any]) -> None:
                     {
                         "at_ns": time.monotonic_ns(),
                         "confirmed": counts.confirmed,
-                        "late": counts.late,
-                        "again": counts.again,
+                        "backfilled": counts.backfilled,
+                        "redelivered": counts.redelivered,
                         "cpu_s": time.process_time(),
                     }
                 ),

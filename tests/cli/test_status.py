@@ -66,7 +66,7 @@ FINE: dict[str, Any] = {
         "start": {"cause": "power", "text": "The power was cut (rsts 0x1000)."},
         "alarms": {},
         "health": {
-            "sent": 40_000, "sent_again": 3, "cpu_temperature": 51.2, "undervoltage": False,
+            "sent": 40_000, "sent_redelivered": 3, "cpu_temperature": 51.2, "undervoltage": False,
             "throttled": [], "throttled_seen": [], "memory_available_bytes": 210 << 20,
             "memory_total_bytes": 420 << 20, "disk_free_bytes": 20 << 30,
             "disk_total_bytes": 30 << 30, "flash_written_mb_day": 48.2, "flash_own_mb_day": 31.0,

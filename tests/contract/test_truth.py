@@ -57,7 +57,7 @@ def test_merged_records_of_a_boot_without_a_clock_are_declared(hour: list[Draft]
     assert len(messages) == len(scenes.MERGED)
     for message in messages:
         conforms(message)
-        assert {"covers", "late", "again", "bounds"} <= message.sent.keys()
+        assert {"covers", "backfilled", "redelivered", "bounds"} <= message.sent.keys()
 
 
 def test_what_the_outbox_and_devices_and_batches_say_is_declared() -> None:
@@ -149,7 +149,11 @@ def test_every_field_that_is_declared_is_sent_by_some_scene(
     forms = {name: BY_NAME[name].types[0] for name in names}
     kept = {name: EVENTS[name] for name in EVENTS.keys() & seen.keys()}
     for name, form in {**forms, **kept}.items():
-        unseen = set(form.__struct_encode_fields__) - seen[name] - {"late", "again", "bounds"}
+        unseen = (
+            set(form.__struct_encode_fields__)
+            - seen[name]
+            - {"backfilled", "redelivered", "bounds"}
+        )
         awaited = AWAITED.get(name, set())
         assert unseen <= UNSEEN.get(name, set()) | awaited, name
         assert not awaited & seen[name], f"{name}: it is said now: strike it out of AWAITED"

@@ -206,7 +206,7 @@ def after(box: Box, known: Known) -> tuple[list[Place], list[Place], bool]:
         key, body = stored.record.key, stored.record.body
         numbers = decode_steps(body["covers"]) if "covers" in body else [key.seq]
         there |= {(key.epoch, str(key.stream), number) for number in numbers}
-        if place(key) in known.sent and not stored.again:
+        if place(key) in known.sent and not stored.redelivered:
             quiet.append(place(key))
         if body.get("event") == "drop":
             first, last = body["range"]

@@ -253,7 +253,7 @@ def test_the_data_cannot_say_that_a_gateway_need_not_sign(
 def test_one_byte_anywhere_in_a_payload_is_found(
     seed: int, tmp_path: Path, keys: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of a record that a manifest seals; the envelope's marks `late` and `again` prove nothing."""
+    """Of a record that a manifest seals; the envelope's marks prove nothing."""
     rng = Random(seed)
     store = kept(tmp_path / "store.db", honest(SIGN).messages)
     database = sqlite3.connect(store)

@@ -44,8 +44,10 @@ def record(
     return Record(RecordKey(epoch, stream, seq), source, boot, start * S, end * S, found)
 
 
-def envelope(made: Record, tq: str = "ntp", *, late: bool = False, again: bool = False) -> Envelope:
-    return Envelope(NOON + made.from_ns, NOON + made.to_ns, tq, late, again)
+def envelope(
+    made: Record, tq: str = "ntp", *, backfilled: bool = False, redelivered: bool = False
+) -> Envelope:
+    return Envelope(NOON + made.from_ns, NOON + made.to_ns, tq, backfilled, redelivered)
 
 
 def entry(
@@ -54,11 +56,13 @@ def entry(
     encoding: Any = "msgpack",
     received: str = "2026-11-25T13:00:00.000Z",
     *,
-    late: bool = False,
-    again: bool = False,
+    backfilled: bool = False,
+    redelivered: bool = False,
 ) -> ReceivedRecord:
     topic = TOPICS.record(made.key.stream, made.source)
-    payload = encode(made, envelope(made, tq, late=late, again=again), GW, encoding)
+    payload = encode(
+        made, envelope(made, tq, backfilled=backfilled, redelivered=redelivered), GW, encoding
+    )
     (message,) = decode(topic, payload.data, payload.content_type)
     return make_received(message, topic, payload.data, payload.content_type, received)
 
@@ -91,9 +95,16 @@ class Gateway:
         self.messages = 0
 
     async def publish(
-        self, made: Record, encoding: Any = "msgpack", *, late: bool = False, again: bool = False
+        self,
+        made: Record,
+        encoding: Any = "msgpack",
+        *,
+        backfilled: bool = False,
+        redelivered: bool = False,
     ) -> None:
-        payload = encode(made, envelope(made, late=late, again=again), GW, encoding)
+        payload = encode(
+            made, envelope(made, backfilled=backfilled, redelivered=redelivered), GW, encoding
+        )
         await self.put(TOPICS.record(made.key.stream, made.source), payload)
 
     async def put(self, topic: str, payload: Payload, retain: bool = False) -> None:

@@ -30,7 +30,7 @@ def live(records: Iterable[Record], again: Iterable[Record] = ()) -> AuditReport
     """What `subscribe --check` says."""
     auditor = Auditor()
     for one, marks in [*((r, False) for r in records), *((r, True) for r in again)]:
-        payload = encode(one, envelope(one, again=marks), GW, "msgpack")
+        payload = encode(one, envelope(one, redelivered=marks), GW, "msgpack")
         topic = TOPICS.record(one.key.stream, one.source)
         (message,) = decode(topic, payload.data, payload.content_type)
         auditor.take(message)
@@ -42,7 +42,7 @@ def stored(folder: Path, records: Iterable[Record], again: Iterable[Record] = ()
     path = folder / f"store.{len(list(folder.iterdir()))}.db"
     store = open_store(path, write=True)
     store.commit([entry(r) for r in records], [])
-    store.commit([entry(r, again=True) for r in again], [])
+    store.commit([entry(r, redelivered=True) for r in again], [])
     (done,) = audit_store(store)
     store.close()
     return done

@@ -55,14 +55,14 @@ def test_overlaps_are_found() -> None:
 
 def test_the_same_again_must_be_marked() -> None:
     assert kinds(message(1), message(1)) == ["duplicate"]
-    assert audit(message(1), message(1, again=True)).clean
-    assert audit(message(1, again=True), message(1)).clean
-    assert audit(message(1), message(1, again=True, late=True)).clean
+    assert audit(message(1), message(1, redelivered=True)).clean
+    assert audit(message(1, redelivered=True), message(1)).clean
+    assert audit(message(1), message(1, redelivered=True, backfilled=True)).clean
 
 
 def test_two_contents_under_one_number_are_a_conflict_whatever_the_marks() -> None:
-    assert kinds(message(1), message(1, body={"x": 2}, again=True)) == ["conflict"]
-    assert kinds(message(1), message(1, boot=2, again=True)) == ["conflict"]
+    assert kinds(message(1), message(1, body={"x": 2}, redelivered=True)) == ["conflict"]
+    assert kinds(message(1), message(1, boot=2, redelivered=True)) == ["conflict"]
 
 
 def test_what_the_broker_repeats_after_our_own_loss_is_no_finding() -> None:
@@ -131,7 +131,7 @@ def test_covers_that_cannot_be_are_a_finding(covers: Any) -> None:
 def test_the_bounds_of_a_sending_are_no_content() -> None:
     first = message(1)
     second = DecodedMessage(
-        first.topic, first.data, {**first.sent, "bounds": [None, None], "again": True}
+        first.topic, first.data, {**first.sent, "bounds": [None, None], "redelivered": True}
     )
     assert audit(first, second).clean
 

@@ -66,7 +66,7 @@ def test_contents_are_remembered_for_the_newest_only(monkeypatch: pytest.MonkeyP
     for n in (2, 3, 4):
         counted, found = seen.compare(key(n), sent(n, x="other"), False)
         assert (counted, found and found.kind) == (False, "conflict")
-    assert seen.compare(key(1), sent(1, again=True), False) == (False, None), "nobody knows"
+    assert seen.compare(key(1), sent(1, redelivered=True), False) == (False, None), "nobody knows"
     counted, found = seen.compare(key(2), sent(2), False)
     assert found is not None
     assert (counted, found.kind) == (False, "duplicate")
@@ -82,7 +82,7 @@ def test_only_what_came_last_is_forgiven_after_a_loss(monkeypatch: pytest.Monkey
     assert seen.redelivered == 1
     counted, found = seen.compare(key(1), sent(1), False)
     assert (counted, found and found.kind, seen.redelivered) == (False, "duplicate", 1)
-    assert seen.compare(key(2), sent(2, again=True), False) == (False, None)
+    assert seen.compare(key(2), sent(2, redelivered=True), False) == (False, None)
 
 
 def test_findings_are_told_up_to_a_bound_and_all_are_counted(

@@ -67,7 +67,7 @@ async def test_what_is_stored_is_receipted_once_more_when_it_comes_again(
             assert kept(store) == wanted, "what has a receipt is in the store"
             sender.receipted.clear()
             for one in made[:3]:
-                await sender.publish(one, "json", again=True, late=True)
+                await sender.publish(one, "json", redelivered=True, backfilled=True)
             await until(lambda: len(sender.receipted) == 3)
         process.send_signal(signal.SIGTERM)
         code, out, err = await end_of(process)
@@ -200,7 +200,7 @@ async def test_kill_9_loses_nothing_that_has_a_receipt(
             while len(sender.receipted) < len(made):
                 for one in made:
                     if (one.key.epoch, "air", one.key.seq) not in sender.receipted:
-                        await sender.publish(one, again=again)
+                        await sender.publish(one, redelivered=again)
                 await asyncio.sleep(0.2)  # the patience of this gateway
                 again = True
 

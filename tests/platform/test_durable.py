@@ -55,7 +55,7 @@ def test_each_file_of_lines_is_synced_behind_its_last_byte(
     assert folders == 3, "each new file stays in its folder"
     for number in range(3):
         made = record(number + 1)
-        store.commit([entry(made), OTHER, entry(made, "nts", again=True)], [FOREIGN])
+        store.commit([entry(made), OTHER, entry(made, "nts", redelivered=True)], [FOREIGN])
         files = [file.stat() for file in tmp_path.iterdir() if file.suffix in (".jsonl", ".json")]
         assert len(files) == 4
         assert {file.st_ino: file.st_size for file in files} == {

@@ -239,8 +239,8 @@ def test_a_span_is_said_in_the_unit_that_fits(seconds: float, says: str) -> None
 
 
 def test_marks_and_other_kinds_of_messages_have_a_line() -> None:
-    text = message_line(event(event="clock", late=True, again=True, text=""))
-    assert text == "2026-11-25T01:00:00.000Z gw-1 event/3 north: clock late again"
+    text = message_line(event(event="clock", backfilled=True, redelivered=True, text=""))
+    assert text == "2026-11-25T01:00:00.000Z gw-1 event/3 north: clock backfilled redelivered"
     for kind, data, says in (
         ("status", {"state": "online"}, "gw-1 status online"),
         ("meta", {}, "gw-1 meta"),

@@ -47,7 +47,7 @@ async def test_twenty_lines_give_receipts_and_manifests_prove_what_they_stored(
         async with gateway(broker) as sender:
             for number, one in enumerate(story.records):
                 await sender.publish(one, "json" if number % 3 == 0 else "msgpack")
-            await sender.publish(story.records[0], again=True)
+            await sender.publish(story.records[0], redelivered=True)
             await until(lambda: sender.receipted == {place(r) for r in story.records})
             await until(lambda: sender.messages == len(story.records) + 1)
     finally:

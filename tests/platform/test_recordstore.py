@@ -55,9 +55,8 @@ def test_the_first_epoch_that_came_is_the_one_it_joined_in(store: RecordStore, p
 def test_the_same_again_is_kept_once_with_the_best_times(store: RecordStore, path: Path) -> None:
     one = record(1)
     assert verdicts(store, entry(one, "none")) == ["stored"]
-    assert verdicts(store, entry(one, "ntp", again=True), entry(one, "rtc", late=True)) == [
-        "repeat", "repeat",
-    ]  # fmt: skip
+    repeats = entry(one, "ntp", redelivered=True), entry(one, "rtc", backfilled=True)
+    assert verdicts(store, *repeats) == ["repeat", "repeat"]
     assert [each.wall.tq for each in store.records(GW)] == ["ntp"]
     store.close()
     assert [each.wall.tq for each in kept(path)] == ["ntp"]

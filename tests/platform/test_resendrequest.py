@@ -49,7 +49,7 @@ async def answering(
                 if answer is not None:
                     data = {"v": 1, "gw": GW, "id": command.id, "verb": "resend", **answer}
                     # somebody else's answer comes first
-                    other = {**data, "id": "another", "again": 77}
+                    other = {**data, "id": "another", "resent": 77}
                     for each in (other, data):
                         await client.publish(TOPICS.answer("resend"), encode_json(each), 1)
 
@@ -81,14 +81,14 @@ async def audit(store: Path, *options: str) -> tuple[int, list[Any], str]:
 
 async def test_what_is_missing_is_asked_for(mosquitto: Make, tmp_path: Path) -> None:
     broker, store = mosquitto(), store_with_a_hole(tmp_path)
-    async with answering(broker, {"ok": True, "again": 2, "gone": 1}) as asked:
+    async with answering(broker, {"ok": True, "resent": 2, "gone": 1}) as asked:
         code, lines, _ = await audit(store, "--ask", "--broker", broker.url)
     assert code == 1, "what is not here yet is a finding until it has come"
     assert asked[0][0] == E2, "a command names the epoch that runs"
     (wanted,) = asked[0][1]
     assert (wanted.epoch, wanted.stream, wanted.ranges) == (E1, "air", ((3, 4), (6, 6)))
     (answer,) = [line for line in lines if "asked" in line]
-    assert (answer["numbers"], answer["again"], answer["gone"]) == (3, 2, 1)
+    assert (answer["numbers"], answer["resent"], answer["gone"]) == (3, 2, 1)
     assert answer["error"] == ""
 
 
@@ -96,7 +96,7 @@ async def test_what_is_missing_is_asked_for(mosquitto: Make, tmp_path: Path) -> 
     ("answer", "status", "says"),
     [
         ({"ok": False, "error": "not today"}, None, "not today"),
-        ({"ok": True, "again": "many"}, None, "refuses"),
+        ({"ok": True, "resent": "many"}, None, "refuses"),
         (None, None, "no answer"),
         ({"ok": True}, {"state": "offline"}, "offline"),
     ],
@@ -136,13 +136,13 @@ async def test_each_command_has_its_answer_and_what_was_not_asked_is_counted(
     branch = TOPICS.up.removesuffix("/up")
     said = {"v": 1, "gw": GW, "state": "online", "epoch": E2}
     answers: list[dict[str, Any]] = [
-        {"ok": True, "again": 2, "gone": 1},
-        {"ok": True, "again": 1, "gone": 4},
+        {"ok": True, "resent": 2, "gone": 1},
+        {"ok": True, "resent": 1, "gone": 4},
     ]
     refusing = [answers[0], {"ok": False, "error": "not today"}]
     for told, wanted in (
-        (answers, ResendResult(again=3, gone=5, left=11)),
-        (refusing, ResendResult(again=2, gone=1, error="it refuses: not today")),
+        (answers, ResendResult(resent=3, gone=5, left=11)),
+        (refusing, ResendResult(resent=2, gone=1, error="it refuses: not today")),
     ):
         async with aiomqtt.Client(
             "127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5
@@ -162,7 +162,7 @@ async def test_each_command_has_its_answer_and_what_was_not_asked_is_counted(
                 assert properties.ContentType == JSON
                 assert 0 < properties.MessageExpiryInterval <= EXPIRY_S
                 data = {"v": 1, "gw": GW, "id": command.id, "verb": "resend", **answer}
-                for other in (b"no answer", encode_json({**data, "id": "x", "again": 77})):
+                for other in (b"no answer", encode_json({**data, "id": "x", "resent": 77})):
                     await client.publish(TOPICS.answer("resend"), other, 1)
                 await client.publish(TOPICS.status, encode_json(said), 1)
                 await client.publish(TOPICS.answer("resend"), encode_json(data), 1)

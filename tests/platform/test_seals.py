@@ -14,7 +14,7 @@ from tests.platform.seals import KEY, seal, sent
 def test_the_envelope_is_no_content_and_bytes_are() -> None:
     one = sent(1)
     assert content_digest(one) == content_digest(
-        {**one, "late": True, "again": True, "bounds": [], "tq": "x"}
+        {**one, "backfilled": True, "redelivered": True, "bounds": [], "tq": "x"}
     )
     found = {content_digest({"x": value}) for value in (b"\x01", b"\x02", "a", None, 1, [1])}
     assert len(found) == 6
@@ -61,9 +61,9 @@ def test_a_manifest_that_contradicts_itself_is_refused() -> None:
     made = seal_of(KEY, body)
     assert (made.seqs, made.numbers) == (((3, 7, 2),), [3, 5, 7])
     assert made.clock == (Moment(1, 2, 3, "ntp"),)
-    assert made.again == ()
-    more = {"clock_again": body["clock"]}
-    assert seal_of(KEY, body | more).again == made.clock
+    assert made.clock_redelivered == ()
+    more = {"clock_redelivered": body["clock"]}
+    assert seal_of(KEY, body | more).clock_redelivered == made.clock
     wrongs: list[dict[str, Any]] = [
         {"first": 2}, {"last": 8}, {"count": 2}, {"stream_of": "aire"}, {"epoch_of": -1},
         {"epoch_of": 1 << 53}, {"seqs": [[3, 7, 0]]}, {"seqs": [[3, 3, 1], [3, 3, 1]], "last": 3},

@@ -49,7 +49,7 @@ async def test_rows_leave_when_they_are_stored_and_the_audit_proves_it(
         code, lines = await asyncio.to_thread(audit, store, "--ask", "--broker", broker.url)
     (asked,) = [line for line in lines if "asked" in line]
     assert code == 1
-    assert (asked["numbers"], asked["again"], asked["gone"], asked["error"]) == (1, 0, 1, "")
+    assert (asked["numbers"], asked["resent"], asked["gone"], asked["error"]) == (1, 0, 1, "")
 
 
 def _forget(store: Path, seq: int) -> None:

@@ -96,9 +96,9 @@ class Box:
         self.dating.see(self.now())
         await self.dating.learn({stored.record.boot for stored in rows})
         for stored in rows:
-            record, again = stored.record, stored.row in self.sent or stored.again
+            record, redelivered = stored.record, stored.row in self.sent or stored.redelivered
             self.sent.add(stored.row)
-            envelope, moment = self.dating.date(record, late=False, again=again)
+            envelope, moment = self.dating.date(record, backfilled=False, redelivered=redelivered)
             self.sealing.manifests.handed(record, moment)
             if self.rng.random() < 0.3:
                 continue  # the link is gone before it has left

@@ -184,5 +184,8 @@ async def test_a_journal_that_cannot_be_written_is_said_until_it_can(tmp_path: P
     )
     assert made.trouble is None
     # what was sent while the journal was away is known, and so is what was confirmed later
-    assert [(s.row, s.again) for s in await made.pending()] == [(rows[2], True), (rows[3], False)]
+    assert [(s.row, s.redelivered) for s in await made.pending()] == [
+        (rows[2], True),
+        (rows[3], False),
+    ]
     await made.close()

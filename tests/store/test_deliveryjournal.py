@@ -39,7 +39,7 @@ def next_start(folder: Path, rows: list[StoredRecord]) -> str | None:
     outbox = opened(folder, run=folder)
     try:
         outbox.begin()
-        found = {stored.row: stored.again for stored in everything(outbox)}
+        found = {stored.row: stored.redelivered for stored in everything(outbox)}
     finally:
         kill(outbox)
     for n, stored in enumerate(rows):
@@ -102,7 +102,7 @@ def test_another_owners_journal_tells_nothing(tmp_path: Path) -> None:
     outbox.begin()
     found = everything(outbox)
     assert {stored.row for stored in found} == {stored.row for stored in rows}
-    assert all(stored.again for stored in found)
+    assert all(stored.redelivered for stored in found)
     outbox.close()
 
 
@@ -112,7 +112,7 @@ def test_what_nobody_knows_after_a_power_cut_is_not_known_after_a_kill(tmp_path:
     for _ in range(2):
         outbox = opened(tmp_path, run=tmp_path)
         outbox.begin()
-        assert [(s.row, s.again) for s in everything(outbox)] == [(s.row, True) for s in rows]
+        assert [(s.row, s.redelivered) for s in everything(outbox)] == [(s.row, True) for s in rows]
         outbox.journal.settled(())
         kill(outbox)
 
@@ -126,7 +126,7 @@ def test_no_process_has_sent_rows_of_a_start_that_only_begins(tmp_path: Path) ->
     (tmp_path / "ledger").unlink()
     outbox.begin()
     rows = outbox.commit(drafts(ROWS), clock=MARK)
-    assert [(s.row, s.again) for s in everything(outbox)] == [(s.row, False) for s in rows]
+    assert [(s.row, s.redelivered) for s in everything(outbox)] == [(s.row, False) for s in rows]
     outbox.close()
 
 
@@ -170,8 +170,8 @@ async def test_rows_that_are_sent_while_the_disk_comes_back_are_not_forgotten(
             made._pool.shutdown()
             outbox = opened(tmp_path, run=tmp_path)
             outbox.begin()
-            again = {stored.row for stored in everything(outbox) if stored.again}
-            assert set(sent) <= again, "the next process says so of all"
+            redelivered = {stored.row for stored in everything(outbox) if stored.redelivered}
+            assert set(sent) <= redelivered, "the next process says so of all"
             outbox.journal.sent(range(1, 15_000))
             outbox.journal.settled(())
             kill(outbox)

@@ -87,8 +87,8 @@ def test_what_was_sent_and_is_not_remembered_by_itself_says_again(
     for _ in range(2):  # it is not forgotten by a start, nor when the log is written anew
         outbox = opened(tmp_path, run=tmp_path)
         outbox.begin()
-        again = [stored.row for stored in everything(outbox) if stored.again]
-        assert again == rows[:90]
+        redelivered = [stored.row for stored in everything(outbox) if stored.redelivered]
+        assert redelivered == rows[:90]
         assert outbox._sent_before.last_sent == rows[89], "what lies behind it has never gone"
         outbox.journal.settled(())
         kill(outbox)

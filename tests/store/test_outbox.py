@@ -157,7 +157,7 @@ def test_the_journal_knows_what_was_sent_and_what_was_confirmed(tmp_path: Path) 
     outbox.begin()
     left = everything(outbox)
     assert [stored.row for stored in left] == rows[2:]
-    assert [stored.again for stored in left] == [True, True, False, False]
+    assert [stored.redelivered for stored in left] == [True, True, False, False]
     outbox.commit(())
     outbox.close()
 
@@ -166,7 +166,7 @@ def test_the_journal_knows_what_was_sent_and_what_was_confirmed(tmp_path: Path) 
     outbox = opened(tmp_path, run=run)
     outbox.begin()
     outbox.commit(drafts(1))
-    assert [stored.again for stored in everything(outbox)] == [True] * 4 + [False]
+    assert [stored.redelivered for stored in everything(outbox)] == [True] * 4 + [False]
     outbox.close()
 
 

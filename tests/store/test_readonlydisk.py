@@ -106,7 +106,7 @@ def test_what_lies_on_a_read_only_card_is_read_and_stays_sent_until_the_next_boo
         outbox = opened(place, run, "b2")
         found = everything(outbox)
         assert rows_of(found) == rows
-        assert all(each.again for each in found)
+        assert all(each.redelivered for each in found)
         killed(outbox)
         assert picture(place) == before
 

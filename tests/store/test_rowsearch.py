@@ -242,14 +242,16 @@ def test_rows_confirmed_before_a_kill_are_handed_back_until_a_commit(tmp_path: P
 
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
-    handed = [(s.record, s.again) for s in outbox.handed]
+    handed = [(s.record, s.redelivered) for s in outbox.handed]
     assert handed == [(stored[0].record, True), (stored[3].record, True)]
     assert [s.row for s in everything(outbox)] == [stored[n].row for n in (2, 4, 5)]
     kill(outbox)
 
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
-    assert [(s.record, s.again) for s in outbox.handed] == handed, "that start did nothing yet"
+    assert [(s.record, s.redelivered) for s in outbox.handed] == handed, (
+        "that start did nothing yet"
+    )
     epoch = stored[0].record.key.epoch
     assert [s.row for s in find(outbox, epoch, "air", 1, 6)] == [stored[n].row for n in (2, 4, 5)]
     outbox.commit(())

@@ -362,8 +362,8 @@ def test_what_comes_from_the_backlog_is_marked_late(scenes: Scenes) -> None:
     found = once(closed.found, "traffic") + once(closed.found, "event")
     old = [r for r in found if end_us(r) < closed.came_us - 11_000_000]
     assert old
-    assert all(r.get("late") for r in old)
-    assert not any(r.get("late") for r in found if end_us(r) > closed.came_us)
+    assert all(r.get("backfilled") for r in old)
+    assert not any(r.get("backfilled") for r in found if end_us(r) > closed.came_us)
 
 
 def test_a_refusal_is_said_once_even_when_nobody_was_there_before(scenes: Scenes) -> None:

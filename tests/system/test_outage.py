@@ -101,7 +101,7 @@ def silent_repeats(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for r in records:
         if r["kind"] == "record":
             key = (r["epoch"], r["stream"], r["seq"])
-            if key in seen and not r.get("again"):
+            if key in seen and not r.get("redelivered"):
                 twice.append(r)
             seen.add(key)
     return twice

@@ -100,7 +100,7 @@ async def test_what_can_wait_goes_together_and_an_alarm_at_once(
         await held(gateway)
     found = records(listener, 7)
     assert [record["stream"] for record in found] == ["air", "event", *["air"] * 5]
-    assert [record.get("late") for record in found] == [None, None, *[True] * 5]
+    assert [record.get("backfilled") for record in found] == [None, None, *[True] * 5]
 
 
 async def test_with_more_of_it_minutes_become_quarters(mosquitto: Make, tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_what_is_to_be_taken_away_outlives_a_connection_and_is_said_once() -> No
     record = Record(RecordKey(1, Stream.AIR, 7), "hut", 1, 0, MINUTE, {})
     kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None)
     link: Any = Wire()
-    kept.put_last(record, {"seq": 7}, late=False)
+    kept.put_last(record, {"seq": 7}, backfilled=False)
     kept.publish(link)
     kept.spare(True)
     kept.publish(link)
@@ -291,10 +291,10 @@ def test_what_is_to_be_taken_away_outlives_a_connection_and_is_said_once() -> No
     kept.publish(link)
     assert len(link.sent) == 3
     kept.spare(False)
-    kept.put_last(record, {"seq": 7}, late=True)
+    kept.put_last(record, {"seq": 7}, backfilled=True)
     kept.publish(link)
     assert len(link.sent) == 3, "a late one is not the present"
-    kept.put_last(record, {"seq": 8}, late=False)
+    kept.put_last(record, {"seq": 8}, backfilled=False)
     kept.publish(link)
     assert json.loads(link.sent[-1][2]) == {"seq": 8}
 
@@ -308,11 +308,11 @@ def test_of_so_many_sources_the_last_record_is_known_and_the_newest_goes_out(
     for seq, source in enumerate(("hut", "mast", "door", "hut", "hut"), 1):
         end_ns = MINUTE * (1 if seq == 5 else seq)  # the fifth is older than the fourth
         record = Record(RecordKey(1, Stream.AIR, seq), source, 1, 0, end_ns, {})
-        kept.put_last(record, {"seq": seq}, late=False)
+        kept.put_last(record, {"seq": seq}, backfilled=False)
         kept.publish(link)
     assert [json.loads(payload)["seq"] for _, _, payload in link.sent] == [1, 2, 4]
     later = Record(RecordKey(2, Stream.AIR, 1), "hut", 1, 0, 1, {})  # of the next epoch
-    kept.put_last(later, {"seq": 6}, late=False)
+    kept.put_last(later, {"seq": 6}, backfilled=False)
     kept.spare(True)
     kept.publish(link)
     emptied = [topic.rpartition("/")[2] for _, topic, payload in link.sent if not payload]

@@ -34,8 +34,8 @@ async def test_the_clock_of_a_boot_is_asked_for_once() -> None:
     for boots in ({1, 9}, {1, 9}, {1}):
         await dating.learn(boots)
     assert sorted(store.asked) == [1, 9]
-    dated, by = dating.date(record(1), late=True, again=False)
-    assert (dated.from_wall_ns, dated.tq, dated.late) == (WALL + 2 * S, "ntp", True)
+    dated, by = dating.date(record(1), backfilled=True, redelivered=False)
+    assert (dated.from_wall_ns, dated.tq, dated.backfilled) == (WALL + 2 * S, "ntp", True)
     assert by == Moment(1, S // 1000, (WALL + S) // 1000, "ntp")
 
 
@@ -64,7 +64,7 @@ async def test_so_many_boots_are_kept_and_those_that_are_sent_from_whatever_thei
     many = set(range(100, 100 + 2 * BOOTS_LIMIT))
     await dating.learn(many)
     for boot in many:
-        dating.date(record(boot), late=False, again=False)
+        dating.date(record(boot), backfilled=False, redelivered=False)
 
 
 async def test_a_boot_that_never_knew_the_time_is_dated_by_what_is_known_around_it() -> None:
@@ -74,8 +74,8 @@ async def test_a_boot_that_never_knew_the_time_is_dated_by_what_is_known_around_
     )
     dating = Timestamper(Store(), 9)
     await dating.learn({0})
-    dated, by = dating.date(record(0), late=False, again=True)
-    assert (dated.tq, dated.to_wall_ns - dated.from_wall_ns, dated.again) == ("none", S, True)
+    dated, by = dating.date(record(0), backfilled=False, redelivered=True)
+    assert (dated.tq, dated.to_wall_ns - dated.from_wall_ns, dated.redelivered) == ("none", S, True)
     assert by == Moment(0, 0, 0, "none")
 
 
@@ -88,6 +88,6 @@ async def test_the_running_boot_is_dated_by_what_its_clock_shows_now(before: boo
     dating.see(Stamp(60 * S, WALL + 100 * S, "nts"))  # set on by 40 s
     await dating.learn({9})
     late = Record(RecordKey(1, Stream.AIR, 2), "hut", 9, 70 * S, 80 * S, {})
-    assert dating.date(late, late=False, again=False)[0].from_wall_ns == WALL + 110 * S
+    assert dating.date(late, backfilled=False, redelivered=False)[0].from_wall_ns == WALL + 110 * S
     early = Record(RecordKey(1, Stream.AIR, 1), "hut", 9, 10 * S, 20 * S, {})
-    assert dating.date(early, late=False, again=False)[0].from_wall_ns == WALL + 10 * S
+    assert dating.date(early, backfilled=False, redelivered=False)[0].from_wall_ns == WALL + 10 * S

@@ -73,7 +73,7 @@ class Desk:
         found = []
         while (item := await self.next()) is not None:
             self.delivery.choose(item)
-            found.append((item.row, self.delivery.again(item)))
+            found.append((item.row, self.delivery.redelivered(item)))
             self.delivery.hand(item, now_ns, NTP)
         return found
 

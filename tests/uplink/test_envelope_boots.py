@@ -36,7 +36,7 @@ class Boot:
 
     async def dated(self, record: Record) -> Envelope:
         await self.dating.learn({record.boot})
-        return self.dating.date(record, late=False, again=False)[0]
+        return self.dating.date(record, backfilled=False, redelivered=False)[0]
 
 
 async def test_a_boot_that_never_knew_the_time_is_bounded_as_soon_as_another_does(

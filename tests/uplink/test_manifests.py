@@ -135,7 +135,7 @@ def test_every_number_is_sealed_once_over_restarts(
 def test_a_consumer_calculates_the_same_chain(encoding: Any, value: float) -> None:
     """From what came over the wire, whatever the envelope says."""
     sent = record(9, value=value, whole=1.0, points={"a": {"n": 3, "mean": 0.5, "none": None}})
-    sealed = Envelope(1, 2, "ntp", late=True, again=True)
+    sealed = Envelope(1, 2, "ntp", backfilled=True, redelivered=True)
     payload = encode(sent, sealed, "gw", encoding)
     (message,) = decode("kerbstone/v1/s/gw/up/air/hut", payload.data, payload.content_type)
     assert chain_map(CHAIN_START, message.sent).hex() == chain([sent])
@@ -181,13 +181,13 @@ def test_what_goes_again_and_is_dated_better_is_told_once() -> None:
     manifests = Manifests()
     manifests.restore(state)
     (alone,) = bodies(manifests.due(0, all_=True))
-    assert (alone["count"], alone["clock"], alone["clock_again"]) == (0, [], [NTP.packed()])
+    assert (alone["count"], alone["clock"], alone["clock_redelivered"]) == (0, [], [NTP.packed()])
     manifests.handed(record(1), NTP)
     assert manifests.due(0, all_=True) == []
     manifests.handed(record(1), STEPPED)
     manifests.handed(record(2), NTP)
     (beside,) = bodies(manifests.due(0, all_=True))
-    assert (beside["count"], beside["clock_again"]) == (1, [STEPPED.packed()])
+    assert (beside["count"], beside["clock_redelivered"]) == (1, [STEPPED.packed()])
 
 
 def test_a_clock_that_is_set_without_end_makes_no_large_manifest() -> None:
@@ -199,8 +199,8 @@ def test_a_clock_that_is_set_without_end_makes_no_large_manifest() -> None:
         manifests.handed(record(seq), *moments[seq * 17 : seq * 17 + 17])
     found = bodies(manifests.due(0, all_=True))
     assert max(len(body["clock"]) for body in found) <= MOMENTS_LIMIT
-    assert max(len(body.get("clock_again", ())) for body in found) == MOMENTS_LIMIT
-    assert sum(len(body.get("clock_again", ())) for body in found) == REDATED_LIMIT
+    assert max(len(body.get("clock_redelivered", ())) for body in found) == MOMENTS_LIMIT
+    assert sum(len(body.get("clock_redelivered", ())) for body in found) == REDATED_LIMIT
 
 
 def test_of_many_open_segments_the_oldest_end_and_are_due(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +277,7 @@ DAMAGED: list[dict[str, Any]] = [
     {"open": [[*WHOLE[:4], "0" * 32, [], []]]},
     {"open": [WHOLE[:5]]},
     {"open": [[*WHOLE[:5], [[1]], []]]},
-    {"again": [[EPOCH, 1]]},
+    {"redelivered": [[EPOCH, 1]]},
     {"sealed": [[EPOCH, "air", [[1]]]]},
     {"sealed": None},
 ]

@@ -103,13 +103,13 @@ async def test_without_a_receipt_a_record_comes_again_and_says_so(
 ) -> None:
     broker = mosquitto()
     async with platform(broker) as city, box(tmp_path, broker.url, receipt_s=0.5) as gateway:
-        city.answers = lambda record: bool(record.get("again"))
+        city.answers = lambda record: bool(record.get("redelivered"))
         gateway.connect()
         await gateway.commit(drafts(0, 5))
         await until(lambda: gateway.sender.counts.confirmed == 5)
         assert await rows(gateway) == 0
     assert sorted(city.seqs()) == sorted([*range(1, 6)] * 2)
-    assert [bool(record.get("again")) for record in city.got] == [False] * 5 + [True] * 5
+    assert [bool(record.get("redelivered")) for record in city.got] == [False] * 5 + [True] * 5
     assert gateway.sender.counts.overdue == 5
 
 
@@ -128,7 +128,7 @@ async def test_what_an_amnesic_broker_had_acknowledged_is_not_lost(
         async with platform(broker) as city:
             await until(lambda: gateway.sender.counts.confirmed == 30)
             assert set(city.seqs()) == set(range(1, 31))
-            assert all(record["again"] for record in city.got)
+            assert all(record["redelivered"] for record in city.got)
         assert await rows(gateway) == 0
 
 
@@ -174,7 +174,7 @@ async def test_when_nobody_stores_the_backlog_stands_still_and_live_goes_on(
     assert set(city.seqs()) == set(range(1, 44))
     seen: set[int] = set()
     for record in city.got:
-        assert record["seq"] not in seen or record["again"], "a repeat says that it is one"
+        assert record["seq"] not in seen or record["redelivered"], "a repeat says that it is one"
         seen.add(record["seq"])
 
 
@@ -187,7 +187,7 @@ async def test_alarms_of_the_backlog_come_before_all_else(mosquitto: Make, tmp_p
         await until(lambda: len(city.got) == 68)
     streams = [record["stream"] for record in city.got]
     assert max(n for n, stream in enumerate(streams) if stream == "event") < 10
-    assert all(record.get("late") for record in city.got if record["stream"] == "event")
+    assert all(record.get("backfilled") for record in city.got if record["stream"] == "event")
 
 
 async def test_the_platform_asks_for_what_it_misses(mosquitto: Make, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ async def test_the_platform_asks_for_what_it_misses(mosquitto: Make, tmp_path: P
         city.answers = lambda record: True
         answer = await city.command("resend", epoch, "one", ranges=asked)
         assert answer == {
-            "v": 1, "gw": GW, "id": "one", "verb": "resend", "ok": True, "again": 1, "gone": 1,
+            "v": 1, "gw": GW, "id": "one", "verb": "resend", "ok": True, "resent": 1, "gone": 1,
         }  # fmt: skip
         await until(lambda: gateway.sender.counts.confirmed == 5)
         assert city.seqs().count(3) == 2
@@ -225,7 +225,7 @@ async def test_a_restart_sends_again_what_nobody_receipted(mosquitto: Make, tmp_
             gateway.connect()
             await until(lambda: gateway.sender.counts.confirmed == 4)
             assert await rows(gateway) == 0
-    assert [bool(record.get("again")) for record in city.got] == [False] * 4 + [True] * 4
+    assert [bool(record.get("redelivered")) for record in city.got] == [False] * 4 + [True] * 4
 
 
 async def test_the_spread_is_the_platforms(mosquitto: Make, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ async def test_records_arrive_as_json_and_are_forgotten(mosquitto: Make, tmp_pat
     assert record["source"] == "hut_air"
     assert record["tq"] == "ntp"
     assert record["to"].endswith("Z")
-    assert "late" not in record
+    assert "backfilled" not in record
     states = [json.loads(line.partition(" ")[2]) for line in lines if line.startswith(f"{UP}/stat")]
     assert [state["state"] for state in states] == ["online", "offline"]
     assert states[-1]["why"] == "stopped"
@@ -123,7 +123,7 @@ async def test_kill_of_the_broker_loses_nothing(mosquitto: Make, tmp_path: Path)
     # the first ten were confirmed: they are not sent again. The others come exactly once
     assert Counter(numbers(lines)) == Counter(range(11, 31))
     records = [json.loads(line.partition(" ")[2]) for line in lines if "/up/air/" in line]
-    assert {r["seq"] for r in records if r.get("again")} == set(range(11, 26))
+    assert {r["seq"] for r in records if r.get("redelivered")} == set(range(11, 26))
 
 
 async def test_the_backlog_comes_late_and_live_comes_first(mosquitto: Make, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ async def test_the_backlog_comes_late_and_live_comes_first(mosquitto: Make, tmp_
     records = [json.loads(line.partition(" ")[2]) for line in listener.stop(105)]
     order = [record["seq"] for record in records]
     assert sorted(order) == list(range(1, 106))
-    assert {r["seq"] for r in records if r.get("late")} == set(range(1, 101))
+    assert {r["seq"] for r in records if r.get("backfilled")} == set(range(1, 101))
     assert order.index(101) < order.index(100), "live does not wait for the backlog"
 
 

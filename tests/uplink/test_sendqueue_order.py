@@ -29,9 +29,9 @@ def test_a_record_is_dated_by_the_mark_that_is_trusted_most() -> None:
 
 
 def test_a_boot_that_never_knew_the_time_says_so() -> None:
-    sealed = make_envelope([], 100 * S, 160 * S, late=True, again=True)
+    sealed = make_envelope([], 100 * S, 160 * S, backfilled=True, redelivered=True)
     assert (sealed.tq, sealed.from_wall_ns, sealed.to_wall_ns) == ("none", 0, 60 * S)
-    assert (sealed.late, sealed.again) == (True, True)
+    assert (sealed.backfilled, sealed.redelivered) == (True, True)
 
 
 def row(number: int) -> StoredRecord:

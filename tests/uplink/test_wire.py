@@ -64,13 +64,13 @@ def test_a_record_says_what_the_contract_says() -> None:
 @pytest.mark.parametrize(("encoding", "kind"), [("json", JSON), ("msgpack", MSGPACK)])
 @pytest.mark.parametrize("told", [True, False])
 def test_both_encodings_say_the_same(encoding: Any, kind: str, told: bool) -> None:
-    marked = Envelope(0, S, "none", late=True, again=True)
+    marked = Envelope(0, S, "none", backfilled=True, redelivered=True)
     payload = encode(record(), marked, GW, encoding)
     assert payload.content_type == kind
     (message,) = decode(AIR, payload.data, payload.content_type if told else None)
     assert message.key == (GW, (1 << 32) + 5, "air", 7)
-    assert message.data["late"] is True
-    assert message.data["again"] is True
+    assert message.data["backfilled"] is True
+    assert message.data["redelivered"] is True
     assert message.data["points"] == BODY["points"]
     assert message.topic.site == "stadt"
 
@@ -330,9 +330,10 @@ def test_json_is_strict(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("gw", "gw-0002"), ("stream", "energy"), ("source", "b"), ("v", 2), ("v", True), ("seq", 0),
-     ("seq", True), ("epoch", -1), ("mono", [5, 4]), ("mono", [1]), ("tq", "good"), ("late", False),
-     ("again", 1), ("from", None), ("to", 5), ("boot", 1.0), ("boot", -1), ("seq", 1 << 63),
-     ("mono", [1, 2.5]), ("mono", [1.5, 2]), ("mono", [-1, 2]), ("mono", [1, 2, 3]),
+     ("seq", True), ("epoch", -1), ("mono", [5, 4]), ("mono", [1]), ("tq", "good"),
+     ("backfilled", False), ("redelivered", 1), ("from", None), ("to", 5), ("boot", 1.0),
+     ("boot", -1), ("seq", 1 << 63), ("mono", [1, 2.5]), ("mono", [1.5, 2]),
+     ("mono", [-1, 2]), ("mono", [1, 2, 3]),
      ("bounds", [None, None]), ("bounds", [None, "2026-11-26T01:00:00.000Z"])],
 )  # fmt: skip
 def test_a_header_that_is_wrong_is_refused(name: str, value: Any) -> None:

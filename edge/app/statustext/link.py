@@ -57,9 +57,9 @@ def _sending(link: Mapping[str, Any], health: Mapping[str, Any]) -> Iterator[str
         parts.append(f"no {what} has come since the start")
     if parts:
         yield "; ".join(parts)
-    sent, again = health.get("sent"), health.get("sent_again")
+    sent, repeats = health.get("sent"), health.get("sent_redelivered")
     if sent is not None:
-        yield f"{count_text(sent, 'record')} sent since the start, {count_text(again, 'repeat')}"
+        yield f"{count_text(sent, 'record')} sent since the start, {count_text(repeats, 'repeat')}"
     if overdue := health.get("receipts_overdue"):
         late = count_text(overdue, "receipt")
         yield f"{late} did not come in time, and the records were sent again"

@@ -28,7 +28,7 @@ class Uplink(Struct, frozen=True, kw_only=True):
             ge=5,
             le=3600,
             description="Seconds without a receipt after which a record is sent again, marked "
-            '`again`; then twice as long, up to an hour. Only with `confirm = "platform"`.',
+            '`redelivered`; then twice as long, up to an hour. Only with `confirm = "platform"`.',
         ),
     ] = 120
     fallback: (

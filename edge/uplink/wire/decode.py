@@ -23,7 +23,7 @@ UNSURE: Final = ("none", "floor")  # only these are sent with bounds
 MOMENT: Final = re.compile(
     r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"
 )
-FLAGS: Final = ("late", "again")
+FLAGS: Final = ("backfilled", "redelivered")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ RAW: Final = "application/vnd.kerbstone.raw+msgpack"
 
 HEADER: Final = frozenset(
     {"v", "gw", "epoch", "stream", "seq", "source", "boot", "from", "to", "tq", "bounds", "mono",
-     "late", "again"}
+     "backfilled", "redelivered"}
 )  # fmt: skip
 HEADER_KEYS: Final = HEADER | {"since"}
 """What sending adds to a body; the chain of a manifest is over the rest."""
@@ -89,10 +89,10 @@ def record_map(record: Record, envelope: Envelope, gw: str) -> dict[str, Any]:
             None if high is None else iso_time(high + 999_999),  # not cut to an earlier millisecond
         ]
     found["mono"] = [record.from_ns // 1000, record.to_ns // 1000]
-    if envelope.late:
-        found["late"] = True
-    if envelope.again:
-        found["again"] = True
+    if envelope.backfilled:
+        found["backfilled"] = True
+    if envelope.redelivered:
+        found["redelivered"] = True
     if not HEADER_KEYS.isdisjoint(record.body):
         names = ", ".join(sorted(HEADER_KEYS.intersection(record.body)))
         raise WireError(f"the body of a record cannot say {names}: that is added to it")

@@ -67,7 +67,7 @@ class Answer(Retained, kw_only=True):
     verb: Annotated[Name, meaning("That of the command.")]
     ok: Annotated[bool, meaning("Whether it was done.")]
     error: Annotated[str, meaning("When it was not: why, for people.")] | UnsetType = UNSET
-    again: Annotated[Count, meaning("resend: how many rows go out again.")] | UnsetType = UNSET
+    resent: Annotated[Count, meaning("resend: how many rows go out again.")] | UnsetType = UNSET
     gone: (
         Annotated[Count, meaning("resend: how many numbers are not here any more.")] | UnsetType
     ) = UNSET

@@ -62,8 +62,8 @@ class Header(WireStruct, rename={"from_": "from"}, kw_only=True):
         tuple[Microseconds, Microseconds],
         meaning("Begin and end of the window on CLOCK_MONOTONIC of this boot.", "us"),
     ]
-    late: Annotated[Yes, meaning("Sent from the backlog, not live.")] | UnsetType = UNSET
-    again: Annotated[Yes, meaning("May have been sent before.")] | UnsetType = UNSET
+    backfilled: Annotated[Yes, meaning("Sent from the backlog, not live.")] | UnsetType = UNSET
+    redelivered: Annotated[Yes, meaning("May have been sent before.")] | UnsetType = UNSET
 
 
 class Sourced(Header, kw_only=True):

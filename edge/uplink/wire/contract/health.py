@@ -81,10 +81,10 @@ class Health(Sourced, forbid_unknown_fields=False, kw_only=True):
         Annotated[Count, meaning("Attempts to connect that failed.")] | UnsetType
     ) = UNSET
     sent: Annotated[Count, meaning("Records handed to the network.")] | UnsetType = UNSET
-    sent_again: (
+    sent_redelivered: (
         Annotated[Count, meaning("Of the sent: they may have been sent before.")] | UnsetType
     ) = UNSET
-    sent_late: Annotated[Count, meaning("Of the sent: from the backlog.")] | UnsetType = UNSET
+    sent_backfilled: Annotated[Count, meaning("Of the sent: from the backlog.")] | UnsetType = UNSET
     confirmed: Annotated[Count, meaning("Records confirmed.")] | UnsetType = UNSET
     refused: Annotated[Count, meaning("Records that the broker refused.")] | UnsetType = UNSET
     unheard: (

@@ -34,7 +34,7 @@ class Manifest(Sourced, kw_only=True):
     seqs: Annotated[list[Step], meaning("Their numbers, as steps [first, last, step].")]
     sha256: Annotated[Sha256, meaning("End of the chain of digests over them, in their order.")]
     clock: Annotated[Moments, meaning(f"The moments by which they were dated. {CLOCK}")]
-    clock_again: (
+    clock_redelivered: (
         Annotated[Moments, meaning("The same of records that went out again since the last one.")]
         | UnsetType
     ) = UNSET
