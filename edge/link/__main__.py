@@ -43,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m edge.link", description=__doc__)
     parser.add_argument("--site", type=Path, default=find_site_file())
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="keep the link alive, count its bytes, show the lamp")
+    run = commands.add_parser(
+        "run", help="keep the link alive, count its bytes, drive the status LED"
+    )
     run.add_argument("--state", type=Path, default=STATE)
     run.add_argument("--shown", type=Path, default=Path("/run/kerbstone-link/state.json"))
     run.add_argument("--control", type=Path, default=Path("/run/kerbstone"))
@@ -73,7 +75,11 @@ def _run(given: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: ended.set())
     kind = _read_text(Path("/") / KIND).strip() or "ethernet"
     supply = _supply(found, ended)
-    lamp = None if found.lamp is None else StatusLed(_line(found.chip, found.lamp, on=False))
+    lamp = (
+        None
+        if found.status_led is None
+        else StatusLed(_line(found.chip, found.status_led, on=False))
+    )
     spread_s = zlib.crc32(_read_text(Path("/etc/machine-id")).encode()) % SPREAD_S
     bus = SystemDBus()
     watch = LinkWatch(
@@ -148,9 +154,10 @@ def _supply(found: Link, ended: threading.Event) -> ModemPower | None:
     def wait(seconds: float) -> None:
         ended.wait(seconds)  # the end of this process cuts it short
 
-    if found.supply is not None:
+    if found.modem_power_line is not None:
+        inverted = found.power_off_level == "high"
         return SwitchedPower(
-            _line(found.chip, found.supply, on=True, inverted=found.cut == "high"), wait
+            _line(found.chip, found.modem_power_line, on=True, inverted=inverted), wait
         )
     return None if found.usb is None else UsbPortPower(found.usb, wait)
 

@@ -120,7 +120,7 @@ class LinkWatch:
         new = read_counters(options.names(parts.kind), parts.net)
         delta = bytes_since(ledger.counters, new)
         ledger.counters = {**ledger.counters, **new}
-        known = None if reach.wall_s is None else month_label(reach.wall_s, options.day)
+        known = None if reach.wall_s is None else month_label(reach.wall_s, options.billing_day)
         ledger.months = add_bytes(ledger.months, delta, known, ledger.age_s)
         month, bytes_ = ledger.months[-1].label, month_used(ledger.months)
         found = saver_level(bytes_, options.budget)
@@ -178,7 +178,7 @@ class LinkWatch:
             parts.lamp.show(shown)
         found = {
             "v": 1,
-            "lamp": shown,
+            "status_led": shown,
             "link": link,
             "broker": reach.broker,
             "away_s": round(parts.ladder.away_s, 1),

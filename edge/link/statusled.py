@@ -1,6 +1,6 @@
-"""What the status lamp says, as flashes. Steady or dark says that this program does not run.
+"""What the status LED says, as flashes. Steady or dark says that this program does not run.
 
-Each pattern begins with a pause of three seconds in which the lamp is dark, except the last one.
+Each pattern begins with a pause of three seconds in which the LED is dark, except the last one.
 """
 
 import threading
@@ -63,7 +63,7 @@ class StatusLed:
         self._state: LedState = "not_commissioned"
         self._changed = threading.Event()
         self._ended = False
-        self._thread = threading.Thread(target=self.run, name="lamp", daemon=True)
+        self._thread = threading.Thread(target=self.run, name="status_led", daemon=True)
 
     def start(self) -> None:
         self._thread.start()

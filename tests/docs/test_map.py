@@ -129,7 +129,7 @@ def test_every_package_of_the_daemons_path_stands_in_the_picture() -> None:
 def test_every_thread_has_a_place_in_the_map() -> None:
     told = set(spans(prose(MAP)))
     made = source.threads()
-    assert {"bus-", "outbox", "dial", "lookup", "lamp"} <= made  # what is looked for is found
+    assert {"bus-", "outbox", "dial", "lookup", "status_led"} <= made  # what is looked for is found
     assert {name for name in made if not any(one.startswith(name) for one in told)} == set()
 
 

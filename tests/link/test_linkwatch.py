@@ -27,7 +27,7 @@ def test_a_good_day_does_nothing_and_writes_the_card_rarely(city: City) -> None:
 
     assert city.live(DAY_S, count) == []
     assert writes <= 50
-    assert city.state["lamp"] == "fine"
+    assert city.state["status_led"] == "fine"
 
 
 def test_the_ladder_is_climbed_and_all_of_it_is_told(city: City) -> None:
@@ -179,14 +179,14 @@ def test_a_daemon_without_our_verbs_is_asked_for_its_status_and_steps_are_kept(c
 def test_the_lamp_knows_all_four(city: City) -> None:
     city.daemon_runs = False
     city.live(LOOK_S)
-    assert city.state["lamp"] == "not_commissioned"
+    assert city.state["status_led"] == "not_commissioned"
     (city.folder / "commissioned").touch()
     city.daemon_runs, city.broker = True, False
     city.live(LOOK_S)
-    assert city.state["lamp"] == "no_broker"
+    assert city.state["status_led"] == "no_broker"
     city.broker, city.faults = True, 2
     city.live(LOOK_S)
-    assert city.state["lamp"] == "sensor_fault"
+    assert city.state["status_led"] == "sensor_fault"
     city.faults = 0
     city.live(LOOK_S)
-    assert city.state["lamp"] == "fine"
+    assert city.state["status_led"] == "fine"

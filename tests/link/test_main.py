@@ -75,10 +75,30 @@ def test_options_are_the_table_of_the_site(tmp_path: Path) -> None:
     found = linkoptions.load_link_options(file)
     assert (found.budget, found.usb) == (500_000_000, "1-1.2")
     assert linkoptions.load_link_options(tmp_path / "none") == Link()
-    for wrong in ("budget_mb = -1", 'usb = "../x"', "lump = 1", 'lamp = "a b"', 'chip = "x"'):
+    for wrong in ("budget_mb = -1", 'usb = "../x"', "lump = 1", 'status_led = "a b"', 'chip = "x"'):
         file.write_text(f"[link]\n{wrong}\n")
         with pytest.raises(ConfigError, match="table link"):
             linkoptions.load_link_options(file)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("day = 3", r"link\.day: unknown key; did you mean billing_day\?"),
+        ('supply = "GPIO5"', r"link\.supply: unknown key; did you mean modem_power_line\?"),
+        ('cut = "low"', r"link\.cut: unknown key; did you mean power_off_level\?"),
+        ('lamp = "GPIO6"', r"link\.lamp: unknown key; did you mean status_led\?"),
+        ("budget = 1", r"link\.budget: unknown key; did you mean budget_mb\?"),
+        ('"\\u001b" = 1', r"link\.\\x1b: unknown key; known are billing_day, budget_mb"),
+    ],
+)
+def test_a_key_that_nobody_knows_is_refused_as_check_does(
+    line: str, text: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(f"[link]\n{line}\n")
+    with pytest.raises(ConfigError, match=text):
+        linkoptions.load_link_options(file)
 
 
 def test_it_runs_without_anything_and_ends_when_asked(tmp_path: Path) -> None:

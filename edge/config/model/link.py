@@ -28,7 +28,7 @@ class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "together each quarter of an hour, from 95 % on minutes become quarters. 0 is none.",
         ),
     ] = 0
-    day: Annotated[
+    billing_day: Annotated[
         int, Meta(ge=1, le=28, description="Of the month, when the contract begins anew.")
     ] = 1
     interfaces: (
@@ -52,13 +52,14 @@ class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
-    supply: (
+    modem_power_line: (
         Annotated[Line, Meta(description="The GPIO line that switches the modem's supply.")] | None
     ) = None
-    cut: Annotated[
-        Literal["high", "low"], Meta(description="The level of that line that cuts the supply.")
+    power_off_level: Annotated[
+        Literal["high", "low"],
+        Meta(description="The level of that line at which the modem has no supply."),
     ] = "high"
-    lamp: Annotated[Line, Meta(description="The GPIO line of the status lamp.")] | None = None
+    status_led: Annotated[Line, Meta(description="The GPIO line of the status LED.")] | None = None
     chip: Annotated[
         str,
         Meta(
