@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from edge.uplink.commands import CommandAnswer, CommandHandler
 from edge.uplink.counters import UplinkCounters
-from edge.uplink.wire import Receipt, Topics, WireError, decode_receipts, decode_spread
+from edge.uplink.wire import Receipt, Topics, WireError, decode_receipts, decode_reconnect_spread
 
 LOG: Final = logging.getLogger("kerbstone.uplink")
 QUEUE_MESSAGES: Final = 256  # messages; more are counted and dropped: receipts come again
@@ -50,7 +50,7 @@ class InboundQueue:
     def filters(self) -> tuple[str, ...]:
         """What to subscribe."""
         asked = (self._topics.receipt,) if self._receipts is not None else ()
-        return (*asked, self._topics.commands, self._topics.spread)
+        return (*asked, self._topics.commands, self._topics.reconnect_spread)
 
     def put(self, message: ArrivedLike) -> None:
         """From paho's callback: must not raise, and must not wait."""
@@ -80,8 +80,8 @@ class InboundQueue:
         if topic == self._topics.receipt:
             if self._receipts is not None and not message.retain:
                 self._receipts(decode_receipts(message.payload, self._gw), now_ns)
-        elif topic == self._topics.spread:
-            self._spread(decode_spread(message.payload))
+        elif topic == self._topics.reconnect_spread:
+            self._spread(decode_reconnect_spread(message.payload))
         elif (verb := self._topics.verb(topic)) is not None:
             self._counts.commands += 1
             before = self._commands.refused

@@ -228,4 +228,4 @@ def commands() -> Iterator[tuple[str, bytes]]:
     for verb, arguments in (("resend", {"ranges": ranges}), ("status", {})):
         payload = encode_command(GW, EPOCH, "audit-2026-09-21-1", arguments)
         yield f"{TOPICS.down}/cmd/{verb}", payload.data
-    yield TOPICS.spread, encode_json({"v": 1, "spread_s": 600})
+    yield TOPICS.reconnect_spread, encode_json({"v": 1, "spread_s": 600})

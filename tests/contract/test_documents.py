@@ -68,7 +68,7 @@ def test_addresses_are_the_topics_of_the_code() -> None:
     topics = Topics("kerbstone/v1", "stadtmitte", "gw-1")
     down = {
         topics.receipt,
-        topics.spread,
+        topics.reconnect_spread,
         *(f"{topics.down}/cmd/{v}" for v in ("resend", "status")),
     }
     filled = {"prefix": "kerbstone/v1", "site": "stadtmitte", "gateway": "gw-1",

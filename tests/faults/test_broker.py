@@ -17,7 +17,7 @@ from edge.uplink.wire import (
     WireError,
     decode_command,
     decode_receipts,
-    decode_spread,
+    decode_reconnect_spread,
     encode_command,
 )
 from tests.uplink.bench import GW, S, box, drafts
@@ -226,7 +226,7 @@ async def test_what_is_deep_or_large_is_refused_and_nothing_falls(
 ) -> None:
     for decode in (
         lambda: decode_receipts(payload, GW), lambda: decode_command("resend", payload, GW),
-        lambda: decode_spread(payload),
+        lambda: decode_reconnect_spread(payload),
     ):  # fmt: skip
         with pytest.raises(WireError):
             decode()
@@ -234,7 +234,7 @@ async def test_what_is_deep_or_large_is_refused_and_nothing_falls(
     async with platform(broker) as city, box(tmp_path, broker.url, receipt_s=600) as gateway:
         gateway.connect()
         await until(lambda: gateway.sender.connected)
-        for topic in (TOPICS.receipt, f"{TOPICS.down}/cmd/resend", TOPICS.spread):
+        for topic in (TOPICS.receipt, f"{TOPICS.down}/cmd/resend", TOPICS.reconnect_spread):
             await city.client.publish(topic, payload, qos=1)
         await gateway.commit(drafts(0, 3))
         await until(lambda: gateway.sender.counts.confirmed == 3)

@@ -190,7 +190,7 @@ def test_other_gateways_do_not_count() -> None:
     ("topic", "down"),
     [
         (TOPICS.receipt, True),
-        (TOPICS.spread, True),
+        (TOPICS.reconnect_spread, True),
         (f"{TOPICS.down}/cmd/resend", True),
         (TOPICS.status, False),
         (TOPICS.record(Stream.AIR, "down"), False),

@@ -12,7 +12,7 @@ from edge.uplink.wire import (
     WireError,
     decode_command,
     decode_receipts,
-    decode_spread,
+    decode_reconnect_spread,
     encode_command,
     encode_receipts,
 )
@@ -106,10 +106,10 @@ def test_a_commands_id_is_short_and_printable(id_: str) -> None:
 
 @pytest.mark.parametrize(("payload", "seconds"), [(b"", 0.0), (b'{"v":1,"spread_s":600}', 600.0)])
 def test_a_spread_is_seconds(payload: bytes, seconds: float) -> None:
-    assert decode_spread(payload) == seconds
+    assert decode_reconnect_spread(payload) == seconds
 
 
 @pytest.mark.parametrize("value", ["-1", "3601", "true", '"60"', "null", "1e999"])
 def test_a_wrong_spread_is_refused(value: str) -> None:
     with pytest.raises(WireError):
-        decode_spread(b'{"v":1,"spread_s":%s}' % value.encode())
+        decode_reconnect_spread(b'{"v":1,"spread_s":%s}' % value.encode())

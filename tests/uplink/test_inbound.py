@@ -58,10 +58,10 @@ async def test_a_retained_receipt_confirms_nothing() -> None:
 
 async def test_who_waits_for_no_receipts_asks_for_none_and_believes_none() -> None:
     desk = Desk(receipted=False)
-    assert desk.inbound.filters == (TOPICS.commands, TOPICS.spread)
+    assert desk.inbound.filters == (TOPICS.commands, TOPICS.reconnect_spread)
     await desk.take(receipt(retain=False))
     assert (desk.told, desk.counts.strange) == ([], 0)
-    assert Desk().inbound.filters == (TOPICS.receipt, TOPICS.commands, TOPICS.spread)
+    assert Desk().inbound.filters == (TOPICS.receipt, TOPICS.commands, TOPICS.reconnect_spread)
 
 
 async def test_what_is_strange_is_counted_each_time_and_what_follows_is_looked_at() -> None:
@@ -73,7 +73,7 @@ async def test_what_is_strange_is_counted_each_time_and_what_follows_is_looked_a
         message(f"{TOPICS.down}/cmd/status", command, retain=True),
         message(f"{TOPICS.down}/cmd/status", command, retain=True),
         message(f"{TOPICS.down}/cmd/status", command),
-        message(TOPICS.spread, b'{"v": 1, "spread_s": 3}', retain=True),
+        message(TOPICS.reconnect_spread, b'{"v": 1, "spread_s": 3}', retain=True),
     )
     assert (desk.counts.strange, desk.counts.commands) == (4, 3)
     assert answers == [{"id": "one", "verb": "status", "ok": True}]
@@ -86,8 +86,10 @@ async def test_what_waits_is_bounded_and_what_is_too_much_is_counted() -> None:
         await desk.take(*[receipt(retain=False)] * (QUEUE_MESSAGES + 3))
     assert (len(desk.told), desk.counts.strange) == (2 * QUEUE_MESSAGES, 6)
     told = b'{"v": 1, "spread_s": 3}'
-    half = message(TOPICS.spread, told.ljust(QUEUE_BYTES // 2), retain=True)
+    half = message(TOPICS.reconnect_spread, told.ljust(QUEUE_BYTES // 2), retain=True)
     for _ in range(2):  # an empty one has room where one byte has none
-        await desk.take(half, half, message(TOPICS.spread, b" "), message(TOPICS.spread))
+        await desk.take(
+            half, half, message(TOPICS.reconnect_spread, b" "), message(TOPICS.reconnect_spread)
+        )
     assert desk.spread == [3.0, 3.0, 0.0] * 2
     assert desk.counts.strange == 6 + 2

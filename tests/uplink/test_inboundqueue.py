@@ -25,7 +25,7 @@ async def test_what_was_published_before_and_after_comes(
     broker = mosquitto()
     platform, gateway = Caller(), Caller()
     speaker = await platform.open(make_broker(broker.url, "platform"))
-    speaker.publish(1, "down/spread", b"old", TYPE, retain=True)
+    speaker.publish(1, "down/reconnect_spread", b"old", TYPE, retain=True)
     await until(lambda: len(platform.answers) == 1)
     chosen = replace(make_broker(broker.url, "gw"), protocol=protocol)
     link = await gateway.open(chosen, ("down/#",))
@@ -37,7 +37,7 @@ async def test_what_was_published_before_and_after_comes(
     new = protocol == "5"
     kind = TYPE if new else None
     assert gateway.messages == [
-        InboundMessage("down/spread", b"old", kind, True),
+        InboundMessage("down/reconnect_spread", b"old", kind, True),
         InboundMessage("down/receipt", b"new", kind, False),
         # with MQTT 5 a retained command is known as one also when it comes at once
         InboundMessage("down/cmd/x", b"kept", kind, new),

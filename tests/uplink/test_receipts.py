@@ -232,10 +232,10 @@ async def test_the_spread_is_the_platforms(mosquitto: Make, tmp_path: Path) -> N
     broker = mosquitto()
     async with platform(broker) as city, box(tmp_path, broker.url) as gateway:
         payload = json.dumps({"v": 1, "spread_s": 600})
-        await city.client.publish(TOPICS.spread, payload, qos=1, retain=True)
+        await city.client.publish(TOPICS.reconnect_spread, payload, qos=1, retain=True)
         gateway.connect()
         await until(lambda: gateway.sender._brokers.spread_s == 600.0)
-        await city.client.publish(TOPICS.spread, b"", qos=1, retain=True)
+        await city.client.publish(TOPICS.reconnect_spread, b"", qos=1, retain=True)
         await until(lambda: gateway.sender._brokers.spread_s == 0.0)
 
 
@@ -252,7 +252,7 @@ async def test_a_fault_of_ours_in_what_comes_ends_the_sender(
         monkeypatch.setattr(gateway.sender._inbound, "put", broken)
         gateway.connect()
         await until(lambda: gateway.sender.connected)
-        await city.client.publish(TOPICS.spread, b"", qos=1)
+        await city.client.publish(TOPICS.reconnect_spread, b"", qos=1)
         assert gateway.task is not None
         with pytest.raises(RuntimeError, match="a fault of ours"):
             await asyncio.wait_for(asyncio.shield(gateway.task), 60)

@@ -7,7 +7,7 @@ import msgpack
 import pytest
 
 from edge.uplink.wire import WireError, decode, strict
-from edge.uplink.wire.down import MAX_DOWN, decode_spread, parse_ranges
+from edge.uplink.wire.down import MAX_DOWN, decode_reconnect_spread, parse_ranges
 from edge.uplink.wire.down import decode_receipts as receipts
 from edge.uplink.wire.strict import (
     MAX_ARRAY,
@@ -84,9 +84,9 @@ def test_what_comes_down_is_as_long_as_it_may_be_and_no_longer() -> None:
     assert receipts(longest, GW) == []
     with pytest.raises(WireError, match="bytes; "):
         receipts(longest + b" ", GW)
-    assert decode_spread(b'{"v": 1, "spread_s": 3600}') == 3600.0
+    assert decode_reconnect_spread(b'{"v": 1, "spread_s": 3600}') == 3600.0
     with pytest.raises(WireError, match="spread_s"):
-        decode_spread(b'{"v": 1, "spread_s": 3601}')
+        decode_reconnect_spread(b'{"v": 1, "spread_s": 3601}')
 
 
 def ranges(*pairs: list[Any], epoch: Any = 7, stream: Any = "air") -> list[dict[str, Any]]:

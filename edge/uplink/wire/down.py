@@ -100,8 +100,8 @@ def decode_command(verb: str, payload: bytes, gw: str) -> Command:
     raise WireError("a command needs epoch and id")
 
 
-def decode_spread(payload: bytes) -> float:
-    """Seconds of `down/spread`; an empty payload (the retained one was deleted) is 0."""
+def decode_reconnect_spread(payload: bytes) -> float:
+    """Seconds of `down/reconnect_spread`; an empty payload (the retained one was deleted) is 0."""
     if not payload:
         return 0.0
     data = load_json(payload[:MAX_DOWN])

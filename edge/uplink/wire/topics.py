@@ -50,7 +50,7 @@ class Topics:
         self.up = "/".join([*levels, check_identifier(site), check_identifier(gw), "up"])
         self.down = self.up.removesuffix("up") + "down"
         self.receipt = f"{self.down}/receipt"
-        self.spread = f"{self.down}/spread"
+        self.reconnect_spread = f"{self.down}/reconnect_spread"
         self.commands = f"{self.down}/cmd/+"  # a filter
         self.status = f"{self.up}/status"
         self.meta = f"{self.up}/meta"

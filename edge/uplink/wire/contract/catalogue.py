@@ -77,9 +77,8 @@ MESSAGES: Final = (
     DeclaredMessage("resend", "Send again", "down/cmd/resend", (down.Resend,), direction="down"),
     DeclaredMessage("ask_status", "Tell the status", "down/cmd/status", (down.AskStatus,),
              direction="down"),
-    DeclaredMessage("spread", "Spread reconnections", "down/spread", (down.Spread,),
-    direction="down",
-             retained=True),
+    DeclaredMessage("reconnect_spread", "Spread reconnections", "down/reconnect_spread",
+             (down.ReconnectSpread,), direction="down", retained=True),
 )  # fmt: skip
 LAST: Final = ("lane", "loop_card", "bay", "air", "energy")
 """The newest record of a source is retained at `up/last/{source}` as well, as JSON; while bytes are

@@ -51,7 +51,7 @@ class AskStatus(Command, kw_only=True):
     """Publish the retained status anew."""
 
 
-class Spread(WireStruct, kw_only=True):
+class ReconnectSpread(WireStruct, kw_only=True):
     """How long reconnections spread after a loss. Retained; an empty payload takes it back."""
 
     v: Annotated[Literal[1], meaning("Version of the wire format.")]
