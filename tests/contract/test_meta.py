@@ -48,7 +48,7 @@ def test_without_a_word_the_usual_classes_are_told(tmp_path: Path) -> None:
     begin = text.index("classes = [")
     file.write_text(text[:begin] + text[text.index("]", begin) + 1 :], encoding="utf-8")
     classes = street_meta(load_site(file, drivers.catalogue()))["lanes"]["north_1"]["classes"]
-    assert classes[0] == {"name": "bicycle", "to_m": 1.7}
+    assert classes[0] == {"name": "shortest", "to_m": 1.7}
     assert classes[-1] == {"name": "long", "to_m": None}
     assert len(classes) == 6
 

@@ -126,7 +126,7 @@ def test_several_slots_in_one_call_are_judged_one_after_the_other(tmp_path: Path
 
 
 def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
-    slots = hurt("overhang")
+    slots = hurt("splashover")
     whole, first, second = modelled(), modelled(), modelled()
     judged(first, slots[:90])
     saved = msgpack.unpackb(msgpack.packb(first.snapshot()))

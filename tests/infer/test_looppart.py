@@ -126,7 +126,7 @@ def test_each_turn_of_a_call_of_many_slots_is_told_as_it_was(tmp_path: Path) -> 
     slots = ticks(street(0.5), 0.5)
     apart, whole = (LoopPart(LANES, SITES, ModelGuard("loopfault", tmp_path)) for _ in range(2))
     quiet = [None] * int(QUIET_S / 30)
-    script = ["chatter", *quiet, "overhang", *quiet, "breakup", None]
+    script = ["chatter", *quiet, "splashover", *quiet, "breakup", None]
     slots = slots[: len(script)]
     for part in (apart, whole):
         part.loops._rules[HURT] = Scripted(*script)  # type: ignore[assignment]
@@ -136,14 +136,14 @@ def test_each_turn_of_a_call_of_many_slots_is_told_as_it_was(tmp_path: Path) -> 
     notes, rest = whole.step(slots[-1][0].to_ns, [t for s in slots[1:] for t in s], ())
     turns = [(e.body["state"], e.body["fault"]) for e in told if e.source == "m_0"]
     assert turns == [
-        ("on", "chatter"), ("off", "chatter"), ("on", "overhang"), ("off", "overhang"),
+        ("on", "chatter"), ("off", "chatter"), ("on", "splashover"), ("off", "splashover"),
         ("on", "breakup"),
     ]  # fmt: skip
     assert [(e.body["state"], e.body["fault"]) for e in first + rest] == turns
     assert notes["m_0"]["lead"]["fault"] == "breakup"
     # each of them was up at some time of this window, the first one from before it
     doubts = {each.fault for each in whole.doubts if (each.lane, each.part) == HURT}
-    assert doubts == {"chatter", "overhang", "breakup"}
+    assert doubts == {"chatter", "splashover", "breakup"}
 
 
 def _verdict(turn: FlagTurn | None, fault: str | None) -> LoopVerdict:

@@ -147,7 +147,7 @@ def test_undercount_misses_the_share_that_it_says() -> None:
         assert missed == pytest.approx(fault.severity, abs=3 / np.sqrt(len(before)))
 
 
-@pytest.mark.parametrize(("kind", "late_s"), [("crosstalk", 0.031), ("overhang", 0.5)])
+@pytest.mark.parametrize(("kind", "late_s"), [("crosstalk", 0.031), ("splashover", 0.5)])
 def test_ghosts_come_with_the_vehicles_of_the_next_lane(kind: FaultKind, late_s: float) -> None:
     for fault, before, after, _ in examples(kind):
         loop = next(p for p in DAY.loops if (p.lane, p.part) == (fault.lane, fault.part))
@@ -184,4 +184,4 @@ def test_swapped_wires_exchange_lead_and_trail() -> None:
 
 def test_a_loop_without_a_neighbour_or_a_pair_gets_no_fault_that_needs_one() -> None:
     alone = SimStreet("a", "arterial", "train", 1, 24.0, (), DAY.loops[:1], DAY.stays[:1])
-    assert inject_faults(alone, 1, 1.0, ["crosstalk", "overhang", "mismatch", "swapped"])[1] == ()
+    assert inject_faults(alone, 1, 1.0, ["crosstalk", "splashover", "mismatch", "swapped"])[1] == ()

@@ -32,12 +32,12 @@ def test_a_limit_belongs_to_the_class_below_it() -> None:
     assert count_by_class(
         LENGTH_CLASSES, [170, 171, 198, 199, 655, 656, 1000, 1494, 1495, 9999]
     ) == {
-        "bicycle": 1,
-        "bus_length": 1,
         "long": 2,
         "medium": 2,
-        "motorcycle": 2,
+        "medium_long": 1,
         "short": 2,
+        "shortest": 1,
+        "very_short": 2,
     }
     assert count_by_class((("all", 1),), [50, 5000]) == {"all": 2}
 
@@ -48,7 +48,7 @@ def test_a_pair_tells_classes_by_length() -> None:
         *car("north_1", 20, 30, 1.9), *car("north_1", 25, 50),
     )  # fmt: skip
     told = body(made.close(MINUTE), "north_1")
-    assert told["classes"] == {"bus_length": 1, "long": 1, "motorcycle": 1, "short": 2}
+    assert told["classes"] == {"long": 1, "medium_long": 1, "short": 2, "very_short": 1}
     own = replace(PAIR, classes=(("small", 500), ("big", 501)))
     told = body(north(*car("north_1", 5, 50), *car("north_1", 10, 50, 9), setup=own).close(MINUTE),
                 "north_1")  # fmt: skip

@@ -204,12 +204,12 @@ class Lane(Struct, frozen=True, kw_only=True):
             tuple[Class, ...],
             Meta(
                 extra={
-                    "form": 'a list of tables such as { name = "car", to_m = 6.0 }, the shortest '
+                    "form": 'a list of tables such as { name = "short", to_m = 6.0 }, the shortest '
                     "first"
                 },
                 description="Classes by length, for a pair of loops; up to eight. Loops do not see "
-                "axles: these are no classes of TLS or FHWA. Without them: bicycle, motorcycle, "
-                "short, medium, bus_length, long.",
+                "axles: these are no classes of TLS or FHWA. Without them: shortest, very_short, "
+                "short, medium, medium_long, long.",
             ),
         ]
         | None

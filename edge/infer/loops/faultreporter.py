@@ -35,7 +35,7 @@ FAULT_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "counts fewer vehicles than pass around it: it looks like too little sensitivity",
         "raise the card's sensitivity and look whether vehicles miss the loop",
     ),
-    "overhang": (
+    "splashover": (
         "also counts vehicles of {beside}: it looks as if it reaches into that lane",
         "lower the card's sensitivity, and look where the loop lies",
     ),

@@ -16,7 +16,7 @@ LEARNED_FAULTS: Final = (
     "breakup",
     "crosstalk",
     "undercount",
-    "overhang",
+    "splashover",
     "mismatch",
     "swapped",
 )

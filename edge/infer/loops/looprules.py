@@ -121,7 +121,7 @@ class LoopRule:
             and get("midst_mid") > AMID_SHARE
             and get("midst_slow") > AMID_SHARE
         ):
-            return "overhang" if get("midst_short_slow") > SHORTER else None
+            return "splashover" if get("midst_short_slow") > SHORTER else None
         if self._misses(get):
             return "undercount"
         if (

@@ -2,11 +2,11 @@
 
 Source of the limits: FHWA's length-based schemes (Weinblatt, Minge, Petersen, TRR 2339; pooled fund
 TPF-5(192)) have motorcycle, short, medium and long, commonly with 6.5, 21.5 and 49 feet. Ours are
-the limit within what is shorter than a motorcycle, and the part of medium that is as long as a bus
-of one body. So `bicycle` and `motorcycle` together are FHWA's motorcycle, `medium` and `bus_length`
-its medium. A name says a length and nothing else: a lorry of twelve metres has the length of a bus,
-a motorcycle of more than 6.5 feet is short. These are neither the classes of TLS 2012 (8+1), which
-need a signature, nor the thirteen of FHWA, which need axles.
+the limit within FHWA's motorcycle, and the one within its medium, from which on vehicles are as
+long as a bus of one body. So `shortest` and `very_short` together are FHWA's motorcycle, `medium`
+and `medium_long` its medium. A name says a length and no kind of vehicle: a lorry of twelve metres
+is as long as a bus, and most motorcycles have more than 6.5 feet. These are neither the classes of
+TLS 2012 (8+1), which need a signature, nor the thirteen of FHWA, which need axles.
 """
 
 from bisect import bisect_left
@@ -18,11 +18,11 @@ Classes = tuple[tuple[str, int], ...]
 """(name, upper limit in cm), rising. The last one is open: its limit is not looked at."""
 
 LENGTH_CLASSES: Final[Classes] = (
-    ("bicycle", 170),
-    ("motorcycle", 198),  # 6.5 ft
+    ("shortest", 170),
+    ("very_short", 198),  # 6.5 ft
     ("short", 655),  # 21.5 ft
     ("medium", 1000),
-    ("bus_length", 1494),  # 49 ft
+    ("medium_long", 1494),  # 49 ft
     ("long", 3000),
 )
 

@@ -13,7 +13,7 @@ from edge.process import qualitycounts
 OK: Final = "ok"
 PAIR_STATES: Final = ("swapped", "mismatch")
 """The two loops do not fit each other: either counts each vehicle, and together they tell none."""
-UNCERTAIN_STATES: Final = ("overhang", "crosstalk", "undercount", "breakup")
+UNCERTAIN_STATES: Final = ("splashover", "crosstalk", "undercount", "breakup")
 """What such a loop counts is a number, and not the right one."""
 STATE_QUALITIES: Final[Mapping[str, str]] = {
     "no_activity": qualitycounts.BAD_LOOP,

@@ -22,7 +22,7 @@ FaultKind = Literal[
     "breakup",
     "crosstalk",
     "undercount",
-    "overhang",
+    "splashover",
     "mismatch",
     "swapped",
 ]
@@ -37,8 +37,8 @@ class LoopFault:
     """What is wrong with one loop, and when.
 
     `severity` is: of chatter ghosts a minute, of breakup the share of long vehicles, of crosstalk
-    and overhang the share of the neighbour's vehicles, of undercount the share missed, of mismatch
-    the change of the usual on-time (-0.5 to 0.5); of the others 1.
+    and splashover the share of the neighbour's vehicles, of undercount the share missed, of
+    mismatch the change of the usual on-time (-0.5 to 0.5); of the others 1.
     """
 
     lane: str
@@ -100,7 +100,7 @@ def _possible(
 ) -> set[FaultKind]:
     able: set[FaultKind] = {"stuck_on", "stuck_off", "chatter", "breakup", "undercount"}
     if neighbours(street, loop):
-        able |= {"crosstalk", "overhang"}
+        able |= {"crosstalk", "splashover"}
     other = at.get((loop.lane, "trail" if loop.part == "lead" else "lead"))
     if other is not None and other not in taken:
         able |= {"mismatch", "swapped"}
@@ -145,7 +145,7 @@ def _injure(
 ) -> tuple[LoopFault, Floats]:
     loop = street.loops[i]
     before, inside, after = _split_stays(stays, *when)
-    if kind in ("crosstalk", "overhang"):
+    if kind in ("crosstalk", "splashover"):
         beside = neighbours(street, loop)
         _, source, _ = _split_stays(street.stays[beside[int(random.integers(len(beside)))]], *when)
         ghosts = crosstalk if kind == "crosstalk" else splashover

@@ -52,7 +52,7 @@ Yes = Annotated[bool, Meta(extra_json_schema={"const": True})]
 OnOff = Literal["on", "off"]
 LoopPart = Literal["lead", "trail"]
 LoopFault = Literal[
-    "stuck_on", "stuck_off", "chatter", "breakup", "crosstalk", "undercount", "overhang",
+    "stuck_on", "stuck_off", "chatter", "breakup", "crosstalk", "undercount", "splashover",
     "mismatch", "swapped", "never_active", "inverted",
 ]  # fmt: skip
 """What a model, or its rule, finds wrong with a loop."""

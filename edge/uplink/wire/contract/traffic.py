@@ -30,11 +30,11 @@ from edge.uplink.wire.contract.terms import (
 
 LaneHealth = Literal[
     "ok",
-    "trail_overhang", "trail_crosstalk", "trail_undercount", "trail_breakup",
+    "trail_splashover", "trail_crosstalk", "trail_undercount", "trail_breakup",
     "trail_no_activity", "trail_unobserved", "trail_stuck_off", "trail_never_active",
     "trail_inverted", "trail_chatter", "trail_stuck_on",
     "swapped", "mismatch",
-    "overhang", "crosstalk", "undercount", "breakup",
+    "splashover", "crosstalk", "undercount", "breakup",
     "no_activity", "unobserved", "stuck_off", "never_active", "inverted", "chatter", "stuck_on",
 ]  # fmt: skip
 """The worst last. `trail_`: the lead loop is sound, and its trail loop is not."""
@@ -117,7 +117,7 @@ class Lane(Summary, kw_only=True):
         meaning(
             "State of the loops; the worst in the window: the lead loop's, and where that is sound"
             " the trail loop's, with `trail_` before it unless it speaks of the pair. NTCIP 1209:"
-            " sampleZoneStatus (stuck_on is maxPresence; chatter, breakup, crosstalk and overhang"
+            " sampleZoneStatus (stuck_on is maxPresence; chatter, breakup, crosstalk and splashover"
             " erraticCounts; no_activity, stuck_off and never_active noActivity; all of `trail_`,"
             " mismatch and swapped pairedZoneFault)."
         ),
