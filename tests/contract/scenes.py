@@ -78,7 +78,7 @@ def sent(drafts: Iterable[Draft], encoding: Encoding) -> Iterator[ArrivedMessage
 
 
 def again(records: Iterable[Record], encoding: Encoding) -> Iterator[ArrivedMessage]:
-    """Of a backlog: late, sent before, of a boot that never knew the time."""
+    """Of a backlog, sent before, of a boot that never knew the time."""
     for record in records:
         begin = WALL_NS + record.from_ns
         times = Envelope(begin, WALL_NS + record.to_ns, "none", True, True, (begin, None))

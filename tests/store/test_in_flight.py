@@ -72,7 +72,7 @@ def test_in_memory_they_stay_longest_too() -> None:
     assert 6 not in memory.rows
 
 
-def test_what_was_sent_and_is_not_remembered_by_itself_says_again(
+def test_what_was_sent_and_is_not_remembered_by_itself_says_redelivered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deliveryjournal, "OPEN_LIMIT", 40)

@@ -356,7 +356,7 @@ def test_without_a_broker_it_goes_on_and_everything_arrives_later(scenes: Scenes
     assert sum(r["volume"] or 0 for r in lanes) == closed.passed > 5
 
 
-def test_what_comes_from_the_backlog_is_marked_late(scenes: Scenes) -> None:
+def test_what_comes_from_the_backlog_is_marked_backfilled(scenes: Scenes) -> None:
     """What has waited for ten seconds is not live any more."""
     closed = scenes.closed
     found = once(closed.found, "traffic") + once(closed.found, "event")
