@@ -2,10 +2,12 @@
 
 Source: IEC 62056-53 and -62 (DLMS UA Green Book and Blue Book); PyPI dlms-cosem 25.1.0.
 
-That library is imported by who needs it only. Three things it is not asked for, each for a
-reason: its connections log every frame on standard output, through structlog; its parser of data
-never ends on an array that says it has 2**32 items, and takes torn numbers for whole ones; it
-prints what it does not like in the user information of an AARE, which says nothing needed here.
+That library is under the Business Source License 1.1: whoever has such a meter installs it by
+hand, and nothing that we give away has it. It is imported by who needs it only. Three things it is
+not asked for, each for a reason: its connections log every frame on standard output, through
+structlog; its parser of data never ends on an array that says it has 2**32 items, and takes torn
+numbers for whole ones; it prints what it does not like in the user information of an AARE, which
+says nothing needed here.
 """
 
 import struct
@@ -21,7 +23,11 @@ from typing import Any, Final, NamedTuple
 from drivers.chips._obis import Obis
 from edge.core import ConfigError, DataError, Reason
 
-MISSING: Final = "the DLMS/COSEM library is not installed: pip install 'dlms-cosem>=25.1'"
+MISSING: Final = (
+    "DLMS needs the package dlms-cosem, which is no part of Kerbstone: version 25.1 is under the"
+    " Business Source License 1.1, which is no open-source licence. If its terms allow your use:"
+    " pip install 'dlms-cosem>=25.1'"
+)
 ASK, TELL = b"\xe6\xe6\x00", b"\xe6\xe7\x00"  # LLC: a command, a response
 AARE, GET, GOT, USER_INFORMATION = 0x61, 0xC0, 0xC4, 0xBE
 REFUSED, EXCEPTION = 0x0E, 0xD8  # confirmed service error, exception response

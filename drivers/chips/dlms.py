@@ -4,6 +4,9 @@ Source: IEC 62056-46, -53, -61, -62 (DLMS UA Green Book and Blue Book); PyPI dlm
 From general knowledge only: which of the two serial numbers a maker fills in, and that the error
 register 0-0:97.97.0 is zero on a meter that is well.
 
+Needs the Python package dlms-cosem, which is under the Business Source License 1.1, and so neither
+in our package nor in the image: read its terms, then install it by hand (deploy/README.md).
+
 Logical names, client with or without a password (low-level security); meters that encrypt are
 refused by name. The sign-on of optical mode E is not done: a meter on an optical head must be set
 to begin with HDLC. 9600 8N1 is usual, some meters have 2400 or 19200.

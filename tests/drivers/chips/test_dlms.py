@@ -338,9 +338,11 @@ async def test_answers_without_end_come_to_an_end(monkeypatch: pytest.MonkeyPatc
         await Dlms(line).read()
 
 
-def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_library_it_says_what_to_install_under_which_licence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(cosem, "find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match="pip install"):
+    with pytest.raises(ConfigError, match=r"Business Source License 1\.1.*pip install 'dlms-cosem"):
         Dlms(Wired())
     for wrong in ("ä", "x" * 65):
         monkeypatch.undo()
