@@ -31,7 +31,7 @@ help:
 	@echo "make fuzz          a million injured frames for each decoder; FRAMES=, GUIDED=, DECODER="
 	@echo "make mutants       wrong changes of the code that keeps and proves records; SEED=1, COUNT=300"
 	@echo "make kernel-test   the buses and drivers on a real kernel, in QEMU; makes its guest once"
-	@echo "make check         format, lint, types, imports, generated documents"
+	@echo "make check         format, lint, types, imports, generated documents, licences"
 	@echo "make bench         ratios against peers, measured here"
 	@echo "make docs          write the documents that are made from code"
 	@echo "make site          a site of all pages in build/site, with a search; every link and anchor checked"
@@ -105,6 +105,7 @@ check: venv
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 	PYTHONPATH=. $(PY) docs/generate.py --check
+	$(PY) -m deploy.package.licences
 
 # FRAMES: so many for each decoder; GUIDED: so many runs each of atheris, where it has a wheel
 GUIDED ?= 100000

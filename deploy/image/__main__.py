@@ -43,6 +43,9 @@ def build(args: argparse.Namespace) -> int:
     host.say("\n".join([*found, f"scan: {len(found)} findings"]))
     if found:
         return 1
+    if deb:
+        # of what is installed: the package may be an older one, or somebody else's
+        package("licences", "--root", str(tree))
     with host.step("partitions"):
         parts = partitions(work, tree, boot, data, epoch)
         disk.join(parts, image)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from deploy.package import fetch, lock, project, slot, sums, tar
+from deploy.package import fetch, licences, lock, project, slot, sums, tar
 from deploy.package.errors import ended
 from deploy.package.target import GLIBC, Target
 
@@ -43,9 +43,10 @@ def content(
     for target in targets:
         pins = lock.pins(options.lock, target)
         wheels = fetch.wheels(pins, target, options.wheels)
+        tools = fetch.wheels(lock.pins(PIP, target), target, options.wheels)
+        licences.require(licences.of_wheels((own, *wheels.values(), *tools.values())))
         text = lock.written([*narrowed(pins, wheels), ours])
         files[f"locks/{target.dotted}.txt"] = text.encode()
-        tools = fetch.wheels(lock.pins(PIP, target), target, options.wheels)
         files |= {f"wheels/{path.name}": path for path in (*wheels.values(), *tools.values())}
     pythons = [target.dotted for target in targets]
     files["install.sh"] = script(version, targets[0].machine, pythons).encode()

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from deploy.package import compiled, fetch, lock, project, wheel
+from deploy.package import compiled, fetch, licences, lock, project, wheel
 from deploy.package.errors import BuildError, ended, say
 from deploy.package.target import DEBIAN, GLIBC, Target
 
@@ -139,6 +139,7 @@ def made(options: argparse.Namespace, stage: Path, moment: int) -> tuple[Path, l
     """The slot of this checkout below `stage`, and its wheels."""
     target = aimed(options.arch)
     wheels = collected(options, target, moment)
+    licences.require(licences.of_wheels(wheels))
     say(f"unpacking {len(wheels)} wheels")
     place = build(stage, project.version(), target, wheels, not options.no_bytecode)
     settled(stage, moment)
