@@ -18,7 +18,7 @@ What a gateway says and what it listens to. This folder is made from the code (`
 
 - [asyncapi.json](asyncapi.json): topics, operations and messages, AsyncAPI 3.0.
 - [schemas/](schemas/): a JSON Schema (draft 2020-12) per message, with examples that running code has sent. `x-unit` is the unit of a value.
-- [released/](released/): the schemas that the former release has promised; a test compares.
+- `released/`, once a version is made: the schemas that it promises, sealed by `make release`; a test compares. Until then nothing is promised, and `make check` only says what has changed since the last commit.
 
 Rules: adding a field is free, so ignore what you do not know. A field that goes, another type, unit or topic, a wider range, a value that is null or left out where it was not: only with a new `v`.
 Lists of words are closed (reasons, conditions, states): one more is a new `v`, too. What grows freely are kinds of events (an unknown kind has the header, `text` and no more that is promised), quantities, units, and the lists that a table ends with *and more to come* (`x-grows` in a schema): show a word that you do not know, and do not refuse it.

@@ -1,7 +1,8 @@
 """Write the documents that are made from code; with --check say which of them are stale.
 
-Run by `make docs` and `make check`, from the repository's root. With --release the schemas of the
-wire are sealed as what this release promises, too.
+Run by `make docs` and `make check`, from the repository's root. With --release (`make release`) the
+schemas of the wire are sealed as what this release promises, too. While no version has promised
+anything, what would break those who follow the last commit is printed, and fails nothing.
 """
 
 import sys
@@ -40,6 +41,8 @@ def main(arguments: list[str]) -> int:
         if not check:
             path.unlink()
             print(f"{stale[-1]}: removed")
+    for each in promise.changed():
+        print(f"the contract has changed since the last commit: {each}")
     if stale and check:
         print(f"stale: {', '.join(stale)}; run `make docs`")
         return 1

@@ -3,10 +3,16 @@
     python docs/generate.py            writes them, with everything else that is generated
     python docs/generate.py --release  seals the schemas as what this release has promised
 
+`make release` calls the latter. Until a version is made nothing is promised: what changes is then
+compared with the last commit, and told.
+
 Examples were captured from running code (`python -m tests.contract.capture`).
 """
 
+import io
 import json
+import subprocess
+import tarfile
 import tomllib
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -29,6 +35,7 @@ ROOT: Final = Path(__file__).parents[1]
 HERE: Final = ROOT / "docs/contract"
 EXAMPLES: Final = HERE / "examples"
 RELEASED: Final = HERE / "released" / f"v{VERSION}"
+MARK: Final = "RELEASE"
 DRAFT_FORMAT: Final = "application/schema+json;version=draft-2020-12"
 BINDING: Final = "0.2.0"
 ABOUT: Final = (
@@ -211,35 +218,66 @@ def release() -> str:
     return str(project["project"]["version"])
 
 
+def released_by() -> str | None:
+    """The version that has sealed what is promised under this `v`; None: nothing is yet."""
+    mark = RELEASED / MARK
+    return mark.read_text(encoding="utf-8").strip() if mark.exists() else None
+
+
 def released() -> Mapping[str, Schema]:
-    """What the former release has promised, by message; empty for a new `v`."""
+    """What the former release has promised, by message; empty while none is made under this `v`."""
     files = sorted(RELEASED.glob("*.json"))
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
 
 
+def committed(root: Path = ROOT) -> Mapping[str, Schema]:
+    """What the last commit has declared, by message; empty where git does not know."""
+    command = ["git", "-C", str(root), "archive", "HEAD", "docs/contract/schemas"]
+    try:
+        told = subprocess.run(command, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    found = {}
+    with tarfile.open(fileobj=io.BytesIO(told)) as archive:
+        for member in archive:
+            if (file := archive.extractfile(member)) and member.name.endswith(".json"):
+                found[Path(member.name).stem] = json.loads(file.read())
+    return found
+
+
+def changed() -> list[str]:
+    """Of what nobody was promised yet: what breaks those who followed the last commit."""
+    return [] if released() else breaks(committed())
+
+
 def broken() -> list[str]:
     """What of the present declarations breaks what was released under the same `v`."""
+    return breaks(released())
+
+
+def breaks(former: Mapping[str, Schema]) -> list[str]:
+    """What of the present declarations breaks those who rely on former ones."""
     found = []
-    for name, old in released().items():
+    for name, old in former.items():
         if name not in BY_NAME:
             found.append(f"{name}: the message is gone")
         else:
-            breaks = breaking.breaking(old, schema_of(BY_NAME[name]))
-            found += [f"{name}: {each}" for each in breaks]
+            found += [
+                f"{name}: {each}" for each in breaking.breaking(old, schema_of(BY_NAME[name]))
+            ]
     return found
 
 
 def seal() -> list[str]:
     """Write the present schemas as released. Refuses breaks of another release; gives them."""
-    mark = RELEASED / "RELEASE"
-    breaks = broken()
-    if breaks and mark.exists() and mark.read_text(encoding="utf-8").strip() != release():
-        return breaks
+    found = broken()
+    if found and released_by() not in (None, release()):
+        return found
     RELEASED.mkdir(parents=True, exist_ok=True)
     for path in RELEASED.glob("*.json"):
         path.unlink()
     for message in MESSAGES:
         text = dumped(schema_of(message))
         (RELEASED / f"{message.name}.json").write_text(text, encoding="utf-8")
-    mark.write_text(f"{release()}\n", encoding="utf-8")
+    (RELEASED / MARK).write_text(f"{release()}\n", encoding="utf-8")
     return []

@@ -1,13 +1,16 @@
 """What was released under a `v` is not broken under the same; and the comparator finds breaks."""
 
 import copy
+import re
+import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from docs import promise
+from docs import generate, promise
 from docs.breaking import breaking
 from edge.uplink.wire.contract import BY_NAME, MESSAGES, VERSION, schema_of
 
@@ -18,8 +21,14 @@ def test_nothing_that_was_released_is_broken() -> None:
     assert promise.broken() == [], "a break needs a new `v`: VERSION in contract/schemas.py"
 
 
-def test_the_former_release_is_there_to_compare_with() -> None:
-    assert VERSION > 1 or promise.released(), "python docs/generate.py --release"
+def test_what_is_sealed_was_sealed_by_a_version_that_is_made() -> None:
+    by, news = promise.released_by(), (promise.ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert (by is None) is not bool(promise.released())
+    if by is None:
+        made = re.findall(r"^## [0-9]+\.[0-9]+\.[0-9]+ ", news, re.MULTILINE)
+        assert VERSION > 1 or not made, "make release seals what a version promises"
+    else:
+        assert f"\n## {by} (" in news, "`make release` seals, and nothing else does"
 
 
 @pytest.mark.parametrize("name", [each.name for each in MESSAGES])
@@ -160,7 +169,9 @@ def test_a_release_seals_and_the_next_cannot_break_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(promise, "RELEASED", tmp_path / "v1")
+    assert promise.released_by() is None
     assert promise.seal() == []
+    assert promise.released_by() == promise.release()
     assert promise.broken() == []
     file = tmp_path / "v1" / "lane.json"
     other = file.read_text(encoding="utf-8").replace('"volume"', '"flow"')
@@ -172,3 +183,48 @@ def test_a_release_seals_and_the_next_cannot_break_it(
     (tmp_path / "v1" / "RELEASE").write_text("0.0.9\n")
     assert promise.seal() == ["lane: flow: the field is gone"]
     assert promise.broken() == ["lane: flow: the field is gone"], "nothing was written"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """The present schemas, committed."""
+    folder = tmp_path / "docs/contract/schemas"
+    folder.mkdir(parents=True)
+    for message in MESSAGES:
+        (folder / f"{message.name}.json").write_text(promise.dumped(schema_of(message)))
+    git(tmp_path, "init", "-q")
+    commit(tmp_path)
+    return tmp_path
+
+
+def git(place: Path, *words: str) -> None:
+    subprocess.run(["git", "-C", place, *words], check=True, capture_output=True)
+
+
+def commit(place: Path) -> None:
+    git(place, "add", "-A")
+    git(place, "-c", "user.name=a", "-c", "user.email=a@b.example", "commit", "-qm", "x")
+
+
+def test_before_a_release_changes_are_told_by_the_last_commit_and_fail_nothing(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(promise, "RELEASED", repository / "released/v1")
+    assert set(promise.committed(repository)) == set(BY_NAME)
+    monkeypatch.setattr(promise, "committed", partial(promise.committed, repository))
+    assert promise.changed() == []
+    file = repository / "docs/contract/schemas/lane.json"
+    file.write_text(file.read_text().replace('"volume"', '"flow"'))
+    assert promise.changed() == [], "not committed"
+    commit(repository)
+    monkeypatch.setattr(generate, "DOCUMENTS", {})
+    monkeypatch.setattr(generate, "OURS", ())
+    assert generate.main(["--check"]) == 0
+    told = capsys.readouterr().out
+    assert told == "the contract has changed since the last commit: lane: flow: the field is gone\n"
+    assert promise.seal() == []
+    assert promise.changed() == [], "from then on it is what was sealed that counts"
+
+
+def test_without_git_there_is_nothing_to_compare_with(tmp_path: Path) -> None:
+    assert promise.committed(tmp_path) == {}
