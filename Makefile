@@ -16,7 +16,7 @@ SHOW = $(PY) -m pytest -p tests.mustrun
 ALONE = tests/system/test_overload.py
 
 .PHONY: help demo test scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval lock \
-    wheel deb bundle sbom sums deb-test image image-test cluster-test broker clean
+    wheel deb bundle sbom sums release deb-test image image-test cluster-test broker clean
 
 help:
 	@echo "make demo          a simulated intersection; SECONDS=60 ends it by itself"
@@ -40,6 +40,7 @@ help:
 	@echo "make lock          resolve requirements/*.txt again; UPGRADE=1 for newer versions"
 	@echo "make wheel         dist/kerbstone-*.whl"
 	@echo "make deb           dist/kerbstone_*_arm64.deb; ARCH=amd64. make bundle, sbom, sums: deploy/package"
+	@echo "make release       checks, seals the contract, builds all of these, tags; VERSION=1.2.3"
 	@echo "make deb-test      install, upgrade and purge it in a Debian of its own; root; DEB=FILE"
 	@echo "make image         dist/kerbstone-*-arm64.img.xz, a card for a Raspberry Pi; root"
 	@echo "make image-test    boot it in QEMU: claim, enrolment, a record at the city's broker"
@@ -154,6 +155,10 @@ wheel: venv
 
 deb bundle sbom sums: venv
 	$(PY) -m deploy.package.$@ $(if $(filter-out sums,$@),$(if $(ARCH),--arch $(ARCH)))
+
+# refuses what is not ready, and says why; the tag comes last
+release: venv
+	$(PY) -m deploy.release $(VERSION)
 
 # as root, with mmdebstrap; on a desk after `make deb ARCH=amd64`
 deb-test: venv

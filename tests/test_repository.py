@@ -95,7 +95,7 @@ def test_what_a_project_has(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["demo", "test", "check", "bench", "docs", "site", "lock", "wheel"]
+    "target", ["demo", "test", "check", "bench", "docs", "site", "lock", "wheel", "release"]
 )
 def test_make_knows_what_the_documents_name(target: str) -> None:
     if shutil.which("make") is None:
