@@ -34,7 +34,7 @@ class Ingest:
         self._faults: dict[str, Fault] = {}  # of what was told in this process
         self.voices: dict[str, ConditionThrottle] = {}  # what each device has said of itself
         self.others: dict[str, bool] = {}  # devices that were swapped; whether a window ended since
-        self.unclaimed = 0
+        self.unmatched_edges = 0
         self.heard = False  # something has come in
         self.wake = asyncio.Event()  # something cannot wait for the next tick
         self.starting: OpeningLines | None = None  # lines that are not open yet
@@ -47,7 +47,7 @@ class Ingest:
         for edge in batch:
             contact = self._wiring.contact(edge)
             if contact is None:
-                self.unclaimed += 1
+                self.unmatched_edges += 1
                 self.once("unclaimed", UNMATCHED_INPUT_TEXT)
             else:
                 contacts.append(contact)

@@ -36,7 +36,7 @@ class RescueSource(Protocol):
     damaged: int
     found: int
     expected: int | None
-    dead: int
+    dead_letters: int
     trouble: str | None
     version: int | None
 
@@ -51,7 +51,7 @@ class CommitLogSource:
 
     def __init__(self, path: Path) -> None:
         self.trouble: str | None = None
-        self.damaged = self.read = self.found = self.dead = 0
+        self.damaged = self.read = self.found = self.dead_letters = 0
         self.expected: int | None = None
         self.version: int | None = None
         left = commitlog.read_log(path, MemoryOutbox(NO_LIMIT))

@@ -83,7 +83,7 @@ def status_for_people(daemon: "Daemon", outbox: Mapping[str, Any] | None) -> dic
             "queue_bytes": outbox["size"],
             "queue_age_s": outbox["age_s"],
             "dropped": outbox["dropped"],
-            "dead": outbox["dead"],
+            "dead_letters": outbox["dead_letters"],
             "quarantined": outbox["quarantined"],
         }
         health |= {key: value for key, value in fresh.items() if value is not None}
@@ -196,8 +196,8 @@ def gateway_status(daemon: "Daemon") -> dict[str, Any]:
             for device in poller.devices.values()
         },
         "dropped": daemon.buses.dropped,
-        "unclaimed_edges": daemon.intake.unclaimed,
-        "strangers": daemon.pipeline.engine.strangers,
+        "unmatched_edges": daemon.intake.unmatched_edges,
+        "unmatched_inputs": daemon.pipeline.engine.unmatched_inputs,
         "stage_overflow": daemon.stage.overflow,
         "models": daemon.pipeline.judge.status(),
         "thrift": daemon.sparing.now.as_map(),

@@ -210,7 +210,7 @@ class WindowCommitter:
         found = recover(
             self._pipeline, before, self._epoch.boot, segments, now.mono_ns, self._windows.end_ns,
             self._epoch.succeeds, self._writer.opened.damage is not None, self._fits,
-            unread=self._writer.opened.ram is not None, past=past,
+            unread=self._writer.opened.in_memory is not None, past=past,
         )  # fmt: skip
         attempts.ended()
         found.drafts = self._intake.with_health(found.drafts)

@@ -197,7 +197,7 @@ def _verdict(
     counts: dict[str, Any] = {
         "owner": owner, "version": found.version, "read": found.read,
         "found_on_pages": found.found, "damaged": found.damaged, "missing": missing,
-        "dead": found.dead, "trouble": found.trouble,
+        "dead_letters": found.dead_letters, "trouble": found.trouble,
     }  # fmt: skip
     lines = [f"{args.file}: records of {owner}", *_found_lines(found, missing)]
     finding = bool(found.damaged or missing or found.trouble)
@@ -212,12 +212,12 @@ def _verdict(
     if sent is not None:
         refused = dict(sent.refused)
         counts |= {"sent": sent.sent, "confirmed": sent.confirmed, "refused": refused,
-                   "unconfirmed": sent.unanswered}  # fmt: skip
+                   "unconfirmed": sent.unacknowledged}  # fmt: skip
         lines.append(f"{sent.sent} records sent, {sent.confirmed} confirmed")
         lines += [f"{n} not taken: {why}" for why, n in refused.items()]
-        if sent.unanswered:
+        if sent.unacknowledged:
             lines.append(
-                f"{sent.unanswered} not confirmed: run it again; what is stored is stored once"
+                f"{sent.unacknowledged} not confirmed: run it again; what is stored is stored once"
             )
         finding = finding or bool(refused) or sent.confirmed < whole
     _print_result(args, counts, lines)
@@ -234,8 +234,9 @@ def _found_lines(found: RescueSource, missing: int) -> Iterator[str]:
         yield f"{found.damaged} records are damaged, and cannot be read"
     if missing:
         yield f"{missing} more were there by its own count, and cannot be found"
-    if found.dead:
-        yield f"{found.dead} dead letters, refused and declared lost before, stay where they are"
+    if found.dead_letters:
+        count = found.dead_letters
+        yield f"{count} dead letters, refused and declared lost before, stay where they are"
 
 
 def _print_result(args: argparse.Namespace, counts: dict[str, Any], lines: list[str]) -> None:

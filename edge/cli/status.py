@@ -71,8 +71,8 @@ def _status_without_site(file: Path) -> dict[str, Any] | None:
 def _print_status(args: argparse.Namespace, status: Mapping[str, Any]) -> int:
     found = find_issues(status)
     if args.json:
-        issues = [dataclasses.asdict(matter) for matter in found]
-        echo_json({**status, "ok": not found, "matters": issues})
+        issues = [dataclasses.asdict(issue) for issue in found]
+        echo_json({**status, "ok": not found, "issues": issues})
     else:
         echo(*status_page(status, found), fold=False)
     return 1 if found else 0

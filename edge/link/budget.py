@@ -17,7 +17,7 @@ LEVEL_AT_PERCENT: Final = ((95, 2), (80, 1))  # percent -> level
 LEVEL_TEXTS: Final = (
     "within the budget",
     "80 % of the month's bytes are used: messages wait longer and go together",
-    "95 % of the month's bytes are used: readings are thinned",
+    "95 % of the month's bytes are used: readings are downsampled",
 )
 
 
@@ -85,7 +85,7 @@ def month_used(months: Sequence[Month]) -> int:
 
 
 def saver_level(used: int, budget: int) -> int:
-    """0 as usual, 1 batch longer, 2 thin. A budget of 0 is none."""
+    """0 as usual, 1 batch longer, 2 downsample. A budget of 0 is none."""
     if budget <= 0:
         return 0
     return next((level for percent, level in LEVEL_AT_PERCENT if used * 100 >= budget * percent), 0)

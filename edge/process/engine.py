@@ -36,7 +36,7 @@ class Engine:
 
     def __init__(self, setup: EngineSetup) -> None:
         self.setup = setup
-        self.strangers = 0  # contacts and sweeps that belong to nobody here
+        self.unmatched_inputs = 0  # contacts and sweeps that belong to nobody here
         self.dropped: tuple[str, ...] = ()  # sources of the last restore that fit nobody here
         self.fresh: tuple[str, ...] = ()  # sources that it did not know, or as something else
         self.ticks: tuple[LoopTick, ...] = ()  # of the slots that ended with the last close
@@ -77,7 +77,7 @@ class Engine:
             box = boxes.get(contact.source)
             if box is None:
                 if contact.source not in self.plain:
-                    self.strangers += 1
+                    self.unmatched_inputs += 1
                 elif (draft := self.plain.take(contact)) is not None:
                     urgent.append(draft)
                 continue
@@ -93,7 +93,7 @@ class Engine:
         for sweep in batch:
             device = self._sources.devices.get(sweep.source)
             if device is None or not device.fits(sweep):
-                self.strangers += 1
+                self.unmatched_inputs += 1
                 continue
             self._sources.inputs.take(sweep)
             box, keep = self._sweeps[sweep.source], self._keep[sweep.source]

@@ -1,4 +1,4 @@
-"""Two records of one source as one, for an outbox that has to thin what it could not send.
+"""Two records of one source as one, for an outbox that has to downsample what it could not send.
 
 Sums are integers, and all else is derived from them, so merging is associative bit for bit:
 (a + b) + c equals a + (b + c), byte by byte. The order is that of time.

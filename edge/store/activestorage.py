@@ -33,7 +33,7 @@ class ActiveStorage:
         self.ballast = Ballast(place.folder, ballast_bytes)
         self.disk, self.opened = place.open()
         self.memory = self.empty()
-        self.ram = self.opened.ram
+        self.in_memory = self.opened.in_memory
         self.stranded = ReadOnlyDisk(place)
         if self.disk is None:
             self._strand(None, at_once=False)
@@ -53,16 +53,16 @@ class ActiveStorage:
         if self.disk is not None:
             self.disk.close()
             self.disk = None
-        self.ram = f"The outbox goes on in memory: {describe_error(error)}."
+        self.in_memory = f"The outbox goes on in memory: {describe_error(error)}."
         self._strand(error, at_once=False)
-        self.say(True, self.ram)
+        self.say(True, self.in_memory)
         self._probed_ns = 0
 
     def _strand(self, error: Exception | None, *, at_once: bool = True) -> None:
         """What lies on the disk may be read still. Not `at_once`: only when it is read-only."""
         can = at_once or is_read_only(self._place.folder, error)
         can = can and self.stranded.begin(error)
-        self.ram = (self.ram or "").removesuffix(f" {READING_NOTICE}") + (
+        self.in_memory = (self.in_memory or "").removesuffix(f" {READING_NOTICE}") + (
             f" {READING_NOTICE}" if can else ""
         )
 
@@ -200,7 +200,7 @@ class ActiveStorage:
             self._strand(error)
             return False
         self.disk, self.memory = disk, self.empty()
-        self.ram, self._failures, self._replaced = None, 0, False
+        self.in_memory, self._failures, self._replaced = None, 0, False
         self.say(False, "The outbox is on disk again.")
         return True
 

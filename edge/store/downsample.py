@@ -31,7 +31,7 @@ SCAN_ROWS: Final = 3000  # heads that are looked at for it
 REFUSED_LIMIT: Final = 5000  # groups that cannot merge, remembered
 RATIO_SAMPLES: Final = 30  # quarters that say how many rows one has
 DOWNSAMPLED_KEY: Final = (
-    "thinned_to"  # in the table `meta`: up to this row there is nothing to merge
+    "downsampled_to"  # in the table `meta`: up to this row there is nothing to merge
 )
 
 MergeBodies = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]

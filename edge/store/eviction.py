@@ -1,7 +1,7 @@
 """Making room, a bounded number of rows at a time.
 
-First `raw` goes, then `health`; then summaries are thinned, and only then the oldest of them go;
-then manifests; then events and registers. A draft never pushes out a row of a higher class. Of
+First `raw` goes, then `health`; then summaries are downsampled, and only then the oldest of them
+go; then manifests; then events and registers. A draft never pushes out a row of a higher class. Of
 a class those go last that are on their way at this moment: they are the oldest, and may arrive.
 """
 

@@ -310,7 +310,7 @@ class FailoverStorage(OutboxRows):
         return bool(self._ask(lambda disk: self._thin(disk, INFINITE), False))
 
     def _thin(self, disk: DiskOutbox, settled: int | None = None) -> bool:
-        """One step of thinning; whether another one may gain more. Raises sqlite3.Error."""
+        """One step of downsampling; whether another one may gain more. Raises sqlite3.Error."""
         thinner = self._thinner
         if thinner is None:
             return False

@@ -9,7 +9,9 @@ HOUR_NS: Final = 3_600_000_000_000
 SLOT_WIDTH_NS: Final = 60_000_000_000  # commits of a minute are one entry
 MIN_SPAN_NS: Final = 120_000_000_000  # a rate of less than that says nothing
 COLUMNS: Final = 60  # bytes of a row besides its body
-DOWNSAMPLE_RATIO: Final = 15.0  # of summary bytes before and after thinning, until it is measured
+DOWNSAMPLE_RATIO: Final = (
+    15.0  # of summary bytes before and after downsampling, until it is measured
+)
 
 
 def row_bytes(body: bytes) -> int:

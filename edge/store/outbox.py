@@ -82,8 +82,8 @@ class Outbox(FailoverStorage):
         """Open or create. Raises BusyError, and nothing else; `opened` says what was found.
 
         `owner` is the gateway whose records these are, with its site: what belongs to another one
-        is put aside. None asks nobody. Without `merge` nothing is thinned. The ballast lies outside
-        of `limit_bytes`.
+        is put aside. None asks nobody. Without `merge` nothing is downsampled. The ballast lies
+        outside of `limit_bytes`.
         """
         place = OutboxFolder(folder, limit_bytes, boot_id, owner)
         return cls(place, boot_id, run_dir, merge, ballast_bytes)
@@ -132,8 +132,8 @@ class Outbox(FailoverStorage):
         )
         self._begun()
         self._keep_ledger()
-        if self.opened.ram:
-            medium.say(True, self.opened.ram)
+        if self.opened.in_memory:
+            medium.say(True, self.opened.in_memory)
         medium.ballast.build()
         before = start.before or None if start.former is None else None
         former, unclean = start.former, start.unclean or past != "known"

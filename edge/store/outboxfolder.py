@@ -78,7 +78,8 @@ class OutboxFolder:
             raise error
         except (sqlite3.Error, UnusableOutboxError, OSError) as failure:
             return None, OpenReport(
-                ram=f"The outbox goes on in memory: {error}, and it cannot be kept beside a new "
+                in_memory="The outbox goes on in memory: "
+                f"{error}, and it cannot be kept beside a new "
                 f"one: {describe_error(failure)}."
             )
 
@@ -96,7 +97,7 @@ class OutboxFolder:
         except (sqlite3.Error, UnusableOutboxError, OSError, ValueError) as error:
             if not is_permanent(error):
                 return None, OpenReport(
-                    ram=f"The outbox goes on in memory: {describe_error(error)}."
+                    in_memory=f"The outbox goes on in memory: {describe_error(error)}."
                 )
             why = describe_error(error)
         try:
@@ -105,11 +106,13 @@ class OutboxFolder:
         except ForeignOutboxError:
             raise
         except OSError as error:
-            return None, OpenReport(ram=f"The outbox goes on in memory: {describe_error(error)}.")
+            return None, OpenReport(
+                in_memory=f"The outbox goes on in memory: {describe_error(error)}."
+            )
         except (sqlite3.Error, UnusableOutboxError, ValueError) as error:
             if not is_permanent(error):
                 return None, OpenReport(
-                    ram=f"The outbox goes on in memory: {describe_error(error)}."
+                    in_memory=f"The outbox goes on in memory: {describe_error(error)}."
                 )
         try:
             moved = self.move_away()
@@ -119,7 +122,7 @@ class OutboxFolder:
         except (sqlite3.Error, UnusableOutboxError, OSError) as error:
             return None, OpenReport(
                 damage=f"The outbox could not be read: {why}.",
-                ram=f"The outbox goes on in memory: {describe_error(error)}.",
+                in_memory=f"The outbox goes on in memory: {describe_error(error)}.",
             )
 
     def _take_back(self) -> None:

@@ -89,22 +89,22 @@ class OutboxInspection:
     oldest_wall_ns: int | None  # Unix ns of it; None: that boot never learnt the time
     oldest_tq: str | None  # how good the clock was that dates it
     undeclared: tuple[Loss, ...]
-    dead: int
+    dead_letters: int
     letters: tuple[DeadLetter, ...]
     quarantined: int
-    aside: tuple[QuarantinedFile, ...]
-    kept: tuple[str, ...]
+    quarantined_files: tuple[QuarantinedFile, ...]
+    foreign_files: tuple[str, ...]
     wal: int
     ballast: int
     confirmed: int | None = None
     dropped: int | None = None
     damaged: int | None = None
-    thinned: int | None = None
+    downsampled: int | None = None
     commits: int | None = None
     bytes_in: int | None = None
-    ram: str | None = None
+    in_memory: str | None = None
     forecast_s: float | None = None
-    forecast_thinned_s: float | None = None
+    forecast_downsampled_s: float | None = None
 
 
 def inspect_outbox(folder: Path, limit_bytes: int) -> OutboxInspection:
@@ -131,9 +131,13 @@ def inspect_outbox(folder: Path, limit_bytes: int) -> OutboxInspection:
     if "error" in answer:
         raise ValueError(f"the outbox in {folder} cannot be read: {answer['error']}")
     answer["oldest"] = tuple(answer["oldest"]) if answer["oldest"] else None
-    for name, kind in (("undeclared", Loss), ("letters", DeadLetter), ("aside", QuarantinedFile)):
+    for name, kind in (
+        ("undeclared", Loss),
+        ("letters", DeadLetter),
+        ("quarantined_files", QuarantinedFile),
+    ):
         answer[name] = tuple(kind(**each) for each in answer[name])
-    answer["kept"] = tuple(answer["kept"])
+    answer["foreign_files"] = tuple(answer["foreign_files"])
     return OutboxInspection(**answer)
 
 
@@ -173,11 +177,11 @@ def _looked(folder: Path, limit_bytes: int) -> OutboxInspection:
         oldest_wall_ns=mark and first[0].from_ns + mark.wall_ns - mark.mono_ns,
         oldest_tq=mark and mark.tq,
         undeclared=list_losses(disk.drops()),
-        dead=disk.dead(),
+        dead_letters=disk.dead(),
         letters=list_dead_letters(disk),
         quarantined=kept,
-        aside=_list_quarantined(folder),
-        kept=tuple(str(path) for path in others(folder)),
+        quarantined_files=_list_quarantined(folder),
+        foreign_files=tuple(str(path) for path in others(folder)),
         wal=disk.wal_size(),
         ballast=Ballast(folder, 0).size,
     )

@@ -156,7 +156,7 @@ class OutboxRows:
         if streams is None:
             streams = medium.tally()
         unknown: tuple[float | None, float | None] = (None, None)
-        plain, thinned = self._ask(
+        plain, downsampled = self._ask(
             lambda disk: counting.forecasts(
                 disk, self._place.limit_bytes, thinner, self._handover.spans
             ),
@@ -170,17 +170,17 @@ class OutboxRows:
             oldest=(first[0].boot, first[0].from_ns) if first else None,
             dropped=counting.dropped,
             damaged=counting.damaged,
-            dead=self._look(DiskOutbox.dead, 0),
+            dead_letters=self._look(DiskOutbox.dead, 0),
             quarantined=kept,
-            kept=[str(path) for path in others(self._place.folder)],
-            ram=medium.ram,
+            foreign_files=[str(path) for path in others(self._place.folder)],
+            in_memory=medium.in_memory,
             commits=counting.commits,
             bytes_in=counting.bytes_in,
-            thinned=thinner.rows if thinner else 0,
+            downsampled=thinner.rows if thinner else 0,
             wal=self._ask(DiskOutbox.wal_size, 0),
             ballast=medium.ballast.size,
             forecast_s=plain,
-            forecast_thinned_s=thinned,
+            forecast_downsampled_s=downsampled,
         )
 
     def details(self) -> tuple[Sequence[Loss], Sequence[DeadLetter]]:
@@ -210,7 +210,7 @@ class OutboxRows:
         self._handover.unlinked(last_row)
 
     def _word(self) -> str:
-        """What is to stand on disk: without thinning nobody needs to know what was not sent."""
+        """What is to stand on disk: without downsampling nobody needs to know what was not sent."""
         return self._handover.word if self._thinner is not None else ""
 
     def _say_handover(self) -> None:

@@ -103,14 +103,14 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class OpenReport:
-    """What was found at opening. `damage`, `ram` and `beside` are sentences for people, or None:
-    what is `beside` belongs to another gateway or version, and is kept; `newer`: it is ours, and
-    has numbered after what is used now. `log`: how the write-ahead log ended; `torn` may have been
-    never acknowledged, or damaged since."""
+    """What was found at opening. `damage`, `in_memory` and `beside` are sentences for people, or
+    None: what is `beside` belongs to another gateway or version, and is kept; `newer`: it is ours,
+    and has numbered after what is used now. `log`: how the write-ahead log ended; `torn` may have
+    been never acknowledged, or damaged since."""
 
     damage: str | None = None
     quarantined: Path | None = None
-    ram: str | None = None
+    in_memory: str | None = None
     beside: str | None = None
     newer: bool = False
     log: LogTail = "whole"
@@ -129,19 +129,21 @@ class OutboxCounts:
     confirmed: int = 0  # of `rows`: they have arrived, and go with the next commit
     dropped: int = 0
     damaged: int = 0
-    dead: int = 0
+    dead_letters: int = 0
     quarantined: int = 0
-    kept: list[str] = field(default_factory=list)  # databases of another version of this program
-    ram: str | None = None  # why nothing is written to disk
+    foreign_files: list[str] = field(
+        default_factory=list
+    )  # databases of another version of this program
+    in_memory: str | None = None  # why nothing is written to disk
     commits: int = 0
     bytes_in: int = 0  # of the bodies of all records that were taken
-    thinned: int = 0  # rows that were merged into others
+    downsampled: int = 0  # rows that were merged into others
     wal: int = 0  # bytes of the log, as it is on disk
     ballast: int = 0  # bytes set aside for a full disk, outside of `limit`
     # seconds until there is no more room, at the rate of the last hour and with nothing leaving;
-    # with thinning; None: not known yet, or never
+    # with downsampling; None: not known yet, or never
     forecast_s: float | None = None
-    forecast_thinned_s: float | None = None
+    forecast_downsampled_s: float | None = None
 
 
 class OutboxRow(NamedTuple):

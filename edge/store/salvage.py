@@ -38,7 +38,7 @@ class Salvage:
         self.read = self.damaged = self.found = 0
         """Whole rows that SQLite gave; those with a wrong checksum; whole rows on pages alone."""
         self.expected: int | None = None  # rows, by the file's own count
-        self.dead = 0  # records that were given up, and declared lost, before
+        self.dead_letters = 0  # records that were given up, and declared lost, before
         self.trouble: str | None = None  # why SQLite could not read all of it
         self.version: int | None = None
         self.owner = ""  # site and gateway, `s17/gw-17`; "": the file does not say so
@@ -97,7 +97,7 @@ class Salvage:
             raise sqlite3.DatabaseError("it has no table of records")  # a view may have no end
         self.version = self.query("PRAGMA user_version")[0][0]
         self.owner = _owner(self._one("SELECT value FROM meta WHERE key = 'owner'"))
-        self.dead = self._one("SELECT count(*) FROM dead") or 0
+        self.dead_letters = self._one("SELECT count(*) FROM dead") or 0
         counted = (
             "SELECT sum(n) FROM (SELECT sum(rows) n FROM tally UNION ALL"
             " SELECT sum(next) FROM counter WHERE epoch = -1)"

@@ -13,8 +13,8 @@ class UplinkCounters:
     backfilled: int = 0  # of the sent: from the backlog
     nobody: int = 0  # taken by a broker at which nobody listens
     refused: int = 0
-    dead: int = 0
-    lost: int = 0  # unanswered when a connection ended
+    dead_letters: int = 0
+    lost: int = 0  # unacknowledged when a connection ended
     receipts: int = 0  # messages
     unknown: int = 0  # numbers in receipts that nothing waits for
     overdue: int = 0  # rows whose receipt did not come in time

@@ -220,7 +220,7 @@ class Delivery:
 
     async def _bury(self, row: int, stream: str, why: str, now_ns: int) -> None:
         """Give it up: it stays for people, and its number is declared lost."""
-        self._counts.dead += 1
+        self._counts.dead_letters += 1
         self.probing.answered(row, False, now_ns)
         self._flying.pop(row, None)
         self._refusals.pop(row, None)

@@ -30,7 +30,7 @@ class RescueResult:
     sent: int = 0
     confirmed: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    unanswered: int = 0  # or without a receipt
+    unacknowledged: int = 0  # or without a receipt
 
 
 class RescueSender:
@@ -67,7 +67,7 @@ class RescueSender:
                 raise ConnectionLostError(f"the broker does not let us hear {self._topics.receipt}")
             await self._send(link, records)
         finally:
-            self.done.unanswered = len(self._flying) + self._unreceipted
+            self.done.unacknowledged = len(self._flying) + self._unreceipted
             await link.close()
 
     @property

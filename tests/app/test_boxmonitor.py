@@ -239,10 +239,14 @@ async def test_status_and_metrics_say_the_same_as_the_record() -> None:
 
 
 def test_the_age_of_the_oldest_row_is_known_within_its_boot() -> None:
-    counts = OutboxCounts(rows=1, oldest=(7, 5 * S), ram="the disk failed", forecast_s=3600.4)
+    counts = OutboxCounts(rows=1, oldest=(7, 5 * S), in_memory="the disk failed", forecast_s=3600.4)
     found = queue_fields(counts, 7, 65 * S)
-    assert (found["queue_age_s"], found["queue_forecast_s"], found["ram"]) == (60.0, 3600, True)
-    assert found["queue_forecast_thinned_s"] is None
+    assert (found["queue_age_s"], found["queue_forecast_s"], found["in_memory"]) == (
+        60.0,
+        3600,
+        True,
+    )
+    assert found["queue_forecast_downsampled_s"] is None
     assert queue_fields(counts, 8, 65 * S)["queue_age_s"] is None
 
 
@@ -250,7 +254,7 @@ def test_every_count_of_the_parts_has_its_field() -> None:
     assert set(queue_fields(OutboxCounts(), 7, 0)) <= set(BY_KEY)
     assert set(link_fields(UplinkCounters(), True)) <= set(BY_KEY)
     counted = {each.name for each in fields(UplinkCounters)}
-    assert counted - set(LINK_FIELDS) == {"dead"}  # the outbox has it
+    assert counted - set(LINK_FIELDS) == {"dead_letters"}  # the outbox has it
     assert link_fields(UplinkCounters(sent=3, redelivered=2), False)["sent_redelivered"] == 2
 
 

@@ -26,7 +26,7 @@ def test_an_outbox_that_does_not_answer_is_no_first_start() -> None:
 
 
 def test_the_ledger_says_so_when_the_outbox_began_in_memory(tmp_path: Path) -> None:
-    opened = OpenReport(ram="The card does not answer.")
+    opened = OpenReport(in_memory="The card does not answer.")
     with mock.patch.object(daemon_lives, "OpenReport", return_value=opened):
         life = daemon_lives.Life(daemon_lives.Box(tmp_path), 0)
     (gap,) = life.box.events("gap")

@@ -27,7 +27,7 @@ class Week:
     found: Account
     foretold_s: float  # after a day: so long from the beginning on
     true_s: float  # as the week's size says
-    thinned_s: float  # as above, with thinning
+    downsampled_s: float  # as above, with downsampling
     took_s: float
 
 
@@ -40,13 +40,13 @@ def week(folder: Path, minutes: int = MINUTES) -> Week:
         folder, limit_bytes=LIMIT, boot_id="b", merge=merge_bodies, ballast_bytes=0
     )
     outbox.begin()
-    fed, foretold_s, thinned_s = Fed(), 0.0, 0.0
+    fed, foretold_s, downsampled_s = Fed(), 0.0, 0.0
     for commit in Again(hour):
         fed.take(outbox, commit)
         if fed.minutes == ASKED and not foretold_s:
             counts = outbox.counts()
             foretold_s = ASKED * 60 + (counts.forecast_s or 0)
-            thinned_s = ASKED * 60 + (counts.forecast_thinned_s or 0)
+            downsampled_s = ASKED * 60 + (counts.forecast_downsampled_s or 0)
         if fed.minutes == minutes:
             break
     took_s = time.perf_counter() - begin_s
@@ -55,4 +55,4 @@ def week(folder: Path, minutes: int = MINUTES) -> Week:
     found.check(fed)
     outbox.close()
     true_s = minutes * 60 * LIMIT / (counts.size - counts.wal)
-    return Week(folder, fed, counts, found, foretold_s, true_s, thinned_s, took_s)
+    return Week(folder, fed, counts, found, foretold_s, true_s, downsampled_s, took_s)

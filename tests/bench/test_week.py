@@ -14,9 +14,9 @@ def test_a_week_without_network(week: Week, report: Report) -> None:
     add = report.add
     add("a week without network: outbox", counts.size / 1e6, LIMIT / 1e6, "MB", "its limit", how)
     add("  rows of it, whole", found.whole, sum(fed.drafts.values()), "", "made")
-    report.say("  merged, dropped", f"{counts.thinned} rows merged, {counts.dropped} dropped")
+    report.say("  merged, dropped", f"{counts.downsampled} rows merged, {counts.dropped} dropped")
     day = 86_400
     add(
         "  room lasts, said after a day", week.foretold_s / day, week.true_s / day, "d",
-        "as the week's size says", f"with thinning it says {week.thinned_s / day:.0f} d",
+        "as the week's size says", f"with downsampling it says {week.downsampled_s / day:.0f} d",
     )  # fmt: skip

@@ -58,7 +58,7 @@ def test_the_daemon_tells_it_in_words(
     counts = asdict(
         OutboxCounts(rows=4, streams={"event": 1, "air": 3}, size=2 << 20, limit=16 << 20,
         dropped=7,
-               dead=1, thinned=9, forecast_s=90_000.0, forecast_thinned_s=900_000.0)
+               dead_letters=1, downsampled=9, forecast_s=90_000.0, forecast_downsampled_s=900_000.0)
     )  # fmt: skip
     undeclared = [
         {"epoch": 1, "stream": "raw", "reason": "full", "first": 3, "last": 9, "count": 7}
@@ -76,7 +76,7 @@ def test_the_daemon_tells_it_in_words(
         "g at s, as the daemon says",
         "4 records waiting; 2.0 MB of 16 MB used (12%)",
         "the oldest has waited 2 h 1 min",
-        "25 h; with thinning 10 days at the present rate",
+        "25 h; with downsampling 10 days at the present rate",
         "air 3 event 1",
         "7 records lost since the start; 9 merged into quarter hours",
         "lost, and not declared by an event yet: 7 records of raw, numbers 3 to 9: there was no",

@@ -30,7 +30,7 @@ from tests.cli.conftest import Command, MakeSite
 DAY = 86_400.0
 COUNTS = asdict(OutboxCounts(rows=1204, size=3 << 20, limit=64 << 20, streams={"air": 1204},
                        oldest=(2, 5), forecast_s=12.4 * DAY,
-                       forecast_thinned_s=160 * DAY))  # fmt: skip
+                       forecast_downsampled_s=160 * DAY))  # fmt: skip
 FINE: dict[str, Any] = {
     "gateway": "gw-1",
     "site": "quay",
@@ -56,7 +56,7 @@ FINE: dict[str, Any] = {
     "devices": {
         "hut_air": {"bus": "air", "reads": 7200, "errors": 0, "missed": 0, "state": "ok"},
     },
-    "dropped": 0, "unclaimed_edges": 0, "stage_overflow": 0,
+    "dropped": 0, "unmatched_edges": 0, "stage_overflow": 0,
     "models": {"congestion": {"model": "congestion 1.0.0", "answers": "model", "why": "",
                               "ms": 2.1},
                "anomaly": None},
@@ -110,7 +110,7 @@ def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:
         "40,000 records sent since the start, 3 repeats",
         "1,204 records waiting; 3.0 MB of 64 MB used (4.7%)",
         "the oldest has waited 61 s",
-        "12 days; with thinning 160 days at the present rate",
+        "12 days; with downsampling 160 days at the present rate",
         "nothing lost since the start",
         "follows a time server (NTP); wrong by 12 ms at most",
         "hut_air: ok; no read failed in the last hour",
@@ -134,14 +134,16 @@ def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:
 @pytest.mark.parametrize(
     ("parts", "short", "says"),
     [
-        ({"outbox__ram": "Input/output error."}, "records are only in memory", "Replace the card"),
+        ({"outbox__in_memory": "Input/output error."}, "records are only in memory",
+         "Replace the card"),
         ({"outbox__dropped": 1200}, "1,200 records lost", "store.limit_mb"),
         ({"outbox__size": 60 << 20}, "outbox 94% full", "60 MB of 64 MB"),
-        ({"outbox__dead": 1}, "1 dead letter", "refused 1 record for good"),
+        ({"outbox__dead_letters": 1}, "1 dead letter", "refused 1 record for good"),
         ({"outbox__quarantined": 2}, "damaged outbox put aside", "2 files"),
         ({"link__connected": False, "link__for_s": 7200.0, "link__failure": "timed out"},
          "no link to the broker", "No link to the broker for 2 h (timed out): check modem"),
-        ({"link__confirm": "broker", "box__health__unheard": 5}, "nobody subscribes", "5 records"),
+        ({"link__confirm": "broker", "box__health__no_subscribers": 5}, "nobody subscribes",
+         "5 records"),
         ({"problems": {"hut_air": "nobody answers at 0x69"}, "devices__hut_air__state": "silent"},
          "hut_air silent", "hut_air: nobody answers at 0x69. Check its supply"),
         ({"problems": {"line a": "is busy"}}, "line a", "line a: is busy."),
@@ -161,7 +163,7 @@ def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:
         ({"stage_overflow": 1}, "stage full", "1 entry"),
         ({"loops": {"north_1 lead": "north_1, lead loop: is silent: measure it."}},
          "loop north_1 lead", "north_1, lead loop: is silent: measure it."),
-        ({"unclaimed_edges": 2}, "edges nobody claims", "compare the site file"),
+        ({"unmatched_edges": 2}, "edges nobody claims", "compare the site file"),
         ({"box__health__bus_restarts": 1}, "a bus hung", "begun anew 1 time"),
         ({"models__congestion": {"answers": "rule", "why": "late: 900 ms"}},
          "model congestion fails", "late: 900 ms."),
@@ -185,7 +187,7 @@ def test_what_needs_a_person_is_in_the_first_line_and_says_what_to_do(
         {"devices__hut_air__state": "warmup"},
         {"devices__hut_air__health": {"cleaning": "it blows itself clean"}},
         {"box__start": {"cause": "watchdog", "text": "It hung."}, "uptime_s": 2 * DAY},
-        {"box__health__unheard": 5},  # the platform's receipt proves that somebody listens
+        {"box__health__no_subscribers": 5},  # the platform's receipt proves that somebody listens
         {"models__congestion": {"answers": "rule", "why": ""}},  # not loaded yet
         {"outbox": None},
     ],
@@ -290,7 +292,7 @@ def test_something_to_attend_to_is_exit_1(kerbstone: Command, config: Path, tmp_
     assert said.code == told.code == 1
     found = json.loads(told.out)
     assert found["ok"] is False
-    assert [matter["short"] for matter in found["matters"]] == ["2 records lost"]
+    assert [issue["short"] for issue in found["issues"]] == ["2 records lost"]
     assert found["box"] == FINE["box"]
 
 

@@ -30,7 +30,7 @@ class Life:
     problems: frozenset[str]
     quarantined: int
     damaged: int
-    ram: str | None
+    in_memory: str | None
     lost: int  # records that lay in the folder and did not come within a while
 
 
@@ -130,7 +130,7 @@ class Gateway(Site):
             frozenset(status["problems"]),
             counts["quarantined"],
             counts["damaged"],
-            counts["ram"],
+            counts["in_memory"],
             len(lost),
         )
 

@@ -198,9 +198,9 @@ class Life:
         self._killed_only = True
         self._commit(outbox)
         counts = outbox.counts()
-        if opened.ram or counts.ram:
+        if opened.in_memory or counts.in_memory:
             self.tally.failed += 1
-            self._say([f"after a start it is in memory: {opened.ram or counts.ram}"])
+            self._say([f"after a start it is in memory: {opened.in_memory or counts.in_memory}"])
         if opened.damage and not self.lies:
             self._say([f"damage: {opened.damage}"])
         self.tally.damaged += counts.damaged + (opened.damage is not None)

@@ -62,7 +62,7 @@ def test_damage_to_any_file_is_survived_and_counted(
 ) -> None:
     files = used(gateway)
     sound = gateway.live(60)
-    assert (sound.quarantined, sound.damaged, sound.ram, sound.lost) == (0, 0, None, 0)
+    assert (sound.quarantined, sound.damaged, sound.in_memory, sound.lost) == (0, 0, None, 0)
     # a machine that is busy with other things is slow at everything
     within_s = max(START_S, 4 * sound.ready_s)
     cases = [(file, harm) for file in files for harm in HARMS] if WHOLE else SHORT
@@ -89,7 +89,7 @@ def test_damage_to_any_file_is_survived_and_counted(
         print(f"lost without a word: {losses}")
     assert not failed
     assert not losses
-    assert not [case for case, life in lives.items() if life.ram]
+    assert not [case for case, life in lives.items() if life.in_memory]
 
 
 def counted(life: Life, sound: Life) -> bool:

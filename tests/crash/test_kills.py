@@ -126,8 +126,8 @@ def looked(scene: Scene, folder: Path, model: Model, far: int) -> list[str]:
     outbox = opened(folder)
     try:
         epoch = outbox.begin()
-        if outbox.opened.ram:
-            return [outbox.opened.ram]
+        if outbox.opened.in_memory:
+            return [outbox.opened.in_memory]
         if scene.harm is not None:
             return damaged(scene, outbox, far)
         wrong = [] if outbox.opened.damage is None else [outbox.opened.damage]

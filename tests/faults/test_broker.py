@@ -80,7 +80,7 @@ async def test_a_broker_that_takes_few_messages_at_a_time_gets_them_all(
         assert (link.session.window, link.session.max_packet) == (at_once, 2000)
         await gateway.commit(drafts(0, 60))
         await until(lambda: gateway.sender.counts.confirmed == 60)
-        assert (gateway.sender.counts.refused, gateway.sender.counts.dead) == (0, 0)
+        assert (gateway.sender.counts.refused, gateway.sender.counts.dead_letters) == (0, 0)
         seqs = [json.loads(text.partition(" ")[2])["seq"] for text in listener.stop(60)]
         assert seqs == list(range(1, 61))
 

@@ -36,7 +36,7 @@ def test_a_card_that_fails_means_memory_and_an_alarm_and_nothing_is_deleted(
         assert one.injected > 0
         assert one.running
         records.wait(lambda r: len(r.of("air")) > broken + 3)
-        assert '"ram": null' not in one.ask("outbox").stdout, "it says where records are kept"
+        assert '"in_memory": null' not in one.ask("outbox").stdout, "it says where records are kept"
         assert not list((folder / "store").glob("quarantine/*")), "a card that fails is no damage"
         assert len({r["epoch"] for r in records.all() if r["kind"] == "record"}) == 1
 
@@ -44,7 +44,7 @@ def test_a_card_that_fails_means_memory_and_an_alarm_and_nothing_is_deleted(
         one.without().start()
         epoch = records.of("air")[-1]["epoch"]
         records.wait(lambda r: [a for a in r.of("air") if a["epoch"] > epoch])
-        assert '"ram": null' in one.ask("outbox").stdout
+        assert '"in_memory": null' in one.ask("outbox").stdout
         assert not list((folder / "store").glob("quarantine/*"))
         assert one.stop() == 0
     finally:

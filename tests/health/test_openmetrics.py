@@ -17,7 +17,7 @@ BODY = {
     "reboot_cause": "power",
     "queue_rows": 3,
     "dropped": 7,
-    "ram": False,
+    "in_memory": False,
     "device_error_ratio": {"hut_air": 0.25, 'odd "name"\\\n': 0.0},
     "flash_written_mb_day": 86.4,
     "cpu_temperature": 48.3,
@@ -35,7 +35,7 @@ def test_a_health_record_is_told_in_base_units() -> None:
     assert "# UNIT kerbstone_uptime_seconds seconds" in lines
     assert "# TYPE kerbstone_dropped counter" in lines
     assert "kerbstone_dropped_total 7" in lines
-    assert "kerbstone_ram 0" in lines
+    assert "kerbstone_in_memory 0" in lines
     assert "kerbstone_flash_written_bytes_per_second 1000" in lines
     assert "kerbstone_cpu_temperature_celsius 48.3" in lines
     assert 'kerbstone_reboot_cause_info{word="power"} 1' in lines

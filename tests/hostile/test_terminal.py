@@ -187,7 +187,7 @@ def test_status(evil: str, data: st.DataObject, as_json: bool) -> None:
     ill["devices"]["hut_air"] |= {"state": "silent", "text": "no answer", "errors": 9,
                                   "health": {"fan": "worn"}, "serial": "4711"}  # fmt: skip
     ill["link"] |= {"failure": "refused", "connected": False}
-    ill["outbox"]["ram"] = "the card is read-only"
+    ill["outbox"]["in_memory"] = "the card is read-only"
     texts = [(path, key) for path, key in places(ill) if key or isinstance(at(ill, path), str)]
     path, as_key = data.draw(st.sampled_from(texts))
     args = argparse.Namespace(json=as_json)

@@ -126,7 +126,7 @@ def test_integers_and_truth_values_are_numbers() -> None:
 def test_a_sweep_of_another_shape_or_name_is_counted_and_left() -> None:
     made = engine(AIR)
     made.sweeps([*sweeps(HUT, [(0, (1.0,))]), *sweeps("gone", [(0, (1.0, 2.0))])])
-    assert made.strangers == 2
+    assert made.unmatched_inputs == 2
     assert body(made.close(MINUTE), HUT)["points"]["pm2_5"]["n"] == 0
 
 

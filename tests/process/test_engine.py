@@ -180,4 +180,4 @@ def test_windows_do_not_run_backward() -> None:
 def test_contacts_of_nobody_are_counted() -> None:
     made = engine(SINGLE)
     made.contacts([Contact("door", True, 0), Contact("east_1.trail", True, 0)])
-    assert made.strangers == 2
+    assert made.unmatched_inputs == 2

@@ -37,4 +37,4 @@ def returned(folder: Path, outbox: Outbox) -> None:
     back(folder / "outbox")
     outbox.commit([], clock=at(200))
     outbox.commit([], clock=at(300))
-    assert outbox.counts().ram is None
+    assert outbox.counts().in_memory is None

@@ -92,7 +92,7 @@ def test_a_full_disk_is_survived_on_the_ballast(disk: Path) -> None:
         assert len(outbox.commit(drafts(20, size=1000), clock=at(second))) >= 20
         count += 20
     counts = outbox.counts()
-    assert (counts.ram, counts.ballast) == (None, 0)
+    assert (counts.in_memory, counts.ballast) == (None, 0)
     assert rows(outbox) == list(range(1, count + 1))
     ((state, text),) = told(outbox)
     assert state == "on"
@@ -101,7 +101,7 @@ def test_a_full_disk_is_survived_on_the_ballast(disk: Path) -> None:
     kill(outbox)
 
     outbox = opened(disk)  # still full
-    assert outbox.opened.ram is None
+    assert outbox.opened.in_memory is None
     assert rows(outbox) == list(range(1, count + 1)), "all of it is on disk"
     outbox.close()
 
@@ -114,7 +114,7 @@ def test_a_start_on_a_full_disk_gives_up_the_ballast(disk: Path) -> None:
     outbox = opened(disk)
     outbox.commit(drafts(40, size=1000), clock=at(2))
     counts = outbox.counts()
-    assert (counts.ram, counts.ballast, counts.streams["air"]) == (None, 0, 80)
+    assert (counts.in_memory, counts.ballast, counts.streams["air"]) == (None, 0, 80)
     assert [state for state, _ in told(outbox)] == ["on"]
     outbox.close()
 
@@ -123,11 +123,11 @@ def test_the_first_start_of_all_on_a_full_disk_goes_on_in_memory(disk: Path) -> 
     fill(disk)
     outbox = opened(disk)
     assert len(outbox.commit(drafts(3), clock=at(1))) >= 3
-    assert outbox.counts().ram is not None
+    assert outbox.counts().in_memory is not None
     (disk / "hog").unlink()
     for second in (2, 40, 80):
         outbox.commit(drafts(1), clock=at(second))
-    assert outbox.counts().ram is None
+    assert outbox.counts().in_memory is None
     assert sorted(rows(outbox)) == list(range(1, 7))
     outbox.close()
 
@@ -137,11 +137,11 @@ def test_when_the_ballast_is_used_up_it_goes_on_in_memory_and_back(disk: Path) -
     fill(disk)
     for second in range(1, 40):
         outbox.commit(drafts(50, size=1000), clock=at(second))
-    assert outbox.counts().ram is not None
-    assert "full" in str(outbox.counts().ram)
+    assert outbox.counts().in_memory is not None
+    assert "full" in str(outbox.counts().in_memory)
     (disk / "hog").unlink()
     outbox.commit(drafts(1), clock=at(80))
-    assert (outbox.counts().ram, outbox.counts().ballast) == (None, 0)
+    assert (outbox.counts().in_memory, outbox.counts().ballast) == (None, 0)
     for second in (120, 160):
         outbox.commit(drafts(1), clock=at(second))
     assert outbox.counts().ballast == SIZE, "built again"
@@ -174,7 +174,7 @@ def test_a_small_disk_gets_none(disk: Path) -> None:
     fill(disk)
     made = outbox.commit(drafts(500, size=1000), clock=at(2))
     assert len(made) == 500
-    assert outbox.counts().ram is not None, "then memory is all there is"
+    assert outbox.counts().in_memory is not None, "then memory is all there is"
     outbox.close()
 
 

@@ -85,7 +85,7 @@ def test_a_damaged_file_goes_to_quarantine(tmp_path: Path, damage: Callable[[Pat
 
     outbox = opened(tmp_path)
     assert outbox.opened.damage is not None
-    assert outbox.opened.ram is None
+    assert outbox.opened.in_memory is None
     assert outbox.opened.quarantined is not None
     assert (outbox.opened.quarantined / "outbox.db").exists()
     epoch = outbox.begin()
@@ -115,7 +115,7 @@ def test_a_file_that_is_gone_is_declared_as_lost(
     loss(used(tmp_path))
     former = read_epoch_file(tmp_path / "outbox").epoch
     outbox = opened(tmp_path)
-    assert (outbox.opened.ram, outbox.opened.quarantined) == (None, None)
+    assert (outbox.opened.in_memory, outbox.opened.quarantined) == (None, None)
     assert outbox.begin().epoch >> 32 == 2
     made = outbox.commit(drafts(1), clock=MARK)
     storage = made[1].record.body
@@ -203,7 +203,7 @@ def test_a_damaged_row_is_declared_and_the_others_stay(tmp_path: Path) -> None:
     assert {key.seq for key in keys if key.stream == "air"} == {*range(1, 201)} - {7}
     assert outbox.state("x") is None
     counts = outbox.counts()
-    assert (counts.rows, counts.damaged, counts.dead) == (219, 2, 1)
+    assert (counts.rows, counts.damaged, counts.dead_letters) == (219, 2, 1)
     (declared,) = outbox.commit([], confirmed=[1], clock=MARK)
     assert (declared.record.body["range"], declared.record.body["reason"]) == ([7, 7], "damage")
     outbox.close()
@@ -234,22 +234,22 @@ def test_no_disk_at_all_means_memory_and_back(tmp_path: Path) -> None:
     blocker = tmp_path / "outbox"
     blocker.write_text("")
     outbox = opened(tmp_path)
-    assert outbox.opened.ram is not None
+    assert outbox.opened.in_memory is not None
     epoch = outbox.begin()
     made = outbox.commit(drafts(3), {"x": (1, b"a")}, clock=ClockMark(10 * S, 0, "none"))
     assert [s.record.key.seq for s in made] == [1, 2, 3, 1, 2]
     assert "memory" in str([s.record.body for s in made[3:]])
     assert everything(outbox) == made
-    assert outbox.counts().ram is not None
+    assert outbox.counts().in_memory is not None
     told = outbox.commit([], confirmed=[made[0].row], clock=ClockMark(20 * S, 0, "none"))
     assert ["not even" in s.record.body["text"] for s in told] == [True]
 
     blocker.unlink()
     blocker.mkdir()
     outbox.commit([], clock=ClockMark(30 * S, 0, "none"))
-    assert outbox.counts().ram is not None, "the disk is looked at twice a minute, not always"
+    assert outbox.counts().in_memory is not None, "the disk is looked at twice a minute, not always"
     back = outbox.commit(drafts(1), clock=ClockMark(60 * S, 0, "none"))
-    assert outbox.counts().ram is None
+    assert outbox.counts().in_memory is None
     assert [s.record.body.get("state") for s in back] == [None, "off"]
     kill(outbox)
 
@@ -286,13 +286,13 @@ def test_an_io_error_never_deletes_and_numbers_go_on(
     FailingDisk.broken = True
     second = outbox.commit(drafts(2), clock=ClockMark(2 * S, 0, "none"))
     assert [s.record.key.seq for s in second] == [4, 5]
-    assert outbox.counts().ram is not None
+    assert outbox.counts().in_memory is not None
     third = outbox.commit(drafts(1), clock=ClockMark(3 * S, 0, "none"))
     assert [s.record.key.seq for s in third] == [6, 1]
     assert third[1].record.body["state"] == "on"
     FailingDisk.broken = False
     outbox.commit(drafts(1), clock=ClockMark(100 * S, 0, "none"))
-    assert outbox.counts().ram is None
+    assert outbox.counts().in_memory is None
     air = [s.record.key.seq for s in everything(outbox) if s.record.key.stream == "air"]
     assert sorted(air) == [1, 2, 3, 4, 5, 6, 7]
     assert not (tmp_path / "outbox" / "quarantine").exists()
@@ -375,7 +375,7 @@ def test_a_folder_that_may_not_be_written_means_memory(tmp_path: Path) -> None:
         "os.geteuid() or os.setuid(65534)\n"
         "o = Outbox.open(Path(sys.argv[1]), limit_bytes=8 << 20, boot_id='b1')\n"
         "o.begin(); o.commit([Draft(Stream.AIR, 'a', 0, 1, {})], clock=ClockMark(1, 1, 'none'))\n"
-        "print(o.counts().ram, o.counts().rows)\n"
+        "print(o.counts().in_memory, o.counts().rows)\n"
     )
     (tmp_path / "outbox").chmod(0o555)
     for path in (tmp_path / "outbox").iterdir():

@@ -57,7 +57,7 @@ def test_no_value_of_a_column_ends_a_start_or_loses_a_row(
             database.close()
             outbox = opened(tmp_path / "x", OURS, boot)
             epoch = outbox.begin()
-            assert outbox.opened.ram is None, column
+            assert outbox.opened.in_memory is None, column
             assert outbox.opened.damage is None or table == "meta", "it is known, and said"
             told = epoch.succeeds
             assert told is None or 0 <= told["epoch"] < 1 << 53, column
@@ -70,6 +70,6 @@ def test_no_value_of_a_column_ends_a_start_or_loses_a_row(
             outbox.bounds(epoch.boot)
             made = outbox.commit(drafts(2), {"x": (1, b"y")}, [rows[0].row], MARK)
             assert made[0].record.key.seq == 1, column
-            assert outbox.counts().ram is None, f"{column}: {outbox.counts().ram}"
+            assert outbox.counts().in_memory is None, f"{column}: {outbox.counts().in_memory}"
             outbox.details()
             outbox.close()

@@ -147,7 +147,7 @@ async def test_rows_that_are_sent_while_the_disk_comes_back_are_not_forgotten(
             store.rename(away)
             store.write_text("no disk")
             made = await AsyncOutbox.start(store, limit_bytes=LIMIT, boot_id="b1", run_dir=tmp_path)
-            assert made.opened.ram is not None
+            assert made.opened.in_memory is not None
             rows = [stored.row for stored in await made.commit(drafts(2000), clock=mark(1))]
             store.unlink()
             away.rename(store)
@@ -163,7 +163,7 @@ async def test_rows_that_are_sent_while_the_disk_comes_back_are_not_forgotten(
                 sent += some
                 await asyncio.sleep(0)
             await back
-            assert (await made.counts()).ram is None, "the disk is back"
+            assert (await made.counts()).in_memory is None, "the disk is back"
             flying = set(made._outbox.journal._open)
             assert set(sent) <= flying, f"{len(set(sent) - flying)} of {len(sent)} are forgotten"
             made._pool.submit(kill, made._outbox).result()

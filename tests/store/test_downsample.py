@@ -80,9 +80,9 @@ def test_minutes_become_quarter_hours_before_any_is_lost(
         assert outbox.counts().size <= LIMIT
     counts = outbox.counts()
     assert (counts.dropped, counts.rows) == (0, sum(counts.streams.values()))
-    assert counts.thinned > 1000
+    assert counts.downsampled > 1000
     left = everything(outbox)
-    assert len(left) == counts.rows == 2700 - counts.thinned
+    assert len(left) == counts.rows == 2700 - counts.downsampled
     assert {s.record.key.stream: 0 for s in left}.keys() == {"air", "energy"}
     for stream, last in (("air", 1800), ("energy", 900)):
         mine = [s for s in left if s.record.key.stream == stream]
@@ -162,8 +162,8 @@ def test_rows_that_may_have_gone_from_a_read_only_card_stay_as_they_are(
     outbox = opened(tmp_path, 8 << 20, boot)
     while outbox.thin():
         pass
-    assert (outbox.counts().thinned > 100) == merges
-    assert (outbox.counts().thinned > 0) == merges
+    assert (outbox.counts().downsampled > 100) == merges
+    assert (outbox.counts().downsampled > 0) == merges
     outbox.close()
 
 
@@ -258,11 +258,11 @@ def test_more_sources_than_one_look_holds_do_not_stop_it(
     outbox.close()
 
 
-def test_without_a_merger_nothing_is_thinned(tmp_path: Path) -> None:
+def test_without_a_merger_nothing_is_downsampled(tmp_path: Path) -> None:
     outbox = Outbox.open(tmp_path / "o", limit_bytes=LIMIT, boot_id="b", ballast_bytes=0)
     outbox.begin()
     live(outbox, range(600), size=400)
-    assert outbox.counts().thinned == 0
+    assert outbox.counts().downsampled == 0
     assert outbox.counts().dropped > 0
     outbox.close()
 
@@ -277,12 +277,12 @@ def test_raw_goes_first_then_health_and_raw_never_thins_what_was_measured(tmp_pa
         outbox.commit(raw, clock=mark(201 + n))
     counts = outbox.counts()
     assert counts.streams["health"] == 100
-    assert (counts.thinned, counts.streams["air"] + counts.streams["energy"]) == (0, 600)
+    assert (counts.downsampled, counts.streams["air"] + counts.streams["energy"]) == (0, 600)
     raw_left, had = counts.streams["raw"], []
     for number in range(300, 1500):
         live(outbox, [number])
         told = outbox.counts()
-        had.append((told.streams.get("raw", 0), told.streams.get("health", 0), told.thinned))
+        had.append((told.streams.get("raw", 0), told.streams.get("health", 0), told.downsampled))
     assert raw_left > had[0][0] - 1
     for raw_rows, health_rows, thinned in had:
         assert health_rows == 100 or raw_rows == 0, "raw before health"
@@ -313,10 +313,10 @@ def test_after_a_power_cut_what_was_before_does_not_merge_while_there_is_room(
     outbox = opened(tmp_path, boot=boot)
     while outbox.thin():
         pass
-    assert (outbox.counts().thinned > 0) == merges
+    assert (outbox.counts().downsampled > 0) == merges
     live(outbox, range(60, 120))
-    before = outbox.counts().thinned
+    before = outbox.counts().downsampled
     while outbox.thin():
         pass
-    assert outbox.counts().thinned > before, "what is of this start does"
+    assert outbox.counts().downsampled > before, "what is of this start does"
     outbox.close()

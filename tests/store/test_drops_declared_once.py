@@ -85,7 +85,7 @@ def test_rows_that_could_not_be_dropped_are_not_dropped_twice(
     while not outbox._drops:  # it fills
         commit(outbox, 2000)
     with failing(monkeypatch, "set_drops"):
-        while outbox.counts().ram is None:
+        while outbox.counts().in_memory is None:
             commit(outbox, 2000)
     kill(outbox)
     outbox = opened(tmp_path)

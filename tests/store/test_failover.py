@@ -31,7 +31,7 @@ def test_a_database_that_is_called_corrupt_again_and_again_is_never_deleted(
     assert quarantine_usage(tmp_path / "outbox")[0] == int(device), "put aside once, or not at all"
     FaultyDisk.heal()
     outbox.commit([], clock=at(2000))
-    assert outbox.counts().ram is None
+    assert outbox.counts().in_memory is None
     assert len(everything(outbox)) >= 28
     outbox.close()
     assert rows_in(tmp_path / "outbox") >= 50 + 28
@@ -48,7 +48,7 @@ def test_corrupt_from_a_device_that_does_not_work_changes_nothing_at_a_start(
     FaultyDisk.fail(CORRUPT, device=False)
     outbox = opened(tmp_path)
     assert outbox.opened.quarantined is None
-    assert outbox.opened.ram is not None
+    assert outbox.opened.in_memory is not None
     outbox.begin()
     FaultyDisk.heal()
     outbox.commit([], clock=at(10))
@@ -78,7 +78,7 @@ def test_without_a_disk_a_state_is_what_was_kept_last(tmp_path: Path) -> None:
     FaultyDisk.fail(IOERR)
     outbox.commit([], {"x": (2, b"new")}, clock=at(2))
     assert outbox.state("x") == (2, b"new")
-    assert (outbox.counts().ram or "").startswith("The outbox goes on in memory: ")
+    assert (outbox.counts().in_memory or "").startswith("The outbox goes on in memory: ")
     FaultyDisk.heal()
     outbox.close()
 

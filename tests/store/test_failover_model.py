@@ -144,7 +144,7 @@ class World:
         self.card(there=True)
         for _ in range(4):
             self.commit(1, 10, 40)
-        assert self.outbox.counts().ram is None, "the disk works, and nobody goes back to it"
+        assert self.outbox.counts().in_memory is None, "the disk works, and nobody goes back to it"
         self.outbox.close()
         self.start()
         for stored in everything(self.outbox):

@@ -107,8 +107,8 @@ def test_it_comes_true_while_it_fills_while_it_thins_and_when_all_is_thin(tmp_pa
         if number % 50 == 0 or number in drops:
             counts = outbox.counts()
             assert counts.forecast_s is not None
-            assert counts.forecast_thinned_s is not None
-            told[number] = counts.forecast_s / 300, counts.forecast_thinned_s / 300
+            assert counts.forecast_downsampled_s is not None
+            told[number] = counts.forecast_s / 300, counts.forecast_downsampled_s / 300
     filling = [at for at in told if 350 <= at < full * 0.9]
     thinning = [at for at in told if full <= at < drops[0] * 0.95]
     assert min(len(filling), len(thinning)) > 20
@@ -127,14 +127,14 @@ def test_what_has_merged_or_gone_is_not_counted_twice(tmp_path: Path) -> None:
     outbox.linked()
     live(outbox, range(600, 700))
     counts = outbox.counts()
-    assert counts.forecast_thinned_s == counts.forecast_s, "all of it may have gone"
+    assert counts.forecast_downsampled_s == counts.forecast_s, "all of it may have gone"
     outbox.unlinked(everything(outbox)[-1].row)
     live(outbox, range(700, 1000))
-    some = outbox.counts().forecast_thinned_s
+    some = outbox.counts().forecast_downsampled_s
     while outbox._disk is not None and outbox._thin(outbox._disk):
         pass
     assert some is not None
-    assert outbox.counts().forecast_thinned_s == pytest.approx(some, rel=0.25)
+    assert outbox.counts().forecast_downsampled_s == pytest.approx(some, rel=0.25)
     outbox.close()
     outbox = opened(tmp_path, 16 << 20)
     live(outbox, range(1000, 1030))
@@ -152,19 +152,19 @@ def test_what_has_merged_or_gone_is_not_counted_twice(tmp_path: Path) -> None:
 
 def test_the_counts_tell_it(tmp_path: Path) -> None:
     outbox = opened(tmp_path, 4 << 20)
-    assert (outbox.counts().forecast_s, outbox.counts().forecast_thinned_s) == (None, None)
+    assert (outbox.counts().forecast_s, outbox.counts().forecast_downsampled_s) == (None, None)
     live(outbox, range(90), size=450)
     counts = outbox.counts()
     assert counts.forecast_s is not None
-    assert counts.forecast_thinned_s is not None
-    assert counts.forecast_thinned_s > 10 * counts.forecast_s
-    assert (counts.commits, counts.thinned) == (90, 0)
+    assert counts.forecast_downsampled_s is not None
+    assert counts.forecast_downsampled_s > 10 * counts.forecast_s
+    assert (counts.commits, counts.downsampled) == (90, 0)
     assert counts.bytes_in > 270 * 400
     assert 0 < counts.wal < counts.size
     # it comes true: within a tenth
     number = 90
     last = counts
-    while not (now := outbox.counts()).thinned:
+    while not (now := outbox.counts()).downsampled:
         last = now
         live(outbox, [number], size=450)
         number += 1

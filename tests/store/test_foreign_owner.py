@@ -59,7 +59,7 @@ def test_what_others_had_in_memory_never_replaces_what_is_kept(tmp_path: Path) -
 def test_what_another_owner_left_is_put_aside_with_all_its_rows(tmp_path: Path, other: str) -> None:
     before = left_by(tmp_path, other)
     outbox = opened(tmp_path)
-    assert (outbox.opened.damage, outbox.opened.ram) == (None, None)
+    assert (outbox.opened.damage, outbox.opened.in_memory) == (None, None)
     site, gateway = other.split("/")
     kept = tmp_path / "outbox" / f"outbox.of.{site}.{gateway}.db"
     for words in (f"gateway {gateway} of site {site}", "7 records", f"rescue {kept}"):
@@ -206,7 +206,7 @@ def test_a_card_of_another_gateway_that_comes_while_it_runs_is_put_aside(tmp_pat
     left_by(tmp_path / "far", THEIRS)
     (tmp_path / "outbox").write_text("no disk")
     outbox = opened(tmp_path)
-    assert outbox.opened.ram is not None
+    assert outbox.opened.in_memory is not None
     outbox.begin()
     outbox.commit(drafts(3), clock=ClockMark(S, S, "none"))
     (tmp_path / "outbox").unlink()
@@ -215,7 +215,7 @@ def test_a_card_of_another_gateway_that_comes_while_it_runs_is_put_aside(tmp_pat
     for n in range(1, 6):
         made = outbox.commit([], clock=ClockMark(S + n * PROBE_NS, S, "none"))
         texts += [stored.record.body.get("text", "") for stored in made]
-    assert outbox.counts().ram is None
+    assert outbox.counts().in_memory is None
     assert any("belongs to gateway gw-2 of site town" in text for text in texts), texts
     assert {stored.record.body["n"] for stored in everything(outbox) if "n" in stored.record.body}
     outbox.close()
@@ -233,10 +233,12 @@ def test_a_foreign_store_that_cannot_be_put_aside_is_not_used(
     monkeypatch.setattr("edge.store.outboxfolder.set_aside", refuse)
     outbox = opened(tmp_path)
     outbox.begin()
-    assert "cannot be kept beside a new one: Read-only file system" in str(outbox.counts().ram)
+    assert "cannot be kept beside a new one: Read-only file system" in str(
+        outbox.counts().in_memory
+    )
     for n in range(1, 6):
         outbox.commit(drafts(1), clock=ClockMark(n * PROBE_NS, S, "none"))
-    assert outbox.counts().ram is not None
+    assert outbox.counts().in_memory is not None
     outbox.close()
     assert inspect_outbox(tmp_path / "outbox", LIMIT).rows == 7
 

@@ -40,7 +40,7 @@ def test_each_version_finds_its_own_again_and_nothing_is_called_lost(
     newer = used(tmp_path)
     program(monkeypatch, 1)
     outbox = opened(tmp_path)
-    assert (outbox.opened.damage, outbox.opened.quarantined, outbox.opened.ram) == (None,) * 3
+    assert (outbox.opened.damage, outbox.opened.quarantined, outbox.opened.in_memory) == (None,) * 3
     first = outbox.begin()
     path = tmp_path / "outbox" / foreign_name("v2")
     said = told(outbox)
@@ -48,17 +48,19 @@ def test_each_version_finds_its_own_again_and_nothing_is_called_lost(
     assert "version 2" in said
     older = [each.row for each in outbox.commit(drafts(7), clock=MARK)]
     counts = outbox.counts()
-    assert counts.kept == [str(path)]
+    assert counts.foreign_files == [str(path)]
     assert (counts.quarantined, counts.size > path.stat().st_size) == (0, True)
     outbox.close()
-    assert inspect_outbox(tmp_path / "outbox", LIMIT).kept == (str(path),)
-    short = [each.short for each in find_issues({"outbox": {"kept": counts.kept}})]
+    assert inspect_outbox(tmp_path / "outbox", LIMIT).foreign_files == (str(path),)
+    short = [
+        each.short for each in find_issues({"outbox": {"foreign_files": counts.foreign_files}})
+    ]
     assert short == ["outbox of another version"]
 
     outbox = opened(tmp_path)
     outbox.begin()
     assert "version 2" not in told(outbox), "the event comes once, the status goes on"
-    assert outbox.counts().kept
+    assert outbox.counts().foreign_files
     outbox.close()
 
     program(monkeypatch, 2)  # the newer one is installed again
@@ -69,7 +71,7 @@ def test_each_version_finds_its_own_again_and_nothing_is_called_lost(
     assert set(newer) <= {each.row for each in everything(outbox)}
     assert "damage" not in {drop[2] for drop in outbox._drops}
     assert "lost" not in told(outbox)
-    assert outbox.counts().kept == [str(tmp_path / "outbox" / foreign_name("v1"))]
+    assert outbox.counts().foreign_files == [str(tmp_path / "outbox" / foreign_name("v1"))]
     outbox.close()
 
     program(monkeypatch, 1)
@@ -136,7 +138,7 @@ def test_another_version_and_another_name_at_once(
     outbox = Outbox.open(
         folder, limit_bytes=LIMIT, boot_id="b", ballast_bytes=0, owner="town/gw-2"
     )  # fmt: skip
-    assert (outbox.opened.ram, outbox.opened.damage) == (None, None)
+    assert (outbox.opened.in_memory, outbox.opened.damage) == (None, None)
     outbox.begin()
     made = outbox.commit(drafts(1), confirmed=[1], clock=MARK)
     said = [str(each.record.body.get("text")) for each in made]
@@ -165,14 +167,14 @@ def test_a_disk_that_comes_late_with_another_versions_store_costs_no_record(
         once.setattr("edge.store.outboxfolder.is_safe_to_open", fails)
         outbox = opened(tmp_path)
         outbox.begin()
-        assert outbox.opened.ram
+        assert outbox.opened.in_memory
         outbox.commit(drafts(3), confirmed=[1], clock=MARK)
     told: list[str] = []
     for n in range(1, 5):
         later = MARK._replace(mono_ns=MARK.mono_ns + n * 40_000_000_000)
         made = outbox.commit(drafts(1, at=500 + n), confirmed=[1], clock=later)
         told += [str(each.record.body.get("event")) for each in made]
-    assert outbox.counts().ram is None, "it is on disk again"
+    assert outbox.counts().in_memory is None, "it is on disk again"
     assert [path.name for path in list_foreign(tmp_path / "outbox")] == ["outbox.v2.db"]
     assert "drop" not in told
     outbox.close()

@@ -65,12 +65,12 @@ def test_without_saying_what_is_live_everything_counts_as_handed_over(tmp_path: 
     live(outbox, range(100))
     outbox.linked()
     live(outbox, range(100, 700))
-    assert (outbox.counts().thinned, outbox.counts().dropped > 0) == (0, True), "a link is up"
+    assert (outbox.counts().downsampled, outbox.counts().dropped > 0) == (0, True), "a link is up"
     top = everything(outbox)[-1].row
     outbox.unlinked(top)
     before_ = {s.row: s.record for s in everything(outbox)}
     live(outbox, range(700, 1500))
-    assert outbox.counts().thinned > 0
+    assert outbox.counts().downsampled > 0
     for stored in everything(outbox):
         if stored.row <= top:
             assert stored.record == before_[stored.row]
@@ -90,7 +90,7 @@ def test_on_a_link_that_is_too_slow_the_oldest_minutes_merge_before_any_is_lost(
         for stored in outbox.commit([minute(number, s) for s in SOURCES], clock=mark(number)):
             handed[stored.row] = stored.record
     counts = outbox.counts()
-    assert (counts.dropped, counts.thinned > 900) == (0, True)
+    assert (counts.dropped, counts.downsampled > 900) == (0, True)
     rows = everything(outbox)
     assert {s.row: s.record for s in rows if s.row in handed} == handed, "it is as it has gone"
     numbers = [n for s in air(rows) for n in covered(s)]
@@ -173,7 +173,7 @@ def test_a_page_that_cannot_be_said_to_go_does_not_go(
 
     monkeypatch.setattr(outbox._disk, "set_meta", broken)
     assert outbox.take(0, 50) == []
-    assert outbox.counts().ram is not None
+    assert outbox.counts().in_memory is not None
     outbox.close()
 
 

@@ -93,7 +93,7 @@ class Street:
         for _ in range(self.rng.randrange(1, 30)):
             if not self.outbox._thin(disk):
                 break
-        self.merged = self.outbox.counts().thinned
+        self.merged = self.outbox.counts().downsampled
 
     def arrive(self) -> None:
         if self.up and self.rng.random() < 0.5:

@@ -34,7 +34,7 @@ def within(seconds: int) -> Iterator[None]:
 @dataclass(frozen=True)
 class Life:
     damage: str | None
-    ram: str | None
+    in_memory: str | None
     rows: int
     made: int
     quarantined: int
@@ -55,7 +55,7 @@ def lived(tmp_path: Path) -> Life:
         outbox.journal.confirmed([made[0].row])
         counts = outbox.counts()
         told = Life(
-            outbox.opened.damage, counts.ram, counts.rows, len(made), counts.quarantined,
+            outbox.opened.damage, counts.in_memory, counts.rows, len(made), counts.quarantined,
             outbox.journal.trouble,
         )  # fmt: skip
         outbox.close()
@@ -107,7 +107,7 @@ def test_instead_of_the_database(tmp_path: Path, thing: Thing) -> None:
     thing(path)
     told = lived(tmp_path)
     assert "could not be read" in str(told.damage)
-    assert (told.ram, told.made, told.quarantined) == (None, 2, 1)
+    assert (told.in_memory, told.made, told.quarantined) == (None, 2, 1)
     assert os.path.lexists(tmp_path / "outbox" / "quarantine" / "000001" / "outbox.db")
     assert lived(tmp_path).damage is None
 
@@ -118,7 +118,7 @@ def test_instead_of_its_log(tmp_path: Path, thing: Thing) -> None:
     thing(tmp_path / "outbox" / "outbox.db-wal")
     told = lived(tmp_path)
     assert "outbox.db-wal is" in str(told.damage)
-    assert (told.ram, told.made, told.quarantined) == (None, 2, 1)
+    assert (told.in_memory, told.made, told.quarantined) == (None, 2, 1)
 
 
 def test_a_log_that_is_garbage_costs_nothing_and_is_told(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_log_that_is_garbage_costs_nothing_and_is_told(tmp_path: Path) -> None
     used(tmp_path)
     garbage(tmp_path / "outbox" / "outbox.db-wal")
     told = lived(tmp_path)
-    assert (told.damage, told.ram, told.rows) == (None, None, 222)
+    assert (told.damage, told.in_memory, told.rows) == (None, None, 222)
 
 
 @pytest.mark.parametrize("left", [None, b""])
@@ -142,7 +142,7 @@ def test_a_log_without_its_database_is_kept_for_people(tmp_path: Path, left: byt
     (tmp_path / "outbox" / "outbox.db-wal").write_bytes(log)
     told = lived(tmp_path)
     assert "only its log is left" in str(told.damage)
-    assert (told.ram, told.made, told.quarantined) == (None, 2, 1)
+    assert (told.in_memory, told.made, told.quarantined) == (None, 2, 1)
     kept = tmp_path / "outbox" / "quarantine" / "000001" / "outbox.db-wal"
     assert kept.read_bytes() == log
 
@@ -154,7 +154,7 @@ def test_instead_of_the_ledger(tmp_path: Path, thing: Thing) -> None:
         (tmp_path / "outbox" / name).unlink(missing_ok=True)
         thing(tmp_path / "outbox" / name)
     told = lived(tmp_path)
-    assert (told.damage, told.ram, told.rows) == (None, None, 221)
+    assert (told.damage, told.in_memory, told.rows) == (None, None, 221)
     assert (tmp_path / "outbox" / "ledger").is_file()
     assert told.quarantined == (0 if thing is garbage else 2)
 
@@ -166,7 +166,7 @@ def test_instead_of_the_quarantine(tmp_path: Path, thing: Thing) -> None:
     thing(tmp_path / "outbox" / "quarantine")
     told = lived(tmp_path)
     assert told.damage is not None
-    assert (told.ram, told.quarantined) == (None, 1)
+    assert (told.in_memory, told.quarantined) == (None, 1)
 
 
 @pytest.mark.parametrize("thing", THINGS)
@@ -176,7 +176,7 @@ def test_instead_of_the_journal(tmp_path: Path, thing: Thing) -> None:
     for name in ("uplink.journal", "uplink.new"):
         thing(tmp_path / "run" / name)
     told = lived(tmp_path)
-    assert (told.damage, told.ram, told.rows) == (None, None, 221)
+    assert (told.damage, told.in_memory, told.rows) == (None, None, 221)
     assert (told.trouble is None) is (thing is not folder)
 
 
@@ -185,16 +185,16 @@ def test_instead_of_the_folder(tmp_path: Path, thing: Thing) -> None:
     thing(tmp_path / "outbox")
     told = lived(tmp_path)
     assert told.made >= 1
-    assert (told.ram is None) is (thing is folder), "there is no disk: memory"
+    assert (told.in_memory is None) is (thing is folder), "there is no disk: memory"
 
 
 def test_missing_folders_are_made(tmp_path: Path) -> None:
     (tmp_path / "outbox").symlink_to(tmp_path / "a" / "b")
     told = lived(tmp_path)
     assert told.made >= 1, "a link to nowhere: the disk is not mounted"
-    assert "memory" in str(told.ram)
+    assert "memory" in str(told.in_memory)
     (tmp_path / "outbox").unlink()
-    assert lived(tmp_path).ram is None
+    assert lived(tmp_path).in_memory is None
 
 
 def test_a_database_elsewhere_is_used_through_its_link(tmp_path: Path) -> None:

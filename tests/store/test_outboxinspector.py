@@ -138,20 +138,20 @@ def test_what_only_a_daemon_knows_is_not_said_and_what_is_on_disk_is(tmp_path: P
 
     told = told_here(tmp_path / "outbox", 1 << 20)
     unknown = (
-        told.dropped, told.damaged, told.thinned, told.commits, told.bytes_in, told.ram,
-        told.forecast_s, told.forecast_thinned_s,
+        told.dropped, told.damaged, told.downsampled, told.commits, told.bytes_in, told.in_memory,
+        told.forecast_s, told.forecast_downsampled_s,
     )  # fmt: skip
     assert unknown == (None,) * 8
     full, refused = told.undeclared
     assert (full.epoch, full.stream, full.reason, full.first) == (epoch, "air", "full", 1)
     assert (full.count, refused.reason, refused.count) == (dropped - 1, "refused", 1)
-    assert (told.dead, len(told.letters)) == (1, 1)
+    assert (told.dead_letters, len(told.letters)) == (1, 1)
     letter = told.letters[0]
     assert (letter.row, letter.epoch, letter.stream) == (rows[3].row, epoch, "air")
     assert (letter.seq, letter.source, letter.why) == (2904, "s0", "135 not authorized")
     assert letter.size > 500
     assert told.quarantined == 1
-    assert told.aside == (QuarantinedFile("quarantine/000001/outbox.db", 70_000),)
+    assert told.quarantined_files == (QuarantinedFile("quarantine/000001/outbox.db", 70_000),)
     assert told.oldest == (1, oldest.record.from_ns)
     assert (told.oldest_wall_ns, told.oldest_tq) == (None, None), "that boot never learnt the time"
 
@@ -174,7 +174,7 @@ def test_an_empty_outbox_has_nothing_to_say(tmp_path: Path) -> None:
     outbox.close()
     told = told_here(tmp_path / "outbox", LIMIT)
     assert (told.rows, told.oldest, told.oldest_wall_ns) == (0, None, None)
-    assert (told.undeclared, told.letters, told.aside) == ((), (), ())
+    assert (told.undeclared, told.letters, told.quarantined_files) == ((), (), ())
 
 
 def test_damaged_columns_of_what_is_looked_at_are_left_out(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_damaged_columns_of_what_is_looked_at_are_left_out(tmp_path: Path) -> No
     outbox.close()
     told = told_here(tmp_path / "outbox", LIMIT)
     assert [letter.row for letter in told.letters] == [rows[1].row]
-    assert (told.dead, told.undeclared) == (2, ())
+    assert (told.dead_letters, told.undeclared) == (2, ())
 
 
 # -- as the process does it, in this one -----------------------------------------------------------
@@ -232,12 +232,12 @@ def test_all_that_is_said_is_what_is_there(tmp_path: Path, monkeypatch: pytest.M
     assert (told.oldest_wall_ns, told.oldest_tq) == (wall_ns + 40 * S, "rtc")
     assert told.undeclared == (Loss(epoch, "air", "refused", 2, 2, 1),)
     (letter,) = told.letters
-    assert (told.dead, letter.row, letter.seq, letter.why) == (1, first[1].row, 2, "no")
-    assert (told.quarantined, told.aside) == (
+    assert (told.dead_letters, letter.row, letter.seq, letter.why) == (1, first[1].row, 2, "no")
+    assert (told.quarantined, told.quarantined_files) == (
         1,
         (QuarantinedFile("quarantine/000001/outbox.db", 7000),),
     )
-    assert (told.kept, told.ballast) == ((str(folder / "outbox.v2.db"),), 0)
+    assert (told.foreign_files, told.ballast) == ((str(folder / "outbox.v2.db"),), 0)
 
 
 def test_a_later_mark_dates_the_oldest_row_when_it_is_nearer(tmp_path: Path) -> None:

@@ -77,8 +77,8 @@ def test_what_lies_on_a_read_only_card_is_read_and_stays_sent_until_the_next_boo
         before = picture(place)
 
         outbox = opened(place, run)
-        assert READING_NOTICE in str(outbox.opened.ram) or READING_NOTICE in str(
-            outbox.counts().ram
+        assert READING_NOTICE in str(outbox.opened.in_memory) or READING_NOTICE in str(
+            outbox.counts().in_memory
         )
         assert rows_of(everything(outbox)) == rows, "also those that are in the log alone"
         assert outbox.marks(1), "and what dates them"
@@ -121,11 +121,11 @@ def test_a_card_that_is_writable_again_loses_what_was_confirmed_meanwhile(tmp_pa
         outbox.commit(drafts(5, at=5000), confirmed=rows[:1500], clock=at(1))
         left = rows_of(everything(outbox))
         outbox.commit([], clock=at(40))
-        assert outbox.counts().ram is not None
+        assert outbox.counts().in_memory is not None
         there.writable()
         outbox.commit([], clock=at(80))
         outbox.commit([], clock=at(120))
-        assert outbox.counts().ram is None
+        assert outbox.counts().in_memory is None
         assert [row for row in rows_of(everything(outbox)) if row in left] == left
         assert not set(rows[:1500]) & set(rows_of(everything(outbox)))
         outbox.close()
@@ -140,7 +140,7 @@ def test_a_fault_of_the_file_system_under_a_running_outbox(tmp_path: Path) -> No
         there.fail()
         rows += rows_of(outbox.commit(drafts(10, at=900), clock=at(2)))
         outbox.commit([], clock=at(3))
-        assert outbox.counts().ram is not None
+        assert outbox.counts().in_memory is not None
         outbox.commit([], clock=at(40))
         outbox.commit([], confirmed=rows[:50], clock=at(80))
         assert set(rows[50:]) <= set(rows_of(everything(outbox)))
@@ -226,7 +226,7 @@ async def test_a_read_only_card_empties_itself_into_the_broker(tmp_path: Path) -
             run = tmp_path / "run"
             (run / "outbox").symlink_to(there.folder / "outbox")
             async with box(run, broker.url) as gateway:
-                assert (await gateway.writer.counts()).ram is not None
+                assert (await gateway.writer.counts()).in_memory is not None
                 gateway.connect()
                 await until(lambda: gateway.sender.counts.confirmed >= COUNT)
                 await gateway.commit(drafts(3, at=9000))

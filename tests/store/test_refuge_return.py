@@ -32,10 +32,10 @@ def test_memory_finds_its_way_to_an_outbox_that_is_full(tmp_path: Path, of: Stre
     for _ in range(5):
         outbox.commit(drafts(50, size=1000), clock=at(n))
         n += 1
-    assert outbox.counts().ram is not None
+    assert outbox.counts().in_memory is not None
     FaultyDisk.heal()
     outbox.commit([], clock=at(n + 100))
-    assert outbox.counts().ram is None
+    assert outbox.counts().in_memory is None
     there = {s.record.key.seq for s in everything(outbox) if s.record.key.stream is Stream.AIR}
     declared = [d for (e, s, _), d in outbox._drops.items() if (e, s) == (epoch, "air")]
     lost = sum(drop.count or 0 for drop in declared)
@@ -116,7 +116,7 @@ def test_what_was_confirmed_of_memory_is_known_to_the_next_start_without_a_disk_
     outbox._spool._close()
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
-    assert outbox.counts().ram is not None
+    assert outbox.counts().in_memory is not None
     handed = [(stored.row, stored.record, stored.redelivered) for stored in outbox.handed]
     assert handed == [(made[1].row, made[1].record, True)]
     outbox.close()
@@ -145,12 +145,12 @@ def test_a_state_that_was_kept_in_memory_is_given_back(tmp_path: Path) -> None:
     outbox.commit([], {"engine": (1, b"old"), "lanes": (1, b"same")}, clock=at(1))
     FaultyDisk.fail(IOERR, device=False)
     outbox.commit(drafts(1), {"engine": (2, b"new")}, clock=at(2))
-    assert outbox.counts().ram is not None
+    assert outbox.counts().in_memory is not None
     assert (outbox.state("engine"), outbox.state("lanes")) == ((2, b"new"), None)
     FaultyDisk.heal()
     outbox.commit([], clock=at(200))
     outbox.commit([], clock=at(300))
-    assert outbox.counts().ram is None
+    assert outbox.counts().in_memory is None
     assert (outbox.state("engine"), outbox.state("lanes")) == ((2, b"new"), (1, b"same"))
     outbox.close()
 
@@ -173,7 +173,7 @@ def test_what_half_a_return_brought_to_the_disk_leaves_it_once_it_is_confirmed(
         FaultyDisk.heal()
         for second in (400, 500, 600):
             outbox.commit([], clock=at(second))
-        assert outbox.counts().ram is None
+        assert outbox.counts().in_memory is None
         assert not {stored.row for stored in everything(outbox)} & set(rows)
         outbox.close()
 
@@ -248,7 +248,7 @@ def test_numbers_that_have_left_memory_again_are_counted_on_the_disk(tmp_path: P
     outbox.commit([], clock=at(100))
     outbox.commit([], clock=at(200))
     (one,) = outbox.commit(drafts(1), clock=at(201))
-    assert (one.record.key.seq, outbox.counts().ram) == (6, None)
+    assert (one.record.key.seq, outbox.counts().in_memory) == (6, None)
     kill(outbox)
     outbox = opened(tmp_path)
     former = outbox.begin().former

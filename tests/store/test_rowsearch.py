@@ -82,7 +82,7 @@ def test_with_short_periods_every_covered_number_is_found(tmp_path: Path) -> Non
     assert outbox._disk is not None
     while outbox._thin(outbox._disk):
         pass
-    assert outbox.counts().thinned > 9000
+    assert outbox.counts().downsampled > 9000
     epoch = rows[0].record.key.epoch
     for number in [*range(1, 12_000, 397), 5400, 5401, 12_000]:
         (found,) = find(outbox, epoch, "air", number, number)
@@ -301,7 +301,7 @@ def test_a_link_that_came_up_in_memory_is_written_down_when_the_disk_is_back(
     outbox.linked()
     live(outbox, range(3, 5))
     outbox.commit([minute(5, s) for s in SOURCES], clock=mark(5))
-    assert outbox.counts().ram is None
+    assert outbox.counts().in_memory is None
     kill(outbox)
     outbox = Outbox.open(tmp_path / "outbox", limit_bytes=LIMIT, boot_id="b1", ballast_bytes=0)
     assert outbox._disk is not None
@@ -341,7 +341,7 @@ def test_an_index_that_is_wrong_is_made_anew_and_no_row_is_lost(tmp_path: Path) 
     outbox.pending(urgent=True)
     for second in (3, 40, 80, 120):
         outbox.commit(drafts(1), clock=ClockMark(second * S, 0, "none"))
-    assert outbox.counts().ram is None
+    assert outbox.counts().in_memory is None
     assert [s.row for s in outbox.pending(urgent=True)][:3] == kept[2:]
     assert {s.row for s in everything(outbox)} >= set(kept[2:])
     assert not (tmp_path / "outbox" / "quarantine").exists()

@@ -38,7 +38,7 @@ async def test_a_limit_of_200_bytes_gives_nothing_up_and_a_larger_one_lets_all_o
         gateway.connect()
         await until(lambda: gateway.sender.standing.trouble != "")
         await asyncio.sleep(1)
-        assert gateway.sender.counts.dead == 0
+        assert gateway.sender.counts.dead_letters == 0
         assert (await gateway.writer.counts()).rows == 90
         ((kind, text),) = gateway.alarms
         assert kind == "broker_limit"
@@ -72,7 +72,7 @@ async def test_what_fits_goes_on_beside_what_does_not(mosquitto: Make, tmp_path:
         await until(lambda: gateway.sender.standing.trouble != "")
         await gateway.commit(drafts(5, 1))
         await until(lambda: gateway.sender.counts.confirmed == 8)
-        assert gateway.sender.counts.dead == 0
+        assert gateway.sender.counts.dead_letters == 0
         assert (await gateway.writer.counts()).rows >= 40
 
 
@@ -84,9 +84,9 @@ async def test_one_among_many_that_arrive_is_given_up_and_told(
         gateway.connect()
         await gateway.commit([*large(1), *drafts(0, PROOF_RECORDS - 1)])
         await until(lambda: gateway.sender.counts.confirmed == PROOF_RECORDS - 1)
-        assert gateway.sender.counts.dead == 0
+        assert gateway.sender.counts.dead_letters == 0
         await gateway.commit(drafts(200, 2))
-        await until(lambda: gateway.sender.counts.dead == 1)
+        await until(lambda: gateway.sender.counts.dead_letters == 1)
         assert [kind for kind, _ in gateway.alarms] == ["refused"]
         assert gateway.sender.standing.trouble == ""
 
@@ -101,7 +101,7 @@ async def test_the_next_broker_is_tried_at_once_when_the_first_takes_too_little(
         await gateway.commit(drafts(0, 60))
         gateway.connect()
         await until(lambda: gateway.sender.counts.confirmed == 60, 20)
-        assert gateway.sender.counts.dead == 0
+        assert gateway.sender.counts.dead_letters == 0
 
 
 @pytest.mark.parametrize("lacking", [NO_QOS, b"\x21\x00\x00", b"\x27\x00\x00\x00\x00"])
@@ -117,7 +117,7 @@ async def test_a_broker_that_cannot_do_it_is_left_for_one_that_can(
             gateway.connect()
             await until(lambda: gateway.sender.counts.confirmed == 20, 20)
             assert not broker.published
-            assert gateway.sender.counts.dead == 0
+            assert gateway.sender.counts.dead_letters == 0
             told = [text for kind, text in gateway.alarms if kind == "broker_limit"]
             assert len(told) == (lacking == NO_QOS)
 
@@ -163,7 +163,7 @@ async def test_what_else_a_broker_announces_gives_nothing_up(
         gateway.connect()
         counts = gateway.sender.counts
         await until(lambda: counts.confirmed == 20 or counts.failures >= 3)
-        assert counts.dead == 0
+        assert counts.dead_letters == 0
         assert (await gateway.writer.counts()).rows == 20
         broker.connack_properties = b""
         await until(lambda: counts.confirmed == 20)

@@ -46,7 +46,7 @@ async def test_an_alarm_does_not_wait_behind_what_is_refused(
         assert len(broker.records("air")) == before, "nothing but the alarms"
         broker.answer = lambda _topic, _payload: 0
         await until(lambda: counts.confirmed == 22, 15.0)
-        assert counts.dead == 0
+        assert counts.dead_letters == 0
         numbers = [json.loads(payload)["n"] for payload in broker.records("event")]
         assert set(numbers) == {1, 2}
 
@@ -94,7 +94,7 @@ async def test_an_alarm_that_cannot_be_written_does_not_end_the_trying(
         await rests(gateway)
         body = {"event": "x", "value": float("inf")}
         await gateway.commit([Draft(Stream.EVENT, "door", S, S, body)])
-        await until(lambda: gateway.sender.counts.dead == 1, 5.0)
+        await until(lambda: gateway.sender.counts.dead_letters == 1, 5.0)
         await gateway.commit([alarm(1)])
         await until(lambda: len(broker.records("event")) == 1, 5.0)
 

@@ -134,7 +134,7 @@ async def test_a_row_that_is_refused_waits_longer_each_time_and_is_given_up_in_t
             assert await desk.send(now_ns) == [(1, True)]
     assert waits == [1.0, 2.0, 4.0, 8.0]
     assert [row for row, _ in desk.store.gone] == [1]
-    assert (desk.counts.dead, desk.counts.refused, desk.alarms) == (1, 5, ["refused"])
+    assert (desk.counts.dead_letters, desk.counts.refused, desk.alarms) == (1, 5, ["refused"])
     assert (await desk.send(now_ns), desk.delivery.wait_s(now_ns)) == ([], None)
     assert desk.delivery._awaiting is not None
     assert 1 not in desk.delivery._awaiting, "nobody waits for a receipt of what was given up"
@@ -195,7 +195,9 @@ async def test_a_broker_that_refuses_all_gets_a_pause_that_doubles(
         pauses.append(desk.delivery.paused_ns - 5 if desk.delivery.paused_ns else 0)
     assert pauses[:7] == [0, S, S, 2 * S, 2 * S, 4 * S, 4 * S]
     assert pauses[-1] == RETRY_MAX_NS
-    assert (desk.counts.dead, desk.counts.refused) == (0, 24), "it is not the record that is wrong"
+    assert (desk.counts.dead_letters, desk.counts.refused) == (0, 24), (
+        "it is not the record that is wrong"
+    )
     await desk.answer(6, r1=0)
     desk.delivery.paused_ns = 0
     await desk.answer(7, r1=refused)

@@ -54,7 +54,7 @@ async def test_a_refused_alarm_raises_no_alarm(
             await asyncio.sleep(0.01)
         assert [kind for kind, _ in gateway.alarms] == ["broker_limit"]
         counts = await gateway.writer.counts()
-        assert (counts.rows, counts.dead) == (61, 0), "sixty records and the alarm"
+        assert (counts.rows, counts.dead_letters) == (61, 0), "sixty records and the alarm"
     assert len(stored) == 60
     assert Counter(r.name for r in caplog.records)["kerbstone.uplink"] <= 8
 
@@ -65,10 +65,10 @@ async def test_a_row_is_given_up_once(mosquitto: Make, tmp_path: Path) -> None:
     async with box(tmp_path, broker.url) as gateway:
         gateway.connect()
         await gateway.commit([*large(2), *drafts(0, 2 * PROOF_RECORDS)])
-        await until(lambda: gateway.sender.counts.dead >= 2)
+        await until(lambda: gateway.sender.counts.dead_letters >= 2)
         await asyncio.sleep(0.1)
-        assert gateway.sender.counts.dead == 2
-        assert (await gateway.writer.counts()).dead == 2
+        assert gateway.sender.counts.dead_letters == 2
+        assert (await gateway.writer.counts()).dead_letters == 2
 
 
 async def test_a_denied_event_stream_is_in_the_log_only(
@@ -102,7 +102,7 @@ async def test_a_new_connection_may_say_it_again_but_not_soon(
         for turn, alarms in ((1, 1), (2, 1), (3, 2)):
             await until(lambda turn=turn: gateway.sender.counts.connections == turn)  # type: ignore[misc]
             await gateway.commit([*large(2), *drafts(0, 2 * PROOF_RECORDS)])
-            await until(lambda turn=turn: gateway.sender.counts.dead == 2 * turn)  # type: ignore[misc]
+            await until(lambda turn=turn: gateway.sender.counts.dead_letters == 2 * turn)  # type: ignore[misc]
             assert len(gateway.alarms) == alarms
             if turn == 2:
                 monkeypatch.setattr("edge.uplink.brokerlog.QUIET_NS", 0)
@@ -127,7 +127,7 @@ async def test_a_quota_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
             await until(lambda before=before: gateway.sender.counts.refused > before)  # type: ignore[misc]
         broker.answer = lambda _topic, _payload: 0
         await until(lambda: gateway.sender.counts.confirmed == 5)
-        assert gateway.sender.counts.dead == 0
+        assert gateway.sender.counts.dead_letters == 0
         assert [kind for kind, _ in gateway.alarms] == ["quota"]
         assert max(Counter(broker.records()).values()) > delivery.REFUSALS_LIMIT
 
@@ -141,7 +141,7 @@ async def test_a_poison_record_is_given_up_and_the_others_arrive(
         gateway.connect()
         await gateway.commit(drafts(0, 5))
         count = 5
-        while not gateway.sender.counts.dead:
+        while not gateway.sender.counts.dead_letters:
             await gateway.commit(drafts(10 * count, 1))
             count += 1
             await until(lambda count=count: gateway.sender.counts.confirmed >= count - 1)  # type: ignore[misc]
@@ -163,7 +163,7 @@ async def test_while_the_broker_takes_nothing_no_record_is_given_up(
         gateway.connect()
         await gateway.commit(drafts(0, 100))
         await until(lambda: gateway.sender.counts.refused > 100 * delivery.REFUSALS_LIMIT)
-        assert gateway.sender.counts.dead == 0
+        assert gateway.sender.counts.dead_letters == 0
         broker.answer = lambda _topic, _payload: 0
         await until(lambda: gateway.sender.counts.confirmed == 100)
 
@@ -183,7 +183,7 @@ async def test_a_broker_that_takes_nothing_is_tried_more_and_more_seldom(
         assert gateway.sender.counts.refused <= before + 60, "without a pause it is some 500"
         broker.answer = lambda _topic, _payload: 0
         await until(lambda: gateway.sender.counts.confirmed == 10)
-        assert gateway.sender.counts.dead == 0
+        assert gateway.sender.counts.dead_letters == 0
 
 
 async def test_the_widest_window_of_refusals_comes_to_an_end(
@@ -198,7 +198,7 @@ async def test_the_widest_window_of_refusals_comes_to_an_end(
             await gateway.writer.commit(drafts(0, 1600))
             gateway.connect()
             turn = 2000
-            while gateway.sender.counts.dead < 1600:
+            while gateway.sender.counts.dead_letters < 1600:
                 await gateway.commit(drafts(turn, 1, Stream.ENERGY))
                 turn += 1
                 await asyncio.sleep(0.02)
@@ -246,7 +246,7 @@ async def test_a_record_that_cannot_be_written_is_given_up(tmp_path: Path) -> No
         bad = Draft(Stream.EVENT, "gateway", S, S, {"event": "x", "value": float("inf")})
         gateway.connect()
         await gateway.commit([bad, *drafts(0, 1)])
-        await until(lambda: gateway.sender.counts.dead == 1)
+        await until(lambda: gateway.sender.counts.dead_letters == 1)
         await until(lambda: gateway.sender.counts.confirmed == 1)
         assert gateway.alarms == []
 

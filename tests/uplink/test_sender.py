@@ -92,7 +92,7 @@ async def test_a_denied_stream_stops_and_the_others_go_on(mosquitto: Make, tmp_p
         assert {stored.record.key.stream for stored in left} == {Stream.ENERGY}
         assert len(left) == 10
         assert [kind for kind, _ in gateway.alarms] == ["denied"]
-        assert gateway.sender.counts.dead == 0
+        assert gateway.sender.counts.dead_letters == 0
         refused = gateway.sender.counts.refused
         await gateway.commit(drafts(10, 5, Stream.ENERGY))
         await gateway.commit(drafts(10, 5))
@@ -151,11 +151,14 @@ async def test_what_is_too_large_is_buried_and_declared(mosquitto: Make, tmp_pat
         large = Draft(Stream.AIR, "hut_air", 0, S, {"text": "x" * 3000})
         await gateway.commit([large, *drafts(1, PROOF_RECORDS)])
         await until(lambda: gateway.sender.counts.confirmed == PROOF_RECORDS)
-        await until(lambda: gateway.sender.counts.dead == 1)
+        await until(lambda: gateway.sender.counts.dead_letters == 1)
         await gateway.commit([])
         await until(lambda: gateway.sender.counts.confirmed == PROOF_RECORDS + 1)
         counts = await gateway.writer.counts()
-        assert (counts.rows, counts.dead) == (1, 1)  # the event is confirmed, not yet committed
+        assert (counts.rows, counts.dead_letters) == (
+            1,
+            1,
+        )  # the event is confirmed, not yet committed
     (event,) = [json.loads(line.partition(" ")[2]) for line in listener.stop()]
     assert (event["event"], event["reason"], event["stream_of"]) == ("drop", "refused", "air")
     assert (event["range"], event["count"]) == ([1, 1], 1)

@@ -22,8 +22,8 @@ PAGE: Final = 1000  # rows read at one time
 HEALTH: Final[Mapping[str, Any]] = {
     "uptime_s": 86_400.5, "reboot_cause": "power", "clock_synchronised": True,
     "queue_rows": 201_600, "queue_bytes": 123_456_789, "queue_limit_bytes": 268_435_456,
-    "queue_age_s": 601_234.5, "queue_forecast_s": 1_234_567.8, "queue_forecast_thinned_s": 9e6,
-    "dropped": 0, "thinned": 0, "connected": False, "sent": 0, "confirmed": 0, "late": 0,
+    "queue_age_s": 601_234.5, "queue_forecast_s": 1_234_567.8, "queue_forecast_downsampled_s": 9e6,
+    "dropped": 0, "downsampled": 0, "connected": False, "sent": 0, "confirmed": 0, "late": 0,
     "reads": 1_728_000, "errors": 12, "device_error_ratio": {"meter_3": 0.0012, "meter_7": 0.0001},
     "flash_written_mb_day": 41.37, "flash_own_mb_day": 33.12, "card_life_years": 21.3,
     "card_endurance_tb": 0.4, "disk_free_bytes": 11_234_567_890, "disk_total_bytes": 31_234_567_890,

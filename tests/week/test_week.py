@@ -59,7 +59,7 @@ def test_a_day_without_network_fits_whole_in_a_seventh_of_the_default_outbox(
             break
     counts = outbox.counts()
     assert counts.rows == sum(fed.drafts.values())
-    assert (counts.dropped, counts.thinned) == (0, 0)
+    assert (counts.dropped, counts.downsampled) == (0, 0)
     assert counts.size < limit_bytes
     found = account(outbox, commit.at_ns + S)
     found.check(fed)
@@ -76,7 +76,7 @@ def test_in_less_room_minutes_become_quarters_and_nothing_is_silent(
         fed.take(outbox, commit)
         if fed.minutes == FORETOLD and not foretold:
             foretold = fed.minutes + (outbox.counts().forecast_s or 0) / 60
-        if not full_at and commit.closes and outbox.counts().thinned:
+        if not full_at and commit.closes and outbox.counts().downsampled:
             full_at = fed.minutes
         if fed.minutes == SHORT:
             break
@@ -84,7 +84,7 @@ def test_in_less_room_minutes_become_quarters_and_nothing_is_silent(
     found.check(fed)
     assert found.merged
     assert found.lost.keys() <= {"health"}  # what goes before minutes are merged
-    assert counts.rows + counts.thinned + counts.dropped == sum(fed.drafts.values())
+    assert counts.rows + counts.downsampled + counts.dropped == sum(fed.drafts.values())
     assert counts.size < SMALL
     assert full_at == pytest.approx(foretold, rel=0.1)
     outbox.close()

@@ -20,7 +20,7 @@ from edge.app.statustext.textform import (
 )
 from edge.core import Reason
 
-FULL_SHARE: Final = 0.9  # of the outbox: from there on it is thinned, then dropped
+FULL_SHARE: Final = 0.9  # of the outbox: from there on it is downsampled, then dropped
 FAILING_SHARE: Final = 0.1  # of a device's reads of the last hour
 FRESH_S: Final = DAY  # so long a start that was no ordinary one is worth a word
 CAUSES: Final = {  # of the last start
@@ -63,15 +63,15 @@ def verdict_line(found: list[Issue], who: str) -> str:
 
 def issue_texts(found: list[Issue]) -> Section:
     """The sentences."""
-    return Section("to do", tuple(f"- {matter.text}" for matter in found))
+    return Section("to do", tuple(f"- {issue.text}" for issue in found))
 
 
 def _outbox(counts: Mapping[str, Any]) -> Iterator[Issue]:
-    if counts.get("ram"):
+    if counts.get("in_memory"):
         yield Issue(
             "records are only in memory",
-            f"Records are kept in memory, and a power cut loses them: {as_sentence(counts['ram'])} "
-            "Replace the card.",
+            "Records are kept in memory, and a power cut loses them: "
+            f"{as_sentence(counts['in_memory'])} Replace the card.",
         )
     if dropped := counts.get("dropped"):
         yield Issue(
@@ -87,7 +87,7 @@ def _outbox(counts: Mapping[str, Any]) -> Iterator[Issue]:
             f"The outbox holds {megabytes_text(size)} of {megabytes_text(limit)}: the oldest "
             "records are merged, then dropped. Mend the link, or raise store.limit_mb.",
         )
-    if dead := counts.get("dead"):
+    if dead := counts.get("dead_letters"):
         yield Issue(
             count_text(dead, "dead letter"),
             f"The broker refused {count_text(dead, 'record')} for good: `kerbstone outbox` says "
@@ -100,7 +100,7 @@ def _outbox(counts: Mapping[str, Any]) -> Iterator[Issue]:
             "`kerbstone outbox rescue FILE` sends what can be read of it; then remove it. The card "
             "may be failing.",
         )
-    for path in counts.get("kept") or ():
+    for path in counts.get("foreign_files") or ():
         yield Issue(
             "outbox of another version",
             f"An outbox that another version of this program has written is kept, {path}: install "
@@ -122,12 +122,11 @@ def _link(status: Mapping[str, Any]) -> Iterator[Issue]:
         )
     if trouble := link.get("trouble"):
         yield Issue("broker takes too little", as_sentence(without_errno(trouble)))
-    if link.get("confirm") == "broker" and (unheard := health.get("unheard")):
+    if link.get("confirm") == "broker" and (count := health.get("no_subscribers")):
         yield Issue(
             "nobody subscribes",
-            f"The broker took {count_text(unheard, 'record')} that nobody had subscribed to: they "
-            "are "
-            'gone. Start the platform\'s side, or set uplink.confirm = "platform".',
+            f"The broker took {count_text(count, 'record')} that nobody had subscribed to: they "
+            'are gone. Start the platform\'s side, or set uplink.confirm = "platform".',
         )
 
 
@@ -215,7 +214,7 @@ def _daemon(status: Mapping[str, Any]) -> Iterator[Issue]:
     if count := status.get("stage_overflow"):
         yield Issue("stage full", f"{count_text(count, 'entry', 'entries')} found the stage full: "
                      f"{busy}.")  # fmt: skip
-    if count := status.get("unclaimed_edges"):
+    if count := status.get("unmatched_edges"):
         yield Issue(
             "edges nobody claims",
             f"{count_text(count, 'edge')} came from lines that no lane or device claims: compare "

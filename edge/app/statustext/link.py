@@ -63,8 +63,8 @@ def _sending(link: Mapping[str, Any], health: Mapping[str, Any]) -> Iterator[str
     if overdue := health.get("receipts_overdue"):
         late = count_text(overdue, "receipt")
         yield f"{late} did not come in time, and the records were sent again"
-    if platform is False and (unheard := health.get("unheard")):
-        yield f"{count_text(unheard, 'record')} that the broker took, but nobody has subscribed to"
+    if platform is False and (count := health.get("no_subscribers")):
+        yield f"{count_text(count, 'record')} that the broker took, but nobody has subscribed to"
     if failures := health.get("connection_failures"):
         made = count_text(health.get("connections"), "connection")
         yield f"{made}, {count_text(failures, 'failed attempt')} since the start"

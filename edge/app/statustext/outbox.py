@@ -24,10 +24,21 @@ DROP_REASON_TEXTS: Final = {  # as `drop` events give them
     "memory": "the disk failed and memory was full",
 }
 FIELDS_SHOWN: Final = {  # keys that have a line of their own; others are shown as they are
-    *("rows", "streams", "size", "limit", "oldest", "age_s", "boot", "ram", "commits", "bytes_in"),
-    *("dropped", "damaged", "dead", "quarantined", "thinned", "undeclared", "letters"),
-    *("oldest_wall_ns", "oldest_tq", "aside", "kept"),
-    *("confirmed", "wal", "ballast", "forecast_s", "forecast_thinned_s"),
+    *(
+        "rows",
+        "streams",
+        "size",
+        "limit",
+        "oldest",
+        "age_s",
+        "boot",
+        "in_memory",
+        "commits",
+        "bytes_in",
+    ),
+    *("dropped", "damaged", "dead_letters", "quarantined", "downsampled", "undeclared", "letters"),
+    *("oldest_wall_ns", "oldest_tq", "quarantined_files", "foreign_files"),
+    *("confirmed", "wal", "ballast", "forecast_s", "forecast_downsampled_s"),
 }
 YEAR_9999_NS: Final = 253_370_764_800_000_000_000
 
@@ -58,18 +69,18 @@ def _fullness(counts: Mapping[str, Any], daemon: bool) -> Iterator[str]:
         yield f"space for what comes while there is no link: {forecast_text(counts)}"
     else:
         yield f"how long the space lasts: {NOT_KNOWN_TEXT}"
-    if counts.get("ram"):
-        yield f"KEPT IN MEMORY, not on the card: {counts['ram']}"
+    if counts.get("in_memory"):
+        yield f"KEPT IN MEMORY, not on the card: {counts['in_memory']}"
 
 
 def forecast_text(counts: Mapping[str, Any]) -> str:
     """How long there is room at the present rate. The words of the forecast, for any sentence."""
-    plain, thinned = counts.get("forecast_s"), counts.get("forecast_thinned_s")
-    if plain is None and thinned is None:
+    plain, downsampled = counts.get("forecast_s"), counts.get("forecast_downsampled_s")
+    if plain is None and downsampled is None:
         return "not known yet"
     found = span_text(plain) if plain is not None else "for ever"
-    if thinned is not None and plain is not None and thinned > plain:
-        found += f"; with thinning {span_text(thinned)}"
+    if downsampled is not None and plain is not None and downsampled > plain:
+        found += f"; with downsampling {span_text(downsampled)}"
     return f"{found} at the present rate"
 
 
@@ -97,30 +108,32 @@ def _streams(counts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _losses(counts: Mapping[str, Any], daemon: bool, whole: bool) -> Iterator[str]:
-    dropped, damaged, thinned = (counts.get(key) for key in ("dropped", "damaged", "thinned"))
+    dropped, damaged, downsampled = (
+        counts.get(key) for key in ("dropped", "damaged", "downsampled")
+    )
     if dropped is None or not daemon:
         yield f"what was lost or merged since the last start: {NOT_KNOWN_TEXT}"
     else:
         line = f"{count_text(dropped, 'record') if dropped else 'nothing'} lost since the start"
         line += f", {damaged:,} unreadable" if damaged else ""
-        yield line + (f"; {thinned:,} merged into quarter hours" if thinned else "")
+        yield line + (f"; {downsampled:,} merged into quarter hours" if downsampled else "")
     undeclared = counts.get("undeclared")
     if undeclared:
         yield "lost, and not declared by an event yet:"
         yield from _loss_lines(undeclared)
     elif whole and undeclared is not None:
         yield "every loss is declared by an event"
-    dead, aside = counts.get("dead"), counts.get("quarantined")
+    dead, aside = counts.get("dead_letters"), counts.get("quarantined")
     if whole or dead or aside:
         letters = count_text(
             dead, "dead letter (refused for good)", "dead letters (refused for good)"
         )
         yield f"{letters}, {count_text(aside, 'file')} in quarantine"
-    for path in counts.get("kept") or ():
+    for path in counts.get("foreign_files") or ():
         yield f"of another version of this program: {path}"
     if whole:
         yield from _dead_letter_lines(counts.get("letters"))
-        yield from _quarantine_lines(counts.get("aside"))
+        yield from _quarantine_lines(counts.get("quarantined_files"))
 
 
 def _loss_lines(found: Any) -> Iterator[str]:

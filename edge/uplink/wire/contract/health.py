@@ -56,20 +56,22 @@ class Health(Sourced, forbid_unknown_fields=False, kw_only=True):
         Annotated[Amount, meaning("How long the outbox has room for at the present rate.", "s")]
         | UnsetType
     ) = UNSET
-    queue_forecast_thinned_s: (
-        Annotated[Amount, meaning("The same, with thinning.", "s")] | UnsetType
+    queue_forecast_downsampled_s: (
+        Annotated[Amount, meaning("The same, with downsampling.", "s")] | UnsetType
     ) = UNSET
     dropped: Annotated[Count, meaning("Records that were declared lost.")] | UnsetType = UNSET
-    thinned: (
+    downsampled: (
         Annotated[Count, meaning("Records that were merged into coarser ones to save room.")]
         | UnsetType
     ) = UNSET
     damaged: Annotated[Count, meaning("Records that could not be read back.")] | UnsetType = UNSET
-    dead: Annotated[Count, meaning("Records that the broker refused for good.")] | UnsetType = UNSET
+    dead_letters: (
+        Annotated[Count, meaning("Records that the broker refused for good.")] | UnsetType
+    ) = UNSET
     quarantined: (
         Annotated[Count, meaning("Files of the outbox that were set aside.")] | UnsetType
     ) = UNSET
-    ram: (
+    in_memory: (
         Annotated[bool, meaning("True while records are kept in memory, because the disk failed.")]
         | UnsetType
     ) = UNSET
@@ -87,11 +89,11 @@ class Health(Sourced, forbid_unknown_fields=False, kw_only=True):
     sent_backfilled: Annotated[Count, meaning("Of the sent: from the backlog.")] | UnsetType = UNSET
     confirmed: Annotated[Count, meaning("Records confirmed.")] | UnsetType = UNSET
     refused: Annotated[Count, meaning("Records that the broker refused.")] | UnsetType = UNSET
-    unheard: (
+    no_subscribers: (
         Annotated[Count, meaning("Records that nobody had subscribed to (reason code 16).")]
         | UnsetType
     ) = UNSET
-    unanswered: (
+    unacknowledged: (
         Annotated[Count, meaning("Records without an answer when a connection ended.")] | UnsetType
     ) = UNSET
     receipts: Annotated[Count, meaning("Receipts that came from the platform.")] | UnsetType = UNSET
@@ -102,7 +104,7 @@ class Health(Sourced, forbid_unknown_fields=False, kw_only=True):
         Annotated[Count, meaning("Records whose receipt did not come in time.")] | UnsetType
     ) = UNSET
     commands: Annotated[Count, meaning("Commands that came from the platform.")] | UnsetType = UNSET
-    strange_messages: (
+    malformed_messages: (
         Annotated[Count, meaning("Messages to us that are not what they should be.")] | UnsetType
     ) = UNSET
     device_error_ratio: (

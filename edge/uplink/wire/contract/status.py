@@ -79,8 +79,8 @@ class Online(Retained, tag_field="state", tag="online", kw_only=True):
     box: Annotated[Box, meaning("How the box itself fares.")]
     devices: Annotated[dict[str, DeviceStatus], meaning("Devices that are polled.")]
     dropped: Annotated[Count, meaning("What came in and was dropped: the loop was too busy.")]
-    unclaimed_edges: Annotated[Count, meaning("Edges of lines that nobody claims.")]
-    strangers: Annotated[Count, meaning("Contacts and sweeps of unknown sources.")]
+    unmatched_edges: Annotated[Count, meaning("Edges of lines that nobody claims.")]
+    unmatched_inputs: Annotated[Count, meaning("Contacts and sweeps of unknown sources.")]
     stage_overflow: Annotated[Count, meaning("Entries that the stage had no room for.")]
     models: Annotated[Models, meaning("Who judges; null: not asked for.")]
     thrift: Annotated[Sparing, meaning("How far bytes are spared.")] | UnsetType = UNSET
