@@ -16,10 +16,10 @@ from edge.core import Condition, Draft, Stream
 EVENTS_BEFORE_FLICKER: Final = 20
 EVENTS_PER_HOUR: Final = 2 * EVENTS_BEFORE_FLICKER  # more than all conditions at once
 FLICKER_WITHIN_NS: Final = 3_600_000_000_000
-FLICKER_REST_NS: Final = 60_000_000_000
+FLICKER_SETTLE_NS: Final = 60_000_000_000
 CONDITION_BY_WORD: Final[Mapping[str, Condition]] = {str(word): word for word in Condition}
-FLICKER_TEXT: Final = "says now this, now that of itself; it is told again when it has come to rest"
-REST_TEXT: Final = "has come to rest, as it was told last"
+FLICKER_TEXT: Final = "says now this, now that of itself; it is told again when it has settled"
+SETTLED_TEXT: Final = "has settled, as it was told last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,11 @@ class ConditionThrottle:
         )
 
     def settle(self, at_ns: int) -> list[Draft]:
-        """The events of one that has come to rest, once there is room for them."""
-        if not self.held or at_ns - self.changed_ns <= FLICKER_REST_NS:
+        """The events of one that has settled, once there is room for them."""
+        if not self.held or at_ns - self.changed_ns <= FLICKER_SETTLE_NS:
             return []
         drafts = list(condition_events(self.device, self.said, self.now, at_ns))
-        drafts = drafts or [self._flicker("rest", REST_TEXT, at_ns)]
+        drafts = drafts or [self._flicker("settled", SETTLED_TEXT, at_ns)]
         if self._made(at_ns) + len(drafts) > EVENTS_PER_HOUR:
             return []
         self.held, self.said = False, self.now

@@ -9,9 +9,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from edge.app.deviceconditions import EVENTS_BEFORE_FLICKER, FLICKER_REST_NS, FLICKER_WITHIN_NS
+from edge.app.deviceconditions import EVENTS_BEFORE_FLICKER, FLICKER_SETTLE_NS, FLICKER_WITHIN_NS
 
-LAST: Final = " It comes and goes: it is told again when it has come to rest."
+LAST: Final = " It comes and goes: it is told again when it has settled."
 
 
 @dataclass(slots=True)
@@ -36,8 +36,8 @@ class Fault:
         return not self.held and self._tell(at_ns)
 
     def rests(self, at_ns: int) -> bool:
-        """Whether there is something to tell of one that has come to rest."""
-        if not self.held or at_ns - self.changed_ns <= FLICKER_REST_NS or self._full(at_ns):
+        """Whether there is something to tell of one that has settled."""
+        if not self.held or at_ns - self.changed_ns <= FLICKER_SETTLE_NS or self._full(at_ns):
             return False
         self.held = False
         return self.told != self.now and self._tell(at_ns)

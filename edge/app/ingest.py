@@ -80,7 +80,7 @@ class Ingest:
         self._heard(events, voice.said.identity != before.identity)
 
     def settle(self) -> None:
-        """A window ends: devices that have said too much may have come to rest.
+        """A window ends: devices that have said too much may have settled.
 
         What was swapped in a window that has ended is known to its totals; but a swap may have
         come between the window's end and its close, so it waits for one more.

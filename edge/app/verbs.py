@@ -39,7 +39,7 @@ def control_verbs(daemon: "Daemon") -> Mapping[str, ControlVerb]:
             raise VerbError(f"the outbox has not answered for {COUNTING_S:g} s: its disk may hang")
         return found
 
-    async def reach(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def link_facts(request: Mapping[str, Any]) -> Mapping[str, Any]:
         return datasaver.link_facts(daemon)
 
     async def spare(request: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -52,7 +52,7 @@ def control_verbs(daemon: "Daemon") -> Mapping[str, ControlVerb]:
 
     return {
         "status": status, "read": read, "outbox": outbox,
-        "reach": reach, "thrift": spare, "link_step": link_step,
+        "link_facts": link_facts, "data_saver": spare, "link_step": link_step,
     }  # fmt: skip
 
 
@@ -200,6 +200,6 @@ def gateway_status(daemon: "Daemon") -> dict[str, Any]:
         "unmatched_inputs": daemon.pipeline.engine.unmatched_inputs,
         "stage_overflow": daemon.stage.overflow,
         "models": daemon.pipeline.judge.status(),
-        "thrift": daemon.sparing.now.as_map(),
+        "data_saver": daemon.sparing.now.as_map(),
         "rss_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }

@@ -1,7 +1,8 @@
 """What the daemon says, and what it is told, through its control socket.
 
-Verbs: `reach` (asked), `thrift` and `link_step` (told). A daemon that does not know `reach` is
-asked for its `status`; what it does not take is kept, and stays in the journal and our state file.
+Verbs: `link_facts` (asked), `data_saver` and `link_step` (told). A daemon that does not know
+`link_facts` is asked for its `status`; what it does not take is kept, and stays in the journal and
+our state file.
 """
 
 import logging
@@ -37,12 +38,12 @@ class DaemonClient:
         self._strange: set[str] = set()  # verbs that it refused, told once
 
     def reach(self) -> DaemonReport:
-        found = self._say("reach")
+        found = self._say("link_facts")
         return _reach(found) if found is not None else _of_status(self._say("status"))
 
     def thrift(self, level: int, why: str, used: int, budget: int, month: str) -> bool:
         request = {"level": level, "why": why, "used": used, "budget": budget, "month": month}
-        return self._say("thrift", **request) is not None
+        return self._say("data_saver", **request) is not None
 
     def step(self, step: TakenStep) -> bool:
         return self._say("link_step", **msgspec.structs.asdict(step)) is not None

@@ -76,13 +76,13 @@ class ApproachSignal:
         """For a snapshot, between windows."""
         return {
             "phase": self._phase.state(),
-            "unheard": self._phase.unheard(),
+            "never_changed": self._phase.unheard(),
             "cycles": {name: cycles.state() for name, cycles in self._cycles.items()},
         }
 
     def load(self, state: Mapping[str, Any], start_ns: int) -> None:
         """Back from `state`, at the start of a window."""
-        self._phase.load(state["phase"], start_ns, state.get("unheard"))
+        self._phase.load(state["phase"], start_ns, state.get("never_changed"))
         for name, cycles in self._cycles.items():
             if name in state["cycles"]:
                 cycles.load(state["cycles"][name])

@@ -17,7 +17,7 @@ from edge.process.debounce import Debouncer, LineChange
 from edge.process.engineevents import event_draft
 
 Colour = Literal["red", "amber", "green"]
-PhaseFault = Literal["", "rests", "unheard"]
+PhaseFault = Literal["", "stuck", "never_changed"]
 STUCK_AFTER_NS: Final = (
     600_000_000_000  # no cycle is as long; night programmes that rest are told, too
 )
@@ -69,7 +69,9 @@ class ColourContact:
             self.closed_ns = None
         self.changed_ns = at
         self.level = what in (LineChange.RISE, LineChange.SEEN_ON)
-        if self.fault == "unheard" or (self.fault and what in (LineChange.RISE, LineChange.FALL)):
+        if self.fault == "never_changed" or (
+            self.fault and what in (LineChange.RISE, LineChange.FALL)
+        ):
             self.turns.append((at, self.fault, False))
             self.fault = ""
 
@@ -79,7 +81,7 @@ class ColourContact:
             return
         if self.level is None and (self.passed < STUCK_VEHICLES or self.closed_ns is not None):
             return
-        self.fault = "unheard" if self.level is None else "rests"
+        self.fault = "never_changed" if self.level is None else "stuck"
         self.turns.append((self.changed_ns + STUCK_AFTER_NS, self.fault, True))
 
     def state(self) -> list[Any]:
@@ -90,7 +92,7 @@ class ColourContact:
         self.line.load(line)
         self.level = None if level is None else bool(level)
         # an older state says true or false
-        self.fault = "unheard" if fault == "unheard" else "rests" if fault else ""
+        self.fault = "never_changed" if fault == "never_changed" else "stuck" if fault else ""
         self.changed_ns = int(changed)
 
 
@@ -224,12 +226,12 @@ def _fault(setup: PhaseSetup, at_ns: int, fault: PhaseFault, since_ns: int | Non
     on = since_ns is not None
     name, minutes = setup.name, STUCK_AFTER_NS // 60_000_000_000
     texts = {
-        ("rests", True): f"has not changed for {minutes} minutes: the signal is off or flashes, or "
+        ("stuck", True): f"has not changed for {minutes} minutes: the signal is off or flashes, or "
         "the contact's cable is cut; figures of the signal are left out",
-        ("rests", False): "changes again",
-        ("unheard", True): f"has not been heard for {minutes} minutes while vehicles passed: its "
-        "line is not connected; figures of the signal are left out",
-        ("unheard", False): "is heard",
+        ("stuck", False): "changes again",
+        ("never_changed", True): f"has not been heard for {minutes} minutes while vehicles passed: "
+        "its line is not connected; figures of the signal are left out",
+        ("never_changed", False): "is heard",
     }[fault, on]
     body: dict[str, Any] = {
         "event": "sensor_fault",

@@ -2,7 +2,7 @@
 
 An event that goes out before its window must not go out again when the stage is read back after a
 kill. So the moment of the last one that was told is kept, in the commit that tells it: what is not
-later is a repetition. A contact that flickers is told once, and again when it has come to rest: at
+later is a repetition. A contact that flickers is told once, and again when it has settled: at
 its next change, or at the end of the window in which it rests.
 """
 
@@ -60,12 +60,12 @@ class ContactState:
         return self._event(contact, f"{text} (found so at the start)" if contact.initial else text)
 
     def settle(self, end_ns: int) -> Draft | None:
-        """How a contact that flickered has come to rest, if it has by then."""
+        """How a contact that flickered has settled, if it has by then."""
         if not self.flickers or self.seen_ns < 0 or end_ns - self.seen_ns <= FLICKER_NS:
             return None
         self.flickers = False
         on = bool(self.on)
-        text = f"{CONTACT_TEXTS[self.setup.kind][0 if on else 1]} (it has come to rest)"
+        text = f"{CONTACT_TEXTS[self.setup.kind][0 if on else 1]} (it has settled)"
         return self._event(Contact(self.setup.name, on, end_ns), text)
 
     def load(self, state: Sequence[Any], same_boot: bool) -> None:
@@ -105,7 +105,7 @@ class PlainContacts:
         return self._states[contact.source].take(contact)
 
     def settle(self, end_ns: int) -> list[Draft]:
-        """A window ends: how those that flickered have come to rest."""
+        """A window ends: how those that flickered have settled."""
         found = (state.settle(end_ns) for state in self._states.values())
         return [draft for draft in found if draft is not None]
 

@@ -1,4 +1,4 @@
-"""Thrift: what can wait goes together each quarter of an hour; with more of it, it merges first.
+"""Saving bytes: what can wait goes together each quarter of an hour; at level 2 it merges first.
 
 The connection stays, and alarms, registers, commands and receipts pass at any time. What waits at
 the closed gate was not handed over, so the store may make quarter hours of its minutes.
@@ -18,7 +18,7 @@ DOWNSAMPLE_STEPS: Final = 200  # of merging, each some 500 rows, before the rest
 
 
 class BacklogGate:
-    """In front of the backlog; open unless somebody has asked for thrift."""
+    """In front of the backlog; open unless somebody has asked to spare bytes."""
 
     def __init__(self, backlog: Backlog, delivery: Delivery) -> None:
         self._backlog, self._delivery = backlog, delivery

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edge.app.deviceconditions import (
     EVENTS_BEFORE_FLICKER,
     EVENTS_PER_HOUR,
-    FLICKER_REST_NS,
+    FLICKER_SETTLE_NS,
     FLICKER_WITHIN_NS,
     ConditionThrottle,
     DeviceConditions,
@@ -75,7 +75,11 @@ def test_a_bit_that_flaps_is_told_so_often_and_then_as_it_rests() -> None:
         draft.body["state"]
         for draft in spoken(ConditionThrottle("hut", DeviceConditions("1")), *flapping)
     ]
-    assert found == ["on", "off"] * ((EVENTS_BEFORE_FLICKER - 2) // 2) + ["on", "flicker", "rest"]
+    assert found == ["on", "off"] * ((EVENTS_BEFORE_FLICKER - 2) // 2) + [
+        "on",
+        "flicker",
+        "settled",
+    ]
     flapping.append((3601, DeviceConditions("1")))
     found = [
         draft.body["state"]
@@ -93,7 +97,7 @@ def test_two_meters_at_one_address_are_told_so_often() -> None:
     assert [draft.body["event"] for draft in found] == ["swap"] * (EVENTS_BEFORE_FLICKER - 1) + [
         "health"
     ] * 2
-    assert [draft.body["state"] for draft in found[-2:]] == ["flicker", "rest"]
+    assert [draft.body["state"] for draft in found[-2:]] == ["flicker", "settled"]
 
 
 def test_the_device_beside_it_is_told_at_once() -> None:
@@ -130,7 +134,7 @@ def test_events_are_bounded_and_the_last_state_is_always_told(
         found += voice.settle(at_s * S)
         told = DeviceConditions(identity, dict.fromkeys(health, "x"))
         found += voice.say(told, at_s * S)
-    found += voice.settle(at_s * S + FLICKER_WITHIN_NS + FLICKER_REST_NS)
+    found += voice.settle(at_s * S + FLICKER_WITHIN_NS + FLICKER_SETTLE_NS)
     assert (voice.said, voice.held) == (told, False)
     times = [draft.from_ns for draft in found]
     assert all(

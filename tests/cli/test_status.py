@@ -198,11 +198,11 @@ def test_what_only_needs_time_is_shown_and_needs_nobody(parts: dict[str, Any]) -
 
 @pytest.mark.parametrize(("level", "says"), [(0, "in 2026-11"), (2, "become quarter hours")])
 def test_a_byte_budget_is_told_where_there_is_one(level: int, says: str) -> None:
-    thrift = {"level": level, "used": 480_000_000, "budget": 500_000_000, "month": "2026-11"}
-    told = flat(changed(thrift=thrift))
+    data_saver = {"level": level, "used": 480_000_000, "budget": 500_000_000, "month": "2026-11"}
+    told = flat(changed(data_saver=data_saver))
     assert "480 of 500 MB used" in told
     assert says in told
-    assert "MB used in" not in flat(changed(thrift={**thrift, "budget": 0}))
+    assert "MB used in" not in flat(changed(data_saver={**data_saver, "budget": 0}))
 
 
 def test_several_matters_are_counted_and_what_loses_data_comes_first() -> None:

@@ -44,7 +44,7 @@ class City:
         self.tq = "ntp"
         self.wall_s: float = NOVEMBER_S
         self.daemon_runs = True
-        self.verbs: set[str] = {"reach", "thrift", "link_step", "status"}
+        self.verbs: set[str] = {"link_facts", "data_saver", "link_step", "status"}
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.active = True
         self.faulty: set[str] = set()
@@ -130,4 +130,4 @@ class City:
         if verb == "status":
             state = "silent" if self.faults else "ok"
             return {"link": link, "clock": clock, "devices": {"air": {"state": state}}}
-        return {**link, **clock, "faults": self.faults} if verb == "reach" else {}
+        return {**link, **clock, "faults": self.faults} if verb == "link_facts" else {}

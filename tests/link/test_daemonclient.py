@@ -31,13 +31,13 @@ async def test_it_asks_and_tells_through_the_socket(folder: Path) -> None:
         heard.append(request)
         return {}
 
-    server = ControlServer(folder, {"reach": reach, "thrift": hear, "link_step": hear})
+    server = ControlServer(folder, {"link_facts": reach, "data_saver": hear, "link_step": hear})
     await server.start()
     daemon = DaemonClient(folder)
     assert await asyncio.to_thread(daemon.reach) == DaemonReport(False, True, 1_790_000_000)
     assert await asyncio.to_thread(daemon.thrift, 1, "why", 8, 10, "2026-11")
     assert await asyncio.to_thread(daemon.step, TakenStep("modem", "why", "done", 3, 60.0))
-    assert [one["verb"] for one in heard] == ["thrift", "link_step"]
+    assert [one["verb"] for one in heard] == ["data_saver", "link_step"]
     assert heard[0]["level"] == 1
     assert heard[1]["step"] == "modem"
     await server.close()

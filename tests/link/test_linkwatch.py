@@ -133,14 +133,14 @@ def test_the_budget_is_kept_over_reboots_and_said_at_each_level(tmp_path: Path) 
     assert city.state["bytes"]["level"] == 0
     city.live(LOOK_S, send)
     assert city.state["bytes"]["level"] == 1
-    assert city.told("thrift")[-1]["level"] == 1
+    assert city.told("data_saver")[-1]["level"] == 1
     city.live(150 * LOOK_S, send)
-    last = city.told("thrift")[-1]
+    last = city.told("data_saver")[-1]
     assert (last["level"], last["used"] >= 950 * MB) == (2, True)
     assert "downsampled" in last["why"]
     city.wall_s += 30 * DAY_S
     city.live(LOOK_S)
-    assert city.told("thrift")[-1]["level"] == 0
+    assert city.told("data_saver")[-1]["level"] == 0
 
 
 def test_a_power_cut_costs_a_two_hundredth_of_the_budget_at_most(tmp_path: Path) -> None:
@@ -159,10 +159,10 @@ def test_a_daemon_that_starts_anew_is_told_the_level_again(tmp_path: Path) -> No
     city.live(3_600)
     city.daemon_runs = True
     city.live(2 * LOOK_S)
-    assert city.told("thrift")[0]["level"] == 2
+    assert city.told("data_saver")[0]["level"] == 2
     city.asked.clear()
     city.live(3_600)
-    assert 5 <= len(city.told("thrift")) <= 7
+    assert 5 <= len(city.told("data_saver")) <= 7
 
 
 def test_a_daemon_without_our_verbs_is_asked_for_its_status_and_steps_are_kept(city: City) -> None:

@@ -64,7 +64,7 @@ def test_one_that_flickered_is_told_as_it_rests_when_a_window_closes() -> None:
     assert made.close(last_ns + FLICKER_NS) == []
     (rests,) = made.close(last_ns + FLICKER_NS + S)
     assert (rests.body["state"], rests.from_ns) == ("on", last_ns + FLICKER_NS + S)
-    assert rests.body["text"] == "cabinet: the door is open (it has come to rest)"
+    assert rests.body["text"] == "cabinet: the door is open (it has settled)"
     assert made.close(last_ns + 9 * FLICKER_NS) == []
     (shut,) = made.contacts([Contact("cabinet", False, last_ns + 9 * FLICKER_NS)])
     assert shut.body["state"] == "off"

@@ -39,18 +39,18 @@ def test_the_link_asks_and_tells(
     assert link.thrift(1, "80 % are used", 81_000_000, 100_000_000, "2026-11")
     assert link.step(TakenStep("reboot", "no broker for 40 min", "ordered", 7, 1234.5))
     status = json.loads(one.ask("status").stdout)
-    assert status["thrift"] == {
+    assert status["data_saver"] == {
         "level": 1, "used": 81_000_000, "budget": 100_000_000, "month": "2026-11"
     }  # fmt: skip
     for wrong in ({"level": 3}, {"level": True}, {"level": 1, "used": "x", "budget": 0}, {}):
         with pytest.raises(VerbError):
-            ask_daemon(one.folder / "run", "thrift", **wrong)
+            ask_daemon(one.folder / "run", "data_saver", **wrong)
     with pytest.raises(VerbError, match="reconnect"):
         ask_daemon(one.folder / "run", "link_step", step="dance", boots=1, age_s=1.0)
     assert one.stop() == 0
     found = [json.loads(line.partition(" ")[2]) for line in listener.stop(2)]
     told = {each["event"]: each for each in found}
-    assert told["thrift"]["level"] == 1, "told once"
-    assert [each["event"] for each in found].count("thrift") == 1
+    assert told["data_saver"]["level"] == 1, "told once"
+    assert [each["event"] for each in found].count("data_saver") == 1
     assert (told["link"]["step"], told["link"]["boots"]) == ("reboot", 7)
     assert "no broker for 40 min" in told["link"]["text"]

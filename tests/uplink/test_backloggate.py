@@ -161,7 +161,7 @@ async def test_asked_for_while_nothing_can_go_it_holds_at_once(
     assert quarter["covers"] == [[1, 15, 1]]
 
 
-async def test_without_thrift_all_goes_at_once_again(mosquitto: Make, tmp_path: Path) -> None:
+async def test_without_a_data_saver_all_goes_at_once_again(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto()
     async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
         gateway.connect()

@@ -74,7 +74,7 @@ class Door:
             pass
 
 
-async def test_without_thrift_it_stands_open_and_the_store_hears_of_each_connection() -> None:
+async def test_without_a_data_saver_it_stands_open_and_the_store_hears_of_each_connection() -> None:
     door = Door()
     assert (await door.linked(), await door.look(), await door.look(NEXT)) == (["linked"], [], [])
     await door.sent()
@@ -122,7 +122,7 @@ async def test_while_nothing_can_go_it_closes_at_once_and_a_link_opens_it_once_a
 
 
 @pytest.mark.parametrize("linked", [True, False])
-async def test_the_end_of_thrift_opens_it_at_once(linked: bool) -> None:
+async def test_the_end_of_saving_opens_it_at_once(linked: bool) -> None:
     door = Door()
     door.gate.level(1)
     await door.linked()
@@ -140,7 +140,7 @@ async def test_the_end_of_thrift_opens_it_at_once(linked: bool) -> None:
 @pytest.mark.parametrize(
     ("gains", "steps"), [(0, 1), (3, 4), (9 * DOWNSAMPLE_STEPS, DOWNSAMPLE_STEPS)]
 )
-async def test_with_more_thrift_what_waits_merges_before_it_goes(gains: int, steps: int) -> None:
+async def test_with_more_saving_what_waits_merges_before_it_goes(gains: int, steps: int) -> None:
     """And whoever watches sees that we live."""
     door = Door()
     door.store.gains = gains

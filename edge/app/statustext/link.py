@@ -25,7 +25,7 @@ def link_lines(status: Mapping[str, Any]) -> Section:
         as_mapping(status.get("link")),
         as_mapping(as_mapping(status.get("box")).get("health")),
     )
-    spared = _saver_lines(as_mapping(status.get("thrift")))
+    spared = _saver_lines(as_mapping(status.get("data_saver")))
     return Section("link", (*_connection_lines(found), *_sending(found, health), *spared))
 
 
@@ -70,12 +70,12 @@ def _sending(link: Mapping[str, Any], health: Mapping[str, Any]) -> Iterator[str
         yield f"{made}, {count_text(failures, 'failed attempt')} since the start"
 
 
-def _saver_lines(thrift: Mapping[str, Any]) -> Iterator[str]:
+def _saver_lines(saver: Mapping[str, Any]) -> Iterator[str]:
     """Only where somebody counts bytes."""
-    if budget := thrift.get("budget"):
-        used = int(thrift.get("used", 0))
-        month = thrift.get("month") or "this month"
-        how = SAVER_TEXTS.get(int(thrift.get("level", 0)), "")
+    if budget := saver.get("budget"):
+        used = int(saver.get("used", 0))
+        month = saver.get("month") or "this month"
+        how = SAVER_TEXTS.get(int(saver.get("level", 0)), "")
         yield f"{used / 1e6:,.0f} of {budget / 1e6:,.0f} MB used in {month}{how}"
 
 

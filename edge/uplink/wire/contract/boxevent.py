@@ -92,7 +92,7 @@ class Board(Event, tag="board", kw_only=True):
     condition: Annotated[BoardCondition, meaning("What it is.")]
 
 
-class Thrift(Event, tag="thrift", kw_only=True):
+class DataSaver(Event, tag="data_saver", kw_only=True):
     """The month's bytes run out, or do not any more."""
 
     level: Annotated[Literal[0, 1, 2], meaning("As in the status: 0 is as usual.")]
@@ -184,7 +184,7 @@ class Configuration(Alarm, tag="configuration", kw_only=True):
 
 
 BOX_EVENTS: tuple[type[Event], ...] = (
-    Gap, ClockCut, Drop, Storage, Start, Board, Thrift, LinkStep, Denied, Refused, Quota,
+    Gap, ClockCut, Drop, Storage, Start, Board, DataSaver, LinkStep, Denied, Refused, Quota,
     BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol, Unclaimed, Overload, StageFull,
     Journal, Bus, Configuration,
 )  # fmt: skip

@@ -200,11 +200,12 @@ class DeviceHealth(Event, tag="health", kw_only=True):
     """What a device says of itself comes or goes."""
 
     state: Annotated[
-        Literal["on", "off", "flicker", "rest"],
-        meaning("flicker: it says now this, now that, and is told again at rest."),
+        Literal["on", "off", "flicker", "settled"],
+        meaning("flicker: it says now this, now that, and is told again once it has settled."),
     ]
     condition: (
-        Annotated[Condition, meaning("Of the closed list; not with flicker and rest.")] | UnsetType
+        Annotated[Condition, meaning("Of the closed list; not with flicker and settled.")]
+        | UnsetType
     ) = UNSET
 
 
@@ -213,7 +214,7 @@ class Switch(Event, kw_only=True):
 
     state: Annotated[
         Literal["on", "off", "flicker"],
-        meaning("flicker: too many changes; told again at rest."),
+        meaning("flicker: too many changes; told again once it has settled."),
     ]
     lost_edges: Annotated[Count, meaning("Edges lost before this one.")] | UnsetType = UNSET
 

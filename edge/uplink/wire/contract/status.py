@@ -83,7 +83,7 @@ class Online(Retained, tag_field="state", tag="online", kw_only=True):
     unmatched_inputs: Annotated[Count, meaning("Contacts and sweeps of unknown sources.")]
     stage_overflow: Annotated[Count, meaning("Entries that the stage had no room for.")]
     models: Annotated[Models, meaning("Who judges; null: not asked for.")]
-    thrift: Annotated[Sparing, meaning("How far bytes are spared.")] | UnsetType = UNSET
+    data_saver: Annotated[Sparing, meaning("How far bytes are spared.")] | UnsetType = UNSET
     rss_kib: Annotated[Count, meaning("Most memory that the daemon has taken.", "KiB")]
 
 
