@@ -29,7 +29,7 @@ FRAME_LIMIT: Final = 1 << 20  # bytes of one entry; a longer one is damage
 BATCH_ITEMS: Final = 500  # items of one entry
 VERSION: Final = 2  # of what is in an entry
 PREFIX: Final = "stage."
-ASIDE_PREFIX: Final = "aside."
+ASIDE_PREFIX: Final = "set_aside."
 SEGMENT_LIMIT: Final = 16 << 20  # bytes of one segment: a tmpfs is memory
 
 Entry = list[Contact] | list[Sweep] | tuple[int, int] | tuple[str, int] | int

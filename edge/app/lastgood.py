@@ -1,11 +1,12 @@
 """The last configuration that ran well: what runs when a new one has failed three times.
 
-In the state folder lie `good.toml`, the exact bytes of a site file that ran well for five minutes
-(`edge.app.configtrial` judges that), and `starts`: how many starts with which file did not become
-good. A start counts before it reads its file, and a start that is stopped in order does not count.
-After BAD starts with the same bytes `good.toml` runs, if it is another one and can be used; the
-file is tried again when its bytes have changed, when it was refused and is not any more (a newer
-Kerbstone), or after a day: by a wall clock that can be right, or of one process's own running.
+In the state folder lie `last_good.toml`, the exact bytes of a site file that ran well for five
+minutes (`edge.app.configtrial` judges that), and `start_history`: how many starts with which file
+did not become good. A start counts before it reads its file, and a start that is stopped in order
+does not count. After BAD starts with the same bytes `last_good.toml` runs, if it is another one and
+can be used; the file is tried again when its bytes have changed, when it was refused and is not any
+more (a newer Kerbstone), or after a day: by a wall clock that can be right, or of one process's own
+running.
 
 The state folder cannot come from `store.dir`: a broken file tells no folder. It is what systemd
 says (StateDirectory=, in $STATE_DIRECTORY) or `run --state`; where neither names one nobody
@@ -14,7 +15,8 @@ the errors at once, and no other configuration than his own.
 
 Only the site file is kept. What it names (certificates, passwords, meter tables, models) is not:
 when such a file is what broke, the last good configuration breaks with it.
-Damage to `starts` and `good.toml` never keeps a start from happening: they count as not there.
+Damage to `start_history` and `last_good.toml` never keeps a start from happening: they count as not
+there.
 """
 
 import hashlib
@@ -36,8 +38,8 @@ from edge.core.release import RELEASED_NS
 
 LOG = logging.getLogger("kerbstone")
 
-GOOD_NAME: Final = "good.toml"
-STARTS_NAME: Final = "starts"
+GOOD_NAME: Final = "last_good.toml"
+STARTS_NAME: Final = "start_history"
 FAILED_STARTS_LIMIT: Final = 3  # starts with the same file that did not become good
 MOST: Final = 1_000_000  # counted
 AGAIN_S: Final = 86_400  # then a file that failed is tried once more

@@ -1,7 +1,7 @@
 """`kerbstone outbox rescue FILE`: send, or export, what a file of an outbox still holds.
 
 FILE is a database of an outbox wherever it lies (put aside, damaged, cut, on a card that is
-read-only, of another version), the log of one that was in memory (memory.log), or a stage. It is
+read-only, of another version), the log of one that was in memory (commit.log), or a stage. It is
 read only. Without --out its records go to the broker of --config under their own keys, if they are
 this gateway's; with --out they are written as `kerbstone receipts` does it, and `kerbstone audit`
 reads that. Exit codes: 0 all of it, 1 something was damaged, refused or not confirmed, 2 wrong use,

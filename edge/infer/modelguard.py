@@ -1,6 +1,6 @@
 """Stands between a judge and its model: says when the rule has to answer, and why.
 
-When a model fails again and again, and a former one lies beside it, the guard goes back to that
+When a model fails again and again, and a previous one lies beside it, the guard goes back to that
 one; it must prove itself as any other, and begins with a state of its own.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE_S: Final = 60.0
 LONGEST_PAUSE_S: Final = 3600.0
-FAILURES_LIMIT: Final = 3  # failures in a row after which a model makes room for the former one
+FAILURES_LIMIT: Final = 3  # failures in a row after which a model makes room for the previous one
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class ModelGuard:
         self.lineage = 0
         self.refused = 0  # feeds that were not given to the model, in a row
         self.drift: DriftMonitor | None = None
-        self._bundles = [folder]  # the live one, and the former one
+        self._bundles = [folder]  # the live one, and the previous one
         self._at = 0  # which of them speaks
         self._given_up = ""  # which one failed for good, and why
         self._saved: Mapping[str, Any] | None = None  # of drift, until a model is there
@@ -73,7 +73,7 @@ class ModelGuard:
         The first load may run in a thread of its own while `ready` is asked in another: until it
         is done the answer there is no, so nothing is loaded twice, and what `ready` leads to is
         whole. Without `now_ns` the pause after a failure begins when `ready` is asked next.
-        A model that does not load makes room for the former one at once.
+        A model that does not load makes room for the previous one at once.
         """
         try:
             why = self._load()
@@ -116,7 +116,7 @@ class ModelGuard:
         if len(self._bundles) == 1:
             return False
         which = self.manifest.by if self.manifest and not self._at else f"model {self.name}"
-        other = "model itself" if self._at else "former model"
+        other = "model itself" if self._at else "previous model"
         self._given_up = f"{which}: {why}"
         if self.session is not None or not self.failures:
             log.warning("%s: %s; the %s is tried", which, why, other)

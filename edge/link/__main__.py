@@ -88,7 +88,7 @@ def _run(given: argparse.Namespace) -> int:
             kind=kind,
             ladder=RecoveryLadder(available_steps(found, kind, supply), spread_s),
             book=LinkStateFile(
-                given.state / "ledger",
+                given.state / "link_state",
                 _read_text(Path("/proc/sys/kernel/random/boot_id")).strip(),
                 lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME),
             ),

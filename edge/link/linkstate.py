@@ -1,7 +1,7 @@
 """What must outlive a reboot: the age of the box, the last reboot ordered, bytes, untold steps.
 
 The age is the sum of all uptimes (CLOCK_BOOTTIME), told apart by the kernel's boot id. It never
-asks the wall clock, and only ever lags: a day by it is at least a day. A new ledger begins as if a
+asks the wall clock, and only ever lags: a day by it is at least a day. A new one begins as if a
 reboot had just been ordered: a disk that forgets costs reboots, and never causes a loop of them.
 """
 
@@ -65,7 +65,7 @@ class LinkState(msgspec.Struct, kw_only=True):
 
 
 class LinkStateFile:
-    """The ledger's file: a checksum, a line of JSON."""
+    """The file of the link state: a checksum, a line of JSON."""
 
     def __init__(self, path: Path, boot: str, mono_ns: Callable[[], int]) -> None:
         self._path, self._boot, self._mono_ns = path, boot, mono_ns
@@ -73,7 +73,7 @@ class LinkStateFile:
         self.failure = ""  # why it could not be written last time
 
     def open(self) -> LinkState:
-        """The ledger, with this boot counted. A damaged file is put aside and said."""
+        """The link state, with this boot counted. A damaged file is put aside and said."""
         found = self._read()
         now_s = self._mono_ns() / 1e9
         if found.boot != self._boot:
@@ -90,7 +90,7 @@ class LinkStateFile:
             write_atomically(self._path, b"%08x\n%s\n" % (zlib.crc32(body), body))
         except OSError as error:
             if not self.failure:
-                log.warning("the ledger cannot be written, so nothing is rebooted: %s", error)
+                log.warning("the link state cannot be written, so nothing is rebooted: %s", error)
             self.failure = str(error)
             return False
         self.failure, self._saved_s = "", ledger.mono_s
@@ -107,7 +107,7 @@ class LinkStateFile:
         except FileNotFoundError:
             return LinkState()
         except OSError as error:
-            log.warning("the ledger cannot be read, a new one begins: %s", error)
+            log.warning("the link state cannot be read, a new one begins: %s", error)
             return LinkState()
         try:
             check, body = raw[:-1].split(b"\n")

@@ -69,14 +69,14 @@ def available_steps(options: Options, kind: str, supply: ModemPower | None) -> S
 
 
 class LinkWatch:
-    """Keeps the ledger; `look` is called every LOOK_S with the time since boot."""
+    """Keeps the link state; `look` is called every LOOK_S with the time since boot."""
 
     def __init__(self, parts: WatchParts) -> None:
         self._parts = parts
         self.ledger: LinkState = parts.book.open()
         self._level = 0
         self._told_s: float | None = None
-        self._counted = 0  # bytes since the ledger was last saved for them
+        self._counted = 0  # bytes since the link state was last saved for them
         self._last: dict[str, object] = {}
 
     def look(self, mono_s: float) -> None:
@@ -189,7 +189,7 @@ class LinkWatch:
             "lost": ledger.lost,
             "boots": ledger.boots,
             "age_s": round(ledger.age_s, 1),
-            "ledger": parts.book.failure or "ok",
+            "link_state": parts.book.failure or "ok",
             "bytes": {
                 "month": month.label or None,
                 "used": month_used(ledger.months),

@@ -24,7 +24,7 @@ from edge.store.memoryoutbox import MemoryOutbox
 from edge.store.rowformat import ClockMark, DamagedRowError, OutboxRow, PreviousStart
 from edge.store.storefiles import is_regular_file
 
-COMMIT_LOG_NAME: Final = "memory.log"
+COMMIT_LOG_NAME: Final = "commit.log"
 LOG_HEADER: Final = struct.Struct("<III")
 READ_LIMIT: Final = 32 << 20  # bytes
 COMPACT_SLACK_BYTES: Final = (

@@ -25,7 +25,7 @@ from typing import Final
 
 from edge.store.storefiles import is_regular_file
 
-JOURNAL_NAME: Final = "uplink.journal"
+JOURNAL_NAME: Final = "delivery.journal"
 JOURNAL_ENTRY: Final = struct.Struct("<QI")
 ROW_BITS: Final = 56  # of a word: ids of rows have 53
 COMPACT_BYTES: Final = 1 << 16  # bytes; then it is written anew, with what is still open

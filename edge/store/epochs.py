@@ -15,7 +15,7 @@ from edge.store.storefiles import EpochFile, read_epoch_file, write_epoch_file
 
 START_COUNT_WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays below 2**53
 
-# A start that can read neither database nor ledger is blind: it cannot know how many there were.
+# A start that can read neither database nor epoch file is blind: nothing tells how many there were.
 # It takes its number from here, at random: no ordinary start comes that far by counting, so ids of
 # rows never meet, and it sorts behind all starts before it. Counting goes on from it, so those
 # behind it sort behind it. Boots likewise. Only a second blind start on the same box may sort
@@ -74,7 +74,7 @@ def plan_epoch(
     former: PreviousStart | None = None,
     owner: str | None = None,
 ) -> EpochStart:
-    """The next start. Database and ledger both count, and `others`; the highest one is right,
+    """The next start. Database and epoch file both count, and `others`; the highest one is right,
     whoever wrote it.
 
     `former`: the start before, when it is not in the database. Raises sqlite3.Error.
@@ -85,8 +85,8 @@ def plan_epoch(
     starts, boots, id_, clean = ledger.starts, known.boots, known.boot_id, 1
     behind = False
     if disk is not None:
-        # the ledger is written behind the database: one that is ahead has seen a start whose log
-        # is lost, or that ran in memory
+        # the epoch file is written behind the database: one that is ahead has seen a start whose
+        # log is lost, or that ran in memory
         counted = _read_count(disk, "starts")
         behind = ours and 0 < counted < starts
         starts = later_count(starts, counted)
@@ -110,7 +110,7 @@ def plan_epoch(
 
 
 def _read_count(disk: DiskOutbox, word: str) -> int:
-    """A count of starts or boots; 0 when its page is damaged: then the ledger counts."""
+    """A count of starts or boots; 0 when its page is damaged: then the epoch file counts."""
     found = disk.word(word, 0)
     return found if 0 <= found < START_COUNT_WRAP else 0
 

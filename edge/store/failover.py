@@ -185,11 +185,11 @@ class FailoverStorage(OutboxRows):
             self._remember((), {}, (), {}, self._drops, None, ())
 
     def _keep_ledger(self) -> None:
-        """Behind the database: one that is behind its ledger has lost its last start."""
+        """Behind the database: one that is behind its epoch file has lost its last start."""
         try:
             self._medium.rescued(partial(update_epoch_file, self._place.folder, self._start))
         except OSError as error:
-            text = f"The ledger of starts cannot be written: {error.strerror}."
+            text = f"The file of epochs cannot be written: {error.strerror}."
             self._medium.say(True, text)
         if self._run_dir is not None:  # for a start that finds no disk in this boot
             with contextlib.suppress(OSError):

@@ -22,14 +22,14 @@ COMPANION_SUFFIXES: Final = (
     "-shm",
     "",
 )  # the database last: its name says that it is whole
-FOREIGN_PATTERNS: Final = ("outbox.of.*.db", "outbox.v*.db")
+FOREIGN_PATTERNS: Final = ("outbox.foreign.*.db", "outbox.v*.db")
 UNSAFE_CHARACTERS: Final = re.compile(r"[^a-z0-9_-]")  # in what a file of somebody says of itself
 
 
 def owner_label(owner: str) -> str:
     """What a file of `SITE/GATEWAY` is called by."""
     return ".".join(
-        ["of", *(UNSAFE_CHARACTERS.sub("_", word)[:64] for word in owner.split("/", 1))]
+        ["foreign", *(UNSAFE_CHARACTERS.sub("_", word)[:64] for word in owner.split("/", 1))]
     )
 
 
@@ -39,7 +39,7 @@ def version_label() -> str:
 
 
 def foreign_name(whose: str, number: int = 1) -> str:
-    """`outbox.of.town.gw-2.db` of gateway gw-2 at site town, `outbox.v2.db` of version 2;
+    """`outbox.foreign.town.gw-2.db` of gateway gw-2 at site town, `outbox.v2.db` of version 2;
     `outbox.v2.3.db` is the third one of that version."""
     return ".".join(["outbox", whose, *([str(number)] if number > 1 else []), "db"])
 

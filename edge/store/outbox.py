@@ -107,7 +107,7 @@ class Outbox(FailoverStorage):
         damage = self.opened.damage or (STALE_NOTICE if behind else None)
         if damage or past == "doubtful" or (past == left == "older"):
             medium.say(True, damage or (TORN_COMMIT_NOTICE if past == "doubtful" else STALE_NOTICE))
-        # of a store that was kept beside another one's the ledger does not know
+        # of a store that was kept beside another one's the epoch file does not know
         last = start.before or (start.former.epoch if start.former is not None else 0)
         if damage and last:
             self._drops[last, "*", "damage"] = DropRange(1, None, None)

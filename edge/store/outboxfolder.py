@@ -133,7 +133,7 @@ class OutboxFolder:
 
     def _found(self, disk: DiskOutbox, log: wal.WalLog) -> tuple[DiskOutbox, OpenReport]:
         same_boot = bool(self._boot_id) and read_epoch_file(self.folder).boot_id == self._boot_id
-        # after a goodbye there is no log; a start that only the log knew is known to the ledger
+        # after a goodbye there is no log; a start that only the log knew is known to the epoch file
         left_so = same_boot and disk.word("clean", 1) == 0
         tail = wal.classify_wal(log, disk.frames, same_boot=left_so)
         if tail == "damaged":
@@ -164,7 +164,7 @@ class OutboxFolder:
                     f"{self.folder / DATABASE_NAME} is open in another process"
                 ) from error
             raise
-        # the table `meta` has no checksum: where its word is damaged the ledger knows
+        # the table `meta` has no checksum: where its word is damaged the epoch file knows
         whose = disk.owner or (read_epoch_file(self.folder).owner if disk.used else "")
         if self._others(whose):
             rows = sum(disk.tally().values())

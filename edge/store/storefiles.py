@@ -1,4 +1,4 @@
-"""Files beside the database: the ledger of starts, and the quarantine for what cannot be read."""
+"""Files beside the database: the file of epochs, and the quarantine for what cannot be read."""
 
 import contextlib
 import errno
@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from edge.store.database import DATABASE_NAME, UNREADABLE
 
-EPOCH_FILE: Final = "ledger"
+EPOCH_FILE: Final = "epochs"
 EPOCH_FILE_LIMIT: Final = 4096  # characters; more is damage
 QUARANTINE: Final = "quarantine"
 QUARANTINE_KEEP: Final = 2  # quarantined databases
@@ -42,7 +42,7 @@ def is_regular_file(path: Path) -> bool:
 
 
 def read_epoch_file(folder: Path) -> EpochFile:
-    """What the last start wrote; an empty ledger when it is missing or damaged."""
+    """What the last start wrote; an empty one when it is missing or damaged."""
     path = folder / EPOCH_FILE
     try:
         if not is_regular_file(path):
@@ -59,7 +59,7 @@ def read_epoch_file(folder: Path) -> EpochFile:
 
 
 def write_epoch_file(folder: Path, ledger: EpochFile) -> None:
-    """Replace the ledger so that a power cut leaves the old one or the new one. Raises OSError."""
+    """Replace the file so that a power cut leaves the old one or the new one. Raises OSError."""
     counts = f"{ledger.starts} {ledger.boots} {ledger.epoch}"
     line = f"{counts} {ledger.owner or '-'} {ledger.boot_id}"
     path = folder / f"{EPOCH_FILE}.new"

@@ -135,7 +135,7 @@ def test_what_cannot_be_read_back_is_kept_for_people(tmp_path: Path) -> None:
         stage.rotate(start, start + 60, CONTACTS, [])
         stage.set_aside(find_segments(tmp_path, "boot"))
         assert find_segments(tmp_path, "boot") == []
-    assert [path.name for path in tmp_path.iterdir()] == ["aside.stage.00000002"]
+    assert [path.name for path in tmp_path.iterdir()] == ["set_aside.stage.00000002"]
 
 
 @pytest.mark.parametrize("written", [0, 5])

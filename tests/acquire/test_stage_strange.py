@@ -45,7 +45,7 @@ def test_folders_pipes_and_links_in_the_place_of_segments_are_passed_over(tmp_pa
 
 
 def test_a_folder_in_the_place_of_what_was_set_aside_is_no_reason_to_stop(tmp_path: Path) -> None:
-    (tmp_path / "aside.stage.00000001").mkdir()
+    (tmp_path / "set_aside.stage.00000001").mkdir()
     stage = Stage(tmp_path, "boot")
     stage.rotate(0, 5, [], [])
     stage.close()

@@ -107,7 +107,7 @@ def test_the_stage_of_another_gateway_is_set_aside_and_nothing_of_it_counts(
     other.close()
     (segment,) = box.stage()
     life = Life(box, 2 * S)
-    assert [path.name for path in tmp_path.glob("aside.*")] == [f"aside.{segment.name}"]
+    assert [path.name for path in tmp_path.glob("set_aside.*")] == [f"set_aside.{segment.name}"]
     life.run(PERIOD_NS + S)
     closed(life)
     assert volumes(box, "north_1") == sum(

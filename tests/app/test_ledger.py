@@ -210,7 +210,7 @@ def test_a_stage_of_which_starts_have_died_is_set_aside(tmp_path: Path, died: in
     (tmp_path / ATTEMPTS_FILE).write_bytes(b"." * died)
     life = Life(box, 9 * S)
     assert not (tmp_path / ATTEMPTS_FILE).exists(), "this one has lived"
-    assert len(list(tmp_path.glob("aside.*"))) == (died >= MAX_ATTEMPTS)
+    assert len(list(tmp_path.glob("set_aside.*"))) == (died >= MAX_ATTEMPTS)
     assert len(box.stage()) == 1
     ((begin, end),) = box.gaps()
     assert end == 9 * S
@@ -226,7 +226,7 @@ def test_what_was_set_aside_stays_when_a_start_finds_no_stage(tmp_path: Path) ->
     for at in (9, 10):
         (tmp_path / ATTEMPTS_FILE).write_bytes(b"." * MAX_ATTEMPTS)
         Life(box, at * S).stage.close()
-        kept = list(tmp_path.glob("aside.*"))
+        kept = list(tmp_path.glob("set_aside.*"))
         assert len(kept) == 1
         for segment in tmp_path.glob("stage.*"):
             segment.unlink()

@@ -163,7 +163,7 @@ def test_while_the_daemon_runs_it_is_asked_how_they_fare(
     lives = [line.removeprefix("  live: ") for line in said.lines if "  live: " in line]
     assert lives == [
         "anomaly 0.9.0 answers, 0.1 ms for the last answer",
-        "it is the former one; model anomaly 1.0.0: out of its mind",
+        "it is the previous one; model anomaly 1.0.0: out of its mind",
         "drift: answers differ from what it was trained on: level (PSI 0.31, level)",
         "candidate anomaly 1.1.0 runs beside it, 0.20 ms a run: flags agree in 99% of 1,000 "
         "samples; live went on 3 times, candidate 1 time; mean difference 0.01",

@@ -26,7 +26,7 @@ def test_what_lay_in_memory_and_a_stage_with_an_open_window(
     outbox.begin()
     outbox._medium.fall(OSError(5, "Input/output error"))
     outbox.commit(drafts(20), clock=ClockMark(400 * S, 1_790_000_400 * S, "ntp"))
-    said = kerbstone("outbox", "rescue", run / "memory.log", "--out", tmp_path / "m.jsonl")
+    said = kerbstone("outbox", "rescue", run / "commit.log", "--out", tmp_path / "m.jsonl")
     assert said.code == 0
     assert len([key for key in keys(tmp_path / "m.jsonl") if key[0] == "air"]) == 20
     outbox.close()
@@ -55,7 +55,7 @@ def in_memory(folder: Path) -> Path:
     outbox._medium.fall(OSError(5, "Input/output error"))
     for first in range(0, 120, 20):
         outbox.commit(drafts(20, first), clock=ClockMark(400 * S, 1_790_000_400 * S, "ntp"))
-    shutil.copy(run / "memory.log", folder / "kept.log")
+    shutil.copy(run / "commit.log", folder / "kept.log")
     outbox.close()
     return folder / "kept.log"
 

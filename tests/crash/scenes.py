@@ -195,10 +195,10 @@ def replaced_well(name: str, folder: Path) -> list[str]:
     store, wrong = folder / "store", []
     if read_epoch_file(store).epoch not in ({700, 800} if name == "ledger" else {700}):
         wrong.append(f"the ledger is {read_epoch_file(store)}")
-    good = (store / "good.toml").read_bytes()
+    good = (store / "last_good.toml").read_bytes()
     if good not in ((OLD,) if name == "ledger" else (OLD, NEW)):
         wrong.append(f"the last good configuration is {good!r:.60}")
-    if not StartHistory.parse((store / "starts").read_bytes()).digest:
+    if not StartHistory.parse((store / "start_history").read_bytes()).digest:
         wrong.append("what the starts came to is gone")
     return wrong
 

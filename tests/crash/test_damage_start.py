@@ -19,7 +19,7 @@ from tests.uplink.broker import BINARY, Mosquitto
 
 WHOLE = os.environ.get("CRASH_DAMAGE") == "all"
 SHORT = [
-    ("store/outbox.db", "halved"), ("store/ledger", "zeroed"), ("store/outbox.db-wal", "flipped"),
+    ("store/outbox.db", "halved"), ("store/epochs", "zeroed"), ("store/outbox.db-wal", "flipped"),
 ]  # fmt: skip
 START_S = 10.0
 AIR_HELD = {

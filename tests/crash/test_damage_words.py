@@ -159,7 +159,7 @@ def box(tmp_path: Path) -> Iterator[Box]:
 def test_damage_start(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
     known = box.used()
     assert {name.partition("/")[2] for name in known.files} >= {
-        "ledger", "outbox.db", "outbox.db-wal", "starts", "uplink.journal", "memory.log",
+        "epochs", "outbox.db", "outbox.db-wal", "start_history", "delivery.journal", "commit.log",
     }  # fmt: skip
     box.restore()
     assert box.start().startswith("ready"), box.log

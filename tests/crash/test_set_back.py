@@ -112,7 +112,7 @@ def test_energy_is_not_counted_twice_whatever_the_store_is_set_back_to(
         shutil.rmtree(box.store)
         shutil.copytree(store, box.store)
         # what stands beside the database was not put back with it
-        for name in ("ledger", "highwater"):
+        for name in ("epochs", "highwater"):
             shutil.copy(whole / name, box.store / name)
         shutil.rmtree(tmp_path / "run")
         shutil.copytree(run, tmp_path / "run")

@@ -109,7 +109,7 @@ def test_a_load_that_failed_in_its_thread_is_not_tried_again_at_once() -> None:
 def test_the_former_model_loads_in_the_same_thread_and_nobody_waits_for_it(
     tmp_path: Path,
 ) -> None:
-    for name in ("congestion", "congestion.former"):
+    for name in ("congestion", "congestion.previous"):
         shutil.copytree(FOLDER, tmp_path / name)
     opened: list[str] = []
     begun, go_on = threading.Event(), threading.Event()
@@ -132,5 +132,5 @@ def test_the_former_model_loads_in_the_same_thread_and_nobody_waits_for_it(
         go_on.set()
         loading.join()
     assert guard.ready(300 * SECOND)
-    assert opened == ["congestion", "congestion.former"]
+    assert opened == ["congestion", "congestion.previous"]
     assert guard.status()["instead"].endswith(": broken")

@@ -1,4 +1,4 @@
-"""A model that fails makes room for the former one, and that for the rule; nothing is mixed up."""
+"""A model that fails makes room for the previous one, that for the rule; nothing is mixed up."""
 
 import json
 import shutil
@@ -19,10 +19,10 @@ SECOND = 1_000_000_000
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A bundle 1.0.0 of anomaly, and a former one 0.9.0 beside it."""
+    """A bundle 1.0.0 of anomaly, and a previous one 0.9.0 beside it."""
     folder = tiny(tmp_path / "anomaly")
-    shutil.copytree(folder, tmp_path / "anomaly.former")
-    edited(tmp_path / "anomaly.former", version="0.9.0")
+    shutil.copytree(folder, tmp_path / "anomaly.previous")
+    edited(tmp_path / "anomaly.previous", version="0.9.0")
     return folder
 
 
@@ -49,7 +49,7 @@ class Broken(ModelSession):
 
 
 def broken_live(folder: Path) -> ModelSession:
-    return ModelSession(folder) if folder.name.endswith(".former") else Broken(folder)
+    return ModelSession(folder) if folder.name.endswith(".previous") else Broken(folder)
 
 
 def test_a_model_that_does_not_load_makes_room_for_the_former_one_at_once(folder: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_model_that_fails_thrice_in_a_row_makes_room_for_the_former_one(
         if ready and guard.session is not None and guard.manifest.version == "1.0.0":
             assert guard.ask(now_s * SECOND, fed(guard.session)) is None
             asked += 1
-            # the former one does not have to wait for the end of the other's pause
+            # the previous one does not have to wait for the end of the other's pause
             assert guard.ready(now_s * SECOND) is (asked == FAILURES_LIMIT)
         assert now_s < 1000
     assert asked == FAILURES_LIMIT
@@ -101,7 +101,7 @@ def test_a_model_that_fails_thrice_in_a_row_makes_room_for_the_former_one(
     assert told["instead"] == "model anomaly 1.0.0: out of its mind"
     assert [r.getMessage() for r in caplog.records] == [
         "model anomaly: out of its mind; its rule answers",
-        "model anomaly 1.0.0: out of its mind; the former model is tried",
+        "model anomaly 1.0.0: out of its mind; the previous model is tried",
     ]
 
 
@@ -128,10 +128,10 @@ def test_when_both_fail_the_rule_answers_and_both_are_tried_again_after_a_pause(
 
     guard = ModelGuard("anomaly", folder, open_session=opened)
     assert not guard.load(0)
-    assert tried == ["anomaly", "anomaly.former"]
+    assert tried == ["anomaly", "anomaly.previous"]
     for now_s in range(0, 200, 5):
         assert not guard.ready(now_s * SECOND)
-    assert sorted(tried) == ["anomaly"] * 3 + ["anomaly.former"] * 3
+    assert sorted(tried) == ["anomaly"] * 3 + ["anomaly.previous"] * 3
     assert guard.status()["answers"] == "rule"
     assert guard.why == "broken"
     assert len(caplog.records) == 2

@@ -20,9 +20,9 @@ SECOND = 1_000_000_000
 def test_a_former_model_is_heard_with_its_own_thresholds(tmp_path: Path) -> None:
     guards = {}
     for name in ("anomaly", "congestion", "loopfault"):
-        for folder in (tmp_path / name, tmp_path / f"{name}.former"):
+        for folder in (tmp_path / name, tmp_path / f"{name}.previous"):
             shutil.copytree(BUNDLES / name, folder)
-        path = tmp_path / f"{name}.former" / "manifest.json"
+        path = tmp_path / f"{name}.previous" / "manifest.json"
         told = json.loads(path.read_text(encoding="utf-8"))
         told["flags"] = {"on": 0.875, "off": 0.125}
         path.write_text(json.dumps(told), encoding="utf-8")

@@ -61,7 +61,7 @@ class City:
             kind=self.kind,
             ladder=RecoveryLadder(available_steps(self.options, self.kind, self.supply)),
             book=LinkStateFile(
-                self.folder / "ledger", f"boot-{self.boots}", lambda: int(self.mono_s * 1e9)
+                self.folder / "link_state", f"boot-{self.boots}", lambda: int(self.mono_s * 1e9)
             ),
             daemon=DaemonClient(self.folder, self._ask),
             bus=self,

@@ -12,7 +12,7 @@ class Box:
     """A box with a disk: boots, lives, loses power."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "ledger"
+        self.path = folder / "link_state"
         self.boots = 0
         self.mono_s = 0.0
 
@@ -121,7 +121,7 @@ def test_the_card_is_written_twice_an_hour(box: Box) -> None:
 
 def test_a_disk_that_cannot_be_written_says_so(box: Box) -> None:
     book, ledger = box.boot()
-    box.path.with_name(".ledger.new").mkdir()
+    box.path.with_name(".link_state.new").mkdir()
     assert not book.save(ledger)
     assert book.failure
 

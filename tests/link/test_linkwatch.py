@@ -18,7 +18,7 @@ def city(tmp_path: Path) -> City:
 
 
 def test_a_good_day_does_nothing_and_writes_the_card_rarely(city: City) -> None:
-    ledger, writes, last = city.folder / "ledger", 0, b""
+    ledger, writes, last = city.folder / "link_state", 0, b""
 
     def count() -> None:
         nonlocal writes, last
@@ -63,11 +63,11 @@ def test_reboots_are_rare_even_if_the_clock_runs_wild(city: City) -> None:
 def test_a_reboot_that_cannot_be_counted_does_not_happen_and_is_told(city: City) -> None:
     city.older(DAY_S)
     city.broker = False
-    (city.folder / ".ledger.new").mkdir()  # the disk takes nothing any more
+    (city.folder / ".link_state.new").mkdir()  # the disk takes nothing any more
     assert "Reboot" not in city.live(DAY_S)
     told = city.told("link_step")
     assert any(one["step"] == "held" and "counted" in one["why"] for one in told)
-    assert city.state["ledger"] != "ok"
+    assert city.state["link_state"] != "ok"
 
 
 def test_a_link_that_is_down_by_itself_is_left_alone(city: City) -> None:

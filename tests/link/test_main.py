@@ -123,7 +123,7 @@ def test_it_runs_without_anything_and_ends_when_asked(tmp_path: Path) -> None:
     assert process.returncode == 0, errors
     found = json.loads(shown.read_text())
     assert (found["v"], found["broker"], found["bytes"]["budget"]) == (1, None, 10_000_000)
-    assert (tmp_path / "ledger").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "link_state").stat().st_mode & 0o777 == 0o600
 
 
 def test_the_proxy_of_a_claim_is_the_way_of_a_request(tmp_path: Path) -> None:

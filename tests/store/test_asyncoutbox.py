@@ -168,7 +168,7 @@ async def test_a_journal_that_cannot_be_written_is_said_until_it_can(tmp_path: P
     )
     rows = [stored.row for stored in await made.commit(drafts(4))]
     assert made.trouble is not None
-    assert "uplink.journal cannot be written" in made.trouble
+    assert "delivery.journal cannot be written" in made.trouble
     made.sent(rows[:3])
     made.confirm(rows[:1])
     run.unlink()

@@ -89,7 +89,7 @@ def test_a_damaged_file_goes_to_quarantine(tmp_path: Path, damage: Callable[[Pat
     assert outbox.opened.quarantined is not None
     assert (outbox.opened.quarantined / "outbox.db").exists()
     epoch = outbox.begin()
-    assert epoch.epoch > former.epoch, "the ledger of starts outlives the database"
+    assert epoch.epoch > former.epoch, "the file of epochs outlives the database"
     assert (epoch.boot, epoch.former) == (former.boot, None)
     made = outbox.commit(drafts(1), clock=MARK)
     assert [s.record.key.seq for s in made] == [1, 1]
@@ -111,7 +111,7 @@ def empty(path: Path) -> None:
 def test_a_file_that_is_gone_is_declared_as_lost(
     tmp_path: Path, loss: Callable[[Path], None]
 ) -> None:
-    """A new outbox with another epoch; the ledger knows that it is not the first one."""
+    """A new outbox with another epoch; the epoch file knows that it is not the first one."""
     loss(used(tmp_path))
     former = read_epoch_file(tmp_path / "outbox").epoch
     outbox = opened(tmp_path)

@@ -118,12 +118,12 @@ def test_what_nobody_knows_after_a_power_cut_is_not_known_after_a_kill(tmp_path:
 
 
 def test_no_process_has_sent_rows_of_a_start_that_only_begins(tmp_path: Path) -> None:
-    """A store that was set back with its ledger: the same numbers come a second time."""
+    """A store that was set back with its epoch file: the same numbers come a second time."""
     killed(tmp_path)
     for path in (tmp_path / "outbox").iterdir():
         path.unlink()
     outbox = opened(tmp_path, run=tmp_path)
-    (tmp_path / "ledger").unlink()
+    (tmp_path / "epochs").unlink()
     outbox.begin()
     rows = outbox.commit(drafts(ROWS), clock=MARK)
     assert [(s.row, s.redelivered) for s in everything(outbox)] == [(s.row, False) for s in rows]

@@ -1,4 +1,4 @@
-"""A database that is behind its ledger has lost a start: that is said, and not passed over."""
+"""A database that is behind its epoch file has lost a start: that is said, and not passed over."""
 
 from pathlib import Path
 

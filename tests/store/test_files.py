@@ -103,7 +103,7 @@ def test_the_bytes_in_quarantine_are_those_of_plain_files(
 def test_each_kept_database_and_memory_has_a_number_of_its_own(tmp_path: Path) -> None:
     whose = foreign.owner_label("site/gw")
     for content in (b"one", b"two", b"three"):
-        log = tmp_path / "memory.log"
+        log = tmp_path / "commit.log"
         log.write_bytes(content)
         foreign.set_aside_commit_log(log, tmp_path, whose)
         assert not log.exists()
@@ -113,7 +113,7 @@ def test_each_kept_database_and_memory_has_a_number_of_its_own(tmp_path: Path) -
     assert sorted(told) == sorted([b"one", b"two", b"three"] * 2)
     assert foreign.foreign_bytes(tmp_path) == 2 * len(b"onetwothree")
     names = [path.name for path in foreign.list_foreign(tmp_path)]
-    assert names == [f"outbox.of.site.gw.{number}db" for number in ("2.", "3.", "")]
+    assert names == [f"outbox.foreign.site.gw.{number}db" for number in ("2.", "3.", "")]
 
 
 def test_a_folder_that_cannot_be_asked_keeps_nothing_that_is_known(

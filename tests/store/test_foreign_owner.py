@@ -47,7 +47,7 @@ def rows_of(database: Path) -> int:
 def test_what_others_had_in_memory_never_replaces_what_is_kept(tmp_path: Path) -> None:
     kept = []
     for number in range(3):
-        log = tmp_path / "memory.log"
+        log = tmp_path / "commit.log"
         log.write_text(f"of start {number}")
         kept.append(set_aside_commit_log(log, tmp_path, owner_label(THEIRS)))
         assert not log.exists()
@@ -61,7 +61,7 @@ def test_what_another_owner_left_is_put_aside_with_all_its_rows(tmp_path: Path, 
     outbox = opened(tmp_path)
     assert (outbox.opened.damage, outbox.opened.in_memory) == (None, None)
     site, gateway = other.split("/")
-    kept = tmp_path / "outbox" / f"outbox.of.{site}.{gateway}.db"
+    kept = tmp_path / "outbox" / f"outbox.foreign.{site}.{gateway}.db"
     for words in (f"gateway {gateway} of site {site}", "7 records", f"rescue {kept}"):
         assert words in str(outbox.opened.beside)
     epoch = outbox.begin()
@@ -194,10 +194,10 @@ def test_what_another_owner_had_in_memory_is_put_beside_its_store(tmp_path: Path
     made = outbox.commit(drafts(1), clock=MARK)
     texts = [stored.record.body["text"] for stored in made[1:]]
     assert any("town/gw-2's, with 4 records" in text for text in texts), texts
-    kept = {path.name for path in (tmp_path / "outbox").glob("outbox.of.*")}
-    name = "outbox.of.town.gw-2.db"
-    assert kept == {name, f"{name}-memory.log", f"{name}-highwater"}
-    assert not (tmp_path / "run" / "memory.log").exists()
+    kept = {path.name for path in (tmp_path / "outbox").glob("outbox.foreign.*")}
+    name = "outbox.foreign.town.gw-2.db"
+    assert kept == {name, f"{name}-commit.log", f"{name}-highwater"}
+    assert not (tmp_path / "run" / "commit.log").exists()
     outbox.close()
 
 
@@ -219,7 +219,7 @@ def test_a_card_of_another_gateway_that_comes_while_it_runs_is_put_aside(tmp_pat
     assert any("belongs to gateway gw-2 of site town" in text for text in texts), texts
     assert {stored.record.body["n"] for stored in everything(outbox) if "n" in stored.record.body}
     outbox.close()
-    assert rows_of(tmp_path / "outbox" / "outbox.of.town.gw-2.db") == 7
+    assert rows_of(tmp_path / "outbox" / "outbox.foreign.town.gw-2.db") == 7
 
 
 def test_a_foreign_store_that_cannot_be_put_aside_is_not_used(
@@ -262,11 +262,11 @@ def test_a_lost_outbox_leaves_the_name_of_its_epoch(tmp_path: Path) -> None:
 def test_an_owner_in_the_ledger_survives_and_damage_to_it_is_known(tmp_path: Path) -> None:
     write_epoch_file(tmp_path, EpochFile(7, 3, "b2", 700, OURS))
     assert read_epoch_file(tmp_path) == EpochFile(7, 3, "b2", 700, OURS)
-    data = bytearray((tmp_path / "ledger").read_bytes())
+    data = bytearray((tmp_path / "epochs").read_bytes())
     for place in range(len(data) - 1):
         bad = bytearray(data)
         bad[place] ^= 1
-        (tmp_path / "ledger").write_bytes(bad)
+        (tmp_path / "epochs").write_bytes(bad)
         assert read_epoch_file(tmp_path) in (EpochFile(), EpochFile(7, 3, "b2", 700, OURS)), place
 
 

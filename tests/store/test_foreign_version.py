@@ -66,7 +66,7 @@ def test_each_version_finds_its_own_again_and_nothing_is_called_lost(
     program(monkeypatch, 2)  # the newer one is installed again
     outbox = opened(tmp_path)
     back = outbox.begin()
-    assert back.epoch > first.epoch, "it counts on from the ledger"
+    assert back.epoch > first.epoch, "it counts on from the epoch file"
     assert back.past == "older", "the other version has counted on meanwhile"
     assert set(newer) <= {each.row for each in everything(outbox)}
     assert "damage" not in {drop[2] for drop in outbox._drops}
@@ -142,11 +142,13 @@ def test_another_version_and_another_name_at_once(
     outbox.begin()
     made = outbox.commit(drafts(1), confirmed=[1], clock=MARK)
     said = [str(each.record.body.get("text")) for each in made]
-    assert any("outbox.v2.db" in text and "outbox.of.town.gw-1.db" in text for text in said), said
+    assert any("outbox.v2.db" in text and "outbox.foreign.town.gw-1.db" in text for text in said), (
+        said
+    )
     assert "drop" not in {each.record.body.get("event") for each in made}
     assert {path.name for path in list_foreign(folder)} == {
         "outbox.v2.db",
-        "outbox.of.town.gw-1.db",
+        "outbox.foreign.town.gw-1.db",
     }
     assert all(each.record.key.epoch == outbox._start.epoch for each in everything(outbox))
     outbox.close()

@@ -150,12 +150,12 @@ def test_a_log_without_its_database_is_kept_for_people(tmp_path: Path, left: byt
 @pytest.mark.parametrize("thing", THINGS)
 def test_instead_of_the_ledger(tmp_path: Path, thing: Thing) -> None:
     used(tmp_path)
-    for name in ("ledger", "ledger.new"):
+    for name in ("epochs", "epochs.new"):
         (tmp_path / "outbox" / name).unlink(missing_ok=True)
         thing(tmp_path / "outbox" / name)
     told = lived(tmp_path)
     assert (told.damage, told.in_memory, told.rows) == (None, None, 221)
-    assert (tmp_path / "outbox" / "ledger").is_file()
+    assert (tmp_path / "outbox" / "epochs").is_file()
     assert told.quarantined == (0 if thing is garbage else 2)
 
 
@@ -173,7 +173,7 @@ def test_instead_of_the_quarantine(tmp_path: Path, thing: Thing) -> None:
 def test_instead_of_the_journal(tmp_path: Path, thing: Thing) -> None:
     used(tmp_path)
     (tmp_path / "run").mkdir()
-    for name in ("uplink.journal", "uplink.new"):
+    for name in ("delivery.journal", "delivery.new"):
         thing(tmp_path / "run" / name)
     told = lived(tmp_path)
     assert (told.damage, told.in_memory, told.rows) == (None, None, 221)

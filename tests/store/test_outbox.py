@@ -150,7 +150,7 @@ def test_the_journal_knows_what_was_sent_and_what_was_confirmed(tmp_path: Path) 
     outbox.journal.sent(rows[:4])
     outbox.journal.confirmed(rows[:2])
     kill(outbox)
-    with (run / "uplink.journal").open("ab") as torn:
+    with (run / "delivery.journal").open("ab") as torn:
         torn.write(b"\x01\x02\x03")
 
     outbox = opened(tmp_path, run=run)
@@ -162,7 +162,7 @@ def test_the_journal_knows_what_was_sent_and_what_was_confirmed(tmp_path: Path) 
     outbox.close()
 
     # without the journal nobody knows what was sent: all of it may have been
-    (run / "uplink.journal").unlink()
+    (run / "delivery.journal").unlink()
     outbox = opened(tmp_path, run=run)
     outbox.begin()
     outbox.commit(drafts(1))
@@ -197,7 +197,7 @@ def test_the_journal_stays_small(tmp_path: Path) -> None:
         outbox.journal.sent(rows)
         outbox.journal.confirmed(rows)
         outbox.journal.settled(())
-    assert (tmp_path / "uplink.journal").stat().st_size < 100_000
+    assert (tmp_path / "delivery.journal").stat().st_size < 100_000
     outbox.close()
 
 

@@ -211,8 +211,8 @@ def test_a_log_of_memory_that_cannot_be_read_is_said_to_be_lost(tmp_path: Path) 
     """Somebody has run it once by hand, as root: its file is not the service's."""
     run = tmp_path / "run"
     run.mkdir()
-    (run / "memory.log").write_bytes(b"x" * 100)
-    (run / "memory.log").chmod(0o600)
+    (run / "commit.log").write_bytes(b"x" * 100)
+    (run / "commit.log").chmod(0o600)
     with as_nobody(run), pytest.raises(DamagedRowError):
         recover_commit_log(run, MemoryOutbox(1 << 20))
 

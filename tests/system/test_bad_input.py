@@ -328,7 +328,7 @@ def test_a_damaged_file_is_kept_in_quarantine(scenes: Scenes, damage: str) -> No
 
 
 def test_a_later_start_is_not_called_the_first_one(scenes: Scenes) -> None:
-    """The ledger of starts outlives the database: it is known that there was something before."""
+    """The file of epochs outlives the database: it is known that there was something before."""
     gaps = {name: events(one.found, "gap")[0] for name, one in scenes.outbox.rounds.items()}
     assert [name for name, gap in gaps.items() if "first time" in gap["text"]] == []
 

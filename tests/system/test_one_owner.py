@@ -110,11 +110,11 @@ def test_no_record_goes_out_under_the_name_of_a_renamed_gateway(
         ]
         assert "former" not in gap, "no epoch of this gateway is known"
         assert one.stop() == 0
-        kept = one.folder / "store" / "outbox.of.test.gw-1.db"
+        kept = one.folder / "store" / "outbox.foreign.test.gw-1.db"
         assert str(kept) in storage["text"]
         (one.folder / "kept").mkdir()
         kept.rename(one.folder / "kept" / "outbox.db")
         assert inspect_outbox(one.folder / "kept", 16 << 20).rows == waiting, "all of it is there"
-        aside = list((one.folder / "run").glob("aside.*"))
-        assert [path.name for path in aside] == [f"aside.{segment[0].path.name}"]
+        aside = list((one.folder / "run").glob("set_aside.*"))
+        assert [path.name for path in aside] == [f"set_aside.{segment[0].path.name}"]
         records.stop()

@@ -66,7 +66,7 @@ def live_model_lines(status: Any) -> Iterator[str]:
     else:
         yield f"its rule answers: {status.get('why') or 'the model is not loaded yet'}"
     if status.get("instead"):
-        yield f"it is the former one; {status['instead']}"
+        yield f"it is the previous one; {status['instead']}"
     drift = as_mapping(status.get("drift"))
     if drift.get("text"):
         yield f"drift: {drift['text']}" + _psi(drift)

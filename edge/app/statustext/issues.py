@@ -246,7 +246,7 @@ def _models(status: Mapping[str, Any]) -> Iterator[Issue]:
         if instead := one.get("instead"):
             yield Issue(
                 f"model {name} was taken back",
-                f"The former model {name} answers: {as_sentence(instead)} "
+                f"The previous model {name} answers: {as_sentence(instead)} "
                 "`kerbstone models check` says what is wrong with the new one.",
             )
         drift = as_mapping(one.get("drift"))
