@@ -214,8 +214,8 @@ class Daemon:
             self.intake.once("stage", text)
         if isinstance(self.clock, SystemClock) and self.clock.floor.overruled is not None:
             self.intake.once("wrong_time", self.clock.floor.overruled)
-        if self.writer.trouble is not None:
-            self.intake.once("journal", self.writer.trouble)
+        if self.writer.journal_failure is not None:
+            self.intake.once("journal", self.writer.journal_failure)
 
     def _begin_anew(self) -> None:
         """The outbox did not answer at the start and does now: go on from what lies there."""

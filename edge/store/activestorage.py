@@ -32,11 +32,11 @@ class ActiveStorage:
         self._place = place
         self.ballast = Ballast(place.folder, ballast_bytes)
         self.disk, self.opened = place.open()
-        self.memory = self.empty()
+        self.memory = self.new_memory()
         self.in_memory = self.opened.in_memory
-        self.stranded = ReadOnlyDisk(place)
+        self.readonly_disk = ReadOnlyDisk(place)
         if self.disk is None:
-            self._strand(None, at_once=False)
+            self._open_readonly(None, at_once=False)
         self.said = NoticeQueue()  # trouble with the disk, not yet an event
         self._probed_ns = self._looked_ns = 0
         self._failures = 0  # in a row, of a database on a device that has proven to work
@@ -44,24 +44,24 @@ class ActiveStorage:
         self._replaced = False  # in this time in memory
         self.lost = False  # with what was put aside then: of records that were in it nobody knows
 
-    def say(self, on: bool, text: str) -> None:
+    def add_notice(self, on: bool, text: str) -> None:
         """For an event."""
         self.said.add(on, text)
 
-    def fall(self, error: Exception) -> None:
+    def switch_to_memory(self, error: Exception) -> None:
         """Go on in memory. Nothing on disk is touched: CORRUPT after an I/O error heals."""
         if self.disk is not None:
             self.disk.close()
             self.disk = None
         self.in_memory = f"The outbox goes on in memory: {describe_error(error)}."
-        self._strand(error, at_once=False)
-        self.say(True, self.in_memory)
+        self._open_readonly(error, at_once=False)
+        self.add_notice(True, self.in_memory)
         self._probed_ns = 0
 
-    def _strand(self, error: Exception | None, *, at_once: bool = True) -> None:
+    def _open_readonly(self, error: Exception | None, *, at_once: bool = True) -> None:
         """What lies on the disk may be read still. Not `at_once`: only when it is read-only."""
         can = at_once or is_read_only(self._place.folder, error)
-        can = can and self.stranded.begin(error)
+        can = can and self.readonly_disk.begin(error)
         self.in_memory = (self.in_memory or "").removesuffix(f" {READING_NOTICE}") + (
             f" {READING_NOTICE}" if can else ""
         )
@@ -70,20 +70,20 @@ class ActiveStorage:
 
     def after(self, row: int, limit: int, urgent: bool = False) -> list[OutboxRow]:
         """Rows in order of age: what lies in memory, and what can be read on the disk."""
-        there, up_to = self.stranded.after(row, limit, self.memory, urgent)
+        there, up_to = self.readonly_disk.after(row, limit, self.memory, urgent)
         here = (each for each in self.memory.after(row, limit, urgent) if each.id <= up_to)
         return sorted((*there, *here), key=lambda each: each.id)[:limit]
 
     def search(self, search: RowSearch) -> list[OutboxRow]:
         """One bounded step of it. Raises UnavailableError."""
-        found = self.stranded.search(search, self.memory)
+        found = self.readonly_disk.search(search, self.memory)
         if found is None:
             return search.among(self.memory.rows.values())
         return [*found, *(search.also(self.memory.rows.values()) if search.done else ())]
 
     def tally(self) -> dict[str, int]:
         """Rows of each stream."""
-        found = self.stranded.tally(self.memory)
+        found = self.readonly_disk.tally(self.memory)
         for stream, rows in self.memory.tally().items():
             found[stream] = found.get(stream, 0) + rows
         return found
@@ -95,11 +95,11 @@ class ActiveStorage:
 
         Raises sqlite3.Error, and OSError if `work` does.
         """
-        done = self.rescued(lambda: work(disk))
-        self.rescued(disk.trim)
+        done = self.attempt_without_ballast(lambda: work(disk))
+        self.attempt_without_ballast(disk.trim)
         return done
 
-    def rescued(self, work: Callable[[], T]) -> T:
+    def attempt_without_ballast(self, work: Callable[[], T]) -> T:
         """As `attempt`, for what is not the database."""
         try:
             return work()
@@ -109,7 +109,7 @@ class ActiveStorage:
             freed = self.ballast.size
             if not self.ballast.give_up():
                 raise
-        self.say(
+        self.add_notice(
             True,
             f"The file system of {self._place.folder} is full. The outbox goes on in the "
             f"{freed >> 10} KiB that were set aside for that: make room on it.",
@@ -125,7 +125,7 @@ class ActiveStorage:
 
     # -- looking again ----------------------------------------------------------------------------
 
-    def look_again(self, mono_ns: int) -> None:
+    def rebuild_ballast(self, mono_ns: int) -> None:
         """The ballast that was given up, or found no room, comes back when there is some."""
         if not self.ballast.missing or self.disk is None:
             return
@@ -135,7 +135,9 @@ class ActiveStorage:
             self._looked_ns = mono_ns
             was_given_up = self.ballast.given_up
             if self.ballast.build() and was_given_up:
-                self.say(False, f"There is room again on the file system of {self._place.folder}.")
+                self.add_notice(
+                    False, f"There is room again on the file system of {self._place.folder}."
+                )
 
     def probe(self, mono_ns: int, *, now: bool = False) -> DiskOutbox | None:
         """Try a failed disk again, twice a minute, or `now`."""
@@ -146,12 +148,12 @@ class ActiveStorage:
         if mono_ns - self._probed_ns < PROBE_NS and not now:
             return None
         self._probed_ns = mono_ns
-        self.stranded.end()
+        self.readonly_disk.end()
         try:
             return self._place.connect(whole=True)
         except (sqlite3.Error, UnusableOutboxError, OutboxBusyError, OSError, ValueError) as error:
             self.failed(error)
-            self._strand(error)
+            self._open_readonly(error)
         return None
 
     def failed(self, error: Exception) -> None:
@@ -161,7 +163,7 @@ class ActiveStorage:
             self._failures = 0
             return
         try:
-            self._place.prove()  # after an I/O error SQLite complains of what is not damaged
+            self._place.probe_device()  # after an I/O error SQLite complains of what is not damaged
         except OSError:
             self._failures = 0
         else:
@@ -173,23 +175,25 @@ class ActiveStorage:
         to blame."""
         if self._failures < REPLACE_AFTER_FAILURES or self._replaced:
             return None
-        self.stranded.end()
+        self.readonly_disk.end()
         try:
-            self._place.prove()
+            self._place.probe_device()
             self._replaced = True
-            moved = self._place.move_away(self._error)
+            moved = self._place.quarantine(self._error)
             self.lost = not isinstance(self._error, ForeignOutboxError)
             disk = self._place.connect()
         except (sqlite3.Error, UnusableOutboxError, OutboxBusyError, OSError) as error:
-            self._strand(error)
+            self._open_readonly(error)
             return None
         if isinstance(self._error, ForeignOutboxError):
-            self.say(True, self._error.kept_as(moved))
+            self.add_notice(True, self._error.kept_as(moved))
         else:
-            self.say(True, "The outbox was damaged: it has been put aside, and a new one begun.")
+            self.add_notice(
+                True, "The outbox was damaged: it has been put aside, and a new one begun."
+            )
         return disk
 
-    def resume(self, disk: DiskOutbox, catch_up: Callable[[DiskOutbox], None]) -> bool:
+    def switch_to_disk(self, disk: DiskOutbox, catch_up: Callable[[DiskOutbox], None]) -> bool:
         """Go on with a disk that works again, if it takes what memory holds. Whether it does."""
         try:
             disk.mend()
@@ -197,13 +201,13 @@ class ActiveStorage:
         except (sqlite3.Error, OSError) as error:
             disk.close()
             self.failed(error)
-            self._strand(error)
+            self._open_readonly(error)
             return False
-        self.disk, self.memory = disk, self.empty()
+        self.disk, self.memory = disk, self.new_memory()
         self.in_memory, self._failures, self._replaced = None, 0, False
-        self.say(False, "The outbox is on disk again.")
+        self.add_notice(False, "The outbox is on disk again.")
         return True
 
-    def empty(self) -> MemoryOutbox:
+    def new_memory(self) -> MemoryOutbox:
         """For as many rows as there may be."""
         return MemoryOutbox(min(MEMORY_BYTES, self._place.limit_bytes // 4))

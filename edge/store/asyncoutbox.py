@@ -93,7 +93,7 @@ class AsyncOutbox:
         return writer
 
     @property
-    def trouble(self) -> str | None:
+    def journal_failure(self) -> str | None:
         """A sentence for people while the journal of sent rows cannot be written, else None."""
         return self._outbox.journal.trouble
 
@@ -132,13 +132,13 @@ class AsyncOutbox:
             confirmed = frozenset(self._confirmed)
             going = [draft for each in group if not each.done for draft in each.drafts]
             riding, kept = self.riding(going)
-            flying = self._outbox.journal.on_their_way()
+            flying = self._outbox.journal.unanswered()
             stored = await self._call(
                 partial(_commit, group=group, riding=riding, confirmed=confirmed, flying=flying)
             )
             kept()
             self._confirmed -= confirmed
-            self._outbox.journal.settled(self._confirmed)
+            self._outbox.journal.retain_only(self._confirmed)
             return stored
 
     async def pending(self, after_row: int = 0, limit: int = 200) -> list[StoredRecord]:
@@ -187,26 +187,26 @@ class AsyncOutbox:
         nothing proves one."""
         return await self._call(partial(Outbox.bounds, boot=boot))
 
-    async def linked(self, live_from: int = 0) -> None:
+    async def link_up(self, live_from: int = 0) -> None:
         """A connection is up: call it before the first row is handed over. `live_from`: no row
         before that one is handed over but those that `pending` gives from now on, in its order, and
         those that `urgent` gives. None of the others merges while it is up."""
         await self._call(partial(Outbox.linked, live_from=live_from))
 
-    def unlinked(self, row: int) -> None:
+    def link_lost(self, row: int) -> None:
         """The connection is down; `row` is the last one that this process ever handed over. What
         follows may merge."""
         with contextlib.suppress(RuntimeError):  # the outbox is closed: nothing merges any more
-            self._pool.submit(self._outbox.unlinked, row)  # behind a `linked` that is under way
+            self._pool.submit(self._outbox.unlinked, row)  # behind a `link_up` that is under way
 
-    async def thin(self) -> bool:
+    async def downsample(self) -> bool:
         """Merge some of what was never handed over; whether there may be more of it. Only while the
         sender holds no row, not even one that was just committed."""
-        return await self._call(Outbox.thin)
+        return await self._call(Outbox.downsample)
 
-    async def dead(self, row: int, why: str) -> None:
+    async def bury(self, row: int, why: str) -> None:
         """Give up a row that the broker refuses."""
-        await self._call(partial(Outbox.dead, row=row, why=why))
+        await self._call(partial(Outbox.bury, row=row, why=why))
 
     async def counts(self) -> OutboxCounts:
         """How full the outbox is."""

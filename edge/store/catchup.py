@@ -56,12 +56,12 @@ def catch_up(
     Raises sqlite3.Error.
     """
     memory, drops, start = news.memory, news.drops, news.start
-    memory.trying()
+    memory.mark_write_begun()
     if news.unread:
         merge_drops(drops, disk.drops())
     spared = {o for o in memory.states if news.spared(o) and disk.state(o) is not None}
 
-    gone = memory.gone.ranges()
+    gone = memory.removed.ranges()
 
     def forget(disk: DiskOutbox) -> None:
         nonlocal gone

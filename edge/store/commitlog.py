@@ -49,8 +49,8 @@ class LoggedCommit:
 @dataclass(slots=True)
 class RecoveredLog:
     """What a process has left that had no disk at its end. `former` is the start before it;
-    `known` are the owners that could go on from their states, None: all of them; `unread` says that
-    nobody had read what the disk has to declare."""
+    `trusted_owners` are the owners that could go on from their states, None: all of them;
+    `drops_unread` says that nobody had read what the disk has to declare."""
 
     token: int
     number: int
@@ -58,8 +58,8 @@ class RecoveredLog:
     boot: int
     boot_id: str
     former: PreviousStart | None
-    known: frozenset[str] | None
-    unread: bool
+    trusted_owners: frozenset[str] | None
+    drops_unread: bool
     owner: str
     memory: MemoryOutbox
     counters: dict[str, int] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class CommitLog:
         except OSError as error:
             self._failed(self._path, head, whole, error)
 
-    def said_goodbye(self) -> None:
+    def mark_clean(self) -> None:
         """The process ends as it was told to. Nothing is written any more."""
         if self._fd >= 0:
             with contextlib.suppress(OSError):  # then the next start says that it did not
@@ -273,7 +273,7 @@ def _replay(left: RecoveredLog, frame: Any) -> None:
     memory = left.memory
     memory.reached = max(memory.reached, frame["reached"])
     for first, last in frame["out"]:
-        memory.left(int(first), int(last))
+        memory.remove_range(int(first), int(last))
     rows = [OutboxRow._make(row) for row in frame["rows"]]
     left.drops = PendingDrops({(e, s, r): DropRange(*rest) for e, s, r, *rest in frame["drops"]})
     states = {owner: (version, data) for owner, (version, data) in frame["states"].items()}

@@ -56,9 +56,11 @@ class RecoveredJournal:
     damaged: bool = False
     sent: frozenset[int] = frozenset()  # and not confirmed
     confirmed: frozenset[int] = frozenset()
-    up_to: int = 0  # all rows up to this one may have been sent
+    sent_up_to: int = 0  # all rows up to this one may have been sent
     doubted: int = 0  # and these, for all that is known: they say so, but may still merge
-    away: bool = False  # the database has not been seen yet: it knows nothing of all this
+    database_unseen: bool = (
+        False  # the database has not been seen yet: it knows nothing of all this
+    )
 
     def for_start(self, former: int, token: int | None) -> "RecoveredJournal":
         """For a start whose rows lie behind `former`, with the database `token`; None: nobody can
@@ -67,22 +69,22 @@ class RecoveredJournal:
         token = self.token if token is None else token & ROW_MASK
         if self.token is None or token != self.token:
             up_to = former if self.damaged else 0
-            return RecoveredJournal(token, up_to=up_to, doubted=former, away=away)
+            return RecoveredJournal(token, sent_up_to=up_to, doubted=former, database_unseen=away)
         # nobody can have sent a row of a start that only begins
         sent, confirmed = (
             frozenset(row for row in rows if row >> 32 != former >> 32)
             for rows in (self.sent, self.confirmed)
         )
-        known = replace(self, sent=sent, confirmed=confirmed, away=away)
-        return replace(known, up_to=former, doubted=former) if self.damaged else known
+        known = replace(self, sent=sent, confirmed=confirmed, database_unseen=away)
+        return replace(known, sent_up_to=former, doubted=former) if self.damaged else known
 
     def maybe_sent(self, row: int) -> bool:
-        return row in self.sent or row <= max(self.up_to, self.doubted)
+        return row in self.sent or row <= max(self.sent_up_to, self.doubted)
 
     @property
     def last_sent(self) -> int:
         """No process before this one is known to have sent a row behind it."""
-        return max(self.up_to, max(self.sent, default=0))
+        return max(self.sent_up_to, max(self.sent, default=0))
 
 
 def recover_journal(folder: Path | None, owner: str) -> RecoveredJournal:
@@ -135,7 +137,7 @@ def _seed(owner: str) -> int:
 class DeliveryJournal:
     """The log in one folder, of what `owner` sends. `folder` None: nothing is written (no tmpfs).
 
-    Belongs to one thread, except for `go_on`.
+    Belongs to one thread, except for `continue_from`.
     """
 
     def __init__(self, folder: Path | None, owner: str) -> None:
@@ -151,7 +153,7 @@ class DeliveryJournal:
         self._confirmed: set[int] = set()  # and, for all that the database has said, still there
         self.trouble: str | None = None  # a sentence for people, while it cannot be written
 
-    def go_on(self, before: RecoveredJournal) -> None:
+    def continue_from(self, before: RecoveredJournal) -> None:
         """What to go on from, and the database; from any thread. Taken with the next call."""
         self._handed.put(before)
 
@@ -163,11 +165,11 @@ class DeliveryJournal:
         while len(self._open) > OPEN_LIMIT:
             for row in nsmallest(EVICT_ROWS, self._open):
                 del self._open[row]
-                self._before = replace(self._before, up_to=max(self._before.up_to, row))
-            entries.append((EntryKind.UP_TO, self._before.up_to))
+                self._before = replace(self._before, sent_up_to=max(self._before.sent_up_to, row))
+            entries.append((EntryKind.UP_TO, self._before.sent_up_to))
         self._append(entries)
 
-    def on_their_way(self) -> frozenset[int]:
+    def unanswered(self) -> frozenset[int]:
         """Sent, and not confirmed yet: a copy, for the thread of the database."""
         return frozenset(self._open)
 
@@ -179,11 +181,11 @@ class DeliveryJournal:
         self._confirmed.update(rows)
         self._append([(EntryKind.CONFIRMED, row) for row in rows])
 
-    def settled(self, waiting: Iterable[int]) -> None:
+    def retain_only(self, waiting: Iterable[int]) -> None:
         """The database has deleted what was confirmed, except `waiting`."""
         self._take()
         self._confirmed = set(waiting)
-        if self._before.away:
+        if self._before.database_unseen:
             self._confirmed |= self._before.confirmed
         if self._size > COMPACT_BYTES or self.trouble is not None:
             self._rewrite()  # whole: what could not be appended is in it
@@ -201,7 +203,9 @@ class DeliveryJournal:
                 self._confirmed -= self._before.confirmed
                 self._confirmed |= before.confirmed
                 self._open.update(dict.fromkeys(before.sent))
-                self._before = replace(before, up_to=max(before.up_to, self._before.up_to))
+                self._before = replace(
+                    before, sent_up_to=max(before.sent_up_to, self._before.sent_up_to)
+                )
                 self._rewrite()
 
     def _close(self) -> None:
@@ -215,7 +219,7 @@ class DeliveryJournal:
             return
         entries = [
             (EntryKind.DATABASE, before.token or 0),
-            (EntryKind.UP_TO, before.up_to),
+            (EntryKind.UP_TO, before.sent_up_to),
             (EntryKind.DOUBTED, before.doubted),
             *((EntryKind.SENT, row) for row in self._open),
             *((EntryKind.CONFIRMED, row) for row in self._confirmed),

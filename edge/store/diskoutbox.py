@@ -148,7 +148,7 @@ class DiskOutbox(Database):
             [(*key, drop.first, drop.last, drop.count) for key, drop in drops.items()],
         )
 
-    def bury(self, row: OutboxRow, why: str) -> None:
+    def add_dead_letter(self, row: OutboxRow, why: str) -> None:
         """Keep what no broker takes, for people; the oldest make room, and events before others:
         a refusal may itself lead to an event that is refused."""
         self._db.execute(
@@ -181,7 +181,7 @@ class DiskOutbox(Database):
             cursor.close()
         return found
 
-    def heads(self, after: int, last: int, limit: int) -> list[RowHead]:
+    def row_heads(self, after: int, last: int, limit: int) -> list[RowHead]:
         """Of the rows behind `after`, up to `last`: all but their bodies."""
         return [
             RowHead._make(values)
@@ -272,7 +272,7 @@ class DiskOutbox(Database):
             (first, last),
         )
 
-    def dead(self) -> int:
+    def dead_letter_count(self) -> int:
         return int(self.one("SELECT count(*) FROM dead"))
 
 

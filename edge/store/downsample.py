@@ -140,7 +140,7 @@ class Downsampler:
         """By how much summaries shrink: as it was, or as it seems before it has happened."""
         return max(1.0, self._before / self._after) if self._after else self._seems
 
-    def look_ahead(self, disk: DiskOutbox, where: RowRanges, waiting: int) -> None:
+    def estimate(self, disk: DiskOutbox, where: RowRanges, waiting: int) -> None:
         """How many of the rows that wait would become one, until that is known: looks at a window
         of them, each time that they have doubled. Raises sqlite3.Error."""
         if (
@@ -150,13 +150,13 @@ class Downsampler:
         ):
             return
         self._looked = waiting
-        heads = disk.heads(where[0][0] - 1, where[0][1], SCAN_ROWS)
+        heads = disk.row_heads(where[0][0] - 1, where[0][1], SCAN_ROWS)
         found, growing = merge_groups(heads, QuarterHours(lambda boot: read_marks(disk, boot)))
         whole = [len(group) for group in found if group[-1].id not in growing]
         if len(whole) >= RATIO_SAMPLES:
             self._seems = sum(whole) / len(whole)
 
-    def waiting(self, disk: DiskOutbox, spans: RowRanges) -> RowRanges:
+    def mergeable_ranges(self, disk: DiskOutbox, spans: RowRanges) -> RowRanges:
         """Where rows lie that may still merge. Raises sqlite3.Error."""
         return ranges_after(spans, max(self._low, self._idle, disk.word(DOWNSAMPLED_KEY, 0)))
 
@@ -167,7 +167,7 @@ class Downsampler:
 
     def _step(self, disk: DiskOutbox, after: int, top: int) -> bool:
         low = max(self._low, disk.word(DOWNSAMPLED_KEY, 0), after)
-        heads = disk.heads(low, top, SCAN_ROWS) if low < top else []
+        heads = disk.row_heads(low, top, SCAN_ROWS) if low < top else []
         if not heads:
             return False
         found, growing = merge_groups(heads, QuarterHours(lambda boot: read_marks(disk, boot)))

@@ -71,7 +71,7 @@ class PendingDrops(dict[DropGroup, DropRange]):
     def copy(self) -> "PendingDrops":
         return PendingDrops(self)
 
-    def drafts(self, now_ns: int) -> Iterator[Draft]:
+    def event_drafts(self, now_ns: int) -> Iterator[Draft]:
         """The events that declare them."""
         for (epoch, stream, reason), drop in sorted(self.items()):
             yield Draft(

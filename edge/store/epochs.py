@@ -45,8 +45,8 @@ TORN_COMMIT_NOTICE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class EpochStart:
-    """One start. `before` is the epoch of the one before, also when its database is lost; 0: it is
-    not known, or another owner's."""
+    """One start. `previous_epoch` is the epoch of the one before, also when its database is lost;
+    0: it is not known, or another owner's."""
 
     number: int
     epoch: int
@@ -55,8 +55,8 @@ class EpochStart:
     same_boot: bool
     former: PreviousStart | None
     unclean: bool
-    before: int
-    behind: bool = False  # the database does not know of the start before
+    previous_epoch: int
+    stale: bool = False  # the database does not know of the start before
     owner: str = ""
 
 

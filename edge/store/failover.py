@@ -78,18 +78,18 @@ class FailoverStorage(OutboxRows):
         declared = self._ask(DiskOutbox.drops, None)
         self._unread = declared is None  # nobody knows what the disk has to declare
         self._drops = PendingDrops() if declared is None else declared
-        self._spool = CommitLog(run_dir)
+        self._commit_log = CommitLog(run_dir)
         self._clock: ClockMark | None = None
         # owners that could go on from their states; None: all, because the disk was there
         self._known: frozenset[str] | None = None
         self._missed: set[str] = set()  # owners who asked for their state in vain
-        self._spared: set[str] = set()  # owners whose state on disk is better than the new one
-        self._spared_ns = 0  # since when
+        self._withheld: set[str] = set()  # owners whose state on disk is better than the new one
+        self._withheld_ns = 0  # since when
 
     @property
     def restart(self) -> str | None:
         """Why the daemon should be started anew, as a sentence for people."""
-        return RESTART_NOTICE if self._spared else None
+        return RESTART_NOTICE if self._withheld else None
 
     # -- a start ----------------------------------------------------------------------------------
 
@@ -104,28 +104,28 @@ class FailoverStorage(OutboxRows):
         if left is not None:
             others.append(EpochFile(left.number, left.boot, left.boot_id, left.epoch))
             former = left.latest()
-            if left.unread:
+            if left.drops_unread:
                 merge_drops(left.drops, self._drops)
             # else it had read them, and has declared some of them since
-            self._unread = self._unread and left.unread
+            self._unread = self._unread and left.drops_unread
             self._drops = left.drops
-            self._absorb(left)
+            self._adopt_commit_log(left)
         try:
             start = plan_epoch(
                 medium.disk, folder, self._boot_id, others, former, self._place.owner
             )
         except sqlite3.Error as error:
-            medium.fall(error)
+            medium.switch_to_memory(error)
             start = plan_epoch(None, folder, self._boot_id, others, former, self._place.owner)
         if torn:
-            medium.say(True, TORN_NOTICE)
-            if start.before:
-                self._drops[start.before, "*", "damage"] = DropRange(1, None, None)
+            medium.add_notice(True, TORN_NOTICE)
+            if start.previous_epoch:
+                self._drops[start.previous_epoch, "*", "damage"] = DropRange(1, None, None)
         if left is not None and medium.disk is None:
             self._adopt(left)
             start = replace(start, unclean=not left.clean)
         elif left is not None or medium.disk is not None:
-            self._spool.remove()
+            self._commit_log.remove()
         return start
 
     def _left_in_memory(self) -> tuple[RecoveredLog | None, bool]:
@@ -133,7 +133,7 @@ class FailoverStorage(OutboxRows):
         another owner's is put aside."""
         owner = self._place.owner
         try:
-            left = recover_commit_log(self._run_dir, self._medium.empty())
+            left = recover_commit_log(self._run_dir, self._medium.new_memory())
         except DamagedRowError:
             return None, True
         if left is None or owner is None or left.owner in ("", owner):
@@ -151,28 +151,30 @@ class FailoverStorage(OutboxRows):
             to = where if self._disk is not None else self._run_dir
             kept = set_aside_commit_log(path, to, owner_label(left.owner))
         except OSError as error:
-            self._medium.say(True, f"{text}; it cannot be kept: {error.strerror}.")
+            self._medium.add_notice(True, f"{text}; it cannot be kept: {error.strerror}.")
         else:
-            self._medium.say(True, f"{text}: it is kept as {kept}.")
+            self._medium.add_notice(True, f"{text}: it is kept as {kept}.")
 
-    def _absorb(self, left: RecoveredLog) -> None:
+    def _adopt_commit_log(self, left: RecoveredLog) -> None:
         """To the disk, if it works."""
         start = EpochStart(
             left.number, left.epoch, left.boot, left.boot_id, False, None, False, 0,
             owner=left.owner,
         )  # fmt: skip
-        known = left.known
+        known = left.trusted_owners
         words: dict[str, int | str] = {"clean": int(left.clean), META_KEY: ""}
         news = PendingChanges(
             start, left.memory, left.counters, self._drops, (), left.mark, left.token,
             spared=lambda owner: known is not None and owner not in known, words=words,
         )  # fmt: skip
-        self._ask(lambda disk: bool(self._bring(disk, news)), False)
+        self._ask(lambda disk: bool(self._catch_up(disk, news)), False)
 
     def _adopt(self, left: RecoveredLog) -> None:
         """Its rows lie in memory still, and go on lying there."""
         self._medium.memory = left.memory
-        self._known = frozenset(left.memory.states) if left.known is None else left.known
+        self._known = (
+            frozenset(left.memory.states) if left.trusted_owners is None else left.trusted_owners
+        )
         for number in sorted(self._sent_before.confirmed & left.memory.rows.keys()):
             record = try_record(left.memory.rows[number])
             if record is not None:
@@ -182,15 +184,17 @@ class FailoverStorage(OutboxRows):
         """At the end of a start."""
         if self._disk is None:
             self._known = self._known or frozenset()
-            self._remember((), {}, (), {}, self._drops, None, ())
+            self._commit_to_memory((), {}, (), {}, self._drops, None, ())
 
     def _keep_ledger(self) -> None:
         """Behind the database: one that is behind its epoch file has lost its last start."""
         try:
-            self._medium.rescued(partial(update_epoch_file, self._place.folder, self._start))
+            self._medium.attempt_without_ballast(
+                partial(update_epoch_file, self._place.folder, self._start)
+            )
         except OSError as error:
             text = f"The file of epochs cannot be written: {error.strerror}."
-            self._medium.say(True, text)
+            self._medium.add_notice(True, text)
         if self._run_dir is not None:  # for a start that finds no disk in this boot
             with contextlib.suppress(OSError):
                 update_epoch_file(self._run_dir, self._start)
@@ -203,20 +207,20 @@ class FailoverStorage(OutboxRows):
             self._missed.add(owner)
         return found
 
-    def _better(self, owner: str) -> bool:
+    def _disk_state_is_better(self, owner: str) -> bool:
         """Whether a state on disk would be the better one: nobody could go on from it."""
         unread = self._known is not None and owner not in self._known
         return unread or owner in self._missed
 
-    def _without_spared(self, states: OwnerStates, clock: ClockMark | None) -> OwnerStates:
+    def _without_withheld(self, states: OwnerStates, clock: ClockMark | None) -> OwnerStates:
         """What of them may go to the disk."""
-        if not self._spared:
+        if not self._withheld:
             return states
-        if clock is not None and not 0 <= clock.mono_ns - self._spared_ns < STATES_INTERVAL_NS:
-            self._spared.clear()  # nobody has started the daemon anew: these totals are the truth
-        return {owner: state for owner, state in states.items() if owner not in self._spared}
+        if clock is not None and not 0 <= clock.mono_ns - self._withheld_ns < STATES_INTERVAL_NS:
+            self._withheld.clear()  # nobody has started the daemon anew: these totals are the truth
+        return {owner: state for owner, state in states.items() if owner not in self._withheld}
 
-    def _remember(
+    def _commit_to_memory(
         self,
         rows: Sequence[OutboxRow],
         states: OwnerStates,
@@ -230,34 +234,36 @@ class FailoverStorage(OutboxRows):
         memory = self._medium.memory
         # the commit that failed may be on disk all the same
         memory.reached = memory.reached or self._row + len(rows)
-        memory.reached = max(memory.reached, self._medium.stranded.top)
-        forgotten = memory.forgotten
+        memory.reached = max(memory.reached, self._medium.readonly_disk.top)
+        forgotten = memory.forgotten_count
         self._counting.dropped += memory.write(rows, states, gone, drops, flying.__contains__)
-        if memory.forgotten and not forgotten:
-            self._medium.say(True, "So much was confirmed meanwhile that some of it is sent again.")
-        out, memory.out = memory.out.ranges(), Numbers()
+        if memory.forgotten_count and not forgotten:
+            self._medium.add_notice(
+                True, "So much was confirmed meanwhile that some of it is sent again."
+            )
+        out, memory.unlogged_removals = memory.unlogged_removals.ranges(), Numbers()
         kept = [row for row in rows if row.id in memory.rows]
         counters = {**self._next, **following}
-        was, reached = self._spool.trouble, memory.reached
-        self._spool.commit(
+        was, reached = self._commit_log.trouble, memory.reached
+        self._commit_log.commit(
             self._start,
             self._known,
             self._unread,
             memory.size,
             LoggedCommit(kept, states, out, reached, following, drops, clock),
             LoggedCommit(
-                memory.rows.values(), memory.states, memory.gone.ranges(), reached, counters, drops,
-                clock or self._clock,
+                memory.rows.values(), memory.states, memory.removed.ranges(), reached, counters,
+                drops, clock or self._clock,
             ),
         )  # fmt: skip
-        if self._spool.trouble is not None and was is None:
-            self._medium.say(True, self._spool.trouble)
+        if self._commit_log.trouble is not None and was is None:
+            self._medium.add_notice(True, self._commit_log.trouble)
 
     # -- a disk that works again ------------------------------------------------------------------
 
-    def _look_again(self, clock: ClockMark) -> None:
+    def _retry_disk(self, clock: ClockMark) -> None:
         medium, self._clock = self._medium, clock
-        medium.look_again(clock.mono_ns)
+        medium.rebuild_ballast(clock.mono_ns)
         disk = medium.probe(clock.mono_ns)
         if disk is not None:
             self._return_to(disk)
@@ -266,37 +272,40 @@ class FailoverStorage(OutboxRows):
                 self._drops[self._start.epoch, "*", "damage"] = DropRange(1, None, None)
             self._return_to(disk)
 
-    def _look_for_the_last_time(self) -> None:
+    def _retry_disk_at_end(self) -> None:
         """The process ends: what the disk does not take stays in tmpfs, for the next one."""
         disk = self._medium.probe(self._clock.mono_ns if self._clock else 0, now=True)
         if disk is not None:
             self._return_to(disk)
-        self._spool.said_goodbye()
+        self._commit_log.mark_clean()
 
     def _return_to(self, disk: DiskOutbox) -> None:
         """Raises nothing: when it fails again, all of it stays in memory."""
-        word = self._word()
+        word = self._mergeable_text()
         before = self._sent_before.for_start(self._start.number << 32, disk.token)
         news = PendingChanges(
             self._start, self._medium.memory, self._next, self._drops, before.confirmed,
-            self._clock, self._spool.token, self._unread, self._better, {META_KEY: word},
+            self._clock, self._commit_log.token, self._unread,
+            self._disk_state_is_better, {META_KEY: word},
         )  # fmt: skip
         spared: set[str] = set()
-        if not self._medium.resume(disk, lambda disk: spared.update(self._bring(disk, news))):
+        if not self._medium.switch_to_disk(
+            disk, lambda disk: spared.update(self._catch_up(disk, news))
+        ):
             return
         if before != self._sent_before:
             self._sent_before = before
-            self.journal.go_on(before)
+            self.journal.continue_from(before)
         self._keep_ledger()
-        self._spool.remove()
-        self._handover.stored = word
-        self._spared_ns = self._clock.mono_ns if self._clock else 0
-        self._spared, self._unread, self._known = spared, False, None
+        self._commit_log.remove()
+        self._handover.text_on_disk = word
+        self._withheld_ns = self._clock.mono_ns if self._clock else 0
+        self._withheld, self._unread, self._known = spared, False, None
         self._missed.clear()
         if self._ask(lambda disk: disk.word("starts", 0), 0) != self._start.number:
             self._thinner = None  # rows behind ours were handed over, nobody knows how many
 
-    def _bring(self, disk: DiskOutbox, news: PendingChanges) -> set[str]:
+    def _catch_up(self, disk: DiskOutbox, news: PendingChanges) -> set[str]:
         """Whose states were spared. Raises sqlite3.Error."""
         lost, spared = catch_up(
             disk, news, self._place.limit_bytes, self._medium.attempt, partial(self._thin, disk)
@@ -304,7 +313,7 @@ class FailoverStorage(OutboxRows):
         self._counting.dropped += lost
         return spared
 
-    def thin(self) -> bool:
+    def downsample(self) -> bool:
         """As below, though there is room: each byte on the way costs. While the sender holds no
         row at all, not even one that was just committed."""
         return bool(self._ask(lambda disk: self._thin(disk, INFINITE), False))

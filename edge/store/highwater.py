@@ -94,7 +94,7 @@ class HighWaterFiles:
             )
         self.untold = not on_disk and not self._unknown
 
-    def goodbye(self, reached: HighWaterMark) -> None:
+    def write_at_end(self, reached: HighWaterMark) -> None:
         """The last word, of a database that is on disk."""
         self._write(self._card, reached, durable=True)
 

@@ -22,11 +22,11 @@ class MemoryOutbox:
         self.size = 0  # bytes, with what Python takes
         self.rows: dict[int, OutboxRow] = {}
         self.states: dict[str, tuple[int, bytes]] = {}
-        self.gone = Numbers()  # left meanwhile; on disk they are still there, or may be
+        self.removed = Numbers()  # left meanwhile; on disk they are still there, or may be
         self._uncounted = Numbers()  # of these, since `counted_off`
         self.reached = 0  # rows up to here may be on disk
-        self.out = Numbers()  # ids that have left since the spool took these
-        self.forgotten = 0  # ids that `gone` had no room for: those rows are sent again
+        self.unlogged_removals = Numbers()  # ids that have left since the commit log took these
+        self.forgotten_count = 0  # ids that `removed` had no room for: those rows are sent again
 
     def write(
         self,
@@ -59,11 +59,11 @@ class MemoryOutbox:
         row = self.rows.pop(number, None)
         if row is not None:
             self.size -= _weight(row)
-        self.out.add(number)
+        self.unlogged_removals.add(number)
         if number <= self.reached:  # else it was never on disk
             self._has_left(number)
 
-    def left(self, first: int, last: int) -> None:
+    def remove_range(self, first: int, last: int) -> None:
         """As `remove`, of all of first to last: what a process before this one had removed."""
         few = last - first < len(self.rows)
         for number in range(first, last + 1) if few else list(self.rows):
@@ -71,14 +71,14 @@ class MemoryOutbox:
                 self.size -= _weight(self.rows.pop(number))
         last = min(last, self.reached)
         if first <= last:
-            self.gone.add_range(first, last)
+            self.removed.add_range(first, last)
             self._uncounted.add_range(first, last)
 
     def _has_left(self, number: int) -> None:
-        beside = number - 1 in self.gone or number + 1 in self.gone
-        if not beside and number not in self.gone and self.gone.count() >= CONFIRMED_LIMIT:
-            self.forgotten += 1
-        elif self.gone.add(number):
+        beside = number - 1 in self.removed or number + 1 in self.removed
+        if not beside and number not in self.removed and self.removed.count() >= CONFIRMED_LIMIT:
+            self.forgotten_count += 1
+        elif self.removed.add(number):
             self._uncounted.add(number)
 
     def counted_off(self) -> list[Range]:
@@ -89,8 +89,8 @@ class MemoryOutbox:
     def declared(self, ids: Iterable[int]) -> None:
         """Rows of the disk that were declared lost, and may lie there still."""
         for number in ids:
-            self.out.add(number)
-            if self.gone.add(number):
+            self.unlogged_removals.add(number)
+            if self.removed.add(number):
                 self._uncounted.add(number)
 
     def lose(self, row: OutboxRow, reason: str, drops: PendingDrops) -> int:
@@ -98,7 +98,7 @@ class MemoryOutbox:
         self.remove(row.id)
         return drops.lose(row, reason)
 
-    def trying(self) -> None:
+    def mark_write_begun(self) -> None:
         """The disk is about to take these rows: from now on any of them may be there."""
         self.reached = max(self.reached, max(self.rows, default=0))
 

@@ -76,7 +76,7 @@ class MergeableRanges:
 
     def __init__(self) -> None:
         self.spans: RowRanges = ()  # rows that were never handed over
-        self.stored = ""  # the word on disk
+        self.text_on_disk = ""  # the word on disk
         self._before: RowRanges | None = None  # the spans before the link that is up
         self._commits: deque[list[int]] = deque()  # [when in monotonic ns, its last row]
         self.settled = INFINITE  # rows up to here nobody holds as live
@@ -84,7 +84,7 @@ class MergeableRanges:
     def begin(self, stored: str, former: int, journaled: int) -> None:
         """A start without a link: rows up to `former` are of starts before it; `journaled` is the
         last one that the journal knows to be sent. What the word does not name was handed over."""
-        self.stored = stored
+        self.text_on_disk = stored
         spans = parse_row_ranges(stored)
         if not is_open_ended(spans):
             spans = union_ranges(spans, ((former + 1, INFINITE),))
@@ -93,7 +93,7 @@ class MergeableRanges:
         self.settled = former
 
     @property
-    def word(self) -> str:
+    def text(self) -> str:
         """What is to stand on disk."""
         return format_ranges(self.spans)
 
@@ -104,7 +104,7 @@ class MergeableRanges:
             self._before = self.spans
         self.spans = ranges_before(self.spans, min(live_from, self.settled + 1))
 
-    def reach(self, row: int) -> bool:
+    def note_handed_over(self, row: int) -> bool:
         """The backlog is about to be handed over up to `row`: whether the spans have changed."""
         if self._before is None or not self.spans or row < self.spans[0][0]:
             return False

@@ -100,15 +100,17 @@ class Outbox(FailoverStorage):
             "older" if "older" in (found, left) else left if found == "known" else found
         )
         self._doubted = past != "known"
-        if self.opened.beside:
-            medium.say(True, self.opened.beside)
+        if self.opened.foreign:
+            medium.add_notice(True, self.opened.foreign)
         # what one that had been kept does not know lies beside it
         behind = found == "older" and not self.opened.newer
         damage = self.opened.damage or (STALE_NOTICE if behind else None)
         if damage or past == "doubtful" or (past == left == "older"):
-            medium.say(True, damage or (TORN_COMMIT_NOTICE if past == "doubtful" else STALE_NOTICE))
+            medium.add_notice(
+                True, damage or (TORN_COMMIT_NOTICE if past == "doubtful" else STALE_NOTICE)
+            )
         # of a store that was kept beside another one's the epoch file does not know
-        last = start.before or (start.former.epoch if start.former is not None else 0)
+        last = start.previous_epoch or (start.former.epoch if start.former is not None else 0)
         if damage and last:
             self._drops[last, "*", "damage"] = DropRange(1, None, None)
         # else nobody knows what was handed over
@@ -117,7 +119,7 @@ class Outbox(FailoverStorage):
         # a disk that can be read and not written has its journal, too
         token = self._look(lambda disk: disk.token, None)
         sent = self._sent_before = self._sent_before.for_start(self._row, token)
-        self.journal.go_on(sent)
+        self.journal.continue_from(sent)
         self._handover.begin(word, self._row, sent.last_sent)
         self._arrived = sent.confirmed
         if token is None:
@@ -133,9 +135,9 @@ class Outbox(FailoverStorage):
         self._begun()
         self._keep_ledger()
         if self.opened.in_memory:
-            medium.say(True, self.opened.in_memory)
+            medium.add_notice(True, self.opened.in_memory)
         medium.ballast.build()
-        before = start.before or None if start.former is None else None
+        before = start.previous_epoch or None if start.former is None else None
         former, unclean = start.former, start.unclean or past != "known"
         return Epoch(start.epoch, start.boot, start.same_boot, former, unclean, before, past)
 
@@ -144,7 +146,7 @@ class Outbox(FailoverStorage):
         if self._medium.disk is None or not self._medium.disk.used:
             return "known"
         ahead = any(reached.ahead_of(start.former) for reached in self._water.found)
-        if start.behind or ahead or self.opened.log == "damaged":
+        if start.stale or ahead or self.opened.log == "damaged":
             return "older"
         # what was given last the run directory knows without the log
         return "doubtful" if self.opened.log == "torn" and not self._water.run else "known"
@@ -173,7 +175,7 @@ class Outbox(FailoverStorage):
         gone = (*confirmed, *self._arrived)
         self._heard = self._heard or bool(gone)
         if clock is not None:
-            self._look_again(clock)
+            self._retry_disk(clock)
         now_ns = clock.mono_ns if clock else max((draft.to_ns for draft in drafts), default=0)
         self._handover.tick(now_ns)
         notices = self._medium.said.due(now_ns) if now_ns else ()
@@ -184,7 +186,7 @@ class Outbox(FailoverStorage):
         drops = self._drops.copy()
         declared = bool(drops) and self._heard and now_ns > 0
         if declared:
-            packed.extend((draft, pack_body(draft)) for draft in drops.drafts(now_ns))
+            packed.extend((draft, pack_body(draft)) for draft in drops.event_drafts(now_ns))
             drops = PendingDrops()
         rows, following = assign_numbers(packed, lost, self._start, self._row, self._next, drops)
         self._write(rows, following, states, gone, clock, drops, flying)
@@ -231,9 +233,9 @@ class Outbox(FailoverStorage):
         drops: PendingDrops,
         flying: Collection[int],
     ) -> None:
-        start, handover, word = self._start, self._handover, self._word()
-        durable, marking = self._without_spared(states, clock), self._marking
-        settled = self._doubted and bool(durable) and not self._spared  # others lie there now
+        start, handover, word = self._start, self._handover, self._mergeable_text()
+        durable, marking = self._without_withheld(states, clock), self._marking
+        settled = self._doubted and bool(durable) and not self._withheld  # others lie there now
 
         def write(disk: DiskOutbox) -> None:
             mark = clock if clock is not None and marking.due(disk, clock) else None
@@ -246,11 +248,11 @@ class Outbox(FailoverStorage):
                     write_mark(disk, start.boot, mark)
                 if drops != self._drops:
                     disk.set_drops(drops)
-                if word != handover.stored:
+                if word != handover.text_on_disk:
                     disk.set_meta({META_KEY: word})
                 if settled:
                     disk.set_meta({PAST: "known"})
-            handover.stored = word
+            handover.text_on_disk = word
             self._doubted = self._doubted and not settled
             if mark is not None:
                 marking.written(disk, mark)
@@ -260,13 +262,13 @@ class Outbox(FailoverStorage):
             # the same numbers go to memory, so both answers are right
             self._ask(lambda disk: self._medium.attempt(disk, write), None)
         if self._disk is None:
-            self._remember(rows, states, gone, following, drops, clock, flying)
+            self._commit_to_memory(rows, states, gone, following, drops, clock, flying)
 
     def _tell_how_far(self, now_ns: int) -> None:
         before = self._water.untold
         self._water.commit(self._reached, now_ns, on_disk=self._disk is not None)
         if self._water.untold and not before:
-            self._medium.say(True, UNTOLD)
+            self._medium.add_notice(True, UNTOLD)
 
     @property
     def untold(self) -> bool:
@@ -280,8 +282,8 @@ class Outbox(FailoverStorage):
 
     def close(self) -> None:
         """The goodbye: the next start is not called unclean."""
-        self._look_for_the_last_time()
-        self._medium.stranded.end()
+        self._retry_disk_at_end()
+        self._medium.readonly_disk.end()
         disk = self._disk
         if disk is not None:
             try:
@@ -290,7 +292,7 @@ class Outbox(FailoverStorage):
                         write_mark(disk, self._start.boot, self._clock)
                     disk.set_meta({"clean": 1})
                 if self._next:
-                    self._water.goodbye(self._reached)
+                    self._water.write_at_end(self._reached)
             except sqlite3.Error:
                 pass  # then the next start says so
             disk.close()

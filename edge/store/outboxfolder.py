@@ -59,18 +59,18 @@ class OutboxFolder:
         try:
             return self._open()
         except ForeignOutboxError as error:
-            return self._beside(error)
+            return self._set_aside(error)
 
-    def _beside(self, error: ForeignOutboxError) -> tuple[DiskOutbox | None, OpenReport]:
+    def _set_aside(self, error: ForeignOutboxError) -> tuple[DiskOutbox | None, OpenReport]:
         """Our own from before, or a new one; nothing of another's goes out under our name."""
         text: list[str] = []
         newer = isinstance(error, OutboxVersionError)
         try:
             while len(text) < STRANGERS:
-                text.append(error.kept_as(self.move_away(error)))
+                text.append(error.kept_as(self.quarantine(error)))
                 self._take_back()
                 try:
-                    return self.connect(), OpenReport(beside=" ".join(text), newer=newer)
+                    return self.connect(), OpenReport(foreign=" ".join(text), newer=newer)
                 except (
                     ForeignOutboxError
                 ) as another:  # of our version, and another's; or the other way
@@ -101,7 +101,7 @@ class OutboxFolder:
                 )
             why = describe_error(error)
         try:
-            self.prove()
+            self.probe_device()
             return self._found(self.connect(whole=True), log)  # it did not work for a moment
         except ForeignOutboxError:
             raise
@@ -115,7 +115,7 @@ class OutboxFolder:
                     in_memory=f"The outbox goes on in memory: {describe_error(error)}."
                 )
         try:
-            moved = self.move_away()
+            moved = self.quarantine()
             return self.connect(), OpenReport(
                 damage=f"The outbox could not be read and was put aside: {why}.", quarantined=moved
             )
@@ -176,14 +176,14 @@ class OutboxFolder:
         """Whether somebody else is known to be the owner."""
         return self.owner is not None and owner not in ("", self.owner)
 
-    def prove(self) -> None:
+    def probe_device(self) -> None:
         """The device works: what is written there can be read back. Raises OSError.
 
         After an I/O error SQLite says CORRUPT although nothing is lost (measured with dm-flakey).
         """
         probe_device(self.folder)
 
-    def move_away(self, error: Exception | None = None) -> Path:
+    def quarantine(self, error: Exception | None = None) -> Path:
         """Into quarantine, which may take at most half of the limit; what is whole, and of another
         owner or version, to a place where nothing is ever deleted. Raises OSError."""
         if isinstance(error, ForeignOutboxError):

@@ -166,7 +166,7 @@ def _looked(folder: Path, limit_bytes: int) -> OutboxInspection:
     kept, size = quarantine_usage(folder)
     disk = OutboxFolder(folder, limit_bytes).connect(reading=True)
     KEEP_OPEN.append(disk)
-    streams, first = disk.tally(), disk.heads(0, 1 << 62, 1)
+    streams, first = disk.tally(), disk.row_heads(0, 1 << 62, 1)
     mark = _dating(disk, first[0]) if first else None
     return OutboxInspection(
         rows=sum(streams.values()),
@@ -177,7 +177,7 @@ def _looked(folder: Path, limit_bytes: int) -> OutboxInspection:
         oldest_wall_ns=mark and first[0].from_ns + mark.wall_ns - mark.mono_ns,
         oldest_tq=mark and mark.tq,
         undeclared=list_losses(disk.drops()),
-        dead_letters=disk.dead(),
+        dead_letters=disk.dead_letter_count(),
         letters=list_dead_letters(disk),
         quarantined=kept,
         quarantined_files=_list_quarantined(folder),

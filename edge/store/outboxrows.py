@@ -63,14 +63,14 @@ class OutboxRows:
             try:
                 return question(self._disk)
             except sqlite3.Error as error:
-                self._medium.fall(error)
+                self._medium.switch_to_memory(error)
         return otherwise
 
     def _look(self, question: Callable[[DiskOutbox], T], otherwise: T) -> T:
         """As `_ask`, of what changes nothing: also of a disk that can be read and not written."""
         found = self._ask(question, None)
         if found is None and self._disk is None:
-            found = self._medium.stranded.ask(question, None)
+            found = self._medium.readonly_disk.ask(question, None)
         return otherwise if found is None else found
 
     # -- reading ----------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ class OutboxRows:
             oldest=(first[0].boot, first[0].from_ns) if first else None,
             dropped=counting.dropped,
             damaged=counting.damaged,
-            dead_letters=self._look(DiskOutbox.dead, 0),
+            dead_letters=self._look(DiskOutbox.dead_letter_count, 0),
             quarantined=kept,
             foreign_files=[str(path) for path in others(self._place.folder)],
             in_memory=medium.in_memory,
@@ -193,14 +193,14 @@ class OutboxRows:
         """Before the first row of a new connection is handed over: rows from `live_from` on go in
         any order, so none of them merges any more; those before go by `take` alone."""
         self._handover.linked(live_from)
-        self._say_handover()
+        self._write_mergeable()
 
     def take(self, after_row: int, limit: int) -> list[StoredRecord]:
         """As `pending`, to be handed over: while a link is up none of these rows will merge."""
         found = self.pending(after_row, limit)
         was_on_disk = self._disk is not None
-        if found and self._handover.reach(found[-1].row):
-            self._say_handover()
+        if found and self._handover.note_handed_over(found[-1].row):
+            self._write_mergeable()
             if was_on_disk and self._disk is None:
                 return self.pending(after_row, limit)  # what cannot be said must not go
         return found
@@ -209,32 +209,32 @@ class OutboxRows:
         """The connection is down; `last_row` is the last that was ever handed over."""
         self._handover.unlinked(last_row)
 
-    def _word(self) -> str:
+    def _mergeable_text(self) -> str:
         """What is to stand on disk: without downsampling nobody needs to know what was not sent."""
-        return self._handover.word if self._thinner is not None else ""
+        return self._handover.text if self._thinner is not None else ""
 
-    def _say_handover(self) -> None:
+    def _write_mergeable(self) -> None:
         """Durable on return, if the disk works."""
-        word = self._word()
+        word = self._mergeable_text()
 
         def write(disk: DiskOutbox) -> None:
             with disk.transaction():
                 disk.set_meta({META_KEY: word})
-            self._handover.stored = word
+            self._handover.text_on_disk = word
 
-        if word != self._handover.stored:
+        if word != self._handover.text_on_disk:
             self._ask(lambda disk: self._medium.attempt(disk, write), None)
 
     # -- giving up --------------------------------------------------------------------------------
 
-    def dead(self, row: int, why: str) -> None:
+    def bury(self, row: int, why: str) -> None:
         """Give up a row that the broker refuses; its numbers are declared lost."""
         if self._disk is None:
             found = self._medium.memory.rows.get(row)
             if found is not None:
                 lost = self._medium.memory.lose(found, "refused", self._drops)
                 self._counting.dropped += lost
-            elif (stranded := self._medium.stranded.row(row)) is not None:
+            elif (stranded := self._medium.readonly_disk.row(row)) is not None:
                 self._give_up([stranded], "refused", why)
             return
         refused = self._ask(lambda disk: disk.row(row), None)
@@ -269,7 +269,7 @@ class OutboxRows:
             with disk.transaction():
                 for row in rows:
                     if why is not None:
-                        disk.bury(row, why)
+                        disk.add_dead_letter(row, why)
                 disk.delete(row.id for row in rows)
                 disk.set_drops(self._drops)
 

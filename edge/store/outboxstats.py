@@ -39,9 +39,9 @@ class OutboxStats:
         plain = forecast_full(room, inflow)
         if thinner is None:
             return plain, plain
-        where = thinner.waiting(disk, spans)
+        where = thinner.mergeable_ranges(disk, spans)
         waiting = count_rows(disk, where)
-        thinner.look_ahead(disk, where, waiting)
+        thinner.estimate(disk, where, waiting)
         size = min(waiting * inflow.summaries // max(1, inflow.rows), disk.used_bytes())
         thinning = DownsampleOutlook(
             gain=size * (1 - 1 / thinner.ratio),

@@ -73,7 +73,7 @@ class ReadOnlyDisk:
         found: list[OutboxRow] = []
         none: list[OutboxRow] = []
         while not found:
-            row = memory.gone.passed(row)
+            row = memory.removed.passed(row)
             fetch = partial(DiskOutbox.after, row=row, limit=limit, urgent=urgent)
             rows: list[OutboxRow] = self.ask(fetch, none)
             if not rows:
@@ -105,7 +105,7 @@ class ReadOnlyDisk:
     @staticmethod
     def _here(row: OutboxRow, memory: MemoryOutbox) -> bool:
         """The commit that failed may be on the disk: memory has it too."""
-        return row.id not in memory.gone and row.id not in memory.rows
+        return row.id not in memory.removed and row.id not in memory.rows
 
 
 def is_read_only(folder: Path, error: Exception | None) -> bool:

@@ -81,15 +81,15 @@ LogTail = Literal["whole", "torn", "damaged"]
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """This start of the daemon. `unclean`: the former one ended without a goodbye. `before`: the
-    epoch of the one before where nothing else is known of it."""
+    """This start of the daemon. `unclean`: the former one ended without a goodbye.
+    `previous_epoch`: the epoch of the one before where nothing else is known of it."""
 
     epoch: int
     boot: int
     same_boot: bool
     former: PreviousStart | None
     unclean: bool
-    before: int | None = None
+    previous_epoch: int | None = None
     past: PastState = "known"
 
     @property
@@ -98,20 +98,20 @@ class Epoch:
         with its outbox. None: no epoch is known, at a first start or on a new card."""
         if self.former is not None:
             return {"epoch": self.former.epoch, "last": dict(self.former.last)}
-        return None if self.before is None else {"epoch": self.before, "last": {}}
+        return None if self.previous_epoch is None else {"epoch": self.previous_epoch, "last": {}}
 
 
 @dataclass(frozen=True, slots=True)
 class OpenReport:
-    """What was found at opening. `damage`, `in_memory` and `beside` are sentences for people, or
-    None: what is `beside` belongs to another gateway or version, and is kept; `newer`: it is ours,
+    """What was found at opening. `damage`, `in_memory` and `foreign` are sentences for people, or
+    None: what is `foreign` belongs to another gateway or version, and is kept; `newer`: it is ours,
     and has numbered after what is used now. `log`: how the write-ahead log ended; `torn` may have
     been never acknowledged, or damaged since."""
 
     damage: str | None = None
     quarantined: Path | None = None
     in_memory: str | None = None
-    beside: str | None = None
+    foreign: str | None = None
     newer: bool = False
     log: LogTail = "whole"
 

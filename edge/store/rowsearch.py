@@ -47,7 +47,7 @@ class RowSearch:
 
         Raises sqlite3.Error.
         """
-        heads = disk.heads(self._after, self._top, STEP_ROWS)
+        heads = disk.row_heads(self._after, self._top, STEP_ROWS)
         found: list[OutboxRow] = []
         for head in heads:
             if self._beyond(head):

@@ -64,7 +64,7 @@ class Salvage:
         yield from self._by_sqlite()
         if self.trouble is None:
             self._progress("checking the file", self.read)
-            self.trouble = self._verdict()
+            self.trouble = self._integrity()
         if self.trouble is not None:
             yield from self._by_pages()
 
@@ -113,7 +113,7 @@ class Salvage:
             return None
         return found[0][0] if found else None
 
-    def _verdict(self) -> str | None:
+    def _integrity(self) -> str | None:
         try:
             found = self.query("PRAGMA quick_check(1)")[0][0]
         except UNREADABLE as error:

@@ -39,16 +39,16 @@ DAMAGED_NOTICE: Final = (
 class WalLog(NamedTuple):
     """A log as it lay there before SQLite took it. `commits` are the places of frames that end a
     transaction; `last` is the last frame of all, `whole` tells whether the last commit is in one
-    piece, `followed` whether the next transaction goes on from it, `ignored` whether there are
-    commits that SQLite will not read, for the log's head; `headless`, that this head is wrong, and
-    nobody can tell what is behind it."""
+    piece, `followed_by_part` whether the next transaction goes on from it, `ignored` whether there
+    are commits that SQLite will not read, for the log's head; `without_header`, that this head is
+    wrong, and nobody can tell what is behind it."""
 
     commits: tuple[int, ...] = ()
     last: int = -1
     whole: bool = False
-    followed: bool = False
+    followed_by_part: bool = False
     ignored: bool = False
-    headless: bool = False
+    without_header: bool = False
 
 
 def inspect_wal(folder: Path) -> WalLog:
@@ -77,13 +77,13 @@ def classify_wal(log: WalLog, frames: int | None, *, same_boot: bool) -> LogTail
     `same_boot`: no power was cut since it was written; what a kill tore then was never answered.
     `frames` None: SQLite did not say.
     """
-    if log.ignored or log.headless:
+    if log.ignored or log.without_header:
         return "damaged" if log.ignored or same_boot else "torn"
     if frames is None:
         return "whole"
     behind = [place for place in log.commits if place >= frames]
     # frames of one that was rolled back may lie there, too: they do not go on from this one
-    if behind and (len(behind) > 1 or log.followed or (same_boot and log.whole)):
+    if behind and (len(behind) > 1 or log.followed_by_part or (same_boot and log.whole)):
         return "damaged"
     return "torn" if log.last >= frames else "whole"
 
@@ -143,7 +143,7 @@ def _headless(data: bytes, database: Path, stored: WalChecksum) -> WalLog:
         size = int.from_bytes(file.read(18)[16:])
         page = 65536 if size == 1 else size
         if page not in PAGE_SIZES or len(data) < WAL_HEADER.size + FRAME_HEADER.size + page:
-            return WalLog(headless=True)
+            return WalLog(without_header=True)
         salts = FRAME_HEADER.unpack_from(data, WAL_HEADER.size)[2]
         for little in (True, False):
             for start in (stored, wal_checksum((0, 0), data[:24], little=little)):
@@ -152,7 +152,7 @@ def _headless(data: bytes, database: Path, stored: WalChecksum) -> WalLog:
                     latest = dict(_images(data, page, salts, found))
                     news = any(_page(file, number, page) != it for number, it in latest.items())
                     return found._replace(ignored=True) if news else WalLog()
-    return WalLog(headless=True)
+    return WalLog(without_header=True)
 
 
 def _images(data: bytes, page: int, salts: bytes, found: WalLog) -> list[tuple[int, bytes]]:

@@ -44,7 +44,7 @@ class BacklogGate:
     def unlinked(self) -> None:
         """The connection is down."""
         self._up = False
-        self._backlog.unlinked(self._delivery.highest)
+        self._backlog.link_lost(self._delivery.highest)
         if self._level:
             self._delivery.feed.hold()
 
@@ -57,13 +57,13 @@ class BacklogGate:
             if due:  # it has been open all the time
                 self._quarter = self._at(now)
             feed.hold()
-            self._backlog.unlinked(self._delivery.highest)
+            self._backlog.link_lost(self._delivery.highest)
 
     async def _let_go(self, now: Stamp, beat: Callable[[], None]) -> None:
         """Nobody holds a row of what waits, so all of it may merge before."""
         for _ in range(DOWNSAMPLE_STEPS if self._level >= DOWNSAMPLE_LEVEL else 0):
             beat()
-            if not await self._backlog.thin():
+            if not await self._backlog.downsample():
                 break
         await self._open(now)
 
@@ -71,7 +71,7 @@ class BacklogGate:
         feed = self._delivery.feed
         feed.held, self._quarter = False, self._at(now)
         # from here on rows may have been handed over
-        await self._backlog.linked(feed.live_from)
+        await self._backlog.link_up(feed.live_from)
 
     @staticmethod
     def _at(now: Stamp) -> int:

@@ -95,7 +95,7 @@ class Street:
 
     def drop(self, epoch: int, stream: str, drop: DropRange) -> None:
         """The event as the outbox makes it."""
-        (draft,) = PendingDrops({(epoch, stream, "damage"): drop}).drafts(self.at * S)
+        (draft,) = PendingDrops({(epoch, stream, "damage"): drop}).event_drafts(self.at * S)
         self._hand(draft)
 
     def lose(self, stream: Stream, count: int = 1) -> None:

@@ -112,7 +112,7 @@ def outbox() -> list[Draft]:
     drops = PendingDrops({(EPOCH, "air", reason): DropRange(3, 9, 5) for reason in DROP_REASONS})
     drops[EPOCH, "*", "damage"] = DropRange(1, None, None)
     troubles = [storage_event_draft(5 * S, on, "the disk is full") for on in (True, False)]
-    return [*drops.drafts(4 * S), *troubles]
+    return [*drops.event_drafts(4 * S), *troubles]
 
 
 def devices() -> list[Draft]:

@@ -239,7 +239,7 @@ class Life:
         if self.card.dead:
             return
         self.model.returned(stored, outbox._next, [each.record.key for each in self._waiting])
-        outbox.journal.settled(())
+        outbox.journal.retain_only(())
         self._waiting = []
 
     def _confirm(self, outbox: Outbox) -> None:

@@ -151,7 +151,7 @@ class Model(Said):
             if each.record.body.get("event") == "drop" and each.record.key not in self.told
         ]
         waiting: PendingDrops = outbox._drops
-        bodies += [draft.body for draft in waiting.drafts(1)]
+        bodies += [draft.body for draft in waiting.event_drafts(1)]
         for body in bodies:
             place = body["epoch_of"], body["stream_of"]
             if body["count"] is None:

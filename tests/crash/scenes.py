@@ -215,7 +215,7 @@ def play(scene: Scene, folder: Path, far: mmap.mmap) -> None:
         outbox.journal.confirmed(rows)
         outbox.commit(act.drafts, act.states, rows, mark(10_000 + number))
         far[0] = number
-        outbox.journal.settled(())
+        outbox.journal.retain_only(())
     outbox.close()
     far[0] = ENDED
 

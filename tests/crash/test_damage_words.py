@@ -105,7 +105,7 @@ class Box:
         )
         kept = self.folder / "kept"  # closing the database would take its log away
         shutil.copytree(self.folder / "store", kept / "store")
-        outbox._medium.fall(OSError(5, "Input/output error"))
+        outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
         outbox.commit([draft(n) for n in range(20, 60)], clock=ClockMark(2 * S, 2 * S, "none"))
         places = {stored.row: place(stored.record.key) for stored in everything(outbox)}
         outbox.journal.close()

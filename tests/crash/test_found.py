@@ -42,7 +42,7 @@ def test_a_first_start_that_ends_behind_its_ledger_has_lost_nothing(
 
 def test_what_the_journal_knows_to_be_confirmed_is_no_row_that_was_sent(tmp_path: Path) -> None:
     journal = DeliveryJournal(tmp_path, "site/gw")
-    journal.go_on(RecoveredJournal(token=1))
+    journal.continue_from(RecoveredJournal(token=1))
     journal.sent([3, 4])
     journal.confirmed([4])
     journal.close()

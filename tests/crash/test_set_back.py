@@ -163,7 +163,7 @@ class Failing(Life):
             mark = self.box.store / MARK
             mark.rename(mark.with_name("kept"))
             mark.mkdir()
-            self.kept.outbox._medium.fall(OSError(30, "Read-only file system"))
+            self.kept.outbox._medium.switch_to_memory(OSError(30, "Read-only file system"))
             self.kept.outbox._medium.probe = lambda *_, **__: None  # type: ignore[method-assign]
 
 

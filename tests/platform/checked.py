@@ -43,7 +43,7 @@ def gap(seq: int, start: int, end: int, **more: Any) -> DecodedMessage:
 
 def drop(seq: int, drops: PendingDrops) -> DecodedMessage:
     """The event as the outbox itself makes it."""
-    (draft,) = drops.drafts(999 * S)
+    (draft,) = drops.event_drafts(999 * S)
     assert isinstance(draft, Draft)
     return message(seq, stream=Stream.EVENT, source="outbox", at=(999, 999), body=dict(draft.body))
 

@@ -62,10 +62,10 @@ class FaultyDisk(DiskOutbox):
 class FaultyPlace(OutboxFolder):
     """Its device works when that of FaultyDisk does."""
 
-    def prove(self) -> None:
+    def probe_device(self) -> None:
         if not FaultyDisk.device:
             raise OSError(5, "Input/output error")
-        super().prove()
+        super().probe_device()
 
 
 def away(folder: Path) -> None:

@@ -63,7 +63,7 @@ class Box:
     def fall(self) -> None:
         """The disk fails, and goes on failing."""
         assert self.outbox is not None
-        self.outbox._medium.fall(OSError(5, "Input/output error"))
+        self.outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
         self.outbox._medium.probe = lambda *_, **__: None  # type: ignore[method-assign]
 
     def stop(self) -> None:

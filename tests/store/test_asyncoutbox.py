@@ -42,7 +42,9 @@ async def test_a_card_that_does_not_take_the_word_of_it_is_known_to(tmp_path: Pa
     assert one.untold is False
     (tmp_path / "outbox" / "highwater").mkdir(parents=True, exist_ok=True)
     # in its thread: another one cannot close the database
-    await one._call(lambda outbox: outbox._medium.fall(OSError(5, "Input/output error")))
+    await one._call(
+        lambda outbox: outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
+    )
     await one.commit(drafts(1))
     assert one.untold is True
     await one.close()
@@ -108,7 +110,7 @@ async def test_a_second_daemon_is_turned_away(tmp_path: Path) -> None:
 async def test_dead_rows_are_declared(tmp_path: Path) -> None:
     made = await start(tmp_path)
     first, second = await made.commit(drafts(2))
-    await made.dead(first.row, "nobody wants it")
+    await made.bury(first.row, "nobody wants it")
     made.confirm([second.row])
     (declared,) = await made.commit([], {}, MARK)
     assert declared.record.body["reason"] == "refused"
@@ -167,14 +169,14 @@ async def test_a_journal_that_cannot_be_written_is_said_until_it_can(tmp_path: P
         tmp_path / "outbox", limit_bytes=LIMIT, boot_id="b1", run_dir=run
     )
     rows = [stored.row for stored in await made.commit(drafts(4))]
-    assert made.trouble is not None
-    assert "delivery.journal cannot be written" in made.trouble
+    assert made.journal_failure is not None
+    assert "delivery.journal cannot be written" in made.journal_failure
     made.sent(rows[:3])
     made.confirm(rows[:1])
     run.unlink()
     run.mkdir()
     await made.commit(())  # tried again with each commit
-    assert made.trouble is None
+    assert made.journal_failure is None
     made.confirm(rows[1:2])
     assert made._outbox._disk is not None
     made._pool.submit(made._outbox._disk.close).result()  # as after a kill: no goodbye
@@ -182,7 +184,7 @@ async def test_a_journal_that_cannot_be_written_is_said_until_it_can(tmp_path: P
     made = await AsyncOutbox.start(
         tmp_path / "outbox", limit_bytes=LIMIT, boot_id="b1", run_dir=run
     )
-    assert made.trouble is None
+    assert made.journal_failure is None
     # what was sent while the journal was away is known, and so is what was confirmed later
     assert [(s.row, s.redelivered) for s in await made.pending()] == [
         (rows[2], True),

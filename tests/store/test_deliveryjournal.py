@@ -113,7 +113,7 @@ def test_what_nobody_knows_after_a_power_cut_is_not_known_after_a_kill(tmp_path:
         outbox = opened(tmp_path, run=tmp_path)
         outbox.begin()
         assert [(s.row, s.redelivered) for s in everything(outbox)] == [(s.row, True) for s in rows]
-        outbox.journal.settled(())
+        outbox.journal.retain_only(())
         kill(outbox)
 
 
@@ -138,7 +138,7 @@ async def test_rows_that_are_sent_while_the_disk_comes_back_are_not_forgotten(
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
     outbox.journal.sent(range(1, 15_000))  # reading them back takes the thread a while
-    outbox.journal.settled(())
+    outbox.journal.retain_only(())
     kill(outbox)
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
@@ -173,7 +173,7 @@ async def test_rows_that_are_sent_while_the_disk_comes_back_are_not_forgotten(
             redelivered = {stored.row for stored in everything(outbox) if stored.redelivered}
             assert set(sent) <= redelivered, "the next process says so of all"
             outbox.journal.sent(range(1, 15_000))
-            outbox.journal.settled(())
+            outbox.journal.retain_only(())
             kill(outbox)
     finally:
         sys.setswitchinterval(before)
@@ -190,7 +190,7 @@ def test_a_journal_follows_no_link_and_says_when_it_cannot_be_written(
     target.write_bytes(b"of somebody else")
     (tmp_path / JOURNAL_NAME).with_suffix(".new").symlink_to(target)
     journal = DeliveryJournal(tmp_path, "site/gw")
-    journal.go_on(RecoveredJournal())
+    journal.continue_from(RecoveredJournal())
     journal.sent([7])
     assert target.read_bytes() == b"of somebody else"
     assert journal.trouble is None
@@ -210,7 +210,7 @@ def test_a_journal_follows_no_link_and_says_when_it_cannot_be_written(
 def test_what_was_left_behind_stays_until_there_is_something_to_go_on_from(tmp_path: Path) -> None:
     """The database may not have been seen yet: a kill then must not cost what is known."""
     first = DeliveryJournal(tmp_path, "site/gw")
-    first.go_on(RecoveredJournal())
+    first.continue_from(RecoveredJournal())
     first.sent([7])
     first.close()
     second = DeliveryJournal(tmp_path, "site/gw")

@@ -160,7 +160,7 @@ def test_rows_that_may_have_gone_from_a_read_only_card_stay_as_they_are(
     live(outbox, range(60))
     end(outbox)
     outbox = opened(tmp_path, 8 << 20, boot)
-    while outbox.thin():
+    while outbox.downsample():
         pass
     assert (outbox.counts().downsampled > 100) == merges
     assert (outbox.counts().downsampled > 0) == merges
@@ -311,12 +311,12 @@ def test_after_a_power_cut_what_was_before_does_not_merge_while_there_is_room(
     live(outbox, range(60))
     kill(outbox)
     outbox = opened(tmp_path, boot=boot)
-    while outbox.thin():
+    while outbox.downsample():
         pass
     assert (outbox.counts().downsampled > 0) == merges
     live(outbox, range(60, 120))
     before = outbox.counts().downsampled
-    while outbox.thin():
+    while outbox.downsample():
         pass
     assert outbox.counts().downsampled > before, "what is of this start does"
     outbox.close()

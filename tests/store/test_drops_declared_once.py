@@ -52,7 +52,7 @@ def declared(outbox: Outbox) -> dict[str, int]:
     """How many numbers of each stream: by events that wait, and by those to come."""
     counts: dict[str, int] = {}
     bodies = [stored.record.body for stored in outbox.pending(limit=5000)]
-    bodies += [draft.body for draft in outbox._drops.drafts(1)]
+    bodies += [draft.body for draft in outbox._drops.event_drafts(1)]
     for body in bodies:
         if body.get("event") == "drop":
             counts[body["stream_of"]] = counts.get(body["stream_of"], 0) + body["count"]
@@ -66,7 +66,7 @@ def test_a_loss_that_was_declared_from_memory_is_not_declared_again(
     outbox = opened(tmp_path)
     outbox.begin()
     commit(outbox)
-    outbox.dead(outbox.pending()[0].row, "nobody takes it")
+    outbox.bury(outbox.pending()[0].row, "nobody takes it")
     with failing(monkeypatch, "insert"):
         commit(outbox, confirmed=(1,))  # somebody listens: the loss becomes an event
     kill(outbox)

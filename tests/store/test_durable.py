@@ -49,5 +49,5 @@ def test_how_far_it_has_come_is_durable_on_the_card_alone(tmp_path: Path, synced
     water = HighWaterFiles(tmp_path, run)
     for on_disk in (True, False, True):
         water.commit(HighWaterMark(1 << 32, 1), 0, on_disk=on_disk)
-    water.goodbye(HighWaterMark(1 << 32, 1))
+    water.write_at_end(HighWaterMark(1 << 32, 1))
     assert synced == [(f"{tmp_path}/{HIGHWATER_NAME}", [])] * 4

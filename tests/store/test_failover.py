@@ -112,7 +112,7 @@ def test_a_row_that_is_refused_in_memory_is_counted(tmp_path: Path) -> None:
     outbox.begin()
     FaultyDisk.fail(IOERR)
     made = outbox.commit(drafts(2), clock=at(1))
-    outbox.dead(made[0].row, "too large")
+    outbox.bury(made[0].row, "too large")
     assert outbox.counts().dropped == 1
     FaultyDisk.heal()
     outbox.commit([], clock=at(10))
@@ -127,9 +127,9 @@ def test_memory_remembers_only_rows_that_may_be_on_disk(monkeypatch: pytest.Monk
     memory.reached = 100
     for number in range(98, 1000):
         memory.remove(number)
-    assert (memory.gone.ranges(), memory.forgotten) == ([(98, 100)], 0)
+    assert (memory.removed.ranges(), memory.forgotten_count) == ([(98, 100)], 0)
     for number in (10, 20, 97):
         memory.remove(number)
-    assert (memory.gone.ranges(), memory.forgotten) == ([(10, 10), (20, 20), (97, 100)], 0)
+    assert (memory.removed.ranges(), memory.forgotten_count) == ([(10, 10), (20, 20), (97, 100)], 0)
     memory.remove(30)
-    assert (memory.gone.count(), memory.forgotten) == (3, 1)
+    assert (memory.removed.count(), memory.forgotten_count) == (3, 1)

@@ -107,7 +107,7 @@ class World:
         if outbox._disk is not None:
             outbox._disk.close()
         outbox.journal.close()
-        outbox._spool._close()
+        outbox._commit_log._close()
 
     def power_cut(self) -> None:
         """What was in memory only is lost, and so is what was only there known to be lost."""

@@ -142,7 +142,7 @@ def test_what_has_merged_or_gone_is_not_counted_twice(tmp_path: Path) -> None:
     assert disk is not None
     assert thinner is not None
     assert count_rows(disk, outbox._handover.spans) > 900
-    assert count_rows(disk, thinner.waiting(disk, outbox._handover.spans)) < 150, (
+    assert count_rows(disk, thinner.mergeable_ranges(disk, outbox._handover.spans)) < 150, (
         "of the former start too"
     )
     outbox.counts()

@@ -63,7 +63,7 @@ def test_what_another_owner_left_is_put_aside_with_all_its_rows(tmp_path: Path, 
     site, gateway = other.split("/")
     kept = tmp_path / "outbox" / f"outbox.foreign.{site}.{gateway}.db"
     for words in (f"gateway {gateway} of site {site}", "7 records", f"rescue {kept}"):
-        assert words in str(outbox.opened.beside)
+        assert words in str(outbox.opened.foreign)
     epoch = outbox.begin()
     assert epoch.epoch > before.epoch, "no number comes twice on a box"
     assert (epoch.former, epoch.succeeds) == (None, None), "those epochs are not ours"
@@ -80,7 +80,7 @@ def test_a_name_that_is_changed_back_finds_its_own_again(tmp_path: Path) -> None
     first = left_by(tmp_path, OURS)
     left_by(tmp_path, THEIRS, 3)
     outbox = opened(tmp_path)
-    assert "3 records" in str(outbox.opened.beside) or "4 records" in str(outbox.opened.beside)
+    assert "3 records" in str(outbox.opened.foreign) or "4 records" in str(outbox.opened.foreign)
     epoch = outbox.begin()
     assert (outbox.opened.damage, epoch.unclean) == (None, True)
     assert epoch.past == "known", "what the other one has numbered says nothing of ours"
@@ -126,14 +126,14 @@ def test_what_a_strange_card_calls_itself_names_no_other_place(tmp_path: Path, w
 def test_its_own_store_is_taken_up_again(tmp_path: Path) -> None:
     before = left_by(tmp_path, OURS)
     outbox = opened(tmp_path)
-    assert (outbox.opened.beside, outbox.opened.quarantined) == (None, None)
+    assert (outbox.opened.foreign, outbox.opened.quarantined) == (None, None)
     former = outbox.begin().former
     assert former is not None
     assert former.epoch == before.epoch
     assert len(everything(outbox)) == 7
     outbox.close()
     nobody = opened(tmp_path, None)  # a tool asks nobody
-    assert nobody.opened.beside is None
+    assert nobody.opened.foreign is None
     nobody.close()
 
 
@@ -146,7 +146,7 @@ def test_a_damaged_name_puts_no_store_of_ours_aside(tmp_path: Path, damage: obje
     database.commit()
     database.close()
     outbox = opened(tmp_path)
-    assert outbox.opened.beside is None
+    assert outbox.opened.foreign is None
     outbox.begin()
     assert len(everything(outbox)) == 7
     outbox.close()
@@ -164,7 +164,7 @@ def test_where_its_name_is_damaged_the_ledger_knows_whose_it_is(tmp_path: Path) 
     database.commit()
     database.close()
     outbox = opened(tmp_path)
-    assert "gw-2" in str(outbox.opened.beside)
+    assert "gw-2" in str(outbox.opened.foreign)
     outbox.close()
 
 
@@ -185,7 +185,7 @@ def test_what_another_owner_had_in_memory_is_put_beside_its_store(tmp_path: Path
     outbox = opened(tmp_path, THEIRS)
     outbox.begin()
     outbox.commit(drafts(2), clock=MARK)
-    outbox._medium.fall(OSError(5, "Input/output error"))
+    outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
     outbox.commit(drafts(3), clock=MARK)
     outbox.journal.close()
     outbox = opened(tmp_path)
@@ -246,7 +246,7 @@ def test_a_foreign_store_that_cannot_be_put_aside_is_not_used(
 def test_an_epoch_tells_of_the_one_before_what_is_known() -> None:
     known = Epoch(9, 1, True, PreviousStart(8, 1, {"air": 5}), False)
     assert known.succeeds == {"epoch": 8, "last": {"air": 5}}
-    assert Epoch(9, 1, True, None, False, before=8).succeeds == {"epoch": 8, "last": {}}
+    assert Epoch(9, 1, True, None, False, previous_epoch=8).succeeds == {"epoch": 8, "last": {}}
     assert Epoch(9, 1, True, None, False).succeeds is None
 
 
@@ -278,7 +278,7 @@ def test_a_damage_that_nobody_could_tell_of_is_told_when_its_owner_comes_back(
     outbox.begin()
     for n in range(4):
         outbox.commit(drafts(3, size=300), {"engine": (1, b"%d" % n)}, clock=MARK)
-    outbox._water.goodbye(outbox._reached)  # as each quarter of an hour
+    outbox._water.write_at_end(outbox._reached)  # as each quarter of an hour
     shutil.copytree(tmp_path / "outbox", tmp_path / "copy")  # who closes it empties its log
     kill(outbox)
     shutil.rmtree(tmp_path / "outbox")

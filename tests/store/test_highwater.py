@@ -28,7 +28,7 @@ def test_the_card_hears_at_first_and_then_each_quarter_of_an_hour(tmp_path: Path
     ):  # fmt: skip
         mark.commit(HighWaterMark(EPOCH, count), now_ns, on_disk=True)
         assert told(tmp_path) == said
-    mark.goodbye(HighWaterMark(EPOCH, 8))
+    mark.write_at_end(HighWaterMark(EPOCH, 8))
     assert told(tmp_path) == 8
 
 
@@ -73,7 +73,9 @@ def test_the_run_directory_hears_of_each_and_is_believed_before_the_card(tmp_pat
         mark.commit(HighWaterMark(EPOCH, count), count, on_disk=True)
     again = HighWaterFiles(card, run)
     assert (again.run, again.found) == (HighWaterMark(EPOCH, 3), [HighWaterMark(EPOCH, 3)])
-    mark.goodbye(HighWaterMark(EPOCH + (1 << 32), 9))  # the card is of another start: both count
+    mark.write_at_end(
+        HighWaterMark(EPOCH + (1 << 32), 9)
+    )  # the card is of another start: both count
     assert HighWaterFiles(card, run).found == [
         HighWaterMark(EPOCH, 3),
         HighWaterMark(EPOCH + (1 << 32), 9),
@@ -81,7 +83,7 @@ def test_the_run_directory_hears_of_each_and_is_believed_before_the_card(tmp_pat
 
 
 def test_what_is_not_whole_or_not_ours_says_nothing(tmp_path: Path) -> None:
-    HighWaterFiles(tmp_path, None, "site/gw").goodbye(HighWaterMark(EPOCH, 3))
+    HighWaterFiles(tmp_path, None, "site/gw").write_at_end(HighWaterMark(EPOCH, 3))
     assert (told(tmp_path, "site/gw"), told(tmp_path, "site/other")) == (3, None)
     path = tmp_path / HIGHWATER_NAME
     whole = path.read_bytes()
@@ -90,7 +92,7 @@ def test_what_is_not_whole_or_not_ours_says_nothing(tmp_path: Path) -> None:
         assert told(tmp_path, "site/gw") in (None, 3)
     path.unlink()
     path.symlink_to(tmp_path / "elsewhere")
-    HighWaterFiles(tmp_path, None, "site/gw").goodbye(HighWaterMark(EPOCH, 4))
+    HighWaterFiles(tmp_path, None, "site/gw").write_at_end(HighWaterMark(EPOCH, 4))
     assert not (tmp_path / "elsewhere").exists()
 
 

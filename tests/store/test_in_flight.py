@@ -26,7 +26,7 @@ def filled(folder: Path) -> tuple[Outbox, int]:
 
 
 def more(outbox: Outbox, n: int) -> int:
-    mark, flying = ClockMark((n + 100) * S, 0, "none"), outbox.journal.on_their_way()
+    mark, flying = ClockMark((n + 100) * S, 0, "none"), outbox.journal.unanswered()
     outbox.commit(drafts(100, size=700, at=n), clock=mark, flying=flying)
     return n + 100
 
@@ -82,7 +82,7 @@ def test_what_was_sent_and_is_not_remembered_by_itself_says_redelivered(
     rows = [stored.row for stored in outbox.commit(drafts(100))]
     for row in rows[:90]:
         outbox.journal.sent([row])
-    outbox.journal.settled(())
+    outbox.journal.retain_only(())
     outbox.close()
     for _ in range(2):  # it is not forgotten by a start, nor when the log is written anew
         outbox = opened(tmp_path, run=tmp_path)
@@ -90,7 +90,7 @@ def test_what_was_sent_and_is_not_remembered_by_itself_says_redelivered(
         redelivered = [stored.row for stored in everything(outbox) if stored.redelivered]
         assert redelivered == rows[:90]
         assert outbox._sent_before.last_sent == rows[89], "what lies behind it has never gone"
-        outbox.journal.settled(())
+        outbox.journal.retain_only(())
         kill(outbox)
     data = (tmp_path / JOURNAL_NAME).read_bytes()
     assert len(data) <= JOURNAL_ENTRY.size * (3 + 40), "bounded"

@@ -107,12 +107,12 @@ def test_the_word_on_disk_is_never_behind_what_was_handed_over(tmp_path: Path) -
     assert first == f"{START + 1}-{INFINITE}", "nothing of this start was handed over"
 
     outbox = opened(tmp_path)
-    assert outbox._handover.word == first, "nor of the former one"
+    assert outbox._handover.text == first, "nor of the former one"
     outbox.linked()
     kill(outbox)
     assert word(tmp_path) == ""
     outbox = opened(tmp_path)
-    assert outbox._handover.word == f"{5 * START + 1}-{INFINITE}", "nobody knows what it took"
+    assert outbox._handover.text == f"{5 * START + 1}-{INFINITE}", "nobody knows what it took"
 
     outbox.linked()
     stored = outbox.commit([minute(9, "hut")], clock=mark(9))
@@ -154,7 +154,7 @@ def test_the_backlog_costs_a_write_for_a_thousand_rows(tmp_path: Path) -> None:
         after = rows[-1].row
         taken += len(rows)
         assert all(first > after for first, _ in outbox._handover.spans)
-        assert outbox._handover.stored == outbox._handover.word
+        assert outbox._handover.text_on_disk == outbox._handover.text
     assert taken == 3000
     assert outbox._disk._db.total_changes == changes + 3
     outbox.close()
@@ -234,13 +234,13 @@ async def test_the_writer_hands_over_what_was_said_and_in_order(tmp_path: Path) 
     handover = writer._outbox._handover
     assert [s.row for s in await writer.pending(0, 5)] == [START + n for n in range(1, 6)]
     assert handover.spans == ((START + 1, INFINITE),), "without a link nobody hands over"
-    await writer.linked(INFINITE)
+    await writer.link_up(INFINITE)
     assert handover.spans == ((START + 1, START + 9),), "the last three may be held as live"
     await writer.urgent()
     assert handover.spans, "alarms go before their turn; they never merge"
     await writer.pending(0, 2)
-    assert handover.word == ""
-    writer.unlinked(START + 12)
+    assert handover.text == ""
+    writer.link_lost(START + 12)
     await writer.counts()
     assert handover.spans == ((START + 13, INFINITE),)
     await writer.close()
@@ -280,23 +280,23 @@ def test_a_link_that_is_only_told_to_be_down_changes_nothing() -> None:
     handover = MergeableRanges()
     handover.begin("10-20,30-9223372036854775807", 40, 0)
     handover.unlinked(99)
-    assert handover.word == "10-20,30-9223372036854775807"
-    assert not handover.reach(15), "nor does the backlog without a link"
+    assert handover.text == "10-20,30-9223372036854775807"
+    assert not handover.note_handed_over(15), "nor does the backlog without a link"
     handover.linked(35)
     handover.linked(50)
-    assert handover.word == "10-20,30-34"
-    assert handover.reach(9) is False
-    assert handover.reach(12) is True
-    assert handover.word == ""
+    assert handover.text == "10-20,30-34"
+    assert handover.note_handed_over(9) is False
+    assert handover.note_handed_over(12) is True
+    assert handover.text == ""
     assert STRIDE > 100
     handover.unlinked(33)
-    assert handover.word == f"34-{INFINITE}"
+    assert handover.text == f"34-{INFINITE}"
 
 
 def test_a_kill_leaves_what_the_journal_knows_alone() -> None:
     handover = MergeableRanges()
     handover.begin(f"10-20,30-{INFINITE}", 40, 35)
-    assert handover.word == f"10-20,36-{INFINITE}"
+    assert handover.text == f"10-20,36-{INFINITE}"
 
 
 def links(handover: MergeableRanges, ends: Iterable[int]) -> None:
@@ -310,5 +310,5 @@ def test_many_short_links_keep_the_word_short_and_the_longest_spans() -> None:
     handover.begin(f"10-5000,6000-{INFINITE}", 7000, 0)
     handover.settled = INFINITE
     links(handover, range(8000, 9000, 7))
-    spans = parse_row_ranges(handover.word)
+    spans = parse_row_ranges(handover.text)
     assert (len(spans), spans[0], spans[-1][1]) == (RANGES_LIMIT, (10, 5000), INFINITE)

@@ -196,7 +196,7 @@ def test_the_journal_stays_small(tmp_path: Path) -> None:
         rows = range(first, first + 1000)
         outbox.journal.sent(rows)
         outbox.journal.confirmed(rows)
-        outbox.journal.settled(())
+        outbox.journal.retain_only(())
     assert (tmp_path / "delivery.journal").stat().st_size < 100_000
     outbox.close()
 
@@ -310,7 +310,7 @@ def test_refused_events_do_not_push_out_what_was_measured(tmp_path: Path) -> Non
     outbox.begin()
     for stream, count in ((Stream.AIR, 20), (Stream.EVENT, 150), (Stream.TRAFFIC, 1)):
         for stored in outbox.commit(drafts(count, stream)):
-            outbox.dead(stored.row, "nobody wants it")
+            outbox.bury(stored.row, "nobody wants it")
     assert outbox._disk is not None
     found = outbox._disk._db.execute("SELECT stream, count(*) FROM dead GROUP BY stream")
     assert dict(found.fetchall()) == {"air": 20, "event": 79, "traffic": 1}

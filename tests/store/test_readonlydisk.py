@@ -61,9 +61,9 @@ def rows_of(stored: list[StoredRecord]) -> list[int]:
 
 
 def killed(outbox: Outbox) -> None:
-    outbox._medium.stranded.end()
+    outbox._medium.readonly_disk.end()
     outbox.journal.close()
-    outbox._spool._close()
+    outbox._commit_log._close()
 
 
 def test_what_lies_on_a_read_only_card_is_read_and_stays_sent_until_the_next_boot(
@@ -162,7 +162,7 @@ def test_without_the_right_to_write_it_is_the_same(tmp_path: Path) -> None:
         outbox = Outbox.open(tmp_path / "outbox", limit_bytes=LIMIT, boot_id="b1", ballast_bytes=0)
         outbox.begin()
         assert rows_of(everything(outbox)) == rows
-        outbox._medium.stranded.end()
+        outbox._medium.readonly_disk.end()
     finally:
         if root:
             os.seteuid(0)
@@ -188,7 +188,7 @@ def test_a_damaged_row_on_a_read_only_card_is_declared_and_not_asked_for_again(
         made = outbox.commit([], confirmed=rows[:1], clock=at(9))
         drop = [each.record.body for each in made if each.record.body["event"] == "drop"]
         assert [(each["reason"], each["range"]) for each in drop] == [("damage", [4, 4])]
-        outbox.dead(rows[9], "no")
+        outbox.bury(rows[9], "no")
         assert rows[9] not in rows_of(everything(outbox))
         killed(outbox)
 
@@ -246,11 +246,11 @@ def test_a_million_rows_that_left_take_no_memory_and_no_time() -> None:
     memory.reached = 1 << 21
     for number in range(1, 200_001):
         memory.remove(number)
-    assert memory.gone.ranges() == [(1, 200_000)]
-    assert memory.gone.passed(0) == 200_000
-    assert memory.gone.passed(200_000) == 200_000
+    assert memory.removed.ranges() == [(1, 200_000)]
+    assert memory.removed.passed(0) == 200_000
+    assert memory.removed.passed(200_000) == 200_000
     memory.remove(memory.reached + 1)
-    assert memory.reached + 1 not in memory.gone, "it was never on disk"
+    assert memory.reached + 1 not in memory.removed, "it was never on disk"
 
 
 def test_what_the_disk_says_of_itself_is_what_it_is(tmp_path: Path) -> None:

@@ -81,16 +81,16 @@ def test_a_tmpfs_without_room_still_tells_which_numbers_are_lost(
     outbox = opened(tmp_path, run=tmp_path)
     epoch = outbox.begin().epoch
     FaultyDisk.fail(IOERR)
-    original = outbox._spool._append
+    original = outbox._commit_log._append
 
     def append(frame: bytes) -> None:
         if len(frame) > 1000:
             raise OSError(28, "No space left on device")
         original(frame)
 
-    monkeypatch.setattr(outbox._spool, "_append", append)
+    monkeypatch.setattr(outbox._commit_log, "_append", append)
     outbox.commit(drafts(30, size=100), clock=at(1))
-    assert outbox._spool.trouble is not None
+    assert outbox._commit_log.trouble is not None
     outbox.close()
     FaultyDisk.heal()
     outbox = opened(tmp_path, run=tmp_path)
@@ -113,7 +113,7 @@ def test_what_was_confirmed_of_memory_is_known_to_the_next_start_without_a_disk_
     outbox.journal.sent([stored.row for stored in made])
     outbox.journal.confirmed([made[1].row])
     outbox.journal.close()  # as kill -9 leaves both places
-    outbox._spool._close()
+    outbox._commit_log._close()
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
     assert outbox.counts().in_memory is not None
@@ -185,7 +185,7 @@ def test_a_power_cut_while_memory_is_brought_back_leaves_no_number_unexplained(
     outbox = opened(tmp_path)  # without a tmpfs: what is in memory goes with the power
     outbox.begin()
     outbox.commit(drafts(2), clock=at(1))
-    outbox._medium.fall(OSError(5, "Input/output error"))
+    outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
     outbox.commit([*drafts(3), *drafts(2, Stream.EVENT), *drafts(2, Stream.RAW)], clock=at(2))
     outbox.commit([], clock=at(3))  # the first look again is half a minute later
     FaultyDisk.fail(IOERR, steps)
@@ -265,7 +265,7 @@ def test_a_log_of_memory_that_is_on_the_disk_is_not_brought_there_again(
     outbox.begin()
     FaultyDisk.fail(IOERR)
     rows = [stored.row for stored in outbox.commit(drafts(3), clock=at(1))]
-    monkeypatch.setattr(outbox._spool, "remove", lambda: None)
+    monkeypatch.setattr(outbox._commit_log, "remove", lambda: None)
     FaultyDisk.heal()
     outbox.commit([], clock=at(100))
     outbox.commit([], clock=at(200))

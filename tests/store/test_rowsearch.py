@@ -166,7 +166,7 @@ def test_a_disk_that_fails_in_a_search_is_not_an_empty_one(
     def broken(*_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(outbox._disk, "heads", broken)
+    monkeypatch.setattr(outbox._disk, "row_heads", broken)
     with pytest.raises(UnavailableError):
         find(outbox, epoch, "air", 1, 9)
     outbox.close()
@@ -217,16 +217,16 @@ def test_urgent_rows_need_no_look_at_the_others(tmp_path: Path) -> None:
 
 async def test_the_link_is_told_in_order(tmp_path: Path) -> None:
     made = await writer(tmp_path)
-    await made.linked()
-    assert made._outbox._handover.word == ""
-    going = asyncio.create_task(made.linked())
+    await made.link_up()
+    assert made._outbox._handover.text == ""
+    going = asyncio.create_task(made.link_up())
     await asyncio.sleep(0)
-    made.unlinked((1 << 32) + 77)  # the connection broke before it was told to be up
+    made.link_lost((1 << 32) + 77)  # the connection broke before it was told to be up
     await going
     await made.counts()
-    assert made._outbox._handover.word == f"{(1 << 32) + 78}-{INFINITE}"
+    assert made._outbox._handover.text == f"{(1 << 32) + 78}-{INFINITE}"
     await made.close()
-    made.unlinked(5)
+    made.link_lost(5)
 
 
 def test_rows_confirmed_before_a_kill_are_handed_back_until_a_commit(tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_a_link_that_came_up_in_memory_is_written_down_when_the_disk_is_back(
 ) -> None:
     outbox = thinning(tmp_path)
     live(outbox, range(3))
-    outbox._medium.fall(OSError(5, "Input/output error"))
+    outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
     outbox.linked()
     live(outbox, range(3, 5))
     outbox.commit([minute(5, s) for s in SOURCES], clock=mark(5))

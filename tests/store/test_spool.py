@@ -74,16 +74,16 @@ def test_what_was_committed_comes_back_as_it_was(tmp_path: Path) -> None:
     spool = CommitLog(tmp_path)
     write(spool, FIRST, SECOND, known=frozenset({"a"}))
     found = left(tmp_path)
-    assert (found.token, found.unread, found.owner) == (spool.token, True, "site/gw")
+    assert (found.token, found.drops_unread, found.owner) == (spool.token, True, "site/gw")
     assert (found.number, found.epoch, found.boot, found.boot_id) == (3, 3 << 32, 2, "boot")
-    assert (found.former, found.known) == (FORMER, frozenset({"a"}))
+    assert (found.former, found.trusted_owners) == (FORMER, frozenset({"a"}))
     assert list(found.memory.rows.values()) == rows(3, 2), "two had left meanwhile"
     assert found.memory.states == {"a": (1, b"x"), "b": (3, b"z")}
     assert found.memory.reached == 41
     assert (found.counters, found.drops, found.mark) == ({"air": 4, "event": 2}, LOST, MARK)
     assert (found.clean, found.damaged) == (False, False)
     assert found.latest() == PreviousStart(3 << 32, 2, {"air": 3, "event": 1})
-    spool.said_goodbye()
+    spool.mark_clean()
     assert left(tmp_path).clean
     write(spool, FIRST)
     assert left(tmp_path).counters == found.counters, "nothing is written after a goodbye"
@@ -92,7 +92,7 @@ def test_what_was_committed_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_what_has_numbered_nothing_names_the_start_before_it(tmp_path: Path) -> None:
     write(CommitLog(tmp_path), LoggedCommit())
     found = left(tmp_path)
-    assert (found.latest(), found.mark, found.known) == (FORMER, None, None)
+    assert (found.latest(), found.mark, found.trusted_owners) == (FORMER, None, None)
 
 
 def test_a_commit_that_is_damaged_is_said_and_the_others_count(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ commits = st.builds(
 starts = st.builds(
     EpochStart,
     number=NUMBERS, epoch=NUMBERS, boot=NUMBERS, boot_id=st.sampled_from(["b1", "b2"]),
-    same_boot=st.booleans(), unclean=st.booleans(), before=NUMBERS,
+    same_boot=st.booleans(), unclean=st.booleans(), previous_epoch=NUMBERS,
     former=st.none() | st.builds(PreviousStart, NUMBERS, NUMBERS, st.just({"air": 3})),
     owner=st.sampled_from(["", "s/gw"]),
 )  # fmt: skip
@@ -59,9 +59,10 @@ known = st.none() | st.frozensets(st.sampled_from("abc"))
 def told(left: RecoveredLog) -> tuple[object, ...]:
     memory = left.memory
     return (
-        left.token, left.number, left.epoch, left.boot, left.boot_id, left.former, left.known,
-        left.unread, left.owner, left.counters, left.drops, left.mark, left.clean, left.damaged,
-        memory.rows, memory.states, memory.reached, memory.size, memory.gone.ranges(),
+        left.token, left.number, left.epoch, left.boot, left.boot_id, left.former,
+        left.trusted_owners, left.drops_unread, left.owner, left.counters, left.drops, left.mark,
+        left.clean, left.damaged,
+        memory.rows, memory.states, memory.reached, memory.size, memory.removed.ranges(),
     )  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def test_all_that_was_committed_comes_back(
             apply(expected, commit)
         size = (folder / COMMIT_LOG_NAME).stat().st_size
         if clean:
-            spool.said_goodbye()
+            spool.mark_clean()
         found = recover_commit_log(folder, MemoryOutbox(LARGE))
         assert found is not None
         assert told(found) == told(expected)

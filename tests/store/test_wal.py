@@ -263,7 +263,7 @@ def test_rubbish_is_no_log(tmp_path: Path, size: int) -> None:
         (tmp_path / f"{DATABASE_NAME}-wal").write_bytes(random.Random(seed).randbytes(size))
         found = inspect_wal(tmp_path)
         assert found == (
-            WalLog(headless=True) if size >= WAL_HEADER.size + FRAME_HEADER.size else WalLog()
+            WalLog(without_header=True) if size >= WAL_HEADER.size + FRAME_HEADER.size else WalLog()
         )
         assert classify_wal(found, 0, same_boot=False) != "damaged", "a cut may leave such a head"
 

@@ -39,7 +39,7 @@ class Store(Rows):
         super().__init__(range(1, count + 1))
         self.gone: list[tuple[int, str]] = []
 
-    async def dead(self, row: int, why: str) -> None:
+    async def bury(self, row: int, why: str) -> None:
         self.gone.append((row, why))
         self.confirm([row])
 

@@ -28,13 +28,13 @@ class Asked(Store):
         self.told: list[str] = []
         self.gains = 0
 
-    async def linked(self, live_from: int = 0) -> None:
+    async def link_up(self, live_from: int = 0) -> None:
         self.told.append("linked")
 
-    def unlinked(self, row: int) -> None:
+    def link_lost(self, row: int) -> None:
         self.told.append(f"unlinked {row}")
 
-    async def thin(self) -> bool:
+    async def downsample(self) -> bool:
         self.told.append("thin")
         self.gains -= 1
         return self.gains >= 0
