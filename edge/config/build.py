@@ -54,7 +54,7 @@ class SiteDraft:
         self.values: dict[KeyPath, Any] = {}
         self.found: list[tuple[KeyPath, str]] = []
 
-    def say(self, path: KeyPath, text: str) -> None:
+    def report(self, path: KeyPath, text: str) -> None:
         """Something is wrong with the value at `path`."""
         self.found.append((path, text))
 
@@ -83,7 +83,7 @@ def build_tables(draft: SiteDraft) -> dict[str, Any]:
     """All tables by name. Whatever could not be built is missing or None, and `draft` says why."""
     known = {VERSION_KEY, *SECTIONS, *TABLES}
     for key in draft.data.keys() - known:
-        draft.say((key,), _unknown(key, known))
+        draft.report((key,), _unknown(key, known))
     sections = {name: _section(draft, name, model) for name, model in SECTIONS.items()}
     return {
         **sections,
@@ -97,7 +97,9 @@ def build_tables(draft: SiteDraft) -> dict[str, Any]:
 def _section(draft: SiteDraft, name: str, model: type[T]) -> T | None:
     needed = [key for key, rule in model_rules(model).items() if rule.required]
     if needed and name not in draft.data:
-        draft.say((name,), f"is missing; a table [{name}] with {' and '.join(needed)} belongs here")
+        draft.report(
+            (name,), f"is missing; a table [{name}] with {' and '.join(needed)} belongs here"
+        )
         return None
     return _table(draft, model, (name,), draft.data.get(name, {}))
 
@@ -105,19 +107,21 @@ def _section(draft: SiteDraft, name: str, model: type[T]) -> T | None:
 def _each(draft: SiteDraft, table: str, make: Any) -> Iterator[tuple[str, Any]]:
     inner = draft.data.get(table, {})
     if not isinstance(inner, dict):
-        draft.say((table,), f"{show_value(inner)} does not fit; tables [{table}.NAME] belong here")
+        draft.report(
+            (table,), f"{show_value(inner)} does not fit; tables [{table}.NAME] belong here"
+        )
         return
     for name, values in inner.items():
         path = (table, name)
         if not isinstance(values, dict):
-            draft.say(
+            draft.report(
                 path, f"{show_value(values)} does not fit; a table [{table}.NAME] belongs here"
             )
             continue
         try:
             NAME_RULE.check(name)
         except WrongValueError as error:
-            draft.say(path, f"as a name, {error}")
+            draft.report(path, f"as a name, {error}")
         yield name, make(draft, path, values)
 
 
@@ -140,20 +144,20 @@ def _device(draft: SiteDraft, path: tuple[str, str], values: dict[str, Any]) -> 
     spec = draft.catalogue.get(driver) if isinstance(driver, str) else None
     if spec is None:
         if driver is not None:
-            draft.say((*path, "driver"), f"no driver is called {show_value(driver)}; "
+            draft.report((*path, "driver"), f"no driver is called {show_value(driver)}; "
                       + suggest(driver, draft.catalogue))  # fmt: skip
         plain = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
         return Device(driver="", phase=phase, **plain)  # its options cannot be judged
     if not spec.directed:
         del rules["reversed"]
         if "reversed" in values:
-            draft.say((*path, "reversed"), f"{spec.name} tells no direction: it has neither a "
+            draft.report((*path, "reversed"), f"{spec.name} tells no direction: it has neither a "
                       "sign nor a register for each way; leave this out")  # fmt: skip
     if spec.wiring == "gpio":
         for key in ("every_s", "points"):
             del rules[key]
             if key in values:
-                draft.say((*path, key), f"{spec.name} speaks by itself; leave this out")
+                draft.report((*path, key), f"{spec.name} speaks by itself; leave this out")
     else:
         pace = replace(rules["every_s"], default=spec.every_s, high=spec.slowest_s)
         rules["every_s"] = pace
@@ -164,7 +168,7 @@ def _device(draft: SiteDraft, path: tuple[str, str], values: dict[str, Any]) -> 
     options = {key: option_rule(key, option) for key, option in spec.options.items()}
     known = {"driver", "every_s", "points", "reversed", "phase", *rules, *options}
     for key in values.keys() - known:
-        draft.say((*path, key), _unknown(key, known))
+        draft.report((*path, key), _unknown(key, known))
     plain = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
     chosen = {key: _value(draft, rule, path, values) for key, rule in options.items()}
     given = {key: value for key, value in chosen.items() if key in values}
@@ -176,7 +180,9 @@ def _phase(
 ) -> Phase | None:
     table = values.get("phase")
     if table is not None and not isinstance(table, dict):
-        draft.say((*path, "phase"), f"{show_value(table)} does not fit; {rule.what} belongs here")
+        draft.report(
+            (*path, "phase"), f"{show_value(table)} does not fit; {rule.what} belongs here"
+        )
     return _table(draft, Phase, (*path, "phase"), table) if isinstance(table, dict) else None
 
 
@@ -193,10 +199,10 @@ def _lane(draft: SiteDraft, path: tuple[str, str], values: dict[str, Any]) -> La
 def _classes(draft: SiteDraft, path: KeyPath, tables: Any) -> tuple[Class, ...] | None:
     if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
         what = model_rules(Lane)["classes"].what
-        draft.say(path, f"{show_value(tables)} does not fit; {what}, belongs here")
+        draft.report(path, f"{show_value(tables)} does not fit; {what}, belongs here")
         return None
     if not 1 <= len(tables) <= CLASSES:
-        draft.say(path, f"has {len(tables)} classes; 1 to {CLASSES} belong here")
+        draft.report(path, f"has {len(tables)} classes; 1 to {CLASSES} belong here")
     made = [
         _table(draft, Class, (*path, index), each) for index, each in enumerate(tables[:CLASSES])
     ]
@@ -213,11 +219,11 @@ def _table(
 ) -> T | None:
     """One table of plain values. None when one that it cannot do without is missing or wrong."""
     if not isinstance(values, dict):
-        draft.say(path, f"{show_value(values)} does not fit; a table belongs here")
+        draft.report(path, f"{show_value(values)} does not fit; a table belongs here")
         return None
     rules = model_rules(model)
     for key in values.keys() - rules.keys() - set(extra):
-        draft.say((*path, key), _unknown(key, (*rules, *extra)))
+        draft.report((*path, key), _unknown(key, (*rules, *extra)))
     built = {key: _value(draft, rule, path, values) for key, rule in rules.items()}
     if any(rule.required and built[key] is None for key, rule in rules.items()):
         return None
@@ -229,7 +235,7 @@ def _value(draft: SiteDraft, rule: ValueRule, path: KeyPath, values: Mapping[str
     where = (*path, rule.key)
     if rule.key not in values:
         if rule.required:
-            draft.say(where, f"is missing; {rule.what} belongs here")
+            draft.report(where, f"is missing; {rule.what} belongs here")
             return None
         if rule.default is not None:
             draft.values[where] = rule.default
@@ -237,7 +243,7 @@ def _value(draft: SiteDraft, rule: ValueRule, path: KeyPath, values: Mapping[str
     try:
         draft.values[where] = rule.check(values[rule.key])
     except WrongValueError as error:
-        draft.say(where, str(error))
+        draft.report(where, str(error))
         return None
     return draft.values[where]
 

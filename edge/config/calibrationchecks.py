@@ -36,7 +36,7 @@ def _correct_once(draft: SiteDraft) -> None:
             continue
         other = seen.setdefault((device, point), name)
         if other != name:
-            draft.say(
+            draft.report(
                 ("calibration", name, "point"),
                 f"calibration.{other} corrects {device}.{point} already; write it into one table",
             )
@@ -61,11 +61,11 @@ def _where(draft: SiteDraft, path: tuple[str, str, str]) -> None:
 def _polled(draft: SiteDraft, path: KeyPath, device: str) -> bool:
     known = draft.names("device")
     if device not in known:
-        draft.say(path, f"no device is called {show_value(device)}; {suggest(device, known)}")
+        draft.report(path, f"no device is called {show_value(device)}; {suggest(device, known)}")
         return False
     driver = draft.driver(device)
     if driver is not None and driver.wiring == "gpio":
-        draft.say(path, f"{device} sits on a line and has no points")
+        draft.report(path, f"{device} sits on a line and has no points")
         return False
     return driver is not None
 
@@ -76,7 +76,7 @@ def _has(draft: SiteDraft, path: KeyPath, device: str, point: str) -> None:
     points = chosen or (driver.points if driver else ())
     if points and point not in points:
         more = f" (of those in device.{device}.points)" if chosen else ""
-        draft.say(
+        draft.report(
             path, f"{device} has no point {show_value(point)}{more}; {suggest(point, points)}"
         )
 
@@ -86,26 +86,26 @@ def _check_method(draft: SiteDraft, name: str) -> None:
     if "polynomial" in table:
         for key in ("offset", "gain"):
             if key in table:
-                draft.say(
+                draft.report(
                     ("calibration", name, key), "polynomial says it all; leave one of them out"
                 )
         if len(draft.get("calibration", name, "polynomial") or ()) > POLYNOMIAL_LIMIT:
-            draft.say(
+            draft.report(
                 ("calibration", name, "polynomial"),
                 f"has more than {POLYNOMIAL_LIMIT} coefficients",
             )
         if not any((draft.get("calibration", name, "polynomial") or (0.0, 1.0))[1:]):
-            draft.say(
+            draft.report(
                 ("calibration", name, "polynomial"),
                 "makes every value the same; c1, or one after it, must not be 0",
             )
     elif not {"offset", "gain", "kappa"} & table.keys():
-        draft.say(
+        draft.report(
             ("calibration", name),
             "says nothing of what to do; offset, gain, polynomial or kappa belongs here",
         )
     if draft.get("calibration", name, "gain") == 0:
-        draft.say(
+        draft.report(
             ("calibration", name, "gain"), "0 makes every value the same; 1.0 leaves it as it is"
         )
     _check_together(draft, ("calibration", name), "kappa", "humidity")
@@ -120,11 +120,13 @@ def _no2(draft: SiteDraft, name: str) -> None:
         return
     kind = draft.get("cell", point, "type")
     if point == name:
-        draft.say(path, "is this cell itself; a cell of the types NO2-A43F or NO2-B43F is needed")
+        draft.report(
+            path, "is this cell itself; a cell of the types NO2-A43F or NO2-B43F is needed"
+        )
     elif kind is not None and not kind.startswith("NO2-"):
-        draft.say(path, f"cell.{point} is of the type {kind}; NO2-A43F or NO2-B43F is needed")
+        draft.report(path, f"cell.{point} is of the type {kind}; NO2-A43F or NO2-B43F is needed")
     elif device != draft.get("cell", name, "device"):
-        draft.say(
+        draft.report(
             path,
             f"cell.{point} hangs on another device; wire both cells to one, "
             "so that they are read at the same moment",
@@ -135,25 +137,29 @@ def _cell(draft: SiteDraft, name: str) -> None:
     path = ("cell", name)
     kind = draft.get(*path, "type")
     if kind is not None and draft.get(*path, "no2") is not None and not kind.startswith("OX-"):
-        draft.say((*path, "no2"), f"is for cells of the types OX-A431 and OX-B431, not {kind}")
+        draft.report((*path, "no2"), f"is for cells of the types OX-A431 and OX-B431, not {kind}")
     _check_together(draft, path, "no2", "no2_mv_ppb")
     working = draft.get(*path, "working")
     if working is not None and working == draft.get(*path, "auxiliary"):
-        draft.say((*path, "auxiliary"), f"{working} is the working electrode's; each has its own")
+        draft.report(
+            (*path, "auxiliary"), f"{working} is the working electrode's; each has its own"
+        )
     device = draft.get(*path, "device")
     driver = draft.driver(device) if device else None
     if driver is not None and name in driver.points:
-        draft.say(path, f"{device} has a point of this name already; the name is the new point's")
+        draft.report(
+            path, f"{device} has a point of this name already; the name is the new point's"
+        )
 
 
 def _check_together(draft: SiteDraft, path: tuple[str, str], one: str, other: str) -> None:
     table = draft.data[path[0]][path[1]]
     for here, there in ((one, other), (other, one)):
         if here in table and there not in table:
-            draft.say((*path, there), f"is missing; {here} needs it")
+            draft.report((*path, there), f"is missing; {here} needs it")
 
 
 def _dates(draft: SiteDraft, path: tuple[str, str]) -> None:
     on, until = draft.get(*path, "on"), draft.get(*path, "until")
     if on is not None and until is not None and until < on:
-        draft.say((*path, "until"), f"{until} lies before {on}, when it was calibrated")
+        draft.report((*path, "until"), f"{until} lies before {on}, when it was calibrated")

@@ -109,7 +109,7 @@ def _parse(text: str, name: str) -> dict[str, Any]:
 def _version(draft: SiteDraft) -> None:
     version = draft.data.get(VERSION_KEY, VERSION)
     if type(version) is not int or version != VERSION:
-        draft.say(
+        draft.report(
             (VERSION_KEY,),
             f"this Kerbstone reads files of version {VERSION}, and this one says "
             f"{show_value(version)}; "

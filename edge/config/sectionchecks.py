@@ -27,7 +27,7 @@ def _period(draft: SiteDraft) -> None:
     if period_s and HOUR_S % period_s:
         below = next(s for s in range(period_s, 0, -1) if HOUR_S % s == 0)
         above = next(s for s in range(period_s, HOUR_S + 1) if HOUR_S % s == 0)
-        draft.say(
+        draft.report(
             ("site", "period_s"),
             f"{period_s} s do not divide an hour; {below} and {above} would",
         )
@@ -44,13 +44,13 @@ def _zone(draft: SiteDraft) -> None:
         if known := zoneinfo.available_timezones():
             hint = suggest(zone, known)
             hint = hint if hint.startswith("did you") else 'such as "Europe/Berlin" is needed'
-            draft.say(("site", "zone"), f'there is no time zone "{zone}"; {hint}')
+            draft.report(("site", "zone"), f'there is no time zone "{zone}"; {hint}')
 
 
 def _store(draft: SiteDraft) -> None:
     folder, run_folder = draft.get("store", "dir"), draft.get("store", "run_dir")
     if folder and run_folder and FilePath(folder) == FilePath(run_folder):
-        draft.say(
+        draft.report(
             ("store", "run_dir"),
             "is the same as dir; this one belongs in memory, such as /run/kerbstone",
         )
@@ -62,15 +62,15 @@ def _uplink(draft: SiteDraft) -> None:
         try:
             _tls(draft, endpoint(url))
         except ValueError as error:
-            draft.say(("uplink", "url"), str(error))
+            draft.report(("uplink", "url"), str(error))
     for other in draft.get("uplink", "fallback") or ():
         try:
             _same(draft, other, endpoint(other))
         except ValueError as error:
-            draft.say(("uplink", "fallback"), f"{other}: {error}")
+            draft.report(("uplink", "fallback"), f"{other}: {error}")
     _check_together(draft, "cert", "key", "the certificate and its key go together")
     if draft.get("uplink", "password_file") and not draft.get("uplink", "username"):
-        draft.say(("uplink", "username"), "is missing; a password needs a user")
+        draft.report(("uplink", "username"), "is missing; a password needs a user")
     for key in SECRET_KEYS:
         _secret(draft, key)
 
@@ -79,21 +79,21 @@ def _same(draft: SiteDraft, text: str, broker: Endpoint) -> None:
     """What is encrypted for the first broker is not told to another one in the clear."""
     first = str(draft.get("uplink", "url") or "")
     if first.startswith("mqtts:") and not broker.tls:
-        draft.say(("uplink", "fallback"), f"{text} is in the clear, url is not; use mqtts://")
+        draft.report(("uplink", "fallback"), f"{text} is in the clear, url is not; use mqtts://")
     elif first.startswith("mqtt:") and broker.tls:
-        draft.say(("uplink", "fallback"), f"{text} is encrypted, url is not; use one of them")
+        draft.report(("uplink", "fallback"), f"{text} is encrypted, url is not; use one of them")
 
 
 def _tls(draft: SiteDraft, broker: Endpoint) -> None:
     for key in ("ca", "cert", "key"):
         if draft.get("uplink", key) and not broker.tls:
-            draft.say(("uplink", key), "needs a url that begins with mqtts://, or is left out")
+            draft.report(("uplink", key), "needs a url that begins with mqtts://, or is left out")
 
 
 def _check_together(draft: SiteDraft, one: str, other: str, text: str) -> None:
     for here, there in ((one, other), (other, one)):
         if draft.get("uplink", here) and "uplink" in draft.data and not _is_given(draft, there):
-            draft.say(("uplink", there), f"is missing; {text}")
+            draft.report(("uplink", there), f"is missing; {text}")
 
 
 def _is_given(draft: SiteDraft, key: str) -> bool:
@@ -112,7 +112,7 @@ def _secret(draft: SiteDraft, key: str) -> None:
     except OSError:
         return
     if mode & OTHER_MODES:
-        draft.say(
+        draft.report(
             ("uplink", key),
             f"{name} may be read by everybody here; chmod 640 it, group kerbstone",
         )
@@ -120,7 +120,7 @@ def _secret(draft: SiteDraft, key: str) -> None:
 
 def _privacy(draft: SiteDraft) -> None:
     if draft.get("streams", "raw") and draft.get("privacy", "passages") is False:
-        draft.say(
+        draft.report(
             ("streams", "raw"),
             "needs passages = true under [privacy], since it is not summed up; "
             "or write raw = false",

@@ -26,15 +26,17 @@ def check_street(draft: SiteDraft) -> None:
 
 def _approach(draft: SiteDraft, name: str, approaches: set[str]) -> None:
     if name not in approaches:
-        draft.say(
+        draft.report(
             ("approach", name),
             f"no lane is of approach {show_value(name)}; {_hint(name, approaches)}",
         )
     after = draft.get("approach", name, "downstream")
     if after == name:
-        draft.say(("approach", name, "downstream"), "is the approach itself; its traffic goes on")
+        draft.report(
+            ("approach", name, "downstream"), "is the approach itself; its traffic goes on"
+        )
     elif after is not None and after not in approaches:
-        draft.say(
+        draft.report(
             ("approach", name, "downstream"),
             f"no lane is of approach {show_value(after)}; {_hint(after, approaches)}",
         )
@@ -56,7 +58,7 @@ def _rings(draft: SiteDraft) -> None:
         if then == name and then != after[then] and not reported & set(way):
             reported |= set(way)
             ring = " -> ".join([*way, name])
-            draft.say(("approach", name, "downstream"), f"leads back: {ring}; leave one out")
+            draft.report(("approach", name, "downstream"), f"leads back: {ring}; leave one out")
 
 
 def _role(draft: SiteDraft, lane: str) -> None:
@@ -67,7 +69,7 @@ def _role(draft: SiteDraft, lane: str) -> None:
             if role == "bicycle"
             else f"is {role}, and the loops are for bicycles: leave it out"
         )
-        draft.say(("lane", lane, "role"), problem)
+        draft.report(("lane", lane, "role"), problem)
 
 
 def _phases(draft: SiteDraft, approaches: set[str]) -> None:
@@ -77,11 +79,11 @@ def _phases(draft: SiteDraft, approaches: set[str]) -> None:
         path = ("device", name, "phase")
         driver = draft.driver(name)
         if driver is not None and driver.name != CONTACT_DRIVER:
-            draft.say(
+            draft.report(
                 path, f'{driver.name} is no contact; a phase wants driver = "{CONTACT_DRIVER}"'
             )
         if draft.get("device", name, "event") and "event" in draft.data["device"][name]:
-            draft.say(("device", name, "event"), "a phase makes no events; leave this out")
+            draft.report(("device", name, "event"), "a phase makes no events; leave this out")
         approach, colour = (phase.get(key) for key in ("approach", "colour"))
         if approach is None or colour is None:
             continue
@@ -89,16 +91,16 @@ def _phases(draft: SiteDraft, approaches: set[str]) -> None:
             problem = (
                 f"no lane is of approach {show_value(approach)}; {_hint(approach, approaches)}"
             )
-            draft.say((*path, "approach"), problem)
+            draft.report((*path, "approach"), problem)
         other = seen.setdefault((approach, colour), name)
         if other != name:
             problem = f"device.{other} tells {colour} of {approach} already; one contact a colour"
-            draft.say((*path, "colour"), problem)
+            draft.report((*path, "colour"), problem)
         colours.setdefault(approach, set()).add(colour)
     for (approach, _), name in seen.items():
         if colours[approach] == {"amber"}:
             problem = f"amber alone does not tell when {approach} is green; declare green, or red"
-            draft.say(("device", name, "phase", "colour"), problem)
+            draft.report(("device", name, "phase", "colour"), problem)
 
 
 def _declared(draft: SiteDraft) -> Iterator[tuple[str, dict[str, str | None]]]:
@@ -118,25 +120,25 @@ def _classes(draft: SiteDraft, lane: str) -> None:
     for index, each in enumerate(classes):
         last = index == len(classes) - 1
         if each.name in names:
-            draft.say((*path, index, "name"), f"{show_value(each.name)} is in it twice")
+            draft.report((*path, index, "name"), f"{show_value(each.name)} is in it twice")
         names.add(each.name)
         if each.to_m is None and not last:
-            draft.say(
+            draft.report(
                 (*path, index, "to_m"), "is missing; only the last class takes what is longer"
             )
         elif each.to_m is not None and last:
             problem = "the last class takes what is longer, so it has none; leave it out or add one"
-            draft.say((*path, index, "to_m"), problem)
+            draft.report((*path, index, "to_m"), problem)
         elif each.to_m is not None and each.to_m <= below:
             problem = f"{each.to_m:g} m is not above the {below:g} m of the class before"
-            draft.say((*path, index, "to_m"), problem)
+            draft.report((*path, index, "to_m"), problem)
         below = each.to_m or below
 
 
 def _stopped(draft: SiteDraft, lane: str) -> None:
     stopped, most = (draft.get("lane", lane, key) for key in ("stopped_s", "max_presence_s"))
     if stopped is not None and most is not None and stopped > most:
-        draft.say(
+        draft.report(
             ("lane", lane, "stopped_s"),
             f"a vehicle has stopped after {stopped:g} s, and a loop is stuck after {most:g} s; "
             "stopped_s must not be more than max_presence_s",
@@ -146,7 +148,7 @@ def _stopped(draft: SiteDraft, lane: str) -> None:
 def _stay(draft: SiteDraft, bay: str) -> None:
     longest, least = (draft.get("bay", bay, key) for key in ("max_stay_min", "min_stay_s"))
     if longest and least is not None and longest * 60 <= least:
-        draft.say(
+        draft.report(
             ("bay", bay, "max_stay_min"),
             f"{longest:g} min are not more than the {least:g} s that make a stay (min_stay_s)",
         )

@@ -33,7 +33,7 @@ def check_wiring(draft: SiteDraft) -> None:
     for name in draft.names("device"):
         driver = draft.driver(name)
         if driver and driver.name == LOOP_DRIVER:
-            draft.say(("device", name, "driver"), "a loop belongs to a lane; write [lane.NAME]")
+            draft.report(("device", name, "driver"), "a loop belongs to a lane; write [lane.NAME]")
         kinds = WIRINGS.get(driver.wiring, ()) if driver else ()
         _bus(draft, ("device", name, "bus"), kinds, driver.name if driver else "")
     for name in draft.names("lane"):
@@ -62,7 +62,7 @@ def _one_owner(draft: SiteDraft) -> None:
             continue
         other = seen.setdefault(("port" if key == "port" else kind, place), name)
         if other != name:
-            draft.say(
+            draft.report(
                 ("bus", name, key),
                 f"is that of bus.{other} already; put the devices of one wire on one bus",
             )
@@ -75,7 +75,7 @@ def _check_names(draft: SiteDraft) -> None:
             other = owners.setdefault(name, table)
             if other != table:
                 problem = f"a {other} has this name already; records are told apart by it"
-                draft.say((table, name), problem)
+                draft.report((table, name), problem)
 
 
 def _bus(draft: SiteDraft, path: KeyPath, kinds: tuple[str, ...], who: str) -> None:
@@ -85,14 +85,14 @@ def _bus(draft: SiteDraft, path: KeyPath, kinds: tuple[str, ...], who: str) -> N
     known = draft.names("bus")
     if bus not in known:
         hint = suggest(bus, known) if known else f"add a table [bus.{bus}]"
-        draft.say(path, f"no bus is called {show_value(bus)}; {hint}")
+        draft.report(path, f"no bus is called {show_value(bus)}; {hint}")
         return
     kind = draft.bus_kind(bus)
     if kind and kinds and kind not in kinds:
         wanted = " or ".join(kinds)
         right = [name for name in known if draft.bus_kind(name) in kinds]
         hint = f"; {' or '.join(right)} would fit" if right else ""
-        draft.say(path, f"{who} needs a bus of kind {wanted}, and {bus} is {kind}{hint}")
+        draft.report(path, f"{who} needs a bus of kind {wanted}, and {bus} is {kind}{hint}")
 
 
 def _pair(draft: SiteDraft, lane: str) -> None:
@@ -100,22 +100,24 @@ def _pair(draft: SiteDraft, lane: str) -> None:
     table = draft.data["lane"][lane]
     lead, trail = draft.get("lane", lane, "lead"), draft.get("lane", lane, "trail")
     if lead and trail and _line(lead) == _line(trail):
-        draft.say(("lane", lane, "trail"), f"{trail} is the line of lead; it is the second loop's")
+        draft.report(
+            ("lane", lane, "trail"), f"{trail} is the line of lead; it is the second loop's"
+        )
     if "trail" in table and "spacing_m" not in table:
-        draft.say(
+        draft.report(
             ("lane", lane, "spacing_m"),
             "is missing; two loops need the metres from the front edge of one to the other's",
         )
     if "spacing_m" in table and "trail" not in table:
-        draft.say(("lane", lane, "trail"), "is missing; spacing_m speaks of a second loop")
+        draft.report(("lane", lane, "trail"), "is missing; spacing_m speaks of a second loop")
     bicycles, spacing_m = draft.get("lane", lane, "kind") == "bicycle", table.get("spacing_m")
     if bicycles and "trail" in table and "loop_m" not in table:
-        draft.say(
+        draft.report(
             ("lane", lane, "loop_m"),
             "is missing; loops for bicycles have no usual length, and lengths need it",
         )
     if not bicycles and isinstance(spacing_m, int | float) and 0.5 <= spacing_m < LEAST_SPACING_M:
-        draft.say(
+        draft.report(
             ("lane", lane, "spacing_m"),
             f"{spacing_m:g} m give no speed of a vehicle; {LEAST_SPACING_M:g} m do "
             '(loops for bicycles want kind = "bicycle")',
@@ -134,13 +136,13 @@ def _alone_on_its_port(draft: SiteDraft) -> None:
             continue
         if not (driver.shared and before.shared):
             one = before if driver.shared else driver
-            draft.say(
+            draft.report(
                 ("device", name, "bus"),
                 f"device.{other} sits on {bus} already; {one.name} has no address, and needs a "
                 "serial port of its own",
             )
         elif driver.line != before.line and draft.get("bus", bus, "baud") is None:
-            draft.say(
+            draft.report(
                 ("device", name, "bus"),
                 f"{driver.name} leaves the factory with {driver.line}, and {before.name} with "
                 f"{before.line}; set both alike, and write baud, parity, bits and stop for {bus}",
@@ -160,7 +162,7 @@ def _addresses(draft: SiteDraft) -> None:
                 continue
             other = seen.setdefault((bus, kind, address), name)
             if other != name:
-                draft.say(
+                draft.report(
                     ("device", name, "bus" if fixed is not None else option),
                     f"device.{other} has {option} {show_value(address, option)} on {bus} already",
                 )
@@ -174,7 +176,7 @@ def _lines(draft: SiteDraft) -> None:
         same_lane = other[:2] == path[:2]  # lead is trail: said already
         if other != path and not same_lane:
             owner = ".".join(map(str, other))
-            draft.say(path, f"{line} on {bus} is that of {owner} already")
+            draft.report(path, f"{line} on {bus} is that of {owner} already")
 
 
 def _contacts(draft: SiteDraft) -> Iterator[tuple[KeyPath, str, str]]:
