@@ -166,9 +166,9 @@ class Daemon:
         """Tick by tick: end windows, keep the stage marked, feed the watchdog."""
         while not self._stopping:
             now = self.clock.now()
-            if not self.sender.knows(now):
+            if not self.sender.knows_clock(now):
                 await self.ledger.keep_clock(now)
-            self.sender.see(now)
+            self.sender.add_mark(now)
             self.stage.mark(min(now.mono_ns - GRACE_NS, self.buses.heard_ns()))
             self._load_models()
             self._raise_faults(sending)

@@ -67,7 +67,7 @@ class DataSaver:
         if not changed:
             return
         daemon = self._daemon
-        daemon.sender.thrift(found.level)
+        daemon.sender.set_saver_level(found.level)
         body = {"event": "data_saver", "level": found.level, "text": why or f"level {found.level}"}
         daemon.intake.tell([Draft(Stream.EVENT, "gateway", found.told_ns, found.told_ns, body)])
         daemon.sender.publish_status()

@@ -72,10 +72,10 @@ def make_sender(daemon: "Daemon") -> Sender:
             status=daemon.status,
             meta=lambda: gateway_meta(daemon),
             alarm=daemon.intake.alarm,
-            beat=partial(daemon.beat, "sender"),
+            watchdog=partial(daemon.beat, "sender"),
             sealed=daemon.sealing.manifests.handed,
-            passed=daemon.passed,
-            known=_voucher(site),
+            time_passed=daemon.passed,
+            certificate_accepted=_voucher(site),
         ),
     )
 

@@ -124,9 +124,9 @@ def link_status(daemon: "Daemon") -> dict[str, Any]:
             "broker": standing.broker or None,
             "for_s": _ago_s(now_ns, standing.since_ns),
             "failure": standing.failure or None,
-            "trouble": standing.trouble or None,
+            "trouble": standing.limit_notice or None,
             "confirmed_s": _ago_s(now_ns, standing.confirmed_ns),
-            "unconfirmed": getattr(sender, "under_way", None),
+            "unconfirmed": getattr(sender, "outstanding", None),
         }
     return found
 

@@ -31,7 +31,7 @@ class BacklogGate:
         nothing can go."""
         self._level = level
         if level and not self._up:
-            self._delivery.feed.hold()
+            self._delivery.feed.hold_live()
 
     async def linked(self, now: Stamp, beat: Callable[[], None]) -> None:
         """A connection is up. Before the first row is handed over."""
@@ -39,27 +39,27 @@ class BacklogGate:
         if not self._delivery.feed.held:
             await self._open(now)
         elif not self._level or self._at(now) != self._quarter:
-            await self._let_go(now, beat)
+            await self._release(now, beat)
 
     def unlinked(self) -> None:
         """The connection is down."""
         self._up = False
         self._backlog.link_lost(self._delivery.highest)
         if self._level:
-            self._delivery.feed.hold()
+            self._delivery.feed.hold_live()
 
-    async def look(self, now: Stamp, beat: Callable[[], None]) -> None:
+    async def update(self, now: Stamp, beat: Callable[[], None]) -> None:
         """Time has passed: open it, or close it behind the last one."""
         feed, due = self._delivery.feed, self._at(now) != self._quarter
         if feed.held and (due or not self._level):
-            await self._let_go(now, beat)
-        elif self._level and not feed.held and feed.drained and not self._delivery.flying:
+            await self._release(now, beat)
+        elif self._level and not feed.held and feed.is_drained and not self._delivery.in_flight:
             if due:  # it has been open all the time
                 self._quarter = self._at(now)
-            feed.hold()
+            feed.hold_live()
             self._backlog.link_lost(self._delivery.highest)
 
-    async def _let_go(self, now: Stamp, beat: Callable[[], None]) -> None:
+    async def _release(self, now: Stamp, beat: Callable[[], None]) -> None:
         """Nobody holds a row of what waits, so all of it may merge before."""
         for _ in range(DOWNSAMPLE_STEPS if self._level >= DOWNSAMPLE_LEVEL else 0):
             beat()

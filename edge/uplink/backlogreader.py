@@ -79,7 +79,7 @@ class BacklogReader:
         """Another page is to be fetched."""
         return self.behind and not self._page
 
-    async def turn(self) -> None:
+    async def next_page(self) -> None:
         """Fetch the next rows; at the end of the store it rests until a `rewind`."""
         after = self._after
         self._done.clear()

@@ -30,16 +30,16 @@ class BrokerLogThrottle:
         """A new connection: what was said long ago may be said again."""
         self._said = {what: at for what, at in self._said.items() if now_ns - at < QUIET_NS}
 
-    def say(self, kind: str, stream: str, text: str, now_ns: int) -> None:
+    def report(self, kind: str, stream: str, text: str, now_ns: int) -> None:
         """In the log and as an alarm. `stream` is empty for what concerns all of them."""
-        if self._note(kind, stream, text, now_ns) and stream != Stream.EVENT:
+        if self._first_time(kind, stream, text, now_ns) and stream != Stream.EVENT:
             self._alarm(kind, text)
 
     def log(self, what: str, text: str, now_ns: int) -> None:
         """In the log only: no record has come to harm."""
-        self._note("", what, text, now_ns)
+        self._first_time("", what, text, now_ns)
 
-    def _note(self, kind: str, stream: str, text: str, now_ns: int) -> bool:
+    def _first_time(self, kind: str, stream: str, text: str, now_ns: int) -> bool:
         if (kind, stream) in self._said:
             return False
         self._said[kind, stream] = now_ns

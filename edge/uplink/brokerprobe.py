@@ -12,7 +12,7 @@ PROBE_MAX_NS: Final = 10_000_000_000  # some 4 MB a day, while an alarm waits an
 
 
 class BrokerProbe:
-    """Say `tried`, `answered`; `due` is whether the next one may go."""
+    """Say `sent`, `answered`; `due` is whether the next one may go."""
 
     def __init__(self) -> None:
         self._row: int | None = None  # on its way
@@ -28,13 +28,13 @@ class BrokerProbe:
         """How long until then; None while one is on its way."""
         return None if self._row is not None else max(0.0, (self._due_ns - now_ns) / 1e9)
 
-    def hurry(self, now_ns: int) -> None:
+    def probe_now(self, now_ns: int) -> None:
         """A new alarm: it does not wait for the others' turn."""
         self._gap_ns = PROBE_FIRST_NS
         earliest_ns = now_ns if self._tried_ns is None else self._tried_ns + PROBE_FIRST_NS
         self._due_ns = min(self._due_ns, max(now_ns, earliest_ns))
 
-    def tried(self, row: int | None, now_ns: int) -> None:
+    def sent(self, row: int | None, now_ns: int) -> None:
         """This row goes now; None: there was no alarm to be tried, and looking has its price."""
         self._row, self._tried_ns = row, now_ns
         if row is None:

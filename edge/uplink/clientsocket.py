@@ -46,7 +46,7 @@ class ClientSocket:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
             with contextlib.suppress(OSError):
-                self._client.drop()
+                self._client.abort()
 
     def _readable(self) -> None:
         client = self._client

@@ -11,13 +11,13 @@ class UplinkCounters:
     confirmed: int = 0
     redelivered: int = 0  # of the sent: they may have been sent before
     backfilled: int = 0  # of the sent: from the backlog
-    nobody: int = 0  # taken by a broker at which nobody listens
+    no_subscribers: int = 0  # taken by a broker at which nobody listens
     refused: int = 0
     dead_letters: int = 0
-    lost: int = 0  # unacknowledged when a connection ended
+    unacknowledged: int = 0  # unacknowledged when a connection ended
     receipts: int = 0  # messages
-    unknown: int = 0  # numbers in receipts that nothing waits for
-    overdue: int = 0  # rows whose receipt did not come in time
+    receipts_unknown: int = 0  # numbers in receipts that nothing waits for
+    receipts_overdue: int = 0  # rows whose receipt did not come in time
     commands: int = 0
     strange: int = 0  # messages to us that are not what they should be
     connections: int = 0
@@ -31,11 +31,11 @@ class ConnectionState:
     since_ns: int  # connected, or without a link, since then
     broker: str = ""  # connected to it, or tried last
     failure: str = ""  # why the last attempt failed, or the last connection ended
-    trouble: str = ""  # what the broker announces that keeps records back, as a sentence
+    limit_notice: str = ""  # what the broker announces that keeps records back, as a sentence
     confirmed_ns: int | None = None  # when a row was confirmed last, as `confirm` means it
 
     def connected(self, now_ns: int) -> None:
-        self.since_ns, self.failure, self.trouble = now_ns, "", ""
+        self.since_ns, self.failure, self.limit_notice = now_ns, "", ""
 
     def ended(self, why: str, now_ns: int) -> None:
-        self.since_ns, self.failure, self.trouble = now_ns, why, ""
+        self.since_ns, self.failure, self.limit_notice = now_ns, why, ""

@@ -66,34 +66,34 @@ class Delivery:
         self._backlog, self._complaints, self._counts = backlog, complaints, counts
         self._up, self._awaiting, self._sealed = up, awaiting, sealed
         self._answers: deque[tuple[PublishToken, PublishAnswer]] = deque()
-        self._flying: dict[int, str] = {}  # row -> stream
+        self._in_flight: dict[int, str] = {}  # row -> stream
         self._chosen = 0  # of these: not handed over yet
         self._handed = Numbers()  # rows that were on their way in this process
         self._refusals: dict[int, tuple[int, int]] = {}  # row -> how often, and `_accepted` then
         self._accepted = 0  # answers that took a record
-        self._in_vain = 0  # refusals since the last of these
-        self._held: dict[int, int] = {}  # refused row -> when it may be tried again
-        self._denied: dict[str, int] = {}  # stream -> when it may be tried again
+        self._refused_in_a_row = 0  # refusals since the last of these
+        self._retry_at: dict[int, int] = {}  # refused row -> when it may be tried again
+        self._not_authorized: dict[str, int] = {}  # stream -> when it may be tried again
         self.oversize = Oversize()  # rows that this broker takes at no price
         self.paused_ns = 0  # until then nothing is sent but a probe; 0: go on
         self.probing = BrokerProbe()
         self.highest = 0  # the last row that was ever handed over
 
     @property
-    def under_way(self) -> int:
+    def outstanding(self) -> int:
         """Rows that are not answered, or not receipted, yet."""
-        return len(self._flying) + (0 if self._awaiting is None else len(self._awaiting))
+        return len(self._in_flight) + (0 if self._awaiting is None else len(self._awaiting))
 
     @property
-    def flying(self) -> bool:
+    def in_flight(self) -> bool:
         """Something is not answered yet."""
-        return bool(self._flying)
+        return bool(self._in_flight)
 
     @property
     def stalled(self) -> bool:
         """Nobody stores what is sent, or takes it: more of the backlog would be in vain."""
-        unheard = self._awaiting is not None and self._awaiting.full(self._chosen)
-        return unheard or self.oversize.in_vain
+        unheard = self._awaiting is not None and self._awaiting.is_full(self._chosen)
+        return unheard or self.oversize.mostly_too_large
 
     # -- towards the broker ------------------------------------------------------------------------
 
@@ -101,23 +101,23 @@ class Delivery:
         """New rows, right after their commit."""
         self.feed.offer(rows, now_ns)
         if any(row.record.key.stream in URGENT_STREAMS for row in rows):
-            self.probing.hurry(now_ns)
+            self.probing.probe_now(now_ns)
 
     def choose(self, item: SendItem) -> None:
         """It is going to be sent: nobody else takes it."""
-        self._flying[item.row] = item.record.key.stream
+        self._in_flight[item.row] = item.record.key.stream
         self._chosen += 1
 
     def redelivered(self, item: SendItem) -> bool:
         """Whether it may have been sent before."""
         return item.redelivered or item.row in self._handed
 
-    def hand(self, item: SendItem, now_ns: int, moment: Moment) -> PublishToken:
+    def publish_token(self, item: SendItem, now_ns: int, moment: Moment) -> PublishToken:
         """It goes out now, dated by `moment`. Comes before the first byte: a receipt may be faster
         than a PUBACK."""
         self._chosen -= 1
         if self._awaiting is not None:
-            self._awaiting.handed(item.row, item.record.key, now_ns)
+            self._awaiting.track(item.row, item.record.key, now_ns)
         self._counts.redelivered += self.redelivered(item)
         self._handed.add(item.row)
         self._handed.coarsen(HANDED_RANGES)
@@ -129,7 +129,7 @@ class Delivery:
 
     def connected(self, now_ns: int) -> None:
         """A new connection: nothing is denied any more."""
-        self._denied.clear()
+        self._not_authorized.clear()
         self.oversize.connected()
         self.paused_ns = 0
         self.probing = BrokerProbe()
@@ -141,95 +141,95 @@ class Delivery:
         """From paho's callback: looked at later."""
         self._answers.append((token, answer))
 
-    async def settle(self, now_ns: int) -> None:
+    async def process_answers(self, now_ns: int) -> None:
         """Look at the answers that have come."""
         confirmed: list[int] = []
         while self._answers:
             token, answer = self._answers.popleft()
-            self._flying.pop(token.row, None)
+            self._in_flight.pop(token.row, None)
             taken = isinstance(answer, int)
             if self.probing.answered(token.row, taken, now_ns):
                 self.paused_ns = 0
             if isinstance(answer, int):
                 confirmed.append(token.row)
                 self._accepted += 1
-                self.oversize.took()
-                self._in_vain = 0
-                self._counts.nobody += answer == NO_MATCHING_SUBSCRIBERS
+                self.oversize.accepted()
+                self._refused_in_a_row = 0
+                self._counts.no_subscribers += answer == NO_MATCHING_SUBSCRIBERS
                 self._refusals.pop(token.row, None)
             elif isinstance(answer, ConnectionLostError):
-                self._counts.lost += 1
-                self._send_again((token.row,))
+                self._counts.unacknowledged += 1
+                self._redeliver((token.row,))
             else:
                 await self._refused(token, answer, now_ns)
         if confirmed and self._awaiting is None:
             self._confirm(confirmed)
-        for row, stream in self.oversize.guilty():
-            await self._bury(row, stream, "it is larger than the broker takes", now_ns)
+        for row, stream in self.oversize.dead_letters():
+            await self._dead_letter(row, stream, "it is larger than the broker takes", now_ns)
 
     def receipts(self, receipts: Sequence[Receipt], now_ns: int) -> None:
         """The platform has stored these."""
         if self._awaiting is None:
             return
-        rows = [row for receipt in receipts for row in self._awaiting.receipt(receipt, now_ns)]
+        rows = [row for receipt in receipts for row in self._awaiting.acknowledge(receipt, now_ns)]
         self._counts.receipts += 1
-        self._counts.unknown = self._awaiting.unknown
+        self._counts.receipts_unknown = self._awaiting.unknown
         if rows:
             self._confirm(rows)
 
     def wait_s(self, now_ns: int) -> float | None:
         """How long until something that was refused may be tried again; None: nothing was."""
-        due_ns = min(self._held.values(), default=None)
+        due_ns = min(self._retry_at.values(), default=None)
         return None if due_ns is None else max(0.0, (due_ns - now_ns) / 1e9)
 
-    def look(self, now_ns: int) -> None:
+    def retry_due(self, now_ns: int) -> None:
         """Time has passed: what was not receipted goes again, what was denied is tried."""
         if self._awaiting is not None:
-            overdue = self._awaiting.overdue(now_ns, self._flying)
-            self._counts.overdue += len(overdue)
+            overdue = self._awaiting.take_overdue(now_ns, self._in_flight)
+            self._counts.receipts_overdue += len(overdue)
             if overdue:
                 self.feed.rewind(min(overdue) - 1)
-            if (row := self._awaiting.given_back()) is not None:
+            if (row := self._awaiting.take_evicted()) is not None:
                 self.feed.rewind(row - 1)
-        due = [row for row, until in self._held.items() if now_ns >= until]
+        due = [row for row, until in self._retry_at.items() if now_ns >= until]
         for row in due:
-            del self._held[row]
+            del self._retry_at[row]
         if due:
             self.feed.rewind(min(due) - 1)
-        for stream, until in list(self._denied.items()):
+        for stream, until in list(self._not_authorized.items()):
             if now_ns >= until:
-                del self._denied[stream]
+                del self._not_authorized[stream]
                 self.feed.rewind(0)
 
-    def repeat(self, rows: Collection[int]) -> None:
+    def resend(self, rows: Collection[int]) -> None:
         """The platform asks for them again."""
-        if rest := [row for row in rows if row not in self._flying]:
-            self._send_again(rest)
+        if rest := [row for row in rows if row not in self._in_flight]:
+            self._redeliver(rest)
 
     async def unsendable(self, item: SendItem, why: str, now_ns: int) -> None:
         """A chosen item that cannot be written as a message."""
         self._chosen -= 1
-        await self._bury(item.row, item.record.key.stream, why, now_ns)
+        await self._dead_letter(item.row, item.record.key.stream, why, now_ns)
 
     def too_large(self, item: SendItem, now_ns: int) -> None:
         """A chosen item that is larger than this broker takes."""
         self._chosen -= 1
-        self._flying.pop(item.row, None)
+        self._in_flight.pop(item.row, None)
         self.probing.answered(item.row, False, now_ns)  # nobody else answers it
         self.oversize.hold(item.row, item.record.key.stream, now_ns)
 
-    async def _bury(self, row: int, stream: str, why: str, now_ns: int) -> None:
+    async def _dead_letter(self, row: int, stream: str, why: str, now_ns: int) -> None:
         """Give it up: it stays for people, and its number is declared lost."""
         self._counts.dead_letters += 1
         self.probing.answered(row, False, now_ns)
-        self._flying.pop(row, None)
+        self._in_flight.pop(row, None)
         self._refusals.pop(row, None)
-        self._held.pop(row, None)
+        self._retry_at.pop(row, None)
         self.oversize.forget(row)
         if self._awaiting is not None:
             self._awaiting.forget(row)
         text = f"A record of {stream} was given up: {why}"
-        self._complaints.say("refused", stream, text, now_ns)
+        self._complaints.report("refused", stream, text, now_ns)
         await self._backlog.bury(row, why)
         self.feed.confirmed((row,))  # the page may hold it, too
 
@@ -237,32 +237,32 @@ class Delivery:
         self._counts.refused += 1
         if error.code == NOT_AUTHORIZED:
             text = f"The broker does not allow {self._up}/{token.stream}: {error}"
-            self._complaints.say("denied", token.stream, text, now_ns)
-            self._denied[token.stream] = now_ns + NOT_AUTHORIZED_RETRY_NS
+            self._complaints.report("denied", token.stream, text, now_ns)
+            self._not_authorized[token.stream] = now_ns + NOT_AUTHORIZED_RETRY_NS
         elif error.code == QUOTA_EXCEEDED:
             text = f"The broker takes no more for now: {error}"
-            self._complaints.say("quota", "", text, now_ns)
+            self._complaints.report("quota", "", text, now_ns)
             self.paused_ns = now_ns + QUOTA_PAUSE_NS
         else:
-            self._wait_for_a_broker_in_trouble(now_ns)
+            self._back_off(now_ns)
             # while the broker takes nothing from anybody, it is not the record that is wrong
             refusals, then = self._refusals.get(token.row, (0, -1))
             refusals += then != self._accepted
             self._refusals[token.row] = refusals, self._accepted
-            self._held[token.row] = now_ns + min(RETRY_FIRST_NS << refusals, RETRY_MAX_NS)
+            self._retry_at[token.row] = now_ns + min(RETRY_FIRST_NS << refusals, RETRY_MAX_NS)
             if refusals >= REFUSALS_LIMIT:
-                await self._bury(token.row, token.stream, str(error), now_ns)
+                await self._dead_letter(token.row, token.stream, str(error), now_ns)
                 return
             while len(self._refusals) > TRACKED_REFUSALS:
                 del self._refusals[next(iter(self._refusals))]
-            while len(self._held) > TRACKED_REFUSALS:
-                del self._held[next(iter(self._held))]
-        self._send_again((token.row,))
+            while len(self._retry_at) > TRACKED_REFUSALS:
+                del self._retry_at[next(iter(self._retry_at))]
+        self._redeliver((token.row,))
 
-    def _wait_for_a_broker_in_trouble(self, now_ns: int) -> None:
+    def _back_off(self, now_ns: int) -> None:
         """It refuses whatever comes: more of it only costs bytes."""
-        self._in_vain += 1
-        if rounds := self._in_vain // PAUSE_AFTER_REFUSALS:
+        self._refused_in_a_row += 1
+        if rounds := self._refused_in_a_row // PAUSE_AFTER_REFUSALS:
             pause_ns = min(RETRY_FIRST_NS << min(rounds, 16), RETRY_MAX_NS)
             self.paused_ns = max(self.paused_ns, now_ns + pause_ns)
 
@@ -274,7 +274,7 @@ class Delivery:
             self._refusals.pop(row, None)
             self.oversize.forget(row)
 
-    def _send_again(self, rows: Collection[int]) -> None:
+    def _redeliver(self, rows: Collection[int]) -> None:
         if self._awaiting is not None:
             for row in rows:
                 self._awaiting.forget(row)
@@ -282,5 +282,5 @@ class Delivery:
 
     def _skips(self, row: int, stream: str) -> bool:
         waits = self._awaiting is not None and row in self._awaiting
-        held = row in self._held or row in self.oversize
-        return waits or held or row in self._flying or stream in self._denied
+        held = row in self._retry_at or row in self.oversize
+        return waits or held or row in self._in_flight or stream in self._not_authorized

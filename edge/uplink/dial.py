@@ -39,7 +39,7 @@ async def dial(broker: Broker, names: CachingResolver = _names) -> DialledSocket
     place = broker.proxy or (broker.host, broker.port)  # a proxy knows the broker's name itself
     found = await names.find(*place)
     dialled = await _dials.run(lambda: _reach(broker, found, until_s, floor_ns), _discard)
-    names.worked(*place, dialled.address, found)
+    names.remember(*place, dialled.address, found)
     return dialled
 
 

@@ -37,7 +37,7 @@ class InFlight:
     def room_bytes(self) -> int:
         return self._window.room_bytes
 
-    def left(self, number: int, token: Hashable, size: int, now_s: float) -> None:
+    def sent(self, number: int, token: Hashable, size: int, now_s: float) -> None:
         """A message was given to the socket."""
         self._bytes += size
         self._pending[number] = token, now_s, size, self._bytes
@@ -64,7 +64,7 @@ class InFlight:
             else None
         )
 
-    def lose_all(self, error: ConnectionLostError) -> None:
+    def fail_all(self, error: ConnectionLostError) -> None:
         """The connection has ended: nobody knows what arrived."""
         pending, self._pending = self._pending, {}
         for token, *_ in pending.values():

@@ -88,7 +88,7 @@ class MqttConnection:
         self.unsubscribed: tuple[str, ...] = ()
         """Filters that the broker refused."""
         self._client = client = PahoClient(broker, will)
-        client.on_connect, client.on_disconnect = self._connack, self._gone
+        client.on_connect, client.on_disconnect = self._connack, self._on_disconnect
         client.on_publish, client.on_subscribe = self._puback, self._suback
         self._attached = ClientSocket(client, self._cut)
         self._arrivals = ReceiveHandler(client, on_message)
@@ -136,7 +136,7 @@ class MqttConnection:
         return self
 
     async def _subscribe(self, filters: tuple[str, ...]) -> None:
-        if self._client.ask_for(filters) is None:
+        if self._client.request_subscriptions(filters) is None:
             raise self._reason or ConnectionLostError("the connection ended before a subscription")
         reasons = await self._subscribed
         self.unsubscribed = tuple(
@@ -150,7 +150,7 @@ class MqttConnection:
             self._closing = True
             self._reason = ConnectionLostError("closed")
             self._arrivals.stop()
-            self._client.say_goodbye()
+            self._client.send_disconnect()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DISCONNECT_TIMEOUT_S):
                     await asyncio.shield(self._ended)
@@ -184,11 +184,11 @@ class MqttConnection:
         return self._arrivals.dropped
 
     @property
-    def fault(self) -> Exception | None:
+    def failure(self) -> Exception | None:
         """What `on_message` raised, the first time: a fault of ours."""
         return self._arrivals.fault
 
-    def takes(self, topic: str, payload: bytes, content_type: str) -> bool:
+    def fits(self, topic: str, payload: bytes, content_type: str) -> bool:
         """Whether the broker has announced that it takes a message of this size."""
         size, largest = _size(topic, payload, content_type), self.session.max_packet
         if largest is None or size <= largest:
@@ -213,14 +213,14 @@ class MqttConnection:
             return self._reason or ConnectionLostError("not connected")
         properties = publish_properties(content_type) if self._v5 else None
         size = _size(topic, payload, content_type)
-        if not self.takes(topic, payload, content_type):
+        if not self.fits(topic, payload, content_type):
             text = f"{size} bytes of {self.session.max_packet}"
             return BrokerRefusedError(PACKET_TOO_LARGE, "Packet too large", text)
         retain = retain and self.session.retain
         info = self._client.publish(topic, payload, 1, retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return ConnectionLostError(paho.error_string(info.rc))
-        self._flight.left(info.mid, token, size, self._loop.time())
+        self._flight.sent(info.mid, token, size, self._loop.time())
         return None
 
     # -- paho's callbacks: never raise in them, or paho handles the same packet again --------------
@@ -258,7 +258,7 @@ class MqttConnection:
         answer = _connack_error(reason, properties) if reason.is_failure else reason.value
         self._flight.answered(mid, answer, self._loop.time())
 
-    def _gone(
+    def _on_disconnect(
         self, _client: Any, _data: Any, flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
         if flags.is_disconnect_packet_from_server:
@@ -283,7 +283,7 @@ class MqttConnection:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._flight.lose_all(error)
+        self._flight.fail_all(error)
         for awaited in (self._connected, self._subscribed):
             if not awaited.done():
                 _fail(awaited, error)

@@ -29,7 +29,7 @@ class Oversize:
         return len(self._rows)
 
     @property
-    def in_vain(self) -> bool:
+    def mostly_too_large(self) -> bool:
         """To look for more that fits would be."""
         return len(self._rows) >= max(HELD_LIMIT, self._taken + 1)
 
@@ -38,7 +38,7 @@ class Oversize:
         self._rows.clear()
         self._taken, self._since_ns = 0, None
 
-    def took(self) -> None:
+    def accepted(self) -> None:
         """The broker has taken a record."""
         self._taken += 1
 
@@ -54,7 +54,7 @@ class Oversize:
         """It is confirmed, or given up."""
         self._rows.pop(row, None)
 
-    def guilty(self) -> list[tuple[int, str]]:
+    def dead_letters(self) -> list[tuple[int, str]]:
         """Row and stream of those that are at fault themselves."""
         few = len(self._rows) * PROOF_RECORDS <= self._taken
         return list(self._rows.items()) if few else []
@@ -62,7 +62,7 @@ class Oversize:
     def too_many(self, now_ns: int) -> bool:
         """So much of what was tried does not fit that the limit is at fault."""
         if len(self._rows) >= TOO_MANY:
-            return not self.guilty()
+            return not self.dead_letters()
         if self._since_ns is None or len(self._rows) <= self._taken:
             return False
         return now_ns - self._since_ns >= PROOF_WITHIN_NS

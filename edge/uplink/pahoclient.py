@@ -65,7 +65,7 @@ class PahoClient(paho.Client):
             options = {}
         self.connect(broker.host, broker.port, broker.keepalive_s, **options)
 
-    def ask_for(self, filters: tuple[str, ...]) -> int | None:
+    def request_subscriptions(self, filters: tuple[str, ...]) -> int | None:
         """Subscribe with QoS 1; the number of the packet, or None when it did not leave."""
         if self._v5:
             # a message that was published retained says so, also when it comes at once
@@ -76,7 +76,7 @@ class PahoClient(paho.Client):
     def ping(self) -> None:
         self._send_simple_command(paho.PINGREQ)
 
-    def say_goodbye(self) -> None:
+    def send_disconnect(self) -> None:
         """DISCONNECT. The broker closes the connection; paho, which would do it at once, must not.
 
         Whoever closes while an answer is on its way makes the kernel send a reset, and a reset
@@ -84,7 +84,7 @@ class PahoClient(paho.Client):
         """
         self._packet_queue(paho.PINGREQ, b"\xe0\x00", 0, 0)  # by this name paho lets it pass
 
-    def drop(self) -> None:
+    def abort(self) -> None:
         """Close the socket, without a word to the broker."""
         self._sock_close()
 

@@ -33,7 +33,7 @@ class PresencePublisher:
         """What the broker says of us when the connection breaks."""
         return Will(self._topics.status, encode_json(self._offline("lost")), JSON)
 
-    def born(self) -> None:
+    def publish_birth(self) -> None:
         """A new connection: everything is said anew."""
         self._retained.clear()
         self.put_status()
@@ -50,15 +50,15 @@ class PresencePublisher:
         """A record of its source, as it went out; `backfilled`: not right after its commit."""
         self._retained.put_last(record, data, backfilled=backfilled)
 
-    def spare(self, sparing: bool) -> None:
+    def set_data_saver(self, sparing: bool) -> None:
         """Records go late from now on, or at once again: no last record is an old one."""
-        self._retained.spare(sparing)
+        self._retained.set_data_saver(sparing)
 
     def reply(self, replies: list[Reply]) -> None:
         """Answers that are to be sent; those that find no room wait, over connections too."""
         self._replies = [*self._replies, *replies][-REPLIES_LIMIT:]
 
-    def hurry(self, link: MqttConnection) -> None:
+    def publish_status_and_replies(self, link: MqttConnection) -> None:
         """What goes before alarms: the birth, and answers to commands. All of it is short."""
         self._retained.publish(link, only=self._topics.status)
         while self._replies and link.room:
@@ -74,7 +74,7 @@ class PresencePublisher:
         """The token of these messages tells their topic."""
         self._retained.answered(topic, answer)
 
-    def goodbye(self, link: MqttConnection) -> None:
+    def publish_offline(self, link: MqttConnection) -> None:
         """The last word of a clean end."""
         topic = self._topics.status
         link.publish(topic, topic, encode_json(self._offline("stopped")), JSON, retain=True)

@@ -43,11 +43,11 @@ class Publisher:
                 await self._publish(link, items)
             elif pages == PAGES_PER_FILL:
                 return False  # others have their turn
-            elif not await delivery.feed.turn_page(urgent_only=delivery.stalled):
+            elif not await delivery.feed.next_page(urgent_only=delivery.stalled):
                 return True
             else:
                 pages += 1
-            await delivery.settle(self._clock.now().mono_ns)
+            await delivery.process_answers(self._clock.now().mono_ns)
         return True
 
     async def probe(self, link: MqttConnection) -> None:
@@ -55,10 +55,10 @@ class Publisher:
         delivery, now_ns = self._delivery, self._clock.now().mono_ns
         item = delivery.feed.alarm() if link.room else None
         for _ in range(PAGES_PER_FILL if link.room else 0):
-            if item is not None or not await delivery.feed.turn_page(urgent_only=True):
+            if item is not None or not await delivery.feed.next_page(urgent_only=True):
                 break
             item = delivery.feed.alarm()
-        delivery.probing.tried(None if item is None else item.row, now_ns)
+        delivery.probing.sent(None if item is None else item.row, now_ns)
         if item is not None:
             delivery.choose(item)
             await self._publish(link, [item])
@@ -70,7 +70,7 @@ class Publisher:
         while len(items) < link.room:
             item = feed.alarm() or feed.live()
             if item is None and link.unanswered + len(items) < share and not delivery.stalled:
-                item = feed.late()
+                item = feed.next_backlog()
             if item is None:
                 break
             items.append(item)
@@ -93,10 +93,10 @@ class Publisher:
             except WireError as error:
                 await delivery.unsendable(item, str(error), now_ns)
                 continue
-            if not link.takes(topic, payload.data, payload.content_type):
+            if not link.fits(topic, payload.data, payload.content_type):
                 delivery.too_large(item, now_ns)
                 continue
-            token = delivery.hand(item, now_ns, moment)
+            token = delivery.publish_token(item, now_ns, moment)
             answer = link.publish(token, topic, payload.data, payload.content_type)
             if answer is not None:
                 delivery.answered(token, answer)

@@ -30,7 +30,7 @@ class ReceiptTracker:
         self._patience_ns = patience_ns
         self._rows: dict[int, _Tracked] = {}  # in the order of hand-over
         self._numbers: dict[tuple[int, str], dict[int, int]] = {}  # seq -> row
-        self._patience: dict[int, int] = {}  # row -> of its next wait, if not the first
+        self._waits: dict[int, int] = {}  # row -> of its next wait, if not the first
         self._given_back: int | None = None  # the oldest row that had to make room
         self._next_ns = 0  # nothing is overdue before
         self._heard_ns = 0  # when the last receipt came
@@ -42,17 +42,17 @@ class ReceiptTracker:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def full(self, more: int = 0) -> bool:
+    def is_full(self, more: int = 0) -> bool:
         """Whether there is no room, with so many more on their way."""
         return len(self._rows) + more >= TRACKED_LIMIT
 
-    def handed(self, row: int, key: RecordKey, now_ns: int) -> None:
+    def track(self, row: int, key: RecordKey, now_ns: int) -> None:
         """This row goes out now."""
-        while self.full():
+        while self.is_full():
             oldest = next(iter(self._rows))
             self.forget(oldest)
             self._given_back = min(oldest, self._given_back or oldest)
-        wait_ns = self._patience.get(row, self._patience_ns)
+        wait_ns = self._waits.get(row, self._patience_ns)
         self._rows[row] = _Tracked(key, now_ns + wait_ns)
         self._next_ns = min(self._next_ns, now_ns + wait_ns)
         self._numbers.setdefault((key.epoch, key.stream), {})[key.seq] = row
@@ -67,9 +67,9 @@ class ReceiptTracker:
             if not numbers:
                 del self._numbers[place]
 
-    def receipt(self, receipt: Receipt, now_ns: int) -> list[int]:
+    def acknowledge(self, receipt: Receipt, now_ns: int) -> list[int]:
         """The rows that it confirms."""
-        self._back(now_ns)
+        self._reset_waits(now_ns)
         numbers = self._numbers.get((receipt.epoch, receipt.stream), {})
         order = sorted(numbers)  # ranges may be as long and as many as they like
         found: list[int] = []
@@ -81,26 +81,26 @@ class ReceiptTracker:
             self.unknown += last - first + 1 - len(named)
             for n in named:
                 row = numbers.pop(n)
-                self._patience.pop(row, None)
+                self._waits.pop(row, None)
                 del self._rows[row]
                 found.append(row)
         if not numbers:
             self._numbers.pop((receipt.epoch, receipt.stream), None)
         return found
 
-    def _back(self, now_ns: int) -> None:
+    def _reset_waits(self, now_ns: int) -> None:
         """After a long silence somebody stores again: nobody waits for an hour now."""
         silent_ns, self._heard_ns = now_ns - self._heard_ns, now_ns
         if silent_ns <= self._patience_ns:
             return
-        self._patience.clear()
+        self._waits.clear()
         latest_ns = now_ns + self._patience_ns
         for row, waiting in self._rows.items():
             if waiting.due_ns > latest_ns:
                 self._rows[row] = _Tracked(waiting.key, latest_ns)
         self._next_ns = min(self._next_ns, latest_ns)
 
-    def overdue(self, now_ns: int, flying: Collection[int] = ()) -> list[int]:
+    def take_overdue(self, now_ns: int, flying: Collection[int] = ()) -> list[int]:
         """Rows that have waited too long: they are to be sent again, and then wait longer."""
         # those with a longer patience lie among the others: few enough to look at all
         if now_ns < self._next_ns:
@@ -111,15 +111,15 @@ class ReceiptTracker:
             if waiting.due_ns <= now_ns and row not in flying
         ]
         for row in found:
-            wait_ns = self._patience.get(row, self._patience_ns)
-            self._patience[row] = min(2 * wait_ns, MAX_WAIT_NS)
+            wait_ns = self._waits.get(row, self._patience_ns)
+            self._waits[row] = min(2 * wait_ns, MAX_WAIT_NS)
             self.forget(row)
         self._next_ns = min((each.due_ns for each in self._rows.values()), default=0)
-        while len(self._patience) > RETRIED_LIMIT:
-            del self._patience[next(iter(self._patience))]
+        while len(self._waits) > RETRIED_LIMIT:
+            del self._waits[next(iter(self._waits))]
         return found
 
-    def given_back(self) -> int | None:
+    def take_evicted(self) -> int | None:
         """The oldest row that had to make room, once there is room again; else None."""
         if self._given_back is None or len(self._rows) > TRACKED_LIMIT // 2:
             return None

@@ -69,7 +69,7 @@ class ReconnectPolicy:
         """Connected to another broker for long enough: end it cleanly, to try the first again."""
         return self._return_ns is not None and now_ns >= self._return_ns
 
-    def takes_too_little(self, now_ns: int) -> None:
+    def reject_limits(self, now_ns: int) -> None:
         """Most of what waits is larger than the connected broker takes. The others are tried at
         once; when none does better, this one is asked again in a while: its limit may be mended
         without a word to those that are connected."""

@@ -58,9 +58,9 @@ class RescueSender:
         """Until all are confirmed, or nobody answers any more. Raises OSError, BrokerRefusedError:
         the broker lets nobody in, hangs up, or does not allow it."""
         link = await MqttConnection.open(
-            broker, will=None, on_answer=self._answered, on_lost=self._gone,
+            broker, will=None, on_answer=self._answered, on_lost=self._on_disconnect,
             subscribe=() if self._receipt_s is None else (self._topics.receipt,),
-            on_message=self._came,
+            on_message=self._on_message,
         )  # fmt: skip
         try:
             if link.unsubscribed:
@@ -108,7 +108,7 @@ class RescueSender:
         except WireError as error:
             self.done.refused[f"it cannot be written as a message ({error})"] += 1
             return
-        if not link.takes(topic, payload.data, payload.content_type):
+        if not link.fits(topic, payload.data, payload.content_type):
             self.done.refused["it is larger than the broker takes"] += 1
             return
         if self._receipt_s is not None:
@@ -139,7 +139,7 @@ class RescueSender:
         if not self._waiting.get(place, {0}):
             del self._waiting[place]
 
-    def _came(self, message: InboundMessage) -> None:
+    def _on_message(self, message: InboundMessage) -> None:
         if message.topic != self._topics.receipt or message.retain:
             return
         try:
@@ -160,6 +160,6 @@ class RescueSender:
                 if not waiting:
                     del self._waiting[place]
 
-    def _gone(self, error: ConnectionLostError) -> None:
+    def _on_disconnect(self, error: ConnectionLostError) -> None:
         self._lost = self._lost or error
         self._wake.set()

@@ -46,7 +46,7 @@ class RetainedMessages:
         """A new connection: nothing waits but what has to be taken away."""
         self._waiting = dict.fromkeys(self._unanswered)
 
-    def spare(self, sparing: bool) -> None:
+    def set_data_saver(self, sparing: bool) -> None:
         """Records go late from now on, or at once again."""
         self._sparing = sparing
         if not sparing:
@@ -90,7 +90,7 @@ class RetainedMessages:
             try:
                 payload = b"" if data is None else encode_json(data)
             except WireError as error:
-                self._tell(topic, error)
+                self._report(topic, error)
                 continue
             token: Hashable = topic if data is not None else ClearedTopic(topic)
             answer = link.publish(token, topic, payload, JSON, retain=True)
@@ -103,8 +103,8 @@ class RetainedMessages:
         if isinstance(token, ClearedTopic) and not isinstance(answer, ConnectionLostError):
             self._unanswered.discard(topic)
         if isinstance(answer, BrokerRefusedError):
-            self._tell(topic, answer)
+            self._report(topic, answer)
 
-    def _tell(self, topic: str, error: Exception) -> None:
+    def _report(self, topic: str, error: Exception) -> None:
         kind = topic.removeprefix(f"{self._topics.up}/").partition("/")[0]
         self._failed(kind, f"{topic}: {error}")

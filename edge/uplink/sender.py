@@ -69,12 +69,12 @@ class SenderHooks:
     status: Callable[[], Mapping[str, Any]]
     meta: Callable[[], Mapping[str, Any]]
     alarm: Alarm
-    beat: Callable[[], None] = lambda: None
+    watchdog: Callable[[], None] = lambda: None
     sealed: Callable[[Record, Moment], None] = field(default=lambda record, moment: None)
     """A record goes out, dated by this moment on the clocks of its boot."""
-    passed: Callable[[int], None] = field(default=lambda wall_ns: None)
+    time_passed: Callable[[int], None] = field(default=lambda wall_ns: None)
     """Unix ns: a moment that has certainly passed, the server's certificate says so."""
-    known: Callable[[bool], None] = field(default=lambda known: None)
+    certificate_accepted: Callable[[bool], None] = field(default=lambda accepted: None)
     """The broker has let us in, or refuses our certificate."""
 
 
@@ -114,7 +114,7 @@ class Sender:
         self._inbound = InboundQueue(
             topics,
             gw,
-            CommandHandler(gw, epoch, {"resend": self._resend, "status": self._say_status}),
+            CommandHandler(gw, epoch, {"resend": self._resend, "status": self._send_status}),
             self.counts,
             None if waits_ns is None else self._delivery.receipts,
             self._spread,
@@ -134,7 +134,7 @@ class Sender:
         self._wake = asyncio.Event()
         if any(broker.protocol != "5" for broker in brokers):
             text = "MQTT 3.1.1: a publish that the broker refuses looks like a success"
-            self._complain("old_protocol", "", text)
+            self._report("old_protocol", "", text)
 
     # -- what the daemon calls ---------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ class Sender:
     @property
     def under_way(self) -> int:
         """Rows that are not answered, or not receipted, yet."""
-        return self._delivery.under_way
+        return self._delivery.outstanding
 
     def offer(self, rows: Sequence[StoredRow]) -> None:
         """Rows just committed."""
@@ -153,25 +153,25 @@ class Sender:
             self._delivery.offer(rows, self._clock.now().mono_ns)
             self._wake.set()
 
-    def knows(self, now: Stamp) -> bool:
+    def knows_clock(self, now: Stamp) -> bool:
         """Whether records are dated already by what the clocks show."""
         return self._dating.knows(now)
 
-    def see(self, now: Stamp) -> None:
+    def add_mark(self, now: Stamp) -> None:
         """The clocks as they are: a step of the wall is known to dating at once. First keep what
         the sender does not know yet: a power cut takes no mark that something was dated by."""
         self._dating.see(now)
 
-    def thrift(self, level: int) -> None:
+    def set_saver_level(self, level: int) -> None:
         """How to spare bytes: 0 not at all, 1 go together each quarter of an hour, 2 merge, too."""
         self._gate.level(level)
-        self._presence.spare(level > 0)
+        self._presence.set_data_saver(level > 0)
         self._wake.set()
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until what is live has been sent and confirmed, or the time is over."""
         until_ns = self._clock.now().mono_ns + int(timeout_s * 1e9)
-        while self.connected and (self._delivery.feed.fresh or self._delivery.under_way):
+        while self.connected and (self._delivery.feed.fresh or self._delivery.outstanding):
             now_ns = self._clock.now().mono_ns
             if now_ns >= until_ns:
                 return
@@ -211,7 +211,7 @@ class Sender:
     ) -> None:
         self.counts.failures += 1
         if isinstance(error, CertificateRejectedError):
-            self._hooks.known(False)
+            self._hooks.certificate_accepted(False)
         self.standing.failure = str(error)
         # each cause is told once, the hours between are not
         cause = f"{broker}: {error}"
@@ -222,24 +222,24 @@ class Sender:
         self._brokers.failed(self._clock.now().mono_ns, code)
         if code in MISSING_FEATURES:
             text = f"{broker} {MISSING_FEATURES[code]} there. Records are kept meanwhile."
-            self._complain("broker_limit", "", text)
+            self._report("broker_limit", "", text)
         if isinstance(error, ssl.SSLCertVerificationError):
             text = (
                 f"{broker} is not to be trusted: {error}. Look at uplink.ca, at the clock, and at "
                 "who stands between."
             )
-            self._complain("untrusted", "", text)
+            self._report("untrusted", "", text)
 
     async def _rest_until(self, until_ns: int) -> None:
         """Between two connections."""
         now_ns = self._clock.now().mono_ns
         while now_ns < until_ns:
-            self._hooks.beat()
+            self._hooks.watchdog()
             await self._clock.sleep_until(min(until_ns, now_ns + IDLE_SLICE_NS))
             now_ns = self._clock.now().mono_ns
 
     async def _one_connection(self, broker: Broker) -> None:
-        self._hooks.beat()
+        self._hooks.watchdog()
         self._lost = None
         self.standing.broker = str(broker)
         link = await MqttConnection.open(
@@ -258,47 +258,45 @@ class Sender:
             self._link = None
             self.standing.ended(str(self._lost or ""), self._clock.now().mono_ns)
             if self._lost is None:
-                self._presence.goodbye(link)
+                self._presence.publish_offline(link)
             await link.close()
-            await self._delivery.settle(self._clock.now().mono_ns)
+            await self._delivery.process_answers(self._clock.now().mono_ns)
             self._gate.unlinked()
 
     async def _connected(self, link: MqttConnection) -> None:
         """What is said and done at the begin of each connection."""
         self._link = link
         self.counts.connections += 1
-        self._hooks.known(True)
+        self._hooks.certificate_accepted(True)
         now_ns = self._clock.now().mono_ns
         self._brokers.connected(now_ns)
         self.standing.connected(now_ns)
         self._complaints.connected(now_ns)
         for refused in link.unsubscribed:
-            self._complain(
-                "denied", refused, f"The broker does not let this gateway hear {refused}"
-            )
+            self._report("denied", refused, f"The broker does not let this gateway hear {refused}")
         if link.session.not_before_ns is not None:
-            self._hooks.passed(link.session.not_before_ns)
-        self._presence.born()
+            self._hooks.time_passed(link.session.not_before_ns)
+        self._presence.publish_birth()
         self._delivery.connected(now_ns)
-        await self._gate.linked(self._clock.now(), self._hooks.beat)
+        await self._gate.linked(self._clock.now(), self._hooks.watchdog)
 
     async def _send(self, link: MqttConnection) -> None:
         delivery, confirmed = self._delivery, self.counts.confirmed
         while self._lost is None and not self._returns():
-            self._hooks.beat()
+            self._hooks.watchdog()
             self._wake.clear()
             now_ns = self._clock.now().mono_ns
-            if link.fault is not None:
-                raise link.fault
+            if link.failure is not None:
+                raise link.failure
             self._presence.reply(await self._inbound.work(now_ns))
-            await delivery.settle(now_ns)
+            await delivery.process_answers(now_ns)
             if self.counts.confirmed != confirmed:
                 confirmed, self.standing.confirmed_ns = self.counts.confirmed, now_ns
-            delivery.look(now_ns)
+            delivery.retry_due(now_ns)
             self._look_at_its_limit(link, now_ns)
-            await self._gate.look(self._clock.now(), self._hooks.beat)
+            await self._gate.update(self._clock.now(), self._hooks.watchdog)
             delivery.feed.refill(now_ns)
-            self._presence.hurry(link)
+            self._presence.publish_status_and_replies(link)
             waits: list[float | None] = [self._turn_s, delivery.wait_s(now_ns)]
             if self._brokers.return_due(now_ns):
                 pass  # what is under way comes to its end, and nothing follows
@@ -323,24 +321,24 @@ class Sender:
                 "Another client has connected under this gateway's name: its card was copied, or "
                 "two boxes have one name. Revoke the certificate if nobody knows of it."
             )
-            self._complain("taken_over", "", text)
+            self._report("taken_over", "", text)
 
     def _look_at_its_limit(self, link: MqttConnection, now_ns: int) -> None:
         """Whether much of what waits is larger than the broker takes: it is held, and told."""
         oversize = self._delivery.oversize
         if not oversize.too_many(now_ns):
-            self.standing.trouble = ""
+            self.standing.limit_notice = ""
             return
-        if not self.standing.trouble:
-            self._brokers.takes_too_little(now_ns)
-        self.standing.trouble = text = limit_notice(
+        if not self.standing.limit_notice:
+            self._brokers.reject_limits(now_ns)
+        self.standing.limit_notice = text = limit_notice(
             self.standing.broker, link.session.max_packet, link.needed, len(oversize)
         )
-        self._complain("broker_limit", "", text)
+        self._report("broker_limit", "", text)
 
     def _returns(self) -> bool:
         """It is time for another broker, and nothing is under way at this one."""
-        return self._brokers.return_due(self._clock.now().mono_ns) and not self._delivery.flying
+        return self._brokers.return_due(self._clock.now().mono_ns) and not self._delivery.in_flight
 
     async def _woken(self, wait_s: float) -> None:
         if self._wake.is_set():
@@ -371,17 +369,17 @@ class Sender:
         self._lost = error
         self._wake.set()
 
-    def _complain(self, kind: str, stream: str, text: str) -> None:
-        self._complaints.say(kind, stream, text, self._clock.now().mono_ns)
+    def _report(self, kind: str, stream: str, text: str) -> None:
+        self._complaints.report(kind, stream, text, self._clock.now().mono_ns)
 
     # -- commands ----------------------------------------------------------------------------------
 
     async def _resend(self, command: Command) -> Mapping[str, Any]:
-        answer, rows = await find_for_resend(self._backlog, command, self._hooks.beat)
-        self._delivery.repeat(rows)
+        answer, rows = await find_for_resend(self._backlog, command, self._hooks.watchdog)
+        self._delivery.resend(rows)
         return answer
 
-    async def _say_status(self, _command: Command) -> Mapping[str, Any]:
+    async def _send_status(self, _command: Command) -> Mapping[str, Any]:
         self.publish_status()
         return {}
 

@@ -91,18 +91,18 @@ class SendQueue:
         """Live rows are waiting."""
         return bool(self._live or self._alarms)
 
-    def hold(self) -> None:
+    def hold_live(self) -> None:
         """What can wait does, from now on: also what was live."""
         self.held = True
         while self._live:
             self._pass_over(self._live)
 
     @property
-    def drained(self) -> bool:
+    def is_drained(self) -> bool:
         """Nothing that can wait is left to be sent."""
         return not (self._live or self._rest.filled or self._rest.wanted)
 
-    def late(self) -> SendItem | None:
+    def next_backlog(self) -> SendItem | None:
         """The next row of the backlog, if the rate allows it."""
         return None if self.held else self._rated(self._rest)
 
@@ -124,11 +124,11 @@ class SendQueue:
             max(1.0, self._per_s * BACKLOG_BURST_S), self._tokens + passed_s * self._per_s
         )
 
-    async def turn_page(self, *, urgent_only: bool = False) -> bool:
+    async def next_page(self, *, urgent_only: bool = False) -> bool:
         """Fetch what is missing next, alarms before the rest; False when nothing is wanted."""
         for pages in (self._urgent,) if urgent_only or self.held else (self._urgent, self._rest):
             if pages.wanted:
-                await pages.turn()
+                await pages.next_page()
                 return True
         return False
 

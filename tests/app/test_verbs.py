@@ -94,10 +94,10 @@ async def test_a_disk_that_hangs_does_not_hide_the_rest(monkeypatch: pytest.Monk
 
 async def test_the_link_says_since_when_and_what_is_under_way() -> None:
     standing = SimpleNamespace(
-        broker="mqtts://a:8883", since_ns=40 * S, failure="", trouble="it takes 200 bytes",
+        broker="mqtts://a:8883", since_ns=40 * S, failure="", limit_notice="it takes 200 bytes",
         confirmed_ns=97 * S,
     )  # fmt: skip
-    daemon = Daemon(OutboxCounts(), standing=standing, under_way=12)
+    daemon = Daemon(OutboxCounts(), standing=standing, outstanding=12)
     found = await control_verbs(daemon)["status"]({})  # type: ignore[arg-type]
     assert found["link"] == {
         "connected": True, "brokers": ["mqtts://a:8883"], "confirm": "platform",

@@ -52,7 +52,7 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
             sender = gateway.sender
             gateway.connect()
             await until(lambda: sender.connected)
-            sender.thrift(level)
+            sender.set_saver_level(level)
             feed = sender._delivery.feed
             await until(lambda: feed.held or not level)
             before, minutes, made = line.up + line.down, 0, 0

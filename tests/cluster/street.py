@@ -111,7 +111,7 @@ class Street:
     @property
     def nobody(self) -> int:
         """Answered with success although the broker knew no session for it: lost."""
-        return sum(each.box.sender.counts.nobody for each in self.gateways)
+        return sum(each.box.sender.counts.no_subscribers for each in self.gateways)
 
     @property
     def longest_s(self) -> float:

@@ -195,7 +195,7 @@ def troubles(intake: Ingest) -> None:
 def _link(intake: Ingest) -> None:
     """What kerbstone-link tells the daemon."""
     at = SimpleNamespace(now=lambda: Stamp(201 * S, 0, "none"))
-    sender = SimpleNamespace(thrift=lambda level: None, publish_status=lambda: None)
+    sender = SimpleNamespace(set_saver_level=lambda level: None, publish_status=lambda: None)
     daemon: Any = SimpleNamespace(intake=intake, clock=at, sender=sender)
     told = {
         "level": 2,

@@ -84,7 +84,8 @@ def kinds(path: Path) -> Iterator[str]:
                     if word(key) == "event" and (kind := word(value)):
                         yield kind
             case ast.Call(
-                func=ast.Attribute(attr="alarm" | "once" | "_complain" | "say"), args=[one, *_]
+                func=ast.Attribute(attr="alarm" | "once" | "_report" | "report" | "say"),
+                args=[one, *_],
             ):
                 if kind := known.get(one.id) if isinstance(one, ast.Name) else word(one):
                     yield from [kind] if kind.isidentifier() else []  # else it is a sentence

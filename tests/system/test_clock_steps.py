@@ -96,15 +96,15 @@ async def test_a_clock_that_is_set_while_the_daemon_runs_does_no_harm(
     one = site(LOOPS, period_s=1)
     daemon = Daemon(load_site(one.config, drivers.catalogue()), wall.clock(tmp_path))
     seen: list[bool] = []
-    dates = Sender.see
+    dates = Sender.add_mark
 
     def see(sender: Sender, now: Stamp) -> None:
         """From here on records are dated by it."""
-        if not sender.knows(now):
+        if not sender.knows_clock(now):
             seen.append(now.tq in durable_marks(one.folder / "store", tmp_path / f"cut{len(seen)}"))
         dates(sender, now)
 
-    monkeypatch.setattr(Sender, "see", see)
+    monkeypatch.setattr(Sender, "add_mark", see)
     records = await aside(Records, broker, tmp_path, *ALL)
     with Street(tmp_path):
         running = asyncio.create_task(daemon.run())

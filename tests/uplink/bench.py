@@ -94,8 +94,8 @@ async def box(
             status=lambda: {"epoch": writer.epoch.epoch},
             meta=lambda: {"devices": {}},
             alarm=lambda kind, text: alarms.append((kind, text)),
-            beat=beat or (lambda: None),
-            known=known or (lambda known: None),
+            watchdog=beat or (lambda: None),
+            certificate_accepted=known or (lambda known: None),
             sealed=sealed or (lambda record, moment: None),
         ),
     )

@@ -86,7 +86,7 @@ async def test_what_can_wait_goes_together_and_an_alarm_at_once(
         gateway.connect()
         await minutes(gateway, 0, 1)
         await until(lambda: counts.confirmed == 1)
-        gateway.sender.thrift(1)
+        gateway.sender.set_saver_level(1)
         await held(gateway)
         await minutes(gateway, 1, 6)
         alarm = {"event": "tamper", "text": "the door"}
@@ -109,7 +109,7 @@ async def test_with_more_of_it_minutes_become_quarters(mosquitto: Make, tmp_path
     async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
         gateway.connect()
         await until(lambda: gateway.sender.connected)
-        gateway.sender.thrift(2)
+        gateway.sender.set_saver_level(2)
         await held(gateway)
         await minutes(gateway, 0, 15)
         gateway.clock.ahead_ns += SETTLED_NS  # type: ignore[attr-defined]
@@ -117,7 +117,7 @@ async def test_with_more_of_it_minutes_become_quarters(mosquitto: Make, tmp_path
         await until(lambda: gateway.sender.counts.confirmed == 1)
         await held(gateway)
         await minutes(gateway, 15, 20)
-        gateway.sender.thrift(0)
+        gateway.sender.set_saver_level(0)
         await until(lambda: gateway.sender.counts.confirmed == 6)
     quarter, *rest = records(listener, 6)
     assert quarter["covers"] == [[1, 15, 1]]
@@ -134,7 +134,7 @@ async def test_after_an_outage_minutes_merge_before_they_go(
     async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
         gateway.connect()
         await until(lambda: gateway.sender.connected)
-        gateway.sender.thrift(2)
+        gateway.sender.set_saver_level(2)
         await held(gateway)
         await minutes(gateway, 0, 5)
         await gateway.disconnect()
@@ -154,7 +154,7 @@ async def test_asked_for_while_nothing_can_go_it_holds_at_once(
     listener = Listener(broker, f"{UP}/air/#")
     async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
         await minutes(gateway, 0, 15)
-        gateway.sender.thrift(2)
+        gateway.sender.set_saver_level(2)
         gateway.connect()
         await until(lambda: gateway.sender.counts.confirmed >= 1)
     (quarter,) = records(listener, 1)
@@ -166,10 +166,10 @@ async def test_without_a_data_saver_all_goes_at_once_again(mosquitto: Make, tmp_
     async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
         gateway.connect()
         await until(lambda: gateway.sender.connected)
-        gateway.sender.thrift(1)
+        gateway.sender.set_saver_level(1)
         await held(gateway)
         await minutes(gateway, 0, 3)
-        gateway.sender.thrift(0)
+        gateway.sender.set_saver_level(0)
         await until(lambda: gateway.sender.counts.confirmed == 3)
         await minutes(gateway, 3, 4)
         await until(lambda: gateway.sender.counts.confirmed == 4)
@@ -183,7 +183,7 @@ async def test_a_lost_connection_opens_no_gate_and_a_new_process_knows_of_none(
     async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
         gateway.connect()
         await until(lambda: gateway.sender.connected)
-        gateway.sender.thrift(1)
+        gateway.sender.set_saver_level(1)
         await held(gateway)
         await minutes(gateway, 0, 3)
         link = gateway.sender._link
@@ -217,7 +217,7 @@ async def test_no_last_record_is_an_old_one_while_bytes_are_spared(
         await until(lambda: gateway.sender.counts.confirmed == 1)
         await turns(gateway)
         assert retained(broker) == {"hut": 1}
-        gateway.sender.thrift(1)
+        gateway.sender.set_saver_level(1)
         await held(gateway)
         await turns(gateway)
         assert retained(broker) == {}, "at once, not after the first quarter"
@@ -227,7 +227,7 @@ async def test_no_last_record_is_an_old_one_while_bytes_are_spared(
         await until(lambda: gateway.sender.counts.confirmed == 15)
         await held(gateway)
         assert retained(broker) == {}, "what goes in a quarter's batch is no present value"
-        gateway.sender.thrift(0)
+        gateway.sender.set_saver_level(0)
         await turns(gateway)
         await minutes(gateway, 15, 16)
         await until(lambda: gateway.sender.counts.confirmed == 16)
@@ -247,7 +247,7 @@ async def test_what_the_process_before_left_is_taken_away_too(
         await turns(gateway)
     assert retained(broker) == {"hut": 1}
     async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
-        gateway.sender.thrift(1)
+        gateway.sender.set_saver_level(1)
         await minutes(gateway, 1, 2)
         gateway.connect()
         await until(lambda: gateway.sender.connected)
@@ -276,7 +276,7 @@ def test_what_is_to_be_taken_away_outlives_a_connection_and_is_said_once() -> No
     link: Any = Wire()
     kept.put_last(record, {"seq": 7}, backfilled=False)
     kept.publish(link)
-    kept.spare(True)
+    kept.set_data_saver(True)
     kept.publish(link)
     token, topic, payload = link.sent[-1]
     assert (topic, payload) == (f"{UP}/last/hut", b"")
@@ -287,10 +287,10 @@ def test_what_is_to_be_taken_away_outlives_a_connection_and_is_said_once() -> No
     assert link.sent[-1][1:] == (topic, b"")
     kept.answered(link.sent[-1][0], 0)
     kept.clear()
-    kept.spare(True)  # level 2
+    kept.set_data_saver(True)  # level 2
     kept.publish(link)
     assert len(link.sent) == 3
-    kept.spare(False)
+    kept.set_data_saver(False)
     kept.put_last(record, {"seq": 7}, backfilled=True)
     kept.publish(link)
     assert len(link.sent) == 3, "a late one is not the present"
@@ -313,7 +313,7 @@ def test_of_so_many_sources_the_last_record_is_known_and_the_newest_goes_out(
     assert [json.loads(payload)["seq"] for _, _, payload in link.sent] == [1, 2, 4]
     later = Record(RecordKey(2, Stream.AIR, 1), "hut", 1, 0, 1, {})  # of the next epoch
     kept.put_last(later, {"seq": 6}, backfilled=False)
-    kept.spare(True)
+    kept.set_data_saver(True)
     kept.publish(link)
     emptied = [topic.rpartition("/")[2] for _, topic, payload in link.sent if not payload]
     assert sorted(emptied) == ["hut", "mast"]

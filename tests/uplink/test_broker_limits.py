@@ -36,7 +36,7 @@ async def test_a_limit_of_200_bytes_gives_nothing_up_and_a_larger_one_lets_all_o
     async with box(tmp_path, broker.url) as gateway:
         await gateway.commit([*drafts(0, 60), *drafts(0, 30, Stream.EVENT)])
         gateway.connect()
-        await until(lambda: gateway.sender.standing.trouble != "")
+        await until(lambda: gateway.sender.standing.limit_notice != "")
         await asyncio.sleep(1)
         assert gateway.sender.counts.dead_letters == 0
         assert (await gateway.writer.counts()).rows == 90
@@ -48,7 +48,7 @@ async def test_a_limit_of_200_bytes_gives_nothing_up_and_a_larger_one_lets_all_o
         broker._conf = f"allow_anonymous true\nmax_packet_size {needed}\n"
         broker.start()
         await until(lambda: gateway.sender.counts.confirmed == 90)
-        assert gateway.sender.standing.trouble == ""
+        assert gateway.sender.standing.limit_notice == ""
 
 
 async def test_the_smallest_limit_that_would_do_does(mosquitto: Make, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ async def test_the_smallest_limit_that_would_do_does(mosquitto: Make, tmp_path: 
     async with box(tmp_path, broker.url) as gateway:
         await gateway.commit(large(3))
         gateway.connect()
-        await until(lambda: gateway.sender.standing.trouble != "")
+        await until(lambda: gateway.sender.standing.limit_notice != "")
         link = gateway.sender._link
         assert link is not None
         assert 600 < link.needed < 1200
@@ -69,7 +69,7 @@ async def test_what_fits_goes_on_beside_what_does_not(mosquitto: Make, tmp_path:
         gateway.connect()
         await gateway.commit([*large(40), *drafts(0, 5), *drafts(0, 2, Stream.EVENT)])
         await until(lambda: gateway.sender.counts.confirmed == 7)
-        await until(lambda: gateway.sender.standing.trouble != "")
+        await until(lambda: gateway.sender.standing.limit_notice != "")
         await gateway.commit(drafts(5, 1))
         await until(lambda: gateway.sender.counts.confirmed == 8)
         assert gateway.sender.counts.dead_letters == 0
@@ -88,7 +88,7 @@ async def test_one_among_many_that_arrive_is_given_up_and_told(
         await gateway.commit(drafts(200, 2))
         await until(lambda: gateway.sender.counts.dead_letters == 1)
         assert [kind for kind, _ in gateway.alarms] == ["refused"]
-        assert gateway.sender.standing.trouble == ""
+        assert gateway.sender.standing.limit_notice == ""
 
 
 async def test_the_next_broker_is_tried_at_once_when_the_first_takes_too_little(
@@ -177,7 +177,7 @@ async def test_a_backlog_that_does_not_fit_is_not_read_through_to_its_end(
         broker.connack_properties = SMALL
         await gateway.writer.commit(drafts(0, 3000))
         gateway.connect()
-        await until(lambda: gateway.sender.standing.trouble != "")
+        await until(lambda: gateway.sender.standing.limit_notice != "")
         await asyncio.sleep(0.3)
         assert len(gateway.sender._delivery.oversize) == 100
         assert gateway.sender._delivery.stalled
@@ -196,10 +196,10 @@ def test_it_is_the_broker_until_nearly_all_arrive_and_then_the_record() -> None:
     assert not one.too_many(1), "what fits may have no answer yet"
     assert one.too_many(oversize.PROOF_WITHIN_NS)
     for _ in range(PROOF_RECORDS - 1):
-        one.took()
-    assert (one.too_many(10**12), one.guilty()) == (False, [])
-    one.took()
-    assert one.guilty() == [(7, "air")]
+        one.accepted()
+    assert (one.too_many(10**12), one.dead_letters()) == (False, [])
+    one.accepted()
+    assert one.dead_letters() == [(7, "air")]
     one.connected()
     assert (len(one), one.too_many(10**12)) == (0, False)
 
@@ -210,9 +210,9 @@ def test_a_stream_that_does_not_fit_among_others_that_do_is_the_brokers_fault() 
     for row in range(4000):
         one.hold(row, "traffic", 0)
         for _ in range(2):
-            one.took()
-        assert not one.guilty()
-        assert not one.in_vain, "more of the backlog fits"
+            one.accepted()
+        assert not one.dead_letters()
+        assert not one.mostly_too_large, "more of the backlog fits"
         assert one.too_many(1) == (row >= oversize.TOO_MANY - 1)
     assert len(one) == HELD_LIMIT
 
@@ -221,7 +221,7 @@ def test_where_nothing_fits_the_backlog_is_not_looked_through() -> None:
     one = Oversize()
     for row in range(2 * HELD_LIMIT):
         one.hold(row, "air", 1)
-    assert (len(one), one.in_vain, one.guilty()) == (HELD_LIMIT, True, [])
+    assert (len(one), one.mostly_too_large, one.dead_letters()) == (HELD_LIMIT, True, [])
 
 
 def made(count: int) -> ReconnectPolicy:
@@ -232,7 +232,7 @@ def made(count: int) -> ReconnectPolicy:
 def test_a_single_broker_that_takes_too_little_is_asked_again_in_five_minutes() -> None:
     one = made(1)
     one.connected(0)
-    one.takes_too_little(S)
+    one.reject_limits(S)
     assert not one.return_due(300 * S)
     assert one.return_due(331 * S)
     one.ended(331 * S)
@@ -242,7 +242,7 @@ def test_a_single_broker_that_takes_too_little_is_asked_again_in_five_minutes() 
 def test_others_are_tried_at_once_and_when_none_is_better_the_first_is_kept() -> None:
     one = made(2)
     one.connected(0)
-    one.takes_too_little(S)
+    one.reject_limits(S)
     assert one.return_due(S)
     one.ended(S)
     assert (one.next.broker.host, one.next.at_ns) == ("b", S)
@@ -250,7 +250,7 @@ def test_others_are_tried_at_once_and_when_none_is_better_the_first_is_kept() ->
     now = one.next.at_ns
     assert one.next.broker.host == "a"
     one.connected(now)
-    one.takes_too_little(now + S)
+    one.reject_limits(now + S)
     assert not one.return_due(now + 299 * S), "what fits goes there meanwhile"
     assert one.return_due(now + 332 * S)
 
@@ -261,7 +261,7 @@ def test_two_that_take_too_little_do_not_throw_the_box_to_and_fro() -> None:
         now = max(now, one.next.at_ns)
         one.connected(now)
         connections += 1
-        one.takes_too_little(now + 6 * S)
+        one.reject_limits(now + 6 * S)
         now += 6 * S
         while not one.return_due(now):
             now += S

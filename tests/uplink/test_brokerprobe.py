@@ -130,9 +130,9 @@ def test_a_broker_that_refuses_for_hours_is_not_flooded() -> None:
     for second in range(0, 3600):
         now_ns = second * S
         if second % 60 == 0:
-            probing.hurry(now_ns)
+            probing.probe_now(now_ns)
         if probing.due(now_ns):
-            probing.tried(7, now_ns)
+            probing.sent(7, now_ns)
             assert not probing.due(now_ns)
             assert not probing.answered(8, True, now_ns), "another row's"
             assert not probing.answered(7, False, now_ns)
@@ -144,9 +144,9 @@ def test_a_storm_of_alarms_tries_one_each_second() -> None:
     probing, tried = BrokerProbe(), 0
     for tenth in range(600):
         now_ns = tenth * S // 10
-        probing.hurry(now_ns)
+        probing.probe_now(now_ns)
         if probing.due(now_ns):
-            probing.tried(tenth, now_ns)
+            probing.sent(tenth, now_ns)
             probing.answered(tenth, False, now_ns)
             tried += 1
     assert tried == 60
@@ -155,7 +155,7 @@ def test_a_storm_of_alarms_tries_one_each_second() -> None:
 def test_it_waits_longer_each_time_up_to_a_bound_and_begins_anew_when_one_is_taken() -> None:
     probing, now_ns, gaps = BrokerProbe(), 0, []
     for _ in range(6):
-        probing.tried(1, now_ns)
+        probing.sent(1, now_ns)
         assert probing.wait_s(now_ns) is None
         probing.answered(1, False, now_ns)
         wait_s = probing.wait_s(now_ns)
@@ -163,10 +163,10 @@ def test_it_waits_longer_each_time_up_to_a_bound_and_begins_anew_when_one_is_tak
         gaps.append(wait_s)
         now_ns += int(wait_s * S)
     assert gaps == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
-    probing.tried(1, now_ns)
+    probing.sent(1, now_ns)
     assert probing.answered(1, True, now_ns)
     assert probing.due(now_ns)
-    probing.tried(None, now_ns)  # nothing to be tried
+    probing.sent(None, now_ns)  # nothing to be tried
     assert probing.wait_s(now_ns) == PROBE_FIRST_NS / S
 
 
@@ -174,12 +174,12 @@ def test_after_a_new_alarm_the_waiting_begins_with_the_shortest_again() -> None:
     probing, now_ns = BrokerProbe(), 0
     for _ in range(5):
         now_ns += HOUR_NS
-        probing.tried(1, now_ns)
+        probing.sent(1, now_ns)
         probing.answered(1, False, now_ns)
     assert probing.wait_s(now_ns) == PROBE_MAX_NS / S
-    probing.hurry(now_ns)
+    probing.probe_now(now_ns)
     assert probing.wait_s(now_ns) == PROBE_FIRST_NS / S
     now_ns += PROBE_FIRST_NS
-    probing.tried(2, now_ns)
+    probing.sent(2, now_ns)
     probing.answered(2, False, now_ns)
     assert probing.wait_s(now_ns) == PROBE_FIRST_NS / S

@@ -124,14 +124,14 @@ def hurried(presence: PresencePublisher, room: int) -> list[Any]:
     """What goes over a new connection with so much room."""
     link: Any = Link(room)
     for _ in range(2):
-        presence.hurry(link)
+        presence.publish_status_and_replies(link)
     return list(link.went)
 
 
 def test_answers_that_find_no_room_wait_for_the_next_connection_too() -> None:
     presence = PresencePublisher(Topics("city", "site", "gw"), "gw", 1, dict, dict, lambda *_: None)
     presence.reply([CommandAnswer("light", {"id": n}) for n in range(3)])
-    presence.born()
+    presence.publish_birth()
     assert hurried(presence, 0) == []
     assert hurried(presence, 2) == ["online", 0], "the birth comes first"
     presence.reply([CommandAnswer("light", {"id": 3})])

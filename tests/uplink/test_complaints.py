@@ -14,7 +14,7 @@ def test_one_trouble_is_told_once_a_while_however_often_the_link_comes_and_goes(
     def say(now_ns: int, kind: str = "denied", stream: str = "air") -> int:
         complaints.connected(now_ns)
         for _ in range(3):
-            complaints.say(kind, stream, f"{kind} {stream}", now_ns)
+            complaints.report(kind, stream, f"{kind} {stream}", now_ns)
         return len(told)
 
     assert [say(7), say(8), say(6 + QUIET_NS), say(7 + QUIET_NS)] == [1, 1, 1, 2]
@@ -26,7 +26,7 @@ def test_what_happens_to_an_event_makes_no_event(caplog: pytest.LogCaptureFixtur
     told: list[str] = []
     complaints = BrokerLogThrottle(lambda kind, text: told.append(kind))
     with caplog.at_level(logging.WARNING):
-        complaints.say("refused", "event", "an event", 0)
+        complaints.report("refused", "event", "an event", 0)
         complaints.log("last", "no record", 0)
         complaints.log("last", "no record", 0)
     assert (told, caplog.messages) == ([], ["an event", "no record"])

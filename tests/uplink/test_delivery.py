@@ -63,8 +63,8 @@ class Desk:
 
     async def next(self) -> SendItem | None:
         feed = self.delivery.feed
-        while (item := feed.late()) is None:
-            if not await feed.turn_page():
+        while (item := feed.next_backlog()) is None:
+            if not await feed.next_page():
                 return None
         return item
 
@@ -74,14 +74,14 @@ class Desk:
         while (item := await self.next()) is not None:
             self.delivery.choose(item)
             found.append((item.row, self.delivery.redelivered(item)))
-            self.delivery.hand(item, now_ns, NTP)
+            self.delivery.publish_token(item, now_ns, NTP)
         return found
 
     async def answer(self, now_ns: int, **answers: Any) -> None:
         """`r1=0` is the answer to row 1."""
         for name, answer in answers.items():
             self.delivery.answered(PublishToken(int(name[1:]), "air"), answer)
-        await self.delivery.settle(now_ns)
+        await self.delivery.process_answers(now_ns)
 
 
 @pytest.mark.parametrize("receipt_s", [None, 10])
@@ -90,7 +90,7 @@ async def test_a_row_whose_answer_was_lost_is_sent_again_and_says_so(receipt_s: 
     desk = Desk(receipt_s=receipt_s)
     assert await desk.send() == [(1, False), (2, False), (3, False)]
     await desk.answer(1, r1=0, r2=LOST, r3=LOST)
-    assert (desk.counts.lost, desk.delivery.flying) == (2, False)
+    assert (desk.counts.unacknowledged, desk.delivery.in_flight) == (2, False)
     assert await desk.send() == [(2, True), (3, True)]
 
 
@@ -99,9 +99,9 @@ async def test_under_way_is_what_is_not_answered_and_what_is_not_receipted() -> 
     for desk, after in ((plain, 2), (receipted, 5)):
         await desk.send()
         await desk.answer(1, r1=0)
-        assert desk.delivery.under_way == after
+        assert desk.delivery.outstanding == after
     receipted.delivery.receipts([Receipt(1, "air", ((1, 3),))], 2)
-    assert (receipted.delivery.under_way, receipted.counts.confirmed) == (2, 3)
+    assert (receipted.delivery.outstanding, receipted.counts.confirmed) == (2, 3)
 
 
 async def test_a_stream_that_is_denied_is_tried_again_in_a_while() -> None:
@@ -110,9 +110,9 @@ async def test_a_stream_that_is_denied_is_tried_again_in_a_while() -> None:
     await desk.answer(5, r1=BrokerRefusedError(NOT_AUTHORIZED, "Not authorized"), r2=0, r3=0)
     assert desk.alarms == ["denied"]
     for now_ns in (5, 4 + NOT_AUTHORIZED_RETRY_NS):
-        desk.delivery.look(now_ns)
+        desk.delivery.retry_due(now_ns)
         assert await desk.send() == []
-    desk.delivery.look(5 + NOT_AUTHORIZED_RETRY_NS)
+    desk.delivery.retry_due(5 + NOT_AUTHORIZED_RETRY_NS)
     assert await desk.send() == [(1, True)]
 
 
@@ -128,9 +128,9 @@ async def test_a_row_that_is_refused_waits_longer_each_time_and_is_given_up_in_t
             assert wait_s is not None
             waits.append(wait_s)
             now_ns += int(wait_s * S)
-            desk.delivery.look(now_ns - 1)
+            desk.delivery.retry_due(now_ns - 1)
             assert await desk.next() is None
-            desk.delivery.look(now_ns)
+            desk.delivery.retry_due(now_ns)
             assert await desk.send(now_ns) == [(1, True)]
     assert waits == [1.0, 2.0, 4.0, 8.0]
     assert [row for row, _ in desk.store.gone] == [1]
@@ -148,7 +148,7 @@ async def test_of_refused_rows_so_many_are_known_and_no_more(
     await desk.send()
     refused = BrokerRefusedError(131, "Implementation specific")
     await desk.answer(0, **{f"r{row}": refused for row in range(1, 7)})
-    assert sorted(desk.delivery._refusals) == sorted(desk.delivery._held) == [4, 5, 6]
+    assert sorted(desk.delivery._refusals) == sorted(desk.delivery._retry_at) == [4, 5, 6]
     # those that nobody remembers do not wait, and are not lost
     assert [row for row, _ in await desk.send()] == [1, 2, 3]
 
@@ -159,7 +159,7 @@ async def test_a_row_that_is_too_large_is_held_and_no_longer_at_the_next_broker(
     assert item is not None
     desk.delivery.choose(item)
     desk.delivery.too_large(item, 0)
-    assert not desk.delivery.flying
+    assert not desk.delivery.in_flight
     desk.delivery.feed.rewind(0)
     assert [row for row, _ in await desk.send()] == [2]
     desk.delivery.connected(1)
@@ -169,7 +169,7 @@ async def test_a_row_that_is_too_large_is_held_and_no_longer_at_the_next_broker(
 async def test_a_new_connection_begins_anew() -> None:
     desk = Desk(receipt_s=None)
     fresh = desk.delivery
-    assert (fresh.paused_ns, fresh.highest, fresh.flying, fresh.stalled) == (0, 0, False, False)
+    assert (fresh.paused_ns, fresh.highest, fresh.in_flight, fresh.stalled) == (0, 0, False, False)
     await desk.send()
     quota = BrokerRefusedError(QUOTA_EXCEEDED, "Quota exceeded")
     await desk.answer(
@@ -177,7 +177,7 @@ async def test_a_new_connection_begins_anew() -> None:
     )
     assert desk.delivery.paused_ns == QUOTA_PAUSE_NS
     assert (desk.alarms, await desk.send()) == (["denied", "quota"], [])
-    desk.delivery.probing.tried(None, 0)
+    desk.delivery.probing.sent(None, 0)
     desk.delivery.connected(1)
     assert (desk.delivery.paused_ns, desk.delivery.probing.due(1)) == (0, True)
     assert await desk.send() == [(1, True), (2, True), (3, True)]
@@ -208,18 +208,18 @@ async def test_what_the_platform_asks_for_goes_again_unless_it_is_on_its_way() -
     desk = Desk()
     await desk.send()
     await desk.answer(1, r1=0, r2=0)
-    desk.delivery.repeat([3])
+    desk.delivery.resend([3])
     assert await desk.send() == []
-    desk.delivery.repeat([2, 3])
+    desk.delivery.resend([2, 3])
     assert await desk.send() == [(2, True)]
 
 
 def test_urgent_rows_hurry_the_probing_and_others_do_not() -> None:
     desk = Desk()
     probing = desk.delivery.probing
-    probing.tried(9, 0)
+    probing.sent(9, 0)
     probing.answered(9, False, 0)
-    probing.tried(9, S)
+    probing.sent(9, S)
     probing.answered(9, False, S)
     for stream, wait_s in ((Stream.AIR, 2.0), (Stream.EVENT, 1.0)):
         row = StoredRecord(20, Record(RecordKey(1, stream, 20), "a", 1, 0, 1, {}))

@@ -16,14 +16,14 @@ def flight(limit: int = 200) -> tuple[InFlight, list[tuple[object, PublishAnswer
 def test_each_message_has_one_answer_and_others_have_none() -> None:
     made, told = flight()
     for number in (1, 2, 3):
-        made.left(number, f"m{number}", 100, 0.0)
+        made.sent(number, f"m{number}", 100, 0.0)
     made.answered(2, 0, 0.1)
     made.answered(2, 0, 0.1)
     made.answered(9, 0, 0.1)
     assert (told, len(made)) == ([("m2", 0)], 2)
     lost = ConnectionLostError("gone")
-    made.lose_all(lost)
-    made.lose_all(lost)
+    made.fail_all(lost)
+    made.fail_all(lost)
     assert told == [("m2", 0), ("m1", lost), ("m3", lost)]
     assert len(made) == 0
 
@@ -31,18 +31,18 @@ def test_each_message_has_one_answer_and_others_have_none() -> None:
 def test_a_message_may_take_the_longer_the_more_was_sent_before_it() -> None:
     made, _ = flight()
     assert made.overdue_s(1000.0, 20.0) is None, "nothing is waited for"
-    made.left(1, "a", 3 * SLOWEST_BYTES_S, 100.0)  # three seconds of the slowest link
-    made.left(2, "b", 5 * SLOWEST_BYTES_S, 110.0)
+    made.sent(1, "a", 3 * SLOWEST_BYTES_S, 100.0)  # three seconds of the slowest link
+    made.sent(2, "b", 5 * SLOWEST_BYTES_S, 110.0)
     assert made.overdue_s(123.0, 20.0) is None
     assert made.overdue_s(123.0005, 20.0) == pytest.approx(23.0005)
     made.answered(1, 0, 124.0)
     assert made.overdue_s(138.0, 20.0) is None, "eight seconds lay before its end"
     assert made.overdue_s(138.5, 20.0) == 28.5
     made.answered(2, 0, 139.0)
-    made.left(3, "c", SLOWEST_BYTES_S, 200.0)
+    made.sent(3, "c", SLOWEST_BYTES_S, 200.0)
     assert made.overdue_s(221.0, 20.0) is None
     assert made.overdue_s(221.5, 20.0) == 21.5, "what was answered is not before it any more"
-    made.left(4, "d", 10 * ALLOWANCE_BYTES, 300.0)
+    made.sent(4, "d", 10 * ALLOWANCE_BYTES, 300.0)
     made.answered(3, 0, 300.0)
     bound_s = 20.0 + ALLOWANCE_BYTES / SLOWEST_BYTES_S
     assert made.overdue_s(300.0 + bound_s, 20.0) is None
@@ -55,7 +55,7 @@ def test_room_is_what_broker_and_link_allow_whichever_is_less(
     made, _ = flight(3)
     assert (made.limit, made.room) == (3, 3)
     for number in (1, 2, 3):
-        made.left(number, number, 10, 0.0)
+        made.sent(number, number, 10, 0.0)
     assert (made.room, made.room_bytes) == (0, START_BYTES - 30)
     wide, _ = flight()
     assert (wide.limit, wide.room) == (START_MESSAGES, START_MESSAGES)

@@ -182,7 +182,7 @@ async def test_a_callback_that_raises_gets_each_message_once() -> None:
         await until(lambda: broker.kinds.count(PUBACK) == 3)
         assert seen == [b"1", b"2", b"3"]
         assert (link.dropped, lost) == (3, [])
-        assert isinstance(link.fault, RuntimeError), "whoever sends is to end with it"
+        assert isinstance(link.failure, RuntimeError), "whoever sends is to end with it"
         await link.close()
 
 

@@ -88,7 +88,7 @@ async def test_a_puback_forgets_nothing_and_a_receipt_does(mosquitto: Make, tmp_
         gateway.connect()
         await gateway.commit(drafts(0, 20))
         await until(lambda: len(city.got) == 20)
-        await until(lambda: not gateway.sender._delivery.flying)
+        await until(lambda: not gateway.sender._delivery.in_flight)
         assert await rows(gateway) == 20
         assert gateway.sender.counts.confirmed == 0
         await city.receipt(gateway.writer.epoch.epoch, "air", [(1, 5), (7, 20)])
@@ -110,7 +110,7 @@ async def test_without_a_receipt_a_record_comes_again_and_says_so(
         assert await rows(gateway) == 0
     assert sorted(city.seqs()) == sorted([*range(1, 6)] * 2)
     assert [bool(record.get("redelivered")) for record in city.got] == [False] * 5 + [True] * 5
-    assert gateway.sender.counts.overdue == 5
+    assert gateway.sender.counts.receipts_overdue == 5
 
 
 async def test_what_an_amnesic_broker_had_acknowledged_is_not_lost(
@@ -122,7 +122,7 @@ async def test_what_an_amnesic_broker_had_acknowledged_is_not_lost(
     async with box(tmp_path, broker.url, receipt_s=1) as gateway:
         gateway.connect()
         await gateway.commit(drafts(0, 30))
-        await until(lambda: gateway.sender.counts.nobody >= 30)
+        await until(lambda: gateway.sender.counts.no_subscribers >= 30)
         broker.kill()
         broker.start()
         async with platform(broker) as city:
@@ -148,7 +148,7 @@ async def test_a_receipt_for_what_was_never_sent_is_ignored(
         await gateway.commit(drafts(0, 3))
         await until(lambda: len(city.got) == 3)
         assert await rows(gateway) == 3
-        assert gateway.sender.counts.unknown == 2000
+        assert gateway.sender.counts.receipts_unknown == 2000
 
 
 async def test_when_nobody_stores_the_backlog_stands_still_and_live_goes_on(

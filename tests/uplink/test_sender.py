@@ -26,7 +26,7 @@ async def test_records_arrive_as_json_and_are_forgotten(mosquitto: Make, tmp_pat
         await until(lambda: gateway.sender.counts.confirmed == 20)
         await gateway.commit([])
         assert (await gateway.writer.counts()).rows == 0
-        assert gateway.sender.counts.nobody == 0
+        assert gateway.sender.counts.no_subscribers == 0
     lines = listener.stop(24)  # online, meta, last, offline
     assert sorted(numbers(lines)) == list(range(1, 21))
     record = next(json.loads(line.partition(" ")[2]) for line in lines if "/up/air/" in line)
@@ -47,7 +47,7 @@ async def test_status_meta_and_last_are_retained(mosquitto: Make, tmp_path: Path
         await until(lambda: gateway.sender.connected)
         await gateway.commit(drafts(0, 3))
         # nobody listens: that is a success, and it is counted
-        await until(lambda: gateway.sender.counts.nobody == 3)
+        await until(lambda: gateway.sender.counts.no_subscribers == 3)
         lines = Listener(broker, "kerbstone/#").stop(3)
     topics = {line.partition(" ")[0]: json.loads(line.partition(" ")[2]) for line in lines}
     assert set(topics) == {f"{UP}/status", f"{UP}/meta", f"{UP}/last/hut_air"}
@@ -112,7 +112,7 @@ async def test_kill_of_the_broker_loses_nothing(mosquitto: Make, tmp_path: Path)
         await asyncio.sleep(0.1)
         broker.kill()
         await until(lambda: not gateway.sender.connected)
-        assert gateway.sender.counts.lost == 15  # the retained `last` is no record
+        assert gateway.sender.counts.unacknowledged == 15  # the retained `last` is no record
         await gateway.commit(drafts(25, 5))
         broker.start()
         listener = Listener(broker, f"{UP}/#")

@@ -41,7 +41,7 @@ class Desk:
                 status=lambda: {"asked": next(self.states)},
                 meta=lambda: {"asked": next(self.states)},
                 alarm=lambda kind, text: self.alarms.append((kind, text)),
-                known=self.known.append,
+                certificate_accepted=self.known.append,
             ),
         )  # fmt: skip
 

@@ -56,7 +56,7 @@ async def test_a_sender_that_is_kept_away_shows_that_it_lives() -> None:
                 status=dict,
                 meta=dict,
                 alarm=lambda kind, text: None,
-                beat=lambda: beats.append(clock.mono_ns),
+                watchdog=lambda: beats.append(clock.mono_ns),
             ),
         )
         task = asyncio.create_task(made.run())

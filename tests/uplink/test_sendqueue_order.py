@@ -79,10 +79,10 @@ def feed(numbers: Sequence[int], per_s: float = 1e6, flying: Collection[int] = (
 async def drained(made: SendQueue) -> list[int]:
     found: list[int] = []
     while True:
-        item: Any = made.late()
+        item: Any = made.next_backlog()
         if item is not None:
             found.append(item.row)
-        elif not await made.turn_page():
+        elif not await made.next_page():
             return found
 
 
@@ -97,7 +97,7 @@ async def test_the_backlog_leaves_out_what_is_live_or_in_flight() -> None:
 
 async def test_what_was_confirmed_after_its_page_was_read_is_not_sent_again() -> None:
     made = feed([1, 2, 3])
-    while await made.turn_page() and not made._rest.filled:
+    while await made.next_page() and not made._rest.filled:
         pass
     made.confirmed([2])
     assert await drained(made) == [1, 3]
@@ -116,16 +116,16 @@ async def test_what_is_confirmed_while_its_page_is_read_is_not_sent_again(
         return found
 
     monkeypatch.setattr(store, "pending", pending)
-    await pages.turn()
+    await pages.next_page()
     assert [stored.row for stored in iter(pages.next, None)] == [1, 3]
 
 
 async def test_who_looks_again_begins_there_though_a_page_is_half_sent() -> None:
     pages = BacklogReader(Rows([1, 2, 3]), urgent=False)
-    await pages.turn()
+    await pages.next_page()
     assert pages.next() == row(1)
     pages.rewind(0)
-    await pages.turn()
+    await pages.next_page()
     assert [stored.row for stored in iter(pages.next, None)] == [1, 2, 3]
 
 
@@ -133,12 +133,12 @@ async def test_confirmations_are_remembered_only_for_a_page_that_may_hold_them()
     pages = BacklogReader(Rows([1, 2, 3]), urgent=False)
     pages.confirmed([7])
     assert not pages._done, "no page was asked for"
-    await pages.turn()
+    await pages.next_page()
     pages.confirmed([3])
     assert [stored.row for stored in iter(pages.next, None)] == [1, 2]
     pages.confirmed([1, 2])
     assert pages._done == {3}, "the page is empty"
-    await pages.turn()
+    await pages.next_page()
     assert not pages._done, "another page was read behind it"
 
 
@@ -194,16 +194,16 @@ async def test_a_backlog_whose_rate_is_used_up_says_when_it_may_go_on() -> None:
     assert wait_s == pytest.approx(0.05)
     made.refill(S + int(wait_s * S) + 1)
     assert (made.wait_s(), len(await drained_now(made))) == (None, 5)
-    made.hold()
-    assert (made.wait_s(), made.late()) == (None, None), "it stands still, not for its rate"
+    made.hold_live()
+    assert (made.wait_s(), made.next_backlog()) == (None, None), "it stands still, not for its rate"
 
 
 async def drained_now(made: SendQueue) -> list[int]:
     """As much as the rate allows; another page is not asked for without need."""
     if made._rest.wanted:
-        while await made.turn_page() and not made._rest.filled:
+        while await made.next_page() and not made._rest.filled:
             pass
-    return [item.row for item in iter(made.late, None)]
+    return [item.row for item in iter(made.next_backlog, None)]
 
 
 async def test_of_too_many_live_rows_the_oldest_wait_and_alarms_last_of_all(
