@@ -50,7 +50,7 @@ def request_map(row: ClaimRequest) -> dict[str, Any]:
         "code": comparison_code(row.spki),
         "spki": spki_hash(row.spki),
         "state": str(row.state),
-        "asked": time_to_text(row.asked),
+        "asked": time_to_text(row.requested_at),
         "from": row.address,
     }
 
@@ -85,7 +85,7 @@ def approve_request(
         former = store.approve(row.claim, now)
     except ClaimClosedError as error:
         raise ConfigError(str(error)) from None
-    home.publish(store, who, now, policy.crl_days)
+    home.write_crl(store, who, now, policy.crl_days)
     return Decision(row._replace(state=ClaimState.APPROVED), former)
 
 
@@ -96,7 +96,7 @@ def revoke_box(
     policy, who = home.policy(), home.authority()
     row = choose_request(store, word)
     ended = store.refuse(row.claim, now, reason)
-    home.publish(store, who, now, policy.crl_days)
+    home.write_crl(store, who, now, policy.crl_days)
     return Decision(row._replace(state=ClaimState.REFUSED), ended)
 
 
@@ -127,11 +127,11 @@ def sign_offline(
     def ask() -> HttpAnswer:
         answer = desk.answer(lambda: desk.enrol(header, body, "stick"))
         if answer.status >= 400:
-            raise OfflineDeniedError(f"{stick}: {answer.said}")
+            raise OfflineDeniedError(f"{stick}: {answer.log_text}")
         return answer
 
     ask()
-    row = store.taken(asked.spki)
+    row = store.claim_of_key(asked.spki)
     done = approve_request(home, store, row, code, now())
     ask()
     issued = max(

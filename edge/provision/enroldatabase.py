@@ -51,13 +51,13 @@ class EnrolDatabase:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        with self._told():
+        with self._store_errors():
             self._db = _connect(path)
         try:
-            with self.look():
+            with self.read():
                 version = self._version()
             if version < len(MIGRATIONS):
-                with self.change():
+                with self.transaction():
                     self._extend(self._version())
         except BaseException:
             self._db.close()
@@ -68,9 +68,9 @@ class EnrolDatabase:
             self._db.close()
 
     @contextmanager
-    def change(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """All that is done in it, or nothing; nobody else changes anything meanwhile."""
-        with self.look():
+        with self.read():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -80,16 +80,16 @@ class EnrolDatabase:
                     self._db.execute("ROLLBACK")
 
     @contextmanager
-    def look(self) -> Iterator[None]:
-        with self._lock, self._told():
+    def read(self) -> Iterator[None]:
+        with self._lock, self._store_errors():
             yield
 
     def rows(self, sql: str, *values: object) -> Rows:
-        """Inside of `look` or `change` only."""
+        """Inside of `read` or `transaction` only."""
         return self._db.execute(sql, values).fetchall()
 
     def put(self, table: str, values: Sequence[object]) -> None:
-        """Inside of `change` only."""
+        """Inside of `transaction` only."""
         self._db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
 
     def _version(self) -> int:
@@ -110,7 +110,7 @@ class EnrolDatabase:
         self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _store_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:

@@ -72,7 +72,7 @@ class EnrolService:
         data = _claim_bytes(header)
         claim = self._claim(data)
         asked = _request(csr, claim.gateway)
-        row = self._take(claim, data, asked, address)
+        row = self._register_claim(claim, data, asked, address)
         code = comparison_code(asked.spki)
         if row.state is ClaimState.PENDING:
             text = f"{claim.gateway} waits for approval, code {code}"
@@ -81,24 +81,24 @@ class EnrolService:
             return estanswers.json_answer(202, body, text, {"Retry-After": str(RETRY_S)})
         # a claim gives one certificate: lost on the way it is sent again, later it is renewed
         issued = self._issue(row.claim, asked, row, lambda last: True)
-        self._alive(issued, timedelta(0))
+        self._check_alive(issued, timedelta(0))
         return self._given(issued)
 
     def reenrol(self, peer: bytes | None, body: bytes) -> HttpAnswer:
         """A box with a certificate, also for a while after its end."""
-        old = self._peer(peer)
+        old = self._certificate_of(peer)
         asked = _request(body, old.gateway)
-        self._alive(old, timedelta(days=self._policy.grace_days))
-        if self._busy(old.claim):
+        self._check_alive(old, timedelta(days=self._policy.grace_days))
+        if self._rate_exceeded(old.claim):
             raise EnrolRefusedError(
                 "busy", f"more than {CERTIFICATES_A_DAY} certificates in a day: wait"
             )
-        return self._given(self._issue(old.claim, asked, old, self._young))
+        return self._given(self._issue(old.claim, asked, old, self._is_recent))
 
     def config(self, peer: bytes | None) -> HttpAnswer:
         """The signed configuration of this box. An expired certificate must be renewed first."""
-        old = self._peer(peer)
-        self._alive(old, timedelta(0))
+        old = self._certificate_of(peer)
+        self._check_alive(old, timedelta(0))
         try:
             found = self._home.config(old.gateway)
         except ConfigError as error:
@@ -106,7 +106,9 @@ class EnrolService:
         if found is None:
             detail = f"no configuration for {old.gateway} yet: `kerbstone provision config`"
             raise EnrolRefusedError("missing", detail)
-        return HttpAnswer(200, found, "application/json", said=f"configuration of {old.gateway}")
+        return HttpAnswer(
+            200, found, "application/json", log_text=f"configuration of {old.gateway}"
+        )
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -127,7 +129,7 @@ class EnrolService:
             )
         return claim
 
-    def _take(
+    def _register_claim(
         self, claim: Claim, data: bytes, asked: CertificateRequest, address: str
     ) -> ClaimRequest:
         """The claim's row. An expired claim goes on working for the key that used it in time."""
@@ -135,11 +137,11 @@ class EnrolService:
         digest = hashlib.sha256(data).digest()
         new = ClaimRequest(claim.claim, digest, claim.site, claim.role, claim.gateway, asked.spki,
                     asked.der, ClaimState.PENDING, now, address)  # fmt: skip
-        row = self._store.asked(claim.claim)
+        row = self._store.request_of(claim.claim)
         if row is None and claim.expires_at() <= now:
             raise EnrolRefusedError("expired", f"the claim ended {claim.expires}: write a new one")
         try:
-            row = self._store.take(new)
+            row = self._store.add_request(new)
         except ClaimUsedError:
             detail = f"claim {claim.claim} belongs to another key: refuse it, and write a new one"
             raise EnrolRefusedError("used", detail) from None
@@ -152,7 +154,7 @@ class EnrolService:
             )
         return row
 
-    def _peer(self, der: bytes | None) -> IssuedCertificate:
+    def _certificate_of(self, der: bytes | None) -> IssuedCertificate:
         """What was issued to the one who holds the client certificate's key."""
         if der is None:
             raise EnrolRefusedError("unknown", "a certificate of this CA is needed (mutual TLS)")
@@ -165,7 +167,7 @@ class EnrolService:
             )
         return found
 
-    def _alive(self, issued: IssuedCertificate, grace: timedelta) -> None:
+    def _check_alive(self, issued: IssuedCertificate, grace: timedelta) -> None:
         if issued.revoked is not None:
             raise EnrolRefusedError(
                 "revoked", f"the certificate was revoked {time_to_text(issued.revoked)}"
@@ -197,14 +199,14 @@ class EnrolService:
         life = (made.not_valid_before_utc, made.not_valid_after_utc)
         return IssuedCertificate(made.serial_number, *who, asked.spki, der, *life)
 
-    def _busy(self, claim: str) -> bool:
+    def _rate_exceeded(self, claim: str) -> bool:
         """A box that asks in a loop fills neither the store nor the list of revocations."""
         day = self.now() - timedelta(days=1)
         return (
             sum(each.begins > day for each in self._store.certificates(claim)) > CERTIFICATES_A_DAY
         )
 
-    def _young(self, last: IssuedCertificate) -> bool:
+    def _is_recent(self, last: IssuedCertificate) -> bool:
         return last.revoked is None and self.now() < last.begins + RENEW_AT_SHARE * (
             last.ends - last.begins
         )

@@ -33,7 +33,7 @@ class HttpAnswer:
     body: bytes
     kind: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    said: str = ""  # for the log
+    log_text: str = ""  # for the log
 
 
 class EnrolRefusedError(Exception):
@@ -48,7 +48,7 @@ def problem_answer(status: int, code: str, title: str, detail: str) -> HttpAnswe
     body = msgspec.json.encode(
         {"title": title, "detail": detail, "code": code, "status": status, "type": "about:blank"}
     )
-    return HttpAnswer(status, body, PROBLEM, said=f"{code}: {detail}")
+    return HttpAnswer(status, body, PROBLEM, log_text=f"{code}: {detail}")
 
 
 def json_answer(

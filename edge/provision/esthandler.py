@@ -132,7 +132,7 @@ class EstHandler(http.server.BaseHTTPRequestHandler):
 
     def _send(self, answer: HttpAnswer) -> None:
         verb = self.path.rpartition("/")[2][:16] if hasattr(self, "path") else "-"
-        self.server.log(f"{self.client_address[0]}: {verb!r} {answer.status} {answer.said}")
+        self.server.log(f"{self.client_address[0]}: {verb!r} {answer.status} {answer.log_text}")
         self.request_version = "HTTP/1.1"  # whatever it was: an answer has a header
         self.send_response(answer.status)
         for name, value in answer.headers.items():

@@ -44,12 +44,12 @@ class GatewayStore:
     def close(self) -> None:
         self._db.close()
 
-    def take(self, new: ClaimRequest) -> ClaimRequest:
+    def add_request(self, new: ClaimRequest) -> ClaimRequest:
         """The claim belongs to this key from now on. Raises ClaimUsedError if it is another's,
         NameTakenError when the name is somebody else's: an operator who claims for his sites only
         does not take over a box of others."""
-        with self._db.change():
-            old = self._asked("claim = ?", new.claim)
+        with self._db.transaction():
+            old = self._requests("claim = ?", new.claim)
             if not old:
                 if self.roll.knows(new.gateway):
                     raise NameTakenError("a broker or a program of this city")
@@ -58,7 +58,13 @@ class GatewayStore:
                     raise NameTakenError(
                         f"a box at site {live[0].site}, which is to be revoked first"
                     )
-                values = (*new[:7], str(new.state), time_to_text(new.asked), new.address, None)
+                values = (
+                    *new[:7],
+                    str(new.state),
+                    time_to_text(new.requested_at),
+                    new.address,
+                    None,
+                )
                 self._db.put("asked", values)
                 return new
             if old[0].digest != new.digest or old[0].spki != new.spki:
@@ -67,30 +73,30 @@ class GatewayStore:
 
     def find(self, word: str) -> list[ClaimRequest]:
         """By the claim's number or its beginning, or by the gateway's name."""
-        with self._db.look():
+        with self._db.read():
             start = "substr(claim, 1, length(?)) = ?"
-            found = self._asked(start, word, word) if len(word) >= 4 else []
-            return found or self._asked("gateway = ? ORDER BY asked", word)
+            found = self._requests(start, word, word) if len(word) >= 4 else []
+            return found or self._requests("gateway = ? ORDER BY asked", word)
 
-    def asked(self, claim: str) -> ClaimRequest | None:
-        with self._db.look():
-            return next(iter(self._asked("claim = ?", claim)), None)
+    def request_of(self, claim: str) -> ClaimRequest | None:
+        with self._db.read():
+            return next(iter(self._requests("claim = ?", claim)), None)
 
-    def taken(self, spki: bytes) -> str:
+    def claim_of_key(self, spki: bytes) -> str:
         """The claim that this key used last. Raises ClaimClosedError."""
-        with self._db.look():
-            found = self._asked("spki = ? ORDER BY asked DESC", spki)
+        with self._db.read():
+            found = self._requests("spki = ? ORDER BY asked DESC", spki)
             if not found:
                 raise ClaimClosedError("no claim was used by this key")
             return found[0].claim
 
     def pending(self) -> list[ClaimRequest]:
-        with self._db.look():
-            return self._asked("state = ? ORDER BY asked, claim", str(ClaimState.PENDING))
+        with self._db.read():
+            return self._requests("state = ? ORDER BY asked, claim", str(ClaimState.PENDING))
 
     def approve(self, claim: str, now: datetime) -> list[IssuedCertificate]:
         """The role moves to this box: what the former one had is revoked, and returned."""
-        with self._db.change():
+        with self._db.transaction():
             row = self._one(claim)
             if row.state is ClaimState.APPROVED:
                 return []
@@ -108,7 +114,7 @@ class GatewayStore:
 
     def refuse(self, claim: str, now: datetime, reason: str) -> list[IssuedCertificate]:
         """Nothing more for this claim; the certificates it gave are revoked, and returned."""
-        with self._db.change():
+        with self._db.transaction():
             self._one(claim)
             live = self._issued("revoked IS NULL AND claim = ?", claim)
             self._revoke(live, reason, now)
@@ -126,7 +132,7 @@ class GatewayStore:
 
         Raises ClaimClosedError when the claim is not approved (any more).
         """
-        with self._db.change():
+        with self._db.transaction():
             row = self._one(claim)
             if row.state is not ClaimState.APPROVED:
                 raise ClaimClosedError(f"claim {claim} is {row.state}")
@@ -140,18 +146,18 @@ class GatewayStore:
             return new
 
     def certificate(self, serial: int) -> IssuedCertificate | None:
-        with self._db.look():
+        with self._db.read():
             return next(iter(self._issued("serial = ?", f"{serial:x}")), None)
 
     def certificates(self, claim: str) -> list[IssuedCertificate]:
-        with self._db.look():
+        with self._db.read():
             return self._issued("claim = ? ORDER BY begins", claim)
 
     def revoked(self) -> list[RevokedEntry]:
         """Also those that have expired since: a list that only grows hides no mistake."""
         one = "SELECT serial, revoked, reason FROM {} WHERE revoked IS NOT NULL"
         sql = f"{one.format('issued')} UNION ALL {one.format('named')} ORDER BY revoked, serial"
-        with self._db.look():
+        with self._db.read():
             found = self._db.rows(sql)
         return [
             RevokedEntry(int(serial, 16), time_from_text(at), reason)
@@ -161,12 +167,12 @@ class GatewayStore:
     # -- inside ------------------------------------------------------------------------------------
 
     def _one(self, claim: str) -> ClaimRequest:
-        found = self._asked("claim = ?", claim)
+        found = self._requests("claim = ?", claim)
         if not found:
             raise ClaimClosedError(f"claim {claim} is not known")
         return found[0]
 
-    def _asked(self, where: str, *values: object) -> list[ClaimRequest]:
+    def _requests(self, where: str, *values: object) -> list[ClaimRequest]:
         return [
             _to_asked(*row) for row in self._db.rows(f"SELECT * FROM asked WHERE {where}", *values)
         ]

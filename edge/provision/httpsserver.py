@@ -35,7 +35,7 @@ class ConnectionLimits:
     """Seconds, and numbers of connections."""
 
     idle_s: float = 10.0  # between two bytes
-    whole_s: float = 30.0  # for a connection, from its first byte to its last
+    total_s: float = 30.0  # for a connection, from its first byte to its last
     threads: int = 64
     each: int = 16  # of one network: boxes behind one modem share it
 
@@ -82,10 +82,10 @@ class EnrolServer(socketserver.TCPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for it, unless all are at work."""
-        end_s = time.monotonic() + self._limits.whole_s
+        end_s = time.monotonic() + self._limits.total_s
         place = _Connection(client_network(str(client_address[0])), request, end_s)
         with self._lock:
-            if not self._room(place.network):
+            if not self._make_room(place.network):
                 request.close()
                 return
             self._places.append(place)
@@ -94,7 +94,7 @@ class EnrolServer(socketserver.TCPServer):
             args = (place, client_address)
             threading.Thread(target=self._work, args=args, daemon=True).start()
         except RuntimeError as error:  # this machine has no thread for us
-            self._leave(place)
+            self._release(place)
             request.close()
             self.log(f"{client_address[0]}: {CLOSED_TEXT}{error}")
 
@@ -125,7 +125,7 @@ class EnrolServer(socketserver.TCPServer):
         """Of accepting. What a client did is told where it is answered."""
         self.log(f"{client_address[0]}: {CLOSED_TEXT}{sys.exc_info()[1]!r}")
 
-    def _room(self, wanted_by: str) -> bool:
+    def _make_room(self, wanted_by: str) -> bool:
         """Whether there is a place, if need be that of a client who has not asked for anything."""
         count = Counter(each.network for each in self._places)
         crowded = count[wanted_by] >= self._limits.each
@@ -143,7 +143,7 @@ class EnrolServer(socketserver.TCPServer):
         _cut_connection(out.socket)
         return True
 
-    def _leave(self, place: _Connection) -> None:
+    def _release(self, place: _Connection) -> None:
         with self._lock:
             self._threads -= 1
             with contextlib.suppress(ValueError):  # it was put out
@@ -167,7 +167,7 @@ class EnrolServer(socketserver.TCPServer):
         except (OSError, ValueError) as error:  # ValueError: ssl's, for a socket cut off meanwhile
             self.log(f"{address}: {CLOSED_TEXT}{error}")
         finally:
-            self._leave(place)
+            self._release(place)
             tls.close()
 
 

@@ -112,7 +112,7 @@ def revoke_named(
     """All that a broker or a program has, and the list with it. Raises ConfigError, OSError."""
     policy, who = home.policy(), home.authority()
     ended = store.roll.revoke(name, reason, now)
-    home.publish(store, who, now, policy.crl_days)
+    home.write_crl(store, who, now, policy.crl_days)
     return ended
 
 

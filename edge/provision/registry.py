@@ -19,7 +19,7 @@ class Registry:
 
     def add(self, new: NamedCertificate) -> None:
         """Raises NameInUseError."""
-        with self._db.change():
+        with self._db.transaction():
             if self._db.rows("SELECT 1 FROM asked WHERE gateway = ? LIMIT 1", new.name):
                 raise NameInUseError(f"a box is called {new.name}: choose another name")
             if self._named("spki = ? AND revoked IS NOT NULL", new.spki):
@@ -34,17 +34,17 @@ class Registry:
 
     def find(self, name: str) -> list[NamedCertificate]:
         """All that this name was given, the newest last."""
-        with self._db.look():
+        with self._db.read():
             return self._named("name = ? ORDER BY ROWID", name)
 
     def live(self) -> list[NamedCertificate]:
         """What is not revoked, of everybody, the newest of a name last; it may have expired."""
-        with self._db.look():
+        with self._db.read():
             return self._named("revoked IS NULL ORDER BY kind, name, ROWID")
 
     def revoke(self, name: str, reason: str, now: datetime) -> list[NamedCertificate]:
         """All that this name has; what has ended with it is returned."""
-        with self._db.change():
+        with self._db.transaction():
             ended = self._named("revoked IS NULL AND name = ? ORDER BY ROWID", name)
             sql = "UPDATE named SET revoked = ?, reason = ? WHERE revoked IS NULL AND name = ?"
             self._db.rows(sql, time_to_text(now), reason, name)

@@ -28,9 +28,9 @@ class ClaimRequest(NamedTuple):
     spki: bytes
     csr: bytes
     state: ClaimState
-    asked: datetime
+    requested_at: datetime
     address: str
-    decided: datetime | None = None
+    decided_at: datetime | None = None
 
 
 class IssuedCertificate(NamedTuple):

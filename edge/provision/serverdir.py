@@ -90,7 +90,7 @@ class ServerDirectory:
         ]
         return who.crl(revoked, now, days)
 
-    def publish(self, store: GatewayStore, who: Authority, now: datetime, days: int) -> None:
+    def write_crl(self, store: GatewayStore, who: Authority, now: datetime, days: int) -> None:
         """Write the CRL, whole. Raises OSError."""
         atomicfiles.replace_file(self.crl, self.revocations(store, who, now, days))
 

@@ -32,7 +32,7 @@ class CrlPublisher:
         log: Callable[[str], None],
     ) -> None:
         def publish() -> None:
-            home.publish(store, who, now(), policy.crl_days)
+            home.write_crl(store, who, now(), policy.crl_days)
 
         self._publish = publish
         self._store = store

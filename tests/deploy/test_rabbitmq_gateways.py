@@ -31,7 +31,7 @@ def test_who_is_approved_stands_in_the_store_of_the_enrolment_server(tmp_path: P
             f"claim{number}", b"d", "mitte", f"role{number}", name, b"k%d" % number, b"csr",
             ClaimState.PENDING, NOW, "192.0.2.1",
         )  # fmt: skip
-        store.take(asked)
+        store.add_request(asked)
         if number:
             store.approve(asked.claim, NOW)
     store.refuse("claim2", NOW, "keyCompromise")

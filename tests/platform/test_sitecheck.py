@@ -141,7 +141,7 @@ def test_the_sites_stand_in_a_list_or_in_the_store_of_the_enrolment_server(tmp_p
             f"claim{number}", b"d", site, f"role{number}", f"gw-000{number}", b"k%d" % number,
             b"csr", ClaimState.PENDING, NOW, "192.0.2.1",
         )  # fmt: skip
-        desk.take(asked)
+        desk.add_request(asked)
         desk.approve(asked.claim, NOW)
     sites = AllowedSites(tmp_path)
     assert sites.refusal("gw-0000", "mitte") is None

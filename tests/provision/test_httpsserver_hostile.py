@@ -31,7 +31,7 @@ GOOD = certrequest.read_csr(CSR)
 @pytest.fixture
 def narrow(tmp_path: Path) -> Iterator[World]:
     """Two connections at a time of one address, three in all, a fifth of a second for each."""
-    made = World(tmp_path, ConnectionLimits(idle_s=20.0, whole_s=0.2, threads=3, each=2))
+    made = World(tmp_path, ConnectionLimits(idle_s=20.0, total_s=0.2, threads=3, each=2))
     made.start()
     yield made
     made.close()

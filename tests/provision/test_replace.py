@@ -49,7 +49,7 @@ def test_what_the_server_knows_of_a_replaced_box_stays(world: World) -> None:
     world.enrolled(Box("gw-99"))
     (after,) = store.find("gw-17")
     assert after.state is ClaimState.REPLACED
-    assert after._replace(state=before.state, decided=before.decided) == before
+    assert after._replace(state=before.state, decided_at=before.decided_at) == before
     (issued,) = store.certificates(before.claim)
     assert x509.load_der_x509_certificate(issued.der) == first
     assert world.home.config("gw-17") == config is not None
