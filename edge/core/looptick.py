@@ -27,8 +27,9 @@ class DoubtedLoop(NamedTuple):
 class LoopTick(NamedTuple):
     """One loop in one slot, from its line after bounce was merged, before breakup is.
 
-    `stays` are those that ended in the slot, the oldest first; `more` further ones were left out.
-    `since_ns` is when the stay that still lasts at the slot's end began, None when it is free.
+    `stays` are those that ended in the slot, the oldest first; `stays_left_out` is how many more
+    there were. `since_ns` is when the stay that still lasts at the slot's end began, None when it
+    is free.
     `on_ns` is how much of the slot it was occupied, `seen_ns` how much of it somebody watched.
     Where a signal phase is declared, `green_ns` of the slot were green, of which `green_on_ns`
     the loop was occupied; without one `green_ns` is None.
@@ -41,10 +42,10 @@ class LoopTick(NamedTuple):
     seen_ns: int
     on_ns: int
     stays: tuple[Stay, ...] = ()
-    more: int = 0
+    stays_left_out: int = 0
     since_ns: int | None = None
     bounced: int = 0  # edges that were taken for bounce
-    lost: int = 0  # edges that are missing
+    lost_edges: int = 0  # edges that are missing
     green_ns: int | None = None
     green_on_ns: int = 0
 

@@ -47,7 +47,7 @@ class Numbers:
         while len(self._starts) > most:
             del self._starts[1], self._ends[0]
 
-    def forget(self, most: int) -> None:
+    def drop_lowest(self, most: int) -> None:
         """At most so many ranges: the lowest ones go."""
         extra = len(self._starts) - most
         if extra > 0:
@@ -59,7 +59,7 @@ class Numbers:
         place = bisect_right(self._starts, number)
         return place > 0 and number <= self._ends[place - 1]
 
-    def passed(self, number: int) -> int:
+    def range_end_after(self, number: int) -> int:
         """The last of the range that the number behind `number` lies in; `number` if in none."""
         place = bisect_right(self._starts, number + 1)
         inside = place > 0 and number < self._ends[place - 1]

@@ -121,7 +121,7 @@ def _lane(site: LaneSite, parts: Mapping[str, LoopTick]) -> _Lane:
     since_s = 0.0 if tick.since_ns is None else (tick.to_ns - tick.since_ns) / 1e9
     return _Lane(
         occupancy=min(1.0, tick.on_ns / tick.seen_ns),
-        flow=(len(tick.stays) + tick.more) / (tick.seen_ns / 1e9),
+        flow=(len(tick.stays) + tick.stays_left_out) / (tick.seen_ns / 1e9),
         stays_s=_by_speed(site, parts) or stays_s,
         standing=min(1.0, _stood_ns(tick) / tick.seen_ns),
         longest_s=min(LONGEST_S, max([since_s, *stays_s])),

@@ -73,7 +73,7 @@ class ReadOnlyDisk:
         found: list[OutboxRow] = []
         none: list[OutboxRow] = []
         while not found:
-            row = memory.removed.passed(row)
+            row = memory.removed.range_end_after(row)
             fetch = partial(DiskOutbox.after, row=row, limit=limit, urgent=urgent)
             rows: list[OutboxRow] = self.ask(fetch, none)
             if not rows:

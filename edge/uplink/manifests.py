@@ -124,7 +124,7 @@ class Manifests:
         if not sealed.add(key.seq):
             self._dated_again(key.epoch, by)
             return
-        sealed.forget(SEALED_RANGES_LIMIT)
+        sealed.drop_lowest(SEALED_RANGES_LIMIT)
         self.changes += 1
         segment = self._segment(place, key.seq)
         segment.add(record, by)

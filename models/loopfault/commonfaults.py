@@ -122,7 +122,13 @@ def counted_slots(
             begin = (i * each + k) * step_ns
             yield {
                 (name, "lead"): LoopTick(
-                    name, "lead", begin, begin + step_ns, step_ns, int(n) * 400_000_000, more=int(n)
+                    name,
+                    "lead",
+                    begin,
+                    begin + step_ns,
+                    step_ns,
+                    int(n) * 400_000_000,
+                    stays_left_out=int(n),
                 )
                 for name, n in zip(names, came[:, k], strict=True)
             }
@@ -220,10 +226,13 @@ def _first_word(
 def _counts_only(slot: Slot) -> Slot:
     """With counts in the place of stays; a loop that is occupied has just become so."""
     return {
-        key: t._replace(stays=(), more=t.more + len(t.stays) + (t.since_ns is not None),
-                        since_ns=None)
+        key: t._replace(
+            stays=(),
+            stays_left_out=t.stays_left_out + len(t.stays) + (t.since_ns is not None),
+            since_ns=None,
+        )
         for key, t in slot.items()
-    }  # fmt: skip
+    }
 
 
 def count_logs(path: Path) -> Iterator[str]:

@@ -113,7 +113,7 @@ def play_street(
             at: dict[LoopKey, LoopTick] = {(tick.lane, tick.part): tick for tick in slot}
             ends.append(slot[0].to_ns / 1e9)
             rows.append(np.array([slot_rows[key] for key in keys], np.float32))
-            came.append([bool(at[key].stays) or at[key].more > 0 for key in keys])
+            came.append([bool(at[key].stays) or at[key].stays_left_out > 0 for key in keys])
             rulings = [rules[key].step(slot_rows[key], at[key]) for key in keys]
             ruled.append([CLASSES.index(ruling.fault or "sound") for ruling in rulings])
             silent.append([ruling.silent for ruling in rulings])

@@ -81,7 +81,7 @@ def silence_alarms(
         dead = {key[0]: ruling for key, ruling in rulings.items()}
         for lane in dead.keys() - up:
             yield _alarm(lane, ticks[0], dead[lane])
-        up = (up & {t.lane for t in ticks if not (t.more or t.stays)}) | dead.keys()
+        up = (up & {t.lane for t in ticks if not (t.stays_left_out or t.stays)}) | dead.keys()
 
 
 def _alarm(lane: str, tick: LoopTick, ruling: Ruling) -> SilenceAlarm:
@@ -92,7 +92,8 @@ def _alarm(lane: str, tick: LoopTick, ruling: Ruling) -> SilenceAlarm:
 def silence_lane(ticks: Ticks, lane: str) -> Ticks:
     """The same slot, but nothing comes from this lane."""
     return [
-        t._replace(stays=(), more=0, on_ns=0, since_ns=None) if t.lane == lane else t for t in ticks
+        t._replace(stays=(), stays_left_out=0, on_ns=0, since_ns=None) if t.lane == lane else t
+        for t in ticks
     ]
 
 
@@ -118,7 +119,7 @@ def naming_delays(
             continue
         ticks, wall_s = each
         judge.step({(t.lane, t.part): t for t in ticks}, {}, wall_s)
-        recent = [*recent[-239:], {t.lane: float(len(t.stays) + t.more) for t in ticks}]
+        recent = [*recent[-239:], {t.lane: float(len(t.stays) + t.stays_left_out) for t in ticks}]
 
 
 def _killed(

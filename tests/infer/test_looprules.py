@@ -185,7 +185,7 @@ def test_pulses_are_counted_but_their_lengths_mean_nothing() -> None:
     stays = tuple(Stay(i * S, i * S + S // 8) for i in range(20))
     tick = LoopTick("x", "lead", 0, 30 * S, 30 * S, 2 * S, stays)
     assert rule.step(row, tick).fault is None
-    assert rule.step(row, tick._replace(more=18)).fault == "chatter"
+    assert rule.step(row, tick._replace(stays_left_out=18)).fault == "chatter"
 
 
 def test_a_day_of_high_occupancy_is_a_high_value() -> None:

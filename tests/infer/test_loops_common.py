@@ -36,7 +36,7 @@ def slot(end_s: float, count: int = 0, seen: float = 1.0) -> dict[LoopKey, LoopT
     return {
         (lane, part): LoopTick(
             lane, "lead" if part == "lead" else "trail", begin, end, round(seen * SLOT * S), 0,
-            more=count,
+            stays_left_out=count,
         )
         for lane, part in KEYS
     }  # fmt: skip

@@ -74,5 +74,5 @@ def test_a_gap_in_counts_is_no_silence(tmp_path: Path) -> None:
     assert np.isnan(series[2 * 96 + 140 : 2 * 96 + 180]).all()
     played = list(counted_slots({"5": series}, 1))
     assert len(played) == len(bins) * 30
-    assert sum(tick.more for slot in played for tick in slot.values()) == 200 * len(bins)
+    assert sum(tick.stays_left_out for slot in played for tick in slot.values()) == 200 * len(bins)
     assert all(line.endswith("nothing said") for line in count_logs(path))

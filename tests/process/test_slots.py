@@ -88,7 +88,7 @@ def test_the_slots_of_a_loop_follow_each_other_and_add_up(world: World) -> None:
         for each in mine:
             assert 0 <= each.on_ns <= each.seen_ns <= each.to_ns - each.from_ns
             assert each.length_s >= 20
-            assert len(each.stays) == STAYS_LIMIT or not each.more
+            assert len(each.stays) == STAYS_LIMIT or not each.stays_left_out
             assert all(each.from_ns <= one.off_ns < each.to_ns for one in each.stays)
             assert each.since_ns is None or each.since_ns < each.to_ns
     # All windows before the last slot's end, if none of them was void.
@@ -210,7 +210,7 @@ def test_missing_edges_are_told_where_they_are_noticed() -> None:
     made.contacts([Contact("east_1.lead", True, 40 * S, lost=6)])
     made.contacts([Contact("east_1.lead", False, 41 * S)])
     first, second = lead(made)
-    assert (first.lost, second.lost) == (0, 6)
+    assert (first.lost_edges, second.lost_edges) == (0, 6)
     assert (first.seen_ns, second.seen_ns) == (6 * S, 20 * S)
     assert second.stays == (Stay(40 * S, 41 * S),)
 
@@ -218,7 +218,7 @@ def test_missing_edges_are_told_where_they_are_noticed() -> None:
 def test_more_stays_than_a_tick_carries_are_counted() -> None:
     made = single(*presences("east_1.lead", *((1 + i * 0.2, 1.1 + i * 0.2) for i in range(100))))
     first, _ = lead(made)
-    assert (len(first.stays), first.more) == (STAYS_LIMIT, 100 - STAYS_LIMIT)
+    assert (len(first.stays), first.stays_left_out) == (STAYS_LIMIT, 100 - STAYS_LIMIT)
     assert first.stays[0].on_ns == S
     assert first.on_ns == pytest.approx(10 * S, abs=1)
 

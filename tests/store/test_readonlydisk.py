@@ -247,8 +247,8 @@ def test_a_million_rows_that_left_take_no_memory_and_no_time() -> None:
     for number in range(1, 200_001):
         memory.remove(number)
     assert memory.removed.ranges() == [(1, 200_000)]
-    assert memory.removed.passed(0) == 200_000
-    assert memory.removed.passed(200_000) == 200_000
+    assert memory.removed.range_end_after(0) == 200_000
+    assert memory.removed.range_end_after(200_000) == 200_000
     memory.remove(memory.reached + 1)
     assert memory.reached + 1 not in memory.removed, "it was never on disk"
 

@@ -143,7 +143,7 @@ class LaneActivity:
         """What a lane did: counted by the first of its loops that is to be believed."""
         telling = self._telling(lane)
         for tick in ticks:
-            key, passed = (lane, tick.part), len(tick.stays) + tick.more
+            key, passed = (lane, tick.part), len(tick.stays) + tick.stays_left_out
             if passed:
                 self._lived.add(key)
             if key in telling and (passed or tick.on_ns or tick.since_ns is not None):

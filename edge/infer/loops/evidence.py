@@ -113,7 +113,7 @@ def slot_sums(
     tick = h.tick
     out = [0.0] * SIZE
     n = len(tick.stays)
-    out[E.N] = float(n + tick.more)
+    out[E.N] = float(n + tick.stays_left_out)
     out[E.ON] = tick.on_ns / NS
     out[E.SEEN] = tick.seen_ns / NS
     out[E.CAPPED] = min(out[E.N], CAP * max(1.0, tick.length_s / 30.0))
@@ -160,7 +160,7 @@ def _add_beside(
     """Adds what the loop has in common with one beside it; marks which stays are meant."""
     span = max(1, h.tick.to_ns - h.tick.from_ns)
     n, m = len(h.tick.stays), len(other.tick.stays)
-    out[E.BESIDE] += min(m + other.tick.more, CAP)
+    out[E.BESIDE] += min(m + other.tick.stays_left_out, CAP)
     out[E.NEAR_LUCK] += n * min(1.0, 2.0 * NEAR_NS * m / span)
     begins, ends = other.begins, other.ends
     for i in range(n):

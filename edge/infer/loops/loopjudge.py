@@ -164,7 +164,7 @@ class LoopJudge:
                     p, spoken_by[key] = _spread(ruling), RULE_NAME
                 if not self._activity.lived(key):
                     p = as_never_active(p)
-                came = bool(tick.stays) or tick.more > 0
+                came = bool(tick.stays) or tick.stays_left_out > 0
                 at_once = rule_answers is None or overruled or key not in rows
                 turn = flag.step(
                     p, tick.to_ns, tick.length_s, traffic=came, at_once=at_once, over=overruled

@@ -141,7 +141,7 @@ def compare(
         m.met[0] += mate
         m.met[1] += sum(beside) / max(1, len(beside))
         m.met[2] += (tick.green_ns or 0) / NS
-    if tick.on_ns or tick.stays or tick.more or tick.since_ns is not None:
+    if tick.on_ns or tick.stays or tick.stays_left_out or tick.since_ns is not None:
         m.longest_idle_s = max(m.longest_idle_s, min(7200.0, m.idle_s))
         m.idle_s, m.due = 0.0, [0.0] * 4
     elif tick.seen_ns > UNSEEN * length_s * NS:

@@ -99,7 +99,7 @@ class LoopRule:
         def get(name: str) -> float:
             return row[COLUMN[name]]
 
-        if (len(tick.stays) + tick.more) * 30.0 > CHATTER * max(1.0, tick.length_s):
+        if (len(tick.stays) + tick.stays_left_out) * 30.0 > CHATTER * max(1.0, tick.length_s):
             return "chatter"
         if self._locked_on(row, tick) or (
             self._daily == "high value" and get("slot_occupancy") > HIGH_OCCUPANCY

@@ -118,7 +118,7 @@ class _Loop:
     def step(self, tick: LoopTick) -> bool:
         """Whether it is inverted, after this slot."""
         self.for_s += tick.length_s
-        if tick.more or tick.seen_ns < tick.to_ns - tick.from_ns:
+        if tick.stays_left_out or tick.seen_ns < tick.to_ns - tick.from_ns:
             self.off_ns = None  # not every edge is known
         elif tick.stays:
             self._hear(tick)

@@ -66,7 +66,9 @@ class SilentSite:
         first = next(iter(seen.values()))
         length_s = first.length_s
         most = CAP * max(1.0, length_s / 30.0)
-        count = sum(min(most, len(t.stays) + t.more) for k, t in seen.items() if k[1] == "lead")
+        count = sum(
+            min(most, len(t.stays) + t.stays_left_out) for k, t in seen.items() if k[1] == "lead"
+        )
         hour = self._hour(first.to_ns, wall_s)
         usual = None if hour is None else self._usual(hour)
         if hour is not None:
@@ -210,7 +212,7 @@ class SilentSite:
 
 
 def _is_active(tick: LoopTick) -> bool:
-    if tick.stays or tick.more:
+    if tick.stays or tick.stays_left_out:
         return True
     return tick.since_ns is not None and tick.to_ns - tick.since_ns < STANDING_S * NS
 

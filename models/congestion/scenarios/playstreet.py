@@ -210,7 +210,7 @@ def _tick(track: _Track, edges: Nanos, slot: int) -> LoopTick:
         seen_ns=end - begin,
         on_ns=track.on_ns[slot],
         stays=tuple(stays[:STAYS_LIMIT]),
-        more=max(0, len(stays) - STAYS_LIMIT),
+        stays_left_out=max(0, len(stays) - STAYS_LIMIT),
         since_ns=track.since[slot + 1],
         bounced=track.bounced[slot],
         green_ns=None if track.green_ns is None else track.green_ns[slot],
