@@ -42,12 +42,14 @@ class Pipeline:
         `wall_s` is that moment in seconds since 1970; None while nobody can be sure of it.
         """
         drafts = self.engine.close(end_ns, partial=partial)
-        verdict = self.judge.judge(end_ns, drafts, self.engine.ticks, wall_s, self.engine.believe)
+        verdict = self.judge.judge(
+            end_ns, drafts, self.engine.ticks, wall_s, self.engine.recount_without
+        )
         return [*verdict.drafts, *verdict.events]
 
     def lost(self, from_ns: int, to_ns: int) -> None:
         """Nobody listened in between."""
-        self.engine.lost(from_ns, to_ns)
+        self.engine.mark_gap(from_ns, to_ns)
         self.judge.missing(from_ns, to_ns)
 
     def snapshot(self) -> Mapping[str, Any]:

@@ -93,10 +93,10 @@ def recover(
         since_ns = before.start_ns if before.boot == boot else now_ns - AWAY_NS
         pipeline.judge.missing(min(since_ns, now_ns), now_ns)
         return _begin_anew(pipeline, _gap("older", None, now_ns, former), now_ns, end_ns)
-    pipeline.engine.plain.load(before.contacts, before.boot == boot)
+    pipeline.engine.plain.restore(before.contacts, before.boot == boot)
     since_ns = before.start_ns if before.starting is None else before.starting
     if before.boot != boot:
-        pipeline.engine.another(before.others)
+        pipeline.engine.swap_devices(before.others)
         pipeline.judge.missing(now_ns - AWAY_NS, now_ns)
         gap = _gap("power", (before.boot, before.start_ns), now_ns, former)
         return _begin_anew(pipeline, gap, now_ns, end_ns)
@@ -104,7 +104,7 @@ def recover(
     back = StageReadback(input_meanings(setup), before.raw)
     whole = bool(segments) and segments[0].number == before.segment
     if not fits or not whole:
-        pipeline.engine.another(before.others)
+        pipeline.engine.swap_devices(before.others)
         why = "other" if not fits else "older" if segments else "stage"
         if why == "older":  # it knows nothing of a commit for which a segment went
             pipeline.engine.doubt_past(older=True)

@@ -330,7 +330,7 @@ class WindowCommitter:
             before = PreviousRun(
                 self._epoch.boot, segment, self._start_ns, (segment, self._stage.sweeps),
                 {w: why for w, why in intake.told_problems().items() if w in self._known},
-                intake.devices, self._pipeline.engine.plain.state(), intake.held(),
+                intake.devices, self._pipeline.engine.plain.snapshot(), intake.held(),
                 tuple(intake.others),
                 starting.since_ns if starting is not None else None,
                 sorted(starting.closed) if starting is not None else (),

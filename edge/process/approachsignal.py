@@ -45,9 +45,9 @@ class ApproachSignal:
         """Take contacts of one line in the order in which they came."""
         self._phase.fold(source, contacts, start_ns)
 
-    def deafen(self, at_ns: int, source: str | None = None) -> None:
+    def mark_unobserved(self, at_ns: int, source: str | None = None) -> None:
         """From this moment on nobody watched this line, or any."""
-        self._phase.deafen(at_ns, source)
+        self._phase.mark_unobserved(at_ns, source)
 
     def run(self, start_ns: int, end_ns: int) -> list[Draft]:
         """Play a window, before its lanes are closed; gives the faults that began or ended."""
@@ -72,17 +72,17 @@ class ApproachSignal:
         }
         return lane_measures([cycles.site for cycles in self._cycles.values()], played)
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """For a snapshot, between windows."""
         return {
-            "phase": self._phase.state(),
-            "never_changed": self._phase.unheard(),
-            "cycles": {name: cycles.state() for name, cycles in self._cycles.items()},
+            "phase": self._phase.snapshot(),
+            "never_changed": self._phase.snapshot_never_changed(),
+            "cycles": {name: cycles.snapshot() for name, cycles in self._cycles.items()},
         }
 
-    def load(self, state: Mapping[str, Any], start_ns: int) -> None:
-        """Back from `state`, at the start of a window."""
-        self._phase.load(state["phase"], start_ns, state.get("never_changed"))
+    def restore(self, state: Mapping[str, Any], start_ns: int) -> None:
+        """Back from `snapshot`, at the start of a window."""
+        self._phase.restore(state["phase"], start_ns, state.get("never_changed"))
         for name, cycles in self._cycles.items():
             if name in state["cycles"]:
-                cycles.load(state["cycles"][name])
+                cycles.restore(state["cycles"][name])

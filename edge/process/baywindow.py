@@ -85,46 +85,46 @@ class BayWindow:
         """Take contacts in the order in which they came."""
         self.lines[source].fold(contacts, start_ns)
 
-    def deafen(self, at_ns: int, source: str | None = None) -> None:
+    def mark_unobserved(self, at_ns: int, source: str | None = None) -> None:
         """From this moment on nobody watched."""
         if source in (None, self.setup.name):
-            self._line.deafen(at_ns)
+            self._line.mark_unobserved(at_ns)
 
     def close(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> tuple[Draft, list[Draft]]:
         """The window's record and its events; the next window begins."""
-        self._line.border(end_ns)
+        self._line.end_window(end_ns)
         self._line.bounces(end_ns)
         for change in self._line.take(end_ns):
-            self._watched = change.what is not LineChange.DEAF
+            self._watched = change.what is not LineChange.UNOBSERVED
             if change.what is LineChange.LOST:
                 self._lost += change.lost
             self._loop.apply(change)
             self._stays.apply(change)
-        self._loop.border(end_ns)
-        self._stays.border(end_ns)
+        self._loop.end_window(end_ns)
+        self._stays.end_window(end_ns)
         body = self._body(start_ns, end_ns, marks)
-        events = [self._event(turn) for turn in self._stays.turns]
+        events = [self._event(turn) for turn in self._stays.changes]
         self._loop.next(end_ns)
         self._stays.next(end_ns)
         self._line.late = 0
         self._clear()
         return Draft(Stream.BAY, self.setup.name, start_ns, end_ns, body), events
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """For a snapshot, right after a close."""
         return {
-            "line": self._line.state(),
-            "loop": self._loop.state(),
-            "stay": self._stays.state(),
+            "line": self._line.snapshot(),
+            "loop": self._loop.snapshot(),
+            "stay": self._stays.snapshot(),
             "watched": self._watched,
             "limit": self.setup.max_stay_min,
         }
 
-    def load(self, state: Mapping[str, Any], start_ns: int) -> None:
-        """Back from `state`, at the start of a window."""
-        self._line.load(state["line"])
-        self._loop.load(state["loop"], start_ns)
-        self._stays.load(state["stay"], start_ns)
+    def restore(self, state: Mapping[str, Any], start_ns: int) -> None:
+        """Back from `snapshot`, at the start of a window."""
+        self._line.restore(state["line"])
+        self._loop.restore(state["loop"], start_ns)
+        self._stays.restore(state["stay"], start_ns)
         self._watched = bool(state["watched"])
         self._clear()
 
@@ -135,9 +135,9 @@ class BayWindow:
     def _body(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> dict[str, Any]:
         stays, setup = self._stays, self.setup
         covered_us = min(self._loop.seen_ns, end_ns - start_ns) // 1000
-        health = "chatter" if self._line.flooded else "ok" if covered_us else "unobserved"
+        health = "chatter" if self._line.noisy else "ok" if covered_us else "unobserved"
         # a stay that ended before the gap is certain within it
-        known = health == "ok" or (health == "unobserved" and stays.busy)
+        known = health == "ok" or (health == "unobserved" and stays.is_occupied)
         for each in stays.ended:
             if each.stay_ns is not None:
                 self._durations.add(each.stay_ns // 1_000_000)
@@ -185,7 +185,7 @@ class BayWindow:
             "by": "rule overstay",
             "max_stay_min": limit,
         }
-        least = "at least " if turn.found else ""
+        least = "at least " if turn.at_least else ""
         if turn.on:
             text = f"occupied by one vehicle for {least}{limit:g} minutes, which is the limit"
         elif turn.stay_ns is None:

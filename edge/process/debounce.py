@@ -4,7 +4,7 @@ A contact that chatters is one change, stamped at its first edge. Kernel debounc
 late and in jiffies. At the end of a window a run that has not settled counts as what its level
 says; what follows is a run of its own.
 
-A line on which far more edges bounce than a contact can explain is `flooded`: what it does not say
+A line on which far more edges bounce than a contact can explain is `noisy`: what it does not say
 is then no silence.
 """
 
@@ -27,18 +27,18 @@ class LineChange(IntEnum):
 
     FALL = 0
     RISE = 1
-    SEEN_OFF = 2  # watching begins; free
-    SEEN_ON = 3  # watching begins; occupied since nobody knows when
+    FOUND_OFF = 2  # watching begins; free
+    FOUND_ON = 3  # watching begins; occupied since nobody knows when
     LOST = 4  # edges are missing between `since_ns` and here; free right before the next change
-    DEAF = 5  # watching ends
+    UNOBSERVED = 5  # watching ends
 
 
 # Looked up once: an attribute of an enumeration costs more than what is done with it.
 RISE: Final = LineChange.RISE
 FALL: Final = LineChange.FALL
 LOST: Final = LineChange.LOST
-UNOBSERVED: Final = LineChange.DEAF
-FOUND_ON: Final = LineChange.SEEN_ON
+UNOBSERVED: Final = LineChange.UNOBSERVED
+FOUND_ON: Final = LineChange.FOUND_ON
 
 
 class LineEvent(NamedTuple):
@@ -59,18 +59,18 @@ class Debouncer:
 
     __slots__ = (
         "_bounce",
-        "_deaf",
-        "_debt",
+        "_bounce_budget",
         "_first",
         "_last",
         "_level",
         "_noise",
         "_raw",
         "_run",
+        "_unobserved",
         "bounced",
         "events",
-        "flooded",
         "late",
+        "noisy",
     )
 
     def __init__(self, bounce_ns: int) -> None:
@@ -80,13 +80,14 @@ class Debouncer:
         self._run = False  # the last edge may still be part of a bounce
         self._first = 0  # the first edge of the run
         self._last = 0  # the last edge of all
-        self._deaf: list[int] = []  # moments at which watching ends, not reached yet
-        self._debt = 0  # each bounce moves it on by NOISE_NS; too far ahead of the time is noise
+        self._unobserved: list[int] = []  # moments at which watching ends, not reached yet
+        # each bounce moves it on by BOUNCE_BUDGET_NS; too far ahead of the time is noise
+        self._bounce_budget = 0
         self._noise: list[tuple[int, int]] = []  # spans of it that no window has taken yet
         self.bounced: list[tuple[int, int]] = []  # first edge of a run, how many bounced after it
         self.events: list[LineEvent] = []
         self.late = 0  # contacts older than the open window
-        self.flooded = False  # there was noise in the window that ended last
+        self.noisy = False  # there was noise in the window that ended last
 
     def fold(self, contacts: Sequence[Contact], start_ns: int) -> None:
         """Take contacts in the order in which they came."""
@@ -95,14 +96,15 @@ class Debouncer:
             at, on = contact.mono_ns, contact.on
             if at < start_ns and not contact.initial:
                 self.late += 1
-            if self._deaf and self._deaf[0] < at:  # a contact of that very moment was still heard
-                self._pass_deaf(at - 1)
+            # a contact of the very moment at which watching ends was still heard
+            if self._unobserved and self._unobserved[0] < at:
+                self._pass_unobserved(at - 1)
             if contact.initial:
                 self._begin(at, on)
                 continue
             if self._level is None:
                 # The direction of an edge tells what was before it, not since when.
-                self.events.append(LineEvent(at, LineChange.SEEN_OFF))
+                self.events.append(LineEvent(at, LineChange.FOUND_OFF))
                 if contact.lost:
                     lost = contact.lost
                     self.events.append(LineEvent(at, LineChange.LOST, at, lost, lost // 2))
@@ -114,7 +116,7 @@ class Debouncer:
             elif self._run:
                 if at - self._last >= bounce:
                     if self._raw is not self._level:
-                        self._tell()
+                        self._emit()
                     self._first = at
                 else:
                     self._bounced(max(at, self._last))
@@ -122,26 +124,26 @@ class Debouncer:
                 self._run, self._first = True, max(at, self._last)  # time does not run backward
             self._last, self._raw = max(at, self._last), on
 
-    def border(self, end_ns: int) -> None:
+    def end_window(self, end_ns: int) -> None:
         """A window ends: what is known by now is told."""
-        if self._deaf and self._deaf[0] < end_ns:
-            self._pass_deaf(end_ns - 1)
+        if self._unobserved and self._unobserved[0] < end_ns:
+            self._pass_unobserved(end_ns - 1)
         if self._run and self._first < end_ns:
             if self._raw is not self._level:
-                self._tell()
+                self._emit()
             self._run = False
-        self.flooded = bool(self._noise) and self._noise[0][0] < end_ns
+        self.noisy = bool(self._noise) and self._noise[0][0] < end_ns
         self._noise = [(max(a, end_ns), b) for a, b in self._noise if b >= end_ns]
 
-    def deafen(self, at_ns: int) -> None:
+    def mark_unobserved(self, at_ns: int) -> None:
         """From this moment on nobody watched; the next contact tells that somebody does again."""
-        self._deaf.append(at_ns)
-        self._deaf.sort()
+        self._unobserved.append(at_ns)
+        self._unobserved.sort()
 
     def forget(self) -> None:
         """Nothing is known, as at a start."""
-        self._level, self._run, self._debt = None, False, 0
-        self._deaf.clear()
+        self._level, self._run, self._bounce_budget = None, False, 0
+        self._unobserved.clear()
         self._noise.clear()
         self.bounced.clear()
         self.events.clear()
@@ -163,7 +165,7 @@ class Debouncer:
         self.bounced = self.bounced[len(taken) :]
         return taken
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """All of it, for a snapshot."""
         return {
             "level": self._level,
@@ -171,20 +173,20 @@ class Debouncer:
             "run": self._run,
             "first": self._first,
             "last": self._last,
-            "deaf": list(self._deaf),
-            "debt": self._debt,
+            "deaf": list(self._unobserved),
+            "debt": self._bounce_budget,
             "noise": [list(span) for span in self._noise],
             "bounced": [list(run) for run in self.bounced],
             "events": [list(event) for event in self.events],
         }
 
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Back from `state`."""
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Back from `snapshot`."""
         self._level = state["level"]
         self._raw, self._run = bool(state["raw"]), bool(state["run"])
         self._first, self._last = int(state["first"]), int(state["last"])
-        self._deaf = [int(at) for at in state["deaf"]]
-        self._debt = int(state["debt"])
+        self._unobserved = [int(at) for at in state["deaf"]]
+        self._bounce_budget = int(state["debt"])
         self._noise = [(int(begin), int(end)) for begin, end in state["noise"]]
         self.bounced = [(int(at), int(count)) for at, count in state.get("bounced", ())]
         self.events = [
@@ -192,10 +194,10 @@ class Debouncer:
             for at, what, since, lost, rises in state["events"]
         ]
 
-    def _tell(self) -> None:
+    def _emit(self) -> None:
         """The run came to another level: that is a change, at the run's first edge."""
         self._level = self._raw
-        self._debt -= BOUNCES_GRANTED * BOUNCE_BUDGET_NS
+        self._bounce_budget -= BOUNCES_GRANTED * BOUNCE_BUDGET_NS
         what = RISE if self._raw else FALL
         self.events.append(_new(LineEvent, (self._first, what, 0, 0, 0)))
 
@@ -206,10 +208,11 @@ class Debouncer:
         else:
             self.bounced.append((self._first, 1))
         # no more debt than just too much, so that it is forgiven in time, too
-        self._debt = min(
-            max(self._debt, at) + BOUNCE_BUDGET_NS, at + BOUNCE_WINDOW_NS + BOUNCE_BUDGET_NS
+        self._bounce_budget = min(
+            max(self._bounce_budget, at) + BOUNCE_BUDGET_NS,
+            at + BOUNCE_WINDOW_NS + BOUNCE_BUDGET_NS,
         )
-        if self._debt - at <= BOUNCE_WINDOW_NS:
+        if self._bounce_budget - at <= BOUNCE_WINDOW_NS:
             return
         if self._noise and at - self._noise[-1][1] < NOISE_JOIN_NS:
             self._noise[-1] = (self._noise[-1][0], at)
@@ -220,13 +223,13 @@ class Debouncer:
         if self._level is not None:
             # Opened again, and nobody said when it was closed: after the last edge.
             self._end(self._last)
-        self.events.append(LineEvent(at, LineChange.SEEN_ON if on else LineChange.SEEN_OFF))
+        self.events.append(LineEvent(at, LineChange.FOUND_ON if on else LineChange.FOUND_OFF))
         self._level = self._raw = on
         self._run, self._last = False, at
 
     def _resync(self, at: int, lost: int) -> None:
         if self._raw is not self._level:
-            self._tell()
+            self._emit()
         # The edges alternate, so the level before them says how many of the lost went up.
         rises = lost // 2 if self._raw else (lost + 1) // 2
         self.events.append(LineEvent(at, LineChange.LOST, self._last, lost, rises))
@@ -234,12 +237,12 @@ class Debouncer:
 
     def _end(self, at: int) -> None:
         if self._raw is not self._level:
-            self._tell()
-        self.events.append(LineEvent(at, LineChange.DEAF))
-        self._level, self._run, self._debt = None, False, 0
+            self._emit()
+        self.events.append(LineEvent(at, LineChange.UNOBSERVED))
+        self._level, self._run, self._bounce_budget = None, False, 0
 
-    def _pass_deaf(self, upto: int) -> None:
-        while self._deaf and self._deaf[0] <= upto:
-            at = self._deaf.pop(0)
+    def _pass_unobserved(self, upto: int) -> None:
+        while self._unobserved and self._unobserved[0] <= upto:
+            at = self._unobserved.pop(0)
             if self._level is not None:
                 self._end(at)

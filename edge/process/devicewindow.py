@@ -77,10 +77,10 @@ class DeviceWindow:
             self.plausibility.begin()
         self._next()
 
-    def another(self) -> None:
+    def swap(self) -> None:
         """It is another device: its registers go on from what they say next."""
         for total in self._totals.values():
-            total.another()
+            total.swap()
 
     def doubt_past(self, *, older: bool) -> None:
         """What its registers grew from may have been counted already; `older`: it was."""
@@ -91,7 +91,7 @@ class DeviceWindow:
         """Has this sweep a value and a quality for each point?"""
         return len(sweep.values) == len(sweep.qualities) == len(self.setup.points)
 
-    def fold(self, sweeps: Sequence[Sweep], start_ns: int) -> None:
+    def add_sweeps(self, sweeps: Sequence[Sweep], start_ns: int) -> None:
         """Take sweeps in the order in which they came; runs of good ones go by columns."""
         good, values, times = self._good, [], []
         calibrator = self._calibrator
@@ -113,10 +113,10 @@ class DeviceWindow:
         self._columns(values, times)
 
     def close(
-        self, start_ns: int, end_ns: int, deaf_ns: int, marks: Sequence[str]
+        self, start_ns: int, end_ns: int, unobserved_ns: int, marks: Sequence[str]
     ) -> tuple[Draft, list[Draft]]:
         """The window's record and its events; the next window begins."""
-        covered_ns = end_ns - start_ns - deaf_ns
+        covered_ns = end_ns - start_ns - unobserved_ns
         missing = covered_ns // self._every_ns - self._heard
         if missing > 1:
             for point in self._points:
@@ -136,12 +136,12 @@ class DeviceWindow:
         self._next()
         return Draft(self.setup.stream, self.setup.name, start_ns, end_ns, body), events
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """For a snapshot: the totals, each with what its numbers mean."""
-        return {key: [self._meaning(key), *total.state()] for key, total in self._totals.items()}
+        return {key: [self._meaning(key), *total.snapshot()] for key, total in self._totals.items()}
 
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Back from `state`.
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Back from `snapshot`.
 
         A register that is new, counts in other steps or is corrected otherwise starts fresh; so
         does one that is counted the other way round now, which is told with its first value.
@@ -152,9 +152,9 @@ class DeviceWindow:
             if saved is None:
                 continue
             if key in state and saved[0] == meaning:
-                total.load(saved[1:])
+                total.restore(saved[1:])
             elif opposite_key(key) != key and _other_way(saved[0]) == meaning:
-                total.turned(saved[1:])
+                total.reverse(saved[1:])
 
     def _columns(self, values: list[tuple[Value | None, ...]], times: list[int]) -> None:
         if not values:

@@ -99,7 +99,7 @@ class Engine:
             box, keep = self._sweeps[sweep.source], self._keep[sweep.source]
             box.append(sweep)
             if len(box) >= 2 * keep:
-                device.fold(box[:keep], self._start or 0)
+                device.add_sweeps(box[:keep], self._start or 0)
                 del box[:keep]
         return []
 
@@ -118,7 +118,7 @@ class Engine:
             return []
         self._fold(start, end_ns)
         ends = (self._slot, slot_ends(self._slot, start, end_ns))
-        sources, marks, deaf = self._sources, self._marks, self._deaf_ns(start, end_ns)
+        sources, marks, unobserved = self._sources, self._marks, self._unobserved_ns(start, end_ns)
         faults = [told for each in sources.signals.values() for told in each.run(start, end_ns)]
         green = sources.green(start, end_ns)
         closed = [
@@ -126,7 +126,7 @@ class Engine:
                 each.close(start, end_ns, marks, ends, green.get(name))
                 for name, each in sources.lanes.items()
             ),
-            *(each.close(start, end_ns, deaf, marks) for each in sources.devices.values()),
+            *(each.close(start, end_ns, unobserved, marks) for each in sources.devices.values()),
             *(each.close(start, end_ns, marks) for each in sources.pulses.values()),
             *(each.close(start, end_ns, marks) for each in sources.bays.values()),
         ]
@@ -135,7 +135,7 @@ class Engine:
         if partial:
             records = [_with(each, partial=True) for each in records]
         events = [each for _, told in closed for each in told] + faults
-        events += self.plain.settle(end_ns)
+        events += self.plain.end_window(end_ns)
         events += [event_draft(name, start, body) for name, body in self._over]
         events.sort(key=lambda each: (each.from_ns, each.source))
         if ends[1]:
@@ -148,7 +148,9 @@ class Engine:
         sources.inputs.forget(end_ns)
         return records + events
 
-    def believe(self, drafts: Sequence[Draft], doubts: Collection[DoubtedLoop]) -> list[Draft]:
+    def recount_without(
+        self, drafts: Sequence[Draft], doubts: Collection[DoubtedLoop]
+    ) -> list[Draft]:
         """The drafts of the last close, where these loops of it are not to be believed.
 
         A loop may be doubted for more than one reason: the worst counts, as do the states that
@@ -156,7 +158,7 @@ class Engine:
         """
         lanes = self._sources.lanes
         names = {each.lane for each in doubts} & lanes.keys()
-        again = {name: lanes[name].doubted(doubts) for name in names}
+        again = {name: lanes[name].without_doubted(doubts) for name in names}
         out = list(drafts)
         for i, draft in enumerate(out):
             recounted = again.get(draft.source) if draft.stream is Stream.TRAFFIC else None
@@ -174,11 +176,11 @@ class Engine:
         for name, device in self._sources.devices.items():
             device.expired = points.get(name, ())
 
-    def another(self, devices: Iterable[str]) -> None:
+    def swap_devices(self, devices: Iterable[str]) -> None:
         """These were swapped, and what said so is lost: their registers begin anew."""
         for name in devices:
             if name in self._sources.devices:
-                self._sources.devices[name].another()
+                self._sources.devices[name].swap()
 
     def doubt_past(self, *, older: bool) -> None:
         """The state that was restored may be one of before; `older`: it is. What was counted since
@@ -196,7 +198,7 @@ class Engine:
         """The points that are published of a device: corrected ones, raw ones, those of cells."""
         return self._sources.devices[device].points
 
-    def lost(self, from_ns: int, to_ns: int) -> None:
+    def mark_gap(self, from_ns: int, to_ns: int) -> None:
         """Nobody listened in between: vehicles and levels are forgotten, totals stay.
 
         A line counts as watched again from its next contact on. Raises ValueError if to < from.
@@ -205,12 +207,12 @@ class Engine:
             raise ValueError(f"a gap from {from_ns} to {to_ns}")
         self._gaps.append((from_ns, to_ns))
         for owner in self._sources.lined:
-            owner.deafen(from_ns)
+            owner.mark_unobserved(from_ns)
 
     def closed(self, source: str, at_ns: int) -> None:
         """One line is not watched any more from here on (closed for chatter, unplugged)."""
         if source in self._sources.lines:
-            self._sources.lines[source].deafen(at_ns, source)
+            self._sources.lines[source].mark_unobserved(at_ns, source)
 
     def pending(self) -> tuple[list[Contact], list[Sweep]]:
         """What was taken and is in no window yet; after a close, what lies beyond it."""
@@ -246,7 +248,7 @@ class Engine:
                 box[:] = [each for each in box if each.mono_ns >= end_ns]
         for name, sweeps in self._sweeps.items():
             if sweeps:
-                self._sources.devices[name].fold(
+                self._sources.devices[name].add_sweeps(
                     [s for s in sweeps if s.mono_ns < end_ns], start_ns
                 )
                 sweeps[:] = [s for s in sweeps if s.mono_ns >= end_ns]
@@ -274,15 +276,15 @@ class Engine:
             for each in records
         ]
 
-    def _deaf_ns(self, start_ns: int, end_ns: int) -> int:
+    def _unobserved_ns(self, start_ns: int, end_ns: int) -> int:
         """How much of the window lies in gaps; gaps may overlap."""
-        deaf, reached = 0, start_ns
+        unobserved, reached = 0, start_ns
         for begin, end in sorted(self._gaps):
             begin, end = max(begin, reached), min(end, end_ns)
             if begin < end:
-                deaf += end - begin
+                unobserved += end - begin
                 reached = end
-        return deaf
+        return unobserved
 
 
 def _with(draft: Draft, **more: Any) -> Draft:

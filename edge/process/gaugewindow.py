@@ -83,7 +83,7 @@ class GaugeWindow:
         """So many values were expected and nothing was heard of them."""
         qualitycounts.add_count(self._quality, qualitycounts.BAD_STALE, count)
 
-    def doubt(self) -> None:
+    def mark_uncertain(self) -> None:
         """A neighbour contradicts it: what was good in this window is uncertain."""
         if qualitycounts.mark_contradicted(self._quality):
             self._doubt = True

@@ -65,11 +65,11 @@ class OccupancyCounter:
                 self._moves(at)
         elif what is LOST:
             self.lost.append((at, event.lost))
-            self._unwatch(event.since_ns)
+            self._stop_watching(event.since_ns)
             self._watched = at
             self._moves(at)
         elif what is UNOBSERVED:
-            self._unwatch(at)
+            self._stop_watching(at)
         else:
             self._watched = at
             if what is FOUND_ON:
@@ -77,7 +77,7 @@ class OccupancyCounter:
             else:
                 self._moves(at)
 
-    def border(self, end_ns: int) -> None:
+    def end_window(self, end_ns: int) -> None:
         """The window ends; what lasts is counted up to here."""
         if self.level:
             self._check(end_ns)
@@ -98,12 +98,12 @@ class OccupancyCounter:
         self.was_stuck = self.stuck
         self.faults = []
 
-    def state(self) -> list[Any]:
+    def snapshot(self) -> list[Any]:
         """For a snapshot, between windows."""
         return [self._watched, self.since, self.level, self.stuck]
 
-    def load(self, state: list[Any], start_ns: int) -> None:
-        """Back from `state`, at the start of a window."""
+    def restore(self, state: list[Any], start_ns: int) -> None:
+        """Back from `snapshot`, at the start of a window."""
         watched, since, level, stuck = state
         self._watched = None if watched is None else int(watched)
         self.since, self.level, self.stuck = int(since), bool(level), bool(stuck)
@@ -119,7 +119,7 @@ class OccupancyCounter:
             self.on_ns += at - begin
         self.level = False
 
-    def _unwatch(self, at: int) -> None:
+    def _stop_watching(self, at: int) -> None:
         if self.level:
             self.broken.append((self.since, at))
             self._fall(at)

@@ -61,21 +61,21 @@ class ColourContact:
         self.level, self.changed_ns, self.passed, self.closed_ns = None, at_ns, 0, None
 
     def apply(self, what: LineChange, at: int) -> None:
-        self.wait(at)
-        if what is LineChange.DEAF:
+        self.check_stuck(at)
+        if what is LineChange.UNOBSERVED:
             self.level, self.changed_ns, self.passed = None, at, 0
             return
         if self.closed_ns is not None and at > self.closed_ns:
             self.closed_ns = None
         self.changed_ns = at
-        self.level = what in (LineChange.RISE, LineChange.SEEN_ON)
+        self.level = what in (LineChange.RISE, LineChange.FOUND_ON)
         if self.fault == "never_changed" or (
             self.fault and what in (LineChange.RISE, LineChange.FALL)
         ):
             self.turns.append((at, self.fault, False))
             self.fault = ""
 
-    def wait(self, until: int) -> None:
+    def check_stuck(self, until: int) -> None:
         """Nothing changed until then. Where nobody watches the loops either, nobody can say so."""
         if self.fault or until - self.changed_ns < STUCK_AFTER_NS:
             return
@@ -84,12 +84,12 @@ class ColourContact:
         self.fault = "never_changed" if self.level is None else "stuck"
         self.turns.append((self.changed_ns + STUCK_AFTER_NS, self.fault, True))
 
-    def state(self) -> list[Any]:
-        return [self.line.state(), self.level, self.fault, self.changed_ns]
+    def snapshot(self) -> list[Any]:
+        return [self.line.snapshot(), self.level, self.fault, self.changed_ns]
 
-    def load(self, state: Sequence[Any]) -> None:
+    def restore(self, state: Sequence[Any]) -> None:
         line, level, fault, changed = state
-        self.line.load(line)
+        self.line.restore(line)
         self.level = None if level is None else bool(level)
         # an older state says true or false
         self.fault = "never_changed" if fault == "never_changed" else "stuck" if fault else ""
@@ -122,11 +122,11 @@ class PhaseTracker:
         """Take contacts of one line in the order in which they came."""
         self.lines[source].fold(contacts, start_ns)
 
-    def deafen(self, at_ns: int, source: str | None = None) -> None:
+    def mark_unobserved(self, at_ns: int, source: str | None = None) -> None:
         """From this moment on nobody watched this line, or any."""
         for name, line in self.lines.items():
             if source in (None, name):
-                line.deafen(at_ns)
+                line.mark_unobserved(at_ns)
             if source == name:
                 self._lamps[name].closed_ns = at_ns
 
@@ -141,7 +141,7 @@ class PhaseTracker:
         changes: list[tuple[int, ColourContact, LineChange]] = []
         unsure = []  # since when edges are missing
         for lamp in self._lamps.values():
-            lamp.line.border(end_ns)
+            lamp.line.end_window(end_ns)
             lamp.line.bounces(end_ns)
             lamp.line.late = 0
             for change in lamp.line.take(end_ns):
@@ -155,7 +155,7 @@ class PhaseTracker:
             _append_colour(shown, max(at, start_ns), self._colour())
         faults = []
         for lamp in self._lamps.values():
-            lamp.wait(end_ns - 1)
+            lamp.check_stuck(end_ns - 1)
             faults += [
                 _fault(lamp.setup, max(at, start_ns), fault, at - STUCK_AFTER_NS if on else None)
                 for at, fault, on in lamp.turns
@@ -178,21 +178,24 @@ class PhaseTracker:
         )
         return [span for span in spans if span[0] < span[1]]
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """For a snapshot, after a window. Contacts by name."""
-        return {name: [lamp.setup.colour, *lamp.state()] for name, lamp in self._lamps.items()}
+        return {name: [lamp.setup.colour, *lamp.snapshot()] for name, lamp in self._lamps.items()}
 
-    def unheard(self) -> dict[str, Any]:
+    def snapshot_never_changed(self) -> dict[str, Any]:
         """For a snapshot, too: of each contact the vehicles since, and when its line was closed."""
         return {name: [lamp.passed, lamp.closed_ns] for name, lamp in self._lamps.items()}
 
-    def load(
+    def restore(
         self, state: Mapping[str, Any], start_ns: int, unheard: Mapping[str, Any] | None = None
     ) -> None:
-        """Back from `state` and `unheard`. What is new, or tells another colour, begins anew."""
+        """Back from `snapshot` and `snapshot_never_changed`.
+
+        What is new, or tells another colour, begins anew.
+        """
         for name, lamp in self._lamps.items():
             if name in state and state[name][0] == lamp.setup.colour:
-                lamp.load(state[name][1:])
+                lamp.restore(state[name][1:])
                 passed, closed = (unheard or {}).get(name, (0, None))
                 lamp.passed, lamp.closed_ns = int(passed), None if closed is None else int(closed)
             else:

@@ -36,18 +36,18 @@ class ContactState:
     flickers: bool = False
     changes: deque[int] = field(default_factory=lambda: deque(maxlen=FLICKER_CHANGES))
     seen_ns: int = -1  # of the last contact in this boot
-    past: bool = False  # is what was told of it last not known: its next level is, whichever
+    unknown_past: bool = False  # what was told of it last is not known: its next level is told
 
     def take(self, contact: Contact) -> Draft | None:
         """The event that a contact makes, if any."""
         if contact.mono_ns <= max(self.told_ns, self.changes[-1] if self.changes else -1):
             return None  # told, or held back, by the process before this one
         self.seen_ns = contact.mono_ns
-        silent = contact.initial and self.on is None and not contact.on and not self.past
+        silent = contact.initial and self.on is None and not contact.on and not self.unknown_past
         if contact.on is self.on or silent:
             self.on = contact.on
             return None
-        self.on, self.past = contact.on, False
+        self.on, self.unknown_past = contact.on, False
         self.changes.append(contact.mono_ns)
         rests = contact.mono_ns - self.changes[0] > FLICKER_NS
         if len(self.changes) == FLICKER_CHANGES and not rests:
@@ -68,11 +68,11 @@ class ContactState:
         text = f"{CONTACT_TEXTS[self.setup.kind][0 if on else 1]} (it has settled)"
         return self._event(Contact(self.setup.name, on, end_ns), text)
 
-    def load(self, state: Sequence[Any], same_boot: bool) -> None:
-        """Back from `state`, or from the shorter one of the version before."""
+    def restore(self, state: Sequence[Any], same_boot: bool) -> None:
+        """Back from `snapshot`, or from the shorter one of the version before."""
         on, told_ns, *storm = state
         if on is None:
-            self.past = True
+            self.unknown_past = True
             return
         self.on, self.flickers = bool(on), bool(storm and storm[0])
         if same_boot:
@@ -104,7 +104,7 @@ class PlainContacts:
         """The event that it makes, if any."""
         return self._states[contact.source].take(contact)
 
-    def settle(self, end_ns: int) -> list[Draft]:
+    def end_window(self, end_ns: int) -> list[Draft]:
         """A window ends: how those that flickered have settled."""
         found = (state.settle(end_ns) for state in self._states.values())
         return [draft for draft in found if draft is not None]
@@ -112,19 +112,19 @@ class PlainContacts:
     def doubt_past(self) -> None:
         """What was told of them last is not known: how each is found is told."""
         for state in self._states.values():
-            state.on, state.past = None, True
+            state.on, state.unknown_past = None, True
 
-    def state(self) -> dict[str, list[Any]]:
+    def snapshot(self) -> dict[str, list[Any]]:
         """Of each contact that was seen: its level, what was told of it and what was held back.
         Without a level: that it is not known what was told."""
         return {
             name: [state.on, state.told_ns, state.flickers, list(state.changes)]
             for name, state in self._states.items()
-            if state.on is not None or state.past
+            if state.on is not None or state.unknown_past
         }
 
-    def load(self, state: Mapping[str, Any], same_boot: bool) -> None:
-        """Back from `state`. In another boot time began anew."""
+    def restore(self, state: Mapping[str, Any], same_boot: bool) -> None:
+        """Back from `snapshot`. In another boot time began anew."""
         for name, each in state.items():
             if (mine := self._states.get(name)) is not None:
-                mine.load(each, same_boot)
+                mine.restore(each, same_boot)

@@ -68,21 +68,21 @@ class PulseWindow:
         """Take contacts in the order in which they came."""
         self.lines[source].fold(contacts, start_ns)
 
-    def deafen(self, at_ns: int, source: str | None = None) -> None:
+    def mark_unobserved(self, at_ns: int, source: str | None = None) -> None:
         """From this moment on nobody watched."""
         if source in (None, self.setup.name):
-            self._line.deafen(at_ns)
+            self._line.mark_unobserved(at_ns)
 
     def close(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> tuple[Draft, list[Draft]]:
         """The window's record and its events; the next window begins."""
-        self._line.border(end_ns)
+        self._line.end_window(end_ns)
         self._line.bounces(end_ns)
         due = start_ns + SAMPLE_NS
         for event in self._line.take(end_ns):
             due = self._sample(due, event.at_ns)
             self._on(event)
         self._sample(due, end_ns + 1)
-        self._loop.border(end_ns)
+        self._loop.end_window(end_ns)
         qualitycounts.add_count(self._quality, qualitycounts.UNCERTAIN_GAP, self._line.late)
         body = self._body(min(self._loop.seen_ns, end_ns - start_ns) // 1000)
         if marks:
@@ -98,22 +98,22 @@ class PulseWindow:
         self._next()
         return Draft(Stream.ENERGY, name, start_ns, end_ns, body), events
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """For a snapshot, right after a close."""
         return {
             "step": [self._step.num, self._step.den],
-            "line": self._line.state(),
-            "loop": self._loop.state(),
+            "line": self._line.snapshot(),
+            "loop": self._loop.snapshot(),
             "total": self.total,
             "last": self._last,
             "interval": self._interval,
             "past": self._past,
         }
 
-    def load(self, state: Mapping[str, Any], start_ns: int) -> None:
-        """Back from `state`, at the start of a window. Another constant counts from zero."""
-        self._line.load(state["line"])
-        self._loop.load(state["loop"], start_ns)
+    def restore(self, state: Mapping[str, Any], start_ns: int) -> None:
+        """Back from `snapshot`, at the start of a window. Another constant counts from zero."""
+        self._line.restore(state["line"])
+        self._loop.restore(state["loop"], start_ns)
         self._last = None if state["last"] is None else int(state["last"])
         self._interval = None if state["interval"] is None else int(state["interval"])
         same = list(state["step"]) == [self._step.num, self._step.den]
@@ -141,7 +141,7 @@ class PulseWindow:
                 self._quality, qualitycounts.UNCERTAIN_RANGE, event.rises - rises
             )
             self._last = self._interval = None
-        elif event.what is LineChange.DEAF:
+        elif event.what is LineChange.UNOBSERVED:
             self._last = self._interval = None
 
     def _pulse(self, at: int) -> None:

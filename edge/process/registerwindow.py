@@ -95,7 +95,7 @@ class RegisterWindow:
         self._returns = 0
 
     @property
-    def grown(self) -> float | None:
+    def growth(self) -> float | None:
         """In the unit, in the open window; None without a value."""
         return self.step.value(self._grown) if self._n else None
 
@@ -104,12 +104,12 @@ class RegisterWindow:
         """Are there two registers under its name?"""
         return self._returns >= RETURNS
 
-    def turned(self, state: Sequence[Any]) -> None:
+    def reverse(self, state: Sequence[Any]) -> None:
         """It is counted the other way round now: begin anew; `state` is that of before."""
         was = state[0] if state[0] is not None else _full(state)[7]
         self._was = _whole_or_none(was)
 
-    def doubt(self) -> None:
+    def mark_uncertain(self) -> None:
         """A neighbour contradicts it: what was good in this window is uncertain."""
         qualitycounts.mark_contradicted(self._quality)
 
@@ -129,10 +129,10 @@ class RegisterWindow:
             return
         qualitycounts.add_count(self._quality, qualitycounts.quality_word(quality))
         if quality in OTHER_DEVICE:
-            self.another()
+            self.swap()
             self._last, self._changed = self._possible(value), at_ns
 
-    def another(self) -> None:
+    def swap(self) -> None:
         """It is the register of another meter: where it stands is not known yet."""
         self._last = None
         self.forget_time()
@@ -142,7 +142,7 @@ class RegisterWindow:
         """Its state may be one of before. `older`: it certainly is, so what it has grown since then
         was counted already, as far as it was heard."""
         if older:
-            self.another()
+            self.swap()
         self._past = True
 
     def missing(self, count: int) -> None:
@@ -161,7 +161,7 @@ class RegisterWindow:
         body["quality"] = qualitycounts.sum_counts(self._quality, {})
         return body
 
-    def state(self) -> list[Any]:
+    def snapshot(self) -> list[Any]:
         """For a snapshot, between windows."""
         suspect = None if self._suspect is None else list(self._suspect)
         other = None if self._other is None else list(self._other)
@@ -170,8 +170,8 @@ class RegisterWindow:
             self._was, self._past,
         ]  # fmt: skip
 
-    def load(self, state: Sequence[Any]) -> None:
-        """Back from `state`, or from a shorter one of an older version."""
+    def restore(self, state: Sequence[Any]) -> None:
+        """Back from `snapshot`, or from a shorter one of an older version."""
         last, changed, suspect, sure, seen, other, returns, was, past = _full(state)
         self._last, self._changed = _whole_or_none(last), _whole_or_none(changed)
         self._suspect, self._other = _moment(suspect), _moment(other)

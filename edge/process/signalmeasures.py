@@ -75,12 +75,12 @@ class SignalMeasures:
         self._until(end_ns)
         return (self._sums if shown else None), onsets
 
-    def state(self) -> list[Any]:
+    def snapshot(self) -> list[Any]:
         """For a snapshot, between windows."""
         return [self._colour, self._level, self._fell, self._green, self._red]
 
-    def load(self, state: Sequence[Any]) -> None:
-        """Back from `state`."""
+    def restore(self, state: Sequence[Any]) -> None:
+        """Back from `snapshot`."""
         colour, level, fell, green, red = state
         self._colour = None if colour is None else str(colour)
         self._level, self._fell = None if level is None else bool(level), int(fell)
@@ -141,7 +141,7 @@ class SignalMeasures:
             self._level, self._fell = False, at
         else:
             self._green = self._red = None
-            self._level = None if what is LineChange.DEAF else what is LineChange.SEEN_ON
+            self._level = None if what is LineChange.UNOBSERVED else what is LineChange.FOUND_ON
 
     def _judge(self) -> None:
         green, red, self._green, self._red = self._green, self._red, None, None

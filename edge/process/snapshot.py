@@ -42,18 +42,18 @@ def snapshot_engine(
         "gaps": [list(gap) for gap in gaps],
         "over": [list(each) for each in over],
         "lanes": {
-            name: [_geometry_print(each), each.state()] for name, each in sources.lanes.items()
+            name: [_geometry_print(each), each.snapshot()] for name, each in sources.lanes.items()
         },
-        "devices": {name: each.state() for name, each in sources.devices.items()},
-        "pulses": {name: each.state() for name, each in sources.pulses.items()},
-        "bays": {name: each.state() for name, each in sources.bays.items()},
-        "signals": {name: each.state() for name, each in sources.signals.items()},
+        "devices": {name: each.snapshot() for name, each in sources.devices.items()},
+        "pulses": {name: each.snapshot() for name, each in sources.pulses.items()},
+        "bays": {name: each.snapshot() for name, each in sources.bays.items()},
+        "signals": {name: each.snapshot() for name, each in sources.signals.items()},
         "plausibility": {
-            name: each.plausibility.state()
+            name: each.plausibility.snapshot()
             for name, each in sources.devices.items()
             if each.plausibility is not None
         },
-        "inputs": sources.inputs.state(at_ns),
+        "inputs": sources.inputs.snapshot(at_ns),
     }
 
 
@@ -88,24 +88,24 @@ def _fill(state: Mapping[str, Any], at_ns: int, sources: EngineSources) -> set[s
     for name, lane in sources.lanes.items():
         lane_state = state["lanes"].get(name)
         if lane_state is not None and lane_state[0] == _geometry_print(lane):
-            lane.load(lane_state[1], at_ns)
+            lane.restore(lane_state[1], at_ns)
             fits.add(name)
     for name, device in sources.devices.items():
         if name in state["devices"]:
-            device.load(state["devices"][name])
+            device.restore(state["devices"][name])
             fits.add(name)
         if device.plausibility is not None:
-            device.plausibility.load(state.get("plausibility", {}).get(name, {}))
-    sources.inputs.load(state.get("inputs", ()))
+            device.plausibility.restore(state.get("plausibility", {}).get(name, {}))
+    sources.inputs.restore(state.get("inputs", ()))
     for name, meter in sources.pulses.items():
         if name in state["pulses"]:
-            meter.load(state["pulses"][name], at_ns)
+            meter.restore(state["pulses"][name], at_ns)
             fits.add(name)
     for kind, owners in (("bays", sources.bays), ("signals", sources.signals)):
         lane_state = state.get(kind, {})
         for name, owner in owners.items():
             if name in lane_state:
-                owner.load(lane_state[name], at_ns)
+                owner.restore(lane_state[name], at_ns)
                 fits.add(name)
     return fits
 

@@ -21,13 +21,13 @@ BRIDGE_NS: Final = 60_000_000_000
 class OverstayChange(NamedTuple):
     """A stay passed the limit (`on`), or one that had is over.
 
-    `stay_ns` is how long it lasted by then, None when nobody knows; `found`: at least so long.
+    `stay_ns` is how long it lasted by then, None when nobody knows; `at_least`: or longer.
     """
 
     at_ns: int
     on: bool
     stay_ns: int | None
-    found: bool
+    at_least: bool
 
 
 class EndedStay(NamedTuple):
@@ -44,9 +44,9 @@ class StayTracker:
         self._min, self._max = min_ns, max_ns
         self._start = 0  # of the open window
         self._on: int | None = None  # begin of the stay, or when it was found
-        self._found = False
+        self._found_occupied = False
         self._off: int | None = None  # the contact opened; it may close again
-        self._deaf: int | None = None  # nobody has watched since
+        self._unobserved: int | None = None  # nobody has watched since
         self._counted = False  # it has lasted long enough to be a stay
         self._over = False  # it has passed the limit, and that was told
         self._bridged = False
@@ -54,51 +54,51 @@ class StayTracker:
         self.arrivals = self.departures = self.passers = self.overstays = self.over_us = 0
         self.unknown = 0  # stays of which nobody knows how they ended
         self.ended: list[EndedStay] = []
-        self.turns: list[OverstayChange] = []
+        self.changes: list[OverstayChange] = []
 
     @property
     def since_ns(self) -> int | None:
         """When the stay began (or was found) that lasts and is watched; None: there is none."""
-        return self._on if self._off is None and self._deaf is None else None
+        return self._on if self._off is None and self._unobserved is None else None
 
     @property
-    def busy(self) -> bool:
+    def is_occupied(self) -> bool:
         """Has anything been counted in the open window?"""
         return bool(self.arrivals or self.departures or self.passers or self.overstays)
 
     def begin(self, at_ns: int) -> None:
         """A first window: nothing is known of who stands there. What is still to be told stays."""
-        kept = [turn._replace(at_ns=at_ns) for turn in self.turns]
+        kept = [turn._replace(at_ns=at_ns) for turn in self.changes]
         self.next(at_ns)
-        self.turns = kept
+        self.changes = kept
         if self._over:
-            self.turns.append(OverstayChange(at_ns, False, None, self._found))
+            self.changes.append(OverstayChange(at_ns, False, None, self._found_occupied))
         self._reset()
 
     def apply(self, event: LineEvent) -> None:
         """What the line told, in the order of time."""
         what, at = event.what, event.at_ns
         self._pass(at if what is not LineChange.LOST else event.since_ns)
-        if what is LineChange.RISE or what is LineChange.SEEN_ON:
+        if what is LineChange.RISE or what is LineChange.FOUND_ON:
             if self._on is None:
-                self._on, self._found, self._mark = at, what is LineChange.SEEN_ON, at
+                self._on, self._found_occupied, self._mark = at, what is LineChange.FOUND_ON, at
                 return
-            self._bridged |= self._deaf is not None
-            self._off = self._deaf = None
+            self._bridged |= self._unobserved is not None
+            self._off = self._unobserved = None
             self._mark = at  # it was open, or nobody watched: of that no time is counted
             self._stand(at)
         elif self._on is None:
             return
         elif what is LineChange.FALL:
             self._off = at
-        elif what is LineChange.SEEN_OFF:
+        elif what is LineChange.FOUND_OFF:
             self._left_unseen(at)
-        elif what is LineChange.DEAF:
+        elif what is LineChange.UNOBSERVED:
             self._unwatched(at, at)
         else:
             self._unwatched(max(event.since_ns, self._on), at)
 
-    def border(self, end_ns: int) -> None:
+    def end_window(self, end_ns: int) -> None:
         """The window ends."""
         self._pass(end_ns - 1)
         if self.since_ns is not None:
@@ -109,23 +109,25 @@ class StayTracker:
         self._start = end_ns
         self.arrivals = self.departures = self.passers = self.overstays = self.over_us = 0
         self.unknown = 0
-        self.ended, self.turns = [], []
+        self.ended, self.changes = [], []
 
-    def state(self) -> list[Any]:
+    def snapshot(self) -> list[Any]:
         """For a snapshot, between windows. What `begin` has to tell is still to be told."""
         return [
-            self._on, self._found, self._off, self._deaf, self._counted, self._over,
-            self._bridged, self._mark, [list(turn) for turn in self.turns],
+            self._on, self._found_occupied, self._off, self._unobserved, self._counted, self._over,
+            self._bridged, self._mark, [list(turn) for turn in self.changes],
         ]  # fmt: skip
 
-    def load(self, state: Sequence[Any], start_ns: int) -> None:
-        """Back from `state`, at the start of a window."""
-        on, found, off, deaf, counted, over, bridged, mark, turns = state
-        self._on, self._off, self._deaf = (None if x is None else int(x) for x in (on, off, deaf))
-        self._found, self._counted = bool(found), bool(counted)
+    def restore(self, state: Sequence[Any], start_ns: int) -> None:
+        """Back from `snapshot`, at the start of a window."""
+        on, found, off, unobserved, counted, over, bridged, mark, turns = state
+        self._on, self._off, self._unobserved = (
+            None if x is None else int(x) for x in (on, off, unobserved)
+        )
+        self._found_occupied, self._counted = bool(found), bool(counted)
         self._over, self._bridged, self._mark = bool(over), bool(bridged), int(mark)
         self.next(start_ns)
-        self.turns = [OverstayChange(*turn) for turn in turns]
+        self.changes = [OverstayChange(*turn) for turn in turns]
 
     def _pass(self, at: int) -> None:
         """Time goes on to `at`, and nothing changes on the line."""
@@ -134,9 +136,9 @@ class StayTracker:
         if self._off is not None:
             if self._off + MERGE_NS <= at:
                 self._leave(self._off, self._off + MERGE_NS)
-        elif self._deaf is not None:
-            if self._deaf + BRIDGE_NS <= at:
-                self._give_up(self._deaf + BRIDGE_NS)
+        elif self._unobserved is not None:
+            if self._unobserved + BRIDGE_NS <= at:
+                self._give_up(self._unobserved + BRIDGE_NS)
         else:
             self._stand(at)
 
@@ -145,12 +147,12 @@ class StayTracker:
         assert self._on is not None, "somebody stands there"
         if not self._counted and at - self._on >= self._min:
             self._counted = True
-            self.arrivals += not self._found
+            self.arrivals += not self._found_occupied
         if self._max and not self._over and at - self._on >= self._max:
             self._over = True
             self.overstays += 1
             due = max(self._on + self._max, self._start)
-            self.turns.append(OverstayChange(due, True, self._max, self._found))
+            self.changes.append(OverstayChange(due, True, self._max, self._found_occupied))
         self._accrue(at)
 
     def _accrue(self, at: int) -> None:
@@ -167,11 +169,11 @@ class StayTracker:
         stay = off - self._on
         if self._counted:
             self.departures += 1
-            self.ended.append(EndedStay(None if self._found else stay, self._bridged))
+            self.ended.append(EndedStay(None if self._found_occupied else stay, self._bridged))
         else:
-            self.passers += not self._found
+            self.passers += not self._found_occupied
         if self._over:
-            self.turns.append(OverstayChange(at, False, stay, self._found))
+            self.changes.append(OverstayChange(at, False, stay, self._found_occupied))
         self._reset()
 
     def _left_unseen(self, at: int) -> None:
@@ -183,24 +185,24 @@ class StayTracker:
             self.departures += 1
             self.ended.append(EndedStay(None, True))
         if self._over:
-            self.turns.append(OverstayChange(at, False, None, self._found))
+            self.changes.append(OverstayChange(at, False, None, self._found_occupied))
         self._reset()
 
     def _unwatched(self, since: int, at: int) -> None:
         if self._off is not None:
             self._leave(self._off, min(at, self._off + MERGE_NS))
-        elif self._deaf is None:
+        elif self._unobserved is None:
             if at - since >= BRIDGE_NS:
                 self._give_up(at)
             else:
-                self._deaf = since
+                self._unobserved = since
 
     def _give_up(self, at: int) -> None:
         self.unknown += self._counted
         if self._over:
-            self.turns.append(OverstayChange(at, False, None, self._found))
+            self.changes.append(OverstayChange(at, False, None, self._found_occupied))
         self._reset()
 
     def _reset(self) -> None:
-        self._on = self._off = self._deaf = None
-        self._found = self._counted = self._over = self._bridged = False
+        self._on = self._off = self._unobserved = None
+        self._found_occupied = self._counted = self._over = self._bridged = False

@@ -67,9 +67,9 @@ def told(rng: Random, windows: int) -> list[Record]:
         body = {"covered_s": 60.0, "points": points}
         records.append(record(window + 1, stream=Stream.ENERGY, body=body))
         if rng.random() < 0.1:  # a restart: from its state, as a snapshot keeps it
-            state = total.state()
+            state = total.snapshot()
             total = RegisterWindow(POINT, 10.0)
-            total.load(state)
+            total.restore(state)
     return [*_merged(rng, records), *events]
 
 

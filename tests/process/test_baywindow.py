@@ -48,8 +48,8 @@ class World:
     def reborn(self) -> "World":
         """The same bay in another process, from a snapshot on a disk."""
         other = World(self.bay.setup)
-        state = msgspec.msgpack.decode(msgspec.msgpack.encode(self.bay.state()))
-        other.bay.load(state, self.start)
+        state = msgspec.msgpack.decode(msgspec.msgpack.encode(self.bay.snapshot()))
+        other.bay.restore(state, self.start)
         other.start, other.bodies, other.events = self.start, self.bodies, self.events
         return other
 
@@ -127,7 +127,7 @@ def test_a_single_stay_is_told_in_whole_minutes(ms: int) -> None:
 def test_time_in_the_dark_is_no_overstay_and_none_of_it_comes_in_a_later_window() -> None:
     world = watched()
     world.fold(Contact("bay_1", True, 30 * S))
-    world.bay.deafen(700 * S)
+    world.bay.mark_unobserved(700 * S)
     world.to(12 * MINUTE)
     world.fold(*found("bay_1", at_s=750, on=True))
     world.to(14 * MINUTE)
@@ -178,7 +178,7 @@ def test_who_was_found_there_has_stayed_at_least_so_long() -> None:
 def test_what_nobody_watched_is_not_free() -> None:
     world = watched()
     world.fold(Contact("bay_1", True, 30 * S))
-    world.bay.deafen(45 * S)
+    world.bay.mark_unobserved(45 * S)
     body = world.to(MINUTE)
     assert (body["covered_s"], body["occupied_us"], body["occupied"]) == (45.0, 15_000_000, None)
     world.to(2 * MINUTE)
@@ -196,7 +196,7 @@ def test_a_gap_of_less_than_a_minute_does_not_end_a_stay() -> None:
     world.fold(Contact("bay_1", True, 30 * S))
     world.to(MINUTE)
     world = world.reborn()
-    world.bay.deafen(70 * S)
+    world.bay.mark_unobserved(70 * S)
     world.fold(*found("bay_1", at_s=100, on=True), Contact("bay_1", False, 900 * S))
     world.to(20 * MINUTE)
     assert (world.total("arrivals"), world.total("departures")) == (1, 1)
@@ -211,7 +211,7 @@ def test_after_a_longer_gap_it_is_another_stay() -> None:
     world = watched()
     world.fold(Contact("bay_1", True, 30 * S))
     world.to(11 * MINUTE)
-    world.bay.deafen(700 * S)
+    world.bay.mark_unobserved(700 * S)
     world.fold(*found("bay_1", at_s=760, on=True))
     world.to(14 * MINUTE)
     assert world.states() == [(630.0, "on"), (760.0, "off")]
@@ -224,7 +224,7 @@ def test_who_left_in_a_gap_has_left() -> None:
     world = watched()
     world.fold(Contact("bay_1", True, 30 * S))
     world.to(MINUTE)
-    world.bay.deafen(70 * S)
+    world.bay.mark_unobserved(70 * S)
     world.fold(*found("bay_1", at_s=100))
     body = world.to(2 * MINUTE)
     assert (body["departures"], body["stay"]["n"], body["occupied"]) == (1, 0, 0)
@@ -243,7 +243,7 @@ def test_lost_edges_end_what_is_known() -> None:
 def test_a_departure_is_certain_after_the_gap_began() -> None:
     world = watched()
     world.fold(*presences("bay_1", (10, 59)))
-    world.bay.deafen(MINUTE)
+    world.bay.mark_unobserved(MINUTE)
     assert world.to(MINUTE)["departures"] == 0
     body = world.to(2 * MINUTE)
     assert (body["departures"], body["health"]) == (1, "unobserved")

@@ -158,7 +158,7 @@ def test_memory_is_bounded_and_the_past_is_forgotten() -> None:
     assert inputs.at(RH, 9_999 * S) == 80.0
     assert inputs.at(RH, 100 * S) is None
     inputs.forget(9_990 * S)
-    assert inputs.state(9_990 * S) == [[HUT, "humidity", 9_990 * S, 80.0]]
+    assert inputs.snapshot(9_990 * S) == [[HUT, "humidity", 9_990 * S, 80.0]]
     assert inputs.at(RH, 9_995 * S) == 80.0
 
 

@@ -89,8 +89,8 @@ def test_sweeps_that_never_came_are_stale() -> None:
 
 def test_a_gap_is_not_covered_and_nothing_is_expected_of_it() -> None:
     made = engine(AIR)
-    made.lost(10 * S, 40 * S)
-    made.lost(30 * S, 45 * S)
+    made.mark_gap(10 * S, 40 * S)
+    made.mark_gap(30 * S, 45 * S)
     made.sweeps(sweeps(HUT, ((i, (9.0, 21.0)) for i in (*range(10), *range(45, 60)))))
     told = body(made.close(MINUTE), HUT)
     assert (told["covered_s"], told["points"]["pm2_5"]["quality"]) == (25, {"good": 25})
@@ -98,7 +98,7 @@ def test_a_gap_is_not_covered_and_nothing_is_expected_of_it() -> None:
 
 def test_a_gap_over_the_border_takes_from_both_windows() -> None:
     made = engine(AIR)
-    made.lost(50 * S, 80 * S)
+    made.mark_gap(50 * S, 80 * S)
     assert [body(made.close(i * MINUTE), HUT)["covered_s"] for i in (1, 2, 3)] == [50, 40, 60]
 
 

@@ -174,7 +174,7 @@ def test_windows_do_not_run_backward() -> None:
     with pytest.raises(ValueError, match="no window"):
         made.close(4 * S)
     with pytest.raises(ValueError, match="gap"):
-        made.lost(5, 4)
+        made.mark_gap(5, 4)
 
 
 def test_contacts_of_nobody_are_counted() -> None:

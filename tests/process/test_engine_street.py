@@ -142,7 +142,7 @@ def test_who_stands_in_a_bay_is_there_after_a_gap() -> None:
     engine = started()
     engine.contacts([Contact("bakery", True, 30 * S)])
     engine.close(MINUTE)
-    engine.lost(70 * S, 90 * S)
+    engine.mark_gap(70 * S, 90 * S)
     engine.contacts(found("bakery", at_s=90, on=True))
     told = body(engine.close(2 * MINUTE), "bakery")
     assert (told["covered_s"], told["occupied"], told["since_s"]) == (40.0, 1, 120.0)

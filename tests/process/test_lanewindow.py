@@ -263,7 +263,7 @@ def test_a_line_opened_again_is_not_covered_since_its_last_edge() -> None:
 
 def test_vehicles_are_forgotten_when_nobody_listened() -> None:
     made = north(Contact(NORTH[0], True, 10 * S))
-    made.lost(11 * S, 41 * S)
+    made.mark_gap(11 * S, 41 * S)
     made.contacts(found(*NORTH, at_s=41))
     made.contacts(car("north_1", 50, 50))
     told = body(made.close(MINUTE), "north_1")

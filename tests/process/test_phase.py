@@ -90,7 +90,7 @@ def test_before_the_first_level_nobody_knows() -> None:
 
 def test_one_contact_of_two_that_nobody_hears_is_enough_to_know_nothing() -> None:
     made = phase(GREEN, RED)
-    made.deafen(10 * S, "north_red")
+    made.mark_unobserved(10 * S, "north_red")
     assert spans(made, MINUTE) is None
     made = phase(GREEN, RED)
     assert spans(made, MINUTE) == []
@@ -135,7 +135,7 @@ def test_a_contact_that_nobody_watches_is_not_silent() -> None:
     told = [each for i in range(12) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
     made.fold("north_green", found("north_green", at_s=750), 12 * MINUTE)
     told += made.run(12 * MINUTE, 13 * MINUTE)
-    made.deafen(800 * S)
+    made.mark_unobserved(800 * S)
     told += [each for i in range(13, 30) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
     assert told == []
     made.fold("north_green", found("north_green", at_s=1810), 30 * MINUTE)
@@ -216,7 +216,7 @@ def test_a_contact_whose_line_is_closed_was_told_already() -> None:
     street.run(30)
     assert street.told == []
     street.run(31, *found("north_green", at_s=1810))
-    street.engine.lost(1870 * S, 1871 * S)
+    street.engine.mark_gap(1870 * S, 1871 * S)
     street.run(32, *found("east_1.lead", at_s=1871))
     street.run(50)  # it is not heard after the gap, and nobody said that its line is closed
     assert street.told == [(1870 + 600.0, "north_green", "on")]

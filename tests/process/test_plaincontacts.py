@@ -31,7 +31,7 @@ def test_each_change_is_told_at_its_moment() -> None:
 def test_how_it_is_found_is_told_when_it_matters() -> None:
     assert told(PlainContacts([DOOR]), (1, True), initial=True) == ["1 on"]
     made = PlainContacts([DOOR])
-    made.load({"cabinet": [True, 77 * S]}, same_boot=False)
+    made.restore({"cabinet": [True, 77 * S]}, same_boot=False)
     assert told(made, (1, True), initial=True) == []
     assert told(made, (2, False), initial=True) == ["2 off"], "it was shut while the box was off"
 
@@ -74,15 +74,15 @@ def test_one_that_flickered_when_the_power_was_cut_is_told_as_it_rests() -> None
     made = PlainContacts([DOOR])
     told(made, *[(1 + i / 10, i % 2 == 0) for i in range(41)])
     again = PlainContacts([DOOR])
-    again.load(made.state(), same_boot=False)
+    again.restore(made.snapshot(), same_boot=False)
     assert told(again, (3, True), initial=True) == []
-    (rests,) = again.settle(3 * S + FLICKER_NS + 1)
+    (rests,) = again.end_window(3 * S + FLICKER_NS + 1)
     assert rests.body["state"] == "on"
 
 
 def test_a_state_of_the_version_before_is_read() -> None:
     made = PlainContacts([DOOR])
-    made.load({"cabinet": [True, 5 * S]}, same_boot=True)
+    made.restore({"cabinet": [True, 5 * S]}, same_boot=True)
     assert told(made, (5, False), (6, False)) == ["6 off"]
 
 
@@ -94,12 +94,12 @@ def test_killed_in_a_storm_what_was_held_back_stays_so(kill: int, back: int, ten
     made = PlainContacts([DOOR])
     found = [made.take(contact) for contact in contacts[:kill]]
     again = PlainContacts([DOOR])
-    again.load(made.state(), same_boot=True)
+    again.restore(made.snapshot(), same_boot=True)
     at = max(0, kill - back)
     found += [again.take(contact) for contact in contacts[at:]]
     assert [each for each in found if each] == [each for each in want if each]
     end_ns = contacts[-1].mono_ns + FLICKER_NS + 1
-    assert again.settle(end_ns) == plain.settle(end_ns)
+    assert again.end_window(end_ns) == plain.end_window(end_ns)
 
 
 @given(
@@ -121,11 +121,11 @@ def test_killed_anywhere_each_change_is_told_once(
         kill = min(kill, len(levels))
         for contact in contacts[at:kill]:
             found += made.contacts([contact])
-            kept = made.plain.state()  # committed with it
+            kept = made.plain.snapshot()  # committed with it
         at = max(0, min(at, kill) - back)
         made = Engine(EngineSetup(contacts=(DOOR,)))
         made.start(0)
-        made.plain.load(kept, same_boot=True)
+        made.plain.restore(kept, same_boot=True)
     for contact in contacts[at:]:
         found += made.contacts([contact])
     assert found == want

@@ -113,7 +113,7 @@ def test_a_rate_told_at_once_is_that_of_each_change(
     for step in steps:
         end_ns += step * S
         due, left = [e for e in left if e.at_ns < end_ns], [e for e in left if e.at_ns >= end_ns]
-        two.run(due, whole=all(e.what is not LineChange.DEAF for e in due))
+        two.run(due, whole=all(e.what is not LineChange.UNOBSERVED for e in due))
         one._each(due)
         for rate in (one, two):
             rate.tick(end_ns)
@@ -124,7 +124,7 @@ def test_a_rate_told_at_once_is_that_of_each_change(
         )
         for rate in (one, two):
             rate.next(end_ns)
-        assert one.state() == two.state()
+        assert one.snapshot() == two.snapshot()
 
 
 def test_a_trail_loop_that_chatters_is_told_and_takes_the_speeds_only() -> None:
@@ -177,14 +177,14 @@ def test_what_is_told_again_is_told_of_the_same_window() -> None:
     made = passed()
     drafts = made.close(MINUTE)
     state = made.snapshot()
-    told = made.believe(
+    told = made.recount_without(
         drafts, [doubt("lead", "breakup"), DoubtedLoop("of another site", "lead", "x")]
     )
     assert body(told, "north_1")["counted_by"] == "trail"
     assert body(told, "north_1")["volume"] == 5
     assert body(drafts, "north_1")["health"] == "ok"
-    assert made.believe(drafts, []) == drafts
-    assert made.believe(drafts, [doubt("lead", "breakup")]) == told
+    assert made.recount_without(drafts, []) == drafts
+    assert made.recount_without(drafts, [doubt("lead", "breakup")]) == told
     assert made.snapshot() == state, "what is believed of it changes nothing that comes after"
     assert [(d.from_ns, d.to_ns) for d in told] == [(d.from_ns, d.to_ns) for d in drafts]
 
@@ -193,21 +193,25 @@ def test_of_several_doubts_the_worst_counts() -> None:
     made = passed()
     drafts = made.close(MINUTE)
     both = [doubt("lead", "stuck_off"), doubt("lead", "breakup"), doubt("trail", "breakup")]
-    told = body(made.believe(drafts, both), "north_1")
+    told = body(made.recount_without(drafts, both), "north_1")
     assert (told["health"], told["quality"]) == ("stuck_off", {"bad:loop": 1, "uncertain:loop": 5})
 
 
 def test_a_window_that_was_cut_short_still_is_when_it_is_told_again() -> None:
     made = passed()
     drafts = made.close(MINUTE, partial=True)
-    assert body(made.believe(drafts, [doubt("lead", "inverted")]), "north_1")["partial"] is True
+    assert (
+        body(made.recount_without(drafts, [doubt("lead", "inverted")]), "north_1")["partial"]
+        is True
+    )
 
 
 def test_a_doubted_zero_is_marked() -> None:
     made = engine(SINGLE)
     made.contacts(found("east_1.lead"))
     told = body(
-        made.believe(made.close(MINUTE), [DoubtedLoop("east_1", "lead", "undercount")]), "east_1"
+        made.recount_without(made.close(MINUTE), [DoubtedLoop("east_1", "lead", "undercount")]),
+        "east_1",
     )
     assert (told["volume"], told["quality"]) == (0, {"uncertain:loop": 1})
 
@@ -244,7 +248,7 @@ def test_figures_of_a_signal_are_those_of_lead_loops_that_count(
     made.contacts([*car("stop", 5, 30), *car("ahead", 5, 30)])
     drafts = made.close(MINUTE)
     events_too = [Draft(Stream.EVENT, "stop", MINUTE, MINUTE, {"event": "sensor_fault"}), *drafts]
-    told = made.believe(events_too, [DoubtedLoop(*each) for each in doubts])
+    told = made.recount_without(events_too, [DoubtedLoop(*each) for each in doubts])
     here, there = body(told, "stop"), body(told, "ahead")
     assert ("signal" in here, "signal" in there) == (stop, ahead)
     if queue is not None:
@@ -265,16 +269,16 @@ def test_an_advance_loop_that_is_stuck_tells_of_no_queue() -> None:
 @given(st.sampled_from(STATES), st.sampled_from([None, *STATES]))
 def test_no_count_is_good_of_a_loop_that_is_not_sound(lead: str, trail: str | None) -> None:
     belief = select_loop(lead, trail)
-    counts = {"lead": lead, "trail": trail, None: None}[belief.by]
+    counts = {"lead": lead, "trail": trail, None: None}[belief.counting_loop]
     assert counts not in STATE_QUALITIES
-    assert (counts is None) == (belief.by is None)
+    assert (counts is None) == (belief.counting_loop is None)
     assert belief.sure == (counts == "ok" or counts in PAIR_STATES)
     assert not belief.sure or counts not in UNCERTAIN_STATES
     assert belief.health in HEALTH_STATES
     assert (belief.health == "ok") == (lead == "ok" and trail in (None, "ok"))
     assert belief.pair == (lead == trail == "ok")
     if trail is not None and not belief.pair:
-        assert belief.why is not None
+        assert belief.reason is not None
 
 
 @given(st.lists(st.sampled_from(STATES), min_size=1))

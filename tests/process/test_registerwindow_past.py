@@ -89,7 +89,7 @@ def test_a_contact_tells_how_it_is_found_when_nobody_knows_what_was_told(level: 
     made = Engine(EngineSetup(contacts=(DOOR,)))
     made.doubt_past(older=True)
     again = Engine(EngineSetup(contacts=(DOOR,)))  # killed before its lines were open
-    again.plain.load(made.plain.state(), same_boot=True)
+    again.plain.restore(made.plain.snapshot(), same_boot=True)
     [draft] = again.contacts([Contact("door", level, 5 * S, initial=True)])
     assert draft.body["state"] == ("on" if level else "off")
     assert again.contacts([Contact("door", level, 6 * S, initial=True)]) == []

@@ -43,17 +43,17 @@ class World:
         self.signal.run(self.start, end_ns)
         changes: dict[str, list[LineEvent]] = {}
         for name, line in self.lines.items():
-            line.border(end_ns)
+            line.end_window(end_ns)
             changes[name] = line.take(end_ns)
         told = self.signal.figures(self.start, end_ns, changes)
         self.start = end_ns
         return told
 
     def reborn(self) -> None:
-        state = msgspec.json.decode(msgspec.json.encode(self.signal.state()))
+        state = msgspec.json.decode(msgspec.json.encode(self.signal.snapshot()))
         self.signal = ApproachSignal(self.signal.setup, self.sites)
         self.signal.begin(0)
-        self.signal.load(state, self.start)
+        self.signal.restore(state, self.start)
 
 
 STOP, FAR = SignalLane("stop_1", "stop"), SignalLane("far_1", "advance")
@@ -135,7 +135,7 @@ def test_a_green_that_was_found_is_not_judged() -> None:
 def test_a_loop_that_nobody_watched_has_no_figures_of_that_time() -> None:
     world = World(STOP)
     world.lamp((10, 50))
-    world.lines["stop_1"].deafen(30 * S)
+    world.lines["stop_1"].mark_unobserved(30 * S)
     told = world.to(MINUTE)["stop_1"]
     assert told["green_us"] == 20_000_000
     assert told["cycles_judged"] == 0
@@ -144,7 +144,7 @@ def test_a_loop_that_nobody_watched_has_no_figures_of_that_time() -> None:
 def test_a_green_that_began_unwatched_is_no_cycle_of_the_lane() -> None:
     world = World(STOP)
     world.lamp((10, 50))
-    world.lines["stop_1"].deafen(5 * S)
+    world.lines["stop_1"].mark_unobserved(5 * S)
     told = world.to(MINUTE)["stop_1"]
     assert (told["cycles"], told["red_us"]) == (0, 5_000_000)
 
@@ -183,7 +183,7 @@ def test_a_loop_in_pulse_mode_has_arrivals_only() -> None:
 
 def test_without_a_colour_there_are_no_figures() -> None:
     world = World(STOP)
-    world.signal.deafen(30 * S)
+    world.signal.mark_unobserved(30 * S)
     world.signal.fold("north_green", found("north_green", at_s=50, on=True), 0)
     assert world.to(MINUTE) == {}
     told = world.to(2 * MINUTE)["stop_1"]

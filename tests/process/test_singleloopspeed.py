@@ -131,8 +131,8 @@ def test_it_is_never_wild(
             single.forget()
     assert single.close([]) is None
     assert abs(single.effective_cm - zone_m * 100 - 470) <= 51
-    assert len(single.state()["block"]) < GROUP_VEHICLES
-    assert len(single.state()["before"]) <= MIN_VEHICLES
+    assert len(single.snapshot()["block"]) < GROUP_VEHICLES
+    assert len(single.snapshot()["before"]) <= MIN_VEHICLES
 
 
 def test_while_the_trail_loop_is_dead_the_lead_loop_tells_with_the_length_that_the_pair_knew() -> (

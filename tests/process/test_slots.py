@@ -198,7 +198,7 @@ def test_a_stay_whose_end_is_lost_is_none_and_its_time_counts() -> None:
     made = engine(SINGLE)
     made.contacts(found("east_1.lead"))
     made.contacts([Contact("east_1.lead", True, 5 * S)])
-    made.lost(8 * S, 35 * S)
+    made.mark_gap(8 * S, 35 * S)
     made.contacts(found("east_1.lead", at_s=35))
     first, second = lead(made)
     assert (first.stays, first.on_ns, first.seen_ns, first.since_ns) == ((), 3 * S, 8 * S, None)
@@ -288,7 +288,7 @@ def test_green_is_counted_to_the_nanosecond(
         loop.apply(LineEvent(begin, LineChange.RISE))
         if end < MINUTE:
             loop.apply(LineEvent(end, LineChange.FALL))
-    loop.border(MINUTE)
+    loop.end_window(MINUTE)
     ticks = LoopSlots("x", "lead").close(loop, (), (0, MINUTE), (0, [30 * S, MINUTE]), green)
     for tick in ticks:
         lit: list[tuple[int, int]] = [(max(a, tick.from_ns), min(b, tick.to_ns)) for a, b in green]
@@ -313,6 +313,6 @@ def test_bounces_count_in_the_slot_in_which_their_run_began() -> None:
     line.fold([*found("east_1.lead"), *runs], 0)
     assert line.bounces(MINUTE) == [(40 * S, 3)]
     again = Debouncer(15 * MS)
-    again.load(packed(line.state()))
+    again.restore(packed(line.snapshot()))
     assert again.bounces(2 * MINUTE) == [(70 * S, 3)]
     assert again.bounces(2 * MINUTE) == []

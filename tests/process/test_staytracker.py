@@ -44,7 +44,7 @@ def played(told: Sequence[tuple[int, Contact | None]], cuts: Sequence[int], rest
                 if ns >= minute * MINUTE:
                     break
                 if contact is None:
-                    world.bay.deafen(ns)
+                    world.bay.mark_unobserved(ns)
                 else:
                     world.fold(contact)
                 at += 1

@@ -105,7 +105,7 @@ class CalibrationInputs:
             past.times.clear()
             past.values.clear()
 
-    def state(self, at_ns: int) -> list[list[Any]]:
+    def snapshot(self, at_ns: int) -> list[list[Any]]:
         """For a snapshot: the last values up to a window's end."""
         found = []
         for one, past in self._past.items():
@@ -114,8 +114,8 @@ class CalibrationInputs:
                 found.append([one.device, one.point, past.times[place], past.values[place]])
         return found
 
-    def load(self, state: Iterable[Sequence[Any]]) -> None:
-        """Back from `state`; what nobody asks for any more is left out."""
+    def restore(self, state: Iterable[Sequence[Any]]) -> None:
+        """Back from `snapshot`; what nobody asks for any more is left out."""
         for device, point, at_ns, value in state:
             if (one := InputPoint(str(device), str(point))) in self._past:
                 self._add(one, int(at_ns), float(value))

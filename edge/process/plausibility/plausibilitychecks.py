@@ -112,24 +112,24 @@ class Plausibility:
         self._doubt(doubted)
         return events + self._doubled(start_ns, end_ns)
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """For a snapshot: of each check what is told, and what it has gathered."""
-        gathered = {each.name: each.state() for each in self.trackers}
+        gathered = {each.name: each.snapshot() for each in self.trackers}
         return {
             name: [one.up, one.since_ns, one.windows, gathered.get(name, [])]
             for name, one in self._standings.items()
             if one.up or one.windows or name in gathered
         }
 
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Back from `state`."""
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Back from `snapshot`."""
         for name, (up, since, windows, _) in state.items():
             if name in self._standings:
                 since_ns = None if since is None else int(since)
                 self._standings[name] = CheckState(bool(up), since_ns, int(windows))
         for each in self.trackers:
             if each.name in state and state[each.name][3]:
-                each.load(state[each.name][3])
+                each.restore(state[each.name][3])
 
     def knows(self, name: str) -> bool:
         """Is this one of its checks?"""
@@ -150,7 +150,7 @@ class Plausibility:
             return figures[key]
 
         def grown(key: str) -> float | None:
-            return self.totals[key].grown if key in self.totals else None
+            return self.totals[key].growth if key in self.totals else None
 
         found: dict[str, list[tuple[Check, Judgement, int]]] = {}
         apart: list[Relation] = []
@@ -175,9 +175,9 @@ class Plausibility:
     def _doubt(self, keys: Iterable[str]) -> None:
         for key in keys:
             if key in self.gauges:
-                self.gauges[key].doubt()
+                self.gauges[key].mark_uncertain()
             elif key in self.totals:
-                self.totals[key].doubt()
+                self.totals[key].mark_uncertain()
 
     def _doubled(self, start_ns: int, end_ns: int) -> list[Draft]:
         keys = [key for key, total in self.totals.items() if total.doubled]

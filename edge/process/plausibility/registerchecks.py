@@ -56,8 +56,8 @@ class RegisterCheck(Protocol):
     @property
     def marks(self) -> bool: ...
     def step(self, gauges: GaugeLookup, grown: GrowthLookup, window_ns: int) -> Judgement: ...
-    def state(self) -> list[Any]: ...
-    def load(self, state: Sequence[Any]) -> None: ...
+    def snapshot(self) -> list[Any]: ...
+    def restore(self, state: Sequence[Any]) -> None: ...
 
 
 def register_checks(points: Sequence[Point]) -> list[RegisterCheck]:
@@ -144,10 +144,10 @@ class DirectionCheck:
         self._begin()
         return contradicts
 
-    def state(self) -> list[Any]:
+    def snapshot(self) -> list[Any]:
         return [self._kwh, *self._grew, self._moves, self._windows]
 
-    def load(self, state: Sequence[Any]) -> None:
+    def restore(self, state: Sequence[Any]) -> None:
         kwh, taken, given, moves, windows = state
         self._kwh, self._grew = float(kwh), [float(taken), float(given)]
         self._moves, self._windows = int(moves), int(windows)
@@ -220,10 +220,10 @@ class OneWayCheck:
         self._ns = self._out_ns = self._others_ns = 0
         return found or None
 
-    def state(self) -> list[Any]:
+    def snapshot(self) -> list[Any]:
         return [self._ns, self._out_ns, self._others_ns]
 
-    def load(self, state: Sequence[Any]) -> None:
+    def restore(self, state: Sequence[Any]) -> None:
         self._ns, self._out_ns, self._others_ns = map(int, state)
 
 
@@ -274,10 +274,10 @@ class PhaseSumCheck:
         self._begin()
         return contradicts
 
-    def state(self) -> list[Any]:
+    def snapshot(self) -> list[Any]:
         return [*self._grew, *self._counts]
 
-    def load(self, state: Sequence[Any]) -> None:
+    def restore(self, state: Sequence[Any]) -> None:
         figures = [float(each) for each in state]
         if len(figures) != 8:
             raise ValueError(f"{state!r:.80} is no state of four registers")

@@ -119,12 +119,12 @@ class ActivityCheck:
         while self._rises and at_ns - self._rises[0] >= CHATTER_NS:
             self._rises.popleft()  # too long ago to be chatter
 
-    def state(self) -> list[Any]:
+    def snapshot(self) -> list[Any]:
         """For a snapshot, between windows."""
         return [list(self._rises), self._active, self._bad_until, self.chatter, self.silent]
 
-    def load(self, state: list[Any], start_ns: int) -> None:
-        """Back from `state`, at the start of a window."""
+    def restore(self, state: list[Any], start_ns: int) -> None:
+        """Back from `snapshot`, at the start of a window."""
         rises, active, until, chatter, silent = state
         self._rises = deque((int(at) for at in rises), maxlen=self._most)
         self._active = None if active is None else int(active)

@@ -83,12 +83,12 @@ class HeadwayTracker:
         if last is not None and last.off is not None and not self._over:
             self._tell(last.on, last.off)
 
-    def state(self) -> list[Any]:
+    def snapshot(self) -> list[Any]:
         """For a snapshot, without `last`."""
         return [self._over, self._gap, self._before]
 
-    def load(self, state: list[Any], last: Presence | None) -> None:
-        """Back from `state`."""
+    def restore(self, state: list[Any], last: Presence | None) -> None:
+        """Back from `snapshot`."""
         over, gap, before = state
         self.last = last
         self._over, self._before = bool(over), int(before)

@@ -99,11 +99,11 @@ class LaneWindow:
         """Take contacts of one line in the order in which they came."""
         self.lines[source].fold(contacts, start_ns)
 
-    def deafen(self, at_ns: int, source: str | None = None) -> None:
+    def mark_unobserved(self, at_ns: int, source: str | None = None) -> None:
         """From this moment on nobody watched this line, or any."""
         for name, line in self.lines.items():
             if source is None or source == name:
-                line.deafen(at_ns)
+                line.mark_unobserved(at_ns)
 
     def close(
         self,
@@ -123,7 +123,7 @@ class LaneWindow:
         self.ticks, ends = [], ends or (start_ns, ())
         late: list[int] = []
         for line, (loop, rate, _, slots) in zip(self.lines.values(), self._each, strict=True):
-            loop.border(end_ns)
+            loop.end_window(end_ns)
             bounced = line.bounces(end_ns)
             self.ticks.append(slots.close(loop, bounced, (start_ns, end_ns), ends, green))
             rate.tick(end_ns)
@@ -136,9 +136,9 @@ class LaneWindow:
             loop.next(end_ns)
             rate.next(end_ns)
         self._open()
-        return self._told(closed, closed.states), events
+        return self._record(closed, closed.states), events
 
-    def doubted(self, doubts: Collection[DoubtedLoop]) -> Draft | None:
+    def without_doubted(self, doubts: Collection[DoubtedLoop]) -> Draft | None:
         """The record of the window that was closed last, if these loops are not to be believed."""
         closed = self._closed
         if closed is None:
@@ -148,7 +148,7 @@ class LaneWindow:
             worst_state([own, *(each.fault for each in doubts if each[:2] == (name, part))])
             for part, own in zip(PARTS, closed.states, strict=False)
         ]
-        return self._told(closed, states)
+        return self._record(closed, states)
 
     def _close(
         self, start_ns: int, end_ns: int, late: list[int], marks: tuple[str, ...]
@@ -176,18 +176,18 @@ class LaneWindow:
         lost = sum(edges for loop in self._loops for _, edges in loop.lost)
         lines = self.lines.values()
         states = tuple(
-            loop_state(loop, rate, line.flooded)
+            loop_state(loop, rate, line.noisy)
             for loop, rate, line in zip(self._loops, self._rates, lines, strict=True)
         )
         return ClosedWindow(start_ns, end_ns, states, lead, trail, pairs, lost, marks)
 
-    def _told(self, closed: ClosedWindow, states: Sequence[str]) -> Draft:
+    def _record(self, closed: ClosedWindow, states: Sequence[str]) -> Draft:
         """The record, when its loops are in these states."""
         belief = _selection(closed, states)
         window = closed.lead
-        if belief.by == "trail" and closed.trail is not None:
+        if belief.counting_loop == "trail" and closed.trail is not None:
             window = self._recounted(closed, closed.trail)
-        if belief.by and window.single is None and self._single and not belief.pair:
+        if belief.counting_loop and window.single is None and self._single and not belief.pair:
             window.single = self._single.alone(window.over)
         body = lane_body(self.setup, belief, window, closed.pairs, closed.lost, closed.marks)
         return Draft(Stream.TRAFFIC, self.setup.name, closed.start_ns, closed.end_ns, body)
@@ -200,51 +200,51 @@ class LaneWindow:
         qualitycounts.add_count(window.quality, qualitycounts.UNCERTAIN_GAP, trail.late)
         return window
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """For a snapshot, right after a close."""
         last = self._follow.last
         return {
-            "lines": {name: line.state() for name, line in self.lines.items()},
-            "loops": [loop.state() for loop in self._loops],
-            "slots": [slots.state() for slots in self._slots],
-            "rate": self._rate.state(),
-            "trail": self._trail_state(),
+            "lines": {name: line.snapshot() for name, line in self.lines.items()},
+            "loops": [loop.snapshot() for loop in self._loops],
+            "slots": [slots.snapshot() for slots in self._slots],
+            "rate": self._rate.snapshot(),
+            "trail": self._snapshot_trail(),
             "last": None if last is None else [last.on, last.off],
-            "pairing": None if self._pairing is None else self._pairing.state(last),
-            "follow": self._follow.state(),
+            "pairing": None if self._pairing is None else self._pairing.snapshot(last),
+            "follow": self._follow.snapshot(),
             "queue": self._queues[0].last,
-            "single": None if self._single is None else self._single.state(),
+            "single": None if self._single is None else self._single.snapshot(),
         }
 
-    def load(self, state: Mapping[str, Any], start_ns: int) -> None:
-        """Back from `state`, at the start of a window."""
+    def restore(self, state: Mapping[str, Any], start_ns: int) -> None:
+        """Back from `snapshot`, at the start of a window."""
         for name, line in self.lines.items():
-            line.load(state["lines"][name])
+            line.restore(state["lines"][name])
         for loop, each in zip(self._loops, state["loops"], strict=True):
-            loop.load(each, start_ns)
+            loop.restore(each, start_ns)
         for slots, saved in zip(self._slots, state.get("slots", ()), strict=False):
-            slots.load(saved)
-        self._rate.load(state["rate"], start_ns)
+            slots.restore(saved)
+        self._rate.restore(state["rate"], start_ns)
         last = None if state["last"] is None else Presence(*state["last"])
         if self._pairing is not None:
             # One and the same object, so that the pairing sees its end, too.
-            last = self._pairing.load(state["pairing"]) or last
+            last = self._pairing.restore(state["pairing"]) or last
         # A state from before there were these says nothing of them.
-        self._follow.load(state.get("follow", (True, None, 0)), last)
-        self._queues[0].load(state.get("queue"))
+        self._follow.restore(state.get("follow", (True, None, 0)), last)
+        self._queues[0].restore(state.get("queue"))
         if self._single is not None and state.get("single"):
-            self._single.load(state["single"])
+            self._single.restore(state["single"])
         if self.setup.doubled and state.get("trail"):
             rate, queue, before = state["trail"]
-            self._rates[1].load(rate, start_ns)
-            self._queues[1].load(queue)
+            self._rates[1].restore(rate, start_ns)
+            self._queues[1].restore(queue)
             self._before = recount.restore_changes(before)
 
-    def _trail_state(self) -> list[Any] | None:
+    def _snapshot_trail(self) -> list[Any] | None:
         if not self.setup.doubled:
             return None
         return [
-            self._rates[1].state(),
+            self._rates[1].snapshot(),
             self._queues[1].last,
             recount.snapshot_changes(self._before),
         ]
@@ -262,7 +262,7 @@ class LaneWindow:
         """Speed from the lead loop alone, and what that learns of a pair."""
         single, lengths = self._single, closed.pairs.lengths
         belief = _selection(closed, closed.states)
-        if single is None or belief.by != "lead":
+        if single is None or belief.counting_loop != "lead":
             return
         single.paired(lengths)
         if not lengths or (closed.trail and not belief.pair):  # else nobody asks the lead alone
@@ -271,7 +271,7 @@ class LaneWindow:
     def _run(self, end_ns: int) -> None:
         """Play what both lines told, in the order of time; the lead loop first where equal."""
         for line in self.lines.values():
-            line.border(end_ns)
+            line.end_window(end_ns)
         leads, *others = (line.take(end_ns) for line in self.lines.values())
         self.changes = leads
         trails = self._trails = others[0] if others else []

@@ -39,18 +39,18 @@ SOUND, DOUBT, NOTHING = range(3)  # how much the count of a loop is worth
 
 
 class LoopSelection(NamedTuple):
-    """What is made of a lane's window. `by` is the loop that counts; None: neither of them can.
+    """What is made of a lane's window. `counting_loop` is the one that counts; None: neither can.
 
     `sure`: its count is right. `timed`: so is for how long it was occupied. `pair`: both loops
-    together tell speed and length. `why` is the quality of what is null, if anything is.
+    together tell speed and length. `reason` is the quality of what is null, if anything is.
     """
 
-    by: LoopPartName | None
+    counting_loop: LoopPartName | None
     sure: bool
     timed: bool
     pair: bool
     health: str
-    why: str | None
+    reason: str | None
 
 
 @cache
@@ -62,12 +62,12 @@ def select_loop(lead: str, trail: str | None) -> LoopSelection:
     pair = both == (OK, OK)
     whole = pair or (trail is None and worth != NOTHING)
     return LoopSelection(
-        by=None if worth == NOTHING else by,
+        counting_loop=None if worth == NOTHING else by,
         sure=worth == SOUND,
         timed=worth == SOUND and "mismatch" not in both,
         pair=pair,
         health=_health(lead, trail),
-        why=None
+        reason=None
         if whole
         else STATE_QUALITIES.get(lead)
         or STATE_QUALITIES.get(trail or OK)

@@ -67,7 +67,7 @@ def lane_body(
 
     `window` is that of the loop that counts, `lost` are edges, `marks` qualities of the whole.
     """
-    known = belief.by is not None
+    known = belief.counting_loop is not None
     presence = known and setup.mode == "presence"
     paired = presence and setup.paired and belief.pair
     covered_us, on_us = window.covered_us, window.on_us
@@ -90,7 +90,7 @@ def lane_body(
     vehicles = setup.kind == "vehicle"
     gaps = {"n": window.tailgaters, "of": window.followed}
     optional = {
-        "counted_by": belief.by if belief.by == "trail" else None,
+        "counted_by": belief.counting_loop if belief.counting_loop == "trail" else None,
         "classes": count_by_class(setup.classes, pairs.lengths) if paired and vehicles else None,
         "speed_single": window.single if presence else None,
         "tailgating": gaps if presence and vehicles and window.followed else None,
@@ -112,7 +112,7 @@ def _quality(
     marks: Sequence[str],
 ) -> qualitycounts.QualityCounts:
     quality: qualitycounts.QualityCounts = {}
-    if belief.by is not None:
+    if belief.counting_loop is not None:
         quality = dict(window.quality)
         if setup.mode == "pulse":
             qualitycounts.add_count(
@@ -130,8 +130,8 @@ def _quality(
             )
         elif not belief.timed and setup.mode == "presence":
             qualitycounts.add_count(quality, qualitycounts.UNCERTAIN_LOOP)
-    if belief.why and not (belief.by and setup.mode == "pulse"):
-        qualitycounts.add_count(quality, belief.why)
+    if belief.reason and not (belief.counting_loop and setup.mode == "pulse"):
+        qualitycounts.add_count(quality, belief.reason)
     for mark in marks:
         qualitycounts.add_count(quality, mark)
     return qualitycounts.sum_counts(quality, {})

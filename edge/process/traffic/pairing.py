@@ -118,7 +118,7 @@ class Pairing:
         self.passages = []
         self.single = self.reversed = 0
 
-    def state(self, last: Presence | None) -> dict[str, Any]:
+    def snapshot(self, last: Presence | None) -> dict[str, Any]:
         """For a snapshot; `last` is the newest vehicle, which may be among the waiting ones."""
         trail = self._trail
         return {
@@ -128,8 +128,8 @@ class Pairing:
             "orphans": [[each.on, each.off] for each in self._orphans],
         }
 
-    def load(self, state: Mapping[str, Any]) -> Presence | None:
-        """Back from `state`; gives the newest vehicle if it is among the waiting ones."""
+    def restore(self, state: Mapping[str, Any]) -> Presence | None:
+        """Back from `snapshot`; gives the newest vehicle if it is among the waiting ones."""
         self._leads = deque(_presences(state["leads"]))
         self._trail = next(iter(_presences([state["trail"]])), None) if state["trail"] else None
         self._orphans = deque(_presences(state["orphans"]))

@@ -40,6 +40,6 @@ class QueueTime:
         self.last = last
         return total
 
-    def load(self, last: int | None) -> None:
+    def restore(self, last: int | None) -> None:
         """Back from a snapshot."""
         self.last = None if last is None else int(last)

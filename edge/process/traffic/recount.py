@@ -88,5 +88,5 @@ def snapshot_changes(before: Sequence[LineEvent]) -> list[list[int]]:
 
 
 def restore_changes(state: Sequence[Sequence[int]]) -> list[LineEvent]:
-    """Back from `packed`."""
+    """Back from `snapshot_changes`."""
     return [LineEvent(int(at), LineChange(what)) for what, at in state]

@@ -82,7 +82,7 @@ class SingleLoopSpeed:
             pace += len(times) * self._pace(times)
         return single_speed_body(len(vehicles), pace, self.effective_cm) if vehicles else None
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """For a snapshot, between windows."""
         return {
             "length": self._length,
@@ -91,8 +91,8 @@ class SingleLoopSpeed:
             "before": [list(each) for each in self._before],
         }
 
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Back from `state`."""
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Back from `snapshot`."""
         self._length = self._bounded(int(state["length"]), PAIRED_UM)
         self._block = [int(each) for each in state["block"]][: GROUP_VEHICLES - 1]
         self._from = int(state["from"])

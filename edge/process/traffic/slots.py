@@ -55,7 +55,7 @@ class LoopSlot:
         self.stays += map(_new, repeat(Stay), kept)
         self.more += len(stays) - len(kept)
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """For a snapshot."""
         return {
             "seen": self.seen_ns,
@@ -69,8 +69,8 @@ class LoopSlot:
         }
 
     @classmethod
-    def load(cls, state: Mapping[str, Any]) -> "LoopSlot":
-        """Back from `state`."""
+    def restore(cls, state: Mapping[str, Any]) -> "LoopSlot":
+        """Back from `snapshot`."""
         slot = cls()
         slot.seen_ns, slot.on_ns = int(state["seen"]), int(state["on"])
         slot.stays = [Stay(int(on), int(off)) for on, off in state["stays"]]
@@ -135,13 +135,13 @@ class LoopSlots:
             for each, begin, end, since in zip(slots, begins, cuts, sinces, strict=True)
         ]
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """Of the open slot, for a snapshot."""
-        return self._open.state()
+        return self._open.snapshot()
 
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Back from `state`."""
-        self._open = LoopSlot.load(state)
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Back from `snapshot`."""
+        self._open = LoopSlot.restore(state)
 
     def _tick(self, slot: LoopSlot, from_ns: int, to_ns: int, since_ns: int | None) -> LoopTick:
         return LoopTick(
