@@ -311,7 +311,7 @@ class WindowCommitter:
 
     def _as_of_the_end(self) -> dict[str, Any]:
         """State that belongs to the drafts of a close: taken before anything else can happen."""
-        return {"engine": self._pipeline.snapshot(), "flags": self._pipeline.judge.flags()}
+        return {"engine": self._pipeline.snapshot(), "flags": self._pipeline.judge.snapshot_flags()}
 
     def _raw_is_due(self, now: Stamp) -> bool:
         since_ns = self._intake.raw.since_ns

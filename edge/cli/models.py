@@ -68,7 +68,7 @@ def _list(args: argparse.Namespace) -> int:
     shown = [p.manifest.name for p in proofs if p.manifest]
     if args.json:
         echo_json({"bundles": [_fields(p) for p in proofs], "live": asked, "live_error": why})
-        return 0 if proofs and all(p.well for p in proofs) else 1
+        return 0 if proofs and all(p.is_sound for p in proofs) else 1
     for proof in proofs:
         echo(*bundle_lines(proof))
         name = proof.manifest.name if proof.manifest else ""
@@ -79,7 +79,7 @@ def _list(args: argparse.Namespace) -> int:
     echo(why or "as the daemon says" if site else "shipped with this command; no site is asked")
     if not proofs:
         return _fail(f"{folder}: no bundle is in it", 1)
-    return 0 if all(p.well for p in proofs) else 1
+    return 0 if all(p.is_sound for p in proofs) else 1
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -97,7 +97,7 @@ def _check(args: argparse.Namespace) -> int:
             echo_json(_fields(proof))
         else:
             echo(*bundle_lines(proof))
-    wrong = sum(not proof.well for proof in proofs)
+    wrong = sum(not proof.is_sound for proof in proofs)
     if not args.json:
         echo(f"{len(proofs)} checked: {'all can be used' if not wrong else f'{wrong} cannot'}")
     return 1 if wrong else 0
@@ -232,7 +232,7 @@ def _fields(proof: BundleReport) -> dict[str, Any]:
         "ms": proof.ms,
         "ms_64": proof.batch_ms,
         "mb": proof.grew_mb,
-        "ok": proof.well,
+        "ok": proof.is_sound,
         "faults": [dataclasses.asdict(fault) for fault in proof.faults],
     }
 

@@ -83,7 +83,7 @@ class ApproachJudge:
         if not fresh or not self.names:
             return list(self._last.values())
         self._behind.extend(fresh)
-        modelled = self._model(now_ns, len(fresh)) if self.guard.ready(now_ns) else None
+        modelled = self._model(now_ns, len(fresh)) if self.guard.is_ready(now_ns) else None
         model = self.guard.manifest.by if self.guard.manifest else ""
         verdicts: list[ApproachVerdict] = []
         for k, (seen, dt_s) in enumerate(fresh):
@@ -190,7 +190,7 @@ class ApproachJudge:
         """State as of the last window, JSON-like."""
         rows = self._rows()
         whole = b"".join(rows[name] for name in self.names) if len(rows) == len(self.names) else b""
-        kept = self.kept()
+        kept = self.snapshot_flags()
         return {
             "model": self.guard.sha256,
             "names": list(self.names),
@@ -221,9 +221,9 @@ class ApproachJudge:
             )
             for i, name in enumerate(names)
         }  # fmt: skip
-        return self.take(state, str(saved["model"])) or not data
+        return self.restore_flags(state, str(saved["model"])) or not data
 
-    def kept(self) -> dict[str, ApproachState]:
+    def snapshot_flags(self) -> dict[str, ApproachState]:
         """Each approach as of the last window."""
         rows = {} if self._behind else self._rows()
         out = {}
@@ -237,7 +237,7 @@ class ApproachJudge:
             )  # fmt: skip
         return out
 
-    def take(self, kept: Mapping[str, ApproachState], model: str) -> bool:
+    def restore_flags(self, kept: Mapping[str, ApproachState], model: str) -> bool:
         """Go on with what was kept; False when its rows are of another model, and not taken."""
         same = model == self.guard.sha256
         for name in self.names:

@@ -50,7 +50,7 @@ class BundleReport:
     faults: list[BundleFault] = field(default_factory=list)
 
     @property
-    def well(self) -> bool:
+    def is_sound(self) -> bool:
         return all(fault.mild for fault in self.faults)
 
 

@@ -121,7 +121,7 @@ class Judge:
         if self._loops is not None:
             doubts, told_of_loops = self._loops.step(end_ns, ticks, drafts, wall_s)
             scores = self._loops.loops.weights()
-            out = believe(self._loops.without_told(out), self._loops.doubts)
+            out = believe(self._loops.without_suppressed(out), self._loops.doubts)
             annotate.annotate_loops(out, doubts)
             events += told_of_loops
         if self._approaches is not None:
@@ -188,9 +188,9 @@ class Judge:
                 whole = False
         return whole
 
-    def flags(self) -> dict[str, Any]:
+    def snapshot_flags(self) -> dict[str, Any]:
         """What is to be kept with every window: approaches, and series whose flag is up."""
-        return {**self._raised.packed(), "judged_s": self._judged_s}
+        return {**self._raised.snapshot(), "judged_s": self._judged_s}
 
     def restore_flags(self, state: Mapping[str, Any]) -> None:
         """Know again which flags are up, as of `flags`; after `restore`, which may be older.
@@ -199,7 +199,7 @@ class Judge:
         configuration any more goes off with the next window, and its text says why. Raises
         nothing: of a part that is damaged a line in the log is all that is left.
         """
-        if self._raised.take(state):
+        if self._raised.restore(state):
             self._catch_up(_seconds(state.get("judged_s")))
 
     def _catch_up(self, judged_s: float) -> None:

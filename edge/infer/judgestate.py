@@ -59,7 +59,7 @@ class JudgeState:
     approaches: Mapping[str, ApproachState] = field(default_factory=dict)
     series: Mapping[SeriesKey, SeriesState] = field(default_factory=dict)
 
-    def packed(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """As msgpack takes it."""
         return {
             "v": VERSION,
@@ -70,7 +70,7 @@ class JudgeState:
 
 
 def restore_models(state: Mapping[str, Any]) -> tuple[str, str]:
-    """Of what is `packed`, as are the others here, which can be read each by itself.
+    """Of what is a `snapshot`, as are the others here, which can be read each by itself.
 
     All raise AttributeError, KeyError, TypeError or ValueError for what is damaged.
     """

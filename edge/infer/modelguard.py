@@ -56,7 +56,7 @@ class ModelGuard:
         self._hurry = hurry
         self._open = open_session
         self._asked_for = False
-        self._retry_ns: int | None = 0  # None: a pause that begins when `ready` is asked next
+        self._retry_ns: int | None = 0  # None: a pause that begins when `is_ready` is asked next
         self._pause_s = FIRST_PAUSE_S
         self.manifest: BundleManifest | None
         try:
@@ -70,9 +70,9 @@ class ModelGuard:
     def load(self, now_ns: int | None = None) -> bool:
         """Load and prove the model; False, with `why`, when the rule has to go on answering.
 
-        The first load may run in a thread of its own while `ready` is asked in another: until it
-        is done the answer there is no, so nothing is loaded twice, and what `ready` leads to is
-        whole. Without `now_ns` the pause after a failure begins when `ready` is asked next.
+        The first load may run in a thread of its own while `is_ready` is asked in another: until it
+        is done the answer there is no, so nothing is loaded twice, and what `is_ready` leads to is
+        whole. Without `now_ns` the pause after a failure begins when `is_ready` is asked next.
         A model that does not load makes room for the previous one at once.
         """
         try:
@@ -83,7 +83,7 @@ class ModelGuard:
                 self.failed(now_ns, why)
             return not why
         finally:
-            self._asked_for = True  # last of all: from here on `ready` may say yes, or load
+            self._asked_for = True  # last of all: from here on `is_ready` may say yes, or load
 
     def _load(self) -> str:
         try:
@@ -91,7 +91,7 @@ class ModelGuard:
         except ModelError as error:
             self.session = None
             return str(error)
-        self._well()
+        self._mark_sound()
         drift = DriftMonitor(session.manifest) if session.manifest.reference else None
         same = self.manifest is not None and self.manifest.sha256 == session.manifest.sha256
         if drift is not None and same:
@@ -124,7 +124,7 @@ class ModelGuard:
         self.session = None
         return True
 
-    def ready(self, now_ns: int) -> bool:
+    def is_ready(self, now_ns: int) -> bool:
         """May the model be asked now? After a pause it is, and what is not loaded is loaded."""
         if not self._asked_for:
             return False
@@ -136,7 +136,7 @@ class ModelGuard:
         return self.session is not None or self.load(now_ns)
 
     def ask(self, now_ns: int, feed: Mapping[str, Tensor]) -> tuple[list[Any], bool] | None:
-        """(outputs, in time); None when it answered what cannot be. Only when `ready`."""
+        """(outputs, in time); None when it answered what cannot be. Only when `is_ready`."""
         assert self.session is not None
         try:
             answer = self.session.run(feed)
@@ -150,7 +150,7 @@ class ModelGuard:
             self.failed(now_ns, f"late: {self.session.took_ms:.0f} ms")
             # where another model takes over, this one's answer and state are of no use
             return None if self.session is None else (answer, False)
-        self._well()
+        self._mark_sound()
         if self.drift is not None:
             self.drift.see(now_ns, feed, answer)
         return answer, True
@@ -178,7 +178,7 @@ class ModelGuard:
         self._retry_ns = now_ns + int(self._pause_s * 1e9)
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
-    def _well(self) -> None:
+    def _mark_sound(self) -> None:
         if self.failures or self.refused:
             log.info("model %s: answers again", self.name)
         self.failures = self.refused = 0

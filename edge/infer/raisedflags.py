@@ -51,21 +51,21 @@ class RaisedFlags:
         self._gone_loops: Mapping[str, Any] = {}
         self._sought: dict[SeriesKey, SeriesState] = {}
 
-    def packed(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """For msgpack. Some 750 bytes for an approach, 1,700 for a series whose flag is up."""
-        series = self._series.kept() if self._series else {}
+        series = self._series.snapshot_flags() if self._series else {}
         kept = JudgeState(
             self._models(),
-            {**self._gone, **(self._approaches.kept() if self._approaches else {})},
+            {**self._gone, **(self._approaches.snapshot_flags() if self._approaches else {})},
             {**self._sought, **series},
         )
         loops: Mapping[str, Any] = {"loops": self._gone_loops} if self._gone_loops else {}
         if self._loops is not None:
-            loops = {"loops": self._loops.flags()}
-        return {**kept.packed(), **loops, "incidents": self._incidents.snapshot()}
+            loops = {"loops": self._loops.snapshot_flags()}
+        return {**kept.snapshot(), **loops, "incidents": self._incidents.snapshot()}
 
-    def take(self, state: Mapping[str, Any]) -> bool:
-        """Know again what is up, as of `packed`. Raises nothing; False when nothing was of use.
+    def restore(self, state: Mapping[str, Any]) -> bool:
+        """Know again what is up, as of `snapshot`. Raises nothing; False when nothing was of use.
 
         What is damaged in one part costs that part alone: its flags are as in the older state, and
         a line in the log says so.
@@ -112,7 +112,7 @@ class RaisedFlags:
         kept = restore_approaches(state)
         names: tuple[str, ...] = ()
         if self._approaches is not None:
-            self._approaches.take(kept, model)
+            self._approaches.restore_flags(kept, model)
             names = self._approaches.names
         up = {name: one for name, one in kept.items() if one.raised}
         self._gone = {name: one for name, one in up.items() if name not in names}
@@ -120,14 +120,14 @@ class RaisedFlags:
     def _take_series(self, state: Mapping[str, Any], model: str) -> None:
         kept = restore_series(state)
         if self._series is not None:
-            self._series.take(kept, model)
+            self._series.restore_flags(kept, model)
         self._sought = kept
 
     def _take_loops(self, state: Mapping[str, Any]) -> None:
         if "loops" not in state:  # of before there was loop health, or nobody judged it
             return
         if self._loops is not None:
-            self._loops.take(state["loops"])
+            self._loops.restore_flags(state["loops"])
         else:
             unwatched_loop_events(0, state["loops"])  # it can be read
             self._gone_loops = state["loops"]

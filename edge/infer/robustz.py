@@ -37,13 +37,13 @@ class RobustZRule:
         self.last = self.mean = self.scale = self.level = 0.0
         self.run, self.longest = 0, 2.0
 
-    def kept(self) -> tuple[float, ...]:
+    def snapshot(self) -> tuple[float, ...]:
         """All that it remembers."""
         return tuple(float(getattr(self, name)) for name in self.__slots__)
 
     @classmethod
-    def revived(cls, kept: Sequence[float]) -> RobustZRule:
-        """Back from `kept`. Raises ValueError for numbers that it cannot have kept."""
+    def restore(cls, kept: Sequence[float]) -> RobustZRule:
+        """Back from `snapshot`. Raises ValueError for numbers that it cannot have kept."""
         rule = cls()
         for name, value in zip(cls.__slots__, kept, strict=True):
             setattr(rule, name, value)

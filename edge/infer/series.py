@@ -70,7 +70,7 @@ class SeriesJudge:
         if not self._places:
             return []
         self._past.add(hour, now)
-        outputs = self._model(now_ns) if self.guard.ready(now_ns) else None
+        outputs = self._model(now_ns) if self.guard.is_ready(now_ns) else None
         if outputs is not None and self.guard.manifest is not None:
             by = self.guard.manifest.by
             self._rules.drop()
@@ -188,7 +188,7 @@ class SeriesJudge:
     def snapshot(self) -> dict[str, Any]:
         """State as of the last window, for msgpack. The rule starts anew after a restart."""
         keys = list(self._places)
-        data, begun = self._rows.packed(keys)
+        data, begun = self._rows.snapshot(keys)
         return {
             "model": self.guard.sha256,
             "keys": [list(key) for key in keys],
@@ -217,20 +217,20 @@ class SeriesJudge:
         self._rows.restore(keys, data, begun)
         return True
 
-    def kept(self) -> dict[SeriesKey, SeriesState]:
+    def snapshot_flags(self) -> dict[SeriesKey, SeriesState]:
         """The series whose flag is up, as of the last window."""
         out = {}
         for key, place in self._places.items():
             flag, row = self._flags[place], b""
             if not flag.raised:
                 continue
-            rule, hold_s = self._rules.kept(key, flag.hold_s)
+            rule, hold_s = self._rules.snapshot_one(key, flag.hold_s)
             if self._model_saw == self._past.count:
-                row, hold_s = self._rows.kept(key, place, hold_s)
+                row, hold_s = self._rows.snapshot_one(key, place, hold_s)
             out[key] = SeriesState(self._since[place], hold_s, row, rule)
         return out
 
-    def take(self, kept: Mapping[SeriesKey, SeriesState], model: str) -> None:
+    def restore_flags(self, kept: Mapping[SeriesKey, SeriesState], model: str) -> None:
         """Raise the flags that were kept, and no other."""
         for flag in self._flags:
             flag.put(False)
@@ -246,8 +246,8 @@ class SeriesJudge:
             self._flags[place].put(True, hold_s=self._warm_s)
             self._since[place] = one.samples
             same = model == self.guard.sha256
-            self._rows.take(key, one.row if same else b"", one.hold_s)
-            self._rules.take(key, one)
+            self._rows.restore_one(key, one.row if same else b"", one.hold_s)
+            self._rules.restore_one(key, one)
 
     def seek(self, key: SeriesKey, here: Mapping[SeriesKey, SeriesSample]) -> bool:
         """Is this series still watched? Its flag goes down when it is not."""

@@ -84,7 +84,7 @@ class SeriesRows:
             holds.append(hold_s)
         return holds
 
-    def packed(self, keys: list[SeriesKey]) -> tuple[bytes, list[bool]]:
+    def snapshot(self, keys: list[SeriesKey]) -> tuple[bytes, list[bool]]:
         """All rows as bytes, and which have begun. Sorts `keys`: rows belong to the first ones."""
         if self.state is not None:
             return self.state.tobytes(), list(self._begun)
@@ -93,7 +93,7 @@ class SeriesRows:
         return b"".join(row for row, _, _ in waiting), [was for _, was, _ in waiting]
 
     def restore(self, keys: Sequence[SeriesKey], data: bytes, begun: Sequence[bool]) -> None:
-        """Back from `packed`: they wait."""
+        """Back from `snapshot`: they wait."""
         size = len(data) // max(1, len(begun))
         self._waiting = {
             key: (data[i * size : (i + 1) * size], was, 0.0)
@@ -101,14 +101,14 @@ class SeriesRows:
         }
         self.state = None
 
-    def kept(self, key: SeriesKey, place: int, hold_s: float) -> tuple[bytes, float]:
+    def snapshot_one(self, key: SeriesKey, place: int, hold_s: float) -> tuple[bytes, float]:
         """One row, and for how long it knows too little; `hold_s` where that is not known."""
         if self.state is None:
             row, _, hold_s = self._waiting.get(key, (b"", False, hold_s))
             return row, hold_s
         return (self.state[place].tobytes() if place < len(self.state) else b""), hold_s
 
-    def take(self, key: SeriesKey, row: bytes, hold_s: float) -> None:
+    def restore_one(self, key: SeriesKey, row: bytes, hold_s: float) -> None:
         """This row waits, of a series whose flag is up; without one it is what waits already."""
         if row:
             self._waiting[key] = (row, True, hold_s)

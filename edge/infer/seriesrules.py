@@ -48,16 +48,16 @@ class SeriesRules:
                 oddities[key] = odd
         return oddities
 
-    def kept(self, key: SeriesKey, hold_s: float) -> tuple[tuple[float, ...], float]:
+    def snapshot_one(self, key: SeriesKey, hold_s: float) -> tuple[tuple[float, ...], float]:
         """What one remembers, and for how long that is too little; `hold_s` if it is at work."""
         rule, hold_s = self._waiting.get(key, (self._rules.get(key), hold_s))
-        return (rule.kept() if rule else ()), hold_s
+        return (rule.snapshot() if rule else ()), hold_s
 
-    def take(self, key: SeriesKey, one: SeriesState) -> None:
+    def restore_one(self, key: SeriesKey, one: SeriesState) -> None:
         """This one waits, of a series whose flag is up."""
         if one.rule:
             try:
-                self._waiting[key] = (RobustZRule.revived(one.rule), one.hold_s)
+                self._waiting[key] = (RobustZRule.restore(one.rule), one.hold_s)
             except ValueError as error:
                 log.warning("%s of %s: %s", key[1], key[0], error)
 

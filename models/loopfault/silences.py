@@ -86,7 +86,7 @@ def silence_alarms(
 
 def _alarm(lane: str, tick: LoopTick, ruling: Ruling) -> SilenceAlarm:
     idle_s = (tick.to_ns - (ruling.since_ns or 0)) / NS
-    return SilenceAlarm(lane, tick.to_ns / NS, idle_s, ruling.seen)
+    return SilenceAlarm(lane, tick.to_ns / NS, idle_s, ruling.evidence)
 
 
 def silence_lane(ticks: Ticks, lane: str) -> Ticks:

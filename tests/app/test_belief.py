@@ -107,7 +107,7 @@ def raised(judge: Judge, states: Mapping[str, str]) -> None:
             flag.smooth = [0.0] * len(flag.smooth)
             flag.smooth[1 + FAULTS.index(state)] = 1.0
             up[f"n_1|{part}"] = flag.snapshot()
-    flags = judge.flags()
+    flags = judge.snapshot_flags()
     judge.restore_flags({**flags, "loops": {**flags["loops"], "raised": up}})
 
 

@@ -45,7 +45,7 @@ def lived(
 def gone_on(one: Pipeline, older: dict[str, object], *, model: bool) -> Pipeline:
     new = pipeline(model=model)
     new.judge.restore(older)
-    new.judge.restore_flags(one.judge.flags())
+    new.judge.restore_flags(one.judge.snapshot_flags())
     new.engine.restore(one.engine.snapshot())
     return new
 
@@ -116,7 +116,7 @@ def test_what_began_before_a_boot_is_said_to_have_begun_then(what: str) -> None:
     told_before = played(before, 1.0, one)
     assert told(told_before) == []
     new.judge.restore(one.judge.snapshot())
-    new.judge.restore_flags(one.judge.flags())
+    new.judge.restore_flags(one.judge.snapshot_flags())
     new.judge.missing(0, MINUTE)
     fault = "stuck_off" if what == "site" else "inverted"
     found = [d for d in played(after, 0.5, new) if d.body.get("fault") == fault]

@@ -76,7 +76,7 @@ def test_what_models_had_learnt_at_a_stop_is_what_the_next_start_begins_with(
     assert "judge" not in box.states
     life.stop()
     learnt = msgpack.unpackb(msgpack.packb(life.pipeline.judge.snapshot()))
-    raised = msgpack.unpackb(msgpack.packb(life.pipeline.judge.flags()))
+    raised = msgpack.unpackb(msgpack.packb(life.pipeline.judge.snapshot_flags()))
     with (
         mock.patch.object(Judge, "restore") as restored,
         mock.patch.object(Judge, "restore_flags") as flags,

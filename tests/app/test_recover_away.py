@@ -126,7 +126,7 @@ def test_what_was_known_of_an_approach_before_a_power_cut_is_not_known_after_it(
         if cut:
             box.reboot(zero_ns=-40 * S)
         judge = Life(box, 42 * S).pipeline.judge
-        ages_s = [min(one["age_s"]) for one in judge.flags()["approaches"].values()]
+        ages_s = [min(one["age_s"]) for one in judge.snapshot_flags()["approaches"].values()]
         assert len(ages_s) == 2
         assert all((age_s >= 3600.0) is cut for age_s in ages_s), ages_s
 

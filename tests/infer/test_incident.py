@@ -184,7 +184,7 @@ def test_without_congestion_no_incident_is_suspected(congestion: bool) -> None:
     road = Judged(congestion=congestion)
     road.jam()
     assert [each.body["state"] for each in road.told] == (["on"] if congestion else [])
-    assert bool(road.judge.flags()["incidents"]) is congestion
+    assert bool(road.judge.snapshot_flags()["incidents"]) is congestion
 
 
 def test_an_incident_that_is_up_when_congestion_is_switched_off_goes_off_once_and_says_why() -> (
@@ -192,11 +192,11 @@ def test_an_incident_that_is_up_when_congestion_is_switched_off_goes_off_once_an
 ):
     road = Judged(congestion=True)
     road.jam()
-    after = Judged(congestion=False, flags=road.judge.flags())
+    after = Judged(congestion=False, flags=road.judge.snapshot_flags())
     after.run(80, 90, 0.7, 0.04, 0.04)
     (event,) = after.told
     assert (event.body["state"], event.to_ns) == ("off", 81 * SLOT_NS)
     assert event.body["text"].endswith("is not watched any more.")
-    again = Judged(congestion=True, flags=after.judge.flags())
+    again = Judged(congestion=True, flags=after.judge.snapshot_flags())
     again.run(90, 100, 0.15, 0.15, 0.15)
     assert again.told == []

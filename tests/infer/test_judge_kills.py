@@ -101,7 +101,7 @@ class Gateway:
             end_ns = (self.window + 1) * MINUTE
             verdict = self.judge.judge(end_ns, drafts, ticks_of(drafts))
             self.log += [(self.window, _key(each), each.body["state"]) for each in verdict.events]
-            self.flags.append(msgpack.packb(self.judge.flags()))
+            self.flags.append(msgpack.packb(self.judge.snapshot_flags()))
             self.snapshots.append(msgpack.packb(self.judge.snapshot()))
             self.window += 1
 
@@ -251,13 +251,13 @@ def test_killed_before_its_first_window_a_judge_has_forgotten_nothing(
     once, twice = street.at(k), street.at(k)
     for gateway in (once, twice):
         gateway.kill(0)
-    kept = once.judge.flags()
+    kept = once.judge.snapshot_flags()
     assert msgpack.packb(kept) == street.flags[k - 1]
     for loads_in in (2, 0):
-        twice.flags[-1] = msgpack.packb(twice.judge.flags())
+        twice.flags[-1] = msgpack.packb(twice.judge.snapshot_flags())
         twice.snapshots[-1] = msgpack.packb(twice.judge.snapshot())
         twice.kill(0, loads_in=loads_in)
-    assert twice.judge.flags() == kept
+    assert twice.judge.snapshot_flags() == kept
     assert twice.judge.snapshot() == once.judge.snapshot()
     once.run(LAST)
     twice.run(LAST)

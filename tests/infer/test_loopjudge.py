@@ -75,12 +75,12 @@ def test_each_fault_is_raised_once_and_named(fault: str, by: str, tmp_path: Path
         fault = "never_active"  # it is hurt from the beginning on
     pair = ("mismatch", "swapped")
     loops = [HURT, ("m_0", "trail")] if fault in pair else [HURT]
-    turns = [(v.turn, v.fault) for loop in loops for v in told[loop] if v.turn]
+    turns = [(v.change, v.fault) for loop in loops for v in told[loop] if v.change]
     assert ("on", fault) in turns
     assert len(turns) <= len(loops)
     last = max((told[loop][-1] for loop in loops), key=lambda v: v.score)
     assert last.score > 0.6
-    for v in (v for loop in loops for v in told[loop] if v.turn):  # hurt since the beginning
+    for v in (v for loop in loops for v in told[loop] if v.change):  # hurt since the beginning
         assert v.since_ns is not None
         assert v.doubt_ns is not None
         assert v.doubt_ns <= v.since_ns - 30 * S
@@ -137,7 +137,7 @@ def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
     there = judged(whole, slots)
     for key, vs in after.items():
         for v, w in zip(vs, there[key][90:], strict=True):
-            assert (v.fault, v.since_ns, v.turn) == (w.fault, w.since_ns, w.turn)
+            assert (v.fault, v.since_ns, v.change) == (w.fault, w.since_ns, w.change)
             assert v.score == pytest.approx(w.score, abs=0.05)
 
 
@@ -151,7 +151,7 @@ def test_state_of_another_model_is_discarded_and_said(
     assert "another model" in caplog.text
     known = {v.lane: v for v in judged(second, hurt("stuck_on")[40:41])[HURT]}
     assert known["m_0"].fault == "stuck_on"  # what was raised stays up until it is over
-    assert known["m_0"].turn is None
+    assert known["m_0"].change is None
 
 
 @pytest.mark.parametrize("harm", ["v", "flags", "watch"])
@@ -227,7 +227,7 @@ def test_every_kind_has_a_sentence_for_technicians() -> None:
 
 def test_an_event_is_told_once_and_not_when_process_has_told_it() -> None:
     teller = FaultReporter()
-    (draft,) = teller.told(9, [_turn("on", "crosstalk")], (), lambda lane, part: ("north_1",))
+    (draft,) = teller.report(9, [_turn("on", "crosstalk")], (), lambda lane, part: ("north_1",))
     assert (draft.stream, draft.source, draft.from_ns) == (Stream.EVENT, "north_2", 9)
     assert {**draft.body, "text": ""} == {
         "event": "sensor_fault", "state": "on", "by": SHIPPED["loopfault"],
@@ -237,13 +237,13 @@ def test_an_event_is_told_once_and_not_when_process_has_told_it() -> None:
         sensor_fault_event("north_3", 3, "stuck_on", True, "lead"),
         sensor_fault_event("north_4", 3, "no_activity", True),
     ]
-    assert teller.told(10, [], theirs) == []
+    assert teller.report(10, [], theirs) == []
     known = [_turn("on", "stuck_on", "north_3"), _turn("on", "stuck_off", "north_4")]
-    assert teller.told(11, known) == []
+    assert teller.report(11, known) == []
     again = FaultReporter()
     again.restore(json.loads(json.dumps(teller.snapshot())))
-    assert again.told(12, [_turn("off", None, "north_3")]) == []  # it was not raised here
-    (off,) = again.told(13, [_turn("off", None)])
+    assert again.report(12, [_turn("off", None, "north_3")]) == []  # it was not raised here
+    (off,) = again.report(13, [_turn("off", None)])
     assert (off.body["state"], off.body["fault"]) == ("off", "crosstalk")
 
 

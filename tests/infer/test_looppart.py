@@ -64,12 +64,12 @@ def test_a_kill_forgets_no_flag_that_is_up(tmp_path: Path) -> None:
     slots = hurt("stuck_on")
     _, events = fed(box, slots)
     assert len(events) == 1
-    kept = msgpack.unpackb(msgpack.packb(box.flags()))
+    kept = msgpack.unpackb(msgpack.packb(box.snapshot_flags()))
     after = judge(tmp_path)  # the state that is written seldom was lost
     after.restore_flags(kept)
     _, again = fed(after, slots[-2:])
     assert again == []
-    assert after.flags()["loops"]["ours"] == [["m_0", "lead", "stuck_on"]]
+    assert after.snapshot_flags()["loops"]["ours"] == [["m_0", "lead", "stuck_on"]]
 
 
 def test_a_fault_that_is_up_doubts_also_a_window_in_which_no_slot_ends(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_fault_that_is_up_doubts_also_a_window_in_which_no_slot_ends(tmp_path:
     slots = hurt("stuck_on")
     fed(box, slots)
     after = judge(tmp_path)
-    after.restore_flags(box.flags())
+    after.restore_flags(box.snapshot_flags())
     asked: list[set[DoubtedLoop]] = []
 
     def believe(drafts: Sequence[Draft], doubts: Collection[DoubtedLoop]) -> list[Draft]:
@@ -95,7 +95,7 @@ def test_a_loop_that_is_given_up_is_told_to_be_over(tmp_path: Path) -> None:
     fed(box, slots)
     lanes = tuple(lane for lane in LANES if lane.name != "m_0")
     after = judge(tmp_path, replace(SETUP, lanes=lanes))
-    after.restore_flags(box.flags())
+    after.restore_flags(box.snapshot_flags())
     _, events = fed(after, slots[-2:])
     assert [(e.source, e.body["state"], e.body["fault"]) for e in events] == [
         ("m_0", "off", "stuck_on")
@@ -107,8 +107,8 @@ def test_damaged_flags_of_loops_leave_the_others_alone(tmp_path: Path) -> None:
     box = judge(tmp_path)
     fed(box, hurt("stuck_on"))
     after = judge(tmp_path)
-    after.restore_flags({**box.flags(), "loops": {"raised": 5}})
-    assert after.flags()["loops"]["ours"] == []
+    after.restore_flags({**box.snapshot_flags(), "loops": {"raised": 5}})
+    assert after.snapshot_flags()["loops"]["ours"] == []
 
 
 class Scripted:
@@ -162,28 +162,28 @@ def test_what_the_model_told_first_the_rules_do_not_tell_again(
     teller = FaultReporter()
     on, off = (sensor_fault_event("m_0", at, theirs, at == 2, part) for at in (2, 4))
     other = sensor_fault_event("m_1", 2, theirs, True, part)
-    assert len(teller.told(1, [_verdict("on", fault)])) == 1
-    assert teller.told(2, [], [other, on]) == []
+    assert len(teller.report(1, [_verdict("on", fault)])) == 1
+    assert teller.report(2, [], [other, on]) == []
     assert teller.dropped == [on]
-    assert len(teller.told(3, [_verdict("off", None)])) == 1
+    assert len(teller.report(3, [_verdict("off", None)])) == 1
     assert teller.dropped == []
     if killed:
         saved = msgpack.unpackb(msgpack.packb(teller.snapshot()))
         teller = FaultReporter()
         teller.restore(saved)
-    assert teller.told(4, [], [off]) == []
+    assert teller.report(4, [], [off]) == []
     assert teller.dropped == [off]
-    assert teller.told(5, [], [on, off]) == []
+    assert teller.report(5, [], [on, off]) == []
     assert teller.dropped == []  # nothing of ours is up any more: they speak
 
 
 def test_what_was_dropped_may_be_told_again_here_while_theirs_is_up() -> None:
     teller = FaultReporter()
-    teller.told(1, [_verdict("on", "stuck_on")])
+    teller.report(1, [_verdict("on", "stuck_on")])
     on, off = (sensor_fault_event("m_0", at, "stuck_on", at == 2, "lead") for at in (2, 4))
-    teller.told(2, [_verdict("off", None)], [on])
-    assert len(teller.told(3, [_verdict("on", "stuck_on")])) == 1
-    assert teller.told(4, [], [off, sensor_fault_event("m_0", 4, "chatter", True, "lead")]) == []
+    teller.report(2, [_verdict("off", None)], [on])
+    assert len(teller.report(3, [_verdict("on", "stuck_on")])) == 1
+    assert teller.report(4, [], [off, sensor_fault_event("m_0", 4, "chatter", True, "lead")]) == []
     assert teller.dropped == [off]
 
 
@@ -192,15 +192,15 @@ def test_the_drafts_of_a_window_without_what_was_told_already(tmp_path: Path) ->
     slots = hurt("stuck_on")
     for slot in slots:
         part.step(slot[0].to_ns, slot, ())
-    assert part.flags()["ours"]
+    assert part.snapshot_flags()["ours"]
     end_ns = slots[-1][0].to_ns
     lane = Draft(Stream.TRAFFIC, "m_0", 0, end_ns, {"lane": "m_0"})
     theirs = sensor_fault_event("m_0", end_ns, "stuck_on", True, "lead")
     other = sensor_fault_event("m_0", end_ns, "stuck_on", True, "trail")
     part.step(end_ns, [], [lane, theirs, other])
-    assert part.without_told([lane, theirs, other]) == [lane, other]
+    assert part.without_suppressed([lane, theirs, other]) == [lane, other]
     part.step(end_ns + 1, [], [lane])
-    assert part.without_told([lane]) == [lane]
+    assert part.without_suppressed([lane]) == [lane]
 
 
 def test_another_model_brings_its_thresholds_and_begins_anew(tmp_path: Path) -> None:
@@ -227,10 +227,10 @@ def test_another_model_brings_its_thresholds_and_begins_anew(tmp_path: Path) -> 
 def test_what_another_model_had_smoothed_is_left_out_of_flags_that_were_up(tmp_path: Path) -> None:
     part = LoopPart(LANES, SITES, ModelGuard("loopfault", BUNDLES / "loopfault", hurry=False))
     part.loops._flags[HURT].step([0.0, 1.0] + [0.0] * 8, 9, 30.0, traffic=True, at_once=True)
-    kept = msgpack.unpackb(msgpack.packb(part.flags()))
+    kept = msgpack.unpackb(msgpack.packb(part.snapshot_flags()))
     for known, score in ((kept["model"], 1.0), ("0" * 64, part.loops._flags[HURT].on)):
         after = LoopPart(LANES, SITES, ModelGuard("loopfault", BUNDLES / "loopfault", hurry=False))
-        after.take({**kept, "model": known})
+        after.restore_flags({**kept, "model": known})
         flag = after.loops._flags[HURT]
         assert flag.fault == "stuck_on"
         assert flag.score == pytest.approx(score)
@@ -242,22 +242,22 @@ def test_what_is_stale_of_theirs_is_forgotten(tmp_path: Path) -> None:
     theirs = [sensor_fault_event(lane, 1, "stuck_on", True, "lead") for lane in ("m_0", "gone")]
     part.step(end_ns, [], theirs)
     after = LoopPart(LANES, SITES, ModelGuard("loopfault", tmp_path))
-    after.take(part.flags())
-    assert after.flags()["theirs"] == [["m_0", "lead", "stuck_on"]]
+    after.restore_flags(part.snapshot_flags())
+    assert after.snapshot_flags()["theirs"] == [["m_0", "lead", "stuck_on"]]
     busy = LoopTick("m_0", "lead", end_ns, 2 * end_ns, end_ns, end_ns, since_ns=1)
     after.step(2 * end_ns, [busy], ())
     deaf = LoopTick("m_0", "lead", 2 * end_ns, 3 * end_ns, 0, 0)
     after.step(3 * end_ns, [deaf], ())
-    assert after.flags()["theirs"] == [["m_0", "lead", "stuck_on"]]
+    assert after.snapshot_flags()["theirs"] == [["m_0", "lead", "stuck_on"]]
     free = LoopTick("m_0", "lead", 3 * end_ns, 4 * end_ns, end_ns, 0)
     after.step(4 * end_ns, [free], ())
-    assert after.flags()["theirs"] == []
+    assert after.snapshot_flags()["theirs"] == []
 
 
 def test_when_nobody_judges_loops_any_more_what_was_told_is_over(tmp_path: Path) -> None:
     box = judge(tmp_path)
     fed(box, hurt("stuck_on"))
-    saved = msgpack.unpackb(msgpack.packb(box.flags()["loops"]))
+    saved = msgpack.unpackb(msgpack.packb(box.snapshot_flags()["loops"]))
     (event,) = unwatched_loop_events(7, saved)
     assert (event.source, event.to_ns, event.body["part"]) == ("m_0", 7, "lead")
     assert (event.body["state"], event.body["fault"]) == ("off", "stuck_on")

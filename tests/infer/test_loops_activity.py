@@ -104,8 +104,8 @@ def test_a_track_of_bicycles_is_flagged_by_the_judge_of_the_loops(tmp_path: Path
     turns = []
     for slot in range(600):
         ticks = slot_of(slot, {"track_0": 2, "track_1": 2 if slot < 480 else 0})
-        turns += [v for v in loops.step(ticks[0].to_ns, ticks) if v.turn]
-    assert [(v.lane, v.fault, v.turn) for v in turns] == [("track_1", "stuck_off", "on")]
+        turns += [v for v in loops.step(ticks[0].to_ns, ticks) if v.change]
+    assert [(v.lane, v.fault, v.change) for v in turns] == [("track_1", "stuck_off", "on")]
     kept = json.loads(json.dumps(loops.snapshot()))
     assert LoopJudge(lanes, (), ModelGuard("loopfault", tmp_path)).restore(kept)
 
@@ -118,7 +118,7 @@ def test_a_loop_of_a_pair_that_never_lived_has_that_word_too(tmp_path: Path) -> 
         (lead,) = slot_of(slot, {"x": 4})
         (trail,) = slot_of(slot, {"x": 0})
         ticks = [lead, trail._replace(part="trail")]
-        turns += [v for v in loops.step(lead.to_ns, ticks) if v.turn]
+        turns += [v for v in loops.step(lead.to_ns, ticks) if v.change]
     assert [(v.part, v.fault) for v in turns] == [("trail", "never_active")]
 
 

@@ -65,7 +65,7 @@ def test_a_single_lane_is_told_by_those_along() -> None:
     road.drive(120, {"m_0": 5, "n_0": 5, "o_0": 5})
     road.drive(15, {"m_0": 5, "n_0": 0, "o_0": 5})
     assert road.told.keys() == {"n_0"}
-    assert "before or after it in" in road.told["n_0"][1].seen
+    assert "before or after it in" in road.told["n_0"][1].evidence
 
 
 def test_nobody_is_due_while_it_is_red() -> None:
@@ -84,7 +84,7 @@ def test_a_lane_alone_is_told_by_the_green_that_passed() -> None:
     road.drive(45, {"a_0": 0}, green_ns=15 * S)
     minute, ruling = road.told["a_0"]
     assert 265 <= minute <= 285
-    assert "min of green" in ruling.seen
+    assert "min of green" in ruling.evidence
 
 
 def test_one_that_stands_on_a_loop_is_no_silence() -> None:
@@ -115,7 +115,7 @@ def test_a_lane_alone_is_told_by_the_hours_of_the_week_if_the_clock_is_trusted()
     road.drive(7 * 60, {"a_0": 0}, MONDAY_S)
     minute, ruling = road.told["a_0"]
     assert 6 * 60 < minute - 15 * 1440 <= 7 * 60  # nobody is due by night
-    assert "usual in these hours of the week" in ruling.seen
+    assert "usual in these hours of the week" in ruling.evidence
 
 
 def test_a_clock_that_steps_forgets_its_hours() -> None:

@@ -249,19 +249,19 @@ def said(drafts: list[Draft]) -> list[tuple[Any, Any]]:
 
 def test_a_fault_that_is_another_one_ends_before_that_begins() -> None:
     teller = FaultReporter()
-    assert said(teller.told(S, [verdict("stuck_on", "on")])) == [("stuck_on", "on")]
-    both = teller.told(2 * S, [verdict("inverted", "on")])
+    assert said(teller.report(S, [verdict("stuck_on", "on")])) == [("stuck_on", "on")]
+    both = teller.report(2 * S, [verdict("inverted", "on")])
     assert said(both) == [("stuck_on", "off"), ("inverted", "on")]
     assert "is not stuck_on but inverted" in both[0].body["text"]
-    assert said(teller.told(3 * S, [verdict(None, "off")])) == [("inverted", "off")]
+    assert said(teller.report(3 * S, [verdict(None, "off")])) == [("inverted", "off")]
 
 
 def test_of_an_inverted_loop_nobody_else_says_that_it_is_stuck() -> None:
     teller = FaultReporter()
-    teller.told(S, [verdict("inverted", "on")])
+    teller.report(S, [verdict("inverted", "on")])
     for on in (True, False, True, False):
         theirs = sensor_fault_event("north_1", S, "stuck_on", on, "lead")
-        teller.told(S, [], [theirs])
+        teller.report(S, [], [theirs])
         assert teller.dropped == [theirs]
 
 

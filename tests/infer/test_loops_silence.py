@@ -72,7 +72,7 @@ def flags(stays: dict[LoopKey, Spans], folder: Path) -> dict[LoopKey, list[tuple
     out: dict[LoopKey, list[tuple[float, str]]] = {}
     for slot in ticks(stays, HOURS):
         for v in loops.step(slot[0].to_ns, slot):
-            if v.turn == "on":
+            if v.change == "on":
                 out.setdefault((v.lane, v.part), []).append((slot[0].to_ns / 1e9, v.fault or ""))
     return out
 

@@ -66,7 +66,7 @@ class Interleaved(ModelGuard):
             object.__setattr__(self, "loading", True)
 
     def turn(self) -> None:
-        if self.ready(1_000 * SECOND):
+        if self.is_ready(1_000 * SECOND):
             assert self.session is not None
             assert self.manifest is not None
             self.failed(1_000 * SECOND, "late: 80 ms")
@@ -98,11 +98,11 @@ def test_a_load_that_failed_in_its_thread_is_not_tried_again_at_once() -> None:
 
     guard = ModelGuard("congestion", FOLDER, open_session=broken)
     up_for_days = 500_000 * SECOND
-    assert not guard.ready(up_for_days)
+    assert not guard.is_ready(up_for_days)
     assert not guard.load()
-    assert not guard.ready(up_for_days + 5 * SECOND)
+    assert not guard.is_ready(up_for_days + 5 * SECOND)
     assert len(opened) == 1
-    guard.ready(up_for_days + 65 * SECOND)
+    guard.is_ready(up_for_days + 65 * SECOND)
     assert len(opened) == 2
 
 
@@ -127,10 +127,10 @@ def test_the_former_model_loads_in_the_same_thread_and_nobody_waits_for_it(
     loading.start()
     try:
         assert begun.wait(60)
-        assert not any(guard.ready(at * SECOND) for at in range(0, 300, 5))
+        assert not any(guard.is_ready(at * SECOND) for at in range(0, 300, 5))
     finally:
         go_on.set()
         loading.join()
-    assert guard.ready(300 * SECOND)
+    assert guard.is_ready(300 * SECOND)
     assert opened == ["congestion", "congestion.previous"]
     assert guard.status()["instead"].endswith(": broken")

@@ -84,12 +84,12 @@ def test_a_model_that_fails_thrice_in_a_row_makes_room_for_the_former_one(
     now_s, asked = 0, 0
     while guard.manifest and guard.manifest.version == "1.0.0":
         now_s += 5
-        ready = guard.ready(now_s * SECOND)
+        ready = guard.is_ready(now_s * SECOND)
         if ready and guard.session is not None and guard.manifest.version == "1.0.0":
             assert guard.ask(now_s * SECOND, fed(guard.session)) is None
             asked += 1
             # the previous one does not have to wait for the end of the other's pause
-            assert guard.ready(now_s * SECOND) is (asked == FAILURES_LIMIT)
+            assert guard.is_ready(now_s * SECOND) is (asked == FAILURES_LIMIT)
         assert now_s < 1000
     assert asked == FAILURES_LIMIT
     assert guard.session is not None
@@ -111,7 +111,7 @@ def test_one_good_answer_and_the_count_begins_anew(folder: Path) -> None:
     for at_s in range(0, 100_000, 10_000):
         guard.failed(at_s * SECOND, "once")
         guard.failed(at_s * SECOND, "twice")
-        assert guard.ready((at_s + 5000) * SECOND)
+        assert guard.is_ready((at_s + 5000) * SECOND)
         assert guard.session is not None
         assert guard.ask((at_s + 5000) * SECOND, fed(guard.session)) is not None
     assert guard.status()["model"] == "anomaly 1.0.0"
@@ -130,7 +130,7 @@ def test_when_both_fail_the_rule_answers_and_both_are_tried_again_after_a_pause(
     assert not guard.load(0)
     assert tried == ["anomaly", "anomaly.previous"]
     for now_s in range(0, 200, 5):
-        assert not guard.ready(now_s * SECOND)
+        assert not guard.is_ready(now_s * SECOND)
     assert sorted(tried) == ["anomaly"] * 3 + ["anomaly.previous"] * 3
     assert guard.status()["answers"] == "rule"
     assert guard.why == "broken"
@@ -143,7 +143,7 @@ def test_without_a_former_bundle_the_model_itself_is_tried_again(tmp_path: Path)
     assert previous_bundle(folder) is None
     assert guard.load()
     for now_s in range(0, 3000, 5):
-        if guard.ready(now_s * SECOND):
+        if guard.is_ready(now_s * SECOND):
             assert guard.session is not None
             guard.ask(now_s * SECOND, fed(guard.session))
     assert guard.failures > FAILURES_LIMIT
@@ -168,7 +168,7 @@ def test_a_late_model_gives_no_state_to_the_former_one(folder: Path) -> None:
         else:
             assert answer is None  # the judge drops its state, as after any wrong answer
         now_s += 1000
-        guard.ready(now_s * SECOND)
+        guard.is_ready(now_s * SECOND)
     assert guard.status()["model"] == "anomaly 0.9.0"
 
 
@@ -181,7 +181,7 @@ def test_a_feed_that_is_no_number_is_our_fault_and_the_model_stays(
     bad = fed(guard.session)
     bad["x"][0, 0] = float("nan")
     for at in range(20):
-        assert guard.ready(at * SECOND)
+        assert guard.is_ready(at * SECOND)
         assert guard.ask(at * SECOND, bad) is None
     assert guard.status()["answers"] == "rule"
     assert guard.why == "anomaly: its input x is not a number"

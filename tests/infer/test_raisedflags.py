@@ -56,7 +56,7 @@ def up() -> dict[str, Any]:
     events = site.run(100, 0.95, 0.0)
     assert {event.body["event"] for event in events} == {"congestion", "anomaly"}
     assert {event.body["state"] for event in events} == {"on"}
-    state: dict[str, Any] = msgpack.unpackb(msgpack.packb(site.judge.flags()))
+    state: dict[str, Any] = msgpack.unpackb(msgpack.packb(site.judge.snapshot_flags()))
     return state
 
 
@@ -72,8 +72,8 @@ def test_what_is_kept_with_every_window_is_small(up: dict[str, Any]) -> None:
     assert len(msgpack.packb(up)) < 3000
     calm = Site(_loaded(setup()))
     calm.run(60)
-    assert len(msgpack.packb(calm.judge.flags())) < 1200
-    assert calm.judge.flags()["series"] == []
+    assert len(msgpack.packb(calm.judge.snapshot_flags())) < 1200
+    assert calm.judge.snapshot_flags()["series"] == []
 
 
 def test_a_flag_whose_approach_is_gone_goes_off_once_and_says_why(up: dict[str, Any]) -> None:
@@ -81,14 +81,14 @@ def test_a_flag_whose_approach_is_gone_goes_off_once_and_says_why(up: dict[str, 
     judge = _loaded(replace(setup(), lanes=lanes))
     judge.restore_flags(up)
     again = _loaded(replace(setup(), lanes=lanes))
-    again.restore_flags(judge.flags())  # killed before it could say so
+    again.restore_flags(judge.snapshot_flags())  # killed before it could say so
     site = Site(again)
     (event,) = site.run(1, pm=0.0)
     assert (event.source, event.body["state"]) == ("north", "off")
     assert event.body["text"] == "Congestion on north is not watched any more."
     assert "by" not in event.body
     assert site.run(50, pm=0.0) == []
-    assert "north" not in again.flags()["approaches"]
+    assert "north" not in again.snapshot_flags()["approaches"]
 
 
 @pytest.mark.parametrize("what", ["congestion", "anomaly"])
@@ -108,11 +108,13 @@ def test_a_flag_whose_sensor_is_gone_goes_off_with_the_first_window(up: dict[str
     judge = _loaded(setup())
     judge.restore_flags(up)
     assert judge.judge(1, []).events == []  # a window without length has no record at all
-    assert [one[:2] for one in judge.flags()["series"]] == [one[:2] for one in up["series"]]
+    assert [one[:2] for one in judge.snapshot_flags()["series"]] == [
+        one[:2] for one in up["series"]
+    ]
     (event,) = _judged(judge, PERIOD_NS, traffic(PERIOD_NS, [0.95, 0.95]))
     assert (event.source, event.body["point"], event.body["state"]) == ("hut_air", "pm2_5", "off")
     assert event.body["text"] == "pm2_5 of hut_air is not watched any more."
-    assert judge.flags()["series"] == []
+    assert judge.snapshot_flags()["series"] == []
     assert _judged(judge, 2 * PERIOD_NS, traffic(2 * PERIOD_NS, [0.95, 0.95])) == []
 
 
@@ -121,7 +123,7 @@ def test_a_series_that_is_silent_is_still_watched(up: dict[str, Any]) -> None:
     judge.restore_flags(up)
     drafts = [*traffic(PERIOD_NS, [0.95, 0.95]), air(PERIOD_NS, pm2_5=None)]
     assert _judged(judge, PERIOD_NS, drafts) == []
-    assert len(judge.flags()["series"]) == 1
+    assert len(judge.snapshot_flags()["series"]) == 1
 
 
 def test_flags_are_newer_than_the_state_that_says_otherwise(up: dict[str, Any]) -> None:
@@ -132,7 +134,7 @@ def test_flags_are_newer_than_the_state_that_says_otherwise(up: dict[str, Any]) 
     assert jammed.run(200)  # over, and `off` was sent
     judge = _loaded(setup())
     judge.restore(old)
-    judge.restore_flags(jammed.judge.flags())
+    judge.restore_flags(jammed.judge.snapshot_flags())
     site = Site(judge)
     assert site.run(100) == []
 
@@ -184,10 +186,10 @@ def all_up() -> dict[str, Any]:
     site.run(100, 0.95, 0.0)
     road = Judge(WIDE)
     loops = {"ours": [["up_1", "lead", "stuck_on"]], "theirs": [], "dropped": [], "raised": {}}
-    known: dict[str, Any] = road.flags()
+    known: dict[str, Any] = road.snapshot_flags()
     (pair,) = known["incidents"]
     pair = {**pair, "values": [0.7, 0.04, 3.0, 9.0], "raised": True}
-    state = {**known, **{key: site.judge.flags()[key] for key in ("approaches", "series")}}
+    state = {**known, **{key: site.judge.snapshot_flags()[key] for key in ("approaches", "series")}}
     state |= {"loops": {**known["loops"], **loops}, "incidents": [pair]}
     again: dict[str, Any] = msgpack.unpackb(msgpack.packb(state))
     return again
@@ -214,7 +216,7 @@ def _up_in(flags: dict[str, Any]) -> dict[str, object]:
 def test_all_that_was_up_is_known_again(all_up: dict[str, Any]) -> None:
     judge = Judge(WIDE)
     judge.restore_flags(all_up)
-    assert _up_in(judge.flags()) == _up_in(all_up)
+    assert _up_in(judge.snapshot_flags()) == _up_in(all_up)
     assert all(_up_in(all_up).values())
 
 
@@ -224,10 +226,10 @@ def test_a_state_that_is_damaged_as_a_whole_is_said_and_ignored(
     for damaged in _damaged(all_up)["whole"]:
         caplog.clear()
         judge = Judge(WIDE)
-        before = judge.flags()
+        before = judge.snapshot_flags()
         judge.restore_flags(damaged)
         assert "damaged" in caplog.text, damaged
-        assert judge.flags() == before, damaged
+        assert judge.snapshot_flags() == before, damaged
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -241,8 +243,8 @@ def test_what_is_damaged_in_one_part_leaves_the_others_alone(
         judge.restore_flags({**damaged, "judged_s": 600.0})
         (line,) = caplog.messages
         assert "damaged" in line, damaged
-        assert _up_in(judge.flags()) == {**_up_in(all_up), part: []}, damaged
-        assert judge.flags()["judged_s"] == 600.0
+        assert _up_in(judge.snapshot_flags()) == {**_up_in(all_up), part: []}, damaged
+        assert judge.snapshot_flags()["judged_s"] == 600.0
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,10 @@ def test_an_hour_of_learning_that_was_lost_raises_nothing() -> None:
     judged(judge, 0, WRITTEN)
     state = msgpack.packb(judge.snapshot())
     assert judged(judge, WRITTEN, KILLED) == []
-    flags = msgpack.packb(judge.flags())
+    flags = msgpack.packb(judge.snapshot_flags())
     calm = judged(judge, KILLED, LAST)
     after = loaded()
     after.restore(msgpack.unpackb(state))
     after.restore_flags(msgpack.unpackb(flags))
     assert judged(after, KILLED, LAST) == calm == []
-    assert judge.flags()["judged_s"] == after.flags()["judged_s"]
+    assert judge.snapshot_flags()["judged_s"] == after.snapshot_flags()["judged_s"]

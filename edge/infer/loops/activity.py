@@ -84,11 +84,11 @@ class LaneActivity:
         """Every loop, in the site's order, the lead loop before the trail loop."""
         return tuple(key for keys in self._keys.values() for key in keys)
 
-    def lived(self, key: LoopKey) -> bool:
+    def has_lived(self, key: LoopKey) -> bool:
         """Whether the loop has ever seen a vehicle."""
         return key in self._lived
 
-    def found(self, key: LoopKey) -> None:
+    def mark_dead(self, key: LoopKey) -> None:
         """It is known to have died, and so to have lived: after `restore`, which may be older."""
         self._lived.add(key)
 

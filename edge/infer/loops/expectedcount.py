@@ -113,12 +113,12 @@ class ExpectedCount:
             self.other[band] *= 0.5
 
     @property
-    def sure(self) -> float:
+    def lower_bound(self) -> float:
         """What is due at least: a vehicle there is no proof of more than one here."""
         return min(self.due, self.passed)
 
     @property
-    def utmost(self) -> float:
+    def upper_bound(self) -> float:
         """What may be due at most, where the other has counted few by chance."""
         return self.due * (1.0 + 2.0 * math.sqrt(self.passed + 1.0) / self.passed)
 
@@ -132,7 +132,7 @@ class ExpectedCount:
         What was taken for a fault teaches no more than its limit.
         """
         if self.passed:
-            due, limit = self.sure, self.limit(least, times)
+            due, limit = self.lower_bound, self.limit(least, times)
             if due > limit:
                 self.pending = [each * limit / due for each in self.pending]
                 due = limit
@@ -164,7 +164,7 @@ class GroupSum:
         self.here = self.there = 0.0
         self.here_open = self.there_open = 0.0  # of a silence that lasts
 
-    def hear(self, here: float, there: float, *, silent: bool) -> None:
+    def add(self, here: float, there: float, *, silent: bool) -> None:
         """A slot of both."""
         self.here_open += here
         self.there_open += there
@@ -176,7 +176,7 @@ class GroupSum:
         if self.there > MEMORY:
             self.here, self.there = self.here / 2.0, self.there / 2.0
 
-    def short(self) -> float | None:
+    def shortfall(self) -> float | None:
         """Vehicles that are surely missing here in this silence; None: nobody knows."""
         if not self.here or not self.there or not self.there_open:
             return None

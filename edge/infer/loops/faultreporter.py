@@ -74,7 +74,7 @@ def fault_text(v: LoopVerdict, beside: Sequence[str] = ()) -> str:
         return f"{head}: {v.text}."
     looks, do = FAULT_TEXTS[v.fault]
     others = " or ".join(beside) or "the lane beside it"
-    return f"{head}: {v.seen or looks.format(beside=others)}: {do}."
+    return f"{head}: {v.evidence or looks.format(beside=others)}: {do}."
 
 
 def loop_fault_event(at_ns: int, v: LoopVerdict, fault: str, beside: Sequence[str] = ()) -> Draft:
@@ -115,12 +115,12 @@ class FaultReporter:
     """
 
     def __init__(self) -> None:
-        self._theirs: set[tuple[str, str, str]] = set()  # lane, part, fault
-        self._ours: dict[tuple[str, str], str] = {}
-        self._unsaid: set[tuple[str, str, str]] = set()  # up with them, but not told by them
+        self._process_faults: set[tuple[str, str, str]] = set()  # lane, part, fault
+        self._own_faults: dict[tuple[str, str], str] = {}
+        self._suppressed: set[tuple[str, str, str]] = set()  # up with them, but not told by them
         self.dropped: list[Draft] = []  # of the last window's events: not to be passed on
 
-    def told(
+    def report(
         self,
         at_ns: int,
         verdicts: Sequence[LoopVerdict],
@@ -128,36 +128,36 @@ class FaultReporter:
         beside: Callable[[str, str], Sequence[str]] = lambda lane, part: (),
     ) -> list[Draft]:
         """Events of the verdicts that have turned; `process_events` are those of the window."""
-        self.dropped = [draft for draft in process_events if not self._hear(draft)]
+        self.dropped = [draft for draft in process_events if not self._take_process_event(draft)]
         out = []
         for v in verdicts:
             loop = (v.lane, v.part)
-            if v.turn == "on" and v.fault is not None:
-                if (before := self._ours.pop(loop, None)) is not None:
+            if v.change == "on" and v.fault is not None:
+                if (before := self._own_faults.pop(loop, None)) is not None:
                     out.append(loop_fault_event(at_ns, v, before))
-                if (*loop, v.fault) not in self._theirs:
-                    self._ours[loop] = v.fault
+                if (*loop, v.fault) not in self._process_faults:
+                    self._own_faults[loop] = v.fault
                     out.append(loop_fault_event(at_ns, v, v.fault, beside(*loop)))
-            elif v.turn == "off":
-                was = self._ours.pop(loop, None)
+            elif v.change == "off":
+                was = self._own_faults.pop(loop, None)
                 if was is not None:
                     out.append(loop_fault_event(at_ns, v, was))
         return out
 
-    def leave(self, watched: Container[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    def forget_unwatched(self, watched: Container[tuple[str, str]]) -> list[tuple[str, str, str]]:
         """Forget what was told of loops that are not watched; gives lane, part and fault."""
-        gone = [(*loop, fault) for loop, fault in self._ours.items() if loop not in watched]
+        gone = [(*loop, fault) for loop, fault in self._own_faults.items() if loop not in watched]
         for lane, part, _ in gone:
-            del self._ours[lane, part]
-        self._theirs = {key for key in self._theirs if key[:2] in watched}
-        self._unsaid = {key for key in self._unsaid if key[:2] in watched}
+            del self._own_faults[lane, part]
+        self._process_faults = {key for key in self._process_faults if key[:2] in watched}
+        self._suppressed = {key for key in self._suppressed if key[:2] in watched}
         return gone
 
-    def free(self, lane: str, part: str) -> None:
+    def mark_free(self, lane: str, part: str) -> None:
         """This loop is seen to be free: a `stuck_on` of theirs is over, whoever lost its end."""
-        self._theirs.discard((lane, part, "stuck_on"))
+        self._process_faults.discard((lane, part, "stuck_on"))
 
-    def _hear(self, draft: Draft) -> bool:
+    def _take_process_event(self, draft: Draft) -> bool:
         """Whether the draft is to be passed on."""
         body = draft.body
         if body.get("event") != "sensor_fault":
@@ -165,25 +165,25 @@ class FaultReporter:
         fault = str(body.get("fault"))
         key = (draft.source, str(body.get("part") or "lead"), EQUIVALENT_FAULTS.get(fault, fault))
         up = body.get("state") == "on"
-        if up and self._ours.get(key[:2]) in (key[2], EXPLAINING_FAULT):
-            self._unsaid.add(key)
+        if up and self._own_faults.get(key[:2]) in (key[2], EXPLAINING_FAULT):
+            self._suppressed.add(key)
             return False
-        if not up and key in self._unsaid:
-            self._unsaid.discard(key)
+        if not up and key in self._suppressed:
+            self._suppressed.discard(key)
             return False
         if up:
-            self._theirs.add(key)
+            self._process_faults.add(key)
         else:
-            self._theirs.discard(key)
-        self._unsaid.discard(key)
+            self._process_faults.discard(key)
+        self._suppressed.discard(key)
         return True
 
     def snapshot(self) -> dict[str, Any]:
         """JSON-like."""
         return {
-            "theirs": sorted(list(key) for key in self._theirs),
-            "ours": [[*loop, fault] for loop, fault in self._ours.items()],
-            "dropped": sorted(list(key) for key in self._unsaid),
+            "theirs": sorted(list(key) for key in self._process_faults),
+            "ours": [[*loop, fault] for loop, fault in self._own_faults.items()],
+            "dropped": sorted(list(key) for key in self._suppressed),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -191,4 +191,4 @@ class FaultReporter:
         theirs = {(str(a), str(b), str(c)) for a, b, c in saved["theirs"]}
         ours = {(str(a), str(b)): str(c) for a, b, c in saved["ours"]}
         unsaid = {(str(a), str(b), str(c)) for a, b, c in saved.get("dropped", ())}
-        self._theirs, self._ours, self._unsaid = theirs, ours, unsaid
+        self._process_faults, self._own_faults, self._suppressed = theirs, ours, unsaid

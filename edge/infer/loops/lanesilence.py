@@ -181,7 +181,7 @@ class LaneSilence:
             else:
                 due.learn(own, count, band)
         for place, (here, there) in slot.sums.items():
-            self.sums[place].hear(here, there, silent=slot.idle)
+            self.sums[place].add(here, there, silent=slot.idle)
 
     def _end(self) -> None:
         fade = math.exp(-self._age_s / USUAL_S)
@@ -235,15 +235,15 @@ class LaneSilence:
                 if not due.passed or lane not in slot.counted:
                     continue
                 limit = due.limit(self._lanes_due, USUAL_TIMES)
-                if lane not in slot.silent and due.utmost < EXCUSED * limit:
+                if lane not in slot.silent and due.upper_bound < EXCUSED * limit:
                     return None
-                if due.sure >= best * limit and self._missed(due.sure):
-                    best, ruling = due.sure / limit, SilenceRuling(who, lane, due.passed)
+                if due.lower_bound >= best * limit and self._missed(due.lower_bound):
+                    best, ruling = due.lower_bound / limit, SilenceRuling(who, lane, due.passed)
         return ruling
 
     def _missed(self, due: float) -> bool:
         """Whether the vehicles are missing, and do not pass beside it."""
-        lacks = [lack for each in self.sums.values() if (lack := each.short()) is not None]
+        lacks = [lack for each in self.sums.values() if (lack := each.shortfall()) is not None]
         return not lacks or min(lacks) >= MISSING * due
 
     @staticmethod

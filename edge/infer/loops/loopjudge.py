@@ -46,8 +46,8 @@ log = logging.getLogger(__name__)
 class LoopVerdict(NamedTuple):
     """One loop as of the last slot. `score`: how likely it is not to be believed, 0..1.
 
-    `fault` is its state, up since `since_ns`; `turn` says that it has just changed. What it told
-    from `doubt_ns` on is in doubt; `seen` and `text` are those of the rule (see `Ruling`).
+    `fault` is its state, up since `since_ns`; `change` says that it has just changed. What it told
+    from `doubt_ns` on is in doubt; `evidence` and `text` are those of the rule (see `Ruling`).
     """
 
     lane: str
@@ -55,10 +55,10 @@ class LoopVerdict(NamedTuple):
     score: float
     fault: str | None
     since_ns: int | None
-    turn: FlagTurn | None
+    change: FlagTurn | None
     by: str
     doubt_ns: int | None = None
-    seen: str = ""
+    evidence: str = ""
     text: str | None = None
 
 
@@ -162,7 +162,7 @@ class LoopJudge:
                     at += 1
                 if p is None or overruled or (ruling.fault in ALWAYS and p[0] >= OPEN):
                     p, spoken_by[key] = _spread(ruling), RULE_NAME
-                if not self._activity.lived(key):
+                if not self._activity.has_lived(key):
                     p = as_never_active(p)
                 came = bool(tick.stays) or tick.stays_left_out > 0
                 at_once = rule_answers is None or overruled or key not in rows
@@ -180,7 +180,7 @@ class LoopJudge:
                         doubt_ns = _doubt_ns(flag, tick, rows)
                     turned[key] = LoopVerdict(
                         *key, round(flag.score, 3), flag.fault, flag.since_ns, turn, who,
-                        doubt_ns, found.seen, found.text,
+                        doubt_ns, found.evidence, found.text,
                     )  # fmt: skip
         seen = {key for slot, _ in slots for key in slot}
         for key, f in self._flags.items():
@@ -219,7 +219,7 @@ class LoopJudge:
 
     def _asked(self, now_ns: int, names: Sequence[str], rows: Sequence[Row]) -> list[Row] | None:
         """What the model says of each row: probabilities of `sound` and of each kind."""
-        if not rows or not self.guard.ready(now_ns):
+        if not rows or not self.guard.is_ready(now_ns):
             return None
         session = self.guard.session
         assert session is not None
@@ -261,7 +261,7 @@ class LoopJudge:
         return (DoubtedLoop(*key, flag.fault) for key, flag in self._flags.items() if flag.fault)
 
     @property
-    def watched(self) -> Container[LoopKey]:
+    def watched_loops(self) -> Container[LoopKey]:
         """The loops of the site."""
         return self._flags.keys()
 
@@ -311,24 +311,24 @@ class LoopJudge:
             log.warning("loops: what another model had smoothed is discarded")
         return same
 
-    def raised(self) -> dict[str, Any]:
+    def snapshot_flags(self) -> dict[str, Any]:
         """The flags that are up, small, to be kept with every window."""
         return {"|".join(key): f.snapshot() for key, f in self._flags.items() if f.fault}
 
-    def raise_again(self, raised: Mapping[str, Any], *, same_model: bool) -> None:
+    def restore_flags(self, raised: Mapping[str, Any], *, same_model: bool) -> None:
         """These flags are up, and no other; after `restore`, which may be older.
 
         `same_model`: what speaks now is what smoothed them. Raises KeyError, TypeError or
-        ValueError for what is not from `raised`.
+        ValueError for what is not from `snapshot_flags`.
         """
         for key, flag in self._flags.items():
             saved = raised.get("|".join(key))
             if saved is not None:
                 flag.restore(saved, same_model=same_model)
                 if flag.fault == "inverted":
-                    self._polarity.found(key)
+                    self._polarity.mark_inverted(key)
                 elif flag.fault == "stuck_off":
-                    self._activity.found(key)
+                    self._activity.mark_dead(key)
             elif flag.fault is not None:
                 flag.put_down()
 

@@ -199,7 +199,7 @@ def _short(value: float) -> float:
 
 
 def restore_memory(saved: Sequence[Any], place: LoopSurroundings) -> LoopMemory:
-    """Back from `packed`. Raises TypeError or ValueError for what is none."""
+    """Back from `snapshot_memory`. Raises TypeError or ValueError for what is none."""
     scales, shares, since, rest = saved
     m = LoopMemory(place)
     m.scales = [_numbers(scale, SIZE) for scale in scales]

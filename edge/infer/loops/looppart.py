@@ -66,12 +66,12 @@ class LoopPart:
                 note[v.part] = {"score": v.score, "fault": v.fault}
             else:
                 note.pop(v.part, None)
-            if v.turn == "on":
+            if v.change == "on":
                 self._texts[v.lane, v.part] = fault_text(v, self.loops.beside(v.lane, v.part))
         for tick in ticks:
             if tick.since_ns is None and tick.seen_ns >= tick.to_ns - tick.from_ns:
-                self._teller.free(tick.lane, tick.part)
-        loop_events = self._teller.told(end_ns, verdicts, events, self.loops.beside)
+                self._teller.mark_free(tick.lane, tick.part)
+        loop_events = self._teller.report(end_ns, verdicts, events, self.loops.beside)
         loop_events += [unwatched_loop_event(end_ns, *gone) for gone in self._gone]
         self._gone = []
         return {lane: dict(note) for lane, note in self._notes.items() if note}, loop_events
@@ -85,7 +85,7 @@ class LoopPart:
             for v in self.loops.faulty()
         }
 
-    def without_told(self, drafts: Sequence[Draft]) -> list[Draft]:
+    def without_suppressed(self, drafts: Sequence[Draft]) -> list[Draft]:
         """The window's drafts after `step`, but for events of what this judge told already."""
         dropped = {id(draft) for draft in self._teller.dropped}
         return [draft for draft in drafts if id(draft) not in dropped]
@@ -103,17 +103,17 @@ class LoopPart:
         """See `LoopJudge.restore`."""
         return self.loops.restore(saved)
 
-    def flags(self) -> dict[str, Any]:
+    def snapshot_flags(self) -> dict[str, Any]:
         """What must be kept with every window: flags that are up, and what was told."""
-        up = {"model": self.guard.sha256, "raised": self.loops.raised()}
+        up = {"model": self.guard.sha256, "raised": self.loops.snapshot_flags()}
         return {**self._teller.snapshot(), **up}
 
-    def take(self, saved: Mapping[str, Any]) -> None:
+    def restore_flags(self, saved: Mapping[str, Any]) -> None:
         """Know again what is up. Raises KeyError, TypeError or ValueError for what is no state."""
         self._teller.restore(saved)
         same = saved.get("model") == self.guard.sha256
-        self.loops.raise_again(saved["raised"], same_model=same)
-        self._gone = self._teller.leave(self.loops.watched)
+        self.loops.restore_flags(saved["raised"], same_model=same)
+        self._gone = self._teller.forget_unwatched(self.loops.watched_loops)
 
 
 def unwatched_loop_events(end_ns: int, saved: Mapping[str, Any]) -> list[Draft]:

@@ -62,15 +62,16 @@ class Ruling(NamedTuple):
     """What a rule says of one loop: which fault, and how sure it is.
 
     `silent`: it is in such a way that it may be called `stuck_off`, by a model too. `since_ns`:
-    from when on the loop is in doubt, where the rule knows (monotonic). `seen`: what was seen, in
-    words for people; `text`: that and what to do, where the rule knows more than the fault's name.
+    from when on the loop is in doubt, where the rule knows (monotonic). `evidence`: what was seen,
+    in words for people; `text`: that and what to do, where the rule knows more than the fault's
+    name.
     """
 
     fault: str | None
     score: float
     silent: bool = False
     since_ns: int | None = None
-    seen: str = ""
+    evidence: str = ""
     text: str | None = None
 
 

@@ -58,7 +58,7 @@ class PolarityRule:
                 out[key] = Ruling("inverted", SURE_SCORE, since_ns=since_ns)
         return out
 
-    def found(self, key: LoopKey) -> None:
+    def mark_inverted(self, key: LoopKey) -> None:
         """It is known to be inverted: after `restore`, which may be older."""
         loop = self._loops[key]
         loop.up, loop.held_s, loop.turned_s = True, HELD_S, 0.0
