@@ -62,20 +62,22 @@ class PollState:
     reads: int = 0
     errors: int = 0
     missed: int = 0  # ticks that passed while the bus was busy
-    news_ns: int = field(default=0, repr=False)  # when it last had a value, or was opened
+    last_value_ns: int = field(default=0, repr=False)  # when it last had a value, or was opened
     latest: Sweep | None = field(default=None, repr=False)  # the last that had a value
     identity: str = ""  # its serial number, as it was last told
-    untold: int = field(default=0, repr=False)  # readings for which it may still be another one
-    another: bool = field(default=False, repr=False)  # it is, and no sweep has said so yet
+    reads_without_identity: int = field(
+        default=0, repr=False
+    )  # readings for which it may still be another one
+    is_other_device: bool = field(default=False, repr=False)  # it is, and no sweep has said so yet
     gaps: set[int] = field(default_factory=set, repr=False)  # of points, told to a person only
     health: Mapping[Condition, str] = field(default_factory=dict)  # what it last said of itself
     kept: bytes = b""  # what its algorithm has learnt
-    telling: SelfReporting | None = field(init=False, repr=False)
-    keeping: Stateful | None = field(init=False, repr=False)
+    self_reporting: SelfReporting | None = field(init=False, repr=False)
+    stateful: Stateful | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.telling = self.polled if isinstance(self.polled, SelfReporting) else None
-        self.keeping = self.polled if isinstance(self.polled, Stateful) else None
+        self.self_reporting = self.polled if isinstance(self.polled, SelfReporting) else None
+        self.stateful = self.polled if isinstance(self.polled, Stateful) else None
 
 
 @runtime_checkable
@@ -210,35 +212,35 @@ class Poller:
             device.gaps = {place for place in device.gaps if result.values[place] is None}
         self._deliver(result)
         if device.reason is None:
-            device.another = False
+            device.is_other_device = False
 
     async def _read(self, device: PollState) -> Sweep:
         begin_ns = self._clock.now().mono_ns
         try:
             if not device.open:
                 await device.polled.open()
-                device.open, device.news_ns = True, self._clock.now().mono_ns
-                device.untold = UNTOLD_READS if device.identity else 0
+                device.open, device.last_value_ns = True, self._clock.now().mono_ns
+                device.reads_without_identity = UNTOLD_READS if device.identity else 0
             samples = await device.polled.read()
         except (BusError, DataError) as error:
             return await self._failed(device, error, begin_ns)
         device.reads += 1
-        if device.keeping is not None:
-            device.kept = device.keeping.kept()
-        if device.telling is not None:
-            samples = self._told(device, device.telling, samples)
+        if device.stateful is not None:
+            device.kept = device.stateful.kept()
+        if device.self_reporting is not None:
+            samples = self._update_conditions(device, device.self_reporting, samples)
         # the moment of the answer: before it, a value cannot have been true yet
         result = sweep(device.name, self._clock.now().mono_ns, samples)
         if any(value is not None for value in result.values):
-            device.news_ns, device.latest = result.mono_ns, result
-        elif result.mono_ns - device.news_ns >= _patience_ns(device):
+            device.last_value_ns, device.latest = result.mono_ns, result
+        elif result.mono_ns - device.last_value_ns >= _patience_ns(device):
             await self._close(device)  # it answers, and has nothing: it lost power and its mode
         if device.reason is not None:
             device.reason, device.text, device.failures, device.rest_until_ns = None, "", 0, 0
             self._report(device.name, None, "answers again")
         return result
 
-    def _told(
+    def _update_conditions(
         self, device: PollState, telling: SelfReporting, samples: tuple[Sample, ...]
     ) -> tuple[Sample, ...]:
         """Pass on what it says of itself; what its values are worth if it may be another one."""
@@ -250,11 +252,17 @@ class Poller:
         if identity != before or health != device.health:
             device.identity, device.health = identity, dict(health)
             self._hear(device.name, identity, device.health)
-        device.another |= before not in ("", identity)
-        device.untold = 0 if telling.identity else max(0, device.untold - 1)
-        if device.another:
+        device.is_other_device |= before not in ("", identity)
+        device.reads_without_identity = (
+            0 if telling.identity else max(0, device.reads_without_identity - 1)
+        )
+        if device.is_other_device:
             return mark_gap(device.polled.points, samples)
-        return hold_registers(device.polled.points, samples) if device.untold else samples
+        return (
+            hold_registers(device.polled.points, samples)
+            if device.reads_without_identity
+            else samples
+        )
 
     async def _failed(self, device: PollState, error: BusError | DataError, begin_ns: int) -> Sweep:
         now_ns = self._clock.now().mono_ns

@@ -45,13 +45,13 @@ class StageHeader:
     raw: bool = False
 
     @classmethod
-    def parse(cls, data: Any) -> "StageHeader":
+    def restore(cls, data: Any) -> "StageHeader":
         """Raises TypeError or ValueError for what is none."""
         sources, raw = data
         means = {str(name): tuple(map(str, told)) for name, told in dict(sources).items()}
         return cls(means, bool(raw))
 
-    def packed(self) -> list[Any]:
+    def snapshot(self) -> list[Any]:
         return [self.sources, self.raw]
 
 
@@ -87,7 +87,7 @@ class StageSegment:
             for item, end in _entries(file, self.at):
                 self.at = end
                 if item[0] == "r":
-                    self.staged = StageHeader.parse(item[1:])
+                    self.staged = StageHeader.restore(item[1:])
                     continue
                 self.count += 1
                 yield _decode(item), self.count <= self.carried
@@ -131,7 +131,7 @@ class Stage:
                 "owner": self.owner,
                 "window": [start_ns, end_ns],
                 "carried": carried,
-                "staged": self._staged.packed(),
+                "staged": self._staged.snapshot(),
             }
         )
         self.add_contacts(contacts)
@@ -145,7 +145,7 @@ class Stage:
         os.truncate(segment.path, segment.at)
         self._fd = os.open(segment.path, os.O_WRONLY | os.O_APPEND)
         if segment.staged != self._staged:
-            self._append(["r", *self._staged.packed()])
+            self._append(["r", *self._staged.snapshot()])
 
     def add_contacts(self, batch: Sequence[Contact]) -> None:
         for part in _parts(batch):
@@ -256,7 +256,7 @@ def _opened(path: Path) -> tuple[str, str, StageSegment] | None:
             if header["v"] != VERSION:
                 return None
             start_ns, end_ns = map(int, header["window"])
-            carried, staged = int(header["carried"]), StageHeader.parse(header["staged"])
+            carried, staged = int(header["carried"]), StageHeader.restore(header["staged"])
             segment = StageSegment(_number(path), start_ns, end_ns, path, carried, at, staged)
             return str(header["boot"]), str(header["owner"]), segment
         except (StopIteration, KeyError, TypeError, ValueError, OverflowError):

@@ -234,6 +234,6 @@ def _follower(device: PolledDevice, before: PollState, silent_s: float) -> PollS
     found = _device(device, True, DeviceConditions(before.identity, before.health))
     found.reads, found.errors, found.missed = before.reads, before.errors, before.missed
     found.kept, found.latest = before.kept, before.latest
-    if found.keeping is not None and found.kept:
-        found.keeping.restore(found.kept, silent_s)
+    if found.stateful is not None and found.kept:
+        found.stateful.restore(found.kept, silent_s)
     return found
