@@ -69,8 +69,8 @@ class _Forwarding:
     def health(self) -> Mapping[Condition, str]:
         return self.device.health if isinstance(self.device, SelfReporting) else {}
 
-    def kept(self) -> bytes:
-        return self.device.kept() if isinstance(self.device, Stateful) else b""
+    def snapshot(self) -> bytes:
+        return self.device.snapshot() if isinstance(self.device, Stateful) else b""
 
     def restore(self, kept: bytes, age_s: float) -> None:
         if isinstance(self.device, Stateful):

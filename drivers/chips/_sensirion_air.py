@@ -70,12 +70,12 @@ class AirModule(ParticleModule):
     _taken: bool = field(default=False, init=False, repr=False)  # the module has a kept state
     _skilled: bool = field(default=False, init=False, repr=False)  # and measures with it
 
-    def kept(self) -> bytes:
+    def snapshot(self) -> bytes:
         """The state of its VOC algorithm; b"" before it is worth keeping."""
         return pack_state(self._identity, self._state) if self._is_learnt() and self._state else b""
 
     def restore(self, kept: bytes, age_s: float) -> None:
-        """Take back what `kept` gave `age_s` seconds ago; ignored when it is too old."""
+        """Take back what `snapshot` gave `age_s` seconds ago; ignored when it is too old."""
         self._given = kept if is_young(age_s) else b""
 
     def _is_learnt(self) -> bool:

@@ -193,7 +193,7 @@ class Canoga:
     async def close(self) -> None:
         """Nothing to release: it goes on counting."""
 
-    def kept(self) -> bytes:
+    def snapshot(self) -> bytes:
         """The totals, and where the card stood."""
         return FORM + b"".join(
             KEPT.pack(each.volume, each.on_ms, *_fields(each.last)) for each in self._channels

@@ -127,14 +127,14 @@ class Dsmr:
     async def close(self) -> None:
         """Nothing to release: it goes on talking."""
 
-    def kept(self) -> bytes:
+    def snapshot(self) -> bytes:
         """Which meter each point was last of, so that another one is noticed after a restart."""
         meters = {key: UNSURE if key in self._gaps else name for key, name in self._meters.items()}
         rows = [HEAD, *(f"{key}={name}" for key, name in sorted(meters.items()))]
         return "\n".join(rows).encode() if meters else b""
 
     def restore(self, kept: bytes, age_s: float) -> None:
-        """Take back what `kept` gave, however long ago."""
+        """Take back what `snapshot` gave, however long ago."""
         head, *rows = kept[:KEPT].decode("ascii", "replace").split("\n")
         keys = {point.key for point in self.points}
         if head == HEAD:

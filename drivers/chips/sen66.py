@@ -97,13 +97,13 @@ class Sen66(AirModule):
         else:
             await AirModule.open(self)
 
-    def kept(self) -> bytes:
+    def snapshot(self) -> bytes:
         """For how many hours it has gathered dust, and the state of its VOC algorithm."""
         hours = self._dusty // HOUR_READS
-        return (DUST % hours if hours else b"") + AirModule.kept(self)
+        return (DUST % hours if hours else b"") + AirModule.snapshot(self)
 
     def restore(self, kept: bytes, age_s: float) -> None:
-        """Take back what `kept` gave; dust does not grow old, the rest does."""
+        """Take back what `snapshot` gave; dust does not grow old, the rest does."""
         head, end, rest = kept.partition(b"\n")
         word, _, hours = head.partition(b" ")
         if word + b" " != DUST[:5] or not end:

@@ -179,13 +179,13 @@ class Sgp41:
             found[Condition.WARMUP] = "it is conditioned, and its indices need 45 s of air"
         return found
 
-    def kept(self) -> bytes:
+    def snapshot(self) -> bytes:
         """What the VOC algorithm has learnt; b"" before it is worth keeping."""
         learnt = self._skilled or self._voc.fed >= LEARNT_READS
         return pack_state(self._identity, self._voc.state()) if learnt and self._voc.index else b""
 
     def restore(self, kept: bytes, age_s: float) -> None:
-        """Take back what `kept` gave `age_s` seconds ago; ignored when it is too old."""
+        """Take back what `snapshot` gave `age_s` seconds ago; ignored when it is too old."""
         self._given = kept if is_young(age_s) else b""
 
     async def _rest(self) -> None:

@@ -65,9 +65,8 @@ class PollState:
     last_value_ns: int = field(default=0, repr=False)  # when it last had a value, or was opened
     latest: Sweep | None = field(default=None, repr=False)  # the last that had a value
     identity: str = ""  # its serial number, as it was last told
-    reads_without_identity: int = field(
-        default=0, repr=False
-    )  # readings for which it may still be another one
+    # readings for which it may still be another one
+    reads_without_identity: int = field(default=0, repr=False)
     is_other_device: bool = field(default=False, repr=False)  # it is, and no sweep has said so yet
     gaps: set[int] = field(default_factory=set, repr=False)  # of points, told to a person only
     health: Mapping[Condition, str] = field(default_factory=dict)  # what it last said of itself
@@ -226,7 +225,7 @@ class Poller:
             return await self._failed(device, error, begin_ns)
         device.reads += 1
         if device.stateful is not None:
-            device.kept = device.stateful.kept()
+            device.kept = device.stateful.snapshot()
         if device.self_reporting is not None:
             samples = self._update_conditions(device, device.self_reporting, samples)
         # the moment of the answer: before it, a value cannot have been true yet
@@ -258,11 +257,9 @@ class Poller:
         )
         if device.is_other_device:
             return mark_gap(device.polled.points, samples)
-        return (
-            hold_registers(device.polled.points, samples)
-            if device.reads_without_identity
-            else samples
-        )
+        if device.reads_without_identity:
+            return hold_registers(device.polled.points, samples)
+        return samples
 
     async def _failed(self, device: PollState, error: BusError | DataError, begin_ns: int) -> Sweep:
         now_ns = self._clock.now().mono_ns

@@ -96,12 +96,12 @@ class SelfReporting(Protocol):
 class Stateful(Protocol):
     """A polled device whose algorithm learns for hours, and should not start anew each time.
 
-    `kept` is asked after each read and gives b"" when there is nothing worth keeping; at most 4
+    `snapshot` is asked after each read and gives b"" when there is nothing worth keeping; at most 4
     KiB. `restore` comes before `open`, with what was kept so long ago (-1: nobody knows how long);
     it ignores what it cannot use.
     """
 
-    def kept(self) -> bytes: ...
+    def snapshot(self) -> bytes: ...
     def restore(self, kept: bytes, age_s: float) -> None: ...
 
 

@@ -243,7 +243,7 @@ class Known(Meter):
     health: dict[Condition, str] = field(default_factory=dict)
     learnt: int = 0
 
-    def kept(self) -> bytes:
+    def snapshot(self) -> bytes:
         self.learnt += 1
         return bytes([self.learnt])
 

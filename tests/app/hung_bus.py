@@ -56,7 +56,7 @@ class Probe:
 
     async def close(self) -> None: ...
 
-    def kept(self) -> bytes:
+    def snapshot(self) -> bytes:
         return b"%d" % self.number
 
     def restore(self, kept: bytes, age_s: float) -> None:

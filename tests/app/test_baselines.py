@@ -11,7 +11,7 @@ class Nose:
     def __init__(self) -> None:
         self.given: list[tuple[bytes, float]] = []
 
-    def kept(self) -> bytes:
+    def snapshot(self) -> bytes:
         return b"x"
 
     def restore(self, kept: bytes, age_s: float) -> None:

@@ -122,7 +122,7 @@ def learnt(box: Box) -> dict[str, list[object]]:
 class Nose:
     """Something that learns."""
 
-    def kept(self) -> bytes:
+    def snapshot(self) -> bytes:
         return b""
 
     def restore(self, kept: bytes, age_s: float) -> None:

@@ -233,7 +233,7 @@ async def test_totals_survive_a_restart() -> None:
     for _ in range(300):
         road.car()
         await road.told()
-    kept = road.device.kept()
+    kept = road.device.snapshot()
     assert len(kept) < 4096
     road.car()
     again = Canoga(road.line)

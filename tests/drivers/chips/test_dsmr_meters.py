@@ -143,12 +143,12 @@ async def test_another_meter_behind_a_point_counts_no_step_over_a_restart_either
         return sample
 
     assert await fed(port(gas(1, A, 100.0))) == 100.0
-    kept = device.kept()
+    kept = device.snapshot()
     for name, volume in ((B, 101.0), (A, 102.0), (B, 103.0)):  # each a little above the other
         device = Dsmr(SerialWire([]))
         device.restore(kept, -1.0)
         assert await fed(port(gas(1, name, volume))) == UncertainValue(volume, Reason.GAP)
-        kept = device.kept()
+        kept = device.snapshot()
     for _ in range(9):
         last = await fed(port(gas(1, B, 103.0)))
     assert last == 103.0
@@ -190,12 +190,12 @@ async def test_who_goes_on_alone_counts_no_step_if_it_may_be_another(
     await read(device, port(before[0]))
     await read(device, port(*before))
     if restart:
-        kept = device.kept()
+        kept = device.snapshot()
         device = Dsmr(SerialWire([]))
         device.restore(kept, -1.0)
     found = [(await read(device, port(gone)))["gas_volume"] for _ in GAP]
     assert found == GAP
-    kept = device.kept()
+    kept = device.snapshot()
     device = Dsmr(SerialWire([]))
     device.restore(kept, -1.0)
     assert await read(device, port(gone)) == {"gas_volume": 834.0}
@@ -205,7 +205,7 @@ async def test_a_gap_is_not_over_by_a_restart() -> None:
     device = Dsmr(SerialWire([]))
     await read(device, port(gas(1, A, 7.0)))
     assert await read(device, port(gas(1, None, 834.0))) == {"gas_volume": GAP[0]}
-    kept = device.kept()
+    kept = device.snapshot()
     device = Dsmr(SerialWire([]))
     device.restore(kept, -1.0)
     assert await read(device, port(gas(1, None, 834.0))) == {"gas_volume": GAP[0]}
@@ -236,12 +236,12 @@ async def test_a_hundred_invented_meters_cost_nothing() -> None:
     for n in range(100):
         await read(device, port(gas(n % 4 + 1, f"{n:064d}", n), gas(n % 9, "Z" * 99, n)))
     assert len(device.points) == len(POINTS) + 1
-    assert device.kept() == b""
+    assert device.snapshot() == b""
     plain = Dsmr(SerialWire([]))
     for n in range(100):
         await read(plain, port(gas(1, f"{n:04d}" * 40, n)))
-    assert len(plain.kept()) < 256
-    for kept in (b"", b"p1 1", b"\xff", b"p1 1\nx=y\ngas_volume", plain.kept() * 99):
+    assert len(plain.snapshot()) < 256
+    for kept in (b"", b"p1 1", b"\xff", b"p1 1\nx=y\ngas_volume", plain.snapshot() * 99):
         plain.restore(kept, 0.0)
 
 

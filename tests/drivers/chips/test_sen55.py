@@ -265,9 +265,9 @@ async def test_the_state_of_the_voc_algorithm_survives_a_restart() -> None:
     keeping: Stateful = rig.driver
     await rig.driver.open()
     await rig.poll(60)
-    assert keeping.kept() == b""  # not worth it yet
+    assert keeping.snapshot() == b""  # not worth it yet
     await rig.poll(3 * 3600)
-    kept = keeping.kept()
+    kept = keeping.snapshot()
     await rig.driver.close()
 
     rig.driver = Sen55(rig.bus)
@@ -275,7 +275,7 @@ async def test_the_state_of_the_voc_algorithm_survives_a_restart() -> None:
     await rig.driver.open()
     assert rig.chip.learnt_s > 10_000
     await rig.poll(61)
-    assert rig.driver.kept()  # at once: it has learnt before
+    assert rig.driver.snapshot()  # at once: it has learnt before
     await rig.driver.close()
 
     rig.driver = Sen55(rig.bus)  # without it all begins anew
@@ -296,7 +296,7 @@ async def test_a_state_that_is_old_or_of_another_module_is_not_used(
     await rig.driver.open()
     await rig.poll(61)
     assert rig.chip.learnt_s < 100
-    assert rig.driver.kept() == b""
+    assert rig.driver.snapshot() == b""
 
 
 @pytest.mark.parametrize("name", ["sen55-read", "sen55-read-negative-temp", "sen55-read-unknown"])

@@ -205,7 +205,7 @@ async def test_its_dust_is_remembered_over_a_restart_however_long_it_was() -> No
     rig = Rig(clean_reads=2 * 3600)
     await rig.driver.open()
     await rig.poll(3600)
-    kept = rig.driver.kept()
+    kept = rig.driver.snapshot()
     assert kept
     rig = Rig(clean_reads=2 * 3600)
     rig.driver.restore(kept, 1e6)
@@ -233,8 +233,8 @@ async def test_what_it_has_learnt_is_worth_keeping_after_a_cleaning_too() -> Non
     rig.driver.restore(b"dust 0\n" + pack_state("SIMULATED", (12_000).to_bytes(8)), 30.0)
     await rig.driver.open()
     await rig.poll(61)
-    assert rig.driver.kept()
+    assert rig.driver.snapshot()
     await rig.poll(230)
     assert len(rig.chip.cleanings) == 1
     assert rig.chip.learnt_s > 12_000
-    assert rig.driver.kept()
+    assert rig.driver.snapshot()

@@ -125,9 +125,9 @@ async def test_what_it_has_learnt_survives_a_restart(monkeypatch: pytest.MonkeyP
     keeping: Stateful = rig.driver
     await rig.driver.open()
     await rig.poll(599)
-    assert keeping.kept() == b""
+    assert keeping.snapshot() == b""
     await rig.poll()
-    kept = keeping.kept()
+    kept = keeping.snapshot()
     assert 0 < len(kept) < 100
 
     before = await rig.poll()
@@ -135,13 +135,13 @@ async def test_what_it_has_learnt_survives_a_restart(monkeypatch: pytest.MonkeyP
     rig.driver.restore(kept, 60.0)
     await rig.driver.open()
     restored = await rig.poll(60)
-    assert rig.driver.kept()  # at once: it has learnt before
+    assert rig.driver.snapshot()  # at once: it has learnt before
 
     fresh = Sgp41(rig.bus)
     rig.driver = fresh
     await rig.driver.open()
     anew = await rig.poll(60)
-    assert fresh.kept() == b""
+    assert fresh.snapshot() == b""
     assert restored[0] != anew[0]
     assert isinstance(before[0], int)
 
@@ -164,7 +164,7 @@ async def test_what_cannot_be_used_is_not(kept: bytes, age_s: float) -> None:
     await rig.driver.open()
     assert rig.driver.identity == "19088743"
     await rig.poll(50)
-    assert rig.driver.kept() == b""
+    assert rig.driver.snapshot() == b""
 
 
 async def test_another_sensor_begins_anew() -> None:
