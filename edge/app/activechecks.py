@@ -56,7 +56,7 @@ def check_lines(exam: Exam, chip: str, ours: str = "") -> None:
     for spec, one in zip(specs, look_at_lines(chip, specs, ours), strict=True):
         name = wiring.lined[spec.line][0].partition(".")[0]
         if one.severity != "note":
-            exam.say(name, one if one.remedy else split_finding(one.severity, one.sentence))
+            exam.add(name, one if one.remedy else split_finding(one.severity, one.sentence))
         elif name in exam.names:
             exam.answers.add(name)
 

@@ -32,8 +32,8 @@ class Baselines:
         self._devices = {n: each for n, each in devices.items() if isinstance(each, Stateful)}
         self._learnt: dict[str, Baseline] = {}
 
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Back from `packed`; of devices that are not there any more nothing is kept.
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Back from `snapshot`; of devices that are not there any more nothing is kept.
 
         Raises KeyError, TypeError or ValueError for a state that is not one.
         """
@@ -45,7 +45,7 @@ class Baselines:
                 )
         self._learnt = found
 
-    def packed(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """For the outbox."""
         return {
             "learnt": {
@@ -54,14 +54,14 @@ class Baselines:
             }
         }
 
-    def take(self, kept: Mapping[str, bytes], boot: int, now: Stamp) -> None:
+    def update(self, kept: Mapping[str, bytes], boot: int, now: Stamp) -> None:
         """What devices have learnt by now. What is the same as before was not learnt now."""
         for name, each in kept.items():
             before = self._learnt.get(name)
             if each and (before is None or before.kept != each):
                 self._learnt[name] = Baseline(boot, now, each)
 
-    def give_back(self, boot: int, now: Stamp) -> None:
+    def restore_devices(self, boot: int, now: Stamp) -> None:
         """To each device what it had learnt. Before it is opened."""
         for name, one in self._learnt.items():
             self._devices[name].restore(one.kept, one.age_s(boot, now))

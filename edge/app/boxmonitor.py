@@ -88,11 +88,11 @@ class BoxMonitor:
 
     # -- what was on, over a restart ---------------------------------------------------------------
 
-    def state(self) -> dict[str, str]:
+    def snapshot_alarms(self) -> dict[str, str]:
         """The alarms that are on: for the state of the next commit."""
         return self._alarms.told()
 
-    def restore(self, alarms: Any) -> None:
+    def restore_alarms(self, alarms: Any) -> None:
         """Those of the former process: the platform believes that they are still on."""
         if isinstance(alarms, Mapping):
             self._alarms.remember(alarms)

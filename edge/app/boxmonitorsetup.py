@@ -35,7 +35,7 @@ def make_box_monitor(daemon: "Daemon", log: LogLimit | None = None) -> BoxMonito
 
     def losses() -> Numbers:
         return {
-            "bus_restarts": daemon.buses.hung,
+            "bus_restarts": daemon.buses.hang_count,
             "overload_dropped": daemon.buses.dropped,
             "stage_overflow": daemon.stage.overflow,
         }

@@ -28,7 +28,7 @@ class BusListener(Protocol):
     def edges(self, batch: Sequence[Edge]) -> None: ...
     def sweeps(self, batch: Sequence[Sweep]) -> None: ...
     def fault(self, device: str, reason: Reason | None, text: str) -> None: ...
-    def told(self, device: str, identity: str, health: Mapping[Condition, str]) -> None: ...
+    def conditions(self, device: str, identity: str, health: Mapping[Condition, str]) -> None: ...
     def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None: ...
     def alarm(self, kind: str, text: str) -> None: ...
 
@@ -79,9 +79,9 @@ class BusWorker:
                 list(devices),
                 main.clock,
                 lambda sweep: self._sweeps.put((sweep,)),
-                partial(self._to_main, main.taker.fault),
+                partial(self._post, main.taker.fault),
                 self._beat,
-                partial(self._to_main, main.taker.told),
+                partial(self._post, main.taker.conditions),
                 self._rest_ns,
             )
             self.thread = BusThread(name, partial(self._poll, self.poller))
@@ -167,22 +167,22 @@ class BusWorker:
                 self._beat()
                 now_ns = clock.now().mono_ns
                 gpio.look()
-                self._to_main(self._heard, now_ns)  # behind the edges that came before
+                self._post(self._set_watched_until, now_ns)  # behind the edges that came before
                 await clock.sleep_until(now_ns + BEAT_NS)
             listening.result()
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
 
-    def _heard(self, at_ns: int) -> None:
+    def _set_watched_until(self, at_ns: int) -> None:
         """In the main loop: every edge of an earlier moment has been taken."""
         self.heard_ns = at_ns
 
     def _line(self, state: LineState) -> None:
         taker = self._main.taker
-        self._to_main(taker.line, state.line, state.reason, state.text, state.mono_ns)
+        self._post(taker.line, state.line, state.reason, state.text, state.mono_ns)
 
-    def _to_main(self, call: Callable[..., None], *arguments: object) -> None:
+    def _post(self, call: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the main loop has ended: nobody is there to hear
             self._main.loop.call_soon_threadsafe(self._guarded, partial(call, *arguments))
 

@@ -98,16 +98,16 @@ class BusWorkers:
         turns = (turn.error for turn in self.turns.values())
         return next((error for error in (self._error, *turns) if error is not None), None)
 
-    def heard_ns(self) -> int:
+    def watched_until_ns(self) -> int:
         """Until when all GPIO buses have proved to listen; without one nothing limits it."""
         heard = (turn.heard_ns for turn in self.turns.values())
         return min((ns for ns in heard if ns is not None), default=FOREVER_NS)
 
-    def piled_up(self, windows: bool) -> None:
+    def set_piled_up(self, windows: bool) -> None:
         """Whether windows wait to be closed: then buses that are late give way."""
         self._main.load.piled_up = windows
 
-    def given_up(self) -> ShedCounts:
+    def shed_counts(self) -> ShedCounts:
         """What was given up since the start, because there was too much to do."""
         return sum(map(_given_up, self.turns.values()), self._over)
 
@@ -124,11 +124,11 @@ class BusWorkers:
     @property
     def dropped(self) -> int:
         """Sweeps and edges that the main loop was too busy to take."""
-        found = self.given_up()
+        found = self.shed_counts()
         return found.readings + found.edges
 
     @property
-    def hung(self) -> int:
+    def hang_count(self) -> int:
         """How often a thread was left behind since the start."""
         return self._trials.count
 
@@ -175,15 +175,15 @@ class BusWorkers:
         self._waiting.clear()
         for bus, turn in list(self.turns.items()):
             if turn.beats >= WORKED_BEATS:
-                self._trials.worked(bus)
+                self._trials.mark_worked(bus)
             silent_s = self._progress.silent_ns(turn.owner, now_ns) / 1e9
             if silent_s > self._limit_s(bus) and turn.thread.alive:  # one that ended has an error
-                self._hangs(turn, silent_s, now_ns)
+                self._handle_hang(turn, silent_s, now_ns)
 
-    def _hangs(self, turn: BusWorker, silent_s: float, now_ns: int) -> None:
+    def _handle_hang(self, turn: BusWorker, silent_s: float, now_ns: int) -> None:
         bus = turn.name
         left = self._left.get(bus)
-        no_use = self._trials.again(bus, now_ns, left is not None and left.thread.alive)
+        no_use = self._trials.request_restart(bus, now_ns, left is not None and left.thread.alive)
         if no_use:
             self._say_silent(turn, HUNG_TEXT.format(bus, silent_s))
             self._taker.alarm("bus", f"{no_use}: the gateway's process starts again")

@@ -127,7 +127,7 @@ class Daemon:
             self.wiring, self.clock, self.intake, self.progress, self.intake.problems,
             self.intake.devices,
         )  # fmt: skip
-        self.ledger.kept, self.ledger.heard_ns = self.buses.kept, self.buses.heard_ns
+        self.ledger.kept, self.ledger.heard_ns = self.buses.kept, self.buses.watched_until_ns
         control = ControlServer(Path(self.site.store.run_dir), control_verbs(self))
         await control.start()
         metrics = make_metrics(self, self.observer)
@@ -169,16 +169,16 @@ class Daemon:
             if not self.sender.knows_clock(now):
                 await self.ledger.keep_clock(now)
             self.sender.add_mark(now)
-            self.stage.mark(min(now.mono_ns - GRACE_NS, self.buses.heard_ns()))
+            self.stage.mark(min(now.mono_ns - GRACE_NS, self.buses.watched_until_ns()))
             self._load_models()
             self._raise_faults(sending)
             self._say_troubles()
-            self.buses.piled_up(self.ledger.piled_up(now))
-            given_up = self.buses.given_up() + ShedCounts(raw=self.intake.raw.given_up)
-            self.intake.tell(self.overload.look(now.mono_ns, given_up))
+            self.buses.set_piled_up(self.ledger.windows_due(now))
+            given_up = self.buses.shed_counts() + ShedCounts(raw=self.intake.raw.given_up)
+            self.intake.add_events(self.overload.look(now.mono_ns, given_up))
             self.sparing.look(now.mono_ns)
             self._begin_anew()
-            self.intake.tell(await self.observer.observe(now))
+            self.intake.add_events(await self.observer.observe(now))
             await self.ledger.tick(now)
             self._feed_watchdog(now)
             await self._sleep(min(now.mono_ns + TICK_NS, self.ledger.next_ns))
@@ -211,11 +211,11 @@ class Daemon:
         """What is counted in the status is worth an event the first time."""
         if self.stage.overflow:
             text = "the stage is full: a kill would lose what is not in it"
-            self.intake.once("stage", text)
+            self.intake.alarm_once("stage", text)
         if isinstance(self.clock, SystemClock) and self.clock.floor.overruled is not None:
-            self.intake.once("wrong_time", self.clock.floor.overruled)
+            self.intake.alarm_once("wrong_time", self.clock.floor.overruled)
         if self.writer.journal_failure is not None:
-            self.intake.once("journal", self.writer.journal_failure)
+            self.intake.alarm_once("journal", self.writer.journal_failure)
 
     def _begin_anew(self) -> None:
         """The outbox did not answer at the start and does now: go on from what lies there."""

@@ -24,7 +24,7 @@ class SaverLevel:
     used: int = 0
     budget: int = 0
     month: str = ""
-    told_ns: int = 0
+    set_ns: int = 0
 
     def as_map(self) -> dict[str, Any]:
         return {
@@ -48,28 +48,26 @@ class DataSaver:
 
     def __init__(self, daemon: "Daemon") -> None:
         self._daemon = daemon
-        self.now = SaverLevel()
+        self.level = SaverLevel()
 
-    def told(self, request: Mapping[str, Any]) -> None:
+    def set_level(self, request: Mapping[str, Any]) -> None:
         now_ns = self._daemon.clock.now().mono_ns
         self._take(parse_saver_request(request, now_ns), _text(request, "why"))
 
     def look(self, now_ns: int) -> None:
         """Time has passed."""
-        if self.now.level and now_ns - self.now.told_ns > LEVEL_EXPIRES_NS:
-            self._take(
-                SaverLevel(told_ns=now_ns), "nobody counts the bytes any more: sent as usual"
-            )
+        if self.level.level and now_ns - self.level.set_ns > LEVEL_EXPIRES_NS:
+            self._take(SaverLevel(set_ns=now_ns), "nobody counts the bytes any more: sent as usual")
 
     def _take(self, found: SaverLevel, why: str) -> None:
-        changed = found.level != self.now.level
-        self.now = found
+        changed = found.level != self.level.level
+        self.level = found
         if not changed:
             return
         daemon = self._daemon
         daemon.sender.set_saver_level(found.level)
         body = {"event": "data_saver", "level": found.level, "text": why or f"level {found.level}"}
-        daemon.intake.tell([Draft(Stream.EVENT, "gateway", found.told_ns, found.told_ns, body)])
+        daemon.intake.add_events([Draft(Stream.EVENT, "gateway", found.set_ns, found.set_ns, body)])
         daemon.sender.publish_status()
 
 

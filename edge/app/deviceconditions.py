@@ -30,7 +30,7 @@ class DeviceConditions:
     health: Mapping[Condition, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, state: Mapping[str, Any]) -> "DeviceConditions":
+    def restore(cls, state: Mapping[str, Any]) -> "DeviceConditions":
         """Raises KeyError, TypeError or ValueError for a state that is not one.
 
         A condition that only a later version knows is left out: the rest of the state is worth
@@ -43,7 +43,7 @@ class DeviceConditions:
         }
         return cls(str(state["identity"]), health)
 
-    def packed(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """For the outbox."""
         return {
             "identity": self.identity,
@@ -53,39 +53,39 @@ class DeviceConditions:
 
 @dataclass(slots=True)
 class ConditionThrottle:
-    """One device, as it speaks to the platform: `said` of itself there, and what it is `now`."""
+    """One device, as it speaks to the platform: `reported` of itself, and what it is `now`."""
 
     device: str
-    said: DeviceConditions = field(default_factory=DeviceConditions)
+    reported: DeviceConditions = field(default_factory=DeviceConditions)
     now: DeviceConditions = field(default_factory=DeviceConditions)
-    held: bool = False  # it has said too much
+    flickering: bool = False  # it has said too much
     changed_ns: int = 0
-    at: deque[int] = field(default_factory=lambda: deque(maxlen=EVENTS_PER_HOUR))  # of its events
+    event_times: deque[int] = field(default_factory=lambda: deque(maxlen=EVENTS_PER_HOUR))
 
-    def say(self, now: DeviceConditions, at_ns: int) -> list[Draft]:
+    def update(self, now: DeviceConditions, at_ns: int) -> list[Draft]:
         """The events of a change."""
         self.now, self.changed_ns = now, at_ns
-        if self.held:
+        if self.flickering:
             return []
-        drafts = list(condition_events(self.device, self.said, now, at_ns))
+        drafts = list(condition_events(self.device, self.reported, now, at_ns))
         made = self._made(at_ns)
         if not drafts or made + len(drafts) < EVENTS_BEFORE_FLICKER:
-            self.said = now
+            self.reported = now
             return self._out(drafts, at_ns)
-        self.held = True
+        self.flickering = True
         return self._out(
             [self._flicker("flicker", FLICKER_TEXT, at_ns)] if made < EVENTS_PER_HOUR else [], at_ns
         )
 
     def settle(self, at_ns: int) -> list[Draft]:
         """The events of one that has settled, once there is room for them."""
-        if not self.held or at_ns - self.changed_ns <= FLICKER_SETTLE_NS:
+        if not self.flickering or at_ns - self.changed_ns <= FLICKER_SETTLE_NS:
             return []
-        drafts = list(condition_events(self.device, self.said, self.now, at_ns))
+        drafts = list(condition_events(self.device, self.reported, self.now, at_ns))
         drafts = drafts or [self._flicker("settled", SETTLED_TEXT, at_ns)]
         if self._made(at_ns) + len(drafts) > EVENTS_PER_HOUR:
             return []
-        self.held, self.said = False, self.now
+        self.flickering, self.reported = False, self.now
         return self._out(drafts, at_ns)
 
     def _flicker(self, state: str, text: str, at_ns: int) -> Draft:
@@ -93,10 +93,10 @@ class ConditionThrottle:
         return _event(self.device, at_ns, body)
 
     def _made(self, at_ns: int) -> int:
-        return sum(at_ns - at < FLICKER_WITHIN_NS for at in self.at)
+        return sum(at_ns - at < FLICKER_WITHIN_NS for at in self.event_times)
 
     def _out(self, drafts: list[Draft], at_ns: int) -> list[Draft]:
-        self.at.extend(at_ns for _ in drafts)
+        self.event_times.extend(at_ns for _ in drafts)
         return drafts
 
 

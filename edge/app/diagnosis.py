@@ -87,9 +87,9 @@ class Doctor:
         """Since it began."""
         return time.monotonic() - self._start_s
 
-    def told(self) -> list[ExamFinding]:
+    def findings(self) -> list[ExamFinding]:
         """All that was found so far."""
-        return [said for one in self.exams for said in one.told()]
+        return [said for one in self.exams for said in one.findings()]
 
     def _look(self, one: Exam) -> None:
         def tick(step: str) -> None:

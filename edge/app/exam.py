@@ -54,23 +54,23 @@ class Exam:
     step: str = ""
     finished: bool = False
 
-    def say(self, device: str, finding: Finding) -> None:
+    def add(self, device: str, finding: Finding) -> None:
         """Of one of its devices, or of the bus itself (""); of others nobody has asked."""
         if not device:
             self.wire.append(finding)
         elif device in self.names:
             self.known.setdefault(device, []).append(finding)
 
-    def say_all(self, found: list[Finding]) -> None:
+    def add_all(self, found: list[Finding]) -> None:
         """Findings whose sentences begin with the name of the device that they are about."""
         devices = self.site.devices_on(self.bus)
         for one in found:
             name, _, rest = one.sentence.partition(": ")
             if name in devices:
-                self.say(name, Finding(one.severity, rest, one.remedy) if one.remedy
+                self.add(name, Finding(one.severity, rest, one.remedy) if one.remedy
                          else split_finding(one.severity, rest))  # fmt: skip
             elif one.sentence.removesuffix(" answers") not in devices:
-                self.say("", one if one.remedy else split_finding(one.severity, one.sentence))
+                self.add("", one if one.remedy else split_finding(one.severity, one.sentence))
 
     @property
     def broken(self) -> bool:
@@ -78,16 +78,16 @@ class Exam:
         return any(one.severity == "fault" for one in self.wire)
 
     @property
-    def mute(self) -> bool:
+    def all_silent(self) -> bool:
         """None of its devices answers: that may be the fault of the bus, or of each of them."""
         return bool(self.failed) and not self.answers
 
-    def told(self) -> Iterator[ExamFinding]:
+    def findings(self) -> Iterator[ExamFinding]:
         """All that is known now, the bus first."""
         line = self.line("")
         if self.refused:
             yield ExamFinding(self.bus, "", split_finding("warning", self.refused), line)
-        if self.mute and not self.broken and len(self.failed) > 1:
+        if self.all_silent and not self.broken and len(self.failed) > 1:
             yield ExamFinding(
                 self.bus,
                 "",
@@ -103,7 +103,11 @@ class Exam:
     def is_fine(self, name: str) -> bool:
         """Nothing is wrong with this device, lane or bay, or with the bus itself ("")."""
         found = self._of(name) if name else self.wire
-        seen = name in self.answers if name else self.finished and not (self.refused or self.mute)
+        seen = (
+            name in self.answers
+            if name
+            else self.finished and not (self.refused or self.all_silent)
+        )
         return seen and all(one.severity == "note" for one in found)
 
     def line(self, name: str) -> int:

@@ -53,7 +53,7 @@ class RestartTrials:
         self._trials: dict[str, _Trial] = {}
         self.count = 0  # since the start of the process
 
-    def again(self, bus: str, now_ns: int, left: bool = False) -> str:
+    def request_restart(self, bus: str, now_ns: int, left: bool = False) -> str:
         """This bus hangs: "" when it is to be tried anew, else why that is no use.
 
         `left`: the thread that was left behind last time still hangs. At most one a bus does.
@@ -68,7 +68,7 @@ class RestartTrials:
         self.count += 1
         return ""
 
-    def worked(self, bus: str) -> None:
+    def mark_worked(self, bus: str) -> None:
         """The thread that was tried has got work done."""
         if (found := self._trials.get(bus)) is not None:
             found.worked = True

@@ -48,14 +48,14 @@ class Ingest:
             contact = self._wiring.contact(edge)
             if contact is None:
                 self.unmatched_edges += 1
-                self.once("unclaimed", UNMATCHED_INPUT_TEXT)
+                self.alarm_once("unclaimed", UNMATCHED_INPUT_TEXT)
             else:
                 contacts.append(contact)
         self._stage.add_contacts(contacts)
         if self.starting is not None:
             self._hurry(self.starting.take(contacts))
         self._hurry(self._pipeline.contacts(contacts))
-        self._hear()
+        self._mark_heard()
 
     def sweeps(self, batch: Sequence[Sweep]) -> None:
         self._stage.add_sweeps(batch)
@@ -64,20 +64,20 @@ class Ingest:
             if self._raw_at_once:
                 self.wake.set()
         self._hurry(self._pipeline.sweeps(batch))
-        self._hear()
+        self._mark_heard()
 
     def fault(self, device: str, reason: Reason | None, text: str) -> None:
         """A device fails, or answers again."""
         self._trouble(device, device, reason, text)
 
-    def told(self, device: str, identity: str, health: Mapping[Condition, str]) -> None:
+    def conditions(self, device: str, identity: str, health: Mapping[Condition, str]) -> None:
         """A device says something else of itself than before."""
         voice = self.voices.setdefault(device, ConditionThrottle(device))
         if voice.now.identity not in ("", identity):
             self.others[device] = False
-        before = voice.said
-        events = voice.say(DeviceConditions(identity, health), self._clock.now().mono_ns)
-        self._heard(events, voice.said.identity != before.identity)
+        before = voice.reported
+        events = voice.update(DeviceConditions(identity, health), self._clock.now().mono_ns)
+        self._report_conditions(events, voice.reported.identity != before.identity)
 
     def settle(self) -> None:
         """A window ends: devices that have said too much may have settled.
@@ -88,9 +88,9 @@ class Ingest:
         self.others = {name: True for name, ended in self.others.items() if not ended}
         now_ns = self._clock.now().mono_ns
         for voice in self.voices.values():
-            before = voice.said
+            before = voice.reported
             if events := voice.settle(now_ns):
-                self._heard(events, voice.said.identity != before.identity)
+                self._report_conditions(events, voice.reported.identity != before.identity)
         for what, fault in self._faults.items():
             if fault.rests(now_ns):
                 self._say_fault(what, fault, now_ns)
@@ -103,7 +103,10 @@ class Ingest:
     def remember(
         self, now: Mapping[str, DeviceConditions], reported: Mapping[str, DeviceConditions]
     ) -> None:
-        """What devices had told the process before; `said` is what of it was held back."""
+        """What devices had told the process before.
+
+        `reported` is what the platform was told last of those that flicker.
+        """
         for name, conditions in now.items():
             self.voices[name] = ConditionThrottle(
                 name, reported.get(name, conditions), conditions, name in reported
@@ -119,9 +122,9 @@ class Ingest:
                 found[what] = fault.told
         return found
 
-    def held(self) -> dict[str, DeviceConditions]:
+    def flickering(self) -> dict[str, DeviceConditions]:
         """What the platform knows of devices that are something else by now."""
-        return {name: voice.said for name, voice in self.voices.items() if voice.held}
+        return {name: voice.reported for name, voice in self.voices.items() if voice.flickering}
 
     def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None:
         """A line is closed, or open (again): what is known of its loop ends there."""
@@ -133,12 +136,12 @@ class Ingest:
                 self.starting.fault(source)
         self._trouble(f"line {line}", source.partition(".")[0], reason, text)
 
-    def forget(self, what: str) -> None:
+    def forget_unconfigured(self, what: str) -> None:
         """The configuration has no such device or line any more: its trouble is over."""
         if what in self.problems:
             self._trouble(what, what.split(" ")[-1], None, "is not configured any more")
 
-    def tell(self, events: Sequence[Draft]) -> None:
+    def add_events(self, events: Sequence[Draft]) -> None:
         """Events of the box itself, with a line in the log each."""
         for draft in events:
             LOG.warning("%s", draft.body["text"])
@@ -160,7 +163,7 @@ class Ingest:
             for draft in drafts
         ]
 
-    def once(self, kind: str, text: str) -> None:
+    def alarm_once(self, kind: str, text: str) -> None:
         """An alarm the first time; the hours after are silent, and counted in the status."""
         if kind not in self._told:
             self._told.add(kind)
@@ -194,7 +197,7 @@ class Ingest:
         voice = self.voices.get(device)
         return DeviceConditions() if voice is None else voice.now
 
-    def _heard(self, events: Sequence[Draft], another: bool) -> None:
+    def _report_conditions(self, events: Sequence[Draft], another: bool) -> None:
         """A device has told the platform something of itself."""
         for draft in events:
             LOG.warning("%s", draft.body["text"])
@@ -210,7 +213,7 @@ class Ingest:
             self.urgent += drafts
             self.wake.set()
 
-    def _hear(self) -> None:
+    def _mark_heard(self) -> None:
         if not self.heard:
             self.heard = True
             self.wake.set()

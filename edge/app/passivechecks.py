@@ -66,7 +66,7 @@ def fill_from_status(exams: Sequence[Exam], status: Mapping[str, Any]) -> list[E
                 _device(one, name, devices[name])
             elif one.site.buses[one.bus].kind != "gpio":
                 remedy = "it was started with another configuration: restart it"
-                one.say(name, warning("the running daemon does not know it", remedy))
+                one.add(name, warning("the running daemon does not know it", remedy))
         if isinstance(bus := one.site.buses[one.bus], GpioBus):
             _lines(one, bus.chip, status.get("problems", {}))
         one.finished = True
@@ -102,7 +102,7 @@ def check_beside_daemon(bus: Bus, user: DaemonUser | None) -> list[Finding]:
 
 def _device(exam: Exam, name: str, status: Mapping[str, Any]) -> None:
     for one in condition_findings(status.get("health", {})):
-        exam.say(name, one)
+        exam.add(name, one)
     if status.get("state", "ok") != "ok":
         exam.failed[name] = split_finding(
             "fault", str(status.get("text") or f"it is {status['state']}")
@@ -111,7 +111,7 @@ def _device(exam: Exam, name: str, status: Mapping[str, Any]) -> None:
         exam.answers.add(name)
     every_s = exam.site.devices[name].every_s
     if status.get("missed", 0) > status.get("reads", 0) > 0:
-        exam.say(name, warning(f"the bus is too slow for every_s = {every_s:g}: {status['missed']}"
+        exam.add(name, warning(f"the bus is too slow for every_s = {every_s:g}: {status['missed']}"
                                f" readings were left out, {status['reads']} were not",
                                "read it, or its neighbours, less often"))  # fmt: skip
 
@@ -121,7 +121,7 @@ def _lines(exam: Exam, chip: str, problems: Mapping[str, str]) -> None:
     wiring = Wiring.of(exam.site)
     for spec in wiring.lines.get(exam.bus, []):
         if problem := problems.get(f"line {spec.line}"):
-            exam.say(wiring.lined[spec.line][0].partition(".")[0], split_finding("fault", problem))
+            exam.add(wiring.lined[spec.line][0].partition(".")[0], split_finding("fault", problem))
     if chip.startswith("sim:") or os.access(chip, os.R_OK | os.W_OK):
         check_lines(exam, chip, GPIO_CONSUMER_PREFIX)
     else:  # it is not open to us: then the daemon's word is all there is

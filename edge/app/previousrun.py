@@ -12,11 +12,12 @@ class PreviousRun:
     """What the outbox keeps of the former process; `start_ns` is where its open window began.
 
     `raw` are the segment and the number of its sweeps that are in the outbox as raw records;
-    `problems` what was broken, and said so, by device or line; `told` what each device has said of
-    itself, and `held` what the platform was told of those that said too much; `contacts` how plain
-    contacts stood, and what was told of them; `others` are devices that were swapped, which the
-    totals of the last committed window do not know yet; `starting` is since when the lines of
-    `closed` were not open, where nobody has been told so; `epoch` is that in which it was kept.
+    `problems` what was broken, and said so, by device or line; `conditions` what each device has
+    said of itself, and `flickering` what the platform was told of those that said too much;
+    `contacts` how plain contacts stood, and what was told of them; `others` are devices that were
+    swapped, which the totals of the last committed window do not know yet; `starting` is since
+    when the lines of `closed` were not open, where nobody has been told so; `epoch` is that in
+    which it was kept.
     """
 
     boot: int
@@ -24,21 +25,24 @@ class PreviousRun:
     start_ns: int
     raw: tuple[int, int] = (0, 0)
     problems: Mapping[str, str] = field(default_factory=dict)
-    told: Mapping[str, DeviceConditions] = field(default_factory=dict)
+    conditions: Mapping[str, DeviceConditions] = field(default_factory=dict)
     contacts: Mapping[str, Any] = field(default_factory=dict)
-    held: Mapping[str, DeviceConditions] = field(default_factory=dict)
+    flickering: Mapping[str, DeviceConditions] = field(default_factory=dict)
     others: Sequence[str] = ()
     starting: int | None = None
     closed: Sequence[str] = ()
     epoch: int = 0
 
     @classmethod
-    def parse(cls, state: Mapping[str, Any]) -> "PreviousRun":
+    def restore(cls, state: Mapping[str, Any]) -> "PreviousRun":
         """Raises KeyError, TypeError or ValueError for a state that is not one."""
         segment, count = state["raw"]
         boot, number, start_ns = (int(state[key]) for key in ("boot", "segment", "start_ns"))
         conditions, held = (
-            {name: DeviceConditions.parse(each) for name, each in dict(state.get(key, {})).items()}
+            {
+                name: DeviceConditions.restore(each)
+                for name, each in dict(state.get(key, {})).items()
+            }
             for key in ("told", "held")
         )
         problems = dict(state["problems"])
@@ -53,7 +57,7 @@ class PreviousRun:
             closed, int(state["epoch"]),
         )  # fmt: skip
 
-    def packed(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """For the outbox."""
         return {
             "boot": self.boot,
@@ -61,9 +65,9 @@ class PreviousRun:
             "start_ns": self.start_ns,
             "raw": list(self.raw),
             "problems": dict(self.problems),
-            "told": {name: each.packed() for name, each in self.told.items()},
+            "told": {name: each.snapshot() for name, each in self.conditions.items()},
             "contacts": dict(self.contacts),
-            "held": {name: each.packed() for name, each in self.held.items()},
+            "held": {name: each.snapshot() for name, each in self.flickering.items()},
             "others": list(self.others),
             "starting": self.starting,
             "closed": list(self.closed),

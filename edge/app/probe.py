@@ -52,7 +52,7 @@ async def probe_read(exam: Exam, name: str, bus: Any, tick: ProbeTick) -> Except
     )
     try:
         for one in reading_findings(polled, await _values(name, polled)):
-            exam.say(name, one)
+            exam.add(name, one)
     except (BusError, DataError) as error:
         exam.failed[name] = split_finding("fault", str(error))
         return error
@@ -104,11 +104,11 @@ async def probe_i2c(exam: Exam, bus: SmbusI2c, tick: ProbeTick) -> None:
                 f'at 0x{first:02x} on {bus.path} is {other.what}; set driver = "{other.driver}", '
                 "or give it the sensor that the configuration names"
             )
-            exam.say(name, split_finding("fault", text))
+            exam.add(name, split_finding("fault", text))
         elif at[name]:
             theirs = {a[0] for n, a in at.items() if n != name and a}
             quiet[name] = [a for a in at[name] if a == first or a not in theirs]
-    exam.say_all(await bus.diagnose(quiet))
+    exam.add_all(await bus.diagnose(quiet))
 
 
 def candidate_addresses(driver: str, options: Any) -> tuple[int, ...]:
@@ -217,7 +217,7 @@ async def probe_rtu(exam: Exam, model: ModbusRtuBus, bus: ModbusRtu, tick: Probe
         settings,
         [unit for unit in PROBED_UNITS if unit not in known],
     )
-    exam.say_all(found)
+    exam.add_all(found)
     if not exam.broken and not asker.known.answered:
         try:  # at these settings, and then at another address
             await _probe_other_units(exam, asker, asks, exam.failed, tick)

@@ -33,7 +33,7 @@ class FlagChange(NamedTuple):
 class ReplayFlags:
     """What one replay said: turns of flags, and p of congestion by window and lane."""
 
-    turns: list[FlagChange]
+    changes: list[FlagChange]
     p: dict[tuple[int, str], float]
 
 
@@ -70,7 +70,7 @@ def _replayed(site: Site, edges: Path, name: str) -> tuple[ReplayFlags, str]:
                 window_ns, why = record.to_ns, why or _failed(pipeline, name)
             if record.key.stream is Stream.EVENT and body.get("state") in ("on", "off"):
                 point, by = str(body.get("point") or ""), str(body.get("by") or "")
-                out.turns.append(
+                out.changes.append(
                     FlagChange(record.to_ns, body["event"], record.source, point, body["state"], by)
                 )
             elif record.key.stream is Stream.TRAFFIC and body.get("p_congested") is not None:
@@ -86,14 +86,14 @@ def _failed(pipeline: Pipeline, name: str) -> str:
 
 def flag_differences(a: ReplayFlags, b: ReplayFlags) -> dict[str, Any]:
     """Turns that only one of them has, and the mean absolute difference of p."""
-    keys = [{turn[:-1] for turn in one.turns} for one in (a, b)]
+    keys = [{turn[:-1] for turn in one.changes} for one in (a, b)]
     both = a.p.keys() & b.p.keys()
     apart = [abs(a.p[key] - b.p[key]) for key in both]
     return {
-        "turns_a": len(a.turns),
-        "turns_b": len(b.turns),
-        "only_a": [_turn(turn) for turn in a.turns if turn[:-1] not in keys[1]],
-        "only_b": [_turn(turn) for turn in b.turns if turn[:-1] not in keys[0]],
+        "turns_a": len(a.changes),
+        "turns_b": len(b.changes),
+        "only_a": [_turn(turn) for turn in a.changes if turn[:-1] not in keys[1]],
+        "only_b": [_turn(turn) for turn in b.changes if turn[:-1] not in keys[0]],
         "windows": len(both),
         "difference": round(sum(apart) / len(apart), 4) if apart else None,
         "largest": round(max(apart), 3) if apart else None,

@@ -43,11 +43,11 @@ def control_verbs(daemon: "Daemon") -> Mapping[str, ControlVerb]:
         return datasaver.link_facts(daemon)
 
     async def spare(request: Mapping[str, Any]) -> Mapping[str, Any]:
-        daemon.sparing.told(request)
+        daemon.sparing.set_level(request)
         return {}
 
     async def link_step(request: Mapping[str, Any]) -> Mapping[str, Any]:
-        daemon.intake.tell([datasaver.link_step_event(request, daemon.clock.now().mono_ns)])
+        daemon.intake.add_events([datasaver.link_step_event(request, daemon.clock.now().mono_ns)])
         return {}
 
     return {
@@ -200,6 +200,6 @@ def gateway_status(daemon: "Daemon") -> dict[str, Any]:
         "unmatched_inputs": daemon.pipeline.engine.unmatched_inputs,
         "stage_overflow": daemon.stage.overflow,
         "models": daemon.pipeline.judge.status(),
-        "data_saver": daemon.sparing.now.as_map(),
+        "data_saver": daemon.sparing.level.as_map(),
         "rss_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }

@@ -92,7 +92,7 @@ class WindowCommitter:
         """When the open window can be closed."""
         return max(self._windows.end_ns + GRACE_NS, self._again_ns)
 
-    def piled_up(self, now: Stamp) -> bool:
+    def windows_due(self, now: Stamp) -> bool:
         """More than one window has ended and is not closed: there is more to do than can be."""
         return now.mono_ns >= self._windows.end_ns + GRACE_NS + self._site.period_ns
 
@@ -171,14 +171,14 @@ class WindowCommitter:
             states["judge"] = self._pipeline.judge.snapshot()
         if last or now.mono_ns - self._learnt_ns >= BASELINE_NS:
             self._learnt_ns = now.mono_ns
-            self._lessons.take(self.kept(), self._epoch.boot, now)
-            states["drivers"] = self._lessons.packed()
+            self._lessons.update(self.kept(), self._epoch.boot, now)
+            states["drivers"] = self._lessons.snapshot()
         self._rotate(end_ns)
         return drafts, states
 
     def _alarms(self) -> dict[str, Any]:
         """Those of the box that are on: the next process tells when they are over."""
-        return {} if self.observer is None else {"alarms": self.observer.state()}
+        return {} if self.observer is None else {"alarms": self.observer.snapshot_alarms()}
 
     async def sealed(self) -> None:
         """At the very end: what went out since the last commit is remembered as sealed."""
@@ -254,17 +254,17 @@ class WindowCommitter:
         if "flags" in states:  # whatever becomes of the rest: what was raised has to come down
             self._pipeline.judge.restore_flags(states["flags"])
         if "alarms" in states and self.observer is not None:
-            self.observer.restore(states["alarms"])
+            self.observer.restore_alarms(states["alarms"])
         if "drivers" in states:
             try:
-                self._lessons.load(states["drivers"])
+                self._lessons.restore(states["drivers"])
             except (KeyError, TypeError, ValueError) as error:
                 LOG.warning("what devices had learnt cannot be read: %r", error)
-            self._lessons.give_back(self._epoch.boot, self._clock.now())
+            self._lessons.restore_devices(self._epoch.boot, self._clock.now())
         if not states.keys() >= {"app", "engine"}:
             return None
         try:
-            before = PreviousRun.parse(states["app"])
+            before = PreviousRun.restore(states["app"])
         except (KeyError, TypeError, ValueError) as error:
             LOG.warning("the former state is of no use (%s): starting afresh", error)
             return None
@@ -275,12 +275,13 @@ class WindowCommitter:
             self._fits = False
         self._intake.problems.update(before.problems)
         self._intake.remember(
-            {name: told for name, told in before.told.items() if name in self._points}, before.held
+            {name: told for name, told in before.conditions.items() if name in self._points},
+            before.flickering,
         )
         if before.boot == self._epoch.boot:  # else they are forgotten with the stage
             self._intake.others = dict.fromkeys(before.others, False)
         for what in before.problems.keys() - self._known:
-            self._intake.forget(what)
+            self._intake.forget_unconfigured(what)
         return before
 
     def _past(self, before: PreviousRun | None) -> PastState:
@@ -330,7 +331,7 @@ class WindowCommitter:
             before = PreviousRun(
                 self._epoch.boot, segment, self._start_ns, (segment, self._stage.sweeps),
                 {w: why for w, why in intake.told_problems().items() if w in self._known},
-                intake.devices, self._pipeline.engine.plain.snapshot(), intake.held(),
+                intake.devices, self._pipeline.engine.plain.snapshot(), intake.flickering(),
                 tuple(intake.others),
                 starting.since_ns if starting is not None else None,
                 sorted(starting.closed) if starting is not None else (),
@@ -338,7 +339,7 @@ class WindowCommitter:
             )  # fmt: skip
             packed = {
                 owner: (STATE_VERSION, msgpack.packb(state))
-                for owner, state in {**states, **self._alarms(), "app": before.packed()}.items()
+                for owner, state in {**states, **self._alarms(), "app": before.snapshot()}.items()
             }
             rows = [*urgent, *drafts, *make_raw_drafts(self._keys, raw, given_up)]
             now = now or self._clock.now()

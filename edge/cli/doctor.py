@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         echo(f"through {through}", *_lines(looked, findings, args.config.name))
     if why:
         echo(f"kerbstone doctor: {why}; this is what was found so far", err=True)
-    everything = [*findings, *(one for exam in looked for one in exam.told())]
+    everything = [*findings, *(one for exam in looked for one in exam.findings())]
     if why == ENDED_EARLY:
         return 130
     if any(one.finding.severity == "fault" for one in everything):
@@ -85,7 +85,7 @@ def _lines(looked: Sequence[Exam], findings: Sequence[ExamFinding], file: str) -
     """A line for each finding, its remedy under it, and one for all that is fine."""
     out = [line for one in findings for line in _line(one, "gateway")]
     for exam in looked:
-        findings = list(exam.told())
+        findings = list(exam.findings())
         for name in ("", *exam.names):
             who = f"{exam.bus}/{name}" if name else exam.bus
             mine = [one for one in findings if one.device == name]
@@ -107,7 +107,7 @@ def _line(one: ExamFinding, who: str) -> list[str]:
 def _report(
     looked: Sequence[Exam], findings: Sequence[ExamFinding], through: str, why: str
 ) -> dict[str, Any]:
-    everything = [*findings, *(one for exam in looked for one in exam.told())]
+    everything = [*findings, *(one for exam in looked for one in exam.findings())]
     return {
         "through": through,
         "whole": not why,

@@ -85,7 +85,7 @@ class Heard:
     def fault(self, device: str, reason: Reason | None, text: str) -> None:
         self.faults.append((device, reason, text))
 
-    def told(self, device: str, identity: str, health: Mapping[Condition, str]) -> None: ...
+    def conditions(self, device: str, identity: str, health: Mapping[Condition, str]) -> None: ...
 
     def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None:
         self.lines.append((line, reason))

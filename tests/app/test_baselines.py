@@ -20,12 +20,12 @@ class Nose:
 
 def age_s(boot: int, now: Stamp, tq: Any = "ntp") -> float:
     former = Baselines({"nose": Nose(), "gone": Nose(), "deaf": Nose()})
-    former.take({"nose": b"k", "gone": b"k", "deaf": b"k"}, 4, Stamp(100 * S, 5000 * S, tq))
+    former.update({"nose": b"k", "gone": b"k", "deaf": b"k"}, 4, Stamp(100 * S, 5000 * S, tq))
     nose = Nose()
     lessons = Baselines({"nose": nose, "deaf": object()})
-    lessons.load(former.packed())
-    lessons.give_back(boot, now)
-    assert lessons.packed()["learnt"].keys() == {"nose"}
+    lessons.restore(former.snapshot())
+    lessons.restore_devices(boot, now)
+    assert lessons.snapshot()["learnt"].keys() == {"nose"}
     ((kept, age),) = nose.given
     assert kept == b"k"
     return age
@@ -40,13 +40,13 @@ def test_how_old_it_is_is_told_by_the_clock_that_can() -> None:
 
 def test_who_is_silent_after_a_start_keeps_what_it_had_and_its_age() -> None:
     former = Baselines({"a": Nose(), "b": Nose()})
-    former.take({"a": b"A", "b": b"B"}, 4, Stamp(100 * S, 0, "none"))
+    former.update({"a": b"A", "b": b"B"}, 4, Stamp(100 * S, 0, "none"))
     lessons, last = Baselines({"a": Nose(), "b": Nose()}), Nose()
-    lessons.load(former.packed())
-    lessons.take({"a": b"A2", "b": b""}, 4, Stamp(900 * S, 0, "none"))
-    lessons.take({"a": b"A2"}, 4, Stamp(1800 * S, 0, "none"))  # it fell silent, too
+    lessons.restore(former.snapshot())
+    lessons.update({"a": b"A2", "b": b""}, 4, Stamp(900 * S, 0, "none"))
+    lessons.update({"a": b"A2"}, 4, Stamp(1800 * S, 0, "none"))  # it fell silent, too
     ages = Nose()
     again = Baselines({"a": ages, "b": last})
-    again.load(lessons.packed())
-    again.give_back(4, Stamp(2000 * S, 0, "none"))
+    again.restore(lessons.snapshot())
+    again.restore_devices(4, Stamp(2000 * S, 0, "none"))
     assert (ages.given, last.given) == ([(b"A2", 1100.0)], [(b"B", 1900.0)])

@@ -219,8 +219,8 @@ async def test_alarms_outlive_the_process() -> None:
     before, after = Box(), Box()
     before.vital(cpu_temperature=90.0)
     assert conditions(await before.run(1)) == [("hot", "on")]
-    after.observer.restore(["hot"])
-    after.observer.restore(before.observer.state())
+    after.observer.restore_alarms(["hot"])
+    after.observer.restore_alarms(before.observer.snapshot_alarms())
     assert conditions(await after.run(12)) == [("hot", "off")]
 
 

@@ -41,8 +41,8 @@ async def test_while_the_main_loop_stands_nothing_is_proved_of_edges_that_wait_f
                 time.sleep(STANDS_S)  # the main loop, too
                 assert chip.wait_read()
                 assert at_ns not in [edge.mono_ns for edge in heard.contacts]
-                assert buses.heard_ns() <= at_ns
-                await until(lambda at_ns=at_ns: buses.heard_ns() > at_ns)  # type: ignore[misc]
+                assert buses.watched_until_ns() <= at_ns
+                await until(lambda at_ns=at_ns: buses.watched_until_ns() > at_ns)  # type: ignore[misc]
                 assert at_ns in [edge.mono_ns for edge in heard.contacts]
         finally:
             await buses.stop()

@@ -70,7 +70,7 @@ async def test_a_hung_bus_is_replaced_once_and_the_neighbours_go_on(site: Site) 
         # the neighbours: the same drivers, no fault, and no poll left out while `a` hung
         assert set(heard.numbers("of_b")) == {0.0}
         assert len(heard.numbers("of_b")) > len(before) + LIMIT_S / EVERY_S / 4
-        assert buses.hung == 1
+        assert buses.hang_count == 1
         assert buses.error() is None
         probe = site.probes["a"][-1]
         assert probe.restored is not None
@@ -123,7 +123,7 @@ async def test_a_third_bus_that_hangs_after_two_without_success_ends_it_at_once(
             site.wires[name][0].stick()
         await until(lambda: buses.error() is not None)
         assert isinstance(buses.error(), HungError)
-        assert buses.hung == 2
+        assert buses.hang_count == 2
         assert set(heard.numbers("of_d")) == {0.0}
 
 
@@ -179,20 +179,20 @@ async def test_a_gpio_bus_that_hangs_is_replaced_and_its_lines_are_said_to_be_cl
 
 def test_a_good_day_forgives_a_trial_unless_its_thread_still_hangs() -> None:
     trials = RestartTrials()
-    assert trials.again("a", 0) == ""
-    trials.worked("a")
-    assert "again" in trials.again("a", FORGET_TRIAL_NS - 1)
-    assert "again" in trials.again("a", FORGET_TRIAL_NS, left=True)
-    assert trials.again("a", FORGET_TRIAL_NS) == ""
-    assert "again" in trials.again("a", FORGET_TRIAL_NS + 1)
+    assert trials.request_restart("a", 0) == ""
+    trials.mark_worked("a")
+    assert "again" in trials.request_restart("a", FORGET_TRIAL_NS - 1)
+    assert "again" in trials.request_restart("a", FORGET_TRIAL_NS, left=True)
+    assert trials.request_restart("a", FORGET_TRIAL_NS) == ""
+    assert "again" in trials.request_restart("a", FORGET_TRIAL_NS + 1)
 
 
 def test_two_buses_may_hang_together_and_a_third_may_not_unless_they_work_again() -> None:
     trials = RestartTrials()
-    assert [trials.again(bus, 0) for bus in "ab"] == ["", ""]
-    assert "as a and b did" in trials.again("c", 1)
-    trials.worked("b")
-    assert trials.again("c", 1) == ""
+    assert [trials.request_restart(bus, 0) for bus in "ab"] == ["", ""]
+    assert "as a and b did" in trials.request_restart("c", 1)
+    trials.mark_worked("b")
+    assert trials.request_restart("c", 1) == ""
 
 
 @pytest.mark.parametrize(

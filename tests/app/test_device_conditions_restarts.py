@@ -17,7 +17,7 @@ FAN = {Condition.FAN: "the fan stands still"}
 def flap(life: Life, count: int) -> None:
     """It ends without a fault."""
     for i in range(count):
-        life.intake.told("hut_air", "1", FAN if i % 2 == 0 else {})
+        life.intake.conditions("hut_air", "1", FAN if i % 2 == 0 else {})
 
 
 def health(box: Box) -> list[str]:
@@ -54,7 +54,7 @@ def test_killed_before_it_came_to_rest_the_last_state_is_told_all_the_same(
 def test_a_record_that_is_closed_at_a_start_has_its_health(tmp_path: Path) -> None:
     box = Box(tmp_path)
     life = Life(box, 0)
-    life.intake.told("hut_air", "1", FAN)
+    life.intake.conditions("hut_air", "1", FAN)
     life.run(4 * S)  # and killed, with its window open
     Life(box, 7 * S).run(12 * S)
     found = [record.body.get("health") for record in box.of("hut_air")]
@@ -69,10 +69,10 @@ def test_a_swap_before_the_power_was_cut_is_no_growth_after_it(
     """The number is in the outbox, and the window in which its register was new is lost."""
     box = Box(tmp_path)
     life = Life(box, 0)
-    life.intake.told("main_meter", "1", {})
+    life.intake.conditions("main_meter", "1", {})
     life.run(7 * S)
     if swapped:
-        life.intake.told("main_meter", "2", {})
+        life.intake.conditions("main_meter", "2", {})
     life.run(int(7.6 * S))  # and killed, then the power is cut
     Life(box, int(7.7 * S)).run(8 * S)
     box.reboot(zero_ns=400 * S)
@@ -89,9 +89,9 @@ def test_a_swap_before_the_power_was_cut_is_no_growth_after_it(
 def test_a_swap_before_the_stage_went_is_no_growth_after_it(tmp_path: Path) -> None:
     box = Box(tmp_path)
     life = Life(box, 0)
-    life.intake.told("main_meter", "1", {})
+    life.intake.conditions("main_meter", "1", {})
     life.run(7 * S)
-    life.intake.told("main_meter", "2", {})
+    life.intake.conditions("main_meter", "2", {})
     life.run(int(7.6 * S))  # and killed
     for path in box.stage():
         path.unlink()
@@ -105,8 +105,8 @@ def test_a_swap_before_the_stage_went_is_no_growth_after_it(tmp_path: Path) -> N
 def test_a_swap_that_is_in_a_closed_window_is_done_with(tmp_path: Path) -> None:
     box = Box(tmp_path)
     life = Life(box, 0)
-    life.intake.told("main_meter", "1", {})
-    life.intake.told("main_meter", "2", {})
+    life.intake.conditions("main_meter", "1", {})
+    life.intake.conditions("main_meter", "2", {})
     life.run(12 * S)
     box.reboot(zero_ns=400 * S)
     Life(box, 13 * S).run(20 * S)

@@ -45,15 +45,17 @@ def test_another_serial_number_is_an_event_and_the_first_is_none() -> None:
 
 
 def test_it_survives_a_restart() -> None:
-    assert DeviceConditions.parse(DeviceConditions("1", FAN).packed()) == DeviceConditions("1", FAN)
+    assert DeviceConditions.restore(DeviceConditions("1", FAN).snapshot()) == DeviceConditions(
+        "1", FAN
+    )
 
 
 def test_a_condition_of_a_later_version_costs_nothing_but_itself() -> None:
-    state = DeviceConditions("1", FAN).packed()
+    state = DeviceConditions("1", FAN).snapshot()
     state["health"] |= {"hovering": "it flies"}
-    assert DeviceConditions.parse(state) == DeviceConditions("1", FAN)
-    before = PreviousRun(1, 2, 3).packed() | {"told": {"hut": state}}
-    assert PreviousRun.parse(before).told["hut"] == DeviceConditions("1", FAN)
+    assert DeviceConditions.restore(state) == DeviceConditions("1", FAN)
+    before = PreviousRun(1, 2, 3).snapshot() | {"told": {"hut": state}}
+    assert PreviousRun.restore(before).conditions["hut"] == DeviceConditions("1", FAN)
 
 
 def spoken(voice: ConditionThrottle, *said: tuple[int, DeviceConditions]) -> list[Draft]:
@@ -61,7 +63,7 @@ def spoken(voice: ConditionThrottle, *said: tuple[int, DeviceConditions]) -> lis
     found, words = list[Draft](), dict(said)
     for second in range(max(words) + 3700):
         if second in words:
-            found += voice.say(words[second], second * S)
+            found += voice.update(words[second], second * S)
         if second % 60 == 59:
             found += voice.settle(second * S)
     return found
@@ -106,8 +108,8 @@ def test_the_device_beside_it_is_told_at_once() -> None:
         ConditionThrottle("b", DeviceConditions("1")),
     ]
     for i in range(100):
-        voices[0].say(DeviceConditions("1", FAN if i % 2 == 0 else {}), i * S)
-    assert len(voices[1].say(DeviceConditions("1", FAN), 100 * S)) == 1
+        voices[0].update(DeviceConditions("1", FAN if i % 2 == 0 else {}), i * S)
+    assert len(voices[1].update(DeviceConditions("1", FAN), 100 * S)) == 1
 
 
 @given(
@@ -133,9 +135,9 @@ def test_events_are_bounded_and_the_last_state_is_always_told(
         at_s += wait_s
         found += voice.settle(at_s * S)
         told = DeviceConditions(identity, dict.fromkeys(health, "x"))
-        found += voice.say(told, at_s * S)
+        found += voice.update(told, at_s * S)
     found += voice.settle(at_s * S + FLICKER_WITHIN_NS + FLICKER_SETTLE_NS)
-    assert (voice.said, voice.held) == (told, False)
+    assert (voice.reported, voice.flickering) == (told, False)
     times = [draft.from_ns for draft in found]
     assert all(
         b - a >= FLICKER_WITHIN_NS for a, b in zip(times, times[EVENTS_PER_HOUR:], strict=False)

@@ -164,7 +164,7 @@ class Watched(Life):
         assert self.ledger.observer is not None
         with pytest.raises(StopIteration) as told:
             self.ledger.observer.observe(self.now()).send(None)
-        self.intake.tell(told.value.value)
+        self.intake.add_events(told.value.value)
 
 
 def test_an_alarm_that_was_on_at_a_kill_is_ended_by_the_next_start(tmp_path: Path) -> None:
@@ -174,11 +174,11 @@ def test_an_alarm_that_was_on_at_a_kill_is_ended_by_the_next_start(tmp_path: Pat
     life.observe()
     life.run(6 * S)
     assert life.ledger.observer is not None
-    on = life.ledger.observer.state()
+    on = life.ledger.observer.snapshot_alarms()
     assert on
     again = Watched(box, 7 * S)  # it was killed
     assert again.ledger.observer is not None
-    assert again.ledger.observer.state() == on
+    assert again.ledger.observer.snapshot_alarms() == on
     Life(box, 8 * S).stage.close()  # nobody watches, and nobody minds
 
 

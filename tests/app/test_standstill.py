@@ -101,14 +101,14 @@ def test_windows_that_have_piled_up_are_one_commit(
         commit(drafts, states)
 
     monkeypatch.setattr(box, "commit", counted)
-    assert not life.ledger.piled_up(life.now())
+    assert not life.ledger.windows_due(life.now())
     life.now_ns = 3 * PERIOD_NS + GRACE_NS - 1  # the second window is not over yet
-    assert not life.ledger.piled_up(life.now())
+    assert not life.ledger.windows_due(life.now())
     life.now_ns += 1
-    assert life.ledger.piled_up(life.now())
+    assert life.ledger.windows_due(life.now())
     life.now_ns = 5 * PERIOD_NS + GRACE_NS  # which it is at this very moment
     done(life.ledger.tick(life.now()))
-    assert not life.ledger.piled_up(life.now())
+    assert not life.ledger.windows_due(life.now())
     assert len(commits) == 1
     assert [r.to_ns // S for r in box.of("east_1")][-4:] == [10, 15, 20, 25]
 
@@ -119,7 +119,7 @@ def test_however_many_have_piled_up_others_have_their_turn(tmp_path: Path) -> No
     life.run(7 * S)
     life.now_ns += 40 * PERIOD_NS
     found = [len(box.of("east_1"))]
-    while life.ledger.piled_up(life.now()):
+    while life.ledger.windows_due(life.now()):
         done(life.ledger.tick(life.now()))
         found.append(len(box.of("east_1")))
     assert found == [1, 1 + WINDOWS_AT_ONCE, 1 + 2 * WINDOWS_AT_ONCE, 41]

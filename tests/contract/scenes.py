@@ -184,11 +184,11 @@ def troubles(intake: Ingest) -> None:
     intake.line("a", Reason.FAULT, "closed", 201 * S)
     for i in range(30):
         health = {Condition.SETTINGS: "not as they should be"} if i % 2 else {}
-        intake.told("hut_air", "123", health)
+        intake.conditions("hut_air", "123", health)
     for kind, declared in EVENTS.items():
         if issubclass(declared, Alarm):
             intake.alarm(kind, f"what a person should hear of {kind}")
-    intake.tell(OverloadMonitor(191 * S).look(201 * S, ShedCounts(12 * S, 3, 250, 1)))
+    intake.add_events(OverloadMonitor(191 * S).look(201 * S, ShedCounts(12 * S, 3, 250, 1)))
     _link(intake)
 
 
@@ -204,9 +204,9 @@ def _link(intake: Ingest) -> None:
         "budget": 500 * MB,
         "month": "2026-09",
     }
-    DataSaver(daemon).told(told)
+    DataSaver(daemon).set_level(told)
     taken = Taken("reboot", "no broker for 40 min", "ordered", 12, 8_640_000.0)
-    intake.tell([link_step_event(asdict(taken), 201 * S)])
+    intake.add_events([link_step_event(asdict(taken), 201 * S)])
 
 
 def seals(drafts: Sequence[Draft], folder: Path) -> list[Draft]:
