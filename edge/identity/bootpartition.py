@@ -33,7 +33,7 @@ class BootPartition:
             self._say(error)
             return None
 
-    def blank(self, used: bytes) -> bool:
+    def retire_claim(self, used: bytes) -> bool:
         """The claim has done its work: overwrite it, then rename it. True when it is gone.
 
         A whole claim of another id is left as it is: somebody has put it there since.
@@ -53,7 +53,7 @@ class BootPartition:
             self._say(error)
             return False
 
-    def tell(self, text: str) -> None:
+    def write_status(self, text: str) -> None:
         """Write the status file, if it says anything new: it is on a card."""
         path, data = self.folder / STATUS_FILE, text.encode()
         try:

@@ -62,7 +62,7 @@ def _find_own(
         raise CertificateError("the certificate in the answer is for somebody else's key")
     newest = max(mine, key=lambda each: each.not_valid_before_utc)
     check_certificate(newest, gateway, ca)
-    wrong = watch.wrong(newest.not_valid_before_utc, newest.not_valid_after_utc)
+    wrong = watch.validity_problem(newest.not_valid_before_utc, newest.not_valid_after_utc)
     if wrong is not None:
         raise CertificateError(f"the certificate in the answer {wrong}")
     return newest

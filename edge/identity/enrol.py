@@ -65,8 +65,8 @@ class Enrolment:
     def run(self) -> Outcome:
         """Until there is an identity that works, for days if need be; or there is no claim."""
         self.started_s = self.watch.clock.mono_s()
-        self.store.tidy()
-        bundle = self.store.current() or self.store.adopt() or self._wait()
+        self.store.remove_leftovers()
+        bundle = self.store.current() or self.store.use_pending() or self._wait()
         if not isinstance(bundle, IdentityBundle):
             return bundle
         self._finish(bundle)
@@ -81,11 +81,11 @@ class Enrolment:
                 if data is None:
                     why = LOST_HINT if self.store.numbers() else ""
                     do = f"put {CLAIM_NAME} here and start again"
-                    self.teller.tell(EnrolmentStatus("not commissioned", answer=why, do=do))
+                    self.teller.write(EnrolmentStatus("not commissioned", answer=why, action=do))
                     return "no claim"
                 claim = parse_claim(data)
             except ClaimError as error:
-                self.teller.tell(EnrolmentStatus("not commissioned", answer=str(error)))
+                self.teller.write(EnrolmentStatus("not commissioned", answer=str(error)))
                 return "bad claim"
             status = EnrolmentStatus("not enrolled", claim.gateway)
             try:
@@ -93,8 +93,8 @@ class Enrolment:
                 status = replace(status, code=comparison_code(key.spki()), key=key.kind)
                 status, bundle, wait_s = self._try(claim, data, key, status, tries)
             except keys.NoKeyError as error:
-                self.teller.tell(
-                    replace(status, answer=est.one_line(f"no key: {error}"), do=KEYLESS_HINT)
+                self.teller.write(
+                    replace(status, answer=est.one_line(f"no key: {error}"), action=KEYLESS_HINT)
                 )
                 return "no key"
             if bundle is not None:
@@ -112,7 +112,7 @@ class Enrolment:
             return
         network = parse_claim(data).network
         if network is None:
-            self.store.drop(statefolder.NETWORK)
+            self.store.remove(statefolder.NETWORK)
         elif self.store.get(statefolder.NETWORK) != (network_json := msgspec.json.encode(network)):
             self.store.put(statefolder.NETWORK, network_json)
 
@@ -146,20 +146,20 @@ class Enrolment:
                     certs.parse_certificates(answer.body), key.spki(), claim.gateway, ca, self.watch
                 )
                 bundle = self.store.install(key, found, ca, home)
-                self.watch.passed(found.not_valid_before_utc)
+                self.watch.raise_floor(found.not_valid_before_utc)
                 return status, bundle, 0.0
         except (ServerError, certs.CertificateError) as error:
             do = NETWORK_HINT if isinstance(error, ServerError) else DAMAGED_HINT
             status = replace(
                 status, waits_for="the enrolment server", answer=est.one_line(str(error))
             )
-            return replace(status, do=do), None, self._backoff(tries)
+            return replace(status, action=do), None, self._backoff(tries)
         if isinstance(answer, est.EstWait):
-            status = replace(status, waits_for=APPROVAL_TEXT, do=COMPARE_HINT)
+            status = replace(status, waits_for=APPROVAL_TEXT, action=COMPARE_HINT)
             after_s = min(max(float(answer.after_s), FIRST_S), LONGEST_S)
             return status, None, after_s * self.rng.uniform(1.0, 1.2)
         status = replace(
-            status, waits_for="a claim that is accepted", do=HINT_BY_STATUS[answer.status]
+            status, waits_for="a claim that is accepted", action=HINT_BY_STATUS[answer.status]
         )
         status = replace(status, answer=f"refused ({answer.status}): {answer.text}")
         return status, None, max(DENIED_S, self._backoff(tries))
@@ -182,17 +182,17 @@ class Enrolment:
 
     def done(self, bundle: IdentityBundle) -> None:
         """It works: the claim's code is of no use any more, and goes."""
-        self.store.drop(statefolder.PENDING)
+        self.store.remove(statefolder.PENDING)
         claim, status = self.store.get(statefolder.CLAIM), _enrolled(bundle)
-        if claim is not None and not self.boot.blank(claim):
+        if claim is not None and not self.boot.retire_claim(claim):
             status = replace(
-                status, do=f"delete {CLAIM_NAME} here: this box cannot write to the card"
+                status, action=f"delete {CLAIM_NAME} here: this box cannot write to the card"
             )
         elif claim is not None:
             self.store.used()
-        if not status.do and self.boot.claim() is not None:
-            status = replace(status, answer=f"{CLAIM_NAME} is not looked at", do=FORGET_HINT)
-        self.teller.tell(status)
+        if not status.action and self.boot.claim() is not None:
+            status = replace(status, answer=f"{CLAIM_NAME} is not looked at", action=FORGET_HINT)
+        self.teller.write(status)
 
     def _backoff(self, tries: int) -> float:
         most = min(LONGEST_S, FIRST_S * 2 ** min(tries, 16))
@@ -202,7 +202,7 @@ class Enrolment:
         """Wait, and keep account of it over restarts: a technician wants to know since when."""
         kept, now_s = self.store.pending(claim), self.watch.clock.mono_s()
         waited_s = kept.waited_s + now_s - self.started_s
-        self.teller.tell(replace(status, since_s=waited_s))
+        self.teller.write(replace(status, since_s=waited_s))
         self.watch.clock.sleep(wait_s)
         waited_s += self.watch.clock.mono_s() - now_s
         if kept.tries == 0 or waited_s - kept.waited_s >= COUNTED_S:

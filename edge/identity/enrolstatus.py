@@ -18,7 +18,7 @@ KEY_PLACE_TEXTS: Final[dict[KeyKind, str]] = {
 
 @dataclass(frozen=True)
 class EnrolmentStatus:
-    """How far enrolment is. `waits_for` and `do` are sentences; no field holds a secret."""
+    """How far enrolment is. `waits_for` and `action` are sentences; no field holds a secret."""
 
     state: str
     gateway: str = ""
@@ -27,7 +27,7 @@ class EnrolmentStatus:
     waits_for: str = ""
     since_s: float = 0.0
     answer: str = ""
-    do: str = ""
+    action: str = ""
 
 
 def status_page(status: EnrolmentStatus) -> str:
@@ -40,7 +40,7 @@ def status_page(status: EnrolmentStatus) -> str:
         "waits for": status.waits_for,
         "since": coarse_age(status.since_s) if status.waits_for else "",
         "last answer": status.answer,
-        "what to do": status.do,
+        "what to do": status.action,
     }
     return "".join(f"{name + ':':<13}{printable(text)}\n" for name, text in rows.items() if text)
 
@@ -53,7 +53,9 @@ def status_line(status: EnrolmentStatus) -> str:
         status.code,
         status.waits_for and f"waits for {status.waits_for}",
     ]
-    text = "kerbstone: " + ", ".join(part for part in (*parts, status.answer, status.do) if part)
+    text = "kerbstone: " + ", ".join(
+        part for part in (*parts, status.answer, status.action) if part
+    )
     return printable(text)
 
 
@@ -75,8 +77,8 @@ class StatusWriter:
         self._write = write
         self._last = ""
 
-    def tell(self, status: EnrolmentStatus) -> None:
-        self._boot.tell(status_page(status))
+    def write(self, status: EnrolmentStatus) -> None:
+        self._boot.write_status(status_page(status))
         text = status_line(status)
         if text != self._last:
             self._last = text

@@ -68,14 +68,14 @@ class FloorClock:
             return None
         return now
 
-    def told(self, moment: datetime) -> None:
+    def note_server_time(self, moment: datetime) -> None:
         """The clock of the server, seen over a connection that was verified. What cannot be is
         ignored.
         """
         if moment <= self._built + 2 * HORIZON:
             self._told = moment, self.clock.mono_s()
 
-    def about(self) -> datetime | None:
+    def estimate(self) -> datetime | None:
         """The time for planning: ours, else the server's; None when neither is known."""
         now = self.wall()
         if now is None and self._told is not None:
@@ -83,7 +83,7 @@ class FloorClock:
             now = moment + timedelta(seconds=self.clock.mono_s() - at_s)
         return now
 
-    def passed(self, moment: datetime) -> None:
+    def raise_floor(self, moment: datetime) -> None:
         """A verified certificate is from this moment. What cannot be is ignored."""
         if self.floor < moment <= self._built + 2 * HORIZON:
             kept = self._kept()
@@ -91,7 +91,7 @@ class FloorClock:
             if (kept is None or moment - kept >= FLOOR_STEP) and self._path.parent.is_dir():
                 durablefiles.replace_file(self._path, str(int(moment.timestamp())).encode())
 
-    def wrong(self, first: datetime, last: datetime) -> str | None:
+    def validity_problem(self, first: datetime, last: datetime) -> str | None:
         """Why a certificate of these dates cannot be valid now; None when it may be."""
         now = self.wall()
         if now is not None and now + GRACE < first:

@@ -173,12 +173,12 @@ def _note_dates(connection: AbortableConnection, watch: FloorClock) -> None:
     try:
         certificate = x509.load_der_x509_certificate(data)
         first = certificate.not_valid_before_utc
-        wrong = watch.wrong(first, certificate.not_valid_after_utc)
+        wrong = watch.validity_problem(first, certificate.not_valid_after_utc)
     except UNREADABLE as error:
         raise UntrustedError(f"{connection.name}: its certificate cannot be read") from error
     if wrong is not None:
         raise UntrustedError(f"{connection.name}: the server's certificate {wrong}")
-    watch.passed(first)
+    watch.raise_floor(first)
 
 
 def _date(text: str | None, watch: FloorClock) -> None:
@@ -190,4 +190,4 @@ def _date(text: str | None, watch: FloorClock) -> None:
     except (TypeError, ValueError, OverflowError, IndexError):
         return
     if moment.tzinfo is not None:
-        watch.told(moment)
+        watch.note_server_time(moment)

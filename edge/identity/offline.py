@@ -31,8 +31,8 @@ class OfflineError(ConfigError):
 
 def enrol_offline(box: Enrolment, stick: Path) -> Outcome:
     """Take what is for us; else leave a request. Raises ConfigError, OSError."""
-    box.store.tidy()
-    bundle = box.store.current() or box.store.adopt()
+    box.store.remove_leftovers()
+    bundle = box.store.current() or box.store.use_pending()
     data = _claim(box, stick, bundle is None)
     if bundle is None:
         if data is None:
@@ -51,7 +51,7 @@ def enrol_offline(box: Enrolment, stick: Path) -> Outcome:
     elif not siteconfig.has_stored_config(box.store, bundle.home):
         raise OfflineError(f"{CONFIG} is not on the stick: sign one for this box, and again")
     if data is not None:
-        BootPartition(stick).blank(data)
+        BootPartition(stick).retire_claim(data)
     box.done(bundle)
     return "enrolled"
 
@@ -74,11 +74,11 @@ def _leave_request(
     if durablefiles.read_file(stick / CLAIM_NAME, CLAIM_LIMIT + 1) != data:
         durablefiles.replace_file(stick / CLAIM_NAME, data)
     durablefiles.replace_file(stick / REQUEST, request.public_bytes(Encoding.PEM), 0o644)
-    box.teller.tell(
+    box.teller.write(
         EnrolmentStatus(
             "not enrolled", claim.gateway, comparison_code(key.spki()), key.kind,
             waits_for=f"{CERTIFICATE} on the stick",
-            do="`kerbstone provision offline` with this stick, then bring it back",
+            action="`kerbstone provision offline` with this stick, then bring it back",
         )
     )  # fmt: skip
 
@@ -97,5 +97,5 @@ def _take_certificate(
         text = f"{CERTIFICATE} on the stick: {error}; is it another box's? Take an empty stick"
         raise OfflineError(text) from error
     bundle = box.store.install(key, ours, ca, EnrolmentTarget.of(claim))
-    box.watch.passed(ours.not_valid_before_utc)
+    box.watch.raise_floor(ours.not_valid_before_utc)
     return bundle

@@ -44,16 +44,16 @@ class Renewal:
     has_tpm: bool | None = None
 
     def run(self) -> Outcome:
-        self.store.tidy()
+        self.store.remove_leftovers()
         damaged = self.store.damaged()
-        bundle = self.store.current() or self.store.adopt()
+        bundle = self.store.current() or self.store.use_pending()
         if bundle is None:
             self._lost(damaged)
             return "not enrolled"
         self.store.used_key(bundle)
         word = self._word(bundle)
         if word == "connected":
-            self.store.only(bundle)
+            self.store.keep_only(bundle)
         elif word == "refused" and self._older(bundle):
             return "went back"
         code, kind = (
@@ -63,7 +63,7 @@ class Renewal:
         status = EnrolmentStatus("enrolled", bundle.home.gateway, code, kind)
         if damaged:
             LOG.warning("%s; %s is used instead", damaged, bundle.folder.name)
-            self.teller.tell(replace(status, answer=f"{damaged}; {bundle.folder.name} is used"))
+            self.teller.write(replace(status, answer=f"{damaged}; {bundle.folder.name} is used"))
         try:
             if not self._due(bundle):
                 return self._configure(bundle, status)
@@ -71,17 +71,19 @@ class Renewal:
         except (ServerError, certs.CertificateError) as error:
             answer = str(error)
         if answer is None:
-            self.teller.tell(status)
+            self.teller.write(status)
             return "renewed"  # a changed configuration can wait for a day
         status = replace(status, waits_for="a new certificate", answer=est.one_line(answer))
         self._configure(bundle, status)
-        self.teller.tell(status)
+        self.teller.write(status)
         return "trouble"
 
     def _lost(self, damaged: str) -> None:
         if damaged:
             LOG.warning("%s, and there is no other", damaged)
-            self.teller.tell(EnrolmentStatus("not commissioned", answer=damaged, do=NEW_CLAIM_HINT))
+            self.teller.write(
+                EnrolmentStatus("not commissioned", answer=damaged, action=NEW_CLAIM_HINT)
+            )
 
     def _configure(self, bundle: IdentityBundle, status: EnrolmentStatus) -> Outcome:
         """What cannot be had, or is not for us, changes nothing; the latter is told."""
@@ -95,10 +97,10 @@ class Renewal:
             siteconfig.store_signed_config(self.store, data, bundle.home, self.changing)
         except ConfigError as error:
             LOG.warning("the configuration stays as it is: %s", error)
-            self.teller.tell(replace(status, answer=est.one_line(str(error)), do=SIGN_HINT))
+            self.teller.write(replace(status, answer=est.one_line(str(error)), action=SIGN_HINT))
             return "fine"
         if data != held:
-            self.teller.tell(status)  # where a refusal may stand
+            self.teller.write(status)  # where a refusal may stand
         return "fine" if self.store.get(SITE) == before else "configured"
 
     def _word(self, bundle: IdentityBundle) -> str:
@@ -113,17 +115,19 @@ class Renewal:
     def _older(self, bundle: IdentityBundle) -> bool:
         def good(older: IdentityBundle) -> bool:
             found = older.certificate
-            wrong = self.watch.wrong(found.not_valid_before_utc, found.not_valid_after_utc)
+            wrong = self.watch.validity_problem(
+                found.not_valid_before_utc, found.not_valid_after_utc
+            )
             return wrong is None
 
-        return self.store.back(bundle, good) is not None
+        return self.store.fall_back(bundle, good) is not None
 
     def _due(self, bundle: IdentityBundle) -> bool:
         """By our clock, or by the server's where nobody vouches for ours. Raises ServerError."""
-        now = self.watch.about()
+        now = self.watch.estimate()
         if now is None:
             est.est_cacerts(self.ask, self.watch, bundle)
-            now = self.watch.about()
+            now = self.watch.estimate()
         if now is None:
             raise ServerError("neither this box nor the server knows the time")
         return now >= certs.renewal_due(bundle.certificate)
@@ -140,5 +144,5 @@ class Renewal:
             certs.parse_certificates(answer.body), key.spki(), home.gateway, bundle.ca, self.watch
         )
         self.store.install(key, found, bundle.ca, home)
-        self.watch.passed(found.not_valid_before_utc)
+        self.watch.raise_floor(found.not_valid_before_utc)
         return None

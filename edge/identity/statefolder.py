@@ -51,7 +51,7 @@ class StateFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def tidy(self) -> None:
+    def remove_leftovers(self) -> None:
         """After a start: finish a reset, throw away what was under way."""
         if (self.folder / FORGET).exists():
             self.forget()
@@ -86,7 +86,7 @@ class StateFolder:
             f"{' and '.join(ill)} cannot be used: damaged, or the key is elsewhere" if ill else ""
         )
 
-    def adopt(self) -> IdentityBundle | None:
+    def use_pending(self) -> IdentityBundle | None:
         """A whole bundle that nothing leads to: the newest one becomes current."""
         found = self.whole()
         if found is not None:
@@ -107,7 +107,7 @@ class StateFolder:
         durablefiles.remove_file(self.folder / PENDING)
         return IdentityBundle(self.folder / f"bundle-{number}", home, certificate, ca)
 
-    def back(
+    def fall_back(
         self, refused: IdentityBundle, good: Callable[[IdentityBundle], bool]
     ) -> IdentityBundle | None:
         """The broker refuses the current one: the one before it is current again, if it is whole.
@@ -122,7 +122,7 @@ class StateFolder:
                 return older
         return None
 
-    def only(self, kept: IdentityBundle) -> None:
+    def keep_only(self, kept: IdentityBundle) -> None:
         """The current one works: the others are not needed any more."""
         for number in self.numbers() - {kept.number}:
             self._drop(number)
@@ -166,7 +166,7 @@ class StateFolder:
     def put(self, name: str, data: bytes) -> None:
         durablefiles.replace_file(self.folder / name, data)
 
-    def drop(self, name: str) -> None:
+    def remove(self, name: str) -> None:
         durablefiles.remove_file(self.folder / name)
 
     def pending(self, claim: str) -> PendingWait:

@@ -71,7 +71,7 @@ class Wire:
             question.name, self.city.answer(question.name, headers, question.body or b"", peer)
         )
         if self.date:
-            watch.told(self.city.now)
+            watch.note_server_time(self.city.now)
         return HttpsReply(status, told, body)
 
 

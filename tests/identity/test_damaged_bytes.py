@@ -78,13 +78,13 @@ def test_every_wrong_byte_of_an_answer_is_asked_for_again(box: Box) -> None:
         if made is None:  # else it was a byte of the envelope, and the certificate is whole
             again += 1
             assert wait_s > 0
-            assert (told.waits_for, told.do) == ("the enrolment server", DAMAGED_HINT)
+            assert (told.waits_for, told.action) == ("the enrolment server", DAMAGED_HINT)
             assert "certificate" in told.answer
     for wrong in flipped(body, 4):
         box.wire.changed = answering(status, headers, wrong)
         told, made, _ = enrolment._try(claim, data, key, said, 0)
         tried += 1
-        assert made is not None or told.do == DAMAGED_HINT
+        assert made is not None or told.action == DAMAGED_HINT
     print(f"{tried} answers with a wrong byte, {again} of the first kind asked for again")
     assert again > 300
 
@@ -128,7 +128,7 @@ def test_every_wrong_byte_of_a_renewal_is_trouble_and_another_day(box: Box) -> N
             store = StateFolder(box.state)
             current = store.current()
             assert current is not None
-            assert store.back(current, lambda older: True) is not None
+            assert store.fall_back(current, lambda older: True) is not None
 
 
 @pytest.fixture
@@ -271,7 +271,7 @@ def test_any_date_of_a_server_leaves_a_time_to_plan_by(text: str) -> None:
         watch = FloorClock(JumpingTime(known=False), Path(folder))
         httpsclient._date(text, watch)
         watch.clock.sleep(4000)
-        about = watch.about()
+        about = watch.estimate()
         assert about is None or about < datetime(9000, 1, 1, tzinfo=UTC)
 
 

@@ -130,9 +130,9 @@ def test_a_factory_reset_is_whole_or_not_begun(tmp_path: Path, keys: City, mode:
         died, _ = killed(box, at, mode, lambda box=box: StateFolder(box.state).forget())  # type: ignore[misc]
         assert died
         store = StateFolder(box.state)
-        store.tidy()
+        store.remove_leftovers()
         if store.current() is None:
-            assert store.adopt() is None
+            assert store.use_pending() is None
             assert b"PRIVATE KEY" not in box.everything(), f"{mode} at {at}"
             assert list(box.state.iterdir()) == [], f"{mode} at {at}"
 
