@@ -87,7 +87,7 @@ def _run(given: argparse.Namespace) -> int:
             options=found,
             kind=kind,
             ladder=RecoveryLadder(available_steps(found, kind, supply), spread_s),
-            book=LinkStateFile(
+            state_file=LinkStateFile(
                 given.state / "link_state",
                 _read_text(Path("/proc/sys/kernel/random/boot_id")).strip(),
                 lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME),
@@ -95,8 +95,8 @@ def _run(given: argparse.Namespace) -> int:
             daemon=DaemonClient(given.control),
             bus=bus,
             state=given.shown,
-            supply=supply,
-            lamp=lamp,
+            modem_power=supply,
+            status_led=lamp,
         )
     )
     if lamp is not None:

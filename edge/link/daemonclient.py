@@ -37,15 +37,15 @@ class DaemonClient:
         self._folder, self._ask = folder, ask
         self._strange: set[str] = set()  # verbs that it refused, told once
 
-    def reach(self) -> DaemonReport:
+    def report(self) -> DaemonReport:
         found = self._say("link_facts")
         return _reach(found) if found is not None else _of_status(self._say("status"))
 
-    def thrift(self, level: int, why: str, used: int, budget: int, month: str) -> bool:
+    def set_saver_level(self, level: int, why: str, used: int, budget: int, month: str) -> bool:
         request = {"level": level, "why": why, "used": used, "budget": budget, "month": month}
         return self._say("data_saver", **request) is not None
 
-    def step(self, step: TakenStep) -> bool:
+    def report_step(self, step: TakenStep) -> bool:
         return self._say("link_step", **msgspec.structs.asdict(step)) is not None
 
     def _say(self, verb: str, **arguments: Any) -> Mapping[str, Any] | None:

@@ -19,11 +19,11 @@ GAP_S: Final = 60.0  # more between two looks proves nothing: this process may h
 
 @dataclass(frozen=True, slots=True)
 class LinkObservation:
-    """One look. `broker` is None when nobody can say: the daemon does not run."""
+    """One look. `broker_connected` is None when nobody can say: the daemon does not run."""
 
     mono_s: float
     link: LinkCarrier
-    broker: bool | None
+    broker_connected: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,13 @@ class RecoveryLadder:
         passed_s = 0.0 if last is None else min(max(0.0, seen.mono_s - last.mono_s), GAP_S)
         if seen.link == "up":
             self._ours = False
-        if seen.broker:
-            return self._good(passed_s if last is not None and last.broker else 0.0)
+        if seen.broker_connected:
+            return self._good(passed_s if last is not None and last.broker_connected else 0.0)
         self._calm_s = 0.0
         if seen.link == "no_carrier" or (seen.link == "down" and not self._ours):
             self.away_s = 0.0  # once it is up, the daemon gets its full time to connect
             return None
-        if seen.broker is None or last is None or last.broker is not False:
+        if seen.broker_connected is None or last is None or last.broker_connected is not False:
             return None  # the time stands still
         self.away_s += passed_s
         return self._climb(may_reboot) if self.away_s >= self._wait_s() else None

@@ -45,8 +45,8 @@ class LinkState(msgspec.Struct, kw_only=True):
     rebooted_s: float = 0.0  # the age at the last reboot ordered
     months: tuple[Month, ...] = ()
     counters: dict[str, Counter] = {}
-    untold: tuple[TakenStep, ...] = ()
-    lost: int = 0  # steps that nobody was told, there were too many
+    unreported: tuple[TakenStep, ...] = ()
+    unreported_lost: int = 0  # steps that nobody was told, there were too many
 
     def tick(self, mono_s: float) -> None:
         """The box is older now."""
@@ -57,11 +57,14 @@ class LinkState(msgspec.Struct, kw_only=True):
     def may_reboot(self) -> bool:
         return self.age_s - self.rebooted_s >= DAY_S
 
-    def note(self, step: LadderStep, why: str, result: str) -> None:
+    def record_step(self, step: LadderStep, why: str, result: str) -> None:
         """For the daemon, whenever it runs."""
-        self.untold = (*self.untold, TakenStep(step, why, result, self.boots, round(self.age_s, 1)))
-        self.lost += max(0, len(self.untold) - UNREPORTED_LIMIT)
-        self.untold = self.untold[-UNREPORTED_LIMIT:]
+        self.unreported = (
+            *self.unreported,
+            TakenStep(step, why, result, self.boots, round(self.age_s, 1)),
+        )
+        self.unreported_lost += max(0, len(self.unreported) - UNREPORTED_LIMIT)
+        self.unreported = self.unreported[-UNREPORTED_LIMIT:]
 
 
 class LinkStateFile:
@@ -72,7 +75,7 @@ class LinkStateFile:
         self._saved_s = 0.0
         self.failure = ""  # why it could not be written last time
 
-    def open(self) -> LinkState:
+    def load(self) -> LinkState:
         """The link state, with this boot counted. A damaged file is put aside and said."""
         found = self._read()
         now_s = self._mono_ns() / 1e9
@@ -96,7 +99,7 @@ class LinkStateFile:
         self.failure, self._saved_s = "", ledger.mono_s
         return True
 
-    def save_sometimes(self, ledger: LinkState) -> None:
+    def save_if_due(self, ledger: LinkState) -> None:
         """Spare the card."""
         if ledger.mono_s - self._saved_s >= SAVE_S:
             self.save(ledger)

@@ -43,12 +43,12 @@ class WatchParts:
     options: Options
     kind: str  # of the network: ethernet, wifi, cellular
     ladder: RecoveryLadder
-    book: LinkStateFile
+    state_file: LinkStateFile
     daemon: DaemonClient
     bus: DBus
     state: Path
-    supply: ModemPower | None = None
-    lamp: StatusLed | None = None
+    modem_power: ModemPower | None = None
+    status_led: StatusLed | None = None
     commissioned: Sequence[Path] = (
         OWN_SITE_FILE,
         Path("/run/kerbstone-identity/enrolled"),
@@ -73,36 +73,36 @@ class LinkWatch:
 
     def __init__(self, parts: WatchParts) -> None:
         self._parts = parts
-        self.ledger: LinkState = parts.book.open()
+        self.ledger: LinkState = parts.state_file.load()
         self._level = 0
-        self._told_s: float | None = None
+        self._reported_s: float | None = None
         self._counted = 0  # bytes since the link state was last saved for them
         self._last: dict[str, object] = {}
 
     def look(self, mono_s: float) -> None:
         parts, ledger = self._parts, self.ledger
         ledger.tick(mono_s)
-        reach = parts.daemon.reach()
+        reach = parts.daemon.report()
         self._count(reach, mono_s)
         link = self._link()
         if (
             due := parts.ladder.look(LinkObservation(mono_s, link, reach.broker), ledger.may_reboot)
         ) is not None:
             self._act(due)
-        if ledger.untold and self._tell():
-            parts.book.save(ledger)  # else it would be told again after a reboot
-        self._show(reach, link)
-        parts.book.save_sometimes(ledger)
+        if ledger.unreported and self._report_steps():
+            parts.state_file.save(ledger)  # else it would be told again after a reboot
+        self._update_led(reach, link)
+        parts.state_file.save_if_due(ledger)
 
     def close(self) -> None:
-        self._parts.book.save(self.ledger)
+        self._parts.state_file.save(self.ledger)
 
-    def _tell(self) -> bool:
+    def _report_steps(self) -> bool:
         """Whether the daemon took any of the steps that it does not know yet."""
-        before = self.ledger.untold
-        while self.ledger.untold and self._parts.daemon.step(self.ledger.untold[0]):
-            self.ledger.untold = self.ledger.untold[1:]
-        return before != self.ledger.untold
+        before = self.ledger.unreported
+        while self.ledger.unreported and self._parts.daemon.report_step(self.ledger.unreported[0]):
+            self.ledger.unreported = self.ledger.unreported[1:]
+        return before != self.ledger.unreported
 
     def _link(self) -> LinkCarrier:
         """Only a cable says for certain that it is not there; a radio or a modem may be stuck."""
@@ -127,35 +127,37 @@ class LinkWatch:
         self._counted += delta
         if options.budget and self._counted * FINE_CHARACTERS >= options.budget:
             self._counted = 0
-            parts.book.save(ledger)
+            parts.state_file.save(ledger)
         changed = found != self._level
         if changed:
             self._level = found
             text = "%s (%d of %d bytes, month %s)"
             log.warning(text, LEVEL_TEXTS[found], bytes_, options.budget, month or "unknown")
-        if changed or self._told_s is None or mono_s - self._told_s >= REPEAT_S:
-            accepted = parts.daemon.thrift(found, LEVEL_TEXTS[found], bytes_, options.budget, month)
-            self._told_s = mono_s if accepted else None  # else again at the next look
+        if changed or self._reported_s is None or mono_s - self._reported_s >= REPEAT_S:
+            accepted = parts.daemon.set_saver_level(
+                found, LEVEL_TEXTS[found], bytes_, options.budget, month
+            )
+            self._reported_s = mono_s if accepted else None  # else again at the next look
 
     def _act(self, due: DueStep) -> None:
         ledger, parts = self.ledger, self._parts
         if due.step == "reboot":
             ledger.rebooted_s = ledger.age_s
-            ledger.note(due.step, due.why, "ordered")
-            if not parts.book.save(ledger):  # it would be done again and again
+            ledger.record_step(due.step, due.why, "ordered")
+            if not parts.state_file.save(ledger):  # it would be done again and again
                 due = DueStep(
                     "held", f"{due.why}; no reboot, for it could not be counted on the disk"
                 )
-                ledger.untold = ledger.untold[:-1]
+                ledger.unreported = ledger.unreported[:-1]
         result = self._do(due.step)
         log.warning("%s: %s: %s", due.step, due.why, result)
         self._last = {"step": due.step, "why": due.why, "result": result, "age_s": ledger.age_s}
         if due.step != "reboot" or result.startswith("failed"):
-            ledger.note(due.step, due.why, result)
-            parts.book.save(ledger)
+            ledger.record_step(due.step, due.why, result)
+            parts.state_file.save(ledger)
 
     def _do(self, step: LadderStep) -> str:
-        bus, supply = self._parts.bus, self._parts.supply
+        bus, supply = self._parts.bus, self._parts.modem_power
         try:
             match step:
                 case "reconnect":
@@ -163,19 +165,19 @@ class LinkWatch:
                 case "modem":
                     return services.reset_modem(bus)
                 case "power" if supply is not None:
-                    return supply.cycle()
+                    return supply.power_cycle()
                 case "reboot":
                     return services.reboot(bus)
         except (DBusError, OSError) as error:
             return f"failed: {error}"
         return "nothing to do"
 
-    def _show(self, reach: DaemonReport, link: LinkCarrier) -> None:
+    def _update_led(self, reach: DaemonReport, link: LinkCarrier) -> None:
         parts, ledger, month = self._parts, self.ledger, self.ledger.months[-1]
         commissioned = any(path.exists() for path in parts.commissioned)
         shown = led_state(LedFacts(commissioned, reach.broker, reach.faulty))
-        if parts.lamp is not None:
-            parts.lamp.show(shown)
+        if parts.status_led is not None:
+            parts.status_led.set_state(shown)
         found = {
             "v": 1,
             "status_led": shown,
@@ -185,11 +187,11 @@ class LinkWatch:
             "steps": parts.ladder.steps,
             "rung": parts.ladder.rung,
             "last": self._last or None,
-            "untold": len(ledger.untold),
-            "lost": ledger.lost,
+            "untold": len(ledger.unreported),
+            "lost": ledger.unreported_lost,
             "boots": ledger.boots,
             "age_s": round(ledger.age_s, 1),
-            "link_state": parts.book.failure or "ok",
+            "link_state": parts.state_file.failure or "ok",
             "bytes": {
                 "month": month.label or None,
                 "used": month_used(ledger.months),

@@ -22,7 +22,7 @@ class PowerLine(Protocol):
 class ModemPower(Protocol):
     """What can be switched off and on again. Raises OSError."""
 
-    def cycle(self) -> str: ...
+    def power_cycle(self) -> str: ...
 
 
 class UsbPortPower:
@@ -37,7 +37,7 @@ class UsbPortPower:
             raise ValueError(f"{port!r:.40} is no USB port; one is called 1-1.2")
         self._file, self._wait = devices / port / "authorized", wait
 
-    def cycle(self) -> str:
+    def power_cycle(self) -> str:
         self._write("0")
         try:
             self._wait(OFF_S)
@@ -56,7 +56,7 @@ class SwitchedPower:
     def __init__(self, line: PowerLine, wait: Wait) -> None:
         self._line, self._wait = line, wait
 
-    def cycle(self) -> str:
+    def power_cycle(self) -> str:
         self._line.set(False)
         try:
             self._wait(OFF_S)

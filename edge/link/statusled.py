@@ -51,7 +51,7 @@ def led_state(facts: LedFacts) -> LedState:
 
 
 class StatusLed:
-    """Plays the pattern of `show` on a line, in a thread: calls to others never bend a flash."""
+    """Plays the pattern of its state on a line, in a thread: calls to others never bend a flash."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class StatusLed:
     def start(self) -> None:
         self._thread.start()
 
-    def show(self, state: LedState) -> None:
+    def set_state(self, state: LedState) -> None:
         if state != self._state:
             self._state = state
             self._changed.set()

@@ -60,13 +60,13 @@ class City:
             options=self.options,
             kind=self.kind,
             ladder=RecoveryLadder(available_steps(self.options, self.kind, self.supply)),
-            book=LinkStateFile(
+            state_file=LinkStateFile(
                 self.folder / "link_state", f"boot-{self.boots}", lambda: int(self.mono_s * 1e9)
             ),
             daemon=DaemonClient(self.folder, self._ask),
             bus=self,
             state=self.run / "state.json",
-            supply=self.supply,
+            modem_power=self.supply,
             commissioned=(self.folder / "commissioned",),
             net=self.net.folder,
         )

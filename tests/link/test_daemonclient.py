@@ -34,9 +34,9 @@ async def test_it_asks_and_tells_through_the_socket(folder: Path) -> None:
     server = ControlServer(folder, {"link_facts": reach, "data_saver": hear, "link_step": hear})
     await server.start()
     daemon = DaemonClient(folder)
-    assert await asyncio.to_thread(daemon.reach) == DaemonReport(False, True, 1_790_000_000)
-    assert await asyncio.to_thread(daemon.thrift, 1, "why", 8, 10, "2026-11")
-    assert await asyncio.to_thread(daemon.step, TakenStep("modem", "why", "done", 3, 60.0))
+    assert await asyncio.to_thread(daemon.report) == DaemonReport(False, True, 1_790_000_000)
+    assert await asyncio.to_thread(daemon.set_saver_level, 1, "why", 8, 10, "2026-11")
+    assert await asyncio.to_thread(daemon.report_step, TakenStep("modem", "why", "done", 3, 60.0))
     assert [one["verb"] for one in heard] == ["data_saver", "link_step"]
     assert heard[0]["level"] == 1
     assert heard[1]["step"] == "modem"
@@ -54,18 +54,18 @@ async def test_a_clock_that_is_not_synchronised_says_no_time(folder: Path) -> No
     server = ControlServer(folder, {"status": status})
     await server.start()
     daemon = DaemonClient(folder)
-    assert await asyncio.to_thread(daemon.reach) == DaemonReport(True, True, None)
-    assert not await asyncio.to_thread(daemon.thrift, 1, "why", 8, 10, "2026-11")
+    assert await asyncio.to_thread(daemon.report) == DaemonReport(True, True, None)
+    assert not await asyncio.to_thread(daemon.set_saver_level, 1, "why", 8, 10, "2026-11")
     await server.close()
 
 
 @pytest.mark.parametrize("answer", [{}, {"connected": "yes", "faults": "no", "wall_s": "now"}])
 def test_an_odd_answer_is_no_evidence(answer: dict[str, Any], tmp_path: Path) -> None:
     daemon = DaemonClient(tmp_path, lambda *_, **__: dict(answer))
-    assert daemon.reach() == DaemonReport()
+    assert daemon.report() == DaemonReport()
 
 
 def test_no_daemon_is_no_error(tmp_path: Path) -> None:
     daemon = DaemonClient(tmp_path)
-    assert daemon.reach() == DaemonReport()
-    assert not daemon.step(TakenStep("modem", "why", "done", 3, 60.0))
+    assert daemon.report() == DaemonReport()
+    assert not daemon.report_step(TakenStep("modem", "why", "done", 3, 60.0))

@@ -24,7 +24,7 @@ class Box:
     def start(self) -> tuple[LinkStateFile, LinkState]:
         """The process starts, in the same boot."""
         book = LinkStateFile(self.path, f"boot-{self.boots}", lambda: int(self.mono_s * 1e9))
-        return book, book.open()
+        return book, book.load()
 
     def live(self, ledger: LinkState, seconds: float) -> None:
         self.mono_s += seconds
@@ -114,7 +114,7 @@ def test_the_card_is_written_twice_an_hour(box: Box) -> None:
     for _ in range(int(3_600 / 30)):
         box.live(ledger, 30)
         before = box.path.read_bytes()
-        book.save_sometimes(ledger)
+        book.save_if_due(ledger)
         written += before != box.path.read_bytes()
     assert written == 3_600 / SAVE_S
 
@@ -129,6 +129,6 @@ def test_a_disk_that_cannot_be_written_says_so(box: Box) -> None:
 def test_untold_steps_have_an_end_and_the_rest_is_counted() -> None:
     ledger = LinkState()
     for number in range(UNREPORTED_LIMIT + 3):
-        ledger.note("reconnect", str(number), "done")
-    assert len(ledger.untold) == UNREPORTED_LIMIT
-    assert (ledger.untold[0].why, ledger.lost) == ("3", 3)
+        ledger.record_step("reconnect", str(number), "done")
+    assert len(ledger.unreported) == UNREPORTED_LIMIT
+    assert (ledger.unreported[0].why, ledger.unreported_lost) == ("3", 3)

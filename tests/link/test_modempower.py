@@ -17,7 +17,7 @@ class Relay:
 
 def test_a_line_is_off_for_its_time_and_on_again() -> None:
     relay, waited = Relay(), list[float]()
-    assert "10 s" in SwitchedPower(relay, waited.append).cycle()
+    assert "10 s" in SwitchedPower(relay, waited.append).power_cycle()
     assert (relay.levels, waited) == ([False, True], [OFF_S])
 
 
@@ -28,7 +28,7 @@ def test_an_interrupted_cycle_leaves_the_modem_on() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        SwitchedPower(relay, interrupted).cycle()
+        SwitchedPower(relay, interrupted).power_cycle()
     assert relay.levels == [False, True]
 
 
@@ -37,14 +37,14 @@ def test_a_usb_port_is_deauthorised_and_authorised_again(tmp_path: Path) -> None
     file = tmp_path / "1-1.2/authorized"
     file.write_text("1")
     between: list[str] = []
-    UsbPortPower("1-1.2", lambda _: between.append(file.read_text()), tmp_path).cycle()
+    UsbPortPower("1-1.2", lambda _: between.append(file.read_text()), tmp_path).power_cycle()
     assert (between, file.read_text()) == (["0"], "1")
 
 
 def test_a_port_with_nothing_in_it_is_an_error_and_makes_no_file(tmp_path: Path) -> None:
     (tmp_path / "1-1.2").mkdir()
     with pytest.raises(FileNotFoundError):
-        UsbPortPower("1-1.2", lambda _: None, tmp_path).cycle()
+        UsbPortPower("1-1.2", lambda _: None, tmp_path).power_cycle()
     assert not list((tmp_path / "1-1.2").iterdir())
 
 

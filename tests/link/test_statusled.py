@@ -25,7 +25,7 @@ class Wire:
         until_s = self.now_s + seconds
         if self.at and self.at[0][0] <= until_s:
             self.now_s, shown = self.at.pop(0)
-            self.lamp.show(shown)
+            self.lamp.set_state(shown)
         else:
             self.now_s = until_s + self.late_s
         if self.now_s >= self._end_s:
@@ -34,7 +34,7 @@ class Wire:
 
     def play(self, *shown: LedState) -> Sequence[float]:
         for one in shown:
-            self.lamp.show(one)
+            self.lamp.set_state(one)
         self.lamp.run()
         return [when for when, on in self.edges if on]
 

@@ -31,13 +31,13 @@ def test_the_link_asks_and_tells(
     listener = Listener(broker, EVENTS)
     one = site(AIR)
     link = DaemonClient(one.folder / "run")
-    assert link.reach() == DaemonReport(), "no daemon is no evidence"
+    assert link.report() == DaemonReport(), "no daemon is no evidence"
     one.start()
-    reach = until(lambda: (found := link.reach()).broker and found)
+    reach = until(lambda: (found := link.report()).broker and found)
     assert reach.faulty is None or isinstance(reach.faulty, bool)
-    assert link.thrift(1, "80 % are used", 80_000_000, 100_000_000, "2026-11")
-    assert link.thrift(1, "80 % are used", 81_000_000, 100_000_000, "2026-11")
-    assert link.step(TakenStep("reboot", "no broker for 40 min", "ordered", 7, 1234.5))
+    assert link.set_saver_level(1, "80 % are used", 80_000_000, 100_000_000, "2026-11")
+    assert link.set_saver_level(1, "80 % are used", 81_000_000, 100_000_000, "2026-11")
+    assert link.report_step(TakenStep("reboot", "no broker for 40 min", "ordered", 7, 1234.5))
     status = json.loads(one.ask("status").stdout)
     assert status["data_saver"] == {
         "level": 1, "used": 81_000_000, "budget": 100_000_000, "month": "2026-11"
