@@ -100,7 +100,7 @@ def _audit(
     if store.damage.lines:
         text = f"{store.damage.lines} lines or rows of the store cannot be read"
         printer.finding(None, AuditFinding("damage", text))
-    if aside := sum(tally.all for _, kind, tally in store.tallies() if kind == "undecodable"):
+    if aside := sum(tally.total for _, kind, tally in store.tallies() if kind == "undecodable"):
         printer.note(f"{aside} messages could not be read")
     return printer.verdict()
 
@@ -155,13 +155,13 @@ class _Printer:
             f"{quote_name(done.gw)} was asked for {wanted} numbers: {answer.resent} rows come again"
         )
         text += f", {answer.gone} numbers are not there any more"
-        if answer.left:
-            text += f"; {answer.left} numbers are left for the next time"
+        if answer.not_asked:
+            text += f"; {answer.not_asked} numbers are left for the next time"
         if answer.error:
             text = f"{quote_name(done.gw)} was asked for {wanted} numbers: {answer.error}"
         fields: dict[str, Any] = {
             "asked": done.gw, "numbers": wanted, "resent": answer.resent, "gone": answer.gone,
-            "left": answer.left, "error": answer.error,
+            "left": answer.not_asked, "error": answer.error,
         }  # fmt: skip
         self._put(fields, text)
 

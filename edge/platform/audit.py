@@ -139,7 +139,7 @@ class _GatewayAuditor:
         for (epoch, stream), ranges in found.items():
             old = 0
             for first, end in ranges:
-                for entry in self._store.run((ledger.gw, epoch, stream, first), end):
+                for entry in self._store.record_range((ledger.gw, epoch, stream, first), end):
                     came = _came(entry.received)
                     old += None in (last, came) or came < last - SEALED_AFTER  # type: ignore[operator]
             if old:
@@ -150,13 +150,13 @@ class _GatewayAuditor:
     def _record(self, entry: ReceivedRecord) -> list[AuditFinding]:
         done, ledger = self._done, self._ledger
         _, epoch, stream, seq = entry.key
-        ledger.number(epoch, stream, seq, entry.received)
+        ledger.add_number(epoch, stream, seq, entry.received)
         sent = _sent(entry)
         if isinstance(sent, AuditFinding):
             empty = {"mono": (0, 0)}
             done.days.record(entry.key, entry.source, day_of(entry.wall), empty, 1)
             return [sent]
-        found = list(ledger.take(entry.source, sent))
+        found = list(ledger.add_record(entry.source, sent))
         self._registers.take(entry.key, entry.source, sent)
         stands_for = _stands_for(sent)
         done.days.record(entry.key, entry.source, day_of(entry.wall), sent, stands_for)
@@ -218,7 +218,7 @@ class _GatewayAuditor:
             return AuditFinding("unsigned", f"{says} is not signed", entry.key)
         if keys is not None and signed and (why := keys.refusal(gw, sent)) is not None:
             return AuditFinding("signature", f"{says}: {why}", entry.key)
-        return self._ledger.seal(entry.key, sent)
+        return self._ledger.add_seal(entry.key, sent)
 
     def _signatures(self) -> None:
         gw, notes = self._ledger.gw, self._done.notes
@@ -236,7 +236,7 @@ def _sealed(
     store: RecordStore, gw: str, seal: Seal, dates: WallTimeCheck
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     wanted = set(seal.numbers)
-    for entry in store.run((gw, seal.epoch, seal.stream, seal.first), seal.last):
+    for entry in store.record_range((gw, seal.epoch, seal.stream, seal.first), seal.last):
         if entry.key[3] in wanted:
             sent = _map(entry)
             if sent:

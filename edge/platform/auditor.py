@@ -32,18 +32,18 @@ class Auditor:
             return
         gw, epoch, stream, seq = key = message.key
         ledger = self._ledgers.setdefault(gw, ReceivedRanges(gw, epoch))
-        new = ledger.number(epoch, stream, seq)
+        new = ledger.add_number(epoch, stream, seq)
         counted, finding = self._repeats.compare(key, message.sent, new)
         if finding is not None:
             self._find(finding)
         if not counted:
             return
         self._records += 1
-        for finding in ledger.take(message.topic.source, message.sent):
+        for finding in ledger.add_record(message.topic.source, message.sent):
             self._find(finding)
         if stream == "manifest":
-            seal = ledger.seal(key, message.sent)
-            finding = seal if isinstance(seal, AuditFinding) else self._unproved.sealed(gw, seal)
+            seal = ledger.add_seal(key, message.sent)
+            finding = seal if isinstance(seal, AuditFinding) else self._unproved.add_seal(gw, seal)
             if finding is not None:
                 self._find(finding)
         else:
@@ -64,7 +64,7 @@ class Auditor:
 
     def report(self) -> AuditReport:
         """The verdict over all that has come until now."""
-        for late in self._unproved.late():
+        for late in self._unproved.retry_waiting():
             self._find(late)
         report = AuditReport(self._records, self._unproved.proved, list(self._found))
         if self._hidden:

@@ -265,7 +265,7 @@ class Collector:
         """One gateway must not hide another one's sentences behind its own."""
         if self._told.keep(gw, kind, 0):
             self._tell(f"{kind}: {text}")
-        elif self._told.of(gw, kind).more == 1:
+        elif self._told.of(gw, kind).not_kept == 1:
             self._tell(f"{kind}: more from {gw or 'others'} is counted, and not told one by one")
 
     async def _send_receipts(self, client: aiomqtt.Client) -> None:

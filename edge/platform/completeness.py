@@ -59,9 +59,9 @@ class CompletenessCheck:
         self.ledger, self.order = ledger, ledger.order()
         self._strict = strict
         # of these we need not have heard, but for the first one: its first record was here
-        self._early = self.order.until(ledger.joined)
-        if all(epoch != ledger.joined for epoch, _ in ledger.numbers):
-            self._early.discard(ledger.joined)
+        self._early = self.order.until(ledger.joined_epoch)
+        if all(epoch != ledger.joined_epoch for epoch, _ in ledger.numbers):
+            self._early.discard(ledger.joined_epoch)
         self._taken = _assumed_previous(ledger, self.order, self._early)
         if self._taken is not None:
             self._early |= self.order.until(self._taken)
@@ -108,10 +108,10 @@ class CompletenessCheck:
             text = f"{gw}: the starts {_epoch_names(successors)} all say that they followed {epoch}"
             text += ": an older copy of its card was put back, or the card was copied"
             yield AuditFinding("fork", text, self._near(successors[-1]))
-        for epoch, formers in sorted(order.torn.items()):
+        for epoch, formers in sorted(order.contradictions.items()):
             text = f"{gw}: the start {epoch} names several before it: {_epoch_names(formers)}"
             yield AuditFinding("fork", text, self._near(epoch))
-        for circle in order.circles:
+        for circle in order.cycles:
             text = f"{gw}: the starts {_epoch_names(circle)} follow each other in a circle"
             yield AuditFinding("fork", text, self._near(circle[-1]))
         closed = {self.running, self._taken, *(of for of, stream in self._lost if stream == ALL)}
@@ -124,12 +124,12 @@ class CompletenessCheck:
     @property
     def running(self) -> int | None:
         """The one epoch that may be open: that which was heard last, or what followed it."""
-        heard = self.ledger.latest if self._taken is None else self.ledger.joined
+        heard = self.ledger.latest if self._taken is None else self.ledger.joined_epoch
         if heard not in self.order.place:
             return None
         line, _ = self.order.place[heard]
         ends = set(self.order.ends)
-        return next((each for each in reversed(self.order.lines[line]) if each in ends), None)
+        return next((each for each in reversed(self.order.chains[line]) if each in ends), None)
 
     def _near(self, epoch: int) -> Key | None:
         """A record of this epoch, for a day to be found."""
@@ -152,11 +152,11 @@ class CompletenessCheck:
         gw, keys = ledger.gw, set(ledger.numbers) | set(ledger.sealed)
         unheard: set[int] = set()
         # an epoch of which nothing at all has come is known from the one after it
-        for epoch, lasts in declared.words.lasts.items():
+        for epoch, lasts in declared.claims.lasts.items():
             keys |= {(epoch, stream) for stream in lasts}
         for epoch, stream in sorted(keys):
             numbers = ledger.numbers.get((epoch, stream))
-            known = min(declared.words.last(epoch, stream), default=None)
+            known = min(declared.claims.last(epoch, stream), default=None)
             if numbers is not None and known is not None and numbers.last > known:
                 text = f"{gw} {epoch}/{stream} has come up to {numbers.last}"
                 text += f", the gateway knows {known}: its memory was damaged or set back"
@@ -174,7 +174,7 @@ class CompletenessCheck:
         unheard -= {epoch for epoch, _ in ledger.numbers}
         if unheard:
             text = f"{gw}: of epoch {_epoch_names(sorted(unheard))} and before nothing is here"
-            notes.append(f"{text}: the store begins with epoch {ledger.joined}")
+            notes.append(f"{text}: the store begins with epoch {ledger.joined_epoch}")
 
     def _unexplained(
         self, where: EpochStream, absent: list[Range], missing: Missing
@@ -232,7 +232,7 @@ class CompletenessCheck:
     def _end(self, epoch: int, stream: str) -> int:
         """The highest number that is known to exist."""
         ledger = self.ledger
-        known = [0, *ledger.declared.words.last(epoch, stream)]
+        known = [0, *ledger.declared.claims.last(epoch, stream)]
         for numbers in (ledger.numbers.get((epoch, stream)), ledger.sealed.get((epoch, stream))):
             if numbers is not None:
                 known.append(numbers.last)
@@ -264,7 +264,7 @@ class CompletenessCheck:
     def _of_source(
         self, line: int, stream: str, source: str, boots: dict[int, Timeline]
     ) -> Iterator[AuditFinding]:
-        gw, epochs = self.ledger.gw, self.order.lines[line]
+        gw, epochs = self.ledger.gw, self.order.chains[line]
         epoch_set = set(epochs)
         mine = [g for g in self.ledger.declared.gaps if g.epoch in epoch_set and g.names(source)]
         for boot, timeline in boots.items():
@@ -305,11 +305,12 @@ def _assumed_previous(ledger: ReceivedRanges, order: EpochOrder, early: set[int]
     """Where we came too late to hear what the epoch that ran said of the one before: the older one
     that is taken for it, though nobody has closed it. Its backlog may come now."""
     opened = any(
-        1 in ledger.numbers.get((ledger.joined, stream), ()) for stream in ("manifest", "event")
+        1 in ledger.numbers.get((ledger.joined_epoch, stream), ())
+        for stream in ("manifest", "event")
     )
-    if opened or ledger.joined in order.before:
+    if opened or ledger.joined_epoch in order.before:
         return None
-    older = (epoch for epoch in order.ends if epoch < ledger.joined and epoch not in early)
+    older = (epoch for epoch in order.ends if epoch < ledger.joined_epoch and epoch not in early)
     return max(older, default=None)
 
 

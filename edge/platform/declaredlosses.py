@@ -64,7 +64,7 @@ class DeclaredLosses:
 
     def __init__(self) -> None:
         self.gaps: list[DeclaredGap] = []
-        self.words = EpochClaims()
+        self.claims = EpochClaims()
         self.lost: list[DeclaredLoss] = []
         self.meters: list[MeterChange] = []
         self._drops: dict[tuple[int, str], list[DeclaredDrop]] = {}
@@ -82,7 +82,7 @@ class DeclaredLosses:
                 if not isinstance(before, int):
                     before = data["boot"]
                 self.gaps.append(DeclaredGap(names, key[1], data["boot"], start or 0, end, before))
-                self.former(key[1], data.get("former"))
+                self.note_former(key[1], data.get("former"))
             case {"event": "drop", "epoch_of": int(epoch), "stream_of": str(stream)}:
                 self._drop(key, epoch, stream, data)
             case {"event": "meter" | "swap", "source": str(source)} if (
@@ -92,11 +92,11 @@ class DeclaredLosses:
                 named = point if isinstance(point, str) else None
                 self.meters.append(MeterChange(source, named, data["boot"], data["mono"][1]))
 
-    def former(self, epoch: int, former: Any) -> None:
+    def note_former(self, epoch: int, former: Any) -> None:
         """`{"epoch", "last": {stream: number}}` of a gap event or of a manifest."""
         match former:
             case {"epoch": int(of), "last": dict(last)}:
-                self.words.former(epoch, of, last)
+                self.claims.former(epoch, of, last)
 
     def unexplained(
         self, epoch: int, stream: str, missing: Iterable[Range],
@@ -118,4 +118,4 @@ class DeclaredLosses:
             case _:
                 self.lost.append(DeclaredLoss(key, epoch, stream))
                 if stream == ALL:
-                    self.words.lost.setdefault(key[1], set()).add(epoch)
+                    self.claims.lost.setdefault(key[1], set()).add(epoch)

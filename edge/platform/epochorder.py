@@ -32,18 +32,18 @@ class EpochClaims:
 
 @dataclass(slots=True)
 class EpochOrder:
-    """`lines` are epochs that follow each other; a gateway of which all is well has one."""
+    """`chains` are epochs that follow each other; a gateway of which all is well has one."""
 
-    lines: list[list[int]]
+    chains: list[list[int]]
     forks: dict[int, list[int]]  # epochs with several successors
-    torn: dict[int, list[int]]  # epochs that name several before them
-    circles: list[list[int]]
+    contradictions: dict[int, list[int]]  # epochs that name several before them
+    cycles: list[list[int]]
     ends: list[int]  # without a successor
     before: dict[int, int]  # each epoch's predecessor
     place: dict[int, tuple[int, int]] = field(default_factory=dict)  # line, and place in it
 
     def __post_init__(self) -> None:
-        for line, epochs in enumerate(self.lines):
+        for line, epochs in enumerate(self.chains):
             self.place |= {epoch: (line, at) for at, epoch in enumerate(epochs)}
 
     def until(self, epoch: int) -> set[int]:
@@ -58,7 +58,7 @@ class EpochOrder:
     def between(self, one: int, two: int) -> list[int]:
         """Those that lie between two of one line."""
         (line, first), (other, last) = self.place[one], self.place[two]
-        return self.lines[line][first + 1 : last] if line == other else []
+        return self.chains[line][first + 1 : last] if line == other else []
 
 
 def order_epochs(known: Iterable[int], words: EpochClaims) -> EpochOrder:

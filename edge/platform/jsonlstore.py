@@ -123,7 +123,7 @@ class JsonLinesStore:
             return self._read(f"{READ}{ORDER}", (gw,))
         return self._read(f"{READ} AND stream = ?{ORDER}", (gw, stream))
 
-    def run(self, first: Key, last: int) -> Iterator[ReceivedRecord]:
+    def record_range(self, first: Key, last: int) -> Iterator[ReceivedRecord]:
         where = " AND epoch = ? AND stream = ? AND seq BETWEEN ? AND ?"
         return self._read(f"{READ}{where}{ORDER}", (*first, last))
 
@@ -239,7 +239,7 @@ class JsonLinesStore:
         found = KeepQuota()
         try:
             for each in json.loads(self._tally.read_bytes()):
-                numbers = int(each["kept"]), int(each["size"]), int(each["more"])
+                numbers = int(each["kept"]), int(each["size"]), int(each["not_kept"])
                 found.restore(str(each["gw"]), str(each["kind"]), QuotaCount(*numbers))
         except FileNotFoundError:
             pass

@@ -18,15 +18,15 @@ CONFLICT: Final = "conflict"  # a kind beside `foreign` and `undecodable`
 
 @dataclass(slots=True)
 class QuotaCount:
-    """Of one gateway and kind. `more` came when there was no more room."""
+    """Of one gateway and kind. `not_kept` came when there was no more room."""
 
     kept: int = 0
     size: int = 0  # bytes of what is kept
-    more: int = 0
+    not_kept: int = 0
 
     @property
-    def all(self) -> int:
-        return self.kept + self.more
+    def total(self) -> int:
+        return self.kept + self.not_kept
 
 
 class KeepQuota:
@@ -55,7 +55,7 @@ class KeepQuota:
         tally = self._found.setdefault((gw, kind), QuotaCount())
         self.changed.add((gw, kind))
         if tally.kept >= self._most or tally.size + size > BYTES_PER_KIND:
-            tally.more += 1
+            tally.not_kept += 1
             return False
         tally.kept += 1
         tally.size += size

@@ -25,7 +25,7 @@ class ReceivedRanges:
     """`joined` is the epoch that was running when we came: before that nobody listened."""
 
     def __init__(self, gw: str, joined: int) -> None:
-        self.gw, self.joined = gw, joined
+        self.gw, self.joined_epoch = gw, joined
         self.declared = DeclaredLosses()
         self.numbers: dict[EpochStream, Numbers] = {}
         self.covered: dict[EpochStream, Numbers] = {}
@@ -37,7 +37,7 @@ class ReceivedRanges:
         self.latest = joined  # the epoch that was heard last
         self.heard = ""  # when
 
-    def number(self, epoch: int, stream: str, seq: int, heard: str = "") -> bool:
+    def add_number(self, epoch: int, stream: str, seq: int, heard: str = "") -> bool:
         """A record has this number, and came when the platform's clock said `heard`, if it says
         so. Whether none had it before."""
         if heard >= self.heard:
@@ -45,8 +45,8 @@ class ReceivedRanges:
         new = self.numbers.setdefault((epoch, stream), Numbers()).add(seq)
         return new or seq in self.covered.get((epoch, stream), ())
 
-    def take(self, source: str, data: Mapping[str, Any]) -> Iterator[AuditFinding]:
-        """What a record says that is new; `number` has been called."""
+    def add_record(self, source: str, data: Mapping[str, Any]) -> Iterator[AuditFinding]:
+        """What a record says that is new; `add_number` has been called."""
         stream: str = data["stream"]
         key = self.gw, data["epoch"], stream, data["seq"]
         self.boots.setdefault(key[1], data["boot"])
@@ -56,9 +56,9 @@ class ReceivedRanges:
         elif stream == "event":
             self.declared.event(key, data)
         elif stream == "manifest":
-            self.declared.former(data["epoch"], data.get("former"))
+            self.declared.note_former(data["epoch"], data.get("former"))
 
-    def seal(self, key: Key, data: Mapping[str, Any]) -> Seal | AuditFinding:
+    def add_seal(self, key: Key, data: Mapping[str, Any]) -> Seal | AuditFinding:
         """What a manifest seals; its numbers are known to exist from now on."""
         try:
             seal = seal_of(key, data)
@@ -78,7 +78,7 @@ class ReceivedRanges:
     def order(self) -> EpochOrder:
         """Of all epochs that have come, are sealed or named."""
         return order_epochs(
-            {epoch for epoch, _ in (*self.numbers, *self.sealed)}, self.declared.words
+            {epoch for epoch, _ in (*self.numbers, *self.sealed)}, self.declared.claims
         )
 
     def _covers(self, key: Key, covers: object) -> Iterator[AuditFinding]:

@@ -108,7 +108,7 @@ class RegisterContinuity:
 
     def _over(self, judge: CompletenessCheck) -> Iterator[RegisterStep]:
         """From one epoch to the next in which the register was read."""
-        circling = {epoch for circle in judge.order.circles for epoch in circle}
+        circling = {epoch for circle in judge.order.cycles for epoch in circle}
         for register, runs in self._runs.items():
             lines: dict[int, list[tuple[int, RegisterRun]]] = {}
             for epoch, run in runs.items():

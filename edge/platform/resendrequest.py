@@ -28,14 +28,16 @@ EXPIRY_S: Final = 60  # the broker throws a command away that it could not deliv
 
 @dataclass(frozen=True, slots=True)
 class ResendResult:
-    """`resent` rows go out again, `gone` numbers are not there any more, `left` were not asked.
+    """`resent` rows go out again, `gone` numbers are not there any more.
+
+    `not_asked` numbers were not asked for yet.
 
     `error` is a sentence when the gateway could not be asked, or refused.
     """
 
     resent: int = 0
     gone: int = 0
-    left: int = 0
+    not_asked: int = 0
     error: str = ""
 
 

@@ -91,8 +91,8 @@ def refused_findings(
             continue
         who = gw or "nobody's branch"
         if kind == "foreign":
-            text = f"{who}: {tally.all} messages named another gateway or site: refused"
+            text = f"{who}: {tally.total} messages named another gateway or site: refused"
             yield gw, AuditFinding("foreign", text)
-        elif kind == CONFLICT and tally.more:
-            text = f"{tally.more} more contents came under numbers that others have"
+        elif kind == CONFLICT and tally.not_kept:
+            text = f"{tally.not_kept} more contents came under numbers that others have"
             yield gw, AuditFinding("conflict", f"{who}: {text}: not kept, and not receipted")

@@ -108,7 +108,7 @@ class SqliteStore:
                     self._refuse(each)
                 for place in self._tallies.changed:
                     tally = self._tallies.of(*place)
-                    row = (*place, tally.kept, tally.size, tally.more)
+                    row = (*place, tally.kept, tally.size, tally.not_kept)
                     self._db.execute("INSERT OR REPLACE INTO tally VALUES (?, ?, ?, ?, ?)", row)
                 self._db.execute("COMMIT")
                 self._tallies.changed.clear()
@@ -133,7 +133,7 @@ class SqliteStore:
             return self._read(f"{READ}{ORDER}", (gw,), counts=True)
         return self._read(f"{READ} AND stream = ?{ORDER}", (gw, stream))
 
-    def run(self, first: Key, last: int) -> Iterator[ReceivedRecord]:
+    def record_range(self, first: Key, last: int) -> Iterator[ReceivedRecord]:
         """The records of one epoch and stream, from a number to another one."""
         where = " AND epoch = ? AND stream = ? AND seq BETWEEN ? AND ?"
         return self._read(f"{READ}{where}{ORDER}", (*first, last))

@@ -38,7 +38,7 @@ class UnsealedRecords:
             _, oldest = self._records.popitem(last=False)
             self._bytes -= len(oldest) + OVERHEAD
 
-    def sealed(self, gw: str, seal: Seal) -> AuditFinding | None:
+    def add_seal(self, gw: str, seal: Seal) -> AuditFinding | None:
         """A manifest has come. What it seals need not be kept any longer."""
         proof = self._prove(gw, seal)
         if proof.absent:
@@ -48,7 +48,7 @@ class UnsealedRecords:
                 self._given_up += 1
         return proof.finding
 
-    def late(self) -> list[AuditFinding]:
+    def retry_waiting(self) -> list[AuditFinding]:
         """Once more those that waited: by now their records may have come."""
         found: list[AuditFinding] = []
         for key, seal in list(self._waiting.items()):

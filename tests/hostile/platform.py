@@ -86,6 +86,6 @@ def tallied(store: Path) -> dict[tuple[str, str], int]:
     """How much was refused or beside, of each gateway and kind."""
     reader = open_store(store, write=False)
     try:
-        return {(gw, kind): tally.all for gw, kind, tally in reader.tallies()}
+        return {(gw, kind): tally.total for gw, kind, tally in reader.tallies()}
     finally:
         reader.close()

@@ -268,7 +268,7 @@ def test_the_epoch_that_was_heard_last_is_known_by_its_time() -> None:
     ledger = ReceivedRanges(GW, E1)
     assert (ledger.latest, ledger.heard) == (E1, "")
     for epoch, heard, latest in ((E2, "b", E2), (E1, "a", E2), (E1, "b", E1), (E2, "", E1)):
-        ledger.number(epoch, "air", 1, heard)
+        ledger.add_number(epoch, "air", 1, heard)
         assert ledger.latest == latest
 
 
@@ -276,9 +276,9 @@ def test_covered_numbers_are_new_once_and_a_conflict_as_records_of_their_own() -
     ledger = ReceivedRanges(GW, E1)
 
     def take(seq: int, covers: Any = None) -> tuple[bool, list[str]]:
-        new = ledger.number(E1, "raw", seq)
+        new = ledger.add_number(E1, "raw", seq)
         data = {"stream": "raw", "epoch": E1, "seq": seq, "boot": 7, "covers": covers}
-        return new, [each.text for each in ledger.take("", data)]
+        return new, [each.text for each in ledger.add_record("", data)]
 
     name = f"{GW} {E1}/raw"
     assert take(5, [[1, 5, 2]]) == (True, [])

@@ -19,7 +19,7 @@ def test_what_is_proved_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(10):
             for n in range(1, 5):
                 waiting.add(key(n), sent(n))
-            assert waiting.sealed(GW, seal(1, 2, 3, 4)) is None
+            assert waiting.add_seal(GW, seal(1, 2, 3, 4)) is None
         assert (waiting.proved, waiting.waiting) == (proved, 0 if proved else 1)
 
 
@@ -28,34 +28,34 @@ def test_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = UnsealedRecords()
     for n in range(1, 10):
         waiting.add(key(n), sent(n))
-    waiting.sealed(GW, seal(4, 5))
-    waiting.sealed(GW, seal(5, 6))
+    waiting.add_seal(GW, seal(4, 5))
+    waiting.add_seal(GW, seal(5, 6))
     assert (waiting.proved, waiting.waiting) == (1, 1), "6 is used up by nothing, 4 is gone"
 
 
 def test_a_manifest_that_came_too_early_is_proved_late_and_once() -> None:
     waiting = UnsealedRecords()
-    waiting.sealed(GW, seal(1, 2))
+    waiting.add_seal(GW, seal(1, 2))
     waiting.add(key(1), sent(1))
-    assert (waiting.late(), waiting.proved, waiting.waiting) == ([], 0, 1)
+    assert (waiting.retry_waiting(), waiting.proved, waiting.waiting) == ([], 0, 1)
     waiting.add(key(2), sent(2))
-    assert (waiting.late(), waiting.proved, waiting.waiting) == ([], 1, 0)
-    assert (waiting.late(), waiting.proved) == ([], 1)
-    waiting.sealed(GW, seal(3))
+    assert (waiting.retry_waiting(), waiting.proved, waiting.waiting) == ([], 1, 0)
+    assert (waiting.retry_waiting(), waiting.proved) == ([], 1)
+    waiting.add_seal(GW, seal(3))
     waiting.add(key(3), sent(3, x=0))
-    assert [each.kind for each in waiting.late()] == ["digest"]
-    assert (waiting.waiting, waiting.late()) == (0, [])
+    assert [each.kind for each in waiting.retry_waiting()] == ["digest"]
+    assert (waiting.waiting, waiting.retry_waiting()) == (0, [])
 
 
 def test_manifests_that_wait_are_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unsealedrecords, "WAITING_MANIFESTS", 3)
     waiting = UnsealedRecords()
     for n in range(1, 6):
-        waiting.sealed(GW, seal(n, key=(GW, E1, "manifest", n)))
+        waiting.add_seal(GW, seal(n, key=(GW, E1, "manifest", n)))
         assert waiting.waiting == n
     for n in range(1, 6):
         waiting.add(key(n), sent(n))
-    assert (waiting.late(), waiting.proved, waiting.waiting) == ([], 3, 2)
+    assert (waiting.retry_waiting(), waiting.proved, waiting.waiting) == ([], 3, 2)
 
 
 def test_contents_are_remembered_for_the_newest_only(monkeypatch: pytest.MonkeyPatch) -> None:

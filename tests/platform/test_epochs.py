@@ -42,26 +42,26 @@ def ordered(formers: Pairs, lost: Pairs = (), known: Sequence[int] = ()) -> Epoc
 )
 def test_lines_are_what_starts_say(formers: Pairs, lost: Pairs, lines: list[list[int]]) -> None:
     found = ordered(formers, lost)
-    assert found.lines == lines
-    assert found.circles == []
+    assert found.chains == lines
+    assert found.cycles == []
     followed = {each for line in lines for each in line[:-1]}
     assert found.ends == sorted({each for line in lines for each in line} - followed)
 
 
 def test_forks_and_several_formers_are_told() -> None:
     found = ordered([(2, 1), (3, 1)])
-    assert (found.forks, found.torn, found.ends) == ({1: [2, 3]}, {}, [2, 3])
+    assert (found.forks, found.contradictions, found.ends) == ({1: [2, 3]}, {}, [2, 3])
     found = ordered([(3, 2), (3, 1)])
-    assert (found.forks, found.torn, found.ends) == ({}, {3: [1, 2]}, [1, 3])
+    assert (found.forks, found.contradictions, found.ends) == ({}, {3: [1, 2]}, [1, 3])
     assert found.before == {3: 2}
 
 
 def test_circles_are_told_and_what_hangs_on_them_is_placed() -> None:
     found = ordered([(1, 2), (2, 1), (3, 2)])
-    assert found.circles == [[2, 1], [3]]
-    assert found.lines == found.circles
+    assert found.cycles == [[2, 1], [3]]
+    assert found.chains == found.cycles
     assert found.until(1) == {1, 2}
-    assert ordered([(7, 7)]).circles == [[7]]
+    assert ordered([(7, 7)]).cycles == [[7]]
 
 
 def test_what_lies_between_and_before() -> None:
@@ -96,8 +96,8 @@ def test_events_say_what_was_lost_and_what_came_before(monkeypatch: pytest.Monke
     event(2, event="drop", epoch_of=1, stream_of="*", range=[1, 2], count=2)
     event(3, event="drop", epoch_of=3, stream_of="air")
     event(4, event="drop", epoch_of=1, stream_of="air", range=[1, 4], count=3)
-    assert declared.words.lost == {2: {1}}
-    assert order_epochs([2], declared.words).lines == [[1, 2]]
+    assert declared.claims.lost == {2: {1}}
+    assert order_epochs([2], declared.claims).chains == [[1, 2]]
     lost = [(each.key[3], each.epoch, each.stream) for each in declared.lost]
     assert lost == [(1, 1, "*"), (2, 1, "*"), (3, 3, "air")]
     assert declared.unexplained(1, "air", [(2, 6)]) == ([(5, 6)], 3, 3)
@@ -109,7 +109,7 @@ def test_events_say_what_was_lost_and_what_came_before(monkeypatch: pytest.Monke
     assert (first.from_us, first.to_us, first.boot, first.boot_before) == (0, 9, 5, 5)
     assert [first.names(each) for each in ("a", "7", "b")] == [True, True, False]
     assert (second.from_us, second.boot_before, second.names("b")) == (4, 4, True)
-    assert declared.words.last(1, "air") == {3}
+    assert declared.claims.last(1, "air") == {3}
     event(7, event="meter", source="hut", point="energy")
     event(8, event="swap", source="hut", point=7)
     event(9, event="start", source="hut")
@@ -129,16 +129,16 @@ def test_whatever_starts_say_each_has_one_place(
 ) -> None:
     found = ordered(formers, lost, known)
     nodes = {*known, *(each for pair in (*formers, *lost) for each in pair)}
-    assert sorted(each for line in found.lines for each in line) == sorted(nodes)
+    assert sorted(each for line in found.chains for each in line) == sorted(nodes)
     for epoch in nodes:
         line, at = found.place[epoch]
-        assert found.lines[line][at] == epoch
+        assert found.chains[line][at] == epoch
         assert epoch in found.until(epoch)
         if at:
-            assert found.before[epoch] == found.lines[line][at - 1]
+            assert found.before[epoch] == found.chains[line][at - 1]
         assert (epoch in found.ends) == (epoch not in found.before.values())
     for of, successors in found.forks.items():
         assert successors == sorted(by for by, at in found.before.items() if at == of)
         assert len(successors) > 1
-    for circle in found.circles:
+    for circle in found.cycles:
         assert all(each in found.before for each in circle)

@@ -31,12 +31,12 @@ def ledger(numbers: dict[int, list[int]], joined: int = E1, stream: str = "air")
     made = ReceivedRanges(GW, joined)
     for epoch, mine in numbers.items():
         for number in mine:
-            made.number(epoch, stream, number)
+            made.add_number(epoch, stream, number)
     return made
 
 
 def event(of: ReceivedRanges, epoch: int, number: int = 1, **data: Any) -> None:
-    of.number(epoch, "event", number)
+    of.add_number(epoch, "event", number)
     said = {"boot": epoch >> 32, "mono": [0, 0], **data}
     of.declared.event((GW, epoch, "event", number), said)
 
@@ -72,7 +72,7 @@ def test_what_is_left_of_ranges(one: list[tuple[int, int]], two: list[tuple[int,
 
 def test_what_no_manifest_seals_are_own_numbers_only() -> None:
     made = ledger({E1: [1, 2, 3, 4, 5], E2: [1]})
-    made.number(E1, "manifest", 1)
+    made.add_number(E1, "manifest", 1)
     made.covered[E1, "air"] = ledger({E1: [2]}).numbers[E1, "air"]
     made.sealed[E1, "air"] = ledger({E1: [1, 4]}).numbers[E1, "air"]
     assert unsealed_numbers(made) == {(E1, "air"): [(3, 3), (5, 5)], (E2, "air"): [(1, 1)]}
@@ -149,7 +149,7 @@ def test_what_came_beyond_the_last_that_is_known_is_damage() -> None:
     made = ledger({E1: [1, 2, 3], E2: [1]})
     follows(made, E2, E1, air=3)
     assert found(made) == []
-    made.declared.words.former(E2, E1, {"air": 2})
+    made.declared.claims.former(E2, E1, {"air": 2})
     ((kind, text),) = found(made)
     assert (kind, text) == (
         "damage",
@@ -170,12 +170,12 @@ def test_only_the_epoch_that_was_heard_last_may_be_open() -> None:
     made = ledger({E1: [1]})
     assert CompletenessCheck(made).running == E1
     follows(made, E2, E1, air=1)
-    made.number(E2, "air", 1)
+    made.add_number(E2, "air", 1)
     assert CompletenessCheck(made).running == E2
     assert found(made) == []
     lone = ledger({E1: [1]})
-    lone.number(E3, "air", 1, "2026")
-    lone.number(E3, "event", 1, "2026")
+    lone.add_number(E3, "air", 1, "2026")
+    lone.add_number(E3, "event", 1, "2026")
     assert CompletenessCheck(lone).running == E3
     assert [kind for kind, _ in found(lone)] == ["open"]
 
@@ -213,12 +213,12 @@ def test_records_are_absent_between_two_of_one_epoch_or_of_several() -> None:
     assert not of.absent((E1, 5), (E2, 1), "air")
     assert of.absent((E1, 2), (E2, 1), "air")
     assert not of.absent((E1, 5), (E3, 1), "air"), "all of the one between is there"
-    made.number(E2, "air", 4)
+    made.add_number(E2, "air", 4)
     assert CompletenessCheck(made).absent((E1, 5), (E3, 1), "air")
-    made.number(E2, "air", 3)
-    made.number(E3, "air", 3)
+    made.add_number(E2, "air", 3)
+    made.add_number(E3, "air", 3)
     assert CompletenessCheck(made).absent((E1, 5), (E3, 3), "air")
-    made.number(E3, "air", 2)
+    made.add_number(E3, "air", 2)
     assert not CompletenessCheck(made).absent((E1, 5), (E3, 3), "air")
     event(made, E3, 2, event="drop", epoch_of=E1, stream_of="air")
     assert CompletenessCheck(made).absent((E1, 5), (E3, 3), "air")
@@ -249,7 +249,7 @@ def test_what_stands_before_a_number() -> None:
 
 def test_a_seal_counts_as_numbers_that_exist() -> None:
     made = ledger({E1: [1]})
-    made.seal(KEY, {
+    made.add_seal(KEY, {
         "epoch_of": E1, "stream_of": "air", "first": 1, "last": 4, "count": 4, "seqs": [[1, 4, 1]],
         "sha256": seal(1).sha256, "clock": [],
     })  # fmt: skip
@@ -258,10 +258,10 @@ def test_a_seal_counts_as_numbers_that_exist() -> None:
 
 def timed(of: ReceivedRanges, epoch: int, boot: int, number: int, at: tuple[int, int]) -> list[str]:
     """A record of air; seconds."""
-    of.number(epoch, "air", number)
+    of.add_number(epoch, "air", number)
     mono = [second * 1_000_000 for second in at]
     data = {"stream": "air", "epoch": epoch, "seq": number, "boot": boot, "mono": mono}
-    return [each.kind for each in of.take("hut", data)]
+    return [each.kind for each in of.add_record("hut", data)]
 
 
 def leading(
@@ -307,7 +307,7 @@ def test_boots_come_in_the_order_of_their_epochs_whenever_they_are_heard() -> No
             timed(made, epoch, boot, 1, (5, 60))
         leading(made, E2, E1, (1, 2), [0, 5])
         leading(made, E3, E2, (2, 3), [0, 5 if led else 4])
-        made.declared.words.former(E3, E2, {"event": 1})
+        made.declared.claims.former(E3, E2, {"event": 1})
         made.latest = E3
         findings, _ = judge_completeness(made, [])
         if led:

@@ -37,7 +37,7 @@ def test_what_goes_in_comes_out_in_the_order_of_keys(store: RecordStore, path: P
     assert list(store.records(GW)) == wanted
     assert kept(path) == wanted, "another process reads it meanwhile"
     assert list(store.records(GW, "energy")) == []
-    assert list(store.run((GW, E1, "air", 2), 3)) == wanted[1:]
+    assert list(store.record_range((GW, E1, "air", 2), 3)) == wanted[1:]
     assert store.gateways() == [(GW, E1)]
     assert [each.sent()["x"] for each in wanted] == [1, 2, 3]
 
@@ -85,7 +85,7 @@ def refused(gw: str, number: int = 0, size: int = 2, kind: Any = "undecodable") 
 
 
 def tallied(store: RecordStore) -> dict[tuple[str, str], tuple[int, int]]:
-    return {(gw, kind): (tally.kept, tally.more) for gw, kind, tally in store.tallies()}
+    return {(gw, kind): (tally.kept, tally.not_kept) for gw, kind, tally in store.tallies()}
 
 
 def refused_kept(path: Path) -> list[tuple[str, str, int]]:

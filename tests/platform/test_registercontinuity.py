@@ -160,7 +160,7 @@ def test_an_event_explains_a_register_near_it(
     at_us = body.pop("at") * NEAR_US + body.pop("more_us", 0)
     ledger = ReceivedRanges(GW, E1)
     for number in (1, 2, 3):
-        ledger.number(E1, "energy", number)
+        ledger.add_number(E1, "energy", number)
     ledger.declared.event((GW, E1, "event", 1), {**body, "mono": [0, at_us]})
     right = reading(3, 9, 12, boot=3, at_us=right_at * NEAR_US)
     step = RegisterStep(ENERGY, reading(2, 0, 5), right, grown=True)
@@ -170,11 +170,11 @@ def test_an_event_explains_a_register_near_it(
 def test_records_that_are_missing_between_explain_it_too() -> None:
     ledger = ReceivedRanges(GW, E1)
     for number in (1, 4):
-        ledger.number(E1, "energy", number)
+        ledger.add_number(E1, "energy", number)
     step = RegisterStep(ENERGY, reading(1, 0, 5), reading(4, 9, 12), grown=True)
     assert _explained(CompletenessCheck(ledger), step)
     for number in (2, 3):
-        ledger.number(E1, "energy", number)
+        ledger.add_number(E1, "energy", number)
     assert not _explained(CompletenessCheck(ledger), step)
 
 
@@ -220,7 +220,7 @@ def test_steps_are_told_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registercontinuity, "FINDINGS_LIMIT", 2)
     seen, ledger = RegisterContinuity(), ReceivedRanges(GW, E1)
     for n in range(1, 7):
-        ledger.number(E1, "energy", n)
+        ledger.add_number(E1, "energy", n)
         point = {"first": n * 10, "last": n * 10 + 1, "delta": 1, "step": 1}
         body = {"boot": 1, "mono": [n, n + 1], "points": {"energy_import": point, "x": None}}
         seen.take((GW, E1, "energy", n), "hut", body)
@@ -241,12 +241,12 @@ def fed(*told: Told, words: dict[int, int] | None = None) -> tuple[list[int], in
     """The numbers of the findings, and how many registers began anew."""
     seen, ledger = RegisterContinuity(), ReceivedRanges(GW, told[0][0])
     for epoch, number, first, last, delta in told:
-        ledger.number(epoch, "energy", number)
+        ledger.add_number(epoch, "energy", number)
         point = {"first": first, "last": last, "delta": delta, "step": 1}
         body = {"boot": 1, "mono": [0, 1], "points": {"energy_import": point}}
         seen.take((GW, epoch, "energy", number), "hut", body)
     for by, of in (words or {}).items():
-        ledger.declared.words.former(by, of, {"energy": 1})
+        ledger.declared.claims.former(by, of, {"energy": 1})
     findings, anew = seen.judge(CompletenessCheck(ledger))
     return [each.place[3] for each in findings if each.place is not None], anew
 

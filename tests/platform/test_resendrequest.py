@@ -141,7 +141,7 @@ async def test_each_command_has_its_answer_and_what_was_not_asked_is_counted(
     ]
     refusing = [answers[0], {"ok": False, "error": "not today"}]
     for told, wanted in (
-        (answers, ResendResult(resent=3, gone=5, left=11)),
+        (answers, ResendResult(resent=3, gone=5, not_asked=11)),
         (refusing, ResendResult(resent=2, gone=1, error="it refuses: not today")),
     ):
         async with aiomqtt.Client(

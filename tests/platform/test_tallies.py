@@ -13,7 +13,7 @@ def test_messages_and_bytes_have_a_bound_each(monkeypatch: pytest.MonkeyPatch) -
         True, True, False, True, False,
     ]  # fmt: skip
     assert found.of("a", "foreign") == QuotaCount(3, 10, 2)
-    assert found.of("a", "foreign").all == 5
+    assert found.of("a", "foreign").total == 5
     assert found.of("a", "conflict") == found.of("b", "foreign") == QuotaCount()
     assert found.keep("b", "foreign", 10)
     assert found.changed == {("a", "foreign"), ("b", "foreign")}
@@ -27,7 +27,7 @@ def test_names_beyond_the_bound_share_one_room(monkeypatch: pytest.MonkeyPatch) 
     found = KeepQuota(2)
     for gw in ("a", "b", "c", "d", "e", "a"):
         found.keep(gw, "k", 1)
-    assert {gw: (tally.kept, tally.more) for gw, _, tally in found} == {
+    assert {gw: (tally.kept, tally.not_kept) for gw, _, tally in found} == {
         "a": (2, 0), "b": (1, 0), "": (2, 1),
     }  # fmt: skip
     assert found.changed == {("a", "k"), ("b", "k"), ("", "k")}
