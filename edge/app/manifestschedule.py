@@ -83,7 +83,7 @@ class ManifestSchedule:
             return {}, lambda: None
         manifests = self.manifests
         state = VERSION, msgpack.packb(manifests.snapshot(going))
-        return {MANIFEST_OWNER: state}, partial(manifests.kept, manifests.changes, going)
+        return {MANIFEST_OWNER: state}, partial(manifests.mark_durable, manifests.changes, going)
 
 
 def make_signer(key: Path | None, cert: Path | None) -> Sign | None:

@@ -133,8 +133,11 @@ class Manifests:
             self._ended.append(segment)
 
     def due(self, now_ns: int, *, all_: bool) -> list[Draft]:
-        """The manifests of segments that have ended; with `all_` of all that are open. Until the
-        commit of a draft is `kept`, a snapshot that does not go with it holds its segment."""
+        """The manifests of segments that have ended; with `all_` of all that are open.
+
+        Until the commit of a draft is durable (`mark_durable`), a snapshot that does not go with
+        it holds its segment.
+        """
         ended, self._ended = self._ended, []
         if all_:
             ended, self._open = [*ended, *self._open], []
@@ -184,7 +187,7 @@ class Manifests:
             ],
         }
 
-    def kept(self, changes: int, going: Sequence[Draft]) -> None:
+    def mark_durable(self, changes: int, going: Sequence[Draft]) -> None:
         """A snapshot is durable, with the drafts `going`; `changes` is how many there were then."""
         apart = {id(draft) for draft in going}
         self._leaving = [each for each in self._leaving if id(each[0]) not in apart]

@@ -261,9 +261,9 @@ def test_a_snapshot_holds_a_segment_until_its_draft_is_kept() -> None:
     before = manifests.changes
     assert [each[4] for each in manifests.snapshot()["open"]] == [bytes.fromhex(chain([record(1)]))]
     assert manifests.snapshot(drafts)["open"] == []
-    manifests.kept(before, [])
+    manifests.mark_durable(before, [])
     assert manifests.changed, "the draft is not kept yet"
-    manifests.kept(before, drafts)
+    manifests.mark_durable(before, drafts)
     assert not manifests.changed
     assert manifests.snapshot()["open"] == []
 
