@@ -370,7 +370,7 @@ def test_a_fault_of_the_program_ends_with_1(tmp_path: Path) -> None:
     code = (
         "import sys, edge.identity.statefolder as s\n"
         "def broken(self): raise RuntimeError('a fault of ours')\n"
-        "s.StateFolder.tidy = broken\n"
+        "s.StateFolder.remove_leftovers = broken\n"
         "from edge.identity.main import main\n"
         "sys.exit(main(['run', '--state', sys.argv[1], '--boot', sys.argv[1]]))"
     )
