@@ -15,12 +15,11 @@ def test_each_word_stands_once() -> None:
 
 def test_each_word_has_its_meaning_and_the_fields_term() -> None:
     for cells in rows(GLOSSARY):
-        assert len(cells) == 5, cells
+        assert len(cells) == 4, cells
         assert all(cells[:3]), cells
 
 
 def test_what_it_names_in_the_code_is_there() -> None:
-    """So a word that is renamed changes its row: until then its new name stands in the last."""
     gone = []
     for cells in rows(GLOSSARY):
         for span in spans(cells[1]):
