@@ -24,6 +24,7 @@ class RawBroker:
         self.connect = b""  # the body of the last CONNECT
         self.kinds: list[int] = []  # the first byte of each packet that came
         self.published: list[tuple[str, bytes]] = []
+        self.acknowledged: list[int] = []  # the number of each PUBACK that came
         self.url = ""
         self._writers: list[asyncio.StreamWriter] = []
         self.serving: set[asyncio.Task[None]] = set()
@@ -74,6 +75,8 @@ class RawBroker:
                 payload = rest[3 + properties :]
                 self.published.append((topic, payload))
                 return bytes((0x40, 3)) + rest[:2] + bytes((self.answer(topic, payload),))
+            case 4:
+                self.acknowledged.append(int.from_bytes(body[:2], "big"))
             case 8:
                 codes = [self.suback(name) for name in _filters(body[3:])]
                 if None in codes:

@@ -113,6 +113,7 @@ async def test_a_message_that_is_too_large_is_thrown_away_without_keeping_it() -
         assert [message.payload for message in caller.messages] == [b"small"]
         assert link.dropped == 1
         await until(lambda: broker.kinds.count(PUBACK) == 2)
+        assert broker.acknowledged == [7, 8], "each by its own number"
         assert caller.lost == []
         await link.close()
 

@@ -61,6 +61,13 @@ def test_who_only_listens_still_says_that_it_lives() -> None:
     assert last > 500
 
 
+@pytest.mark.parametrize(("heard", "sent", "at_s"), [(False, True, 20), (True, False, 30)])
+def test_a_ping_goes_with_the_look_at_which_it_is_due(heard: bool, sent: bool, at_s: int) -> None:
+    """After half a keep-alive without hearing, or three quarters without saying anything."""
+    found = verdicts(KeepAlive(40, 0.0), 40, heard=heard, sent=sent, start=0.0)
+    assert found.index("ping") + 1 == at_s
+
+
 def test_a_stopped_process_does_not_blame_the_broker() -> None:
     pulse = KeepAlive(30, 0.0)
     pulse.look(1.0, heard=True, sent=True)

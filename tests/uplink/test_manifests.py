@@ -190,6 +190,19 @@ def test_what_goes_again_and_is_dated_better_is_told_once() -> None:
     assert (beside["count"], beside["clock_redelivered"]) == (1, [STEPPED.packed()])
 
 
+def test_what_is_dated_better_waits_until_it_fills_a_manifest() -> None:
+    manifests = Manifests()
+    moments = [NTP._replace(wall_us=NTP.wall_us + n * 1_000_000) for n in range(MOMENTS_LIMIT)]
+    manifests.handed(record(1), NONE)
+    manifests.due(0, all_=True)
+    for moment in moments[:-1]:
+        manifests.handed(record(1), moment)
+    assert manifests.due(0, all_=False) == []
+    manifests.handed(record(1), moments[-1])
+    (body,) = bodies(manifests.due(0, all_=False))
+    assert body["clock_redelivered"] == [moment.packed() for moment in moments]
+
+
 def test_a_clock_that_is_set_without_end_makes_no_large_manifest() -> None:
     manifests = Manifests()
     moments = [NTP._replace(wall_us=NTP.wall_us + n * 1_000_000) for n in range(2 * REDATED_LIMIT)]

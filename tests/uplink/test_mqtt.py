@@ -17,6 +17,7 @@ from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
 from tests.uplink.broker import Make, Mosquitto
 from tests.uplink.caller import Caller
 from tests.uplink.certs import Authority
+from tests.uplink.raw import raw_broker
 from tests.uplink.waiting import until
 
 TYPE = "application/json"
@@ -75,6 +76,17 @@ async def test_what_is_unanswered_is_lost_with_the_connection(mosquitto: Make) -
     assert len(caller.lost) == 1
     assert isinstance(link.publish(11, "t", b"x", TYPE), ConnectionLostError)
     await link.close()
+
+
+async def test_what_comes_after_the_end_is_answered_with_the_reason_of_the_end() -> None:
+    async with raw_broker() as broker:
+        caller = Caller()
+        link = await caller.open(make_broker(broker.url, "a"))
+        await broker.send(bytes((0xE0, 2, 0x8B, 0)))  # server shutting down
+        await until(lambda: bool(caller.lost))
+        assert link.publish("late", "t", b"x", TYPE) is caller.lost[0]
+        assert caller.answers == []
+        await link.close()
 
 
 async def test_a_broker_that_stops_answering_is_noticed(mosquitto: Make) -> None:

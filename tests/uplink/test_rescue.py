@@ -14,7 +14,7 @@ from edge.core import Envelope, Record, RecordKey, Stream
 from edge.uplink import rescuesender as module
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.delivery import NOT_AUTHORIZED
-from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
+from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, MqttConnection
 from edge.uplink.rescuesender import DatedRecord, RescueResult, RescueSender
 from edge.uplink.wire import Receipt, Topics, encode_receipts
 from tests.uplink.raw import DISCONNECT, PUBACK, REFUSE_ALL, RawBroker, publish, raw_broker
@@ -103,6 +103,20 @@ async def test_a_connection_that_ends_is_an_error_and_what_was_not_answered_is_o
                 assert done.confirmed + done.unacknowledged == done.sent
             else:
                 assert done.confirmed == 0
+
+
+async def test_of_two_errors_the_first_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message did not leave; the connection ends a moment later, in other words."""
+
+    def publish(link: MqttConnection, *_message: object) -> ConnectionLostError:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(link._cut, ConnectionLostError("hung up"))  # while the next page is read
+        return ConnectionLostError("did not leave")
+
+    monkeypatch.setattr(MqttConnection, "publish", publish)
+    async with raw_broker() as broker:
+        with pytest.raises(ConnectionLostError, match="did not leave"):
+            await rescue().run(gateway(broker), records(1))
 
 
 async def test_where_receipts_cannot_be_heard_nothing_is_sent() -> None:
