@@ -8,6 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.acquire.stage import Stage, StageHeader, find_segments
+from edge.app.pipeline import Pipeline
+from edge.app.previousrun import PreviousRun
+from edge.app.recover import recover
+from edge.core import Contact
+from edge.infer.judge import Judge, JudgeSetup
+from edge.process.engine import Engine
+from edge.process.enginesetup import EngineSetup
+from edge.process.inputmeanings import input_meanings
 from tests.app.adding_up import check, folders
 from tests.app.daemon_lives import (
     PERIOD_NS,
@@ -21,7 +30,7 @@ from tests.app.daemon_lives import (
     volumes,
 )
 from tests.app.virtual_wires import WIRES
-from tests.process.make_engine import MS, S
+from tests.process.make_engine import MS, SINGLE, S, body
 
 AWAY_S = [0.3, 3.1, 13.0]
 
@@ -194,3 +203,24 @@ def test_an_edge_under_way_at_the_kill_is_lost_within_the_gap(tmp_path: Path) ->
     closed(later)
     (gap,) = box.gaps()
     assert gap[0] <= edge.mono_ns <= gap[1], "a vehicle was lost, and no gap names its moment"
+
+
+def test_a_window_that_was_watched_to_its_very_end_leaves_the_next_one_without_a_gap(
+    tmp_path: Path,
+) -> None:
+    """Killed before the commit of the first: only from the last mark on nobody listened."""
+    setup = EngineSetup(lanes=(SINGLE,), period_ns=5 * S)
+    pipeline = Pipeline(Engine(setup), Judge(JudgeSetup(period_ns=5 * S)))
+    pipeline.engine.start(0)
+    stage = Stage(tmp_path, "boot", staged=StageHeader(input_meanings(setup)))
+    stage.rotate(0, 5 * S, [], [])
+    stage.add_contacts([Contact("east_1.lead", False, 0, initial=True)])
+    stage.mark(5 * S)
+    stage.rotate(5 * S, 10 * S, [], [])
+    stage.mark(7 * S)
+    before = PreviousRun(boot=1, segment=1, start_ns=0)
+    left = find_segments(tmp_path, "boot", 1)
+    back = recover(pipeline, before, 1, left, 8 * S, 10 * S, None)
+    assert body(back.drafts, "east_1")["covered_s"] == 5.0
+    pipeline.contacts([Contact("east_1.lead", False, 8 * S, initial=True)])
+    assert body(pipeline.close(10 * S), "east_1")["covered_s"] == 4.0

@@ -58,6 +58,16 @@ def test_manifests_that_wait_are_bounded_and_counted(monkeypatch: pytest.MonkeyP
     assert (waiting.retry_waiting(), waiting.proved, waiting.waiting) == ([], 3, 2)
 
 
+def test_of_manifests_that_wait_the_oldest_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unsealedrecords, "WAITING_MANIFESTS", 2)
+    waiting = UnsealedRecords()
+    for n in range(1, 4):
+        waiting.add_seal(GW, seal(n, key=(GW, E1, "manifest", n)))
+    for n, proved in ((1, 0), (2, 1), (3, 2)):
+        waiting.add(key(n), sent(n))
+        assert (waiting.retry_waiting(), waiting.proved) == ([], proved)
+
+
 def test_contents_are_remembered_for_the_newest_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeats, "DIGESTS_KEPT", 3)
     seen = Repeats()

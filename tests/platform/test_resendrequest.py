@@ -186,6 +186,18 @@ async def test_who_is_not_there_is_asked_nothing(mosquitto: Make) -> None:
         await request_resend(parse_source("mqtt://127.0.0.1:1", "city"), branch, missing, 1.0)
 
 
+async def test_an_answer_that_is_kept_at_the_broker_says_nothing_of_who_is_there(
+    mosquitto: Make,
+) -> None:
+    broker = mosquitto()
+    source, branch = parse_source(broker.url, "city"), TOPICS.up.removesuffix("/up")
+    said = {"v": 1, "gw": GW, "id": "x", "verb": "resend", "ok": True, "resent": 7, "gone": 0}
+    async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+        await client.publish(TOPICS.answer("resend"), encode_json(said), 1, retain=True)
+    done = await request_resend(source, branch, {(E1, "air"): [(1, 1)]}, 0.2)
+    assert done.error == "no answer within 0.2 s"
+
+
 def test_a_command_is_filled_before_the_next_one_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream takes the room of a range, and so does each of its ranges."""
     monkeypatch.setattr(module, "RANGES_PER_COMMAND", 5)

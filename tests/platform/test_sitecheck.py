@@ -1,5 +1,6 @@
 """Under which name and site a record was filed: what a store holds of a gateway is its own."""
 
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -151,6 +152,20 @@ def test_the_sites_stand_in_a_list_or_in_the_store_of_the_enrolment_server(tmp_p
     assert sites.look(REREAD_NS) is None
     assert sites.of("gw-0000") == frozenset()
     desk.close()
+
+
+def test_the_server_is_found_where_sqlite_takes_a_name_for_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is built by itself; some systems build it so that every name may be a URI."""
+    Desk(tmp_path / "store.db").close()
+    connect = sqlite3.connect
+
+    def plain(name: str, *, uri: bool = False) -> sqlite3.Connection:
+        return connect(name if uri else f"./{name}", uri=uri)
+
+    monkeypatch.setattr(sqlite3, "connect", plain)
+    assert AllowedSites(tmp_path).of("gw-0000") == frozenset()
 
 
 def test_a_place_that_cannot_be_looked_at_is_said(tmp_path: Path) -> None:

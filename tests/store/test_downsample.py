@@ -320,3 +320,27 @@ def test_after_a_power_cut_what_was_before_does_not_merge_while_there_is_room(
         pass
     assert outbox.counts().downsampled > before, "what is of this start does"
     outbox.close()
+
+
+def test_after_a_power_cut_what_was_before_merges_when_room_is_needed(tmp_path: Path) -> None:
+    """Minutes of it may have gone; to lose what did not would be worse."""
+    outbox = opened(tmp_path)
+    live(outbox, range(60))
+    kill(outbox)
+    outbox = opened(tmp_path, boot="b2")
+    disk = outbox._disk
+    assert disk is not None
+    while outbox._thin(disk):
+        pass
+    assert max(len(covered(s)) for s in everything(outbox)) == 15
+    outbox.close()
+
+
+def test_where_all_was_looked_at_and_nothing_merges_no_other_step_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    outbox = opened(tmp_path)
+    live(outbox, range(0, 150, 15))  # one of each source in a quarter
+    assert not outbox.downsample()
+    assert outbox.counts().downsampled == 0
+    outbox.close()
