@@ -22,9 +22,10 @@ extensions = ["myst_parser"]
 # every page that people read, also one that the navigation has forgotten: the build names it then
 include_patterns = [
     "*.md",
+    "tests/vectors/README.md",
     *(f"{folder}/**.md" for folder in ("docs", "deploy", "drivers", "models")),
 ]
-exclude_patterns = [".*", "build", "dist", "edge", "requirements", "systemd", "tests", "tmp"]
+exclude_patterns = [".*", "build", "dist", "edge", "requirements", "systemd", "tmp"]
 nitpicky = True
 
 myst_heading_anchors = 6  # as code hosts make them
