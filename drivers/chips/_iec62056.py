@@ -86,8 +86,9 @@ def no_frame(data: bytes) -> tuple[bytes | None, int]:
 class Readout:
     """Takes in a readout piece by piece, from STX to the check character, however long it takes.
 
-    `take` is a `Cut` that gives each piece as a frame, so whoever reads can give up on silence and
-    need not know how long the whole will be. It raises DataError as soon as it cannot become right.
+    `take` is a `Framer` that gives each piece as a frame, so whoever reads can give up on silence
+    and need not know how long the whole will be. It raises DataError as soon as it cannot become
+    right.
     """
 
     data: bytearray = field(default_factory=bytearray)

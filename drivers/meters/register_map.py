@@ -73,7 +73,7 @@ def options(table: RegisterMap | None) -> dict[str, Option]:
 
 @dataclass(slots=True)
 class ModbusDevice:
-    """A `Polled` and `Telling` device that interprets a register map; `unit` is its address.
+    """A `Polled` and `SelfReporting` device that interprets a register map; `unit` is its address.
 
     A block that fails is bad for its own points, as long as another block answers. One that is
     refused is halved: registers that the device does not have, and how many it gives at once, are

@@ -84,7 +84,8 @@ class Daemon:
         self.intake.wake.set()
 
     async def run(self) -> None:
-        """Until `stop`. Raises BusyError, FolderError, and whatever fault of ours ended a part."""
+        """Until `stop`. Raises SiteBusyError, SiteFolderError, and whatever fault of ours ended a
+        part."""
         self._locks = lock_site(self.site, self.wiring.buses)
         try:
             store = self.site.store

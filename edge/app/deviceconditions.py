@@ -1,9 +1,9 @@
 """What devices say of themselves beside their values, and the events that come of it.
 
 A bit that flaps, or two meters at one address, would be an event with each reading. So a device
-that has made LIMIT events within an hour is said to flicker; then nothing is told until it has said
-the same for QUIET, and then how it is. All in all no device makes more than MOST events in an hour;
-the last state is always told, if need be when that hour is over.
+that has made EVENTS_BEFORE_FLICKER events within an hour is said to flicker; then nothing is told
+until it has said the same for QUIET, and then how it is. All in all no device makes more than
+EVENTS_PER_HOUR events in an hour; the last state is always told, if need be when that hour is over.
 """
 
 from collections import deque

@@ -78,7 +78,7 @@ class ManifestSchedule:
 
     def riding(self, going: Sequence[Draft]) -> tuple[OwnerStates, Callable[[], None]]:
         """What goes with a commit of the drafts `going`, and what to call once it is durable:
-        nothing when nothing has gone out. For `Writer.riding`."""
+        nothing when nothing has gone out. For `AsyncOutbox.riding`."""
         if not self.changed:
             return {}, lambda: None
         manifests = self.manifests

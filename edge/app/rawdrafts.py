@@ -16,7 +16,7 @@ WAITING_VALUES: Final = 500_000  # values that may wait for their commit: some 2
 
 
 class RawSweeps:
-    """Sweeps that wait for their commit. Beyond WAITING values the oldest are given up."""
+    """Sweeps that wait for their commit. Beyond WAITING_VALUES values the oldest are given up."""
 
     def __init__(self) -> None:
         self._rows: deque[Sweep] = deque()

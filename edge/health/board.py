@@ -42,7 +42,8 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """How it is now. Cel, Hz, bytes. `throttled` and `seen` are words of BITS: now, and of late."""
+    """How it is now. Cel, Hz, bytes. `throttled` and `seen` are words of THROTTLE_BITS: now, and of
+    late."""
 
     cpu_temperature: float | None = None
     cpu_frequency_hz: int | None = None
@@ -106,7 +107,8 @@ def read_temperature(root: Path = ROOT) -> float | None:
 
 
 def read_throttle_word(root: Path = ROOT) -> int | None:
-    """A Raspberry Pi's word: bits 0 to 3 are BITS now, 16 to 19 since the boot or the last look."""
+    """A Raspberry Pi's word: bits 0 to 3 are THROTTLE_BITS now, 16 to 19 since the boot or the last
+    look."""
     for pattern in THROTTLE_FILES:
         for file in matching_files(root, pattern):
             word = read_number(file, 16)

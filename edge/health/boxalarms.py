@@ -1,6 +1,6 @@
 """What is wrong with the box, in words with a remedy: the alarms of the gateway itself.
 
-An alarm goes on at once, and off when it was well for HOLD: so a bit that flaps makes at most
+An alarm goes on at once, and off when it was well for HOLD_NS: so a bit that flaps makes at most
 twelve events an hour. Values have a second threshold for the way back.
 """
 
@@ -81,7 +81,7 @@ class BoxAlarms:
         return dict(self._on)
 
     def see(self, mono_ns: int, findings: Mapping[str, AlarmFinding]) -> Iterator[AlarmChange]:
-        """What turns. Each word at most once in HOLD and back."""
+        """What turns. Each word at most once in HOLD_NS and back."""
         for word, finding in findings.items():
             if finding.wrong is None:
                 continue

@@ -39,7 +39,7 @@ class SeriesJudge:
         self._lineage = guard.lineage
         self.shadow: Shadow | None = None  # a candidate that runs beside the model
         self._warm_s = WARMUP_SAMPLES * period_s
-        self.dropped = 0  # series beyond MOST
+        self.dropped = 0  # series beyond SERIES_LIMIT
         known = guard.manifest
         self._thresholds = (known.on, known.off) if known else (ON, OFF)
         self._places: dict[SeriesKey, int] = {}

@@ -28,7 +28,7 @@ from edge.terminal import Parser, log_faults, log_to_stderr
 
 CLAIMED: Final = Path("/var/lib/kerbstone-identity/network.json")
 STATE: Final = Path("/var/lib/kerbstone-link")
-SPREAD_S: Final = 1800  # see Ladder
+SPREAD_S: Final = 1800  # see RecoveryLadder
 KIND: Final = "run/kerbstone-network/kind"  # of the network, for those who may not read the claim
 RELOAD: Final = (
     "org.freedesktop.NetworkManager",

@@ -64,7 +64,7 @@ def audit_store(
     sites: AllowedSites | None = None,
     progress: Callable[[int], None] = lambda _records: None,
 ) -> Iterator[GatewayAudit]:
-    """Gateways in the order of their names. Raises StoreError."""
+    """Gateways in the order of their names. Raises RecordStoreError."""
     for gw, joined in store.gateways():
         if gateway is None or gateway == gw:
             filed = SiteCheck(gw, prefix, sites)

@@ -108,8 +108,8 @@ class Collector:
     ) -> None:
         """Ends when `stop` is set, or when nothing has come for `idle_s`.
 
-        Raises UnreachableError when the first connection fails, StoreError when nothing can be
-        stored: what was not receipted is safe at the gateways.
+        Raises UnreachableError when the first connection fails, RecordStoreError when nothing can
+        be stored: what was not receipted is safe at the gateways.
         """
         reached = False
         # every connection fills the same inbox: what was acknowledged is not thrown away

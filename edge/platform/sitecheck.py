@@ -82,7 +82,8 @@ class SiteCheck:
 def refused_findings(
     store: RecordStore, gateway: str | None = None
 ) -> Iterator[tuple[str, AuditFinding]]:
-    """Of which gateways something was refused or not kept: findings, and whose. Raises StoreError.
+    """Of which gateways something was refused or not kept: findings, and whose. Raises
+    RecordStoreError.
 
     What cannot be read is none: its number is missing, and that is one.
     """

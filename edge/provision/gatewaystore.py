@@ -35,7 +35,7 @@ class ClaimClosedError(Exception):
 
 
 class GatewayStore:
-    """Used by any number of threads. All raise StoreError."""
+    """Used by any number of threads. All raise EnrolStoreError."""
 
     def __init__(self, path: Path) -> None:
         self._db = EnrolDatabase(path)

@@ -12,7 +12,7 @@ class NameInUseError(Exception):
 
 
 class Registry:
-    """Used by any number of threads. All raise StoreError."""
+    """Used by any number of threads. All raise EnrolStoreError."""
 
     def __init__(self, db: EnrolDatabase) -> None:
         self._db = db

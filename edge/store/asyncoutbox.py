@@ -69,7 +69,7 @@ class AsyncOutbox:
         ballast_bytes: int = BALLAST_BYTES,
         owner: str | None = None,
     ) -> "AsyncOutbox":
-        """Open the outbox in its own thread and begin an epoch. Raises BusyError."""
+        """Open the outbox in its own thread and begin an epoch. Raises OutboxBusyError."""
         pool = ThreadPoolExecutor(1, thread_name_prefix="outbox")
         loop = asyncio.get_running_loop()
         opening = partial(

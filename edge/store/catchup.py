@@ -101,8 +101,8 @@ def catch_up(
 
 
 def _delete_gone(disk: DiskOutbox, gone: Sequence[Range]) -> list[Range]:
-    """Delete GONE rows of what has left meanwhile, which may be all that lay there; inside a
-    transaction. What of the ranges remains to be done."""
+    """Delete DELETE_BATCH_ROWS rows of what has left meanwhile, which may be all that lay there;
+    inside a transaction. What of the ranges remains to be done."""
     left, room = list(gone), DELETE_BATCH_ROWS
     while left and room > 0:
         done = disk.delete_between(*left[-1], room)

@@ -1,6 +1,7 @@
 """The file of the outbox as a database: opened and checked, its transactions, its bounds.
 
-Raises sqlite3.Error, decides nothing. The statements on its tables are in `disk` and `clockmap`.
+Raises sqlite3.Error, decides nothing. The statements on its tables are in `diskoutbox` and
+`clockmap`.
 """
 
 import contextlib

@@ -164,7 +164,7 @@ class DiskOutbox(Database):
     # -- reading: everything is fetched at once, no cursor stays open ------------------------------
 
     def after(self, row: int, limit: int, urgent: bool = False) -> list[OutboxRow]:
-        """Rows in order of age, at least one, and then as many as FETCH bytes allow."""
+        """Rows in order of age, at least one, and then as many as FETCH_BYTES bytes allow."""
         only = f" AND level = {URGENT_LEVEL}" if urgent else ""
         cursor = self._db.execute(
             f"SELECT * FROM record WHERE id > ?{only} ORDER BY id LIMIT ?", (row, limit)
@@ -235,7 +235,7 @@ class DiskOutbox(Database):
         return OutboxRow._make(found[0]) if found else None
 
     def state(self, owner: str) -> tuple[int, bytes, int] | None:
-        """Version, bytes as they are stored (`state_of` is their way back) and checksum."""
+        """Version, bytes as they are stored (`unpack_state` is their way back) and checksum."""
         found = self.rows("SELECT version, data, crc FROM state WHERE owner = ?", (owner,))
         return found[0] if found else None
 
@@ -277,7 +277,7 @@ class DiskOutbox(Database):
 
 
 def _counts(*values: object) -> bool:
-    """As `_whole`, and each may be an epoch, a boot or a number."""
+    """As `_is_whole_number`, and each may be an epoch, a boot or a number."""
     return all(isinstance(value, int) and 0 <= value < COUNT_LIMIT for value in values)
 
 

@@ -232,7 +232,7 @@ def _done_up_to(
 
 
 def _limit_groups(ripe: Iterable[list[RowHead]]) -> list[list[RowHead]]:
-    """Groups of at most TOUCHED rows together, the first of them cut if it alone has more."""
+    """Groups of at most STEP_ROWS rows together, the first of them cut if it alone has more."""
     chosen: list[list[RowHead]] = []
     size = 0
     for group in ripe:

@@ -55,7 +55,7 @@ TORN_NOTICE: Final = (
 
 
 class FailoverStorage(OutboxRows):
-    """Holdings with a second place to lie in."""
+    """The rows of an outbox with a second place to lie in."""
 
     def __init__(
         self,
@@ -325,7 +325,7 @@ class FailoverStorage(OutboxRows):
             return False
         spans = self._handover.spans
         if settled == INFINITE and self._start.unclean and not self._start.same_boot:
-            # the disk may have been read-only at the end, and rows gone from it: see `Stranded`
+            # the disk may have been read-only at the end, and rows gone from it: see `ReadOnlyDisk`
             spans = ranges_after(spans, self._start.number << 32)
         settled = self._handover.settled if settled is None else settled
         return self._medium.attempt(disk, lambda disk: thinner.step(disk, spans, settled))

@@ -55,7 +55,7 @@ def ranges_before(spans: RowRanges, row: int) -> RowRanges:
 
 
 def union_ranges(one: RowRanges, two: RowRanges) -> RowRanges:
-    """What lies in either; of more than SPANS the longest."""
+    """What lies in either; of more than RANGES_LIMIT the longest."""
     found: list[tuple[int, int]] = []
     for first, last in sorted((*one, *two)):
         if found and first <= found[-1][1] + 1:

@@ -79,7 +79,7 @@ class Outbox(FailoverStorage):
         ballast_bytes: int = BALLAST_BYTES,
         owner: str | None = None,
     ) -> "Outbox":
-        """Open or create. Raises BusyError, and nothing else; `opened` says what was found.
+        """Open or create. Raises OutboxBusyError, and nothing else; `opened` says what was found.
 
         `owner` is the gateway whose records these are, with its site: what belongs to another one
         is put aside. None asks nobody. Without `merge` nothing is downsampled. The ballast lies

@@ -79,7 +79,8 @@ class QuarantinedFile:
 
 @dataclass(frozen=True, slots=True)
 class OutboxInspection:
-    """What the files say. Names are those of `Counts`; what only a running daemon knows is None."""
+    """What the files say. Names are those of `OutboxCounts`; what only a running daemon knows is
+    None."""
 
     rows: int
     streams: Mapping[str, int]

@@ -230,7 +230,8 @@ def covered_numbers(record: Record) -> list[int]:
 
 
 def row_numbers(row: OutboxRow) -> list[int]:
-    """As `covered`, as far as it can be read: a damaged row stands for its own number at least."""
+    """As `covered_numbers`, as far as it can be read: a damaged row stands for its own number at
+    least."""
     if row.level != SUMMARY_LEVEL:
         return [row.seq]
     try:

@@ -2,7 +2,8 @@
 
 The rest of the outbox waits up to a minute before it is tried again: more of it only costs bytes.
 An alarm does not wait so long: one at a time it is tried all the same, soon at first and then every
-LONGEST_NS, and the first that is taken ends the wait for all. Pure: times are given by the caller.
+PROBE_MAX_NS, and the first that is taken ends the wait for all. Pure: times are given by the
+caller.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
 """Rows that were handed over and wait for the platform's receipt; and those that waited too long.
 
-Decision 12. Bounded: when more wait than LIMIT, nobody stores what is sent, and the oldest go back
-into the backlog, which stands still meanwhile.
+Decision 12. Bounded: when more wait than TRACKED_LIMIT, nobody stores what is sent, and the oldest
+go back into the backlog, which stands still meanwhile.
 """
 
 from bisect import bisect_left, bisect_right

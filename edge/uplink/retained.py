@@ -57,8 +57,8 @@ class RetainedMessages:
         self._last.clear()
 
     def put_last(self, record: Record, data: Mapping[str, Any], *, backfilled: bool) -> None:
-        """A record of a stream in LAST, as it went out; a backfilled one, or one that is older than
-        what is retained, stays out."""
+        """A record of a stream in LAST_STREAMS, as it went out; a backfilled one, or one that is
+        older than what is retained, stays out."""
         source, place = record.source, (record.key.epoch, record.to_ns)
         if self._sparing:
             self._take_away(source)  # a process before this one may have left one

@@ -26,7 +26,7 @@ class SendItem:
 
 
 class SendQueue:
-    """Holds at most LIVE live rows and two pages of the backlog. `per_s` bounds the backlog.
+    """Holds at most LIVE_LIMIT live rows and two pages of the backlog. `per_s` bounds the backlog.
 
     `skip(row, stream)` says that a row is under way, or must not go now.
     """

@@ -110,7 +110,8 @@ class PendingResponses:
     def answered(
         self, ask: Ask, data: bytes | None, code: int | None, sent_ns: int, long_ns: int
     ) -> None:
-        """This was taken for its answer. A copy of it may come; and if it is Old, the answer."""
+        """This was taken for its answer. A copy of it may come; and if it is a `StaleAnswer`, the
+        answer."""
         unit = ask[0]
         self._prompt[unit] = self._prompt.get(unit, 0) + 1
         until_ns = sent_ns + self.delay_ns + long_ns

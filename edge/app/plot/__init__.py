@@ -1,6 +1,6 @@
 """Draws what a replay said: one page, or one picture, on one time axis.
 
-    kept = Kept(period_ns, lanes)
+    kept = PlotData(period_ns)
     for record in replay: kept.take(record)
     text = draw(kept, Heading("site demo"), ".html")
 

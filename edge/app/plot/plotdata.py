@@ -32,7 +32,7 @@ LANE: Final = {
     "on_green": "sum",  # of these
     "judged": "sum",  # cycles of the signal
     "failures": "sum",  # of these
-    "health": "high",  # a code of States
+    "health": "high",  # a code of StateCodes
     "lead": "high",
     "trail": "high",
 }

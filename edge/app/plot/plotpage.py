@@ -24,7 +24,7 @@ POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsa
 
 
 def draw_page(kept: PlotData, heading: Heading, ending: str) -> str:
-    """As a text of one of ENDINGS."""
+    """As a text of one of SUFFIXES."""
     view = View.of(kept, heading)
     ends = picture.axis_tops(view)
     drawn = [(name, *picture.draw_approach(view, name, ends)) for name in kept.approaches]

@@ -96,7 +96,7 @@ def candidate_lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def agreement_lines(report: Mapping[str, Any], one: str = "live", two: str = "candidate") -> str:
-    """How two rows of flags compare, by the counts of `Compared`."""
+    """How two rows of flags compare, by the counts of `ModelComparison`."""
     n = report.get("samples") or 0
     if not n:
         return "nothing is compared yet"

@@ -1,6 +1,6 @@
 """Finds lanes that are dead as a whole: both loops of a pair, of whom no partner can tell.
 
-    activity = Activity(lanes, approaches, fault_of)
+    activity = LaneActivity(lanes, approaches, fault_of)
     rulings = activity.step(slot, rows, wall_s)
 
 Every lane beside is asked, and every place along (see `quiet`): one that is silent itself, or is

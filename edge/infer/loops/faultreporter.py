@@ -24,7 +24,7 @@ FAULT_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "breakup": (
         "counts long vehicles several times: it looks too weak for high beds",
-        "raise the card's sensitivity, or lengthen merge_ms of the lane",
+        "raise the card's sensitivity",
     ),
     "crosstalk": (
         "counts together with {beside}: it looks like crosstalk",

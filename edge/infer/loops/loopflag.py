@@ -69,9 +69,9 @@ class LoopFlag:
     ) -> FlagTurn | None:
         """One slot. `traffic`: vehicles came; a silent loop proves nothing about itself.
 
-        `p` is of `sound` and of each of FAULTS, or of KINDS only: a model knows no others.
+        `p` is of `sound` and of each of FAULTS, or of LEARNED_FAULTS only: a model knows no others.
         `at_once`: it is a rule's, which has waited already. `over`: it takes the place of another
-        fault, which goes on without having gone off: one fault is up at a time. So does DEAD.
+        fault, which goes on without having gone off: one fault is up at a time. So does DEAD_FAULT.
         """
         share = 1.0 if at_once else 1.0 - math.exp(-dt_s / SMOOTH_S)
         whole = zip_longest(self.smooth, p, fillvalue=0.0)

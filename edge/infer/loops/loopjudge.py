@@ -1,6 +1,6 @@
 """Judges all loops of a site, slot by slot: is each to be believed, and if not, what is wrong.
 
-    loops = Loops(lanes, approaches, Guard("loopfault", BUNDLES / "loopfault"))
+    loops = LoopJudge(lanes, approaches, ModelGuard("loopfault", BUNDLES / "loopfault"))
     verdicts = loops.step(now_ns, engine.ticks)
     mask = loops.weights()
 

@@ -117,7 +117,7 @@ class LoopPart:
 
 
 def unwatched_loop_events(end_ns: int, saved: Mapping[str, Any]) -> list[Draft]:
-    """Ends all that was told, as of `LoopPart.flags`, when nobody judges loops any more.
+    """Ends all that was told, as of `LoopPart.snapshot_flags`, when nobody judges loops any more.
 
     What the rules of edge/process hold up under the same name, they end themselves. Raises
     KeyError, TypeError or ValueError for what is no state.

@@ -81,7 +81,7 @@ class GasCell:
 
 
 def humidity_growth(kappa: float, humidity_percent: float) -> float:
-    """By how much water makes particles heavier. Beyond FOG it is that at FOG."""
+    """By how much water makes particles heavier. Beyond MAX_HUMIDITY it is that at MAX_HUMIDITY."""
     activity = min(max(humidity_percent / 100, 0.0), MAX_HUMIDITY)
     if activity == 0:
         return 1.0
