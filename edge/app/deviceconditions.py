@@ -2,8 +2,9 @@
 
 A bit that flaps, or two meters at one address, would be an event with each reading. So a device
 that has made EVENTS_BEFORE_FLICKER events within an hour is said to flicker; then nothing is told
-until it has said the same for QUIET, and then how it is. All in all no device makes more than
-EVENTS_PER_HOUR events in an hour; the last state is always told, if need be when that hour is over.
+until it has said the same for FLICKER_SETTLE_NS, and then how it is. All in all no device makes
+more than EVENTS_PER_HOUR events in an hour; the last state is always told, if need be when that
+hour is over.
 """
 
 from collections import deque

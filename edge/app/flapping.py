@@ -2,7 +2,8 @@
 
 A device that is damaged and answers by turns would make two events a pair. After
 EVENTS_BEFORE_FLICKER of them within an hour nothing more is told of it until it has been the same
-for QUIET; the status says meanwhile how it stands, and each record says how good its values are.
+for FLICKER_SETTLE_NS; the status says meanwhile how it stands, and each record says how good its
+values are.
 """
 
 from collections import deque
