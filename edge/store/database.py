@@ -117,6 +117,27 @@ def in_use(path: Path) -> bool:
     return False
 
 
+# of a damaged page, beside sqlite3.Error: the name of a column is no text, or a value is as long as
+# no memory is
+DAMAGE: Final = (UnicodeError, MemoryError)
+
+
+def _damage(error: Exception) -> sqlite3.DatabaseError:
+    damage = sqlite3.DatabaseError(f"it is damaged ({str(error) or error.__class__.__name__})")
+    damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return damage
+
+
+class _Connection(sqlite3.Connection):
+    """One whose every failure is a sqlite3.Error."""
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        try:
+            return super().execute(*arguments)
+        except DAMAGE as error:
+            raise _damage(error) from error
+
+
 class Database:
     """One open database. `max_bytes` bounds it, `wal_bytes` its write-ahead log.
 
@@ -140,7 +161,9 @@ class Database:
         self.frames: int | None = None  # of the log that lay there, as far as SQLite has read it
         how = "" if not reading else READ_ONLY_URI if has_commits(self._wal) else IMMUTABLE_URI
         name = f"file:{quote(os.fsencode(self._path.absolute()))}{how}"
-        self._db = sqlite3.connect(name, timeout=0.5, isolation_level=None, uri=True)
+        self._db = sqlite3.connect(
+            name, timeout=0.5, isolation_level=None, uri=True, factory=_Connection
+        )
         # a flipped bit in a text must end as a wrong checksum, not as an error of the whole query
         self._db.text_factory = lambda data: data.decode("utf-8", "replace")
         try:
@@ -179,6 +202,8 @@ class Database:
             verdict = one("PRAGMA quick_check(1)")
             if verdict != "ok":
                 raise UnusableOutboxError(f"it is damaged ({verdict!s:.200})")
+            if not self._has_our_tables():  # of what they are called no check knows anything
+                raise UnusableOutboxError("it is damaged (its schema)")
         if not reading:
             self._begin_log()
         # a lower limit than its size is ignored by SQLite, so a large file is never refused
@@ -186,6 +211,10 @@ class Database:
         self.token = self.word("token", 0)
         self.used = self.word("starts", 0) > 0  # by a daemon, ever
         self.owner = decode_owner(self.meta(OWNER_KEY, ""))  # "": it is not known
+
+    def _has_our_tables(self) -> bool:
+        there = {sql for (sql,) in self.rows("SELECT sql FROM sqlite_schema WHERE type = 'table'")}
+        return there >= {each.strip() for each in SCHEMA.split(";") if each.strip()}
 
     def _begin_log(self) -> None:
         """Each start has a log of its own: what lies in it is of this start, or was damaged.
@@ -214,7 +243,10 @@ class Database:
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         """All that a query finds, or an insertion or deletion returns; no cursor stays open."""
-        return self._db.execute(statement, values).fetchall()
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except DAMAGE as error:
+            raise _damage(error) from error
 
     def change(self, statement: str, values: Sequence[object]) -> int:
         """How many rows a statement has changed."""

@@ -43,6 +43,19 @@ class DropRange:
         return DropRange(first, max(self.last, other.last), count(self.count, other.count))
 
 
+def nameless_notice(count: int) -> str:
+    """Of so many rows whose own columns are damaged: for people."""
+    if count == 1:
+        return (
+            "A record on the disk is damaged so that not even its number can be read: it is lost, "
+            "and an audit will find that number missing."
+        )
+    return (
+        f"{count} records on the disk are damaged so that not even their numbers can be read: they "
+        "are lost, and an audit will find these numbers missing."
+    )
+
+
 class PendingDrops(dict[DropGroup, DropRange]):
     """One growing entry per epoch, stream and reason."""
 

@@ -9,7 +9,7 @@ from edge.store.activestorage import ActiveStorage
 from edge.store.deliveryjournal import DeliveryJournal, RecoveredJournal
 from edge.store.diskoutbox import DiskOutbox
 from edge.store.downsample import Downsampler, MergeBodies
-from edge.store.drops import PendingDrops
+from edge.store.drops import PendingDrops, nameless_notice
 from edge.store.epochs import EpochStart
 from edge.store.foreign import foreign_bytes
 from edge.store.foreign import list_foreign as others
@@ -243,10 +243,17 @@ class OutboxRows:
 
     def _give_up(self, rows: Sequence[OutboxRow], reason: str, why: str) -> None:
         if self._disk is None:  # it stays where it is, and is not looked at any more
-            self._counting.dropped += sum(self._drops.lose(row, reason) for row in rows)
+            self._declare(rows, reason)
             self._medium.memory.declared(row.id for row in rows)
             return
         self._ask(lambda _: self._lose(rows, reason, why), None)
+
+    def _declare(self, rows: Sequence[OutboxRow], reason: str) -> None:
+        """What is lost with them, by their numbers; where not even these can be read, in words."""
+        lost = [self._drops.lose(row, reason) for row in rows]
+        self._counting.dropped += sum(lost)
+        if nameless := lost.count(0):
+            self._medium.add_notice(True, nameless_notice(nameless))
 
     def _lose(
         self,
@@ -260,9 +267,8 @@ class OutboxRows:
         disk = self._disk
         if disk is None:
             return
-        for row in rows:
-            if row.id not in arrived and row.id not in self._arrived:
-                self._counting.dropped += self._drops.lose(row, reason)
+        gone = arrived | self._arrived
+        self._declare([row for row in rows if row.id not in gone], reason)
         # the losses are known before they happen: a commit that fails may have reached the disk
 
         def take_out(disk: DiskOutbox) -> None:

@@ -73,3 +73,42 @@ def test_no_value_of_a_column_ends_a_start_or_loses_a_row(
             assert outbox.counts().in_memory is None, f"{column}: {outbox.counts().in_memory}"
             outbox.details()
             outbox.close()
+
+
+def test_a_column_whose_name_is_no_text_is_damage_and_ends_no_start(
+    tmp_path: Path, kept: Path
+) -> None:
+    shutil.copytree(kept, tmp_path / "x")
+    path = tmp_path / "x" / "outbox" / DATABASE_NAME
+    data = path.read_bytes()
+    assert data.count(b"seq INTEGER, source TEXT, boot") == 1, "it is the table of records"
+    path.write_bytes(data.replace(b"source TEXT, boot", b"sour\xffe TEXT, boot"))
+    outbox = opened(tmp_path / "x", OURS)
+    outbox.begin()
+    everything(outbox)
+    assert outbox.opened.damage or outbox.counts().in_memory
+    assert outbox.commit(drafts(2), {}, (), MARK)
+    outbox.close()
+
+
+@pytest.mark.parametrize(("rows", "said"), [(1, "A record on"), (2, "2 records on")])
+def test_a_row_that_does_not_know_its_own_number_is_told_in_words(
+    tmp_path: Path, kept: Path, rows: int, said: str
+) -> None:
+    shutil.copytree(kept, tmp_path / "x")
+    database = sqlite3.connect(tmp_path / "x" / "outbox" / DATABASE_NAME)
+    database.execute(
+        "UPDATE record SET stream = CAST(x'6169ff' AS TEXT), seq = 0 WHERE id IN "
+        "(SELECT id FROM record WHERE stream = 'air' LIMIT ?)",
+        (rows,),
+    )
+    database.commit()
+    database.close()
+    outbox = opened(tmp_path / "x", OURS)
+    outbox.begin()
+    assert len(everything(outbox)) == 24 - rows
+    reasons = {reason for _, _, reason in outbox._drops}
+    assert reasons == {"refused"}, "no number is declared that is not lost"
+    bodies = [stored.record.body for stored in outbox.commit([], clock=MARK)]
+    assert [str(body["text"]).startswith(said) for body in bodies].count(True) == 1
+    outbox.close()
