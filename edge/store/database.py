@@ -18,7 +18,10 @@ from urllib.parse import quote
 from edge.store.walframes import has_commits
 
 DATABASE_NAME: Final = "outbox.db"
-UNREADABLE: Final = (sqlite3.Error, UnicodeError)  # a sentence of SQLite may quote a damaged schema
+# what SQLite's binding raises of a damaged page, beside its own: the name of a column is no text,
+# or a value is as long as no memory is
+DAMAGE: Final = (UnicodeError, MemoryError)
+UNREADABLE: Final = (sqlite3.Error, *DAMAGE)
 APPLICATION_ID: Final = 0x4B524253  # "KRBS": not a database of somebody else
 USER_VERSION: Final = 1
 PAGE_SIZE: Final = 1024  # a commit touches nine pages or so: with 4096 it writes twice as much
@@ -115,11 +118,6 @@ def in_use(path: Path) -> bool:
         except (BlockingIOError, PermissionError):
             return True
     return False
-
-
-# of a damaged page, beside sqlite3.Error: the name of a column is no text, or a value is as long as
-# no memory is
-DAMAGE: Final = (UnicodeError, MemoryError)
 
 
 def _damage(error: Exception) -> sqlite3.DatabaseError:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge.core import Stream
-from edge.store import ClockMark
+from edge.store import ClockMark, storefiles
 from edge.store.database import DATABASE_NAME
 from tests.memory import in_memory
 from tests.store.test_foreign_owner import OURS, opened
@@ -112,3 +112,19 @@ def test_a_row_that_does_not_know_its_own_number_is_told_in_words(
     bodies = [stored.record.body for stored in outbox.commit([], clock=MARK)]
     assert [str(body["text"]).startswith(said) for body in bodies].count(True) == 1
     outbox.close()
+
+
+def test_a_value_as_long_as_no_memory_is_may_be_a_record(
+    tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite says that it has no memory, and so does Python: seen with random words in the file."""
+
+    class Connection(sqlite3.Connection):
+        def execute(self, *_: object) -> sqlite3.Cursor:
+            raise MemoryError
+
+    shutil.copytree(kept, tmp_path / "x")
+    connect = sqlite3.connect
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k, factory=Connection))
+        assert not storefiles._is_empty(tmp_path / "x" / "outbox")
