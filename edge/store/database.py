@@ -36,6 +36,7 @@ INTEGRITY_CHECK_LIMIT: Final = (
     64 << 20
 )  # bytes; larger databases are checked when they give trouble
 
+# a database is known by this very text: with another one goes another USER_VERSION
 SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE counter (epoch INTEGER, stream TEXT, boot INTEGER, next INTEGER,
@@ -120,10 +121,12 @@ def in_use(path: Path) -> bool:
     return False
 
 
-def _damage(error: Exception) -> sqlite3.DatabaseError:
-    damage = sqlite3.DatabaseError(f"it is damaged ({str(error) or error.__class__.__name__})")
-    damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return damage
+def _as_sqlite_error(error: Exception) -> sqlite3.DatabaseError:
+    """Memory may really be short: then the file is sound, and nothing is put aside for it."""
+    short = isinstance(error, MemoryError)
+    made = sqlite3.DatabaseError("no memory for it" if short else f"it is damaged ({error})")
+    made.sqlite_errorcode = sqlite3.SQLITE_NOMEM if short else sqlite3.SQLITE_CORRUPT
+    return made
 
 
 class _Connection(sqlite3.Connection):
@@ -133,7 +136,7 @@ class _Connection(sqlite3.Connection):
         try:
             return super().execute(*arguments)
         except DAMAGE as error:
-            raise _damage(error) from error
+            raise _as_sqlite_error(error) from error
 
 
 class Database:
@@ -200,9 +203,9 @@ class Database:
             verdict = one("PRAGMA quick_check(1)")
             if verdict != "ok":
                 raise UnusableOutboxError(f"it is damaged ({verdict!s:.200})")
+        if not reading:
             if not self._has_our_tables():  # of what they are called no check knows anything
                 raise UnusableOutboxError("it is damaged (its schema)")
-        if not reading:
             self._begin_log()
         # a lower limit than its size is ignored by SQLite, so a large file is never refused
         one(f"PRAGMA max_page_count = {self._max_pages}")
@@ -244,7 +247,7 @@ class Database:
         try:
             return self._db.execute(statement, values).fetchall()
         except DAMAGE as error:
-            raise _damage(error) from error
+            raise _as_sqlite_error(error) from error
 
     def change(self, statement: str, values: Sequence[object]) -> int:
         """How many rows a statement has changed."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge.core import Stream
-from edge.store import ClockMark, storefiles
+from edge.store import ClockMark, database, storefiles
 from edge.store.database import DATABASE_NAME
 from tests.memory import in_memory
 from tests.store.test_foreign_owner import OURS, opened
@@ -128,3 +128,37 @@ def test_a_value_as_long_as_no_memory_is_may_be_a_record(
     with monkeypatch.context() as patched:
         patched.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k, factory=Connection))
         assert not storefiles._is_empty(tmp_path / "x" / "outbox")
+
+
+class NoMemory(sqlite3.Connection):
+    """As SQLite's binding is when its malloc fails."""
+
+    def execute(self, *_: object) -> sqlite3.Cursor:
+        raise MemoryError
+
+
+class Short(database._Connection, NoMemory):
+    """Ours, on that."""
+
+
+def test_memory_that_is_short_puts_no_sound_database_aside(
+    tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(kept, tmp_path / "x")
+    outbox = opened(tmp_path / "x", OURS)
+    outbox.begin()
+    assert outbox._disk is not None
+    outbox._disk._db.close()
+    outbox._disk._db = Short(":memory:")
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "_Connection", Short)
+        everything(outbox)
+        for look in range(1, 6):
+            outbox.commit((), clock=ClockMark(look * 31 * S, look * 31 * S, "none"))
+        assert "no memory" in str(outbox.counts().in_memory)
+    for look in range(6, 9):
+        outbox.commit((), clock=ClockMark(look * 31 * S, look * 31 * S, "none"))
+    assert outbox.counts().in_memory is None
+    assert outbox.counts().quarantined == 0
+    assert len([s for s in everything(outbox) if s.record.key.stream == Stream.AIR]) == 21
+    outbox.close()
