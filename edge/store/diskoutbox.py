@@ -5,7 +5,7 @@ Raises sqlite3.Error, decides nothing.
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -229,6 +229,19 @@ class DiskOutbox(Database):
             self._low.update(dict.fromkeys(streams, first))
         rows = (self.row(number) for number in found or others)
         return [row for row in rows if row is not None]
+
+    def with_numbers_of_others(self, rows: Sequence[OutboxRow]) -> set[int]:
+        """Ids of those whose key stands in another row, too. Reads all rows once."""
+        ids = [row.id for row in rows]
+        keys = [part for row in rows for part in (row.epoch, row.stream, row.seq)]
+        found = self.rows(
+            "SELECT epoch, stream, seq FROM record WHERE (epoch, stream, seq) IN "
+            f"(VALUES {', '.join(['(?, ?, ?)'] * len(rows))}) "
+            f"AND id NOT IN ({', '.join('?' * len(rows))})",
+            [*keys, *ids],
+        )
+        others = {tuple(key) for key in found}
+        return {row.id for row in rows if (row.epoch, row.stream, row.seq) in others}
 
     def row(self, number: int) -> OutboxRow | None:
         found = self.rows("SELECT * FROM record WHERE id = ?", (number,))

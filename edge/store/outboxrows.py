@@ -249,8 +249,14 @@ class OutboxRows:
         self._ask(lambda _: self._lose(rows, reason, why), None)
 
     def _declare(self, rows: Sequence[OutboxRow], reason: str) -> None:
-        """What is lost with them, by their numbers; where not even these can be read, in words."""
-        lost = [self._drops.lose(row, reason) for row in rows]
+        """What is lost with them, by their numbers; where not even these can be read, in words.
+
+        A damaged row that says the number of another one has lost its own.
+        """
+        taken = set[int]()
+        if reason == "damage":
+            taken = self._ask(lambda disk: disk.with_numbers_of_others(rows), taken)
+        lost = [0 if row.id in taken else self._drops.lose(row, reason) for row in rows]
         self._counting.dropped += sum(lost)
         if nameless := lost.count(0):
             self._medium.add_notice(True, nameless_notice(nameless))

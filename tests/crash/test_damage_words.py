@@ -222,8 +222,6 @@ def after(box: Box, known: Known) -> tuple[list[Place], list[Place], bool]:
     outbox._disk.close()
     left = known.waiting - there
     known_to = known.waiting | known.sent
-    # a number that stands in a row of its own is not the one that was lost
-    known_to -= there
     strange = any(not any(_means(each, one) for one in known_to) for each in said)
     strange = strange or not told.isdisjoint(map(nameless_notice, range(1, 9)))
     return sorted(one for one in left if not _declared(one, said)), quiet, strange

@@ -114,6 +114,23 @@ def test_a_row_that_does_not_know_its_own_number_is_told_in_words(
     outbox.close()
 
 
+def test_a_damaged_row_with_the_number_of_another_one_declares_none(
+    tmp_path: Path, kept: Path
+) -> None:
+    shutil.copytree(kept, tmp_path / "x")
+    database = sqlite3.connect(tmp_path / "x" / "outbox" / DATABASE_NAME)
+    database.execute("UPDATE record SET seq = 7 WHERE stream = 'air' AND seq = 9")
+    database.commit()
+    database.close()
+    outbox = opened(tmp_path / "x", OURS)
+    outbox.begin()
+    numbers = [s.record.key.seq for s in everything(outbox) if s.record.key.stream == Stream.AIR]
+    assert (7 in numbers, 9 in numbers) == (True, False)
+    assert {reason for _, _, reason in outbox._drops} == {"refused"}, "7 is not lost"
+    assert any("not even its number" in text for _, text in outbox._medium.said.due(S))
+    outbox.close()
+
+
 def test_a_value_as_long_as_no_memory_is_may_be_a_record(
     tmp_path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
