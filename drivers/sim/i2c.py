@@ -7,6 +7,7 @@ It shows what is put on a bus and how errors are taken. It shows nothing of timi
 
 import argparse
 import errno
+import signal
 import sys
 import threading
 from collections import deque
@@ -193,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with I2cServer(I2cKernel({address: made}), args.socket):
         echo(f"sim:{args.socket} has a {args.chip} at 0x{address:02x}")
         try:
-            threading.Event().wait()
+            signal.pause()
         except KeyboardInterrupt:
             return 0
     return 0

@@ -15,6 +15,7 @@ from edge.app.activechecks import examine_bus
 from edge.app.exam import Exam, ExamFinding
 from edge.config import Bay, Device, Lane, Site
 from edge.control.locks import BusLock
+from edge.core.signalevent import SignalEvent
 
 LIMIT_S: Final = 240.0  # of all of it; then what was found so far is told
 ENDED_EARLY: Final = "ended early"  # by Ctrl-C
@@ -51,7 +52,7 @@ class Doctor:
         self.exams = exams
         self.error: BaseException | None = None
         self._limit_s = limit_s
-        self._stop, self._ended = threading.Event(), threading.Event()
+        self._stop, self._ended = SignalEvent(), SignalEvent()
         self._open = len(exams)
         self._lock = threading.Lock()
         self._start_s = time.monotonic()

@@ -32,6 +32,7 @@ from edge.config import Site
 from edge.control.locks import BusLock
 from edge.core import BusError
 from edge.core.driver import SerialLine
+from edge.core.signalevent import SignalEvent
 
 NO_BUSES_IN_USE: Final = BusesInUse()
 PTS_PREFIX: Final = "/dev/pts/"  # whoever simulates a device holds its other end, too
@@ -125,7 +126,7 @@ class Scan:
         self.jobs = jobs
         self.error: BaseException | None = None
         self._pace, self._site, self._at_work = pace, site, at_work
-        self._stop, self._ended = threading.Event(), threading.Event()
+        self._stop, self._ended = SignalEvent(), SignalEvent()
 
     def run(self, watch: Callable[[], None]) -> bool:
         """Search; `watch` is called now and then. False when Ctrl-C ended it before its time."""

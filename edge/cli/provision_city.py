@@ -3,9 +3,9 @@
 import argparse
 import contextlib
 import signal
-import threading
 
 from edge.cli.provision_common import print_line, print_result, server_folder, utc_now
+from edge.core.signalevent import SignalEvent
 from edge.terminal import echo
 
 
@@ -75,7 +75,7 @@ def serve(args: argparse.Namespace) -> int:
     from edge.provision.serverprocess import ServerProcess
 
     home = server_folder(args)
-    stop = threading.Event()
+    stop = SignalEvent()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     server = ServerProcess(home, utc_now, lambda text: echo(text, err=True), args.listen)

@@ -16,6 +16,7 @@ from drivers.sim.simplace import FITS, WORDS, parse_whole
 from edge.app import tomlsnippet
 from edge.core import ConfigError
 from edge.core.driver import DriverSpec, SerialLine
+from edge.core.signalevent import SignalEvent
 from edge.terminal import echo, echo_json
 
 IN_USE: Final = ": end the one that has it, or take another"
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     except (ValueError, ConfigError) as error:
         echo(f"kerbstone sim: {error}", err=True)
         return 2
-    end = threading.Event()
+    end = SignalEvent()
     fallen: list[str] = []
 
     def fell(what: threading.ExceptHookArgs) -> None:
@@ -72,8 +73,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with simrunner.run_sim(wish, args.on) as found:
             _print_usage(args, spec, found, wish.line)
-            while not end.wait(3600.0):  # a wait without an end hears no signal
-                pass
+            end.wait()
     except ValueError as error:
         echo(f"kerbstone sim: {error}", err=True)
         return 2

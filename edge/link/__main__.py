@@ -4,7 +4,6 @@ import argparse
 import logging
 import signal
 import sys
-import threading
 import time
 import tomllib
 import zlib
@@ -15,6 +14,7 @@ from typing import Final
 from edge.config.model.link import Link
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
+from edge.core.signalevent import SignalEvent
 from edge.link import egress, linkoptions, profile
 from edge.link.atomicwrite import make_folder, sync_files, write_atomically
 from edge.link.daemonclient import DaemonClient
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     found = linkoptions.load_link_options(given.site)
-    ended = threading.Event()
+    ended = SignalEvent()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     kind = _read_text(Path("/") / KIND).strip() or "ethernet"
@@ -150,7 +150,7 @@ def _egress(given: argparse.Namespace) -> int:
     return 3 if failed or closed else 0  # 3: the unit asks again soon
 
 
-def _supply(found: Link, ended: threading.Event) -> ModemPower | None:
+def _supply(found: Link, ended: SignalEvent) -> ModemPower | None:
     def wait(seconds: float) -> None:
         ended.wait(seconds)  # the end of this process cuts it short
 
