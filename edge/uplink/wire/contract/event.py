@@ -93,7 +93,10 @@ class Anomaly(Event, tag="anomaly", kw_only=True):
         ),
     ]
     score: Annotated[Share, meaning("The anomaly score.", "/")] | UnsetType = UNSET
-    onset: Annotated[Share, meaning("How much the latest value looks like the start of one.", "/")] | UnsetType = UNSET
+    onset: (
+        Annotated[Share, meaning("How much the latest value looks like the start of one.", "/")]
+        | UnsetType
+    ) = UNSET
     cause: (
         Annotated[
             Cause | None,
