@@ -117,8 +117,8 @@ def test_a_contact_that_rests_for_ten_minutes_is_a_fault() -> None:
         "by": "rule phase",
         "fault": "phase",
         "text": "north_green: the contact for green of north has not changed for 10 minutes: the "
-        "signal is off or flashes, or the cable of the contact is cut; figures of the signal are left "
-        "out.",
+        "signal is off or flashes, or the cable of the contact is cut; figures of the signal are "
+        "left out.",
         "since_s": 600.0,
     }
     assert made.green(10 * MINUTE, 11 * MINUTE) is None
