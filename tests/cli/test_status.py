@@ -164,7 +164,7 @@ def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:
         ({"loops": {"north_1 lead": "north_1, lead loop: is silent: measure it."}},
          "loop north_1 lead", "north_1, lead loop: is silent: measure it."),
         ({"unmatched_edges": 2}, "edges nobody claims", "compare the site file"),
-        ({"box__health__bus_restarts": 1}, "a bus hung", "begun anew 1 time"),
+        ({"box__health__bus_restarts": 1}, "a bus hung", "restarted 1 time"),
         ({"models__congestion": {"answers": "rule", "why": "late: 900 ms"}},
          "model congestion fails", "late: 900 ms."),
     ],

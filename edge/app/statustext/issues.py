@@ -193,7 +193,7 @@ def _box(status: Mapping[str, Any]) -> Iterator[Issue]:
         yield Issue(
             "undervoltage seen",
             "The board's supply was too low at some time since the start: check the power supply, "
-            "its cable and what else hangs on it.",
+            "its cable and what else it feeds.",
         )
     cause, up_s = str(start.get("cause")), status.get("uptime_s") or 0
     if cause in CAUSES and up_s < FRESH_S:
@@ -223,7 +223,7 @@ def _daemon(status: Mapping[str, Any]) -> Iterator[Issue]:
     if count := health.get("bus_restarts"):
         yield Issue(
             "a bus hung",
-            f"The thread of a bus hung and was begun anew {count_text(count, 'time')}: look at the "
+            f"The thread of a bus hung and was restarted {count_text(count, 'time')}: look at the "
             "adapter, its cable and its driver.",
         )
     for name, model_status in as_mapping(status.get("models")).items():
@@ -234,7 +234,7 @@ def _daemon(status: Mapping[str, Any]) -> Iterator[Issue]:
         ):
             yield Issue(
                 f"model {name} fails",
-                f"The model {name} does not answer, its rule stands in: "
+                f"The model {name} does not answer, so its rule is used: "
                 f"{as_sentence(model_status['why'])}",
             )
 
