@@ -59,13 +59,17 @@ def run(args: argparse.Namespace) -> int:
     except (VerbError, OSError) as error:
         echo(f"kerbstone doctor: {error}", err=True)
         return 3
-    through = "the wires, no daemon runs" if status is None else "the daemon, no wire was touched"
+    through = (
+        "the wires, no daemon runs"
+        if status is None
+        else "the daemon, nothing was sent on the wires"
+    )
     if args.json:
         echo_json(_report(looked, findings, through, why), indent=2)
     else:
         echo(f"through {through}", *_lines(looked, findings, args.config.name))
     if why:
-        echo(f"kerbstone doctor: {why}; this is what was found so far", err=True)
+        echo(f"kerbstone doctor: {why}; the findings so far are above", err=True)
     everything = [*findings, *(one for exam in looked for one in exam.findings())]
     if why == ENDED_EARLY:
         return 130

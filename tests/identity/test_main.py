@@ -159,7 +159,7 @@ def test_there_is_one_at_a_time_and_a_signal_ends_it(root: Path, town: Town, sai
             traced_process.until(lambda: page.exists() and "approval" in page.read_text())
             code, text = said(root, "renew")
             assert code == 3
-            assert "another kerbstone-enrol is at work" in text
+            assert "another kerbstone-enrol is running" in text
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 130
         finally:
